@@ -1,0 +1,233 @@
+/* Text forms: time, base64, faults. */
+#include "base/base.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Days since 1970-01-01 of a civil date, and back (proleptic Gregorian, years counted from March). */
+static int64_t
+days_from_civil(int64_t y, unsigned m, unsigned d)
+{
+	y -= m <= 2;
+	int64_t era = (y >= 0 ? y : y - 399) / 400;
+	unsigned yoe = (unsigned)(y - era * 400);
+	unsigned doy = (153 * (m > 2 ? m - 3 : m + 9) + 2) / 5 + d - 1;
+	unsigned doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+
+	return era * 146097 + (int64_t)doe - 719468;
+}
+
+static void
+civil_from_days(int64_t z, int64_t *y, unsigned *m, unsigned *d)
+{
+	z += 719468;
+	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
+	unsigned doe = (unsigned)(z - era * 146097);
+	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	unsigned mp = (5 * doy + 2) / 153;
+
+	*d = doy - (153 * mp + 2) / 5 + 1;
+	*m = mp < 10 ? mp + 3 : mp - 9;
+	*y = (int64_t)yoe + era * 400 + (*m <= 2);
+}
+
+static void
+digits(char *out, unsigned n, uint64_t v)
+{
+	while (n-- > 0) {
+		out[n] = (char)('0' + v % 10);
+		v /= 10;
+	}
+}
+
+size_t
+time_format(int64_t us, char out[TIME_TEXT_MAX])
+{
+	int64_t days = us / 86400000000, rest = us % 86400000000, y;
+	unsigned m, d;
+
+	if (us == 0) {
+		memcpy(out, "0001-01-01T00:00:00Z", 21);
+		return 20;
+	}
+	if (rest < 0) {
+		rest += 86400000000;
+		days--;
+	}
+	civil_from_days(days, &y, &m, &d);
+	memcpy(out, "0000-00-00T00:00:00.0000000Z", 29);
+	digits(out, 4, (uint64_t)(y < 0 ? 0 : y > 9999 ? 9999 : y));
+	digits(out + 5, 2, m);
+	digits(out + 8, 2, d);
+	digits(out + 11, 2, (uint64_t)(rest / 3600000000));
+	digits(out + 14, 2, (uint64_t)(rest / 60000000 % 60));
+	digits(out + 17, 2, (uint64_t)(rest / 1000000 % 60));
+	digits(out + 20, 6, (uint64_t)(rest % 1000000));
+	return 28;
+}
+
+static bool
+take_digits(struct str *s, unsigned n, unsigned *v)
+{
+	if (s->n < n)
+		return false;
+	*v = 0;
+	for (unsigned i = 0; i < n; i++) {
+		if (s->p[i] < '0' || s->p[i] > '9')
+			return false;
+		*v = *v * 10 + (unsigned)(s->p[i] - '0');
+	}
+	*s = str_sub(*s, n);
+	return true;
+}
+
+static bool
+take_char(struct str *s, char c)
+{
+	if (s->n == 0 || s->p[0] != c)
+		return false;
+	*s = str_sub(*s, 1);
+	return true;
+}
+
+/* The fraction's first six digits count; a seventh is allowed and dropped. */
+static bool
+take_fraction(struct str *s, unsigned *us)
+{
+	unsigned n = 0;
+
+	*us = 0;
+	if (!take_char(s, '.'))
+		return true;
+	for (; s->n > 0 && s->p[0] >= '0' && s->p[0] <= '9'; n++, *s = str_sub(*s, 1))
+		if (n < 6)
+			*us = *us * 10 + (unsigned)(s->p[0] - '0');
+	for (unsigned i = n; i < 6; i++)
+		*us *= 10;
+	return n >= 1 && n <= 7;
+}
+
+bool
+time_parse(struct str s, int64_t *out)
+{
+	static const unsigned char days_in[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	unsigned y, mo, d, h, mi, sec, frac;
+	bool leap;
+
+	if (!take_digits(&s, 4, &y) || !take_char(&s, '-') || !take_digits(&s, 2, &mo) || !take_char(&s, '-') ||
+	    !take_digits(&s, 2, &d) || !take_char(&s, 'T') || !take_digits(&s, 2, &h) || !take_char(&s, ':') ||
+	    !take_digits(&s, 2, &mi) || !take_char(&s, ':') || !take_digits(&s, 2, &sec) || !take_fraction(&s, &frac))
+		return false;
+	if (s.n != 0 && !str_eq(s, STR("Z")) && !str_eq(s, STR("+00:00")))
+		return false;
+	leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
+	if (y == 0 || mo < 1 || mo > 12 || d < 1 || d > days_in[mo - 1] + (mo == 2 && leap ? 1u : 0u) || h > 23 || mi > 59 ||
+	    sec > 59)
+		return false;
+	*out = ((days_from_civil(y, mo, d) * 24 + h) * 60 + mi) * 60000000 + sec * INT64_C(1000000) + frac;
+	if (y == 1 && mo == 1 && d == 1)
+		*out = 0;
+	return true;
+}
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void
+base64_encode(struct buf *out, const void *p, size_t n)
+{
+	const unsigned char *b = p;
+
+	for (size_t i = 0; i < n; i += 3) {
+		uint32_t v = (uint32_t)b[i] << 16 | (i + 1 < n ? (uint32_t)b[i + 1] << 8 : 0) | (i + 2 < n ? b[i + 2] : 0);
+		char t[4] = { base64_digits[v >> 18], base64_digits[v >> 12 & 63],
+			i + 1 < n ? base64_digits[v >> 6 & 63] : '=', i + 2 < n ? base64_digits[v & 63] : '=' };
+		buf_put(out, t, 4);
+	}
+}
+
+static int
+base64_value(char c)
+{
+	const char *at = c == '\0' ? NULL : strchr(base64_digits, c);
+
+	return at == NULL ? -1 : (int)(at - base64_digits);
+}
+
+/* One group of four; returns the bytes it holds (1 to 3), 0 when it is not canonical. */
+static unsigned
+base64_group(const char *c, bool last, unsigned char out[3])
+{
+	unsigned pad = last ? (c[3] == '=') + (c[3] == '=' && c[2] == '=') : 0;
+	uint32_t v = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		int d = i >= 4 - pad ? 0 : base64_value(c[i]);
+		if (d < 0)
+			return 0;
+		v = v << 6 | (uint32_t)d;
+	}
+	out[0] = (unsigned char)(v >> 16);
+	out[1] = (unsigned char)(v >> 8);
+	out[2] = (unsigned char)v;
+	if ((pad == 1 && out[2] != 0) || (pad == 2 && out[1] != 0))
+		return 0;
+	return 3 - pad;
+}
+
+bool
+base64_decode(struct buf *out, struct str s)
+{
+	size_t start = out->n;
+
+	if (s.n % 4 != 0)
+		return false;
+	for (size_t i = 0; i < s.n; i += 4) {
+		unsigned char t[3];
+		unsigned n = base64_group(s.p + i, i + 4 == s.n, t);
+		if (n == 0) {
+			out->n = start;
+			return false;
+		}
+		buf_put(out, t, n);
+	}
+	return true;
+}
+
+enum err
+fault_set(struct fault *f, enum fault_code code, const char *fmt, ...)
+{
+	va_list ap;
+	size_t n;
+
+	if (f == NULL)
+		return ERR_ARG;
+	f->code = code;
+	va_start(ap, fmt);
+	vsnprintf(f->text, sizeof(f->text), fmt, ap);
+	va_end(ap);
+	n = strlen(f->text);
+	if (n == sizeof(f->text) - 1) /* perhaps cut inside a character */
+		while (n > 0 && !utf8_valid((struct str){ f->text, n }) && sizeof(f->text) - n < 5)
+			f->text[--n] = '\0';
+	for (size_t i = 0; i < n; i++) {
+		if ((unsigned char)f->text[i] < 0x20 || f->text[i] == 0x7F)
+			f->text[i] = '?';
+		else if (f->text[i] == ';')
+			f->text[i] = ',';
+	}
+	return ERR_ARG;
+}
+
+const char *
+fault_name(enum fault_code code)
+{
+	switch (code) {
+#define X(number, name)                                                                                                \
+	case number: return #name;
+		FAULT_CODES(X)
+#undef X
+	case F_NONE: break;
+	}
+	return "ServerError";
+}

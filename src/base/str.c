@@ -1,0 +1,198 @@
+/* Byte strings, percent coding, UTF-8, ids. */
+#include "base/base.h"
+
+#include <stdlib.h>
+
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+bool
+str_ieq(struct str a, struct str b)
+{
+	if (a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		if (lower(a.p[i]) != lower(b.p[i]))
+			return false;
+	return true;
+}
+
+int
+str_cmp(struct str a, struct str b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int c = n ? memcmp(a.p, b.p, n) : 0;
+
+	if (c != 0)
+		return c;
+	return (a.n > b.n) - (a.n < b.n);
+}
+
+bool
+str_starts(struct str s, struct str prefix)
+{
+	return s.n >= prefix.n && memcmp(s.p, prefix.p, prefix.n) == 0;
+}
+
+bool
+str_ends(struct str s, struct str suffix)
+{
+	return s.n >= suffix.n && memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0;
+}
+
+struct str
+str_sub(struct str s, size_t from)
+{
+	assert(from <= s.n);
+	return (struct str){ s.p + from, s.n - from };
+}
+
+bool
+str_cut(struct str s, char c, struct str *before, struct str *rest)
+{
+	const char *at = s.n ? memchr(s.p, c, s.n) : NULL;
+
+	if (at == NULL) {
+		*before = s;
+		*rest = (struct str){ s.p + s.n, 0 };
+		return false;
+	}
+	*before = (struct str){ s.p, (size_t)(at - s.p) };
+	*rest = (struct str){ at + 1, s.n - before->n - 1 };
+	return true;
+}
+
+bool
+str_u64(struct str s, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (s.n == 0)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned d = (unsigned)(unsigned char)s.p[i] - '0';
+		if (d > 9 || v > (UINT64_MAX - d) / 10)
+			return false;
+		v = v * 10 + d;
+	}
+	*out = v;
+	return true;
+}
+
+char *
+str_dup0(struct str s)
+{
+	char *c = xmalloc(s.n + 1);
+
+	if (s.n)
+		memcpy(c, s.p, s.n);
+	c[s.n] = '\0';
+	return c;
+}
+
+bool
+str_eq_secret(struct str a, struct str b)
+{
+	volatile unsigned char diff = 0;
+
+	if (a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		diff |= (unsigned char)(a.p[i] ^ b.p[i]);
+	return diff == 0;
+}
+
+static int
+hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+size_t
+percent_decode(struct str s, char *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '%' && i + 2 < s.n && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0) {
+			out[n++] = (char)(hex(s.p[i + 1]) << 4 | hex(s.p[i + 2]));
+			i += 2;
+		} else {
+			out[n++] = s.p[i];
+		}
+	}
+	return n;
+}
+
+/* Length of the character that starts with b, and the smallest code point that may need it. */
+static int
+utf8_length(unsigned char b, uint32_t *first, uint32_t *least)
+{
+	if (b < 0x80)
+		return *first = b, *least = 0, 1;
+	if (b >= 0xC2 && b < 0xE0)
+		return *first = b & 0x1F, *least = 0x80, 2;
+	if (b >= 0xE0 && b < 0xF0)
+		return *first = b & 0x0F, *least = 0x800, 3;
+	if (b >= 0xF0 && b < 0xF5)
+		return *first = b & 0x07, *least = 0x10000, 4;
+	return 0;
+}
+
+bool
+utf8_valid(struct str s)
+{
+	for (size_t i = 0; i < s.n;) {
+		uint32_t c, least;
+		int len = utf8_length((unsigned char)s.p[i], &c, &least);
+
+		if (len == 0 || s.n - i < (size_t)len)
+			return false;
+		for (int k = 1; k < len; k++) {
+			unsigned char b = (unsigned char)s.p[i + (size_t)k];
+			if ((b & 0xC0) != 0x80)
+				return false;
+			c = c << 6 | (b & 0x3F);
+		}
+		if (c < least || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000))
+			return false;
+		i += (size_t)len;
+	}
+	return true;
+}
+
+uint32_t
+utf8_next(const char **p, const char *end)
+{
+	uint32_t c, least;
+	int len = utf8_length((unsigned char)**p, &c, &least);
+
+	if (len == 0 || end - *p < len) { /* not reached with valid text; never reads past the end */
+		c = (unsigned char)*(*p)++;
+		return c;
+	}
+	for (int k = 1; k < len; k++)
+		c = c << 6 | ((unsigned char)(*p)[k] & 0x3F);
+	*p += len;
+	return c;
+}
+
+bool
+id_valid(struct str id)
+{
+	if (id.n == 0 || id.n > ID_MAX)
+		return false;
+	for (size_t i = 0; i < id.n; i++) {
+		char c = id.p[i];
+		bool alnum = (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
+		if (!alnum && (c == '\0' || strchr("-:.+%_#*?!(),=@;$'", c) == NULL))
+			return false;
+	}
+	return true;
+}

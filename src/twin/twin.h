@@ -1,0 +1,121 @@
+/*
+ * twin: one section of a twin (tags, desired, reported) as an immutable document whose nodes know when they were last
+ * changed, the operations that make the next one from it, and the views that devices and back ends see.
+ * Rules: docs/spec/twins.md, T-14 to T-85. Pure: time and identity of the writer come in as arguments.
+ *
+ * A stored section:
+ *
+ *   format (1 byte) | version (varint) | counted size in bytes, T-81 (varint) | stamp width (1 byte)
+ *   | stamp count (varint) | stamps | tree: a doc of kind object whose nodes bear that stamp width
+ *
+ * A stamp is what a node's $metadata says: time, the section's $version then, and the configuration that wrote it,
+ * if one did (T-24, T-30). All nodes changed by one operation share one stamp; stamps that no node bears any more
+ * are dropped when the section is rewritten. Width 1 up to 250 stamps, 2 above.
+ */
+#ifndef TWINHUB_TWIN_H
+#define TWINHUB_TWIN_H
+
+#include "doc/doc.h"
+
+enum section_kind { SECTION_TAGS, SECTION_DESIRED, SECTION_REPORTED, SECTION_KINDS };
+
+#define TAGS_SIZE_MAX      8192u                /* T-80, counted as T-81 */
+#define PROPERTIES_SIZE_MAX 32768u
+#define SECTION_STORED_FACTOR 4u                /* T-81a: stored bytes are at most this times the limit */
+#define TWIN_KEY_MAX       1024u                /* T-73 */
+#define TWIN_STRING_MAX    4096u                /* T-78 */
+#define TWIN_DEPTH_MAX     10u                  /* T-79 */
+#define TWIN_INT_MAX       INT64_C(4503599627370495)    /* T-76 */
+#define TWIN_INT_MIN       INT64_C(-4503599627370496)
+
+struct stamp {
+	int64_t time_us;
+	uint32_t version;               /* $lastUpdatedVersion; 0: never written, no such member (T-07) */
+	int64_t by_digest;              /* $lastUpdatedByDigest; meaningful when by.n > 0 */
+	struct str by;                  /* $lastUpdatedBy: configuration id, or empty */
+};
+
+/* A view of a stored section; borrowed from its bytes. */
+struct section {
+	uint32_t version;               /* $version, from 1; tags use it as a plain change counter */
+	uint32_t size;                  /* T-81 */
+	uint32_t nstamp;
+	struct str stamps;              /* encoded stamp table */
+	struct doc root;                /* DOC_OBJECT, stamped */
+	struct str bytes;               /* the whole stored form */
+};
+
+/* Look at stored bytes that section_check has passed, or that this module wrote. */
+struct section section_of(struct str bytes);
+/* Full validation of bytes from outside this process: ERR_CORRUPT. */
+enum err section_check(struct str bytes);
+/* The stamp with that index; index < nstamp. */
+struct stamp section_stamp(const struct section *s, uint32_t index);
+static inline bool
+section_empty(const struct section *s)
+{
+	return doc_count(s->root) == 0;
+}
+
+/* The first form of a section (T-07): version 1, empty, stamped with the time of creation and version 0. */
+void section_new(struct buf *out, int64_t now_us);
+
+/* Who writes, when: the stamp of everything the operation touches. The version is filled in by the operation. */
+struct section_write {
+	enum section_kind kind;
+	int64_t now_us;
+	struct str by;                  /* configuration id; empty for people, programs and devices */
+	int64_t by_digest;
+};
+
+/*
+ * Merge a patch (T-35 to T-43, T-58 to T-60, T-73 to T-85) into `old` and append the new stored section to `out`.
+ *
+ *   patch   a doc of any kind, as doc_parse gave it (duplicate keys kept: all are checked, the last wins);
+ *           nduplicate as counted by doc_parse. DOC_NULL clears the section for the back end (T-41).
+ *   wr      kind SECTION_REPORTED follows the device's rules: every accepted patch is a change (T-60), any '$' key is
+ *           an error (T-64). Tags and desired follow the back end's: a no-op is no change (T-39), `$metadata` and
+ *           `$version` at the root are ignored (T-33).
+ *   notify  for SECTION_DESIRED, may be NULL: if changed, the notification's members as one doc object without
+ *           $version is appended (T-66, T-41: a cleared section gives nulls).
+ *
+ *   changed out: false means that out was not written and the old section stands (T-39)
+ *
+ * On ERR_ARG nothing is appended and *f names the path (e.g. "properties.reported.a.b"), the limit and the size found.
+ * Cost: linear in the two documents, also for objects with thousands of keys.
+ */
+enum err section_merge(const struct section *old, struct doc patch, uint32_t nduplicate, const struct section_write *wr,
+    struct buf *out, struct buf *notify, bool *changed, struct fault *f);
+
+/*
+ * Replace a section whole (T-44 to T-48). value DOC_NONE, DOC_NULL or an empty object empties it. A null inside is a
+ * fault (T-46). changed is false only if the section was empty and stays so. The notification is the merge patch
+ * that leads from old to new: all new members, and null for each that went, at each level (T-48).
+ */
+enum err section_replace(const struct section *old, struct doc value, uint32_t nduplicate, const struct section_write *wr,
+    struct buf *out, struct buf *notify, bool *changed, struct fault *f);
+
+/* ---- views, appended as JSON text ---- */
+
+/* The section as a device sees it: members, then "$version":N (T-52). */
+void section_write_device(struct buf *out, const struct section *s);
+/* As the back end sees desired and reported: members, "$metadata":{...} (T-23 to T-31), "$version":N. */
+void section_write_service(struct buf *out, const struct section *s, enum section_kind kind);
+/* Tags: members only. */
+void section_write_tags(struct buf *out, const struct section *s);
+/* A notification body: the members of `members` (a doc object), then "$version":N (T-66). */
+void section_write_notification(struct buf *out, struct doc members, uint32_t version);
+
+/*
+ * For queries: the value at a path of keys below a section, where "$version" (last) and "$metadata" (first key) give
+ * what the back end's view would show (Q-20). For plain members the result views the section; for $version and
+ * $metadata the value is appended to scratch as a doc and viewed there (scratch must not be moved meanwhile: the
+ * caller reserves, or copies). DOC_NONE if there is none. npath 0 is the whole section with $metadata and $version.
+ */
+struct doc section_get(const struct section *s, enum section_kind kind, const struct str *path, unsigned npath,
+    struct buf *scratch);
+
+/* The counted size of a plain document (T-81). */
+uint32_t twin_counted_size(struct doc d);
+
+#endif
