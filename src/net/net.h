@@ -1,0 +1,349 @@
+/*
+ * net: event loops, mailboxes between threads, byte streams over TCP and TLS, listeners, TLS
+ * contexts, local certificates. Everything that touches a socket goes through here.
+ *
+ * Threads: a loop and all that hangs on it (streams, listeners, timers) belong to one thread. Before
+ * loop_start and after loop_join that is the thread that made it. From other threads only
+ * mailbox_post, loop_post, loop_stop and the tls_ and gate_ functions may be called.
+ */
+#ifndef TWINHUB_NET_H
+#define TWINHUB_NET_H
+
+#include <stdatomic.h>
+
+#include "base/base.h"
+
+struct event_base;
+struct bufferevent;
+struct evhttp;
+struct sockaddr;
+struct ssl_st;
+
+#define NET_WHY_MAX 256 /* bytes of a reason in plain English, NUL included */
+
+/* Once, before anything else here: SIGPIPE is ignored, libevent learns about threads. */
+void net_init(void);
+
+/* Raise the soft limit of open descriptors to the hard one. Returns the limit in force. */
+uint64_t net_raise_nofile(void);
+
+int64_t clock_mono_us(void); /* since some point in the past; never goes back */
+int64_t clock_wall_us(void); /* since 1970-01-01 UTC */
+
+/* ---- mailboxes: many posters, one taker, in order for each poster ---- */
+
+/* The head of a message; the rest of it is the poster's affair. run() owns the message and frees it. */
+struct msg {
+	struct msg *next;
+	void (*run)(struct msg *m);
+};
+
+struct mailbox {
+	_Atomic(struct msg *) newest;
+	int wake_fd; /* eventfd, readable once the box was not empty; written only when it was empty */
+};
+
+enum err mailbox_init(struct mailbox *mb); /* ERR_IO: no descriptor */
+void mailbox_fini(struct mailbox *mb);     /* the box must be empty */
+void mailbox_post(struct mailbox *mb, struct msg *m);
+/* All messages so far, oldest first, linked by next; NULL if none. Only the taker may call it. */
+struct msg *mailbox_take_all(struct mailbox *mb);
+/* For takers that are no event loop: sleep until there is a message or timeout_us has passed (< 0:
+ * no limit). True if there is something to take. */
+bool mailbox_wait(struct mailbox *mb, int64_t timeout_us);
+
+/* ---- loops ---- */
+
+struct loop;
+
+enum err loop_new(unsigned index, struct loop **out); /* ERR_IO: no descriptors */
+enum err loop_start(struct loop *l);                  /* in a thread of its own; ERR_IO */
+void loop_run(struct loop *l);                        /* in this thread, until loop_stop */
+void loop_stop(struct loop *l); /* any thread; what was posted before it still runs */
+void loop_join(struct loop *l); /* wait for the thread; no-op if there is none */
+/* Not running any more. Streams end with STREAM_SHUTDOWN, posted messages are run. NULL is fine. */
+void loop_free(struct loop *l);
+
+struct event_base *loop_base(struct loop *l);
+unsigned loop_index(const struct loop *l);
+/* Monotonic; the same clock as clock_mono_us. */
+int64_t loop_now_us(const struct loop *l);
+/* Any thread: m->run(m) is executed on the loop; all that is in the box in one wake-up. */
+void loop_post(struct loop *l, struct msg *m);
+/* Streams (WebSocket ones too) that live on this loop. */
+unsigned loop_nstream(const struct loop *l);
+/* End all streams with STREAM_SHUTDOWN; their on_close runs before this returns. On the loop, but from
+ * no stream's callback. To be called before evhttp_free where WebSocket streams may be alive. */
+void loop_abort_streams(struct loop *l);
+
+/* Coarse timers, cheap for very many connections: a wheel; setting and clearing are O(1), a timer
+ * fires at its deadline or up to LOOP_TICK_US (and the loop's own delay) after it, never before it. */
+#define LOOP_TICK_US 32768
+
+struct loop_timer {
+	struct loop_timer *next, **prev; /* prev NULL: not set */
+	int64_t due_us;
+	void (*fire)(struct loop_timer *t); /* filled in by the owner; may set, clear or free t */
+};
+
+/* Set or move. due_us on the clock of loop_now_us. */
+void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t due_us);
+void loop_timer_clear(struct loop *l, struct loop_timer *t); /* fine if not set */
+static inline bool
+loop_timer_is_set(const struct loop_timer *t)
+{
+	return t->prev != NULL;
+}
+
+/* ---- addresses and counting ---- */
+
+struct net_addr {
+	uint8_t ip[16]; /* IPv4 as ::ffff:a.b.c.d */
+	uint16_t port;
+};
+#define NET_ADDR_TEXT_MAX 64
+
+struct net_addr net_addr_of(const struct sockaddr *sa);
+/* "127.0.0.1:8883", "[::1]:8883" */
+const char *net_addr_text(const struct net_addr *a, char out[NET_ADDR_TEXT_MAX]);
+
+/* How many connections there may be, in all and from one address (IPv6: one /64). Shared by all loops. */
+struct gate;
+struct gate *gate_new(uint32_t max_total, uint32_t max_per_address); /* 0: no limit */
+void gate_free(struct gate *g);                                      /* NULL is fine */
+enum err gate_enter(struct gate *g, const struct net_addr *a);       /* ERR_FULL */
+void gate_leave(struct gate *g, const struct net_addr *a);
+uint32_t gate_count(struct gate *g);
+
+/* ---- streams ---- */
+
+struct stream;
+
+enum stream_end {
+	STREAM_EOF,     /* the peer closed, cleanly or not */
+	STREAM_FAILED,  /* a socket or TLS error */
+	STREAM_TIMEOUT, /* the deadline passed */
+	STREAM_OVERFLOW, /* the peer does not read: output over its bound; or an owner that left more input than its bound */
+	STREAM_PROTOCOL, /* the framing below the owner was violated (WebSocket) */
+	STREAM_CLOSED,   /* stream_close or stream_abort by the owner */
+	STREAM_SHUTDOWN  /* the loop goes away */
+};
+
+/*
+ * The owner's side. Callbacks come from the loop and never from inside a stream_ function; after
+ * stream_close and stream_abort only on_close comes. on_close comes exactly once for each stream that was
+ * opened, is the last call, and the stream is gone when it returns.
+ */
+struct stream_user {
+	/* Handshake done; the deadline set by the listener stays in force until stream_deadline changes it.
+	 * ctx is the listener's; usually calls stream_set_user. */
+	void (*on_open)(struct stream *s, void *ctx);
+	/* All bytes received and not yet consumed, never empty. Returns how many of them were consumed
+	 * (<= in.n); the rest comes again with more behind it. */
+	size_t (*on_data)(struct stream *s, struct str in, void *ctx);
+	void (*on_close)(struct stream *s, enum stream_end why, void *ctx);
+	/* Optional: output has become empty after it was not. */
+	void (*on_drain)(struct stream *s, void *ctx);
+};
+
+struct stream_limits {
+	size_t max_out_bytes; /* output waiting for the peer; 0: STREAM_OUT_MAX */
+	size_t max_in_bytes;  /* input left unconsumed by the owner; 0: STREAM_IN_MAX */
+};
+#define STREAM_OUT_MAX   (512u * 1024)
+#define STREAM_IN_MAX    (512u * 1024)
+#define STREAM_LINGER_US 2000000 /* for draining output after stream_close */
+
+void stream_set_user(struct stream *s, const struct stream_user *user, void *ctx);
+void *stream_ctx(const struct stream *s);
+struct loop *stream_loop(const struct stream *s);
+
+/* Queue bytes; they leave together at the end of the loop's turn, in one write or TLS record. If the peer
+ * does not keep up, the stream ends with STREAM_OVERFLOW. Ignored on a closing stream. */
+void stream_write(struct stream *s, struct str bytes);
+/* Back-pressure: no more on_data until stream_resume, and soon no more reading from the peer. */
+void stream_pause(struct stream *s);
+void stream_resume(struct stream *s);
+size_t stream_pending_output(const struct stream *s);
+/* Send what is queued, say goodbye, close; within STREAM_LINGER_US. */
+void stream_close(struct stream *s);
+/* Drop it at once. */
+void stream_abort(struct stream *s);
+/* At due_us (loop_now_us's clock) the stream ends with STREAM_TIMEOUT. 0: never. One per stream. */
+void stream_deadline(struct stream *s, int64_t due_us);
+const struct net_addr *stream_peer(const struct stream *s);
+
+/* What a TLS client has shown of itself. */
+#define TLS_CN_MAX 256
+struct tls_peer {
+	bool has_cert;
+	bool chain_ok; /* verified to the client CA number `ca` of catalogue version ca_version */
+	uint32_t ca;   /* index into the CAs that tls_set_client_cas was given */
+	uint64_t ca_version;
+	uint8_t sha1[20], sha256[32]; /* thumbprints of the leaf */
+	char cn
+	    [TLS_CN_MAX]; /* common name of the leaf's subject (the last one), UTF-8; "" if none or too long */
+	int64_t not_before_us, not_after_us; /* the leaf's validity, wall clock: check it at use */
+};
+
+bool stream_is_tls(const struct stream *s);
+/* All zero without TLS or certificate. Costs two hashes. */
+void stream_tls_peer(const struct stream *s, struct tls_peer *out);
+void tls_peer_of(struct ssl_st *ssl, struct tls_peer *out);
+
+/* ---- for those who make a new kind of stream (ws/): the owner's side above is shared ---- */
+
+struct stream_ops {
+	/* Move bytes from s->out towards the peer. ERR_OK: s->out is empty; ERR_MORE: would block, and
+	 * stream_writable will be called when it no longer does; anything else ends the stream. */
+	enum err (*flush)(struct stream *s);
+	/* Look for input again: after stream_resume, or because STREAM_AGAIN was asked for. */
+	void (*fill)(struct stream *s);
+	void (*read_enable)(struct stream *s, bool on);
+	/* Output has drained and the stream is to close: say goodbye, then end with stream_finish. NULL:
+	 * finish at once. */
+	void (*goodbye)(struct stream *s);
+	size_t (*below)(const struct stream *s); /* bytes of output held below s->out; NULL: none */
+	struct ssl_st *(*ssl)(const struct stream *s); /* NULL: never TLS */
+	void (*destroy)(struct stream *s);             /* release everything, s itself too */
+};
+
+/* First member of each kind. Touch only what ops need. */
+struct stream {
+	const struct stream_ops *ops;
+	const struct stream_user *user;
+	void *ctx;
+	struct loop *loop;
+	struct stream *next, **prev; /* all streams of the loop */
+	struct stream *todo;         /* list of streams with work at the end of the turn */
+	struct buf in;               /* received, not consumed */
+	struct buf out;              /* queued; out_from bytes of it are gone already */
+	size_t out_from;
+	uint32_t max_in, max_out;
+	struct loop_timer deadline;
+	struct net_addr peer;
+	uint8_t state; /* enum stream_state, in priv.h */
+	uint8_t why;   /* enum stream_end, once it is decided */
+	bool paused, queued, want_fill, was_full;
+};
+
+/* s is zeroed; reading is on. */
+void stream_init(struct stream *s, struct loop *l, const struct stream_ops *ops,
+    const struct stream_limits *limits, const struct net_addr *peer);
+/* The handshake is done: on_open follows. */
+void stream_opened(struct stream *s);
+/* Bytes came; they are given to the owner at once (unless paused). False: s is ending, read no more. From
+ * the loop only. */
+bool stream_received(struct stream *s, struct str bytes);
+/* Call ops->fill in the next turn. */
+void stream_fill_later(struct stream *s);
+/* Output below s->out has gone, or can be taken again. */
+void stream_writable(struct stream *s);
+/* The stream ends, output or not; on_close and destroy follow at the end of the turn. The first reason wins. */
+void stream_finish(struct stream *s, enum stream_end why);
+/* Is it neither closing nor ended? */
+bool stream_is_open(const struct stream *s);
+
+/* ---- TLS ---- */
+
+struct
+    tls; /* the current server context, replaceable while connections live; shared by all loops */
+
+struct tls_files {
+	const char *cert, *key; /* PEM; cert: leaf first, then its chain */
+};
+
+struct tls_conf {
+	struct tls_files pair[2]; /* ECDSA and RSA in any order; pair[1].cert NULL: only one */
+};
+
+/* ERR_ARG: a file cannot be read or parsed, key and certificate do not fit, two keys of one kind; `why` says which. */
+enum err tls_new(const struct tls_conf *conf, struct tls **out, char why[NET_WHY_MAX]);
+void tls_free(struct tls *t); /* NULL is fine; running connections keep what they need */
+/* Read the files again (SIGHUP). On error the old context stays. */
+enum err tls_reload(struct tls *t, const struct tls_conf *conf, char why[NET_WHY_MAX]);
+/* New ticket keys; old tickets are worth a full handshake. To be called daily. */
+enum err tls_rotate_tickets(struct tls *t);
+/* The CAs that client certificates may descend from: pem[i] holds one certificate that may sign
+ * certificates. `version` must change whenever anything in the set changes, removal and
+ * revocation too: tickets from another version are worth a full handshake. ERR_ARG: pem[i] is no such
+ * certificate. */
+enum err tls_set_client_cas(
+    struct tls *t, const struct str *pem, unsigned n, uint64_t version, char why[NET_WHY_MAX]);
+/* A new server-side SSL of the current context; NULL when there is no memory. */
+struct ssl_st *tls_accept(struct tls *t, bool ask_client_cert);
+
+/* ---- listeners ---- */
+
+/*
+ * n sockets bound to one address and port, each for one loop's listener (SO_REUSEPORT). port 0 picks one.
+ *
+ *   address  "0.0.0.0", "::", "127.0.0.1", or a name or literal of this machine; "::" is IPv6 only
+ *   bound    out: the port
+ *
+ * ERR_ARG bad address      ERR_EXISTS port taken      ERR_DENIED no right to it      ERR_IO else
+ * `why` says it with address and port. On error no descriptor is left open.
+ */
+enum err net_bind(const char *address, uint16_t port, unsigned n, int *fds, uint16_t *bound,
+    char why[NET_WHY_MAX]);
+
+struct listen_conf {
+	struct tls *tls;     /* NULL: plain TCP */
+	struct gate *gate;   /* NULL: not counted */
+	bool no_client_cert; /* do not ask TLS clients for a certificate */
+	int64_t
+	    deadline_us; /* from accept until the owner changes it: handshake and first packet */
+	struct stream_limits limits;
+	const struct stream_user
+	    *user; /* on_open is called for each stream once its handshake is done */
+	void *ctx;
+};
+
+struct listen_stats {
+	uint64_t naccept, nrefused, nhandshake_failed, nemfile;
+};
+
+struct listener;
+/* Takes over fd (from net_bind), starts to listen; fd is closed on error too. ERR_IO. */
+enum err listener_new(
+    struct loop *l, int fd, const struct listen_conf *conf, struct listener **out);
+void listener_free(struct listener *ln); /* its streams live on; NULL is fine */
+struct listen_stats listener_stats(const struct listener *ln);
+
+/* ---- HTTPS: evhttp over TLS with a count and absolute deadlines, which evhttp lacks ---- */
+
+struct https_conf {
+	struct tls *tls;
+	struct gate *gate; /* NULL: not counted */
+	bool no_client_cert;
+	int64_t
+	    deadline_us; /* from accept until https_deadline changes it: handshake and first request */
+};
+
+struct https_port;
+/* Make `http` (of loop_base) accept TLS connections on fd. To be freed after evhttp_free(http). fd is closed on
+ * error too. ERR_IO. */
+enum err https_port_new(struct loop *l, struct evhttp *http, int fd, const struct https_conf *conf,
+    struct https_port **out);
+void https_port_free(struct https_port *hp);
+/* A connection of an https_port: end it at due_us (loop_now_us's clock); 0: never. Clear it when a request has
+ * arrived, set it when the reply is sent. Other bufferevents: no effect. */
+void https_deadline(struct bufferevent *bev, int64_t due_us);
+
+/* ---- certificates of our own making ---- */
+
+/*
+ * Make sure that `dir` holds a CA and two server certificates for `names` (DNS names and IP literals, at least one):
+ *   ca.pem ca.key  server-ecdsa.pem server-ecdsa.key  server-rsa.pem server-rsa.key    (keys: mode 0600)
+ * What is there and fits is kept; server certificates are made anew when they lack a name, are not from this CA, or
+ * have less than CERTS_RENEW_DAYS left. The CA (10 years) is made only if ca.pem is missing.
+ * *changed: something was written. ERR_IO, ERR_ARG (a name that is neither), ERR_CORRUPT (CA unreadable).
+ */
+#define CERTS_LEAF_DAYS  397
+#define CERTS_RENEW_DAYS 30
+enum err certs_ensure(const char *dir, const char *const *names, unsigned nname, int64_t now_us,
+    bool *changed, char why[NET_WHY_MAX]);
+/* Whole days until the first certificate in a PEM file expires; negative after that. ERR_IO, ERR_CORRUPT. */
+enum err cert_days_left(const char *path, int64_t now_us, int *days);
+
+#endif
