@@ -1,0 +1,266 @@
+// Starts real hubs for tests. Every hub has a loopback address of its own and listens on 8883 and 443
+// there, because the SDKs dial these ports and no others. Everything made here goes when the process ends.
+//
+//   const hub = await startHub();                 a fresh hub, ready to serve
+//   await hub.rest('PUT', '/devices/d1', {body})  the service API, with a token made here
+//   await hub.restart(); await hub.kill(); await hub.start(); await hub.stop();
+//
+// Trust: the Azure service SDK takes another CA only from NODE_EXTRA_CA_CERTS, which Node reads when it starts.
+// So tests/run.mjs starts each file with a data directory that already has its CA, and the first startHub()
+// of the process uses it. Any other hub has a CA of its own (hub.ca, hub.pem): give it to the client.
+import { spawn, execFile } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { randomInt } from 'node:crypto';
+import { restRequest } from './rest.mjs';
+import { parseConnectionString, sasToken } from './sas.mjs';
+
+export * from './mqtt.mjs';
+export * from './rest.mjs';
+export * from './sas.mjs';
+export * from './wait.mjs';
+export * from './x509.mjs';
+
+export const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+export const BINARY = path.resolve(REPOSITORY, process.env.TWINHUB_BIN ?? 'build/release/bin/twinhub');
+
+const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1); // sanitizers: everything takes longer
+const READY_MS = 20_000 * SLOW;
+const STOP_MS = 5_000 * SLOW + 1_000;
+const LOG_MAX = 1 << 20; // characters of output kept per hub
+const SANITIZER = /ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:/;
+
+const run = promisify(execFile);
+const dirs = new Set();
+const children = new Set();
+
+process.on('exit', () => {
+	for (const child of children) child.kill('SIGKILL');
+	for (const dir of dirs) fs.rmSync(dir, { recursive: true, force: true });
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
+
+// A directory that is removed when the process ends.
+export function tempDir(name = 'test') {
+	const dir = fs.mkdtempSync(path.join(os.tmpdir(), `twinhub-${name}-`));
+	dirs.add(dir);
+	return dir;
+}
+
+function listenOnce(host, port) {
+	return new Promise((resolve, reject) => {
+		const server = net.createServer();
+		server.once('error', reject);
+		server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
+	});
+}
+
+// A loopback address on which nothing listens at 8883 and 443. Drawn at random, so that test processes
+// running side by side do not meet; 127.0.x.x is left to people.
+export async function freeAddress(ports = [8883, 443]) {
+	for (let tries = 0; tries < 50; tries++) {
+		const addr = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(2, 255)}`;
+		try {
+			for (const port of ports) await listenOnce(addr, port);
+			return addr;
+		} catch (error) {
+			if (error.code === 'EACCES')
+				throw new Error(`no right to listen on port ${ports.join(' or ')}: run as root, or ` +
+					'`sudo sysctl net.ipv4.ip_unprivileged_port_start=443`', { cause: error });
+			if (error.code !== 'EADDRINUSE') throw error;
+		}
+	}
+	throw new Error('no free loopback address found in 50 tries');
+}
+
+// Start a hub and wait until it is ready.
+//   addr    loopback address to bind; a free one if absent
+//   dir     data directory; a temporary one if absent
+//   args    more arguments of `twinhub serve`
+//   env     more environment
+//   binary  path of the program; default TWINHUB_BIN or build/release/bin/twinhub
+export async function startHub(options = {}) {
+	let { addr, dir } = options;
+	if (!dir && process.env.TWINHUB_TEST_DIR) {
+		dir = process.env.TWINHUB_TEST_DIR;
+		addr ??= process.env.TWINHUB_TEST_ADDR;
+		delete process.env.TWINHUB_TEST_DIR;
+	}
+	const hub = new Hub({ ...options, addr: addr ?? await freeAddress(), dir: dir ?? path.join(tempDir('hub'), 'data') });
+	await hub.start();
+	return hub;
+}
+
+export class Hub {
+	#keys = new Map();
+	#child = null;
+	#exit = null; // promise of {code, signal}
+	#log = '';
+
+	constructor({ addr, dir, args = [], env = {}, binary = BINARY }) {
+		Object.assign(this, { addr, dir, args, env, binary });
+		this.mqttsPort = this.#port('--mqtts-port', 8883);
+		this.httpsPort = this.#port('--https-port', 443);
+		this.mqttPort = this.#port('--mqtt-port', null);
+	}
+
+	#port(flag, fallback) {
+		const at = this.args.indexOf(flag);
+		return at < 0 ? fallback : Number(this.args[at + 1]);
+	}
+
+	get ca() { return path.join(this.dir, 'ca.pem'); }
+	get pem() { return fs.readFileSync(this.ca, 'utf8'); }
+	get pid() { return this.#child?.pid; }
+	get logs() { return this.#log; }
+	get running() { return this.#child !== null; }
+
+	// What went wrong, with what the hub said about it.
+	#failure(text) {
+		return new Error(`${text}\n--- ${this.binary} on ${this.addr}, data ${this.dir}, its last output:\n` +
+			`${this.#log.slice(-8000) || '(none)'}\n---`);
+	}
+
+	async start() {
+		if (this.#child) throw new Error('the hub runs already');
+		if (!fs.existsSync(this.binary)) throw new Error(`no ${this.binary}: build first, or set TWINHUB_BIN`);
+		const wrapper = (process.env.TWINHUB_WRAPPER ?? '').split(' ').filter(Boolean); // e.g. "setarch -R"
+		const argv = [...wrapper, this.binary, 'serve', '--data', this.dir, '--bind', this.addr, ...this.args];
+		const child = spawn(argv[0], argv.slice(1), {
+			env: { ...process.env, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+		this.#child = child;
+		children.add(child);
+		this.#exit = new Promise((resolve) => {
+			child.once('error', (error) => resolve({ code: null, signal: null, error }));
+			child.once('close', (code, signal) => resolve({ code, signal }));
+		}).then((end) => {
+			children.delete(child);
+			this.#child = null;
+			return end;
+		});
+		await this.#ready(child);
+	}
+
+	async #ready(child) {
+		let timer, out = '';
+		const ready = new Promise((resolve) => {
+			child.stderr.setEncoding('utf8').on('data', (text) => this.#keep(text));
+			child.stdout.setEncoding('utf8').on('data', (text) => {
+				this.#keep(text);
+				out = (out + text).slice(-65536);
+				if (/^twinhub ready.*\n/m.test(out)) resolve('ready');
+			});
+		});
+		const late = new Promise((resolve) => { timer = setTimeout(resolve, READY_MS, 'late'); });
+		const end = await Promise.race([ready, late, this.#exit]);
+		clearTimeout(timer);
+		if (end === 'ready') return;
+		if (end === 'late') {
+			await this.kill();
+			throw this.#failure(`the hub was not ready after ${READY_MS} ms`);
+		}
+		const error = this.#failure(`the hub ended instead of starting (${describeEnd(end)})`);
+		throw Object.assign(error, { exitCode: end.code });
+	}
+
+	#keep(text) {
+		this.#log = (this.#log + text).slice(-LOG_MAX);
+		if (process.env.TWINHUB_TEST_VERBOSE) process.stderr.write(text);
+	}
+
+	// SIGTERM; fails unless the hub ends with code 0 in its five seconds and no sanitizer complained.
+	async stop() {
+		if (!this.#child) return;
+		const child = this.#child;
+		child.kill('SIGTERM');
+		let timer;
+		const late = new Promise((resolve) => { timer = setTimeout(resolve, STOP_MS, 'late'); });
+		const end = await Promise.race([this.#exit, late]);
+		clearTimeout(timer);
+		if (end === 'late') {
+			await this.kill();
+			throw this.#failure(`the hub had not stopped ${STOP_MS} ms after SIGTERM`);
+		}
+		if (end.code !== 0 || SANITIZER.test(this.#log)) throw this.#failure(`the hub ended badly (${describeEnd(end)})`);
+	}
+
+	// SIGKILL, as a crash does it.
+	async kill() {
+		this.#child?.kill('SIGKILL');
+		return this.#exit;
+	}
+
+	async restart() {
+		await this.stop();
+		await this.start();
+	}
+
+	// Resolves to {code, signal} when the hub ends by itself.
+	ended() { return this.#exit; }
+
+	// Send a signal, e.g. SIGHUP to reload certificates.
+	signal(name) { this.#child?.kill(name); }
+
+	// Run a subcommand of the program on this hub's data directory: {stdout, stderr, code}.
+	async cli(args, { env = {}, timeout = 20_000 * SLOW, data = true } = {}) {
+		const argv = data ? [...args, '--data', this.dir] : args;
+		try {
+			const { stdout, stderr } = await run(this.binary, argv, { env: { ...process.env, ...this.env, ...env }, timeout });
+			return { stdout, stderr, code: 0 };
+		} catch (error) {
+			if (typeof error.code !== 'number') throw error;
+			return { stdout: error.stdout, stderr: error.stderr, code: error.code };
+		}
+	}
+
+	// The service connection string of a shared access policy.
+	async connectionString(policy = 'iothubowner') {
+		if (!this.#keys.has(policy)) {
+			const { stdout, stderr, code } = await this.cli(['connection-string', '--policy', policy]);
+			if (code !== 0) throw this.#failure(`connection-string --policy ${policy} failed with ${code}: ${stderr}`);
+			this.#keys.set(policy, stdout.trim());
+		}
+		return this.#keys.get(policy);
+	}
+
+	// A service token for this hub. Options as sasToken(), plus policy.
+	async token({ policy = 'iothubowner', ...options } = {}) {
+		const { HostName, SharedAccessKey } = parseConnectionString(await this.connectionString(policy));
+		return sasToken({ resource: HostName, key: SharedAccessKey, policy, ...options });
+	}
+
+	// One request to the service API, with api-version and token unless told otherwise:
+	// {status, headers, body (parsed JSON, else text), text}. See restRequest() for the options.
+	async rest(method, target, { policy = 'iothubowner', token, ...options } = {}) {
+		const authorization = token === undefined ? await this.token({ policy }) : token;
+		return restRequest({ host: this.addr, port: this.httpsPort, ca: this.pem, method, path: target, authorization, ...options });
+	}
+
+	// Create a device (keys generated by the hub unless given) and return its identity.
+	async createDevice(id, identity = {}) {
+		const answer = await this.rest('PUT', `/devices/${encodeURIComponent(id)}`, { body: { deviceId: id, ...identity } });
+		if (answer.status !== 200) throw this.#failure(`creating ${id} failed: ${answer.status} ${answer.text}`);
+		return answer.body;
+	}
+
+	// The device's connection string; the device must exist and have symmetric keys.
+	async deviceConnectionString(id) {
+		const answer = await this.rest('GET', `/devices/${encodeURIComponent(id)}`);
+		if (answer.status !== 200) throw this.#failure(`reading ${id} failed: ${answer.status} ${answer.text}`);
+		return `HostName=${this.addr};DeviceId=${id};SharedAccessKey=${answer.body.authentication.symmetricKey.primaryKey}`;
+	}
+}
+
+function describeEnd({ code, signal, error }) {
+	return error ? error.message : signal ? `signal ${signal}` : `exit code ${code}`;
+}
+
+// Ends every hub given, also when one of them fails; for `after()`.
+export async function stopAll(...hubs) {
+	const ends = await Promise.allSettled(hubs.filter(Boolean).map((hub) => hub.stop()));
+	for (const end of ends) if (end.status === 'rejected') throw end.reason;
+}
