@@ -1,0 +1,182 @@
+/*
+ * store: what is durable. Six ordered tables of bytes; batches that are on disk, all or nothing, before
+ * their completion is reported; reads and scans beside them. RocksDB stands behind it and is seen nowhere else.
+ *
+ * Threads: reads, submits and questions come from any thread; each lane has one committer thread of the
+ * store's own, and completions are reported on it. One process at a time has a directory open.
+ *
+ * Faults of the disk are of four kinds, and the store never ends the program for the first three:
+ *   full     a write found no space. Batches fail with STORE_FULL until space is back; the store opens itself
+ *            again then. Reads go on, except for the moment of opening.
+ *   failed   a write failed otherwise. As above, with STORE_FAILED.
+ *   corrupt  stored bytes are not what was written, or a file is missing. Named at open, at the read that meets it,
+ *            and by store_check. Met by a write or compaction it fails the store until it is opened anew.
+ *   fsync    the kernel could not say what is on disk. Not retried: store_options.fatal.
+ */
+#ifndef TWINHUB_STORE_H
+#define TWINHUB_STORE_H
+
+#include "base/base.h"
+
+/* The numbers are part of the stored format: append only. */
+enum store_table {
+	STORE_IDENTITY,
+	STORE_WANTED,
+	STORE_REPORTED,
+	STORE_SESSION,
+	STORE_HUB, /* the catalogue, counters */
+	STORE_LOG, /* the event log: whole files are dropped, oldest first, by size and by age */
+	STORE_TABLES
+};
+
+#define STORE_KEY_MAX       (4 * 1024)                 /* bytes */
+#define STORE_BATCH_MAX     ((size_t)64 * 1024 * 1024) /* bytes, as store_batch_bytes counts */
+#define STORE_LANE_INFLIGHT 2 /* batches submitted and not yet reported, per lane */
+#define STORE_LANES_MAX     64
+
+enum store_result {
+	STORE_OK,    /* on disk */
+	STORE_FULL,  /* no space; see store_resume */
+	STORE_FAILED /* any other error, or an earlier batch of the lane failed; see store_resume */
+};
+
+/*
+ * The end of a batch, on the lane's committer thread; short, never blocking. In the order of submission within a
+ * lane. store_submit may be called from it.
+ */
+typedef void store_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result);
+
+struct store_options {
+	const char *dir; /* the store's alone; its parent must exist */
+	bool create;     /* make it when there is none; else that is ERR_NOT_FOUND */
+	unsigned lanes;  /* committers, 1..STORE_LANES_MAX: one for each worker */
+	uint64_t
+	    memory_bytes; /* block cache and write buffers together; 0: 64 MB; at least 16 MB */
+	uint64_t log_max_bytes; /* of STORE_LOG on disk; 0: 1 GB */
+	uint64_t log_max_age_s; /* older files of STORE_LOG go; 0: never by age */
+	uint64_t
+	    floor_bytes; /* space that shall stay free: store_has_space, and before opening again */
+	unsigned retry_ms; /* between attempts to open again after a failure; 0: 1,000 */
+	void *ctx;         /* for the callbacks; each of them may be NULL */
+	store_done *done;
+	/* One line, no newline: failed, works again, corrupt file met. From any thread. */
+	void (*warn)(void *ctx, const char *line);
+	/* fsync failed; must not return except in tests. NULL: the line to stderr and _exit(EX_IOERR). */
+	void (*fatal)(void *ctx, const char *line);
+};
+
+struct store;
+
+/*
+ * Open the store and recover what was acknowledged: logs are checked byte by byte and replayed (200 MB/s, at most
+ * 128 MB). A record torn at the end of a log by a kill was never acknowledged and is dropped. Sets the umask to 077.
+ *
+ * ERR_LOCKED     another process, or this one, has it open
+ * ERR_NOT_FOUND  nothing there and !create           ERR_CORRUPT  f names the file
+ * ERR_FULL       no space to replay the log          ERR_IO       anything else; f has the system's words
+ * *out is set only on success; the caller owns it.
+ */
+enum err store_open(const struct store_options *o, struct store **out, struct fault *f);
+
+/* Finishes and reports what was submitted, then closes. No cursor may be open, no thread inside. NULL is fine. */
+void store_close(struct store *s);
+
+/* ---- reading ---- */
+
+/*
+ * Append the value of one key to out. Sees every batch reported STORE_OK before the call.
+ * ERR_NOT_FOUND; ERR_CORRUPT and ERR_IO (also while the store is being opened again in vain): out is unchanged.
+ */
+enum err store_get(struct store *s, enum store_table t, struct str key, struct buf *out);
+
+/*
+ * Scan the keys from <= key < to in byte order; an empty `to` is the table's end. The rows are those of the moment
+ * of opening: take a fresh cursor for each slice where writes go on. A cursor is used and closed by the thread that
+ * opened it, and soon: an open one holds up a failed store's opening.
+ */
+struct store_cursor;
+enum store_scan {
+	STORE_SCAN = 0,
+	STORE_SCAN_BULK = 1 /* many rows: reads ahead 2 MB, leaves the block cache to others */
+};
+
+enum err store_cursor_open(struct store *s, enum store_table t, struct str from, struct str to,
+    enum store_scan how, struct store_cursor **out);
+/* The next row, borrowed until the next call; ERR_END, ERR_CORRUPT, ERR_IO. */
+enum err store_next(struct store_cursor *c, struct str *key, struct str *value);
+void store_cursor_close(struct store_cursor *c); /* NULL is fine */
+
+/* ---- writing ---- */
+
+/* Changes of one commit, applied in order: a later one of the same key wins. Not for two threads at once. */
+struct store_batch;
+
+struct store_batch *store_batch_new(void);
+void store_batch_free(struct store_batch *b); /* NULL is fine */
+void store_batch_put(struct store_batch *b, enum store_table t, struct str key, struct str value);
+void store_batch_delete(struct store_batch *b, enum store_table t, struct str key);
+uint32_t store_batch_count(const struct store_batch *b);
+size_t store_batch_bytes(const struct store_batch *b); /* about what the log will grow by */
+void store_batch_clear(struct store_batch *b);         /* keeps its memory */
+
+/*
+ * Hand a batch to the lane's committer, which owns it from here on. Never blocks on the disk. At most
+ * STORE_LANE_INFLIGHT at a time: the caller's to keep. An empty batch is reported like others.
+ */
+void store_submit(struct store *s, unsigned lane, struct store_batch *b, uint64_t cookie);
+
+/*
+ * After a batch has failed, all later ones of its lane fail too, whatever the disk does: they were built on what
+ * did not happen. When the lane's owner has seen the failure, has no batch in flight and has taken its state back, it
+ * says so here; batches are tried again from then on. Also allowed when nothing has failed.
+ * A failed batch may yet be found on disk when the store was opened again (as one, never in part).
+ */
+void store_resume(struct store *s, unsigned lane);
+
+/* ---- state ---- */
+
+enum store_state {
+	STORE_READY,
+	STORE_IS_FULL,   /* opens again when WAL size + floor_bytes are free */
+	STORE_IS_FAILED, /* opens again by itself */
+	STORE_IS_CORRUPT /* stays so */
+};
+
+enum store_state store_state(
+    struct store *s, struct fault *why); /* why: may be NULL; text empty when ready */
+uint32_t store_generation(
+    const struct store *s);                  /* how often it was opened again: 0 after store_open */
+uint64_t store_space(const struct store *s); /* free bytes of its file system now; 1 us */
+bool store_has_space(const struct store *s); /* store_space >= floor_bytes */
+
+struct store_stats {
+	uint64_t commits, commit_bytes, commit_failures; /* batches */
+	uint64_t wal_bytes, table_bytes, table_files;    /* on disk */
+	uint64_t log_bytes;                              /* of table_bytes, STORE_LOG */
+	uint64_t l0_files; /* most of any table but STORE_LOG: 20 slow, 36 stop writes */
+	uint64_t stall_ms; /* writers held up by compaction, since opening */
+	bool write_stopped;
+	uint64_t memtable_bytes, cache_bytes, cache_pinned_bytes, reader_bytes; /* memory */
+};
+
+/* Costs some 100 us. All zero but the counters while the store is closed by a failure. */
+void store_stats(struct store *s, struct store_stats *out);
+
+/*
+ * An online backup: a directory that opens as a store, with everything reported STORE_OK before the call. On the same
+ * file system it shares table files by hard links. dir must not exist, its parent must.
+ * ERR_EXISTS, ERR_FULL, ERR_IO, ERR_CORRUPT.
+ */
+enum err store_checkpoint(struct store *s, const char *dir, struct fault *f);
+
+/*
+ * Check a closed store: each byte of all logs and table files against their checksums, then that each row can be
+ * read. Changes nothing. Calls bad for each file that is corrupt or missing (file: its name in dir), and goes on.
+ * nfiles, nrows: out, what was read; may be NULL. ERR_OK if nothing was bad, ERR_CORRUPT, ERR_LOCKED, ERR_NOT_FOUND,
+ * ERR_IO.
+ */
+typedef void store_bad(void *ctx, const char *file, const char *why);
+enum err store_check(
+    const char *dir, store_bad *bad, void *ctx, uint64_t *nfiles, uint64_t *nrows, struct fault *f);
+
+#endif
