@@ -1,0 +1,118 @@
+/* The table of operations: what each needs in memory, whether it writes, and the function that does it. */
+#include "hub/priv.h"
+
+#define IDENTITY RECORD_BIT(RECORD_IDENTITY)
+#define WANTED   RECORD_BIT(RECORD_WANTED)
+#define REPORTED RECORD_BIT(RECORD_REPORTED)
+#define SESSION  RECORD_BIT(RECORD_SESSION)
+
+static const struct rule {
+	op_fn *apply;
+	unsigned needs;                 /* records of the identity, if it exists */
+	bool writes;
+	bool creates;                   /* may come for an identity that does not exist */
+	bool of_session;                /* only for the identity's current session */
+} rules[OP_KINDS] = {
+	[OP_CONNECT] = { on_connect, IDENTITY | SESSION, true, true, false },
+	[OP_DISCONNECT] = { on_disconnect, IDENTITY, false, true, false },
+	[OP_SUBSCRIBE] = { on_subscribe, SESSION, true, false, true },
+	[OP_UNSUBSCRIBE] = { on_unsubscribe, SESSION, true, false, true },
+	[OP_TWIN_GET] = { on_twin_get, WANTED | REPORTED, false, false, true },
+	[OP_REPORT] = { on_report, REPORTED, true, false, true },
+	[OP_TELEMETRY] = { on_telemetry, IDENTITY, true, false, true },
+	[OP_ACK] = { on_ack, 0, false, false, true },
+	[OP_IDENTITY_GET] = { on_identity_get, IDENTITY, false, false, false },
+	[OP_IDENTITY_PUT] = { on_identity_put, IDENTITY, true, true, false },
+	[OP_IDENTITY_DELETE] = { on_identity_delete, IDENTITY, true, false, false },
+	[OP_SCOPE_CHECK] = { on_scope_check, IDENTITY, false, true, false },
+	[OP_TWIN_READ] = { on_twin_read, IDENTITY | WANTED | REPORTED, false, false, false },
+	[OP_TWIN_PATCH] = { on_twin_patch, IDENTITY | WANTED | REPORTED, true, false, false },
+	[OP_TWIN_REPLACE] = { on_twin_replace, IDENTITY | WANTED | REPORTED, true, false, false },
+};
+
+bool
+op_writes(enum op_kind kind)
+{
+	return rules[kind].writes;
+}
+
+unsigned
+hub_missing(struct shard *sh, const struct op *op, struct buf *key)
+{
+	uint32_t row = shard_find(sh, op->device, op->module);
+
+	return row == TABLE_NONE ? 0 : shard_row_missing(sh, row, rules[op->kind].needs, key);
+}
+
+/* Can these bytes be that record? Asked once, when they come from the store. */
+static bool
+record_valid(enum record_kind kind, struct str bytes)
+{
+	struct identity id;
+	struct rd rd = rd_of(bytes);
+	struct filter f;
+
+	switch (kind) {
+	case RECORD_IDENTITY: return bytes.n > 1 && doc_valid(str_sub(bytes, 1), 0, 4) && identity_decode(bytes, &id);
+	case RECORD_WANTED: return wanted_check(bytes);
+	case RECORD_REPORTED: return reported_check(bytes);
+	case RECORD_SESSION:
+		rd_u8(&rd);
+		while (filters_next(&rd, &f))
+			if (f.kind == FILTER_REFUSED || f.kind >= FILTER_KINDS)
+				return false;
+		return !rd.bad;
+	default: return false;
+	}
+}
+
+enum err
+hub_fill(struct shard *sh, struct str device, struct str module, enum record_kind kind, const struct str *value)
+{
+	struct row *r = row_find(sh, device, module);
+
+	assert(r != NULL && r->records[kind] == NULL);
+	if (value == NULL ? kind != RECORD_SESSION : !record_valid(kind, *value))
+		return ERR_CORRUPT;
+	row_set_cached(sh, r, kind, value == NULL ? &blob_none : blob_new(*value));
+	return ERR_OK;
+}
+
+void
+reply_not_found(const struct op *op, struct reply *reply)
+{
+	/* A device's id alone is the text. */
+	if (op->module.n == 0)
+		fault_set(&reply->fault, F_DeviceNotFound, STR_FMT, STR_ARG(op->device));
+	else
+		fault_set(&reply->fault, F_ModuleNotFound, STR_FMT "/" STR_FMT, STR_ARG(op->device), STR_ARG(op->module));
+}
+
+bool
+precondition_holds(const struct op *op, const char *etag, struct reply *reply)
+{
+	if (op->if_match != IF_TAG || str_eq(op->if_tag, str_of(etag)))
+		return true;
+	fault_set(&reply->fault, F_PreconditionFailed, "PreconditionFailed");
+	return false;
+}
+
+void
+hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply)
+{
+	const struct rule *rule = &rules[op->kind];
+	struct row *r = row_find(sh, op->device, op->module);
+
+	if (rule->of_session && (r == NULL || r->presence == NULL || r->presence->epoch != op->epoch)) {
+		reply->gone = true;
+		fault_set(&reply->fault, F_ConnectionForcefullyClosedOnNewConnection, "the session has ended");
+		return;
+	}
+	if (r == NULL && !rule->creates) {
+		reply_not_found(op, reply);
+		return;
+	}
+	if (r != NULL && rule->of_session)
+		r->activity_us = env->now_us;
+	rule->apply(sh, r, op, env, reply);
+}

@@ -1,0 +1,153 @@
+/* hub: what its files share. */
+#ifndef TWINHUB_HUB_PRIV_H
+#define TWINHUB_HUB_PRIV_H
+
+#include "hub/hub.h"
+
+/* A stored record in memory, immutable. The row holds one reference, each undo entry that concerns it another: what has
+ * more than one is younger than the store and must not be dropped from the cache. */
+struct blob {
+	uint32_t refs, n;
+	char bytes[];
+};
+
+/* "There is no such record": distinct from NULL, "not in memory". */
+extern struct blob blob_none;
+
+struct blob *blob_new(struct str bytes);
+struct blob *blob_ref(struct blob *b);
+void blob_unref(struct blob *b);                /* NULL and blob_none are fine */
+static inline struct str
+blob_str(const struct blob *b)
+{
+	return (struct str){ b->bytes, b->n };
+}
+
+/* A live session of an identity. */
+struct presence {
+	struct reply_to session;
+	uint64_t epoch;
+	bool clean;
+	struct blob *filters;                   /* a session record; never NULL */
+	unsigned listens;                       /* bit per enum filter_kind */
+};
+
+struct row {
+	char *id;                               /* device, 0, module, 0; NULL: the row is free */
+	uint8_t device_n, module_n;
+	bool touched;                           /* since the eviction hand passed */
+	struct blob *records[RECORD_KINDS];     /* NULL: not in memory; &blob_none: there is none */
+	struct presence *presence;
+	int64_t activity_us, presence_us;       /* last activity; last change of the connection */
+};
+
+struct free_row {
+	uint32_t row;
+	int64_t since_us;
+};
+
+struct shard {
+	uint32_t index;
+	uint32_t nrow, caprow;
+	struct row *rows;
+	struct table ids;
+	struct free_row *free;                  /* oldest first, from free_from on */
+	uint32_t nfree, capfree, free_from;
+	uint32_t nidentity;
+	uint64_t cached_bytes;
+	uint32_t hand;                          /* of the eviction clock */
+	uint64_t log_next, epoch_next;
+};
+
+/* Page tokens and bitmaps name rows: a freed number rests this long before another identity gets it. */
+#define ROW_GRACE_US (INT64_C(600) * 1000000)
+
+struct row *row_at(struct shard *sh, uint32_t row);
+struct str row_device(const struct row *r);
+struct str row_module(const struct row *r);
+/* The row of an identity, NULL if there is none. */
+struct row *row_find(struct shard *sh, struct str device, struct str module);
+uint32_t row_number(const struct shard *sh, const struct row *r);
+/* Take a row for a new identity, with no record in memory. */
+struct row *row_take(struct shard *sh, struct str device, struct str module, int64_t now_us);
+void row_set_cached(struct shard *sh, struct row *r, enum record_kind kind, struct blob *b);
+void presence_free(struct presence *p);
+
+/* ---- undo ---- */
+
+void undo_created(struct undo *u, struct shard *sh, uint32_t row);
+/* Moves the row's contents into the entry and frees the row. */
+void undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t now_us);
+void undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch);
+void undo_filters(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch, struct blob *old);
+/* Replace a record of a row by bytes (NULL: none), write it through env, and note how to undo it. */
+void row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct str *bytes, const struct hub_env *env);
+
+/* ---- the identity record, decoded: strings borrowed from the record ---- */
+
+enum auth_type { AUTH_SAS, AUTH_SELF_SIGNED, AUTH_CA, AUTH_NONE, AUTH_TYPES };
+extern const struct str auth_type_names[AUTH_TYPES];
+
+struct identity {
+	uint32_t row;
+	uint64_t generation;                    /* digits of generationId */
+	uint64_t etag;
+	bool enabled;
+	struct str reason;                      /* empty: null */
+	int64_t status_us;
+	enum auth_type auth;
+	struct str keys[2], thumbs[2];          /* empty: null */
+	bool edge;
+	struct str scope, parent_scope;         /* empty: none */
+	struct str model_id;
+	struct str managed_by;                  /* modules */
+};
+
+void identity_encode(struct buf *out, const struct identity *id);
+/* false: not an identity record. */
+bool identity_decode(struct str bytes, struct identity *id);
+/* base64 of the decimal etag (T-17); out holds 32 bytes, NUL-terminated. */
+void identity_etag(const struct identity *id, char out[32]);
+
+/* ---- the wanted record ---- */
+
+struct wanted {
+	uint64_t counter;                       /* E of T-16 */
+	struct section tags, desired;
+	struct str configurations;              /* a doc, or empty */
+};
+
+void wanted_encode(struct buf *out, uint64_t counter, struct str tags, struct str desired, struct str configurations);
+bool wanted_decode(struct str bytes, struct wanted *w);
+/* Is every byte of it valid? For records from the store; the decoders above trust them then. */
+bool wanted_check(struct str bytes);
+bool reported_check(struct str bytes);
+void wanted_etag(uint64_t counter, char out[32]);
+
+/* ---- the reported record ---- */
+
+void reported_encode(struct buf *out, int64_t activity_us, struct str section);
+bool reported_decode(struct str bytes, int64_t *activity_us, struct section *s);
+
+/* ---- views ---- */
+
+/* The whole twin as JSON (T-01). All records of the row but the session are in memory. */
+void twin_write(const struct shard *sh, const struct row *r, struct buf *json);
+void identity_write(const struct shard *sh, const struct row *r, struct buf *json);
+
+/* ---- operations, one function a kind; apply.c has the table ---- */
+
+typedef void op_fn(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env, struct reply *reply);
+op_fn on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_twin_get, on_report, on_telemetry, on_ack;
+op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check;
+op_fn on_twin_read, on_twin_patch, on_twin_replace;
+
+/* Is the op's precondition met by this tag? On false the reply's fault is set (412). */
+bool precondition_holds(const struct op *op, const char *etag, struct reply *reply);
+void reply_not_found(const struct op *op, struct reply *reply);
+/* The kinds of filters in a session record, one bit each. */
+unsigned filters_mask(const struct blob *session);
+/* Drop the live session of a row, if any, and tell its link to close. */
+void presence_close(struct row *r, const struct hub_env *env);
+
+#endif

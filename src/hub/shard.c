@@ -1,0 +1,521 @@
+/*
+ * A shard's rows: who is where, which records are in memory.
+ *
+ * A row number is an identity's durable place: it never moves while the identity lives, and rests ROW_GRACE_US after its
+ * end. A row holds its records as blobs, immutable: a change puts a new blob in the old one's place, so whoever needs the
+ * old one (an undo entry) keeps a reference.
+ */
+#include "hub/priv.h"
+
+#include <stdlib.h>
+
+struct blob blob_none = { .refs = 1 };
+
+struct blob *
+blob_new(struct str bytes)
+{
+	struct blob *b = xmalloc(sizeof(*b) + bytes.n);
+
+	b->refs = 1;
+	b->n = (uint32_t)bytes.n;
+	if (bytes.n)
+		memcpy(b->bytes, bytes.p, bytes.n);
+	return b;
+}
+
+struct blob *
+blob_ref(struct blob *b)
+{
+	if (b != NULL && b != &blob_none)
+		b->refs++;
+	return b;
+}
+
+void
+blob_unref(struct blob *b)
+{
+	if (b != NULL && b != &blob_none && --b->refs == 0)
+		free(b);
+}
+
+void
+presence_free(struct presence *p)
+{
+	if (p == NULL)
+		return;
+	blob_unref(p->filters);
+	free(p);
+}
+
+struct shard *
+shard_new(uint32_t index)
+{
+	struct shard *sh = xcalloc(1, sizeof(*sh));
+
+	sh->index = index;
+	sh->epoch_next = 1;
+	return sh;
+}
+
+static void
+row_fini(struct row *r)
+{
+	for (int k = 0; k < RECORD_KINDS; k++)
+		blob_unref(r->records[k]);
+	presence_free(r->presence);
+	free(r->id);
+	*r = (struct row){ 0 };
+}
+
+void
+shard_free(struct shard *sh)
+{
+	if (sh == NULL)
+		return;
+	for (uint32_t i = 0; i < sh->nrow; i++)
+		row_fini(&sh->rows[i]);
+	free(sh->rows);
+	free(sh->free);
+	table_fini(&sh->ids);
+	free(sh);
+}
+
+struct row *
+row_at(struct shard *sh, uint32_t row)
+{
+	assert(row < sh->nrow);
+	return &sh->rows[row];
+}
+
+uint32_t
+row_number(const struct shard *sh, const struct row *r)
+{
+	return (uint32_t)(r - sh->rows);
+}
+
+struct str
+row_device(const struct row *r)
+{
+	return (struct str){ r->id, r->device_n };
+}
+
+struct str
+row_module(const struct row *r)
+{
+	return (struct str){ r->id + r->device_n + 1, r->module_n };
+}
+
+struct id {
+	struct str device, module;
+};
+
+static bool
+row_is(const void *ctx, uint32_t row, const void *key)
+{
+	const struct shard *sh = ctx;
+	const struct id *id = key;
+
+	return str_eq(row_device(&sh->rows[row]), id->device) && str_eq(row_module(&sh->rows[row]), id->module);
+}
+
+static uint64_t
+id_hash(struct str device, struct str module)
+{
+	uint64_t h = hash_table(device);
+
+	return module.n == 0 ? h : h ^ (hash_table(module) * UINT64_C(0x9E3779B97F4A7C15));
+}
+
+uint32_t
+shard_find(const struct shard *sh, struct str device, struct str module)
+{
+	struct id id = { device, module };
+
+	return table_get(&sh->ids, id_hash(device, module), row_is, sh, &id);
+}
+
+struct row *
+row_find(struct shard *sh, struct str device, struct str module)
+{
+	uint32_t n = shard_find(sh, device, module);
+
+	return n == TABLE_NONE ? NULL : &sh->rows[n];
+}
+
+/* Room for row number n; new rows are free. */
+static void
+rows_reserve(struct shard *sh, uint32_t n)
+{
+	if (n >= sh->caprow) {
+		uint32_t cap = sh->caprow ? sh->caprow + sh->caprow / 2 : 64;
+		if (cap <= n)
+			cap = n + 1;
+		sh->rows = xrealloc(sh->rows, cap * sizeof(*sh->rows));
+		memset(sh->rows + sh->caprow, 0, (cap - sh->caprow) * sizeof(*sh->rows));
+		sh->caprow = cap;
+	}
+	if (n >= sh->nrow)
+		sh->nrow = n + 1;
+}
+
+static struct row *
+row_name(struct shard *sh, uint32_t n, struct str device, struct str module)
+{
+	struct row *r = &sh->rows[n];
+
+	assert(r->id == NULL && device.n <= ID_MAX && module.n <= ID_MAX);
+	r->id = xmalloc(device.n + module.n + 2);
+	memcpy(r->id, device.p, device.n);
+	r->id[device.n] = '\0';
+	if (module.n)
+		memcpy(r->id + device.n + 1, module.p, module.n);
+	r->id[device.n + 1 + module.n] = '\0';
+	r->device_n = (uint8_t)device.n;
+	r->module_n = (uint8_t)module.n;
+	table_add(&sh->ids, id_hash(device, module), n);
+	sh->nidentity++;
+	return r;
+}
+
+struct row *
+row_take(struct shard *sh, struct str device, struct str module, int64_t now_us)
+{
+	uint32_t n = sh->nrow;
+
+	if (sh->nfree > 0 && now_us - sh->free[sh->free_from].since_us >= ROW_GRACE_US) {
+		n = sh->free[sh->free_from++].row;
+		sh->nfree--;
+	}
+	rows_reserve(sh, n);
+	return row_name(sh, n, device, module);
+}
+
+/* Room for one more free row at the end: what was taken from the front goes first. */
+static void
+free_push(struct shard *sh, uint32_t row, int64_t now_us)
+{
+	if (sh->free_from + sh->nfree == sh->capfree) {
+		if (sh->free_from > sh->nfree) {
+			memmove(sh->free, sh->free + sh->free_from, sh->nfree * sizeof(*sh->free));
+			sh->free_from = 0;
+		} else {
+			sh->capfree = sh->capfree ? sh->capfree * 2 : 64;
+			sh->free = xrealloc(sh->free, sh->capfree * sizeof(*sh->free));
+		}
+	}
+	sh->free[sh->free_from + sh->nfree++] = (struct free_row){ row, now_us };
+}
+
+/* Take a row back out of the free ones: most likely the last that came. */
+static void
+free_pull(struct shard *sh, uint32_t row)
+{
+	uint32_t end = sh->free_from + sh->nfree, i = end;
+
+	while (sh->free[--i].row != row)
+		assert(i > sh->free_from);
+	memmove(sh->free + i, sh->free + i + 1, (end - i - 1) * sizeof(*sh->free));
+	sh->nfree--;
+}
+
+/* The identity's name leads nowhere any more. */
+static void
+row_drop(struct shard *sh, uint32_t n)
+{
+	struct row *r = &sh->rows[n];
+
+	table_remove(&sh->ids, id_hash(row_device(r), row_module(r)), n);
+	sh->nidentity--;
+}
+
+void
+row_set_cached(struct shard *sh, struct row *r, enum record_kind kind, struct blob *b)
+{
+	struct blob *old = r->records[kind];
+
+	if (old != NULL)
+		sh->cached_bytes -= old->n;
+	if (b != NULL)
+		sh->cached_bytes += b->n;
+	r->records[kind] = b;
+	r->touched = true;
+	blob_unref(old);
+}
+
+/* ---- start ---- */
+
+enum err
+shard_load(struct shard *sh, struct str key, struct str record)
+{
+	struct identity id;
+	struct str device, module;
+
+	if (key.n < 4 || !doc_valid(record.n ? str_sub(record, 1) : record, 0, 4) || !identity_decode(record, &id))
+		return ERR_CORRUPT;
+	if (!str_cut(str_sub(key, 2), '\0', &device, &module) || !id_valid(device) || (module.n && !id_valid(module)))
+		return ERR_CORRUPT;
+	if (id.row > UINT32_C(1) << 28 || (id.row < sh->nrow && sh->rows[id.row].id != NULL))
+		return ERR_CORRUPT;
+	rows_reserve(sh, id.row);
+	row_name(sh, id.row, device, module);
+	return ERR_OK;
+}
+
+void
+shard_loaded(struct shard *sh, uint64_t log_position)
+{
+	for (uint32_t i = 0; i < sh->nrow; i++)
+		if (sh->rows[i].id == NULL)
+			free_push(sh, i, 0);
+	sh->log_next = log_position + 1;
+	sh->epoch_next = log_position + 1;      /* grows over restarts, as positions do */
+}
+
+/* ---- undo ---- */
+
+enum undo_kind { UNDO_RECORD, UNDO_CREATED, UNDO_DELETED, UNDO_CONNECTED, UNDO_FILTERS };
+
+struct undo_entry {
+	enum undo_kind kind;
+	enum record_kind record;
+	struct shard *shard;
+	uint32_t row;
+	uint64_t epoch;
+	struct blob *old, *new;
+	struct row *deleted;
+};
+
+struct undo {
+	struct undo_entry *entries;
+	uint32_t n, cap;
+};
+
+struct undo *
+undo_new(void)
+{
+	return xcalloc(1, sizeof(struct undo));
+}
+
+static struct undo_entry *
+undo_push(struct undo *u, enum undo_kind kind, struct shard *sh, uint32_t row)
+{
+	if (u->n == u->cap) {
+		u->cap = u->cap ? u->cap * 2 : 64;
+		u->entries = xrealloc(u->entries, u->cap * sizeof(*u->entries));
+	}
+	u->entries[u->n] = (struct undo_entry){ .kind = kind, .shard = sh, .row = row };
+	return &u->entries[u->n++];
+}
+
+static void
+undo_entry_fini(struct undo_entry *e)
+{
+	blob_unref(e->old);
+	blob_unref(e->new);
+	if (e->deleted != NULL) {
+		row_fini(e->deleted);
+		free(e->deleted);
+	}
+}
+
+void
+undo_commit(struct undo *u)
+{
+	for (uint32_t i = 0; i < u->n; i++)
+		undo_entry_fini(&u->entries[i]);
+	u->n = 0;
+}
+
+void
+undo_free(struct undo *u)
+{
+	if (u == NULL)
+		return;
+	undo_commit(u);
+	free(u->entries);
+	free(u);
+}
+
+void
+undo_created(struct undo *u, struct shard *sh, uint32_t row)
+{
+	undo_push(u, UNDO_CREATED, sh, row);
+}
+
+void
+undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t now_us)
+{
+	struct undo_entry *e = undo_push(u, UNDO_DELETED, sh, row);
+	struct row *r = &sh->rows[row];
+
+	row_drop(sh, row);
+	for (int k = 0; k < RECORD_KINDS; k++)
+		if (r->records[k] != NULL)
+			sh->cached_bytes -= r->records[k]->n;
+	e->deleted = xmalloc(sizeof(*e->deleted));
+	*e->deleted = *r;
+	*r = (struct row){ 0 };
+	free_push(sh, row, now_us);
+}
+
+void
+undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch)
+{
+	undo_push(u, UNDO_CONNECTED, sh, row)->epoch = epoch;
+}
+
+void
+undo_filters(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch, struct blob *old)
+{
+	struct undo_entry *e = undo_push(u, UNDO_FILTERS, sh, row);
+
+	e->epoch = epoch;
+	e->old = blob_ref(old);
+}
+
+void
+row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct str *bytes, const struct hub_env *env)
+{
+	struct undo_entry *e = undo_push(env->undo, UNDO_RECORD, sh, row_number(sh, r));
+	struct blob *b = bytes == NULL ? &blob_none : blob_new(*bytes);
+	struct buf key = { 0 };
+
+	e->record = kind;
+	e->old = blob_ref(r->records[kind]);
+	e->new = blob_ref(b);
+	row_set_cached(sh, r, kind, b);
+	hub_key(&key, sh->index, row_device(r), row_module(r));
+	if (bytes == NULL)
+		env->del(env->ctx, kind, buf_view(&key));
+	else
+		env->put(env->ctx, kind, buf_view(&key), *bytes);
+	buf_fini(&key);
+}
+
+static void
+undo_one(struct undo_entry *e)
+{
+	struct shard *sh = e->shard;
+	struct row *r = &sh->rows[e->row];
+
+	switch (e->kind) {
+	case UNDO_RECORD: row_set_cached(sh, r, e->record, blob_ref(e->old)); break;
+	case UNDO_CREATED:
+		row_drop(sh, e->row);
+		for (int k = 0; k < RECORD_KINDS; k++)
+			row_set_cached(sh, r, (enum record_kind)k, NULL);
+		row_fini(r);
+		free_push(sh, e->row, 0);
+		break;
+	case UNDO_DELETED:
+		free_pull(sh, e->row);
+		*r = *e->deleted;
+		free(e->deleted);
+		e->deleted = NULL;
+		for (int k = 0; k < RECORD_KINDS; k++)
+			if (r->records[k] != NULL)
+				sh->cached_bytes += r->records[k]->n;
+		table_add(&sh->ids, id_hash(row_device(r), row_module(r)), e->row);
+		sh->nidentity++;
+		break;
+	case UNDO_CONNECTED:
+		if (r->presence != NULL && r->presence->epoch == e->epoch) {
+			presence_free(r->presence);
+			r->presence = NULL;
+		}
+		break;
+	case UNDO_FILTERS:
+		if (r->presence != NULL && r->presence->epoch == e->epoch) {
+			blob_unref(r->presence->filters);
+			r->presence->filters = blob_ref(e->old);
+			r->presence->listens = filters_mask(e->old);
+		}
+		break;
+	}
+}
+
+void
+undo_rollback(struct undo *u)
+{
+	while (u->n > 0) {
+		struct undo_entry *e = &u->entries[--u->n];
+		undo_one(e);
+		undo_entry_fini(e);
+	}
+}
+
+/* ---- the cache ---- */
+
+uint32_t
+shard_rows(const struct shard *sh)
+{
+	return sh->nrow;
+}
+
+uint32_t
+shard_identities(const struct shard *sh)
+{
+	return sh->nidentity;
+}
+
+uint64_t
+shard_cached_bytes(const struct shard *sh)
+{
+	return sh->cached_bytes;
+}
+
+bool
+shard_row(const struct shard *sh, uint32_t row, struct str *device, struct str *module)
+{
+	if (row >= sh->nrow || sh->rows[row].id == NULL)
+		return false;
+	*device = row_device(&sh->rows[row]);
+	*module = row_module(&sh->rows[row]);
+	return true;
+}
+
+unsigned
+shard_row_missing(struct shard *sh, uint32_t row, unsigned wanted, struct buf *key)
+{
+	struct row *r = row_at(sh, row);
+	unsigned missing = 0;
+
+	for (unsigned k = 0; k < RECORD_KINDS; k++)
+		if ((wanted & RECORD_BIT(k)) && r->records[k] == NULL)
+			missing |= RECORD_BIT(k);
+	if (missing != 0)
+		hub_key(key, sh->index, row_device(r), row_module(r));
+	return missing;
+}
+
+static void
+row_evict(struct shard *sh, struct row *r)
+{
+	for (int k = 0; k < RECORD_KINDS; k++) {
+		struct blob *b = r->records[k];
+		if (b != NULL && b != &blob_none && b->refs == 1)
+			row_set_cached(sh, r, (enum record_kind)k, NULL);
+	}
+	r->touched = false;
+}
+
+/* Two rounds at most: the first may only clear marks. */
+void
+shard_evict(struct shard *sh, uint64_t bytes)
+{
+	uint64_t steps = (uint64_t)sh->nrow * 2;
+
+	for (; steps > 0 && sh->cached_bytes > bytes; steps--) {
+		struct row *r;
+
+		if (sh->hand >= sh->nrow)
+			sh->hand = 0;
+		r = &sh->rows[sh->hand++];
+		if (r->id == NULL)
+			continue;
+		if (r->touched)
+			r->touched = false;
+		else
+			row_evict(sh, r);
+	}
+}

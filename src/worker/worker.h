@@ -1,0 +1,133 @@
+/*
+ * worker: the threads that own the shards. Each has one inbox, applies what has gathered there, and makes one commit for
+ * all its shards; whatever an operation answers or sets off waits, in order, behind the commit that it may have seen.
+ *
+ *   loop thread --fleet_submit(work)--> inbox --hub_apply--> batch --store_submit--> fsync --> work->done on its loop
+ *
+ * One batch is on its way to the disk while the next gathers on the speculative state. If a commit fails, everything since
+ * is undone and answered with ServiceUnavailable (docs/architecture.md, "When a commit fails").
+ */
+#ifndef TWINHUB_WORKER_H
+#define TWINHUB_WORKER_H
+
+#include "hub/hub.h"
+#include "net/net.h"
+#include "store/store.h"
+
+/* ---- the catalogue in use: replaced whole, read by every thread ---- */
+
+struct catalogue_box;
+struct catalogue_box *catalogue_box_new(void);
+void catalogue_box_free(struct catalogue_box *box);
+/* Replace it. `release` is called, on any thread, when nobody uses this catalogue any more. */
+void catalogue_set(struct catalogue_box *box, struct catalogue *c, void (*release)(struct catalogue *c));
+/* Borrow the current one; give it back with catalogue_drop. */
+const struct catalogue *catalogue_use(struct catalogue_box *box);
+void catalogue_drop(struct catalogue_box *box, const struct catalogue *c);
+/* Its version without borrowing: cheap, to see whether a borrowed one is still current. */
+uint64_t catalogue_version(const struct catalogue_box *box);
+
+/* ---- one operation on its way to a shard, and its answer on the way back ---- */
+
+struct work {
+	struct msg msg;                 /* the fleet's */
+	struct op op;
+	struct reply reply;
+	struct loop *home;              /* where done runs */
+	void (*done)(struct work *w);   /* owns w from then on: ends with work_free */
+	uint32_t tag;                   /* the sender's: e.g. packet id and flags */
+	size_t used, room;              /* of bytes */
+	char bytes[];                   /* the strings of op */
+};
+
+/* op is zeroed; `room` bytes of strings can be copied in. */
+struct work *work_new(struct loop *home, size_t room, void (*done)(struct work *w));
+/* Copy a string into the work's own bytes; asserts that it fits. */
+struct str work_str(struct work *w, struct str s);
+void work_free(struct work *w);         /* the reply's body too */
+
+/* ---- what goes to a session unasked: notifications and closes ---- */
+
+struct note {
+	struct msg msg;                 /* the fleet's; run calls fleet_options.on_note on the session's loop */
+	enum effect_kind kind;
+	struct reply_to session;        /* a stale one is dropped silently by the receiver */
+	uint32_t version;
+	struct str body;                /* in bytes */
+	void (*on_note)(struct note *n);/* borrows n */
+	char bytes[];
+};
+
+/* ---- a walk over the whole fleet: queries and lists ---- */
+
+enum walk_kind { WALK_QUERY, WALK_IDENTITIES };
+
+/*
+ * Visits the shards in order, in slices between batches, each worker's part behind its commits: what it shows is durable
+ * and holds every write acknowledged before it began. Two devices may be seen at slightly different moments.
+ */
+struct walk {
+	struct msg msg;                 /* the fleet's */
+	enum walk_kind kind;
+	struct query *query;            /* WALK_QUERY: owned */
+	uint32_t limit;                 /* rows of this page, or identities wanted, 1 to 1000 */
+	struct query_place place;       /* in: where to begin; out: where the next page begins */
+	bool more;                      /* out: there may be rows behind this page */
+	uint32_t nrow;                  /* out: rows in json */
+	struct buf json;                /* out: rows as JSON, with commas between, without brackets */
+	struct fault fault;             /* out: F_NONE, or what went wrong; then json means nothing */
+	struct loop *home;
+	void (*done)(struct walk *w);   /* owns w from then on: ends with walk_free */
+	struct reply_to reply_to;       /* the sender's */
+	struct query_groups *groups;    /* the fleet's, as is all below */
+	struct walk_ids *ids;
+	uint32_t worker;
+	int64_t deadline_us;
+	struct walk *next;
+};
+
+struct walk *walk_new(struct loop *home, enum walk_kind kind, void (*done)(struct walk *w));
+void walk_free(struct walk *w);
+
+#define WALK_BYTES_MAX (16u << 20)      /* of one page's JSON; at it the page ends early */
+#define WALK_TIME_MAX_US (INT64_C(60) * 1000000)
+
+/* ---- the fleet: all shards and their workers ---- */
+
+struct fleet;
+
+struct fleet_options {
+	struct store *store;            /* opened with `nworker` lanes and fleet_commit_done; outlives the fleet */
+	unsigned nworker;               /* 1 to SHARDS */
+	uint64_t cache_bytes;           /* documents in memory, all shards together */
+	uint64_t query_bytes;           /* memory of one query's groups */
+	uint64_t identities_max;        /* L-24 */
+	struct catalogue_box *catalogue;
+	struct loop *const *loops;      /* reply_to.loop indexes these */
+	unsigned nloop;
+	void (*on_note)(struct note *n);
+};
+
+struct fleet *fleet_new(const struct fleet_options *o);
+/* To be given to store_open as the completion callback; ctx is a `struct fleet **` that is set before the first submit. */
+void fleet_commit_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result);
+/* Read every identity from the store. ERR_CORRUPT, ERR_IO with a text that names the key or file. */
+enum err fleet_load(struct fleet *f, struct fault *why);
+enum err fleet_start(struct fleet *f);
+/* Any thread. The work comes back through done, whatever happens. */
+void fleet_submit(struct fleet *f, struct work *w);
+void fleet_walk(struct fleet *f, struct walk *w);
+/* Refuse what has not been applied with ServiceUnavailable, finish what has, stop the threads. Answers are posted to
+ * the loops before it returns. */
+void fleet_stop(struct fleet *f);
+void fleet_free(struct fleet *f);
+
+/* Identities (devices and modules) in the fleet; any thread. */
+uint64_t fleet_identities(const struct fleet *f);
+
+/* Writes a log record's body as OP_TELEMETRY and the will of OP_DISCONNECT want it (struct op, payload): properties in
+ * order, then the message. Call log_property for each, then log_message once. */
+void log_property(struct buf *out, struct str key, struct str value);
+void log_message(struct buf *out, struct str payload);
+
+#endif
