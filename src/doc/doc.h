@@ -84,7 +84,8 @@ struct doc_iter doc_iter(struct doc d);
 bool doc_next(struct doc_iter *it, struct str *key, struct doc *value);
 uint32_t doc_count(struct doc d);       /* members or elements; linear */
 
-/* Equal as JSON values: members in any order, numbers by value (1 equals 1.0), stamps ignored. */
+/* Equal as JSON values: members in any order, numbers by value (1 equals 1.0), stamps ignored. For objects without
+ * repeated keys. Linear when the order is the same, by hashing (and an allocation) from where it differs. */
 bool doc_equal(struct doc a, struct doc b);
 
 /* Are these bytes exactly one node in canonical encoding, of at most max_depth levels, strings valid UTF-8,
@@ -106,7 +107,7 @@ void doc_writer_init(struct doc_writer *dw, struct buf *out, uint8_t w);
 void doc_put_null(struct doc_writer *dw, uint32_t stamp);
 void doc_put_bool(struct doc_writer *dw, uint32_t stamp, bool v);
 void doc_put_int(struct doc_writer *dw, uint32_t stamp, int64_t v);
-void doc_put_double(struct doc_writer *dw, uint32_t stamp, double v);
+void doc_put_double(struct doc_writer *dw, uint32_t stamp, double v); /* JSON has no NaN or infinity: null */
 void doc_put_str(struct doc_writer *dw, uint32_t stamp, struct str v);
 void doc_key(struct doc_writer *dw, struct str key);            /* before each member's value */
 void doc_begin_object(struct doc_writer *dw, uint32_t stamp);
@@ -147,6 +148,6 @@ void doc_put_unique(struct buf *out, struct doc d);
  * (T-77: 1.0 stays 1.0), strings escaped as RFC 8259 section 7 demands and no more. Stamps are not shown. */
 void doc_write_json(struct buf *out, struct doc d);
 void doc_write_json_str(struct buf *out, struct str s);         /* one string with its quotes */
-void doc_write_json_double(struct buf *out, double v);          /* v finite */
+void doc_write_json_double(struct buf *out, double v);          /* null if not finite */
 
 #endif

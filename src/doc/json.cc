@@ -34,7 +34,7 @@ constexpr size_t capacity_least = 1024;
 struct walk {
 	struct keys *keys;
 	uint32_t nduplicate = 0;
-	json_status status = JSON_OK;
+	enum err status = ERR_OK;
 
 	uint8_t *put(uint8_t *p, dom::element e) noexcept;
 	uint8_t *put_array(uint8_t *p, dom::array a) noexcept;
@@ -47,7 +47,7 @@ uint8_t *
 walk::text(uint8_t *p, std::string_view s) noexcept
 {
 	if (s.size() > DOC_PAYLOAD_MAX) {
-		status = JSON_SIZE;
+		status = ERR_SIZE;
 		return p;
 	}
 	return put_str(p, s.data(), s.size());
@@ -57,7 +57,7 @@ uint8_t *
 walk::close(uint8_t *tag, uint8_t *p, enum doc_kind kind) noexcept
 {
 	if (static_cast<size_t>(p - tag) - HEAD_GUESS > DOC_PAYLOAD_MAX) {
-		status = JSON_SIZE;
+		status = ERR_SIZE;
 		return p;
 	}
 	return put_end(tag, p, kind);
@@ -85,7 +85,7 @@ walk::put_object(uint8_t *p, dom::object o) noexcept
 		p = put(text(p, member.key), member.value);
 		n++;
 	}
-	if (n > 1)
+	if (n > 1 && status == ERR_OK)
 		nduplicate += keys_repeated(keys, tag + HEAD_GUESS, p, n);
 	return close(tag, p, DOC_OBJECT);
 }
@@ -107,20 +107,8 @@ walk::put(uint8_t *p, dom::element e) noexcept
 	case dom::element_type::NULL_VALUE: *p = DOC_NULL; return p + 1;
 	case dom::element_type::UINT64: break; /* at least 2^63: the smaller ones are INT64 */
 	}
-	status = JSON_RANGE;
+	status = ERR_SYNTAX;
 	return p;
-}
-
-json_status
-status_of(simdjson::error_code e) noexcept
-{
-	switch (e) {
-	case simdjson::SUCCESS: return JSON_OK;
-	case simdjson::DEPTH_ERROR: return JSON_DEPTH;
-	case simdjson::CAPACITY:
-	case simdjson::MEMALLOC: return JSON_SIZE;
-	default: return JSON_SYNTAX;
-	}
 }
 
 } // namespace
@@ -143,30 +131,31 @@ json_free(struct json *j)
 	free(j);
 }
 
-extern "C" enum json_status
-json_encode(struct json *j, const char *text, size_t n, struct buf *out, uint32_t *nduplicate)
+extern "C" enum err
+json_encode(struct json *j, struct str text, struct buf *out, uint32_t *nduplicate)
 {
 	dom::element root;
+	simdjson::error_code refused;
 	walk w = { &j->keys };
-	json_status s;
 	uint8_t *start, *end;
 
 	/* At the first text only: the depth is kept when the capacity grows. */
 	if (j->parser.max_depth() != DOC_DEPTH_MAX &&
 	    j->parser.allocate(capacity_least, DOC_DEPTH_MAX))
-		return JSON_SIZE;
-	s = status_of(j->parser.parse(text, n).get(root));
-	if (s != JSON_OK)
-		return s;
+		return ERR_SIZE;
+	refused = j->parser.parse(text.p, text.n).get(root);
+	if (refused)
+		return refused == simdjson::CAPACITY || refused == simdjson::MEMALLOC ? ERR_SIZE
+		                                                                      : ERR_SYNTAX;
 	/* The worst of all texts is an array of doubles like 1e1: nine bytes for four characters. */
-	buf_reserve(out, n / 4 * 9 + 32);
+	buf_reserve(out, text.n / 4 * 9 + 32);
 	start = reinterpret_cast<uint8_t *>(out->p) + out->n;
 	end = w.put(start, root);
-	if (w.status != JSON_OK)
+	if (w.status != ERR_OK)
 		return w.status;
 	out->n += static_cast<size_t>(end - start);
 	*nduplicate = w.nduplicate;
-	return JSON_OK;
+	return ERR_OK;
 }
 
 extern "C" size_t

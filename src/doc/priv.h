@@ -162,20 +162,19 @@ struct json;
 struct json *json_new(size_t max_bytes);
 void json_free(struct json *j);
 
-enum json_status {
-	JSON_OK,
-	JSON_SYNTAX, /* not JSON, or a number that is out of range */
-	JSON_RANGE,  /* an integer of 64 bits that is none with a sign */
-	JSON_DEPTH,
-	JSON_SIZE
-};
-/* Parse n <= max_bytes of text and append the encoding. On any status but JSON_OK out is unchanged. */
-enum json_status json_encode(
-    struct json *j, const char *text, size_t n, struct buf *out, uint32_t *nduplicate);
+/* Parse one text and append the encoding. ERR_SYNTAX: the text is refused, json_locate knows why; ERR_SIZE: it needs
+ * more memory than there is, or a string or container over DOC_PAYLOAD_MAX. Then out is unchanged. */
+enum err json_encode(struct json *j, struct str text, struct buf *out, uint32_t *nduplicate);
 
 #define JSON_DOUBLE_MAX 40
 /* The text of a finite double as doc_write_json_double describes it, without NUL; returns its length. */
 size_t json_double(double v, char out[JSON_DOUBLE_MAX]);
+
+/* ---- locate.c ---- */
+
+/* Why a text is refused: ERR_SYNTAX, ERR_RANGE (a number) or ERR_SIZE (levels), and at which byte. ERR_OK if this
+ * scanner finds nothing wrong with it. text.p is not NULL. */
+enum err json_locate(struct str text, size_t *at);
 
 #ifdef __cplusplus
 }

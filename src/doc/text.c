@@ -28,38 +28,51 @@ doc_parser_free(struct doc_parser *ps)
 	free(ps);
 }
 
+/* Turn json_encode's plain refusal into one that says what and where; skipped is the length of a BOM. */
+static enum err
+refuse(struct str text, size_t skipped, struct fault *f)
+{
+	size_t at;
+	enum err e = json_locate(text, &at);
+
+	at += skipped;
+	switch (e) {
+	case ERR_RANGE:
+		fault_set(f, F_ArgumentInvalid,
+		    "The number at byte %zu of the JSON text is out of range.", at);
+		return ERR_RANGE;
+	case ERR_SIZE:
+		fault_set(f, F_ArgumentInvalid,
+		    "The JSON text has more than %d levels, at byte %zu.", DOC_DEPTH_MAX, at);
+		return ERR_SIZE;
+	default:
+		fault_set(f, F_IotHubFormatError, "The text is not valid JSON, at byte %zu.", at);
+		return ERR_SYNTAX;
+	}
+}
+
 enum err
 doc_parse(struct doc_parser *ps, struct str text, struct buf *out, struct doc_parsed *info,
     struct fault *f)
 {
 	struct doc_parsed found = { 0 };
+	size_t skipped = str_starts(text, STR("\xEF\xBB\xBF")) ? 3 : 0;
+	enum err e;
 
 	if (text.n > ps->max_bytes) {
 		fault_set(f, F_ArgumentInvalid, "The JSON text has %zu bytes, the limit is %zu.",
 		    text.n, ps->max_bytes);
 		return ERR_SIZE;
 	}
-	if (str_starts(text, STR("\xEF\xBB\xBF")))
-		text = str_sub(text, 3);
-	switch (json_encode(ps->json, text.p ? text.p : "", text.n, out, &found.nduplicate)) {
-	case JSON_OK: break;
-	case JSON_DEPTH:
-		fault_set(
-		    f, F_ArgumentInvalid, "The JSON text has more than %d levels.", DOC_DEPTH_MAX);
-		return ERR_SIZE;
-	case JSON_SIZE:
+	text = text.p == NULL ? STR("") : str_sub(text, skipped);
+	e = json_encode(ps->json, text, out, &found.nduplicate);
+	if (e == ERR_SYNTAX)
+		return refuse(text, skipped, f);
+	if (e != ERR_OK)
 		fault_set(f, F_ArgumentInvalid, "The JSON text is too large.");
-		return ERR_SIZE;
-	case JSON_RANGE:
-		fault_set(f, F_ArgumentInvalid, "The JSON text has a number that is out of range.");
-		return ERR_RANGE;
-	case JSON_SYNTAX:
-		fault_set(f, F_IotHubFormatError, "The text is not valid JSON.");
-		return ERR_SYNTAX;
-	}
-	if (info != NULL)
+	else if (info != NULL)
 		*info = found;
-	return ERR_OK;
+	return e;
 }
 
 /* ---- writing ---- */
