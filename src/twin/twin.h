@@ -6,11 +6,18 @@
  * A stored section:
  *
  *   format (1 byte) | version (varint) | counted size in bytes, T-81 (varint) | stamp width (1 byte)
- *   | stamp count (varint) | stamps | tree: a doc of kind object whose nodes bear that stamp width
+ *   | stamp count (varint) | bytes of the stamps (varint) | stamps | tree: a doc of kind object whose nodes bear that
+ *   stamp width
+ *
+ *   stamp: time_us (varint) | version (varint) | by (length as varint, bytes) | by_digest (8 bytes), if by is not empty
  *
  * A stamp is what a node's $metadata says: time, the section's $version then, and the configuration that wrote it,
  * if one did (T-24, T-30). All nodes changed by one operation share one stamp; stamps that no node bears any more
- * are dropped when the section is rewritten. Width 1 up to 250 stamps, 2 above.
+ * are dropped when the section is rewritten, and the others are numbered as the tree first shows them: one content
+ * has one stored form. Width 1 up to 250 stamps, 2 above. Tags, whose stamps nobody sees, have one only.
+ *
+ * There are never more stamps than nodes, a node with its key takes at least 4 bytes, and a section of any kind at
+ * most SECTION_STORED_MAX: 32,768 stamps, so two bytes do.
  */
 #ifndef TWINHUB_TWIN_H
 #define TWINHUB_TWIN_H
@@ -22,6 +29,7 @@ enum section_kind { SECTION_TAGS, SECTION_DESIRED, SECTION_REPORTED, SECTION_KIN
 #define TAGS_SIZE_MAX      8192u                /* T-80, counted as T-81 */
 #define PROPERTIES_SIZE_MAX 32768u
 #define SECTION_STORED_FACTOR 4u                /* T-81a: stored bytes are at most this times the limit */
+#define SECTION_STORED_MAX (SECTION_STORED_FACTOR * PROPERTIES_SIZE_MAX)
 #define TWIN_KEY_MAX       1024u                /* T-73 */
 #define TWIN_STRING_MAX    4096u                /* T-78 */
 #define TWIN_DEPTH_MAX     10u                  /* T-79 */
@@ -37,7 +45,7 @@ struct stamp {
 
 /* A view of a stored section; borrowed from its bytes. */
 struct section {
-	uint32_t version;               /* $version, from 1; tags use it as a plain change counter */
+	uint32_t version;               /* $version, 1 to INT32_MAX (then 1 again); tags: a plain change counter */
 	uint32_t size;                  /* T-81 */
 	uint32_t nstamp;
 	struct str stamps;              /* encoded stamp table */
@@ -47,7 +55,8 @@ struct section {
 
 /* Look at stored bytes that section_check has passed, or that this module wrote. */
 struct section section_of(struct str bytes);
-/* Full validation of bytes from outside this process: ERR_CORRUPT. */
+/* Full validation of bytes from outside this process: ERR_CORRUPT, or ERR_VERSION for a format that is not known.
+ * What passes can be given to every function here; keys are not compared with each other. */
 enum err section_check(struct str bytes);
 /* The stamp with that index; index < nstamp. */
 struct stamp section_stamp(const struct section *s, uint32_t index);
@@ -68,11 +77,16 @@ struct section_write {
 	int64_t by_digest;
 };
 
+/* A first form with content (T-10): version 1 all the same. The value's rules are those of section_replace. */
+enum err section_new_with(struct buf *out, struct doc value, uint32_t nduplicate, const struct section_write *wr,
+    struct fault *f);
+
 /*
  * Merge a patch (T-35 to T-43, T-58 to T-60, T-73 to T-85) into `old` and append the new stored section to `out`.
  *
  *   patch   a doc of any kind, as doc_parse gave it (duplicate keys kept: all are checked, the last wins);
- *           nduplicate as counted by doc_parse. DOC_NULL clears the section for the back end (T-41).
+ *           nduplicate as counted by doc_parse. DOC_NULL clears the section for the back end (T-41), DOC_NONE
+ *           leaves it alone.
  *   wr      kind SECTION_REPORTED follows the device's rules: every accepted patch is a change (T-60), any '$' key is
  *           an error (T-64). Tags and desired follow the back end's: a no-op is no change (T-39), `$metadata` and
  *           `$version` at the root are ignored (T-33).
