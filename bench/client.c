@@ -1,0 +1,415 @@
+#include "client.h"
+#include "token.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#define IN_MAX      2048 /* no packet for us is longer */
+#define OPENING_MAX 128  /* connections being made at once, per thread */
+
+enum { CONNECT = 1, CONNACK, PUBLISH, PUBACK, SUBSCRIBE = 8, SUBACK, DISCONNECT = 14 };
+
+/* A place in the window. Its packet ids and request ids are congruent to its number, so that an
+ * acknowledgement finds its place in whatever order it comes. */
+struct slot {
+	uint64_t sent_us;
+	uint32_t nuse;
+};
+
+struct client {
+	struct link link;
+	struct worker *worker;
+	struct slot *slots;
+	bool ready;
+	unsigned issued, acked; /* in this session */
+	unsigned nin;
+	char in[IN_MAX];
+};
+
+static uint64_t
+now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static const struct plan *
+plan_of(const struct client *c)
+{
+	return &c->worker->run->plan;
+}
+
+static void
+fail(struct client *c, const char *why)
+{
+	struct run *run = c->worker->run;
+
+	if (!atomic_exchange(&run->failed, true))
+		fprintf(stderr, "bench_updates: %s%s%s\n", why, errno ? ": " : "",
+		    errno ? strerror(errno) : "");
+	atomic_store(&run->phase, PHASE_END);
+}
+
+/* ---- packets out ---- */
+
+static void
+put_header(struct buf *b, unsigned first, size_t n)
+{
+	buf_putc(b, (char)first);
+	do {
+		buf_putc(b, (char)((n & 127) | (n > 127 ? 128 : 0)));
+		n >>= 7;
+	} while (n > 0);
+}
+
+static void
+put_text(struct buf *b, struct str s)
+{
+	buf_u16be(b, (uint16_t)s.n);
+	buf_str(b, s);
+}
+
+static void
+put_connect(struct client *c, unsigned device)
+{
+	const struct plan *p = plan_of(c);
+	struct buf id = { 0 }, user = { 0 };
+	struct buf *out = &c->link.out;
+
+	device_put(&id, device);
+	buf_cstr(&user, p->name);
+	buf_putc(&user, '/');
+	buf_str(&user, buf_view(&id));
+	buf_cstr(&user, "/?api-version=2021-04-12");
+	put_header(out, CONNECT << 4, 10 + 2 + id.n + 2 + user.n + 2 + p->password.n);
+	put_text(out, STR("MQTT"));
+	buf_putc(out, 4);
+	buf_putc(out, (char)(0xc0 | (p->clean ? 2 : 0)));
+	buf_u16be(out, 0);
+	put_text(out, buf_view(&id));
+	put_text(out, buf_view(&user));
+	put_text(out, buf_view(&p->password));
+	buf_fini(&user);
+	buf_fini(&id);
+}
+
+static void
+put_subscribe(struct client *c)
+{
+	struct str filter = STR("$iothub/twin/res/#");
+
+	put_header(&c->link.out, SUBSCRIBE << 4 | 2, 2 + 2 + filter.n + 1);
+	buf_u16be(&c->link.out, UINT16_MAX);
+	put_text(&c->link.out, filter);
+	buf_putc(&c->link.out, 0);
+}
+
+/* About 100 bytes in which a counter and a reading move, as a device reports. */
+static void
+put_body(struct buf *b, uint64_t n)
+{
+	buf_str(b, STR("{\"telemetry\":{\"temperature\":2"));
+	buf_u64(b, n % 10);
+	buf_str(b, STR(".5,\"humidity\":48,\"uptime\":"));
+	buf_u64(b, 100000 + n);
+	buf_str(b, STR("},\"firmware\":\"2.4.1-r7\",\"status\":\"running\"}"));
+}
+
+static void
+put_patch(struct client *c, unsigned place)
+{
+	const struct plan *p = plan_of(c);
+	struct slot *s = &c->slots[place];
+	char text[256];
+	struct buf topic = { text, 0, sizeof(text) }, body = { text + 128, 0, 128 };
+	unsigned uses = UINT16_MAX / p->inflight - 1;
+
+	buf_str(&topic, STR("$iothub/twin/PATCH/properties/reported/?$rid="));
+	buf_u64(&topic, (uint64_t)s->nuse * p->inflight + place);
+	put_body(&body, s->nuse);
+	put_header(
+	    &c->link.out, PUBLISH << 4 | p->qos << 1, 2 + topic.n + (p->qos ? 2 : 0) + body.n);
+	put_text(&c->link.out, buf_view(&topic));
+	if (p->qos)
+		buf_u16be(&c->link.out, (uint16_t)(s->nuse % uses * p->inflight + place + 1));
+	buf_str(&c->link.out, buf_view(&body));
+	s->nuse++;
+	s->sent_us = now_us();
+	c->issued++;
+}
+
+static void
+put_first_patches(struct client *c)
+{
+	const struct plan *p = plan_of(c);
+	unsigned n = p->inflight;
+
+	if (p->per_session > 0 && p->per_session < n)
+		n = p->per_session;
+	for (unsigned i = 0; i < n; i++)
+		put_patch(c, i);
+}
+
+static void
+flush(struct client *c)
+{
+	if (c->link.out.n > 0 && link_flush(&c->link) != ERR_OK)
+		fail(c, "connection lost while writing");
+}
+
+/* ---- a session: one device after the other ---- */
+
+static bool
+next_session(struct client *c)
+{
+	struct run *run = c->worker->run;
+	unsigned nth = atomic_fetch_add(&run->next_device, 1);
+
+	if (run->plan.per_session > 0 && nth >= run->plan.ndevice)
+		return false;
+	c->issued = c->acked = c->nin = 0;
+	c->ready = false;
+	if (link_open(&c->link, &run->plan.target, nth, c->worker->epoll, c) != ERR_OK) {
+		fail(c, "cannot connect");
+		return false;
+	}
+	/* A stride prime to the number of devices: no key order, and every device once. */
+	put_connect(c, (unsigned)((uint64_t)nth * run->plan.stride % run->plan.ndevice));
+	if (run->plan.hub)
+		put_subscribe(c);
+	if (run->plan.per_session > 0)
+		put_first_patches(c);
+	c->worker->nopening++;
+	return true;
+}
+
+static void
+open_more(struct worker *w)
+{
+	while (w->nopened < w->nclient && w->nopening < OPENING_MAX)
+		if (!next_session(&w->clients[w->nopened++]))
+			return;
+}
+
+static void
+on_ready(struct client *c)
+{
+	struct worker *w = c->worker;
+
+	c->ready = true;
+	w->nopening--;
+	w->nsession++;
+	if (plan_of(c)->per_session == 0) {
+		put_first_patches(c);
+		atomic_fetch_add(&w->run->nready, 1);
+	}
+	open_more(w);
+}
+
+static void
+end_session(struct client *c)
+{
+	put_header(&c->link.out, DISCONNECT << 4, 0);
+	flush(c);
+	link_close(&c->link);
+	atomic_fetch_add(&c->worker->run->nfinished, 1);
+	next_session(c);
+}
+
+/* ---- packets in ---- */
+
+static void
+on_ack(struct client *c, unsigned place)
+{
+	const struct plan *p = plan_of(c);
+	struct worker *w = c->worker;
+	int phase = atomic_load_explicit(&w->run->phase, memory_order_relaxed);
+
+	c->acked++;
+	if (phase == PHASE_MEASURE)
+		hist_add(&w->hist, now_us() - c->slots[place].sent_us);
+	if (phase != PHASE_END && (p->per_session == 0 || c->issued < p->per_session))
+		put_patch(c, place);
+}
+
+/* "$iothub/twin/res/204/?$rid=17&$version=3" */
+static void
+on_answer(struct client *c, struct str packet)
+{
+	struct str topic, status, rest, rid;
+	uint64_t n;
+
+	if (packet.n < 2 ||
+	    (topic.n = (uint8_t)packet.p[0] * 256u + (uint8_t)packet.p[1]) + 2 > packet.n) {
+		fail(c, "malformed PUBLISH");
+		return;
+	}
+	topic.p = packet.p + 2;
+	if (!str_starts(topic, STR("$iothub/twin/res/")))
+		return;
+	str_cut(str_sub(topic, sizeof("$iothub/twin/res/") - 1), '/', &status, &rest);
+	str_cut(rest, '=', &rid, &rest);
+	str_cut(rest, '&', &rid, &rest);
+	if (!str_u64(rid, &n)) {
+		fail(c, "an answer without its request id");
+		return;
+	}
+	if (!str_eq(status, STR("204")) && c->worker->nerror++ == 0)
+		fprintf(stderr, "bench_updates: answered " STR_FMT "\n", STR_ARG(status));
+	on_ack(c, (unsigned)(n % plan_of(c)->inflight));
+}
+
+static void
+on_puback(struct client *c, struct str packet)
+{
+	unsigned id;
+
+	if (plan_of(c)->hub) /* counted when the 204 comes */
+		return;
+	id = packet.n == 2 ? (uint8_t)packet.p[0] * 256u + (uint8_t)packet.p[1] : 0;
+	if (id == 0)
+		fail(c, "malformed PUBACK");
+	else
+		on_ack(c, (id - 1) % plan_of(c)->inflight);
+}
+
+static void
+on_packet(struct client *c, unsigned type, struct str packet)
+{
+	errno = 0;
+	switch (type) {
+	case CONNACK:
+		if (packet.n != 2 || packet.p[1] != 0)
+			fail(c, "CONNECT refused");
+		else if (!plan_of(c)->hub)
+			on_ready(c);
+		break;
+	case SUBACK:
+		if (packet.n != 3 || (packet.p[2] & 0x80) != 0)
+			fail(c, "SUBSCRIBE refused");
+		else
+			on_ready(c);
+		break;
+	case PUBACK: on_puback(c, packet); break;
+	case PUBLISH: on_answer(c, packet); break;
+	default: fail(c, "unexpected packet"); break;
+	}
+}
+
+/* Length of the packet at p, and of its fixed header; 0: incomplete. */
+static size_t
+packet_length(const char *p, size_t n, size_t *header)
+{
+	size_t len = 0;
+
+	for (size_t i = 1; i < n && i < 5; i++) {
+		len |= (size_t)(p[i] & 127) << (7 * (i - 1));
+		if ((p[i] & 128) == 0) {
+			*header = i + 1;
+			return i + 1 + len;
+		}
+	}
+	return 0;
+}
+
+static void
+parse(struct client *c)
+{
+	size_t at = 0, len, header;
+
+	while ((len = packet_length(c->in + at, c->nin - at, &header)) > 0 && len <= c->nin - at) {
+		on_packet(
+		    c, (uint8_t)c->in[at] >> 4, (struct str){ c->in + at + header, len - header });
+		at += len;
+	}
+	c->nin -= (unsigned)at;
+	memmove(c->in, c->in + at, c->nin);
+	if (c->nin == IN_MAX)
+		fail(c, "a packet longer than expected");
+}
+
+static void
+read_all(struct client *c)
+{
+	const struct plan *p = plan_of(c);
+	ssize_t n;
+
+	do {
+		n = link_read(&c->link, c->in + c->nin, IN_MAX - c->nin);
+		if (n < 0) {
+			fail(c,
+			    c->ready ? "connection closed by the server"
+			             : "connection closed before CONNACK");
+			return;
+		}
+		c->nin += (unsigned)n;
+		parse(c);
+	} while (n > 0 && link_has_more(&c->link));
+	if (c->ready && p->per_session > 0 && c->acked == p->per_session)
+		end_session(c);
+}
+
+static void
+on_event(struct client *c, unsigned events)
+{
+	errno = 0;
+	if (c->link.state != LINK_OPEN) {
+		if (link_advance(&c->link, &plan_of(c)->target) != ERR_OK) {
+			fail(c, "cannot connect");
+			return;
+		}
+		if (c->link.state != LINK_OPEN)
+			return;
+		events |= EPOLLOUT;
+	}
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || link_has_more(&c->link))
+		read_all(c);
+	if (c->link.state == LINK_OPEN)
+		flush(c);
+}
+
+/* ---- the thread ---- */
+
+void
+worker_init(struct worker *w, struct run *run, unsigned nclient)
+{
+	*w = (struct worker){ .run = run, .nclient = nclient };
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	w->clients = xcalloc(nclient, sizeof(*w->clients));
+	for (unsigned i = 0; i < nclient; i++) {
+		w->clients[i].worker = w;
+		w->clients[i].slots = xcalloc(run->plan.inflight, sizeof(struct slot));
+	}
+}
+
+void
+worker_fini(struct worker *w)
+{
+	for (unsigned i = 0; i < w->nclient; i++) {
+		if (w->clients[i].link.state != LINK_CLOSED)
+			link_close(&w->clients[i].link);
+		free(w->clients[i].slots);
+	}
+	free(w->clients);
+	close(w->epoll);
+}
+
+void
+worker_loop(struct worker *w)
+{
+	struct epoll_event events[256];
+	int n;
+
+	open_more(w);
+	while (atomic_load_explicit(&w->run->phase, memory_order_relaxed) != PHASE_END) {
+		n = epoll_wait(w->epoll, events, 256, 100);
+		for (int i = 0; i < n; i++)
+			on_event(events[i].data.ptr, events[i].events);
+	}
+}
