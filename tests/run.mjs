@@ -1,0 +1,93 @@
+// Runs test files (node:test), each in a process of its own with a time limit, and sums up.
+//
+//   node tests/run.mjs [--jobs N] [--timeout SECONDS] [--summary FILE] FILE|FOLDER...
+//
+// Each file gets a data directory whose hub has been started once, so that its CA exists, and Node is told to
+// trust that CA (NODE_EXTRA_CA_CERTS is read only when a process starts, and the service SDK knows no other
+// way). The first startHub() of the file takes that directory. Last line: "N passed, N failed".
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { startHub, freeAddress, tempDir, REPOSITORY } from './lib/hub.mjs';
+
+const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
+const KEEP = 200_000; // characters of a file's output kept
+
+function options(argv) {
+	const o = { jobs: Math.min(os.cpus().length, 4), timeout: 180 * SLOW, summary: null, paths: [] };
+	for (let i = 0; i < argv.length; i++) {
+		if (argv[i] === '--jobs') o.jobs = Number(argv[++i]);
+		else if (argv[i] === '--timeout') o.timeout = Number(argv[++i]);
+		else if (argv[i] === '--summary') o.summary = argv[++i];
+		else o.paths.push(argv[i]);
+	}
+	return o;
+}
+
+function testFiles(paths) {
+	return paths.flatMap((p) => {
+		if (!fs.statSync(p).isDirectory()) return [path.resolve(p)];
+		return fs.readdirSync(p).filter((name) => name.endsWith('.test.mjs')).sort().map((name) => path.resolve(p, name));
+	});
+}
+
+// A data directory with its CA, on an address of its own.
+async function primedHub() {
+	const dir = path.join(tempDir('run'), 'data');
+	const hub = await startHub({ addr: await freeAddress(), dir });
+	await hub.stop();
+	return hub;
+}
+
+// Runs one file; {passed, failed, skipped, output}.
+async function runFile(file, timeoutSeconds) {
+	const hub = await primedHub();
+	const tap = path.join(hub.dir, '..', 'result.tap');
+	const child = spawn(process.execPath, ['--test-reporter=spec', '--test-reporter-destination=stdout',
+		'--test-reporter=tap', `--test-reporter-destination=${tap}`, file], {
+		detached: true, // a group of its own: its hubs end with it
+		stdio: ['ignore', 'pipe', 'pipe'],
+		env: { ...process.env, NODE_EXTRA_CA_CERTS: hub.ca, TWINHUB_TEST_DIR: hub.dir, TWINHUB_TEST_ADDR: hub.addr },
+	});
+	let output = '', late = false;
+	const keep = (text) => { output = (output + text).slice(-KEEP); };
+	child.stdout.setEncoding('utf8').on('data', keep);
+	child.stderr.setEncoding('utf8').on('data', keep);
+	const timer = setTimeout(() => { late = true; process.kill(-child.pid, 'SIGKILL'); }, timeoutSeconds * 1000);
+	const code = await new Promise((resolve) => child.on('close', resolve));
+	clearTimeout(timer);
+	const result = { ...countTap(fs.existsSync(tap) ? fs.readFileSync(tap, 'utf8') : ''), output };
+	if (late) result.output += `\nstopped: the file had not ended after ${timeoutSeconds} s\n`;
+	if (result.failed === 0 && (code !== 0 || late)) result.failed = 1;
+	fs.rmSync(path.dirname(hub.dir), { recursive: true, force: true });
+	return result;
+}
+
+function countTap(text) {
+	const count = (name) => Number(new RegExp(`^# ${name} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+	return { passed: count('pass'), failed: count('fail') + count('cancelled'), skipped: count('skipped') };
+}
+
+async function main() {
+	const o = options(process.argv.slice(2));
+	const files = testFiles(o.paths);
+	const total = { passed: 0, failed: 0, skipped: 0 };
+	const started = Date.now();
+	const worker = async () => {
+		for (let file; (file = files.shift());) {
+			const begun = Date.now();
+			const r = await runFile(file, o.timeout).catch((error) => ({ passed: 0, failed: 1, skipped: 0, output: error.stack }));
+			for (const name of Object.keys(total)) total[name] += r[name];
+			const line = `${path.relative(REPOSITORY, file)}: ${r.passed} passed, ${r.failed} failed (${((Date.now() - begun) / 1000).toFixed(1)} s)`;
+			console.log(r.failed > 0 || process.env.TWINHUB_TEST_VERBOSE ? `${r.output}\n${line}` : line);
+		}
+	};
+	await Promise.all(Array.from({ length: Math.max(1, o.jobs) }, worker));
+	if (o.summary) fs.writeFileSync(o.summary, JSON.stringify(total));
+	console.log(`${((Date.now() - started) / 1000).toFixed(0)} s${total.skipped ? `, ${total.skipped} skipped` : ''}`);
+	console.log(`${total.passed} passed, ${total.failed} failed`);
+	process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
+}
+
+await main();
