@@ -8,12 +8,12 @@
 
 static const struct rule {
 	op_fn *apply;
-	unsigned needs;                 /* records of the identity, if it exists */
+	unsigned needs; /* records of the identity, if it exists */
 	bool writes;
-	bool creates;                   /* may come for an identity that does not exist */
-	bool of_session;                /* only for the identity's current session */
+	bool creates;    /* may come for an identity that does not exist */
+	bool of_session; /* only for the identity's current session */
 } rules[OP_KINDS] = {
-	[OP_CONNECT] = { on_connect, IDENTITY | SESSION, true, true, false },
+	[OP_CONNECT] = { on_connect, IDENTITY | SESSION, false, true, false },
 	[OP_DISCONNECT] = { on_disconnect, IDENTITY, false, true, false },
 	[OP_SUBSCRIBE] = { on_subscribe, SESSION, true, false, true },
 	[OP_UNSUBSCRIBE] = { on_unsubscribe, SESSION, true, false, true },
@@ -21,9 +21,9 @@ static const struct rule {
 	[OP_REPORT] = { on_report, REPORTED, true, false, true },
 	[OP_TELEMETRY] = { on_telemetry, IDENTITY, true, false, true },
 	[OP_ACK] = { on_ack, 0, false, false, true },
-	[OP_IDENTITY_GET] = { on_identity_get, IDENTITY, false, false, false },
-	[OP_IDENTITY_PUT] = { on_identity_put, IDENTITY, true, true, false },
-	[OP_IDENTITY_DELETE] = { on_identity_delete, IDENTITY, true, false, false },
+	[OP_IDENTITY_GET] = { on_identity_get, IDENTITY | REPORTED, false, false, false },
+	[OP_IDENTITY_PUT] = { on_identity_put, IDENTITY | REPORTED, true, true, false },
+	[OP_IDENTITY_DELETE] = { on_identity_delete, IDENTITY | WANTED | REPORTED | SESSION, true, false, false },
 	[OP_SCOPE_CHECK] = { on_scope_check, IDENTITY, false, true, false },
 	[OP_TWIN_READ] = { on_twin_read, IDENTITY | WANTED | REPORTED, false, false, false },
 	[OP_TWIN_PATCH] = { on_twin_patch, IDENTITY | WANTED | REPORTED, true, false, false },
@@ -53,7 +53,9 @@ record_valid(enum record_kind kind, struct str bytes)
 	struct filter f;
 
 	switch (kind) {
-	case RECORD_IDENTITY: return bytes.n > 1 && doc_valid(str_sub(bytes, 1), 0, 4) && identity_decode(bytes, &id);
+	case RECORD_IDENTITY:
+		return bytes.n > 1 && doc_valid(str_sub(bytes, 1), 0, 4) &&
+		    identity_decode(bytes, &id);
 	case RECORD_WANTED: return wanted_check(bytes);
 	case RECORD_REPORTED: return reported_check(bytes);
 	case RECORD_SESSION:
@@ -67,7 +69,8 @@ record_valid(enum record_kind kind, struct str bytes)
 }
 
 enum err
-hub_fill(struct shard *sh, struct str device, struct str module, enum record_kind kind, const struct str *value)
+hub_fill(struct shard *sh, struct str device, struct str module, enum record_kind kind,
+    const struct str *value)
 {
 	struct row *r = row_find(sh, device, module);
 
@@ -75,6 +78,8 @@ hub_fill(struct shard *sh, struct str device, struct str module, enum record_kin
 	if (value == NULL ? kind != RECORD_SESSION : !record_valid(kind, *value))
 		return ERR_CORRUPT;
 	row_set_cached(sh, r, kind, value == NULL ? &blob_none : blob_new(*value));
+	if (kind == RECORD_REPORTED && r->activity_us == 0)
+		r->activity_us = reported_activity(*value);
 	return ERR_OK;
 }
 
@@ -85,7 +90,8 @@ reply_not_found(const struct op *op, struct reply *reply)
 	if (op->module.n == 0)
 		fault_set(&reply->fault, F_DeviceNotFound, STR_FMT, STR_ARG(op->device));
 	else
-		fault_set(&reply->fault, F_ModuleNotFound, STR_FMT "/" STR_FMT, STR_ARG(op->device), STR_ARG(op->module));
+		fault_set(&reply->fault, F_ModuleNotFound, STR_FMT "/" STR_FMT, STR_ARG(op->device),
+		    STR_ARG(op->module));
 }
 
 bool
@@ -103,9 +109,11 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 	const struct rule *rule = &rules[op->kind];
 	struct row *r = row_find(sh, op->device, op->module);
 
-	if (rule->of_session && (r == NULL || r->presence == NULL || r->presence->epoch != op->epoch)) {
+	if (rule->of_session &&
+	    (r == NULL || r->presence == NULL || r->presence->epoch != op->epoch)) {
 		reply->gone = true;
-		fault_set(&reply->fault, F_ConnectionForcefullyClosedOnNewConnection, "the session has ended");
+		fault_set(&reply->fault, F_ConnectionForcefullyClosedOnNewConnection,
+		    "the session has ended");
 		return;
 	}
 	if (r == NULL && !rule->creates) {

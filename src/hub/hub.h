@@ -17,7 +17,7 @@
 #include "query/query.h"
 #include "twin/twin.h"
 
-#define SHARDS 64u                      /* fixed when a data directory is made; a power of two */
+#define SHARDS 64u /* fixed when a data directory is made; a power of two */
 
 /* The shard of a device and of its modules. */
 uint32_t hub_shard_of(struct str device);
@@ -26,31 +26,31 @@ uint32_t hub_shard_of(struct str device);
 
 struct catalogue {
 	uint64_t version;
-	const struct policy *policies;          /* borrowed for the catalogue's life */
+	const struct policy *policies; /* borrowed for the catalogue's life */
 	size_t npolicies;
-	struct hosts hosts;                     /* names that the hub answers to */
-	int64_t skew_s;                         /* tolerance of token expiry (L-79) */
+	struct hosts hosts; /* names that the hub answers to */
+	int64_t skew_s;     /* tolerance of token expiry (L-79) */
 };
 
 /* ---- operations: plain values ---- */
 
 enum op_kind {
 	/* a device's, through its session */
-	OP_CONNECT,             /* authenticate, take over, restore the session */
-	OP_DISCONNECT,          /* the link is gone; payload: the will's record, if one is to be published */
-	OP_SUBSCRIBE,           /* payload: filters, see struct filter */
+	OP_CONNECT,    /* authenticate, take over, restore the session */
+	OP_DISCONNECT, /* the link is gone; payload: the will's record, if one is to be published */
+	OP_SUBSCRIBE,  /* payload: filters, see struct filter */
 	OP_UNSUBSCRIBE,
-	OP_TWIN_GET,            /* device-mqtt.md 4.1 */
-	OP_REPORT,              /* payload: the patch as a doc */
-	OP_TELEMETRY,           /* payload: the log record's body */
-	OP_ACK,                 /* nothing to do but keep its place in the order of acknowledgements (D-40) */
+	OP_TWIN_GET,  /* device-mqtt.md 4.1 */
+	OP_REPORT,    /* payload: the patch as a doc */
+	OP_TELEMETRY, /* payload: the log record's body */
+	OP_ACK,       /* nothing to do but keep its place in the order of acknowledgements (D-40) */
 	/* a back end's */
 	OP_IDENTITY_GET,
-	OP_IDENTITY_PUT,        /* payload: the identity as a doc */
+	OP_IDENTITY_PUT, /* payload: the identity as a doc */
 	OP_IDENTITY_DELETE,
-	OP_SCOPE_CHECK,         /* is if_tag the scope of this device, an edge one? Before a PUT that names it */
+	OP_SCOPE_CHECK, /* is if_tag the scope of this device, an edge one? Before a PUT that names it */
 	OP_TWIN_READ,
-	OP_TWIN_PATCH,          /* payload: the twin document as a doc */
+	OP_TWIN_PATCH, /* payload: the twin document as a doc */
 	OP_TWIN_REPLACE,
 	OP_KINDS
 };
@@ -65,11 +65,11 @@ struct reply_to {
 
 /* How a connection proves who it is: a SAS token, or the leaf certificate of its TLS handshake. */
 struct op_connect {
-	struct str token;               /* the password as sent; empty: none */
+	struct str token; /* the password as sent; empty: none */
 	bool has_certificate;
-	struct cert_print print;        /* of the leaf */
-	struct str common_name;         /* of the leaf's subject */
-	bool chain_trusted;             /* the chain leads to a registered client CA */
+	struct cert_print print; /* of the leaf */
+	struct str common_name;  /* of the leaf's subject */
+	bool chain_trusted;      /* the chain leads to a registered client CA */
 	bool clean;
 	bool has_model_id;
 	struct str model_id;
@@ -80,43 +80,44 @@ enum precondition { IF_NONE, IF_ANY, IF_TAG };
 struct op {
 	enum op_kind kind;
 	enum actor_kind actor;
-	struct str actor_name;          /* device id, policy name, ... */
-	struct str device, module;      /* module empty: the device itself */
-	uint64_t epoch;                 /* of the session, for a device's operations */
-	enum precondition if_match;     /* OP_IDENTITY_*, OP_TWIN_PATCH, OP_TWIN_REPLACE */
+	struct str actor_name;      /* device id, policy name, ... */
+	struct str device, module;  /* module empty: the device itself */
+	uint64_t epoch;             /* of the session, for a device's operations */
+	enum precondition if_match; /* OP_IDENTITY_*, OP_TWIN_PATCH, OP_TWIN_REPLACE */
 	struct str if_tag;
-	bool has_base_version;          /* OP_REPORT: only if reported is at this version (T-61) */
+	bool has_base_version; /* OP_REPORT: only if reported is at this version (T-61) */
 	uint64_t base_version;
 	struct str payload;
-	uint32_t nduplicate;            /* of payload, as doc_parse counted them */
+	uint32_t nduplicate; /* of payload, as doc_parse counted them */
 	struct reply_to reply_to;
 	struct op_connect connect;
 };
 
 /* The answer, filled by hub_apply. body is appended to; the caller owns it. */
 struct reply {
-	struct fault fault;             /* code F_NONE: success */
-	uint64_t version;               /* OP_REPORT: reported $version */
-	bool deliver;                   /* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51) */
-	bool session_present;           /* OP_CONNECT */
-	bool gone;                      /* the session is not the identity's current one: no answer, close */
-	uint64_t epoch;                 /* OP_CONNECT: the new session's */
-	int64_t token_end_us;           /* OP_CONNECT: when the link must end, skew included; 0: never (D-20) */
-	char etag[32];                  /* without quotes; empty: none */
-	struct buf body;                /* JSON; OP_SUBSCRIBE: one return code a filter */
+	struct fault fault; /* code F_NONE: success */
+	uint64_t version;   /* OP_REPORT: reported $version */
+	bool deliver;       /* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51) */
+	bool session_present; /* OP_CONNECT */
+	bool gone;            /* the session is not the identity's current one: no answer, close */
+	uint64_t epoch;       /* OP_CONNECT: the new session's */
+	int64_t
+	    token_end_us; /* OP_CONNECT: when the link must end, skew included; 0: never (D-20) */
+	char etag[32];    /* without quotes; empty: none */
+	struct buf body;  /* JSON; OP_SUBSCRIBE: one return code a filter */
 };
 
 /* ---- subscriptions, as OP_SUBSCRIBE and the stored session hold them ---- */
 
-#define FILTERS_MAX 5                   /* L-77 */
+#define FILTERS_MAX 5 /* L-77 */
 
 struct filter {
 	enum filter_kind kind;
-	uint8_t qos;                    /* requested, or granted: 0 or 1 */
-	struct str name;                /* method name of a per-method filter; else the filter's text is implied */
+	uint8_t qos;     /* requested, or granted: 0 or 1 */
+	struct str name; /* method name of a per-method filter; else the filter's text is implied */
 };
 void filters_put(struct buf *out, const struct filter *f);
-bool filters_next(struct rd *rd, struct filter *f);     /* false at the end, or when rd->bad */
+bool filters_next(struct rd *rd, struct filter *f); /* false at the end, or when rd->bad */
 
 /* ---- effects: what leaves besides the reply, in order, behind the commit ---- */
 
@@ -125,19 +126,19 @@ enum effect_kind { EFFECT_NOTIFY, EFFECT_CLOSE };
 struct effect {
 	enum effect_kind kind;
 	struct reply_to session;
-	uint32_t version;               /* EFFECT_NOTIFY: desired $version */
-	struct str body;                /* EFFECT_NOTIFY: the whole notification; borrowed for the call */
+	uint32_t version; /* EFFECT_NOTIFY: desired $version */
+	struct str body;  /* EFFECT_NOTIFY: the whole notification; borrowed for the call */
 };
 
 /* ---- records: what the store holds ---- */
 
 enum record_kind {
-	RECORD_IDENTITY,                /* keys, authentication, row number */
-	RECORD_WANTED,                  /* etag counter, tags, desired, configurations */
-	RECORD_REPORTED,                /* last activity, reported */
-	RECORD_SESSION,                 /* filters of a durable session; absent: none */
+	RECORD_IDENTITY, /* keys, authentication, row number */
+	RECORD_WANTED,   /* etag counter, tags, desired, configurations */
+	RECORD_REPORTED, /* last activity, reported */
+	RECORD_SESSION,  /* filters of a durable session; absent: none */
 	RECORD_KINDS,
-	RECORD_LOG = RECORD_KINDS       /* the event log; only ever put */
+	RECORD_LOG = RECORD_KINDS /* the event log; only ever put */
 };
 #define RECORD_BIT(kind) (1u << (kind))
 
@@ -159,16 +160,24 @@ void shard_loaded(struct shard *sh, uint64_t log_position);
 struct undo;
 struct undo *undo_new(void);
 void undo_free(struct undo *u);
-/* Put everything back that the operations since undo_new / the last undo_commit did, newest first. */
-void undo_rollback(struct undo *u);
+/* Put everything back that the operations since undo_new / the last undo_commit did, newest first. The sink hears what
+ * the store must hold then: a batch that failed may be found there all the same. */
+struct undo_sink {
+	void *ctx;
+	void (*put)(void *ctx, enum record_kind kind, struct str key, struct str value);
+	void (*del)(void *ctx, enum record_kind kind, struct str key);
+};
+void undo_rollback(struct undo *u, const struct undo_sink *sink);
 /* They are on disk: forget how to undo them. */
 void undo_commit(struct undo *u);
 
 struct hub_env {
-	int64_t now_us;                                 /* one instant per batch, never backwards */
-	struct sas_mac *mac;                            /* of the calling thread */
+	int64_t now_us;      /* one instant per batch, never backwards */
+	struct sas_mac *mac; /* of the calling thread */
 	const struct catalogue *catalogue;
-	uint64_t identities_left;                       /* how many more may be created (L-24) */
+	uint64_t identities_left; /* how many more may be created (L-24) */
+	bool can_write; /* false: the store takes no writes; only what op_writes denies comes */
+	struct buf *scratch; /* working memory, kept from call to call */
 	void *ctx;
 	void (*random)(void *ctx, void *p, size_t n);
 	void (*put)(void *ctx, enum record_kind kind, struct str key, struct str value);
@@ -177,22 +186,25 @@ struct hub_env {
 	struct undo *undo;
 };
 
-/* Does the operation write, so that it must be refused while the store cannot? OP_CONNECT may write. */
+/* Does the operation write, so that it must be refused while the store cannot? OP_CONNECT and
+ * OP_DISCONNECT may: they look at env->can_write themselves. */
 bool op_writes(enum op_kind kind);
 
 /* Which records does the operation need that are not in memory? The row's key is appended to key when any is. */
 unsigned hub_missing(struct shard *sh, const struct op *op, struct buf *key);
 /* Give one record of the identity; value NULL: there is none. ERR_CORRUPT names nothing: the caller knows the key. */
-enum err hub_fill(struct shard *sh, struct str device, struct str module, enum record_kind kind, const struct str *value);
+enum err hub_fill(struct shard *sh, struct str device, struct str module, enum record_kind kind,
+    const struct str *value);
 
 /* The operation. Every record it needs is in memory. On a fault the state is as before. */
-void hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply);
+void hub_apply(
+    struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply);
 
 /* ---- walking a shard: queries, lists, statistics ---- */
 
-uint32_t shard_rows(const struct shard *sh);            /* row numbers are below this */
-uint32_t shard_identities(const struct shard *sh);      /* devices and modules */
-uint64_t shard_cached_bytes(const struct shard *sh);    /* documents in memory */
+uint32_t shard_rows(const struct shard *sh);         /* row numbers are below this */
+uint32_t shard_identities(const struct shard *sh);   /* devices and modules */
+uint64_t shard_cached_bytes(const struct shard *sh); /* documents in memory */
 /* Drop documents that no one needs until at most `bytes` are cached, by a clock over the rows; connected sessions
  * and rows touched since the hand passed stay longer. Never drops what an undo entry may put back. */
 void shard_evict(struct shard *sh, uint64_t bytes);
@@ -208,8 +220,8 @@ unsigned shard_row_missing(struct shard *sh, uint32_t row, unsigned wanted, stru
 struct hub_row {
 	const struct shard *shard;
 	uint32_t row;
-	struct section sections[SECTION_KINDS];         /* prepared on first use */
-	unsigned have;                                  /* sections prepared */
+	struct section sections[SECTION_KINDS]; /* prepared on first use */
+	unsigned have;                          /* sections prepared */
 };
 extern const struct query_row_ops hub_query_ops;
 void hub_row_open(struct hub_row *r, const struct shard *sh, uint32_t row);

@@ -16,7 +16,7 @@ extern struct blob blob_none;
 
 struct blob *blob_new(struct str bytes);
 struct blob *blob_ref(struct blob *b);
-void blob_unref(struct blob *b);                /* NULL and blob_none are fine */
+void blob_unref(struct blob *b); /* NULL and blob_none are fine */
 static inline struct str
 blob_str(const struct blob *b)
 {
@@ -28,17 +28,18 @@ struct presence {
 	struct reply_to session;
 	uint64_t epoch;
 	bool clean;
-	struct blob *filters;                   /* a session record; never NULL */
-	unsigned listens;                       /* bit per enum filter_kind */
+	struct blob *filters; /* a session record; never NULL */
+	unsigned listens;     /* bit per enum filter_kind */
 };
 
 struct row {
-	char *id;                               /* device, 0, module, 0; NULL: the row is free */
+	char *id; /* device, 0, module, 0; NULL: the row is free */
 	uint8_t device_n, module_n;
-	bool touched;                           /* since the eviction hand passed */
-	struct blob *records[RECORD_KINDS];     /* NULL: not in memory; &blob_none: there is none */
+	bool touched;                       /* since the eviction hand passed */
+	bool disabled;                      /* as the identity record says */
+	struct blob *records[RECORD_KINDS]; /* NULL: not in memory; &blob_none: there is none */
 	struct presence *presence;
-	int64_t activity_us, presence_us;       /* last activity; last change of the connection */
+	int64_t activity_us, presence_us; /* last activity; last change of the connection */
 };
 
 struct free_row {
@@ -51,11 +52,11 @@ struct shard {
 	uint32_t nrow, caprow;
 	struct row *rows;
 	struct table ids;
-	struct free_row *free;                  /* oldest first, from free_from on */
+	struct free_row *free; /* oldest first, from free_from on */
 	uint32_t nfree, capfree, free_from;
 	uint32_t nidentity;
 	uint64_t cached_bytes;
-	uint32_t hand;                          /* of the eviction clock */
+	uint32_t hand; /* of the eviction clock */
 	uint64_t log_next, epoch_next;
 };
 
@@ -81,7 +82,8 @@ void undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t now_us
 void undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch);
 void undo_filters(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch, struct blob *old);
 /* Replace a record of a row by bytes (NULL: none), write it through env, and note how to undo it. */
-void row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct str *bytes, const struct hub_env *env);
+void row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct str *bytes,
+    const struct hub_env *env);
 
 /* ---- the identity record, decoded: strings borrowed from the record ---- */
 
@@ -90,17 +92,17 @@ extern const struct str auth_type_names[AUTH_TYPES];
 
 struct identity {
 	uint32_t row;
-	uint64_t generation;                    /* digits of generationId */
+	uint64_t generation; /* digits of generationId */
 	uint64_t etag;
 	bool enabled;
-	struct str reason;                      /* empty: null */
+	struct str reason; /* empty: null */
 	int64_t status_us;
 	enum auth_type auth;
-	struct str keys[2], thumbs[2];          /* empty: null */
+	struct str keys[2], thumbs[2]; /* empty: null */
 	bool edge;
-	struct str scope, parent_scope;         /* empty: none */
+	struct str scope, parent_scope; /* empty: none */
 	struct str model_id;
-	struct str managed_by;                  /* modules */
+	struct str managed_by; /* modules */
 };
 
 void identity_encode(struct buf *out, const struct identity *id);
@@ -112,16 +114,18 @@ void identity_etag(const struct identity *id, char out[32]);
 /* ---- the wanted record ---- */
 
 struct wanted {
-	uint64_t counter;                       /* E of T-16 */
+	uint64_t counter; /* E of T-16 */
 	struct section tags, desired;
-	struct str configurations;              /* a doc, or empty */
+	struct str configurations; /* a doc, or empty */
 };
 
-void wanted_encode(struct buf *out, uint64_t counter, struct str tags, struct str desired, struct str configurations);
+void wanted_encode(struct buf *out, uint64_t counter, struct str tags, struct str desired,
+    struct str configurations);
 bool wanted_decode(struct str bytes, struct wanted *w);
 /* Is every byte of it valid? For records from the store; the decoders above trust them then. */
 bool wanted_check(struct str bytes);
 bool reported_check(struct str bytes);
+int64_t reported_activity(struct str bytes);
 void wanted_etag(uint64_t counter, char out[32]);
 
 /* ---- the reported record ---- */
@@ -137,8 +141,10 @@ void identity_write(const struct shard *sh, const struct row *r, struct buf *jso
 
 /* ---- operations, one function a kind; apply.c has the table ---- */
 
-typedef void op_fn(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env, struct reply *reply);
-op_fn on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_twin_get, on_report, on_telemetry, on_ack;
+typedef void op_fn(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply);
+op_fn on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_twin_get, on_report, on_telemetry,
+    on_ack;
 op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check;
 op_fn on_twin_read, on_twin_patch, on_twin_replace;
 

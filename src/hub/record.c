@@ -154,7 +154,8 @@ identity_etag(const struct identity *id, char out[32])
 }
 
 void
-wanted_encode(struct buf *out, uint64_t counter, struct str tags, struct str desired, struct str configurations)
+wanted_encode(struct buf *out, uint64_t counter, struct str tags, struct str desired,
+    struct str configurations)
 {
 	buf_reserve(out, tags.n + desired.n + configurations.n + 24);
 	buf_putc(out, FORMAT);
@@ -207,7 +208,17 @@ reported_check(struct str bytes)
 	if (rd_u8(&rd) != FORMAT)
 		return false;
 	rd_varint(&rd);
-	return !rd.bad && section_check((struct str){ (const char *)rd.p, (size_t)(rd.end - rd.p) }) == ERR_OK;
+	return !rd.bad &&
+	    section_check((struct str){ (const char *)rd.p, (size_t)(rd.end - rd.p) }) == ERR_OK;
+}
+
+int64_t
+reported_activity(struct str bytes)
+{
+	struct rd rd = rd_of(bytes);
+
+	rd_u8(&rd);
+	return (int64_t)rd_varint(&rd);
 }
 
 void

@@ -115,7 +115,8 @@ row_is(const void *ctx, uint32_t row, const void *key)
 	const struct shard *sh = ctx;
 	const struct id *id = key;
 
-	return str_eq(row_device(&sh->rows[row]), id->device) && str_eq(row_module(&sh->rows[row]), id->module);
+	return str_eq(row_device(&sh->rows[row]), id->device) &&
+	    str_eq(row_module(&sh->rows[row]), id->module);
 }
 
 static uint64_t
@@ -250,14 +251,16 @@ shard_load(struct shard *sh, struct str key, struct str record)
 	struct identity id;
 	struct str device, module;
 
-	if (key.n < 4 || !doc_valid(record.n ? str_sub(record, 1) : record, 0, 4) || !identity_decode(record, &id))
+	if (key.n < 4 || !doc_valid(record.n ? str_sub(record, 1) : record, 0, 4) ||
+	    !identity_decode(record, &id))
 		return ERR_CORRUPT;
-	if (!str_cut(str_sub(key, 2), '\0', &device, &module) || !id_valid(device) || (module.n && !id_valid(module)))
+	if (!str_cut(str_sub(key, 2), '\0', &device, &module) || !id_valid(device) ||
+	    (module.n && !id_valid(module)))
 		return ERR_CORRUPT;
 	if (id.row > UINT32_C(1) << 28 || (id.row < sh->nrow && sh->rows[id.row].id != NULL))
 		return ERR_CORRUPT;
 	rows_reserve(sh, id.row);
-	row_name(sh, id.row, device, module);
+	row_name(sh, id.row, device, module)->disabled = !id.enabled;
 	return ERR_OK;
 }
 
@@ -268,7 +271,7 @@ shard_loaded(struct shard *sh, uint64_t log_position)
 		if (sh->rows[i].id == NULL)
 			free_push(sh, i, 0);
 	sh->log_next = log_position + 1;
-	sh->epoch_next = log_position + 1;      /* grows over restarts, as positions do */
+	sh->epoch_next = log_position + 1; /* grows over restarts, as positions do */
 }
 
 /* ---- undo ---- */
@@ -374,7 +377,8 @@ undo_filters(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch, str
 }
 
 void
-row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct str *bytes, const struct hub_env *env)
+row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct str *bytes,
+    const struct hub_env *env)
 {
 	struct undo_entry *e = undo_push(env->undo, UNDO_RECORD, sh, row_number(sh, r));
 	struct blob *b = bytes == NULL ? &blob_none : blob_new(*bytes);
@@ -392,40 +396,86 @@ row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct s
 	buf_fini(&key);
 }
 
+/* The store may yet hold what failed: tell it what was there before. */
 static void
-undo_one(struct undo_entry *e)
+repair(const struct undo_entry *e, const struct row *r, const struct undo_sink *sink)
+{
+	struct buf key = { 0 };
+
+	hub_key(&key, e->shard->index, row_device(r), row_module(r));
+	for (int k = 0; k < RECORD_KINDS; k++) {
+		const struct blob *b = e->kind == UNDO_DELETED ? r->records[k] : e->old;
+
+		if (e->kind == UNDO_RECORD && (int)e->record != k)
+			continue;
+		if (b == NULL || b == &blob_none)
+			sink->del(sink->ctx, (enum record_kind)k, buf_view(&key));
+		else
+			sink->put(sink->ctx, (enum record_kind)k, buf_view(&key), blob_str(b));
+	}
+	buf_fini(&key);
+}
+
+static void
+undo_record(struct undo_entry *e, struct row *r)
+{
+	struct identity id;
+
+	row_set_cached(e->shard, r, e->record, blob_ref(e->old));
+	if (e->record == RECORD_IDENTITY && e->old != NULL && identity_decode(blob_str(e->old), &id))
+		r->disabled = !id.enabled;
+}
+
+static void
+undo_create(struct undo_entry *e, struct row *r)
+{
+	row_drop(e->shard, e->row);
+	for (int k = 0; k < RECORD_KINDS; k++)
+		row_set_cached(e->shard, r, (enum record_kind)k, NULL);
+	row_fini(r);
+	free_push(e->shard, e->row, 0);
+}
+
+static void
+undo_delete(struct undo_entry *e, struct row *r)
 {
 	struct shard *sh = e->shard;
-	struct row *r = &sh->rows[e->row];
+
+	free_pull(sh, e->row);
+	*r = *e->deleted;
+	free(e->deleted);
+	e->deleted = NULL;
+	for (int k = 0; k < RECORD_KINDS; k++)
+		if (r->records[k] != NULL)
+			sh->cached_bytes += r->records[k]->n;
+	table_add(&sh->ids, id_hash(row_device(r), row_module(r)), e->row);
+	sh->nidentity++;
+}
+
+static void
+undo_one(struct undo_entry *e, const struct undo_sink *sink)
+{
+	struct row *r = &e->shard->rows[e->row];
+	bool current = r->presence != NULL && r->presence->epoch == e->epoch;
 
 	switch (e->kind) {
-	case UNDO_RECORD: row_set_cached(sh, r, e->record, blob_ref(e->old)); break;
-	case UNDO_CREATED:
-		row_drop(sh, e->row);
-		for (int k = 0; k < RECORD_KINDS; k++)
-			row_set_cached(sh, r, (enum record_kind)k, NULL);
-		row_fini(r);
-		free_push(sh, e->row, 0);
+	case UNDO_RECORD:
+		undo_record(e, r);
+		repair(e, r, sink);
 		break;
+	case UNDO_CREATED: undo_create(e, r); break;
 	case UNDO_DELETED:
-		free_pull(sh, e->row);
-		*r = *e->deleted;
-		free(e->deleted);
-		e->deleted = NULL;
-		for (int k = 0; k < RECORD_KINDS; k++)
-			if (r->records[k] != NULL)
-				sh->cached_bytes += r->records[k]->n;
-		table_add(&sh->ids, id_hash(row_device(r), row_module(r)), e->row);
-		sh->nidentity++;
+		undo_delete(e, r);
+		repair(e, r, sink);
 		break;
 	case UNDO_CONNECTED:
-		if (r->presence != NULL && r->presence->epoch == e->epoch) {
+		if (current) {
 			presence_free(r->presence);
 			r->presence = NULL;
 		}
 		break;
 	case UNDO_FILTERS:
-		if (r->presence != NULL && r->presence->epoch == e->epoch) {
+		if (current) {
 			blob_unref(r->presence->filters);
 			r->presence->filters = blob_ref(e->old);
 			r->presence->listens = filters_mask(e->old);
@@ -435,11 +485,11 @@ undo_one(struct undo_entry *e)
 }
 
 void
-undo_rollback(struct undo *u)
+undo_rollback(struct undo *u, const struct undo_sink *sink)
 {
 	while (u->n > 0) {
 		struct undo_entry *e = &u->entries[--u->n];
-		undo_one(e);
+		undo_one(e, sink);
 		undo_entry_fini(e);
 	}
 }

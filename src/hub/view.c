@@ -319,12 +319,16 @@ identity_root(const struct row *r, enum query_root root, struct buf *scratch)
 	char etag[32];
 
 	row_identity(r, &id);
-	if (r->module_n != 0 && (root == QUERY_ROOT_CAPABILITIES || root == QUERY_ROOT_DEVICE_SCOPE ||
-	                            root == QUERY_ROOT_PARENT_SCOPES))
+	if (r->module_n != 0 &&
+	    (root == QUERY_ROOT_CAPABILITIES || root == QUERY_ROOT_DEVICE_SCOPE ||
+	        root == QUERY_ROOT_PARENT_SCOPES))
 		return DOC_NONE;
 	switch (root) {
-	case QUERY_ROOT_DEVICE_ETAG: identity_etag(&id, etag); return value_str(scratch, str_of(etag));
-	case QUERY_ROOT_STATUS: return value_str(scratch, id.enabled ? STR("enabled") : STR("disabled"));
+	case QUERY_ROOT_DEVICE_ETAG:
+		identity_etag(&id, etag);
+		return value_str(scratch, str_of(etag));
+	case QUERY_ROOT_STATUS:
+		return value_str(scratch, id.enabled ? STR("enabled") : STR("disabled"));
 	case QUERY_ROOT_STATUS_REASON: return value_optional(scratch, id.reason);
 	case QUERY_ROOT_STATUS_UPDATE_TIME: return value_time(scratch, id.status_us);
 	case QUERY_ROOT_AUTHENTICATION_TYPE: return value_str(scratch, auth_type_names[id.auth]);

@@ -1,0 +1,413 @@
+/* What devices do: connect, subscribe, read and report, send telemetry (device-mqtt.md 2 to 6). */
+#include "hub/priv.h"
+
+#include <stdlib.h>
+
+#define SESSION_FORMAT 1
+#define LOG_FORMAT     1
+
+/* ---- who is it? (device-mqtt.md 2.3, 2.4) ---- */
+
+static const char *
+token_refused(
+    const struct op *op, const struct identity *id, const struct hub_env *env, int64_t *end_us)
+{
+	const struct policy *policy;
+	struct sas t;
+
+	if (sas_parse(op->connect.token, &t) != ERR_OK)
+		return "not a SAS token";
+	*end_us = sas_end_us(&t, env->catalogue->skew_s);
+	if (env->now_us > *end_us)
+		return "the token has expired";
+	if (sas_policy(&t).n != 0) {
+		policy = policy_find(
+		    env->catalogue->policies, env->catalogue->npolicies, sas_policy(&t));
+		if (policy == NULL)
+			return "unknown policy";
+		if (!sas_signed_by(env->mac, &t, policy->primary, policy->secondary))
+			return "the signature is not the policy's";
+		if (!rights_allow(policy->rights, RIGHT_DEVICE_CONNECT))
+			return "the policy lacks DeviceConnect";
+	} else if (id->auth != AUTH_SAS) {
+		return "the identity does not authenticate by key";
+	} else if (!sas_signed_by(env->mac, &t, id->keys[0], id->keys[1])) {
+		return "the signature is not the identity's";
+	}
+	return sas_covers_device(&t, env->catalogue->hosts, op->device, op->module)
+	    ? NULL
+	    : "the token is for another resource";
+}
+
+/* The common name is the device's id; a module's is device/module. */
+static bool
+common_name_is(const struct op *op)
+{
+	struct str cn = op->connect.common_name;
+
+	if (op->module.n == 0)
+		return str_eq(cn, op->device);
+	return cn.n == op->device.n + 1 + op->module.n && str_starts(cn, op->device) &&
+	    cn.p[op->device.n] == '/' && str_ends(cn, op->module);
+}
+
+static const char *
+certificate_refused(const struct op *op, const struct identity *id)
+{
+	if (!op->connect.has_certificate)
+		return "neither a token nor a certificate";
+	if (id->auth == AUTH_SELF_SIGNED)
+		return cert_print_is(&op->connect.print, id->thumbs[0], id->thumbs[1])
+		    ? NULL
+		    : "the certificate has another thumbprint";
+	if (id->auth != AUTH_CA)
+		return "the identity does not authenticate by certificate";
+	if (!op->connect.chain_trusted)
+		return "the certificate does not lead to a registered CA";
+	return common_name_is(op) ? NULL : "the certificate's common name is another id";
+}
+
+/* NULL: welcome. Else why not, for the log; a client learns nothing. */
+static const char *
+connect_refused(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    int64_t *end_us)
+{
+	struct identity id;
+	struct row *device = op->module.n == 0 ? r : row_find(sh, op->device, STR_NONE);
+
+	*end_us = 0;
+	if (r == NULL || device == NULL)
+		return "no such identity";
+	if (device->disabled)
+		return "the device is disabled";
+	if (!identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id))
+		return "the identity record is damaged";
+	if (op->connect.token.n != 0)
+		return token_refused(op, &id, env, end_us);
+	return certificate_refused(op, &id);
+}
+
+/* ---- sessions (device-mqtt.md 2.7) ---- */
+
+unsigned
+filters_mask(const struct blob *session)
+{
+	struct rd rd = rd_of(blob_str(session));
+	unsigned mask = 0;
+	struct filter f;
+
+	rd_u8(&rd);
+	while (filters_next(&rd, &f))
+		mask |= 1u << f.kind;
+	return mask;
+}
+
+void
+presence_close(struct row *r, const struct hub_env *env)
+{
+	struct effect e = { .kind = EFFECT_CLOSE };
+
+	if (r->presence == NULL)
+		return;
+	e.session = r->presence->session;
+	env->effect(env->ctx, &e);
+	presence_free(r->presence);
+	r->presence = NULL;
+	r->presence_us = env->now_us;
+}
+
+static struct blob *
+session_empty(void)
+{
+	return blob_new((struct str){ (const char[]){ SESSION_FORMAT }, 1 });
+}
+
+/* Make the stored session what the client asked for; true if there was one that goes on. */
+static bool
+session_restore(struct shard *sh, struct row *r, bool clean, const struct hub_env *env)
+{
+	bool stored = r->records[RECORD_SESSION] != &blob_none;
+	struct str fresh = { (const char[]){ SESSION_FORMAT }, 1 };
+
+	if (clean && stored)
+		row_write(sh, r, RECORD_SESSION, NULL, env);
+	else if (!clean && !stored)
+		row_write(sh, r, RECORD_SESSION, &fresh, env);
+	return !clean && stored;
+}
+
+static void
+model_announced(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env)
+{
+	struct identity id;
+	struct str bytes;
+
+	if (!op->connect.has_model_id ||
+	    !identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id) ||
+	    str_eq(id.model_id, op->connect.model_id) || !env->can_write)
+		return;
+	id.model_id = op->connect.model_id;
+	env->scratch->n = 0;
+	identity_encode(env->scratch, &id);
+	bytes = buf_view(env->scratch);
+	row_write(sh, r, RECORD_IDENTITY, &bytes, env);
+}
+
+void
+on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	const char *refused = connect_refused(sh, r, op, env, &reply->token_end_us);
+	struct presence *p;
+
+	if (refused != NULL) {
+		fault_set(&reply->fault, F_IotHubUnauthorizedAccess, "%s", refused);
+		return;
+	}
+	if (!env->can_write && op->connect.clean == (r->records[RECORD_SESSION] != &blob_none)) {
+		fault_set(&reply->fault, F_ServiceUnavailable, "the store takes no writes");
+		return;
+	}
+	presence_close(r, env); /* the newest wins, once it has authenticated (D-25) */
+	reply->session_present = session_restore(sh, r, op->connect.clean, env);
+	model_announced(sh, r, op, env);
+	p = xcalloc(1, sizeof(*p));
+	p->session = op->reply_to;
+	p->epoch = reply->epoch = sh->epoch_next++;
+	p->clean = op->connect.clean;
+	p->filters = p->clean ? session_empty() : blob_ref(r->records[RECORD_SESSION]);
+	p->listens = filters_mask(p->filters);
+	r->presence = p;
+	r->activity_us = r->presence_us = env->now_us;
+	undo_connected(env->undo, sh, row_number(sh, r), p->epoch);
+}
+
+static void log_append(
+    struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env);
+
+void
+on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	(void)reply;
+	if (r == NULL)
+		return;
+	if (r->presence != NULL &&
+	    r->presence->epoch == op->epoch) { /* a late one changes nothing: T-106 */
+		presence_free(r->presence);
+		r->presence = NULL;
+		r->activity_us = r->presence_us = env->now_us;
+	}
+	if (op->payload.n != 0 && env->can_write)
+		log_append(sh, r, op, env);
+}
+
+/* ---- subscriptions (device-mqtt.md 3.1, 3.2) ---- */
+
+struct filter_list {
+	struct filter v[FILTERS_MAX];
+	unsigned n;
+};
+
+static void
+list_read(struct filter_list *l, const struct blob *session)
+{
+	struct rd rd = rd_of(blob_str(session));
+
+	l->n = 0;
+	rd_u8(&rd);
+	while (l->n < FILTERS_MAX && filters_next(&rd, &l->v[l->n]))
+		l->n++;
+}
+
+static unsigned
+list_find(const struct filter_list *l, const struct filter *f)
+{
+	unsigned i = 0;
+
+	while (i < l->n && !(l->v[i].kind == f->kind && str_eq(l->v[i].name, f->name)))
+		i++;
+	return i;
+}
+
+/* The session now listens to this list: in memory, and in the store for a durable one if it changed. */
+static void
+list_write(struct shard *sh, struct row *r, const struct filter_list *l, const struct hub_env *env)
+{
+	struct presence *p = r->presence;
+	struct buf b = { 0 };
+	struct str bytes;
+
+	buf_putc(&b, SESSION_FORMAT);
+	for (unsigned i = 0; i < l->n; i++)
+		filters_put(&b, &l->v[i]);
+	bytes = buf_view(&b);
+	if (!str_eq(bytes, blob_str(p->filters))) {
+		undo_filters(env->undo, sh, row_number(sh, r), p->epoch, p->filters);
+		if (!p->clean)
+			row_write(sh, r, RECORD_SESSION, &bytes, env);
+		blob_unref(p->filters);
+		p->filters = p->clean ? blob_new(bytes) : blob_ref(r->records[RECORD_SESSION]);
+		p->listens = filters_mask(p->filters);
+	}
+	buf_fini(&b);
+}
+
+static uint8_t
+list_add(struct filter_list *l, const struct filter *f)
+{
+	unsigned at = list_find(l, f);
+
+	if (f->kind == FILTER_REFUSED || at == FILTERS_MAX)
+		return SUBACK_REFUSED;
+	l->v[at] = *f;
+	l->v[at].qos = f->qos > 1 ? 1 : f->qos; /* D-34 */
+	if (at == l->n)
+		l->n++;
+	return l->v[at].qos;
+}
+
+void
+on_subscribe(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct blob *before = blob_ref(r->presence->filters); /* the list's names live in it */
+	struct rd rd = rd_of(op->payload);
+	struct filter_list l;
+	struct filter f;
+
+	list_read(&l, before);
+	while (filters_next(&rd, &f))
+		buf_putc(&reply->body, (char)list_add(&l, &f));
+	list_write(sh, r, &l, env);
+	blob_unref(before);
+}
+
+void
+on_unsubscribe(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct blob *before = blob_ref(r->presence->filters);
+	struct rd rd = rd_of(op->payload);
+	struct filter_list l;
+	struct filter f;
+
+	(void)reply;
+	list_read(&l, before);
+	while (filters_next(&rd, &f)) {
+		unsigned at = list_find(&l, &f);
+		if (at < l.n)
+			memmove(&l.v[at], &l.v[at + 1], (--l.n - at) * sizeof(l.v[0]));
+	}
+	list_write(sh, r, &l, env);
+	blob_unref(before);
+}
+
+/* ---- the twin (device-mqtt.md 4) ---- */
+
+static bool
+listens(const struct row *r, enum filter_kind kind)
+{
+	return (r->presence->listens & 1u << kind) != 0;
+}
+
+void
+on_twin_get(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct section reported;
+	struct wanted w;
+	int64_t activity;
+	bool ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), &w) &&
+	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported);
+
+	assert(ok);
+	(void)ok, (void)sh, (void)op, (void)env;
+	reply->deliver = listens(r, FILTER_TWIN_RES);
+	buf_cstr(&reply->body, "{\"desired\":");
+	section_write_device(&reply->body, &w.desired);
+	buf_cstr(&reply->body, ",\"reported\":");
+	section_write_device(&reply->body, &reported);
+	buf_putc(&reply->body, '}');
+}
+
+void
+on_report(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct section_write wr = { .kind = SECTION_REPORTED, .now_us = env->now_us };
+	struct buf *out = env->scratch;
+	struct section old;
+	struct str bytes;
+	int64_t activity;
+	bool changed, ok = reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &old);
+
+	assert(ok);
+	(void)ok;
+	reply->deliver = listens(r, FILTER_TWIN_RES);
+	if (op->has_base_version && op->base_version != old.version) {
+		fault_set(&reply->fault, F_PreconditionFailed,
+		    "reported is at version %u, not %llu", old.version,
+		    (unsigned long long)op->base_version);
+		return;
+	}
+	out->n = 0;
+	reported_encode(out, env->now_us, STR_NONE);
+	if (section_merge(&old, doc_of(op->payload), op->nduplicate, &wr, out, NULL, &changed,
+	        &reply->fault) != ERR_OK)
+		return;
+	assert(changed); /* T-60: every accepted patch of a device is one */
+	bytes = buf_view(out);
+	row_write(sh, r, RECORD_REPORTED, &bytes, env);
+	reply->version = old.version + 1;
+}
+
+/* ---- the event log ---- */
+
+/*
+ * Key: shard (2 bytes, big-endian), position (8 bytes, big-endian). Value:
+ *   format | time | actor kind | actor | device | module | generation | authentication | body
+ */
+static void
+log_append(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env)
+{
+	struct buf *b = env->scratch;
+	struct identity id;
+	char key[10];
+	uint64_t position = sh->log_next++;
+	struct str bytes;
+
+	if (!identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id))
+		return;
+	key[0] = (char)(sh->index >> 8);
+	key[1] = (char)sh->index;
+	for (int i = 0; i < 8; i++)
+		key[2 + i] = (char)(position >> (56 - 8 * i));
+	b->n = 0;
+	buf_putc(b, LOG_FORMAT);
+	buf_varint(b, (uint64_t)env->now_us);
+	buf_putc(b, (char)op->actor);
+	buf_lstr(b, op->actor_name);
+	buf_lstr(b, op->device);
+	buf_lstr(b, op->module);
+	buf_varint(b, id.generation);
+	buf_putc(b, (char)id.auth);
+	buf_str(b, op->payload);
+	bytes = buf_view(b);
+	env->put(env->ctx, RECORD_LOG, (struct str){ key, sizeof(key) }, bytes);
+}
+
+void
+on_telemetry(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	(void)reply;
+	log_append(sh, r, op, env);
+}
+
+void
+on_ack(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	(void)sh, (void)r, (void)op, (void)env, (void)reply;
+}

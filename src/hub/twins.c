@@ -1,0 +1,148 @@
+/* What back ends do with twins: read, merge, replace (twins.md 4, service-rest.md 9.2). */
+#include "hub/priv.h"
+
+static void
+reply_twin(struct shard *sh, struct row *r, struct reply *reply)
+{
+	struct wanted w;
+	bool ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), &w);
+
+	assert(ok);
+	(void)ok;
+	wanted_etag(w.counter, reply->etag);
+	twin_write(sh, r, &reply->body);
+}
+
+void
+on_twin_read(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	(void)op, (void)env;
+	reply_twin(sh, r, reply);
+}
+
+/* A foreign id in the body would write the wrong twin (T-03). */
+static bool
+id_agrees(struct doc body, struct str key, struct str id, struct reply *reply)
+{
+	struct doc v = doc_get(body, key);
+
+	if (!doc_defined(v) || doc_kind(v) == DOC_NULL ||
+	    (doc_kind(v) == DOC_STRING && str_eq(doc_str(v), id)))
+		return true;
+	fault_set(&reply->fault, F_ArgumentInvalid,
+	    STR_FMT " in the body is not the one of the path, " STR_FMT, STR_ARG(key), STR_ARG(id));
+	return false;
+}
+
+static bool
+body_is_twin(const struct op *op, struct doc body, struct reply *reply)
+{
+	struct doc properties;
+
+	if (doc_kind(body) != DOC_OBJECT) {
+		fault_set(&reply->fault, F_ArgumentInvalid, "the body is not a JSON object");
+		return false;
+	}
+	properties = doc_getc(body, "properties");
+	if (doc_defined(properties) && doc_kind(properties) != DOC_OBJECT && doc_kind(properties) != DOC_NULL) {
+		fault_set(&reply->fault, F_ArgumentInvalid, "properties is not an object");
+		return false;
+	}
+	return id_agrees(body, STR("deviceId"), op->device, reply) &&
+	    (op->module.n == 0 || id_agrees(body, STR("moduleId"), op->module, reply));
+}
+
+/* A section's new form: what section_merge or section_replace gave. */
+struct next_section {
+	struct buf bytes, notify;
+	bool changed;
+};
+
+static enum err
+section_next(const struct section *old, enum section_kind kind, struct doc value,
+    const struct op *op, const struct hub_env *env, struct next_section *next, struct reply *reply)
+{
+	struct section_write wr = { .kind = kind, .now_us = env->now_us };
+	struct buf *notify = kind == SECTION_DESIRED ? &next->notify : NULL;
+
+	if (op->kind == OP_TWIN_REPLACE)
+		return section_replace(old, value, op->nduplicate, &wr, &next->bytes, notify,
+		    &next->changed, &reply->fault);
+	if (!doc_defined(value))
+		return ERR_OK;
+	return section_merge(
+	    old, value, op->nduplicate, &wr, &next->bytes, notify, &next->changed, &reply->fault);
+}
+
+/* A live session that listens hears of the change, in version order (T-65 to T-69). */
+static void
+notify(const struct row *r, const struct next_section *desired, uint32_t version,
+    const struct hub_env *env)
+{
+	struct effect e = { .kind = EFFECT_NOTIFY, .version = version };
+	struct buf body = { 0 };
+
+	if (r->presence == NULL || !(r->presence->listens & 1u << FILTER_DESIRED))
+		return;
+	section_write_notification(&body, doc_of(buf_view(&desired->notify)), version);
+	e.session = r->presence->session;
+	e.body = buf_view(&body);
+	env->effect(env->ctx, &e);
+	buf_fini(&body);
+}
+
+static struct str
+chosen(const struct next_section *next, const struct section *old)
+{
+	return next->changed ? buf_view(&next->bytes) : old->bytes;
+}
+
+static void
+twin_change(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct doc body = doc_of(op->payload), properties = doc_getc(body, "properties");
+	struct next_section tags = { 0 }, desired = { 0 };
+	struct wanted w;
+	struct str bytes;
+	char etag[32];
+
+	if (!body_is_twin(op, body, reply) ||
+	    !wanted_decode(blob_str(r->records[RECORD_WANTED]), &w))
+		return;
+	wanted_etag(w.counter, etag);
+	if (!precondition_holds(op, etag, reply))
+		return;
+	if (section_next(&w.tags, SECTION_TAGS, doc_getc(body, "tags"), op, env, &tags, reply) ==
+	        ERR_OK &&
+	    section_next(&w.desired, SECTION_DESIRED, doc_getc(properties, "desired"), op, env,
+	        &desired, reply) == ERR_OK) {
+		if (op->kind == OP_TWIN_REPLACE || tags.changed || desired.changed) {
+			env->scratch->n = 0;
+			wanted_encode(env->scratch, w.counter + 1, chosen(&tags, &w.tags),
+			    chosen(&desired, &w.desired), w.configurations);
+			bytes = buf_view(env->scratch);
+			if (desired.changed)
+				notify(r, &desired, w.desired.version + 1, env);
+			row_write(sh, r, RECORD_WANTED, &bytes, env);
+		}
+		reply_twin(sh, r, reply);
+	}
+	buf_fini(&tags.bytes), buf_fini(&tags.notify);
+	buf_fini(&desired.bytes), buf_fini(&desired.notify);
+}
+
+void
+on_twin_patch(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	twin_change(sh, r, op, env, reply);
+}
+
+void
+on_twin_replace(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	twin_change(sh, r, op, env, reply);
+}
