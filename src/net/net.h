@@ -215,16 +215,17 @@ struct stream {
 	void *ctx;
 	struct loop *loop;
 	struct stream *next, **prev; /* all streams of the loop */
-	struct stream *todo;         /* list of streams with work at the end of the turn */
-	struct buf in;               /* received, not consumed */
-	struct buf out;              /* queued; out_from bytes of it are gone already */
+	struct stream *todo; /* in the loop's list of work for the end of the turn, if `queued` */
+	struct stream *fill_next; /* in its list for the next turn, if `want_fill` */
+	struct buf in;            /* received, not consumed */
+	struct buf out;           /* queued; out_from bytes of it are gone already */
 	size_t out_from;
 	uint32_t max_in, max_out;
 	struct loop_timer deadline;
 	struct net_addr peer;
-	uint8_t state; /* enum stream_state, in priv.h */
-	uint8_t why;   /* enum stream_end, once it is decided */
-	bool paused, queued, want_fill, was_full;
+	uint8_t state;                                  /* enum stream_state, in priv.h */
+	uint8_t why;                                    /* enum stream_end, once it is decided */
+	bool paused, queued, want_fill, told, was_full; /* told: on_open was called */
 };
 
 /* s is zeroed; reading is on. */

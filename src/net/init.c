@@ -1,0 +1,73 @@
+/* The process as a whole: signals, libevent's threads, descriptors, clocks, texts of reasons. */
+#include <event2/thread.h>
+#include <openssl/err.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "net/priv.h"
+
+void
+net_init(void)
+{
+	/* A client that leaves while evhttp writes to it would end the process. */
+	signal(SIGPIPE, SIG_IGN);
+	evthread_use_pthreads();
+}
+
+uint64_t
+net_raise_nofile(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r))
+		return 1024; /* POSIX's usual soft limit: the cautious guess */
+	if (r.rlim_cur < r.rlim_max) {
+		struct rlimit more = { .rlim_cur = r.rlim_max, .rlim_max = r.rlim_max };
+
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+			r = more;
+	}
+	return r.rlim_cur;
+}
+
+static int64_t
+clock_us(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t
+clock_mono_us(void)
+{
+	return clock_us(CLOCK_MONOTONIC);
+}
+
+int64_t
+clock_wall_us(void)
+{
+	return clock_us(CLOCK_REALTIME);
+}
+
+void
+why_set(char why[NET_WHY_MAX], const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, NET_WHY_MAX, fmt, ap);
+	va_end(ap);
+}
+
+void
+why_ssl(char why[NET_WHY_MAX], const char *what, const char *subject)
+{
+	const char *reason = ERR_reason_error_string(ERR_peek_error());
+
+	why_set(why, "%s: %s: %s", subject, what, reason ? reason : "unknown reason");
+	ERR_clear_error();
+}

@@ -1,0 +1,83 @@
+/* net: what its files share. */
+#ifndef TWINHUB_NET_PRIV_H
+#define TWINHUB_NET_PRIV_H
+
+#include <event2/event.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+
+#include "net/net.h"
+
+/* One read takes at most this much; a TLS record holds 16 KB. */
+#define READ_MAX (64u * 1024)
+
+/*
+ * 1,024 slots of one tick each: 33.5 s around. A timer further away stays in its slot and is looked at once a
+ * round: 20,000 connections with keep-alives of minutes cost 600 looks a second.
+ */
+#define WHEEL_SLOTS 1024u
+
+struct wheel {
+	struct loop_timer *slot[WHEEL_SLOTS];
+	int64_t tick; /* slots up to and including this one have been served */
+	unsigned ntimer;
+};
+
+void wheel_set(struct wheel *w, struct loop_timer *t, int64_t due_us, int64_t now_us);
+void wheel_clear(struct wheel *w, struct loop_timer *t);
+/* Fire all that is due. */
+void wheel_advance(struct wheel *w, int64_t now_us);
+
+struct loop {
+	struct event_base *base;
+	struct mailbox box;
+	struct event *wake, *turn_end, *again, *tick;
+	struct wheel wheel;
+	struct stream *streams; /* all of them */
+	struct stream *todo;    /* those with work at the end of the turn */
+	unsigned nstream, index;
+	struct stream *filling; /* those to look at again in the next turn */
+	char *
+	    scratch; /* READ_MAX bytes: input passes here and is copied only if it is not consumed */
+	pthread_t thread;
+	bool started;
+	atomic_bool stopping;
+};
+
+/*
+ *  OPENING --stream_opened--> OPEN --stream_close--> DRAINING --output gone--> LEAVING
+ *     |                        |                        |                        |
+ *     +------------------------+---- stream_finish -----+------------------------+--> ENDED
+ * ENDED streams are told (on_close, if they were opened) and destroyed at the end of the turn.
+ */
+enum stream_state { ST_OPENING, ST_OPEN, ST_DRAINING, ST_LEAVING, ST_ENDED };
+
+/* The end of a turn: flush, open, end. Called by the loop. */
+void streams_turn_end(struct loop *l);
+void streams_fill(struct loop *l);
+
+/* TCP or TLS over an accepted descriptor, which it owns. The gate is left when it ends. */
+struct sock_conf {
+	int fd;
+	SSL *ssl; /* NULL: plain */
+	struct listener *from;
+	const struct listen_conf *listen;
+	struct net_addr peer;
+};
+void sock_stream_new(struct loop *l, const struct sock_conf *conf);
+
+/* Once for each sock_stream_new: the listener may be freed while handshakes are going on. */
+void listener_handshake_done(struct listener *ln, bool ok);
+
+/* Accept and drop one connection by means of a spare descriptor, when there is no other (EMFILE): else the
+ * socket stays readable and the loop spins. */
+void listen_shed(int fd, int *spare_fd);
+int listen_spare(void);
+#define LISTEN_REST_US 100000 /* a listener without descriptors rests for that long */
+#define LISTEN_BACKLOG 4096
+
+/* "what: the oldest error of OpenSSL's queue", which is emptied. */
+void why_ssl(char why[NET_WHY_MAX], const char *what, const char *subject);
+void why_set(char why[NET_WHY_MAX], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

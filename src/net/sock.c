@@ -1,0 +1,321 @@
+/*
+ * A stream over a descriptor: plain TCP, or TLS by SSL_read and SSL_write on it.
+ *
+ * TLS reads ahead (one read(2) per wake-up instead of two per record), so decrypted or raw bytes may be inside SSL
+ * where epoll cannot see them: whoever stops before SSL_has_pending is false asks for another fill.
+ * Goodbye: close_notify, FIN, then whatever still comes is thrown away until the peer's FIN, since closing
+ * with unread input makes a reset, which can overtake the last output.
+ */
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/priv.h"
+
+struct sock {
+	struct stream s;
+	int fd;
+	SSL *ssl; /* NULL: plain */
+	struct gate *gate;
+	struct listener *from;     /* until the handshake is done */
+	bool broken;               /* TLS failed: SSL may not be written to any more */
+	bool write_waits_for_read; /* TLS wants input before it can go on with output */
+	struct event readable, writable;
+};
+
+static struct sock *
+sock_of(const struct stream *s)
+{
+	return (struct sock *)(uintptr_t)s; /* s is the first member */
+}
+
+/* What a failed SSL_ call means: ERR_MORE (wait), ERR_END (the peer is gone), ERR_IO. */
+static enum err
+tls_result(struct sock *k, int rc, bool writing)
+{
+	switch (SSL_get_error(k->ssl, rc)) {
+	case SSL_ERROR_WANT_READ: k->write_waits_for_read |= writing; return ERR_MORE;
+	case SSL_ERROR_WANT_WRITE: event_add(&k->writable, NULL); return ERR_MORE;
+	case SSL_ERROR_ZERO_RETURN: return ERR_END;
+	case SSL_ERROR_SYSCALL: /* reset, or FIN without close_notify */
+		k->broken = true;
+		return ERR_END;
+	default:
+		k->broken = true;
+		return ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
+		    ? ERR_END
+		    : ERR_IO;
+	}
+}
+
+/* What a failed read or write means. */
+static enum err
+plain_result(void)
+{
+	switch (errno) {
+	case EAGAIN:
+	case EINTR: return ERR_MORE;
+	case ECONNRESET:
+	case EPIPE:
+	case ETIMEDOUT: return ERR_END;
+	default: return ERR_IO;
+	}
+}
+
+/* ---- output ---- */
+
+static enum err
+write_some(struct sock *k, struct str left, size_t *n)
+{
+	ssize_t rc;
+	int tls_rc;
+
+	if (k->ssl == NULL) {
+		rc = send(k->fd, left.p, left.n, MSG_NOSIGNAL);
+		*n = rc > 0 ? (size_t)rc : 0;
+		if (rc >= 0)
+			return ERR_OK;
+		if (errno == EAGAIN || errno == EINTR)
+			event_add(&k->writable, NULL);
+		return plain_result();
+	}
+	ERR_clear_error();
+	tls_rc = SSL_write_ex(k->ssl, left.p, left.n, n);
+	if (tls_rc == 1)
+		return ERR_OK;
+	*n = 0;
+	return tls_result(k, tls_rc, true);
+}
+
+static enum err
+sock_flush(struct stream *s)
+{
+	struct sock *k = sock_of(s);
+	enum err e = ERR_OK;
+	size_t n;
+
+	while (e == ERR_OK && s->out_from < s->out.n) {
+		struct str left = str_sub(buf_view(&s->out), s->out_from);
+
+		e = write_some(k, left, &n);
+		s->out_from += n;
+		if (e == ERR_OK && n < left.n &&
+		    k->ssl == NULL) { /* the kernel's buffer is full: spare the EAGAIN */
+			event_add(&k->writable, NULL);
+			e = ERR_MORE;
+		}
+	}
+	return e;
+}
+
+/* ---- input ---- */
+
+static void
+finish_read(struct sock *k, enum err e)
+{
+	if (e != ERR_OK && e != ERR_MORE)
+		stream_finish(&k->s, e == ERR_END ? STREAM_EOF : STREAM_FAILED);
+}
+
+static void
+fill_plain(struct sock *k)
+{
+	char *room = k->s.loop->scratch;
+	ssize_t n = recv(k->fd, room, READ_MAX, 0);
+
+	if (n > 0)
+		stream_received(&k->s, (struct str){ room, (size_t)n });
+	else
+		finish_read(k, n == 0 ? ERR_END : plain_result());
+}
+
+/* Take what records there are, up to READ_MAX, and hand them over as one. */
+static void
+fill_tls(struct sock *k)
+{
+	char *room = k->s.loop->scratch;
+	size_t got = 0, n;
+	enum err e = ERR_OK;
+
+	do {
+		int rc;
+
+		ERR_clear_error();
+		rc = SSL_read_ex(k->ssl, room + got, READ_MAX - got, &n);
+		if (rc == 1)
+			got += n;
+		else
+			e = tls_result(k, rc, false);
+	} while (e == ERR_OK && got < READ_MAX && SSL_has_pending(k->ssl));
+	if (got > 0)
+		stream_received(&k->s, (struct str){ room, got });
+	if (e == ERR_OK && SSL_has_pending(k->ssl))
+		stream_fill_later(
+		    &k->s); /* others first; after a pause, stream_resume asks again */
+	finish_read(k, e);
+}
+
+static void
+sock_fill(struct stream *s)
+{
+	struct sock *k = sock_of(s);
+
+	if (k->ssl)
+		fill_tls(k);
+	else
+		fill_plain(k);
+	if (k->write_waits_for_read) {
+		k->write_waits_for_read = false;
+		stream_writable(s);
+	}
+}
+
+static void
+handshake(struct sock *k)
+{
+	enum err e;
+	int rc;
+
+	ERR_clear_error();
+	rc = SSL_accept(k->ssl);
+	if (rc == 1) {
+		listener_handshake_done(k->from, true);
+		k->from = NULL;
+		stream_opened(&k->s);
+		sock_fill(
+		    &k->s); /* the first packet may have come with the last of the handshake */
+		return;
+	}
+	e = tls_result(k, rc, false);
+	if (e != ERR_MORE)
+		stream_finish(&k->s, STREAM_FAILED);
+}
+
+/* After goodbye: until the peer's FIN, or the deadline. */
+static void
+discard(struct sock *k)
+{
+	ssize_t n = recv(k->fd, k->s.loop->scratch, READ_MAX, 0);
+
+	if (n == 0 || (n < 0 && plain_result() != ERR_MORE))
+		stream_finish(&k->s, STREAM_CLOSED);
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct sock *k = arg;
+
+	(void)fd;
+	(void)what;
+	if (k->s.state == ST_OPENING)
+		handshake(k);
+	else if (k->s.state == ST_LEAVING)
+		discard(k);
+	else if (k->s.state == ST_OPEN && !k->s.paused)
+		sock_fill(&k->s);
+}
+
+/* Also what a read waits for if TLS has to write first. */
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct sock *k = arg;
+
+	(void)fd;
+	(void)what;
+	if (k->s.state == ST_OPENING) {
+		handshake(k);
+		return;
+	}
+	stream_writable(&k->s);
+	if (k->ssl && k->s.state == ST_OPEN && !k->s.paused)
+		stream_fill_later(&k->s);
+}
+
+/* ---- the rest of the kind ---- */
+
+static void
+sock_read_enable(struct stream *s, bool on)
+{
+	struct sock *k = sock_of(s);
+
+	if (on)
+		event_add(&k->readable, NULL);
+	else
+		event_del(&k->readable);
+}
+
+static void
+sock_goodbye(struct stream *s)
+{
+	struct sock *k = sock_of(s);
+
+	if (k->ssl && !k->broken) {
+		ERR_clear_error();
+		SSL_shutdown(
+		    k->ssl); /* our half only; if the kernel's buffer is full it is lost, and FIN says it too */
+	}
+	if (shutdown(k->fd, SHUT_WR))
+		stream_finish(s, STREAM_CLOSED);
+	else
+		sock_read_enable(s, true);
+}
+
+static SSL *
+sock_ssl(const struct stream *s)
+{
+	return sock_of(s)->ssl;
+}
+
+static void
+sock_destroy(struct stream *s)
+{
+	struct sock *k = sock_of(s);
+
+	event_del(&k->readable);
+	event_del(&k->writable);
+	if (k->from)
+		listener_handshake_done(k->from, false);
+	SSL_free(k->ssl);
+	close(k->fd);
+	if (k->gate)
+		gate_leave(k->gate, &s->peer);
+	free(k);
+}
+
+static const struct stream_ops sock_ops = {
+	.flush = sock_flush,
+	.fill = sock_fill,
+	.read_enable = sock_read_enable,
+	.goodbye = sock_goodbye,
+	.ssl = sock_ssl,
+	.destroy = sock_destroy,
+};
+
+void
+sock_stream_new(struct loop *l, const struct sock_conf *conf)
+{
+	struct sock *k = xcalloc(1, sizeof *k);
+
+	k->fd = conf->fd;
+	k->ssl = conf->ssl;
+	k->gate = conf->listen->gate;
+	stream_init(&k->s, l, &sock_ops, &conf->listen->limits, &conf->peer);
+	stream_set_user(&k->s, conf->listen->user, conf->listen->ctx);
+	event_assign(&k->readable, l->base, k->fd, EV_READ | EV_PERSIST, on_readable, k);
+	event_assign(&k->writable, l->base, k->fd, EV_WRITE, on_writable, k);
+	sock_read_enable(&k->s, true);
+	if (conf->listen->deadline_us)
+		stream_deadline(&k->s, loop_now_us(l) + conf->listen->deadline_us);
+	if (k->ssl) {
+		k->from = conf->from;
+		SSL_set_fd(k->ssl, k->fd);
+	} else {
+		listener_handshake_done(conf->from, true);
+		stream_opened(&k->s);
+	}
+}

@@ -1,0 +1,49 @@
+/* net: what the files about TLS share. */
+#ifndef TWINHUB_NET_TLS_H
+#define TWINHUB_NET_TLS_H
+
+#include <openssl/x509.h>
+
+#include "net/priv.h"
+
+#define TICKET_KEYS_SIZE 80 /* name, HMAC and AES keys: what SSL_CTX_set_tlsext_ticket_keys takes */
+
+/* One server certificate as it was read. */
+struct tls_pair {
+	X509 *leaf;
+	STACK_OF(X509) * chain; /* without the leaf */
+	EVP_PKEY *key;
+};
+
+/* The client CAs of one version, immutable; counted, as each SSL_CTX holds them for its life. */
+struct tls_cas {
+	atomic_uint nref;
+	uint64_t version;
+	unsigned n;
+	X509 **ca;
+};
+
+/* Everything a context is made from. */
+struct tls_parts {
+	struct tls_pair pair[2];
+	unsigned npair;
+	struct tls_cas *cas;
+	unsigned char ticket_keys[TICKET_KEYS_SIZE];
+};
+
+enum err tls_pairs_load(
+    const struct tls_conf *conf, struct tls_pair pair[2], unsigned *n, char why[NET_WHY_MAX]);
+void tls_pairs_fini(struct tls_pair pair[2]);
+
+enum err tls_cas_parse(const struct str *pem, unsigned n, uint64_t version, struct tls_cas **out,
+    char why[NET_WHY_MAX]);
+struct tls_cas *tls_cas_ref(struct tls_cas *cas);
+void tls_cas_unref(struct tls_cas *cas); /* NULL is fine */
+
+/* Make a context check client certificates against the CAs and bind its tickets to them. False: no memory. */
+bool tls_bind_cas(SSL_CTX *ctx, struct tls_cas *cas);
+
+/* A new context; NULL with `why`. */
+SSL_CTX *tls_context_new(const struct tls_parts *parts, char why[NET_WHY_MAX]);
+
+#endif

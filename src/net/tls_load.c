@@ -1,0 +1,162 @@
+/* Certificates and keys from PEM. Nothing here prompts for a password. */
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+
+#include "net/tls.h"
+
+#define CHAIN_MAX 10 /* certificates in one file */
+
+static int
+no_password(char *out, int size, int writing, void *arg)
+{
+	(void)out;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
+static enum err
+load_certs(const char *path, struct tls_pair *p, char why[NET_WHY_MAX])
+{
+	BIO *in = BIO_new_file(path, "r");
+	X509 *x;
+
+	if (in)
+		p->leaf = PEM_read_bio_X509(in, NULL, no_password, NULL);
+	if (p->leaf == NULL) {
+		why_ssl(why, "no certificate", path);
+		BIO_free(in);
+		return ERR_ARG;
+	}
+	p->chain = sk_X509_new_null();
+	while (sk_X509_num(p->chain) < CHAIN_MAX &&
+	    (x = PEM_read_bio_X509(in, NULL, no_password, NULL)) != NULL)
+		sk_X509_push(p->chain, x);
+	ERR_clear_error(); /* "no start line" is how the file ends */
+	BIO_free(in);
+	return ERR_OK;
+}
+
+static enum err
+load_key(const char *path, struct tls_pair *p, char why[NET_WHY_MAX])
+{
+	BIO *in = BIO_new_file(path, "r");
+
+	if (in)
+		p->key = PEM_read_bio_PrivateKey(in, NULL, no_password, NULL);
+	BIO_free(in);
+	if (p->key == NULL) {
+		why_ssl(why, "no private key without a password", path);
+		return ERR_ARG;
+	}
+	return ERR_OK;
+}
+
+static enum err
+load_pair(const struct tls_files *f, struct tls_pair *p, char why[NET_WHY_MAX])
+{
+	enum err e;
+
+	ERR_clear_error();
+	if ((e = load_certs(f->cert, p, why)) || (e = load_key(f->key, p, why)))
+		return e;
+	if (X509_check_private_key(p->leaf, p->key) != 1) {
+		ERR_clear_error();
+		why_set(why, "%s: not the key of the certificate in %s", f->key, f->cert);
+		return ERR_ARG;
+	}
+	return ERR_OK;
+}
+
+enum err
+tls_pairs_load(
+    const struct tls_conf *conf, struct tls_pair pair[2], unsigned *n, char why[NET_WHY_MAX])
+{
+	enum err e = load_pair(&conf->pair[0], &pair[0], why);
+
+	*n = 1;
+	if (e == ERR_OK && conf->pair[1].cert) {
+		*n = 2;
+		e = load_pair(&conf->pair[1], &pair[1], why);
+		if (e == ERR_OK &&
+		    EVP_PKEY_get_base_id(pair[0].key) == EVP_PKEY_get_base_id(pair[1].key)) {
+			why_set(why, "%s and %s: two certificates with the same kind of key",
+			    conf->pair[0].cert, conf->pair[1].cert);
+			e = ERR_ARG;
+		}
+	}
+	if (e)
+		tls_pairs_fini(pair);
+	return e;
+}
+
+void
+tls_pairs_fini(struct tls_pair pair[2])
+{
+	for (unsigned i = 0; i < 2; i++) {
+		X509_free(pair[i].leaf);
+		sk_X509_pop_free(pair[i].chain, X509_free);
+		EVP_PKEY_free(pair[i].key);
+	}
+	memset(pair, 0, 2 * sizeof *pair);
+}
+
+/* ---- client CAs ---- */
+
+static X509 *
+parse_ca(struct str pem)
+{
+	BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
+	X509 *x = PEM_read_bio_X509(in, NULL, no_password, NULL);
+
+	BIO_free(in);
+	if (x && X509_check_ca(x) == 0) {
+		X509_free(x);
+		x = NULL;
+	}
+	ERR_clear_error();
+	return x;
+}
+
+enum err
+tls_cas_parse(const struct str *pem, unsigned n, uint64_t version, struct tls_cas **out,
+    char why[NET_WHY_MAX])
+{
+	struct tls_cas *cas = xcalloc(1, sizeof *cas);
+
+	atomic_init(&cas->nref, 1);
+	cas->version = version;
+	cas->ca = xcalloc(n ? n : 1, sizeof(X509 *));
+	for (; cas->n < n; cas->n++) {
+		cas->ca[cas->n] = parse_ca(pem[cas->n]);
+		if (cas->ca[cas->n] == NULL) {
+			why_set(
+			    why, "client CA %u: no PEM certificate that may sign others", cas->n);
+			tls_cas_unref(cas);
+			return ERR_ARG;
+		}
+	}
+	*out = cas;
+	return ERR_OK;
+}
+
+struct tls_cas *
+tls_cas_ref(struct tls_cas *cas)
+{
+	atomic_fetch_add(&cas->nref, 1);
+	return cas;
+}
+
+void
+tls_cas_unref(struct tls_cas *cas)
+{
+	if (cas == NULL || atomic_fetch_sub(&cas->nref, 1) > 1)
+		return;
+	for (unsigned i = 0; i < cas->n; i++)
+		X509_free(cas->ca[i]);
+	free(cas->ca);
+	free(cas);
+}
