@@ -1,0 +1,239 @@
+/* The functions of a condition (part 5, Q-83). IS_DEFINED is part of the grammar, not of this table. */
+#include "query/priv.h"
+
+#include <math.h>
+
+/* ---- predicates on strings and arrays ---- */
+
+static struct value
+starts_with(struct arena *a, const struct value *v, unsigned n)
+{
+	(void)a, (void)n;
+	if (v[0].kind != V_STRING || v[1].kind != V_STRING)
+		return VALUE_UNDEFINED;
+	return value_bool(str_starts(v[0].string, v[1].string));
+}
+
+static struct value
+ends_with(struct arena *a, const struct value *v, unsigned n)
+{
+	(void)a, (void)n;
+	if (v[0].kind != V_STRING || v[1].kind != V_STRING)
+		return VALUE_UNDEFINED;
+	return value_bool(str_ends(v[0].string, v[1].string));
+}
+
+static struct value
+array_contains(struct arena *a, const struct value *v, unsigned n)
+{
+	struct doc_iter it;
+	struct doc d;
+	struct str key;
+
+	(void)a, (void)n;
+	if (v[0].kind != V_ARRAY || v[1].kind == V_UNDEFINED)
+		return VALUE_UNDEFINED;
+	it = doc_iter(v[0].doc);
+	while (doc_next(&it, &key, &d))
+		if (value_equals(&v[1], d))
+			return value_bool(true);
+	return value_bool(false);
+}
+
+/* ---- kinds: of undefined all are false ---- */
+
+#define IS_KIND(name, test)                                                                        \
+	static struct value name(struct arena *a, const struct value *v, unsigned n)               \
+	{                                                                                          \
+		enum value_kind k = v[0].kind;                                                     \
+		(void)a, (void)n;                                                                  \
+		return value_bool(test);                                                           \
+	}
+
+IS_KIND(is_null, k == V_NULL)
+IS_KIND(is_bool, k == V_BOOL)
+IS_KIND(is_number, k == V_NUMBER)
+IS_KIND(is_string, k == V_STRING)
+IS_KIND(is_array, k == V_ARRAY)
+IS_KIND(is_object, k == V_OBJECT)
+IS_KIND(is_primitive, k >= V_NULL && k <= V_STRING)
+
+/* ---- numbers: value_number makes undefined what is not finite (Q-84) ---- */
+
+#define OF_NUMBER(name, result)                                                                    \
+	static struct value name(struct arena *a, const struct value *v, unsigned n)               \
+	{                                                                                          \
+		double x = v[0].kind == V_NUMBER ? v[0].number : NAN;                              \
+		(void)a, (void)n;                                                                  \
+		return value_number(result);                                                       \
+	}
+
+OF_NUMBER(call_abs, fabs(x))
+OF_NUMBER(call_exp, exp(x))
+OF_NUMBER(call_square, x *x)
+OF_NUMBER(call_ceiling, ceil(x))
+OF_NUMBER(call_floor, floor(x))
+OF_NUMBER(call_sign, isnan(x) ? x : (double)((x > 0) - (x < 0)))
+OF_NUMBER(call_sqrt, sqrt(x))
+
+static struct value
+call_power(struct arena *a, const struct value *v, unsigned n)
+{
+	(void)a, (void)n;
+	if (v[0].kind != V_NUMBER || v[1].kind != V_NUMBER)
+		return VALUE_UNDEFINED;
+	return value_number(pow(v[0].number, v[1].number));
+}
+
+static struct value
+as_number(struct arena *a, const struct value *v, unsigned n)
+{
+	struct str s;
+	bool sign;
+	double x;
+
+	(void)n;
+	if (v[0].kind == V_NUMBER)
+		return v[0];
+	if (v[0].kind != V_STRING)
+		return VALUE_UNDEFINED;
+	s = v[0].string;
+	sign = s.n > 0 && (s.p[0] == '-' || s.p[0] == '+');
+	if (s.n == (size_t)sign || number_scan(str_sub(s, sign)) != s.n - sign)
+		return VALUE_UNDEFINED;
+	x = number_read(a, str_sub(s, sign));
+	return value_number(s.p[0] == '-' ? -x : x);
+}
+
+/* ---- strings ---- */
+
+static struct value
+bounded(struct str s)
+{
+	return s.n > QUERY_STRING_MAX ? VALUE_UNDEFINED : value_string(s);
+}
+
+static struct value
+concat(struct arena *a, const struct value *v, unsigned n)
+{
+	size_t total = 0, at = 0;
+	char *p;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (v[i].kind != V_STRING)
+			return VALUE_UNDEFINED;
+		total += v[i].string.n;
+	}
+	if (total > QUERY_STRING_MAX)
+		return VALUE_UNDEFINED;
+	p = arena_alloc(a, total + 1);
+	for (unsigned i = 0; i < n; i++) {
+		memcpy(p + at, v[i].string.p, v[i].string.n);
+		at += v[i].string.n;
+	}
+	return value_string((struct str){ p, total });
+}
+
+static struct value
+length(struct arena *a, const struct value *v, unsigned n)
+{
+	(void)a, (void)n;
+	return v[0].kind == V_STRING ? value_number((double)utf16_len(v[0].string))
+	                             : VALUE_UNDEFINED;
+}
+
+static struct value
+lower(struct arena *a, const struct value *v, unsigned n)
+{
+	(void)n;
+	return v[0].kind == V_STRING ? bounded(text_lower(a, v[0].string)) : VALUE_UNDEFINED;
+}
+
+static struct value
+upper(struct arena *a, const struct value *v, unsigned n)
+{
+	(void)n;
+	return v[0].kind == V_STRING ? bounded(text_upper(a, v[0].string)) : VALUE_UNDEFINED;
+}
+
+/* A count of code units: a whole number that is not negative. */
+static bool
+units(const struct value *v, size_t *out)
+{
+	if (v->kind != V_NUMBER || !(v->number >= 0 && v->number <= 1e9) ||
+	    v->number != trunc(v->number))
+		return false;
+	*out = (size_t)v->number;
+	return true;
+}
+
+/* Out of range, or a cut through a surrogate pair: undefined. */
+static struct value
+substring(struct arena *a, const struct value *v, unsigned n)
+{
+	size_t start, count, from, to;
+	struct str s = v[0].string;
+
+	(void)a;
+	if (v[0].kind != V_STRING || !units(&v[1], &start) || !utf16_offset(s, start, &from))
+		return VALUE_UNDEFINED;
+	s = str_sub(s, from);
+	if (n == 2)
+		return value_string(s);
+	if (!units(&v[2], &count) || !utf16_offset(s, count, &to))
+		return VALUE_UNDEFINED;
+	return value_string((struct str){ s.p, to });
+}
+
+static struct value
+index_of(struct arena *a, const struct value *v, unsigned n)
+{
+	struct str s = v[0].string;
+	const char *at;
+
+	(void)a, (void)n;
+	if (v[0].kind != V_STRING || v[1].kind != V_STRING)
+		return VALUE_UNDEFINED;
+	if (v[1].string.n == 0)
+		return value_number(0);
+	at = s.n ? memmem(s.p, s.n, v[1].string.p, v[1].string.n) : NULL;
+	return value_number(
+	    at == NULL ? -1 : (double)utf16_len((struct str){ s.p, (size_t)(at - s.p) }));
+}
+
+static const struct function functions[] = {
+	{ "STARTSWITH", 2, 2, false, starts_with },
+	{ "ENDSWITH", 2, 2, false, ends_with },
+	{ "ARRAY_CONTAINS", 2, 2, true, array_contains },
+	{ "IS_NULL", 1, 1, false, is_null },
+	{ "IS_BOOL", 1, 1, false, is_bool },
+	{ "IS_NUMBER", 1, 1, false, is_number },
+	{ "IS_STRING", 1, 1, false, is_string },
+	{ "IS_ARRAY", 1, 1, false, is_array },
+	{ "IS_OBJECT", 1, 1, false, is_object },
+	{ "IS_PRIMITIVE", 1, 1, false, is_primitive },
+	{ "ABS", 1, 1, false, call_abs },
+	{ "EXP", 1, 1, false, call_exp },
+	{ "POWER", 2, 2, false, call_power },
+	{ "SQUARE", 1, 1, false, call_square },
+	{ "CEILING", 1, 1, false, call_ceiling },
+	{ "FLOOR", 1, 1, false, call_floor },
+	{ "SIGN", 1, 1, false, call_sign },
+	{ "SQRT", 1, 1, false, call_sqrt },
+	{ "AS_NUMBER", 1, 1, false, as_number },
+	{ "CONCAT", 2, QUERY_ARGS_MAX, false, concat },
+	{ "LENGTH", 1, 1, false, length },
+	{ "LOWER", 1, 1, false, lower },
+	{ "UPPER", 1, 1, false, upper },
+	{ "SUBSTRING", 2, 3, false, substring },
+	{ "INDEX_OF", 2, 2, false, index_of },
+};
+
+const struct function *
+function_find(struct str name)
+{
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+		if (str_ieq(name, str_of(functions[i].name)))
+			return &functions[i];
+	return NULL;
+}

@@ -1,0 +1,184 @@
+/*
+ * Group keys: a value as bytes that are equal exactly when the values are, members in any order and numbers by value
+ * (Q-85), and whose memcmp order is undefined < null < boolean < number < string < array < object.
+ *
+ *   undefined, null, false, true   01, 02, 03, 04
+ *   number    05, then the double big-endian, all bits inverted if negative, else the sign bit only
+ *   string    06, the bytes with 00 as 00 FF, and EE, EF as F5, F6 so that the order is that of UTF-16; then 00 00
+ *   array     07, the elements, 00
+ *   object    08, name as string and value for each member in the order of the encoded names, 00
+ */
+#include "query/priv.h"
+
+#include <stdlib.h>
+
+enum { K_END, K_UNDEFINED, K_NULL, K_FALSE, K_TRUE, K_NUMBER, K_STRING, K_ARRAY, K_OBJECT };
+
+static void
+put_number(struct buf *key, double v)
+{
+	uint64_t bits;
+
+	if (v == 0)
+		v = 0; /* -0 is 0 */
+	memcpy(&bits, &v, sizeof(bits));
+	bits = bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
+	buf_putc(key, K_NUMBER);
+	for (int i = 56; i >= 0; i -= 8)
+		buf_putc(key, (char)(bits >> i));
+}
+
+static void
+put_string(struct buf *key, struct str s)
+{
+	buf_putc(key, K_STRING);
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		if (c == 0xEE || c == 0xEF)
+			c += 7;
+		buf_putc(key, (char)c);
+		if (c == 0)
+			buf_putc(key, (char)0xFF);
+	}
+	buf_put(key, "\0\0", 2);
+}
+
+struct member {
+	struct str name;
+	struct doc value;
+};
+
+static int
+member_order(const void *a, const void *b)
+{
+	return utf16_cmp(((const struct member *)a)->name, ((const struct member *)b)->name);
+}
+
+static void
+put_object(struct buf *key, struct doc d, struct arena *a)
+{
+	uint32_t n = doc_count(d), i = 0;
+	struct member *m = arena_alloc(a, n * sizeof(*m));
+	struct doc_iter it = doc_iter(d);
+
+	while (i < n && doc_next(&it, &m[i].name, &m[i].value))
+		i++;
+	qsort(m, i, sizeof(*m), member_order);
+	buf_putc(key, K_OBJECT);
+	for (uint32_t k = 0; k < i; k++) {
+		put_string(key, m[k].name);
+		key_put(key, m[k].value, a);
+	}
+	buf_putc(key, K_END);
+}
+
+static void
+put_array(struct buf *key, struct doc d, struct arena *a)
+{
+	struct doc_iter it = doc_iter(d);
+	struct doc e;
+	struct str none;
+
+	buf_putc(key, K_ARRAY);
+	while (doc_next(&it, &none, &e))
+		key_put(key, e, a);
+	buf_putc(key, K_END);
+}
+
+void
+key_put(struct buf *key, struct doc d, struct arena *a)
+{
+	switch (doc_kind(d)) {
+	case DOC_NULL: buf_putc(key, K_NULL); break;
+	case DOC_FALSE: buf_putc(key, K_FALSE); break;
+	case DOC_TRUE: buf_putc(key, K_TRUE); break;
+	case DOC_INT:
+	case DOC_DOUBLE: put_number(key, doc_number(d)); break;
+	case DOC_STRING: put_string(key, doc_str(d)); break;
+	case DOC_ARRAY: put_array(key, d, a); break;
+	case DOC_OBJECT: put_object(key, d, a); break;
+	default: buf_putc(key, K_UNDEFINED); break;
+	}
+}
+
+/* ---- back to JSON ---- */
+
+static void
+write_number(struct buf *json, struct rd *at)
+{
+	uint64_t bits = 0;
+	double v;
+
+	for (int i = 0; i < 8; i++)
+		bits = bits << 8 | rd_u8(at);
+	bits = bits >> 63 ? bits & ~(UINT64_C(1) << 63) : ~bits;
+	memcpy(&v, &bits, sizeof(v));
+	if (json != NULL)
+		number_write(json, v);
+}
+
+static void
+write_string(struct buf *json, struct rd *at)
+{
+	struct buf text = { 0 };
+
+	for (uint8_t c; !at->bad;) {
+		if ((c = rd_u8(at)) == 0 && rd_u8(at) == 0)
+			break;
+		buf_putc(&text, (char)(c == 0xF5 || c == 0xF6 ? c - 7 : c));
+	}
+	if (json != NULL)
+		doc_write_json_str(json, buf_view(&text));
+	buf_fini(&text);
+}
+
+static void
+put_char(struct buf *json, char c)
+{
+	if (json != NULL)
+		buf_putc(json, c);
+}
+
+static void
+write_members(struct buf *json, struct rd *at, bool object)
+{
+	bool first = true;
+
+	put_char(json, object ? '{' : '[');
+	while (at->p < at->end && *at->p != K_END) {
+		if (!first)
+			put_char(json, ',');
+		first = false;
+		key_write(json, at);
+		if (object) {
+			put_char(json, ':');
+			key_write(json, at);
+		}
+	}
+	rd_u8(at);
+	put_char(json, object ? '}' : ']');
+}
+
+bool
+key_write(struct buf *json, struct rd *at)
+{
+	static const char *const words[] = {
+		[K_NULL] = "null", [K_FALSE] = "false", [K_TRUE] = "true"
+	};
+	uint8_t tag = rd_u8(at);
+
+	switch (tag) {
+	case K_NULL:
+	case K_FALSE:
+	case K_TRUE:
+		if (json != NULL)
+			buf_cstr(json, words[tag]);
+		break;
+	case K_NUMBER: write_number(json, at); break;
+	case K_STRING: write_string(json, at); break;
+	case K_ARRAY: write_members(json, at, false); break;
+	case K_OBJECT: write_members(json, at, true); break;
+	default: return false;
+	}
+	return true;
+}

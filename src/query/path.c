@@ -1,0 +1,271 @@
+/* Paths: what their steps mean in a collection, and their value in a row. */
+#include "query/priv.h"
+
+#define D (1u << QUERY_DEVICES)
+#define M (1u << QUERY_MODULES)
+#define R (1u << QUERY_DEVICE_JOBS)
+#define J (1u << QUERY_JOBS)
+
+static const struct root_name {
+	const char *name;
+	enum query_root root;
+	unsigned collections;
+} roots[] = {
+	{ "deviceId", QUERY_ROOT_DEVICE_ID, D | M | R },
+	{ "moduleId", QUERY_ROOT_MODULE_ID, M | R },
+	{ "etag", QUERY_ROOT_ETAG, D | M },
+	{ "deviceEtag", QUERY_ROOT_DEVICE_ETAG, D | M },
+	{ "status", QUERY_ROOT_STATUS, D | M | R | J },
+	{ "statusReason", QUERY_ROOT_STATUS_REASON, D | M },
+	{ "statusUpdateTime", QUERY_ROOT_STATUS_UPDATE_TIME, D | M },
+	{ "connectionState", QUERY_ROOT_CONNECTION_STATE, D | M },
+	{ "lastActivityTime", QUERY_ROOT_LAST_ACTIVITY_TIME, D | M },
+	{ "cloudToDeviceMessageCount", QUERY_ROOT_C2D_COUNT, D | M },
+	{ "authenticationType", QUERY_ROOT_AUTHENTICATION_TYPE, D | M },
+	{ "x509Thumbprint", QUERY_ROOT_X509_THUMBPRINT, D | M },
+	{ "modelId", QUERY_ROOT_MODEL_ID, D | M },
+	{ "version", QUERY_ROOT_VERSION, D | M },
+	{ "configurations", QUERY_ROOT_CONFIGURATIONS, D | M },
+	{ "capabilities", QUERY_ROOT_CAPABILITIES, D },
+	{ "deviceScope", QUERY_ROOT_DEVICE_SCOPE, D },
+	{ "parentScopes", QUERY_ROOT_PARENT_SCOPES, D },
+	{ "jobId", QUERY_ROOT_JOB_ID, R | J },
+	{ "jobType", QUERY_ROOT_JOB_TYPE, R },
+	{ "startTimeUtc", QUERY_ROOT_START_TIME_UTC, R },
+	{ "endTimeUtc", QUERY_ROOT_END_TIME_UTC, R },
+	{ "createdDateTimeUtc", QUERY_ROOT_CREATED_UTC, R },
+	{ "createdTimeUtc", QUERY_ROOT_CREATED_UTC, R },
+	{ "lastUpdatedDateTimeUtc", QUERY_ROOT_LAST_UPDATED_UTC, R },
+	{ "outcome", QUERY_ROOT_OUTCOME, R },
+	{ "error", QUERY_ROOT_ERROR, R },
+	{ "type", QUERY_ROOT_TYPE, J },
+	{ "queryCondition", QUERY_ROOT_QUERY_CONDITION, J },
+	{ "createdTime", QUERY_ROOT_CREATED_TIME, J },
+	{ "startTime", QUERY_ROOT_START_TIME, J },
+	{ "endTime", QUERY_ROOT_END_TIME, J },
+	{ "maxExecutionTimeInSeconds", QUERY_ROOT_MAX_EXECUTION_TIME, J },
+	{ "failureReason", QUERY_ROOT_FAILURE_REASON, J },
+	{ "statusMessage", QUERY_ROOT_STATUS_MESSAGE, J },
+};
+
+#undef D
+#undef M
+#undef R
+#undef J
+
+static const char *const section_names[] = { "tags", "desired", "reported" };
+
+#define NROOT (sizeof(roots) / sizeof(roots[0]))
+
+static bool
+holds_twins(enum query_collection c)
+{
+	return c == QUERY_DEVICES || c == QUERY_MODULES;
+}
+
+struct query_needs
+path_all(enum query_collection c)
+{
+	struct query_needs all = { 0 };
+
+	for (size_t i = 0; i < NROOT; i++)
+		if (roots[i].collections & 1u << c)
+			all.roots |= QUERY_ROOT_BIT(roots[i].root);
+	if (holds_twins(c))
+		all.sections = (1u << SECTION_KINDS) - 1;
+	return all;
+}
+
+/* the name of the collection may stand before the root. A name that stands alone is a root. */
+static unsigned
+prefix_steps(const struct path *p, enum query_collection c)
+{
+	static const char *const second[] = {
+		[QUERY_MODULES] = "modules", [QUERY_DEVICE_JOBS] = "jobs"
+	};
+	const char *name = c == QUERY_MODULES || c == QUERY_DEVICE_JOBS ? second[c] : NULL;
+
+	if (p->nstep < 2)
+		return 0;
+	if (c == QUERY_JOBS)
+		return str_ieq(p->steps[0], STR("jobs"));
+	if (!str_ieq(p->steps[0], STR("devices")))
+		return 0;
+	return p->nstep > 2 && name != NULL && str_ieq(p->steps[1], str_of(name)) ? 2 : 1;
+}
+
+static void
+path_set(struct path *p, enum path_kind kind, unsigned skip, const char *name)
+{
+	p->kind = kind;
+	p->steps += skip;
+	p->nstep -= skip;
+	p->name = p->nstep ? p->steps[p->nstep - 1] : str_of(name);
+}
+
+static void
+resolve_properties(struct path *p, unsigned skip)
+{
+	if (p->nstep == skip + 1) {
+		path_set(p, PATH_PROPERTIES, skip + 1, "properties");
+		return;
+	}
+	for (int k = SECTION_DESIRED; k <= SECTION_REPORTED; k++) {
+		if (!str_ieq(p->steps[skip + 1], str_of(section_names[k])))
+			continue;
+		p->section = (enum section_kind)k;
+		path_set(p, PATH_SECTION, skip + 2, section_names[k]);
+		return;
+	}
+}
+
+enum err
+path_resolve(struct path *p, enum query_collection c)
+{
+	unsigned skip = prefix_steps(p, c);
+	struct str root = p->steps[skip];
+	bool tags = str_ieq(root, STR("tags"));
+
+	if (tags || str_ieq(root, STR("properties"))) {
+		if (!holds_twins(c))
+			return ERR_PROTOCOL;
+		if (!tags) {
+			resolve_properties(p, skip);
+		} else {
+			p->section = SECTION_TAGS;
+			path_set(p, PATH_SECTION, skip + 1, "tags");
+		}
+		return ERR_OK;
+	}
+	for (size_t i = 0; i < NROOT; i++) {
+		if (!(roots[i].collections & 1u << c) || !str_ieq(root, str_of(roots[i].name)))
+			continue;
+		p->root = roots[i].root;
+		path_set(p, PATH_ROOT, skip + 1, roots[i].name);
+		break;
+	}
+	return ERR_OK;
+}
+
+bool
+path_equal(const struct path *a, const struct path *b)
+{
+	if (a->kind != b->kind || a->root != b->root || a->section != b->section ||
+	    a->nstep != b->nstep)
+		return false;
+	for (unsigned i = 0; i < a->nstep; i++)
+		if (!str_eq(a->steps[i], b->steps[i]))
+			return false;
+	return true;
+}
+
+/* ---- in a row ---- */
+
+/* The first chunk of an arena is the one that stays from row to row: big enough for usual rows, so that they cost no
+ * allocation. */
+#define ROW_VALUES 8192
+
+void
+row_begin(const struct row *r)
+{
+	if (r->s->values.top == NULL)
+		arena_alloc(&r->s->values, ROW_VALUES);
+	arena_reset(&r->s->values);
+}
+
+void
+query_scratch_fini(struct query_scratch *s)
+{
+	buf_fini(&s->bytes);
+	buf_fini(&s->build);
+	arena_fini(&s->values);
+	*s = (struct query_scratch){ 0 };
+}
+
+static struct doc
+section_path(const struct row *r, enum section_kind kind, const struct str *steps, unsigned nstep)
+{
+	const struct section *s = r->ops->section(r->row, kind);
+
+	r->s->bytes.n = 0;
+	if (s == NULL ||
+	    (kind == SECTION_TAGS && section_empty(s))) /* T-07: no empty tags in the document */
+		return DOC_NONE;
+	return section_get(s, kind, steps, nstep, &r->s->bytes);
+}
+
+/* `properties` as a whole is in no one place: put it together. */
+static struct doc
+properties(const struct row *r)
+{
+	struct buf *out = &r->s->build;
+	struct doc_writer dw;
+
+	out->n = 0;
+	doc_writer_init(&dw, out, 0);
+	doc_begin_object(&dw, 0);
+	for (int k = SECTION_DESIRED; k <= SECTION_REPORTED; k++) {
+		struct doc d = section_path(r, (enum section_kind)k, NULL, 0);
+		if (!doc_defined(d))
+			continue;
+		doc_key(&dw, str_of(section_names[k]));
+		doc_put_copy(&dw, 0, d);
+	}
+	doc_end(&dw);
+	return doc_of(buf_view(out));
+}
+
+struct doc
+path_get(const struct row *r, const struct path *p)
+{
+	struct doc d = DOC_NONE;
+
+	switch (p->kind) {
+	case PATH_UNKNOWN: break;
+	case PATH_PROPERTIES: return properties(r);
+	case PATH_SECTION: return section_path(r, p->section, p->steps, p->nstep);
+	case PATH_ROOT:
+		r->s->bytes.n = 0;
+		d = r->ops->root(r->row, p->root, &r->s->bytes);
+		for (unsigned i = 0; i < p->nstep && doc_defined(d); i++)
+			d = doc_get(d, p->steps[i]);
+		break;
+	}
+	return d;
+}
+
+bool
+path_defined(const struct row *r, const struct path *p)
+{
+	if (p->kind == PATH_PROPERTIES)
+		return true;
+	if (p->kind == PATH_SECTION && p->nstep == 0) {
+		const struct section *s = r->ops->section(r->row, p->section);
+		return s != NULL && (p->section != SECTION_TAGS || !section_empty(s));
+	}
+	return doc_defined(path_get(r, p));
+}
+
+static bool
+inside(const struct buf *b, const void *p)
+{
+	uintptr_t at = (uintptr_t)p, from = (uintptr_t)b->p;
+
+	return b->p != NULL && at >= from && at < from + b->n;
+}
+
+struct value
+path_value(const struct row *r, const struct path *p, bool deep)
+{
+	struct doc d = path_get(r, p);
+	struct value v = value_of(d);
+	bool passing = doc_defined(d) && (inside(&r->s->bytes, d.p) || inside(&r->s->build, d.p));
+
+	if (v.kind >= V_ARRAY && !deep)
+		v.doc = DOC_NONE;
+	else if (passing && v.kind >= V_ARRAY)
+		v.doc = doc_of_stamped(arena_str(&r->s->values, doc_bytes(d)), d.w);
+	else if (passing && v.kind == V_STRING)
+		v.string = arena_str(&r->s->values, v.string);
+	return v;
+}

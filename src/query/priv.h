@@ -1,0 +1,235 @@
+/*
+ * What the files of query/ share.
+ *
+ * A plan is a tree in one arena: the condition as `struct expr`, the select list as `struct item`, and every path the
+ * text names once in q->paths, which is also what a column store would be asked for. Chains of one operator are one
+ * node with many children, so the depth of a tree, and with it the recursion of the evaluator, is bounded by
+ * QUERY_DEPTH_MAX however long the text.
+ */
+#ifndef TWINHUB_QUERY_PRIV_H
+#define TWINHUB_QUERY_PRIV_H
+
+#include "query/query.h"
+
+/* ---- values (Q-27) ---- */
+
+enum value_kind { V_UNDEFINED, V_NULL, V_BOOL, V_NUMBER, V_STRING, V_ARRAY, V_OBJECT };
+
+struct value {
+	enum value_kind kind;
+	union {
+		bool truth;
+		double number; /* always finite */
+		struct str string;
+		struct doc doc; /* arrays and objects; DOC_NONE where only the kind was asked for */
+	};
+};
+
+#define VALUE_UNDEFINED ((struct value){ .kind = V_UNDEFINED })
+
+enum truth { IS_FALSE, IS_TRUE, IS_UNDEFINED };
+
+enum relop { REL_EQ, REL_NE, REL_LT, REL_LE, REL_GT, REL_GE };
+
+struct value value_bool(bool v);
+struct value value_number(double v); /* undefined unless finite */
+struct value value_string(struct str s);
+struct value value_truth(enum truth t);
+struct value value_of(struct doc d); /* borrows from d */
+enum truth value_compare(enum relop op, const struct value *a, const struct value *b); /* */
+/* A total order over null, booleans, numbers and strings, for sorted lists: 0 exactly where they are equal. */
+int value_order(const struct value *a, const struct value *b);
+/* deep equality, for ARRAY_CONTAINS. */
+bool value_equals(const struct value *v, struct doc d);
+
+/* The constants of an IN, sorted by value_order; what cannot equal anything is left out. */
+struct list {
+	uint32_t n;
+	unsigned kinds; /* bit per value_kind that occurs, also of those left out */
+	const struct value *v;
+};
+
+enum truth list_has(const struct list *l, const struct value *v); /* */
+
+/* ---- text by UTF-16 code unit (Q-82) ---- */
+
+int utf16_cmp(struct str a, struct str b);
+size_t utf16_len(struct str s);
+/* The byte offset of a code unit; false if it is past the end or inside a surrogate pair. */
+bool utf16_offset(struct str s, size_t unit, size_t *offset);
+/* Simple case mapping of Unicode 14, into the arena. */
+struct str text_lower(struct arena *a, struct str s);
+struct str text_upper(struct arena *a, struct str s);
+/* Append a character at *out and move past it: at most four bytes. */
+void text_put_utf8(char **out, uint32_t c);
+/* Length of `digits [. digits] [e [+-] digits]` at the start of s; 0 if there is none. */
+size_t number_scan(struct str s);
+/* The start of a text, short enough for a fault. */
+struct str text_shown(struct str s);
+/* The value of a text that number_scan accepts whole; infinite if it is too large. */
+double number_read(struct arena *a, struct str s);
+/* JSON text of a result: integral values without a fraction. */
+void number_write(struct buf *json, double v);
+
+/* ---- paths (Q-20 to Q-26) ---- */
+
+enum path_kind {
+	PATH_UNKNOWN,   /* no such root: always undefined */
+	PATH_ROOT,      /* a root field, and steps below it */
+	PATH_SECTION,   /* tags, desired, reported, and steps below */
+	PATH_PROPERTIES /* the object of desired and reported */
+};
+
+struct path {
+	struct path *next; /* q->paths */
+	enum path_kind kind;
+	enum query_root root;
+	enum section_kind section;
+	const struct str *steps; /* below the root or section; all of them when unknown */
+	unsigned nstep;
+	struct str name; /* the last step as the document spells it */
+	const char *at;  /* place in q->text */
+	bool in_condition;
+};
+
+/* Find what the steps mean in this collection; until then they are as written. ERR_PROTOCOL: a twin's path in a
+ * collection of jobs (Q-24). */
+enum err path_resolve(struct path *p, enum query_collection c);
+bool path_equal(const struct path *a, const struct path *b);
+/* All roots and sections of a collection's documents. */
+struct query_needs path_all(enum query_collection c);
+
+/* ---- rows ---- */
+
+struct row {
+	const struct query_row_ops *ops;
+	const void *row;
+	struct query_scratch *s;
+};
+
+void row_begin(const struct row *r);
+/* The value of a path; valid until the next path_get of the row. */
+struct doc path_get(const struct row *r, const struct path *p);
+bool path_defined(const struct row *r, const struct path *p);
+/* The value of a path, valid until the next row. `deep`: arrays and objects too, not their kind only. */
+struct value path_value(const struct row *r, const struct path *p, bool deep);
+
+/* ---- functions (part 5) ---- */
+
+struct function {
+	const char *name;
+	uint8_t min, max; /* arguments */
+	bool deep;        /* looks into arrays and objects */
+	struct value (*call)(struct arena *a, const struct value *args, unsigned n);
+};
+
+const struct function *function_find(struct str name);
+
+/* ---- expressions ---- */
+
+enum expr_kind {
+	E_CONST,
+	E_PATH,
+	E_DEFINED,
+	E_CALL,
+	E_NEGATE,
+	E_ARITH,
+	E_COMPARE,
+	E_IN,
+	E_NOT,
+	E_AND,
+	E_OR
+};
+
+struct expr {
+	enum expr_kind kind;
+	char before;        /* as an operand of E_ARITH: the operator that stands before it */
+	struct expr *first; /* operands */
+	struct expr *next;  /* next operand of the parent */
+	union {
+		struct value constant;
+		const struct path *path;
+		const struct function *function;
+		const struct list *list;
+		enum relop relop;
+	};
+};
+
+enum truth expr_truth(const struct row *r, const struct expr *e);
+
+/* ---- the plan ---- */
+
+enum item_kind { ITEM_PATH, ITEM_COUNT, ITEM_AVG, ITEM_SUM, ITEM_MIN, ITEM_MAX };
+
+struct item {
+	struct item *next;
+	enum item_kind kind;
+	struct path *path; /* not of ITEM_COUNT */
+	struct str alias;  /* p NULL: none */
+	struct str key;    /* the member's name in quotes, and a colon */
+	const char *at;
+	uint32_t
+	    slot; /* aggregates: number of the tally; paths of an aggregate plan: of the grouped path */
+};
+
+struct query {
+	struct arena arena;
+	struct query_facts facts;
+	struct str text; /* a copy: what points into it lives as long as the plan */
+	struct path *paths;
+	const struct expr *where; /* NULL: none */
+	struct item *items;       /* of those with one name the last only */
+	uint32_t nitem, ntally;
+	struct item *groups; /* GROUP BY; kind ITEM_PATH */
+	uint32_t ngroup;
+};
+
+/* ---- lexer ---- */
+
+enum token_kind { TOK_END, TOK_BAD, TOK_NAME, TOK_QUOTED, TOK_NUMBER, TOK_STRING, TOK_OP };
+
+struct token {
+	enum token_kind kind;
+	char op; /* the character; 'n' for != and <>, 'l' for <=, 'g' for >= */
+	const char *at;
+	struct str text; /* names and strings as they are meant; the rest as written */
+	double number;
+};
+
+struct parser {
+	struct query *q;
+	struct fault *f;
+	struct token tok;     /* the one looked at */
+	const char *p, *end;  /* what is behind it */
+	unsigned column_base; /* characters of the completed text before ours */
+	unsigned depth;
+	struct buf values; /* stack of list elements */
+	bool in_condition;
+};
+
+void lex_next(struct parser *p);                        /* a fault gives TOK_BAD */
+bool tok_word(const struct token *t, const char *word); /* an unquoted name, without case */
+bool tok_reserved(const struct token *t);               /* */
+bool tok_op(const struct token *t, char op);
+
+/* ---- parser: functions return false or NULL when the fault is set ---- */
+
+bool parse_fault(struct parser *p, const char *at, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* "unexpected 'x'"; what: what would have been right. */
+bool parse_unexpected(struct parser *p, const char *what);
+bool parse_word(struct parser *p, const char *word); /* take the word if it is next */
+bool parse_op(struct parser *p, char op);
+/* The rest of a path whose first step has been taken. */
+struct path *parse_path(struct parser *p, const struct token *first);
+const struct expr *parse_condition(struct parser *p);
+/* Checks and facts, after all has been read. */
+bool plan_finish(struct parser *p);
+
+/* ---- group keys: bytes whose memcmp order is the order of the values ---- */
+
+void key_put(struct buf *key, struct doc d, struct arena *a);
+/* Write the value at *at as JSON and move past it; json NULL moves only. False: it is undefined. */
+bool key_write(struct buf *json, struct rd *at);
+
+#endif

@@ -1,0 +1,184 @@
+/* Strings as the query language counts them, by UTF-16 code unit, case mapping, and numbers as text. */
+#include "query/casemap.h"
+#include "query/priv.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* UTF-8 sorts by code point. UTF-16 differs in one thing only: U+E000 to U+FFFF (lead bytes EE, EF) come after the
+ * surrogate pairs (lead bytes F0 to F4). */
+int
+utf16_cmp(struct str a, struct str b)
+{
+	size_t n = a.n < b.n ? a.n : b.n, i = 0;
+
+	while (i < n && a.p[i] == b.p[i])
+		i++;
+	if (i == n)
+		return (a.n > b.n) - (a.n < b.n);
+	unsigned x = (unsigned char)a.p[i], y = (unsigned char)b.p[i];
+	if (x >= 0xEE && y >= 0xEE && (x >= 0xF0) != (y >= 0xF0))
+		return x >= 0xF0 ? -1 : 1;
+	return x < y ? -1 : 1;
+}
+
+static bool
+continuation(char c)
+{
+	return ((unsigned char)c & 0xC0) == 0x80;
+}
+
+size_t
+utf16_len(struct str s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		n += (size_t)!continuation(s.p[i]) + ((unsigned char)s.p[i] >= 0xF0);
+	return n;
+}
+
+bool
+utf16_offset(struct str s, size_t unit, size_t *offset)
+{
+	size_t at = 0, i = 0;
+
+	while (at < unit && i < s.n) {
+		at += (unsigned char)s.p[i] >= 0xF0 ? 2 : 1;
+		do
+			i++;
+		while (i < s.n && continuation(s.p[i]));
+	}
+	*offset = i;
+	return at == unit;
+}
+
+void
+text_put_utf8(char **out, uint32_t c)
+{
+	char *o = *out;
+
+	if (c < 0x80) {
+		*o++ = (char)c;
+	} else if (c < 0x800) {
+		*o++ = (char)(0xC0 | c >> 6);
+		*o++ = (char)(0x80 | (c & 0x3F));
+	} else if (c < 0x10000) {
+		*o++ = (char)(0xE0 | c >> 12);
+		*o++ = (char)(0x80 | (c >> 6 & 0x3F));
+		*o++ = (char)(0x80 | (c & 0x3F));
+	} else {
+		*o++ = (char)(0xF0 | c >> 18);
+		*o++ = (char)(0x80 | (c >> 12 & 0x3F));
+		*o++ = (char)(0x80 | (c >> 6 & 0x3F));
+		*o++ = (char)(0x80 | (c & 0x3F));
+	}
+	*out = o;
+}
+
+static uint32_t
+case_map(const struct case_range *t, size_t n, uint32_t c)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (c > t[mid].hi)
+			lo = mid + 1;
+		else if (c < t[mid].lo)
+			hi = mid;
+		else
+			return (c - t[mid].lo) % t[mid].step
+			    ? c
+			    : (uint32_t)((int32_t)c + t[mid].delta);
+	}
+	return c;
+}
+
+static struct str
+text_map(
+    struct arena *a, struct str s, const struct case_range *t, size_t n, char from, int ascii_delta)
+{
+	char *start = arena_alloc(a, 2 * s.n + 1), *o = start; /* two bytes become three at worst */
+	const char *p = s.p, *end = s.p + s.n;
+
+	while (p < end) {
+		if ((unsigned char)*p < 0x80) {
+			char c = *p++;
+			*o++ = c >= from && c < from + 26 ? (char)(c + ascii_delta) : c;
+		} else {
+			text_put_utf8(&o, case_map(t, n, utf8_next(&p, end)));
+		}
+	}
+	return (struct str){ start, (size_t)(o - start) };
+}
+
+struct str
+text_lower(struct arena *a, struct str s)
+{
+	return text_map(a, s, case_lower, case_nlower, 'A', 32);
+}
+
+struct str
+text_upper(struct arena *a, struct str s)
+{
+	return text_map(a, s, case_upper, case_nupper, 'a', -32);
+}
+
+#define SHOWN_MAX 40
+
+struct str
+text_shown(struct str s)
+{
+	if (s.n <= SHOWN_MAX)
+		return s;
+	s.n = SHOWN_MAX;
+	while (continuation(s.p[s.n]))
+		s.n--;
+	return s;
+}
+
+static size_t
+digits(struct str s, size_t i)
+{
+	while (i < s.n && s.p[i] >= '0' && s.p[i] <= '9')
+		i++;
+	return i;
+}
+
+size_t
+number_scan(struct str s)
+{
+	size_t n = digits(s, 0), i;
+
+	if (n == 0)
+		return 0;
+	if (n < s.n && s.p[n] == '.' && (i = digits(s, n + 1)) > n + 1)
+		n = i;
+	if (n < s.n && (s.p[n] == 'e' || s.p[n] == 'E')) {
+		size_t from = n + 1;
+		if (from < s.n && (s.p[from] == '+' || s.p[from] == '-'))
+			from++;
+		if ((i = digits(s, from)) > from)
+			n = i;
+	}
+	return n;
+}
+
+double
+number_read(struct arena *a, struct str s)
+{
+	/* strtod wants a NUL, and a point: the program never leaves the "C" locale. */
+	return strtod(arena_str(a, s).p, NULL);
+}
+
+void
+number_write(struct buf *json, double v)
+{
+	if (v == 0)
+		buf_putc(json, '0'); /* also for -0 */
+	else if (fabs(v) < 9007199254740992.0 && v == trunc(v))
+		buf_printf(json, "%.0f", v);
+	else
+		doc_write_json_double(json, v);
+}

@@ -1,0 +1,107 @@
+/*
+ * Page tokens and page sizes.
+ *
+ *   token = base64url of: format (1 byte) | shard (4) | row (8) | delivered (8) | generation (8) | hash of the
+ *           query (8) | checksum of all before (8); numbers little-endian. 45 bytes are 60 characters, no padding.
+ */
+#include "query/priv.h"
+
+#define TOKEN_FORMAT 1
+#define TOKEN_BYTES  45
+#define TOKEN_SIGNED (TOKEN_BYTES - 8)
+
+static void
+swap_chars(char *p, size_t n, char plus, char slash, char to_plus, char to_slash)
+{
+	for (size_t i = 0; i < n; i++)
+		p[i] = p[i] == plus ? to_plus : p[i] == slash ? to_slash : p[i];
+}
+
+void
+query_token_write(struct buf *out, uint64_t hash, const struct query_place *place)
+{
+	struct buf b = { 0 };
+	size_t from = out->n;
+
+	buf_putc(&b, TOKEN_FORMAT);
+	for (int i = 0; i < 32; i += 8)
+		buf_putc(&b, (char)(place->shard >> i));
+	buf_le64(&b, place->row);
+	buf_le64(&b, place->delivered);
+	buf_le64(&b, place->generation);
+	buf_le64(&b, hash);
+	buf_le64(&b, hash_checksum(b.p, b.n));
+	base64_encode(out, b.p, b.n);
+	swap_chars(out->p + from, out->n - from, '+', '/', '-', '_');
+	buf_fini(&b);
+}
+
+/* The bytes of a token whose form and checksum are right. */
+static bool
+token_bytes(struct str token, struct buf *out)
+{
+	char text[QUERY_TOKEN_LEN];
+	struct rd r;
+
+	if (token.n != sizeof(text) || memchr(token.p, '+', token.n) ||
+	    memchr(token.p, '/', token.n))
+		return false;
+	memcpy(text, token.p, sizeof(text));
+	swap_chars(text, sizeof(text), '-', '_', '+', '/');
+	if (!base64_decode(out, (struct str){ text, sizeof(text) }) || out->n != TOKEN_BYTES)
+		return false;
+	r = rd_of(str_sub(buf_view(out), TOKEN_SIGNED));
+	return out->p[0] == TOKEN_FORMAT && rd_le64(&r) == hash_checksum(out->p, TOKEN_SIGNED);
+}
+
+enum err
+query_token_read(struct str token, uint64_t hash, struct query_place *place, struct fault *f)
+{
+	struct buf b = { 0 };
+	struct query_place got = { 0 };
+	enum err e = ERR_OK;
+	struct rd r;
+
+	if (!token_bytes(token, &b)) {
+		e = fault_set(f, F_ArgumentInvalid, "The continuation token is damaged");
+		goto done;
+	}
+	r = rd_of(str_sub(buf_view(&b), 1));
+	for (int i = 0; i < 32; i += 8)
+		got.shard |= (uint32_t)rd_u8(&r) << i;
+	got.row = rd_le64(&r);
+	got.delivered = rd_le64(&r);
+	got.generation = rd_le64(&r);
+	if (rd_le64(&r) != hash)
+		e = fault_set(f, F_ArgumentInvalid, "The continuation token is of another query");
+	else
+		*place = got;
+done:
+	buf_fini(&b);
+	return e;
+}
+
+enum err
+query_page_size(struct str header, uint32_t *size, struct fault *f)
+{
+	uint64_t n = 0;
+	bool over;
+
+	if (header.p == NULL) {
+		*size = QUERY_PAGE_DEFAULT;
+		return ERR_OK;
+	}
+	while (header.n > 1 &&
+	    header.p[0] == '0') /* digits beyond 64 bits are a large number, not a bad one */
+		header = str_sub(header, 1);
+	over = header.n > 19;
+	for (size_t i = 0; i < header.n; i++)
+		if (header.p[i] < '0' || header.p[i] > '9')
+			goto bad;
+	if (!over && (!str_u64(header, &n) || n == 0))
+		goto bad;
+	*size = over || n > QUERY_PAGE_MAX ? QUERY_PAGE_MAX : (uint32_t)n;
+	return ERR_OK;
+bad:
+	return fault_set(f, F_ArgumentInvalid, "x-ms-max-item-count should be a number from 1");
+}
