@@ -126,7 +126,7 @@ void store_batch_clear(struct store_batch *b);         /* keeps its memory */
 void store_submit(struct store *s, unsigned lane, struct store_batch *b, uint64_t cookie);
 
 /*
- * After a batch has failed, all later ones of its lane fail too, whatever the disk does: they were built on what
+ * After a batch has failed, all later ones of its lane fail alike, whatever the disk does: they were built on what
  * did not happen. When the lane's owner has seen the failure, has no batch in flight and has taken its state back, it
  * says so here; batches are tried again from then on. Also allowed when nothing has failed.
  * A failed batch may yet be found on disk when the store was opened again (as one, never in part).

@@ -1,0 +1,76 @@
+/* The online backup: RocksDB's checkpoint beside the wanted directory, our own file in it, then a rename. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "store/priv.h"
+
+static enum err
+checkpoint_into(const struct engine *engine, const char *dir, struct fault *f)
+{
+	rocksdb_checkpoint_t *c;
+	char *error = NULL;
+
+	if ((c = rocksdb_checkpoint_object_create(engine->db, &error)) == NULL)
+		return engine_error(error, f);
+	rocksdb_checkpoint_create(c, dir, 0, &error); /* 0: memtables are flushed, no log to copy */
+	rocksdb_checkpoint_object_destroy(c);
+	return error == NULL ? ERR_OK : engine_error(error, f);
+}
+
+static enum err
+checkpoint_make(struct store *s, const char *dir, struct fault *f)
+{
+	struct logs logs;
+	enum err e = ERR_IO;
+
+	pthread_rwlock_rdlock(&s->lock);
+	if (s->engine.db != NULL)
+		e = checkpoint_into(&s->engine, dir, f);
+	else
+		fault_set(f, F_ServerError, "the store is closed by a failure");
+	pthread_rwlock_unlock(&s->lock);
+	if (e == ERR_OK)
+		e = logs_list(dir, &logs, f);
+	return e != ERR_OK ? e : mark_write(dir, logs.newest, f);
+}
+
+static enum err
+sync_parent(const char *dir, struct fault *f)
+{
+	char *parent = str_dup0(str_of(dir));
+	char *slash = strrchr(parent, '/');
+	enum err e;
+
+	if (slash != NULL)
+		*(slash == parent ? slash + 1 : slash) = 0;
+	e = dir_sync(slash == NULL ? "." : parent, f);
+	free(parent);
+	return e;
+}
+
+enum err
+store_checkpoint(struct store *s, const char *dir, struct fault *f)
+{
+	struct buf beside = { 0 };
+	enum err e;
+
+	if (access(dir, F_OK) == 0) {
+		fault_set(f, F_ServerError, "%s exists", dir);
+		return ERR_EXISTS;
+	}
+	buf_printf(&beside, "%s.partial", dir);
+	buf_putc(&beside, 0);
+	if ((e = dir_remove(beside.p, f)) != ERR_OK) /* of an attempt that was killed */
+		goto done;
+	if ((e = checkpoint_make(s, beside.p, f)) != ERR_OK) {
+		dir_remove(beside.p, NULL);
+		goto done;
+	}
+	if (rename(beside.p, dir) != 0)
+		e = file_fault(f, "renaming", beside.p, "");
+	else
+		e = sync_parent(dir, f);
+done:
+	buf_fini(&beside);
+	return e;
+}

@@ -1,0 +1,177 @@
+/*
+ * Lanes: a bounded queue and a thread each, one write and fsync a batch. RocksDB puts the batches of concurrent lanes
+ * under one fsync by itself.
+ *
+ *        submit          write, fsync          done
+ *  ----> queue (2) ----> committer ----> OK ----------> caller
+ *                            \---------> error: the lane is poisoned, the store fails; until store_resume
+ *                                        everything queued or submitted ends with the same result, unwritten
+ */
+#include <stdlib.h>
+
+#include "store/priv.h"
+
+static enum store_result
+result_of(enum err e)
+{
+	if (e == ERR_OK)
+		return STORE_OK;
+	return e == ERR_FULL ? STORE_FULL : STORE_FAILED;
+}
+
+/* On disk when it returns ERR_OK, and findable after a crash. */
+static enum err
+write_batch(struct lane *l, const struct store_batch *b, struct fault *f)
+{
+	struct store *s = l->store;
+	char *error = NULL;
+
+	batch_translate(b, &s->engine, l->scratch);
+	rocksdb_write(s->engine.db, s->engine.write, l->scratch, &error);
+	if (error != NULL)
+		return engine_error(error, f);
+	return mark_current(&s->mark, s->dir, &s->engine, f);
+}
+
+static enum store_result
+commit(struct lane *l, const struct store_batch *b)
+{
+	struct store *s = l->store;
+	struct fault f = { 0 };
+	enum err e = ERR_OK;
+
+	pthread_rwlock_rdlock(&s->lock);
+	if (store_state(s, NULL) != STORE_READY)
+		e = store_state(s, NULL) == STORE_IS_FULL ? ERR_FULL : ERR_IO;
+	else if ((e = write_batch(l, b, &f)) != ERR_OK)
+		store_fail(s, e, &f);
+	pthread_rwlock_unlock(&s->lock);
+	atomic_fetch_add_explicit(e ? &s->commit_failures : &s->commits, 1, memory_order_relaxed);
+	if (e == ERR_OK)
+		atomic_fetch_add_explicit(&s->commit_bytes, b->rows.n, memory_order_relaxed);
+	return result_of(e);
+}
+
+/* The oldest batch; NULL when the lane is to stop and has none. */
+static struct store_batch *
+take(struct lane *l, uint64_t *cookie, enum store_result *poison)
+{
+	struct store_batch *b = NULL;
+
+	pthread_mutex_lock(&l->mu);
+	while (l->queued == 0 && !l->stop)
+		pthread_cond_wait(&l->more, &l->mu);
+	if (l->queued > 0) {
+		b = l->queue[l->head].batch;
+		*cookie = l->queue[l->head].cookie;
+		l->head = (l->head + 1) % STORE_LANE_INFLIGHT;
+		l->queued--;
+	}
+	*poison = l->poison;
+	pthread_mutex_unlock(&l->mu);
+	return b;
+}
+
+static void
+report(struct lane *l, uint64_t cookie, enum store_result result)
+{
+	const struct store_options *o = &l->store->o;
+
+	pthread_mutex_lock(&l->mu);
+	l->inflight--;
+	if (result != STORE_OK)
+		l->poison = result;
+	pthread_mutex_unlock(&l->mu);
+	if (o->done != NULL)
+		o->done(o->ctx, l->number, cookie, result);
+}
+
+static void *
+lane_run(void *arg)
+{
+	struct lane *l = arg;
+	struct store_batch *b;
+	enum store_result result;
+	uint64_t cookie;
+
+	while ((b = take(l, &cookie, &result)) != NULL) {
+		if (result == STORE_OK)
+			result = commit(l, b);
+		store_batch_free(b);
+		report(l, cookie, result);
+	}
+	return NULL;
+}
+
+void
+store_submit(struct store *s, unsigned lane, struct store_batch *b, uint64_t cookie)
+{
+	struct lane *l = &s->lanes[lane];
+	unsigned at;
+
+	assert(lane < s->nlane && b->rows.n <= STORE_BATCH_MAX);
+	pthread_mutex_lock(&l->mu);
+	assert(l->inflight < STORE_LANE_INFLIGHT && !l->stop);
+	at = (l->head + l->queued) % STORE_LANE_INFLIGHT;
+	l->queue[at].batch = b;
+	l->queue[at].cookie = cookie;
+	l->queued++;
+	l->inflight++;
+	pthread_mutex_unlock(&l->mu);
+	pthread_cond_signal(
+	    &l->more); /* after the unlock: the committer does not wake up to wait for it */
+}
+
+void
+store_resume(struct store *s, unsigned lane)
+{
+	struct lane *l = &s->lanes[lane];
+
+	assert(lane < s->nlane);
+	pthread_mutex_lock(&l->mu);
+	assert(l->inflight == 0);
+	l->poison = STORE_OK;
+	pthread_mutex_unlock(&l->mu);
+}
+
+enum err
+lanes_start(struct store *s, struct fault *f)
+{
+	for (unsigned i = 0; i < s->o.lanes; i++) {
+		struct lane *l = &s->lanes[i];
+		int error;
+
+		l->store = s;
+		l->number = i;
+		pthread_mutex_init(&l->mu, NULL);
+		pthread_cond_init(&l->more, NULL);
+		l->scratch = rocksdb_writebatch_create();
+		if ((error = pthread_create(&l->thread, NULL, lane_run, l)) != 0) {
+			fault_set(f, F_ServerError, "starting a committer: %s", strerror(error));
+			rocksdb_writebatch_destroy(l->scratch);
+			return ERR_IO;
+		}
+		s->nlane++;
+	}
+	return ERR_OK;
+}
+
+void
+lanes_stop(struct store *s)
+{
+	for (unsigned i = 0; i < s->nlane; i++) {
+		struct lane *l = &s->lanes[i];
+
+		pthread_mutex_lock(&l->mu);
+		l->stop = true;
+		pthread_mutex_unlock(&l->mu);
+		pthread_cond_signal(&l->more);
+	}
+	for (unsigned i = 0; i < s->nlane; i++) {
+		pthread_join(s->lanes[i].thread, NULL);
+		rocksdb_writebatch_destroy(s->lanes[i].scratch);
+		pthread_cond_destroy(&s->lanes[i].more);
+		pthread_mutex_destroy(&s->lanes[i].mu);
+	}
+	s->nlane = 0;
+}

@@ -1,0 +1,173 @@
+/*
+ * store, inside. The order of locks: a lane's mu, or the store's lock (shared by readers and committers, exclusive to
+ * the healer) and then mark.mu or fail.mu; nothing is held over a callback but the shared lock.
+ *
+ * Files in the directory are RocksDB's, and one of ours:
+ *   NEWEST-WAL   the number of the newest log that may hold acknowledged rows. RocksDB notices a missing log only
+ *                when a newer one exists.
+ */
+#ifndef TWINHUB_STORE_PRIV_H
+#define TWINHUB_STORE_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include <rocksdb/c.h>
+
+#include "store/store.h"
+
+#ifdef __cplusplus
+#error "C only: tables.cc has tables.h"
+#endif
+
+/* ---- files.c: a directory's files. Names are relative to dir; errors fill f with name and system's words ---- */
+
+#define NAME_BYTES 64
+#define PATH_BYTES 4096
+
+/* "000012.log" with ".log" gives 12. */
+bool file_number(const char *name, const char *suffix, uint64_t *number);
+/* Calls each(ctx, name) for every entry but . and ..; stops at its first error. */
+enum err dir_each(
+    const char *dir, enum err (*each)(void *ctx, const char *name), void *ctx, struct fault *f);
+enum err dir_sync(const char *dir, struct fault *f);
+bool dir_has(const char *dir, const char *name);
+/* Remove a directory and the plain files in it; ERR_OK when there is none. */
+enum err dir_remove(const char *dir, struct fault *f);
+/* The whole of a small file; ERR_NOT_FOUND, ERR_SIZE over max, ERR_IO. */
+enum err file_read(const char *dir, const char *name, size_t max, struct buf *out, struct fault *f);
+/* Replace a file: after a crash it has the old content or the new. */
+enum err file_replace(const char *dir, const char *name, struct str content, struct fault *f);
+/* Fills f from errno: ERR_NOT_FOUND, ERR_EXISTS, ERR_FULL, ERR_IO. */
+enum err file_fault(struct fault *f, const char *did, const char *dir, const char *name);
+
+/* ---- crc.c: CRC-32C (Castagnoli), as RocksDB has it in its logs and for whole files ---- */
+
+struct crc_table {
+	uint32_t t[8][256];
+};
+
+void crc_init(struct crc_table *c); /* 10 us */
+/* Start with crc 0. */
+uint32_t crc_more(const struct crc_table *c, uint32_t crc, const void *p, size_t n);
+
+/* ---- wal.c: the files that are written as a log ---- */
+
+/* Checks CURRENT, the manifest it names, every log, and that none is missing. The file is corrupt if bad was called. */
+void logs_check(const char *dir, store_bad *bad, void *ctx, uint64_t *nfiles);
+
+/* Numbers and sizes of the logs. */
+struct logs {
+	uint64_t newest, bytes; /* newest: 0 if there is none */
+};
+enum err logs_list(const char *dir, struct logs *out, struct fault *f);
+
+/* ---- engine.c: one open RocksDB ---- */
+
+#define ENGINE_FAMILIES (1 + STORE_TABLES) /* RocksDB insists on "default"; nothing is in it */
+
+struct engine {
+	rocksdb_t *db; /* NULL: closed */
+	rocksdb_column_family_handle_t *family[ENGINE_FAMILIES];
+	rocksdb_cache_t *cache;
+	rocksdb_readoptions_t *read;
+	rocksdb_writeoptions_t *write;
+};
+
+enum engine_mode { ENGINE_OPEN, ENGINE_CREATE, ENGINE_READ_ONLY };
+
+enum err engine_open(struct engine *e, const char *dir, const struct store_options *o,
+    enum engine_mode mode, struct fault *f);
+void engine_close(struct engine *e); /* fine when closed */
+static inline rocksdb_column_family_handle_t *
+engine_table(const struct engine *e, enum store_table t)
+{
+	return e->family[1 + t];
+}
+/* A number that has grown whenever RocksDB may have begun a new log. */
+uint64_t engine_version(const struct engine *e);
+/* Takes a RocksDB error's text (and frees it): what it means, and the text in f. */
+enum err engine_error(char *text, struct fault *f);
+bool engine_error_is_sync(
+    const struct fault *f); /* fsync or its kin failed, and not for want of space */
+
+/* ---- mark.c: keeps NEWEST-WAL ahead of the acknowledgements ---- */
+
+#define MARK_FILE "NEWEST-WAL"
+
+struct mark {
+	pthread_mutex_t mu;
+	_Atomic uint64_t version; /* engine_version when it was last looked at */
+	uint64_t newest;          /* what the file says */
+};
+
+enum err mark_write(const char *dir, uint64_t newest, struct fault *f);
+enum err mark_read(const char *dir, uint64_t *newest, struct fault *f);
+/* After a write and before its acknowledgement. */
+enum err mark_current(struct mark *m, const char *dir, const struct engine *e, struct fault *f);
+
+/* ---- batch.c ---- */
+
+struct store_batch {
+	struct buf rows; /* per row: table, 1 put or 0 delete, key, value if put */
+	uint32_t count;
+};
+
+void batch_translate(
+    const struct store_batch *b, const struct engine *e, rocksdb_writebatch_t *out);
+
+/* ---- the store ---- */
+
+struct lane {
+	struct store *store;
+	unsigned number;
+	pthread_t thread;
+	pthread_mutex_t mu;
+	pthread_cond_t more;
+	struct {
+		struct store_batch *batch;
+		uint64_t cookie;
+	} queue[STORE_LANE_INFLIGHT];
+	unsigned head, queued;
+	unsigned inflight; /* queued, and the one being written */
+	bool stop;
+	enum store_result poison; /* all batches end so until store_resume */
+	rocksdb_writebatch_t *scratch;
+};
+
+struct store {
+	struct store_options o;
+	char *dir;
+	int held;              /* dir itself, under flock(2) while the store lives */
+	pthread_rwlock_t lock; /* shared: engine stays; exclusive: the healer changes it */
+	struct engine engine;
+	struct mark mark;
+	_Atomic enum store_state state;
+	_Atomic uint32_t generation;
+	_Atomic uint64_t commits, commit_bytes, commit_failures;
+	struct {
+		pthread_mutex_t mu;  /* state is changed under it */
+		pthread_cond_t wake; /* the healer's */
+		pthread_t healer;
+		bool stop;
+		struct fault why;            /* empty when ready */
+		char warned[FAULT_TEXT_MAX]; /* the last corrupt read: told once */
+	} fail;
+	unsigned nlane; /* started */
+	struct lane lanes[];
+};
+
+enum err lanes_start(struct store *s, struct fault *f); /* commit.c */
+void lanes_stop(struct store *s);
+enum err healer_start(struct store *s, struct fault *f); /* heal.c */
+void healer_stop(struct store *s);
+/* A write ended with e: changes the state, wakes the healer, tells the operator. Under the shared lock. */
+void store_fail(struct store *s, enum err e, const struct fault *f);
+/* A read ended with e: tells the operator if it is corruption. */
+enum err store_read_failed(struct store *s, char *text);
+enum err engine_recover(struct store *s, struct fault *f); /* store.c: check the logs, open, mark */
+enum err dir_hold(
+    const char *dir, int *fd, struct fault *f); /* ERR_LOCKED, ERR_NOT_FOUND, ERR_IO */
+
+#endif

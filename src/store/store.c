@@ -1,0 +1,229 @@
+/* Opening, closing and the state of the whole. A store is made in a directory beside its own and renamed when complete:
+ * a directory with files but without CURRENT is never taken for a new one. */
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "store/priv.h"
+
+#define RETRY_MS_DEFAULT 1000
+
+struct first_bad {
+	const char *dir;
+	struct fault *f;
+	bool any;
+};
+
+static void
+note_first_bad(void *ctx, const char *file, const char *why)
+{
+	struct first_bad *b = ctx;
+
+	if (!b->any)
+		fault_set(b->f, F_ServerError, "corrupt file %s/%s: %s", b->dir, file, why);
+	b->any = true;
+}
+
+enum err
+engine_recover(struct store *s, struct fault *f)
+{
+	struct first_bad first = { s->dir, f, false };
+	struct logs logs;
+	uint64_t nfiles = 0;
+	enum err e;
+
+	logs_check(s->dir, note_first_bad, &first, &nfiles);
+	if (first.any)
+		return ERR_CORRUPT;
+	if ((e = engine_open(&s->engine, s->dir, &s->o, ENGINE_OPEN, f)) != ERR_OK)
+		return e;
+	atomic_store(&s->mark.version, engine_version(&s->engine));
+	if ((e = logs_list(s->dir, &logs, f)) == ERR_OK &&
+	    (e = mark_write(s->dir, logs.newest, f)) == ERR_OK)
+		s->mark.newest = logs.newest;
+	else
+		engine_close(&s->engine);
+	return e;
+}
+
+/* ---- making a new one ---- */
+
+static enum err
+make_in(const char *dir, const struct store_options *o, struct fault *f)
+{
+	struct engine engine;
+	struct logs logs;
+	enum err e;
+
+	if ((e = dir_remove(dir, f)) != ERR_OK) /* of an attempt that was killed */
+		return e;
+	if (mkdir(dir, 0700) != 0)
+		return file_fault(f, "creating", dir, "");
+	if ((e = engine_open(&engine, dir, o, ENGINE_CREATE, f)) != ERR_OK)
+		return e;
+	engine_close(&engine);
+	if ((e = logs_list(dir, &logs, f)) != ERR_OK)
+		return e;
+	return mark_write(dir, logs.newest, f);
+}
+
+static enum err
+refuse_entry(void *ctx, const char *name)
+{
+	(void)ctx;
+	(void)name;
+	return ERR_EXISTS;
+}
+
+static enum err
+store_make(const struct store_options *o, struct fault *f)
+{
+	struct buf beside = { 0 };
+	enum err e;
+
+	buf_printf(&beside, "%s.creating", o->dir);
+	buf_putc(&beside, 0);
+	if ((e = make_in(beside.p, o, f)) == ERR_OK && rename(beside.p, o->dir) != 0)
+		e = file_fault(f, "creating", o->dir, "");
+	buf_fini(&beside);
+	return e;
+}
+
+/* ERR_OK if there is a store to open, perhaps made just now. */
+static enum err
+store_find(const struct store_options *o, struct fault *f)
+{
+	bool there = access(o->dir, F_OK) == 0;
+
+	if (there && dir_has(o->dir, "CURRENT"))
+		return ERR_OK;
+	if (there && dir_each(o->dir, refuse_entry, NULL, f) == ERR_EXISTS) {
+		fault_set(f, F_ServerError, "corrupt: file %s/CURRENT is missing", o->dir);
+		return ERR_CORRUPT;
+	}
+	if (o->create)
+		return store_make(o, f);
+	fault_set(f, F_ServerError, "there is no store in %s", o->dir);
+	return ERR_NOT_FOUND;
+}
+
+/* ---- opening ---- */
+
+static void
+sync_init(struct store *s)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->fail.wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	pthread_mutex_init(&s->fail.mu, NULL);
+	pthread_mutex_init(&s->mark.mu, NULL);
+	pthread_rwlock_init(&s->lock, NULL);
+}
+
+static void
+store_free(struct store *s)
+{
+	engine_close(&s->engine);
+	pthread_rwlock_destroy(&s->lock);
+	pthread_mutex_destroy(&s->mark.mu);
+	pthread_mutex_destroy(&s->fail.mu);
+	pthread_cond_destroy(&s->fail.wake);
+	if (s->held >= 0)
+		close(s->held);
+	free(s->dir);
+	free(s);
+}
+
+static struct store *
+store_new(const struct store_options *o)
+{
+	struct store *s = xcalloc(1, sizeof *s + o->lanes * sizeof s->lanes[0]);
+
+	s->o = *o;
+	if (s->o.retry_ms == 0)
+		s->o.retry_ms = RETRY_MS_DEFAULT;
+	s->dir = str_dup0(str_of(o->dir));
+	s->o.dir = s->dir;
+	s->held = -1;
+	sync_init(s);
+	return s;
+}
+
+enum err
+store_open(const struct store_options *o, struct store **out, struct fault *f)
+{
+	struct store *s;
+	enum err e;
+
+	assert(o->lanes >= 1 && o->lanes <= STORE_LANES_MAX);
+	umask(077); /* RocksDB makes its files with 0644 */
+	if ((e = store_find(o, f)) != ERR_OK)
+		return e;
+	s = store_new(o);
+	if ((e = dir_hold(s->dir, &s->held, f)) != ERR_OK || (e = engine_recover(s, f)) != ERR_OK)
+		goto fail;
+	if ((e = healer_start(s, f)) != ERR_OK)
+		goto fail;
+	if ((e = lanes_start(s, f)) != ERR_OK) {
+		lanes_stop(s);
+		healer_stop(s);
+		goto fail;
+	}
+	*out = s;
+	return ERR_OK;
+fail:
+	store_free(s);
+	return e;
+}
+
+void
+store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	lanes_stop(s);
+	healer_stop(s);
+	store_free(s);
+}
+
+/* ---- state ---- */
+
+enum store_state
+store_state(struct store *s, struct fault *why)
+{
+	enum store_state state;
+
+	if (why == NULL)
+		return atomic_load_explicit(&s->state, memory_order_acquire);
+	pthread_mutex_lock(&s->fail.mu);
+	state = s->state;
+	*why = s->fail.why;
+	pthread_mutex_unlock(&s->fail.mu);
+	return state;
+}
+
+uint32_t
+store_generation(const struct store *s)
+{
+	return atomic_load(&s->generation);
+}
+
+uint64_t
+store_space(const struct store *s)
+{
+	struct statvfs v;
+
+	if (fstatvfs(s->held, &v) != 0)
+		return 0;
+	return (uint64_t)v.f_bavail * v.f_frsize;
+}
+
+bool
+store_has_space(const struct store *s)
+{
+	return store_space(s) >= s->o.floor_bytes;
+}
