@@ -170,6 +170,8 @@ struct undo_sink {
 void undo_rollback(struct undo *u, const struct undo_sink *sink);
 /* They are on disk: forget how to undo them. */
 void undo_commit(struct undo *u);
+/* Move the entries of `from` behind those of u. */
+void undo_append(struct undo *u, struct undo *from);
 
 struct hub_env {
 	int64_t now_us;      /* one instant per batch, never backwards */

@@ -340,6 +340,19 @@ undo_free(struct undo *u)
 }
 
 void
+undo_append(struct undo *u, struct undo *from)
+{
+	if (u->cap - u->n < from->n) {
+		u->cap = u->n + from->n;
+		u->entries = xrealloc(u->entries, u->cap * sizeof(*u->entries));
+	}
+	if (from->n > 0)
+		memcpy(u->entries + u->n, from->entries, from->n * sizeof(*u->entries));
+	u->n += from->n;
+	from->n = 0;
+}
+
+void
 undo_created(struct undo *u, struct shard *sh, uint32_t row)
 {
 	undo_push(u, UNDO_CREATED, sh, row);

@@ -106,6 +106,7 @@ twin_change(struct shard *sh, struct row *r, const struct op *op, const struct h
 	struct next_section tags = { 0 }, desired = { 0 };
 	struct wanted w;
 	struct str bytes;
+	uint32_t version;
 	char etag[32];
 
 	if (!body_is_twin(op, body, reply) ||
@@ -123,9 +124,10 @@ twin_change(struct shard *sh, struct row *r, const struct op *op, const struct h
 			wanted_encode(env->scratch, w.counter + 1, chosen(&tags, &w.tags),
 			    chosen(&desired, &w.desired), w.configurations);
 			bytes = buf_view(env->scratch);
-			if (desired.changed)
-				notify(r, &desired, w.desired.version + 1, env);
+			version = w.desired.version + 1;
 			row_write(sh, r, RECORD_WANTED, &bytes, env);
+			if (desired.changed) /* behind the write: it waits for the commit */
+				notify(r, &desired, version, env);
 		}
 		reply_twin(sh, r, reply);
 	}

@@ -20,7 +20,8 @@ struct catalogue_box;
 struct catalogue_box *catalogue_box_new(void);
 void catalogue_box_free(struct catalogue_box *box);
 /* Replace it. `release` is called, on any thread, when nobody uses this catalogue any more. */
-void catalogue_set(struct catalogue_box *box, struct catalogue *c, void (*release)(struct catalogue *c));
+void catalogue_set(
+    struct catalogue_box *box, struct catalogue *c, void (*release)(struct catalogue *c));
 /* Borrow the current one; give it back with catalogue_drop. */
 const struct catalogue *catalogue_use(struct catalogue_box *box);
 void catalogue_drop(struct catalogue_box *box, const struct catalogue *c);
@@ -30,31 +31,32 @@ uint64_t catalogue_version(const struct catalogue_box *box);
 /* ---- one operation on its way to a shard, and its answer on the way back ---- */
 
 struct work {
-	struct msg msg;                 /* the fleet's */
+	struct msg msg; /* the fleet's */
 	struct op op;
 	struct reply reply;
-	struct loop *home;              /* where done runs */
-	void (*done)(struct work *w);   /* owns w from then on: ends with work_free */
-	uint32_t tag;                   /* the sender's: e.g. packet id and flags */
-	size_t used, room;              /* of bytes */
-	char bytes[];                   /* the strings of op */
+	struct loop *home;            /* where done runs */
+	void (*done)(struct work *w); /* owns w from then on: ends with work_free */
+	uint32_t tag;                 /* the sender's: e.g. packet id and flags */
+	struct worker *at;            /* the fleet's */
+	size_t used, room;            /* of bytes */
+	char bytes[];                 /* the strings of op */
 };
 
 /* op is zeroed; `room` bytes of strings can be copied in. */
 struct work *work_new(struct loop *home, size_t room, void (*done)(struct work *w));
 /* Copy a string into the work's own bytes; asserts that it fits. */
 struct str work_str(struct work *w, struct str s);
-void work_free(struct work *w);         /* the reply's body too */
+void work_free(struct work *w); /* the reply's body too */
 
 /* ---- what goes to a session unasked: notifications and closes ---- */
 
 struct note {
-	struct msg msg;                 /* the fleet's; run calls fleet_options.on_note on the session's loop */
+	struct msg msg; /* the fleet's; run calls fleet_options.on_note on the session's loop */
 	enum effect_kind kind;
-	struct reply_to session;        /* a stale one is dropped silently by the receiver */
+	struct reply_to session; /* a stale one is dropped silently by the receiver */
 	uint32_t version;
-	struct str body;                /* in bytes */
-	void (*on_note)(struct note *n);/* borrows n */
+	struct str body;                 /* in bytes */
+	void (*on_note)(struct note *n); /* borrows n */
 	char bytes[];
 };
 
@@ -67,21 +69,21 @@ enum walk_kind { WALK_QUERY, WALK_IDENTITIES };
  * and holds every write acknowledged before it began. Two devices may be seen at slightly different moments.
  */
 struct walk {
-	struct msg msg;                 /* the fleet's */
+	struct msg msg; /* the fleet's */
 	enum walk_kind kind;
-	struct query *query;            /* WALK_QUERY: owned */
-	uint32_t limit;                 /* rows of this page, or identities wanted, 1 to 1000 */
-	struct query_place place;       /* in: where to begin; out: where the next page begins */
-	bool more;                      /* out: there may be rows behind this page */
-	uint32_t nrow;                  /* out: rows in json */
-	struct buf json;                /* out: rows as JSON, with commas between, without brackets */
-	struct fault fault;             /* out: F_NONE, or what went wrong; then json means nothing */
+	struct query *query;      /* WALK_QUERY: owned */
+	uint32_t limit;           /* rows of this page, or identities wanted, 1 to 1000 */
+	struct query_place place; /* in: where to begin; out: where the next page begins */
+	bool more;                /* out: there may be rows behind this page */
+	uint32_t nrow;            /* out: rows in json */
+	struct buf json;          /* out: rows as JSON, with commas between, without brackets */
+	struct fault fault;       /* out: F_NONE, or what went wrong; then json means nothing */
 	struct loop *home;
-	void (*done)(struct walk *w);   /* owns w from then on: ends with walk_free */
-	struct reply_to reply_to;       /* the sender's */
-	struct query_groups *groups;    /* the fleet's, as is all below */
+	void (*done)(struct walk *w); /* owns w from then on: ends with walk_free */
+	struct reply_to reply_to;     /* the sender's */
+	struct query_groups *groups;  /* the fleet's, as is all below */
 	struct walk_ids *ids;
-	uint32_t worker;
+	struct worker *at;
 	int64_t deadline_us;
 	struct walk *next;
 };
@@ -89,7 +91,7 @@ struct walk {
 struct walk *walk_new(struct loop *home, enum walk_kind kind, void (*done)(struct walk *w));
 void walk_free(struct walk *w);
 
-#define WALK_BYTES_MAX (16u << 20)      /* of one page's JSON; at it the page ends early */
+#define WALK_BYTES_MAX   (16u << 20) /* of one page's JSON; at it the page ends early */
 #define WALK_TIME_MAX_US (INT64_C(60) * 1000000)
 
 /* ---- the fleet: all shards and their workers ---- */
@@ -97,13 +99,14 @@ void walk_free(struct walk *w);
 struct fleet;
 
 struct fleet_options {
-	struct store *store;            /* opened with `nworker` lanes and fleet_commit_done; outlives the fleet */
-	unsigned nworker;               /* 1 to SHARDS */
-	uint64_t cache_bytes;           /* documents in memory, all shards together */
-	uint64_t query_bytes;           /* memory of one query's groups */
-	uint64_t identities_max;        /* L-24 */
+	struct store
+	    *store; /* opened with `nworker` lanes and fleet_commit_done; outlives the fleet */
+	unsigned nworker;        /* 1 to SHARDS */
+	uint64_t cache_bytes;    /* documents in memory, all shards together */
+	uint64_t query_bytes;    /* memory of one query's groups */
+	uint64_t identities_max; /* L-24 */
 	struct catalogue_box *catalogue;
-	struct loop *const *loops;      /* reply_to.loop indexes these */
+	struct loop *const *loops; /* reply_to.loop indexes these */
 	unsigned nloop;
 	void (*on_note)(struct note *n);
 };

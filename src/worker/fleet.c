@@ -1,0 +1,171 @@
+/* The fleet: workers and their shards made, loaded from the store, started and stopped. */
+#include "worker/priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct fleet *
+fleet_new(const struct fleet_options *o)
+{
+	struct fleet *f = xcalloc(1, sizeof(*f));
+
+	assert(o->nworker >= 1 && o->nworker <= SHARDS);
+	f->o = *o;
+	f->workers = xcalloc(o->nworker, sizeof(*f->workers));
+	f->wake = xcalloc(o->nworker, sizeof(*f->wake));
+	for (unsigned i = 0; i < o->nworker; i++) {
+		uint32_t from = i * SHARDS / o->nworker, to = (i + 1) * SHARDS / o->nworker;
+
+		worker_init(&f->workers[i], f, i, from, to);
+		for (uint32_t s = from; s < to; s++)
+			f->of_shard[s] = &f->workers[i];
+	}
+	return f;
+}
+
+/* ---- reading the identities ---- */
+
+static enum err
+load_shard(struct worker *w, uint32_t s, struct fault *why)
+{
+	char from[2] = { (char)(s >> 8), (char)s }, to[2] = { (char)((s + 1) >> 8), (char)(s + 1) };
+	struct store_cursor *c;
+	struct str key, value;
+	enum err e = store_cursor_open(w->fleet->o.store, STORE_IDENTITY, (struct str){ from, 2 },
+	    (struct str){ to, 2 }, STORE_SCAN_BULK, &c);
+
+	if (e != ERR_OK)
+		return e;
+	while ((e = store_next(c, &key, &value)) == ERR_OK) {
+		if ((e = shard_load(w->shards[s], key, value)) != ERR_OK) {
+			fault_set(why, F_ServerError,
+			    "the identity record of " STR_FMT " is damaged",
+			    STR_ARG(str_sub(key, key.n < 2 ? key.n : 2)));
+			break;
+		}
+	}
+	store_cursor_close(c);
+	return e == ERR_END ? ERR_OK : e;
+}
+
+/*
+ * Log positions start at the time in microseconds: above all that was ever written, unless the clock has been set
+ * back. Whatever lies beyond it is passed over.
+ */
+static enum err
+load_log(struct worker *w, uint32_t s, int64_t now_us, uint64_t *last)
+{
+	char from[10] = { (char)(s >> 8), (char)s },
+	     to[2] = { (char)((s + 1) >> 8), (char)(s + 1) };
+	struct store_cursor *c;
+	struct str key, value;
+	enum err e;
+
+	*last = (uint64_t)now_us;
+	for (int i = 0; i < 8; i++)
+		from[2 + i] = (char)((uint64_t)now_us >> (56 - 8 * i));
+	e = store_cursor_open(w->fleet->o.store, STORE_LOG, (struct str){ from, 10 },
+	    (struct str){ to, 2 }, STORE_SCAN, &c);
+	if (e != ERR_OK)
+		return e;
+	while ((e = store_next(c, &key, &value)) == ERR_OK && key.n == 10)
+		for (size_t i = 2; i < 10; i++)
+			*last =
+			    i == 2 ? (unsigned char)key.p[i] : *last << 8 | (unsigned char)key.p[i];
+	store_cursor_close(c);
+	return e == ERR_END ? ERR_OK : e;
+}
+
+static void *
+load_main(void *arg)
+{
+	struct worker *w = arg;
+	int64_t now_us = clock_wall_us();
+
+	for (uint32_t s = w->shard_from; s < w->shard_to && w->load_err == ERR_OK; s++) {
+		uint64_t last;
+
+		w->load_err = load_shard(w, s, &w->load_fault);
+		if (w->load_err == ERR_OK)
+			w->load_err = load_log(w, s, now_us, &last);
+		if (w->load_err == ERR_OK)
+			shard_loaded(w->shards[s], last);
+		atomic_fetch_add(&w->fleet->identities, shard_identities(w->shards[s]));
+	}
+	return NULL;
+}
+
+enum err
+fleet_load(struct fleet *f, struct fault *why)
+{
+	enum err e = ERR_OK;
+
+	for (unsigned i = 0; i < f->o.nworker; i++)
+		if (pthread_create(&f->workers[i].thread, NULL, load_main, &f->workers[i]) != 0)
+			load_main(&f->workers[i]), f->workers[i].thread = 0;
+	for (unsigned i = 0; i < f->o.nworker; i++) {
+		struct worker *w = &f->workers[i];
+
+		if (w->thread != 0)
+			pthread_join(w->thread, NULL);
+		if (w->load_err != ERR_OK && e == ERR_OK) {
+			e = w->load_err;
+			*why = w->load_fault;
+			if (why->code == F_NONE)
+				store_state(f->o.store, why);
+			if (why->text[0] == '\0')
+				fault_set(why, F_ServerError, "the store cannot be read");
+		}
+	}
+	return e;
+}
+
+/* ---- start and stop ---- */
+
+enum err
+fleet_start(struct fleet *f)
+{
+	for (unsigned i = 0; i < f->o.nworker; i++)
+		if (mailbox_init(&f->workers[i].box) != ERR_OK)
+			return ERR_IO;
+	for (unsigned i = 0; i < f->o.nworker; i++)
+		if (pthread_create(&f->workers[i].thread, NULL, worker_main, &f->workers[i]) != 0)
+			return ERR_IO;
+	return ERR_OK;
+}
+
+static void
+awake(struct msg *m)
+{
+	(void)m;
+}
+
+void
+fleet_stop(struct fleet *f)
+{
+	atomic_store(&f->stop, true);
+	for (unsigned i = 0; i < f->o.nworker; i++) {
+		f->wake[i].run = awake;
+		mailbox_post(&f->workers[i].box, &f->wake[i]);
+	}
+	for (unsigned i = 0; i < f->o.nworker; i++)
+		pthread_join(f->workers[i].thread, NULL);
+}
+
+void
+fleet_free(struct fleet *f)
+{
+	if (f == NULL)
+		return;
+	for (unsigned i = 0; i < f->o.nworker; i++)
+		worker_fini(&f->workers[i]);
+	free(f->workers);
+	free(f->wake);
+	free(f);
+}
+
+uint64_t
+fleet_identities(const struct fleet *f)
+{
+	return atomic_load(&f->identities);
+}

@@ -1,0 +1,95 @@
+/* worker: what its files share. */
+#ifndef TWINHUB_WORKER_PRIV_H
+#define TWINHUB_WORKER_PRIV_H
+
+#include "worker/worker.h"
+
+#include <pthread.h>
+
+#define BATCH_OPS_MAX   4096u /* operations that one commit gathers; the rest waits in the inbox */
+#define BATCH_BYTES_MAX (8u << 20)
+#define INBOX_MAX       65536u /* works on their way to one worker; beyond it the answer is 429 */
+#define WALKS_MAX       64u    /* walks at once in the whole fleet; beyond it the answer is 429 */
+#define RETRY_US        20000 /* between looks at a store that takes no writes, and while stopping */
+#define SLICE_US        1000  /* a walk's turn between two batches */
+
+/* What waits behind a commit, in order. */
+enum leave_kind { LEAVE_WORK, LEAVE_NOTE, LEAVE_WALK };
+struct leave {
+	enum leave_kind kind;
+	void *p;
+};
+struct leaves {
+	struct leave *v;
+	uint32_t n, cap;
+};
+
+/* A commit and all that depends on it. */
+struct round {
+	struct store_batch *batch; /* NULL while the store has it */
+	struct undo *undo;
+	struct leaves leaves;
+	uint32_t nop;
+};
+
+struct worker {
+	struct fleet *fleet;
+	unsigned index;
+	uint32_t shard_from, shard_to; /* its shards, [from, to) */
+	struct shard *shards[SHARDS];  /* by shard number; NULL for others' */
+	pthread_t thread;
+	struct mailbox box;
+	struct msg *queue, **queue_end; /* taken from the box, not yet run */
+	atomic_uint nqueued;            /* works in box and queue */
+
+	struct round round[2]; /* one gathers, the other may be on its way to the disk */
+	unsigned gathering;
+	bool in_flight;
+	struct msg completion; /* posted by the committer */
+	atomic_int result;     /* enum store_result, valid with completion */
+	struct buf
+	    repair; /* writes that bring the store back to the state in memory, after a failure */
+	uint32_t nrepair;
+
+	struct walk *walks, **walks_end; /* those that have a turn here */
+	struct hub_env env;
+	const struct catalogue *catalogue;
+	struct buf scratch, key, value;
+	struct query_scratch query_scratch;
+	struct fault load_fault;
+	enum err load_err;
+	bool stopping; /* the fleet's stop, as of this turn */
+};
+
+struct fleet {
+	struct fleet_options o;
+	struct worker *workers;
+	struct worker *of_shard[SHARDS];
+	atomic_uint_least64_t identities;
+	atomic_uint nwalk;
+	atomic_bool stop;
+	struct msg *wake; /* one a worker: the stop's alarm clock */
+};
+
+/* worker.c */
+void worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, uint32_t to);
+void worker_fini(struct worker *w);
+void *worker_main(void *arg);
+void worker_leave(struct worker *w, enum leave_kind kind, void *p);
+/* Get one record set of a row into memory; ERR_CORRUPT and ERR_IO set f. `key` is the row's. */
+enum err worker_load(
+    struct worker *w, struct shard *sh, struct str key, unsigned missing, struct fault *f);
+
+/* walk.c */
+void walk_arrived(struct msg *m);
+/* Give the first walk its slice; it leaves, or goes to the end of the line. */
+void walk_turn(struct worker *w);
+/* This worker's part is durable: on to the next worker, or home. */
+void walk_go_on(struct worker *w, struct walk *k);
+void walk_home(struct fleet *f, struct walk *k);
+
+/* work.c */
+void work_home(struct work *w);
+struct note *note_new(const struct effect *e, void (*on_note)(struct note *n));
+
+#endif

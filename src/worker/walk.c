@@ -1,0 +1,371 @@
+/*
+ * Walks: one question to the whole fleet, answered worker by worker, shard by shard, in slices between batches.
+ *
+ * A row's number never changes while its identity lives, so a place in the walk, (shard, row), survives any number of
+ * writes between two slices: what exists and matches all the time is delivered exactly once.
+ */
+#include "worker/priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LOOK_EVERY 64u /* rows between two looks at the clock */
+
+/* The smallest ids so far, as a heap with the largest on top, and what the registry shows of each. */
+struct walk_ids {
+	uint32_t n, max;
+	struct walk_id {
+		struct buf id, json;
+	} v[];
+};
+
+struct walk *
+walk_new(struct loop *home, enum walk_kind kind, void (*done)(struct walk *w))
+{
+	struct walk *k = xcalloc(1, sizeof(*k));
+
+	k->home = home;
+	k->kind = kind;
+	k->done = done;
+	k->limit = QUERY_PAGE_DEFAULT;
+	return k;
+}
+
+void
+walk_free(struct walk *k)
+{
+	if (k == NULL)
+		return;
+	for (uint32_t i = 0; k->ids != NULL && i < k->ids->n; i++) {
+		buf_fini(&k->ids->v[i].id);
+		buf_fini(&k->ids->v[i].json);
+	}
+	free(k->ids);
+	query_groups_free(k->groups);
+	query_free(k->query);
+	buf_fini(&k->json);
+	free(k);
+}
+
+/* ---- home ---- */
+
+static void
+walk_is_home(struct msg *m)
+{
+	struct walk *k = (struct walk *)((char *)m - offsetof(struct walk, msg));
+
+	k->done(k);
+}
+
+void
+walk_home(struct fleet *f, struct walk *k)
+{
+	k->msg.run = walk_is_home;
+	loop_post(k->home, &k->msg);
+	atomic_fetch_sub(&f->nwalk, 1);
+}
+
+static int
+id_order(const void *a, const void *b)
+{
+	return str_cmp(
+	    buf_view(&((const struct walk_id *)a)->id), buf_view(&((const struct walk_id *)b)->id));
+}
+
+static void
+ids_finish(struct walk *k)
+{
+	qsort(k->ids->v, k->ids->n, sizeof(k->ids->v[0]), id_order);
+	for (uint32_t i = 0; i < k->ids->n; i++) {
+		if (i > 0)
+			buf_putc(&k->json, ',');
+		buf_str(&k->json, buf_view(&k->ids->v[i].json));
+	}
+	k->nrow = k->ids->n;
+}
+
+static void
+groups_finish(struct walk *k)
+{
+	uint32_t from = k->place.delivered > UINT32_MAX ? UINT32_MAX : (uint32_t)k->place.delivered,
+	         count;
+
+	query_groups_finish(k->groups);
+	count = query_groups_count(k->groups);
+	if (from > count)
+		from = count;
+	k->nrow = count - from < k->limit ? count - from : k->limit;
+	query_groups_write(k->groups, from, k->nrow, &k->json);
+	k->place = (struct query_place){ .delivered = from + k->nrow };
+	k->more = from + k->nrow < count;
+}
+
+/* The whole fleet has been seen. */
+static void
+walk_finish(struct fleet *f, struct walk *k)
+{
+	if (k->fault.code == F_NONE && k->groups != NULL)
+		groups_finish(k);
+	else if (k->fault.code == F_NONE && k->ids != NULL)
+		ids_finish(k);
+	walk_home(f, k);
+}
+
+void
+walk_go_on(struct worker *w, struct walk *k)
+{
+	struct fleet *f = w->fleet;
+
+	if (k->fault.code != F_NONE || k->more || k->place.shard >= SHARDS) {
+		walk_finish(f, k);
+		return;
+	}
+	k->at = f->of_shard[k->place.shard];
+	k->msg.run = walk_arrived;
+	mailbox_post(&k->at->box, &k->msg);
+}
+
+void
+fleet_walk(struct fleet *f, struct walk *k)
+{
+	const struct query_facts *facts = k->kind == WALK_QUERY ? query_facts(k->query) : NULL;
+
+	k->deadline_us = clock_mono_us() + WALK_TIME_MAX_US;
+	if (facts != NULL && facts->aggregate)
+		k->groups = query_groups_new(k->query, f->o.query_bytes);
+	if (k->kind == WALK_IDENTITIES) {
+		k->ids = xcalloc(1, sizeof(*k->ids) + k->limit * sizeof(k->ids->v[0]));
+		k->ids->max = k->limit;
+	}
+	if (atomic_fetch_add(&f->nwalk, 1) >= WALKS_MAX)
+		fault_set(&k->fault, F_ThrottlingException,
+		    "too many queries at once, the limit is %u", WALKS_MAX);
+	else if (atomic_load(&f->stop))
+		fault_set(&k->fault, F_ServiceUnavailable, "the hub is stopping");
+	else if (facts == NULL || !facts->nothing || facts->aggregate) {
+		k->at = f->of_shard[k->place.shard < SHARDS ? k->place.shard : SHARDS - 1];
+		k->msg.run = walk_arrived;
+		mailbox_post(&k->at->box, &k->msg);
+		return;
+	}
+	walk_home(f, k);
+}
+
+void
+walk_arrived(struct msg *m)
+{
+	struct walk *k = (struct walk *)((char *)m - offsetof(struct walk, msg));
+	struct worker *w = k->at;
+
+	k->next = NULL;
+	*w->walks_end = k;
+	w->walks_end = &k->next;
+}
+
+/* ---- one row ---- */
+
+static unsigned
+records_of(const struct query_needs *needs)
+{
+	uint64_t wanted = QUERY_ROOT_BIT(QUERY_ROOT_ETAG) | QUERY_ROOT_BIT(QUERY_ROOT_VERSION) |
+	    QUERY_ROOT_BIT(QUERY_ROOT_CONFIGURATIONS);
+	uint64_t reported =
+	    QUERY_ROOT_BIT(QUERY_ROOT_LAST_ACTIVITY_TIME) | QUERY_ROOT_BIT(QUERY_ROOT_VERSION);
+	uint64_t memory = QUERY_ROOT_BIT(QUERY_ROOT_DEVICE_ID) |
+	    QUERY_ROOT_BIT(QUERY_ROOT_MODULE_ID) | QUERY_ROOT_BIT(QUERY_ROOT_CONNECTION_STATE) |
+	    QUERY_ROOT_BIT(QUERY_ROOT_C2D_COUNT);
+	unsigned tags_desired =
+	    QUERY_SECTION_BIT(SECTION_TAGS) | QUERY_SECTION_BIT(SECTION_DESIRED);
+	unsigned records = 0;
+
+	if ((needs->sections & tags_desired) || (needs->roots & wanted))
+		records |= RECORD_BIT(RECORD_WANTED);
+	if ((needs->sections & QUERY_SECTION_BIT(SECTION_REPORTED)) || (needs->roots & reported))
+		records |= RECORD_BIT(RECORD_REPORTED);
+	if (needs->roots & ~(wanted | reported | memory))
+		records |= RECORD_BIT(RECORD_IDENTITY);
+	return records;
+}
+
+static bool
+row_load(struct worker *w, struct walk *k, struct shard *sh, uint32_t row, unsigned records)
+{
+	unsigned missing;
+
+	w->key.n = 0;
+	missing = shard_row_missing(sh, row, records, &w->key);
+	return missing == 0 || worker_load(w, sh, buf_view(&w->key), missing, &k->fault) == ERR_OK;
+}
+
+/* Deliver a row that matches; false when the page is full and this row is the next one's. */
+static bool
+row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
+{
+	if (k->nrow == k->limit || k->json.n >= WALK_BYTES_MAX) {
+		k->more = true;
+		return false;
+	}
+	if (k->nrow > 0)
+		buf_putc(&k->json, ',');
+	query_project(k->query, &hub_query_ops, hr, &w->query_scratch, &k->json);
+	k->nrow++;
+	k->place.delivered++;
+	return true;
+}
+
+static bool
+row_query(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
+{
+	const struct query_facts *facts = query_facts(k->query);
+	struct hub_row hr;
+
+	if (!row_load(w, k, sh, row, records_of(&facts->match)))
+		return false;
+	hub_row_open(&hr, sh, row);
+	if (!query_match(k->query, &hub_query_ops, &hr, &w->query_scratch))
+		return true;
+	if (!row_load(w, k, sh, row, records_of(&facts->output)))
+		return false;
+	hub_row_open(&hr, sh, row);
+	if (facts->aggregate)
+		return query_groups_add(
+		           k->groups, &hub_query_ops, &hr, &w->query_scratch, &k->fault) == ERR_OK;
+	if (k->place.delivered >= facts->top) {
+		k->place.shard = SHARDS;
+		return false;
+	}
+	return row_deliver(w, k, &hr);
+}
+
+static void
+ids_sift(struct walk_ids *ids, uint32_t i)
+{
+	for (;;) {
+		uint32_t c = 2 * i + 1, top = i;
+		struct walk_id t;
+
+		for (uint32_t j = c; j < c + 2 && j < ids->n; j++)
+			if (id_order(&ids->v[j], &ids->v[top]) > 0)
+				top = j;
+		if (top == i)
+			return;
+		t = ids->v[i];
+		ids->v[i] = ids->v[top];
+		ids->v[top] = t;
+		i = top;
+	}
+}
+
+static bool
+row_list(struct worker *w, struct walk *k, struct shard *sh, uint32_t row, struct str device)
+{
+	struct walk_ids *ids = k->ids;
+	struct walk_id *v = &ids->v[ids->n < ids->max ? ids->n : 0];
+
+	if (ids->n == ids->max && str_cmp(device, buf_view(&v->id)) >= 0)
+		return true;
+	if (!row_load(w, k, sh, row, RECORD_BIT(RECORD_IDENTITY) | RECORD_BIT(RECORD_REPORTED)))
+		return false;
+	v->id.n = v->json.n = 0;
+	buf_str(&v->id, device);
+	hub_row_write_identity(sh, row, &v->json);
+	if (ids->n == ids->max) {
+		ids_sift(ids, 0);
+	} else if (++ids->n == ids->max) {
+		for (uint32_t i = ids->n / 2 + 1; i-- > 0;)
+			ids_sift(ids, i);
+	}
+	return true;
+}
+
+/* false: the walk is over, or has failed, or its page is full. */
+static bool
+row_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
+{
+	struct str device, module;
+	bool modules = k->kind == WALK_QUERY && query_facts(k->query)->collection == QUERY_MODULES;
+
+	if (!shard_row(sh, row, &device, &module) || (module.n != 0) != modules)
+		return true;
+	return k->kind == WALK_IDENTITIES ? row_list(w, k, sh, row, device)
+	                                  : row_query(w, k, sh, row);
+}
+
+/* ---- a slice ---- */
+
+/* The next row at or after `row` that can matter: any, or one of the ids that the condition names. */
+static uint32_t
+next_row(const struct walk *k, const struct shard *sh, uint32_t row)
+{
+	const struct query_ids *ids;
+	uint32_t best = TABLE_NONE;
+
+	if (k->kind != WALK_QUERY || query_facts(k->query)->collection != QUERY_DEVICES)
+		return row;
+	ids = &query_facts(k->query)->device_ids;
+	if (!ids->given)
+		return row;
+	for (uint32_t i = 0; i < ids->n; i++) {
+		uint32_t r = shard_find(sh, ids->v[i], STR_NONE);
+		if (r != TABLE_NONE && r >= row && r < best)
+			best = r;
+	}
+	return best;
+}
+
+/* Go on from the walk's place in this worker's shards; true when its part is done. */
+static bool
+walk_slice(struct worker *w, struct walk *k)
+{
+	int64_t end_us = clock_mono_us() + SLICE_US;
+	uint32_t seen = 0;
+
+	for (; k->place.shard < w->shard_to; k->place.shard++, k->place.row = 0) {
+		struct shard *sh = w->shards[k->place.shard];
+
+		for (;;) {
+			uint32_t row = next_row(k, sh, (uint32_t)k->place.row);
+
+			if (row >= shard_rows(sh))
+				break;
+			k->place.row = row;
+			if (!row_visit(w, k, sh, row))
+				return true;
+			k->place.row = (uint64_t)row + 1;
+			if (++seen % LOOK_EVERY == 0 && clock_mono_us() >= end_us)
+				return false;
+		}
+	}
+	return true;
+}
+
+static void
+walk_limits(struct worker *w, struct walk *k)
+{
+	if (w->stopping)
+		fault_set(&k->fault, F_ServiceUnavailable, "the hub is stopping");
+	else if (clock_mono_us() >= k->deadline_us)
+		fault_set(&k->fault, F_ArgumentInvalid,
+		    "the query took longer than %d s, the limit",
+		    (int)(WALK_TIME_MAX_US / 1000000));
+}
+
+void
+walk_turn(struct worker *w)
+{
+	struct walk *k = w->walks;
+
+	if (k == NULL)
+		return;
+	w->walks = k->next;
+	if (w->walks == NULL)
+		w->walks_end = &w->walks;
+	walk_limits(w, k);
+	if (k->fault.code != F_NONE || walk_slice(w, k)) {
+		worker_leave(w, LEAVE_WALK, k);
+		return;
+	}
+	k->next = NULL;
+	*w->walks_end = k;
+	w->walks_end = &k->next;
+}

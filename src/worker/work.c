@@ -1,0 +1,100 @@
+/* Works, notes and walks: made by one thread, freed by another. */
+#include "worker/priv.h"
+
+#include <stdlib.h>
+
+struct work *
+work_new(struct loop *home, size_t room, void (*done)(struct work *w))
+{
+	struct work *w = xmalloc(sizeof(*w) + room);
+
+	memset(&w->op, 0, sizeof(w->op));
+	memset(&w->reply.fault, 0, offsetof(struct fault, text) + 1);
+	w->reply.version = w->reply.epoch = 0;
+	w->reply.token_end_us = 0;
+	w->reply.deliver = w->reply.session_present = w->reply.gone = false;
+	w->reply.etag[0] = '\0';
+	w->reply.body = (struct buf){ 0 };
+	w->home = home;
+	w->done = done;
+	w->tag = 0;
+	w->used = 0;
+	w->room = room;
+	return w;
+}
+
+struct str
+work_str(struct work *w, struct str s)
+{
+	char *at = w->bytes + w->used;
+
+	assert(w->room - w->used >= s.n);
+	if (s.n != 0)
+		memcpy(at, s.p, s.n);
+	w->used += s.n;
+	return (struct str){ at, s.n };
+}
+
+void
+work_free(struct work *w)
+{
+	if (w == NULL)
+		return;
+	buf_fini(&w->reply.body);
+	free(w);
+}
+
+static void
+work_is_home(struct msg *m)
+{
+	struct work *w = (struct work *)((char *)m - offsetof(struct work, msg));
+
+	w->done(w);
+}
+
+void
+work_home(struct work *w)
+{
+	w->msg.run = work_is_home;
+	loop_post(w->home, &w->msg);
+}
+
+static void
+note_arrived(struct msg *m)
+{
+	struct note *n = (struct note *)((char *)m - offsetof(struct note, msg));
+
+	n->on_note(n);
+	free(n);
+}
+
+struct note *
+note_new(const struct effect *e, void (*on_note)(struct note *n))
+{
+	struct note *n = xmalloc(sizeof(*n) + e->body.n);
+
+	n->msg.run = note_arrived;
+	n->kind = e->kind;
+	n->session = e->session;
+	n->version = e->version;
+	n->body = (struct str){ n->bytes, e->body.n };
+	n->on_note = on_note;
+	if (e->body.n != 0)
+		memcpy(n->bytes, e->body.p, e->body.n);
+	return n;
+}
+
+void
+log_property(struct buf *out, struct str key, struct str value)
+{
+	buf_putc(out, 1);
+	buf_lstr(out, key);
+	buf_lstr(out, value);
+}
+
+void
+log_message(struct buf *out, struct str payload)
+{
+	buf_putc(out, 0);
+	buf_lstr(out, payload);
+}

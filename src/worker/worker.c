@@ -1,0 +1,553 @@
+/*
+ * One worker: inbox -> hub_apply -> commit -> whoever waits.
+ *
+ * Two rounds alternate. Operations are applied to the gathering round, on a state that already holds what is in flight.
+ * Everything that leaves is put in order behind the newest round it may have seen; when that round is on disk it goes.
+ * When a round fails, both are undone, newest first, and all that waits is answered with ServiceUnavailable.
+ */
+#include "worker/priv.h"
+
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const enum store_table tables[] = {
+	[RECORD_IDENTITY] = STORE_IDENTITY,
+	[RECORD_WANTED] = STORE_WANTED,
+	[RECORD_REPORTED] = STORE_REPORTED,
+	[RECORD_SESSION] = STORE_SESSION,
+	[RECORD_LOG] = STORE_LOG,
+};
+
+static struct round *
+gathering(struct worker *w)
+{
+	return &w->round[w->gathering];
+}
+
+static struct round *
+in_flight(struct worker *w)
+{
+	return &w->round[!w->gathering];
+}
+
+/* ---- what hub_apply asks for ---- */
+
+static void
+env_random(void *ctx, void *p, size_t n)
+{
+	(void)ctx;
+	if (RAND_bytes(p, (int)n) != 1) {
+		fprintf(stderr, "twinhub: no randomness to be had\n");
+		abort();
+	}
+}
+
+static void
+env_put(void *ctx, enum record_kind kind, struct str key, struct str value)
+{
+	store_batch_put(gathering(ctx)->batch, tables[kind], key, value);
+}
+
+static void
+env_del(void *ctx, enum record_kind kind, struct str key)
+{
+	store_batch_delete(gathering(ctx)->batch, tables[kind], key);
+}
+
+static void
+env_effect(void *ctx, const struct effect *e)
+{
+	struct worker *w = ctx;
+
+	worker_leave(w, LEAVE_NOTE, note_new(e, w->fleet->o.on_note));
+}
+
+/* ---- the gate ---- */
+
+static void
+leaves_push(struct leaves *l, enum leave_kind kind, void *p)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 64;
+		l->v = xrealloc(l->v, l->cap * sizeof(*l->v));
+	}
+	l->v[l->n++] = (struct leave){ kind, p };
+}
+
+static void
+leave_now(struct worker *w, struct leave l)
+{
+	struct note *note = l.p;
+
+	switch (l.kind) {
+	case LEAVE_WORK: work_home(l.p); break;
+	case LEAVE_NOTE: loop_post(w->fleet->o.loops[note->session.loop], &note->msg); break;
+	case LEAVE_WALK: walk_go_on(w, l.p); break;
+	}
+}
+
+void
+worker_leave(struct worker *w, enum leave_kind kind, void *p)
+{
+	struct round *g = gathering(w);
+
+	assert(g->leaves.n == 0 || store_batch_count(g->batch) > 0);
+	if (store_batch_count(g->batch) > 0)
+		leaves_push(&g->leaves, kind, p);
+	else if (w->in_flight)
+		leaves_push(&in_flight(w)->leaves, kind, p);
+	else
+		leave_now(w, (struct leave){ kind, p });
+}
+
+static void
+leaves_go(struct worker *w, struct leaves *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		leave_now(w, l->v[i]);
+	l->n = 0;
+}
+
+static void
+work_fails(struct work *k)
+{
+	k->reply.body.n = 0;
+	k->reply.etag[0] = '\0';
+	k->reply.epoch = 0;
+	k->reply.session_present = false;
+	fault_set(&k->reply.fault, F_ServiceUnavailable,
+	    "the change could not be stored, try again later");
+}
+
+/* Nothing was promised: answers become errors, notifications go nowhere. A close still goes: its client comes back. */
+static void
+leaves_fail(struct worker *w, struct leaves *l)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		struct note *note = l->v[i].p;
+		struct walk *walk = l->v[i].p;
+
+		if (l->v[i].kind == LEAVE_WORK)
+			work_fails(l->v[i].p);
+		else if (l->v[i].kind == LEAVE_WALK)
+			fault_set(&walk->fault, F_ServiceUnavailable,
+			    "the state that was seen could not be stored, try again later");
+		if (l->v[i].kind == LEAVE_NOTE && note->kind != EFFECT_CLOSE)
+			free(note);
+		else
+			leave_now(w, l->v[i]);
+	}
+	l->n = 0;
+}
+
+/* ---- after a failure ---- */
+
+/* Repairs are kept as operations of their own: a batch that fails is the store's to free. */
+static void
+repair_put(void *ctx, enum record_kind kind, struct str key, struct str value)
+{
+	struct worker *w = ctx;
+
+	buf_putc(&w->repair, (char)(kind << 1 | 1));
+	buf_lstr(&w->repair, key);
+	buf_lstr(&w->repair, value);
+	w->nrepair++;
+}
+
+static void
+repair_del(void *ctx, enum record_kind kind, struct str key)
+{
+	struct worker *w = ctx;
+
+	buf_putc(&w->repair, (char)(kind << 1));
+	buf_lstr(&w->repair, key);
+	w->nrepair++;
+}
+
+static void
+repair_write(struct worker *w, struct store_batch *batch)
+{
+	struct rd rd = rd_of(buf_view(&w->repair));
+
+	while (!rd.bad && rd.p < rd.end) {
+		unsigned head = rd_u8(&rd);
+		struct str key = rd_lstr(&rd);
+
+		if (head & 1)
+			store_batch_put(batch, tables[head >> 1], key, rd_lstr(&rd));
+		else
+			store_batch_delete(batch, tables[head >> 1], key);
+	}
+	assert(!rd.bad);
+}
+
+/* Bring the store back to what is in memory, before anything else is written: a round of its own. */
+static void
+repair_submit(struct worker *w)
+{
+	struct store_batch *b;
+
+	if (w->nrepair == 0 || w->in_flight || !w->env.can_write)
+		return;
+	b = store_batch_new();
+	repair_write(w, b);
+	w->in_flight = true;
+	store_submit(w->fleet->o.store, w->index, b, 0);
+}
+
+static int64_t
+identities(const struct worker *w)
+{
+	int64_t n = 0;
+
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+		n += shard_identities(w->shards[s]);
+	return n;
+}
+
+static void
+identities_changed(struct worker *w, int64_t by)
+{
+	atomic_fetch_add(&w->fleet->identities, (uint64_t)by);
+}
+
+static void
+round_failed(struct worker *w)
+{
+	struct undo_sink sink = { w, repair_put, repair_del };
+	int64_t before = identities(w);
+
+	undo_rollback(gathering(w)->undo, &sink);
+	undo_rollback(in_flight(w)->undo, &sink);
+	identities_changed(w, identities(w) - before);
+	store_batch_clear(gathering(w)->batch);
+	gathering(w)->nop = 0;
+	store_resume(w->fleet->o.store, w->index);
+	leaves_fail(w, &in_flight(w)->leaves);
+	leaves_fail(w, &gathering(w)->leaves);
+}
+
+/* ---- rounds ---- */
+
+void
+fleet_commit_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result)
+{
+	struct fleet *f = *(struct fleet **)ctx;
+	struct worker *w = &f->workers[lane];
+
+	(void)cookie;
+	atomic_store(&w->result, (int)result);
+	mailbox_post(&w->box, &w->completion);
+}
+
+static void
+on_completion(struct worker *w)
+{
+	w->in_flight = false;
+	if (atomic_load(&w->result) != STORE_OK) {
+		round_failed(w);
+		return;
+	}
+	w->repair.n = 0;
+	w->nrepair = 0;
+	undo_commit(in_flight(w)->undo);
+	leaves_go(w, &in_flight(w)->leaves);
+}
+
+/* Hand the gathering round to the store; the other one gathers. */
+static void
+round_submit(struct worker *w)
+{
+	struct round *g = gathering(w);
+
+	if (w->in_flight || store_batch_count(g->batch) == 0) {
+		if (store_batch_count(g->batch) == 0)
+			g->nop = 0;
+		return;
+	}
+	w->in_flight = true;
+	w->gathering = !w->gathering;
+	store_submit(w->fleet->o.store, w->index, g->batch, 0);
+	g->batch = NULL;
+	g->nop = 0;
+	gathering(w)->batch = store_batch_new();
+	gathering(w)->nop = 0;
+}
+
+/* An operation that wrote nothing stands or falls with what it may have seen. */
+static void
+undo_settle(struct worker *w)
+{
+	struct round *g = gathering(w);
+
+	if (store_batch_count(g->batch) > 0)
+		return;
+	if (w->in_flight)
+		undo_append(in_flight(w)->undo, g->undo);
+	else
+		undo_commit(g->undo);
+}
+
+static bool
+round_full(struct worker *w)
+{
+	struct round *g = gathering(w);
+
+	return g->nop >= BATCH_OPS_MAX || store_batch_bytes(g->batch) >= BATCH_BYTES_MAX;
+}
+
+/* ---- one operation ---- */
+
+enum err
+worker_load(struct worker *w, struct shard *sh, struct str key, unsigned missing, struct fault *f)
+{
+	struct str device, module;
+	enum err e = ERR_OK;
+
+	str_cut(str_sub(key, 2), '\0', &device, &module);
+	for (int k = 0; k < RECORD_KINDS && e == ERR_OK; k++) {
+		struct str value;
+
+		if (!(missing & RECORD_BIT(k)))
+			continue;
+		w->value.n = 0;
+		e = store_get(w->fleet->o.store, tables[k], key, &w->value);
+		value = buf_view(&w->value);
+		if (e == ERR_OK || e == ERR_NOT_FOUND)
+			e = hub_fill(
+			    sh, device, module, (enum record_kind)k, e == ERR_OK ? &value : NULL);
+	}
+	if (e == ERR_CORRUPT) {
+		fprintf(stderr, "twinhub: a record of " STR_FMT " is damaged\n", STR_ARG(device));
+		fault_set(
+		    f, F_ServerError, "a stored record of " STR_FMT " is damaged", STR_ARG(device));
+	} else if (e != ERR_OK) {
+		fault_set(f, F_ServiceUnavailable,
+		    "the store cannot be read at the moment, try again later");
+	}
+	return e;
+}
+
+static void
+catalogue_refresh(struct worker *w)
+{
+	if (w->catalogue != NULL &&
+	    w->catalogue->version == catalogue_version(w->fleet->o.catalogue))
+		return;
+	if (w->catalogue != NULL)
+		catalogue_drop(w->fleet->o.catalogue, w->catalogue);
+	w->catalogue = w->env.catalogue = catalogue_use(w->fleet->o.catalogue);
+}
+
+static void
+op_run(struct worker *w, struct work *k)
+{
+	struct shard *sh = w->shards[hub_shard_of(k->op.device)];
+	uint32_t before = shard_identities(sh);
+	uint64_t all = atomic_load(&w->fleet->identities);
+	unsigned missing;
+
+	w->key.n = 0;
+	missing = hub_missing(sh, &k->op, &w->key);
+	if (missing != 0 &&
+	    worker_load(w, sh, buf_view(&w->key), missing, &k->reply.fault) != ERR_OK)
+		return;
+	w->env.identities_left =
+	    w->fleet->o.identities_max > all ? w->fleet->o.identities_max - all : 0;
+	w->env.undo = gathering(w)->undo;
+	hub_apply(sh, &k->op, &w->env, &k->reply);
+	undo_settle(w);
+	if (shard_identities(sh) != before)
+		identities_changed(w, (int64_t)shard_identities(sh) - before);
+}
+
+static void
+work_arrived(struct msg *m)
+{
+	struct work *k = (struct work *)((char *)m - offsetof(struct work, msg));
+	struct worker *w = k->at;
+
+	gathering(w)->nop++;
+	if (w->stopping)
+		fault_set(&k->reply.fault, F_ServiceUnavailable, "the hub is stopping");
+	else if (!w->env.can_write && op_writes(k->op.kind))
+		fault_set(&k->reply.fault, F_ServiceUnavailable,
+		    "the store takes no writes at the moment, try again later");
+	else
+		op_run(w, k);
+	worker_leave(w, LEAVE_WORK, k);
+	atomic_fetch_sub(&w->nqueued, 1);
+}
+
+void
+fleet_submit(struct fleet *f, struct work *k)
+{
+	struct worker *w = f->of_shard[hub_shard_of(k->op.device)];
+
+	if (atomic_fetch_add(&w->nqueued, 1) >= INBOX_MAX || atomic_load(&f->stop)) {
+		atomic_fetch_sub(&w->nqueued, 1);
+		if (atomic_load(&f->stop))
+			fault_set(&k->reply.fault, F_ServiceUnavailable, "the hub is stopping");
+		else
+			fault_set(&k->reply.fault, F_ThrottleBacklogLimitExceeded,
+			    "too many requests are waiting");
+		work_home(k);
+		return;
+	}
+	k->at = w;
+	k->msg.run = work_arrived;
+	mailbox_post(&w->box, &k->msg);
+}
+
+/* ---- the thread ---- */
+
+/* Completions jump the queue: what waits for them is older than what waits in it. */
+static void
+take_box(struct worker *w)
+{
+	struct msg *m = mailbox_take_all(&w->box), *next;
+
+	for (; m != NULL; m = next) {
+		next = m->next;
+		if (m == &w->completion) {
+			on_completion(w);
+			continue;
+		}
+		m->next = NULL;
+		*w->queue_end = m;
+		w->queue_end = &m->next;
+	}
+}
+
+static void
+run_queue(struct worker *w)
+{
+	while (w->queue != NULL && !round_full(w)) {
+		struct msg *m = w->queue;
+
+		w->queue = m->next;
+		if (w->queue == NULL)
+			w->queue_end = &w->queue;
+		m->run(m);
+	}
+}
+
+static void
+begin_turn(struct worker *w)
+{
+	int64_t now = clock_wall_us();
+
+	if (now > w->env.now_us)
+		w->env.now_us = now;
+	w->env.can_write = store_state(w->fleet->o.store, NULL) == STORE_READY &&
+	    store_has_space(w->fleet->o.store);
+	w->stopping = atomic_load(&w->fleet->stop);
+	catalogue_refresh(w);
+	repair_submit(w);
+}
+
+static void
+evict(struct worker *w)
+{
+	uint64_t share = w->fleet->o.cache_bytes / SHARDS;
+
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+		if (shard_cached_bytes(w->shards[s]) > share)
+			shard_evict(w->shards[s], share - share / 8);
+}
+
+/* Nothing is left that anyone waits for. The counters are raised before a sender looks at `stop`: whoever was not
+ * refused is waited for. */
+static bool
+finished(struct worker *w)
+{
+	return w->stopping && !w->in_flight && w->queue == NULL && gathering(w)->leaves.n == 0 &&
+	    atomic_load(&w->nqueued) == 0 && atomic_load(&w->fleet->nwalk) == 0;
+}
+
+static int64_t
+patience_us(const struct worker *w)
+{
+	if (w->walks != NULL)
+		return 0;
+	return w->stopping || w->nrepair > 0 ? RETRY_US : -1;
+}
+
+void *
+worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	while (!finished(w)) {
+		if (w->queue == NULL || w->in_flight)
+			mailbox_wait(
+			    &w->box, w->queue != NULL && !round_full(w) ? 0 : patience_us(w));
+		take_box(w);
+		begin_turn(w);
+		run_queue(w);
+		round_submit(w);
+		walk_turn(w);
+		evict(w);
+	}
+	return NULL;
+}
+
+static void
+round_init(struct round *r)
+{
+	*r = (struct round){ .batch = store_batch_new(), .undo = undo_new() };
+}
+
+static void
+round_fini(struct round *r)
+{
+	assert(r->leaves.n == 0);
+	store_batch_free(r->batch);
+	undo_commit(r->undo);
+	undo_free(r->undo);
+	free(r->leaves.v);
+}
+
+void
+worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, uint32_t to)
+{
+	w->fleet = f;
+	w->index = index;
+	w->shard_from = from;
+	w->shard_to = to;
+	for (uint32_t s = from; s < to; s++)
+		w->shards[s] = shard_new(s);
+	w->queue_end = &w->queue;
+	w->walks_end = &w->walks;
+	round_init(&w->round[0]);
+	round_init(&w->round[1]);
+	store_batch_free(w->round[1].batch);
+	w->round[1].batch = NULL;
+	w->env = (struct hub_env){ .mac = sas_mac_new(),
+		.scratch = &w->scratch,
+		.ctx = w,
+		.random = env_random,
+		.put = env_put,
+		.del = env_del,
+		.effect = env_effect };
+}
+
+void
+worker_fini(struct worker *w)
+{
+	assert(w->walks == NULL && w->queue == NULL);
+	round_fini(&w->round[0]);
+	round_fini(&w->round[1]);
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+		shard_free(w->shards[s]);
+	if (w->catalogue != NULL)
+		catalogue_drop(w->fleet->o.catalogue, w->catalogue);
+	sas_mac_free(w->env.mac);
+	query_scratch_fini(&w->query_scratch);
+	buf_fini(&w->scratch);
+	buf_fini(&w->key);
+	buf_fini(&w->value);
+	buf_fini(&w->repair);
+	mailbox_fini(&w->box);
+}
