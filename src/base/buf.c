@@ -135,8 +135,8 @@ buf_percent(struct buf *b, struct str s)
 
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
-		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
-		    c == '_' || c == '.' || c == '~') {
+		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		    c == '-' || c == '_' || c == '.' || c == '~') {
 			buf_putc(b, (char)c);
 		} else {
 			char t[3] = { '%', digits[c >> 4], digits[c & 15] };
@@ -179,7 +179,7 @@ buf_lstr(struct buf *b, struct str s)
 struct rd
 rd_of(struct str s)
 {
-	const uint8_t *p = (const uint8_t *)s.p;
+	const uint8_t *p = (const uint8_t *)(s.n ? s.p : ""); /* never NULL: the reader adds to it */
 
 	return (struct rd){ p, p + s.n, false };
 }

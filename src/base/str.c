@@ -34,20 +34,20 @@ str_cmp(struct str a, struct str b)
 bool
 str_starts(struct str s, struct str prefix)
 {
-	return s.n >= prefix.n && memcmp(s.p, prefix.p, prefix.n) == 0;
+	return s.n >= prefix.n && str_eq((struct str){ s.p, prefix.n }, prefix);
 }
 
 bool
 str_ends(struct str s, struct str suffix)
 {
-	return s.n >= suffix.n && memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0;
+	return s.n >= suffix.n && str_eq(str_sub(s, s.n - suffix.n), suffix);
 }
 
 struct str
 str_sub(struct str s, size_t from)
 {
 	assert(from <= s.n);
-	return (struct str){ s.p + from, s.n - from };
+	return from == 0 ? s : (struct str){ s.p + from, s.n - from }; /* p may be NULL */
 }
 
 bool
@@ -57,7 +57,7 @@ str_cut(struct str s, char c, struct str *before, struct str *rest)
 
 	if (at == NULL) {
 		*before = s;
-		*rest = (struct str){ s.p + s.n, 0 };
+		*rest = str_sub(s, s.n);
 		return false;
 	}
 	*before = (struct str){ s.p, (size_t)(at - s.p) };
@@ -173,7 +173,8 @@ utf8_next(const char **p, const char *end)
 	uint32_t c, least;
 	int len = utf8_length((unsigned char)**p, &c, &least);
 
-	if (len == 0 || end - *p < len) { /* not reached with valid text; never reads past the end */
+	if (len == 0 ||
+	    end - *p < len) { /* not reached with valid text; never reads past the end */
 		c = (unsigned char)*(*p)++;
 		return c;
 	}

@@ -137,6 +137,7 @@ doc_put_copy(struct doc_writer *dw, uint32_t stamp, struct doc d)
 	struct doc_iter it = doc_iter(d);
 	struct str key, body;
 	struct doc v;
+	uint8_t *p;
 
 	assert(doc_defined(d));
 	/* Only the nodes of an object differ between two widths; all else is the same bytes behind the stamp. */
@@ -150,8 +151,9 @@ doc_put_copy(struct doc_writer *dw, uint32_t stamp, struct doc d)
 		return;
 	}
 	body = str_sub(doc_bytes(d), d.w);
-	node_end(dw, node_start(dw, stamp, 0));
-	buf_str(dw->out, body);
+	p = node_start(dw, stamp, body.n);
+	memcpy(p, body.p, body.n);
+	node_end(dw, p + body.n);
 }
 
 void
