@@ -1,0 +1,249 @@
+/*
+ * Certificates of our own making: what a first start needs before anybody has brought better ones. A CA, to be
+ * given to devices and back ends, and two server certificates, which are replaced before they expire.
+ */
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "net/certs.h"
+
+#define DAY_US INT64_C(86400000000)
+
+/* ---- reading ---- */
+
+static X509 *
+read_cert(const char *path)
+{
+	BIO *in = BIO_new_file(path, "r");
+	X509 *x = in ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
+
+	BIO_free(in);
+	ERR_clear_error();
+	return x;
+}
+
+static EVP_PKEY *
+read_key(const char *path)
+{
+	BIO *in = BIO_new_file(path, "r");
+	EVP_PKEY *k = in ? PEM_read_bio_PrivateKey(in, NULL, NULL, "") : NULL;
+
+	BIO_free(in);
+	ERR_clear_error();
+	return k;
+}
+
+static int
+days_left(const X509 *x, int64_t now_us)
+{
+	struct tm tm;
+	int64_t left_us;
+
+	if (!ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm))
+		return -1;
+	left_us = (int64_t)timegm(&tm) * 1000000 - now_us;
+	return (int)(left_us >= 0 ? left_us / DAY_US : -1 - (-left_us - 1) / DAY_US);
+}
+
+enum err
+cert_days_left(const char *path, int64_t now_us, int *days)
+{
+	X509 *x;
+
+	if (access(path, R_OK))
+		return ERR_IO;
+	if ((x = read_cert(path)) == NULL)
+		return ERR_CORRUPT;
+	*days = days_left(x, now_us);
+	X509_free(x);
+	return ERR_OK;
+}
+
+/* ---- writing: a temporary file, then its name, so that nobody sees half a key ---- */
+
+static enum err
+write_pem(const char *path, X509 *cert, EVP_PKEY *key, char why[NET_WHY_MAX])
+{
+	char tmp[CERT_PATH_MAX + 8];
+	FILE *f = NULL;
+	int fd, ok;
+
+	snprintf(tmp, sizeof tmp, "%s.new", path);
+	unlink(tmp);
+	fd = open_private(tmp, key ? 0600 : 0644);
+	if (fd < 0 || (f = fdopen(fd, "w")) == NULL) {
+		why_set(why, "%s: %s", tmp, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return ERR_IO;
+	}
+	ok = key ? PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL)
+	         : PEM_write_X509(f, cert);
+	ok = fflush(f) == 0 && fsync(fd) == 0 && ok;
+	ok = fclose(f) == 0 && ok;
+	if (!ok || rename(tmp, path)) {
+		why_set(why, "%s: cannot be written: %s", path, strerror(errno));
+		unlink(tmp);
+		return ERR_IO;
+	}
+	return ERR_OK;
+}
+
+/* The key first: a certificate without its key is worse than none. */
+static enum err
+write_pair(const struct cert_paths *p, const struct issued *c, char why[NET_WHY_MAX])
+{
+	enum err e = write_pem(p->key, NULL, c->key, why);
+
+	return e ? e : write_pem(p->cert, c->cert, NULL, why);
+}
+
+/* ---- the three certificates ---- */
+
+static void
+paths_of(const char *dir, const char *name, struct cert_paths *p)
+{
+	snprintf(p->cert, sizeof p->cert, "%s/%s.pem", dir, name);
+	snprintf(p->key, sizeof p->key, "%s/%s.key", dir, name);
+}
+
+static void
+issued_fini(struct issued *c)
+{
+	X509_free(c->cert);
+	EVP_PKEY_free(c->key);
+	*c = (struct issued){ NULL, NULL };
+}
+
+/* Read the CA, or make it if its certificate's file does not exist. */
+static enum err
+ensure_ca(const struct cert_paths *p, int64_t now_us, struct issued *ca, bool *changed,
+    char why[NET_WHY_MAX])
+{
+	enum err e;
+
+	if (access(p->cert, F_OK) == 0) {
+		ca->cert = read_cert(p->cert);
+		ca->key = read_key(p->key);
+		if (ca->cert && ca->key && X509_check_private_key(ca->cert, ca->key) == 1)
+			return ERR_OK;
+		ERR_clear_error();
+		why_set(why,
+		    "%s and %s: not a certificate and its key; restore them, or remove both for a "
+		    "new CA",
+		    p->cert, p->key);
+		return ERR_CORRUPT;
+	}
+	if (!cert_make_ca(now_us, ca)) {
+		why_ssl(why, "cannot be made", "the local CA");
+		return ERR_IO;
+	}
+	if ((e = write_pair(p, ca, why)) == ERR_OK)
+		*changed = true;
+	return e;
+}
+
+static bool
+name_fits(X509 *x, const char *name)
+{
+	char host[256];
+
+	if (cert_is_ip(name))
+		return X509_check_ip_asc(x, name, 0) == 1;
+	/* A wildcard is asked for by a host that it covers. */
+	snprintf(host, sizeof host, "%s%s", name[0] == '*' ? "host" : "",
+	    name[0] == '*' ? name + 1 : name);
+	return X509_check_host(x, host, 0, 0, NULL) == 1;
+}
+
+static bool
+names_fit(X509 *x, const char *const *names, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!name_fits(x, names[i]))
+			return false;
+	return true;
+}
+
+static bool
+still_good(const struct cert_paths *p, const struct issued *ca, const char *const *names,
+    unsigned n, int64_t now_us)
+{
+	struct issued c = { read_cert(p->cert), read_key(p->key) };
+	bool good = c.cert && c.key && X509_check_private_key(c.cert, c.key) == 1 &&
+	    X509_verify(c.cert, X509_get0_pubkey(ca->cert)) == 1 && names_fit(c.cert, names, n) &&
+	    days_left(c.cert, now_us) >= CERTS_RENEW_DAYS;
+
+	ERR_clear_error();
+	issued_fini(&c);
+	return good;
+}
+
+static enum err
+ensure_leaf(const struct cert_paths *p, const struct issued *ca, const struct leaf_request *rq,
+    bool *changed, char why[NET_WHY_MAX])
+{
+	struct issued c = { NULL, NULL };
+	enum err e;
+
+	if (still_good(p, ca, rq->names, rq->nname, rq->now_us))
+		return ERR_OK;
+	if (!cert_make_leaf(ca, rq, &c)) {
+		why_ssl(why, "cannot be made", p->cert);
+		e = ERR_IO;
+	} else if ((e = write_pair(p, &c, why)) == ERR_OK) {
+		*changed = true;
+	}
+	issued_fini(&c);
+	return e;
+}
+
+static enum err
+check_names(const char *dir, const char *const *names, unsigned n, char why[NET_WHY_MAX])
+{
+	if (n == 0 || strlen(dir) > CERT_PATH_MAX - 32) {
+		why_set(why,
+		    n ? "the directory's name is too long" : "no name to make certificates for");
+		return ERR_ARG;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (!cert_is_ip(names[i]) && !cert_is_dns(names[i])) {
+			why_set(why, "'%.100s' is neither a DNS name nor an IP address", names[i]);
+			return ERR_ARG;
+		}
+	}
+	return ERR_OK;
+}
+
+enum err
+certs_ensure(const char *dir, const char *const *names, unsigned nname, int64_t now_us,
+    bool *changed, char why[NET_WHY_MAX])
+{
+	struct leaf_request rq = { .names = names, .nname = nname, .now_us = now_us };
+	struct issued ca = { NULL, NULL };
+	struct cert_paths p;
+	enum err e;
+
+	*changed = false;
+	if ((e = check_names(dir, names, nname, why)))
+		return e;
+	if (mkdir(dir, 0700) && errno != EEXIST) {
+		why_set(why, "%s: %s", dir, strerror(errno));
+		return ERR_IO;
+	}
+	paths_of(dir, "ca", &p);
+	e = ensure_ca(&p, now_us, &ca, changed, why);
+	for (int rsa = 0; rsa < 2 && e == ERR_OK; rsa++) {
+		paths_of(dir, rsa ? "server-rsa" : "server-ecdsa", &p);
+		rq.rsa = rsa;
+		e = ensure_leaf(&p, &ca, &rq, changed, why);
+	}
+	issued_fini(&ca);
+	return e;
+}

@@ -1,0 +1,34 @@
+/* net: between keeping certificates on disk (certs.c) and making them (certs_make.c). */
+#ifndef TWINHUB_NET_CERTS_H
+#define TWINHUB_NET_CERTS_H
+
+#include <openssl/x509.h>
+
+#include "net/priv.h"
+
+#define CERT_PATH_MAX 4096
+
+struct cert_paths {
+	char cert[CERT_PATH_MAX], key[CERT_PATH_MAX];
+};
+
+struct issued {
+	X509 *cert;
+	EVP_PKEY *key;
+};
+
+struct leaf_request {
+	const char *const *names; /* each one passes cert_is_ip or cert_is_dns */
+	unsigned nname;
+	int64_t now_us;
+	bool rsa; /* RSA-2048 instead of ECDSA P-256 */
+};
+
+bool cert_is_ip(const char *name);
+bool cert_is_dns(const char *name); /* letters, digits, hyphens and dots; "*." may come first */
+/* False leaves the reason in OpenSSL's error queue. */
+bool cert_make_ca(int64_t now_us, struct issued *out);
+bool cert_make_leaf(const struct issued *ca, const struct leaf_request *rq, struct issued *out);
+int open_private(const char *path, unsigned mode); /* new files only; -1 with errno */
+
+#endif
