@@ -33,7 +33,7 @@ enum doc_kind {
 	DOC_NULL,
 	DOC_FALSE,
 	DOC_TRUE,
-	DOC_INT,           /* written as an integer; |value| < 2^63 */
+	DOC_INT,           /* written as an integer; what an int64_t holds */
 	DOC_DOUBLE,
 	DOC_STRING,
 	DOC_ARRAY,
@@ -62,6 +62,7 @@ doc_defined(struct doc d)
 {
 	return d.p != NULL;
 }
+/* Of another kind than the one named: 0, or STR_NONE. */
 bool doc_is_number(struct doc d);       /* DOC_INT or DOC_DOUBLE */
 int64_t doc_int(struct doc d);          /* DOC_INT only */
 double doc_number(struct doc d);        /* DOC_INT or DOC_DOUBLE */
@@ -120,7 +121,8 @@ void doc_put_same(struct doc_writer *dw, struct doc d);
 
 /* ---- JSON text (RFC 8259) ---- */
 
-/* A parser for one thread. Its memory stays at the largest text seen, at most max_bytes. */
+/* A parser for one thread. Its memory stays at what the largest text needed, about 16 bytes for each of its bytes;
+ * texts over max_bytes are refused. A text no larger than one before costs no allocation but out's growth. */
 struct doc_parser;
 struct doc_parser *doc_parser_new(size_t max_bytes);
 void doc_parser_free(struct doc_parser *ps);
@@ -130,7 +132,7 @@ struct doc_parsed {
 };
 
 /*
- * Parse one JSON text and append it to out, without stamps. A leading BOM is skipped. Integers beyond 64 bits, and
+ * Parse one JSON text and append it to out, without stamps. A leading BOM is skipped. Integers beyond an int64_t, and
  * numbers beyond a double, are faults of range. Duplicate keys are kept, in order, and counted: a checker sees
  * them all; doc_put_unique then drops all but the last.
  *

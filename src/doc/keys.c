@@ -38,13 +38,13 @@ keys_find_or_add(struct keys *k, struct str key, uint32_t number)
 	uint32_t i = (uint32_t)hash_table(key) & k->mask;
 
 	for (; k->cells[i].used; i = (i + 1) & k->mask)
-		if (str_eq(k->cells[i].key, key))
+		if (key_eq(k->cells[i].key, key))
 			return k->cells[i].number;
 	k->cells[i] = (struct keys_cell){ key, number, true };
 	return number;
 }
 
-/* Each with each, from the tag on: equal keys are equal nodes. */
+/* Each with each. */
 static uint32_t
 repeated_few(struct doc_iter it, uint32_t n)
 {
@@ -52,9 +52,9 @@ repeated_few(struct doc_iter it, uint32_t n)
 	uint32_t repeated = 0;
 	struct doc v;
 
-	for (uint32_t i = 0; i < n && doc_next(&it, &keys[i], &v); i++) {
+	for (uint32_t i = 0; i < n && iter_next(&it, &keys[i], &v); i++) {
 		uint32_t j = 0;
-		while (!str_eq(keys[j], keys[i]))
+		while (j < i && !key_eq(keys[j], keys[i]))
 			j++;
 		repeated += j < i;
 	}
@@ -72,7 +72,7 @@ keys_repeated(struct keys *k, const uint8_t *payload, const uint8_t *end, uint32
 	if (n <= KEYS_FEW)
 		return repeated_few(it, n);
 	keys_start(k, n);
-	for (uint32_t i = 0; doc_next(&it, &key, &v); i++)
+	for (uint32_t i = 0; iter_next(&it, &key, &v); i++)
 		repeated += keys_find_or_add(k, key, i) != i;
 	return repeated;
 }

@@ -70,6 +70,38 @@ node_open(struct doc d, struct node *n)
 	return true;
 }
 
+/* doc_next for the loops that must be fast. */
+static inline bool
+iter_next(struct doc_iter *it, struct str *key, struct doc *value)
+{
+	struct node k, v;
+
+	if (it->p == it->end)
+		return false;
+	*key = STR_NONE;
+	if (it->object) {
+		if (!node_open((struct doc){ it->p, it->end, 0 }, &k) || k.kind != DOC_STRING)
+			goto bad;
+		*key = (struct str){ (const char *)k.payload, (size_t)(k.end - k.payload) };
+		it->p = k.end;
+	}
+	*value = (struct doc){ it->p, it->end, it->w };
+	if (!node_open(*value, &v))
+		goto bad;
+	it->p = v.end;
+	return true;
+bad:
+	it->p = it->end;
+	return false;
+}
+
+/* Most keys of one object differ in length or first byte. */
+static inline bool
+key_eq(struct str a, struct str b)
+{
+	return a.n == b.n && (a.n == 0 || (a.p[0] == b.p[0] && memcmp(a.p, b.p, a.n) == 0));
+}
+
 /* ---- writing one node: each writes at p, which has the room, and returns the end ---- */
 
 static inline uint8_t *

@@ -125,25 +125,7 @@ doc_iter(struct doc d)
 bool
 doc_next(struct doc_iter *it, struct str *key, struct doc *value)
 {
-	struct node k, v;
-
-	if (it->p == it->end)
-		return false;
-	*key = STR_NONE;
-	if (it->object) {
-		if (!node_open((struct doc){ it->p, it->end, 0 }, &k) || k.kind != DOC_STRING)
-			goto bad;
-		*key = (struct str){ (const char *)k.payload, (size_t)(k.end - k.payload) };
-		it->p = k.end;
-	}
-	*value = (struct doc){ it->p, it->end, it->w };
-	if (!node_open(*value, &v))
-		goto bad;
-	it->p = v.end;
-	return true;
-bad:
-	it->p = it->end;
-	return false;
+	return iter_next(it, key, value);
 }
 
 struct doc
@@ -155,8 +137,8 @@ doc_get(struct doc d, struct str key)
 
 	if (!it.object)
 		return DOC_NONE;
-	while (doc_next(&it, &k, &v))
-		if (str_eq(k, key))
+	while (iter_next(&it, &k, &v))
+		if (key_eq(k, key))
 			return v;
 	return DOC_NONE;
 }
@@ -169,7 +151,7 @@ doc_count(struct doc d)
 	struct doc v;
 	uint32_t n = 0;
 
-	while (doc_next(&it, &k, &v))
+	while (iter_next(&it, &k, &v))
 		n++;
 	return n;
 }
@@ -244,23 +226,19 @@ members_equal(struct doc_iter ia, struct doc_iter ib, unsigned depth)
 static bool
 object_equal(struct doc a, struct doc b, unsigned depth)
 {
-	struct doc_iter ia = doc_iter(a), ib = doc_iter(b), sa, sb;
+	struct doc_iter ia = doc_iter(a), ib = doc_iter(b), rest_a = ia, rest_b = ib;
 	struct str ka, kb;
 	struct doc va, vb;
 
-	for (;;) {
-		sa = ia;
-		sb = ib;
-		bool more = doc_next(&ia, &ka, &va);
-		if (more != doc_next(&ib, &kb, &vb))
+	for (; doc_next(&ia, &ka, &va); rest_a = ia, rest_b = ib) {
+		if (!doc_next(&ib, &kb, &vb))
 			return false;
-		if (!more)
-			return true;
 		if (!str_eq(ka, kb))
-			return members_equal(sa, sb, depth);
+			return members_equal(rest_a, rest_b, depth);
 		if (!equal(va, vb, depth + 1))
 			return false;
 	}
+	return !doc_next(&ib, &kb, &vb);
 }
 
 static bool
