@@ -102,7 +102,11 @@ async function start() {
 	settle();
 }
 
-client.on('disconnect', () => say('disconnected'));
+// The SDK says so only when it has given up connecting again (after four minutes, or when it was refused).
+client.on('disconnect', () => {
+	say('no connection any more');
+	process.exit(1);
+});
 client.on('error', (error) => say(`client: ${error.message}`));
 process.on('SIGTERM', () => client.close(() => process.exit(0)));
 process.on('SIGINT', () => client.close(() => process.exit(0)));

@@ -73,7 +73,7 @@ test('R-62 Q-13 Q-05 what cannot be asked is 400', async () => {
 		'SELECT * FROM devices WHERE', "SELECT * FROM devices WHERE tags.a LIKE 'x'", 'x'.repeat(8193), '']) {
 		const { status, body } = await post(text);
 		assert.equal(status, 400, text.slice(0, 60));
-		assert.match(body.Message, /^ErrorCode:ArgumentInvalid;/);
+		assert.match(body.Message, /^ErrorCode:Argument(Invalid|Null);/);
 	}
 	for (const size of ['0', '-1', 'many']) assert.equal((await post('SELECT * FROM devices', { 'x-ms-max-item-count': size })).status, 400, size);
 	assert.equal((await post('SELECT * FROM devices', { 'x-ms-continuation': 'damaged' })).status, 400);

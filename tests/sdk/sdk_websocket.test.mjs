@@ -2,7 +2,7 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { deviceLogin, mqttDevice, PACKET, RawMqtt, startHub, stopAll, connectPacket, packet, subscribePacket,
-	TWIN_RESPONSES } from '../lib/hub.mjs';
+	TWIN_RESPONSES, until } from '../lib/hub.mjs';
 import { MqttWs, desire, registryOf, sdkDevice, twinOf } from '../lib/sdk.mjs';
 
 let hub, registry;
@@ -36,7 +36,7 @@ test('D-22 over WebSocket, too, notifications go on after a restart of the hub',
 	const d = await device('ws-2');
 	await d.listen();
 	await hub.restart();
-	for (let i = 0; i < 500 && (await twinOf(registry, 'ws-2')).connectionState !== 'Connected'; i++);
+	await until(async () => (await twinOf(registry, 'ws-2')).connectionState === 'Connected', 'ws-2 is connected again', { ms: 60_000 });
 	await desire(registry, 'ws-2', { again: 1 });
 	assert.deepEqual(await d.notification(), { again: 1, $version: 2 });
 });
