@@ -13,21 +13,21 @@
 
 enum {
 	RIGHT_REGISTRY_READ = 1,
-	RIGHT_REGISTRY_WRITE = 2,       /* implies RIGHT_REGISTRY_READ */
+	RIGHT_REGISTRY_WRITE = 2, /* implies RIGHT_REGISTRY_READ */
 	RIGHT_SERVICE_CONNECT = 4,
-	RIGHT_DEVICE_CONNECT = 8,       /* devices and modules alike */
+	RIGHT_DEVICE_CONNECT = 8, /* devices and modules alike */
 	RIGHTS_ALL = 15
 };
 
 /* Whether `have` holds at least one of the rights in `any`. */
 bool rights_allow(unsigned have, unsigned any);
 
-#define POLICY_NAME_MAX 64      /* bytes of [A-Za-z0-9_-@.] */
+#define POLICY_NAME_MAX 64 /* bytes of [A-Za-z0-9_-@.] */
 
 struct policy {
 	struct str name;
 	unsigned rights;
-	struct str primary, secondary;  /* base64 */
+	struct str primary, secondary; /* base64 */
 };
 
 bool policy_name_valid(struct str name);
@@ -52,15 +52,15 @@ bool key_valid(struct str base64);
 
 /* ---- SAS tokens ---- */
 
-#define SAS_MAX      4096       /* bytes of a token */
-#define SAS_SKEW_S   300        /* default: good for that long after `se` (L-79) */
+#define SAS_MAX    4096 /* bytes of a token */
+#define SAS_SKEW_S 300  /* default: good for that long after `se` (L-79) */
 
 /* A token taken apart. Fields borrow from the text and are raw: `sr` and `se` are signed as sent (D-11). */
 struct sas {
 	struct str sr, sig, se;
-	int64_t expiry_s;               /* se as a number; INT64_MAX when larger */
-	uint8_t policy_n;               /* 0: no policy, or an empty one (D-14) */
-	char policy[POLICY_NAME_MAX];   /* decoded; read it with sas_policy */
+	int64_t expiry_s;             /* se as a number; INT64_MAX when larger */
+	uint8_t policy_n;             /* 0: no policy, or an empty one (D-14) */
+	char policy[POLICY_NAME_MAX]; /* decoded; read it with sas_policy */
 };
 
 /*
@@ -83,7 +83,8 @@ struct sas_mac *sas_mac_new(void);
 void sas_mac_free(struct sas_mac *m);
 
 /* Whether one of the two keys (base64; an empty or invalid one signs nothing) made the signature. */
-bool sas_signed_by(struct sas_mac *m, const struct sas *t, struct str primary, struct str secondary);
+bool sas_signed_by(
+    struct sas_mac *m, const struct sas *t, struct str primary, struct str secondary);
 
 /* The names a hub goes by, e.g. its own and a gateway's, with or without `:port`. */
 struct hosts {
@@ -96,7 +97,8 @@ bool host_known(struct hosts hosts, struct str host);
 
 /* Whether `sr` is a segment-wise prefix of {host}/devices/{device}[/modules/{module}]; module is empty for a
  * device. `sr` is decoded once; its id segments may have been encoded twice. */
-bool sas_covers_device(const struct sas *t, struct hosts hosts, struct str device, struct str module);
+bool sas_covers_device(
+    const struct sas *t, struct hosts hosts, struct str device, struct str module);
 
 /* Whether `sr` is a segment-wise prefix of {host}{path}; the path as in the request line, without its query
  * (service-rest.md 3.1). */
@@ -104,8 +106,8 @@ bool sas_covers_path(const struct sas *t, struct hosts hosts, struct str path);
 
 /* Append a new token. resource: unencoded, e.g. `hub.example.test/devices/dev1`; policy: empty for none.
  * ERR_ARG: the key is not base64. */
-enum err sas_make(struct sas_mac *m, struct buf *out, struct str resource, struct str key, int64_t expiry_s,
-    struct str policy);
+enum err sas_make(struct sas_mac *m, struct buf *out, struct str resource, struct str key,
+    int64_t expiry_s, struct str policy);
 
 /* ---- X.509 thumbprints ---- */
 
@@ -117,6 +119,8 @@ struct cert_print {
 
 /* Of a certificate in DER. */
 void cert_print_of(const void *der, size_t n, struct cert_print *out);
+/* The same from the digests themselves, 20 and 32 bytes. */
+void cert_print_hex(struct cert_print *out, const uint8_t sha1[20], const uint8_t sha256[32]);
 /* Whether it is 40 or 64 hex digits and nothing else (no colons). */
 bool thumbprint_valid(struct str hex);
 /* Whether one of the two thumbprints, SHA-1 or SHA-256, is the certificate's; case aside. Empty ones are not. */

@@ -90,3 +90,10 @@ cert_print_of(const void *der, size_t n, struct cert_print *out)
 		abort();
 	put_hex(out->sha256, md, sizeof(out->sha256) / 2);
 }
+
+void
+cert_print_hex(struct cert_print *out, const uint8_t sha1[20], const uint8_t sha256[32])
+{
+	put_hex(out->sha1, sha1, 20);
+	put_hex(out->sha256, sha256, 32);
+}

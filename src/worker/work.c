@@ -18,6 +18,8 @@ work_new(struct loop *home, size_t room, void (*done)(struct work *w))
 	w->home = home;
 	w->done = done;
 	w->tag = 0;
+	w->rid = STR_NONE;
+	w->owner = NULL;
 	w->used = 0;
 	w->room = room;
 	return w;

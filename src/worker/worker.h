@@ -37,6 +37,8 @@ struct work {
 	struct loop *home;            /* where done runs */
 	void (*done)(struct work *w); /* owns w from then on: ends with work_free */
 	uint32_t tag;                 /* the sender's: e.g. packet id and flags */
+	struct str rid;               /* the sender's: how it names its request, in bytes */
+	void *owner;                  /* the sender's: outlives the work */
 	struct worker *at;            /* the fleet's */
 	size_t used, room;            /* of bytes */
 	char bytes[];                 /* the strings of op */

@@ -1,0 +1,47 @@
+/*
+ * mqtt: devices' sessions over a stream, whatever carries it: TCP, TLS, WebSocket. Packets become operations on the fleet,
+ * answers and notes become packets. Rules: docs/spec/device-mqtt.md 2 to 7; MQTT 3.1.1.
+ *
+ * One mqtt_loop for each event loop; it and its sessions belong to that loop's thread.
+ */
+#ifndef TWINHUB_MQTT_H
+#define TWINHUB_MQTT_H
+
+#include "net/net.h"
+#include "worker/worker.h"
+
+struct mqtt_options {
+	struct fleet *fleet;
+	struct catalogue_box *catalogue;
+	int64_t connect_timeout_us; /* from the link's handshake to a whole CONNECT, absolute */
+	uint32_t
+	    max_in_flight; /* operations of one session on their way; at it reading stops. 0: MQTT_IN_FLIGHT */
+	void (*log)(const char
+	        *line); /* refused connections and the like; any loop's thread. May be NULL */
+};
+
+#define MQTT_IN_FLIGHT       256u
+#define MQTT_CONNECT_US      (INT64_C(30) * 1000000)
+#define MQTT_IN_FLIGHT_BYTES (1u << 20) /* of such operations; at it reading stops */
+#define MQTT_MESSAGE_MAX     262144u    /* payload and properties of telemetry (D-64) */
+#define MQTT_IDLE_MAX_S      1767u      /* L-74 */
+
+struct mqtt_loop;
+
+/* `l` outlives it. ERR_IO: no memory for a parser. */
+struct mqtt_loop *mqtt_loop_new(struct loop *l, const struct mqtt_options *o);
+/* No session is left and none of its works is under way. */
+void mqtt_loop_free(struct mqtt_loop *ml);
+
+/* The user of each stream that speaks MQTT; ctx is the loop's mqtt_loop. */
+extern const struct stream_user mqtt_user;
+
+/* What the fleet sends to one of the loop's sessions; borrowed. */
+void mqtt_note(struct mqtt_loop *ml, const struct note *n);
+
+/* End every session as if its link had failed: at a stop. Wills are published. */
+void mqtt_loop_close(struct mqtt_loop *ml);
+/* Sessions and works of this loop under way. */
+uint32_t mqtt_loop_busy(const struct mqtt_loop *ml);
+
+#endif

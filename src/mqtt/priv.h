@@ -1,0 +1,77 @@
+/* mqtt: what its files share. */
+#ifndef TWINHUB_MQTT_PRIV_H
+#define TWINHUB_MQTT_PRIV_H
+
+#include "mqtt/mqtt.h"
+
+/*
+ *  NEW --CONNECT--> ASKING --accepted--> LIVE
+ *   |                  |                   |
+ *   +--link closed, ---+-- refused --------+--> CLOSED
+ *      or late
+ *
+ * ASKING reads nothing: what a client sends before its CONNACK waits in the stream (D-29). CLOSED is the end: the slot goes
+ * to another session with a new generation, and answers still under way find nobody.
+ */
+enum session_state { S_NEW, S_ASKING, S_LIVE, S_CLOSED, S_STATES };
+
+struct session {
+	struct mqtt_loop *ml;
+	struct stream *stream;
+	uint32_t slot;
+	uint8_t state;
+	bool paused;               /* reading stopped for back-pressure */
+	bool said_goodbye;         /* DISCONNECT came: the will is off */
+	struct str device, module; /* in ids */
+	char ids[2 * ID_MAX];
+	uint64_t epoch;
+	uint32_t idle_s;            /* seconds of silence that end the link */
+	uint32_t nwork, work_bytes; /* operations under way */
+	struct buf will;            /* the will's log record body; empty: none */
+	int64_t heard_us;           /* last packet */
+	struct loop_timer idle, token;
+};
+
+struct slot {
+	struct session *session; /* NULL: free */
+	uint32_t generation, next_free;
+};
+
+struct mqtt_loop {
+	struct loop *loop;
+	struct mqtt_options o;
+	struct doc_parser *parser;
+	struct slot *slots;
+	uint32_t nslot, free_slot; /* free_slot: TABLE_NONE when there is none */
+	uint32_t nsession, nwork;
+	struct buf doc, topic, body, packet, bag; /* working memory */
+	struct arena arena;
+};
+
+/* session.c */
+struct session *session_of(struct mqtt_loop *ml, struct reply_to to);
+void session_close(struct session *s); /* sends what is queued first */
+void session_abort(struct session *s);
+/* A work of this session, its identity and address filled in. */
+struct work *session_work(
+    struct session *s, enum op_kind kind, size_t room, void (*done)(struct work *w));
+void session_submit(struct session *s, struct work *w);
+/* The work is back: NULL if its session has ended, which it then also frees. */
+struct session *session_back(struct work *w);
+/* CONNECT is under way: nothing is read until the verdict. */
+void session_asks(struct session *s);
+/* The verdict: LIVE, with timers. */
+void session_accepted(struct session *s, uint64_t epoch, int64_t token_end_us);
+void session_write(struct session *s, const struct buf *packet);
+
+/* connect.c */
+enum err on_connect_packet(struct session *s, const struct mqtt_packet *p);
+/* publish.c */
+enum err on_publish_packet(struct session *s, const struct mqtt_packet *p);
+/* Append the log record body of telemetry; ERR_SIZE when it is over MQTT_MESSAGE_MAX. */
+enum err telemetry_body(struct mqtt_loop *ml, struct str bag, struct str payload, bool retain,
+    bool will, struct buf *out);
+/* subscribe.c */
+enum err on_subscribe_packet(struct session *s, const struct mqtt_packet *p);
+
+#endif

@@ -1,0 +1,396 @@
+/* Sessions: slots, states, the dispatch of packets, back-pressure, timers. */
+#include "mqtt/priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BIT(x) (1u << (x))
+
+static const unsigned may_move[S_STATES] = {
+	[S_NEW] = BIT(S_ASKING) | BIT(S_CLOSED),
+	[S_ASKING] = BIT(S_LIVE) | BIT(S_CLOSED),
+	[S_LIVE] = BIT(S_CLOSED),
+};
+
+static void
+session_move(struct session *s, enum session_state to)
+{
+	assert(may_move[s->state] & BIT(to));
+	s->state = (uint8_t)to;
+}
+
+/* ---- slots ---- */
+
+struct mqtt_loop *
+mqtt_loop_new(struct loop *l, const struct mqtt_options *o)
+{
+	struct mqtt_loop *ml = xcalloc(1, sizeof(*ml));
+
+	ml->loop = l;
+	ml->o = *o;
+	if (ml->o.max_in_flight == 0)
+		ml->o.max_in_flight = MQTT_IN_FLIGHT;
+	if (ml->o.connect_timeout_us == 0)
+		ml->o.connect_timeout_us = MQTT_CONNECT_US;
+	ml->parser = doc_parser_new(MQTT_REMAINING_MAX);
+	ml->free_slot = TABLE_NONE;
+	return ml;
+}
+
+void
+mqtt_loop_free(struct mqtt_loop *ml)
+{
+	if (ml == NULL)
+		return;
+	assert(ml->nsession == 0 && ml->nwork == 0);
+	doc_parser_free(ml->parser);
+	free(ml->slots);
+	buf_fini(&ml->doc);
+	buf_fini(&ml->topic);
+	buf_fini(&ml->body);
+	buf_fini(&ml->packet);
+	buf_fini(&ml->bag);
+	arena_fini(&ml->arena);
+	free(ml);
+}
+
+uint32_t
+mqtt_loop_busy(const struct mqtt_loop *ml)
+{
+	return ml->nsession + ml->nwork;
+}
+
+static uint32_t
+slot_take(struct mqtt_loop *ml)
+{
+	uint32_t i = ml->free_slot;
+
+	if (i == TABLE_NONE) {
+		i = ml->nslot++;
+		ml->slots = xrealloc(ml->slots, ml->nslot * sizeof(*ml->slots));
+		ml->slots[i] = (struct slot){ .generation = 1 };
+	} else {
+		ml->free_slot = ml->slots[i].next_free;
+	}
+	return i;
+}
+
+static void
+slot_give(struct mqtt_loop *ml, uint32_t i)
+{
+	ml->slots[i].session = NULL;
+	ml->slots[i].generation++;
+	ml->slots[i].next_free = ml->free_slot;
+	ml->free_slot = i;
+}
+
+struct session *
+session_of(struct mqtt_loop *ml, struct reply_to to)
+{
+	if (to.slot >= ml->nslot || ml->slots[to.slot].generation != to.generation)
+		return NULL;
+	return ml->slots[to.slot].session;
+}
+
+/* ---- works ---- */
+
+struct work *
+session_work(struct session *s, enum op_kind kind, size_t room, void (*done)(struct work *w))
+{
+	struct work *w = work_new(s->ml->loop, room + s->device.n + s->module.n, done);
+
+	w->op.kind = kind;
+	w->op.actor = ACTOR_DEVICE;
+	w->op.device = work_str(w, s->device);
+	w->op.module = work_str(w, s->module);
+	w->op.actor_name = w->op.device;
+	w->op.epoch = s->epoch;
+	w->op.reply_to = (struct reply_to){ .loop = (uint16_t)loop_index(s->ml->loop),
+		.slot = s->slot,
+		.generation = s->ml->slots[s->slot].generation };
+	w->owner = s->ml;
+	return w;
+}
+
+static bool
+session_full(const struct session *s)
+{
+	return s->nwork >= s->ml->o.max_in_flight || s->work_bytes >= MQTT_IN_FLIGHT_BYTES;
+}
+
+void
+session_submit(struct session *s, struct work *w)
+{
+	s->ml->nwork++;
+	s->nwork++;
+	s->work_bytes += (uint32_t)w->room;
+	if (session_full(s) && !s->paused) {
+		s->paused = true;
+		stream_pause(s->stream);
+	}
+	fleet_submit(s->ml->o.fleet, w);
+}
+
+struct session *
+session_back(struct work *w)
+{
+	struct mqtt_loop *ml = w->owner;
+	struct session *s = session_of(ml, w->op.reply_to);
+
+	ml->nwork--;
+	if (s == NULL) {
+		work_free(w);
+		return NULL;
+	}
+	s->nwork--;
+	s->work_bytes -= (uint32_t)w->room;
+	if (s->paused && s->state == S_LIVE && s->nwork <= ml->o.max_in_flight / 2 &&
+	    s->work_bytes <= MQTT_IN_FLIGHT_BYTES / 2) {
+		s->paused = false;
+		stream_resume(s->stream);
+	}
+	return s;
+}
+
+void
+session_write(struct session *s, const struct buf *packet)
+{
+	stream_write(s->stream, buf_view(packet));
+}
+
+void
+session_close(struct session *s)
+{
+	stream_close(s->stream);
+}
+
+void
+session_abort(struct session *s)
+{
+	stream_abort(s->stream);
+}
+
+/* ---- timers ---- */
+
+#define OF_TIMER(t, member) ((struct session *)((char *)(t)-offsetof(struct session, member)))
+
+/* Set once per silence, not once per packet: at its end it looks how long the silence really was. */
+static void
+on_idle(struct loop_timer *t)
+{
+	struct session *s = OF_TIMER(t, idle);
+	int64_t due_us = s->heard_us + (int64_t)s->idle_s * 1000000;
+
+	if (loop_now_us(s->ml->loop) >= due_us)
+		session_abort(s); /* D-26 */
+	else
+		loop_timer_set(s->ml->loop, &s->idle, due_us);
+}
+
+static void
+on_token_end(struct loop_timer *t)
+{
+	session_close(OF_TIMER(t, token)); /* D-20: some SDKs refresh only then */
+}
+
+void
+session_accepted(struct session *s, uint64_t epoch, int64_t token_end_us)
+{
+	int64_t now_us = loop_now_us(s->ml->loop);
+
+	session_move(s, S_LIVE);
+	s->epoch = epoch;
+	s->heard_us = now_us;
+	stream_deadline(s->stream, 0);
+	loop_timer_set(s->ml->loop, &s->idle, now_us + (int64_t)s->idle_s * 1000000);
+	if (token_end_us != 0 && token_end_us != INT64_MAX)
+		loop_timer_set(s->ml->loop, &s->token, now_us + (token_end_us - clock_wall_us()));
+	stream_resume(s->stream);
+}
+
+void
+session_asks(struct session *s)
+{
+	session_move(s, S_ASKING);
+	stream_pause(s->stream);
+}
+
+/* ---- packets ---- */
+
+static enum err
+on_pingreq(struct session *s, const struct mqtt_packet *p)
+{
+	(void)p;
+	s->ml->packet.n = 0;
+	mqtt_put_pingresp(&s->ml->packet);
+	session_write(s, &s->ml->packet);
+	return ERR_OK;
+}
+
+/* There is no message of QoS 1 to a device yet that it could acknowledge; late ones are harmless. */
+static enum err
+on_puback(struct session *s, const struct mqtt_packet *p)
+{
+	(void)s, (void)p;
+	return ERR_OK;
+}
+
+static enum err
+on_disconnect_packet(struct session *s, const struct mqtt_packet *p)
+{
+	(void)p;
+	s->said_goodbye = true;
+	session_close(s);
+	return ERR_OK;
+}
+
+static const struct rule {
+	enum err (*step)(struct session *s, const struct mqtt_packet *p);
+	unsigned states;
+} rules[16] = {
+	[MQTT_CONNECT] = { on_connect_packet, BIT(S_NEW) },
+	[MQTT_PUBLISH] = { on_publish_packet, BIT(S_LIVE) },
+	[MQTT_PUBACK] = { on_puback, BIT(S_LIVE) },
+	[MQTT_SUBSCRIBE] = { on_subscribe_packet, BIT(S_LIVE) },
+	[MQTT_UNSUBSCRIBE] = { on_subscribe_packet, BIT(S_LIVE) },
+	[MQTT_PINGREQ] = { on_pingreq, BIT(S_LIVE) },
+	[MQTT_DISCONNECT] = { on_disconnect_packet, BIT(S_LIVE) },
+};
+
+static bool
+packet_allowed(const struct session *s, const struct mqtt_packet *p)
+{
+	const struct rule *r = &rules[p->type & 15];
+
+	return r->step != NULL && (r->states & BIT(s->state));
+}
+
+/* One packet off the input. ERR_MORE: it is not whole. */
+static enum err
+session_step(struct session *s, struct str in, size_t *size)
+{
+	struct mqtt_packet p;
+	enum err e = mqtt_decode(in, &p, size);
+
+	if (e == ERR_MORE && p.type != 0 && !packet_allowed(s, &p))
+		return ERR_PROTOCOL; /* a stranger's first packet is judged by its first byte */
+	if (e != ERR_OK)
+		return e;
+	if (!packet_allowed(s, &p))
+		return ERR_PROTOCOL;
+	s->heard_us = loop_now_us(s->ml->loop);
+	return rules[p.type & 15].step(s, &p);
+}
+
+static size_t
+on_data(struct stream *st, struct str in, void *ctx)
+{
+	struct session *s = ctx;
+	size_t used = 0;
+
+	while (used < in.n && s->state != S_ASKING && !s->paused && stream_is_open(st)) {
+		size_t size = 0;
+		enum err e = session_step(s, str_sub(in, used), &size);
+
+		if (e == ERR_MORE)
+			break;
+		if (e != ERR_OK) {
+			session_abort(s);
+			break;
+		}
+		used += size;
+	}
+	return used;
+}
+
+static void
+on_open(struct stream *st, void *ctx)
+{
+	struct mqtt_loop *ml = ctx;
+	struct session *s = xcalloc(1, sizeof(*s));
+
+	s->ml = ml;
+	s->stream = st;
+	s->slot = slot_take(ml);
+	s->idle.fire = on_idle;
+	s->token.fire = on_token_end;
+	ml->slots[s->slot].session = s;
+	ml->nsession++;
+	stream_set_user(st, &mqtt_user, s);
+	stream_deadline(st, loop_now_us(ml->loop) + ml->o.connect_timeout_us);
+}
+
+static void
+on_gone(struct work *w)
+{
+	struct mqtt_loop *ml = w->owner;
+
+	ml->nwork--;
+	work_free(w);
+}
+
+static void
+on_close(struct stream *st, enum stream_end why, void *ctx)
+{
+	struct session *s = ctx;
+	struct mqtt_loop *ml = s->ml;
+
+	(void)st, (void)why;
+	if (s->state == S_LIVE) {
+		bool will = !s->said_goodbye && s->will.n != 0;
+		struct work *w = session_work(s, OP_DISCONNECT, will ? s->will.n : 0, on_gone);
+
+		if (will)
+			w->op.payload = work_str(w, buf_view(&s->will));
+		ml->nwork++;
+		fleet_submit(ml->o.fleet, w);
+	}
+	session_move(s, S_CLOSED);
+	loop_timer_clear(ml->loop, &s->idle);
+	loop_timer_clear(ml->loop, &s->token);
+	slot_give(ml, s->slot);
+	ml->nsession--;
+	buf_fini(&s->will);
+	free(s);
+}
+
+const struct stream_user mqtt_user = {
+	.on_open = on_open, .on_data = on_data, .on_close = on_close
+};
+
+void
+mqtt_loop_close(struct mqtt_loop *ml)
+{
+	for (uint32_t i = 0; i < ml->nslot; i++)
+		if (ml->slots[i].session != NULL)
+			session_close(ml->slots[i].session);
+}
+
+/* ---- notes ---- */
+
+static void
+send_desired(struct session *s, const struct note *n)
+{
+	struct mqtt_loop *ml = s->ml;
+
+	ml->topic.n = ml->packet.n = 0;
+	topic_put_desired(&ml->topic, n->version);
+	if (mqtt_put_publish(&ml->packet, buf_view(&ml->topic), n->body, 0, false, 0) == ERR_OK)
+		session_write(s, &ml->packet);
+	else if (ml->o.log != NULL)
+		ml->o.log(
+		    "a desired notification is over the size that a packet may have: not sent");
+}
+
+void
+mqtt_note(struct mqtt_loop *ml, const struct note *n)
+{
+	struct session *s = session_of(ml, n->session);
+
+	if (s == NULL)
+		return;
+	if (n->kind == EFFECT_CLOSE)
+		session_abort(s);
+	else if (s->state == S_LIVE)
+		send_desired(s, n);
+}
