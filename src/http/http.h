@@ -1,0 +1,57 @@
+/*
+ * http: the service API over HTTPS (docs/spec/service-rest.md), on evhttp. A request becomes an operation or a walk of the
+ * fleet; its answer becomes the reply. The WebSocket path gives its connection to mqtt/.
+ *
+ * One http_loop for each event loop; it belongs to that loop's thread.
+ */
+#ifndef TWINHUB_HTTP_H
+#define TWINHUB_HTTP_H
+
+#include "mqtt/mqtt.h"
+
+/* What the program around the API does on its request: policies and backups are files, no shard's business. Called on a
+ * loop's thread; short. Texts of faults are for the client. */
+struct http_admin {
+	void *ctx;
+	/* GET /admin/policies, GET /admin/policies/{name}: append the JSON of one policy, or of all when name is empty.
+	 * ERR_NOT_FOUND. */
+	enum err (*policy_show)(void *ctx, struct str name, struct buf *json);
+	/* POST /admin/policies/{name}/rotate?key=primary|secondary: a new key, on disk before it returns; the policy as
+	 * above. ERR_NOT_FOUND, ERR_IO. */
+	enum err (*policy_rotate)(void *ctx, struct str name, bool primary, struct buf *json, struct fault *f);
+	/* POST /admin/backup?to=DIR: an online backup into a new directory. */
+	enum err (*backup)(void *ctx, struct str to, struct fault *f);
+	/* GET /readyz: NULL when the hub takes requests and writes, else why not, one line. */
+	const char *(*not_ready)(void *ctx, char why[NET_WHY_MAX]);
+};
+
+struct http_options {
+	struct fleet *fleet;
+	struct catalogue_box *catalogue;
+	struct tls *tls;
+	struct gate *gate;
+	struct mqtt_loop *mqtt;         /* of this loop: sessions of WebSocket clients */
+	struct http_admin admin;
+	int64_t request_timeout_us;     /* absolute: handshake and first request, and each later request. 0: HTTP_REQUEST_US */
+	void (*log)(const char *line);  /* may be NULL; any loop's thread */
+};
+
+#define HTTP_REQUEST_US  (INT64_C(30) * 1000000)
+#define HTTP_IDLE_US     (INT64_C(120) * 1000000)       /* between requests of one connection */
+#define HTTP_BODY_MAX    (1u << 20)                     /* our own 413 above it; 8 MB for a bulk call (service-rest.md 4.2) */
+#define HTTP_BULK_MAX    (8u << 20)
+#define HTTP_HEADERS_MAX (16u << 10)
+
+struct http_loop;
+
+enum err http_loop_new(struct loop *l, const struct http_options *o, struct http_loop **out);
+/* Accept on a bound descriptor (net_bind); fd is taken over. ERR_IO. */
+enum err http_loop_listen(struct http_loop *hl, int fd);
+/* No new connections and requests: what comes is answered 503. */
+void http_loop_stop(struct http_loop *hl);
+/* Requests under way. */
+uint32_t http_loop_busy(const struct http_loop *hl);
+/* None is under way; streams of WebSockets have ended. */
+void http_loop_free(struct http_loop *hl);
+
+#endif
