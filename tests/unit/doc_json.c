@@ -250,6 +250,42 @@ doc_parse__refuses_texts_over_the_limit(void **state)
 	buf_fini(&out);
 }
 
+static void
+fill(struct buf *text, const char *before, size_t n, const char *after)
+{
+	buf_cstr(text, before);
+	buf_reserve(text, n);
+	memset(text->p + text->n, 'x', n);
+	text->n += n;
+	buf_cstr(text, after);
+}
+
+/* What the encoding's three bytes of length cannot say, whichever part is so large. */
+static void
+doc_parse__refuses_parts_over_the_encodings_length(void **state)
+{
+	struct doc_parser *ps = doc_parser_new(3 * (size_t)DOC_PAYLOAD_MAX);
+	struct buf text = { 0 }, out = { 0 };
+	(void)state;
+
+	fill(&text, "\"", DOC_PAYLOAD_MAX, "\"");
+	assert_int_equal(doc_parse(ps, buf_view(&text), &out, NULL, NULL), ERR_OK);
+	assert_int_equal(doc_str(doc_of(buf_view(&out))).n, DOC_PAYLOAD_MAX);
+	out.n = text.n = 0;
+	fill(&text, "\"", DOC_PAYLOAD_MAX + 1, "\"");
+	assert_int_equal(doc_parse(ps, buf_view(&text), &out, NULL, NULL), ERR_SIZE);
+	text.n = 0;
+	fill(&text, "[[\"", DOC_PAYLOAD_MAX, "\"]]");
+	assert_int_equal(doc_parse(ps, buf_view(&text), &out, NULL, NULL), ERR_SIZE);
+	text.n = 0;
+	fill(&text, "{\"a\":1,\"", DOC_PAYLOAD_MAX + 1, "\":1,\"a\":1}");
+	assert_int_equal(doc_parse(ps, buf_view(&text), &out, NULL, NULL), ERR_SIZE);
+	assert_int_equal(out.n, 0);
+	doc_parser_free(ps);
+	buf_fini(&text);
+	buf_fini(&out);
+}
+
 /* Doubles like 1e1 take most room for their text; all of it must have been reserved. */
 static void
 doc_parse__the_longest_encoding_fits(void **state)
@@ -397,6 +433,7 @@ main(void)
 		cmocka_unit_test(doc_parse__accepts_64_levels_and_not_65),
 		cmocka_unit_test(doc_parse__the_level_bound_holds_after_the_parser_grew),
 		cmocka_unit_test(doc_parse__refuses_texts_over_the_limit),
+		cmocka_unit_test(doc_parse__refuses_parts_over_the_encodings_length),
 		cmocka_unit_test(doc_parse__the_longest_encoding_fits),
 		cmocka_unit_test(doc_parse__appends_behind_what_is_there),
 		cmocka_unit_test(doc_parse__T83_counts_repeated_keys_at_every_level),

@@ -165,6 +165,27 @@ doc_kind__of_no_value_is_undefined(void **state)
 }
 
 static void
+doc__accessors_of_another_kind_give_nothing(void **state)
+{
+	struct buf b = { 0 };
+	struct doc d = doc_from(&b, "{\"i\":7,\"x\":2.5,\"s\":\"7\",\"a\":[7]}");
+	(void)state;
+
+	assert_true(doc_is_number(doc_getc(d, "i")));
+	assert_true(doc_is_number(doc_getc(d, "x")));
+	assert_false(doc_is_number(doc_getc(d, "s")));
+	assert_false(doc_is_number(DOC_NONE));
+	assert_true(doc_number(doc_getc(d, "i")) == 7.0);
+	assert_true(doc_number(doc_getc(d, "x")) == 2.5);
+	assert_true(doc_number(doc_getc(d, "s")) == 0);
+	assert_int_equal(doc_int(doc_getc(d, "x")), 0);
+	assert_int_equal(doc_int(doc_getc(d, "a")), 0);
+	assert_null(doc_str(doc_getc(d, "i")).p);
+	assert_null(doc_str(d).p);
+	buf_fini(&b);
+}
+
+static void
 doc_iter__keeps_the_order_of_insertion(void **state)
 {
 	static const char *const keys[] = { "z", "a", "m" };
@@ -318,6 +339,7 @@ main(void)
 		cmocka_unit_test(doc_end__head_fits_each_payload_length),
 		cmocka_unit_test(doc_get__finds_members_by_exact_key),
 		cmocka_unit_test(doc_kind__of_no_value_is_undefined),
+		cmocka_unit_test(doc__accessors_of_another_kind_give_nothing),
 		cmocka_unit_test(doc_iter__keeps_the_order_of_insertion),
 		cmocka_unit_test(doc_stamp__stands_before_each_node_but_not_in_arrays),
 		cmocka_unit_test(doc_put_copy__stamps_the_whole_copy_anew),
