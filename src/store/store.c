@@ -25,6 +25,21 @@ note_first_bad(void *ctx, const char *file, const char *why)
 	b->any = true;
 }
 
+/* RocksDB names a missing log by number, and a missing table by the ending tables had in its youth. */
+static void
+name_missing(const char *dir, struct fault *f)
+{
+	static const char log[] = "Missing WAL with log number: ";
+	const char *at;
+
+	if (f == NULL)
+		return;
+	if ((at = strstr(f->text, log)) != NULL)
+		fault_set(f, F_ServerError, "missing file %s/%06llu.log", dir, strtoull(at + strlen(log), NULL, 10));
+	for (char *old = f->text; (old = strstr(old, ".ldb")) != NULL;)
+		memcpy(old, ".sst", 4);
+}
+
 enum err
 engine_recover(struct store *s, struct fault *f)
 {
@@ -36,8 +51,10 @@ engine_recover(struct store *s, struct fault *f)
 	logs_check(s->dir, note_first_bad, &first, &nfiles);
 	if (first.any)
 		return ERR_CORRUPT;
-	if ((e = engine_open(&s->engine, s->dir, &s->o, ENGINE_OPEN, f)) != ERR_OK)
+	if ((e = engine_open(&s->engine, s->dir, &s->o, ENGINE_OPEN, f)) != ERR_OK) {
+		name_missing(s->dir, f);
 		return e;
+	}
 	atomic_store(&s->mark.version, engine_version(&s->engine));
 	if ((e = logs_list(s->dir, &logs, f)) == ERR_OK &&
 	    (e = mark_write(s->dir, logs.newest, f)) == ERR_OK)

@@ -64,6 +64,12 @@ mask(uint32_t crc)
 	return ((crc >> 15) | (crc << 17)) + MASK_DELTA;
 }
 
+static uint32_t
+record_sum(const struct scan *s, const struct record *r)
+{
+	return mask(crc_more(&s->crc, 0, r->payload - 1, 1 + r->length)); /* the type is before the payload */
+}
+
 static bool
 all_zero(const uint8_t *p, size_t n)
 {
@@ -90,7 +96,7 @@ could_follow(const struct scan *s, size_t off)
 		return false;
 	if (r.length > s->n - off - HEADER_BYTES)
 		return true;
-	return mask(crc_more(&s->crc, 0, &r.type, 1 + r.length)) == r.sum;
+	return record_sum(s, &r) == r.sum;
 }
 
 /*
@@ -116,9 +122,7 @@ check_tail(struct scan *s, size_t off)
 static enum verdict
 check_record(struct scan *s, size_t off, const struct record *r)
 {
-	uint32_t crc = crc_more(&s->crc, 0, r->payload - 1, 1 + r->length);
-
-	if (mask(crc) != r->sum)
+	if (record_sum(s, r) != r->sum)
 		return bad(s, off, "a record does not match its checksum");
 	if (r->type < T_FULL || r->type > T_LAST)
 		return bad(s, off, "a record of unknown type");

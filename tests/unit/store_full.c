@@ -1,0 +1,346 @@
+/*
+ * A disk that fills up, fails, and comes back, under a running store. On a small tmpfs where mounting is allowed; and
+ * with write(2) and its kin taken over by this program, which librocksdb then calls.
+ */
+#include "store_kit.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+
+/* ---- the faulty disk ---- */
+
+static _Atomic int writes_left = -1;    /* before writes fail with write_errno; -1: they do not */
+static _Atomic int write_errno;
+static _Atomic int sync_errno;          /* 0: fsync works */
+
+static bool
+write_fails(void)
+{
+	int left = atomic_load(&writes_left);
+
+	while (left > 0 && !atomic_compare_exchange_weak(&writes_left, &left, left - 1))
+		;
+	if (left != 0)
+		return false;
+	errno = atomic_load(&write_errno);
+	return true;
+}
+
+ssize_t
+write(int fd, const void *p, size_t n)
+{
+	if (!write_fails())
+		return syscall(SYS_write, fd, p, n);
+	return -1;
+}
+
+ssize_t
+pwrite(int fd, const void *p, size_t n, off_t at)
+{
+	if (!write_fails())
+		return syscall(SYS_pwrite64, fd, p, n, at);
+	return -1;
+}
+
+int
+fdatasync(int fd)
+{
+	if ((errno = atomic_load(&sync_errno)) != 0)
+		return -1;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+int
+fsync(int fd)
+{
+	if ((errno = atomic_load(&sync_errno)) != 0)
+		return -1;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static void
+small_disk(const struct kit *k, char mount_point[150])
+{
+	snprintf(mount_point, 150, "%s/small", k->root);
+}
+
+static int
+faulty_teardown(void **state)
+{
+	struct kit *k = *state;
+	char mount_point[150];
+
+	atomic_store(&writes_left, -1);
+	atomic_store(&sync_errno, 0);
+	kit_close(k);
+	small_disk(k, mount_point);
+	umount(mount_point);            /* if there is one */
+	return kit_teardown(state);
+}
+
+/* ---- */
+
+static void
+await_works_again(struct kit *k)
+{
+	pthread_mutex_lock(&k->mu);
+	while (strcmp(k->warned, "the store works again") != 0)
+		pthread_cond_wait(&k->changed, &k->mu);
+	k->warned[0] = 0;
+	pthread_mutex_unlock(&k->mu);
+	assert_int_equal(store_state(k->s, NULL), STORE_READY);
+}
+
+/* One row of that many bytes, its first four naming it; true when acknowledged. */
+static enum store_result
+put_sized(struct kit *k, unsigned number, size_t n)
+{
+	char key[16], *value = malloc(n);
+	struct store_batch *b = store_batch_new();
+	uint64_t noise = number * 2654435761u + 1;
+
+	for (size_t i = 0; i + 8 <= n; i += 8) {
+		noise ^= noise << 13, noise ^= noise >> 7, noise ^= noise << 17;
+		memcpy(value + i, &noise, 8);
+	}
+	memcpy(value, &number, sizeof number);
+	snprintf(key, sizeof key, "%06u", number);
+	store_batch_put(b, STORE_REPORTED, str_of(key), (struct str){ value, n });
+	free(value);
+	return kit_commit(k, 0, b);
+}
+
+static void
+expect_rows(struct kit *k, unsigned n, size_t size)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct buf b = { 0 };
+		char key[16];
+
+		snprintf(key, sizeof key, "%06u", i);
+		if (kit_get(k, STORE_REPORTED, key, &b) != ERR_OK)
+			fail_msg("acknowledged row %u of %u is gone", i, n);
+		assert_int_equal(b.n, size);
+		assert_memory_equal(b.p, &i, sizeof i);
+		buf_fini(&b);
+	}
+}
+
+static void
+put_until_refused(struct kit *k, unsigned *n, size_t size, enum store_result want)
+{
+	enum store_result r;
+
+	while ((r = put_sized(k, *n, size)) == STORE_OK)
+		assert_true(++*n < 10000);
+	assert_int_equal(r, want);
+}
+
+/* A file that leaves that much free. */
+static void
+make_ballast(const struct kit *k, const char *path, uint64_t leave)
+{
+	static char zeros[4096];
+	struct statvfs v;
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+	while (statvfs(k->dir, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize > leave)
+		assert_true(write(fd, zeros, sizeof zeros) > 0);
+	close(fd);
+}
+
+#define ROW 20000
+
+static void
+store_submit__full_disk_is_reported_and_heals_when_space_returns(void **state)
+{
+	struct kit *k = *state;
+	char mount_point[150], ballast[200];
+	unsigned n = 0;
+
+	small_disk(k, mount_point);
+	mkdir(mount_point, 0700);
+	if (mount("tmpfs", mount_point, "tmpfs", 0, "size=48m") != 0) {
+		print_message("mounting a tmpfs is refused (%s): not tested\n", strerror(errno));
+		skip();
+	}
+	snprintf(k->dir, sizeof k->dir, "%s/rows", mount_point);
+	snprintf(ballast, sizeof ballast, "%s/ballast", mount_point);
+	k->o.memory_bytes = 16 << 20;
+	k->o.floor_bytes = 4 << 20;
+	kit_open(k);
+	while (n < 100)
+		assert_int_equal(put_sized(k, n++, ROW), STORE_OK);
+	for (int round = 0; round < 3; round++) {
+		struct fault why;
+
+		make_ballast(k, ballast, (uint64_t)round * 1500000);
+		put_until_refused(k, &n, ROW, STORE_FULL);
+		assert_false(store_has_space(k->s));
+		assert_int_equal(store_state(k->s, &why), STORE_IS_FULL);
+		assert_non_null(strstr(why.text, "No space left"));
+		expect_rows(k, n, ROW);
+		assert_int_equal(put_sized(k, n, ROW), STORE_FULL);
+		store_resume(k->s, 0);
+		assert_int_equal(put_sized(k, n, ROW), STORE_FULL);
+		store_resume(k->s, 0);
+		assert_int_equal(store_generation(k->s), round);
+		unlink(ballast);
+		await_works_again(k);
+		assert_int_equal(store_generation(k->s), round + 1);
+		expect_rows(k, n, ROW);
+		assert_int_equal(put_sized(k, n, ROW), STORE_OK);
+		n++;
+	}
+	kit_close(k);
+	kit_open(k);
+	expect_rows(k, n, ROW);
+	kit_close(k);
+	assert_int_equal(store_check(k->dir, NULL, NULL, NULL, NULL, &k->f), ERR_OK);
+}
+
+/* The n-th write and all after it fail, wherever that is: log, mark, table, manifest. Then the disk is well again. */
+static void
+fail_nth_write(struct kit *k, int nth, int error, size_t size)
+{
+	unsigned n = 0;
+
+	kit_open(k);
+	put_sized(k, n++, size);
+	put_sized(k, n++, size);
+	atomic_store(&write_errno, error);
+	atomic_store(&writes_left, nth);
+	put_until_refused(k, &n, size, error == ENOSPC ? STORE_FULL : STORE_FAILED);
+	atomic_store(&writes_left, -1);
+	await_works_again(k);
+	expect_rows(k, n, size);
+	assert_int_equal(put_sized(k, n, size), error == ENOSPC ? STORE_FULL : STORE_FAILED);
+	store_resume(k->s, 0);
+	assert_int_equal(put_sized(k, n, size), STORE_OK);
+	n++;
+	kit_close(k);
+	kit_open(k);
+	expect_rows(k, n, size);
+	kit_close(k);
+	kit_shell("rm -rf", k->dir, k->dir);
+}
+
+static void
+store_submit__loses_nothing_acknowledged_when_any_write_finds_no_space(void **state)
+{
+	struct kit *k = *state;
+
+	for (int nth = 0; nth < 12; nth++)
+		fail_nth_write(k, nth, ENOSPC, 100);
+	k->o.memory_bytes = 16 << 20;
+	for (int nth = 20; nth < 140; nth += 11)         /* memtables fill up: logs begin, tables are written */
+		fail_nth_write(k, nth, ENOSPC, 100000);
+}
+
+static void
+store_submit__loses_nothing_acknowledged_when_any_write_fails(void **state)
+{
+	struct kit *k = *state;
+
+	for (int nth = 0; nth < 12; nth++)
+		fail_nth_write(k, nth, EIO, 100);
+	k->o.memory_bytes = 16 << 20;
+	for (int nth = 20; nth < 140; nth += 29)
+		fail_nth_write(k, nth, EIO, 100000);
+}
+
+static void
+store_submit__after_a_failure_the_lane_fails_until_resumed_others_do_not(void **state)
+{
+	struct kit *k = *state;
+	struct store_batch *b = store_batch_new();
+
+	kit_open(k);
+	put_sized(k, 0, 100);
+	atomic_store(&write_errno, ENOSPC);
+	atomic_store(&writes_left, 0);
+	assert_int_equal(put_sized(k, 1, 100), STORE_FULL);
+	atomic_store(&writes_left, -1);
+	await_works_again(k);
+	store_batch_put(b, STORE_HUB, STR("other"), STR("lane"));
+	assert_int_equal(kit_commit(k, 1, b), STORE_OK);
+	assert_int_equal(put_sized(k, 2, 100), STORE_FULL);
+	kit_expect_none(k, STORE_REPORTED, "000002");
+	store_resume(k->s, 0);
+	assert_int_equal(put_sized(k, 2, 100), STORE_OK);
+}
+
+static void
+store_submit__failed_fsync_is_fatal_and_not_retried(void **state)
+{
+	struct kit *k = *state;
+
+	kit_open(k);
+	put_sized(k, 0, 100);
+	atomic_store(&sync_errno, EIO);
+	assert_int_equal(put_sized(k, 1, 100), STORE_FAILED);
+	atomic_store(&sync_errno, 0);
+	assert_int_equal(k->nfatal, 1);
+	assert_non_null(strstr(k->fatal, "sync"));
+	assert_non_null(strstr(k->fatal, k->dir));
+	store_resume(k->s, 0);
+	assert_int_equal(put_sized(k, 1, 100), STORE_FAILED);
+	assert_int_equal(store_generation(k->s), 0);
+}
+
+static void
+store_submit__fsync_without_space_is_full_and_heals(void **state)
+{
+	struct kit *k = *state;
+
+	kit_open(k);
+	put_sized(k, 0, 100);
+	atomic_store(&sync_errno, ENOSPC);
+	assert_int_equal(put_sized(k, 1, 100), STORE_FULL);
+	atomic_store(&sync_errno, 0);
+	await_works_again(k);
+	assert_int_equal(k->nfatal, 0);
+	store_resume(k->s, 0);
+	assert_int_equal(put_sized(k, 1, 100), STORE_OK);
+	expect_rows(k, 2, 100);
+}
+
+static void
+store_open__without_space_says_so(void **state)
+{
+	struct kit *k = *state;
+
+	kit_open(k);
+	put_sized(k, 0, 100);
+	kit_close(k);
+	for (int nth = 0; nth < 6; nth++) {
+		atomic_store(&write_errno, ENOSPC);
+		atomic_store(&writes_left, nth);
+		assert_int_equal(store_open(&k->o, &k->s, &k->f), ERR_FULL);
+		atomic_store(&writes_left, -1);
+		kit_open(k);
+		expect_rows(k, 1, 100);
+		kit_close(k);
+	}
+}
+
+#define FULL_TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, faulty_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		FULL_TEST(store_submit__full_disk_is_reported_and_heals_when_space_returns),
+		FULL_TEST(store_submit__loses_nothing_acknowledged_when_any_write_finds_no_space),
+		FULL_TEST(store_submit__loses_nothing_acknowledged_when_any_write_fails),
+		FULL_TEST(store_submit__after_a_failure_the_lane_fails_until_resumed_others_do_not),
+		FULL_TEST(store_submit__failed_fsync_is_fatal_and_not_retried),
+		FULL_TEST(store_submit__fsync_without_space_is_full_and_heals),
+		FULL_TEST(store_open__without_space_says_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
