@@ -33,9 +33,9 @@ struct https_conn {
 	struct bufferevent *bev;
 	struct loop_timer deadline;
 	struct event
-	    arrived; /* the turn after the bufferevent was made: now it has its descriptor */
+	    arrived; /* one turn after the making of the bufferevent: it has its descriptor */
 	struct net_addr peer;
-	bool counted;
+	bool asked, counted;
 };
 
 static int conn_index;
@@ -75,25 +75,41 @@ on_deadline(struct loop_timer *t)
 	conn_end((struct https_conn *)((char *)t - offsetof(struct https_conn, deadline)));
 }
 
+/* Ask the gate, once. */
+static bool
+admitted(struct https_conn *c)
+{
+	struct gate *g = c->port->conf.gate;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof sa;
+
+	if (g == NULL || c->counted)
+		return true;
+	if (c->asked || getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&sa, &len))
+		return false;
+	c->asked = true;
+	c->peer = net_addr_of((struct sockaddr *)&sa);
+	c->counted = gate_enter(g, &c->peer) == ERR_OK;
+	return c->counted;
+}
+
 static void
 on_arrived(evutil_socket_t fd, short what, void *arg)
 {
 	struct https_conn *c = arg;
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof sa;
 
 	(void)fd;
 	(void)what;
-	if (getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&sa, &len)) {
+	if (!admitted(c))
 		conn_end(c);
-		return;
-	}
-	c->peer = net_addr_of((struct sockaddr *)&sa);
-	if (c->port->conf.gate == NULL)
-		return;
-	c->counted = gate_enter(c->port->conf.gate, &c->peer) == ERR_OK;
-	if (!c->counted)
-		conn_end(c);
+}
+
+/* The hello may be answered in the turn before on_arrived: who is refused shall not cost a signature. */
+static int
+before_signature(SSL *ssl, void *arg)
+{
+	(void)ssl;
+	return admitted(arg);
 }
 
 static struct bufferevent *
@@ -110,6 +126,7 @@ make_bev(struct event_base *base, void *arg)
 	    base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 	if (c->bev == NULL || !SSL_set_ex_data(ssl, conn_index, c))
 		abort(); /* no memory; NULL would make evhttp go on without TLS */
+	SSL_set_cert_cb(ssl, before_signature, c);
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
 	event_assign(&c->arrived, base, -1, 0, on_arrived, c);
 	event_add(&c->arrived, &now);

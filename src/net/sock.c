@@ -2,7 +2,8 @@
  * A stream over a descriptor: plain TCP, or TLS by SSL_read and SSL_write on it.
  *
  * TLS reads ahead (one read(2) per wake-up instead of two per record), so decrypted or raw bytes may be inside SSL
- * where epoll cannot see them: whoever stops before SSL_has_pending is false asks for another fill.
+ * where epoll cannot see them: whoever stops before SSL_has_pending is false asks for another fill. (Libevent's
+ * bufferevents do not ask: they must not read ahead.)
  * Goodbye: close_notify, FIN, then whatever still comes is thrown away until the peer's FIN, since closing
  * with unread input makes a reset, which can overtake the last output.
  */
@@ -313,6 +314,7 @@ sock_stream_new(struct loop *l, const struct sock_conf *conf)
 		stream_deadline(&k->s, loop_now_us(l) + conf->listen->deadline_us);
 	if (k->ssl) {
 		k->from = conf->from;
+		SSL_set_read_ahead(k->ssl, 1);
 		SSL_set_fd(k->ssl, k->fd);
 	} else {
 		listener_handshake_done(conf->from, true);

@@ -49,7 +49,6 @@ set_modes(SSL_CTX *ctx)
 	SSL_CTX_set_num_tickets(ctx, 1);
 	SSL_CTX_set_max_early_data(ctx, 0);
 	SSL_CTX_set_max_cert_list(ctx, 16 * 1024); /* before anybody is authenticated */
-	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
 }
 

@@ -1,0 +1,188 @@
+/* evhttp over TLS: served, counted, and ended at absolute deadlines. */
+#include <event2/buffer.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/http.h>
+
+#include "net_tls_rig.h"
+
+struct https_rig {
+	struct tls_rig t;
+	struct evhttp *http;
+	struct https_port *port;
+	struct https_conf conf;
+	struct tls_peer peer;
+};
+
+static void
+on_request(struct evhttp_request *req, void *arg)
+{
+	struct https_rig *h = arg;
+	struct bufferevent *bev =
+	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
+	struct evbuffer *body = evbuffer_new();
+
+	https_deadline(bev, 0);
+	tls_peer_of(bufferevent_openssl_get_ssl(bev), &h->peer);
+	evbuffer_add(body, "hello", 5);
+	evhttp_send_reply(req, 200, "OK", body);
+	evbuffer_free(body);
+	https_deadline(bev, clock_mono_us() + 300000);
+}
+
+static void
+https_init(struct https_rig *h, int64_t deadline_us, uint32_t max_per_address)
+{
+	char why[NET_WHY_MAX];
+	int fd;
+
+	memset(h, 0, sizeof *h);
+	tls_rig_init(&h->t);
+	h->conf.tls = h->t.tls;
+	h->conf.deadline_us = deadline_us;
+	h->conf.gate = gate_new(0, max_per_address);
+	h->http = evhttp_new(loop_base(h->t.r.loop));
+	evhttp_set_gencb(h->http, on_request, h);
+	assert_int_equal(net_bind("127.0.0.1", 0, 1, &fd, &h->t.r.port, why), ERR_OK);
+	assert_int_equal(https_port_new(h->t.r.loop, h->http, fd, &h->conf, &h->port), ERR_OK);
+	assert_int_equal(loop_start(h->t.r.loop), ERR_OK);
+}
+
+static void
+https_fini(struct https_rig *h)
+{
+	rig_stop(&h->t.r);
+	evhttp_free(h->http);
+	assert_int_equal(gate_count(h->conf.gate), 0);
+	https_port_free(h->port);
+	gate_free(h->conf.gate);
+	tls_rig_fini(&h->t);
+}
+
+static void
+get(struct conn *n)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: hub.example\r\n\r\n";
+	char got[4096];
+	size_t have = 0, k;
+
+	assert_int_equal(SSL_write(n->ssl, request, sizeof request - 1), sizeof request - 1);
+	do {
+		assert_int_equal(SSL_read_ex(n->ssl, got + have, sizeof got - 1 - have, &k), 1);
+		have += k;
+		got[have] = 0;
+	} while (!strstr(got, "\r\n\r\nhello"));
+	assert_memory_equal(got, "HTTP/1.1 200", 12);
+}
+
+static void
+https__serves_and_knows_the_clients_certificate(void **state)
+{
+	struct made_cert self = make_cert("dev-5", false, NULL);
+	struct https_rig h;
+	struct client c;
+	struct conn n;
+
+	(void)state;
+	https_init(&h, 5000000, 0);
+	client_init(&c, h.t.dir, &self);
+	assert_true(conn_try(&c, h.t.r.port, &n));
+	get(&n);
+	get(&n);
+	conn_close(&n);
+	assert_true(conn_try(&c, h.t.r.port, &n)); /* resumed, as Node's agent does */
+	assert_true(SSL_session_reused(n.ssl));
+	get(&n);
+	conn_close(&n);
+	client_fini(&c);
+	https_fini(&h);
+	assert_string_equal(h.peer.cn, "dev-5");
+	made_cert_fini(&self);
+}
+
+static void
+https__request_of_a_byte_now_and_then_ends_at_the_deadline(void **state)
+{
+	int64_t before = clock_mono_us();
+	struct https_rig h;
+	struct client c;
+	struct conn n;
+	char got;
+
+	(void)state;
+	https_init(&h, 500000, 0);
+	client_init(&c, h.t.dir, NULL);
+	assert_true(conn_try(&c, h.t.r.port, &n));
+	do { /* each byte would move a read timeout */
+		struct timespec pause = { 0, 20000000 };
+
+		nanosleep(&pause, NULL);
+		if (SSL_write(n.ssl, "G", 1) != 1)
+			break;
+	} while (clock_mono_us() - before < PATIENCE_S * INT64_C(1000000) &&
+	    !(recv(n.fd, &got, 1, MSG_DONTWAIT | MSG_PEEK) == 0 || errno == ECONNRESET));
+	assert_true(clock_mono_us() - before >= 500000);
+	assert_true(clock_mono_us() - before < PATIENCE_S * INT64_C(1000000));
+	conn_close(&n);
+	client_fini(&c);
+	https_fini(&h);
+}
+
+static void
+https__silent_and_idle_connections_end_at_their_deadlines(void **state)
+{
+	struct https_rig h;
+	struct client c;
+	struct conn n;
+	int silent;
+	char got;
+
+	(void)state;
+	https_init(&h, 1000000, 0);
+	client_init(&c, h.t.dir, NULL);
+	silent = client_connect(h.t.r.port);
+	assert_true(conn_try(&c, h.t.r.port, &n));
+	get(&n);
+	assert_true(SSL_read(n.ssl, &got, 1) <= 0); /* 300 ms after the reply */
+	assert_true(client_sees_end(silent));
+	close(silent);
+	conn_close(&n);
+	client_fini(&c);
+	https_fini(&h);
+}
+
+static void
+https__connections_over_the_limit_are_refused(void **state)
+{
+	struct https_rig h;
+	struct client c;
+	struct conn a, b;
+
+	(void)state;
+	https_init(&h, 5000000, 1);
+	client_init(&c, h.t.dir, NULL);
+	assert_true(conn_try(&c, h.t.r.port, &a));
+	get(&a);
+	assert_false(conn_try(&c, h.t.r.port, &b));
+	conn_close(&b);
+	conn_close(&a);
+	while (gate_count(h.conf.gate) > 0)
+		sched_yield();
+	assert_true(conn_try(&c, h.t.r.port, &a));
+	get(&a);
+	conn_close(&a);
+	client_fini(&c);
+	https_fini(&h);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(https__serves_and_knows_the_clients_certificate),
+		cmocka_unit_test(https__request_of_a_byte_now_and_then_ends_at_the_deadline),
+		cmocka_unit_test(https__silent_and_idle_connections_end_at_their_deadlines),
+		cmocka_unit_test(https__connections_over_the_limit_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

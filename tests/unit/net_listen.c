@@ -1,0 +1,266 @@
+/* Binding, counting, and running out of descriptors. */
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include "net_rig.h"
+
+static void
+bind__taken_port_is_told(void **state)
+{
+	char why[NET_WHY_MAX] = "", number[8];
+	uint16_t port, again;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_init(&r);
+	rig_listen(&r);
+	assert_int_equal(net_bind("127.0.0.1", r.port, 1, &fd, &again, why), ERR_EXISTS);
+	snprintf(number, sizeof number, "%u", r.port);
+	assert_non_null(strstr(why, number));
+	assert_non_null(strstr(why, "taken"));
+	rig_fini(&r);
+	assert_int_equal(net_bind("127.0.0.1", r.port, 1, &fd, &port, why), ERR_OK);
+	close(fd);
+}
+
+static void
+bind__bad_addresses_are_told(void **state)
+{
+	static const char *const bad[] = { "203.0.113.77", "300.1.1.1", "no-such-host.invalid",
+		"" };
+	char why[NET_WHY_MAX];
+	uint16_t port;
+	int fd;
+
+	(void)state;
+	net_init();
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		why[0] = 0;
+		assert_int_equal(net_bind(bad[i], 0, 1, &fd, &port, why), ERR_ARG);
+		assert_non_null(strstr(why, bad[i]));
+	}
+}
+
+/* Root may bind anywhere: then there is nothing to see here. */
+static void
+bind__port_without_right_is_told(void **state)
+{
+	char why[NET_WHY_MAX] = "";
+	uint16_t port;
+	int fd;
+	enum err e = net_bind("127.0.0.1", 1, 1, &fd, &port, why);
+
+	(void)state;
+	if (e == ERR_OK) {
+		close(fd);
+		skip();
+	}
+	assert_int_equal(e, ERR_DENIED);
+	assert_non_null(strstr(why, "right"));
+}
+
+static void
+bind__several_loops_share_a_port(void **state)
+{
+	char why[NET_WHY_MAX];
+	struct rig a, b;
+	int fds[2], c[32];
+
+	(void)state;
+	rig_init(&a);
+	rig_init(&b);
+	assert_int_equal(net_bind("127.0.0.1", 0, 2, fds, &a.port, why), ERR_OK);
+	assert_int_equal(listener_new(a.loop, fds[0], &a.conf, &a.listener), ERR_OK);
+	assert_int_equal(listener_new(b.loop, fds[1], &b.conf, &b.listener), ERR_OK);
+	assert_int_equal(loop_start(a.loop), ERR_OK);
+	assert_int_equal(loop_start(b.loop), ERR_OK);
+	for (int i = 0; i < 32; i++) {
+		char got;
+
+		c[i] = client_connect(a.port);
+		assert_int_equal(send(c[i], "x", 1, 0), 1);
+		assert_true(client_read(c[i], &got, 1));
+	}
+	rig_stop(&a);
+	rig_stop(&b);
+	assert_int_equal(a.nopen + b.nopen, 32);
+	assert_true(a.nopen > 0 && b.nopen > 0); /* by chance false once in 2^31 */
+	rig_fini(&a);
+	rig_fini(&b);
+	for (int i = 0; i < 32; i++)
+		close(c[i]);
+}
+
+static struct net_addr
+addr(const char *text)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+
+	if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
+		return net_addr_of((struct sockaddr *)&v4);
+	assert_int_equal(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
+	return net_addr_of((struct sockaddr *)&v6);
+}
+
+static void
+gate__counts_addresses_and_total(void **state)
+{
+	struct gate *g = gate_new(4, 2);
+	struct net_addr a = addr("10.0.0.1"), b = addr("10.0.0.2"), c = addr("2001:db8:0:1::1"),
+	                d = addr("2001:db8:0:1:ffff::9"), e = addr("2001:db8:0:2::1");
+
+	(void)state;
+	assert_int_equal(gate_enter(g, &a), ERR_OK);
+	assert_int_equal(gate_enter(g, &a), ERR_OK);
+	assert_int_equal(gate_enter(g, &a), ERR_FULL);
+	assert_int_equal(gate_enter(g, &b), ERR_OK);
+	gate_leave(g, &a);
+	assert_int_equal(gate_enter(g, &c), ERR_OK);
+	assert_int_equal(gate_enter(g, &d), ERR_OK); /* of the same /64 */
+	assert_int_equal(gate_count(g), 4);
+	assert_int_equal(gate_enter(g, &e), ERR_FULL); /* in all */
+	gate_leave(g, &a);
+	assert_int_equal(gate_enter(g, &d), ERR_FULL); /* of the /64 */
+	assert_int_equal(gate_enter(g, &e), ERR_OK);
+	gate_free(g);
+}
+
+static void
+gate__places_come_back(void **state)
+{
+	struct gate *g = gate_new(0, 1);
+
+	(void)state;
+	for (uint32_t i = 0; i < 100000; i++) {
+		struct net_addr a = addr("10.0.0.0");
+
+		memcpy(a.ip + 12, &i, 4);
+		assert_int_equal(gate_enter(g, &a), ERR_OK);
+		assert_int_equal(gate_enter(g, &a), ERR_FULL);
+		gate_leave(g, &a);
+	}
+	assert_int_equal(gate_count(g), 0);
+	gate_free(g);
+}
+
+static void
+addr__text_of_both_families(void **state)
+{
+	char text[NET_ADDR_TEXT_MAX];
+	struct net_addr a = addr("127.0.0.1"), b = addr("::1");
+
+	(void)state;
+	a.port = 8883;
+	b.port = 443;
+	assert_string_equal(net_addr_text(&a, text), "127.0.0.1:8883");
+	assert_string_equal(net_addr_text(&b, text), "[::1]:443");
+}
+
+static void
+listener__connections_over_the_limit_are_refused_until_one_leaves(void **state)
+{
+	struct rig r;
+	char got;
+	int a, b, c;
+
+	(void)state;
+	rig_init(&r);
+	r.conf.gate = gate_new(0, 2);
+	rig_listen(&r);
+	a = client_connect(r.port);
+	b = client_connect(r.port);
+	assert_true(rig_wait(&r, &r.nopen, 2));
+	c = client_connect(r.port);
+	assert_true(client_sees_end(c));
+	close(c);
+	close(a);
+	assert_true(rig_wait(&r, &r.nclose, 1));
+	while (gate_count(r.conf.gate) > 1) /* left right after on_close */
+		sched_yield();
+	c = client_connect(r.port);
+	assert_int_equal(send(c, "x", 1, 0), 1);
+	assert_true(client_read(c, &got, 1));
+	close(b);
+	close(c);
+	rig_stop(&r);
+	assert_int_equal(listener_stats(r.listener).nrefused, 1);
+	rig_fini(&r);
+	assert_int_equal(gate_count(r.conf.gate), 0);
+	gate_free(r.conf.gate);
+}
+
+/* With the limit of descriptors reached, a connection is dropped, the loop does not spin, and later ones are served. */
+static void
+listener__recovers_from_running_out_of_descriptors(void **state)
+{
+	struct rlimit was, low;
+	struct rig r;
+	int c[2], spare, last;
+	char got;
+
+	(void)state;
+	rig_init(&r);
+	rig_listen(&r);
+	getrlimit(RLIMIT_NOFILE, &was);
+	c[0] = client_connect(r.port); /* a descriptor each for both ends */
+	assert_true(rig_wait(&r, &r.nopen, 1));
+	last = socket(AF_INET, SOCK_STREAM, 0);
+	spare = last;
+	low = was;
+	low.rlim_cur = (rlim_t)spare + 1; /* whoever wants one above this gets EMFILE */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	{
+		struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(r.port) };
+		struct timeval patience = { .tv_sec = PATIENCE_S };
+
+		sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		setsockopt(last, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+		assert_int_equal(connect(last, (struct sockaddr *)&sa, sizeof sa), 0);
+	}
+	assert_true(client_sees_end(last)); /* shed */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	close(last);
+	c[1] = client_connect(r.port);
+	assert_int_equal(send(c[1], "x", 1, 0), 1);
+	assert_true(client_read(c[1], &got, 1));
+	close(c[0]);
+	close(c[1]);
+	rig_stop(&r);
+	assert_int_equal(listener_stats(r.listener).nemfile, 1); /* rested instead of spinning */
+	rig_fini(&r);
+}
+
+static void
+net__raises_the_soft_limit_to_the_hard_one(void **state)
+{
+	struct rlimit was, low;
+
+	(void)state;
+	getrlimit(RLIMIT_NOFILE, &was);
+	low = was;
+	low.rlim_cur = 100;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	assert_int_equal(net_raise_nofile(), was.rlim_max);
+	setrlimit(RLIMIT_NOFILE, &was);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bind__taken_port_is_told),
+		cmocka_unit_test(bind__bad_addresses_are_told),
+		cmocka_unit_test(bind__port_without_right_is_told),
+		cmocka_unit_test(bind__several_loops_share_a_port),
+		cmocka_unit_test(gate__counts_addresses_and_total),
+		cmocka_unit_test(gate__places_come_back),
+		cmocka_unit_test(addr__text_of_both_families),
+		cmocka_unit_test(listener__connections_over_the_limit_are_refused_until_one_leaves),
+		cmocka_unit_test(listener__recovers_from_running_out_of_descriptors),
+		cmocka_unit_test(net__raises_the_soft_limit_to_the_hard_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
