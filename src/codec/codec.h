@@ -29,37 +29,39 @@ enum mqtt_type {
 	MQTT_DISCONNECT
 };
 
-#define MQTT_LEVEL         4                     /* MQTT 3.1.1 */
-#define MQTT_REMAINING_MAX (262144 + 65535 + 4)  /* of a PUBLISH from a client: payload, topic, id (9) */
-#define MQTT_USER_MAX      4096                  /* user name, and password: each (9) */
-#define MQTT_FILTERS_MAX   64                    /* in one SUBSCRIBE or UNSUBSCRIBE */
-#define MQTT_CONNECT_MAX   (3 * 65537 + 2 * (MQTT_USER_MAX + 2) + 10) /* remaining length of a CONNECT */
+#define MQTT_LEVEL       4    /* MQTT 3.1.1 */
+#define MQTT_USER_MAX    4096 /* bytes of the user name, and of the password (9) */
+#define MQTT_FILTERS_MAX 64   /* in one SUBSCRIBE or UNSUBSCRIBE */
+
+/* Remaining lengths: of all packets (payload, topic, id of a PUBLISH: 9), and of a CONNECT. */
+#define MQTT_REMAINING_MAX (262144 + 65535 + 4)
+#define MQTT_CONNECT_MAX   (3 * 65537 + 2 * (MQTT_USER_MAX + 2) + 10)
 
 struct mqtt_connect {
-	uint8_t level;          /* if not MQTT_LEVEL nothing below is set: answer CONNACK 1 (D-16) */
+	uint8_t level; /* if not MQTT_LEVEL nothing below is set: answer CONNACK 1 (D-16) */
 	bool clean_session;
 	bool has_will, has_user, has_password;
 	bool will_retain;
-	uint8_t will_qos;       /* 0 or 1 */
+	uint8_t will_qos; /* 0 or 1 */
 	uint16_t keep_alive_s;
-	struct str client_id;   /* may be empty: answer CONNACK 2 */
+	struct str client_id; /* may be empty: answer CONNACK 2 */
 	struct str will_topic, will_payload;
 	struct str user, password;
 };
 
 struct mqtt_publish {
 	bool dup, retain;
-	uint8_t qos;            /* 0 or 1 */
-	uint16_t packet_id;     /* 0 when qos is 0 */
-	struct str topic;       /* not empty; may hold '+' and '#', which ids may hold too: see topic_parse */
+	uint8_t qos;        /* 0 or 1 */
+	uint16_t packet_id; /* 0 when qos is 0 */
+	struct str topic;   /* not empty; may hold '+' and '#', as ids may */
 	struct str payload;
 };
 
-struct mqtt_filters {           /* SUBSCRIBE and UNSUBSCRIBE */
+struct mqtt_filters { /* SUBSCRIBE and UNSUBSCRIBE */
 	uint16_t packet_id;
-	uint16_t n;             /* 1 to MQTT_FILTERS_MAX */
-	struct str list;        /* checked; read it with mqtt_filter_next */
-	bool with_qos;          /* SUBSCRIBE */
+	uint16_t n;      /* 1 to MQTT_FILTERS_MAX */
+	struct str list; /* checked; read it with mqtt_filter_next */
+	bool with_qos;   /* SUBSCRIBE */
 };
 
 struct mqtt_packet {
@@ -67,8 +69,8 @@ struct mqtt_packet {
 	union {
 		struct mqtt_connect connect;
 		struct mqtt_publish publish;
-		struct mqtt_filters filters;    /* MQTT_SUBSCRIBE, MQTT_UNSUBSCRIBE */
-		uint16_t packet_id;             /* MQTT_PUBACK */
+		struct mqtt_filters filters; /* MQTT_SUBSCRIBE, MQTT_UNSUBSCRIBE */
+		uint16_t packet_id;          /* MQTT_PUBACK */
 	};
 };
 
@@ -91,7 +93,7 @@ bool mqtt_filter_next(struct mqtt_filters *f, struct str *filter, uint8_t *qos);
 
 /* ---- packets out: each appends one whole packet ---- */
 
-enum mqtt_connack {             /* CONNACK return codes; which for what: device-mqtt.md 2.5 */
+enum mqtt_connack { /* CONNACK return codes; which for what: device-mqtt.md 2.5 */
 	CONNACK_ACCEPTED = 0,
 	CONNACK_LEVEL = 1,
 	CONNACK_CLIENT_ID = 2,
@@ -107,12 +109,12 @@ void mqtt_put_unsuback(struct buf *out, uint16_t packet_id);
 void mqtt_put_puback(struct buf *out, uint16_t packet_id);
 void mqtt_put_pingresp(struct buf *out);
 
-#define MQTT_SEND_MAX 262144    /* bytes of one packet to a client, its header included (D-74) */
+#define MQTT_SEND_MAX 262144 /* bytes of one packet to a client, its header included (D-74) */
 
 /* packet_id is used with qos 1 only, and is then not 0. ERR_SIZE, and nothing appended: the packet would pass
  * MQTT_SEND_MAX or its topic 65,535 bytes. */
-enum err mqtt_put_publish(struct buf *out, struct str topic, struct str payload, uint8_t qos, bool dup,
-    uint16_t packet_id);
+enum err mqtt_put_publish(struct buf *out, struct str topic, struct str payload, uint8_t qos,
+    bool dup, uint16_t packet_id);
 
 /* ---- identities ---- */
 
@@ -122,14 +124,14 @@ struct mqtt_self {
 };
 
 struct mqtt_user {
-	struct str host;                /* as sent, perhaps with a port: compare by host_known() of auth */
-	struct mqtt_self self;          /* valid ids (L-36) */
-	struct str api_version;         /* raw; empty when absent. Its value is never checked */
-	struct str model_id;            /* decoded, in the arena; empty when absent */
-	struct str client_type;         /* DeviceClientType, decoded, in the arena; empty when absent */
+	struct str host;        /* as sent, perhaps with a port: auth has host_known() */
+	struct mqtt_self self;  /* valid ids (L-36) */
+	struct str api_version; /* raw; empty when absent. Its value is never checked */
+	struct str model_id;    /* decoded, in the arena; empty when absent */
+	struct str client_type; /* likewise: DeviceClientType */
 };
 
-#define MODEL_ID_MAX 2048       /* bytes, decoded */
+#define MODEL_ID_MAX 2048 /* bytes, decoded */
 
 /*
  * Parse the user name of a CONNECT (2.2, D-08, D-09). Of a parameter given twice the first counts;
@@ -145,24 +147,24 @@ bool mqtt_self_is_client(const struct mqtt_self *self, struct str client_id);
 /* ---- topics of client publishes (3.4, 4, 5, 6.1, 7) ---- */
 
 enum topic_kind {
-	TOPIC_FORBIDDEN = 0,    /* close the connection (D-41) */
-	TOPIC_IGNORED,          /* a twin request or method response without $rid: acknowledge, do nothing */
-	TOPIC_TWIN_GET,         /* rid */
-	TOPIC_TWIN_PATCH,       /* rid, version: reported properties */
-	TOPIC_METHOD_RESPONSE,  /* rid, status */
-	TOPIC_TELEMETRY         /* bag; the only kind allowed for a will (2.8) */
+	TOPIC_FORBIDDEN = 0,   /* close the connection (D-41) */
+	TOPIC_IGNORED,         /* a request or response without $rid: acknowledge, do nothing */
+	TOPIC_TWIN_GET,        /* rid */
+	TOPIC_TWIN_PATCH,      /* rid, version: reported properties */
+	TOPIC_METHOD_RESPONSE, /* rid, status */
+	TOPIC_TELEMETRY        /* bag; the only kind allowed for a will (2.8) */
 };
 
-#define TOPIC_RID_MAX      256  /* longer, or with a wildcard character: TOPIC_FORBIDDEN */
-#define TOPIC_NO_VERSION   (-1)
-#define TOPIC_BAD_VERSION  (-2) /* $version is there but no number from 0 to INT64_MAX: answer 400 */
+#define TOPIC_RID_MAX     256 /* longer, or with a wildcard character: TOPIC_FORBIDDEN */
+#define TOPIC_NO_VERSION  (-1)
+#define TOPIC_BAD_VERSION (-2) /* $version is no number from 0 to INT64_MAX: answer 400 */
 
 struct topic {
 	enum topic_kind kind;
-	struct str rid;         /* raw, to be echoed byte for byte (D-44) */
-	int64_t version;        /* what reported must be at (D-46), or one of the two above */
-	int32_t status;         /* the device's own, any integer */
-	struct str bag;         /* encoded, slashes and a leading '?' trimmed (D-61); see bag_next */
+	struct str rid;  /* raw, to be echoed byte for byte (D-44) */
+	int64_t version; /* what reported must be at (D-46), or one of the two above */
+	int32_t status;  /* the device's own, any integer */
+	struct str bag;  /* for bag_next; slashes and a leading '?' trimmed (D-61) */
 };
 
 /* Classify the topic of a PUBLISH or a will. `self` is the connected identity: no other's tree is allowed. */
@@ -171,15 +173,15 @@ enum topic_kind topic_parse(struct str topic, const struct mqtt_self *self, stru
 /* ---- subscription filters (3.1, 7) ---- */
 
 enum filter_kind {
-	FILTER_REFUSED = 0,     /* SUBACK 0x80 (D-35) */
-	FILTER_TWIN_RES,        /* $iothub/twin/res/# */
-	FILTER_DESIRED,         /* $iothub/twin/PATCH/properties/desired/# */
-	FILTER_METHODS,         /* $iothub/methods/POST/# */
-	FILTER_METHOD,          /* $iothub/methods/POST/{name}/# */
-	FILTER_C2D,             /* devices/{d}/messages/devicebound/# (devices only) */
-	FILTER_MODULE_ALL,      /* devices/{d}/modules/{m}/# (modules only, as are the next two) */
-	FILTER_MODULE_INPUTS,   /* devices/{d}/modules/{m}/inputs/# */
-	FILTER_MODULE_C2D,      /* devices/{d}/modules/{m}/messages/devicebound/# (D-78) */
+	FILTER_REFUSED = 0,   /* SUBACK 0x80 (D-35) */
+	FILTER_TWIN_RES,      /* $iothub/twin/res/# */
+	FILTER_DESIRED,       /* $iothub/twin/PATCH/properties/desired/# */
+	FILTER_METHODS,       /* $iothub/methods/POST/# */
+	FILTER_METHOD,        /* $iothub/methods/POST/{name}/# */
+	FILTER_C2D,           /* devices/{d}/messages/devicebound/# (devices only) */
+	FILTER_MODULE_ALL,    /* devices/{d}/modules/{m}/# (modules only, as are the next two) */
+	FILTER_MODULE_INPUTS, /* devices/{d}/modules/{m}/inputs/# */
+	FILTER_MODULE_C2D,    /* devices/{d}/modules/{m}/messages/devicebound/# (D-78) */
 	FILTER_KINDS
 };
 
@@ -210,10 +212,11 @@ enum bag_key {
 	BAG_KEYS
 };
 
+/* Decoded: any bytes, not necessarily UTF-8; they are in *text until the next call. */
 struct bag_pair {
 	enum bag_key system;
-	struct str key, value;  /* decoded: any bytes, not necessarily UTF-8. In *text, until the next call */
-	bool has_value;         /* false: no '=' */
+	struct str key, value;
+	bool has_value; /* false: no '=' */
 };
 
 /* Take the next pair off *rest; false at the end. Empty parts between '&' are passed over. `+` stays `+`
@@ -225,10 +228,10 @@ struct str bag_key_name(enum bag_key k);
 
 /* ---- topics of publishes to clients: each appends the whole topic ---- */
 
-void topic_put_twin_got(struct buf *out, struct str rid);                       /* 200 (D-43) */
-void topic_put_twin_patched(struct buf *out, struct str rid, int64_t version);  /* 204 (D-45) */
-void topic_put_twin_error(struct buf *out, int status, struct str rid);         /* three digits (4.2) */
-void topic_put_desired(struct buf *out, int64_t version);                       /* D-52 */
+void topic_put_twin_got(struct buf *out, struct str rid);                      /* 200 (D-43) */
+void topic_put_twin_patched(struct buf *out, struct str rid, int64_t version); /* 204 (D-45) */
+void topic_put_twin_error(struct buf *out, int status, struct str rid); /* three digits (4.2) */
+void topic_put_desired(struct buf *out, int64_t version);               /* D-52 */
 /* rid is of [0-9a-z]+, name is method_name_valid(): asserted (D-55). */
 void topic_put_method(struct buf *out, struct str name, struct str rid);
 

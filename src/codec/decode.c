@@ -171,8 +171,6 @@ decode_filters(struct in *in, uint8_t flags, struct mqtt_packet *p)
 		if (++f->n > MQTT_FILTERS_MAX)
 			in->bad = true;
 	}
-	if (f->n == 0)
-		in->bad = true;
 }
 
 static void
@@ -187,7 +185,7 @@ decode_nothing(struct in *in, uint8_t flags, struct mqtt_packet *p)
 static const struct rule {
 	void (*decode)(struct in *, uint8_t flags, struct mqtt_packet *);
 	uint8_t flags;
-	uint32_t least, most; /* remaining length */
+	uint32_t least, most; /* remaining length; the least of SUBSCRIBE holds one filter */
 } rules[16] = {
 	[MQTT_CONNECT] = { decode_connect, 0, 10, MQTT_CONNECT_MAX },
 	[MQTT_PUBLISH] = { decode_publish, 0, 3, MQTT_REMAINING_MAX }, /* flags: publish_flags */

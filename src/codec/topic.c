@@ -208,7 +208,7 @@ topic_put_desired(struct buf *out, int64_t version)
 	buf_u64(out, (uint64_t)version);
 }
 
-static bool
+__attribute__((unused)) static bool /* but by an assert */
 method_rid_valid(struct str rid)
 {
 	for (size_t i = 0; i < rid.n; i++)
