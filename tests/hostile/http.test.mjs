@@ -1,0 +1,349 @@
+// The service API against requests that are wrong in every way. Rules: service-rest.md 1 to 9 and 20, twins.md 4, 6, 11.
+import { after, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { sasToken, parseConnectionString } from '../lib/hub.mjs';
+import { allBad, malformed, malformedWhole, notObjects } from './documents.mjs';
+import { SLOW, Scene, abandonHttp, expectFault, rawHttp } from './harness.mjs';
+
+let scene, owner, token;
+before(async () => {
+	scene = await Scene.start({ devices: ['h', 'edge'] });
+	owner = parseConnectionString(await scene.hub.connectionString('iothubowner'));
+	token = await scene.hub.token();
+});
+after(() => scene?.stop());
+
+const NAMES = { 400001: 'InvalidProtocolVersion', 400004: 'ArgumentInvalid', 400005: 'ArgumentNull', 400006: 'IotHubFormatError' };
+
+// Rows: [name, method, path, options of rest(), status, error name]
+async function refuse([, method, path, options, status, name]) {
+	const made = typeof options === 'function' ? await options() : options;
+	expectFault(await scene.rest(method, path, made), status, name);
+	await scene.holds();
+}
+
+const sign = (change) => () => ({ token: sasToken({ resource: owner.HostName, key: owner.SharedAccessKey, policy: 'iothubowner', ...change }) });
+const DENIED = [401, 'IotHubUnauthorizedAccess'];
+const auth = [
+	['no Authorization', { token: null }],
+	['an empty Authorization', { token: '' }],
+	['a word', { token: 'x' }],
+	['only the scheme', { token: 'SharedAccessSignature' }],
+	['the scheme and a blank', { token: 'SharedAccessSignature ' }],
+	['basic authentication', { token: 'Basic dXNlcjpwYXNz' }],
+	['a bearer token', { token: 'Bearer eyJhbGciOiJub25lIn0.e30.' }],
+	['4,000 ampersands', { token: `SharedAccessSignature ${'&'.repeat(4000)}` }],
+	['no signature', () => ({ token: token.replace(/sig=[^&]*&/, '') })],
+	['a signature of zeros', () => ({ token: token.replace(/sig=[^&]*/, `sig=${'A'.repeat(43)}%3D`) })],
+	['a signature cut short', () => ({ token: token.replace(/sig=([^&]{10})[^&]*/, 'sig=$1') })],
+	['no resource', () => ({ token: token.replace(/sr=[^&]*&/, '') })],
+	['no expiry', () => ({ token: token.replace(/&se=\d+/, '') })],
+	['an expiry that was moved', () => ({ token: token.replace(/se=\d+/, 'se=4102444800') })],
+	['an expiry an hour ago', sign({ ttl: -3600 })],
+	['an expiry that is no number', sign({ expires: 'never' })],
+	['an expiry beyond 64 bits', sign({ expires: '99999999999999999999' })],
+	['a field twice', () => ({ token: `${token}&skn=iothubowner` })],
+	['an unknown policy', sign({ policy: 'nobody' })],
+	['no policy', sign({ policy: undefined })],
+	['another policy\'s key', sign({ policy: 'service' })],
+	['a wrong key', sign({ key: Buffer.alloc(32).toString('base64') })],
+	['a device\'s token', () => ({ token: sasToken({ resource: `${scene.hub.addr}/devices/h`, key: scene.keys.h }) })],
+	['another host', sign({ resource: 'elsewhere.example' })],
+	['a resource that does not cover the path', () => sign({ resource: `${owner.HostName}/devices` })()],
+	['a resource that begins like the path', () => sign({ resource: `${owner.HostName}/twin` })()],
+	['a policy without the right', { policy: 'registryRead' }],
+	['a policy for devices only', { policy: 'device' }],
+].map(([name, options]) => [name, 'GET', '/twins/h', options, ...DENIED]);
+
+const versions = [
+	['no api-version', 'GET', '/twins/h', { apiVersion: null }, 400, 'InvalidProtocolVersion'],
+	['an empty api-version', 'GET', '/twins/h?api-version=', {}, 400, 'InvalidProtocolVersion'],
+	['an api-version that is a word', 'GET', '/twins/h?api-version=latest', {}, 400, 'InvalidProtocolVersion'],
+	['an api-version with something behind it', 'GET', '/twins/h?api-version=2021-04-12x', {}, 400, 'InvalidProtocolVersion'],
+	['an api-version of 2,000 digits', 'GET', `/twins/h?api-version=${'1'.repeat(2000)}`, {}, 400, 'InvalidProtocolVersion'],
+	['authentication before api-version (T-116)', 'GET', '/twins/h', { apiVersion: null, token: 'x' }, ...DENIED],
+];
+
+const paths = [
+	['an unknown path', 'GET', '/nothing', {}, 404, 'GenericNotFound'],
+	['the root', 'GET', '/', {}, 404, 'GenericNotFound'],
+	['a path below a device', 'GET', '/devices/h/nothing', {}, 404, 'GenericNotFound'],
+	['four segments', 'GET', '/devices/h/modules/m/x', {}, 404, 'GenericNotFound'],
+	['an empty segment', 'GET', '/twins//h', {}, 404, 'GenericNotFound'],
+	['parent directories', 'GET', '/twins/../twins/h', {}, 404, 'GenericNotFound'],
+	['encoded parent directories', 'GET', '/twins/%2e%2e%2ftwins%2fh', {}, 400, 'ArgumentInvalid'],
+	['a NUL in an id', 'GET', '/twins/h%00', {}, 400, 'ArgumentInvalid'],
+	['a slash in an id', 'GET', '/twins/a%2Fb', {}, 400, 'ArgumentInvalid'],
+	['a blank in an id', 'GET', '/twins/a%20b', {}, 400, 'ArgumentInvalid'],
+	['a control character in an id', 'GET', '/twins/a%0Ab', {}, 400, 'ArgumentInvalid'],
+	['an id that is not ASCII', 'GET', '/twins/%C3%A9', {}, 400, 'ArgumentInvalid'],
+	['an id that is not UTF-8', 'GET', '/twins/%ff', {}, 400, 'ArgumentInvalid'],
+	['an id of 129 characters', 'GET', `/twins/${'a'.repeat(129)}`, {}, 400, 'ArgumentInvalid'],
+	['an id of 4,000 characters', 'GET', `/twins/${'a'.repeat(4000)}`, {}, 400, 'ArgumentInvalid'],
+	['an id encoded twice is another id', 'GET', '/twins/%2568', {}, 404, 'DeviceNotFound'],
+	['an id in another case', 'GET', '/twins/H', {}, 404, 'DeviceNotFound'],
+	['an unknown device', 'GET', '/twins/nobody', {}, 404, 'DeviceNotFound'],
+	['an unknown device\'s module', 'GET', '/twins/nobody/modules/m', {}, 404, 'DeviceNotFound'],
+	['an unknown module', 'GET', '/twins/h/modules/m', {}, 404, 'ModuleNotFound'],
+];
+
+const verbs = [
+	['POST on a device', 'POST', '/devices/h', { body: {} }],
+	['PATCH on a device', 'PATCH', '/devices/h', { body: {} }],
+	['DELETE on a twin', 'DELETE', '/twins/h', {}],
+	['POST on a twin', 'POST', '/twins/h', { body: { tags: { a: 1 } } }],
+	['OPTIONS', 'OPTIONS', '/twins/h', {}],
+	['TRACE', 'TRACE', '/twins/h', {}],
+	['DELETE on the list', 'DELETE', '/devices', {}],
+	['an override to nonsense', 'POST', '/twins/h', { body: {}, headers: { 'X-HTTP-Method-Override': 'BREW' } }],
+	['an override to DELETE', 'POST', '/twins/h', { body: {}, headers: { 'X-HTTP-Method-Override': 'DELETE' } }],
+].map((row) => [...row, 405, 'GenericMethodNotAllowed']);
+
+const desired = (text) => Buffer.concat([Buffer.from('{"properties":{"desired":'), Buffer.from(text), Buffer.from('}}')]);
+const tags = (text) => Buffer.concat([Buffer.from('{"tags":'), Buffer.from(text), Buffer.from('}')]);
+const patchRows = [
+	...allBad.map(([name, text, code]) => [`desired: ${name}`, 'PATCH', '/twins/h', { body: desired(text) }, 400, NAMES[code]]),
+	...[...malformed, ...malformedWhole].slice(-6).map(([name, text, code]) => [`the body: ${name}`, 'PATCH', '/twins/h', { body: Buffer.from(text) }, 400, NAMES[code]]),
+	...notObjects.map(([name, text]) => [`the body: ${name}`, 'PATCH', '/twins/h', { body: Buffer.from(text) }, 400, 'ArgumentInvalid']),
+	['the body: null', 'PATCH', '/twins/h', { body: 'null' }, 400, 'ArgumentInvalid'],
+	['no body', 'PATCH', '/twins/h', {}, 400, 'ArgumentNull'],
+	['an empty body', 'PATCH', '/twins/h', { body: '' }, 400, 'ArgumentNull'],
+	['tags: a number', 'PATCH', '/twins/h', { body: { tags: 5 } }, 400, 'ArgumentInvalid'],
+	['tags: a string', 'PATCH', '/twins/h', { body: { tags: 'x' } }, 400, 'ArgumentInvalid'],
+	['tags: an array', 'PATCH', '/twins/h', { body: { tags: [] } }, 400, 'ArgumentInvalid'],
+	['properties: a number', 'PATCH', '/twins/h', { body: { properties: 5 } }, 400, 'ArgumentInvalid'],
+	['tags over 8 KB', 'PATCH', '/twins/h', { body: tags(JSON.stringify({ a: 'x'.repeat(4096), b: 'x'.repeat(4096) })) }, 400, 'ArgumentInvalid'],
+	['good tags with bad desired properties (T-43)', 'PATCH', '/twins/h', { body: { tags: { a: 1 }, properties: { desired: { 'b.c': 1 } } } }, 400, 'ArgumentInvalid'],
+	['good desired properties with bad tags', 'PATCH', '/twins/h', { body: { tags: { 'b.c': 1 }, properties: { desired: { a: 1 } } } }, 400, 'ArgumentInvalid'],
+	['a foreign deviceId (T-03)', 'PATCH', '/twins/h', { body: { deviceId: 'other', tags: { a: 1 } } }, 400, 'ArgumentInvalid'],
+	['300,000 empty strings (T-81a)', 'PATCH', '/twins/h', { body: desired(`{"a":[${Array(300_000).fill('""').join(',')}]}`) }, 400, 'ArgumentInvalid'],
+	['a stale If-Match', 'PATCH', '/twins/h', { body: { tags: { a: 1 } }, headers: { 'If-Match': '"AAAAAAAAAAA="' } }, 412, 'PreconditionFailed'],
+	['a stale If-Match without quotes (T-50)', 'PATCH', '/twins/h', { body: { tags: { a: 1 } }, headers: { 'If-Match': 'AAAAAAAAAAA=' } }, 412, 'PreconditionFailed'],
+	['an empty If-Match', 'PATCH', '/twins/h', { body: { tags: { a: 1 } }, headers: { 'If-Match': '""' } }, 412, 'PreconditionFailed'],
+	['an If-Match of 4,000 characters', 'PATCH', '/twins/h', { body: { tags: { a: 1 } }, headers: { 'If-Match': `"${'x'.repeat(4000)}"` } }, 412, 'PreconditionFailed'],
+	['existence before format (T-116)', 'PATCH', '/twins/nobody', { body: '{' }, 404, 'DeviceNotFound'],
+	['format before If-Match (T-116)', 'PATCH', '/twins/h', { body: '{', headers: { 'If-Match': '"x"' } }, 400, 'IotHubFormatError'],
+	['If-Match before values (T-116)', 'PATCH', '/twins/h', { body: { tags: { 'a.b': 1 } }, headers: { 'If-Match': '"x"' } }, 412, 'PreconditionFailed'],
+	['PUT: null inside tags (T-46)', 'PUT', '/twins/h', { body: { tags: { a: null } } }, 400, 'ArgumentInvalid'],
+	['PUT: null deep inside desired', 'PUT', '/twins/h', { body: { properties: { desired: { a: { b: null } } } } }, 400, 'ArgumentInvalid'],
+	['PUT: no body', 'PUT', '/twins/h', {}, 400, 'ArgumentNull'],
+	['PUT: a stale If-Match', 'PUT', '/twins/h', { body: {}, headers: { 'If-Match': '"x"' } }, 412, 'PreconditionFailed'],
+];
+
+const put = (identity) => ({ body: { deviceId: 'new', ...identity } });
+const keys = (primaryKey, secondaryKey) => put({ authentication: { type: 'sas', symmetricKey: { primaryKey, secondaryKey } } });
+const thumbs = (primaryThumbprint, secondaryThumbprint = '') => put({ authentication: { type: 'selfSigned', x509Thumbprint: { primaryThumbprint, secondaryThumbprint } } });
+const base64 = (n) => Buffer.alloc(n, 1).toString('base64');
+const identityRows = [
+	...[...malformed.slice(0, 8), ...malformed.slice(-8), ...malformedWhole].map(([name, text]) => [`body: ${name}`, { body: Buffer.from(text) }, 400, 'IotHubFormatError']),
+	...notObjects.map(([name, text]) => [`body: ${name}`, { body: Buffer.from(text) }, 400, 'ArgumentInvalid']),
+	['no body', {}, 400, 'ArgumentNull'],
+	['another deviceId', { body: { deviceId: 'other2' } }, 400, 'ArgumentInvalid'],
+	['a deviceId that is a number', { body: { deviceId: 5 } }, 400, 'ArgumentInvalid'],
+	['no deviceId', { body: {} }, 400, 'ArgumentInvalid'],
+	['an unknown status', put({ status: 'sleeping' }), 400, 'ArgumentInvalid'],
+	['a status that is a number', put({ status: 1 }), 400, 'ArgumentInvalid'],
+	['a statusReason of 129 characters', put({ statusReason: 'x'.repeat(129) }), 400, 'ArgumentInvalid'],
+	['a statusReason that is an object', put({ statusReason: {} }), 400, 'ArgumentInvalid'],
+	['authentication that is a string', put({ authentication: 'sas' }), 400, 'ArgumentInvalid'],
+	['an unknown authentication type', put({ authentication: { type: 'password' } }), 400, 'ArgumentInvalid'],
+	['one key only', keys(base64(32), ''), 400, 'ArgumentInvalid'],
+	['keys that are not base64', keys('!!!!', '!!!!'), 400, 'ArgumentInvalid'],
+	['keys without padding', keys('YWFhYWFhYWFhYWFhYWFhYQ', 'YWFhYWFhYWFhYWFhYWFhYQ'), 400, 'ArgumentInvalid'],
+	['keys of 15 bytes', keys(base64(15), base64(15)), 400, 'ArgumentInvalid'],
+	['keys of 65 bytes', keys(base64(65), base64(65)), 400, 'ArgumentInvalid'],
+	['keys of 100,000 characters', keys('A'.repeat(100_000), 'A'.repeat(100_000)), 400, 'ArgumentInvalid'],
+	['keys that are numbers', keys(1, 2), 400, 'ArgumentInvalid'],
+	['a thumbprint of 39 digits', thumbs('a'.repeat(39)), 400, 'ArgumentInvalid'],
+	['a thumbprint that is not hexadecimal', thumbs('g'.repeat(40)), 400, 'ArgumentInvalid'],
+	['self-signed without thumbprint', put({ authentication: { type: 'selfSigned' } }), 400, 'ArgumentInvalid'],
+	['a key and a thumbprint', put({ authentication: { symmetricKey: { primaryKey: base64(32), secondaryKey: base64(32) }, x509Thumbprint: { primaryThumbprint: 'a'.repeat(40), secondaryThumbprint: '' } } }), 400, 'ArgumentInvalid'],
+	['capabilities that are an array', put({ capabilities: [] }), 400, 'ArgumentInvalid'],
+	['iotEdge that is a string', put({ capabilities: { iotEdge: 'yes' } }), 400, 'ArgumentInvalid'],
+	['an unknown deviceScope (R-31)', put({ deviceScope: 'ms-azure-iot-edge://nobody-1' }), 400, 'ArgumentInvalid'],
+	['a thousand levels', { body: `{"deviceId":"new","x":${'['.repeat(1000)}${']'.repeat(1000)}}` }, 400, 'ArgumentInvalid'],
+	['If-Match on what is not there (R-24)', { ...put({}), headers: { 'If-Match': '*' } }, 404, 'DeviceNotFound'],
+].map(([name, ...rest]) => [`PUT device, ${name}`, 'PUT', '/devices/new', ...rest]);
+
+const registryRows = [
+	['PUT device again (R-21)', 'PUT', '/devices/h', { body: { deviceId: 'h' } }, 409, 'DeviceAlreadyExists'],
+	['PUT device with a stale etag', 'PUT', '/devices/h', { body: { deviceId: 'h' }, headers: { 'If-Match': '"stale"' } }, 412, 'PreconditionFailed'],
+	['DELETE with a stale etag', 'DELETE', '/devices/h', { headers: { 'If-Match': '"stale"' } }, 412, 'PreconditionFailed'],
+	['DELETE what is not there', 'DELETE', '/devices/nobody', {}, 404, 'DeviceNotFound'],
+	['PUT an id with a slash', 'PUT', '/devices/a%2Fb', { body: { deviceId: 'a/b' } }, 400, 'ArgumentInvalid'],
+	['PUT an id of 129 characters', 'PUT', `/devices/${'a'.repeat(129)}`, { body: { deviceId: 'a'.repeat(129) } }, 400, 'ArgumentInvalid'],
+	['PUT with a policy that may only read', 'PUT', '/devices/new', { policy: 'registryRead', body: { deviceId: 'new' } }, ...DENIED],
+	['PUT with the policy service', 'PUT', '/devices/new', { policy: 'service', body: { deviceId: 'new' } }, ...DENIED],
+	['DELETE with a policy that may only read', 'DELETE', '/devices/h', { policy: 'registryRead' }, ...DENIED],
+	['GET device with the policy service (R-12)', 'GET', '/devices/h', { policy: 'service' }, ...DENIED],
+	['PATCH twin with registryRead (R-11)', 'PATCH', '/twins/h', { policy: 'registryRead', body: { tags: { a: 1 } } }, ...DENIED],
+];
+
+const query = (text, headers = {}) => ({ body: { query: text }, headers });
+const queryRows = [
+	['no body', {}, 'ArgumentNull'],
+	['not JSON', { body: 'SELECT * FROM devices' }, 'IotHubFormatError'],
+	['no query member', { body: {} }, 'ArgumentInvalid'],
+	['a query that is a number', { body: { query: 1 } }, 'ArgumentInvalid'],
+	['an empty query', query(''), 'ArgumentInvalid'],
+	['no FROM', query('SELECT *'), 'ArgumentInvalid'],
+	['an unknown table', query('SELECT * FROM users'), 'ArgumentInvalid'],
+	['SQL of another kind', query('DROP TABLE devices'), 'ArgumentInvalid'],
+	['two statements', query('SELECT * FROM devices; SELECT * FROM devices'), 'ArgumentInvalid'],
+	['a string that does not end', query("SELECT * FROM devices WHERE tags.a = 'x"), 'ArgumentInvalid'],
+	['an operator without right side', query('SELECT * FROM devices WHERE tags.a ='), 'ArgumentInvalid'],
+	['brackets that do not match', query('SELECT * FROM devices WHERE (tags.a = 1'), 'ArgumentInvalid'],
+	['2,000 open brackets', query(`SELECT * FROM devices WHERE ${'('.repeat(2000)}tags.a=1${')'.repeat(2000)}`), 'ArgumentInvalid'],
+	['1,500 NOTs', query(`SELECT * FROM devices WHERE ${'NOT '.repeat(1500)}tags.a=1`), 'ArgumentInvalid'],
+	['8,193 characters', query(`SELECT * FROM devices WHERE tags.a = '${'x'.repeat(8193 - 38)}'`), 'ArgumentInvalid'],
+	['a megabyte of blanks', query(`SELECT * FROM devices${' '.repeat(900_000)}`), 'ArgumentInvalid'],
+	['a NUL', query('SELECT * FROM devices\0'), 'ArgumentInvalid'],
+	['characters that are no token', query('SELECT * FROM devices WHERE tags.a = @#!'), 'ArgumentInvalid'],
+	['page size 0', query('SELECT * FROM devices', { 'x-ms-max-item-count': '0' }), 'ArgumentInvalid'],
+	['a negative page size', query('SELECT * FROM devices', { 'x-ms-max-item-count': '-1' }), 'ArgumentInvalid'],
+	['a page size that is a word', query('SELECT * FROM devices', { 'x-ms-max-item-count': 'many' }), 'ArgumentInvalid'],
+	['a page size beyond 64 bits', query('SELECT * FROM devices', { 'x-ms-max-item-count': '-99999999999999999999' }), 'ArgumentInvalid'],
+	['a continuation token that is a word', query('SELECT * FROM devices', { 'x-ms-continuation': 'next' }), 'ArgumentInvalid'],
+	['a continuation token of zeros', query('SELECT * FROM devices', { 'x-ms-continuation': Buffer.alloc(48).toString('base64') }), 'ArgumentInvalid'],
+	['a continuation token of 4,000 characters', query('SELECT * FROM devices', { 'x-ms-continuation': 'A'.repeat(4000) }), 'ArgumentInvalid'],
+].map(([name, options, code]) => [`query: ${name}`, 'POST', '/devices/query', options, 400, code]);
+
+for (const [kind, rows] of Object.entries({ authentication: auth, 'api-version': versions, paths, verbs, 'twin bodies': patchRows,
+	'identity bodies': identityRows, registry: registryRows, queries: queryRows }))
+	describe(kind, () => { for (const row of rows) test(row[0], () => refuse(row)); });
+
+test('another query\'s continuation token is refused', async () => {
+	const first = await scene.rest('POST', '/devices/query', query('SELECT * FROM devices', { 'x-ms-max-item-count': '1' }));
+	assert.equal(first.status, 200);
+	const next = first.headers['x-ms-continuation'];
+	assert.ok(next);
+	expectFault(await scene.rest('POST', '/devices/query', query('SELECT deviceId FROM devices', { 'x-ms-continuation': next })), 400, 'ArgumentInvalid');
+	const changed = `${next.slice(0, -6)}${next.slice(-6) === 'AAAAAA' ? 'BBBBBB' : 'AAAAAA'}`;
+	const answer = await scene.rest('POST', '/devices/query', query('SELECT * FROM devices', { 'x-ms-continuation': changed }));
+	assert.ok([200, 400].includes(answer.status), 'another place, or no place: never anything worse');
+});
+
+// ---- the wire ----
+
+const head = (first, lines = [], body = '') => () => Buffer.concat([
+	Buffer.from(`${first}\r\nHost: ${scene.hub.addr}\r\nAuthorization: ${token}\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`, 'latin1'), Buffer.from(body)]);
+const PATCH_H = 'PATCH /twins/h?api-version=2021-04-12 HTTP/1.1';
+const GET_H = 'GET /twins/h?api-version=2021-04-12 HTTP/1.1';
+const BODY = '{"tags":{"x":1}}';
+
+// Ours: answered with our JSON.
+const ours = [
+	['two Content-Lengths', head(PATCH_H, ['Content-Length: 16', 'Content-Length: 2'], BODY), 400, 'ArgumentInvalid'],
+	['two equal Content-Lengths', head(PATCH_H, ['Content-Length: 16', 'Content-Length: 16'], BODY), 400, 'ArgumentInvalid'],
+	['Content-Length beside chunks', head(PATCH_H, ['Transfer-Encoding: chunked', 'Content-Length: 16'], `10\r\n${BODY}\r\n0\r\n\r\n`), 400, 'ArgumentInvalid'],
+	['a body of 1 MB and a byte', head(PATCH_H, [`Content-Length: ${2 ** 20 + 1}`], 'x'.repeat(2 ** 20 + 1)), 413, 'GenericRequestEntityTooLarge'],
+	['an unknown verb', head('BREW /twins/h?api-version=2021-04-12 HTTP/1.1'), 405, 'GenericMethodNotAllowed'],
+	['a raw # in an id', head('GET /twins/h#x?api-version=2021-04-12 HTTP/1.1'), 404, 'DeviceNotFound'],
+	['two Authorization headers', head(GET_H, ['Authorization: SharedAccessSignature sr=x']), 401, 'IotHubUnauthorizedAccess'],
+];
+describe('HTTP that the hub answers itself', () => {
+	for (const [name, bytes, status, code] of ours) {
+		test(name, async () => {
+			const { responses } = await rawHttp(scene.hub, bytes());
+			expectFault(responses[0], status, code);
+			await scene.holds();
+		});
+	}
+});
+
+// The library's: 400, 413 or 417 in its own words, and the connection ends (R-14). Status null: no answer at all.
+const librarys = [
+	['a line of garbage', () => 'GARBAGE\r\n\r\n', 400],
+	['a request line without version', () => 'GET /twins/h\r\n\r\n', 400],
+	['HTTP/9.9', head('GET /twins/h HTTP/9.9'), 400],
+	['binary bytes', () => Buffer.concat([Buffer.alloc(200, 0x80), Buffer.from('\r\n\r\n')]), 400],
+	['a header without colon', head(GET_H, ['nonsense']), 400],
+	['a header of 100,000 bytes', head(GET_H, [`X-Long: ${'x'.repeat(100_000)}`]), 400],
+	['20,000 headers', head(GET_H, Array.from({ length: 20_000 }, (_, i) => `X-${i}: 1`)), 400],
+	['a request line of 100,000 bytes', head(`GET /${'x'.repeat(100_000)} HTTP/1.1`), 400],
+	['a Content-Length that is a word', head(PATCH_H, ['Content-Length: many'], BODY), 400],
+	['a negative Content-Length', head(PATCH_H, ['Content-Length: -1'], BODY), 400],
+	['a Content-Length of a terabyte', head(PATCH_H, ['Content-Length: 1099511627776'], BODY), 413],
+	['a chunk of a bad length', head(PATCH_H, ['Transfer-Encoding: chunked'], 'zz\r\nx\r\n0\r\n\r\n'), 413],
+	['a chunk of a negative length', head(PATCH_H, ['Transfer-Encoding: chunked'], '-1\r\nx\r\n0\r\n\r\n'), 413],
+	['an unknown expectation', head(PATCH_H, ['Expect: miracles', 'Content-Length: 16'], BODY), 417],
+];
+describe('HTTP that the library refuses', () => {
+	for (const [name, bytes, status] of librarys) {
+		test(name, async () => {
+			const got = await rawHttp(scene.hub, bytes(), { untilClosed: true });
+			assert.ok(got.closed);
+			// The rest of what we sent may reset the connection before the answer is read.
+			if (got.failure === undefined || got.responses.length > 0) assert.deepEqual(got.responses.map((r) => r.status), [status]);
+			await scene.holds();
+		});
+	}
+});
+
+test('a body over 2 MB is cut off, whatever its framing', async () => {
+	for (const bytes of [
+		head(PATCH_H, ['Content-Length: 3000000'], Buffer.alloc(3_000_000, 'x'))(),
+		head(PATCH_H, ['Transfer-Encoding: chunked'], `2dc6c0\r\n${'x'.repeat(3_000_000)}\r\n0\r\n\r\n`)(),
+	]) {
+		const got = await rawHttp(scene.hub, bytes, { untilClosed: true });
+		assert.ok(got.responses.every((r) => r.status === 413), 'a 413, if it got through before the reset');
+	}
+	await scene.holds();
+});
+
+test('a request for another host is not proxied', async () => {
+	const got = await rawHttp(scene.hub, head('GET http://elsewhere.example/twins/h?api-version=2021-04-12 HTTP/1.1')(), { untilClosed: true });
+	assert.ok(got.responses.every((r) => r.status >= 400));
+	await scene.holds();
+});
+
+test('a request cut at every byte changes nothing', async () => {
+	const bytes = head(PATCH_H, ['Content-Length: 16'], BODY)();
+	for (let at = 0; at < bytes.length; at += 3) await abandonHttp(scene.hub, bytes.subarray(0, at));
+	await scene.holds();
+});
+
+test('a request byte by byte is answered', async () => {
+	const bytes = head(GET_H)();
+	const { responses } = await rawHttp(scene.hub, [...bytes].map((byte) => Buffer.from([byte])), { pauseMs: 1 });
+	assert.equal(responses[0].status, 200);
+});
+
+test('fifty requests in one write are answered in order', async () => {
+	const ids = Array.from({ length: 50 }, (_, i) => (i % 2 ? 'h' : `nobody${i}`));
+	const bytes = Buffer.concat(ids.map((id) => head(`GET /twins/${id}?api-version=2021-04-12 HTTP/1.1`)()));
+	const { responses } = await rawHttp(scene.hub, bytes, { count: 50 });
+	assert.deepEqual(responses.map((r) => (r.status === 200 ? r.body.deviceId : /;(.+)$/.exec(r.body.Message)[1])), ids);
+});
+
+test('a body that says it continues is asked for, and read', async () => {
+	const { responses } = await rawHttp(scene.hub, head(PATCH_H, ['Expect: 100-continue', 'Content-Length: 17'], '{"tags":{"x y":1}')());
+	expectFault(responses[0], 400, 'IotHubFormatError');
+	await scene.holds();
+});
+
+test('a GET with a body is answered', async () => {
+	const { responses } = await rawHttp(scene.hub, head(GET_H, ['Content-Length: 16'], BODY)());
+	assert.equal(responses[0].status, 200);
+	await scene.holds();
+});
+
+test('costly but allowed: 900 KB of ignored members are read in a moment', async () => {
+	const begin = Date.now();
+	const ignored = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`member${i}`, i]));
+	const answer = await scene.rest('PATCH', '/twins/h', { body: { ...ignored } });
+	assert.equal(answer.status, 200);
+	assert.ok(Date.now() - begin < 5000 * SLOW);
+	await scene.holds();
+});
+
+test('memory is back after 1,000 bad requests and 100 oversized ones', async () => {
+	await scene.keepsMemory(async () => {
+		for (let i = 0; i < 500; i++) {
+			const [, text] = allBad[i % allBad.length];
+			assert.equal((await scene.rest('PATCH', '/twins/h', { body: desired(text) })).status, 400);
+		}
+		for (let i = 0; i < 50; i++) assert.equal((await scene.rest('PATCH', '/twins/h', { body: Buffer.alloc(1_000_000, ' ') })).status, 400);
+	});
+	await scene.holds();
+});
