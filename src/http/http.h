@@ -18,7 +18,8 @@ struct http_admin {
 	enum err (*policy_show)(void *ctx, struct str name, struct buf *json);
 	/* POST /admin/policies/{name}/rotate?key=primary|secondary: a new key, on disk before it returns; the policy as
 	 * above. ERR_NOT_FOUND, ERR_IO. */
-	enum err (*policy_rotate)(void *ctx, struct str name, bool primary, struct buf *json, struct fault *f);
+	enum err (*policy_rotate)(
+	    void *ctx, struct str name, bool primary, struct buf *json, struct fault *f);
 	/* POST /admin/backup?to=DIR: an online backup into a new directory. */
 	enum err (*backup)(void *ctx, struct str to, struct fault *f);
 	/* GET /readyz: NULL when the hub takes requests and writes, else why not, one line. */
@@ -30,15 +31,17 @@ struct http_options {
 	struct catalogue_box *catalogue;
 	struct tls *tls;
 	struct gate *gate;
-	struct mqtt_loop *mqtt;         /* of this loop: sessions of WebSocket clients */
+	struct mqtt_loop *mqtt; /* of this loop: sessions of WebSocket clients */
 	struct http_admin admin;
-	int64_t request_timeout_us;     /* absolute: handshake and first request, and each later request. 0: HTTP_REQUEST_US */
-	void (*log)(const char *line);  /* may be NULL; any loop's thread */
+	int64_t
+	    request_timeout_us; /* absolute: handshake and first request, and each later request. 0: HTTP_REQUEST_US */
+	void (*log)(const char *line); /* may be NULL; any loop's thread */
 };
 
-#define HTTP_REQUEST_US  (INT64_C(30) * 1000000)
-#define HTTP_IDLE_US     (INT64_C(120) * 1000000)       /* between requests of one connection */
-#define HTTP_BODY_MAX    (1u << 20)                     /* our own 413 above it; 8 MB for a bulk call (service-rest.md 4.2) */
+#define HTTP_REQUEST_US (INT64_C(30) * 1000000)
+#define HTTP_IDLE_US    (INT64_C(120) * 1000000) /* between requests of one connection */
+#define HTTP_BODY_MAX                                                                              \
+	(1u << 20) /* our own 413 above it; 8 MB for a bulk call (service-rest.md 4.2) */
 #define HTTP_BULK_MAX    (8u << 20)
 #define HTTP_HEADERS_MAX (16u << 10)
 

@@ -83,6 +83,7 @@ struct walk {
 	struct loop *home;
 	void (*done)(struct walk *w); /* owns w from then on: ends with walk_free */
 	struct reply_to reply_to;     /* the sender's */
+	void *owner;                  /* the sender's: outlives the walk */
 	struct query_groups *groups;  /* the fleet's, as is all below */
 	struct walk_ids *ids;
 	struct worker *at;

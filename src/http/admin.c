@@ -1,0 +1,152 @@
+/*
+ * What operators ask of the program itself: policies, backup, health. These touch files, so they run in a thread of their
+ * own and never hold up a loop.
+ */
+#include "http/priv.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum errand_kind { ERRAND_SHOW, ERRAND_ROTATE, ERRAND_BACKUP };
+
+struct errand {
+	struct msg msg;
+	enum errand_kind kind;
+	struct http_loop *hl;
+	struct reply_to reply_to;
+	char *name; /* policy, or directory */
+	bool primary;
+	struct buf json;
+	struct fault fault;
+};
+
+static void
+errand_done(struct msg *m)
+{
+	struct errand *e = (struct errand *)((char *)m - offsetof(struct errand, msg));
+	struct request *r = request_of(e->hl, e->reply_to);
+
+	if (r != NULL && e->fault.code != F_NONE)
+		reply_fault(r, &e->fault);
+	else if (r != NULL)
+		reply_json(r, 200, buf_view(&e->json));
+	free(e->name);
+	buf_fini(&e->json);
+	free(e);
+}
+
+static enum err
+errand_do(struct errand *e)
+{
+	const struct http_admin *a = &e->hl->o.admin;
+
+	switch (e->kind) {
+	case ERRAND_SHOW: return a->policy_show(a->ctx, str_of(e->name), &e->json);
+	case ERRAND_ROTATE:
+		return a->policy_rotate(a->ctx, str_of(e->name), e->primary, &e->json, &e->fault);
+	case ERRAND_BACKUP:
+		buf_cstr(&e->json, "{\"backup\":");
+		doc_write_json_str(&e->json, str_of(e->name));
+		buf_putc(&e->json, '}');
+		return a->backup(a->ctx, str_of(e->name), &e->fault);
+	}
+	return ERR_ARG;
+}
+
+static void *
+errand_main(void *arg)
+{
+	struct errand *e = arg;
+	enum err err = errand_do(e);
+
+	if (err == ERR_NOT_FOUND)
+		fault_set(&e->fault, F_GenericNotFound, "there is no policy '%s'", e->name);
+	else if (err != ERR_OK && e->fault.code == F_NONE)
+		fault_set(&e->fault, F_ServerError, "it could not be done");
+	e->msg.run = errand_done;
+	loop_post(e->hl->loop, &e->msg);
+	return NULL;
+}
+
+static void
+errand_start(struct request *r, enum errand_kind kind, struct str name, bool primary)
+{
+	struct errand *e = xcalloc(1, sizeof(*e));
+	pthread_t thread;
+
+	e->kind = kind;
+	e->hl = r->hl;
+	e->reply_to = request_address(r);
+	e->name = str_dup0(name);
+	e->primary = primary;
+	if (pthread_create(&thread, NULL, errand_main, e) == 0) {
+		pthread_detach(thread);
+		return;
+	}
+	free(e->name);
+	free(e);
+	reply_error(r, F_ServiceUnavailable, "no thread to be had");
+}
+
+/* Rights are compared as "any of these"; keys of all policies are for who has them all. */
+static bool
+owner(struct request *r)
+{
+	if ((r->rights & RIGHTS_ALL) == RIGHTS_ALL)
+		return true;
+	reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
+	return false;
+}
+
+void
+on_policies(struct request *r)
+{
+	if (owner(r))
+		errand_start(r, ERRAND_SHOW, r->nsegment > 2 ? r->segment[2] : STR_NONE, false);
+}
+
+void
+on_policy_rotate(struct request *r)
+{
+	struct str key;
+
+	if (!owner(r))
+		return;
+	key = request_param(r, "key");
+	if (!str_eq(key, STR("primary")) && !str_eq(key, STR("secondary"))) {
+		reply_error(r, F_ArgumentInvalid, "key is neither primary nor secondary");
+		return;
+	}
+	errand_start(r, ERRAND_ROTATE, r->segment[2], str_eq(key, STR("primary")));
+}
+
+void
+on_backup(struct request *r)
+{
+	struct str to;
+
+	if (!owner(r))
+		return;
+	to = request_param(r, "to");
+	if (to.n == 0 || to.p[0] != '/') {
+		reply_error(r, F_ArgumentInvalid, "to is not an absolute path");
+		return;
+	}
+	errand_start(r, ERRAND_BACKUP, to, false);
+}
+
+void
+on_health(struct request *r, bool ready)
+{
+	const struct http_admin *a = &r->hl->o.admin;
+	char why[NET_WHY_MAX];
+	const char *not_ready = !ready ? NULL
+	    : r->hl->stopping          ? "the hub is stopping"
+	                               : a->not_ready(a->ctx, why);
+
+	if (not_ready != NULL)
+		reply_error(r, F_ServiceUnavailable, "%s", not_ready);
+	else
+		reply_json(
+		    r, 200, ready ? STR("{\"status\":\"ready\"}") : STR("{\"status\":\"alive\"}"));
+}

@@ -1,0 +1,96 @@
+/* http: what its files share. */
+#ifndef TWINHUB_HTTP_PRIV_H
+#define TWINHUB_HTTP_PRIV_H
+
+#include "http/http.h"
+
+#include <event2/http.h>
+
+#define SEGMENTS_MAX 8
+#define SEGMENT_MAX  1024 /* bytes of one decoded path segment */
+
+/* A request under way. evhttp keeps it valid until the reply, whatever its client does meanwhile. */
+struct request {
+	struct http_loop *hl;
+	struct evhttp_request *ev;
+	uint32_t slot;
+	enum evhttp_cmd_type method; /* after X-HTTP-Method-Override */
+	struct str path, query;      /* raw, in the URI that evhttp holds */
+	unsigned nsegment;
+	struct str segment[SEGMENTS_MAX]; /* decoded, in the request's arena */
+	struct arena arena;
+	struct str policy; /* who asks, in the arena */
+	unsigned rights;
+	const struct route *route;
+	struct str body;    /* in the request */
+	struct work *then;  /* to be submitted when the work under way has succeeded */
+	char item_type[16]; /* of a query under way */
+	uint64_t query_hash;
+};
+
+typedef void handler(struct request *r);
+
+struct route {
+	enum evhttp_cmd_type method;
+	const char *path; /* segments: literal, or {id} */
+	unsigned rights;  /* any of them is enough */
+	handler *run;
+	bool bulk; /* bodies up to HTTP_BULK_MAX */
+};
+
+struct http_slot {
+	struct request *request;
+	uint32_t generation, next_free;
+};
+
+struct http_loop {
+	struct loop *loop;
+	struct http_options o;
+	struct evhttp *ev;
+	struct https_port **ports;
+	unsigned nport;
+	struct doc_parser *parser;
+	struct sas_mac *mac;
+	struct http_slot *slots;
+	uint32_t nslot, free_slot, nbusy;
+	bool stopping;
+	struct buf doc, json; /* working memory */
+};
+
+/* reply.c: each ends the request */
+void reply_json(struct request *r, int status, struct str body);
+void reply_etag(struct request *r, int status, struct str body, const char *etag);
+void reply_empty(struct request *r, int status);
+void reply_fault(struct request *r, const struct fault *f);
+void reply_error(struct request *r, enum fault_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void add_header(struct request *r, const char *name, const char *value);
+
+/* request.c */
+void request_end(struct request *r); /* after the reply */
+struct reply_to request_address(const struct request *r);
+struct request *request_of(struct http_loop *hl, struct reply_to to);
+struct str request_header(const struct request *r, const char *name); /* STR_NONE: absent */
+/* A query parameter, decoded into the request's arena; STR_NONE: absent. */
+struct str request_param(struct request *r, const char *name);
+/* Parse the body as JSON into hl->doc; on a fault the request is answered and false returned. */
+bool request_doc(struct request *r, struct doc_parsed *info);
+/* A work about the identity of the path (segment 1, and 3 for modules), by the policy that asks. */
+struct work *request_work(
+    struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w));
+/* The If-Match header as a precondition of the work; its text is copied (room: its length). */
+void request_if_match(struct request *r, struct work *w);
+size_t request_if_match_room(const struct request *r);
+void request_submit(struct request *r, struct work *w);
+
+/* routes.c */
+extern const struct route routes[];
+extern const size_t nroutes;
+
+/* handlers */
+handler on_device_get, on_device_put, on_device_delete, on_devices_list;
+handler on_twin, on_query;
+handler on_policies, on_policy_rotate, on_backup, on_not_there;
+void on_health(struct request *r, bool ready);
+
+#endif

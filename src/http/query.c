@@ -1,0 +1,81 @@
+/* POST /devices/query (query-language.md 1, service-rest.md 9.3). */
+#include "http/priv.h"
+
+#include <stdio.h>
+
+static void
+done_query(struct walk *k)
+{
+	struct request *r = request_of(k->owner, k->reply_to);
+	struct buf json = { 0 }, token = { 0 };
+
+	if (r != NULL && k->fault.code != F_NONE) {
+		reply_fault(r, &k->fault);
+	} else if (r != NULL) {
+		buf_reserve(&json, k->json.n + 2);
+		buf_putc(&json, '[');
+		buf_str(&json, buf_view(&k->json));
+		buf_putc(&json, ']');
+		add_header(r, "x-ms-item-type", r->item_type);
+		if (k->more) { /* never sent empty: R-59 */
+			query_token_write(&token, r->query_hash, &k->place);
+			buf_putc(&token, '\0');
+			add_header(r, "x-ms-continuation", token.p);
+		}
+		reply_json(r, 200, buf_view(&json));
+	}
+	buf_fini(&json);
+	buf_fini(&token);
+	walk_free(k);
+}
+
+/* Texts of collections that hold jobs parse, but there are no jobs to ask for. */
+static bool
+collection_there(enum query_collection c)
+{
+	return c == QUERY_DEVICES || c == QUERY_MODULES;
+}
+
+static enum err
+walk_prepare(struct request *r, struct walk *k, struct str text, struct fault *f)
+{
+	struct str token = request_header(r, "x-ms-continuation"),
+	           size = request_header(r, "x-ms-max-item-count");
+	const struct query_facts *facts;
+
+	if (query_parse(text, NULL, &k->query, f) != ERR_OK ||
+	    query_page_size(size, &k->limit, f) != ERR_OK)
+		return ERR_ARG;
+	facts = query_facts(k->query);
+	if (!collection_there(facts->collection))
+		return fault_set(f, F_GenericNotImplemented, "this hub has no jobs yet");
+	r->query_hash = facts->hash;
+	snprintf(r->item_type, sizeof(r->item_type), "%s", query_item_type_name(facts->item_type));
+	return token.n == 0 ? ERR_OK : query_token_read(token, facts->hash, &k->place, f);
+}
+
+void
+on_query(struct request *r)
+{
+	struct doc_parsed info;
+	struct fault f = { 0 };
+	struct walk *k;
+	struct doc text;
+
+	if (!request_doc(r, &info))
+		return;
+	text = doc_getc(doc_of(buf_view(&r->hl->doc)), "query");
+	if (doc_kind(text) != DOC_STRING || doc_str(text).n == 0) {
+		reply_error(r, F_ArgumentNull, "BadRequest: the body has no query");
+		return;
+	}
+	k = walk_new(r->hl->loop, WALK_QUERY, done_query);
+	k->reply_to = request_address(r);
+	k->owner = r->hl;
+	if (walk_prepare(r, k, doc_str(text), &f) != ERR_OK) {
+		reply_fault(r, &f);
+		walk_free(k);
+		return;
+	}
+	fleet_walk(r->hl->o.fleet, k);
+}

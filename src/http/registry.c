@@ -1,0 +1,200 @@
+/* The identity registry and the twins over HTTP (service-rest.md 6, 9.2). */
+#include "http/priv.h"
+
+#define LIST_MOST  1000u
+#define EDGE_SCOPE "ms-azure-iot-edge://"
+
+/* The work is back: its request is answered with the fault, or is the caller's to answer. */
+static struct request *
+work_back(struct work *w)
+{
+	struct request *r = request_of(w->owner, w->op.reply_to);
+
+	if (r != NULL && w->reply.fault.code != F_NONE) {
+		reply_fault(r, &w->reply.fault);
+		r = NULL;
+	}
+	return r;
+}
+
+static void
+done_with_body(struct work *w)
+{
+	struct request *r = work_back(w);
+
+	if (r != NULL)
+		reply_etag(r, 200, buf_view(&w->reply.body), w->reply.etag);
+	work_free(w);
+}
+
+static void
+done_empty(struct work *w)
+{
+	struct request *r = work_back(w);
+
+	if (r != NULL)
+		reply_empty(r, 204);
+	work_free(w);
+}
+
+void
+on_device_get(struct request *r)
+{
+	request_submit(r, request_work(r, OP_IDENTITY_GET, 0, done_with_body));
+}
+
+void
+on_device_delete(struct request *r)
+{
+	struct work *w = request_work(r, OP_IDENTITY_DELETE, request_if_match_room(r), done_empty);
+
+	request_if_match(r, w);
+	request_submit(r, w);
+}
+
+/* ---- PUT, with the scope of an edge device checked first where one is named ---- */
+
+static void
+done_scope(struct work *w)
+{
+	struct request *r = work_back(w);
+
+	if (r != NULL) {
+		struct work *put = r->then;
+
+		r->then = NULL;
+		request_submit(r, put);
+	}
+	work_free(w);
+}
+
+/* The scope that the identity wants to be under: a leaf's own, an edge device's parent. */
+static struct str
+wanted_scope(struct doc body)
+{
+	bool edge = doc_kind(doc_getc(doc_getc(body, "capabilities"), "iotEdge")) == DOC_TRUE;
+	struct doc v = doc_getc(body, "deviceScope");
+	struct str key;
+
+	if (edge) {
+		struct doc_iter it = doc_iter(doc_getc(body, "parentScopes"));
+
+		if (!doc_next(&it, &key, &v))
+			return STR_NONE;
+	}
+	return doc_kind(v) == DOC_STRING ? doc_str(v) : STR_NONE;
+}
+
+/* ms-azure-iot-edge://{device}-{number} */
+static bool
+scope_device(struct str scope, struct str *device)
+{
+	if (!str_starts(scope, STR(EDGE_SCOPE)))
+		return false;
+	*device = str_sub(scope, sizeof(EDGE_SCOPE) - 1);
+	while (device->n > 0 && device->p[device->n - 1] != '-')
+		device->n--;
+	if (device->n < 2)
+		return false;
+	device->n--;
+	return id_valid(*device);
+}
+
+static void
+check_scope(struct request *r, struct work *put, struct str scope)
+{
+	struct str parent;
+	struct work *w;
+
+	if (!scope_device(scope, &parent)) {
+		work_free(put);
+		reply_error(r, F_ArgumentInvalid, "deviceScope is not the scope of an edge device");
+		return;
+	}
+	w = work_new(r->hl->loop, parent.n + scope.n, done_scope);
+	w->op.kind = OP_SCOPE_CHECK;
+	w->op.actor = ACTOR_POLICY;
+	w->op.device = work_str(w, parent);
+	w->op.if_tag = work_str(w, scope);
+	w->op.reply_to = request_address(r);
+	w->owner = r->hl;
+	r->then = put;
+	request_submit(r, w);
+}
+
+void
+on_device_put(struct request *r)
+{
+	struct doc_parsed info;
+	struct str scope;
+	struct work *w;
+
+	if (!request_doc(r, &info))
+		return;
+	w = request_work(
+	    r, OP_IDENTITY_PUT, r->hl->doc.n + request_if_match_room(r), done_with_body);
+	w->op.payload = work_str(w, buf_view(&r->hl->doc));
+	w->op.nduplicate = info.nduplicate;
+	request_if_match(r, w);
+	scope = wanted_scope(doc_of(w->op.payload));
+	if (scope.n == 0)
+		request_submit(r, w);
+	else
+		check_scope(r, w, scope);
+}
+
+/* ---- lists ---- */
+
+static void
+done_list(struct walk *k)
+{
+	struct request *r = request_of(k->owner, k->reply_to);
+	struct buf json = { 0 };
+
+	if (r != NULL && k->fault.code != F_NONE) {
+		reply_fault(r, &k->fault);
+	} else if (r != NULL) {
+		buf_putc(&json, '[');
+		buf_str(&json, buf_view(&k->json));
+		buf_putc(&json, ']');
+		reply_json(r, 200, buf_view(&json));
+	}
+	buf_fini(&json);
+	walk_free(k);
+}
+
+void
+on_devices_list(struct request *r)
+{
+	struct walk *k = walk_new(r->hl->loop, WALK_IDENTITIES, done_list);
+	uint64_t top;
+
+	k->limit = str_u64(request_param(r, "top"), &top) && top >= 1 && top <= LIST_MOST
+	    ? (uint32_t)top
+	    : LIST_MOST; /* L-37 */
+	k->reply_to = request_address(r);
+	k->owner = r->hl;
+	fleet_walk(r->hl->o.fleet, k);
+}
+
+/* ---- twins ---- */
+
+void
+on_twin(struct request *r)
+{
+	struct doc_parsed info = { 0 };
+	struct work *w;
+
+	if (r->method == EVHTTP_REQ_GET) {
+		request_submit(r, request_work(r, OP_TWIN_READ, 0, done_with_body));
+		return;
+	}
+	if (!request_doc(r, &info))
+		return;
+	w = request_work(r, r->method == EVHTTP_REQ_PUT ? OP_TWIN_REPLACE : OP_TWIN_PATCH,
+	    r->hl->doc.n + request_if_match_room(r), done_with_body);
+	w->op.payload = work_str(w, buf_view(&r->hl->doc));
+	w->op.nduplicate = info.nduplicate;
+	request_if_match(r, w);
+	request_submit(r, w);
+}

@@ -1,0 +1,130 @@
+/* Replies: JSON, errors in format A (service-rest.md 4.1), headers of every answer. */
+#include "http/priv.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <time.h>
+
+static const char *
+reason(int status)
+{
+	switch (status) {
+	case 200: return "OK";
+	case 204: return "No Content";
+	case 400: return "Bad Request";
+	case 401: return "Unauthorized";
+	case 403: return "Forbidden";
+	case 404: return "Not Found";
+	case 405: return "Method Not Allowed";
+	case 409: return "Conflict";
+	case 412: return "Precondition Failed";
+	case 413: return "Payload Too Large";
+	case 429: return "Too Many Requests";
+	case 501: return "Not Implemented";
+	case 503: return "Service Unavailable";
+	default: return "Internal Server Error";
+	}
+}
+
+/* 32 hexadecimal digits: a name for logs, no secret. */
+static void
+tracking_id(char out[33])
+{
+	unsigned char random[16] = { 0 };
+
+	(void)RAND_bytes(random, sizeof(random));
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(out + 2 * i, 3, "%02x", random[i]);
+}
+
+void
+add_header(struct request *r, const char *name, const char *value)
+{
+	evhttp_add_header(evhttp_request_get_output_headers(r->ev), name, value);
+}
+
+static void
+send_reply(struct request *r, int status, struct str body)
+{
+	struct evhttp_connection *conn = evhttp_request_get_connection(r->ev);
+	struct evbuffer *out = evhttp_request_get_output_buffer(r->ev);
+	char id[33], guid[40], length[24];
+
+	tracking_id(id);
+	snprintf(
+	    guid, sizeof(guid), "%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
+	add_header(r, "x-ms-request-id", guid);
+	if (status != 204) {
+		snprintf(length, sizeof(length), "%zu", body.n);
+		add_header(r, "Content-Type", "application/json; charset=utf-8");
+		add_header(r, "Content-Length", length);
+		evbuffer_add(out, body.p, body.n);
+	}
+	if (conn != NULL)
+		https_deadline(evhttp_connection_get_bufferevent(conn),
+		    loop_now_us(r->hl->loop) + HTTP_IDLE_US);
+	evhttp_send_reply(r->ev, status, reason(status), NULL);
+	request_end(r);
+}
+
+void
+reply_json(struct request *r, int status, struct str body)
+{
+	send_reply(r, status, body);
+}
+
+void
+reply_etag(struct request *r, int status, struct str body, const char *etag)
+{
+	char quoted[40];
+
+	if (etag[0] != '\0') {
+		snprintf(quoted, sizeof(quoted), "\"%s\"", etag);
+		add_header(r, "ETag", quoted);
+	}
+	send_reply(r, status, body);
+}
+
+void
+reply_empty(struct request *r, int status)
+{
+	send_reply(r, status, STR_NONE);
+}
+
+void
+reply_fault(struct request *r, const struct fault *f)
+{
+	struct buf json = { 0 }, text = { 0 };
+	char id[33], stamp[32];
+	time_t now = (time_t)(clock_wall_us() / 1000000);
+	struct tm tm;
+
+	tracking_id(id);
+	gmtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%m/%d/%Y %H:%M:%S", &tm);
+	buf_printf(&text, "ErrorCode:%s;%s", fault_name(f->code),
+	    f->text[0] != '\0' ? f->text : reason(fault_status(f->code)));
+	buf_cstr(&json, "{\"Message\":");
+	doc_write_json_str(&json, buf_view(&text));
+	buf_printf(&json, ",\"ExceptionMessage\":\"Tracking ID:%s-G:0-TimeStamp:%s\"}", id, stamp);
+	add_header(r, "iothub-errorcode", fault_name(f->code));
+	send_reply(r, fault_status(f->code), buf_view(&json));
+	buf_fini(&json);
+	buf_fini(&text);
+}
+
+void
+reply_error(struct request *r, enum fault_code code, const char *fmt, ...)
+{
+	char text[FAULT_TEXT_MAX];
+	struct fault f;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fault_set(&f, code, "%s", text);
+	reply_fault(r, &f);
+}

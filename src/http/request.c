@@ -1,0 +1,456 @@
+/* Requests: taken apart, authenticated, routed; slots for the answers to find them. */
+#include "http/priv.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/keyvalq_struct.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "ws/ws.h"
+
+#define WEBSOCKET_PATH "/$iothub/websocket"
+
+/* ---- slots ---- */
+
+static void
+slot_take(struct request *r)
+{
+	struct http_loop *hl = r->hl;
+
+	if (hl->free_slot == TABLE_NONE) {
+		r->slot = hl->nslot++;
+		hl->slots = xrealloc(hl->slots, hl->nslot * sizeof(*hl->slots));
+		hl->slots[r->slot] = (struct http_slot){ .generation = 1 };
+	} else {
+		r->slot = hl->free_slot;
+		hl->free_slot = hl->slots[r->slot].next_free;
+	}
+	hl->slots[r->slot].request = r;
+	hl->nbusy++;
+}
+
+void
+request_end(struct request *r)
+{
+	struct http_slot *s = &r->hl->slots[r->slot];
+
+	s->request = NULL;
+	s->generation++;
+	s->next_free = r->hl->free_slot;
+	r->hl->free_slot = r->slot;
+	r->hl->nbusy--;
+	work_free(r->then);
+	arena_fini(&r->arena);
+	free(r);
+}
+
+struct reply_to
+request_address(const struct request *r)
+{
+	return (struct reply_to){ .loop = (uint16_t)loop_index(r->hl->loop),
+		.slot = r->slot,
+		.generation = r->hl->slots[r->slot].generation };
+}
+
+struct request *
+request_of(struct http_loop *hl, struct reply_to to)
+{
+	if (to.slot >= hl->nslot || hl->slots[to.slot].generation != to.generation)
+		return NULL;
+	return hl->slots[to.slot].request;
+}
+
+/* ---- parts of a request ---- */
+
+struct str
+request_header(const struct request *r, const char *name)
+{
+	return str_of(evhttp_find_header(evhttp_request_get_input_headers(r->ev), name));
+}
+
+static struct str
+decoded(struct request *r, struct str raw)
+{
+	char *p = arena_alloc(&r->arena, raw.n + 1);
+
+	return (struct str){ p, percent_decode(raw, p) };
+}
+
+struct str
+request_param(struct request *r, const char *name)
+{
+	struct str rest = r->query, pair, key, value;
+
+	while (rest.n > 0) {
+		str_cut(rest, '&', &pair, &rest);
+		str_cut(pair, '=', &key, &value);
+		if (str_ieq(key, str_of(name)))
+			return decoded(r, value);
+	}
+	return STR_NONE;
+}
+
+bool
+request_doc(struct request *r, struct doc_parsed *info)
+{
+	struct fault f = { 0 };
+
+	r->hl->doc.n = 0;
+	if (r->body.n == 0) {
+		reply_error(r, F_ArgumentNull, "BadRequest: the request has no body");
+		return false;
+	}
+	if (doc_parse(r->hl->parser, r->body, &r->hl->doc, info, &f) == ERR_OK)
+		return true;
+	reply_fault(r, &f);
+	return false;
+}
+
+struct work *
+request_work(struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w))
+{
+	struct str device = r->segment[1], module = r->nsegment > 3 ? r->segment[3] : STR_NONE;
+	struct work *w = work_new(r->hl->loop, room + device.n + module.n + r->policy.n, done);
+
+	w->op.kind = kind;
+	w->op.actor = ACTOR_POLICY;
+	w->op.actor_name = work_str(w, r->policy);
+	w->op.device = work_str(w, device);
+	w->op.module = work_str(w, module);
+	w->op.reply_to = request_address(r);
+	w->owner = r->hl;
+	return w;
+}
+
+size_t
+request_if_match_room(const struct request *r)
+{
+	return request_header(r, "If-Match").n;
+}
+
+/* *  "*"  tag  "tag"  W/"tag" (service-rest.md 5.1) */
+void
+request_if_match(struct request *r, struct work *w)
+{
+	struct str tag = request_header(r, "If-Match");
+
+	if (tag.p == NULL)
+		return;
+	while (tag.n > 0 && tag.p[tag.n - 1] == ' ')
+		tag.n--;
+	if (str_starts(tag, STR("W/")))
+		tag = str_sub(tag, 2);
+	if (tag.n >= 2 && tag.p[0] == '"' && tag.p[tag.n - 1] == '"') {
+		tag = str_sub(tag, 1);
+		tag.n--;
+	}
+	w->op.if_match = str_eq(tag, STR("*")) ? IF_ANY : IF_TAG;
+	w->op.if_tag = work_str(w, tag);
+}
+
+void
+request_submit(struct request *r, struct work *w)
+{
+	fleet_submit(r->hl->o.fleet, w);
+}
+
+/* ---- who asks? (service-rest.md 3) ---- */
+
+static bool
+signed_by_policy(struct request *r, const struct catalogue *c, const struct sas *t)
+{
+	const struct policy *p =
+	    sas_policy(t).n == 0 ? NULL : policy_find(c->policies, c->npolicies, sas_policy(t));
+
+	if (p == NULL || !sas_signed_by(r->hl->mac, t, p->primary, p->secondary))
+		return false;
+	r->policy = arena_str(&r->arena, p->name);
+	r->rights = p->rights;
+	return true;
+}
+
+/* Whether it may ask at all; what it may ask is the route's to say. The answer never tells which check failed. */
+static bool
+authenticated(struct request *r)
+{
+	struct str header = request_header(r, "Authorization");
+	const struct catalogue *c = catalogue_use(r->hl->o.catalogue);
+	struct sas t;
+	bool good = header.n != 0 && sas_parse(header, &t) == ERR_OK &&
+	    clock_wall_us() <= sas_end_us(&t, c->skew_s) && signed_by_policy(r, c, &t) &&
+	    sas_covers_path(&t, c->hosts, r->path);
+
+	catalogue_drop(r->hl->o.catalogue, c);
+	return good;
+}
+
+/* ---- routing ---- */
+
+static bool
+path_matches(const struct request *r, const char *pattern)
+{
+	struct str rest = str_of(pattern), part;
+
+	for (unsigned i = 0; i < r->nsegment; i++) {
+		if (rest.n == 0)
+			return false;
+		str_cut(rest, '/', &part, &rest);
+		if (part.p[0] != '{' && !str_ieq(part, r->segment[i]))
+			return false;
+	}
+	return rest.n == 0;
+}
+
+static const struct route *
+route_find(const struct request *r, bool *path_known)
+{
+	*path_known = false;
+	for (size_t i = 0; i < nroutes; i++) {
+		if (!path_matches(r, routes[i].path))
+			continue;
+		*path_known = true;
+		if (routes[i].method == r->method)
+			return &routes[i];
+	}
+	return NULL;
+}
+
+/* The segments, each decoded once; a trailing slash makes none. false: too many, or too long. */
+static bool
+split_path(struct request *r)
+{
+	struct str rest = r->path.n > 0 && r->path.p[0] == '/' ? str_sub(r->path, 1) : r->path,
+	           part;
+
+	while (rest.n > 0) {
+		str_cut(rest, '/', &part, &rest);
+		if (r->nsegment == SEGMENTS_MAX || part.n > SEGMENT_MAX)
+			return false;
+		r->segment[r->nsegment++] = decoded(r, part);
+	}
+	return true;
+}
+
+static enum evhttp_cmd_type
+method_of(const struct request *r)
+{
+	static const struct {
+		const char *name;
+		enum evhttp_cmd_type method;
+	} names[] = { { "GET", EVHTTP_REQ_GET }, { "PUT", EVHTTP_REQ_PUT },
+		{ "POST", EVHTTP_REQ_POST }, { "PATCH", EVHTTP_REQ_PATCH },
+		{ "DELETE", EVHTTP_REQ_DELETE } };
+	struct str header = request_header(r, "X-HTTP-Method-Override"); /* Java's PATCH: R-16 */
+	enum evhttp_cmd_type method = evhttp_request_get_command(r->ev);
+
+	for (size_t i = 0; method == EVHTTP_REQ_POST && i < sizeof(names) / sizeof(names[0]); i++)
+		if (str_ieq(header, str_of(names[i].name)))
+			return names[i].method;
+	return method;
+}
+
+/* YYYY-MM-DD, perhaps with -preview; any date will do (service-rest.md 1.3). */
+static bool
+version_known(struct str v)
+{
+	if (str_ends(v, STR("-preview")))
+		v.n -= 8;
+	if (v.n != 10 || v.p[4] != '-' || v.p[7] != '-')
+		return false;
+	for (size_t i = 0; i < v.n; i++)
+		if (i != 4 && i != 7 && (v.p[i] < '0' || v.p[i] > '9'))
+			return false;
+	return true;
+}
+
+static bool
+ids_good(const struct request *r)
+{
+	struct str rest = str_of(r->route->path), part;
+
+	for (unsigned i = 0; i < r->nsegment; i++) {
+		str_cut(rest, '/', &part, &rest);
+		if ((str_eq(part, STR("{device}")) || str_eq(part, STR("{module}"))) &&
+		    !id_valid(r->segment[i]))
+			return false;
+	}
+	return true;
+}
+
+/* More than one Content-Length, or one beside chunks, is how requests are smuggled past proxies. */
+static bool
+lengths_good(const struct request *r)
+{
+	const struct evkeyvalq *headers = evhttp_request_get_input_headers(r->ev);
+	unsigned nlength = 0, nchunked = 0;
+
+	for (const struct evkeyval *h = headers->tqh_first; h != NULL; h = h->next.tqe_next) {
+		nlength += strcasecmp(h->key, "Content-Length") == 0;
+		nchunked += strcasecmp(h->key, "Transfer-Encoding") == 0;
+	}
+	return nlength + nchunked <= 1;
+}
+
+/* The checks in their order (T-116): authentication, route, permission, api-version, ids, body. */
+static void
+dispatch(struct request *r)
+{
+	bool path_known;
+
+	if (!lengths_good(r)) {
+		reply_error(r, F_ArgumentInvalid, "the request says its length more than once");
+	} else if (!authenticated(r)) {
+		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
+	} else if (!split_path(r) ||
+	    (r->route = route_find(r, &path_known), r->route == NULL && !path_known)) {
+		reply_error(r, F_GenericNotFound, "there is nothing at this path");
+	} else if (r->route == NULL) {
+		reply_error(r, F_GenericMethodNotAllowed, "this path does not have this method");
+	} else if (!rights_allow(r->rights, r->route->rights)) {
+		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
+	} else if (!version_known(request_param(r, "api-version"))) {
+		reply_error(r, F_InvalidProtocolVersion, "BadRequest");
+	} else if (!ids_good(r)) {
+		reply_error(r, F_ArgumentInvalid,
+		    "the id in the path is not 1 to %d of the characters that ids may have",
+		    ID_MAX);
+	} else if (r->body.n > (r->route->bulk ? HTTP_BULK_MAX : HTTP_BODY_MAX)) {
+		reply_error(r, F_GenericRequestEntityTooLarge,
+		    "the body has %zu bytes, the limit is %u", r->body.n,
+		    r->route->bulk ? HTTP_BULK_MAX : HTTP_BODY_MAX);
+	} else {
+		r->route->run(r);
+	}
+}
+
+static struct request *
+request_new(struct http_loop *hl, struct evhttp_request *ev)
+{
+	struct request *r = xcalloc(1, sizeof(*r));
+	struct evbuffer *in = evhttp_request_get_input_buffer(ev);
+	size_t n = evbuffer_get_length(in);
+
+	r->hl = hl;
+	r->ev = ev;
+	r->method = method_of(r);
+	str_cut(str_of(evhttp_request_get_uri(ev)), '?', &r->path, &r->query);
+	r->body = (struct str){ n == 0 ? NULL : (const char *)evbuffer_pullup(in, -1), n };
+	slot_take(r);
+	return r;
+}
+
+static bool
+path_is(const struct request *r, const char *path)
+{
+	char decoded_path[64];
+
+	return r->path.n < sizeof(decoded_path) &&
+	    str_ieq(
+	        (struct str){ decoded_path, percent_decode(r->path, decoded_path) }, str_of(path));
+}
+
+/* The connection becomes a stream of MQTT; the request is evhttp's no more. */
+static void
+upgrade(struct request *r)
+{
+	struct http_loop *hl = r->hl;
+	struct ws_conf conf = { .subprotocol = "mqtt" };
+	struct fault f = { 0 };
+
+	conf.deadline_us = loop_now_us(hl->loop) + hl->o.request_timeout_us;
+	if (ws_take(hl->loop, r->ev, &conf, &mqtt_user, hl->o.mqtt, &f) == ERR_OK)
+		request_end(r);
+	else
+		reply_fault(r, &f);
+}
+
+static void
+on_request(struct evhttp_request *ev, void *ctx)
+{
+	struct http_loop *hl = ctx;
+	struct request *r = request_new(hl, ev);
+
+	https_deadline(evhttp_connection_get_bufferevent(evhttp_request_get_connection(ev)), 0);
+	if (path_is(r, "/healthz") || path_is(r, "/readyz"))
+		on_health(r, path_is(r, "/readyz"));
+	else if (hl->stopping)
+		reply_error(r, F_ServiceUnavailable, "the hub is stopping");
+	else if (path_is(r, WEBSOCKET_PATH) && ws_wanted(ev))
+		upgrade(r);
+	else
+		dispatch(r);
+}
+
+/* ---- the loop's server ---- */
+
+enum err
+http_loop_new(struct loop *l, const struct http_options *o, struct http_loop **out)
+{
+	struct http_loop *hl = xcalloc(1, sizeof(*hl));
+
+	hl->loop = l;
+	hl->o = *o;
+	if (hl->o.request_timeout_us == 0)
+		hl->o.request_timeout_us = HTTP_REQUEST_US;
+	hl->free_slot = TABLE_NONE;
+	hl->parser = doc_parser_new(HTTP_BULK_MAX);
+	hl->mac = sas_mac_new();
+	hl->ev = evhttp_new(loop_base(l));
+	*out = hl;
+	if (hl->ev == NULL)
+		return ERR_IO;
+	evhttp_set_allowed_methods(
+	    hl->ev, 0xffff); /* else the library answers in HTML; we answer 405 */
+	evhttp_set_max_headers_size(hl->ev, HTTP_HEADERS_MAX);
+	evhttp_set_max_body_size(hl->ev, HTTP_BULK_MAX + HTTP_BODY_MAX);
+	evhttp_set_timeout(
+	    hl->ev, (int)(HTTP_IDLE_US / 1000000) + 10); /* our own deadlines are sharper */
+	evhttp_set_gencb(hl->ev, on_request, hl);
+	return ERR_OK;
+}
+
+enum err
+http_loop_listen(struct http_loop *hl, int fd)
+{
+	struct https_conf conf = {
+		.tls = hl->o.tls, .gate = hl->o.gate, .deadline_us = hl->o.request_timeout_us
+	};
+
+	hl->ports = xrealloc(hl->ports, (hl->nport + 1) * sizeof(*hl->ports));
+	if (https_port_new(hl->loop, hl->ev, fd, &conf, &hl->ports[hl->nport]) != ERR_OK)
+		return ERR_IO;
+	hl->nport++;
+	return ERR_OK;
+}
+
+void
+http_loop_stop(struct http_loop *hl)
+{
+	hl->stopping = true;
+}
+
+uint32_t
+http_loop_busy(const struct http_loop *hl)
+{
+	return hl->nbusy;
+}
+
+void
+http_loop_free(struct http_loop *hl)
+{
+	if (hl == NULL)
+		return;
+	assert(hl->nbusy == 0);
+	if (hl->ev != NULL)
+		evhttp_free(hl->ev);
+	for (unsigned i = 0; i < hl->nport; i++)
+		https_port_free(hl->ports[i]);
+	free(hl->ports);
+	free(hl->slots);
+	doc_parser_free(hl->parser);
+	sas_mac_free(hl->mac);
+	buf_fini(&hl->doc);
+	buf_fini(&hl->json);
+	free(hl);
+}
