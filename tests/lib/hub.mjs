@@ -128,9 +128,7 @@ export class Hub {
 	async start() {
 		if (this.#child) throw new Error('the hub runs already');
 		if (!fs.existsSync(this.binary)) throw new Error(`no ${this.binary}: build first, or set TWINHUB_BIN`);
-		const wrapper = (process.env.TWINHUB_WRAPPER ?? '').split(' ').filter(Boolean); // e.g. "setarch -R"
-		const argv = [...wrapper, this.binary, 'serve', '--data', this.dir, '--bind', this.addr, ...this.args];
-		const child = spawn(argv[0], argv.slice(1), {
+		const child = spawn(this.binary, ['serve', '--data', this.dir, '--bind', this.addr, ...this.args], {
 			env: { ...process.env, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'] });
 		this.#child = child;
 		children.add(child);

@@ -77,6 +77,13 @@ test('D-08 the parameters of the user name: any order, raw model id, unknown one
 	assert.equal((await hub.rest('GET', '/twins/d08')).body.modelId, 'dtmi:com:example:T;1');
 });
 
+test('T-55 without an api-version twin operations work as ever', async () => {
+	const c = await mqttDevice(hub, 't55', { login: { username: mqttUsername(hub.addr, 't55', 'DeviceClientType=x') } });
+	assert.equal((await c.twinGet()).status, 200);
+	assert.equal((await c.report({ a: 1 })).status, 204);
+	await c.disconnect();
+});
+
 test('D-09 old user names without "?" or without parameters', async () => {
 	await device('d09');
 	for (const username of [`${hub.addr}/d09/api-version=2016-11-14`, `${hub.addr}/d09/api-version=2016-11-14&DeviceClientType=x`, `${hub.addr}/d09`, `${hub.addr}/d09/`])
@@ -122,7 +129,7 @@ test('D-14 an empty skn counts as none', async () => {
 	assert.equal(await code(login('d14', `${tokenOf('d14')}&skn=`)), 0);
 });
 
-test('D-15 bad tokens, unknown and disabled devices are refused with 5', async () => {
+test('D-15 L-87 bad tokens, unknown and disabled devices are refused with 5', async () => {
 	await device('d15');
 	const good = tokenOf('d15');
 	const wrongKey = sasToken({ resource: `${hub.addr}/devices/d15`, key: Buffer.alloc(32, 9).toString('base64') });
@@ -179,7 +186,7 @@ test('D-23 clean session drops what was stored', async () => {
 	await c.disconnect();
 });
 
-test('D-25 T-106 take-over closes the old link after authentication only; the state stays Connected', async () => {
+test('D-25 L-76 T-106 take-over closes the old link after authentication only; the state stays Connected', async () => {
 	await device('d25');
 	const old = await mqttDevice(hub, 'd25');
 	assert.equal(await code(login('d25', 'SharedAccessSignature sr=x&sig=y&se=1')), 5);
@@ -193,7 +200,7 @@ test('D-25 T-106 take-over closes the old link after authentication only; the st
 	await until(async () => (await hub.rest('GET', '/twins/d25')).body.connectionState === 'Disconnected', 'd25 is shown as disconnected');
 });
 
-test('D-26 L-74 a silent client is closed after one and a half keep-alives', async () => {
+test('D-26 L-74 T-103 T-104 a silent client is closed after one and a half keep-alives', async () => {
 	await device('d26');
 	const c = await RawMqtt.open(hub);
 	assert.equal((await c.connect(login('d26', tokenOf('d26'), { keepAlive: 2 }))).code, 0);

@@ -39,13 +39,13 @@ test('R-32 type is the last member of authentication', async () => {
 	assert.match(text, /"authentication":\{"symmetricKey":\{[^}]*\},"x509Thumbprint":\{[^}]*\},"type":"sas"\}/);
 });
 
-test('R-21 an existing device without If-Match: 409', async () => {
+test('R-21 L-41 an existing device without If-Match: 409', async () => {
 	await put('exists');
 	assertError(await put('exists'), 409, 'DeviceAlreadyExists');
 	assert.match((await put('exists')).body.Message, /^ErrorCode:DeviceAlreadyExists;Conflict$/);
 });
 
-test('R-22 R-23 R-24 If-Match in every spelling', async () => {
+test('R-22 R-23 L-88 R-24 If-Match in every spelling', async () => {
 	let { etag } = (await put('match')).body;
 	for (const form of [() => '*', () => '"*"', () => `"${etag}"`, () => etag, () => `W/"${etag}"`]) {
 		const answer = await put('match', {}, { 'If-Match': form() });
@@ -97,7 +97,7 @@ test('R-27 certificateAuthority and none have no credentials of their own', asyn
 	}
 });
 
-test('R-28 what is not a device', async () => {
+test('R-28 L-36 L-39 what is not a device', async () => {
 	const sas = (primaryKey, secondaryKey) => ({ authentication: { type: 'sas', symmetricKey: { primaryKey, secondaryKey } } });
 	for (const [id, body] of [['one', sas(key(1), '')], ['one', sas(null, key(1))], ['b64', sas('%%%', key(1))], ['short', sas(key(1, 15), key(2, 15))], ['long', sas(key(1, 65), key(2, 65))],
 		['status', { status: 'asleep' }], ['reason', { statusReason: 'x'.repeat(129) }], ['auth', { authentication: { type: 'password' } }], ['auth2', { authentication: 5 }]])

@@ -43,7 +43,7 @@ test('R-02 every dated api-version is accepted', async () => {
 		assert.equal((await hub.rest('GET', `/devices/${ID}`, { apiVersion })).status, 200, apiVersion);
 });
 
-test('R-03 R-14 without a token: 401 in the usual form', async () => {
+test('R-03 R-14 T-114 L-90 without a token: 401 in the usual form', async () => {
 	assertError(await hub.rest('GET', `/devices/${ID}`, { token: null }), 401, 'IotHubUnauthorizedAccess', 'Unauthorized');
 	assertError(await hub.rest('GET', '/nowhere', { token: null, apiVersion: null }), 401, 'IotHubUnauthorizedAccess');
 });
@@ -135,7 +135,10 @@ test('R-16 POST with X-HTTP-Method-Override: PATCH', async () => {
 	assertError(await hub.rest('POST', `/twins/${ID}`, { body: { tags: { java: 2 } } }), 405, 'GenericMethodNotAllowed');
 });
 
-test('R-17 a slash at the end is the same route', async () => {
+test('R-17 R-18 a slash at the end is the same route', async () => {
+	const [bare, slash] = [await hub.rest('POST', '/devices', { body: '{' }), await hub.rest('POST', '/devices/', { body: '{' })];
+	assert.equal(slash.status, bare.status);
+	assert.equal(slash.headers['iothub-errorcode'], bare.headers['iothub-errorcode']);
 	assert.deepEqual((await hub.rest('GET', '/devices/')).body.map((d) => d.deviceId), (await hub.rest('GET', '/devices')).body.map((d) => d.deviceId));
 });
 
@@ -171,7 +174,7 @@ test('R-104 two requests on one connection', async () => {
 	agent.destroy();
 });
 
-test('bodies that are not JSON, or no object, have their own codes', async () => {
+test('L-90 bodies that are not JSON, or no object, have their own codes', async () => {
 	assertError(await hub.rest('PATCH', `/twins/${ID}`, { body: '{"tags":' }), 400, 'IotHubFormatError');
 	assertError(await hub.rest('PATCH', `/twins/${ID}`, { body: '[1]' }), 400, 'ArgumentInvalid');
 	assertError(await hub.rest('PATCH', `/twins/${ID}`), 400, 'ArgumentNull');
@@ -196,6 +199,6 @@ test('a body needs no Content-Type, and a large one is announced with Expect', a
 	assert.equal(status, 200);
 });
 
-test('more than 1 MB of body is 413', async () => {
+test('L-89 more than 1 MB of body is 413', async () => {
 	assertError(await hub.rest('PATCH', `/twins/${ID}`, { body: Buffer.alloc(1048577, 32) }), 413, 'GenericRequestEntityTooLarge');
 });

@@ -31,7 +31,7 @@ function assertError(answer, status, name, part) {
 	if (part) assert.ok(answer.body.Message.includes(part), `${answer.body.Message} does not name ${part}`);
 }
 
-test('R-49 T-01 T-02 T-07 T-16 T-17 a new twin, member by member', async () => {
+test('R-49 T-01 T-02 T-07 T-23 T-16 T-17 a new twin, member by member', async () => {
 	const t = await fresh();
 	const identity = (await hub.rest('GET', `/devices/${t.id}`)).body;
 	const { status, body, headers } = await hub.rest('GET', `/twins/${t.id}`);
@@ -126,7 +126,7 @@ test('T-39 a patch that changes nothing steps no counter', async () => {
 	assert.equal((await t.patch({ tags: { a: { b: null } }, properties: { desired: { n: 1 } } })).body.properties.desired.$version, before.properties.desired.$version + 1);
 });
 
-test('R-53 R-54 T-49 T-50 T-51 If-Match, quoted or not', async () => {
+test('R-53 R-54 L-51 T-49 T-50 T-51 If-Match, quoted or not', async () => {
 	const t = await fresh();
 	const { etag } = await t.get();
 	assert.equal((await t.patch({ tags: { a: 1 } }, { 'If-Match': `"${etag}"` })).status, 200);
@@ -171,7 +171,7 @@ test('R-56 T-44 T-45 T-46 T-47 PUT', async () => {
 	}
 });
 
-test('R-57 T-73 T-74 T-33 T-85 keys', async () => {
+test('R-57 L-46 T-73 T-74 T-33 T-85 keys', async () => {
 	const t = await fresh();
 	for (const k of ['a.b', 'a$b', '$a', 'a b', '', 'a\u0000', 'a\u001f', 'a\u007f', 'a\u009f', 'k'.repeat(1025), 'é'.repeat(513)]) {
 		assertError(await t.patch({ tags: { [k]: 1 } }), 400, 'ArgumentInvalid');
@@ -188,7 +188,7 @@ test('T-84 keys differ by case', async () => {
 	assert.deepEqual(plain((await t.desire({ Color: 1, color: 2 })).body.properties.desired), { Color: 1, color: 2 });
 });
 
-test('T-76 T-77 numbers: range of integers, kind kept, shortest form', async () => {
+test('T-76 T-77 L-48 numbers: range of integers, kind kept, shortest form', async () => {
 	const t = await fresh();
 	const text = (await t.patch('{"properties":{"desired":{"a":4503599627370495,"b":-4503599627370496,"c":1.0,"d":1e2,"e":0.1,"f":1e300,"g":-0.0,"h":0,"i":123456789012345680000.5,"j":5e-324}}}')).text;
 	for (const part of ['"a":4503599627370495,', '"b":-4503599627370496,', '"c":1.0,', '"d":100.0,', '"e":0.1,', '"f":1e+300,', '"h":0,', '"j":5e-324'])
@@ -198,7 +198,7 @@ test('T-76 T-77 numbers: range of integers, kind kept, shortest form', async () 
 	assert.equal((await t.patch('{"properties":{"desired":{"n":4503599627370496.0}}}')).status, 200, 'a double has no such bound');
 });
 
-test('T-75 T-78 values of every kind; strings up to 4 KB', async () => {
+test('T-75 T-78 L-44 L-45 L-49 values of every kind; strings up to 4 KB', async () => {
 	const t = await fresh();
 	const value = { t: true, f: false, s: '', o: {}, a: [], nested: [[1], [{ x: [] }]], date: '2024-01-01T00:00:00.0000000Z', tricky: '\u0000\u001f"\\/\u2028\ud83d\ude00' };
 	assert.deepEqual(plain((await t.desire(value)).body.properties.desired), value);
@@ -210,7 +210,7 @@ test('T-75 T-78 values of every kind; strings up to 4 KB', async () => {
 	assert.equal((await t.desire({ s: 'x'.repeat(4096) + '\u0001'.repeat(10) })).status, 200, 'control characters are free');
 });
 
-test('T-79 depth: ten levels, not eleven; an array is a level', async () => {
+test('T-79 L-47 depth: ten levels, not eleven; an array is a level', async () => {
 	const t = await fresh();
 	const objects = (n) => n === 0 ? 1 : { k: objects(n - 1) };
 	const arrays = (n) => n === 0 ? 1 : [arrays(n - 1)];
@@ -241,7 +241,7 @@ function sized(size) {
 	return o;
 }
 
-test('R-57 T-80 T-81 T-82 sizes: 8 KB of tags, 32 KB of desired, and no byte more', async () => {
+test('R-57 L-42 L-43 T-80 T-81 T-82 sizes: 8 KB of tags, 32 KB of desired, and no byte more', async () => {
 	const t = await fresh();
 	assert.equal((await t.patch({ tags: sized(8192) })).status, 200);
 	assertError(await t.patch({ tags: sized(8193) }), 400, 'ArgumentInvalid');
@@ -289,10 +289,7 @@ test('T-34 T-116 bodies: none, not JSON, no object, sections of the wrong kind; 
 	const t = await fresh();
 	assertError(await t.patch(undefined), 400, 'ArgumentNull');
 	assertError(await t.patch('{'), 400, 'IotHubFormatError');
-	for (const body of ['5', '[]', '"x"', 'null', { tags: 5 }, { tags: [] }, { properties: 5 }, { properties: { desired: 'x' } }]) {
-		const text = typeof body === 'string' ? body : JSON.stringify(body);
-		assertError(await t.patch(text), 400, text === 'null' ? (await t.patch(text)).headers['iothub-errorcode'] : 'ArgumentInvalid');
-	}
+	for (const body of ['5', '[]', '"x"', { tags: 5 }, { tags: [] }, { properties: 5 }, { properties: { desired: 'x' } }]) assertError(await t.patch(body), 400, 'ArgumentInvalid');
 	assertError(await hub.rest('PATCH', '/twins/nobody', { body: '{' }), 404, 'DeviceNotFound');
 	assertError(await t.patch('{', { 'If-Match': '"old"' }), 400, 'IotHubFormatError');
 	assertError(await t.patch({ tags: { 'a b': 1 } }, { 'If-Match': '"old"' }), 412, 'PreconditionFailed');

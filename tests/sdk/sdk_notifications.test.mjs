@@ -46,7 +46,7 @@ test('T-67 T-38 an unchanged value is notified like a changed one', async () => 
 	assert.deepEqual(await d.notification(), { a: 1, $version: 3 });
 });
 
-test('T-66 tags are not notified; T-48 D-53 PUT notifies removed keys as null', async () => {
+test('T-48 T-66 D-53 R-56 PUT notifies removed keys as null; tags are not notified', async () => {
 	const d = await listener('put');
 	await desire(registry, 'put', { a: 1, b: { c: 1, d: 2 } });
 	assert.equal((await d.notification()).$version, 2);

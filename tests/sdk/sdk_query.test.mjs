@@ -26,7 +26,7 @@ async function all(text, pageSize) {
 
 function post(text, headers = {}, options = {}) { return hub.rest('POST', '/devices/query', { body: { query: text }, headers, ...options }); }
 
-test('R-59 Q-02 Q-06 the SDK pages through the fleet: every device once', async () => {
+test('R-59 Q-01 Q-02 Q-03 Q-06 the SDK pages through the fleet: every device once', async () => {
 	const pages = await all('SELECT * FROM devices', 7);
 	assert.deepEqual(pages.slice(0, -1).map((p) => p.length), [7, 7, 7]);
 	const ids = pages.flat().map((t) => t.deviceId);
@@ -34,7 +34,7 @@ test('R-59 Q-02 Q-06 the SDK pages through the fleet: every device once', async 
 	assert.equal(ids.length, COUNT);
 });
 
-test('R-60 nextAsTwin gives twins that can be updated', async () => {
+test('R-60 Q-39 Q-53 nextAsTwin gives twins that can be updated', async () => {
 	const { result } = await registry.createQuery("SELECT * FROM devices WHERE deviceId = 'q3'", 10).nextAsTwin();
 	assert.equal(result.length, 1);
 	assert.equal(result[0].properties.desired.level, 3);
@@ -42,7 +42,7 @@ test('R-60 nextAsTwin gives twins that can be updated', async () => {
 	assert.equal(result[0].tags.found, true);
 });
 
-test('R-59 Q-04 Q-05 page size 2 of 5 rows is three pages; the size may change on the way', async () => {
+test('R-59 Q-04 Q-05 Q-87 L-52 page size 2 of 5 rows is three pages; the size may change on the way', async () => {
 	const text = "SELECT deviceId FROM devices WHERE tags.floor = 1";
 	const first = await post(text, { 'x-ms-max-item-count': '2' });
 	assert.equal(first.body.length, 2);
@@ -55,7 +55,7 @@ test('R-59 Q-04 Q-05 page size 2 of 5 rows is three pages; the size may change o
 	assert.deepEqual(rows, ['q1', 'q11', 'q16', 'q21', 'q6']);
 });
 
-test('R-60 R-61 Q-08 the item type is Twin or Raw', async () => {
+test('R-60 R-61 Q-08 Q-43 the item type is Twin or Raw', async () => {
 	assert.equal((await post('SELECT * FROM devices')).headers['x-ms-item-type'], 'Twin');
 	assert.equal((await post('SELECT deviceId FROM devices')).headers['x-ms-item-type'], 'Raw');
 	assert.equal((await post('SELECT COUNT() AS n FROM devices')).headers['x-ms-item-type'], 'Raw');
@@ -68,7 +68,7 @@ test('R-63 no rows: an empty array, no continuation', async () => {
 	assert.equal('x-ms-continuation' in headers, false);
 });
 
-test('R-62 Q-13 Q-05 what cannot be asked is 400', async () => {
+test('R-62 Q-07 Q-13 Q-05 Q-55 L-53 what cannot be asked is 400', async () => {
 	for (const text of ['SELECT', 'SELECT * FROM nowhere', 'SELECT * FROM devices ORDER BY deviceId', 'SELECT COUNT(*) FROM devices',
 		'SELECT * FROM devices WHERE', "SELECT * FROM devices WHERE tags.a LIKE 'x'", 'x'.repeat(8193), '']) {
 		const { status, body } = await post(text);
@@ -80,13 +80,13 @@ test('R-62 Q-13 Q-05 what cannot be asked is 400', async () => {
 	assert.equal((await post('SELECT * FROM devices', { 'x-ms-max-item-count': '100000' })).status, 200);
 });
 
-test('R-62 Q-04 a token of another query is 400', async () => {
+test('R-62 Q-04 L-55 a token of another query is 400', async () => {
 	const first = await post('SELECT deviceId FROM devices', { 'x-ms-max-item-count': '2' });
 	const token = first.headers['x-ms-continuation'];
 	assert.equal((await post('SELECT deviceId FROM devices WHERE tags.floor = 1', { 'x-ms-continuation': token })).status, 400);
 });
 
-test('groups and aggregates', async () => {
+test('Q-48 Q-49 groups and aggregates', async () => {
 	const [rows] = await all('SELECT tags.site AS site, COUNT() AS n, MAX(properties.desired.level) AS top FROM devices GROUP BY tags.site', 100);
 	assert.deepEqual(rows.sort((a, b) => a.site.localeCompare(b.site)), [{ site: 'north', n: 10, top: 9 }, { site: 'south', n: 15, top: 24 }]);
 });
@@ -97,7 +97,7 @@ test('R-11 R-12 Q-10 service and registryRead may ask, device may not', async ()
 	assert.equal((await post('SELECT * FROM devices', {}, { policy: 'device' })).status, 401);
 });
 
-test('a query sees every write acknowledged before it: reported, tags, creation, deletion', async () => {
+test('Q-09 L-54 a query sees every write acknowledged before it: reported, tags, creation, deletion', async () => {
 	const c = await mqttDevice(hub, 'fresh');
 	const found = async (condition) => (await post(`SELECT deviceId FROM devices WHERE ${condition}`)).body.map((r) => r.deviceId);
 	for (let i = 0; i < 50; i++) {

@@ -50,6 +50,14 @@ test('D-43 T-52 the device reads desired and reported, nothing else', async () =
 	assert.equal('tags' in twin, false);
 });
 
+test('T-113 the acknowledgement form of the plug-and-play model is plain data', async () => {
+	const d = await device('pnp');
+	await d.readTwin();
+	const state = { thermostat: { __t: 'c', target: { value: 21.5, ac: 200, av: 2, ad: 'reached' } } };
+	await d.report(state);
+	assert.deepEqual(plain((await twinOf(registry, 'pnp')).properties.reported), state);
+});
+
 test('D-45 T-58 a reported patch reaches the back end; nulls delete', async () => {
 	const d = await device('report');
 	await d.readTwin();
@@ -156,7 +164,7 @@ test('T-44 T-45 R-56 PUT replaces both sections', async () => {
 	assert.equal(body.properties.desired.$version, 3);
 });
 
-test('T-77 numbers keep their kind and strings their bytes', async () => {
+test('T-77 T-78 numbers keep their kind and strings their bytes', async () => {
 	await registry.create({ deviceId: 'values' });
 	const raw = '{"properties":{"desired":{"i":1,"d":1.0,"e":1e3,"big":4503599627370495,"s":"2024-01-01T00:00:00Z","u":"\\u00e9\\ud83d\\ude00 \\" \\\\"}}}';
 	const { text } = await hub.rest('PATCH', '/twins/values', { body: raw });
