@@ -79,7 +79,7 @@ check_tables(struct check *c)
 {
 	char *error = tables_list(c->dir, check_table, c);
 
-	if (error != NULL)
+	if (error != NULL && !c->any) /* else it was named before, and better */
 		check_bad(c, "CURRENT", error);
 	free(error);
 }

@@ -1,5 +1,4 @@
 /* The online backup: RocksDB's checkpoint beside the wanted directory, our own file in it, then a rename. */
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "store/priv.h"
@@ -34,20 +33,6 @@ checkpoint_make(struct store *s, const char *dir, struct fault *f)
 	return e != ERR_OK ? e : mark_write(dir, logs.newest, f);
 }
 
-static enum err
-sync_parent(const char *dir, struct fault *f)
-{
-	char *parent = str_dup0(str_of(dir));
-	char *slash = strrchr(parent, '/');
-	enum err e;
-
-	if (slash != NULL)
-		*(slash == parent ? slash + 1 : slash) = 0;
-	e = dir_sync(slash == NULL ? "." : parent, f);
-	free(parent);
-	return e;
-}
-
 enum err
 store_checkpoint(struct store *s, const char *dir, struct fault *f)
 {
@@ -69,7 +54,7 @@ store_checkpoint(struct store *s, const char *dir, struct fault *f)
 	if (rename(beside.p, dir) != 0)
 		e = file_fault(f, "renaming", beside.p, "");
 	else
-		e = sync_parent(dir, f);
+		e = dir_sync_parent(dir, f);
 done:
 	buf_fini(&beside);
 	return e;

@@ -11,6 +11,7 @@
 #define MEMORY_DEFAULT    (64 * MB)
 #define MEMORY_MIN        (16 * MB)
 #define LOG_BYTES_DEFAULT (1024 * MB)
+#define LOG_FILES         256 /* about so many at most; each takes a descriptor */
 #define LOG_LEVEL_FATAL   4
 #define RECOVERY_TORN_TAIL_ONLY                                                                    \
 	0 /* kTolerateCorruptedTailRecords: refuses a bad record, accepts a torn tail */
@@ -105,21 +106,26 @@ options_table(rocksdb_options_t *r, rocksdb_cache_t *cache)
 	rocksdb_block_based_options_destroy(t);
 }
 
-/* The event log: first in, first out. Whole files are dropped, never compacted. */
+/*
+ * The event log: first in, first out; whole files are dropped. Small files (a slow log, flushed with the other tables)
+ * are merged up to write_buffer_size, which here bounds the number of files and not memory.
+ */
 static rocksdb_options_t *
 options_log(const rocksdb_options_t *common, const struct store_options *o, struct fault *f)
 {
 	rocksdb_options_t *r = rocksdb_options_create_copy((rocksdb_options_t *)common);
-	rocksdb_fifo_compaction_options_t *fifo = rocksdb_fifo_compaction_options_create();
-	char age[48];
+	uint64_t bytes = o->log_max_bytes ? o->log_max_bytes : LOG_BYTES_DEFAULT;
+	char text[160];
 
+	if (bytes / LOG_FILES > rocksdb_options_get_write_buffer_size(r))
+		rocksdb_options_set_write_buffer_size(r, bytes / LOG_FILES);
 	rocksdb_options_set_compaction_style(r, rocksdb_fifo_compaction);
-	rocksdb_fifo_compaction_options_set_max_table_files_size(
-	    fifo, o->log_max_bytes ? o->log_max_bytes : LOG_BYTES_DEFAULT);
-	rocksdb_options_set_fifo_compaction_options(r, fifo);
-	rocksdb_fifo_compaction_options_destroy(fifo);
-	snprintf(age, sizeof age, "ttl=%" PRIu64, o->log_max_age_s);
-	return options_by_name(r, age, f);
+	rocksdb_options_set_level0_file_num_compaction_trigger(r, 8);
+	snprintf(text, sizeof text,
+	    "compaction_options_fifo={max_table_files_size=%" PRIu64
+	    ";allow_compaction=true};ttl=%" PRIu64,
+	    bytes, o->log_max_age_s);
+	return options_by_name(r, text, f);
 }
 
 static rocksdb_t *

@@ -78,6 +78,20 @@ dir_sync(const char *dir, struct fault *f)
 	return e;
 }
 
+enum err
+dir_sync_parent(const char *dir, struct fault *f)
+{
+	char *parent = str_dup0(str_of(dir));
+	char *slash = strrchr(parent, '/');
+	enum err e;
+
+	if (slash != NULL)
+		*(slash == parent ? slash + 1 : slash) = 0;
+	e = dir_sync(slash == NULL ? "." : parent, f);
+	free(parent);
+	return e;
+}
+
 bool
 dir_has(const char *dir, const char *name)
 {

@@ -32,6 +32,7 @@ bool file_number(const char *name, const char *suffix, uint64_t *number);
 enum err dir_each(
     const char *dir, enum err (*each)(void *ctx, const char *name), void *ctx, struct fault *f);
 enum err dir_sync(const char *dir, struct fault *f);
+enum err dir_sync_parent(const char *dir, struct fault *f); /* after dir was renamed to its name */
 bool dir_has(const char *dir, const char *name);
 /* Remove a directory and the plain files in it; ERR_OK when there is none. */
 enum err dir_remove(const char *dir, struct fault *f);

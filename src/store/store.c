@@ -35,7 +35,8 @@ name_missing(const char *dir, struct fault *f)
 	if (f == NULL)
 		return;
 	if ((at = strstr(f->text, log)) != NULL)
-		fault_set(f, F_ServerError, "missing file %s/%06llu.log", dir, strtoull(at + strlen(log), NULL, 10));
+		fault_set(f, F_ServerError, "missing file %s/%06llu.log", dir,
+		    strtoull(at + strlen(log), NULL, 10));
 	for (char *old = f->text; (old = strstr(old, ".ldb")) != NULL;)
 		memcpy(old, ".sst", 4);
 }
@@ -101,8 +102,9 @@ store_make(const struct store_options *o, struct fault *f)
 
 	buf_printf(&beside, "%s.creating", o->dir);
 	buf_putc(&beside, 0);
-	if ((e = make_in(beside.p, o, f)) == ERR_OK && rename(beside.p, o->dir) != 0)
-		e = file_fault(f, "creating", o->dir, "");
+	if ((e = make_in(beside.p, o, f)) == ERR_OK)
+		e = rename(beside.p, o->dir) == 0 ? dir_sync_parent(o->dir, f)
+		                                  : file_fault(f, "creating", o->dir, "");
 	buf_fini(&beside);
 	return e;
 }

@@ -67,7 +67,8 @@ mask(uint32_t crc)
 static uint32_t
 record_sum(const struct scan *s, const struct record *r)
 {
-	return mask(crc_more(&s->crc, 0, r->payload - 1, 1 + r->length)); /* the type is before the payload */
+	return mask(crc_more(
+	    &s->crc, 0, r->payload - 1, 1 + r->length)); /* the type is before the payload */
 }
 
 static bool

@@ -125,7 +125,7 @@ store_open__any_flipped_byte_in_a_log_is_refused_by_name(void **state)
 			expect_refused(k, strrchr(path, '/') + 1);
 			kit_flip(path, at, (uint8_t)(1 << bit));
 		}
-	kit_open(k);                    /* whole again */
+	kit_open(k); /* whole again */
 	kit_expect(k, STORE_REPORTED, "three", "third value");
 }
 
@@ -277,7 +277,7 @@ make_table(struct kit *k, char *path)
 		assert_int_equal(kit_put(k, STORE_REPORTED, rows[i], value), STORE_OK);
 	}
 	kit_close(k);
-	kit_open(k);                    /* replays the log into a table file */
+	kit_open(k); /* replays the log into a table file */
 	kit_close(k);
 	assert_non_null(kit_file(k, ".sst", path));
 }
@@ -293,9 +293,9 @@ store_check__names_the_table_for_any_flipped_byte(void **state)
 	make_table(k, path);
 	assert_int_equal(store_check(k->dir, NULL, NULL, &nfiles, &nrows, &k->f), ERR_OK);
 	assert_int_equal(nrows, 5);
-	assert_true(nfiles >= 4);       /* CURRENT, its manifest, a log, a table */
+	assert_true(nfiles >= 4); /* CURRENT, its manifest, a log, a table */
 	size = kit_size(path);
-	for (off_t at = 0; at < size; at += at > size - 100 ? 1 : 61) {
+	for (off_t at = 0; at<size; at += at> size - 100 ? 1 : 61) {
 		kit_flip(path, at, 0x04);
 		expect_found(k, strrchr(path, '/') + 1);
 		kit_flip(path, at, 0x04);
@@ -355,7 +355,7 @@ store_get__flipped_byte_is_refused_by_name_or_harmless(void **state)
 		kit_flip(path, at, 0x10);
 		read_all_or_refuse(k, strrchr(path, '/') + 1, (const char **)good, &bad);
 	}
-	assert_true(bad > n * 9 / 10);  /* harmless is little: the footer's filling, the filter's */
+	assert_true(bad > n * 9 / 10); /* harmless is little: the footer's filling, the filter's */
 	for (size_t i = 0; i < 5; i++)
 		free(good[i]);
 }
@@ -372,12 +372,45 @@ store_next__flipped_byte_ends_a_scan_by_name(void **state)
 	make_table(k, path);
 	kit_flip(path, 100, 1);
 	kit_open(k);
-	assert_int_equal(store_cursor_open(k->s, STORE_REPORTED, STR_NONE, STR_NONE, STORE_SCAN, &c), ERR_OK);
+	assert_int_equal(
+	    store_cursor_open(k->s, STORE_REPORTED, STR_NONE, STR_NONE, STORE_SCAN, &c), ERR_OK);
 	while ((e = store_next(c, &key, &value)) == ERR_OK)
 		;
 	store_cursor_close(c);
 	assert_int_equal(e, ERR_CORRUPT);
 	assert_non_null(strstr(k->warned, strrchr(path, '/') + 1));
+}
+
+/* Four tables in level 0 are compacted, and one of them is bad: the store takes no more, says why, and does not heal. */
+static void
+store_submit__corruption_met_by_compaction_fails_the_store_by_name(void **state)
+{
+	struct kit *k = *state;
+	char path[256] = "", value[16];
+	struct fault why;
+
+	for (unsigned i = 0; i < 4; i++) {
+		if (i == 3)
+			kit_flip(path, 10, 1);
+		kit_open(k);
+		if (i < 3)
+			kit_put(k, STORE_WANTED, "key", "value");
+		kit_close(k);
+		kit_file(k, ".sst", path);
+	}
+	kit_open(k);
+	for (unsigned i = 0;; i++) {
+		snprintf(value, sizeof value, "%u", i);
+		if (kit_put(k, STORE_WANTED, "key", value) != STORE_OK)
+			break;
+		kit_close(k);
+		kit_open(k);
+		assert_true(i < 100);
+	}
+	assert_int_equal(store_state(k->s, &why), STORE_IS_CORRUPT);
+	assert_non_null(strstr(why.text, ".sst"));
+	store_resume(k->s, 0);
+	assert_int_equal(kit_put(k, STORE_WANTED, "key", "value"), STORE_FAILED);
 }
 
 static void
@@ -481,6 +514,7 @@ main(void)
 		CORRUPT_TEST(store_check__names_the_table_for_any_flipped_byte),
 		CORRUPT_TEST(store_get__flipped_byte_is_refused_by_name_or_harmless),
 		CORRUPT_TEST(store_next__flipped_byte_ends_a_scan_by_name),
+		CORRUPT_TEST(store_submit__corruption_met_by_compaction_fails_the_store_by_name),
 		CORRUPT_TEST(store_open__missing_table_is_refused_by_name),
 		CORRUPT_TEST(store_check__names_each_of_several_bad_files),
 		CORRUPT_TEST(store_open__flipped_byte_in_the_manifest_is_refused_by_name),

@@ -11,14 +11,14 @@
 
 #define ROUNDS    25
 #define LANES     2
-#define ROUND_MAX 3000                  /* batches of a lane in a round */
+#define ROUND_MAX 3000 /* batches of a lane in a round */
 
 struct ack {
 	uint32_t lane, number;
 };
 
 struct life {
-	unsigned first, acked[LANES];   /* numbers */
+	unsigned first, acked[LANES]; /* numbers */
 };
 
 static int ack_fd;
@@ -76,7 +76,7 @@ child_write(struct kit *k, unsigned first)
 				kit_await(k, lane, i + 1 - STORE_LANE_INFLIGHT);
 			store_submit(k->s, lane, make_batch(lane, first + i), first + i);
 		}
-	pause();                        /* the parent kills, whatever happens */
+	pause(); /* the parent kills, whatever happens */
 }
 
 static bool
@@ -90,8 +90,9 @@ row_is_right(struct kit *k, enum store_table t, unsigned lane, unsigned number, 
 	name_row(key, lane, number);
 	e = store_get(k->s, t, str_of(key), &b);
 	*there = e == ERR_OK;
-	right = e == ERR_NOT_FOUND || (e == ERR_OK && b.n == row_bytes(number) && (uint8_t)b.p[0] == (number & 0xff) &&
-					  memcmp(b.p, b.p + 1, b.n - 1) == 0);
+	right = e == ERR_NOT_FOUND ||
+	    (e == ERR_OK && b.n == row_bytes(number) && (uint8_t)b.p[0] == (number & 0xff) &&
+	        memcmp(b.p, b.p + 1, b.n - 1) == 0);
 	buf_fini(&b);
 	return right;
 }
@@ -107,8 +108,8 @@ lane_is_right(struct kit *k, unsigned lane, const struct life *l)
 		    row_is_right(k, STORE_REPORTED, lane, i, &reported) && wanted == reported &&
 		    (wanted || i > l->acked[lane]))
 			continue;
-		fprintf(stderr, "lane %u batch %u (%u..%u acknowledged): %d %d\n", lane, i, l->first, l->acked[lane],
-		    wanted, reported);
+		fprintf(stderr, "lane %u batch %u (%u..%u acknowledged): %d %d\n", lane, i,
+		    l->first, l->acked[lane], wanted, reported);
 		return false;
 	}
 	return true;
@@ -159,7 +160,7 @@ live_and_die(struct kit *k, struct life *l, unsigned nack, unsigned delay_us)
 	}
 	close(pipes[1]);
 	take_acks(pipes[0], l, nack);
-	usleep(delay_us);               /* the random moment */
+	usleep(delay_us); /* the random moment */
 	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	while (take_acks(pipes[0], l, 1))
@@ -213,8 +214,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(store_submit__acknowledged_batches_survive_kill, kit_setup,
-		    kit_teardown),
+		cmocka_unit_test_setup_teardown(
+		    store_submit__acknowledged_batches_survive_kill, kit_setup, kit_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
