@@ -95,6 +95,7 @@ query_groups_new(const struct query *q, size_t max_bytes)
 	assert(q->facts.aggregate);
 	g->q = q;
 	g->max_bytes = max_bytes;
+	buf_reserve(&g->keys, 1); /* the empty key stands somewhere too */
 	if (q->ngroup == 0)
 		(void)find_or_add(g, STR(""), &first, NULL); /* the first group always fits */
 	return g;
