@@ -19,21 +19,21 @@
 
 enum err {
 	ERR_OK = 0,
-	ERR_END,          /* past the last element */
-	ERR_MORE,         /* the input is a proper prefix: give more bytes */
-	ERR_SYNTAX,       /* text or packet not of its grammar */
-	ERR_RANGE,        /* a value outside its bounds */
-	ERR_SIZE,         /* too many bytes, levels or elements */
-	ERR_PROTOCOL,     /* well-formed, but not allowed here */
-	ERR_ARG,          /* a fault for the caller's client: see struct fault */
+	ERR_END,      /* past the last element */
+	ERR_MORE,     /* the input is a proper prefix: give more bytes */
+	ERR_SYNTAX,   /* text or packet not of its grammar */
+	ERR_RANGE,    /* a value outside its bounds */
+	ERR_SIZE,     /* too many bytes, levels or elements */
+	ERR_PROTOCOL, /* well-formed, but not allowed here */
+	ERR_ARG,      /* a fault for the caller's client: see struct fault */
 	ERR_NOT_FOUND,
 	ERR_EXISTS,
-	ERR_DENIED,       /* not authenticated, or not allowed */
-	ERR_FULL,         /* no space on disk, or a bound reached */
-	ERR_IO,           /* the disk or the network failed */
-	ERR_CORRUPT,      /* stored bytes that cannot be what was written */
-	ERR_VERSION,      /* stored by a newer format */
-	ERR_LOCKED        /* in use by another process */
+	ERR_DENIED,  /* not authenticated, or not allowed */
+	ERR_FULL,    /* no space on disk, or a bound reached */
+	ERR_IO,      /* the disk or the network failed */
+	ERR_CORRUPT, /* stored bytes that cannot be what was written */
+	ERR_VERSION, /* stored by a newer format */
+	ERR_LOCKED   /* in use by another process */
 };
 
 /* ---- byte strings: borrowed, not NUL-terminated ---- */
@@ -60,16 +60,16 @@ str_eq(struct str a, struct str b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-bool str_ieq(struct str a, struct str b);               /* ASCII letters without case */
-int str_cmp(struct str a, struct str b);                /* by byte; a prefix is smaller */
+bool str_ieq(struct str a, struct str b); /* ASCII letters without case */
+int str_cmp(struct str a, struct str b);  /* by byte; a prefix is smaller */
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
-struct str str_sub(struct str s, size_t from);          /* the rest from an offset <= n */
+struct str str_sub(struct str s, size_t from); /* the rest from an offset <= n */
 /* Cut s at the first c: returns what is before it, *rest what is after; false if there is no c. */
 bool str_cut(struct str s, char c, struct str *before, struct str *rest);
 /* A decimal number, digits only, no sign; false when empty, other characters, or over UINT64_MAX. */
 bool str_u64(struct str s, uint64_t *out);
-char *str_dup0(struct str s);                           /* NUL-terminated copy; free() it */
+char *str_dup0(struct str s); /* NUL-terminated copy; free() it */
 
 /* Compare two secrets in a time that depends on their lengths only. */
 bool str_eq_secret(struct str a, struct str b);
@@ -80,7 +80,7 @@ size_t percent_decode(struct str s, char *out);
 
 /* ---- UTF-8 ---- */
 
-bool utf8_valid(struct str s);                          /* RFC 3629: no surrogates, no overlong */
+bool utf8_valid(struct str s); /* RFC 3629: no surrogates, no overlong */
 /* Decode the character at *p (valid UTF-8, p < end) and move p past it. */
 uint32_t utf8_next(const char **p, const char *end);
 
@@ -92,15 +92,15 @@ struct buf {
 };
 
 void buf_fini(struct buf *b);
-void buf_reserve(struct buf *b, size_t more);           /* room for that many bytes after n */
+void buf_reserve(struct buf *b, size_t more); /* room for that many bytes after n */
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_putc(struct buf *b, char c);
 void buf_str(struct buf *b, struct str s);
 void buf_cstr(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void buf_u64(struct buf *b, uint64_t v);                /* decimal text */
+void buf_u64(struct buf *b, uint64_t v); /* decimal text */
 void buf_u16be(struct buf *b, uint16_t v);
-void buf_percent(struct buf *b, struct str s);          /* all but A-Za-z0-9-_.~ as %XX */
+void buf_percent(struct buf *b, struct str s); /* all but A-Za-z0-9-_.~ as %XX */
 /* Binary numbers for stored records: little-endian base-128, and fixed little-endian. */
 void buf_varint(struct buf *b, uint64_t v);
 void buf_le64(struct buf *b, uint64_t v);
@@ -137,13 +137,13 @@ void *xrealloc(void *p, size_t n);
 struct arena_chunk;
 struct arena {
 	struct arena_chunk *top;
-	size_t used_bytes;              /* in all chunks */
+	size_t used_bytes; /* in all chunks */
 };
 
 void arena_fini(struct arena *a);
-void arena_reset(struct arena *a);                      /* empties it, keeps one chunk */
+void arena_reset(struct arena *a); /* empties it, keeps one chunk */
 void *arena_alloc(struct arena *a, size_t n);
-struct str arena_str(struct arena *a, struct str s);    /* a copy */
+struct str arena_str(struct arena *a, struct str s); /* a copy */
 
 /* ---- hashing (xxHash) ---- */
 
@@ -165,7 +165,8 @@ struct table {
 
 typedef bool table_same(const void *ctx, uint32_t value, const void *key);
 void table_fini(struct table *t);
-uint32_t table_get(const struct table *t, uint64_t hash, table_same *same, const void *ctx, const void *key);
+uint32_t table_get(
+    const struct table *t, uint64_t hash, table_same *same, const void *ctx, const void *key);
 /* The key must be absent; hash must be the same at get and remove. */
 void table_add(struct table *t, uint64_t hash, uint32_t value);
 void table_remove(struct table *t, uint64_t hash, uint32_t value);
@@ -187,55 +188,55 @@ bool base64_decode(struct buf *out, struct str s);
 
 /* ---- faults: an error as a client of the API sees it (service-rest.md 4.2) ---- */
 
-#define FAULT_CODES(X)                                             \
-	X(400001, InvalidProtocolVersion)                          \
-	X(400003, InvalidOperation)                                \
-	X(400004, ArgumentInvalid)                                 \
-	X(400005, ArgumentNull)                                    \
-	X(400006, IotHubFormatError)                               \
-	X(400008, BlobContainerValidationError)                    \
-	X(400011, DeviceDefinedMultipleTimes)                      \
-	X(400013, BulkRegistryOperationFailure)                    \
-	X(400027, ConnectionForcefullyClosedOnNewConnection)       \
-	X(400401, InvalidConfigurationTargetCondition)             \
-	X(400402, InvalidConfigurationContent)                     \
-	X(400403, CannotModifyImmutableConfigurationContent)       \
-	X(400404, InvalidConfigurationCustomMetricsQuery)          \
-	X(401001, IotHubNotFound)                                  \
-	X(401002, IotHubUnauthorizedAccess)                        \
-	X(401003, IotHubUnauthorized)                              \
-	X(401100, SystemModuleModifyUnauthorizedAccess)            \
-	X(403002, IotHubQuotaExceeded)                             \
-	X(403003, JobQuotaExceeded)                                \
-	X(403010, OperationNotAvailableInCurrentTier)              \
-	X(404000, GenericNotFound)                                 \
-	X(404001, DeviceNotFound)                                  \
-	X(404002, JobNotFound)                                     \
-	X(404010, ModuleNotFound)                                  \
-	X(404103, DeviceNotOnline)                                 \
-	X(404104, DeviceConnectionClosedRemotely)                  \
-	X(404301, ConfigurationNotFound)                           \
-	X(405000, GenericMethodNotAllowed)                         \
-	X(405102, OperationNotAllowedInCurrentState)               \
-	X(409001, DeviceAlreadyExists)                             \
-	X(409104, JobAlreadyExists)                                \
-	X(409301, ModuleAlreadyExistsOnDevice)                     \
-	X(409401, ConfigurationAlreadyExists)                      \
-	X(412001, PreconditionFailed)                              \
-	X(413000, GenericRequestEntityTooLarge)                    \
-	X(413001, MessageTooLarge)                                 \
-	X(413002, TooManyDevices)                                  \
-	X(413003, TooManyModulesOnDevice)                          \
-	X(413101, ConfigurationCountLimitExceeded)                 \
-	X(415000, GenericUnsupportedMediaType)                     \
-	X(429000, GenericTooManyRequests)                          \
-	X(429001, ThrottlingException)                             \
-	X(429002, ThrottleBacklogLimitExceeded)                    \
-	X(429004, ThrottlingMaxActiveJobCountExceeded)             \
-	X(500001, ServerError)                                     \
-	X(501000, GenericNotImplemented)                           \
-	X(502000, GenericBadGateway)                               \
-	X(503001, ServiceUnavailable)                              \
+#define FAULT_CODES(X)                                                                             \
+	X(400001, InvalidProtocolVersion)                                                          \
+	X(400003, InvalidOperation)                                                                \
+	X(400004, ArgumentInvalid)                                                                 \
+	X(400005, ArgumentNull)                                                                    \
+	X(400006, IotHubFormatError)                                                               \
+	X(400008, BlobContainerValidationError)                                                    \
+	X(400011, DeviceDefinedMultipleTimes)                                                      \
+	X(400013, BulkRegistryOperationFailure)                                                    \
+	X(400027, ConnectionForcefullyClosedOnNewConnection)                                       \
+	X(400401, InvalidConfigurationTargetCondition)                                             \
+	X(400402, InvalidConfigurationContent)                                                     \
+	X(400403, CannotModifyImmutableConfigurationContent)                                       \
+	X(400404, InvalidConfigurationCustomMetricsQuery)                                          \
+	X(401001, IotHubNotFound)                                                                  \
+	X(401002, IotHubUnauthorizedAccess)                                                        \
+	X(401003, IotHubUnauthorized)                                                              \
+	X(401100, SystemModuleModifyUnauthorizedAccess)                                            \
+	X(403002, IotHubQuotaExceeded)                                                             \
+	X(403003, JobQuotaExceeded)                                                                \
+	X(403010, OperationNotAvailableInCurrentTier)                                              \
+	X(404000, GenericNotFound)                                                                 \
+	X(404001, DeviceNotFound)                                                                  \
+	X(404002, JobNotFound)                                                                     \
+	X(404010, ModuleNotFound)                                                                  \
+	X(404103, DeviceNotOnline)                                                                 \
+	X(404104, DeviceConnectionClosedRemotely)                                                  \
+	X(404301, ConfigurationNotFound)                                                           \
+	X(405000, GenericMethodNotAllowed)                                                         \
+	X(405102, OperationNotAllowedInCurrentState)                                               \
+	X(409001, DeviceAlreadyExists)                                                             \
+	X(409104, JobAlreadyExists)                                                                \
+	X(409301, ModuleAlreadyExistsOnDevice)                                                     \
+	X(409401, ConfigurationAlreadyExists)                                                      \
+	X(412001, PreconditionFailed)                                                              \
+	X(413000, GenericRequestEntityTooLarge)                                                    \
+	X(413001, MessageTooLarge)                                                                 \
+	X(413002, TooManyDevices)                                                                  \
+	X(413003, TooManyModulesOnDevice)                                                          \
+	X(413101, ConfigurationCountLimitExceeded)                                                 \
+	X(415000, GenericUnsupportedMediaType)                                                     \
+	X(429000, GenericTooManyRequests)                                                          \
+	X(429001, ThrottlingException)                                                             \
+	X(429002, ThrottleBacklogLimitExceeded)                                                    \
+	X(429004, ThrottlingMaxActiveJobCountExceeded)                                             \
+	X(500001, ServerError)                                                                     \
+	X(501000, GenericNotImplemented)                                                           \
+	X(502000, GenericBadGateway)                                                               \
+	X(503001, ServiceUnavailable)                                                              \
 	X(504101, GatewayTimeout)
 
 enum fault_code {
@@ -249,15 +250,16 @@ enum fault_code {
 
 struct fault {
 	enum fault_code code;
-	char text[FAULT_TEXT_MAX];      /* UTF-8, NUL-terminated, never with ';' (service-rest.md 4.1) */
+	char text[FAULT_TEXT_MAX]; /* UTF-8, NUL-terminated, never with ';' (service-rest.md 4.1) */
 };
 
 /* Fill a fault; a NULL f is allowed. Control characters become '?', ';' becomes ','; cut at a character's edge.
  * Returns ERR_ARG, so that a checker can end with `return fault_set(...)`. */
-enum err fault_set(struct fault *f, enum fault_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-const char *fault_name(enum fault_code code);           /* "DeviceNotFound"; "ServerError" if unknown */
+enum err fault_set(struct fault *f, enum fault_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+const char *fault_name(enum fault_code code); /* "DeviceNotFound"; "ServerError" if unknown */
 static inline int
-fault_status(enum fault_code code)                      /* HTTP status, three digits */
+fault_status(enum fault_code code) /* HTTP status, three digits */
 {
 	return (int)code / 1000;
 }

@@ -115,23 +115,26 @@ time_parse(struct str s, int64_t *out)
 	unsigned y, mo, d, h, mi, sec, frac;
 	bool leap;
 
-	if (!take_digits(&s, 4, &y) || !take_char(&s, '-') || !take_digits(&s, 2, &mo) || !take_char(&s, '-') ||
-	    !take_digits(&s, 2, &d) || !take_char(&s, 'T') || !take_digits(&s, 2, &h) || !take_char(&s, ':') ||
-	    !take_digits(&s, 2, &mi) || !take_char(&s, ':') || !take_digits(&s, 2, &sec) || !take_fraction(&s, &frac))
+	if (!take_digits(&s, 4, &y) || !take_char(&s, '-') || !take_digits(&s, 2, &mo) ||
+	    !take_char(&s, '-') || !take_digits(&s, 2, &d) || !take_char(&s, 'T') ||
+	    !take_digits(&s, 2, &h) || !take_char(&s, ':') || !take_digits(&s, 2, &mi) ||
+	    !take_char(&s, ':') || !take_digits(&s, 2, &sec) || !take_fraction(&s, &frac))
 		return false;
 	if (s.n != 0 && !str_eq(s, STR("Z")) && !str_eq(s, STR("+00:00")))
 		return false;
 	leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-	if (y == 0 || mo < 1 || mo > 12 || d < 1 || d > days_in[mo - 1] + (mo == 2 && leap ? 1u : 0u) || h > 23 || mi > 59 ||
-	    sec > 59)
+	if (y == 0 || mo < 1 || mo > 12 || d < 1 ||
+	    d > days_in[mo - 1] + (mo == 2 && leap ? 1u : 0u) || h > 23 || mi > 59 || sec > 59)
 		return false;
-	*out = ((days_from_civil(y, mo, d) * 24 + h) * 60 + mi) * 60000000 + sec * INT64_C(1000000) + frac;
+	*out = ((days_from_civil(y, mo, d) * 24 + h) * 60 + mi) * 60000000 +
+	    sec * INT64_C(1000000) + frac;
 	if (y == 1 && mo == 1 && d == 1)
 		*out = 0;
 	return true;
 }
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void
 base64_encode(struct buf *out, const void *p, size_t n)
@@ -139,9 +142,11 @@ base64_encode(struct buf *out, const void *p, size_t n)
 	const unsigned char *b = p;
 
 	for (size_t i = 0; i < n; i += 3) {
-		uint32_t v = (uint32_t)b[i] << 16 | (i + 1 < n ? (uint32_t)b[i + 1] << 8 : 0) | (i + 2 < n ? b[i + 2] : 0);
+		uint32_t v = (uint32_t)b[i] << 16 | (i + 1 < n ? (uint32_t)b[i + 1] << 8 : 0) |
+		    (i + 2 < n ? b[i + 2] : 0);
 		char t[4] = { base64_digits[v >> 18], base64_digits[v >> 12 & 63],
-			i + 1 < n ? base64_digits[v >> 6 & 63] : '=', i + 2 < n ? base64_digits[v & 63] : '=' };
+			i + 1 < n ? base64_digits[v >> 6 & 63] : '=',
+			i + 2 < n ? base64_digits[v & 63] : '=' };
 		buf_put(out, t, 4);
 	}
 }
@@ -223,7 +228,7 @@ const char *
 fault_name(enum fault_code code)
 {
 	switch (code) {
-#define X(number, name)                                                                                                \
+#define X(number, name)                                                                            \
 	case number: return #name;
 		FAULT_CODES(X)
 #undef X

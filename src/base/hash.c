@@ -87,7 +87,8 @@ table_get(const struct table *t, uint64_t hash, table_same *same, const void *ct
 	if (t->cells == NULL)
 		return TABLE_NONE;
 	for (i = home(t, tag); t->cells[i].value != TABLE_NONE; i = (i + 1) & t->mask)
-		if (t->cells[i].tag == tag && t->cells[i].value != GONE && same(ctx, t->cells[i].value, key))
+		if (t->cells[i].tag == tag && t->cells[i].value != GONE &&
+		    same(ctx, t->cells[i].value, key))
 			return t->cells[i].value;
 	return TABLE_NONE;
 }
