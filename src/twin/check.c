@@ -87,14 +87,18 @@ refuse(const struct check *c, const struct place *at, const char *fmt, ...)
 	return ERR_ARG;
 }
 
-/* T-74. C1 controls are C2 80 to C2 9F in UTF-8. */
+/* T-74: 1 is forbidden, 2 begins a C1 control if below A0 follows (C2 80 to C2 9F). */
+static const uint8_t key_bytes[256] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+	1, [' '] = 1, ['$'] = 1, ['.'] = 1, [0x7F] = 1, [0xC2] = 2 };
+
 static bool
 key_legal(struct str key)
 {
 	for (size_t i = 0; i < key.n; i++) {
-		unsigned char c = (unsigned char)key.p[i];
-		if (c <= 0x20 || c == '$' || c == '.' || c == 0x7F ||
-		    (c == 0xC2 && i + 1 < key.n && (unsigned char)key.p[i + 1] < 0xA0))
+		uint8_t class = key_bytes[(unsigned char)key.p[i]];
+		if (class == 1 ||
+		    (class == 2 && i + 1 < key.n && (unsigned char)key.p[i + 1] < 0xA0))
 			return false;
 	}
 	return true;
@@ -120,7 +124,7 @@ scalar_check(const struct check *c, struct doc d, const struct place *at)
 	struct str s;
 	int64_t v;
 
-	switch (doc_kind(d)) {
+	switch (kind_of(d)) {
 	case DOC_INT:
 		v = doc_int(d);
 		if (v < TWIN_INT_MIN || v > TWIN_INT_MAX)
@@ -147,28 +151,35 @@ scalar_check(const struct check *c, struct doc d, const struct place *at)
 static bool
 key_ignored(const struct check *c, struct str key, unsigned level)
 {
-	return level == 0 && c->kind != SECTION_REPORTED &&
+	return level == 0 && key.n > 0 && key.p[0] == '$' && c->kind != SECTION_REPORTED &&
 	    (str_eq(key, STR("$metadata")) || str_eq(key, STR("$version")));
 }
 
-/* level: containers above and including d, the section itself being 0 (T-79). */
+static enum err container_check(
+    const struct check *c, struct doc d, const struct place *at, unsigned level);
+
 static enum err
 value_check(const struct check *c, struct doc d, const struct place *at, unsigned level)
 {
-	struct place below = { .up = at, .element = doc_kind(d) == DOC_ARRAY };
+	return kind_of(d) >= DOC_ARRAY ? container_check(c, d, at, level) : scalar_check(c, d, at);
+}
+
+/* level: containers above d, the section itself being 0 (T-79). */
+static enum err
+container_check(const struct check *c, struct doc d, const struct place *at, unsigned level)
+{
+	struct place below = { .up = at, .element = kind_of(d) == DOC_ARRAY };
 	struct check inner = *c;
-	struct doc_iter it;
+	struct walk it;
 	struct doc value;
 	enum err e;
 
-	if (doc_kind(d) != DOC_OBJECT && doc_kind(d) != DOC_ARRAY)
-		return scalar_check(c, d, at);
 	if (level > TWIN_DEPTH_MAX)
 		return refuse(
 		    c, at, "A depth of %u levels, over the limit of %u", level, TWIN_DEPTH_MAX);
 	if (below.element)
 		inner.nulls = NULLS_REFUSED; /* also for the members of its objects: T-42 */
-	for (it = doc_iter(d); doc_next(&it, &below.key, &value); below.index++) {
+	for (it = walk_of(d); walk_next(&it, &below.key, &value); below.index++) {
 		if (!below.element && key_ignored(c, below.key, level))
 			continue;
 		if (!below.element && (e = key_check(c, &below)))

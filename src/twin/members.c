@@ -6,14 +6,14 @@
 void
 members_init(struct members *ms, struct doc object)
 {
-	struct doc_iter it = doc_iter(object);
+	struct walk it = walk_of(object);
 	struct member m = { .taken = false };
 	uint32_t cap = MEMBERS_FEW;
 
 	ms->v = ms->few;
 	ms->n = ms->next = 0;
 	ms->index = (struct table){ 0 };
-	while (doc_next(&it, &m.key, &m.value)) {
+	while (walk_next(&it, &m.key, &m.value)) {
 		if (m.key.n > 0 && m.key.p[0] == '$')
 			continue;
 		if (ms->n == cap) {
@@ -29,7 +29,8 @@ members_init(struct members *ms, struct doc object)
 void
 members_fini(struct members *ms)
 {
-	table_fini(&ms->index);
+	if (ms->index.cells != NULL)
+		table_fini(&ms->index);
 	if (ms->v != ms->few)
 		free(ms->v);
 }

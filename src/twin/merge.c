@@ -20,13 +20,24 @@ static void merge_object(struct merge *m, struct doc old, struct doc patch);
 static int64_t
 member_size(struct str key, struct doc value)
 {
-	return doc_defined(value) ? (int64_t)counted_str(key) + twin_counted_size(value) : 0;
+	return doc_defined(value) ? (int64_t)key.n + twin_counted_size(value) : 0;
+}
+
+/* A scalar or array of the patch; inside an array nothing is stamped. */
+static void
+leaf_put(struct merge *m, struct doc value)
+{
+	const uint8_t *tag = value.p + value.w, *payload, *end = node_end(tag, &payload);
+	uint8_t stamp[2] = { (uint8_t)m->stamp, (uint8_t)(m->stamp >> 8) };
+
+	buf_put(m->dw.out, stamp, m->dw.w);
+	buf_put(m->dw.out, tag, (size_t)(end - tag));
 }
 
 static void
 merge_member(struct merge *m, struct str key, struct doc was, struct doc value)
 {
-	enum doc_kind kind = doc_kind(value);
+	enum doc_kind kind = kind_of(value);
 
 	if (kind == DOC_NULL) {
 		m->changed |= doc_defined(was);
@@ -34,7 +45,7 @@ merge_member(struct merge *m, struct str key, struct doc was, struct doc value)
 		return;
 	}
 	doc_key(&m->dw, key);
-	if (kind == DOC_OBJECT && doc_kind(was) == DOC_OBJECT) {
+	if (kind == DOC_OBJECT && kind_of(was) == DOC_OBJECT) {
 		doc_begin_object(&m->dw, m->stamp);
 		merge_object(m, was, value);
 		doc_end(&m->dw);
@@ -43,34 +54,43 @@ merge_member(struct merge *m, struct str key, struct doc was, struct doc value)
 	m->changed = true;
 	m->grown -= member_size(key, was);
 	if (kind == DOC_OBJECT) { /* into an empty one: its nulls are dropped (T-36, T-37) */
-		m->grown += counted_str(key);
+		m->grown += (int64_t)key.n;
 		doc_begin_object(&m->dw, m->stamp);
 		merge_object(m, DOC_NONE, value);
 		doc_end(&m->dw);
 	} else {
 		m->grown += member_size(key, value);
-		doc_put_copy(&m->dw, m->stamp, value);
+		leaf_put(m, value);
 	}
+}
+
+/* Members of the old object, as they are: consecutive ones are consecutive bytes, stamps included. */
+static void
+run_put(struct merge *m, const uint8_t *from, const uint8_t *to)
+{
+	if (from != to)
+		buf_put(m->dw.out, from, (size_t)(to - from));
 }
 
 static void
 merge_object(struct merge *m, struct doc old, struct doc patch)
 {
-	struct doc_iter it = doc_iter(old);
+	struct walk it = walk_of(old);
+	const uint8_t *run = it.p, *at = it.p; /* not yet copied from here; this member */
 	struct members named;
 	struct doc was;
 	struct str key;
 
 	members_init(&named, patch);
-	while (doc_next(&it, &key, &was)) {
+	for (; named.left > 0 && walk_next(&it, &key, &was); at = it.p) {
 		const struct member *p = members_take(&named, key);
-		if (p != NULL) {
-			merge_member(m, key, was, p->value);
-		} else {
-			doc_key(&m->dw, key);
-			doc_put_same(&m->dw, was);
-		}
+		if (p == NULL)
+			continue;
+		run_put(m, run, at);
+		run = it.p;
+		merge_member(m, key, was, p->value);
 	}
+	run_put(m, run, it.end);
 	for (uint32_t i = 0; named.left > 0 && i < named.n; i++)
 		if (!named.v[i].taken)
 			merge_member(m, named.v[i].key, DOC_NONE, named.v[i].value);
@@ -166,7 +186,7 @@ diff_object(struct doc_writer *dw, struct doc old, struct doc new)
 		doc_key(dw, key);
 		if (p == NULL)
 			doc_put_null(dw, 0);
-		else if (doc_kind(p->value) == DOC_OBJECT && doc_kind(was) == DOC_OBJECT)
+		else if (kind_of(p->value) == DOC_OBJECT && kind_of(was) == DOC_OBJECT)
 			diff_object(dw, was, p->value);
 		else
 			doc_put_copy(dw, 0, p->value);

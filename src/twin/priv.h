@@ -3,6 +3,7 @@
 #define TWINHUB_TWIN_PRIV_H
 
 #include "twin/twin.h"
+#include "twin/walk.h"
 
 #define SECTION_FORMAT  1
 #define STAMPS_MAX      (SECTION_STORED_MAX / 4) /* no more than nodes: twin.h */
@@ -20,7 +21,6 @@ struct stamp_index {
 void stamp_index_init(struct stamp_index *ix, const struct section *s);
 void stamp_index_fini(struct stamp_index *ix);
 struct stamp stamp_at(const struct section *s, const struct stamp_index *ix, uint32_t index);
-void stamp_put(struct buf *out, const struct stamp *st);
 struct stamp stamp_read(struct rd *r);
 
 /* ---- check.c ---- */
@@ -37,7 +37,7 @@ enum err patch_check(
 enum err size_check(const struct section *old, enum section_kind kind, uint32_t size, size_t stored,
     struct fault *f);
 
-/* Bytes of a key or string that count: all but those of control characters (T-81). */
+/* Bytes of a string that count: all but those of control characters (T-81), which keys never hold. */
 uint32_t counted_str(struct str s);
 
 /* ---- members.c: the members of an object, taken out by key one after the other ---- */

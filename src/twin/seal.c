@@ -31,25 +31,33 @@ renumber_init(struct renumber *rn, uint32_t nold, bool one_stamp)
 	rn->only = one_stamp ? (uint16_t)(nold - 1) : UNUSED;
 }
 
+/*
+ * The bytes of a tree are its nodes in order, each but the root after its key, whatever their depth: no recursion. They
+ * have just been written, so they are sound.
+ */
 static void
-renumber_tree(struct renumber *rn, struct doc d)
+renumber_tree(struct renumber *rn, uint8_t *p, const uint8_t *end, uint8_t width)
 {
-	uint32_t old = rn->only != UNUSED ? rn->only : doc_stamp(d), new = rn->number[old];
-	uint8_t *stamp = (uint8_t *)(uintptr_t)d.p; /* bytes of the buffer being written */
+	const uint8_t *payload, *next;
 
-	if (new == UNUSED) {
-		new = rn->number[old] = (uint16_t)rn->n;
-		rn->order[rn->n++] = (uint16_t)old;
-	}
-	stamp[0] = (uint8_t) new;
-	if (d.w == 2)
-		stamp[1] = (uint8_t)(new >> 8);
-	if (doc_kind(d) == DOC_OBJECT) {
-		struct doc_iter it = doc_iter(d);
-		struct doc value;
-		struct str key;
-		while (doc_next(&it, &key, &value))
-			renumber_tree(rn, value);
+	for (;;) {
+		uint32_t old = rn->only != UNUSED ? rn->only
+		    : width == 1                  ? p[0]
+		                                  : p[0] | (uint32_t)p[1] << 8;
+		uint32_t number = rn->number[old];
+		if (number == UNUSED) {
+			number = rn->number[old] = (uint16_t)rn->n;
+			rn->order[rn->n++] = (uint16_t)old;
+		}
+		p[0] = (uint8_t)number;
+		if (width == 2)
+			p[1] = (uint8_t)(number >> 8);
+		p += width;
+		next = node_end(p, &payload);
+		p += ((*p & 15) == DOC_OBJECT ? payload : next) - p;
+		if (p == end)
+			return;
+		p += node_end(p, &payload) - p; /* past the next one's key */
 	}
 }
 
@@ -74,13 +82,13 @@ recode_node(struct doc_writer *dw, struct doc d)
 
 /* The tree at offset `at` again, with another stamp width. Seldom: the number of stamps has passed STAMP_WIDTH_TWO. */
 static void
-recode_tree(struct buf *out, size_t at, struct doc tree, uint8_t width)
+recode_tree(struct buf *out, size_t at, uint8_t was, uint8_t width)
 {
 	struct buf copy = { 0 };
 	struct doc_writer dw;
 
 	doc_writer_init(&dw, &copy, width);
-	recode_node(&dw, tree);
+	recode_node(&dw, doc_of_stamped((struct str){ out->p + at, out->n - at }, was));
 	out->n = at;
 	buf_put(out, copy.p, copy.n);
 	buf_fini(&copy);
@@ -103,28 +111,44 @@ stamp_size(const struct stamp *st)
 	    varint_size(st->by.n) + st->by.n + (st->by.n > 0 ? 8 : 0);
 }
 
-/* The table in its new order. */
-static void
-stamps_put(
-    struct buf *out, const struct renumber *rn, const struct section *old, const struct stamp *new)
+static uint8_t *
+varint_put(uint8_t *p, uint64_t v)
 {
-	struct stamp_index ix;
-	size_t n = 0;
+	for (; v >= 0x80; v >>= 7)
+		*p++ = (uint8_t)(v | 0x80);
+	*p++ = (uint8_t)v;
+	return p;
+}
 
+/* The table in its new order: first the operation's stamp. */
+static uint8_t *
+stamps_put(uint8_t *p, const struct renumber *rn, const struct section *old, const struct stamp *st)
+{
+	size_t n = stamp_size(st);
+	struct stamp_index ix;
+
+	assert(rn->order[0] == old->nstamp);
 	stamp_index_init(&ix, old);
-	for (uint32_t i = 0; i < rn->n; i++) {
-		uint32_t k = rn->order[i];
-		n += k == old->nstamp ? stamp_size(new) : ix.at[k + 1] - ix.at[k];
+	for (uint32_t i = 1; i < rn->n; i++)
+		n += ix.at[rn->order[i] + 1] - ix.at[rn->order[i]];
+	p = varint_put(p, n);
+	p = varint_put(p, (uint64_t)st->time_us);
+	p = varint_put(p, st->version);
+	p = varint_put(p, st->by.n);
+	if (st->by.n > 0) {
+		memcpy(p, st->by.p, st->by.n);
+		p += st->by.n;
+		for (int i = 0; i < 8; i++)
+			*p++ = (uint8_t)((uint64_t)st->by_digest >> (8 * i));
 	}
-	buf_varint(out, n);
-	for (uint32_t i = 0; i < rn->n; i++) {
-		uint32_t k = rn->order[i];
-		if (k == old->nstamp)
-			stamp_put(out, new);
-		else
-			buf_put(out, old->stamps.p + ix.at[k], ix.at[k + 1] - ix.at[k]);
+	for (uint32_t i = 1; i < rn->n; i++) {
+		size_t from = ix.at[rn->order[i]];
+		n = ix.at[rn->order[i] + 1] - from;
+		memcpy(p, old->stamps.p + from, n);
+		p += n;
 	}
 	stamp_index_fini(&ix);
+	return p;
 }
 
 size_t
@@ -138,26 +162,26 @@ section_seal(struct buf *out, size_t start, size_t gap, const struct section *ol
     const struct section_head *h)
 {
 	size_t at = start + gap, ntree;
-	uint8_t was = old->nstamp > STAMP_WIDTH_TWO ? 2 : 1, width;
-	struct doc tree = doc_of_stamped((struct str){ out->p + at, out->n - at }, was);
+	uint8_t was = old->nstamp > STAMP_WIDTH_TWO ? 2 : 1, width, *tree, *p;
 	struct renumber rn;
 
 	renumber_init(&rn, old->nstamp + 1, h->one_stamp);
-	renumber_tree(&rn, tree);
+	renumber_tree(&rn, (uint8_t *)out->p + at, (uint8_t *)out->p + out->n, was);
 	width = rn.n > STAMP_WIDTH_TWO ? 2 : 1;
 	if (width != was)
-		recode_tree(out, at, tree, width);
+		recode_tree(out, at, was, width);
 	ntree = out->n - at;
-	out->n = start; /* the head goes into the gap; nothing moves until it is whole */
-	buf_putc(out, SECTION_FORMAT);
-	buf_varint(out, h->version);
-	buf_varint(out, h->size);
-	buf_putc(out, (char)width);
-	buf_varint(out, rn.n);
-	stamps_put(out, &rn, old, &h->stamp);
-	assert(out->n <= at);
-	memmove(out->p + out->n, out->p + at, ntree);
-	out->n += ntree;
+	tree = (uint8_t *)out->p + at;
+	p = (uint8_t *)out->p + start;
+	*p++ = SECTION_FORMAT;
+	p = varint_put(p, h->version);
+	p = varint_put(p, h->size);
+	*p++ = width;
+	p = varint_put(p, rn.n);
+	p = stamps_put(p, &rn, old, &h->stamp);
+	assert(p <= tree);
+	memmove(p, tree, ntree);
+	out->n = (size_t)(p - (uint8_t *)out->p) + ntree;
 	if (rn.number != rn.few)
 		free(rn.number);
 }

@@ -19,12 +19,12 @@ counted_str(struct str s)
 uint32_t
 twin_counted_size(struct doc d)
 {
-	struct doc_iter it;
+	struct walk it;
 	struct doc value;
 	struct str key;
 	uint32_t n = 0;
 
-	switch (doc_kind(d)) {
+	switch (kind_of(d)) {
 	case DOC_INT:
 	case DOC_DOUBLE: return 8;
 	case DOC_FALSE:
@@ -32,8 +32,8 @@ twin_counted_size(struct doc d)
 	case DOC_STRING: return counted_str(doc_str(d));
 	default: break;
 	}
-	it = doc_iter(d);
-	while (doc_next(&it, &key, &value))
-		n += counted_str(key) + twin_counted_size(value);
+	it = walk_of(d);
+	while (walk_next(&it, &key, &value))
+		n += (uint32_t)key.n + twin_counted_size(value);
 	return n;
 }

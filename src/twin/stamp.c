@@ -1,17 +1,7 @@
-/* The stamp table of a section, read and written. Entries differ in length: see twin.h. */
+/* The stamp table of a section, read. Entries differ in length: see twin.h. */
 #include "twin/priv.h"
 
 #include <stdlib.h>
-
-void
-stamp_put(struct buf *out, const struct stamp *st)
-{
-	buf_varint(out, (uint64_t)st->time_us);
-	buf_varint(out, st->version);
-	buf_lstr(out, st->by);
-	if (st->by.n > 0)
-		buf_le64(out, (uint64_t)st->by_digest);
-}
 
 struct stamp
 stamp_read(struct rd *r)
@@ -26,18 +16,34 @@ stamp_read(struct rd *r)
 	return st;
 }
 
+/* Past one entry of a table that has been checked: every merge goes through the whole table. */
+static const uint8_t *
+stamp_skip(const uint8_t *p)
+{
+	size_t by = 0;
+
+	for (int i = 0; i < 2; i++) /* time, version */
+		while (*p++ & 0x80)
+			;
+	for (unsigned shift = 0;; shift += 7) {
+		by |= (size_t)(*p & 0x7F) << shift;
+		if (!(*p++ & 0x80))
+			break;
+	}
+	return by > 0 ? p + by + 8 : p;
+}
+
 void
 stamp_index_init(struct stamp_index *ix, const struct section *s)
 {
-	struct rd r = rd_of(s->stamps);
-	const uint8_t *base = r.p;
+	const uint8_t *base = (const uint8_t *)s->stamps.p, *p = base;
 
 	ix->at = s->nstamp <= STAMPS_FEW ? ix->few : xmalloc((s->nstamp + 1) * sizeof(*ix->at));
 	for (uint32_t i = 0; i < s->nstamp; i++) {
-		ix->at[i] = (uint32_t)(r.p - base);
-		stamp_read(&r);
+		ix->at[i] = (uint32_t)(p - base);
+		p = stamp_skip(p);
 	}
-	ix->at[s->nstamp] = (uint32_t)(r.p - base);
+	ix->at[s->nstamp] = (uint32_t)(p - base);
 }
 
 void

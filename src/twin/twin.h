@@ -84,9 +84,9 @@ enum err section_new_with(struct buf *out, struct doc value, uint32_t nduplicate
 /*
  * Merge a patch (T-35 to T-43, T-58 to T-60, T-73 to T-85) into `old` and append the new stored section to `out`.
  *
- *   patch   a doc of any kind, as doc_parse gave it (duplicate keys kept: all are checked, the last wins);
- *           nduplicate as counted by doc_parse. DOC_NULL clears the section for the back end (T-41), DOC_NONE
- *           leaves it alone.
+ *   patch   a doc of any kind, as doc_parse gives it (duplicate keys kept: all are checked, the last wins), and like
+ *           `old` of sound bytes: parsed, written by a doc_writer, or checked; nduplicate as counted by doc_parse.
+ *           DOC_NULL clears the section for the back end (T-41), DOC_NONE leaves it alone.
  *   wr      kind SECTION_REPORTED follows the device's rules: every accepted patch is a change (T-60), any '$' key is
  *           an error (T-64). Tags and desired follow the back end's: a no-op is no change (T-39), `$metadata` and
  *           `$version` at the root are ignored (T-33).
