@@ -1,0 +1,94 @@
+/*
+ * server: puts everything together for `serve`: options, the data directory, start, signals, stop. And what the command
+ * line does on a data directory while no hub has it open.
+ */
+#ifndef TWINHUB_SERVER_H
+#define TWINHUB_SERVER_H
+
+#include "auth/auth.h"
+#include "base/base.h"
+
+/* ---- options: one table for the command line and DATA/twinhub.conf ---- */
+
+#define LIST_MAX 32
+
+struct option_list {
+	const char *v[LIST_MAX];
+	unsigned n;
+};
+
+struct server_options {
+	const char *data;
+	struct option_list hostnames, binds, certs, keys, client_cas;
+	uint64_t mqtts_port, https_port, mqtt_port; /* mqtt_port 0: off */
+	uint64_t memory_bytes; /* documents, columns, block cache and write buffers together */
+	uint64_t workers, io_threads; /* 0: by the number of cores */
+	uint64_t max_devices;         /* identities (L-24) */
+	uint64_t max_connections, max_connections_per_address;
+	uint64_t connect_timeout_s, request_timeout_s;
+	uint64_t token_skew_s;                 /* L-79 */
+	uint64_t log_max_bytes, log_max_age_s; /* the event log */
+	uint64_t free_space_bytes;             /* below it changes are refused */
+};
+
+/* Defaults, then DATA/twinhub.conf, then the command line (argv[0] is the first option). ERR_ARG: one line in why. Strings
+ * are borrowed from argv and from memory that lives as long as the program. */
+enum err options_parse(int argc, char **argv, struct server_options *o, char *why, size_t nwhy);
+/* The options as --help shows them. */
+void options_help(struct buf *out);
+/* The text of a fresh twinhub.conf: every option with its default, commented out. */
+void options_template(struct buf *out);
+
+/* Run until SIGTERM or SIGINT. Returns the exit code. */
+int server_run(const struct server_options *o);
+
+/* ---- the data directory ---- */
+
+#define DATA_FORMAT   1
+#define DATA_PATH_MAX 4096
+
+/* DIR/name; false when too long. */
+bool data_path(char out[DATA_PATH_MAX], const char *dir, const char *name);
+
+/*
+ * Make what is missing in the directory (itself too, mode 0700): hub.json, twinhub.conf, policies.json with fresh keys.
+ * ERR_VERSION: made by a newer format, ERR_CORRUPT, ERR_IO: one line in why, naming the file.
+ */
+enum err data_prepare(const char *dir, char *why, size_t nwhy);
+/* The same, but everything must be there: for commands that work on an existing directory. */
+enum err data_check(const char *dir, char *why, size_t nwhy);
+
+/* Where a running hub is reached: DIR/endpoint.json, written at each start. */
+struct endpoint {
+	char host[256];   /* name for tokens and certificates */
+	char address[64]; /* to dial */
+	uint16_t https_port, mqtts_port;
+};
+enum err endpoint_write(const char *dir, const struct endpoint *e);
+enum err endpoint_read(const char *dir, struct endpoint *e);
+
+/* Whole files. read: at most max bytes. write: new content or old, never a part; mode applies. */
+enum err data_read_file(const char *path, size_t max, struct buf *out);
+enum err data_write_file(const char *path, struct str bytes, unsigned mode);
+
+/* ---- policies ---- */
+
+struct policies {
+	struct policy *v;
+	size_t n;
+	struct arena arena; /* their strings */
+};
+/* A deep copy; policies_free frees it. */
+struct policies *policies_copy(const struct policies *p);
+void policies_free(struct policies *p);
+/* DIR/policies.json. ERR_CORRUPT, ERR_IO, ERR_NOT_FOUND. */
+enum err policies_load(const char *dir, struct policies **out);
+enum err policies_save(const char *dir, const struct policies *p);
+/* The five defaults, each with two random keys. */
+struct policies *policies_fresh(void);
+/* A new random key for one side of a policy. ERR_NOT_FOUND. */
+enum err policies_rotate(struct policies *p, struct str name, bool primary);
+/* {"name","rights":[...],"primaryKey","secondaryKey"} */
+void policy_write(struct buf *json, const struct policy *p);
+
+#endif
