@@ -389,6 +389,25 @@ query_parse__long_chains_are_no_depth(void **state)
 }
 
 static void
+query_parse__one_after_another_is_no_depth(void **state)
+{
+	static const char *const parts[] = { "(true)", "NOT false", "1 = - -1", "IS_NULL(null)",
+		"IS_DEFINED(deviceId)", "ARRAY_CONTAINS([ [1], [1]], [1])",
+		"ARRAY_CONTAINS((1, 2), 1)" };
+	struct buf b = { 0 };
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		b.n = 0;
+		buf_cstr(&b, parts[i]);
+		for (unsigned n = 0; n < 3 * QUERY_DEPTH_MAX; n++)
+			buf_printf(&b, " AND %s", parts[i]);
+		buf_putc(&b, '\0');
+		keeps(state, b.p);
+	}
+	buf_fini(&b);
+}
+
+static void
 query_parse__lists_items_and_paths_are_bounded(void **state)
 {
 	struct buf b = { 0 };
@@ -454,6 +473,7 @@ main(void)
 		TEST(query_parse_condition__Q56_Q57_forms),
 		TEST(query_parse__nesting_is_bounded),
 		TEST(query_parse__long_chains_are_no_depth),
+		TEST(query_parse__one_after_another_is_no_depth),
 		TEST(query_parse__lists_items_and_paths_are_bounded),
 	};
 
