@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import https from 'node:https';
+import net from 'node:net';
 import tls from 'node:tls';
 import { PACKET, RawMqtt, deviceLogin, mqttDevice, packet, startHub, until, within } from '../lib/hub.mjs';
 
 export const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
-export const MQTT_PORT = 1883;
-export const HUB_NAMES = { tls: {}, plain: { plain: true }, ws: { ws: true } };
+export const PLAIN_HOST = '127.0.0.1'; // where --mqtt-port listens
+export const TRANSPORTS = { tls: {}, plain: { plain: true, host: PLAIN_HOST }, ws: { ws: true } };
 
 // Memory that the allocator and the caches may keep after a group of inputs. A leak per input, or a buffer
 // for what a client merely announced, is far more.
@@ -20,11 +21,19 @@ const steady = (value) => JSON.stringify(value, (key, v) => (VOLATILE.has(key) ?
 export const rssBytes = (pid) => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
 export const descriptors = (pid) => fs.readdirSync(`/proc/${pid}/fd`).length;
 
+// A port of 127.0.0.1 on which nobody listens.
+function freePort() {
+	return new Promise((resolve, reject) => {
+		const server = net.createServer().once('error', reject);
+		server.listen(0, PLAIN_HOST, () => { const { port } = server.address(); server.close(() => resolve(port)); });
+	});
+}
+
 // A hub with some devices, one of them the good client's.
 export class Scene {
 	static async start({ args = [], devices = [] } = {}) {
 		const scene = new Scene();
-		scene.hub = await startHub({ args: ['--mqtt-port', String(MQTT_PORT), ...args] });
+		scene.hub = await startHub({ args: ['--mqtt-port', String(await freePort()), ...args] });
 		scene.agent = new https.Agent({ keepAlive: true, maxSockets: 2 });
 		scene.keys = {};
 		scene.etags = {};

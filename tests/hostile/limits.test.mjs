@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import tls from 'node:tls';
 import { RawMqtt, connectPacket, publishPacket, until, within } from '../lib/hub.mjs';
-import { HUB_NAMES, SLOW, Scene, descriptors, rssBytes } from './harness.mjs';
+import { PLAIN_HOST, TRANSPORTS, SLOW, Scene, descriptors, rssBytes } from './harness.mjs';
 
 const CONNECT_S = 2, REQUEST_S = 2, PER_ADDRESS = 40;
 const DEADLINE_MS = 10_000 * SLOW; // when it must surely have struck, had it not been moved by each byte
@@ -23,7 +23,7 @@ const login = () => connectPacket({ ...scene.login('l'), clean: true });
 
 // A TCP connection to a port; `ended` resolves when the hub has closed it, with the seconds it lasted.
 async function dial(port, { secure = true, localAddress } = {}) {
-	const at = { host: scene.hub.addr, port, localAddress };
+	const at = { host: port === scene.hub.mqttPort ? PLAIN_HOST : scene.hub.addr, port, localAddress };
 	const socket = secure ? tls.connect({ ...at, ca: scene.hub.pem }) : net.connect(at);
 	const begin = Date.now();
 	let got = 0;
@@ -152,7 +152,7 @@ describe('memory', () => {
 		assert.equal((await scene.rest('PATCH', '/twins/other', { body: { properties: { desired: Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`big${i}`, 'x'.repeat(4000)])) } } })).status, 200);
 		scene.before = await scene.snapshot();
 		const before = await scene.settled();
-		for (const [name, transport] of Object.entries(HUB_NAMES)) {
+		for (const [name, transport] of Object.entries(TRANSPORTS)) {
 			const deaf = await scene.device('other', transport);
 			(deaf.socket._socket ?? deaf.socket).pause();
 			const reads = Buffer.concat(Array.from({ length: 500 }, (_, i) => publishPacket(`$iothub/twin/GET/?$rid=${i}`, '')));

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import net from 'node:net';
 import assert from 'node:assert/strict';
 import { RawMqtt, connectPacket, mqttUsername, packet, publishPacket, sasSignature, sasToken, subscribePacket, unsubscribePacket, within } from '../lib/hub.mjs';
-import { HUB_NAMES, Scene, closed, connack, expectAnswer, stays } from './harness.mjs';
+import { PLAIN_HOST, TRANSPORTS, Scene, closed, connack, expectAnswer, stays } from './harness.mjs';
 
 let scene;
 before(async () => { scene = await Scene.start({ devices: ['d', 'dx', 'off', 'cert'] }); });
@@ -166,7 +166,7 @@ before(async () => {
 	scene.before = await scene.snapshot();
 });
 
-for (const [transport, options] of Object.entries(HUB_NAMES)) {
+for (const [transport, options] of Object.entries(TRANSPORTS)) {
 	describe(`${transport}: nothing is said to a stranger but a refusal`, () => {
 		for (const [name, bytes, answer] of all) {
 			test(name, async () => {
@@ -247,7 +247,7 @@ test('a signature is compared as a whole, not up to its first difference', async
 
 // What a TCP client that speaks something else gets: bytes until the end.
 async function talk(port, bytes, { end = false } = {}) {
-	const socket = net.connect({ host: scene.hub.addr, port });
+	const socket = net.connect({ host: port === scene.hub.mqttPort ? PLAIN_HOST : scene.hub.addr, port });
 	const parts = [];
 	const over = new Promise((resolve) => {
 		socket.on('data', (part) => parts.push(part));
@@ -285,7 +285,7 @@ test('memory is back after 600 refused clients', async () => {
 	await scene.keepsMemory(async () => {
 		for (let i = 0; i < 300; i++) {
 			const [, bytes, answer] = all[i % all.length];
-			const client = await RawMqtt.open(scene.hub, { plain: true });
+			const client = await RawMqtt.open(scene.hub, TRANSPORTS.plain);
 			client.send(bytes());
 			await expectAnswer(client, answer());
 		}

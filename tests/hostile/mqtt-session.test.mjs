@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { PACKET, RawMqtt, packet, publishPacket, subscribePacket, unsubscribePacket } from '../lib/hub.mjs';
 import { allBad, malformedWhole } from './documents.mjs';
-import { HUB_NAMES, SLOW, Scene, closed, expectAnswer, puback, stays, suback, twin, unsuback } from './harness.mjs';
+import { TRANSPORTS, SLOW, Scene, closed, expectAnswer, puback, stays, suback, twin, unsuback } from './harness.mjs';
 
 let scene;
 before(async () => { scene = await Scene.start({ devices: ['s', 'bulk'] }); });
@@ -147,7 +147,7 @@ const reads = [
 const rows = { packet: badPackets, PUBLISH: badPublishes, 'forbidden topic': forbiddenTopics, 'no answer': unanswerable,
 	SUBSCRIBE: subscriptions, 'reported patch': patches, 'twin read': reads };
 
-for (const [transport, options] of Object.entries(HUB_NAMES)) {
+for (const [transport, options] of Object.entries(TRANSPORTS)) {
 	for (const [kind, list] of Object.entries(rows)) {
 		describe(`${transport}, ${kind}`, () => {
 			for (const [name, bytes, answer] of list) {
