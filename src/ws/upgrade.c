@@ -32,7 +32,7 @@ find_token(struct evhttp_request *req, const char *name, struct str token, bool 
 			continue;
 		for (bool more = true; more;) {
 			more = str_cut(rest, ',', &part, &rest);
-			part = trim(more ? part : rest);
+			part = trim(part);
 			*any |= part.n > 0;
 			if (str_ieq(part, token))
 				return part;

@@ -89,17 +89,6 @@ send_frame(struct ws *w, uint8_t opcode, struct str payload)
 	buf_fini(&w->frame);
 }
 
-static void
-send_close(struct ws *w, unsigned code)
-{
-	char payload[2] = { (char)(code >> 8), (char)code };
-
-	if (w->close_sent)
-		return;
-	w->close_sent = true;
-	send_frame(w, WSLAY_CONNECTION_CLOSE, (struct str){ payload, 2 });
-}
-
 static size_t
 ws_below(const struct stream *s)
 {
@@ -116,9 +105,22 @@ ws_flush(struct stream *s)
 
 	if (w->bev == NULL)
 		return ERR_END;
-	send_frame(w, WSLAY_BINARY_FRAME, str_sub(buf_view(&s->out), s->out_from));
+	if (s->out_from < s->out.n)
+		send_frame(w, WSLAY_BINARY_FRAME, str_sub(buf_view(&s->out), s->out_from));
 	s->out_from = s->out.n;
 	return ERR_OK;
+}
+
+static void
+send_close(struct ws *w, unsigned code)
+{
+	char payload[2] = { (char)(code >> 8), (char)code };
+
+	if (w->close_sent)
+		return;
+	w->close_sent = true;
+	ws_flush(&w->s); /* nothing may follow a Close */
+	send_frame(w, WSLAY_CONNECTION_CLOSE, (struct str){ payload, 2 });
 }
 
 /* ---- input ---- */
