@@ -183,14 +183,25 @@ query_scratch_fini(struct query_scratch *s)
 }
 
 static struct doc
+descend(struct doc d, const struct str *steps, unsigned nstep)
+{
+	for (unsigned i = 0; i < nstep && doc_defined(d); i++)
+		d = doc_get(d, steps[i]);
+	return d;
+}
+
+static struct doc
 section_path(const struct row *r, enum section_kind kind, const struct str *steps, unsigned nstep)
 {
 	const struct section *s = r->ops->section(r->row, kind);
 
-	r->s->bytes.n = 0;
-	if (s == NULL ||
-	    (kind == SECTION_TAGS && section_empty(s))) /* T-07: no empty tags in the document */
+	if (s == NULL)
 		return DOC_NONE;
+	if (nstep > 0 && (kind == SECTION_TAGS || steps[0].n == 0 || steps[0].p[0] != '$'))
+		return descend(s->root, steps, nstep); /* nearly all paths: no view to make */
+	if (kind == SECTION_TAGS && section_empty(s))  /* T-07: no empty tags in the document */
+		return DOC_NONE;
+	r->s->bytes.n = 0;
 	return section_get(s, kind, steps, nstep, &r->s->bytes);
 }
 
@@ -218,20 +229,15 @@ properties(const struct row *r)
 struct doc
 path_get(const struct row *r, const struct path *p)
 {
-	struct doc d = DOC_NONE;
-
 	switch (p->kind) {
 	case PATH_UNKNOWN: break;
 	case PATH_PROPERTIES: return properties(r);
 	case PATH_SECTION: return section_path(r, p->section, p->steps, p->nstep);
 	case PATH_ROOT:
 		r->s->bytes.n = 0;
-		d = r->ops->root(r->row, p->root, &r->s->bytes);
-		for (unsigned i = 0; i < p->nstep && doc_defined(d); i++)
-			d = doc_get(d, p->steps[i]);
-		break;
+		return descend(r->ops->root(r->row, p->root, &r->s->bytes), p->steps, p->nstep);
 	}
-	return d;
+	return DOC_NONE;
 }
 
 bool
