@@ -290,6 +290,42 @@ rules__T81a_bound_on_stored_bytes(void **state)
 	sec_free(&s);
 }
 
+/* {'a':['','',...],'b':[...]}: bytes that do not count. */
+static struct buf
+free_bytes(unsigned a, unsigned b)
+{
+	struct buf out = { 0 };
+
+	buf_cstr(&out, "{'a':[''");
+	while (a-- > 1)
+		buf_cstr(&out, ",''");
+	buf_cstr(&out, "],'b':[''");
+	while (b-- > 1)
+		buf_cstr(&out, ",''");
+	buf_cstr(&out, "]}");
+	buf_putc(&out, '\0');
+	return out;
+}
+
+static void
+rules__T82_stored_bytes_over_the_bound_can_shrink(void **state)
+{
+	struct buf big = free_bytes(20000, 20000), less = free_bytes(20000, 19000),
+	           more = free_bytes(20000, 19500);
+	struct sec s;
+
+	(void)state;
+	sec_with(&s, SECTION_DESIRED, big.p);
+	s.wr.kind = SECTION_TAGS;
+	sec_changes(&s, section_merge, less.p);
+	sec_refuses(&s, section_merge, more.p, "bytes as stored, over the limit of 32768: tags");
+	sec_changes(&s, section_merge, "{'b':null}");
+	buf_fini(&big);
+	buf_fini(&less);
+	buf_fini(&more);
+	sec_free(&s);
+}
+
 /* A section over the limit, as if an older release had allowed it: desired's content under the limit of tags. */
 static void
 rules__T82_section_over_the_limit_can_shrink(void **state)
@@ -368,6 +404,7 @@ main(void)
 		cmocka_unit_test(rules__T81_size_follows_every_merge),
 		cmocka_unit_test(rules__T80_limit_of_each_section),
 		cmocka_unit_test(rules__T81a_bound_on_stored_bytes),
+		cmocka_unit_test(rules__T82_stored_bytes_over_the_bound_can_shrink),
 		cmocka_unit_test(rules__T82_section_over_the_limit_can_shrink),
 		cmocka_unit_test(rules__T85_long_paths_keep_limit_and_offender),
 	};

@@ -35,6 +35,21 @@ stored__tags_have_one_stamp(void **state)
 	sec_free(&s);
 }
 
+/* The text of the back end's view, made in two ways. */
+static void
+views_agree(const struct sec *s)
+{
+	struct buf text = { 0 }, again = { 0 }, scratch = { 0 };
+	struct section v = sec_view(s);
+
+	section_write_service(&text, &v, s->wr.kind);
+	doc_write_json(&again, section_get(&v, s->wr.kind, NULL, 0, &scratch));
+	assert_true(str_eq(buf_view(&text), buf_view(&again)));
+	buf_fini(&text);
+	buf_fini(&again);
+	buf_fini(&scratch);
+}
+
 /* One operation for each key: as many stamps as keys, and the width of their indexes follows, up and down. */
 static void
 stored__more_than_250_stamps_and_back(void **state)
@@ -60,6 +75,7 @@ stored__more_than_250_stamps_and_back(void **state)
 		assert_int_equal(st.version, i + 2);
 		assert_int_equal(st.time_us, BEGIN + (i + 1) * SECOND);
 	}
+	views_agree(&s);
 	for (unsigned i = 0; i < 400; i++) {
 		snprintf(patch, sizeof(patch), "{'k%u':null}", i);
 		sec_changes(&s, section_merge, patch);
