@@ -50,12 +50,13 @@ export class SdkDevice {
 	}
 
 	// Read the twin and listen for desired changes. Resolves when the subscription stands: the SDK tells nobody,
-	// but a GET sent after its SUBSCRIBE is answered after its SUBACK. After a GET the SDK gives its whole
-	// desired object to the same listeners (T-71); what the hub sent is always another object.
+	// but a GET sent after its SUBSCRIBE is answered after its SUBACK. On subscribing and after each GET the SDK
+	// gives its whole desired object to the same listeners (T-71); what the hub sent is always another object.
 	async listen() {
 		const twin = await this.readTwin();
+		const first = twin.properties.desired;
 		twin.on('properties.desired', (patch) => {
-			if (patch !== twin.properties.desired) this.notifications.push(structuredClone(patch));
+			if (patch !== first && patch !== twin.properties.desired) this.notifications.push(structuredClone(patch));
 		});
 		twin.on('error', () => {});
 		return this.readTwin();
