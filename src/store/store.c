@@ -38,7 +38,7 @@ name_missing(const char *dir, struct fault *f)
 		fault_set(f, F_ServerError, "missing file %s/%06llu.log", dir,
 		    strtoull(at + strlen(log), NULL, 10));
 	for (char *old = f->text; (old = strstr(old, ".ldb")) != NULL;)
-		memcpy(old, ".sst", 4);
+		old[1] = 's', old[2] = 's', old[3] = 't';
 }
 
 enum err

@@ -7,7 +7,7 @@
  *
  * Faults of the disk are of four kinds, and the store never ends the program for the first three:
  *   full     a write found no space. Batches fail with STORE_FULL until space is back; the store opens itself
- *            again then. Reads go on, except for the moment of opening.
+ *            again then. Reads go on, but wait while it is opened: 1 to 2 s.
  *   failed   a write failed otherwise. As above, with STORE_FAILED.
  *   corrupt  stored bytes are not what was written, or a file is missing. Named at open, at the read that meets it,
  *            and by store_check. Met by a write or compaction it fails the store until it is opened anew.
@@ -171,7 +171,7 @@ enum err store_checkpoint(struct store *s, const char *dir, struct fault *f);
 
 /*
  * Check a closed store: each byte of all logs and table files against their checksums, then that each row can be
- * read. Changes nothing. Calls bad for each file that is corrupt or missing (file: its name in dir), and goes on.
+ * read. Changes none of them. Calls bad for each file that is corrupt or missing (file: its name in dir), and goes on.
  * nfiles, nrows: out, what was read; may be NULL. ERR_OK if nothing was bad, ERR_CORRUPT, ERR_LOCKED, ERR_NOT_FOUND,
  * ERR_IO.
  */
