@@ -23,7 +23,8 @@ static const struct rule {
 	[OP_ACK] = { on_ack, 0, false, false, true },
 	[OP_IDENTITY_GET] = { on_identity_get, IDENTITY | REPORTED, false, false, false },
 	[OP_IDENTITY_PUT] = { on_identity_put, IDENTITY | REPORTED, true, true, false },
-	[OP_IDENTITY_DELETE] = { on_identity_delete, IDENTITY | WANTED | REPORTED | SESSION, true, false, false },
+	[OP_IDENTITY_DELETE] = { on_identity_delete, IDENTITY | WANTED | REPORTED | SESSION, true,
+	    false, false },
 	[OP_SCOPE_CHECK] = { on_scope_check, IDENTITY, false, true, false },
 	[OP_TWIN_READ] = { on_twin_read, IDENTITY | WANTED | REPORTED, false, false, false },
 	[OP_TWIN_PATCH] = { on_twin_patch, IDENTITY | WANTED | REPORTED, true, false, false },
@@ -39,9 +40,11 @@ op_writes(enum op_kind kind)
 unsigned
 hub_missing(struct shard *sh, const struct op *op, struct buf *key)
 {
-	uint32_t row = shard_find(sh, op->device, op->module);
+	struct row *r = row_find(sh, op->device, op->module);
 
-	return row == TABLE_NONE ? 0 : shard_row_missing(sh, row, rules[op->kind].needs, key);
+	if (r == NULL || (op->kind == OP_DISCONNECT && op->payload.n == 0))
+		return 0;
+	return shard_row_missing(sh, row_number(sh, r), rules[op->kind].needs, key);
 }
 
 /* Can these bytes be that record? Asked once, when they come from the store. */
@@ -59,7 +62,8 @@ record_valid(enum record_kind kind, struct str bytes)
 	case RECORD_WANTED: return wanted_check(bytes);
 	case RECORD_REPORTED: return reported_check(bytes);
 	case RECORD_SESSION:
-		rd_u8(&rd);
+		if (rd_u8(&rd) != SESSION_FORMAT)
+			return false;
 		while (filters_next(&rd, &f))
 			if (f.kind == FILTER_REFUSED || f.kind >= FILTER_KINDS)
 				return false;

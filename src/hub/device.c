@@ -3,8 +3,7 @@
 
 #include <stdlib.h>
 
-#define SESSION_FORMAT 1
-#define LOG_FORMAT     1
+#define LOG_FORMAT 1
 
 /* ---- who is it? (device-mqtt.md 2.3, 2.4) ---- */
 
@@ -168,9 +167,9 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 		fault_set(&reply->fault, F_ServiceUnavailable, "the store takes no writes");
 		return;
 	}
-	presence_close(r, env); /* the newest wins, once it has authenticated (D-25) */
 	reply->session_present = session_restore(sh, r, op->connect.clean, env);
 	model_announced(sh, r, op, env);
+	presence_close(r, env); /* the newest wins, once it has authenticated (D-25) */
 	p = xcalloc(1, sizeof(*p));
 	p->session = op->reply_to;
 	p->epoch = reply->epoch = sh->epoch_next++;
@@ -198,7 +197,7 @@ on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct
 		r->presence = NULL;
 		r->activity_us = r->presence_us = env->now_us;
 	}
-	if (op->payload.n != 0 && env->can_write)
+	if (op->payload.n != 0 && env->can_write && r->records[RECORD_IDENTITY] != NULL)
 		log_append(sh, r, op, env);
 }
 
@@ -359,7 +358,7 @@ on_report(struct shard *sh, struct row *r, const struct op *op, const struct hub
 	assert(changed); /* T-60: every accepted patch of a device is one */
 	bytes = buf_view(out);
 	row_write(sh, r, RECORD_REPORTED, &bytes, env);
-	reply->version = old.version + 1;
+	reply->version = version_after(old.version);
 }
 
 /* ---- the event log ---- */

@@ -142,7 +142,8 @@ enum record_kind {
 };
 #define RECORD_BIT(kind) (1u << (kind))
 
-/* Key: shard (2 bytes, big-endian), device id, 0, module id. */
+/* Key: shard (2 bytes, big-endian), device id, 0, module id. At most HUB_KEY_MAX bytes. */
+#define HUB_KEY_MAX (3 + 2 * ID_MAX)
 void hub_key(struct buf *out, uint32_t shard, struct str device, struct str module);
 
 /* ---- a shard ---- */
@@ -154,22 +155,27 @@ void shard_free(struct shard *sh);
 
 /* At start: one identity record as stored. ERR_CORRUPT if it is not one; its row is taken. */
 enum err shard_load(struct shard *sh, struct str key, struct str record);
-/* After the last: the free rows are counted, log positions start above `log_position`. */
-void shard_loaded(struct shard *sh, uint64_t log_position);
+/* After the last: the free rows begin their rest, log positions start above `log_position`. */
+void shard_loaded(struct shard *sh, uint64_t log_position, int64_t now_us);
 
 struct undo;
 struct undo *undo_new(void);
 void undo_free(struct undo *u);
-/* Put everything back that the operations since undo_new / the last undo_commit did, newest first. The sink hears what
- * the store must hold then: a batch that failed may be found there all the same. */
+/*
+ * Put everything back that the operations since undo_new / the last undo_commit did, newest first. The sink hears what
+ * the store must hold then: a batch that failed may be found there all the same. Until undo_commit is called the
+ * documents that were put back stay in memory, so that nobody reads from the store what never happened.
+ */
 struct undo_sink {
 	void *ctx;
 	void (*put)(void *ctx, enum record_kind kind, struct str key, struct str value);
 	void (*del)(void *ctx, enum record_kind kind, struct str key);
 };
 void undo_rollback(struct undo *u, const struct undo_sink *sink);
-/* They are on disk: forget how to undo them. */
+/* They are on disk, or, after a rollback, the sink's writes are: forget them. */
 void undo_commit(struct undo *u);
+/* Bytes of the documents that it keeps in memory; a rollback's writes are about as many. */
+size_t undo_bytes(const struct undo *u);
 /* Move the entries of `from` behind those of u. */
 void undo_append(struct undo *u, struct undo *from);
 

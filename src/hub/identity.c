@@ -82,6 +82,17 @@ take_ids(const struct op *op, struct doc body, struct fault *f)
 	return true;
 }
 
+static size_t
+characters(struct str s)
+{
+	const char *p = s.p, *end = s.p + s.n;
+	size_t n = 0;
+
+	for (; p < end; n++)
+		utf8_next(&p, end);
+	return n;
+}
+
 static bool
 take_status(struct doc body, struct identity *id, struct fault *f)
 {
@@ -95,9 +106,9 @@ take_status(struct doc body, struct identity *id, struct fault *f)
 		fault_set(f, F_ArgumentInvalid, "status is neither enabled nor disabled");
 		return false;
 	}
-	if (id->reason.n > STATUS_REASON_MAX) {
+	if (characters(id->reason) > STATUS_REASON_MAX) {
 		fault_set(f, F_ArgumentInvalid, "statusReason has %zu characters, the limit is %d",
-		    id->reason.n, STATUS_REASON_MAX);
+		    characters(id->reason), STATUS_REASON_MAX);
 		return false;
 	}
 	return true;
@@ -281,6 +292,27 @@ make_etag(struct identity *id, const struct hub_env *env)
 	} while (id->etag == before || id->etag == 0);
 }
 
+/* The time in ticks, or more: what is made anew in the same microsecond is another identity. */
+static uint64_t
+make_generation(struct shard *sh, const struct hub_env *env)
+{
+	uint64_t ticks = (uint64_t)(env->now_us * 10 + TICKS_OF_1970);
+
+	sh->generation = ticks > sh->generation ? ticks : sh->generation + 1;
+	return sh->generation;
+}
+
+#define SCOPE_MAX (ID_MAX + 64)
+
+static struct str
+make_scope(struct str device, uint64_t generation, char out[SCOPE_MAX])
+{
+	int n = snprintf(out, SCOPE_MAX, "ms-azure-iot-edge://" STR_FMT "-%llu", STR_ARG(device),
+	    (unsigned long long)generation);
+
+	return (struct str){ out, (size_t)n };
+}
+
 static void
 write_identity(
     struct shard *sh, struct row *r, const struct identity *id, const struct hub_env *env)
@@ -316,25 +348,20 @@ static void
 identity_create(struct shard *sh, const struct op *op, struct wish *w, const struct hub_env *env,
     struct reply *reply)
 {
-	char scope[ID_MAX + 64];
+	char scope[SCOPE_MAX];
 	struct row *r;
-	int64_t ticks = env->now_us * 10 + TICKS_OF_1970;
 
 	if (env->identities_left == 0) {
 		fault_set(&reply->fault, F_IotHubQuotaExceeded,
 		    "the hub holds as many identities as it may");
 		return;
 	}
-	if (w->id.edge) {
-		snprintf(scope, sizeof(scope), "ms-azure-iot-edge://" STR_FMT "-%lld",
-		    STR_ARG(op->device), (long long)ticks);
-		w->id.scope = str_of(scope);
-	}
-	r = row_take(sh, op->device, op->module, env->now_us);
-	undo_created(env->undo, sh, row_number(sh, r));
+	w->id.generation = make_generation(sh, env);
+	if (w->id.edge)
+		w->id.scope = make_scope(op->device, w->id.generation, scope);
+	r = row_create(env->undo, sh, op->device, op->module, env->now_us);
 	row_set_cached(sh, r, RECORD_SESSION, &blob_none);
 	w->id.row = row_number(sh, r);
-	w->id.generation = (uint64_t)ticks;
 	make_etag(&w->id, env);
 	write_identity(sh, r, &w->id, env);
 	write_first_twin(sh, r, env);
@@ -342,9 +369,10 @@ identity_create(struct shard *sh, const struct op *op, struct wish *w, const str
 }
 
 static void
-identity_update(
-    struct shard *sh, struct row *r, struct wish *w, const struct hub_env *env, struct reply *reply)
+identity_update(struct shard *sh, struct row *r, const struct op *op, struct wish *w,
+    const struct hub_env *env, struct reply *reply)
 {
+	char scope[SCOPE_MAX];
 	struct blob *before = blob_ref(r->records[RECORD_IDENTITY]); /* `old` borrows from it */
 	struct identity old;
 
@@ -354,8 +382,10 @@ identity_update(
 		w->id.etag = old.etag;
 		w->id.model_id = old.model_id;
 		w->id.status_us = w->id.enabled != old.enabled ? env->now_us : old.status_us;
-		if (w->id.edge)
-			w->id.scope = old.edge ? old.scope : w->id.scope;
+		if (w->id.edge && old.edge)
+			w->id.scope = old.scope; /* immutable */
+		else if (w->id.edge)
+			w->id.scope = make_scope(op->device, old.generation, scope);
 		make_etag(&w->id, env);
 		write_identity(sh, r, &w->id, env);
 		if (!w->id.enabled)
@@ -401,7 +431,7 @@ on_identity_put(struct shard *sh, struct row *r, const struct op *op, const stru
 		if (r == NULL)
 			identity_create(sh, op, &w, env, reply);
 		else
-			identity_update(sh, r, &w, env, reply);
+			identity_update(sh, r, op, &w, env, reply);
 	}
 	buf_fini(&w.keys[0]);
 	buf_fini(&w.keys[1]);
@@ -412,7 +442,6 @@ on_identity_delete(struct shard *sh, struct row *r, const struct op *op, const s
     struct reply *reply)
 {
 	struct identity id;
-	struct buf key = { 0 };
 	char etag[32];
 
 	if (!identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id))
@@ -420,10 +449,8 @@ on_identity_delete(struct shard *sh, struct row *r, const struct op *op, const s
 	identity_etag(&id, etag);
 	if (!precondition_holds(op, etag, reply))
 		return;
-	presence_close(r, env);
-	hub_key(&key, sh->index, op->device, op->module);
 	for (int k = 0; k < RECORD_KINDS; k++)
-		env->del(env->ctx, (enum record_kind)k, buf_view(&key));
+		env->del(env->ctx, (enum record_kind)k, row_key(r));
+	presence_close(r, env); /* behind the writes: it waits for the commit */
 	undo_deleted(env->undo, sh, row_number(sh, r), env->now_us);
-	buf_fini(&key);
 }

@@ -33,7 +33,7 @@ struct presence {
 };
 
 struct row {
-	char *id; /* device, 0, module, 0; NULL: the row is free */
+	char *id; /* its key: shard, device, 0, module; and one more 0. NULL: the row is free */
 	uint8_t device_n, module_n;
 	bool touched;                       /* since the eviction hand passed */
 	bool disabled;                      /* as the identity record says */
@@ -57,26 +57,29 @@ struct shard {
 	uint32_t nidentity;
 	uint64_t cached_bytes;
 	uint32_t hand; /* of the eviction clock */
+	uint32_t last; /* row that row_find found last: an operation looks twice */
 	uint64_t log_next, epoch_next;
+	uint64_t generation; /* the newest identity's; each has one of its own */
 };
 
 /* Page tokens and bitmaps name rows: a freed number rests this long before another identity gets it. */
 #define ROW_GRACE_US (INT64_C(600) * 1000000)
 
 struct row *row_at(struct shard *sh, uint32_t row);
+struct str row_key(const struct row *r);
 struct str row_device(const struct row *r);
 struct str row_module(const struct row *r);
 /* The row of an identity, NULL if there is none. */
 struct row *row_find(struct shard *sh, struct str device, struct str module);
 uint32_t row_number(const struct shard *sh, const struct row *r);
-/* Take a row for a new identity, with no record in memory. */
-struct row *row_take(struct shard *sh, struct str device, struct str module, int64_t now_us);
 void row_set_cached(struct shard *sh, struct row *r, enum record_kind kind, struct blob *b);
 void presence_free(struct presence *p);
 
 /* ---- undo ---- */
 
-void undo_created(struct undo *u, struct shard *sh, uint32_t row);
+/* Take a row for a new identity, with no record in memory. */
+struct row *row_create(
+    struct undo *u, struct shard *sh, struct str device, struct str module, int64_t now_us);
 /* Moves the row's contents into the entry and frees the row. */
 void undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t now_us);
 void undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch);
@@ -127,11 +130,21 @@ bool wanted_check(struct str bytes);
 bool reported_check(struct str bytes);
 int64_t reported_activity(struct str bytes);
 void wanted_etag(uint64_t counter, char out[32]);
+/* The $version after this one (twin.h). */
+static inline uint32_t
+version_after(uint32_t version)
+{
+	return version < INT32_MAX ? version + 1 : 1;
+}
 
 /* ---- the reported record ---- */
 
 void reported_encode(struct buf *out, int64_t activity_us, struct str section);
 bool reported_decode(struct str bytes, int64_t *activity_us, struct section *s);
+
+/* ---- the session record: this byte, then filters (filters_put) ---- */
+
+#define SESSION_FORMAT 1
 
 /* ---- views ---- */
 

@@ -93,16 +93,24 @@ row_number(const struct shard *sh, const struct row *r)
 	return (uint32_t)(r - sh->rows);
 }
 
+#define KEY_SHARD 2 /* bytes of a key before the device's id */
+
+struct str
+row_key(const struct row *r)
+{
+	return (struct str){ r->id, KEY_SHARD + r->device_n + 1u + r->module_n };
+}
+
 struct str
 row_device(const struct row *r)
 {
-	return (struct str){ r->id, r->device_n };
+	return (struct str){ r->id + KEY_SHARD, r->device_n };
 }
 
 struct str
 row_module(const struct row *r)
 {
-	return (struct str){ r->id + r->device_n + 1, r->module_n };
+	return (struct str){ r->id + KEY_SHARD + r->device_n + 1, r->module_n };
 }
 
 struct id {
@@ -138,9 +146,15 @@ shard_find(const struct shard *sh, struct str device, struct str module)
 struct row *
 row_find(struct shard *sh, struct str device, struct str module)
 {
-	uint32_t n = shard_find(sh, device, module);
+	struct id id = { device, module };
+	uint32_t n = sh->last;
 
-	return n == TABLE_NONE ? NULL : &sh->rows[n];
+	if (n >= sh->nrow || sh->rows[n].id == NULL || !row_is(sh, n, &id))
+		n = shard_find(sh, device, module);
+	if (n == TABLE_NONE)
+		return NULL;
+	sh->last = n;
+	return &sh->rows[n];
 }
 
 /* Room for row number n; new rows are free. */
@@ -163,14 +177,13 @@ static struct row *
 row_name(struct shard *sh, uint32_t n, struct str device, struct str module)
 {
 	struct row *r = &sh->rows[n];
+	struct buf key = { 0 };
 
 	assert(r->id == NULL && device.n <= ID_MAX && module.n <= ID_MAX);
-	r->id = xmalloc(device.n + module.n + 2);
-	memcpy(r->id, device.p, device.n);
-	r->id[device.n] = '\0';
-	if (module.n)
-		memcpy(r->id + device.n + 1, module.p, module.n);
-	r->id[device.n + 1 + module.n] = '\0';
+	buf_reserve(&key, KEY_SHARD + device.n + module.n + 2);
+	hub_key(&key, sh->index, device, module);
+	buf_putc(&key, '\0');
+	r->id = key.p; /* the row's from here on */
 	r->device_n = (uint8_t)device.n;
 	r->module_n = (uint8_t)module.n;
 	table_add(&sh->ids, id_hash(device, module), n);
@@ -178,33 +191,40 @@ row_name(struct shard *sh, uint32_t n, struct str device, struct str module)
 	return r;
 }
 
-struct row *
-row_take(struct shard *sh, struct str device, struct str module, int64_t now_us)
+/* Room for one more free row at the end: what was taken from the front goes first. */
+static void
+free_reserve(struct shard *sh)
 {
-	uint32_t n = sh->nrow;
-
-	if (sh->nfree > 0 && now_us - sh->free[sh->free_from].since_us >= ROW_GRACE_US) {
-		n = sh->free[sh->free_from++].row;
-		sh->nfree--;
+	if (sh->free_from + sh->nfree < sh->capfree)
+		return;
+	if (sh->free_from > sh->nfree) {
+		memmove(sh->free, sh->free + sh->free_from, sh->nfree * sizeof(*sh->free));
+		sh->free_from = 0;
+	} else {
+		sh->capfree = sh->capfree ? sh->capfree * 2 : 64;
+		sh->free = xrealloc(sh->free, sh->capfree * sizeof(*sh->free));
 	}
-	rows_reserve(sh, n);
-	return row_name(sh, n, device, module);
 }
 
-/* Room for one more free row at the end: what was taken from the front goes first. */
 static void
 free_push(struct shard *sh, uint32_t row, int64_t now_us)
 {
-	if (sh->free_from + sh->nfree == sh->capfree) {
-		if (sh->free_from > sh->nfree) {
-			memmove(sh->free, sh->free + sh->free_from, sh->nfree * sizeof(*sh->free));
-			sh->free_from = 0;
-		} else {
-			sh->capfree = sh->capfree ? sh->capfree * 2 : 64;
-			sh->free = xrealloc(sh->free, sh->capfree * sizeof(*sh->free));
-		}
-	}
+	free_reserve(sh);
 	sh->free[sh->free_from + sh->nfree++] = (struct free_row){ row, now_us };
+}
+
+/* Back to the front, from where it was taken. */
+static void
+free_unshift(struct shard *sh, uint32_t row, int64_t since_us)
+{
+	if (sh->free_from > 0) {
+		sh->free_from--;
+	} else {
+		free_reserve(sh);
+		memmove(sh->free + 1, sh->free, sh->nfree * sizeof(*sh->free));
+	}
+	sh->nfree++;
+	sh->free[sh->free_from] = (struct free_row){ row, since_us };
 }
 
 /* Take a row back out of the free ones: most likely the last that came. */
@@ -261,22 +281,34 @@ shard_load(struct shard *sh, struct str key, struct str record)
 		return ERR_CORRUPT;
 	rows_reserve(sh, id.row);
 	row_name(sh, id.row, device, module)->disabled = !id.enabled;
+	if (id.generation > sh->generation)
+		sh->generation = id.generation;
 	return ERR_OK;
 }
 
+/* Nobody knows when the free rows became so: they may be named by what was handed out just before the stop. */
 void
-shard_loaded(struct shard *sh, uint64_t log_position)
+shard_loaded(struct shard *sh, uint64_t log_position, int64_t now_us)
 {
 	for (uint32_t i = 0; i < sh->nrow; i++)
 		if (sh->rows[i].id == NULL)
-			free_push(sh, i, 0);
+			free_push(sh, i, now_us);
 	sh->log_next = log_position + 1;
 	sh->epoch_next = log_position + 1; /* grows over restarts, as positions do */
 }
 
 /* ---- undo ---- */
 
-enum undo_kind { UNDO_RECORD, UNDO_CREATED, UNDO_DELETED, UNDO_CONNECTED, UNDO_FILTERS };
+enum undo_kind {
+	UNDO_RECORD,
+	UNDO_CREATED,
+	UNDO_DELETED,
+	UNDO_CONNECTED,
+	UNDO_FILTERS,
+	UNDO_DONE /* rolled back: it only keeps documents in memory */
+};
+
+#define ROW_GREW (-1) /* since_us of a row that was not a free one before */
 
 struct undo_entry {
 	enum undo_kind kind;
@@ -284,6 +316,7 @@ struct undo_entry {
 	struct shard *shard;
 	uint32_t row;
 	uint64_t epoch;
+	int64_t since_us; /* UNDO_CREATED: how long the row had been free */
 	struct blob *old, *new;
 	struct row *deleted;
 };
@@ -291,6 +324,7 @@ struct undo_entry {
 struct undo {
 	struct undo_entry *entries;
 	uint32_t n, cap;
+	size_t bytes;
 };
 
 struct undo *
@@ -327,6 +361,13 @@ undo_commit(struct undo *u)
 	for (uint32_t i = 0; i < u->n; i++)
 		undo_entry_fini(&u->entries[i]);
 	u->n = 0;
+	u->bytes = 0;
+}
+
+size_t
+undo_bytes(const struct undo *u)
+{
+	return u->bytes;
 }
 
 void
@@ -349,13 +390,26 @@ undo_append(struct undo *u, struct undo *from)
 	if (from->n > 0)
 		memcpy(u->entries + u->n, from->entries, from->n * sizeof(*u->entries));
 	u->n += from->n;
+	u->bytes += from->bytes;
 	from->n = 0;
+	from->bytes = 0;
 }
 
-void
-undo_created(struct undo *u, struct shard *sh, uint32_t row)
+struct row *
+row_create(struct undo *u, struct shard *sh, struct str device, struct str module, int64_t now_us)
 {
-	undo_push(u, UNDO_CREATED, sh, row);
+	uint32_t n = sh->nrow;
+	int64_t since_us = ROW_GREW;
+
+	if (sh->nfree > 0 && now_us - sh->free[sh->free_from].since_us >= ROW_GRACE_US) {
+		n = sh->free[sh->free_from].row;
+		since_us = sh->free[sh->free_from].since_us;
+		sh->free_from++;
+		sh->nfree--;
+	}
+	rows_reserve(sh, n);
+	undo_push(u, UNDO_CREATED, sh, n)->since_us = since_us;
+	return row_name(sh, n, device, module);
 }
 
 void
@@ -365,9 +419,12 @@ undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t now_us)
 	struct row *r = &sh->rows[row];
 
 	row_drop(sh, row);
-	for (int k = 0; k < RECORD_KINDS; k++)
-		if (r->records[k] != NULL)
-			sh->cached_bytes -= r->records[k]->n;
+	for (int k = 0; k < RECORD_KINDS; k++) {
+		if (r->records[k] == NULL)
+			continue;
+		sh->cached_bytes -= r->records[k]->n;
+		u->bytes += r->records[k]->n;
+	}
 	e->deleted = xmalloc(sizeof(*e->deleted));
 	*e->deleted = *r;
 	*r = (struct row){ 0 };
@@ -395,38 +452,33 @@ row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct s
 {
 	struct undo_entry *e = undo_push(env->undo, UNDO_RECORD, sh, row_number(sh, r));
 	struct blob *b = bytes == NULL ? &blob_none : blob_new(*bytes);
-	struct buf key = { 0 };
 
 	e->record = kind;
 	e->old = blob_ref(r->records[kind]);
 	e->new = blob_ref(b);
+	if (e->old != NULL)
+		env->undo->bytes += e->old->n;
 	row_set_cached(sh, r, kind, b);
-	hub_key(&key, sh->index, row_device(r), row_module(r));
 	if (bytes == NULL)
-		env->del(env->ctx, kind, buf_view(&key));
+		env->del(env->ctx, kind, row_key(r));
 	else
-		env->put(env->ctx, kind, buf_view(&key), *bytes);
-	buf_fini(&key);
+		env->put(env->ctx, kind, row_key(r), *bytes);
 }
 
 /* The store may yet hold what failed: tell it what was there before. */
 static void
 repair(const struct undo_entry *e, const struct row *r, const struct undo_sink *sink)
 {
-	struct buf key = { 0 };
-
-	hub_key(&key, e->shard->index, row_device(r), row_module(r));
 	for (int k = 0; k < RECORD_KINDS; k++) {
-		const struct blob *b = e->kind == UNDO_DELETED ? r->records[k] : e->old;
+		const struct blob *b = r->records[k];
 
 		if (e->kind == UNDO_RECORD && (int)e->record != k)
 			continue;
 		if (b == NULL || b == &blob_none)
-			sink->del(sink->ctx, (enum record_kind)k, buf_view(&key));
+			sink->del(sink->ctx, (enum record_kind)k, row_key(r));
 		else
-			sink->put(sink->ctx, (enum record_kind)k, buf_view(&key), blob_str(b));
+			sink->put(sink->ctx, (enum record_kind)k, row_key(r), blob_str(b));
 	}
-	buf_fini(&key);
 }
 
 static void
@@ -435,7 +487,8 @@ undo_record(struct undo_entry *e, struct row *r)
 	struct identity id;
 
 	row_set_cached(e->shard, r, e->record, blob_ref(e->old));
-	if (e->record == RECORD_IDENTITY && e->old != NULL && identity_decode(blob_str(e->old), &id))
+	if (e->record == RECORD_IDENTITY && e->old != NULL &&
+	    identity_decode(blob_str(e->old), &id))
 		r->disabled = !id.enabled;
 }
 
@@ -446,9 +499,15 @@ undo_create(struct undo_entry *e, struct row *r)
 	for (int k = 0; k < RECORD_KINDS; k++)
 		row_set_cached(e->shard, r, (enum record_kind)k, NULL);
 	row_fini(r);
-	free_push(e->shard, e->row, 0);
+	if (e->since_us != ROW_GREW) {
+		free_unshift(e->shard, e->row, e->since_us);
+	} else {
+		assert(e->row == e->shard->nrow - 1); /* newest first: what grew later has shrunk */
+		e->shard->nrow--;
+	}
 }
 
+/* The entry keeps a reference to each record. */
 static void
 undo_delete(struct undo_entry *e, struct row *r)
 {
@@ -456,10 +515,10 @@ undo_delete(struct undo_entry *e, struct row *r)
 
 	free_pull(sh, e->row);
 	*r = *e->deleted;
-	free(e->deleted);
-	e->deleted = NULL;
+	e->deleted->id = NULL;
+	e->deleted->presence = NULL;
 	for (int k = 0; k < RECORD_KINDS; k++)
-		if (r->records[k] != NULL)
+		if (blob_ref(r->records[k]) != NULL)
 			sh->cached_bytes += r->records[k]->n;
 	table_add(&sh->ids, id_hash(row_device(r), row_module(r)), e->row);
 	sh->nidentity++;
@@ -494,17 +553,16 @@ undo_one(struct undo_entry *e, const struct undo_sink *sink)
 			r->presence->listens = filters_mask(e->old);
 		}
 		break;
+	case UNDO_DONE: break;
 	}
+	e->kind = UNDO_DONE;
 }
 
 void
 undo_rollback(struct undo *u, const struct undo_sink *sink)
 {
-	while (u->n > 0) {
-		struct undo_entry *e = &u->entries[--u->n];
-		undo_one(e, sink);
-		undo_entry_fini(e);
-	}
+	for (uint32_t i = u->n; i > 0; i--)
+		undo_one(&u->entries[i - 1], sink);
 }
 
 /* ---- the cache ---- */
@@ -547,7 +605,7 @@ shard_row_missing(struct shard *sh, uint32_t row, unsigned wanted, struct buf *k
 		if ((wanted & RECORD_BIT(k)) && r->records[k] == NULL)
 			missing |= RECORD_BIT(k);
 	if (missing != 0)
-		hub_key(key, sh->index, row_device(r), row_module(r));
+		buf_str(key, row_key(r));
 	return missing;
 }
 

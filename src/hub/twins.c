@@ -21,11 +21,25 @@ on_twin_read(struct shard *sh, struct row *r, const struct op *op, const struct 
 	reply_twin(sh, r, reply);
 }
 
+/* Of several members of one key the last counts (T-83). */
+static struct doc
+member_of(struct doc object, struct str key)
+{
+	struct doc_iter it = doc_iter(object);
+	struct doc v, last = DOC_NONE;
+	struct str k;
+
+	while (doc_kind(object) == DOC_OBJECT && doc_next(&it, &k, &v))
+		if (str_eq(k, key))
+			last = v;
+	return last;
+}
+
 /* A foreign id in the body would write the wrong twin (T-03). */
 static bool
 id_agrees(struct doc body, struct str key, struct str id, struct reply *reply)
 {
-	struct doc v = doc_get(body, key);
+	struct doc v = member_of(body, key);
 
 	if (!doc_defined(v) || doc_kind(v) == DOC_NULL ||
 	    (doc_kind(v) == DOC_STRING && str_eq(doc_str(v), id)))
@@ -44,8 +58,9 @@ body_is_twin(const struct op *op, struct doc body, struct reply *reply)
 		fault_set(&reply->fault, F_ArgumentInvalid, "the body is not a JSON object");
 		return false;
 	}
-	properties = doc_getc(body, "properties");
-	if (doc_defined(properties) && doc_kind(properties) != DOC_OBJECT && doc_kind(properties) != DOC_NULL) {
+	properties = member_of(body, STR("properties"));
+	if (doc_defined(properties) && doc_kind(properties) != DOC_OBJECT &&
+	    doc_kind(properties) != DOC_NULL) {
 		fault_set(&reply->fault, F_ArgumentInvalid, "properties is not an object");
 		return false;
 	}
@@ -102,7 +117,7 @@ static void
 twin_change(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
-	struct doc body = doc_of(op->payload), properties = doc_getc(body, "properties");
+	struct doc body = doc_of(op->payload), properties = member_of(body, STR("properties"));
 	struct next_section tags = { 0 }, desired = { 0 };
 	struct wanted w;
 	struct str bytes;
@@ -115,16 +130,16 @@ twin_change(struct shard *sh, struct row *r, const struct op *op, const struct h
 	wanted_etag(w.counter, etag);
 	if (!precondition_holds(op, etag, reply))
 		return;
-	if (section_next(&w.tags, SECTION_TAGS, doc_getc(body, "tags"), op, env, &tags, reply) ==
-	        ERR_OK &&
-	    section_next(&w.desired, SECTION_DESIRED, doc_getc(properties, "desired"), op, env,
-	        &desired, reply) == ERR_OK) {
+	if (section_next(&w.tags, SECTION_TAGS, member_of(body, STR("tags")), op, env, &tags,
+	        reply) == ERR_OK &&
+	    section_next(&w.desired, SECTION_DESIRED, member_of(properties, STR("desired")), op,
+	        env, &desired, reply) == ERR_OK) {
 		if (op->kind == OP_TWIN_REPLACE || tags.changed || desired.changed) {
 			env->scratch->n = 0;
 			wanted_encode(env->scratch, w.counter + 1, chosen(&tags, &w.tags),
 			    chosen(&desired, &w.desired), w.configurations);
 			bytes = buf_view(env->scratch);
-			version = w.desired.version + 1;
+			version = version_after(w.desired.version);
 			row_write(sh, r, RECORD_WANTED, &bytes, env);
 			if (desired.changed) /* behind the write: it waits for the commit */
 				notify(r, &desired, version, env);

@@ -89,7 +89,7 @@ load_main(void *arg)
 		if (w->load_err == ERR_OK)
 			w->load_err = load_log(w, s, now_us, &last);
 		if (w->load_err == ERR_OK)
-			shard_loaded(w->shards[s], last);
+			shard_loaded(w->shards[s], last, now_us);
 		atomic_fetch_add(&w->fleet->identities, shard_identities(w->shards[s]));
 	}
 	return NULL;
@@ -125,12 +125,20 @@ fleet_load(struct fleet *f, struct fault *why)
 enum err
 fleet_start(struct fleet *f)
 {
-	for (unsigned i = 0; i < f->o.nworker; i++)
-		if (mailbox_init(&f->workers[i].box) != ERR_OK)
+	for (unsigned i = 0; i < f->o.nworker; i++) {
+		f->workers[i].has_box = mailbox_init(&f->workers[i].box) == ERR_OK;
+		if (!f->workers[i].has_box)
 			return ERR_IO;
-	for (unsigned i = 0; i < f->o.nworker; i++)
-		if (pthread_create(&f->workers[i].thread, NULL, worker_main, &f->workers[i]) != 0)
+	}
+	for (unsigned i = 0; i < f->o.nworker; i++) {
+		struct worker *w = &f->workers[i];
+
+		w->started = pthread_create(&w->thread, NULL, worker_main, w) == 0;
+		if (!w->started) {
+			fleet_stop(f);
 			return ERR_IO;
+		}
+	}
 	return ERR_OK;
 }
 
@@ -144,12 +152,15 @@ void
 fleet_stop(struct fleet *f)
 {
 	atomic_store(&f->stop, true);
-	for (unsigned i = 0; i < f->o.nworker; i++) {
+	for (unsigned i = 0; i < f->o.nworker && f->workers[i].started; i++) {
 		f->wake[i].run = awake;
 		mailbox_post(&f->workers[i].box, &f->wake[i]);
 	}
-	for (unsigned i = 0; i < f->o.nworker; i++)
+	for (unsigned i = 0; i < f->o.nworker && f->workers[i].started; i++) {
 		pthread_join(f->workers[i].thread, NULL);
+		mailbox_take_all(&f->workers[i].box); /* a wake that came too late */
+		f->workers[i].started = false;
+	}
 }
 
 void

@@ -8,7 +8,7 @@
 
 #define BATCH_OPS_MAX   4096u /* operations that one commit gathers; the rest waits in the inbox */
 #define BATCH_BYTES_MAX (8u << 20)
-#define INBOX_MAX       65536u /* works on their way to one worker; beyond it the answer is 429 */
+#define INBOX_MAX       65536u /* works that one worker holds; beyond it the answer is 429 */
 #define WALKS_MAX       64u    /* walks at once in the whole fleet; beyond it the answer is 429 */
 #define RETRY_US        20000 /* between looks at a store that takes no writes, and while stopping */
 #define SLICE_US        1000  /* a walk's turn between two batches */
@@ -40,16 +40,20 @@ struct worker {
 	pthread_t thread;
 	struct mailbox box;
 	struct msg *queue, **queue_end; /* taken from the box, not yet run */
-	atomic_uint nqueued;            /* works in box and queue */
+	atomic_uint nwork;              /* works in box, queue and leaves */
+	bool has_box, started;
 
 	struct round round[2]; /* one gathers, the other may be on its way to the disk */
 	unsigned gathering;
 	bool in_flight;
 	struct msg completion; /* posted by the committer */
 	atomic_int result;     /* enum store_result, valid with completion */
-	struct buf
-	    repair; /* writes that bring the store back to the state in memory, after a failure */
-	uint32_t nrepair;
+
+	/* After a failure: writes that bring the store back to the state in memory. Until they are on disk nothing
+	 * else is written, and what was undone stays in memory. */
+	struct buf repair;
+	bool repairing; /* they are on their way */
+	struct undo *undone;
 
 	struct walk *walks, **walks_end; /* those that have a turn here */
 	struct hub_env env;

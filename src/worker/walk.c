@@ -209,8 +209,10 @@ row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
 		buf_putc(&k->json, ',');
 	query_project(k->query, &hub_query_ops, hr, &w->query_scratch, &k->json);
 	k->nrow++;
-	k->place.delivered++;
-	return true;
+	if (++k->place.delivered < query_facts(k->query)->top)
+		return true;
+	k->place.shard = SHARDS; /* TOP: no row matters any more */
+	return false;
 }
 
 static bool
@@ -230,10 +232,6 @@ row_query(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	if (facts->aggregate)
 		return query_groups_add(
 		           k->groups, &hub_query_ops, &hr, &w->query_scratch, &k->fault) == ERR_OK;
-	if (k->place.delivered >= facts->top) {
-		k->place.shard = SHARDS;
-		return false;
-	}
 	return row_deliver(w, k, &hr);
 }
 
@@ -293,17 +291,24 @@ row_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 
 /* ---- a slice ---- */
 
-/* The next row at or after `row` that can matter: any, or one of the ids that the condition names. */
-static uint32_t
-next_row(const struct walk *k, const struct shard *sh, uint32_t row)
+/* The ids that the condition names; NULL if any device can match. */
+static const struct query_ids *
+walk_point(const struct walk *k)
 {
-	const struct query_ids *ids;
+	const struct query_facts *facts = k->kind == WALK_QUERY ? query_facts(k->query) : NULL;
+
+	if (facts == NULL || facts->collection != QUERY_DEVICES || !facts->device_ids.given)
+		return NULL;
+	return &facts->device_ids;
+}
+
+/* The next row at or after `row` that can matter: any, or one of the ids. */
+static uint32_t
+next_row(const struct query_ids *ids, const struct shard *sh, uint32_t row)
+{
 	uint32_t best = TABLE_NONE;
 
-	if (k->kind != WALK_QUERY || query_facts(k->query)->collection != QUERY_DEVICES)
-		return row;
-	ids = &query_facts(k->query)->device_ids;
-	if (!ids->given)
+	if (ids == NULL)
 		return row;
 	for (uint32_t i = 0; i < ids->n; i++) {
 		uint32_t r = shard_find(sh, ids->v[i], STR_NONE);
@@ -317,23 +322,29 @@ next_row(const struct walk *k, const struct shard *sh, uint32_t row)
 static bool
 walk_slice(struct worker *w, struct walk *k)
 {
+	const struct query_ids *ids = walk_point(k);
 	int64_t end_us = clock_mono_us() + SLICE_US;
-	uint32_t seen = 0;
+	uint32_t steps = 0, cost = ids != NULL ? 1 + ids->n : 1;
 
-	for (; k->place.shard < w->shard_to; k->place.shard++, k->place.row = 0) {
+	while (k->place.shard < w->shard_to) {
 		struct shard *sh = w->shards[k->place.shard];
+		uint32_t row = k->place.row < shard_rows(sh)
+		    ? next_row(ids, sh, (uint32_t)k->place.row)
+		    : TABLE_NONE;
 
-		for (;;) {
-			uint32_t row = next_row(k, sh, (uint32_t)k->place.row);
-
-			if (row >= shard_rows(sh))
-				break;
+		if (row >= shard_rows(sh)) {
+			k->place.shard++;
+			k->place.row = 0;
+		} else {
 			k->place.row = row;
 			if (!row_visit(w, k, sh, row))
 				return true;
 			k->place.row = (uint64_t)row + 1;
-			if (++seen % LOOK_EVERY == 0 && clock_mono_us() >= end_us)
+		}
+		if ((steps += cost) >= LOOK_EVERY) {
+			if (clock_mono_us() >= end_us)
 				return false;
+			steps = 0;
 		}
 	}
 	return true;

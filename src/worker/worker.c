@@ -31,6 +31,13 @@ in_flight(struct worker *w)
 	return &w->round[!w->gathering];
 }
 
+/* Is there state in memory that is on its way to the disk? A repair brings what is in memory already. */
+static bool
+commit_awaited(const struct worker *w)
+{
+	return w->in_flight && !w->repairing;
+}
+
 /* ---- what hub_apply asks for ---- */
 
 static void
@@ -81,7 +88,10 @@ leave_now(struct worker *w, struct leave l)
 	struct note *note = l.p;
 
 	switch (l.kind) {
-	case LEAVE_WORK: work_home(l.p); break;
+	case LEAVE_WORK:
+		work_home(l.p);
+		atomic_fetch_sub(&w->nwork, 1);
+		break;
 	case LEAVE_NOTE: loop_post(w->fleet->o.loops[note->session.loop], &note->msg); break;
 	case LEAVE_WALK: walk_go_on(w, l.p); break;
 	}
@@ -95,7 +105,7 @@ worker_leave(struct worker *w, enum leave_kind kind, void *p)
 	assert(g->leaves.n == 0 || store_batch_count(g->batch) > 0);
 	if (store_batch_count(g->batch) > 0)
 		leaves_push(&g->leaves, kind, p);
-	else if (w->in_flight)
+	else if (commit_awaited(w))
 		leaves_push(&in_flight(w)->leaves, kind, p);
 	else
 		leave_now(w, (struct leave){ kind, p });
@@ -120,6 +130,13 @@ work_fails(struct work *k)
 	    "the change could not be stored, try again later");
 }
 
+static void
+walk_fault(struct fault *f)
+{
+	fault_set(f, F_ServiceUnavailable,
+	    "the state that was seen could not be stored, try again later");
+}
+
 /* Nothing was promised: answers become errors, notifications go nowhere. A close still goes: its client comes back. */
 static void
 leaves_fail(struct worker *w, struct leaves *l)
@@ -131,8 +148,7 @@ leaves_fail(struct worker *w, struct leaves *l)
 		if (l->v[i].kind == LEAVE_WORK)
 			work_fails(l->v[i].p);
 		else if (l->v[i].kind == LEAVE_WALK)
-			fault_set(&walk->fault, F_ServiceUnavailable,
-			    "the state that was seen could not be stored, try again later");
+			walk_fault(&walk->fault);
 		if (l->v[i].kind == LEAVE_NOTE && note->kind != EFFECT_CLOSE)
 			free(note);
 		else
@@ -152,7 +168,6 @@ repair_put(void *ctx, enum record_kind kind, struct str key, struct str value)
 	buf_putc(&w->repair, (char)(kind << 1 | 1));
 	buf_lstr(&w->repair, key);
 	buf_lstr(&w->repair, value);
-	w->nrepair++;
 }
 
 static void
@@ -162,7 +177,6 @@ repair_del(void *ctx, enum record_kind kind, struct str key)
 
 	buf_putc(&w->repair, (char)(kind << 1));
 	buf_lstr(&w->repair, key);
-	w->nrepair++;
 }
 
 static void
@@ -186,14 +200,23 @@ repair_write(struct worker *w, struct store_batch *batch)
 static void
 repair_submit(struct worker *w)
 {
-	struct store_batch *b;
+	struct store_batch *b = store_batch_new();
 
-	if (w->nrepair == 0 || w->in_flight || !w->env.can_write)
-		return;
-	b = store_batch_new();
 	repair_write(w, b);
-	w->in_flight = true;
+	w->in_flight = w->repairing = true;
 	store_submit(w->fleet->o.store, w->index, b, 0);
+}
+
+static void
+on_repaired(struct worker *w, bool ok)
+{
+	w->repairing = false;
+	if (ok) {
+		w->repair.n = 0;
+		undo_commit(w->undone);
+	} else {
+		store_resume(w->fleet->o.store, w->index);
+	}
 }
 
 static int64_t
@@ -212,6 +235,14 @@ identities_changed(struct worker *w, int64_t by)
 	atomic_fetch_add(&w->fleet->identities, (uint64_t)by);
 }
 
+/* Walks whose turn is not over may have seen what is no more. */
+static void
+walks_fail(struct worker *w)
+{
+	for (struct walk *k = w->walks; k != NULL; k = k->next)
+		walk_fault(&k->fault);
+}
+
 static void
 round_failed(struct worker *w)
 {
@@ -220,7 +251,12 @@ round_failed(struct worker *w)
 
 	undo_rollback(gathering(w)->undo, &sink);
 	undo_rollback(in_flight(w)->undo, &sink);
+	undo_append(w->undone, gathering(w)->undo);
+	undo_append(w->undone, in_flight(w)->undo);
+	if (w->repair.n == 0)
+		undo_commit(w->undone);
 	identities_changed(w, identities(w) - before);
+	walks_fail(w);
 	store_batch_clear(gathering(w)->batch);
 	gathering(w)->nop = 0;
 	store_resume(w->fleet->o.store, w->index);
@@ -244,13 +280,17 @@ fleet_commit_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result r
 static void
 on_completion(struct worker *w)
 {
+	bool ok = atomic_load(&w->result) == STORE_OK;
+
 	w->in_flight = false;
-	if (atomic_load(&w->result) != STORE_OK) {
+	if (w->repairing) {
+		on_repaired(w, ok);
+		return;
+	}
+	if (!ok) {
 		round_failed(w);
 		return;
 	}
-	w->repair.n = 0;
-	w->nrepair = 0;
 	undo_commit(in_flight(w)->undo);
 	leaves_go(w, &in_flight(w)->leaves);
 }
@@ -283,7 +323,7 @@ undo_settle(struct worker *w)
 
 	if (store_batch_count(g->batch) > 0)
 		return;
-	if (w->in_flight)
+	if (commit_awaited(w))
 		undo_append(in_flight(w)->undo, g->undo);
 	else
 		undo_commit(g->undo);
@@ -294,7 +334,8 @@ round_full(struct worker *w)
 {
 	struct round *g = gathering(w);
 
-	return g->nop >= BATCH_OPS_MAX || store_batch_bytes(g->batch) >= BATCH_BYTES_MAX;
+	return g->nop >= BATCH_OPS_MAX || store_batch_bytes(g->batch) >= BATCH_BYTES_MAX ||
+	    undo_bytes(g->undo) >= BATCH_BYTES_MAX;
 }
 
 /* ---- one operation ---- */
@@ -343,7 +384,7 @@ catalogue_refresh(struct worker *w)
 static void
 op_run(struct worker *w, struct work *k)
 {
-	struct shard *sh = w->shards[hub_shard_of(k->op.device)];
+	struct shard *sh = w->shards[k->shard];
 	uint32_t before = shard_identities(sh);
 	uint64_t all = atomic_load(&w->fleet->identities);
 	unsigned missing;
@@ -351,7 +392,8 @@ op_run(struct worker *w, struct work *k)
 	w->key.n = 0;
 	missing = hub_missing(sh, &k->op, &w->key);
 	if (missing != 0 &&
-	    worker_load(w, sh, buf_view(&w->key), missing, &k->reply.fault) != ERR_OK)
+	    worker_load(w, sh, buf_view(&w->key), missing, &k->reply.fault) != ERR_OK &&
+	    k->op.kind != OP_DISCONNECT) /* the link is gone whatever the store says */
 		return;
 	w->env.identities_left =
 	    w->fleet->o.identities_max > all ? w->fleet->o.identities_max - all : 0;
@@ -377,25 +419,28 @@ work_arrived(struct msg *m)
 	else
 		op_run(w, k);
 	worker_leave(w, LEAVE_WORK, k);
-	atomic_fetch_sub(&w->nqueued, 1);
 }
 
 void
 fleet_submit(struct fleet *f, struct work *k)
 {
-	struct worker *w = f->of_shard[hub_shard_of(k->op.device)];
+	uint32_t shard = hub_shard_of(k->op.device);
+	struct worker *w = f->of_shard[shard];
+	bool full = atomic_fetch_add(&w->nwork, 1) >= INBOX_MAX && k->op.kind != OP_DISCONNECT;
+	bool stop = atomic_load(&f->stop);
 
-	if (atomic_fetch_add(&w->nqueued, 1) >= INBOX_MAX || atomic_load(&f->stop)) {
-		atomic_fetch_sub(&w->nqueued, 1);
-		if (atomic_load(&f->stop))
+	if (full || stop) {
+		if (stop)
 			fault_set(&k->reply.fault, F_ServiceUnavailable, "the hub is stopping");
 		else
 			fault_set(&k->reply.fault, F_ThrottleBacklogLimitExceeded,
 			    "too many requests are waiting");
 		work_home(k);
+		atomic_fetch_sub(&w->nwork, 1); /* the last look at the fleet, which may stop now */
 		return;
 	}
 	k->at = w;
+	k->shard = shard;
 	k->msg.run = work_arrived;
 	mailbox_post(&w->box, &k->msg);
 }
@@ -444,7 +489,11 @@ begin_turn(struct worker *w)
 	    store_has_space(w->fleet->o.store);
 	w->stopping = atomic_load(&w->fleet->stop);
 	catalogue_refresh(w);
-	repair_submit(w);
+	if (w->repair.n == 0)
+		return;
+	if (w->env.can_write && !w->in_flight)
+		repair_submit(w);
+	w->env.can_write = false;
 }
 
 static void
@@ -463,7 +512,7 @@ static bool
 finished(struct worker *w)
 {
 	return w->stopping && !w->in_flight && w->queue == NULL && gathering(w)->leaves.n == 0 &&
-	    atomic_load(&w->nqueued) == 0 && atomic_load(&w->fleet->nwalk) == 0;
+	    atomic_load(&w->nwork) == 0 && atomic_load(&w->fleet->nwalk) == 0;
 }
 
 static int64_t
@@ -471,7 +520,7 @@ patience_us(const struct worker *w)
 {
 	if (w->walks != NULL)
 		return 0;
-	return w->stopping || w->nrepair > 0 ? RETRY_US : -1;
+	return w->stopping || w->repair.n > 0 ? RETRY_US : -1;
 }
 
 void *
@@ -504,7 +553,6 @@ round_fini(struct round *r)
 {
 	assert(r->leaves.n == 0);
 	store_batch_free(r->batch);
-	undo_commit(r->undo);
 	undo_free(r->undo);
 	free(r->leaves.v);
 }
@@ -520,6 +568,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 		w->shards[s] = shard_new(s);
 	w->queue_end = &w->queue;
 	w->walks_end = &w->walks;
+	w->undone = undo_new();
 	round_init(&w->round[0]);
 	round_init(&w->round[1]);
 	store_batch_free(w->round[1].batch);
@@ -539,6 +588,7 @@ worker_fini(struct worker *w)
 	assert(w->walks == NULL && w->queue == NULL);
 	round_fini(&w->round[0]);
 	round_fini(&w->round[1]);
+	undo_free(w->undone);
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
 		shard_free(w->shards[s]);
 	if (w->catalogue != NULL)
@@ -549,5 +599,6 @@ worker_fini(struct worker *w)
 	buf_fini(&w->key);
 	buf_fini(&w->value);
 	buf_fini(&w->repair);
-	mailbox_fini(&w->box);
+	if (w->has_box)
+		mailbox_fini(&w->box);
 }

@@ -39,9 +39,10 @@ struct work {
 	uint32_t tag;                 /* the sender's: e.g. packet id and flags */
 	struct str rid;               /* the sender's: how it names its request, in bytes */
 	void *owner;                  /* the sender's: outlives the work */
-	struct worker *at;            /* the fleet's */
-	size_t used, room;            /* of bytes */
-	char bytes[];                 /* the strings of op */
+	struct worker *at;            /* the fleet's, as is shard */
+	uint32_t shard;
+	size_t used, room; /* of bytes */
+	char bytes[];      /* the strings of op */
 };
 
 /* op is zeroed; `room` bytes of strings can be copied in. */
@@ -119,6 +120,7 @@ struct fleet *fleet_new(const struct fleet_options *o);
 void fleet_commit_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result);
 /* Read every identity from the store. ERR_CORRUPT, ERR_IO with a text that names the key or file. */
 enum err fleet_load(struct fleet *f, struct fault *why);
+/* ERR_IO: no threads or descriptors; none runs then. */
 enum err fleet_start(struct fleet *f);
 /* Any thread. The work comes back through done, whatever happens. */
 void fleet_submit(struct fleet *f, struct work *w);
