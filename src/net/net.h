@@ -61,7 +61,8 @@ enum err loop_start(struct loop *l);                  /* in a thread of its own;
 void loop_run(struct loop *l);                        /* in this thread, until loop_stop */
 void loop_stop(struct loop *l); /* any thread; what was posted before it still runs */
 void loop_join(struct loop *l); /* wait for the thread; no-op if there is none */
-/* Not running any more. Streams end with STREAM_SHUTDOWN, posted messages are run. NULL is fine. */
+/* Stops being used by anybody: streams end with STREAM_SHUTDOWN, posted messages are run (they must not post to loops
+ * that are freed already). NULL is fine. */
 void loop_free(struct loop *l);
 
 struct event_base *loop_base(struct loop *l);
@@ -271,7 +272,7 @@ enum err tls_rotate_tickets(struct tls *t);
  * certificate. */
 enum err tls_set_client_cas(
     struct tls *t, const struct str *pem, unsigned n, uint64_t version, char why[NET_WHY_MAX]);
-/* A new server-side SSL of the current context; NULL when there is no memory. */
+/* A new server-side SSL of the current context; never NULL. */
 struct ssl_st *tls_accept(struct tls *t, bool ask_client_cert);
 
 /* ---- listeners ---- */
@@ -327,8 +328,9 @@ struct https_port;
 enum err https_port_new(struct loop *l, struct evhttp *http, int fd, const struct https_conf *conf,
     struct https_port **out);
 void https_port_free(struct https_port *hp);
-/* A connection of an https_port: end it at due_us (loop_now_us's clock); 0: never. Clear it when a request has
- * arrived, set it when the reply is sent. Other bufferevents: no effect. */
+/* A connection of an https_port: end it at due_us (loop_now_us's clock); 0: never. It must be cleared in evhttp's
+ * callback, as evhttp would free the request under a pending reply; set it again when the reply is sent.
+ * Other bufferevents: no effect. */
 void https_deadline(struct bufferevent *bev, int64_t due_us);
 
 /* ---- certificates of our own making ---- */

@@ -1,8 +1,9 @@
 /* Binding, counting, and running out of descriptors. */
-#include <fcntl.h>
 #include <sys/resource.h>
 
 #include "net_rig.h"
+
+#include "net/priv.h"
 
 static void
 bind__taken_port_is_told(void **state)
@@ -191,44 +192,75 @@ listener__connections_over_the_limit_are_refused_until_one_leaves(void **state)
 	gate_free(r.conf.gate);
 }
 
-/* With the limit of descriptors reached, a connection is dropped, the loop does not spin, and later ones are served. */
+static void
+hold_loop(void *arg)
+{
+	pthread_mutex_lock(arg);
+	pthread_mutex_unlock(arg);
+}
+
+static void *
+hold_main(void *arg)
+{
+	void **both = arg; /* rig, mutex */
+
+	rig_on_loop(both[0], hold_loop, both[1]);
+	return NULL;
+}
+
+static void
+connect_to(int fd, uint16_t port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct timeval patience = { .tv_sec = PATIENCE_S };
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+}
+
+/* With the limit of descriptors reached, one connection is dropped, then the listener rests instead of spinning, and
+ * later ones are served. The loop is held while two connections and the limit are made. */
 static void
 listener__recovers_from_running_out_of_descriptors(void **state)
 {
+	pthread_mutex_t hold = PTHREAD_MUTEX_INITIALIZER;
 	struct rlimit was, low;
 	struct rig r;
-	int c[2], spare, last;
+	void *both[2] = { &r, &hold };
+	int shed[2], later;
+	int64_t released_us;
+	pthread_t holder;
 	char got;
 
 	(void)state;
 	rig_init(&r);
 	rig_listen(&r);
+	shed[0] = socket(AF_INET, SOCK_STREAM, 0);
+	shed[1] = socket(AF_INET, SOCK_STREAM, 0);
 	getrlimit(RLIMIT_NOFILE, &was);
-	c[0] = client_connect(r.port); /* a descriptor each for both ends */
-	assert_true(rig_wait(&r, &r.nopen, 1));
-	last = socket(AF_INET, SOCK_STREAM, 0);
-	spare = last;
 	low = was;
-	low.rlim_cur = (rlim_t)spare + 1; /* whoever wants one above this gets EMFILE */
+	low.rlim_cur = (rlim_t)shed[1] + 1; /* whoever wants one more gets EMFILE */
+	pthread_mutex_lock(&hold);
+	pthread_create(&holder, NULL, hold_main, both);
+	connect_to(shed[0], r.port);
+	connect_to(shed[1], r.port);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-	{
-		struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(r.port) };
-		struct timeval patience = { .tv_sec = PATIENCE_S };
-
-		sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		setsockopt(last, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-		assert_int_equal(connect(last, (struct sockaddr *)&sa, sizeof sa), 0);
-	}
-	assert_true(client_sees_end(last)); /* shed */
+	released_us = clock_mono_us();
+	pthread_mutex_unlock(&hold);
+	assert_true(client_sees_end(shed[0]));
+	assert_true(client_sees_end(shed[1]));
+	assert_true(clock_mono_us() - released_us >= LISTEN_REST_US);
+	pthread_join(holder, NULL);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
-	close(last);
-	c[1] = client_connect(r.port);
-	assert_int_equal(send(c[1], "x", 1, 0), 1);
-	assert_true(client_read(c[1], &got, 1));
-	close(c[0]);
-	close(c[1]);
+	close(shed[0]);
+	close(shed[1]);
+	later = client_connect(r.port);
+	assert_int_equal(send(later, "x", 1, 0), 1);
+	assert_true(client_read(later, &got, 1));
+	close(later);
 	rig_stop(&r);
-	assert_int_equal(listener_stats(r.listener).nemfile, 1); /* rested instead of spinning */
+	assert_int_equal(listener_stats(r.listener).nemfile, 2);
 	rig_fini(&r);
 }
 
