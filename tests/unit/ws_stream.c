@@ -503,6 +503,43 @@ close__is_answered_and_ends(void **state)
 	peer_closes(STR("\x03\xed"), 1002); /* 1005 must not be sent */
 }
 
+#define BIG (6 * 1024 * 1024) /* more than the kernel's buffers take */
+
+static void
+write_big(void *arg)
+{
+	static char big[BIG];
+	struct rig *r = arg;
+
+	stream_write(r->last, (struct str){ big, sizeof big });
+}
+
+static void
+close__is_answered_behind_output_that_waits(void **state)
+{
+	struct buf got = { 0 };
+	struct ws_rig w;
+	unsigned first;
+	int fd;
+
+	(void)state;
+	ws_init(&w);
+	w.conf.limits.max_out_bytes = 2 * BIG;
+	ws_start(&w);
+	fd = ws_connect(&w);
+	assert_true(rig_wait(&w.t.r, &w.t.r.nopen, 1));
+	rig_on_loop(&w.t.r, write_big, &w.t.r);
+	send_frame(fd, 0x88, STR("\x03\xe8"));
+	assert_true(recv_frame(fd, &first, &got));
+	assert_int_equal(first, 0x82);
+	assert_int_equal(got.n, BIG);
+	expect_close(fd, 1000);
+	buf_fini(&got);
+	close(fd);
+	expect_end(&w, STREAM_EOF);
+	ws_fini(&w);
+}
+
 static void
 close_last(void *arg)
 {
@@ -769,6 +806,7 @@ main(void)
 		cmocka_unit_test(frames__broken_framing_is_refused),
 		cmocka_unit_test(frames__new_message_inside_another_is_refused),
 		cmocka_unit_test(close__is_answered_and_ends),
+		cmocka_unit_test(close__is_answered_behind_output_that_waits),
 		cmocka_unit_test(close__of_the_owner_sends_all_and_waits_for_the_answer),
 		cmocka_unit_test(close__of_the_owner_ends_in_time_without_an_answer),
 		cmocka_unit_test(stream__deadline_ends_a_silent_device),
