@@ -3,6 +3,7 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <event2/keyvalq_struct.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -444,6 +445,7 @@ http_loop_free(struct http_loop *hl)
 	assert(hl->nbusy == 0);
 	if (hl->ev != NULL)
 		evhttp_free(hl->ev);
+	event_base_loop(loop_base(hl->loop), EVLOOP_NONBLOCK); /* libevent frees connections in the next turn */
 	for (unsigned i = 0; i < hl->nport; i++)
 		https_port_free(hl->ports[i]);
 	free(hl->ports);
