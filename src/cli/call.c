@@ -1,0 +1,125 @@
+/* A request for a command: sent, and its refusal told as a person reads it. */
+#include "cli/priv.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+
+static void
+wipe(struct buf *b)
+{
+	if (b->p != NULL)
+		OPENSSL_cleanse(b->p, b->cap);
+	buf_fini(b);
+	*b = (struct buf){ 0 };
+}
+
+void
+answer_fini(struct answer *a)
+{
+	wipe(&a->body);
+	wipe(&a->doc);
+	wipe(&a->continuation);
+	a->status = 0;
+}
+
+bool
+answer_parse(struct answer *a)
+{
+	struct doc_parser *ps;
+	struct doc_parsed info;
+	bool ok;
+
+	if (a->body.n == 0)
+		return true;
+	ps = doc_parser_new(ANSWER_MAX);
+	ok = doc_parse(ps, buf_view(&a->body), &a->doc, &info, NULL) == ERR_OK;
+	doc_parser_free(ps);
+	return ok;
+}
+
+/* {"Message":"ErrorCode:Name;text",...} -> "Name: text" */
+static void
+refusal_text(const struct answer *a, char *out, size_t room)
+{
+	struct doc d = a->doc.n > 0 ? doc_getc(doc_of(buf_view(&a->doc)), "Message") : DOC_NONE;
+	struct str message, name, text;
+
+	if (doc_kind(d) != DOC_STRING) {
+		snprintf(out, room, "the hub answered with status %d", a->status);
+		return;
+	}
+	message = doc_str(d);
+	if (str_starts(message, STR("ErrorCode:")) &&
+	    str_cut(str_sub(message, sizeof("ErrorCode:") - 1), ';', &name, &text))
+		snprintf(out, room, STR_FMT ": " STR_FMT, STR_ARG(name), STR_ARG(text));
+	else
+		snprintf(out, room, STR_FMT, STR_ARG(message));
+}
+
+static enum exit_code
+exit_of_status(int status)
+{
+	static const struct {
+		int status;
+		enum exit_code code;
+	} codes[] = { { 404, EXIT_NOT_FOUND }, { 409, EXIT_CONFLICT }, { 412, EXIT_CONFLICT } };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (codes[i].status == status)
+			return codes[i].code;
+	return EXIT_FAILED;
+}
+
+int
+hub_call(const struct target *t, const struct ask *ask, struct answer *out)
+{
+	char why[WHY_MAX];
+	bool parsed;
+
+	answer_fini(out);
+	if (https_call(t, ask, out, why) != ERR_OK)
+		return cli_fail(EXIT_UNREACHABLE, "%s", why);
+	parsed = answer_parse(out);
+	if (out->status < 200 || out->status > 299) {
+		refusal_text(out, why, sizeof(why));
+		return cli_fail(exit_of_status(out->status), "%s", why);
+	}
+	if (!parsed)
+		return cli_fail(EXIT_FAILED, "the hub's answer is not JSON");
+	return EXIT_DONE;
+}
+
+int
+hub_call_once(const struct args *a, const struct ask *ask, struct answer *out)
+{
+	struct target t;
+	int code = target_open(a, &t);
+
+	if (code == EXIT_DONE)
+		code = hub_call(&t, ask, out);
+	target_fini(&t);
+	return code;
+}
+
+void
+path_of(struct buf *out, const char *collection, struct str id)
+{
+	buf_cstr(out, collection);
+	buf_percent(out, id);
+	buf_putc(out, '\0');
+}
+
+void
+if_match_of(struct buf *out, struct str etag)
+{
+	bool quoted = etag.n >= 2 && etag.p[0] == '"' && etag.p[etag.n - 1] == '"';
+
+	if (etag.n == 0) {
+		buf_putc(out, '*');
+	} else {
+		buf_cstr(out, quoted ? "" : "\"");
+		buf_str(out, etag);
+		buf_cstr(out, quoted ? "" : "\"");
+	}
+	buf_putc(out, '\0');
+}

@@ -1,0 +1,185 @@
+/* check: is everything in a data directory what was written? */
+#include "cli/priv.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "store/store.h"
+
+#define BAD_SAID_MOST 1000 /* lines; the rest is only counted */
+
+struct report {
+	const char *dir;
+	uint64_t nfile, nrow, nrecord, nbad;
+	struct buf json; /* elements of "bad" */
+	bool locked;
+};
+
+/* file: its name in the directory; why may name it already. */
+static void
+bad(struct report *r, const char *file, const char *why)
+{
+	if (r->nbad++ >= BAD_SAID_MOST)
+		return;
+	if (strstr(why, r->dir) != NULL)
+		cli_fail(EXIT_DAMAGED, "%s", why);
+	else
+		cli_fail(EXIT_DAMAGED, "%s/%s: %s", r->dir, file, why);
+	buf_cstr(&r->json, r->json.n > 0 ? ",{" : "{");
+	json_member(&r->json, "file");
+	doc_write_json_str(&r->json, str_of(file));
+	json_member(&r->json, "why");
+	doc_write_json_str(&r->json, str_of(why));
+	buf_putc(&r->json, '}');
+}
+
+static bool
+there(const struct report *r, const char *file)
+{
+	char path[DATA_PATH_MAX];
+
+	return data_path(path, r->dir, file) && access(path, F_OK) == 0;
+}
+
+/* ---- the files beside the store ---- */
+
+static void
+check_settings(struct report *r)
+{
+	char *argv[] = { (char *)"--data", (char *)r->dir };
+	struct server_options o;
+	struct policies *p = NULL;
+	char why[WHY_MAX];
+	enum err e = policies_load(r->dir, &p);
+
+	if (e != ERR_OK)
+		bad(r, "policies.json",
+		    e == ERR_NOT_FOUND ? "it is missing"
+		        : e == ERR_IO  ? "it cannot be read"
+		                       : "it is damaged");
+	else
+		policies_free(p);
+	if (options_parse(2, argv, &o, why, sizeof(why)) != ERR_OK)
+		bad(r, "twinhub.conf", why);
+	r->nfile += 3; /* hub.json is one of them */
+}
+
+/* A certificate without the key that fits is of no use. Hubs with certificates from elsewhere have none here. */
+static void
+check_pair(struct report *r, const char *cert, const char *key)
+{
+	char cert_path[DATA_PATH_MAX], key_path[DATA_PATH_MAX];
+	SSL_CTX *ctx;
+
+	if (!there(r, cert) && !there(r, key))
+		return;
+	ctx = SSL_CTX_new(TLS_server_method());
+	if (ctx == NULL || !data_path(cert_path, r->dir, cert) ||
+	    !data_path(key_path, r->dir, key) ||
+	    SSL_CTX_use_certificate_chain_file(ctx, cert_path) != 1)
+		bad(r, cert, "it is missing, or no certificate in PEM");
+	else if (SSL_CTX_use_PrivateKey_file(ctx, key_path, SSL_FILETYPE_PEM) != 1)
+		bad(r, key, "it is missing, no key in PEM, or not its certificate's");
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	r->nfile += 2;
+}
+
+/* ---- the store ---- */
+
+static void
+on_bad_file(void *ctx, const char *file, const char *why)
+{
+	char name[DATA_PATH_MAX];
+
+	bad(ctx, data_path(name, "store", file) ? name : file, why);
+}
+
+static void
+on_bad_record(void *ctx, const char *what)
+{
+	bad(ctx, "store", what);
+}
+
+static void
+check_store(struct report *r)
+{
+	char path[DATA_PATH_MAX];
+	uint64_t nfile = 0, nbad = r->nbad;
+	struct fault f = { 0 };
+	enum err e;
+
+	if (!there(r, "store")) {
+		bad(r, "store", "it is missing");
+		return;
+	}
+	if (!data_path(path, r->dir, "store")) {
+		bad(r, "store", "its path is too long");
+		return;
+	}
+	e = store_check(path, on_bad_file, r, &nfile, &r->nrow, &f);
+	r->nfile += nfile;
+	if (e == ERR_OK) /* opening it is for stores whose bytes are good */
+		e = records_check(path, on_bad_record, r, &r->nrecord, &f);
+	r->locked = e == ERR_LOCKED;
+	if (e != ERR_OK && !r->locked && r->nbad == nbad)
+		bad(r, "store", f.text[0] != '\0' ? f.text : "it cannot be read");
+}
+
+/* ---- all of it ---- */
+
+static void
+print_report(const struct args *a, const struct report *r)
+{
+	struct buf json = { 0 };
+
+	if (!output_json(a)) {
+		printf("%s: %llu files, %llu rows, %llu records decoded, ", r->dir,
+		    (unsigned long long)r->nfile, (unsigned long long)r->nrow,
+		    (unsigned long long)r->nrecord);
+		if (r->nbad == 0)
+			printf("all good\n");
+		else
+			printf("%llu damaged\n", (unsigned long long)r->nbad);
+		return;
+	}
+	buf_putc(&json, '{');
+	json_text(&json, "data", str_of(r->dir));
+	buf_printf(&json,
+	    ",\"files\":%llu,\"rows\":%llu,\"records\":%llu,\"damaged\":%llu,\"bad\":[",
+	    (unsigned long long)r->nfile, (unsigned long long)r->nrow,
+	    (unsigned long long)r->nrecord, (unsigned long long)r->nbad);
+	buf_str(&json, buf_view(&r->json));
+	buf_cstr(&json, "]}");
+	printf(STR_FMT "\n", STR_ARG(buf_view(&json)));
+	buf_fini(&json);
+}
+
+int
+cli_check(const struct args *a)
+{
+	struct report r = { .dir = a->option[OPT_DATA] };
+	char why[WHY_MAX];
+	enum err e;
+
+	if (r.dir == NULL)
+		return cli_fail(EXIT_USAGE, "--data DIR is needed");
+	e = data_check(r.dir, why, sizeof(why));
+	if (e == ERR_VERSION || (e == ERR_NOT_FOUND && !there(&r, "store")))
+		return cli_fail(exit_of(e), "%s", why);
+	if (e != ERR_OK)
+		bad(&r, "hub.json", why);
+	check_settings(&r);
+	check_pair(&r, "ca.pem", "ca.key");
+	check_pair(&r, "server-ecdsa.pem", "server-ecdsa.key");
+	check_pair(&r, "server-rsa.pem", "server-rsa.key");
+	check_store(&r);
+	if (r.locked)
+		cli_fail(EXIT_LOCKED, "%s is in use by a hub: stop it first", r.dir);
+	else
+		print_report(a, &r);
+	buf_fini(&r.json);
+	return r.nbad > 0 ? EXIT_DAMAGED : r.locked ? EXIT_LOCKED : EXIT_DONE;
+}

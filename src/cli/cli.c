@@ -1,0 +1,250 @@
+/* Which command, its --help, and how errors are said. */
+#include "cli/priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "net/net.h"
+
+static const struct {
+	enum exit_code code;
+	const char *text;
+} exit_texts[] = {
+	{ EXIT_DONE, "done" },
+	{ EXIT_FAILED, "refused by the hub, or failed" },
+	{ EXIT_USAGE, "the command line is wrong" },
+	{ EXIT_UNREACHABLE, "no hub answers there, or its certificate is not trusted" },
+	{ EXIT_NOT_FOUND, "no such device, policy, directory or file" },
+	{ EXIT_DAMAGED, "stored data is damaged, or of a newer format" },
+	{ EXIT_LOCKED, "another process has the data directory open" },
+	{ EXIT_CONFLICT, "it exists already, or has another etag by now" },
+};
+
+static const struct {
+	const char *name, *value, *help;
+} option_helps[OPTION_COUNT] = {
+#define X(id, name, value, help) [OPT_##id] = { (name), (value), (help) },
+	OPTIONS(X)
+#undef X
+};
+
+/* ---- errors ---- */
+
+int
+cli_fail(enum exit_code code, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	/* some of it may be a stranger's text: it must not drive the terminal */
+	for (char *p = line; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	fflush(stdout);
+	fprintf(stderr, "twinhub: %s\n", line);
+	return code;
+}
+
+enum exit_code
+exit_of(enum err e)
+{
+	switch (e) {
+	case ERR_OK: return EXIT_DONE;
+	case ERR_NOT_FOUND: return EXIT_NOT_FOUND;
+	case ERR_CORRUPT:
+	case ERR_VERSION: return EXIT_DAMAGED;
+	case ERR_LOCKED: return EXIT_LOCKED;
+	case ERR_EXISTS: return EXIT_CONFLICT;
+	default: return EXIT_FAILED;
+	}
+}
+
+/* ---- help ---- */
+
+static void
+print_options(uint64_t options)
+{
+	char head[64];
+
+	for (int o = 0; o < OPTION_COUNT; o++) {
+		if (!(options >> o & 1))
+			continue;
+		snprintf(head, sizeof(head), "--%s%s%s", option_helps[o].name,
+		    option_helps[o].value == NULL ? "" : " ",
+		    option_helps[o].value == NULL ? "" : option_helps[o].value);
+		printf("  %-30s %s\n", head, option_helps[o].help);
+	}
+}
+
+static void
+help_command(const struct command *c)
+{
+	printf("usage: twinhub %s %s%s[options]\n\n%s\n\noptions:\n", c->name, c->operands,
+	    c->operands[0] != '\0' ? " " : "", c->summary);
+	print_options(c->options);
+	printf("\nexample:\n%s\n", c->example);
+}
+
+static void
+help_all(const struct command *commands, size_t n)
+{
+	char head[64];
+
+	printf("twinhub " TWINHUB_VERSION
+	       ": Azure IoT Hub's device twins, self-hosted\n\nusage: twinhub COMMAND "
+	       "[options]\n\ncommands:\n");
+	for (size_t i = 0; i < n; i++) {
+		snprintf(head, sizeof(head), "%s %s", commands[i].name, commands[i].operands);
+		printf("  %-32s %s\n", head, commands[i].summary);
+	}
+	printf("  %-32s %s\n  %-32s %s\n", "help [COMMAND]",
+	    "what a command does; also COMMAND --help", "--version", "the program's version");
+	printf(
+	    "\nHow a command finds its hub: --data DIR on the same machine, or --connection-string "
+	    "TEXT, or\nTWINHUB_CONNECTION_STRING in the environment. Results are tables on a "
+	    "terminal and JSON when piped.\n\nexit codes:\n");
+	for (size_t i = 0; i < sizeof(exit_texts) / sizeof(exit_texts[0]); i++)
+		printf("  %d  %s\n", exit_texts[i].code, exit_texts[i].text);
+}
+
+/* ---- which command ---- */
+
+/* Does the command's name begin with these words? *used: how many of them are its name. */
+static bool
+command_is(const struct command *c, int argc, char **argv, int *used)
+{
+	struct str first, second;
+	bool two = str_cut(str_of(c->name), ' ', &first, &second);
+
+	*used = two ? 2 : 1;
+	return argc >= *used && str_eq(first, str_of(argv[0])) &&
+	    (!two || str_eq(second, str_of(argv[1])));
+}
+
+static const struct command *
+command_find(const struct command *commands, size_t n, int argc, char **argv, int *used)
+{
+	for (size_t i = 0; i < n; i++)
+		if (command_is(&commands[i], argc, argv, used))
+			return &commands[i];
+	return NULL;
+}
+
+/* `twinhub device` and `twinhub device --help`: the commands of a family. */
+static int
+help_family(const struct command *commands, size_t n, const char *family, enum exit_code code)
+{
+	FILE *out = code == EXIT_DONE ? stdout : stderr;
+	struct str first, second;
+	char head[64];
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!str_cut(str_of(commands[i].name), ' ', &first, &second) ||
+		    !str_eq(first, str_of(family)))
+			continue;
+		if (!any)
+			fprintf(out, "usage:\n");
+		any = true;
+		snprintf(
+		    head, sizeof(head), "twinhub %s %s", commands[i].name, commands[i].operands);
+		fprintf(out, "  %-36s %s\n", head, commands[i].summary);
+	}
+	if (any)
+		return code;
+	return cli_fail(EXIT_USAGE, "there is no command '%s' (see twinhub --help)", family);
+}
+
+static bool
+is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static bool
+wants_help(int argc, char **argv)
+{
+	for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (is_help(argv[i]))
+			return true;
+	return false;
+}
+
+static int
+command_run(const struct command *c, int argc, char **argv)
+{
+	struct args a;
+	char why[WHY_MAX];
+
+	if (c->raw != NULL)
+		return c->raw(argc, argv);
+	if (wants_help(argc, argv)) {
+		help_command(c);
+		return EXIT_DONE;
+	}
+	if (!args_parse(c, argc, argv, &a, why, sizeof(why)))
+		return cli_fail(EXIT_USAGE, "%s", why);
+	if (a.option[OPT_JSON] != NULL && a.option[OPT_TABLE] != NULL)
+		return cli_fail(EXIT_USAGE, "--json and --table are both given");
+	net_init();
+	return c->run(&a);
+}
+
+static int
+help(const struct command *commands, size_t n, int argc, char **argv)
+{
+	static char *const asked[] = { "--help" };
+	const struct command *c;
+	int used;
+
+	if (argc == 0) {
+		help_all(commands, n);
+		return EXIT_DONE;
+	}
+	c = command_find(commands, n, argc, argv, &used);
+	if (c == NULL)
+		return help_family(commands, n, argv[0], EXIT_DONE);
+	if (c->raw != NULL)
+		return c->raw(1, (char **)asked);
+	help_command(c);
+	return EXIT_DONE;
+}
+
+static int
+dispatch(const struct command *commands, size_t n, int argc, char **argv)
+{
+	const struct command *c;
+	int used;
+
+	if (argc == 0) {
+		fprintf(stderr, "usage: twinhub COMMAND [options] (see twinhub --help)\n");
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[0], "--version") == 0) {
+		printf("twinhub " TWINHUB_VERSION "\n");
+		return EXIT_DONE;
+	}
+	if (is_help(argv[0]) || strcmp(argv[0], "help") == 0)
+		return help(commands, n, argc - 1, argv + 1);
+	c = command_find(commands, n, argc, argv, &used);
+	if (c != NULL)
+		return command_run(c, argc - used, argv + used);
+	return help_family(
+	    commands, n, argv[0], argc > 1 && is_help(argv[1]) ? EXIT_DONE : EXIT_USAGE);
+}
+
+int
+cli_main(const struct command *commands, size_t n, int argc, char **argv)
+{
+	int code = dispatch(commands, n, argc, argv);
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	/* a reader that has gone knows; a full disk does not say so by itself */
+	if (errno != EPIPE)
+		cli_fail(EXIT_FAILED, "the output cannot be written: %s", strerror(errno));
+	return code == EXIT_DONE ? EXIT_FAILED : code;
+}

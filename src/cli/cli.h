@@ -1,0 +1,114 @@
+/*
+ * cli: the subcommands beside `serve`. Some speak HTTPS to a running hub, the others work on its data directory.
+ *
+ * A subcommand is a row of a table (main.c): its name, its arguments, the options it takes, the function that does it.
+ * Parsing, --help and the reports of errors are the same for all. A command prints what was asked for on stdout, tables
+ * on a terminal and JSON otherwise; errors are one line on stderr.
+ */
+#ifndef TWINHUB_CLI_H
+#define TWINHUB_CLI_H
+
+#include "base/base.h"
+
+/* Exit codes, as `twinhub --help` tells them. */
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,      /* refused by the hub, or something else went wrong */
+	EXIT_USAGE = 2,       /* the command line is wrong */
+	EXIT_UNREACHABLE = 3, /* no hub answers there, or its certificate is not trusted */
+	EXIT_NOT_FOUND = 4,   /* no such device, policy, directory or file */
+	EXIT_DAMAGED = 5,     /* stored data is damaged, or of a newer format */
+	EXIT_LOCKED = 6,      /* another process has the data directory open */
+	EXIT_CONFLICT = 7     /* it exists already, or has another etag by now */
+};
+
+#define OPTIONS(X)                                                                                 \
+	X(DATA, "data", "DIR", "the hub's data directory")                                         \
+	X(CONNECTION, "connection-string", "TEXT",                                                 \
+	    "how to reach the hub and sign in; or set TWINHUB_CONNECTION_STRING")                  \
+	X(CA, "ca", "FILE", "trust the hub's certificate by this CA, not the system's")            \
+	X(TIMEOUT, "timeout", "SECONDS", "how long to wait for an answer (default 60)")            \
+	X(JSON, "json", NULL, "print JSON on a terminal, too")                                     \
+	X(TABLE, "table", NULL, "print tables when piped, too")                                    \
+	X(POLICY, "policy", "NAME", "the shared access policy (default iothubowner)")              \
+	X(DEVICE, "device", "ID", "the device, instead of a policy")                               \
+	X(KEY, "key", "WHICH", "primary or secondary")                                             \
+	X(HOSTNAME, "hostname", "NAME", "the hub's name (default: what it calls itself)")          \
+	X(TTL, "ttl", "SECONDS", "how long the token is good (default 3600)")                      \
+	X(RESOURCE, "resource", "URI", "what the token is for (default: all that the key is for)") \
+	X(STATUS, "status", "STATUS", "enabled or disabled")                                       \
+	X(STATUS_REASON, "status-reason", "TEXT", "why; at most 128 characters")                   \
+	X(DISABLED, "disabled", NULL, "the device may not connect yet")                            \
+	X(EDGE, "edge", NULL, "it is an IoT Edge device")                                          \
+	X(PRIMARY_KEY, "primary-key", "KEY",                                                       \
+	    "base64 of 16 to 64 bytes (default: the hub's choice)")                                \
+	X(SECONDARY_KEY, "secondary-key", "KEY", "the same for the second key")                    \
+	X(THUMBPRINT, "thumbprint", "HEX",                                                         \
+	    "sign in by the certificate with this SHA-1 or SHA-256")                               \
+	X(SECONDARY_THUMBPRINT, "secondary-thumbprint", "HEX",                                     \
+	    "another certificate, to roll over")                                                   \
+	X(X509_CA, "x509-ca", NULL, "sign in by any certificate of a CA that the hub trusts")      \
+	X(ETAG, "etag", "ETAG", "only if it still has this etag")                                  \
+	X(TAGS, "tags", "JSON", "the tags")                                                        \
+	X(DESIRED, "desired", "JSON", "the desired properties")                                    \
+	X(FILE, "file", "FILE", "read the document from a file; - is stdin")                       \
+	X(PAGE_SIZE, "page-size", "N", "rows fetched at a time (default 1000)")
+
+enum option {
+#define X(id, name, value, help) OPT_##id,
+	OPTIONS(X)
+#undef X
+	    OPTION_COUNT
+};
+#define OPT(id) (UINT64_C(1) << OPT_##id)
+
+/* Who speaks to a running hub takes these; where output can be JSON or table, the last two. */
+#define OPTS_HUB    (OPT(DATA) | OPT(CONNECTION) | OPT(CA) | OPT(TIMEOUT))
+#define OPTS_OUTPUT (OPT(JSON) | OPT(TABLE))
+
+#define ARGS_MAX    2
+
+struct args {
+	const char *operand[ARGS_MAX];    /* NULL: not given */
+	const char *option[OPTION_COUNT]; /* NULL: not given; "" for one without a value */
+};
+
+struct command {
+	const char *name;     /* one word, or two: "device create" */
+	const char *operands; /* for the usage line */
+	unsigned least, most; /* operands, at most ARGS_MAX */
+	uint64_t options;     /* OPT bits */
+	/* Exactly one of the two; both return an exit code. `raw` parses its own arguments and --help. */
+	int (*run)(const struct args *a);
+	int (*raw)(int argc, char **argv);
+	const char *summary; /* one line */
+	const char *example; /* one command line or more */
+};
+
+/* Do what the command line says (argv[0] is the first word after the program's name); returns the exit code. */
+int cli_main(const struct command *commands, size_t n, int argc, char **argv);
+
+/* Take the words of a command apart. False: one line in why. A NULL in argv ends nothing: argc counts. */
+bool args_parse(
+    const struct command *c, int argc, char **argv, struct args *out, char *why, size_t nwhy);
+
+/* ---- what the rows name ---- */
+
+int cli_device_create(const struct args *a);
+int cli_device_show(const struct args *a);
+int cli_device_list(const struct args *a);
+int cli_device_update(const struct args *a);
+int cli_device_delete(const struct args *a);
+int cli_twin_show(const struct args *a);
+int cli_twin_update(const struct args *a);
+int cli_twin_replace(const struct args *a);
+int cli_query(const struct args *a);
+int cli_policy_show(const struct args *a);
+int cli_policy_rotate(const struct args *a);
+int cli_backup(const struct args *a);
+int cli_connection_string(const struct args *a);
+int cli_sas(const struct args *a);
+int cli_restore(const struct args *a);
+int cli_check(const struct args *a);
+
+#endif

@@ -1,0 +1,187 @@
+/* connection-string, sas: what clients sign in with. */
+#include "cli/priv.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <time.h>
+
+#define OWNER      "iothubowner"
+#define TTL_S      3600
+#define TTL_MOST_S (UINT64_C(100) * 366 * 86400)
+#define HTTPS_PORT 443
+
+/* Who signs in, and with what. */
+struct signer {
+	char host[HOST_MAX];
+	uint16_t https_port;
+	struct str policy, device; /* one of them is empty */
+	char key[KEY_TEXT_MAX];    /* empty: the device has a certificate */
+};
+
+static int
+find_host(const struct args *a, const char *dir, struct signer *s)
+{
+	const char *name = a->option[OPT_HOSTNAME];
+	struct endpoint e;
+	enum err err = endpoint_read(dir, &e);
+
+	if (name == NULL && err == ERR_CORRUPT)
+		return cli_fail(EXIT_DAMAGED, "%s/endpoint.json is damaged", dir);
+	if (name == NULL && err != ERR_OK)
+		return cli_fail(EXIT_NOT_FOUND,
+		    "no hub has been started on %s yet: its name is unknown; give --hostname NAME",
+		    dir);
+	if (snprintf(s->host, sizeof(s->host), "%s", name != NULL ? name : e.host) >=
+	    (int)sizeof(s->host))
+		return cli_fail(EXIT_USAGE, "--hostname is too long");
+	s->https_port = err == ERR_OK ? e.https_port : HTTPS_PORT;
+	return EXIT_DONE;
+}
+
+/* ---- a device's key: from the hub if one runs, else from the store ---- */
+
+static enum err
+device_from_hub(const struct args *a, const char *dir, struct str id, struct answer *out, char *why)
+{
+	struct target t = { .timeout_s = 10 };
+	struct buf path = { 0 };
+	struct endpoint known;
+	enum err e = ERR_IO;
+
+	snprintf(why, WHY_MAX, "no hub has been started on %s yet", dir);
+	path_of(&path, "/devices/", id);
+	if (endpoint_read(dir, &known) == ERR_OK && target_of_data(a, dir, &t) == EXIT_DONE)
+		e = https_call(&t, &(struct ask){ .method = GET, .path = path.p }, out, why);
+	target_fini(&t);
+	buf_fini(&path);
+	return e;
+}
+
+static int
+device_identity(const struct args *a, const char *dir, struct str id, struct answer *out)
+{
+	char why[WHY_MAX];
+	struct fault f = { 0 };
+	enum err e;
+
+	if (device_from_hub(a, dir, id, out, why) == ERR_OK) {
+		if (out->status == 200)
+			return EXIT_DONE;
+		return out->status == 404
+		    ? cli_fail(EXIT_NOT_FOUND, "there is no device '" STR_FMT "'", STR_ARG(id))
+		    : cli_fail(EXIT_FAILED, "the hub answered with status %d", out->status);
+	}
+	out->body.n = 0;
+	e = device_from_store(dir, id, &out->body, &f);
+	if (e == ERR_LOCKED)
+		return cli_fail(EXIT_UNREACHABLE, "%s", why);
+	return e == ERR_OK ? EXIT_DONE : cli_fail(exit_of(e), "%s", f.text);
+}
+
+static int
+device_key(const struct args *a, const char *dir, bool primary, struct signer *s)
+{
+	struct answer answer = { 0 };
+	struct doc auth, key;
+	int code = device_identity(a, dir, s->device, &answer);
+
+	if (code == EXIT_DONE && !answer_parse(&answer))
+		code = cli_fail(EXIT_FAILED, "the hub's answer is not JSON");
+	if (code == EXIT_DONE) {
+		auth = doc_getc(doc_of(buf_view(&answer.doc)), "authentication");
+		key = doc_get(doc_getc(auth, "symmetricKey"),
+		    primary ? STR("primaryKey") : STR("secondaryKey"));
+		snprintf(s->key, sizeof(s->key), STR_FMT, STR_ARG(doc_str(key)));
+	}
+	answer_fini(&answer);
+	return code;
+}
+
+static int
+signer_find(const struct args *a, struct signer *s)
+{
+	const char *dir;
+	bool primary;
+	int code;
+
+	*s = (struct signer){ 0 };
+	if (option_key(a, &primary) != EXIT_DONE)
+		return EXIT_USAGE;
+	if (a->option[OPT_DEVICE] != NULL && a->option[OPT_POLICY] != NULL)
+		return cli_fail(EXIT_USAGE, "--policy and --device are both given");
+	if (a->option[OPT_DEVICE] != NULL &&
+	    operand_id(a->option[OPT_DEVICE], &s->device) != EXIT_DONE)
+		return EXIT_USAGE;
+	code = data_open(a, &dir);
+	if (code == EXIT_DONE)
+		code = find_host(a, dir, s);
+	if (code != EXIT_DONE)
+		return code;
+	if (s->device.n > 0)
+		return device_key(a, dir, primary, s);
+	s->policy = a->option[OPT_POLICY] != NULL ? str_of(a->option[OPT_POLICY]) : STR(OWNER);
+	return policy_key(dir, s->policy, primary, s->key);
+}
+
+/* ---- the commands ---- */
+
+int
+cli_connection_string(const struct args *a)
+{
+	struct signer s;
+	int code = signer_find(a, &s);
+
+	if (code == EXIT_DONE && s.device.n > 0)
+		printf("HostName=%s;DeviceId=" STR_FMT ";%s%s\n", s.host, STR_ARG(s.device),
+		    s.key[0] != '\0' ? "SharedAccessKey=" : "x509=true", s.key);
+	else if (code == EXIT_DONE && s.https_port != HTTPS_PORT)
+		printf("HostName=%s:%u;SharedAccessKeyName=" STR_FMT ";SharedAccessKey=%s\n",
+		    s.host, s.https_port, STR_ARG(s.policy), s.key);
+	else if (code == EXIT_DONE)
+		printf("HostName=%s;SharedAccessKeyName=" STR_FMT ";SharedAccessKey=%s\n", s.host,
+		    STR_ARG(s.policy), s.key);
+	OPENSSL_cleanse(&s, sizeof(s));
+	return code;
+}
+
+static int
+token_print(const struct args *a, const struct signer *s, uint64_t ttl_s)
+{
+	struct sas_mac *mac = sas_mac_new();
+	struct buf resource = { 0 }, token = { 0 };
+	int code = EXIT_DONE;
+
+	if (a->option[OPT_RESOURCE] != NULL)
+		buf_cstr(&resource, a->option[OPT_RESOURCE]);
+	else
+		buf_printf(&resource, "%s%s" STR_FMT, s->host, s->device.n > 0 ? "/devices/" : "",
+		    STR_ARG(s->device));
+	if (s->key[0] == '\0')
+		code = cli_fail(
+		    EXIT_FAILED, "'" STR_FMT "' signs in by certificate", STR_ARG(s->device));
+	else if (sas_make(mac, &token, buf_view(&resource), str_of(s->key),
+	             (int64_t)time(NULL) + (int64_t)ttl_s, s->policy) != ERR_OK)
+		code = cli_fail(EXIT_DAMAGED, "the key is not base64");
+	else
+		printf(STR_FMT "\n", STR_ARG(buf_view(&token)));
+	buf_fini(&resource);
+	buf_fini(&token);
+	sas_mac_free(mac);
+	return code;
+}
+
+int
+cli_sas(const struct args *a)
+{
+	struct signer s;
+	uint64_t ttl_s = TTL_S;
+	int code = option_number(a, OPT_TTL, 1, TTL_MOST_S, &ttl_s);
+
+	if (code != EXIT_DONE)
+		return code;
+	code = signer_find(a, &s);
+	if (code == EXIT_DONE)
+		code = token_print(a, &s, ttl_s);
+	OPENSSL_cleanse(&s, sizeof(s));
+	return code;
+}

@@ -1,0 +1,274 @@
+/* device create|show|list|update|delete: the identity registry. */
+#include "cli/priv.h"
+
+#include <stdio.h>
+
+#define LIST_TEXT                                                                                  \
+	"SELECT deviceId, status, connectionState, authenticationType, lastActivityTime FROM "     \
+	"devices"
+
+/* An option's value; when it is not given, what was there. */
+static struct str
+wished(const struct args *a, enum option o, struct doc was)
+{
+	return a->option[o] != NULL ? str_of(a->option[o]) : doc_str(was);
+}
+
+static int
+options_fit(const struct args *a)
+{
+	bool keys = a->option[OPT_PRIMARY_KEY] != NULL || a->option[OPT_SECONDARY_KEY] != NULL;
+	bool thumbs =
+	    a->option[OPT_THUMBPRINT] != NULL || a->option[OPT_SECONDARY_THUMBPRINT] != NULL;
+	const char *status = a->option[OPT_STATUS];
+
+	if (keys + thumbs + (a->option[OPT_X509_CA] != NULL) > 1)
+		return cli_fail(EXIT_USAGE, "keys, thumbprints and --x509-ca exclude each other");
+	if (status != NULL && strcmp(status, "enabled") != 0 && strcmp(status, "disabled") != 0)
+		return cli_fail(EXIT_USAGE, "--status is neither enabled nor disabled");
+	return EXIT_DONE;
+}
+
+/* The type of authentication follows from the credentials that are given. */
+static struct str
+wished_type(const struct args *a, struct doc auth)
+{
+	if (a->option[OPT_X509_CA] != NULL)
+		return STR("certificateAuthority");
+	if (a->option[OPT_THUMBPRINT] != NULL)
+		return STR("selfSigned");
+	if (a->option[OPT_PRIMARY_KEY] != NULL || !doc_defined(auth))
+		return STR("sas");
+	return doc_str(doc_getc(auth, "type"));
+}
+
+static void
+put_authentication(struct buf *json, const struct args *a, struct doc was)
+{
+	struct doc auth = doc_getc(was, "authentication"), keys = doc_getc(auth, "symmetricKey"),
+	           thumbs = doc_getc(auth, "x509Thumbprint");
+	struct str type = wished_type(a, auth);
+
+	json_member(json, "authentication");
+	buf_putc(json, '{');
+	json_text(json, "type", type);
+	/* both kinds at once are refused, so only those of the type are named */
+	if (str_eq(type, STR("sas"))) {
+		json_member(json, "symmetricKey");
+		buf_putc(json, '{');
+		json_text(
+		    json, "primaryKey", wished(a, OPT_PRIMARY_KEY, doc_getc(keys, "primaryKey")));
+		json_text(json, "secondaryKey",
+		    wished(a, OPT_SECONDARY_KEY, doc_getc(keys, "secondaryKey")));
+		buf_putc(json, '}');
+	} else if (str_eq(type, STR("selfSigned"))) {
+		json_member(json, "x509Thumbprint");
+		buf_putc(json, '{');
+		json_text(json, "primaryThumbprint",
+		    wished(a, OPT_THUMBPRINT, doc_getc(thumbs, "primaryThumbprint")));
+		json_text(json, "secondaryThumbprint",
+		    wished(a, OPT_SECONDARY_THUMBPRINT, doc_getc(thumbs, "secondaryThumbprint")));
+		buf_putc(json, '}');
+	}
+	buf_putc(json, '}');
+}
+
+static void
+put_same(struct buf *json, const char *name, struct doc was)
+{
+	struct doc v = doc_get(was, str_of(name));
+
+	if (!doc_defined(v))
+		return;
+	json_member(json, name);
+	doc_write_json(json, v);
+}
+
+/* The body of a PUT: what is there with what is wished for. was: DOC_NONE for a new device. */
+static void
+identity_body(struct buf *json, const struct args *a, struct str id, struct doc was)
+{
+	struct str status = a->option[OPT_DISABLED] != NULL
+	    ? STR("disabled")
+	    : wished(a, OPT_STATUS, doc_getc(was, "status"));
+
+	buf_putc(json, '{');
+	json_text(json, "deviceId", id);
+	if (status.n > 0)
+		json_text(json, "status", status);
+	json_text(
+	    json, "statusReason", wished(a, OPT_STATUS_REASON, doc_getc(was, "statusReason")));
+	put_authentication(json, a, was);
+	if (a->option[OPT_EDGE] != NULL)
+		buf_cstr(json, ",\"capabilities\":{\"iotEdge\":true}");
+	else
+		put_same(json, "capabilities", was);
+	put_same(json, "deviceScope", was);
+	put_same(json, "parentScopes", was);
+	buf_putc(json, '}');
+}
+
+/* Without keys: who wants them asks for them with `device show` or `connection-string`. */
+static void
+show_without_keys(const struct args *a, struct doc d)
+{
+	struct doc_iter it = doc_iter(d), auth;
+	struct buf out = { 0 };
+	struct doc_writer dw;
+	struct str key;
+	struct doc v;
+
+	doc_writer_init(&dw, &out, 0);
+	doc_begin_object(&dw, 0);
+	while (doc_next(&it, &key, &v)) {
+		doc_key(&dw, key);
+		if (!str_eq(key, STR("authentication")) || doc_kind(v) != DOC_OBJECT) {
+			doc_put_copy(&dw, 0, v);
+			continue;
+		}
+		doc_begin_object(&dw, 0);
+		auth = doc_iter(v);
+		while (doc_next(&auth, &key, &v)) {
+			if (str_eq(key, STR("symmetricKey")))
+				continue;
+			doc_key(&dw, key);
+			doc_put_copy(&dw, 0, v);
+		}
+		doc_end(&dw);
+	}
+	doc_end(&dw);
+	show_record(a, doc_of(buf_view(&out)));
+	buf_fini(&out);
+}
+
+static int
+device_put(const struct args *a, const struct target *t, struct str id, struct doc was,
+    const char *if_match)
+{
+	struct buf path = { 0 }, body = { 0 };
+	struct answer answer = { 0 };
+	int code;
+
+	path_of(&path, "/devices/", id);
+	identity_body(&body, a, id, was);
+	code = hub_call(t,
+	    &(struct ask){
+	        .method = PUT, .path = path.p, .body = buf_view(&body), .if_match = if_match },
+	    &answer);
+	if (code == EXIT_DONE)
+		show_without_keys(a, doc_of(buf_view(&answer.doc)));
+	answer_fini(&answer);
+	buf_fini(&path);
+	buf_fini(&body);
+	return code;
+}
+
+int
+cli_device_create(const struct args *a)
+{
+	struct target t;
+	struct str id;
+	int code;
+
+	if (operand_id(a->operand[0], &id) != EXIT_DONE || options_fit(a) != EXIT_DONE)
+		return EXIT_USAGE;
+	if ((a->option[OPT_PRIMARY_KEY] == NULL) != (a->option[OPT_SECONDARY_KEY] == NULL))
+		return cli_fail(EXIT_USAGE, "--primary-key and --secondary-key go together");
+	if (a->option[OPT_SECONDARY_THUMBPRINT] != NULL && a->option[OPT_THUMBPRINT] == NULL)
+		return cli_fail(EXIT_USAGE, "--secondary-thumbprint needs --thumbprint");
+	code = target_open(a, &t);
+	if (code == EXIT_DONE)
+		code = device_put(a, &t, id, DOC_NONE, NULL);
+	target_fini(&t);
+	return code;
+}
+
+/* The change is made to what was read, and refused when somebody else was faster. */
+static int
+device_change(const struct args *a, const struct target *t, struct str id, struct doc was)
+{
+	struct doc etag = doc_getc(was, "etag");
+	struct buf tag = { 0 };
+	int code;
+
+	if (doc_kind(was) != DOC_OBJECT || doc_kind(etag) != DOC_STRING)
+		return cli_fail(EXIT_FAILED, "the hub's answer is no identity");
+	if_match_of(&tag, wished(a, OPT_ETAG, etag));
+	code = device_put(a, t, id, was, tag.p);
+	buf_fini(&tag);
+	return code;
+}
+
+int
+cli_device_update(const struct args *a)
+{
+	struct answer answer = { 0 };
+	struct buf path = { 0 };
+	struct target t;
+	struct str id;
+	int code;
+
+	if (operand_id(a->operand[0], &id) != EXIT_DONE || options_fit(a) != EXIT_DONE)
+		return EXIT_USAGE;
+	path_of(&path, "/devices/", id);
+	code = target_open(a, &t);
+	if (code == EXIT_DONE)
+		code = hub_call(&t, &(struct ask){ .method = GET, .path = path.p }, &answer);
+	if (code == EXIT_DONE)
+		code = device_change(a, &t, id, doc_of(buf_view(&answer.doc)));
+	answer_fini(&answer);
+	target_fini(&t);
+	buf_fini(&path);
+	return code;
+}
+
+int
+cli_device_show(const struct args *a)
+{
+	struct answer answer = { 0 };
+	struct buf path = { 0 };
+	struct str id;
+	int code;
+
+	if (operand_id(a->operand[0], &id) != EXIT_DONE)
+		return EXIT_USAGE;
+	path_of(&path, "/devices/", id);
+	code = hub_call_once(a, &(struct ask){ .method = GET, .path = path.p }, &answer);
+	if (code == EXIT_DONE)
+		show_record(a, doc_of(buf_view(&answer.doc)));
+	answer_fini(&answer);
+	buf_fini(&path);
+	return code;
+}
+
+/* By query: the registry's own list ends at 1,000 and carries every key. */
+int
+cli_device_list(const struct args *a)
+{
+	struct args query = *a;
+
+	query.operand[0] = LIST_TEXT;
+	return cli_query(&query);
+}
+
+int
+cli_device_delete(const struct args *a)
+{
+	struct answer answer = { 0 };
+	struct buf path = { 0 }, tag = { 0 };
+	struct str id;
+	int code;
+
+	if (operand_id(a->operand[0], &id) != EXIT_DONE)
+		return EXIT_USAGE;
+	path_of(&path, "/devices/", id);
+	if_match_of(&tag, str_of(a->option[OPT_ETAG]));
+	code = hub_call_once(
+	    a, &(struct ask){ .method = DELETE, .path = path.p, .if_match = tag.p }, &answer);
+	if (code == EXIT_DONE && !output_json(a))
+		printf("deleted %s\n", a->operand[0]);
+	answer_fini(&answer);
+	buf_fini(&path);
+	buf_fini(&tag);
+	return code;
+}

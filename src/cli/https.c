@@ -1,0 +1,294 @@
+/*
+ * One HTTPS request: libevent's client over a TLS connection of its own, which is verified against a CA and the hub's
+ * name. A deadline covers the whole of it, names to last byte.
+ */
+#include "cli/priv.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/http_struct.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <time.h>
+
+#define API_VERSION "2021-04-12"
+#define TOKEN_TTL_S 600
+#define HEADERS_MAX (64u << 10)
+
+struct call {
+	const struct target *t;
+	struct answer *out;
+	struct event_base *base;
+	SSL_CTX *ctx;
+	SSL *ssl; /* a reference of our own: it is asked after the connection has gone */
+	struct bufferevent *bev;
+	struct evhttp_connection *conn;
+	unsigned long ssl_error;
+	int socket_error, name_error;
+	bool answered, too_large, late;
+};
+
+/* ---- TLS ---- */
+
+static bool
+is_address(const char *host)
+{
+	unsigned char ip[16];
+
+	return inet_pton(AF_INET, host, ip) == 1 || inet_pton(AF_INET6, host, ip) == 1;
+}
+
+static bool
+trust(struct call *c, char why[WHY_MAX])
+{
+	const char *ca = c->t->ca;
+
+	if (ca[0] == '\0')
+		return SSL_CTX_set_default_verify_paths(c->ctx) == 1;
+	if (SSL_CTX_load_verify_file(c->ctx, ca) == 1)
+		return true;
+	snprintf(why, WHY_MAX, "%.400s holds no CA certificate that can be read", ca);
+	return false;
+}
+
+static bool
+tls_prepare(struct call *c, char why[WHY_MAX])
+{
+	const char *host = c->t->host;
+	X509_VERIFY_PARAM *param;
+	int ok;
+
+	snprintf(why, WHY_MAX, "TLS cannot be set up");
+	c->ctx = SSL_CTX_new(TLS_client_method());
+	if (c->ctx == NULL || SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION) != 1 ||
+	    !trust(c, why) || (c->ssl = SSL_new(c->ctx)) == NULL)
+		return false;
+	SSL_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
+	param = SSL_get0_param(c->ssl);
+	if (is_address(host))
+		ok = X509_VERIFY_PARAM_set1_ip_asc(param, host);
+	else
+		ok = X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 &&
+		    SSL_set_tlsext_host_name(c->ssl, host) == 1;
+	return ok == 1;
+}
+
+/* ---- the connection ---- */
+
+static void
+on_answer(struct evhttp_request *req, void *arg)
+{
+	struct call *c = arg;
+	struct evbuffer *in;
+	const char *next;
+	size_t n;
+
+	c->socket_error = errno;
+	if (c->bev != NULL) {
+		c->ssl_error = bufferevent_get_openssl_error(c->bev);
+		c->name_error = bufferevent_socket_get_dns_error(c->bev);
+	}
+	event_base_loopbreak(c->base);
+	if (req == NULL || evhttp_request_get_response_code(req) == 0)
+		return;
+	in = evhttp_request_get_input_buffer(req);
+	n = evbuffer_get_length(in);
+	buf_reserve(&c->out->body, n + 1);
+	c->out->body.n += (size_t)evbuffer_remove(in, c->out->body.p, n);
+	next = evhttp_find_header(evhttp_request_get_input_headers(req), "x-ms-continuation");
+	if (next != NULL && next[0] != '\0')
+		buf_put(&c->out->continuation, next, strlen(next) + 1);
+	c->out->status = evhttp_request_get_response_code(req);
+	c->answered = true;
+}
+
+static void
+on_error(enum evhttp_request_error e, void *arg)
+{
+	struct call *c = arg;
+
+	c->too_large = e == EVREQ_HTTP_DATA_TOO_LONG;
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct call *c = arg;
+
+	(void)fd, (void)what;
+	c->late = true;
+	event_base_loopbreak(c->base);
+}
+
+static bool
+connection_make(struct call *c)
+{
+	c->base = event_base_new();
+	if (c->base == NULL || SSL_up_ref(c->ssl) != 1)
+		return false;
+	c->bev = bufferevent_openssl_socket_new(
+	    c->base, -1, c->ssl, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
+	if (c->bev == NULL) {
+		SSL_free(c->ssl);
+		return false;
+	}
+	c->conn = evhttp_connection_base_bufferevent_new(
+	    c->base, NULL, c->bev, c->t->address, c->t->port);
+	if (c->conn == NULL) {
+		bufferevent_free(c->bev);
+		return false;
+	}
+	evhttp_connection_set_max_headers_size(c->conn, HEADERS_MAX);
+	evhttp_connection_set_max_body_size(c->conn, ANSWER_MAX);
+	evhttp_connection_set_timeout(c->conn, (int)c->t->timeout_s + 1); /* ours comes first */
+	return true;
+}
+
+/* ---- the request ---- */
+
+static bool
+add_token(struct evkeyvalq *headers, const struct target *t)
+{
+	struct sas_mac *mac = sas_mac_new();
+	struct buf token = { 0 };
+	bool ok = sas_make(mac, &token, str_of(t->host), str_of(t->key),
+	              (int64_t)time(NULL) + TOKEN_TTL_S, str_of(t->policy)) == ERR_OK;
+
+	buf_putc(&token, '\0');
+	ok = ok && evhttp_add_header(headers, "Authorization", token.p) == 0;
+	buf_fini(&token);
+	sas_mac_free(mac);
+	return ok;
+}
+
+static bool
+add_headers(struct evhttp_request *req, const struct target *t, const struct ask *ask)
+{
+	struct evkeyvalq *h = evhttp_request_get_output_headers(req);
+	char host[HOST_MAX + 16], number[24];
+	bool literal6 = strchr(t->host, ':') != NULL;
+
+	snprintf(host, sizeof(host), "%s%s%s:%u", literal6 ? "[" : "", t->host, literal6 ? "]" : "",
+	    t->port);
+	evhttp_add_header(h, "Host", host);
+	evhttp_add_header(h, "Connection", "close");
+	evhttp_add_header(h, "User-Agent", "twinhub/" TWINHUB_VERSION);
+	if (ask->body.n > 0)
+		evhttp_add_header(h, "Content-Type", "application/json; charset=utf-8");
+	if (ask->method != GET) {
+		snprintf(number, sizeof(number), "%zu", ask->body.n);
+		evhttp_add_header(h, "Content-Length", number);
+	}
+	if (ask->page_size != 0) {
+		snprintf(number, sizeof(number), "%llu", (unsigned long long)ask->page_size);
+		evhttp_add_header(h, "x-ms-max-item-count", number);
+	}
+	/* a line break in a value is refused there */
+	if (ask->if_match != NULL && evhttp_add_header(h, "If-Match", ask->if_match) != 0)
+		return false;
+	if (ask->continuation != NULL && ask->continuation[0] != '\0' &&
+	    evhttp_add_header(h, "x-ms-continuation", ask->continuation) != 0)
+		return false;
+	return add_token(h, t);
+}
+
+static bool
+request_send(struct call *c, const struct ask *ask)
+{
+	static const enum evhttp_cmd_type methods[] = { [GET] = EVHTTP_REQ_GET,
+		[PUT] = EVHTTP_REQ_PUT,
+		[POST] = EVHTTP_REQ_POST,
+		[PATCH] = EVHTTP_REQ_PATCH,
+		[DELETE] = EVHTTP_REQ_DELETE };
+	struct evhttp_request *req = evhttp_request_new(on_answer, c);
+	struct buf uri = { 0 };
+	int rc;
+
+	if (req == NULL)
+		return false;
+	evhttp_request_set_error_cb(req, on_error);
+	if (!add_headers(req, c->t, ask)) {
+		evhttp_request_free(req);
+		return false;
+	}
+	if (ask->body.n > 0)
+		evbuffer_add(evhttp_request_get_output_buffer(req), ask->body.p, ask->body.n);
+	buf_cstr(&uri, ask->path);
+	buf_putc(&uri, strchr(ask->path, '?') == NULL ? '?' : '&');
+	buf_cstr(&uri, "api-version=" API_VERSION);
+	buf_putc(&uri, '\0');
+	rc = evhttp_make_request(c->conn, req, methods[ask->method], uri.p); /* owns req */
+	buf_fini(&uri);
+	return rc == 0;
+}
+
+/* ---- what went wrong ---- */
+
+static void
+explain(const struct call *c, char why[WHY_MAX])
+{
+	const struct target *t = c->t;
+	long verdict = SSL_get_verify_result(c->ssl);
+	bool other_name =
+	    verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH;
+	const char *reason = ERR_reason_error_string(c->ssl_error);
+
+	if (reason == NULL)
+		reason = c->name_error != 0 ? evutil_gai_strerror(c->name_error)
+		    : c->socket_error != 0  ? strerror(c->socket_error)
+		                            : "the connection ended";
+	if (verdict != X509_V_OK)
+		snprintf(why, WHY_MAX, "the certificate of %s:%u is not to be trusted: %s%s",
+		    t->host, t->port, X509_verify_cert_error_string(verdict),
+		    other_name ? "" : " (--ca FILE names the CA to trust)");
+	else if (c->late)
+		snprintf(why, WHY_MAX, "%s:%u has not answered within %llu s", t->address, t->port,
+		    (unsigned long long)t->timeout_s);
+	else if (c->too_large)
+		snprintf(why, WHY_MAX, "the answer of %s:%u is larger than %zu MB", t->address,
+		    t->port, ANSWER_MAX >> 20);
+	else
+		snprintf(why, WHY_MAX, "no hub answers at %s:%u: %s", t->address, t->port, reason);
+}
+
+/* ---- all of it ---- */
+
+static void
+call_fini(struct call *c)
+{
+	if (c->conn != NULL)
+		evhttp_connection_free(c->conn);
+	if (c->base != NULL) {
+		event_base_loop(c->base, EVLOOP_NONBLOCK); /* what was freed ends there */
+		event_base_free(c->base);
+	}
+	SSL_free(c->ssl);
+	SSL_CTX_free(c->ctx);
+	ERR_clear_error();
+}
+
+enum err
+https_call(const struct target *t, const struct ask *ask, struct answer *out, char why[WHY_MAX])
+{
+	struct call c = { .t = t, .out = out };
+	struct timeval deadline = { (time_t)t->timeout_s, 0 };
+
+	if (tls_prepare(&c, why)) {
+		snprintf(why, WHY_MAX, "the request cannot be made");
+		if (connection_make(&c) && request_send(&c, ask) &&
+		    event_base_once(c.base, -1, EV_TIMEOUT, on_deadline, &c, &deadline) == 0) {
+			event_base_dispatch(c.base);
+			explain(&c, why);
+		}
+	}
+	call_fini(&c);
+	return c.answered ? ERR_OK : ERR_IO;
+}

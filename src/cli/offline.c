@@ -1,0 +1,188 @@
+/* The store without its hub: one device's identity, and whether every record can be decoded. */
+#include "cli/priv.h"
+
+#include <stdio.h>
+
+#include "hub/hub.h"
+#include "store/store.h"
+
+static enum err
+open_store(const char *dir, struct store **out, struct fault *f)
+{
+	struct store_options o = {
+		.dir = dir,
+		.lanes = 1,
+		.log_max_bytes = INT64_MAX, /* the event log's bounds are the hub's business */
+	};
+
+	return store_open(&o, out, f);
+}
+
+/* ---- one device ---- */
+
+static enum err
+identity_json(struct str id, struct str key, struct str record, struct buf *json)
+{
+	struct shard *sh = shard_new(hub_shard_of(id));
+	enum err e = shard_load(sh, key, record);
+
+	if (e == ERR_OK)
+		e = hub_fill(sh, id, STR_NONE, RECORD_IDENTITY, &record);
+	if (e == ERR_OK)
+		hub_row_write_identity(sh, shard_find(sh, id, STR_NONE), json);
+	shard_free(sh);
+	return e;
+}
+
+enum err
+device_from_store(const char *dir, struct str id, struct buf *json, struct fault *f)
+{
+	char path[DATA_PATH_MAX];
+	struct buf key = { 0 }, record = { 0 };
+	struct store *s = NULL;
+	enum err e = data_path(path, dir, "store") ? open_store(path, &s, f) : ERR_SIZE;
+
+	if (e == ERR_OK) {
+		hub_key(&key, hub_shard_of(id), id, STR_NONE);
+		e = store_get(s, STORE_IDENTITY, buf_view(&key), &record);
+		if (e == ERR_NOT_FOUND)
+			fault_set(
+			    f, F_DeviceNotFound, "there is no device '" STR_FMT "'", STR_ARG(id));
+		else if (e == ERR_OK)
+			e = identity_json(id, buf_view(&key), buf_view(&record), json);
+	}
+	if (e != ERR_OK && f->text[0] == '\0')
+		fault_set(f, F_ServerError, "the record of '" STR_FMT "' is damaged", STR_ARG(id));
+	store_close(s);
+	buf_fini(&key);
+	buf_fini(&record);
+	return e;
+}
+
+/* ---- all records ---- */
+
+struct scan {
+	struct store *store;
+	struct shard *shard;
+	uint32_t index;
+	uint64_t nrecord, nbad;
+	void (*bad)(void *ctx, const char *what);
+	void *ctx;
+};
+
+static const struct kind {
+	enum record_kind record;
+	enum store_table table;
+	const char *name;
+} kinds[] = {
+	{ RECORD_IDENTITY, STORE_IDENTITY, "identity" }, /* first: the others belong to one */
+	{ RECORD_WANTED, STORE_WANTED, "desired properties and tags" },
+	{ RECORD_REPORTED, STORE_REPORTED, "reported properties" },
+	{ RECORD_SESSION, STORE_SESSION, "session" },
+};
+
+static void
+bad_record(struct scan *sc, const struct kind *k, struct str key, const char *why)
+{
+	struct str device = key.n > 2 ? str_sub(key, 2) : STR_NONE, module = STR_NONE;
+	struct fault line;
+
+	str_cut(device, '\0', &device, &module);
+	fault_set(&line, F_ServerError, "%s of '" STR_FMT "%s" STR_FMT "': %s", k->name,
+	    STR_ARG(device), module.n > 0 ? "/" : "", STR_ARG(module), why);
+	sc->nbad++;
+	sc->bad(sc->ctx, line.text);
+}
+
+static void
+record_check(struct scan *sc, const struct kind *k, struct str key, struct str value)
+{
+	struct str device, module;
+
+	sc->nrecord++;
+	if (key.n < 3 || !str_cut(str_sub(key, 2), '\0', &device, &module) ||
+	    hub_shard_of(device) != sc->index)
+		bad_record(sc, k, key, "its key is none");
+	else if (k->record == RECORD_IDENTITY &&
+	    (shard_load(sc->shard, key, value) != ERR_OK ||
+	        hub_fill(sc->shard, device, module, k->record, &value) != ERR_OK))
+		bad_record(sc, k, key, "damaged");
+	else if (k->record == RECORD_IDENTITY)
+		return;
+	else if (shard_find(sc->shard, device, module) == TABLE_NONE)
+		bad_record(sc, k, key, "its identity is missing");
+	else if (hub_fill(sc->shard, device, module, k->record, &value) != ERR_OK)
+		bad_record(sc, k, key, "damaged");
+}
+
+static enum err
+table_check(struct scan *sc, const struct kind *k)
+{
+	char from[2] = { (char)(sc->index >> 8), (char)sc->index },
+	     to[2] = { (char)((sc->index + 1) >> 8), (char)(sc->index + 1) };
+	struct store_cursor *c;
+	struct str key, value;
+	enum err e = store_cursor_open(sc->store, k->table, (struct str){ from, 2 },
+	    (struct str){ to, 2 }, STORE_SCAN_BULK, &c);
+
+	if (e != ERR_OK)
+		return e;
+	while ((e = store_next(c, &key, &value)) == ERR_OK)
+		record_check(sc, k, key, value);
+	store_cursor_close(c);
+	return e == ERR_END ? ERR_OK : e;
+}
+
+/* Each identity has both halves of its twin. */
+static void
+rows_complete(struct scan *sc)
+{
+	struct str device, module;
+	struct buf key = { 0 };
+
+	for (uint32_t row = 0; row < shard_rows(sc->shard); row++) {
+		unsigned missing;
+
+		if (!shard_row(sc->shard, row, &device, &module))
+			continue;
+		key.n = 0;
+		missing = shard_row_missing(
+		    sc->shard, row, RECORD_BIT(RECORD_WANTED) | RECORD_BIT(RECORD_REPORTED), &key);
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+			if (missing & RECORD_BIT(kinds[i].record))
+				bad_record(sc, &kinds[i], buf_view(&key), "missing");
+	}
+	buf_fini(&key);
+}
+
+/* One shard in memory at a time: what a shard holds is bounded by its identities. */
+static enum err
+shard_check(struct scan *sc)
+{
+	uint64_t nbad = sc->nbad;
+	enum err e = ERR_OK;
+
+	sc->shard = shard_new(sc->index);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && e == ERR_OK; i++)
+		e = table_check(sc, &kinds[i]);
+	if (e == ERR_OK && sc->nbad == nbad) /* what is damaged is not there, too: say it once */
+		rows_complete(sc);
+	shard_free(sc->shard);
+	return e;
+}
+
+enum err
+records_check(const char *store_dir, void (*bad)(void *ctx, const char *what), void *ctx,
+    uint64_t *nrecord, struct fault *f)
+{
+	struct scan sc = { .bad = bad, .ctx = ctx };
+	enum err e = open_store(store_dir, &sc.store, f);
+
+	for (sc.index = 0; sc.index < SHARDS && e == ERR_OK; sc.index++)
+		e = shard_check(&sc);
+	if (e != ERR_OK && f->text[0] == '\0')
+		fault_set(f, F_ServerError, "%s cannot be read", store_dir);
+	store_close(sc.store);
+	*nrecord = sc.nrecord;
+	return e == ERR_OK && sc.nbad > 0 ? ERR_CORRUPT : e;
+}

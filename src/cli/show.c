@@ -1,0 +1,377 @@
+/* JSON for programs, tables and indented text for people. */
+#include "cli/priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CELL_MOST   80 /* characters */
+#define COLUMNS_MAX 64
+#define GAP         2
+
+bool
+output_json(const struct args *a)
+{
+	if (a->option[OPT_JSON] != NULL || a->option[OPT_TABLE] != NULL)
+		return a->option[OPT_JSON] != NULL;
+	return !isatty(STDOUT_FILENO);
+}
+
+/* ---- writing JSON ---- */
+
+void
+json_member(struct buf *json, const char *name)
+{
+	if (json->n > 0 && json->p[json->n - 1] != '{')
+		buf_putc(json, ',');
+	doc_write_json_str(json, str_of(name));
+	buf_putc(json, ':');
+}
+
+void
+json_text(struct buf *json, const char *name, struct str v)
+{
+	json_member(json, name);
+	if (v.n == 0)
+		buf_cstr(json, "null");
+	else
+		doc_write_json_str(json, v);
+}
+
+static void
+new_line(struct buf *out, unsigned level)
+{
+	buf_putc(out, '\n');
+	for (unsigned i = 0; i < level; i++)
+		buf_cstr(out, "  ");
+}
+
+void
+json_indent(struct buf *out, struct doc d, unsigned level)
+{
+	struct doc_iter it = doc_iter(d);
+	bool object = doc_kind(d) == DOC_OBJECT, first = true;
+	struct str key;
+	struct doc v;
+
+	if ((!object && doc_kind(d) != DOC_ARRAY) || doc_count(d) == 0) {
+		doc_write_json(out, d);
+		return;
+	}
+	buf_putc(out, object ? '{' : '[');
+	for (; doc_next(&it, &key, &v); first = false) {
+		if (!first)
+			buf_putc(out, ',');
+		new_line(out, level + 1);
+		if (object) {
+			doc_write_json_str(out, key);
+			buf_cstr(out, ": ");
+		}
+		json_indent(out, v, level + 1);
+	}
+	new_line(out, level);
+	buf_putc(out, object ? '}' : ']');
+}
+
+/* ---- cells ---- */
+
+/* C0, DEL and C1 drive a terminal; nobody's device id shall. */
+static bool
+drives_terminal(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0);
+}
+
+/* Append valid UTF-8, cut at `most` characters. */
+static void
+put_visible(struct buf *out, struct str s, unsigned most)
+{
+	const char *p = s.p, *end = s.p + s.n;
+
+	for (unsigned n = 0; p < end; n++) {
+		const char *at = p;
+
+		if (n == most) {
+			buf_cstr(out, "...");
+			return;
+		}
+		if (drives_terminal(utf8_next(&p, end)))
+			buf_putc(out, '?');
+		else
+			buf_put(out, at, (size_t)(p - at));
+	}
+}
+
+static bool
+all_strings(struct doc d)
+{
+	struct doc_iter it = doc_iter(d);
+	struct str key;
+	struct doc v;
+
+	if (doc_kind(d) != DOC_ARRAY)
+		return false;
+	while (doc_next(&it, &key, &v))
+		if (doc_kind(v) != DOC_STRING)
+			return false;
+	return true;
+}
+
+static void
+put_list(struct buf *out, struct doc d)
+{
+	struct doc_iter it = doc_iter(d);
+	struct str key;
+	struct doc v;
+
+	while (doc_next(&it, &key, &v)) {
+		if (out->n > 0)
+			buf_cstr(out, ", ");
+		buf_str(out, doc_str(v));
+	}
+}
+
+void
+cell_text(struct buf *out, struct doc d, unsigned most)
+{
+	struct buf text = { 0 };
+
+	if (!doc_defined(d) || doc_kind(d) == DOC_NULL)
+		buf_putc(&text, '-');
+	else if (doc_kind(d) == DOC_STRING)
+		buf_str(&text, doc_str(d));
+	else if (all_strings(d))
+		put_list(&text, d);
+	else
+		doc_write_json(&text, d);
+	put_visible(out, buf_view(&text), most);
+	buf_fini(&text);
+}
+
+static unsigned
+width_of(struct str s)
+{
+	const char *p = s.p, *end = s.p + s.n;
+	unsigned n = 0;
+
+	for (; p < end; n++)
+		utf8_next(&p, end);
+	return n;
+}
+
+static void
+put_padded(struct buf *out, struct str s, unsigned width)
+{
+	buf_str(out, s);
+	for (unsigned n = width_of(s); n < width; n++)
+		buf_putc(out, ' ');
+}
+
+static void
+print(struct buf *line)
+{
+	while (line->n > 0 && line->p[line->n - 1] == ' ')
+		line->n--;
+	buf_putc(line, '\n');
+	fwrite(line->p, 1, line->n, stdout);
+	line->n = 0;
+}
+
+/* ---- one object ---- */
+
+static void
+print_members(struct doc d)
+{
+	struct doc_iter it = doc_iter(d);
+	struct buf line = { 0 }, name = { 0 }, nested = { 0 };
+	unsigned width = 0;
+	struct str key;
+	struct doc v;
+
+	while (doc_next(&it, &key, &v))
+		if (width_of(key) > width)
+			width = width_of(key);
+	it = doc_iter(d);
+	while (doc_next(&it, &key, &v)) {
+		name.n = nested.n = 0;
+		put_visible(&name, key, CELL_MOST);
+		put_padded(&line, buf_view(&name), width + GAP);
+		if (doc_kind(v) == DOC_OBJECT && doc_count(v) > 0) {
+			struct str rest, one;
+
+			json_indent(&nested, v, 0);
+			for (rest = buf_view(&nested); rest.n > 0;) {
+				str_cut(rest, '\n', &one, &rest);
+				put_visible(&line, one, UINT32_MAX);
+				print(&line);
+				put_padded(&line, STR_NONE, rest.n > 0 ? width + GAP : 0);
+			}
+		} else {
+			cell_text(&line, v, UINT32_MAX);
+			print(&line);
+		}
+	}
+	buf_fini(&line);
+	buf_fini(&name);
+	buf_fini(&nested);
+}
+
+void
+show_record(const struct args *a, struct doc d)
+{
+	struct buf json = { 0 };
+
+	if (!output_json(a) && doc_kind(d) == DOC_OBJECT) {
+		print_members(d);
+		return;
+	}
+	doc_write_json(&json, d);
+	print(&json);
+	buf_fini(&json);
+}
+
+/* ---- rows ---- */
+
+struct columns {
+	struct str name[COLUMNS_MAX];
+	unsigned width[COLUMNS_MAX];
+	unsigned n;
+};
+
+static unsigned
+column_of(struct columns *c, struct str name)
+{
+	unsigned i = 0;
+
+	while (i < c->n && !str_eq(c->name[i], name))
+		i++;
+	if (i == c->n && c->n < COLUMNS_MAX) {
+		c->name[c->n] = name;
+		c->width[c->n++] = width_of(name);
+	}
+	return i;
+}
+
+static void
+measure(struct columns *c, struct doc array)
+{
+	struct doc_iter rows = doc_iter(array), members;
+	struct buf cell = { 0 };
+	struct str key;
+	struct doc row, v;
+
+	while (doc_next(&rows, &key, &row)) {
+		members = doc_iter(row);
+		while (doc_next(&members, &key, &v)) {
+			unsigned i = column_of(c, key);
+
+			if (i == COLUMNS_MAX)
+				continue; /* more than anybody reads side by side */
+			cell.n = 0;
+			cell_text(&cell, v, CELL_MOST);
+			if (width_of(buf_view(&cell)) > c->width[i])
+				c->width[i] = width_of(buf_view(&cell));
+		}
+	}
+	buf_fini(&cell);
+}
+
+static void
+print_head(struct rows_view *v, const struct columns *c)
+{
+	struct buf line = { 0 }, cell = { 0 };
+
+	for (unsigned i = 0; i < c->n; i++) {
+		cell.n = 0;
+		put_visible(&cell, c->name[i], UINT32_MAX);
+		put_padded(&line, buf_view(&cell), c->width[i] + GAP);
+	}
+	/* the same columns need no new heading */
+	if (!str_eq(buf_view(&v->head), buf_view(&line))) {
+		v->head.n = 0;
+		buf_str(&v->head, buf_view(&line));
+		if (v->nrow > 0)
+			putchar('\n');
+		print(&line);
+	}
+	buf_fini(&cell);
+	buf_fini(&line);
+}
+
+static void
+print_rows(const struct columns *c, struct doc array)
+{
+	struct doc_iter rows = doc_iter(array);
+	struct buf line = { 0 }, cell = { 0 };
+	struct str key;
+	struct doc row;
+
+	while (doc_next(&rows, &key, &row)) {
+		for (unsigned i = 0; i < c->n; i++) {
+			cell.n = 0;
+			cell_text(&cell, doc_get(row, c->name[i]), CELL_MOST);
+			put_padded(&line, buf_view(&cell), c->width[i] + GAP);
+		}
+		print(&line);
+	}
+	buf_fini(&cell);
+	buf_fini(&line);
+}
+
+void
+rows_init(struct rows_view *v, const struct args *a)
+{
+	*v = (struct rows_view){ .json = output_json(a) };
+}
+
+void
+rows_open(struct rows_view *v)
+{
+	if (v->json)
+		putchar('[');
+}
+
+static void
+print_json_rows(struct rows_view *v, struct doc array)
+{
+	struct doc_iter it = doc_iter(array);
+	struct buf json = { 0 };
+	uint64_t n = v->nrow;
+	struct str key;
+	struct doc row;
+
+	while (doc_next(&it, &key, &row)) {
+		buf_cstr(&json, n++ > 0 ? ",\n" : "\n");
+		doc_write_json(&json, row);
+	}
+	fwrite(json.p != NULL ? json.p : "", 1, json.n, stdout);
+	buf_fini(&json);
+}
+
+void
+rows_page(struct rows_view *v, struct doc array)
+{
+	struct columns *c;
+
+	if (v->json) {
+		print_json_rows(v, array);
+	} else if (doc_count(array) > 0) {
+		c = xcalloc(1, sizeof(*c));
+		measure(c, array);
+		print_head(v, c);
+		print_rows(c, array);
+		free(c);
+	}
+	v->nrow += doc_count(array);
+}
+
+void
+rows_fini(struct rows_view *v, bool whole)
+{
+	if (whole && v->json)
+		printf("%s]\n", v->nrow > 0 ? "\n" : "");
+	else if (whole)
+		printf("%s%llu row%s\n", v->nrow > 0 ? "\n" : "", (unsigned long long)v->nrow,
+		    v->nrow == 1 ? "" : "s");
+	buf_fini(&v->head);
+}

@@ -1,0 +1,136 @@
+/* Which hub a command speaks to, and as whom. */
+#include "cli/priv.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define OWNER           "iothubowner" /* the policy that may do everything */
+#define TIMEOUT_S       60
+#define TIMEOUT_MOST_S  3600
+#define CONNECTION_NAME "TWINHUB_CONNECTION_STRING"
+
+static bool
+put_text(char *out, size_t room, struct str s)
+{
+	return snprintf(out, room, STR_FMT, STR_ARG(s)) < (int)room;
+}
+
+/* ---- data directories ---- */
+
+int
+data_open(const struct args *a, const char **dir)
+{
+	char why[WHY_MAX];
+	enum err e;
+
+	*dir = a->option[OPT_DATA];
+	if (*dir == NULL)
+		return cli_fail(EXIT_USAGE, "--data DIR is needed");
+	e = data_check(*dir, why, sizeof(why));
+	return e == ERR_OK ? EXIT_DONE : cli_fail(exit_of(e), "%s", why);
+}
+
+int
+policy_key(const char *dir, struct str policy, bool primary, char out[KEY_TEXT_MAX])
+{
+	struct policies *all;
+	const struct policy *p;
+	enum err e = policies_load(dir, &all);
+	int code = EXIT_DONE;
+
+	if (e != ERR_OK)
+		return cli_fail(exit_of(e), "%s/policies.json %s", dir,
+		    e == ERR_CORRUPT         ? "is damaged"
+		        : e == ERR_NOT_FOUND ? "is missing"
+		                             : "cannot be read");
+	p = policy_find(all->v, all->n, policy);
+	if (p == NULL)
+		code =
+		    cli_fail(EXIT_NOT_FOUND, "there is no policy '" STR_FMT "'", STR_ARG(policy));
+	else
+		put_text(out, KEY_TEXT_MAX, primary ? p->primary : p->secondary);
+	policies_free(all);
+	return code;
+}
+
+int
+target_of_data(const struct args *a, const char *dir, struct target *t)
+{
+	struct endpoint e;
+	enum err err = endpoint_read(dir, &e);
+
+	if (err != ERR_OK)
+		return cli_fail(err == ERR_CORRUPT ? EXIT_DAMAGED : EXIT_UNREACHABLE,
+		    err == ERR_CORRUPT ? "%s/endpoint.json is damaged"
+		                       : "no hub has been started on %s yet",
+		    dir);
+	put_text(t->host, sizeof(t->host), str_of(e.host));
+	put_text(t->address, sizeof(t->address), str_of(e.address));
+	t->port = e.https_port;
+	put_text(t->policy, sizeof(t->policy), STR(OWNER));
+	if (a->option[OPT_CA] == NULL &&
+	    (!data_path(t->ca, dir, "ca.pem") || access(t->ca, R_OK) != 0))
+		t->ca[0] = '\0'; /* a hub with certificates from elsewhere has none */
+	return policy_key(dir, STR(OWNER), true, t->key);
+}
+
+/* ---- connection strings ---- */
+
+static int
+target_of_text(const char *text, struct target *t)
+{
+	struct conn_string c;
+	char why[WHY_MAX];
+
+	if (!conn_string_parse(str_of(text), &c, why, sizeof(why)))
+		return cli_fail(EXIT_USAGE, "%s", why);
+	if (c.policy.n == 0)
+		return cli_fail(
+		    EXIT_USAGE, "the connection string is a device's; this needs a policy's");
+	put_text(t->host, sizeof(t->host), c.host);
+	put_text(t->address, sizeof(t->address), c.host);
+	put_text(t->policy, sizeof(t->policy), c.policy);
+	put_text(t->key, sizeof(t->key), c.key);
+	t->port = c.port;
+	return EXIT_DONE;
+}
+
+/* What is on the command line wins over the environment. */
+static int
+target_find(const struct args *a, struct target *t)
+{
+	const char *text = a->option[OPT_CONNECTION], *dir;
+	int code;
+
+	if (text != NULL && a->option[OPT_DATA] != NULL)
+		return cli_fail(EXIT_USAGE, "--data and --connection-string are both given");
+	if (a->option[OPT_DATA] != NULL) {
+		code = data_open(a, &dir);
+		return code == EXIT_DONE ? target_of_data(a, dir, t) : code;
+	}
+	if (text == NULL)
+		text = getenv(CONNECTION_NAME);
+	if (text == NULL || text[0] == '\0')
+		return cli_fail(EXIT_USAGE,
+		    "which hub? give --data DIR, --connection-string TEXT or set " CONNECTION_NAME);
+	return target_of_text(text, t);
+}
+
+int
+target_open(const struct args *a, struct target *t)
+{
+	*t = (struct target){ .timeout_s = TIMEOUT_S };
+	if (option_number(a, OPT_TIMEOUT, 1, TIMEOUT_MOST_S, &t->timeout_s) != EXIT_DONE)
+		return EXIT_USAGE;
+	if (a->option[OPT_CA] != NULL && !put_text(t->ca, sizeof(t->ca), str_of(a->option[OPT_CA])))
+		return cli_fail(EXIT_USAGE, "the path of --ca is too long");
+	return target_find(a, t);
+}
+
+void
+target_fini(struct target *t)
+{
+	OPENSSL_cleanse(t->key, sizeof(t->key));
+}
