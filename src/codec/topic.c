@@ -71,7 +71,7 @@ parse_method_response(struct str s, struct topic *out)
 	return parse_request(str_sub(s, n), TOPIC_METHOD_RESPONSE, out);
 }
 
-/* D-61. A raw '/' inside, '+' and '#' are left as they are: c sends values unencoded. */
+/* D-61. A raw '/' and a raw '+' inside are left as they are: c sends values unencoded (D-62). */
 static struct str
 trim_bag(struct str s)
 {
@@ -92,6 +92,8 @@ parse_telemetry(struct str s, const struct mqtt_self *self, struct topic *out)
 	if (!eat(&s, STR("/messages/events")) || (s.n > 0 && s.p[0] != '/'))
 		return TOPIC_FORBIDDEN;
 	out->bag = trim_bag(s);
+	if (out->bag.n > 0 && memchr(out->bag.p, '#', out->bag.n) != NULL)
+		return TOPIC_FORBIDDEN; /* no topic may hold it (3.4) */
 	return TOPIC_TELEMETRY;
 }
 

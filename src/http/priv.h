@@ -26,6 +26,7 @@ struct request {
 	struct work *then;  /* to be submitted when the work under way has succeeded */
 	char item_type[16]; /* of a query under way */
 	uint64_t query_hash;
+	struct fault fault; /* of the body, to be told later */
 };
 
 typedef void handler(struct request *r);
@@ -75,6 +76,8 @@ struct str request_header(const struct request *r, const char *name); /* STR_NON
 struct str request_param(struct request *r, const char *name);
 /* Parse the body as JSON into hl->doc; on a fault the request is answered and false returned. */
 bool request_doc(struct request *r, struct doc_parsed *info);
+/* The same, with the fault given to the caller instead. */
+bool request_parse(struct request *r, struct doc_parsed *info, struct fault *f);
 /* A work about the identity of the path (segment 1, and 3 for modules), by the policy that asks. */
 struct work *request_work(
     struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w));

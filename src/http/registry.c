@@ -179,6 +179,17 @@ on_devices_list(struct request *r)
 
 /* ---- twins ---- */
 
+/* A body that cannot be read, but first: is there such a twin (T-116)? */
+static void
+done_bad_body(struct work *w)
+{
+	struct request *r = work_back(w);
+
+	if (r != NULL)
+		reply_fault(r, &r->fault);
+	work_free(w);
+}
+
 void
 on_twin(struct request *r)
 {
@@ -189,8 +200,10 @@ on_twin(struct request *r)
 		request_submit(r, request_work(r, OP_TWIN_READ, 0, done_with_body));
 		return;
 	}
-	if (!request_doc(r, &info))
+	if (!request_parse(r, &info, &r->fault)) {
+		request_submit(r, request_work(r, OP_TWIN_READ, 0, done_bad_body));
 		return;
+	}
 	w = request_work(r, r->method == EVHTTP_REQ_PUT ? OP_TWIN_REPLACE : OP_TWIN_PATCH,
 	    r->hl->doc.n + request_if_match_room(r), done_with_body);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));

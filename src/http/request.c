@@ -93,16 +93,22 @@ request_param(struct request *r, const char *name)
 }
 
 bool
+request_parse(struct request *r, struct doc_parsed *info, struct fault *f)
+{
+	r->hl->doc.n = 0;
+	if (r->body.n == 0) {
+		fault_set(f, F_ArgumentNull, "BadRequest: the request has no body");
+		return false;
+	}
+	return doc_parse(r->hl->parser, r->body, &r->hl->doc, info, f) == ERR_OK;
+}
+
+bool
 request_doc(struct request *r, struct doc_parsed *info)
 {
 	struct fault f = { 0 };
 
-	r->hl->doc.n = 0;
-	if (r->body.n == 0) {
-		reply_error(r, F_ArgumentNull, "BadRequest: the request has no body");
-		return false;
-	}
-	if (doc_parse(r->hl->parser, r->body, &r->hl->doc, info, &f) == ERR_OK)
+	if (request_parse(r, info, &f))
 		return true;
 	reply_fault(r, &f);
 	return false;
@@ -445,7 +451,8 @@ http_loop_free(struct http_loop *hl)
 	assert(hl->nbusy == 0);
 	if (hl->ev != NULL)
 		evhttp_free(hl->ev);
-	event_base_loop(loop_base(hl->loop), EVLOOP_NONBLOCK); /* libevent frees connections in the next turn */
+	event_base_loop(
+	    loop_base(hl->loop), EVLOOP_NONBLOCK); /* libevent frees connections in the next turn */
 	for (unsigned i = 0; i < hl->nport; i++)
 		https_port_free(hl->ports[i]);
 	free(hl->ports);

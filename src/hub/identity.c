@@ -74,8 +74,7 @@ take_ids(const struct op *op, struct doc body, struct fault *f)
 	if (!take_str(body, STR("deviceId"), &device, f) ||
 	    !take_str(body, STR("moduleId"), &module, f))
 		return false;
-	if ((device.n != 0 && !str_eq(device, op->device)) ||
-	    (op->module.n != 0 && module.n != 0 && !str_eq(module, op->module))) {
+	if (!str_eq(device, op->device) || (op->module.n != 0 && !str_eq(module, op->module))) {
 		fault_set(f, F_ArgumentInvalid, "the id in the body is not the one of the path");
 		return false;
 	}
