@@ -24,7 +24,7 @@ static const struct option {
 	{ "https-port", "N", T_NUMBER, AT(https_port), 443, 0, 65535,
 	    "HTTPS, and MQTT over WebSocket" },
 	{ "mqtt-port", "N", T_NUMBER, AT(mqtt_port), 0, 0, 65535,
-	    "MQTT in plain text on 127.0.0.1 only; 0: off" },
+	    "MQTT in plain text, on loopback addresses only; 0: off" },
 	{ "cert", "FILE", T_LIST, AT(certs), 0, 0, 0,
 	    "a server certificate chain in PEM, with --key; at most two" },
 	{ "key", "FILE", T_LIST, AT(keys), 0, 0, 0, "the key of the --cert at the same place" },

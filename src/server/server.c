@@ -31,7 +31,7 @@ struct io {
 	struct loop *loop;
 	struct mqtt_loop *mqtt;
 	struct http_loop *http;
-	struct listener *listeners[2 * BIND_MAX + 1];
+	struct listener *listeners[3 * BIND_MAX + 1];
 	unsigned nlistener;
 };
 
@@ -57,7 +57,7 @@ struct server {
 	struct io io[IO_MAX];
 	struct loop *loops[IO_MAX];
 	unsigned nio, nworker;
-	struct port ports[2 * BIND_MAX + 1];
+	struct port ports[3 * BIND_MAX + 1];
 	unsigned nport;
 	struct endpoint endpoint;
 	char why[512];
@@ -408,6 +408,30 @@ bind_one(struct server *s, int kind, const char *address, uint16_t number)
 	else if (kind == PORT_MQTTS)
 		s->endpoint.mqtts_port = bound;
 	return ERR_OK;
+}
+
+static bool
+is_loopback(const char *address)
+{
+	return str_starts(str_of(address), STR("127.")) || str_eq(str_of(address), STR("::1"));
+}
+
+/* Plain text never leaves the machine: on the loopback addresses among --bind, else on 127.0.0.1. */
+static enum err
+bind_plain(struct server *s)
+{
+	unsigned n = 0;
+
+	if (s->o.mqtt_port == 0)
+		return ERR_OK;
+	for (unsigned i = 0; i < s->o.binds.n; i++) {
+		if (!is_loopback(s->o.binds.v[i]))
+			continue;
+		n++;
+		if (bind_one(s, PORT_MQTT, s->o.binds.v[i], (uint16_t)s->o.mqtt_port) != ERR_OK)
+			return ERR_ARG;
+	}
+	return n > 0 ? ERR_OK : bind_one(s, PORT_MQTT, PLAIN_ADDRESS, (uint16_t)s->o.mqtt_port);
 }
 
 static enum err
