@@ -192,19 +192,31 @@ listener__connections_over_the_limit_are_refused_until_one_leaves(void **state)
 	gate_free(r.conf.gate);
 }
 
+struct hold {
+	struct rig *rig;
+	pthread_mutex_t released;
+	int nheld; /* under the rig's lock */
+};
+
 static void
 hold_loop(void *arg)
 {
-	pthread_mutex_lock(arg);
-	pthread_mutex_unlock(arg);
+	struct hold *h = arg;
+
+	pthread_mutex_lock(&h->rig->lock);
+	h->nheld++;
+	pthread_cond_broadcast(&h->rig->moved);
+	pthread_mutex_unlock(&h->rig->lock);
+	pthread_mutex_lock(&h->released);
+	pthread_mutex_unlock(&h->released);
 }
 
 static void *
 hold_main(void *arg)
 {
-	void **both = arg; /* rig, mutex */
+	struct hold *h = arg;
 
-	rig_on_loop(both[0], hold_loop, both[1]);
+	rig_on_loop(h->rig, hold_loop, h);
 	return NULL;
 }
 
@@ -224,10 +236,9 @@ connect_to(int fd, uint16_t port)
 static void
 listener__recovers_from_running_out_of_descriptors(void **state)
 {
-	pthread_mutex_t hold = PTHREAD_MUTEX_INITIALIZER;
 	struct rlimit was, low;
 	struct rig r;
-	void *both[2] = { &r, &hold };
+	struct hold hold = { .rig = &r, .released = PTHREAD_MUTEX_INITIALIZER };
 	int shed[2], later;
 	int64_t released_us;
 	pthread_t holder;
@@ -241,13 +252,14 @@ listener__recovers_from_running_out_of_descriptors(void **state)
 	getrlimit(RLIMIT_NOFILE, &was);
 	low = was;
 	low.rlim_cur = (rlim_t)shed[1] + 1; /* whoever wants one more gets EMFILE */
-	pthread_mutex_lock(&hold);
-	pthread_create(&holder, NULL, hold_main, both);
+	pthread_mutex_lock(&hold.released);
+	pthread_create(&holder, NULL, hold_main, &hold);
+	assert_true(rig_wait(&r, &hold.nheld, 1));
 	connect_to(shed[0], r.port);
 	connect_to(shed[1], r.port);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
 	released_us = clock_mono_us();
-	pthread_mutex_unlock(&hold);
+	pthread_mutex_unlock(&hold.released);
 	assert_true(client_sees_end(shed[0]));
 	assert_true(client_sees_end(shed[1]));
 	assert_true(clock_mono_us() - released_us >= LISTEN_REST_US);
