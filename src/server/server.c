@@ -453,8 +453,7 @@ bind_all(struct server *s)
 		    !optional)
 			return ERR_ARG;
 	}
-	if (s->o.mqtt_port != 0 &&
-	    bind_one(s, PORT_MQTT, PLAIN_ADDRESS, (uint16_t)s->o.mqtt_port) != ERR_OK)
+	if (bind_plain(s) != ERR_OK)
 		return ERR_ARG;
 	snprintf(s->endpoint.host, sizeof(s->endpoint.host), "%s", s->names.v[0]);
 	snprintf(s->endpoint.address, sizeof(s->endpoint.address), "%s",
