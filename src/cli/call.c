@@ -48,6 +48,10 @@ refusal_text(const struct answer *a, char *out, size_t room)
 		snprintf(out, room, "the hub answered with status %d", a->status);
 		return;
 	}
+	if (a->status == 412) {
+		snprintf(out, room, "it has another etag by now: somebody else changed it");
+		return;
+	}
 	message = doc_str(d);
 	if (str_starts(message, STR("ErrorCode:")) &&
 	    str_cut(str_sub(message, sizeof("ErrorCode:") - 1), ';', &name, &text))

@@ -1,17 +1,14 @@
 /*
  * One HTTPS request: libevent's client over a TLS connection of its own, which is verified against a CA and the hub's
- * name. A deadline covers the whole of it, names to last byte.
+ * name. A deadline covers the whole of it.
  */
 #include "cli/priv.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
-#include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <event2/http_struct.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -19,12 +16,15 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "net/net.h"
+
 #define API_VERSION "2021-04-12"
 #define TOKEN_TTL_S 600
 #define HEADERS_MAX (64u << 10)
 
 struct call {
 	const struct target *t;
+	char address[HOST_MAX]; /* as digits */
 	struct answer *out;
 	struct event_base *base;
 	SSL_CTX *ctx;
@@ -32,7 +32,6 @@ struct call {
 	struct bufferevent *bev;
 	struct evhttp_connection *conn;
 	unsigned long ssl_error;
-	int socket_error, name_error;
 	bool answered, too_large, late;
 };
 
@@ -91,11 +90,7 @@ on_answer(struct evhttp_request *req, void *arg)
 	const char *next;
 	size_t n;
 
-	c->socket_error = errno;
-	if (c->bev != NULL) {
-		c->ssl_error = bufferevent_get_openssl_error(c->bev);
-		c->name_error = bufferevent_socket_get_dns_error(c->bev);
-	}
+	c->ssl_error = bufferevent_get_openssl_error(c->bev);
 	event_base_loopbreak(c->base);
 	if (req == NULL || evhttp_request_get_response_code(req) == 0)
 		return;
@@ -140,8 +135,8 @@ connection_make(struct call *c)
 		SSL_free(c->ssl);
 		return false;
 	}
-	c->conn = evhttp_connection_base_bufferevent_new(
-	    c->base, NULL, c->bev, c->t->address, c->t->port);
+	c->conn =
+	    evhttp_connection_base_bufferevent_new(c->base, NULL, c->bev, c->address, c->t->port);
 	if (c->conn == NULL) {
 		bufferevent_free(c->bev);
 		return false;
@@ -242,9 +237,7 @@ explain(const struct call *c, char why[WHY_MAX])
 	const char *reason = ERR_reason_error_string(c->ssl_error);
 
 	if (reason == NULL)
-		reason = c->name_error != 0 ? evutil_gai_strerror(c->name_error)
-		    : c->socket_error != 0  ? strerror(c->socket_error)
-		                            : "the connection ended";
+		reason = "the connection ended";
 	if (verdict != X509_V_OK)
 		snprintf(why, WHY_MAX, "the certificate of %s:%u is not to be trusted: %s%s",
 		    t->host, t->port, X509_verify_cert_error_string(verdict),
@@ -279,10 +272,13 @@ enum err
 https_call(const struct target *t, const struct ask *ask, struct answer *out, char why[WHY_MAX])
 {
 	struct call c = { .t = t, .out = out };
-	struct timeval deadline = { (time_t)t->timeout_s, 0 };
+	int64_t until_us = clock_mono_us() + (int64_t)t->timeout_s * 1000000, left_us;
+	struct timeval deadline;
 
-	if (tls_prepare(&c, why)) {
+	if (tls_prepare(&c, why) && reach(t, until_us, c.address, why) == ERR_OK) {
 		snprintf(why, WHY_MAX, "the request cannot be made");
+		left_us = until_us > clock_mono_us() ? until_us - clock_mono_us() : 1;
+		deadline = (struct timeval){ left_us / 1000000, left_us % 1000000 };
 		if (connection_make(&c) && request_send(&c, ask) &&
 		    event_base_once(c.base, -1, EV_TIMEOUT, on_deadline, &c, &deadline) == 0) {
 			event_base_dispatch(c.base);

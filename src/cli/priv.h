@@ -81,6 +81,10 @@ struct answer {
 bool answer_parse(struct answer *a); /* body to doc, if there is a body; false: it is not JSON */
 void answer_fini(struct answer *a);  /* wipes it; it can be used again */
 
+/* An address of the target, as digits, that accepts connections. The lookup of the name has the resolver's own limit of
+ * time, the rest ends at until_us (clock_mono_us). ERR_IO: one line in why. */
+enum err reach(const struct target *t, int64_t until_us, char address[HOST_MAX], char why[WHY_MAX]);
+
 /* One request over a connection of its own. ERR_OK: there is a status; else one line in why. */
 enum err https_call(
     const struct target *t, const struct ask *ask, struct answer *out, char why[WHY_MAX]);
@@ -102,9 +106,9 @@ bool output_json(const struct args *a);
 /* A member's name and colon, after a comma when it is not the first. */
 void json_member(struct buf *json, const char *name);
 void json_text(struct buf *json, const char *name, struct str v); /* null when empty */
-/* JSON text with line breaks and two blanks for each level. */
+/* JSON for reading: line breaks, two blanks for each level, no $metadata. */
 void json_indent(struct buf *out, struct doc d, unsigned level);
-/* A value in one line of at most `most` characters, as it is safe on a terminal. */
+/* A value in one line of at most `most` characters, without what drives a terminal; - for nothing. */
 void cell_text(struct buf *out, struct doc d, unsigned most);
 
 /* One object: JSON in one line, or a line for each member. */

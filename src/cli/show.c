@@ -46,6 +46,13 @@ new_line(struct buf *out, unsigned level)
 		buf_cstr(out, "  ");
 }
 
+/* A twin's bookkeeping is twice the size of what it is about; who wants it takes the JSON. */
+static bool
+is_noise(struct str key)
+{
+	return str_eq(key, STR("$metadata"));
+}
+
 void
 json_indent(struct buf *out, struct doc d, unsigned level)
 {
@@ -59,9 +66,12 @@ json_indent(struct buf *out, struct doc d, unsigned level)
 		return;
 	}
 	buf_putc(out, object ? '{' : '[');
-	for (; doc_next(&it, &key, &v); first = false) {
+	while (doc_next(&it, &key, &v)) {
+		if (is_noise(key))
+			continue;
 		if (!first)
 			buf_putc(out, ',');
+		first = false;
 		new_line(out, level + 1);
 		if (object) {
 			doc_write_json_str(out, key);
@@ -109,10 +119,28 @@ all_strings(struct doc d)
 	struct str key;
 	struct doc v;
 
-	if (doc_kind(d) != DOC_ARRAY)
+	if (doc_kind(d) != DOC_ARRAY || doc_count(d) == 0)
 		return false;
 	while (doc_next(&it, &key, &v))
 		if (doc_kind(v) != DOC_STRING)
+			return false;
+	return true;
+}
+
+/* Nothing, or an object of nothing. */
+static bool
+is_void(struct doc d)
+{
+	struct doc_iter it = doc_iter(d);
+	struct str key;
+	struct doc v;
+
+	if (!doc_defined(d) || doc_kind(d) == DOC_NULL)
+		return true;
+	if (doc_kind(d) != DOC_OBJECT)
+		return false;
+	while (doc_next(&it, &key, &v))
+		if (doc_kind(v) != DOC_NULL)
 			return false;
 	return true;
 }
@@ -136,7 +164,7 @@ cell_text(struct buf *out, struct doc d, unsigned most)
 {
 	struct buf text = { 0 };
 
-	if (!doc_defined(d) || doc_kind(d) == DOC_NULL)
+	if (is_void(d))
 		buf_putc(&text, '-');
 	else if (doc_kind(d) == DOC_STRING)
 		buf_str(&text, doc_str(d));
@@ -196,7 +224,7 @@ print_members(struct doc d)
 		name.n = nested.n = 0;
 		put_visible(&name, key, CELL_MOST);
 		put_padded(&line, buf_view(&name), width + GAP);
-		if (doc_kind(v) == DOC_OBJECT && doc_count(v) > 0) {
+		if (doc_kind(v) == DOC_OBJECT && !is_void(v)) {
 			struct str rest, one;
 
 			json_indent(&nested, v, 0);
