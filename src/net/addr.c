@@ -79,7 +79,10 @@ bind_one(const struct sockaddr *sa, socklen_t len, bool shared)
 
 	if (fd < 0)
 		return -1;
+	/* Accepted sockets inherit TCP_NODELAY: evhttp writes an answer in parts, and none may wait 40 ms
+	 * for the peer's delayed acknowledgement of the part before it. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) ||
 	    (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on)) ||
 	    (sa->sa_family == AF_INET6 &&
 	        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on)) ||
