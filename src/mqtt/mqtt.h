@@ -24,7 +24,9 @@ struct mqtt_options {
 #define MQTT_CONNECT_US      (INT64_C(30) * 1000000)
 #define MQTT_IN_FLIGHT_BYTES (1u << 20) /* of such operations; at it reading stops */
 #define MQTT_MESSAGE_MAX     262144u    /* payload and properties of telemetry (D-64) */
-#define MQTT_IDLE_MAX_S      1767u      /* L-74 */
+#define MQTT_STRANGERS_MAX                                                                         \
+	(8u << 20) /* bytes of unfinished CONNECTs on one loop; over it the link ends that sent last */
+#define MQTT_IDLE_MAX_S 1767u /* L-74 */
 
 struct mqtt_loop;
 

@@ -26,6 +26,7 @@ struct session {
 	char ids[2 * ID_MAX];
 	uint64_t epoch;
 	uint32_t idle_s;            /* seconds of silence that end the link */
+	size_t waiting;             /* bytes of an unfinished CONNECT */
 	uint32_t nwork, work_bytes; /* operations under way */
 	struct buf will;            /* the will's log record body; empty: none */
 	int64_t heard_us;           /* last packet */
@@ -44,6 +45,7 @@ struct mqtt_loop {
 	struct slot *slots;
 	uint32_t nslot, free_slot; /* free_slot: TABLE_NONE when there is none */
 	uint32_t nsession, nwork;
+	size_t strangers;                         /* bytes of unfinished CONNECTs */
 	struct buf doc, topic, body, packet, bag; /* working memory */
 	struct arena arena;
 };

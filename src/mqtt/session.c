@@ -282,6 +282,16 @@ session_step(struct session *s, struct str in, size_t *size)
 	return rules[p.type & 15].step(s, &p);
 }
 
+/* What waits of a CONNECT that is not whole: a stranger's bytes, bounded for all of them together. */
+static void
+strangers_count(struct session *s, size_t waiting)
+{
+	s->ml->strangers += waiting - s->waiting;
+	s->waiting = waiting;
+	if (s->ml->strangers > MQTT_STRANGERS_MAX && waiting > 0)
+		session_abort(s);
+}
+
 static size_t
 on_data(struct stream *st, struct str in, void *ctx)
 {
@@ -300,6 +310,7 @@ on_data(struct stream *st, struct str in, void *ctx)
 		}
 		used += size;
 	}
+	strangers_count(s, s->state == S_NEW ? in.n - used : 0);
 	return used;
 }
 
@@ -346,6 +357,7 @@ on_close(struct stream *st, enum stream_end why, void *ctx)
 		fleet_submit(ml->o.fleet, w);
 	}
 	session_move(s, S_CLOSED);
+	strangers_count(s, 0);
 	loop_timer_clear(ml->loop, &s->idle);
 	loop_timer_clear(ml->loop, &s->token);
 	slot_give(ml, s->slot);

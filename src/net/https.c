@@ -4,6 +4,7 @@
  * holds its absolute deadline.
  */
 #include <errno.h>
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/event_struct.h>
@@ -35,8 +36,34 @@ struct https_conn {
 	struct event
 	    arrived; /* one turn after the making of the bufferevent: it has its descriptor */
 	struct net_addr peer;
+	size_t waiting; /* bytes of a request that has not arrived whole */
 	bool asked, counted;
 };
+
+/* Requests that are not whole belong to strangers: nobody has looked at their token yet. */
+static atomic_size_t all_waiting;
+
+static void
+waiting_clear(struct https_conn *c)
+{
+	atomic_fetch_sub(&all_waiting, c->waiting);
+	c->waiting = 0;
+}
+
+/* Over the bound for all strangers together, the one whose bytes came last goes, with the next tick. Connections without
+ * a deadline are a WebSocket's, whose bytes are counted there. */
+static void
+on_bytes(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct https_conn *c = arg;
+
+	(void)in;
+	if (info->n_added == 0 || !loop_timer_is_set(&c->deadline))
+		return;
+	c->waiting += info->n_added;
+	if (atomic_fetch_add(&all_waiting, info->n_added) + info->n_added > HTTPS_WAITING_MAX)
+		loop_timer_set(c->port->loop, &c->deadline, loop_now_us(c->port->loop));
+}
 
 static int conn_index;
 static pthread_once_t conn_index_once = PTHREAD_ONCE_INIT;
@@ -49,6 +76,7 @@ conn_free(void *parent, void *p, CRYPTO_EX_DATA *ad, int index, long argl, void 
 	(void)parent, (void)ad, (void)index, (void)argl, (void)argp;
 	if (c == NULL)
 		return;
+	waiting_clear(c);
 	loop_timer_clear(c->port->loop, &c->deadline);
 	event_del(&c->arrived);
 	if (c->counted)
@@ -128,6 +156,7 @@ make_bev(struct event_base *base, void *arg)
 		abort(); /* no memory; NULL would make evhttp go on without TLS */
 	SSL_set_cert_cb(ssl, before_signature, c);
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
+	evbuffer_add_cb(bufferevent_get_input(c->bev), on_bytes, c);
 	event_assign(&c->arrived, base, -1, 0, on_arrived, c);
 	event_add(&c->arrived, &now);
 	if (hp->conf.deadline_us)
@@ -228,6 +257,7 @@ https_deadline(struct bufferevent *bev, int64_t due_us)
 
 	if (c == NULL)
 		return;
+	waiting_clear(c);
 	if (due_us == 0)
 		loop_timer_clear(c->port->loop, &c->deadline);
 	else

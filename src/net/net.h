@@ -322,6 +322,10 @@ struct https_conf {
 	    deadline_us; /* from accept until https_deadline changes it: handshake and first request */
 };
 
+/* Bytes of requests that have not arrived whole, on all connections together; over it the connection ends whose
+ * bytes came last. */
+#define HTTPS_WAITING_MAX (64u << 20)
+
 struct https_port;
 /* Make `http` (of loop_base) accept TLS connections on fd. To be freed after evhttp_free(http). fd is closed on
  * error too. ERR_IO. */

@@ -41,7 +41,7 @@ static const struct option {
 	{ "max-connections", "N", T_NUMBER, AT(max_connections), 0, 0, 10000000,
 	    "connections at once; 0: what the descriptor limit allows" },
 	{ "max-connections-per-address", "N", T_NUMBER, AT(max_connections_per_address), 0, 0,
-	    10000000, "connections of one address; 0: no limit of its own" },
+	    10000000, "connections of one address; 0: half of all" },
 	{ "connect-timeout", "SECONDS", T_NUMBER, AT(connect_timeout_s), 30, 1, 3600,
 	    "from accept to a whole MQTT CONNECT" },
 	{ "request-timeout", "SECONDS", T_NUMBER, AT(request_timeout_s), 30, 1, 3600,

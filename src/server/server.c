@@ -540,6 +540,9 @@ settle_sizes(struct server *s)
 	s->nio = (unsigned)(s->o.io_threads != 0 ? s->o.io_threads : half > IO_MAX ? IO_MAX : half);
 	if (s->o.max_connections == 0)
 		s->o.max_connections = files > 2 * FD_RESERVE ? files - FD_RESERVE : files / 2;
+	if (s->o.max_connections_per_address == 0)
+		s->o.max_connections_per_address =
+		    s->o.max_connections / 2 + 1; /* one host cannot shut out all others */
 }
 
 static void
