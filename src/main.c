@@ -32,6 +32,7 @@ serve(int argc, char **argv)
 	return server_run(&o);
 }
 
+#define DATA "--data /var/lib/twinhub"
 #define CREDENTIALS                                                                                \
 	(OPT(PRIMARY_KEY) | OPT(SECONDARY_KEY) | OPT(THUMBPRINT) | OPT(SECONDARY_THUMBPRINT) |     \
 	    OPT(X509_CA))
@@ -39,64 +40,109 @@ serve(int argc, char **argv)
 #define DOCUMENT (OPT(TAGS) | OPT(DESIRED) | OPT(FILE) | OPT(ETAG))
 #define SIGN_IN  (OPT(DATA) | OPT(POLICY) | OPT(DEVICE) | OPT(KEY) | OPT(HOSTNAME))
 
+/* clang-format off */
 static const struct command commands[] = {
-	{ "serve", "", 0, 0, 0, NULL, serve, "run a hub", SERVE_EXAMPLE },
-	{ "device create", "ID", 1, 1,
-	    HUB | CREDENTIALS | OPT(EDGE) | OPT(DISABLED) | OPT(STATUS_REASON), cli_device_create,
-	    NULL, "register a device",
-	    "  twinhub device create thermostat-1 --data /var/lib/twinhub\n"
-	    "  twinhub device create pump-7 --thumbprint 2f1c...9a --data /var/lib/twinhub" },
-	{ "device show", "ID", 1, 1, HUB, cli_device_show, NULL,
-	    "a device's identity with its keys",
-	    "  twinhub device show thermostat-1 --data /var/lib/twinhub" },
-	{ "device list", "", 0, 0, HUB | OPT(PAGE_SIZE), cli_device_list, NULL, "all devices",
-	    "  twinhub device list --data /var/lib/twinhub" },
-	{ "device update", "ID", 1, 1,
-	    HUB | CREDENTIALS | OPT(STATUS) | OPT(STATUS_REASON) | OPT(ETAG), cli_device_update,
-	    NULL, "change a device's status or credentials",
-	    "  twinhub device update thermostat-1 --status disabled --status-reason stolen --data "
-	    "/var/lib/twinhub" },
-	{ "device delete", "ID", 1, 1, HUB | OPT(ETAG), cli_device_delete, NULL,
-	    "remove a device and its twin",
-	    "  twinhub device delete thermostat-1 --data /var/lib/twinhub" },
-	{ "twin show", "ID", 1, 1, HUB, cli_twin_show, NULL, "a device's twin",
-	    "  twinhub twin show thermostat-1 --data /var/lib/twinhub" },
-	{ "twin update", "ID [JSON]", 1, 2, HUB | DOCUMENT, cli_twin_update, NULL,
-	    "merge changes into tags and desired properties; null removes",
-	    "  twinhub twin update thermostat-1 --desired '{\"interval\":\"5m\"}' --data "
-	    "/var/lib/twinhub\n"
-	    "  twinhub twin update thermostat-1 '{\"tags\":{\"floor\":3}}' --data "
-	    "/var/lib/twinhub" },
-	{ "twin replace", "ID [JSON]", 1, 2, HUB | DOCUMENT, cli_twin_replace, NULL,
-	    "replace tags and desired properties as a whole",
-	    "  twinhub twin replace thermostat-1 --file twin.json --etag AAAAAAAAAAE= --data "
-	    "/var/lib/twinhub" },
-	{ "query", "TEXT", 1, 1, HUB | OPT(PAGE_SIZE), cli_query, NULL,
-	    "what a query finds, all pages",
-	    "  twinhub query \"SELECT deviceId FROM devices WHERE tags.floor = 3\" --data "
-	    "/var/lib/twinhub" },
-	{ "policy show", "[NAME]", 0, 1, HUB, cli_policy_show, NULL,
-	    "shared access policies with their keys",
-	    "  twinhub policy show service --data /var/lib/twinhub" },
-	{ "policy rotate", "NAME", 1, 1, HUB | OPT(KEY), cli_policy_rotate, NULL,
-	    "give a policy a new key",
-	    "  twinhub policy rotate service --key secondary --data /var/lib/twinhub" },
-	{ "connection-string", "", 0, 0, SIGN_IN, cli_connection_string, NULL,
-	    "what a back end or a device connects with",
-	    "  twinhub connection-string --policy service --data /var/lib/twinhub\n"
-	    "  twinhub connection-string --device thermostat-1 --data /var/lib/twinhub" },
-	{ "sas", "", 0, 0, SIGN_IN | OPT(TTL) | OPT(RESOURCE), cli_sas, NULL,
-	    "make a shared access signature",
-	    "  twinhub sas --policy service --ttl 600 --data /var/lib/twinhub" },
-	{ "backup", "DIR", 1, 1, HUB, cli_backup, NULL,
-	    "copy a running hub into a new directory on its machine",
-	    "  twinhub backup /var/backups/twinhub-monday --data /var/lib/twinhub" },
-	{ "restore", "BACKUP", 1, 1, OPT(DATA) | OPTS_OUTPUT, cli_restore, NULL,
-	    "make a data directory of a backup",
-	    "  twinhub restore /var/backups/twinhub-monday --data /var/lib/twinhub" },
-	{ "check", "", 0, 0, OPT(DATA) | OPTS_OUTPUT, cli_check, NULL,
-	    "verify each byte of a stopped hub's data", "  twinhub check --data /var/lib/twinhub" },
+	{
+		.name = "serve", .operands = "", .raw = serve,
+		.summary = "run a hub",
+		.example = SERVE_EXAMPLE,
+	}, {
+		.name = "device create", .operands = "ID", .least = 1, .most = 1, .run = cli_device_create,
+		.options = HUB | CREDENTIALS | OPT(EDGE) | OPT(DISABLED) | OPT(STATUS_REASON),
+		.summary = "register a device",
+		.note = "Without credentials the hub makes two keys; connection-string shows them.",
+		.example = "  twinhub device create thermostat-1 " DATA "\n"
+			"  twinhub device create pump-7 --thumbprint 2F1C...9A " DATA,
+	}, {
+		.name = "device show", .operands = "ID", .least = 1, .most = 1, .run = cli_device_show,
+		.options = HUB,
+		.summary = "a device's identity with its keys",
+		.example = "  twinhub device show thermostat-1 " DATA,
+	}, {
+		.name = "device list", .operands = "", .run = cli_device_list,
+		.options = HUB | OPT(PAGE_SIZE),
+		.summary = "all devices",
+		.example = "  twinhub device list " DATA,
+	}, {
+		.name = "device update", .operands = "ID", .least = 1, .most = 1, .run = cli_device_update,
+		.options = HUB | CREDENTIALS | OPT(STATUS) | OPT(STATUS_REASON) | OPT(ETAG),
+		.summary = "change a device's status or credentials",
+		.note = "What is not named stays. Other credentials than before replace the old ones.",
+		.example = "  twinhub device update thermostat-1 --status disabled --status-reason stolen " DATA,
+	}, {
+		.name = "device delete", .operands = "ID", .least = 1, .most = 1, .run = cli_device_delete,
+		.options = HUB | OPT(ETAG),
+		.summary = "remove a device and its twin",
+		.example = "  twinhub device delete thermostat-1 " DATA,
+	}, {
+		.name = "twin show", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_show,
+		.options = HUB,
+		.summary = "a device's twin",
+		.note = "On a terminal without $metadata; --json shows all.",
+		.example = "  twinhub twin show thermostat-1 " DATA,
+	}, {
+		.name = "twin update", .operands = "ID [JSON]", .least = 1, .most = 2, .run = cli_twin_update,
+		.options = HUB | DOCUMENT,
+		.summary = "merge changes into tags and desired properties",
+		.note = "null removes a member. JSON is a twin document, as is --file: "
+			"{\"tags\":{...},\"properties\":{\"desired\":{...}}}",
+		.example = "  twinhub twin update thermostat-1 --desired '{\"interval\":\"5m\"}' " DATA "\n"
+			"  twinhub twin update thermostat-1 '{\"tags\":{\"floor\":3}}' " DATA,
+	}, {
+		.name = "twin replace", .operands = "ID [JSON]", .least = 1, .most = 2, .run = cli_twin_replace,
+		.options = HUB | DOCUMENT,
+		.summary = "replace tags and desired properties as a whole",
+		.example = "  twinhub twin replace thermostat-1 --file twin.json --etag AAAAAAAAAAE= " DATA,
+	}, {
+		.name = "query", .operands = "TEXT", .least = 1, .most = 1, .run = cli_query,
+		.options = HUB | OPT(PAGE_SIZE),
+		.summary = "what a query finds, all pages",
+		.example = "  twinhub query \"SELECT deviceId FROM devices WHERE tags.floor = 3\" " DATA,
+	}, {
+		.name = "policy show", .operands = "[NAME]", .most = 1, .run = cli_policy_show,
+		.options = HUB,
+		.summary = "shared access policies with their keys",
+		.example = "  twinhub policy show service " DATA,
+	}, {
+		.name = "policy rotate", .operands = "NAME", .least = 1, .most = 1, .run = cli_policy_rotate,
+		.options = HUB | OPT(KEY),
+		.summary = "give a policy a new primary or secondary key",
+		.note = "Tokens that the old key has signed are refused at once.",
+		.example = "  twinhub policy rotate service --key secondary " DATA,
+	}, {
+		.name = "connection-string", .operands = "", .run = cli_connection_string,
+		.options = SIGN_IN,
+		.summary = "what a back end or a device connects with",
+		.example = "  twinhub connection-string --policy service " DATA "\n"
+			"  twinhub connection-string --device thermostat-1 " DATA,
+	}, {
+		.name = "sas", .operands = "", .run = cli_sas,
+		.options = SIGN_IN | OPT(TTL) | OPT(RESOURCE),
+		.summary = "make a shared access signature",
+		.example = "  twinhub sas --policy service --ttl 600 " DATA,
+	}, {
+		.name = "backup", .operands = "DIR", .least = 1, .most = 1, .run = cli_backup,
+		.options = HUB,
+		.summary = "copy a running hub into a new directory on its machine",
+		.note = "On the hub's own file system big files are shared by hard links: copy the backup\n"
+			"elsewhere to be safe from a broken disk. It holds keys: guard it like the hub.",
+		.example = "  twinhub backup /var/backups/twinhub-monday " DATA,
+	}, {
+		.name = "restore", .operands = "BACKUP", .least = 1, .most = 1, .run = cli_restore,
+		.options = OPT(DATA) | OPTS_OUTPUT,
+		.summary = "make a data directory of a backup",
+		.note = "The backup is verified first; the directory must be missing or empty.",
+		.example = "  twinhub restore /var/backups/twinhub-monday " DATA,
+	}, {
+		.name = "check", .operands = "", .run = cli_check,
+		.options = OPT(DATA) | OPTS_OUTPUT,
+		.summary = "verify each byte of a stopped hub's data",
+		.note = "Every bad file is named. When all files are good, the store is opened as a hub does\n"
+			"and each record is decoded.",
+		.example = "  twinhub check " DATA,
+	},
 };
+/* clang-format on */
 
 int
 main(int argc, char **argv)

@@ -80,7 +80,8 @@ check_pair(struct report *r, const char *cert, const char *key)
 	    !data_path(key_path, r->dir, key) ||
 	    SSL_CTX_use_certificate_chain_file(ctx, cert_path) != 1)
 		bad(r, cert, "it is missing, or no certificate in PEM");
-	else if (SSL_CTX_use_PrivateKey_file(ctx, key_path, SSL_FILETYPE_PEM) != 1)
+	else if (SSL_CTX_use_PrivateKey_file(ctx, key_path, SSL_FILETYPE_PEM) != 1 ||
+	    SSL_CTX_check_private_key(ctx) != 1)
 		bad(r, key, "it is missing, no key in PEM, or not its certificate's");
 	SSL_CTX_free(ctx);
 	ERR_clear_error();

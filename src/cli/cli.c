@@ -82,8 +82,9 @@ print_options(uint64_t options)
 static void
 help_command(const struct command *c)
 {
-	printf("usage: twinhub %s %s%s[options]\n\n%s\n\noptions:\n", c->name, c->operands,
-	    c->operands[0] != '\0' ? " " : "", c->summary);
+	printf("usage: twinhub %s %s%s[options]\n\n%s\n%s%s\noptions:\n", c->name, c->operands,
+	    c->operands[0] != '\0' ? " " : "", c->summary, c->note != NULL ? c->note : "",
+	    c->note != NULL ? "\n" : "");
 	print_options(c->options);
 	printf("\nexample:\n%s\n", c->example);
 }

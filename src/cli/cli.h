@@ -83,6 +83,7 @@ struct command {
 	int (*raw)(int argc, char **argv);
 	const char *summary; /* one line */
 	const char *example; /* one command line or more */
+	const char *note;    /* NULL, or what else --help shall say, in lines */
 };
 
 /* Do what the command line says (argv[0] is the first word after the program's name); returns the exit code. */

@@ -235,8 +235,8 @@ backup_check(const char *backup)
 	e = store_check(path, on_bad_file, (void *)backup, NULL, NULL, &f);
 	if (e == ERR_OK)
 		return EXIT_DONE;
-	return cli_fail(e == ERR_NOT_FOUND ? EXIT_DAMAGED : exit_of(e), "%s: %s", path,
-	    f.text[0] != '\0' ? f.text : "the store is missing or damaged");
+	return cli_fail(e == ERR_NOT_FOUND ? EXIT_DAMAGED : exit_of(e), "%s is no good backup: %s",
+	    backup, f.text[0] != '\0' ? f.text : "its store is missing");
 }
 
 static bool

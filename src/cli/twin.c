@@ -22,12 +22,26 @@ take_json(struct str text, const char *what, struct buf *doc)
 	return code;
 }
 
+/* By its descriptor: /dev/stdin cannot be opened when it is a socket. */
+static enum err
+read_stdin(struct buf *text)
+{
+	size_t n;
+
+	do {
+		buf_reserve(text, 4096);
+		n = fread(text->p + text->n, 1, 4096, stdin);
+		text->n += n;
+	} while (n > 0 && text->n <= DOCUMENT_MAX);
+	return text->n > DOCUMENT_MAX ? ERR_SIZE : ferror(stdin) ? ERR_IO : ERR_OK;
+}
+
 static int
 take_file(const char *path, struct buf *doc)
 {
-	const char *from = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
 	struct buf text = { 0 };
-	enum err e = data_read_file(from, DOCUMENT_MAX, &text);
+	enum err e =
+	    strcmp(path, "-") == 0 ? read_stdin(&text) : data_read_file(path, DOCUMENT_MAX, &text);
 	int code;
 
 	if (e == ERR_OK)

@@ -31,7 +31,7 @@ after(() => stopAll(hub));
 
 test('--help of every command has its options and an example; families and exit codes are listed', async () => {
 	const help = await expect(0, '--help');
-	const commands = [...help.matchAll(/^ {2}([a-z-]+(?: [a-z]+)?)(?= )/gm)].map((m) => m[1].trim()).filter((name) => name !== 'help');
+	const commands = [...help.matchAll(/^ {2}([a-z][a-z-]*(?: [a-z]+)?)(?= )/gm)].map((m) => m[1].trim()).filter((name) => name !== 'help');
 	assert.ok(commands.length >= 17, commands.join());
 	for (const name of commands) {
 		const text = await expect(0, ...name.split(' '), '--help');
@@ -76,7 +76,8 @@ test('backup and restore: the same hub, keys, certificates and twins', async () 
 
 test('restore takes nothing but a good backup, and fills nothing but an empty directory', async () => {
 	const backup = path.join(scratch, 'bad'), data = path.join(scratch, 'target');
-	await expect(0, 'backup', backup, '--data', hub.dir);
+	await expect(0, 'backup', `${backup}-links`, '--data', hub.dir);
+	fs.cpSync(`${backup}-links`, backup, { recursive: true }); // its files are the hub's own, by hard links
 	assert.match(await expect(7, 'restore', backup, '--data', hub.dir), /not empty/);
 	await expect(4, 'restore', path.join(scratch, 'nowhere'), '--data', data);
 	const table = fs.readdirSync(path.join(backup, 'store')).find((name) => name.endsWith('.sst'));

@@ -5,15 +5,11 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-static int
-nothing(const struct args *a)
-{
-	(void)a;
-	return EXIT_DONE;
-}
-
-static const struct command command = { "twin update", "ID [JSON]", 1, 2,
-	OPT(DATA) | OPT(JSON) | OPT(ETAG) | OPT(TTL), nothing, NULL, "", "" };
+static const struct command command = { .name = "twin update",
+	.operands = "ID [JSON]",
+	.least = 1,
+	.most = 2,
+	.options = OPT(DATA) | OPT(JSON) | OPT(ETAG) | OPT(TTL) };
 
 #define WORDS(...) ((char *[]){ __VA_ARGS__, NULL })
 
