@@ -3,10 +3,17 @@ import { after, before, describe, test } from 'node:test';
 import net from 'node:net';
 import assert from 'node:assert/strict';
 import { RawMqtt, connectPacket, mqttUsername, packet, publishPacket, sasSignature, sasToken, subscribePacket, unsubscribePacket, within } from '../lib/hub.mjs';
-import { PLAIN_HOST, TRANSPORTS, Scene, closed, connack, expectAnswer, stays } from './harness.mjs';
+import { TRANSPORTS, Scene, closed, connack, expectAnswer, stays } from './harness.mjs';
 
 let scene;
-before(async () => { scene = await Scene.start({ devices: ['d', 'dx', 'off', 'cert'] }); });
+before(async () => {
+	scene = await Scene.start({ devices: ['d', 'dx', 'off', 'cert'] });
+	await scene.rest('PUT', '/devices/off', { headers: { 'If-Match': '*' }, body: { deviceId: 'off', status: 'disabled',
+		authentication: { type: 'sas', symmetricKey: { primaryKey: scene.keys.off, secondaryKey: scene.keys.off } } } });
+	await scene.rest('PUT', '/devices/cert', { headers: { 'If-Match': '*' }, body: { deviceId: 'cert',
+		authentication: { type: 'selfSigned', x509Thumbprint: { primaryThumbprint: 'ab'.repeat(20), secondaryThumbprint: '' } } } });
+	scene.before = await scene.snapshot();
+});
 after(() => scene?.stop());
 
 const text = (s) => {
@@ -142,7 +149,6 @@ const tokens = [
 	['a negative expiry', () => token({ expires: -1 })],
 	['an expiry that is no number', () => token({ expires: 'tomorrow' })],
 	['an expiry in hexadecimal', () => token({ expires: '0xffffffff' })],
-	['an expiry beyond 64 bits', () => token({ expires: '99999999999999999999' })],
 	['an expiry that was moved', () => token({ expires: 1 }).replace('se=1', 'se=4102444800')],
 	['an unknown policy', () => token({ policy: 'nobody' })],
 	['a policy\'s name over the device\'s key', () => token({ policy: 'device' })],
@@ -157,14 +163,6 @@ const sequences = [
 ];
 
 const all = [...firstPackets, ...headers, ...identities, ...tokens, ...sequences];
-
-before(async () => {
-	await scene.rest('PUT', '/devices/off', { headers: { 'If-Match': '*' }, body: { deviceId: 'off', status: 'disabled',
-		authentication: { type: 'sas', symmetricKey: { primaryKey: scene.keys.off, secondaryKey: scene.keys.off } } } });
-	await scene.rest('PUT', '/devices/cert', { headers: { 'If-Match': '*' }, body: { deviceId: 'cert',
-		authentication: { type: 'selfSigned', x509Thumbprint: { primaryThumbprint: 'ab'.repeat(20), secondaryThumbprint: '' } } } });
-	scene.before = await scene.snapshot();
-});
 
 for (const [transport, options] of Object.entries(TRANSPORTS)) {
 	describe(`${transport}: nothing is said to a stranger but a refusal`, () => {
@@ -247,7 +245,7 @@ test('a signature is compared as a whole, not up to its first difference', async
 
 // What a TCP client that speaks something else gets: bytes until the end.
 async function talk(port, bytes, { end = false } = {}) {
-	const socket = net.connect({ host: port === scene.hub.mqttPort ? PLAIN_HOST : scene.hub.addr, port });
+	const socket = net.connect({ host: scene.hub.addr, port });
 	const parts = [];
 	const over = new Promise((resolve) => {
 		socket.on('data', (part) => parts.push(part));

@@ -7,7 +7,7 @@ import { allBad, malformedWhole } from './documents.mjs';
 import { TRANSPORTS, SLOW, Scene, closed, expectAnswer, puback, stays, suback, twin, unsuback } from './harness.mjs';
 
 let scene;
-before(async () => { scene = await Scene.start({ devices: ['s', 'bulk'] }); });
+before(async () => { scene = await Scene.start({ devices: ['s'], busy: ['bulk'] }); });
 after(() => scene?.stop());
 
 const CLOSED = closed();
