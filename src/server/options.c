@@ -158,7 +158,18 @@ trim(struct str s)
 	return s;
 }
 
-/* Lines `name value`; '#' begins a comment line. The text lives on: options borrow from it. */
+/* Values of the file live as long as the program: options borrow them. */
+static const char *
+keep(struct str value)
+{
+	static struct arena kept;
+	char *p = arena_alloc(&kept, value.n + 1);
+
+	memcpy(p, value.p, value.n);
+	return p;
+}
+
+/* Lines `name value`; '#' begins a comment line. */
 static enum err
 parse_file(const char *path, char *text, size_t n, struct server_options *o, char *why, size_t nwhy)
 {
@@ -180,7 +191,7 @@ parse_file(const char *path, char *text, size_t n, struct server_options *o, cha
 			    path, number, STR_ARG(line));
 			return ERR_ARG;
 		}
-		if (option_set(op, o, str_dup0(value), reason, sizeof(reason)) != ERR_OK) {
+		if (option_set(op, o, keep(value), reason, sizeof(reason)) != ERR_OK) {
 			snprintf(why, nwhy, "%s, line %u: %s", path, number, reason);
 			return ERR_ARG;
 		}
@@ -222,15 +233,18 @@ options_parse(int argc, char **argv, struct server_options *o, char *why, size_t
 	}
 	e = data_read_file(path, 1u << 20, &text);
 	if (e == ERR_OK) {
-		if (parse_file(path, text.p, text.n, o, why, nwhy) != ERR_OK)
-			return ERR_ARG;
+		e = parse_file(path, text.p, text.n, o, why, nwhy);
 		/* a list on the command line replaces the file's */
 		for (size_t i = 0; i < NOPTION; i++)
 			if (options[i].type == T_LIST &&
 			    ((struct option_list *)((char *)&line + options[i].at))->n > 0)
 				((struct option_list *)((char *)o + options[i].at))->n = 0;
+	} else if (e != ERR_NOT_FOUND) {
+		snprintf(why, nwhy, "%s cannot be read", path);
 	}
 	buf_fini(&text);
+	if (e != ERR_OK && e != ERR_NOT_FOUND)
+		return ERR_ARG;
 	if (parse_argv(argc, argv, o, why, nwhy) != ERR_OK)
 		return ERR_ARG;
 	return options_settle(o, why, nwhy);
