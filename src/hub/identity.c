@@ -33,6 +33,7 @@ on_identity_get(struct shard *sh, struct row *r, const struct op *op, const stru
 struct wish {
 	struct identity id;
 	struct buf keys[2];
+	char scope[ID_MAX + 64];
 };
 
 /* A member that is a string; null and absent give the empty one. */
@@ -390,6 +391,7 @@ identity_update(struct shard *sh, struct row *r, const struct op *op, struct wis
 		if (!w->id.enabled)
 			presence_close(r, env); /* D-76 */
 		reply_identity(sh, r, reply);
+		w->id = (struct identity){ 0 }; /* parts of it were the old record's */
 	}
 	blob_unref(before);
 }
