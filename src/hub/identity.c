@@ -6,6 +6,7 @@
 #define TICKS_OF_1970     INT64_C(621355968000000000) /* .NET ticks of 100 ns since 0001-01-01 */
 #define STATUS_REASON_MAX 128
 #define KEY_BYTES         32
+#define SCOPE_MAX         (ID_MAX + 64)
 
 static void
 reply_identity(struct shard *sh, struct row *r, struct reply *reply)
@@ -33,7 +34,7 @@ on_identity_get(struct shard *sh, struct row *r, const struct op *op, const stru
 struct wish {
 	struct identity id;
 	struct buf keys[2];
-	char scope[ID_MAX + 64];
+	char scope[SCOPE_MAX];
 };
 
 /* A member that is a string; null and absent give the empty one. */
@@ -302,8 +303,6 @@ make_generation(struct shard *sh, const struct hub_env *env)
 	return sh->generation;
 }
 
-#define SCOPE_MAX (ID_MAX + 64)
-
 static struct str
 make_scope(struct str device, uint64_t generation, char out[SCOPE_MAX])
 {
@@ -348,7 +347,6 @@ static void
 identity_create(struct shard *sh, const struct op *op, struct wish *w, const struct hub_env *env,
     struct reply *reply)
 {
-	char scope[SCOPE_MAX];
 	struct row *r;
 
 	if (env->identities_left == 0) {
@@ -358,7 +356,7 @@ identity_create(struct shard *sh, const struct op *op, struct wish *w, const str
 	}
 	w->id.generation = make_generation(sh, env);
 	if (w->id.edge)
-		w->id.scope = make_scope(op->device, w->id.generation, scope);
+		w->id.scope = make_scope(op->device, w->id.generation, w->scope);
 	r = row_create(env->undo, sh, op->device, op->module, env->now_us);
 	row_set_cached(sh, r, RECORD_SESSION, &blob_none);
 	w->id.row = row_number(sh, r);
@@ -372,7 +370,6 @@ static void
 identity_update(struct shard *sh, struct row *r, const struct op *op, struct wish *w,
     const struct hub_env *env, struct reply *reply)
 {
-	char scope[SCOPE_MAX];
 	struct blob *before = blob_ref(r->records[RECORD_IDENTITY]); /* `old` borrows from it */
 	struct identity old;
 
@@ -385,7 +382,7 @@ identity_update(struct shard *sh, struct row *r, const struct op *op, struct wis
 		if (w->id.edge && old.edge)
 			w->id.scope = old.scope; /* immutable */
 		else if (w->id.edge)
-			w->id.scope = make_scope(op->device, old.generation, scope);
+			w->id.scope = make_scope(op->device, old.generation, w->scope);
 		make_etag(&w->id, env);
 		write_identity(sh, r, &w->id, env);
 		if (!w->id.enabled)
