@@ -22,7 +22,8 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 async function query(text) {
 	const rows = [];
 	const pages = registry.createQuery(text, 100);
-	while (pages.hasMoreResults) rows.push(...(await pages.next()).result);
+	// Without a token, next() as a promise would give the first page for ever.
+	while (pages.hasMoreResults) rows.push(...(await pages.next(pages.continuationToken)).result);
 	return rows;
 }
 

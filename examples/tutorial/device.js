@@ -34,7 +34,7 @@ function unsettled() {
 	if (wanted?.configId === undefined) return null;
 	if (known.status === 'Success' && known.configId === wanted.configId) return null;
 	if (known.status === 'Failed' && known.pendingConfig?.configId === wanted.configId) return null;
-	return wanted;
+	return { ...wanted }; // a copy: the SDK merges later changes into the object itself
 }
 
 // Send a patch of reported.telemetryConfig; resolves when the hub has it on disk.

@@ -20,7 +20,7 @@ after(() => stopAll(hub));
 async function all(text, pageSize) {
 	const query = registry.createQuery(text, pageSize);
 	const pages = [];
-	while (query.hasMoreResults) pages.push((await query.next()).result);
+	while (query.hasMoreResults) pages.push((await query.next(query.continuationToken)).result); // next() alone begins anew
 	return pages;
 }
 
@@ -87,8 +87,8 @@ test('R-62 Q-04 L-55 a token of another query is 400', async () => {
 });
 
 test('Q-48 Q-49 groups and aggregates', async () => {
-	const [rows] = await all('SELECT tags.site AS site, COUNT() AS n, MAX(properties.desired.level) AS top FROM devices GROUP BY tags.site', 100);
-	assert.deepEqual(rows.sort((a, b) => a.site.localeCompare(b.site)), [{ site: 'north', n: 10, top: 9 }, { site: 'south', n: 15, top: 24 }]);
+	const [rows] = await all('SELECT tags.site AS site, COUNT() AS n, MAX(properties.desired.level) AS highest FROM devices GROUP BY tags.site', 100);
+	assert.deepEqual(rows.sort((a, b) => a.site.localeCompare(b.site)), [{ site: 'north', n: 10, highest: 9 }, { site: 'south', n: 15, highest: 24 }]);
 });
 
 test('R-11 R-12 Q-10 service and registryRead may ask, device may not', async () => {
