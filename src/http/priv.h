@@ -91,7 +91,7 @@ extern const struct route routes[];
 extern const size_t nroutes;
 
 /* handlers */
-handler on_device_get, on_device_put, on_device_delete, on_devices_list;
+handler on_device_get, on_device_put, on_device_delete, on_devices_list, on_device_modules;
 handler on_twin, on_query;
 handler on_policies, on_policy_rotate, on_backup, on_not_there;
 void on_health(struct request *r, bool ready);

@@ -136,7 +136,7 @@ on_device_put(struct request *r)
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));
 	w->op.nduplicate = info.nduplicate;
 	request_if_match(r, w);
-	scope = wanted_scope(doc_of(w->op.payload));
+	scope = r->nsegment > 2 ? STR_NONE : wanted_scope(doc_of(w->op.payload));
 	if (scope.n == 0)
 		request_submit(r, w);
 	else
@@ -161,6 +161,12 @@ done_list(struct walk *k)
 	}
 	buf_fini(&json);
 	walk_free(k);
+}
+
+void
+on_device_modules(struct request *r)
+{
+	request_submit(r, request_work(r, OP_MODULES_LIST, 0, done_with_body));
 }
 
 void

@@ -10,8 +10,9 @@ static const struct rule {
 	op_fn *apply;
 	unsigned needs; /* records of the identity, if it exists */
 	bool writes;
-	bool creates;    /* may come for an identity that does not exist */
-	bool of_session; /* only for the identity's current session */
+	bool creates;     /* may come for an identity that does not exist */
+	bool of_session;  /* only for the identity's current session */
+	unsigned modules; /* records of each of the device's modules */
 } rules[OP_KINDS] = {
 	[OP_CONNECT] = { on_connect, IDENTITY | SESSION, false, true, false },
 	[OP_DISCONNECT] = { on_disconnect, IDENTITY, false, true, false },
@@ -24,7 +25,8 @@ static const struct rule {
 	[OP_IDENTITY_GET] = { on_identity_get, IDENTITY | REPORTED, false, false, false },
 	[OP_IDENTITY_PUT] = { on_identity_put, IDENTITY | REPORTED, true, true, false },
 	[OP_IDENTITY_DELETE] = { on_identity_delete, IDENTITY | WANTED | REPORTED | SESSION, true,
-	    false, false },
+	    false, false, IDENTITY | WANTED | REPORTED | SESSION },
+	[OP_MODULES_LIST] = { on_modules_list, 0, false, false, false, IDENTITY | REPORTED },
 	[OP_SCOPE_CHECK] = { on_scope_check, IDENTITY, false, true, false },
 	[OP_TWIN_READ] = { on_twin_read, IDENTITY | WANTED | REPORTED, false, false, false },
 	[OP_TWIN_PATCH] = { on_twin_patch, IDENTITY | WANTED | REPORTED, true, false, false },
@@ -40,11 +42,18 @@ op_writes(enum op_kind kind)
 unsigned
 hub_missing(struct shard *sh, const struct op *op, struct buf *key)
 {
-	struct row *r = row_find(sh, op->device, op->module);
+	const struct rule *rule = &rules[op->kind];
+	struct row *r = row_find(sh, op->device, op->module), *m;
+	unsigned missing;
 
 	if (r == NULL || (op->kind == OP_DISCONNECT && op->payload.n == 0))
 		return 0;
-	return shard_row_missing(sh, row_number(sh, r), rules[op->kind].needs, key);
+	missing = shard_row_missing(sh, row_number(sh, r), rule->needs, key);
+	if (rule->modules == 0 || r->module_n != 0)
+		return missing;
+	for (m = module_first(sh, r); m != NULL && missing == 0; m = module_next(sh, m))
+		missing = shard_row_missing(sh, row_number(sh, m), rule->modules, key);
+	return missing;
 }
 
 /* Can these bytes be that record? Asked once, when they come from the store. */
@@ -88,10 +97,10 @@ hub_fill(struct shard *sh, struct str device, struct str module, enum record_kin
 }
 
 void
-reply_not_found(const struct op *op, struct reply *reply)
+reply_not_found(struct shard *sh, const struct op *op, struct reply *reply)
 {
 	/* A device's id alone is the text. */
-	if (op->module.n == 0)
+	if (op->module.n == 0 || shard_find(sh, op->device, STR_NONE) == TABLE_NONE)
 		fault_set(&reply->fault, F_DeviceNotFound, STR_FMT, STR_ARG(op->device));
 	else
 		fault_set(&reply->fault, F_ModuleNotFound, STR_FMT "/" STR_FMT, STR_ARG(op->device),
@@ -121,7 +130,7 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 		return;
 	}
 	if (r == NULL && !rule->creates) {
-		reply_not_found(op, reply);
+		reply_not_found(sh, op, reply);
 		return;
 	}
 	if (r != NULL && rule->of_session)

@@ -102,7 +102,7 @@ filters_mask(const struct blob *session)
 }
 
 void
-presence_close(struct row *r, const struct hub_env *env)
+presence_close(struct shard *sh, struct row *r, const struct hub_env *env)
 {
 	struct effect e = { .kind = EFFECT_CLOSE };
 
@@ -110,8 +110,7 @@ presence_close(struct row *r, const struct hub_env *env)
 		return;
 	e.session = r->presence->session;
 	env->effect(env->ctx, &e);
-	presence_free(r->presence);
-	r->presence = NULL;
+	row_set_presence(sh, r, NULL);
 	r->presence_us = env->now_us;
 }
 
@@ -169,14 +168,14 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	}
 	reply->session_present = session_restore(sh, r, op->connect.clean, env);
 	model_announced(sh, r, op, env);
-	presence_close(r, env); /* the newest wins, once it has authenticated (D-25) */
+	presence_close(sh, r, env); /* the newest wins, once it has authenticated (D-25) */
 	p = xcalloc(1, sizeof(*p));
 	p->session = op->reply_to;
 	p->epoch = reply->epoch = sh->epoch_next++;
 	p->clean = op->connect.clean;
 	p->filters = p->clean ? session_empty() : blob_ref(r->records[RECORD_SESSION]);
 	p->listens = filters_mask(p->filters);
-	r->presence = p;
+	row_set_presence(sh, r, p);
 	r->activity_us = r->presence_us = env->now_us;
 	undo_connected(env->undo, sh, row_number(sh, r), p->epoch);
 }
@@ -193,8 +192,7 @@ on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct
 		return;
 	if (r->presence != NULL &&
 	    r->presence->epoch == op->epoch) { /* a late one changes nothing: T-106 */
-		presence_free(r->presence);
-		r->presence = NULL;
+		row_set_presence(sh, r, NULL);
 		r->activity_us = r->presence_us = env->now_us;
 	}
 	if (op->payload.n != 0 && env->can_write && r->records[RECORD_IDENTITY] != NULL)

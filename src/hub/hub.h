@@ -48,6 +48,7 @@ enum op_kind {
 	OP_IDENTITY_GET,
 	OP_IDENTITY_PUT, /* payload: the identity as a doc */
 	OP_IDENTITY_DELETE,
+	OP_MODULES_LIST, /* of one device, by id */
 	OP_SCOPE_CHECK, /* is if_tag the scope of this device, an edge one? Before a PUT that names it */
 	OP_TWIN_READ,
 	OP_TWIN_PATCH, /* payload: the twin document as a doc */
@@ -153,7 +154,8 @@ struct shard;
 struct shard *shard_new(uint32_t index);
 void shard_free(struct shard *sh);
 
-/* At start: one identity record as stored. ERR_CORRUPT if it is not one; its row is taken. */
+/* At start: one identity record as stored, in the order of their keys. ERR_CORRUPT if it is not one, its row is taken,
+ * or it is a module without its device. */
 enum err shard_load(struct shard *sh, struct str key, struct str record);
 /* After the last: the free rows begin their rest, log positions start above `log_position`. */
 void shard_loaded(struct shard *sh, uint64_t log_position, int64_t now_us);
@@ -198,7 +200,8 @@ struct hub_env {
  * OP_DISCONNECT may: they look at env->can_write themselves. */
 bool op_writes(enum op_kind kind);
 
-/* Which records does the operation need that are not in memory? The row's key is appended to key when any is. */
+/* Which records does the operation need that are not in memory? Those of one row, whose key is appended to key: ask again
+ * when they are there, until the answer is 0. */
 unsigned hub_missing(struct shard *sh, const struct op *op, struct buf *key);
 /* Give one record of the identity; value NULL: there is none. ERR_CORRUPT names nothing: the caller knows the key. */
 enum err hub_fill(struct shard *sh, struct str device, struct str module, enum record_kind kind,
@@ -213,6 +216,11 @@ void hub_apply(
 uint32_t shard_rows(const struct shard *sh);         /* row numbers are below this */
 uint32_t shard_identities(const struct shard *sh);   /* devices and modules */
 uint64_t shard_cached_bytes(const struct shard *sh); /* documents in memory */
+/* Devices, modules not counted (service-rest.md 14). */
+struct shard_counts {
+	uint32_t devices, disabled, connected;
+};
+const struct shard_counts *shard_counts(const struct shard *sh);
 /* Drop documents that no one needs until at most `bytes` are cached, by a clock over the rows; connected sessions
  * and rows touched since the hand passed stay longer. Never drops what an undo entry may put back. */
 void shard_evict(struct shard *sh, uint64_t bytes);

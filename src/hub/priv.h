@@ -35,12 +35,16 @@ struct presence {
 struct row {
 	char *id; /* its key: shard, device, 0, module; and one more 0. NULL: the row is free */
 	uint8_t device_n, module_n;
-	bool touched;                       /* since the eviction hand passed */
-	bool disabled;                      /* as the identity record says */
+	bool touched : 1;            /* since the eviction hand passed */
+	bool disabled : 1, edge : 1; /* as the identity record says: row_see_identity */
+	uint32_t
+	    chain; /* row number + 1 of a device's newest module; of a module: of the next one. 0: none */
 	struct blob *records[RECORD_KINDS]; /* NULL: not in memory; &blob_none: there is none */
-	struct presence *presence;
-	int64_t activity_us, presence_us; /* last activity; last change of the connection */
+	struct presence *presence;          /* row_set_presence */
+	int64_t activity_us, presence_us;   /* last activity; last change of the connection */
 };
+
+struct identity;
 
 struct free_row {
 	uint32_t row;
@@ -55,6 +59,7 @@ struct shard {
 	struct free_row *free; /* oldest first, from free_from on */
 	uint32_t nfree, capfree, free_from;
 	uint32_t nidentity;
+	struct shard_counts counts;
 	uint64_t cached_bytes;
 	uint32_t hand; /* of the eviction clock */
 	uint32_t last; /* row that row_find found last: an operation looks twice */
@@ -73,7 +78,27 @@ struct str row_module(const struct row *r);
 struct row *row_find(struct shard *sh, struct str device, struct str module);
 uint32_t row_number(const struct shard *sh, const struct row *r);
 void row_set_cached(struct shard *sh, struct row *r, enum record_kind kind, struct blob *b);
+void row_see_identity(struct shard *sh, struct row *r, const struct identity *id);
+/* The former one is freed. */
+void row_set_presence(struct shard *sh, struct row *r, struct presence *p);
 void presence_free(struct presence *p);
+
+/* ---- modules: rows of their own, chained to their device's, newest first ---- */
+
+#define MODULES_MAX 50u /* of one device (L-25) */
+
+/* NULL: there is none (any more). */
+struct row *module_first(struct shard *sh, const struct row *device);
+struct row *module_next(struct shard *sh, const struct row *module);
+/* $edgeAgent and $edgeHub are made with an edge device (service-rest.md 5.3). */
+bool module_is_system(struct str module);
+/* May `n` more be made? On false the reply's fault is set (413). device NULL: one to be made. */
+bool modules_allowed(struct shard *sh, const struct row *device, uint32_t n, struct reply *reply);
+/* How many of an edge device's system modules do not exist; NULL: a device to be made. */
+uint32_t modules_system_missing(struct shard *sh, const struct row *device);
+void modules_make_system(struct shard *sh, struct str device, const struct hub_env *env);
+/* Close the sessions of all. */
+void modules_close(struct shard *sh, const struct row *device, const struct hub_env *env);
 
 /* ---- undo ---- */
 
@@ -107,6 +132,36 @@ struct identity {
 	struct str model_id;
 	struct str managed_by; /* modules */
 };
+
+#define SCOPE_MAX (ID_MAX + 64)
+
+/* What a PUT asks for. What is generated lives here until the record is written. */
+struct wish {
+	struct identity id;
+	struct buf keys[2];
+	char scope[SCOPE_MAX];
+	struct buf tags, desired; /* first sections of a twin to be made; empty: new ones */
+};
+
+/* From the body of op, or a part of it; on false the fault says what is wrong. The strings are the body's. */
+bool wish_take_put(const struct op *op, struct wish *w, struct fault *f);
+bool wish_take(const struct op *op, struct doc body, struct wish *w, struct fault *f);
+/* New random keys, for each bit of `which`. */
+void wish_make_keys(struct wish *w, unsigned which, const struct hub_env *env);
+void wish_fini(struct wish *w);
+
+/* A new identity with its twin, nothing checked; the rows may move. */
+void identity_make(struct shard *sh, struct str device, struct str module, struct wish *w,
+    const struct hub_env *env);
+/* Create or replace, within limits; the reply has the identity. */
+void identity_create(struct shard *sh, const struct op *op, struct wish *w,
+    const struct hub_env *env, struct reply *reply);
+void identity_update(struct shard *sh, struct row *r, const struct op *op, struct wish *w,
+    const struct hub_env *env, struct reply *reply);
+/* It goes, a device with its modules (T-91). */
+void identity_remove(struct shard *sh, struct row *r, const struct hub_env *env);
+/* The hub's own modules of an edge device are not a client's to change: on false the reply says so. */
+bool identity_changeable(struct shard *sh, const struct op *op, struct reply *reply);
 
 void identity_encode(struct buf *out, const struct identity *id);
 /* false: not an identity record. */
@@ -158,15 +213,16 @@ typedef void op_fn(struct shard *sh, struct row *r, const struct op *op, const s
     struct reply *reply);
 op_fn on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_twin_get, on_report, on_telemetry,
     on_ack;
-op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check;
+op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check, on_modules_list;
 op_fn on_twin_read, on_twin_patch, on_twin_replace;
 
 /* Is the op's precondition met by this tag? On false the reply's fault is set (412). */
 bool precondition_holds(const struct op *op, const char *etag, struct reply *reply);
-void reply_not_found(const struct op *op, struct reply *reply);
+/* Neither the module nor, perhaps, its device is there: the reply says which. */
+void reply_not_found(struct shard *sh, const struct op *op, struct reply *reply);
 /* The kinds of filters in a session record, one bit each. */
 unsigned filters_mask(const struct blob *session);
 /* Drop the live session of a row, if any, and tell its link to close. */
-void presence_close(struct row *r, const struct hub_env *env);
+void presence_close(struct shard *sh, struct row *r, const struct hub_env *env);
 
 #endif

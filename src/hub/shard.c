@@ -173,6 +173,72 @@ rows_reserve(struct shard *sh, uint32_t n)
 		sh->nrow = n + 1;
 }
 
+/* ---- where a row is known: by its name, by its device, in the counts ---- */
+
+static struct row *
+owner_of(struct shard *sh, const struct row *module)
+{
+	return row_at(sh, shard_find(sh, row_device(module), STR_NONE));
+}
+
+static void
+row_link(struct shard *sh, uint32_t n)
+{
+	struct row *r = &sh->rows[n];
+
+	table_add(&sh->ids, id_hash(row_device(r), row_module(r)), n);
+	sh->nidentity++;
+	if (r->module_n == 0) {
+		sh->counts.devices++;
+		sh->counts.disabled += r->disabled;
+	} else {
+		struct row *owner = owner_of(sh, r);
+
+		r->chain = owner->chain;
+		owner->chain = n + 1;
+	}
+}
+
+/* The identity's name leads nowhere any more. Its session has ended; a device's modules are gone. */
+static void
+row_unlink(struct shard *sh, uint32_t n)
+{
+	struct row *r = &sh->rows[n];
+
+	if (r->module_n == 0) {
+		assert(r->chain == 0);
+		sh->counts.devices--;
+		sh->counts.disabled -= r->disabled;
+	} else {
+		uint32_t *at = &owner_of(sh, r)->chain;
+
+		while (*at != n + 1)
+			at = &sh->rows[*at - 1].chain;
+		*at = r->chain;
+		r->chain = 0;
+	}
+	table_remove(&sh->ids, id_hash(row_device(r), row_module(r)), n);
+	sh->nidentity--;
+}
+
+void
+row_see_identity(struct shard *sh, struct row *r, const struct identity *id)
+{
+	if (r->module_n == 0)
+		sh->counts.disabled += (uint32_t)!id->enabled - (uint32_t)r->disabled;
+	r->disabled = !id->enabled;
+	r->edge = id->edge;
+}
+
+void
+row_set_presence(struct shard *sh, struct row *r, struct presence *p)
+{
+	if (r->module_n == 0)
+		sh->counts.connected += (uint32_t)(p != NULL) - (uint32_t)(r->presence != NULL);
+	presence_free(r->presence);
+	r->presence = p;
+}
+
 static struct row *
 row_name(struct shard *sh, uint32_t n, struct str device, struct str module)
 {
@@ -186,8 +252,7 @@ row_name(struct shard *sh, uint32_t n, struct str device, struct str module)
 	r->id = key.p; /* the row's from here on */
 	r->device_n = (uint8_t)device.n;
 	r->module_n = (uint8_t)module.n;
-	table_add(&sh->ids, id_hash(device, module), n);
-	sh->nidentity++;
+	row_link(sh, n);
 	return r;
 }
 
@@ -239,16 +304,6 @@ free_pull(struct shard *sh, uint32_t row)
 	sh->nfree--;
 }
 
-/* The identity's name leads nowhere any more. */
-static void
-row_drop(struct shard *sh, uint32_t n)
-{
-	struct row *r = &sh->rows[n];
-
-	table_remove(&sh->ids, id_hash(row_device(r), row_module(r)), n);
-	sh->nidentity--;
-}
-
 void
 row_set_cached(struct shard *sh, struct row *r, enum record_kind kind, struct blob *b)
 {
@@ -279,8 +334,10 @@ shard_load(struct shard *sh, struct str key, struct str record)
 		return ERR_CORRUPT;
 	if (id.row > UINT32_C(1) << 28 || (id.row < sh->nrow && sh->rows[id.row].id != NULL))
 		return ERR_CORRUPT;
+	if (module.n && shard_find(sh, device, STR_NONE) == TABLE_NONE)
+		return ERR_CORRUPT; /* keys are in order: the device's would have come before */
 	rows_reserve(sh, id.row);
-	row_name(sh, id.row, device, module)->disabled = !id.enabled;
+	row_see_identity(sh, row_name(sh, id.row, device, module), &id);
 	if (id.generation > sh->generation)
 		sh->generation = id.generation;
 	return ERR_OK;
@@ -418,7 +475,7 @@ undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t now_us)
 	struct undo_entry *e = undo_push(u, UNDO_DELETED, sh, row);
 	struct row *r = &sh->rows[row];
 
-	row_drop(sh, row);
+	row_unlink(sh, row);
 	for (int k = 0; k < RECORD_KINDS; k++) {
 		if (r->records[k] == NULL)
 			continue;
@@ -489,13 +546,14 @@ undo_record(struct undo_entry *e, struct row *r)
 	row_set_cached(e->shard, r, e->record, blob_ref(e->old));
 	if (e->record == RECORD_IDENTITY && e->old != NULL &&
 	    identity_decode(blob_str(e->old), &id))
-		r->disabled = !id.enabled;
+		row_see_identity(e->shard, r, &id);
 }
 
 static void
 undo_create(struct undo_entry *e, struct row *r)
 {
-	row_drop(e->shard, e->row);
+	row_set_presence(e->shard, r, NULL);
+	row_unlink(e->shard, e->row);
 	for (int k = 0; k < RECORD_KINDS; k++)
 		row_set_cached(e->shard, r, (enum record_kind)k, NULL);
 	row_fini(r);
@@ -520,8 +578,7 @@ undo_delete(struct undo_entry *e, struct row *r)
 	for (int k = 0; k < RECORD_KINDS; k++)
 		if (blob_ref(r->records[k]) != NULL)
 			sh->cached_bytes += r->records[k]->n;
-	table_add(&sh->ids, id_hash(row_device(r), row_module(r)), e->row);
-	sh->nidentity++;
+	row_link(sh, e->row);
 }
 
 static void
@@ -541,10 +598,8 @@ undo_one(struct undo_entry *e, const struct undo_sink *sink)
 		repair(e, r, sink);
 		break;
 	case UNDO_CONNECTED:
-		if (current) {
-			presence_free(r->presence);
-			r->presence = NULL;
-		}
+		if (current)
+			row_set_presence(e->shard, r, NULL);
 		break;
 	case UNDO_FILTERS:
 		if (current) {
@@ -577,6 +632,12 @@ uint32_t
 shard_identities(const struct shard *sh)
 {
 	return sh->nidentity;
+}
+
+const struct shard_counts *
+shard_counts(const struct shard *sh)
+{
+	return &sh->counts;
 }
 
 uint64_t

@@ -389,12 +389,13 @@ op_run(struct worker *w, struct work *k)
 	uint64_t all = atomic_load(&w->fleet->identities);
 	unsigned missing;
 
-	w->key.n = 0;
-	missing = hub_missing(sh, &k->op, &w->key);
-	if (missing != 0 &&
-	    worker_load(w, sh, buf_view(&w->key), missing, &k->reply.fault) != ERR_OK &&
-	    k->op.kind != OP_DISCONNECT) /* the link is gone whatever the store says */
-		return;
+	while (w->key.n = 0, (missing = hub_missing(sh, &k->op, &w->key)) != 0) {
+		if (worker_load(w, sh, buf_view(&w->key), missing, &k->reply.fault) == ERR_OK)
+			continue;
+		if (k->op.kind != OP_DISCONNECT)
+			return;
+		break; /* the link is gone whatever the store says */
+	}
 	w->env.identities_left =
 	    w->fleet->o.identities_max > all ? w->fleet->o.identities_max - all : 0;
 	w->env.undo = gathering(w)->undo;

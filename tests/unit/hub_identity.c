@@ -291,7 +291,7 @@ identity__R33_missing_is_404_with_its_id(void **state)
 
 	assert_int_equal(kit_get(k, "nobody"), F_DeviceNotFound);
 	assert_string_equal(k->reply.fault.text, "nobody");
-	assert_int_equal(kit_get(k, "nobody/m"), F_ModuleNotFound);
+	assert_int_equal(kit_get(k, "nobody/m"), F_DeviceNotFound);
 }
 
 static void

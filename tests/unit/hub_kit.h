@@ -238,11 +238,14 @@ kit_restart(struct kit *k)
 	struct shard *sh = shard_new(k->sh->index);
 
 	undo_commit(k->undo);
-	for (uint32_t i = 0; i < k->store.n; i++)
-		if (k->store.v[i].kind == RECORD_IDENTITY)
-			assert_int_equal(shard_load(sh, buf_view(&k->store.v[i].key),
-			                     buf_view(&k->store.v[i].value)),
-			    ERR_OK);
+	for (uint32_t i = 0; i < 2 * k->store.n; i++) { /* devices, then modules */
+		const struct kit_row *r = &k->store.v[i % k->store.n];
+		bool module = r->key.p[r->key.n - 1] != '\0';
+
+		if (r->kind == RECORD_IDENTITY && module == (i >= k->store.n))
+			assert_int_equal(
+			    shard_load(sh, buf_view(&r->key), buf_view(&r->value)), ERR_OK);
+	}
 	shard_loaded(sh, (uint64_t)k->env.now_us, k->env.now_us);
 	kit_shard(k, sh);
 }
@@ -309,9 +312,12 @@ kit_run(struct kit *k, const struct op *op)
 	body.n = 0;
 	k->reply = (struct reply){ .body = body };
 	k->env.now_us += SECOND;
-	k->key.n = 0;
-	missing = hub_missing(k->sh, op, &k->key);
-	kit_fill(k, op->device, op->module, missing);
+	while (k->key.n = 0, (missing = hub_missing(k->sh, op, &k->key)) != 0) {
+		struct str device, module;
+
+		str_cut(str_sub(buf_view(&k->key), 2), '\0', &device, &module);
+		kit_fill(k, device, module, missing);
+	}
 	hub_apply(k->sh, op, &k->env, &k->reply);
 	if (!k->hold)
 		kit_commit(k);

@@ -71,6 +71,8 @@ twin__T06_unknown_identity_is_404(void **state)
 	assert_int_equal(kit_read(k, "d1"), F_DeviceNotFound);
 	assert_int_equal(kit_patch(k, "d1", NULL, "{}"), F_DeviceNotFound);
 	assert_int_equal(kit_replace(k, "d1", NULL, "{}"), F_DeviceNotFound);
+	assert_int_equal(kit_read(k, "d1/m1"), F_DeviceNotFound);
+	kit_device(k, "d1");
 	assert_int_equal(kit_read(k, "d1/m1"), F_ModuleNotFound);
 	assert_string_equal(k->reply.fault.text, "d1/m1");
 }

@@ -1,0 +1,129 @@
+/*
+ * Modules: identities that live and die with their device (twins.md 7, service-rest.md 7). Their rows hang in a chain on the
+ * device's row, so that whatever concerns all of them costs as much as there are, at most MODULES_MAX.
+ */
+#include "hub/priv.h"
+
+#include <stdlib.h>
+
+static const struct str system_modules[] = { { "$edgeAgent", 10 }, { "$edgeHub", 8 } };
+#define NSYSTEM (sizeof(system_modules) / sizeof(system_modules[0]))
+
+static struct row *
+chained(struct shard *sh, uint32_t chain)
+{
+	return chain == 0 ? NULL : row_at(sh, chain - 1);
+}
+
+struct row *
+module_first(struct shard *sh, const struct row *device)
+{
+	return device->module_n == 0 ? chained(sh, device->chain) : NULL;
+}
+
+struct row *
+module_next(struct shard *sh, const struct row *module)
+{
+	return chained(sh, module->chain);
+}
+
+bool
+module_is_system(struct str module)
+{
+	return str_eq(module, system_modules[0]) || str_eq(module, system_modules[1]);
+}
+
+static uint32_t
+module_count(struct shard *sh, const struct row *device)
+{
+	uint32_t n = 0;
+
+	for (struct row *m = module_first(sh, device); m != NULL; m = module_next(sh, m))
+		n++;
+	return n;
+}
+
+bool
+modules_allowed(struct shard *sh, const struct row *device, uint32_t n, struct reply *reply)
+{
+	uint32_t there = device != NULL ? module_count(sh, device) : 0;
+
+	if (n == 0 || there + n <= MODULES_MAX)
+		return true;
+	fault_set(&reply->fault, F_TooManyModulesOnDevice,
+	    "the device has %u modules, the limit is %u", there, MODULES_MAX);
+	return false;
+}
+
+/* ---- the modules of the edge runtime ---- */
+
+uint32_t
+modules_system_missing(struct shard *sh, const struct row *device)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < NSYSTEM; i++)
+		n += device == NULL ||
+		    shard_find(sh, row_device(device), system_modules[i]) == TABLE_NONE;
+	return n;
+}
+
+void
+modules_make_system(struct shard *sh, struct str device, const struct hub_env *env)
+{
+	for (size_t i = 0; i < NSYSTEM; i++) {
+		struct wish w = { .id = { .enabled = true, .auth = AUTH_SAS } };
+
+		if (shard_find(sh, device, system_modules[i]) == TABLE_NONE)
+			identity_make(sh, device, system_modules[i], &w, env);
+		wish_fini(&w);
+	}
+}
+
+bool
+identity_changeable(struct shard *sh, const struct op *op, struct reply *reply)
+{
+	struct row *device = row_find(sh, op->device, STR_NONE);
+
+	if (device == NULL || !device->edge || !module_is_system(op->module))
+		return true;
+	fault_set(&reply->fault, F_SystemModuleModifyUnauthorizedAccess,
+	    "modules of the edge runtime are made and deleted with their device");
+	return false;
+}
+
+/* ---- all of one device ---- */
+
+void
+modules_close(struct shard *sh, const struct row *device, const struct hub_env *env)
+{
+	for (struct row *m = module_first(sh, device); m != NULL; m = module_next(sh, m))
+		presence_close(sh, m, env);
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+	return str_cmp(row_module(*(struct row *const *)a), row_module(*(struct row *const *)b));
+}
+
+void
+on_modules_list(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct row **list = xcalloc(module_count(sh, r) + 1, sizeof(struct row *));
+	uint32_t n = 0;
+
+	(void)op, (void)env;
+	for (struct row *m = module_first(sh, r); m != NULL; m = module_next(sh, m))
+		list[n++] = m;
+	qsort(list, n, sizeof(list[0]), by_id);
+	buf_putc(&reply->body, '[');
+	for (uint32_t i = 0; i < n; i++) {
+		if (i > 0)
+			buf_putc(&reply->body, ',');
+		identity_write(sh, list[i], &reply->body);
+	}
+	buf_putc(&reply->body, ']');
+	free(list);
+}

@@ -1,0 +1,248 @@
+/* What a PUT of an identity asks for, checked (service-rest.md 6.1, 6.2, 7). */
+#include "hub/priv.h"
+
+#define STATUS_REASON_MAX 128
+#define KEY_BYTES         32
+
+/* A member that is a string; null and absent give the empty one. */
+static bool
+take_str(struct doc obj, struct str key, struct str *out, struct fault *f)
+{
+	struct doc v = doc_get(obj, key);
+
+	*out = STR_NONE;
+	if (!doc_defined(v) || doc_kind(v) == DOC_NULL)
+		return true;
+	if (doc_kind(v) != DOC_STRING) {
+		fault_set(f, F_ArgumentInvalid, STR_FMT " is not a string", STR_ARG(key));
+		return false;
+	}
+	*out = doc_str(v);
+	return true;
+}
+
+static bool
+take_object(struct doc obj, struct str key, struct doc *out, struct fault *f)
+{
+	*out = doc_get(obj, key);
+	if (!doc_defined(*out) || doc_kind(*out) == DOC_NULL) {
+		*out = DOC_NONE;
+		return true;
+	}
+	if (doc_kind(*out) == DOC_OBJECT)
+		return true;
+	fault_set(f, F_ArgumentInvalid, STR_FMT " is not an object", STR_ARG(key));
+	return false;
+}
+
+static bool
+take_ids(const struct op *op, struct doc body, struct fault *f)
+{
+	struct str device, module;
+
+	if (!take_str(body, STR("deviceId"), &device, f) ||
+	    !take_str(body, STR("moduleId"), &module, f))
+		return false;
+	if (!str_eq(device, op->device) || (op->module.n != 0 && !str_eq(module, op->module))) {
+		fault_set(f, F_ArgumentInvalid, "the id in the body is not the one of the path");
+		return false;
+	}
+	return true;
+}
+
+static size_t
+characters(struct str s)
+{
+	const char *p = s.p, *end = s.p + s.n;
+	size_t n = 0;
+
+	for (; p < end; n++)
+		utf8_next(&p, end);
+	return n;
+}
+
+static bool
+take_status(struct doc body, struct identity *id, struct fault *f)
+{
+	struct str status;
+
+	if (!take_str(body, STR("status"), &status, f) ||
+	    !take_str(body, STR("statusReason"), &id->reason, f))
+		return false;
+	id->enabled = !str_ieq(status, STR("disabled"));
+	if (status.n != 0 && id->enabled && !str_ieq(status, STR("enabled"))) {
+		fault_set(f, F_ArgumentInvalid, "status is neither enabled nor disabled");
+		return false;
+	}
+	if (characters(id->reason) > STATUS_REASON_MAX) {
+		fault_set(f, F_ArgumentInvalid, "statusReason has %zu characters, the limit is %d",
+		    characters(id->reason), STATUS_REASON_MAX);
+		return false;
+	}
+	return true;
+}
+
+static bool
+take_auth_type(struct doc auth, struct identity *id, struct fault *f)
+{
+	struct str type;
+
+	if (!take_str(auth, STR("type"), &type, f))
+		return false;
+	if (type.n == 0) { /* older clients leave it out */
+		id->auth =
+		    id->thumbs[0].n != 0 || id->thumbs[1].n != 0 ? AUTH_SELF_SIGNED : AUTH_SAS;
+		return true;
+	}
+	for (int t = 0; t < AUTH_TYPES; t++) {
+		if (str_ieq(type, auth_type_names[t])) {
+			id->auth = (enum auth_type)t;
+			return true;
+		}
+	}
+	fault_set(f, F_ArgumentInvalid,
+	    "authentication.type is none of sas, selfSigned, certificateAuthority, none");
+	return false;
+}
+
+static bool
+keys_fit(const struct identity *id, struct fault *f)
+{
+	bool first = id->keys[0].n != 0, second = id->keys[1].n != 0;
+
+	if (first != second) {
+		fault_set(f, F_ArgumentInvalid, "both symmetric keys or neither must be given");
+		return false;
+	}
+	for (int i = 0; first && i < 2; i++) {
+		if (!key_valid(id->keys[i])) {
+			fault_set(f, F_ArgumentInvalid,
+			    "symmetricKey.%s is not base64 of %d to %d bytes",
+			    i == 0 ? "primaryKey" : "secondaryKey", KEY_BYTES_MIN, KEY_BYTES_MAX);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+thumbs_fit(const struct identity *id, struct fault *f)
+{
+	for (int i = 0; i < 2; i++) {
+		if (id->thumbs[i].n != 0 && !thumbprint_valid(id->thumbs[i])) {
+			fault_set(f, F_ArgumentInvalid,
+			    "x509Thumbprint.%s is not 40 or 64 hexadecimal digits",
+			    i == 0 ? "primaryThumbprint" : "secondaryThumbprint");
+			return false;
+		}
+	}
+	if (id->auth == AUTH_SELF_SIGNED && id->thumbs[0].n == 0) {
+		fault_set(f, F_ArgumentInvalid,
+		    "x509Thumbprint.primaryThumbprint is needed for selfSigned");
+		return false;
+	}
+	return true;
+}
+
+/* Which credentials a type has; the others are null (service-rest.md 6.2). */
+static bool
+take_authentication(struct doc body, struct identity *id, struct fault *f)
+{
+	struct doc auth, sym, thumb;
+
+	if (!take_object(body, STR("authentication"), &auth, f) ||
+	    !take_object(auth, STR("symmetricKey"), &sym, f) ||
+	    !take_object(auth, STR("x509Thumbprint"), &thumb, f) ||
+	    !take_str(sym, STR("primaryKey"), &id->keys[0], f) ||
+	    !take_str(sym, STR("secondaryKey"), &id->keys[1], f) ||
+	    !take_str(thumb, STR("primaryThumbprint"), &id->thumbs[0], f) ||
+	    !take_str(thumb, STR("secondaryThumbprint"), &id->thumbs[1], f) ||
+	    !take_auth_type(auth, id, f))
+		return false;
+	if ((id->keys[0].n || id->keys[1].n) && (id->thumbs[0].n || id->thumbs[1].n)) {
+		fault_set(f, F_ArgumentInvalid, "symmetricKey and x509Thumbprint are both given");
+		return false;
+	}
+	if (!keys_fit(id, f) || !thumbs_fit(id, f))
+		return false;
+	if (id->auth != AUTH_SAS)
+		id->keys[0] = id->keys[1] = STR_NONE;
+	if (id->auth != AUTH_SELF_SIGNED)
+		id->thumbs[0] = id->thumbs[1] = STR_NONE;
+	return true;
+}
+
+static bool
+take_edge(struct doc body, struct identity *id, struct fault *f)
+{
+	struct doc capabilities, edge, parents, v = DOC_NONE;
+	struct doc_iter it;
+	struct str key;
+
+	if (!take_object(body, STR("capabilities"), &capabilities, f) ||
+	    !take_str(body, STR("deviceScope"), &id->scope, f))
+		return false;
+	edge = doc_getc(capabilities, "iotEdge");
+	if (doc_defined(edge) && doc_kind(edge) != DOC_TRUE && doc_kind(edge) != DOC_FALSE &&
+	    doc_kind(edge) != DOC_NULL) {
+		fault_set(f, F_ArgumentInvalid, "capabilities.iotEdge is not a boolean");
+		return false;
+	}
+	id->edge = doc_kind(edge) == DOC_TRUE;
+	if (!id->edge)
+		return true;
+	id->scope = STR_NONE; /* the hub's to give */
+	parents = doc_getc(body, "parentScopes");
+	it = doc_iter(parents);
+	if (doc_next(&it, &key, &v) && doc_kind(v) == DOC_STRING)
+		id->parent_scope = doc_str(v);
+	return true;
+}
+
+bool
+wish_take(const struct op *op, struct doc body, struct wish *w, struct fault *f)
+{
+	*w = (struct wish){ .id.enabled = true };
+	if (!take_authentication(body, &w->id, f))
+		return false;
+	if (op->module.n != 0)
+		return take_str(body, STR("managedBy"), &w->id.managed_by, f);
+	return take_status(body, &w->id, f) && take_edge(body, &w->id, f);
+}
+
+bool
+wish_take_put(const struct op *op, struct wish *w, struct fault *f)
+{
+	struct doc body = doc_of(op->payload);
+
+	*w = (struct wish){ 0 };
+	if (doc_kind(body) != DOC_OBJECT) {
+		fault_set(f, F_ArgumentInvalid, "the body is not a JSON object");
+		return false;
+	}
+	return take_ids(op, body, f) && wish_take(op, body, w, f);
+}
+
+void
+wish_make_keys(struct wish *w, unsigned which, const struct hub_env *env)
+{
+	unsigned char random[KEY_BYTES];
+
+	for (int i = 0; i < 2; i++) {
+		if (!(which & 1u << i))
+			continue;
+		env->random(env->ctx, random, sizeof(random));
+		w->keys[i].n = 0;
+		base64_encode(&w->keys[i], random, sizeof(random));
+		w->id.keys[i] = buf_view(&w->keys[i]);
+	}
+}
+
+void
+wish_fini(struct wish *w)
+{
+	buf_fini(&w->keys[0]);
+	buf_fini(&w->keys[1]);
+	buf_fini(&w->tags);
+	buf_fini(&w->desired);
+}
