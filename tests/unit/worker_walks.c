@@ -1,0 +1,432 @@
+/* Queries and lists over the whole fleet: pages, order, aggregates, limits, while others write. */
+#include "worker_kit.h"
+
+#define FLEET 300
+
+static void
+id_of(char out[16], unsigned i)
+{
+	snprintf(out, 16, "d%u", i);
+}
+
+/* Devices d0 to d299 with tags.n and tags.kind, a, b or c. */
+static void
+fleet_with_devices(struct kit *k, unsigned nworker)
+{
+	kit_start(k, nworker);
+	kit_create(k, "d", FLEET);
+	for (unsigned i = 0; i < FLEET; i++) {
+		char id[16], patch[64];
+
+		id_of(id, i);
+		snprintf(patch, sizeof(patch), "{'tags':{'n':%u,'kind':'%c'}}", i, 'a' + i % 3);
+		kit_send(k, OP_TWIN_PATCH, id, patch);
+	}
+	kit_await(k, k->nback == FLEET);
+	kit_forget(k);
+}
+
+static void
+each_device_once(const char *rows)
+{
+	for (unsigned i = 0; i < FLEET; i++) {
+		char part[40];
+
+		snprintf(part, sizeof(part), "{'deviceId':'d%u'}", i);
+		if (occurrences(rows, part) != 1)
+			fail_msg("%s is there %u times", part, occurrences(rows, part));
+	}
+}
+
+static void
+query__pages_of_any_size_have_each_row_once(void **state)
+{
+	static const unsigned nworkers[] = { 1, 2, 16 };
+	struct kit *k = *state;
+
+	for (int i = 0; i < 3; i++) {
+		if (i == 0)
+			fleet_with_devices(k, nworkers[i]);
+		else
+			kit_start(k, nworkers[i]);
+		for (uint32_t limit = 1; limit <= 1000; limit = limit * 3 + 1)
+			each_device_once(kit_query(k, "SELECT deviceId FROM devices", limit));
+		kit_stop(k);
+	}
+}
+
+/* Pages are the same whatever the number of workers: tokens outlive a start. */
+static void
+query__a_place_holds_over_a_start_with_other_workers(void **state)
+{
+	struct kit *k = *state;
+	struct query_place place = { 0 };
+	struct buf rows = { 0 };
+	bool more = true;
+
+	fleet_with_devices(k, 1);
+	for (unsigned n = 2; more; n = n % 16 + 3) {
+		struct walk *w = kit_walk(k, "SELECT deviceId FROM devices", 80);
+
+		w->place = place;
+		w = kit_do_walk(k, w);
+		buf_str(&rows, buf_view(&w->json));
+		place = w->place;
+		more = w->more;
+		kit_stop(k);
+		kit_start(k, n);
+	}
+	for (size_t i = 0; i < rows.n; i++)
+		if (rows.p[i] == '"')
+			rows.p[i] = '\'';
+	buf_putc(&rows, '\0');
+	each_device_once(rows.p);
+	buf_fini(&rows);
+}
+
+/* What is there all the time comes exactly once, whatever comes, goes and changes meanwhile. */
+struct writer {
+	struct kit *k;
+	atomic_bool stop;
+	atomic_uint nback, nsent;
+};
+
+static void
+writer_back(struct work *w)
+{
+	struct writer *wr = w->owner;
+
+	work_free(w);
+	atomic_fetch_add(&wr->nback, 1);
+}
+
+static void
+writer_send(struct writer *wr, enum op_kind kind, const char *id, const struct str *payload)
+{
+	struct work *w = work_new(wr->k->loops[1], 1000, writer_back);
+
+	while (atomic_load(&wr->nsent) - atomic_load(&wr->nback) > 200)
+		sched_yield();
+	w->op.kind = kind;
+	w->op.device = work_str(w, str_of(id));
+	if (payload != NULL)
+		w->op.payload = work_str(w, *payload);
+	w->owner = wr;
+	atomic_fetch_add(&wr->nsent, 1);
+	fleet_submit(wr->k->fleet, w);
+}
+
+/* Patches of the devices, and others made and deleted. */
+static void *
+writer_main(void *arg)
+{
+	struct writer *wr = arg;
+	struct doc_parser *parser = doc_parser_new(1 << 16);
+	struct doc_parsed info;
+
+	for (unsigned i = 0; !atomic_load(&wr->stop); i++) {
+		struct buf doc = { 0 };
+		struct str payload;
+		char id[16], json[128];
+		bool patch = i % 3 == 0;
+
+		if (patch) {
+			id_of(id, i * 7 % FLEET);
+			snprintf(json, sizeof(json), "{\"tags\":{\"w\":%u}}", i);
+		} else {
+			snprintf(id, sizeof(id), "x%u", i / 3 % 97);
+			snprintf(json, sizeof(json), "{\"deviceId\":\"%s\"}", id);
+		}
+		assert_int_equal(doc_parse(parser, str_of(json), &doc, &info, NULL), ERR_OK);
+		payload = buf_view(&doc);
+		if (i % 3 < 2)
+			writer_send(wr, patch ? OP_TWIN_PATCH : OP_IDENTITY_PUT, id, &payload);
+		else
+			writer_send(wr, OP_IDENTITY_DELETE, id, NULL);
+		buf_fini(&doc);
+	}
+	while (atomic_load(&wr->nsent) != atomic_load(&wr->nback))
+		sched_yield();
+	doc_parser_free(parser);
+	return NULL;
+}
+
+static void
+query__exactly_once_under_concurrent_writes(void **state)
+{
+	struct kit *k = *state;
+	struct writer wr = { .k = k };
+	pthread_t thread;
+
+	k->fo.cache_bytes = 32 << 10; /* some of them are read from the store */
+	fleet_with_devices(k, 2);
+	assert_int_equal(pthread_create(&thread, NULL, writer_main, &wr), 0);
+	for (unsigned i = 0; i < 12; i++)
+		each_device_once(
+		    kit_query(k, "SELECT deviceId FROM devices WHERE tags.n >= 0", 7 + i * 5));
+	for (unsigned i = 0; i < 5; i++)
+		assert_string_equal(
+		    kit_query(k, "SELECT COUNT() AS c FROM devices WHERE is_defined(tags.n)", 100),
+		    "{'c':300}");
+	for (unsigned i = 0; i < 5; i++) {
+		struct walk *w = kit_do_walk(k, kit_walk(k, NULL, 1000));
+
+		assert_int_equal(w->fault.code, F_NONE);
+		assert_true(w->nrow >= FLEET && w->nrow <= FLEET + 97);
+	}
+	atomic_store(&wr.stop, true);
+	pthread_join(thread, NULL);
+}
+
+static void
+query__sees_every_write_acknowledged_before_it(void **state)
+{
+	struct kit *k = *state;
+	char patch[64], query[96], id[16];
+
+	fleet_with_devices(k, 2);
+	for (unsigned i = 0; i < 40; i++) {
+		id_of(id, i * 13 % FLEET);
+		snprintf(patch, sizeof(patch), "{'tags':{'mark':%u}}", i);
+		assert_int_equal(kit_do(k, OP_TWIN_PATCH, id, patch), F_NONE);
+		snprintf(query, sizeof(query),
+		    "SELECT COUNT() AS c FROM devices WHERE tags.mark = %u", i);
+		assert_string_equal(kit_query(k, query, 100), "{'c':1}");
+	}
+}
+
+static void
+query__Q51_top_counts_over_pages(void **state)
+{
+	struct kit *k = *state;
+
+	fleet_with_devices(k, 3);
+	for (uint32_t limit = 1; limit <= 30; limit += 4)
+		assert_int_equal(
+		    occurrences(
+		        kit_query(k, "SELECT TOP 17 deviceId FROM devices", limit), "deviceId"),
+		    17);
+	assert_int_equal(
+	    occurrences(kit_query(k, "SELECT TOP 1000 deviceId FROM devices", 200), "deviceId"),
+	    FLEET);
+}
+
+/* R-59: a last page that is exactly full says that there is no more. */
+static void
+query__last_page_exactly_full_has_no_successor(void **state)
+{
+	struct kit *k = *state;
+	struct walk *w;
+
+	fleet_with_devices(k, 2);
+	w = kit_do_walk(k, kit_walk(k, "SELECT * FROM devices WHERE tags.n < 20", 20));
+	assert_int_equal(w->nrow, 20);
+	assert_false(w->more);
+	w = kit_do_walk(k, kit_walk(k, "SELECT * FROM devices WHERE tags.n < 20", 19));
+	assert_int_equal(w->nrow, 19);
+	assert_true(w->more);
+	w = kit_do_walk(k, kit_walk(k, "SELECT TOP 20 * FROM devices", 20));
+	assert_false(w->more);
+	w = kit_do_walk(k, kit_walk(k, "SELECT * FROM devices WHERE tags.n = 4711", 20));
+	assert_int_equal(w->nrow, 0);
+	assert_false(w->more);
+}
+
+static void
+query__aggregates_are_over_all_shards(void **state)
+{
+	static const unsigned nworkers[] = { 1, 2, 16 };
+	struct kit *k = *state;
+
+	for (int i = 0; i < 3; i++) {
+		if (i == 0)
+			fleet_with_devices(k, nworkers[i]);
+		else
+			kit_start(k, nworkers[i]);
+		assert_string_equal(kit_query(k,
+		                        "SELECT COUNT() AS c, SUM(tags.n) AS s, MIN(tags.n) AS lo, "
+		                        "MAX(tags.n) AS hi "
+		                        "FROM devices",
+		                        100),
+		    "{'c':300,'s':44850,'lo':0,'hi':299}");
+		for (uint32_t limit = 1; limit < 5; limit++)
+			assert_string_equal(kit_query(k,
+			                        "SELECT tags.kind AS k, COUNT() AS c FROM devices "
+			                        "GROUP BY tags.kind",
+			                        limit),
+			    "{'k':'a','c':100},{'k':'b','c':100},{'k':'c','c':100}");
+		assert_string_equal(
+		    kit_query(k, "SELECT COUNT() AS c FROM devices WHERE tags.n > 1000", 100),
+		    "{'c':0}");
+		assert_string_equal(
+		    kit_query(k, "SELECT COUNT() AS c FROM devices.modules", 100), "{'c':0}");
+		kit_stop(k);
+	}
+}
+
+static void
+query__groups_beyond_their_memory_are_refused(void **state)
+{
+	struct kit *k = *state;
+
+	k->fo.query_bytes = 2000;
+	fleet_with_devices(k, 2);
+	assert_int_equal(
+	    kit_do_walk(k, kit_walk(k, "SELECT COUNT() AS c FROM devices GROUP BY tags.n", 100))
+	        ->fault.code,
+	    F_ArgumentInvalid);
+}
+
+static void
+query__named_ids_are_looked_up(void **state)
+{
+	struct kit *k = *state;
+	struct buf q = { 0 };
+
+	fleet_with_devices(k, 2);
+	assert_string_equal(
+	    kit_query(k, "SELECT tags.n AS n FROM devices WHERE deviceId = 'd42'", 10), "{'n':42}");
+	assert_string_equal(
+	    kit_query(k, "SELECT tags.n AS n FROM devices WHERE deviceId = 'nobody'", 10), "");
+	buf_cstr(&q, "SELECT deviceId FROM devices WHERE deviceId IN [");
+	for (unsigned i = 0; i < FLEET; i++)
+		buf_printf(&q, "%s'd%u'", i ? "," : "", i);
+	buf_cstr(&q, ",'nobody']");
+	buf_putc(&q, '\0');
+	for (uint32_t limit = 7; limit < 1000; limit *= 5)
+		each_device_once(kit_query(k, q.p, limit));
+	buf_fini(&q);
+}
+
+/* Q-03: a page ends when its text is large, and the next one goes on. */
+static void
+query__a_large_page_ends_early(void **state)
+{
+	struct kit *k = *state;
+	struct buf patch = { 0 };
+	struct walk *w;
+	uint32_t nrow;
+
+	kit_start(k, 2);
+	kit_create(k, "d", 20);
+	buf_cstr(&patch, "{'properties':{'desired':{");
+	for (int i = 0; i < 3; i++) {
+		buf_printf(&patch, "%s'k%d':'", i ? "," : "", i);
+		for (int j = 0; j < 900; j++)
+			buf_putc(&patch, 'v');
+		buf_putc(&patch, '\'');
+	}
+	buf_cstr(&patch, "}}}");
+	buf_putc(&patch, '\0');
+	for (unsigned i = 0; i < 20; i++) {
+		char id[16];
+
+		id_of(id, i);
+		assert_int_equal(kit_do(k, OP_TWIN_PATCH, id, patch.p), F_NONE);
+	}
+	w = kit_walk(k, "SELECT * FROM devices", 100);
+	buf_reserve(&w->json, WALK_BYTES_MAX); /* as if that much were in the page already */
+	memset(w->json.p, ' ', WALK_BYTES_MAX);
+	w->json.n = WALK_BYTES_MAX - 10000;
+	w = kit_do_walk(k, w);
+	nrow = w->nrow;
+	assert_true(w->more);
+	assert_true(nrow >= 2 && nrow < 5);
+	kit_forget(k);
+	assert_int_equal(
+	    occurrences(kit_query(k, "SELECT deviceId FROM devices", 100), "deviceId"), 20);
+	buf_fini(&patch);
+}
+
+/* ---- lists ---- */
+
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void
+list__R37_is_in_the_order_of_ids(void **state)
+{
+	static const uint32_t limits[] = { 1, 2, 5, 64, 299, 300, 1000 };
+	struct kit *k = *state;
+	static char ids[FLEET][16];
+
+	fleet_with_devices(k, 3);
+	for (unsigned i = 0; i < FLEET; i++)
+		id_of(ids[i], i);
+	qsort(ids, FLEET, sizeof(ids[0]), by_text);
+	for (unsigned n = 0; n < sizeof(limits) / sizeof(limits[0]); n++) {
+		struct walk *w = kit_do_walk(k, kit_walk(k, NULL, limits[n]));
+		uint32_t want = limits[n] < FLEET ? limits[n] : FLEET;
+		char *at;
+
+		assert_int_equal(w->fault.code, F_NONE);
+		assert_int_equal(w->nrow, want);
+		buf_putc(&w->json, '\0');
+		at = w->json.p;
+		for (uint32_t i = 0; i < want; i++) {
+			char part[40];
+
+			snprintf(part, sizeof(part), "{\"deviceId\":\"%s\",", ids[i]);
+			if ((at = strstr(at, part)) == NULL)
+				fail_msg("%s is not in its place", part);
+		}
+		assert_int_equal(occurrences(w->json.p, "\"deviceId\""), want);
+	}
+}
+
+/* ---- limits ---- */
+
+static void
+walks__more_than_the_limit_at_once_are_429(void **state)
+{
+	struct kit *k = *state;
+	unsigned nrefused = 0;
+
+	kit_start(k, 2);
+	kit_create(k, "d", 64);
+	disk_hold();
+	for (unsigned i = 0; i < 64; i++) { /* each worker has a commit to wait for */
+		char id[16];
+
+		id_of(id, i);
+		kit_send(k, OP_TWIN_PATCH, id, "{'tags':{'a':1}}");
+	}
+	disk_await();
+	kit_taken(k);
+	for (unsigned i = 0; i < WALKS_MAX + 5; i++)
+		fleet_walk(k->fleet, kit_walk(k, "SELECT * FROM devices", 100));
+	kit_await(k, k->nwalks_back == 5);
+	for (unsigned i = 0; i < 5; i++)
+		nrefused += k->walks_back[i]->fault.code == F_ThrottlingException;
+	assert_int_equal(nrefused, 5);
+	disk_release(0);
+	kit_await(k, k->nwalks_back == WALKS_MAX + 5);
+	for (unsigned i = 5; i < WALKS_MAX + 5; i++)
+		assert_int_equal(k->walks_back[i]->nrow, 64);
+	assert_int_equal(
+	    kit_do_walk(k, kit_walk(k, "SELECT * FROM devices", 5))->fault.code, F_NONE);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kit_test(query__pages_of_any_size_have_each_row_once),
+		kit_test(query__a_place_holds_over_a_start_with_other_workers),
+		kit_test(query__exactly_once_under_concurrent_writes),
+		kit_test(query__sees_every_write_acknowledged_before_it),
+		kit_test(query__Q51_top_counts_over_pages),
+		kit_test(query__last_page_exactly_full_has_no_successor),
+		kit_test(query__aggregates_are_over_all_shards),
+		kit_test(query__groups_beyond_their_memory_are_refused),
+		kit_test(query__named_ids_are_looked_up),
+		kit_test(query__a_large_page_ends_early),
+		kit_test(list__R37_is_in_the_order_of_ids),
+		kit_test(walks__more_than_the_limit_at_once_are_429),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
