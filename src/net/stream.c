@@ -295,7 +295,8 @@ stream_turn_end(struct stream *s)
 				s->user->on_drain(s, s->ctx);
 		}
 	}
-	if (s->state == ST_ENDED && !s->want_fill)
+	/* Telling or flushing may have ended it and put it on the list once more: then that turn is its last. */
+	if (s->state == ST_ENDED && !s->want_fill && !s->queued)
 		stream_end(s);
 }
 

@@ -100,6 +100,8 @@ export class Hub {
 	#child = null;
 	#exit = null; // promise of {code, signal}
 	#log = '';
+	#asked = false; // did a test end it?
+	#died = null; // how it ended, if nobody asked
 
 	constructor({ addr, dir, args = [], env = {}, binary = BINARY }) {
 		Object.assign(this, { addr, dir, args, env, binary });
@@ -131,6 +133,8 @@ export class Hub {
 		const child = spawn(this.binary, ['serve', '--data', this.dir, '--bind', this.addr, ...this.args], {
 			env: { ...process.env, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'] });
 		this.#child = child;
+		this.#asked = false;
+		this.#died = null;
 		children.add(child);
 		this.#exit = new Promise((resolve) => {
 			child.once('error', (error) => resolve({ code: null, signal: null, error }));
@@ -138,6 +142,7 @@ export class Hub {
 		}).then((end) => {
 			children.delete(child);
 			this.#child = null;
+			if (!this.#asked) this.#died = end;
 			return end;
 		});
 		await this.#ready(child);
@@ -172,8 +177,12 @@ export class Hub {
 
 	// SIGTERM; fails unless the hub ends with code 0 in its five seconds and no sanitizer complained.
 	async stop() {
+		const died = this.#died;
+		this.#died = null;
+		if (died) throw this.#failure(`the hub had ended by itself (${describeEnd(died)})`);
 		if (!this.#child) return;
 		const child = this.#child;
+		this.#asked = true;
 		child.kill('SIGTERM');
 		let timer;
 		const late = new Promise((resolve) => { timer = setTimeout(resolve, STOP_MS, 'late'); });
@@ -188,6 +197,7 @@ export class Hub {
 
 	// SIGKILL, as a crash does it.
 	async kill() {
+		this.#asked = true;
 		this.#child?.kill('SIGKILL');
 		return this.#exit;
 	}
@@ -197,8 +207,11 @@ export class Hub {
 		await this.start();
 	}
 
-	// Resolves to {code, signal} when the hub ends by itself.
-	ended() { return this.#exit; }
+	// Resolves to {code, signal} when the hub ends, for tests in which it is to end by itself.
+	ended() {
+		this.#asked = true;
+		return this.#exit;
+	}
 
 	// Send a signal, e.g. SIGHUP to reload certificates.
 	signal(name) { this.#child?.kill(name); }
