@@ -369,7 +369,7 @@ list__R37_is_in_the_order_of_ids(void **state)
 		for (uint32_t i = 0; i < want; i++) {
 			char part[40];
 
-			snprintf(part, sizeof(part), "{\"deviceId\":\"%s\",", ids[i]);
+			snprintf(part, sizeof(part), "{\"deviceId\":\"%.15s\",", ids[i]);
 			if ((at = strstr(at, part)) == NULL)
 				fail_msg("%s is not in its place", part);
 		}
