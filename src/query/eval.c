@@ -116,7 +116,7 @@ bool
 query_match(const struct query *q, const struct query_row_ops *ops, const void *row,
     struct query_scratch *s)
 {
-	struct row r = { ops, row, s };
+	struct row r = { ops, row, s, NULL };
 
 	if (q->where == NULL)
 		return !q->facts.nothing;

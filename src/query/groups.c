@@ -8,26 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-struct tally {
-	uint64_t n; /* rows for COUNT, numbers for the rest */
-	double v;   /* the sum, or the extreme so far */
-};
-
-struct group {
-	size_t key, keylen; /* in keys */
-};
-
-struct query_groups {
-	const struct query *q;
-	size_t max_bytes;
-	struct buf keys, key; /* key: of the row at hand */
-	struct group *group;
-	struct tally *tally;
-	uint32_t *order; /* after query_groups_finish */
-	uint32_t n, cap;
-	struct table table;
-};
-
 #define TABLE_BYTES 32 /* of a group in `table` and `order` */
 
 /* ---- the table ---- */
@@ -66,9 +46,8 @@ make_room(struct query_groups *g, size_t keylen, struct fault *f)
 	return ERR_OK;
 }
 
-/* The group of a key, made if there is none. */
-static enum err
-find_or_add(struct query_groups *g, struct str key, uint32_t *out, struct fault *f)
+enum err
+groups_find(struct query_groups *g, struct str key, uint32_t *out, struct fault *f)
 {
 	uint64_t hash = hash_table(key);
 	enum err e;
@@ -97,7 +76,7 @@ query_groups_new(const struct query *q, size_t max_bytes)
 	g->max_bytes = max_bytes;
 	buf_reserve(&g->keys, 1); /* the empty key stands somewhere too */
 	if (q->ngroup == 0)
-		(void)find_or_add(g, STR(""), &first, NULL); /* the first group always fits */
+		(void)groups_find(g, STR(""), &first, NULL); /* the first group always fits */
 	return g;
 }
 
@@ -117,26 +96,11 @@ query_groups_free(struct query_groups *g)
 
 /* ---- counting ---- */
 
-/* Add n numbers whose sum or extreme is v. */
-static void
-tally_add(struct tally *t, enum item_kind kind, uint64_t n, double v)
-{
-	if (n == 0)
-		return;
-	if (kind == ITEM_MIN)
-		t->v = t->n == 0 || v < t->v ? v : t->v;
-	else if (kind == ITEM_MAX)
-		t->v = t->n == 0 || v > t->v ? v : t->v;
-	else
-		t->v += v;
-	t->n += n;
-}
-
 enum err
 query_groups_add(struct query_groups *g, const struct query_row_ops *ops, const void *row,
     struct query_scratch *s, struct fault *f)
 {
-	struct row r = { ops, row, s };
+	struct row r = { ops, row, s, NULL };
 	uint32_t i;
 	enum err e;
 
@@ -144,7 +108,7 @@ query_groups_add(struct query_groups *g, const struct query_row_ops *ops, const 
 	g->key.n = 0;
 	for (const struct item *it = g->q->groups; it != NULL; it = it->next)
 		key_put(&g->key, path_get(&r, it->path), &s->values);
-	if ((e = find_or_add(g, buf_view(&g->key), &i, f)))
+	if ((e = groups_find(g, buf_view(&g->key), &i, f)))
 		return e;
 	for (const struct item *it = g->q->items; it != NULL; it = it->next) {
 		struct tally *t = &g->tally[(size_t)i * g->q->ntally + it->slot];
@@ -166,7 +130,7 @@ query_groups_merge(struct query_groups *into, const struct query_groups *from, s
 
 	assert(into->q == from->q);
 	for (uint32_t i = 0; i < from->n; i++) {
-		if ((e = find_or_add(into, key_of(from, i), &to, f)))
+		if ((e = groups_find(into, key_of(from, i), &to, f)))
 			return e;
 		for (const struct item *it = into->q->items; it != NULL; it = it->next) {
 			const struct tally *t = &from->tally[(size_t)i * ntally + it->slot];

@@ -101,6 +101,19 @@ key_put(struct buf *key, struct doc d, struct arena *a)
 	}
 }
 
+void
+key_put_value(struct buf *key, const struct value *v)
+{
+	assert(v->kind < V_ARRAY);
+	switch (v->kind) {
+	case V_NULL: buf_putc(key, K_NULL); break;
+	case V_BOOL: buf_putc(key, v->truth ? K_TRUE : K_FALSE); break;
+	case V_NUMBER: put_number(key, v->number); break;
+	case V_STRING: put_string(key, v->string); break;
+	default: buf_putc(key, K_UNDEFINED); break;
+	}
+}
+
 /* ---- back to JSON ---- */
 
 static void

@@ -243,6 +243,8 @@ path_get(const struct row *r, const struct path *p)
 bool
 path_defined(const struct row *r, const struct path *p)
 {
+	if (r->bound != NULL)
+		return r->bound[p->slot].kind != V_UNDEFINED;
 	if (p->kind == PATH_PROPERTIES)
 		return true;
 	if (p->kind == PATH_SECTION && p->nstep == 0) {
@@ -263,10 +265,15 @@ inside(const struct buf *b, const void *p)
 struct value
 path_value(const struct row *r, const struct path *p, bool deep)
 {
-	struct doc d = path_get(r, p);
-	struct value v = value_of(d);
-	bool passing = doc_defined(d) && (inside(&r->s->bytes, d.p) || inside(&r->s->build, d.p));
+	struct doc d;
+	struct value v;
+	bool passing;
 
+	if (r->bound != NULL)
+		return r->bound[p->slot];
+	d = path_get(r, p);
+	v = value_of(d);
+	passing = doc_defined(d) && (inside(&r->s->bytes, d.p) || inside(&r->s->build, d.p));
 	if (v.kind >= V_ARRAY && !deep)
 		v.doc = DOC_NONE;
 	else if (passing && v.kind >= V_ARRAY)

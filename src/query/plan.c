@@ -57,6 +57,19 @@ resolve_paths(struct parser *p)
 	return true;
 }
 
+/* Equal paths share a slot: what columns and their values are found by. */
+static void
+number_paths(struct query *q)
+{
+	for (struct path *p = q->paths; p != NULL; p = p->next) {
+		p->slot = 0;
+		while (p->slot < q->nslot && !path_equal(q->slots[p->slot], p))
+			p->slot++;
+		if (p->slot == q->nslot && q->nslot < SLOTS_MAX)
+			q->slots[q->nslot++] = p;
+	}
+}
+
 /* ---- select list ---- */
 
 /* Plain items of an aggregate query must be grouped: which path of GROUP BY is it? */
@@ -232,6 +245,7 @@ plan_finish(struct parser *p)
 
 	if (!resolve_paths(p) || !check_items(p))
 		return false;
+	number_paths(q);
 	f->hash = hash_stable(q->text);
 	f->item_type = item_type(f);
 	f->everything = q->where == NULL && !f->nothing;

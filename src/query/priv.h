@@ -80,6 +80,8 @@ enum path_kind {
 	PATH_PROPERTIES /* the object of desired and reported */
 };
 
+#define SLOTS_MAX 32u /* different paths of one plan that columns may stand for */
+
 struct path {
 	struct path *next; /* q->paths */
 	enum path_kind kind;
@@ -89,6 +91,7 @@ struct path {
 	unsigned nstep;
 	struct str name; /* the last step as the document spells it */
 	const char *at;  /* place in q->text */
+	uint32_t slot;   /* the same for equal paths of a plan; SLOTS_MAX: one too many */
 	bool in_condition;
 };
 
@@ -105,6 +108,7 @@ struct row {
 	const struct query_row_ops *ops;
 	const void *row;
 	struct query_scratch *s;
+	const struct value *bound; /* values of paths by slot, where columns stand for the row; or NULL */
 };
 
 void row_begin(const struct row *r);
@@ -177,6 +181,8 @@ struct query {
 	struct query_facts facts;
 	struct str text; /* a copy: what points into it lives as long as the plan */
 	struct path *paths;
+	const struct path *slots[SLOTS_MAX]; /* the first of each set of equal paths */
+	uint32_t nslot;
 	const struct expr *where; /* NULL: none */
 	struct item *items;       /* of those with one name the last only */
 	uint32_t nitem, ntally;
@@ -226,9 +232,51 @@ const struct expr *parse_condition(struct parser *p);
 /* Checks and facts, after all has been read. */
 bool plan_finish(struct parser *p);
 
+/* ---- groups ---- */
+
+struct tally {
+	uint64_t n; /* rows for COUNT, numbers for the rest */
+	double v;   /* the sum, or the extreme so far */
+};
+
+struct group {
+	size_t key, keylen; /* in keys */
+};
+
+struct query_groups {
+	const struct query *q;
+	size_t max_bytes;
+	struct buf keys, key; /* key: of the row at hand */
+	struct group *group;
+	struct tally *tally;
+	uint32_t *order; /* after query_groups_finish */
+	uint32_t n, cap;
+	struct table table;
+};
+
+/* The group of a key, made if there is none. ERR_SIZE as query_groups_add. */
+enum err groups_find(struct query_groups *g, struct str key, uint32_t *out, struct fault *f);
+
+/* Add n numbers whose sum or extreme is v. */
+static inline void
+tally_add(struct tally *t, enum item_kind kind, uint64_t n, double v)
+{
+	if (n == 0)
+		return;
+	if (kind == ITEM_MIN)
+		t->v = t->n == 0 || v < t->v ? v : t->v;
+	else if (kind == ITEM_MAX)
+		t->v = t->n == 0 || v > t->v ? v : t->v;
+	else
+		t->v += v;
+	t->n += n;
+}
+
 /* ---- group keys: bytes whose memcmp order is the order of the values ---- */
 
 void key_put(struct buf *key, struct doc d, struct arena *a);
+/* The same of a value that is neither an array nor an object. */
+void key_put_value(struct buf *key, const struct value *v);
 /* Write the value at *at as JSON and move past it; json NULL moves only. False: it is undefined. */
 bool key_write(struct buf *json, struct rd *at);
 

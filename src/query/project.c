@@ -58,7 +58,7 @@ void
 query_project(const struct query *q, const struct query_row_ops *ops, const void *row,
     struct query_scratch *s, struct buf *json)
 {
-	struct row r = { ops, row, s };
+	struct row r = { ops, row, s, NULL };
 	char sep = '{';
 
 	assert(!q->facts.aggregate);

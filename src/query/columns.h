@@ -1,0 +1,112 @@
+/*
+ * columns: what the rows of a shard hold at the paths that queries ask for, side by side, so that a condition is judged a
+ * block of rows at a time without a look at their documents.
+ *
+ *   struct columns   the columns of one shard. They are made for paths that are asked for again and again, kept current
+ *                    by columns_row_changed, and dropped, least recently used first, when they outgrow their memory.
+ *   struct vector    a plan made ready for blocks. It may look at any shard's columns, one after the other.
+ *
+ * A block's judgement says of each row: it matches, it does not, or its document must be asked (query_match). Where
+ * there is no column, or a column does not hold a value itself (arrays, objects, long strings, too many different
+ * ones), the answer is "ask": so the result is always that of the row evaluator.
+ *
+ *   vector_open(v, c, rows, true)                    a shard's turn begins
+ *   while (vector_wants(v, &row, &needs))            columns to be made: show it the rows, in any number of turns
+ *           vector_show(v, row, kind, ops, ...)
+ *   vector_judge(v, from, n, verdicts)               a block
+ *   vector_add(v, verdicts, ...)                     aggregates: count what matches, up to a row that must be asked
+ *
+ * Between two turns on one shard anything may change; each turn begins with vector_open. Columns belong to one thread
+ * at a time, as does a vector; the plan may be shared.
+ */
+#ifndef TWINHUB_QUERY_COLUMNS_H
+#define TWINHUB_QUERY_COLUMNS_H
+
+#include "query/query.h"
+
+#define COLUMNS_MAX                                                                                \
+	256u /* paths known of one shard, built or only counted; the least recently used goes */
+#define COLUMN_USES     2u    /* shards' turns that ask for a path before its column is made */
+#define COLUMN_TEXT_MAX 256u  /* bytes of a string that a column holds; longer ones are asked for */
+#define VECTOR_ROWS     1024u /* rows of one block at most */
+
+/* What a row number stands for. */
+enum row_kind { ROW_FREE, ROW_DEVICE, ROW_MODULE };
+
+struct columns;
+
+/* max_bytes bounds what all columns hold together. */
+struct columns *columns_new(size_t max_bytes);
+void columns_free(struct columns *c); /* NULL is fine */
+
+/*
+ * A row is new, gone or different: at the fields and sections in `changed`. `at_hand` says what ops can give: of the
+ * rest is remembered that it must be asked. ops NULL for ROW_FREE.
+ */
+void columns_row_changed(struct columns *c, uint32_t row, enum row_kind kind,
+    const struct query_needs *changed, const struct query_needs *at_hand,
+    const struct query_row_ops *ops, const void *data, struct query_scratch *s);
+
+/* Keep to the memory limit: to be called after a number of changes. */
+void columns_trim(struct columns *c);
+
+enum column_form {
+	COLUMN_NONE,    /* counted only */
+	COLUMN_SPARSE,  /* (row, value) of the few rows that have the path */
+	COLUMN_CODES8,  /* a byte a row: number of the value in the column's dictionary */
+	COLUMN_CODES16, /* two bytes a row */
+	COLUMN_NUMBERS, /* eight bytes a row: numbers, and codes for all else */
+	COLUMN_HASHES   /* four bytes a row: hashes of strings and numbers, nearly all different */
+};
+const char *column_form_name(enum column_form f); /* "sparse", "codes8", ... */
+
+struct column_facts {
+	enum column_form form;
+	bool complete;         /* all rows are in */
+	uint32_t uses, values; /* turns that asked for it; entries of its dictionary */
+	size_t bytes;
+};
+/* The n-th path that is known, for reports; false at the end. name: appended, as in a query. */
+bool columns_facts(const struct columns *c, uint32_t n, struct column_facts *out, struct buf *name);
+size_t columns_bytes(const struct columns *c);
+
+/* ---- a plan on columns ---- */
+
+struct vector;
+
+/* The plan must outlive it. */
+struct vector *vector_new(const struct query *q);
+void vector_free(struct vector *v); /* NULL is fine */
+
+/* Turn to a shard of `rows` row numbers. `begins`: its first turn in this walk, which counts as one use of the paths. */
+void vector_open(struct vector *v, struct columns *c, uint32_t rows, bool begins);
+
+/* Is there a row to be shown, so that a column gets complete? Then which one, and what must be at hand. */
+bool vector_wants(struct vector *v, uint32_t *row, struct query_needs *needs);
+/* ops NULL for ROW_FREE. */
+void vector_show(struct vector *v, uint32_t row, enum row_kind kind,
+    const struct query_row_ops *ops, const void *data, struct query_scratch *s);
+
+/* A row's verdict; with any other value it does not match. */
+#define VERDICT_MATCH    1u
+#define VERDICT_POSSIBLE 1u /* bit: it may match */
+static inline bool
+verdict_asks(uint8_t verdict)
+{
+	return verdict != VERDICT_MATCH && (verdict & VERDICT_POSSIBLE);
+}
+
+/* Judge rows [from, from + n), n at most VECTOR_ROWS; true if any of them may match. Of an aggregate plan a row of which
+ * a grouped or aggregated value is not held is asked for too. */
+bool vector_judge(
+    struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts, struct query_scratch *s);
+
+/* Aggregates: count the rows that match among [i, n) of the block judged last, in order, up to the first one that must
+ * be asked; *stop is its index, or n. ERR_SIZE as query_groups_add. */
+enum err vector_add(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n,
+    struct query_groups *g, uint32_t *stop, struct fault *f);
+
+/* For reports: paths of the plan that columns could stand for, and how many of them do in the shard opened last. */
+void vector_facts(const struct vector *v, uint32_t *paths, uint32_t *held);
+
+#endif

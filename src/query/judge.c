@@ -1,0 +1,392 @@
+/* Judging a block: tables by code, comparisons of numbers, and the evaluator on column values for the rest. */
+#include "query/vector.h"
+
+#include <stdlib.h>
+
+#define FREE_KINDS 2 /* string, number: the kinds whose content a column may not hold */
+
+static enum value_kind
+free_kind(unsigned number)
+{
+	return number ? V_NUMBER : V_STRING;
+}
+
+/* ---- one value ---- */
+
+/* The truth of a leaf on the values in v->bound. */
+static uint8_t
+leaf_eval(struct vector *v, const struct leaf *l)
+{
+	static const uint8_t sets[] = {
+		[IS_FALSE] = SET_FALSE, [IS_TRUE] = SET_TRUE, [IS_UNDEFINED] = SET_UNDEF
+	};
+
+	row_begin(&v->row);
+	return sets[expr_truth(&v->row, l->e)];
+}
+
+static uint8_t
+leaf_eval_value(struct vector *v, const struct leaf *l, struct value value)
+{
+	v->bound[l->slot[0]] = value;
+	return leaf_eval(v, l);
+}
+
+/* Can the truth depend on what a string or number of the path is, not only that it is one? */
+static bool
+reads_content(const struct leaf *l, enum value_kind kind)
+{
+	const struct expr *e = l->e, *a = e->first;
+
+	if (e->kind == E_DEFINED)
+		return false;
+	if (e->kind == E_CALL && e->function->max == 1 && a->kind == E_PATH)
+		return strncmp(e->function->name, "IS_", 3) != 0;
+	if (e->kind == E_COMPARE && l->direct)
+		return (a->kind == E_PATH ? a->next : a)->constant.kind == kind;
+	if (e->kind == E_IN && l->direct)
+		return e->list->kinds & 1u << kind;
+	return true;
+}
+
+static bool
+has_hash(const struct leaf *l, uint32_t h)
+{
+	uint32_t lo = 0, hi = l->nhash;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (l->hashes[mid] < h)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < l->nhash && l->hashes[lo] == h;
+}
+
+/* A value that equals none of the constants: no constant is ill-formed UTF-8. */
+static struct value
+other_value(const struct leaf *l, enum value_kind kind)
+{
+	struct value v = kind == V_STRING ? value_string(STR("\xFF")) : value_number(0);
+
+	while (kind == V_NUMBER && has_hash(l, value_hash(&v)))
+		v.number += 1;
+	return v;
+}
+
+/* ---- binding a leaf to a column ---- */
+
+static void
+bind_unheld(struct vector *v, struct leaf *l)
+{
+	bool equality =
+	    l->direct && (l->e->kind == E_IN || l->relop == REL_EQ || l->relop == REL_NE);
+
+	for (unsigned k = 0; k < FREE_KINDS; k++) {
+		struct value other = other_value(l, free_kind(k));
+		bool reads = reads_content(l, free_kind(k));
+		l->unheld[k] = reads ? SET_ANY : leaf_eval_value(v, l, other);
+		l->missed[k] = reads && !equality ? SET_ANY : leaf_eval_value(v, l, other);
+	}
+}
+
+static uint8_t
+code_set(struct vector *v, struct leaf *l, uint32_t code)
+{
+	const struct dict *d = &l->column->dict;
+
+	if (code == CODE_STALE || (code >= CODE_FIRST && d->v[code - CODE_FIRST].refs == 0))
+		return SET_ANY;
+	if (code == CODE_STRING)
+		return l->unheld[0];
+	return leaf_eval_value(v, l, column_value(l->column, cell_of_code(code)));
+}
+
+static void
+bind_one(struct vector *v, struct leaf *l)
+{
+	const struct column *c = v->column[l->slot[0]];
+	uint32_t n = CODE_FIRST + (c != NULL ? c->dict.n : 0);
+
+	if (c == NULL ||
+	    (!v->fresh && l->column == c && l->id == c->id && l->form == c->form &&
+	        l->generation == c->dict.generation)) {
+		l->column = c;
+		return;
+	}
+	l->column = c;
+	l->id = c->id;
+	l->form = c->form;
+	l->generation = c->dict.generation;
+	if (n > l->room) {
+		l->room = n;
+		l->table = xrealloc(l->table, n);
+	}
+	bind_unheld(v, l);
+	for (uint32_t i = 0; i < n; i++)
+		l->table[i] = code_set(v, l, i);
+}
+
+static void
+bind_node(struct vector *v, struct node *n)
+{
+	if (n->kind == NODE_LEAF && n->leaf.kind == LEAF_ONE)
+		bind_one(v, &n->leaf);
+	for (struct node *c = n->first; c != NULL; c = c->next)
+		bind_node(v, c);
+}
+
+void
+judge_bind(struct vector *v)
+{
+	if (v->where != NULL)
+		bind_node(v, v->where);
+	v->bound_leaves = true;
+	v->fresh = false;
+}
+
+/* ---- leaves on a block; rows that `mask` has no TRUE for may get any verdict ---- */
+
+static uint8_t
+hashed_set(const struct leaf *l, uint32_t h)
+{
+	if (h < CODE_FIRST)
+		return l->table[h];
+	if (l->unheld[h & 1] != SET_ANY)
+		return l->unheld[h & 1];
+	return has_hash(l, h) ? SET_ANY : l->missed[h & 1];
+}
+
+#define COMPARE_LOOP(op)                                                                           \
+	for (uint32_t i = 0; i < n; i++)                                                           \
+		out[i] = cell_number(cells[i]) op number ? SET_TRUE : SET_FALSE;                   \
+	break
+
+static void
+compare_numbers(const struct leaf *l, const uint64_t *cells, uint32_t n, uint8_t *out)
+{
+	double number = l->number;
+
+	switch (l->relop) {
+	case REL_EQ: COMPARE_LOOP(==);
+	case REL_NE: COMPARE_LOOP(!=);
+	case REL_LT: COMPARE_LOOP(<);
+	case REL_LE: COMPARE_LOOP(<=);
+	case REL_GT: COMPARE_LOOP(>);
+	case REL_GE: COMPARE_LOOP(>=);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (cell_is_code(cells[i]))
+			out[i] = l->table[(uint32_t)cells[i]];
+}
+
+static uint8_t
+cell_set(struct vector *v, const struct leaf *l, uint64_t cell)
+{
+	if (cell_is_code(cell))
+		return l->table[(uint32_t)cell];
+	if (l->unheld[1] != SET_ANY)
+		return l->unheld[1];
+	return leaf_eval_value(v, l, column_value(l->column, cell));
+}
+
+static void
+judge_sparse(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, uint8_t *out)
+{
+	const struct column *c = l->column;
+
+	memset(out, l->table[CODE_UNDEFINED], n);
+	for (uint32_t i = column_pair(c, from); i < c->npair && c->pairs[i] - from < n; i++)
+		out[c->pairs[i] - from] = cell_set(v, l, c->cells[i]);
+}
+
+static void
+judge_one(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, const uint8_t *mask,
+    uint8_t *out)
+{
+	const struct column *c = l->column;
+
+	switch (c->form) {
+	case COLUMN_CODES8:
+		for (uint32_t i = 0; i < n; i++)
+			out[i] = l->table[c->codes8[from + i]];
+		break;
+	case COLUMN_CODES16:
+		for (uint32_t i = 0; i < n; i++)
+			out[i] = l->table[c->codes16[from + i]];
+		break;
+	case COLUMN_HASHES:
+		for (uint32_t i = 0; i < n; i++)
+			out[i] = hashed_set(l, c->hashes[from + i]);
+		break;
+	case COLUMN_SPARSE: judge_sparse(v, l, from, n, out); break;
+	case COLUMN_NUMBERS:
+		if (l->compares) {
+			compare_numbers(l, c->cells + from, n, out);
+			break;
+		}
+		for (uint32_t i = 0; i < n; i++)
+			out[i] = mask[i] & SET_TRUE ? cell_set(v, l, c->cells[from + i]) : SET_ANY;
+		break;
+	case COLUMN_NONE: assert(false);
+	}
+}
+
+/* Several paths: the evaluator on a row of values. */
+static uint8_t
+judge_values(struct vector *v, const struct leaf *l, uint32_t row)
+{
+	for (uint32_t k = 0; k < l->nslot; k++) {
+		const struct column *c = v->column[l->slot[k]];
+		uint64_t cell;
+		if (c->form == COLUMN_HASHES)
+			cell = cell_of_code(
+			    c->hashes[row] < CODE_FIRST ? c->hashes[row] : (uint32_t)CODE_STALE);
+		else
+			cell = column_cell(c, row);
+		if (cell == cell_of_code(CODE_STRING) || cell == cell_of_code(CODE_STALE))
+			return SET_ANY;
+		v->bound[l->slot[k]] = column_value(c, cell);
+	}
+	return leaf_eval(v, l);
+}
+
+static bool
+has_columns(const struct vector *v, const struct leaf *l)
+{
+	for (uint32_t k = 0; k < l->nslot; k++)
+		if (v->column[l->slot[k]] == NULL)
+			return false;
+	return true;
+}
+
+static void
+judge_leaf(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, const uint8_t *mask,
+    uint8_t *out)
+{
+	if (l->kind == LEAF_ASK || !has_columns(v, l)) {
+		memset(out, SET_ANY, n);
+	} else if (l->kind == LEAF_CONST) {
+		memset(out, leaf_eval(v, l), n);
+	} else if (l->kind == LEAF_ONE) {
+		judge_one(v, l, from, n, mask, out);
+	} else {
+		for (uint32_t i = 0; i < n; i++)
+			out[i] = mask[i] & SET_TRUE ? judge_values(v, l, from + i) : SET_ANY;
+	}
+}
+
+/* ---- nodes ---- */
+
+static void
+block_not(uint8_t *a, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		a[i] = (uint8_t)((a[i] & SET_UNDEF) | (a[i] & SET_TRUE) << 1 |
+		    (a[i] & SET_FALSE) >> 1);
+}
+
+/* True where both can be; false where one can be; undefined where one can be and the other is not sure to be false. */
+static void
+block_and(uint8_t *restrict a, const uint8_t *restrict b, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		unsigned x = a[i], y = b[i];
+		a[i] = (uint8_t)((x & y & SET_TRUE) | ((x | y) & SET_FALSE) |
+		    (((x & y) | (x & y << 2) | (y & x << 2)) & SET_UNDEF));
+	}
+}
+
+static void
+block_or(uint8_t *restrict a, const uint8_t *restrict b, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		unsigned x = a[i], y = b[i];
+		a[i] = (uint8_t)(((x | y) & SET_TRUE) | (x & y & SET_FALSE) |
+		    (((x & y) | (x & y << 1) | (y & x << 1)) & SET_UNDEF));
+	}
+}
+
+/* The block of a node at `level` is v->blocks[level]; deeper ones are free for its operands. */
+static void
+judge_node(struct vector *v, const struct node *node, uint32_t from, uint32_t n,
+    const uint8_t *mask, unsigned level)
+{
+	uint8_t *out = v->blocks + level * VECTOR_ROWS, *operand = out + VECTOR_ROWS;
+	bool first = true;
+
+	if (node->kind == NODE_LEAF) {
+		judge_leaf(v, &node->leaf, from, n, mask, out);
+		return;
+	}
+	for (const struct node *c = node->first; c != NULL; c = c->next) {
+		judge_node(v, c, from, n, mask, level + 1);
+		if (first)
+			memcpy(out, operand, n);
+		else if (node->kind == NODE_AND)
+			block_and(out, operand, n);
+		else
+			block_or(out, operand, n);
+		first = false;
+	}
+	if (node->kind == NODE_NOT)
+		block_not(out, n);
+}
+
+/* What verdicts hold so far and the node: of the row only "true" counts from here on. */
+static void
+narrow(struct vector *v, const struct node *node, uint32_t from, uint32_t n, uint8_t *verdicts)
+{
+	judge_node(v, node, from, n, verdicts, 0);
+	block_and(verdicts, v->blocks, n);
+}
+
+static bool
+any_possible(const uint8_t *verdicts, uint32_t n)
+{
+	unsigned any = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		any |= verdicts[i];
+	return any & SET_TRUE;
+}
+
+/* Conjuncts one after the other, those that go row by row last: they look only at what is left. */
+static void
+judge_where(struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts)
+{
+	if (v->where->kind != NODE_AND) {
+		narrow(v, v->where, from, n, verdicts);
+		return;
+	}
+	for (int slow = 0; slow <= 1; slow++)
+		for (const struct node *c = v->where->first; c != NULL; c = c->next)
+			if (c->slow == slow && any_possible(verdicts, n))
+				narrow(v, c, from, n, verdicts);
+}
+
+bool
+vector_judge(
+    struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts, struct query_scratch *s)
+{
+	uint8_t kind = v->q->facts.collection == QUERY_MODULES ? ROW_MODULE : ROW_DEVICE;
+	unsigned asks = 0;
+
+	assert(n <= VECTOR_ROWS && from + n <= v->rows && v->rows <= v->columns->nkind);
+	v->row.s = s;
+	if (!v->bound_leaves)
+		judge_bind(v);
+	for (uint32_t i = 0; i < n; i++)
+		verdicts[i] = v->columns->kinds[from + i] == kind ? SET_TRUE : SET_FALSE;
+	if (v->q->facts.nothing)
+		memset(verdicts, SET_FALSE, n);
+	if (v->where != NULL)
+		judge_where(v, from, n, verdicts);
+	if (v->q->facts.aggregate)
+		tallies_judge(v, from, n, verdicts);
+	for (uint32_t i = 0; i < n; i++)
+		asks |= verdicts[i] & (verdicts[i] >> 1 | verdicts[i] >> 2);
+	v->asks = asks & SET_TRUE;
+	return any_possible(verdicts, n);
+}

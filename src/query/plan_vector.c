@@ -1,0 +1,268 @@
+/* A plan made ready for blocks: its condition as nodes, the paths worth a column, and the turn to a shard. */
+#include "query/vector.h"
+
+#include <stdlib.h>
+
+/* ---- leaves ---- */
+
+/* Note the paths below e; false if it cannot be judged from columns. */
+static bool
+leaf_paths(struct leaf *l, const struct expr *e)
+{
+	if (e->kind == E_CALL && e->function->deep)
+		return false;
+	if (e->kind == E_PATH || e->kind == E_DEFINED) {
+		uint32_t i = 0;
+		while (i < l->nslot && l->slot[i] != e->path->slot)
+			i++;
+		if (i < l->nslot)
+			return true;
+		if (i == LEAF_PATHS || e->path->slot == SLOTS_MAX)
+			return false;
+		l->slot[l->nslot++] = e->path->slot;
+		return true;
+	}
+	for (const struct expr *c = e->first; c != NULL; c = c->next)
+		if (!leaf_paths(l, c))
+			return false;
+	return true;
+}
+
+static int
+hash_order(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+leaf_hashes(struct vector *v, struct leaf *l, const struct value *values, uint32_t n)
+{
+	l->hashes = arena_alloc(&v->arena, (n + 1) * sizeof(*l->hashes));
+	for (uint32_t i = 0; i < n; i++)
+		if (values[i].kind == V_NUMBER || values[i].kind == V_STRING)
+			l->hashes[l->nhash++] = value_hash(&values[i]);
+	qsort(l->hashes, l->nhash, sizeof(*l->hashes), hash_order);
+}
+
+static enum relop
+turned(enum relop op)
+{
+	static const enum relop other[] = { REL_EQ, REL_NE, REL_GT, REL_GE, REL_LT, REL_LE };
+
+	return other[op];
+}
+
+static void
+leaf_compare(struct vector *v, struct leaf *l)
+{
+	const struct expr *a = l->e->first, *b = a->next;
+	bool left = a->kind == E_PATH;
+	const struct expr *constant = left ? b : a;
+
+	if (constant->kind != E_CONST || (left ? a : b)->kind != E_PATH)
+		return;
+	l->direct = true;
+	l->relop = left ? l->e->relop : turned(l->e->relop);
+	if (constant->constant.kind == V_NUMBER) {
+		l->compares = true;
+		l->number = constant->constant.number;
+	}
+	leaf_hashes(v, l, &constant->constant, 1);
+}
+
+static void
+leaf_make(struct vector *v, struct leaf *l, const struct expr *e)
+{
+	l->e = e;
+	if (!leaf_paths(l, e))
+		l->kind = LEAF_ASK;
+	else
+		l->kind = l->nslot == 0 ? LEAF_CONST : l->nslot == 1 ? LEAF_ONE : LEAF_MANY;
+	if (l->kind == LEAF_ASK)
+		return;
+	for (uint32_t i = 0; i < l->nslot; i++)
+		v->wanted[l->slot[i]] = true;
+	if (l->kind != LEAF_ONE)
+		return;
+	if (e->kind == E_COMPARE)
+		leaf_compare(v, l);
+	if (e->kind == E_IN && e->first->kind == E_PATH) {
+		l->direct = true;
+		leaf_hashes(v, l, e->list->v, e->list->n);
+	}
+}
+
+/* ---- nodes ---- */
+
+static struct node *
+node_make(struct vector *v, const struct expr *e, unsigned depth)
+{
+	struct node *n = arena_alloc(&v->arena, sizeof(*n)), **tail = &n->first;
+
+	if (depth >= v->depth)
+		v->depth = depth + 1;
+	n->kind = e->kind == E_AND ? NODE_AND
+	    : e->kind == E_OR      ? NODE_OR
+	    : e->kind == E_NOT     ? NODE_NOT
+	                           : NODE_LEAF;
+	if (n->kind == NODE_LEAF) {
+		leaf_make(v, &n->leaf, e);
+		n->slow = n->leaf.kind == LEAF_MANY;
+		return n;
+	}
+	for (const struct expr *c = e->first; c != NULL; c = c->next) {
+		*tail = node_make(v, c, depth + 1);
+		n->slow |= (*tail)->slow;
+		tail = &(*tail)->next;
+	}
+	return n;
+}
+
+/* What a group and its tallies are made of. */
+static void
+want_items(struct vector *v)
+{
+	const struct query *q = v->q;
+
+	v->groups_ask = q->ngroup > GROUP_PATHS;
+	v->counts = true;
+	for (const struct item *it = q->groups; it != NULL; it = it->next)
+		v->groups_ask |= it->path->slot == SLOTS_MAX;
+	for (const struct item *it = q->items; it != NULL; it = it->next) {
+		v->counts &= it->kind == ITEM_COUNT || it->kind == ITEM_PATH;
+		v->groups_ask |= it->path != NULL && it->path->slot == SLOTS_MAX;
+	}
+	if (v->groups_ask)
+		return;
+	for (const struct item *it = q->groups; it != NULL; it = it->next)
+		v->wanted[it->path->slot] = true;
+	for (const struct item *it = q->items; it != NULL; it = it->next)
+		if (it->kind != ITEM_COUNT)
+			v->wanted[it->path->slot] = true;
+}
+
+struct vector *
+vector_new(const struct query *q)
+{
+	struct vector *v = xcalloc(1, sizeof(*v));
+
+	v->q = q;
+	if (q->where != NULL)
+		v->where = node_make(v, q->where, 0);
+	if (q->facts.aggregate)
+		want_items(v);
+	v->row.bound = v->bound;
+	v->blocks = xmalloc((v->depth + 1) * (size_t)VECTOR_ROWS);
+	return v;
+}
+
+static void
+tables_free(struct node *n)
+{
+	if (n->kind == NODE_LEAF)
+		free(n->leaf.table);
+	for (struct node *c = n->first; c != NULL; c = c->next)
+		tables_free(c);
+}
+
+void
+vector_free(struct vector *v)
+{
+	if (v == NULL)
+		return;
+	if (v->where != NULL)
+		tables_free(v->where);
+	free(v->blocks);
+	free(v->direct);
+	buf_fini(&v->key);
+	arena_fini(&v->arena);
+	free(v);
+}
+
+/* ---- a shard's turn ---- */
+
+static void
+turn_to(struct vector *v, uint32_t slot, struct column *c)
+{
+	v->column[slot] = v->building[slot] = NULL;
+	if (c == NULL || c->form == COLUMN_NONE)
+		return;
+	if (!c->complete && c->built >= v->rows)
+		c->complete = true;
+	column_reserve(c, v->rows);
+	if (c->complete)
+		v->column[slot] = c;
+	else
+		v->building[slot] = c;
+}
+
+void
+vector_open(struct vector *v, struct columns *c, uint32_t rows, bool begins)
+{
+	v->columns = c;
+	v->rows = rows;
+	v->bound_leaves = false;
+	if (begins) {
+		v->fresh = true;
+		c->tick++;
+		for (uint32_t i = 0; i < v->q->nslot; i++)
+			if (v->wanted[i])
+				columns_use(c, v->q->slots[i], rows);
+	}
+	for (uint32_t i = 0; i < v->q->nslot; i++)
+		if (v->wanted[i])
+			turn_to(v, i, columns_find(c, v->q->slots[i]));
+	if (v->q->facts.aggregate)
+		tallies_open(v);
+}
+
+bool
+vector_wants(struct vector *v, uint32_t *row, struct query_needs *needs)
+{
+	uint32_t first = v->rows;
+
+	for (uint32_t i = 0; i < v->q->nslot; i++)
+		if (v->building[i] != NULL && v->building[i]->built < first)
+			first = v->building[i]->built;
+	*row = first;
+	*needs = (struct query_needs){ 0 };
+	for (uint32_t i = 0; i < v->q->nslot; i++) {
+		if (v->building[i] == NULL)
+			continue;
+		if (v->building[i]->built >= v->rows) {
+			turn_to(v, i, v->building[i]);
+			v->bound_leaves = false;
+		} else if (v->building[i]->built == first) {
+			needs->roots |= v->building[i]->needs.roots;
+			needs->sections |= v->building[i]->needs.sections;
+		}
+	}
+	if (first == v->rows && v->q->facts.aggregate)
+		tallies_open(v);
+	return first < v->rows;
+}
+
+void
+vector_show(struct vector *v, uint32_t row, enum row_kind kind, const struct query_row_ops *ops,
+    const void *data, struct query_scratch *s)
+{
+	for (uint32_t i = 0; i < v->q->nslot; i++) {
+		struct column *c = v->building[i];
+		if (c == NULL || c->built != row)
+			continue;
+		column_take(c, row, kind == ROW_FREE ? NULL : ops, data, s);
+		c->built = row + 1;
+	}
+}
+
+void
+vector_facts(const struct vector *v, uint32_t *paths, uint32_t *held)
+{
+	*paths = *held = 0;
+	for (uint32_t i = 0; i < v->q->nslot; i++) {
+		*paths += v->wanted[i];
+		*held += v->wanted[i] && v->column[i] != NULL;
+	}
+}

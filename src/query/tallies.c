@@ -1,0 +1,253 @@
+/*
+ * Aggregates from columns: rows are counted in their order, by the evaluator where a document must be asked, so that a
+ * sum has the same last bit whichever way its rows came.
+ *
+ * Where all grouped paths have codes, their combination is a number, and v->direct tells its group. Else the key is made
+ * of the values, unless the row has the same cells as the one before.
+ */
+#include "query/vector.h"
+
+#include <stdlib.h>
+
+/* ---- a shard's turn ---- */
+
+static bool
+has_codes(const struct column *c)
+{
+	return c != NULL && (c->form == COLUMN_CODES8 || c->form == COLUMN_CODES16);
+}
+
+void
+tallies_open(struct vector *v)
+{
+	uint32_t n = 1, k = 0;
+
+	v->last_group = TABLE_NONE;
+	v->has_direct = false;
+	if (v->groups_ask)
+		return;
+	for (const struct item *it = v->q->groups; it != NULL; it = it->next) {
+		const struct column *c = v->column[it->path->slot];
+		if (!has_codes(c) || n * (uint64_t)(c->dict.n + CODE_FIRST) > GROUP_DIRECT)
+			return;
+		v->radix[k] = c->dict.n + CODE_FIRST;
+		n *= v->radix[k++];
+	}
+	if (n > v->ndirect)
+		v->direct = xrealloc(v->direct, n * sizeof(*v->direct));
+	if (n > v->ndirect)
+		v->ndirect = n;
+	memset(v->direct, 0xFF, n * sizeof(*v->direct));
+	v->has_direct = true;
+}
+
+/* ---- judging ---- */
+
+#define ASK_LOOP(test)                                                                             \
+	for (uint32_t i = 0; i < n; i++)                                                           \
+	verdicts[i] |= (test) ? SET_FALSE | SET_UNDEF : 0
+
+/* Codes of values that are not held. */
+static inline bool
+unheld(uint64_t cell)
+{
+	return cell - cell_of_code(CODE_ARRAY) < CODE_FIRST - CODE_ARRAY;
+}
+
+static void
+ask_group(const struct column *c, uint32_t from, uint32_t n, uint8_t *verdicts)
+{
+	switch (c->form) {
+	case COLUMN_CODES8:
+		ASK_LOOP((uint8_t)(c->codes8[from + i] - CODE_ARRAY) < CODE_FIRST - CODE_ARRAY);
+		break;
+	case COLUMN_CODES16:
+		ASK_LOOP((uint16_t)(c->codes16[from + i] - CODE_ARRAY) < CODE_FIRST - CODE_ARRAY);
+		break;
+	case COLUMN_HASHES: ASK_LOOP(c->hashes[from + i] >= CODE_ARRAY); break;
+	case COLUMN_NUMBERS: ASK_LOOP(unheld(c->cells[from + i])); break;
+	default:
+		for (uint32_t i = column_pair(c, from); i < c->npair && c->pairs[i] - from < n; i++)
+			if (unheld(c->cells[i]))
+				verdicts[c->pairs[i] - from] |= SET_FALSE | SET_UNDEF;
+	}
+}
+
+/* Only what may be a number matters to an aggregate. */
+static void
+ask_number(const struct column *c, uint32_t from, uint32_t n, uint8_t *verdicts)
+{
+	const uint64_t stale = cell_of_code(CODE_STALE);
+
+	switch (c->form) {
+	case COLUMN_CODES8: ASK_LOOP(c->codes8[from + i] == CODE_STALE); break;
+	case COLUMN_CODES16: ASK_LOOP(c->codes16[from + i] == CODE_STALE); break;
+	case COLUMN_HASHES:
+		ASK_LOOP(c->hashes[from + i] == CODE_STALE ||
+		    (c->hashes[from + i] >= CODE_FIRST && (c->hashes[from + i] & 1)));
+		break;
+	case COLUMN_NUMBERS: ASK_LOOP(c->cells[from + i] == stale); break;
+	default:
+		for (uint32_t i = column_pair(c, from); i < c->npair && c->pairs[i] - from < n; i++)
+			if (c->cells[i] == stale)
+				verdicts[c->pairs[i] - from] |= SET_FALSE | SET_UNDEF;
+	}
+}
+
+/* The combination of codes of each row. */
+static void
+number_rows(struct vector *v, uint32_t from, uint32_t n)
+{
+	uint32_t factor = 1, k = 0;
+
+	memset(v->index, 0, n * sizeof(*v->index));
+	for (const struct item *it = v->q->groups; it != NULL; it = it->next) {
+		const struct column *c = v->column[it->path->slot];
+		if (c->form == COLUMN_CODES8)
+			for (uint32_t i = 0; i < n; i++)
+				v->index[i] += c->codes8[from + i] * factor;
+		else
+			for (uint32_t i = 0; i < n; i++)
+				v->index[i] += c->codes16[from + i] * factor;
+		factor *= v->radix[k++];
+	}
+}
+
+void
+tallies_judge(struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts)
+{
+	bool ask = v->groups_ask;
+
+	v->from = from;
+	for (const struct item *it = v->q->groups; it != NULL && !ask; it = it->next)
+		ask |= v->column[it->path->slot] == NULL;
+	for (const struct item *it = v->q->items; it != NULL && !ask; it = it->next)
+		ask |= it->kind != ITEM_COUNT && v->column[it->path->slot] == NULL;
+	if (ask) {
+		ASK_LOOP(true);
+		return;
+	}
+	for (const struct item *it = v->q->groups; it != NULL; it = it->next)
+		ask_group(v->column[it->path->slot], from, n, verdicts);
+	for (const struct item *it = v->q->items; it != NULL; it = it->next)
+		if (it->kind != ITEM_COUNT && it->kind != ITEM_PATH)
+			ask_number(v->column[it->path->slot], from, n, verdicts);
+	if (v->has_direct && v->q->ngroup > 0)
+		number_rows(v, from, n);
+}
+
+/* ---- counting ---- */
+
+static uint64_t
+held_cell(const struct column *c, uint32_t row)
+{
+	return c->form == COLUMN_HASHES ? cell_of_code(c->hashes[row]) : column_cell(c, row);
+}
+
+/* The group by its values. */
+static enum err
+group_by_key(
+    struct vector *v, uint32_t row, struct query_groups *g, uint32_t *group, struct fault *f)
+{
+	uint64_t cells[GROUP_PATHS] = { 0 };
+	uint32_t k = 0;
+	enum err e;
+
+	for (const struct item *it = v->q->groups; it != NULL; it = it->next)
+		cells[k++] = held_cell(v->column[it->path->slot], row);
+	if (v->last_group != TABLE_NONE && memcmp(cells, v->last, k * sizeof(*cells)) == 0) {
+		*group = v->last_group;
+		return ERR_OK;
+	}
+	v->key.n = k = 0;
+	for (const struct item *it = v->q->groups; it != NULL; it = it->next) {
+		struct value value = column_value(v->column[it->path->slot], cells[k++]);
+		key_put_value(&v->key, &value);
+	}
+	if ((e = groups_find(g, buf_view(&v->key), group, f)))
+		return e;
+	memcpy(v->last, cells, sizeof(cells));
+	v->last_group = *group;
+	return ERR_OK;
+}
+
+static enum err
+group_of(struct vector *v, uint32_t i, struct query_groups *g, uint32_t *group, struct fault *f)
+{
+	enum err e;
+
+	*group = 0;
+	if (v->q->ngroup == 0)
+		return ERR_OK;
+	if (!v->has_direct)
+		return group_by_key(v, v->from + i, g, group, f);
+	*group = v->direct[v->index[i]];
+	if (*group != TABLE_NONE)
+		return ERR_OK;
+	if ((e = group_by_key(v, v->from + i, g, group, f)) == ERR_OK)
+		v->direct[v->index[i]] = *group;
+	return e;
+}
+
+static void
+tally_row(const struct vector *v, const struct item *it, uint32_t row, struct tally *t)
+{
+	const struct column *c;
+	struct value value;
+
+	if (it->kind == ITEM_COUNT) {
+		t->n++;
+		return;
+	}
+	c = v->column[it->path->slot];
+	if (c->form == COLUMN_NUMBERS) {
+		if (!cell_is_code(c->cells[row]))
+			tally_add(t, it->kind, 1, cell_number(c->cells[row]));
+		return;
+	}
+	if (c->form == COLUMN_HASHES) /* with a number there, the row was asked */
+		return;
+	value = column_value(c, column_cell(c, row));
+	tally_add(t, it->kind, value.kind == V_NUMBER, value.number);
+}
+
+/* Nothing but COUNT() of all rows. */
+static void
+count_all(
+    const struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n, struct query_groups *g)
+{
+	uint32_t count = 0;
+
+	for (; i < n; i++)
+		count += verdicts[i] == VERDICT_MATCH;
+	for (uint32_t k = 0; k < v->q->ntally; k++)
+		g->tally[k].n += count;
+}
+
+enum err
+vector_add(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n,
+    struct query_groups *g, uint32_t *stop, struct fault *f)
+{
+	uint32_t end = v->asks ? i : n, group;
+	enum err e;
+
+	while (end < n && !verdict_asks(verdicts[end]))
+		end++;
+	*stop = end;
+	if (v->q->ngroup == 0 && v->counts) {
+		count_all(v, verdicts, i, end, g);
+		return ERR_OK;
+	}
+	for (; i < end; i++) {
+		struct tally *t;
+		if (verdicts[i] != VERDICT_MATCH)
+			continue;
+		if ((e = group_of(v, i, g, &group, f)))
+			return e;
+		t = &g->tally[(size_t)group * v->q->ntally];
+		for (const struct item *it = v->q->items; it != NULL; it = it->next)
+			if (it->kind != ITEM_PATH)
+				tally_row(v, it, v->from + i, &t[it->slot]);
+	}
+	return ERR_OK;
+}

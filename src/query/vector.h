@@ -1,0 +1,96 @@
+/*
+ * A plan on columns, as its files share it: plan_vector.c makes it ready and turns it to a shard, judge.c judges blocks,
+ * tallies.c counts groups.
+ *
+ * A verdict is the set of truths that a condition can still have on a row: with one bit in it the truth is known, with
+ * all three nothing is. The tables of Q-34 on such sets are bytewise, so whole blocks are combined at once.
+ */
+#ifndef TWINHUB_QUERY_VECTOR_H
+#define TWINHUB_QUERY_VECTOR_H
+
+#include "query/column.h"
+
+#define SET_TRUE     1u
+#define SET_FALSE    2u
+#define SET_UNDEF    4u
+#define SET_ANY      7u
+
+#define LEAF_PATHS   4u     /* different paths of one part without AND, OR, NOT */
+#define GROUP_PATHS  8u     /* grouped paths that are read from columns */
+#define GROUP_DIRECT 65536u /* combinations of codes that have a group each by number */
+
+enum leaf_kind {
+	LEAF_ASK,   /* needs documents */
+	LEAF_CONST, /* no path */
+	LEAF_ONE,   /* one path */
+	LEAF_MANY
+};
+
+/* A part of the condition that has a truth of its own. */
+struct leaf {
+	enum leaf_kind kind;
+	const struct expr *e;
+	uint32_t nslot, slot[LEAF_PATHS];
+	bool direct; /* LEAF_ONE: the path itself is compared with, or looked up among, constants */
+	bool compares; /* the constant is one number: relop, number, with the path on the left */
+	enum relop relop;
+	double number;
+	uint32_t *hashes; /* direct equality: of the constants, ascending */
+	uint32_t nhash;
+	/* of the column that it is bound to */
+	const struct column *column;
+	uint64_t id, generation;
+	enum column_form form;
+	uint8_t *table; /* by code */
+	uint32_t room;
+	uint8_t unheld[2]; /* of a string, of a number that the column does not hold */
+	uint8_t missed[2]; /* the same, if its hash is none of `hashes` */
+};
+
+enum node_kind { NODE_LEAF, NODE_NOT, NODE_AND, NODE_OR };
+
+struct node {
+	enum node_kind kind;
+	bool slow; /* goes through the evaluator row by row */
+	struct node *first, *next;
+	struct leaf leaf;
+};
+
+struct vector {
+	const struct query *q;
+	struct arena arena;
+	struct node *where; /* NULL: none */
+	unsigned depth;     /* levels of nodes */
+	bool wanted[SLOTS_MAX];
+	struct value bound[SLOTS_MAX];
+	struct row row;  /* stands for bound */
+	uint8_t *blocks; /* VECTOR_ROWS for each level */
+
+	/* the shard at hand */
+	struct columns *columns;
+	uint32_t rows;
+	struct column *column[SLOTS_MAX];   /* complete ones */
+	struct column *building[SLOTS_MAX]; /* others */
+	bool bound_leaves;                  /* to these columns */
+	bool fresh; /* another shard: what leaves remember of a column means nothing */
+
+	/* aggregates, and the block judged last */
+	bool groups_ask; /* more than is read from columns */
+	bool counts;     /* all aggregates are COUNT() */
+	bool has_direct, asks;
+	uint32_t from, ndirect;
+	uint32_t *direct; /* group by combination of codes; TABLE_NONE: not met yet */
+	uint32_t radix[GROUP_PATHS];
+	uint32_t index[VECTOR_ROWS];
+	uint64_t last[GROUP_PATHS]; /* cells of the row grouped last, and its group */
+	uint32_t last_group;
+	struct buf key;
+};
+
+void judge_bind(struct vector *v);
+/* Groups: forget what belonged to another shard. */
+void tallies_open(struct vector *v);
+/* Of the block [from, from + n): the rows whose groups or numbers are not in columns are asked. */
+void tallies_judge(struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts);
+
+#endif

@@ -1,0 +1,363 @@
+/*
+ * Columns against the row evaluator and against a naive one, on random fleets that change between turns: every verdict
+ * of every block, and every aggregate, to the last bit. 2,000 pairs of fleet and query; 100,000 with TWINHUB_LONG=1.
+ */
+#include "query/columns.h"
+#include "query_model.h"
+
+#define ROWS_MAX 1500
+#define ALL_NEEDS                                                                                  \
+	((struct query_needs){ .roots = UINT64_MAX, .sections = (1u << SECTION_KINDS) - 1 })
+
+struct rig {
+	struct fleet fl;
+	struct val *model[ROWS_MAX];
+	enum row_kind kind[ROWS_MAX];
+	uint32_t n;
+	struct columns *c;
+	struct query_scratch scratch;
+	struct rnd r;
+	uint64_t judged, asked; /* rows */
+};
+
+/* ---- rows ---- */
+
+/* Another content for a row, or the first one. */
+static void
+rig_fill(struct rig *rig, uint32_t row)
+{
+	struct fleet_row last;
+	struct buf json = { 0 };
+
+	rig->model[row] = wide_row(&rig->r);
+	val_json(&json, rig->model[row]);
+	fleet_add(&rig->fl, buf_view(&json));
+	buf_fini(&json);
+	last = rig->fl.row[--rig->fl.n];
+	if (row < rig->n) {
+		buf_fini(&rig->fl.row[row].root);
+		for (int k = 0; k < SECTION_KINDS; k++)
+			buf_fini(&rig->fl.row[row].stored[k]);
+	} else {
+		rig->n = row + 1;
+		rig->fl.n++;
+	}
+	rig->fl.row[row] = last;
+}
+
+static void
+rig_tell(struct rig *rig, uint32_t row, bool all)
+{
+	struct query_needs changed = ALL_NEEDS, hand = ALL_NEEDS;
+
+	if (!all)
+		hand.sections &= (uint8_t)rnd_below(&rig->r, 8);
+	columns_row_changed(rig->c, row, rig->kind[row], &changed, &hand,
+	    rig->kind[row] == ROW_FREE ? NULL : &fleet_ops, &rig->fl.row[row], &rig->scratch);
+}
+
+static enum row_kind
+random_kind(struct rnd *r)
+{
+	uint32_t k = rnd_below(r, 10);
+
+	return k == 0 ? ROW_FREE : k == 1 ? ROW_MODULE : ROW_DEVICE;
+}
+
+/* A row changes, comes, goes, or is put back as it was (undo looks like any other change). */
+static void
+rig_change(struct rig *rig)
+{
+	uint32_t row = rnd_below(&rig->r, rig->n + (rig->n < ROWS_MAX));
+
+	if (row == rig->n || rnd_below(&rig->r, 2))
+		rig_fill(rig, row);
+	if (rnd_below(&rig->r, 4) == 0 || row >= rig->n)
+		rig->kind[row] = random_kind(&rig->r);
+	rig_tell(rig, row, rnd_below(&rig->r, 20) > 0);
+}
+
+static void
+rig_init(struct rig *rig, uint64_t seed, uint32_t rows, size_t max_bytes)
+{
+	memset(rig, 0, sizeof(*rig));
+	rig->r.state = seed;
+	pool_used = 0;
+	wide = true;
+	fleet_init(&rig->fl, NULL, 0);
+	rig->c = columns_new(max_bytes);
+	for (uint32_t i = 0; i < rows; i++) {
+		rig_fill(rig, i);
+		rig->kind[i] = random_kind(&rig->r);
+		rig_tell(rig, i, true);
+	}
+}
+
+static void
+rig_fini(struct rig *rig)
+{
+	columns_free(rig->c);
+	query_scratch_fini(&rig->scratch);
+	fleet_fini(&rig->fl);
+	wide = false;
+}
+
+/* ---- one walk, turn by turn ---- */
+
+struct check {
+	struct rig *rig;
+	struct query *q;
+	const struct tree *tree; /* NULL: no condition */
+	const char *text;
+	struct query_groups *got, *want;
+	uint64_t matched;
+};
+
+static bool
+truly(struct check *k, uint32_t row)
+{
+	struct rig *rig = k->rig;
+	bool device = query_facts(k->q)->collection == QUERY_DEVICES, match, naive;
+	size_t used = pool_used;
+
+	if (rig->kind[row] != (device ? ROW_DEVICE : ROW_MODULE))
+		return false;
+	match = query_match(k->q, &fleet_ops, &rig->fl.row[row], &rig->scratch);
+	if (k->tree != NULL) {
+		struct val v = eval(k->tree, rig->model[row]);
+		naive = v.kind == BOOL && v.num != 0;
+		if (naive != match)
+			fail_msg("row %u, %s: the evaluators differ", row, k->text);
+	}
+	pool_used = used;
+	return match;
+}
+
+static void
+count_row(struct check *k, struct query_groups *g, uint32_t row)
+{
+	assert_int_equal(
+	    query_groups_add(g, &fleet_ops, &k->rig->fl.row[row], &k->rig->scratch, NULL), ERR_OK);
+}
+
+static void
+check_block(struct check *k, struct vector *v, uint32_t from, uint32_t n)
+{
+	uint8_t verdicts[VECTOR_ROWS];
+	bool any = vector_judge(v, from, n, verdicts, &k->rig->scratch);
+	uint32_t stop;
+
+	for (uint32_t i = 0; i < n; i++) {
+		bool match = truly(k, from + i), may = verdicts[i] & VERDICT_POSSIBLE,
+		     asks = verdict_asks(verdicts[i]);
+		if ((match && !may) || (!match && may && !asks) || (may && !any))
+			fail_msg("row %u: %s gives verdict %u, not %d", from + i, k->text,
+			    verdicts[i], match);
+		k->rig->judged++;
+		k->rig->asked += asks;
+		k->matched += match;
+		if (match && k->want != NULL)
+			count_row(k, k->want, from + i);
+	}
+	for (uint32_t i = 0; i < n && k->got != NULL; i = stop + 1) {
+		assert_int_equal(vector_add(v, verdicts, i, n, k->got, &stop, NULL), ERR_OK);
+		if (stop < n && truly(k, from + stop))
+			count_row(k, k->got, from + stop);
+	}
+}
+
+static bool
+build_some(struct check *k, struct vector *v)
+{
+	struct rig *rig = k->rig;
+	struct query_needs needs;
+	uint32_t row;
+
+	for (uint32_t i = 1 + rnd_below(&rig->r, 2 * rig->n); vector_wants(v, &row, &needs); i--) {
+		if (i == 0)
+			return false;
+		assert_true(needs.roots != 0 || needs.sections != 0);
+		vector_show(v, row, rig->kind[row], &fleet_ops, &rig->fl.row[row], &rig->scratch);
+	}
+	return true;
+}
+
+static void
+walk(struct check *k)
+{
+	struct rig *rig = k->rig;
+	struct vector *v = vector_new(k->q);
+	uint32_t row = 0;
+
+	for (bool begins = true; row < rig->n; begins = false) {
+		vector_open(v, rig->c, rig->n, begins);
+		if (build_some(k, v)) {
+			for (uint32_t i = 1 + rnd_below(&rig->r, 3); i > 0 && row < rig->n; i--) {
+				uint32_t n = 1 + rnd_below(&rig->r, VECTOR_ROWS);
+				n = n < rig->n - row ? n : rig->n - row;
+				check_block(k, v, row, n);
+				row += n;
+			}
+		}
+		for (uint32_t i = rnd_below(&rig->r, 6); i > 0; i--)
+			rig_change(rig);
+		if (rnd_below(&rig->r, 4) == 0)
+			columns_trim(rig->c);
+	}
+	vector_free(v);
+}
+
+static void
+groups_same(struct check *k)
+{
+	struct buf got = { 0 }, want = { 0 };
+
+	query_groups_finish(k->got);
+	query_groups_finish(k->want);
+	query_groups_write(k->got, 0, UINT32_MAX, &got);
+	query_groups_write(k->want, 0, UINT32_MAX, &want);
+	if (!str_eq(buf_view(&got), buf_view(&want)))
+		fail_msg("%s\n  gives " STR_FMT "\n  not   " STR_FMT, k->text,
+		    STR_ARG(buf_view(&got)), STR_ARG(buf_view(&want)));
+	buf_fini(&got);
+	buf_fini(&want);
+}
+
+/* Walk the fleet with a query; returns how many rows matched. */
+static uint64_t
+run_check(struct rig *rig, const char *text, const struct tree *tree)
+{
+	struct check k = { .rig = rig, .text = text, .tree = tree };
+	struct fault f = { .text = "" };
+
+	if (query_parse(str_of(text), NULL, &k.q, &f))
+		fail_msg("%s: %s", text, f.text);
+	if (query_facts(k.q)->aggregate) {
+		k.got = query_groups_new(k.q, 1 << 24);
+		k.want = query_groups_new(k.q, 1 << 24);
+	}
+	walk(&k);
+	if (k.got != NULL)
+		groups_same(&k);
+	query_groups_free(k.got);
+	query_groups_free(k.want);
+	query_free(k.q);
+	return k.matched;
+}
+
+/* ---- random queries ---- */
+
+static void
+random_list(struct rnd *r, struct buf *out, struct buf *groups)
+{
+	static const char *const calls_of[] = { "AVG", "SUM", "MIN", "MAX" };
+	struct tree path;
+
+	if (rnd_below(r, 3) == 0) {
+		buf_cstr(out, "*");
+		return;
+	}
+	buf_cstr(out, "COUNT() AS c");
+	for (uint32_t n = rnd_below(r, 3); n > 0; n--) {
+		random_path(r, &path);
+		buf_printf(out, ", %s(", PICK(r, calls_of));
+		path_text(out, &path);
+		buf_putc(out, ')');
+	}
+	for (uint32_t n = rnd_below(r, 4); n > 0; n--) {
+		random_path(r, &path);
+		buf_cstr(groups, groups->n == 0 ? " GROUP BY " : ", ");
+		path_text(groups, &path);
+		buf_cstr(out, ", ");
+		path_text(out, &path);
+	}
+}
+
+static struct tree *
+random_query(struct rnd *r, struct buf *text)
+{
+	struct buf groups = { 0 };
+	struct tree *t = NULL;
+
+	text->n = 0;
+	tree_used = 0;
+	buf_cstr(text, "SELECT ");
+	random_list(r, text, &groups);
+	buf_cstr(text, rnd_below(r, 5) == 0 ? " FROM devices.modules" : " FROM devices");
+	if (rnd_below(r, 6) > 0) {
+		buf_cstr(text, " WHERE ");
+		t = random_tree(r, 1 + (int)rnd_below(r, 4));
+		tree_text(text, t);
+	}
+	buf_str(text, buf_view(&groups));
+	buf_putc(text, '\0');
+	buf_fini(&groups);
+	return t;
+}
+
+static bool
+nothing_built(const struct columns *c)
+{
+	struct column_facts facts;
+	struct buf name = { 0 };
+	bool none = true;
+
+	for (uint32_t i = 0; columns_facts(c, i, &facts, &name); i++)
+		none &= facts.form == COLUMN_NONE;
+	buf_fini(&name);
+	return none;
+}
+
+#define FLEET_QUERIES 50
+
+static uint64_t judged, asked; /* rows of all fleets */
+static unsigned forms;         /* bit per form that a column had */
+
+/* Queries of which each runs three times: counted, built, used. */
+static void
+try_fleet(uint64_t seed, uint32_t rows, size_t max_bytes)
+{
+	struct column_facts facts;
+	struct buf text = { 0 };
+	struct rig rig;
+
+	rig_init(&rig, seed, rows, max_bytes);
+	for (int i = 0; i < FLEET_QUERIES; i++) {
+		struct tree *t = random_query(&rig.r, &text);
+		for (int turn = 0; turn < 3; turn++)
+			run_check(&rig, text.p, t);
+		columns_trim(rig.c);
+		assert_true(columns_bytes(rig.c) <= max_bytes || nothing_built(rig.c));
+	}
+	judged += rig.judged;
+	asked += rig.asked;
+	for (uint32_t i = 0; columns_facts(rig.c, i, &facts, &text); i++)
+		forms |= 1u << facts.form;
+	buf_fini(&text);
+	rig_fini(&rig);
+}
+
+static void
+columns__agree_with_the_row_evaluator_and_the_naive_one(void **state)
+{
+	static const uint32_t sizes[] = { 3, 40, 300, 300, 1200 };
+	unsigned fleets = getenv("TWINHUB_LONG") != NULL ? 2000 : 40;
+
+	(void)state;
+	for (unsigned i = 0; i < fleets; i++)
+		try_fleet(
+		    UINT64_C(77771) + i * 1000003, sizes[i % 5], i % 4 == 3 ? 20000 : 16u << 20);
+	/* the columns did answer, in all their forms */
+	assert_int_equal(forms, (1u << (COLUMN_HASHES + 1)) - 1);
+	assert_true(asked * 2 < judged);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(columns__agree_with_the_row_evaluator_and_the_naive_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
