@@ -153,7 +153,7 @@ for (const [name, transport] of [['MQTT', Mqtt], ['MQTT over WebSocket', MqttWs]
 	});
 }
 
-test('D-72 a module connects with its key, its device\'s is refused; a policy with DeviceConnect will do', async () => {
+test('D-13 a module connects with its key, its device\'s is refused; a policy with DeviceConnect will do', async () => {
 	const device = await hub.createDevice('auth');
 	await putModule('auth', 'm');
 	const resource = `${hub.addr}/devices/auth/modules/m`;
@@ -186,7 +186,7 @@ test('D-19 modules connect with certificates: by thumbprint and by authority', a
 	}
 });
 
-test('D-78 filters of a module are granted; its telemetry is taken', async () => {
+test('D-33 D-78 filters of a module are granted; its telemetry is taken', async () => {
 	await hub.createDevice('filters');
 	await putModule('filters', 'm');
 	const password = sasToken({ resource: `${hub.addr}/devices/filters/modules/m`, key: await moduleKey('filters', 'm') });
@@ -248,7 +248,7 @@ test('T-90 an edge device has $edgeAgent and $edgeHub, which only the hub makes 
 	assert.equal((await hub.rest('DELETE', '/devices/edge')).status, 204);
 });
 
-test('Q-05 devices.modules finds modules, devices does not', async () => {
+test('Q-19 Q-23 devices.modules finds modules, devices does not', async () => {
 	for (const d of ['q1', 'q2']) {
 		await hub.createDevice(d);
 		await putModule(d, 'qm');
@@ -262,7 +262,7 @@ test('Q-05 devices.modules finds modules, devices does not', async () => {
 	assert.deepEqual(named, [{ deviceId: 'q2', of: 'q2' }]);
 });
 
-test('D-63 module and device of one id live side by side', async () => {
+test('T-108 D-25 module and device of one id live side by side', async () => {
 	await hub.createDevice('both');
 	await putModule('both', 'm');
 	const device = await mqttDevice(hub, 'both');

@@ -91,6 +91,23 @@ test('Q-48 Q-49 groups and aggregates', async () => {
 	assert.deepEqual(rows.sort((a, b) => a.site.localeCompare(b.site)), [{ site: 'north', n: 10, highest: 9 }, { site: 'south', n: 15, highest: 24 }]);
 });
 
+test('Q-46 an unnamed aggregate is called $1', async () => {
+	const [[row]] = await all("SELECT COUNT(), MIN(properties.desired.level) FROM devices WHERE tags.site = 'north'", 100);
+	assert.deepEqual(row, { $1: 10, $2: 0 });
+});
+
+test('Q-27 Q-29 the kinds of values', async () => {
+	await registry.create({ deviceId: 'kinds' });
+	await registry.updateTwin('kinds', { tags: { kinds: { b: true, n: 1.5, s: 'x', a: [1], o: { k: 1 } } } }, '*');
+	const found = async (condition) => (await post(`SELECT deviceId FROM devices WHERE deviceId = 'kinds' AND ${condition}`)).body.length === 1;
+	for (const [name, path] of [['IS_BOOL', 'b'], ['IS_NUMBER', 'n'], ['IS_STRING', 's'], ['IS_ARRAY', 'a'], ['IS_OBJECT', 'o']]) {
+		for (const other of ['b', 'n', 's', 'a', 'o']) assert.equal(await found(`${name}(tags.kinds.${other})`), other === path, `${name} of ${other}`);
+	}
+	assert.equal(await found('IS_NULL(x509Thumbprint.primaryThumbprint)'), true);
+	assert.equal(await found('NOT IS_DEFINED(tags.kinds.missing)'), true);
+	await registry.delete('kinds');
+});
+
 test('R-11 R-12 Q-10 service and registryRead may ask, device may not', async () => {
 	assert.equal((await post('SELECT * FROM devices', {}, { policy: 'service' })).status, 200);
 	assert.equal((await post('SELECT * FROM devices', {}, { policy: 'registryRead' })).status, 200);
