@@ -72,6 +72,7 @@ class Device {
 	async run() {
 		const { hub } = this.fleet;
 		this.waiting = new Map();
+		this.linked = true;
 		this.client = mqtt.connect({ protocol: 'mqtts', host: hub.addr, port: hub.mqttsPort, ca: hub.pem, clientId: this.id, clean: false,
 			username: mqttUsername(hub.addr, this.id), password: sasToken({ resource: `${hub.addr}/devices/${this.id}`, key: this.key }),
 			reconnectPeriod: 0, connectTimeout: ANSWER_MS, resubscribe: false, keepalive: 60 });
@@ -79,7 +80,10 @@ class Device {
 			this.client.on('error', (error) => { this.why = error; });
 			this.client.once('close', () => reject(this.why ?? new Error(`${this.id}: connection closed`)));
 		});
-		ended.catch(() => {});
+		ended.catch((error) => {
+			this.linked = false;
+			for (const { reject } of this.waiting.values()) reject(error);
+		});
 		this.client.on('message', (topic, payload) => this.#arrived(topic, payload));
 		const connack = await Promise.race([new Promise((resolve) => this.client.once('connect', resolve)), ended]);
 		if (this.subscribed) assert.equal(connack.sessionPresent, true, `${this.id}: the durable session has been lost`);
@@ -100,18 +104,18 @@ class Device {
 			return;
 		}
 		const [, status, rid, now] = /res\/(\d+)\/\?\$rid=(\d+)(?:&\$version=(\d+))?/.exec(topic);
-		this.waiting.get(Number(rid))?.({ status: Number(status), version: Number(now), payload });
+		this.waiting.get(Number(rid))?.resolve({ status: Number(status), version: Number(now), payload });
 		this.waiting.delete(Number(rid));
 	}
 
 	async #reportOn() {
-		while (this.fleet.running) {
+		while (this.fleet.running && this.linked) {
 			const n = ++this.n;
 			const entry = { n, patch: change(n, this.random), acknowledged: false };
 			this.sent.push(entry);
-			const answer = new Promise((resolve) => this.waiting.set(n, resolve));
+			const answer = new Promise((resolve, reject) => this.waiting.set(n, { resolve, reject }));
 			this.client.publish(`$iothub/twin/PATCH/properties/reported/?$rid=${n}`, JSON.stringify(entry.patch), { qos: n % 2 });
-			if (n % 7 === 0) this.#telemetry(n);
+			if (n % 7 === 0 && !this.fleet.mayRefuse) this.#telemetry(n); // refused telemetry ends the connection
 			this.#judge(entry, await within(answer, `${this.id}: the answer to report ${n}`, ANSWER_MS));
 			if (entry.refused) await new Promise((resolve) => setTimeout(resolve, 20));
 		}
@@ -272,17 +276,26 @@ class Reader {
 
 	async run() {
 		while (this.fleet.running) {
-			const sql = "SELECT deviceId, properties.reported.seq AS seq FROM devices WHERE STARTSWITH(deviceId, 'device')";
-			const answer = await this.fleet.rest('POST', '/devices/query', { body: { query: sql }, headers: { 'x-ms-max-item-count': '1000' } });
-			if (answer.status !== 200) throw new Error(`query: ${answer.status} ${answer.text}`);
-			for (const { deviceId, seq } of answer.body) this.#saw(deviceId, seq);
+			const sql = `SELECT deviceId, properties.reported.seq AS seq FROM devices WHERE STARTSWITH(deviceId, '${this.fleet.prefix}device')`;
+			const answer = await this.#read('POST', '/devices/query', { body: { query: sql }, headers: { 'x-ms-max-item-count': '1000' } });
+			for (const { deviceId, seq } of answer?.body ?? []) this.#saw(deviceId, seq);
 			for (const device of this.fleet.devices) {
-				const twin = await this.fleet.rest('GET', `/twins/${device.id}`);
-				if (twin.status !== 200) throw new Error(`GET ${device.id}: ${twin.status} ${twin.text}`);
-				this.#saw(device.id, twin.body.properties.reported.seq);
+				const twin = await this.#read('GET', `/twins/${device.id}`);
+				if (twin) this.#saw(device.id, twin.body.properties.reported.seq);
 			}
-			this.reads++;
+			if (!this.refused) this.reads++;
+			this.refused = false;
 		}
+	}
+
+	// A read that waits behind a commit shares its fate, so one may be refused in the moment of a failure.
+	async #read(method, path, options) {
+		const answer = await this.fleet.rest(method, path, options);
+		if (answer.status === 200) return answer;
+		if (answer.status !== 503 || !this.fleet.mayRefuse) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+		await new Promise((resolve) => setTimeout(resolve, 20));
+		this.refused = true;
+		return null;
 	}
 
 	#saw(id, seq = 0) {
@@ -292,8 +305,8 @@ class Reader {
 }
 
 export class Fleet {
-	constructor(hub, { seed = 1, devices = 6, operators = 3, registrars = 2, readers = 1 } = {}) {
-		Object.assign(this, { hub, size: { devices, operators, registrars, readers }, acknowledged: 0, refused: 0, running: false, mayRefuse: false,
+	constructor(hub, { seed = 1, prefix = '', devices = 6, operators = 3, registrars = 2, readers = 1 } = {}) {
+		Object.assign(this, { hub, prefix, size: { devices, operators, registrars, readers }, acknowledged: 0, refused: 0, running: false, mayRefuse: false,
 			mayReappear: false, afterCrash: false });
 		this.random = randomFrom(seed);
 	}
@@ -311,12 +324,13 @@ export class Fleet {
 	async prepare() {
 		this.agent = new https.Agent({ keepAlive: true });
 		this.devices = [];
+		this.strangers = (await this.list('')).size; // identities that others have made
 		for (let i = 0; i < this.size.devices; i++) {
-			const identity = await this.hub.createDevice(`device${i}`);
+			const identity = await this.hub.createDevice(`${this.prefix}device${i}`);
 			this.devices.push(new Device(this, identity.deviceId, identity.authentication.symmetricKey.primaryKey));
 		}
 		this.operators = this.devices.slice(0, this.size.operators).map((device) => new Operator(this, device.id));
-		this.registrars = Array.from({ length: this.size.registrars }, (_, i) => new Registrar(this, `made${i}`));
+		this.registrars = Array.from({ length: this.size.registrars }, (_, i) => new Registrar(this, `${this.prefix}made${i}`));
 		this.readers = Array.from({ length: this.size.readers }, () => new Reader(this));
 	}
 
@@ -374,7 +388,7 @@ export class Fleet {
 
 	async #verifyQuery() {
 		const answer = await this.rest('POST', '/devices/query', { body: { query: 'SELECT COUNT() AS n FROM devices' } });
-		const known = this.devices.length + this.registrars.reduce((n, r) => n + r.there.size, 0);
+		const known = this.strangers + this.devices.length + this.registrars.reduce((n, r) => n + r.there.size, 0);
 		assert.equal(answer.status, 200, answer.text);
 		assert.equal(answer.body[0].n, known, 'the query counts the identities that are there');
 	}

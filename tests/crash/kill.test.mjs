@@ -21,18 +21,24 @@ test(`${ROUNDS} times SIGKILL under load`, { timeout: ROUNDS * 120_000 * SLOW },
 	fleet = new Fleet(hub, { seed });
 	await fleet.prepare();
 	for (let round = 1; round <= ROUNDS; round++) {
-		const before = fleet.acknowledged;
+		const before = fleet.acknowledged, times = [Date.now()];
 		fleet.start();
 		await fleet.during(100 + random() * 1500 * SLOW);
 		await fleet.crash();
+		times.push(Date.now());
 		if (round % 5 === 1) {
 			const check = await hub.cli(['check'], { timeout: 120_000 * SLOW });
 			assert.equal(check.code, 0, `check after round ${round}: ${check.stdout}${check.stderr}`);
 		}
 		hub.args = ['--workers', String(WORKERS[round % WORKERS.length])];
+		times.push(Date.now());
 		await hub.start();
+		times.push(Date.now());
 		await fleet.verify();
-		t.diagnostic(`round ${round}: ${fleet.acknowledged - before} acknowledged writes are there`);
+		times.push(Date.now());
+		const [load, check, start, verify] = times.slice(1).map((time, i) => time - times[i]);
+		t.diagnostic(`round ${round}: ${fleet.acknowledged - before} acknowledged writes are there; ` +
+			`load ${load} ms, check ${check} ms, start ${start} ms, comparison ${verify} ms`);
 	}
 	assert.ok(fleet.acknowledged > ROUNDS * 20, `only ${fleet.acknowledged} writes were acknowledged: no load`);
 });
