@@ -53,7 +53,7 @@ async function startHub(dir, { server }) {
 
 async function policyOf(hub, policy) {
 	const { HostName, SharedAccessKey } = parseConnectionString(await hub.connectionString(policy));
-	return { name: HostName, key: SharedAccessKey };
+	return { name: HostName.replace(/:\d+$/, ''), key: SharedAccessKey }; // the port belongs to the address
 }
 
 async function fill(hub, caFile) {
@@ -119,7 +119,7 @@ function printCases(cases) {
 		['peer p99', (c) => c.peer_p99_ms], ['hub CPU s/100k', (c) => c.hub_cpu_s_per_100k],
 		['peer CPU s/100k', (c) => c.peer_cpu_s_per_100k], ['errors', (c) => c.errors]], cases);
 	if (cases.some((c) => c.twins))
-		console.log(`\nthe rows with more twins than connections: each device connects, sends ${options.rotate} patch, disconnects;\n` +
+		console.log(`\nthe rows with more twins than connections: each device connects, sends ${options.rotate === 1 ? 'one patch' : `${options.rotate} patches`}, disconnects;\n` +
 			'their times begin with the connection, which is most of them');
 }
 
@@ -133,7 +133,7 @@ async function main() {
 	const peer = await startMosquitto({ dir, host: HOST, port: PORTS.peer, tlsPort: PORTS.peerTls,
 		certFile: certs.server.certFile, keyFile: certs.server.keyFile });
 	const servers = [{ target: 'broker', name: HOST, port: peer.port, tlsPort: peer.tlsPort, pid: peer.pid }];
-	const sizes = { devices: options.devices, patch_bytes: 104 };
+	const sizes = { devices: options.devices, patch_bytes: 105 };
 	let hub = null;
 	machine.peer = `mosquitto ${mosquittoVersion()}`;
 	machine.peer_tls = await negotiated(PORTS.peerTls, caFile);
@@ -146,9 +146,8 @@ async function main() {
 	const cases = [];
 	for (const what of casesWanted()) {
 		cases.push(await runCase(what, servers, caFile));
-		process.stderr.write(`\r${cases.length} of ${casesWanted().length} cases measured `);
+		if (process.stderr.isTTY) process.stderr.write(`\r${cases.length} of ${casesWanted().length} cases measured\x1b[K${cases.length === casesWanted().length ? '\n' : ''}`);
 	}
-	process.stderr.write('\n');
 	printCases(cases);
 	await hub?.stop();
 	peer.stop();
