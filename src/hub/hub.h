@@ -232,6 +232,17 @@ uint32_t shard_find(const struct shard *sh, struct str device, struct str module
 /* Records of that row among `wanted` that are not in memory; key as hub_missing. */
 unsigned shard_row_missing(struct shard *sh, uint32_t row, unsigned wanted, struct buf *key);
 
+/* Records that hold these fields and sections of a row. */
+unsigned hub_records_of(const struct query_needs *needs);
+
+/*
+ * The shard's columns for queries (query/columns.h): made at the first call, with that limit. From then on what changes,
+ * or is undone, is noted, and shard_columns_sync brings the columns up to date: to be called before the next look at them, while the
+ * records that changed are still in memory.
+ */
+struct columns *shard_columns(struct shard *sh, size_t max_bytes);
+void shard_columns_sync(struct shard *sh, struct query_scratch *s);
+
 /* A row as the query language sees it: hub_query_ops with a struct hub_row prepared for it. */
 struct hub_row {
 	const struct shard *shard;

@@ -3,6 +3,7 @@
 #define TWINHUB_HUB_PRIV_H
 
 #include "hub/hub.h"
+#include "query/columns.h"
 
 /* A stored record in memory, immutable. The row holds one reference, each undo entry that concerns it another: what has
  * more than one is younger than the store and must not be dropped from the cache. */
@@ -64,8 +65,20 @@ struct shard {
 	uint32_t hand; /* of the eviction clock */
 	uint32_t last; /* row that row_find found last: an operation looks twice */
 	uint64_t log_next, epoch_next;
-	uint64_t generation; /* the newest identity's; each has one of its own */
+	uint64_t generation;     /* the newest identity's; each has one of its own */
+	struct columns *columns; /* NULL until queries want them */
+	struct {
+		uint8_t *bits; /* by row: RECORD_BIT and the bits below; 0: not listed */
+		uint32_t *rows;
+		uint32_t n, room; /* rows listed; rows that bits holds */
+	} changed;                /* since the columns were last brought up to date */
 };
+
+#define CHANGED_PRESENCE RECORD_BIT(RECORD_KINDS)
+#define CHANGED_ALL      (RECORD_BIT(RECORD_KINDS + 1) - 1)
+
+/* Note for the columns that a row has come, gone or changed. */
+void row_changed(struct shard *sh, const struct row *r, unsigned what);
 
 /* Page tokens and bitmaps name rows: a freed number rests this long before another identity gets it. */
 #define ROW_GRACE_US (INT64_C(600) * 1000000)

@@ -74,6 +74,9 @@ shard_free(struct shard *sh)
 		return;
 	for (uint32_t i = 0; i < sh->nrow; i++)
 		row_fini(&sh->rows[i]);
+	columns_free(sh->columns);
+	free(sh->changed.bits);
+	free(sh->changed.rows);
 	free(sh->rows);
 	free(sh->free);
 	table_fini(&sh->ids);
@@ -187,6 +190,7 @@ row_link(struct shard *sh, uint32_t n)
 	struct row *r = &sh->rows[n];
 
 	table_add(&sh->ids, id_hash(row_device(r), row_module(r)), n);
+	row_changed(sh, r, CHANGED_ALL);
 	sh->nidentity++;
 	if (r->module_n == 0) {
 		sh->counts.devices++;
@@ -218,6 +222,7 @@ row_unlink(struct shard *sh, uint32_t n)
 		r->chain = 0;
 	}
 	table_remove(&sh->ids, id_hash(row_device(r), row_module(r)), n);
+	row_changed(sh, r, CHANGED_ALL);
 	sh->nidentity--;
 }
 
@@ -237,6 +242,7 @@ row_set_presence(struct shard *sh, struct row *r, struct presence *p)
 		sh->counts.connected += (uint32_t)(p != NULL) - (uint32_t)(r->presence != NULL);
 	presence_free(r->presence);
 	r->presence = p;
+	row_changed(sh, r, CHANGED_PRESENCE);
 }
 
 static struct row *
@@ -516,6 +522,7 @@ row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct s
 	if (e->old != NULL)
 		env->undo->bytes += e->old->n;
 	row_set_cached(sh, r, kind, b);
+	row_changed(sh, r, RECORD_BIT(kind));
 	if (bytes == NULL)
 		env->del(env->ctx, kind, row_key(r));
 	else
@@ -544,6 +551,7 @@ undo_record(struct undo_entry *e, struct row *r)
 	struct identity id;
 
 	row_set_cached(e->shard, r, e->record, blob_ref(e->old));
+	row_changed(e->shard, r, RECORD_BIT(e->record));
 	if (e->record == RECORD_IDENTITY && e->old != NULL &&
 	    identity_decode(blob_str(e->old), &id))
 		row_see_identity(e->shard, r, &id);

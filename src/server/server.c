@@ -586,6 +586,7 @@ fleet_make(struct server *s)
 		.nworker = s->nworker,
 		.cache_bytes = s->o.memory_bytes / 2,
 		.query_bytes = s->o.memory_bytes / 16,
+		.column_bytes = s->o.memory_bytes / 8,
 		.identities_max = s->o.max_devices,
 		.catalogue = s->catalogue,
 		.loops = s->loops,

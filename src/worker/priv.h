@@ -12,6 +12,7 @@
 #define WALKS_MAX       64u    /* walks at once in the whole fleet; beyond it the answer is 429 */
 #define RETRY_US        20000 /* between looks at a store that takes no writes, and while stopping */
 #define SLICE_US        1000  /* a walk's turn between two batches */
+#define LOOK_EVERY      64u   /* rows between two looks at the clock */
 
 /* What waits behind a commit, in order. */
 enum leave_kind { LEAVE_WORK, LEAVE_NOTE, LEAVE_WALK };
@@ -91,6 +92,19 @@ void walk_turn(struct worker *w);
 /* This worker's part is durable: on to the next worker, or home. */
 void walk_go_on(struct worker *w, struct walk *k);
 void walk_home(struct fleet *f, struct walk *k);
+
+/* scan.c */
+enum progress {
+	SHARD_DONE,
+	TURN_OVER, /* the time is: to be continued */
+	WALK_DONE  /* the page is full, TOP is reached, or it failed */
+};
+/* Go on from the walk's place in this shard, by columns. */
+enum progress scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
+/* One row by its document; false: WALK_DONE. */
+bool scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
+bool walk_load(
+    struct worker *w, struct walk *k, struct shard *sh, uint32_t row, unsigned records);
 
 /* work.c */
 void work_home(struct work *w);

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LOOK_EVERY 64u /* rows between two looks at the clock */
-
 /* The smallest ids so far, as a heap with the largest on top, and what the registry shows of each. */
 struct walk_ids {
 	uint32_t n, max;
@@ -28,6 +26,7 @@ walk_new(struct loop *home, enum walk_kind kind, void (*done)(struct walk *w))
 	k->kind = kind;
 	k->done = done;
 	k->limit = QUERY_PAGE_DEFAULT;
+	k->scanned = SHARDS;
 	return k;
 }
 
@@ -42,6 +41,7 @@ walk_free(struct walk *k)
 	}
 	free(k->ids);
 	query_groups_free(k->groups);
+	vector_free(k->vector);
 	query_free(k->query);
 	buf_fini(&k->json);
 	free(k);
@@ -164,77 +164,6 @@ walk_arrived(struct msg *m)
 
 /* ---- one row ---- */
 
-static unsigned
-records_of(const struct query_needs *needs)
-{
-	uint64_t wanted = QUERY_ROOT_BIT(QUERY_ROOT_ETAG) | QUERY_ROOT_BIT(QUERY_ROOT_VERSION) |
-	    QUERY_ROOT_BIT(QUERY_ROOT_CONFIGURATIONS);
-	uint64_t reported =
-	    QUERY_ROOT_BIT(QUERY_ROOT_LAST_ACTIVITY_TIME) | QUERY_ROOT_BIT(QUERY_ROOT_VERSION);
-	uint64_t memory = QUERY_ROOT_BIT(QUERY_ROOT_DEVICE_ID) |
-	    QUERY_ROOT_BIT(QUERY_ROOT_MODULE_ID) | QUERY_ROOT_BIT(QUERY_ROOT_CONNECTION_STATE) |
-	    QUERY_ROOT_BIT(QUERY_ROOT_C2D_COUNT);
-	unsigned tags_desired =
-	    QUERY_SECTION_BIT(SECTION_TAGS) | QUERY_SECTION_BIT(SECTION_DESIRED);
-	unsigned records = 0;
-
-	if ((needs->sections & tags_desired) || (needs->roots & wanted))
-		records |= RECORD_BIT(RECORD_WANTED);
-	if ((needs->sections & QUERY_SECTION_BIT(SECTION_REPORTED)) || (needs->roots & reported))
-		records |= RECORD_BIT(RECORD_REPORTED);
-	if (needs->roots & ~(wanted | reported | memory))
-		records |= RECORD_BIT(RECORD_IDENTITY);
-	return records;
-}
-
-static bool
-row_load(struct worker *w, struct walk *k, struct shard *sh, uint32_t row, unsigned records)
-{
-	unsigned missing;
-
-	w->key.n = 0;
-	missing = shard_row_missing(sh, row, records, &w->key);
-	return missing == 0 || worker_load(w, sh, buf_view(&w->key), missing, &k->fault) == ERR_OK;
-}
-
-/* Deliver a row that matches; false when the page is full and this row is the next one's. */
-static bool
-row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
-{
-	if (k->nrow == k->limit || k->json.n >= WALK_BYTES_MAX) {
-		k->more = true;
-		return false;
-	}
-	if (k->nrow > 0)
-		buf_putc(&k->json, ',');
-	query_project(k->query, &hub_query_ops, hr, &w->query_scratch, &k->json);
-	k->nrow++;
-	if (++k->place.delivered < query_facts(k->query)->top)
-		return true;
-	k->place.shard = SHARDS; /* TOP: no row matters any more */
-	return false;
-}
-
-static bool
-row_query(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
-{
-	const struct query_facts *facts = query_facts(k->query);
-	struct hub_row hr;
-
-	if (!row_load(w, k, sh, row, records_of(&facts->match)))
-		return false;
-	hub_row_open(&hr, sh, row);
-	if (!query_match(k->query, &hub_query_ops, &hr, &w->query_scratch))
-		return true;
-	if (!row_load(w, k, sh, row, records_of(&facts->output)))
-		return false;
-	hub_row_open(&hr, sh, row);
-	if (facts->aggregate)
-		return query_groups_add(
-		           k->groups, &hub_query_ops, &hr, &w->query_scratch, &k->fault) == ERR_OK;
-	return row_deliver(w, k, &hr);
-}
-
 static void
 ids_sift(struct walk_ids *ids, uint32_t i)
 {
@@ -262,7 +191,7 @@ row_list(struct worker *w, struct walk *k, struct shard *sh, uint32_t row, struc
 
 	if (ids->n == ids->max && str_cmp(device, buf_view(&v->id)) >= 0)
 		return true;
-	if (!row_load(w, k, sh, row, RECORD_BIT(RECORD_IDENTITY) | RECORD_BIT(RECORD_REPORTED)))
+	if (!walk_load(w, k, sh, row, RECORD_BIT(RECORD_IDENTITY) | RECORD_BIT(RECORD_REPORTED)))
 		return false;
 	v->id.n = v->json.n = 0;
 	buf_str(&v->id, device);
@@ -286,7 +215,7 @@ row_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	if (!shard_row(sh, row, &device, &module) || (module.n != 0) != modules)
 		return true;
 	return k->kind == WALK_IDENTITIES ? row_list(w, k, sh, row, device)
-	                                  : row_query(w, k, sh, row);
+	                                  : scan_row(w, k, sh, row);
 }
 
 /* ---- a slice ---- */
@@ -318,34 +247,49 @@ next_row(const struct query_ids *ids, const struct shard *sh, uint32_t row)
 	return best;
 }
 
+/* Row by row through a shard: lists, and queries that name ids. */
+static enum progress
+visit_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
+{
+	const struct query_ids *ids = walk_point(k);
+	uint32_t steps = 0, cost = ids != NULL ? 1 + ids->n : 1;
+
+	while (k->place.row < shard_rows(sh)) {
+		uint32_t row = next_row(ids, sh, (uint32_t)k->place.row);
+		if (row >= shard_rows(sh))
+			return SHARD_DONE;
+		k->place.row = row;
+		if (!row_visit(w, k, sh, row))
+			return WALK_DONE;
+		k->place.row = (uint64_t)row + 1;
+		if ((steps += cost) >= LOOK_EVERY) {
+			if (clock_mono_us() >= end_us)
+				return TURN_OVER;
+			steps = 0;
+		}
+	}
+	return SHARD_DONE;
+}
+
 /* Go on from the walk's place in this worker's shards; true when its part is done. */
 static bool
 walk_slice(struct worker *w, struct walk *k)
 {
-	const struct query_ids *ids = walk_point(k);
 	int64_t end_us = clock_mono_us() + SLICE_US;
-	uint32_t steps = 0, cost = ids != NULL ? 1 + ids->n : 1;
+	bool by_columns =
+	    k->kind == WALK_QUERY && walk_point(k) == NULL && w->fleet->o.column_bytes > 0;
 
 	while (k->place.shard < w->shard_to) {
 		struct shard *sh = w->shards[k->place.shard];
-		uint32_t row = k->place.row < shard_rows(sh)
-		    ? next_row(ids, sh, (uint32_t)k->place.row)
-		    : TABLE_NONE;
+		enum progress p =
+		    by_columns ? scan_shard(w, k, sh, end_us) : visit_shard(w, k, sh, end_us);
 
-		if (row >= shard_rows(sh)) {
-			k->place.shard++;
-			k->place.row = 0;
-		} else {
-			k->place.row = row;
-			if (!row_visit(w, k, sh, row))
-				return true;
-			k->place.row = (uint64_t)row + 1;
-		}
-		if ((steps += cost) >= LOOK_EVERY) {
-			if (clock_mono_us() >= end_us)
-				return false;
-			steps = 0;
-		}
+		if (p != SHARD_DONE)
+			return p == WALK_DONE;
+		k->place.shard++;
+		k->place.row = 0;
+		if (clock_mono_us() >= end_us)
+			return k->place.shard >= w->shard_to;
 	}
 	return true;
 }

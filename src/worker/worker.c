@@ -507,6 +507,14 @@ evict(struct worker *w)
 			shard_evict(w->shards[s], share - share / 8);
 }
 
+/* While what changed is still in memory, and before a walk looks. */
+static void
+sync_columns(struct worker *w)
+{
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+		shard_columns_sync(w->shards[s], &w->query_scratch);
+}
+
 /* Nothing is left that anyone waits for. The counters are raised before a sender looks at `stop`: whoever was not
  * refused is waited for. */
 static bool
@@ -537,6 +545,7 @@ worker_main(void *arg)
 		begin_turn(w);
 		run_queue(w);
 		round_submit(w);
+		sync_columns(w);
 		walk_turn(w);
 		evict(w);
 	}

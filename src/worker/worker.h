@@ -12,6 +12,7 @@
 
 #include "hub/hub.h"
 #include "net/net.h"
+#include "query/columns.h"
 #include "store/store.h"
 
 /* ---- the catalogue in use: replaced whole, read by every thread ---- */
@@ -85,7 +86,15 @@ struct walk {
 	void (*done)(struct walk *w); /* owns w from then on: ends with walk_free */
 	struct reply_to reply_to;     /* the sender's */
 	void *owner;                  /* the sender's: outlives the walk */
+	struct walk_facts {
+		uint64_t judged; /* rows by columns, or found to have none */
+		uint64_t asked;  /* of those, rows whose document was asked */
+		uint64_t shown;  /* rows from which columns were made */
+		uint32_t columns, held; /* paths worth a column, summed over shards; those that had one */
+	} facts;                      /* out */
 	struct query_groups *groups;  /* the fleet's, as is all below */
+	struct vector *vector;
+	uint32_t scanned; /* shard of the last turn */
 	struct walk_ids *ids;
 	struct worker *at;
 	int64_t deadline_us;
@@ -108,6 +117,7 @@ struct fleet_options {
 	unsigned nworker;        /* 1 to SHARDS */
 	uint64_t cache_bytes;    /* documents in memory, all shards together */
 	uint64_t query_bytes;    /* memory of one query's groups */
+	uint64_t column_bytes;   /* memory of columns, all shards together; 0: none are made */
 	uint64_t identities_max; /* L-24 */
 	struct catalogue_box *catalogue;
 	struct loop *const *loops; /* reply_to.loop indexes these */

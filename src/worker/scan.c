@@ -1,0 +1,192 @@
+/*
+ * Queries in one shard: a block of rows is judged by columns, and the documents of those that remain are asked. Columns
+ * that are worth making are made first, in the turns of the walk that wants them.
+ */
+#include "worker/priv.h"
+
+bool
+walk_load(struct worker *w, struct walk *k, struct shard *sh, uint32_t row, unsigned records)
+{
+	unsigned missing;
+
+	w->key.n = 0;
+	missing = shard_row_missing(sh, row, records, &w->key);
+	return missing == 0 || worker_load(w, sh, buf_view(&w->key), missing, &k->fault) == ERR_OK;
+}
+
+/* Deliver a row that matches; false when the page is full and this row is the next one's. */
+static bool
+row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
+{
+	if (k->nrow == k->limit || k->json.n >= WALK_BYTES_MAX) {
+		k->more = true;
+		return false;
+	}
+	if (k->nrow > 0)
+		buf_putc(&k->json, ',');
+	query_project(k->query, &hub_query_ops, hr, &w->query_scratch, &k->json);
+	k->nrow++;
+	if (++k->place.delivered < query_facts(k->query)->top)
+		return true;
+	k->place.shard = SHARDS; /* TOP: no row matters any more */
+	return false;
+}
+
+bool
+scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
+{
+	const struct query_facts *facts = query_facts(k->query);
+	struct hub_row hr;
+
+	if (!walk_load(w, k, sh, row, hub_records_of(&facts->match)))
+		return false;
+	hub_row_open(&hr, sh, row);
+	if (!query_match(k->query, &hub_query_ops, &hr, &w->query_scratch))
+		return true;
+	if (!walk_load(w, k, sh, row, hub_records_of(&facts->output)))
+		return false;
+	hub_row_open(&hr, sh, row);
+	if (facts->aggregate)
+		return query_groups_add(
+		           k->groups, &hub_query_ops, &hr, &w->query_scratch, &k->fault) == ERR_OK;
+	return row_deliver(w, k, &hr);
+}
+
+/* ---- making columns ---- */
+
+static void
+show_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
+{
+	struct str device, module;
+	struct hub_row hr;
+
+	if (!shard_row(sh, row, &device, &module)) {
+		vector_show(k->vector, row, ROW_FREE, NULL, NULL, &w->query_scratch);
+		return;
+	}
+	hub_row_open(&hr, sh, row);
+	vector_show(k->vector, row, module.n != 0 ? ROW_MODULE : ROW_DEVICE, &hub_query_ops, &hr,
+	    &w->query_scratch);
+}
+
+/* Show the columns their rows while there is time. */
+static enum progress
+build(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
+{
+	struct query_needs needs;
+	struct str device, module;
+	uint32_t row, steps = 0;
+
+	while (vector_wants(k->vector, &row, &needs)) {
+		if (shard_row(sh, row, &device, &module) &&
+		    !walk_load(w, k, sh, row, hub_records_of(&needs)))
+			return WALK_DONE;
+		show_row(w, k, sh, row);
+		k->facts.shown++;
+		if (++steps % LOOK_EVERY == 0 && clock_mono_us() >= end_us)
+			return TURN_OVER;
+	}
+	return SHARD_DONE;
+}
+
+/* ---- blocks ---- */
+
+/* What is left of a block, from its i-th row on; the walk's place is kept at the first row not yet dealt with. */
+static enum progress
+visit_groups(struct worker *w, struct walk *k, struct shard *sh, const uint8_t *verdicts,
+    uint32_t n, int64_t end_us)
+{
+	uint32_t from = (uint32_t)k->place.row, i = 0, steps = 0;
+
+	while (i < n) {
+		if (vector_add(k->vector, verdicts, i, n, k->groups, &i, &k->fault) != ERR_OK)
+			return WALK_DONE;
+		k->place.row = from + i;
+		if (i == n)
+			break;
+		k->facts.asked++;
+		if (!scan_row(w, k, sh, from + i++))
+			return WALK_DONE;
+		k->place.row = from + i;
+		if (++steps % LOOK_EVERY == 0 && clock_mono_us() >= end_us)
+			return TURN_OVER;
+	}
+	return SHARD_DONE;
+}
+
+/* A row whose match is certain. */
+static bool
+deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
+{
+	struct hub_row hr;
+
+	if (!walk_load(w, k, sh, row, hub_records_of(&query_facts(k->query)->output)))
+		return false;
+	hub_row_open(&hr, sh, row);
+	return row_deliver(w, k, &hr);
+}
+
+static enum progress
+visit_rows(struct worker *w, struct walk *k, struct shard *sh, const uint8_t *verdicts, uint32_t n,
+    int64_t end_us)
+{
+	uint32_t from = (uint32_t)k->place.row, steps = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		bool asks = verdict_asks(verdicts[i]), go_on;
+		if (!(verdicts[i] & VERDICT_POSSIBLE))
+			continue;
+		k->place.row = from + i;
+		k->facts.asked += asks;
+		go_on = asks ? scan_row(w, k, sh, from + i) : deliver_row(w, k, sh, from + i);
+		if (!go_on)
+			return WALK_DONE;
+		k->place.row = (uint64_t)from + i + 1;
+		if (++steps % LOOK_EVERY == 0 && clock_mono_us() >= end_us)
+			return TURN_OVER;
+	}
+	k->place.row = (uint64_t)from + n;
+	return SHARD_DONE;
+}
+
+static enum progress
+scan_block(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
+{
+	uint32_t from = (uint32_t)k->place.row, n = shard_rows(sh) - from;
+	uint8_t verdicts[VECTOR_ROWS];
+
+	if (n > VECTOR_ROWS)
+		n = VECTOR_ROWS;
+	k->facts.judged += n;
+	if (!vector_judge(k->vector, from, n, verdicts, &w->query_scratch)) {
+		k->place.row = (uint64_t)from + n;
+		return SHARD_DONE;
+	}
+	return k->groups != NULL ? visit_groups(w, k, sh, verdicts, n, end_us)
+	                         : visit_rows(w, k, sh, verdicts, n, end_us);
+}
+
+enum progress
+scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
+{
+	struct columns *c = shard_columns(sh, w->fleet->o.column_bytes / SHARDS);
+	uint32_t rows = shard_rows(sh), wanted, held;
+	enum progress p;
+
+	if (k->vector == NULL)
+		k->vector = vector_new(k->query);
+	vector_open(k->vector, c, rows, k->scanned != k->place.shard);
+	k->scanned = k->place.shard;
+	p = build(w, k, sh, end_us);
+	while (p == SHARD_DONE && k->place.row < rows) {
+		p = scan_block(w, k, sh, end_us);
+		if (p == SHARD_DONE && k->place.row < rows && clock_mono_us() >= end_us)
+			return TURN_OVER;
+	}
+	if (p == SHARD_DONE) {
+		vector_facts(k->vector, &wanted, &held);
+		k->facts.columns += wanted;
+		k->facts.held += held;
+	}
+	return p;
+}
