@@ -7,6 +7,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#define ERRANDS_MAX 4u /* at once, each with a thread of its own */
+
+static atomic_uint nerrand;
+
 enum errand_kind { ERRAND_SHOW, ERRAND_ROTATE, ERRAND_BACKUP };
 
 struct errand {
@@ -33,6 +37,7 @@ errand_done(struct msg *m)
 	free(e->name);
 	buf_fini(&e->json);
 	free(e);
+	atomic_fetch_sub(&nerrand, 1);
 }
 
 static enum err
@@ -71,9 +76,16 @@ errand_main(void *arg)
 static void
 errand_start(struct request *r, enum errand_kind kind, struct str name, bool primary)
 {
-	struct errand *e = xcalloc(1, sizeof(*e));
+	struct errand *e;
 	pthread_t thread;
 
+	if (atomic_fetch_add(&nerrand, 1) >= ERRANDS_MAX) {
+		atomic_fetch_sub(&nerrand, 1);
+		reply_error(r, F_ThrottlingException, "%u such requests are under way, the limit",
+		    ERRANDS_MAX);
+		return;
+	}
+	e = xcalloc(1, sizeof(*e));
 	e->kind = kind;
 	e->hl = r->hl;
 	e->reply_to = request_address(r);
@@ -85,6 +97,7 @@ errand_start(struct request *r, enum errand_kind kind, struct str name, bool pri
 	}
 	free(e->name);
 	free(e);
+	atomic_fetch_sub(&nerrand, 1);
 	reply_error(r, F_ServiceUnavailable, "no thread to be had");
 }
 
