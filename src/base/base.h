@@ -233,6 +233,7 @@ bool base64_decode(struct buf *out, struct str s);
 	X(429001, ThrottlingException)                                                             \
 	X(429002, ThrottleBacklogLimitExceeded)                                                    \
 	X(429004, ThrottlingMaxActiveJobCountExceeded)                                             \
+	X(429005, DeviceThrottlingLimitExceeded)                                                   \
 	X(500001, ServerError)                                                                     \
 	X(501000, GenericNotImplemented)                                                           \
 	X(502000, GenericBadGateway)                                                               \

@@ -50,7 +50,9 @@ struct http_loop;
 enum err http_loop_new(struct loop *l, const struct http_options *o, struct http_loop **out);
 /* Accept on a bound descriptor (net_bind); fd is taken over. ERR_IO. */
 enum err http_loop_listen(struct http_loop *hl, int fd);
-/* No new connections and requests: what comes is answered 503. */
+/* What the fleet sends to a request of this loop that waits: a method's outcome; borrowed. */
+void http_note(struct http_loop *hl, const struct note *n);
+/* No new connections and requests: what comes is answered 503, and so is what waits for a device. */
 void http_loop_stop(struct http_loop *hl);
 /* Requests under way. */
 uint32_t http_loop_busy(const struct http_loop *hl);

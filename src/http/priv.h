@@ -27,6 +27,10 @@ struct request {
 	char item_type[16]; /* of a query under way */
 	uint64_t query_hash;
 	struct fault fault; /* of the body, to be told later */
+	/* of a method's call */
+	struct loop_timer timer;
+	uint16_t connect_s, response_s; /* response_s 0: it is no call */
+	bool called;                    /* the device has been called */
 };
 
 typedef void handler(struct request *r);
@@ -63,6 +67,8 @@ void reply_json(struct request *r, int status, struct str body);
 void reply_etag(struct request *r, int status, struct str body, const char *etag);
 void reply_empty(struct request *r, int status);
 void reply_fault(struct request *r, const struct fault *f);
+/* In format B (service-rest.md 4.1): what went wrong with a device. */
+void reply_device_fault(struct request *r, const struct fault *f);
 void reply_error(struct request *r, enum fault_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void add_header(struct request *r, const char *name, const char *value);
@@ -86,13 +92,19 @@ void request_if_match(struct request *r, struct work *w);
 size_t request_if_match_room(const struct request *r);
 void request_submit(struct request *r, struct work *w);
 
+/* methods.c: every waiting call is answered 503 */
+void methods_stop(struct http_loop *hl);
+
+/* registry.c: the body is bad, but first: is there such an identity (T-116)? Then r->fault is the answer. */
+void request_refuse(struct request *r);
+
 /* routes.c */
 extern const struct route routes[];
 extern const size_t nroutes;
 
 /* handlers */
 handler on_device_get, on_device_put, on_device_delete, on_devices_list, on_device_modules;
-handler on_twin, on_query;
+handler on_twin, on_query, on_method_call;
 handler on_policies, on_policy_rotate, on_backup, on_not_there;
 void on_health(struct request *r, bool ready);
 

@@ -197,6 +197,12 @@ done_bad_body(struct work *w)
 }
 
 void
+request_refuse(struct request *r)
+{
+	request_submit(r, request_work(r, OP_IDENTITY_GET, 0, done_bad_body));
+}
+
+void
 on_twin(struct request *r)
 {
 	struct doc_parsed info = { 0 };
@@ -207,7 +213,7 @@ on_twin(struct request *r)
 		return;
 	}
 	if (!request_parse(r, &info, &r->fault)) {
-		request_submit(r, request_work(r, OP_TWIN_READ, 0, done_bad_body));
+		request_refuse(r);
 		return;
 	}
 	w = request_work(r, r->method == EVHTTP_REQ_PUT ? OP_TWIN_REPLACE : OP_TWIN_PATCH,

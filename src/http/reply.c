@@ -23,7 +23,9 @@ reason(int status)
 	case 413: return "Payload Too Large";
 	case 429: return "Too Many Requests";
 	case 501: return "Not Implemented";
+	case 502: return "Bad Gateway";
 	case 503: return "Service Unavailable";
+	case 504: return "Gateway Timeout";
 	default: return "Internal Server Error";
 	}
 }
@@ -113,6 +115,29 @@ reply_fault(struct request *r, const struct fault *f)
 	send_reply(r, fault_status(f->code), buf_view(&json));
 	buf_fini(&json);
 	buf_fini(&text);
+}
+
+void
+reply_device_fault(struct request *r, const struct fault *f)
+{
+	struct buf json = { 0 }, inner = { 0 };
+	char id[33], t[TIME_TEXT_MAX];
+	size_t n = time_format(clock_wall_us(), t);
+
+	tracking_id(id);
+	buf_printf(
+	    &inner, "{\"errorCode\":%d,\"trackingId\":\"%s\",\"message\":", (int)f->code, id);
+	doc_write_json_str(&inner, str_of(f->text));
+	buf_cstr(&inner, ",\"timestampUtc\":");
+	doc_write_json_str(&inner, (struct str){ t, n });
+	buf_putc(&inner, '}');
+	buf_cstr(&json, "{\"Message\":");
+	doc_write_json_str(&json, buf_view(&inner));
+	buf_cstr(&json, ",\"ExceptionMessage\":\"\"}");
+	add_header(r, "iothub-errorcode", fault_name(f->code));
+	send_reply(r, fault_status(f->code), buf_view(&json));
+	buf_fini(&json);
+	buf_fini(&inner);
 }
 
 void

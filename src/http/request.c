@@ -42,6 +42,7 @@ request_end(struct request *r)
 	r->hl->free_slot = r->slot;
 	r->hl->nbusy--;
 	work_free(r->then);
+	loop_timer_clear(r->hl->loop, &r->timer);
 	arena_fini(&r->arena);
 	free(r);
 }
@@ -435,6 +436,7 @@ void
 http_loop_stop(struct http_loop *hl)
 {
 	hl->stopping = true;
+	methods_stop(hl);
 }
 
 uint32_t

@@ -21,6 +21,7 @@ static const struct rule {
 	[OP_TWIN_GET] = { on_twin_get, WANTED | REPORTED, false, false, true },
 	[OP_REPORT] = { on_report, REPORTED, true, false, true },
 	[OP_TELEMETRY] = { on_telemetry, IDENTITY, true, false, true },
+	[OP_METHOD_RESPONSE] = { on_method_response, 0, false, false, true },
 	[OP_ACK] = { on_ack, 0, false, false, true },
 	[OP_IDENTITY_GET] = { on_identity_get, IDENTITY | REPORTED, false, false, false },
 	[OP_IDENTITY_PUT] = { on_identity_put, IDENTITY | REPORTED, true, true, false },
@@ -30,6 +31,8 @@ static const struct rule {
 	[OP_SCOPE_CHECK] = { on_scope_check, IDENTITY, false, true, false },
 	[OP_TWIN_READ] = { on_twin_read, IDENTITY | WANTED | REPORTED, false, false, false },
 	[OP_TWIN_PATCH] = { on_twin_patch, IDENTITY | WANTED | REPORTED, true, false, false },
+	[OP_METHOD] = { on_method, 0, false, false, false },
+	[OP_METHOD_CANCEL] = { on_method_cancel, 0, false, true, false },
 	[OP_TWIN_REPLACE] = { on_twin_replace, IDENTITY | WANTED | REPORTED, true, false, false },
 };
 

@@ -110,6 +110,7 @@ presence_close(struct shard *sh, struct row *r, const struct hub_env *env)
 		return;
 	e.session = r->presence->session;
 	env->effect(env->ctx, &e);
+	calls_lost(sh, r, env);
 	row_set_presence(sh, r, NULL);
 	r->presence_us = env->now_us;
 }
@@ -178,6 +179,7 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	row_set_presence(sh, r, p);
 	r->activity_us = r->presence_us = env->now_us;
 	undo_connected(env->undo, sh, row_number(sh, r), p->epoch);
+	calls_wake(sh, r, env);
 }
 
 static void log_append(
@@ -192,6 +194,7 @@ on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct
 		return;
 	if (r->presence != NULL &&
 	    r->presence->epoch == op->epoch) { /* a late one changes nothing: T-106 */
+		calls_lost(sh, r, env);
 		row_set_presence(sh, r, NULL);
 		r->activity_us = r->presence_us = env->now_us;
 	}
@@ -277,6 +280,7 @@ on_subscribe(struct shard *sh, struct row *r, const struct op *op, const struct 
 	while (filters_next(&rd, &f))
 		buf_putc(&reply->body, (char)list_add(&l, &f));
 	list_write(sh, r, &l, env);
+	calls_wake(sh, r, env);
 	blob_unref(before);
 }
 

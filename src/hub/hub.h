@@ -40,10 +40,11 @@ enum op_kind {
 	OP_DISCONNECT, /* the link is gone; payload: the will's record, if one is to be published */
 	OP_SUBSCRIBE,  /* payload: filters, see struct filter */
 	OP_UNSUBSCRIBE,
-	OP_TWIN_GET,  /* device-mqtt.md 4.1 */
-	OP_REPORT,    /* payload: the patch as a doc */
-	OP_TELEMETRY, /* payload: the log record's body */
-	OP_ACK,       /* nothing to do but keep its place in the order of acknowledgements (D-40) */
+	OP_TWIN_GET,        /* device-mqtt.md 4.1 */
+	OP_REPORT,          /* payload: the patch as a doc */
+	OP_TELEMETRY,       /* payload: the log record's body */
+	OP_METHOD_RESPONSE, /* payload: its JSON text; see struct op_method */
+	OP_ACK, /* nothing to do but keep its place in the order of acknowledgements (D-40) */
 	/* a back end's */
 	OP_IDENTITY_GET,
 	OP_IDENTITY_PUT, /* payload: the identity as a doc */
@@ -53,6 +54,8 @@ enum op_kind {
 	OP_TWIN_READ,
 	OP_TWIN_PATCH, /* payload: the twin document as a doc */
 	OP_TWIN_REPLACE,
+	OP_METHOD, /* payload: the JSON text for the device. reply_to is the call's name: EFFECT_CALL_* go there */
+	OP_METHOD_CANCEL, /* nobody waits any more for the call of this reply_to */
 	OP_KINDS
 };
 
@@ -78,6 +81,17 @@ struct op_connect {
 
 enum precondition { IF_NONE, IF_ANY, IF_TAG };
 
+/* A direct method (device-mqtt.md 5). */
+struct op_method {
+	struct str name;       /* OP_METHOD: method_name_valid() */
+	bool wait;             /* OP_METHOD: for the device to connect and listen, if it does not */
+	uint64_t call;         /* OP_METHOD_RESPONSE: the effect's */
+	int32_t status;        /* the device's own */
+	enum fault_code fault; /* what is wrong with the response; F_NONE: nothing */
+};
+
+#define METHOD_PAYLOAD_MAX (128u << 10) /* bytes of JSON text, each way (L-69) */
+
 struct op {
 	enum op_kind kind;
 	enum actor_kind actor;
@@ -92,13 +106,15 @@ struct op {
 	uint32_t nduplicate; /* of payload, as doc_parse counted them */
 	struct reply_to reply_to;
 	struct op_connect connect;
+	struct op_method method;
 };
 
 /* The answer, filled by hub_apply. body is appended to; the caller owns it. */
 struct reply {
-	struct fault fault; /* code F_NONE: success */
-	uint64_t version;   /* OP_REPORT: reported $version */
-	bool deliver;       /* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51) */
+	struct fault fault;   /* code F_NONE: success */
+	uint64_t version;     /* OP_REPORT: reported $version */
+	bool deliver;         /* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51);
+	                     * OP_METHOD: the device has been called; else the call waits for it */
 	bool session_present; /* OP_CONNECT */
 	bool gone;            /* the session is not the identity's current one: no answer, close */
 	uint64_t epoch;       /* OP_CONNECT: the new session's */
@@ -122,13 +138,26 @@ bool filters_next(struct rd *rd, struct filter *f); /* false at the end, or when
 
 /* ---- effects: what leaves besides the reply, in order, behind the commit ---- */
 
-enum effect_kind { EFFECT_NOTIFY, EFFECT_CLOSE };
+/* From EFFECT_METHOD on they leave behind the reply of the operation that sets them off: a session hears first that it
+ * is accepted, a caller that its call is under way. */
+enum effect_kind {
+	EFFECT_NOTIFY,
+	EFFECT_CLOSE,
+	EFFECT_METHOD,    /* to a session: call it */
+	EFFECT_CALL_SENT, /* to the caller: the device is there, and has been called */
+	EFFECT_CALL_DONE  /* to the caller: the response, or the fault */
+};
 
 struct effect {
 	enum effect_kind kind;
-	struct reply_to session;
-	uint32_t version; /* EFFECT_NOTIFY: desired $version */
-	struct str body;  /* EFFECT_NOTIFY: the whole notification; borrowed for the call */
+	struct reply_to session; /* or the caller */
+	uint32_t version;        /* EFFECT_NOTIFY: desired $version */
+	uint64_t call;           /* EFFECT_METHOD: how the response names it */
+	struct str name;         /* EFFECT_METHOD; borrowed, as is body */
+	struct str
+	    body; /* EFFECT_NOTIFY: the whole notification; of methods: the JSON text, each way; of a fault: its text */
+	int32_t status;        /* EFFECT_CALL_DONE: the device's own */
+	enum fault_code fault; /* EFFECT_CALL_DONE: F_NONE: there is a response */
 };
 
 /* ---- records: what the store holds ---- */

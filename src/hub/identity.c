@@ -186,6 +186,7 @@ identity_update(struct shard *sh, struct row *r, const struct op *op, struct wis
 		write_identity(sh, r, &w->id, env);
 		if (!w->id.enabled) { /* D-76, T-88 */
 			presence_close(sh, r, env);
+			calls_refuse(sh, r, env);
 			modules_close(sh, r, env);
 		}
 		if (w->id.edge)
@@ -245,6 +246,7 @@ row_remove(struct shard *sh, struct row *r, const struct hub_env *env)
 	for (int k = 0; k < RECORD_KINDS; k++)
 		env->del(env->ctx, (enum record_kind)k, row_key(r));
 	presence_close(sh, r, env); /* behind the writes: it waits for the commit */
+	calls_refuse(sh, r, env);
 	undo_deleted(env->undo, sh, row_number(sh, r), env->now_us);
 }
 

@@ -97,8 +97,10 @@ identity_changeable(struct shard *sh, const struct op *op, struct reply *reply)
 void
 modules_close(struct shard *sh, const struct row *device, const struct hub_env *env)
 {
-	for (struct row *m = module_first(sh, device); m != NULL; m = module_next(sh, m))
+	for (struct row *m = module_first(sh, device); m != NULL; m = module_next(sh, m)) {
 		presence_close(sh, m, env);
+		calls_refuse(sh, m, env);
+	}
 }
 
 static int

@@ -31,6 +31,8 @@ struct presence {
 	bool clean;
 	struct blob *filters; /* a session record; never NULL */
 	unsigned listens;     /* bit per enum filter_kind */
+	struct call *calls;   /* of methods, sent and not answered */
+	uint32_t ncall, call_bytes;
 };
 
 struct row {
@@ -38,6 +40,7 @@ struct row {
 	uint8_t device_n, module_n;
 	bool touched : 1;            /* since the eviction hand passed */
 	bool disabled : 1, edge : 1; /* as the identity record says: row_see_identity */
+	bool awaited : 1;            /* calls wait for it */
 	uint32_t
 	    chain; /* row number + 1 of a device's newest module; of a module: of the next one. 0: none */
 	struct blob *records[RECORD_KINDS]; /* NULL: not in memory; &blob_none: there is none */
@@ -62,8 +65,12 @@ struct shard {
 	uint32_t nidentity;
 	struct shard_counts counts;
 	uint64_t cached_bytes;
-	uint32_t hand; /* of the eviction clock */
-	uint32_t last; /* row that row_find found last: an operation looks twice */
+	uint32_t hand;        /* of the eviction clock */
+	uint32_t last;        /* row that row_find found last: an operation looks twice */
+	struct call *waiting; /* for their devices, oldest first */
+	uint32_t ncall;       /* waiting and sent */
+	size_t waiting_bytes; /* of their payloads */
+	uint64_t call_last;
 	uint64_t log_next, epoch_next;
 	uint64_t generation;     /* the newest identity's; each has one of its own */
 	struct columns *columns; /* NULL until queries want them */
@@ -112,6 +119,23 @@ uint32_t modules_system_missing(struct shard *sh, const struct row *device);
 void modules_make_system(struct shard *sh, struct str device, const struct hub_env *env);
 /* Close the sessions of all. */
 void modules_close(struct shard *sh, const struct row *device, const struct hub_env *env);
+
+/* ---- calls of direct methods: in memory only, gone with the session or the process ---- */
+
+#define CALLS_MAX 64u /* sent to one session and not answered */
+#define CALL_BYTES_MAX                                                                             \
+	(256u << 10)            /* of their payloads: less than a stream may hold for its peer */
+#define CALLS_SHARD_MAX   4096u /* of all devices of a shard, sent or waiting */
+#define WAITING_BYTES_MAX (1u << 20) /* of the payloads of a shard's waiting calls */
+
+struct call;
+void calls_free(struct call *first);
+/* The session ends: its calls fail. */
+void calls_lost(struct shard *sh, struct row *r, const struct hub_env *env);
+/* The identity ends, or is disabled: what waits for it fails. */
+void calls_refuse(struct shard *sh, struct row *r, const struct hub_env *env);
+/* The session listens to more than before: what waited for that is sent. */
+void calls_wake(struct shard *sh, struct row *r, const struct hub_env *env);
 
 /* ---- undo ---- */
 
@@ -227,6 +251,7 @@ typedef void op_fn(struct shard *sh, struct row *r, const struct op *op, const s
 op_fn on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_twin_get, on_report, on_telemetry,
     on_ack;
 op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check, on_modules_list;
+op_fn on_method, on_method_cancel, on_method_response;
 op_fn on_twin_read, on_twin_patch, on_twin_replace;
 
 /* Is the op's precondition met by this tag? On false the reply's fault is set (412). */

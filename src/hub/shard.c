@@ -44,6 +44,7 @@ presence_free(struct presence *p)
 	if (p == NULL)
 		return;
 	blob_unref(p->filters);
+	calls_free(p->calls);
 	free(p);
 }
 
@@ -77,6 +78,7 @@ shard_free(struct shard *sh)
 	columns_free(sh->columns);
 	free(sh->changed.bits);
 	free(sh->changed.rows);
+	calls_free(sh->waiting);
 	free(sh->rows);
 	free(sh->free);
 	table_fini(&sh->ids);
@@ -240,6 +242,8 @@ row_set_presence(struct shard *sh, struct row *r, struct presence *p)
 {
 	if (r->module_n == 0)
 		sh->counts.connected += (uint32_t)(p != NULL) - (uint32_t)(r->presence != NULL);
+	if (r->presence != NULL)
+		sh->ncall -= r->presence->ncall;
 	presence_free(r->presence);
 	r->presence = p;
 	row_changed(sh, r, CHANGED_PRESENCE);

@@ -73,6 +73,11 @@ enum err on_publish_packet(struct session *s, const struct mqtt_packet *p);
 /* Append the log record body of telemetry; ERR_SIZE when it is over MQTT_MESSAGE_MAX. */
 enum err telemetry_body(struct mqtt_loop *ml, struct str bag, struct str payload, bool retain,
     bool will, struct buf *out);
+/* methods.c */
+typedef void work_done(struct work *w);
+void session_call(struct session *s, const struct note *n);
+enum err publish_method_response(
+    struct session *s, const struct mqtt_publish *p, const struct topic *t, work_done *done);
 /* subscribe.c */
 enum err on_subscribe_packet(struct session *s, const struct mqtt_packet *p);
 

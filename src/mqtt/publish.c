@@ -189,7 +189,7 @@ on_publish_packet(struct session *s, const struct mqtt_packet *packet)
 	case TOPIC_TWIN_GET:
 		session_submit(s, request(s, OP_TWIN_GET, p, &t, 0, NULL));
 		return ERR_OK;
-	case TOPIC_METHOD_RESPONSE: /* nobody has asked: D-58 */
+	case TOPIC_METHOD_RESPONSE: return publish_method_response(s, p, &t, on_published);
 	case TOPIC_IGNORED:
 		t.rid = STR_NONE;
 		session_submit(s, request(s, OP_ACK, p, &t, 0, NULL));

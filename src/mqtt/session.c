@@ -403,6 +403,8 @@ mqtt_note(struct mqtt_loop *ml, const struct note *n)
 		return;
 	if (n->kind == EFFECT_CLOSE)
 		session_abort(s);
+	else if (s->state == S_LIVE && n->kind == EFFECT_METHOD)
+		session_call(s, n);
 	else if (s->state == S_LIVE)
 		send_desired(s, n);
 }

@@ -467,7 +467,12 @@ bind_all(struct server *s)
 static void
 on_note(struct note *n)
 {
-	mqtt_note(the_server->io[n->session.loop].mqtt, n);
+	const struct io *io = &the_server->io[n->session.loop];
+
+	if (n->kind == EFFECT_CALL_SENT || n->kind == EFFECT_CALL_DONE)
+		http_note(io->http, n);
+	else
+		mqtt_note(io->mqtt, n);
 }
 
 static enum err

@@ -56,6 +56,7 @@ struct worker {
 	bool repairing; /* they are on their way */
 	struct undo *undone;
 
+	struct msg *later, **later_end;  /* notes that leave behind the reply under way */
 	struct walk *walks, **walks_end; /* those that have a turn here */
 	struct hub_env env;
 	const struct catalogue *catalogue;

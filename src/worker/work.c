@@ -73,16 +73,22 @@ note_arrived(struct msg *m)
 struct note *
 note_new(const struct effect *e, void (*on_note)(struct note *n))
 {
-	struct note *n = xmalloc(sizeof(*n) + e->body.n);
+	struct note *n = xmalloc(sizeof(*n) + e->name.n + e->body.n);
 
 	n->msg.run = note_arrived;
 	n->kind = e->kind;
 	n->session = e->session;
 	n->version = e->version;
-	n->body = (struct str){ n->bytes, e->body.n };
+	n->call = e->call;
+	n->status = e->status;
+	n->fault = e->fault;
+	n->name = (struct str){ n->bytes, e->name.n };
+	n->body = (struct str){ n->bytes + e->name.n, e->body.n };
 	n->on_note = on_note;
+	if (e->name.n != 0)
+		memcpy(n->bytes, e->name.p, e->name.n);
 	if (e->body.n != 0)
-		memcpy(n->bytes, e->body.p, e->body.n);
+		memcpy(n->bytes + e->name.n, e->body.p, e->body.n);
 	return n;
 }
 

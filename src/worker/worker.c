@@ -66,8 +66,15 @@ static void
 env_effect(void *ctx, const struct effect *e)
 {
 	struct worker *w = ctx;
+	struct note *n = note_new(e, w->fleet->o.on_note);
 
-	worker_leave(w, LEAVE_NOTE, note_new(e, w->fleet->o.on_note));
+	if (e->kind < EFFECT_METHOD) {
+		worker_leave(w, LEAVE_NOTE, n);
+		return;
+	}
+	n->msg.next = NULL;
+	*w->later_end = &n->msg;
+	w->later_end = &n->msg.next;
 }
 
 /* ---- the gate ---- */
@@ -137,7 +144,8 @@ walk_fault(struct fault *f)
 	    "the state that was seen could not be stored, try again later");
 }
 
-/* Nothing was promised: answers become errors, notifications go nowhere. A close still goes: its client comes back. */
+/* Nothing was promised: answers become errors, notifications go nowhere. A close still goes: its client comes back. So does
+ * what a device answered: no store had a part in it. */
 static void
 leaves_fail(struct worker *w, struct leaves *l)
 {
@@ -149,7 +157,8 @@ leaves_fail(struct worker *w, struct leaves *l)
 			work_fails(l->v[i].p);
 		else if (l->v[i].kind == LEAVE_WALK)
 			walk_fault(&walk->fault);
-		if (l->v[i].kind == LEAVE_NOTE && note->kind != EFFECT_CLOSE)
+		if (l->v[i].kind == LEAVE_NOTE && note->kind != EFFECT_CLOSE &&
+		    note->kind != EFFECT_CALL_DONE)
 			free(note);
 		else
 			leave_now(w, l->v[i]);
@@ -406,6 +415,20 @@ op_run(struct worker *w, struct work *k)
 }
 
 static void
+later_leave(struct worker *w)
+{
+	struct msg *m = w->later, *next;
+
+	w->later = NULL;
+	w->later_end = &w->later;
+	for (; m != NULL; m = next) {
+		next = m->next;
+		worker_leave(
+		    w, LEAVE_NOTE, (struct note *)((char *)m - offsetof(struct note, msg)));
+	}
+}
+
+static void
 work_arrived(struct msg *m)
 {
 	struct work *k = (struct work *)((char *)m - offsetof(struct work, msg));
@@ -420,6 +443,7 @@ work_arrived(struct msg *m)
 	else
 		op_run(w, k);
 	worker_leave(w, LEAVE_WORK, k);
+	later_leave(w);
 }
 
 void
@@ -578,6 +602,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 		w->shards[s] = shard_new(s);
 	w->queue_end = &w->queue;
 	w->walks_end = &w->walks;
+	w->later_end = &w->later;
 	w->undone = undo_new();
 	round_init(&w->round[0]);
 	round_init(&w->round[1]);

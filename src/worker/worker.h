@@ -52,14 +52,17 @@ struct work *work_new(struct loop *home, size_t room, void (*done)(struct work *
 struct str work_str(struct work *w, struct str s);
 void work_free(struct work *w); /* the reply's body too */
 
-/* ---- what goes to a session unasked: notifications and closes ---- */
+/* ---- what goes to a session, or to a method's caller, unasked: a struct effect on its way ---- */
 
 struct note {
-	struct msg msg; /* the fleet's; run calls fleet_options.on_note on the session's loop */
+	struct msg msg; /* the fleet's; run calls fleet_options.on_note on the loop of `session` */
 	enum effect_kind kind;
 	struct reply_to session; /* a stale one is dropped silently by the receiver */
 	uint32_t version;
-	struct str body;                 /* in bytes */
+	uint64_t call;
+	int32_t status;
+	enum fault_code fault;
+	struct str name, body;           /* in bytes */
 	void (*on_note)(struct note *n); /* borrows n */
 	char bytes[];
 };

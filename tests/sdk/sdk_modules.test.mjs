@@ -134,7 +134,7 @@ test('R-58 T-87 T-89 module twins: GET, PATCH, PUT, independent of the device\'s
 });
 
 for (const [name, transport] of [['MQTT', Mqtt], ['MQTT over WebSocket', MqttWs]]) {
-	test(`D-33 D-51 T-87 a ModuleClient over ${name} reports and hears desired changes`, async () => {
+	test(`D-52 T-87 T-108 a ModuleClient over ${name} reports and hears desired changes`, async () => {
 		const d = `mc-${transport.name}`;
 		await hub.createDevice(d);
 		await putModule(d, 'm');
@@ -171,7 +171,7 @@ test('D-13 a module connects with its key, its device\'s is refused; a policy wi
 	assert.equal(await connack(sasToken({ resource: hub.addr, key: service, policy: 'service' })), 5);
 });
 
-test('D-19 modules connect with certificates: by thumbprint and by authority', async () => {
+test('D-18 modules connect with certificates: by thumbprint and by authority', async () => {
 	await hub.createDevice('cert');
 	const own = makeCertificate({ dir: certs, cn: 'cert/thumb' });
 	await putModule('cert', 'thumb', { authentication: { type: 'selfSigned', x509Thumbprint: { primaryThumbprint: own.sha256 } } });

@@ -145,7 +145,7 @@ module__T87_twin_is_its_own(void **state)
 }
 
 static void
-module__D51_notifications_go_to_the_module(void **state)
+module__D52_notifications_go_to_the_module(void **state)
 {
 	struct kit *k = *state;
 	struct op op;
@@ -354,7 +354,7 @@ main(void)
 		kit_test(module__L25_at_most_50),
 		kit_test(module__L24_counts_as_an_identity),
 		kit_test(module__T87_twin_is_its_own),
-		kit_test(module__D51_notifications_go_to_the_module),
+		kit_test(module__D52_notifications_go_to_the_module),
 		kit_test(module__T88_disabling_the_device_cuts_it),
 		kit_test(module__T90_edge_modules_are_the_hubs),
 		kit_test(module__T91_goes_with_its_device),

@@ -1,0 +1,211 @@
+/*
+ * Direct methods over HTTP (service-rest.md 10). The request waits in its slot for the device, measured by a timer of its
+ * own: first until the device is there, then until it answers. Whatever ends the wait here is told to the shard.
+ */
+#include "http/priv.h"
+
+#define RESPONSE_DEFAULT_S 30
+#define RESPONSE_MIN_S     5
+#define CONNECT_DEFAULT_S  0
+#define WAIT_MAX_S         300
+
+/* ---- the end of a call ---- */
+
+/* What devices did wrong has a format of its own (4.1). */
+static void
+reply_method_fault(struct request *r, const struct fault *f)
+{
+	switch (f->code) {
+	case F_DeviceNotOnline:
+	case F_DeviceConnectionClosedRemotely:
+	case F_GenericBadGateway:
+	case F_GatewayTimeout: reply_device_fault(r, f); break;
+	default: reply_fault(r, f);
+	}
+}
+
+static void
+done_cancel(struct work *w)
+{
+	work_free(w);
+}
+
+/* By the request's address: it is the call's name. */
+static void
+cancel(struct request *r)
+{
+	request_submit(r, request_work(r, OP_METHOD_CANCEL, 0, done_cancel));
+}
+
+static void
+on_late(struct loop_timer *t)
+{
+	struct request *r = (struct request *)((char *)t - offsetof(struct request, timer));
+	struct fault f;
+
+	if (r->called)
+		fault_set(&f, F_GatewayTimeout, "the device has not answered within %d s",
+		    (int)r->response_s);
+	else
+		fault_set(&f, F_DeviceNotOnline,
+		    "Timed out waiting for device to connect, and to listen to this method");
+	cancel(r);
+	reply_method_fault(r, &f);
+}
+
+static void
+wait_for(struct request *r, int64_t seconds)
+{
+	r->timer.fire = on_late;
+	loop_timer_set(r->hl->loop, &r->timer, loop_now_us(r->hl->loop) + seconds * 1000000);
+}
+
+static void
+done_call(struct work *w)
+{
+	struct request *r = request_of(w->owner, w->op.reply_to);
+
+	if (r != NULL && w->reply.fault.code != F_NONE) {
+		if (w->reply.fault.code == F_ServiceUnavailable)
+			cancel(r); /* the commit it waited behind has failed, but the call stands */
+		reply_method_fault(r, &w->reply.fault);
+	} else if (r != NULL) {
+		r->called = w->reply.deliver;
+		wait_for(r, r->called ? r->response_s : r->connect_s);
+	}
+	work_free(w);
+}
+
+static void
+reply_response(struct request *r, const struct note *n)
+{
+	struct buf json = { 0 };
+
+	buf_printf(&json, "{\"status\":%d,\"payload\":", (int)n->status);
+	buf_str(&json, n->body);
+	buf_putc(&json, '}');
+	reply_json(r, 200, buf_view(&json));
+	buf_fini(&json);
+}
+
+void
+http_note(struct http_loop *hl, const struct note *n)
+{
+	struct request *r = request_of(hl, n->session);
+	struct fault f;
+
+	if (r == NULL)
+		return;
+	if (n->kind == EFFECT_CALL_SENT) {
+		r->called = true;
+		wait_for(r, r->response_s);
+	} else if (n->fault == F_NONE) {
+		reply_response(r, n);
+	} else {
+		fault_set(&f, n->fault, STR_FMT, STR_ARG(n->body));
+		reply_method_fault(r, &f);
+	}
+}
+
+void
+methods_stop(struct http_loop *hl)
+{
+	for (uint32_t i = 0; i < hl->nslot; i++) {
+		struct request *r = hl->slots[i].request;
+
+		if (r != NULL && r->response_s != 0)
+			reply_error(r, F_ServiceUnavailable, "the hub is stopping");
+	}
+}
+
+/* ---- a call's beginning ---- */
+
+static bool
+take_seconds(
+    struct doc body, struct str key, int least, int fallback, uint16_t *out, struct fault *f)
+{
+	struct doc v = doc_get(body, key);
+
+	*out = (uint16_t)fallback;
+	if (!doc_defined(v) || doc_kind(v) == DOC_NULL)
+		return true;
+	if (doc_kind(v) != DOC_INT || doc_int(v) < least || doc_int(v) > WAIT_MAX_S) {
+		fault_set(f, F_ArgumentInvalid, STR_FMT " is not a number from %d to %d",
+		    STR_ARG(key), least, WAIT_MAX_S);
+		return false;
+	}
+	*out = (uint16_t)doc_int(v);
+	return true;
+}
+
+static bool
+take_name(struct doc body, struct str *name, struct fault *f)
+{
+	struct doc v = doc_getc(body, "methodName");
+
+	if (doc_kind(v) != DOC_STRING || doc_str(v).n == 0) {
+		fault_set(f, F_ArgumentNull, "the body has no methodName");
+		return false;
+	}
+	*name = doc_str(v);
+	if (method_name_valid(*name))
+		return true;
+	fault_set(f, F_ArgumentInvalid,
+	    "methodName is not 1 to %d of the characters that method names may have",
+	    METHOD_NAME_MAX);
+	return false;
+}
+
+/* The payload as the text that the device gets, into hl->json: absent is null, for some SDKs parse nothing else (5). */
+static bool
+take_payload(struct request *r, struct doc body, struct fault *f)
+{
+	struct doc v = doc_getc(body, "payload");
+	struct buf *json = &r->hl->json;
+
+	json->n = 0;
+	if (doc_defined(v))
+		doc_write_json(json, v);
+	else
+		buf_cstr(json, "null");
+	if (json->n <= METHOD_PAYLOAD_MAX)
+		return true;
+	fault_set(f, F_MessageTooLarge, "the payload has %zu bytes, the limit is %u", json->n,
+	    METHOD_PAYLOAD_MAX);
+	return false;
+}
+
+static bool
+take_call(struct request *r, struct str *name, struct fault *f)
+{
+	struct doc_parsed info;
+	struct doc body;
+
+	if (!request_parse(r, &info, f))
+		return false;
+	body = doc_of(buf_view(&r->hl->doc));
+	return take_name(body, name, f) &&
+	    take_seconds(body, STR("responseTimeoutInSeconds"), RESPONSE_MIN_S, RESPONSE_DEFAULT_S,
+	        &r->response_s, f) &&
+	    take_seconds(
+	        body, STR("connectTimeoutInSeconds"), 0, CONNECT_DEFAULT_S, &r->connect_s, f) &&
+	    take_payload(r, body, f);
+}
+
+void
+on_method_call(struct request *r)
+{
+	struct str name;
+	struct work *w;
+
+	if (!take_call(r, &name, &r->fault)) {
+		r->response_s = 0;
+		request_refuse(r);
+		return;
+	}
+	w = request_work(r, OP_METHOD, name.n + r->hl->json.n, done_call);
+	w->op.method.name = work_str(w, name);
+	w->op.method.wait = r->connect_s > 0;
+	w->op.payload = work_str(w, buf_view(&r->hl->json));
+	request_submit(r, w);
+}
