@@ -1,6 +1,6 @@
 // A disk that lies: one flipped byte is found and the file named, by `twinhub check` and by the hub; a tail that was
 // torn by a crash is no corruption.
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -59,7 +59,6 @@ before(async () => {
 	}
 	assert.ok(walFiles(clean).length > 0 && tableFiles(clean).length > 0, 'there are logs and tables to damage');
 });
-after(() => {});
 
 // Every twin that is given must be the one that was written; returns how many could not be read.
 async function readAll(hub) {
@@ -172,12 +171,49 @@ describe('a torn tail', () => {
 	}
 });
 
-test('a directory of a newer format, and one that is in use, are refused in one line', async () => {
-	const hub = copy();
-	await hub.start();
-	const second = new Hub({ addr: await freeAddress(), dir: hub.dir });
-	await assert.rejects(second.start(), (error) => error.exitCode > 0 && /another|in use|lock/i.test(error.message));
-	const check = await hub.cli(['check'], { timeout: CHECK_MS });
-	assert.notEqual(check.code, 0, 'a running hub is not checked');
-	await hub.stop();
+describe('damaged files of the hub itself are refused in one line that names them', () => {
+	const damages = { half: (was) => was.subarray(0, was.length >> 1), empty: () => Buffer.alloc(0), other: () => Buffer.from('\0\xff { "format') };
+	for (const name of ['hub.json', 'policies.json', 'ca.pem']) {
+		for (const [damage, change] of Object.entries(damages)) {
+			test(`${name}: ${damage}`, async () => {
+				const hub = copy(), file = path.join(hub.dir, name);
+				fs.writeFileSync(file, change(fs.readFileSync(file)));
+				await refused(hub, new RegExp(name.replace('.', '\\.')));
+			});
+		}
+	}
+
+	test('a server certificate can be made again, so it is', async () => {
+		const hub = copy();
+		for (const name of ['server-ecdsa.pem', 'server-rsa.key']) fs.writeFileSync(path.join(hub.dir, name), 'x');
+		await hub.start();
+		assert.equal(await readAll(hub), 0);
+		await hub.stop();
+	});
+
+	test('a newer format', async () => {
+		const hub = copy(), file = path.join(hub.dir, 'hub.json');
+		fs.writeFileSync(file, JSON.stringify({ ...JSON.parse(fs.readFileSync(file, 'utf8')), format: 999 }));
+		await refused(hub, /hub\.json.*999.*newer/);
+	});
+
+	test('a directory that another hub has open', async () => {
+		const hub = copy();
+		await hub.start();
+		await refused(new Hub({ addr: await freeAddress(), dir: hub.dir }), /another|in use|lock/i);
+		const check = await hub.cli(['check'], { timeout: CHECK_MS });
+		assert.notEqual(check.code, 0, 'a running hub is not checked');
+		assert.equal(await readAll(hub), 0, 'the first one goes on');
+		await hub.stop();
+	});
 });
+
+// The hub ends with a code of its own and one line that says why.
+async function refused(hub, why) {
+	await assert.rejects(hub.start(), (error) => {
+		assert.ok(error.exitCode > 0, error.message);
+		assert.match(hub.logs, why);
+		assert.equal(hub.logs.trim().split('\n').length, 1, hub.logs);
+		return true;
+	});
+}
