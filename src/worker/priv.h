@@ -82,9 +82,15 @@ void worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t fro
 void worker_fini(struct worker *w);
 void *worker_main(void *arg);
 void worker_leave(struct worker *w, enum leave_kind kind, void *p);
-/* Get one record set of a row into memory; ERR_CORRUPT and ERR_IO set f. `key` is the row's. */
+
+/* load.c */
+extern const enum store_table record_tables[]; /* by enum record_kind, RECORD_LOG too */
+/* Get missing records into memory; ERR_CORRUPT and ERR_IO set f. `key` is the row's. */
 enum err worker_load(
     struct worker *w, struct shard *sh, struct str key, unsigned missing, struct fault *f);
+/* The same for a walk: with what is missing, if the cache has room, comes what follows in the store. */
+enum err worker_load_row(
+    struct worker *w, struct shard *sh, uint32_t row, unsigned records, struct fault *f);
 
 /* walk.c */
 void walk_arrived(struct msg *m);
@@ -104,8 +110,6 @@ enum progress {
 enum progress scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
 /* One row by its document; false: WALK_DONE. */
 bool scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
-bool walk_load(
-    struct worker *w, struct walk *k, struct shard *sh, uint32_t row, unsigned records);
 
 /* work.c */
 void work_home(struct work *w);

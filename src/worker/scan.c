@@ -4,16 +4,6 @@
  */
 #include "worker/priv.h"
 
-bool
-walk_load(struct worker *w, struct walk *k, struct shard *sh, uint32_t row, unsigned records)
-{
-	unsigned missing;
-
-	w->key.n = 0;
-	missing = shard_row_missing(sh, row, records, &w->key);
-	return missing == 0 || worker_load(w, sh, buf_view(&w->key), missing, &k->fault) == ERR_OK;
-}
-
 /* Deliver a row that matches; false when the page is full and this row is the next one's. */
 static bool
 row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
@@ -38,12 +28,12 @@ scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	const struct query_facts *facts = query_facts(k->query);
 	struct hub_row hr;
 
-	if (!walk_load(w, k, sh, row, hub_records_of(&facts->match)))
+	if (worker_load_row(w, sh, row, hub_records_of(&facts->match), &k->fault) != ERR_OK)
 		return false;
 	hub_row_open(&hr, sh, row);
 	if (!query_match(k->query, &hub_query_ops, &hr, &w->query_scratch))
 		return true;
-	if (!walk_load(w, k, sh, row, hub_records_of(&facts->output)))
+	if (worker_load_row(w, sh, row, hub_records_of(&facts->output), &k->fault) != ERR_OK)
 		return false;
 	hub_row_open(&hr, sh, row);
 	if (facts->aggregate)
@@ -79,7 +69,7 @@ build(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 
 	while (vector_wants(k->vector, &row, &needs)) {
 		if (shard_row(sh, row, &device, &module) &&
-		    !walk_load(w, k, sh, row, hub_records_of(&needs)))
+		    worker_load_row(w, sh, row, hub_records_of(&needs), &k->fault) != ERR_OK)
 			return WALK_DONE;
 		show_row(w, k, sh, row);
 		k->facts.shown++;
@@ -120,7 +110,8 @@ deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 {
 	struct hub_row hr;
 
-	if (!walk_load(w, k, sh, row, hub_records_of(&query_facts(k->query)->output)))
+	if (worker_load_row(
+	        w, sh, row, hub_records_of(&query_facts(k->query)->output), &k->fault) != ERR_OK)
 		return false;
 	hub_row_open(&hr, sh, row);
 	return row_deliver(w, k, &hr);

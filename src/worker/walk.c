@@ -191,7 +191,8 @@ row_list(struct worker *w, struct walk *k, struct shard *sh, uint32_t row, struc
 
 	if (ids->n == ids->max && str_cmp(device, buf_view(&v->id)) >= 0)
 		return true;
-	if (!walk_load(w, k, sh, row, RECORD_BIT(RECORD_IDENTITY) | RECORD_BIT(RECORD_REPORTED)))
+	if (worker_load_row(w, sh, row, RECORD_BIT(RECORD_IDENTITY) | RECORD_BIT(RECORD_REPORTED),
+	        &k->fault) != ERR_OK)
 		return false;
 	v->id.n = v->json.n = 0;
 	buf_str(&v->id, device);

@@ -11,14 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const enum store_table tables[] = {
-	[RECORD_IDENTITY] = STORE_IDENTITY,
-	[RECORD_WANTED] = STORE_WANTED,
-	[RECORD_REPORTED] = STORE_REPORTED,
-	[RECORD_SESSION] = STORE_SESSION,
-	[RECORD_LOG] = STORE_LOG,
-};
-
 static struct round *
 gathering(struct worker *w)
 {
@@ -53,13 +45,13 @@ env_random(void *ctx, void *p, size_t n)
 static void
 env_put(void *ctx, enum record_kind kind, struct str key, struct str value)
 {
-	store_batch_put(gathering(ctx)->batch, tables[kind], key, value);
+	store_batch_put(gathering(ctx)->batch, record_tables[kind], key, value);
 }
 
 static void
 env_del(void *ctx, enum record_kind kind, struct str key)
 {
-	store_batch_delete(gathering(ctx)->batch, tables[kind], key);
+	store_batch_delete(gathering(ctx)->batch, record_tables[kind], key);
 }
 
 static void
@@ -198,9 +190,9 @@ repair_write(struct worker *w, struct store_batch *batch)
 		struct str key = rd_lstr(&rd);
 
 		if (head & 1)
-			store_batch_put(batch, tables[head >> 1], key, rd_lstr(&rd));
+			store_batch_put(batch, record_tables[head >> 1], key, rd_lstr(&rd));
 		else
-			store_batch_delete(batch, tables[head >> 1], key);
+			store_batch_delete(batch, record_tables[head >> 1], key);
 	}
 	assert(!rd.bad);
 }
@@ -348,36 +340,6 @@ round_full(struct worker *w)
 }
 
 /* ---- one operation ---- */
-
-enum err
-worker_load(struct worker *w, struct shard *sh, struct str key, unsigned missing, struct fault *f)
-{
-	struct str device, module;
-	enum err e = ERR_OK;
-
-	str_cut(str_sub(key, 2), '\0', &device, &module);
-	for (int k = 0; k < RECORD_KINDS && e == ERR_OK; k++) {
-		struct str value;
-
-		if (!(missing & RECORD_BIT(k)))
-			continue;
-		w->value.n = 0;
-		e = store_get(w->fleet->o.store, tables[k], key, &w->value);
-		value = buf_view(&w->value);
-		if (e == ERR_OK || e == ERR_NOT_FOUND)
-			e = hub_fill(
-			    sh, device, module, (enum record_kind)k, e == ERR_OK ? &value : NULL);
-	}
-	if (e == ERR_CORRUPT) {
-		fprintf(stderr, "twinhub: a record of " STR_FMT " is damaged\n", STR_ARG(device));
-		fault_set(
-		    f, F_ServerError, "a stored record of " STR_FMT " is damaged", STR_ARG(device));
-	} else if (e != ERR_OK) {
-		fault_set(f, F_ServiceUnavailable,
-		    "the store cannot be read at the moment, try again later");
-	}
-	return e;
-}
 
 static void
 catalogue_refresh(struct worker *w)
