@@ -179,7 +179,8 @@ buf_lstr(struct buf *b, struct str s)
 struct rd
 rd_of(struct str s)
 {
-	const uint8_t *p = (const uint8_t *)(s.n ? s.p : ""); /* never NULL: the reader adds to it */
+	const uint8_t *p =
+	    (const uint8_t *)(s.n ? s.p : ""); /* never NULL: the reader adds to it */
 
 	return (struct rd){ p, p + s.n, false };
 }

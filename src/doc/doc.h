@@ -33,7 +33,7 @@ enum doc_kind {
 	DOC_NULL,
 	DOC_FALSE,
 	DOC_TRUE,
-	DOC_INT,           /* written as an integer; what an int64_t holds */
+	DOC_INT, /* written as an integer; what an int64_t holds */
 	DOC_DOUBLE,
 	DOC_STRING,
 	DOC_ARRAY,
@@ -45,7 +45,7 @@ enum doc_kind {
  * the parent's end or the buffer's. p NULL is DOC_UNDEFINED. Borrowed: lives as long as the bytes. */
 struct doc {
 	const uint8_t *p, *end;
-	uint8_t w;                      /* stamp width in bytes: 0, 1, 2 */
+	uint8_t w; /* stamp width in bytes: 0, 1, 2 */
 };
 #define DOC_NONE ((struct doc){ NULL, NULL, 0 })
 
@@ -63,13 +63,13 @@ doc_defined(struct doc d)
 	return d.p != NULL;
 }
 /* Of another kind than the one named: 0, or STR_NONE. */
-bool doc_is_number(struct doc d);       /* DOC_INT or DOC_DOUBLE */
-int64_t doc_int(struct doc d);          /* DOC_INT only */
-double doc_number(struct doc d);        /* DOC_INT or DOC_DOUBLE */
-struct str doc_str(struct doc d);       /* DOC_STRING: the UTF-8 bytes, borrowed */
-uint32_t doc_stamp(struct doc d);       /* 0 when w is 0 */
-size_t doc_size(struct doc d);          /* encoded bytes of the node, stamp included */
-struct str doc_bytes(struct doc d);     /* those bytes */
+bool doc_is_number(struct doc d);   /* DOC_INT or DOC_DOUBLE */
+int64_t doc_int(struct doc d);      /* DOC_INT only */
+double doc_number(struct doc d);    /* DOC_INT or DOC_DOUBLE */
+struct str doc_str(struct doc d);   /* DOC_STRING: the UTF-8 bytes, borrowed */
+uint32_t doc_stamp(struct doc d);   /* 0 when w is 0 */
+size_t doc_size(struct doc d);      /* encoded bytes of the node, stamp included */
+struct str doc_bytes(struct doc d); /* those bytes */
 
 /* Member of an object by exact key; DOC_NONE when d is no object or has no such key. Linear in the object. */
 struct doc doc_get(struct doc d, struct str key);
@@ -83,7 +83,7 @@ struct doc_iter {
 };
 struct doc_iter doc_iter(struct doc d);
 bool doc_next(struct doc_iter *it, struct str *key, struct doc *value);
-uint32_t doc_count(struct doc d);       /* members or elements; linear */
+uint32_t doc_count(struct doc d); /* members or elements; linear */
 
 /* Equal as JSON values: members in any order, numbers by value (1 equals 1.0), stamps ignored. For objects without
  * repeated keys. Linear when the order is the same, by hashing (and an allocation) from where it differs. */
@@ -97,8 +97,8 @@ bool doc_valid(struct str bytes, uint8_t w, unsigned max_depth);
 
 struct doc_writer {
 	struct buf *out;
-	uint8_t w;                      /* stamp width of this tree */
-	unsigned depth, arrays;         /* open containers; open arrays (no stamps inside) */
+	uint8_t w;                         /* stamp width of this tree */
+	unsigned depth, arrays;            /* open containers; open arrays (no stamps inside) */
 	uint32_t start[DOC_DEPTH_MAX + 8]; /* offset of each open container's tag */
 	uint8_t kind[DOC_DEPTH_MAX + 8];
 };
@@ -108,12 +108,13 @@ void doc_writer_init(struct doc_writer *dw, struct buf *out, uint8_t w);
 void doc_put_null(struct doc_writer *dw, uint32_t stamp);
 void doc_put_bool(struct doc_writer *dw, uint32_t stamp, bool v);
 void doc_put_int(struct doc_writer *dw, uint32_t stamp, int64_t v);
-void doc_put_double(struct doc_writer *dw, uint32_t stamp, double v); /* JSON has no NaN or infinity: null */
+void doc_put_double(
+    struct doc_writer *dw, uint32_t stamp, double v); /* JSON has no NaN or infinity: null */
 void doc_put_str(struct doc_writer *dw, uint32_t stamp, struct str v);
-void doc_key(struct doc_writer *dw, struct str key);            /* before each member's value */
+void doc_key(struct doc_writer *dw, struct str key); /* before each member's value */
 void doc_begin_object(struct doc_writer *dw, uint32_t stamp);
 void doc_begin_array(struct doc_writer *dw, uint32_t stamp);
-void doc_end(struct doc_writer *dw);                            /* closes the innermost container */
+void doc_end(struct doc_writer *dw); /* closes the innermost container */
 /* Copy a whole node. Every node of the copy gets `stamp` (its own stamps are dropped, widths may differ). */
 void doc_put_copy(struct doc_writer *dw, uint32_t stamp, struct doc d);
 /* Copy a whole node of the same stamp width with its stamps: one memcpy. */
@@ -128,7 +129,7 @@ struct doc_parser *doc_parser_new(size_t max_bytes);
 void doc_parser_free(struct doc_parser *ps);
 
 struct doc_parsed {
-	uint32_t nduplicate;            /* members that repeat a key of their object */
+	uint32_t nduplicate; /* members that repeat a key of their object */
 };
 
 /*
@@ -140,7 +141,8 @@ struct doc_parsed {
  *   ERR_SYNTAX  not JSON: F_IotHubFormatError       ERR_SIZE  over max_bytes or DOC_DEPTH_MAX: F_ArgumentInvalid
  *   ERR_RANGE   a number out of range: F_ArgumentInvalid
  */
-enum err doc_parse(struct doc_parser *ps, struct str text, struct buf *out, struct doc_parsed *info, struct fault *f);
+enum err doc_parse(struct doc_parser *ps, struct str text, struct buf *out, struct doc_parsed *info,
+    struct fault *f);
 
 /* Append a copy of d (no stamps) in which each object holds the last of several members of one key, at the place of
  * the first (T-83). In time proportional to the size (hashing), not to its square. */
@@ -149,7 +151,7 @@ void doc_put_unique(struct buf *out, struct doc d);
 /* Append JSON text without blanks: numbers in shortest round-trip form, doubles with a fraction or exponent
  * (T-77: 1.0 stays 1.0), strings escaped as RFC 8259 section 7 demands and no more. Stamps are not shown. */
 void doc_write_json(struct buf *out, struct doc d);
-void doc_write_json_str(struct buf *out, struct str s);         /* one string with its quotes */
-void doc_write_json_double(struct buf *out, double v);          /* null if not finite */
+void doc_write_json_str(struct buf *out, struct str s); /* one string with its quotes */
+void doc_write_json_double(struct buf *out, double v);  /* null if not finite */
 
 #endif

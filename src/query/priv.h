@@ -108,7 +108,8 @@ struct row {
 	const struct query_row_ops *ops;
 	const void *row;
 	struct query_scratch *s;
-	const struct value *bound; /* values of paths by slot, where columns stand for the row; or NULL */
+	const struct value
+	    *bound; /* values of paths by slot, where columns stand for the row; or NULL */
 };
 
 void row_begin(const struct row *r);

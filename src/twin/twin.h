@@ -26,31 +26,32 @@
 
 enum section_kind { SECTION_TAGS, SECTION_DESIRED, SECTION_REPORTED, SECTION_KINDS };
 
-#define TAGS_SIZE_MAX      8192u                /* T-80, counted as T-81 */
-#define PROPERTIES_SIZE_MAX 32768u
-#define SECTION_STORED_FACTOR 4u                /* T-81a: stored bytes are at most this times the limit */
-#define SECTION_STORED_MAX (SECTION_STORED_FACTOR * PROPERTIES_SIZE_MAX)
-#define TWIN_KEY_MAX       1024u                /* T-73 */
-#define TWIN_STRING_MAX    4096u                /* T-78 */
-#define TWIN_DEPTH_MAX     10u                  /* T-79 */
-#define TWIN_INT_MAX       INT64_C(4503599627370495)    /* T-76 */
-#define TWIN_INT_MIN       INT64_C(-4503599627370496)
+#define TAGS_SIZE_MAX         8192u /* T-80, counted as T-81 */
+#define PROPERTIES_SIZE_MAX   32768u
+#define SECTION_STORED_FACTOR 4u /* T-81a: stored bytes are at most this times the limit */
+#define SECTION_STORED_MAX    (SECTION_STORED_FACTOR * PROPERTIES_SIZE_MAX)
+#define TWIN_KEY_MAX          1024u                     /* T-73 */
+#define TWIN_STRING_MAX       4096u                     /* T-78 */
+#define TWIN_DEPTH_MAX        10u                       /* T-79 */
+#define TWIN_INT_MAX          INT64_C(4503599627370495) /* T-76 */
+#define TWIN_INT_MIN          INT64_C(-4503599627370496)
 
 struct stamp {
 	int64_t time_us;
-	uint32_t version;               /* $lastUpdatedVersion; 0: never written, no such member (T-07) */
-	int64_t by_digest;              /* $lastUpdatedByDigest; meaningful when by.n > 0 */
-	struct str by;                  /* $lastUpdatedBy: configuration id, or empty */
+	uint32_t version;  /* $lastUpdatedVersion; 0: never written, no such member (T-07) */
+	int64_t by_digest; /* $lastUpdatedByDigest; meaningful when by.n > 0 */
+	struct str by;     /* $lastUpdatedBy: configuration id, or empty */
 };
 
 /* A view of a stored section; borrowed from its bytes. */
 struct section {
-	uint32_t version;               /* $version, 1 to INT32_MAX (then 1 again); tags: a plain change counter */
-	uint32_t size;                  /* T-81 */
+	uint32_t
+	    version;   /* $version, 1 to INT32_MAX (then 1 again); tags: a plain change counter */
+	uint32_t size; /* T-81 */
 	uint32_t nstamp;
-	struct str stamps;              /* encoded stamp table */
-	struct doc root;                /* DOC_OBJECT, stamped */
-	struct str bytes;               /* the whole stored form */
+	struct str stamps; /* encoded stamp table */
+	struct doc root;   /* DOC_OBJECT, stamped */
+	struct str bytes;  /* the whole stored form */
 };
 
 /* Look at stored bytes that section_check has passed, or that this module wrote. */
@@ -73,13 +74,13 @@ void section_new(struct buf *out, int64_t now_us);
 struct section_write {
 	enum section_kind kind;
 	int64_t now_us;
-	struct str by;                  /* configuration id; empty for people, programs and devices */
+	struct str by; /* configuration id; empty for people, programs and devices */
 	int64_t by_digest;
 };
 
 /* A first form with content (T-10): version 1 all the same. The value's rules are those of section_replace. */
-enum err section_new_with(struct buf *out, struct doc value, uint32_t nduplicate, const struct section_write *wr,
-    struct fault *f);
+enum err section_new_with(struct buf *out, struct doc value, uint32_t nduplicate,
+    const struct section_write *wr, struct fault *f);
 
 /*
  * Merge a patch (T-35 to T-43, T-58 to T-60, T-73 to T-85) into `old` and append the new stored section to `out`.
@@ -98,16 +99,18 @@ enum err section_new_with(struct buf *out, struct doc value, uint32_t nduplicate
  * On ERR_ARG nothing is appended and *f names the path (e.g. "properties.reported.a.b"), the limit and the size found.
  * Cost: linear in the two documents, also for objects with thousands of keys.
  */
-enum err section_merge(const struct section *old, struct doc patch, uint32_t nduplicate, const struct section_write *wr,
-    struct buf *out, struct buf *notify, bool *changed, struct fault *f);
+enum err section_merge(const struct section *old, struct doc patch, uint32_t nduplicate,
+    const struct section_write *wr, struct buf *out, struct buf *notify, bool *changed,
+    struct fault *f);
 
 /*
  * Replace a section whole (T-44 to T-48). value DOC_NONE, DOC_NULL or an empty object empties it. A null inside is a
  * fault (T-46). changed is false only if the section was empty and stays so. The notification is the merge patch
  * that leads from old to new: all new members, and null for each that went, at each level (T-48).
  */
-enum err section_replace(const struct section *old, struct doc value, uint32_t nduplicate, const struct section_write *wr,
-    struct buf *out, struct buf *notify, bool *changed, struct fault *f);
+enum err section_replace(const struct section *old, struct doc value, uint32_t nduplicate,
+    const struct section_write *wr, struct buf *out, struct buf *notify, bool *changed,
+    struct fault *f);
 
 /* ---- views, appended as JSON text ---- */
 
@@ -126,8 +129,8 @@ void section_write_notification(struct buf *out, struct doc members, uint32_t ve
  * $metadata the value is appended to scratch as a doc and viewed there (scratch must not be moved meanwhile: the
  * caller reserves, or copies). DOC_NONE if there is none. npath 0 is the whole section with $metadata and $version.
  */
-struct doc section_get(const struct section *s, enum section_kind kind, const struct str *path, unsigned npath,
-    struct buf *scratch);
+struct doc section_get(const struct section *s, enum section_kind kind, const struct str *path,
+    unsigned npath, struct buf *scratch);
 
 /* The counted size of a plain document (T-81). */
 uint32_t twin_counted_size(struct doc d);

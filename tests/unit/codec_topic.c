@@ -267,8 +267,8 @@ topic_parse__D61_trims_the_bag(void **state)
 	assert_str(topic("devices/dev1/messages/events/a=b", &dev, TOPIC_TELEMETRY).bag, "a=b");
 	assert_str(topic("devices/dev1/messages/events/a=b/", &dev, TOPIC_TELEMETRY).bag, "a=b");
 	assert_str(topic("devices/dev1/messages/events/a=b//", &dev, TOPIC_TELEMETRY).bag, "a=b/");
-	assert_str(topic("devices/dev1/messages/events/?a=b/c&d+", &dev, TOPIC_TELEMETRY).bag,
-	    "a=b/c&d+");
+	assert_str(
+	    topic("devices/dev1/messages/events/?a=b/c&d+", &dev, TOPIC_TELEMETRY).bag, "a=b/c&d+");
 	topic("devices/dev1/messages/events/a=#", &dev, TOPIC_FORBIDDEN);
 	assert_str(
 	    topic("devices/dev1/modules/$edgeHub/messages/events/$.on=o/", &mod, TOPIC_TELEMETRY)
