@@ -170,7 +170,7 @@ evict__by_a_clock_those_untouched_go_first(void **state)
 {
 	struct kit *k = *state;
 	uint64_t one;
-	char id[8];
+	char id[16];
 
 	kit_device(k, "d0");
 	one = shard_cached_bytes(k->sh);
