@@ -469,7 +469,7 @@ catalogue_drop_all(struct catalogue *c)
 }
 
 static void
-ask_all(const char *dir, unsigned nworker, unsigned rounds)
+ask_all(const char *dir, unsigned nworker, unsigned rounds, const char *only)
 {
 	static struct catalogue catalogue = { .version = 1 };
 	struct catalogue_box *box = catalogue_box_new();
@@ -480,7 +480,8 @@ ask_all(const char *dir, unsigned nworker, unsigned rounds)
 	printf("{\"twins\":%llu,\"load_ms\":%.0f,\"workers\":%u,\"queries\":[",
 	    (unsigned long long)fleet_identities(hub.fleet), now_ms() - begin, nworker);
 	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
-		time_question(&questions[i], rounds, i > 0 ? "," : "");
+		if (only == NULL || strcmp(only, questions[i].name) == 0)
+			time_question(&questions[i], rounds, i > 0 && only == NULL ? "," : "");
 	printf("]}\n");
 	fleet_stop(hub.fleet);
 	loop_stop(hub.loop);
@@ -498,8 +499,9 @@ main(int argc, char **argv)
 		{ "json", required_argument, NULL, 'j' }, { "twins", required_argument, NULL, 'n' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "workers", required_argument, NULL, 'w' },
-		{ "rounds", required_argument, NULL, 'r' }, { NULL, 0, NULL, 0 } };
-	const char *dir = NULL, *json = NULL;
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "only", required_argument, NULL, 'o' }, { NULL, 0, NULL, 0 } };
+	const char *dir = NULL, *json = NULL, *only = NULL;
 	unsigned ntwin = 0, nworker = 2, rounds = 21;
 	uint64_t seed = 20260101;
 
@@ -510,6 +512,7 @@ main(int argc, char **argv)
 		case 'n': ntwin = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 's': seed = strtoull(optarg, NULL, 10); break;
 		case 'w': nworker = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 'o': only = optarg; break;
 		case 'r': rounds = (unsigned)strtoul(optarg, NULL, 10); break;
 		default: return 2;
 		}
@@ -517,12 +520,12 @@ main(int argc, char **argv)
 	if ((dir == NULL && json == NULL) || rounds == 0 || rounds > ROUNDS_MAX) {
 		fprintf(stderr,
 		    "usage: bench_queries --dir DIR [--twins N] [--json FILE] [--seed N] "
-		    "[--workers N] [--rounds 1..1001]\n");
+		    "[--workers N] [--rounds 1..1001] [--only QUERY]\n");
 		return 2;
 	}
 	if (ntwin > 0)
 		make_twins(dir, json, ntwin, seed);
 	if (dir != NULL)
-		ask_all(dir, nworker, rounds);
+		ask_all(dir, nworker, rounds, only);
 	return 0;
 }

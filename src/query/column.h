@@ -89,6 +89,8 @@ void dict_init(struct dict *d);
 void dict_fini(struct dict *d);
 /* The entry of a number or string, with one reference more. Room: entries, and bytes of strings. TABLE_NONE: none. */
 uint32_t dict_take(struct dict *d, const struct value *v, uint32_t max_entries, size_t max_bytes);
+/* The entry of a string; TABLE_NONE if there is none. */
+uint32_t dict_find(const struct dict *d, struct str text);
 void dict_drop(struct dict *d, uint32_t entry);
 struct value dict_value(const struct dict *d, uint32_t entry);
 size_t dict_bytes(const struct dict *d);

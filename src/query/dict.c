@@ -89,6 +89,14 @@ dict_take(struct dict *d, const struct value *v, uint32_t max_entries, size_t ma
 	return i;
 }
 
+uint32_t
+dict_find(const struct dict *d, struct str text)
+{
+	struct value v = value_string(text);
+
+	return table_get(&d->table, hash_of(&v), same_value, d, &v);
+}
+
 void
 dict_drop(struct dict *d, uint32_t entry)
 {

@@ -103,6 +103,30 @@ code_set(struct vector *v, struct leaf *l, uint32_t code)
 	return leaf_eval_value(v, l, column_value(l->column, cell_of_code(code)));
 }
 
+/* What equals none of the strings has one truth, whatever it is. */
+static void
+bind_texts(struct vector *v, struct leaf *l, uint32_t n)
+{
+	const struct dict *d = &l->column->dict;
+
+	for (uint32_t i = CODE_FIRST; i < n; i++)
+		l->table[i] = l->missed[d->v[i - CODE_FIRST].text == NULL];
+	for (uint32_t i = 0; i < l->ntext; i++) {
+		uint32_t entry = dict_find(d, l->texts[i].string);
+		if (entry != TABLE_NONE)
+			l->table[entry + CODE_FIRST] = code_set(v, l, entry + CODE_FIRST);
+	}
+}
+
+static void
+bind_table(struct vector *v, struct leaf *l, uint32_t n)
+{
+	for (uint32_t i = 0; i < (l->texts != NULL ? (uint32_t)CODE_FIRST : n); i++)
+		l->table[i] = code_set(v, l, i);
+	if (l->texts != NULL)
+		bind_texts(v, l, n);
+}
+
 static void
 bind_one(struct vector *v, struct leaf *l)
 {
@@ -124,8 +148,7 @@ bind_one(struct vector *v, struct leaf *l)
 		l->table = xrealloc(l->table, n);
 	}
 	bind_unheld(v, l);
-	for (uint32_t i = 0; i < n; i++)
-		l->table[i] = code_set(v, l, i);
+	bind_table(v, l, n);
 }
 
 static void

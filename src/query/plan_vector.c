@@ -46,6 +46,17 @@ leaf_hashes(struct vector *v, struct leaf *l, const struct value *values, uint32
 	qsort(l->hashes, l->nhash, sizeof(*l->hashes), hash_order);
 }
 
+/* An equality with strings alone needs no look at the other entries of a dictionary. */
+static void
+leaf_texts(struct leaf *l, const struct value *values, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (values[i].kind != V_STRING)
+			return;
+	l->texts = values;
+	l->ntext = n;
+}
+
 static enum relop
 turned(enum relop op)
 {
@@ -70,6 +81,8 @@ leaf_compare(struct vector *v, struct leaf *l)
 		l->number = constant->constant.number;
 	}
 	leaf_hashes(v, l, &constant->constant, 1);
+	if (l->relop == REL_EQ || l->relop == REL_NE)
+		leaf_texts(l, &constant->constant, 1);
 }
 
 static void
@@ -91,6 +104,7 @@ leaf_make(struct vector *v, struct leaf *l, const struct expr *e)
 	if (e->kind == E_IN && e->first->kind == E_PATH) {
 		l->direct = true;
 		leaf_hashes(v, l, e->list->v, e->list->n);
+		leaf_texts(l, e->list->v, e->list->n);
 	}
 }
 

@@ -9,6 +9,9 @@
 
 #include <stdlib.h>
 
+#define COUNT_DIRECT                                                                               \
+	512 /* combinations of codes that are counted before their groups are looked up */
+
 /* ---- a shard's turn ---- */
 
 static bool
@@ -37,6 +40,7 @@ tallies_open(struct vector *v)
 		v->direct = xrealloc(v->direct, n * sizeof(*v->direct));
 	if (n > v->ndirect)
 		v->ndirect = n;
+	v->ncode = n;
 	memset(v->direct, 0xFF, n * sizeof(*v->direct));
 	v->has_direct = true;
 }
@@ -224,21 +228,58 @@ count_all(
 		g->tally[k].n += count;
 }
 
-enum err
-vector_add(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n,
-    struct query_groups *g, uint32_t *stop, struct fault *f)
+/* COUNT() by groups that codes tell: first the rows of each combination, with two counters in turn, as the next row is
+ * often of the same group. */
+static enum err
+count_groups(struct vector *v, const uint8_t *verdicts, uint32_t from, uint32_t n,
+    struct query_groups *g, struct fault *f)
 {
-	uint32_t end = v->asks ? i : n, group;
+	uint32_t counts[2][COUNT_DIRECT], group;
 	enum err e;
 
-	while (end < n && !verdict_asks(verdicts[end]))
-		end++;
-	*stop = end;
-	if (v->q->ngroup == 0 && v->counts) {
-		count_all(v, verdicts, i, end, g);
-		return ERR_OK;
+	memset(counts[0], 0, v->ncode * sizeof(counts[0][0]));
+	memset(counts[1], 0, v->ncode * sizeof(counts[1][0]));
+	for (uint32_t i = from; i < n; i++)
+		counts[i & 1][v->index[i]] += verdicts[i] == VERDICT_MATCH;
+	for (uint32_t code = 0; code < v->ncode; code++) {
+		uint32_t count = counts[0][code] + counts[1][code], i = from;
+		if (count == 0)
+			continue;
+		while (v->direct[code] == TABLE_NONE && v->index[i] != code) /* any row of it */
+			i++;
+		group = v->direct[code];
+		if (group == TABLE_NONE && (e = group_of(v, i, g, &group, f)))
+			return e;
+		for (uint32_t k = 0; k < v->q->ntally; k++)
+			g->tally[(size_t)group * v->q->ntally + k].n += count;
 	}
-	for (; i < end; i++) {
+	return ERR_OK;
+}
+
+/* The sum of the numbers that match. Without a branch: a row that does not match adds 0, which changes no sum. */
+static void
+add_numbers(const struct vector *v, const struct item *it, const uint8_t *verdicts, uint32_t i,
+    uint32_t n, struct query_groups *g)
+{
+	const uint64_t *cells = v->column[it->path->slot]->cells + v->from;
+	struct tally t = g->tally[it->slot];
+
+	for (; i < n; i++) {
+		uint64_t counts = (verdicts[i] == VERDICT_MATCH) & !cell_is_code(cells[i]);
+		t.v += cell_number(cells[i] & (0 - counts));
+		t.n += counts;
+	}
+	g->tally[it->slot] = t;
+}
+
+static enum err
+add_rows(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n, struct query_groups *g,
+    struct fault *f)
+{
+	uint32_t group;
+	enum err e;
+
+	for (; i < n; i++) {
 		struct tally *t;
 		if (verdicts[i] != VERDICT_MATCH)
 			continue;
@@ -250,4 +291,29 @@ vector_add(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n,
 				tally_row(v, it, v->from + i, &t[it->slot]);
 	}
 	return ERR_OK;
+}
+
+enum err
+vector_add(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n,
+    struct query_groups *g, uint32_t *stop, struct fault *f)
+{
+	const struct item *it = v->q->items;
+	uint32_t end = v->asks ? i : n;
+
+	while (end < n && !verdict_asks(verdicts[end]))
+		end++;
+	*stop = end;
+	if (v->q->ngroup == 0 && v->counts) {
+		count_all(v, verdicts, i, end, g);
+		return ERR_OK;
+	}
+	if (v->q->ngroup == 0 && it->next == NULL && i < end &&
+	    (it->kind == ITEM_SUM || it->kind == ITEM_AVG) &&
+	    v->column[it->path->slot]->form == COLUMN_NUMBERS) {
+		add_numbers(v, it, verdicts, i, end, g);
+		return ERR_OK;
+	}
+	if (v->counts && v->has_direct && v->ncode <= COUNT_DIRECT)
+		return count_groups(v, verdicts, i, end, g, f);
+	return add_rows(v, verdicts, i, end, g, f);
 }

@@ -35,6 +35,8 @@ struct leaf {
 	bool compares; /* the constant is one number: relop, number, with the path on the left */
 	enum relop relop;
 	double number;
+	const struct value *texts; /* direct equality with nothing but strings: these */
+	uint32_t ntext;
 	uint32_t *hashes; /* direct equality: of the constants, ascending */
 	uint32_t nhash;
 	/* of the column that it is bound to */
@@ -78,8 +80,8 @@ struct vector {
 	bool groups_ask; /* more than is read from columns */
 	bool counts;     /* all aggregates are COUNT() */
 	bool has_direct, asks;
-	uint32_t from, ndirect;
-	uint32_t *direct; /* group by combination of codes; TABLE_NONE: not met yet */
+	uint32_t from, ndirect, ncode; /* ncode: combinations of codes there are */
+	uint32_t *direct;              /* group by combination of codes; TABLE_NONE: not met yet */
 	uint32_t radix[GROUP_PATHS];
 	uint32_t index[VECTOR_ROWS];
 	uint64_t last[GROUP_PATHS]; /* cells of the row grouped last, and its group */

@@ -40,11 +40,27 @@ walk_free(struct walk *k)
 		buf_fini(&k->ids->v[i].json);
 	}
 	free(k->ids);
+	for (unsigned i = 0; i < k->npart; i++) {
+		query_groups_free(k->parts[i].groups);
+		vector_free(k->parts[i].vector);
+	}
+	free(k->parts);
 	query_groups_free(k->groups);
 	vector_free(k->vector);
 	query_free(k->query);
 	buf_fini(&k->json);
 	free(k);
+}
+
+/* The ids that the condition names; NULL if any device can match. */
+static const struct query_ids *
+walk_point(const struct walk *k)
+{
+	const struct query_facts *facts = k->kind == WALK_QUERY ? query_facts(k->query) : NULL;
+
+	if (facts == NULL || facts->collection != QUERY_DEVICES || !facts->device_ids.given)
+		return NULL;
+	return &facts->device_ids;
 }
 
 /* ---- home ---- */
@@ -111,18 +127,79 @@ walk_finish(struct fleet *f, struct walk *k)
 	walk_home(f, k);
 }
 
+static void
+send_walk(struct walk *k, struct worker *w)
+{
+	k->at = w;
+	k->msg.run = walk_arrived;
+	mailbox_post(&w->box, &k->msg);
+}
+
+/* ---- parts: an aggregate's groups are gathered by all workers at once ---- */
+
+/* The last part that is done puts them together. */
+static void
+part_done(struct fleet *f, struct walk *part)
+{
+	struct walk *k = part->whole;
+
+	if (atomic_fetch_sub(&k->waiting, 1) > 1)
+		return;
+	for (unsigned i = 0; i < k->npart; i++) {
+		struct walk *p = &k->parts[i];
+
+		if (k->fault.code == F_NONE)
+			k->fault = p->fault;
+		if (k->fault.code == F_NONE)
+			(void)query_groups_merge(k->groups, p->groups, &k->fault);
+		k->facts.judged += p->facts.judged;
+		k->facts.asked += p->facts.asked;
+		k->facts.shown += p->facts.shown;
+		k->facts.columns += p->facts.columns;
+		k->facts.held += p->facts.held;
+	}
+	walk_finish(f, k);
+}
+
+static void
+send_parts(struct fleet *f, struct walk *k)
+{
+	k->npart = f->o.nworker;
+	k->parts = xcalloc(k->npart, sizeof(*k->parts));
+	atomic_store(&k->waiting, k->npart);
+	for (unsigned i = 0; i < k->npart; i++) {
+		struct walk *p = &k->parts[i];
+
+		p->kind = k->kind;
+		p->query = k->query;
+		p->groups = query_groups_new(k->query, f->o.query_bytes / k->npart);
+		p->place.shard = f->workers[i].shard_from;
+		p->scanned = SHARDS;
+		p->deadline_us = k->deadline_us;
+		p->whole = k;
+	}
+	for (unsigned i = 0, n = k->npart; i < n; i++)
+		send_walk(&k->parts[i], &f->workers[i]);
+}
+
 void
 walk_go_on(struct worker *w, struct walk *k)
 {
 	struct fleet *f = w->fleet;
 
-	if (k->fault.code != F_NONE || k->more || k->place.shard >= SHARDS) {
+	if (k->whole != NULL)
+		part_done(f, k);
+	else if (k->fault.code != F_NONE || k->more || k->place.shard >= SHARDS)
 		walk_finish(f, k);
-		return;
-	}
-	k->at = f->of_shard[k->place.shard];
-	k->msg.run = walk_arrived;
-	mailbox_post(&k->at->box, &k->msg);
+	else
+		send_walk(k, f->of_shard[k->place.shard]);
+}
+
+/* Its groups are of the whole fleet, not of a few ids. */
+static bool
+in_parts(const struct fleet *f, const struct walk *k)
+{
+	return k->groups != NULL && walk_point(k) == NULL && f->o.nworker > 1;
 }
 
 void
@@ -142,13 +219,12 @@ fleet_walk(struct fleet *f, struct walk *k)
 		    "too many queries at once, the limit is %u", WALKS_MAX);
 	else if (atomic_load(&f->stop))
 		fault_set(&k->fault, F_ServiceUnavailable, "the hub is stopping");
-	else if (facts == NULL || !facts->nothing || facts->aggregate) {
-		k->at = f->of_shard[k->place.shard < SHARDS ? k->place.shard : SHARDS - 1];
-		k->msg.run = walk_arrived;
-		mailbox_post(&k->at->box, &k->msg);
-		return;
-	}
-	walk_home(f, k);
+	if (k->fault.code != F_NONE || (facts != NULL && facts->nothing && !facts->aggregate))
+		walk_home(f, k);
+	else if (in_parts(f, k))
+		send_parts(f, k);
+	else
+		send_walk(k, f->of_shard[k->place.shard < SHARDS ? k->place.shard : SHARDS - 1]);
 }
 
 void
@@ -220,17 +296,6 @@ row_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 }
 
 /* ---- a slice ---- */
-
-/* The ids that the condition names; NULL if any device can match. */
-static const struct query_ids *
-walk_point(const struct walk *k)
-{
-	const struct query_facts *facts = k->kind == WALK_QUERY ? query_facts(k->query) : NULL;
-
-	if (facts == NULL || facts->collection != QUERY_DEVICES || !facts->device_ids.given)
-		return NULL;
-	return &facts->device_ids;
-}
 
 /* The next row at or after `row` that can matter: any, or one of the ids. */
 static uint32_t

@@ -15,6 +15,8 @@
 #include "query/columns.h"
 #include "store/store.h"
 
+#include <stdatomic.h>
+
 /* ---- the catalogue in use: replaced whole, read by every thread ---- */
 
 struct catalogue_box;
@@ -73,7 +75,8 @@ enum walk_kind { WALK_QUERY, WALK_IDENTITIES };
 
 /*
  * Visits the shards in order, in slices between batches, each worker's part behind its commits: what it shows is durable
- * and holds every write acknowledged before it began. Two devices may be seen at slightly different moments.
+ * and holds every write acknowledged before it began. Two devices may be seen at slightly different moments. Aggregates
+ * are gathered by all workers at once: the last bits of a SUM or AVG may differ with the number of workers.
  */
 struct walk {
 	struct msg msg; /* the fleet's */
@@ -93,15 +96,19 @@ struct walk {
 		uint64_t judged; /* rows by columns, or found to have none */
 		uint64_t asked;  /* of those, rows whose document was asked */
 		uint64_t shown;  /* rows from which columns were made */
-		uint32_t columns, held; /* paths worth a column, summed over shards; those that had one */
-	} facts;                      /* out */
-	struct query_groups *groups;  /* the fleet's, as is all below */
+		uint32_t columns,
+		    held; /* paths worth a column, summed over shards; those that had one */
+	} facts;          /* out */
+	struct query_groups *groups; /* the fleet's, as is all below */
 	struct vector *vector;
 	uint32_t scanned; /* shard of the last turn */
 	struct walk_ids *ids;
 	struct worker *at;
 	int64_t deadline_us;
 	struct walk *next;
+	struct walk *whole, *parts; /* of an aggregate: one a worker, all at once */
+	unsigned npart;
+	atomic_uint waiting; /* parts that are not done */
 };
 
 struct walk *walk_new(struct loop *home, enum walk_kind kind, void (*done)(struct walk *w));
