@@ -1,0 +1,276 @@
+/*
+ * Queries by columns in a fleet at work: they see every acknowledged write, nothing of what failed, and answer as the
+ * documents would. The same condition is put so that no column can help: `ARRAY_CONTAINS([1], 1) = (condition)`.
+ */
+#include "rnd.h"
+#include "worker_kit.h"
+
+#define FLEET 400
+
+static const char *const conditions[] = {
+	"tags.state = 'on'",
+	"tags.state != 'on' AND tags.n > 100",
+	"NOT is_defined(tags.state) OR tags.n < 50",
+	"tags.n IN [1, 2, 3, 500] OR tags.state IN ['off', 'lost']",
+	"tags.n * 2 > 700 AND NOT (tags.state = 'lost')",
+	"tags.label = 'label-7' OR tags.label > 'label-9'",
+	"status = 'enabled' AND connectionState = 'Disconnected' AND tags.n >= 400",
+};
+
+#define NCONDITION (sizeof(conditions) / sizeof(conditions[0]))
+
+static void
+id_of(char out[16], unsigned i)
+{
+	snprintf(out, 16, "d%u", i);
+}
+
+static void
+send_patch(struct kit *k, struct rnd *r, unsigned i)
+{
+	static const char *const states[] = { "'on'", "'off'", "'lost'", "null" };
+	char id[16], patch[128];
+
+	id_of(id, i);
+	snprintf(patch, sizeof(patch), "{'tags':{'state':%s,'n':%u,'label':'label-%u'}}",
+	    states[rnd_below(r, 4)], (unsigned)rnd_below(r, 600), (unsigned)rnd_below(r, 2000));
+	kit_send(k, OP_TWIN_PATCH, id, patch);
+}
+
+static void
+fleet_with_tags(struct kit *k, struct rnd *r, unsigned nworker)
+{
+	kit_start(k, nworker);
+	kit_create(k, "d", FLEET);
+	for (unsigned i = 0; i < FLEET; i++)
+		send_patch(k, r, i);
+	kit_await(k, k->nback == FLEET);
+	kit_forget(k);
+}
+
+/* Devices change, go, and come again. */
+static void
+change_some(struct kit *k, struct rnd *r)
+{
+	unsigned n = 60, sent = 0;
+	char id[16];
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned at = rnd_below(r, FLEET);
+
+		id_of(id, at);
+		if (rnd_below(r, 5) == 0) {
+			kit_send(k, OP_IDENTITY_DELETE, id, NULL);
+		} else if (rnd_below(r, 5) == 0) {
+			kit_send(k, OP_IDENTITY_PUT, id, "{}");
+		} else {
+			send_patch(k, r, at);
+		}
+		sent++;
+	}
+	kit_await(k, k->nback == sent);
+	kit_forget(k);
+}
+
+/* By columns and by documents: rows, and groups. */
+static void
+ask_both(struct kit *k)
+{
+	static const char *const lists[] = { "SELECT deviceId FROM devices WHERE %s%s%s",
+		"SELECT tags.state, COUNT() AS c, SUM(tags.n) AS s, MAX(tags.n) AS m FROM devices "
+		"WHERE %s%s%s GROUP BY tags.state" };
+	char query[400];
+
+	for (size_t i = 0; i < NCONDITION; i++) {
+		for (int list = 0; list < 2; list++) {
+			char *by_columns;
+
+			snprintf(query, sizeof(query), lists[list], conditions[i], "", "");
+			by_columns = str_dup0(str_of(kit_query(k, query, 1000)));
+			snprintf(query, sizeof(query), lists[list], "ARRAY_CONTAINS([1], 1) = (",
+			    conditions[i], ")");
+			assert_string_equal(by_columns, kit_query(k, query, 1000));
+			free(by_columns);
+		}
+	}
+}
+
+static void
+columns__answer_as_the_documents_do(void **state)
+{
+	struct kit *k = *state;
+	struct rnd r = { 11 };
+
+	fleet_with_tags(k, &r, 2);
+	for (int round = 0; round < 12; round++) {
+		ask_both(k);
+		change_some(k, &r);
+	}
+}
+
+/* Little memory: documents come from the store, columns make room for each other. */
+static void
+columns__answer_the_same_with_little_memory(void **state)
+{
+	struct kit *k = *state;
+	struct rnd r = { 12 };
+
+	k->fo.cache_bytes = 64 << 10;
+	k->fo.column_bytes = 64 * 3000;
+	fleet_with_tags(k, &r, 3);
+	for (int round = 0; round < 6; round++) {
+		ask_both(k);
+		change_some(k, &r);
+	}
+}
+
+static void
+columns__show_nothing_of_what_failed(void **state)
+{
+	struct kit *k = *state;
+	struct rnd r = { 13 };
+	struct walk *w;
+
+	fleet_with_tags(k, &r, 1);
+	ask_both(k);
+	ask_both(k);
+	kit_forget(k);
+	disk_hold();
+	for (unsigned i = 0; i < 100; i++) {
+		char id[16];
+		id_of(id, i);
+		kit_send(k, OP_TWIN_PATCH, id, "{'tags':{'state':'bad','n':1000000}}");
+	}
+	disk_await();
+	disk_release(ENOSPC);
+	kit_await(k, k->nback == 100);
+	disk_release(0);
+	do {
+		w = kit_do_walk(k,
+		    kit_walk(k, "SELECT COUNT() AS c FROM devices WHERE tags.state = 'bad'", 100));
+	} while (w->fault.code == F_ServiceUnavailable);
+	assert_int_equal(w->fault.code, F_NONE);
+	assert_true(str_eq(buf_view(&w->json), STR("{\"c\":0}")));
+}
+
+/* ---- while others write ---- */
+
+struct noise {
+	struct kit *k;
+	atomic_bool stop;
+	atomic_uint nsent, nback;
+};
+
+static void
+noise_back(struct work *w)
+{
+	atomic_fetch_add(&((struct noise *)w->owner)->nback, 1);
+	work_free(w);
+}
+
+static void *
+noise_main(void *arg)
+{
+	struct noise *n = arg;
+	struct doc_parser *parser = doc_parser_new(1 << 16);
+	struct doc_parsed info;
+	struct rnd r = { 14 };
+
+	while (!atomic_load(&n->stop)) {
+		struct work *w = work_new(n->k->loops[1], 1000, noise_back);
+		struct buf doc = { 0 };
+		char id[16], json[96];
+
+		while (atomic_load(&n->nsent) - atomic_load(&n->nback) > 200)
+			sched_yield();
+		id_of(id, FLEET / 2 + rnd_below(&r, FLEET / 2));
+		snprintf(json, sizeof(json), "{\"tags\":{\"state\":\"%s\",\"noise\":%u}}",
+		    rnd_below(&r, 2) ? "on" : "off", (unsigned)rnd_below(&r, 1000));
+		assert_int_equal(doc_parse(parser, str_of(json), &doc, &info, NULL), ERR_OK);
+		w->op.kind = OP_TWIN_PATCH;
+		w->op.device = work_str(w, str_of(id));
+		w->op.payload = work_str(w, buf_view(&doc));
+		w->owner = n;
+		atomic_fetch_add(&n->nsent, 1);
+		fleet_submit(n->k->fleet, w);
+		buf_fini(&doc);
+	}
+	while (atomic_load(&n->nsent) != atomic_load(&n->nback))
+		sched_yield();
+	doc_parser_free(parser);
+	return NULL;
+}
+
+static void
+columns__hold_every_write_acknowledged_before_the_query(void **state)
+{
+	struct kit *k = *state;
+	struct noise n = { .k = k };
+	struct rnd r = { 15 };
+	char id[16], patch[64], query[128], want[32];
+	pthread_t thread;
+
+	fleet_with_tags(k, &r, 2);
+	assert_int_equal(pthread_create(&thread, NULL, noise_main, &n), 0);
+	for (unsigned i = 0; i < 150; i++) {
+		id_of(id, i * 7 % (FLEET / 2));
+		snprintf(patch, sizeof(patch), "{'tags':{'mark':%u}}", i);
+		assert_int_equal(kit_do(k, OP_TWIN_PATCH, id, patch), F_NONE);
+		snprintf(query, sizeof(query),
+		    "SELECT COUNT() AS c, MAX(tags.mark) AS m FROM devices WHERE tags.mark = %u",
+		    i);
+		snprintf(want, sizeof(want), "{'c':1,'m':%u}", i);
+		assert_string_equal(kit_query(k, query, 100), want);
+		assert_string_equal(
+		    kit_query(k, "SELECT COUNT() AS c FROM devices", 100), "{'c':400}");
+	}
+	atomic_store(&n.stop, true);
+	pthread_join(thread, NULL);
+	assert_true(atomic_load(&n.nback) > 100);
+}
+
+/* ---- what a walk says of itself ---- */
+
+static struct walk_facts
+facts_of(struct kit *k, const char *query)
+{
+	struct walk *w = kit_do_walk(k, kit_walk(k, query, 100));
+
+	assert_int_equal(w->fault.code, F_NONE);
+	return w->facts;
+}
+
+static void
+columns__are_made_at_the_second_use(void **state)
+{
+	static const char query[] = "SELECT COUNT() AS c FROM devices WHERE tags.n > 100";
+	struct kit *k = *state;
+	struct rnd r = { 16 };
+	struct walk_facts f;
+
+	fleet_with_tags(k, &r, 2);
+	f = facts_of(k, query);
+	assert_true(f.judged == FLEET && f.asked == FLEET && f.shown == 0 && f.held == 0);
+	f = facts_of(k, query);
+	assert_true(f.judged == FLEET && f.asked == 0 && f.shown == FLEET);
+	assert_int_equal(f.held, f.columns);
+	f = facts_of(k, query);
+	assert_true(f.judged == FLEET && f.asked == 0 && f.shown == 0);
+	assert_int_equal(f.held, f.columns);
+}
+
+#define kit_test(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kit_test(columns__answer_as_the_documents_do),
+		kit_test(columns__answer_the_same_with_little_memory),
+		kit_test(columns__show_nothing_of_what_failed),
+		kit_test(columns__hold_every_write_acknowledged_before_the_query),
+		kit_test(columns__are_made_at_the_second_use),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
