@@ -31,6 +31,7 @@ struct request {
 	struct loop_timer timer;
 	uint16_t connect_s, response_s; /* response_s 0: it is no call */
 	bool called;                    /* the device has been called */
+	struct gather *gather;          /* of a bulk call, in the arena */
 };
 
 typedef void handler(struct request *r);
@@ -89,6 +90,8 @@ struct work *request_work(
     struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w));
 /* The If-Match header as a precondition of the work; its text is copied (room: its length). */
 void request_if_match(struct request *r, struct work *w);
+/* *  "*"  tag  "tag"  W/"tag" (service-rest.md 5.1) */
+void work_if_match(struct work *w, struct str tag);
 size_t request_if_match_room(const struct request *r);
 void request_submit(struct request *r, struct work *w);
 
@@ -98,6 +101,11 @@ void methods_stop(struct http_loop *hl);
 /* registry.c: the body is bad, but first: is there such an identity (T-116)? Then r->fault is the answer. */
 void request_refuse(struct request *r);
 
+/* The device that an edge scope names; false: it is none. */
+bool scope_device(struct str scope, struct str *device);
+/* The scope that an identity wants to be under: a leaf's own, an edge device's parent; empty: none. */
+struct str scope_wanted(struct doc body);
+
 /* routes.c */
 extern const struct route routes[];
 extern const size_t nroutes;
@@ -105,6 +113,7 @@ extern const size_t nroutes;
 /* handlers */
 handler on_device_get, on_device_put, on_device_delete, on_devices_list, on_device_modules;
 handler on_twin, on_query, on_method_call;
+handler on_bulk, on_keys, on_statistics, on_purge, on_feedback;
 handler on_policies, on_policy_rotate, on_backup, on_not_there;
 void on_health(struct request *r, bool ready);
 

@@ -68,9 +68,8 @@ done_scope(struct work *w)
 	work_free(w);
 }
 
-/* The scope that the identity wants to be under: a leaf's own, an edge device's parent. */
-static struct str
-wanted_scope(struct doc body)
+struct str
+scope_wanted(struct doc body)
 {
 	bool edge = doc_kind(doc_getc(doc_getc(body, "capabilities"), "iotEdge")) == DOC_TRUE;
 	struct doc v = doc_getc(body, "deviceScope");
@@ -86,7 +85,7 @@ wanted_scope(struct doc body)
 }
 
 /* ms-azure-iot-edge://{device}-{number} */
-static bool
+bool
 scope_device(struct str scope, struct str *device)
 {
 	if (!str_starts(scope, STR(EDGE_SCOPE)))
@@ -136,11 +135,41 @@ on_device_put(struct request *r)
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));
 	w->op.nduplicate = info.nduplicate;
 	request_if_match(r, w);
-	scope = r->nsegment > 2 ? STR_NONE : wanted_scope(doc_of(w->op.payload));
+	scope = r->nsegment > 2 ? STR_NONE : scope_wanted(doc_of(w->op.payload));
 	if (scope.n == 0)
 		request_submit(r, w);
 	else
 		check_scope(r, w, scope);
+}
+
+/* ---- messages to devices: there are none ---- */
+
+static void
+done_purge(struct work *w)
+{
+	struct request *r = work_back(w);
+	struct buf json = { 0 };
+
+	if (r != NULL) {
+		buf_cstr(&json, "{\"deviceId\":");
+		doc_write_json_str(&json, w->op.device);
+		buf_cstr(&json, ",\"moduleId\":null,\"totalMessagesPurged\":0}");
+		reply_json(r, 200, buf_view(&json));
+	}
+	buf_fini(&json);
+	work_free(w);
+}
+
+void
+on_purge(struct request *r)
+{
+	request_submit(r, request_work(r, OP_IDENTITY_GET, 0, done_purge));
+}
+
+void
+on_feedback(struct request *r)
+{
+	reply_empty(r, 204);
 }
 
 /* ---- lists ---- */

@@ -137,14 +137,9 @@ request_if_match_room(const struct request *r)
 	return request_header(r, "If-Match").n;
 }
 
-/* *  "*"  tag  "tag"  W/"tag" (service-rest.md 5.1) */
 void
-request_if_match(struct request *r, struct work *w)
+work_if_match(struct work *w, struct str tag)
 {
-	struct str tag = request_header(r, "If-Match");
-
-	if (tag.p == NULL)
-		return;
 	while (tag.n > 0 && tag.p[tag.n - 1] == ' ')
 		tag.n--;
 	if (str_starts(tag, STR("W/")))
@@ -155,6 +150,15 @@ request_if_match(struct request *r, struct work *w)
 	}
 	w->op.if_match = str_eq(tag, STR("*")) ? IF_ANY : IF_TAG;
 	w->op.if_tag = work_str(w, tag);
+}
+
+void
+request_if_match(struct request *r, struct work *w)
+{
+	struct str tag = request_header(r, "If-Match");
+
+	if (tag.p != NULL)
+		work_if_match(w, tag);
 }
 
 void

@@ -49,7 +49,9 @@ enum op_kind {
 	OP_IDENTITY_GET,
 	OP_IDENTITY_PUT, /* payload: the identity as a doc */
 	OP_IDENTITY_DELETE,
-	OP_MODULES_LIST, /* of one device, by id */
+	OP_IDENTITY_IMPORT, /* payload: an item of a bulk call as a doc; the identity, with parts of its twin */
+	OP_KEYS_REGENERATE, /* the answer: "primaryKey":"..","secondaryKey":".." */
+	OP_MODULES_LIST,    /* of one device, by id */
 	OP_SCOPE_CHECK, /* is if_tag the scope of this device, an edge one? Before a PUT that names it */
 	OP_TWIN_READ,
 	OP_TWIN_PATCH, /* payload: the twin document as a doc */
@@ -81,6 +83,9 @@ struct op_connect {
 
 enum precondition { IF_NONE, IF_ANY, IF_TAG };
 
+/* What OP_IDENTITY_IMPORT may do; if_match is for what exists. */
+enum { IMPORT_CREATE = 1, IMPORT_REPLACE = 2 };
+
 /* A direct method (device-mqtt.md 5). */
 struct op_method {
 	struct str name;       /* OP_METHOD: method_name_valid() */
@@ -107,6 +112,8 @@ struct op {
 	struct reply_to reply_to;
 	struct op_connect connect;
 	struct op_method method;
+	uint8_t import; /* OP_IDENTITY_IMPORT */
+	uint8_t keys;   /* OP_KEYS_REGENERATE: bit 0 the primary one, bit 1 the secondary one */
 };
 
 /* The answer, filled by hub_apply. body is appended to; the caller owns it. */

@@ -197,6 +197,29 @@ identity_update(struct shard *sh, struct row *r, const struct op *op, struct wis
 	blob_unref(before);
 }
 
+/* The etag of the identity changes, and no other of its tags and versions (T-11). */
+void
+on_keys_regenerate(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct blob *before = blob_ref(r->records[RECORD_IDENTITY]); /* the wish borrows from it */
+	struct wish w = { 0 };
+
+	if (!identity_decode(blob_str(before), &w.id) || w.id.auth != AUTH_SAS) {
+		fault_set(
+		    &reply->fault, F_ArgumentInvalid, "the identity does not authenticate by key");
+	} else {
+		wish_make_keys(&w, op->keys, env);
+		make_etag(&w.id, env);
+		write_identity(sh, r, &w.id, env);
+		buf_printf(&reply->body,
+		    "\"primaryKey\":\"" STR_FMT "\",\"secondaryKey\":\"" STR_FMT "\"",
+		    STR_ARG(w.id.keys[0]), STR_ARG(w.id.keys[1]));
+	}
+	wish_fini(&w);
+	blob_unref(before);
+}
+
 /* Create, replace, or refuse, by what is there and what If-Match says (service-rest.md 5.1). */
 static bool
 put_allowed(struct shard *sh, struct row *r, const struct op *op, struct reply *reply)

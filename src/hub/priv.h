@@ -244,6 +244,27 @@ bool reported_decode(struct str bytes, int64_t *activity_us, struct section *s);
 void twin_write(const struct shard *sh, const struct row *r, struct buf *json);
 void identity_write(const struct shard *sh, const struct row *r, struct buf *json);
 
+/* ---- a change of a twin's wanted record: prepared, then written ---- */
+
+/* A section's new form: what section_merge or section_replace gave. */
+struct next_section {
+	struct buf bytes, notify;
+	bool changed;
+};
+
+struct twin_next {
+	struct wanted old; /* borrowed from the row */
+	struct next_section tags, desired;
+};
+
+/* By the members tags and properties.desired of the body; nothing is written yet. On false the reply says why not. */
+bool twin_prepare(const struct row *r, const struct op *op, struct doc body,
+    const struct hub_env *env, struct twin_next *next, struct reply *reply);
+/* Write it, and notify a session that listens. The wanted record is still the one of twin_prepare. */
+void twin_apply(struct shard *sh, struct row *r, const struct op *op, const struct twin_next *next,
+    const struct hub_env *env);
+void twin_next_fini(struct twin_next *next);
+
 /* ---- operations, one function a kind; apply.c has the table ---- */
 
 typedef void op_fn(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
@@ -251,6 +272,7 @@ typedef void op_fn(struct shard *sh, struct row *r, const struct op *op, const s
 op_fn on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_twin_get, on_report, on_telemetry,
     on_ack;
 op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check, on_modules_list;
+op_fn on_identity_import, on_keys_regenerate;
 op_fn on_method, on_method_cancel, on_method_response;
 op_fn on_twin_read, on_twin_patch, on_twin_replace;
 

@@ -68,12 +68,6 @@ body_is_twin(const struct op *op, struct doc body, struct reply *reply)
 	    (op->module.n == 0 || id_agrees(body, STR("moduleId"), op->module, reply));
 }
 
-/* A section's new form: what section_merge or section_replace gave. */
-struct next_section {
-	struct buf bytes, notify;
-	bool changed;
-};
-
 static enum err
 section_next(const struct section *old, enum section_kind kind, struct doc value,
     const struct op *op, const struct hub_env *env, struct next_section *next, struct reply *reply)
@@ -113,15 +107,52 @@ chosen(const struct next_section *next, const struct section *old)
 	return next->changed ? buf_view(&next->bytes) : old->bytes;
 }
 
+bool
+twin_prepare(const struct row *r, const struct op *op, struct doc body, const struct hub_env *env,
+    struct twin_next *next, struct reply *reply)
+{
+	struct doc properties = member_of(body, STR("properties"));
+
+	*next = (struct twin_next){ 0 };
+	return wanted_decode(blob_str(r->records[RECORD_WANTED]), &next->old) &&
+	    section_next(&next->old.tags, SECTION_TAGS, member_of(body, STR("tags")), op, env,
+	        &next->tags, reply) == ERR_OK &&
+	    section_next(&next->old.desired, SECTION_DESIRED, member_of(properties, STR("desired")),
+	        op, env, &next->desired, reply) == ERR_OK;
+}
+
+void
+twin_apply(struct shard *sh, struct row *r, const struct op *op, const struct twin_next *next,
+    const struct hub_env *env)
+{
+	uint32_t version = version_after(next->old.desired.version);
+	struct str bytes;
+
+	if (op->kind != OP_TWIN_REPLACE && !next->tags.changed && !next->desired.changed)
+		return;
+	env->scratch->n = 0;
+	wanted_encode(env->scratch, next->old.counter + 1, chosen(&next->tags, &next->old.tags),
+	    chosen(&next->desired, &next->old.desired), next->old.configurations);
+	bytes = buf_view(env->scratch);
+	row_write(sh, r, RECORD_WANTED, &bytes, env);
+	if (next->desired.changed) /* behind the write: it waits for the commit */
+		notify(r, &next->desired, version, env);
+}
+
+void
+twin_next_fini(struct twin_next *next)
+{
+	buf_fini(&next->tags.bytes), buf_fini(&next->tags.notify);
+	buf_fini(&next->desired.bytes), buf_fini(&next->desired.notify);
+}
+
 static void
 twin_change(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
-	struct doc body = doc_of(op->payload), properties = member_of(body, STR("properties"));
-	struct next_section tags = { 0 }, desired = { 0 };
+	struct doc body = doc_of(op->payload);
+	struct twin_next next;
 	struct wanted w;
-	struct str bytes;
-	uint32_t version;
 	char etag[32];
 
 	if (!body_is_twin(op, body, reply) ||
@@ -130,24 +161,11 @@ twin_change(struct shard *sh, struct row *r, const struct op *op, const struct h
 	wanted_etag(w.counter, etag);
 	if (!precondition_holds(op, etag, reply))
 		return;
-	if (section_next(&w.tags, SECTION_TAGS, member_of(body, STR("tags")), op, env, &tags,
-	        reply) == ERR_OK &&
-	    section_next(&w.desired, SECTION_DESIRED, member_of(properties, STR("desired")), op,
-	        env, &desired, reply) == ERR_OK) {
-		if (op->kind == OP_TWIN_REPLACE || tags.changed || desired.changed) {
-			env->scratch->n = 0;
-			wanted_encode(env->scratch, w.counter + 1, chosen(&tags, &w.tags),
-			    chosen(&desired, &w.desired), w.configurations);
-			bytes = buf_view(env->scratch);
-			version = version_after(w.desired.version);
-			row_write(sh, r, RECORD_WANTED, &bytes, env);
-			if (desired.changed) /* behind the write: it waits for the commit */
-				notify(r, &desired, version, env);
-		}
+	if (twin_prepare(r, op, body, env, &next, reply)) {
+		twin_apply(sh, r, op, &next, env);
 		reply_twin(sh, r, reply);
 	}
-	buf_fini(&tags.bytes), buf_fini(&tags.notify);
-	buf_fini(&desired.bytes), buf_fini(&desired.notify);
+	twin_next_fini(&next);
 }
 
 void

@@ -337,6 +337,17 @@ visit_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 	return SHARD_DONE;
 }
 
+static enum progress
+count_shard(struct walk *k, const struct shard *sh)
+{
+	const struct shard_counts *c = shard_counts(sh);
+
+	k->counts.devices += c->devices;
+	k->counts.disabled += c->disabled;
+	k->counts.connected += c->connected;
+	return SHARD_DONE;
+}
+
 /* Go on from the walk's place in this worker's shards; true when its part is done. */
 static bool
 walk_slice(struct worker *w, struct walk *k)
@@ -347,8 +358,9 @@ walk_slice(struct worker *w, struct walk *k)
 
 	while (k->place.shard < w->shard_to) {
 		struct shard *sh = w->shards[k->place.shard];
-		enum progress p =
-		    by_columns ? scan_shard(w, k, sh, end_us) : visit_shard(w, k, sh, end_us);
+		enum progress p = k->kind == WALK_COUNTS ? count_shard(k, sh)
+		    : by_columns                         ? scan_shard(w, k, sh, end_us)
+		                                         : visit_shard(w, k, sh, end_us);
 
 		if (p != SHARD_DONE)
 			return p == WALK_DONE;

@@ -71,7 +71,7 @@ struct note {
 
 /* ---- a walk over the whole fleet: queries and lists ---- */
 
-enum walk_kind { WALK_QUERY, WALK_IDENTITIES };
+enum walk_kind { WALK_QUERY, WALK_IDENTITIES, WALK_COUNTS };
 
 /*
  * Visits the shards in order, in slices between batches, each worker's part behind its commits: what it shows is durable
@@ -81,13 +81,14 @@ enum walk_kind { WALK_QUERY, WALK_IDENTITIES };
 struct walk {
 	struct msg msg; /* the fleet's */
 	enum walk_kind kind;
-	struct query *query;      /* WALK_QUERY: owned */
-	uint32_t limit;           /* rows of this page, or identities wanted, 1 to 1000 */
-	struct query_place place; /* in: where to begin; out: where the next page begins */
-	bool more;                /* out: there may be rows behind this page */
-	uint32_t nrow;            /* out: rows in json */
-	struct buf json;          /* out: rows as JSON, with commas between, without brackets */
-	struct fault fault;       /* out: F_NONE, or what went wrong; then json means nothing */
+	struct query *query;        /* WALK_QUERY: owned */
+	uint32_t limit;             /* rows of this page, or identities wanted, 1 to 1000 */
+	struct query_place place;   /* in: where to begin; out: where the next page begins */
+	bool more;                  /* out: there may be rows behind this page */
+	uint32_t nrow;              /* out: rows in json */
+	struct buf json;            /* out: rows as JSON, with commas between, without brackets */
+	struct shard_counts counts; /* out: WALK_COUNTS */
+	struct fault fault;         /* out: F_NONE, or what went wrong; then json means nothing */
 	struct loop *home;
 	void (*done)(struct walk *w); /* owns w from then on: ends with walk_free */
 	struct reply_to reply_to;     /* the sender's */

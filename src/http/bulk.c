@@ -1,0 +1,444 @@
+/*
+ * Bulk calls (service-rest.md 8): each item becomes an operation of its own, on its own shard; the answer is written when
+ * the last has come back. Items stand alone: what one fails with is its own line in the answer.
+ *
+ * Two rounds: first the edge scopes that items name are checked, then all items go, in their order, so that a module may
+ * follow its device.
+ */
+#include "http/priv.h"
+
+#include <stdio.h>
+
+#define BULK_MAX 100u /* items (L-38) */
+
+struct item {
+	struct str device, module, mode; /* in the arena */
+	struct work *work;               /* NULL: submitted, or never to be */
+	struct fault fault;
+	struct buf answer;
+};
+
+struct gather {
+	uint32_t n, nleft;
+	void (*reply)(struct request *r);
+	struct str keys; /* policyKey of a regeneration */
+	struct item item[];
+};
+
+/* ---- rounds ---- */
+
+static void
+done_item(struct work *w)
+{
+	struct request *r = request_of(w->owner, w->op.reply_to);
+	struct gather *g = r->gather; /* it waits for this one */
+	struct item *item = &g->item[w->tag];
+
+	item->fault = w->reply.fault;
+	item->answer = w->reply.body;
+	w->reply.body = (struct buf){ 0 };
+	work_free(w);
+	if (--g->nleft == 0)
+		g->reply(r);
+}
+
+static void
+submit_items(struct request *r)
+{
+	struct gather *g = r->gather;
+
+	g->nleft = 1; /* nobody answers while items are still to go */
+	for (uint32_t i = 0; i < g->n; i++) {
+		struct work *w = g->item[i].work;
+
+		g->item[i].work = NULL;
+		if (g->item[i].fault.code != F_NONE || w == NULL) {
+			work_free(w);
+			continue;
+		}
+		g->nleft++;
+		request_submit(r, w);
+	}
+	if (--g->nleft == 0)
+		g->reply(r);
+}
+
+static void
+done_scope(struct work *w)
+{
+	struct request *r = request_of(w->owner, w->op.reply_to);
+
+	r->gather->item[w->tag].fault = w->reply.fault;
+	work_free(w);
+	if (--r->gather->nleft == 0)
+		submit_items(r);
+}
+
+static struct work *
+item_work(
+    struct request *r, uint32_t i, enum op_kind kind, size_t room, void (*done)(struct work *))
+{
+	const struct item *item = &r->gather->item[i];
+	struct work *w =
+	    work_new(r->hl->loop, room + item->device.n + item->module.n + r->policy.n, done);
+
+	w->op.kind = kind;
+	w->op.actor = ACTOR_POLICY;
+	w->op.actor_name = work_str(w, r->policy);
+	w->op.device = work_str(w, item->device);
+	w->op.module = work_str(w, item->module);
+	w->op.reply_to = request_address(r);
+	w->owner = r->hl;
+	w->tag = i;
+	return w;
+}
+
+/* The scope of an edge device, or a fault. NULL: nothing to ask. */
+static struct work *
+scope_work(struct request *r, uint32_t i)
+{
+	struct item *item = &r->gather->item[i];
+	struct str scope, device;
+	struct work *w;
+
+	if (item->work == NULL || item->work->op.kind != OP_IDENTITY_IMPORT || item->module.n != 0)
+		return NULL;
+	scope = scope_wanted(doc_of(item->work->op.payload));
+	if (scope.n == 0)
+		return NULL;
+	if (!scope_device(scope, &device)) {
+		fault_set(&item->fault, F_ArgumentInvalid,
+		    "deviceScope is not the scope of an edge device");
+		return NULL;
+	}
+	w = work_new(r->hl->loop, scope.n + device.n, done_scope);
+	w->op.kind = OP_SCOPE_CHECK;
+	w->op.actor = ACTOR_POLICY;
+	w->op.device = work_str(w, device);
+	w->op.if_tag = work_str(w, scope);
+	w->op.reply_to = request_address(r);
+	w->owner = r->hl;
+	w->tag = i;
+	return w;
+}
+
+static void
+begin(struct request *r)
+{
+	struct gather *g = r->gather;
+
+	g->nleft = 1;
+	for (uint32_t i = 0; i < g->n; i++) {
+		struct work *w = scope_work(r, i);
+
+		if (w == NULL)
+			continue;
+		g->nleft++;
+		request_submit(r, w);
+	}
+	if (--g->nleft == 0)
+		submit_items(r);
+}
+
+/* ---- the items of a body ---- */
+
+static bool
+take_id(struct request *r, struct doc d, struct str key, struct str *out)
+{
+	struct doc v = doc_get(d, key);
+
+	*out = STR_NONE;
+	if (doc_kind(v) != DOC_STRING)
+		return !doc_defined(v) || doc_kind(v) == DOC_NULL;
+	*out = arena_str(&r->arena, doc_str(v));
+	return true;
+}
+
+static bool
+take_item(struct request *r, struct doc d, uint32_t i, struct fault *f)
+{
+	struct item *item = &r->gather->item[i];
+
+	if (doc_kind(d) != DOC_OBJECT || !take_id(r, d, STR("id"), &item->device) ||
+	    item->device.n == 0 || !take_id(r, d, STR("moduleId"), &item->module)) {
+		fault_set(f, F_ArgumentInvalid, "item %u is not an object with an id", i);
+		return false;
+	}
+	if (!id_valid(item->device) || (item->module.n != 0 && !id_valid(item->module)))
+		fault_set(&item->fault, F_ArgumentInvalid,
+		    "the id is not 1 to %d of the characters that ids may have", ID_MAX);
+	for (uint32_t j = 0; j < i; j++) {
+		if (str_eq(item->device, r->gather->item[j].device) &&
+		    str_eq(item->module, r->gather->item[j].module)) {
+			fault_set(f, F_DeviceDefinedMultipleTimes, STR_FMT " is there twice",
+			    STR_ARG(item->device));
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Every item by its id, in r->gather; on false the request is answered. */
+static bool
+take_items(struct request *r, struct doc list, void (*reply)(struct request *r))
+{
+	uint32_t n = doc_kind(list) == DOC_ARRAY ? doc_count(list) : 0;
+	struct doc_iter it = doc_iter(list);
+	struct fault f = { 0 };
+	struct str key;
+	struct doc d;
+
+	if (n == 0) {
+		reply_error(r, F_ArgumentInvalid, "there is no array of items");
+		return false;
+	}
+	if (n > BULK_MAX) {
+		reply_error(
+		    r, F_TooManyDevices, "there are %u items, the limit is %u", n, BULK_MAX);
+		return false;
+	}
+	r->gather = arena_alloc(&r->arena, sizeof(*r->gather) + n * sizeof(struct item));
+	r->gather->n = n;
+	r->gather->reply = reply;
+	for (uint32_t i = 0; i < n && doc_next(&it, &key, &d); i++) {
+		if (!take_item(r, d, i, &f)) {
+			reply_fault(r, &f);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- POST /devices ---- */
+
+static const struct mode {
+	struct str name;
+	enum op_kind op;
+	uint8_t import;
+	const char *tag; /* the member that holds the etag it depends on; NULL: none */
+} modes[] = {
+	{ { "createOrUpdate", 14 }, OP_IDENTITY_IMPORT, IMPORT_CREATE | IMPORT_REPLACE, NULL },
+	{ { "create", 6 }, OP_IDENTITY_IMPORT, IMPORT_CREATE, NULL },
+	{ { "update", 6 }, OP_IDENTITY_IMPORT, IMPORT_REPLACE, NULL },
+	{ { "updateIfMatchETag", 17 }, OP_IDENTITY_IMPORT, IMPORT_REPLACE, "eTag" },
+	{ { "createOrUpdateIfMatchETag", 25 }, OP_IDENTITY_IMPORT, IMPORT_CREATE | IMPORT_REPLACE,
+	    "eTag" },
+	{ { "delete", 6 }, OP_IDENTITY_DELETE, 0, NULL },
+	{ { "deleteIfMatchETag", 17 }, OP_IDENTITY_DELETE, 0, "eTag" },
+	{ { "updateTwin", 10 }, OP_TWIN_PATCH, 0, NULL },
+	{ { "updateTwinIfMatchETag", 21 }, OP_TWIN_PATCH, 0, "twinETag" },
+};
+#define NMODES (sizeof(modes) / sizeof(modes[0]))
+
+static const struct mode *
+mode_of(struct doc d, struct item *item)
+{
+	struct doc v = doc_getc(d, "importMode");
+
+	if (!doc_defined(v) || doc_kind(v) == DOC_NULL) {
+		item->mode = modes[0].name; /* */
+		return &modes[0];
+	}
+	for (size_t i = 0; doc_kind(v) == DOC_STRING && i < NMODES; i++) {
+		if (str_ieq(doc_str(v), modes[i].name)) {
+			item->mode = modes[i].name;
+			return &modes[i];
+		}
+	}
+	fault_set(&item->fault, F_ArgumentInvalid, "importMode is none of those that there are");
+	return NULL;
+}
+
+/* A tag that is not there is no identity's. Node sends `etag` for eTag. */
+static struct str
+tag_of(struct doc d, const struct mode *mode)
+{
+	struct doc v = mode->tag != NULL ? doc_get(d, str_of(mode->tag)) : DOC_NONE;
+
+	if (!doc_defined(v) && mode->tag != NULL && mode->op != OP_TWIN_PATCH)
+		v = doc_getc(d, "etag");
+	return doc_kind(v) == DOC_STRING ? doc_str(v) : STR_NONE;
+}
+
+static struct work *
+bulk_work(struct request *r, struct doc d, uint32_t i, const struct doc_parsed *info)
+{
+	struct item *item = &r->gather->item[i];
+	const struct mode *mode = mode_of(d, item);
+	struct str bytes = doc_bytes(d), tag;
+	struct work *w;
+
+	if (mode == NULL || item->fault.code != F_NONE)
+		return NULL;
+	tag = tag_of(d, mode);
+	w = item_work(r, i, mode->op, bytes.n + tag.n, done_item);
+	w->op.payload = work_str(w, bytes);
+	w->op.nduplicate = info->nduplicate;
+	w->op.import = mode->import;
+	if (mode->tag != NULL)
+		work_if_match(w, tag);
+	return w;
+}
+
+static void
+put_member(struct buf *json, const char *name, struct str value)
+{
+	if (json->p[json->n - 1] != '{')
+		buf_putc(json, ',');
+	buf_printf(json, "\"%s\":", name);
+	doc_write_json_str(json, value);
+}
+
+/* The object of an item, open. */
+static void
+put_item(struct buf *json, const struct item *item, const char *id)
+{
+	if (json->p[json->n - 1] == '}')
+		buf_putc(json, ',');
+	buf_putc(json, '{');
+	put_member(json, id, item->device);
+	if (item->module.n != 0)
+		put_member(json, "moduleId", item->module);
+}
+
+/* Those that failed. */
+static void
+put_errors(struct buf *json, const struct gather *g, const char *id)
+{
+	char status[FAULT_TEXT_MAX + 64];
+
+	buf_cstr(json, ",\"errors\":[");
+	for (uint32_t i = 0; i < g->n; i++) {
+		const struct item *item = &g->item[i];
+
+		if (item->fault.code == F_NONE)
+			continue;
+		put_item(json, item, id);
+		buf_printf(json, ",\"errorCode\":%d", (int)item->fault.code);
+		snprintf(status, sizeof(status), "%s: %s", fault_name(item->fault.code),
+		    item->fault.text);
+		put_member(json, "errorStatus", str_of(status));
+		if (item->mode.n != 0)
+			put_member(json, "operation", item->mode);
+		buf_putc(json, '}');
+	}
+	buf_putc(json, ']');
+}
+
+static void
+gather_fini(struct gather *g)
+{
+	for (uint32_t i = 0; i < g->n; i++)
+		buf_fini(&g->item[i].answer);
+}
+
+static uint32_t
+count_failed(const struct gather *g)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < g->n; i++)
+		n += g->item[i].fault.code != F_NONE;
+	return n;
+}
+
+static void
+reply_bulk(struct request *r)
+{
+	uint32_t n = count_failed(r->gather);
+	struct buf json = { 0 };
+
+	buf_printf(&json, "{\"isSuccessful\":%s", n == 0 ? "true" : "false");
+	put_errors(&json, r->gather, "deviceId");
+	buf_cstr(&json, ",\"warnings\":[]}");
+	if (n > 0) { /* C# looks at the second name */
+		add_header(r, "iothub-errorcode", fault_name(F_BulkRegistryOperationFailure));
+		add_header(r, "IotHubErrorCode", fault_name(F_BulkRegistryOperationFailure));
+	}
+	gather_fini(r->gather);
+	reply_json(r, n == 0 ? 200 : 400, buf_view(&json));
+	buf_fini(&json);
+}
+
+void
+on_bulk(struct request *r)
+{
+	struct doc_parsed info;
+	struct doc_iter it;
+	struct str key;
+	struct doc d;
+
+	if (!request_doc(r, &info) || !take_items(r, doc_of(buf_view(&r->hl->doc)), reply_bulk))
+		return;
+	it = doc_iter(doc_of(buf_view(&r->hl->doc)));
+	for (uint32_t i = 0; doc_next(&it, &key, &d); i++)
+		r->gather->item[i].work = bulk_work(r, d, i, &info);
+	begin(r);
+}
+
+/* ---- POST /devices/keys/regenerate (8.2) ---- */
+
+static void
+reply_keys(struct request *r)
+{
+	struct gather *g = r->gather;
+	struct buf json = { 0 };
+	uint32_t n = count_failed(g);
+
+	buf_putc(&json, '{');
+	put_member(&json, "policyKey", g->keys);
+	buf_cstr(&json, ",\"rotatedKeys\":[");
+	for (uint32_t i = 0; i < g->n; i++) {
+		if (g->item[i].fault.code != F_NONE)
+			continue;
+		put_item(&json, &g->item[i], "id");
+		buf_putc(&json, ',');
+		buf_str(&json, buf_view(&g->item[i].answer));
+		buf_putc(&json, '}');
+	}
+	buf_putc(&json, ']');
+	put_errors(&json, g, "id");
+	buf_putc(&json, '}');
+	gather_fini(g);
+	reply_json(r, n == 0 ? 200 : n < g->n ? 207 : 400, buf_view(&json));
+	buf_fini(&json);
+}
+
+/* Bits of struct op's keys; 0: none of the three. */
+static uint8_t
+keys_of(struct str policy_key)
+{
+	return str_ieq(policy_key, STR("primaryKey"))  ? 1
+	    : str_ieq(policy_key, STR("secondaryKey")) ? 2
+	    : str_ieq(policy_key, STR("both"))         ? 3
+	                                               : 0;
+}
+
+void
+on_keys(struct request *r)
+{
+	struct doc_parsed info;
+	struct doc body, key;
+
+	if (!request_doc(r, &info))
+		return;
+	body = doc_of(buf_view(&r->hl->doc));
+	key = doc_getc(body, "policyKey");
+	if (doc_kind(key) != DOC_STRING || keys_of(doc_str(key)) == 0) {
+		reply_error(
+		    r, F_ArgumentInvalid, "policyKey is none of primaryKey, secondaryKey, both");
+		return;
+	}
+	if (!take_items(r, doc_getc(body, "devices"), reply_keys))
+		return;
+	r->gather->keys = arena_str(&r->arena, doc_str(key));
+	for (uint32_t i = 0; i < r->gather->n; i++) {
+		struct item *item = &r->gather->item[i];
+
+		if (item->fault.code != F_NONE)
+			continue;
+		item->work = item_work(r, i, OP_KEYS_REGENERATE, 0, done_item);
+		item->work->op.keys = keys_of(r->gather->keys);
+	}
+	begin(r);
+}
