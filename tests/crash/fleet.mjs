@@ -15,6 +15,7 @@ import { mqttUsername, sasToken, within, TWIN_RESPONSES, DESIRED_CHANGES } from 
 const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
 const WINDOW = 4; // reported patches in flight per device
 const TRACE = 12; // how many patches leave their mark in a document
+const IDENTITIES = 100; // that a registrar keeps at most: all are listed in one answer
 const ANSWER_MS = 60_000 * SLOW;
 
 // mulberry32: small, seedable, good enough to choose moments
@@ -229,8 +230,8 @@ class Registrar {
 		while (this.fleet.running) {
 			const ids = [...this.there.keys()];
 			const dice = this.random();
-			if (ids.length < 5 || dice < 0.5) await this.#write('PUT', `${this.name}-${++this.n}`, {});
-			else if (dice < 0.75) await this.#write('PUT', ids[Math.floor(this.random() * ids.length)], { 'If-Match': '*' });
+			if (ids.length < 5 || (dice < 0.5 && ids.length < IDENTITIES)) await this.#write('PUT', `${this.name}-${++this.n}`, {});
+			else if (dice > 0.75) await this.#write('PUT', ids[Math.floor(this.random() * ids.length)], { 'If-Match': '*' });
 			else await this.#write('DELETE', ids[Math.floor(this.random() * ids.length)], { 'If-Match': '*' });
 		}
 	}
