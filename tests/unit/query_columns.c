@@ -18,6 +18,7 @@ struct rig {
 	struct query_scratch scratch;
 	struct rnd r;
 	uint64_t judged, asked; /* rows */
+	bool still;             /* nothing changes between turns */
 };
 
 /* ---- rows ---- */
@@ -199,9 +200,9 @@ walk(struct check *k)
 				row += n;
 			}
 		}
-		for (uint32_t i = rnd_below(&rig->r, 6); i > 0; i--)
+		for (uint32_t i = rnd_below(&rig->r, 6); i > 0 && !rig->still; i--)
 			rig_change(rig);
-		if (rnd_below(&rig->r, 4) == 0)
+		if (rnd_below(&rig->r, 4) == 0 && !rig->still)
 			columns_trim(rig->c);
 	}
 	vector_free(v);
@@ -352,10 +353,139 @@ columns__agree_with_the_row_evaluator_and_the_naive_one(void **state)
 	assert_true(asked * 2 < judged);
 }
 
+/* ---- metamorphic relations: between answers, whatever is right ---- */
+
+/* COUNT() of a condition, by columns. */
+static uint64_t
+count_where(struct rig *rig, const char *format, const char *condition)
+{
+	struct buf text = { 0 };
+	uint64_t n;
+
+	buf_cstr(&text, "SELECT COUNT() AS c FROM devices WHERE ");
+	for (; *format != '\0'; format++)
+		if (*format == '?')
+			buf_cstr(&text, condition);
+		else
+			buf_putc(&text, *format);
+	buf_putc(&text, '\0');
+	run_check(rig, text.p, NULL);
+	run_check(rig, text.p, NULL);
+	n = run_check(rig, text.p, NULL);
+	buf_fini(&text);
+	return n;
+}
+
+static void
+columns__three_truths_partition_the_rows(void **state)
+{
+	struct buf p = { 0 };
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, 4242, 700, 16u << 20);
+	rig.still = true;
+	for (int i = 0; i < 60; i++) {
+		uint64_t all, yes, no, neither;
+
+		p.n = 0;
+		tree_used = 0;
+		tree_text(&p, random_tree(&rig.r, 3));
+		buf_putc(&p, '\0');
+		all = count_where(&rig, "IS_DEFINED(deviceId)", p.p);
+		yes = count_where(&rig, "?", p.p);
+		no = count_where(&rig, "NOT (?)", p.p);
+		neither = count_where(&rig, "NOT IS_BOOL(?)", p.p);
+		if (yes + no + neither != all)
+			fail_msg("%s: %llu + %llu + %llu rows of %llu", p.p,
+			    (unsigned long long)yes, (unsigned long long)no,
+			    (unsigned long long)neither, (unsigned long long)all);
+	}
+	buf_fini(&p);
+	rig_fini(&rig);
+}
+
+/* ---- forms ---- */
+
+static struct column_facts
+facts_of(const struct rig *rig, const char *name)
+{
+	struct column_facts facts;
+	struct buf text = { 0 };
+	bool found = false;
+
+	for (uint32_t i = 0; !found && columns_facts(rig->c, i, &facts, &text); i++) {
+		found = str_eq(buf_view(&text), str_of(name));
+		text.n = 0;
+	}
+	buf_fini(&text);
+	assert_true(found);
+	return facts;
+}
+
+static void
+columns__take_the_form_that_the_data_warrants(void **state)
+{
+	static const struct {
+		const char *path;
+		enum column_form form;
+		size_t max_bytes; /* of 1,400 rows */
+	} forms_of[] = { { "tags.state", COLUMN_CODES8, 3000 },
+		{ "tags.level", COLUMN_CODES8, 8000 }, { "tags.code", COLUMN_CODES16, 32000 },
+		{ "tags.temp", COLUMN_NUMBERS, 13000 }, { "tags.serial", COLUMN_HASHES, 7000 },
+		{ "tags.rare", COLUMN_SPARSE, 1500 }, { "tags.absent", COLUMN_SPARSE, 600 } };
+	struct rig rig;
+	char text[96];
+
+	(void)state;
+	rig_init(&rig, 99, 1400, 16u << 20);
+	rig.still = true;
+	for (size_t i = 0; i < sizeof(forms_of) / sizeof(forms_of[0]); i++) {
+		struct column_facts f;
+
+		snprintf(text, sizeof(text), "SELECT * FROM devices WHERE %s = 's0001'",
+		    forms_of[i].path);
+		run_check(&rig, text, NULL);
+		assert_int_equal(facts_of(&rig, forms_of[i].path).form, COLUMN_NONE);
+		run_check(&rig, text, NULL);
+		f = facts_of(&rig, forms_of[i].path);
+		assert_true(f.complete);
+		if (f.form != forms_of[i].form || f.bytes > forms_of[i].max_bytes)
+			fail_msg("%s: %s, %zu bytes", forms_of[i].path, column_form_name(f.form),
+			    f.bytes);
+	}
+	rig_fini(&rig);
+}
+
+/* A fleet whose keys are data: each path is asked for, often enough to be built, and none again. */
+static void
+columns__of_very_many_paths_stay_few(void **state)
+{
+	struct column_facts facts;
+	struct buf name = { 0 };
+	struct rig rig;
+	char text[96];
+
+	(void)state;
+	rig_init(&rig, 98, 50, 16u << 20);
+	rig.still = true;
+	for (unsigned i = 0; i < 3000; i++) {
+		snprintf(text, sizeof(text), "SELECT * FROM devices WHERE tags.key%u = 1", i / 2);
+		run_check(&rig, text, NULL);
+	}
+	assert_false(columns_facts(rig.c, COLUMNS_MAX, &facts, &name));
+	assert_true(columns_bytes(rig.c) < COLUMNS_MAX * 1000);
+	buf_fini(&name);
+	rig_fini(&rig);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(columns__three_truths_partition_the_rows),
+		cmocka_unit_test(columns__take_the_form_that_the_data_warrants),
+		cmocka_unit_test(columns__of_very_many_paths_stay_few),
 		cmocka_unit_test(columns__agree_with_the_row_evaluator_and_the_naive_one),
 	};
 
