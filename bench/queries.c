@@ -4,7 +4,7 @@
  * writes the same twins for another database, a JSON object a line. Prints one JSON object.
  */
 #include "hub/priv.h"
-#include "worker/worker.h"
+#include "worker/priv.h"
 
 #include <getopt.h>
 #include <math.h>
@@ -430,6 +430,30 @@ time_question(const struct question *q, unsigned rounds, const char *sep)
 	    (unsigned long long)hub.facts.asked);
 }
 
+/* The memory of each path's columns, all shards together. */
+static void
+print_columns(void)
+{
+	const struct columns *first = hub.fleet->workers[0].shards[0]->columns;
+	struct column_facts facts, one;
+	struct buf name = { 0 }, other = { 0 };
+
+	for (uint32_t i = 0; first != NULL && (name.n = 0, columns_facts(first, i, &facts, &name));
+	     i++) {
+		size_t bytes = 0;
+		for (uint32_t s = 0; s < SHARDS; s++) {
+			const struct columns *c = hub.fleet->of_shard[s]->shards[s]->columns;
+			for (uint32_t k = 0; other.n = 0, columns_facts(c, k, &one, &other); k++)
+				if (str_eq(buf_view(&name), buf_view(&other)))
+					bytes += one.bytes;
+		}
+		printf("%s{\"path\":\"%.*s\",\"form\":\"%s\",\"bytes\":%zu}", i > 0 ? "," : "",
+		    (int)name.n, name.p, column_form_name(facts.form), bytes);
+	}
+	buf_fini(&name);
+	buf_fini(&other);
+}
+
 static void
 hub_open(const char *dir, unsigned nworker, struct catalogue_box *box)
 {
@@ -482,8 +506,10 @@ ask_all(const char *dir, unsigned nworker, unsigned rounds, const char *only)
 	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
 		if (only == NULL || strcmp(only, questions[i].name) == 0)
 			time_question(&questions[i], rounds, i > 0 && only == NULL ? "," : "");
-	printf("]}\n");
 	fleet_stop(hub.fleet);
+	printf("],\"columns\":[");
+	print_columns();
+	printf("]}\n");
 	loop_stop(hub.loop);
 	loop_join(hub.loop);
 	store_close(hub.store);

@@ -29,7 +29,7 @@ column_form_name(enum column_form f)
 static uint32_t
 entries_max(const struct column *c)
 {
-	uint32_t n = 256 + c->rows / 8;
+	uint32_t n = 512 + c->rows / 8;
 
 	return n < 32768 ? n : 32768;
 }
