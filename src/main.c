@@ -37,8 +37,9 @@ serve(int argc, char **argv)
 	(OPT(PRIMARY_KEY) | OPT(SECONDARY_KEY) | OPT(THUMBPRINT) | OPT(SECONDARY_THUMBPRINT) |     \
 	    OPT(X509_CA))
 #define HUB      (OPTS_HUB | OPTS_OUTPUT)
-#define DOCUMENT (OPT(TAGS) | OPT(DESIRED) | OPT(FILE) | OPT(ETAG))
-#define SIGN_IN  (OPT(DATA) | OPT(POLICY) | OPT(DEVICE) | OPT(KEY) | OPT(HOSTNAME))
+#define DOCUMENT (OPT(MODULE) | OPT(TAGS) | OPT(DESIRED) | OPT(FILE) | OPT(ETAG))
+#define ROWS     (HUB | OPT(CSV))
+#define SIGN_IN  (OPT(DATA) | OPT(POLICY) | OPT(DEVICE) | OPT(MODULE) | OPT(KEY) | OPT(HOSTNAME))
 
 /* clang-format off */
 static const struct command commands[] = {
@@ -47,39 +48,77 @@ static const struct command commands[] = {
 		.summary = "run a hub",
 		.example = SERVE_EXAMPLE,
 	}, {
-		.name = "device create", .operands = "ID", .least = 1, .most = 1, .run = cli_device_create,
+		.name = "device create", .operands = "ID", .least = 1, .most = 1, .run = cli_identity_create,
 		.options = HUB | CREDENTIALS | OPT(EDGE) | OPT(DISABLED) | OPT(STATUS_REASON),
 		.summary = "register a device",
 		.note = "Without credentials the hub makes two keys; connection-string shows them.",
 		.example = "  twinhub device create thermostat-1 " DATA "\n"
 			"  twinhub device create pump-7 --thumbprint 2F1C...9A " DATA,
 	}, {
-		.name = "device show", .operands = "ID", .least = 1, .most = 1, .run = cli_device_show,
+		.name = "device show", .operands = "ID", .least = 1, .most = 1, .run = cli_identity_show,
 		.options = HUB,
 		.summary = "a device's identity with its keys",
 		.example = "  twinhub device show thermostat-1 " DATA,
 	}, {
 		.name = "device list", .operands = "", .run = cli_device_list,
-		.options = HUB | OPT(PAGE_SIZE),
+		.options = ROWS | OPT(PAGE_SIZE),
 		.summary = "all devices",
 		.example = "  twinhub device list " DATA,
 	}, {
-		.name = "device update", .operands = "ID", .least = 1, .most = 1, .run = cli_device_update,
+		.name = "device update", .operands = "ID", .least = 1, .most = 1, .run = cli_identity_update,
 		.options = HUB | CREDENTIALS | OPT(STATUS) | OPT(STATUS_REASON) | OPT(ETAG),
 		.summary = "change a device's status or credentials",
 		.note = "What is not named stays. Other credentials than before replace the old ones.",
 		.example = "  twinhub device update thermostat-1 --status disabled --status-reason stolen " DATA,
 	}, {
-		.name = "device delete", .operands = "ID", .least = 1, .most = 1, .run = cli_device_delete,
+		.name = "device delete", .operands = "ID", .least = 1, .most = 1, .run = cli_identity_delete,
 		.options = HUB | OPT(ETAG),
 		.summary = "remove a device and its twin",
 		.example = "  twinhub device delete thermostat-1 " DATA,
 	}, {
-		.name = "twin show", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_show,
+		.name = "module create", .operands = "DEVICE ID", .least = 2, .most = 2, .run = cli_identity_create,
+		.options = HUB | CREDENTIALS,
+		.summary = "register a module of a device",
+		.note = "Without credentials the hub makes two keys; connection-string shows them.",
+		.example = "  twinhub module create thermostat-1 updater " DATA "\n"
+			"  twinhub connection-string --device thermostat-1 --module updater " DATA,
+	}, {
+		.name = "module show", .operands = "DEVICE ID", .least = 2, .most = 2, .run = cli_identity_show,
 		.options = HUB,
-		.summary = "a device's twin",
+		.summary = "a module's identity with its keys",
+		.example = "  twinhub module show thermostat-1 updater " DATA,
+	}, {
+		.name = "module list", .operands = "DEVICE", .least = 1, .most = 1, .run = cli_module_list,
+		.options = ROWS,
+		.summary = "the modules of a device",
+		.example = "  twinhub module list thermostat-1 " DATA,
+	}, {
+		.name = "module update", .operands = "DEVICE ID", .least = 2, .most = 2, .run = cli_identity_update,
+		.options = HUB | CREDENTIALS | OPT(ETAG),
+		.summary = "change a module's credentials",
+		.note = "What is not named stays. Other credentials than before replace the old ones.",
+		.example = "  twinhub module update thermostat-1 updater --thumbprint 2F1C...9A " DATA,
+	}, {
+		.name = "module delete", .operands = "DEVICE ID", .least = 2, .most = 2, .run = cli_identity_delete,
+		.options = HUB | OPT(ETAG),
+		.summary = "remove a module and its twin",
+		.example = "  twinhub module delete thermostat-1 updater " DATA,
+	}, {
+		.name = "method invoke", .operands = "DEVICE NAME", .least = 2, .most = 2, .run = cli_method_invoke,
+		.options = HUB | OPT(MODULE) | OPT(PAYLOAD) | OPT(FILE) | OPT(CONNECT_TIMEOUT),
+		.summary = "call a method of a connected device or module",
+		.note = "Prints the device's status and payload; any status counts as an answer, and the exit code is 0.\n"
+			"--timeout: 5 to 300 s for the device's answer; --connect-timeout: 0 to 300 s before that.\n"
+			"--file: the payload, instead of --payload.",
+		.example = "  twinhub method invoke thermostat-1 reboot --payload '{\"delay\":5}' --connect-timeout 60 " DATA "\n"
+			"  twinhub method invoke thermostat-1 status --module updater " DATA,
+	}, {
+		.name = "twin show", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_show,
+		.options = HUB | OPT(MODULE),
+		.summary = "a device's or module's twin",
 		.note = "On a terminal without $metadata; --json shows all.",
-		.example = "  twinhub twin show thermostat-1 " DATA,
+		.example = "  twinhub twin show thermostat-1 " DATA "\n"
+			"  twinhub twin show thermostat-1 --module updater " DATA,
 	}, {
 		.name = "twin update", .operands = "ID [JSON]", .least = 1, .most = 2, .run = cli_twin_update,
 		.options = HUB | DOCUMENT,
@@ -95,9 +134,14 @@ static const struct command commands[] = {
 		.example = "  twinhub twin replace thermostat-1 --file twin.json --etag AAAAAAAAAAE= " DATA,
 	}, {
 		.name = "query", .operands = "TEXT", .least = 1, .most = 1, .run = cli_query,
-		.options = HUB | OPT(PAGE_SIZE),
+		.options = ROWS | OPT(WATCH) | OPT(PAGE_SIZE),
 		.summary = "what a query finds, all pages",
-		.example = "  twinhub query \"SELECT deviceId FROM devices WHERE tags.floor = 3\" " DATA,
+		.note = "--csv: the heading has the members of all rows in the order in which they are first seen; null and\n"
+			"missing are empty, an empty string is \"\", objects and arrays are JSON text. When there are several\n"
+			"pages nothing is printed before the last: they wait in a file in TMPDIR.\n"
+			"--watch: a terminal is cleared for each answer; when piped, one answer follows the other.",
+		.example = "  twinhub query \"SELECT deviceId FROM devices WHERE tags.floor = 3\" " DATA "\n"
+			"  twinhub query \"SELECT COUNT() AS n FROM devices GROUP BY status\" --watch 5 " DATA,
 	}, {
 		.name = "policy show", .operands = "[NAME]", .most = 1, .run = cli_policy_show,
 		.options = HUB,
@@ -114,7 +158,7 @@ static const struct command commands[] = {
 		.options = SIGN_IN,
 		.summary = "what a back end or a device connects with",
 		.example = "  twinhub connection-string --policy service " DATA "\n"
-			"  twinhub connection-string --device thermostat-1 " DATA,
+			"  twinhub connection-string --device thermostat-1 --module updater " DATA,
 	}, {
 		.name = "sas", .operands = "", .run = cli_sas,
 		.options = SIGN_IN | OPT(TTL) | OPT(RESOURCE),

@@ -112,14 +112,24 @@ option_key(const struct args *a, bool *primary)
 	return cli_fail(EXIT_USAGE, "--key is neither primary nor secondary");
 }
 
-int
+static int
 operand_id(const char *text, struct str *id)
 {
 	*id = str_of(text);
 	if (id_valid(*id))
 		return EXIT_DONE;
 	return cli_fail(EXIT_USAGE,
-	    "'%s' is no device id: 1 to %d of letters, digits and - : . + %% _ # * ? ! ( ) , = @ ; "
+	    "'%s' is no id of a device or module: 1 to %d of letters, digits and - : . + %% _ # * "
+	    "? ! ( ) , = @ ; "
 	    "$ '",
 	    text, ID_MAX);
+}
+
+int
+subject_of(const char *device, const char *module, struct subject *out)
+{
+	out->module = STR_NONE;
+	if (operand_id(device, &out->device) != EXIT_DONE)
+		return EXIT_USAGE;
+	return module != NULL ? operand_id(module, &out->module) : EXIT_DONE;
 }

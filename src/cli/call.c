@@ -37,17 +37,43 @@ answer_parse(struct answer *a)
 	return ok;
 }
 
-/* {"Message":"ErrorCode:Name;text",...} -> "Name: text" */
+/* What a device did wrong has a JSON text for a message (service-rest.md 4.1): {"errorCode":404103,"message":"..."}. */
+static bool
+device_refusal(struct str message, char *out, size_t room)
+{
+	struct doc_parser *ps = doc_parser_new(ANSWER_MAX);
+	struct buf inner = { 0 };
+	struct doc_parsed info;
+	struct doc d = DOC_NONE, code;
+	bool is;
+
+	if (doc_parse(ps, message, &inner, &info, NULL) == ERR_OK)
+		d = doc_of(buf_view(&inner));
+	code = doc_getc(d, "errorCode");
+	is = doc_kind(code) == DOC_INT;
+	if (is)
+		snprintf(out, room, "%s: " STR_FMT, fault_name((enum fault_code)doc_int(code)),
+		    STR_ARG(doc_str(doc_getc(d, "message"))));
+	doc_parser_free(ps);
+	buf_fini(&inner);
+	return is;
+}
+
+/* {"Message":"ErrorCode:Name;text",...} -> "Name: text". *device: the hub did its part, the device did not. */
 static void
-refusal_text(const struct answer *a, char *out, size_t room)
+refusal_text(const struct answer *a, char *out, size_t room, bool *device)
 {
 	struct doc d = a->doc.n > 0 ? doc_getc(doc_of(buf_view(&a->doc)), "Message") : DOC_NONE;
 	struct str message, name, text;
 
+	*device = false;
 	if (doc_kind(d) != DOC_STRING) {
 		snprintf(out, room, "the hub answered with status %d", a->status);
 		return;
 	}
+	*device = device_refusal(doc_str(d), out, room);
+	if (*device)
+		return;
 	if (a->status == 412) {
 		snprintf(out, room, "it has another etag by now: somebody else changed it");
 		return;
@@ -78,15 +104,15 @@ int
 hub_call(const struct target *t, const struct ask *ask, struct answer *out)
 {
 	char why[WHY_MAX];
-	bool parsed;
+	bool parsed, device;
 
 	answer_fini(out);
 	if (https_call(t, ask, out, why) != ERR_OK)
 		return cli_fail(EXIT_UNREACHABLE, "%s", why);
 	parsed = answer_parse(out);
 	if (out->status < 200 || out->status > 299) {
-		refusal_text(out, why, sizeof(why));
-		return cli_fail(exit_of_status(out->status), "%s", why);
+		refusal_text(out, why, sizeof(why), &device);
+		return cli_fail(device ? EXIT_DEVICE : exit_of_status(out->status), "%s", why);
 	}
 	if (!parsed)
 		return cli_fail(EXIT_FAILED, "the hub's answer is not JSON");
@@ -110,6 +136,19 @@ path_of(struct buf *out, const char *collection, struct str id)
 {
 	buf_cstr(out, collection);
 	buf_percent(out, id);
+	buf_putc(out, '\0');
+}
+
+void
+subject_path(struct buf *out, const char *collection, struct subject s, const char *tail)
+{
+	buf_cstr(out, collection);
+	buf_percent(out, s.device);
+	if (s.module.n > 0) {
+		buf_cstr(out, "/modules/");
+		buf_percent(out, s.module);
+	}
+	buf_cstr(out, tail);
 	buf_putc(out, '\0');
 }
 

@@ -14,10 +14,11 @@ static const struct {
 	{ EXIT_FAILED, "refused by the hub, or failed" },
 	{ EXIT_USAGE, "the command line is wrong" },
 	{ EXIT_UNREACHABLE, "no hub answers there, or its certificate is not trusted" },
-	{ EXIT_NOT_FOUND, "no such device, policy, directory or file" },
+	{ EXIT_NOT_FOUND, "no such device, module, policy, directory or file" },
 	{ EXIT_DAMAGED, "stored data is damaged, or of a newer format" },
 	{ EXIT_LOCKED, "another process has the data directory open" },
 	{ EXIT_CONFLICT, "it exists already, or has another etag by now" },
+	{ EXIT_DEVICE, "the device is not connected, or has not answered" },
 };
 
 static const struct {
@@ -188,8 +189,10 @@ command_run(const struct command *c, int argc, char **argv)
 	}
 	if (!args_parse(c, argc, argv, &a, why, sizeof(why)))
 		return cli_fail(EXIT_USAGE, "%s", why);
-	if (a.option[OPT_JSON] != NULL && a.option[OPT_TABLE] != NULL)
-		return cli_fail(EXIT_USAGE, "--json and --table are both given");
+	if ((a.option[OPT_JSON] != NULL) + (a.option[OPT_TABLE] != NULL) +
+	        (a.option[OPT_CSV] != NULL) >
+	    1)
+		return cli_fail(EXIT_USAGE, "--json, --table and --csv exclude each other");
 	net_init();
 	return c->run(&a);
 }

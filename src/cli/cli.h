@@ -16,10 +16,11 @@ enum exit_code {
 	EXIT_FAILED = 1,      /* refused by the hub, or something else went wrong */
 	EXIT_USAGE = 2,       /* the command line is wrong */
 	EXIT_UNREACHABLE = 3, /* no hub answers there, or its certificate is not trusted */
-	EXIT_NOT_FOUND = 4,   /* no such device, policy, directory or file */
+	EXIT_NOT_FOUND = 4,   /* no such device, module, policy, directory or file */
 	EXIT_DAMAGED = 5,     /* stored data is damaged, or of a newer format */
 	EXIT_LOCKED = 6,      /* another process has the data directory open */
-	EXIT_CONFLICT = 7     /* it exists already, or has another etag by now */
+	EXIT_CONFLICT = 7,    /* it exists already, or has another etag by now */
+	EXIT_DEVICE = 8       /* the device is not connected, or has not answered */
 };
 
 #define OPTIONS(X)                                                                                 \
@@ -27,9 +28,16 @@ enum exit_code {
 	X(CONNECTION, "connection-string", "TEXT",                                                 \
 	    "how to reach the hub and sign in; or set TWINHUB_CONNECTION_STRING")                  \
 	X(CA, "ca", "FILE", "trust the hub's certificate by this CA, not the system's")            \
-	X(TIMEOUT, "timeout", "SECONDS", "how long to wait for an answer (default 60)")            \
+	X(TIMEOUT, "timeout", "SECONDS",                                                           \
+	    "how long to wait for an answer (default 60; a method's: 30)")                         \
 	X(JSON, "json", NULL, "print JSON on a terminal, too")                                     \
 	X(TABLE, "table", NULL, "print tables when piped, too")                                    \
+	X(CSV, "csv", NULL, "print CSV (RFC 4180)")                                                \
+	X(WATCH, "watch", "SECONDS", "ask again so long after each answer, until Ctrl-C")          \
+	X(MODULE, "module", "ID", "this module of the device")                                     \
+	X(PAYLOAD, "payload", "JSON", "what the device gets; any JSON value (default null)")       \
+	X(CONNECT_TIMEOUT, "connect-timeout", "SECONDS",                                           \
+	    "how long to wait for the device to connect (default 0)")                              \
 	X(POLICY, "policy", "NAME", "the shared access policy (default iothubowner)")              \
 	X(DEVICE, "device", "ID", "the device, instead of a policy")                               \
 	X(KEY, "key", "WHICH", "primary or secondary")                                             \
@@ -95,15 +103,17 @@ bool args_parse(
 
 /* ---- what the rows name ---- */
 
-int cli_device_create(const struct args *a);
-int cli_device_show(const struct args *a);
+int cli_identity_create(const struct args *a); /* of a module, when there is a second operand */
+int cli_identity_show(const struct args *a);
+int cli_identity_update(const struct args *a);
+int cli_identity_delete(const struct args *a);
 int cli_device_list(const struct args *a);
-int cli_device_update(const struct args *a);
-int cli_device_delete(const struct args *a);
+int cli_module_list(const struct args *a);
 int cli_twin_show(const struct args *a);
 int cli_twin_update(const struct args *a);
 int cli_twin_replace(const struct args *a);
 int cli_query(const struct args *a);
+int cli_method_invoke(const struct args *a);
 int cli_policy_show(const struct args *a);
 int cli_policy_rotate(const struct args *a);
 int cli_backup(const struct args *a);

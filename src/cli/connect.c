@@ -14,8 +14,9 @@
 struct signer {
 	char host[HOST_MAX];
 	uint16_t https_port;
-	struct str policy, device; /* one of them is empty */
-	char key[KEY_TEXT_MAX];    /* empty: the device has a certificate */
+	struct str policy;      /* empty: the subject signs in */
+	struct subject subject; /* its device is empty: the policy signs in */
+	char key[KEY_TEXT_MAX]; /* empty: the subject has a certificate */
 };
 
 static int
@@ -38,10 +39,11 @@ find_host(const struct args *a, const char *dir, struct signer *s)
 	return EXIT_DONE;
 }
 
-/* ---- a device's key: from the hub if one runs, else from the store ---- */
+/* ---- a device's or module's key: from the hub if one runs, else from the store ---- */
 
 static enum err
-device_from_hub(const struct args *a, const char *dir, struct str id, struct answer *out, char *why)
+identity_from_hub(
+    const struct args *a, const char *dir, struct subject s, struct answer *out, char *why)
 {
 	struct target t = { .timeout_s = 10 };
 	struct buf path = { 0 };
@@ -49,7 +51,7 @@ device_from_hub(const struct args *a, const char *dir, struct str id, struct ans
 	enum err e = ERR_IO;
 
 	snprintf(why, WHY_MAX, "no hub has been started on %s yet", dir);
-	path_of(&path, "/devices/", id);
+	subject_path(&path, "/devices/", s, "");
 	if (endpoint_read(dir, &known) == ERR_OK && target_of_data(a, dir, &t) == EXIT_DONE)
 		e = https_call(&t, &(struct ask){ .method = GET, .path = path.p }, out, why);
 	target_fini(&t);
@@ -58,32 +60,33 @@ device_from_hub(const struct args *a, const char *dir, struct str id, struct ans
 }
 
 static int
-device_identity(const struct args *a, const char *dir, struct str id, struct answer *out)
+identity_find(const struct args *a, const char *dir, struct subject s, struct answer *out)
 {
 	char why[WHY_MAX];
 	struct fault f = { 0 };
 	enum err e;
 
-	if (device_from_hub(a, dir, id, out, why) == ERR_OK) {
+	if (identity_from_hub(a, dir, s, out, why) == ERR_OK) {
 		if (out->status == 200)
 			return EXIT_DONE;
 		return out->status == 404
-		    ? cli_fail(EXIT_NOT_FOUND, "there is no device '" STR_FMT "'", STR_ARG(id))
+		    ? cli_fail(EXIT_NOT_FOUND, "there is no '" STR_FMT "%s" STR_FMT "'",
+		          STR_ARG(s.device), s.module.n > 0 ? "/" : "", STR_ARG(s.module))
 		    : cli_fail(EXIT_FAILED, "the hub answered with status %d", out->status);
 	}
 	out->body.n = 0;
-	e = device_from_store(dir, id, &out->body, &f);
+	e = identity_from_store(dir, s, &out->body, &f);
 	if (e == ERR_LOCKED)
 		return cli_fail(EXIT_UNREACHABLE, "%s", why);
 	return e == ERR_OK ? EXIT_DONE : cli_fail(exit_of(e), "%s", f.text);
 }
 
 static int
-device_key(const struct args *a, const char *dir, bool primary, struct signer *s)
+subject_key(const struct args *a, const char *dir, bool primary, struct signer *s)
 {
 	struct answer answer = { 0 };
 	struct doc auth, key;
-	int code = device_identity(a, dir, s->device, &answer);
+	int code = identity_find(a, dir, s->subject, &answer);
 
 	if (code == EXIT_DONE && !answer_parse(&answer))
 		code = cli_fail(EXIT_FAILED, "the hub's answer is not JSON");
@@ -110,15 +113,17 @@ signer_find(const struct args *a, struct signer *s)
 	if (a->option[OPT_DEVICE] != NULL && a->option[OPT_POLICY] != NULL)
 		return cli_fail(EXIT_USAGE, "--policy and --device are both given");
 	if (a->option[OPT_DEVICE] != NULL &&
-	    operand_id(a->option[OPT_DEVICE], &s->device) != EXIT_DONE)
+	    subject_of(a->option[OPT_DEVICE], a->option[OPT_MODULE], &s->subject) != EXIT_DONE)
 		return EXIT_USAGE;
+	if (a->option[OPT_DEVICE] == NULL && a->option[OPT_MODULE] != NULL)
+		return cli_fail(EXIT_USAGE, "--module needs --device");
 	code = data_open(a, &dir);
 	if (code == EXIT_DONE)
 		code = find_host(a, dir, s);
 	if (code != EXIT_DONE)
 		return code;
-	if (s->device.n > 0)
-		return device_key(a, dir, primary, s);
+	if (s->subject.device.n > 0)
+		return subject_key(a, dir, primary, s);
 	s->policy = a->option[OPT_POLICY] != NULL ? str_of(a->option[OPT_POLICY]) : STR(OWNER);
 	return policy_key(dir, s->policy, primary, s->key);
 }
@@ -131,9 +136,11 @@ cli_connection_string(const struct args *a)
 	struct signer s;
 	int code = signer_find(a, &s);
 
-	if (code == EXIT_DONE && s.device.n > 0)
-		printf("HostName=%s;DeviceId=" STR_FMT ";%s%s\n", s.host, STR_ARG(s.device),
-		    s.key[0] != '\0' ? "SharedAccessKey=" : "x509=true", s.key);
+	if (code == EXIT_DONE && s.subject.device.n > 0)
+		printf("HostName=%s;DeviceId=" STR_FMT "%s" STR_FMT ";%s%s\n", s.host,
+		    STR_ARG(s.subject.device), s.subject.module.n > 0 ? ";ModuleId=" : "",
+		    STR_ARG(s.subject.module), s.key[0] != '\0' ? "SharedAccessKey=" : "x509=true",
+		    s.key);
 	else if (code == EXIT_DONE && s.https_port != HTTPS_PORT)
 		printf("HostName=%s:%u;SharedAccessKeyName=" STR_FMT ";SharedAccessKey=%s\n",
 		    s.host, s.https_port, STR_ARG(s.policy), s.key);
@@ -154,11 +161,13 @@ token_print(const struct args *a, const struct signer *s, uint64_t ttl_s)
 	if (a->option[OPT_RESOURCE] != NULL)
 		buf_cstr(&resource, a->option[OPT_RESOURCE]);
 	else
-		buf_printf(&resource, "%s%s" STR_FMT, s->host, s->device.n > 0 ? "/devices/" : "",
-		    STR_ARG(s->device));
+		buf_printf(&resource, "%s%s" STR_FMT "%s" STR_FMT, s->host,
+		    s->subject.device.n > 0 ? "/devices/" : "", STR_ARG(s->subject.device),
+		    s->subject.module.n > 0 ? "/modules/" : "", STR_ARG(s->subject.module));
 	if (s->key[0] == '\0')
-		code = cli_fail(
-		    EXIT_FAILED, "'" STR_FMT "' signs in by certificate", STR_ARG(s->device));
+		code = cli_fail(EXIT_FAILED, "'" STR_FMT "%s" STR_FMT "' signs in by certificate",
+		    STR_ARG(s->subject.device), s->subject.module.n > 0 ? "/" : "",
+		    STR_ARG(s->subject.module));
 	else if (sas_make(mac, &token, buf_view(&resource), str_of(s->key),
 	             (int64_t)time(NULL) + (int64_t)ttl_s, s->policy) != ERR_OK)
 		code = cli_fail(EXIT_DAMAGED, "the key is not base64");

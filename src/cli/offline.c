@@ -1,4 +1,4 @@
-/* The store without its hub: one device's identity, and whether every record can be decoded. */
+/* The store without its hub: one identity, and whether every record can be decoded. */
 #include "cli/priv.h"
 
 #include <stdio.h>
@@ -18,44 +18,58 @@ open_store(const char *dir, struct store **out, struct fault *f)
 	return store_open(&o, out, f);
 }
 
-/* ---- one device ---- */
+/* ---- one identity ---- */
 
 static enum err
-identity_json(struct str id, struct str key, struct str record, struct buf *json)
+identity_load(struct shard *sh, struct store *store, struct subject s)
 {
-	struct shard *sh = shard_new(hub_shard_of(id));
-	enum err e = shard_load(sh, key, record);
+	struct buf key = { 0 }, record = { 0 };
+	struct str value;
+	enum err e;
 
+	hub_key(&key, hub_shard_of(s.device), s.device, s.module);
+	e = store_get(store, STORE_IDENTITY, buf_view(&key), &record);
+	value = buf_view(&record);
 	if (e == ERR_OK)
-		e = hub_fill(sh, id, STR_NONE, RECORD_IDENTITY, &record);
+		e = shard_load(sh, buf_view(&key), value);
 	if (e == ERR_OK)
-		hub_row_write_identity(sh, shard_find(sh, id, STR_NONE), json);
+		e = hub_fill(sh, s.device, s.module, RECORD_IDENTITY, &value);
+	buf_fini(&key);
+	buf_fini(&record);
+	return e;
+}
+
+static enum err
+identity_json(struct store *store, struct subject s, struct buf *json)
+{
+	struct shard *sh = shard_new(hub_shard_of(s.device));
+	enum err e = identity_load(sh, store, (struct subject){ .device = s.device });
+
+	if (e == ERR_OK && s.module.n > 0)
+		e = identity_load(sh, store, s);
+	if (e == ERR_OK)
+		hub_row_write_identity(sh, shard_find(sh, s.device, s.module), json);
 	shard_free(sh);
 	return e;
 }
 
 enum err
-device_from_store(const char *dir, struct str id, struct buf *json, struct fault *f)
+identity_from_store(const char *dir, struct subject s, struct buf *json, struct fault *f)
 {
 	char path[DATA_PATH_MAX];
-	struct buf key = { 0 }, record = { 0 };
-	struct store *s = NULL;
-	enum err e = data_path(path, dir, "store") ? open_store(path, &s, f) : ERR_SIZE;
+	struct store *store = NULL;
+	const char *slash = s.module.n > 0 ? "/" : "";
+	enum err e = data_path(path, dir, "store") ? open_store(path, &store, f) : ERR_SIZE;
 
-	if (e == ERR_OK) {
-		hub_key(&key, hub_shard_of(id), id, STR_NONE);
-		e = store_get(s, STORE_IDENTITY, buf_view(&key), &record);
-		if (e == ERR_NOT_FOUND)
-			fault_set(
-			    f, F_DeviceNotFound, "there is no device '" STR_FMT "'", STR_ARG(id));
-		else if (e == ERR_OK)
-			e = identity_json(id, buf_view(&key), buf_view(&record), json);
-	}
-	if (e != ERR_OK && f->text[0] == '\0')
-		fault_set(f, F_ServerError, "the record of '" STR_FMT "' is damaged", STR_ARG(id));
-	store_close(s);
-	buf_fini(&key);
-	buf_fini(&record);
+	if (e == ERR_OK)
+		e = identity_json(store, s, json);
+	if (e == ERR_NOT_FOUND)
+		fault_set(f, F_DeviceNotFound, "there is no '" STR_FMT "%s" STR_FMT "'",
+		    STR_ARG(s.device), slash, STR_ARG(s.module));
+	else if (e != ERR_OK && f->text[0] == '\0')
+		fault_set(f, F_ServerError, "the record of '" STR_FMT "%s" STR_FMT "' is damaged",
+		    STR_ARG(s.device), slash, STR_ARG(s.module));
+	store_close(store);
 	return e;
 }
 

@@ -20,7 +20,6 @@ cli_policy_show(const struct args *a)
 	bool one = a->operand[0] != NULL;
 	struct answer answer = { 0 };
 	struct buf path = { 0 };
-	struct rows_view view;
 	struct str name;
 	int code;
 
@@ -28,14 +27,10 @@ cli_policy_show(const struct args *a)
 		return EXIT_USAGE;
 	path_of(&path, one ? "/admin/policies/" : "/admin/policies", one ? name : STR_NONE);
 	code = hub_call_once(a, &(struct ask){ .method = GET, .path = path.p }, &answer);
-	if (code == EXIT_DONE && one) {
+	if (code == EXIT_DONE && one)
 		show_record(a, doc_of(buf_view(&answer.doc)));
-	} else if (code == EXIT_DONE) {
-		rows_init(&view, a);
-		rows_open(&view);
-		rows_page(&view, doc_of(buf_view(&answer.doc)));
-		rows_fini(&view, true);
-	}
+	else if (code == EXIT_DONE)
+		code = rows_show(a, doc_of(buf_view(&answer.doc)));
 	answer_fini(&answer);
 	buf_fini(&path);
 	return code;

@@ -27,8 +27,18 @@ int option_number(
     const struct args *a, enum option o, uint64_t least, uint64_t most, uint64_t *out);
 /* primary (also when not given) or secondary. Else EXIT_USAGE, said. */
 int option_key(const struct args *a, bool *primary);
-/* The operand as an id. */
-int operand_id(const char *text, struct str *id);
+
+/* A device; or one of its modules, when module is not empty. */
+struct subject {
+	struct str device, module;
+};
+/* Ids as the user gave them; module may be NULL. Else EXIT_USAGE, said. */
+int subject_of(const char *device, const char *module, struct subject *out);
+
+/* Parse one JSON value given by the user, or a file that holds one ("-": stdin), and append it as a doc. what: for the
+ * message. Errors are said. */
+int json_take(struct str text, const char *what, struct buf *doc);
+int json_take_file(const char *path, struct buf *doc);
 
 /* ---- connection strings ---- */
 
@@ -93,8 +103,10 @@ enum err https_call(
 int hub_call(const struct target *t, const struct ask *ask, struct answer *out);
 /* target_open, hub_call. */
 int hub_call_once(const struct args *a, const struct ask *ask, struct answer *out);
-/* "/devices/" and an id, percent-encoded, with its NUL. */
-void path_of(struct buf *out, const char *collection, struct str id);
+/* A collection and a name in it, percent-encoded, with its NUL. */
+void path_of(struct buf *out, const char *collection, struct str name);
+/* "/devices/D" or "/devices/D/modules/M" of the collection "/devices/", then the tail and a NUL. */
+void subject_path(struct buf *out, const char *collection, struct subject s, const char *tail);
 
 /* The header's value with its NUL: the etag in quotes, or * when it is empty. */
 void if_match_of(struct buf *out, struct str etag);
@@ -113,16 +125,47 @@ void cell_text(struct buf *out, struct doc d, unsigned most);
 
 /* One object: JSON in one line, or a line for each member. */
 void show_record(const struct args *a, struct doc d);
-/* Rows that come page by page. */
+/* Rows that come page by page. As CSV, the heading has the columns of all pages: when there are several, they wait in a
+ * temporary file (in TMPDIR, or /tmp; without a name) until the last one is there. Both return an exit code; errors are said. */
 struct rows_view {
-	bool json;
+	enum rows_format { ROWS_TABLE, ROWS_JSON, ROWS_CSV } format;
 	uint64_t nrow;
-	struct buf head; /* the heading that stands above the last rows */
+	struct buf head; /* ROWS_TABLE: the heading that stands above the last rows */
+	struct csv *csv; /* ROWS_CSV */
 };
 void rows_init(struct rows_view *v, const struct args *a);
 void rows_open(struct rows_view *v); /* before the first page, when it is sure to come */
-void rows_page(struct rows_view *v, struct doc array);
-void rows_fini(struct rows_view *v, bool whole); /* whole: no page is missing */
+int rows_page(struct rows_view *v, struct doc array, bool more); /* more: others follow */
+/* code: of what came before; unless it is EXIT_DONE, pages are missing. Returns it, or its own. */
+int rows_fini(struct rows_view *v, int code);
+/* All of them at once. */
+int rows_show(const struct args *a, struct doc array);
+
+/* Append s, cut at `most` characters, with a ? for what drives a terminal. */
+void put_visible(struct buf *out, struct str s, unsigned most);
+
+/* ---- CSV (RFC 4180): lines end with CRLF ---- */
+
+#define CSV_COLUMNS_MAX 4096
+
+/* Members of the rows in the order in which they were seen first. { 0 } is empty. */
+struct csv_columns {
+	struct buf names; /* one after the other */
+	uint32_t n, end[CSV_COLUMNS_MAX];
+	struct table index;
+};
+bool csv_columns_add(struct csv_columns *c, struct doc rows); /* false: more than CSV_COLUMNS_MAX */
+void csv_columns_fini(struct csv_columns *c);
+/* Nothing for null and for a member that is not there, "" for an empty string, arrays and objects as JSON text.
+ * visible: with a ? for what drives a terminal. */
+void csv_head(struct buf *out, const struct csv_columns *c, bool visible);
+void csv_rows(struct buf *out, const struct csv_columns *c, struct doc rows, bool visible);
+
+/* Pages on their way to stdout. */
+struct csv *csv_new(void);
+int csv_page(struct csv *csv, struct doc rows, bool more);
+int csv_end(struct csv *csv); /* prints what waits */
+void csv_free(struct csv *csv);
 
 /* ---- a data directory ---- */
 
@@ -133,8 +176,8 @@ int policy_key(const char *dir, struct str policy, bool primary, char out[KEY_TE
 
 /* ---- its store, while no hub has it open ---- */
 
-/* Append the JSON of a device's identity. ERR_NOT_FOUND, ERR_LOCKED: a hub has it, ERR_CORRUPT, ERR_IO: one line in f. */
-enum err device_from_store(const char *dir, struct str id, struct buf *json, struct fault *f);
+/* Append the JSON of an identity. ERR_NOT_FOUND, ERR_LOCKED: a hub has it, ERR_CORRUPT, ERR_IO: one line in f. */
+enum err identity_from_store(const char *dir, struct subject s, struct buf *json, struct fault *f);
 
 /* Decode each record of identities, twins and sessions. bad is called for each one that is not what was written.
  * ERR_OK, ERR_CORRUPT when some were bad, or what store_open says. */

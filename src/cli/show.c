@@ -92,8 +92,8 @@ drives_terminal(uint32_t c)
 	return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
-/* Append valid UTF-8, cut at `most` characters. */
-static void
+/* s is valid UTF-8. */
+void
 put_visible(struct buf *out, struct str s, unsigned most)
 {
 	const char *p = s.p, *end = s.p + s.n;
@@ -349,13 +349,17 @@ print_rows(const struct columns *c, struct doc array)
 void
 rows_init(struct rows_view *v, const struct args *a)
 {
-	*v = (struct rows_view){ .json = output_json(a) };
+	*v = (struct rows_view){ .format = output_json(a) ? ROWS_JSON : ROWS_TABLE };
+	if (a->option[OPT_CSV] != NULL) {
+		v->format = ROWS_CSV;
+		v->csv = csv_new();
+	}
 }
 
 void
 rows_open(struct rows_view *v)
 {
-	if (v->json)
+	if (v->format == ROWS_JSON)
 		putchar('[');
 }
 
@@ -376,30 +380,55 @@ print_json_rows(struct rows_view *v, struct doc array)
 	buf_fini(&json);
 }
 
-void
-rows_page(struct rows_view *v, struct doc array)
+static void
+print_table_rows(struct rows_view *v, struct doc array)
 {
 	struct columns *c;
 
-	if (v->json) {
-		print_json_rows(v, array);
-	} else if (doc_count(array) > 0) {
-		c = xcalloc(1, sizeof(*c));
-		measure(c, array);
-		print_head(v, c);
-		print_rows(c, array);
-		free(c);
-	}
-	v->nrow += doc_count(array);
+	if (doc_count(array) == 0)
+		return;
+	c = xcalloc(1, sizeof(*c));
+	measure(c, array);
+	print_head(v, c);
+	print_rows(c, array);
+	free(c);
 }
 
-void
-rows_fini(struct rows_view *v, bool whole)
+int
+rows_page(struct rows_view *v, struct doc array, bool more)
 {
-	if (whole && v->json)
+	int code = EXIT_DONE;
+
+	switch (v->format) {
+	case ROWS_TABLE: print_table_rows(v, array); break;
+	case ROWS_JSON: print_json_rows(v, array); break;
+	case ROWS_CSV: code = csv_page(v->csv, array, more); break;
+	}
+	v->nrow += doc_count(array);
+	return code;
+}
+
+int
+rows_fini(struct rows_view *v, int code)
+{
+	if (code == EXIT_DONE && v->format == ROWS_CSV)
+		code = csv_end(v->csv);
+	else if (code == EXIT_DONE && v->format == ROWS_JSON)
 		printf("%s]\n", v->nrow > 0 ? "\n" : "");
-	else if (whole)
+	else if (code == EXIT_DONE)
 		printf("%s%llu row%s\n", v->nrow > 0 ? "\n" : "", (unsigned long long)v->nrow,
 		    v->nrow == 1 ? "" : "s");
+	csv_free(v->csv);
 	buf_fini(&v->head);
+	return code;
+}
+
+int
+rows_show(const struct args *a, struct doc array)
+{
+	struct rows_view view;
+
+	rows_init(&view, a);
+	rows_open(&view);
+	return rows_fini(&view, rows_page(&view, array, false));
 }

@@ -1,59 +1,28 @@
-/* twin show|update|replace. */
+/* twin show|update|replace, of a device or of one of its modules. */
 #include "cli/priv.h"
 
-#include <stdio.h>
-
-#define DOCUMENT_MAX ((size_t)1 << 20)
-
-/* Parse one JSON object given by the user, and append it as a doc. what: for the message. */
 static int
-take_json(struct str text, const char *what, struct buf *doc)
+is_object(const struct buf *doc, const char *what)
 {
-	struct doc_parser *ps = doc_parser_new(DOCUMENT_MAX);
-	struct doc_parsed info;
-	struct fault f = { 0 };
-	int code = EXIT_DONE;
-
-	if (doc_parse(ps, text, doc, &info, &f) != ERR_OK)
-		code = cli_fail(EXIT_USAGE, "%s: %s", what, f.text);
-	else if (doc_kind(doc_of(buf_view(doc))) != DOC_OBJECT)
-		code = cli_fail(EXIT_USAGE, "%s is not a JSON object", what);
-	doc_parser_free(ps);
-	return code;
+	if (doc_kind(doc_of(buf_view(doc))) == DOC_OBJECT)
+		return EXIT_DONE;
+	return cli_fail(EXIT_USAGE, "%s is not a JSON object", what);
 }
 
-/* By its descriptor: /dev/stdin cannot be opened when it is a socket. */
-static enum err
-read_stdin(struct buf *text)
+static int
+take_object(const char *text, const char *what, struct buf *doc)
 {
-	size_t n;
+	int code = json_take(str_of(text), what, doc);
 
-	do {
-		buf_reserve(text, 4096);
-		n = fread(text->p + text->n, 1, 4096, stdin);
-		text->n += n;
-	} while (n > 0 && text->n <= DOCUMENT_MAX);
-	return text->n > DOCUMENT_MAX ? ERR_SIZE : ferror(stdin) ? ERR_IO : ERR_OK;
+	return code == EXIT_DONE ? is_object(doc, what) : code;
 }
 
 static int
 take_file(const char *path, struct buf *doc)
 {
-	struct buf text = { 0 };
-	enum err e =
-	    strcmp(path, "-") == 0 ? read_stdin(&text) : data_read_file(path, DOCUMENT_MAX, &text);
-	int code;
+	int code = json_take_file(path, doc);
 
-	if (e == ERR_OK)
-		code = take_json(buf_view(&text), path, doc);
-	else
-		code = cli_fail(e == ERR_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_USAGE, "--file %s: %s",
-		    path,
-		    e == ERR_NOT_FOUND  ? "there is no such file"
-		        : e == ERR_SIZE ? "larger than 1 MB"
-		                        : "cannot be read");
-	buf_fini(&text);
-	return code;
+	return code == EXIT_DONE ? is_object(doc, path) : code;
 }
 
 /* {"tags":...,"properties":{"desired":...}} of the two options */
@@ -65,12 +34,12 @@ take_parts(const struct args *a, struct buf *json)
 
 	buf_putc(json, '{');
 	if (a->option[OPT_TAGS] != NULL) {
-		code = take_json(str_of(a->option[OPT_TAGS]), "--tags", &tags);
+		code = take_object(a->option[OPT_TAGS], "--tags", &tags);
 		json_member(json, "tags");
 		buf_cstr(json, a->option[OPT_TAGS]);
 	}
 	if (code == EXIT_DONE && a->option[OPT_DESIRED] != NULL) {
-		code = take_json(str_of(a->option[OPT_DESIRED]), "--desired", &desired);
+		code = take_object(a->option[OPT_DESIRED], "--desired", &desired);
 		json_member(json, "properties");
 		buf_printf(json, "{\"desired\":%s}", a->option[OPT_DESIRED]);
 	}
@@ -94,7 +63,7 @@ take_document(const struct args *a, struct buf *json)
 		    "--file");
 	if (parts)
 		return take_parts(a, json);
-	code = a->operand[1] != NULL ? take_json(str_of(a->operand[1]), "the twin document", &doc)
+	code = a->operand[1] != NULL ? take_object(a->operand[1], "the twin document", &doc)
 	                             : take_file(a->option[OPT_FILE], &doc);
 	if (code == EXIT_DONE)
 		doc_write_json(json, doc_of(buf_view(&doc)));
@@ -107,12 +76,12 @@ twin_call(const struct args *a, enum method method, struct str body, const char 
 {
 	struct answer answer = { 0 };
 	struct buf path = { 0 };
-	struct str id;
+	struct subject s;
 	int code;
 
-	if (operand_id(a->operand[0], &id) != EXIT_DONE)
+	if (subject_of(a->operand[0], a->option[OPT_MODULE], &s) != EXIT_DONE)
 		return EXIT_USAGE;
-	path_of(&path, "/twins/", id);
+	subject_path(&path, "/twins/", s, "");
 	code = hub_call_once(a,
 	    &(struct ask){ .method = method, .path = path.p, .body = body, .if_match = if_match },
 	    &answer);

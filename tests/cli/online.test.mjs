@@ -6,25 +6,17 @@ import net from 'node:net';
 import path from 'node:path';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { BINARY, startHub, stopAll, tempDir, freeAddress, parseConnectionString } from '../lib/hub.mjs';
+import { commands } from './lib.mjs';
 
-let hub;
-before(async () => { hub = await startHub(); });
+let hub, cli;
+before(async () => {
+	hub = await startHub();
+	cli = commands(hub);
+});
 after(() => stopAll(hub));
 
 const KEY = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
 const PRINT = '0123456789abcdef0123456789ABCDEF01234567';
-
-// Runs a command on the hub's data directory; fails unless it ends with `code`. Resolves to its parsed JSON, or text.
-async function cli(args, { code = 0, ...options } = {}) {
-	const r = await hub.cli(args, options);
-	assert.equal(r.code, code, `${args.join(' ')}: ${r.stdout}${r.stderr}`);
-	if (code !== 0) {
-		assert.match(r.stderr, /^twinhub: [^\n]+\n$/, 'one clear line');
-		return r.stderr;
-	}
-	assert.equal(r.stderr, '');
-	return /^[[{]/.test(r.stdout) ? JSON.parse(r.stdout) : r.stdout;
-}
 
 test('device create: keys, thumbprints, CA, edge, status; keys are not shown', async () => {
 	const made = await cli(['device', 'create', 'plain']);

@@ -97,6 +97,12 @@ path__has_the_id_percent_encoded(void **state)
 	(void)state;
 	path_of(&b, "/devices/", STR("a#b%c?d"));
 	assert_string_equal(b.p, "/devices/a%23b%25c%3Fd");
+	b.n = 0;
+	subject_path(&b, "/twins/", (struct subject){ STR("a#"), STR_NONE }, "/methods");
+	assert_string_equal(b.p, "/twins/a%23/methods");
+	b.n = 0;
+	subject_path(&b, "/twins/", (struct subject){ STR("a"), STR("$m") }, "");
+	assert_string_equal(b.p, "/twins/a/modules/%24m");
 	buf_fini(&b);
 }
 

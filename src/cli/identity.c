@@ -1,4 +1,7 @@
-/* device create|show|list|update|delete: the identity registry. */
+/*
+ * The identity registry: device and module create|show|update|delete, and both lists. A command with a second operand is
+ * about a module of the device.
+ */
 #include "cli/priv.h"
 
 #include <stdio.h>
@@ -86,19 +89,25 @@ put_same(struct buf *json, const char *name, struct doc was)
 
 /* The body of a PUT: what is there with what is wished for. was: DOC_NONE for a new device. */
 static void
-identity_body(struct buf *json, const struct args *a, struct str id, struct doc was)
+identity_body(struct buf *json, const struct args *a, struct subject s, struct doc was)
 {
 	struct str status = a->option[OPT_DISABLED] != NULL
 	    ? STR("disabled")
 	    : wished(a, OPT_STATUS, doc_getc(was, "status"));
 
 	buf_putc(json, '{');
-	json_text(json, "deviceId", id);
+	json_text(json, "deviceId", s.device);
+	put_authentication(json, a, was);
+	if (s.module.n > 0) { /* and no status of its own */
+		json_text(json, "moduleId", s.module);
+		put_same(json, "managedBy", was);
+		buf_putc(json, '}');
+		return;
+	}
 	if (status.n > 0)
 		json_text(json, "status", status);
 	json_text(
 	    json, "statusReason", wished(a, OPT_STATUS_REASON, doc_getc(was, "statusReason")));
-	put_authentication(json, a, was);
 	if (a->option[OPT_EDGE] != NULL)
 		buf_cstr(json, ",\"capabilities\":{\"iotEdge\":true}");
 	else
@@ -108,7 +117,7 @@ identity_body(struct buf *json, const struct args *a, struct str id, struct doc 
 	buf_putc(json, '}');
 }
 
-/* Without keys: who wants them asks for them with `device show` or `connection-string`. */
+/* Without keys: who wants them asks for them with `show` or `connection-string`. */
 static void
 show_without_keys(const struct args *a, struct doc d)
 {
@@ -142,15 +151,15 @@ show_without_keys(const struct args *a, struct doc d)
 }
 
 static int
-device_put(const struct args *a, const struct target *t, struct str id, struct doc was,
+identity_put(const struct args *a, const struct target *t, struct subject s, struct doc was,
     const char *if_match)
 {
 	struct buf path = { 0 }, body = { 0 };
 	struct answer answer = { 0 };
 	int code;
 
-	path_of(&path, "/devices/", id);
-	identity_body(&body, a, id, was);
+	subject_path(&path, "/devices/", s, "");
+	identity_body(&body, a, s, was);
 	code = hub_call(t,
 	    &(struct ask){
 	        .method = PUT, .path = path.p, .body = buf_view(&body), .if_match = if_match },
@@ -164,13 +173,14 @@ device_put(const struct args *a, const struct target *t, struct str id, struct d
 }
 
 int
-cli_device_create(const struct args *a)
+cli_identity_create(const struct args *a)
 {
 	struct target t;
-	struct str id;
+	struct subject s;
 	int code;
 
-	if (operand_id(a->operand[0], &id) != EXIT_DONE || options_fit(a) != EXIT_DONE)
+	if (subject_of(a->operand[0], a->operand[1], &s) != EXIT_DONE ||
+	    options_fit(a) != EXIT_DONE)
 		return EXIT_USAGE;
 	if ((a->option[OPT_PRIMARY_KEY] == NULL) != (a->option[OPT_SECONDARY_KEY] == NULL))
 		return cli_fail(EXIT_USAGE, "--primary-key and --secondary-key go together");
@@ -178,14 +188,14 @@ cli_device_create(const struct args *a)
 		return cli_fail(EXIT_USAGE, "--secondary-thumbprint needs --thumbprint");
 	code = target_open(a, &t);
 	if (code == EXIT_DONE)
-		code = device_put(a, &t, id, DOC_NONE, NULL);
+		code = identity_put(a, &t, s, DOC_NONE, NULL);
 	target_fini(&t);
 	return code;
 }
 
 /* The change is made to what was read, and refused when somebody else was faster. */
 static int
-device_change(const struct args *a, const struct target *t, struct str id, struct doc was)
+identity_change(const struct args *a, const struct target *t, struct subject s, struct doc was)
 {
 	struct doc etag = doc_getc(was, "etag");
 	struct buf tag = { 0 };
@@ -194,28 +204,29 @@ device_change(const struct args *a, const struct target *t, struct str id, struc
 	if (doc_kind(was) != DOC_OBJECT || doc_kind(etag) != DOC_STRING)
 		return cli_fail(EXIT_FAILED, "the hub's answer is no identity");
 	if_match_of(&tag, wished(a, OPT_ETAG, etag));
-	code = device_put(a, t, id, was, tag.p);
+	code = identity_put(a, t, s, was, tag.p);
 	buf_fini(&tag);
 	return code;
 }
 
 int
-cli_device_update(const struct args *a)
+cli_identity_update(const struct args *a)
 {
 	struct answer answer = { 0 };
 	struct buf path = { 0 };
 	struct target t;
-	struct str id;
+	struct subject s;
 	int code;
 
-	if (operand_id(a->operand[0], &id) != EXIT_DONE || options_fit(a) != EXIT_DONE)
+	if (subject_of(a->operand[0], a->operand[1], &s) != EXIT_DONE ||
+	    options_fit(a) != EXIT_DONE)
 		return EXIT_USAGE;
-	path_of(&path, "/devices/", id);
+	subject_path(&path, "/devices/", s, "");
 	code = target_open(a, &t);
 	if (code == EXIT_DONE)
 		code = hub_call(&t, &(struct ask){ .method = GET, .path = path.p }, &answer);
 	if (code == EXIT_DONE)
-		code = device_change(a, &t, id, doc_of(buf_view(&answer.doc)));
+		code = identity_change(a, &t, s, doc_of(buf_view(&answer.doc)));
 	answer_fini(&answer);
 	target_fini(&t);
 	buf_fini(&path);
@@ -223,16 +234,16 @@ cli_device_update(const struct args *a)
 }
 
 int
-cli_device_show(const struct args *a)
+cli_identity_show(const struct args *a)
 {
 	struct answer answer = { 0 };
 	struct buf path = { 0 };
-	struct str id;
+	struct subject s;
 	int code;
 
-	if (operand_id(a->operand[0], &id) != EXIT_DONE)
+	if (subject_of(a->operand[0], a->operand[1], &s) != EXIT_DONE)
 		return EXIT_USAGE;
-	path_of(&path, "/devices/", id);
+	subject_path(&path, "/devices/", s, "");
 	code = hub_call_once(a, &(struct ask){ .method = GET, .path = path.p }, &answer);
 	if (code == EXIT_DONE)
 		show_record(a, doc_of(buf_view(&answer.doc)));
@@ -252,23 +263,86 @@ cli_device_list(const struct args *a)
 }
 
 int
-cli_device_delete(const struct args *a)
+cli_identity_delete(const struct args *a)
 {
 	struct answer answer = { 0 };
 	struct buf path = { 0 }, tag = { 0 };
-	struct str id;
+	struct subject s;
 	int code;
 
-	if (operand_id(a->operand[0], &id) != EXIT_DONE)
+	if (subject_of(a->operand[0], a->operand[1], &s) != EXIT_DONE)
 		return EXIT_USAGE;
-	path_of(&path, "/devices/", id);
+	subject_path(&path, "/devices/", s, "");
 	if_match_of(&tag, str_of(a->option[OPT_ETAG]));
 	code = hub_call_once(
 	    a, &(struct ask){ .method = DELETE, .path = path.p, .if_match = tag.p }, &answer);
 	if (code == EXIT_DONE && !output_json(a))
-		printf("deleted %s\n", a->operand[0]);
+		printf("deleted %s%s%s\n", a->operand[0], s.module.n > 0 ? "/" : "",
+		    s.module.n > 0 ? a->operand[1] : "");
 	answer_fini(&answer);
 	buf_fini(&path);
 	buf_fini(&tag);
+	return code;
+}
+
+/* ---- modules of one device: at most 50, so that the registry's list is whole ---- */
+
+static void
+put_module(struct doc_writer *dw, struct doc identity)
+{
+	static const char *const members[] = { "moduleId", "connectionState", "managedBy",
+		"lastActivityTime" };
+
+	doc_begin_object(dw, 0);
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		struct doc v = doc_get(identity, str_of(members[i]));
+
+		doc_key(dw, str_of(members[i]));
+		if (doc_defined(v))
+			doc_put_copy(dw, 0, v);
+		else
+			doc_put_null(dw, 0);
+	}
+	doc_key(dw, STR("authenticationType"));
+	doc_put_str(dw, 0, doc_str(doc_getc(doc_getc(identity, "authentication"), "type")));
+	doc_end(dw);
+}
+
+static int
+show_modules(const struct args *a, struct doc identities)
+{
+	struct doc_iter it = doc_iter(identities);
+	struct buf rows = { 0 };
+	struct doc_writer dw;
+	struct str key;
+	struct doc v;
+	int code;
+
+	doc_writer_init(&dw, &rows, 0);
+	doc_begin_array(&dw, 0);
+	while (doc_next(&it, &key, &v))
+		put_module(&dw, v);
+	doc_end(&dw);
+	code = rows_show(a, doc_of(buf_view(&rows)));
+	buf_fini(&rows);
+	return code;
+}
+
+int
+cli_module_list(const struct args *a)
+{
+	struct answer answer = { 0 };
+	struct buf path = { 0 };
+	struct subject s;
+	int code;
+
+	if (subject_of(a->operand[0], NULL, &s) != EXIT_DONE)
+		return EXIT_USAGE;
+	subject_path(&path, "/devices/", s, "/modules");
+	code = hub_call_once(a, &(struct ask){ .method = GET, .path = path.p }, &answer);
+	if (code == EXIT_DONE)
+		code = show_modules(a, doc_of(buf_view(&answer.doc)));
+	answer_fini(&answer);
+	buf_fini(&path);
 	return code;
 }

@@ -1,0 +1,99 @@
+/* method invoke: ask a device or module, and print its answer. */
+#include "cli/priv.h"
+
+#include <stdio.h>
+
+/* The hub's bounds and defaults (service-rest.md 10). */
+#define RESPONSE_LEAST_S   5
+#define RESPONSE_DEFAULT_S 30
+#define WAIT_MOST_S        300
+#define SPARE_S            30 /* for what is not the device's: the connection, TLS, the hub */
+
+/* Any JSON value; without one the member is left out. */
+static int
+put_payload(struct buf *json, const struct args *a)
+{
+	const char *text = a->option[OPT_PAYLOAD], *file = a->option[OPT_FILE];
+	struct buf doc = { 0 };
+	int code = EXIT_DONE;
+
+	if (text != NULL && file != NULL)
+		return cli_fail(EXIT_USAGE, "--payload and --file are both given");
+	if (text != NULL)
+		code = json_take(str_of(text), "--payload", &doc);
+	else if (file != NULL)
+		code = json_take_file(file, &doc);
+	if (code == EXIT_DONE && doc.n > 0) {
+		json_member(json, "payload");
+		doc_write_json(json, doc_of(buf_view(&doc)));
+	}
+	buf_fini(&doc);
+	return code;
+}
+
+/* *wait_s: how long the device may take in all. */
+static int
+method_body(struct buf *json, const struct args *a, uint64_t *wait_s)
+{
+	uint64_t response_s = RESPONSE_DEFAULT_S, connect_s = 0;
+	struct str name = str_of(a->operand[1]);
+	int code;
+
+	if (option_number(a, OPT_TIMEOUT, RESPONSE_LEAST_S, WAIT_MOST_S, &response_s) !=
+	        EXIT_DONE ||
+	    option_number(a, OPT_CONNECT_TIMEOUT, 0, WAIT_MOST_S, &connect_s) != EXIT_DONE)
+		return EXIT_USAGE;
+	if (!utf8_valid(name))
+		return cli_fail(EXIT_USAGE, "the method's name is not UTF-8");
+	buf_putc(json, '{');
+	json_text(json, "methodName", name);
+	json_member(json, "responseTimeoutInSeconds");
+	buf_u64(json, response_s);
+	json_member(json, "connectTimeoutInSeconds");
+	buf_u64(json, connect_s);
+	code = put_payload(json, a);
+	buf_putc(json, '}');
+	*wait_s = response_s + connect_s;
+	return code;
+}
+
+static int
+method_call(const struct args *a, const struct ask *ask, uint64_t wait_s)
+{
+	struct args hub = *a;
+	struct answer answer = { 0 };
+	struct target t;
+	int code;
+
+	hub.option[OPT_TIMEOUT] = NULL; /* here it is the device's */
+	code = target_open(&hub, &t);
+	t.timeout_s = wait_s + SPARE_S;
+	if (code == EXIT_DONE)
+		code = hub_call(&t, ask, &answer);
+	if (code == EXIT_DONE)
+		show_record(a, doc_of(buf_view(&answer.doc)));
+	answer_fini(&answer);
+	target_fini(&t);
+	return code;
+}
+
+int
+cli_method_invoke(const struct args *a)
+{
+	struct buf path = { 0 }, body = { 0 };
+	struct subject s;
+	uint64_t wait_s = 0;
+	int code;
+
+	if (subject_of(a->operand[0], a->option[OPT_MODULE], &s) != EXIT_DONE)
+		return EXIT_USAGE;
+	subject_path(&path, "/twins/", s, "/methods");
+	code = method_body(&body, a, &wait_s);
+	if (code == EXIT_DONE)
+		code = method_call(a,
+		    &(struct ask){ .method = POST, .path = path.p, .body = buf_view(&body) },
+		    wait_s);
+	buf_fini(&path);
+	buf_fini(&body);
+	return code;
+}
