@@ -1,7 +1,9 @@
 // Direct methods: through the SDKs of both sides, and bare for what no SDK does.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import tls from 'node:tls';
 import { DESIRED_CHANGES, Inbox, mqttDevice, PACKET, startHub, stopAll, until, within } from '../lib/hub.mjs';
 import { Mqtt, MqttWs, rejection, SdkDevice, sdkDevice } from '../lib/sdk.mjs';
 
@@ -333,6 +335,26 @@ test('R-64 an answer with another\'s rid is not taken', async () => {
 	assert.equal((await pending).body.payload, 'mine');
 	one.destroy();
 	two.destroy();
+});
+
+test('R-68 a caller that leaves: the device answers nobody, and the hub goes on', async () => {
+	const d = await mqttDevice(hub, 'left', { filters: [METHODS] });
+	const authorization = await hub.token();
+	for (const cut of ['before', 'after']) {
+		const socket = tls.connect({ host: hub.addr, port: hub.httpsPort, ca: hub.pem });
+		await once(socket, 'secureConnect');
+		const body = '{"methodName":"m"}';
+		socket.write(`POST /twins/left/methods?api-version=2021-04-12 HTTP/1.1\r\nHost: ${hub.addr}\r\nAuthorization: ${authorization}\r\n` +
+			`Content-Length: ${body.length}\r\n\r\n${body}`);
+		const request = await asked(d);
+		if (cut === 'before') socket.destroy();
+		await answer(d, request.rid, 200, '{}', { qos: 1 });
+		socket.destroy();
+	}
+	const pending = call('left', { methodName: 'm' });
+	await answer(d, (await asked(d)).rid, 200);
+	assert.equal((await pending).status, 200);
+	d.destroy();
 });
 
 test('R-12 methods need ServiceConnect', async () => {
