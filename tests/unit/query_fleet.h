@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "query/query.h"
+#include "query/columns.h"
 
 #include <cmocka.h>
 
@@ -35,7 +35,10 @@ struct fleet {
 	struct doc_parser *parser;
 	struct query_scratch scratch;
 	struct buf out;
+	struct columns *columns; /* of the first FLEET_COLUMNS rows */
 };
+
+#define FLEET_COLUMNS VECTOR_ROWS
 
 static const char *const fleet_names[] = {
 #define X(id, name) #name,
@@ -170,6 +173,7 @@ fleet_fini(struct fleet *fl)
 	doc_parser_free(fl->parser);
 	query_scratch_fini(&fl->scratch);
 	buf_fini(&fl->out);
+	columns_free(fl->columns);
 }
 
 /* ---- running ---- */
@@ -189,6 +193,43 @@ fleet_in_collection(const struct fleet_row *r, enum query_collection c)
 	if (job)
 		return c == (device ? QUERY_DEVICE_JOBS : QUERY_JOBS);
 	return c == (doc_defined(fleet_get(r, "moduleId")) ? QUERY_MODULES : QUERY_DEVICES);
+}
+
+static inline enum row_kind
+fleet_kind(const struct fleet_row *r)
+{
+	return fleet_in_collection(r, QUERY_DEVICES) ? ROW_DEVICE
+	    : fleet_in_collection(r, QUERY_MODULES)  ? ROW_MODULE
+	                                             : ROW_FREE;
+}
+
+/* Columns made for the plan judge its rows as query_match does, where they judge. */
+static inline void
+fleet_columns(struct fleet *fl, const struct query *q)
+{
+	uint32_t n = fl->n < FLEET_COLUMNS ? (uint32_t)fl->n : FLEET_COLUMNS, row;
+	struct query_needs needs = { 0 };
+	struct vector *v = vector_new(q);
+	uint8_t verdicts[VECTOR_ROWS];
+
+	columns_free(fl->columns);
+	fl->columns = columns_new(1 << 20);
+	for (uint32_t i = 0; i < n; i++)
+		columns_row_changed(fl->columns, i, fleet_kind(&fl->row[i]), &needs, &needs,
+		    &fleet_ops, &fl->row[i], &fl->scratch);
+	for (unsigned uses = 0; uses < COLUMN_USES; uses++)
+		vector_open(v, fl->columns, n, true);
+	while (vector_wants(v, &row, &needs))
+		vector_show(
+		    v, row, fleet_kind(&fl->row[row]), &fleet_ops, &fl->row[row], &fl->scratch);
+	vector_judge(v, 0, n, verdicts, &fl->scratch);
+	for (uint32_t i = 0; i < n; i++) {
+		bool match = fleet_in_collection(&fl->row[i], query_facts(q)->collection) &&
+		    query_match(q, &fleet_ops, &fl->row[i], &fl->scratch);
+		if (!verdict_asks(verdicts[i]) && (verdicts[i] == VERDICT_MATCH) != match)
+			fail_msg("row %u: verdict %u, not %d", i, verdicts[i], match);
+	}
+	vector_free(v);
 }
 
 static inline void
@@ -240,6 +281,8 @@ static inline const char *
 fleet_run_plan(struct fleet *fl, struct query *q)
 {
 	fl->out.n = 0;
+	if (query_facts(q)->collection <= QUERY_MODULES)
+		fleet_columns(fl, q);
 	if (query_facts(q)->aggregate)
 		fleet_groups(fl, q);
 	else
