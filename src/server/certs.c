@@ -1,0 +1,120 @@
+/* The names of the hub, its certificates, and the CAs of its clients. */
+#include "server/priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void
+name_add(struct server *s, const char *name)
+{
+	for (unsigned i = 0; i < s->names.n; i++)
+		if (str_ieq(str_of(s->names.v[i]), str_of(name)))
+			return;
+	if (s->names.n < LIST_MAX)
+		s->names.v[s->names.n++] = name;
+}
+
+void
+names_collect(struct server *s)
+{
+	static char host[256];
+
+	for (unsigned i = 0; i < s->o.hostnames.n; i++)
+		name_add(s, s->o.hostnames.v[i]);
+	for (unsigned i = 0; i < s->o.binds.n; i++)
+		if (str_starts(str_of(s->o.binds.v[i]), STR("127.")))
+			name_add(s, s->o.binds.v[i]);
+	if (gethostname(host, sizeof(host) - 1) == 0 && host[0] != '\0')
+		name_add(s, host);
+	name_add(s, "localhost");
+	name_add(s, "127.0.0.1");
+	name_add(s, "::1");
+}
+
+static enum err
+certificates_make(struct server *s, bool *changed)
+{
+	char why[NET_WHY_MAX];
+
+	*changed = false;
+	if (s->o.certs.n > 0)
+		return ERR_OK;
+	if (certs_ensure(s->o.data, s->names.v, s->names.n, clock_wall_us(), changed, why) ==
+	    ERR_OK)
+		return ERR_OK;
+	return fail(s, "certificates: %s", why);
+}
+
+static enum err
+client_cas_load(struct server *s)
+{
+	struct buf files[LIST_MAX] = { 0 };
+	struct str pem[LIST_MAX];
+	char why[NET_WHY_MAX];
+	uint64_t version = 1;
+	enum err e = ERR_OK;
+
+	for (unsigned i = 0; i < s->o.client_cas.n && e == ERR_OK; i++) {
+		if (data_read_file(s->o.client_cas.v[i], 1u << 20, &files[i]) != ERR_OK)
+			e = fail(s, "--client-ca %s cannot be read: %s", s->o.client_cas.v[i],
+			    strerror(errno));
+		pem[i] = buf_view(&files[i]);
+		version = version * 31 + hash_checksum(files[i].p, files[i].n);
+	}
+	if (e == ERR_OK &&
+	    tls_set_client_cas(s->tls, pem, s->o.client_cas.n, version, why) != ERR_OK)
+		e = fail(s, "--client-ca: %s", why);
+	for (unsigned i = 0; i < s->o.client_cas.n; i++)
+		buf_fini(&files[i]);
+	return e;
+}
+
+enum err
+tls_make(struct server *s)
+{
+	static const char *const files[] = { "server-ecdsa.pem", "server-ecdsa.key",
+		"server-rsa.pem", "server-rsa.key" };
+	char why[NET_WHY_MAX];
+	bool changed;
+
+	if (certificates_make(s, &changed) != ERR_OK)
+		return ERR_ARG;
+	for (unsigned i = 0; i < 4; i++)
+		if (!data_path(s->tls_paths[i], s->o.data, files[i]))
+			return fail(s, "the path of --data is too long");
+	for (unsigned i = 0; i < 2; i++) {
+		bool own = s->o.certs.n > 0, there = i < s->o.certs.n;
+
+		s->tls_conf.pair[i].cert = !own ? s->tls_paths[2 * i]
+		    : there                     ? s->o.certs.v[i]
+		                                : NULL;
+		s->tls_conf.pair[i].key = !own ? s->tls_paths[2 * i + 1]
+		    : there                    ? s->o.keys.v[i]
+		                               : NULL;
+	}
+	if (tls_new(&s->tls_conf, &s->tls, why) != ERR_OK)
+		return fail(s, "%s", why);
+	return client_cas_load(s);
+}
+
+void
+tls_again(struct server *s, bool asked)
+{
+	char why[NET_WHY_MAX], line[NET_WHY_MAX + 64];
+	bool changed;
+
+	if (certificates_make(s, &changed) != ERR_OK) {
+		log_line(s->why);
+		return;
+	}
+	if (!asked && !changed)
+		return;
+	if (tls_reload(s->tls, &s->tls_conf, why) == ERR_OK)
+		snprintf(line, sizeof(line), "certificates loaded anew");
+	else
+		snprintf(line, sizeof(line), "certificates not loaded, the old ones stay: %s", why);
+	log_line(line);
+	if (asked && client_cas_load(s) != ERR_OK)
+		log_line(s->why);
+}

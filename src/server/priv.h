@@ -1,0 +1,81 @@
+/* server: what its files share. */
+#ifndef TWINHUB_SERVER_PRIV_H
+#define TWINHUB_SERVER_PRIV_H
+
+#include "http/http.h"
+#include "server/server.h"
+
+#include <pthread.h>
+
+#define IO_MAX        64
+#define BIND_MAX      LIST_MAX
+#define FD_RESERVE    512 /* descriptors for the store's files and the program's own */
+#define STOP_US       (INT64_C(3500) * 1000) /* for answers and goodbyes after SIGTERM */
+#define HOUR_US       (INT64_C(3600) * 1000000)
+#define PLAIN_ADDRESS "127.0.0.1"
+
+/* One event loop with what is served on it. */
+struct io {
+	struct loop *loop;
+	struct mqtt_loop *mqtt;
+	struct http_loop *http;
+	struct listener *listeners[3 * BIND_MAX + 1];
+	unsigned nlistener;
+};
+
+/* A bound address and port, a descriptor for each loop. */
+struct port {
+	enum { PORT_MQTTS, PORT_HTTPS, PORT_MQTT } kind;
+	int fds[IO_MAX];
+};
+
+struct server {
+	struct server_options o;
+	struct option_list names; /* host names of this hub, and addresses it is bound to */
+	struct tls *tls;
+	struct tls_conf tls_conf;
+	char tls_paths[4][DATA_PATH_MAX];
+	struct gate *gate;
+	struct catalogue_box *catalogue;
+	pthread_mutex_t policies_mutex;
+	struct policies *policies;
+	uint64_t catalogue_version;
+	struct store *store;
+	struct fleet *fleet;
+	struct io io[IO_MAX];
+	struct loop *loops[IO_MAX];
+	unsigned nio, nworker;
+	struct port ports[3 * BIND_MAX + 1];
+	unsigned nport;
+	struct endpoint endpoint;
+	char why[512];
+};
+
+/* server.c */
+void log_line(const char *line);
+/* The same for what clients can cause: ten lines a second, and then how many were left out. */
+void log_limited(const char *line);
+/* Say in s->why what went wrong. Returns ERR_ARG. */
+enum err fail(struct server *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* From s->policies as they are; with policies_mutex held, or before threads run. */
+void catalogue_publish(struct server *s);
+
+/* certs.c */
+/* Names that clients may use for this hub, the first one being what it calls itself. */
+void names_collect(struct server *s);
+enum err tls_make(struct server *s);
+/* SIGHUP (asked), and once an hour for certificates of our own that near their end. A bad file keeps what is in use. */
+void tls_again(struct server *s, bool asked);
+
+/* admin.c: what the API asks of the program */
+struct http_admin admin_of(struct server *s);
+
+/* listen.c */
+enum err bind_all(struct server *s);
+/* One loop's sessions, requests and listeners. */
+enum err io_make(struct server *s, unsigned i);
+
+/* stop.c */
+void server_stop(struct server *s);
+
+#endif

@@ -1,0 +1,107 @@
+/* Stopping: no new work, answers to what is in hand, goodbyes, then everything is taken down. */
+#include "server/priv.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+struct stop_msg {
+	struct msg msg;
+	struct io *io;
+	atomic_uint *busy;
+};
+
+static void
+stop_listening(struct msg *m)
+{
+	struct stop_msg *sm = (struct stop_msg *)m;
+
+	for (unsigned i = 0; i < sm->io->nlistener; i++)
+		listener_free(sm->io->listeners[i]);
+	sm->io->nlistener = 0;
+	http_loop_stop(sm->io->http);
+	free(sm);
+}
+
+static void
+close_sessions(struct msg *m)
+{
+	struct stop_msg *sm = (struct stop_msg *)m;
+
+	mqtt_loop_close(sm->io->mqtt);
+	free(sm);
+}
+
+static void
+count_busy(struct msg *m)
+{
+	struct stop_msg *sm = (struct stop_msg *)m;
+
+	atomic_store(sm->busy, mqtt_loop_busy(sm->io->mqtt) + http_loop_busy(sm->io->http) + 1);
+	free(sm);
+}
+
+static void
+tell(struct server *s, unsigned i, void (*run)(struct msg *m), atomic_uint *busy)
+{
+	struct stop_msg *sm = xcalloc(1, sizeof(*sm));
+
+	sm->msg.run = run;
+	sm->io = &s->io[i];
+	sm->busy = busy;
+	loop_post(s->loops[i], &sm->msg);
+}
+
+/* Until nothing is under way on any loop, or the time is over: then false. */
+static bool
+wait_idle(struct server *s, int64_t until_us)
+{
+	for (unsigned i = 0; i < s->nio;) {
+		atomic_uint busy = 0;
+
+		tell(s, i, count_busy, &busy);
+		while (atomic_load(&busy) == 0)
+			usleep(1000);
+		if (atomic_load(&busy) == 1)
+			i++;
+		else if (clock_mono_us() >= until_us)
+			return false;
+		else
+			usleep(10000);
+	}
+	return true;
+}
+
+void
+server_stop(struct server *s)
+{
+	int64_t until_us = clock_mono_us() + STOP_US;
+
+	for (unsigned i = 0; i < s->nio; i++)
+		tell(s, i, stop_listening, NULL);
+	/* Sessions end first, while their shards still hear of it: wills are stored. */
+	for (unsigned i = 0; i < s->nio; i++)
+		tell(s, i, close_sessions, NULL);
+	wait_idle(s, until_us);
+	fleet_stop(s->fleet);
+	if (!wait_idle(s, until_us)) {
+		/* A backup under way, or a client that takes no answer. All that was acknowledged is on disk. */
+		log_line("stopped before everything under way had its answer");
+		_exit(0);
+	}
+	for (unsigned i = 0; i < s->nio; i++)
+		loop_stop(s->loops[i]);
+	for (unsigned i = 0; i < s->nio; i++)
+		loop_join(s->loops[i]);
+	for (unsigned i = 0; i < s->nio; i++) {
+		loop_abort_streams(s->loops[i]);
+		http_loop_free(s->io[i].http);
+		loop_free(s->loops[i]);
+		mqtt_loop_free(s->io[i].mqtt);
+	}
+	store_close(s->store);
+	fleet_free(s->fleet);
+	catalogue_box_free(s->catalogue);
+	policies_free(s->policies);
+	tls_free(s->tls);
+	gate_free(s->gate);
+}
