@@ -1,0 +1,149 @@
+// What `query` prints: CSV, and answers that follow each other.
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { spawn } from 'node:child_process';
+import { BINARY, Inbox, startHub, stopAll, tempDir, WAIT_MS, within } from '../lib/hub.mjs';
+import { commands } from './lib.mjs';
+
+let hub, cli;
+const children = new Set();
+
+before(async () => {
+	hub = await startHub();
+	cli = commands(hub);
+});
+after(async () => {
+	for (const child of children) child.kill('SIGKILL');
+	await stopAll(hub);
+});
+
+const tag = (id, tags) => hub.rest('PATCH', `/twins/${id}`, { body: { tags } });
+
+// A CSV reader, strict on RFC 4180: rows of fields, null where nothing stands and '' where "" does.
+function readCsv(text) {
+	const rows = [];
+	for (let at = 0; at < text.length;) {
+		const row = [];
+		for (;;) {
+			const m = /"((?:[^"]|"")*)"|([^,"\r\n]*)/y;
+			m.lastIndex = at;
+			const [all, quoted, bare] = m.exec(text);
+			row.push(quoted !== undefined ? quoted.replaceAll('""', '"') : bare === '' ? null : bare);
+			at += all.length;
+			if (text[at] !== ',') break;
+			at++;
+		}
+		assert.equal(text.slice(at, at + 2), '\r\n', `the end of a line at ${at} in ${JSON.stringify(text)}`);
+		at += 2;
+		rows.push(row);
+	}
+	return rows;
+}
+
+test('--csv: every page, every column, quoting', async () => {
+	const want = new Map();
+	for (let i = 0; i < 7; i++) {
+		await hub.createDevice(`csv-${i}`);
+		want.set(`csv-${i}`, [null, null, null]);
+	}
+	await tag('csv-2', { text: 'say "hi", then\r\nleave', list: [1, { a: 'x,y' }] });
+	want.set('csv-2', ['say "hi", then\r\nleave', '[1,{"a":"x,y"}]', null]);
+	await tag('csv-6', { text: '', late: -1.5 });
+	want.set('csv-6', ['', null, '-1.5']);
+	const query = ['query', "SELECT deviceId, tags.text, tags.list, tags.late FROM devices WHERE STARTSWITH(deviceId, 'csv-')", '--csv'];
+	const tmp = tempDir('csv');
+	for (const size of ['1', '2', '3', '100']) {
+		const [head, ...rows] = readCsv(await cli([...query, '--page-size', size], { env: { TMPDIR: tmp } }));
+		assert.deepEqual([...head].sort(), ['deviceId', 'late', 'list', 'text']);
+		const cell = (row, name) => row[head.indexOf(name)];
+		assert.deepEqual(new Map(rows.map((r) => [cell(r, 'deviceId'), [cell(r, 'text'), cell(r, 'list'), cell(r, 'late')]])), want, `pages of ${size}`);
+		for (const row of rows) assert.equal(row.length, head.length);
+	}
+	assert.deepEqual(fs.readdirSync(tmp), [], 'what waited is gone');
+	assert.equal(await cli(['query', "SELECT deviceId FROM devices WHERE deviceId = 'none'", '--csv']), '');
+	assert.equal(await cli(['query', "SELECT COUNT() AS n FROM devices WHERE STARTSWITH(deviceId, 'csv-')", '--csv']), 'n\r\n7\r\n');
+	assert.match(await cli([...query, '--page-size', '2'], { code: 1, env: { TMPDIR: '/nowhere' } }), /temporary file cannot be written: .*TMPDIR/);
+	for (const other of [['--json'], ['--table'], ['--watch', '1']]) await cli([...query, ...other], { code: 2 });
+	assert.match(await cli(['device', 'list', '--csv']), /^deviceId,status,/);
+});
+
+// A command that goes on: what it prints comes in pieces; write() is its terminal's keyboard.
+function watching(args, { terminal = false } = {}) {
+	const words = [BINARY, ...args, '--data', hub.dir];
+	const child = terminal
+		? spawn('script', ['-qec', words.map((w) => `'${w}'`).join(' '), '/dev/null'], { stdio: 'pipe' })
+		: spawn(words[0], words.slice(1), { stdio: 'pipe' });
+	const pieces = new Inbox();
+	let text = '', errors = '';
+	children.add(child);
+	child.stdout.setEncoding('utf8').on('data', (d) => pieces.push(text += d));
+	child.stderr.setEncoding('utf8').on('data', (d) => pieces.push(errors += d));
+	const ended = new Promise((resolve) => child.once('close', (code, signal) => {
+		children.delete(child);
+		resolve({ code, signal });
+	}));
+	return {
+		child,
+		get errors() { return errors; },
+		async until(test, what) {
+			for (const end = Date.now() + WAIT_MS; Date.now() < end;) {
+				const found = test(text);
+				if (found) return found;
+				await pieces.next(undefined, what);
+			}
+			throw new Error(`waited in vain for ${what}; there is ${JSON.stringify(text.slice(-500))} ${errors}`);
+		},
+		ended: () => within(ended, 'the command to end'),
+	};
+}
+
+test('--watch piped: one answer after the other, each fresh, until SIGINT', async () => {
+	await hub.createDevice('w');
+	const w = watching(['query', "SELECT tags.n FROM devices WHERE deviceId = 'w'", '--watch', '1']);
+	await w.until((text) => text === '[\n{}\n]\n', 'the first answer');
+	await tag('w', { n: 1 });
+	await w.until((text) => text.endsWith('[\n{"n":1}\n]\n'), 'an answer with the change');
+	w.child.kill('SIGINT');
+	assert.deepEqual(await w.ended(), { code: 0, signal: null });
+	assert.equal(w.errors, '');
+});
+
+test('--watch --table piped: plain blocks with a line between them', async () => {
+	const w = watching(['query', "SELECT deviceId FROM devices WHERE deviceId = 'w'", '--watch', '1', '--table']);
+	const block = 'deviceId\nw\n\n1 row\n';
+	await w.until((text) => text === `${block}\n${block}`, 'two answers');
+	w.child.kill('SIGINT');
+	assert.deepEqual(await w.ended(), { code: 0, signal: null });
+});
+
+test('--watch on a terminal: cleared and drawn again, until Ctrl-C', async () => {
+	const w = watching(['query', 'SELECT deviceId FROM devices WHERE deviceId = "w"', '--watch', '1'], { terminal: true });
+	const text = await w.until((t) => t.split('1 row').length > 2 && t, 'two answers');
+	const [before, first, second] = text.replaceAll('\r', '').split('\x1b[H\x1b[J');
+	assert.equal(before, '');
+	for (const screen of [first, second]) assert.match(screen, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, every 1 s, Ctrl-C ends\n\ndeviceId\nw\n\n1 row/);
+	w.child.stdin.write('\x03');
+	assert.deepEqual(await w.ended(), { code: 0, signal: null });
+});
+
+test('--watch lives through a restart of the hub; what is wrong at first ends it', async () => {
+	const w = watching(['query', "SELECT deviceId FROM devices WHERE deviceId = 'w'", '--watch', '1']);
+	await w.until((text) => text.length > 0, 'the first answer');
+	await hub.stop();
+	await w.until(() => /^twinhub: no hub answers/m.test(w.errors), 'a word about the hub');
+	await hub.start();
+	const printed = await w.until((text) => text, 'what is there');
+	await w.until((text) => text.length > printed.length, 'another answer');
+	w.child.kill('SIGINT');
+	assert.equal((await w.ended()).code, 0);
+	await cli(['query', 'SELECT FROM', '--watch', '1'], { code: 1 });
+	for (const seconds of ['0', 'x', '100000']) await cli(['query', 'SELECT * FROM devices', '--watch', seconds], { code: 2 });
+});
+
+test('--watch ends when nobody reads', async () => {
+	const w = watching(['query', "SELECT deviceId FROM devices WHERE deviceId = 'w'", '--watch', '1']);
+	await w.until((text) => text.length > 0, 'the first answer');
+	w.child.stdout.destroy();
+	assert.equal((await w.ended()).code, 1);
+});
