@@ -37,6 +37,8 @@ static const struct rule {
 	[OP_METHOD] = { on_method, 0, false, false, false },
 	[OP_METHOD_CANCEL] = { on_method_cancel, 0, false, true, false },
 	[OP_TWIN_REPLACE] = { on_twin_replace, IDENTITY | WANTED | REPORTED, true, false, false },
+	[OP_CONFIGURATION_PUT] = { on_configuration_put, 0, true, true, false },
+	[OP_CONFIGURATION_DELETE] = { on_configuration_delete, 0, true, true, false },
 };
 
 bool
@@ -45,16 +47,28 @@ op_writes(enum op_kind kind)
 	return rules[kind].writes;
 }
 
+uint32_t
+op_shard(const struct op *op)
+{
+	if (op->kind == OP_CONFIGURATION_PUT || op->kind == OP_CONFIGURATION_DELETE)
+		return 0; /* what is hub-wide */
+	return hub_shard_of(op->device);
+}
+
 unsigned
 hub_missing(struct shard *sh, const struct op *op, struct buf *key)
 {
 	const struct rule *rule = &rules[op->kind];
 	struct row *r = row_find(sh, op->device, op->module), *m;
-	unsigned missing;
+	unsigned missing, needs = rule->needs;
 
-	if (r == NULL || (op->kind == OP_DISCONNECT && op->payload.n == 0))
+	if (r == NULL)
 		return 0;
-	missing = shard_row_missing(sh, row_number(sh, r), rule->needs, key);
+	if (op->kind == OP_DISCONNECT && op->payload.n == 0)
+		needs = 0;
+	if (sh->watch != 0)
+		needs |= configure_needs(sh, op->kind);
+	missing = shard_row_missing(sh, row_number(sh, r), needs, key);
 	if (rule->modules == 0 || r->module_n != 0)
 		return missing;
 	for (m = module_first(sh, r); m != NULL && missing == 0; m = module_next(sh, m))
@@ -142,4 +156,9 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 	if (r != NULL && rule->of_session)
 		r->activity_us = env->now_us;
 	rule->apply(sh, r, op, env, reply);
+	if (sh->watch != 0 && configure_due(sh, op, env) && reply->fault.code == F_NONE &&
+	    (op->kind == OP_TWIN_PATCH || op->kind == OP_TWIN_REPLACE)) {
+		reply->body.n = 0; /* the twin as it is now, so that its etag holds */
+		on_twin_read(sh, row_find(sh, op->device, op->module), op, env, reply);
+	}
 }

@@ -14,6 +14,7 @@
 
 #include "auth/auth.h"
 #include "codec/codec.h"
+#include "hub/configuration.h"
 #include "query/query.h"
 #include "twin/twin.h"
 
@@ -30,6 +31,7 @@ struct catalogue {
 	size_t npolicies;
 	struct hosts hosts; /* names that the hub answers to */
 	int64_t skew_s;     /* tolerance of token expiry (L-79) */
+	const struct configurations *configurations; /* borrowed; NULL: none */
 };
 
 /* ---- operations: plain values ---- */
@@ -58,6 +60,9 @@ enum op_kind {
 	OP_TWIN_REPLACE,
 	OP_METHOD, /* payload: the JSON text for the device. reply_to is the call's name: EFFECT_CALL_* go there */
 	OP_METHOD_CANCEL, /* nobody waits any more for the call of this reply_to */
+	/* the hub's own, on shard 0 (op_shard); name: the configuration */
+	OP_CONFIGURATION_PUT, /* payload: the configuration as a doc */
+	OP_CONFIGURATION_DELETE,
 	OP_KINDS
 };
 
@@ -102,6 +107,7 @@ struct op {
 	enum actor_kind actor;
 	struct str actor_name;      /* device id, policy name, ... */
 	struct str device, module;  /* module empty: the device itself */
+	struct str name;            /* of what is no identity */
 	uint64_t epoch;             /* of the session, for a device's operations */
 	enum precondition if_match; /* OP_IDENTITY_*, OP_TWIN_PATCH, OP_TWIN_REPLACE */
 	struct str if_tag;
@@ -150,6 +156,7 @@ bool filters_next(struct rd *rd, struct filter *f); /* false at the end, or when
 enum effect_kind {
 	EFFECT_NOTIFY,
 	EFFECT_CLOSE,
+	EFFECT_CONFIGURATIONS, /* shard_configurations has changed: a new catalogue */
 	EFFECT_METHOD,    /* to a session: call it */
 	EFFECT_CALL_SENT, /* to the caller: the device is there, and has been called */
 	EFFECT_CALL_DONE  /* to the caller: the response, or the fault */
@@ -175,7 +182,8 @@ enum record_kind {
 	RECORD_REPORTED, /* last activity, reported */
 	RECORD_SESSION,  /* filters of a durable session; absent: none */
 	RECORD_KINDS,
-	RECORD_LOG = RECORD_KINDS /* the event log; only ever put */
+	RECORD_LOG = RECORD_KINDS, /* the event log; only ever put */
+	RECORD_COMMON              /* of no identity: configurations, marks; shard_common */
 };
 #define RECORD_BIT(kind) (1u << (kind))
 
@@ -193,6 +201,10 @@ void shard_free(struct shard *sh);
 /* At start: one identity record as stored, in the order of their keys. ERR_CORRUPT if it is not one, its row is taken,
  * or it is a module without its device. */
 enum err shard_load(struct shard *sh, struct str key, struct str record);
+/* One record of RECORD_COMMON as stored; value NULL: it is gone. ERR_CORRUPT. */
+enum err shard_common(struct shard *sh, struct str key, const struct str *value);
+/* The prefixes of the keys that a shard has there: give the one before, first STR_NONE, until false. */
+bool shard_common_prefix(const struct shard *sh, struct str *prefix, char room[16]);
 /* After the last: the free rows begin their rest, log positions start above `log_position`. */
 void shard_loaded(struct shard *sh, uint64_t log_position, int64_t now_us);
 
@@ -232,6 +244,8 @@ struct hub_env {
 	struct undo *undo;
 };
 
+/* The shard that an operation is for. */
+uint32_t op_shard(const struct op *op);
 /* Does the operation write, so that it must be refused while the store cannot? OP_CONNECT and
  * OP_DISCONNECT may: they look at env->can_write themselves. */
 bool op_writes(enum op_kind kind);
@@ -246,6 +260,26 @@ enum err hub_fill(struct shard *sh, struct str device, struct str module, enum r
 /* The operation. Every record it needs is in memory. On a fault the state is as before. */
 void hub_apply(
     struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply);
+
+/* ---- configurations (hub/configuration.h) ---- */
+
+/* Those of the hub as last written, perhaps not on disk yet; shard 0 has them. The caller owns the set. */
+struct configurations *shard_configurations(const struct shard *sh);
+/* The set that holds from now on; NULL is the empty one. Borrowed until the next call. Every row is to be brought
+ * in line with it: */
+void shard_configure(struct shard *sh, const struct configurations *set);
+/* Is there a row yet to be looked at? Then call shard_sweep_row, load these records of that row, if it is one, and call
+ * shard_sweep. */
+bool shard_sweep_awaited(const struct shard *sh);
+uint32_t shard_sweep_row(const struct shard *sh, unsigned *records); /* TABLE_NONE: nothing is to be loaded */
+void shard_sweep(struct shard *sh, const struct hub_env *env);
+/* From the first row again: what it wrote has been undone. */
+void shard_sweep_restart(struct shard *sh);
+/* Once in CONFIGURE_PERIOD_US (J-42): conditions may have come true by time, and rows have been put off (J-36). */
+void shard_sweep_again(struct shard *sh);
+#define CONFIGURE_PERIOD_US (INT64_C(300) * 1000000)
+/* Rows that still changed at their second evaluation in one commit (J-36). */
+uint64_t shard_looped(const struct shard *sh);
 
 /* ---- walking a shard: queries, lists, statistics ---- */
 

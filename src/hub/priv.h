@@ -79,7 +79,13 @@ struct shard {
 		uint32_t *rows;
 		uint32_t n, room; /* rows listed; rows that bits holds */
 	} changed;                /* since the columns were last brought up to date */
+	struct configurations *stored; /* shard 0: the hub's, as last written; NULL: none */
+	uint64_t swept;                /* hash of the set that every row is in line with, or: */
+#define UNSWEPT UINT64_MAX         /* some are in line with one set, some with another */
+	unsigned watch; /* RECORD_BITs and WATCH_PRESENCE: whose change makes a row due */
+	struct configure *configure; /* NULL until there is a configuration */
 };
+#define WATCH_PRESENCE (1u << 8)
 
 #define CHANGED_PRESENCE RECORD_BIT(RECORD_KINDS)
 #define CHANGED_ALL      (RECORD_BIT(RECORD_KINDS + 1) - 1)
@@ -149,6 +155,26 @@ void undo_filters(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch
 /* Replace a record of a row by bytes (NULL: none), write it through env, and note how to undo it. */
 void row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct str *bytes,
     const struct hub_env *env);
+
+/* The same for a record of RECORD_COMMON; old NULL: there was none. */
+void undo_common(struct undo *u, struct shard *sh, struct str key, const struct str *old);
+
+/* ---- configurations ---- */
+
+/* The content that counts, device's or module's. */
+struct doc configuration_content(struct doc content, enum configuration_kind *kind);
+/* {a:{b:value}} of `properties.desired.a.b`, a checked key. */
+void configuration_path_patch(struct buf *out, struct str key, struct doc value);
+struct configure;
+void configure_free(struct configure *c); /* NULL is fine */
+/* A change of this row may concern a configuration: it is evaluated at the end of the operation. */
+void configure_mark(struct shard *sh, const struct row *r);
+/* Evaluate what is due; true if that has changed the twin of the operation. */
+bool configure_due(struct shard *sh, const struct op *op, const struct hub_env *env);
+/* What that may need in memory. */
+unsigned configure_needs(const struct shard *sh, enum op_kind kind);
+/* Every row of the shard is in line with the set of this hash. */
+void swept_write(struct shard *sh, uint64_t hash, const struct hub_env *env);
 
 /* ---- the identity record, decoded: strings borrowed from the record ---- */
 
@@ -276,6 +302,11 @@ op_fn on_identity_import, on_keys_regenerate;
 op_fn on_method, on_method_cancel, on_method_response;
 op_fn on_twin_read, on_twin_patch, on_twin_replace;
 
+op_fn on_configuration_put, on_configuration_delete;
+
+/* A live session that listens hears of the change, in version order (T-65 to T-69). */
+void desired_notify(
+    const struct row *r, struct doc members, uint32_t version, const struct hub_env *env);
 /* Is the op's precondition met by this tag? On false the reply's fault is set (412). */
 bool precondition_holds(const struct op *op, const char *etag, struct reply *reply);
 /* Neither the module nor, perhaps, its device is there: the reply says which. */

@@ -82,6 +82,8 @@ shard_free(struct shard *sh)
 	free(sh->rows);
 	free(sh->free);
 	table_fini(&sh->ids);
+	configurations_free(sh->stored);
+	configure_free(sh->configure);
 	free(sh);
 }
 
@@ -247,6 +249,8 @@ row_set_presence(struct shard *sh, struct row *r, struct presence *p)
 	presence_free(r->presence);
 	r->presence = p;
 	row_changed(sh, r, CHANGED_PRESENCE);
+	if (sh->watch & WATCH_PRESENCE)
+		configure_mark(sh, r);
 }
 
 static struct row *
@@ -372,6 +376,7 @@ enum undo_kind {
 	UNDO_DELETED,
 	UNDO_CONNECTED,
 	UNDO_FILTERS,
+	UNDO_COMMON,
 	UNDO_DONE /* rolled back: it only keeps documents in memory */
 };
 
@@ -514,6 +519,16 @@ undo_filters(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch, str
 }
 
 void
+undo_common(struct undo *u, struct shard *sh, struct str key, const struct str *old)
+{
+	struct undo_entry *e = undo_push(u, UNDO_COMMON, sh, 0);
+
+	e->new = blob_new(key);
+	e->old = old != NULL ? blob_new(*old) : &blob_none;
+	u->bytes += e->old->n;
+}
+
+void
 row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct str *bytes,
     const struct hub_env *env)
 {
@@ -527,6 +542,8 @@ row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct s
 		env->undo->bytes += e->old->n;
 	row_set_cached(sh, r, kind, b);
 	row_changed(sh, r, RECORD_BIT(kind));
+	if (sh->watch & RECORD_BIT(kind))
+		configure_mark(sh, r);
 	if (bytes == NULL)
 		env->del(env->ctx, kind, row_key(r));
 	else
@@ -594,7 +611,7 @@ undo_delete(struct undo_entry *e, struct row *r)
 }
 
 static void
-undo_one(struct undo_entry *e, const struct undo_sink *sink)
+undo_row(struct undo_entry *e, const struct undo_sink *sink)
 {
 	struct row *r = &e->shard->rows[e->row];
 	bool current = r->presence != NULL && r->presence->epoch == e->epoch;
@@ -620,8 +637,32 @@ undo_one(struct undo_entry *e, const struct undo_sink *sink)
 			r->presence->listens = filters_mask(e->old);
 		}
 		break;
+	case UNDO_COMMON:
 	case UNDO_DONE: break;
 	}
+}
+
+static void
+undo_common_one(struct undo_entry *e, const struct undo_sink *sink)
+{
+	struct str key = blob_str(e->new), old = blob_str(e->old);
+	enum err err = shard_common(e->shard, key, e->old == &blob_none ? NULL : &old);
+
+	assert(err == ERR_OK);
+	(void)err;
+	if (e->old == &blob_none)
+		sink->del(sink->ctx, RECORD_COMMON, key);
+	else
+		sink->put(sink->ctx, RECORD_COMMON, key, old);
+}
+
+static void
+undo_one(struct undo_entry *e, const struct undo_sink *sink)
+{
+	if (e->kind == UNDO_COMMON)
+		undo_common_one(e, sink);
+	else if (e->kind != UNDO_DONE)
+		undo_row(e, sink);
 	e->kind = UNDO_DONE;
 }
 

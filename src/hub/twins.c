@@ -84,17 +84,16 @@ section_next(const struct section *old, enum section_kind kind, struct doc value
 	    old, value, op->nduplicate, &wr, &next->bytes, notify, &next->changed, &reply->fault);
 }
 
-/* A live session that listens hears of the change, in version order (T-65 to T-69). */
-static void
-notify(const struct row *r, const struct next_section *desired, uint32_t version,
-    const struct hub_env *env)
+void
+desired_notify(
+    const struct row *r, struct doc members, uint32_t version, const struct hub_env *env)
 {
 	struct effect e = { .kind = EFFECT_NOTIFY, .version = version };
 	struct buf body = { 0 };
 
 	if (r->presence == NULL || !(r->presence->listens & 1u << FILTER_DESIRED))
 		return;
-	section_write_notification(&body, doc_of(buf_view(&desired->notify)), version);
+	section_write_notification(&body, members, version);
 	e.session = r->presence->session;
 	e.body = buf_view(&body);
 	env->effect(env->ctx, &e);
@@ -136,7 +135,7 @@ twin_apply(struct shard *sh, struct row *r, const struct op *op, const struct tw
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_WANTED, &bytes, env);
 	if (next->desired.changed) /* behind the write: it waits for the commit */
-		notify(r, &next->desired, version, env);
+		desired_notify(r, doc_of(buf_view(&next->desired.notify)), version, env);
 }
 
 void

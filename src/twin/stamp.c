@@ -74,3 +74,12 @@ section_stamp(const struct section *s, uint32_t index)
 		st = stamp_read(&r);
 	return st;
 }
+
+void
+section_stamps(const struct section *s, struct stamp *out)
+{
+	struct rd r = rd_of(s->stamps);
+
+	for (uint32_t i = 0; i < s->nstamp; i++)
+		out[i] = stamp_read(&r);
+}

@@ -61,6 +61,8 @@ struct section section_of(struct str bytes);
 enum err section_check(struct str bytes);
 /* The stamp with that index; index < nstamp. */
 struct stamp section_stamp(const struct section *s, uint32_t index);
+/* All nstamp of them; borrowed from the section. */
+void section_stamps(const struct section *s, struct stamp *out);
 static inline bool
 section_empty(const struct section *s)
 {

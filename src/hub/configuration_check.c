@@ -1,0 +1,383 @@
+/* What a request's body must be to become a configuration (J-30 to J-40, J-57 to J-60). */
+#include <stdlib.h>
+
+#include "hub/priv.h"
+
+#define FORMAT       1
+#define DESIRED      "properties.desired"
+#define LABEL_MAX    128u
+#define PRIORITY_MAX INT64_C(2147483647)
+
+static enum err
+as(struct fault *f, enum fault_code code, enum err e)
+{
+	if (e != ERR_OK && f != NULL)
+		f->code = code;
+	return e;
+}
+
+enum err
+configuration_target(
+    struct str text, enum configuration_kind kind, struct query **out, struct fault *f)
+{
+	const struct query_facts *facts;
+	enum query_collection want = kind == CONFIGURATION_DEVICE ? QUERY_DEVICES : QUERY_MODULES;
+	struct query *q;
+
+	if (query_parse_condition(text, &q, f) != ERR_OK)
+		return as(f, F_InvalidConfigurationTargetCondition, ERR_ARG);
+	facts = query_facts(q);
+	if (!facts->nothing && facts->collection != want) {
+		query_free(q);
+		return fault_set(f, F_InvalidConfigurationTargetCondition,
+		    kind == CONFIGURATION_DEVICE
+		        ? "the target condition is not one on devices"
+		        : "the target condition does not begin with FROM devices.modules WHERE");
+	}
+	*out = q;
+	return ERR_OK;
+}
+
+enum err
+configuration_metric_plan(struct str text, struct query **out, struct fault *f)
+{
+	struct query_options o = { .from_optional = true, .from = QUERY_DEVICES };
+	struct query *q;
+
+	if (query_parse(text, &o, &q, f) != ERR_OK)
+		return as(f, F_InvalidConfigurationCustomMetricsQuery, ERR_ARG);
+	if (query_facts(q)->collection != QUERY_DEVICES &&
+	    query_facts(q)->collection != QUERY_MODULES) {
+		query_free(q);
+		return fault_set(f, F_InvalidConfigurationCustomMetricsQuery,
+		    "a metric counts devices or modules");
+	}
+	*out = q;
+	return ERR_OK;
+}
+
+/* ---- members ---- */
+
+/* NULL, or what is wrong. */
+static const char *
+string_or_null(struct doc body, struct str name)
+{
+	enum doc_kind kind = doc_kind(doc_get(body, name));
+
+	return kind == DOC_UNDEFINED || kind == DOC_NULL || kind == DOC_STRING ? NULL
+	                                                                       : "is not a string";
+}
+
+static bool
+label_good(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] > 0x7F)
+			return false;
+	return s.n <= LABEL_MAX;
+}
+
+static enum err
+check_labels(struct doc labels, struct fault *f)
+{
+	struct doc_iter it = doc_iter(labels);
+	struct str key;
+	struct doc v;
+
+	if (doc_defined(labels) && doc_kind(labels) != DOC_NULL && doc_kind(labels) != DOC_OBJECT)
+		return fault_set(f, F_ArgumentInvalid, "labels is not an object");
+	while (doc_next(&it, &key, &v))
+		if (doc_kind(v) != DOC_STRING || !label_good(key) || !label_good(doc_str(v)))
+			return fault_set(f, F_ArgumentInvalid,
+			    "the label " STR_FMT " is not one of text, at most %u ASCII characters",
+			    STR_ARG(key), LABEL_MAX);
+	return ERR_OK;
+}
+
+static enum err
+check_simple(struct doc body, struct str id, struct fault *f)
+{
+	static const struct str texts[] = { { "id", 2 }, { "schemaVersion", 13 },
+		{ "contentType", 11 }, { "targetCondition", 15 }, { "etag", 4 } };
+	struct doc priority = doc_getc(body, "priority"), own = doc_getc(body, "id");
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (string_or_null(body, texts[i]) != NULL)
+			return fault_set(
+			    f, F_ArgumentInvalid, STR_FMT " is not a string", STR_ARG(texts[i]));
+	if (doc_kind(own) == DOC_STRING && !str_eq(doc_str(own), id))
+		return fault_set(
+		    f, F_ArgumentInvalid, "the id in the body is not the one of the path");
+	if (doc_defined(priority) && doc_kind(priority) != DOC_NULL &&
+	    (doc_kind(priority) != DOC_INT || doc_int(priority) < 0 ||
+	        doc_int(priority) > PRIORITY_MAX))
+		return fault_set(f, F_ArgumentInvalid, "priority is not an integer from 0 to %lld",
+		    (long long)PRIORITY_MAX);
+	return check_labels(doc_getc(body, "labels"), f);
+}
+
+/* ---- content ---- */
+
+static enum err
+bad_content(struct fault *f, struct str key, const char *what)
+{
+	return fault_set(f, F_InvalidConfigurationContent, STR_FMT " %s", STR_ARG(key), what);
+}
+
+static bool
+steps_good(struct str key)
+{
+	struct str rest = str_sub(key, sizeof(DESIRED) - 1), step;
+
+	while (rest.n > 0) {
+		bool more = str_cut(str_sub(rest, 1), '.', &step, &rest);
+
+		if (step.n == 0 || step.p[0] == '$' || (more && rest.n == 0))
+			return false;
+		if (more)
+			rest = (struct str){ rest.p - 1, rest.n + 1 };
+	}
+	return true;
+}
+
+/* Keys and values obey the rules of twins: ask the twin. */
+static enum err
+check_value(struct section *all, struct buf *bytes, struct str key, struct doc v, struct fault *f)
+{
+	struct section_write wr = { .kind = SECTION_DESIRED, .now_us = 1 };
+	struct buf patch = { 0 }, next = { 0 };
+	bool changed;
+	enum err e;
+
+	configuration_path_patch(&patch, key, v);
+	e = section_merge(all, doc_of(buf_view(&patch)), 0, &wr, &next, NULL, &changed, f);
+	if (e == ERR_OK && changed) {
+		struct buf old = *bytes;
+
+		*bytes = next;
+		next = old;
+		*all = section_of(buf_view(bytes));
+	}
+	buf_fini(&patch);
+	buf_fini(&next);
+	return as(f, F_InvalidConfigurationContent, e);
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+	return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* Is one path a prefix of another? Those that begin with it need not stand beside it: "a", "a b", "a.b". */
+static enum err
+check_overlap(struct doc content, struct fault *f)
+{
+	uint32_t n = 0, count = doc_count(content);
+	struct str *keys = xcalloc(count + 1, sizeof(*keys)), key;
+	struct doc_iter it = doc_iter(content);
+	enum err e = ERR_OK;
+	struct doc v;
+
+	while (doc_next(&it, &keys[n], &v))
+		n++;
+	qsort(keys, n, sizeof(*keys), by_text);
+	for (uint32_t i = 0; i < n && e == ERR_OK; i++) {
+		key = keys[i];
+		for (uint32_t k = i + 1; k < n && str_starts(keys[k], key) && e == ERR_OK; k++)
+			if (keys[k].p[key.n] == '.')
+				e = bad_content(f, keys[k], "is below another key of the content");
+	}
+	free(keys);
+	return e;
+}
+
+static enum err
+check_paths(struct doc content, struct fault *f)
+{
+	struct doc_iter it = doc_iter(content);
+	struct buf bytes = { 0 };
+	struct section all;
+	enum err e = ERR_OK;
+	struct str key;
+	struct doc v;
+
+	if (doc_count(content) > CONFIGURATION_PATHS_MAX)
+		return fault_set(f, F_InvalidConfigurationContent,
+		    "the content has %u keys, the limit is %u", doc_count(content),
+		    CONFIGURATION_PATHS_MAX);
+	section_new(&bytes, 1);
+	all = section_of(buf_view(&bytes));
+	while (e == ERR_OK && doc_next(&it, &key, &v)) {
+		bool root = str_eq(key, STR(DESIRED));
+
+		if (!root && !str_starts(key, STR(DESIRED ".")))
+			e = bad_content(f, key, "is not properties.desired, nor below it");
+		else if (!steps_good(key))
+			e = bad_content(f, key, "is not a path of property names");
+		else if (root && doc_kind(v) != DOC_OBJECT)
+			e = bad_content(f, key, "is not an object");
+		else
+			e = check_value(&all, &bytes, key, v, f);
+	}
+	buf_fini(&bytes);
+	return e == ERR_OK ? check_overlap(content, f) : e;
+}
+
+static enum err
+check_content(struct doc content, struct fault *f)
+{
+	static const struct str kinds[] = { { "deviceContent", 13 }, { "moduleContent", 13 },
+		{ "modulesContent", 14 } };
+	enum configuration_kind kind;
+	unsigned n = 0;
+
+	if (doc_kind(content) != DOC_OBJECT)
+		return fault_set(f, F_InvalidConfigurationContent, "content is not an object");
+	for (size_t i = 0; i < 3; i++) {
+		struct doc v = doc_get(content, kinds[i]);
+
+		if (doc_defined(v) && doc_kind(v) != DOC_NULL && doc_kind(v) != DOC_OBJECT)
+			return bad_content(f, kinds[i], "is not an object");
+		n += doc_count(v) > 0;
+	}
+	if (n != 1)
+		return fault_set(f, F_InvalidConfigurationContent,
+		    "content has %s deviceContent, moduleContent, modulesContent",
+		    n == 0 ? "none of" : "more than one of");
+	if (doc_count(doc_getc(content, "modulesContent")) > 0)
+		return fault_set(f, F_GenericNotImplemented, "this hub has no edge deployments");
+	return check_paths(configuration_content(content, &kind), f);
+}
+
+/* What was there may be left out or sent again; empty members do not matter (J-32). */
+static enum err
+check_same_content(const struct configuration *old, struct doc content, struct fault *f)
+{
+	enum configuration_kind kind;
+	struct doc sent, was = configuration_content(doc_getc(old->body, "content"), &kind);
+
+	if (!doc_defined(content) || doc_kind(content) == DOC_NULL)
+		return ERR_OK;
+	sent = configuration_content(content, &kind);
+	if (kind == old->kind && doc_equal(sent, was) &&
+	    doc_count(doc_getc(content, "modulesContent")) == 0)
+		return ERR_OK;
+	return fault_set(f, F_CannotModifyImmutableConfigurationContent,
+	    "the content of a configuration does not change, make another one");
+}
+
+/* ---- condition and metrics ---- */
+
+static enum err
+check_target(struct doc body, struct doc content, struct fault *f)
+{
+	struct doc target = doc_getc(body, "targetCondition");
+	enum configuration_kind kind;
+	struct query *q = NULL;
+	enum err e;
+
+	configuration_content(content, &kind);
+	e = configuration_target(
+	    doc_kind(target) == DOC_STRING ? doc_str(target) : STR_NONE, kind, &q, f);
+	query_free(q);
+	return e;
+}
+
+static enum err
+check_metrics(struct doc body, struct fault *f)
+{
+	struct doc metrics = doc_getc(body, "metrics"), queries = doc_getc(metrics, "queries");
+	struct doc_iter it = doc_iter(queries);
+	struct str name;
+	struct doc v;
+
+	if ((doc_defined(metrics) && doc_kind(metrics) != DOC_OBJECT &&
+	        doc_kind(metrics) != DOC_NULL) ||
+	    (doc_defined(queries) && doc_kind(queries) != DOC_OBJECT &&
+	        doc_kind(queries) != DOC_NULL))
+		return fault_set(f, F_InvalidConfigurationCustomMetricsQuery,
+		    "metrics.queries is not an object");
+	if (doc_count(queries) > CONFIGURATION_METRICS_MAX)
+		return fault_set(f, F_InvalidConfigurationCustomMetricsQuery,
+		    "there are %u metrics, the limit is %u", doc_count(queries),
+		    CONFIGURATION_METRICS_MAX);
+	while (doc_next(&it, &name, &v)) {
+		struct query *q = NULL;
+
+		if (doc_kind(v) != DOC_STRING)
+			return fault_set(f, F_InvalidConfigurationCustomMetricsQuery,
+			    "the metric " STR_FMT " is not a text", STR_ARG(name));
+		if (configuration_metric_plan(doc_str(v), &q, f) != ERR_OK)
+			return ERR_ARG;
+		query_free(q);
+	}
+	return ERR_OK;
+}
+
+/* ---- the record ---- */
+
+static void
+put_kept(struct doc_writer *dw, struct doc body, struct str name)
+{
+	struct doc v = doc_get(body, name);
+
+	if (!doc_defined(v))
+		return;
+	doc_key(dw, name);
+	doc_put_copy(dw, 0, v);
+}
+
+static void
+put_body(struct buf *out, struct str id, struct doc body, struct doc content)
+{
+	struct doc queries = doc_getc(doc_getc(body, "metrics"), "queries");
+	struct doc_writer dw;
+
+	doc_writer_init(&dw, out, 0);
+	doc_begin_object(&dw, 0);
+	doc_key(&dw, STR("id"));
+	doc_put_str(&dw, 0, id);
+	put_kept(&dw, body, STR("schemaVersion"));
+	put_kept(&dw, body, STR("labels"));
+	doc_key(&dw, STR("content"));
+	doc_put_copy(&dw, 0, content);
+	put_kept(&dw, body, STR("contentType"));
+	put_kept(&dw, body, STR("targetCondition"));
+	if (doc_kind(queries) == DOC_OBJECT) {
+		doc_key(&dw, STR("metrics"));
+		doc_begin_object(&dw, 0);
+		put_kept(&dw, doc_getc(body, "metrics"), STR("queries"));
+		doc_end(&dw);
+	}
+	doc_end(&dw);
+}
+
+enum err
+configuration_encode(struct buf *out, struct str id, struct doc body,
+    const struct configuration *old, int64_t now_us, struct fault *f)
+{
+	struct doc content = doc_getc(body, "content"), priority = doc_getc(body, "priority");
+	enum err e;
+
+	if (doc_kind(body) != DOC_OBJECT)
+		return fault_set(f, F_ArgumentInvalid, "the body is not a JSON object");
+	if ((e = check_simple(body, id, f)) ||
+	    (e = old != NULL ? check_same_content(old, content, f) : check_content(content, f)))
+		return e;
+	if (old != NULL)
+		content = doc_getc(old->body, "content");
+	if ((e = check_target(body, content, f)) || (e = check_metrics(body, f)))
+		return e;
+	buf_putc(out, FORMAT);
+	buf_varint(out, doc_kind(priority) == DOC_INT ? (uint64_t)doc_int(priority) : 0);
+	buf_varint(out, (uint64_t)(old != NULL ? old->created_us : now_us));
+	buf_varint(out, (uint64_t)now_us);
+	buf_varint(out, old != NULL ? old->counter + 1 : 1);
+	put_body(out, id, body, content);
+	if (out->n > CONFIGURATION_SIZE_MAX)
+		return fault_set(f, F_ArgumentInvalid,
+		    "the configuration takes %zu bytes, the limit is %u", out->n,
+		    CONFIGURATION_SIZE_MAX);
+	return ERR_OK;
+}

@@ -1,0 +1,61 @@
+/* What configurations together say of a twin's desired properties, and how what is there differs from it (J-43, J-44). */
+#ifndef TWINHUB_HUB_EFFECTIVE_H
+#define TWINHUB_HUB_EFFECTIVE_H
+
+#include "hub/configuration.h"
+
+/* Configurations of a set, one bit each. */
+struct chosen {
+	uint64_t bits[2];
+};
+static inline bool
+chosen_has(const struct chosen *c, uint32_t i)
+{
+	return c->bits[i / 64] >> (i % 64) & 1;
+}
+static inline void
+chosen_add(struct chosen *c, uint32_t i)
+{
+	c->bits[i / 64] |= UINT64_C(1) << (i % 64);
+}
+static inline void
+chosen_drop(struct chosen *c, uint32_t i)
+{
+	c->bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
+}
+
+/* The desired properties that the chosen ones make together: a section whose nodes bear their owner's id. { 0 } is empty. */
+struct effective {
+	bool made;
+	struct chosen of;      /* these configurations */
+	struct chosen applied; /* those that own a path, whose content fits */
+	struct section section;
+	struct stamp *stamps;
+	struct buf bytes, next; /* working memory, as is all below */
+	struct buf owned, taken;
+};
+
+/* Make it, or keep it if it is of these already. The set must be the same until effective_drop. */
+void effective_make(
+    struct effective *e, const struct configurations *set, const struct chosen *chosen);
+void effective_drop(struct effective *e);
+void effective_fini(struct effective *e);
+
+/*
+ * Each appends a patch of `have` (with its stamps) and says whether it has a member:
+ *   remove  nulls for what a configuration has written and none of these says any more (J-52)
+ *   nulls   nulls for what this configuration has null in it (J-59)
+ *   write   what this configuration says and is not there, or not by it (J-43, J-50)
+ */
+bool effective_remove(
+    const struct effective *e, struct doc have, const struct stamp *stamps, struct buf *out);
+bool effective_nulls(
+    const struct effective *e, const struct configuration *c, struct doc have, struct buf *out);
+bool effective_write(const struct effective *e, const struct configuration *c, struct doc have,
+    const struct stamp *stamps, struct buf *out);
+
+/* The members that an operation with this version has written or removed, as a patch (T-68). */
+void section_difference(
+    struct doc was, struct doc now, const struct stamp *stamps, uint32_t version, struct buf *out);
+
+#endif
