@@ -48,6 +48,33 @@ load_shard(struct worker *w, uint32_t s, struct fault *why)
 	return e == ERR_END ? ERR_OK : e;
 }
 
+/* What belongs to no identity. */
+static enum err
+load_common(struct worker *w, uint32_t s, struct fault *why)
+{
+	struct str prefix = STR_NONE, key, value;
+	struct store_cursor *c;
+	enum err e = ERR_END;
+	char room[16];
+
+	while (e == ERR_END && shard_common_prefix(w->shards[s], &prefix, room)) {
+		if ((e = store_cursor_open(w->fleet->o.store, STORE_HUB, prefix, STR_NONE,
+		         STORE_SCAN, &c)) != ERR_OK)
+			break;
+		while ((e = store_next(c, &key, &value)) == ERR_OK && str_starts(key, prefix)) {
+			if ((e = shard_common(w->shards[s], key, &value)) == ERR_OK)
+				continue;
+			fault_set(why, F_ServerError, "the record " STR_FMT " is damaged",
+			    STR_ARG(key));
+			break;
+		}
+		store_cursor_close(c);
+		if (e == ERR_OK) /* past the prefix */
+			e = ERR_END;
+	}
+	return e == ERR_END ? ERR_OK : e;
+}
+
 /*
  * Log positions start at the time in microseconds: above all that was ever written, unless the clock has been set
  * back. Whatever lies beyond it is passed over.
@@ -87,6 +114,8 @@ load_main(void *arg)
 
 		w->load_err = load_shard(w, s, &w->load_fault);
 		if (w->load_err == ERR_OK)
+			w->load_err = load_common(w, s, &w->load_fault);
+		if (w->load_err == ERR_OK)
 			w->load_err = load_log(w, s, now_us, &last);
 		if (w->load_err == ERR_OK)
 			shard_loaded(w->shards[s], last, now_us);
@@ -120,6 +149,12 @@ fleet_load(struct fleet *f, struct fault *why)
 	return e;
 }
 
+struct configurations *
+fleet_configurations(const struct fleet *f)
+{
+	return shard_configurations(f->of_shard[0]->shards[0]);
+}
+
 /* ---- start and stop ---- */
 
 enum err
@@ -146,6 +181,28 @@ static void
 awake(struct msg *m)
 {
 	(void)m;
+}
+
+static void
+poke_arrived(struct msg *m)
+{
+	struct worker *w = (struct worker *)((char *)m - offsetof(struct worker, poke));
+
+	atomic_store(&w->poked, false); /* the next turn looks at the catalogue */
+}
+
+/* Workers that have nothing to do look at the catalogue too. */
+void
+fleet_poke(struct fleet *f)
+{
+	for (unsigned i = 0; i < f->o.nworker; i++) {
+		struct worker *w = &f->workers[i];
+
+		if (atomic_exchange(&w->poked, true))
+			continue;
+		w->poke.run = poke_arrived;
+		mailbox_post(&w->box, &w->poke);
+	}
 }
 
 void

@@ -13,6 +13,7 @@ const enum store_table record_tables[] = {
 	[RECORD_REPORTED] = STORE_REPORTED,
 	[RECORD_SESSION] = STORE_SESSION,
 	[RECORD_LOG] = STORE_LOG,
+	[RECORD_COMMON] = STORE_HUB,
 };
 
 static void

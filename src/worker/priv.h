@@ -15,7 +15,7 @@
 #define LOOK_EVERY      64u   /* rows between two looks at the clock */
 
 /* What waits behind a commit, in order. */
-enum leave_kind { LEAVE_WORK, LEAVE_NOTE, LEAVE_WALK };
+enum leave_kind { LEAVE_WORK, LEAVE_NOTE, LEAVE_WALK, LEAVE_CONFIGURATIONS };
 struct leave {
 	enum leave_kind kind;
 	void *p;
@@ -65,6 +65,11 @@ struct worker {
 	struct fault load_fault;
 	enum err load_err;
 	bool stopping; /* the fleet's stop, as of this turn */
+	bool sweeping; /* there may be rows to be brought in line with the configurations */
+	bool sweep_stuck;
+	int64_t sweep_again_us; /* 0: nothing is to be looked at again */
+	struct msg poke;        /* a new catalogue */
+	atomic_bool poked;
 };
 
 struct fleet {
@@ -110,6 +115,18 @@ enum progress {
 enum progress scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
 /* One row by its document; false: WALK_DONE. */
 bool scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
+
+/* sweep.c */
+/* The catalogue's configurations hold from now on. */
+void sweep_configure(struct worker *w);
+/* What has been swept has been undone. */
+void sweep_restart(struct worker *w);
+void sweep_turn(struct worker *w);
+/* How long nothing is to be done; -1: until something comes. */
+int64_t sweep_patience_us(const struct worker *w);
+
+/* fleet.c */
+void fleet_poke(struct fleet *f);
 
 /* work.c */
 void work_home(struct work *w);

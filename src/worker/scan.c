@@ -8,14 +8,16 @@
 static bool
 row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
 {
-	if (k->nrow == k->limit || k->json.n >= WALK_BYTES_MAX) {
+	if (!k->count && (k->nrow == k->limit || k->json.n >= WALK_BYTES_MAX)) {
 		k->more = true;
 		return false;
 	}
-	if (k->nrow > 0)
-		buf_putc(&k->json, ',');
-	query_project(k->query, &hub_query_ops, hr, &w->query_scratch, &k->json);
-	k->nrow++;
+	if (!k->count) {
+		if (k->nrow > 0)
+			buf_putc(&k->json, ',');
+		query_project(k->query, &hub_query_ops, hr, &w->query_scratch, &k->json);
+		k->nrow++;
+	}
 	if (++k->place.delivered < query_facts(k->query)->top)
 		return true;
 	k->place.shard = SHARDS; /* TOP: no row matters any more */
@@ -33,9 +35,12 @@ scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	hub_row_open(&hr, sh, row);
 	if (!query_match(k->query, &hub_query_ops, &hr, &w->query_scratch))
 		return true;
-	if (worker_load_row(w, sh, row, hub_records_of(&facts->output), &k->fault) != ERR_OK)
-		return false;
-	hub_row_open(&hr, sh, row);
+	if (!k->count || facts->aggregate) {
+		if (worker_load_row(w, sh, row, hub_records_of(&facts->output), &k->fault) !=
+		    ERR_OK)
+			return false;
+		hub_row_open(&hr, sh, row);
+	}
 	if (facts->aggregate)
 		return query_groups_add(
 		           k->groups, &hub_query_ops, &hr, &w->query_scratch, &k->fault) == ERR_OK;
@@ -110,8 +115,9 @@ deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 {
 	struct hub_row hr;
 
-	if (worker_load_row(
-	        w, sh, row, hub_records_of(&query_facts(k->query)->output), &k->fault) != ERR_OK)
+	if (!k->count &&
+	    worker_load_row(w, sh, row, hub_records_of(&query_facts(k->query)->output),
+	        &k->fault) != ERR_OK)
 		return false;
 	hub_row_open(&hr, sh, row);
 	return row_deliver(w, k, &hr);

@@ -108,6 +108,10 @@ groups_finish(struct walk *k)
 
 	query_groups_finish(k->groups);
 	count = query_groups_count(k->groups);
+	if (k->count) {
+		k->place.delivered = count;
+		return;
+	}
 	if (from > count)
 		from = count;
 	k->nrow = count - from < k->limit ? count - from : k->limit;

@@ -58,8 +58,13 @@ static void
 env_effect(void *ctx, const struct effect *e)
 {
 	struct worker *w = ctx;
-	struct note *n = note_new(e, w->fleet->o.on_note);
+	struct note *n;
 
+	if (e->kind == EFFECT_CONFIGURATIONS) {
+		worker_leave(w, LEAVE_CONFIGURATIONS, shard_configurations(w->shards[0]));
+		return;
+	}
+	n = note_new(e, w->fleet->o.on_note);
 	if (e->kind < EFFECT_METHOD) {
 		worker_leave(w, LEAVE_NOTE, n);
 		return;
@@ -93,6 +98,14 @@ leave_now(struct worker *w, struct leave l)
 		break;
 	case LEAVE_NOTE: loop_post(w->fleet->o.loops[note->session.loop], &note->msg); break;
 	case LEAVE_WALK: walk_go_on(w, l.p); break;
+	case LEAVE_CONFIGURATIONS:
+		if (w->fleet->o.on_configurations == NULL) {
+			configurations_free(l.p);
+			break;
+		}
+		w->fleet->o.on_configurations(l.p);
+		fleet_poke(w->fleet);
+		break;
 	}
 }
 
@@ -152,6 +165,8 @@ leaves_fail(struct worker *w, struct leaves *l)
 		if (l->v[i].kind == LEAVE_NOTE && note->kind != EFFECT_CLOSE &&
 		    note->kind != EFFECT_CALL_DONE)
 			free(note);
+		else if (l->v[i].kind == LEAVE_CONFIGURATIONS)
+			configurations_free(l->v[i].p);
 		else
 			leave_now(w, l->v[i]);
 	}
@@ -258,6 +273,7 @@ round_failed(struct worker *w)
 		undo_commit(w->undone);
 	identities_changed(w, identities(w) - before);
 	walks_fail(w);
+	sweep_restart(w);
 	store_batch_clear(gathering(w)->batch);
 	gathering(w)->nop = 0;
 	store_resume(w->fleet->o.store, w->index);
@@ -344,12 +360,15 @@ round_full(struct worker *w)
 static void
 catalogue_refresh(struct worker *w)
 {
+	const struct catalogue *before = w->catalogue;
+
 	if (w->catalogue != NULL &&
 	    w->catalogue->version == catalogue_version(w->fleet->o.catalogue))
 		return;
-	if (w->catalogue != NULL)
-		catalogue_drop(w->fleet->o.catalogue, w->catalogue);
 	w->catalogue = w->env.catalogue = catalogue_use(w->fleet->o.catalogue);
+	sweep_configure(w);
+	if (before != NULL)
+		catalogue_drop(w->fleet->o.catalogue, before);
 }
 
 static void
@@ -411,7 +430,7 @@ work_arrived(struct msg *m)
 void
 fleet_submit(struct fleet *f, struct work *k)
 {
-	uint32_t shard = hub_shard_of(k->op.device);
+	uint32_t shard = op_shard(&k->op);
 	struct worker *w = f->of_shard[shard];
 	bool full = atomic_fetch_add(&w->nwork, 1) >= INBOX_MAX && k->op.kind != OP_DISCONNECT;
 	bool stop = atomic_load(&f->stop);
@@ -515,7 +534,7 @@ patience_us(const struct worker *w)
 {
 	if (w->walks != NULL)
 		return 0;
-	return w->stopping || w->repair.n > 0 ? RETRY_US : -1;
+	return w->stopping || w->repair.n > 0 ? RETRY_US : sweep_patience_us(w);
 }
 
 void *
@@ -530,6 +549,7 @@ worker_main(void *arg)
 		take_box(w);
 		begin_turn(w);
 		run_queue(w);
+		sweep_turn(w);
 		round_submit(w);
 		sync_columns(w);
 		walk_turn(w);

@@ -82,6 +82,7 @@ struct walk {
 	struct msg msg; /* the fleet's */
 	enum walk_kind kind;
 	struct query *query;        /* WALK_QUERY: owned */
+	bool count;                 /* WALK_QUERY: rows are counted in place.delivered, none is shown */
 	uint32_t limit;             /* rows of this page, or identities wanted, 1 to 1000 */
 	struct query_place place;   /* in: where to begin; out: where the next page begins */
 	bool more;                  /* out: there may be rows behind this page */
@@ -134,6 +135,9 @@ struct fleet_options {
 	struct loop *const *loops; /* reply_to.loop indexes these */
 	unsigned nloop;
 	void (*on_note)(struct note *n);
+	/* The configurations have changed, on disk: a new catalogue is to be set before it returns. Owns the set. A
+	 * worker's thread; NULL: nobody cares. */
+	void (*on_configurations)(struct configurations *set);
 };
 
 struct fleet *fleet_new(const struct fleet_options *o);
@@ -141,6 +145,8 @@ struct fleet *fleet_new(const struct fleet_options *o);
 void fleet_commit_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result);
 /* Read every identity from the store. ERR_CORRUPT, ERR_IO with a text that names the key or file. */
 enum err fleet_load(struct fleet *f, struct fault *why);
+/* Those that were loaded; the caller owns the set. Before fleet_start. */
+struct configurations *fleet_configurations(const struct fleet *f);
 /* ERR_IO: no threads or descriptors; none runs then. */
 enum err fleet_start(struct fleet *f);
 /* Any thread. The work comes back through done, whatever happens. */

@@ -1,0 +1,117 @@
+/*
+ * Sweeps: after a change of the configurations every row is brought in line with them, in slices between batches, its
+ * writes in the same commits as everybody's (docs/architecture.md). A shard remembers on disk with which set it is
+ * through; what is not remembered is begun anew at the next start, and writes nothing where it was done.
+ */
+#include "worker/priv.h"
+
+#define SWEEP_WRITES_MAX 1000u /* that one commit takes with it: others' answers wait for it */
+
+void
+sweep_configure(struct worker *w)
+{
+	const struct configurations *set = w->catalogue->configurations;
+
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+		shard_configure(w->shards[s], set);
+	w->sweeping = true;
+	w->sweep_again_us = set != NULL && set->n > 0 ? clock_mono_us() + CONFIGURE_PERIOD_US : 0;
+}
+
+void
+sweep_restart(struct worker *w)
+{
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+		shard_sweep_restart(w->shards[s]);
+	w->sweeping = true;
+}
+
+/* What time has brought about (J-42). */
+static void
+sweep_again(struct worker *w)
+{
+	int64_t now_us;
+
+	if (w->sweep_again_us == 0 || (now_us = clock_mono_us()) < w->sweep_again_us)
+		return;
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+		shard_sweep_again(w->shards[s]);
+	w->sweeping = true;
+	w->sweep_again_us = now_us + CONFIGURE_PERIOD_US;
+}
+
+static bool
+has_room(const struct worker *w)
+{
+	const struct round *g = &w->round[w->gathering];
+
+	return store_batch_count(g->batch) < SWEEP_WRITES_MAX &&
+	    store_batch_bytes(g->batch) < BATCH_BYTES_MAX && undo_bytes(g->undo) < BATCH_BYTES_MAX;
+}
+
+int64_t
+sweep_patience_us(const struct worker *w)
+{
+	int64_t left_us;
+
+	if (w->sweeping && !w->stopping) {
+		if (!w->env.can_write || w->sweep_stuck)
+			return RETRY_US;
+		if (has_room(w))
+			return 0;
+	}
+	if (w->sweep_again_us == 0)
+		return -1;
+	left_us = w->sweep_again_us - clock_mono_us();
+	return left_us > 0 ? left_us : 0;
+}
+
+/* false: the store cannot be read at the moment. */
+static bool
+sweep_row(struct worker *w, struct shard *sh)
+{
+	struct fault f = { 0 };
+	unsigned records;
+	uint32_t row = shard_sweep_row(sh, &records);
+
+	if (row != TABLE_NONE && worker_load_row(w, sh, row, records, &f) == ERR_IO)
+		return false;
+	shard_sweep(sh, &w->env); /* passes over a row whose record is damaged */
+	return true;
+}
+
+/* Rows of one shard; false: enough for this turn. */
+static bool
+sweep_shard(struct worker *w, struct shard *sh, int64_t end_us)
+{
+	uint32_t steps = 0;
+
+	while (shard_sweep_awaited(sh)) {
+		if (!has_room(w))
+			return false;
+		if (!sweep_row(w, sh)) {
+			w->sweep_stuck = true;
+			return false;
+		}
+		if (++steps % LOOK_EVERY == 0 && clock_mono_us() >= end_us)
+			return false;
+	}
+	return true;
+}
+
+void
+sweep_turn(struct worker *w)
+{
+	int64_t end_us;
+
+	sweep_again(w);
+	if (!w->sweeping || w->stopping || !w->env.can_write)
+		return;
+	w->sweep_stuck = false;
+	end_us = clock_mono_us() + SLICE_US;
+	w->env.undo = w->round[w->gathering].undo;
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+		if (!sweep_shard(w, w->shards[s], end_us))
+			return;
+	w->sweeping = false;
+}
