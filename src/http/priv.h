@@ -95,6 +95,10 @@ void work_if_match(struct work *w, struct str tag);
 size_t request_if_match_room(const struct request *r);
 void request_submit(struct request *r, struct work *w);
 
+/* registry.c */
+/* The work is back: its request is answered with the fault, or is the caller's to answer. */
+struct request *work_back(struct work *w);
+
 /* methods.c: every waiting call is answered 503 */
 void methods_stop(struct http_loop *hl);
 
@@ -114,6 +118,8 @@ extern const size_t nroutes;
 handler on_device_get, on_device_put, on_device_delete, on_devices_list, on_device_modules;
 handler on_twin, on_query, on_method_call;
 handler on_bulk, on_keys, on_statistics, on_purge, on_feedback;
+handler on_configurations_list, on_configuration_get, on_configuration_update,
+    on_configuration_remove, on_test_queries, on_apply_configuration;
 handler on_policies, on_policy_rotate, on_backup, on_not_there;
 void on_health(struct request *r, bool ready);
 

@@ -4,8 +4,7 @@
 #define LIST_MOST  1000u
 #define EDGE_SCOPE "ms-azure-iot-edge://"
 
-/* The work is back: its request is answered with the fault, or is the caller's to answer. */
-static struct request *
+struct request *
 work_back(struct work *w)
 {
 	struct request *r = request_of(w->owner, w->op.reply_to);

@@ -39,6 +39,7 @@ struct server {
 	struct catalogue_box *catalogue;
 	pthread_mutex_t policies_mutex;
 	struct policies *policies;
+	struct configurations *configurations;
 	uint64_t catalogue_version;
 	struct store *store;
 	struct fleet *fleet;
@@ -57,7 +58,7 @@ void log_line(const char *line);
 void log_limited(const char *line);
 /* Say in s->why what went wrong. Returns ERR_ARG. */
 enum err fail(struct server *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* From s->policies as they are; with policies_mutex held, or before threads run. */
+/* From s->policies and s->configurations as they are; with policies_mutex held, or before threads run. */
 void catalogue_publish(struct server *s);
 
 /* certs.c */

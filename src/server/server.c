@@ -70,6 +70,7 @@ fail(struct server *s, const char *fmt, ...)
 struct made_catalogue {
 	struct catalogue c;
 	struct policies *policies;
+	struct configurations *configurations;
 	struct str names[LIST_MAX];
 };
 
@@ -79,6 +80,7 @@ catalogue_release(struct catalogue *c)
 	struct made_catalogue *m = (struct made_catalogue *)c;
 
 	policies_free(m->policies);
+	configurations_free(m->configurations);
 	free(m);
 }
 
@@ -88,14 +90,29 @@ catalogue_publish(struct server *s)
 	struct made_catalogue *m = xcalloc(1, sizeof(*m));
 
 	m->policies = policies_copy(s->policies);
+	m->configurations = configurations_copy(s->configurations);
 	for (unsigned i = 0; i < s->names.n; i++)
 		m->names[i] = str_of(s->names.v[i]);
 	m->c = (struct catalogue){ .version = ++s->catalogue_version,
 		.policies = m->policies->v,
 		.npolicies = m->policies->n,
 		.hosts = { m->names, s->names.n },
-		.skew_s = (int64_t)s->o.token_skew_s };
+		.skew_s = (int64_t)s->o.token_skew_s,
+		.configurations = m->configurations };
 	catalogue_set(s->catalogue, &m->c, catalogue_release);
+}
+
+/* On the thread of shard 0, or before it runs. */
+static void
+on_configurations(struct configurations *set)
+{
+	struct server *s = the_server;
+
+	pthread_mutex_lock(&s->policies_mutex);
+	configurations_free(s->configurations);
+	s->configurations = set;
+	catalogue_publish(s);
+	pthread_mutex_unlock(&s->policies_mutex);
 }
 
 /* ---- start ---- */
@@ -182,11 +199,13 @@ fleet_make(struct server *s)
 		.catalogue = s->catalogue,
 		.loops = s->loops,
 		.nloop = s->nio,
-		.on_note = on_note };
+		.on_note = on_note,
+		.on_configurations = on_configurations };
 
 	s->fleet = fleet_new(&fo);
 	if (fleet_load(s->fleet, &f) != ERR_OK)
 		return fail(s, "%s", f.text);
+	on_configurations(fleet_configurations(s->fleet));
 	return fleet_start(s->fleet) == ERR_OK
 	    ? ERR_OK
 	    : fail(s, "threads cannot be started: %s", strerror(errno));

@@ -102,6 +102,7 @@ server_stop(struct server *s)
 	fleet_free(s->fleet);
 	catalogue_box_free(s->catalogue);
 	policies_free(s->policies);
+	configurations_free(s->configurations);
 	tls_free(s->tls);
 	gate_free(s->gate);
 }

@@ -1,0 +1,308 @@
+/* Configurations (service-rest.md 13). Their metrics are counted when they are shown, so they are never old. */
+#include "http/priv.h"
+
+#include <stdlib.h>
+
+/* Configurations on their way to being shown: the metrics are counted one after another. */
+struct shown {
+	struct http_loop *hl;
+	struct reply_to to;
+	bool list;
+	uint32_t n, at, metric; /* configurations; the one, and its metric, that is being counted */
+	uint64_t results[CONFIGURATION_RESULTS_MAX];
+	struct buf json;
+	struct configuration *v[CONFIGURATIONS_MAX];
+};
+
+static void shown_next(struct shown *s);
+
+static void
+shown_free(struct shown *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		configuration_unref(s->v[i]);
+	buf_fini(&s->json);
+	free(s);
+}
+
+static void
+shown_reply(struct shown *s)
+{
+	struct request *r = request_of(s->hl, s->to);
+	char etag[32] = "";
+
+	if (r != NULL && s->list) {
+		buf_putc(&s->json, ']');
+		reply_json(r, 200, buf_view(&s->json));
+	} else if (r != NULL) {
+		configuration_etag(s->v[0], etag);
+		reply_etag(r, 200, buf_view(&s->json), etag);
+	}
+	shown_free(s);
+}
+
+static void
+counted(struct walk *k)
+{
+	struct shown *s = k->owner;
+	struct request *r = request_of(s->hl, s->to);
+
+	s->results[s->metric++] = k->place.delivered;
+	if (k->fault.code != F_NONE || r == NULL) {
+		if (r != NULL)
+			reply_fault(r, &k->fault);
+		shown_free(s);
+	} else {
+		shown_next(s);
+	}
+	walk_free(k);
+}
+
+/* False: the result is known without counting. */
+static bool
+count(struct shown *s)
+{
+	struct query *q = NULL;
+	struct buf text = { 0 };
+	struct walk *k;
+
+	configuration_metric(s->v[s->at], s->metric, &text);
+	if (text.n == 0 || configuration_metric_plan(buf_view(&text), &q, NULL) != ERR_OK) {
+		s->results[s->metric++] = 0;
+	} else {
+		k = walk_new(s->hl->loop, WALK_QUERY, counted);
+		k->query = q;
+		k->count = true;
+		k->owner = s;
+		fleet_walk(s->hl->o.fleet, k);
+	}
+	buf_fini(&text);
+	return q != NULL;
+}
+
+static void
+shown_next(struct shown *s)
+{
+	for (; s->at < s->n; s->at++, s->metric = 0) {
+		while (s->metric < configuration_metrics(s->v[s->at]))
+			if (count(s))
+				return;
+		if (s->at > 0)
+			buf_putc(&s->json, ',');
+		configuration_write(&s->json, s->v[s->at], s->results);
+	}
+	shown_reply(s);
+}
+
+static struct shown *
+shown_new(struct request *r, bool list)
+{
+	struct shown *s = xcalloc(1, sizeof(*s));
+
+	s->hl = r->hl;
+	s->to = request_address(r);
+	s->list = list;
+	if (list)
+		buf_putc(&s->json, '[');
+	return s;
+}
+
+static void
+show_one(struct request *r, struct str id)
+{
+	struct catalogue_box *box = r->hl->o.catalogue; /* r is gone when it has been answered */
+	const struct catalogue *c = catalogue_use(box);
+	struct configuration *found = configurations_find(c->configurations, id);
+	struct shown *s;
+
+	if (found == NULL) {
+		reply_error(r, F_ConfigurationNotFound, STR_FMT, STR_ARG(id));
+	} else {
+		s = shown_new(r, false);
+		s->v[s->n++] = configuration_ref(found);
+		shown_next(s);
+	}
+	catalogue_drop(box, c);
+}
+
+void
+on_configuration_get(struct request *r)
+{
+	show_one(r, r->segment[1]);
+}
+
+void
+on_configurations_list(struct request *r)
+{
+	const struct catalogue *c = catalogue_use(r->hl->o.catalogue);
+	const struct configurations *set = c->configurations;
+	struct shown *s = shown_new(r, true);
+	uint64_t top;
+
+	if (!str_u64(request_param(r, "top"), &top) || top == 0)
+		top = CONFIGURATIONS_MAX;
+	while (set != NULL && s->n < set->n && s->n < top) {
+		s->v[s->n] = configuration_ref(set->v[s->n]);
+		s->n++;
+	}
+	catalogue_drop(r->hl->o.catalogue, c);
+	shown_next(s);
+}
+
+/* ---- changes ---- */
+
+/* A new one counts nothing yet; of one that was there the metrics are shown. */
+static void
+done_put(struct work *w)
+{
+	struct request *r = work_back(w);
+
+	if (r != NULL && w->op.if_match == IF_NONE)
+		reply_etag(r, 200, buf_view(&w->reply.body), w->reply.etag);
+	else if (r != NULL)
+		show_one(r, w->op.name);
+	work_free(w);
+}
+
+static void
+done_delete(struct work *w)
+{
+	struct request *r = work_back(w);
+
+	if (r != NULL)
+		reply_empty(r, 204);
+	work_free(w);
+}
+
+static struct work *
+configuration_work(struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w))
+{
+	struct str id = r->segment[1];
+	struct work *w =
+	    work_new(r->hl->loop, id.n + r->policy.n + room + request_if_match_room(r), done);
+
+	w->op.kind = kind;
+	w->op.actor = ACTOR_POLICY;
+	w->op.actor_name = work_str(w, r->policy);
+	w->op.name = work_str(w, id);
+	w->op.reply_to = request_address(r);
+	w->owner = r->hl;
+	request_if_match(r, w);
+	return w;
+}
+
+void
+on_configuration_update(struct request *r)
+{
+	struct doc_parsed info;
+	struct work *w;
+
+	if (!request_doc(r, &info))
+		return;
+	w = configuration_work(r, OP_CONFIGURATION_PUT, r->hl->doc.n, done_put);
+	w->op.payload = work_str(w, buf_view(&r->hl->doc));
+	w->op.nduplicate = info.nduplicate;
+	request_submit(r, w);
+}
+
+void
+on_configuration_remove(struct request *r)
+{
+	request_submit(r, configuration_work(r, OP_CONFIGURATION_DELETE, 0, done_delete));
+}
+
+/* ---- POST /configurations/testQueries (J-30) ---- */
+
+static void
+test_target(struct buf *json, struct doc target)
+{
+	struct fault f = { 0 };
+	struct query *q = NULL;
+	struct str text = doc_kind(target) == DOC_STRING ? doc_str(target) : STR_NONE;
+
+	buf_cstr(json, "{\"targetConditionError\":");
+	if (doc_defined(target) && doc_kind(target) != DOC_STRING && doc_kind(target) != DOC_NULL)
+		buf_cstr(json, "\"targetCondition is not a string\"");
+	else if (query_parse_condition(text, &q, &f) == ERR_OK)
+		buf_cstr(json, "null");
+	else
+		doc_write_json_str(json, str_of(f.text));
+	query_free(q);
+}
+
+static void
+test_metrics(struct buf *json, struct doc queries)
+{
+	struct doc_iter it = doc_iter(queries);
+	bool first = true;
+	struct str name;
+	struct doc v;
+
+	buf_cstr(json, ",\"customMetricQueryErrors\":{");
+	while (doc_next(&it, &name, &v)) {
+		struct fault f = { 0 };
+		struct query *q = NULL;
+
+		if (doc_kind(v) != DOC_STRING)
+			fault_set(&f, F_ArgumentInvalid, "the query is not a string");
+		else if (configuration_metric_plan(doc_str(v), &q, &f) == ERR_OK) {
+			query_free(q);
+			continue;
+		}
+		if (!first)
+			buf_putc(json, ',');
+		first = false;
+		doc_write_json_str(json, name);
+		buf_putc(json, ':');
+		doc_write_json_str(json, str_of(f.text));
+	}
+	buf_cstr(json, "}}");
+}
+
+void
+on_test_queries(struct request *r)
+{
+	struct doc_parsed info;
+	struct doc body;
+
+	if (!request_doc(r, &info))
+		return;
+	body = doc_of(buf_view(&r->hl->doc));
+	if (doc_kind(body) != DOC_OBJECT) {
+		reply_error(r, F_ArgumentInvalid, "the body is not a JSON object");
+		return;
+	}
+	r->hl->json.n = 0;
+	test_target(&r->hl->json, doc_getc(body, "targetCondition"));
+	test_metrics(&r->hl->json, doc_getc(body, "customMetricQueries"));
+	reply_json(r, 200, buf_view(&r->hl->json));
+}
+
+/* ---- POST /devices/{device}/applyConfigurationContent ---- */
+
+/* Of the device's identity: what is wrong with the request, for there are no edge deployments. */
+static void
+done_apply(struct work *w)
+{
+	struct request *r = work_back(w);
+	struct doc_parsed info;
+	struct doc edge;
+
+	if (r != NULL) {
+		r->hl->doc.n = 0;
+		doc_parse(r->hl->parser, buf_view(&w->reply.body), &r->hl->doc, &info, NULL);
+		edge = doc_getc(doc_getc(doc_of(buf_view(&r->hl->doc)), "capabilities"), "iotEdge");
+		if (doc_kind(edge) == DOC_TRUE)
+			reply_error(r, F_GenericNotImplemented, "this hub has no edge deployments");
+		else
+			reply_error(r, F_InvalidConfigurationContent,
+			    STR_FMT " is not an edge device", STR_ARG(w->op.device));
+	}
+	work_free(w);
+}
+
+void
+on_apply_configuration(struct request *r)
+{
+	request_submit(r, request_work(r, OP_IDENTITY_GET, 0, done_apply));
+}
