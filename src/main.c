@@ -143,6 +143,12 @@ static const struct command commands[] = {
 		.example = "  twinhub query \"SELECT deviceId FROM devices WHERE tags.floor = 3\" " DATA "\n"
 			"  twinhub query \"SELECT COUNT() AS n FROM devices GROUP BY status\" --watch 5 " DATA,
 	}, {
+		.name = "statistics", .operands = "", .run = cli_statistics,
+		.options = HUB,
+		.summary = "how many devices there are, and how many are connected",
+		.note = "Modules are not counted.",
+		.example = "  twinhub statistics " DATA,
+	}, {
 		.name = "policy show", .operands = "[NAME]", .most = 1, .run = cli_policy_show,
 		.options = HUB,
 		.summary = "shared access policies with their keys",

@@ -114,6 +114,7 @@ int cli_twin_update(const struct args *a);
 int cli_twin_replace(const struct args *a);
 int cli_query(const struct args *a);
 int cli_method_invoke(const struct args *a);
+int cli_statistics(const struct args *a);
 int cli_policy_show(const struct args *a);
 int cli_policy_rotate(const struct args *a);
 int cli_backup(const struct args *a);

@@ -1,4 +1,4 @@
-// Modules and direct methods from the command line.
+// Modules, direct methods and statistics from the command line.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -127,4 +127,17 @@ test('method invoke: what goes wrong, and whose fault it is', async () => {
 		['none', '--timeout', '301'], ['none', '--connect-timeout', '301'], ['none', '--connect-timeout', 'x']])
 		await cli(['method', 'invoke', 'd1', ...wrong], { code: 2 });
 	await cli(['method', 'invoke', 'd1', 'none', '--file', '/nowhere'], { code: 4 });
+});
+
+test('statistics counts devices, not modules', async () => {
+	const before = await cli(['statistics']);
+	await cli(['device', 'create', 'counted', '--disabled']);
+	await cli(['module', 'create', 'counted', 'm']);
+	const device = await mqttDevice(hub, 'connected');
+	const now = await cli(['statistics']);
+	assert.deepEqual(now, { totalDeviceCount: before.totalDeviceCount + 2, enabledDeviceCount: before.enabledDeviceCount + 1,
+		disabledDeviceCount: before.disabledDeviceCount + 1, connectedDeviceCount: before.connectedDeviceCount + 1 });
+	assert.match(await cli(['statistics', '--table']), /^totalDeviceCount +\d+\n(\w+ +\d+\n){3}$/);
+	device.destroy();
+	await cli(['statistics', 'x'], { code: 2 });
 });

@@ -1,0 +1,45 @@
+/* statistics: how many devices there are, and how many are connected. */
+#include "cli/priv.h"
+
+/* Append the members of one answer. */
+static int
+add_members(const struct target *t, const char *path, struct doc_writer *dw)
+{
+	struct answer answer = { 0 };
+	int code = hub_call(t, &(struct ask){ .method = GET, .path = path }, &answer);
+	struct doc_iter it;
+	struct str key;
+	struct doc v;
+
+	if (code == EXIT_DONE) {
+		it = doc_iter(doc_of(buf_view(&answer.doc)));
+		while (doc_next(&it, &key, &v)) {
+			doc_key(dw, key);
+			doc_put_copy(dw, 0, v);
+		}
+	}
+	answer_fini(&answer);
+	return code;
+}
+
+int
+cli_statistics(const struct args *a)
+{
+	struct buf record = { 0 };
+	struct doc_writer dw;
+	struct target t;
+	int code = target_open(a, &t);
+
+	doc_writer_init(&dw, &record, 0);
+	doc_begin_object(&dw, 0);
+	if (code == EXIT_DONE)
+		code = add_members(&t, "/statistics/devices", &dw);
+	if (code == EXIT_DONE)
+		code = add_members(&t, "/statistics/service", &dw);
+	doc_end(&dw);
+	if (code == EXIT_DONE)
+		show_record(a, doc_of(buf_view(&record)));
+	target_fini(&t);
+	buf_fini(&record);
+	return code;
+}
