@@ -141,7 +141,7 @@ static const struct command commands[] = {
 			"pages nothing is printed before the last: they wait in a file in TMPDIR.\n"
 			"--watch: a terminal is cleared for each answer; when piped, one answer follows the other.",
 		.example = "  twinhub query \"SELECT deviceId FROM devices WHERE tags.floor = 3\" " DATA "\n"
-			"  twinhub query \"SELECT COUNT() AS n FROM devices GROUP BY status\" --watch 5 " DATA,
+			"  twinhub query \"SELECT status, COUNT() AS n FROM devices GROUP BY status\" --watch 5 " DATA,
 	}, {
 		.name = "statistics", .operands = "", .run = cli_statistics,
 		.options = HUB,
