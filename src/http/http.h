@@ -33,6 +33,7 @@ struct http_options {
 	struct gate *gate;
 	struct mqtt_loop *mqtt; /* of this loop: sessions of WebSocket clients */
 	struct http_admin admin;
+	bool strict_queries; /* no extensions of the query language: Q-88 */
 	int64_t
 	    request_timeout_us; /* absolute: handshake and first request, and each later request. 0: HTTP_REQUEST_US */
 	void (*log)(const char *line); /* may be NULL; any loop's thread */

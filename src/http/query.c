@@ -41,9 +41,10 @@ walk_prepare(struct request *r, struct walk *k, struct str text, struct fault *f
 {
 	struct str token = request_header(r, "x-ms-continuation"),
 	           size = request_header(r, "x-ms-max-item-count");
+	const struct query_options options = { .extensions = !r->hl->o.strict_queries };
 	const struct query_facts *facts;
 
-	if (query_parse(text, NULL, &k->query, f) != ERR_OK ||
+	if (query_parse(text, &options, &k->query, f) != ERR_OK ||
 	    query_page_size(size, &k->limit, f) != ERR_OK)
 		return ERR_ARG;
 	facts = query_facts(k->query);

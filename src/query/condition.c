@@ -223,6 +223,10 @@ parse_args(struct parser *p, const struct token *name, const struct function *f)
 		parse_unexpected(p, "a comma or )");
 		return NULL;
 	}
+	if (f->deep && p->of_groups) {
+		parse_fault(p, name->at, "%s looks into rows, not into groups", f->name);
+		return NULL;
+	}
 	if (n < f->min || n > f->max) {
 		parse_fault(p, name->at, "%u arguments for %s, which takes %u to %u", n, f->name,
 		    f->min, f->max);
@@ -235,7 +239,7 @@ parse_args(struct parser *p, const struct token *name, const struct function *f)
 static struct expr *
 parse_call(struct parser *p, const struct token *name)
 {
-	const struct function *f = function_find(name->text);
+	const struct function *f = function_find(name->text, p->extensions);
 	struct expr *e;
 
 	if (!enter(p))
@@ -253,6 +257,16 @@ parse_call(struct parser *p, const struct token *name)
 	return e;
 }
 
+/* HAVING: an aggregate, behind `name (`. */
+static struct expr *
+parse_tally_value(struct parser *p, const struct token *name)
+{
+	struct expr *e = expr_new(p, E_PATH);
+
+	e->path = parse_tally(p, name);
+	return e->path != NULL ? e : NULL;
+}
+
 static struct expr *
 parse_name(struct parser *p)
 {
@@ -265,7 +279,8 @@ parse_name(struct parser *p)
 	}
 	lex_next(p);
 	if (first.kind == TOK_NAME && parse_op(p, '('))
-		return parse_call(p, &first);
+		return p->of_groups && item_aggregate(&first, NULL) ? parse_tally_value(p, &first)
+		                                                    : parse_call(p, &first);
 	e = expr_new(p, E_PATH);
 	e->path = parse_path(p, &first);
 	return e->path != NULL ? e : NULL;
@@ -388,6 +403,103 @@ parse_in(struct parser *p, struct expr *left)
 	return e;
 }
 
+/* ---- LIKE, ILIKE, BETWEEN (Q-88) ---- */
+
+static struct expr *
+call_of(struct parser *p, const struct function *f, struct expr *left, struct expr *second)
+{
+	struct expr *e;
+
+	if (left == NULL || second == NULL)
+		return NULL;
+	e = expr_unary(p, E_CALL, left);
+	e->function = f;
+	left->next = second;
+	return e;
+}
+
+/* Behind LIKE, with its pattern in p->tok. */
+static struct expr *
+parse_pattern(struct parser *p, struct expr *left, const struct function *f)
+{
+	struct str pattern = p->tok.text;
+	size_t n = 0;
+
+	if (p->tok.kind != TOK_STRING) {
+		parse_unexpected(p, "a pattern in quotes");
+		return NULL;
+	}
+	for (size_t i = 0; i < pattern.n; i++)
+		n += ((unsigned char)pattern.p[i] & 0xC0) != 0x80;
+	if (n > QUERY_PATTERN_MAX) {
+		parse_fault(
+		    p, p->tok.at, "more than %u characters in a pattern", QUERY_PATTERN_MAX);
+		return NULL;
+	}
+	lex_next(p);
+	if (f == &function_ilike)
+		pattern = text_lower(&p->q->arena, pattern);
+	return call_of(p, f, left, expr_constant(p, value_string(pattern)));
+}
+
+/* Of a path it is two comparisons, which columns judge at once; all else is not to be worked out twice. */
+static struct expr *
+between(struct parser *p, struct expr *left, struct expr *low, struct expr *high)
+{
+	struct expr *from, *to, *copy;
+
+	if (left->kind != E_PATH) {
+		low->next = high;
+		return call_of(p, &function_between, left, low);
+	}
+	copy = expr_new(p, E_PATH);
+	copy->path = left->path;
+	from = expr_unary(p, E_COMPARE, left);
+	from->relop = REL_GE;
+	left->next = low;
+	to = expr_unary(p, E_COMPARE, copy);
+	to->relop = REL_LE;
+	copy->next = high;
+	from->next = to;
+	return expr_unary(p, E_AND, from);
+}
+
+static struct expr *
+parse_between(struct parser *p, struct expr *left)
+{
+	struct expr *low = parse_sum(p), *high;
+
+	if (low == NULL)
+		return NULL;
+	if (!parse_word(p, "AND")) {
+		parse_unexpected(p, "AND");
+		return NULL;
+	}
+	high = parse_sum(p);
+	return high != NULL ? between(p, left, low, high) : NULL;
+}
+
+/* Is one of the words next? Then *out is what it makes of `left`, NULL after a fault. */
+static bool
+parse_extension(struct parser *p, struct expr *left, struct expr **out)
+{
+	bool ilike = tok_word(&p->tok, "ILIKE");
+
+	if (!p->extensions)
+		return false;
+	if (ilike || tok_word(&p->tok, "LIKE")) {
+		p->in_pattern = true;
+		lex_next(p);
+		p->in_pattern = false;
+		*out = parse_pattern(p, left, ilike ? &function_ilike : &function_like);
+		return true;
+	}
+	if (!parse_word(p, "BETWEEN"))
+		return false;
+	*out = parse_between(p, left);
+	return true;
+}
+
 static struct expr *
 parse_comparison(struct parser *p)
 {
@@ -413,10 +525,14 @@ parse_comparison(struct parser *p)
 		return parse_in(p, e);
 	if (parse_word(p, "NIN"))
 		return expr_unary(p, E_NOT, parse_in(p, e));
+	if (parse_extension(p, e, &c))
+		return c;
 	if (!parse_word(p, "NOT"))
 		return e;
+	if (parse_extension(p, e, &c))
+		return expr_unary(p, E_NOT, c);
 	if (!parse_word(p, "IN")) {
-		parse_unexpected(p, "IN");
+		parse_unexpected(p, p->extensions ? "IN, LIKE, ILIKE or BETWEEN" : "IN");
 		return NULL;
 	}
 	return expr_unary(p, E_NOT, parse_in(p, e));

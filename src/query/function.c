@@ -24,6 +24,48 @@ ends_with(struct arena *a, const struct value *v, unsigned n)
 }
 
 static struct value
+contains(struct arena *a, const struct value *v, unsigned n)
+{
+	(void)a, (void)n;
+	if (v[0].kind != V_STRING || v[1].kind != V_STRING)
+		return VALUE_UNDEFINED;
+	return value_bool(v[1].string.n == 0 ||
+	    (v[0].string.n != 0 &&
+	        memmem(v[0].string.p, v[0].string.n, v[1].string.p, v[1].string.n) != NULL));
+}
+
+static struct value
+call_like(struct arena *a, const struct value *v, unsigned n)
+{
+	(void)a, (void)n;
+	return v[0].kind == V_STRING ? value_bool(like_match(v[0].string, v[1].string))
+	                             : VALUE_UNDEFINED;
+}
+
+/* The pattern is in lower case already. */
+static struct value
+call_ilike(struct arena *a, const struct value *v, unsigned n)
+{
+	(void)n;
+	return v[0].kind == V_STRING
+	    ? value_bool(like_match(text_lower(a, v[0].string), v[1].string))
+	    : VALUE_UNDEFINED;
+}
+
+/* As v >= low AND v <= high. */
+static struct value
+call_between(struct arena *a, const struct value *v, unsigned n)
+{
+	enum truth low = value_compare(REL_GE, &v[0], &v[1]),
+	           high = value_compare(REL_LE, &v[0], &v[2]);
+
+	(void)a, (void)n;
+	if (low == IS_FALSE || high == IS_FALSE)
+		return value_bool(false);
+	return low == IS_TRUE && high == IS_TRUE ? value_bool(true) : VALUE_UNDEFINED;
+}
+
+static struct value
 array_contains(struct arena *a, const struct value *v, unsigned n)
 {
 	struct doc_iter it;
@@ -229,11 +271,26 @@ static const struct function functions[] = {
 	{ "INDEX_OF", 2, 2, false, index_of },
 };
 
+/* */
+static const struct function extensions_only[] = {
+	{ "STARTS_WITH", 2, 2, false, starts_with },
+	{ "ENDS_WITH", 2, 2, false, ends_with },
+	{ "CONTAINS", 2, 2, false, contains },
+};
+
+const struct function function_like = { "LIKE", 2, 2, false, call_like },
+                      function_ilike = { "ILIKE", 2, 2, false, call_ilike },
+                      function_between = { "BETWEEN", 3, 3, false, call_between };
+
 const struct function *
-function_find(struct str name)
+function_find(struct str name, bool extensions)
 {
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
 		if (str_ieq(name, str_of(functions[i].name)))
 			return &functions[i];
+	for (size_t i = 0; extensions && i < sizeof(extensions_only) / sizeof(extensions_only[0]);
+	     i++)
+		if (str_ieq(name, str_of(extensions_only[i].name)))
+			return &extensions_only[i];
 	return NULL;
 }

@@ -116,8 +116,8 @@ key_put_value(struct buf *key, const struct value *v)
 
 /* ---- back to JSON ---- */
 
-static void
-write_number(struct buf *json, struct rd *at)
+static double
+read_number(struct rd *at)
 {
 	uint64_t bits = 0;
 	double v;
@@ -126,6 +126,24 @@ write_number(struct buf *json, struct rd *at)
 		bits = bits << 8 | rd_u8(at);
 	bits = bits >> 63 ? bits & ~(UINT64_C(1) << 63) : ~bits;
 	memcpy(&v, &bits, sizeof(v));
+	return v;
+}
+
+static void
+read_string(struct buf *text, struct rd *at)
+{
+	for (uint8_t c; !at->bad;) {
+		if ((c = rd_u8(at)) == 0 && rd_u8(at) == 0)
+			break;
+		buf_putc(text, (char)(c == 0xF5 || c == 0xF6 ? c - 7 : c));
+	}
+}
+
+static void
+write_number(struct buf *json, struct rd *at)
+{
+	double v = read_number(at);
+
 	if (json != NULL)
 		number_write(json, v);
 }
@@ -135,11 +153,7 @@ write_string(struct buf *json, struct rd *at)
 {
 	struct buf text = { 0 };
 
-	for (uint8_t c; !at->bad;) {
-		if ((c = rd_u8(at)) == 0 && rd_u8(at) == 0)
-			break;
-		buf_putc(&text, (char)(c == 0xF5 || c == 0xF6 ? c - 7 : c));
-	}
+	read_string(&text, at);
 	if (json != NULL)
 		doc_write_json_str(json, buf_view(&text));
 	buf_fini(&text);
@@ -194,4 +208,46 @@ key_write(struct buf *json, struct rd *at)
 	default: return false;
 	}
 	return true;
+}
+
+static struct value
+string_value(struct rd *at, struct arena *a)
+{
+	struct buf text = { 0 };
+	struct str s;
+
+	read_string(&text, at);
+	s = arena_str(a, buf_view(&text));
+	buf_fini(&text);
+	return value_string(s);
+}
+
+struct value
+key_value(struct rd *at, struct arena *a)
+{
+	const uint8_t *from = at->p;
+
+	switch (rd_u8(at)) {
+	case K_NULL: return (struct value){ .kind = V_NULL };
+	case K_FALSE: return value_bool(false);
+	case K_TRUE: return value_bool(true);
+	case K_NUMBER: return value_number(read_number(at));
+	case K_STRING: return string_value(at, a);
+	case K_ARRAY:
+		at->p = from;
+		key_write(NULL, at);
+		return (struct value){ .kind = V_ARRAY };
+	case K_OBJECT:
+		at->p = from;
+		key_write(NULL, at);
+		return (struct value){ .kind = V_OBJECT };
+	default: return VALUE_UNDEFINED;
+	}
+}
+
+void
+key_invert(struct buf *key, size_t from)
+{
+	for (size_t i = from; i < key->n; i++)
+		key->p[i] = (char)~key->p[i];
 }

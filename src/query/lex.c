@@ -182,6 +182,9 @@ decode(struct parser *p, const char *s, const char *end, char *o)
 		} else if (s[1] == '\'' || s[1] == '"' || s[1] == '\\') {
 			*o++ = s[1];
 			s += 2;
+		} else if (p->in_pattern && (s[1] == '%' || s[1] == '_')) {
+			*o++ = *s++; /* the escape is the pattern's */
+			*o++ = *s++;
 		} else if (s[1] != 'u' || !unescape(&s, end, &o)) {
 			bad(p, s, "a backslash that stands before none of ' \" \\ uXXXX");
 			return false;

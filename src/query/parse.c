@@ -93,8 +93,8 @@ expect_word(struct parser *p, const char *word)
 
 /* ---- paths and names ---- */
 
-static bool
-at_name(const struct parser *p)
+bool
+parse_at_name(const struct parser *p)
 {
 	return p->tok.kind == TOK_QUOTED || (p->tok.kind == TOK_NAME && !tok_reserved(&p->tok));
 }
@@ -104,11 +104,11 @@ parse_path(struct parser *p, const struct token *first)
 {
 	struct str steps[QUERY_STEPS_MAX] = { first->text };
 	unsigned n = 1;
-	struct path *path;
+	struct path *path, **list = p->of_groups ? &p->q->refs : &p->q->paths;
 	struct str *copy;
 
 	while (parse_op(p, '.')) {
-		if (!at_name(p)) {
+		if (!parse_at_name(p)) {
 			parse_unexpected(p, "a key (a reserved word needs [[ ]])");
 			return NULL;
 		}
@@ -122,13 +122,13 @@ parse_path(struct parser *p, const struct token *first)
 	path = arena_alloc(&p->q->arena, sizeof(*path));
 	copy = arena_alloc(&p->q->arena, n * sizeof(*copy));
 	memcpy(copy, steps, n * sizeof(*copy));
-	*path = (struct path){ .next = p->q->paths,
+	*path = (struct path){ .next = *list,
 		.steps = copy,
 		.nstep = n,
 		.name = steps[n - 1],
 		.at = first->at,
 		.in_condition = p->in_condition };
-	p->q->paths = path;
+	*list = path;
 	return path;
 }
 
@@ -137,7 +137,7 @@ parse_alias(struct parser *p, struct str *alias)
 {
 	bool as = parse_word(p, "AS");
 
-	if (!at_name(p) || (!as && unsupported(&p->tok)))
+	if (!parse_at_name(p) || (!as && unsupported(&p->tok)))
 		return !as || parse_unexpected(p, "a name");
 	*alias = p->tok.text;
 	lex_next(p);
@@ -146,8 +146,8 @@ parse_alias(struct parser *p, struct str *alias)
 
 /* ---- SELECT ---- */
 
-static bool
-aggregate_of(const struct token *name, enum item_kind *kind)
+bool
+item_aggregate(const struct token *name, enum item_kind *kind)
 {
 	static const struct {
 		const char *name;
@@ -157,7 +157,8 @@ aggregate_of(const struct token *name, enum item_kind *kind)
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		if (tok_word(name, all[i].name)) {
-			*kind = all[i].kind;
+			if (kind != NULL)
+				*kind = all[i].kind;
 			return true;
 		}
 	}
@@ -170,19 +171,46 @@ parse_aggregate(struct parser *p, struct item *it, const struct token *name)
 {
 	struct token first;
 
-	if (!aggregate_of(name, &it->kind))
+	if (!item_aggregate(name, &it->kind))
 		return parse_fault(p, name->at,
 		    "no aggregate '" STR_FMT "'; a select list has paths and aggregates",
 		    STR_ARG(text_shown(name->text)));
+	if (it->kind == ITEM_COUNT && p->extensions && parse_word(p, "DISTINCT")) {
+		it->kind = ITEM_DISTINCT;
+	}
 	if (it->kind != ITEM_COUNT) {
 		first = p->tok;
-		if (!at_name(p))
+		if (!parse_at_name(p))
 			return parse_unexpected(p, "a path");
 		lex_next(p);
 		if ((it->path = parse_path(p, &first)) == NULL)
 			return false;
 	}
 	return parse_op(p, ')') || parse_unexpected(p, ")");
+}
+
+struct path *
+parse_tally(struct parser *p, const struct token *name)
+{
+	struct item *it = arena_alloc(&p->q->arena, sizeof(*it)), **tail = &p->q->items;
+	struct path *path = arena_alloc(&p->q->arena, sizeof(*path));
+	bool parsed;
+
+	if (p->q->nhidden++ == QUERY_ITEMS_MAX) {
+		parse_fault(p, name->at, "more than %u aggregates", QUERY_ITEMS_MAX);
+		return NULL;
+	}
+	it->at = name->at;
+	it->hidden = true;
+	p->of_groups = false;
+	parsed = parse_aggregate(p, it, name);
+	p->of_groups = true;
+	while (*tail != NULL)
+		tail = &(*tail)->next;
+	*tail = it;
+	*path = (struct path){ .next = p->q->refs, .at = name->at, .of = it };
+	p->q->refs = path;
+	return parsed ? path : NULL;
 }
 
 static struct item *
@@ -192,7 +220,7 @@ parse_item(struct parser *p, bool aggregates)
 	struct token first = p->tok;
 
 	it->at = first.at;
-	if (!at_name(p)) {
+	if (!parse_at_name(p)) {
 		parse_unexpected(p, aggregates ? "*, a path or an aggregate" : "a path");
 		return NULL;
 	}
@@ -200,7 +228,7 @@ parse_item(struct parser *p, bool aggregates)
 	if (aggregates && first.kind == TOK_NAME && parse_op(p, '(')) {
 		if (!parse_aggregate(p, it, &first))
 			return NULL;
-	} else if (tok_word(&first, "DISTINCT") && at_name(p)) {
+	} else if (tok_word(&first, "DISTINCT") && parse_at_name(p)) {
 		parse_fault(
 		    p, first.at, "DISTINCT is not supported"); /* not a path with an alias */
 		return NULL;
@@ -231,11 +259,13 @@ parse_select(struct parser *p)
 
 	if (!expect_word(p, "SELECT"))
 		return false;
+	parse_distinct(p);
 	if (parse_word(p, "TOP")) {
 		if (p->tok.kind != TOK_NUMBER || !str_u64(p->tok.text, &facts->top) ||
 		    facts->top == 0)
 			return parse_unexpected(p, "a number of rows from 1"); /* */
 		lex_next(p);
+		parse_distinct(p);
 	}
 	if (parse_op(p, '*')) {
 		facts->whole = true;
@@ -312,6 +342,10 @@ parse_query(struct parser *p, const struct query_options *options)
 	if (parse_word(p, "WHERE") && !parse_where(p))
 		return false;
 	if (parse_word(p, "GROUP") && !parse_group(p))
+		return false;
+	if (p->extensions && parse_word(p, "HAVING") && !parse_having(p))
+		return false;
+	if (p->extensions && parse_word(p, "ORDER") && !parse_order(p))
 		return false;
 	return parse_end(p);
 }
@@ -421,6 +455,7 @@ query_parse(
 	if (all_blank(text))
 		return fault_set(f, F_ArgumentNull, "The query is empty");
 	parser_init(&p, text, 0, f);
+	p.extensions = options != NULL && options->extensions;
 	return plan_done(&p, parse_query(&p, options), out);
 }
 

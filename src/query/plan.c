@@ -108,6 +108,8 @@ name_items(struct parser *p)
 
 	for (struct item *it = q->items; it != NULL; it = it->next) {
 		struct item *g = NULL;
+		if (it->hidden)
+			continue;
 		if (it->kind == ITEM_PATH && q->facts.aggregate && (g = find_group(q, it)) == NULL)
 			return parse_fault(
 			    p, it->at, "a path that is not in GROUP BY beside aggregates");
@@ -133,9 +135,9 @@ drop_hidden(struct query *q)
 
 	while (*at != NULL) {
 		const struct item *later = (*at)->next;
-		while (later != NULL && !str_eq(later->key, (*at)->key))
+		while (later != NULL && (later->hidden || !str_eq(later->key, (*at)->key)))
 			later = later->next;
-		if (later != NULL) {
+		if (later != NULL && !(*at)->hidden) {
 			*at = (*at)->next;
 			q->nitem--;
 		} else {
@@ -153,7 +155,8 @@ check_items(struct parser *p)
 	facts->aggregate = q->ngroup > 0;
 	for (struct item *it = q->items; it != NULL; it = it->next)
 		facts->aggregate |= it->kind != ITEM_PATH;
-	if (facts->collection > QUERY_MODULES && (!facts->whole || q->ngroup))
+	if (facts->collection > QUERY_MODULES &&
+	    (!facts->whole || q->ngroup || q->distinct || q->order != NULL))
 		return parse_fault(
 		    p, q->text.p, "jobs are asked with SELECT * only"); /* */
 	if (facts->whole && q->ngroup)
@@ -161,10 +164,12 @@ check_items(struct parser *p)
 	if (!name_items(p))
 		return false;
 	drop_hidden(q);
+	if (!plan_distinct(p))
+		return false;
 	for (struct item *it = q->items; it != NULL; it = it->next)
 		if (it->kind != ITEM_PATH)
 			it->slot = q->ntally++;
-	return true;
+	return plan_refs(p);
 }
 
 /* ---- point lookups ---- */
@@ -243,6 +248,7 @@ plan_finish(struct parser *p)
 	struct query *q = p->q;
 	struct query_facts *f = &q->facts;
 
+	plan_order_aliases(q);
 	if (!resolve_paths(p) || !check_items(p))
 		return false;
 	number_paths(q);

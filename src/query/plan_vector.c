@@ -146,6 +146,7 @@ want_items(struct vector *v)
 		v->groups_ask |= it->path->slot == SLOTS_MAX;
 	for (const struct item *it = q->items; it != NULL; it = it->next) {
 		v->counts &= it->kind == ITEM_COUNT || it->kind == ITEM_PATH;
+		v->groups_ask |= it->kind == ITEM_DISTINCT; /* values of all kinds, one by one */
 		v->groups_ask |= it->path != NULL && it->path->slot == SLOTS_MAX;
 	}
 	if (v->groups_ask)

@@ -93,6 +93,8 @@ struct path {
 	const char *at;  /* place in q->text */
 	uint32_t slot;   /* the same for equal paths of a plan; SLOTS_MAX: one too many */
 	bool in_condition;
+	const struct item
+	    *of; /* in HAVING and ORDER BY of groups: the aggregate that it stands for */
 };
 
 /* Find what the steps mean in this collection; until then they are as written. ERR_PROTOCOL: a twin's path in a
@@ -128,7 +130,12 @@ struct function {
 	struct value (*call)(struct arena *a, const struct value *args, unsigned n);
 };
 
-const struct function *function_find(struct str name);
+/* extensions: those of Q-88 too. */
+const struct function *function_find(struct str name, bool extensions);
+/* What LIKE, ILIKE and BETWEEN call: [0] is the value, behind it come the operands. */
+extern const struct function function_like, function_ilike, function_between;
+/* `%` any characters, `_` one, a backslash before what stands for itself. */
+bool like_match(struct str s, struct str pattern);
 
 /* ---- expressions ---- */
 
@@ -164,7 +171,15 @@ enum truth expr_truth(const struct row *r, const struct expr *e);
 
 /* ---- the plan ---- */
 
-enum item_kind { ITEM_PATH, ITEM_COUNT, ITEM_AVG, ITEM_SUM, ITEM_MIN, ITEM_MAX };
+enum item_kind {
+	ITEM_PATH,
+	ITEM_COUNT,
+	ITEM_AVG,
+	ITEM_SUM,
+	ITEM_MIN,
+	ITEM_MAX,
+	ITEM_DISTINCT /* COUNT(DISTINCT path) */
+};
 
 struct item {
 	struct item *next;
@@ -172,9 +187,17 @@ struct item {
 	struct path *path; /* not of ITEM_COUNT */
 	struct str alias;  /* p NULL: none */
 	struct str key;    /* the member's name in quotes, and a colon */
+	bool hidden;       /* an aggregate of HAVING or ORDER BY only */
 	const char *at;
 	uint32_t
 	    slot; /* aggregates: number of the tally; paths of an aggregate plan: of the grouped path */
+};
+
+/* One key of ORDER BY. Of groups, the path's slot counts grouped paths first, then tallies, as in HAVING. */
+struct sort {
+	struct sort *next;
+	struct path *path;
+	bool down; /* DESC */
 };
 
 struct query {
@@ -187,8 +210,13 @@ struct query {
 	const struct expr *where; /* NULL: none */
 	struct item *items;       /* of those with one name the last only */
 	uint32_t nitem, ntally;
-	struct item *groups; /* GROUP BY; kind ITEM_PATH */
+	struct item *groups; /* GROUP BY, or the items of DISTINCT; kind ITEM_PATH */
 	uint32_t ngroup;
+	bool distinct;
+	const struct expr *having; /* on paths of `refs`; NULL: none */
+	struct path *refs;         /* of HAVING and ORDER BY of groups: no paths of rows */
+	struct sort *order;
+	uint32_t nhidden;
 };
 
 /* ---- lexer ---- */
@@ -212,6 +240,9 @@ struct parser {
 	unsigned depth;
 	struct buf values; /* stack of list elements */
 	bool in_condition;
+	bool extensions; /* */
+	bool of_groups;  /* paths go to q->refs */
+	bool in_pattern; /* the next string is one of LIKE */
 };
 
 void lex_next(struct parser *p);                        /* a fault gives TOK_BAD */
@@ -227,11 +258,26 @@ bool parse_fault(struct parser *p, const char *at, const char *fmt, ...)
 bool parse_unexpected(struct parser *p, const char *what);
 bool parse_word(struct parser *p, const char *word); /* take the word if it is next */
 bool parse_op(struct parser *p, char op);
+/* Is it the name of an aggregate? kind may be NULL. */
+bool item_aggregate(const struct token *name, enum item_kind *kind);
+/* A name that can begin a path. */
+bool parse_at_name(const struct parser *p);
+/* HAVING and ORDER BY of groups, behind `name (`: an aggregate, as a path that stands for it. */
+struct path *parse_tally(struct parser *p, const struct token *name);
+/* HAVING and ORDER BY: extend.c. */
+bool parse_having(struct parser *p);
+bool parse_order(struct parser *p);
+/* DISTINCT: take the word if it is one here. */
+void parse_distinct(struct parser *p);
 /* The rest of a path whose first step has been taken. */
 struct path *parse_path(struct parser *p, const struct token *first);
 const struct expr *parse_condition(struct parser *p);
 /* Checks and facts, after all has been read. */
 bool plan_finish(struct parser *p);
+/* extend.c: before paths are resolved, aliases in ORDER BY of rows; then what refs mean; groups of DISTINCT. */
+void plan_order_aliases(struct query *q);
+bool plan_refs(struct parser *p);
+bool plan_distinct(struct parser *p);
 
 /* ---- groups ---- */
 
@@ -244,13 +290,26 @@ struct group {
 	size_t key, keylen; /* in keys */
 };
 
+/* A value that COUNT(DISTINCT) has met: group and slot, big-endian, then the value as a group key. */
+struct met {
+	size_t key, keylen; /* in keys of met */
+};
+
+struct met_values {
+	struct buf keys;
+	struct met *v;
+	uint32_t n, cap;
+	struct table table;
+};
+
 struct query_groups {
 	const struct query *q;
 	size_t max_bytes;
+	struct met_values met;
 	struct buf keys, key; /* key: of the row at hand */
 	struct group *group;
 	struct tally *tally;
-	uint32_t *order; /* after query_groups_finish */
+	uint32_t *order, nresult; /* after query_groups_finish */
 	uint32_t n, cap;
 	struct table table;
 };
@@ -280,5 +339,9 @@ void key_put(struct buf *key, struct doc d, struct arena *a);
 void key_put_value(struct buf *key, const struct value *v);
 /* Write the value at *at as JSON and move past it; json NULL moves only. False: it is undefined. */
 bool key_write(struct buf *json, struct rd *at);
+/* The value at *at, strings in the arena, and move past it; of arrays and objects the kind only. */
+struct value key_value(struct rd *at, struct arena *a);
+/* What has been put since `from`, for the reverse order. */
+void key_invert(struct buf *key, size_t from);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * query: the hub query language. A text becomes an immutable plan; the plan judges rows, writes what the select list
- * asks of them and gathers groups. Rules: docs/spec/query-language.md parts 1 to 7, Q-01 to Q-59 and Q-81 to Q-87.
+ * asks of them, gathers groups and sorts. Rules: docs/spec/query-language.md parts 1 to 7, Q-01 to Q-59 and Q-81 to Q-88.
  *
  * What this module does not know: where rows live and in which order they come. The caller finds rows, shows each one
  * through `struct query_row_ops`, counts what TOP allows, cuts pages and remembers the place in a page token.
@@ -9,6 +9,7 @@
  *   rows:     for each row: query_match, then query_project appends one JSON value
  *   groups:   one query_groups per worker: query_groups_add for each matching row; then query_groups_merge into one,
  *             query_groups_finish, query_groups_write
+ *   order:    ORDER BY on rows: query_order_wants, query_order_take for each matching row; then query_order_write
  *
  * A plan is shared read-only between threads; a scratch and a query_groups belong to one thread at a time.
  */
@@ -24,6 +25,7 @@
 #define QUERY_ARGS_MAX     32u    /* arguments of CONCAT */
 #define QUERY_STEPS_MAX    64u    /* steps of one path */
 #define QUERY_STRING_MAX   65536u /* bytes that a function may return; more is undefined */
+#define QUERY_PATTERN_MAX  256u   /* characters of a pattern of LIKE */
 
 #define QUERY_PAGE_DEFAULT 100u /* */
 #define QUERY_PAGE_MAX     1000u
@@ -88,6 +90,7 @@ struct query;
 struct query_options {
 	bool from_optional; /* metrics of configurations: a text without FROM is completed */
 	enum query_collection from; /* with this; QUERY_DEVICES or QUERY_MODULES */
+	bool extensions;            /* what the service itself refuses: Q-88 */
 };
 
 /*
@@ -127,7 +130,8 @@ struct query_facts {
 	uint64_t hash;   /* of the text, for page tokens; stable over releases */
 	uint64_t top;    /* TOP n: rows in all pages together; UINT64_MAX if not given */
 	bool whole;      /* SELECT *: query_project calls write_document */
-	bool aggregate;  /* aggregates or GROUP BY: use query_groups, never query_project */
+	bool aggregate;  /* aggregates, GROUP BY, DISTINCT: use query_groups, never query_project */
+	bool ordered;    /* ORDER BY on rows: use query_order, never query_project */
 	bool everything; /* no condition: every row matches */
 	bool nothing;    /* no row matches: the empty target condition */
 	struct query_ids device_ids; /* from a conjunct deviceId = 'x' or deviceId IN [...] */
@@ -192,6 +196,30 @@ void query_groups_finish(struct query_groups *g);
 uint32_t query_groups_count(const struct query_groups *g);
 /* Append rows from, from + 1, ... (at most n, within the count) as JSON objects with commas between. */
 void query_groups_write(const struct query_groups *g, uint32_t from, uint32_t n, struct buf *json);
+
+/* ---- ORDER BY on rows (Q-88) ---- */
+
+struct query_order;
+
+/* The first `want` rows in the order of an ordered plan, which must outlive them. max_bytes bounds what they hold. */
+struct query_order *query_order_new(const struct query *q, uint64_t want, size_t max_bytes);
+void query_order_free(struct query_order *o); /* NULL is fine */
+
+/* Is this matching row, as far as is known, one of the first? Then query_order_take is to follow, with the same row.
+ * Asks for what facts.match names. Each row is shown once, in ascending (shard, row). */
+bool query_order_wants(struct query_order *o, const struct query_row_ops *ops, const void *row,
+    struct query_scratch *s);
+/* Keep it. ERR_SIZE: the limit is reached, f says so (F_ArgumentInvalid). */
+enum err query_order_take(struct query_order *o, const struct query_row_ops *ops, const void *row,
+    struct query_scratch *s, struct fault *f);
+/* No more rows: put them in order. */
+void query_order_finish(struct query_order *o);
+/* Rows shown, at most TOP: those that pages deliver in all. */
+uint64_t query_order_count(const struct query_order *o);
+/* Append rows from, from + 1, ... (at most n, within what is kept; fewer once json has max_json bytes) with commas
+ * between; how many. */
+uint32_t query_order_write(
+    const struct query_order *o, uint32_t from, uint32_t n, size_t max_json, struct buf *json);
 
 /* ---- pages ---- */
 

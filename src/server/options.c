@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum type { T_TEXT, T_LIST, T_NUMBER, T_SIZE };
+enum type { T_TEXT, T_LIST, T_NUMBER, T_SIZE, T_FLAG };
 
 #define AT(field) offsetof(struct server_options, field)
 static const struct option {
@@ -54,6 +54,8 @@ static const struct option {
 	    "age of the event log; 0: by size only" },
 	{ "free-space", "SIZE", T_SIZE, AT(free_space_bytes), 64u << 20, 0, UINT64_MAX,
 	    "free disk space below which changes are refused" },
+	{ "strict-queries", "yes|no", T_FLAG, AT(strict_queries), 0, 0, 0,
+	    "refuse what Azure's query language lacks (alone: yes)" },
 };
 #define NOPTION (sizeof(options) / sizeof(options[0]))
 
@@ -113,6 +115,13 @@ option_set(
 		}
 		*(uint64_t *)field = n;
 		return ERR_OK;
+	case T_FLAG:
+		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {
+			snprintf(why, nwhy, "--%s %s: not yes or no", op->name, value);
+			return ERR_ARG;
+		}
+		*(bool *)field = value[0] == 'y';
+		return ERR_OK;
 	}
 	return ERR_ARG;
 }
@@ -138,6 +147,8 @@ parse_argv(int argc, char **argv, struct server_options *o, char *why, size_t nw
 			    STR_ARG(name));
 			return ERR_ARG;
 		}
+		if (value == NULL && op->type == T_FLAG)
+			value = "yes";
 		if (value == NULL && (value = i + 1 < argc ? argv[++i] : NULL) == NULL) {
 			snprintf(why, nwhy, "--%s needs a value", op->name);
 			return ERR_ARG;
@@ -257,7 +268,8 @@ options_help(struct buf *out)
 		char head[64];
 		const struct option *op = &options[i];
 
-		snprintf(head, sizeof(head), "--%s %s", op->name, op->value);
+		snprintf(head, sizeof(head), op->type == T_FLAG ? "--%s[=%s]" : "--%s %s", op->name,
+		    op->value);
 		buf_printf(out, "  %-34s %s", head, op->help);
 		if (op->type == T_NUMBER && op->fallback != 0)
 			buf_printf(out, " (default %llu)", (unsigned long long)op->fallback);
@@ -285,6 +297,8 @@ options_template(struct buf *out)
 			buf_cstr(out, op->value);
 		else if (op->type == T_SIZE)
 			buf_printf(out, "%lluM", (unsigned long long)(op->fallback >> 20));
+		else if (op->type == T_FLAG)
+			buf_cstr(out, "no");
 		else
 			buf_u64(out, op->fallback);
 		buf_putc(out, '\n');

@@ -24,6 +24,25 @@ row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
 	return false;
 }
 
+/* A row that matches, one of many to be put in order. */
+static bool
+row_order(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
+{
+	const struct query_facts *facts = query_facts(k->query);
+	struct hub_row hr;
+
+	if (worker_load_row(w, sh, row, hub_records_of(&facts->match), &k->fault) != ERR_OK)
+		return false;
+	hub_row_open(&hr, sh, row);
+	if (!query_order_wants(k->order, &hub_query_ops, &hr, &w->query_scratch))
+		return true;
+	if (worker_load_row(w, sh, row, hub_records_of(&facts->output), &k->fault) != ERR_OK)
+		return false;
+	hub_row_open(&hr, sh, row);
+	return query_order_take(k->order, &hub_query_ops, &hr, &w->query_scratch, &k->fault) ==
+	    ERR_OK;
+}
+
 bool
 scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 {
@@ -35,6 +54,8 @@ scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	hub_row_open(&hr, sh, row);
 	if (!query_match(k->query, &hub_query_ops, &hr, &w->query_scratch))
 		return true;
+	if (k->order != NULL)
+		return row_order(w, k, sh, row);
 	if (!k->count || facts->aggregate) {
 		if (worker_load_row(w, sh, row, hub_records_of(&facts->output), &k->fault) !=
 		    ERR_OK)
@@ -115,6 +136,8 @@ deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 {
 	struct hub_row hr;
 
+	if (k->order != NULL)
+		return row_order(w, k, sh, row);
 	if (!k->count &&
 	    worker_load_row(w, sh, row, hub_records_of(&query_facts(k->query)->output),
 	        &k->fault) != ERR_OK)

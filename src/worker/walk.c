@@ -46,6 +46,7 @@ walk_free(struct walk *k)
 	}
 	free(k->parts);
 	query_groups_free(k->groups);
+	query_order_free(k->order);
 	vector_free(k->vector);
 	query_free(k->query);
 	buf_fini(&k->json);
@@ -120,12 +121,28 @@ groups_finish(struct walk *k)
 	k->more = from + k->nrow < count;
 }
 
+/* Rows in the order asked for: every page sorts anew, and skips what the pages before it have given. */
+static void
+order_finish(struct walk *k)
+{
+	uint64_t from = k->place.delivered;
+
+	query_order_finish(k->order);
+	if (from < UINT32_MAX)
+		k->nrow =
+		    query_order_write(k->order, (uint32_t)from, k->limit, WALK_BYTES_MAX, &k->json);
+	k->place = (struct query_place){ .delivered = from + k->nrow };
+	k->more = k->nrow > 0 && from + k->nrow < query_order_count(k->order);
+}
+
 /* The whole fleet has been seen. */
 static void
 walk_finish(struct fleet *f, struct walk *k)
 {
 	if (k->fault.code == F_NONE && k->groups != NULL)
 		groups_finish(k);
+	else if (k->fault.code == F_NONE && k->order != NULL)
+		order_finish(k);
 	else if (k->fault.code == F_NONE && k->ids != NULL)
 		ids_finish(k);
 	walk_home(f, k);
@@ -214,6 +231,10 @@ fleet_walk(struct fleet *f, struct walk *k)
 	k->deadline_us = clock_mono_us() + WALK_TIME_MAX_US;
 	if (facts != NULL && facts->aggregate)
 		k->groups = query_groups_new(k->query, f->o.query_bytes);
+	if (facts != NULL && facts->ordered && !k->count)
+		k->order = query_order_new(k->query,
+		    k->place.delivered < UINT32_MAX ? k->place.delivered + k->limit : UINT32_MAX,
+		    f->o.query_bytes);
 	if (k->kind == WALK_IDENTITIES) {
 		k->ids = xcalloc(1, sizeof(*k->ids) + k->limit * sizeof(k->ids->v[0]));
 		k->ids->max = k->limit;

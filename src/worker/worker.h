@@ -102,6 +102,7 @@ struct walk {
 		    held; /* paths worth a column, summed over shards; those that had one */
 	} facts;          /* out */
 	struct query_groups *groups; /* the fleet's, as is all below */
+	struct query_order *order;   /* ORDER BY on rows */
 	struct vector *vector;
 	uint32_t scanned; /* shard of the last turn */
 	struct walk_ids *ids;
@@ -128,7 +129,7 @@ struct fleet_options {
 	    *store; /* opened with `nworker` lanes and fleet_commit_done; outlives the fleet */
 	unsigned nworker;        /* 1 to SHARDS */
 	uint64_t cache_bytes;    /* documents in memory, all shards together */
-	uint64_t query_bytes;    /* memory of one query's groups */
+	uint64_t query_bytes;    /* memory of one query's groups, or of the rows it sorts */
 	uint64_t column_bytes;   /* memory of columns, all shards together; 0: none are made */
 	uint64_t identities_max; /* L-24 */
 	struct catalogue_box *catalogue;

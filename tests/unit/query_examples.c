@@ -225,6 +225,27 @@ query_examples__give_what_the_language_says(void **state)
 	fleet_fini(&fl);
 }
 
+/* two of the refused ones are extensions; all else stays as it is. */
+static void
+query_examples__Q88_extensions_change_no_other_answer(void **state)
+{
+	struct fleet fl;
+
+	(void)state;
+	fleet_init(&fl, rows, sizeof(rows) / sizeof(rows[0]));
+	fl.extensions = true;
+	for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
+		const struct example *x = &examples[i];
+		if (x->number == 22 || x->number == 51)
+			assert_null(strstr(fleet_run(&fl, x->text), "ArgumentInvalid"));
+		else if (x->want == NULL)
+			fleet_refuses(&fl, x->text, "SQL query parse failed");
+		else if (strncasecmp(x->text, "SELECT", 6) == 0)
+			fleet_gives(&fl, x->text, x->want);
+	}
+	fleet_fini(&fl);
+}
+
 /* `it's` itself needs a quote that the fleet's notation has not. */
 static void
 query_examples__44_quote_in_a_string(void **state)
@@ -245,6 +266,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(query_examples__give_what_the_language_says),
+		cmocka_unit_test(query_examples__Q88_extensions_change_no_other_answer),
 		cmocka_unit_test(query_examples__44_quote_in_a_string),
 	};
 

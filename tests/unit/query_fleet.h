@@ -36,6 +36,7 @@ struct fleet {
 	struct query_scratch scratch;
 	struct buf out;
 	struct columns *columns; /* of the first FLEET_COLUMNS rows */
+	bool extensions;         /* queries may use those of Q-88 */
 };
 
 #define FLEET_COLUMNS VECTOR_ROWS
@@ -232,12 +233,42 @@ fleet_columns(struct fleet *fl, const struct query *q)
 	vector_free(v);
 }
 
+/* ORDER BY: kept as pages of three rows keep them, and written as the last of these. */
+static inline void
+fleet_ordered(struct fleet *fl, const struct query *q)
+{
+	for (uint32_t from = 0, total = 1; from < total; from += 3) {
+		struct query_order *o = query_order_new(q, from + 3, GROUP_BYTES);
+		for (size_t i = 0; i < fl->n; i++) {
+			const struct fleet_row *r = &fl->row[i];
+			if (fleet_in_collection(r, query_facts(q)->collection) &&
+			    query_match(q, &fleet_ops, r, &fl->scratch) &&
+			    query_order_wants(o, &fleet_ops, r, &fl->scratch))
+				assert_int_equal(
+				    query_order_take(o, &fleet_ops, r, &fl->scratch, NULL), ERR_OK);
+		}
+		query_order_finish(o);
+		total = (uint32_t)query_order_count(o);
+		for (uint32_t i = from; i < from + 3 && i < total; i++) {
+			if (i > 0)
+				buf_putc(&fl->out, ' ');
+			assert_int_equal(query_order_write(o, i, 1, SIZE_MAX, &fl->out), 1);
+		}
+		assert_int_equal(query_order_write(o, total, 1, SIZE_MAX, &fl->out), 0);
+		query_order_free(o);
+	}
+}
+
 static inline void
 fleet_rows(struct fleet *fl, const struct query *q)
 {
 	const struct query_facts *f = query_facts(q);
 	uint64_t left = f->top;
 
+	if (f->ordered) {
+		fleet_ordered(fl, q);
+		return;
+	}
 	for (size_t i = 0; i < fl->n && left > 0; i++) {
 		const struct fleet_row *r = &fl->row[i];
 		if (!fleet_in_collection(r, f->collection) ||
@@ -306,10 +337,11 @@ fleet_refused(struct fleet *fl, const struct fault *f)
 static inline const char *
 fleet_run(struct fleet *fl, const char *text)
 {
+	const struct query_options options = { .extensions = fl->extensions };
 	struct fault f;
 	struct query *q;
 
-	if (query_parse(str_of(text), NULL, &q, &f))
+	if (query_parse(str_of(text), &options, &q, &f))
 		return fleet_refused(fl, &f);
 	return fleet_run_plan(fl, q);
 }
