@@ -45,18 +45,18 @@ device_refusal(struct str message, char *out, size_t room)
 	struct buf inner = { 0 };
 	struct doc_parsed info;
 	struct doc d = DOC_NONE, code;
-	bool is;
+	bool known;
 
 	if (doc_parse(ps, message, &inner, &info, NULL) == ERR_OK)
 		d = doc_of(buf_view(&inner));
 	code = doc_getc(d, "errorCode");
-	is = doc_kind(code) == DOC_INT;
-	if (is)
+	known = doc_kind(code) == DOC_INT;
+	if (known)
 		snprintf(out, room, "%s: " STR_FMT, fault_name((enum fault_code)doc_int(code)),
 		    STR_ARG(doc_str(doc_getc(d, "message"))));
 	doc_parser_free(ps);
 	buf_fini(&inner);
-	return is;
+	return known;
 }
 
 /* {"Message":"ErrorCode:Name;text",...} -> "Name: text". *device: the hub did its part, the device did not. */

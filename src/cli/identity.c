@@ -87,23 +87,14 @@ put_same(struct buf *json, const char *name, struct doc was)
 	doc_write_json(json, v);
 }
 
-/* The body of a PUT: what is there with what is wished for. was: DOC_NONE for a new device. */
+/* What modules do not have. */
 static void
-identity_body(struct buf *json, const struct args *a, struct subject s, struct doc was)
+put_device_members(struct buf *json, const struct args *a, struct doc was)
 {
 	struct str status = a->option[OPT_DISABLED] != NULL
 	    ? STR("disabled")
 	    : wished(a, OPT_STATUS, doc_getc(was, "status"));
 
-	buf_putc(json, '{');
-	json_text(json, "deviceId", s.device);
-	put_authentication(json, a, was);
-	if (s.module.n > 0) { /* and no status of its own */
-		json_text(json, "moduleId", s.module);
-		put_same(json, "managedBy", was);
-		buf_putc(json, '}');
-		return;
-	}
 	if (status.n > 0)
 		json_text(json, "status", status);
 	json_text(
@@ -114,6 +105,21 @@ identity_body(struct buf *json, const struct args *a, struct subject s, struct d
 		put_same(json, "capabilities", was);
 	put_same(json, "deviceScope", was);
 	put_same(json, "parentScopes", was);
+}
+
+/* The body of a PUT: what is there with what is wished for. was: DOC_NONE for a new identity. */
+static void
+identity_body(struct buf *json, const struct args *a, struct subject s, struct doc was)
+{
+	buf_putc(json, '{');
+	json_text(json, "deviceId", s.device);
+	if (s.module.n > 0) {
+		json_text(json, "moduleId", s.module);
+		put_same(json, "managedBy", was);
+	} else {
+		put_device_members(json, a, was);
+	}
+	put_authentication(json, a, was);
 	buf_putc(json, '}');
 }
 
