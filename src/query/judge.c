@@ -187,7 +187,8 @@ hashed_set(const struct leaf *l, uint32_t h)
 	break
 
 static void
-compare_numbers(const struct leaf *l, const uint64_t *cells, uint32_t n, uint8_t *out)
+compare_numbers(
+    const struct leaf *l, const uint64_t *restrict cells, uint32_t n, uint8_t *restrict out)
 {
 	double number = l->number;
 
@@ -224,6 +225,23 @@ judge_sparse(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, 
 		out[c->pairs[i] - from] = cell_set(v, l, c->cells[i]);
 }
 
+/* Bytes that are written could be any memory, for all a compiler knows: `restrict` says they are not. */
+static void
+judge_codes8(
+    const uint8_t *restrict table, const uint8_t *restrict codes, uint32_t n, uint8_t *restrict out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = table[codes[i]];
+}
+
+static void
+judge_codes16(const uint8_t *restrict table, const uint16_t *restrict codes, uint32_t n,
+    uint8_t *restrict out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = table[codes[i]];
+}
+
 static void
 judge_one(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, const uint8_t *mask,
     uint8_t *out)
@@ -231,14 +249,8 @@ judge_one(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, con
 	const struct column *c = l->column;
 
 	switch (c->form) {
-	case COLUMN_CODES8:
-		for (uint32_t i = 0; i < n; i++)
-			out[i] = l->table[c->codes8[from + i]];
-		break;
-	case COLUMN_CODES16:
-		for (uint32_t i = 0; i < n; i++)
-			out[i] = l->table[c->codes16[from + i]];
-		break;
+	case COLUMN_CODES8: judge_codes8(l->table, c->codes8 + from, n, out); break;
+	case COLUMN_CODES16: judge_codes16(l->table, c->codes16 + from, n, out); break;
 	case COLUMN_HASHES:
 		for (uint32_t i = 0; i < n; i++)
 			out[i] = hashed_set(l, c->hashes[from + i]);
@@ -302,33 +314,98 @@ judge_leaf(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, co
 
 /* ---- nodes ---- */
 
-static void
-block_not(uint8_t *a, uint32_t n)
+#define EACH(set) (UINT64_C(0x0101010101010101) * (set)) /* that set in each of eight rows */
+
+/* Eight verdicts at once: none has more than three bits, so no shift below reaches another's. */
+static inline uint64_t
+load8(const uint8_t *p)
 {
-	for (uint32_t i = 0; i < n; i++)
-		a[i] = (uint8_t)((a[i] & SET_UNDEF) | (a[i] & SET_TRUE) << 1 |
-		    (a[i] & SET_FALSE) >> 1);
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline void
+store8(uint8_t *p, uint64_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline uint64_t
+sets_not(uint64_t x)
+{
+	return (x & EACH(SET_UNDEF)) | (x & EACH(SET_TRUE)) << 1 | (x & EACH(SET_FALSE)) >> 1;
 }
 
 /* True where both can be; false where one can be; undefined where one can be and the other is not sure to be false. */
+static inline uint64_t
+sets_and(uint64_t x, uint64_t y)
+{
+	return (x & y & EACH(SET_TRUE)) | ((x | y) & EACH(SET_FALSE)) |
+	    (((x & y) | (x & y << 2) | (y & x << 2)) & EACH(SET_UNDEF));
+}
+
+static inline uint64_t
+sets_or(uint64_t x, uint64_t y)
+{
+	return ((x | y) & EACH(SET_TRUE)) | (x & y & EACH(SET_FALSE)) |
+	    (((x & y) | (x & y << 1) | (y & x << 1)) & EACH(SET_UNDEF));
+}
+
+static void
+block_not(uint8_t *a, uint32_t n)
+{
+	uint32_t i = 0;
+
+	for (; i + 8 <= n; i += 8)
+		store8(a + i, sets_not(load8(a + i)));
+	for (; i < n; i++)
+		a[i] = (uint8_t)sets_not(a[i]);
+}
+
 static void
 block_and(uint8_t *restrict a, const uint8_t *restrict b, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		unsigned x = a[i], y = b[i];
-		a[i] = (uint8_t)((x & y & SET_TRUE) | ((x | y) & SET_FALSE) |
-		    (((x & y) | (x & y << 2) | (y & x << 2)) & SET_UNDEF));
-	}
+	uint32_t i = 0;
+
+	for (; i + 8 <= n; i += 8)
+		store8(a + i, sets_and(load8(a + i), load8(b + i)));
+	for (; i < n; i++)
+		a[i] = (uint8_t)sets_and(a[i], b[i]);
 }
 
 static void
 block_or(uint8_t *restrict a, const uint8_t *restrict b, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		unsigned x = a[i], y = b[i];
-		a[i] = (uint8_t)(((x | y) & SET_TRUE) | (x & y & SET_FALSE) |
-		    (((x & y) | (x & y << 1) | (y & x << 1)) & SET_UNDEF));
+	uint32_t i = 0;
+
+	for (; i + 8 <= n; i += 8)
+		store8(a + i, sets_or(load8(a + i), load8(b + i)));
+	for (; i < n; i++)
+		a[i] = (uint8_t)sets_or(a[i], b[i]);
+}
+
+/* Rows that may match; *asks: does any of them need its document? */
+static uint32_t
+count_possible(const uint8_t *verdicts, uint32_t n, bool *asks)
+{
+	uint64_t sums = 0, open = 0; /* at most 128 in a byte: a block has 1,024 rows */
+	uint32_t i = 0, count = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		uint64_t x = load8(verdicts + i);
+		sums += x & EACH(SET_TRUE);
+		open |= x & (x >> 1 | x >> 2) & EACH(SET_TRUE);
 	}
+	for (; i < n; i++) {
+		count += verdicts[i] & SET_TRUE;
+		open |= verdict_asks(verdicts[i]);
+	}
+	for (i = 0; i < 8; i++)
+		count += sums >> 8 * i & 255;
+	*asks = open != 0;
+	return count;
 }
 
 /* The block of a node at `level` is v->blocks[level]; deeper ones are free for its operands. */
@@ -365,28 +442,46 @@ narrow(struct vector *v, const struct node *node, uint32_t from, uint32_t n, uin
 	block_and(verdicts, v->blocks, n);
 }
 
-static bool
-any_possible(const uint8_t *verdicts, uint32_t n)
-{
-	unsigned any = 0;
+#define FEW 32u /* rows that are judged one by one rather than with their block */
 
+/* As narrow, when few rows are left. */
+static void
+narrow_few(struct vector *v, const struct node *node, uint32_t from, uint32_t n, uint8_t *verdicts)
+{
 	for (uint32_t i = 0; i < n; i++)
-		any |= verdicts[i];
-	return any & SET_TRUE;
+		if (verdicts[i] & SET_TRUE)
+			narrow(v, node, from + i, 1, verdicts + i);
 }
 
 /* Conjuncts one after the other, those that go row by row last: they look only at what is left. */
 static void
 judge_where(struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts)
 {
+	uint32_t left = n;
+	bool asks;
+
 	if (v->where->kind != NODE_AND) {
 		narrow(v, v->where, from, n, verdicts);
 		return;
 	}
-	for (int slow = 0; slow <= 1; slow++)
-		for (const struct node *c = v->where->first; c != NULL; c = c->next)
-			if (c->slow == slow && any_possible(verdicts, n))
+	for (int slow = 0; slow <= 1; slow++) {
+		for (const struct node *c = v->where->first; c != NULL && left > 0; c = c->next) {
+			if (c->slow != slow)
+				continue;
+			if (left > FEW)
 				narrow(v, c, from, n, verdicts);
+			else
+				narrow_few(v, c, from, n, verdicts);
+			left = count_possible(verdicts, n, &asks);
+		}
+	}
+}
+
+static void
+judge_kind(const uint8_t *restrict kinds, uint8_t kind, uint32_t n, uint8_t *restrict out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = kinds[i] == kind ? SET_TRUE : SET_FALSE;
 }
 
 bool
@@ -394,22 +489,17 @@ vector_judge(
     struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts, struct query_scratch *s)
 {
 	uint8_t kind = v->q->facts.collection == QUERY_MODULES ? ROW_MODULE : ROW_DEVICE;
-	unsigned asks = 0;
 
 	assert(n <= VECTOR_ROWS && from + n <= v->rows && v->rows <= v->columns->nkind);
 	v->row.s = s;
 	if (!v->bound_leaves)
 		judge_bind(v);
-	for (uint32_t i = 0; i < n; i++)
-		verdicts[i] = v->columns->kinds[from + i] == kind ? SET_TRUE : SET_FALSE;
+	judge_kind(v->columns->kinds + from, kind, n, verdicts);
 	if (v->q->facts.nothing)
 		memset(verdicts, SET_FALSE, n);
 	if (v->where != NULL)
 		judge_where(v, from, n, verdicts);
 	if (v->q->facts.aggregate)
 		tallies_judge(v, from, n, verdicts);
-	for (uint32_t i = 0; i < n; i++)
-		asks |= verdicts[i] & (verdicts[i] >> 1 | verdicts[i] >> 2);
-	v->asks = asks & SET_TRUE;
-	return any_possible(verdicts, n);
+	return count_possible(verdicts, n, &v->asks) > 0;
 }

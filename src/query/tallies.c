@@ -47,9 +47,13 @@ tallies_open(struct vector *v)
 
 /* ---- judging ---- */
 
-#define ASK_LOOP(test)                                                                             \
-	for (uint32_t i = 0; i < n; i++)                                                           \
-	verdicts[i] |= (test) ? SET_FALSE | SET_UNDEF : 0
+/* Bytes that are written could be any memory, for all a compiler knows: `restrict` says they are not. */
+#define ASK_LOOP(type, array, test)                                                                \
+	do {                                                                                       \
+		const type *restrict at = (array) + from;                                          \
+		for (uint32_t i = 0; i < n; i++)                                                   \
+			verdicts[i] |= (test) ? SET_FALSE | SET_UNDEF : 0;                         \
+	} while (0)
 
 /* Codes of values that are not held. */
 static inline bool
@@ -59,17 +63,19 @@ unheld(uint64_t cell)
 }
 
 static void
-ask_group(const struct column *c, uint32_t from, uint32_t n, uint8_t *verdicts)
+ask_group(const struct column *c, uint32_t from, uint32_t n, uint8_t *restrict verdicts)
 {
+	const unsigned unheld_codes = CODE_FIRST - CODE_ARRAY;
+
 	switch (c->form) {
 	case COLUMN_CODES8:
-		ASK_LOOP((uint8_t)(c->codes8[from + i] - CODE_ARRAY) < CODE_FIRST - CODE_ARRAY);
+		ASK_LOOP(uint8_t, c->codes8, (uint8_t)(at[i] - CODE_ARRAY) < unheld_codes);
 		break;
 	case COLUMN_CODES16:
-		ASK_LOOP((uint16_t)(c->codes16[from + i] - CODE_ARRAY) < CODE_FIRST - CODE_ARRAY);
+		ASK_LOOP(uint16_t, c->codes16, (uint16_t)(at[i] - CODE_ARRAY) < unheld_codes);
 		break;
-	case COLUMN_HASHES: ASK_LOOP(c->hashes[from + i] >= CODE_ARRAY); break;
-	case COLUMN_NUMBERS: ASK_LOOP(unheld(c->cells[from + i])); break;
+	case COLUMN_HASHES: ASK_LOOP(uint32_t, c->hashes, at[i] >= CODE_ARRAY); break;
+	case COLUMN_NUMBERS: ASK_LOOP(uint64_t, c->cells, unheld(at[i])); break;
 	default:
 		for (uint32_t i = column_pair(c, from); i < c->npair && c->pairs[i] - from < n; i++)
 			if (unheld(c->cells[i]))
@@ -79,18 +85,18 @@ ask_group(const struct column *c, uint32_t from, uint32_t n, uint8_t *verdicts)
 
 /* Only what may be a number matters to an aggregate. */
 static void
-ask_number(const struct column *c, uint32_t from, uint32_t n, uint8_t *verdicts)
+ask_number(const struct column *c, uint32_t from, uint32_t n, uint8_t *restrict verdicts)
 {
 	const uint64_t stale = cell_of_code(CODE_STALE);
 
 	switch (c->form) {
-	case COLUMN_CODES8: ASK_LOOP(c->codes8[from + i] == CODE_STALE); break;
-	case COLUMN_CODES16: ASK_LOOP(c->codes16[from + i] == CODE_STALE); break;
+	case COLUMN_CODES8: ASK_LOOP(uint8_t, c->codes8, at[i] == CODE_STALE); break;
+	case COLUMN_CODES16: ASK_LOOP(uint16_t, c->codes16, at[i] == CODE_STALE); break;
 	case COLUMN_HASHES:
-		ASK_LOOP(c->hashes[from + i] == CODE_STALE ||
-		    (c->hashes[from + i] >= CODE_FIRST && (c->hashes[from + i] & 1)));
+		ASK_LOOP(uint32_t, c->hashes,
+		    at[i] == CODE_STALE || (at[i] >= CODE_FIRST && (at[i] & 1)));
 		break;
-	case COLUMN_NUMBERS: ASK_LOOP(c->cells[from + i] == stale); break;
+	case COLUMN_NUMBERS: ASK_LOOP(uint64_t, c->cells, at[i] == stale); break;
 	default:
 		for (uint32_t i = column_pair(c, from); i < c->npair && c->pairs[i] - from < n; i++)
 			if (c->cells[i] == stale)
@@ -128,7 +134,8 @@ tallies_judge(struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts)
 	for (const struct item *it = v->q->items; it != NULL && !ask; it = it->next)
 		ask |= it->kind != ITEM_COUNT && v->column[it->path->slot] == NULL;
 	if (ask) {
-		ASK_LOOP(true);
+		for (uint32_t i = 0; i < n; i++)
+			verdicts[i] |= SET_FALSE | SET_UNDEF;
 		return;
 	}
 	for (const struct item *it = v->q->groups; it != NULL; it = it->next)
