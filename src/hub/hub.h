@@ -29,8 +29,8 @@ struct catalogue {
 	uint64_t version;
 	const struct policy *policies; /* borrowed for the catalogue's life */
 	size_t npolicies;
-	struct hosts hosts; /* names that the hub answers to */
-	int64_t skew_s;     /* tolerance of token expiry (L-79) */
+	struct hosts hosts;                          /* names that the hub answers to */
+	int64_t skew_s;                              /* tolerance of token expiry (L-79) */
 	const struct configurations *configurations; /* borrowed; NULL: none */
 };
 
@@ -157,9 +157,9 @@ enum effect_kind {
 	EFFECT_NOTIFY,
 	EFFECT_CLOSE,
 	EFFECT_CONFIGURATIONS, /* shard_configurations has changed: a new catalogue */
-	EFFECT_METHOD,    /* to a session: call it */
-	EFFECT_CALL_SENT, /* to the caller: the device is there, and has been called */
-	EFFECT_CALL_DONE  /* to the caller: the response, or the fault */
+	EFFECT_METHOD,         /* to a session: call it */
+	EFFECT_CALL_SENT,      /* to the caller: the device is there, and has been called */
+	EFFECT_CALL_DONE       /* to the caller: the response, or the fault */
 };
 
 struct effect {
@@ -271,7 +271,8 @@ void shard_configure(struct shard *sh, const struct configurations *set);
 /* Is there a row yet to be looked at? Then call shard_sweep_row, load these records of that row, if it is one, and call
  * shard_sweep. */
 bool shard_sweep_awaited(const struct shard *sh);
-uint32_t shard_sweep_row(const struct shard *sh, unsigned *records); /* TABLE_NONE: nothing is to be loaded */
+uint32_t shard_sweep_row(
+    const struct shard *sh, unsigned *records); /* TABLE_NONE: nothing is to be loaded */
 void shard_sweep(struct shard *sh, const struct hub_env *env);
 /* From the first row again: what it wrote has been undone. */
 void shard_sweep_restart(struct shard *sh);

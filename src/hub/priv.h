@@ -77,15 +77,15 @@ struct shard {
 	struct {
 		uint8_t *bits; /* by row: RECORD_BIT and the bits below; 0: not listed */
 		uint32_t *rows;
-		uint32_t n, room; /* rows listed; rows that bits holds */
-	} changed;                /* since the columns were last brought up to date */
+		uint32_t n, room;      /* rows listed; rows that bits holds */
+	} changed;                     /* since the columns were last brought up to date */
 	struct configurations *stored; /* shard 0: the hub's, as last written; NULL: none */
 	uint64_t swept;                /* hash of the set that every row is in line with, or: */
-#define UNSWEPT UINT64_MAX         /* some are in line with one set, some with another */
+#define UNSWEPT UINT64_MAX             /* some are in line with one set, some with another */
 	unsigned watch; /* RECORD_BITs and WATCH_PRESENCE: whose change makes a row due */
 	struct configure *configure; /* NULL until there is a configuration */
 };
-#define WATCH_PRESENCE (1u << 8)
+#define WATCH_PRESENCE   (1u << 8)
 
 #define CHANGED_PRESENCE RECORD_BIT(RECORD_KINDS)
 #define CHANGED_ALL      (RECORD_BIT(RECORD_KINDS + 1) - 1)

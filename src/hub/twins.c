@@ -85,8 +85,7 @@ section_next(const struct section *old, enum section_kind kind, struct doc value
 }
 
 void
-desired_notify(
-    const struct row *r, struct doc members, uint32_t version, const struct hub_env *env)
+desired_notify(const struct row *r, struct doc members, uint32_t version, const struct hub_env *env)
 {
 	struct effect e = { .kind = EFFECT_NOTIFY, .version = version };
 	struct buf body = { 0 };

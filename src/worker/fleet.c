@@ -58,14 +58,14 @@ load_common(struct worker *w, uint32_t s, struct fault *why)
 	char room[16];
 
 	while (e == ERR_END && shard_common_prefix(w->shards[s], &prefix, room)) {
-		if ((e = store_cursor_open(w->fleet->o.store, STORE_HUB, prefix, STR_NONE,
-		         STORE_SCAN, &c)) != ERR_OK)
+		if ((e = store_cursor_open(
+		         w->fleet->o.store, STORE_HUB, prefix, STR_NONE, STORE_SCAN, &c)) != ERR_OK)
 			break;
 		while ((e = store_next(c, &key, &value)) == ERR_OK && str_starts(key, prefix)) {
 			if ((e = shard_common(w->shards[s], key, &value)) == ERR_OK)
 				continue;
-			fault_set(why, F_ServerError, "the record " STR_FMT " is damaged",
-			    STR_ARG(key));
+			fault_set(
+			    why, F_ServerError, "the record " STR_FMT " is damaged", STR_ARG(key));
 			break;
 		}
 		store_cursor_close(c);

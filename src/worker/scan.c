@@ -139,8 +139,8 @@ deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	if (k->order != NULL)
 		return row_order(w, k, sh, row);
 	if (!k->count &&
-	    worker_load_row(w, sh, row, hub_records_of(&query_facts(k->query)->output),
-	        &k->fault) != ERR_OK)
+	    worker_load_row(
+	        w, sh, row, hub_records_of(&query_facts(k->query)->output), &k->fault) != ERR_OK)
 		return false;
 	hub_row_open(&hr, sh, row);
 	return row_deliver(w, k, &hr);

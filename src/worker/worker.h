@@ -81,9 +81,9 @@ enum walk_kind { WALK_QUERY, WALK_IDENTITIES, WALK_COUNTS };
 struct walk {
 	struct msg msg; /* the fleet's */
 	enum walk_kind kind;
-	struct query *query;        /* WALK_QUERY: owned */
-	bool count;                 /* WALK_QUERY: rows are counted in place.delivered, none is shown */
-	uint32_t limit;             /* rows of this page, or identities wanted, 1 to 1000 */
+	struct query *query; /* WALK_QUERY: owned */
+	bool count;          /* WALK_QUERY: rows are counted in place.delivered, none is shown */
+	uint32_t limit;      /* rows of this page, or identities wanted, 1 to 1000 */
 	struct query_place place;   /* in: where to begin; out: where the next page begins */
 	bool more;                  /* out: there may be rows behind this page */
 	uint32_t nrow;              /* out: rows in json */
