@@ -17,6 +17,9 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+/* Of one query's groups or sorted rows: with all queries that may run at once, a quarter of the memory. */
+#define QUERY_BYTES_LEAST (UINT64_C(1) << 20)
+
 /* There is one server in a program: notes from workers find their loop's sessions through it. */
 static struct server *the_server;
 
@@ -193,7 +196,8 @@ fleet_make(struct server *s)
 	struct fleet_options fo = { .store = s->store,
 		.nworker = s->nworker,
 		.cache_bytes = s->o.memory_bytes / 2,
-		.query_bytes = s->o.memory_bytes / 16,
+		.query_bytes = s->o.memory_bytes / 256 > QUERY_BYTES_LEAST ? s->o.memory_bytes / 256
+		                                                           : QUERY_BYTES_LEAST,
 		.column_bytes = s->o.memory_bytes / 8,
 		.identities_max = s->o.max_devices,
 		.catalogue = s->catalogue,
