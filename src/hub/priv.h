@@ -143,6 +143,17 @@ void calls_refuse(struct shard *sh, struct row *r, const struct hub_env *env);
 /* The session listens to more than before: what waited for that is sent. */
 void calls_wake(struct shard *sh, struct row *r, const struct hub_env *env);
 
+/* ---- rows that come and go, for undo.c ---- */
+
+/* A row for a new identity; *since_us is for row_untake, which takes that back. */
+struct row *row_take(
+    struct shard *sh, struct str device, struct str module, int64_t now_us, int64_t *since_us);
+void row_untake(struct shard *sh, uint32_t row, int64_t since_us);
+/* Move a row's contents to *out and free it; and back, when *from keeps a reference to each record. */
+void row_take_out(struct shard *sh, uint32_t row, int64_t now_us, struct row *out);
+void row_put_back(struct shard *sh, uint32_t row, struct row *from);
+void row_fini(struct row *r);
+
 /* ---- undo ---- */
 
 /* Take a row for a new identity, with no record in memory. */
