@@ -186,27 +186,44 @@ scan_block(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 	                         : visit_rows(w, k, sh, verdicts, n, end_us);
 }
 
+static enum progress
+scan_blocks(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
+{
+	enum progress p = SHARD_DONE;
+
+	while (p == SHARD_DONE && k->place.row < shard_rows(sh)) {
+		p = scan_block(w, k, sh, end_us);
+		if (p == SHARD_DONE && k->place.row < shard_rows(sh) && clock_mono_us() >= end_us)
+			return TURN_OVER;
+	}
+	return p;
+}
+
 enum progress
 scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 {
 	struct columns *c = shard_columns(sh, w->fleet->o.column_bytes / SHARDS);
-	uint32_t rows = shard_rows(sh), wanted, held;
+	int64_t begin_us = clock_mono_us(), built_us;
+	uint64_t shown = k->facts.shown;
+	uint32_t wanted, held;
 	enum progress p;
 
 	if (k->vector == NULL)
 		k->vector = vector_new(k->query);
-	vector_open(k->vector, c, rows, k->scanned != k->place.shard);
+	vector_open(k->vector, c, shard_rows(sh), k->scanned != k->place.shard);
 	k->scanned = k->place.shard;
 	p = build(w, k, sh, end_us);
-	while (p == SHARD_DONE && k->place.row < rows) {
-		p = scan_block(w, k, sh, end_us);
-		if (p == SHARD_DONE && k->place.row < rows && clock_mono_us() >= end_us)
-			return TURN_OVER;
-	}
+	built_us = clock_mono_us();
+	if (p == SHARD_DONE)
+		p = scan_blocks(w, k, sh, end_us);
+	k->facts.build_us += built_us - begin_us;
+	k->facts.scan_us += clock_mono_us() - built_us;
 	if (p == SHARD_DONE) {
 		vector_facts(k->vector, &wanted, &held);
 		k->facts.columns += wanted;
 		k->facts.held += held;
 	}
+	if (k->facts.shown != shown)
+		columns_trim(c); /* the next turn looks again at what there is */
 	return p;
 }

@@ -176,6 +176,8 @@ part_done(struct fleet *f, struct walk *part)
 		k->facts.judged += p->facts.judged;
 		k->facts.asked += p->facts.asked;
 		k->facts.shown += p->facts.shown;
+		k->facts.build_us += p->facts.build_us;
+		k->facts.scan_us += p->facts.scan_us;
 		k->facts.columns += p->facts.columns;
 		k->facts.held += p->facts.held;
 	}

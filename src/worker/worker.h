@@ -95,9 +95,10 @@ struct walk {
 	struct reply_to reply_to;     /* the sender's */
 	void *owner;                  /* the sender's: outlives the walk */
 	struct walk_facts {
-		uint64_t judged; /* rows by columns, or found to have none */
-		uint64_t asked;  /* of those, rows whose document was asked */
-		uint64_t shown;  /* rows from which columns were made */
+		uint64_t judged;           /* rows by columns, or found to have none */
+		uint64_t asked;            /* of those, rows whose document was asked */
+		uint64_t shown;            /* rows from which columns were made */
+		int64_t build_us, scan_us; /* time of its turns: making columns; all else */
 		uint32_t columns,
 		    held; /* paths worth a column, summed over shards; those that had one */
 	} facts;          /* out */
