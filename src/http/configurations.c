@@ -165,7 +165,7 @@ done_put(struct work *w)
 }
 
 static void
-done_delete(struct work *w)
+done_empty(struct work *w)
 {
 	struct request *r = work_back(w);
 
@@ -208,7 +208,7 @@ on_configuration_update(struct request *r)
 void
 on_configuration_remove(struct request *r)
 {
-	request_submit(r, configuration_work(r, OP_CONFIGURATION_DELETE, 0, done_delete));
+	request_submit(r, configuration_work(r, OP_CONFIGURATION_DELETE, 0, done_empty));
 }
 
 /* ---- POST /configurations/testQueries (J-30) ---- */
@@ -280,29 +280,16 @@ on_test_queries(struct request *r)
 
 /* ---- POST /devices/{device}/applyConfigurationContent ---- */
 
-/* Of the device's identity: what is wrong with the request, for there are no edge deployments. */
-static void
-done_apply(struct work *w)
-{
-	struct request *r = work_back(w);
-	struct doc_parsed info;
-	struct doc edge;
-
-	if (r != NULL) {
-		r->hl->doc.n = 0;
-		doc_parse(r->hl->parser, buf_view(&w->reply.body), &r->hl->doc, &info, NULL);
-		edge = doc_getc(doc_getc(doc_of(buf_view(&r->hl->doc)), "capabilities"), "iotEdge");
-		if (doc_kind(edge) == DOC_TRUE)
-			reply_error(r, F_GenericNotImplemented, "this hub has no edge deployments");
-		else
-			reply_error(r, F_InvalidConfigurationContent,
-			    STR_FMT " is not an edge device", STR_ARG(w->op.device));
-	}
-	work_free(w);
-}
-
 void
 on_apply_configuration(struct request *r)
 {
-	request_submit(r, request_work(r, OP_IDENTITY_GET, 0, done_apply));
+	struct doc_parsed info;
+	struct work *w;
+
+	if (!request_doc(r, &info))
+		return;
+	w = request_work(r, OP_APPLY_CONTENT, r->hl->doc.n, done_empty);
+	w->op.payload = work_str(w, buf_view(&r->hl->doc));
+	w->op.nduplicate = info.nduplicate;
+	request_submit(r, w);
 }

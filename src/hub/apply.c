@@ -37,6 +37,7 @@ static const struct rule {
 	[OP_METHOD] = { on_method, 0, false, false, false },
 	[OP_METHOD_CANCEL] = { on_method_cancel, 0, false, true, false },
 	[OP_TWIN_REPLACE] = { on_twin_replace, IDENTITY | WANTED | REPORTED, true, false, false },
+	[OP_APPLY_CONTENT] = { on_apply_content, IDENTITY, true, false, false, WANTED },
 	[OP_CONFIGURATION_PUT] = { on_configuration_put, 0, true, true, false },
 	[OP_CONFIGURATION_DELETE] = { on_configuration_delete, 0, true, true, false },
 };

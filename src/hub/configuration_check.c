@@ -192,8 +192,8 @@ check_overlap(struct doc content, struct fault *f)
 	return e;
 }
 
-static enum err
-check_paths(struct doc content, struct fault *f)
+enum err
+configuration_paths_check(struct doc content, struct fault *f)
 {
 	struct doc_iter it = doc_iter(content);
 	struct buf bytes = { 0 };
@@ -247,7 +247,7 @@ check_content(struct doc content, struct fault *f)
 		    n == 0 ? "none of" : "more than one of");
 	if (doc_count(doc_getc(content, "modulesContent")) > 0)
 		return fault_set(f, F_GenericNotImplemented, "this hub has no edge deployments");
-	return check_paths(configuration_content(content, &kind), f);
+	return configuration_paths_check(configuration_content(content, &kind), f);
 }
 
 /* What was there may be left out or sent again; empty members do not matter (J-32). */

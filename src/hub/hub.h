@@ -60,6 +60,7 @@ enum op_kind {
 	OP_TWIN_REPLACE,
 	OP_METHOD, /* payload: the JSON text for the device. reply_to is the call's name: EFFECT_CALL_* go there */
 	OP_METHOD_CANCEL, /* nobody waits any more for the call of this reply_to */
+	OP_APPLY_CONTENT, /* payload: a content for the modules of an edge device */
 	/* the hub's own, on shard 0 (op_shard); name: the configuration */
 	OP_CONFIGURATION_PUT, /* payload: the configuration as a doc */
 	OP_CONFIGURATION_DELETE,

@@ -174,6 +174,8 @@ void undo_common(struct undo *u, struct shard *sh, struct str key, const struct 
 
 /* The content that counts, device's or module's. */
 struct doc configuration_content(struct doc content, enum configuration_kind *kind);
+/* The keys of a content and their values (J-57, J-58, J-60). ERR_ARG: 400402. */
+enum err configuration_paths_check(struct doc content, struct fault *f);
 /* {a:{b:value}} of `properties.desired.a.b`, a checked key. */
 void configuration_path_patch(struct buf *out, struct str key, struct doc value);
 struct configure;
@@ -313,7 +315,7 @@ op_fn on_identity_import, on_keys_regenerate;
 op_fn on_method, on_method_cancel, on_method_response;
 op_fn on_twin_read, on_twin_patch, on_twin_replace;
 
-op_fn on_configuration_put, on_configuration_delete;
+op_fn on_configuration_put, on_configuration_delete, on_apply_content;
 
 /* A live session that listens hears of the change, in version order (T-65 to T-69). */
 void desired_notify(

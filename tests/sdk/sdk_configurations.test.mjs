@@ -109,13 +109,30 @@ test('J-31 rights: reading with registryRead, writing not', async () => {
 	assert.equal((await hub.rest('GET', '/configurations', { policy: 'device' })).status, 401);
 });
 
-test('R-92 applyConfigurationContent: unknown device, no edge device', async () => {
+test('R-92 J-58 applyConfigurationContent writes the modules of an edge device, all or none', async () => {
 	await device('leaf');
-	const content = { modulesContent: { m: { 'properties.desired': { a: 1 } } } };
+	const content = { modulesContent: {
+		$edgeAgent: { 'properties.desired': { schemaVersion: '1.1' } },
+		filter: { 'properties.desired.limits': { high: 9 }, 'properties.desired.on': true } } };
 	assert.equal((await rejection(registry.applyConfigurationContentOnDevice('nobody', content))).name, 'DeviceNotFoundError');
-	const answer = await hub.rest('POST', '/devices/leaf/applyConfigurationContent', { body: content });
+	const apply = (id, body) => hub.rest('POST', `/devices/${id}/applyConfigurationContent`, { body });
+	const answer = await apply('leaf', content);
 	assert.equal(answer.status, 400);
 	assert.match(answer.body.Message, /InvalidConfigurationContent/);
+	await registry.create({ deviceId: 'edge', capabilities: { iotEdge: true } });
+	await registry.updateModuleTwin('edge', '$edgeAgent', { properties: { desired: { old: 1 } } }, '*');
+	assert.equal((await apply('edge', { deviceContent: { 'properties.desired.a': 1 } })).status, 400);
+	assert.equal((await apply('edge', { modulesContent: { ...content.modulesContent, bad: { 'tags.a': 1 } } })).status, 400);
+	const module = async (id) => (await registry.getModuleTwin('edge', id)).responseBody.properties.desired;
+	assert.equal((await module('$edgeAgent')).old, 1);
+	await registry.applyConfigurationContentOnDevice('edge', content);
+	assert.equal((await apply('edge', content)).status, 204);
+	const { $metadata, ...agent } = await module('$edgeAgent');
+	assert.deepEqual(agent, { schemaVersion: '1.1', $version: 4 });
+	const filter = await module('filter');
+	assert.deepEqual(filter.limits, { high: 9 });
+	assert.equal(filter.on, true);
+	assert.equal((await hub.rest('GET', '/devices/edge/modules/filter')).body.managedBy, 'IotEdge');
 });
 
 test('R-93 T-68 T-30 Q-58 J-40 J-41 J-56 a matching device is told, its twin shows who wrote, the metrics count it', async () => {

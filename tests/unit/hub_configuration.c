@@ -596,6 +596,50 @@ configuration__a_restart_in_the_middle_of_a_sweep(void **state)
 	end(&k);
 }
 
+static void
+content__R92_all_modules_or_none(void **state)
+{
+	struct kit k;
+
+	(void)state;
+	kit_init(&k);
+	kit_put(&k, "e", NULL, "{'capabilities':{'iotEdge':true}}");
+	kit_device(&k, "leaf");
+#define CONTENT                                                                                    \
+	"{'modulesContent':{'$edgeHub':{'properties.desired':{'a':1}},'m':{'properties.desired.x." \
+	"y':2"
+	assert_int_equal(kit_body(&k, OP_APPLY_CONTENT, "leaf", NULL, CONTENT "}}}"),
+	    F_InvalidConfigurationContent);
+	assert_int_equal(kit_body(&k, OP_APPLY_CONTENT, "e", NULL, "{'modulesContent':{}}"),
+	    F_InvalidConfigurationContent);
+	assert_int_equal(kit_body(&k, OP_APPLY_CONTENT, "e", NULL, CONTENT "},'bad':{'x':1}}}"),
+	    F_InvalidConfigurationContent);
+	assert_int_equal(kit_body(&k, OP_APPLY_CONTENT, "e", NULL,
+	                     CONTENT "},'bad':{'properties.desired':{'x':null,'y':[null]}}}}"),
+	    F_InvalidConfigurationContent);
+	assert_int_equal(kit_read(&k, "e/m"), F_ModuleNotFound);
+	assert_string_equal(kit_counters(&k, "e/$edgeHub"), "1 2 1 1");
+
+	k.hold = true; /* a commit that fails takes all of it back */
+	assert_int_equal(kit_body(&k, OP_APPLY_CONTENT, "e", NULL, CONTENT "}}}"), F_NONE);
+	assert_string_equal(kit_counters(&k, "e/m"), "2 3 2 1");
+	kit_fail(&k, true);
+	kit_commit(&k);
+	assert_int_equal(kit_read(&k, "e/m"), F_ModuleNotFound);
+	assert_string_equal(kit_counters(&k, "e/$edgeHub"), "1 2 1 1");
+	k.hold = false;
+	assert_int_equal(kit_body(&k, OP_APPLY_CONTENT, "e", NULL, CONTENT "}}}"), F_NONE);
+	twin_shows(&k, "e/m", "properties/desired/x/y", "2");
+	assert_int_equal(kit_body(&k, OP_APPLY_CONTENT, "e", NULL,
+	                     "{'modulesContent':{'$edgeHub':{'properties.desired':{'b':2}}}}"),
+	    F_NONE);
+#undef CONTENT
+	twin_shows(&k, "e/$edgeHub", "properties/desired/a", "-");
+	kit_shows(&k, "properties/desired/b", "2");
+	kit_shows(&k, "properties/desired/$version", "3");
+	end(&k);
+}
+
 /* ---- random histories ---- */
 
 /* What the configurations must make of the tags, by the plainest means. */
@@ -747,6 +791,7 @@ main(void)
 		cmocka_unit_test(configuration__J36_a_loop_ends),
 		cmocka_unit_test(configuration__T80_what_does_not_fit_stays_targeted),
 		cmocka_unit_test(configuration__J35_modules),
+		cmocka_unit_test(content__R92_all_modules_or_none),
 		cmocka_unit_test(configuration__a_restart_in_the_middle_of_a_sweep),
 		cmocka_unit_test(configuration__J43_random_histories_with_failures),
 	};
