@@ -466,6 +466,7 @@ hub_open(const char *dir, unsigned nworker, struct catalogue_box *box)
 		.cache_bytes = MEMORY / 2,
 		.query_bytes = MEMORY / 16,
 		.column_bytes = MEMORY / 8,
+		.walk_us = INT64_C(600) * 1000000,
 		.identities_max = UINT64_MAX,
 		.catalogue = box,
 		.loops = &hub.loop,

@@ -46,6 +46,8 @@ static const struct option {
 	    "from accept to a whole MQTT CONNECT" },
 	{ "request-timeout", "SECONDS", T_NUMBER, AT(request_timeout_s), 30, 1, 3600,
 	    "from accept to a whole first HTTP request (later ones: 120)" },
+	{ "query-timeout", "SECONDS", T_NUMBER, AT(query_timeout_s), 60, 1, 3600,
+	    "time of one query; beyond it the answer is 400" },
 	{ "token-skew", "SECONDS", T_NUMBER, AT(token_skew_s), 300, 0, 86400,
 	    "how long a token is good after its end" },
 	{ "log-max-size", "SIZE", T_SIZE, AT(log_max_bytes), UINT64_C(1) << 30, 1u << 20,

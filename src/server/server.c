@@ -199,6 +199,7 @@ fleet_make(struct server *s)
 		.query_bytes = s->o.memory_bytes / 256 > QUERY_BYTES_LEAST ? s->o.memory_bytes / 256
 		                                                           : QUERY_BYTES_LEAST,
 		.column_bytes = s->o.memory_bytes / 8,
+		.walk_us = (int64_t)s->o.query_timeout_s * 1000000,
 		.identities_max = s->o.max_devices,
 		.catalogue = s->catalogue,
 		.loops = s->loops,

@@ -26,6 +26,7 @@ struct server_options {
 	uint64_t max_devices;         /* identities (L-24) */
 	uint64_t max_connections, max_connections_per_address;
 	uint64_t connect_timeout_s, request_timeout_s;
+	uint64_t query_timeout_s;
 	uint64_t token_skew_s;                 /* L-79 */
 	uint64_t log_max_bytes, log_max_age_s; /* the event log */
 	uint64_t free_space_bytes;             /* below it changes are refused */

@@ -30,6 +30,18 @@ walk_new(struct loop *home, enum walk_kind kind, void (*done)(struct walk *w))
 	return k;
 }
 
+static void
+parts_free(struct walk *k)
+{
+	for (unsigned i = 0; i < k->npart; i++) {
+		query_groups_free(k->parts[i].groups);
+		vector_free(k->parts[i].vector);
+	}
+	free(k->parts);
+	k->parts = NULL;
+	k->npart = 0;
+}
+
 void
 walk_free(struct walk *k)
 {
@@ -40,11 +52,7 @@ walk_free(struct walk *k)
 		buf_fini(&k->ids->v[i].json);
 	}
 	free(k->ids);
-	for (unsigned i = 0; i < k->npart; i++) {
-		query_groups_free(k->parts[i].groups);
-		vector_free(k->parts[i].vector);
-	}
-	free(k->parts);
+	parts_free(k);
 	query_groups_free(k->groups);
 	query_order_free(k->order);
 	vector_free(k->vector);
@@ -158,6 +166,38 @@ send_walk(struct walk *k, struct worker *w)
 
 /* ---- parts: an aggregate's groups are gathered by all workers at once ---- */
 
+/* Each part has only its share of the memory. Where that was too little, the walk goes the long way, with all of it. */
+static bool
+walk_alone(struct fleet *f, struct walk *k)
+{
+	bool full = false;
+
+	for (unsigned i = 0; i < k->npart; i++) {
+		if (k->parts[i].fault.code != F_NONE && k->parts[i].fault.code != F_ArgumentInvalid)
+			return false;
+		full |= k->parts[i].fault.code == F_ArgumentInvalid;
+	}
+	if (!full || clock_mono_us() >= k->deadline_us)
+		return false;
+	parts_free(k);
+	k->place.shard = 0;
+	k->place.row = 0;
+	send_walk(k, f->of_shard[0]);
+	return true;
+}
+
+static void
+facts_add(struct walk_facts *to, const struct walk_facts *from)
+{
+	to->judged += from->judged;
+	to->asked += from->asked;
+	to->shown += from->shown;
+	to->build_us += from->build_us;
+	to->scan_us += from->scan_us;
+	to->columns += from->columns;
+	to->held += from->held;
+}
+
 /* The last part that is done puts them together. */
 static void
 part_done(struct fleet *f, struct walk *part)
@@ -166,20 +206,14 @@ part_done(struct fleet *f, struct walk *part)
 
 	if (atomic_fetch_sub(&k->waiting, 1) > 1)
 		return;
-	for (unsigned i = 0; i < k->npart; i++) {
-		struct walk *p = &k->parts[i];
-
+	for (unsigned i = 0; i < k->npart; i++)
+		facts_add(&k->facts, &k->parts[i].facts);
+	if (walk_alone(f, k))
+		return;
+	for (unsigned i = 0; i < k->npart && k->fault.code == F_NONE; i++) {
+		k->fault = k->parts[i].fault;
 		if (k->fault.code == F_NONE)
-			k->fault = p->fault;
-		if (k->fault.code == F_NONE)
-			(void)query_groups_merge(k->groups, p->groups, &k->fault);
-		k->facts.judged += p->facts.judged;
-		k->facts.asked += p->facts.asked;
-		k->facts.shown += p->facts.shown;
-		k->facts.build_us += p->facts.build_us;
-		k->facts.scan_us += p->facts.scan_us;
-		k->facts.columns += p->facts.columns;
-		k->facts.held += p->facts.held;
+			(void)query_groups_merge(k->groups, k->parts[i].groups, &k->fault);
 	}
 	walk_finish(f, k);
 }
@@ -230,7 +264,7 @@ fleet_walk(struct fleet *f, struct walk *k)
 {
 	const struct query_facts *facts = k->kind == WALK_QUERY ? query_facts(k->query) : NULL;
 
-	k->deadline_us = clock_mono_us() + WALK_TIME_MAX_US;
+	k->deadline_us = clock_mono_us() + f->o.walk_us;
 	if (facts != NULL && facts->aggregate)
 		k->groups = query_groups_new(k->query, f->o.query_bytes);
 	if (facts != NULL && facts->ordered && !k->count)
@@ -407,7 +441,7 @@ walk_limits(struct worker *w, struct walk *k)
 	else if (clock_mono_us() >= k->deadline_us)
 		fault_set(&k->fault, F_ArgumentInvalid,
 		    "the query took longer than %d s, the limit",
-		    (int)(WALK_TIME_MAX_US / 1000000));
+		    (int)(w->fleet->o.walk_us / 1000000));
 }
 
 void

@@ -118,8 +118,7 @@ struct walk {
 struct walk *walk_new(struct loop *home, enum walk_kind kind, void (*done)(struct walk *w));
 void walk_free(struct walk *w);
 
-#define WALK_BYTES_MAX   (16u << 20) /* of one page's JSON; at it the page ends early */
-#define WALK_TIME_MAX_US (INT64_C(60) * 1000000)
+#define WALK_BYTES_MAX (16u << 20) /* of one page's JSON; at it the page ends early */
 
 /* ---- the fleet: all shards and their workers ---- */
 
@@ -132,6 +131,7 @@ struct fleet_options {
 	uint64_t cache_bytes;    /* documents in memory, all shards together */
 	uint64_t query_bytes;    /* memory of one query's groups, or of the rows it sorts */
 	uint64_t column_bytes;   /* memory of columns, all shards together; 0: none are made */
+	int64_t walk_us;         /* time of one walk; at it the answer is 400 */
 	uint64_t identities_max; /* L-24 */
 	struct catalogue_box *catalogue;
 	struct loop *const *loops; /* reply_to.loop indexes these */

@@ -229,9 +229,10 @@ static uint64_t
 run_check(struct rig *rig, const char *text, const struct tree *tree)
 {
 	struct check k = { .rig = rig, .text = text, .tree = tree };
+	struct query_options options = { .extensions = true };
 	struct fault f = { .text = "" };
 
-	if (query_parse(str_of(text), NULL, &k.q, &f))
+	if (query_parse(str_of(text), &options, &k.q, &f))
 		fail_msg("%s: %s", text, f.text);
 	if (query_facts(k.q)->aggregate) {
 		k.got = query_groups_new(k.q, 1 << 24);
@@ -262,6 +263,12 @@ random_list(struct rnd *r, struct buf *out, struct buf *groups)
 	for (uint32_t n = rnd_below(r, 3); n > 0; n--) {
 		random_path(r, &path);
 		buf_printf(out, ", %s(", PICK(r, calls_of));
+		path_text(out, &path);
+		buf_putc(out, ')');
+	}
+	if (rnd_below(r, 8) == 0) {
+		random_path(r, &path);
+		buf_cstr(out, ", COUNT(DISTINCT ");
 		path_text(out, &path);
 		buf_putc(out, ')');
 	}

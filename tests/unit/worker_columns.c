@@ -229,6 +229,60 @@ columns__hold_every_write_acknowledged_before_the_query(void **state)
 	assert_true(atomic_load(&n.nback) > 100);
 }
 
+/* ---- limits ---- */
+
+/* Does the query's answer fit? */
+static bool
+fits(struct kit *k, unsigned nworker, uint64_t query_bytes)
+{
+	struct walk *w;
+	bool ok;
+
+	k->fo.query_bytes = query_bytes;
+	kit_start(k, nworker);
+	w = kit_do_walk(
+	    k, kit_walk(k, "SELECT tags.n, COUNT() AS c FROM devices GROUP BY tags.n", 1000));
+	ok = w->fault.code == F_NONE;
+	assert_true(ok || w->fault.code == F_ArgumentInvalid);
+	kit_stop(k);
+	return ok;
+}
+
+/* A part of the workers may hold nearly as many groups as all. */
+static void
+groups__fit_whatever_the_number_of_workers(void **state)
+{
+	struct kit *k = *state;
+	struct rnd r = { 17 };
+	unsigned nfit = 0, nfull = 0;
+
+	fleet_with_tags(k, &r, 2);
+	kit_stop(k);
+	for (uint64_t bytes = 4000; bytes <= 64000; bytes += bytes / 2) {
+		bool ok = fits(k, 1, bytes);
+
+		assert_int_equal(fits(k, 2, bytes), ok);
+		assert_int_equal(fits(k, 5, bytes), ok);
+		nfit += ok;
+		nfull += !ok;
+	}
+	assert_true(nfit > 0 && nfull > 0);
+}
+
+static void
+walks__end_at_their_time(void **state)
+{
+	struct kit *k = *state;
+	struct rnd r = { 18 };
+	struct walk *w;
+
+	k->fo.walk_us = 0;
+	fleet_with_tags(k, &r, 1);
+	w = kit_do_walk(k, kit_walk(k, "SELECT * FROM devices", 100));
+	assert_int_equal(w->fault.code, F_ArgumentInvalid);
+	assert_non_null(strstr(w->fault.text, "took longer than"));
+}
+
 /* ---- what a walk says of itself ---- */
 
 static struct walk_facts
@@ -269,6 +323,8 @@ main(void)
 		kit_test(columns__answer_the_same_with_little_memory),
 		kit_test(columns__show_nothing_of_what_failed),
 		kit_test(columns__hold_every_write_acknowledged_before_the_query),
+		kit_test(groups__fit_whatever_the_number_of_workers),
+		kit_test(walks__end_at_their_time),
 		kit_test(columns__are_made_at_the_second_use),
 	};
 

@@ -252,6 +252,7 @@ kit_setup(void **state)
 	k->fo = (struct fleet_options){ .cache_bytes = 64 << 20,
 		.query_bytes = 1 << 20,
 		.column_bytes = 16 << 20,
+		.walk_us = 60 * SECOND,
 		.identities_max = 1000000,
 		.catalogue = k->box,
 		.loops = k->loops,
