@@ -7,7 +7,7 @@ static void
 done_query(struct walk *k)
 {
 	struct request *r = request_of(k->owner, k->reply_to);
-	struct buf json = { 0 }, token = { 0 };
+	struct buf json = { 0 }, token = { 0 }, reflects = { 0 };
 
 	if (r != NULL && k->fault.code != F_NONE) {
 		reply_fault(r, &k->fault);
@@ -17,6 +17,11 @@ done_query(struct walk *k)
 		buf_str(&json, buf_view(&k->json));
 		buf_putc(&json, ']');
 		add_header(r, "x-ms-item-type", r->item_type);
+		walk_reflects(k, &reflects);
+		if (reflects.n > 0) {
+			buf_putc(&reflects, '\0');
+			add_header(r, "x-twinhub-reflects", reflects.p);
+		}
 		if (k->more) { /* never sent empty: R-59 */
 			query_token_write(&token, r->query_hash, &k->place);
 			buf_putc(&token, '\0');
@@ -26,6 +31,7 @@ done_query(struct walk *k)
 	}
 	buf_fini(&json);
 	buf_fini(&token);
+	buf_fini(&reflects);
 	walk_free(k);
 }
 

@@ -57,6 +57,7 @@ row_changed(struct shard *sh, const struct row *r, unsigned what)
 {
 	uint32_t row = row_number(sh, r);
 
+	sh->position++;
 	if (sh->columns == NULL)
 		return;
 	if (row >= sh->changed.room) {

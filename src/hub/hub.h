@@ -208,6 +208,8 @@ enum err shard_common(struct shard *sh, struct str key, const struct str *value)
 bool shard_common_prefix(const struct shard *sh, struct str *prefix, char room[16]);
 /* After the last: the free rows begin their rest, log positions start above `log_position`. */
 void shard_loaded(struct shard *sh, uint64_t log_position, int64_t now_us);
+/* Grows with every change of a row, over restarts too: of two moments the later one has the larger number. */
+uint64_t shard_position(const struct shard *sh);
 
 struct undo;
 struct undo *undo_new(void);

@@ -433,4 +433,11 @@ shard_loaded(struct shard *sh, uint64_t log_position, int64_t now_us)
 			free_push(sh, i, now_us);
 	sh->log_next = log_position + 1;
 	sh->epoch_next = log_position + 1; /* grows over restarts, as positions do */
+	sh->position = log_position + 1;
+}
+
+uint64_t
+shard_position(const struct shard *sh)
+{
+	return sh->position;
 }

@@ -72,6 +72,30 @@ walk_point(const struct walk *k)
 	return &facts->device_ids;
 }
 
+void
+walk_reflects(const struct walk *k, struct buf *out)
+{
+	struct buf numbers = { 0 };
+	unsigned first = 0, end;
+	uint64_t least;
+
+	while (first < SHARDS && k->reflects[first] == 0)
+		first++;
+	if (first == SHARDS)
+		return;
+	least = k->reflects[first];
+	for (end = first; end < SHARDS && k->reflects[end] != 0; end++)
+		if (k->reflects[end] < least)
+			least = k->reflects[end];
+	buf_varint(&numbers, first);
+	buf_varint(&numbers, end - first);
+	buf_varint(&numbers, least);
+	for (unsigned s = first; s < end; s++)
+		buf_varint(&numbers, k->reflects[s] - least);
+	base64_encode(out, numbers.p, numbers.n);
+	buf_fini(&numbers);
+}
+
 /* ---- home ---- */
 
 static void
@@ -214,6 +238,8 @@ part_done(struct fleet *f, struct walk *part)
 		k->fault = k->parts[i].fault;
 		if (k->fault.code == F_NONE)
 			(void)query_groups_merge(k->groups, k->parts[i].groups, &k->fault);
+		for (unsigned s = 0; s < SHARDS; s++)
+			k->reflects[s] += k->parts[i].reflects[s]; /* each shard is of one part */
 	}
 	walk_finish(f, k);
 }
@@ -419,9 +445,13 @@ walk_slice(struct worker *w, struct walk *k)
 
 	while (k->place.shard < w->shard_to) {
 		struct shard *sh = w->shards[k->place.shard];
-		enum progress p = k->kind == WALK_COUNTS ? count_shard(k, sh)
-		    : by_columns                         ? scan_shard(w, k, sh, end_us)
-		                                         : visit_shard(w, k, sh, end_us);
+		enum progress p;
+
+		if (k->reflects[k->place.shard] == 0)
+			k->reflects[k->place.shard] = shard_position(sh);
+		p = k->kind == WALK_COUNTS ? count_shard(k, sh)
+		    : by_columns           ? scan_shard(w, k, sh, end_us)
+		                           : visit_shard(w, k, sh, end_us);
 
 		if (p != SHARD_DONE)
 			return p == WALK_DONE;

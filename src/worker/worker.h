@@ -102,6 +102,7 @@ struct walk {
 		uint32_t columns,
 		    held; /* paths worth a column, summed over shards; those that had one */
 	} facts;          /* out */
+	uint64_t reflects[SHARDS];   /* out: positions of shards when they were seen; 0: not seen */
 	struct query_groups *groups; /* the fleet's, as is all below */
 	struct query_order *order;   /* ORDER BY on rows */
 	struct vector *vector;
@@ -117,6 +118,10 @@ struct walk {
 
 struct walk *walk_new(struct loop *home, enum walk_kind kind, void (*done)(struct walk *w));
 void walk_free(struct walk *w);
+
+/* What a page reflects, as x-twinhub-reflects gives it: base64 of varints: the first shard seen, how many, the least of
+ * their positions, and what each is above it. Nothing if no shard was seen. */
+void walk_reflects(const struct walk *w, struct buf *out);
 
 #define WALK_BYTES_MAX (16u << 20) /* of one page's JSON; at it the page ends early */
 

@@ -105,3 +105,37 @@ test('Q-88 every example of docs/query-language.md can be asked; those marked + 
 		assert.equal((await post(text, {}, strict)).status, production.includes('+') ? 400 : 200, text);
 	}
 });
+
+// x-twinhub-reflects: base64 of varints: first shard, how many, least position, what each is above it.
+function positions(header) {
+	const numbers = [];
+	let value = 0n, shift = 0n;
+	for (const byte of Buffer.from(header, 'base64')) {
+		value |= BigInt(byte & 127) << shift;
+		shift += 7n;
+		if (byte < 128) { numbers.push(value); value = shift = 0n; }
+	}
+	const [first, count, least, ...above] = numbers;
+	assert.equal(Number(count), above.length);
+	return new Map(above.map((n, i) => [Number(first) + i, least + n]));
+}
+
+test('every page says what it reflects: a position per shard, which grows with each write, over restarts too', async () => {
+	for (const text of ['SELECT * FROM devices', 'SELECT COUNT() FROM devices', 'SELECT deviceId FROM devices ORDER BY deviceId', "SELECT * FROM devices WHERE deviceId = 'nobody'"]) {
+		const ask = async () => positions((await post(text, { 'x-ms-max-item-count': '1000' })).headers['x-twinhub-reflects']);
+		const before = await ask();
+		assert.deepEqual([...before.keys()], [...Array(64).keys()], text);
+		assert.deepEqual(await ask(), before, 'nothing has been written');
+		assert.equal((await hub.rest('PATCH', '/twins/x5', { body: { tags: { turn: text } } })).status, 200);
+		const then = await ask();
+		const grown = [...then].filter(([shard, at]) => at !== before.get(shard));
+		assert.equal(grown.length, 1, 'one shard has changed');
+		assert.ok(grown[0][1] > before.get(grown[0][0]));
+	}
+	const last = positions((await post('SELECT * FROM devices', { 'x-ms-max-item-count': '1000' })).headers['x-twinhub-reflects']);
+	const page = positions((await post('SELECT * FROM devices', { 'x-ms-max-item-count': '1' })).headers['x-twinhub-reflects']);
+	assert.ok(page.size < 64, 'a page tells of the shards it has seen');
+	await hub.restart();
+	const after = positions((await post('SELECT * FROM devices', { 'x-ms-max-item-count': '1000' })).headers['x-twinhub-reflects']);
+	for (const [shard, at] of last) assert.ok(after.get(shard) > at);
+});
