@@ -122,6 +122,7 @@ pair_insert(struct column *c, uint32_t at, uint32_t row, uint64_t cell)
 		c->pairs = xrealloc(c->pairs, c->room * sizeof(*c->pairs));
 		c->cells = xrealloc(c->cells, c->room * sizeof(*c->cells));
 	}
+	assert(c->pairs != NULL && c->cells != NULL); /* room is 0 without them */
 	memmove(c->pairs + at + 1, c->pairs + at, (c->npair - at) * sizeof(*c->pairs));
 	memmove(c->cells + at + 1, c->cells + at, (c->npair - at) * sizeof(*c->cells));
 	c->pairs[at] = row;

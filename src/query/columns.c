@@ -230,9 +230,11 @@ columns_row_changed(struct columns *c, uint32_t row, enum row_kind kind,
 size_t
 columns_bytes(const struct columns *c)
 {
-	size_t n =
-	    sizeof(*c) + c->nkind + (c->v != NULL ? COLUMNS_MAX * sizeof(struct column *) : 0);
+	size_t n = sizeof(*c) + c->nkind;
 
+	if (c->v == NULL)
+		return n;
+	n += COLUMNS_MAX * sizeof(struct column *);
 	for (uint32_t i = 0; i < c->n; i++)
 		n += column_bytes(c->v[i]);
 	return n;

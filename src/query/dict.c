@@ -40,7 +40,7 @@ same_value(const void *ctx, uint32_t entry, const void *key)
 
 	if (v->kind == V_STRING)
 		return e->text != NULL && str_eq((struct str){ e->text, e->n }, v->string);
-	return e->text == NULL && memcmp(&e->number, &v->number, sizeof(double)) == 0;
+	return e->text == NULL && cell_of_number(e->number) == cell_of_number(v->number);
 }
 
 /* A free entry, or one more. */

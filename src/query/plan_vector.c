@@ -154,7 +154,7 @@ want_items(struct vector *v)
 	for (const struct item *it = q->groups; it != NULL; it = it->next)
 		v->wanted[it->path->slot] = true;
 	for (const struct item *it = q->items; it != NULL; it = it->next)
-		if (it->kind != ITEM_COUNT)
+		if (it->path != NULL)
 			v->wanted[it->path->slot] = true;
 }
 
