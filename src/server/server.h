@@ -30,7 +30,7 @@ struct server_options {
 	uint64_t token_skew_s;                 /* L-79 */
 	uint64_t log_max_bytes, log_max_age_s; /* the event log */
 	uint64_t free_space_bytes;             /* below it changes are refused */
-	bool strict_queries; /* only what the service itself understands: Q-88 */
+	bool strict_queries;                   /* only what the service itself understands: Q-88 */
 };
 
 /* Defaults, then DATA/twinhub.conf, then the command line (argv[0] is the first option). ERR_ARG: one line in why. Strings
