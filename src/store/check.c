@@ -124,6 +124,17 @@ check_rows(struct check *c)
 	engine_close(&engine);
 }
 
+void
+tables_check(const char *dir, store_bad *bad, void *ctx)
+{
+	struct check c = { .dir = dir, .bad = bad, .ctx = ctx };
+
+	c.chunk = xmalloc(READ_BYTES);
+	crc_init(&c.crc);
+	check_tables(&c);
+	free(c.chunk);
+}
+
 enum err
 store_check(
     const char *dir, store_bad *bad, void *ctx, uint64_t *nfiles, uint64_t *nrows, struct fault *f)

@@ -55,6 +55,9 @@ uint32_t crc_more(const struct crc_table *c, uint32_t crc, const void *p, size_t
 
 /* ---- wal.c: the files that are written as a log ---- */
 
+/* Each table file of a closed store against its checksum of the whole. check.c */
+void tables_check(const char *dir, store_bad *bad, void *ctx);
+
 /* Checks CURRENT, the manifest it names, every log, and that none is missing. The file is corrupt if bad was called. */
 void logs_check(const char *dir, store_bad *bad, void *ctx, uint64_t *nfiles);
 

@@ -54,6 +54,9 @@ engine_recover(struct store *s, struct fault *f)
 		return ERR_CORRUPT;
 	if ((e = engine_open(&s->engine, s->dir, &s->o, ENGINE_OPEN, f)) != ERR_OK) {
 		name_missing(s->dir, f);
+		/* RocksDB may blame its manifest for a table that it cannot read: find the file itself. */
+		if (e == ERR_CORRUPT && f != NULL && strstr(f->text, ".sst") == NULL)
+			tables_check(s->dir, note_first_bad, &first);
 		return e;
 	}
 	atomic_store(&s->mark.version, engine_version(&s->engine));
