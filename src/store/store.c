@@ -55,7 +55,8 @@ engine_recover(struct store *s, struct fault *f)
 	if ((e = engine_open(&s->engine, s->dir, &s->o, ENGINE_OPEN, f)) != ERR_OK) {
 		name_missing(s->dir, f);
 		/* RocksDB may blame its manifest for a table that it cannot read: find the file itself. */
-		if (e == ERR_CORRUPT && f != NULL && strstr(f->text, ".sst") == NULL)
+		if (e == ERR_CORRUPT && f != NULL && strstr(f->text, "MANIFEST") != NULL &&
+		    strstr(f->text, ".sst") == NULL)
 			tables_check(s->dir, note_first_bad, &first);
 		return e;
 	}
