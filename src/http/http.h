@@ -36,7 +36,6 @@ struct http_options {
 	bool strict_queries; /* no extensions of the query language: Q-88 */
 	int64_t
 	    request_timeout_us; /* absolute: handshake and first request, and each later request. 0: HTTP_REQUEST_US */
-	void (*log)(const char *line); /* may be NULL; any loop's thread */
 };
 
 #define HTTP_REQUEST_US (INT64_C(30) * 1000000)

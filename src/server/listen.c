@@ -121,8 +121,7 @@ io_make(struct server *s, unsigned i)
 		.gate = s->gate,
 		.request_timeout_us = (int64_t)s->o.request_timeout_s * 1000000,
 		.strict_queries = s->o.strict_queries,
-		.admin = admin_of(s),
-		.log = log_limited };
+		.admin = admin_of(s) };
 
 	io->mqtt = mqtt_loop_new(io->loop, &mo);
 	ho.mqtt = io->mqtt;
