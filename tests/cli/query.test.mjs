@@ -72,7 +72,7 @@ test('--csv: every page, every column, quoting', async () => {
 function watching(args, { terminal = false } = {}) {
 	const words = [BINARY, ...args, '--data', hub.dir];
 	const child = terminal
-		? spawn('script', ['-qec', words.map((w) => `'${w}'`).join(' '), '/dev/null'], { stdio: 'pipe' })
+		? spawn('script', ['-qec', 'exec ' + words.map((w) => `'${w}'`).join(' '), '/dev/null'], { stdio: 'pipe' })
 		: spawn(words[0], words.slice(1), { stdio: 'pipe' });
 	const pieces = new Inbox();
 	let text = '', errors = '';
