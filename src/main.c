@@ -134,20 +134,23 @@ static const struct command commands[] = {
 		.example = "  twinhub twin replace thermostat-1 --file twin.json --etag AAAAAAAAAAE= " DATA,
 	}, {
 		.name = "query", .operands = "TEXT", .least = 1, .most = 1, .run = cli_query,
-		.options = ROWS | OPT(WATCH) | OPT(PAGE_SIZE),
+		.options = ROWS | OPT(WATCH) | OPT(PAGE_SIZE) | OPT(EXPLAIN),
 		.summary = "what a query finds, all pages",
 		.note = "--csv: the heading has the members of all rows in the order in which they are first seen; null and\n"
 			"missing are empty, an empty string is \"\", objects and arrays are JSON text. When there are several\n"
 			"pages nothing is printed before the last: they wait in a file in TMPDIR.\n"
-			"--watch: a terminal is cleared for each answer; when piped, one answer follows the other.",
+			"--watch: a terminal is cleared for each answer; when piped, one answer follows the other.\n"
+			"--explain: which columns stood for the documents, how many rows were judged by columns, asked by\n"
+			"document and shown to columns, and the time of each step, all workers together.",
 		.example = "  twinhub query \"SELECT deviceId FROM devices WHERE tags.floor = 3\" " DATA "\n"
 			"  twinhub query \"SELECT status, COUNT() AS n FROM devices GROUP BY status\" --watch 5 " DATA,
 	}, {
 		.name = "statistics", .operands = "", .run = cli_statistics,
-		.options = HUB,
+		.options = HUB | OPT(COLUMNS),
 		.summary = "how many devices there are, and how many are connected",
 		.note = "Modules are not counted.",
-		.example = "  twinhub statistics " DATA,
+		.example = "  twinhub statistics " DATA "\n"
+			"  twinhub statistics --columns " DATA,
 	}, {
 		.name = "policy show", .operands = "[NAME]", .most = 1, .run = cli_policy_show,
 		.options = HUB,

@@ -33,6 +33,9 @@ enum exit_code {
 	X(JSON, "json", NULL, "print JSON on a terminal, too")                                     \
 	X(TABLE, "table", NULL, "print tables when piped, too")                                    \
 	X(CSV, "csv", NULL, "print CSV (RFC 4180)")                                                \
+	X(EXPLAIN, "explain", NULL,                                                                \
+	    "run the first page, and show what it cost instead of its rows")                       \
+	X(COLUMNS, "columns", NULL, "the columns that queries have made, and their memory")        \
 	X(WATCH, "watch", "SECONDS", "ask again so long after each answer, until Ctrl-C")          \
 	X(MODULE, "module", "ID", "this module of the device")                                     \
 	X(PAYLOAD, "payload", "JSON", "what the device gets; any JSON value (default null)")       \

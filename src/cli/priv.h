@@ -125,6 +125,8 @@ void cell_text(struct buf *out, struct doc d, unsigned most);
 
 /* One object: JSON in one line, or a line for each member. */
 void show_record(const struct args *a, struct doc d);
+/* One object whose arrays are rows: the same, with a table behind it for each array. Returns an exit code. */
+int show_sections(const struct args *a, struct doc d);
 /* Rows that come page by page. As CSV, the heading has the columns of all pages: when there are several, they wait in a
  * temporary file (in TMPDIR, or /tmp; without a name) until the last one is there. Both return an exit code; errors are said. */
 struct rows_view {

@@ -77,6 +77,25 @@ round_run(struct inquiry *q)
 	return rows_fini(&view, code);
 }
 
+/* ---- what it costs ---- */
+
+static int
+explain(struct inquiry *q)
+{
+	struct answer answer = { 0 };
+	int code = hub_call(&q->target,
+	    &(struct ask){ .method = POST,
+	        .path = "/devices/query?explain=true",
+	        .body = buf_view(&q->body),
+	        .page_size = q->page_size },
+	    &answer);
+
+	if (code == EXIT_DONE)
+		code = show_sections(q->args, doc_of(buf_view(&answer.doc)));
+	answer_fini(&answer);
+	return code;
+}
+
 /* ---- again and again ---- */
 
 /* At once, also in the middle of a call: nothing here outlives the process. */
@@ -123,6 +142,8 @@ cli_query(const struct args *a)
 		return EXIT_USAGE;
 	if (q.every_s > 0 && a->option[OPT_CSV] != NULL)
 		return cli_fail(EXIT_USAGE, "--csv and --watch exclude each other");
+	if (a->option[OPT_EXPLAIN] != NULL && (q.every_s > 0 || a->option[OPT_CSV] != NULL))
+		return cli_fail(EXIT_USAGE, "--explain excludes --csv and --watch");
 	if (!utf8_valid(str_of(a->operand[0])))
 		return cli_fail(EXIT_USAGE, "the query is not UTF-8");
 	buf_putc(&q.body, '{');
@@ -130,7 +151,9 @@ cli_query(const struct args *a)
 	buf_putc(&q.body, '}');
 	code = target_open(a, &q.target);
 	if (code == EXIT_DONE)
-		code = q.every_s > 0 ? watch(&q) : round_run(&q);
+		code = a->option[OPT_EXPLAIN] != NULL ? explain(&q)
+		    : q.every_s > 0                   ? watch(&q)
+		                                      : round_run(&q);
 	target_fini(&q.target);
 	buf_fini(&q.body);
 	return code;

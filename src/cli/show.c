@@ -394,6 +394,53 @@ print_table_rows(struct rows_view *v, struct doc array)
 	free(c);
 }
 
+/* The members that are no arrays, as an object of their own. */
+static void
+plain_members(struct buf *out, struct doc d)
+{
+	struct doc_iter it = doc_iter(d);
+	struct doc_writer dw;
+	struct str key;
+	struct doc v;
+
+	doc_writer_init(&dw, out, 0);
+	doc_begin_object(&dw, 0);
+	while (doc_next(&it, &key, &v)) {
+		if (doc_kind(v) == DOC_ARRAY)
+			continue;
+		doc_key(&dw, key);
+		doc_put_copy(&dw, 0, v);
+	}
+	doc_end(&dw);
+}
+
+int
+show_sections(const struct args *a, struct doc d)
+{
+	struct doc_iter it = doc_iter(d);
+	struct buf plain = { 0 };
+	struct rows_view view;
+	struct str key;
+	struct doc v;
+
+	if (output_json(a)) {
+		show_record(a, d);
+		return EXIT_DONE;
+	}
+	plain_members(&plain, d);
+	print_members(doc_of(buf_view(&plain)));
+	buf_fini(&plain);
+	while (doc_next(&it, &key, &v)) {
+		if (doc_kind(v) != DOC_ARRAY || doc_count(v) == 0)
+			continue;
+		putchar('\n');
+		view = (struct rows_view){ .format = ROWS_TABLE };
+		print_table_rows(&view, v);
+		buf_fini(&view.head);
+	}
+	return EXIT_DONE;
+}
+
 int
 rows_page(struct rows_view *v, struct doc array, bool more)
 {

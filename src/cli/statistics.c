@@ -1,4 +1,4 @@
-/* statistics: how many devices there are, and how many are connected. */
+/* statistics: how many devices there are, and how many are connected; with --columns, what queries keep in memory. */
 #include "cli/priv.h"
 
 /* Append the members of one answer. */
@@ -22,14 +22,30 @@ add_members(const struct target *t, const char *path, struct doc_writer *dw)
 	return code;
 }
 
+static int
+column_statistics(const struct args *a)
+{
+	struct answer answer = { 0 };
+	int code = hub_call_once(
+	    a, &(struct ask){ .method = GET, .path = "/statistics/columns" }, &answer);
+
+	if (code == EXIT_DONE)
+		code = show_sections(a, doc_of(buf_view(&answer.doc)));
+	answer_fini(&answer);
+	return code;
+}
+
 int
 cli_statistics(const struct args *a)
 {
 	struct buf record = { 0 };
 	struct doc_writer dw;
 	struct target t;
-	int code = target_open(a, &t);
+	int code;
 
+	if (a->option[OPT_COLUMNS] != NULL)
+		return column_statistics(a);
+	code = target_open(a, &t);
 	doc_writer_init(&dw, &record, 0);
 	doc_begin_object(&dw, 0);
 	if (code == EXIT_DONE)

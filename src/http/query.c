@@ -3,6 +3,40 @@
 
 #include <stdio.h>
 
+/* ---- explain=true: where the time of the page, or of the whole aggregate, went ---- */
+
+static void
+put_steps(struct buf *json, const struct walk *k)
+{
+	buf_cstr(json, ",\"steps\":[");
+	for (unsigned i = 0; i < WALK_STEPS; i++)
+		buf_printf(json, "%s{\"step\":\"%s\",\"ms\":%.3f}", i > 0 ? "," : "",
+		    walk_step_names[i], (double)k->facts.ns[i] / 1e6);
+	buf_putc(json, ']');
+}
+
+static void
+reply_explained(struct request *r, const struct walk *k)
+{
+	const struct walk_facts *f = &k->facts;
+	struct buf json = { 0 };
+
+	buf_printf(&json,
+	    "{\"engineMs\":%.3f,\"workers\":%u,\"rowsReturned\":%u,\"more\":%s,"
+	    "\"rowsJudged\":%llu,\"rowsAsked\":%llu,\"rowsShown\":%llu",
+	    (double)f->total_ns / 1e6, fleet_workers(r->hl->o.fleet), (unsigned)k->nrow,
+	    k->more ? "true" : "false", (unsigned long long)f->judged, (unsigned long long)f->asked,
+	    (unsigned long long)f->shown);
+	put_steps(&json, k);
+	buf_cstr(&json, ",\"columns\":");
+	column_report_write(k->columns, true, &json);
+	buf_putc(&json, '}');
+	reply_json(r, 200, buf_view(&json));
+	buf_fini(&json);
+}
+
+/* ---- answers ---- */
+
 static void
 done_query(struct walk *k)
 {
@@ -11,6 +45,8 @@ done_query(struct walk *k)
 
 	if (r != NULL && k->fault.code != F_NONE) {
 		reply_fault(r, &k->fault);
+	} else if (r != NULL && k->explain) {
+		reply_explained(r, k);
 	} else if (r != NULL) {
 		buf_reserve(&json, k->json.n + 2);
 		buf_putc(&json, '[');
@@ -43,14 +79,29 @@ collection_there(enum query_collection c)
 }
 
 static enum err
+wants_explanation(struct request *r, bool *explain, struct fault *f)
+{
+	struct str v = request_param(r, "explain");
+
+	*explain = str_ieq(v, STR("true"));
+	if (v.p == NULL || *explain || str_ieq(v, STR("false")))
+		return ERR_OK;
+	return fault_set(f, F_ArgumentInvalid, "explain is neither true nor false");
+}
+
+static enum err
 walk_prepare(struct request *r, struct walk *k, struct str text, struct fault *f)
 {
 	struct str token = request_header(r, "x-ms-continuation"),
 	           size = request_header(r, "x-ms-max-item-count");
 	const struct query_options options = { .extensions = !r->hl->o.strict_queries };
 	const struct query_facts *facts;
+	int64_t begin_ns = clock_mono_ns();
 
-	if (query_parse(text, &options, &k->query, f) != ERR_OK ||
+	if (query_parse(text, &options, &k->query, f) != ERR_OK)
+		return ERR_ARG;
+	k->facts.ns[STEP_PARSE] = clock_mono_ns() - begin_ns;
+	if (wants_explanation(r, &k->explain, f) != ERR_OK ||
 	    query_page_size(size, &k->limit, f) != ERR_OK)
 		return ERR_ARG;
 	facts = query_facts(k->query);

@@ -34,6 +34,8 @@ const struct route routes[] = {
 	{ EVHTTP_REQ_GET, "messages/serviceBound/feedback", SERVICE, on_feedback, false },
 	{ EVHTTP_REQ_GET, "statistics/devices", SERVICE | READ_REGISTRY, on_statistics, false },
 	{ EVHTTP_REQ_GET, "statistics/service", SERVICE | READ_REGISTRY, on_statistics, false },
+	{ EVHTTP_REQ_GET, "statistics/columns", SERVICE | READ_REGISTRY, on_column_statistics,
+	    false },
 	{ EVHTTP_REQ_GET, "configurations", SERVICE | READ_REGISTRY, on_configurations_list,
 	    false },
 	{ EVHTTP_REQ_POST, "configurations/testQueries", SERVICE | WRITE_REGISTRY, on_test_queries,

@@ -1,4 +1,5 @@
-/* How many devices there are (service-rest.md 14): what the shards count, each behind its commits. */
+/* How many devices there are (service-rest.md 14): what the shards count, each behind its commits. And, which Azure does not
+ * have, the columns that queries have made. */
 #include "http/priv.h"
 
 static void
@@ -24,12 +25,44 @@ done_counts(struct walk *k)
 	walk_free(k);
 }
 
-void
-on_statistics(struct request *r)
+static void
+done_columns(struct walk *k)
 {
-	struct walk *k = walk_new(r->hl->loop, WALK_COUNTS, done_counts);
+	struct request *r = request_of(k->owner, k->reply_to);
+	struct buf json = { 0 };
+
+	if (r != NULL && k->fault.code != F_NONE) {
+		reply_fault(r, &k->fault);
+	} else if (r != NULL) {
+		buf_printf(&json,
+		    "{\"bytes\":%zu,\"limitBytes\":%llu,\"columns\":", k->facts.column_bytes,
+		    (unsigned long long)fleet_column_bytes(r->hl->o.fleet));
+		column_report_write(k->columns, false, &json);
+		buf_putc(&json, '}');
+		reply_json(r, 200, buf_view(&json));
+	}
+	buf_fini(&json);
+	walk_free(k);
+}
+
+static void
+walk_send(struct request *r, enum walk_kind kind, void (*done)(struct walk *k))
+{
+	struct walk *k = walk_new(r->hl->loop, kind, done);
 
 	k->reply_to = request_address(r);
 	k->owner = r->hl;
 	fleet_walk(r->hl->o.fleet, k);
+}
+
+void
+on_statistics(struct request *r)
+{
+	walk_send(r, WALK_COUNTS, done_counts);
+}
+
+void
+on_column_statistics(struct request *r)
+{
+	walk_send(r, WALK_COLUMNS, done_columns);
 }

@@ -28,6 +28,7 @@ void net_init(void);
 uint64_t net_raise_nofile(void);
 
 int64_t clock_mono_us(void); /* since some point in the past; never goes back */
+int64_t clock_mono_ns(void); /* the same in nanoseconds */
 int64_t clock_wall_us(void); /* since 1970-01-01 UTC */
 
 /* ---- mailboxes: many posters, one taker, in order for each poster ---- */

@@ -255,34 +255,3 @@ columns_trim(struct columns *c)
 		c->v[i]->rest = c->tick + REST;
 	}
 }
-
-/* ---- reports ---- */
-
-bool
-columns_facts(const struct columns *c, uint32_t n, struct column_facts *out, struct buf *name)
-{
-	static const char *const sections[] = { "tags", "properties.desired",
-		"properties.reported" };
-	static const char *const roots[] = {
-#define X(id, text) #text,
-		QUERY_ROOTS(X)
-#undef X
-	};
-	const struct column *col;
-
-	if (n >= c->n)
-		return false;
-	col = c->v[n];
-	*out = (struct column_facts){ .form = col->form,
-		.complete = col->complete,
-		.uses = col->uses,
-		.values = col->dict.held,
-		.bytes = column_bytes(col) };
-	buf_cstr(name,
-	    col->path.kind == PATH_ROOT ? roots[col->path.root] : sections[col->path.section]);
-	for (unsigned i = 0; i < col->path.nstep; i++) {
-		buf_putc(name, '.');
-		buf_str(name, col->path.steps[i]);
-	}
-	return true;
-}

@@ -64,6 +64,7 @@ struct column_facts {
 	enum column_form form;
 	bool complete;         /* all rows are in */
 	uint32_t uses, values; /* turns that asked for it; entries of its dictionary */
+	uint32_t rows;         /* that have a cell */
 	size_t bytes;
 };
 /* The n-th path that is known, for reports; false at the end. name: appended, as in a query. */
@@ -108,5 +109,24 @@ enum err vector_add(struct vector *v, const uint8_t *verdicts, uint32_t i, uint3
 
 /* For reports: paths of the plan that columns could stand for, and how many of them do in the shard opened last. */
 void vector_facts(const struct vector *v, uint32_t *paths, uint32_t *held);
+
+/* ---- reports: columns of many shards, path by path ---- */
+
+#define COLUMN_LINES_MAX                                                                           \
+	1024u /* paths of a report; the columns of others are put together in one line */
+
+struct column_report;
+struct column_report *column_report_new(void);
+void column_report_free(struct column_report *r); /* NULL is fine */
+/* Add all columns of a shard; *bytes grows by what they take together. */
+void column_report_shard(struct column_report *r, const struct columns *c, size_t *bytes);
+/* Add the paths of a plan as they are in the shard that v was opened for last, and is done with. */
+void column_report_plan(struct column_report *r, const struct vector *v);
+/* The same when no column is looked at. */
+void column_report_paths(struct column_report *r, const struct query *q);
+void column_report_merge(struct column_report *into, const struct column_report *from);
+/* Append a JSON array, in the order in which the paths were added. Of a plan: who gives its values, and which columns
+ * it has made. */
+void column_report_write(const struct column_report *r, bool of_plan, struct buf *json);
 
 #endif

@@ -222,9 +222,13 @@ vector_open(struct vector *v, struct columns *c, uint32_t rows, bool begins)
 	if (begins) {
 		v->fresh = true;
 		c->tick++;
-		for (uint32_t i = 0; i < v->q->nslot; i++)
+		for (uint32_t i = 0; i < v->q->nslot; i++) {
+			const struct column *was =
+			    v->wanted[i] ? columns_find(c, v->q->slots[i]) : NULL;
+			v->missed[i] = was == NULL || was->form == COLUMN_NONE || !was->complete;
 			if (v->wanted[i])
 				columns_use(c, v->q->slots[i], rows);
+		}
 	}
 	for (uint32_t i = 0; i < v->q->nslot; i++)
 		if (v->wanted[i])

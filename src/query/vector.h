@@ -64,6 +64,8 @@ struct vector {
 	struct node *where; /* NULL: none */
 	unsigned depth;     /* levels of nodes */
 	bool wanted[SLOTS_MAX];
+	bool missed
+	    [SLOTS_MAX]; /* for reports: its column was not there when the shard's turn began */
 	struct value bound[SLOTS_MAX];
 	struct row row;  /* stands for bound */
 	uint8_t *blocks; /* VECTOR_ROWS for each level */

@@ -232,6 +232,18 @@ fleet_free(struct fleet *f)
 	free(f);
 }
 
+unsigned
+fleet_workers(const struct fleet *f)
+{
+	return f->o.nworker;
+}
+
+uint64_t
+fleet_column_bytes(const struct fleet *f)
+{
+	return f->o.column_bytes;
+}
+
 uint64_t
 fleet_identities(const struct fleet *f)
 {

@@ -105,6 +105,9 @@ void walk_turn(struct worker *w);
 void walk_go_on(struct worker *w, struct walk *k);
 void walk_home(struct fleet *f, struct walk *k);
 
+/* The time since the last lap belongs to this step; costs nothing unless the walk is to be explained. */
+void walk_lap(struct walk *k, enum walk_step step);
+
 /* scan.c */
 enum progress {
 	SHARD_DONE,

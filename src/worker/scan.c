@@ -4,6 +4,17 @@
  */
 #include "worker/priv.h"
 
+/* Have what is needed of a row in memory; false: the walk has failed. */
+static bool
+row_load(struct worker *w, struct walk *k, struct shard *sh, uint32_t row,
+    const struct query_needs *needs)
+{
+	enum err e = worker_load_row(w, sh, row, hub_records_of(needs), &k->fault);
+
+	walk_lap(k, STEP_LOAD);
+	return e == ERR_OK;
+}
+
 /* Deliver a row that matches; false when the page is full and this row is the next one's. */
 static bool
 row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
@@ -17,6 +28,7 @@ row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
 			buf_putc(&k->json, ',');
 		query_project(k->query, &hub_query_ops, hr, &w->query_scratch, &k->json);
 		k->nrow++;
+		walk_lap(k, STEP_OUTPUT);
 	}
 	if (++k->place.delivered < query_facts(k->query)->top)
 		return true;
@@ -30,17 +42,31 @@ row_order(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 {
 	const struct query_facts *facts = query_facts(k->query);
 	struct hub_row hr;
+	bool wanted;
 
-	if (worker_load_row(w, sh, row, hub_records_of(&facts->match), &k->fault) != ERR_OK)
+	if (!row_load(w, k, sh, row, &facts->match))
 		return false;
 	hub_row_open(&hr, sh, row);
-	if (!query_order_wants(k->order, &hub_query_ops, &hr, &w->query_scratch))
+	wanted = query_order_wants(k->order, &hub_query_ops, &hr, &w->query_scratch);
+	walk_lap(k, STEP_OUTPUT);
+	if (!wanted)
 		return true;
-	if (worker_load_row(w, sh, row, hub_records_of(&facts->output), &k->fault) != ERR_OK)
+	if (!row_load(w, k, sh, row, &facts->output))
 		return false;
 	hub_row_open(&hr, sh, row);
-	return query_order_take(k->order, &hub_query_ops, &hr, &w->query_scratch, &k->fault) ==
-	    ERR_OK;
+	if (query_order_take(k->order, &hub_query_ops, &hr, &w->query_scratch, &k->fault) != ERR_OK)
+		return false;
+	walk_lap(k, STEP_OUTPUT);
+	return true;
+}
+
+static bool
+row_count(struct worker *w, struct walk *k, const struct hub_row *hr)
+{
+	enum err e = query_groups_add(k->groups, &hub_query_ops, hr, &w->query_scratch, &k->fault);
+
+	walk_lap(k, STEP_OUTPUT);
+	return e == ERR_OK;
 }
 
 bool
@@ -48,23 +74,24 @@ scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 {
 	const struct query_facts *facts = query_facts(k->query);
 	struct hub_row hr;
+	bool match;
 
-	if (worker_load_row(w, sh, row, hub_records_of(&facts->match), &k->fault) != ERR_OK)
+	if (!row_load(w, k, sh, row, &facts->match))
 		return false;
 	hub_row_open(&hr, sh, row);
-	if (!query_match(k->query, &hub_query_ops, &hr, &w->query_scratch))
+	match = query_match(k->query, &hub_query_ops, &hr, &w->query_scratch);
+	walk_lap(k, STEP_ASK);
+	if (!match)
 		return true;
 	if (k->order != NULL)
 		return row_order(w, k, sh, row);
 	if (!k->count || facts->aggregate) {
-		if (worker_load_row(w, sh, row, hub_records_of(&facts->output), &k->fault) !=
-		    ERR_OK)
+		if (!row_load(w, k, sh, row, &facts->output))
 			return false;
 		hub_row_open(&hr, sh, row);
 	}
 	if (facts->aggregate)
-		return query_groups_add(
-		           k->groups, &hub_query_ops, &hr, &w->query_scratch, &k->fault) == ERR_OK;
+		return row_count(w, k, &hr);
 	return row_deliver(w, k, &hr);
 }
 
@@ -117,6 +144,7 @@ visit_groups(struct worker *w, struct walk *k, struct shard *sh, const uint8_t *
 	while (i < n) {
 		if (vector_add(k->vector, verdicts, i, n, k->groups, &i, &k->fault) != ERR_OK)
 			return WALK_DONE;
+		walk_lap(k, STEP_JUDGE);
 		k->place.row = from + i;
 		if (i == n)
 			break;
@@ -138,9 +166,7 @@ deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 
 	if (k->order != NULL)
 		return row_order(w, k, sh, row);
-	if (!k->count &&
-	    worker_load_row(
-	        w, sh, row, hub_records_of(&query_facts(k->query)->output), &k->fault) != ERR_OK)
+	if (!k->count && !row_load(w, k, sh, row, &query_facts(k->query)->output))
 		return false;
 	hub_row_open(&hr, sh, row);
 	return row_deliver(w, k, &hr);
@@ -174,11 +200,14 @@ scan_block(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 {
 	uint32_t from = (uint32_t)k->place.row, n = shard_rows(sh) - from;
 	uint8_t verdicts[VECTOR_ROWS];
+	bool possible;
 
 	if (n > VECTOR_ROWS)
 		n = VECTOR_ROWS;
 	k->facts.judged += n;
-	if (!vector_judge(k->vector, from, n, verdicts, &w->query_scratch)) {
+	possible = vector_judge(k->vector, from, n, verdicts, &w->query_scratch);
+	walk_lap(k, STEP_JUDGE);
+	if (!possible) {
 		k->place.row = (uint64_t)from + n;
 		return SHARD_DONE;
 	}
@@ -203,7 +232,6 @@ enum progress
 scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 {
 	struct columns *c = shard_columns(sh, w->fleet->o.column_bytes / SHARDS);
-	int64_t begin_us = clock_mono_us(), built_us;
 	uint64_t shown = k->facts.shown;
 	uint32_t wanted, held;
 	enum progress p;
@@ -213,11 +241,10 @@ scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 	vector_open(k->vector, c, shard_rows(sh), k->scanned != k->place.shard);
 	k->scanned = k->place.shard;
 	p = build(w, k, sh, end_us);
-	built_us = clock_mono_us();
+	walk_lap(k, STEP_BUILD);
 	if (p == SHARD_DONE)
 		p = scan_blocks(w, k, sh, end_us);
-	k->facts.build_us += built_us - begin_us;
-	k->facts.scan_us += clock_mono_us() - built_us;
+	walk_lap(k, STEP_JUDGE);
 	if (p == SHARD_DONE) {
 		vector_facts(k->vector, &wanted, &held);
 		k->facts.columns += wanted;

@@ -17,6 +17,29 @@ struct walk_ids {
 	} v[];
 };
 
+const char *const walk_step_names[WALK_STEPS] = {
+	[STEP_PARSE] = "parse",
+	[STEP_WAIT] = "wait",
+	[STEP_BUILD] = "build",
+	[STEP_JUDGE] = "judge",
+	[STEP_LOAD] = "load",
+	[STEP_ASK] = "ask",
+	[STEP_OUTPUT] = "output",
+	[STEP_FINISH] = "finish",
+};
+
+void
+walk_lap(struct walk *k, enum walk_step step)
+{
+	int64_t now;
+
+	if (!k->explain)
+		return;
+	now = clock_mono_ns();
+	k->facts.ns[step] += now - k->lap_ns;
+	k->lap_ns = now;
+}
+
 struct walk *
 walk_new(struct loop *home, enum walk_kind kind, void (*done)(struct walk *w))
 {
@@ -36,6 +59,7 @@ parts_free(struct walk *k)
 	for (unsigned i = 0; i < k->npart; i++) {
 		query_groups_free(k->parts[i].groups);
 		vector_free(k->parts[i].vector);
+		column_report_free(k->parts[i].columns);
 	}
 	free(k->parts);
 	k->parts = NULL;
@@ -56,6 +80,7 @@ walk_free(struct walk *k)
 	query_groups_free(k->groups);
 	query_order_free(k->order);
 	vector_free(k->vector);
+	column_report_free(k->columns);
 	query_free(k->query);
 	buf_fini(&k->json);
 	free(k);
@@ -109,6 +134,8 @@ walk_is_home(struct msg *m)
 void
 walk_home(struct fleet *f, struct walk *k)
 {
+	walk_lap(k, STEP_FINISH);
+	k->facts.total_ns = clock_mono_ns() - k->begin_ns;
 	k->msg.run = walk_is_home;
 	loop_post(k->home, &k->msg);
 	atomic_fetch_sub(&f->nwalk, 1);
@@ -171,6 +198,8 @@ order_finish(struct walk *k)
 static void
 walk_finish(struct fleet *f, struct walk *k)
 {
+	if (k->npart == 0)
+		walk_lap(k, STEP_WAIT);
 	if (k->fault.code == F_NONE && k->groups != NULL)
 		groups_finish(k);
 	else if (k->fault.code == F_NONE && k->order != NULL)
@@ -204,6 +233,10 @@ walk_alone(struct fleet *f, struct walk *k)
 	if (!full || clock_mono_us() >= k->deadline_us)
 		return false;
 	parts_free(k);
+	if (k->explain) { /* shards are seen anew */
+		column_report_free(k->columns);
+		k->columns = column_report_new();
+	}
 	k->place.shard = 0;
 	k->place.row = 0;
 	send_walk(k, f->of_shard[0]);
@@ -216,10 +249,21 @@ facts_add(struct walk_facts *to, const struct walk_facts *from)
 	to->judged += from->judged;
 	to->asked += from->asked;
 	to->shown += from->shown;
-	to->build_us += from->build_us;
-	to->scan_us += from->scan_us;
 	to->columns += from->columns;
 	to->held += from->held;
+	for (unsigned i = 0; i < WALK_STEPS; i++)
+		to->ns[i] += from->ns[i];
+}
+
+static void
+parts_explain(struct walk *k)
+{
+	for (unsigned i = 0; i < k->npart; i++) {
+		facts_add(&k->facts, &k->parts[i].facts);
+		if (k->explain)
+			column_report_merge(k->columns, k->parts[i].columns);
+	}
+	k->lap_ns = k->explain ? clock_mono_ns() : 0; /* their time is counted */
 }
 
 /* The last part that is done puts them together. */
@@ -228,10 +272,10 @@ part_done(struct fleet *f, struct walk *part)
 {
 	struct walk *k = part->whole;
 
+	walk_lap(part, STEP_WAIT);
 	if (atomic_fetch_sub(&k->waiting, 1) > 1)
 		return;
-	for (unsigned i = 0; i < k->npart; i++)
-		facts_add(&k->facts, &k->parts[i].facts);
+	parts_explain(k);
 	if (walk_alone(f, k))
 		return;
 	for (unsigned i = 0; i < k->npart && k->fault.code == F_NONE; i++) {
@@ -259,6 +303,9 @@ send_parts(struct fleet *f, struct walk *k)
 		p->place.shard = f->workers[i].shard_from;
 		p->scanned = SHARDS;
 		p->deadline_us = k->deadline_us;
+		p->explain = k->explain;
+		p->lap_ns = k->begin_ns;
+		p->columns = k->explain ? column_report_new() : NULL;
 		p->whole = k;
 	}
 	for (unsigned i = 0, n = k->npart; i < n; i++)
@@ -290,7 +337,10 @@ fleet_walk(struct fleet *f, struct walk *k)
 {
 	const struct query_facts *facts = k->kind == WALK_QUERY ? query_facts(k->query) : NULL;
 
-	k->deadline_us = clock_mono_us() + f->o.walk_us;
+	k->begin_ns = k->lap_ns = clock_mono_ns();
+	k->deadline_us = k->begin_ns / 1000 + f->o.walk_us;
+	if (k->explain || k->kind == WALK_COLUMNS)
+		k->columns = column_report_new();
 	if (facts != NULL && facts->aggregate)
 		k->groups = query_groups_new(k->query, f->o.query_bytes);
 	if (facts != NULL && facts->ordered && !k->count)
@@ -378,8 +428,10 @@ row_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 
 	if (!shard_row(sh, row, &device, &module) || (module.n != 0) != modules)
 		return true;
-	return k->kind == WALK_IDENTITIES ? row_list(w, k, sh, row, device)
-	                                  : scan_row(w, k, sh, row);
+	if (k->kind == WALK_IDENTITIES)
+		return row_list(w, k, sh, row, device);
+	k->facts.asked++;
+	return scan_row(w, k, sh, row);
 }
 
 /* ---- a slice ---- */
@@ -412,6 +464,7 @@ visit_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 		if (row >= shard_rows(sh))
 			return SHARD_DONE;
 		k->place.row = row;
+		k->facts.judged++;
 		if (!row_visit(w, k, sh, row))
 			return WALK_DONE;
 		k->place.row = (uint64_t)row + 1;
@@ -425,6 +478,14 @@ visit_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 }
 
 static enum progress
+report_shard(struct worker *w, struct walk *k, struct shard *sh)
+{
+	column_report_shard(k->columns, shard_columns(sh, w->fleet->o.column_bytes / SHARDS),
+	    &k->facts.column_bytes);
+	return SHARD_DONE;
+}
+
+static enum progress
 count_shard(struct walk *k, const struct shard *sh)
 {
 	const struct shard_counts *c = shard_counts(sh);
@@ -433,6 +494,17 @@ count_shard(struct walk *k, const struct shard *sh)
 	k->counts.disabled += c->disabled;
 	k->counts.connected += c->connected;
 	return SHARD_DONE;
+}
+
+/* What columns had to do with it in the shard at hand. */
+static void
+explain_shard(struct walk *k, bool by_columns)
+{
+	if (by_columns)
+		column_report_plan(k->columns, k->vector);
+	else
+		column_report_paths(k->columns, k->query);
+	walk_lap(k, STEP_JUDGE);
 }
 
 /* Go on from the walk's place in this worker's shards; true when its part is done. */
@@ -449,10 +521,12 @@ walk_slice(struct worker *w, struct walk *k)
 
 		if (k->reflects[k->place.shard] == 0)
 			k->reflects[k->place.shard] = shard_position(sh);
-		p = k->kind == WALK_COUNTS ? count_shard(k, sh)
-		    : by_columns           ? scan_shard(w, k, sh, end_us)
-		                           : visit_shard(w, k, sh, end_us);
-
+		p = k->kind == WALK_COUNTS    ? count_shard(k, sh)
+		    : k->kind == WALK_COLUMNS ? report_shard(w, k, sh)
+		    : by_columns              ? scan_shard(w, k, sh, end_us)
+		                              : visit_shard(w, k, sh, end_us);
+		if (k->explain && p != TURN_OVER)
+			explain_shard(k, by_columns);
 		if (p != SHARD_DONE)
 			return p == WALK_DONE;
 		k->place.shard++;
@@ -484,6 +558,7 @@ walk_turn(struct worker *w)
 	w->walks = k->next;
 	if (w->walks == NULL)
 		w->walks_end = &w->walks;
+	walk_lap(k, STEP_WAIT);
 	walk_limits(w, k);
 	if (k->fault.code != F_NONE || walk_slice(w, k)) {
 		worker_leave(w, LEAVE_WALK, k);

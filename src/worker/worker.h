@@ -71,7 +71,21 @@ struct note {
 
 /* ---- a walk over the whole fleet: queries and lists ---- */
 
-enum walk_kind { WALK_QUERY, WALK_IDENTITIES, WALK_COUNTS };
+enum walk_kind { WALK_QUERY, WALK_IDENTITIES, WALK_COUNTS, WALK_COLUMNS };
+
+/* Where the time of a query goes. Waiting is for its turn, behind other work and for commits that it has seen. */
+enum walk_step {
+	STEP_PARSE, /* the sender's */
+	STEP_WAIT,
+	STEP_BUILD,  /* rows shown to columns, their documents read */
+	STEP_JUDGE,  /* by columns; groups counted by columns */
+	STEP_LOAD,   /* documents from the store */
+	STEP_ASK,    /* documents, whether they match */
+	STEP_OUTPUT, /* of documents: projected, put in order, counted */
+	STEP_FINISH, /* groups put together, all put in order and written */
+	WALK_STEPS
+};
+extern const char *const walk_step_names[WALK_STEPS]; /* "parse", ... */
 
 /*
  * Visits the shards in order, in slices between batches, each worker's part behind its commits: what it shows is durable
@@ -83,6 +97,7 @@ struct walk {
 	enum walk_kind kind;
 	struct query *query; /* WALK_QUERY: owned */
 	bool count;          /* WALK_QUERY: rows are counted in place.delivered, none is shown */
+	bool explain;        /* WALK_QUERY: facts.ns and columns are wanted */
 	uint32_t limit;      /* rows of this page, or identities wanted, 1 to 1000 */
 	struct query_place place;   /* in: where to begin; out: where the next page begins */
 	bool more;                  /* out: there may be rows behind this page */
@@ -95,13 +110,16 @@ struct walk {
 	struct reply_to reply_to;     /* the sender's */
 	void *owner;                  /* the sender's: outlives the walk */
 	struct walk_facts {
-		uint64_t judged;           /* rows by columns, or found to have none */
-		uint64_t asked;            /* of those, rows whose document was asked */
-		uint64_t shown;            /* rows from which columns were made */
-		int64_t build_us, scan_us; /* time of its turns: making columns; all else */
+		uint64_t judged; /* row numbers looked at, by columns or one by one */
+		uint64_t asked;  /* of those, rows whose document was asked */
+		uint64_t shown;  /* rows from which columns were made */
 		uint32_t columns,
 		    held; /* paths worth a column, summed over shards; those that had one */
-	} facts;          /* out */
+		int64_t ns[WALK_STEPS]; /* explain: summed over workers */
+		int64_t total_ns;       /* from fleet_walk until it goes home */
+		size_t column_bytes;    /* WALK_COLUMNS */
+	} facts;                        /* out */
+	struct column_report *columns;  /* out: explain, those of its paths; WALK_COLUMNS: all */
 	uint64_t reflects[SHARDS];   /* out: positions of shards when they were seen; 0: not seen */
 	struct query_groups *groups; /* the fleet's, as is all below */
 	struct query_order *order;   /* ORDER BY on rows */
@@ -110,6 +128,7 @@ struct walk {
 	struct walk_ids *ids;
 	struct worker *at;
 	int64_t deadline_us;
+	int64_t begin_ns, lap_ns;
 	struct walk *next;
 	struct walk *whole, *parts; /* of an aggregate: one a worker, all at once */
 	unsigned npart;
@@ -164,6 +183,9 @@ void fleet_walk(struct fleet *f, struct walk *w);
 void fleet_stop(struct fleet *f);
 void fleet_free(struct fleet *f);
 
+/* Threads, and what columns may take together, as given. */
+unsigned fleet_workers(const struct fleet *f);
+uint64_t fleet_column_bytes(const struct fleet *f);
 /* Identities (devices and modules) in the fleet; any thread. */
 uint64_t fleet_identities(const struct fleet *f);
 

@@ -147,3 +147,24 @@ test('--watch ends when nobody reads', async () => {
 	w.child.stdout.destroy();
 	assert.equal((await w.ended()).code, 1);
 });
+
+test('--explain: JSON when piped, tables on a terminal; statistics --columns', async () => {
+	const query = ['query', "SELECT COUNT() AS n FROM devices WHERE tags.floor = 3", '--explain'];
+	for (let turn = 0; turn < 2; turn++) await cli(query);
+	const e = await cli(query);
+	assert.equal(e.rowsReturned, 1);
+	assert.deepEqual(e.columns.map((c) => [c.path, c.held]), [['tags.floor', 64]]);
+	const text = await cli([...query, '--table']);
+	assert.match(text, /^engineMs +[\d.]+$/m);
+	assert.match(text, /^step +ms$/m);
+	assert.match(text, /^judge +[\d.]+$/m);
+	assert.match(text, /^path +from +form +shards +held +made +rows +values +bytes$/m);
+	assert.match(text, /^tags\.floor +columns +\w+ +64 +64 +0 /m);
+	const page = await cli(['query', 'SELECT * FROM devices', '--explain', '--page-size', '1']);
+	assert.deepEqual([page.rowsReturned, page.more], [1, true]);
+	for (const other of [['--csv'], ['--watch', '1']]) await cli([...query, ...other], { code: 2 });
+	await cli(['query', 'SELECT FROM', '--explain'], { code: 1 });
+	const all = await cli(['statistics', '--columns']);
+	assert.ok(all.columns.some((c) => c.path === 'tags.floor' && c.bytes > 0));
+	assert.match(await cli(['statistics', '--columns', '--table']), /^tags\.floor +\w+ +64 /m);
+});

@@ -1,0 +1,271 @@
+/* What columns there are: their facts, and a report that puts those of many shards together, path by path. */
+#include "query/vector.h"
+
+#include <stdlib.h>
+
+#define FORMS    (COLUMN_HASHES + 1)
+#define NAME_MAX 1024 /* bytes of a path that a report shows */
+
+struct line {
+	size_t name; /* in names; name_n 0: all that have no line of their own */
+	size_t name_n;
+	bool documents; /* its values are read from documents */
+	uint32_t shards, held, made, of_form[FORMS];
+	uint32_t values; /* of the shard that has most */
+	uint64_t rows, bytes;
+};
+
+struct column_report {
+	struct buf names;
+	struct line *v;
+	uint32_t n;
+	struct table table; /* lines by name */
+};
+
+/* ---- facts ---- */
+
+static bool
+is_plain(struct str step)
+{
+	for (size_t i = 0; i < step.n; i++) {
+		char c = step.p[i];
+		bool digit = c >= '0' && c <= '9';
+		if (!digit && c != '_' && c != '$' && (unsigned char)c < 0x80 &&
+		    !((c | 32) >= 'a' && (c | 32) <= 'z'))
+			return false;
+		if (digit && i == 0)
+			return false;
+	}
+	return step.n > 0;
+}
+
+static void
+step_name(struct buf *name, struct str step)
+{
+	bool plain = is_plain(step);
+
+	buf_cstr(name, plain ? "" : "[[");
+	buf_str(name, step);
+	buf_cstr(name, plain ? "" : "]]");
+}
+
+static void
+path_name(struct buf *name, const struct path *p)
+{
+	static const char *const sections[] = { "tags", "properties.desired",
+		"properties.reported" };
+	static const char *const roots[] = {
+#define X(id, text) #text,
+		QUERY_ROOTS(X)
+#undef X
+	};
+
+	if (p->kind == PATH_ROOT || p->kind == PATH_SECTION)
+		buf_cstr(name, p->kind == PATH_ROOT ? roots[p->root] : sections[p->section]);
+	else if (p->kind == PATH_PROPERTIES)
+		buf_cstr(name, "properties");
+	for (unsigned i = 0; i < p->nstep; i++) {
+		if (i > 0 || p->kind != PATH_UNKNOWN)
+			buf_putc(name, '.');
+		step_name(name, p->steps[i]);
+	}
+}
+
+static struct column_facts
+facts_of(const struct column *c)
+{
+	return (struct column_facts){ .form = c->form,
+		.complete = c->complete,
+		.uses = c->uses,
+		.values = c->dict.held,
+		.rows = c->form == COLUMN_SPARSE ? c->npair : c->rows,
+		.bytes = column_bytes(c) };
+}
+
+bool
+columns_facts(const struct columns *c, uint32_t n, struct column_facts *out, struct buf *name)
+{
+	if (n >= c->n)
+		return false;
+	*out = facts_of(c->v[n]);
+	path_name(name, &c->v[n]->path);
+	return true;
+}
+
+/* ---- lines ---- */
+
+struct column_report *
+column_report_new(void)
+{
+	return xcalloc(1, sizeof(struct column_report));
+}
+
+void
+column_report_free(struct column_report *r)
+{
+	if (r == NULL)
+		return;
+	buf_fini(&r->names);
+	table_fini(&r->table);
+	free(r->v);
+	free(r);
+}
+
+static struct str
+line_name(const struct column_report *r, uint32_t i)
+{
+	return (struct str){ r->names.p + r->v[i].name, r->v[i].name_n };
+}
+
+static bool
+same_name(const void *ctx, uint32_t value, const void *key)
+{
+	return str_eq(line_name(ctx, value), *(const struct str *)key);
+}
+
+/* The line of a path, made if there is none; the last one is for all paths that there is no room for. */
+static struct line *
+line_of(struct column_report *r, struct str name)
+{
+	uint64_t hash;
+	uint32_t i;
+
+	if (name.n > NAME_MAX)
+		for (name.n = NAME_MAX; ((unsigned char)name.p[name.n] & 0xC0) == 0x80;)
+			name.n--;
+	hash = hash_table(name);
+	i = table_get(&r->table, hash, same_name, r, &name);
+	if (i != TABLE_NONE)
+		return &r->v[i];
+	if (r->v == NULL)
+		r->v = xcalloc(COLUMN_LINES_MAX, sizeof(*r->v));
+	if (r->n >= COLUMN_LINES_MAX - 1 && name.n > 0)
+		return line_of(r, STR(""));
+	i = r->n++;
+	r->v[i] = (struct line){ .name = r->names.n, .name_n = name.n };
+	buf_str(&r->names, name);
+	table_add(&r->table, hash, i);
+	return &r->v[i];
+}
+
+static void
+line_add(struct line *l, const struct column_facts *f, bool made)
+{
+	l->shards++;
+	l->of_form[f->form]++;
+	l->held += f->form != COLUMN_NONE && f->complete;
+	l->made += made;
+	l->values = f->values > l->values ? f->values : l->values;
+	l->bytes += f->bytes;
+	if (f->form != COLUMN_NONE)
+		l->rows += f->rows;
+}
+
+void
+column_report_shard(struct column_report *r, const struct columns *c, size_t *bytes)
+{
+	struct column_facts f;
+	struct buf name = { 0 };
+
+	for (uint32_t i = 0; name.n = 0, columns_facts(c, i, &f, &name); i++)
+		line_add(line_of(r, buf_view(&name)), &f, false);
+	*bytes += columns_bytes(c);
+	buf_fini(&name);
+}
+
+/* One path of a plan; c NULL: no column is looked at, or there is none. */
+static void
+report_path(struct column_report *r, const struct path *p, const struct column *c, bool made)
+{
+	static const struct column_facts none = { .form = COLUMN_NONE };
+	struct column_facts f = c != NULL ? facts_of(c) : none;
+	struct buf name = { 0 };
+	struct line *l;
+
+	path_name(&name, p);
+	l = line_of(r, buf_view(&name));
+	l->documents |= c == NULL;
+	line_add(l, &f, made);
+	buf_fini(&name);
+}
+
+void
+column_report_plan(struct column_report *r, const struct vector *v)
+{
+	for (uint32_t i = 0; i < v->q->nslot; i++) {
+		const struct path *p = v->q->slots[i];
+		report_path(r, p, v->wanted[i] ? columns_find(v->columns, p) : NULL,
+		    v->missed[i] && v->column[i] != NULL);
+	}
+}
+
+void
+column_report_paths(struct column_report *r, const struct query *q)
+{
+	for (uint32_t i = 0; i < q->nslot; i++)
+		report_path(r, q->slots[i], NULL, false);
+}
+
+void
+column_report_merge(struct column_report *into, const struct column_report *from)
+{
+	for (uint32_t i = 0; i < from->n; i++) {
+		const struct line *l = &from->v[i];
+		struct line *to = line_of(into, line_name(from, i));
+		to->documents |= l->documents;
+		to->shards += l->shards;
+		to->held += l->held;
+		to->made += l->made;
+		for (unsigned f = 0; f < FORMS; f++)
+			to->of_form[f] += l->of_form[f];
+		to->values = l->values > to->values ? l->values : to->values;
+		to->rows += l->rows;
+		to->bytes += l->bytes;
+	}
+}
+
+/* ---- writing ---- */
+
+/* The form that most shards have; of equally many the largest. */
+static const char *
+form_of(const struct line *l)
+{
+	unsigned best = COLUMN_NONE;
+
+	for (unsigned f = COLUMN_NONE; f < FORMS; f++)
+		if (l->of_form[f] > 0 && l->of_form[f] >= l->of_form[best])
+			best = f;
+	return column_form_name((enum column_form)best);
+}
+
+static void
+line_write(const struct column_report *r, uint32_t i, bool of_plan, struct buf *json)
+{
+	const struct line *l = &r->v[i];
+
+	buf_cstr(json, "{\"path\":");
+	if (l->name_n > 0)
+		doc_write_json_str(json, line_name(r, i));
+	else
+		buf_cstr(json, "null");
+	if (of_plan)
+		buf_printf(json, ",\"from\":\"%s\"", l->documents ? "documents" : "columns");
+	buf_printf(json, ",\"form\":\"%s\",\"shards\":%u,\"held\":%u", form_of(l),
+	    (unsigned)l->shards, (unsigned)l->held);
+	if (of_plan)
+		buf_printf(json, ",\"made\":%u", (unsigned)l->made);
+	buf_printf(json, ",\"rows\":%llu,\"values\":%u,\"bytes\":%llu}",
+	    (unsigned long long)l->rows, (unsigned)l->values, (unsigned long long)l->bytes);
+}
+
+void
+column_report_write(const struct column_report *r, bool of_plan, struct buf *json)
+{
+	buf_putc(json, '[');
+	for (uint32_t i = 0; i < r->n; i++) {
+		if (i > 0)
+			buf_putc(json, ',');
+		line_write(r, i, of_plan, json);
+	}
+	buf_putc(json, ']');
+}
