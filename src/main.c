@@ -36,10 +36,11 @@ serve(int argc, char **argv)
 #define CREDENTIALS                                                                                \
 	(OPT(PRIMARY_KEY) | OPT(SECONDARY_KEY) | OPT(THUMBPRINT) | OPT(SECONDARY_THUMBPRINT) |     \
 	    OPT(X509_CA))
-#define HUB      (OPTS_HUB | OPTS_OUTPUT)
-#define DOCUMENT (OPT(MODULE) | OPT(TAGS) | OPT(DESIRED) | OPT(FILE) | OPT(ETAG))
-#define ROWS     (HUB | OPT(CSV))
-#define SIGN_IN  (OPT(DATA) | OPT(POLICY) | OPT(DEVICE) | OPT(MODULE) | OPT(KEY) | OPT(HOSTNAME))
+#define HUB           (OPTS_HUB | OPTS_OUTPUT)
+#define DOCUMENT      (OPT(MODULE) | OPT(TAGS) | OPT(DESIRED) | OPT(FILE) | OPT(ETAG))
+#define ROWS          (HUB | OPT(CSV))
+#define CONFIGURATION (OPT(FILE) | OPT(CONDITION) | OPT(PRIORITY) | OPT(LABELS))
+#define SIGN_IN       (OPT(DATA) | OPT(POLICY) | OPT(DEVICE) | OPT(MODULE) | OPT(KEY) | OPT(HOSTNAME))
 
 /* clang-format off */
 static const struct command commands[] = {
@@ -132,6 +133,46 @@ static const struct command commands[] = {
 		.options = HUB | DOCUMENT,
 		.summary = "replace tags and desired properties as a whole",
 		.example = "  twinhub twin replace thermostat-1 --file twin.json --etag AAAAAAAAAAE= " DATA,
+	}, {
+		.name = "configuration create", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_create,
+		.options = HUB | CONFIGURATION,
+		.summary = "write desired properties to all devices of a condition, now and later",
+		.note = "--file: the configuration as in Azure's REST API, {\"content\":{\"deviceContent\":{\"properties.desired.PATH\":\n"
+			"VALUE}},\"targetCondition\":...,\"priority\":...,\"labels\":{...},\"metrics\":{\"queries\":{NAME:QUERY}}}; the id may\n"
+			"be left out. What is given as an option is taken instead of the file's. Without a condition no device has it.",
+		.example = "  twinhub configuration create winter --file winter.json " DATA "\n"
+			"  twinhub configuration create canary --file winter.json --condition \"tags.ring = 'canary'\" --priority 9 " DATA,
+	}, {
+		.name = "configuration show", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_show,
+		.options = HUB | OPT(WATCH) | OPT(UNTIL_APPLIED),
+		.summary = "a configuration, and how many devices have it",
+		.note = "On a terminal with bars: applied, and each metric of its own, as shares of what is targeted.\n"
+			"--watch: drawn again until Ctrl-C; when piped, one JSON line after the other.\n"
+			"--until-applied: until applied is targeted, exit code 0; every second unless --watch says otherwise.\n"
+			"Ctrl-C before that: exit code 1. One whose properties all belong to others of a higher priority is\n"
+			"targeted and never applied.",
+		.example = "  twinhub configuration show winter --watch 2 " DATA "\n"
+			"  twinhub configuration show winter --until-applied --json " DATA " > /dev/null && echo done",
+	}, {
+		.name = "configuration list", .operands = "", .run = cli_configuration_list,
+		.options = ROWS,
+		.summary = "all configurations",
+		.note = "JSON is whole; a table and CSV have the columns that fit on a line.",
+		.example = "  twinhub configuration list " DATA,
+	}, {
+		.name = "configuration update", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_update,
+		.options = HUB | CONFIGURATION | OPT(ETAG),
+		.summary = "change a configuration's condition, priority, labels or metrics",
+		.note = "Options change what they name, and only what nobody else has changed meanwhile. --file replaces all of it, except\n"
+			"the content, which never changes: make another configuration for another content.",
+		.example = "  twinhub configuration update winter --condition \"tags.ring IN ['canary', 'early']\" " DATA "\n"
+			"  twinhub configuration update winter --file winter.json --etag MQ== " DATA,
+	}, {
+		.name = "configuration delete", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_delete,
+		.options = HUB | OPT(ETAG),
+		.summary = "remove a configuration, and what it wrote from all twins",
+		.note = "Properties go to the configuration that is next by priority, if there is one.",
+		.example = "  twinhub configuration delete winter " DATA,
 	}, {
 		.name = "query", .operands = "TEXT", .least = 1, .most = 1, .run = cli_query,
 		.options = ROWS | OPT(WATCH) | OPT(PAGE_SIZE) | OPT(EXPLAIN),

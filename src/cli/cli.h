@@ -16,7 +16,7 @@ enum exit_code {
 	EXIT_FAILED = 1,      /* refused by the hub, or something else went wrong */
 	EXIT_USAGE = 2,       /* the command line is wrong */
 	EXIT_UNREACHABLE = 3, /* no hub answers there, or its certificate is not trusted */
-	EXIT_NOT_FOUND = 4,   /* no such device, module, policy, directory or file */
+	EXIT_NOT_FOUND = 4,   /* no such device, module, configuration, policy, directory or file */
 	EXIT_DAMAGED = 5,     /* stored data is damaged, or of a newer format */
 	EXIT_LOCKED = 6,      /* another process has the data directory open */
 	EXIT_CONFLICT = 7,    /* it exists already, or has another etag by now */
@@ -63,7 +63,11 @@ enum exit_code {
 	X(TAGS, "tags", "JSON", "the tags")                                                        \
 	X(DESIRED, "desired", "JSON", "the desired properties")                                    \
 	X(FILE, "file", "FILE", "read the document from a file; - is stdin")                       \
-	X(PAGE_SIZE, "page-size", "N", "rows fetched at a time (default 1000)")
+	X(PAGE_SIZE, "page-size", "N", "rows fetched at a time (default 1000)")                    \
+	X(CONDITION, "condition", "TEXT", "which devices: * for all, or as behind WHERE")          \
+	X(PRIORITY, "priority", "N", "the larger one wins a property that several write")          \
+	X(LABELS, "labels", "JSON", "an object of texts, for people")                              \
+	X(UNTIL_APPLIED, "until-applied", NULL, "end when all that are targeted have it")
 
 enum option {
 #define X(id, name, value, help) OPT_##id,
@@ -118,6 +122,11 @@ int cli_twin_replace(const struct args *a);
 int cli_query(const struct args *a);
 int cli_method_invoke(const struct args *a);
 int cli_statistics(const struct args *a);
+int cli_configuration_create(const struct args *a);
+int cli_configuration_show(const struct args *a);
+int cli_configuration_list(const struct args *a);
+int cli_configuration_update(const struct args *a);
+int cli_configuration_delete(const struct args *a);
 int cli_policy_show(const struct args *a);
 int cli_policy_rotate(const struct args *a);
 int cli_backup(const struct args *a);

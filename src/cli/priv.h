@@ -145,6 +145,55 @@ int rows_show(const struct args *a, struct doc array);
 
 /* Append s, cut at `most` characters, with a ? for what drives a terminal. */
 void put_visible(struct buf *out, struct str s, unsigned most);
+unsigned text_width(struct str s); /* characters of valid UTF-8 */
+void put_padded(struct buf *out, struct str s, unsigned width);
+
+/* ---- a view: lines of a label and what it says, made whole in memory and printed at once ---- */
+
+#define VIEW_LABEL_MOST 32 /* characters of a label; what is longer is cut */
+
+struct view {
+	struct buf text;
+	unsigned width; /* of the labels */
+};
+/* Make room for this label; before the first line. */
+void view_widen(struct view *v, struct str label);
+void view_line(struct view *v, const char *label, struct doc value); /* cell_text, uncut */
+void view_text(struct view *v, const char *label, struct str text);
+void view_time(struct view *v, const char *label, struct doc iso);    /* whole seconds */
+void view_block(struct view *v, const char *label, struct doc value); /* json_indent */
+void view_empty_line(struct view *v);
+/* How much of the whole: [######------]   12 of 24    50.0 %. More than the whole fills the bar. A whole of 0 has no share. */
+void view_bar(struct view *v, struct str label, uint64_t part, uint64_t whole);
+void view_print(struct view *v); /* and empties it */
+void view_fini(struct view *v);
+
+/* ---- --watch ---- */
+
+struct watch {
+	uint64_t every_s; /* 0: one round only */
+	uint64_t nround;  /* rounds that are over */
+	bool goal;        /* something is waited for, so that Ctrl-C before it is a failure */
+	bool reached;     /* set by the round: it is there, or nothing more will come */
+};
+/* The option's value. Else EXIT_USAGE, said. */
+int watch_option(const struct args *a, struct watch *w);
+/* When a round has its answer, before it prints: a terminal is cleared and gets a heading. piped_line: elsewhere rounds have
+ * an empty line between them. */
+void watch_open(const struct watch *w, bool piped_line);
+/* Rounds, each of which returns an exit code, told already. Returns that of the last one: when what was waited for is there, when
+ * the first one fails, when a later one fails in a way that time does not mend, or when nobody reads any more. */
+int watch_run(struct watch *w, int (*round)(void *ctx), void *ctx);
+
+/* ---- configurations ---- */
+
+/* The path of one, with its NUL. Else EXIT_USAGE, said. */
+int configuration_path(struct buf *path, const char *id);
+/* As the hub's answer has it: JSON in one line, or the view with bars. */
+void configuration_print(const struct args *a, struct doc c);
+void configuration_view(struct view *v, struct doc c);
+/* Have all that are targeted got it? */
+bool configuration_applied(struct doc c);
 
 /* ---- CSV (RFC 4180): lines end with CRLF ---- */
 

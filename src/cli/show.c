@@ -176,8 +176,8 @@ cell_text(struct buf *out, struct doc d, unsigned most)
 	buf_fini(&text);
 }
 
-static unsigned
-width_of(struct str s)
+unsigned
+text_width(struct str s)
 {
 	const char *p = s.p, *end = s.p + s.n;
 	unsigned n = 0;
@@ -187,11 +187,11 @@ width_of(struct str s)
 	return n;
 }
 
-static void
+void
 put_padded(struct buf *out, struct str s, unsigned width)
 {
 	buf_str(out, s);
-	for (unsigned n = width_of(s); n < width; n++)
+	for (unsigned n = text_width(s); n < width; n++)
 		buf_putc(out, ' ');
 }
 
@@ -217,8 +217,8 @@ print_members(struct doc d)
 	struct doc v;
 
 	while (doc_next(&it, &key, &v))
-		if (width_of(key) > width)
-			width = width_of(key);
+		if (text_width(key) > width)
+			width = text_width(key);
 	it = doc_iter(d);
 	while (doc_next(&it, &key, &v)) {
 		name.n = nested.n = 0;
@@ -275,7 +275,7 @@ column_of(struct columns *c, struct str name)
 		i++;
 	if (i == c->n && c->n < COLUMNS_MAX) {
 		c->name[c->n] = name;
-		c->width[c->n++] = width_of(name);
+		c->width[c->n++] = text_width(name);
 	}
 	return i;
 }
@@ -297,8 +297,8 @@ measure(struct columns *c, struct doc array)
 				continue; /* more than anybody reads side by side */
 			cell.n = 0;
 			cell_text(&cell, v, CELL_MOST);
-			if (width_of(buf_view(&cell)) > c->width[i])
-				c->width[i] = width_of(buf_view(&cell));
+			if (text_width(buf_view(&cell)) > c->width[i])
+				c->width[i] = text_width(buf_view(&cell));
 		}
 	}
 	buf_fini(&cell);

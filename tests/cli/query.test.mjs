@@ -2,19 +2,18 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { spawn } from 'node:child_process';
-import { BINARY, Inbox, startHub, stopAll, tempDir, WAIT_MS, within } from '../lib/hub.mjs';
-import { commands } from './lib.mjs';
+import { startHub, stopAll, tempDir } from '../lib/hub.mjs';
+import { commands, endWatching, watching as watchingOn } from './lib.mjs';
 
 let hub, cli;
-const children = new Set();
+const watching = (args, options) => watchingOn(hub, args, options);
 
 before(async () => {
 	hub = await startHub();
 	cli = commands(hub);
 });
 after(async () => {
-	for (const child of children) child.kill('SIGKILL');
+	endWatching();
 	await stopAll(hub);
 });
 
@@ -67,36 +66,6 @@ test('--csv: every page, every column, quoting', async () => {
 	for (const other of [['--json'], ['--table'], ['--watch', '1']]) await cli([...query, ...other], { code: 2 });
 	assert.match(await cli(['device', 'list', '--csv']), /^deviceId,status,/);
 });
-
-// A command that goes on: what it prints comes in pieces; write() is its terminal's keyboard.
-function watching(args, { terminal = false } = {}) {
-	const words = [BINARY, ...args, '--data', hub.dir];
-	const child = terminal
-		? spawn('script', ['-qec', 'exec ' + words.map((w) => `'${w}'`).join(' '), '/dev/null'], { stdio: 'pipe' })
-		: spawn(words[0], words.slice(1), { stdio: 'pipe' });
-	const pieces = new Inbox();
-	let text = '', errors = '';
-	children.add(child);
-	child.stdout.setEncoding('utf8').on('data', (d) => pieces.push(text += d));
-	child.stderr.setEncoding('utf8').on('data', (d) => pieces.push(errors += d));
-	const ended = new Promise((resolve) => child.once('close', (code, signal) => {
-		children.delete(child);
-		resolve({ code, signal });
-	}));
-	return {
-		child,
-		get errors() { return errors; },
-		async until(test, what) {
-			for (const end = Date.now() + WAIT_MS; Date.now() < end;) {
-				const found = test(text);
-				if (found) return found;
-				await pieces.next(undefined, what);
-			}
-			throw new Error(`waited in vain for ${what}; there is ${JSON.stringify(text.slice(-500))} ${errors}`);
-		},
-		ended: () => within(ended, 'the command to end'),
-	};
-}
 
 test('--watch piped: one answer after the other, each fresh, until SIGINT', async () => {
 	await hub.createDevice('w');
