@@ -51,8 +51,8 @@ fail(struct client *c, const char *why)
 	struct run *run = c->worker->run;
 
 	if (!atomic_exchange(&run->failed, true))
-		fprintf(stderr, "bench_updates: %s%s%s\n", why, errno ? ": " : "",
-		    errno ? strerror(errno) : "");
+		fprintf(stderr, "%s: %s%s%s\n", program_invocation_short_name, why,
+		    errno ? ": " : "", errno ? strerror(errno) : "");
 	atomic_store(&run->phase, PHASE_END);
 }
 
@@ -102,12 +102,19 @@ put_connect(struct client *c, unsigned device)
 static void
 put_subscribe(struct client *c)
 {
-	struct str filter = STR("$iothub/twin/res/#");
+	const struct str filters[] = { STR("$iothub/twin/res/#"),
+		STR("$iothub/twin/PATCH/properties/desired/#") };
+	unsigned n = plan_of(c)->notify ? 2 : 1;
+	size_t bytes = 2;
 
-	put_header(&c->link.out, SUBSCRIBE << 4 | 2, 2 + 2 + filter.n + 1);
+	for (unsigned i = 0; i < n; i++)
+		bytes += 2 + filters[i].n + 1;
+	put_header(&c->link.out, SUBSCRIBE << 4 | 2, bytes);
 	buf_u16be(&c->link.out, UINT16_MAX);
-	put_text(&c->link.out, filter);
-	buf_putc(&c->link.out, 0);
+	for (unsigned i = 0; i < n; i++) {
+		put_text(&c->link.out, filters[i]);
+		buf_putc(&c->link.out, 0);
+	}
 }
 
 /* About 100 bytes in which a counter and a reading move, as a device reports. */
@@ -121,8 +128,9 @@ put_body(struct buf *b, uint64_t n)
 	buf_str(b, STR("},\"firmware\":\"2.4.1-r7\",\"status\":\"running\"}"));
 }
 
+/* `since_us`: from when on its time counts. */
 static void
-put_patch(struct client *c, unsigned place)
+put_patch(struct client *c, unsigned place, uint64_t since_us)
 {
 	const struct plan *p = plan_of(c);
 	struct slot *s = &c->slots[place];
@@ -140,7 +148,7 @@ put_patch(struct client *c, unsigned place)
 		buf_u16be(&c->link.out, (uint16_t)(s->nuse % uses * p->inflight + place + 1));
 	buf_str(&c->link.out, buf_view(&body));
 	s->nuse++;
-	s->sent_us = now_us();
+	s->sent_us = since_us;
 	c->issued++;
 }
 
@@ -153,7 +161,7 @@ put_first_patches(struct client *c)
 	if (p->per_session > 0 && p->per_session < n)
 		n = p->per_session;
 	for (unsigned i = 0; i < n; i++)
-		put_patch(c, i);
+		put_patch(c, i, now_us());
 }
 
 static void
@@ -179,7 +187,6 @@ next_session(struct client *c)
 		fail(c, "cannot connect");
 		return false;
 	}
-	/* A stride prime to the number of devices: no key order, and every device once. */
 	put_connect(c, (unsigned)((uint64_t)nth * run->plan.stride % run->plan.ndevice));
 	if (run->plan.hub)
 		put_subscribe(c);
@@ -206,7 +213,8 @@ on_ready(struct client *c)
 	w->nopening--;
 	w->nsession++;
 	if (plan_of(c)->per_session == 0) {
-		put_first_patches(c);
+		if (plan_of(c)->rate == 0)
+			put_first_patches(c);
 		atomic_fetch_add(&w->run->nready, 1);
 	}
 	open_more(w);
@@ -233,9 +241,11 @@ on_ack(struct client *c, unsigned place)
 
 	c->acked++;
 	if (phase == PHASE_MEASURE)
-		hist_add(&w->hist, now_us() - c->slots[place].sent_us);
-	if (phase != PHASE_END && (p->per_session == 0 || c->issued < p->per_session))
-		put_patch(c, place);
+		hist_add(&w->hists[atomic_load_explicit(&w->run->section, memory_order_relaxed)],
+		    now_us() - c->slots[place].sent_us);
+	if (phase != PHASE_END && p->rate == 0 &&
+	    (p->per_session == 0 || c->issued < p->per_session))
+		put_patch(c, place, now_us());
 }
 
 /* "$iothub/twin/res/204/?$rid=17&$version=3" */
@@ -251,8 +261,10 @@ on_answer(struct client *c, struct str packet)
 		return;
 	}
 	topic.p = packet.p + 2;
-	if (!str_starts(topic, STR("$iothub/twin/res/")))
+	if (!str_starts(topic, STR("$iothub/twin/res/"))) {
+		c->worker->nnote++;
 		return;
+	}
 	str_cut(str_sub(topic, sizeof("$iothub/twin/res/") - 1), '/', &status, &rest);
 	str_cut(rest, '=', &rid, &rest);
 	str_cut(rest, '&', &rid, &rest);
@@ -261,7 +273,8 @@ on_answer(struct client *c, struct str packet)
 		return;
 	}
 	if (!str_eq(status, STR("204")) && c->worker->nerror++ == 0)
-		fprintf(stderr, "bench_updates: answered " STR_FMT "\n", STR_ARG(status));
+		fprintf(stderr, "%s: answered " STR_FMT "\n", program_invocation_short_name,
+		    STR_ARG(status));
 	on_ack(c, (unsigned)(n % plan_of(c)->inflight));
 }
 
@@ -291,7 +304,7 @@ on_packet(struct client *c, unsigned type, struct str packet)
 			on_ready(c);
 		break;
 	case SUBACK:
-		if (packet.n != 3 || (packet.p[2] & 0x80) != 0)
+		if (packet.n < 3 || (packet.p[packet.n - 1] & 0x80) != 0)
 			fail(c, "SUBSCRIBE refused");
 		else
 			on_ready(c);
@@ -374,7 +387,52 @@ on_event(struct client *c, unsigned events)
 		flush(c);
 }
 
+/* ---- at a rate ---- */
+
+static struct client *
+next_idle(struct worker *w)
+{
+	for (unsigned i = 0; i < w->nclient; i++) {
+		struct client *c = &w->clients[w->turn];
+
+		w->turn = (w->turn + 1) % w->nclient;
+		if (c->issued == c->acked)
+			return c;
+	}
+	return NULL;
+}
+
+/* All that is due by now; what finds every client waiting goes later, and its time counts. */
+static void
+send_due(struct worker *w)
+{
+	unsigned rate = w->run->plan.rate;
+	uint64_t now = now_us();
+	struct client *c;
+
+	if (w->due_us == 0)
+		w->due_us = now;
+	while (w->due_us <= now && (c = next_idle(w)) != NULL) {
+		put_patch(c, 0, w->due_us);
+		flush(c);
+		w->due_us += 1000000 / rate;
+	}
+}
+
 /* ---- the thread ---- */
+
+unsigned
+stride_for(unsigned ndevice)
+{
+	unsigned a, b, t, stride = 499979 % ndevice;
+
+	for (;; stride++) {
+		for (a = stride, b = ndevice; b != 0; t = a % b, a = b, b = t)
+			;
+		if (a == 1)
+			return stride;
+	}
+}
 
 void
 worker_init(struct worker *w, struct run *run, unsigned nclient)
@@ -404,12 +462,14 @@ void
 worker_loop(struct worker *w)
 {
 	struct epoll_event events[256];
-	int n;
+	int n, phase;
 
 	open_more(w);
-	while (atomic_load_explicit(&w->run->phase, memory_order_relaxed) != PHASE_END) {
-		n = epoll_wait(w->epoll, events, 256, 100);
+	while ((phase = atomic_load_explicit(&w->run->phase, memory_order_relaxed)) != PHASE_END) {
+		n = epoll_wait(w->epoll, events, 256, w->run->plan.rate > 0 ? 1 : 100);
 		for (int i = 0; i < n; i++)
 			on_event(events[i].data.ptr, events[i].events);
+		if (w->run->plan.rate > 0 && phase != PHASE_CONNECT)
+			send_due(w);
 	}
 }

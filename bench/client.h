@@ -6,6 +6,9 @@
  *   CONNECT, SUBSCRIBE $iothub/twin/res/# (hub only) -> CONNACK, SUBACK -> ready
  *   PUBLISH x inflight -> acknowledgement -> PUBLISH -> ...
  *
+ * With `rate` set nothing waits for an acknowledgement: patches leave at that rate, each from the next client that has none
+ * in flight, and their times begin when they were due, so a server that stalls is seen to stall.
+ *
  * With `per_session` set it instead sends that many patches as one device, disconnects, and goes on
  * as the next device until all devices of the run have been touched; there the packets up to the
  * first patches leave in one write.
@@ -18,6 +21,8 @@
 
 #include <stdatomic.h>
 
+#define SECTIONS_MAX 8 /* parts of a run that are measured apart */
+
 enum phase { PHASE_CONNECT, PHASE_WARM, PHASE_MEASURE, PHASE_END };
 
 /* What every client does; not changed during the run. */
@@ -25,8 +30,10 @@ struct plan {
 	struct target target;
 	bool hub;     /* false: any broker */
 	bool clean;   /* clean session flag */
+	bool notify;  /* hear of desired properties, too */
 	unsigned qos; /* 0 or 1; 0 only against a hub */
 	unsigned nclient, inflight, per_session, ndevice, stride;
+	unsigned rate;    /* patches a second of each thread; 0: as acknowledgements come */
 	const char *name; /* host name in the user name */
 	struct buf password;
 };
@@ -35,6 +42,7 @@ struct plan {
 struct run {
 	struct plan plan;
 	atomic_int phase;
+	atomic_uint section;                        /* where samples go */
 	atomic_uint nready, nfinished, next_device; /* finished: devices of a rotating run */
 	atomic_bool failed;
 };
@@ -45,10 +53,16 @@ struct worker {
 	int epoll;
 	struct client *clients;
 	unsigned nclient, nopened, nopening;
-	struct hist hist;
+	unsigned turn;   /* rate: the client that is next */
+	uint64_t due_us; /* rate: when */
+	struct hist hists[SECTIONS_MAX];
 	uint64_t nerror;   /* answers other than 204 */
+	uint64_t nnote;    /* desired notifications */
 	uint64_t nsession; /* accepted CONNECTs */
 };
+
+/* A stride prime to the number of devices: no key order, and every device once. */
+unsigned stride_for(unsigned ndevice);
 
 void worker_init(struct worker *w, struct run *run, unsigned nclient);
 void worker_fini(struct worker *w);

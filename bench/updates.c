@@ -104,19 +104,6 @@ options_read(struct options *o, struct plan *p, int argc, char **argv)
 		o->threads = p->nclient;
 }
 
-static unsigned
-stride_for(unsigned ndevice)
-{
-	unsigned a, b, t, stride = 499979 % ndevice;
-
-	for (;; stride++) {
-		for (a = stride, b = ndevice; b != 0; t = a % b, a = b, b = t)
-			;
-		if (a == 1)
-			return stride;
-	}
-}
-
 static void
 plan_finish(struct plan *p, const struct options *o)
 {
@@ -213,7 +200,7 @@ measure(struct run *run, const struct options *o, double *cpu)
 static void
 report(const struct worker *all, const struct plan *p, double seconds, double cpu)
 {
-	const struct hist *h = &all->hist;
+	const struct hist *h = &all->hists[0];
 
 	printf("{\"acked\":%llu,\"seconds\":%.3f,\"per_s\":%.0f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
 	       "\"p999_ms\":%.3f,\"max_ms\":%.3f,",
@@ -231,7 +218,7 @@ report(const struct worker *all, const struct plan *p, double seconds, double cp
 static void
 gather(struct worker *all, struct worker *one)
 {
-	hist_merge(&all->hist, &one->hist);
+	hist_merge(&all->hists[0], &one->hists[0]);
 	all->nerror += one->nerror;
 	all->nsession += one->nsession;
 	worker_fini(one);

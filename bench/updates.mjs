@@ -9,8 +9,8 @@ import os from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { Hub, makeCertificate, parseConnectionString } from '../tests/lib/hub.mjs';
 import { parseArgs } from './lib/args.mjs';
+import { BenchHub, makeCertificates, policyOf, PORTS as HUB_PORTS } from './lib/hub.mjs';
 import { machineFacts } from './lib/machine.mjs';
 import { mosquittoVersion, startMosquitto } from './lib/mosquitto.mjs';
 import { medianRun, printMachine, printResult, printTable, round } from './lib/report.mjs';
@@ -18,7 +18,7 @@ import { generator, runGenerator } from './lib/run.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const HOST = '127.0.2.1';
-const PORTS = { mqtt: 21883, mqtts: 28883, https: 20443, peer: 31883, peerTls: 38883 };
+const PORTS = { ...HUB_PORTS, peer: 31883, peerTls: 38883 };
 
 const options = parseArgs({
 	devices: 1_000_000, seconds: 8, warmup: 2, rounds: 3, threads: 1, qos: 1, rotate: 1,
@@ -38,22 +38,10 @@ const options = parseArgs({
   --peer-only       without a hub, to try the bench itself
 example: bench/updates --devices 10000 --seconds 3 --rounds 1`);
 
-function makeCertificates(dir) {
-	const ca = makeCertificate({ dir, cn: 'benchmark CA', ca: true });
-	return { ca, server: makeCertificate({ dir, cn: HOST, issuer: ca, san: `IP:${HOST},DNS:localhost` }) };
-}
-
-async function startHub(dir, { server }) {
-	const hub = new Hub({ addr: HOST, dir: path.join(dir, 'data'), binary: path.join(options.bin, 'twinhub'),
-		args: ['--mqtt-port', PORTS.mqtt, '--mqtts-port', PORTS.mqtts, '--https-port', PORTS.https,
-			'--cert', server.certFile, '--key', server.keyFile, ...options.hubArgs.split(' ').filter(Boolean)].map(String) });
+async function startHub(dir, certs) {
+	const hub = new BenchHub({ addr: HOST, dir: path.join(dir, 'data'), bin: options.bin, certs, args: options.hubArgs.split(' ').filter(Boolean) });
 	await hub.start();
 	return hub;
-}
-
-async function policyOf(hub, policy) {
-	const { HostName, SharedAccessKey } = parseConnectionString(await hub.connectionString(policy));
-	return { name: HostName.replace(/:\d+$/, ''), key: SharedAccessKey }; // the port belongs to the address
 }
 
 async function fill(hub, caFile) {
@@ -128,7 +116,7 @@ async function main() {
 	process.on('exit', () => fs.rmSync(dir, { recursive: true, force: true }));
 	const machine = machineFacts(dir, ROOT);
 	printMachine(machine);
-	const certs = makeCertificates(dir);
+	const certs = makeCertificates(dir, HOST);
 	const caFile = certs.ca.certFile;
 	const peer = await startMosquitto({ dir, host: HOST, port: PORTS.peer, tlsPort: PORTS.peerTls,
 		certFile: certs.server.certFile, keyFile: certs.server.keyFile });

@@ -1,0 +1,105 @@
+// The hub of a benchmark: on a loopback address of its own, on ports above 20,000, with the release build's programs.
+import { spawn } from 'node:child_process';
+import https from 'node:https';
+import fs from 'node:fs';
+import path from 'node:path';
+import readline from 'node:readline';
+import { Hub, makeCertificate, parseConnectionString, restRequest } from '../../tests/lib/hub.mjs';
+import { generator, runGenerator } from './run.mjs';
+
+export const PORTS = { mqtt: 21883, mqtts: 28883, https: 20443 };
+const REQUEST_MS = 900_000;
+
+export function makeCertificates(dir, host) {
+	const ca = makeCertificate({ dir, cn: 'benchmark CA', ca: true });
+	return { ca, server: makeCertificate({ dir, cn: host, issuer: ca, san: `IP:${host},DNS:localhost` }) };
+}
+
+// {name, key} of a policy, as the load generators want them.
+export async function policyOf(hub, policy) {
+	const { HostName, SharedAccessKey } = parseConnectionString(await hub.connectionString(policy));
+	return { name: HostName.replace(/:\d+$/, ''), key: SharedAccessKey }; // the port belongs to the address
+}
+
+export class BenchHub extends Hub {
+	#agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+
+	// bin: where the programs are; certs: as makeCertificates made them, or none
+	constructor({ addr, dir, bin, certs = null, args = [] }) {
+		super({ addr, dir, binary: path.join(bin, 'twinhub'), args: ['--mqtt-port', PORTS.mqtt, '--mqtts-port', PORTS.mqtts,
+			'--https-port', PORTS.https, ...(certs ? ['--cert', certs.server.certFile, '--key', certs.server.keyFile] : []), ...args].map(String) });
+		this.bin = bin;
+	}
+
+	// One request on a connection that is kept; anything but success ends the benchmark.
+	async ask(method, target, { body, headers } = {}) {
+		this.authorization ??= await this.token({ ttl: 86_400 });
+		const answer = await restRequest({ host: this.addr, port: this.httpsPort, ca: this.pem, method, path: target, body, headers,
+			authorization: this.authorization, agent: this.#agent, timeoutMs: REQUEST_MS });
+		if (answer.status >= 300) throw new Error(`${method} ${target}: ${answer.status} ${answer.text.slice(0, 500)}`);
+		return answer;
+	}
+
+	// The seeded fleet, put into the store of a hub that has never run; it runs afterwards. Seconds of the filling.
+	async fill({ twins, seed, lines = null }) {
+		await this.start();
+		await this.stop();
+		const begin = performance.now();
+		await runGenerator(generator('bench_fleet', this.bin), { store: path.join(this.dir, 'store'), lines, twins, seed });
+		return (performance.now() - begin) / 1e3;
+	}
+
+	async sql(query, headers = {}) {
+		return this.ask('POST', '/devices/query', { body: { query }, headers });
+	}
+
+	get memoryMb() {
+		const line = fs.readFileSync(`/proc/${this.pid}/status`, 'utf8').split('\n').find((l) => l.startsWith('VmRSS'));
+		return Math.round(Number(line.split(/\s+/)[1]) / 1024);
+	}
+}
+
+// bench_load beside what is measured: connected devices that report at a fixed rate.
+export class Load {
+	#child;
+	#lines;
+	#failed;
+
+	static async start(hub, { conns, rate, devices }) {
+		const load = new Load();
+		const { name, key } = await policyOf(hub, 'device');
+		load.#child = spawn(generator('bench_load', hub.bin), ['--host', hub.addr, '--port', PORTS.mqtt, '--name', name,
+			'--conns', conns, '--rate', rate, '--devices', devices].map(String), { env: { ...process.env, BENCH_KEY: key }, stdio: ['pipe', 'pipe', 'inherit'] });
+		load.#failed = new Promise((_, reject) => load.#child.once('close', (code) => code && reject(new Error(`bench_load ended with ${code}`))));
+		load.#failed.catch(() => {});
+		process.on('exit', () => load.#child.kill('SIGKILL'));
+		load.#lines = readline.createInterface({ input: load.#child.stdout })[Symbol.asyncIterator]();
+		await load.#line();
+		return load;
+	}
+
+	async #line() {
+		return (await Promise.race([this.#lines.next(), this.#failed])).value;
+	}
+
+	// From now on samples belong to this section.
+	section(name) {
+		this.#child.stdin.write(`${name}\n`);
+	}
+
+	// {conns, errors, notifications, sections: {name: {p50_ms, p99_ms, ...}}}
+	async end() {
+		this.#child.stdin.end();
+		const result = JSON.parse(await this.#line());
+		return { ...result, sections: Object.fromEntries(result.sections.map((s) => [s.name, s])) };
+	}
+}
+
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export function quantile(times, share) {
+	const sorted = [...times].sort((a, b) => a - b);
+	return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+}
+
+export const median = (times) => quantile(times, 0.5);
