@@ -121,6 +121,12 @@ static const struct command commands[] = {
 		.example = "  twinhub twin show thermostat-1 " DATA "\n"
 			"  twinhub twin show thermostat-1 --module updater " DATA,
 	}, {
+		.name = "twin convergence", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_convergence,
+		.options = HUB | OPT(MODULE),
+		.summary = "which desired properties are not reported yet",
+		.note = "Of all devices: twinhub query \"SELECT deviceId FROM devices WHERE NOT IS_CONVERGED()\".",
+		.example = "  twinhub twin convergence thermostat-1 " DATA,
+	}, {
 		.name = "twin update", .operands = "ID [JSON]", .least = 1, .most = 2, .run = cli_twin_update,
 		.options = HUB | DOCUMENT,
 		.summary = "merge changes into tags and desired properties",

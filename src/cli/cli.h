@@ -117,6 +117,7 @@ int cli_identity_delete(const struct args *a);
 int cli_device_list(const struct args *a);
 int cli_module_list(const struct args *a);
 int cli_twin_show(const struct args *a);
+int cli_twin_convergence(const struct args *a);
 int cli_twin_update(const struct args *a);
 int cli_twin_replace(const struct args *a);
 int cli_query(const struct args *a);

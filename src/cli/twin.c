@@ -1,5 +1,7 @@
-/* twin show|update|replace, of a device or of one of its modules. */
+/* twin show|convergence|update|replace, of a device or of one of its modules. */
 #include "cli/priv.h"
+
+#include <stdio.h>
 
 static int
 is_object(const struct buf *doc, const char *what)
@@ -72,7 +74,8 @@ take_document(const struct args *a, struct buf *json)
 }
 
 static int
-twin_call(const struct args *a, enum method method, struct str body, const char *if_match)
+twin_call(const struct args *a, enum method method, const char *tail, struct str body,
+    const char *if_match, void (*show)(const struct args *a, struct doc d))
 {
 	struct answer answer = { 0 };
 	struct buf path = { 0 };
@@ -81,12 +84,12 @@ twin_call(const struct args *a, enum method method, struct str body, const char 
 
 	if (subject_of(a->operand[0], a->option[OPT_MODULE], &s) != EXIT_DONE)
 		return EXIT_USAGE;
-	subject_path(&path, "/twins/", s, "");
+	subject_path(&path, "/twins/", s, tail);
 	code = hub_call_once(a,
 	    &(struct ask){ .method = method, .path = path.p, .body = body, .if_match = if_match },
 	    &answer);
 	if (code == EXIT_DONE)
-		show_record(a, doc_of(buf_view(&answer.doc)));
+		show(a, doc_of(buf_view(&answer.doc)));
 	answer_fini(&answer);
 	buf_fini(&path);
 	return code;
@@ -100,7 +103,7 @@ twin_write(const struct args *a, enum method method)
 
 	if_match_of(&tag, str_of(a->option[OPT_ETAG]));
 	if (code == EXIT_DONE)
-		code = twin_call(a, method, buf_view(&body), tag.p);
+		code = twin_call(a, method, "", buf_view(&body), tag.p, show_record);
 	buf_fini(&body);
 	buf_fini(&tag);
 	return code;
@@ -109,7 +112,44 @@ twin_write(const struct args *a, enum method method)
 int
 cli_twin_show(const struct args *a)
 {
-	return twin_call(a, GET, STR_NONE, NULL);
+	return twin_call(a, GET, "", STR_NONE, NULL, show_record);
+}
+
+/* For people: the twin's state in lines, what is pending as rows. */
+static void
+show_convergence(const struct args *a, struct doc d)
+{
+	struct doc pending = doc_getc(d, "pending"), v;
+	struct doc_iter it = doc_iter(d);
+	struct buf head = { 0 };
+	struct doc_writer dw;
+	struct str key;
+
+	if (output_json(a)) {
+		show_record(a, d);
+		return;
+	}
+	doc_writer_init(&dw, &head, 0);
+	doc_begin_object(&dw, 0);
+	while (doc_next(&it, &key, &v)) {
+		if (str_eq(key, STR("pending")))
+			continue;
+		doc_key(&dw, key);
+		doc_put_copy(&dw, 0, v);
+	}
+	doc_end(&dw);
+	show_record(a, doc_of(buf_view(&head)));
+	buf_fini(&head);
+	if (doc_count(pending) == 0)
+		return;
+	putchar('\n');
+	(void)rows_show(a, pending);
+}
+
+int
+cli_twin_convergence(const struct args *a)
+{
+	return twin_call(a, GET, "/convergence", STR_NONE, NULL, show_convergence);
 }
 
 int

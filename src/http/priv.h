@@ -116,7 +116,7 @@ extern const size_t nroutes;
 
 /* handlers */
 handler on_device_get, on_device_put, on_device_delete, on_devices_list, on_device_modules;
-handler on_twin, on_query, on_method_call;
+handler on_twin, on_convergence, on_query, on_method_call;
 handler on_bulk, on_keys, on_statistics, on_column_statistics, on_purge, on_feedback;
 handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_test_queries, on_apply_configuration;

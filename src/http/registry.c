@@ -231,6 +231,12 @@ request_refuse(struct request *r)
 }
 
 void
+on_convergence(struct request *r)
+{
+	request_submit(r, request_work(r, OP_TWIN_CONVERGENCE, 0, done_with_body));
+}
+
+void
 on_twin(struct request *r)
 {
 	struct doc_parsed info = { 0 };

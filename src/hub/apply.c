@@ -33,6 +33,7 @@ static const struct rule {
 	[OP_MODULES_LIST] = { on_modules_list, 0, false, false, false, IDENTITY | REPORTED },
 	[OP_SCOPE_CHECK] = { on_scope_check, IDENTITY, false, true, false },
 	[OP_TWIN_READ] = { on_twin_read, IDENTITY | WANTED | REPORTED, false, false, false },
+	[OP_TWIN_CONVERGENCE] = { on_twin_convergence, WANTED | REPORTED, false, false, false },
 	[OP_TWIN_PATCH] = { on_twin_patch, IDENTITY | WANTED | REPORTED, true, false, false },
 	[OP_METHOD] = { on_method, 0, false, false, false },
 	[OP_METHOD_CANCEL] = { on_method_cancel, 0, false, true, false },

@@ -56,7 +56,8 @@ enum op_kind {
 	OP_MODULES_LIST,    /* of one device, by id */
 	OP_SCOPE_CHECK, /* is if_tag the scope of this device, an edge one? Before a PUT that names it */
 	OP_TWIN_READ,
-	OP_TWIN_PATCH, /* payload: the twin document as a doc */
+	OP_TWIN_CONVERGENCE, /* which desired properties are not reported (T-120) */
+	OP_TWIN_PATCH,       /* payload: the twin document as a doc */
 	OP_TWIN_REPLACE,
 	OP_METHOD, /* payload: the JSON text for the device. reply_to is the call's name: EFFECT_CALL_* go there */
 	OP_METHOD_CANCEL, /* nobody waits any more for the call of this reply_to */

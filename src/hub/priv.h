@@ -314,7 +314,7 @@ op_fn on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_twin_get, on_r
 op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check, on_modules_list;
 op_fn on_identity_import, on_keys_regenerate;
 op_fn on_method, on_method_cancel, on_method_response;
-op_fn on_twin_read, on_twin_patch, on_twin_replace;
+op_fn on_twin_read, on_twin_convergence, on_twin_patch, on_twin_replace;
 
 op_fn on_configuration_put, on_configuration_delete, on_apply_content;
 

@@ -49,7 +49,7 @@ may_have_column(const struct path *p)
 {
 	if (p->kind == PATH_ROOT)
 		return p->root != QUERY_ROOT_LAST_ACTIVITY_TIME && p->root != QUERY_ROOT_VERSION;
-	return p->kind == PATH_SECTION;
+	return p->kind == PATH_SECTION || p->kind == PATH_CONVERGED;
 }
 
 static struct query_needs
@@ -57,6 +57,9 @@ needs_of(const struct path *p)
 {
 	if (p->kind == PATH_ROOT)
 		return (struct query_needs){ .roots = QUERY_ROOT_BIT(p->root) };
+	if (p->kind == PATH_CONVERGED)
+		return (struct query_needs){ .sections = QUERY_SECTION_BIT(SECTION_DESIRED) |
+			    QUERY_SECTION_BIT(SECTION_REPORTED) };
 	return (struct query_needs){ .sections = (uint8_t)QUERY_SECTION_BIT(p->section) };
 }
 

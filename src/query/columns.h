@@ -102,6 +102,11 @@ verdict_asks(uint8_t verdict)
 bool vector_judge(
     struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts, struct query_scratch *s);
 
+/* The documents of a row that was asked for are at hand, all that the condition needs (facts.match): what columns had
+ * lost of it they may take in again. No verdict of the block judged last changes. */
+void vector_learn(struct vector *v, uint32_t row, const struct query_row_ops *ops, const void *data,
+    struct query_scratch *s);
+
 /* Aggregates: count the rows that match among [i, n) of the block judged last, in order, up to the first one that must
  * be asked; *stop is its index, or n. ERR_SIZE as query_groups_add. */
 enum err vector_add(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n,

@@ -37,6 +37,19 @@ expr_constant(struct parser *p, struct value v)
 	return e;
 }
 
+/* NULL stays NULL. */
+static struct expr *
+expr_path(struct parser *p, const struct path *path)
+{
+	struct expr *e;
+
+	if (path == NULL)
+		return NULL;
+	e = expr_new(p, E_PATH);
+	e->path = path;
+	return e;
+}
+
 static bool
 enter(struct parser *p)
 {
@@ -246,6 +259,8 @@ parse_call(struct parser *p, const struct token *name)
 		return NULL;
 	if (tok_word(name, "IS_DEFINED")) {
 		e = parse_defined(p);
+	} else if (p->extensions && tok_word(name, "IS_CONVERGED")) {
+		e = expr_path(p, parse_converged(p, name));
 	} else if (f != NULL) {
 		e = parse_args(p, name, f);
 	} else {
@@ -257,33 +272,21 @@ parse_call(struct parser *p, const struct token *name)
 	return e;
 }
 
-/* HAVING: an aggregate, behind `name (`. */
-static struct expr *
-parse_tally_value(struct parser *p, const struct token *name)
-{
-	struct expr *e = expr_new(p, E_PATH);
-
-	e->path = parse_tally(p, name);
-	return e->path != NULL ? e : NULL;
-}
-
 static struct expr *
 parse_name(struct parser *p)
 {
 	struct token first = p->tok;
-	struct expr *e;
 
 	if (tok_reserved(&first)) {
 		parse_unexpected(p, "a value");
 		return NULL;
 	}
 	lex_next(p);
-	if (first.kind == TOK_NAME && parse_op(p, '('))
-		return p->of_groups && item_aggregate(&first, NULL) ? parse_tally_value(p, &first)
-		                                                    : parse_call(p, &first);
-	e = expr_new(p, E_PATH);
-	e->path = parse_path(p, &first);
-	return e->path != NULL ? e : NULL;
+	if (first.kind != TOK_NAME || !parse_op(p, '('))
+		return expr_path(p, parse_path(p, &first));
+	if (p->of_groups && item_aggregate(&first, NULL))
+		return expr_path(p, parse_tally(p, &first));
+	return parse_call(p, &first);
 }
 
 /* Behind `(`: a condition, or a list of constants. */

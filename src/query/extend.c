@@ -1,5 +1,5 @@
 /*
- * Extensions of the language (Q-88): DISTINCT, HAVING, ORDER BY. Their words are none of the reserved ones: they mean
+ * Extensions of the language (Q-88, Q-89): DISTINCT, HAVING, ORDER BY, IS_CONVERGED. Their words are none of the reserved ones: they mean
  * something only where nothing else can stand.
  *
  * DISTINCT is GROUP BY of all items. HAVING and ORDER BY of groups are on paths of their own, q->refs, whose slots count
@@ -26,6 +26,33 @@ parse_distinct(struct parser *p)
 	}
 	p->tok = tok; /* a root of that name */
 	p->p = at;
+}
+
+/* A name that is no path of the document, and may have no steps. */
+struct path *
+parse_converged(struct parser *p, const struct token *name)
+{
+	struct token first = p->tok;
+	struct path *path;
+
+	if (p->of_groups) {
+		parse_fault(p, name->at, "IS_CONVERGED looks into rows, not into groups");
+		return NULL;
+	}
+	if (parse_op(p, ')')) {
+		path = path_new(p, name, NULL, 0);
+		path->converged = true;
+		return path;
+	}
+	if (!parse_at_name(p)) {
+		parse_unexpected(p, "a path or )");
+		return NULL;
+	}
+	lex_next(p);
+	if ((path = parse_path(p, &first)) == NULL)
+		return NULL;
+	path->converged = true;
+	return parse_op(p, ')') || parse_unexpected(p, ") after the path") ? path : NULL;
 }
 
 static bool

@@ -290,6 +290,22 @@ tok_reserved(const struct token *t)
 	return false;
 }
 
+void
+query_step_write(struct buf *out, struct str key)
+{
+	const char *p = key.p, *end = p + key.n;
+	struct token t = { .kind = TOK_NAME, .text = key };
+	bool plain = key.n > 0 && !digit((unsigned char)*p) && !tok_reserved(&t);
+
+	while (plain && p < end) {
+		uint32_t c = utf8_next(&p, end);
+		plain = letter(c) || digit(c);
+	}
+	buf_cstr(out, plain ? "" : "[[");
+	buf_str(out, key);
+	buf_cstr(out, plain ? "" : "]]");
+}
+
 bool
 tok_op(const struct token *t, char op)
 {

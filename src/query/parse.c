@@ -100,12 +100,29 @@ parse_at_name(const struct parser *p)
 }
 
 struct path *
+path_new(struct parser *p, const struct token *at, const struct str *steps, unsigned nstep)
+{
+	struct path *path = arena_alloc(&p->q->arena, sizeof(*path)),
+	            **list = p->of_groups ? &p->q->refs : &p->q->paths;
+	struct str *copy = arena_alloc(&p->q->arena, (nstep + 1) * sizeof(*copy));
+
+	if (nstep > 0)
+		memcpy(copy, steps, nstep * sizeof(*copy));
+	*path = (struct path){ .next = *list,
+		.steps = copy,
+		.nstep = nstep,
+		.name = nstep > 0 ? steps[nstep - 1] : STR_NONE,
+		.at = at->at,
+		.in_condition = p->in_condition };
+	*list = path;
+	return path;
+}
+
+struct path *
 parse_path(struct parser *p, const struct token *first)
 {
 	struct str steps[QUERY_STEPS_MAX] = { first->text };
 	unsigned n = 1;
-	struct path *path, **list = p->of_groups ? &p->q->refs : &p->q->paths;
-	struct str *copy;
 
 	while (parse_op(p, '.')) {
 		if (!parse_at_name(p)) {
@@ -119,17 +136,7 @@ parse_path(struct parser *p, const struct token *first)
 		steps[n++] = p->tok.text;
 		lex_next(p);
 	}
-	path = arena_alloc(&p->q->arena, sizeof(*path));
-	copy = arena_alloc(&p->q->arena, n * sizeof(*copy));
-	memcpy(copy, steps, n * sizeof(*copy));
-	*path = (struct path){ .next = *list,
-		.steps = copy,
-		.nstep = n,
-		.name = steps[n - 1],
-		.at = first->at,
-		.in_condition = p->in_condition };
-	*list = path;
-	return path;
+	return path_new(p, first, steps, n);
 }
 
 static bool

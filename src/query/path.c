@@ -119,8 +119,8 @@ resolve_properties(struct path *p, unsigned skip)
 	}
 }
 
-enum err
-path_resolve(struct path *p, enum query_collection c)
+static enum err
+resolve(struct path *p, enum query_collection c)
 {
 	unsigned skip = prefix_steps(p, c);
 	struct str root = p->steps[skip];
@@ -145,6 +145,24 @@ path_resolve(struct path *p, enum query_collection c)
 		break;
 	}
 	return ERR_OK;
+}
+
+enum err
+path_resolve(struct path *p, enum query_collection c)
+{
+	enum err e;
+
+	if (p->nstep == 0) { /* of IS_CONVERGED() */
+		p->section = SECTION_DESIRED;
+		e = holds_twins(c) ? ERR_OK : ERR_PROTOCOL;
+	} else if ((e = resolve(p, c)) == ERR_OK && p->converged &&
+	    (p->kind != PATH_SECTION || p->section != SECTION_DESIRED ||
+	        (p->nstep > 0 && p->steps[0].n > 0 && p->steps[0].p[0] == '$'))) {
+		e = ERR_RANGE;
+	}
+	if (p->converged && e == ERR_OK)
+		p->kind = PATH_CONVERGED;
+	return e;
 }
 
 bool
@@ -226,11 +244,31 @@ properties(const struct row *r)
 	return doc_of(buf_view(out));
 }
 
+static struct doc
+converged(const struct row *r, const struct path *p)
+{
+	const struct section *desired = r->ops->section(r->row, SECTION_DESIRED),
+	                     *reported = r->ops->section(r->row, SECTION_REPORTED);
+	struct buf *out = &r->s->build;
+	enum convergence c = NOTHING_DESIRED;
+	struct doc_writer dw;
+
+	if (desired != NULL && reported != NULL)
+		c = section_convergence(desired, reported, p->steps, p->nstep);
+	if (c == NOTHING_DESIRED)
+		return DOC_NONE;
+	out->n = 0;
+	doc_writer_init(&dw, out, 0);
+	doc_put_bool(&dw, 0, c == CONVERGED);
+	return doc_of(buf_view(out));
+}
+
 struct doc
 path_get(const struct row *r, const struct path *p)
 {
 	switch (p->kind) {
 	case PATH_UNKNOWN: break;
+	case PATH_CONVERGED: return converged(r, p);
 	case PATH_PROPERTIES: return properties(r);
 	case PATH_SECTION: return section_path(r, p->section, p->steps, p->nstep);
 	case PATH_ROOT:

@@ -41,14 +41,16 @@ resolve_paths(struct parser *p)
 
 	for (struct path *path = p->q->paths; path != NULL; path = path->next) {
 		struct query_needs *needs = path->in_condition ? &facts->match : &facts->output;
-		if (path_resolve(path, facts->collection))
-			return parse_fault(
-			    p, path->at, "twins are not part of this collection"); /* */
+		enum err e = path_resolve(path, facts->collection);
+		if (e != ERR_OK)
+			return parse_fault(p, path->at,
+			    e == ERR_RANGE ? "IS_CONVERGED takes a path of properties.desired"
+			                   : "twins are not part of this collection"); /* */
 		if (path->kind == PATH_ROOT)
 			needs->roots |= QUERY_ROOT_BIT(path->root);
 		else if (path->kind == PATH_SECTION)
 			needs->sections |= (uint8_t)QUERY_SECTION_BIT(path->section);
-		else if (path->kind == PATH_PROPERTIES)
+		else if (path->kind == PATH_PROPERTIES || path->kind == PATH_CONVERGED)
 			needs->sections |= QUERY_SECTION_BIT(SECTION_DESIRED) |
 			    QUERY_SECTION_BIT(SECTION_REPORTED);
 	}

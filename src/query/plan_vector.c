@@ -276,6 +276,20 @@ vector_show(struct vector *v, uint32_t row, enum row_kind kind, const struct que
 	}
 }
 
+/* Convergence is of two records, of which often only the one that changes is in memory, so it is lost more often than
+ * other values. It is a truth value, so no dictionary, and with it no verdict or group of a block, depends on it. */
+void
+vector_learn(struct vector *v, uint32_t row, const struct query_row_ops *ops, const void *data,
+    struct query_scratch *s)
+{
+	for (uint32_t i = 0; i < v->q->nslot; i++) {
+		struct column *c = v->column[i];
+		if (c != NULL && c->path.kind == PATH_CONVERGED &&
+		    column_cell(c, row) == cell_of_code(CODE_STALE))
+			column_take(c, row, ops, data, s);
+	}
+}
+
 void
 vector_facts(const struct vector *v, uint32_t *paths, uint32_t *held)
 {

@@ -74,10 +74,11 @@ void number_write(struct buf *json, double v);
 /* ---- paths (Q-20 to Q-26) ---- */
 
 enum path_kind {
-	PATH_UNKNOWN,   /* no such root: always undefined */
-	PATH_ROOT,      /* a root field, and steps below it */
-	PATH_SECTION,   /* tags, desired, reported, and steps below */
-	PATH_PROPERTIES /* the object of desired and reported */
+	PATH_UNKNOWN,    /* no such root: always undefined */
+	PATH_ROOT,       /* a root field, and steps below it */
+	PATH_SECTION,    /* tags, desired, reported, and steps below */
+	PATH_PROPERTIES, /* the object of desired and reported */
+	PATH_CONVERGED /* no path of the document: is desired, at the steps below it, reported? */
 };
 
 #define SLOTS_MAX 32u /* different paths of one plan that columns may stand for */
@@ -93,12 +94,13 @@ struct path {
 	const char *at;  /* place in q->text */
 	uint32_t slot;   /* the same for equal paths of a plan; SLOTS_MAX: one too many */
 	bool in_condition;
+	bool converged; /* what IS_CONVERGED asks of; no steps: of all */
 	const struct item
 	    *of; /* in HAVING and ORDER BY of groups: the aggregate that it stands for */
 };
 
 /* Find what the steps mean in this collection; until then they are as written. ERR_PROTOCOL: a twin's path in a
- * collection of jobs (Q-24). */
+ * collection of jobs (Q-24). ERR_RANGE: not one that IS_CONVERGED can be asked of (Q-89). */
 enum err path_resolve(struct path *p, enum query_collection c);
 bool path_equal(const struct path *a, const struct path *b);
 /* All roots and sections of a collection's documents. */
@@ -264,11 +266,16 @@ bool item_aggregate(const struct token *name, enum item_kind *kind);
 bool parse_at_name(const struct parser *p);
 /* HAVING and ORDER BY of groups, behind `name (`: an aggregate, as a path that stands for it. */
 struct path *parse_tally(struct parser *p, const struct token *name);
+/* Behind `IS_CONVERGED(`: what it asks of. */
+struct path *parse_converged(struct parser *p, const struct token *name);
 /* HAVING and ORDER BY: extend.c. */
 bool parse_having(struct parser *p);
 bool parse_order(struct parser *p);
 /* DISTINCT: take the word if it is one here. */
 void parse_distinct(struct parser *p);
+/* A path of the plan, as written. */
+struct path *path_new(
+    struct parser *p, const struct token *at, const struct str *steps, unsigned nstep);
 /* The rest of a path whose first step has been taken. */
 struct path *parse_path(struct parser *p, const struct token *first);
 const struct expr *parse_condition(struct parser *p);

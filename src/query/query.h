@@ -1,6 +1,6 @@
 /*
  * query: the hub query language. A text becomes an immutable plan; the plan judges rows, writes what the select list
- * asks of them, gathers groups and sorts. Rules: docs/spec/query-language.md parts 1 to 7, Q-01 to Q-59 and Q-81 to Q-88.
+ * asks of them, gathers groups and sorts. Rules: docs/spec/query-language.md parts 1 to 7, Q-01 to Q-59 and Q-81 to Q-89.
  *
  * What this module does not know: where rows live and in which order they come. The caller finds rows, shows each one
  * through `struct query_row_ops`, counts what TOP allows, cuts pages and remembers the place in a page token.
@@ -90,7 +90,7 @@ struct query;
 struct query_options {
 	bool from_optional; /* metrics of configurations: a text without FROM is completed */
 	enum query_collection from; /* with this; QUERY_DEVICES or QUERY_MODULES */
-	bool extensions;            /* what the service itself refuses: Q-88 */
+	bool extensions;            /* what the service itself refuses */
 };
 
 /*
@@ -143,6 +143,9 @@ struct query_facts {
 
 /* Borrowed from the plan. */
 const struct query_facts *query_facts(const struct query *q);
+
+/* A key as a step of a path in a query: a name, or in double brackets where it is none. */
+void query_step_write(struct buf *out, struct str key);
 
 /* ---- rows ---- */
 

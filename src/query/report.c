@@ -24,31 +24,6 @@ struct column_report {
 
 /* ---- facts ---- */
 
-static bool
-is_plain(struct str step)
-{
-	for (size_t i = 0; i < step.n; i++) {
-		char c = step.p[i];
-		bool digit = c >= '0' && c <= '9';
-		if (!digit && c != '_' && c != '$' && (unsigned char)c < 0x80 &&
-		    !((c | 32) >= 'a' && (c | 32) <= 'z'))
-			return false;
-		if (digit && i == 0)
-			return false;
-	}
-	return step.n > 0;
-}
-
-static void
-step_name(struct buf *name, struct str step)
-{
-	bool plain = is_plain(step);
-
-	buf_cstr(name, plain ? "" : "[[");
-	buf_str(name, step);
-	buf_cstr(name, plain ? "" : "]]");
-}
-
 static void
 path_name(struct buf *name, const struct path *p)
 {
@@ -64,11 +39,15 @@ path_name(struct buf *name, const struct path *p)
 		buf_cstr(name, p->kind == PATH_ROOT ? roots[p->root] : sections[p->section]);
 	else if (p->kind == PATH_PROPERTIES)
 		buf_cstr(name, "properties");
+	else if (p->kind == PATH_CONVERGED)
+		buf_cstr(name, p->nstep > 0 ? "IS_CONVERGED(properties.desired" : "IS_CONVERGED(");
 	for (unsigned i = 0; i < p->nstep; i++) {
 		if (i > 0 || p->kind != PATH_UNKNOWN)
 			buf_putc(name, '.');
-		step_name(name, p->steps[i]);
+		query_step_write(name, p->steps[i]);
 	}
+	if (p->kind == PATH_CONVERGED)
+		buf_putc(name, ')');
 }
 
 static struct column_facts

@@ -134,6 +134,32 @@ void section_write_notification(struct buf *out, struct doc members, uint32_t ve
 struct doc section_get(const struct section *s, enum section_kind kind, const struct str *path,
     unsigned npath, struct buf *scratch);
 
+/* ---- convergence (twins.md 14): is what is desired reported? ---- */
+
+enum convergence {
+	NOTHING_DESIRED, /* there is no desired property at the path */
+	CONVERGED,
+	PENDING
+};
+
+/* Of the desired property at a path of keys with all below it; npath 0: of all of them (T-117 to T-121). Both sections are
+ * of one twin. Linear in the two, as is section_pending. */
+enum convergence section_convergence(const struct section *desired, const struct section *reported,
+    const struct str *path, unsigned npath);
+
+struct pending {
+	const struct str *keys; /* from the root of desired */
+	unsigned nkey;
+	struct doc desired, reported; /* reported, or acknowledged; DOC_NONE: there is none */
+	bool acknowledged;            /* T-113: then there are these, a description perhaps */
+	struct doc status, version, description;
+};
+/* false: no more of them. What it views is borrowed for the call. */
+typedef bool pending_fn(void *ctx, const struct pending *p);
+/* Each desired property that is not equal in reported, in the order of desired. */
+void section_pending(
+    const struct section *desired, const struct section *reported, pending_fn *each, void *ctx);
+
 /* The counted size of a plain document (T-81). */
 uint32_t twin_counted_size(struct doc d);
 

@@ -79,6 +79,8 @@ scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	if (!row_load(w, k, sh, row, &facts->match))
 		return false;
 	hub_row_open(&hr, sh, row);
+	if (k->vector != NULL)
+		vector_learn(k->vector, row, &hub_query_ops, &hr, &w->query_scratch);
 	match = query_match(k->query, &hub_query_ops, &hr, &w->query_scratch);
 	walk_lap(k, STEP_ASK);
 	if (!match)

@@ -206,11 +206,38 @@ wide_val(struct rnd *r, const char *name)
 	}
 }
 
+/* What a device reports of what is desired: mostly that, now and then something else, nothing, or an acknowledgement. */
+static inline struct val *
+reported_of(struct rnd *r, const struct val *desired)
+{
+	struct val *v, *m;
+
+	if (rnd_below(r, 12) == 0)
+		return random_val(r, 1);
+	v = val_new(desired->kind);
+	v->num = desired->num;
+	v->text = desired->text;
+	if (desired->kind == ARRAY)
+		v->first = desired->first;
+	for (const struct val *d = desired->first; desired->kind == OBJECT && d != NULL;
+	     d = d->next)
+		if (rnd_below(r, 12) > 0)
+			val_put(v, d->name, reported_of(r, d));
+	if (rnd_below(r, 6) > 0)
+		return v;
+	m = val_new(OBJECT);
+	val_put(m, "value", v);
+	val_put(m, "ac", number_val(rnd_below(r, 4) ? 200 : 400));
+	val_put(
+	    m, "av", number_val(rnd_below(r, 4) ? 2 : 1)); /* of 2, the version of all content */
+	return m;
+}
+
 /* Nine paths of tags, most of which most rows have; and a little of what random rows have. */
 static inline struct val *
 wide_row(struct rnd *r)
 {
-	struct val *row = val_new(OBJECT), *tags = val_new(OBJECT), *reported;
+	struct val *row = val_new(OBJECT), *tags = val_new(OBJECT), *desired, *reported;
 
 	val_put(row, "deviceId", text_val("d", rnd_below(r, 10000)));
 	if (rnd_below(r, 2))
@@ -219,8 +246,11 @@ wide_row(struct rnd *r)
 		if (rnd_below(r, 100) < (wide_names[i][0] == 'r' ? 2u : 90u))
 			val_put(tags, wide_names[i], wide_val(r, wide_names[i]));
 	val_put(row, "tags", tags);
-	while ((reported = random_val(r, 1))->kind != OBJECT)
+	while ((desired = random_val(r, 2))->kind != OBJECT)
 		;
+	while ((reported = reported_of(r, desired))->kind != OBJECT)
+		;
+	val_put(row, "desired", desired);
 	val_put(row, "reported", reported);
 	return row;
 }
@@ -249,7 +279,8 @@ static const struct {
 } calls[] = { { "IS_DEFINED", 0 }, { "STARTSWITH", 2 }, { "ENDSWITH", 2 }, { "ARRAY_CONTAINS", 2 },
 	{ "IS_NULL", 1 }, { "IS_BOOL", 1 }, { "IS_NUMBER", 1 }, { "IS_STRING", 1 },
 	{ "IS_ARRAY", 1 }, { "IS_OBJECT", 1 }, { "IS_PRIMITIVE", 1 }, { "ABS", 1 }, { "SQRT", 1 },
-	{ "FLOOR", 1 }, { "LENGTH", 1 }, { "CONCAT", 2 }, { "INDEX_OF", 2 }, { "SUBSTRING", 2 } };
+	{ "FLOOR", 1 }, { "LENGTH", 1 }, { "CONCAT", 2 }, { "INDEX_OF", 2 }, { "SUBSTRING", 2 },
+	{ "IS_CONVERGED", 0 } /* the last one: with `wide` only */ };
 
 static inline void
 random_path(struct rnd *r, struct tree *t)
@@ -278,6 +309,18 @@ random_path(struct rnd *r, struct tree *t)
 	}
 }
 
+/* What IS_CONVERGED takes: nothing, or a path of desired. */
+static inline void
+random_desired_path(struct rnd *r, struct tree *t)
+{
+	t->npath = 0;
+	if (rnd_below(r, 3) == 0)
+		return;
+	t->path[t->npath++] = "desired";
+	for (uint32_t n = rnd_below(r, 3); n > 0; n--)
+		t->path[t->npath++] = PICK(r, names);
+}
+
 static inline struct val
 random_constant(struct rnd *r)
 {
@@ -299,7 +342,7 @@ random_tree(struct rnd *r, int depth)
 	static const char *const ariths[] = { "+", "-", "*", "/", "%" };
 	static const char *const relops[] = { "=", "!=", "<>", "<", "<=", ">", ">=" };
 	struct tree *t = &tree_pool[tree_used++];
-	uint32_t call = rnd_below(r, sizeof(calls) / sizeof(calls[0]));
+	uint32_t call = rnd_below(r, sizeof(calls) / sizeof(calls[0]) - !wide);
 
 	*t = (struct tree){ .op = depth == 0 ? rnd_below(r, 4) > 0 : rnd_below(r, OR + 1) };
 	switch (t->op) {
@@ -308,7 +351,9 @@ random_tree(struct rnd *r, int depth)
 	case CALL:
 		t->sign = calls[call].name;
 		t->narg = calls[call].narg;
-		if (t->narg == 0)
+		if (strcmp(t->sign, "IS_CONVERGED") == 0)
+			random_desired_path(r, t);
+		else if (t->narg == 0)
 			random_path(r, t);
 		break;
 	case NEG:
@@ -350,6 +395,8 @@ val_text(struct buf *out, const struct val *v)
 static inline void
 path_text(struct buf *out, const struct tree *t)
 {
+	if (t->npath == 0)
+		return;
 	if (strcmp(t->path[0], "desired") == 0 || strcmp(t->path[0], "reported") == 0)
 		buf_cstr(out, "properties.");
 	for (int i = 0; i < t->npath; i++)
@@ -586,6 +633,74 @@ rest_of(const struct val *s, const struct val *from)
 	return left < 0 ? undefined : (struct val){ .kind = STRING, .text = p };
 }
 
+/* ---- convergence ---- */
+
+static inline bool
+acknowledgement(struct val *v)
+{
+	struct val *ac = val_get(v, "ac"), *av = val_get(v, "av");
+
+	return val_get(v, "value") != NULL && ac != NULL && ac->kind == NUM && av != NULL &&
+	    av->kind == NUM;
+}
+
+static inline bool
+said_yes(struct val *v)
+{
+	return val_get(v, "ac")->num == 200 && val_get(v, "av")->num >= 2;
+}
+
+/* acks: an object of r may be an acknowledgement. */
+static inline bool
+reports(struct val *d, struct val *r, bool acks)
+{
+	struct buf x = { 0 }, y = { 0 };
+	bool same;
+
+	if (d->kind == OBJECT && d->first == NULL)
+		return true;
+	if (acks && acknowledgement(r) && !acknowledgement(d))
+		return said_yes(r) && reports(d, val_get(r, "value"), false);
+	if (d->kind == OBJECT) {
+		for (struct val *m = d->first; m != NULL; m = m->next)
+			if (!reports(m, val_get(r, m->name), acks))
+				return false;
+		return true;
+	}
+	if (r == NULL)
+		return false;
+	val_json(&x, d);
+	val_json(&y, r);
+	same = str_eq(buf_view(&x), buf_view(&y));
+	buf_fini(&x);
+	buf_fini(&y);
+	return same;
+}
+
+static inline struct val
+converged(const struct tree *t, struct val *row)
+{
+	struct val *d = val_get(row, "desired"), *r = val_get(row, "reported");
+	bool acks = true, refused = false, all = true;
+
+	/* the section itself is no property, and no acknowledgement */
+	for (struct val *m = d != NULL ? d->first : NULL; m != NULL; m = m->next)
+		all &= reports(m, val_get(r, m->name), true);
+	if (t->npath <= 1)
+		return boolean(all);
+	for (int i = 1; i < t->npath && d != NULL; i++) {
+		if (i > 1 && acks && acknowledgement(r) && !acknowledgement(d) &&
+		    d->first != NULL) {
+			acks = false;
+			refused = !said_yes(r);
+			r = val_get(r, "value");
+		}
+		d = val_get(d, t->path[i]);
+		r = val_get(r, t->path[i]);
+	}
+	return d == NULL ? undefined : boolean(!refused && reports(d, r, acks));
+}
+
 static inline struct val
 eval(const struct tree *t, struct val *row)
 {
@@ -602,6 +717,8 @@ eval(const struct tree *t, struct val *row)
 	case ARITH: return arith(t->sign, &v[0], &v[1]);
 	case COMPARE: return compare(t->sign, &v[0], &v[1]);
 	case CALL:
+		if (strcmp(t->sign, "IS_CONVERGED") == 0)
+			return converged(t, row);
 		if (t->narg == 0)
 			return boolean(lookup(t, row).kind != UNDEF);
 		if (t->narg == 1)
