@@ -106,7 +106,7 @@ write_target(struct shard *sh, const struct op *op, struct target *t, const stru
 }
 
 static bool
-may_apply(struct row *r, struct doc modules, struct reply *reply)
+may_apply(struct row *r, struct doc content, struct doc modules, struct reply *reply)
 {
 	if (!r->edge) {
 		fault_set(&reply->fault, F_InvalidConfigurationContent,
@@ -116,6 +116,13 @@ may_apply(struct row *r, struct doc modules, struct reply *reply)
 	if (doc_kind(modules) != DOC_OBJECT || doc_count(modules) == 0) {
 		fault_set(&reply->fault, F_InvalidConfigurationContent,
 		    "the content has no modulesContent");
+		return false;
+	}
+	/* nobody would do what they say */
+	if (doc_count(doc_getc(content, "deviceContent")) > 0 ||
+	    doc_count(doc_getc(content, "moduleContent")) > 0) {
+		fault_set(&reply->fault, F_InvalidConfigurationContent,
+		    "the content has more than modulesContent");
 		return false;
 	}
 	if (doc_count(modules) > MODULES_MAX) {
@@ -158,15 +165,17 @@ on_apply_content(struct shard *sh, struct row *r, const struct op *op, const str
     struct reply *reply)
 {
 	struct buf unique = { 0 };
-	struct doc modules;
+	struct doc content, modules;
 	struct target *targets;
 	uint32_t n;
 
 	doc_put_unique(&unique, doc_of(op->payload));
-	modules = doc_getc(doc_of(buf_view(&unique)), "modulesContent");
+	content = doc_of(buf_view(&unique));
+	modules = doc_getc(content, "modulesContent");
 	n = doc_count(modules);
 	targets = xcalloc(n + 1, sizeof(*targets));
-	if (may_apply(r, modules, reply) && prepare(sh, r, op, modules, targets, env, reply))
+	if (may_apply(r, content, modules, reply) &&
+	    prepare(sh, r, op, modules, targets, env, reply))
 		for (uint32_t i = 0; i < n; i++)
 			write_target(sh, op, &targets[i], env);
 	for (uint32_t i = 0; i < n; i++) {

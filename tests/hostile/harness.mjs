@@ -21,8 +21,9 @@ export const descriptors = (pid) => fs.readdirSync(`/proc/${pid}/fd`).length;
 
 // A hub with some devices, one of them the good client's.
 export class Scene {
-	// devices are watched; busy ones are there too, for inputs that are allowed.
-	static async start({ args = [], devices = [], busy = [] } = {}) {
+	// devices are watched; busy ones are there too, for inputs that are allowed. lists: more paths that are watched, whole;
+	// prepare(scene) makes what stands there.
+	static async start({ args = [], devices = [], busy = [], lists = [], prepare } = {}) {
 		const scene = new Scene();
 		scene.hub = await startHub({ args: ['--mqtt-port', '1883', ...args] });
 		scene.agent = new https.Agent({ keepAlive: true, maxSockets: 2 });
@@ -38,6 +39,8 @@ export class Scene {
 		scene.good = await mqttDevice(scene.hub, 'good');
 		assert.equal((await scene.good.report({ hello: true })).status, 204);
 		scene.watched = [...devices, 'other', 'good'];
+		scene.lists = lists;
+		await prepare?.(scene);
 		scene.before = await scene.snapshot();
 		return scene;
 	}
@@ -54,9 +57,10 @@ export class Scene {
 	async snapshot() {
 		const list = await this.rest('GET', '/devices?top=1000');
 		const twins = await Promise.all(this.watched.map((id) => this.rest('GET', `/twins/${id}`)));
-		for (const answer of [list, ...twins]) assert.equal(answer.status, 200, answer.text);
+		const lists = await Promise.all(this.lists.map((path) => this.rest('GET', path)));
+		for (const answer of [list, ...twins, ...lists]) assert.equal(answer.status, 200, answer.text);
 		return Object.fromEntries([...list.body.map((identity) => [`device ${identity.deviceId}`, steady(identity)]),
-			...twins.map(({ body }) => [`twin ${body.deviceId}`, steady(body)])]);
+			...twins.map(({ body }) => [`twin ${body.deviceId}`, steady(body)]), ...lists.map(({ text }, i) => [this.lists[i], text])]);
 	}
 
 	async unchanged() {
