@@ -151,6 +151,27 @@ dir_hold(const char *dir, int *fd, struct fault *f)
 	return ERR_IO;
 }
 
+/* The file has no name while it grows: a kill leaves nothing of its size behind. */
+enum err
+dir_takes(const char *dir, uint64_t bytes, struct fault *f)
+{
+	static const char zeros[4096];
+	char path[PATH_BYTES];
+	int fd = path_join(path, dir, "probe", ".tmp")
+	    ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)
+	    : -1;
+	enum err e = ERR_OK;
+
+	if (fd < 0)
+		return file_fault(f, "creating", dir, "probe.tmp");
+	if (unlink(path) != 0 ||
+	    (fallocate(fd, 0, 0, (off_t)(bytes + sizeof zeros)) != 0 && errno != EOPNOTSUPP) ||
+	    write(fd, zeros, sizeof zeros) != sizeof zeros || fdatasync(fd) != 0)
+		e = file_fault(f, "writing", dir, "probe.tmp");
+	close(fd);
+	return e;
+}
+
 enum err
 file_read(const char *dir, const char *name, size_t max, struct buf *out, struct fault *f)
 {

@@ -10,6 +10,7 @@
  *
  * RocksDB stays unable to write after a failed append to its log, even when space returned: closing and opening again
  * is what works. Opening writes the replayed log into table files, so it needs about as much space as the log is long.
+ * Until the disk has shown that it takes that much, nothing is closed: what is open can be read.
  */
 #include <errno.h>
 #include <sysexits.h>
@@ -85,7 +86,8 @@ try_heal(struct store *s)
 	struct logs logs;
 
 	if (logs_list(s->dir, &logs, &f) != ERR_OK ||
-	    store_space(s) < logs.bytes + s->o.floor_bytes)
+	    store_space(s) < logs.bytes + s->o.floor_bytes ||
+	    dir_takes(s->dir, logs.bytes, &f) != ERR_OK)
 		return;
 	if (open_again(s, &f) == ERR_OK && s->o.warn != NULL)
 		s->o.warn(s->o.ctx, "the store works again");

@@ -34,6 +34,9 @@ enum err dir_each(
 enum err dir_sync(const char *dir, struct fault *f);
 enum err dir_sync_parent(const char *dir, struct fault *f); /* after dir was renamed to its name */
 bool dir_has(const char *dir, const char *name);
+/* Does the file system take a new file of so many bytes now? Quotas, inodes and a file system that has become read-only
+ * are not in statvfs(2). */
+enum err dir_takes(const char *dir, uint64_t bytes, struct fault *f);
 /* Remove a directory and the plain files in it; ERR_OK when there is none. */
 enum err dir_remove(const char *dir, struct fault *f);
 /* The whole of a small file; ERR_NOT_FOUND, ERR_SIZE over max, ERR_IO. */

@@ -7,7 +7,7 @@
  *
  * Faults of the disk are of four kinds, and the store never ends the program for the first three:
  *   full     a write found no space. Batches fail with STORE_FULL until space is back; the store opens itself
- *            again then. Reads go on, but wait while it is opened: 1 to 2 s.
+ *            again once the disk takes what that needs. Reads go on, but wait while it is opened: 1 to 2 s.
  *   failed   a write failed otherwise. As above, with STORE_FAILED.
  *   corrupt  stored bytes are not what was written, or a file is missing. Named at open, at the read that meets it,
  *            and by store_check. Met by a write or compaction it fails the store until it is opened anew.

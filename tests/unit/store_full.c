@@ -5,6 +5,7 @@
 #include "store_kit.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
@@ -23,6 +24,7 @@ __lsan_default_suppressions(void)
 static _Atomic int writes_left = -1; /* before writes fail with write_errno; -1: they do not */
 static _Atomic int write_errno;
 static _Atomic int sync_errno; /* 0: fsync works */
+static atomic_uint nfailed;    /* of all these calls */
 
 static bool
 write_fails(void)
@@ -33,7 +35,20 @@ write_fails(void)
 		;
 	if (left != 0)
 		return false;
+	atomic_fetch_add(&nfailed, 1);
 	errno = atomic_load(&write_errno);
+	return true;
+}
+
+static bool
+sync_fails(void)
+{
+	int error = atomic_load(&sync_errno);
+
+	if (error == 0)
+		return false;
+	atomic_fetch_add(&nfailed, 1);
+	errno = error;
 	return true;
 }
 
@@ -56,7 +71,7 @@ pwrite(int fd, const void *p, size_t n, off_t at)
 int
 fdatasync(int fd)
 {
-	if ((errno = atomic_load(&sync_errno)) != 0)
+	if (sync_fails())
 		return -1;
 	return (int)syscall(SYS_fdatasync, fd);
 }
@@ -64,7 +79,7 @@ fdatasync(int fd)
 int
 fsync(int fd)
 {
-	if ((errno = atomic_load(&sync_errno)) != 0)
+	if (sync_fails())
 		return -1;
 	return (int)syscall(SYS_fsync, fd);
 }
@@ -317,6 +332,38 @@ store_submit__fsync_without_space_is_full_and_heals(void **state)
 	expect_rows(k, 2, 100);
 }
 
+/* The disk takes no writes, though there is space to be seen: a quota, or a file system that has become read-only. */
+static void
+reads_go_on(struct kit *k, _Atomic int *broken, int value, int well)
+{
+	unsigned before;
+
+	kit_open(k);
+	put_sized(k, 0, 100);
+	atomic_store(broken, value);
+	assert_int_not_equal(put_sized(k, 1, 100), STORE_OK);
+	before = atomic_load(&nfailed);
+	while (atomic_load(&nfailed) < before + 4) { /* attempts to open it again, in vain */
+		expect_rows(k, 1, 100);
+		sched_yield();
+	}
+	atomic_store(broken, well);
+	await_works_again(k);
+	expect_rows(k, 1, 100);
+	kit_close(k);
+	kit_shell("rm -rf", k->dir, k->dir);
+}
+
+static void
+store_get__goes_on_while_the_disk_takes_no_writes(void **state)
+{
+	atomic_store(&write_errno, EROFS);
+	reads_go_on(*state, &writes_left, 0, -1);
+	atomic_store(&write_errno, EDQUOT);
+	reads_go_on(*state, &writes_left, 0, -1);
+	reads_go_on(*state, &sync_errno, ENOSPC, 0);
+}
+
 static void
 store_open__without_space_says_so(void **state)
 {
@@ -348,6 +395,7 @@ main(void)
 		FULL_TEST(store_submit__after_a_failure_the_lane_fails_until_resumed_others_do_not),
 		FULL_TEST(store_submit__failed_fsync_is_fatal_and_not_retried),
 		FULL_TEST(store_submit__fsync_without_space_is_full_and_heals),
+		FULL_TEST(store_get__goes_on_while_the_disk_takes_no_writes),
 		FULL_TEST(store_open__without_space_says_so),
 	};
 
