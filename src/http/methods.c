@@ -4,11 +4,6 @@
  */
 #include "http/priv.h"
 
-#define RESPONSE_DEFAULT_S 30
-#define RESPONSE_MIN_S     5
-#define CONNECT_DEFAULT_S  0
-#define WAIT_MAX_S         300
-
 /* ---- the end of a call ---- */
 
 /* What devices did wrong has a format of its own (4.1). */
@@ -121,75 +116,19 @@ methods_stop(struct http_loop *hl)
 /* ---- a call's beginning ---- */
 
 static bool
-take_seconds(
-    struct doc body, struct str key, int least, int fallback, uint16_t *out, struct fault *f)
-{
-	struct doc v = doc_get(body, key);
-
-	*out = (uint16_t)fallback;
-	if (!doc_defined(v) || doc_kind(v) == DOC_NULL)
-		return true;
-	if (doc_kind(v) != DOC_INT || doc_int(v) < least || doc_int(v) > WAIT_MAX_S) {
-		fault_set(f, F_ArgumentInvalid, STR_FMT " is not a number from %d to %d",
-		    STR_ARG(key), least, WAIT_MAX_S);
-		return false;
-	}
-	*out = (uint16_t)doc_int(v);
-	return true;
-}
-
-static bool
-take_name(struct doc body, struct str *name, struct fault *f)
-{
-	struct doc v = doc_getc(body, "methodName");
-
-	if (doc_kind(v) != DOC_STRING || doc_str(v).n == 0) {
-		fault_set(f, F_ArgumentNull, "the body has no methodName");
-		return false;
-	}
-	*name = doc_str(v);
-	if (method_name_valid(*name))
-		return true;
-	fault_set(f, F_ArgumentInvalid,
-	    "methodName is not 1 to %d of the characters that method names may have",
-	    METHOD_NAME_MAX);
-	return false;
-}
-
-/* The payload as the text that the device gets, into hl->json: absent is null, for some SDKs parse nothing else (5). */
-static bool
-take_payload(struct request *r, struct doc body, struct fault *f)
-{
-	struct doc v = doc_getc(body, "payload");
-	struct buf *json = &r->hl->json;
-
-	json->n = 0;
-	if (doc_defined(v))
-		doc_write_json(json, v);
-	else
-		buf_cstr(json, "null");
-	if (json->n <= METHOD_PAYLOAD_MAX)
-		return true;
-	fault_set(f, F_MessageTooLarge, "the payload has %zu bytes, the limit is %u", json->n,
-	    METHOD_PAYLOAD_MAX);
-	return false;
-}
-
-static bool
 take_call(struct request *r, struct str *name, struct fault *f)
 {
+	struct method_ask ask;
 	struct doc_parsed info;
-	struct doc body;
 
-	if (!request_parse(r, &info, f))
+	r->hl->json.n = 0;
+	if (!request_parse(r, &info, f) ||
+	    method_ask_take(doc_of(buf_view(&r->hl->doc)), &ask, &r->hl->json, f) != ERR_OK)
 		return false;
-	body = doc_of(buf_view(&r->hl->doc));
-	return take_name(body, name, f) &&
-	    take_seconds(body, STR("responseTimeoutInSeconds"), RESPONSE_MIN_S, RESPONSE_DEFAULT_S,
-	        &r->response_s, f) &&
-	    take_seconds(
-	        body, STR("connectTimeoutInSeconds"), 0, CONNECT_DEFAULT_S, &r->connect_s, f) &&
-	    take_payload(r, body, f);
+	*name = ask.name;
+	r->response_s = ask.response_s;
+	r->connect_s = ask.connect_s;
+	return true;
 }
 
 void

@@ -120,6 +120,7 @@ handler on_twin, on_convergence, on_query, on_method_call;
 handler on_bulk, on_keys, on_statistics, on_column_statistics, on_purge, on_feedback;
 handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_test_queries, on_apply_configuration;
+handler on_job_create, on_job_read, on_job_stop;
 handler on_policies, on_policy_rotate, on_backup, on_not_there;
 void on_health(struct request *r, bool ready);
 

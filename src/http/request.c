@@ -283,7 +283,8 @@ ids_good(const struct request *r)
 
 	for (unsigned i = 0; i < r->nsegment; i++) {
 		str_cut(rest, '/', &part, &rest);
-		if ((str_eq(part, STR("{device}")) || str_eq(part, STR("{module}"))) &&
+		if ((str_eq(part, STR("{device}")) || str_eq(part, STR("{module}")) ||
+		        str_eq(part, STR("{job}"))) &&
 		    !id_valid(r->segment[i]))
 			return false;
 	}

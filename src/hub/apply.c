@@ -41,6 +41,9 @@ static const struct rule {
 	[OP_APPLY_CONTENT] = { on_apply_content, IDENTITY, true, false, false, WANTED },
 	[OP_CONFIGURATION_PUT] = { on_configuration_put, 0, true, true, false },
 	[OP_CONFIGURATION_DELETE] = { on_configuration_delete, 0, true, true, false },
+	[OP_JOB_PUT] = { on_job_put, 0, true, true, false },
+	[OP_JOB_GET] = { on_job_get, 0, false, true, false },
+	[OP_JOB_CANCEL] = { on_job_cancel, 0, true, true, false },
 };
 
 bool
@@ -52,9 +55,14 @@ op_writes(enum op_kind kind)
 uint32_t
 op_shard(const struct op *op)
 {
-	if (op->kind == OP_CONFIGURATION_PUT || op->kind == OP_CONFIGURATION_DELETE)
-		return 0; /* what is hub-wide */
-	return hub_shard_of(op->device);
+	switch (op->kind) { /* what is hub-wide */
+	case OP_CONFIGURATION_PUT:
+	case OP_CONFIGURATION_DELETE:
+	case OP_JOB_PUT:
+	case OP_JOB_GET:
+	case OP_JOB_CANCEL: return 0;
+	default: return hub_shard_of(op->device);
+	}
 }
 
 unsigned

@@ -5,6 +5,7 @@
  *   configuration/ID   shard 0: a configuration
  *   swept/SHARD        the hash of the set of configurations that every row has been brought in line with; absent: the empty one;
  *                      UNSWEPT: some rows with one set, some with another
+ *   job...             jobs: see jobs.c and job_part.c
  */
 #include "hub/priv.h"
 
@@ -22,7 +23,7 @@ take_configuration(struct shard *sh, struct str id, struct configuration *c)
 }
 
 static struct str
-swept_key(const struct shard *sh, char room[16])
+swept_key(const struct shard *sh, char room[HUB_PREFIX_MAX])
 {
 	memcpy(room, SWEPT, sizeof(SWEPT));
 	room[sizeof(SWEPT) - 1] = (char)(sh->index >> 8);
@@ -43,6 +44,8 @@ shard_common(struct shard *sh, struct str key, const struct str *value)
 		sh->swept = value != NULL ? rd_le64(&rd) : 0;
 		return ERR_OK;
 	}
+	if (jobs_key(key))
+		return jobs_common(sh, key, value);
 	if (!str_starts(key, STR(CONFIGURATION)))
 		return ERR_OK; /* another's */
 	key = str_sub(key, sizeof(CONFIGURATION) - 1);
@@ -60,14 +63,14 @@ shard_common(struct shard *sh, struct str key, const struct str *value)
 }
 
 bool
-shard_common_prefix(const struct shard *sh, struct str *prefix, char room[16])
+shard_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX])
 {
 	if (prefix->n == 0 && sh->index == 0) {
 		*prefix = STR(CONFIGURATION);
 		return true;
 	}
-	if (str_starts(*prefix, STR(SWEPT)))
-		return false;
+	if (str_starts(*prefix, STR(SWEPT)) || jobs_key(*prefix))
+		return jobs_common_prefix(sh, prefix, room);
 	*prefix = swept_key(sh, room);
 	return true;
 }
@@ -84,6 +87,8 @@ common_value(const struct shard *sh, struct str key, struct buf *out)
 {
 	struct configuration *c;
 
+	if (jobs_key(key))
+		return jobs_common_value(sh, key, out);
 	if (str_starts(key, STR(SWEPT))) {
 		if (sh->swept != 0)
 			buf_le64(out, sh->swept);
@@ -95,7 +100,7 @@ common_value(const struct shard *sh, struct str key, struct buf *out)
 	return c != NULL;
 }
 
-static void
+void
 common_write(struct shard *sh, struct str key, const struct str *value, const struct hub_env *env)
 {
 	struct buf old = { 0 };
@@ -120,7 +125,7 @@ swept_write(struct shard *sh, uint64_t hash, const struct hub_env *env)
 {
 	struct buf value = { 0 };
 	struct str bytes;
-	char room[16];
+	char room[HUB_PREFIX_MAX];
 
 	buf_le64(&value, hash);
 	bytes = buf_view(&value);

@@ -15,6 +15,7 @@
 #include "auth/auth.h"
 #include "codec/codec.h"
 #include "hub/configuration.h"
+#include "hub/job.h"
 #include "query/query.h"
 #include "twin/twin.h"
 
@@ -65,6 +66,9 @@ enum op_kind {
 	/* the hub's own, on shard 0 (op_shard); name: the configuration */
 	OP_CONFIGURATION_PUT, /* payload: the configuration as a doc */
 	OP_CONFIGURATION_DELETE,
+	OP_JOB_PUT, /* name: the job; payload: what is asked for, as a doc */
+	OP_JOB_GET,
+	OP_JOB_CANCEL,
 	OP_KINDS
 };
 
@@ -102,7 +106,19 @@ struct op_method {
 	enum fault_code fault; /* what is wrong with the response; F_NONE: nothing */
 };
 
-#define METHOD_PAYLOAD_MAX (128u << 10) /* bytes of JSON text, each way (L-69) */
+#define METHOD_PAYLOAD_MAX    (128u << 10) /* bytes of JSON text, each way (L-69) */
+#define METHOD_RESPONSE_S     30
+#define METHOD_RESPONSE_MIN_S 5
+#define METHOD_WAIT_MAX_S     300
+
+/* What a request says of a call. */
+struct method_ask {
+	struct str name; /* borrowed */
+	uint16_t response_s, connect_s;
+};
+/* From its body, a doc; the payload's JSON text is appended. ERR_ARG: f says what is wrong. */
+enum err method_ask_take(
+    struct doc body, struct method_ask *ask, struct buf *payload, struct fault *f);
 
 struct op {
 	enum op_kind kind;
@@ -159,6 +175,7 @@ enum effect_kind {
 	EFFECT_NOTIFY,
 	EFFECT_CLOSE,
 	EFFECT_CONFIGURATIONS, /* shard_configurations has changed: a new catalogue */
+	EFFECT_JOBS,           /* shard_jobs has changed: for all shards to know */
 	EFFECT_METHOD,         /* to a session: call it */
 	EFFECT_CALL_SENT,      /* to the caller: the device is there, and has been called */
 	EFFECT_CALL_DONE       /* to the caller: the response, or the fault */
@@ -190,7 +207,8 @@ enum record_kind {
 #define RECORD_BIT(kind) (1u << (kind))
 
 /* Key: shard (2 bytes, big-endian), device id, 0, module id. At most HUB_KEY_MAX bytes. */
-#define HUB_KEY_MAX (3 + 2 * ID_MAX)
+#define HUB_KEY_MAX    (3 + 2 * ID_MAX)
+#define HUB_PREFIX_MAX 32 /* of keys of RECORD_COMMON */
 void hub_key(struct buf *out, uint32_t shard, struct str device, struct str module);
 
 /* ---- a shard ---- */
@@ -206,7 +224,7 @@ enum err shard_load(struct shard *sh, struct str key, struct str record);
 /* One record of RECORD_COMMON as stored; value NULL: it is gone. ERR_CORRUPT. */
 enum err shard_common(struct shard *sh, struct str key, const struct str *value);
 /* The prefixes of the keys that a shard has there: give the one before, first STR_NONE, until false. */
-bool shard_common_prefix(const struct shard *sh, struct str *prefix, char room[16]);
+bool shard_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX]);
 /* After the last: the free rows begin their rest, log positions start above `log_position`. */
 void shard_loaded(struct shard *sh, uint64_t log_position, int64_t now_us);
 /* Grows with every change of a row, over restarts too: of two moments the later one has the larger number. */
@@ -285,6 +303,57 @@ void shard_sweep_again(struct shard *sh);
 #define CONFIGURE_PERIOD_US (INT64_C(300) * 1000000)
 /* Rows that still changed at their second evaluation in one commit (J-36). */
 uint64_t shard_looped(const struct shard *sh);
+
+/*
+ * ---- jobs (hub/job.h) ----
+ *
+ * Shard 0 has the jobs. The set of them, once on disk, is told to every shard (shard_jobs_know), and each does its part of
+ * what is active in it: chooses its targets, once; gives each its turn, in the order of their keys, so that a part's place
+ * is one key; and reports how far it is. Everything a part does is in the commits of the twins that it concerns, or undone
+ * with them, so after any end of the process it goes on where it was.
+ */
+
+/* Shard 0: the set as last written, perhaps not on disk yet. The caller's reference. */
+struct jobs *shard_jobs(const struct shard *sh);
+/* Shard 0: how far a shard is, on disk. */
+struct job_report {
+	uint64_t number;
+	uint32_t shard;
+	bool ended; /* nothing of the job is under way there any more */
+	struct job_counts counts;
+};
+void shard_job_reported(struct shard *sh, const struct job_report *r);
+/* Shard 0: what the time and the reports have brought about. Returns when to come again, env->now_us at the earliest;
+ * INT64_MAX: when something has happened. */
+int64_t shard_jobs_tick(struct shard *sh, const struct hub_env *env);
+
+/* The set that holds from now on; takes a reference. */
+void shard_jobs_know(struct shard *sh, struct jobs *set);
+/* What has been done since the last commit has been undone. */
+void shard_jobs_restart(struct shard *sh);
+
+enum job_phase {
+	JOB_CHOOSES, /* its targets: shard_job_targets is to be called */
+	JOB_ORDERS,  /* them: shard_job_order */
+	JOB_WORKS,   /* shard_job_row, then shard_job_step */
+	JOB_ENDS     /* nothing is to be done here */
+};
+enum job_phase shard_job_phase(struct shard *sh, const struct job *j);
+struct rowset;
+/* Its targets. Those that are gone meanwhile do not count. */
+void shard_job_targets(
+    struct shard *sh, const struct job *j, const struct rowset *rows, const struct hub_env *env);
+/* At most `steps` steps of putting what is left into order. */
+void shard_job_order(struct shard *sh, const struct job *j, uint32_t steps);
+/* The row whose turn it is, and which records it needs; TABLE_NONE: none is left. */
+uint32_t shard_job_row(struct shard *sh, const struct job *j, unsigned *records);
+/* Do it; damaged: its records cannot be had. */
+void shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env);
+/* Write how far the part is, at the end of a turn; *r says so too. False: nothing has happened since. */
+bool shard_job_save(
+    struct shard *sh, const struct job *j, const struct hub_env *env, struct job_report *r);
+/* A report that says `ended` is on disk. */
+void shard_job_committed(struct shard *sh, uint64_t number);
 
 /* ---- walking a shard: queries, lists, statistics ---- */
 

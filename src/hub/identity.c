@@ -266,6 +266,7 @@ on_identity_put(struct shard *sh, struct row *r, const struct op *op, const stru
 static void
 row_remove(struct shard *sh, struct row *r, const struct hub_env *env)
 {
+	jobs_row_leaves(sh, r, env);
 	for (int k = 0; k < RECORD_KINDS; k++)
 		env->del(env->ctx, (enum record_kind)k, row_key(r));
 	presence_close(sh, r, env); /* behind the writes: it waits for the commit */

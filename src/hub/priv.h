@@ -3,6 +3,7 @@
 #define TWINHUB_HUB_PRIV_H
 
 #include "hub/hub.h"
+#include "hub/rowset.h"
 #include "query/columns.h"
 
 /* A stored record in memory, immutable. The row holds one reference, each undo entry that concerns it another: what has
@@ -85,6 +86,7 @@ struct shard {
 #define UNSWEPT UINT64_MAX             /* some are in line with one set, some with another */
 	unsigned watch; /* RECORD_BITs and WATCH_PRESENCE: whose change makes a row due */
 	struct configure *configure; /* NULL until there is a configuration */
+	struct shard_jobs *jobs;     /* NULL until there is a job */
 };
 #define WATCH_PRESENCE   (1u << 8)
 
@@ -189,6 +191,22 @@ bool configure_due(struct shard *sh, const struct op *op, const struct hub_env *
 unsigned configure_needs(const struct shard *sh, enum op_kind kind);
 /* Every row of the shard is in line with the set of this hash. */
 void swept_write(struct shard *sh, uint64_t hash, const struct hub_env *env);
+
+/* ---- jobs ---- */
+
+struct shard_jobs;
+void shard_jobs_free(struct shard_jobs *js); /* NULL is fine */
+/* Records of jobs among RECORD_COMMON: what shard_common, shard_common_prefix and common_value do for them. */
+bool jobs_key(struct str key);
+enum err jobs_common(struct shard *sh, struct str key, const struct str *value);
+bool jobs_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX]);
+bool jobs_common_value(const struct shard *sh, struct str key, struct buf *out);
+/* An identity is about to go: what jobs know of it is written under its name. Its identity record is in memory. */
+void jobs_row_leaves(struct shard *sh, const struct row *r, const struct hub_env *env);
+
+/* Write a record of RECORD_COMMON, value NULL: delete it; undone with the round. */
+void common_write(
+    struct shard *sh, struct str key, const struct str *value, const struct hub_env *env);
 
 /* ---- the identity record, decoded: strings borrowed from the record ---- */
 
@@ -317,6 +335,7 @@ op_fn on_method, on_method_cancel, on_method_response;
 op_fn on_twin_read, on_twin_convergence, on_twin_patch, on_twin_replace;
 
 op_fn on_configuration_put, on_configuration_delete, on_apply_content;
+op_fn on_job_put, on_job_get, on_job_cancel;
 
 /* A live session that listens hears of the change, in version order (T-65 to T-69). */
 void desired_notify(

@@ -84,6 +84,7 @@ shard_free(struct shard *sh)
 	table_fini(&sh->ids);
 	configurations_free(sh->stored);
 	configure_free(sh->configure);
+	shard_jobs_free(sh->jobs);
 	free(sh);
 }
 

@@ -11,6 +11,7 @@ fleet_new(const struct fleet_options *o)
 
 	assert(o->nworker >= 1 && o->nworker <= SHARDS);
 	f->o = *o;
+	pthread_mutex_init(&f->jobs_mutex, NULL);
 	f->workers = xcalloc(o->nworker, sizeof(*f->workers));
 	f->wake = xcalloc(o->nworker, sizeof(*f->wake));
 	for (unsigned i = 0; i < o->nworker; i++) {
@@ -55,7 +56,7 @@ load_common(struct worker *w, uint32_t s, struct fault *why)
 	struct str prefix = STR_NONE, key, value;
 	struct store_cursor *c;
 	enum err e = ERR_END;
-	char room[16];
+	char room[HUB_PREFIX_MAX];
 
 	while (e == ERR_END && shard_common_prefix(w->shards[s], &prefix, room)) {
 		if ((e = store_cursor_open(
@@ -160,6 +161,8 @@ fleet_configurations(const struct fleet *f)
 enum err
 fleet_start(struct fleet *f)
 {
+	f->jobs = shard_jobs(f->of_shard[0]->shards[0]);
+	atomic_store(&f->jobs_version, 1);
 	for (unsigned i = 0; i < f->o.nworker; i++) {
 		f->workers[i].has_box = mailbox_init(&f->workers[i].box) == ERR_OK;
 		if (!f->workers[i].has_box)
@@ -205,6 +208,18 @@ fleet_poke(struct fleet *f)
 	}
 }
 
+/* What came too late: wakes, pokes, reports. */
+static void
+drop_all(struct msg *m)
+{
+	struct msg *next;
+
+	for (; m != NULL; m = next) {
+		next = m->next;
+		jobs_drop(m);
+	}
+}
+
 void
 fleet_stop(struct fleet *f)
 {
@@ -215,9 +230,10 @@ fleet_stop(struct fleet *f)
 	}
 	for (unsigned i = 0; i < f->o.nworker && f->workers[i].started; i++) {
 		pthread_join(f->workers[i].thread, NULL);
-		mailbox_take_all(&f->workers[i].box); /* a wake that came too late */
 		f->workers[i].started = false;
 	}
+	for (unsigned i = 0; i < f->o.nworker && f->workers[i].has_box; i++)
+		drop_all(mailbox_take_all(&f->workers[i].box));
 }
 
 void
@@ -227,6 +243,8 @@ fleet_free(struct fleet *f)
 		return;
 	for (unsigned i = 0; i < f->o.nworker; i++)
 		worker_fini(&f->workers[i]);
+	jobs_unref(f->jobs);
+	pthread_mutex_destroy(&f->jobs_mutex);
 	free(f->workers);
 	free(f->wake);
 	free(f);

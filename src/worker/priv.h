@@ -2,6 +2,7 @@
 #ifndef TWINHUB_WORKER_PRIV_H
 #define TWINHUB_WORKER_PRIV_H
 
+#include "hub/rowset.h"
 #include "worker/worker.h"
 
 #include <pthread.h>
@@ -15,7 +16,14 @@
 #define LOOK_EVERY      64u   /* rows between two looks at the clock */
 
 /* What waits behind a commit, in order. */
-enum leave_kind { LEAVE_WORK, LEAVE_NOTE, LEAVE_WALK, LEAVE_CONFIGURATIONS };
+enum leave_kind {
+	LEAVE_WORK,
+	LEAVE_NOTE,
+	LEAVE_WALK,
+	LEAVE_CONFIGURATIONS,
+	LEAVE_JOBS,  /* the set, for all shards to know */
+	LEAVE_REPORT /* of a part of a job, to shard 0 */
+};
 struct leave {
 	enum leave_kind kind;
 	void *p;
@@ -31,6 +39,20 @@ struct round {
 	struct undo *undo;
 	struct leaves leaves;
 	uint32_t nop;
+};
+
+/* What a worker does for jobs (jobs.c). */
+struct worker_jobs {
+	struct jobs *set;  /* NULL until it is known */
+	unsigned version;  /* of the fleet's that it is */
+	uint32_t turn;     /* of the set: whose slice is next */
+	bool busy;         /* some job may have something to do here */
+	int64_t tick_us;   /* shard 0: when the time brings something about; wall clock */
+	int64_t rest_us;   /* nothing can be done before; monotonic */
+	struct walk *scan; /* choosing the targets of one job in one shard; NULL: none is */
+	uint64_t scan_job;
+	uint32_t scan_shard;
+	struct rowset scanned;
 };
 
 struct worker {
@@ -68,7 +90,8 @@ struct worker {
 	bool sweeping; /* there may be rows to be brought in line with the configurations */
 	bool sweep_stuck;
 	int64_t sweep_again_us; /* 0: nothing is to be looked at again */
-	struct msg poke;        /* a new catalogue */
+	struct worker_jobs jobs;
+	struct msg poke; /* a new catalogue, or a new set of jobs */
 	atomic_bool poked;
 };
 
@@ -80,6 +103,9 @@ struct fleet {
 	atomic_uint nwalk;
 	atomic_bool stop;
 	struct msg *wake; /* one a worker: the stop's alarm clock */
+	pthread_mutex_t jobs_mutex;
+	struct jobs *jobs; /* as on disk */
+	atomic_uint jobs_version;
 };
 
 /* worker.c */
@@ -116,6 +142,8 @@ enum progress {
 };
 /* Go on from the walk's place in this shard, by columns. */
 enum progress scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
+/* walk.c: the same, or row by row, as the walk demands. */
+enum progress walk_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
 /* One row by its document; false: WALK_DONE. */
 bool scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
 
@@ -127,6 +155,19 @@ void sweep_restart(struct worker *w);
 void sweep_turn(struct worker *w);
 /* How long nothing is to be done; -1: until something comes. */
 int64_t sweep_patience_us(const struct worker *w);
+
+/* jobs.c */
+void jobs_turn(struct worker *w);
+void jobs_restart(struct worker *w);
+void jobs_fini(struct worker *w);
+/* A report is on disk: to shard 0. A set is: to all shards. They own it. */
+void jobs_report_leaves(struct worker *w, struct msg *report);
+void jobs_set_leaves(struct worker *w, struct jobs *set);
+void jobs_report_free(struct msg *report);
+/* A message that nobody has taken, at the end. */
+void jobs_drop(struct msg *m);
+/* How long nothing is to be done; -1: until something comes. */
+int64_t jobs_patience_us(const struct worker *w);
 
 /* fleet.c */
 void fleet_poke(struct fleet *f);

@@ -85,6 +85,10 @@ scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	walk_lap(k, STEP_ASK);
 	if (!match)
 		return true;
+	if (k->rows != NULL) {
+		rowset_add(k->rows, row);
+		return true;
+	}
 	if (k->order != NULL)
 		return row_order(w, k, sh, row);
 	if (!k->count || facts->aggregate) {
@@ -166,6 +170,10 @@ deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 {
 	struct hub_row hr;
 
+	if (k->rows != NULL) {
+		rowset_add(k->rows, row);
+		return true;
+	}
 	if (k->order != NULL)
 		return row_order(w, k, sh, row);
 	if (!k->count && !row_load(w, k, sh, row, &query_facts(k->query)->output))

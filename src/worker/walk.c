@@ -507,13 +507,27 @@ explain_shard(struct walk *k, bool by_columns)
 	walk_lap(k, STEP_JUDGE);
 }
 
+static bool
+by_columns(const struct worker *w, const struct walk *k)
+{
+	return k->kind == WALK_QUERY && walk_point(k) == NULL && w->fleet->o.column_bytes > 0;
+}
+
+enum progress
+walk_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
+{
+	if (k->kind == WALK_COUNTS)
+		return count_shard(k, sh);
+	if (k->kind == WALK_COLUMNS)
+		return report_shard(w, k, sh);
+	return by_columns(w, k) ? scan_shard(w, k, sh, end_us) : visit_shard(w, k, sh, end_us);
+}
+
 /* Go on from the walk's place in this worker's shards; true when its part is done. */
 static bool
 walk_slice(struct worker *w, struct walk *k)
 {
 	int64_t end_us = clock_mono_us() + SLICE_US;
-	bool by_columns =
-	    k->kind == WALK_QUERY && walk_point(k) == NULL && w->fleet->o.column_bytes > 0;
 
 	while (k->place.shard < w->shard_to) {
 		struct shard *sh = w->shards[k->place.shard];
@@ -521,12 +535,9 @@ walk_slice(struct worker *w, struct walk *k)
 
 		if (k->reflects[k->place.shard] == 0)
 			k->reflects[k->place.shard] = shard_position(sh);
-		p = k->kind == WALK_COUNTS    ? count_shard(k, sh)
-		    : k->kind == WALK_COLUMNS ? report_shard(w, k, sh)
-		    : by_columns              ? scan_shard(w, k, sh, end_us)
-		                              : visit_shard(w, k, sh, end_us);
+		p = walk_shard(w, k, sh, end_us);
 		if (k->explain && p != TURN_OVER)
-			explain_shard(k, by_columns);
+			explain_shard(k, by_columns(w, k));
 		if (p != SHARD_DONE)
 			return p == WALK_DONE;
 		k->place.shard++;

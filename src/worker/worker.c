@@ -64,6 +64,10 @@ env_effect(void *ctx, const struct effect *e)
 		worker_leave(w, LEAVE_CONFIGURATIONS, shard_configurations(w->shards[0]));
 		return;
 	}
+	if (e->kind == EFFECT_JOBS) {
+		worker_leave(w, LEAVE_JOBS, shard_jobs(w->shards[0]));
+		return;
+	}
 	n = note_new(e, w->fleet->o.on_note);
 	if (e->kind < EFFECT_METHOD) {
 		worker_leave(w, LEAVE_NOTE, n);
@@ -106,6 +110,8 @@ leave_now(struct worker *w, struct leave l)
 		w->fleet->o.on_configurations(l.p);
 		fleet_poke(w->fleet);
 		break;
+	case LEAVE_JOBS: jobs_set_leaves(w, l.p); break;
+	case LEAVE_REPORT: jobs_report_leaves(w, l.p); break;
 	}
 }
 
@@ -167,6 +173,10 @@ leaves_fail(struct worker *w, struct leaves *l)
 			free(note);
 		else if (l->v[i].kind == LEAVE_CONFIGURATIONS)
 			configurations_free(l->v[i].p);
+		else if (l->v[i].kind == LEAVE_JOBS)
+			jobs_unref(l->v[i].p);
+		else if (l->v[i].kind == LEAVE_REPORT)
+			jobs_report_free(l->v[i].p);
 		else
 			leave_now(w, l->v[i]);
 	}
@@ -274,6 +284,7 @@ round_failed(struct worker *w)
 	identities_changed(w, identities(w) - before);
 	walks_fail(w);
 	sweep_restart(w);
+	jobs_restart(w);
 	store_batch_clear(gathering(w)->batch);
 	gathering(w)->nop = 0;
 	store_resume(w->fleet->o.store, w->index);
@@ -532,9 +543,15 @@ finished(struct worker *w)
 static int64_t
 patience_us(const struct worker *w)
 {
+	int64_t sweep_us, jobs_us;
+
 	if (w->walks != NULL)
 		return 0;
-	return w->stopping || w->repair.n > 0 ? RETRY_US : sweep_patience_us(w);
+	if (w->stopping || w->repair.n > 0)
+		return RETRY_US;
+	sweep_us = sweep_patience_us(w);
+	jobs_us = jobs_patience_us(w);
+	return sweep_us < 0 || (jobs_us >= 0 && jobs_us < sweep_us) ? jobs_us : sweep_us;
 }
 
 void *
@@ -550,6 +567,7 @@ worker_main(void *arg)
 		begin_turn(w);
 		run_queue(w);
 		sweep_turn(w);
+		jobs_turn(w);
 		round_submit(w);
 		sync_columns(w);
 		walk_turn(w);
@@ -608,6 +626,7 @@ worker_fini(struct worker *w)
 	undo_free(w->undone);
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
 		shard_free(w->shards[s]);
+	jobs_fini(w);
 	if (w->catalogue != NULL)
 		catalogue_drop(w->fleet->o.catalogue, w->catalogue);
 	sas_mac_free(w->env.mac);

@@ -123,6 +123,7 @@ struct walk {
 	uint64_t reflects[SHARDS];   /* out: positions of shards when they were seen; 0: not seen */
 	struct query_groups *groups; /* the fleet's, as is all below */
 	struct query_order *order;   /* ORDER BY on rows */
+	struct rowset *rows;         /* a job's targets: rows that match go here instead */
 	struct vector *vector;
 	uint32_t scanned; /* shard of the last turn */
 	struct walk_ids *ids;

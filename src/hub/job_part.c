@@ -1,0 +1,572 @@
+/*
+ * A shard's part of a job: which rows are its targets, and how far it is with them (parts.h).
+ *
+ *   CHOOSES --shard_job_targets--> ORDERS --shard_job_order--> WORKS --the last one has ended--> ENDS
+ *                                    ^                           |
+ *                                    +------- a new start -------+
+ */
+#include "hub/parts.h"
+
+#include <stdlib.h>
+
+#define FORMAT 1
+
+struct shard_jobs *
+jobs_of(struct shard *sh)
+{
+	if (sh->jobs == NULL)
+		sh->jobs = xcalloc(1, sizeof(*sh->jobs));
+	return sh->jobs;
+}
+
+struct str
+part_key(const char *prefix, uint32_t shard, uint64_t number, char room[HUB_PREFIX_MAX])
+{
+	size_t n = strlen(prefix);
+
+	memcpy(room, prefix, n);
+	room[n++] = (char)(shard >> 8);
+	room[n++] = (char)shard;
+	for (int i = 0; i < 8; i++)
+		room[n++] = (char)(number >> (56 - 8 * i));
+	return (struct str){ room, n };
+}
+
+struct str
+part_place(const struct row *r)
+{
+	return str_sub(row_key(r), 2);
+}
+
+/* ---- the record ----
+ *
+ *   format | ended | stop | generation | began | moved | devices | succeeded | failed | cursor, with its length
+ *   | calls under way: how many, then (row, since)*
+ */
+
+static void
+part_encode(struct buf *out, const struct part_state *s)
+{
+	buf_putc(out, FORMAT);
+	buf_putc(out, (char)s->ended);
+	buf_putc(out, (char)s->stop);
+	buf_varint(out, s->generation);
+	buf_varint(out, (uint64_t)s->began_us);
+	buf_varint(out, (uint64_t)s->moved_us);
+	buf_varint(out, s->devices);
+	buf_varint(out, s->succeeded);
+	buf_varint(out, s->failed);
+	buf_lstr(out, (struct str){ s->cursor, s->cursor_n });
+	buf_varint(out, s->nflight);
+	for (uint32_t i = 0; i < s->nflight; i++) {
+		buf_varint(out, s->flight[i].row);
+		buf_varint(out, (uint64_t)s->flight[i].since_us);
+	}
+}
+
+static void
+take_cursor(struct part_state *s, struct str place)
+{
+	s->cursor_n = (uint16_t)place.n;
+	if (place.n != 0)
+		memcpy(s->cursor, place.p, place.n);
+}
+
+bool
+part_decode(struct str record, struct part_state *s)
+{
+	struct rd rd = rd_of(record);
+	uint64_t nflight;
+	struct str cursor;
+
+	if (rd_u8(&rd) != FORMAT)
+		return false;
+	s->ended = rd_u8(&rd) != 0;
+	s->stop = (enum job_stop)rd_u8(&rd);
+	s->generation = rd_varint(&rd);
+	s->began_us = (int64_t)rd_varint(&rd);
+	s->moved_us = (int64_t)rd_varint(&rd);
+	s->devices = rd_varint(&rd);
+	s->succeeded = rd_varint(&rd);
+	s->failed = rd_varint(&rd);
+	cursor = rd_lstr(&rd);
+	nflight = rd_varint(&rd);
+	if (rd.bad || s->stop >= JOB_STOPS || cursor.n > sizeof(s->cursor) ||
+	    nflight > JOB_FLIGHTS_MAX)
+		return false;
+	take_cursor(s, cursor);
+	s->nflight = (uint32_t)nflight;
+	for (uint32_t i = 0; i < s->nflight; i++) {
+		s->flight[i].row = (uint32_t)rd_varint(&rd);
+		s->flight[i].since_us = (int64_t)rd_varint(&rd);
+	}
+	return !rd.bad && rd.p == rd.end;
+}
+
+/* ---- parts in memory ---- */
+
+static uint32_t
+part_from(const struct shard_jobs *js, uint64_t number)
+{
+	uint32_t lo = 0, hi = js->npart;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (js->part[mid]->number < number)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+struct job_part *
+part_find(const struct shard *sh, uint64_t number)
+{
+	uint32_t i = sh->jobs != NULL ? part_from(sh->jobs, number) : 0;
+
+	if (sh->jobs == NULL || i == sh->jobs->npart || sh->jobs->part[i]->number != number)
+		return NULL;
+	return sh->jobs->part[i];
+}
+
+struct job_part *
+part_make(struct shard *sh, uint64_t number)
+{
+	struct shard_jobs *js = jobs_of(sh);
+	uint32_t i = part_from(js, number);
+	struct job_part *p;
+
+	if (i < js->npart && js->part[i]->number == number)
+		return js->part[i];
+	if (js->npart == js->cappart) {
+		js->cappart = js->cappart ? js->cappart * 2 : 8;
+		js->part = xrealloc(js->part, js->cappart * sizeof(*js->part));
+	}
+	p = xcalloc(1, sizeof(*p));
+	p->number = number;
+	memmove(js->part + i + 1, js->part + i, (js->npart - i) * sizeof(*js->part));
+	js->part[i] = p;
+	js->npart++;
+	return p;
+}
+
+static void
+work_free(struct part_work *w)
+{
+	if (w == NULL)
+		return;
+	rowset_fini(&w->left);
+	free(w->heap);
+	free(w);
+}
+
+void
+part_free(struct job_part *p)
+{
+	blob_unref(p->record);
+	blob_unref(p->rows);
+	work_free(p->work);
+	free(p);
+}
+
+static void
+set_blob(struct blob **at, const struct str *value)
+{
+	blob_unref(*at);
+	*at = value != NULL ? blob_new(*value) : NULL;
+}
+
+/* The record says where the work stands; the order is made anew when it is needed. */
+static enum err
+work_from(struct job_part *p)
+{
+	struct part_state s = { 0 };
+
+	if (p->record == NULL) {
+		if (p->work != NULL)
+			p->work->now = s;
+		return ERR_OK;
+	}
+	if (!part_decode(blob_str(p->record), &s))
+		return ERR_CORRUPT;
+	if (p->work == NULL && s.ended)
+		return ERR_OK;
+	if (p->work == NULL)
+		p->work = xcalloc(1, sizeof(*p->work));
+	if (p->work->left.room == 0 && p->rows != NULL &&
+	    !rowset_decode(blob_str(p->rows), &p->work->left))
+		return ERR_CORRUPT;
+	p->work->now = s;
+	p->work->moved = false;
+	return ERR_OK;
+}
+
+static uint64_t
+be(struct str s)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		v = v << 8 | (unsigned char)s.p[i];
+	return v;
+}
+
+/* A result of its own takes a target out of those that are left. */
+static void
+result_common(struct shard *sh, uint64_t number, uint32_t row, bool there)
+{
+	struct job_part *p = part_find(sh, number);
+
+	if (p == NULL || p->work == NULL || row >= ROWSET_ROWS_MAX)
+		return;
+	if (there)
+		rowset_drop(&p->work->left, row);
+	else
+		rowset_add(&p->work->left, row);
+}
+
+enum err
+part_common(struct shard *sh, struct str key, const struct str *value)
+{
+	struct str at = str_sub(key, sizeof(PART_KEY) - 1);
+	bool done = str_starts(key, STR(DONE_KEY)), rows = str_starts(key, STR(ROWS_KEY));
+	struct rowset check = { 0 };
+	struct job_part *p;
+	uint64_t number;
+
+	if (at.n != (done ? 14 : 10) || be((struct str){ at.p, 2 }) != sh->index)
+		return ERR_CORRUPT;
+	number = be((struct str){ at.p + 2, 8 });
+	if (done) {
+		result_common(sh, number, (uint32_t)be(str_sub(at, 10)), value != NULL);
+		return ERR_OK;
+	}
+	p = part_make(sh, number);
+	p->told = false;
+	if (!rows) {
+		set_blob(&p->record, value);
+		return work_from(p);
+	}
+	if (value != NULL && !rowset_decode(*value, &check))
+		return ERR_CORRUPT;
+	rowset_fini(&check);
+	set_blob(&p->rows, value);
+	return ERR_OK;
+}
+
+/* ---- choosing ---- */
+
+void
+part_write(struct shard *sh, struct job_part *p, const struct hub_env *env)
+{
+	char room[HUB_PREFIX_MAX];
+	struct buf value = { 0 };
+	struct str bytes;
+
+	part_encode(&value, &p->work->now);
+	bytes = buf_view(&value);
+	common_write(sh, part_key(PART_KEY, sh->index, p->number, room), &bytes, env);
+	buf_fini(&value);
+}
+
+static void
+rows_write(
+    struct shard *sh, struct job_part *p, const struct rowset *rows, const struct hub_env *env)
+{
+	char room[HUB_PREFIX_MAX];
+	struct buf value = { 0 };
+	struct str bytes;
+
+	rowset_encode(&value, rows);
+	bytes = buf_view(&value);
+	common_write(sh, part_key(ROWS_KEY, sh->index, p->number, room), &bytes, env);
+	buf_fini(&value);
+}
+
+void
+shard_job_targets(
+    struct shard *sh, const struct job *j, const struct rowset *rows, const struct hub_env *env)
+{
+	struct job_part *p = part_make(sh, j->number);
+	struct part_work *w = p->work;
+
+	rowset_fini(&w->left);
+	for (uint32_t r = rowset_next(rows, 0); r < sh->nrow; r = rowset_next(rows, r + 1))
+		if (sh->rows[r].id != NULL)
+			rowset_add(&w->left, r);
+	w->ordered = false;
+	w->nheap = w->gathered = 0;
+	w->now = (struct part_state){ .generation = sh->generation,
+		.began_us = env->now_us,
+		.moved_us = env->now_us,
+		.devices = rowset_count(&w->left) };
+	rows_write(sh, p, &w->left, env);
+	part_write(sh, p, env);
+}
+
+/* ---- order: a heap of what is left ---- */
+
+static bool
+comes_first(const struct shard *sh, uint32_t a, uint32_t b)
+{
+	return str_cmp(part_place(&sh->rows[a]), part_place(&sh->rows[b])) < 0;
+}
+
+static void
+heap_up(const struct shard *sh, struct part_work *w, uint32_t i)
+{
+	uint32_t row = w->heap[i];
+
+	for (; i > 0 && comes_first(sh, row, w->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		w->heap[i] = w->heap[(i - 1) / 2];
+	w->heap[i] = row;
+}
+
+static void
+heap_down(const struct shard *sh, struct part_work *w, uint32_t i)
+{
+	uint32_t row = w->heap[i];
+
+	for (;;) {
+		uint32_t c = 2 * i + 1;
+
+		if (c + 1 < w->nheap && comes_first(sh, w->heap[c + 1], w->heap[c]))
+			c++;
+		if (c >= w->nheap || !comes_first(sh, w->heap[c], row))
+			break;
+		w->heap[i] = w->heap[c];
+		i = c;
+	}
+	w->heap[i] = row;
+}
+
+static void
+heap_take(const struct shard *sh, struct part_work *w, uint32_t i)
+{
+	uint32_t last = w->heap[--w->nheap];
+
+	if (i == w->nheap)
+		return;
+	w->heap[i] = last;
+	heap_down(sh, w, i);
+	heap_up(sh, w, i);
+}
+
+void
+part_unorder(struct shard *sh, struct part_work *w, uint32_t row)
+{
+	for (uint32_t i = 0; i < w->nheap; i++) {
+		if (w->heap[i] == row) {
+			heap_take(sh, w, i);
+			return;
+		}
+	}
+}
+
+static bool
+behind_cursor(const struct part_state *s, const struct row *r)
+{
+	return str_cmp(part_place(r), (struct str){ s->cursor, s->cursor_n }) > 0;
+}
+
+void
+shard_job_order(struct shard *sh, const struct job *j, uint32_t steps)
+{
+	struct part_work *w = part_find(sh, j->number)->work;
+
+	for (; steps > 0; steps--) {
+		uint32_t row = rowset_next(&w->left, w->gathered);
+
+		if (row >= sh->nrow) {
+			w->ordered = true;
+			return;
+		}
+		w->gathered = row + 1;
+		if (sh->rows[row].id == NULL || !behind_cursor(&w->now, &sh->rows[row]))
+			continue;
+		if (w->nheap == w->room) {
+			w->room = w->room ? w->room * 2 : 64;
+			w->heap = xrealloc(w->heap, w->room * sizeof(*w->heap));
+		}
+		w->heap[w->nheap++] = row;
+		heap_up(sh, w, w->nheap - 1);
+	}
+}
+
+/* ---- turns ---- */
+
+enum job_phase
+shard_job_phase(struct shard *sh, const struct job *j)
+{
+	const struct job_part *p = part_find(sh, j->number);
+	const struct part_work *w = p != NULL ? p->work : NULL;
+
+	if (w == NULL || w->now.ended)
+		return JOB_ENDS;
+	if (p->record == NULL)
+		return j->state.stop == JOB_GOES_ON ? JOB_CHOOSES : JOB_ENDS;
+	return w->ordered || j->state.stop != JOB_GOES_ON ? JOB_WORKS : JOB_ORDERS;
+}
+
+uint32_t
+shard_job_row(struct shard *sh, const struct job *j, unsigned *records)
+{
+	struct part_work *w = part_find(sh, j->number)->work;
+
+	if (w->nheap == 0 || j->state.stop != JOB_GOES_ON)
+		return TABLE_NONE;
+	*records = RECORD_BIT(RECORD_WANTED);
+	if (sh->watch != 0)
+		*records |= configure_needs(sh, OP_TWIN_PATCH);
+	return w->heap[0];
+}
+
+/* false: the reply says why not. */
+static bool
+patch_twin(struct shard *sh, struct row *r, const struct job *j, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct op op = { .kind = OP_TWIN_PATCH,
+		.actor = ACTOR_JOB,
+		.actor_name = j->id,
+		.device = row_device(r),
+		.module = row_module(r) };
+	struct twin_next next;
+	bool ok = twin_prepare(r, &op, j->patch, env, &next, reply);
+
+	if (ok) {
+		twin_apply(sh, r, &op, &next, env);
+		if (sh->watch != 0)
+			configure_due(sh, &op, env);
+	}
+	twin_next_fini(&next);
+	return ok;
+}
+
+void
+shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env)
+{
+	struct job_part *p = part_find(sh, j->number);
+	struct part_work *w = p->work;
+	struct row *r = &sh->rows[w->heap[0]];
+	struct job_result failed = {
+		.kind = RESULT_FAILED, .began_us = env->now_us, .ended_us = env->now_us
+	};
+	struct reply reply = { 0 };
+
+	if (damaged)
+		fault_set(&reply.fault, F_ServerError, "a stored record of the device is damaged");
+	take_cursor(&w->now, part_place(r));
+	heap_take(sh, w, 0);
+	w->moved = true;
+	if (!damaged && patch_twin(sh, r, j, env, &reply)) {
+		w->now.succeeded++;
+	} else {
+		failed.code = str_of(fault_name(reply.fault.code));
+		failed.text = str_of(reply.fault.text);
+		result_write(sh, p, r, &failed, env);
+		w->now.failed++;
+	}
+	buf_fini(&reply.body);
+}
+
+/* ---- the end of a turn ---- */
+
+static bool
+is_over(const struct job_part *p, const struct job *j)
+{
+	const struct part_work *w = p->work;
+
+	return p->record != NULL && !w->now.ended && w->now.nflight == 0 &&
+	    (j->state.stop != JOB_GOES_ON || (w->ordered && w->nheap == 0));
+}
+
+static void
+part_end(struct shard *sh, struct job_part *p, const struct job *j, const struct hub_env *env)
+{
+	struct part_state *s = &p->work->now;
+
+	s->ended = true;
+	s->stop = j->state.stop;
+	if (s->stop == JOB_STOP_LATE || s->stop == JOB_STOP_FAILED) /* J-19 */
+		s->failed = s->devices - s->succeeded;
+	rows_write(sh, p, &p->work->left, env);
+	p->work->moved = true;
+}
+
+bool
+shard_job_save(
+    struct shard *sh, const struct job *j, const struct hub_env *env, struct job_report *r)
+{
+	struct job_part *p = part_find(sh, j->number);
+	struct part_state s = { 0 };
+
+	if (p->work != NULL && is_over(p, j))
+		part_end(sh, p, j, env);
+	if (p->work != NULL && p->work->moved) {
+		p->work->now.moved_us = env->now_us;
+		part_write(sh, p, env);
+	}
+	if (p->told)
+		return false;
+	p->told = true;
+	if (p->record != NULL)
+		part_decode(blob_str(p->record), &s);
+	else
+		s.ended = j->state.stop != JOB_GOES_ON;
+	*r = (struct job_report){ .number = p->number,
+		.shard = sh->index,
+		.ended = s.ended,
+		.counts = { s.devices, s.succeeded, s.failed, s.nflight } };
+	return true;
+}
+
+void
+shard_job_committed(struct shard *sh, uint64_t number)
+{
+	struct job_part *p = part_find(sh, number);
+
+	if (p == NULL || p->work == NULL || !p->work->now.ended)
+		return;
+	work_free(p->work);
+	p->work = NULL;
+}
+
+/* ---- the set of jobs ---- */
+
+void
+shard_jobs_know(struct shard *sh, struct jobs *set)
+{
+	struct shard_jobs *js = jobs_of(sh);
+
+	jobs_unref(js->known);
+	js->known = jobs_ref(set);
+	reports_trim(js);
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct job_part *p;
+
+		if (!job_active(set->v[i]))
+			continue;
+		p = part_make(sh, set->v[i]->number);
+		p->told = false;
+		if (p->record == NULL && p->work == NULL)
+			p->work = xcalloc(1, sizeof(*p->work));
+	}
+}
+
+void
+shard_jobs_restart(struct shard *sh)
+{
+	for (uint32_t i = 0; sh->jobs != NULL && i < sh->jobs->npart; i++) {
+		struct job_part *p = sh->jobs->part[i];
+
+		p->told = false;
+		if (p->work == NULL)
+			continue;
+		p->work->ordered = false;
+		p->work->nheap = p->work->gathered = 0;
+		(void)work_from(p); /* it has been one before */
+	}
+}

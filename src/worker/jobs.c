@@ -1,0 +1,329 @@
+/*
+ * Jobs in a worker: the parts that its shards have in what is running, in slices between batches, their writes in the same
+ * commits as everybody's (docs/architecture.md, "Jobs"). Each turn one job has the slice; the next turn is another one's.
+ */
+#include "worker/priv.h"
+
+#include <stdlib.h>
+
+#define JOB_WRITES_MAX 500u /* that one commit takes with it: others' answers wait for it */
+#define ORDER_STEPS    256u /* of putting targets into order, between two looks at the clock */
+#define PACE_BURST_NS  INT64_C(100000000) /* a job that could not go on may catch up on this much */
+
+/* ---- the set of jobs, and reports ---- */
+
+void
+jobs_set_leaves(struct worker *w, struct jobs *set)
+{
+	struct fleet *f = w->fleet;
+	struct jobs *old;
+
+	pthread_mutex_lock(&f->jobs_mutex);
+	old = f->jobs;
+	f->jobs = set;
+	pthread_mutex_unlock(&f->jobs_mutex);
+	atomic_fetch_add(&f->jobs_version, 1);
+	jobs_unref(old);
+	fleet_poke(f);
+}
+
+static void
+jobs_learn(struct worker *w)
+{
+	struct fleet *f = w->fleet;
+	unsigned version = atomic_load(&f->jobs_version);
+	struct jobs *set;
+
+	if (w->jobs.version == version)
+		return;
+	w->jobs.version = version;
+	pthread_mutex_lock(&f->jobs_mutex);
+	set = jobs_ref(f->jobs);
+	pthread_mutex_unlock(&f->jobs_mutex);
+	jobs_unref(w->jobs.set);
+	w->jobs.set = set;
+	for (uint32_t s = w->shard_from; s < w->shard_to && set->n > 0; s++)
+		shard_jobs_know(w->shards[s], set);
+	w->jobs.busy = true;
+	w->jobs.rest_us = 0;
+	w->jobs.tick_us = 0;
+}
+
+struct report {
+	struct msg msg;
+	struct worker *from, *to; /* to: shard 0's */
+	struct job_report r;
+};
+
+static void
+report_arrived(struct msg *m)
+{
+	struct report *r = (struct report *)((char *)m - offsetof(struct report, msg));
+
+	shard_job_reported(r->to->shards[0], &r->r);
+	r->to->jobs.tick_us = 0;
+	free(r);
+}
+
+void
+jobs_report_leaves(struct worker *w, struct msg *m)
+{
+	struct report *r = (struct report *)((char *)m - offsetof(struct report, msg));
+
+	if (r->r.ended)
+		shard_job_committed(w->shards[r->r.shard], r->r.number);
+	r->to = w->fleet->of_shard[0];
+	r->msg.run = report_arrived;
+	mailbox_post(&r->to->box, &r->msg);
+}
+
+void
+jobs_report_free(struct msg *m)
+{
+	free((char *)m - offsetof(struct report, msg));
+}
+
+void
+jobs_drop(struct msg *m)
+{
+	if (m->run == report_arrived)
+		jobs_report_free(m);
+}
+
+static void
+save(struct worker *w, struct shard *sh, const struct job *j)
+{
+	struct job_report r;
+	struct report *out;
+
+	if (!shard_job_save(sh, j, &w->env, &r))
+		return;
+	out = xcalloc(1, sizeof(*out));
+	out->r = r;
+	worker_leave(w, LEAVE_REPORT, &out->msg);
+}
+
+/* ---- choosing targets ---- */
+
+static void
+scan_stop(struct worker_jobs *js)
+{
+	walk_free(js->scan);
+	js->scan = NULL;
+	rowset_fini(&js->scanned);
+}
+
+/* The condition's plan is the job's: the walk has one of its own. */
+static void
+scan_begin(struct worker *w, const struct job *j, uint32_t shard)
+{
+	struct worker_jobs *js = &w->jobs;
+	struct walk *k = walk_new(NULL, WALK_QUERY, NULL);
+	enum err e = query_parse_condition(job_condition(j), &k->query, NULL);
+
+	assert(e == ERR_OK);
+	(void)e;
+	k->rows = &js->scanned;
+	k->place.shard = shard;
+	js->scan = k;
+	js->scan_job = j->number;
+	js->scan_shard = shard;
+}
+
+enum slice {
+	SLICE_DONE,    /* there is nothing left to be done here */
+	SLICE_BLOCKED, /* something else has to come first */
+	SLICE_STUCK,   /* the store cannot be read at the moment */
+	SLICE_OVER     /* the time is, or the round has no room */
+};
+
+static enum slice
+choose(struct worker *w, struct shard *sh, uint32_t s, const struct job *j, int64_t end_us)
+{
+	struct worker_jobs *js = &w->jobs;
+
+	if (js->scan != NULL && (js->scan_job != j->number || js->scan_shard != s))
+		return SLICE_BLOCKED; /* one at a time */
+	if (js->scan == NULL)
+		scan_begin(w, j, s);
+	if (walk_shard(w, js->scan, sh, end_us) == TURN_OVER)
+		return SLICE_OVER;
+	if (js->scan->fault.code != F_NONE) {
+		scan_stop(js);
+		return SLICE_STUCK;
+	}
+	shard_job_targets(sh, j, &js->scanned, &w->env);
+	scan_stop(js);
+	return SLICE_DONE;
+}
+
+/* ---- the work ---- */
+
+static bool
+has_room(const struct worker *w)
+{
+	const struct round *g = &w->round[w->gathering];
+
+	return store_batch_count(g->batch) < JOB_WRITES_MAX &&
+	    store_batch_bytes(g->batch) < BATCH_BYTES_MAX && undo_bytes(g->undo) < BATCH_BYTES_MAX;
+}
+
+/* May one more device have its turn (maxUpdatesPerSecond)? All workers take from the same pace. */
+static bool
+pace_allows(struct worker *w, struct job *j)
+{
+	int64_t now_ns = clock_mono_us() * 1000, next = atomic_load(&j->pace_ns), base;
+
+	if (j->rate == 0)
+		return true;
+	do {
+		base = next > now_ns - PACE_BURST_NS ? next : now_ns - PACE_BURST_NS;
+		if (base > now_ns) {
+			w->jobs.rest_us = base / 1000 + 1;
+			return false;
+		}
+	} while (!atomic_compare_exchange_weak(
+	    &j->pace_ns, &next, base + INT64_C(1000000000) / j->rate));
+	return true;
+}
+
+static enum slice
+step_rows(struct worker *w, struct shard *sh, struct job *j, int64_t end_us)
+{
+	uint32_t row, steps = 0;
+	unsigned records;
+
+	while ((row = shard_job_row(sh, j, &records)) != TABLE_NONE) {
+		struct fault f = { 0 };
+		enum err e;
+
+		if (!has_room(w))
+			return SLICE_OVER;
+		e = worker_load_row(w, sh, row, records, &f);
+		if (e != ERR_OK && e != ERR_CORRUPT)
+			return SLICE_STUCK;
+		if (!pace_allows(w, j))
+			return SLICE_BLOCKED;
+		shard_job_step(sh, j, e == ERR_CORRUPT, &w->env);
+		if (++steps % LOOK_EVERY == 0 && clock_mono_us() >= end_us)
+			return SLICE_OVER;
+	}
+	return SLICE_DONE;
+}
+
+static enum slice
+part_slice(struct worker *w, uint32_t s, struct job *j, int64_t end_us)
+{
+	struct shard *sh = w->shards[s];
+	enum slice r = SLICE_DONE;
+	enum job_phase phase;
+
+	while (r == SLICE_DONE && (phase = shard_job_phase(sh, j)) != JOB_ENDS) {
+		if (phase == JOB_CHOOSES) {
+			r = choose(w, sh, s, j, end_us);
+		} else if (phase == JOB_ORDERS) {
+			shard_job_order(sh, j, ORDER_STEPS);
+		} else {
+			r = step_rows(w, sh, j, end_us);
+			if (r == SLICE_DONE)
+				break;
+		}
+		if (r == SLICE_DONE && clock_mono_us() >= end_us)
+			r = SLICE_OVER;
+	}
+	save(w, sh, j);
+	return r;
+}
+
+static enum slice
+job_slice(struct worker *w, struct job *j, int64_t end_us)
+{
+	enum slice all = SLICE_DONE;
+
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++) {
+		enum slice r = part_slice(w, s, j, end_us);
+
+		if (r == SLICE_OVER || r == SLICE_STUCK)
+			return r;
+		if (r == SLICE_BLOCKED)
+			all = r;
+	}
+	return all;
+}
+
+/* ---- turns ---- */
+
+static void
+tick(struct worker *w)
+{
+	if (w->shard_from == 0 && w->jobs.tick_us <= w->env.now_us)
+		w->jobs.tick_us = shard_jobs_tick(w->shards[0], &w->env);
+}
+
+void
+jobs_turn(struct worker *w)
+{
+	struct worker_jobs *js = &w->jobs;
+	int64_t end_us;
+
+	jobs_learn(w);
+	if (w->stopping || !w->env.can_write)
+		return;
+	w->env.undo = w->round[w->gathering].undo;
+	tick(w);
+	if (!js->busy || clock_mono_us() < js->rest_us)
+		return;
+	js->rest_us = 0;
+	end_us = clock_mono_us() + SLICE_US;
+	for (uint32_t i = 0; i < js->set->n; i++) {
+		struct job *j = js->set->v[(js->turn + i) % js->set->n];
+		enum slice r = job_active(j) ? job_slice(w, j, end_us) : SLICE_DONE;
+
+		if (r != SLICE_OVER && r != SLICE_STUCK)
+			continue;
+		js->turn = (js->turn + i + 1) % js->set->n;
+		js->rest_us = r == SLICE_STUCK ? clock_mono_us() + RETRY_US : 0;
+		return;
+	}
+	js->busy = js->rest_us != 0; /* else nothing can be done before something comes */
+}
+
+void
+jobs_restart(struct worker *w)
+{
+	scan_stop(&w->jobs);
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+		shard_jobs_restart(w->shards[s]);
+	w->jobs.busy = true;
+	w->jobs.tick_us = 0;
+}
+
+int64_t
+jobs_patience_us(const struct worker *w)
+{
+	const struct worker_jobs *js = &w->jobs;
+	int64_t us = -1, left_us;
+
+	if (js->version != atomic_load(&w->fleet->jobs_version))
+		return 0;
+	if (!w->env.can_write)
+		return js->busy || js->tick_us != INT64_MAX ? RETRY_US : -1;
+	if (js->busy && js->rest_us == 0)
+		return has_room(w) || !w->in_flight ? 0 : -1;
+	if (js->busy) {
+		left_us = js->rest_us - clock_mono_us();
+		us = left_us > 0 ? left_us : 0;
+	}
+	if (w->shard_from != 0 || js->tick_us == INT64_MAX)
+		return us;
+	left_us = js->tick_us - w->env.now_us;
+	left_us = left_us > 0 ? left_us : 0;
+	return us < 0 || left_us < us ? left_us : us;
+}
+
+void
+jobs_fini(struct worker *w)
+{
+	scan_stop(&w->jobs);
+	jobs_unref(w->jobs.set);
+}

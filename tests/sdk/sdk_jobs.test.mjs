@@ -1,0 +1,189 @@
+// Jobs through the real service SDK: twins of many devices changed, while other things happen to them.
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { startHub, stopAll, until, within } from '../lib/hub.mjs';
+import { registryOf, rejection, sdkDevice, twinOf } from '../lib/sdk.mjs';
+
+const { JobClient } = createRequire(import.meta.url)('azure-iothub');
+
+let hub, registry, jobs;
+const open = new Set();
+
+before(async () => {
+	hub = await startHub();
+	registry = await registryOf(hub);
+	jobs = JobClient.fromConnectionString(await hub.connectionString('iothubowner'));
+});
+after(async () => {
+	for (const d of open) await d.close().catch(() => {});
+	await stopAll(hub);
+});
+
+async function devices(prefix, n, tags) {
+	const ids = Array.from({ length: n }, (_, i) => `${prefix}${i}`);
+	await registry.addDevices(ids.map((deviceId) => ({ deviceId })));
+	if (tags) for (const id of ids) await registry.updateTwin(id, { tags }, '*');
+	return ids;
+}
+
+async function client(id) {
+	const d = await sdkDevice(hub, id);
+	open.add(d);
+	return d;
+}
+
+async function get(id) { return (await jobs.getJob(id)).jobStatus; }
+
+function ended(id) {
+	return until(async () => {
+		const job = await get(id);
+		return ['completed', 'failed', 'cancelled'].includes(job.status) && job;
+	}, `the job ${id} has ended`);
+}
+
+// The SDK's clients of jobs insist on a callback or a promise for each call.
+async function scheduleTwin(id, condition, patch, start = null, seconds = 600) {
+	return (await jobs.scheduleTwinUpdate(id, condition, { etag: '*', ...patch }, start, seconds)).jobStatus;
+}
+
+function statistics(deviceCount, succeededCount, failedCount = 0) {
+	return { deviceCount, failedCount, succeededCount, runningCount: 0, pendingCount: 0 };
+}
+
+test('R-74 J-18 J-21 a job changes the twins that match when it starts, and they are told', async () => {
+	const ids = await devices('a', 5, { fleet: 'a' });
+	await devices('other', 2, { fleet: 'b' });
+	const device = await client('a0');
+	await device.listen();
+	const made = await scheduleTwin('job-a', "tags.fleet = 'a'", { tags: { fleet: 'done' }, properties: { desired: { pace: 7 } } });
+	assert.equal(made.status, 'queued');
+	assert.deepEqual(made.deviceJobStatistics, statistics(0, 0));
+	const job = await ended('job-a');
+	assert.equal(job.status, 'completed');
+	assert.deepEqual(job.deviceJobStatistics, statistics(5, 5));
+	for (const id of ids) {
+		const twin = await twinOf(registry, id);
+		assert.equal(twin.tags.fleet, 'done');
+		assert.equal(twin.properties.desired.pace, 7);
+	}
+	assert.equal((await twinOf(registry, 'other0')).tags.fleet, 'b');
+	assert.deepEqual(await device.notification(), { pace: 7, $version: 2 });
+});
+
+test('R-76 J-12 a job is shown as it was sent, without members that were not', async () => {
+	const patch = { tags: { a: null, b: { c: [1, 'x', { d: 1.0 }] } }, properties: { desired: { e: '\u00e9' }, reported: {} } };
+	const made = await scheduleTwin('job-echo', "deviceId IN ['nobody']", patch);
+	assert.deepEqual(made.updateTwin, { etag: '*', ...patch });
+	const job = await ended('job-echo');
+	assert.deepEqual(Object.keys(job).sort(), ['createdTime', 'deviceJobStatistics', 'endTime', 'jobId', 'maxExecutionTimeInSeconds',
+		'queryCondition', 'startTime', 'status', 'type', 'updateTwin']);
+	assert.deepEqual(job.updateTwin, { etag: '*', ...patch });
+	assert.equal(job.queryCondition, "deviceId IN ['nobody']");
+	assert.equal(job.maxExecutionTimeInSeconds, 600);
+	assert.equal(job.type, 'scheduleUpdateTwin');
+});
+
+test('J-25 a job that no device matches completes', async () => {
+	await scheduleTwin('job-none', "tags.nobody = 'x'", { tags: { a: 1 } });
+	assert.deepEqual((await ended('job-none')).deviceJobStatistics, statistics(0, 0));
+});
+
+test('R-72 J-14 J-15 a job of later is queued, then scheduled, and can be cancelled', async () => {
+	const start = new Date(Date.now() + 3_600_000);
+	const made = await scheduleTwin('job-later', '*', { tags: { never: 1 } }, start);
+	assert.equal(made.status, 'queued');
+	assert.equal(Date.parse(made.startTime), start.getTime());
+	await until(async () => (await get('job-later')).status === 'scheduled', 'the job is scheduled');
+	const cancelled = (await jobs.cancelJob('job-later')).jobStatus;
+	assert.equal(cancelled.status, 'cancelled');
+	assert.equal((await get('job-later')).status, 'cancelled');
+	const error = await rejection(jobs.cancelJob('job-later'));
+	assert.equal(error.response.statusCode, 405);
+});
+
+test('J-27 a job of later keeps its time over a restart', async () => {
+	const [id] = await devices('restart', 1);
+	await scheduleTwin('job-restart', `deviceId = '${id}'`, { tags: { late: true } }, new Date(Date.now() + 1500));
+	await until(async () => (await get('job-restart')).status === 'scheduled', 'the job is scheduled');
+	await hub.kill();
+	await hub.start();
+	assert.deepEqual((await ended('job-restart')).deviceJobStatistics, statistics(1, 1));
+	assert.equal((await twinOf(registry, id)).tags.late, true);
+});
+
+test('R-77 R-78 J-04 J-09 what cannot be a job is refused', async () => {
+	await scheduleTwin('job-twice', "tags.nobody = 'x'", { tags: { a: 1 } });
+	const cases = [
+		[() => scheduleTwin('job-twice', '*', { tags: { a: 1 } }), 409, 'JobAlreadyExists'],
+		[() => jobs.scheduleTwinUpdate('job-etag', '*', { tags: { a: 1 } }, null, 60), 400, 'ArgumentInvalid'],
+		[() => scheduleTwin('job-condition', 'tags.a = = 1', { tags: { a: 1 } }), 400, 'ArgumentInvalid'],
+		[() => scheduleTwin('job-patch', '*', { tags: { 'a.b': 1 } }), 400, 'ArgumentInvalid'],
+		[() => jobs.getJob('job-unknown'), 404, 'JobNotFound'],
+		[() => jobs.cancelJob('job-unknown'), 404, 'JobNotFound'],
+	];
+	for (const [call, status, code] of cases) {
+		const error = await rejection(call());
+		assert.equal(error.response.statusCode, status);
+		assert.match(error.responseBody, new RegExp(`ErrorCode:${code};`));
+	}
+	assert.match((await rejection(scheduleTwin('job-place', 'tags.a = = 1', { tags: { a: 1 } }))).responseBody, /Line 1:/);
+	assert.equal((await rejection(jobs.getJob('job-condition'))).response.statusCode, 404);
+});
+
+test('J-16 J-21 a device that has no room for the change is counted as failed, the others are changed', async () => {
+	const ids = await devices('full', 3, { fleet: 'full' });
+	const big = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`k${i}`, 'x'.repeat(1100)]));
+	await registry.updateTwin(ids[1], { tags: big }, '*');
+	await scheduleTwin('job-full', "tags.fleet = 'full'", { tags: { more: 'y'.repeat(600) } });
+	const job = await ended('job-full');
+	assert.equal(job.status, 'completed');
+	assert.deepEqual(job.deviceJobStatistics, statistics(3, 2, 1));
+	assert.equal((await twinOf(registry, ids[2])).tags.more.length, 600);
+	assert.equal((await twinOf(registry, ids[1])).tags.more, undefined);
+});
+
+test('J-10 several jobs run at once, each with a pace of its own, and a paced one can be cancelled', async () => {
+	await devices('pace', 30, { fleet: 'pace' });
+	const r = await hub.rest('PUT', '/jobs/v2/job-slow', { body: { type: 'scheduleUpdateTwin', queryCondition: "tags.fleet = 'pace'",
+		maxUpdatesPerSecond: 1, updateTwin: { etag: '*', tags: { slow: 1 } } } });
+	assert.equal(r.body.maxUpdatesPerSecond, 1);
+	await until(async () => (await get('job-slow')).deviceJobStatistics.succeededCount > 0, 'the slow job has begun');
+	await scheduleTwin('job-fast', "tags.fleet = 'pace'", { tags: { fast: 1 } });
+	assert.deepEqual((await ended('job-fast')).deviceJobStatistics, statistics(30, 30));
+	assert.equal((await get('job-slow')).status, 'running');
+	const cancelled = (await jobs.cancelJob('job-slow')).jobStatus;
+	assert.equal(cancelled.status, 'cancelled');
+	const done = (await get('job-slow')).deviceJobStatistics;
+	assert.equal(done.deviceCount, 30);
+	assert.equal(done.pendingCount, 0);
+	assert.ok(done.succeededCount < 30);
+});
+
+test('J-19 a job whose time is over completes, the devices without a turn are failed', async () => {
+	await devices('late', 30, { fleet: 'late' });
+	await hub.rest('PUT', '/jobs/v2/job-late', { body: { type: 'scheduleUpdateTwin', queryCondition: "tags.fleet = 'late'",
+		maxUpdatesPerSecond: 1, maxExecutionTimeInSeconds: 1, updateTwin: { etag: '*', tags: { late: 1 } } } });
+	const job = await ended('job-late');
+	assert.equal(job.status, 'completed');
+	assert.equal(job.deviceJobStatistics.deviceCount, 30);
+	assert.ok(job.deviceJobStatistics.failedCount > 0);
+	assert.equal(job.deviceJobStatistics.failedCount + job.deviceJobStatistics.succeededCount, 30);
+});
+
+test('J-27 after a kill in the middle a job goes on: no device is lost, none is changed twice', async () => {
+	const ids = await devices('kill', 100, { fleet: 'kill' });
+	await hub.rest('PUT', '/jobs/v2/job-kill', { body: { type: 'scheduleUpdateTwin', queryCondition: "tags.fleet = 'kill'",
+		maxUpdatesPerSecond: 50, updateTwin: { etag: '*', tags: { fleet: 'changed' }, properties: { desired: { n: 1 } } } } });
+	for (const least of [10, 50]) {
+		await until(async () => (await get('job-kill')).deviceJobStatistics.succeededCount >= least, `${least} devices are changed`);
+		await hub.kill();
+		await hub.start();
+	}
+	assert.deepEqual((await within(ended('job-kill'), 'the job')).deviceJobStatistics, statistics(100, 100));
+	for (const id of ids) {
+		const twin = await twinOf(registry, id);
+		assert.equal(twin.properties.desired.$version, 2, id);
+		assert.equal(twin.tags.fleet, 'changed', id);
+	}
+});
