@@ -228,6 +228,24 @@ static const struct command commands[] = {
 			"elsewhere to be safe from a broken disk. It holds keys: guard it like the hub.",
 		.example = "  twinhub backup /var/backups/twinhub-monday " DATA,
 	}, {
+		.name = "export", .operands = "FILE", .least = 1, .most = 1, .run = cli_export,
+		.options = HUB | OPT(RESUME) | OPT(NO_KEYS),
+		.summary = "write all identities and twins to a file, as lines of JSON",
+		.note = "FILE must not exist, or be - for stdout. It holds keys, unless --no-keys: guard it like the hub.\n"
+			"--resume: go on behind the last whole line of FILE.",
+		.example = "  twinhub export fleet.ndjson " DATA "\n"
+			"  twinhub export fleet.ndjson --resume " DATA,
+	}, {
+		.name = "import", .operands = "FILE", .least = 1, .most = 1, .run = cli_import,
+		.options = HUB | OPT(RESUME) | OPT(MODE),
+		.summary = "make or change identities and twins by the lines of a file",
+		.note = "What is new is as in the file, with its keys, etags, versions and times. FILE may be - for stdin.\n"
+			"Lines that are refused are told in FILE.errors, and the exit code is 1.\n"
+			"FILE.progress tells how far it has got; --resume goes on from there. --timeout is also how long\n"
+			"a hub that does not answer is asked again.",
+		.example = "  twinhub import fleet.ndjson " DATA "\n"
+			"  twinhub import fleet.ndjson --resume " DATA,
+	}, {
 		.name = "restore", .operands = "BACKUP", .least = 1, .most = 1, .run = cli_restore,
 		.options = OPT(DATA) | OPTS_OUTPUT,
 		.summary = "make a data directory of a backup",

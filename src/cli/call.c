@@ -101,22 +101,34 @@ exit_of_status(int status)
 }
 
 int
-hub_call(const struct target *t, const struct ask *ask, struct answer *out)
+hub_try(const struct target *t, const struct ask *ask, struct answer *out, char why[WHY_MAX])
 {
-	char why[WHY_MAX];
-	bool parsed, device;
+	bool good, parsed, device;
 
 	answer_fini(out);
 	if (https_call(t, ask, out, why) != ERR_OK)
-		return cli_fail(EXIT_UNREACHABLE, "%s", why);
+		return EXIT_UNREACHABLE;
+	good = out->status >= 200 && out->status <= 299;
+	if (good && ask->raw)
+		return EXIT_DONE;
 	parsed = answer_parse(out);
-	if (out->status < 200 || out->status > 299) {
-		refusal_text(out, why, sizeof(why), &device);
-		return cli_fail(device ? EXIT_DEVICE : exit_of_status(out->status), "%s", why);
+	if (!good) {
+		refusal_text(out, why, WHY_MAX, &device);
+		return device ? EXIT_DEVICE : exit_of_status(out->status);
 	}
-	if (!parsed)
-		return cli_fail(EXIT_FAILED, "the hub's answer is not JSON");
-	return EXIT_DONE;
+	if (parsed)
+		return EXIT_DONE;
+	snprintf(why, WHY_MAX, "the hub's answer is not JSON");
+	return EXIT_FAILED;
+}
+
+int
+hub_call(const struct target *t, const struct ask *ask, struct answer *out)
+{
+	char why[WHY_MAX];
+	int code = hub_try(t, ask, out, why);
+
+	return code == EXIT_DONE ? code : cli_fail((enum exit_code)code, "%s", why);
 }
 
 int

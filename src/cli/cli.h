@@ -67,7 +67,10 @@ enum exit_code {
 	X(CONDITION, "condition", "TEXT", "which devices: * for all, or as behind WHERE")          \
 	X(PRIORITY, "priority", "N", "the larger one wins a property that several write")          \
 	X(LABELS, "labels", "JSON", "an object of texts, for people")                              \
-	X(UNTIL_APPLIED, "until-applied", NULL, "end when all that are targeted have it")
+	X(UNTIL_APPLIED, "until-applied", NULL, "end when all that are targeted have it")          \
+	X(RESUME, "resume", NULL, "go on where a run that was cut short has got to")               \
+	X(NO_KEYS, "no-keys", NULL, "leave the symmetric keys out")                                \
+	X(MODE, "mode", "MODE", "of lines without importMode (default createOrUpdate)")
 
 enum option {
 #define X(id, name, value, help) OPT_##id,
@@ -130,6 +133,8 @@ int cli_configuration_update(const struct args *a);
 int cli_configuration_delete(const struct args *a);
 int cli_policy_show(const struct args *a);
 int cli_policy_rotate(const struct args *a);
+int cli_export(const struct args *a);
+int cli_import(const struct args *a);
 int cli_backup(const struct args *a);
 int cli_connection_string(const struct args *a);
 int cli_sas(const struct args *a);

@@ -80,6 +80,7 @@ struct ask {
 	const char *if_match;     /* NULL: none */
 	const char *continuation; /* NULL or empty: none */
 	uint64_t page_size;       /* 0: none */
+	bool raw;                 /* the answer is no JSON text */
 };
 
 struct answer {
@@ -99,6 +100,9 @@ enum err reach(const struct target *t, int64_t until_us, char address[HOST_MAX],
 enum err https_call(
     const struct target *t, const struct ask *ask, struct answer *out, char why[WHY_MAX]);
 
+/* The same, and a status of 2xx with a body that is JSON, empty, or raw as asked for; else the exit code, and why. status is
+ * 0 when there was no answer. From any thread. */
+int hub_try(const struct target *t, const struct ask *ask, struct answer *out, char why[WHY_MAX]);
 /* The same for commands: a status of 2xx and a body that is JSON or empty; else it is said, with the exit code. */
 int hub_call(const struct target *t, const struct ask *ask, struct answer *out);
 /* target_open, hub_call. */

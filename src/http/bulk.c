@@ -211,66 +211,18 @@ take_items(struct request *r, struct doc list, void (*reply)(struct request *r))
 
 /* ---- POST /devices ---- */
 
-static const struct mode {
-	struct str name;
-	enum op_kind op;
-	uint8_t import;
-	const char *tag; /* the member that holds the etag it depends on; NULL: none */
-} modes[] = {
-	{ { "createOrUpdate", 14 }, OP_IDENTITY_IMPORT, IMPORT_CREATE | IMPORT_REPLACE, NULL },
-	{ { "create", 6 }, OP_IDENTITY_IMPORT, IMPORT_CREATE, NULL },
-	{ { "update", 6 }, OP_IDENTITY_IMPORT, IMPORT_REPLACE, NULL },
-	{ { "updateIfMatchETag", 17 }, OP_IDENTITY_IMPORT, IMPORT_REPLACE, "eTag" },
-	{ { "createOrUpdateIfMatchETag", 25 }, OP_IDENTITY_IMPORT, IMPORT_CREATE | IMPORT_REPLACE,
-	    "eTag" },
-	{ { "delete", 6 }, OP_IDENTITY_DELETE, 0, NULL },
-	{ { "deleteIfMatchETag", 17 }, OP_IDENTITY_DELETE, 0, "eTag" },
-	{ { "updateTwin", 10 }, OP_TWIN_PATCH, 0, NULL },
-	{ { "updateTwinIfMatchETag", 21 }, OP_TWIN_PATCH, 0, "twinETag" },
-};
-#define NMODES (sizeof(modes) / sizeof(modes[0]))
-
-static const struct mode *
-mode_of(struct doc d, struct item *item)
-{
-	struct doc v = doc_getc(d, "importMode");
-
-	if (!doc_defined(v) || doc_kind(v) == DOC_NULL) {
-		item->mode = modes[0].name; /* */
-		return &modes[0];
-	}
-	for (size_t i = 0; doc_kind(v) == DOC_STRING && i < NMODES; i++) {
-		if (str_ieq(doc_str(v), modes[i].name)) {
-			item->mode = modes[i].name;
-			return &modes[i];
-		}
-	}
-	fault_set(&item->fault, F_ArgumentInvalid, "importMode is none of those that there are");
-	return NULL;
-}
-
-/* A tag that is not there is no identity's. Node sends `etag` for eTag. */
-static struct str
-tag_of(struct doc d, const struct mode *mode)
-{
-	struct doc v = mode->tag != NULL ? doc_get(d, str_of(mode->tag)) : DOC_NONE;
-
-	if (!doc_defined(v) && mode->tag != NULL && mode->op != OP_TWIN_PATCH)
-		v = doc_getc(d, "etag");
-	return doc_kind(v) == DOC_STRING ? doc_str(v) : STR_NONE;
-}
-
 static struct work *
 bulk_work(struct request *r, struct doc d, uint32_t i, const struct doc_parsed *info)
 {
 	struct item *item = &r->gather->item[i];
-	const struct mode *mode = mode_of(d, item);
+	const struct import_mode *mode = import_mode_of(d, import_mode_default, &item->fault);
 	struct str bytes = doc_bytes(d), tag;
 	struct work *w;
 
 	if (mode == NULL || item->fault.code != F_NONE)
 		return NULL;
-	tag = tag_of(d, mode);
+	item->mode = mode->name;
+	tag = import_tag(d, mode);
 	w = item_work(r, i, mode->op, bytes.n + tag.n, done_item);
 	w->op.payload = work_str(w, bytes);
 	w->op.nduplicate = info->nduplicate;

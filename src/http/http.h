@@ -28,6 +28,7 @@ struct http_admin {
 
 struct http_options {
 	struct fleet *fleet;
+	struct store *store; /* exports read it */
 	struct catalogue_box *catalogue;
 	struct tls *tls;
 	struct gate *gate;

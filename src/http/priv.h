@@ -65,6 +65,8 @@ struct http_loop {
 
 /* reply.c: each ends the request */
 void reply_json(struct request *r, int status, struct str body);
+/* With this Content-Type; NULL: JSON's. */
+void reply_text(struct request *r, int status, const char *type, struct str body);
 void reply_etag(struct request *r, int status, struct str body, const char *etag);
 void reply_empty(struct request *r, int status);
 void reply_fault(struct request *r, const struct fault *f);
@@ -105,11 +107,6 @@ void methods_stop(struct http_loop *hl);
 /* registry.c: the body is bad, but first: is there such an identity (T-116)? Then r->fault is the answer. */
 void request_refuse(struct request *r);
 
-/* The device that an edge scope names; false: it is none. */
-bool scope_device(struct str scope, struct str *device);
-/* The scope that an identity wants to be under: a leaf's own, an edge device's parent; empty: none. */
-struct str scope_wanted(struct doc body);
-
 /* routes.c */
 extern const struct route routes[];
 extern const size_t nroutes;
@@ -122,6 +119,7 @@ handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_test_queries, on_apply_configuration;
 handler on_job_create, on_job_read, on_job_stop;
 handler on_policies, on_policy_rotate, on_backup, on_not_there;
+handler on_import, on_export;
 void on_health(struct request *r, bool ready);
 
 #endif

@@ -1,8 +1,7 @@
 /* The identity registry and the twins over HTTP (service-rest.md 6, 9.2). */
 #include "http/priv.h"
 
-#define LIST_MOST  1000u
-#define EDGE_SCOPE "ms-azure-iot-edge://"
+#define LIST_MOST 1000u
 
 struct request *
 work_back(struct work *w)
@@ -65,37 +64,6 @@ done_scope(struct work *w)
 		request_submit(r, put);
 	}
 	work_free(w);
-}
-
-struct str
-scope_wanted(struct doc body)
-{
-	bool edge = doc_kind(doc_getc(doc_getc(body, "capabilities"), "iotEdge")) == DOC_TRUE;
-	struct doc v = doc_getc(body, "deviceScope");
-	struct str key;
-
-	if (edge) {
-		struct doc_iter it = doc_iter(doc_getc(body, "parentScopes"));
-
-		if (!doc_next(&it, &key, &v))
-			return STR_NONE;
-	}
-	return doc_kind(v) == DOC_STRING ? doc_str(v) : STR_NONE;
-}
-
-/* ms-azure-iot-edge://{device}-{number} */
-bool
-scope_device(struct str scope, struct str *device)
-{
-	if (!str_starts(scope, STR(EDGE_SCOPE)))
-		return false;
-	*device = str_sub(scope, sizeof(EDGE_SCOPE) - 1);
-	while (device->n > 0 && device->p[device->n - 1] != '-')
-		device->n--;
-	if (device->n < 2)
-		return false;
-	device->n--;
-	return id_valid(*device);
 }
 
 static void

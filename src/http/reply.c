@@ -48,8 +48,8 @@ add_header(struct request *r, const char *name, const char *value)
 	evhttp_add_header(evhttp_request_get_output_headers(r->ev), name, value);
 }
 
-static void
-send_reply(struct request *r, int status, struct str body)
+void
+reply_text(struct request *r, int status, const char *type, struct str body)
 {
 	struct evhttp_connection *conn = evhttp_request_get_connection(r->ev);
 	struct evbuffer *out = evhttp_request_get_output_buffer(r->ev);
@@ -61,7 +61,8 @@ send_reply(struct request *r, int status, struct str body)
 	add_header(r, "x-ms-request-id", guid);
 	if (status != 204) {
 		snprintf(length, sizeof(length), "%zu", body.n);
-		add_header(r, "Content-Type", "application/json; charset=utf-8");
+		add_header(
+		    r, "Content-Type", type != NULL ? type : "application/json; charset=utf-8");
 		add_header(r, "Content-Length", length);
 		evbuffer_add(out, body.p, body.n);
 	}
@@ -75,7 +76,7 @@ send_reply(struct request *r, int status, struct str body)
 void
 reply_json(struct request *r, int status, struct str body)
 {
-	send_reply(r, status, body);
+	reply_text(r, status, NULL, body);
 }
 
 void
@@ -87,13 +88,13 @@ reply_etag(struct request *r, int status, struct str body, const char *etag)
 		snprintf(quoted, sizeof(quoted), "\"%s\"", etag);
 		add_header(r, "ETag", quoted);
 	}
-	send_reply(r, status, body);
+	reply_text(r, status, NULL, body);
 }
 
 void
 reply_empty(struct request *r, int status)
 {
-	send_reply(r, status, STR_NONE);
+	reply_text(r, status, NULL, STR_NONE);
 }
 
 void
@@ -113,7 +114,7 @@ reply_fault(struct request *r, const struct fault *f)
 	doc_write_json_str(&json, buf_view(&text));
 	buf_printf(&json, ",\"ExceptionMessage\":\"Tracking ID:%s-G:0-TimeStamp:%s\"}", id, stamp);
 	add_header(r, "iothub-errorcode", fault_name(f->code));
-	send_reply(r, fault_status(f->code), buf_view(&json));
+	reply_text(r, fault_status(f->code), NULL, buf_view(&json));
 	buf_fini(&json);
 	buf_fini(&text);
 }
@@ -136,7 +137,7 @@ reply_device_fault(struct request *r, const struct fault *f)
 	doc_write_json_str(&json, buf_view(&inner));
 	buf_cstr(&json, ",\"ExceptionMessage\":\"\"}");
 	add_header(r, "iothub-errorcode", fault_name(f->code));
-	send_reply(r, fault_status(f->code), buf_view(&json));
+	reply_text(r, fault_status(f->code), NULL, buf_view(&json));
 	buf_fini(&json);
 	buf_fini(&inner);
 }

@@ -140,14 +140,7 @@ request_if_match_room(const struct request *r)
 void
 work_if_match(struct work *w, struct str tag)
 {
-	while (tag.n > 0 && tag.p[tag.n - 1] == ' ')
-		tag.n--;
-	if (str_starts(tag, STR("W/")))
-		tag = str_sub(tag, 2);
-	if (tag.n >= 2 && tag.p[0] == '"' && tag.p[tag.n - 1] == '"') {
-		tag = str_sub(tag, 1);
-		tag.n--;
-	}
+	tag = tag_plain(tag);
 	w->op.if_match = str_eq(tag, STR("*")) ? IF_ANY : IF_TAG;
 	w->op.if_tag = work_str(w, tag);
 }

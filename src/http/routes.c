@@ -58,6 +58,8 @@ const struct route routes[] = {
 	{ EVHTTP_REQ_PUT, "jobs/v2/{job}", SERVICE | WRITE_REGISTRY, on_job_create, false },
 	{ EVHTTP_REQ_GET, "jobs/v2/{job}", SERVICE | READ_REGISTRY, on_job_read, false },
 	{ EVHTTP_REQ_POST, "jobs/v2/{job}/cancel", SERVICE | WRITE_REGISTRY, on_job_stop, false },
+	{ EVHTTP_REQ_GET, "admin/export", READ_REGISTRY, on_export, false },
+	{ EVHTTP_REQ_POST, "admin/import", WRITE_REGISTRY, on_import, true },
 	/* known to the SDKs, not in this hub yet: a clear error instead of a 404 */
 	{ EVHTTP_REQ_POST, "jobs/create", WRITE_REGISTRY, on_not_there, false },
 	{ EVHTTP_REQ_GET, "jobs", READ_REGISTRY, on_not_there, false },

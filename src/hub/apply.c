@@ -86,8 +86,7 @@ hub_missing(struct shard *sh, const struct op *op, struct buf *key)
 	return missing;
 }
 
-/* Can these bytes be that record? Asked once, when they come from the store. */
-static bool
+bool
 record_valid(enum record_kind kind, struct str bytes)
 {
 	struct identity id;

@@ -94,8 +94,39 @@ struct op_connect {
 
 enum precondition { IF_NONE, IF_ANY, IF_TAG };
 
-/* What OP_IDENTITY_IMPORT may do; if_match is for what exists. */
-enum { IMPORT_CREATE = 1, IMPORT_REPLACE = 2 };
+/*
+ * What OP_IDENTITY_IMPORT may do; if_match is for what exists. IMPORT_WHOLE takes more of the item than a bulk call does: what
+ * is new gets the etags, versions, metadata, generation, times and reported properties that the item shows, and so does
+ * a twin that nobody has written or connected to yet; an identity that is already so stays untouched.
+ */
+enum { IMPORT_CREATE = 1, IMPORT_REPLACE = 2, IMPORT_WHOLE = 4 };
+
+/* What an item's importMode asks for (service-rest.md 8.1). */
+struct import_mode {
+	struct str name;
+	enum op_kind op;
+	uint8_t import;
+	const char *tag; /* the member that holds the etag it depends on; NULL: none */
+};
+/* The item's, or `fallback` when it names none. NULL: f says what is wrong. */
+const struct import_mode *import_mode_of(
+    struct doc item, const struct import_mode *fallback, struct fault *f);
+const struct import_mode *import_mode_find(struct str name); /* without case; NULL: none */
+extern const struct import_mode *const import_mode_default;  /* createOrUpdate */
+/* The etag that the item names for its mode; STR_NONE: none. */
+struct str import_tag(struct doc item, const struct import_mode *mode);
+/* Without quotes and W/ (service-rest.md 5.1). */
+struct str tag_plain(struct str tag);
+
+/* One line of an export: an item that OP_IDENTITY_IMPORT takes, as JSON without a line break. The records are as stored.
+ * keys: with the symmetric keys. ERR_CORRUPT: they cannot be what was written; json is as before. */
+enum err hub_export_item(struct buf *json, struct str key, struct str identity, struct str wanted,
+    struct str reported, bool keys);
+
+/* The device that an edge scope names; false: it is none. */
+bool scope_device(struct str scope, struct str *device);
+/* The scope that an identity wants to be under: a leaf's own, an edge device's parent; empty: none. */
+struct str scope_wanted(struct doc body);
 
 /* A direct method (device-mqtt.md 5). */
 struct op_method {

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#define TICKS_OF_1970 INT64_C(621355968000000000) /* .NET ticks of 100 ns since 0001-01-01 */
+#define EDGE_SCOPE "ms-azure-iot-edge://"
 
 static void
 reply_identity(struct shard *sh, struct row *r, struct reply *reply)
@@ -26,6 +26,37 @@ on_identity_get(struct shard *sh, struct row *r, const struct op *op, const stru
 }
 
 /* ---- edge scopes ---- */
+
+struct str
+scope_wanted(struct doc body)
+{
+	bool edge = doc_kind(doc_getc(doc_getc(body, "capabilities"), "iotEdge")) == DOC_TRUE;
+	struct doc v = doc_getc(body, "deviceScope");
+	struct str key;
+
+	if (edge) {
+		struct doc_iter it = doc_iter(doc_getc(body, "parentScopes"));
+
+		if (!doc_next(&it, &key, &v))
+			return STR_NONE;
+	}
+	return doc_kind(v) == DOC_STRING ? doc_str(v) : STR_NONE;
+}
+
+/* ms-azure-iot-edge://{device}-{number} */
+bool
+scope_device(struct str scope, struct str *device)
+{
+	if (!str_starts(scope, STR(EDGE_SCOPE)))
+		return false;
+	*device = str_sub(scope, sizeof(EDGE_SCOPE) - 1);
+	while (device->n > 0 && device->p[device->n - 1] != '-')
+		device->n--;
+	if (device->n < 2)
+		return false;
+	device->n--;
+	return id_valid(*device);
+}
 
 void
 on_scope_check(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
@@ -59,7 +90,7 @@ make_etag(struct identity *id, const struct hub_env *env)
 static uint64_t
 make_generation(struct shard *sh, const struct hub_env *env)
 {
-	uint64_t ticks = (uint64_t)(env->now_us * 10 + TICKS_OF_1970);
+	uint64_t ticks = ticks_of(env->now_us);
 
 	sh->generation = ticks > sh->generation ? ticks : sh->generation + 1;
 	return sh->generation;
@@ -68,14 +99,14 @@ make_generation(struct shard *sh, const struct hub_env *env)
 static struct str
 make_scope(struct str device, uint64_t generation, char out[SCOPE_MAX])
 {
-	int n = snprintf(out, SCOPE_MAX, "ms-azure-iot-edge://" STR_FMT "-%llu", STR_ARG(device),
+	int n = snprintf(out, SCOPE_MAX, EDGE_SCOPE STR_FMT "-%llu", STR_ARG(device),
 	    (unsigned long long)generation);
 
 	return (struct str){ out, (size_t)n };
 }
 
-static void
-write_identity(
+void
+identity_store(
     struct shard *sh, struct row *r, const struct identity *id, const struct hub_env *env)
 {
 	struct str bytes;
@@ -87,20 +118,22 @@ write_identity(
 	row_see_identity(sh, r, id);
 }
 
-static void
-write_first_twin(struct shard *sh, struct row *r, const struct wish *w, const struct hub_env *env)
+void
+twin_write_first(struct shard *sh, struct row *r, const struct wish *w, const struct hub_env *env)
 {
 	struct buf section = { 0 };
 	struct str bytes;
 
 	section_new(&section, env->now_us);
 	env->scratch->n = 0;
-	wanted_encode(env->scratch, 1, buf_view(w->tags.n != 0 ? &w->tags : &section),
+	wanted_encode(env->scratch, w->counter != 0 ? w->counter : 1,
+	    buf_view(w->tags.n != 0 ? &w->tags : &section),
 	    buf_view(w->desired.n != 0 ? &w->desired : &section), STR_NONE);
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_WANTED, &bytes, env);
 	env->scratch->n = 0;
-	reported_encode(env->scratch, 0, buf_view(&section));
+	reported_encode(
+	    env->scratch, w->activity_us, buf_view(w->reported.n != 0 ? &w->reported : &section));
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_REPORTED, &bytes, env);
 	buf_fini(&section);
@@ -112,16 +145,19 @@ identity_make(struct shard *sh, struct str device, struct str module, struct wis
 {
 	struct row *r = row_create(env->undo, sh, device, module, env->now_us);
 
-	w->id.generation = make_generation(sh, env);
-	if (w->id.edge)
+	if (w->id.generation == 0)
+		w->id.generation = make_generation(sh, env);
+	if (w->id.edge && w->id.scope.n == 0)
 		w->id.scope = make_scope(device, w->id.generation, w->scope);
 	if (w->id.auth == AUTH_SAS && w->id.keys[0].n == 0)
 		wish_make_keys(w, 3, env);
 	row_set_cached(sh, r, RECORD_SESSION, &blob_none);
 	w->id.row = row_number(sh, r);
-	make_etag(&w->id, env);
-	write_identity(sh, r, &w->id, env);
-	write_first_twin(sh, r, w, env);
+	if (w->id.etag == 0)
+		make_etag(&w->id, env);
+	identity_store(sh, r, &w->id, env);
+	r->activity_us = w->activity_us;
+	twin_write_first(sh, r, w, env);
 	if (w->id.edge)
 		modules_make_system(sh, device, env);
 }
@@ -151,7 +187,8 @@ identity_create(struct shard *sh, const struct op *op, struct wish *w, const str
 	    !modules_allowed(sh, device, nmodule, reply))
 		return;
 	identity_make(sh, op->device, op->module, w, env);
-	reply_identity(sh, row_find(sh, op->device, op->module), reply);
+	if (op->kind != OP_IDENTITY_IMPORT)
+		reply_identity(sh, row_find(sh, op->device, op->module), reply);
 }
 
 /* What goes on from the old identity to the new one. */
@@ -183,7 +220,7 @@ identity_update(struct shard *sh, struct row *r, const struct op *op, struct wis
 	    identity_decode(blob_str(before), &old)) {
 		inherit(&old, op->device, w, env);
 		make_etag(&w->id, env);
-		write_identity(sh, r, &w->id, env);
+		identity_store(sh, r, &w->id, env);
 		if (!w->id.enabled) { /* D-76, T-88 */
 			presence_close(sh, r, env);
 			calls_refuse(sh, r, env);
@@ -191,7 +228,8 @@ identity_update(struct shard *sh, struct row *r, const struct op *op, struct wis
 		}
 		if (w->id.edge)
 			modules_make_system(sh, op->device, env);
-		reply_identity(sh, row_find(sh, op->device, op->module), reply);
+		if (op->kind != OP_IDENTITY_IMPORT)
+			reply_identity(sh, row_find(sh, op->device, op->module), reply);
 		w->id = (struct identity){ 0 }; /* parts of it were the old record's */
 	}
 	blob_unref(before);
@@ -211,7 +249,7 @@ on_keys_regenerate(struct shard *sh, struct row *r, const struct op *op, const s
 	} else {
 		wish_make_keys(&w, op->keys, env);
 		make_etag(&w.id, env);
-		write_identity(sh, r, &w.id, env);
+		identity_store(sh, r, &w.id, env);
 		buf_printf(&reply->body,
 		    "\"primaryKey\":\"" STR_FMT "\",\"secondaryKey\":\"" STR_FMT "\"",
 		    STR_ARG(w.id.keys[0]), STR_ARG(w.id.keys[1]));

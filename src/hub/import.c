@@ -1,27 +1,74 @@
 /* An identity with its twin in one operation: what a bulk call and an import do with one item (service-rest.md 8.1). */
 #include "hub/priv.h"
 
-/* A tag as clients write it: with or without quotes, W/ before it (service-rest.md 5.1). */
-static bool
-take_tag(struct doc item, struct str key, struct str *tag)
-{
-	struct doc v = doc_get(item, key);
+/* ---- modes ---- */
 
-	*tag = STR_NONE;
-	if (doc_kind(v) != DOC_STRING)
-		return false;
-	*tag = doc_str(v);
-	if (str_starts(*tag, STR("W/")))
-		*tag = str_sub(*tag, 2);
-	if (tag->n >= 2 && tag->p[0] == '"' && tag->p[tag->n - 1] == '"')
-		*tag = (struct str){ tag->p + 1, tag->n - 2 };
-	return true;
+static const struct import_mode modes[] = {
+	{ { "createOrUpdate", 14 }, OP_IDENTITY_IMPORT, IMPORT_CREATE | IMPORT_REPLACE, NULL },
+	{ { "create", 6 }, OP_IDENTITY_IMPORT, IMPORT_CREATE, NULL },
+	{ { "update", 6 }, OP_IDENTITY_IMPORT, IMPORT_REPLACE, NULL },
+	{ { "updateIfMatchETag", 17 }, OP_IDENTITY_IMPORT, IMPORT_REPLACE, "eTag" },
+	{ { "createOrUpdateIfMatchETag", 25 }, OP_IDENTITY_IMPORT, IMPORT_CREATE | IMPORT_REPLACE,
+	    "eTag" },
+	{ { "delete", 6 }, OP_IDENTITY_DELETE, 0, NULL },
+	{ { "deleteIfMatchETag", 17 }, OP_IDENTITY_DELETE, 0, "eTag" },
+	{ { "updateTwin", 10 }, OP_TWIN_PATCH, 0, NULL },
+	{ { "updateTwinIfMatchETag", 21 }, OP_TWIN_PATCH, 0, "twinETag" },
+};
+const struct import_mode *const import_mode_default = &modes[0];
+
+const struct import_mode *
+import_mode_find(struct str name)
+{
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (str_ieq(name, modes[i].name))
+			return &modes[i];
+	return NULL;
+}
+
+const struct import_mode *
+import_mode_of(struct doc item, const struct import_mode *fallback, struct fault *f)
+{
+	struct doc v = doc_getc(item, "importMode");
+	const struct import_mode *mode = fallback;
+
+	if (doc_defined(v) && doc_kind(v) != DOC_NULL)
+		mode = doc_kind(v) == DOC_STRING ? import_mode_find(doc_str(v)) : NULL;
+	if (mode == NULL)
+		fault_set(f, F_ArgumentInvalid, "importMode is none of those that there are");
+	return mode;
+}
+
+/* A tag that is not there is no identity's. Node sends `etag` for eTag. */
+struct str
+import_tag(struct doc item, const struct import_mode *mode)
+{
+	struct doc v = mode->tag != NULL ? doc_get(item, str_of(mode->tag)) : DOC_NONE;
+
+	if (!doc_defined(v) && mode->tag != NULL && mode->op != OP_TWIN_PATCH)
+		v = doc_getc(item, "etag");
+	return doc_kind(v) == DOC_STRING ? doc_str(v) : STR_NONE;
+}
+
+/* ---- what an item may do ---- */
+
+struct str
+tag_plain(struct str tag)
+{
+	while (tag.n > 0 && tag.p[tag.n - 1] == ' ')
+		tag.n--;
+	if (str_starts(tag, STR("W/")))
+		tag = str_sub(tag, 2);
+	if (tag.n >= 2 && tag.p[0] == '"' && tag.p[tag.n - 1] == '"')
+		tag = (struct str){ tag.p + 1, tag.n - 2 };
+	return tag;
 }
 
 static bool
 tags_hold(const struct row *r, const struct op *op, struct doc item, struct reply *reply)
 {
 	struct op twin = { .if_match = IF_TAG };
+	struct doc tag = doc_getc(item, "twinETag");
 	struct identity id;
 	struct wanted w;
 	char etag[32];
@@ -32,10 +79,12 @@ tags_hold(const struct row *r, const struct op *op, struct doc item, struct repl
 	identity_etag(&id, etag);
 	if (!precondition_holds(op, etag, reply))
 		return false;
-	wanted_etag(w.counter, etag);
-	if (!take_tag(item, STR("twinETag"), &twin.if_tag) || str_eq(twin.if_tag, STR("*")))
+	/* an export names the etags that it saw: they are no condition */
+	if ((op->import & IMPORT_WHOLE) || doc_kind(tag) != DOC_STRING)
 		return true;
-	return precondition_holds(&twin, etag, reply);
+	wanted_etag(w.counter, etag);
+	twin.if_tag = tag_plain(doc_str(tag));
+	return str_eq(twin.if_tag, STR("*")) || precondition_holds(&twin, etag, reply);
 }
 
 static bool
@@ -80,16 +129,14 @@ first_section(struct buf *out, enum section_kind kind, struct doc value, const s
 	return e == ERR_OK;
 }
 
-static void
-import_new(struct shard *sh, const struct op *op, struct doc item, struct wish *w,
-    const struct hub_env *env, struct reply *reply)
+bool
+wish_first_sections(const struct op *op, struct doc item, bool desired, struct wish *w,
+    const struct hub_env *env, struct fault *f)
 {
-	struct doc properties = doc_getc(item, "properties");
-
-	if (first_section(&w->tags, SECTION_TAGS, doc_getc(item, "tags"), op, env, &reply->fault) &&
-	    first_section(&w->desired, SECTION_DESIRED, doc_getc(properties, "desired"), op, env,
-	        &reply->fault))
-		identity_create(sh, op, w, env, reply);
+	return first_section(&w->tags, SECTION_TAGS, doc_getc(item, "tags"), op, env, f) &&
+	    (!desired ||
+	        first_section(&w->desired, SECTION_DESIRED,
+	            doc_getc(doc_getc(item, "properties"), "desired"), op, env, f));
 }
 
 static void
@@ -118,6 +165,32 @@ parts_fit(struct doc item, struct fault *f)
 	return false;
 }
 
+/* Whether the edge device is there was asked before, or, for an import, is not asked: it may come later in the file. */
+static bool
+scope_fits(const struct op *op, struct doc item, struct fault *f)
+{
+	struct str scope = op->module.n == 0 ? scope_wanted(item) : STR_NONE, device;
+
+	if (scope.n == 0 || (scope.n <= SCOPE_MAX && scope_device(scope, &device)))
+		return true;
+	fault_set(f, F_ArgumentInvalid, "deviceScope is not the scope of an edge device");
+	return false;
+}
+
+static bool
+import_taken(const struct op *op, struct doc item, bool exists, struct wish *w,
+    const struct hub_env *env, struct fault *f)
+{
+	if (!parts_fit(item, f) || !scope_fits(op, item, f) || !wish_take(op, item, w, f))
+		return false;
+	if (op->import & IMPORT_WHOLE)
+		wish_take_whole(op, item, w, env);
+	if (exists)
+		return true;
+	return op->import & IMPORT_WHOLE ? wish_restore_twin(op, item, w, env, f)
+	                                 : wish_first_sections(op, item, true, w, env, f);
+}
+
 void
 on_identity_import(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
@@ -125,10 +198,12 @@ on_identity_import(struct shard *sh, struct row *r, const struct op *op, const s
 	struct doc item = doc_of(op->payload);
 	struct wish w = { 0 };
 
-	if (import_allowed(sh, r, op, item, reply) && parts_fit(item, &reply->fault) &&
-	    wish_take(op, item, &w, &reply->fault)) {
+	if (import_allowed(sh, r, op, item, reply) &&
+	    import_taken(op, item, r != NULL, &w, env, &reply->fault)) {
 		if (r == NULL)
-			import_new(sh, op, item, &w, env, reply);
+			identity_create(sh, op, &w, env, reply);
+		else if (op->import & IMPORT_WHOLE)
+			import_whole_over(sh, r, op, item, &w, env, reply);
 		else
 			import_over(sh, r, op, item, &w, env, reply);
 	}

@@ -87,6 +87,8 @@ identity_changeable(struct shard *sh, const struct op *op, struct reply *reply)
 
 	if (device == NULL || !device->edge || !module_is_system(op->module))
 		return true;
+	if (op->kind == OP_IDENTITY_IMPORT && (op->import & IMPORT_WHOLE))
+		return true; /* they come with their keys */
 	fault_set(&reply->fault, F_SystemModuleModifyUnauthorizedAccess,
 	    "modules of the edge runtime are made and deleted with their device");
 	return false;

@@ -235,9 +235,31 @@ struct wish {
 	struct identity id;
 	struct buf keys[2];
 	char scope[SCOPE_MAX];
-	struct buf tags, desired; /* first sections of a twin to be made; empty: new ones */
+	struct buf tags, desired,
+	    reported;     /* first sections of a twin to be made; empty: new ones */
+	uint64_t counter; /* E of a twin to be made; 0: 1 */
+	int64_t activity_us;
 };
 
+#define TICKS_OF_1970 INT64_C(621355968000000000) /* .NET ticks of 100 ns since 0001-01-01 */
+static inline uint64_t
+ticks_of(int64_t us)
+{
+	return (uint64_t)(us * 10 + TICKS_OF_1970);
+}
+
+/* What IMPORT_WHOLE takes of an item besides: import_whole.c. */
+void wish_take_whole(
+    const struct op *op, struct doc item, struct wish *w, const struct hub_env *env);
+/* The sections of a twin that nobody has seen, as the item shows them. */
+bool wish_restore_twin(const struct op *op, struct doc item, struct wish *w,
+    const struct hub_env *env, struct fault *f);
+/* Tags and, if asked for, desired as a bulk call gives them to a new twin. */
+bool wish_first_sections(const struct op *op, struct doc item, bool desired, struct wish *w,
+    const struct hub_env *env, struct fault *f);
+/* An item onto what exists, by IMPORT_WHOLE. */
+void import_whole_over(struct shard *sh, struct row *r, const struct op *op, struct doc item,
+    struct wish *w, const struct hub_env *env, struct reply *reply);
 /* From the body of op, or a part of it; on false the fault says what is wrong. The strings are the body's. */
 bool wish_take_put(const struct op *op, struct wish *w, struct fault *f);
 bool wish_take(const struct op *op, struct doc body, struct wish *w, struct fault *f);
@@ -245,7 +267,8 @@ bool wish_take(const struct op *op, struct doc body, struct wish *w, struct faul
 void wish_make_keys(struct wish *w, unsigned which, const struct hub_env *env);
 void wish_fini(struct wish *w);
 
-/* A new identity with its twin, nothing checked; the rows may move. */
+/* A new identity with its twin, nothing checked; the rows may move. What the wish leaves open - generation, etag, scope,
+ * counter, sections - is made. */
 void identity_make(struct shard *sh, struct str device, struct str module, struct wish *w,
     const struct hub_env *env);
 /* Create or replace, within limits; the reply has the identity. */
@@ -253,6 +276,11 @@ void identity_create(struct shard *sh, const struct op *op, struct wish *w,
     const struct hub_env *env, struct reply *reply);
 void identity_update(struct shard *sh, struct row *r, const struct op *op, struct wish *w,
     const struct hub_env *env, struct reply *reply);
+/* Write this record; and the twin's first two. */
+void identity_store(
+    struct shard *sh, struct row *r, const struct identity *id, const struct hub_env *env);
+void twin_write_first(
+    struct shard *sh, struct row *r, const struct wish *w, const struct hub_env *env);
 /* It goes, a device with its modules (T-91). */
 void identity_remove(struct shard *sh, struct row *r, const struct hub_env *env);
 /* The hub's own modules of an edge device are not a client's to change: on false the reply says so. */
@@ -263,6 +291,9 @@ void identity_encode(struct buf *out, const struct identity *id);
 bool identity_decode(struct str bytes, struct identity *id);
 /* base64 of the decimal etag (T-17); out holds 32 bytes, NUL-terminated. */
 void identity_etag(const struct identity *id, char out[32]);
+
+/* Can these bytes be that record? Asked once, when they come from the store. */
+bool record_valid(enum record_kind kind, struct str bytes);
 
 /* ---- the wanted record ---- */
 

@@ -221,6 +221,86 @@ identity_write(const struct shard *sh, const struct row *r, struct buf *json)
 	buf_putc(json, '}');
 }
 
+/* ---- an export's item: ExportImportDevice (service-rest.md 8.1, 12), and what IMPORT_WHOLE takes besides ---- */
+
+static void
+put_known_time(struct buf *json, const char *name, int64_t us)
+{
+	if (us != 0)
+		put_time(json, name, us);
+}
+
+static void
+item_identity(struct buf *json, struct str device, struct str module, const struct identity *id)
+{
+	char etag[32];
+
+	identity_etag(id, etag);
+	put_str(json, "id", device);
+	if (module.n != 0)
+		put_str(json, "moduleId", module);
+	put_str(json, "eTag", str_of(etag));
+	member(json, "generationId");
+	buf_printf(json, "\"%llu\"", (unsigned long long)id->generation);
+	if (module.n == 0) {
+		put_str(json, "status", id->enabled ? STR("enabled") : STR("disabled"));
+		if (id->reason.n != 0)
+			put_str(json, "statusReason", id->reason);
+		put_known_time(json, "statusUpdatedTime", id->status_us);
+	} else if (id->managed_by.n != 0) {
+		put_str(json, "managedBy", id->managed_by);
+	}
+	put_authentication(json, id);
+	if (module.n == 0) {
+		put_capabilities(json, id);
+		put_scopes(json, id);
+	}
+	if (id->model_id.n != 0)
+		put_str(json, "modelId", id->model_id);
+}
+
+static void
+item_twin(struct buf *json, const struct wanted *w, const struct section *reported)
+{
+	char etag[32];
+
+	wanted_etag(w->counter, etag);
+	put_str(json, "twinETag", str_of(etag));
+	member(json, "tags");
+	section_write_tags(json, &w->tags);
+	member(json, "properties");
+	buf_cstr(json, "{\"desired\":");
+	section_write_service(json, &w->desired, SECTION_DESIRED);
+	buf_cstr(json, ",\"reported\":");
+	section_write_service(json, reported, SECTION_REPORTED);
+	buf_putc(json, '}');
+}
+
+enum err
+hub_export_item(struct buf *json, struct str key, struct str identity, struct str wanted,
+    struct str reported, bool keys)
+{
+	struct str device, module;
+	struct section section;
+	struct identity id;
+	struct wanted w;
+	int64_t activity;
+
+	if (key.n < 4 || !str_cut(str_sub(key, 2), '\0', &device, &module) ||
+	    !record_valid(RECORD_IDENTITY, identity) || !record_valid(RECORD_WANTED, wanted) ||
+	    !record_valid(RECORD_REPORTED, reported) || !identity_decode(identity, &id) ||
+	    !wanted_decode(wanted, &w) || !reported_decode(reported, &activity, &section))
+		return ERR_CORRUPT;
+	if (!keys)
+		id.keys[0] = id.keys[1] = STR_NONE;
+	buf_putc(json, '{');
+	item_identity(json, device, module, &id);
+	put_known_time(json, "lastActivityTime", activity);
+	item_twin(json, &w, &section);
+	buf_putc(json, '}');
+	return ERR_OK;
+}
+
 void
 hub_row_write_identity(const struct shard *sh, uint32_t row, struct buf *json)
 {

@@ -245,4 +245,5 @@ wish_fini(struct wish *w)
 	buf_fini(&w->keys[1]);
 	buf_fini(&w->tags);
 	buf_fini(&w->desired);
+	buf_fini(&w->reported);
 }

@@ -116,6 +116,7 @@ io_make(struct server *s, unsigned i)
 		.connect_timeout_us = (int64_t)s->o.connect_timeout_s * 1000000,
 		.log = log_limited };
 	struct http_options ho = { .fleet = s->fleet,
+		.store = s->store,
 		.catalogue = s->catalogue,
 		.tls = s->tls,
 		.gate = s->gate,

@@ -64,18 +64,12 @@ struct store_cursor {
 	struct buf to; /* RocksDB borrows the bound */
 };
 
-enum err
-store_cursor_open(struct store *s, enum store_table t, struct str from, struct str to,
-    enum store_scan how, struct store_cursor **out)
+/* Its store's lock is the caller's to take; rows is still to be made. */
+static struct store_cursor *
+cursor_new(struct store *s, struct str to, enum store_scan how)
 {
-	struct store_cursor *c;
+	struct store_cursor *c = xcalloc(1, sizeof *c);
 
-	pthread_rwlock_rdlock(&s->lock);
-	if (s->engine.db == NULL) {
-		pthread_rwlock_unlock(&s->lock);
-		return ERR_IO;
-	}
-	c = xcalloc(1, sizeof *c);
 	c->store = s;
 	c->options = rocksdb_readoptions_create();
 	if (to.n > 0) {
@@ -86,10 +80,43 @@ store_cursor_open(struct store *s, enum store_table t, struct str from, struct s
 		rocksdb_readoptions_set_readahead_size(c->options, BULK_READAHEAD_BYTES);
 		rocksdb_readoptions_set_fill_cache(c->options, 0);
 	}
-	c->rows = rocksdb_create_iterator_cf(s->engine.db, c->options, engine_table(&s->engine, t));
-	rocksdb_iter_seek(c->rows, from.p, from.n);
-	*out = c;
+	return c;
+}
+
+enum err
+store_cursors_open(struct store *s, const enum store_table *tables, unsigned n, struct str from,
+    struct str to, enum store_scan how, struct store_cursor **out)
+{
+	const rocksdb_snapshot_t *moment = NULL;
+
+	for (unsigned i = 0; i < n; i++)
+		pthread_rwlock_rdlock(&s->lock);
+	if (s->engine.db == NULL) {
+		for (unsigned i = 0; i < n; i++)
+			pthread_rwlock_unlock(&s->lock);
+		return ERR_IO;
+	}
+	if (n > 1) /* an iterator keeps its moment by itself, once it is made */
+		moment = rocksdb_create_snapshot(s->engine.db);
+	for (unsigned i = 0; i < n; i++) {
+		struct store_cursor *c = cursor_new(s, to, how);
+
+		rocksdb_readoptions_set_snapshot(c->options, moment);
+		c->rows = rocksdb_create_iterator_cf(
+		    s->engine.db, c->options, engine_table(&s->engine, tables[i]));
+		rocksdb_iter_seek(c->rows, from.p, from.n);
+		out[i] = c;
+	}
+	if (moment != NULL)
+		rocksdb_release_snapshot(s->engine.db, moment);
 	return ERR_OK;
+}
+
+enum err
+store_cursor_open(struct store *s, enum store_table t, struct str from, struct str to,
+    enum store_scan how, struct store_cursor **out)
+{
+	return store_cursors_open(s, &t, 1, from, to, how, out);
 }
 
 enum err

@@ -102,6 +102,9 @@ enum store_scan {
 
 enum err store_cursor_open(struct store *s, enum store_table t, struct str from, struct str to,
     enum store_scan how, struct store_cursor **out);
+/* Cursors over several tables, all of one moment: a batch is seen by all of them or by none. Each is closed on its own. */
+enum err store_cursors_open(struct store *s, const enum store_table *tables, unsigned n,
+    struct str from, struct str to, enum store_scan how, struct store_cursor **out);
 /* The next row, borrowed until the next call; ERR_END, ERR_CORRUPT, ERR_IO. */
 enum err store_next(struct store_cursor *c, struct str *key, struct str *value);
 void store_cursor_close(struct store_cursor *c); /* NULL is fine */

@@ -19,6 +19,7 @@ struct check {
 	enum section_kind kind;
 	enum null_rule nulls;
 	struct fault *f;
+	bool view; /* what section_write_service has shown, not a patch */
 };
 
 static struct str
@@ -151,7 +152,8 @@ scalar_check(const struct check *c, struct doc d, const struct place *at)
 static bool
 key_ignored(const struct check *c, struct str key, unsigned level)
 {
-	return level == 0 && key.n > 0 && key.p[0] == '$' && c->kind != SECTION_REPORTED &&
+	return level == 0 && key.n > 0 && key.p[0] == '$' &&
+	    (c->view || c->kind != SECTION_REPORTED) &&
 	    (str_eq(key, STR("$metadata")) || str_eq(key, STR("$version")));
 }
 
@@ -190,25 +192,36 @@ container_check(const struct check *c, struct doc d, const struct place *at, uns
 	return ERR_OK;
 }
 
+static enum err
+section_value_check(const struct check *c, struct doc value)
+{
+	const struct place root = { .key = kind_name(c->kind) };
+
+	if (doc_kind(value) != DOC_OBJECT)
+		return refuse(c, &root, "A section has to be an object");
+	if (doc_size(value) > PATCH_MAX)
+		return refuse(c, &root, "A patch of %zu bytes, over the limit of %u",
+		    doc_size(value), PATCH_MAX);
+	return value_check(c, value, &root, 0);
+}
+
 enum err
 patch_check(struct doc patch, enum section_kind kind, enum null_rule nulls, struct fault *f)
 {
-	const struct check c = { kind, nulls, f };
-	const struct place root = { .key = kind_name(kind) };
+	return section_value_check(&(struct check){ kind, nulls, f, false }, patch);
+}
 
-	if (doc_kind(patch) != DOC_OBJECT)
-		return refuse(&c, &root, "A section has to be an object");
-	if (doc_size(patch) > PATCH_MAX)
-		return refuse(&c, &root, "A patch of %zu bytes, over the limit of %u",
-		    doc_size(patch), PATCH_MAX);
-	return value_check(&c, patch, &root, 0);
+enum err
+view_check(struct doc view, enum section_kind kind, struct fault *f)
+{
+	return section_value_check(&(struct check){ kind, NULLS_REFUSED, f, true }, view);
 }
 
 enum err
 size_check(const struct section *old, enum section_kind kind, uint32_t size, size_t stored,
     struct fault *f)
 {
-	const struct check c = { kind, NULLS_DELETE, f };
+	const struct check c = { kind, NULLS_DELETE, f, false };
 	const struct place root = { .key = kind_name(kind) };
 	uint32_t limit = kind == SECTION_TAGS ? TAGS_SIZE_MAX : PROPERTIES_SIZE_MAX;
 	uint32_t stored_limit = SECTION_STORED_FACTOR * limit;

@@ -33,6 +33,8 @@ enum null_rule {
 /* Every rule of keys, values and depth (T-42, T-46, T-64, T-73 to T-79) on a patch or a new content. */
 enum err patch_check(
     struct doc patch, enum section_kind kind, enum null_rule nulls, struct fault *f);
+/* The same for what section_write_service has shown: no nulls; `$metadata` and `$version` at the root are passed over. */
+enum err view_check(struct doc view, enum section_kind kind, struct fault *f);
 /* T-80 to T-82: may the section grow (or shrink) to these sizes? */
 enum err size_check(const struct section *old, enum section_kind kind, uint32_t size, size_t stored,
     struct fault *f);

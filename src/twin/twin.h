@@ -85,6 +85,15 @@ enum err section_new_with(struct buf *out, struct doc value, uint32_t nduplicate
     const struct section_write *wr, struct fault *f);
 
 /*
+ * Make desired or reported again from what section_write_service has shown, for an import: members, `$version`, and of
+ * `$metadata` each node's stamp. What `$metadata` leaves out has its parent's stamp, the root without it now_us's; times
+ * after now_us become now_us. Without `$version` it is 1. The members' rules and sizes are those of section_replace.
+ * ERR_ARG: as there; *f names the path.
+ */
+enum err section_restore(struct buf *out, enum section_kind kind, struct doc view,
+    uint32_t nduplicate, int64_t now_us, struct fault *f);
+
+/*
  * Merge a patch (T-35 to T-43, T-58 to T-60, T-73 to T-85) into `old` and append the new stored section to `out`.
  *
  *   patch   a doc of any kind, as doc_parse gives it (duplicate keys kept: all are checked, the last wins), and like

@@ -14,6 +14,8 @@
 #define RETRY_US        20000 /* between looks at a store that takes no writes, and while stopping */
 #define SLICE_US        1000  /* a walk's turn between two batches */
 #define LOOK_EVERY      64u   /* rows between two looks at the clock */
+#define PARCELS_ROUND_MAX                                                                          \
+	24u /* parcels in one commit: what a device waits for, beside an import, is their time */
 
 /* What waits behind a commit, in order. */
 enum leave_kind {
@@ -21,8 +23,9 @@ enum leave_kind {
 	LEAVE_NOTE,
 	LEAVE_WALK,
 	LEAVE_CONFIGURATIONS,
-	LEAVE_JOBS,  /* the set, for all shards to know */
-	LEAVE_REPORT /* of a part of a job, to shard 0 */
+	LEAVE_JOBS,   /* the set, for all shards to know */
+	LEAVE_REPORT, /* of a part of a job, to shard 0 */
+	LEAVE_PARCEL
 };
 struct leave {
 	enum leave_kind kind;
@@ -38,7 +41,7 @@ struct round {
 	struct store_batch *batch; /* NULL while the store has it */
 	struct undo *undo;
 	struct leaves leaves;
-	uint32_t nop;
+	uint32_t nop, nparcel;
 };
 
 /* What a worker does for jobs (jobs.c). */
@@ -80,6 +83,7 @@ struct worker {
 
 	struct msg *later, **later_end;  /* notes that leave behind the reply under way */
 	struct walk *walks, **walks_end; /* those that have a turn here */
+	struct parcel *parcels, **parcels_end;
 	struct hub_env env;
 	const struct catalogue *catalogue;
 	struct buf scratch, key, value;
@@ -113,6 +117,21 @@ void worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t fro
 void worker_fini(struct worker *w);
 void *worker_main(void *arg);
 void worker_leave(struct worker *w, enum leave_kind kind, void *p);
+/* One operation on the speculative state; what it needs is loaded. */
+void worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct reply *reply);
+/* What it has set off leaves, behind its answer. */
+void worker_later_leave(struct worker *w);
+/* May more be applied to the gathering round? */
+bool worker_round_full(struct worker *w);
+struct round *worker_round(struct worker *w); /* the gathering one */
+
+/* parcel.c */
+void parcel_turn(struct worker *w);
+/* There are parcels, and the round takes one more. */
+bool parcel_awaits(struct worker *w);
+/* Its commit has failed. */
+void parcel_fail(struct parcel *p);
+void parcel_home(struct worker *w, struct parcel *p);
 
 /* load.c */
 extern const enum store_table record_tables[]; /* by enum record_kind, RECORD_LOG too */

@@ -17,6 +17,12 @@ gathering(struct worker *w)
 	return &w->round[w->gathering];
 }
 
+struct round *
+worker_round(struct worker *w)
+{
+	return gathering(w);
+}
+
 static struct round *
 in_flight(struct worker *w)
 {
@@ -102,6 +108,7 @@ leave_now(struct worker *w, struct leave l)
 		break;
 	case LEAVE_NOTE: loop_post(w->fleet->o.loops[note->session.loop], &note->msg); break;
 	case LEAVE_WALK: walk_go_on(w, l.p); break;
+	case LEAVE_PARCEL: parcel_home(w, l.p); break;
 	case LEAVE_CONFIGURATIONS:
 		if (w->fleet->o.on_configurations == NULL) {
 			configurations_free(l.p);
@@ -168,6 +175,8 @@ leaves_fail(struct worker *w, struct leaves *l)
 			work_fails(l->v[i].p);
 		else if (l->v[i].kind == LEAVE_WALK)
 			walk_fault(&walk->fault);
+		else if (l->v[i].kind == LEAVE_PARCEL)
+			parcel_fail(l->v[i].p);
 		if (l->v[i].kind == LEAVE_NOTE && note->kind != EFFECT_CLOSE &&
 		    note->kind != EFFECT_CALL_DONE)
 			free(note);
@@ -286,7 +295,7 @@ round_failed(struct worker *w)
 	sweep_restart(w);
 	jobs_restart(w);
 	store_batch_clear(gathering(w)->batch);
-	gathering(w)->nop = 0;
+	gathering(w)->nop = gathering(w)->nparcel = 0;
 	store_resume(w->fleet->o.store, w->index);
 	leaves_fail(w, &in_flight(w)->leaves);
 	leaves_fail(w, &gathering(w)->leaves);
@@ -331,16 +340,16 @@ round_submit(struct worker *w)
 
 	if (w->in_flight || store_batch_count(g->batch) == 0) {
 		if (store_batch_count(g->batch) == 0)
-			g->nop = 0;
+			g->nop = g->nparcel = 0;
 		return;
 	}
 	w->in_flight = true;
 	w->gathering = !w->gathering;
 	store_submit(w->fleet->o.store, w->index, g->batch, 0);
 	g->batch = NULL;
-	g->nop = 0;
+	g->nop = g->nparcel = 0;
 	gathering(w)->batch = store_batch_new();
-	gathering(w)->nop = 0;
+	gathering(w)->nop = gathering(w)->nparcel = 0;
 }
 
 /* An operation that wrote nothing stands or falls with what it may have seen. */
@@ -357,8 +366,8 @@ undo_settle(struct worker *w)
 		undo_commit(g->undo);
 }
 
-static bool
-round_full(struct worker *w)
+bool
+worker_round_full(struct worker *w)
 {
 	struct round *g = gathering(w);
 
@@ -382,32 +391,31 @@ catalogue_refresh(struct worker *w)
 		catalogue_drop(w->fleet->o.catalogue, before);
 }
 
-static void
-op_run(struct worker *w, struct work *k)
+void
+worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct reply *reply)
 {
-	struct shard *sh = w->shards[k->shard];
 	uint32_t before = shard_identities(sh);
 	uint64_t all = atomic_load(&w->fleet->identities);
 	unsigned missing;
 
-	while (w->key.n = 0, (missing = hub_missing(sh, &k->op, &w->key)) != 0) {
-		if (worker_load(w, sh, buf_view(&w->key), missing, &k->reply.fault) == ERR_OK)
+	while (w->key.n = 0, (missing = hub_missing(sh, op, &w->key)) != 0) {
+		if (worker_load(w, sh, buf_view(&w->key), missing, &reply->fault) == ERR_OK)
 			continue;
-		if (k->op.kind != OP_DISCONNECT)
+		if (op->kind != OP_DISCONNECT)
 			return;
 		break; /* the link is gone whatever the store says */
 	}
 	w->env.identities_left =
 	    w->fleet->o.identities_max > all ? w->fleet->o.identities_max - all : 0;
 	w->env.undo = gathering(w)->undo;
-	hub_apply(sh, &k->op, &w->env, &k->reply);
+	hub_apply(sh, op, &w->env, reply);
 	undo_settle(w);
 	if (shard_identities(sh) != before)
 		identities_changed(w, (int64_t)shard_identities(sh) - before);
 }
 
-static void
-later_leave(struct worker *w)
+void
+worker_later_leave(struct worker *w)
 {
 	struct msg *m = w->later, *next;
 
@@ -433,9 +441,9 @@ work_arrived(struct msg *m)
 		fault_set(&k->reply.fault, F_ServiceUnavailable,
 		    "the store takes no writes at the moment, try again later");
 	else
-		op_run(w, k);
+		worker_apply(w, w->shards[k->shard], &k->op, &k->reply);
 	worker_leave(w, LEAVE_WORK, k);
-	later_leave(w);
+	worker_later_leave(w);
 }
 
 void
@@ -485,7 +493,7 @@ take_box(struct worker *w)
 static void
 run_queue(struct worker *w)
 {
-	while (w->queue != NULL && !round_full(w)) {
+	while (w->queue != NULL && !worker_round_full(w)) {
 		struct msg *m = w->queue;
 
 		w->queue = m->next;
@@ -541,11 +549,11 @@ finished(struct worker *w)
 }
 
 static int64_t
-patience_us(const struct worker *w)
+patience_us(struct worker *w)
 {
 	int64_t sweep_us, jobs_us;
 
-	if (w->walks != NULL)
+	if (w->walks != NULL || parcel_awaits(w))
 		return 0;
 	if (w->stopping || w->repair.n > 0)
 		return RETRY_US;
@@ -561,11 +569,12 @@ worker_main(void *arg)
 
 	while (!finished(w)) {
 		if (w->queue == NULL || w->in_flight)
-			mailbox_wait(
-			    &w->box, w->queue != NULL && !round_full(w) ? 0 : patience_us(w));
+			mailbox_wait(&w->box,
+			    w->queue != NULL && !worker_round_full(w) ? 0 : patience_us(w));
 		take_box(w);
 		begin_turn(w);
 		run_queue(w);
+		parcel_turn(w);
 		sweep_turn(w);
 		jobs_turn(w);
 		round_submit(w);
@@ -602,6 +611,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 		w->shards[s] = shard_new(s);
 	w->queue_end = &w->queue;
 	w->walks_end = &w->walks;
+	w->parcels_end = &w->parcels;
 	w->later_end = &w->later;
 	w->undone = undo_new();
 	round_init(&w->round[0]);
@@ -620,7 +630,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 void
 worker_fini(struct worker *w)
 {
-	assert(w->walks == NULL && w->queue == NULL);
+	assert(w->walks == NULL && w->queue == NULL && w->parcels == NULL);
 	round_fini(&w->round[0]);
 	round_fini(&w->round[1]);
 	undo_free(w->undone);

@@ -54,6 +54,49 @@ struct work *work_new(struct loop *home, size_t room, void (*done)(struct work *
 struct str work_str(struct work *w, struct str s);
 void work_free(struct work *w); /* the reply's body too */
 
+/* ---- parcels: many operations of one worker, as an import sends them ---- */
+
+#define PARCEL_ITEMS_MAX 64u
+#define PARCEL_BYTES_MAX (256u << 10) /* of payloads; the last one may go beyond it */
+
+struct span {
+	uint32_t at, n; /* in the parcel's bytes */
+};
+
+struct parcel_item {
+	enum op_kind kind; /* of those that a back end sends, without reply_to */
+	uint8_t import;
+	enum precondition if_match;
+	uint32_t nduplicate;
+	uint32_t line;
+	struct span device, module, if_tag, payload;
+	enum fault_code fault; /* out: F_NONE is done */
+	struct span text;      /* out: the fault's, in texts */
+};
+
+/*
+ * Applied whole and in order, within one commit, between other operations: parcels wait until nobody else does, and a
+ * commit holds few. Parcels to one worker keep their order.
+ */
+struct parcel {
+	struct msg msg; /* the fleet's, as is `at` */
+	struct worker *at;
+	struct parcel *next;            /* whoever has it */
+	void (*done)(struct parcel *p); /* on a worker's thread, or the sender's: short */
+	void *owner;                    /* the sender's */
+	struct str actor;               /* the policy; outlives the parcel */
+	uint32_t n;
+	struct buf bytes, texts;
+	struct parcel_item items[PARCEL_ITEMS_MAX];
+};
+struct parcel *parcel_new(void (*done)(struct parcel *p), void *owner, struct str actor);
+void parcel_free(struct parcel *p);
+static inline struct str
+span_str(const struct buf *bytes, struct span s)
+{
+	return s.n == 0 ? STR_NONE : (struct str){ bytes->p + s.at, s.n };
+}
+
 /* ---- what goes to a session, or to a method's caller, unasked: a struct effect on its way ---- */
 
 struct note {
@@ -179,6 +222,9 @@ enum err fleet_start(struct fleet *f);
 /* Any thread. The work comes back through done, whatever happens. */
 void fleet_submit(struct fleet *f, struct work *w);
 void fleet_walk(struct fleet *f, struct walk *w);
+/* Any thread; all devices in it are this worker's. It comes back through done, whatever happens. */
+void fleet_parcel(struct fleet *f, unsigned worker, struct parcel *p);
+unsigned fleet_worker_of(const struct fleet *f, struct str device);
 /* Refuse what has not been applied with ServiceUnavailable, finish what has, stop the threads. Answers are posted to
  * the loops before it returns. */
 void fleet_stop(struct fleet *f);

@@ -1,0 +1,458 @@
+/*
+ * import: batches of lines on their way to the hub, some at a time, each by a thread of its own. Their answers are taken in
+ * the order of the file. Before a batch goes, FILE.progress says that it may have been applied: whoever resumes sends it
+ * once more and tells the hub so.
+ */
+#include "cli/import.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "net/net.h"
+
+#define SENDERS 3u
+
+enum sender_state { SENDER_IDLE, SENDER_BUSY, SENDER_BACK, SENDER_END };
+
+struct sender {
+	struct import *import;
+	pthread_t thread;
+	pthread_mutex_t mu;
+	pthread_cond_t changed;
+	enum sender_state state;
+	struct batch batch;
+	bool again;
+	struct answer answer;
+	int code;
+	char why[WHY_MAX];
+};
+
+struct import {
+	const struct args *args;
+	struct target target;
+	struct line_reader reader;
+	struct progress progress;
+	bool keeps; /* progress, in a file */
+	char progress_path[DATA_PATH_MAX], errors_path[DATA_PATH_MAX];
+	int errors;            /* descriptor; -1: there are none yet */
+	uint64_t again_before; /* offset: what may have been applied by a run before this */
+	struct sender senders[SENDERS];
+	unsigned nsender;
+	int64_t begun_us;
+};
+
+/* ---- a sender ---- */
+
+/* The hub is away, or busy: the same may work in a moment. */
+static bool
+worth_another(const struct sender *s)
+{
+	return s->code == EXIT_UNREACHABLE || s->answer.status == 503 || s->answer.status == 429;
+}
+
+static void
+batch_send(struct sender *s)
+{
+	const struct target *t = &s->import->target;
+	const char *mode = s->import->args->option[OPT_MODE];
+	int64_t until_us = clock_mono_us() + (int64_t)t->timeout_s * 1000000;
+	struct buf path = { 0 };
+
+	for (useconds_t rest_us = 100000;; rest_us = rest_us < 1600000 ? 2 * rest_us : rest_us) {
+		path.n = 0;
+		buf_printf(&path, "/admin/import?firstLine=%llu%s",
+		    (unsigned long long)s->batch.line, s->again ? "&again=yes" : "");
+		if (mode != NULL) {
+			buf_cstr(&path, "&importMode=");
+			buf_percent(&path, str_of(mode));
+		}
+		buf_putc(&path, '\0');
+		s->code = hub_try(t,
+		    &(struct ask){
+		        .method = POST, .path = path.p, .body = buf_view(&s->batch.text) },
+		    &s->answer, s->why);
+		if (s->code == EXIT_DONE || !worth_another(s) || clock_mono_us() >= until_us)
+			break;
+		s->again = true;
+		usleep(rest_us);
+	}
+	buf_fini(&path);
+}
+
+/* Until it is in one of two states; which one. */
+static enum sender_state
+sender_wait(struct sender *s, enum sender_state is, enum sender_state or)
+{
+	enum sender_state state;
+
+	pthread_mutex_lock(&s->mu);
+	while (s->state != is && s->state != or)
+		pthread_cond_wait(&s->changed, &s->mu);
+	state = s->state;
+	pthread_mutex_unlock(&s->mu);
+	return state;
+}
+
+static void
+sender_set(struct sender *s, enum sender_state state)
+{
+	pthread_mutex_lock(&s->mu);
+	s->state = state;
+	pthread_cond_signal(&s->changed);
+	pthread_mutex_unlock(&s->mu);
+}
+
+static void *
+sender_main(void *arg)
+{
+	struct sender *s = arg;
+
+	while (sender_wait(s, SENDER_BUSY, SENDER_END) == SENDER_BUSY) {
+		batch_send(s);
+		sender_set(s, SENDER_BACK);
+	}
+	return NULL;
+}
+
+static int
+senders_start(struct import *im)
+{
+	for (; im->nsender < SENDERS; im->nsender++) {
+		struct sender *s = &im->senders[im->nsender];
+
+		s->import = im;
+		pthread_mutex_init(&s->mu, NULL);
+		pthread_cond_init(&s->changed, NULL);
+		if (pthread_create(&s->thread, NULL, sender_main, s) != 0)
+			return cli_fail(EXIT_FAILED, "no thread to be had");
+	}
+	return EXIT_DONE;
+}
+
+/* Those that are busy end first. */
+static void
+senders_stop(struct import *im)
+{
+	for (unsigned i = 0; i < im->nsender; i++) {
+		struct sender *s = &im->senders[i];
+
+		sender_wait(s, SENDER_IDLE, SENDER_BACK);
+		sender_set(s, SENDER_END);
+		pthread_join(s->thread, NULL);
+		answer_fini(&s->answer);
+		buf_fini(&s->batch.text);
+	}
+}
+
+/* ---- what came of a batch ---- */
+
+static int
+errors_open(struct import *im)
+{
+	if (im->errors >= 0)
+		return EXIT_DONE;
+	if (!im->keeps) {
+		im->errors = STDERR_FILENO;
+		return EXIT_DONE;
+	}
+	im->errors = open(im->errors_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (im->errors < 0 || lseek(im->errors, 0, SEEK_END) < 0)
+		return cli_fail(
+		    EXIT_FAILED, "%s cannot be written: %s", im->errors_path, strerror(errno));
+	return EXIT_DONE;
+}
+
+static int
+errors_put(struct import *im, struct str lines)
+{
+	int code = lines.n > 0 ? errors_open(im) : EXIT_DONE;
+
+	im->progress.error_bytes += lines.n;
+	while (code == EXIT_DONE && lines.n > 0) {
+		ssize_t n = write(im->errors, lines.p, lines.n);
+
+		if (n < 0 && errno != EINTR)
+			code = cli_fail(
+			    EXIT_FAILED, "the errors cannot be written: %s", strerror(errno));
+		lines = str_sub(lines, n > 0 ? (size_t)n : 0);
+	}
+	return code;
+}
+
+static uint64_t
+number(struct doc d, struct str key)
+{
+	struct doc v = doc_get(d, key);
+
+	return doc_kind(v) == DOC_INT && doc_int(v) > 0 ? (uint64_t)doc_int(v) : 0;
+}
+
+static int
+answer_take(struct import *im, struct doc answer)
+{
+	struct doc_iter it = doc_iter(doc_getc(answer, "errors"));
+	struct buf lines = { 0 };
+	struct str key;
+	struct doc d;
+	int code;
+
+	im->progress.done += number(answer, STR("done"));
+	im->progress.there += number(answer, STR("there"));
+	im->progress.failed += number(answer, STR("failed"));
+	while (doc_next(&it, &key, &d)) {
+		doc_write_json(&lines, d);
+		buf_putc(&lines, '\n');
+	}
+	code = errors_put(im, buf_view(&lines));
+	buf_fini(&lines);
+	return code;
+}
+
+static int
+batch_failed(const struct import *im, const struct sender *s)
+{
+	unsigned long long line = s->batch.line;
+
+	if (im->keeps)
+		return cli_fail((enum exit_code)s->code,
+		    "%.300s (everything before line %llu is done, --resume goes on)", s->why, line);
+	return cli_fail(
+	    (enum exit_code)s->code, "%.300s (everything before line %llu is done)", s->why, line);
+}
+
+static int
+batch_back(struct import *im, struct sender *s)
+{
+	int code;
+
+	sender_wait(s, SENDER_BACK, SENDER_BACK);
+	sender_set(s, SENDER_IDLE);
+	if (s->code != EXIT_DONE)
+		return batch_failed(im, s);
+	code = answer_take(im, doc_of(buf_view(&s->answer.doc)));
+	im->progress.offset = s->batch.end;
+	im->progress.line = s->batch.next_line;
+	return code;
+}
+
+/* ---- the run ---- */
+
+static int
+progress_keep(struct import *im)
+{
+	if (!im->keeps || progress_write(im->progress_path, &im->progress) == ERR_OK)
+		return EXIT_DONE;
+	return cli_fail(
+	    EXIT_FAILED, "%s cannot be written: %s", im->progress_path, strerror(errno));
+}
+
+static int
+line_too_long(struct import *im, const struct batch *b)
+{
+	struct buf line = { 0 };
+	int code;
+
+	buf_printf(&line,
+	    "{\"line\":%llu,\"errorCode\":%d,\"errorStatus\":\"%s: the line has %llu bytes, the "
+	    "limit is %zu\"}\n",
+	    (unsigned long long)b->line, (int)F_GenericRequestEntityTooLarge,
+	    fault_name(F_GenericRequestEntityTooLarge), (unsigned long long)b->too_long,
+	    IMPORT_LINE_MAX);
+	im->progress.failed++;
+	im->progress.offset = b->end;
+	im->progress.line = b->next_line;
+	code = errors_put(im, buf_view(&line));
+	buf_fini(&line);
+	return code;
+}
+
+/* The batches from..to, oldest first. */
+static int
+batches_back(struct import *im, uint64_t *from, uint64_t to)
+{
+	int code = EXIT_DONE;
+
+	while (*from < to && code == EXIT_DONE)
+		code = batch_back(im, &im->senders[(*from)++ % SENDERS]);
+	return code;
+}
+
+static int
+batch_go(struct import *im, struct sender *s)
+{
+	int code;
+
+	s->again = s->batch.offset < im->again_before;
+	if (s->batch.end > im->progress.sent)
+		im->progress.sent = s->batch.end;
+	code = progress_keep(im);
+	if (code == EXIT_DONE)
+		sender_set(s, SENDER_BUSY);
+	return code;
+}
+
+static int
+import_run(struct import *im)
+{
+	uint64_t first = 0, next = 0; /* batches: the oldest under way, the one to be read */
+	int code = senders_start(im);
+
+	while (code == EXIT_DONE) {
+		struct sender *s = &im->senders[next % SENDERS];
+
+		if (next >= SENDERS)
+			code = batches_back(im, &first, next - SENDERS + 1);
+		if (code == EXIT_DONE)
+			code = batch_read(&im->reader, &s->batch);
+		if (code == EXIT_DONE &&
+		    (s->batch.alone || s->batch.too_long > 0 || s->batch.text.n == 0))
+			code = batches_back(im, &first, next);
+		if (code == EXIT_DONE && s->batch.too_long > 0) {
+			code = line_too_long(im, &s->batch);
+			continue;
+		}
+		if (s->batch.text.n == 0)
+			break;
+		if (code == EXIT_DONE && (code = batch_go(im, s)) == EXIT_DONE)
+			next++;
+	}
+	return code;
+}
+
+/* ---- begin and end ---- */
+
+static int
+go_on(struct import *im)
+{
+	enum err e = progress_read(im->progress_path, &im->progress);
+	struct stat st;
+
+	if (e != ERR_OK)
+		return cli_fail(e == ERR_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_DAMAGED,
+		    e == ERR_NOT_FOUND ? "there is no %s: nothing is to be resumed"
+		                       : "%s cannot be read",
+		    im->progress_path);
+	if (fstat(im->reader.fd, &st) != 0 || (uint64_t)st.st_size != im->progress.size)
+		return cli_fail(EXIT_FAILED, "%s is not the file that %s is about", im->reader.path,
+		    im->progress_path);
+	if (lseek(im->reader.fd, (off_t)im->progress.offset, SEEK_SET) < 0)
+		return cli_fail(
+		    EXIT_FAILED, "%s cannot be read: %s", im->reader.path, strerror(errno));
+	im->reader.offset = im->progress.offset;
+	im->reader.line = im->progress.line;
+	im->again_before = im->progress.sent;
+	if (truncate(im->errors_path, (off_t)im->progress.error_bytes) != 0 && errno != ENOENT)
+		return cli_fail(
+		    EXIT_FAILED, "%s cannot be written: %s", im->errors_path, strerror(errno));
+	return EXIT_DONE;
+}
+
+static int
+begin(struct import *im, bool resume)
+{
+	struct stat st;
+
+	if (resume)
+		return go_on(im);
+	if (access(im->progress_path, F_OK) == 0)
+		return cli_fail(EXIT_CONFLICT,
+		    "%s exists, an import was cut short: --resume goes on with it, else remove it",
+		    im->progress_path);
+	if (fstat(im->reader.fd, &st) == 0)
+		im->progress.size = (uint64_t)st.st_size;
+	unlink(im->errors_path);
+	return EXIT_DONE;
+}
+
+static int
+import_open(struct import *im)
+{
+	const char *path = im->args->operand[0];
+	bool resume = im->args->option[OPT_RESUME] != NULL;
+
+	im->reader.path = path;
+	im->keeps = strcmp(path, "-") != 0;
+	if (!im->keeps) {
+		im->reader.fd = STDIN_FILENO;
+		return resume ? cli_fail(EXIT_USAGE, "--resume needs a file") : EXIT_DONE;
+	}
+	if (snprintf(im->progress_path, DATA_PATH_MAX, "%s.progress", path) >= DATA_PATH_MAX ||
+	    snprintf(im->errors_path, DATA_PATH_MAX, "%s.errors", path) >= DATA_PATH_MAX)
+		return cli_fail(EXIT_USAGE, "the path of the file is too long");
+	im->reader.fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (im->reader.fd < 0)
+		return cli_fail(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_FAILED,
+		    "%s cannot be opened: %s", path, strerror(errno));
+	return begin(im, resume);
+}
+
+static void
+show_import(const struct import *im)
+{
+	const struct progress *p = &im->progress;
+	double s = (double)(clock_mono_us() - im->begun_us) / 1e6;
+	unsigned long long done = p->done, there = p->there, failed = p->failed;
+
+	if (output_json(im->args)) {
+		printf("{\"done\":%llu,\"there\":%llu,\"failed\":%llu,\"seconds\":%.3f}\n", done,
+		    there, failed, s);
+		return;
+	}
+	printf("%llu lines done in %.1f s", done, s);
+	if (there > 0)
+		printf(", %llu of them before", there);
+	if (failed > 0)
+		printf(", %llu refused", failed);
+	printf("\n");
+}
+
+static int
+import_end(struct import *im)
+{
+	if (im->keeps && unlink(im->progress_path) != 0 && errno != ENOENT)
+		return cli_fail(
+		    EXIT_FAILED, "%s cannot be removed: %s", im->progress_path, strerror(errno));
+	show_import(im);
+	if (im->progress.failed == 0)
+		return EXIT_DONE;
+	if (!im->keeps)
+		return EXIT_FAILED; /* told line by line */
+	return cli_fail(EXIT_FAILED, "%llu lines were refused: see %s",
+	    (unsigned long long)im->progress.failed, im->errors_path);
+}
+
+int
+cli_import(const struct args *a)
+{
+	struct import *im = xcalloc(1, sizeof(*im));
+	int code;
+
+	im->args = a;
+	im->errors = im->reader.fd = -1;
+	im->reader.line = im->progress.line = 1;
+	im->begun_us = clock_mono_us();
+	code = target_open(a, &im->target);
+	if (code == EXIT_DONE)
+		code = import_open(im);
+	if (code == EXIT_DONE) {
+		code = import_run(im);
+		senders_stop(im);
+		if (code == EXIT_DONE)
+			code = import_end(im);
+		else
+			progress_keep(im);
+	}
+	if (im->keeps && im->reader.fd >= 0)
+		close(im->reader.fd);
+	if (im->keeps && im->errors >= 0)
+		close(im->errors);
+	buf_fini(&im->reader.in);
+	target_fini(&im->target);
+	free(im);
+	return code;
+}

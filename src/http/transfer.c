@@ -1,0 +1,192 @@
+/*
+ * POST /admin/import and GET /admin/export: what `twinhub import` and `twinhub export` speak to. Each request has a thread of its
+ * own while it is under way; evhttp keeps its body until the reply.
+ */
+#include "http/priv.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "transfer/transfer.h"
+
+#define TRANSFERS_MAX 4u /* at once */
+#define NDJSON        "application/x-ndjson; charset=utf-8"
+
+static atomic_uint ntransfer;
+
+struct transfer {
+	struct msg msg;
+	struct http_loop *hl;
+	struct reply_to reply_to;
+	bool out; /* export */
+	struct fault fault;
+	enum err err;
+	/* out */
+	char *place;
+	uint32_t nline;
+	bool keys;
+	struct buf lines, next;
+	/* in */
+	struct import_options import;
+	char *actor;
+	struct str body; /* the request's */
+};
+
+static void
+transfer_free(struct transfer *t)
+{
+	free(t->place);
+	free(t->actor);
+	buf_fini(&t->lines);
+	buf_fini(&t->next);
+	free(t);
+	atomic_fetch_sub(&ntransfer, 1);
+}
+
+static void
+transfer_done(struct msg *m)
+{
+	struct transfer *t = (struct transfer *)((char *)m - offsetof(struct transfer, msg));
+	struct request *r = request_of(t->hl, t->reply_to);
+
+	if (r != NULL && t->err != ERR_OK) {
+		reply_fault(r, &t->fault);
+	} else if (r != NULL) {
+		if (t->next.n > 0) {
+			buf_putc(&t->next, '\0');
+			add_header(r, "x-ms-continuation", t->next.p);
+		}
+		reply_text(r, 200, t->out ? NDJSON : NULL, buf_view(&t->lines));
+	}
+	transfer_free(t);
+}
+
+static void
+import_answer(struct transfer *t, const struct import_result *r)
+{
+	buf_printf(&t->lines,
+	    "{\"lines\":%llu,\"done\":%llu,\"there\":%llu,\"failed\":%u,\"errors\":[",
+	    (unsigned long long)r->nline, (unsigned long long)r->ndone,
+	    (unsigned long long)r->nthere, r->nfault);
+	import_faults_write(&t->lines, r, false);
+	buf_cstr(&t->lines, "]}");
+}
+
+static void *
+transfer_main(void *arg)
+{
+	struct transfer *t = arg;
+	struct import_result result;
+
+	if (t->out) {
+		t->err = export_page(t->hl->o.store, str_of(t->place), t->nline, t->keys, &t->lines,
+		    &t->next, &t->fault);
+	} else {
+		t->err = import_lines(&t->import, t->body, &result, &t->fault);
+		import_answer(t, &result);
+		import_result_fini(&result);
+	}
+	t->msg.run = transfer_done;
+	loop_post(t->hl->loop, &t->msg);
+	return NULL;
+}
+
+static struct transfer *
+transfer_new(struct request *r)
+{
+	struct transfer *t;
+
+	if (atomic_fetch_add(&ntransfer, 1) >= TRANSFERS_MAX) {
+		atomic_fetch_sub(&ntransfer, 1);
+		reply_error(r, F_ThrottlingException,
+		    "%u requests of imports and exports are under way, the limit", TRANSFERS_MAX);
+		return NULL;
+	}
+	t = xcalloc(1, sizeof(*t));
+	t->hl = r->hl;
+	t->reply_to = request_address(r);
+	return t;
+}
+
+static void
+transfer_start(struct request *r, struct transfer *t)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, transfer_main, t) == 0) {
+		pthread_detach(thread);
+		return;
+	}
+	transfer_free(t);
+	reply_error(r, F_ServiceUnavailable, "no thread to be had");
+}
+
+/* The route's rights are compared as "any of these"; this needs both. */
+static bool
+allowed(struct request *r, unsigned rights)
+{
+	if ((r->rights & rights) == rights)
+		return true;
+	reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
+	return false;
+}
+
+void
+on_export(struct request *r)
+{
+	struct str size = request_header(r, "x-ms-max-item-count");
+	uint64_t nline = EXPORT_LINES_MAX;
+	struct transfer *t;
+
+	if (!allowed(r, RIGHT_REGISTRY_READ | RIGHT_SERVICE_CONNECT))
+		return;
+	if (size.n != 0 && (!str_u64(size, &nline) || nline == 0)) {
+		reply_error(r, F_ArgumentInvalid,
+		    "x-ms-max-item-count is not a number from 1 to %u", EXPORT_LINES_MAX);
+		return;
+	}
+	if ((t = transfer_new(r)) == NULL)
+		return;
+	t->out = true;
+	t->nline = nline < EXPORT_LINES_MAX ? (uint32_t)nline : EXPORT_LINES_MAX;
+	t->keys = !str_eq(request_param(r, "keys"), STR("no"));
+	t->place = str_dup0(request_header(r, "x-ms-continuation"));
+	transfer_start(r, t);
+}
+
+static bool
+take_import(struct request *r, struct import_options *o)
+{
+	struct str mode = request_param(r, "importMode"), first = request_param(r, "firstLine");
+
+	o->fleet = r->hl->o.fleet;
+	o->whole = true;
+	o->again = str_eq(request_param(r, "again"), STR("yes"));
+	o->mode = mode.n == 0 ? import_mode_default : import_mode_find(mode);
+	o->first_line = 1;
+	if (o->mode == NULL)
+		reply_error(r, F_ArgumentInvalid, "importMode is none of those that there are");
+	else if (first.n != 0 && !str_u64(first, &o->first_line))
+		reply_error(r, F_ArgumentInvalid, "firstLine is not a number");
+	else if (r->body.n == 0)
+		reply_error(r, F_ArgumentNull, "BadRequest: the request has no body");
+	else
+		return true;
+	return false;
+}
+
+void
+on_import(struct request *r)
+{
+	struct import_options o = { 0 };
+	struct transfer *t;
+
+	if (!allowed(r, RIGHT_REGISTRY_WRITE | RIGHT_SERVICE_CONNECT) || !take_import(r, &o) ||
+	    (t = transfer_new(r)) == NULL)
+		return;
+	t->actor = str_dup0(r->policy);
+	o.actor = str_of(t->actor);
+	t->import = o;
+	t->body = r->body;
+	transfer_start(r, t);
+}

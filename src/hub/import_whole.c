@@ -1,0 +1,215 @@
+/*
+ * What an import of an export takes more than a bulk call: etags, counters, times, generation, reported. So that a fleet
+ * that moves to another hub is there what it was here; and so that a line which is applied twice, because nobody knows
+ * whether it was applied once, changes nothing the second time.
+ */
+#include "hub/priv.h"
+
+#define MODEL_MAX 4096 /* more than a CONNECT can hold */
+
+static struct str
+text_of(struct doc item, struct str key)
+{
+	struct doc v = doc_get(item, key);
+
+	return doc_kind(v) == DOC_STRING ? doc_str(v) : STR_NONE;
+}
+
+/* Never in the future: what is compared with the time goes on from it. */
+static int64_t
+time_of(struct doc item, struct str key, const struct hub_env *env)
+{
+	int64_t us;
+
+	if (!time_parse(text_of(item, key), &us) || us < 0)
+		return 0;
+	return us < env->now_us ? us : env->now_us;
+}
+
+/* base64 of a decimal number (T-17); 0: it is another's kind of tag. */
+static uint64_t
+etag_of(struct str tag)
+{
+	struct buf digits = { 0 };
+	uint64_t n = 0;
+
+	tag = tag_plain(tag);
+	if (tag.n > 16 || !base64_decode(&digits, tag) || !str_u64(buf_view(&digits), &n) ||
+	    n > UINT32_MAX)
+		n = 0;
+	buf_fini(&digits);
+	return n;
+}
+
+/* base64 of eight bytes (T-16). */
+static uint64_t
+counter_of(struct str tag)
+{
+	struct buf bytes = { 0 };
+	uint64_t n = 0;
+
+	tag = tag_plain(tag);
+	if (tag.n == 12 && base64_decode(&bytes, tag) && bytes.n == 8)
+		for (size_t i = 0; i < 8; i++)
+			n = n << 8 | (unsigned char)bytes.p[i];
+	buf_fini(&bytes);
+	return n <= (uint64_t)TWIN_INT_MAX ? n
+	                                   : 0; /* version is a sum with it, and a JSON integer */
+}
+
+static uint64_t
+generation_of(struct doc item, const struct hub_env *env)
+{
+	uint64_t n;
+
+	if (!str_u64(text_of(item, STR("generationId")), &n) || n > ticks_of(env->now_us))
+		return 0;
+	return n;
+}
+
+/* An edge device's own scope, if it can have been that. */
+static struct str
+own_scope_of(const struct op *op, struct doc item)
+{
+	struct str scope = text_of(item, STR("deviceScope")), device;
+
+	if (scope.n < SCOPE_MAX && scope_device(scope, &device) && str_eq(device, op->device))
+		return scope;
+	return STR_NONE;
+}
+
+void
+wish_take_whole(const struct op *op, struct doc item, struct wish *w, const struct hub_env *env)
+{
+	struct str model = text_of(item, STR("modelId"));
+
+	w->id.etag = etag_of(text_of(item, STR("eTag")));
+	w->id.generation = generation_of(item, env);
+	w->id.status_us = time_of(item, STR("statusUpdatedTime"), env);
+	w->id.model_id = model.n <= MODEL_MAX ? model : STR_NONE;
+	if (w->id.edge)
+		w->id.scope = own_scope_of(op, item);
+	w->counter = counter_of(text_of(item, STR("twinETag")));
+	w->activity_us = time_of(item, STR("lastActivityTime"), env);
+}
+
+bool
+wish_restore_twin(const struct op *op, struct doc item, struct wish *w, const struct hub_env *env,
+    struct fault *f)
+{
+	struct doc properties = doc_getc(item, "properties"),
+	           desired = doc_getc(properties, "desired");
+	bool shown = doc_defined(doc_getc(desired, "$metadata")) ||
+	    doc_defined(doc_getc(desired, "$version"));
+
+	return wish_first_sections(op, item, !shown, w, env, f) &&
+	    (!shown ||
+	        section_restore(&w->desired, SECTION_DESIRED, desired, op->nduplicate, env->now_us,
+	            f) == ERR_OK) &&
+	    section_restore(&w->reported, SECTION_REPORTED, doc_getc(properties, "reported"),
+	        op->nduplicate, env->now_us, f) == ERR_OK;
+}
+
+/* ---- onto what exists ---- */
+
+/* Nobody has written the twin, and nobody can have seen it: it may as well be the exported one. */
+static bool
+twin_is_fresh(const struct row *r)
+{
+	struct section reported;
+	struct wanted w;
+	int64_t activity;
+
+	return r->presence == NULL && wanted_decode(blob_str(r->records[RECORD_WANTED]), &w) &&
+	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported) &&
+	    w.counter == 1 && w.desired.version == 1 && reported.version == 1 && activity == 0 &&
+	    r->activity_us == 0;
+}
+
+/* Is the identity as the item has it? Its etag and generation are not asked: they are the hub's. */
+static bool
+identity_is(const struct row *r, const struct identity *old, const struct wish *w)
+{
+	struct identity id = w->id;
+	struct buf bytes = { 0 };
+	bool same;
+
+	id.row = old->row;
+	id.generation = old->generation;
+	id.etag = old->etag;
+	id.model_id = old->model_id;
+	id.status_us = old->status_us;
+	if (id.edge && old->edge)
+		id.scope = old->scope;
+	identity_encode(&bytes, &id);
+	same = str_eq(buf_view(&bytes), blob_str(r->records[RECORD_IDENTITY]));
+	buf_fini(&bytes);
+	return same;
+}
+
+/* The modules that were made with an edge device a moment ago, for the exported ones. */
+static void
+system_module_restore(struct shard *sh, struct row *r, const struct identity *old, struct wish *w,
+    const struct hub_env *env)
+{
+	w->id.row = old->row;
+	if (w->id.generation == 0)
+		w->id.generation = old->generation;
+	if (w->id.etag == 0)
+		w->id.etag = old->etag;
+	identity_store(sh, r, &w->id, env);
+}
+
+static void
+identity_over(struct shard *sh, struct row *r, const struct op *op, bool fresh, struct wish *w,
+    const struct hub_env *env, struct reply *reply)
+{
+	struct blob *before = blob_ref(r->records[RECORD_IDENTITY]); /* `old` borrows from it */
+	struct identity old = { 0 };
+	bool ok = identity_decode(blob_str(before), &old);
+
+	if (ok && w->id.auth == AUTH_SAS && w->id.keys[0].n == 0) { /* an export without keys */
+		w->id.keys[0] = old.keys[0];
+		w->id.keys[1] = old.keys[1];
+	}
+	if (ok && !identity_is(r, &old, w)) {
+		if (fresh && module_is_system(op->module))
+			system_module_restore(sh, r, &old, w, env);
+		else
+			identity_update(sh, r, op, w, env, reply);
+	}
+	blob_unref(before);
+}
+
+/* A merge stamps what it names, whatever its value was (T-38): here what has its value already is as the item wants it. */
+static void
+drop_repeated(struct next_section *next, const struct section *old)
+{
+	if (next->changed && doc_equal(section_of(buf_view(&next->bytes)).root, old->root))
+		next->changed = false;
+}
+
+void
+import_whole_over(struct shard *sh, struct row *r, const struct op *op, struct doc item,
+    struct wish *w, const struct hub_env *env, struct reply *reply)
+{
+	bool fresh = twin_is_fresh(r);
+	struct twin_next next;
+
+	if (fresh ? wish_restore_twin(op, item, w, env, &reply->fault)
+	          : twin_prepare(r, op, item, env, &next, reply)) {
+		identity_over(sh, r, op, fresh, w, env, reply);
+		r = row_find(
+		    sh, op->device, op->module); /* an update may make modules: rows move */
+		if (reply->fault.code == F_NONE && fresh) {
+			r->activity_us = w->activity_us;
+			twin_write_first(sh, r, w, env);
+		} else if (reply->fault.code == F_NONE) {
+			drop_repeated(&next.tags, &next.old.tags);
+			drop_repeated(&next.desired, &next.old.desired);
+			twin_apply(sh, r, op, &next, env);
+		}
+	}
+	if (!fresh)
+		twin_next_fini(&next);
+}

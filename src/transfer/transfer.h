@@ -1,0 +1,75 @@
+/*
+ * transfer: the fleet as lines of JSON, out and in again (service-rest.md 12; docs/operations.md, "Export and import").
+ *
+ * A line is one identity with its twin, a module's after its device's: ExportImportDevice, with what a move to another hub
+ * needs besides. Lines go out in the order of the store's keys, read from the store and not from the workers; they come in
+ * as parcels, applied beside what devices do. Both take their time: they are called on threads of their own, never on a
+ * loop's or a worker's.
+ */
+#ifndef TWINHUB_TRANSFER_H
+#define TWINHUB_TRANSFER_H
+
+#include "worker/worker.h"
+
+/* ---- out ---- */
+
+#define EXPORT_LINES_MAX 10000u
+#define EXPORT_BYTES_MAX (4u << 20) /* a page ends with the line that passes it */
+
+/* A place between two lines: the key of the one before it, in base64. */
+void export_place(struct buf *out, struct str device, struct str module);
+
+/*
+ * Append the next lines, each with its line break.
+ *   place  where to go on: STR_NONE, what export_place says, or `next` of the page before
+ *   next   appended to: where the next page begins; nothing when there is none
+ * One page is of one moment; what is written between two pages is seen by the later one if it lies there.
+ * ERR_ARG: place is none; ERR_IO, ERR_CORRUPT: the store; f says what.
+ */
+enum err export_page(struct store *store, struct str place, uint32_t nline, bool keys,
+    struct buf *lines, struct buf *next, struct fault *f);
+
+/* ---- in ---- */
+
+#define IMPORT_LINES_MAX 20000u /* in one call */
+
+struct import_options {
+	struct fleet *fleet;
+	struct str actor;               /* the policy */
+	const struct import_mode *mode; /* of lines that name none */
+	bool whole;                     /* IMPORT_WHOLE */
+	bool
+	    again; /* perhaps these lines have been applied before: what was there already is no fault of theirs */
+	uint64_t first_line; /* number of the first line */
+};
+
+/* A line that was refused; texts are in the result. */
+struct import_fault {
+	uint64_t line;
+	enum fault_code code;
+	struct span device, module, text;
+};
+
+struct import_result {
+	uint64_t nline;              /* lines, also empty ones */
+	uint64_t ndone;              /* applied */
+	uint64_t nthere;             /* of those: `again`, and it was so already */
+	struct import_fault *faults; /* by line */
+	uint32_t nfault, capfault;
+	struct buf texts;
+};
+
+/*
+ * Apply every line of a text and wait until what it did is on disk. Lines of one device are applied in their order.
+ * ERR_SIZE: more than IMPORT_LINES_MAX lines that are not empty; nothing was applied.
+ * ERR_IO: the hub stops, or its store takes no writes: some lines may have been applied, give all of them once more, with
+ *   `again`; f says why.
+ */
+enum err import_lines(
+    const struct import_options *o, struct str text, struct import_result *out, struct fault *f);
+void import_result_fini(struct import_result *r);
+/* [{"line":7,"deviceId":"d","errorCode":400004,"errorStatus":"ArgumentInvalid: ..."}], without brackets; or each with a line
+ * break instead of commas, and without "line". */
+void import_faults_write(struct buf *json, const struct import_result *r, bool lines);
+
+#endif
