@@ -15,7 +15,7 @@ const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
 const KEEP = 200_000; // characters of a file's output kept
 
 function options(argv) {
-	const o = { jobs: Math.min(os.cpus().length, 4), timeout: 180 * SLOW, summary: null, paths: [] };
+	const o = { jobs: Math.min(os.availableParallelism?.() ?? os.cpus().length, 4), timeout: 400 * SLOW, summary: null, paths: [] };
 	for (let i = 0; i < argv.length; i++) {
 		if (argv[i] === '--jobs') o.jobs = Number(argv[++i]);
 		else if (argv[i] === '--timeout') o.timeout = Number(argv[++i]);
@@ -30,6 +30,13 @@ function testFiles(paths) {
 		if (!fs.statSync(p).isDirectory()) return [path.resolve(p)];
 		return fs.readdirSync(p).filter((name) => name.endsWith('.test.mjs')).sort().map((name) => path.resolve(p, name));
 	});
+}
+
+// What is set for other programs' sake and would change these: colours, proxies that the SDKs would ask for the hub, and the mark
+// of a test runner that runs this one.
+function environment() {
+	const foreign = /^(FORCE_COLOR|CLICOLOR_FORCE|NODE_TEST_CONTEXT|(https?|all)_proxy|HTTPS?_PROXY|ALL_PROXY)$/;
+	return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
 }
 
 // A data directory with its CA, on an address of its own.
@@ -49,7 +56,7 @@ async function runFile(file, timeoutSeconds) {
 	const child = spawn(process.execPath, [...leave, '--test-reporter=spec', file], {
 		detached: true, // a group of its own: its hubs end with it
 		stdio: ['ignore', 'pipe', 'pipe'],
-		env: { ...process.env, NO_COLOR: '1', NODE_EXTRA_CA_CERTS: hub.ca, TWINHUB_TEST_DIR: hub.dir, TWINHUB_TEST_ADDR: hub.addr },
+		env: { ...environment(), NO_COLOR: '1', NODE_EXTRA_CA_CERTS: hub.ca, TWINHUB_TEST_DIR: hub.dir, TWINHUB_TEST_ADDR: hub.addr },
 	});
 	let output = '', late = false;
 	const keep = (text) => { output = (output + text).slice(-KEEP); };

@@ -212,7 +212,7 @@ members_equal(struct doc_iter ia, struct doc_iter ib, unsigned depth)
 	for (; same && doc_next(&ia, &k, &v); n--) {
 		uint32_t found = keys_find_or_add(&keys, k, UINT32_MAX);
 		struct doc other;
-		same = found != UINT32_MAX;
+		same = found < i; /* else it was added just now */
 		if (same) {
 			memcpy(&other, values.p + found * sizeof(other), sizeof(other));
 			same = equal(v, other, depth + 1);

@@ -173,7 +173,8 @@ test('the hub\'s certificate is verified, against a CA and for the name', async 
 	} finally {
 		await other.stop();
 	}
-	const elsewhere = string.replace(hub.addr, `[::ffff:${hub.addr}]`); // reaches the hub under a name it has no certificate for
+	const hexadecimal = hub.addr.split('.').map((part) => `0x${Number(part).toString(16)}`).join('.');
+	const elsewhere = string.replace(hub.addr, hexadecimal); // reaches the hub under a name it has no certificate for
 	assert.match(await list(['--connection-string', elsewhere, '--ca', hub.ca], { code: 3 }), /not to be trusted: .*mismatch/);
 	await list(['--connection-string', string, '--ca', '/nowhere/ca.pem'], { code: 3 });
 	await list([], { code: 2 });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import https from 'node:https';
 import tls from 'node:tls';
-import { PACKET, RawMqtt, deviceLogin, mqttDevice, packet, startHub, until, within } from '../lib/hub.mjs';
+import { PACKET, RawMqtt, deviceLogin, mqttDevice, packet, startHub, until, within, WAIT_MS } from '../lib/hub.mjs';
 
 export const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
 export const TRANSPORTS = { tls: {}, plain: { plain: true }, ws: { ws: true } };
@@ -17,6 +17,12 @@ const VOLATILE = new Set(['connectionState', 'connectionStateUpdatedTime', 'last
 const steady = (value) => JSON.stringify(value, (key, v) => (VOLATILE.has(key) ? undefined : v));
 
 export const rssBytes = (pid) => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
+// Processor time used so far, in seconds: what is costly shows there, however busy the machine is.
+export function cpuSeconds(pid) {
+	const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+	const [user, system] = stat.slice(stat.lastIndexOf(')') + 2).split(' ').slice(11, 13).map(Number);
+	return (user + system) / 100;
+}
 export const descriptors = (pid) => fs.readdirSync(`/proc/${pid}/fd`).length;
 
 // A hub with some devices, one of them the good client's.
@@ -170,7 +176,7 @@ export async function expectAnswer(client, answer) {
 
 // Send the parts, each as a write of its own, and gather what comes until `count` responses are complete or the
 // hub closes. {responses: [{status, headers, text, body}], closed, rest}
-export async function rawHttp(hub, parts, { count = 1, untilClosed = false, pauseMs = 0, ms = 15_000 * SLOW, localAddress } = {}) {
+export async function rawHttp(hub, parts, { count = 1, untilClosed = false, pauseMs = 0, ms = WAIT_MS, localAddress } = {}) {
 	const socket = tls.connect({ host: hub.addr, port: hub.httpsPort, ca: hub.pem, localAddress });
 	const got = { responses: [], closed: false, rest: Buffer.alloc(0) };
 	let failure;

@@ -11,7 +11,7 @@ export const API_VERSION = '2021-04-12';
 //   apiVersion     null for none
 //   agent          default: a connection of its own for each request
 export function restRequest({ host, port = 443, ca, method, path, body, headers = {}, authorization = null,
-	apiVersion = API_VERSION, agent = false, timeoutMs = 15_000 * SLOW }) {
+	apiVersion = API_VERSION, agent = false, timeoutMs = 60_000 * SLOW }) {
 	const target = apiVersion === null || /[?&]api-version=/.test(path) ? path
 		: `${path}${path.includes('?') ? '&' : '?'}api-version=${apiVersion}`;
 	const payload = body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);

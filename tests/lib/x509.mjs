@@ -22,7 +22,7 @@ let serial = 1;
 export function makeCertificate({ dir, cn, issuer = null, ca = false, san, days = 30, rsa = false }) {
 	const base = path.join(dir, `c${serial++}`);
 	const file = (end) => `${base}.${end}`;
-	const openssl = (...args) => execFileSync('openssl', args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 20_000 });
+	const openssl = (...args) => execFileSync('openssl', args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 });
 	const kind = rsa ? ['-newkey', 'rsa:2048'] : ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
 	openssl('req', '-new', ...kind, '-nodes', '-keyout', file('key'), '-out', file('csr'), '-subj', `/CN=${cn.replaceAll('/', '\\/')}`);
 	fs.writeFileSync(file('ext'), EXTENSIONS[ca ? 'ca' : 'leaf'] + (san ? `subjectAltName=${san}\n` : ''));

@@ -2,7 +2,7 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import https from 'node:https';
-import { parseConnectionString, sasSignature, startHub, stopAll } from '../lib/hub.mjs';
+import { parseConnectionString, sasSignature, startHub, stopAll, WAIT_MS } from '../lib/hub.mjs';
 
 const ID = 'h1';
 let hub, key;
@@ -192,7 +192,7 @@ test('a body needs no Content-Type, and a large one is announced with Expect', a
 				headers: { Authorization, Expect: '100-continue', 'Content-Length': big.length } }, (r) => { r.resume(); resolve(r.statusCode); });
 			request.on('continue', () => request.end(big));
 			request.on('error', reject);
-			request.setTimeout(5000, () => request.destroy(new Error('no 100 Continue')));
+			request.setTimeout(WAIT_MS, () => request.destroy(new Error('no 100 Continue')));
 			request.flushHeaders();
 		}, reject);
 	});

@@ -91,7 +91,8 @@ kit_setup(void **state)
 	struct kit *k = calloc(1, sizeof *k);
 	const char *tmp = getenv("TMPDIR");
 
-	snprintf(k->root, sizeof k->root, "%s/twinhub-store-XXXXXX", tmp ? tmp : "/tmp");
+	snprintf(k->root, sizeof k->root, "%s/twinhub-store-XXXXXX",
+	    tmp != NULL && strlen(tmp) < 90 ? tmp : "/tmp");
 	if (mkdtemp(k->root) == NULL)
 		return -1;
 	snprintf(k->dir, sizeof k->dir, "%s/rows", k->root);

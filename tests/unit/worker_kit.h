@@ -105,7 +105,7 @@ disk_release(int error)
 /* ---- the kit ---- */
 
 struct kit {
-	char root[64], dir[80];
+	char root[128], dir[160];
 	struct store *store;
 	struct fleet *fleet;
 	struct loop *loops[LOOPS];
@@ -229,7 +229,8 @@ kit_setup(void **state)
 
 	net_init();
 	the_kit = k;
-	snprintf(k->root, sizeof(k->root), "%s/twinhub-worker-XXXXXX", tmp ? tmp : "/tmp");
+	snprintf(k->root, sizeof(k->root), "%s/twinhub-worker-XXXXXX",
+	    tmp != NULL && strlen(tmp) < 90 ? tmp : "/tmp");
 	if (mkdtemp(k->root) == NULL)
 		return -1;
 	snprintf(k->dir, sizeof(k->dir), "%s/rows", k->root);
@@ -321,7 +322,7 @@ static UNUSED int
 kit_teardown(void **state)
 {
 	struct kit *k = *state;
-	char line[128];
+	char line[160];
 
 	disk_release(0);
 	kit_stop(k);
