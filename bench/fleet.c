@@ -1,6 +1,6 @@
 /*
  * bench_fleet: makes the benchmarks' fleet from a seed. --store puts it into a hub's store while no hub runs, as the hub would
- * have; --lines writes it for another database, a JSON object a line.
+ * have; --import writes it for `twinhub import`, --lines for another database: a JSON object a line.
  */
 #include "hub/priv.h"
 #include "store/store.h"
@@ -193,22 +193,50 @@ fill_end(void)
 	doc_parser_free(fill.parser);
 }
 
-/* Both or one of: the store, the lines for another database. */
-static void
-make_twins(const char *dir, const char *json, uint32_t ntwin, uint64_t seed)
+/* ---- lines ---- */
+
+static FILE *
+lines_open(const char *file)
 {
-	FILE *lines = json != NULL ? fopen(json, "w") : NULL;
+	FILE *f = file != NULL ? fopen(file, "w") : NULL;
+
+	if (file != NULL && f == NULL) {
+		perror(file);
+		exit(1);
+	}
+	return f;
+}
+
+/* One object of the two parts; `name` is what it calls the device. */
+static void
+lines_put(FILE *f, const char *name, const struct twin *t)
+{
+	if (f != NULL)
+		fprintf(f, "{\"%s\":\"" STR_FMT "\",%.*s,\"reported\":" STR_FMT "}}\n", name,
+		    STR_ARG(t->id), (int)t->body.n - 3, t->body.p + 1, STR_ARG(t->reported));
+}
+
+static void
+lines_close(FILE *f)
+{
+	if (f != NULL && fclose(f) != 0) {
+		perror("bench_fleet");
+		exit(1);
+	}
+}
+
+static void
+make_twins(const char *dir, const char *lines, const char *import, uint32_t ntwin)
+{
+	FILE *other = lines_open(lines), *ours = lines_open(import);
 	struct twin t = { 0 };
 
-	rnd_seed(seed);
 	if (dir != NULL)
 		fill_begin(dir);
 	for (uint32_t i = 0; i < ntwin; i++) {
 		twin_make(&t, i);
-		if (lines != NULL) /* one object of the two parts */
-			fprintf(lines,
-			    "{\"deviceId\":\"" STR_FMT "\",%.*s,\"reported\":" STR_FMT "}}\n",
-			    STR_ARG(t.id), (int)t.body.n - 3, t.body.p + 1, STR_ARG(t.reported));
+		lines_put(other, "deviceId", &t);
+		lines_put(ours, "id", &t);
 		if (dir != NULL) {
 			fill_twin(&t);
 			if ((i + 1) % BATCH == 0)
@@ -217,8 +245,8 @@ make_twins(const char *dir, const char *json, uint32_t ntwin, uint64_t seed)
 	}
 	if (dir != NULL)
 		fill_end();
-	if (lines != NULL)
-		fclose(lines);
+	lines_close(other);
+	lines_close(ours);
 	twin_fini(&t);
 }
 
@@ -226,9 +254,9 @@ int
 main(int argc, char **argv)
 {
 	static const struct option options[] = { { "store", 1, NULL, 'd' },
-		{ "lines", 1, NULL, 'j' }, { "twins", 1, NULL, 'n' }, { "seed", 1, NULL, 's' },
-		{ NULL, 0, NULL, 0 } };
-	const char *dir = NULL, *lines = NULL;
+		{ "lines", 1, NULL, 'j' }, { "import", 1, NULL, 'i' }, { "twins", 1, NULL, 'n' },
+		{ "seed", 1, NULL, 's' }, { NULL, 0, NULL, 0 } };
+	const char *dir = NULL, *lines = NULL, *import = NULL;
 	uint32_t ntwin = 1000;
 	uint64_t seed = 20260101;
 
@@ -236,18 +264,21 @@ main(int argc, char **argv)
 		switch (c) {
 		case 'd': dir = optarg; break;
 		case 'j': lines = optarg; break;
+		case 'i': import = optarg; break;
 		case 'n': ntwin = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 's': seed = strtoull(optarg, NULL, 10); break;
-		default: dir = lines = NULL; goto usage;
+		default: dir = lines = import = NULL; goto usage;
 		}
 	}
 usage:
-	if (dir == NULL && lines == NULL) {
+	if (dir == NULL && lines == NULL && import == NULL) {
 		fprintf(stderr,
-		    "usage: bench_fleet [--store DIR] [--lines FILE] [--twins N] [--seed N]\n");
+		    "usage: bench_fleet [--store DIR] [--lines FILE] [--import FILE] [--twins N] "
+		    "[--seed N]\n");
 		return 2;
 	}
-	make_twins(dir, lines, ntwin, seed);
+	rnd_seed(seed);
+	make_twins(dir, lines, import, ntwin);
 	printf("{\"twins\":%u}\n", (unsigned)ntwin);
 	return 0;
 }

@@ -162,7 +162,8 @@ print_columns(void)
 		size_t bytes = 0;
 		for (uint32_t s = 0; s < SHARDS; s++) {
 			const struct columns *c = hub.fleet->of_shard[s]->shards[s]->columns;
-			for (uint32_t k = 0; other.n = 0, columns_facts(c, k, &one, &other); k++)
+			for (uint32_t k = 0;
+			     c != NULL && (other.n = 0, columns_facts(c, k, &one, &other)); k++)
 				if (str_eq(buf_view(&name), buf_view(&other)))
 					bytes += one.bytes;
 		}

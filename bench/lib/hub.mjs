@@ -67,6 +67,7 @@ export class Load {
 
 	static async start(hub, { conns, rate, devices }) {
 		const load = new Load();
+		load.conns = conns;
 		const { name, key } = await policyOf(hub, 'device');
 		load.#child = spawn(generator('bench_load', hub.bin), ['--host', hub.addr, '--port', PORTS.mqtt, '--name', name,
 			'--conns', conns, '--rate', rate, '--devices', devices].map(String), { env: { ...process.env, BENCH_KEY: key }, stdio: ['pipe', 'pipe', 'inherit'] });
