@@ -2,12 +2,10 @@
 // same run, every commit of both synced.
 //
 // Connected devices report at a fixed rate meanwhile; a patch's time begins when it was due, so a stall is seen in full.
-import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { mqttDevice } from '../tests/lib/hub.mjs';
 import { parseArgs } from './lib/args.mjs';
 import { BenchHub, Load, median, pause, quantile } from './lib/hub.mjs';
@@ -34,24 +32,17 @@ const options = parseArgs({
   --hub-args 'A B'  more arguments of twinhub serve
 example: bench/jobs --twins 50000 --conns 1000`);
 
-const run = promisify(execFile);
 const since = (begin) => performance.now() - begin;
 
 // ---- the hub ----
 
-async function transfer(hub, ...args) {
-	const begin = performance.now();
-	await run(hub.binary, [...args, '--data', hub.dir], { maxBuffer: 1 << 26 });
-	return since(begin);
-}
-
 async function runImport(hub, lines) {
-	const ms = await transfer(hub, 'import', lines);
+	const ms = await hub.transfer('import', lines);
 	return { name: 'import', ms: round(ms), per_s: round(options.twins / ms * 1e3), mb_per_s: round(fs.statSync(lines).size / 1e3 / ms, 1) };
 }
 
 async function runExport(hub, file) {
-	const ms = await transfer(hub, 'export', file);
+	const ms = await hub.transfer('export', file);
 	return { name: 'export', ms: round(ms), per_s: round(options.twins / ms * 1e3), mb_per_s: round(fs.statSync(file).size / 1e3 / ms, 1) };
 }
 

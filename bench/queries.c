@@ -1,6 +1,6 @@
 /*
  * bench_queries: fleet queries inside the hub's engine, without HTTP: a walk is sent to the workers and timed until it
- * is back. The store is one that bench_fleet or a hub has filled. Prints one JSON object.
+ * is back. The store is one that a hub has filled. Prints one JSON object.
  */
 #include "hub/priv.h"
 #include "worker/priv.h"

@@ -139,21 +139,20 @@ async function selectAll(hub, ntwin) {
 	const customers = Math.min(500, Math.ceil(500 * 1.05 * ALL_TWINS / ntwin));
 	const names = Array.from({ length: customers }, (_, i) => `'customer-${String(i).padStart(3, '0')}'`);
 	const text = `SELECT TOP ${ALL_TWINS} * FROM devices WHERE tags.customer IN [${names.join(', ')}]`;
-	const once = async () => {
+	const pages = async (page) => {
 		let bytes = 0, rows = 0, token;
 		do {
-			const answer = await hub.sql(text, { 'x-ms-max-item-count': String(PAGE), ...(token ? { 'x-ms-continuation': token } : {}) });
-			bytes += Buffer.byteLength(answer.text);
-			rows += answer.body.length;
+			const answer = await page(text, { 'x-ms-max-item-count': String(PAGE), ...(token ? { 'x-ms-continuation': token } : {}) });
+			bytes += answer.bytes ?? Buffer.byteLength(answer.text);
+			rows += answer.body?.length ?? 0;
 			token = answer.headers['x-ms-continuation'];
 		} while (token);
 		return { bytes, rows };
 	};
-	await once();
-	const runs = [];
-	for (let i = 0; i < 3; i++) runs.push(await timed(once));
-	const ms = median(runs.map((r) => r.ms));
-	const { bytes, rows } = runs[0].value;
+	const { bytes, rows } = await pages((...args) => hub.sql(...args));
+	const times = [];
+	for (let i = 0; i < 5; i++) times.push((await timed(() => pages((...args) => hub.read(...args)))).ms);
+	const ms = median(times);
 	return { twins: rows, bytes, ms: round(ms, 1), mb_per_s: round(bytes / 1e3 / ms, 1) };
 }
 
@@ -204,9 +203,13 @@ function printHub(h) {
 // ---- one size ----
 
 async function measure(dir, ntwin, withPeer, machine) {
-	const lines = path.join(dir, 'twins.json');
+	const lines = path.join(dir, 'twins.json'), forImport = path.join(dir, 'import.ndjson');
 	const hub = new BenchHub({ addr: HOST, dir: path.join(dir, 'data'), bin: options.bin, args: ['--max-devices', ntwin + 1000] });
-	const fillS = await hub.fill({ twins: ntwin, seed: options.seed, lines: withPeer ? lines : null });
+	await runGenerator(generator('bench_fleet', options.bin), { twins: ntwin, seed: options.seed, import: forImport, lines: withPeer ? lines : null });
+	await hub.start();
+	const importS = await hub.transfer('import', forImport) / 1e3;
+	await hub.stop();
+	fs.rmSync(forImport);
 	const engine = await runGenerator(generator('bench_queries', options.bin),
 		{ store: path.join(hub.dir, 'store'), workers: options.workers, rounds: options.rounds });
 	const served = options.noHub ? null : await useHub(hub, ntwin);
@@ -223,13 +226,13 @@ async function measure(dir, ntwin, withPeer, machine) {
 		}
 	}
 	const cases = engine.queries.map((q) => makeCase(q, times[q.name], served?.client));
-	console.log(`${ntwin.toLocaleString('en')} twins, put into the store in ${round(fillS, 1)} s${withPeer ? `; into PostgreSQL in ${peerLoadS} s` : ''}\n`);
+	console.log(`${ntwin.toLocaleString('en')} twins, imported in ${round(importS, 1)} s${withPeer ? `; into PostgreSQL in ${peerLoadS} s` : ''}\n`);
 	printCases(cases);
 	printColumns(engine.columns);
 	if (served) printHub(served);
 	console.log();
 	delete served?.client;
-	return { twins: engine.twins, workers: engine.workers, fill_s: round(fillS, 1), peer_load_s: peerLoadS, identities_load_ms: engine.load_ms,
+	return { twins: engine.twins, workers: engine.workers, import_s: round(importS, 1), peer_load_s: peerLoadS, identities_load_ms: engine.load_ms,
 		columns: engine.columns, ...served, cases };
 }
 

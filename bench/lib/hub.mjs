@@ -1,14 +1,16 @@
 // The hub of a benchmark: on a loopback address of its own, on ports above 20,000, with the release build's programs.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import https from 'node:https';
 import fs from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
-import { Hub, makeCertificate, parseConnectionString, restRequest } from '../../tests/lib/hub.mjs';
-import { generator, runGenerator } from './run.mjs';
+import { promisify } from 'node:util';
+import { API_VERSION, Hub, makeCertificate, parseConnectionString, restRequest } from '../../tests/lib/hub.mjs';
+import { generator } from './run.mjs';
 
 export const PORTS = { mqtt: 21883, mqtts: 28883, https: 20443 };
 const REQUEST_MS = 900_000;
+const run = promisify(execFile);
 
 export function makeCertificates(dir, host) {
 	const ca = makeCertificate({ dir, cn: 'benchmark CA', ca: true });
@@ -40,13 +42,29 @@ export class BenchHub extends Hub {
 		return answer;
 	}
 
-	// The seeded fleet, put into the store of a hub that has never run; it runs afterwards. Seconds of the filling.
-	async fill({ twins, seed, lines = null }) {
-		await this.start();
-		await this.stop();
+	// A command of the program that moves the whole fleet. Milliseconds.
+	async transfer(...args) {
 		const begin = performance.now();
-		await runGenerator(generator('bench_fleet', this.bin), { store: path.join(this.dir, 'store'), lines, twins, seed });
-		return (performance.now() - begin) / 1e3;
+		await run(this.binary, [...args, '--data', this.dir], { maxBuffer: 1 << 26 });
+		return performance.now() - begin;
+	}
+
+	// A page of a query, read and not looked at: {bytes, headers}.
+	read(query, headers = {}) {
+		const body = JSON.stringify({ query });
+		return new Promise((resolve, reject) => {
+			const request = https.request({ host: this.addr, port: this.httpsPort, ca: this.pem, servername: '', method: 'POST',
+				path: `/devices/query?api-version=${API_VERSION}`, agent: this.#agent,
+				headers: { ...headers, Authorization: this.authorization, 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) } },
+			(response) => {
+				let bytes = 0;
+				response.on('data', (part) => { bytes += part.length; });
+				response.on('error', reject);
+				response.on('end', () => resolve({ bytes, headers: response.headers }));
+			});
+			request.on('error', reject);
+			request.end(body);
+		});
 	}
 
 	async sql(query, headers = {}) {
