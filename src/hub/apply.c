@@ -65,8 +65,8 @@ op_shard(const struct op *op)
 	}
 }
 
-unsigned
-hub_missing(struct shard *sh, const struct op *op, struct buf *key)
+static unsigned
+missing_of(struct shard *sh, const struct op *op, struct buf *key)
 {
 	const struct rule *rule = &rules[op->kind];
 	struct row *r = row_find(sh, op->device, op->module), *m;
@@ -86,6 +86,15 @@ hub_missing(struct shard *sh, const struct op *op, struct buf *key)
 	return missing;
 }
 
+unsigned
+hub_missing(struct shard *sh, const struct op *op, struct buf *key)
+{
+	unsigned missing = missing_of(sh, op, key);
+
+	return missing != 0 || sh->watch == 0 ? missing : configure_missing(sh, op, key);
+}
+
+/* Can these bytes be that record? Asked once, when they come from the store. */
 bool
 record_valid(enum record_kind kind, struct str bytes)
 {
@@ -164,6 +173,8 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 	}
 	if (r != NULL && rule->of_session)
 		r->activity_us = env->now_us;
+	if (sh->watch != 0)
+		configure_begin(sh);
 	rule->apply(sh, r, op, env, reply);
 	if (sh->watch != 0 && configure_due(sh, op, env) && reply->fault.code == F_NONE &&
 	    (op->kind == OP_TWIN_PATCH || op->kind == OP_TWIN_REPLACE)) {

@@ -71,34 +71,64 @@ configuration_path_patch(struct buf *out, struct str key, struct doc value)
 }
 
 static void
-take_paths(struct configuration *c, struct doc content)
+take_path(struct configuration *c, struct str module, struct str key, struct doc v)
+{
+	struct configuration_path *p = &c->paths[c->npath++];
+	struct buf patch = { 0 };
+
+	configuration_path_patch(&patch, key, v);
+	p->module = module;
+	p->text = key;
+	p->patch = doc_of(arena_str(&c->arena, buf_view(&patch)));
+	p->has_nulls = nulls_in(v);
+	p->whole = module.n > 0 && str_eq(key, STR(DESIRED));
+	c->base |= p->whole && str_eq(module, STR("$edgeAgent"));
+	buf_fini(&patch);
+}
+
+static void
+take_keys(struct configuration *c, struct str module, struct doc content)
 {
 	struct doc_iter it = doc_iter(content);
-	struct buf patch = { 0 };
 	struct str key;
 	struct doc v;
 
-	c->paths = arena_alloc(&c->arena, (doc_count(content) + 1) * sizeof(*c->paths));
-	while (doc_next(&it, &key, &v)) {
-		struct configuration_path *p = &c->paths[c->npath++];
+	while (doc_next(&it, &key, &v))
+		take_path(c, module, key, v);
+}
 
-		patch.n = 0;
-		configuration_path_patch(&patch, key, v);
-		p->text = key;
-		p->patch = doc_of(arena_str(&c->arena, buf_view(&patch)));
-		p->has_nulls = nulls_in(v);
-	}
-	buf_fini(&patch);
+static void
+take_paths(struct configuration *c, struct doc content)
+{
+	struct doc_iter it = doc_iter(content);
+	uint32_t n = doc_count(content);
+	struct str module;
+	struct doc v;
+
+	if (c->kind == CONFIGURATION_EDGE)
+		for (n = 0; doc_next(&it, &module, &v);)
+			n += doc_count(v);
+	c->paths = arena_alloc(&c->arena, (n + 1) * sizeof(*c->paths));
+	if (c->kind != CONFIGURATION_EDGE)
+		take_keys(c, STR_NONE, content);
+	it = doc_iter(content);
+	while (c->kind == CONFIGURATION_EDGE && doc_next(&it, &module, &v))
+		take_keys(c, module, v);
 }
 
 struct doc
 configuration_content(struct doc content, enum configuration_kind *kind)
 {
 	struct doc device = doc_getc(content, "deviceContent"),
-	           module = doc_getc(content, "moduleContent");
+	           module = doc_getc(content, "moduleContent"),
+	           modules = doc_getc(content, "modulesContent");
 
-	*kind = doc_count(device) > 0 ? CONFIGURATION_DEVICE : CONFIGURATION_MODULE;
-	return *kind == CONFIGURATION_DEVICE ? device : module;
+	*kind = doc_count(device) > 0 ? CONFIGURATION_DEVICE
+	    : doc_count(modules) > 0  ? CONFIGURATION_EDGE
+	                              : CONFIGURATION_MODULE;
+	return *kind == CONFIGURATION_DEVICE ? device
+	    : *kind == CONFIGURATION_EDGE    ? modules
+	                                     : module;
 }
 
 static enum err
@@ -106,6 +136,7 @@ decode(struct configuration *c)
 {
 	struct rd rd = rd_of(c->record);
 	struct str body;
+	struct doc content;
 
 	if (rd_u8(&rd) != FORMAT)
 		return ERR_CORRUPT;
@@ -119,7 +150,8 @@ decode(struct configuration *c)
 	c->body = doc_of(body);
 	c->id = text_of(doc_getc(c->body, "id"));
 	c->target_text = text_of(doc_getc(c->body, "targetCondition"));
-	take_paths(c, configuration_content(doc_getc(c->body, "content"), &c->kind));
+	content = configuration_content(doc_getc(c->body, "content"), &c->kind);
+	take_paths(c, content);
 	if (!configuration_id_valid(c->id) || c->npath == 0 ||
 	    configuration_target(c->target_text, c->kind, &c->target, NULL) != ERR_OK)
 		return ERR_CORRUPT;
@@ -210,7 +242,7 @@ user_queries(const struct configuration *c)
 }
 
 static const char *const system_names[CONFIGURATION_SYSTEM_METRICS] = { "targetedCount",
-	"appliedCount" };
+	"appliedCount", "reportedSuccessfulCount", "reportedFailedCount" };
 
 static void
 put_system_metrics(struct buf *json, const struct configuration *c, const uint64_t *results)
@@ -218,11 +250,11 @@ put_system_metrics(struct buf *json, const struct configuration *c, const uint64
 	struct buf text = { 0 };
 
 	buf_cstr(json, ",\"systemMetrics\":{\"results\":{");
-	for (unsigned i = 0; i < CONFIGURATION_SYSTEM_METRICS; i++)
+	for (unsigned i = 0; i < configuration_system_metrics(c); i++)
 		buf_printf(json, "%s\"%s\":%llu", i > 0 ? "," : "", system_names[i],
 		    (unsigned long long)(results ? results[i] : 0));
 	buf_cstr(json, "},\"queries\":{");
-	for (unsigned i = 0; i < CONFIGURATION_SYSTEM_METRICS; i++) {
+	for (unsigned i = 0; i < configuration_system_metrics(c); i++) {
 		text.n = 0;
 		configuration_metric(c, i, &text);
 		buf_printf(json, "%s\"%s\":", i > 0 ? "," : "", system_names[i]);
@@ -237,13 +269,13 @@ put_user_metrics(struct buf *json, const struct configuration *c, const uint64_t
 {
 	struct doc queries = user_queries(c);
 	struct doc_iter it = doc_iter(queries);
-	uint32_t i = CONFIGURATION_SYSTEM_METRICS;
+	uint32_t first = configuration_system_metrics(c), i = first;
 	struct str name;
 	struct doc v;
 
 	buf_cstr(json, ",\"metrics\":{\"results\":{");
 	while (results != NULL && doc_next(&it, &name, &v)) {
-		if (i > CONFIGURATION_SYSTEM_METRICS)
+		if (i > first)
 			buf_putc(json, ',');
 		doc_write_json_str(json, name);
 		buf_putc(json, ':');
@@ -282,9 +314,15 @@ configuration_write(struct buf *json, const struct configuration *c, const uint6
 /* ---- metrics (J-38, J-40) ---- */
 
 uint32_t
+configuration_system_metrics(const struct configuration *c)
+{
+	return c->kind == CONFIGURATION_EDGE ? CONFIGURATION_SYSTEM_METRICS : 2;
+}
+
+uint32_t
 configuration_metrics(const struct configuration *c)
 {
-	return CONFIGURATION_SYSTEM_METRICS + doc_count(user_queries(c));
+	return configuration_system_metrics(c) + doc_count(user_queries(c));
 }
 
 static bool
@@ -293,37 +331,79 @@ begins_with_from(struct str s)
 	return s.n >= 5 && str_ieq((struct str){ s.p, 5 }, STR("from "));
 }
 
+/* What stands behind WHERE in `FROM devices WHERE ...`; false: nothing does. */
+static bool
+condition_of(struct str text, struct str *condition)
+{
+	for (size_t i = 5; i + 6 < text.n; i++) {
+		if ((unsigned char)text.p[i] > ' ' ||
+		    !str_ieq((struct str){ text.p + i + 1, 5 }, STR("where")))
+			continue;
+		*condition = str_sub(text, i + 6);
+		while (condition->n > 0 && (unsigned char)condition->p[0] <= ' ')
+			*condition = str_sub(*condition, 1);
+		return true;
+	}
+	return false;
+}
+
 static void
 targeted_text(const struct configuration *c, struct buf *out)
 {
+	bool all = str_eq(c->target_text, STR("*")), from = begins_with_from(c->target_text),
+	     edge = c->kind == CONFIGURATION_EDGE;
+	struct str condition = c->target_text;
+
 	if (c->target_text.n == 0)
 		return;
 	buf_cstr(out, "select deviceId ");
-	if (!begins_with_from(c->target_text))
-		buf_cstr(out, "from devices");
-	if (str_eq(c->target_text, STR("*")))
+	if (from && !edge) {
+		buf_str(out, c->target_text);
 		return;
-	if (!begins_with_from(c->target_text))
-		buf_cstr(out, " where ");
-	buf_str(out, c->target_text);
+	}
+	buf_cstr(out, "from devices");
+	all |= from && !condition_of(c->target_text, &condition);
+	if (edge)
+		buf_cstr(out, " where capabilities.iotEdge = true");
+	if (all)
+		return;
+	buf_cstr(out, edge ? " and (" : " where ");
+	buf_str(out, condition);
+	buf_cstr(out, edge ? ")" : "");
+}
+
+/* J-38. Of a deployment $edgeAgent tells, for all modules of its device. */
+static void
+applied_text(const struct configuration *c, uint32_t i, struct buf *out)
+{
+	static const char *const reported[] = { "", " = 200", " != 200" };
+
+	buf_printf(out, "select deviceId from devices%s where ",
+	    c->kind != CONFIGURATION_DEVICE ? ".modules" : "");
+	if (c->kind == CONFIGURATION_EDGE)
+		buf_cstr(out, "moduleId = '$edgeAgent' and ");
+	buf_printf(out, "configurations.[[" STR_FMT "]].status = 'Applied'", STR_ARG(c->id));
+	if (i > 1)
+		buf_printf(out,
+		    " and properties.desired.$version = properties.reported.lastDesiredVersion"
+		    " and properties.reported.lastDesiredStatus.code%s",
+		    reported[i - 1]);
 }
 
 void
 configuration_metric(const struct configuration *c, uint32_t i, struct buf *out)
 {
 	struct doc_iter it = doc_iter(user_queries(c));
+	uint32_t system = configuration_system_metrics(c);
 	struct str name;
 	struct doc v = DOC_NONE;
 
 	if (i == 0) {
 		targeted_text(c, out);
-	} else if (i == 1) {
-		buf_printf(out,
-		    "select deviceId from devices%s where configurations.[[" STR_FMT
-		    "]].status = 'Applied'",
-		    c->kind == CONFIGURATION_MODULE ? ".modules" : "", STR_ARG(c->id));
+	} else if (i < system) {
+		applied_text(c, i, out);
 	} else {
-		for (uint32_t k = CONFIGURATION_SYSTEM_METRICS; k <= i; k++)
+		for (uint32_t k = system; k <= i; k++)
 			doc_next(&it, &name, &v);
 		buf_str(out, text_of(v));
 	}
@@ -367,9 +447,11 @@ struct numbering {
 };
 
 static bool
-same_text(const void *ctx, uint32_t number, const void *key)
+same_path(const void *ctx, uint32_t number, const void *key)
 {
-	return str_eq(((const struct numbering *)ctx)->of[number]->text, *(const struct str *)key);
+	const struct configuration_path *a = ((const struct numbering *)ctx)->of[number], *b = key;
+
+	return str_eq(a->text, b->text) && str_eq(a->module, b->module);
 }
 
 static void
@@ -388,8 +470,8 @@ number_paths(struct configurations *set)
 
 		set->numbers[i] = xcalloc(c->npath + 1, sizeof(**set->numbers));
 		for (uint32_t k = 0; k < c->npath; k++) {
-			uint64_t h = hash_table(c->paths[k].text);
-			uint32_t n = table_get(&t, h, same_text, &nb, &c->paths[k].text);
+			uint64_t h = hash_table(c->paths[k].text) ^ hash_table(c->paths[k].module);
+			uint32_t n = table_get(&t, h, same_path, &nb, &c->paths[k]);
 
 			if (n == TABLE_NONE) {
 				n = set->nnumber++;
@@ -409,6 +491,7 @@ sum_up(struct configurations *set)
 	for (uint32_t i = 0; i < set->n; i++) {
 		const struct query_facts *facts = query_facts(set->v[i]->target);
 
+		set->edge |= set->v[i]->kind == CONFIGURATION_EDGE;
 		if (!facts->nothing) {
 			set->roots |= facts->match.roots;
 			set->sections |= facts->match.sections;
@@ -416,6 +499,8 @@ sum_up(struct configurations *set)
 		set->hash =
 		    (set->hash ^ hash_stable(set->v[i]->record)) * UINT64_C(0x9E3779B97F4A7C15);
 	}
+	if (set->edge) /* whether a device is one decides, too */
+		set->roots |= QUERY_ROOT_BIT(QUERY_ROOT_CAPABILITIES);
 	if (set->n > 0 && (set->hash == 0 || set->hash == UNSWEPT))
 		set->hash = 1;
 }

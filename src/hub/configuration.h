@@ -15,23 +15,28 @@
 #define CONFIGURATION_PATHS_MAX      1000u
 #define CONFIGURATION_ID_MAX         128u
 #define CONFIGURATION_SIZE_MAX       (256u << 10) /* bytes of the stored form */
-#define CONFIGURATION_SYSTEM_METRICS 2u           /* targetedCount, appliedCount */
+#define CONFIGURATION_SYSTEM_METRICS 4u           /* at most: edge deployments have four (J-38) */
 #define CONFIGURATION_RESULTS_MAX    (CONFIGURATION_SYSTEM_METRICS + CONFIGURATION_METRICS_MAX)
 
-/* What its content is for, and so which rows its condition is about. */
-enum configuration_kind { CONFIGURATION_DEVICE, CONFIGURATION_MODULE };
+/* What its content is for, and so which rows its condition is about. A deployment's is about edge devices, its content for
+ * their modules. */
+enum configuration_kind { CONFIGURATION_DEVICE, CONFIGURATION_MODULE, CONFIGURATION_EDGE };
 
 /* One key of the content: `properties.desired.a.b` and its value. */
 struct configuration_path {
-	struct str text;  /* the key */
-	struct doc patch; /* {a:{b:value}}: the value as a patch of desired */
-	bool has_nulls;   /* somewhere in it */
+	struct str module; /* of a deployment: for this one; else empty */
+	struct str text;   /* the key */
+	struct doc patch;  /* {a:{b:value}}: the value as a patch of desired */
+	bool has_nulls;    /* somewhere in it */
+	bool whole; /* of a deployment, `properties.desired`: nothing else is to be there (J-58) */
 };
 
 struct configuration {
 	atomic_uint refs;
 	struct str id;
 	enum configuration_kind kind;
+	bool
+	    base; /* a deployment that says all of $edgeAgent: others are layers on top of it (J-44) */
 	struct query *target;
 	struct str target_text;
 	int64_t priority, created_us, updated_us;
@@ -65,6 +70,7 @@ void configuration_write(struct buf *json, const struct configuration *c, const 
 /* ---- metrics ---- */
 
 uint32_t configuration_metrics(const struct configuration *c); /* system's and user's */
+uint32_t configuration_system_metrics(const struct configuration *c);
 /* The text of one, appended to out; empty: its result is 0. */
 void configuration_metric(const struct configuration *c, uint32_t i, struct buf *out);
 /* Plans of a target condition and of a user metric. ERR_ARG: 400401 and 400404. */
@@ -79,10 +85,11 @@ struct configurations {
 	uint32_t n;
 	struct configuration **v; /* by id, in byte order */
 	uint8_t *order;           /* indexes into v: who wins first (J-43) */
-	uint32_t **numbers; /* of each configuration's paths: equal texts have equal numbers */
+	uint32_t **numbers;       /* of each configuration's paths: equal ones have equal numbers */
 	uint32_t nnumber;
 	uint64_t roots; /* what the target conditions ask for */
 	uint8_t sections;
+	bool edge; /* some of them are deployments */
 };
 
 /* Takes a reference to each. v need not be in order. */

@@ -21,7 +21,7 @@ configuration_target(
     struct str text, enum configuration_kind kind, struct query **out, struct fault *f)
 {
 	const struct query_facts *facts;
-	enum query_collection want = kind == CONFIGURATION_DEVICE ? QUERY_DEVICES : QUERY_MODULES;
+	enum query_collection want = kind == CONFIGURATION_MODULE ? QUERY_MODULES : QUERY_DEVICES;
 	struct query *q;
 
 	if (query_parse_condition(text, &q, f) != ERR_OK)
@@ -30,7 +30,7 @@ configuration_target(
 	if (!facts->nothing && facts->collection != want) {
 		query_free(q);
 		return fault_set(f, F_InvalidConfigurationTargetCondition,
-		    kind == CONFIGURATION_DEVICE
+		    kind != CONFIGURATION_MODULE
 		        ? "the target condition is not one on devices"
 		        : "the target condition does not begin with FROM devices.modules WHERE");
 	}
@@ -224,30 +224,71 @@ configuration_paths_check(struct doc content, struct fault *f)
 	return e == ERR_OK ? check_overlap(content, f) : e;
 }
 
+/* The modules of a deployment (J-44, J-57 to J-60). */
+static enum err
+check_modules(struct doc modules, struct fault *f)
+{
+	struct doc_iter it = doc_iter(modules);
+	enum err e = ERR_OK;
+	uint32_t n = 0;
+	struct str module;
+	struct doc v;
+
+	if (doc_count(modules) > MODULES_MAX)
+		return fault_set(f, F_InvalidConfigurationContent,
+		    "the content names %u modules, the limit is %u", doc_count(modules),
+		    MODULES_MAX);
+	while (e == ERR_OK && doc_next(&it, &module, &v)) {
+		if (!id_valid(module) || doc_kind(v) != DOC_OBJECT)
+			return bad_content(f, module, "is not a module and its content");
+		n += doc_count(v);
+		e = configuration_paths_check(v, f);
+	}
+	if (e == ERR_OK && (n == 0 || n > CONFIGURATION_PATHS_MAX))
+		return fault_set(f, F_InvalidConfigurationContent,
+		    "the content has %u keys, it must have 1 to %u", n, CONFIGURATION_PATHS_MAX);
+	if (e == ERR_OK && doc_defined(doc_getc(doc_getc(modules, "$edgeAgent"), DESIRED)) &&
+	    !doc_defined(doc_getc(modules, "$edgeHub")))
+		return fault_set(f, F_InvalidConfigurationContent,
+		    "a deployment that has properties.desired of $edgeAgent has $edgeHub, too");
+	return e;
+}
+
+static const struct str content_kinds[] = { { "deviceContent", 13 }, { "moduleContent", 13 },
+	{ "modulesContent", 14 } };
+
+/* How many of the kinds it has; empty ones do not count. */
+static unsigned
+contents(struct doc content)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < 3; i++)
+		n += doc_count(doc_get(content, content_kinds[i])) > 0;
+	return n;
+}
+
 static enum err
 check_content(struct doc content, struct fault *f)
 {
-	static const struct str kinds[] = { { "deviceContent", 13 }, { "moduleContent", 13 },
-		{ "modulesContent", 14 } };
 	enum configuration_kind kind;
-	unsigned n = 0;
+	unsigned n = contents(content);
 
 	if (doc_kind(content) != DOC_OBJECT)
 		return fault_set(f, F_InvalidConfigurationContent, "content is not an object");
 	for (size_t i = 0; i < 3; i++) {
-		struct doc v = doc_get(content, kinds[i]);
+		struct doc v = doc_get(content, content_kinds[i]);
 
 		if (doc_defined(v) && doc_kind(v) != DOC_NULL && doc_kind(v) != DOC_OBJECT)
-			return bad_content(f, kinds[i], "is not an object");
-		n += doc_count(v) > 0;
+			return bad_content(f, content_kinds[i], "is not an object");
 	}
 	if (n != 1)
 		return fault_set(f, F_InvalidConfigurationContent,
 		    "content has %s deviceContent, moduleContent, modulesContent",
 		    n == 0 ? "none of" : "more than one of");
-	if (doc_count(doc_getc(content, "modulesContent")) > 0)
-		return fault_set(f, F_GenericNotImplemented, "this hub has no edge deployments");
-	return configuration_paths_check(configuration_content(content, &kind), f);
+	content = configuration_content(content, &kind);
+	return kind == CONFIGURATION_EDGE ? check_modules(content, f)
+	                                  : configuration_paths_check(content, f);
 }
 
 /* What was there may be left out or sent again; empty members do not matter (J-32). */
@@ -260,8 +301,7 @@ check_same_content(const struct configuration *old, struct doc content, struct f
 	if (!doc_defined(content) || doc_kind(content) == DOC_NULL)
 		return ERR_OK;
 	sent = configuration_content(content, &kind);
-	if (kind == old->kind && doc_equal(sent, was) &&
-	    doc_count(doc_getc(content, "modulesContent")) == 0)
+	if (kind == old->kind && doc_equal(sent, was) && contents(content) == 1)
 		return ERR_OK;
 	return fault_set(f, F_CannotModifyImmutableConfigurationContent,
 	    "the content of a configuration does not change, make another one");

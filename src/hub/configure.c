@@ -4,41 +4,32 @@
  *   a record is written --row_write--> the row is due --end of the operation--> evaluated
  *   another set of configurations --shard_configure--> every row is due: the worker calls shard_sweep, slice by slice
  *
+ * A deployment is for edge devices and says what their modules' twins have. So an edge device and its modules are evaluated
+ * together, modules that a deployment names are made, and $edgeAgent, the last, bears what has become of each deployment.
+ *
  * Evaluating a row that is in line with the set writes nothing (J-49), so a sweep may begin anew at any time: after a
  * restart, a failed commit, or another change of the set. The mark `swept` is written when it is over.
  */
 #include <stdlib.h>
 
-#include "hub/effective.h"
-#include "hub/priv.h"
+#include "hub/evaluate.h"
 
 #define DUE_MAX 4096u /* rows of one operation: a device with its modules, and some to spare */
 
 struct configure {
-	const struct configurations *set; /* borrowed: shard_configure */
-	unsigned records;                 /* what evaluation needs in memory */
-	bool selfish;                     /* conditions look at what configurations write */
-	bool timed;                       /* conditions that come true by time alone */
-	bool running;                     /* what is written now is written by configurations */
-	bool postponed;                   /* some row waits for the next round of all */
-	bool again;                       /* that round is under way */
-	uint64_t nlooped; /* rows that still changed at their second evaluation (J-36) */
+	struct evaluator ev; /* its set: shard_configure */
+	unsigned records;    /* what evaluation needs in memory */
+	bool selfish;        /* conditions look at what configurations write */
+	bool timed;          /* conditions that come true by time alone */
+	bool running;        /* what is written now is written by configurations */
+	bool postponed;      /* some row waits for the next round of all */
+	bool again;          /* that round is under way */
+	uint64_t nlooped;    /* rows that still changed at their second evaluation (J-36) */
 	uint32_t *due, ndue, capdue;
-	uint32_t row; /* of the sweep */
-	struct query_scratch scratch;
-	struct effective effective;
-	struct stamp *stamps; /* of the section being compared */
-	uint32_t capstamp;
-	struct buf drafts[2], patch, notify, states;
+	uint32_t row;        /* of the sweep */
+	uint32_t identities; /* of the shard when the operation began */
+	struct buf notify;
 };
-
-static unsigned
-records_of(uint64_t roots, uint8_t sections)
-{
-	struct query_needs needs = { .roots = roots, .sections = sections };
-
-	return hub_records_of(&needs) | RECORD_BIT(RECORD_WANTED);
-}
 
 /* Which changes of a row make it due. */
 static unsigned
@@ -51,7 +42,7 @@ watch_of(const struct configurations *set)
 	if ((set->sections & QUERY_SECTION_BIT(SECTION_REPORTED)) ||
 	    (set->roots & QUERY_ROOT_BIT(QUERY_ROOT_VERSION)))
 		watch |= RECORD_BIT(RECORD_REPORTED);
-	if (records_of(set->roots, 0) & RECORD_BIT(RECORD_IDENTITY))
+	if (evaluator_records(set) & RECORD_BIT(RECORD_IDENTITY))
 		watch |= RECORD_BIT(RECORD_IDENTITY);
 	if (set->roots & QUERY_ROOT_BIT(QUERY_ROOT_CONNECTION_STATE))
 		watch |= WATCH_PRESENCE;
@@ -71,12 +62,10 @@ shard_configure(struct shard *sh, const struct configurations *set)
 			return;
 		c = sh->configure = xcalloc(1, sizeof(*c));
 	}
-	if (c->set == NULL || c->set->hash != set->hash) {
+	if (c->ev.set == NULL || c->ev.set->hash != set->hash)
 		c->row = 0;
-		effective_drop(&c->effective);
-	}
-	c->set = set;
-	c->records = records_of(set->roots, set->sections);
+	evaluator_use(&c->ev, set);
+	c->records = evaluator_records(set);
 	c->selfish = (set->sections & QUERY_SECTION_BIT(SECTION_DESIRED)) ||
 	    (set->roots &
 	        (QUERY_ROOT_BIT(QUERY_ROOT_ETAG) | QUERY_ROOT_BIT(QUERY_ROOT_VERSION) |
@@ -90,257 +79,180 @@ configure_free(struct configure *c)
 {
 	if (c == NULL)
 		return;
-	effective_fini(&c->effective);
-	query_scratch_fini(&c->scratch);
-	for (int i = 0; i < 2; i++)
-		buf_fini(&c->drafts[i]);
-	buf_fini(&c->patch);
+	evaluator_fini(&c->ev);
 	buf_fini(&c->notify);
-	buf_fini(&c->states);
-	free(c->stamps);
 	free(c->due);
 	free(c);
 }
 
-/* ---- a row's desired properties on their way to what they should be ---- */
+/* ---- one row ---- */
 
-struct draft {
-	struct configure *c;
-	struct section was, is; /* before, and so far */
-	unsigned at;            /* drafts[at] holds what is */
-	bool changed;
-	struct section_write wr;
-};
-
-static const struct stamp *
-stamps_of(struct configure *c, const struct section *s)
+static void
+write_row(struct shard *sh, struct row *r, const struct evaluation *e, const struct hub_env *env)
 {
-	if (s->nstamp > c->capstamp) {
-		c->capstamp = s->nstamp;
-		c->stamps = xrealloc(c->stamps, c->capstamp * sizeof(*c->stamps));
+	struct configure *c = sh->configure;
+	bool second = e->changed || e->applied, first = e->targeted || (e->gone && !second);
+	struct str bytes;
+
+	if (sh->swept != c->ev.set->hash && sh->swept != UNSWEPT)
+		swept_write(sh, UNSWEPT, env); /* else the old set, come back, would seem to hold */
+	if (e->changed) {
+		c->notify.n = 0;
+		section_difference(e->wanted.desired.root, e->desired.root,
+		    evaluator_stamps(&c->ev, &e->desired), e->desired.version, &c->notify);
 	}
-	section_stamps(s, c->stamps);
-	return c->stamps;
+	env->scratch->n = 0;
+	wanted_encode(env->scratch, e->wanted.counter + first + second, e->wanted.tags.bytes,
+	    e->desired.bytes, e->configurations); /* T-19: Targeted is a step, Applied another */
+	bytes = buf_view(env->scratch);
+	row_write(sh, r, RECORD_WANTED, &bytes, env);
+	if (e->changed)
+		desired_notify(r, doc_of(buf_view(&c->notify)), e->desired.version, env);
 }
 
-/* Merge c->patch; false: it does not fit. However many patches there are, they are one change: all have the version after
- * that of `was`. */
+/* Bring a row in line with the set; false if it was. */
 static bool
-draft_merge(struct draft *d, const struct configuration *by)
+evaluate(struct shard *sh, struct row *r, struct family *family, const struct hub_env *env)
 {
-	struct section base = d->is;
-	struct buf *out = &d->c->drafts[!d->at];
-	bool changed;
+	struct evaluation e;
 
-	base.version = d->was.version;
-	d->wr.by = by != NULL ? by->id : STR_NONE;
-	d->wr.by_digest = by != NULL ? configuration_digest(by) : 0;
-	out->n = 0;
-	if (section_merge(&base, doc_of(buf_view(&d->c->patch)), 0, &d->wr, out, NULL, &changed,
-	        NULL) != ERR_OK)
+	if (!row_evaluate(&sh->configure->ev, sh, r, family, env->now_us, &e))
 		return false;
-	if (changed) {
-		d->at = !d->at;
-		d->is = section_of(buf_view(out));
-		d->changed = true;
-	}
+	write_row(sh, r, &e, env);
 	return true;
 }
 
-/* The content of one configuration; false if it does not fit beside what else is there. */
-static bool
-draft_write(struct draft *d, const struct configuration *by)
-{
-	struct configure *c = d->c;
-
-	for (uint32_t n = 0; n < by->npath; n++) {
-		c->patch.n = 0;
-		if (!effective_nulls(&c->effective, by, d->is.root, &c->patch))
-			break;
-		if (!draft_merge(d, by))
-			return false;
-	}
-	c->patch.n = 0;
-	return !effective_write(&c->effective, by, d->is.root, stamps_of(c, &d->is), &c->patch) ||
-	    draft_merge(d, by);
-}
-
-/* ---- the configurations section of the twin (J-45, J-46, J-53) ---- */
-
-static struct doc
-state_of(struct str configurations, struct str id)
-{
-	if (configurations.n == 0)
-		return DOC_NONE;
-	return doc_getc(doc_get(doc_of(configurations), id), "status");
-}
-
-static bool
-state_is(struct doc state, const char *name)
-{
-	return doc_kind(state) == DOC_STRING && str_eq(doc_str(state), str_of(name));
-}
-
-struct states {
-	bool targeted; /* an entry is new, or goes back to Targeted */
-	bool applied;  /* one becomes Applied */
-	bool gone;     /* one goes */
-};
-
-static struct states
-states_write(const struct configurations *set, const struct chosen *matched,
-    const struct chosen *applied, struct str old, struct buf *out)
-{
-	struct states st = { 0 };
-	struct doc_writer dw;
-	uint32_t n = 0, kept = 0;
-
-	out->n = 0;
-	doc_writer_init(&dw, out, 0);
-	doc_begin_object(&dw, 0);
-	for (uint32_t i = 0; i < set->n; i++) {
-		struct doc was = state_of(old, set->v[i]->id);
-		const char *now = chosen_has(applied, i) ? "Applied" : "Targeted";
-
-		if (!chosen_has(matched, i))
-			continue;
-		n++;
-		kept += doc_defined(was);
-		st.targeted |=
-		    !doc_defined(was) || (!chosen_has(applied, i) && !state_is(was, "Targeted"));
-		st.applied |= chosen_has(applied, i) && !state_is(was, "Applied");
-		doc_key(&dw, set->v[i]->id);
-		doc_begin_object(&dw, 0);
-		doc_key(&dw, STR("status"));
-		doc_put_str(&dw, 0, str_of(now));
-		doc_end(&dw);
-	}
-	doc_end(&dw);
-	st.gone = old.n != 0 && doc_count(doc_of(old)) > kept;
-	if (n == 0)
-		out->n = 0;
-	return st;
-}
-
-/* ---- one row ---- */
-
-static struct chosen
-match(struct shard *sh, struct row *r)
+/* A configuration's own writing may change whom it is for: the row is looked at once more, and then left until the next
+ * round (J-36). */
+static void
+row_in_line(struct shard *sh, struct row *r, struct family *family, const struct hub_env *env)
 {
 	struct configure *c = sh->configure;
-	enum configuration_kind kind =
-	    r->module_n != 0 ? CONFIGURATION_MODULE : CONFIGURATION_DEVICE;
-	struct chosen matched = { 0 };
-	struct hub_row hr;
 
-	for (uint32_t i = 0; i < c->set->n; i++) {
-		const struct configuration *cf = c->set->v[i];
-
-		if (cf->kind != kind || query_facts(cf->target)->nothing)
-			continue;
-		hub_row_open(&hr, sh, row_number(sh, r));
-		if (query_facts(cf->target)->everything ||
-		    query_match(cf->target, &hub_query_ops, &hr, &c->scratch))
-			chosen_add(&matched, i);
+	if (evaluate(sh, r, family, env) && c->selfish && evaluate(sh, r, family, env)) {
+		c->postponed = true;
+		c->nlooped++;
 	}
-	return matched;
 }
 
-/* Which of the chosen have their content in the draft afterwards. */
-static struct chosen
-draft_all(struct draft *d, const struct chosen *matched)
-{
-	struct configure *c = d->c;
-	struct chosen applied;
+/* ---- an edge device and its modules ---- */
 
-	effective_make(&c->effective, c->set, matched);
-	applied = c->effective.applied;
-	c->patch.n = 0;
-	if (effective_remove(&c->effective, d->is.root, stamps_of(c, &d->is), &c->patch))
-		draft_merge(d, NULL);
-	for (uint32_t i = 0; i < c->set->n; i++)
-		if (chosen_has(&applied, i) && !draft_write(d, c->set->v[i]))
-			chosen_drop(&applied, i);
-	return applied;
+static bool
+at_hand(const struct configure *c, const struct row *r)
+{
+	for (unsigned k = 0; k < RECORD_KINDS; k++)
+		if ((c->records & RECORD_BIT(k)) && r->records[k] == NULL)
+			return false;
+	return true;
+}
+
+/* Is the row evaluated with its device, and this an edge one? */
+static struct row *
+family_of(struct shard *sh, struct row *r)
+{
+	struct row *device = r->module_n != 0 ? row_find(sh, row_device(r), STR_NONE) : r;
+
+	return sh->configure->ev.set->edge && device->edge ? device : NULL;
+}
+
+/* A row of the family, or this row alone, of which something is not in memory; NULL: none. */
+static struct row *
+not_at_hand(struct shard *sh, struct row *r)
+{
+	const struct configure *c = sh->configure;
+	struct row *device = family_of(sh, r), *m;
+
+	if (device == NULL || !at_hand(c, device))
+		return at_hand(c, device == NULL ? r : device) ? NULL : device == NULL ? r : device;
+	for (m = module_first(sh, device); m != NULL; m = module_next(sh, m))
+		if (!at_hand(c, m))
+			return m;
+	return NULL;
+}
+
+static bool
+room_for_module(struct shard *sh, const struct row *device, const struct hub_env *env)
+{
+	uint32_t before = sh->configure->identities;
+	uint32_t made = sh->nidentity > before ? sh->nidentity - before : 0;
+	struct reply unused = { 0 };
+
+	return made < env->identities_left && modules_allowed(sh, device, 1, &unused);
+}
+
+/* A module that a deployment names and that is not there is made; the rows may move. false: there is no room for it. */
+static bool
+module_there(struct shard *sh, struct str device, struct str module, const struct hub_env *env)
+{
+	struct wish w = { .id = {
+		              .enabled = true, .auth = AUTH_SAS, .managed_by = STR("IotEdge") } };
+
+	if (shard_find(sh, device, module) != TABLE_NONE)
+		return true;
+	if (!room_for_module(sh, row_find(sh, device, STR_NONE), env))
+		return false;
+	identity_make(sh, device, module, &w, env);
+	wish_fini(&w);
+	return true;
 }
 
 static void
-write_draft(struct shard *sh, struct row *r, const struct wanted *w, const struct draft *d,
-    const struct states *st, const struct hub_env *env)
+modules_there(struct shard *sh, struct str device, struct family *family, const struct hub_env *env)
 {
-	struct configure *c = sh->configure;
-	bool second = d->changed || st->applied, first = st->targeted || (st->gone && !second);
-	struct str bytes;
+	const struct configurations *set = sh->configure->ev.set;
 
-	if (sh->swept != c->set->hash && sh->swept != UNSWEPT)
-		swept_write(sh, UNSWEPT, env); /* else the old set, come back, would seem to hold */
-	if (d->changed) {
-		c->notify.n = 0;
-		section_difference(
-		    d->was.root, d->is.root, stamps_of(c, &d->is), d->is.version, &c->notify);
+	for (uint32_t o = 0; o < set->n; o++) {
+		uint32_t i = set->order[o];
+
+		for (uint32_t k = 0; chosen_has(&family->force, i) && k < set->v[i]->npath; k++)
+			if (!module_there(sh, device, set->v[i]->paths[k].module, env))
+				chosen_add(&family->failed, i);
 	}
-	env->scratch->n = 0;
-	wanted_encode(env->scratch, w->counter + first + second, w->tags.bytes, d->is.bytes,
-	    buf_view(&c->states)); /* T-19: Targeted is a step, Applied another */
-	bytes = buf_view(env->scratch);
-	row_write(sh, r, RECORD_WANTED, &bytes, env);
-	if (d->changed)
-		desired_notify(r, doc_of(buf_view(&c->notify)), d->is.version, env);
 }
 
-/* Bring a row in line with the set; false if it was. Its records are in memory. */
-static bool
-evaluate(struct shard *sh, struct row *r, const struct hub_env *env)
+static void
+family_in_line(struct shard *sh, uint32_t row, const struct hub_env *env)
 {
-	struct configure *c = sh->configure;
-	struct chosen matched = match(sh, r), applied;
-	struct draft d = { .c = c, .wr = { .kind = SECTION_DESIRED, .now_us = env->now_us } };
-	struct states st;
-	struct wanted w;
-	bool ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), &w);
+	struct row *r = row_at(sh, row), *m, *agent = NULL;
+	struct family family;
 
-	assert(ok);
-	(void)ok;
-	if (w.configurations.n == 0 && (matched.bits[0] | matched.bits[1]) == 0)
-		return false;
-	d.was = d.is = w.desired;
-	applied = draft_all(&d, &matched);
-	st = states_write(c->set, &matched, &applied, w.configurations, &c->states);
-	if (!d.changed && !st.targeted && !st.applied && !st.gone)
-		return false;
-	write_draft(sh, r, &w, &d, &st, env);
-	return true;
+	row_in_line(sh, r, NULL, env);
+	family_begin(&family, &sh->configure->ev, sh, r);
+	modules_there(sh, row_device(r), &family, env);
+	for (m = module_first(sh, row_at(sh, row)); m != NULL; m = module_next(sh, m)) {
+		if (row_is_agent(m))
+			agent = m;
+		else
+			row_in_line(sh, m, &family, env);
+	}
+	if (agent != NULL)
+		row_in_line(sh, agent, &family, env);
 }
 
-/* A configuration's own writing may change whom it is for: it is looked at once more, and then left until the next
- * round (J-36). */
+/* A row, or the family that it belongs to. */
 static void
 bring_in_line(struct shard *sh, struct row *r, const struct hub_env *env)
 {
 	struct configure *c = sh->configure;
+	struct row *device = family_of(sh, r);
 
-	for (unsigned k = 0; k < RECORD_KINDS; k++) {
-		if ((c->records & RECORD_BIT(k)) && r->records[k] == NULL) {
-			c->postponed = true;
-			return;
-		}
+	if (not_at_hand(sh, r) != NULL) {
+		c->postponed = true;
+		return;
 	}
 	c->running = true;
-	if (evaluate(sh, r, env) && c->selfish && evaluate(sh, r, env)) {
-		c->postponed = true;
-		c->nlooped++;
-	}
+	if (device != NULL)
+		family_in_line(sh, row_number(sh, device), env);
+	else
+		row_in_line(sh, r, NULL, env);
 	c->running = false;
 }
 
 /* ---- rows that are due ---- */
 
-void
-configure_mark(struct shard *sh, const struct row *r)
+static void
+mark(struct configure *c, uint32_t row)
 {
-	struct configure *c = sh->configure;
-	uint32_t row = row_number(sh, r);
-
 	if (c->running || (c->ndue > 0 && c->due[c->ndue - 1] == row))
 		return;
 	if (c->ndue == DUE_MAX) {
@@ -352,6 +264,23 @@ configure_mark(struct shard *sh, const struct row *r)
 		c->due = xrealloc(c->due, c->capdue * sizeof(*c->due));
 	}
 	c->due[c->ndue++] = row;
+}
+
+void
+configure_mark(struct shard *sh, struct row *r)
+{
+	struct row *device = family_of(sh, r);
+
+	mark(sh->configure, row_number(sh, device != NULL ? device : r));
+}
+
+void
+configure_mark_modules(struct shard *sh, const struct row *device)
+{
+	if (sh->watch == 0 || !sh->configure->ev.set->edge)
+		return;
+	for (struct row *m = module_first(sh, device); m != NULL; m = module_next(sh, m))
+		mark(sh->configure, row_number(sh, m));
 }
 
 unsigned
@@ -373,6 +302,29 @@ configure_needs(const struct shard *sh, enum op_kind kind)
 	return sh->watch & changes ? sh->configure->records : 0;
 }
 
+unsigned
+configure_missing(struct shard *sh, const struct op *op, struct buf *key)
+{
+	unsigned records = configure_needs(sh, op->kind), missing;
+	struct row *device = row_find(sh, op->device, STR_NONE), *m;
+	bool may_turn =
+	    op->module.n == 0 && (op->kind == OP_IDENTITY_PUT || op->kind == OP_IDENTITY_IMPORT);
+
+	if (records == 0 || !sh->configure->ev.set->edge || device == NULL ||
+	    !(device->edge || may_turn))
+		return 0;
+	missing = shard_row_missing(sh, row_number(sh, device), records, key);
+	for (m = module_first(sh, device); m != NULL && missing == 0; m = module_next(sh, m))
+		missing = shard_row_missing(sh, row_number(sh, m), records, key);
+	return missing;
+}
+
+void
+configure_begin(struct shard *sh)
+{
+	sh->configure->identities = sh->nidentity;
+}
+
 bool
 configure_due(struct shard *sh, const struct op *op, const struct hub_env *env)
 {
@@ -391,6 +343,7 @@ configure_due(struct shard *sh, const struct op *op, const struct hub_env *env)
 			c->postponed = true;
 	}
 	c->ndue = 0;
+	r = row_find(sh, op->device, op->module); /* rows move when modules are made */
 	return r != NULL && r->records[RECORD_WANTED] != before;
 }
 
@@ -401,7 +354,7 @@ shard_sweep_awaited(const struct shard *sh)
 {
 	const struct configure *c = sh->configure;
 
-	return c != NULL && (c->again || sh->swept != c->set->hash);
+	return c != NULL && (c->again || sh->swept != c->ev.set->hash);
 }
 
 void
@@ -424,28 +377,54 @@ shard_sweep_again(struct shard *sh)
 }
 
 uint32_t
-shard_sweep_row(const struct shard *sh, unsigned *records)
+shard_family_row(struct shard *sh, uint32_t row, unsigned *records)
+{
+	struct row *missing = NULL;
+
+	if (sh->watch != 0 && row < sh->nrow && sh->rows[row].id != NULL) {
+		*records = sh->configure->records;
+		missing = not_at_hand(sh, &sh->rows[row]);
+	}
+	return missing != NULL ? row_number(sh, missing) : TABLE_NONE;
+}
+
+/* The row that the sweep is at; NULL: it is none, or a module that comes with its device. */
+static struct row *
+sweep_at(struct shard *sh)
 {
 	const struct configure *c = sh->configure;
+	struct row *r = c->row < sh->nrow ? &sh->rows[c->row] : NULL;
 
-	*records = c->records;
-	return c->row < sh->nrow && sh->rows[c->row].id != NULL ? c->row : TABLE_NONE;
+	if (r == NULL || r->id == NULL || (r->module_n != 0 && family_of(sh, r) != NULL))
+		return NULL;
+	return r;
+}
+
+uint32_t
+shard_sweep_row(struct shard *sh, unsigned *records)
+{
+	struct row *r = sweep_at(sh), *missing = r != NULL ? not_at_hand(sh, r) : NULL;
+
+	*records = sh->configure->records;
+	return missing != NULL ? row_number(sh, missing) : TABLE_NONE;
 }
 
 void
 shard_sweep(struct shard *sh, const struct hub_env *env)
 {
 	struct configure *c = sh->configure;
+	struct row *r = sweep_at(sh);
 
+	configure_begin(sh);
 	if (c->row < sh->nrow) {
-		if (sh->rows[c->row].id != NULL)
-			bring_in_line(sh, &sh->rows[c->row], env);
+		if (r != NULL)
+			bring_in_line(sh, r, env);
 		c->row++;
 		return;
 	}
 	c->again = false;
-	if (sh->swept != c->set->hash)
-		swept_write(sh, c->set->hash, env);
+	if (sh->swept != c->ev.set->hash)
+		swept_write(sh, c->ev.set->hash, env);
 }
 
 uint64_t

@@ -15,30 +15,67 @@ struct owned {
 
 /* ---- the effective section ---- */
 
+struct chosen
+deployments_in_force(const struct configurations *set, const struct chosen *targeted)
+{
+	struct chosen force = { 0 };
+
+	for (uint32_t o = 0; o < set->n; o++) {
+		uint32_t i = set->order[o];
+
+		if (!chosen_has(targeted, i))
+			continue;
+		chosen_add(&force, i);
+		if (set->v[i]->base)
+			break; /* what is below it is no layer of it */
+	}
+	return force;
+}
+
+/* Note a path of configuration i, unless it has an owner already. */
+static bool
+own(struct effective *e, const struct configurations *set, uint32_t i, uint32_t k)
+{
+	struct owned w = { i, k };
+
+	if (e->taken.p[set->numbers[i][k]])
+		return false;
+	e->taken.p[set->numbers[i][k]] = 1;
+	buf_put(&e->owned, &w, sizeof(w));
+	chosen_add(&e->owners, i);
+	return true;
+}
+
 /* The owner of each path is the first in the order of winning (J-43). */
 static uint32_t
 choose_owners(struct effective *e, const struct configurations *set, const struct chosen *chosen)
 {
+	struct str module = buf_view(&e->module);
 	uint32_t n = 0;
 
 	e->owned.n = e->taken.n = 0;
+	e->owners = (struct chosen){ 0 };
 	buf_reserve(&e->taken, set->nnumber + 1);
 	memset(e->taken.p, 0, set->nnumber + 1);
 	for (uint32_t o = 0; o < set->n; o++) {
 		uint32_t i = set->order[o];
 
 		for (uint32_t k = 0; chosen_has(chosen, i) && k < set->v[i]->npath; k++) {
-			struct owned w = { i, k };
+			struct str of = set->v[i]->paths[k].module;
 
-			if (e->taken.p[set->numbers[i][k]]++)
-				continue;
-			e->taken.p[set->numbers[i][k]] = 1;
-			buf_put(&e->owned, &w, sizeof(w));
-			chosen_add(&e->applied, i);
-			n++;
+			if (of.n == 0 || str_eq(of, module))
+				n += own(e, set, i, k);
 		}
 	}
 	return n;
+}
+
+static void
+effective_empty(struct effective *e)
+{
+	e->bytes.n = 0;
+	section_new(&e->bytes, 1);
+	e->section = section_of(buf_view(&e->bytes));
 }
 
 static bool
@@ -62,29 +99,34 @@ merge_path(struct effective *e, const struct configuration *c, uint32_t path)
 }
 
 void
-effective_make(struct effective *e, const struct configurations *set, const struct chosen *chosen)
+effective_make(struct effective *e, const struct configurations *set, const struct chosen *chosen,
+    struct str module)
 {
 	struct chosen failed = { 0 };
 	uint32_t n;
 
-	if (e->made && memcmp(&e->of, chosen, sizeof(*chosen)) == 0)
+	if (e->made && memcmp(&e->of, chosen, sizeof(*chosen)) == 0 &&
+	    str_eq(buf_view(&e->module), module))
 		return;
 	e->made = true;
 	e->of = *chosen;
-	e->applied = (struct chosen){ 0 };
-	e->bytes.n = 0;
-	section_new(&e->bytes, 1);
-	e->section = section_of(buf_view(&e->bytes));
+	e->module.n = 0;
+	buf_str(&e->module, module);
+	e->whole = false;
+	effective_empty(e);
 	n = choose_owners(e, set, chosen);
 	while (n-- > 0) {
 		struct owned w;
 
 		memcpy(&w, e->owned.p + n * sizeof(w), sizeof(w));
+		if (set->v[w.configuration]->paths[w.path].whole) {
+			effective_empty(e); /* in the place of all that lower ones say */
+			e->whole = true;
+		}
 		if (!merge_path(e, set->v[w.configuration], w.path))
 			chosen_add(&failed, w.configuration);
 	}
-	for (int i = 0; i < 2; i++)
-		e->applied.bits[i] &= ~failed.bits[i];
+	e->applied = chosen_but(e->owners, failed);
 	e->stamps = xrealloc(e->stamps, (e->section.nstamp + 1) * sizeof(*e->stamps));
 	section_stamps(&e->section, e->stamps);
 }
@@ -100,6 +142,7 @@ effective_fini(struct effective *e)
 {
 	buf_fini(&e->bytes);
 	buf_fini(&e->next);
+	buf_fini(&e->module);
 	buf_fini(&e->owned);
 	buf_fini(&e->taken);
 	free(e->stamps);
@@ -139,10 +182,15 @@ put_gone(struct doc_writer *dw, struct str key)
 	doc_put_null(dw, 0);
 }
 
+struct removing {
+	struct doc_writer dw;
+	const struct stamp *stamps;
+	bool all; /* also what nobody's configuration has written */
+};
+
 /* *whole: nothing would be left of have. */
 static bool
-remove_from(struct doc_writer *dw, struct doc want, struct doc have, const struct stamp *stamps,
-    bool *whole)
+remove_from(struct removing *rm, struct doc want, struct doc have, bool *whole)
 {
 	struct doc_iter it = doc_iter(have);
 	bool some = false;
@@ -156,18 +204,18 @@ remove_from(struct doc_writer *dw, struct doc want, struct doc have, const struc
 		size_t from;
 
 		if (is_leaf(h)) {
-			if (!doc_defined(w) && stamps[doc_stamp(h)].by.n > 0) {
-				put_gone(dw, key);
+			if (!doc_defined(w) && (rm->all || rm->stamps[doc_stamp(h)].by.n > 0)) {
+				put_gone(&rm->dw, key);
 				some = true;
 				continue;
 			}
 		} else if (!doc_defined(w) || doc_kind(w) == DOC_OBJECT) {
-			member_begin(dw, key, &from);
-			any = member_end(dw, from, remove_from(dw, w, h, stamps, &all));
+			member_begin(&rm->dw, key, &from);
+			any = member_end(&rm->dw, from, remove_from(rm, w, h, &all));
 			some |= any;
 			if (any && all && !doc_defined(w)) {
-				dw->out->n = from;
-				put_gone(dw, key);
+				rm->dw.out->n = from;
+				put_gone(&rm->dw, key);
 				continue;
 			}
 		}
@@ -180,13 +228,13 @@ bool
 effective_remove(
     const struct effective *e, struct doc have, const struct stamp *stamps, struct buf *out)
 {
-	struct doc_writer dw;
+	struct removing rm = { .stamps = stamps, .all = e->whole };
 	bool whole, some;
 
-	doc_writer_init(&dw, out, 0);
-	doc_begin_object(&dw, 0);
-	some = remove_from(&dw, e->section.root, have, stamps, &whole);
-	doc_end(&dw);
+	doc_writer_init(&rm.dw, out, 0);
+	doc_begin_object(&rm.dw, 0);
+	some = remove_from(&rm, e->section.root, have, &whole);
+	doc_end(&rm.dw);
 	return some;
 }
 
@@ -222,7 +270,8 @@ effective_nulls(
 	for (uint32_t i = 0; i < c->npath; i++) {
 		bool some;
 
-		if (!c->paths[i].has_nulls)
+		if (!c->paths[i].has_nulls ||
+		    (c->paths[i].module.n > 0 && !str_eq(c->paths[i].module, buf_view(&e->module))))
 			continue;
 		out->n = 0;
 		doc_writer_init(&dw, out, 0);

@@ -28,22 +28,51 @@ chosen_drop(struct chosen *c, uint32_t i)
 struct effective {
 	bool made;
 	struct chosen of;      /* these configurations */
-	struct chosen applied; /* those that own a path, whose content fits */
+	struct buf module;     /* paths of deployments for this one */
+	struct chosen owners;  /* those that own a path */
+	struct chosen applied; /* of these, those whose content fits */
+	bool whole;            /* nothing else is to be there (J-58) */
 	struct section section;
 	struct stamp *stamps;
 	struct buf bytes, next; /* working memory, as is all below */
 	struct buf owned, taken;
 };
 
-/* Make it, or keep it if it is of these already. The set must be the same until effective_drop. */
-void effective_make(
-    struct effective *e, const struct configurations *set, const struct chosen *chosen);
+static inline bool
+chosen_any(const struct chosen *c)
+{
+	return (c->bits[0] | c->bits[1]) != 0;
+}
+static inline struct chosen
+chosen_or(struct chosen a, struct chosen b)
+{
+	return (struct chosen){ { a.bits[0] | b.bits[0], a.bits[1] | b.bits[1] } };
+}
+static inline struct chosen
+chosen_and(struct chosen a, struct chosen b)
+{
+	return (struct chosen){ { a.bits[0] & b.bits[0], a.bits[1] & b.bits[1] } };
+}
+static inline struct chosen
+chosen_but(struct chosen a, struct chosen b)
+{
+	return (struct chosen){ { a.bits[0] & ~b.bits[0], a.bits[1] & ~b.bits[1] } };
+}
+
+/* Of the deployments that are for a device those that count: the highest base, and layers above it (J-44). */
+struct chosen deployments_in_force(const struct configurations *set, const struct chosen *targeted);
+
+/* Make it for a module, or a device (module empty), or keep it if it is of these already. The set must be the same until
+ * effective_drop. */
+void effective_make(struct effective *e, const struct configurations *set,
+    const struct chosen *chosen, struct str module);
 void effective_drop(struct effective *e);
 void effective_fini(struct effective *e);
 
 /*
  * Each appends a patch of `have` (with its stamps) and says whether it has a member:
- *   remove  nulls for what a configuration has written and none of these says any more (J-52)
+ *   remove  nulls for what a configuration has written and none of these says any more (J-52); for all else, too, if
+ *           these are to be alone (J-58)
  *   nulls   nulls for what this configuration has null in it (J-59)
  *   write   what this configuration says and is not there, or not by it (J-43, J-50)
  */

@@ -321,11 +321,13 @@ struct configurations *shard_configurations(const struct shard *sh);
 /* The set that holds from now on; NULL is the empty one. Borrowed until the next call. Every row is to be brought
  * in line with it: */
 void shard_configure(struct shard *sh, const struct configurations *set);
-/* Is there a row yet to be looked at? Then call shard_sweep_row, load these records of that row, if it is one, and call
- * shard_sweep. */
+/* Configurations are applied to an edge device and its modules together. Before a change of a row: another of its family, or
+ * itself, whose records are needed for that and not in memory; TABLE_NONE: there is none. */
+uint32_t shard_family_row(struct shard *sh, uint32_t row, unsigned *records);
+/* Is there a row yet to be looked at? Then call shard_sweep_row, load these records of the row that it names, again until it
+ * names none (TABLE_NONE) or a record is damaged, and call shard_sweep. */
 bool shard_sweep_awaited(const struct shard *sh);
-uint32_t shard_sweep_row(
-    const struct shard *sh, unsigned *records); /* TABLE_NONE: nothing is to be loaded */
+uint32_t shard_sweep_row(struct shard *sh, unsigned *records);
 void shard_sweep(struct shard *sh, const struct hub_env *env);
 /* From the first row again: what it wrote has been undone. */
 void shard_sweep_restart(struct shard *sh);

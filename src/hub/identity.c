@@ -115,6 +115,8 @@ identity_store(
 	identity_encode(env->scratch, id);
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_IDENTITY, &bytes, env);
+	if (r->edge != id->edge)
+		configure_mark_modules(sh, r);
 	row_see_identity(sh, r, id);
 }
 

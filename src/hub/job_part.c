@@ -437,6 +437,8 @@ patch_twin(struct shard *sh, struct row *r, const struct job *j, const struct hu
 	bool ok = twin_prepare(r, &op, j->patch, env, &next, reply);
 
 	if (ok) {
+		if (sh->watch != 0)
+			configure_begin(sh);
 		twin_apply(sh, r, &op, &next, env);
 		if (sh->watch != 0)
 			configure_due(sh, &op, env);

@@ -184,7 +184,12 @@ void configuration_path_patch(struct buf *out, struct str key, struct doc value)
 struct configure;
 void configure_free(struct configure *c); /* NULL is fine */
 /* A change of this row may concern a configuration: it is evaluated at the end of the operation. */
-void configure_mark(struct shard *sh, const struct row *r);
+void configure_mark(struct shard *sh, struct row *r);
+/* A device becomes an edge one, or is none any more: its modules, too. */
+void configure_mark_modules(struct shard *sh, const struct row *device);
+/* Before an operation, and the records that its evaluation needs, as hub_missing. */
+void configure_begin(struct shard *sh);
+unsigned configure_missing(struct shard *sh, const struct op *op, struct buf *key);
 /* Evaluate what is due; true if that has changed the twin of the operation. */
 bool configure_due(struct shard *sh, const struct op *op, const struct hub_env *env);
 /* What that may need in memory. */

@@ -190,7 +190,7 @@ pace_allows(struct worker *w, struct job *j)
 static enum slice
 step_rows(struct worker *w, struct shard *sh, struct job *j, int64_t end_us)
 {
-	uint32_t row, steps = 0;
+	uint32_t row, before, steps = 0;
 	unsigned records;
 
 	while ((row = shard_job_row(sh, j, &records)) != TABLE_NONE) {
@@ -200,11 +200,15 @@ step_rows(struct worker *w, struct shard *sh, struct job *j, int64_t end_us)
 		if (!has_room(w))
 			return SLICE_OVER;
 		e = worker_load_row(w, sh, row, records, &f);
-		if (e != ERR_OK && e != ERR_CORRUPT)
+		if ((e != ERR_OK && e != ERR_CORRUPT) ||
+		    (e == ERR_OK && worker_load_family(w, sh, row, &f) == ERR_IO))
 			return SLICE_STUCK;
 		if (!pace_allows(w, j))
 			return SLICE_BLOCKED;
+		before = shard_identities(sh);
+		worker_identities_left(w);
 		shard_job_step(sh, j, e == ERR_CORRUPT, &w->env);
+		worker_identities_changed(w, (int64_t)shard_identities(sh) - before);
 		if (++steps % LOOK_EVERY == 0 && clock_mono_us() >= end_us)
 			return SLICE_OVER;
 	}

@@ -139,6 +139,8 @@ extern const enum store_table record_tables[]; /* by enum record_kind, RECORD_LO
 enum err worker_load(
     struct worker *w, struct shard *sh, struct str key, unsigned missing, struct fault *f);
 /* The same for a walk: with what is missing, if the cache has room, comes what follows in the store. */
+/* What configurations need to be applied to a row: shard_family_row. */
+enum err worker_load_family(struct worker *w, struct shard *sh, uint32_t row, struct fault *f);
 enum err worker_load_row(
     struct worker *w, struct shard *sh, uint32_t row, unsigned records, struct fault *f);
 
@@ -165,6 +167,10 @@ enum progress scan_shard(struct worker *w, struct walk *k, struct shard *sh, int
 enum progress walk_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
 /* One row by its document; false: WALK_DONE. */
 bool scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
+
+/* worker.c: set env.identities_left; and tell of what has been made or removed */
+void worker_identities_left(struct worker *w);
+void worker_identities_changed(struct worker *w, int64_t by);
 
 /* sweep.c */
 /* The catalogue's configurations hold from now on. */

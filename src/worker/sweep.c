@@ -70,13 +70,18 @@ sweep_patience_us(const struct worker *w)
 static bool
 sweep_row(struct worker *w, struct shard *sh)
 {
+	uint32_t row, before = shard_identities(sh);
 	struct fault f = { 0 };
+	enum err e = ERR_OK;
 	unsigned records;
-	uint32_t row = shard_sweep_row(sh, &records);
 
-	if (row != TABLE_NONE && worker_load_row(w, sh, row, records, &f) == ERR_IO)
+	while (e == ERR_OK && (row = shard_sweep_row(sh, &records)) != TABLE_NONE)
+		e = worker_load_row(w, sh, row, records, &f);
+	if (e == ERR_IO)
 		return false;
+	worker_identities_left(w);
 	shard_sweep(sh, &w->env); /* passes over a row whose record is damaged */
+	worker_identities_changed(w, (int64_t)shard_identities(sh) - before);
 	return true;
 }
 

@@ -264,10 +264,20 @@ identities(const struct worker *w)
 	return n;
 }
 
-static void
-identities_changed(struct worker *w, int64_t by)
+void
+worker_identities_changed(struct worker *w, int64_t by)
 {
-	atomic_fetch_add(&w->fleet->identities, (uint64_t)by);
+	if (by != 0)
+		atomic_fetch_add(&w->fleet->identities, (uint64_t)by);
+}
+
+void
+worker_identities_left(struct worker *w)
+{
+	uint64_t all = atomic_load(&w->fleet->identities);
+
+	w->env.identities_left =
+	    w->fleet->o.identities_max > all ? w->fleet->o.identities_max - all : 0;
 }
 
 /* Walks whose turn is not over may have seen what is no more. */
@@ -290,7 +300,7 @@ round_failed(struct worker *w)
 	undo_append(w->undone, in_flight(w)->undo);
 	if (w->repair.n == 0)
 		undo_commit(w->undone);
-	identities_changed(w, identities(w) - before);
+	worker_identities_changed(w, identities(w) - before);
 	walks_fail(w);
 	sweep_restart(w);
 	jobs_restart(w);
@@ -395,7 +405,6 @@ void
 worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct reply *reply)
 {
 	uint32_t before = shard_identities(sh);
-	uint64_t all = atomic_load(&w->fleet->identities);
 	unsigned missing;
 
 	while (w->key.n = 0, (missing = hub_missing(sh, op, &w->key)) != 0) {
@@ -405,13 +414,11 @@ worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct rep
 			return;
 		break; /* the link is gone whatever the store says */
 	}
-	w->env.identities_left =
-	    w->fleet->o.identities_max > all ? w->fleet->o.identities_max - all : 0;
+	worker_identities_left(w);
 	w->env.undo = gathering(w)->undo;
 	hub_apply(sh, op, &w->env, reply);
 	undo_settle(w);
-	if (shard_identities(sh) != before)
-		identities_changed(w, (int64_t)shard_identities(sh) - before);
+	worker_identities_changed(w, (int64_t)shard_identities(sh) - before);
 }
 
 void

@@ -28,6 +28,7 @@ const TARGET = [400, 'InvalidConfigurationTargetCondition'], BAD_CONTENT = [400,
 
 // ---- bodies: as a new configuration, and as an update of the one that is there ----
 
+const modules = (content) => ({ content: { modulesContent: content } });
 const device = (paths) => ({ content: { deviceContent: paths } });
 const nested = (depth) => JSON.parse('{"a":'.repeat(depth) + '1' + '}'.repeat(depth));
 // A value that JSON.stringify cannot make, inside the content.
@@ -132,7 +133,18 @@ const contents = [
 	...[...badKeys, ...badValues].filter(([name]) => !/64 bits|over a double|300 digits|thousand levels|30,000|duplicate/.test(name))
 		.map(([name, value]) => [`a value with ${name}`, raw('properties.desired.v', value), ...BAD_CONTENT]),
 	['a number over 64 bits in it', raw('properties.desired.v', '99999999999999999999'), ...INVALID],
-	['modules of an edge device', { content: { modulesContent: { $edgeAgent: { 'properties.desired': {} } } } }, 501, 'GenericNotImplemented'],
+	['a deployment of $edgeAgent alone', modules({ $edgeAgent: { 'properties.desired': { a: 1 } } }), ...BAD_CONTENT],
+	['a deployment beside another content', { content: { ...CONTENT, ...modules({ m: { 'properties.desired.a': 1 } }).content } }, ...BAD_CONTENT],
+	['a deployment that is an array', { content: { modulesContent: [{ m: { 'properties.desired.a': 1 } }] } }, ...BAD_CONTENT],
+	['a deployment of a module that is a text', modules({ m: 'x' }), ...BAD_CONTENT],
+	['a deployment that says nothing', modules({ m: {} }), ...BAD_CONTENT],
+	['a deployment of a module with a slash', modules({ 'm/n': { 'properties.desired.a': 1 } }), ...BAD_CONTENT],
+	['a deployment of a module without a name', modules({ '': { 'properties.desired.a': 1 } }), ...BAD_CONTENT],
+	['a deployment of 51 modules', modules(Object.fromEntries(Array.from({ length: 51 }, (_, i) => [`m${i}`, { 'properties.desired.a': 1 }]))), ...BAD_CONTENT],
+	['a deployment of 1,020 keys', modules(Object.fromEntries(Array.from({ length: 2 }, (_, i) =>
+		[`m${i}`, Object.fromEntries(Array.from({ length: 510 }, (_k, k) => [`properties.desired.k${k}`, k]))]))), ...BAD_CONTENT],
+	['a deployment with a key below another', modules({ m: { 'properties.desired.a': {}, 'properties.desired.a.b': 1 } }), ...BAD_CONTENT],
+	['a deployment for modules, by its condition', { ...modules({ m: { 'properties.desired.a': 1 } }), targetCondition: "FROM devices.modules WHERE moduleId = 'm'" }, ...TARGET],
 ];
 
 const isFile = (body) => body === undefined || Buffer.isBuffer(body);

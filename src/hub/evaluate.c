@@ -1,0 +1,274 @@
+/*
+ * What configurations make of one row: which are true for it, what they say together, and how what is there becomes that
+ * (J-43 to J-54). Nothing is written here.
+ */
+#include <stdlib.h>
+
+#include "hub/evaluate.h"
+
+/* ---- the state ---- */
+
+unsigned
+evaluator_records(const struct configurations *set)
+{
+	struct query_needs needs = { .roots = set->roots, .sections = set->sections };
+
+	return hub_records_of(&needs) | RECORD_BIT(RECORD_WANTED);
+}
+
+void
+evaluator_use(struct evaluator *ev, const struct configurations *set)
+{
+	if (ev->set == NULL || ev->set->hash != set->hash)
+		for (unsigned i = 0; i < EFFECTIVES; i++)
+			effective_drop(&ev->kept[i]);
+	ev->set = set;
+}
+
+void
+evaluator_fini(struct evaluator *ev)
+{
+	for (unsigned i = 0; i < EFFECTIVES; i++)
+		effective_fini(&ev->kept[i]);
+	query_scratch_fini(&ev->scratch);
+	for (int i = 0; i < 2; i++)
+		buf_fini(&ev->drafts[i]);
+	buf_fini(&ev->patch);
+	buf_fini(&ev->states);
+	free(ev->stamps);
+}
+
+/* ---- a row's desired properties on their way to what they should be ---- */
+
+struct draft {
+	struct evaluator *ev;
+	struct section was, is; /* before, and so far */
+	unsigned at;            /* drafts[at] holds what is */
+	bool changed;
+	struct section_write wr;
+};
+
+const struct stamp *
+evaluator_stamps(struct evaluator *ev, const struct section *s)
+{
+	if (s->nstamp > ev->capstamp) {
+		ev->capstamp = s->nstamp;
+		ev->stamps = xrealloc(ev->stamps, ev->capstamp * sizeof(*ev->stamps));
+	}
+	section_stamps(s, ev->stamps);
+	return ev->stamps;
+}
+
+/* Merge ev->patch; false: it does not fit. However many patches there are, they are one change: all have the version after
+ * that of `was`. */
+static bool
+draft_merge(struct draft *d, const struct configuration *by)
+{
+	struct section base = d->is;
+	struct buf *out = &d->ev->drafts[!d->at];
+	bool changed;
+
+	base.version = d->was.version;
+	d->wr.by = by != NULL ? by->id : STR_NONE;
+	d->wr.by_digest = by != NULL ? configuration_digest(by) : 0;
+	out->n = 0;
+	if (section_merge(&base, doc_of(buf_view(&d->ev->patch)), 0, &d->wr, out, NULL, &changed,
+	        NULL) != ERR_OK)
+		return false;
+	if (changed) {
+		d->at = !d->at;
+		d->is = section_of(buf_view(out));
+		d->changed = true;
+	}
+	return true;
+}
+
+/* The content of one configuration; false if it does not fit beside what else is there. */
+static bool
+draft_write(struct draft *d, const struct configuration *by)
+{
+	struct evaluator *ev = d->ev;
+
+	for (uint32_t n = 0; n < by->npath; n++) {
+		ev->patch.n = 0;
+		if (!effective_nulls(ev->effective, by, d->is.root, &ev->patch))
+			break;
+		if (!draft_merge(d, by))
+			return false;
+	}
+	ev->patch.n = 0;
+	return !effective_write(
+	           ev->effective, by, d->is.root, evaluator_stamps(ev, &d->is), &ev->patch) ||
+	    draft_merge(d, by);
+}
+
+/* ---- the configurations section of the twin (J-45, J-46, J-53) ---- */
+
+static struct doc
+state_of(struct str configurations, struct str id)
+{
+	if (configurations.n == 0)
+		return DOC_NONE;
+	return doc_getc(doc_get(doc_of(configurations), id), "status");
+}
+
+static bool
+state_is(struct doc state, const char *name)
+{
+	return doc_kind(state) == DOC_STRING && str_eq(doc_str(state), str_of(name));
+}
+
+struct states {
+	bool targeted, applied, gone; /* as struct evaluation */
+};
+
+static struct states
+states_write(const struct configurations *set, const struct chosen *matched,
+    const struct chosen *applied, struct str old, struct buf *out)
+{
+	struct states st = { 0 };
+	struct doc_writer dw;
+	uint32_t n = 0, kept = 0;
+
+	out->n = 0;
+	doc_writer_init(&dw, out, 0);
+	doc_begin_object(&dw, 0);
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct doc was = state_of(old, set->v[i]->id);
+		const char *now = chosen_has(applied, i) ? "Applied" : "Targeted";
+
+		if (!chosen_has(matched, i))
+			continue;
+		n++;
+		kept += doc_defined(was);
+		st.targeted |=
+		    !doc_defined(was) || (!chosen_has(applied, i) && !state_is(was, "Targeted"));
+		st.applied |= chosen_has(applied, i) && !state_is(was, "Applied");
+		doc_key(&dw, set->v[i]->id);
+		doc_begin_object(&dw, 0);
+		doc_key(&dw, STR("status"));
+		doc_put_str(&dw, 0, str_of(now));
+		doc_end(&dw);
+	}
+	doc_end(&dw);
+	st.gone = old.n != 0 && doc_count(doc_of(old)) > kept;
+	if (n == 0)
+		out->n = 0;
+	return st;
+}
+
+/* ---- one row ---- */
+
+/* Those of a kind whose condition is true for the row. */
+static struct chosen
+match(
+    struct evaluator *ev, const struct shard *sh, const struct row *r, enum configuration_kind kind)
+{
+	struct chosen matched = { 0 };
+	struct hub_row hr;
+
+	for (uint32_t i = 0; i < ev->set->n; i++) {
+		const struct configuration *cf = ev->set->v[i];
+
+		if (cf->kind != kind || query_facts(cf->target)->nothing)
+			continue;
+		hub_row_open(&hr, sh, row_number(sh, r));
+		if (query_facts(cf->target)->everything ||
+		    query_match(cf->target, &hub_query_ops, &hr, &ev->scratch))
+			chosen_add(&matched, i);
+	}
+	return matched;
+}
+
+/* Which of the chosen have their content in the draft afterwards. */
+static struct chosen
+draft_all(struct draft *d, const struct chosen *chosen, struct str module)
+{
+	struct evaluator *ev = d->ev;
+	struct chosen applied;
+
+	ev->effective = &ev->kept[module.n == 0 ? 0 : 1 + hash_table(module) % (EFFECTIVES - 1)];
+	effective_make(ev->effective, ev->set, chosen, module);
+	applied = ev->effective->applied;
+	ev->patch.n = 0;
+	if (effective_remove(ev->effective, d->is.root, evaluator_stamps(ev, &d->is), &ev->patch))
+		draft_merge(d, NULL);
+	for (uint32_t i = 0; i < ev->set->n; i++)
+		if (chosen_has(&applied, i) && !draft_write(d, ev->set->v[i]))
+			chosen_drop(&applied, i);
+	return applied;
+}
+
+void
+family_begin(
+    struct family *f, struct evaluator *ev, const struct shard *sh, const struct row *device)
+{
+	*f = (struct family){ 0 };
+	if (device->edge)
+		f->targeted = match(ev, sh, device, CONFIGURATION_EDGE);
+	f->force = deployments_in_force(ev->set, &f->targeted);
+}
+
+bool
+row_is_agent(const struct row *r)
+{
+	return str_eq(row_module(r), STR("$edgeAgent"));
+}
+
+/* A module does not bear the names of deployments: only stamps tell that they have written there. */
+static bool
+written_by_any(struct evaluator *ev, const struct section *s)
+{
+	const struct stamp *stamps = evaluator_stamps(ev, s);
+
+	for (uint32_t i = 0; i < s->nstamp; i++)
+		if (stamps[i].by.n > 0)
+			return true;
+	return false;
+}
+
+static void
+family_note(struct family *f, const struct effective *e, struct chosen applied)
+{
+	struct chosen owners = chosen_and(e->owners, f->force);
+
+	f->owners = chosen_or(f->owners, owners);
+	f->failed = chosen_or(f->failed, chosen_but(owners, applied));
+}
+
+bool
+row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
+    struct family *family, int64_t now_us, struct evaluation *out)
+{
+	struct draft d = { .ev = ev, .wr = { .kind = SECTION_DESIRED, .now_us = now_us } };
+	struct chosen own =
+	    match(ev, sh, r, r->module_n != 0 ? CONFIGURATION_MODULE : CONFIGURATION_DEVICE);
+	struct chosen chosen = family != NULL ? chosen_or(own, family->force) : own, applied;
+	struct states st;
+	bool ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), &out->wanted);
+
+	assert(ok);
+	(void)ok;
+	out->own = own;
+	out->desired = d.was = d.is = out->wanted.desired;
+	if (out->wanted.configurations.n == 0 && !chosen_any(&chosen) &&
+	    !(family != NULL && row_is_agent(r) && chosen_any(&family->targeted)) &&
+	    !(r->module_n != 0 && written_by_any(ev, &out->wanted.desired)))
+		return false;
+	applied = draft_all(&d, &chosen, row_module(r));
+	if (family != NULL)
+		family_note(family, ev->effective, applied);
+	applied = chosen_and(applied, own);
+	if (family != NULL && row_is_agent(r)) {
+		own = chosen_or(own, family->targeted);
+		applied = chosen_or(applied, chosen_but(family->owners, family->failed));
+	}
+	st = states_write(ev->set, &own, &applied, out->wanted.configurations, &ev->states);
+	out->desired = d.is;
+	out->configurations = buf_view(&ev->states);
+	out->changed = d.changed;
+	out->targeted = st.targeted;
+	out->applied = st.applied;
+	out->gone = st.gone;
+	return d.changed || st.targeted || st.applied || st.gone;
+}
