@@ -35,6 +35,7 @@ struct sender {
 struct import {
 	const struct args *args;
 	struct target target;
+	const char *path;
 	struct line_reader reader;
 	struct progress progress;
 	bool keeps; /* progress, in a file */
@@ -307,8 +308,9 @@ import_run(struct import *im)
 
 		if (next >= SENDERS)
 			code = batches_back(im, &first, next - SENDERS + 1);
-		if (code == EXIT_DONE)
-			code = batch_read(&im->reader, &s->batch);
+		if (code == EXIT_DONE && batch_read(&im->reader, &s->batch) != ERR_OK)
+			code = cli_fail(
+			    EXIT_FAILED, "%s cannot be read: %s", im->path, strerror(errno));
 		if (code == EXIT_DONE &&
 		    (s->batch.alone || s->batch.too_long > 0 || s->batch.text.n == 0))
 			code = batches_back(im, &first, next);
@@ -338,11 +340,10 @@ go_on(struct import *im)
 		                       : "%s cannot be read",
 		    im->progress_path);
 	if (fstat(im->reader.fd, &st) != 0 || (uint64_t)st.st_size != im->progress.size)
-		return cli_fail(EXIT_FAILED, "%s is not the file that %s is about", im->reader.path,
+		return cli_fail(EXIT_FAILED, "%s is not the file that %s is about", im->path,
 		    im->progress_path);
 	if (lseek(im->reader.fd, (off_t)im->progress.offset, SEEK_SET) < 0)
-		return cli_fail(
-		    EXIT_FAILED, "%s cannot be read: %s", im->reader.path, strerror(errno));
+		return cli_fail(EXIT_FAILED, "%s cannot be read: %s", im->path, strerror(errno));
 	im->reader.offset = im->progress.offset;
 	im->reader.line = im->progress.line;
 	im->again_before = im->progress.sent;
@@ -375,7 +376,7 @@ import_open(struct import *im)
 	const char *path = im->args->operand[0];
 	bool resume = im->args->option[OPT_RESUME] != NULL;
 
-	im->reader.path = path;
+	im->path = path;
 	im->keeps = strcmp(path, "-") != 0;
 	if (!im->keeps) {
 		im->reader.fd = STDIN_FILENO;

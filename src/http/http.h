@@ -29,6 +29,7 @@ struct http_admin {
 struct http_options {
 	struct fleet *fleet;
 	struct store *store; /* exports read it */
+	struct file_jobs *file_jobs;
 	struct catalogue_box *catalogue;
 	struct tls *tls;
 	struct gate *gate;

@@ -1,5 +1,6 @@
 /* Jobs (service-rest.md 11): asked for, read and cancelled. What they do is the workers' affair. */
 #include "http/priv.h"
+#include "transfer/transfer.h"
 
 static void
 done_job(struct work *w)
@@ -40,9 +41,26 @@ on_job_create(struct request *r)
 	request_submit(r, w);
 }
 
+/* Its id is that of an import or export: R-81 */
+static void
+reply_unknown(struct request *r)
+{
+	struct buf json = { 0 };
+
+	buf_cstr(&json, "{\"jobId\":");
+	doc_write_json_str(&json, r->segment[2]);
+	buf_cstr(&json, ",\"type\":\"unknown\",\"status\":\"unknown\"}");
+	reply_json(r, 200, buf_view(&json));
+	buf_fini(&json);
+}
+
 void
 on_job_read(struct request *r)
 {
+	if (file_job_write(r->hl->o.file_jobs, r->segment[2], NULL)) {
+		reply_unknown(r);
+		return;
+	}
 	request_submit(r, job_work(r, OP_JOB_GET, 0));
 }
 

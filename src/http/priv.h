@@ -119,7 +119,8 @@ handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_test_queries, on_apply_configuration;
 handler on_job_create, on_job_read, on_job_stop;
 handler on_policies, on_policy_rotate, on_backup, on_not_there;
-handler on_import, on_export;
+handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,
+    on_file_job_cancel;
 void on_health(struct request *r, bool ready);
 
 #endif

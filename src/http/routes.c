@@ -60,11 +60,11 @@ const struct route routes[] = {
 	{ EVHTTP_REQ_POST, "jobs/v2/{job}/cancel", SERVICE | WRITE_REGISTRY, on_job_stop, false },
 	{ EVHTTP_REQ_GET, "admin/export", READ_REGISTRY, on_export, false },
 	{ EVHTTP_REQ_POST, "admin/import", WRITE_REGISTRY, on_import, true },
+	{ EVHTTP_REQ_POST, "jobs/create", WRITE_REGISTRY, on_file_job_create, false },
+	{ EVHTTP_REQ_GET, "jobs", READ_REGISTRY, on_file_jobs_list, false },
+	{ EVHTTP_REQ_GET, "jobs/{job}", READ_REGISTRY, on_file_job_read, false },
+	{ EVHTTP_REQ_DELETE, "jobs/{job}", WRITE_REGISTRY, on_file_job_cancel, false },
 	/* known to the SDKs, not in this hub yet: a clear error instead of a 404 */
-	{ EVHTTP_REQ_POST, "jobs/create", WRITE_REGISTRY, on_not_there, false },
-	{ EVHTTP_REQ_GET, "jobs", READ_REGISTRY, on_not_there, false },
-	{ EVHTTP_REQ_GET, "jobs/{job}", READ_REGISTRY, on_not_there, false },
-	{ EVHTTP_REQ_DELETE, "jobs/{job}", WRITE_REGISTRY, on_not_there, false },
 	{ EVHTTP_REQ_GET, "digitaltwins/{device}", SERVICE, on_not_there, false },
 	{ EVHTTP_REQ_PATCH, "digitaltwins/{device}", SERVICE, on_not_there, false },
 };

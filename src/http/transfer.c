@@ -1,6 +1,7 @@
 /*
- * POST /admin/import and GET /admin/export: what `twinhub import` and `twinhub export` speak to. Each request has a thread of its
- * own while it is under way; evhttp keeps its body until the reply.
+ * POST /admin/import and GET /admin/export: what `twinhub import` and `twinhub export` speak to; and import and export jobs
+ * (service-rest.md 12). Requests that take their time or touch files have a thread of their own while they are under way;
+ * evhttp keeps their bodies until the reply.
  */
 #include "http/priv.h"
 
@@ -18,7 +19,7 @@ struct transfer {
 	struct msg msg;
 	struct http_loop *hl;
 	struct reply_to reply_to;
-	bool out; /* export */
+	enum { TRANSFER_OUT, TRANSFER_IN, TRANSFER_JOB } kind;
 	struct fault fault;
 	enum err err;
 	/* out */
@@ -29,7 +30,8 @@ struct transfer {
 	/* in */
 	struct import_options import;
 	char *actor;
-	struct str body; /* the request's */
+	struct str body; /* the request's; of a job as a doc, in `doc` */
+	struct buf doc;
 };
 
 static void
@@ -39,6 +41,7 @@ transfer_free(struct transfer *t)
 	free(t->actor);
 	buf_fini(&t->lines);
 	buf_fini(&t->next);
+	buf_fini(&t->doc);
 	free(t);
 	atomic_fetch_sub(&ntransfer, 1);
 }
@@ -56,7 +59,7 @@ transfer_done(struct msg *m)
 			buf_putc(&t->next, '\0');
 			add_header(r, "x-ms-continuation", t->next.p);
 		}
-		reply_text(r, 200, t->out ? NDJSON : NULL, buf_view(&t->lines));
+		reply_text(r, 200, t->kind == TRANSFER_OUT ? NDJSON : NULL, buf_view(&t->lines));
 	}
 	transfer_free(t);
 }
@@ -78,13 +81,20 @@ transfer_main(void *arg)
 	struct transfer *t = arg;
 	struct import_result result;
 
-	if (t->out) {
+	switch (t->kind) {
+	case TRANSFER_OUT:
 		t->err = export_page(t->hl->o.store, str_of(t->place), t->nline, t->keys, &t->lines,
 		    &t->next, &t->fault);
-	} else {
+		break;
+	case TRANSFER_JOB:
+		t->err = file_job_create(t->hl->o.file_jobs, doc_of(buf_view(&t->doc)),
+		    str_of(t->actor), &t->lines, &t->fault);
+		break;
+	case TRANSFER_IN:
 		t->err = import_lines(&t->import, t->body, &result, &t->fault);
 		import_answer(t, &result);
 		import_result_fini(&result);
+		break;
 	}
 	t->msg.run = transfer_done;
 	loop_post(t->hl->loop, &t->msg);
@@ -147,7 +157,7 @@ on_export(struct request *r)
 	}
 	if ((t = transfer_new(r)) == NULL)
 		return;
-	t->out = true;
+	t->kind = TRANSFER_OUT;
 	t->nline = nline < EXPORT_LINES_MAX ? (uint32_t)nline : EXPORT_LINES_MAX;
 	t->keys = !str_eq(request_param(r, "keys"), STR("no"));
 	t->place = str_dup0(request_header(r, "x-ms-continuation"));
@@ -184,9 +194,63 @@ on_import(struct request *r)
 	if (!allowed(r, RIGHT_REGISTRY_WRITE | RIGHT_SERVICE_CONNECT) || !take_import(r, &o) ||
 	    (t = transfer_new(r)) == NULL)
 		return;
+	t->kind = TRANSFER_IN;
 	t->actor = str_dup0(r->policy);
 	o.actor = str_of(t->actor);
 	t->import = o;
 	t->body = r->body;
 	transfer_start(r, t);
+}
+
+/* ---- jobs ---- */
+
+void
+on_file_job_create(struct request *r)
+{
+	struct doc_parsed info;
+	struct transfer *t;
+
+	if (!request_doc(r, &info) || (t = transfer_new(r)) == NULL)
+		return;
+	t->kind = TRANSFER_JOB;
+	t->actor = str_dup0(r->policy);
+	doc_put_unique(&t->doc, doc_of(buf_view(&r->hl->doc)));
+	transfer_start(r, t);
+}
+
+void
+on_file_jobs_list(struct request *r)
+{
+	struct buf json = { 0 };
+
+	file_jobs_write(r->hl->o.file_jobs, &json);
+	reply_json(r, 200, buf_view(&json));
+	buf_fini(&json);
+}
+
+static void
+no_such_job(struct request *r)
+{
+	reply_error(r, F_JobNotFound, "there is no job " STR_FMT, STR_ARG(r->segment[1]));
+}
+
+void
+on_file_job_read(struct request *r)
+{
+	struct buf json = { 0 };
+
+	if (file_job_write(r->hl->o.file_jobs, r->segment[1], &json))
+		reply_json(r, 200, buf_view(&json));
+	else
+		no_such_job(r);
+	buf_fini(&json);
+}
+
+void
+on_file_job_cancel(struct request *r)
+{
+	if (file_job_cancel(r->hl->o.file_jobs, r->segment[1]))
+		reply_empty(r, 204);
+	else
+		no_such_job(r);
 }

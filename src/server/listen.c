@@ -117,6 +117,7 @@ io_make(struct server *s, unsigned i)
 		.log = log_limited };
 	struct http_options ho = { .fleet = s->fleet,
 		.store = s->store,
+		.file_jobs = s->file_jobs,
 		.catalogue = s->catalogue,
 		.tls = s->tls,
 		.gate = s->gate,

@@ -56,6 +56,8 @@ static const struct option {
 	    "age of the event log; 0: by size only" },
 	{ "free-space", "SIZE", T_SIZE, AT(free_space_bytes), 64u << 20, 0, UINT64_MAX,
 	    "free disk space below which changes are refused" },
+	{ "import-export-dir", "DIR", T_LIST, AT(import_export_dirs), 0, 0, 0,
+	    "a directory whose files import and export jobs may use; repeat for more" },
 	{ "strict-queries", "yes|no", T_FLAG, AT(strict_queries), 0, 0, 0,
 	    "refuse what Azure's query language lacks (alone: yes)" },
 };

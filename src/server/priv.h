@@ -43,6 +43,7 @@ struct server {
 	uint64_t catalogue_version;
 	struct store *store;
 	struct fleet *fleet;
+	struct file_jobs *file_jobs;
 	struct io io[IO_MAX];
 	struct loop *loops[IO_MAX];
 	unsigned nio, nworker;

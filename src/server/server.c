@@ -7,6 +7,7 @@
  * The sockets come before the store: a port that is taken is found out in a millisecond.
  */
 #include "server/priv.h"
+#include "transfer/transfer.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -217,6 +218,17 @@ fleet_make(struct server *s)
 }
 
 static enum err
+file_jobs_make(struct server *s)
+{
+	struct file_jobs_options o = { .fleet = s->fleet,
+		.store = s->store,
+		.dirs = s->o.import_export_dirs.v,
+		.ndir = s->o.import_export_dirs.n };
+
+	return file_jobs_new(&o, &s->file_jobs, s->why, sizeof(s->why));
+}
+
+static enum err
 policies_start(struct server *s)
 {
 	s->catalogue = catalogue_box_new();
@@ -242,7 +254,7 @@ server_start(struct server *s)
 			return fail(s, "event loops cannot be made: %s", strerror(errno));
 		s->io[i].loop = s->loops[i];
 	}
-	if (fleet_make(s) != ERR_OK)
+	if (fleet_make(s) != ERR_OK || file_jobs_make(s) != ERR_OK)
 		return ERR_ARG;
 	for (unsigned i = 0; i < s->nio; i++)
 		if (io_make(s, i) != ERR_OK)

@@ -30,6 +30,7 @@ struct server_options {
 	uint64_t token_skew_s;                 /* L-79 */
 	uint64_t log_max_bytes, log_max_age_s; /* the event log */
 	uint64_t free_space_bytes;             /* below it changes are refused */
+	struct option_list import_export_dirs; /* directories that jobs may read and write */
 	bool strict_queries;                   /* only what the service itself understands: Q-88 */
 };
 

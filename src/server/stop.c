@@ -1,5 +1,6 @@
 /* Stopping: no new work, answers to what is in hand, goodbyes, then everything is taken down. */
 #include "server/priv.h"
+#include "transfer/transfer.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -98,6 +99,7 @@ server_stop(struct server *s)
 		loop_free(s->loops[i]);
 		mqtt_loop_free(s->io[i].mqtt);
 	}
+	file_jobs_free(s->file_jobs); /* its thread gets no answers but refusals by now */
 	store_close(s->store);
 	fleet_free(s->fleet);
 	catalogue_box_free(s->catalogue);

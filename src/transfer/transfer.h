@@ -72,4 +72,67 @@ void import_result_fini(struct import_result *r);
  * break instead of commas, and without "line". */
 void import_faults_write(struct buf *json, const struct import_result *r, bool lines);
 
+/* ---- a file of lines, in batches ---- */
+
+#define BATCH_BYTES                                                                                \
+	((size_t)2 << 20) /* of one request: 30 s are enough for it on a slow link, too */
+#define BATCH_LINES     8000u
+#define IMPORT_LINE_MAX ((size_t)8 << 20)
+
+/* { .fd, .line = 1 } is one; the owner closes fd and ends `in`. */
+struct line_reader {
+	int fd;
+	struct buf in; /* read; `from` bytes of it are gone */
+	size_t from;
+	bool eof;
+	uint64_t offset,
+	    line; /* of what comes next: bytes before it in the file; its number, from 1 */
+};
+
+struct batch {
+	struct buf text;          /* lines; empty: the file has ended */
+	uint64_t line, next_line; /* the first line's number; that of the first behind */
+	uint64_t offset, end;     /* in the file */
+	bool alone; /* begins in the middle of a device: everything before it must be done */
+	uint64_t
+	    too_long; /* instead of lines: the size of one that is longer than a request may be */
+};
+
+/* The next lines. A device's modules come with their device where that is possible. ERR_IO, with errno. */
+enum err batch_read(struct line_reader *r, struct batch *b);
+
+/* ---- import and export jobs on files (service-rest.md 12) ---- */
+
+/*
+ * One job at a time, on a thread of its own. A container is a directory: a file: URI, at or below one of those that the
+ * operator has named. Symbolic links are not followed below these. Jobs are known until the hub stops, the last
+ * FILE_JOBS_KEPT of them. Any thread.
+ */
+#define FILE_JOBS_KEPT 100u
+
+struct file_jobs;
+struct file_jobs_options {
+	struct fleet *fleet;
+	struct store *store;
+	const char *const *dirs; /* borrowed, as is the fleet */
+	unsigned ndir;           /* 0: no job can be made */
+};
+
+/* ERR_ARG: why says which directory cannot be had. */
+enum err file_jobs_new(
+    const struct file_jobs_options *o, struct file_jobs **out, char *why, size_t nwhy);
+/* The job under way ends. The fleet answers still, if only with faults. NULL is fine. */
+void file_jobs_free(struct file_jobs *j);
+
+/*
+ * Begin the job that the body asks for, and append its JobProperties. Touches files: not on a loop's thread.
+ * F_BlobContainerValidationError: no file: URI, or not in the directories; F_ArgumentInvalid; F_JobQuotaExceeded.
+ */
+enum err file_job_create(
+    struct file_jobs *j, struct doc body, struct str policy, struct buf *json, struct fault *f);
+void file_jobs_write(struct file_jobs *j, struct buf *json); /* an array, newest first */
+bool file_job_write(
+    struct file_jobs *j, struct str id, struct buf *json); /* false: there is none */
+bool file_job_cancel(struct file_jobs *j, struct str id);  /* false: there is none */
+
 #endif
