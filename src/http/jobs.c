@@ -2,6 +2,8 @@
 #include "http/priv.h"
 #include "transfer/transfer.h"
 
+#include <stdio.h>
+
 static void
 done_job(struct work *w)
 {
@@ -68,4 +70,90 @@ void
 on_job_stop(struct request *r)
 {
 	request_submit(r, job_work(r, OP_JOB_CANCEL, 0));
+}
+
+/* ---- GET /jobs/v2/query (11.4) ---- */
+
+#define NO_JOB (-2) /* known to clients, and here no job is one */
+
+/* Without case, for some clients write the names of their enumerations (J-13). */
+static enum err
+take_type(struct str text, int *out, struct fault *f)
+{
+	static const char *const others[] = { "unknown", "export", "import", "backup",
+		"readDeviceProperties", "writeDeviceProperties", "updateDeviceConfiguration",
+		"rebootDevice", "factoryResetDevice", "firmwareUpdate" };
+
+	*out = -1;
+	if (text.n == 0)
+		return ERR_OK;
+	for (int i = 0; i < (int)JOB_TYPES; i++)
+		if (str_ieq(text, str_of(job_type_name((enum job_type)i))))
+			*out = i;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (str_ieq(text, str_of(others[i])))
+			*out = NO_JOB;
+	return *out != -1 ? ERR_OK : fault_set(f, F_ArgumentInvalid, "jobType is none of a job");
+}
+
+static enum err
+take_status(struct str text, int *out, struct fault *f)
+{
+	*out = -1;
+	if (text.n == 0)
+		return ERR_OK;
+	for (int i = 0; i < (int)JOB_STATUSES; i++)
+		if (str_ieq(text, str_of(job_status_name((enum job_status)i))))
+			*out = i;
+	if (str_ieq(text, STR("canceled")))
+		*out = JOB_CANCELLED;
+	else if (str_ieq(text, STR("enqueued")))
+		*out = JOB_QUEUED;
+	else if (str_ieq(text, STR("unknown")))
+		*out = NO_JOB;
+	return *out != -1 ? ERR_OK : fault_set(f, F_ArgumentInvalid, "jobStatus is none of a job");
+}
+
+/* A header, or the parameter that old clients have instead (J-01). */
+static struct str
+either(struct request *r, const char *header, const char *param)
+{
+	struct str v = request_header(r, header);
+
+	return v.n != 0 ? v : request_param(r, param);
+}
+
+static enum err
+list_prepare(struct request *r, struct walk *k, struct fault *f)
+{
+	struct str token = either(r, "x-ms-continuation", "continuationToken"),
+	           size = either(r, "x-ms-max-item-count", "pageSize");
+	char asked[48];
+	int n;
+
+	if (take_type(request_param(r, "jobType"), &k->job_type, f) != ERR_OK ||
+	    take_status(request_param(r, "jobStatus"), &k->job_status, f) != ERR_OK ||
+	    query_page_size(size, &k->limit, f) != ERR_OK)
+		return ERR_ARG;
+	n = snprintf(asked, sizeof(asked), "jobs %d %d", k->job_type, k->job_status);
+	r->query_hash = hash_stable((struct str){ asked, (size_t)n });
+	snprintf(
+	    r->item_type, sizeof(r->item_type), "%s", query_item_type_name(QUERY_JOB_RESPONSE));
+	return token.n == 0 ? ERR_OK : query_token_read(token, r->query_hash, &k->place, f);
+}
+
+void
+on_jobs_list(struct request *r)
+{
+	struct walk *k = walk_new(r->hl->loop, WALK_JOBS, done_query);
+	struct fault f = { 0 };
+
+	k->reply_to = request_address(r);
+	k->owner = r->hl;
+	if (list_prepare(r, k, &f) == ERR_OK) {
+		fleet_walk(r->hl->o.fleet, k);
+		return;
+	}
+	reply_fault(r, &f);
+	walk_free(k);
 }

@@ -107,6 +107,9 @@ void methods_stop(struct http_loop *hl);
 /* registry.c: the body is bad, but first: is there such an identity (T-116)? Then r->fault is the answer. */
 void request_refuse(struct request *r);
 
+/* query.c: a page is answered */
+void done_query(struct walk *k);
+
 /* routes.c */
 extern const struct route routes[];
 extern const size_t nroutes;
@@ -117,7 +120,7 @@ handler on_twin, on_convergence, on_query, on_method_call;
 handler on_bulk, on_keys, on_statistics, on_column_statistics, on_purge, on_feedback;
 handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_test_queries, on_apply_configuration;
-handler on_job_create, on_job_read, on_job_stop;
+handler on_jobs_list, on_job_create, on_job_read, on_job_stop;
 handler on_policies, on_policy_rotate, on_backup, on_not_there;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,
     on_file_job_cancel;

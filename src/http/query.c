@@ -37,7 +37,7 @@ reply_explained(struct request *r, const struct walk *k)
 
 /* ---- answers ---- */
 
-static void
+void
 done_query(struct walk *k)
 {
 	struct request *r = request_of(k->owner, k->reply_to);
@@ -71,13 +71,6 @@ done_query(struct walk *k)
 	walk_free(k);
 }
 
-/* Texts of collections that hold jobs parse, but there are no jobs to ask for. */
-static bool
-collection_there(enum query_collection c)
-{
-	return c == QUERY_DEVICES || c == QUERY_MODULES;
-}
-
 static enum err
 wants_explanation(struct request *r, bool *explain, struct fault *f)
 {
@@ -105,8 +98,6 @@ walk_prepare(struct request *r, struct walk *k, struct str text, struct fault *f
 	    query_page_size(size, &k->limit, f) != ERR_OK)
 		return ERR_ARG;
 	facts = query_facts(k->query);
-	if (!collection_there(facts->collection))
-		return fault_set(f, F_GenericNotImplemented, "this hub has no jobs yet");
 	r->query_hash = facts->hash;
 	snprintf(r->item_type, sizeof(r->item_type), "%s", query_item_type_name(facts->item_type));
 	return token.n == 0 ? ERR_OK : query_token_read(token, facts->hash, &k->place, f);

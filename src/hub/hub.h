@@ -354,11 +354,15 @@ struct job_report {
 	uint32_t shard;
 	bool ended; /* nothing of the job is under way there any more */
 	struct job_counts counts;
+	uint64_t results; /* the shard's own: how many it had written */
 };
 void shard_job_reported(struct shard *sh, const struct job_report *r);
 /* Shard 0: what the time and the reports have brought about. Returns when to come again, env->now_us at the earliest;
  * INT64_MAX: when something has happened. */
 int64_t shard_jobs_tick(struct shard *sh, const struct hub_env *env);
+
+/* Shard 0: as far as the shards have reported. */
+struct job_counts shard_job_counts(const struct shard *sh, const struct job *j);
 
 /* The set that holds from now on; takes a reference. */
 void shard_jobs_know(struct shard *sh, struct jobs *set);
@@ -385,8 +389,8 @@ void shard_job_step(struct shard *sh, const struct job *j, bool damaged, const s
 /* Write how far the part is, at the end of a turn; *r says so too. False: nothing has happened since. */
 bool shard_job_save(
     struct shard *sh, const struct job *j, const struct hub_env *env, struct job_report *r);
-/* A report that says `ended` is on disk. */
-void shard_job_committed(struct shard *sh, uint64_t number);
+/* That report is on disk. */
+void shard_job_committed(struct shard *sh, const struct job_report *r);
 
 /* ---- walking a shard: queries, lists, statistics ---- */
 
@@ -429,6 +433,49 @@ struct hub_row {
 };
 extern const struct query_row_ops hub_query_ops;
 void hub_row_open(struct hub_row *r, const struct shard *sh, uint32_t row);
+
+/* A job as a row of the collection `jobs`: hub_job_ops. On shard 0. */
+struct hub_job {
+	const struct job *job;
+	struct job_counts counts;
+};
+extern const struct query_row_ops hub_job_ops;
+void hub_job_open(struct hub_job *row, const struct shard *sh, const struct job *j);
+
+/* What has come of one device of a job, a row of `devices.jobs`: hub_target_ops. Borrowed. */
+enum target_status {
+	TARGET_PENDING,
+	TARGET_RUNNING,
+	TARGET_COMPLETED,
+	TARGET_FAILED,
+	TARGET_CANCELED,
+	TARGET_STATUSES
+};
+struct hub_target {
+	const struct job *job;
+	struct str device, module;
+	enum target_status status;
+	int64_t began_us, ended_us, updated_us; /* 0: not yet */
+	struct str code, text;                  /* TARGET_FAILED */
+	bool answered;                          /* by the device: */
+	int32_t answer_status;
+	struct doc answer;
+	bool damaged; /* its record is: nothing else holds */
+};
+extern const struct query_row_ops hub_target_ops;
+
+/* The targets of the first job at or after this number that has some in the shard, in the order of their rows; NULL: there
+ * is none. Until the shard changes. */
+struct hub_targets;
+struct hub_targets *shard_targets_open(const struct shard *sh, uint64_t number);
+void shard_targets_close(struct hub_targets *ts); /* NULL is fine */
+const struct job *shard_targets_job(const struct hub_targets *ts);
+/* Results that are stored have these keys of RECORD_COMMON, the row in their last four bytes; appended. */
+void shard_targets_key(const struct hub_targets *ts, uint32_t row, struct buf *out);
+/* The next target at or after `row`; stored_row, stored: the next one that is stored, TABLE_NONE: none is. Its row;
+ * TABLE_NONE: there is none. */
+uint32_t shard_targets_next(const struct hub_targets *ts, uint32_t row, uint32_t stored_row,
+    struct str stored, struct hub_target *t);
 /* The identity of a row as the registry shows it (service-rest.md 6.1). */
 void hub_row_write_identity(const struct shard *sh, uint32_t row, struct buf *json);
 

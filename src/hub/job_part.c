@@ -105,7 +105,7 @@ part_decode(struct str record, struct part_state *s)
 
 /* ---- parts in memory ---- */
 
-static uint32_t
+uint32_t
 part_from(const struct shard_jobs *js, uint64_t number)
 {
 	uint32_t lo = 0, hi = js->npart;
@@ -152,11 +152,60 @@ part_make(struct shard *sh, uint64_t number)
 	return p;
 }
 
+/* ---- results that are perhaps not on disk yet ---- */
+
+void
+part_fresh_add(struct job_part *p, uint32_t row, struct str value)
+{
+	struct part_work *w = p->work;
+
+	if (w == NULL)
+		return;
+	if (w->nfresh == w->capfresh) {
+		w->capfresh = w->capfresh ? w->capfresh * 2 : 16;
+		w->fresh = xrealloc(w->fresh, w->capfresh * sizeof(*w->fresh));
+	}
+	w->fresh[w->nfresh++] = (struct fresh_result){ row, ++w->nresult, blob_new(value) };
+}
+
+uint32_t
+part_fresh(const struct job_part *p, uint32_t row, struct str *value)
+{
+	uint32_t best = TABLE_NONE;
+
+	for (uint32_t i = 0; p->work != NULL && i < p->work->nfresh; i++) {
+		const struct fresh_result *f = &p->work->fresh[i];
+
+		if (f->row < row || f->row >= best)
+			continue;
+		best = f->row;
+		*value = blob_str(f->value);
+	}
+	return best;
+}
+
+/* Those of one row, or those up to a number of results. */
+static void
+fresh_drop(struct part_work *w, uint32_t row, uint64_t upto)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < w->nfresh; i++) {
+		if (w->fresh[i].row == row || w->fresh[i].order <= upto)
+			blob_unref(w->fresh[i].value);
+		else
+			w->fresh[kept++] = w->fresh[i];
+	}
+	w->nfresh = kept;
+}
+
 static void
 work_free(struct part_work *w)
 {
 	if (w == NULL)
 		return;
+	fresh_drop(w, TABLE_NONE, UINT64_MAX);
+	free(w->fresh);
 	rowset_fini(&w->left);
 	free(w->heap);
 	free(w);
@@ -221,10 +270,12 @@ result_common(struct shard *sh, uint64_t number, uint32_t row, bool there)
 
 	if (p == NULL || p->work == NULL || row >= ROWSET_ROWS_MAX)
 		return;
-	if (there)
+	if (there) {
 		rowset_drop(&p->work->left, row);
-	else
+	} else {
 		rowset_add(&p->work->left, row);
+		fresh_drop(p->work, row, 0);
+	}
 }
 
 enum err
@@ -521,16 +572,20 @@ shard_job_save(
 	*r = (struct job_report){ .number = p->number,
 		.shard = sh->index,
 		.ended = s.ended,
-		.counts = { s.devices, s.succeeded, s.failed, s.nflight } };
+		.counts = { s.devices, s.succeeded, s.failed, s.nflight },
+		.results = p->work != NULL ? p->work->nresult : 0 };
 	return true;
 }
 
 void
-shard_job_committed(struct shard *sh, uint64_t number)
+shard_job_committed(struct shard *sh, const struct job_report *r)
 {
-	struct job_part *p = part_find(sh, number);
+	struct job_part *p = part_find(sh, r->number);
 
-	if (p == NULL || p->work == NULL || !p->work->now.ended)
+	if (p == NULL || p->work == NULL)
+		return;
+	fresh_drop(p->work, TABLE_NONE, r->results);
+	if (!r->ended)
 		return;
 	work_free(p->work);
 	p->work = NULL;

@@ -6,7 +6,7 @@
 /*
  *   format | kind | began | ended (varints) | device | module, each with its length
  *   | RESULT_FAILED: code, text, each with its length
- *   | RESULT_RESPONSE: status (4 bytes as a varint) | the payload's JSON, to the end
+ *   | RESULT_RESPONSE: status (a varint of its 32 bits) | the payload as a doc, to the end
  */
 static void
 result_encode(struct buf *out, const struct job_result *r)
@@ -46,7 +46,18 @@ result_decode(struct str bytes, struct job_result *out)
 		out->status = (int32_t)(uint32_t)rd_varint(&rd);
 		out->payload = rd_bytes(&rd, (size_t)(rd.end - rd.p));
 	}
-	return !rd.bad && rd.p == rd.end && out->kind < RESULT_KINDS && id_valid(out->device);
+	return !rd.bad && rd.p == rd.end && out->kind < RESULT_KINDS && id_valid(out->device) &&
+	    (out->kind != RESULT_RESPONSE || doc_valid(out->payload, 0, DOC_DEPTH_MAX));
+}
+
+void
+result_key(struct buf *out, uint32_t shard, uint64_t number, uint32_t row)
+{
+	char room[HUB_PREFIX_MAX];
+
+	buf_str(out, part_key(DONE_KEY, shard, number, room));
+	buf_u16be(out, (uint16_t)(row >> 16));
+	buf_u16be(out, (uint16_t)row);
 }
 
 void
@@ -54,7 +65,6 @@ result_write(struct shard *sh, struct job_part *p, const struct row *r,
     const struct job_result *what, const struct hub_env *env)
 {
 	struct job_result full = *what;
-	char room[HUB_PREFIX_MAX];
 	struct buf key = { 0 }, value = { 0 };
 	uint32_t row = row_number(sh, r);
 	struct str bytes;
@@ -63,10 +73,9 @@ result_write(struct shard *sh, struct job_part *p, const struct row *r,
 	full.module = row_module(r);
 	result_encode(&value, &full);
 	bytes = buf_view(&value);
-	buf_str(&key, part_key(DONE_KEY, sh->index, p->number, room));
-	buf_u16be(&key, (uint16_t)(row >> 16));
-	buf_u16be(&key, (uint16_t)row);
+	result_key(&key, sh->index, p->number, row);
 	common_write(sh, buf_view(&key), &bytes, env);
+	part_fresh_add(p, row, bytes);
 	buf_fini(&key);
 	buf_fini(&value);
 }

@@ -258,9 +258,10 @@ shard_jobs(const struct shard *sh)
 
 /* ---- what shards report ---- */
 
-static struct job_counts
-counts_of(const struct shard_jobs *js, const struct job *j)
+struct job_counts
+shard_job_counts(const struct shard *sh, const struct job *j)
 {
+	const struct shard_jobs *js = sh->jobs;
 	const struct report_set *set = job_active(j) ? reports_find(js, j->number) : NULL;
 	struct job_counts c = j->state.counts;
 
@@ -331,12 +332,13 @@ deadline_us(const struct job *j)
 
 /* The state that follows, or the same. */
 static struct job_state
-next_state(const struct shard_jobs *js, const struct job *j, int64_t now_us)
+next_state(const struct shard *sh, const struct job *j, int64_t now_us)
 {
+	const struct shard_jobs *js = sh->jobs;
 	struct job_state s = j->state;
 
 	if (job_active(j) && all_ended(js, j)) {
-		s.counts = counts_of(js, j);
+		s.counts = shard_job_counts(sh, j);
 		s.settled = true;
 		if (s.status == JOB_RUNNING) {
 			s.status = s.stop == JOB_STOP_FAILED ? JOB_FAILED : JOB_COMPLETED;
@@ -371,8 +373,7 @@ due_us(const struct job *j, bool full)
 static bool
 tick_one(struct shard *sh, const struct job *j, const struct hub_env *env)
 {
-	struct shard_jobs *js = sh->jobs;
-	struct job_state s = next_state(js, j, env->now_us);
+	struct job_state s = next_state(sh, j, env->now_us);
 
 	if (j->state.settled && j->state.end_us + JOB_HISTORY_US <= env->now_us) {
 		job_store(sh, j->id, NULL, env);
@@ -420,7 +421,7 @@ shard_jobs_tick(struct shard *sh, const struct hub_env *env)
 static void
 reply_job(const struct shard *sh, const struct job *j, struct reply *reply)
 {
-	struct job_counts counts = counts_of(sh->jobs, j);
+	struct job_counts counts = shard_job_counts(sh, j);
 
 	job_write(&reply->body, j, &counts);
 }

@@ -43,6 +43,13 @@ struct part_state {
 	char cursor[2 * ID_MAX + 1];
 };
 
+/* A result that is perhaps not on disk yet. */
+struct fresh_result {
+	uint32_t row;
+	uint64_t order;
+	struct blob *value;
+};
+
 /* Of an active part. */
 struct part_work {
 	struct part_state now; /* and what has happened since it was written */
@@ -51,6 +58,9 @@ struct part_work {
 	uint32_t *heap; /* rows, the smallest key on top */
 	uint32_t nheap, room, gathered;
 	bool ordered;
+	struct fresh_result *fresh;
+	uint32_t nfresh, capfresh;
+	uint64_t nresult; /* written in this life of the process */
 };
 
 struct job_part {
@@ -76,6 +86,8 @@ void reports_trim(struct shard_jobs *js);
 /* Made at the first call. */
 struct shard_jobs *jobs_of(struct shard *sh);
 
+/* Index of the first part at or after a number. */
+uint32_t part_from(const struct shard_jobs *js, uint64_t number);
 struct job_part *part_find(const struct shard *sh, uint64_t number);
 struct job_part *part_make(struct shard *sh, uint64_t number);
 void part_free(struct job_part *p);
@@ -90,7 +102,13 @@ void part_write(struct shard *sh, struct job_part *p, const struct hub_env *env)
 /* Take a row out of the order. */
 void part_unorder(struct shard *sh, struct part_work *w, uint32_t row);
 
+/* The first fresh result at or after `row`; TABLE_NONE: there is none. */
+uint32_t part_fresh(const struct job_part *p, uint32_t row, struct str *value);
+void part_fresh_add(struct job_part *p, uint32_t row, struct str value);
+
 /* ---- results ---- */
+
+void result_key(struct buf *out, uint32_t shard, uint64_t number, uint32_t row);
 
 enum result_kind {
 	RESULT_COMPLETED,
@@ -106,7 +124,7 @@ struct job_result {
 	struct str device, module;
 	struct str code, text; /* RESULT_FAILED */
 	int32_t status;        /* RESULT_RESPONSE: the device's own */
-	struct str payload;    /* RESULT_RESPONSE: JSON */
+	struct str payload;    /* RESULT_RESPONSE: a doc */
 };
 
 bool result_decode(struct str bytes, struct job_result *out);

@@ -70,8 +70,7 @@ jobs_report_leaves(struct worker *w, struct msg *m)
 {
 	struct report *r = (struct report *)((char *)m - offsetof(struct report, msg));
 
-	if (r->r.ended)
-		shard_job_committed(w->shards[r->r.shard], r->r.number);
+	shard_job_committed(w->shards[r->r.shard], &r->r);
 	r->to = w->fleet->of_shard[0];
 	r->msg.run = report_arrived;
 	mailbox_post(&r->to->box, &r->msg);

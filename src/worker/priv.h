@@ -165,12 +165,21 @@ enum progress {
 enum progress scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
 /* walk.c: the same, or row by row, as the walk demands. */
 enum progress walk_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
+/* A row that matches is delivered, or counted; false: WALK_DONE, the page is full and this row is the next one's, or the
+ * walk has failed. */
+bool walk_deliver(
+    struct worker *w, struct walk *k, const struct query_row_ops *ops, const void *row);
+bool walk_count(struct worker *w, struct walk *k, const struct query_row_ops *ops, const void *row);
 /* One row by its document; false: WALK_DONE. */
 bool scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
 
 /* worker.c: set env.identities_left; and tell of what has been made or removed */
 void worker_identities_left(struct worker *w);
 void worker_identities_changed(struct worker *w, int64_t by);
+
+/* job_walk.c: jobs, on shard 0, and what has come of their devices */
+enum progress walk_jobs(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
+enum progress walk_results(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
 
 /* sweep.c */
 /* The catalogue's configurations hold from now on. */

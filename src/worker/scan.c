@@ -16,8 +16,8 @@ row_load(struct worker *w, struct walk *k, struct shard *sh, uint32_t row,
 }
 
 /* Deliver a row that matches; false when the page is full and this row is the next one's. */
-static bool
-row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
+bool
+walk_deliver(struct worker *w, struct walk *k, const struct query_row_ops *ops, const void *row)
 {
 	if (!k->count && (k->nrow == k->limit || k->json.n >= WALK_BYTES_MAX)) {
 		k->more = true;
@@ -26,7 +26,7 @@ row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
 	if (!k->count) {
 		if (k->nrow > 0)
 			buf_putc(&k->json, ',');
-		query_project(k->query, &hub_query_ops, hr, &w->query_scratch, &k->json);
+		query_project(k->query, ops, row, &w->query_scratch, &k->json);
 		k->nrow++;
 		walk_lap(k, STEP_OUTPUT);
 	}
@@ -60,10 +60,10 @@ row_order(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	return true;
 }
 
-static bool
-row_count(struct worker *w, struct walk *k, const struct hub_row *hr)
+bool
+walk_count(struct worker *w, struct walk *k, const struct query_row_ops *ops, const void *row)
 {
-	enum err e = query_groups_add(k->groups, &hub_query_ops, hr, &w->query_scratch, &k->fault);
+	enum err e = query_groups_add(k->groups, ops, row, &w->query_scratch, &k->fault);
 
 	walk_lap(k, STEP_OUTPUT);
 	return e == ERR_OK;
@@ -97,8 +97,8 @@ scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 		hub_row_open(&hr, sh, row);
 	}
 	if (facts->aggregate)
-		return row_count(w, k, &hr);
-	return row_deliver(w, k, &hr);
+		return walk_count(w, k, &hub_query_ops, &hr);
+	return walk_deliver(w, k, &hub_query_ops, &hr);
 }
 
 /* ---- making columns ---- */
@@ -179,7 +179,7 @@ deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	if (!k->count && !row_load(w, k, sh, row, &query_facts(k->query)->output))
 		return false;
 	hub_row_open(&hr, sh, row);
-	return row_deliver(w, k, &hr);
+	return walk_deliver(w, k, &hub_query_ops, &hr);
 }
 
 static enum progress

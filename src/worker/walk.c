@@ -510,7 +510,8 @@ explain_shard(struct walk *k, bool by_columns)
 static bool
 by_columns(const struct worker *w, const struct walk *k)
 {
-	return k->kind == WALK_QUERY && walk_point(k) == NULL && w->fleet->o.column_bytes > 0;
+	return k->kind == WALK_QUERY && query_facts(k->query)->collection <= QUERY_MODULES &&
+	    walk_point(k) == NULL && w->fleet->o.column_bytes > 0;
 }
 
 enum progress
@@ -520,6 +521,11 @@ walk_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 		return count_shard(k, sh);
 	if (k->kind == WALK_COLUMNS)
 		return report_shard(w, k, sh);
+	if (k->kind == WALK_JOBS ||
+	    (k->kind == WALK_QUERY && query_facts(k->query)->collection == QUERY_JOBS))
+		return walk_jobs(w, k, sh, end_us);
+	if (k->kind == WALK_QUERY && query_facts(k->query)->collection == QUERY_DEVICE_JOBS)
+		return walk_results(w, k, sh, end_us);
 	return by_columns(w, k) ? scan_shard(w, k, sh, end_us) : visit_shard(w, k, sh, end_us);
 }
 

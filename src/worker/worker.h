@@ -114,7 +114,7 @@ struct note {
 
 /* ---- a walk over the whole fleet: queries and lists ---- */
 
-enum walk_kind { WALK_QUERY, WALK_IDENTITIES, WALK_COUNTS, WALK_COLUMNS };
+enum walk_kind { WALK_QUERY, WALK_IDENTITIES, WALK_COUNTS, WALK_COLUMNS, WALK_JOBS };
 
 /* Where the time of a query goes. Waiting is for its turn, behind other work and for commits that it has seen. */
 enum walk_step {
@@ -141,7 +141,8 @@ struct walk {
 	struct query *query; /* WALK_QUERY: owned */
 	bool count;          /* WALK_QUERY: rows are counted in place.delivered, none is shown */
 	bool explain;        /* WALK_QUERY: facts.ns and columns are wanted */
-	uint32_t limit;      /* rows of this page, or identities wanted, 1 to 1000 */
+	int job_type, job_status;   /* WALK_JOBS: only such ones; -1: any */
+	uint32_t limit;             /* rows of this page, or identities wanted, 1 to 1000 */
 	struct query_place place;   /* in: where to begin; out: where the next page begins */
 	bool more;                  /* out: there may be rows behind this page */
 	uint32_t nrow;              /* out: rows in json */

@@ -187,3 +187,110 @@ test('J-27 after a kill in the middle a job goes on: no device is lost, none is 
 		assert.equal(twin.tags.fleet, 'changed', id);
 	}
 });
+
+async function results(query, size = 100) {
+	const q = registry.createQuery(query, size);
+	const rows = [];
+	while (q.hasMoreResults) rows.push(...(await q.next(q.continuationToken)).result);
+	return rows;
+}
+
+test('R-79 J-01 J-13 jobs are listed by type and status, without case, in pages', async () => {
+	for (let i = 0; i < 5; i++) await scheduleTwin(`job-list${i}`, "tags.nobody = 'x'", { tags: { a: 1 } });
+	for (let i = 0; i < 5; i++) await ended(`job-list${i}`);
+	const list = async (query, headers) => {
+		const r = await hub.rest('GET', `/jobs/v2/query${query}`, { headers });
+		assert.equal(r.status, 200, JSON.stringify(r.body));
+		assert.equal(r.headers['x-ms-item-type'], 'JobResponse');
+		return r;
+	};
+	const all = (await list('?jobType=ScheduleUpdateTwin&jobStatus=Completed')).body;
+	assert.ok(all.length >= 5);
+	assert.ok(all.every((j) => j.type === 'scheduleUpdateTwin' && j.status === 'completed'));
+	assert.deepEqual((await list('?jobType=export')).body, []);
+	assert.ok((await list('?jobStatus=canceled')).body.every((j) => j.status === 'cancelled'));
+	assert.equal((await hub.rest('GET', '/jobs/v2/query?jobType=nonsense')).status, 400);
+	const query = jobs.createQuery('scheduleUpdateTwin', 'completed', 2);
+	const ids = [];
+	while (query.hasMoreResults) {
+		const page = (await query.next(query.continuationToken)).result;
+		assert.ok(page.length <= 2);
+		ids.push(...page.map((j) => j.jobId));
+	}
+	assert.deepEqual(ids, all.map((j) => j.jobId));
+	const first = await list('?pageSize=3');
+	const second = await list(`?pageSize=3&continuationToken=${encodeURIComponent(first.headers['x-ms-continuation'])}`);
+	assert.ok(first.body.every((a) => second.body.every((b) => a.jobId !== b.jobId)));
+	assert.equal((await hub.rest('GET', `/jobs/v2/query?jobStatus=completed&continuationToken=${encodeURIComponent(first.headers['x-ms-continuation'])}`)).status, 400);
+});
+
+test('Q-19 Q-24 jobs are a collection of queries', async () => {
+	await scheduleTwin('job-query', "tags.nobody = 'y'", { tags: { a: 1 } });
+	const job = await ended('job-query');
+	assert.deepEqual(await results("SELECT * FROM jobs WHERE jobId = 'job-query'"), [job]);
+	assert.deepEqual(await results("SELECT * FROM jobs WHERE jobId = 'job-query' AND status = 'queued'"), []);
+});
+
+test('R-80 J-26 each device of a job has a result, whatever comes of the device', async () => {
+	const ids = await devices('res', 4, { fleet: 'res' });
+	const big = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`k${i}`, 'x'.repeat(1100)]));
+	await registry.updateTwin(ids[2], { tags: big }, '*');
+	const { createdTime } = await scheduleTwin('job-res', "tags.fleet = 'res'", { tags: { more: 'y'.repeat(600) } });
+	await ended('job-res');
+	const of = async (more = '', size = 100) => {
+		const rows = await results(`SELECT * FROM devices.jobs WHERE devices.jobs.jobId = 'job-res'${more}`, size);
+		return rows.sort((a, b) => a.deviceId < b.deviceId ? -1 : 1);
+	};
+	const rows = await of();
+	assert.deepEqual(rows.map((r) => [r.deviceId, r.status]),
+		[['res0', 'completed'], ['res1', 'completed'], ['res2', 'failed'], ['res3', 'completed']]);
+	const { startTimeUtc, endTimeUtc, lastUpdatedDateTimeUtc, ...rest } = rows[0];
+	assert.deepEqual(rest, { deviceId: 'res0', jobId: 'job-res', jobType: 'scheduleUpdateTwin', status: 'completed',
+		createdDateTimeUtc: createdTime, outcome: { deviceMethodResponse: null } });
+	assert.ok(createdTime <= startTimeUtc && startTimeUtc <= endTimeUtc && lastUpdatedDateTimeUtc >= startTimeUtc);
+	assert.equal(rows[2].outcome, undefined);
+	assert.equal(rows[2].error.code, 'ArgumentInvalid');
+	assert.match(rows[2].error.description, /tags/);
+	assert.deepEqual(await of('', 1), rows);
+	assert.deepEqual((await of(" AND devices.jobs.status = 'failed'")).map((r) => r.deviceId), ['res2']);
+	assert.deepEqual((await of(" AND deviceId IN ['res1', 'res3', 'nobody']")).map((r) => r.deviceId), ['res1', 'res3']);
+	assert.deepEqual((await of(" AND devices.jobs.createdDateTimeUtc > '2021-01-01' AND jobType = 'scheduleUpdateTwin'")), rows);
+	// gone devices keep their results, also over a restart, and when another device comes under the same name
+	await registry.delete('res2');
+	await registry.delete('res3');
+	assert.deepEqual(await of(), rows);
+	await registry.create({ deviceId: 'res3' });
+	assert.deepEqual(await of(), rows);
+	await hub.kill();
+	await hub.start();
+	assert.deepEqual(await of(), rows);
+	await registry.delete('res3');
+	assert.deepEqual(await of(), rows);
+});
+
+test('J-15 J-26 the results of a job that was cancelled say which devices had no turn', async () => {
+	const ids = await devices('part', 10, { fleet: 'part' });
+	await hub.rest('PUT', '/jobs/v2/job-part', { body: { type: 'scheduleUpdateTwin', queryCondition: "tags.fleet = 'part'",
+		maxUpdatesPerSecond: 1, updateTwin: { etag: '*', tags: { fleet: 'changed' } } } });
+	await until(async () => (await get('job-part')).deviceJobStatistics.succeededCount > 0, 'the job has begun');
+	const pending = await results("SELECT * FROM devices.jobs WHERE jobId = 'job-part' AND status = 'pending'");
+	assert.ok(pending.length > 0 && pending.every((r) => r.startTimeUtc === undefined && r.endTimeUtc === undefined));
+	await registry.delete(pending[0].deviceId);
+	await jobs.cancelJob('job-part');
+	const now = () => results("SELECT * FROM devices.jobs WHERE jobId = 'job-part'");
+	const rows = await until(async () => {
+		const all = await now();
+		return all.every((r) => r.status !== 'pending') && all;
+	}, 'nothing of the job is pending');
+	assert.deepEqual(rows.map((r) => r.deviceId).sort(), ids);
+	for (const r of rows) {
+		if (r.deviceId === pending[0].deviceId) {
+			assert.equal(r.status, 'failed');
+			assert.equal(r.error.code, 'DeviceNotFound');
+			continue;
+		}
+		assert.equal((await twinOf(registry, r.deviceId)).tags.fleet, r.status === 'completed' ? 'changed' : 'part');
+		assert.ok(['completed', 'canceled'].includes(r.status));
+	}
+	assert.ok(rows.some((r) => r.status === 'canceled'));
+});
