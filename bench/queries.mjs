@@ -68,9 +68,9 @@ const timed = async (run) => {
 
 // ---- the engine ----
 
-// A column is made by the second question for its path: that is what cold_column measures.
+// A column is made by the first question for its path: that is what cold_column measures.
 function makeCase(hub, peerTimes, client) {
-	const hubMs = hub.name === 'cold_column' ? hub.second_ms : hub.hub_ms;
+	const hubMs = hub.name === 'cold_column' ? hub.first_ms : hub.hub_ms;
 	const peerMs = peerTimes && median(peerTimes.slice(1));
 	return { name: hub.name, hub_ms: round(hubMs, 2), peer_ms: round(peerMs, 1), ratio: peerMs ? round(hubMs / peerMs, 4) : null,
 		hub_p99_ms: round(hub.p99_ms, 2), hub_cpu_ms: round(hub.cpu_ms, 2), never_asked_ms: round(hub.first_ms, 1),
@@ -162,19 +162,16 @@ async function buildBeside(hub, ntwin) {
 	await pause(1000);
 	load.section('alone');
 	await pause(ALONE_MS);
-	load.section('never asked');
-	const ask = (what) => timed(() => hub.sql(`SELECT COUNT() AS n FROM devices WHERE is_defined(${what})`));
-	const firsts = [];
-	for (const what of coldPaths) firsts.push((await ask(what)).ms);
 	load.section('building');
+	const ask = (what) => timed(() => hub.sql(`SELECT COUNT() AS n FROM devices WHERE is_defined(${what})`));
 	const builds = [];
 	for (const what of coldPaths) builds.push((await ask(what)).ms);
 	load.section('after');
 	await pause(ALONE_MS / 5);
 	const { sections, errors } = await load.end();
 	const of = (name) => ({ p50_ms: sections[name].p50_ms, p99_ms: sections[name].p99_ms, max_ms: sections[name].max_ms, per_s: sections[name].per_s });
-	return { rate: options.rate, conns: Math.min(options.conns, ntwin), errors, never_asked_ms: round(firsts[0], 1), build_ms: round(median(builds), 1),
-		build_max_ms: round(Math.max(...builds), 1), alone: of('alone'), never_asked: of('never asked'), building: of('building') };
+	return { rate: options.rate, conns: Math.min(options.conns, ntwin), errors, build_ms: round(median(builds), 1),
+		build_max_ms: round(Math.max(...builds), 1), alone: of('alone'), building: of('building') };
 }
 
 async function useHub(hub, ntwin) {
@@ -197,7 +194,7 @@ function printHub(h) {
 	console.log(`SELECT * of ${h.select_all.twins} twins over HTTPS: ${h.select_all.ms} ms, ${h.select_all.mb_per_s} MB/s`);
 	console.log(`\ncolumns made beside ${h.beside.rate} reported patches a second (${h.beside.build_ms} ms each, at most ${h.beside.build_max_ms} ms); the patches:`);
 	printTable([['while', (r) => r[0]], ['p50 ms', (r) => r[1].p50_ms], ['p99 ms', (r) => r[1].p99_ms], ['max ms', (r) => r[1].max_ms]],
-		[['nothing is asked', h.beside.alone], ['paths are asked for the first time', h.beside.never_asked], ['their columns are made', h.beside.building]]);
+		[['nothing is asked', h.beside.alone], ['paths are asked for the first time, and their columns made', h.beside.building]]);
 }
 
 // ---- one size ----

@@ -145,10 +145,24 @@ utf8_length(unsigned char b, uint32_t *first, uint32_t *least)
 	return 0;
 }
 
+/* Bytes at the beginning that are ASCII, eight at a time. */
+static size_t
+ascii_run(struct str s)
+{
+	size_t i = 0;
+
+	for (uint64_t v; s.n - i >= sizeof(v); i += sizeof(v)) {
+		memcpy(&v, s.p + i, sizeof(v));
+		if (v & UINT64_C(0x8080808080808080))
+			break;
+	}
+	return i;
+}
+
 bool
 utf8_valid(struct str s)
 {
-	for (size_t i = 0; i < s.n;) {
+	for (size_t i = ascii_run(s); i < s.n;) {
 		uint32_t c, least;
 		int len = utf8_length((unsigned char)s.p[i], &c, &least);
 

@@ -131,11 +131,18 @@ put_double(uint8_t *p, double v)
 	return p;
 }
 
+/* Bytes behind the tag that say a length; 0: the tag does. */
+static inline unsigned
+length_bytes(size_t n)
+{
+	return n <= CLASS_SMALL_MAX ? 0 : n <= 0xFF ? 1 : n <= 0xFFFF ? 2 : 3;
+}
+
 /* Tag and length of a string, array or object of n <= DOC_PAYLOAD_MAX bytes. */
 static inline uint8_t *
 put_head(uint8_t *p, enum doc_kind kind, size_t n)
 {
-	unsigned nlength = n <= CLASS_SMALL_MAX ? 0 : n <= 0xFF ? 1 : n <= 0xFFFF ? 2 : 3;
+	unsigned nlength = length_bytes(n);
 
 	*p++ = (uint8_t)(kind | (nlength == 0 ? (unsigned)n : CLASS_SMALL_MAX + nlength) << 4);
 	for (unsigned i = 0; i < nlength; i++)

@@ -272,10 +272,7 @@ doc_equal(struct doc a, struct doc b)
 static bool
 length_minimal(const struct doc *d, const struct node *n)
 {
-	uint8_t head[HEAD_MAX];
-	size_t nhead = (size_t)(put_head(head, n->kind, (size_t)(n->end - n->payload)) - head);
-
-	return (size_t)(n->payload - (d->p + d->w)) == nhead;
+	return n->payload - (d->p + d->w) == 1 + length_bytes((size_t)(n->end - n->payload));
 }
 
 static bool

@@ -25,6 +25,12 @@ shard_cached_bytes(const struct shard *sh)
 	return sh->cached_bytes;
 }
 
+uint32_t
+shard_records_missing(const struct shard *sh, enum record_kind kind)
+{
+	return sh->nidentity - sh->cached[kind];
+}
+
 bool
 shard_row(const struct shard *sh, uint32_t row, struct str *device, struct str *module)
 {

@@ -413,6 +413,9 @@ uint32_t shard_find(const struct shard *sh, struct str device, struct str module
 /* Records of that row among `wanted` that are not in memory; key as hub_missing. */
 unsigned shard_row_missing(struct shard *sh, uint32_t row, unsigned wanted, struct buf *key);
 
+/* How many identities have no such record in memory. */
+uint32_t shard_records_missing(const struct shard *sh, enum record_kind kind);
+
 /* Records that hold these fields and sections of a row. */
 unsigned hub_records_of(const struct query_needs *needs);
 
@@ -430,9 +433,19 @@ struct hub_row {
 	uint32_t row;
 	struct section sections[SECTION_KINDS]; /* prepared on first use */
 	unsigned have;                          /* sections prepared */
+	struct str given[RECORD_KINDS];         /* records that are not in memory */
+	unsigned ngiven;                        /* which, as RECORD_BITs */
 };
 extern const struct query_row_ops hub_query_ops;
 void hub_row_open(struct hub_row *r, const struct shard *sh, uint32_t row);
+/*
+ * Records as a scan of the store meets them, for a look without taking them into memory: the row of a key, if there is one,
+ * is opened; then each record that is looked at is given to it. What memory has of it is newer, or the same, and is what
+ * counts. The scan must have been opened in this turn. Values are borrowed while the row is looked at. False: there is no
+ * such row; the record is not what was written.
+ */
+bool hub_row_meet(struct hub_row *r, struct shard *sh, struct str key);
+bool hub_row_give(struct hub_row *r, enum record_kind kind, struct str value);
 
 /* A job as a row of the collection `jobs`: hub_job_ops. On shard 0. */
 struct hub_job {

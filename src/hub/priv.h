@@ -66,11 +66,12 @@ struct shard {
 	uint32_t nidentity;
 	struct shard_counts counts;
 	uint64_t cached_bytes;
-	uint32_t hand;        /* of the eviction clock */
-	uint32_t last;        /* row that row_find found last: an operation looks twice */
-	struct call *waiting; /* for their devices, oldest first */
-	uint32_t ncall;       /* waiting and sent */
-	size_t waiting_bytes; /* of their payloads */
+	uint32_t cached[RECORD_KINDS]; /* rows with the record in memory */
+	uint32_t hand;                 /* of the eviction clock */
+	uint32_t last;                 /* row that row_find found last: an operation looks twice */
+	struct call *waiting;          /* for their devices, oldest first */
+	uint32_t ncall;                /* waiting and sent */
+	size_t waiting_bytes;          /* of their payloads */
 	uint64_t call_last;
 	uint64_t log_next, epoch_next;
 	uint64_t position;       /* one more with every change of a row; grows over restarts */
@@ -327,6 +328,9 @@ version_after(uint32_t version)
 
 void reported_encode(struct buf *out, int64_t activity_us, struct str section);
 bool reported_decode(struct str bytes, int64_t *activity_us, struct section *s);
+
+/* Can these bytes be that record? Asked whenever they come from the store. */
+bool record_valid(enum record_kind kind, struct str bytes);
 
 /* ---- the session record: this byte, then filters (filters_put) ---- */
 

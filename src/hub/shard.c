@@ -328,6 +328,7 @@ row_set_cached(struct shard *sh, struct row *r, enum record_kind kind, struct bl
 		sh->cached_bytes -= old->n;
 	if (b != NULL)
 		sh->cached_bytes += b->n;
+	sh->cached[kind] += (uint32_t)(b != NULL) - (uint32_t)(old != NULL);
 	r->records[kind] = b;
 	r->touched = true;
 	blob_unref(old);
@@ -377,9 +378,12 @@ row_take_out(struct shard *sh, uint32_t row, int64_t now_us, struct row *out)
 	struct row *r = &sh->rows[row];
 
 	row_unlink(sh, row);
-	for (int k = 0; k < RECORD_KINDS; k++)
-		if (r->records[k] != NULL)
-			sh->cached_bytes -= r->records[k]->n;
+	for (int k = 0; k < RECORD_KINDS; k++) {
+		if (r->records[k] == NULL)
+			continue;
+		sh->cached_bytes -= r->records[k]->n;
+		sh->cached[k]--;
+	}
 	*out = *r;
 	*r = (struct row){ 0 };
 	free_push(sh, row, now_us);
@@ -394,9 +398,12 @@ row_put_back(struct shard *sh, uint32_t row, struct row *from)
 	*r = *from;
 	from->id = NULL;
 	from->presence = NULL;
-	for (int k = 0; k < RECORD_KINDS; k++)
-		if (blob_ref(r->records[k]) != NULL)
-			sh->cached_bytes += r->records[k]->n;
+	for (int k = 0; k < RECORD_KINDS; k++) {
+		if (blob_ref(r->records[k]) == NULL)
+			continue;
+		sh->cached_bytes += r->records[k]->n;
+		sh->cached[k]++;
+	}
 	row_link(sh, row);
 }
 

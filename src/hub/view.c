@@ -89,28 +89,28 @@ put_scopes(struct buf *json, const struct identity *id)
 }
 
 static void
-row_identity(const struct row *r, struct identity *id)
+read_identity(struct str bytes, struct identity *id)
 {
-	bool ok = identity_decode(blob_str(r->records[RECORD_IDENTITY]), id);
+	bool ok = identity_decode(bytes, id);
 
 	assert(ok);
 	(void)ok;
 }
 
 static void
-row_wanted(const struct row *r, struct wanted *w)
+read_wanted(struct str bytes, struct wanted *w)
 {
-	bool ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), w);
+	bool ok = wanted_decode(bytes, w);
 
 	assert(ok);
 	(void)ok;
 }
 
 static int64_t
-row_reported(const struct row *r, struct section *s)
+read_reported(struct str bytes, const struct row *r, struct section *s)
 {
 	int64_t activity;
-	bool ok = reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, s);
+	bool ok = reported_decode(bytes, &activity, s);
 
 	assert(ok);
 	(void)ok;
@@ -127,9 +127,9 @@ twin_write(const struct shard *sh, const struct row *r, struct buf *json)
 	char etag[32];
 
 	(void)sh;
-	row_identity(r, &id);
-	row_wanted(r, &w);
-	activity = row_reported(r, &reported);
+	read_identity(blob_str(r->records[RECORD_IDENTITY]), &id);
+	read_wanted(blob_str(r->records[RECORD_WANTED]), &w);
+	activity = read_reported(blob_str(r->records[RECORD_REPORTED]), r, &reported);
 	buf_putc(json, '{');
 	put_str(json, "deviceId", row_device(r));
 	if (r->module_n != 0)
@@ -190,7 +190,7 @@ identity_write(const struct shard *sh, const struct row *r, struct buf *json)
 	char etag[32];
 
 	(void)sh;
-	row_identity(r, &id);
+	read_identity(blob_str(r->records[RECORD_IDENTITY]), &id);
 	identity_etag(&id, etag);
 	buf_putc(json, '{');
 	put_str(json, "deviceId", row_device(r));
@@ -315,6 +315,37 @@ hub_row_open(struct hub_row *r, const struct shard *sh, uint32_t row)
 	r->shard = sh;
 	r->row = row;
 	r->have = 0;
+	r->ngiven = 0;
+}
+
+bool
+hub_row_meet(struct hub_row *r, struct shard *sh, struct str key)
+{
+	struct str device, module;
+	uint32_t row;
+
+	str_cut(str_sub(key, 2), '\0', &device, &module);
+	row = shard_find(sh, device, module);
+	if (row != TABLE_NONE)
+		hub_row_open(r, sh, row);
+	return row != TABLE_NONE;
+}
+
+bool
+hub_row_give(struct hub_row *r, enum record_kind kind, struct str value)
+{
+	if (r->shard->rows[r->row].records[kind] != NULL)
+		return true;
+	r->given[kind] = value;
+	r->ngiven |= RECORD_BIT(kind);
+	return record_valid(kind, value);
+}
+
+static struct str
+record_of(const struct hub_row *hr, enum record_kind kind)
+{
+	return hr->ngiven & RECORD_BIT(kind) ? hr->given[kind]
+	                                     : blob_str(hr->shard->rows[hr->row].records[kind]);
 }
 
 static struct doc
@@ -393,13 +424,13 @@ value_composed(struct buf *scratch, enum query_root root, const struct identity 
 
 /* Fields that live in the identity record. */
 static struct doc
-identity_root(const struct row *r, enum query_root root, struct buf *scratch)
+identity_root(const struct hub_row *hr, enum query_root root, struct buf *scratch)
 {
 	struct identity id;
 	char etag[32];
 
-	row_identity(r, &id);
-	if (r->module_n != 0 &&
+	read_identity(record_of(hr, RECORD_IDENTITY), &id);
+	if (hr->shard->rows[hr->row].module_n != 0 &&
 	    (root == QUERY_ROOT_CAPABILITIES || root == QUERY_ROOT_DEVICE_SCOPE ||
 	        root == QUERY_ROOT_PARENT_SCOPES))
 		return DOC_NONE;
@@ -431,20 +462,22 @@ row_root(const void *row, enum query_root root, struct buf *scratch)
 	case QUERY_ROOT_DEVICE_ID: return value_str(scratch, row_device(r));
 	case QUERY_ROOT_MODULE_ID: return value_optional(scratch, row_module(r));
 	case QUERY_ROOT_CONNECTION_STATE: return value_str(scratch, connection_state(r));
-	case QUERY_ROOT_LAST_ACTIVITY_TIME: return value_time(scratch, row_reported(r, &reported));
+	case QUERY_ROOT_LAST_ACTIVITY_TIME:
+		return value_time(
+		    scratch, read_reported(record_of(hr, RECORD_REPORTED), r, &reported));
 	case QUERY_ROOT_C2D_COUNT: return value_int(scratch, 0);
 	case QUERY_ROOT_ETAG:
-		row_wanted(r, &w);
+		read_wanted(record_of(hr, RECORD_WANTED), &w);
 		wanted_etag(w.counter, etag);
 		return value_str(scratch, str_of(etag));
 	case QUERY_ROOT_VERSION:
-		row_wanted(r, &w);
-		row_reported(r, &reported);
+		read_wanted(record_of(hr, RECORD_WANTED), &w);
+		read_reported(record_of(hr, RECORD_REPORTED), r, &reported);
 		return value_int(scratch, (int64_t)(w.counter + reported.version));
 	case QUERY_ROOT_CONFIGURATIONS:
-		row_wanted(r, &w);
+		read_wanted(record_of(hr, RECORD_WANTED), &w);
 		return w.configurations.n == 0 ? DOC_NONE : doc_of(w.configurations);
-	default: return identity_root(r, root, scratch);
+	default: return identity_root(hr, root, scratch);
 	}
 }
 
@@ -457,10 +490,11 @@ row_section(const void *row, enum section_kind kind)
 
 	if (!(hr->have & (1u << kind))) {
 		if (kind == SECTION_REPORTED) {
-			row_reported(r, &hr->sections[SECTION_REPORTED]);
+			read_reported(
+			    record_of(hr, RECORD_REPORTED), r, &hr->sections[SECTION_REPORTED]);
 			hr->have |= 1u << SECTION_REPORTED;
 		} else {
-			row_wanted(r, &w);
+			read_wanted(record_of(hr, RECORD_WANTED), &w);
 			hr->sections[SECTION_TAGS] = w.tags;
 			hr->sections[SECTION_DESIRED] = w.desired;
 			hr->have |= 1u << SECTION_TAGS | 1u << SECTION_DESIRED;

@@ -385,19 +385,65 @@ column_begin(struct column *c, uint32_t rows)
 	assert(c->form == COLUMN_NONE);
 	c->form = COLUMN_SPARSE;
 	c->rows = rows;
-	c->built = 0;
 	c->complete = false;
+}
+
+bool
+column_saw(const struct column *c, uint32_t row)
+{
+	return row < c->built || (row < c->nseen && (c->seen[row / 8] >> row % 8 & 1));
+}
+
+void
+column_see(struct column *c, uint32_t row, bool in)
+{
+	uint32_t n = row + 1 > c->rows ? row + 1 : c->rows;
+
+	if (row >= c->nseen) {
+		c->seen = xrealloc(c->seen, n / 8 + 1);
+		memset(c->seen + (c->nseen + 7) / 8, 0, n / 8 + 1 - (c->nseen + 7) / 8);
+		c->nseen = n;
+	}
+	if (in)
+		c->seen[row / 8] |= (uint8_t)(1u << row % 8);
+	else
+		c->seen[row / 8] &= (uint8_t) ~(1u << row % 8);
+}
+
+/* What is of use only while it is built. */
+static void
+building_fini(struct column *c)
+{
+	free(c->seen);
+	buf_fini(&c->next_key);
+	c->seen = NULL;
+	c->nseen = c->built = 0;
+	c->swept = false;
+}
+
+void
+column_advance(struct column *c, uint32_t rows)
+{
+	if (c->complete)
+		return;
+	while (c->built < rows && column_saw(c, c->built))
+		c->built++;
+	if (c->built < rows)
+		return;
+	building_fini(c);
+	c->complete = true;
 }
 
 void
 column_drop(struct column *c)
 {
+	building_fini(c);
 	free(c->codes8);
 	free(c->pairs);
 	dict_fini(&c->dict);
 	c->codes8 = NULL;
 	c->pairs = NULL;
-	c->room = c->npair = c->rows = c->built = 0;
+	c->room = c->npair = c->rows = 0;
 	c->complete = false;
 	c->form = COLUMN_NONE;
 }
@@ -405,7 +451,8 @@ column_drop(struct column *c)
 size_t
 column_bytes(const struct column *c)
 {
-	size_t own = sizeof(*c) + c->key.n + c->path.nstep * sizeof(struct str);
+	size_t own = sizeof(*c) + c->key.n + c->path.nstep * sizeof(struct str) + c->nseen / 8 +
+	    c->next_key.cap;
 
 	if (c->form == COLUMN_NONE)
 		return own;

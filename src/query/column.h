@@ -107,10 +107,15 @@ struct column {
 	uint32_t uses;
 	enum column_form form;
 	bool complete;
-	uint32_t built; /* rows that are in, while not complete */
-	uint32_t rows;  /* rows there are, at least */
-	uint32_t room;  /* rows that the arrays hold; of COLUMN_SPARSE: pairs */
-	uint32_t npair; /* of COLUMN_SPARSE */
+	/* while not complete: which rows are in */
+	uint32_t built; /* those below */
+	uint8_t *seen;  /* bit by row, for nseen rows */
+	uint32_t nseen;
+	bool swept;          /* records have been looked at in the order of keys, all of them, or */
+	struct buf next_key; /* .. those below this key */
+	uint32_t rows;       /* rows there are, at least */
+	uint32_t room;       /* rows that the arrays hold; of COLUMN_SPARSE: pairs */
+	uint32_t npair;      /* of COLUMN_SPARSE */
 	union {
 		uint8_t *codes8;
 		uint16_t *codes16;
@@ -124,6 +129,11 @@ struct column {
 /* An empty column of `rows` rows. */
 void column_begin(struct column *c, uint32_t rows);
 void column_drop(struct column *c); /* back to COLUMN_NONE */
+/* While it is built: is the row in? */
+bool column_saw(const struct column *c, uint32_t row);
+void column_see(struct column *c, uint32_t row, bool in);
+/* Complete it if all rows below `rows` are in. */
+void column_advance(struct column *c, uint32_t rows);
 /* There are that many rows at least: the new ones are undefined. */
 void column_reserve(struct column *c, uint32_t rows);
 /* Of arrays and objects only the kind counts. row < c->rows. */

@@ -3,13 +3,14 @@
  *
  * A path is known from its first use; of the known ones beyond COLUMNS_MAX the one that was not used for longest goes.
  * A column that was dropped for want of memory is not built again before REST ticks have passed: columns that together
- * are too large for the limit would drop each other at every query.
+ * are too large for the limit would drop each other at every query. One that was asked for once goes before others that
+ * were asked for in the last REST ticks: questions that nobody repeats shall not cost others their columns.
  */
 #include "query/column.h"
 
 #include <stdlib.h>
 
-#define REST 256u /* turns */
+#define REST 256u /* ticks: turns of queries to the shard */
 
 struct columns *
 columns_new(size_t max_bytes)
@@ -118,6 +119,12 @@ column_new(const struct path *p, struct buf *key)
 	return c;
 }
 
+static uint64_t
+worth(const struct column *c)
+{
+	return c->used + (c->uses > 1 ? REST : 0);
+}
+
 static uint32_t
 least_used(const struct columns *c, bool built)
 {
@@ -125,7 +132,7 @@ least_used(const struct columns *c, bool built)
 
 	for (uint32_t i = 0; i < c->n; i++)
 		if ((!built || c->v[i]->form != COLUMN_NONE) &&
-		    (best == TABLE_NONE || c->v[i]->used < c->v[best]->used))
+		    (best == TABLE_NONE || worth(c->v[i]) < worth(c->v[best])))
 			best = i;
 	return best;
 }
@@ -163,7 +170,7 @@ columns_use(struct columns *c, const struct path *p, uint32_t rows)
 	col->used = c->tick;
 	if (col->uses < UINT32_MAX)
 		col->uses++;
-	if (col->form == COLUMN_NONE && col->uses >= COLUMN_USES && c->tick >= col->rest) {
+	if (col->form == COLUMN_NONE && c->tick >= col->rest) {
 		column_begin(col, rows);
 		col->id = ++c->ids;
 	}
@@ -217,14 +224,16 @@ columns_row_changed(struct columns *c, uint32_t row, enum row_kind kind,
 	kind_set(c, row, kind);
 	for (uint32_t i = 0; i < c->n; i++) {
 		struct column *col = c->v[i];
-		if (col->form == COLUMN_NONE || !touches(&col->needs, changed) ||
-		    (!col->complete && row >= col->built)) /* it will be shown */
+		bool known = kind == ROW_FREE || covers(at_hand, &col->needs);
+		if (col->form == COLUMN_NONE || !touches(&col->needs, changed))
 			continue;
 		column_reserve(col, row + 1);
-		if (kind != ROW_FREE && !covers(at_hand, &col->needs))
-			column_set_stale(col, row);
-		else
+		if (known)
 			column_take(col, row, kind == ROW_FREE ? NULL : ops, data, s);
+		else if (col->complete || row < col->built)
+			column_set_stale(col, row);
+		if (!col->complete && row >= col->built)
+			column_see(col, row, known); /* if not, it will be shown */
 	}
 }
 

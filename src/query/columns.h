@@ -2,7 +2,7 @@
  * columns: what the rows of a shard hold at the paths that queries ask for, side by side, so that a condition is judged a
  * block of rows at a time without a look at their documents.
  *
- *   struct columns   the columns of one shard. They are made for paths that are asked for again and again, kept current
+ *   struct columns   the columns of one shard. They are made for paths that are asked for, kept current
  *                    by columns_row_changed, and dropped, least recently used first, when they outgrow their memory.
  *   struct vector    a plan made ready for blocks. It may look at any shard's columns, one after the other.
  *
@@ -11,7 +11,10 @@
  * ones), the answer is "ask": so the result is always that of the row evaluator.
  *
  *   vector_open(v, c, rows, true)                    a shard's turn begins
- *   while (vector_wants(v, &row, &needs))            columns to be made: show it the rows, in any number of turns
+ *   while (vector_sweep(v, source, &s))              columns to be made: records in the order of their keys, if that is
+ *           vector_take(v, row, ops, ...)            cheaper; in any number of turns
+ *           vector_swept(v, key, ...)
+ *   while (vector_wants(v, &row, &needs))            what is left: show it the rows, in any number of turns
  *           vector_show(v, row, kind, ops, ...)
  *   vector_judge(v, from, n, verdicts)               a block
  *   vector_add(v, verdicts, ...)                     aggregates: count what matches, up to a row that must be asked
@@ -25,8 +28,7 @@
 #include "query/query.h"
 
 #define COLUMNS_MAX                                                                                \
-	256u /* paths known of one shard, built or only counted; the least recently used goes */
-#define COLUMN_USES     2u    /* shards' turns that ask for a path before its column is made */
+	256u /* paths known of one shard, with a column or without; the least recently used goes */
 #define COLUMN_TEXT_MAX 256u  /* bytes of a string that a column holds; longer ones are asked for */
 #define VECTOR_ROWS     1024u /* rows of one block at most */
 
@@ -51,7 +53,7 @@ void columns_row_changed(struct columns *c, uint32_t row, enum row_kind kind,
 void columns_trim(struct columns *c);
 
 enum column_form {
-	COLUMN_NONE,    /* counted only */
+	COLUMN_NONE,    /* there is none */
 	COLUMN_SPARSE,  /* (row, value) of the few rows that have the path */
 	COLUMN_CODES8,  /* a byte a row: number of the value in the column's dictionary */
 	COLUMN_CODES16, /* two bytes a row */
@@ -81,6 +83,23 @@ void vector_free(struct vector *v); /* NULL is fine */
 
 /* Turn to a shard of `rows` row numbers. `begins`: its first turn in this walk, which counts as one use of the paths. */
 void vector_open(struct vector *v, struct columns *c, uint32_t rows, bool begins);
+
+/*
+ * Where the values of a column come from: a number of the caller's, 0 if they are to be had row by row only.
+ */
+typedef unsigned column_source(void *ctx, const struct query_needs *needs);
+struct column_sweep {
+	unsigned source;
+	struct str from, to; /* keys [from, to); empty: the shard's first, the end of the shard */
+};
+/* Is there a column to be filled from a source in the order of keys, and which keys are next? Views stand until
+ * vector_swept. */
+bool vector_sweep(struct vector *v, column_source *source, void *ctx, struct column_sweep *sweep);
+/* A row met in the sweep; what the columns have of it already stays, for it may be newer. */
+void vector_take(struct vector *v, uint32_t row, const struct query_row_ops *ops, const void *data,
+    struct query_scratch *s);
+/* Keys up to and with `key` are in; all_to: all below `to` are. */
+void vector_swept(struct vector *v, struct str key, bool all_to);
 
 /* Is there a row to be shown, so that a column gets complete? Then which one, and what must be at hand. */
 bool vector_wants(struct vector *v, uint32_t *row, struct query_needs *needs);

@@ -198,14 +198,13 @@ vector_free(struct vector *v)
 
 /* ---- a shard's turn ---- */
 
-static void
-turn_to(struct vector *v, uint32_t slot, struct column *c)
+void
+vector_turn_to(struct vector *v, uint32_t slot, struct column *c)
 {
 	v->column[slot] = v->building[slot] = NULL;
 	if (c == NULL || c->form == COLUMN_NONE)
 		return;
-	if (!c->complete && c->built >= v->rows)
-		c->complete = true;
+	column_advance(c, v->rows);
 	column_reserve(c, v->rows);
 	if (c->complete)
 		v->column[slot] = c;
@@ -232,62 +231,9 @@ vector_open(struct vector *v, struct columns *c, uint32_t rows, bool begins)
 	}
 	for (uint32_t i = 0; i < v->q->nslot; i++)
 		if (v->wanted[i])
-			turn_to(v, i, columns_find(c, v->q->slots[i]));
+			vector_turn_to(v, i, columns_find(c, v->q->slots[i]));
 	if (v->q->facts.aggregate)
 		tallies_open(v);
-}
-
-bool
-vector_wants(struct vector *v, uint32_t *row, struct query_needs *needs)
-{
-	uint32_t first = v->rows;
-
-	for (uint32_t i = 0; i < v->q->nslot; i++)
-		if (v->building[i] != NULL && v->building[i]->built < first)
-			first = v->building[i]->built;
-	*row = first;
-	*needs = (struct query_needs){ 0 };
-	for (uint32_t i = 0; i < v->q->nslot; i++) {
-		if (v->building[i] == NULL)
-			continue;
-		if (v->building[i]->built >= v->rows) {
-			turn_to(v, i, v->building[i]);
-			v->bound_leaves = false;
-		} else if (v->building[i]->built == first) {
-			needs->roots |= v->building[i]->needs.roots;
-			needs->sections |= v->building[i]->needs.sections;
-		}
-	}
-	if (first == v->rows && v->q->facts.aggregate)
-		tallies_open(v);
-	return first < v->rows;
-}
-
-void
-vector_show(struct vector *v, uint32_t row, enum row_kind kind, const struct query_row_ops *ops,
-    const void *data, struct query_scratch *s)
-{
-	for (uint32_t i = 0; i < v->q->nslot; i++) {
-		struct column *c = v->building[i];
-		if (c == NULL || c->built != row)
-			continue;
-		column_take(c, row, kind == ROW_FREE ? NULL : ops, data, s);
-		c->built = row + 1;
-	}
-}
-
-/* Convergence is of two records, of which often only the one that changes is in memory, so it is lost more often than
- * other values. It is a truth value, so no dictionary, and with it no verdict or group of a block, depends on it. */
-void
-vector_learn(struct vector *v, uint32_t row, const struct query_row_ops *ops, const void *data,
-    struct query_scratch *s)
-{
-	for (uint32_t i = 0; i < v->q->nslot; i++) {
-		struct column *c = v->column[i];
-		if (c != NULL && c->path.kind == PATH_CONVERGED &&
-		    column_cell(c, row) == cell_of_code(CODE_STALE))
-			column_take(c, row, ops, data, s);
-	}
 }
 
 void

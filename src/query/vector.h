@@ -75,8 +75,10 @@ struct vector {
 	uint32_t rows;
 	struct column *column[SLOTS_MAX];   /* complete ones */
 	struct column *building[SLOTS_MAX]; /* others */
-	bool bound_leaves;                  /* to these columns */
-	bool fresh; /* another shard: what leaves remember of a column means nothing */
+	struct column *sweeping[SLOTS_MAX]; /* of those, what the sweep under way is for */
+	struct str sweep_to;
+	bool bound_leaves; /* to these columns */
+	bool fresh;        /* another shard: what leaves remember of a column means nothing */
 
 	/* aggregates, and the block judged last */
 	bool groups_ask; /* more than is read from columns */
@@ -91,6 +93,8 @@ struct vector {
 	struct buf key;
 };
 
+/* The path's column, or NULL: to be judged by, or to be built. */
+void vector_turn_to(struct vector *v, uint32_t slot, struct column *c);
 void judge_bind(struct vector *v);
 /* Groups: forget what belonged to another shard. */
 void tallies_open(struct vector *v);

@@ -76,10 +76,9 @@ cursor_new(struct store *s, struct str to, enum store_scan how)
 		buf_str(&c->to, to);
 		rocksdb_readoptions_set_iterate_upper_bound(c->options, c->to.p, c->to.n);
 	}
-	if (how == STORE_SCAN_BULK) {
+	if (how == STORE_SCAN_BULK)
 		rocksdb_readoptions_set_readahead_size(c->options, BULK_READAHEAD_BYTES);
-		rocksdb_readoptions_set_fill_cache(c->options, 0);
-	}
+	rocksdb_readoptions_set_fill_cache(c->options, how == STORE_SCAN);
 	return c;
 }
 

@@ -97,7 +97,8 @@ enum err store_get(struct store *s, enum store_table t, struct str key, struct b
 struct store_cursor;
 enum store_scan {
 	STORE_SCAN = 0,
-	STORE_SCAN_BULK = 1 /* many rows: reads ahead 2 MB, leaves the block cache to others */
+	STORE_SCAN_BULK = 1, /* many rows: reads ahead 2 MB, leaves the block cache to others */
+	STORE_SCAN_ONCE = 2  /* a part of many rows: leaves the block cache to others */
 };
 
 enum err store_cursor_open(struct store *s, enum store_table t, struct str from, struct str to,

@@ -55,14 +55,14 @@ stamps_valid(const struct section *s)
 static bool
 node_valid(const struct section *s, struct doc d)
 {
-	struct doc_iter it = doc_iter(d);
+	struct walk it = walk_of(d);
 	struct doc value;
 	struct str key;
 
-	if (doc_kind(d) == DOC_NULL || (d.w > 0 && doc_stamp(d) >= s->nstamp))
+	if (kind_of(d) == DOC_NULL || (d.w > 0 && doc_stamp(d) >= s->nstamp))
 		return false;
-	while (doc_next(&it, &key, &value))
-		if ((doc_kind(d) == DOC_OBJECT && key.n == 0) || !node_valid(s, value))
+	while (walk_next(&it, &key, &value))
+		if ((it.object && key.n == 0) || !node_valid(s, value))
 			return false;
 	return true;
 }

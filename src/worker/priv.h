@@ -170,6 +170,8 @@ enum progress walk_shard(struct worker *w, struct walk *k, struct shard *sh, int
 bool walk_deliver(
     struct worker *w, struct walk *k, const struct query_row_ops *ops, const void *row);
 bool walk_count(struct worker *w, struct walk *k, const struct query_row_ops *ops, const void *row);
+/* build.c: show the columns that are to be made their rows, while there is time. */
+enum progress build_columns(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
 /* One row by its document; false: WALK_DONE. */
 bool scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
 

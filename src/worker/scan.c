@@ -101,43 +101,6 @@ scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	return walk_deliver(w, k, &hub_query_ops, &hr);
 }
 
-/* ---- making columns ---- */
-
-static void
-show_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
-{
-	struct str device, module;
-	struct hub_row hr;
-
-	if (!shard_row(sh, row, &device, &module)) {
-		vector_show(k->vector, row, ROW_FREE, NULL, NULL, &w->query_scratch);
-		return;
-	}
-	hub_row_open(&hr, sh, row);
-	vector_show(k->vector, row, module.n != 0 ? ROW_MODULE : ROW_DEVICE, &hub_query_ops, &hr,
-	    &w->query_scratch);
-}
-
-/* Show the columns their rows while there is time. */
-static enum progress
-build(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
-{
-	struct query_needs needs;
-	struct str device, module;
-	uint32_t row, steps = 0;
-
-	while (vector_wants(k->vector, &row, &needs)) {
-		if (shard_row(sh, row, &device, &module) &&
-		    worker_load_row(w, sh, row, hub_records_of(&needs), &k->fault) != ERR_OK)
-			return WALK_DONE;
-		show_row(w, k, sh, row);
-		k->facts.shown++;
-		if (++steps % LOOK_EVERY == 0 && clock_mono_us() >= end_us)
-			return TURN_OVER;
-	}
-	return SHARD_DONE;
-}
-
 /* ---- blocks ---- */
 
 /* What is left of a block, from its i-th row on; the walk's place is kept at the first row not yet dealt with. */
@@ -250,7 +213,7 @@ scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 		k->vector = vector_new(k->query);
 	vector_open(k->vector, c, shard_rows(sh), k->scanned != k->place.shard);
 	k->scanned = k->place.shard;
-	p = build(w, k, sh, end_us);
+	p = build_columns(w, k, sh, end_us);
 	walk_lap(k, STEP_BUILD);
 	if (p == SHARD_DONE)
 		p = scan_blocks(w, k, sh, end_us);

@@ -178,13 +178,64 @@ check_block(struct check *k, struct vector *v, uint32_t from, uint32_t n)
 			learn(k, v, from + i);
 }
 
+/* Keys k00000 to k02047, in an order that is not that of the rows. */
+#define KEYS 2048u
+
+static struct str
+key_of(uint32_t i, char out[8])
+{
+	snprintf(out, 8, "k%05u", (unsigned)i % 100000);
+	return (struct str){ out, 6 };
+}
+
+/* Sections are sources, all roots together another; what is of desired properties goes row by row. */
+static unsigned
+source_of(void *ctx, const struct query_needs *needs)
+{
+	(void)ctx;
+	if (needs->sections & QUERY_SECTION_BIT(SECTION_DESIRED))
+		return 0;
+	return needs->sections != 0 ? needs->sections : 32;
+}
+
+/* A stretch of keys; false: only its beginning. */
+static bool
+sweep_some(struct rig *rig, struct vector *v, const struct column_sweep *s)
+{
+	uint32_t most = rnd_below(&rig->r, 2) ? UINT32_MAX : rnd_below(&rig->r, rig->n), taken = 0;
+	char text[8], last[8];
+	struct str key;
+
+	for (uint32_t i = 0; i < KEYS; i++) {
+		uint32_t row = i ^ 0x155;
+		key = key_of(i, text);
+		if (str_cmp(key, s->from) < 0 || row >= rig->n || rig->kind[row] == ROW_FREE)
+			continue;
+		if (s->to.n > 0 && str_cmp(key, s->to) >= 0)
+			break;
+		if (taken == most) {
+			vector_swept(v, taken > 0 ? str_of(last) : STR_NONE, false);
+			return false;
+		}
+		vector_take(v, row, &fleet_ops, &rig->fl.row[row], &rig->scratch);
+		memcpy(last, text, sizeof(last));
+		taken++;
+	}
+	vector_swept(v, STR_NONE, true);
+	return true;
+}
+
 static bool
 build_some(struct check *k, struct vector *v)
 {
 	struct rig *rig = k->rig;
 	struct query_needs needs;
+	struct column_sweep s;
 	uint32_t row;
 
+	while (rnd_below(&rig->r, 8) > 0 && vector_sweep(v, source_of, NULL, &s))
+		if (!sweep_some(rig, v, &s))
+			return false;
 	for (uint32_t i = 1 + rnd_below(&rig->r, 2 * rig->n); vector_wants(v, &row, &needs); i--) {
 		if (i == 0)
 			return false;
@@ -332,7 +383,7 @@ nothing_built(const struct columns *c)
 static uint64_t judged, asked; /* rows of all fleets */
 static unsigned forms;         /* bit per form that a column had */
 
-/* Queries of which each runs three times: counted, built, used. */
+/* Queries of which each runs twice: its columns are built, and used. */
 static void
 try_fleet(uint64_t seed, uint32_t rows, size_t max_bytes)
 {
@@ -343,7 +394,7 @@ try_fleet(uint64_t seed, uint32_t rows, size_t max_bytes)
 	rig_init(&rig, seed, rows, max_bytes);
 	for (int i = 0; i < FLEET_QUERIES; i++) {
 		struct tree *t = random_query(&rig.r, &text);
-		for (int turn = 0; turn < 3; turn++)
+		for (int turn = 0; turn < 2; turn++)
 			run_check(&rig, text.p, t);
 		columns_trim(rig.c);
 		assert_true(columns_bytes(rig.c) <= max_bytes || nothing_built(rig.c));
@@ -464,8 +515,6 @@ columns__take_the_form_that_the_data_warrants(void **state)
 		snprintf(text, sizeof(text), "SELECT * FROM devices WHERE %s = 's0001'",
 		    forms_of[i].path);
 		run_check(&rig, text, NULL);
-		assert_int_equal(facts_of(&rig, forms_of[i].path).form, COLUMN_NONE);
-		run_check(&rig, text, NULL);
 		f = facts_of(&rig, forms_of[i].path);
 		assert_true(f.complete);
 		if (f.form != forms_of[i].form || f.bytes > forms_of[i].max_bytes)
@@ -502,7 +551,7 @@ columns__of_convergence_learn_from_documents(void **state)
 	rig_fini(&rig);
 }
 
-/* A fleet whose keys are data: each path is asked for, often enough to be built, and none again. */
+/* A fleet whose keys are data: each path is asked for twice, and none again. */
 static void
 columns__of_very_many_paths_stay_few(void **state)
 {

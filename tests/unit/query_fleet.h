@@ -218,8 +218,7 @@ fleet_columns(struct fleet *fl, const struct query *q)
 	for (uint32_t i = 0; i < n; i++)
 		columns_row_changed(fl->columns, i, fleet_kind(&fl->row[i]), &needs, &needs,
 		    &fleet_ops, &fl->row[i], &fl->scratch);
-	for (unsigned uses = 0; uses < COLUMN_USES; uses++)
-		vector_open(v, fl->columns, n, true);
+	vector_open(v, fl->columns, n, true);
 	while (vector_wants(v, &row, &needs))
 		vector_show(
 		    v, row, fleet_kind(&fl->row[row]), &fleet_ops, &fl->row[row], &fl->scratch);

@@ -532,24 +532,6 @@ start__any_number_of_workers_on_the_same_data(void **state)
 	}
 }
 
-static void
-store_row(struct kit *k, enum store_table t, struct str key, struct str value)
-{
-	struct store_batch *b = store_batch_new();
-	struct fault f = { 0 };
-
-	/* A store of its own: no fleet is told of the commit. */
-	k->so.lanes = 1;
-	k->so.done = NULL;
-	if (store_open(&k->so, &k->store, &f) != ERR_OK)
-		fail_msg("%s", f.text);
-	store_batch_put(b, t, key, value);
-	store_submit(k->store, 0, b, 0);
-	store_close(k->store);
-	k->store = NULL;
-	k->so.done = fleet_commit_done;
-}
-
 static struct str
 key_of(struct buf *key, const char *device)
 {
@@ -568,7 +550,7 @@ load__a_damaged_identity_is_named_and_refused(void **state)
 	kit_start(k, 2);
 	kit_create(k, "d", 3);
 	kit_stop(k);
-	store_row(k, STORE_IDENTITY, key_of(&key, "d1"), STR("nonsense"));
+	kit_store_row(k, STORE_IDENTITY, key_of(&key, "d1"), STR("nonsense"));
 	kit_open(k, 2);
 	assert_int_equal(fleet_load(k->fleet, &f), ERR_CORRUPT);
 	assert_non_null(strstr(f.text, "d1"));
@@ -586,7 +568,7 @@ load__other_damaged_records_are_met_when_they_are_read(void **state)
 	kit_start(k, 2);
 	kit_create(k, "d", 3);
 	kit_stop(k);
-	store_row(k, STORE_WANTED, key_of(&key, "d1"), STR("\1nonsense"));
+	kit_store_row(k, STORE_WANTED, key_of(&key, "d1"), STR("\1nonsense"));
 	kit_start(k, 2);
 	assert_int_equal(kit_do(k, OP_TWIN_READ, "d1", NULL), F_ServerError);
 	assert_non_null(strstr(k->reply.fault.text, "d1"));
@@ -613,7 +595,7 @@ load__log_positions_never_go_back(void **state)
 	kit_start(k, 1);
 	kit_create(k, "d", 1);
 	kit_stop(k);
-	store_row(k, STORE_LOG, (struct str){ key, 10 }, STR("future"));
+	kit_store_row(k, STORE_LOG, (struct str){ key, 10 }, STR("future"));
 	kit_start(k, 1);
 	w = kit_work(k, OP_TELEMETRY, "d0", NULL);
 	w->op.epoch = kit_connect(k, "d0", 1, true);

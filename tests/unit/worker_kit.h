@@ -305,6 +305,25 @@ kit_stop(struct kit *k)
 	k->fleet = NULL;
 }
 
+/* A row of the store, while no fleet has it open. */
+static UNUSED void
+kit_store_row(struct kit *k, enum store_table t, struct str key, struct str value)
+{
+	struct store_batch *b = store_batch_new();
+	struct fault f = { 0 };
+
+	/* A store of its own: no fleet is told of the commit. */
+	k->so.lanes = 1;
+	k->so.done = NULL;
+	if (store_open(&k->so, &k->store, &f) != ERR_OK)
+		fail_msg("%s", f.text);
+	store_batch_put(b, t, key, value);
+	store_submit(k->store, 0, b, 0);
+	store_close(k->store);
+	k->store = NULL;
+	k->so.done = fleet_commit_done;
+}
+
 static UNUSED void
 kit_forget(struct kit *k)
 {
@@ -546,9 +565,10 @@ kit_walk(struct kit *k, const char *query, uint32_t limit)
 {
 	struct walk *w =
 	    walk_new(k->loops[0], query != NULL ? WALK_QUERY : WALK_IDENTITIES, kit_walk_back);
+	const struct query_options options = { .extensions = true };
 	struct fault f = { 0 };
 
-	if (query != NULL && query_parse(str_of(query), NULL, &w->query, &f) != ERR_OK)
+	if (query != NULL && query_parse(str_of(query), &options, &w->query, &f) != ERR_OK)
 		fail_msg("%s", f.text);
 	w->limit = limit;
 	w->owner = k;
