@@ -36,9 +36,13 @@ serve(int argc, char **argv)
 #define CREDENTIALS                                                                                \
 	(OPT(PRIMARY_KEY) | OPT(SECONDARY_KEY) | OPT(THUMBPRINT) | OPT(SECONDARY_THUMBPRINT) |     \
 	    OPT(X509_CA))
-#define HUB           (OPTS_HUB | OPTS_OUTPUT)
-#define DOCUMENT      (OPT(MODULE) | OPT(TAGS) | OPT(DESIRED) | OPT(FILE) | OPT(ETAG))
-#define ROWS          (HUB | OPT(CSV))
+#define HUB      (OPTS_HUB | OPTS_OUTPUT)
+#define DOCUMENT (OPT(MODULE) | OPT(TAGS) | OPT(DESIRED) | OPT(FILE) | OPT(ETAG))
+#define ROWS     (HUB | OPT(CSV))
+#define JOB                                                                                        \
+	(OPT(CONDITION) | OPT(PATCH) | OPT(FILE) | OPT(TAGS) | OPT(DESIRED) | OPT(METHOD) |        \
+	    OPT(PAYLOAD) | OPT(RESPONSE_TIMEOUT) | OPT(CONNECT_TIMEOUT) | OPT(START) |             \
+	    OPT(MAX_TIME) | OPT(RATE))
 #define CONFIGURATION (OPT(FILE) | OPT(CONDITION) | OPT(PRIORITY) | OPT(LABELS))
 #define SIGN_IN       (OPT(DATA) | OPT(POLICY) | OPT(DEVICE) | OPT(MODULE) | OPT(KEY) | OPT(HOSTNAME))
 
@@ -179,6 +183,42 @@ static const struct command commands[] = {
 		.summary = "remove a configuration, and what it wrote from all twins",
 		.note = "Properties go to the configuration that is next by priority, if there is one.",
 		.example = "  twinhub configuration delete winter " DATA,
+	}, {
+		.name = "job create", .operands = "TYPE ID", .least = 2, .most = 2, .run = cli_job_create,
+		.options = HUB | JOB,
+		.summary = "change many twins, or call a method of many devices: TYPE is twin-update or method",
+		.note = "A job is on the devices that match when it starts; --condition is what stands behind WHERE, * for all devices, or\n"
+			"FROM devices.modules WHERE ... for modules. A job's id cannot be used again for 30 days after its end.\n"
+			"twin-update: --patch, --file, or --tags and --desired, merged into each twin, whether the device is connected or not.\n"
+			"method: --method with --payload or --file; a device that is not connected fails after --connect-timeout.",
+		.example = "  twinhub job create twin-update winter-1 --condition \"tags.floor = 3\" --desired '{\"mode\":\"winter\"}' " DATA "\n"
+			"  twinhub job create method reboot-1 --condition '*' --method reboot --payload '{\"delay\":5}' --start +3600 --rate 50 " DATA,
+	}, {
+		.name = "job show", .operands = "ID", .least = 1, .most = 1, .run = cli_job_show,
+		.options = HUB | OPT(WATCH),
+		.summary = "a job, and how far it is",
+		.note = "--watch: until the job has ended; then the exit code is 0 if it was completed and failed on no device, else 1.\n"
+			"Ctrl-C before that: 1.",
+		.example = "  twinhub job show reboot-1 --watch 2 " DATA,
+	}, {
+		.name = "job list", .operands = "", .run = cli_job_list,
+		.options = ROWS | OPT(TYPE) | OPT(STATUS) | OPT(PAGE_SIZE),
+		.summary = "all jobs, or those of a type or status",
+		.note = "JSON is whole; a table and CSV have the columns that fit on a line.",
+		.example = "  twinhub job list --type method --status running " DATA,
+	}, {
+		.name = "job cancel", .operands = "ID", .least = 1, .most = 1, .run = cli_job_cancel,
+		.options = HUB,
+		.summary = "let no more devices have their turn",
+		.note = "What has been done stays done.",
+		.example = "  twinhub job cancel reboot-1 " DATA,
+	}, {
+		.name = "job results", .operands = "ID", .least = 1, .most = 1, .run = cli_job_results,
+		.options = ROWS | OPT(STATUS) | OPT(PAGE_SIZE),
+		.summary = "what has come of each device of a job",
+		.note = "--status: only pending, scheduled, running, completed, failed or canceled ones.",
+		.example = "  twinhub job results reboot-1 --status failed " DATA "\n"
+			"  twinhub job results reboot-1 --csv " DATA " > reboot-1.csv",
 	}, {
 		.name = "query", .operands = "TEXT", .least = 1, .most = 1, .run = cli_query,
 		.options = ROWS | OPT(WATCH) | OPT(PAGE_SIZE) | OPT(EXPLAIN),

@@ -15,6 +15,12 @@ static const bool option_flags[OPTION_COUNT] = {
 #undef X
 };
 
+const char *
+option_name(enum option o)
+{
+	return option_names[o];
+}
+
 static int
 option_find(struct str name)
 {

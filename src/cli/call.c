@@ -132,6 +132,29 @@ hub_call(const struct target *t, const struct ask *ask, struct answer *out)
 }
 
 int
+hub_pages(const struct target *t, const struct ask *ask,
+    int (*page)(void *ctx, struct doc rows, bool more), void *ctx)
+{
+	struct answer answer = { 0 };
+	struct buf continuation = { 0 };
+	struct ask next = *ask;
+	int code;
+
+	do {
+		next.continuation = continuation.p;
+		code = hub_call(t, &next, &answer);
+		if (code != EXIT_DONE)
+			break;
+		continuation.n = 0;
+		buf_str(&continuation, buf_view(&answer.continuation));
+		code = page(ctx, doc_of(buf_view(&answer.doc)), continuation.n > 0);
+	} while (code == EXIT_DONE && continuation.n > 0 && !ferror(stdout));
+	answer_fini(&answer);
+	buf_fini(&continuation);
+	return code;
+}
+
+int
 hub_call_once(const struct args *a, const struct ask *ask, struct answer *out)
 {
 	struct target t;

@@ -14,7 +14,7 @@ static const struct {
 	{ EXIT_FAILED, "refused by the hub, or failed" },
 	{ EXIT_USAGE, "the command line is wrong" },
 	{ EXIT_UNREACHABLE, "no hub answers there, or its certificate is not trusted" },
-	{ EXIT_NOT_FOUND, "no such device, module, configuration, policy, directory or file" },
+	{ EXIT_NOT_FOUND, "no such device, module, configuration, job, policy, directory or file" },
 	{ EXIT_DAMAGED, "stored data is damaged, or of a newer format" },
 	{ EXIT_LOCKED, "another process has the data directory open" },
 	{ EXIT_CONFLICT, "it exists already, or has another etag by now" },

@@ -16,11 +16,12 @@ enum exit_code {
 	EXIT_FAILED = 1,      /* refused by the hub, or something else went wrong */
 	EXIT_USAGE = 2,       /* the command line is wrong */
 	EXIT_UNREACHABLE = 3, /* no hub answers there, or its certificate is not trusted */
-	EXIT_NOT_FOUND = 4,   /* no such device, module, configuration, policy, directory or file */
-	EXIT_DAMAGED = 5,     /* stored data is damaged, or of a newer format */
-	EXIT_LOCKED = 6,      /* another process has the data directory open */
-	EXIT_CONFLICT = 7,    /* it exists already, or has another etag by now */
-	EXIT_DEVICE = 8       /* the device is not connected, or has not answered */
+	EXIT_NOT_FOUND =
+	    4, /* no such device, module, configuration, job, policy, directory or file */
+	EXIT_DAMAGED = 5,  /* stored data is damaged, or of a newer format */
+	EXIT_LOCKED = 6,   /* another process has the data directory open */
+	EXIT_CONFLICT = 7, /* it exists already, or has another etag by now */
+	EXIT_DEVICE = 8    /* the device is not connected, or has not answered */
 };
 
 #define OPTIONS(X)                                                                                 \
@@ -47,7 +48,9 @@ enum exit_code {
 	X(HOSTNAME, "hostname", "NAME", "the hub's name (default: what it calls itself)")          \
 	X(TTL, "ttl", "SECONDS", "how long the token is good (default 3600)")                      \
 	X(RESOURCE, "resource", "URI", "what the token is for (default: all that the key is for)") \
-	X(STATUS, "status", "STATUS", "enabled or disabled")                                       \
+	X(STATUS, "status", "STATUS",                                                              \
+	    "a device's: enabled or disabled; a job's: queued, scheduled, running, completed, "    \
+	    "...")                                                                                 \
 	X(STATUS_REASON, "status-reason", "TEXT", "why; at most 128 characters")                   \
 	X(DISABLED, "disabled", NULL, "the device may not connect yet")                            \
 	X(EDGE, "edge", NULL, "it is an IoT Edge device")                                          \
@@ -67,6 +70,15 @@ enum exit_code {
 	X(CONDITION, "condition", "TEXT", "which devices: * for all, or as behind WHERE")          \
 	X(PRIORITY, "priority", "N", "the larger one wins a property that several write")          \
 	X(LABELS, "labels", "JSON", "an object of texts, for people")                              \
+	X(PATCH, "patch", "JSON", "{\"tags\":{...},\"properties\":{\"desired\":{...}}}")           \
+	X(METHOD, "method", "NAME", "the method to call")                                          \
+	X(RESPONSE_TIMEOUT, "response-timeout", "SECONDS",                                         \
+	    "how long a device may take to answer, 5 to 300 (default 30)")                         \
+	X(START, "start", "TIME",                                                                  \
+	    "when, in UTC: 2030-12-31T23:59:59Z; or +SECONDS (default: now)")                      \
+	X(MAX_TIME, "max-time", "SECONDS", "how long the job may take (default 3600)")             \
+	X(RATE, "rate", "N", "at most so many devices a second (default: no limit)")               \
+	X(TYPE, "type", "TYPE", "twin-update or method")                                           \
 	X(UNTIL_APPLIED, "until-applied", NULL, "end when all that are targeted have it")          \
 	X(RESUME, "resume", NULL, "go on where a run that was cut short has got to")               \
 	X(NO_KEYS, "no-keys", NULL, "leave the symmetric keys out")                                \
@@ -78,6 +90,7 @@ enum option {
 #undef X
 	    OPTION_COUNT
 };
+_Static_assert(OPTION_COUNT <= 64, "a command's options are bits");
 #define OPT(id) (UINT64_C(1) << OPT_##id)
 
 /* Who speaks to a running hub takes these; where output can be JSON or table, the last two. */
@@ -131,6 +144,11 @@ int cli_configuration_show(const struct args *a);
 int cli_configuration_list(const struct args *a);
 int cli_configuration_update(const struct args *a);
 int cli_configuration_delete(const struct args *a);
+int cli_job_create(const struct args *a);
+int cli_job_show(const struct args *a);
+int cli_job_list(const struct args *a);
+int cli_job_cancel(const struct args *a);
+int cli_job_results(const struct args *a);
 int cli_policy_show(const struct args *a);
 int cli_policy_rotate(const struct args *a);
 int cli_export(const struct args *a);

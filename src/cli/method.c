@@ -9,9 +9,8 @@
 #define WAIT_MOST_S        300
 #define SPARE_S            30 /* for what is not the device's: the connection, TLS, the hub */
 
-/* Any JSON value; without one the member is left out. */
-static int
-put_payload(struct buf *json, const struct args *a)
+int
+method_payload_take(const struct args *a, struct buf *json)
 {
 	const char *text = a->option[OPT_PAYLOAD], *file = a->option[OPT_FILE];
 	struct buf doc = { 0 };
@@ -51,7 +50,7 @@ method_body(struct buf *json, const struct args *a, uint64_t *wait_s)
 	buf_u64(json, response_s);
 	json_member(json, "connectTimeoutInSeconds");
 	buf_u64(json, connect_s);
-	code = put_payload(json, a);
+	code = method_payload_take(a, json);
 	buf_putc(json, '}');
 	*wait_s = response_s + connect_s;
 	return code;

@@ -22,6 +22,7 @@ enum exit_code exit_of(enum err e);
 
 /* ---- values of options ---- */
 
+const char *option_name(enum option o); /* without dashes */
 /* A number from least to most; *out keeps its value when the option was not given. Else EXIT_USAGE, said. */
 int option_number(
     const struct args *a, enum option o, uint64_t least, uint64_t most, uint64_t *out);
@@ -39,6 +40,11 @@ int subject_of(const char *device, const char *module, struct subject *out);
  * message. Errors are said. */
 int json_take(struct str text, const char *what, struct buf *doc);
 int json_take_file(const char *path, struct buf *doc);
+
+/* A change of a twin as JSON: of `text` (NULL: not given), or --file, or the parts --tags and --desired. Errors are said. */
+int twin_change_take(const struct args *a, const char *text, struct buf *json);
+/* The member "payload" of --payload or --file; without either it is left out. Errors are said. */
+int method_payload_take(const struct args *a, struct buf *json);
 
 /* ---- connection strings ---- */
 
@@ -105,6 +111,9 @@ enum err https_call(
 int hub_try(const struct target *t, const struct ask *ask, struct answer *out, char why[WHY_MAX]);
 /* The same for commands: a status of 2xx and a body that is JSON or empty; else it is said, with the exit code. */
 int hub_call(const struct target *t, const struct ask *ask, struct answer *out);
+/* Page after page, until the last, or until `page` returns another code than EXIT_DONE, or nobody reads any more. */
+int hub_pages(const struct target *t, const struct ask *ask,
+    int (*page)(void *ctx, struct doc rows, bool more), void *ctx);
 /* target_open, hub_call. */
 int hub_call_once(const struct args *a, const struct ask *ask, struct answer *out);
 /* A collection and a name in it, percent-encoded, with its NUL. */
@@ -198,6 +207,13 @@ void configuration_print(const struct args *a, struct doc c);
 void configuration_view(struct view *v, struct doc c);
 /* Have all that are targeted got it? */
 bool configuration_applied(struct doc c);
+
+/* ---- jobs ---- */
+
+/* The path of one, the tail and a NUL. Else EXIT_USAGE, said. */
+int job_path(struct buf *path, const char *id, const char *tail);
+/* As the hub's answer has it: JSON in one line, or the view with bars. */
+void job_print(const struct args *a, struct doc job);
 
 /* ---- CSV (RFC 4180): lines end with CRLF ---- */
 

@@ -14,52 +14,40 @@ struct inquiry {
 	struct watch watch;
 };
 
-/* Before the first page of a round: a terminal is cleared only now, when there is something to show. */
-static void
-round_open(struct inquiry *q, struct rows_view *view)
-{
-	watch_open(&q->watch, view->format == ROWS_TABLE);
-	rows_open(view);
-}
+/* A round's rows. */
+struct round {
+	struct inquiry *q;
+	struct rows_view view;
+	bool opened;
+};
 
 static int
-all_pages(struct inquiry *q, struct rows_view *view)
+on_page(void *ctx, struct doc rows, bool more)
 {
-	struct answer answer = { 0 };
-	struct buf continuation = { 0 };
-	int code;
+	struct round *r = ctx;
 
-	do {
-		code = hub_call(&q->target,
-		    &(struct ask){ .method = POST,
-		        .path = "/devices/query",
-		        .body = buf_view(&q->body),
-		        .continuation = continuation.p,
-		        .page_size = q->page_size },
-		    &answer);
-		if (code != EXIT_DONE)
-			break;
-		if (continuation.n == 0)
-			round_open(q, view);
-		continuation.n = 0;
-		buf_str(&continuation, buf_view(&answer.continuation));
-		code = rows_page(view, doc_of(buf_view(&answer.doc)), continuation.n > 0);
-	} while (code == EXIT_DONE && continuation.n > 0 && !ferror(stdout));
-	answer_fini(&answer);
-	buf_fini(&continuation);
-	return code;
+	/* a terminal is cleared only now, when there is something to show */
+	if (!r->opened) {
+		watch_open(&r->q->watch, r->view.format == ROWS_TABLE);
+		rows_open(&r->view);
+	}
+	r->opened = true;
+	return rows_page(&r->view, rows, more);
 }
 
 static int
 round_run(void *ctx)
 {
-	struct inquiry *q = ctx;
-	struct rows_view view;
-	int code;
+	struct round r = { .q = ctx };
 
-	rows_init(&view, q->args);
-	code = all_pages(q, &view);
-	return rows_fini(&view, code);
+	rows_init(&r.view, r.q->args);
+	return rows_fini(&r.view,
+	    hub_pages(&r.q->target,
+	        &(struct ask){ .method = POST,
+	            .path = "/devices/query",
+	            .body = buf_view(&r.q->body),
+	            .page_size = r.q->page_size },
+	        on_page, &r));
 }
 
 /* ---- what it costs ---- */

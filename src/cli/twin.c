@@ -51,22 +51,21 @@ take_parts(const struct args *a, struct buf *json)
 	return code;
 }
 
-/* The document to send: an operand, a file, or its parts. */
-static int
-take_document(const struct args *a, struct buf *json)
+int
+twin_change_take(const struct args *a, const char *text, struct buf *json)
 {
 	bool parts = a->option[OPT_TAGS] != NULL || a->option[OPT_DESIRED] != NULL;
 	struct buf doc = { 0 };
 	int code;
 
-	if (parts + (a->operand[1] != NULL) + (a->option[OPT_FILE] != NULL) != 1)
+	if (parts + (text != NULL) + (a->option[OPT_FILE] != NULL) != 1)
 		return cli_fail(EXIT_USAGE,
 		    "give the change once: as --tags and --desired, as a twin document, or as "
 		    "--file");
 	if (parts)
 		return take_parts(a, json);
-	code = a->operand[1] != NULL ? take_object(a->operand[1], "the twin document", &doc)
-	                             : take_file(a->option[OPT_FILE], &doc);
+	code = text != NULL ? take_object(text, "the twin document", &doc)
+	                    : take_file(a->option[OPT_FILE], &doc);
 	if (code == EXIT_DONE)
 		doc_write_json(json, doc_of(buf_view(&doc)));
 	buf_fini(&doc);
@@ -99,7 +98,7 @@ static int
 twin_write(const struct args *a, enum method method)
 {
 	struct buf body = { 0 }, tag = { 0 };
-	int code = take_document(a, &body);
+	int code = twin_change_take(a, a->operand[1], &body);
 
 	if_match_of(&tag, str_of(a->option[OPT_ETAG]));
 	if (code == EXIT_DONE)

@@ -15,6 +15,11 @@ check_id(struct doc body, struct str id, struct fault *f)
 	struct buf text = { 0 };
 	bool same;
 
+	/* it could be made, and never be read */
+	if (str_ieq(id, STR("query")))
+		return fault_set(f, F_ArgumentInvalid,
+		    "no job can be named " STR_FMT ", which is the name of their list",
+		    STR_ARG(id));
 	if (!given(v))
 		return ERR_OK;
 	if (doc_kind(v) == DOC_STRING)

@@ -1,0 +1,398 @@
+/* Jobs: create|list|cancel|results. `show` has a file of its own. */
+#include "cli/priv.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#define MAX_TIME_MOST  2147483647
+#define RATE_MOST      1000000
+#define RESPONSE_LEAST 5
+#define WAIT_MOST      300
+#define LATER_MOST     (UINT64_C(100) * 366 * 86400)
+#define PAGE_SIZE      1000
+#define PAGE_SIZE_MOST 1000000
+
+int
+job_path(struct buf *path, const char *id, const char *tail)
+{
+	if (!id_valid(str_of(id)))
+		return cli_fail(EXIT_USAGE,
+		    "'%s' is no id of a job: 1 to %d of letters, digits and - : . + %% _ # * ? ! ( "
+		    ") , = @ ; $ '",
+		    id, ID_MAX);
+	buf_cstr(path, "/jobs/v2/");
+	buf_percent(path, str_of(id));
+	buf_cstr(path, tail);
+	buf_putc(path, '\0');
+	return EXIT_DONE;
+}
+
+static const struct {
+	const char *name, *wire;
+	uint64_t options; /* that do not belong to the other one */
+} types[] = {
+	{ "twin-update", "scheduleUpdateTwin", OPT(PATCH) | OPT(TAGS) | OPT(DESIRED) },
+	{ "method", "scheduleDeviceMethod",
+	    OPT(METHOD) | OPT(PAYLOAD) | OPT(RESPONSE_TIMEOUT) | OPT(CONNECT_TIMEOUT) },
+};
+enum { TWIN_UPDATE, METHOD, TYPES };
+
+/* TYPES, said: it is none. */
+static unsigned
+type_of(const char *text)
+{
+	for (unsigned i = 0; i < TYPES; i++)
+		if (strcmp(text, types[i].name) == 0 || strcmp(text, types[i].wire) == 0)
+			return i;
+	cli_fail(EXIT_USAGE, "'%s' is no type of job: twin-update or method", text);
+	return TYPES;
+}
+
+/* ---- create: the document ---- */
+
+static int
+options_fit(const struct args *a, unsigned type)
+{
+	uint64_t strange = types[1 - type].options;
+
+	for (int o = 0; o < OPTION_COUNT; o++)
+		if ((strange >> o & 1) && a->option[o] != NULL)
+			return cli_fail(EXIT_USAGE, "--%s does not belong to a job of type %s",
+			    option_name((enum option)o), types[type].name);
+	if (a->option[OPT_CONDITION] == NULL || a->option[OPT_CONDITION][0] == '\0')
+		return cli_fail(
+		    EXIT_USAGE, "--condition is missing: which devices; '*' for all of them");
+	if (!utf8_valid(str_of(a->option[OPT_CONDITION])))
+		return cli_fail(EXIT_USAGE, "--condition is not UTF-8");
+	if (type == METHOD && a->option[OPT_METHOD] == NULL)
+		return cli_fail(EXIT_USAGE, "--method is missing: the name of the method to call");
+	return EXIT_DONE;
+}
+
+/* A patch that changes nothing is a misspelt one. */
+static int
+check_change(struct doc change)
+{
+	struct doc_iter it = doc_iter(change);
+	struct str key;
+	struct doc v;
+
+	while (doc_next(&it, &key, &v))
+		if (!str_eq(key, STR("tags")) && !str_eq(key, STR("properties")) &&
+		    !str_eq(key, STR("etag")))
+			return cli_fail(EXIT_USAGE,
+			    "'" STR_FMT "' is nothing that a job changes: tags, properties.desired",
+			    STR_ARG(key));
+	if (doc_defined(doc_getc(change, "tags")) ||
+	    doc_defined(doc_getc(doc_getc(change, "properties"), "desired")))
+		return EXIT_DONE;
+	return cli_fail(EXIT_USAGE, "the change has neither tags nor properties.desired");
+}
+
+/* With the etag that jobs must have. */
+static int
+put_twin(struct buf *json, const struct args *a)
+{
+	struct buf text = { 0 }, doc = { 0 };
+	struct doc_iter it;
+	struct str key;
+	struct doc v;
+	int code = twin_change_take(a, a->option[OPT_PATCH], &text);
+
+	if (code == EXIT_DONE)
+		code = json_take(buf_view(&text), "the twin document", &doc);
+	if (code == EXIT_DONE)
+		code = check_change(doc_of(buf_view(&doc)));
+	if (code == EXIT_DONE) {
+		json_member(json, "updateTwin");
+		buf_cstr(json, "{\"etag\":\"*\"");
+		it = doc_iter(doc_of(buf_view(&doc)));
+		while (doc_next(&it, &key, &v)) {
+			if (str_eq(key, STR("etag")))
+				continue;
+			buf_putc(json, ',');
+			doc_write_json_str(json, key);
+			buf_putc(json, ':');
+			doc_write_json(json, v);
+		}
+		buf_putc(json, '}');
+	}
+	buf_fini(&text);
+	buf_fini(&doc);
+	return code;
+}
+
+/* A member with an option's number; without the option it is left out. */
+static int
+put_number(struct buf *json, const char *name, const struct args *a, enum option o, uint64_t least,
+    uint64_t most)
+{
+	uint64_t n;
+
+	if (a->option[o] == NULL)
+		return EXIT_DONE;
+	if (option_number(a, o, least, most, &n) != EXIT_DONE)
+		return EXIT_USAGE;
+	json_member(json, name);
+	buf_u64(json, n);
+	return EXIT_DONE;
+}
+
+static int
+put_method(struct buf *json, const struct args *a)
+{
+	struct str name = str_of(a->option[OPT_METHOD]);
+	int code;
+
+	if (!utf8_valid(name))
+		return cli_fail(EXIT_USAGE, "the method's name is not UTF-8");
+	json_member(json, "cloudToDeviceMethod");
+	buf_putc(json, '{');
+	json_text(json, "methodName", name);
+	code = method_payload_take(a, json);
+	if (code == EXIT_DONE)
+		code = put_number(json, "responseTimeoutInSeconds", a, OPT_RESPONSE_TIMEOUT,
+		    RESPONSE_LEAST, WAIT_MOST);
+	if (code == EXIT_DONE)
+		code = put_number(
+		    json, "connectTimeoutInSeconds", a, OPT_CONNECT_TIMEOUT, 0, WAIT_MOST);
+	buf_putc(json, '}');
+	return code;
+}
+
+static int
+put_start(struct buf *json, const struct args *a)
+{
+	const char *start = a->option[OPT_START];
+	char text[TIME_TEXT_MAX];
+	uint64_t later_s;
+	int64_t us;
+	size_t n;
+
+	if (start == NULL)
+		return EXIT_DONE;
+	if (start[0] == '+' && str_u64(str_of(start + 1), &later_s) && later_s <= LATER_MOST)
+		us = ((int64_t)time(NULL) + (int64_t)later_s) * 1000000;
+	else if (!time_parse(str_of(start), &us))
+		return cli_fail(EXIT_USAGE,
+		    "--start %s: neither a time in UTC like 2030-12-31T23:59:59Z nor +SECONDS",
+		    start);
+	n = time_format(us, text);
+	json_member(json, "startTime");
+	doc_write_json_str(json, (struct str){ text, n });
+	return EXIT_DONE;
+}
+
+static int
+job_document(struct buf *json, const struct args *a, unsigned type)
+{
+	int code = options_fit(a, type);
+
+	if (code != EXIT_DONE)
+		return code;
+	buf_putc(json, '{');
+	json_text(json, "jobId", str_of(a->operand[1]));
+	json_text(json, "type", str_of(types[type].wire));
+	json_text(json, "queryCondition", str_of(a->option[OPT_CONDITION]));
+	code = type == METHOD ? put_method(json, a) : put_twin(json, a);
+	if (code == EXIT_DONE)
+		code = put_start(json, a);
+	if (code == EXIT_DONE)
+		code = put_number(
+		    json, "maxExecutionTimeInSeconds", a, OPT_MAX_TIME, 1, MAX_TIME_MOST);
+	if (code == EXIT_DONE)
+		code = put_number(json, "maxUpdatesPerSecond", a, OPT_RATE, 1, RATE_MOST);
+	buf_putc(json, '}');
+	return code;
+}
+
+/* One call whose answer is the job. */
+static int
+job_call(const struct args *a, const struct ask *ask)
+{
+	struct answer answer = { 0 };
+	int code = hub_call_once(a, ask, &answer);
+
+	if (code == EXIT_DONE)
+		job_print(a, doc_of(buf_view(&answer.doc)));
+	answer_fini(&answer);
+	return code;
+}
+
+int
+cli_job_create(const struct args *a)
+{
+	struct buf path = { 0 }, json = { 0 };
+	unsigned type = type_of(a->operand[0]);
+	int code;
+
+	if (type == TYPES)
+		return EXIT_USAGE;
+	code = job_path(&path, a->operand[1], "");
+	if (code == EXIT_DONE)
+		code = job_document(&json, a, type);
+	if (code == EXIT_DONE)
+		code = job_call(
+		    a, &(struct ask){ .method = PUT, .path = path.p, .body = buf_view(&json) });
+	buf_fini(&path);
+	buf_fini(&json);
+	return code;
+}
+
+int
+cli_job_cancel(const struct args *a)
+{
+	struct buf path = { 0 };
+	int code = job_path(&path, a->operand[0], "/cancel");
+
+	if (code == EXIT_DONE)
+		code = job_call(a, &(struct ask){ .method = POST, .path = path.p });
+	buf_fini(&path);
+	return code;
+}
+
+/* ---- list ---- */
+
+static void
+put_row(struct doc_writer *dw, struct doc job)
+{
+	static const struct {
+		const char *name;
+		bool counted;
+	} columns[] = { { "jobId", false }, { "type", false }, { "status", false },
+		{ "startTime", false }, { "endTime", false }, { "deviceCount", true },
+		{ "succeededCount", true }, { "failedCount", true }, { "queryCondition", false } };
+	struct doc counts = doc_getc(job, "deviceJobStatistics"), v;
+
+	doc_begin_object(dw, 0);
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+		v = doc_get(columns[i].counted ? counts : job, str_of(columns[i].name));
+		doc_key(dw, str_of(columns[i].name));
+		if (doc_defined(v))
+			doc_put_copy(dw, 0, v);
+		else
+			doc_put_null(dw, 0);
+	}
+	doc_end(dw);
+}
+
+struct listing {
+	struct rows_view view;
+	bool opened;
+};
+
+/* JSON as the hub has it; a table and CSV have what fits on a line. */
+static int
+on_page(void *ctx, struct doc jobs, bool more)
+{
+	struct listing *l = ctx;
+	struct doc_iter it = doc_iter(jobs);
+	struct buf rows = { 0 };
+	struct doc_writer dw;
+	struct str key;
+	struct doc v;
+	int code;
+
+	if (!l->opened)
+		rows_open(&l->view);
+	l->opened = true;
+	if (l->view.format == ROWS_JSON)
+		return rows_page(&l->view, jobs, more);
+	doc_writer_init(&dw, &rows, 0);
+	doc_begin_array(&dw, 0);
+	while (doc_next(&it, &key, &v))
+		put_row(&dw, v);
+	doc_end(&dw);
+	code = rows_page(&l->view, doc_of(buf_view(&rows)), more);
+	buf_fini(&rows);
+	return code;
+}
+
+static int
+list_path(struct buf *path, const struct args *a)
+{
+	unsigned type;
+
+	buf_cstr(path, "/jobs/v2/query?jobType=");
+	if (a->option[OPT_TYPE] != NULL) {
+		type = type_of(a->option[OPT_TYPE]);
+		if (type == TYPES)
+			return EXIT_USAGE;
+		buf_cstr(path, types[type].wire);
+	}
+	buf_cstr(path, "&jobStatus=");
+	buf_percent(path, str_of(a->option[OPT_STATUS]));
+	buf_putc(path, '\0');
+	return EXIT_DONE;
+}
+
+int
+cli_job_list(const struct args *a)
+{
+	uint64_t page_size = PAGE_SIZE;
+	struct listing l = { 0 };
+	struct buf path = { 0 };
+	struct target t = { 0 };
+	int code = option_number(a, OPT_PAGE_SIZE, 1, PAGE_SIZE_MOST, &page_size);
+
+	if (code == EXIT_DONE)
+		code = list_path(&path, a);
+	if (code == EXIT_DONE)
+		code = target_open(a, &t);
+	if (code == EXIT_DONE) {
+		rows_init(&l.view, a);
+		code = rows_fini(&l.view,
+		    hub_pages(&t,
+		        &(struct ask){ .method = GET, .path = path.p, .page_size = page_size },
+		        on_page, &l));
+	}
+	target_fini(&t);
+	buf_fini(&path);
+	return code;
+}
+
+/* ---- results: a query, when there is such a job ---- */
+
+static int
+results_query(struct buf *text, const struct args *a)
+{
+	static const char *const known[] = { "pending", "scheduled", "running", "completed",
+		"failed", "canceled" };
+	const char *status = a->option[OPT_STATUS];
+	size_t i = 0;
+
+	while (status != NULL && i < 6 && strcmp(status, known[i]) != 0)
+		i++;
+	if (i == 6)
+		return cli_fail(EXIT_USAGE,
+		    "--status is none of pending, scheduled, running, completed, failed, canceled");
+	/* ids have no double quotes */
+	buf_printf(
+	    text, "SELECT * FROM devices.jobs WHERE devices.jobs.jobId = \"%s\"", a->operand[0]);
+	if (status != NULL)
+		buf_printf(text, " AND devices.jobs.status = '%s'", status);
+	buf_putc(text, '\0');
+	return EXIT_DONE;
+}
+
+int
+cli_job_results(const struct args *a)
+{
+	struct answer answer = { 0 };
+	struct buf path = { 0 }, text = { 0 };
+	struct args query = *a;
+	int code = job_path(&path, a->operand[0], "");
+
+	if (code == EXIT_DONE)
+		code = results_query(&text, a);
+	if (code == EXIT_DONE) /* no results of no job would look like a good answer */
+		code = hub_call_once(a, &(struct ask){ .method = GET, .path = path.p }, &answer);
+	if (code == EXIT_DONE) {
+		query.operand[0] = text.p;
+		code = cli_query(&query);
+	}
+	answer_fini(&answer);
+	buf_fini(&path);
+	buf_fini(&text);
+	return code;
+}
