@@ -27,7 +27,7 @@ configuration_path(struct buf *path, const char *id)
 /* The members of a configuration; a misspelt one would be passed over by the hub. */
 static const char *const members[] = { "id", "schemaVersion", "labels", "content", "contentType",
 	"targetCondition", "priority", "metrics", "systemMetrics", "createdTimeUtc",
-	"lastUpdatedTimeUtc", "etag" };
+	"lastUpdatedTimeUtc", "rollout", "etag" };
 
 static bool
 is_member(struct str key)

@@ -10,6 +10,7 @@ struct shown {
 	bool list;
 	uint32_t n, at, metric; /* configurations; the one, and its metric, that is being counted */
 	uint64_t results[CONFIGURATION_RESULTS_MAX];
+	struct walk_draw draw;
 	struct buf json;
 	struct configuration *v[CONFIGURATIONS_MAX];
 };
@@ -74,6 +75,11 @@ count(struct shown *s)
 		k->query = q;
 		k->count = true;
 		k->owner = s;
+		if (configuration_metric_reached(s->v[s->at], s->metric)) {
+			s->draw = (struct walk_draw){ .salt = s->v[s->at]->rollout->salt,
+				.to = s->v[s->at]->rollout->bound };
+			k->draw = &s->draw;
+		}
 		fleet_walk(s->hl->o.fleet, k);
 	}
 	buf_fini(&text);
@@ -209,6 +215,35 @@ void
 on_configuration_remove(struct request *r)
 {
 	request_submit(r, configuration_work(r, OP_CONFIGURATION_DELETE, 0, done_empty));
+}
+
+/* ---- POST /configurations/{configuration}/rollout/{action} ---- */
+
+static void
+done_rollout(struct work *w)
+{
+	struct request *r = work_back(w);
+
+	if (r != NULL)
+		show_one(r, w->op.name);
+	work_free(w);
+}
+
+void
+on_rollout_action(struct request *r)
+{
+	struct work *w;
+
+	for (int a = ROLLOUT_LOOK + 1; a < ROLLOUT_ACTIONS; a++) {
+		if (!str_eq(r->segment[3], rollout_action_names[a]))
+			continue;
+		w = configuration_work(r, OP_ROLLOUT, 0, done_rollout);
+		w->op.rollout.action = (enum rollout_action)a;
+		request_submit(r, w);
+		return;
+	}
+	reply_error(
+	    r, F_GenericNotFound, "a rollout has no action " STR_FMT, STR_ARG(r->segment[3]));
 }
 
 /* ---- POST /configurations/testQueries (J-30) ---- */

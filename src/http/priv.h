@@ -119,7 +119,7 @@ handler on_device_get, on_device_put, on_device_delete, on_devices_list, on_devi
 handler on_twin, on_convergence, on_query, on_method_call;
 handler on_bulk, on_keys, on_statistics, on_column_statistics, on_purge, on_feedback;
 handler on_configurations_list, on_configuration_get, on_configuration_update,
-    on_configuration_remove, on_test_queries, on_apply_configuration;
+    on_configuration_remove, on_rollout_action, on_test_queries, on_apply_configuration;
 handler on_jobs_list, on_job_create, on_job_read, on_job_stop;
 handler on_policies, on_policy_rotate, on_backup, on_not_there;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,

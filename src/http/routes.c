@@ -49,6 +49,8 @@ const struct route routes[] = {
 	    on_configuration_update, false },
 	{ EVHTTP_REQ_DELETE, "configurations/{configuration}", SERVICE | WRITE_REGISTRY,
 	    on_configuration_remove, false },
+	{ EVHTTP_REQ_POST, "configurations/{configuration}/rollout/{action}",
+	    SERVICE | WRITE_REGISTRY, on_rollout_action, false },
 	{ EVHTTP_REQ_POST, "devices/{device}/applyConfigurationContent", SERVICE | WRITE_REGISTRY,
 	    on_apply_configuration, false },
 	{ EVHTTP_REQ_GET, "admin/policies", RIGHTS_ALL, on_policies, false },

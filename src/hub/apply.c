@@ -44,6 +44,7 @@ static const struct rule {
 	[OP_JOB_PUT] = { on_job_put, 0, true, true, false },
 	[OP_JOB_GET] = { on_job_get, 0, false, true, false },
 	[OP_JOB_CANCEL] = { on_job_cancel, 0, true, true, false },
+	[OP_ROLLOUT] = { on_rollout, 0, true, true, false },
 };
 
 bool
@@ -58,6 +59,7 @@ op_shard(const struct op *op)
 	switch (op->kind) { /* what is hub-wide */
 	case OP_CONFIGURATION_PUT:
 	case OP_CONFIGURATION_DELETE:
+	case OP_ROLLOUT:
 	case OP_JOB_PUT:
 	case OP_JOB_GET:
 	case OP_JOB_CANCEL: return 0;

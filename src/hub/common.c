@@ -9,6 +9,8 @@
  */
 #include "hub/priv.h"
 
+#include <stdlib.h>
+
 #define CONFIGURATION "configuration/"
 #define SWEPT         "swept/"
 
@@ -197,7 +199,7 @@ make_record(struct shard *sh, const struct configuration *old, const struct op *
 		doc_put_unique(&unique, body);
 		body = doc_of(buf_view(&unique));
 	}
-	e = configuration_encode(record, op->name, body, old, env->now_us, f);
+	e = configuration_encode(record, op->name, body, old, op->actor_name, env->now_us, f);
 	buf_fini(&unique);
 	return e;
 }
@@ -229,4 +231,36 @@ on_configuration_delete(struct shard *sh, struct row *r, const struct op *op,
 	(void)r;
 	if (allowed(configurations_find(sh->stored, op->name), op, reply))
 		configuration_store(sh, op->name, NULL, env);
+}
+
+/* The rollout moves; its configuration, as its etag says, stays as it is. */
+void
+on_rollout(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct configuration *c = configurations_find(sh->stored, op->name);
+	struct buf record = { 0 };
+	struct rollout *next;
+	struct str bytes;
+
+	(void)r;
+	if (!allowed(c, op, reply))
+		return;
+	if (c->rollout == NULL) {
+		fault_set(&reply->fault, F_OperationNotAllowedInCurrentState,
+		    "the configuration " STR_FMT " has no rollout", STR_ARG(op->name));
+		return;
+	}
+	next = xmalloc(sizeof(*next));
+	*next = *c->rollout;
+	if (op->rollout.action == ROLLOUT_LOOK
+	        ? rollout_look(next, &op->rollout.seen, env->now_us)
+	        : rollout_act(next, op->rollout.action, op->actor_name, env->now_us,
+	              &reply->fault) == ERR_OK) {
+		configuration_moved(&record, c, next);
+		bytes = buf_view(&record);
+		configuration_store(sh, op->name, &bytes, env);
+	}
+	buf_fini(&record);
+	free(next);
 }

@@ -1,7 +1,9 @@
 /*
  * Configurations as values: the stored form, the parts made ready for evaluation, and what the API shows.
  *
- *   record   format | priority | created | updated | counter (varints) | body (a doc, to the end)
+ *   record   format | priority | created | updated | counter (varints) | [length, rollout state] | body (a doc, to the end)
+ *
+ * Format 1 has no rollout, format 2 has.
  */
 #include "hub/configuration.h"
 
@@ -9,7 +11,6 @@
 
 #include "hub/priv.h"
 
-#define FORMAT        1
 #define TICKS_OF_1970 INT64_C(621355968000000000) /* .NET ticks of 100 ns since 0001-01-01 */
 #define DESIRED       "properties.desired"
 #define MODULES_FROM  "from devices.modules"
@@ -131,19 +132,35 @@ configuration_content(struct doc content, enum configuration_kind *kind)
 	                                     : module;
 }
 
+static bool
+decode_rollout(struct configuration *c, struct str state)
+{
+	struct rollout *r = arena_alloc(&c->arena, sizeof(*r));
+
+	if (!rollout_take_plan(r, doc_getc(c->body, "rollout"), c->kind == CONFIGURATION_MODULE) ||
+	    !rollout_decode(r, state))
+		return false;
+	rollout_salt(r, c->id, c->created_us);
+	c->rollout = r;
+	return true;
+}
+
 static enum err
 decode(struct configuration *c)
 {
 	struct rd rd = rd_of(c->record);
-	struct str body;
+	uint8_t format = rd_u8(&rd);
+	struct str body, state = STR_NONE;
 	struct doc content;
 
-	if (rd_u8(&rd) != FORMAT)
+	if (format != CONFIGURATION_FORMAT && format != CONFIGURATION_FORMAT_ROLLOUT)
 		return ERR_CORRUPT;
 	c->priority = (int64_t)rd_varint(&rd);
 	c->created_us = (int64_t)rd_varint(&rd);
 	c->updated_us = (int64_t)rd_varint(&rd);
 	c->counter = rd_varint(&rd);
+	if (format == CONFIGURATION_FORMAT_ROLLOUT)
+		state = rd_lstr(&rd);
 	body = (struct str){ (const char *)rd.p, (size_t)(rd.end - rd.p) };
 	if (rd.bad || !doc_valid(body, 0, DOC_DEPTH_MAX))
 		return ERR_CORRUPT;
@@ -155,7 +172,23 @@ decode(struct configuration *c)
 	if (!configuration_id_valid(c->id) || c->npath == 0 ||
 	    configuration_target(c->target_text, c->kind, &c->target, NULL) != ERR_OK)
 		return ERR_CORRUPT;
-	return ERR_OK;
+	return format == CONFIGURATION_FORMAT || decode_rollout(c, state) ? ERR_OK : ERR_CORRUPT;
+}
+
+void
+configuration_moved(struct buf *out, const struct configuration *c, const struct rollout *rollout)
+{
+	struct buf state = { 0 };
+
+	rollout_encode(&state, rollout);
+	buf_putc(out, CONFIGURATION_FORMAT_ROLLOUT);
+	buf_varint(out, (uint64_t)c->priority);
+	buf_varint(out, (uint64_t)c->created_us);
+	buf_varint(out, (uint64_t)c->updated_us);
+	buf_varint(out, c->counter);
+	buf_lstr(out, buf_view(&state));
+	buf_str(out, doc_bytes(c->body));
+	buf_fini(&state);
 }
 
 enum err
@@ -289,6 +322,28 @@ put_user_metrics(struct buf *json, const struct configuration *c, const uint64_t
 	buf_putc(json, '}');
 }
 
+/* The plan as it was sent, with the state beside it. */
+static void
+put_rollout(struct buf *json, const struct configuration *c, const uint64_t *results)
+{
+	uint32_t own = configuration_system_metrics(c) + doc_count(user_queries(c));
+	struct rollout_counts counts, *now = NULL;
+
+	if (results != NULL && configuration_metrics(c) > own) {
+		now = &counts;
+		counts = (struct rollout_counts){ .targeted = results[own + COUNT_TARGETED],
+			.applied = results[1],
+			.succeeded = results[own + COUNT_SUCCEEDED],
+			.failed = results[own + COUNT_FAILED] };
+	}
+	buf_cstr(json, ",\"rollout\":");
+	doc_write_json(json, doc_getc(c->body, "rollout"));
+	json->n--; /* the closing brace */
+	buf_cstr(json, ",\"state\":");
+	rollout_write(json, c->rollout, now);
+	buf_putc(json, '}');
+}
+
 void
 configuration_write(struct buf *json, const struct configuration *c, const uint64_t *results)
 {
@@ -307,6 +362,8 @@ configuration_write(struct buf *json, const struct configuration *c, const uint6
 	buf_printf(json, ",\"priority\":%lld", (long long)c->priority);
 	put_system_metrics(json, c, results);
 	put_user_metrics(json, c, results);
+	if (c->rollout != NULL)
+		put_rollout(json, c, results);
 	configuration_etag(c, etag);
 	buf_printf(json, ",\"etag\":\"%s\"}", etag);
 }
@@ -319,10 +376,18 @@ configuration_system_metrics(const struct configuration *c)
 	return c->kind == CONFIGURATION_EDGE ? CONFIGURATION_SYSTEM_METRICS : 2;
 }
 
+/* System's and user's. */
+static uint32_t
+own_metrics(const struct configuration *c)
+{
+	return configuration_system_metrics(c) + doc_count(user_queries(c));
+}
+
 uint32_t
 configuration_metrics(const struct configuration *c)
 {
-	return configuration_system_metrics(c) + doc_count(user_queries(c));
+	return own_metrics(c) +
+	    (c->rollout != NULL && rollout_counts_wave(c->rollout) ? ROLLOUT_COUNTS : 0);
 }
 
 static bool
@@ -391,6 +456,37 @@ applied_text(const struct configuration *c, uint32_t i, struct buf *out)
 }
 
 void
+configuration_condition(struct str id, struct buf *out)
+{
+	buf_printf(out, "configurations.[[" STR_FMT "]].status = 'Applied'", STR_ARG(id));
+}
+
+void
+configuration_count(const struct configuration *c, enum configuration_count which, struct buf *out)
+{
+	bool modules = c->kind == CONFIGURATION_MODULE;
+	const struct rollout *r = c->rollout;
+	const struct rollout_wave *w = r->begun > 0 ? &r->waves[r->begun - 1] : NULL;
+	struct buf applied = { 0 };
+
+	configuration_condition(c->id, &applied);
+	if (which == COUNT_TARGETED)
+		targeted_text(c, out);
+	else if (which == COUNT_HOLDERS)
+		buf_printf(out,
+		    "select deviceId from devices%s where is_defined(configurations.[[" STR_FMT
+		    "]])",
+		    modules ? ".modules" : "", STR_ARG(c->id));
+	else if (which == COUNT_APPLIED)
+		rollout_query(STR_NONE, buf_view(&applied), modules, out);
+	else if (which == COUNT_SUCCEEDED && w != NULL)
+		rollout_query(w->success, buf_view(&applied), modules, out);
+	else if (which == COUNT_FAILED && w != NULL && w->fails)
+		rollout_query(w->failure, buf_view(&applied), modules, out);
+	buf_fini(&applied);
+}
+
+void
 configuration_metric(const struct configuration *c, uint32_t i, struct buf *out)
 {
 	struct doc_iter it = doc_iter(user_queries(c));
@@ -398,7 +494,9 @@ configuration_metric(const struct configuration *c, uint32_t i, struct buf *out)
 	struct str name;
 	struct doc v = DOC_NONE;
 
-	if (i == 0) {
+	if (i >= own_metrics(c)) {
+		configuration_count(c, (enum configuration_count)(i - own_metrics(c)), out);
+	} else if (i == 0) {
 		targeted_text(c, out);
 	} else if (i < system) {
 		applied_text(c, i, out);
@@ -409,159 +507,8 @@ configuration_metric(const struct configuration *c, uint32_t i, struct buf *out)
 	}
 }
 
-/* ---- sets ---- */
-
-static int
-by_id(const void *a, const void *b)
+bool
+configuration_metric_reached(const struct configuration *c, uint32_t i)
 {
-	return str_cmp(
-	    (*(struct configuration *const *)a)->id, (*(struct configuration *const *)b)->id);
-}
-
-/* J-43: the highest priority, then the latest creation. */
-static bool
-wins(const struct configuration *a, const struct configuration *b)
-{
-	if (a->priority != b->priority)
-		return a->priority > b->priority;
-	if (a->created_us != b->created_us)
-		return a->created_us > b->created_us;
-	return str_cmp(a->id, b->id) < 0;
-}
-
-static void
-put_in_order(struct configurations *set)
-{
-	set->order = xcalloc(set->n + 1, 1);
-	for (uint32_t i = 0; i < set->n; i++) {
-		uint32_t at = i;
-
-		for (; at > 0 && wins(set->v[i], set->v[set->order[at - 1]]); at--)
-			set->order[at] = set->order[at - 1];
-		set->order[at] = (uint8_t)i;
-	}
-}
-
-struct numbering {
-	const struct configuration_path **of; /* each number's first path */
-};
-
-static bool
-same_path(const void *ctx, uint32_t number, const void *key)
-{
-	const struct configuration_path *a = ((const struct numbering *)ctx)->of[number], *b = key;
-
-	return str_eq(a->text, b->text) && str_eq(a->module, b->module);
-}
-
-static void
-number_paths(struct configurations *set)
-{
-	struct numbering nb;
-	struct table t = { 0 };
-	uint32_t all = 0;
-
-	for (uint32_t i = 0; i < set->n; i++)
-		all += set->v[i]->npath;
-	nb.of = xcalloc(all + 1, sizeof(struct configuration_path *));
-	set->numbers = xcalloc(set->n + 1, sizeof(*set->numbers));
-	for (uint32_t i = 0; i < set->n; i++) {
-		const struct configuration *c = set->v[i];
-
-		set->numbers[i] = xcalloc(c->npath + 1, sizeof(**set->numbers));
-		for (uint32_t k = 0; k < c->npath; k++) {
-			uint64_t h = hash_table(c->paths[k].text) ^ hash_table(c->paths[k].module);
-			uint32_t n = table_get(&t, h, same_path, &nb, &c->paths[k]);
-
-			if (n == TABLE_NONE) {
-				n = set->nnumber++;
-				nb.of[n] = &c->paths[k];
-				table_add(&t, h, n);
-			}
-			set->numbers[i][k] = n;
-		}
-	}
-	table_fini(&t);
-	free(nb.of);
-}
-
-static void
-sum_up(struct configurations *set)
-{
-	for (uint32_t i = 0; i < set->n; i++) {
-		const struct query_facts *facts = query_facts(set->v[i]->target);
-
-		set->edge |= set->v[i]->kind == CONFIGURATION_EDGE;
-		if (!facts->nothing) {
-			set->roots |= facts->match.roots;
-			set->sections |= facts->match.sections;
-		}
-		set->hash =
-		    (set->hash ^ hash_stable(set->v[i]->record)) * UINT64_C(0x9E3779B97F4A7C15);
-	}
-	if (set->edge) /* whether a device is one decides, too */
-		set->roots |= QUERY_ROOT_BIT(QUERY_ROOT_CAPABILITIES);
-	if (set->n > 0 && (set->hash == 0 || set->hash == UNSWEPT))
-		set->hash = 1;
-}
-
-struct configurations *
-configurations_new(struct configuration *const *v, uint32_t n)
-{
-	struct configurations *set = xcalloc(1, sizeof(*set));
-
-	assert(n <= CONFIGURATIONS_MAX);
-	set->n = n;
-	set->v = xcalloc(n + 1, sizeof(struct configuration *));
-	for (uint32_t i = 0; i < n; i++)
-		set->v[i] = configuration_ref(v[i]);
-	qsort(set->v, n, sizeof(struct configuration *), by_id);
-	put_in_order(set);
-	number_paths(set);
-	sum_up(set);
-	return set;
-}
-
-struct configurations *
-configurations_copy(const struct configurations *set)
-{
-	return set == NULL ? configurations_new(NULL, 0) : configurations_new(set->v, set->n);
-}
-
-void
-configurations_free(struct configurations *set)
-{
-	if (set == NULL)
-		return;
-	for (uint32_t i = 0; i < set->n; i++) {
-		configuration_unref(set->v[i]);
-		free(set->numbers[i]);
-	}
-	free(set->numbers);
-	free(set->order);
-	free(set->v);
-	free(set);
-}
-
-struct configurations *
-configurations_with(const struct configurations *set, struct str id, struct configuration *c)
-{
-	struct configuration *v[CONFIGURATIONS_MAX + 1];
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; set != NULL && i < set->n; i++)
-		if (!str_eq(set->v[i]->id, id))
-			v[n++] = set->v[i];
-	if (c != NULL)
-		v[n++] = c;
-	return configurations_new(v, n);
-}
-
-struct configuration *
-configurations_find(const struct configurations *set, struct str id)
-{
-	for (uint32_t i = 0; set != NULL && i < set->n; i++)
-		if (str_eq(set->v[i]->id, id))
-			return set->v[i];
-	return NULL;
+	return i == own_metrics(c) + COUNT_TARGETED;
 }

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include "hub/rollout.h"
 #include "query/query.h"
 
 #define CONFIGURATIONS_MAX           100u /* L-32 */
@@ -16,7 +17,8 @@
 #define CONFIGURATION_ID_MAX         128u
 #define CONFIGURATION_SIZE_MAX       (256u << 10) /* bytes of the stored form */
 #define CONFIGURATION_SYSTEM_METRICS 4u           /* at most: edge deployments have four (J-38) */
-#define CONFIGURATION_RESULTS_MAX    (CONFIGURATION_SYSTEM_METRICS + CONFIGURATION_METRICS_MAX)
+#define CONFIGURATION_RESULTS_MAX                                                                  \
+	(CONFIGURATION_SYSTEM_METRICS + CONFIGURATION_METRICS_MAX + ROLLOUT_COUNTS)
 
 /* What its content is for, and so which rows its condition is about. A deployment's is about edge devices, its content for
  * their modules. */
@@ -45,7 +47,8 @@ struct configuration {
 	struct configuration_path *paths;
 	struct doc
 	    body; /* what was sent, checked: id, schemaVersion, labels, content, metrics, ... */
-	struct str record; /* the stored form */
+	struct rollout *rollout; /* NULL: it holds for the whole target at once */
+	struct str record;       /* the stored form */
 	struct arena arena;
 };
 
@@ -54,7 +57,10 @@ struct configuration {
  * Appended to out. ERR_ARG: f says what is wrong (J-31 to J-40, J-57 to J-60).
  */
 enum err configuration_encode(struct buf *out, struct str id, struct doc body,
-    const struct configuration *old, int64_t now_us, struct fault *f);
+    const struct configuration *old, struct str actor, int64_t now_us, struct fault *f);
+/* The record of the same configuration whose rollout has moved. */
+void configuration_moved(
+    struct buf *out, const struct configuration *c, const struct rollout *rollout);
 /* ERR_CORRUPT: not a record. The caller holds the only reference. */
 enum err configuration_new(struct str record, struct configuration **out);
 struct configuration *configuration_ref(struct configuration *c);
@@ -64,15 +70,30 @@ bool configuration_id_valid(struct str id);
 void configuration_etag(const struct configuration *c, char out[32]);
 /* $lastUpdatedByDigest (T-30): ticks of the last update. */
 int64_t configuration_digest(const struct configuration *c);
-/* As the API shows it. results: of the system metrics, then the user's in their order; NULL: none are known yet. */
+/* The condition that a twin has it. */
+void configuration_condition(struct str id, struct buf *out);
+/* As the API shows it. results: of the system metrics, then the user's in their order, then those of the rollout; NULL:
+ * none are known yet. */
 void configuration_write(struct buf *json, const struct configuration *c, const uint64_t *results);
 
 /* ---- metrics ---- */
 
-uint32_t configuration_metrics(const struct configuration *c); /* system's and user's */
+/* System's and user's, and while a wave of a rollout is under way the first ROLLOUT_COUNTS of these: */
+enum configuration_count {
+	COUNT_TARGETED, /* only rows that the rollout has reached count */
+	COUNT_SUCCEEDED,
+	COUNT_FAILED,
+	COUNT_APPLIED,
+	COUNT_HOLDERS /* applied or not */
+};
+uint32_t configuration_metrics(const struct configuration *c);
 uint32_t configuration_system_metrics(const struct configuration *c);
 /* The text of one, appended to out; empty: its result is 0. */
 void configuration_metric(const struct configuration *c, uint32_t i, struct buf *out);
+bool configuration_metric_reached(const struct configuration *c, uint32_t i); /* COUNT_TARGETED */
+/* The same of one with a rollout. */
+void configuration_count(
+    const struct configuration *c, enum configuration_count which, struct buf *out);
 /* Plans of a target condition and of a user metric. ERR_ARG: 400401 and 400404. */
 enum err configuration_target(
     struct str text, enum configuration_kind kind, struct query **out, struct fault *f);
@@ -89,7 +110,8 @@ struct configurations {
 	uint32_t nnumber;
 	uint64_t roots; /* what the target conditions ask for */
 	uint8_t sections;
-	bool edge; /* some of them are deployments */
+	bool edge;    /* some of them are deployments */
+	bool guarded; /* there are rollouts */
 };
 
 /* Takes a reference to each. v need not be in order. */

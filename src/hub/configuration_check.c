@@ -3,7 +3,6 @@
 
 #include "hub/priv.h"
 
-#define FORMAT       1
 #define DESIRED      "properties.desired"
 #define LABEL_MAX    128u
 #define PRIORITY_MAX INT64_C(2147483647)
@@ -369,7 +368,7 @@ put_kept(struct doc_writer *dw, struct doc body, struct str name)
 }
 
 static void
-put_body(struct buf *out, struct str id, struct doc body, struct doc content)
+put_body(struct buf *out, struct str id, struct doc body, struct doc content, struct doc plan)
 {
 	struct doc queries = doc_getc(doc_getc(body, "metrics"), "queries");
 	struct doc_writer dw;
@@ -390,14 +389,101 @@ put_body(struct buf *out, struct str id, struct doc body, struct doc content)
 		put_kept(&dw, doc_getc(body, "metrics"), STR("queries"));
 		doc_end(&dw);
 	}
+	if (doc_defined(plan)) {
+		doc_key(&dw, STR("rollout"));
+		rollout_put_plan(&dw, plan);
+	}
 	doc_end(&dw);
+}
+
+/* ---- the rollout ---- */
+
+/* Without guards, the configuration is for its whole target at once: asked for by a null, while nothing moves. */
+static enum err
+check_removal(const struct rollout *old, struct fault *f)
+{
+	if (old == NULL || !rollout_moves(old) || old->begun == 0)
+		return ERR_OK;
+	return fault_set(f, F_OperationNotAllowedInCurrentState,
+	    "the rollout is under way, halt it before it is taken away");
+}
+
+/*
+ * What becomes of the rollout (docs/rollouts.md). What is left out stays: clients drop members that they do not know.
+ *
+ *   plan  out: the plan that holds; DOC_NONE: there is no rollout
+ *   next  its state
+ */
+static enum err
+next_rollout(const struct configuration *old, struct doc sent, struct str id,
+    enum configuration_kind kind, struct doc *plan, struct rollout *next, struct str actor,
+    int64_t now_us, struct fault *f)
+{
+	const struct rollout *was = old != NULL ? old->rollout : NULL;
+	bool modules = kind == CONFIGURATION_MODULE, anew = true;
+	struct buf applied = { 0 };
+	enum err e;
+
+	*plan = was != NULL ? doc_getc(old->body, "rollout") : DOC_NONE;
+	if (was != NULL)
+		*next = *was;
+	if (!doc_defined(sent))
+		return ERR_OK;
+	if (doc_kind(sent) == DOC_NULL) {
+		*plan = DOC_NONE;
+		return check_removal(was, f);
+	}
+	if (kind == CONFIGURATION_EDGE)
+		return fault_set(f, F_ArgumentInvalid,
+		    "a rollout is for the configurations of devices and modules, not for edge "
+		    "deployments");
+	if (old != NULL && was == NULL && !query_facts(old->target)->nothing)
+		return fault_set(f, F_OperationNotAllowedInCurrentState,
+		    "the configuration holds for its whole target already, a rollout comes too "
+		    "late");
+	configuration_condition(id, &applied);
+	e = rollout_check(sent, buf_view(&applied), modules, f);
+	buf_fini(&applied);
+	if (e != ERR_OK || (was != NULL && rollout_same_plan(sent, *plan)))
+		return e;
+	rollout_take_plan(next, sent, modules);
+	if (was != NULL && (e = rollout_replan(was, next, &anew, f)) != ERR_OK)
+		return e;
+	*plan = sent;
+	if (anew)
+		rollout_begin(next, was != NULL ? was->generation + 1 : 1, actor, now_us);
+	else
+		rollout_note_plan(next, actor, now_us);
+	return ERR_OK;
+}
+
+static void
+put_record(struct buf *out, struct str id, struct doc body, struct doc content,
+    const struct configuration *old, struct doc plan, const struct rollout *rollout, int64_t now_us)
+{
+	struct doc priority = doc_getc(body, "priority");
+	struct buf state = { 0 };
+
+	buf_putc(out, doc_defined(plan) ? CONFIGURATION_FORMAT_ROLLOUT : CONFIGURATION_FORMAT);
+	buf_varint(out, doc_kind(priority) == DOC_INT ? (uint64_t)doc_int(priority) : 0);
+	buf_varint(out, (uint64_t)(old != NULL ? old->created_us : now_us));
+	buf_varint(out, (uint64_t)now_us);
+	buf_varint(out, old != NULL ? old->counter + 1 : 1);
+	if (doc_defined(plan)) {
+		rollout_encode(&state, rollout);
+		buf_lstr(out, buf_view(&state));
+	}
+	put_body(out, id, body, content, plan);
+	buf_fini(&state);
 }
 
 enum err
 configuration_encode(struct buf *out, struct str id, struct doc body,
-    const struct configuration *old, int64_t now_us, struct fault *f)
+    const struct configuration *old, struct str actor, int64_t now_us, struct fault *f)
 {
-	struct doc content = doc_getc(body, "content"), priority = doc_getc(body, "priority");
+	struct doc content = doc_getc(body, "content"), plan;
+	enum configuration_kind kind;
+	struct rollout *rollout;
 	enum err e;
 
 	if (doc_kind(body) != DOC_OBJECT)
@@ -409,12 +495,15 @@ configuration_encode(struct buf *out, struct str id, struct doc body,
 		content = doc_getc(old->body, "content");
 	if ((e = check_target(body, content, f)) || (e = check_metrics(body, f)))
 		return e;
-	buf_putc(out, FORMAT);
-	buf_varint(out, doc_kind(priority) == DOC_INT ? (uint64_t)doc_int(priority) : 0);
-	buf_varint(out, (uint64_t)(old != NULL ? old->created_us : now_us));
-	buf_varint(out, (uint64_t)now_us);
-	buf_varint(out, old != NULL ? old->counter + 1 : 1);
-	put_body(out, id, body, content);
+	configuration_content(content, &kind);
+	rollout = xcalloc(1, sizeof(*rollout));
+	e = next_rollout(
+	    old, doc_getc(body, "rollout"), id, kind, &plan, rollout, actor, now_us, f);
+	if (e == ERR_OK)
+		put_record(out, id, body, content, old, plan, rollout, now_us);
+	free(rollout);
+	if (e != ERR_OK)
+		return e;
 	if (out->n > CONFIGURATION_SIZE_MAX)
 		return fault_set(f, F_ArgumentInvalid,
 		    "the configuration takes %zu bytes, the limit is %u", out->n,

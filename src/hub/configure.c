@@ -103,7 +103,8 @@ write_row(struct shard *sh, struct row *r, const struct evaluation *e, const str
 	}
 	env->scratch->n = 0;
 	wanted_encode(env->scratch, e->wanted.counter + first + second, e->wanted.tags.bytes,
-	    e->desired.bytes, e->configurations); /* T-19: Targeted is a step, Applied another */
+	    e->desired.bytes, e->configurations, /* T-19: Targeted is a step, Applied another */
+	    e->former);
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_WANTED, &bytes, env);
 	if (e->changed)

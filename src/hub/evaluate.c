@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "hub/evaluate.h"
+#include "hub/former.h"
 
 /* ---- the state ---- */
 
@@ -35,6 +36,7 @@ evaluator_fini(struct evaluator *ev)
 		buf_fini(&ev->drafts[i]);
 	buf_fini(&ev->patch);
 	buf_fini(&ev->states);
+	buf_fini(&ev->former);
 	free(ev->stamps);
 }
 
@@ -157,32 +159,123 @@ states_write(const struct configurations *set, const struct chosen *matched,
 	return st;
 }
 
+/* ---- what rollouts have overwritten (former.h) ---- */
+
+/* The values before the configurations that are rolled back come again, where nothing else is. */
+static void
+draft_restore(struct draft *d, struct str former)
+{
+	struct evaluator *ev = d->ev;
+	struct doc_iter ids = doc_iter(former.n != 0 ? doc_of(former) : DOC_NONE), patches;
+	struct str id, key;
+	struct doc all, patch;
+
+	while (doc_next(&ids, &id, &all)) {
+		const struct configuration *by = configurations_find(ev->set, id);
+
+		if (by == NULL || by->rollout == NULL || !rollout_restores(by->rollout))
+			continue;
+		patches = doc_iter(all);
+		while (doc_next(&patches, &key, &patch)) {
+			ev->patch.n = 0;
+			if (former_patch(
+			        patch, d->is.root, ev->effective->section.root, &ev->patch))
+				draft_merge(d, NULL);
+		}
+	}
+}
+
+/* Keep what there is of this configuration, or, if it comes to be applied, what it is about to overwrite. False: there is
+ * no room for that. */
+static bool
+former_keep(struct draft *d, struct doc_writer *dw, const struct wanted *w,
+    const struct configuration *by, bool applied)
+{
+	struct evaluator *ev = d->ev;
+	struct doc kept = w->former.n != 0 ? doc_get(doc_of(w->former), by->id) : DOC_NONE;
+
+	ev->patch.n = 0;
+	if (!doc_defined(kept) && applied && by->rollout != NULL &&
+	    !state_is(state_of(w->configurations, by->id), "Applied") &&
+	    former_take(by, d->is.root, evaluator_stamps(ev, &d->is), &ev->patch))
+		kept = doc_of(buf_view(&ev->patch));
+	if (!doc_defined(kept))
+		return true;
+	if (dw->out->n + by->id.n + doc_size(kept) > FORMER_MAX)
+		return false;
+	doc_key(dw, by->id);
+	doc_put_copy(dw, 0, kept);
+	return true;
+}
+
 /* ---- one row ---- */
 
-/* Those of a kind whose condition is true for the row. */
-static struct chosen
-match(
-    struct evaluator *ev, const struct shard *sh, const struct row *r, enum configuration_kind kind)
+static bool
+is_target(struct evaluator *ev, const struct shard *sh, const struct row *r,
+    const struct configuration *cf)
 {
-	struct chosen matched = { 0 };
 	struct hub_row hr;
+
+	if (query_facts(cf->target)->everything)
+		return true;
+	hub_row_open(&hr, sh, row_number(sh, r));
+	return query_match(cf->target, &hub_query_ops, &hr, &ev->scratch);
+}
+
+/* Those of a kind whose condition is true for the row, and that have reached it. */
+static struct chosen
+match(struct evaluator *ev, const struct shard *sh, const struct row *r,
+    enum configuration_kind kind, struct str configurations)
+{
+	uint64_t key_hash = ev->set->guarded ? shard_row_hash(sh, row_number(sh, r)) : 0;
+	struct chosen matched = { 0 };
 
 	for (uint32_t i = 0; i < ev->set->n; i++) {
 		const struct configuration *cf = ev->set->v[i];
 
 		if (cf->kind != kind || query_facts(cf->target)->nothing)
 			continue;
-		hub_row_open(&hr, sh, row_number(sh, r));
-		if (query_facts(cf->target)->everything ||
-		    query_match(cf->target, &hub_query_ops, &hr, &ev->scratch))
+		if (cf->rollout != NULL &&
+		    !rollout_reaches(
+		        cf->rollout, key_hash, doc_defined(state_of(configurations, cf->id))))
+			continue;
+		if (is_target(ev, sh, r, cf))
 			chosen_add(&matched, i);
 	}
 	return matched;
 }
 
+/* The content of those that are to be applied; who does not fit is dropped. */
+static void
+draft_contents(
+    struct draft *d, const struct wanted *w, const struct chosen *chosen, struct chosen *applied)
+{
+	struct evaluator *ev = d->ev;
+	struct doc_writer dw;
+
+	ev->former.n = 0;
+	doc_writer_init(&dw, &ev->former, 0);
+	doc_begin_object(&dw, 0);
+	for (uint32_t i = 0; i < ev->set->n; i++) {
+		const struct configuration *cf = ev->set->v[i];
+		bool writes = chosen_has(applied, i);
+		size_t from = ev->former.n;
+
+		if (!chosen_has(chosen, i) ||
+		    (former_keep(d, &dw, w, cf, writes) && (!writes || draft_write(d, cf))))
+			continue;
+		ev->former.n = from; /* it stays Targeted, with what was kept before */
+		chosen_drop(applied, i);
+		former_keep(d, &dw, w, cf, false);
+	}
+	doc_end(&dw);
+	if (doc_count(doc_of(buf_view(&ev->former))) == 0)
+		ev->former.n = 0;
+}
+
 /* Which of the chosen have their content in the draft afterwards. */
 static struct chosen
-draft_all(struct draft *d, const struct chosen *chosen, struct str module)
+draft_all(struct draft *d, const struct wanted *w, const struct chosen *chosen, struct str module)
 {
 	struct evaluator *ev = d->ev;
 	struct chosen applied;
@@ -193,9 +286,8 @@ draft_all(struct draft *d, const struct chosen *chosen, struct str module)
 	ev->patch.n = 0;
 	if (effective_remove(ev->effective, d->is.root, evaluator_stamps(ev, &d->is), &ev->patch))
 		draft_merge(d, NULL);
-	for (uint32_t i = 0; i < ev->set->n; i++)
-		if (chosen_has(&applied, i) && !draft_write(d, ev->set->v[i]))
-			chosen_drop(&applied, i);
+	draft_restore(d, w->former);
+	draft_contents(d, w, chosen, &applied);
 	return applied;
 }
 
@@ -205,7 +297,7 @@ family_begin(
 {
 	*f = (struct family){ 0 };
 	if (device->edge)
-		f->targeted = match(ev, sh, device, CONFIGURATION_EDGE);
+		f->targeted = match(ev, sh, device, CONFIGURATION_EDGE, STR_NONE);
 	f->force = deployments_in_force(ev->set, &f->targeted);
 }
 
@@ -241,21 +333,22 @@ row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
     struct family *family, int64_t now_us, struct evaluation *out)
 {
 	struct draft d = { .ev = ev, .wr = { .kind = SECTION_DESIRED, .now_us = now_us } };
-	struct chosen own =
-	    match(ev, sh, r, r->module_n != 0 ? CONFIGURATION_MODULE : CONFIGURATION_DEVICE);
-	struct chosen chosen = family != NULL ? chosen_or(own, family->force) : own, applied;
+	struct chosen own, chosen, applied;
 	struct states st;
 	bool ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), &out->wanted);
 
 	assert(ok);
 	(void)ok;
+	own = match(ev, sh, r, r->module_n != 0 ? CONFIGURATION_MODULE : CONFIGURATION_DEVICE,
+	    out->wanted.configurations);
+	chosen = family != NULL ? chosen_or(own, family->force) : own;
 	out->own = own;
 	out->desired = d.was = d.is = out->wanted.desired;
 	if (out->wanted.configurations.n == 0 && !chosen_any(&chosen) &&
 	    !(family != NULL && row_is_agent(r) && chosen_any(&family->targeted)) &&
 	    !(r->module_n != 0 && written_by_any(ev, &out->wanted.desired)))
 		return false;
-	applied = draft_all(&d, &chosen, row_module(r));
+	applied = draft_all(&d, &out->wanted, &chosen, row_module(r));
 	if (family != NULL)
 		family_note(family, ev->effective, applied);
 	applied = chosen_and(applied, own);
@@ -266,6 +359,7 @@ row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
 	st = states_write(ev->set, &own, &applied, out->wanted.configurations, &ev->states);
 	out->desired = d.is;
 	out->configurations = buf_view(&ev->states);
+	out->former = buf_view(&ev->former);
 	out->changed = d.changed;
 	out->targeted = st.targeted;
 	out->applied = st.applied;

@@ -17,7 +17,7 @@ struct evaluator {
 	struct effective *effective, kept[EFFECTIVES]; /* the one in use */
 	struct stamp *stamps;
 	uint32_t capstamp;
-	struct buf drafts[2], patch, states;
+	struct buf drafts[2], patch, states, former;
 };
 
 /* Another set, or the same again; borrowed until the next one. */
@@ -44,6 +44,7 @@ struct evaluation {
 	struct wanted wanted; /* as it is */
 	struct section desired;
 	struct str configurations; /* as they are to be; empty: none */
+	struct str former;         /* the same (former.h) */
 	bool changed;              /* desired does */
 	bool targeted;     /* of `configurations`: an entry is new, or goes back to Targeted */
 	bool applied;      /* one becomes Applied */

@@ -69,6 +69,7 @@ enum op_kind {
 	OP_JOB_PUT, /* name: the job; payload: what is asked for, as a doc */
 	OP_JOB_GET,
 	OP_JOB_CANCEL,
+	OP_ROLLOUT, /* rollout: what is asked of it, or has been seen of it */
 	OP_KINDS
 };
 
@@ -137,6 +138,11 @@ struct op_method {
 	enum fault_code fault; /* what is wrong with the response; F_NONE: nothing */
 };
 
+struct op_rollout {
+	enum rollout_action action;
+	struct rollout_seen seen; /* ROLLOUT_LOOK */
+};
+
 #define METHOD_PAYLOAD_MAX    (128u << 10) /* bytes of JSON text, each way (L-69) */
 #define METHOD_RESPONSE_S     30
 #define METHOD_RESPONSE_MIN_S 5
@@ -167,6 +173,7 @@ struct op {
 	struct reply_to reply_to;
 	struct op_connect connect;
 	struct op_method method;
+	struct op_rollout rollout;
 	uint8_t import; /* OP_IDENTITY_IMPORT */
 	uint8_t keys;   /* OP_KEYS_REGENERATE: bit 0 the primary one, bit 1 the secondary one */
 };
@@ -410,6 +417,8 @@ void shard_evict(struct shard *sh, uint64_t bytes);
 bool shard_row(const struct shard *sh, uint32_t row, struct str *device, struct str *module);
 /* The row of an identity, TABLE_NONE if there is none. */
 uint32_t shard_find(const struct shard *sh, struct str device, struct str module);
+/* Of its key, stable over releases: rollout_place. */
+uint64_t shard_row_hash(const struct shard *sh, uint32_t row);
 /* Records of that row among `wanted` that are not in memory; key as hub_missing. */
 unsigned shard_row_missing(struct shard *sh, uint32_t row, unsigned wanted, struct buf *key);
 

@@ -130,7 +130,7 @@ twin_write_first(struct shard *sh, struct row *r, const struct wish *w, const st
 	env->scratch->n = 0;
 	wanted_encode(env->scratch, w->counter != 0 ? w->counter : 1,
 	    buf_view(w->tags.n != 0 ? &w->tags : &section),
-	    buf_view(w->desired.n != 0 ? &w->desired : &section), STR_NONE);
+	    buf_view(w->desired.n != 0 ? &w->desired : &section), STR_NONE, STR_NONE);
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_WANTED, &bytes, env);
 	env->scratch->n = 0;

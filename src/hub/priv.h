@@ -176,6 +176,9 @@ void undo_common(struct undo *u, struct shard *sh, struct str key, const struct 
 
 /* ---- configurations ---- */
 
+#define CONFIGURATION_FORMAT         1
+#define CONFIGURATION_FORMAT_ROLLOUT 2
+
 /* The content that counts, device's or module's. */
 struct doc configuration_content(struct doc content, enum configuration_kind *kind);
 /* The keys of a content and their values (J-57, J-58, J-60). ERR_ARG: 400402. */
@@ -307,10 +310,11 @@ struct wanted {
 	uint64_t counter; /* E of T-16 */
 	struct section tags, desired;
 	struct str configurations; /* a doc, or empty */
+	struct str former;         /* a doc, or empty: what rollouts have overwritten (former.c) */
 };
 
 void wanted_encode(struct buf *out, uint64_t counter, struct str tags, struct str desired,
-    struct str configurations);
+    struct str configurations, struct str former);
 bool wanted_decode(struct str bytes, struct wanted *w);
 /* Is every byte of it valid? For records from the store; the decoders above trust them then. */
 bool wanted_check(struct str bytes);
@@ -374,7 +378,7 @@ op_fn on_identity_import, on_keys_regenerate;
 op_fn on_method, on_method_cancel, on_method_response;
 op_fn on_twin_read, on_twin_convergence, on_twin_patch, on_twin_replace;
 
-op_fn on_configuration_put, on_configuration_delete, on_apply_content;
+op_fn on_configuration_put, on_configuration_delete, on_rollout, on_apply_content;
 op_fn on_job_put, on_job_get, on_job_cancel;
 
 /* A live session that listens hears of the change, in version order (T-65 to T-69). */

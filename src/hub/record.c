@@ -2,7 +2,7 @@
  * Records: how identities, wanted sections and reported sections are stored.
  *
  *   identity   format | a doc object with short keys; members at their default are left out
- *   wanted     format | counter E | tags | desired | configurations        (strings with their length before them)
+ *   wanted     format | counter E | tags | desired | configurations | [former] (strings with their length before them)
  *   reported   format | last activity | section
  *   session    format | filters (filters_put), to the end
  */
@@ -10,7 +10,8 @@
 
 #include <stdio.h>
 
-#define FORMAT 1
+#define FORMAT        1
+#define FORMAT_FORMER 2 /* of a wanted record: with former values at its end */
 
 void
 hub_key(struct buf *out, uint32_t shard, struct str device, struct str module)
@@ -155,28 +156,39 @@ identity_etag(const struct identity *id, char out[32])
 
 void
 wanted_encode(struct buf *out, uint64_t counter, struct str tags, struct str desired,
-    struct str configurations)
+    struct str configurations, struct str former)
 {
-	buf_reserve(out, tags.n + desired.n + configurations.n + 24);
-	buf_putc(out, FORMAT);
+	buf_reserve(out, tags.n + desired.n + configurations.n + former.n + 28);
+	buf_putc(out, former.n != 0 ? FORMAT_FORMER : FORMAT);
 	buf_varint(out, counter);
 	buf_lstr(out, tags);
 	buf_lstr(out, desired);
 	buf_lstr(out, configurations);
+	if (former.n != 0)
+		buf_lstr(out, former);
+}
+
+/* The parts, none of them looked into. */
+static bool
+wanted_split(struct str bytes, struct wanted *w, struct str *tags, struct str *desired)
+{
+	struct rd rd = rd_of(bytes);
+	uint8_t format = rd_u8(&rd);
+
+	w->counter = rd_varint(&rd);
+	*tags = rd_lstr(&rd);
+	*desired = rd_lstr(&rd);
+	w->configurations = rd_lstr(&rd);
+	w->former = format == FORMAT_FORMER ? rd_lstr(&rd) : STR_NONE;
+	return (format == FORMAT || format == FORMAT_FORMER) && !rd.bad && rd.p == rd.end;
 }
 
 bool
 wanted_decode(struct str bytes, struct wanted *w)
 {
-	struct rd rd = rd_of(bytes);
-	bool format = rd_u8(&rd) == FORMAT;
 	struct str tags, desired;
 
-	w->counter = rd_varint(&rd);
-	tags = rd_lstr(&rd);
-	desired = rd_lstr(&rd);
-	w->configurations = rd_lstr(&rd);
-	if (!format || rd.bad || rd.p != rd.end)
+	if (!wanted_split(bytes, w, &tags, &desired))
 		return false;
 	w->tags = section_of(tags);
 	w->desired = section_of(desired);
@@ -186,18 +198,13 @@ wanted_decode(struct str bytes, struct wanted *w)
 bool
 wanted_check(struct str bytes)
 {
-	struct rd rd = rd_of(bytes);
-	struct str tags, desired, configurations;
+	struct str tags, desired;
+	struct wanted w;
 
-	rd_u8(&rd);
-	rd_varint(&rd);
-	tags = rd_lstr(&rd);
-	desired = rd_lstr(&rd);
-	configurations = rd_lstr(&rd);
-	if (rd.bad || rd.p != rd.end || bytes.p[0] != FORMAT)
-		return false;
-	return section_check(tags) == ERR_OK && section_check(desired) == ERR_OK &&
-	    (configurations.n == 0 || doc_valid(configurations, 0, DOC_DEPTH_MAX));
+	return wanted_split(bytes, &w, &tags, &desired) && section_check(tags) == ERR_OK &&
+	    section_check(desired) == ERR_OK &&
+	    (w.configurations.n == 0 || doc_valid(w.configurations, 0, DOC_DEPTH_MAX)) &&
+	    (w.former.n == 0 || doc_valid(w.former, 0, DOC_DEPTH_MAX));
 }
 
 bool

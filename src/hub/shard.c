@@ -121,6 +121,12 @@ row_module(const struct row *r)
 	return (struct str){ r->id + KEY_SHARD + r->device_n + 1, r->module_n };
 }
 
+uint64_t
+shard_row_hash(const struct shard *sh, uint32_t row)
+{
+	return hash_stable(row_key(&sh->rows[row]));
+}
+
 struct id {
 	struct str device, module;
 };

@@ -314,9 +314,13 @@ bad:
 static bool
 parse_where(struct parser *p)
 {
+	const char *from = p->tok.at;
+
 	p->in_condition = true;
 	p->q->where = parse_condition(p);
 	p->in_condition = false;
+	p->q->facts.condition_at = (uint32_t)(from - p->q->text.p);
+	p->q->facts.condition_n = (uint32_t)(p->tok.at - from);
 	return p->q->where != NULL;
 }
 

@@ -134,6 +134,7 @@ struct query_facts {
 	bool ordered;    /* ORDER BY on rows: use query_order, never query_project */
 	bool everything; /* no condition: every row matches */
 	bool nothing;    /* no row matches: the empty target condition */
+	uint32_t condition_at, condition_n; /* bytes of the text; 0 of them: no condition */
 	struct query_ids device_ids; /* from a conjunct deviceId = 'x' or deviceId IN [...] */
 	struct query_ids job_ids;    /* the same of jobId */
 	struct query_needs match;    /* what query_match asks for */

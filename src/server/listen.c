@@ -127,6 +127,8 @@ io_make(struct server *s, unsigned i)
 
 	io->mqtt = mqtt_loop_new(io->loop, &mo);
 	ho.mqtt = io->mqtt;
+	if (i == 0)
+		io->rollouts = rollouts_new(s->fleet, s->catalogue, io->loop);
 	if (http_loop_new(io->loop, &ho, &io->http) != ERR_OK || listen_all(s, i) != ERR_OK)
 		return fail(s, "the listeners could not be set up: %s", strerror(errno));
 	return ERR_OK;

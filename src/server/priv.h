@@ -4,6 +4,7 @@
 
 #include "http/http.h"
 #include "server/server.h"
+#include "worker/rollouts.h"
 
 #include <pthread.h>
 
@@ -19,6 +20,7 @@ struct io {
 	struct loop *loop;
 	struct mqtt_loop *mqtt;
 	struct http_loop *http;
+	struct rollouts *rollouts; /* the first one's */
 	struct listener *listeners[3 * BIND_MAX + 1];
 	unsigned nlistener;
 };

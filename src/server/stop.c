@@ -19,6 +19,8 @@ stop_listening(struct msg *m)
 	for (unsigned i = 0; i < sm->io->nlistener; i++)
 		listener_free(sm->io->listeners[i]);
 	sm->io->nlistener = 0;
+	if (sm->io->rollouts != NULL)
+		rollouts_stop(sm->io->rollouts);
 	http_loop_stop(sm->io->http);
 	free(sm);
 }
@@ -37,7 +39,9 @@ count_busy(struct msg *m)
 {
 	struct stop_msg *sm = (struct stop_msg *)m;
 
-	atomic_store(sm->busy, mqtt_loop_busy(sm->io->mqtt) + http_loop_busy(sm->io->http) + 1);
+	atomic_store(sm->busy,
+	    mqtt_loop_busy(sm->io->mqtt) + http_loop_busy(sm->io->http) +
+	        (sm->io->rollouts != NULL && rollouts_busy(sm->io->rollouts)) + 1);
 	free(sm);
 }
 
@@ -96,6 +100,7 @@ server_stop(struct server *s)
 	for (unsigned i = 0; i < s->nio; i++) {
 		loop_abort_streams(s->loops[i]);
 		http_loop_free(s->io[i].http);
+		rollouts_free(s->io[i].rollouts);
 		loop_free(s->loops[i]);
 		mqtt_loop_free(s->io[i].mqtt);
 	}

@@ -36,6 +36,26 @@ walk_deliver(struct worker *w, struct walk *k, const struct query_row_ops *ops, 
 	return false;
 }
 
+/* Is this row one of those that a count is about? */
+static bool
+row_drawn(struct walk_draw *d, const struct hub_row *hr)
+{
+	uint64_t place = rollout_place(d->salt, shard_row_hash(hr->shard, hr->row));
+
+	if (place < d->from || place >= d->to)
+		return false;
+	if (d->buckets != NULL)
+		d->buckets[(place - d->from) >> d->shift]++;
+	return true;
+}
+
+static bool
+row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
+{
+	return (k->draw != NULL && !row_drawn(k->draw, hr)) ||
+	    walk_deliver(w, k, &hub_query_ops, hr);
+}
+
 /* A row that matches, one of many to be put in order. */
 static bool
 row_order(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
@@ -98,7 +118,7 @@ scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	}
 	if (facts->aggregate)
 		return walk_count(w, k, &hub_query_ops, &hr);
-	return walk_deliver(w, k, &hub_query_ops, &hr);
+	return row_deliver(w, k, &hr);
 }
 
 /* ---- blocks ---- */
@@ -142,7 +162,7 @@ deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	if (!k->count && !row_load(w, k, sh, row, &query_facts(k->query)->output))
 		return false;
 	hub_row_open(&hr, sh, row);
-	return walk_deliver(w, k, &hub_query_ops, &hr);
+	return row_deliver(w, k, &hr);
 }
 
 static enum progress

@@ -15,7 +15,10 @@ sweep_configure(struct worker *w)
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
 		shard_configure(w->shards[s], set);
 	w->sweeping = true;
-	w->sweep_again_us = set != NULL && set->n > 0 ? clock_mono_us() + CONFIGURE_PERIOD_US : 0;
+	if (set == NULL || set->n == 0)
+		w->sweep_again_us = 0;
+	else if (w->sweep_again_us == 0) /* new catalogues do not put the next round off */
+		w->sweep_again_us = clock_mono_us() + CONFIGURE_PERIOD_US;
 }
 
 void

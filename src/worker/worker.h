@@ -114,6 +114,14 @@ struct note {
 
 /* ---- a walk over the whole fleet: queries and lists ---- */
 
+/* Rows whose place in a rollout (rollout_place) lies in [from, to); if there are buckets, each is counted in the one of
+ * (place - from) >> shift. */
+struct walk_draw {
+	uint64_t salt, from, to;
+	unsigned shift;
+	uint32_t *buckets; /* NULL: none */
+};
+
 enum walk_kind { WALK_QUERY, WALK_IDENTITIES, WALK_COUNTS, WALK_COLUMNS, WALK_JOBS };
 
 /* Where the time of a query goes. Waiting is for its turn, behind other work and for commits that it has seen. */
@@ -138,9 +146,10 @@ extern const char *const walk_step_names[WALK_STEPS]; /* "parse", ... */
 struct walk {
 	struct msg msg; /* the fleet's */
 	enum walk_kind kind;
-	struct query *query; /* WALK_QUERY: owned */
-	bool count;          /* WALK_QUERY: rows are counted in place.delivered, none is shown */
-	bool explain;        /* WALK_QUERY: facts.ns and columns are wanted */
+	struct query *query;    /* WALK_QUERY: owned */
+	bool count;             /* WALK_QUERY: rows are counted in place.delivered, none is shown */
+	struct walk_draw *draw; /* of those, only what it takes; the sender's. NULL: all */
+	bool explain;           /* WALK_QUERY: facts.ns and columns are wanted */
 	int job_type, job_status;   /* WALK_JOBS: only such ones; -1: any */
 	uint32_t limit;             /* rows of this page, or identities wanted, 1 to 1000 */
 	struct query_place place;   /* in: where to begin; out: where the next page begins */

@@ -1,0 +1,315 @@
+/*
+ * Looks at rollouts, one configuration after the other, one walk after the other:
+ *
+ *   pending               how many devices the target has, and where they lie -> the bound of the next wave
+ *   running, soaking      the four counts of the devices so far
+ *   rolling back          who still has it
+ *
+ * The bound of a wave of k devices is found by two walks: the first counts places by their high 16 bits, the second, in
+ * the one bucket that matters, by their low 16.
+ */
+#include "worker/rollouts.h"
+
+#include <stdlib.h>
+
+#define BUCKETS 65536u
+
+enum stage {
+	STAGE_DRAW,
+	STAGE_DRAW_FINE,
+	STAGE_TARGETED,
+	STAGE_APPLIED,
+	STAGE_SUCCEEDED,
+	STAGE_FAILED,
+	STAGE_HOLDERS,
+	STAGES
+};
+
+struct rollouts {
+	struct fleet *fleet;
+	struct catalogue_box *catalogue;
+	struct loop *loop;
+	struct loop_timer timer;
+	bool stopping, busy, moved;
+	int64_t begun_us;
+	struct configuration *v[CONFIGURATIONS_MAX]; /* to be looked at in this turn */
+	uint32_t n, at;
+	/* the one under way */
+	enum stage stage;
+	struct rollout_seen seen;
+	struct walk_draw draw;
+	uint32_t buckets[BUCKETS];
+	uint64_t below; /* devices whose place lies below the bucket */
+	struct rollout next;
+};
+
+static void look_next(struct rollouts *r);
+static void stage_run(struct rollouts *r);
+
+static const struct configuration *
+current(const struct rollouts *r)
+{
+	return r->v[r->at];
+}
+
+/* ---- the end of a look ---- */
+
+static void
+step_done(struct work *w)
+{
+	struct rollouts *r = w->owner;
+
+	r->moved |= w->reply.fault.code == F_NONE;
+	work_free(w);
+	r->at++;
+	look_next(r);
+}
+
+/* All is counted: does it take a step? */
+static void
+look_over(struct rollouts *r)
+{
+	const struct configuration *c = current(r);
+	struct work *w;
+
+	r->next = *c->rollout;
+	if (!rollout_look(&r->next, &r->seen, clock_wall_us())) {
+		r->at++;
+		look_next(r);
+		return;
+	}
+	w = work_new(r->loop, c->id.n, step_done);
+	w->op.kind = OP_ROLLOUT;
+	w->op.actor = ACTOR_HUB;
+	w->op.name = work_str(w, c->id);
+	w->op.rollout = (struct op_rollout){ .action = ROLLOUT_LOOK, .seen = r->seen };
+	w->owner = r;
+	fleet_submit(r->fleet, w);
+}
+
+/* ---- the draw ---- */
+
+/* The first bucket that does not fit into so many devices as a whole; r->below: devices before it. */
+static uint32_t
+bucket_of(struct rollouts *r, uint64_t size)
+{
+	uint32_t b = 0;
+
+	while (b < BUCKETS && r->below + r->buckets[b] <= size)
+		r->below += r->buckets[b++];
+	return b;
+}
+
+static bool
+draw_done(struct rollouts *r, uint64_t all)
+{
+	const struct rollout *plan = current(r)->rollout;
+	uint64_t size = rollout_size(plan, all);
+	uint32_t b;
+
+	r->seen.all = all;
+	r->seen.size = size;
+	if (all == 0)
+		return true;
+	if (size >= all || plan->waves[plan->begun].percent >= 100) {
+		r->seen.bound = ROLLOUT_ALL;
+		return true;
+	}
+	r->below = 0;
+	b = bucket_of(r, size);
+	assert(b < BUCKETS); /* all of them would be more than size */
+	r->draw.from = (uint64_t)b << 16;
+	r->draw.to = r->draw.from + BUCKETS;
+	r->draw.shift = 0;
+	r->stage = STAGE_DRAW_FINE;
+	return false;
+}
+
+static void
+draw_fine_done(struct rollouts *r)
+{
+	r->seen.bound = r->draw.from + bucket_of(r, r->seen.size);
+	if (r->seen.bound == 0)
+		r->seen.bound = 1; /* two devices at the very first place */
+}
+
+/* ---- stages ---- */
+
+/* Goes on to the next stage; false: that was the last one. */
+static bool
+stage_done(struct rollouts *r, uint64_t n)
+{
+	switch (r->stage) {
+	case STAGE_DRAW: return !draw_done(r, n);
+	case STAGE_DRAW_FINE: draw_fine_done(r); return false;
+	case STAGE_TARGETED: r->seen.counts.targeted = n; break;
+	case STAGE_APPLIED: r->seen.counts.applied = n; break;
+	case STAGE_SUCCEEDED: r->seen.counts.succeeded = n; break;
+	case STAGE_FAILED: r->seen.counts.failed = n; return false;
+	case STAGE_HOLDERS: r->seen.holders = n; return false;
+	case STAGES: break;
+	}
+	r->stage++;
+	return true;
+}
+
+static void
+walk_done(struct walk *k)
+{
+	struct rollouts *r = k->owner;
+	bool good = k->fault.code == F_NONE, more = good && stage_done(r, k->place.delivered);
+
+	walk_free(k);
+	if (more) {
+		stage_run(r);
+	} else if (good) {
+		look_over(r);
+	} else { /* too much else is under way, or the store cannot be read: another time */
+		r->at++;
+		look_next(r);
+	}
+}
+
+static const enum configuration_count asks[STAGES] = { [STAGE_DRAW] = COUNT_TARGETED,
+	[STAGE_DRAW_FINE] = COUNT_TARGETED,
+	[STAGE_TARGETED] = COUNT_TARGETED,
+	[STAGE_APPLIED] = COUNT_APPLIED,
+	[STAGE_SUCCEEDED] = COUNT_SUCCEEDED,
+	[STAGE_FAILED] = COUNT_FAILED,
+	[STAGE_HOLDERS] = COUNT_HOLDERS };
+
+static void
+draw_prepare(struct rollouts *r)
+{
+	r->draw.buckets = r->stage == STAGE_TARGETED ? NULL : r->buckets;
+	if (r->draw.buckets != NULL)
+		memset(r->buckets, 0, sizeof(r->buckets));
+}
+
+static void
+stage_run(struct rollouts *r)
+{
+	const struct configuration *c = current(r);
+	struct buf text = { 0 };
+	struct query *q = NULL;
+	struct walk *k;
+
+	configuration_count(c, asks[r->stage], &text);
+	if (text.n == 0 || configuration_metric_plan(buf_view(&text), &q, NULL) != ERR_OK) {
+		buf_fini(&text);
+		if (stage_done(r, 0))
+			stage_run(r);
+		else
+			look_over(r);
+		return;
+	}
+	buf_fini(&text);
+	k = walk_new(r->loop, WALK_QUERY, walk_done);
+	k->query = q;
+	k->count = true;
+	k->owner = r;
+	if (asks[r->stage] == COUNT_TARGETED) {
+		draw_prepare(r);
+		k->draw = &r->draw;
+	}
+	fleet_walk(r->fleet, k);
+}
+
+static void
+look_begin(struct rollouts *r)
+{
+	const struct rollout *is = current(r)->rollout;
+
+	r->seen = (struct rollout_seen){ .step = is->step };
+	r->draw = (struct walk_draw){ .salt = is->salt };
+	switch (is->status) {
+	case ROLLOUT_PENDING:
+		r->stage = STAGE_DRAW;
+		r->draw.to = ROLLOUT_ALL;
+		r->draw.shift = 16;
+		break;
+	case ROLLOUT_ROLLING_BACK: r->stage = STAGE_HOLDERS; break;
+	default: r->stage = STAGE_TARGETED; r->draw.to = is->bound;
+	}
+	stage_run(r);
+}
+
+/* ---- a turn ---- */
+
+static void
+turn_over(struct rollouts *r)
+{
+	int64_t now_us = loop_now_us(r->loop), rest_us = 10 * (now_us - r->begun_us);
+
+	for (uint32_t i = 0; i < r->n; i++)
+		configuration_unref(r->v[i]);
+	r->n = 0;
+	r->busy = false;
+	if (rest_us < ROLLOUT_PERIOD_US)
+		rest_us = ROLLOUT_PERIOD_US;
+	if (!r->stopping)
+		loop_timer_set(r->loop, &r->timer, now_us + (r->moved ? ROLLOUT_SOON_US : rest_us));
+}
+
+static void
+look_next(struct rollouts *r)
+{
+	if (r->at < r->n && !r->stopping)
+		look_begin(r);
+	else
+		turn_over(r);
+}
+
+static void
+turn_begins(struct loop_timer *t)
+{
+	struct rollouts *r = (struct rollouts *)((char *)t - offsetof(struct rollouts, timer));
+	const struct catalogue *c = catalogue_use(r->catalogue);
+	const struct configurations *set = c->configurations;
+
+	for (uint32_t i = 0; set != NULL && set->guarded && i < set->n; i++)
+		if (set->v[i]->rollout != NULL && rollout_moves(set->v[i]->rollout))
+			r->v[r->n++] = configuration_ref(set->v[i]);
+	catalogue_drop(r->catalogue, c);
+	r->busy = true;
+	r->moved = false;
+	r->at = 0;
+	r->begun_us = loop_now_us(r->loop);
+	look_next(r);
+}
+
+struct rollouts *
+rollouts_new(struct fleet *f, struct catalogue_box *catalogue, struct loop *l)
+{
+	struct rollouts *r = xcalloc(1, sizeof(*r));
+
+	r->fleet = f;
+	r->catalogue = catalogue;
+	r->loop = l;
+	r->timer.fire = turn_begins;
+	loop_timer_set(l, &r->timer, loop_now_us(l));
+	return r;
+}
+
+void
+rollouts_stop(struct rollouts *r)
+{
+	r->stopping = true;
+	loop_timer_clear(r->loop, &r->timer);
+}
+
+bool
+rollouts_busy(const struct rollouts *r)
+{
+	return r->busy;
+}
+
+void
+rollouts_free(struct rollouts *r)
+{
+	if (r == NULL)
+		return;
+	for (uint32_t i = 0; i < r->n; i++)
+		configuration_unref(r->v[i]);
+	free(r);
+}
