@@ -16,8 +16,8 @@ static const struct rule {
 } rules[OP_KINDS] = {
 	[OP_CONNECT] = { on_connect, IDENTITY | SESSION, false, true, false },
 	[OP_DISCONNECT] = { on_disconnect, IDENTITY, false, true, false },
-	[OP_SUBSCRIBE] = { on_subscribe, SESSION, true, false, true },
-	[OP_UNSUBSCRIBE] = { on_unsubscribe, SESSION, true, false, true },
+	[OP_SUBSCRIBE] = { on_subscribe, SESSION, false, false, true },
+	[OP_UNSUBSCRIBE] = { on_unsubscribe, SESSION, false, false, true },
 	[OP_TWIN_GET] = { on_twin_get, WANTED | REPORTED, false, false, true },
 	[OP_REPORT] = { on_report, REPORTED, true, false, true },
 	[OP_TELEMETRY] = { on_telemetry, IDENTITY, true, false, true },

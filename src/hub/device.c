@@ -230,9 +230,11 @@ list_find(const struct filter_list *l, const struct filter *f)
 	return i;
 }
 
-/* The session now listens to this list: in memory, and in the store for a durable one if it changed. */
+/* The session now listens to this list: in memory, and in the store for a durable one if it changed. Only that takes a
+ * write; without it nothing is changed and the reply says so. */
 static void
-list_write(struct shard *sh, struct row *r, const struct filter_list *l, const struct hub_env *env)
+list_write(struct shard *sh, struct row *r, const struct filter_list *l, const struct hub_env *env,
+    struct reply *reply)
 {
 	struct presence *p = r->presence;
 	struct buf b = { 0 };
@@ -242,7 +244,10 @@ list_write(struct shard *sh, struct row *r, const struct filter_list *l, const s
 	for (unsigned i = 0; i < l->n; i++)
 		filters_put(&b, &l->v[i]);
 	bytes = buf_view(&b);
-	if (!str_eq(bytes, blob_str(p->filters))) {
+	if (!str_eq(bytes, blob_str(p->filters)) && !p->clean && !env->can_write) {
+		reply->body.n = 0;
+		fault_set(&reply->fault, F_ServiceUnavailable, "the store takes no writes");
+	} else if (!str_eq(bytes, blob_str(p->filters))) {
 		undo_filters(env->undo, sh, row_number(sh, r), p->epoch, p->filters);
 		if (!p->clean)
 			row_write(sh, r, RECORD_SESSION, &bytes, env);
@@ -279,7 +284,7 @@ on_subscribe(struct shard *sh, struct row *r, const struct op *op, const struct 
 	list_read(&l, before);
 	while (filters_next(&rd, &f))
 		buf_putc(&reply->body, (char)list_add(&l, &f));
-	list_write(sh, r, &l, env);
+	list_write(sh, r, &l, env, reply);
 	calls_wake(sh, r, env);
 	blob_unref(before);
 }
@@ -293,14 +298,13 @@ on_unsubscribe(struct shard *sh, struct row *r, const struct op *op, const struc
 	struct filter_list l;
 	struct filter f;
 
-	(void)reply;
 	list_read(&l, before);
 	while (filters_next(&rd, &f)) {
 		unsigned at = list_find(&l, &f);
 		if (at < l.n)
 			memmove(&l.v[at], &l.v[at + 1], (--l.n - at) * sizeof(l.v[0]));
 	}
-	list_write(sh, r, &l, env);
+	list_write(sh, r, &l, env, reply);
 	blob_unref(before);
 }
 

@@ -306,8 +306,8 @@ struct hub_env {
 
 /* The shard that an operation is for. */
 uint32_t op_shard(const struct op *op);
-/* Does the operation write, so that it must be refused while the store cannot? OP_CONNECT and
- * OP_DISCONNECT may: they look at env->can_write themselves. */
+/* Does the operation write, so that it must be refused while the store cannot? Those that begin, change and end a session
+ * may: they look at env->can_write themselves. */
 bool op_writes(enum op_kind kind);
 
 /* Which records does the operation need that are not in memory? Those of one row, whose key is appended to key: ask again

@@ -30,7 +30,7 @@ struct sock {
 static struct sock *
 sock_of(const struct stream *s)
 {
-	return (struct sock *)(uintptr_t)s; /* s is the first member */
+	return (struct sock *)s; /* s is the first member */
 }
 
 /* What a failed SSL_ call means: ERR_MORE (wait), ERR_END (the peer is gone), ERR_IO. */

@@ -63,6 +63,7 @@ verify_client(X509_STORE_CTX *x, void *arg)
 
 		ca = find_ca(cas_of(ssl), sk_X509_value(chain, sk_X509_num(chain) - 1));
 	}
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): a number, where OpenSSL has room for a pointer */
 	SSL_set_ex_data(ssl, ca_of_index, (void *)(uintptr_t)ca);
 	ERR_clear_error(); /* SSL_get_error would take what is left there for its own */
 	return 1;

@@ -49,7 +49,7 @@ struct ws {
 static struct ws *
 ws_of(const struct stream *s)
 {
-	return (struct ws *)(uintptr_t)s; /* s is the first member */
+	return (struct ws *)s; /* s is the first member */
 }
 
 static void

@@ -356,10 +356,37 @@ session__without_writes_only_connects_that_need_none(void **state)
 	op = kit_connect_op(k, "d1", 3, true);
 	assert_int_equal(kit_run(k, &op), F_ServiceUnavailable);
 	assert_true(op_writes(OP_REPORT) && op_writes(OP_TELEMETRY) && op_writes(OP_IDENTITY_PUT) &&
-	    op_writes(OP_TWIN_PATCH) && op_writes(OP_TWIN_REPLACE) && op_writes(OP_SUBSCRIBE) &&
-	    op_writes(OP_UNSUBSCRIBE) && op_writes(OP_IDENTITY_DELETE));
+	    op_writes(OP_TWIN_PATCH) && op_writes(OP_TWIN_REPLACE) &&
+	    op_writes(OP_IDENTITY_DELETE));
 	assert_false(op_writes(OP_TWIN_GET) || op_writes(OP_TWIN_READ) || op_writes(OP_ACK) ||
-	    op_writes(OP_CONNECT) || op_writes(OP_DISCONNECT) || op_writes(OP_IDENTITY_GET));
+	    op_writes(OP_CONNECT) || op_writes(OP_DISCONNECT) || op_writes(OP_IDENTITY_GET) ||
+	    op_writes(OP_SUBSCRIBE) || op_writes(OP_UNSUBSCRIBE));
+}
+
+/* What a session listens to is stored for a durable one only, and only when it changes. */
+static void
+subscribe__without_writes_is_refused_only_if_it_takes_one(void **state)
+{
+	struct kit *k = *state;
+	uint64_t clean, durable;
+
+	kit_device(k, "clean");
+	kit_device(k, "durable");
+	durable = kit_connect(k, "durable", 2, false);
+	assert_string_equal(kit_subscribe(k, "durable", durable, "td"), "00");
+	k->hold = true;
+	k->env.can_write = false;
+	clean = kit_connect(k, "clean", 1, true);
+	assert_string_equal(kit_subscribe(k, "clean", clean, "td"), "00");
+	kit_unsubscribe(k, "clean", clean, "d");
+	assert_string_equal(kit_subscribe(k, "durable", durable, "td"), "00"); /* as stored */
+	assert_string_equal(kit_subscribe(k, "durable", durable, "tm"), "");
+	assert_int_equal(k->reply.fault.code, F_ServiceUnavailable);
+	assert_int_equal(k->reply.body.n, 0);
+	assert_int_equal(k->batch.n, 0);
+	k->env.can_write = true;
+	assert_string_equal(kit_subscribe(k, "durable", durable, "tm"), "00");
+	assert_int_equal(k->batch.n, 1);
 }
 
 /* ---- subscriptions ---- */
@@ -719,6 +746,7 @@ main(void)
 		kit_test(session__D23_clean_1_drops_what_was_stored),
 		kit_test(session__clean_1_writes_nothing),
 		kit_test(session__without_writes_only_connects_that_need_none),
+		kit_test(subscribe__without_writes_is_refused_only_if_it_takes_one),
 		kit_test(subscribe__D31_one_code_each_in_order),
 		kit_test(subscribe__D34_qos_2_is_granted_1),
 		kit_test(subscribe__D36_L77_a_sixth_filter_is_refused),
