@@ -198,18 +198,21 @@ store_open__missing_newest_log_is_refused_by_name(void **state)
 	expect_found(k, strrchr(path, '/') + 1);
 }
 
-/* Enough that RocksDB goes on to a second log while the first still holds rows. */
+/* Enough that RocksDB goes on to a second log while the first still holds rows: one table's buffer is full, all tables'
+ * buffers together are far from it. If they were not, the seldom written table would be flushed, and the first log not be
+ * needed any more though it is perhaps still there. */
 static void
 fill_logs(struct kit *k)
 {
-	char *value = calloc(1, 100001);
+	const size_t n = 1000000;
+	char *value = calloc(1, n + 1);
 	char key[16];
 
-	memset(value, 'v', 100000);
-	k->o.memory_bytes = 16 << 20;
+	memset(value, 'v', n);
+	k->o.memory_bytes = 512 << 20;
 	kit_open(k);
 	kit_put(k, STORE_SESSION, "seldom", "written");
-	for (unsigned i = 0; i < 60; i++) {
+	for (unsigned i = 0; i < 36; i++) {
 		struct store_batch *b = store_batch_new();
 
 		snprintf(key, sizeof key, "k%u", i);
@@ -243,16 +246,20 @@ store_open__any_missing_log_is_refused(void **state)
 {
 	struct kit *k = *state;
 	struct names logs;
+	unsigned nneeded = 0;
 
 	fill_logs(k);
 	save(k, "whole");
 	list_files(k, ".log", &logs);
-	assert_true(logs.n >= 2);
 	for (unsigned i = 0; i < logs.n; i++) {
 		restore(k, "whole");
+		if (kit_size(logs.path[i]) == 0)
+			continue; /* of the making, not yet removed: nobody needs it */
 		assert_int_equal(unlink(logs.path[i]), 0);
 		expect_refused(k, strrchr(logs.path[i], '/') + 1);
+		nneeded++;
 	}
+	assert_true(nneeded >= 2);
 	restore(k, "whole");
 	kit_open(k);
 	kit_expect(k, STORE_SESSION, "seldom", "written");
