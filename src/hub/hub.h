@@ -73,6 +73,8 @@ enum op_kind {
 	OP_KINDS
 };
 
+enum { NODE_CLIENT, NODE_JOBS }; /* reply_to.node: whose call of a method it is */
+
 enum actor_kind { ACTOR_HUB, ACTOR_DEVICE, ACTOR_POLICY, ACTOR_JOB, ACTOR_CONFIGURATION };
 
 /* Where an answer goes. A stale generation is dropped silently by the receiver. */
@@ -391,8 +393,25 @@ void shard_job_targets(
 void shard_job_order(struct shard *sh, const struct job *j, uint32_t steps);
 /* The row whose turn it is, and which records it needs; TABLE_NONE: none is left. */
 uint32_t shard_job_row(struct shard *sh, const struct job *j, unsigned *records);
-/* Do it; damaged: its records cannot be had. */
-void shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env);
+/* Do it; damaged: its records cannot be had. True: its method is to be called, once this is on disk: then comes
+ * shard_job_answer. */
+bool shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env);
+/* What has come of the call of a row; of one that is not under way any more nothing is heard. */
+struct job_answer {
+	enum fault_code fault; /* F_NONE: the device has answered */
+	struct str text;       /* of the fault */
+	int32_t status;        /* the device's own */
+	struct str payload;    /* a doc */
+};
+void shard_job_answer(struct shard *sh, const struct job *j, uint32_t row,
+    const struct job_answer *a, const struct hub_env *env);
+/* The i-th row whose call is under way; TABLE_NONE: there are no more. */
+uint32_t shard_job_called(const struct shard *sh, const struct job *j, uint32_t i);
+/* A job that is known no more and has left something here: its number, and the prefix of its results, which go first;
+ * 0: there is none. Then its part. */
+uint64_t shard_job_forgotten(
+    const struct shard *sh, char room[HUB_PREFIX_MAX], struct str *results);
+void shard_job_forget(struct shard *sh, uint64_t number, const struct hub_env *env);
 /* Write how far the part is, at the end of a turn; *r says so too. False: nothing has happened since. */
 bool shard_job_save(
     struct shard *sh, const struct job *j, const struct hub_env *env, struct job_report *r);

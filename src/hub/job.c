@@ -36,6 +36,7 @@ put_counts(struct buf *out, const struct job_counts *c)
 	buf_varint(out, c->succeeded);
 	buf_varint(out, c->failed);
 	buf_varint(out, c->running);
+	buf_varint(out, c->bytes);
 }
 
 static void
@@ -45,6 +46,7 @@ take_counts(struct rd *rd, struct job_counts *c)
 	c->succeeded = rd_varint(rd);
 	c->failed = rd_varint(rd);
 	c->running = rd_varint(rd);
+	c->bytes = rd_varint(rd);
 }
 
 void

@@ -151,9 +151,7 @@ check_work(struct doc body, struct fault *f)
 		return fault_set(f, F_ArgumentInvalid, "%s does not belong to a job of type %s",
 		    is_twin ? "cloudToDeviceMethod" : "updateTwin",
 		    job_type_name(is_twin ? JOB_TWIN : JOB_METHOD));
-	if (!is_twin && check_method(method, f) == ERR_OK)
-		return fault_set(f, F_GenericNotImplemented, "jobs do not call methods yet");
-	return is_twin ? check_twin(twin, f) : ERR_ARG;
+	return is_twin ? check_twin(twin, f) : check_method(method, f);
 }
 
 enum err

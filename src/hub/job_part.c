@@ -40,7 +40,7 @@ part_place(const struct row *r)
 
 /* ---- the record ----
  *
- *   format | ended | stop | generation | began | moved | devices | succeeded | failed | cursor, with its length
+ *   format | ended | stop | generation | began | moved | devices | succeeded | failed | bytes | cursor, with its length
  *   | calls under way: how many, then (row, since)*
  */
 
@@ -56,6 +56,7 @@ part_encode(struct buf *out, const struct part_state *s)
 	buf_varint(out, s->devices);
 	buf_varint(out, s->succeeded);
 	buf_varint(out, s->failed);
+	buf_varint(out, s->bytes);
 	buf_lstr(out, (struct str){ s->cursor, s->cursor_n });
 	buf_varint(out, s->nflight);
 	for (uint32_t i = 0; i < s->nflight; i++) {
@@ -64,8 +65,8 @@ part_encode(struct buf *out, const struct part_state *s)
 	}
 }
 
-static void
-take_cursor(struct part_state *s, struct str place)
+void
+part_set_cursor(struct part_state *s, struct str place)
 {
 	s->cursor_n = (uint16_t)place.n;
 	if (place.n != 0)
@@ -89,12 +90,13 @@ part_decode(struct str record, struct part_state *s)
 	s->devices = rd_varint(&rd);
 	s->succeeded = rd_varint(&rd);
 	s->failed = rd_varint(&rd);
+	s->bytes = rd_varint(&rd);
 	cursor = rd_lstr(&rd);
 	nflight = rd_varint(&rd);
 	if (rd.bad || s->stop >= JOB_STOPS || cursor.n > sizeof(s->cursor) ||
 	    nflight > JOB_FLIGHTS_MAX)
 		return false;
-	take_cursor(s, cursor);
+	part_set_cursor(s, cursor);
 	s->nflight = (uint32_t)nflight;
 	for (uint32_t i = 0; i < s->nflight; i++) {
 		s->flight[i].row = (uint32_t)rd_varint(&rd);
@@ -185,8 +187,8 @@ part_fresh(const struct job_part *p, uint32_t row, struct str *value)
 }
 
 /* Those of one row, or those up to a number of results. */
-static void
-fresh_drop(struct part_work *w, uint32_t row, uint64_t upto)
+void
+part_fresh_drop(struct part_work *w, uint32_t row, uint64_t upto)
 {
 	uint32_t kept = 0;
 
@@ -199,12 +201,12 @@ fresh_drop(struct part_work *w, uint32_t row, uint64_t upto)
 	w->nfresh = kept;
 }
 
-static void
-work_free(struct part_work *w)
+void
+part_work_free(struct part_work *w)
 {
 	if (w == NULL)
 		return;
-	fresh_drop(w, TABLE_NONE, UINT64_MAX);
+	part_fresh_drop(w, TABLE_NONE, UINT64_MAX);
 	free(w->fresh);
 	rowset_fini(&w->left);
 	free(w->heap);
@@ -216,7 +218,7 @@ part_free(struct job_part *p)
 {
 	blob_unref(p->record);
 	blob_unref(p->rows);
-	work_free(p->work);
+	part_work_free(p->work);
 	free(p);
 }
 
@@ -228,8 +230,8 @@ set_blob(struct blob **at, const struct str *value)
 }
 
 /* The record says where the work stands; the order is made anew when it is needed. */
-static enum err
-work_from(struct job_part *p)
+enum err
+part_reset(struct job_part *p)
 {
 	struct part_state s = { 0 };
 
@@ -274,7 +276,7 @@ result_common(struct shard *sh, uint64_t number, uint32_t row, bool there)
 		rowset_drop(&p->work->left, row);
 	} else {
 		rowset_add(&p->work->left, row);
-		fresh_drop(p->work, row, 0);
+		part_fresh_drop(p->work, row, 0);
 	}
 }
 
@@ -298,7 +300,7 @@ part_common(struct shard *sh, struct str key, const struct str *value)
 	p->told = false;
 	if (!rows) {
 		set_blob(&p->record, value);
-		return work_from(p);
+		return part_reset(p);
 	}
 	if (value != NULL && !rowset_decode(*value, &check))
 		return ERR_CORRUPT;
@@ -322,8 +324,8 @@ part_write(struct shard *sh, struct job_part *p, const struct hub_env *env)
 	buf_fini(&value);
 }
 
-static void
-rows_write(
+void
+part_rows_write(
     struct shard *sh, struct job_part *p, const struct rowset *rows, const struct hub_env *env)
 {
 	char room[HUB_PREFIX_MAX];
@@ -353,7 +355,7 @@ shard_job_targets(
 		.began_us = env->now_us,
 		.moved_us = env->now_us,
 		.devices = rowset_count(&w->left) };
-	rows_write(sh, p, &w->left, env);
+	part_rows_write(sh, p, &w->left, env);
 	part_write(sh, p, env);
 }
 
@@ -393,8 +395,8 @@ heap_down(const struct shard *sh, struct part_work *w, uint32_t i)
 	w->heap[i] = row;
 }
 
-static void
-heap_take(const struct shard *sh, struct part_work *w, uint32_t i)
+void
+part_pop(const struct shard *sh, struct part_work *w, uint32_t i)
 {
 	uint32_t last = w->heap[--w->nheap];
 
@@ -410,7 +412,7 @@ part_unorder(struct shard *sh, struct part_work *w, uint32_t row)
 {
 	for (uint32_t i = 0; i < w->nheap; i++) {
 		if (w->heap[i] == row) {
-			heap_take(sh, w, i);
+			part_pop(sh, w, i);
 			return;
 		}
 	}
@@ -443,187 +445,5 @@ shard_job_order(struct shard *sh, const struct job *j, uint32_t steps)
 		}
 		w->heap[w->nheap++] = row;
 		heap_up(sh, w, w->nheap - 1);
-	}
-}
-
-/* ---- turns ---- */
-
-enum job_phase
-shard_job_phase(struct shard *sh, const struct job *j)
-{
-	const struct job_part *p = part_find(sh, j->number);
-	const struct part_work *w = p != NULL ? p->work : NULL;
-
-	if (w == NULL || w->now.ended)
-		return JOB_ENDS;
-	if (p->record == NULL)
-		return j->state.stop == JOB_GOES_ON ? JOB_CHOOSES : JOB_ENDS;
-	return w->ordered || j->state.stop != JOB_GOES_ON ? JOB_WORKS : JOB_ORDERS;
-}
-
-uint32_t
-shard_job_row(struct shard *sh, const struct job *j, unsigned *records)
-{
-	struct part_work *w = part_find(sh, j->number)->work;
-
-	if (w->nheap == 0 || j->state.stop != JOB_GOES_ON)
-		return TABLE_NONE;
-	*records = RECORD_BIT(RECORD_WANTED);
-	if (sh->watch != 0)
-		*records |= configure_needs(sh, OP_TWIN_PATCH);
-	return w->heap[0];
-}
-
-/* false: the reply says why not. */
-static bool
-patch_twin(struct shard *sh, struct row *r, const struct job *j, const struct hub_env *env,
-    struct reply *reply)
-{
-	struct op op = { .kind = OP_TWIN_PATCH,
-		.actor = ACTOR_JOB,
-		.actor_name = j->id,
-		.device = row_device(r),
-		.module = row_module(r) };
-	struct twin_next next;
-	bool ok = twin_prepare(r, &op, j->patch, env, &next, reply);
-
-	if (ok) {
-		if (sh->watch != 0)
-			configure_begin(sh);
-		twin_apply(sh, r, &op, &next, env);
-		if (sh->watch != 0)
-			configure_due(sh, &op, env);
-	}
-	twin_next_fini(&next);
-	return ok;
-}
-
-void
-shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env)
-{
-	struct job_part *p = part_find(sh, j->number);
-	struct part_work *w = p->work;
-	struct row *r = &sh->rows[w->heap[0]];
-	struct job_result failed = {
-		.kind = RESULT_FAILED, .began_us = env->now_us, .ended_us = env->now_us
-	};
-	struct reply reply = { 0 };
-
-	if (damaged)
-		fault_set(&reply.fault, F_ServerError, "a stored record of the device is damaged");
-	take_cursor(&w->now, part_place(r));
-	heap_take(sh, w, 0);
-	w->moved = true;
-	if (!damaged && patch_twin(sh, r, j, env, &reply)) {
-		w->now.succeeded++;
-	} else {
-		failed.code = str_of(fault_name(reply.fault.code));
-		failed.text = str_of(reply.fault.text);
-		result_write(sh, p, r, &failed, env);
-		w->now.failed++;
-	}
-	buf_fini(&reply.body);
-}
-
-/* ---- the end of a turn ---- */
-
-static bool
-is_over(const struct job_part *p, const struct job *j)
-{
-	const struct part_work *w = p->work;
-
-	return p->record != NULL && !w->now.ended && w->now.nflight == 0 &&
-	    (j->state.stop != JOB_GOES_ON || (w->ordered && w->nheap == 0));
-}
-
-static void
-part_end(struct shard *sh, struct job_part *p, const struct job *j, const struct hub_env *env)
-{
-	struct part_state *s = &p->work->now;
-
-	s->ended = true;
-	s->stop = j->state.stop;
-	if (s->stop == JOB_STOP_LATE || s->stop == JOB_STOP_FAILED) /* J-19 */
-		s->failed = s->devices - s->succeeded;
-	rows_write(sh, p, &p->work->left, env);
-	p->work->moved = true;
-}
-
-bool
-shard_job_save(
-    struct shard *sh, const struct job *j, const struct hub_env *env, struct job_report *r)
-{
-	struct job_part *p = part_find(sh, j->number);
-	struct part_state s = { 0 };
-
-	if (p->work != NULL && is_over(p, j))
-		part_end(sh, p, j, env);
-	if (p->work != NULL && p->work->moved) {
-		p->work->now.moved_us = env->now_us;
-		part_write(sh, p, env);
-	}
-	if (p->told)
-		return false;
-	p->told = true;
-	if (p->record != NULL)
-		part_decode(blob_str(p->record), &s);
-	else
-		s.ended = j->state.stop != JOB_GOES_ON;
-	*r = (struct job_report){ .number = p->number,
-		.shard = sh->index,
-		.ended = s.ended,
-		.counts = { s.devices, s.succeeded, s.failed, s.nflight },
-		.results = p->work != NULL ? p->work->nresult : 0 };
-	return true;
-}
-
-void
-shard_job_committed(struct shard *sh, const struct job_report *r)
-{
-	struct job_part *p = part_find(sh, r->number);
-
-	if (p == NULL || p->work == NULL)
-		return;
-	fresh_drop(p->work, TABLE_NONE, r->results);
-	if (!r->ended)
-		return;
-	work_free(p->work);
-	p->work = NULL;
-}
-
-/* ---- the set of jobs ---- */
-
-void
-shard_jobs_know(struct shard *sh, struct jobs *set)
-{
-	struct shard_jobs *js = jobs_of(sh);
-
-	jobs_unref(js->known);
-	js->known = jobs_ref(set);
-	reports_trim(js);
-	for (uint32_t i = 0; i < set->n; i++) {
-		struct job_part *p;
-
-		if (!job_active(set->v[i]))
-			continue;
-		p = part_make(sh, set->v[i]->number);
-		p->told = false;
-		if (p->record == NULL && p->work == NULL)
-			p->work = xcalloc(1, sizeof(*p->work));
-	}
-}
-
-void
-shard_jobs_restart(struct shard *sh)
-{
-	for (uint32_t i = 0; sh->jobs != NULL && i < sh->jobs->npart; i++) {
-		struct job_part *p = sh->jobs->part[i];
-
-		p->told = false;
-		if (p->work == NULL)
-			continue;
-		p->work->ordered = false;
-		p->work->nheap = p->work->gathered = 0;
-		(void)work_from(p); /* it has been one before */
 	}
 }

@@ -76,6 +76,8 @@ result_write(struct shard *sh, struct job_part *p, const struct row *r,
 	result_key(&key, sh->index, p->number, row);
 	common_write(sh, buf_view(&key), &bytes, env);
 	part_fresh_add(p, row, bytes);
+	if (p->work != NULL)
+		p->work->now.bytes += value.n;
 	buf_fini(&key);
 	buf_fini(&value);
 }
@@ -94,19 +96,6 @@ result_of_stop(struct job_result *what, enum job_stop stop)
 
 /* ---- identities that go ---- */
 
-static bool
-takes_flight(struct part_state *s, uint32_t row, int64_t *since_us)
-{
-	for (uint32_t i = 0; i < s->nflight; i++) {
-		if (s->flight[i].row != row)
-			continue;
-		*since_us = s->flight[i].since_us;
-		s->flight[i] = s->flight[--s->nflight];
-		return true;
-	}
-	return false;
-}
-
 /* It had its turn, or shall not have it any more. */
 static void
 leaves_work(struct shard *sh, struct job_part *p, const struct row *r, const struct hub_env *env)
@@ -117,7 +106,7 @@ leaves_work(struct shard *sh, struct job_part *p, const struct row *r, const str
 	struct job_result what = {
 		.kind = RESULT_COMPLETED, .began_us = w->now.began_us, .ended_us = w->now.moved_us
 	};
-	bool called = takes_flight(&w->now, row, &what.began_us);
+	bool called = part_lands(&w->now, row, &what.began_us);
 
 	if (!called && !rowset_has(&w->left, row))
 		return;
@@ -168,7 +157,8 @@ jobs_row_leaves(struct shard *sh, const struct row *r, const struct hub_env *env
 	for (uint32_t i = 0; i < sh->jobs->npart; i++) {
 		struct job_part *p = sh->jobs->part[i];
 
-		if (p->record == NULL)
+		if (p->record == NULL || p->rows == NULL ||
+		    (sh->jobs->known != NULL && jobs_number(sh->jobs->known, p->number) == NULL))
 			continue;
 		if (p->work != NULL && !p->work->now.ended)
 			leaves_work(sh, p, r, env);

@@ -270,6 +270,7 @@ shard_job_counts(const struct shard *sh, const struct job *j)
 		c.succeeded += set->counts[s].succeeded;
 		c.failed += set->counts[s].failed;
 		c.running += set->counts[s].running;
+		c.bytes += set->counts[s].bytes;
 	}
 	return c;
 }
@@ -437,20 +438,40 @@ job_named(struct shard *sh, const struct op *op, struct reply *reply)
 	return j;
 }
 
-/* Room for one more; the oldest that has ended gives way. */
+static uint64_t
+stored_bytes(const struct jobs *all)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < all->n; i++)
+		n += all->v[i]->state.counts.bytes;
+	return n;
+}
+
+static struct job *
+oldest_settled(const struct jobs *all)
+{
+	for (uint32_t i = 0; i < all->n; i++)
+		if (all->v[i]->state.settled)
+			return all->v[i];
+	return NULL;
+}
+
+/* Room for one more; the oldest that have ended give way. */
 static bool
 make_room(struct shard *sh, const struct hub_env *env, struct fault *f)
 {
-	struct jobs *all = sh->jobs->stored;
+	struct jobs *all;
+	struct job *old;
 
+	while ((all = sh->jobs->stored) != NULL &&
+	    (all->n >= JOBS_MAX || stored_bytes(all) > JOBS_BYTES_MAX)) {
+		if ((old = oldest_settled(all)) == NULL)
+			break;
+		job_store(sh, old->id, NULL, env);
+	}
 	if (all == NULL || all->n < JOBS_MAX)
 		return true;
-	for (uint32_t i = 0; i < all->n; i++) {
-		if (all->v[i]->state.settled) {
-			job_store(sh, all->v[i]->id, NULL, env);
-			return true;
-		}
-	}
 	fault_set(f, F_ThrottlingMaxActiveJobCountExceeded,
 	    "%u jobs are waiting or running, the limit", JOBS_MAX);
 	return false;

@@ -54,8 +54,8 @@ call_fails(const struct reply_to *caller, enum fault_code fault, struct str text
 /* ---- sent calls ---- */
 
 /* To all methods, or to this one (device-mqtt.md 3.1). */
-static bool
-listens_to(const struct row *r, struct str name)
+bool
+row_listens_to(const struct row *r, struct str name)
 {
 	struct rd rd;
 	struct filter f;
@@ -221,7 +221,7 @@ calls_wake(struct shard *sh, struct row *r, const struct hub_env *env)
 	while (r->awaited && *at != NULL) {
 		struct call *c = *at;
 
-		if (!waits_for(c, r) || !listens_to(r, c->name)) {
+		if (!waits_for(c, r) || !row_listens_to(r, c->name)) {
 			more = more || waits_for(c, r);
 			at = &c->next;
 			continue;
@@ -257,7 +257,7 @@ void
 on_method(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
-	bool there = listens_to(r, op->method.name);
+	bool there = row_listens_to(r, op->method.name);
 
 	if (device_disabled(sh, r, op->device)) {
 		fault_set(&reply->fault, F_DeviceNotFound, STR_FMT, STR_ARG(op->device));

@@ -36,6 +36,7 @@ struct part_state {
 	uint64_t generation;        /* of the newest identity when the targets were chosen */
 	int64_t began_us, moved_us; /* the targets were chosen; last change */
 	uint64_t devices, succeeded, failed;
+	uint64_t bytes; /* of results of their own */
 	uint32_t nflight;
 	struct job_flight flight[JOB_FLIGHTS_MAX];
 	uint16_t
@@ -96,9 +97,21 @@ bool part_decode(struct str record, struct part_state *s);
 enum err part_common(struct shard *sh, struct str key, const struct str *value);
 /* Key of a part's record, or the prefix of its results. */
 struct str part_key(const char *prefix, uint32_t shard, uint64_t number, char room[HUB_PREFIX_MAX]);
+void part_set_cursor(struct part_state *s, struct str place);
+void part_work_free(struct part_work *w); /* NULL is fine */
+/* As its record says; what is not written is forgotten. ERR_CORRUPT: it is none. */
+enum err part_reset(struct job_part *p);
+void part_rows_write(
+    struct shard *sh, struct job_part *p, const struct rowset *rows, const struct hub_env *env);
+/* Take the i-th row out of the order. */
+void part_pop(const struct shard *sh, struct part_work *w, uint32_t i);
+/* Fresh results of one row, or the first so many. */
+void part_fresh_drop(struct part_work *w, uint32_t row, uint64_t upto);
 /* The key of a row as cursors have it. */
 struct str part_place(const struct row *r);
 void part_write(struct shard *sh, struct job_part *p, const struct hub_env *env);
+/* Take a row out of the calls under way; false: it is none of them. */
+bool part_lands(struct part_state *s, uint32_t row, int64_t *since_us);
 /* Take a row out of the order. */
 void part_unorder(struct shard *sh, struct part_work *w, uint32_t row);
 

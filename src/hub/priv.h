@@ -139,6 +139,8 @@ void modules_close(struct shard *sh, const struct row *device, const struct hub_
 #define WAITING_BYTES_MAX (1u << 20) /* of the payloads of a shard's waiting calls */
 
 struct call;
+/* Has it a session that is to be called for this method? */
+bool row_listens_to(const struct row *r, struct str name);
 void calls_free(struct call *first);
 /* The session ends: its calls fail. */
 void calls_lost(struct shard *sh, struct row *r, const struct hub_env *env);

@@ -44,7 +44,8 @@ jobs_learn(struct worker *w)
 	w->jobs.set = set;
 	for (uint32_t s = w->shard_from; s < w->shard_to && set->n > 0; s++)
 		shard_jobs_know(w->shards[s], set);
-	w->jobs.busy = true;
+	w->jobs.calls_check = w->jobs.calls_check || w->jobs.version == 1;
+	w->jobs.busy = w->jobs.forgets = w->jobs.calls_due = true;
 	w->jobs.rest_us = 0;
 	w->jobs.tick_us = 0;
 }
@@ -89,8 +90,8 @@ jobs_drop(struct msg *m)
 		jobs_report_free(m);
 }
 
-static void
-save(struct worker *w, struct shard *sh, const struct job *j)
+void
+jobs_save(struct worker *w, struct shard *sh, const struct job *j)
 {
 	struct job_report r;
 	struct report *out;
@@ -158,8 +159,8 @@ choose(struct worker *w, struct shard *sh, uint32_t s, const struct job *j, int6
 
 /* ---- the work ---- */
 
-static bool
-has_room(const struct worker *w)
+bool
+jobs_have_room(const struct worker *w)
 {
 	const struct round *g = &w->round[w->gathering];
 
@@ -187,7 +188,7 @@ pace_allows(struct worker *w, struct job *j)
 }
 
 static enum slice
-step_rows(struct worker *w, struct shard *sh, struct job *j, int64_t end_us)
+step_rows(struct worker *w, struct shard *sh, uint32_t s, struct job *j, int64_t end_us)
 {
 	uint32_t row, before, steps = 0;
 	unsigned records;
@@ -196,7 +197,7 @@ step_rows(struct worker *w, struct shard *sh, struct job *j, int64_t end_us)
 		struct fault f = { 0 };
 		enum err e;
 
-		if (!has_room(w))
+		if (!jobs_have_room(w))
 			return SLICE_OVER;
 		e = worker_load_row(w, sh, row, records, &f);
 		if ((e != ERR_OK && e != ERR_CORRUPT) ||
@@ -206,7 +207,10 @@ step_rows(struct worker *w, struct shard *sh, struct job *j, int64_t end_us)
 			return SLICE_BLOCKED;
 		before = shard_identities(sh);
 		worker_identities_left(w);
-		shard_job_step(sh, j, e == ERR_CORRUPT, &w->env);
+		if (job_calls_full(w))
+			return SLICE_BLOCKED; /* an answer wakes it */
+		if (shard_job_step(sh, j, e == ERR_CORRUPT, &w->env))
+			job_call_begin(w, j, s, row);
 		worker_identities_changed(w, (int64_t)shard_identities(sh) - before);
 		if (++steps % LOOK_EVERY == 0 && clock_mono_us() >= end_us)
 			return SLICE_OVER;
@@ -227,14 +231,14 @@ part_slice(struct worker *w, uint32_t s, struct job *j, int64_t end_us)
 		} else if (phase == JOB_ORDERS) {
 			shard_job_order(sh, j, ORDER_STEPS);
 		} else {
-			r = step_rows(w, sh, j, end_us);
+			r = step_rows(w, sh, s, j, end_us);
 			if (r == SLICE_DONE)
 				break;
 		}
 		if (r == SLICE_DONE && clock_mono_us() >= end_us)
 			r = SLICE_OVER;
 	}
-	save(w, sh, j);
+	jobs_save(w, sh, j);
 	return r;
 }
 
@@ -252,6 +256,52 @@ job_slice(struct worker *w, struct job *j, int64_t end_us)
 			all = r;
 	}
 	return all;
+}
+
+/* ---- jobs that are known no more ---- */
+
+#define FORGET_MAX 256u /* results that one turn deletes */
+
+/* Results of one part; false: there may be more. They are not undone: whoever goes on deletes the rest. */
+static bool
+forget_results(struct worker *w, struct str prefix)
+{
+	struct store_cursor *c;
+	struct str key, value;
+	uint32_t n = 0;
+	enum err e =
+	    store_cursor_open(w->fleet->o.store, STORE_HUB, prefix, STR_NONE, STORE_SCAN, &c);
+
+	if (e != ERR_OK)
+		return false;
+	while (n < FORGET_MAX && (e = store_next(c, &key, &value)) == ERR_OK &&
+	    str_starts(key, prefix)) {
+		w->env.del(w->env.ctx, RECORD_COMMON, key);
+		n++;
+	}
+	store_cursor_close(c);
+	return n < FORGET_MAX && (e == ERR_OK || e == ERR_END);
+}
+
+/* Some of what such a job has left, while there is room in the round. */
+static void
+forget(struct worker *w)
+{
+	char room[HUB_PREFIX_MAX];
+	struct str results;
+	uint64_t number;
+
+	if (w->in_flight || !w->jobs.forgets) /* what is deleted has to be seen as deleted */
+		return;
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++) {
+		number = shard_job_forgotten(w->shards[s], room, &results);
+		if (number == 0)
+			continue;
+		if (forget_results(w, results))
+			shard_job_forget(w->shards[s], number, &w->env);
+		return;
+	}
+	w->jobs.forgets = false;
 }
 
 /* ---- turns ---- */
@@ -274,6 +324,8 @@ jobs_turn(struct worker *w)
 		return;
 	w->env.undo = w->round[w->gathering].undo;
 	tick(w);
+	forget(w);
+	job_calls_turn(w);
 	if (!js->busy || clock_mono_us() < js->rest_us)
 		return;
 	js->rest_us = 0;
@@ -297,7 +349,7 @@ jobs_restart(struct worker *w)
 	scan_stop(&w->jobs);
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
 		shard_jobs_restart(w->shards[s]);
-	w->jobs.busy = true;
+	w->jobs.busy = w->jobs.forgets = w->jobs.calls_check = true;
 	w->jobs.tick_us = 0;
 }
 
@@ -312,9 +364,12 @@ jobs_patience_us(const struct worker *w)
 	if (!w->env.can_write)
 		return js->busy || js->tick_us != INT64_MAX ? RETRY_US : -1;
 	if (js->busy && js->rest_us == 0)
-		return has_room(w) || !w->in_flight ? 0 : -1;
-	if (js->busy) {
-		left_us = js->rest_us - clock_mono_us();
+		return jobs_have_room(w) || !w->in_flight ? 0 : -1;
+	if ((js->forgets || js->calls_due) && !w->in_flight)
+		return 0;
+	if (js->busy || js->calls_us != INT64_MAX) {
+		left_us = js->busy && js->rest_us < js->calls_us ? js->rest_us : js->calls_us;
+		left_us -= clock_mono_us();
 		us = left_us > 0 ? left_us : 0;
 	}
 	if (w->shard_from != 0 || js->tick_us == INT64_MAX)
@@ -328,5 +383,6 @@ void
 jobs_fini(struct worker *w)
 {
 	scan_stop(&w->jobs);
+	job_calls_fini(w);
 	jobs_unref(w->jobs.set);
 }

@@ -25,6 +25,7 @@ enum leave_kind {
 	LEAVE_CONFIGURATIONS,
 	LEAVE_JOBS,   /* the set, for all shards to know */
 	LEAVE_REPORT, /* of a part of a job, to shard 0 */
+	LEAVE_CALL,   /* a job's call of a method, to be sent now, or to be forgotten */
 	LEAVE_PARCEL
 };
 struct leave {
@@ -44,6 +45,8 @@ struct round {
 	uint32_t nop, nparcel;
 };
 
+struct job_call;
+
 /* What a worker does for jobs (jobs.c). */
 struct worker_jobs {
 	struct jobs *set;  /* NULL until it is known */
@@ -56,6 +59,14 @@ struct worker_jobs {
 	uint64_t scan_job;
 	uint32_t scan_shard;
 	struct rowset scanned;
+	struct job_call **calls; /* by slot; NULL: free */
+	uint32_t ncall, slots;   /* of them in use; all */
+	uint32_t generation;
+	bool forgets;              /* there may be parts of jobs that are known no more */
+	bool calls_due;            /* some are to be looked at */
+	bool calls_check;          /* there may be calls under way that only a record knows of */
+	int64_t calls_us;          /* the first deadline; INT64_MAX: none */
+	struct doc_parser *parser; /* NULL until there is an answer */
 };
 
 struct worker {
@@ -117,6 +128,8 @@ void worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t fro
 void worker_fini(struct worker *w);
 void *worker_main(void *arg);
 void worker_leave(struct worker *w, enum leave_kind kind, void *p);
+/* Effects that leave behind the reply of their operation. */
+void worker_later_leave(struct worker *w);
 /* One operation on the speculative state; what it needs is loaded. */
 void worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct reply *reply);
 /* What it has set off leaves, behind its answer. */
@@ -202,6 +215,16 @@ void jobs_set_leaves(struct worker *w, struct jobs *set);
 void jobs_report_free(struct msg *report);
 /* A message that nobody has taken, at the end. */
 void jobs_drop(struct msg *m);
+/* job_calls.c: calls of methods, between the commit that they begin with and the one that they end with */
+void job_call_begin(struct worker *w, const struct job *j, uint32_t shard, uint32_t row);
+bool job_calls_full(const struct worker *w);
+void job_calls_turn(struct worker *w);
+void job_call_heard(struct worker *w, const struct effect *e);
+void job_call_leaves(struct worker *w, struct job_call *c, bool committed);
+void job_calls_fini(struct worker *w);
+/* jobs.c: write how far a part is, and report it when that is on disk */
+void jobs_save(struct worker *w, struct shard *sh, const struct job *j);
+bool jobs_have_room(const struct worker *w);
 /* How long nothing is to be done; -1: until something comes. */
 int64_t jobs_patience_us(const struct worker *w);
 

@@ -74,6 +74,10 @@ env_effect(void *ctx, const struct effect *e)
 		worker_leave(w, LEAVE_JOBS, shard_jobs(w->shards[0]));
 		return;
 	}
+	if (e->kind > EFFECT_METHOD && e->session.node == NODE_JOBS) {
+		job_call_heard(w, e);
+		return;
+	}
 	n = note_new(e, w->fleet->o.on_note);
 	if (e->kind < EFFECT_METHOD) {
 		worker_leave(w, LEAVE_NOTE, n);
@@ -119,6 +123,7 @@ leave_now(struct worker *w, struct leave l)
 		break;
 	case LEAVE_JOBS: jobs_set_leaves(w, l.p); break;
 	case LEAVE_REPORT: jobs_report_leaves(w, l.p); break;
+	case LEAVE_CALL: job_call_leaves(w, l.p, true); break;
 	}
 }
 
@@ -186,6 +191,8 @@ leaves_fail(struct worker *w, struct leaves *l)
 			jobs_unref(l->v[i].p);
 		else if (l->v[i].kind == LEAVE_REPORT)
 			jobs_report_free(l->v[i].p);
+		else if (l->v[i].kind == LEAVE_CALL)
+			job_call_leaves(w, l->v[i].p, false);
 		else
 			leave_now(w, l->v[i]);
 	}
@@ -620,6 +627,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 	w->walks_end = &w->walks;
 	w->parcels_end = &w->parcels;
 	w->later_end = &w->later;
+	w->jobs.calls_us = INT64_MAX;
 	w->undone = undo_new();
 	round_init(&w->round[0]);
 	round_init(&w->round[1]);

@@ -294,3 +294,93 @@ test('J-15 J-26 the results of a job that was cancelled say which devices had no
 	}
 	assert.ok(rows.some((r) => r.status === 'canceled'));
 });
+
+function scheduleMethod(id, condition, params, seconds = 600) {
+	return jobs.scheduleDeviceMethod(id, condition, params, null, seconds);
+}
+
+async function resultsOf(id) {
+	const rows = await results(`SELECT * FROM devices.jobs WHERE devices.jobs.jobId = '${id}'`);
+	return rows.sort((a, b) => a.deviceId < b.deviceId ? -1 : 1);
+}
+
+test('R-75 J-22 J-23 a job calls a method of many devices: what each answers is its result', async () => {
+	const ids = await devices('call', 4, { fleet: 'call' });
+	for (const [i, id] of ids.slice(0, 3).entries()) {
+		const device = await client(id);
+		await within(new Promise((resolve) => {
+			device.client.onDeviceMethod('reboot', (request, response) => {
+				response.send(i === 1 ? 500 : 200, { heard: request.payload, i }, () => {});
+			});
+			resolve();
+		}), 'the method is known');
+		await device.readTwin(); // behind the SUBSCRIBE
+	}
+	const made = (await scheduleMethod('job-call', "tags.fleet = 'call'", { methodName: 'reboot', payload: { in: [1, 'x'] }, responseTimeoutInSeconds: 10 })).jobStatus;
+	assert.equal(made.type, 'scheduleDeviceMethod');
+	assert.equal(made.cloudToDeviceMethod.methodName, 'reboot');
+	const job = await ended('job-call');
+	assert.equal(job.status, 'completed');
+	assert.deepEqual(job.deviceJobStatistics, statistics(4, 3, 1));
+	const rows = await resultsOf('job-call');
+	assert.deepEqual(rows.map((r) => [r.deviceId, r.status]), [['call0', 'completed'], ['call1', 'completed'], ['call2', 'completed'], ['call3', 'failed']]);
+	assert.deepEqual(rows[0].outcome, { deviceMethodResponse: { status: 200, payload: { heard: { in: [1, 'x'] }, i: 0 } } });
+	assert.equal(rows[1].outcome.deviceMethodResponse.status, 500);
+	assert.equal(rows[3].error.code, 'DeviceNotOnline');
+	assert.deepEqual((await results("SELECT * FROM devices.jobs WHERE jobId = 'job-call' AND outcome.deviceMethodResponse.status = 500")).map((r) => r.deviceId), ['call1']);
+	await hub.kill();
+	await hub.start();
+	assert.deepEqual(await resultsOf('job-call'), rows);
+});
+
+test('J-22 a job waits for a device that is away, as long as it was asked to', async () => {
+	const [there, away] = await devices('wait', 2, { fleet: 'wait' });
+	await hub.rest('PUT', '/jobs/v2/job-wait', { body: { type: 'scheduleDeviceMethod', queryCondition: "tags.fleet = 'wait'",
+		cloudToDeviceMethod: { methodName: 'reboot', responseTimeoutInSeconds: 10, connectTimeoutInSeconds: 3 } } });
+	await until(async () => (await get('job-wait')).deviceJobStatistics.runningCount === 2, 'both are waited for');
+	const device = await client(there);
+	device.client.onDeviceMethod('reboot', (request, response) => response.send(200, null, () => {}));
+	assert.deepEqual((await ended('job-wait')).deviceJobStatistics, statistics(2, 1, 1));
+	const rows = await resultsOf('job-wait');
+	assert.deepEqual(rows.map((r) => [r.deviceId, r.status]), [[there, 'completed'], [away, 'failed']]);
+	assert.equal(rows[1].error.code, 'DeviceNotOnline');
+});
+
+test('J-27 a call that was under way when the hub was killed has failed, and is never sent twice', async () => {
+	const [id, later] = await devices('once', 2, { fleet: 'once' });
+	let calls = 0;
+	const device = await client(id);
+	device.client.onDeviceMethod('reboot', () => { calls++; });
+	await device.readTwin();
+	await hub.rest('PUT', '/jobs/v2/job-once', { body: { type: 'scheduleDeviceMethod', queryCondition: `deviceId = '${id}'`,
+		cloudToDeviceMethod: { methodName: 'reboot', responseTimeoutInSeconds: 60 } } });
+	await until(() => calls === 1, 'the device has been called');
+	assert.equal((await resultsOf('job-once'))[0].status, 'running');
+	await hub.kill();
+	await hub.start();
+	assert.deepEqual((await ended('job-once')).deviceJobStatistics, statistics(1, 0, 1));
+	const [row] = await resultsOf('job-once');
+	assert.equal(row.error.code, 'DeviceConnectionClosedRemotely');
+	assert.ok(row.startTimeUtc <= row.endTimeUtc);
+	await until(async () => { try { await device.readTwin(); return true; } catch { return false; } }, 'the device is back');
+	assert.equal(calls, 1);
+	assert.ok(later);
+});
+
+test('J-15 J-19 a job of calls ends when its time is over, and a deleted device is no obstacle', async () => {
+	const ids = await devices('mute', 3, { fleet: 'mute' });
+	for (const id of ids.slice(0, 2)) {
+		const device = await client(id);
+		device.client.onDeviceMethod('reboot', () => {});
+		await device.readTwin();
+	}
+	await hub.rest('PUT', '/jobs/v2/job-mute', { body: { type: 'scheduleDeviceMethod', queryCondition: "tags.fleet = 'mute'", maxExecutionTimeInSeconds: 2,
+		cloudToDeviceMethod: { methodName: 'reboot', responseTimeoutInSeconds: 200, connectTimeoutInSeconds: 200 } } });
+	await until(async () => (await get('job-mute')).deviceJobStatistics.runningCount === 3, 'all are called');
+	await registry.delete(ids[1]);
+	const job = await ended('job-mute');
+	assert.equal(job.status, 'completed');
+	assert.deepEqual(job.deviceJobStatistics, statistics(3, 0, 3));
+	assert.deepEqual((await resultsOf('job-mute')).map((r) => [r.deviceId, r.status, r.error.code]),
+		[['mute0', 'failed', 'GatewayTimeout'], ['mute1', 'failed', 'DeviceNotFound'], ['mute2', 'failed', 'GatewayTimeout']]);
+});
