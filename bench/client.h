@@ -21,7 +21,7 @@
 
 #include <stdatomic.h>
 
-#define SECTIONS_MAX 8 /* parts of a run that are measured apart */
+#define SECTIONS_MAX 16 /* parts of a run that are measured apart */
 
 enum phase { PHASE_CONNECT, PHASE_WARM, PHASE_MEASURE, PHASE_END };
 

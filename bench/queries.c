@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define MEMORY     (UINT64_C(4) << 30)
+#define MEMORY     (UINT64_C(6) << 30)
 #define PAGE       100
 #define ROUNDS_MAX 1001
 
