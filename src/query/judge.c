@@ -448,9 +448,17 @@ narrow(struct vector *v, const struct node *node, uint32_t from, uint32_t n, uin
 static void
 narrow_few(struct vector *v, const struct node *node, uint32_t from, uint32_t n, uint8_t *verdicts)
 {
-	for (uint32_t i = 0; i < n; i++)
+	uint32_t i = 0;
+
+	while (i < n) {
+		if (i + 8 <= n && (load8(verdicts + i) & EACH(SET_TRUE)) == 0) {
+			i += 8;
+			continue;
+		}
 		if (verdicts[i] & SET_TRUE)
 			narrow(v, node, from + i, 1, verdicts + i);
+		i++;
+	}
 }
 
 /* Conjuncts one after the other, those that go row by row last: they look only at what is left. */
