@@ -91,13 +91,30 @@ bind_unheld(struct vector *v, struct leaf *l)
 	}
 }
 
+static bool
+number_holds(enum relop op, double x, double y)
+{
+	switch (op) {
+	case REL_EQ: return x == y;
+	case REL_NE: return x != y;
+	case REL_LT: return x < y;
+	case REL_LE: return x <= y;
+	case REL_GT: return x > y;
+	case REL_GE: return x >= y;
+	}
+	return false;
+}
+
 static uint8_t
 code_set(struct vector *v, struct leaf *l, uint32_t code)
 {
 	const struct dict *d = &l->column->dict;
+	const struct dict_entry *entry = code >= CODE_FIRST ? &d->v[code - CODE_FIRST] : NULL;
 
-	if (code == CODE_STALE || (code >= CODE_FIRST && d->v[code - CODE_FIRST].refs == 0))
+	if (code == CODE_STALE || (entry != NULL && entry->refs == 0))
 		return SET_ANY;
+	if (entry != NULL && entry->text == NULL && l->compares)
+		return number_holds(l->relop, entry->number, l->number) ? SET_TRUE : SET_FALSE;
 	if (code == CODE_STRING)
 		return l->unheld[0];
 	return leaf_eval_value(v, l, column_value(l->column, cell_of_code(code)));
@@ -127,6 +144,23 @@ bind_table(struct vector *v, struct leaf *l, uint32_t n)
 		bind_texts(v, l, n);
 }
 
+/* What an equality leaves: then a block is compared with one code, which goes many rows at a time. */
+static void
+bind_odd(struct leaf *l, uint32_t n)
+{
+	l->one_odd = n > CODE_FIRST + 1;
+	l->common = l->one_odd ? l->table[CODE_FIRST] : SET_ANY;
+	if (l->one_odd && l->table[CODE_FIRST + 1] != l->common)
+		l->common = l->table[n - 1];
+	l->odd = CODE_UNDEFINED;
+	for (uint32_t i = CODE_FIRST; i < n && l->one_odd; i++) {
+		if (l->table[i] == l->common)
+			continue;
+		l->one_odd = l->odd == CODE_UNDEFINED;
+		l->odd = i;
+	}
+}
+
 static void
 bind_one(struct vector *v, struct leaf *l)
 {
@@ -149,6 +183,7 @@ bind_one(struct vector *v, struct leaf *l)
 	}
 	bind_unheld(v, l);
 	bind_table(v, l, n);
+	bind_odd(l, n);
 }
 
 static void
@@ -226,21 +261,32 @@ judge_sparse(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, 
 }
 
 /* Bytes that are written could be any memory, for all a compiler knows: `restrict` says they are not. */
-static void
-judge_codes8(
-    const uint8_t *restrict table, const uint8_t *restrict codes, uint32_t n, uint8_t *restrict out)
-{
-	for (uint32_t i = 0; i < n; i++)
-		out[i] = table[codes[i]];
-}
+#define BY_TABLE(codes, type)                                                                      \
+	static void by_table_##codes(const uint8_t *restrict table, const type *restrict codes,    \
+	    uint32_t n, uint8_t *restrict out)                                                     \
+	{                                                                                          \
+		for (uint32_t i = 0; i < n; i++)                                                   \
+			out[i] = table[codes[i]];                                                  \
+	}
 
-static void
-judge_codes16(const uint8_t *restrict table, const uint16_t *restrict codes, uint32_t n,
-    uint8_t *restrict out)
-{
-	for (uint32_t i = 0; i < n; i++)
-		out[i] = table[codes[i]];
-}
+/* false: there are codes in it that are none of the dictionary's. */
+#define BY_ODD(codes, type)                                                                        \
+	static bool by_odd_##codes(                                                                \
+	    const struct leaf *l, const type *restrict codes, uint32_t n, uint8_t *restrict out)   \
+	{                                                                                          \
+		uint8_t common = l->common, set = l->table[l->odd];                                \
+		type odd = (type)l->odd, low = 0;                                                  \
+		for (uint32_t i = 0; i < n; i++) {                                                 \
+			out[i] = codes[i] == odd ? set : common;                                   \
+			low |= codes[i] < CODE_FIRST;                                              \
+		}                                                                                  \
+		return low == 0;                                                                   \
+	}
+
+BY_TABLE(codes8, uint8_t)
+BY_TABLE(codes16, uint16_t)
+BY_ODD(codes8, uint8_t)
+BY_ODD(codes16, uint16_t)
 
 static void
 judge_one(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, const uint8_t *mask,
@@ -249,8 +295,14 @@ judge_one(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, con
 	const struct column *c = l->column;
 
 	switch (c->form) {
-	case COLUMN_CODES8: judge_codes8(l->table, c->codes8 + from, n, out); break;
-	case COLUMN_CODES16: judge_codes16(l->table, c->codes16 + from, n, out); break;
+	case COLUMN_CODES8:
+		if (!l->one_odd || !by_odd_codes8(l, c->codes8 + from, n, out))
+			by_table_codes8(l->table, c->codes8 + from, n, out);
+		break;
+	case COLUMN_CODES16:
+		if (!l->one_odd || !by_odd_codes16(l, c->codes16 + from, n, out))
+			by_table_codes16(l->table, c->codes16 + from, n, out);
+		break;
 	case COLUMN_HASHES:
 		for (uint32_t i = 0; i < n; i++)
 			out[i] = hashed_set(l, c->hashes[from + i]);

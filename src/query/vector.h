@@ -45,6 +45,9 @@ struct leaf {
 	enum column_form form;
 	uint8_t *table; /* by code */
 	uint32_t room;
+	bool one_odd; /* of the dictionary's codes all have one set, `common`, but perhaps `odd` */
+	uint8_t common;
+	uint32_t odd;
 	uint8_t unheld[2]; /* of a string, of a number that the column does not hold */
 	uint8_t missed[2]; /* the same, if its hash is none of `hashes` */
 };
