@@ -9,13 +9,21 @@
 #define UNDER_WAY_MAX 64u        /* parcels of one call */
 #define LINE_MAX      (8u << 20) /* bytes */
 
+/* A line that can be applied. Its strings are in docs. */
+struct item {
+	const struct import_mode *mode;
+	uint32_t shard, line, nduplicate;
+	struct span device, module, tag, doc;
+};
+
 struct import {
 	const struct import_options *o;
 	struct import_result *out;
 	struct doc_parser *parser;
-	struct buf doc;
-	struct parcel **filling; /* one a worker; NULL: none is begun */
-	unsigned nworker, under_way;
+	struct buf docs; /* of all items */
+	struct item *items;
+	uint32_t n, cap;
+	unsigned under_way; /* parcels */
 	pthread_mutex_t mu;
 	pthread_cond_t came;
 	struct parcel *back; /* those that are done, with mu */
@@ -125,19 +133,6 @@ parcels_back(struct import *im, unsigned most)
 	} while (im->under_way > most);
 }
 
-static void
-parcel_send(struct import *im, unsigned worker)
-{
-	struct parcel *p = im->filling[worker];
-
-	im->filling[worker] = NULL;
-	if (p == NULL)
-		return;
-	parcels_back(im, UNDER_WAY_MAX - 1);
-	im->under_way++;
-	fleet_parcel(im->o->fleet, worker, p);
-}
-
 /* ---- one line ---- */
 
 static bool
@@ -163,43 +158,32 @@ ids_fit(struct doc d, struct str *device, struct str *module, struct fault *f)
 	return f->code == F_NONE;
 }
 
-/* A part of the document, where it lies in the parcel. */
+/* A part of docs. */
 static struct span
-moved(struct str part, const struct buf *doc, size_t at)
+part(const struct import *im, struct str s)
 {
-	if (part.n == 0)
+	if (s.n == 0)
 		return (struct span){ 0, 0 };
-	return (struct span){ (uint32_t)(at + (size_t)(part.p - doc->p)), (uint32_t)part.n };
+	return (struct span){ (uint32_t)(s.p - im->docs.p), (uint32_t)s.n };
 }
 
+/* docs ends with d. */
 static void
-item_add(struct import *im, struct str device, struct str module, const struct import_mode *mode,
-    uint32_t nduplicate, uint32_t line)
+item_add(struct import *im, struct doc d, struct str device, struct str module,
+    const struct import_mode *mode, uint32_t nduplicate, uint32_t line)
 {
-	unsigned worker = fleet_worker_of(im->o->fleet, device);
-	struct str tag = tag_plain(import_tag(doc_of(buf_view(&im->doc)), mode));
-	struct parcel *p = im->filling[worker];
-	struct parcel_item *item;
-	size_t at;
-
-	if (p == NULL)
-		p = im->filling[worker] = parcel_new(parcel_done, im, im->o->actor);
-	at = p->bytes.n;
-	buf_str(&p->bytes, buf_view(&im->doc));
-	item = &p->items[p->n++];
-	*item = (struct parcel_item){ .kind = mode->op,
-		.import = mode->import | (im->o->whole ? IMPORT_WHOLE : 0),
-		.nduplicate = nduplicate,
-		.line = line,
-		.device = moved(device, &im->doc, at),
-		.module = moved(module, &im->doc, at),
-		.payload = { (uint32_t)at, (uint32_t)im->doc.n } };
-	if (mode->tag != NULL) {
-		item->if_match = str_eq(tag, STR("*")) ? IF_ANY : IF_TAG;
-		item->if_tag = moved(tag, &im->doc, at);
+	if (im->n == im->cap) {
+		im->cap = im->cap ? im->cap * 2 : 256;
+		im->items = xrealloc(im->items, im->cap * sizeof(*im->items));
 	}
-	if (p->n == PARCEL_ITEMS_MAX || p->bytes.n >= PARCEL_BYTES_MAX)
-		parcel_send(im, worker);
+	im->items[im->n++] = (struct item){ .mode = mode,
+		.shard = hub_shard_of(device),
+		.line = line,
+		.nduplicate = nduplicate,
+		.device = part(im, device),
+		.module = part(im, module),
+		.tag = part(im, tag_plain(import_tag(d, mode))),
+		.doc = part(im, doc_bytes(d)) };
 }
 
 static void
@@ -207,27 +191,118 @@ line_take(struct import *im, struct str text, uint32_t line)
 {
 	const struct import_mode *mode = NULL;
 	struct str device = STR_NONE, module = STR_NONE;
+	size_t start = im->docs.n;
 	struct fault f = { 0 };
 	struct doc_parsed info;
-	struct doc d = DOC_NONE;
+	struct import_fault *refused;
+	struct doc d;
 
-	im->doc.n = 0;
-	if (doc_parse(im->parser, text, &im->doc, &info, &f) == ERR_OK) {
-		d = doc_of(buf_view(&im->doc));
+	if (doc_parse(im->parser, text, &im->docs, &info, &f) == ERR_OK) {
+		d = doc_of(str_sub(buf_view(&im->docs), start));
 		if (ids_fit(d, &device, &module, &f))
 			mode = import_mode_of(d, im->o->mode, &f);
 	}
 	if (mode != NULL) {
-		item_add(im, device, module, mode, info.nduplicate, line);
-	} else {
-		struct import_fault *at =
-		    fault_add(im->out, im->o->first_line + line, f.code, str_of(f.text));
-
-		if (id_valid(device))
-			at->device = keep(im->out, device);
-		if (id_valid(module))
-			at->module = keep(im->out, module);
+		item_add(im, d, device, module, mode, info.nduplicate, line);
+		return;
 	}
+	refused = fault_add(im->out, im->o->first_line + line, f.code, str_of(f.text));
+	if (id_valid(device))
+		refused->device = keep(im->out, device);
+	if (id_valid(module))
+		refused->module = keep(im->out, module);
+	im->docs.n = start;
+}
+
+/* ---- items on their way: in the order of the store's keys, which is how it takes them best ---- */
+
+static int
+by_key(const void *a, const void *b, void *docs)
+{
+	const struct item *x = a, *y = b;
+	int c;
+
+	if (x->shard != y->shard)
+		return x->shard < y->shard ? -1 : 1;
+	c = str_cmp(span_str(docs, x->device), span_str(docs, y->device));
+	if (c != 0)
+		return c;
+	return (x->line > y->line) - (x->line < y->line); /* a device's lines in their order */
+}
+
+static struct span
+moved(struct span s, const struct item *item, size_t at)
+{
+	return s.n == 0 ? s : (struct span){ (uint32_t)(s.at - item->doc.at + at), s.n };
+}
+
+static void
+parcel_add(struct import *im, struct parcel *p, const struct item *item)
+{
+	size_t at = p->bytes.n;
+	struct str tag = span_str(&im->docs, item->tag);
+
+	buf_str(&p->bytes, span_str(&im->docs, item->doc));
+	p->items[p->n++] = (struct parcel_item){ .kind = item->mode->op,
+		.import = item->mode->import | (im->o->whole ? IMPORT_WHOLE : 0),
+		.if_match = item->mode->tag == NULL ? IF_NONE
+		    : str_eq(tag, STR("*"))         ? IF_ANY
+		                                    : IF_TAG,
+		.nduplicate = item->nduplicate,
+		.line = item->line,
+		.device = moved(item->device, item, at),
+		.module = moved(item->module, item, at),
+		.if_tag = moved(item->tag, item, at),
+		.payload = { (uint32_t)at, item->doc.n } };
+}
+
+/* One parcel of the items from..to, which are one worker's; where the next one begins. */
+static uint32_t
+parcel_send(struct import *im, unsigned worker, uint32_t from, uint32_t to)
+{
+	struct parcel *p = parcel_new(parcel_done, im, im->o->actor);
+
+	while (from < to && p->n < PARCEL_ITEMS_MAX && p->bytes.n < PARCEL_BYTES_MAX)
+		parcel_add(im, p, &im->items[from++]);
+	parcels_back(im, UNDER_WAY_MAX - 1);
+	im->under_way++;
+	fleet_parcel(im->o->fleet, worker, p);
+	return from;
+}
+
+static unsigned
+worker_of(const struct import *im, uint32_t item)
+{
+	return fleet_worker_of(im->o->fleet, span_str(&im->docs, im->items[item].device));
+}
+
+/* All workers have something to do from the beginning: a parcel for each, and again. */
+static void
+items_send(struct import *im)
+{
+	unsigned nworker = fleet_workers(im->o->fleet);
+	uint32_t *from = xcalloc(nworker + 1, sizeof(*from)), *to = from + 1, i = 0;
+	uint32_t *at = xcalloc(nworker, sizeof(*at));
+	bool more = im->n > 0;
+
+	qsort_r(im->items, im->n, sizeof(im->items[0]), by_key, &im->docs);
+	for (unsigned w = 0; w < nworker; w++) { /* shards of a worker are neighbours */
+		while (i < im->n && worker_of(im, i) == w)
+			i++;
+		to[w] = i;
+	}
+	memcpy(at, from, nworker * sizeof(*at));
+	while (more && im->stop.code == F_NONE) {
+		more = false;
+		for (unsigned w = 0; w < nworker; w++) {
+			if (at[w] < to[w])
+				at[w] = parcel_send(im, w, at[w], to[w]);
+			more |= at[w] < to[w];
+		}
+	}
+	parcels_back(im, 0);
+	free(from);
+	free(at);
 }
 
 /* ---- all of them ---- */
@@ -268,19 +343,17 @@ take_lines(struct import *im, struct str text)
 
 	for (uint32_t i = 0; next_line(&text, &line); i++) {
 		im->out->nline++;
-		if (!blank(line) && im->stop.code == F_NONE)
+		if (!blank(line))
 			line_take(im, line, i);
 	}
-	for (unsigned w = 0; w < im->nworker; w++)
-		parcel_send(im, w);
-	parcels_back(im, 0);
+	items_send(im);
 }
 
 enum err
 import_lines(
     const struct import_options *o, struct str text, struct import_result *out, struct fault *f)
 {
-	struct import im = { .o = o, .out = out, .nworker = fleet_workers(o->fleet) };
+	struct import im = { .o = o, .out = out };
 
 	*out = (struct import_result){ 0 };
 	if (count_lines(text) > IMPORT_LINES_MAX) {
@@ -289,15 +362,14 @@ import_lines(
 		return ERR_SIZE;
 	}
 	im.parser = doc_parser_new(LINE_MAX);
-	im.filling = xcalloc(im.nworker, sizeof(struct parcel *));
 	pthread_mutex_init(&im.mu, NULL);
 	pthread_cond_init(&im.came, NULL);
 	take_lines(&im, text);
 	pthread_cond_destroy(&im.came);
 	pthread_mutex_destroy(&im.mu);
 	doc_parser_free(im.parser);
-	buf_fini(&im.doc);
-	free(im.filling);
+	buf_fini(&im.docs);
+	free(im.items);
 	if (out->nfault > 0)
 		qsort(out->faults, out->nfault, sizeof(out->faults[0]), by_line);
 	if (im.stop.code == F_NONE)
