@@ -100,7 +100,7 @@ enum precondition { IF_NONE, IF_ANY, IF_TAG };
 /*
  * What OP_IDENTITY_IMPORT may do; if_match is for what exists. IMPORT_WHOLE takes more of the item than a bulk call does: what
  * is new gets the etags, versions, metadata, generation, times and reported properties that the item shows, and so does
- * a twin that nobody has written or connected to yet; an identity that is already so stays untouched.
+ * a twin that is there but empty, as nobody has written it yet. What is already as the item has it stays untouched.
  */
 enum { IMPORT_CREATE = 1, IMPORT_REPLACE = 2, IMPORT_WHOLE = 4 };
 

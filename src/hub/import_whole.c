@@ -93,14 +93,21 @@ wish_take_whole(const struct op *op, struct doc item, struct wish *w, const stru
 	w->activity_us = time_of(item, STR("lastActivityTime"), env);
 }
 
+/* Does it say of itself when and how often it was written? */
+static bool
+is_shown(struct doc section)
+{
+	return doc_defined(doc_getc(section, "$metadata")) ||
+	    doc_defined(doc_getc(section, "$version"));
+}
+
 bool
 wish_restore_twin(const struct op *op, struct doc item, struct wish *w, const struct hub_env *env,
     struct fault *f)
 {
 	struct doc properties = doc_getc(item, "properties"),
 	           desired = doc_getc(properties, "desired");
-	bool shown = doc_defined(doc_getc(desired, "$metadata")) ||
-	    doc_defined(doc_getc(desired, "$version"));
+	bool shown = is_shown(desired);
 
 	return wish_first_sections(op, item, !shown, w, env, f) &&
 	    (!shown ||
@@ -112,7 +119,7 @@ wish_restore_twin(const struct op *op, struct doc item, struct wish *w, const st
 
 /* ---- onto what exists ---- */
 
-/* Nobody has written the twin, and nobody can have seen it: it may as well be the exported one. */
+/* Nobody has written the twin, and there is nothing to be seen in it: it may as well be the exported one. */
 static bool
 twin_is_fresh(const struct row *r)
 {
@@ -120,10 +127,10 @@ twin_is_fresh(const struct row *r)
 	struct wanted w;
 	int64_t activity;
 
-	return r->presence == NULL && wanted_decode(blob_str(r->records[RECORD_WANTED]), &w) &&
+	return r->presence_us == 0 && wanted_decode(blob_str(r->records[RECORD_WANTED]), &w) &&
 	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported) &&
 	    w.counter == 1 && w.desired.version == 1 && reported.version == 1 && activity == 0 &&
-	    r->activity_us == 0;
+	    section_empty(&w.tags) && section_empty(&w.desired) && section_empty(&reported);
 }
 
 /* Is the identity as the item has it? Its etag and generation are not asked: they are the hub's. */
@@ -181,12 +188,42 @@ identity_over(struct shard *sh, struct row *r, const struct op *op, bool fresh, 
 	blob_unref(before);
 }
 
+/* The same content, whenever it was written. Nothing is what a new section has. */
+static bool
+says(const struct buf *next, const struct section *old)
+{
+	if (next->n == 0)
+		return section_empty(old);
+	return doc_equal(section_of(buf_view(next)).root, old->root);
+}
+
 /* A merge stamps what it names, whatever its value was (T-38): here what has its value already is as the item wants it. */
 static void
 drop_repeated(struct next_section *next, const struct section *old)
 {
-	if (next->changed && doc_equal(section_of(buf_view(&next->bytes)).root, old->root))
+	if (next->changed && says(&next->bytes, old))
 		next->changed = false;
+}
+
+/* The exported twin in the place of a fresh one. Written by hand, without times, it is the same when it says the same. */
+static void
+twin_restore(struct shard *sh, struct row *r, struct doc item, const struct wish *w,
+    const struct hub_env *env)
+{
+	struct doc properties = doc_getc(item, "properties");
+	struct section reported;
+	struct wanted old;
+	int64_t activity;
+
+	if (!is_shown(doc_getc(properties, "desired")) &&
+	    !is_shown(doc_getc(properties, "reported")) && w->counter == 0 &&
+	    wanted_decode(blob_str(r->records[RECORD_WANTED]), &old) &&
+	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported) &&
+	    says(&w->tags, &old.tags) && says(&w->desired, &old.desired) &&
+	    says(&w->reported, &reported))
+		return;
+	r->activity_us = w->activity_us;
+	twin_write_first(sh, r, w, env);
 }
 
 void
@@ -202,8 +239,7 @@ import_whole_over(struct shard *sh, struct row *r, const struct op *op, struct d
 		r = row_find(
 		    sh, op->device, op->module); /* an update may make modules: rows move */
 		if (reply->fault.code == F_NONE && fresh) {
-			r->activity_us = w->activity_us;
-			twin_write_first(sh, r, w, env);
+			twin_restore(sh, r, item, w, env);
 		} else if (reply->fault.code == F_NONE) {
 			drop_repeated(&next.tags, &next.old.tags);
 			drop_repeated(&next.desired, &next.old.desired);
