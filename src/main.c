@@ -156,11 +156,12 @@ static const struct command commands[] = {
 		.name = "configuration show", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_show,
 		.options = HUB | OPT(WATCH) | OPT(UNTIL_APPLIED),
 		.summary = "a configuration, and how many devices have it",
-		.note = "On a terminal with bars: applied, and each metric of its own, as shares of what is targeted.\n"
+		.note = "On a terminal with bars: applied, and each metric of its own, as shares of what is targeted; the waves of its\n"
+			"rollout, and what has happened to it.\n"
 			"--watch: drawn again until Ctrl-C; when piped, one JSON line after the other.\n"
 			"--until-applied: until applied is targeted, exit code 0; every second unless --watch says otherwise.\n"
-			"Ctrl-C before that: exit code 1. One whose properties all belong to others of a higher priority is\n"
-			"targeted and never applied.",
+			"Ctrl-C before that, or a rollout that is halted or rolled back: exit code 1. One whose properties all\n"
+			"belong to others of a higher priority is targeted and never applied.",
 		.example = "  twinhub configuration show winter --watch 2 " DATA "\n"
 			"  twinhub configuration show winter --until-applied --json " DATA " > /dev/null && echo done",
 	}, {
@@ -183,6 +184,27 @@ static const struct command commands[] = {
 		.summary = "remove a configuration, and what it wrote from all twins",
 		.note = "Properties go to the configuration that is next by priority, if there is one.",
 		.example = "  twinhub configuration delete winter " DATA,
+	}, {
+		.name = "configuration halt", .operands = "ID", .least = 1, .most = 1, .run = cli_rollout_halt,
+		.options = HUB,
+		.summary = "halt a configuration's rollout: who has it keeps it, nobody gets it",
+		.example = "  twinhub configuration halt firmware-2 " DATA,
+	}, {
+		.name = "configuration resume", .operands = "ID", .least = 1, .most = 1, .run = cli_rollout_resume,
+		.options = HUB,
+		.summary = "let a rollout that is halted go on",
+		.note = "The failures that there are now are accepted; it halts again when there are more.",
+		.example = "  twinhub configuration resume firmware-2 " DATA,
+	}, {
+		.name = "configuration advance", .operands = "ID", .least = 1, .most = 1, .run = cli_rollout_advance,
+		.options = HUB,
+		.summary = "end a rollout's wave, whatever its devices say: the next one begins",
+		.example = "  twinhub configuration advance firmware-2 " DATA,
+	}, {
+		.name = "configuration rollback", .operands = "ID", .least = 1, .most = 1, .run = cli_rollout_rollback,
+		.options = HUB,
+		.summary = "take a rollout's configuration from all devices, and put back what was there before",
+		.example = "  twinhub configuration rollback firmware-2 " DATA,
 	}, {
 		.name = "job create", .operands = "TYPE ID", .least = 2, .most = 2, .run = cli_job_create,
 		.options = HUB | JOB,

@@ -104,9 +104,11 @@ configuration_view(struct view *v, struct doc c)
 
 	while (doc_next(&it, &name, &n))
 		view_widen(v, name);
+	rollout_widen(v, doc_getc(c, "rollout"));
 	put_head(v, c);
 	view_empty_line(v);
 	put_metrics(v, c);
+	rollout_view(v, doc_getc(c, "rollout"));
 	view_empty_line(v);
 	view_block(v, "content", doc_getc(c, "content"));
 }
@@ -127,6 +129,18 @@ configuration_print(const struct args *a, struct doc c)
 
 /* ---- once, or until all have it ---- */
 
+/* A rollout that stands is not waited for. */
+static int
+check_stands(struct showing *s, struct doc rollout)
+{
+	const char *stands = rollout_stands(rollout);
+
+	if (stands == NULL)
+		return EXIT_DONE;
+	s->watch.reached = true;
+	return cli_fail(EXIT_FAILED, "the rollout is %s", stands);
+}
+
 static int
 round_run(void *ctx)
 {
@@ -140,6 +154,8 @@ round_run(void *ctx)
 		watch_open(&s->watch, !output_json(s->args));
 		configuration_print(s->args, c);
 		s->watch.reached = s->watch.goal && configuration_applied(c);
+		if (s->watch.goal && !s->watch.reached)
+			code = check_stands(s, doc_getc(c, "rollout"));
 	}
 	answer_fini(&answer);
 	return code;

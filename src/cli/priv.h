@@ -208,6 +208,12 @@ void configuration_view(struct view *v, struct doc c);
 /* Have all that are targeted got it? */
 bool configuration_applied(struct doc c);
 
+/* Its rollout, as the hub shows it; DOC_NONE: there is none. */
+void rollout_widen(struct view *v, struct doc rollout); /* before the first line */
+void rollout_view(struct view *v, struct doc rollout);
+/* Why it goes on to no device by itself: "halted"; NULL: it does, or there is none. */
+const char *rollout_stands(struct doc rollout);
+
 /* ---- jobs ---- */
 
 /* The path of one, the tail and a NUL. Else EXIT_USAGE, said. */

@@ -156,3 +156,37 @@ test('configuration show --until-applied ends when all that are targeted have it
 	given.child.kill('SIGINT');
 	assert.deepEqual(await given.ended(), { code: 1, signal: null }, 'what was waited for is not there');
 });
+
+test('configuration with a rollout: waves with bars, history, and halt, resume, advance, rollback', async () => {
+	const stands = (id, status, wave) => until(async () => {
+		const { state } = (await cli(['configuration', 'show', id])).rollout;
+		return state.status === status && state.wave === wave;
+	}, `${id} is ${status}`);
+	const never = 'properties.reported.never = 1';
+	const rollout = { waves: [{ count: 1, successQuery: never }, { percent: 50, successQuery: never }, { percent: 100 }] };
+	const made = await cli(['configuration', 'create', 'waves', '--file', file('waves', { content: { deviceContent: { 'properties.desired.waves': 1 } }, targetCondition: '*', rollout })]);
+	assert.deepEqual(made.rollout.waves, rollout.waves);
+	await stands('waves', 'running', 1);
+	await applied('waves', 1);
+	assert.equal((await cli(['configuration', 'halt', 'waves'])).rollout.state.status, 'halted');
+	assert.match(await cli(['configuration', 'halt', 'waves'], { code: 1 }), /OperationNotAllowedInCurrentState: the rollout is halted/);
+	assert.match(await cli(['configuration', 'show', 'waves', '--until-applied'], { code: 1 }), /the rollout is halted/);
+	assert.equal((await cli(['configuration', 'resume', 'waves'])).rollout.state.status, 'running');
+	await cli(['configuration', 'advance', 'waves']);
+	await stands('waves', 'running', 2);
+	await applied('waves', 2);
+	const text = await cli(['configuration', 'show', 'waves', '--table']);
+	assert.match(text, /^rollout +running, wave 2 of 3$/m);
+	assert.match(text, /^wave 1 +1 devices, completed$/m);
+	assert.match(text, /^wave 2 +50 %, running\n {2}applied +\[#{30}\] {2}2 of 2 {2}100\.0 %\n {2}succeeded +\[-{30}\] {2}0 of 2 {4}0\.0 %$/m);
+	assert.match(text, /^wave 3 +100 %, not begun$/m);
+	assert.match(text, /^history +\S+Z {2}created \(iothubowner\)\n +\S+Z {2}waveStarted, wave 1: 1 of 4 devices\n +\S+Z {2}halted, wave 1: asked for \(iothubowner\)$/m);
+	await cli(['configuration', 'rollback', 'waves']);
+	await stands('waves', 'rolledBack', 2);
+	await applied('waves', 0);
+	await cli(['configuration', 'delete', 'waves']);
+	for (const verb of ['halt', 'resume', 'advance', 'rollback']) {
+		assert.match(await cli(['configuration', verb, 'waves'], { code: 4 }), /ConfigurationNotFound: waves/);
+		await cli(['configuration', verb], { code: 2 });
+	}
+});
