@@ -305,7 +305,7 @@ kit_stop(struct kit *k)
 	k->fleet = NULL;
 }
 
-/* A row of the store, while no fleet has it open. */
+/* A row of the store, while no fleet has it open; value STR_NONE: it is deleted. */
 static UNUSED void
 kit_store_row(struct kit *k, enum store_table t, struct str key, struct str value)
 {
@@ -317,7 +317,10 @@ kit_store_row(struct kit *k, enum store_table t, struct str key, struct str valu
 	k->so.done = NULL;
 	if (store_open(&k->so, &k->store, &f) != ERR_OK)
 		fail_msg("%s", f.text);
-	store_batch_put(b, t, key, value);
+	if (value.p != NULL)
+		store_batch_put(b, t, key, value);
+	else
+		store_batch_delete(b, t, key);
 	store_submit(k->store, 0, b, 0);
 	store_close(k->store);
 	k->store = NULL;

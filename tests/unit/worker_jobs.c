@@ -1,0 +1,232 @@
+/* Jobs in a fleet at work: over failed commits, restarts, deletions, and workers that change in number. */
+#include "worker_kit.h"
+
+#define FLEET 300
+
+static struct work *
+job_work(struct kit *k, enum op_kind kind, const char *id, const char *json)
+{
+	struct work *w = kit_work(k, kind, "", json);
+
+	w->op.name = work_str(w, str_of(id));
+	return w;
+}
+
+static const char *
+body(const char *condition, const char *more)
+{
+	static char text[512];
+
+	snprintf(text, sizeof(text),
+	    "{'type':'scheduleUpdateTwin','queryCondition':'%s'%s,'updateTwin':{'etag':'*','"
+	    "properties':{'desired':{'a':1}}}}",
+	    condition, more);
+	return text;
+}
+
+static void
+ask(struct kit *k, const char *id, const char *json)
+{
+	while (kit_do_work(k, job_work(k, OP_JOB_PUT, id, json)) != F_NONE)
+		assert_int_equal(
+		    k->reply.fault.code, F_ServiceUnavailable); /* the disk has just failed */
+}
+
+/* Until the job says so. */
+static void
+until(struct kit *k, const char *id, const char *part)
+{
+	for (;;) {
+		if (kit_do_work(k, job_work(k, OP_JOB_GET, id, NULL)) == F_NONE &&
+		    kit_says(k, part))
+			return;
+		sched_yield();
+	}
+}
+
+/* Like until, with what the job has done so far: at least this much. */
+static void
+until_done(struct kit *k, const char *id, unsigned least)
+{
+	for (;;) {
+		const char *at;
+
+		assert_int_equal(kit_do_work(k, job_work(k, OP_JOB_GET, id, NULL)), F_NONE);
+		(void)kit_says(k, "");
+		at = strstr(k->text.p, "'succeededCount':");
+		assert_non_null(at);
+		if (strtoul(at + 17, NULL, 10) >= least)
+			return;
+		sched_yield();
+	}
+}
+
+static void
+counts(struct kit *k, const char *query, unsigned want)
+{
+	struct walk *w = kit_walk(k, query, 100);
+
+	w->count = true;
+	w = kit_do_walk(k, w);
+	assert_int_equal(w->fault.code, F_NONE);
+	assert_int_equal(w->place.delivered, want);
+}
+
+#define ONCE                                                                                       \
+	"SELECT * FROM devices WHERE properties.desired.a = 1 AND properties.desired.$version = 2"
+
+static void
+jobs__J18_every_row_of_every_worker(void **state)
+{
+	struct kit *k = *state;
+
+	kit_start(k, 3);
+	kit_create(k, "d", FLEET);
+	ask(k, "j", body("*", ""));
+	until(k, "j", "'status':'completed'");
+	assert_true(kit_says(k, "'deviceCount':300,'failedCount':0,'succeededCount':300"));
+	counts(k, ONCE, FLEET);
+	kit_create(k, "new", 5);
+	counts(k, ONCE, FLEET);
+	counts(k, "SELECT * FROM devices.jobs WHERE status = 'completed'", FLEET);
+	counts(k, "SELECT * FROM devices.jobs WHERE deviceId = 'new1'", 0);
+	counts(k, "SELECT * FROM jobs WHERE status = 'completed'", 1);
+}
+
+static void
+jobs__J27_restarts_lose_and_repeat_no_device(void **state)
+{
+	struct kit *k = *state;
+
+	kit_start(k, 2);
+	kit_create(k, "d", FLEET);
+	ask(k, "j", body("*", ",'maxUpdatesPerSecond':1000"));
+	for (unsigned i = 0; i < 4; i++) {
+		until_done(k, "j", 1 + 40 * i);
+		kit_stop(k);
+		kit_start(k, i + 1);
+	}
+	until(k, "j", "'status':'completed'");
+	assert_true(kit_says(k, "'deviceCount':300,'failedCount':0,'succeededCount':300"));
+	counts(k, ONCE, FLEET);
+}
+
+static void
+jobs__J27_failed_commits_lose_and_repeat_no_device(void **state)
+{
+	struct kit *k = *state;
+
+	kit_start(k, 2);
+	kit_create(k, "d", FLEET);
+	ask(k, "j", body("*", ",'maxUpdatesPerSecond':1000"));
+	for (unsigned i = 0; i < 4; i++) {
+		until_done(k, "j", 1 + 40 * i);
+		disk_hold();
+		disk_await(); /* a part of the job */
+		disk_release(ENOSPC);
+		while (store_state(k->store, NULL) == STORE_READY)
+			sched_yield();
+		disk_release(0);
+	}
+	until(k, "j", "'status':'completed'");
+	assert_true(kit_says(k, "'deviceCount':300,'failedCount':0,'succeededCount':300"));
+	counts(k, ONCE, FLEET);
+	counts(k, "SELECT * FROM devices.jobs WHERE jobId = 'j' AND status = 'completed'", FLEET);
+}
+
+static void
+jobs__J27_a_job_that_is_not_stored_is_not_there(void **state)
+{
+	struct kit *k = *state;
+
+	kit_start(k, 2);
+	kit_create(k, "d", 10);
+	disk_hold();
+	kit_forget(k);
+	fleet_submit(k->fleet, job_work(k, OP_JOB_PUT, "j", body("*", "")));
+	disk_await();
+	disk_release(ENOSPC);
+	kit_await(k, k->nback == 1);
+	assert_int_equal(k->back[0]->reply.fault.code, F_ServiceUnavailable);
+	disk_release(0);
+	kit_await(k, k->nmended > 0);
+	assert_int_equal(kit_do_work(k, job_work(k, OP_JOB_GET, "j", NULL)), F_JobNotFound);
+	ask(k, "j", body("*", ""));
+	until(k, "j", "'status':'completed'");
+	counts(k, ONCE, 10);
+}
+
+/* Devices go, and others come under their names, while the job is on its way. */
+static void
+jobs__J18_devices_that_go_meanwhile_have_failed(void **state)
+{
+	struct kit *k = *state;
+	unsigned gone = 0;
+
+	kit_start(k, 2);
+	kit_create(k, "d", FLEET);
+	ask(k, "j", body("*", ",'maxUpdatesPerSecond':500"));
+	until_done(k, "j", 10);
+	for (unsigned i = 0; i < FLEET; i += 10, gone++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "d%u", i);
+		assert_int_equal(kit_do(k, OP_IDENTITY_DELETE, id, NULL), F_NONE);
+		if (i % 20 == 0)
+			assert_int_equal(kit_do_work(k, kit_create_work(k, id)), F_NONE);
+	}
+	until(k, "j", "'status':'completed'");
+	counts(k, "SELECT * FROM devices.jobs WHERE jobId = 'j'", FLEET);
+	kit_stop(k);
+	kit_start(k, 3);
+	counts(k, "SELECT * FROM devices.jobs WHERE jobId = 'j'", FLEET);
+	counts(k, ONCE, FLEET - gone);
+}
+
+static void
+jobs__J17_a_job_that_is_forgotten_leaves_nothing(void **state)
+{
+	struct kit *k = *state;
+	struct store_cursor *c;
+	struct str key, value;
+
+	kit_start(k, 2);
+	kit_create(k, "d", 20);
+	ask(k, "j", body("*", ""));
+	until(k, "j", "'status':'completed'");
+	for (unsigned i = 0; i < 20; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "d%u", i);
+		assert_int_equal(kit_do(k, OP_IDENTITY_DELETE, id, NULL), F_NONE);
+	}
+	counts(k, "SELECT * FROM devices.jobs", 20);
+	kit_stop(k);
+	/* as if thirty days were over: its record is gone, its parts and results are not */
+	kit_store_row(k, STORE_HUB, STR("job/j"), STR_NONE);
+	kit_start(k, 2);
+	for (bool left = true; left;) {
+		assert_int_equal(kit_do_work(k, job_work(k, OP_JOB_GET, "j", NULL)), F_JobNotFound);
+		assert_int_equal(
+		    store_cursor_open(k->store, STORE_HUB, STR("job"), STR("joc"), STORE_SCAN, &c),
+		    ERR_OK);
+		left = store_next(c, &key, &value) == ERR_OK;
+		store_cursor_close(c);
+	}
+	counts(k, "SELECT * FROM devices.jobs", 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kit_test(jobs__J18_every_row_of_every_worker),
+		kit_test(jobs__J27_restarts_lose_and_repeat_no_device),
+		kit_test(jobs__J27_failed_commits_lose_and_repeat_no_device),
+		kit_test(jobs__J27_a_job_that_is_not_stored_is_not_there),
+		kit_test(jobs__J18_devices_that_go_meanwhile_have_failed),
+		kit_test(jobs__J17_a_job_that_is_forgotten_leaves_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
