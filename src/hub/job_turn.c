@@ -273,8 +273,11 @@ shard_job_forget(struct shard *sh, uint64_t number, const struct hub_env *env)
 void
 shard_jobs_know(struct shard *sh, struct jobs *set)
 {
-	struct shard_jobs *js = jobs_of(sh);
+	struct shard_jobs *js;
 
+	if (sh->jobs == NULL && set->n == 0)
+		return;
+	js = jobs_of(sh);
 	jobs_unref(js->known);
 	js->known = jobs_ref(set);
 	reports_trim(js);

@@ -42,7 +42,7 @@ jobs_learn(struct worker *w)
 	pthread_mutex_unlock(&f->jobs_mutex);
 	jobs_unref(w->jobs.set);
 	w->jobs.set = set;
-	for (uint32_t s = w->shard_from; s < w->shard_to && set->n > 0; s++)
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
 		shard_jobs_know(w->shards[s], set);
 	w->jobs.calls_check = w->jobs.calls_check || w->jobs.version == 1;
 	w->jobs.busy = w->jobs.forgets = w->jobs.calls_due = true;
