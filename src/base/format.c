@@ -154,9 +154,13 @@ base64_encode(struct buf *out, const void *p, size_t n)
 static int
 base64_value(char c)
 {
-	const char *at = c == '\0' ? NULL : strchr(base64_digits, c);
-
-	return at == NULL ? -1 : (int)(at - base64_digits);
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
 /* One group of four; returns the bytes it holds (1 to 3), 0 when it is not canonical. */
