@@ -145,12 +145,14 @@ static const struct command commands[] = {
 		.example = "  twinhub twin replace thermostat-1 --file twin.json --etag AAAAAAAAAAE= " DATA,
 	}, {
 		.name = "configuration create", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_create,
-		.options = HUB | CONFIGURATION,
+		.options = HUB | CONFIGURATION | OPT(DRY_RUN),
 		.summary = "write desired properties to all devices of a condition, now and later",
 		.note = "--file: the configuration as in Azure's REST API, {\"content\":{\"deviceContent\":{\"properties.desired.PATH\":\n"
 			"VALUE}},\"targetCondition\":...,\"priority\":...,\"labels\":{...},\"metrics\":{\"queries\":{NAME:QUERY}}}; the id may\n"
-			"be left out. What is given as an option is taken instead of the file's. Without a condition no device has it.",
-		.example = "  twinhub configuration create winter --file winter.json " DATA "\n"
+			"be left out. What is given as an option is taken instead of the file's. Without a condition no device has it.\n"
+			"--dry-run: how many twins would change, the first 1,000 of them, and what ten would be like.",
+		.example = "  twinhub configuration create winter --file winter.json --dry-run " DATA "\n"
+			"  twinhub configuration create winter --file winter.json " DATA "\n"
 			"  twinhub configuration create canary --file winter.json --condition \"tags.ring = 'canary'\" --priority 9 " DATA,
 	}, {
 		.name = "configuration show", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_show,
@@ -172,7 +174,7 @@ static const struct command commands[] = {
 		.example = "  twinhub configuration list " DATA,
 	}, {
 		.name = "configuration update", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_update,
-		.options = HUB | CONFIGURATION | OPT(ETAG),
+		.options = HUB | CONFIGURATION | OPT(ETAG) | OPT(DRY_RUN),
 		.summary = "change a configuration's condition, priority, labels or metrics",
 		.note = "Options change what they name, and only what nobody else has changed meanwhile. --file replaces all of it, except\n"
 			"the content, which never changes: make another configuration for another content.",

@@ -79,6 +79,7 @@ enum exit_code {
 	X(MAX_TIME, "max-time", "SECONDS", "how long the job may take (default 3600)")             \
 	X(RATE, "rate", "N", "at most so many devices a second (default: no limit)")               \
 	X(TYPE, "type", "TYPE", "twin-update or method")                                           \
+	X(DRY_RUN, "dry-run", NULL, "only tell what it would do, and do nothing")                  \
 	X(UNTIL_APPLIED, "until-applied", NULL, "end when all that are targeted have it")          \
 	X(RESUME, "resume", NULL, "go on where a run that was cut short has got to")               \
 	X(NO_KEYS, "no-keys", NULL, "leave the symmetric keys out")                                \

@@ -152,13 +152,97 @@ take_file(struct buf *json, const struct args *a)
 
 /* ---- create, update ---- */
 
+/* Of each twin its ids and the patch. */
+static void
+sample_rows(struct buf *out, struct doc sample)
+{
+	static const struct str names[] = { { "deviceId", 8 }, { "moduleId", 8 }, { "patch", 5 } };
+	struct doc_iter it = doc_iter(sample);
+	struct doc_writer dw;
+	struct str key;
+	struct doc v;
+
+	doc_writer_init(&dw, out, 0);
+	doc_begin_array(&dw, 0);
+	while (doc_next(&it, &key, &v)) {
+		doc_begin_object(&dw, 0);
+		for (size_t i = 0; i < 3; i++) {
+			if (!doc_defined(doc_get(v, names[i])))
+				continue;
+			doc_key(&dw, names[i]);
+			doc_put_copy(&dw, 0, doc_get(v, names[i]));
+		}
+		doc_end(&dw);
+	}
+	doc_end(&dw);
+}
+
+/* For people: the counts, then the first twins with their patches. */
+static void
+show_dry_run(const struct args *a, struct doc d)
+{
+	struct doc_iter it = doc_iter(d);
+	struct buf head = { 0 }, rows = { 0 };
+	struct doc_writer dw;
+	struct str key;
+	struct doc v;
+
+	if (output_json(a)) {
+		show_record(a, d);
+		return;
+	}
+	doc_writer_init(&dw, &head, 0);
+	doc_begin_object(&dw, 0);
+	while (doc_next(&it, &key, &v)) {
+		if (!doc_is_number(v))
+			continue;
+		doc_key(&dw, key);
+		doc_put_copy(&dw, 0, v);
+	}
+	doc_end(&dw);
+	show_record(a, doc_of(buf_view(&head)));
+	sample_rows(&rows, doc_getc(d, "sample"));
+	putchar('\n');
+	(void)rows_show(a, doc_of(buf_view(&rows)));
+	buf_fini(&head);
+	buf_fini(&rows);
+}
+
+static int
+dry_run(const struct args *a, const struct target *t, const char *path, struct str json,
+    const char *if_match)
+{
+	struct answer answer = { 0 };
+	struct buf full = { 0 };
+	int code;
+
+	buf_printf(&full, "%s?dryRun=true", path);
+	buf_putc(&full, '\0');
+	code = hub_call(t,
+	    &(struct ask){ .method = PUT,
+	        .path = full.p,
+	        .body = json,
+	        .if_match = if_match,
+	        .page_size = 1000 },
+	    &answer);
+	if (code == EXIT_DONE)
+		show_dry_run(a, doc_of(buf_view(&answer.doc)));
+	answer_fini(&answer);
+	buf_fini(&full);
+	return code;
+}
+
 /* if_match: NULL for a new one. */
 static int
 configuration_put(const struct args *a, const struct target *t, const char *path, struct str json,
     const char *if_match)
 {
 	struct answer answer = { 0 };
-	int code = hub_call(t,
+	int code;
+
+	if (a->option[OPT_DRY_RUN] != NULL)
+		return dry_run(a, t, path, json, if_match);
+	code = hub_call(t,
 	    &(struct ask){ .method = PUT, .path = path, .body = json, .if_match = if_match },
 	    &answer);
 

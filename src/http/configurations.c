@@ -197,18 +197,45 @@ configuration_work(struct request *r, enum op_kind kind, size_t room, void (*don
 	return w;
 }
 
+/* false: the request has been answered. */
+static bool
+wants_dry_run(struct request *r, bool *dry)
+{
+	struct str v = request_param(r, "dryRun");
+
+	*dry = str_ieq(v, STR("true"));
+	if (v.p == NULL || *dry || str_ieq(v, STR("false")))
+		return true;
+	reply_error(r, F_ArgumentInvalid, "dryRun is neither true nor false");
+	return false;
+}
+
 void
 on_configuration_update(struct request *r)
 {
 	struct doc_parsed info;
 	struct work *w;
+	bool dry;
 
-	if (!request_doc(r, &info))
+	if (!wants_dry_run(r, &dry) || !request_doc(r, &info))
 		return;
 	w = configuration_work(r, OP_CONFIGURATION_PUT, r->hl->doc.n, done_put);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));
 	w->op.nduplicate = info.nduplicate;
-	request_submit(r, w);
+	if (dry)
+		configuration_dry_run(r, w);
+	else
+		request_submit(r, w);
+}
+
+/* Only to ask what it would do: a POST changes nothing. */
+void
+on_configuration_post(struct request *r)
+{
+	if (str_ieq(request_param(r, "dryRun"), STR("true")))
+		on_configuration_update(r);
+	else
+		reply_error(r, F_GenericMethodNotAllowed, "this path does not have this method");
 }
 
 void

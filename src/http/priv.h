@@ -101,6 +101,9 @@ void request_submit(struct request *r, struct work *w);
 /* The work is back: its request is answered with the fault, or is the caller's to answer. */
 struct request *work_back(struct work *w);
 
+/* dryrun.c: what OP_CONFIGURATION_PUT would do; takes the work */
+void configuration_dry_run(struct request *r, struct work *w);
+
 /* methods.c: every waiting call is answered 503 */
 void methods_stop(struct http_loop *hl);
 
@@ -119,7 +122,8 @@ handler on_device_get, on_device_put, on_device_delete, on_devices_list, on_devi
 handler on_twin, on_convergence, on_query, on_method_call;
 handler on_bulk, on_keys, on_statistics, on_column_statistics, on_purge, on_feedback;
 handler on_configurations_list, on_configuration_get, on_configuration_update,
-    on_configuration_remove, on_rollout_action, on_test_queries, on_apply_configuration;
+    on_configuration_remove, on_configuration_post, on_rollout_action, on_test_queries,
+    on_apply_configuration;
 handler on_jobs_list, on_job_create, on_job_read, on_job_stop;
 handler on_policies, on_policy_rotate, on_backup, on_not_there;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,

@@ -47,6 +47,8 @@ const struct route routes[] = {
 	    on_configuration_get, false },
 	{ EVHTTP_REQ_PUT, "configurations/{configuration}", SERVICE | WRITE_REGISTRY,
 	    on_configuration_update, false },
+	{ EVHTTP_REQ_POST, "configurations/{configuration}", SERVICE | WRITE_REGISTRY,
+	    on_configuration_post, false },
 	{ EVHTTP_REQ_DELETE, "configurations/{configuration}", SERVICE | WRITE_REGISTRY,
 	    on_configuration_remove, false },
 	{ EVHTTP_REQ_POST, "configurations/{configuration}/rollout/{action}",

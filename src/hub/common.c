@@ -160,46 +160,53 @@ configuration_store(
 
 /* May what If-Match asks for be done to what is there? */
 static bool
-allowed(const struct configuration *old, const struct op *op, struct reply *reply)
+allowed(const struct configuration *old, const struct op *op, struct fault *f)
 {
+	struct reply reply = { 0 };
 	char etag[32];
 
 	if (op->if_match == IF_NONE && op->kind == OP_CONFIGURATION_PUT) {
 		if (old != NULL)
-			fault_set(&reply->fault, F_ConfigurationAlreadyExists,
+			fault_set(f, F_ConfigurationAlreadyExists,
 			    "the configuration " STR_FMT " exists", STR_ARG(op->name));
 		return old == NULL;
 	}
 	if (old == NULL) {
-		fault_set(&reply->fault, F_ConfigurationNotFound, STR_FMT, STR_ARG(op->name));
+		fault_set(f, F_ConfigurationNotFound, STR_FMT, STR_ARG(op->name));
 		return false;
 	}
 	configuration_etag(old, etag);
-	return precondition_holds(op, etag, reply);
+	if (precondition_holds(op, etag, &reply))
+		return true;
+	*f = reply.fault;
+	return false;
 }
 
-static enum err
-make_record(struct shard *sh, const struct configuration *old, const struct op *op,
-    const struct hub_env *env, struct buf *record, struct fault *f)
+enum err
+configuration_record(const struct configurations *set, const struct op *op, int64_t now_us,
+    struct buf *record, struct fault *f)
 {
-	struct buf unique = { 0 };
+	const struct configuration *old = configurations_find(set, op->name);
 	struct doc body = doc_of(op->payload);
+	struct buf unique = { 0 };
 	enum err e;
 
+	if (!allowed(old, op, f))
+		return ERR_ARG;
 	if (old == NULL && !configuration_id_valid(op->name))
 		return fault_set(f, F_ArgumentInvalid,
 		    "the id is not 1 to %u lower-case letters, digits and punctuation without any "
 		    "of "
 		    "&^[]{}\\/\"<>|",
 		    CONFIGURATION_ID_MAX);
-	if (old == NULL && sh->stored != NULL && sh->stored->n >= CONFIGURATIONS_MAX)
+	if (old == NULL && set != NULL && set->n >= CONFIGURATIONS_MAX)
 		return fault_set(f, F_ConfigurationCountLimitExceeded,
 		    "there are %u configurations, the limit", CONFIGURATIONS_MAX);
 	if (op->nduplicate > 0) {
 		doc_put_unique(&unique, body);
 		body = doc_of(buf_view(&unique));
 	}
-	e = configuration_encode(record, op->name, body, old, op->actor_name, env->now_us, f);
+	e = configuration_encode(record, op->name, body, old, op->actor_name, now_us, f);
 	buf_fini(&unique);
 	return e;
 }
@@ -208,13 +215,12 @@ void
 on_configuration_put(struct shard *sh, struct row *r, const struct op *op,
     const struct hub_env *env, struct reply *reply)
 {
-	struct configuration *c = configurations_find(sh->stored, op->name);
 	struct buf record = { 0 };
+	struct configuration *c;
 	struct str bytes;
 
 	(void)r;
-	if (allowed(c, op, reply) &&
-	    make_record(sh, c, op, env, &record, &reply->fault) == ERR_OK) {
+	if (configuration_record(sh->stored, op, env->now_us, &record, &reply->fault) == ERR_OK) {
 		bytes = buf_view(&record);
 		configuration_store(sh, op->name, &bytes, env);
 		c = configurations_find(sh->stored, op->name);
@@ -229,7 +235,7 @@ on_configuration_delete(struct shard *sh, struct row *r, const struct op *op,
     const struct hub_env *env, struct reply *reply)
 {
 	(void)r;
-	if (allowed(configurations_find(sh->stored, op->name), op, reply))
+	if (allowed(configurations_find(sh->stored, op->name), op, &reply->fault))
 		configuration_store(sh, op->name, NULL, env);
 }
 
@@ -244,7 +250,7 @@ on_rollout(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	struct str bytes;
 
 	(void)r;
-	if (!allowed(c, op, reply))
+	if (!allowed(c, op, &reply->fault))
 		return;
 	if (c->rollout == NULL) {
 		fault_set(&reply->fault, F_OperationNotAllowedInCurrentState,

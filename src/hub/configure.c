@@ -91,7 +91,6 @@ static void
 write_row(struct shard *sh, struct row *r, const struct evaluation *e, const struct hub_env *env)
 {
 	struct configure *c = sh->configure;
-	bool second = e->changed || e->applied, first = e->targeted || (e->gone && !second);
 	struct str bytes;
 
 	if (sh->swept != c->ev.set->hash && sh->swept != UNSWEPT)
@@ -102,9 +101,8 @@ write_row(struct shard *sh, struct row *r, const struct evaluation *e, const str
 		    evaluator_stamps(&c->ev, &e->desired), e->desired.version, &c->notify);
 	}
 	env->scratch->n = 0;
-	wanted_encode(env->scratch, e->wanted.counter + first + second, e->wanted.tags.bytes,
-	    e->desired.bytes, e->configurations, /* T-19: Targeted is a step, Applied another */
-	    e->former);
+	wanted_encode(env->scratch, e->wanted.counter + e->steps, e->wanted.tags.bytes,
+	    e->desired.bytes, e->configurations, e->former);
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_WANTED, &bytes, env);
 	if (e->changed)

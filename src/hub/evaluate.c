@@ -210,16 +210,17 @@ former_keep(struct draft *d, struct doc_writer *dw, const struct wanted *w,
 
 /* ---- one row ---- */
 
-static bool
-is_target(struct evaluator *ev, const struct shard *sh, const struct row *r,
-    const struct configuration *cf)
+bool
+row_matches(struct evaluator *ev, const struct shard *sh, const struct row *r,
+    const struct configuration *c)
 {
+	const struct query_facts *facts = query_facts(c->target);
 	struct hub_row hr;
 
-	if (query_facts(cf->target)->everything)
-		return true;
+	if (facts->nothing || facts->everything)
+		return facts->everything;
 	hub_row_open(&hr, sh, row_number(sh, r));
-	return query_match(cf->target, &hub_query_ops, &hr, &ev->scratch);
+	return query_match(c->target, &hub_query_ops, &hr, &ev->scratch);
 }
 
 /* Those of a kind whose condition is true for the row, and that have reached it. */
@@ -233,16 +234,24 @@ match(struct evaluator *ev, const struct shard *sh, const struct row *r,
 	for (uint32_t i = 0; i < ev->set->n; i++) {
 		const struct configuration *cf = ev->set->v[i];
 
-		if (cf->kind != kind || query_facts(cf->target)->nothing)
+		if (cf->kind != kind)
 			continue;
-		if (cf->rollout != NULL &&
+		if (cf->rollout != NULL && cf != ev->everywhere &&
 		    !rollout_reaches(
 		        cf->rollout, key_hash, doc_defined(state_of(configurations, cf->id))))
 			continue;
-		if (is_target(ev, sh, r, cf))
+		if (row_matches(ev, sh, r, cf))
 			chosen_add(&matched, i);
 	}
 	return matched;
+}
+
+/* Another one for each kind of rows and, mostly, for each name of a module. */
+static void
+make_effective(struct evaluator *ev, const struct chosen *chosen, struct str module)
+{
+	ev->effective = &ev->kept[module.n == 0 ? 0 : 1 + hash_table(module) % (EFFECTIVES - 1)];
+	effective_make(ev->effective, ev->set, chosen, module);
 }
 
 /* The content of those that are to be applied; who does not fit is dropped. */
@@ -280,8 +289,7 @@ draft_all(struct draft *d, const struct wanted *w, const struct chosen *chosen, 
 	struct evaluator *ev = d->ev;
 	struct chosen applied;
 
-	ev->effective = &ev->kept[module.n == 0 ? 0 : 1 + hash_table(module) % (EFFECTIVES - 1)];
-	effective_make(ev->effective, ev->set, chosen, module);
+	make_effective(ev, chosen, module);
 	applied = ev->effective->applied;
 	ev->patch.n = 0;
 	if (effective_remove(ev->effective, d->is.root, evaluator_stamps(ev, &d->is), &ev->patch))
@@ -328,6 +336,14 @@ family_note(struct family *f, const struct effective *e, struct chosen applied)
 	f->failed = chosen_or(f->failed, chosen_but(owners, applied));
 }
 
+struct doc
+family_absent(struct family *f, struct evaluator *ev, struct str module)
+{
+	make_effective(ev, &f->force, module);
+	family_note(f, ev->effective, ev->effective->applied);
+	return ev->effective->section.root;
+}
+
 bool
 row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
     struct family *family, int64_t now_us, struct evaluation *out)
@@ -364,5 +380,6 @@ row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
 	out->targeted = st.targeted;
 	out->applied = st.applied;
 	out->gone = st.gone;
+	out->steps = d.changed || st.applied ? 1 + st.targeted : st.targeted || st.gone;
 	return d.changed || st.targeted || st.applied || st.gone;
 }

@@ -12,7 +12,8 @@
 
 /* The set and working memory; { 0 } is empty. */
 struct evaluator {
-	const struct configurations *set; /* evaluator_use */
+	const struct configurations *set;       /* evaluator_use */
+	const struct configuration *everywhere; /* as if its rollout were over; NULL: none */
 	struct query_scratch scratch;
 	struct effective *effective, kept[EFFECTIVES]; /* the one in use */
 	struct stamp *stamps;
@@ -49,6 +50,7 @@ struct evaluation {
 	bool targeted;     /* of `configurations`: an entry is new, or goes back to Targeted */
 	bool applied;      /* one becomes Applied */
 	bool gone;         /* one goes */
+	unsigned steps;    /* of the etag's counter: Targeted is one, Applied another (T-19) */
 	struct chosen own; /* whose condition is true for the row itself */
 };
 
@@ -57,5 +59,10 @@ struct evaluation {
 bool row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
     struct family *family, int64_t now_us, struct evaluation *out);
 bool row_is_agent(const struct row *r);
+/* Is the condition of one true for the row? What it asks for is in memory. */
+bool row_matches(struct evaluator *ev, const struct shard *sh, const struct row *r,
+    const struct configuration *c);
+/* A module that is not there, and would be made: what its desired properties would be. */
+struct doc family_absent(struct family *f, struct evaluator *ev, struct str module);
 
 #endif

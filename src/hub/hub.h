@@ -325,6 +325,10 @@ void hub_apply(
 
 /* ---- configurations (hub/configuration.h) ---- */
 
+/* The record that OP_CONFIGURATION_PUT writes beside such a set; or why it does not: ERR_ARG. */
+enum err configuration_record(const struct configurations *set, const struct op *op, int64_t now_us,
+    struct buf *record, struct fault *f);
+
 /* Those of the hub as last written, perhaps not on disk yet; shard 0 has them. The caller owns the set. */
 struct configurations *shard_configurations(const struct shard *sh);
 /* The set that holds from now on; NULL is the empty one. Borrowed until the next call. Every row is to be brought

@@ -346,6 +346,9 @@ bool record_valid(enum record_kind kind, struct str bytes);
 
 /* The whole twin as JSON (T-01). All records of the row but the session are in memory. */
 void twin_write(const struct shard *sh, const struct row *r, struct buf *json);
+/* The same, as if its record were this one. */
+void twin_write_as(
+    const struct shard *sh, const struct row *r, const struct wanted *wanted, struct buf *json);
 void identity_write(const struct shard *sh, const struct row *r, struct buf *json);
 
 /* ---- a change of a twin's wanted record: prepared, then written ---- */

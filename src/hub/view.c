@@ -120,15 +120,24 @@ read_reported(struct str bytes, const struct row *r, struct section *s)
 void
 twin_write(const struct shard *sh, const struct row *r, struct buf *json)
 {
-	struct identity id;
 	struct wanted w;
+
+	read_wanted(blob_str(r->records[RECORD_WANTED]), &w);
+	twin_write_as(sh, r, &w, json);
+}
+
+void
+twin_write_as(
+    const struct shard *sh, const struct row *r, const struct wanted *wanted, struct buf *json)
+{
+	struct wanted w = *wanted;
+	struct identity id;
 	struct section reported;
 	int64_t activity;
 	char etag[32];
 
 	(void)sh;
 	read_identity(blob_str(r->records[RECORD_IDENTITY]), &id);
-	read_wanted(blob_str(r->records[RECORD_WANTED]), &w);
 	activity = read_reported(blob_str(r->records[RECORD_REPORTED]), r, &reported);
 	buf_putc(json, '{');
 	put_str(json, "deviceId", row_device(r));

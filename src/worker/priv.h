@@ -196,6 +196,9 @@ void worker_identities_changed(struct worker *w, int64_t by);
 enum progress walk_jobs(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
 enum progress walk_results(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
 
+/* dryrun.c: one device; false: the walk is over */
+bool dryrun_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
+
 /* sweep.c */
 /* The catalogue's configurations hold from now on. */
 void sweep_configure(struct worker *w);

@@ -81,6 +81,7 @@ walk_free(struct walk *k)
 	query_order_free(k->order);
 	vector_free(k->vector);
 	column_report_free(k->columns);
+	dryrun_free(k->dry);
 	query_free(k->query);
 	buf_fini(&k->json);
 	free(k);
@@ -431,6 +432,8 @@ row_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	if (k->kind == WALK_IDENTITIES)
 		return row_list(w, k, sh, row, device);
 	k->facts.asked++;
+	if (k->kind == WALK_DRY_RUN)
+		return dryrun_visit(w, k, sh, row);
 	return scan_row(w, k, sh, row);
 }
 

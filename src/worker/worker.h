@@ -10,6 +10,7 @@
 #ifndef TWINHUB_WORKER_H
 #define TWINHUB_WORKER_H
 
+#include "hub/dryrun.h"
 #include "hub/hub.h"
 #include "net/net.h"
 #include "query/columns.h"
@@ -122,7 +123,7 @@ struct walk_draw {
 	uint32_t *buckets; /* NULL: none */
 };
 
-enum walk_kind { WALK_QUERY, WALK_IDENTITIES, WALK_COUNTS, WALK_COLUMNS, WALK_JOBS };
+enum walk_kind { WALK_QUERY, WALK_IDENTITIES, WALK_COUNTS, WALK_COLUMNS, WALK_JOBS, WALK_DRY_RUN };
 
 /* Where the time of a query goes. Waiting is for its turn, behind other work and for commits that it has seen. */
 enum walk_step {
@@ -150,7 +151,12 @@ struct walk {
 	bool count;             /* WALK_QUERY: rows are counted in place.delivered, none is shown */
 	struct walk_draw *draw; /* of those, only what it takes; the sender's. NULL: all */
 	bool explain;           /* WALK_QUERY: facts.ns and columns are wanted */
-	int job_type, job_status;   /* WALK_JOBS: only such ones; -1: any */
+	int job_type, job_status; /* WALK_JOBS: only such ones; -1: any */
+	struct dryrun *dry;       /* WALK_DRY_RUN: owned; json has entries of devices */
+	bool
+	    dry_counts; /* WALK_DRY_RUN: the whole fleet is counted, not only up to the page's end */
+	bool page_over; /* out, WALK_DRY_RUN: the next page begins at page_end */
+	struct query_place page_end;
 	uint32_t limit;             /* rows of this page, or identities wanted, 1 to 1000 */
 	struct query_place place;   /* in: where to begin; out: where the next page begins */
 	bool more;                  /* out: there may be rows behind this page */

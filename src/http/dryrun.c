@@ -1,0 +1,111 @@
+/* PUT and POST /configurations/{id}?dryRun=true: what it would do, and nothing done (jobs-and-configurations.md 13). */
+#include "http/priv.h"
+
+static void
+put_answer(struct buf *json, const struct walk *k)
+{
+	const struct dryrun_counts *c = dryrun_counts(k->dry);
+
+	buf_putc(json, '{');
+	if (k->dry_counts)
+		buf_printf(json,
+		    "\"targetedCount\":%llu,\"changedCount\":%llu,\"changedTwinCount\":%llu,"
+		    "\"changedDesiredCount\":%llu,",
+		    (unsigned long long)c->targeted, (unsigned long long)c->devices,
+		    (unsigned long long)c->twins, (unsigned long long)c->desired);
+	buf_cstr(json, "\"devices\":[");
+	buf_str(json, buf_view(&k->json));
+	buf_putc(json, ']');
+	if (k->dry_counts) {
+		buf_cstr(json, ",\"sample\":[");
+		buf_str(json, dryrun_sample(k->dry));
+		buf_putc(json, ']');
+	}
+	buf_putc(json, '}');
+}
+
+static void
+done_dry_run(struct walk *k)
+{
+	struct request *r = request_of(k->owner, k->reply_to);
+	struct buf json = { 0 }, token = { 0 };
+
+	if (r != NULL && k->fault.code != F_NONE) {
+		reply_fault(r, &k->fault);
+	} else if (r != NULL) {
+		put_answer(&json, k);
+		if (k->page_over) {
+			query_token_write(&token, r->query_hash, &k->page_end);
+			buf_putc(&token, '\0');
+			add_header(r, "x-ms-continuation", token.p);
+		}
+		reply_json(r, 200, buf_view(&json));
+	}
+	buf_fini(&json);
+	buf_fini(&token);
+	walk_free(k);
+}
+
+static enum err
+take_sample(struct request *r, unsigned *sample, struct fault *f)
+{
+	struct str v = request_param(r, "sample");
+	uint64_t n = DRYRUN_SAMPLE_DEFAULT;
+
+	if (v.p != NULL && (!str_u64(v, &n) || n > DRYRUN_SAMPLE_MAX))
+		return fault_set(
+		    f, F_ArgumentInvalid, "sample is not a number from 0 to %u", DRYRUN_SAMPLE_MAX);
+	*sample = (unsigned)n;
+	return ERR_OK;
+}
+
+/* The same question of the same set: a page of another one would be of no use. */
+static uint64_t
+question(const struct request *r, const struct work *w, const struct configurations *set)
+{
+	uint64_t of_set = set != NULL ? set->hash : 0;
+
+	return hash_stable(r->segment[1]) ^ hash_stable(w->op.payload) ^
+	    of_set * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+static enum err
+prepare(struct request *r, struct walk *k, const struct work *w, struct fault *f)
+{
+	const struct catalogue *c = catalogue_use(r->hl->o.catalogue);
+	const struct configurations *set = c->configurations;
+	struct str token = request_header(r, "x-ms-continuation");
+	struct buf record = { 0 };
+	unsigned sample = 0;
+	enum err e;
+
+	r->query_hash = question(r, w, set);
+	k->dry_counts = token.n == 0;
+	if ((e = take_sample(r, &sample, f)) == ERR_OK &&
+	    (e = query_page_size(request_header(r, "x-ms-max-item-count"), &k->limit, f)) ==
+	        ERR_OK &&
+	    (token.n == 0 ||
+	        (e = query_token_read(token, r->query_hash, &k->place, f)) == ERR_OK) &&
+	    (e = configuration_record(set, &w->op, clock_wall_us(), &record, f)) == ERR_OK)
+		k->dry = dryrun_new(set, buf_view(&record), k->dry_counts ? sample : 0);
+	catalogue_drop(r->hl->o.catalogue, c);
+	buf_fini(&record);
+	return e;
+}
+
+void
+configuration_dry_run(struct request *r, struct work *w)
+{
+	struct walk *k = walk_new(r->hl->loop, WALK_DRY_RUN, done_dry_run);
+	struct fault f = { 0 };
+
+	k->reply_to = request_address(r);
+	k->owner = r->hl;
+	if (prepare(r, k, w, &f) == ERR_OK) {
+		fleet_walk(r->hl->o.fleet, k);
+	} else {
+		reply_fault(r, &f);
+		walk_free(k);
+	}
+	work_free(w);
+}
