@@ -10,260 +10,13 @@
  */
 #include "transfer/files.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/rand.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define ID_DIGITS  32
-#define DEVICES    "devices.txt"
-#define ERRORS     "importErrors.log"
-#define PATIENCE_S 60 /* for a hub that takes no changes */
-
-enum file_job_status { RUNNING, COMPLETED, FAILED, CANCELLED };
-
-struct file_job {
-	struct file_job *next; /* older */
-	struct file_jobs *all;
-	char id[ID_DIGITS + 1];
-	bool import, keys;
-	char *uri[2], *name[2]; /* of the input and the output; uri[0] NULL: an export */
-	char *actor;
-	int in, out; /* directories; the thread's */
-	/* with mu: */
-	enum file_job_status status;
-	unsigned progress;
-	int64_t start_us, end_us;
-	char reason[FAULT_TEXT_MAX];
-};
-
-struct file_jobs {
-	struct file_jobs_options o;
-	struct container_root *roots;
-	pthread_mutex_t mu;
-	pthread_cond_t stopped; /* signalled with stop and with a cancel */
-	struct file_job *newest;
-	unsigned n;
-	bool stop, busy; /* busy: a thread works */
-	bool has_thread; /* one is to be joined */
-	pthread_t thread;
-};
-
-/* ---- the state, under mu ---- */
-
-static bool
-job_goes_on(struct file_job *job)
-{
-	bool on;
-
-	pthread_mutex_lock(&job->all->mu);
-	on = job->status == RUNNING && !job->all->stop;
-	pthread_mutex_unlock(&job->all->mu);
-	return on;
-}
-
-static void
-job_progress(struct file_job *job, uint64_t done, uint64_t all)
-{
-	unsigned percent = all > 0 && done < all ? (unsigned)(done * 100 / all) : 99;
-
-	pthread_mutex_lock(&job->all->mu);
-	job->progress = percent < 99 ? percent : 99;
-	pthread_mutex_unlock(&job->all->mu);
-}
-
-static void __attribute__((format(printf, 2, 3)))
-job_fails(struct file_job *job, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	pthread_mutex_lock(&job->all->mu);
-	if (job->status == RUNNING) {
-		job->status = FAILED;
-		vsnprintf(job->reason, sizeof(job->reason), fmt, ap);
-	}
-	pthread_mutex_unlock(&job->all->mu);
-	va_end(ap);
-}
-
-/* A second, or until it is to stop. */
-static void
-job_rests(struct file_job *job)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec++;
-	pthread_mutex_lock(&job->all->mu);
-	if (job->status == RUNNING && !job->all->stop)
-		pthread_cond_timedwait(&job->all->stopped, &job->all->mu, &until);
-	pthread_mutex_unlock(&job->all->mu);
-}
-
-/* ---- export ---- */
-
-static bool
-export_pages(struct file_job *job, struct new_file *nf)
-{
-	struct file_jobs_options *o = &job->all->o;
-	struct buf lines = { 0 }, place = { 0 }, next = { 0 };
-	struct fault f = { 0 };
-	uint64_t nline = 0;
-	bool good = true;
-
-	do {
-		lines.n = next.n = 0;
-		if (export_page(o->store, buf_view(&place), EXPORT_LINES_MAX, job->keys, &lines,
-		        &next, &f) != ERR_OK) {
-			job_fails(job, "%s", f.text);
-			good = false;
-		} else if (!new_file_write(nf, buf_view(&lines))) {
-			job_fails(job, "%s cannot be written: %s", nf->name, strerror(errno));
-			good = false;
-		}
-		for (size_t i = 0; i < lines.n; i++)
-			nline += lines.p[i] == '\n';
-		job_progress(job, nline, fleet_identities(o->fleet));
-		place.n = 0;
-		buf_str(&place, buf_view(&next));
-	} while (good && place.n > 0 && job_goes_on(job));
-	buf_fini(&lines), buf_fini(&place), buf_fini(&next);
-	return good && job_goes_on(job);
-}
-
-static void
-export_run(struct file_job *job)
-{
-	struct new_file nf;
-
-	if (!new_file_open(&nf, job->out, str_of(job->name[1]), job->id))
-		job_fails(job, "%s cannot be made: %s", job->name[1], strerror(errno));
-	else if (export_pages(job, &nf) && !new_file_commit(&nf))
-		job_fails(job, "%s cannot be written: %s", job->name[1], strerror(errno));
-	new_file_end(&nf);
-}
-
-/* ---- import ---- */
-
-/* The lines of one batch; false: it cannot go on. */
-static bool
-import_batch(
-    struct file_job *job, const struct batch *b, struct import_result *out, struct fault *f)
-{
-	struct import_options o = { .fleet = job->all->o.fleet,
-		.actor = str_of(job->actor),
-		.mode = import_mode_default,
-		.first_line = b->line };
-	enum err e = import_lines(&o, buf_view(&b->text), out, f);
-
-	for (int i = 0; e == ERR_IO && i < PATIENCE_S && job_goes_on(job); i++) {
-		job_rests(job);
-		import_result_fini(out);
-		o.again = true;
-		e = import_lines(&o, buf_view(&b->text), out, f);
-	}
-	return e == ERR_OK;
-}
-
-static bool
-batch_run(struct file_job *job, const struct batch *b, struct new_file *errors)
-{
-	struct import_result result = { 0 };
-	struct buf lines = { 0 };
-	struct fault f = { 0 };
-	bool good = true;
-
-	if (b->too_long > 0) {
-		buf_printf(&lines,
-		    "{\"errorCode\":%d,\"errorStatus\":\"%s: line %llu has %llu bytes, the limit "
-		    "is %zu\"}\n",
-		    (int)F_GenericRequestEntityTooLarge, fault_name(F_GenericRequestEntityTooLarge),
-		    (unsigned long long)b->line, (unsigned long long)b->too_long, IMPORT_LINE_MAX);
-	} else if (import_batch(job, b, &result, &f)) {
-		import_faults_write(&lines, &result, true);
-	} else {
-		good = false;
-		job_fails(job, "%.300s (everything before line %llu is done)", f.text,
-		    (unsigned long long)b->line);
-	}
-	if (good && !new_file_write(errors, buf_view(&lines))) {
-		good = false;
-		job_fails(job, ERRORS " cannot be written: %s", strerror(errno));
-	}
-	import_result_fini(&result);
-	buf_fini(&lines);
-	return good;
-}
-
-static bool
-import_batches(struct file_job *job, int fd, uint64_t size, struct new_file *errors)
-{
-	struct line_reader r = { .fd = fd, .line = 1 };
-	struct batch b = { 0 };
-	bool good = true;
-
-	while (good && job_goes_on(job)) {
-		if (batch_read(&r, &b) != ERR_OK) {
-			job_fails(job, "%s cannot be read: %s", job->name[0], strerror(errno));
-			good = false;
-			break;
-		}
-		if (b.text.n == 0 && b.too_long == 0)
-			break;
-		good = batch_run(job, &b, errors);
-		job_progress(job, b.end, size);
-	}
-	buf_fini(&r.in);
-	buf_fini(&b.text);
-	return good;
-}
-
-/* A plain file, and nothing that a read of it could wait for. */
-static int
-input_open(struct file_job *job, uint64_t *size)
-{
-	int fd = openat(job->in, job->name[0], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0) {
-		job_fails(job, "%s cannot be opened: %s", job->name[0], strerror(errno));
-	} else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		job_fails(job, "%s is no file", job->name[0]);
-		close(fd);
-		return -1;
-	} else {
-		*size = (uint64_t)st.st_size;
-	}
-	return fd;
-}
-
-/* The errors are written whatever becomes of the job: what they tell has happened. */
-static void
-import_run(struct file_job *job)
-{
-	struct new_file errors;
-	uint64_t size = 0;
-	int fd = input_open(job, &size);
-
-	if (fd < 0)
-		return;
-	if (!new_file_open(&errors, job->out, STR(ERRORS), job->id)) {
-		job_fails(job, ERRORS " cannot be made: %s", strerror(errno));
-	} else {
-		import_batches(job, fd, size, &errors);
-		if (!new_file_commit(&errors))
-			job_fails(job, ERRORS " cannot be written: %s", strerror(errno));
-	}
-	new_file_end(&errors);
-	close(fd);
-}
+#define DEVICES "devices.txt"
 
 /* ---- the thread ---- */
 
@@ -273,10 +26,7 @@ job_main(void *arg)
 	struct file_job *job = arg;
 	struct file_jobs *j = job->all;
 
-	if (job->import)
-		import_run(job);
-	else
-		export_run(job);
+	file_job_run(job);
 	if (job->in >= 0)
 		close(job->in);
 	close(job->out);
@@ -381,9 +131,9 @@ take_body(struct file_job *job, struct doc body, struct fault *f)
 }
 
 static void
-make_id(char id[ID_DIGITS + 1])
+make_id(char id[FILE_JOB_ID + 1])
 {
-	unsigned char random[ID_DIGITS / 2] = { 0 };
+	unsigned char random[FILE_JOB_ID / 2] = { 0 };
 
 	(void)RAND_bytes(random, sizeof(random));
 	for (size_t i = 0; i < sizeof(random); i++)

@@ -1,8 +1,10 @@
-/* transfer, inside: containers and blobs of jobs, which are directories and files. */
+/* transfer, inside: jobs, and their containers and blobs, which are directories and files. */
 #ifndef TWINHUB_TRANSFER_FILES_H
 #define TWINHUB_TRANSFER_FILES_H
 
 #include "transfer/transfer.h"
+
+#include <pthread.h>
 
 struct container_root {
 	const char *path; /* absolute, as the operator wrote it */
@@ -27,5 +29,41 @@ bool new_file_write(struct new_file *nf, struct str bytes);
 /* On disk, by its name, with mode 0600. False: errno. */
 bool new_file_commit(struct new_file *nf);
 void new_file_end(struct new_file *nf); /* without commit: it is gone */
+
+/* ---- jobs ---- */
+
+enum file_job_status { RUNNING, COMPLETED, FAILED, CANCELLED };
+
+#define FILE_JOB_ID 32 /* digits */
+
+struct file_job {
+	struct file_job *next; /* older */
+	struct file_jobs *all;
+	char id[FILE_JOB_ID + 1];
+	bool import, keys;
+	char *uri[2], *name[2]; /* of the input and the output; uri[0] NULL: an export */
+	char *actor;
+	int in, out; /* directories; the thread's */
+	/* with mu: */
+	enum file_job_status status;
+	unsigned progress;
+	int64_t start_us, end_us;
+	char reason[FAULT_TEXT_MAX];
+};
+
+struct file_jobs {
+	struct file_jobs_options o;
+	struct container_root *roots;
+	pthread_mutex_t mu;
+	pthread_cond_t stopped; /* signalled with stop and with a cancel */
+	struct file_job *newest;
+	unsigned n;
+	bool stop, busy; /* busy: a thread works */
+	bool has_thread; /* one is to be joined */
+	pthread_t thread;
+};
+
+/* Do what the job is for, on its thread; from then on it is failed, or as it was. */
+void file_job_run(struct file_job *job);
 
 #endif
