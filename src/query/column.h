@@ -63,6 +63,13 @@ cell_number(uint64_t cell)
 	return v;
 }
 
+/* A code of a value that is not held: CODE_ARRAY to CODE_STALE. */
+static inline bool
+cell_unheld(uint64_t cell)
+{
+	return cell - cell_of_code(CODE_ARRAY) < CODE_FIRST - CODE_ARRAY;
+}
+
 /* ---- the dictionary: values with how many rows hold them ---- */
 
 struct dict_entry {

@@ -137,16 +137,20 @@ least_used(const struct columns *c, bool built)
 	return best;
 }
 
+static void
+columns_forget(struct columns *c, uint32_t i)
+{
+	column_free(c->v[i]);
+	c->v[i] = c->v[--c->n];
+}
+
 static struct column *
 columns_add(struct columns *c, const struct path *p, struct buf *key)
 {
 	if (c->v == NULL)
 		c->v = xcalloc(COLUMNS_MAX, sizeof(struct column *));
-	if (c->n == COLUMNS_MAX) {
-		uint32_t i = least_used(c, false);
-		column_free(c->v[i]);
-		c->v[i] = c->v[--c->n];
-	}
+	if (c->n == COLUMNS_MAX)
+		columns_forget(c, least_used(c, false));
 	return c->v[c->n++] = column_new(p, key);
 }
 
@@ -257,10 +261,14 @@ columns_trim(struct columns *c)
 {
 	size_t bytes = columns_bytes(c);
 
-	while (bytes > c->max_bytes) {
+	while (bytes > c->max_bytes && c->n > 0) {
 		uint32_t i = least_used(c, true);
-		if (i == TABLE_NONE)
-			return;
+		if (i == TABLE_NONE) { /* paths alone are too much */
+			i = least_used(c, false);
+			bytes -= column_bytes(c->v[i]);
+			columns_forget(c, i);
+			continue;
+		}
 		bytes -= column_bytes(c->v[i]);
 		column_drop(c->v[i]);
 		bytes += column_bytes(c->v[i]);

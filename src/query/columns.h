@@ -131,6 +131,11 @@ void vector_learn(struct vector *v, uint32_t row, const struct query_row_ops *op
 enum err vector_add(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n,
     struct query_groups *g, uint32_t *stop, struct fault *f);
 
+/* ORDER BY: may this row, which matches, be one of the first? As query_order_wants, and in its place, unless the answer is
+ * ORDER_ASK: then a sort key is not held, and the row has not been counted yet. */
+enum order_view { ORDER_PASS, ORDER_TAKE, ORDER_ASK };
+enum order_view vector_order(struct vector *v, uint32_t row, struct query_order *o);
+
 /* For reports: paths of the plan that columns could stand for, and how many of them do in the shard opened last. */
 void vector_facts(const struct vector *v, uint32_t *paths, uint32_t *held);
 

@@ -182,6 +182,19 @@ met_row(struct query_groups *g, uint32_t group, const struct item *it, const str
 	return met_add(g, t, f);
 }
 
+enum err
+groups_meet(struct query_groups *g, uint32_t group, const struct item *it,
+    const struct value *value, struct fault *f)
+{
+	if (value->kind == V_UNDEFINED)
+		return ERR_OK;
+	g->key.n = 0;
+	put_u32(&g->key, group);
+	put_u32(&g->key, it->slot);
+	key_put_value(&g->key, value);
+	return met_add(g, &g->tally[(size_t)group * g->q->ntally + it->slot], f);
+}
+
 static enum err
 met_merge(struct query_groups *into, const struct query_groups *from, struct fault *f)
 {

@@ -38,7 +38,7 @@ reads_content(const struct leaf *l, enum value_kind kind)
 {
 	const struct expr *e = l->e, *a = e->first;
 
-	if (e->kind == E_DEFINED)
+	if (e->kind == E_DEFINED || l->deep)
 		return false;
 	if (e->kind == E_CALL && e->function->max == 1 && a->kind == E_PATH)
 		return strncmp(e->function->name, "IS_", 3) != 0;
@@ -111,7 +111,8 @@ code_set(struct vector *v, struct leaf *l, uint32_t code)
 	const struct dict *d = &l->column->dict;
 	const struct dict_entry *entry = code >= CODE_FIRST ? &d->v[code - CODE_FIRST] : NULL;
 
-	if (code == CODE_STALE || (entry != NULL && entry->refs == 0))
+	if (code == CODE_STALE || (l->deep && (code == CODE_ARRAY || code == CODE_OBJECT)) ||
+	    (entry != NULL && entry->refs == 0))
 		return SET_ANY;
 	if (entry != NULL && entry->text == NULL && l->compares)
 		return number_holds(l->relop, entry->number, l->number) ? SET_TRUE : SET_FALSE;

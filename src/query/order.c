@@ -110,6 +110,21 @@ push(struct query_order *o, struct kept k)
 
 /* ---- rows ---- */
 
+struct buf *
+order_begin(struct query_order *o)
+{
+	o->seen++;
+	o->key.n = 0;
+	return &o->key;
+}
+
+bool
+order_wants(const struct query_order *o)
+{
+	return o->n < o->want ||
+	    str_cmp(buf_view(&o->key), (struct str){ o->v[0].bytes, o->v[0].nkey }) < 0;
+}
+
 bool
 query_order_wants(struct query_order *o, const struct query_row_ops *ops, const void *row,
     struct query_scratch *s)
@@ -117,16 +132,14 @@ query_order_wants(struct query_order *o, const struct query_row_ops *ops, const 
 	struct row r = { ops, row, s, NULL };
 
 	row_begin(&r);
-	o->seen++;
-	o->key.n = 0;
+	order_begin(o);
 	for (const struct sort *k = o->q->order; k != NULL; k = k->next) {
 		size_t from = o->key.n;
 		key_put(&o->key, path_get(&r, k->path), &s->values);
 		if (k->down)
 			key_invert(&o->key, from);
 	}
-	return o->n < o->want ||
-	    str_cmp(buf_view(&o->key), (struct str){ o->v[0].bytes, o->v[0].nkey }) < 0;
+	return order_wants(o);
 }
 
 enum err

@@ -85,11 +85,22 @@ leaf_compare(struct vector *v, struct leaf *l)
 		leaf_texts(l, &constant->constant, 1);
 }
 
+/* ARRAY_CONTAINS(path, constant): only of arrays is the document asked. */
+static bool
+looks_into_path(const struct expr *e)
+{
+	const struct expr *a = e->first;
+
+	return e->kind == E_CALL && e->function->deep && a->kind == E_PATH &&
+	    a->path->slot < SLOTS_MAX && a->next->kind == E_CONST;
+}
+
 static void
 leaf_make(struct vector *v, struct leaf *l, const struct expr *e)
 {
 	l->e = e;
-	if (!leaf_paths(l, e))
+	l->deep = looks_into_path(e);
+	if (!leaf_paths(l, l->deep ? e->first : e))
 		l->kind = LEAF_ASK;
 	else
 		l->kind = l->nslot == 0 ? LEAF_CONST : l->nslot == 1 ? LEAF_ONE : LEAF_MANY;
@@ -146,7 +157,6 @@ want_items(struct vector *v)
 		v->groups_ask |= it->path->slot == SLOTS_MAX;
 	for (const struct item *it = q->items; it != NULL; it = it->next) {
 		v->counts &= it->kind == ITEM_COUNT || it->kind == ITEM_PATH;
-		v->groups_ask |= it->kind == ITEM_DISTINCT; /* values of all kinds, one by one */
 		v->groups_ask |= it->path != NULL && it->path->slot == SLOTS_MAX;
 	}
 	if (v->groups_ask)
@@ -168,6 +178,9 @@ vector_new(const struct query *q)
 		v->where = node_make(v, q->where, 0);
 	if (q->facts.aggregate)
 		want_items(v);
+	for (const struct sort *k = q->facts.ordered ? q->order : NULL; k != NULL; k = k->next)
+		if (k->path->slot < SLOTS_MAX)
+			v->wanted[k->path->slot] = true;
 	v->row.bound = v->bound;
 	v->blocks = xmalloc((v->depth + 1) * (size_t)VECTOR_ROWS);
 	return v;

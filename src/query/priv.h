@@ -324,6 +324,10 @@ struct query_groups {
 /* The group of a key, made if there is none. ERR_SIZE as query_groups_add. */
 enum err groups_find(struct query_groups *g, struct str key, uint32_t *out, struct fault *f);
 
+/* COUNT(DISTINCT) of `it` in a group: a value that is neither an array nor an object. */
+enum err groups_meet(struct query_groups *g, uint32_t group, const struct item *it,
+    const struct value *value, struct fault *f);
+
 /* Add n numbers whose sum or extreme is v. */
 static inline void
 tally_add(struct tally *t, enum item_kind kind, uint64_t n, double v)
@@ -338,6 +342,11 @@ tally_add(struct tally *t, enum item_kind kind, uint64_t n, double v)
 		t->v += v;
 	t->n += n;
 }
+
+/* ---- ORDER BY: a row's key is put into the buffer that order_begin gives ---- */
+
+struct buf *order_begin(struct query_order *o);
+bool order_wants(const struct query_order *o);
 
 /* ---- group keys: bytes whose memcmp order is the order of the values ---- */
 

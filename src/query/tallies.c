@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#define MET_SPREAD UINT64_C(0x9E3779B97F4A7C15) /* so that cells differ in their highest bits */
 #define COUNT_DIRECT                                                                               \
 	512 /* combinations of codes that are counted before their groups are looked up */
 
@@ -27,6 +28,7 @@ tallies_open(struct vector *v)
 
 	v->last_group = TABLE_NONE;
 	v->has_direct = false;
+	memset(v->met, 0, sizeof(v->met)); /* codes may have got another meaning */
 	if (v->groups_ask)
 		return;
 	for (const struct item *it = v->q->groups; it != NULL; it = it->next) {
@@ -55,13 +57,6 @@ tallies_open(struct vector *v)
 			verdicts[i] |= (test) ? SET_FALSE | SET_UNDEF : 0;                         \
 	} while (0)
 
-/* Codes of values that are not held. */
-static inline bool
-unheld(uint64_t cell)
-{
-	return cell - cell_of_code(CODE_ARRAY) < CODE_FIRST - CODE_ARRAY;
-}
-
 static void
 ask_group(const struct column *c, uint32_t from, uint32_t n, uint8_t *restrict verdicts)
 {
@@ -75,10 +70,10 @@ ask_group(const struct column *c, uint32_t from, uint32_t n, uint8_t *restrict v
 		ASK_LOOP(uint16_t, c->codes16, (uint16_t)(at[i] - CODE_ARRAY) < unheld_codes);
 		break;
 	case COLUMN_HASHES: ASK_LOOP(uint32_t, c->hashes, at[i] >= CODE_ARRAY); break;
-	case COLUMN_NUMBERS: ASK_LOOP(uint64_t, c->cells, unheld(at[i])); break;
+	case COLUMN_NUMBERS: ASK_LOOP(uint64_t, c->cells, cell_unheld(at[i])); break;
 	default:
 		for (uint32_t i = column_pair(c, from); i < c->npair && c->pairs[i] - from < n; i++)
-			if (unheld(c->cells[i]))
+			if (cell_unheld(c->cells[i]))
 				verdicts[c->pairs[i] - from] |= SET_FALSE | SET_UNDEF;
 	}
 }
@@ -141,7 +136,9 @@ tallies_judge(struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts)
 	for (const struct item *it = v->q->groups; it != NULL; it = it->next)
 		ask_group(v->column[it->path->slot], from, n, verdicts);
 	for (const struct item *it = v->q->items; it != NULL; it = it->next)
-		if (it->kind != ITEM_COUNT && it->kind != ITEM_PATH)
+		if (it->kind == ITEM_DISTINCT)
+			ask_group(v->column[it->path->slot], from, n, verdicts);
+		else if (it->kind != ITEM_COUNT && it->kind != ITEM_PATH)
 			ask_number(v->column[it->path->slot], from, n, verdicts);
 	if (v->has_direct && v->q->ngroup > 0)
 		number_rows(v, from, n);
@@ -197,6 +194,26 @@ group_of(struct vector *v, uint32_t i, struct query_groups *g, uint32_t *group, 
 		return ERR_OK;
 	if ((e = group_by_key(v, v->from + i, g, group, f)) == ERR_OK)
 		v->direct[v->index[i]] = *group;
+	return e;
+}
+
+/* COUNT(DISTINCT): values that have just been met are met again and again. */
+static enum err
+meet_row(struct vector *v, const struct item *it, uint32_t row, struct query_groups *g,
+    uint32_t group, struct fault *f)
+{
+	const struct column *c = v->column[it->path->slot];
+	uint64_t cell = held_cell(c, row);
+	struct met_cell *m =
+	    &v->met[(cell * MET_SPREAD ^ group * MET_SPREAD ^ it->slot) >> (64 - MET_BITS)];
+	struct value value;
+	enum err e;
+
+	if (m->there && m->cell == cell && m->group == group && m->slot == it->slot)
+		return ERR_OK;
+	value = column_value(c, cell);
+	if ((e = groups_meet(g, group, it, &value, f)) == ERR_OK)
+		*m = (struct met_cell){ cell, group, it->slot, true };
 	return e;
 }
 
@@ -293,9 +310,13 @@ add_rows(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n, stru
 		if ((e = group_of(v, i, g, &group, f)))
 			return e;
 		t = &g->tally[(size_t)group * v->q->ntally];
-		for (const struct item *it = v->q->items; it != NULL; it = it->next)
-			if (it->kind != ITEM_PATH)
+		for (const struct item *it = v->q->items; it != NULL; it = it->next) {
+			if (it->kind == ITEM_DISTINCT &&
+			    (e = meet_row(v, it, v->from + i, g, group, f)))
+				return e;
+			if (it->kind != ITEM_PATH && it->kind != ITEM_DISTINCT)
 				tally_row(v, it, v->from + i, &t[it->slot]);
+		}
 	}
 	return ERR_OK;
 }

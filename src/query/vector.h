@@ -17,6 +17,7 @@
 
 #define LEAF_PATHS   4u     /* different paths of one part without AND, OR, NOT */
 #define GROUP_PATHS  8u     /* grouped paths that are read from columns */
+#define MET_BITS     10     /* cells that COUNT(DISTINCT) remembers: 2 to this */
 #define GROUP_DIRECT 65536u /* combinations of codes that have a group each by number */
 
 enum leaf_kind {
@@ -31,6 +32,7 @@ struct leaf {
 	enum leaf_kind kind;
 	const struct expr *e;
 	uint32_t nslot, slot[LEAF_PATHS];
+	bool deep;   /* LEAF_ONE: looks into arrays and objects of the path */
 	bool direct; /* LEAF_ONE: the path itself is compared with, or looked up among, constants */
 	bool compares; /* the constant is one number: relop, number, with the path on the left */
 	enum relop relop;
@@ -93,6 +95,11 @@ struct vector {
 	uint32_t index[VECTOR_ROWS];
 	uint64_t last[GROUP_PATHS]; /* cells of the row grouped last, and its group */
 	uint32_t last_group;
+	struct met_cell {
+		uint64_t cell;
+		uint32_t group, slot;
+		bool there;
+	} met[1 << MET_BITS];
 	struct buf key;
 };
 

@@ -56,18 +56,20 @@ row_deliver(struct worker *w, struct walk *k, const struct hub_row *hr)
 	    walk_deliver(w, k, &hub_query_ops, hr);
 }
 
-/* A row that matches, one of many to be put in order. */
+/* A row that matches, one of many to be put in order; view: what columns say of it. */
 static bool
-row_order(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
+row_order(struct worker *w, struct walk *k, struct shard *sh, uint32_t row, enum order_view view)
 {
 	const struct query_facts *facts = query_facts(k->query);
 	struct hub_row hr;
-	bool wanted;
+	bool wanted = view == ORDER_TAKE;
 
-	if (!row_load(w, k, sh, row, &facts->match))
-		return false;
-	hub_row_open(&hr, sh, row);
-	wanted = query_order_wants(k->order, &hub_query_ops, &hr, &w->query_scratch);
+	if (view == ORDER_ASK) {
+		if (!row_load(w, k, sh, row, &facts->match))
+			return false;
+		hub_row_open(&hr, sh, row);
+		wanted = query_order_wants(k->order, &hub_query_ops, &hr, &w->query_scratch);
+	}
 	walk_lap(k, STEP_OUTPUT);
 	if (!wanted)
 		return true;
@@ -110,7 +112,7 @@ scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 		return true;
 	}
 	if (k->order != NULL)
-		return row_order(w, k, sh, row);
+		return row_order(w, k, sh, row, ORDER_ASK);
 	if (!k->count || facts->aggregate) {
 		if (!row_load(w, k, sh, row, &facts->output))
 			return false;
@@ -147,6 +149,16 @@ visit_groups(struct worker *w, struct walk *k, struct shard *sh, const uint8_t *
 	return SHARD_DONE;
 }
 
+/* A row whose match is certain, put in order. */
+static bool
+order_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
+{
+	enum order_view view = vector_order(k->vector, row, k->order);
+
+	k->facts.asked += view == ORDER_ASK;
+	return view == ORDER_PASS || row_order(w, k, sh, row, view);
+}
+
 /* A row whose match is certain. */
 static bool
 deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
@@ -158,7 +170,7 @@ deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 		return true;
 	}
 	if (k->order != NULL)
-		return row_order(w, k, sh, row);
+		return order_row(w, k, sh, row);
 	if (!k->count && !row_load(w, k, sh, row, &query_facts(k->query)->output))
 		return false;
 	hub_row_open(&hr, sh, row);
@@ -243,7 +255,7 @@ scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 		k->facts.columns += wanted;
 		k->facts.held += held;
 	}
-	if (k->facts.shown != shown)
+	if (k->facts.shown != shown || p == SHARD_DONE)
 		columns_trim(c); /* the next turn looks again at what there is */
 	return p;
 }

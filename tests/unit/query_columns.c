@@ -17,8 +17,9 @@ struct rig {
 	struct columns *c;
 	struct query_scratch scratch;
 	struct rnd r;
-	uint64_t judged, asked; /* rows */
-	bool still;             /* nothing changes between turns */
+	uint64_t judged, asked, ordered; /* rows */
+	struct buf json;                 /* what the last query gave */
+	bool still;                      /* nothing changes between turns */
 };
 
 /* ---- rows ---- */
@@ -98,6 +99,7 @@ static void
 rig_fini(struct rig *rig)
 {
 	columns_free(rig->c);
+	buf_fini(&rig->json);
 	query_scratch_fini(&rig->scratch);
 	fleet_fini(&rig->fl);
 	wide = false;
@@ -111,6 +113,7 @@ struct check {
 	const struct tree *tree; /* NULL: no condition */
 	const char *text;
 	struct query_groups *got, *want;
+	struct query_order *got_order, *want_order;
 	uint64_t matched;
 };
 
@@ -147,6 +150,20 @@ learn(struct check *k, struct vector *v, uint32_t row)
 	vector_learn(v, row, &fleet_ops, &k->rig->fl.row[row], &k->rig->scratch);
 }
 
+/* A row that matches, by its document; or by columns, as far as they know. */
+static void
+order_row(struct check *k, struct query_order *o, struct vector *v, uint32_t row)
+{
+	const struct fleet_row *r = &k->rig->fl.row[row];
+	enum order_view view = v != NULL ? vector_order(v, row, o) : ORDER_ASK;
+
+	k->rig->ordered += view != ORDER_ASK;
+	if (view == ORDER_TAKE ||
+	    (view == ORDER_ASK && query_order_wants(o, &fleet_ops, r, &k->rig->scratch)))
+		assert_int_equal(
+		    query_order_take(o, &fleet_ops, r, &k->rig->scratch, NULL), ERR_OK);
+}
+
 static void
 check_block(struct check *k, struct vector *v, uint32_t from, uint32_t n)
 {
@@ -165,6 +182,10 @@ check_block(struct check *k, struct vector *v, uint32_t from, uint32_t n)
 		k->matched += match;
 		if (match && k->want != NULL)
 			count_row(k, k->want, from + i);
+		if (match && k->want_order != NULL) {
+			order_row(k, k->want_order, NULL, from + i);
+			order_row(k, k->got_order, asks ? NULL : v, from + i);
+		}
 	}
 	for (uint32_t i = 0; i < n && k->got != NULL; i = stop + 1) {
 		assert_int_equal(vector_add(v, verdicts, i, n, k->got, &stop, NULL), ERR_OK);
@@ -271,18 +292,27 @@ walk(struct check *k)
 }
 
 static void
-groups_same(struct check *k)
+results_same(struct check *k)
 {
-	struct buf got = { 0 }, want = { 0 };
+	struct buf *got = &k->rig->json, want = { 0 };
 
-	query_groups_finish(k->got);
-	query_groups_finish(k->want);
-	query_groups_write(k->got, 0, UINT32_MAX, &got);
-	query_groups_write(k->want, 0, UINT32_MAX, &want);
-	if (!str_eq(buf_view(&got), buf_view(&want)))
+	got->n = 0;
+	if (k->got != NULL) {
+		query_groups_finish(k->got);
+		query_groups_finish(k->want);
+		query_groups_write(k->got, 0, UINT32_MAX, got);
+		query_groups_write(k->want, 0, UINT32_MAX, &want);
+	} else {
+		query_order_finish(k->got_order);
+		query_order_finish(k->want_order);
+		assert_int_equal(query_order_count(k->got_order), query_order_count(k->want_order));
+		query_order_write(k->got_order, 0, UINT32_MAX, SIZE_MAX, got);
+		query_order_write(k->want_order, 0, UINT32_MAX, SIZE_MAX, &want);
+	}
+	if (!str_eq(buf_view(got), buf_view(&want)))
 		fail_msg("%s\n  gives " STR_FMT "\n  not   " STR_FMT, k->text,
-		    STR_ARG(buf_view(&got)), STR_ARG(buf_view(&want)));
-	buf_fini(&got);
+		    STR_ARG(buf_view(got)), STR_ARG(buf_view(&want)));
+	buf_putc(got, '\0');
 	buf_fini(&want);
 }
 
@@ -300,11 +330,17 @@ run_check(struct rig *rig, const char *text, const struct tree *tree)
 		k.got = query_groups_new(k.q, 1 << 24);
 		k.want = query_groups_new(k.q, 1 << 24);
 	}
+	if (query_facts(k.q)->ordered) {
+		k.got_order = query_order_new(k.q, 40, 1 << 24);
+		k.want_order = query_order_new(k.q, 40, 1 << 24);
+	}
 	walk(&k);
-	if (k.got != NULL)
-		groups_same(&k);
+	if (k.got != NULL || k.got_order != NULL)
+		results_same(&k);
 	query_groups_free(k.got);
 	query_groups_free(k.want);
+	query_order_free(k.got_order);
+	query_order_free(k.want_order);
 	query_free(k.q);
 	return k.matched;
 }
@@ -312,35 +348,72 @@ run_check(struct rig *rig, const char *text, const struct tree *tree)
 /* ---- random queries ---- */
 
 static void
-random_list(struct rnd *r, struct buf *out, struct buf *groups)
+random_sorts(struct rnd *r, struct buf *out)
 {
-	static const char *const calls_of[] = { "AVG", "SUM", "MIN", "MAX" };
 	struct tree path;
 
-	if (rnd_below(r, 3) == 0) {
-		buf_cstr(out, "*");
+	buf_cstr(out, " ORDER BY ");
+	for (uint32_t n = 1 + rnd_below(r, 3); n > 0; n--) {
+		random_path(r, &path);
+		path_text(out, &path);
+		buf_cstr(out, rnd_below(r, 2) ? " DESC" : "");
+		buf_cstr(out, n > 1 ? ", " : "");
+	}
+}
+
+/* Rows as they are, put in order, or without those that are alike. */
+static void
+random_rows(struct rnd *r, struct buf *out, struct buf *tail)
+{
+	uint32_t kind = rnd_below(r, 3);
+	struct tree path;
+
+	if (kind < 2) {
+		buf_cstr(out, rnd_below(r, 4) ? "*" : "TOP 7 deviceId");
+		if (kind == 1)
+			random_sorts(r, tail);
 		return;
 	}
-	buf_cstr(out, "COUNT() AS c");
+	buf_cstr(out, "DISTINCT ");
+	random_path(r, &path);
+	path_text(out, &path);
+	buf_cstr(tail, rnd_below(r, 2) ? " ORDER BY " : "");
+	if (tail->n > 0)
+		path_text(tail, &path);
+}
+
+static void
+random_list(struct rnd *r, struct buf *out, struct buf *tail)
+{
+	static const char *const calls_of[] = { "AVG(", "SUM(", "MIN(", "MAX(", "COUNT(DISTINCT " };
+	struct tree path;
+
+	if (rnd_below(r, 2) == 0) {
+		random_rows(r, out, tail);
+		return;
+	}
+	buf_cstr(out, "COUNT() AS cnt");
 	for (uint32_t n = rnd_below(r, 3); n > 0; n--) {
 		random_path(r, &path);
-		buf_printf(out, ", %s(", PICK(r, calls_of));
-		path_text(out, &path);
-		buf_putc(out, ')');
-	}
-	if (rnd_below(r, 8) == 0) {
-		random_path(r, &path);
-		buf_cstr(out, ", COUNT(DISTINCT ");
+		buf_printf(out, ", %s", PICK(r, calls_of));
 		path_text(out, &path);
 		buf_putc(out, ')');
 	}
 	for (uint32_t n = rnd_below(r, 4); n > 0; n--) {
 		random_path(r, &path);
-		buf_cstr(groups, groups->n == 0 ? " GROUP BY " : ", ");
-		path_text(groups, &path);
+		buf_cstr(tail, tail->n == 0 ? " GROUP BY " : ", ");
+		path_text(tail, &path);
 		buf_cstr(out, ", ");
 		path_text(out, &path);
 	}
+	random_path(r, &path);
+	if (rnd_below(r, 3) == 0) {
+		buf_cstr(tail, " HAVING cnt > 3 OR MAX(");
+		path_text(tail, &path);
+		buf_cstr(tail, ") > 1");
+	}
+	if (rnd_below(r, 3) == 0)
+		buf_cstr(tail, " ORDER BY cnt DESC");
 }
 
 static struct tree *
@@ -380,8 +453,8 @@ nothing_built(const struct columns *c)
 
 #define FLEET_QUERIES 50
 
-static uint64_t judged, asked; /* rows of all fleets */
-static unsigned forms;         /* bit per form that a column had */
+static uint64_t judged, asked, ordered; /* rows of all fleets */
+static unsigned forms;                  /* bit per form that a column had */
 
 /* Queries of which each runs twice: its columns are built, and used. */
 static void
@@ -401,6 +474,7 @@ try_fleet(uint64_t seed, uint32_t rows, size_t max_bytes)
 	}
 	judged += rig.judged;
 	asked += rig.asked;
+	ordered += rig.ordered;
 	for (uint32_t i = 0; columns_facts(rig.c, i, &facts, &text); i++)
 		forms |= 1u << facts.form;
 	buf_fini(&text);
@@ -420,6 +494,7 @@ columns__agree_with_the_row_evaluator_and_the_naive_one(void **state)
 	/* the columns did answer, in all their forms */
 	assert_int_equal(forms, (1u << (COLUMN_HASHES + 1)) - 1);
 	assert_true(asked * 2 < judged);
+	assert_true(ordered > 1000);
 }
 
 /* ---- metamorphic relations: between answers, whatever is right ---- */
@@ -469,6 +544,71 @@ columns__three_truths_partition_the_rows(void **state)
 			fail_msg("%s: %llu + %llu + %llu rows of %llu", p.p,
 			    (unsigned long long)yes, (unsigned long long)no,
 			    (unsigned long long)neither, (unsigned long long)all);
+	}
+	buf_fini(&p);
+	rig_fini(&rig);
+}
+
+/* The numbers of all members "c" of the last answer: how many, and their sum. */
+static void
+counts_of(const struct rig *rig, uint64_t *n, uint64_t *sum)
+{
+	*n = *sum = 0;
+	for (const char *p = rig->json.p; (p = strstr(p, "\"c\":")) != NULL; ++*n)
+		*sum += strtoul(p += 4, NULL, 10);
+}
+
+static void
+ask(struct rig *rig, uint64_t *n, uint64_t *sum, const char *format, ...)
+{
+	char text[4096];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	run_check(rig, text, NULL);
+	run_check(rig, text, NULL);
+	counts_of(rig, n, sum);
+}
+
+static void
+columns__groups_are_made_of_the_rows_and_different_values_of_the_groups(void **state)
+{
+	static const char *const paths[] = { "tags.flag", "tags.state", "tags.code", "tags.level",
+		"tags.temp", "tags.serial", "tags.mixed", "tags.long", "tags.rare", "status" };
+	struct buf p = { 0 };
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, 4243, 700, 16u << 20);
+	rig.still = true;
+	for (size_t i = 0; i < 40; i++) {
+		const char *path = paths[i % 10];
+		uint64_t n, all, groups, sum, distinct;
+
+		p.n = 0;
+		tree_used = 0;
+		tree_text(&p, random_tree(&rig.r, 2));
+		buf_putc(&p, '\0');
+		ask(&rig, &n, &all, "SELECT COUNT() AS c FROM devices WHERE %s", p.p);
+		ask(&rig, &groups, &sum, "SELECT COUNT() AS c FROM devices WHERE %s GROUP BY %s",
+		    p.p, path);
+		assert_int_equal(all, sum);
+		ask(&rig, &n, &distinct, "SELECT COUNT(DISTINCT %s) AS c FROM devices WHERE %s",
+		    path, p.p);
+		ask(&rig, &groups, &sum,
+		    "SELECT COUNT() AS c FROM devices WHERE (%s) AND IS_DEFINED(%s) GROUP BY %s",
+		    p.p, path, path);
+		assert_int_equal(distinct, groups);
+		ask(&rig, &n, &all, "SELECT COUNT() AS c FROM devices WHERE %s BETWEEN 2 AND 50",
+		    path);
+		ask(&rig, &n, &sum, "SELECT COUNT() AS c FROM devices WHERE %s >= 2 AND %s <= 50",
+		    path, path);
+		assert_int_equal(all, sum);
+		ask(&rig, &n, &all, "SELECT COUNT() AS c FROM devices WHERE %s LIKE 's0001'", path);
+		ask(&rig, &n, &sum, "SELECT COUNT() AS c FROM devices WHERE %s = 's0001'", path);
+		assert_int_equal(all, sum);
 	}
 	buf_fini(&p);
 	rig_fini(&rig);
@@ -578,6 +718,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(columns__three_truths_partition_the_rows),
+		cmocka_unit_test(
+		    columns__groups_are_made_of_the_rows_and_different_values_of_the_groups),
 		cmocka_unit_test(columns__take_the_form_that_the_data_warrants),
 		cmocka_unit_test(columns__of_very_many_paths_stay_few),
 		cmocka_unit_test(columns__of_convergence_learn_from_documents),

@@ -257,7 +257,8 @@ wide_row(struct rnd *r)
 
 /* ---- conditions as trees ---- */
 
-enum op { CONST, PATH, CALL, NEG, ARITH, COMPARE, IN, NOT, AND, OR };
+/* LIKE and BETWEEN with `wide` only, as are the last two of `calls`. */
+enum op { CONST, PATH, CALL, NEG, ARITH, COMPARE, IN, LIKE, BETWEEN, NOT, AND, OR };
 
 struct tree {
 	enum op op;
@@ -280,7 +281,8 @@ static const struct {
 	{ "IS_NULL", 1 }, { "IS_BOOL", 1 }, { "IS_NUMBER", 1 }, { "IS_STRING", 1 },
 	{ "IS_ARRAY", 1 }, { "IS_OBJECT", 1 }, { "IS_PRIMITIVE", 1 }, { "ABS", 1 }, { "SQRT", 1 },
 	{ "FLOOR", 1 }, { "LENGTH", 1 }, { "CONCAT", 2 }, { "INDEX_OF", 2 }, { "SUBSTRING", 2 },
-	{ "IS_CONVERGED", 0 } /* the last one: with `wide` only */ };
+	{ "CONTAINS", 2 }, { "IS_CONVERGED", 0 } };
+#define NWIDE_CALLS 2
 
 static inline void
 random_path(struct rnd *r, struct tree *t)
@@ -336,15 +338,20 @@ random_constant(struct rnd *r)
 	return v;
 }
 
+static const char *const patterns[] = { "%", "", "a%", "%b", "_", "__", "A_", "%É", "c00%", "s00_0",
+	"%1%", "x%x", "S%", "ab", "s0001" };
+
 static inline struct tree *
 random_tree(struct rnd *r, int depth)
 {
 	static const char *const ariths[] = { "+", "-", "*", "/", "%" };
 	static const char *const relops[] = { "=", "!=", "<>", "<", "<=", ">", ">=" };
 	struct tree *t = &tree_pool[tree_used++];
-	uint32_t call = rnd_below(r, sizeof(calls) / sizeof(calls[0]) - !wide);
+	uint32_t call = rnd_below(r, sizeof(calls) / sizeof(calls[0]) - (wide ? 0 : NWIDE_CALLS));
 
 	*t = (struct tree){ .op = depth == 0 ? rnd_below(r, 4) > 0 : rnd_below(r, OR + 1) };
+	if (!wide && (t->op == LIKE || t->op == BETWEEN))
+		t->op = COMPARE;
 	switch (t->op) {
 	case CONST: t->value = random_constant(r); break;
 	case PATH: random_path(r, t); break;
@@ -364,6 +371,16 @@ random_tree(struct rnd *r, int depth)
 		t->nlist = 1 + (int)rnd_below(r, 4);
 		for (int i = 0; i < t->nlist; i++)
 			t->list[i] = random_constant(r);
+		break;
+	case LIKE:
+		t->narg = 1;
+		t->sign =
+		    PICK(r, ((const char *const[]){ "LIKE", "NOT LIKE", "ILIKE", "NOT ILIKE" }));
+		t->value = (struct val){ .kind = STRING, .text = PICK(r, patterns) };
+		break;
+	case BETWEEN:
+		t->narg = 3;
+		t->sign = PICK(r, ((const char *const[]){ "BETWEEN", "NOT BETWEEN" }));
 		break;
 	case ARITH:
 		t->narg = 2;
@@ -423,9 +440,11 @@ tree_text(struct buf *out, const struct tree *t)
 		path_text(out, t);
 	for (int i = 0; i < t->narg; i++) {
 		if (i > 0)
-			buf_printf(out, " %s ", between);
+			buf_printf(out, " %s ", t->op == BETWEEN && i == 2 ? "AND" : between);
 		tree_text(out, t->arg[i]);
 	}
+	if (t->op == LIKE)
+		buf_printf(out, " %s '%s'", t->sign, t->value.text);
 	if (t->op == IN) {
 		buf_printf(out, " %s [", t->sign);
 		for (int i = 0; i < t->nlist; i++) {
@@ -701,6 +720,65 @@ converged(const struct tree *t, struct val *row)
 	return d == NULL ? undefined : boolean(!refused && reports(d, r, acks));
 }
 
+static inline const char *
+after(const char *s)
+{
+	for (s++; ((unsigned char)*s & 0xC0) == 0x80;)
+		s++;
+	return s;
+}
+
+/* Small letters of what the texts hold: ASCII, and E with an acute. */
+static inline void
+lower(const char *s, char *out)
+{
+	size_t n = strlen(s);
+
+	for (size_t i = 0; i <= n; i++) {
+		bool acute =
+		    i > 0 && (unsigned char)s[i - 1] == 0xC3 && (unsigned char)s[i] == 0x89;
+		out[i] = acute ? (char)0xA9 : s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] | 32) : s[i];
+	}
+}
+
+static inline bool
+like(const char *s, const char *pattern)
+{
+	if (*pattern == '\0')
+		return *s == '\0';
+	if (*pattern == '%')
+		return like(s, pattern + 1) || (*s != '\0' && like(after(s), pattern));
+	if (*s == '\0')
+		return false;
+	if (*pattern == '_')
+		return like(after(s), pattern + 1);
+	return *s == *pattern && like(s + 1, pattern + 1);
+}
+
+static inline struct val
+like_val(const struct tree *t, const struct val *v)
+{
+	static char text[MODEL_TEXT], pattern[64];
+	bool ignore = strstr(t->sign, "ILIKE") != NULL;
+	struct val is;
+
+	if (v->kind != STRING)
+		return undefined;
+	lower(v->text, text);
+	lower(t->value.text, pattern);
+	is = boolean(ignore ? like(text, pattern) : like(v->text, t->value.text));
+	return strncmp(t->sign, "NOT", 3) == 0 ? negated(is) : is;
+}
+
+/* a AND b */
+static inline struct val
+both(struct val a, struct val b)
+{
+	bool no = (a.kind == BOOL && a.num == 0) || (b.kind == BOOL && b.num == 0);
+
+	return no ? boolean(false) : a.kind == BOOL && b.kind == BOOL ? boolean(true) : undefined;
+}
+
 static inline struct val
 eval(const struct tree *t, struct val *row)
 {
@@ -725,9 +803,17 @@ eval(const struct tree *t, struct val *row)
 			return call1(t->sign, &v[0]);
 		if (strcmp(t->sign, "ARRAY_CONTAINS") == 0)
 			return contains(&v[0], &v[1]);
+		if (strcmp(t->sign, "CONTAINS") == 0)
+			return v[0].kind == STRING && v[1].kind == STRING
+			    ? boolean(strstr(v[0].text, v[1].text) != NULL)
+			    : undefined;
 		if (strcmp(t->sign, "SUBSTRING") == 0)
 			return rest_of(&v[0], &v[1]);
 		return string_call(t->sign, &v[0], &v[1]);
+	case LIKE: return like_val(t, &v[0]);
+	case BETWEEN:
+		v[0] = both(compare(">=", &v[0], &v[1]), compare("<=", &v[0], &v[2]));
+		return strcmp(t->sign, "BETWEEN") == 0 ? v[0] : negated(v[0]);
 	case IN:
 		for (int i = 0; i < t->nlist; i++) {
 			struct val c = compare("=", &v[0], &t->list[i]);

@@ -392,6 +392,81 @@ columns__made_while_devices_change_hold_every_write(void **state)
 	pthread_join(thread, NULL);
 }
 
+/* What all columns take, as they say themselves. */
+static uint64_t
+column_bytes_of(struct kit *k)
+{
+	struct walk *w = walk_new(k->loops[0], WALK_COLUMNS, kit_walk_back);
+
+	w->owner = k;
+	return kit_do_walk(k, w)->facts.column_bytes;
+}
+
+/* Each device has a key of its own and a string that no other has: columns of such paths come and go. */
+static void
+columns__of_keys_that_are_data_stay_within_their_memory(void **state)
+{
+	struct kit *k = *state;
+	char id[16], text[2200], deep[2000];
+
+	k->fo.column_bytes = SHARDS * 12000;
+	kit_start(k, 2);
+	kit_create(k, "d", FLEET);
+	for (unsigned i = 0; i < FLEET; i++) {
+		id_of(id, i);
+		snprintf(text, sizeof(text),
+		    "{'tags':{'key%u':%u,'serial':'a string that only device %u has'}}", i, i, i);
+		kit_send(k, OP_TWIN_PATCH, id, text);
+	}
+	kit_await(k, k->nback == FLEET);
+	memset(deep, 'x', sizeof(deep));
+	for (unsigned i = 0; i < 2 * FLEET; i++) {
+		snprintf(text, sizeof(text),
+		    "SELECT COUNT() AS c FROM devices WHERE tags.key%u = %u", i % FLEET, i % FLEET);
+		assert_string_equal(kit_query(k, text, 100), "{'c':1}");
+		if (i % 10 > 0)
+			continue;
+		snprintf(text, sizeof(text),
+		    "SELECT deviceId FROM devices WHERE tags.serial = 'a string that only device "
+		    "%u "
+		    "has' ORDER BY tags.serial",
+		    i % FLEET);
+		snprintf(deep, 40, "{'deviceId':'d%u'}", i % FLEET);
+		assert_string_equal(kit_query(k, text, 100), deep);
+		memset(deep, 'x', 40);
+		snprintf(text, sizeof(text),
+		    "SELECT COUNT() AS c FROM devices WHERE tags.k%u%.*s = 1", i, 1900, deep);
+		assert_string_equal(kit_query(k, text, 100), "{'c':0}");
+		assert_true(column_bytes_of(k) <= k->fo.column_bytes);
+	}
+	assert_string_equal(
+	    kit_query(k, "SELECT COUNT(DISTINCT tags.serial) AS c FROM devices", 100), "{'c':400}");
+}
+
+static void
+columns__order_and_count_without_documents(void **state)
+{
+	struct kit *k = *state;
+	struct rnd r = { 22 };
+	struct walk_facts f;
+
+	fleet_with_tags(k, &r, 2);
+	(void)facts_of(k, "SELECT tags.n FROM devices ORDER BY tags.n DESC, deviceId");
+	kit_stop(k);
+	kit_start(k, 2);
+	f = facts_of(k,
+	    "SELECT COUNT(DISTINCT tags.n) AS a, COUNT(DISTINCT tags.state) AS b FROM "
+	    "devices");
+	assert_int_equal(f.asked, 0);
+	assert_int_equal(cached_bytes(k), 0);
+	f = facts_of(k, "SELECT COUNT() AS c FROM devices WHERE ARRAY_CONTAINS(tags.n, 1)");
+	assert_int_equal(f.asked, 0);
+	assert_int_equal(cached_bytes(k), 0);
+	f = facts_of(k, "SELECT TOP 3 tags.n FROM devices ORDER BY tags.n DESC");
+	assert_int_equal(f.asked, 0);
+	assert_true(cached_bytes(k) > 0); /* of those that were among the first */
+}
+
 static void
 columns__name_a_damaged_record(void **state)
 {
@@ -428,6 +503,8 @@ main(void)
 		kit_test(columns__are_made_at_the_first_use),
 		kit_test(columns__are_made_from_records_that_stay_in_the_store),
 		kit_test(columns__made_while_devices_change_hold_every_write),
+		kit_test(columns__of_keys_that_are_data_stay_within_their_memory),
+		kit_test(columns__order_and_count_without_documents),
 		kit_test(columns__name_a_damaged_record),
 	};
 
