@@ -29,18 +29,69 @@ job_work(struct request *r, enum op_kind kind, size_t room)
 	return w;
 }
 
-void
-on_job_create(struct request *r)
+/* dryRun=true: nothing is to be done. False: the request has been answered. */
+static bool
+takes_dry_run(struct request *r, bool *dry)
+{
+	struct str v = request_param(r, "dryRun");
+
+	*dry = str_ieq(v, STR("true"));
+	if (v.p == NULL || *dry || str_ieq(v, STR("false")))
+		return true;
+	reply_error(r, F_ArgumentInvalid, "dryRun is neither true nor false");
+	return false;
+}
+
+static void
+try_job(struct request *r, uint32_t nduplicate)
+{
+	struct buf unique = { 0 };
+
+	doc_put_unique(&unique, doc_of(buf_view(&r->hl->doc)));
+	job_dry_run(r, nduplicate > 0 ? doc_of(buf_view(&unique)) : doc_of(buf_view(&r->hl->doc)));
+	buf_fini(&unique);
+}
+
+static void
+job_body(struct request *r, bool dry)
 {
 	struct doc_parsed info;
 	struct work *w;
 
 	if (!request_doc(r, &info))
 		return;
+	if (dry) {
+		try_job(r, info.nduplicate);
+		return;
+	}
 	w = job_work(r, OP_JOB_PUT, r->hl->doc.n);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));
 	w->op.nduplicate = info.nduplicate;
 	request_submit(r, w);
+}
+
+void
+on_job_create(struct request *r)
+{
+	bool dry;
+
+	if (takes_dry_run(r, &dry))
+		job_body(r, dry);
+}
+
+/* A POST is for dry runs only. */
+void
+on_job_try(struct request *r)
+{
+	bool dry;
+
+	if (!takes_dry_run(r, &dry))
+		return;
+	if (dry)
+		job_body(r, true);
+	else
+		reply_error(
+		    r, F_GenericMethodNotAllowed, "a job is made by PUT; POST is for dryRun=true");
 }
 
 /* Its id is that of an import or export: R-81 */

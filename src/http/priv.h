@@ -110,6 +110,9 @@ void methods_stop(struct http_loop *hl);
 /* registry.c: the body is bad, but first: is there such an identity (T-116)? Then r->fault is the answer. */
 void request_refuse(struct request *r);
 
+/* job_try.c: what a job of this body would do; answers the request */
+void job_dry_run(struct request *r, struct doc body);
+
 /* query.c: a page is answered */
 void done_query(struct walk *k);
 
@@ -124,7 +127,7 @@ handler on_bulk, on_keys, on_statistics, on_column_statistics, on_purge, on_feed
 handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_configuration_post, on_rollout_action, on_test_queries,
     on_apply_configuration;
-handler on_jobs_list, on_job_create, on_job_read, on_job_stop;
+handler on_jobs_list, on_job_create, on_job_try, on_job_read, on_job_stop;
 handler on_policies, on_policy_rotate, on_backup, on_not_there;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,
     on_file_job_cancel;

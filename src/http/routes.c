@@ -60,6 +60,7 @@ const struct route routes[] = {
 	{ EVHTTP_REQ_POST, "admin/policies/{name}/rotate", RIGHTS_ALL, on_policy_rotate, false },
 	{ EVHTTP_REQ_POST, "admin/backup", RIGHTS_ALL, on_backup, false },
 	{ EVHTTP_REQ_GET, "jobs/v2/query", SERVICE | READ_REGISTRY, on_jobs_list, false },
+	{ EVHTTP_REQ_POST, "jobs/v2/{job}", SERVICE | WRITE_REGISTRY, on_job_try, false },
 	{ EVHTTP_REQ_PUT, "jobs/v2/{job}", SERVICE | WRITE_REGISTRY, on_job_create, false },
 	{ EVHTTP_REQ_GET, "jobs/v2/{job}", SERVICE | READ_REGISTRY, on_job_read, false },
 	{ EVHTTP_REQ_POST, "jobs/v2/{job}/cancel", SERVICE | WRITE_REGISTRY, on_job_stop, false },

@@ -409,6 +409,11 @@ struct job_answer {
 };
 void shard_job_answer(struct shard *sh, const struct job *j, uint32_t row,
     const struct job_answer *a, const struct hub_env *env);
+/* What a job would do to a row whose records are in memory, and the twin as it would be; nothing is written. Appended. */
+void shard_job_try(
+    struct shard *sh, uint32_t row, const struct job *j, int64_t now_us, struct buf *json);
+/* Its ids as a JSON object. */
+void shard_job_target_write(const struct shard *sh, uint32_t row, struct buf *json);
 /* The i-th row whose call is under way; TABLE_NONE: there are no more. */
 uint32_t shard_job_called(const struct shard *sh, const struct job *j, uint32_t i);
 /* A job that is known no more and has left something here: its number, and the prefix of its results, which go first;

@@ -199,6 +199,11 @@ enum progress walk_results(struct worker *w, struct walk *k, struct shard *sh, i
 /* dryrun.c: one device; false: the walk is over */
 bool dryrun_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
 
+/* job_try.c: do rows that match go to a job? Then there; false: WALK_DONE */
+bool walk_takes_rows(const struct walk *k);
+bool walk_take_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
+void walk_trial_free(struct walk_trial *t); /* NULL is fine */
+
 /* sweep.c */
 /* The catalogue's configurations hold from now on. */
 void sweep_configure(struct worker *w);

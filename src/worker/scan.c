@@ -107,10 +107,8 @@ scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	walk_lap(k, STEP_ASK);
 	if (!match)
 		return true;
-	if (k->rows != NULL) {
-		rowset_add(k->rows, row);
-		return true;
-	}
+	if (walk_takes_rows(k))
+		return walk_take_row(w, k, sh, row);
 	if (k->order != NULL)
 		return row_order(w, k, sh, row, ORDER_ASK);
 	if (!k->count || facts->aggregate) {
@@ -165,10 +163,8 @@ deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 {
 	struct hub_row hr;
 
-	if (k->rows != NULL) {
-		rowset_add(k->rows, row);
-		return true;
-	}
+	if (walk_takes_rows(k))
+		return walk_take_row(w, k, sh, row);
 	if (k->order != NULL)
 		return order_row(w, k, sh, row);
 	if (!k->count && !row_load(w, k, sh, row, &query_facts(k->query)->output))

@@ -82,6 +82,7 @@ walk_free(struct walk *k)
 	vector_free(k->vector);
 	column_report_free(k->columns);
 	dryrun_free(k->dry);
+	walk_trial_free(k->trial);
 	query_free(k->query);
 	buf_fini(&k->json);
 	free(k);

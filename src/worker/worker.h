@@ -139,6 +139,18 @@ enum walk_step {
 };
 extern const char *const walk_step_names[WALK_STEPS]; /* "parse", ... */
 
+/* A job that is only tried: its targets are listed, and some shown as they would be. */
+struct walk_trial {
+	struct job *job;    /* owned */
+	bool counts;        /* the first page: the whole fleet is counted */
+	unsigned left;      /* twins still to be shown */
+	uint64_t devices;   /* out: targets seen */
+	struct buf samples; /* out: what would become of them, with commas between */
+	bool over;          /* out: the next page begins at `end` */
+	struct query_place end;
+};
+#define WALK_TRIAL_BYTES (8u << 20) /* of samples; at it there are fewer */
+
 /*
  * Visits the shards in order, in slices between batches, each worker's part behind its commits: what it shows is durable
  * and holds every write acknowledged before it began. Two devices may be seen at slightly different moments. Aggregates
@@ -182,6 +194,7 @@ struct walk {
 	uint64_t reflects[SHARDS];   /* out: positions of shards when they were seen; 0: not seen */
 	struct query_groups *groups; /* the fleet's, as is all below */
 	struct query_order *order;   /* ORDER BY on rows */
+	struct walk_trial *trial;    /* owned; json has ids of targets. NULL: it is no trial */
 	struct rowset *rows;         /* a job's targets: rows that match go here instead */
 	struct vector *vector;
 	uint32_t scanned; /* shard of the last turn */

@@ -384,3 +384,56 @@ test('J-15 J-19 a job of calls ends when its time is over, and a deleted device 
 	assert.deepEqual((await resultsOf('job-mute')).map((r) => [r.deviceId, r.status, r.error.code]),
 		[['mute0', 'failed', 'GatewayTimeout'], ['mute1', 'failed', 'DeviceNotFound'], ['mute2', 'failed', 'GatewayTimeout']]);
 });
+
+test('a dry run says which devices a job is about and what becomes of them, and does nothing', async () => {
+	const ids = await devices('dry', 12, { fleet: 'dry' });
+	const big = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`k${i}`, 'x'.repeat(1100)]));
+	await registry.updateTwin('dry7', { tags: big }, '*');
+	const body = { type: 'scheduleUpdateTwin', queryCondition: "tags.fleet = 'dry'",
+		updateTwin: { etag: '*', tags: { fleet: 'wet', more: 'y'.repeat(600) }, properties: { desired: { a: { b: 1 } } } } };
+	const before = Object.fromEntries(await Promise.all(ids.map(async (id) => [id, (await hub.rest('GET', `/twins/${id}`)).body])));
+	await scheduleTwin('job-taken', "tags.nobody = 'x'", { tags: { a: 1 } });
+	await ended('job-taken');
+	for (const [method, id] of [['POST', 'job-dry'], ['PUT', 'job-taken']]) {
+		const r = await hub.rest(method, `/jobs/v2/${id}?dryRun=true&sample=100`, { body });
+		assert.equal(r.status, 200, JSON.stringify(r.body));
+		assert.equal(r.body.targetedCount, 12);
+		assert.deepEqual(r.body.devices.map((d) => d.deviceId).sort(), [...ids].sort());
+		assert.equal(r.body.sample.length, 12);
+		for (const { deviceId, patch, changed, twin, error } of r.body.sample) {
+			assert.deepEqual(patch, { tags: body.updateTwin.tags, properties: { desired: { a: { b: 1 } } } });
+			if (deviceId === 'dry7') {
+				assert.equal(error.code, 'ArgumentInvalid');
+				continue;
+			}
+			assert.equal(changed, true);
+			assert.equal(twin.version, before[deviceId].version + 1);
+			assert.deepEqual(twin.tags, { ...before[deviceId].tags, ...body.updateTwin.tags });
+			assert.deepEqual(twin.properties.desired.a, { b: 1 });
+			assert.equal(twin.properties.desired.$version, 2);
+		}
+	}
+	assert.equal((await hub.rest('GET', '/jobs/v2/job-dry')).status, 404);
+	for (const id of ids) assert.deepEqual((await hub.rest('GET', `/twins/${id}`)).body, before[id]);
+	const seen = [];
+	let token, pages = 0;
+	do {
+		const r = await hub.rest('POST', '/jobs/v2/job-dry?dryRun=true', { body,
+			headers: { 'x-ms-max-item-count': '5', ...(token ? { 'x-ms-continuation': token } : {}) } });
+		assert.equal(r.body.targetedCount, pages === 0 ? 12 : undefined);
+		assert.equal(r.body.sample?.length, pages === 0 ? 10 : undefined);
+		seen.push(...r.body.devices.map((d) => d.deviceId));
+		token = r.headers['x-ms-continuation'];
+		pages++;
+	} while (token);
+	assert.equal(pages, 3);
+	assert.deepEqual(seen.sort(), [...ids].sort());
+	const method = { type: 'scheduleDeviceMethod', queryCondition: "deviceId IN ['dry1', 'dry2']", cloudToDeviceMethod: { methodName: 'm' } };
+	const called = await hub.rest('POST', '/jobs/v2/m?dryRun=true', { body: method });
+	assert.deepEqual(called.body.devices.map((d) => d.deviceId).sort(), ['dry1', 'dry2']);
+	assert.equal(called.body.sample, undefined);
+	assert.equal((await hub.rest('POST', '/jobs/v2/x?dryRun=true&sample=101', { body })).status, 400);
+	assert.equal((await hub.rest('POST', '/jobs/v2/x?dryRun=maybe', { body })).status, 400);
+	assert.equal((await hub.rest('POST', '/jobs/v2/x', { body })).status, 405);
+	assert.equal((await hub.rest('POST', '/jobs/v2/x?dryRun=true', { body: { ...body, updateTwin: { tags: {} } } })).status, 400);
+});
