@@ -242,6 +242,16 @@ look_at_wave(struct rollout *r, const struct rollout_counts *n, int64_t now_us)
 	return true;
 }
 
+/* Said once, until something else happens. */
+static bool
+look_blind(struct rollout *r, int64_t now_us)
+{
+	if (r->nevent > 0 && r->events[r->nevent - 1].kind == HAPPENED_BLIND)
+		return false;
+	note(r, HAPPENED_BLIND, STR_NONE, now_us, "counting takes longer than --query-timeout");
+	return true;
+}
+
 bool
 rollout_look(struct rollout *r, const struct rollout_seen *seen, int64_t now_us)
 {
@@ -249,7 +259,9 @@ rollout_look(struct rollout *r, const struct rollout_seen *seen, int64_t now_us)
 
 	if (seen->step != r->step)
 		return false;
-	if (r->status == ROLLOUT_PENDING && seen->bound > 0) {
+	if (seen->blind) {
+		moved = look_blind(r, now_us);
+	} else if (r->status == ROLLOUT_PENDING && seen->bound > 0) {
 		wave_begins(r, seen, now_us);
 		moved = true;
 	} else if (r->status == ROLLOUT_RUNNING || r->status == ROLLOUT_SOAKING) {

@@ -128,6 +128,7 @@ struct rollout_seen {
 	uint64_t size, all; /* pending: devices below it, and in the target */
 	struct rollout_counts counts;
 	uint64_t holders; /* rolling back: devices that still have it */
+	bool blind;       /* nothing: a query took too long. It goes no further, but tells so */
 };
 
 /* Go on by what was seen; false: nothing changes, or another step has been taken meanwhile. */

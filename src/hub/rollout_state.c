@@ -68,7 +68,8 @@ take_text(struct rd *rd, char *out, size_t room)
 
 	if (s.n >= room || !utf8_valid(s))
 		return false;
-	memcpy(out, s.p, s.n);
+	if (s.n > 0)
+		memcpy(out, s.p, s.n);
 	out[s.n] = '\0';
 	return true;
 }
@@ -126,7 +127,8 @@ static const char *const happening_names[HAPPENINGS] = { [HAPPENED_CREATED] = "c
 	[HAPPENED_COMPLETED] = "completed",
 	[HAPPENED_ROLLBACK] = "rollbackStarted",
 	[HAPPENED_ROLLED_BACK] = "rolledBack",
-	[HAPPENED_PLANNED] = "planChanged" };
+	[HAPPENED_PLANNED] = "planChanged",
+	[HAPPENED_BLIND] = "notCounted" };
 
 static void
 write_time(struct buf *json, const char *name, int64_t us)

@@ -159,10 +159,11 @@ walk_done(struct walk *k)
 	struct rollouts *r = k->owner;
 	bool good = k->fault.code == F_NONE, more = good && stage_done(r, k->place.delivered);
 
+	r->seen.blind = k->fault.code == F_ArgumentInvalid; /* its time was over */
 	walk_free(k);
 	if (more) {
 		stage_run(r);
-	} else if (good) {
+	} else if (good || r->seen.blind) {
 		look_over(r);
 	} else { /* too much else is under way, or the store cannot be read: another time */
 		r->at++;

@@ -378,6 +378,27 @@ rollout__RO3_what_was_seen_of_another_step_is_nothing(void **state)
 }
 
 static void
+rollout__RO6_a_look_that_saw_nothing_is_told_once(void **state)
+{
+	uint32_t n;
+	struct kit k;
+
+	(void)state;
+	begin(&k, WAVES);
+	n = rollout()->nevent;
+	see(&k, (struct rollout_seen){ .blind = true, .bound = ROLLOUT_ALL });
+	see(&k, (struct rollout_seen){ .blind = true, .bound = ROLLOUT_ALL });
+	is(&k, "pending 0");
+	assert_int_equal(rollout()->nevent, n + 1);
+	wave(&k, 1);
+	see(&k, (struct rollout_seen){ .blind = true });
+	assert_int_equal(rollout()->nevent, n + 3);
+	restart(&k);
+	is(&k, "running 1");
+	end(&k);
+}
+
+static void
 rollout__RO6_the_history_is_bounded(void **state)
 {
 	struct kit k;
@@ -720,6 +741,7 @@ main(void)
 		cmocka_unit_test(rollout__RO4_a_failure_rolls_back_where_the_plan_says_so),
 		cmocka_unit_test(rollout__RO5_what_may_be_asked_when),
 		cmocka_unit_test(rollout__RO3_what_was_seen_of_another_step_is_nothing),
+		cmocka_unit_test(rollout__RO6_a_look_that_saw_nothing_is_told_once),
 		cmocka_unit_test(rollout__RO6_the_history_is_bounded),
 		cmocka_unit_test(rollout__RO7_a_device_joins_once_and_stays),
 		cmocka_unit_test(rollout__RO8_new_devices),
