@@ -15,7 +15,7 @@
 #define SLICE_US        1000  /* a walk's turn between two batches */
 #define LOOK_EVERY      64u   /* rows between two looks at the clock */
 #define PARCELS_ROUND_MAX                                                                          \
-	24u /* parcels in one commit: what a device waits for, beside an import, is their time */
+	6u /* parcels in one commit: what a device waits for, beside an import, is their time */
 
 /* What waits behind a commit, in order. */
 enum leave_kind {
