@@ -52,6 +52,8 @@ cli_statistics(const struct args *a)
 		code = add_members(&t, "/statistics/devices", &dw);
 	if (code == EXIT_DONE)
 		code = add_members(&t, "/statistics/service", &dw);
+	if (code == EXIT_DONE)
+		code = add_members(&t, "/statistics/configurations", &dw);
 	doc_end(&dw);
 	if (code == EXIT_DONE)
 		show_record(a, doc_of(buf_view(&record)));

@@ -37,6 +37,8 @@ const struct route routes[] = {
 	{ EVHTTP_REQ_GET, "messages/serviceBound/feedback", SERVICE, on_feedback, false },
 	{ EVHTTP_REQ_GET, "statistics/devices", SERVICE | READ_REGISTRY, on_statistics, false },
 	{ EVHTTP_REQ_GET, "statistics/service", SERVICE | READ_REGISTRY, on_statistics, false },
+	{ EVHTTP_REQ_GET, "statistics/configurations", SERVICE | READ_REGISTRY, on_statistics,
+	    false },
 	{ EVHTTP_REQ_GET, "statistics/columns", SERVICE | READ_REGISTRY, on_column_statistics,
 	    false },
 	{ EVHTTP_REQ_GET, "configurations", SERVICE | READ_REGISTRY, on_configurations_list,

@@ -1,5 +1,5 @@
 /* How many devices there are (service-rest.md 14): what the shards count, each behind its commits. And, which Azure does not
- * have, the columns that queries have made. */
+ * have, the columns that queries have made, and how often configurations have changed their own target (J-36). */
 #include "http/priv.h"
 
 static void
@@ -13,6 +13,9 @@ done_counts(struct walk *k)
 	} else if (r != NULL) {
 		if (str_ieq(r->segment[1], STR("service")))
 			buf_printf(&json, "{\"connectedDeviceCount\":%u}", k->counts.connected);
+		else if (str_ieq(r->segment[1], STR("configurations")))
+			buf_printf(&json, "{\"configurationLoopCount\":%llu}",
+			    (unsigned long long)k->looped);
 		else
 			buf_printf(&json,
 			    "{\"totalDeviceCount\":%u,\"enabledDeviceCount\":%u,"

@@ -497,6 +497,7 @@ count_shard(struct walk *k, const struct shard *sh)
 	k->counts.devices += c->devices;
 	k->counts.disabled += c->disabled;
 	k->counts.connected += c->connected;
+	k->looped += shard_looped(sh);
 	return SHARD_DONE;
 }
 

@@ -175,6 +175,7 @@ struct walk {
 	uint32_t nrow;              /* out: rows in json */
 	struct buf json;            /* out: rows as JSON, with commas between, without brackets */
 	struct shard_counts counts; /* out: WALK_COUNTS */
+	uint64_t looped;            /* out: WALK_COUNTS: shard_looped of all, since the start */
 	struct fault fault;         /* out: F_NONE, or what went wrong; then json means nothing */
 	struct loop *home;
 	void (*done)(struct walk *w); /* owns w from then on: ends with walk_free */

@@ -273,3 +273,13 @@ test('J-42 J-54 many devices are brought in line, also over kills in the middle'
 	assert.equal(await count('is_defined(configurations)'), 0);
 	assert.equal((await registry.getConfigurations()).responseBody.length, 0);
 });
+
+test('J-36 a configuration that changes its own target is counted where an operator sees it', async () => {
+	const count = async () => (await hub.rest('GET', '/statistics/configurations')).body.configurationLoopCount;
+	await device('j36', { j36: true });
+	const before = await count();
+	await add('j36', 'tags.j36 = true AND NOT IS_DEFINED(properties.desired.loop)', { 'properties.desired.loop': 1 });
+	await until(async () => (await count()) > before, 'the loop is counted');
+	await remove('j36');
+	await becomes('j36', {});
+});
