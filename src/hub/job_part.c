@@ -24,6 +24,7 @@ part_key(const char *prefix, uint32_t shard, uint64_t number, char room[HUB_PREF
 {
 	size_t n = strlen(prefix);
 
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): a key, with a length */
 	memcpy(room, prefix, n);
 	room[n++] = (char)(shard >> 8);
 	room[n++] = (char)shard;

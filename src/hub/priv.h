@@ -335,9 +335,6 @@ version_after(uint32_t version)
 void reported_encode(struct buf *out, int64_t activity_us, struct str section);
 bool reported_decode(struct str bytes, int64_t *activity_us, struct section *s);
 
-/* Can these bytes be that record? Asked whenever they come from the store. */
-bool record_valid(enum record_kind kind, struct str bytes);
-
 /* ---- the session record: this byte, then filters (filters_put) ---- */
 
 #define SESSION_FORMAT 1

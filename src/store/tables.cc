@@ -36,6 +36,7 @@ open_read_only(
 
 	if (!s.ok())
 		return s;
+	families.reserve(names.size());
 	for (const std::string &name : names)
 		families.emplace_back(name, ColumnFamilyOptions());
 	s = DB::OpenForReadOnly(lenient(), dir, families, handles, &db);

@@ -97,7 +97,7 @@ skip_line(struct line_reader *r, struct batch *b)
 	size_t n;
 	enum err e = ERR_OK;
 
-	while (e == ERR_OK && (n = line_size(r, unread(r))) == 0 && !r->eof) {
+	while (e == ERR_OK && line_size(r, unread(r)) == 0 && !r->eof) {
 		b->too_long += unread(r).n;
 		r->from = r->in.n;
 		e = read_more(r);

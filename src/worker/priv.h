@@ -132,8 +132,6 @@ void worker_leave(struct worker *w, enum leave_kind kind, void *p);
 void worker_later_leave(struct worker *w);
 /* One operation on the speculative state; what it needs is loaded. */
 void worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct reply *reply);
-/* What it has set off leaves, behind its answer. */
-void worker_later_leave(struct worker *w);
 /* May more be applied to the gathering round? */
 bool worker_round_full(struct worker *w);
 struct round *worker_round(struct worker *w); /* the gathering one */
