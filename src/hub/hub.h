@@ -402,6 +402,7 @@ uint32_t shard_job_row(struct shard *sh, const struct job *j, unsigned *records)
 bool shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env);
 /* What has come of the call of a row; of one that is not under way any more nothing is heard. */
 struct job_answer {
+	bool canceled;         /* the job was, before the device had been called */
 	enum fault_code fault; /* F_NONE: the device has answered */
 	struct str text;       /* of the fault */
 	int32_t status;        /* the device's own */

@@ -148,6 +148,11 @@ shard_job_answer(struct shard *sh, const struct job *j, uint32_t row, const stru
 	if (p == NULL || p->work == NULL || !part_lands(&p->work->now, row, &done.began_us))
 		return;
 	p->work->moved = true;
+	if (a->canceled) {
+		done.kind = RESULT_CANCELED;
+		result_write(sh, p, &sh->rows[row], &done, env);
+		return;
+	}
 	if (a->fault != F_NONE) {
 		target_fails(sh, p, &sh->rows[row], done.began_us, a->fault, a->text, env);
 		return;

@@ -22,6 +22,7 @@ struct job_call {
 	uint64_t job;
 	uint32_t shard, row;
 	bool sent;           /* CALL_OUT: the device has it */
+	bool canceled;       /* CALL_ANSWERED: its job was, before it was sent */
 	int64_t deadline_us; /* CALL_OUT: of patience; CALL_READY: not before; monotonic */
 	enum fault_code fault;
 	int32_t status;
@@ -185,6 +186,19 @@ call_late(struct worker *w, struct job_call *c, const struct job *j)
 		    STR("Timed out waiting for device to connect, and to listen to this method"));
 }
 
+/* J-15: what was sent ends as it ends; nobody waits for a device any more. */
+static void
+call_cancel(struct worker *w, struct job_call *c)
+{
+	struct op op = op_of(w, c, OP_METHOD_CANCEL);
+	struct reply reply = { 0 };
+
+	if (c->state == CALL_OUT)
+		hub_apply(w->shards[c->shard], &op, &w->env, &reply);
+	c->canceled = true;
+	answered(w, c, F_NONE, 0, STR_NONE);
+}
+
 /* ---- results ---- */
 
 /* What devices answer was checked to be JSON when it came. */
@@ -201,12 +215,13 @@ answer_doc(struct worker *w, const struct job_call *c, struct buf *out)
 static void
 call_settle(struct worker *w, struct job_call *c, const struct job *j)
 {
-	struct job_answer a = {
-		.fault = c->fault, .text = buf_view(&c->body), .status = c->status
-	};
+	struct job_answer a = { .canceled = c->canceled,
+		.fault = c->fault,
+		.text = buf_view(&c->body),
+		.status = c->status };
 	struct buf doc = { 0 };
 
-	if (c->fault == F_NONE && !answer_doc(w, c, &doc)) {
+	if (!c->canceled && c->fault == F_NONE && !answer_doc(w, c, &doc)) {
 		a.fault = F_GenericBadGateway;
 		a.text = STR("the device's answer is not JSON");
 	}
@@ -269,6 +284,9 @@ call_step(struct worker *w, struct job_call *c, int64_t now_us)
 	const struct job *j = jobs_number(w->jobs.set, c->job);
 	bool late = j == NULL || j->state.stop == JOB_STOP_LATE;
 
+	if ((c->state == CALL_READY || (c->state == CALL_OUT && !c->sent)) && j != NULL &&
+	    j->state.stop == JOB_STOP_CANCELLED)
+		call_cancel(w, c);
 	if (c->state == CALL_READY && c->deadline_us <= now_us) {
 		if (late)
 			answered(w, c, F_GatewayTimeout, 0, STR("the job's time was over"));

@@ -4,10 +4,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
+import { sdkDevice } from '../lib/sdk.mjs';
 import { commands, endWatching, watching } from './lib.mjs';
 
 const RING = "tags.ring = 'wide'";
-let hub, cli;
+let hub, cli, device;
 
 before(async () => {
 	hub = await startHub();
@@ -19,6 +20,7 @@ before(async () => {
 });
 after(async () => {
 	endWatching();
+	await device?.close().catch(() => {});
 	await stopAll(hub);
 });
 
@@ -140,4 +142,20 @@ test('job: what is wrong is named, and nothing is asked for', async () => {
 	await wrong(['twin-update', 'mixed', ...all, ...tags], /JobAlreadyExists/, 7);
 	for (const words of [['show'], ['cancel'], ['results']]) assert.match(await cli(['job', ...words, 'x'], { code: 4 }), /JobNotFound/);
 	for (const words of [['create', 'method'], ['create'], ['show'], ['list', 'x'], ['results', 'mixed', '--status', 'cancelled'], ['show', '']]) await cli(['job', ...words], { code: 2 });
+});
+
+test('job create method: a device answers, others are not there', async () => {
+	device = await sdkDevice(hub, 'd0');
+	device.client.onDeviceMethod('echo', (request, response) => response.send(201, { got: request.payload }, (error) => assert.ifError(error)));
+	assert.equal((await cli(['method', 'invoke', 'd0', 'echo', '--connect-timeout', '10'])).status, 201, 'it listens');
+	const made = await cli(['job', 'create', 'method', 'call', '--condition', RING, '--method', 'echo', '--payload', '{"a":[1]}', '--response-timeout', '10', '--connect-timeout', '0']);
+	assert.deepEqual(made.cloudToDeviceMethod, { methodName: 'echo', payload: { a: [1] }, responseTimeoutInSeconds: 10, connectTimeoutInSeconds: 0 });
+	await ended('call');
+	const all = await cli(['job', 'results', 'call']);
+	assert.deepEqual(all.map((r) => [r.deviceId, r.status]).sort(), [['d0', 'completed'], ['d1', 'failed'], ['d2', 'failed']]);
+	assert.deepEqual((await cli(['job', 'results', 'call', '--status', 'completed'])).map((r) => r.outcome), [{ deviceMethodResponse: { status: 201, payload: { got: { a: [1] } } } }]);
+	assert.match(await cli(['job', 'results', 'call', '--table', '--status', 'failed']), /DeviceNotOnline[^]*\n2 rows\n$/);
+	assert.deepEqual((await cli(['job', 'list', '--type', 'method'])).map((j) => j.jobId), ['call']);
+	assert.match(await cli(['job', 'show', 'call', '--table']), /^method +\{\n +"methodName": "echo"/m);
+	await device.close();
 });
