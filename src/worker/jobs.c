@@ -6,9 +6,12 @@
 
 #include <stdlib.h>
 
-#define JOB_WRITES_MAX 500u /* that one commit takes with it: others' answers wait for it */
-#define ORDER_STEPS    256u /* of putting targets into order, between two looks at the clock */
-#define PACE_BURST_NS  INT64_C(100000000) /* a job that could not go on may catch up on this much */
+/* Writes that one commit takes with it: others' answers wait for them. Without others they may be more. */
+#define JOB_WRITES_MAX   500u
+#define JOB_WRITES_QUIET 2000u
+#define QUIET_US         100000 /* nobody else has come for so long */
+#define ORDER_STEPS      256u   /* of putting targets into order, between two looks at the clock */
+#define PACE_BURST_NS    INT64_C(100000000) /* a job that could not go on may catch up on this much */
 
 /* ---- the set of jobs, and reports ---- */
 
@@ -164,7 +167,7 @@ jobs_have_room(const struct worker *w)
 {
 	const struct round *g = &w->round[w->gathering];
 
-	return store_batch_count(g->batch) < JOB_WRITES_MAX &&
+	return store_batch_count(g->batch) < w->jobs.writes_max &&
 	    store_batch_bytes(g->batch) < BATCH_BYTES_MAX && undo_bytes(g->undo) < BATCH_BYTES_MAX;
 }
 
@@ -313,6 +316,17 @@ tick(struct worker *w)
 		w->jobs.tick_us = shard_jobs_tick(w->shards[0], &w->env);
 }
 
+/* Who else is about? */
+static void
+make_way(struct worker *w, int64_t now_us)
+{
+	struct worker_jobs *js = &w->jobs;
+
+	if (w->round[w->gathering].nop > 0)
+		js->heard_us = now_us;
+	js->writes_max = now_us - js->heard_us > QUIET_US ? JOB_WRITES_QUIET : JOB_WRITES_MAX;
+}
+
 void
 jobs_turn(struct worker *w)
 {
@@ -323,6 +337,7 @@ jobs_turn(struct worker *w)
 	if (w->stopping || !w->env.can_write)
 		return;
 	w->env.undo = w->round[w->gathering].undo;
+	make_way(w, clock_mono_us());
 	tick(w);
 	forget(w);
 	job_calls_turn(w);

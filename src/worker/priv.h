@@ -49,13 +49,15 @@ struct job_call;
 
 /* What a worker does for jobs (jobs.c). */
 struct worker_jobs {
-	struct jobs *set;  /* NULL until it is known */
-	unsigned version;  /* of the fleet's that it is */
-	uint32_t turn;     /* of the set: whose slice is next */
-	bool busy;         /* some job may have something to do here */
-	int64_t tick_us;   /* shard 0: when the time brings something about; wall clock */
-	int64_t rest_us;   /* nothing can be done before; monotonic */
-	struct walk *scan; /* choosing the targets of one job in one shard; NULL: none is */
+	struct jobs *set;    /* NULL until it is known */
+	unsigned version;    /* of the fleet's that it is */
+	uint32_t turn;       /* of the set: whose slice is next */
+	uint32_t writes_max; /* that the round at hand may have for jobs */
+	int64_t heard_us;    /* when somebody else's operation came last; monotonic */
+	bool busy;           /* some job may have something to do here */
+	int64_t tick_us;     /* shard 0: when the time brings something about; wall clock */
+	int64_t rest_us;     /* nothing can be done before; monotonic */
+	struct walk *scan;   /* choosing the targets of one job in one shard; NULL: none is */
 	uint64_t scan_job;
 	uint32_t scan_shard;
 	struct rowset scanned;
