@@ -437,15 +437,15 @@ next_rollout(const struct configuration *old, struct doc sent, struct str id,
 		return fault_set(f, F_ArgumentInvalid,
 		    "a rollout is for the configurations of devices and modules, not for edge "
 		    "deployments");
-	if (old != NULL && was == NULL && !query_facts(old->target)->nothing)
-		return fault_set(f, F_OperationNotAllowedInCurrentState,
-		    "the configuration holds for its whole target already, a rollout comes too "
-		    "late");
 	configuration_condition(id, &applied);
 	e = rollout_check(sent, buf_view(&applied), modules, f);
 	buf_fini(&applied);
 	if (e != ERR_OK || (was != NULL && rollout_same_plan(sent, *plan)))
 		return e;
+	if (old != NULL && was == NULL && !query_facts(old->target)->nothing)
+		return fault_set(f, F_OperationNotAllowedInCurrentState,
+		    "the configuration holds for its whole target already, a rollout comes too "
+		    "late");
 	rollout_take_plan(next, sent, modules);
 	if (was != NULL && (e = rollout_replan(was, next, &anew, f)) != ERR_OK)
 		return e;

@@ -104,12 +104,14 @@ check_sizes(struct doc waves, struct fault *f)
 
 /* ---- queries: a condition, or a query as metrics are ---- */
 
+/* Is this the text's first word? */
 static bool
-begins_with_select(struct str text)
+begins_with(struct str text, struct str word)
 {
-	while (text.n > 0 && (text.p[0] == ' ' || text.p[0] == '\t' || text.p[0] == '\n'))
+	while (text.n > 0 && strchr(" \t\r\n", text.p[0]) != NULL)
 		text = str_sub(text, 1);
-	return text.n > 6 && str_ieq((struct str){ text.p, 6 }, STR("select"));
+	return text.n > word.n && str_ieq((struct str){ text.p, word.n }, word) &&
+	    strchr(" \t\r\n*", text.p[word.n]) != NULL;
 }
 
 static enum err
@@ -118,8 +120,8 @@ plan_of(struct str text, bool modules, struct query **out, struct fault *f)
 	struct query_options o = { .from_optional = true,
 		.from = modules ? QUERY_MODULES : QUERY_DEVICES };
 
-	return begins_with_select(text) ? query_parse(text, &o, out, f)
-	                                : query_parse_condition(text, out, f);
+	return begins_with(text, STR("select")) ? query_parse(text, &o, out, f)
+	                                        : query_parse_condition(text, out, f);
 }
 
 /* The condition of a text in its own bytes; empty: there is none. */
@@ -129,14 +131,13 @@ condition_of(struct str text, bool modules, struct str *out, struct fault *f)
 	enum query_collection want = modules ? QUERY_MODULES : QUERY_DEVICES;
 	const struct query_facts *facts;
 	struct query *q;
-	bool bare = !begins_with_select(text) &&
-	    !(text.n >= 5 && str_ieq((struct str){ text.p, 5 }, STR("from ")));
+	bool bare = !begins_with(text, STR("select")) && !begins_with(text, STR("from"));
 
 	if (plan_of(text, modules, &q, f) != ERR_OK)
 		return ERR_ARG;
 	facts = query_facts(q);
-	if ((!bare && facts->collection != want) || facts->aggregate || facts->ordered ||
-	    facts->top != UINT64_MAX) {
+	if (facts->nothing || (!bare && facts->collection != want) || facts->aggregate ||
+	    facts->ordered || facts->top != UINT64_MAX) {
 		query_free(q);
 		return fault_set(f, F_ArgumentInvalid,
 		    "it is not a condition, nor a plain SELECT, on the %s of the configuration",

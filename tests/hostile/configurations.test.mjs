@@ -34,7 +34,35 @@ const nested = (depth) => JSON.parse('{"a":'.repeat(depth) + '1' + '}'.repeat(de
 // A value that JSON.stringify cannot make, inside the content.
 const raw = (key, value) => Buffer.concat([Buffer.from(`{"content":{"deviceContent":{${JSON.stringify(key)}:`), Buffer.from(value), Buffer.from('}}}')]);
 
+const wave = (more) => ({ rollout: { waves: [{ percent: 100, ...more }] } });
+const waves = (...list) => ({ rollout: { waves: list } });
+const rollouts = [
+	...[7, 'x', true, []].map((v) => [`a rollout that is ${JSON.stringify(v)}`, { rollout: v }, ...INVALID]),
+	['a rollout without waves', { rollout: {} }, ...INVALID],
+	['waves that are an object', { rollout: { waves: {} } }, ...INVALID],
+	['no waves', waves(), ...INVALID],
+	['21 waves', waves(...Array.from({ length: 20 }, (_, i) => ({ percent: i + 1 })), { percent: 100 }), ...INVALID],
+	['a thousand waves', waves(...Array.from({ length: 1000 }, () => ({ percent: 100 }))), ...INVALID],
+	...[1, null, 'x', []].map((v) => [`a wave that is ${JSON.stringify(v)}`, waves(v), ...INVALID]),
+	['a wave of no size', waves({}), ...INVALID],
+	['a wave of two sizes', wave({ count: 5 }), ...INVALID],
+	['waves that do not end at 100 %', waves({ percent: 99.9 }), ...INVALID],
+	['waves that shrink', waves({ percent: 50 }, { percent: 40 }, { percent: 100 }), ...INVALID],
+	['something behind the last wave', waves({ percent: 100 }, { percent: 100 }), ...INVALID],
+	...[0, -1, 100.1, 1e300, '100', null, true, [100]].map((v) => [`a percent of ${JSON.stringify(v)}`, waves({ percent: v }, { percent: 100 }), ...INVALID]),
+	...[0, -1, 1.5, 2 ** 53, '5', null, {}].map((v) => [`a count of ${JSON.stringify(v)}`, waves({ count: v }, { percent: 100 }), ...INVALID]),
+	...['minSuccessPercent', 'maxFailurePercent'].flatMap((name) => [-1, 101, '5', null].map((v) => [`a ${name} of ${JSON.stringify(v)}`, wave({ [name]: v }), ...INVALID])),
+	...[-1, 0.5, 2592001, '1', null].map((v) => [`soakSeconds of ${JSON.stringify(v)}`, wave({ soakSeconds: v }), ...INVALID]),
+	['a guard that is misspelt', wave({ maxFailuresPercent: 5 }), ...INVALID],
+	['a member that rollouts do not have', { rollout: { waves: [{ percent: 100 }], wave: 1 } }, ...INVALID],
+	...['stop', '', 1, null].map((v) => [`an onFailure of ${JSON.stringify(v)}`, { rollout: { waves: [{ percent: 100 }], onFailure: v } }, ...INVALID]),
+	...['successQuery', 'failureQuery'].flatMap((name) => [1, null, '', ' ', 'tags.a =', 'tags.a = 1)', 'tags.a = 1) OR (tags.b = 2', 'tags.a = 1 /* ', 'SELECT', 'SELECT COUNT() FROM devices',
+		'SELECT TOP 1 * FROM devices', 'SELECT * FROM devices.modules', 'SELECT * FROM devices.jobs', 'SELECT tags.a, COUNT() FROM devices GROUP BY tags.a', `tags.a = '${'x'.repeat(8160)}'`]
+		.map((v) => [`a ${name} of ${String(v).slice(0, 40)}`, wave({ [name]: v }), ...METRIC])),
+];
+
 const fields = [
+	...rollouts,
 	...malformed.slice(0, 12).map(([name, body]) => [name, Buffer.from(body), ...FORMAT]),
 	...malformedWhole.map(([name, body]) => [name, Buffer.from(body), ...FORMAT]),
 	...[...notObjects, ['null', 'null']].map(([name, body]) => [name, Buffer.from(body), ...INVALID]),

@@ -162,6 +162,8 @@ rollout__RO2_bad_plans(void **state)
 		    F_InvalidConfigurationCustomMetricsQuery },
 		{ "{'waves':[{'percent':100,'failureQuery':'select * from devices.modules'}]}",
 		    F_InvalidConfigurationCustomMetricsQuery },
+		{ "{'waves':[{'percent':100,'failureQuery':' from devices.modules where a = 1'}]}",
+		    F_InvalidConfigurationCustomMetricsQuery },
 		{ "{'waves':[{'percent':100,'failureQuery':'select * from devices.jobs'}]}",
 		    F_InvalidConfigurationCustomMetricsQuery },
 	};
@@ -181,7 +183,7 @@ rollout__RO2_queries_are_conditions_or_as_metrics_are(void **state)
 {
 	static const char *const good[] = { "a = 1", "properties.reported.x > 1 or tags.b",
 		"from devices where a = 1", "select deviceId from devices where a = 1",
-		"  SELECT * FROM devices WHERE a = 1;", "*" };
+		"  SELECT * FROM devices WHERE a = 1;", "*", " from devices\\nwhere a = 1" };
 	struct buf text = { 0 };
 	struct kit k;
 
