@@ -365,7 +365,8 @@ struct jobs *shard_jobs(const struct shard *sh);
 struct job_report {
 	uint64_t number;
 	uint32_t shard;
-	bool ended; /* nothing of the job is under way there any more */
+	bool ended;  /* nothing of the job is under way there any more */
+	bool broken; /* its targets cannot be chosen there: a stored record is damaged */
 	struct job_counts counts;
 	uint64_t results; /* the shard's own: how many it had written */
 };

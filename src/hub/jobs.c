@@ -15,6 +15,7 @@
 struct report_set {
 	uint64_t number;
 	uint32_t nended;
+	bool broken; /* some shard */
 	bool ended[SHARDS];
 	struct job_counts counts[SHARDS];
 };
@@ -285,11 +286,24 @@ shard_job_reported(struct shard *sh, const struct job_report *r)
 	if (j == NULL || !job_active(j))
 		return; /* told twice */
 	set = reports_make(js, r->number);
+	if (r->broken) {
+		set->broken = true;
+		js->next_us = 0;
+		return;
+	}
 	set->counts[r->shard] = r->counts;
 	set->nended += (uint32_t)r->ended - (uint32_t)set->ended[r->shard];
 	set->ended[r->shard] = r->ended;
 	if (set->nended == SHARDS)
 		js->next_us = 0;
+}
+
+static bool
+is_broken(const struct shard_jobs *js, const struct job *j)
+{
+	const struct report_set *set = reports_find(js, j->number);
+
+	return set != NULL && set->broken;
 }
 
 static bool
@@ -345,6 +359,10 @@ next_state(const struct shard *sh, const struct job *j, int64_t now_us)
 			s.status = s.stop == JOB_STOP_FAILED ? JOB_FAILED : JOB_COMPLETED;
 			s.end_us = now_us;
 		}
+	} else if (s.status == JOB_RUNNING && s.stop == JOB_GOES_ON && is_broken(js, j)) {
+		s.stop = JOB_STOP_FAILED;
+		s.stopped_us = now_us;
+		s.failure = STR("a stored record that queryCondition asks for is damaged");
 	} else if (s.status == JOB_RUNNING && s.stop == JOB_GOES_ON && deadline_us(j) <= now_us) {
 		s.stop = JOB_STOP_LATE;
 		s.stopped_us = now_us;

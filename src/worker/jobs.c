@@ -93,17 +93,22 @@ jobs_drop(struct msg *m)
 		jobs_report_free(m);
 }
 
+static void
+report(struct worker *w, const struct job_report *r)
+{
+	struct report *out = xcalloc(1, sizeof(*out));
+
+	out->r = *r;
+	worker_leave(w, LEAVE_REPORT, &out->msg);
+}
+
 void
 jobs_save(struct worker *w, struct shard *sh, const struct job *j)
 {
 	struct job_report r;
-	struct report *out;
 
-	if (!shard_job_save(sh, j, &w->env, &r))
-		return;
-	out = xcalloc(1, sizeof(*out));
-	out->r = r;
-	worker_leave(w, LEAVE_REPORT, &out->msg);
+	if (shard_job_save(sh, j, &w->env, &r))
+		report(w, &r);
 }
 
 /* ---- choosing targets ---- */
@@ -144,6 +149,7 @@ static enum slice
 choose(struct worker *w, struct shard *sh, uint32_t s, const struct job *j, int64_t end_us)
 {
 	struct worker_jobs *js = &w->jobs;
+	struct job_report broken = { .number = j->number, .shard = s, .broken = true };
 
 	if (js->scan != NULL && (js->scan_job != j->number || js->scan_shard != s))
 		return SLICE_BLOCKED; /* one at a time */
@@ -152,6 +158,8 @@ choose(struct worker *w, struct shard *sh, uint32_t s, const struct job *j, int6
 	if (walk_shard(w, js->scan, sh, end_us) == TURN_OVER)
 		return SLICE_OVER;
 	if (js->scan->fault.code != F_NONE) {
+		if (js->scan->fault.code == F_ServerError)
+			report(w, &broken);
 		scan_stop(js);
 		return SLICE_STUCK;
 	}

@@ -216,6 +216,29 @@ jobs__J17_a_job_that_is_forgotten_leaves_nothing(void **state)
 	counts(k, "SELECT * FROM devices.jobs", 0);
 }
 
+/* The job as such fails; a damaged record that no condition asks for is its device's failure alone. */
+static void
+jobs__J16_a_damaged_record(void **state)
+{
+	struct kit *k = *state;
+	struct buf key = { 0 };
+
+	kit_start(k, 2);
+	kit_create(k, "d", 10);
+	kit_stop(k);
+	hub_key(&key, hub_shard_of(STR("d3")), STR("d3"), STR_NONE);
+	kit_store_row(k, STORE_WANTED, buf_view(&key), STR("damaged"));
+	buf_fini(&key);
+	kit_start(k, 2);
+	ask(k, "j", body("tags.a = 1", ""));
+	until(k, "j", "'status':'failed','failureReason':'a stored record");
+	ask(k, "all", body("*", ""));
+	until(k, "all", "'status':'completed'");
+	assert_true(kit_says(k, "'deviceCount':10,'failedCount':1,'succeededCount':9"));
+	counts(k, "SELECT * FROM devices.jobs WHERE deviceId = 'd3' AND error.code = 'ServerError'",
+	    1);
+}
+
 int
 main(void)
 {
@@ -225,6 +248,7 @@ main(void)
 		kit_test(jobs__J27_failed_commits_lose_and_repeat_no_device),
 		kit_test(jobs__J27_a_job_that_is_not_stored_is_not_there),
 		kit_test(jobs__J18_devices_that_go_meanwhile_have_failed),
+		kit_test(jobs__J16_a_damaged_record),
 		kit_test(jobs__J17_a_job_that_is_forgotten_leaves_nothing),
 	};
 
