@@ -152,11 +152,12 @@ take_file(struct buf *json, const struct args *a)
 
 /* ---- create, update ---- */
 
-/* Of each twin its ids and the patch. */
+/* Of each twin its ids and the patch, or what is wrong with it there. */
 static void
 sample_rows(struct buf *out, struct doc sample)
 {
-	static const struct str names[] = { { "deviceId", 8 }, { "moduleId", 8 }, { "patch", 5 } };
+	static const struct str names[] = { { "deviceId", 8 }, { "moduleId", 8 }, { "patch", 5 },
+		{ "error", 5 } };
 	struct doc_iter it = doc_iter(sample);
 	struct doc_writer dw;
 	struct str key;
@@ -166,7 +167,7 @@ sample_rows(struct buf *out, struct doc sample)
 	doc_begin_array(&dw, 0);
 	while (doc_next(&it, &key, &v)) {
 		doc_begin_object(&dw, 0);
-		for (size_t i = 0; i < 3; i++) {
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 			if (!doc_defined(doc_get(v, names[i])))
 				continue;
 			doc_key(&dw, names[i]);
@@ -177,10 +178,10 @@ sample_rows(struct buf *out, struct doc sample)
 	doc_end(&dw);
 }
 
-/* For people: the counts, then the first twins with their patches. */
-static void
-show_dry_run(const struct args *a, struct doc d)
+void
+dry_run_show(const struct args *a, struct doc d)
 {
+	struct doc sample = doc_getc(d, "sample");
 	struct doc_iter it = doc_iter(d);
 	struct buf head = { 0 }, rows = { 0 };
 	struct doc_writer dw;
@@ -201,7 +202,7 @@ show_dry_run(const struct args *a, struct doc d)
 	}
 	doc_end(&dw);
 	show_record(a, doc_of(buf_view(&head)));
-	sample_rows(&rows, doc_getc(d, "sample"));
+	sample_rows(&rows, doc_defined(sample) ? sample : doc_getc(d, "devices"));
 	putchar('\n');
 	(void)rows_show(a, doc_of(buf_view(&rows)));
 	buf_fini(&head);
@@ -226,7 +227,7 @@ dry_run(const struct args *a, const struct target *t, const char *path, struct s
 	        .page_size = 1000 },
 	    &answer);
 	if (code == EXIT_DONE)
-		show_dry_run(a, doc_of(buf_view(&answer.doc)));
+		dry_run_show(a, doc_of(buf_view(&answer.doc)));
 	answer_fini(&answer);
 	buf_fini(&full);
 	return code;

@@ -206,15 +206,16 @@ job_document(struct buf *json, const struct args *a, unsigned type)
 	return code;
 }
 
-/* One call whose answer is the job. */
+/* One call, and how its answer is shown. */
 static int
-job_call(const struct args *a, const struct ask *ask)
+job_call(
+    const struct args *a, const struct ask *ask, void (*show)(const struct args *a, struct doc d))
 {
 	struct answer answer = { 0 };
 	int code = hub_call_once(a, ask, &answer);
 
 	if (code == EXIT_DONE)
-		job_print(a, doc_of(buf_view(&answer.doc)));
+		show(a, doc_of(buf_view(&answer.doc)));
 	answer_fini(&answer);
 	return code;
 }
@@ -222,18 +223,23 @@ job_call(const struct args *a, const struct ask *ask)
 int
 cli_job_create(const struct args *a)
 {
+	bool dry = a->option[OPT_DRY_RUN] != NULL;
 	struct buf path = { 0 }, json = { 0 };
 	unsigned type = type_of(a->operand[0]);
 	int code;
 
 	if (type == TYPES)
 		return EXIT_USAGE;
-	code = job_path(&path, a->operand[1], "");
+	code = job_path(&path, a->operand[1], dry ? "?dryRun=true" : "");
 	if (code == EXIT_DONE)
 		code = job_document(&json, a, type);
 	if (code == EXIT_DONE)
-		code = job_call(
-		    a, &(struct ask){ .method = PUT, .path = path.p, .body = buf_view(&json) });
+		code = job_call(a,
+		    &(struct ask){ .method = dry ? POST : PUT,
+		        .path = path.p,
+		        .body = buf_view(&json),
+		        .page_size = dry ? PAGE_SIZE : 0 },
+		    dry ? dry_run_show : job_print);
 	buf_fini(&path);
 	buf_fini(&json);
 	return code;
@@ -246,7 +252,7 @@ cli_job_cancel(const struct args *a)
 	int code = job_path(&path, a->operand[0], "/cancel");
 
 	if (code == EXIT_DONE)
-		code = job_call(a, &(struct ask){ .method = POST, .path = path.p });
+		code = job_call(a, &(struct ask){ .method = POST, .path = path.p }, job_print);
 	buf_fini(&path);
 	return code;
 }

@@ -84,6 +84,17 @@ test('job list: by type and status, whole as JSON, in columns as a table and CSV
 	await cli(['job', 'list', '--type', 'export'], { code: 2 });
 });
 
+test('job create --dry-run tells what it would do, and does nothing', async () => {
+	const ask = (...more) => cli(['job', 'create', 'twin-update', 'dry', '--condition', RING, '--tags', JSON.stringify({ more: 'z'.repeat(1000) }), '--dry-run', ...more]);
+	const told = await ask();
+	assert.equal(told.targetedCount, 3);
+	assert.deepEqual(told.devices.map((d) => d.deviceId).sort(), ['d0', 'd1', 'd2']);
+	assert.deepEqual(told.sample.filter((s) => s.error).map((s) => s.deviceId).sort(), ['d1', 'd2']);
+	assert.match(await ask('--table'), /^targetedCount +3\n[^]*\ndeviceId +[^]*ArgumentInvalid[^]*\n3 rows\n$/);
+	assert.match(await cli(['job', 'create', 'method', 'dry', '--condition', RING, '--method', 'm', '--dry-run', '--table']), /^targetedCount +3\n[^]*\n3 rows\n$/);
+	await cli(['job', 'show', 'dry'], { code: 4 });
+});
+
 test('job show on a terminal: what has come of the devices, as bars', async () => {
 	const text = await cli(['job', 'show', 'mixed', '--table']);
 	const line = (name) => text.split('\n').find((l) => l.startsWith(`${name} `))?.slice(12);

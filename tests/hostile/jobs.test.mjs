@@ -107,6 +107,7 @@ const bodies = [
 	['a jobId in other letters', { ...TWIN, jobId: 'NEW' }, ...INVALID],
 ];
 describe('a new job', () => { for (const [name, body, ...answer] of bodies) test(name, () => refuse([name, 'PUT', '/jobs/v2/new', { body }, ...answer])); });
+describe('a dry run of one', () => { for (const [name, body, ...answer] of bodies) test(name, () => refuse([name, 'POST', '/jobs/v2/new?dryRun=true', { body }, ...answer])); });
 
 const ids = [['a blank', 'a%20b'], ['a slash', 'a%2Fb'], ['a backslash', 'a%5Cb'], ['an ampersand', 'a%26b'], ['quotes', 'a%22b'], ['braces', 'a%7Bb%7D'], ['a NUL', 'a%00'], ['a line break', 'a%0A'],
 	['a letter that is not ASCII', 'a%C3%A9'], ['bytes that are not UTF-8', 'a%ff'], ['129 characters', 'a'.repeat(129)], ['a DEL', 'a%7F']];
