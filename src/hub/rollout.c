@@ -106,7 +106,7 @@ copy_text(char *out, size_t room, struct str s)
 {
 	if (s.n >= room)
 		s.n = room - 1;
-	while (!utf8_valid(s))
+	while (s.n > 0 && !utf8_valid(s))
 		s.n--;
 	if (s.n > 0)
 		memcpy(out, s.p, s.n);
