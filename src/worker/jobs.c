@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* Writes that one commit takes with it: others' answers wait for them. Without others they may be more. */
-#define JOB_WRITES_MAX   500u
+#define JOB_WRITES_MAX   300u
 #define JOB_WRITES_QUIET 2000u
 #define QUIET_US         100000 /* nobody else has come for so long */
 #define ORDER_STEPS      256u   /* of putting targets into order, between two looks at the clock */

@@ -5,7 +5,7 @@
  */
 #include "worker/priv.h"
 
-#define SWEEP_WRITES_MAX 500u /* that one commit takes with it: others' answers wait for it */
+#define SWEEP_WRITES_MAX 300u /* that one commit takes with it: others' answers wait for it */
 
 void
 sweep_configure(struct worker *w)
