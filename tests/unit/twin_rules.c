@@ -206,6 +206,33 @@ rules__T81_counted_size(void **state)
 }
 
 static void
+rules__T81_control_characters_are_not_counted_anywhere(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned counts;
+	} tried[] = { { "\\u0000", 0 }, { "\\u001f", 0 }, { " ", 1 }, { "~", 1 }, { "\\u007f", 0 },
+		{ "\\u0080", 0 }, { "\\u009f", 0 }, { "\\u00a0", 2 }, { "\\u00ff", 2 } };
+	struct buf b = { 0 };
+	struct sec s;
+
+	(void)state;
+	sec_new(&s, SECTION_DESIRED);
+	for (size_t t = 0; t < sizeof(tried) / sizeof(tried[0]); t++)
+		for (int before = 0; before < 18; before++)
+			for (int after = 0; after < 10; after++) {
+				b.n = 0;
+				buf_printf(&b, "{'':'%.*s%s%.*s'}", before, "abcdefghijklmnopqr",
+				    tried[t].text, after, "0123456789");
+				buf_putc(&b, '\0');
+				assert_int_equal(
+				    counted(&s, b.p), before + after + (int)tried[t].counts);
+			}
+	buf_fini(&b);
+	sec_free(&s);
+}
+
+static void
 rules__T81_size_follows_every_merge(void **state)
 {
 	static const char *const patches[] = { "{'a':'xy','o':{'k':1}}", "{'a':null}",
@@ -401,6 +428,7 @@ main(void)
 		cmocka_unit_test(rules__T78_date_like_strings_stay),
 		cmocka_unit_test(rules__T79_ten_levels),
 		cmocka_unit_test(rules__T81_counted_size),
+		cmocka_unit_test(rules__T81_control_characters_are_not_counted_anywhere),
 		cmocka_unit_test(rules__T81_size_follows_every_merge),
 		cmocka_unit_test(rules__T80_limit_of_each_section),
 		cmocka_unit_test(rules__T81a_bound_on_stored_bytes),
