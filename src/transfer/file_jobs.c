@@ -209,19 +209,20 @@ job_find(struct file_jobs *j, struct str id)
 
 /* ---- from outside ---- */
 
-/* The oldest goes, when there are too many: never the one that runs. */
+/* What is older than the FILE_JOBS_KEPT newest goes. The newest, which may run, is where it begins to count. */
 static void
-jobs_trim(struct file_jobs *j)
+jobs_trim(struct file_job *newest)
 {
-	struct file_job **at = &j->newest;
+	struct file_job *last = newest, *job, *older;
 
-	if (j->n <= FILE_JOBS_KEPT)
-		return;
-	while ((*at)->next != NULL)
-		at = &(*at)->next;
-	file_job_free(*at);
-	*at = NULL;
-	j->n--;
+	for (unsigned n = 1; n < FILE_JOBS_KEPT && last->next != NULL; n++)
+		last = last->next;
+	job = last->next;
+	last->next = NULL;
+	for (; job != NULL; job = older) {
+		older = job->next;
+		file_job_free(job);
+	}
 }
 
 /* With mu. */
@@ -240,8 +241,7 @@ job_start(struct file_jobs *j, struct file_job *job, struct fault *f)
 		return fault_set(f, F_ServiceUnavailable, "no thread to be had");
 	job->next = j->newest;
 	j->newest = job;
-	j->n++;
-	jobs_trim(j);
+	jobs_trim(job);
 	return ERR_OK;
 }
 

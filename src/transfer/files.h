@@ -57,7 +57,6 @@ struct file_jobs {
 	pthread_mutex_t mu;
 	pthread_cond_t stopped; /* signalled with stop and with a cancel */
 	struct file_job *newest;
-	unsigned n;
 	bool stop, busy; /* busy: a thread works */
 	bool has_thread; /* one is to be joined */
 	pthread_t thread;

@@ -22,7 +22,7 @@ enum stage {
 	STAGE_SUCCEEDED,
 	STAGE_FAILED,
 	STAGE_HOLDERS,
-	STAGES
+	STAGE_OVER
 };
 
 struct rollouts {
@@ -100,6 +100,7 @@ bucket_of(struct rollouts *r, uint64_t size)
 	return b;
 }
 
+/* Is there no bucket to be looked into? */
 static bool
 draw_done(struct rollouts *r, uint64_t all)
 {
@@ -121,7 +122,6 @@ draw_done(struct rollouts *r, uint64_t all)
 	r->draw.from = (uint64_t)b << 16;
 	r->draw.to = r->draw.from + BUCKETS;
 	r->draw.shift = 0;
-	r->stage = STAGE_DRAW_FINE;
 	return false;
 }
 
@@ -135,35 +135,36 @@ draw_fine_done(struct rollouts *r)
 
 /* ---- stages ---- */
 
-/* Goes on to the next stage; false: that was the last one. */
-static bool
-stage_done(struct rollouts *r, uint64_t n)
+/* So many were counted in this stage: which is next? */
+static enum stage
+stage_after(struct rollouts *r, uint64_t n)
 {
 	switch (r->stage) {
-	case STAGE_DRAW: return !draw_done(r, n);
-	case STAGE_DRAW_FINE: draw_fine_done(r); return false;
-	case STAGE_TARGETED: r->seen.counts.targeted = n; break;
-	case STAGE_APPLIED: r->seen.counts.applied = n; break;
-	case STAGE_SUCCEEDED: r->seen.counts.succeeded = n; break;
-	case STAGE_FAILED: r->seen.counts.failed = n; return false;
-	case STAGE_HOLDERS: r->seen.holders = n; return false;
-	case STAGES: break;
+	case STAGE_DRAW: return draw_done(r, n) ? STAGE_OVER : STAGE_DRAW_FINE;
+	case STAGE_DRAW_FINE: draw_fine_done(r); break;
+	case STAGE_TARGETED: r->seen.counts.targeted = n; return STAGE_APPLIED;
+	case STAGE_APPLIED: r->seen.counts.applied = n; return STAGE_SUCCEEDED;
+	case STAGE_SUCCEEDED: r->seen.counts.succeeded = n; return STAGE_FAILED;
+	case STAGE_FAILED: r->seen.counts.failed = n; break;
+	case STAGE_HOLDERS: r->seen.holders = n; break;
+	case STAGE_OVER: break;
 	}
-	r->stage++;
-	return true;
+	return STAGE_OVER;
 }
 
 static void
 walk_done(struct walk *k)
 {
 	struct rollouts *r = k->owner;
-	bool good = k->fault.code == F_NONE, more = good && stage_done(r, k->place.delivered);
+	uint64_t n = k->place.delivered;
+	bool good = k->fault.code == F_NONE;
 
 	r->seen.blind = k->fault.code == F_ArgumentInvalid; /* its time was over */
 	walk_free(k);
-	if (more) {
+	if (good) {
+		r->stage = stage_after(r, n);
 		stage_run(r);
-	} else if (good || r->seen.blind) {
+	} else if (r->seen.blind) {
 		look_over(r);
 	} else { /* too much else is under way, or the store cannot be read: another time */
 		r->at++;
@@ -171,13 +172,27 @@ walk_done(struct walk *k)
 	}
 }
 
-static const enum configuration_count asks[STAGES] = { [STAGE_DRAW] = COUNT_TARGETED,
+static const enum configuration_count asks[STAGE_OVER] = { [STAGE_DRAW] = COUNT_TARGETED,
 	[STAGE_DRAW_FINE] = COUNT_TARGETED,
 	[STAGE_TARGETED] = COUNT_TARGETED,
 	[STAGE_APPLIED] = COUNT_APPLIED,
 	[STAGE_SUCCEEDED] = COUNT_SUCCEEDED,
 	[STAGE_FAILED] = COUNT_FAILED,
 	[STAGE_HOLDERS] = COUNT_HOLDERS };
+
+/* NULL: the configuration has nothing that could be counted. */
+static struct query *
+count_query(const struct configuration *c, enum configuration_count what)
+{
+	struct buf text = { 0 };
+	struct query *q = NULL;
+
+	configuration_count(c, what, &text);
+	if (text.n != 0 && configuration_metric_plan(buf_view(&text), &q, NULL) != ERR_OK)
+		q = NULL;
+	buf_fini(&text);
+	return q;
+}
 
 static void
 draw_prepare(struct rollouts *r)
@@ -188,32 +203,34 @@ draw_prepare(struct rollouts *r)
 }
 
 static void
-stage_run(struct rollouts *r)
+count_walk(struct rollouts *r, struct query *q, enum configuration_count what)
 {
-	const struct configuration *c = current(r);
-	struct buf text = { 0 };
-	struct query *q = NULL;
-	struct walk *k;
+	struct walk *k = walk_new(r->loop, WALK_QUERY, walk_done);
 
-	configuration_count(c, asks[r->stage], &text);
-	if (text.n == 0 || configuration_metric_plan(buf_view(&text), &q, NULL) != ERR_OK) {
-		buf_fini(&text);
-		if (stage_done(r, 0))
-			stage_run(r);
-		else
-			look_over(r);
-		return;
-	}
-	buf_fini(&text);
-	k = walk_new(r->loop, WALK_QUERY, walk_done);
 	k->query = q;
 	k->count = true;
 	k->owner = r;
-	if (asks[r->stage] == COUNT_TARGETED) {
+	if (what == COUNT_TARGETED) {
 		draw_prepare(r);
 		k->draw = &r->draw;
 	}
 	fleet_walk(r->fleet, k);
+}
+
+/* Count what this stage asks for, or the first one behind it that has something to count; all is counted: what now? */
+static void
+stage_run(struct rollouts *r)
+{
+	while (r->stage != STAGE_OVER) {
+		struct query *q = count_query(current(r), asks[r->stage]);
+
+		if (q != NULL) {
+			count_walk(r, q, asks[r->stage]);
+			return;
+		}
+		r->stage = stage_after(r, 0);
+	}
+	look_over(r);
 }
 
 static void

@@ -165,3 +165,17 @@ test('jobs: a hub that stops ends its job; what was imported stays', async () =>
 	assert.ok(await exists('many-39999'));
 	assert.equal((await hub.rest('GET', `/jobs/${more.body.jobId}`)).status, 404, 'jobs are known until the hub stops');
 });
+
+test('jobs: the hundred newest are known, and with each new one the oldest is forgotten', async () => {
+	write('in/none.txt', []);
+	const ids = [];
+	for (let i = 0; i < 102; i++) {
+		const made = await create({ type: 'import', inputBlobContainerUri: uri('in'), inputBlobName: 'none.txt', outputBlobContainerUri: uri('out') });
+		assert.equal(made.status, 200);
+		ids.push(made.body.jobId);
+		await ended(made.body.jobId);
+	}
+	const known = (await hub.rest('GET', '/jobs')).body.map((j) => j.jobId);
+	assert.deepEqual(known, ids.slice(2).reverse());
+	assert.equal((await hub.rest('GET', `/jobs/${ids[0]}`)).status, 404);
+});
