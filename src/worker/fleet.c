@@ -125,11 +125,29 @@ load_main(void *arg)
 	return NULL;
 }
 
+/* Boxes are there before anybody runs: a worker that starts first may post to one that has not begun. */
+static enum err
+open_boxes(struct fleet *f)
+{
+	for (unsigned i = 0; i < f->o.nworker; i++) {
+		struct worker *w = &f->workers[i];
+
+		w->has_box = w->has_box || mailbox_init(&w->box) == ERR_OK;
+		if (!w->has_box)
+			return ERR_IO;
+	}
+	return ERR_OK;
+}
+
 enum err
 fleet_load(struct fleet *f, struct fault *why)
 {
-	enum err e = ERR_OK;
+	enum err e = open_boxes(f);
 
+	if (e != ERR_OK) {
+		fault_set(why, F_ServerError, "no descriptors are left for the workers");
+		return e;
+	}
 	for (unsigned i = 0; i < f->o.nworker; i++)
 		if (pthread_create(&f->workers[i].thread, NULL, load_main, &f->workers[i]) != 0)
 			load_main(&f->workers[i]), f->workers[i].thread = 0;
@@ -163,11 +181,6 @@ fleet_start(struct fleet *f)
 {
 	f->jobs = shard_jobs(f->of_shard[0]->shards[0]);
 	atomic_store(&f->jobs_version, 1);
-	for (unsigned i = 0; i < f->o.nworker; i++) {
-		f->workers[i].has_box = mailbox_init(&f->workers[i].box) == ERR_OK;
-		if (!f->workers[i].has_box)
-			return ERR_IO;
-	}
 	for (unsigned i = 0; i < f->o.nworker; i++) {
 		struct worker *w = &f->workers[i];
 

@@ -30,6 +30,15 @@ jobs_set_leaves(struct worker *w, struct jobs *set)
 	fleet_poke(f);
 }
 
+/* What a start has to do is due from the beginning on, whichever set of jobs is the first that this worker sees: another
+ * worker may have moved on to a newer one by then. */
+void
+jobs_init(struct worker *w)
+{
+	w->jobs.calls_us = INT64_MAX;
+	w->jobs.calls_check = true;
+}
+
 static void
 jobs_learn(struct worker *w)
 {
@@ -47,7 +56,6 @@ jobs_learn(struct worker *w)
 	w->jobs.set = set;
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
 		shard_jobs_know(w->shards[s], set);
-	w->jobs.calls_check = w->jobs.calls_check || w->jobs.version == 1;
 	w->jobs.busy = w->jobs.forgets = w->jobs.calls_due = true;
 	w->jobs.rest_us = 0;
 	w->jobs.tick_us = 0;

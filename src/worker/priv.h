@@ -214,6 +214,7 @@ void sweep_turn(struct worker *w);
 int64_t sweep_patience_us(const struct worker *w);
 
 /* jobs.c */
+void jobs_init(struct worker *w);
 void jobs_turn(struct worker *w);
 void jobs_restart(struct worker *w);
 void jobs_fini(struct worker *w);

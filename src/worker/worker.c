@@ -627,7 +627,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 	w->walks_end = &w->walks;
 	w->parcels_end = &w->parcels;
 	w->later_end = &w->later;
-	w->jobs.calls_us = INT64_MAX;
+	jobs_init(w);
 	w->undone = undo_new();
 	round_init(&w->round[0]);
 	round_init(&w->round[1]);

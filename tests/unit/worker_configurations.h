@@ -80,7 +80,7 @@ until(struct kit *k, const char *condition, unsigned want)
 
 	snprintf(query, sizeof(query), "SELECT COUNT() AS n FROM devices WHERE %s", condition);
 	snprintf(answer, sizeof(answer), "{'n':%u}", want);
-	for (;;) {
+	for (int64_t since_us = clock_mono_us();;) {
 		struct walk *w = kit_do_walk(k, kit_walk(k, query, 100));
 		bool there;
 
@@ -93,7 +93,7 @@ until(struct kit *k, const char *condition, unsigned want)
 		kit_forget(k);
 		if (there)
 			return;
-		sched_yield();
+		kit_again(since_us, condition);
 	}
 }
 

@@ -1,76 +1,7 @@
 /* Jobs in a fleet at work: over failed commits, restarts, deletions, and workers that change in number. */
-#include "worker_kit.h"
+#include "worker_job_kit.h"
 
 #define FLEET 300
-
-static struct work *
-job_work(struct kit *k, enum op_kind kind, const char *id, const char *json)
-{
-	struct work *w = kit_work(k, kind, "", json);
-
-	w->op.name = work_str(w, str_of(id));
-	return w;
-}
-
-static const char *
-body(const char *condition, const char *more)
-{
-	static char text[512];
-
-	snprintf(text, sizeof(text),
-	    "{'type':'scheduleUpdateTwin','queryCondition':'%s'%s,'updateTwin':{'etag':'*','"
-	    "properties':{'desired':{'a':1}}}}",
-	    condition, more);
-	return text;
-}
-
-static void
-ask(struct kit *k, const char *id, const char *json)
-{
-	while (kit_do_work(k, job_work(k, OP_JOB_PUT, id, json)) != F_NONE)
-		assert_int_equal(
-		    k->reply.fault.code, F_ServiceUnavailable); /* the disk has just failed */
-}
-
-/* Until the job says so. */
-static void
-until(struct kit *k, const char *id, const char *part)
-{
-	for (;;) {
-		if (kit_do_work(k, job_work(k, OP_JOB_GET, id, NULL)) == F_NONE &&
-		    kit_says(k, part))
-			return;
-		sched_yield();
-	}
-}
-
-/* Like until, with what the job has done so far: at least this much. */
-static void
-until_done(struct kit *k, const char *id, unsigned least)
-{
-	for (;;) {
-		const char *at;
-
-		assert_int_equal(kit_do_work(k, job_work(k, OP_JOB_GET, id, NULL)), F_NONE);
-		(void)kit_says(k, "");
-		at = strstr(k->text.p, "'succeededCount':");
-		assert_non_null(at);
-		if (strtoul(at + 17, NULL, 10) >= least)
-			return;
-		sched_yield();
-	}
-}
-
-static void
-counts(struct kit *k, const char *query, unsigned want)
-{
-	struct walk *w = kit_walk(k, query, 100);
-
-	w->count = true;
-	w = kit_do_walk(k, w);
-	assert_int_equal(w->fault.code, F_NONE);
-	assert_int_equal(w->place.delivered, want);
-}
 
 #define ONCE                                                                                       \
 	"SELECT * FROM devices WHERE properties.desired.a = 1 AND properties.desired.$version = 2"
@@ -124,8 +55,9 @@ jobs__J27_failed_commits_lose_and_repeat_no_device(void **state)
 		disk_hold();
 		disk_await(); /* a part of the job */
 		disk_release(ENOSPC);
-		while (store_state(k->store, NULL) == STORE_READY)
-			sched_yield();
+		for (int64_t since_us = clock_mono_us();
+		     store_state(k->store, NULL) == STORE_READY;)
+			kit_again(since_us, "the store notices");
 		disk_release(0);
 	}
 	until(k, "j", "'status':'completed'");

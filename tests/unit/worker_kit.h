@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -43,6 +44,41 @@ __lsan_default_suppressions(void)
 {
 	return "leak:rocksdb::ErrorHandler::RecoverFromBGError";
 }
+
+/* ---- waiting ---- */
+
+/* Nothing that a test waits for takes so long on any machine: what is still not there never comes, and the threads that it
+ * hangs on cannot be ended. So the process ends, and says what was awaited. */
+#define KIT_DEADLINE_S 120
+
+static UNUSED void
+kit_never(const char *file, int line, const char *what)
+{
+	fprintf(stderr, "%s:%d: not within %d s: %s\n", file, line, KIT_DEADLINE_S, what);
+	fflush(NULL);
+	_exit(1);
+}
+
+/* For loops that ask again and again: begun at `since_us`, monotonic. */
+#define kit_again(since_us, what)                                                                  \
+	do {                                                                                       \
+		if (clock_mono_us() - (since_us) > KIT_DEADLINE_S * SECOND)                        \
+			kit_never(__FILE__, __LINE__, what);                                       \
+		sched_yield();                                                                     \
+	} while (0)
+
+#define kit_await(k, condition)                                                                    \
+	do {                                                                                       \
+		struct timespec kit_end;                                                           \
+		clock_gettime(CLOCK_REALTIME, &kit_end);                                           \
+		kit_end.tv_sec += KIT_DEADLINE_S;                                                  \
+		pthread_mutex_lock(&(k)->mu);                                                      \
+		while (!(condition))                                                               \
+			if (pthread_cond_timedwait(&(k)->changed, &(k)->mu, &kit_end) ==           \
+			    ETIMEDOUT)                                                             \
+				kit_never(__FILE__, __LINE__, #condition);                         \
+		pthread_mutex_unlock(&(k)->mu);                                                    \
+	} while (0)
 
 /* ---- the disk ---- */
 
@@ -85,10 +121,7 @@ disk_hold(void)
 static UNUSED void
 disk_await(void)
 {
-	pthread_mutex_lock(&disk.mu);
-	while (disk.nwaiting == 0)
-		pthread_cond_wait(&disk.changed, &disk.mu);
-	pthread_mutex_unlock(&disk.mu);
+	kit_await(&disk, disk.nwaiting > 0);
 }
 
 /* Let go what is held; error: from now on every sync fails so. */
@@ -184,14 +217,6 @@ kit_warn(void *ctx, const char *line)
 	pthread_mutex_unlock(&the_kit->mu);
 }
 
-#define kit_await(k, condition)                                                                    \
-	do {                                                                                       \
-		pthread_mutex_lock(&(k)->mu);                                                      \
-		while (!(condition))                                                               \
-			pthread_cond_wait(&(k)->changed, &(k)->mu);                                \
-		pthread_mutex_unlock(&(k)->mu);                                                    \
-	} while (0)
-
 /* ---- catalogues ---- */
 
 static atomic_uint nreleased;
@@ -221,12 +246,25 @@ catalogue_new(uint64_t version, size_t npolicies)
 
 /* ---- start and stop ---- */
 
+/* A thread that hangs is joined for ever when its test has failed: the whole test has an end, too. */
+static UNUSED void
+kit_hangs(int sig)
+{
+	static const char text[] = "the test, or its end, hangs\n";
+
+	(void)sig;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(1);
+}
+
 static UNUSED int
 kit_setup(void **state)
 {
 	struct kit *k = xcalloc(1, sizeof(*k));
 	const char *tmp = getenv("TMPDIR");
 
+	signal(SIGALRM, kit_hangs);
+	alarm(4 * KIT_DEADLINE_S);
 	net_init();
 	the_kit = k;
 	snprintf(k->root, sizeof(k->root), "%s/twinhub-worker-XXXXXX",
@@ -366,6 +404,7 @@ kit_teardown(void **state)
 	snprintf(line, sizeof(line), "rm -rf '%s'", k->root);
 	assert_int_equal(system(line), 0);
 	free(k);
+	alarm(0);
 	return 0;
 }
 
@@ -402,9 +441,11 @@ kit_flush(struct kit *k)
 static UNUSED void
 kit_taken(struct kit *k)
 {
+	int64_t since_us = clock_mono_us();
+
 	for (unsigned i = 0; i < k->fo.nworker; i++)
 		while (atomic_load(&k->fleet->workers[i].box.newest) != NULL)
-			sched_yield();
+			kit_again(since_us, "a worker takes its messages");
 }
 
 /* ---- works ---- */
