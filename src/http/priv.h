@@ -15,7 +15,8 @@ struct request {
 	struct evhttp_request *ev;
 	uint32_t slot;
 	enum evhttp_cmd_type method; /* after X-HTTP-Method-Override */
-	struct str path, query;      /* raw, in the URI that evhttp holds */
+	struct str sent_path, query; /* raw, in the URI that evhttp holds */
+	struct str path;             /* raw, its separators plain, in the arena: path_plain */
 	unsigned nsegment;
 	struct str segment[SEGMENTS_MAX]; /* decoded, in the request's arena */
 	struct arena arena;
@@ -81,6 +82,8 @@ void request_end(struct request *r); /* after the reply */
 struct reply_to request_address(const struct request *r);
 struct request *request_of(struct http_loop *hl, struct reply_to to);
 struct str request_header(const struct request *r, const char *name); /* STR_NONE: absent */
+/* Decoded once, into the request's arena. */
+struct str request_decoded(struct request *r, struct str raw);
 /* A query parameter, decoded into the request's arena; STR_NONE: absent. */
 struct str request_param(struct request *r, const char *name);
 /* Parse the body as JSON into hl->doc; on a fault the request is answered and false returned. */
@@ -96,6 +99,15 @@ void request_if_match(struct request *r, struct work *w);
 void work_if_match(struct work *w, struct str tag);
 size_t request_if_match_room(const struct request *r);
 void request_submit(struct request *r, struct work *w);
+
+/* path.c */
+enum path_found { PATH_UNKNOWN, PATH_OTHER_METHOD, PATH_ROUTE };
+/* The raw path with each encoded slash as a plain one, in the arena. */
+struct str path_plain(struct arena *a, struct str raw);
+/* The path's segments, each decoded once, and with PATH_ROUTE the route that they lead to. */
+enum path_found path_find(struct request *r);
+/* Of devices, modules and jobs. */
+bool path_ids_good(const struct request *r);
 
 /* registry.c */
 /* The work is back: its request is answered with the fault, or is the caller's to answer. */

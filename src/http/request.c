@@ -71,8 +71,8 @@ request_header(const struct request *r, const char *name)
 	return str_of(evhttp_find_header(evhttp_request_get_input_headers(r->ev), name));
 }
 
-static struct str
-decoded(struct request *r, struct str raw)
+struct str
+request_decoded(struct request *r, struct str raw)
 {
 	char *p = arena_alloc(&r->arena, raw.n + 1);
 
@@ -88,7 +88,7 @@ request_param(struct request *r, const char *name)
 		str_cut(rest, '&', &pair, &rest);
 		str_cut(pair, '=', &key, &value);
 		if (str_ieq(key, str_of(name)))
-			return decoded(r, value);
+			return request_decoded(r, value);
 	}
 	return STR_NONE;
 }
@@ -190,52 +190,7 @@ authenticated(struct request *r)
 	return good;
 }
 
-/* ---- routing ---- */
-
-static bool
-path_matches(const struct request *r, const char *pattern)
-{
-	struct str rest = str_of(pattern), part;
-
-	for (unsigned i = 0; i < r->nsegment; i++) {
-		if (rest.n == 0)
-			return false;
-		str_cut(rest, '/', &part, &rest);
-		if (part.p[0] != '{' && !str_ieq(part, r->segment[i]))
-			return false;
-	}
-	return rest.n == 0;
-}
-
-static const struct route *
-route_find(const struct request *r, bool *path_known)
-{
-	*path_known = false;
-	for (size_t i = 0; i < nroutes; i++) {
-		if (!path_matches(r, routes[i].path))
-			continue;
-		*path_known = true;
-		if (routes[i].method == r->method)
-			return &routes[i];
-	}
-	return NULL;
-}
-
-/* The segments, each decoded once; a trailing slash makes none. false: too many, or too long. */
-static bool
-split_path(struct request *r)
-{
-	struct str rest = r->path.n > 0 && r->path.p[0] == '/' ? str_sub(r->path, 1) : r->path,
-	           part;
-
-	while (rest.n > 0) {
-		str_cut(rest, '/', &part, &rest);
-		if (r->nsegment == SEGMENTS_MAX || part.n > SEGMENT_MAX)
-			return false;
-		r->segment[r->nsegment++] = decoded(r, part);
-	}
-	return true;
-}
+/* ---- what is asked ---- */
 
 static enum evhttp_cmd_type
 method_of(const struct request *r)
@@ -269,21 +224,6 @@ version_known(struct str v)
 	return true;
 }
 
-static bool
-ids_good(const struct request *r)
-{
-	struct str rest = str_of(r->route->path), part;
-
-	for (unsigned i = 0; i < r->nsegment; i++) {
-		str_cut(rest, '/', &part, &rest);
-		if ((str_eq(part, STR("{device}")) || str_eq(part, STR("{module}")) ||
-		        str_eq(part, STR("{job}"))) &&
-		    !id_valid(r->segment[i]))
-			return false;
-	}
-	return true;
-}
-
 /* More than one Content-Length, or one beside chunks, is how requests are smuggled past proxies. */
 static bool
 lengths_good(const struct request *r)
@@ -302,22 +242,21 @@ lengths_good(const struct request *r)
 static void
 dispatch(struct request *r)
 {
-	bool path_known;
+	enum path_found found;
 
 	if (!lengths_good(r)) {
 		reply_error(r, F_ArgumentInvalid, "the request says its length more than once");
 	} else if (!authenticated(r)) {
 		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
-	} else if (!split_path(r) ||
-	    (r->route = route_find(r, &path_known), r->route == NULL && !path_known)) {
+	} else if ((found = path_find(r)) == PATH_UNKNOWN) {
 		reply_error(r, F_GenericNotFound, "there is nothing at this path");
-	} else if (r->route == NULL) {
+	} else if (found == PATH_OTHER_METHOD) {
 		reply_error(r, F_GenericMethodNotAllowed, "this path does not have this method");
 	} else if (!rights_allow(r->rights, r->route->rights)) {
 		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
 	} else if (!version_known(request_param(r, "api-version"))) {
 		reply_error(r, F_InvalidProtocolVersion, "BadRequest");
-	} else if (!ids_good(r)) {
+	} else if (!path_ids_good(r)) {
 		reply_error(r, F_ArgumentInvalid,
 		    "the id in the path is not 1 to %d of the characters that ids may have",
 		    ID_MAX);
@@ -340,7 +279,8 @@ request_new(struct http_loop *hl, struct evhttp_request *ev)
 	r->hl = hl;
 	r->ev = ev;
 	r->method = method_of(r);
-	str_cut(str_of(evhttp_request_get_uri(ev)), '?', &r->path, &r->query);
+	str_cut(str_of(evhttp_request_get_uri(ev)), '?', &r->sent_path, &r->query);
+	r->path = path_plain(&r->arena, r->sent_path);
 	r->body = (struct str){ n == 0 ? NULL : (const char *)evbuffer_pullup(in, -1), n };
 	slot_take(r);
 	return r;
