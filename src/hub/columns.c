@@ -1,6 +1,7 @@
 /*
  * A shard's columns: which records hold what queries ask for, and the rows that changed since the columns last heard of
- * them. Every change of a row passes row_changed, undo too, so what the columns show is what the shard holds.
+ * them. Every change of a row passes row_changed, undo too, and the columns call `bring` before each look at them, so what
+ * they show is what the shard holds.
  */
 #include "hub/priv.h"
 
@@ -100,22 +101,11 @@ at_hand(const struct row *r)
 	return all;
 }
 
-struct columns *
-shard_columns(struct shard *sh, size_t max_bytes)
+static uint32_t
+bring(void *shard, struct query_scratch *s)
 {
-	struct query_needs none = { 0 };
+	struct shard *sh = shard;
 
-	if (sh->columns != NULL)
-		return sh->columns;
-	sh->columns = columns_new(max_bytes);
-	for (uint32_t i = 0; i < sh->nrow; i++)
-		columns_row_changed(sh->columns, i, kind_of(sh, i), &none, &none, NULL, NULL, NULL);
-	return sh->columns;
-}
-
-void
-shard_columns_sync(struct shard *sh, struct query_scratch *s)
-{
 	for (uint32_t i = 0; i < sh->changed.n; i++) {
 		uint32_t row = sh->changed.rows[i];
 		unsigned what = sh->changed.bits[row];
@@ -129,7 +119,28 @@ shard_columns_sync(struct shard *sh, struct query_scratch *s)
 		    sh->columns, row, kind_of(sh, row), &changed, &hand, &hub_query_ops, &hr, s);
 		sh->changed.bits[row] = 0;
 	}
-	if (sh->changed.n > 0)
-		columns_trim(sh->columns);
 	sh->changed.n = 0;
+	return sh->nrow;
+}
+
+struct columns *
+shard_columns(struct shard *sh, size_t max_bytes)
+{
+	struct query_needs none = { 0 };
+
+	if (sh->columns != NULL)
+		return sh->columns;
+	sh->columns = columns_new(max_bytes, bring, sh);
+	for (uint32_t i = 0; i < sh->nrow; i++)
+		columns_row_changed(sh->columns, i, kind_of(sh, i), &none, &none, NULL, NULL, NULL);
+	return sh->columns;
+}
+
+void
+shard_columns_settle(struct shard *sh, struct query_scratch *s)
+{
+	if (sh->columns == NULL || sh->changed.n == 0)
+		return;
+	columns_settle(sh->columns, s);
+	columns_trim(sh->columns);
 }

@@ -460,11 +460,12 @@ unsigned hub_records_of(const struct query_needs *needs);
 
 /*
  * The shard's columns for queries (query/columns.h): made at the first call, with that limit. From then on what changes,
- * or is undone, is noted, and shard_columns_sync brings the columns up to date: to be called before the next look at them, while the
- * records that changed are still in memory.
+ * or is undone, is noted, and the columns learn of it before each look at them. Of a record that is not in memory any more by
+ * then they only know that its values must be asked: hence shard_columns_settle, after changes and before shard_evict. It
+ * keeps to the limit, too.
  */
 struct columns *shard_columns(struct shard *sh, size_t max_bytes);
-void shard_columns_sync(struct shard *sh, struct query_scratch *s);
+void shard_columns_settle(struct shard *sh, struct query_scratch *s);
 
 /* A row as the query language sees it: hub_query_ops with a struct hub_row prepared for it. */
 struct hub_row {

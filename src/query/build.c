@@ -28,6 +28,7 @@ vector_sweep(struct vector *v, column_source *source, void *ctx, struct column_s
 {
 	bool any = false, bound = false;
 
+	vector_settle(v);
 	*sweep = (struct column_sweep){ 0 };
 	for (uint32_t i = 0; i < v->q->nslot; i++) {
 		if (!sweeps(v, i, source, ctx, sweep->source))
@@ -55,6 +56,7 @@ void
 vector_take(struct vector *v, uint32_t row, const struct query_row_ops *ops, const void *data,
     struct query_scratch *s)
 {
+	vector_settle(v);
 	for (uint32_t i = 0; i < v->q->nslot; i++) {
 		struct column *c = v->sweeping[i];
 		if (c == NULL || column_saw(c, row))
@@ -62,11 +64,13 @@ vector_take(struct vector *v, uint32_t row, const struct query_row_ops *ops, con
 		column_take(c, row, ops, data, s);
 		column_see(c, row, true);
 	}
+	vector_wrote(v);
 }
 
 void
 vector_swept(struct vector *v, struct str key, bool all_to)
 {
+	vector_settle(v);
 	for (uint32_t i = 0; i < v->q->nslot; i++) {
 		struct column *c = v->sweeping[i];
 		if (c == NULL)
@@ -86,18 +90,18 @@ vector_swept(struct vector *v, struct str key, bool all_to)
 bool
 vector_wants(struct vector *v, uint32_t *row, struct query_needs *needs)
 {
-	uint32_t first = v->rows;
+	uint32_t first;
 
+	vector_settle(v);
+	first = v->rows;
 	for (uint32_t i = 0; i < v->q->nslot; i++) {
 		if (v->building[i] == NULL)
 			continue;
 		column_advance(v->building[i], v->rows);
-		if (v->building[i]->complete) {
+		if (v->building[i]->complete)
 			vector_turn_to(v, i, v->building[i]);
-			v->bound_leaves = false;
-		} else if (v->building[i]->built < first) {
+		else if (v->building[i]->built < first)
 			first = v->building[i]->built;
-		}
 	}
 	*row = first;
 	*needs = (struct query_needs){ 0 };
@@ -107,8 +111,6 @@ vector_wants(struct vector *v, uint32_t *row, struct query_needs *needs)
 			needs->sections |= v->building[i]->needs.sections;
 		}
 	}
-	if (first == v->rows && v->q->facts.aggregate)
-		tallies_open(v);
 	return first < v->rows;
 }
 
@@ -116,6 +118,7 @@ void
 vector_show(struct vector *v, uint32_t row, enum row_kind kind, const struct query_row_ops *ops,
     const void *data, struct query_scratch *s)
 {
+	vector_settle(v);
 	for (uint32_t i = 0; i < v->q->nslot; i++) {
 		struct column *c = v->building[i];
 		if (c == NULL || c->built != row)
@@ -123,6 +126,7 @@ vector_show(struct vector *v, uint32_t row, enum row_kind kind, const struct que
 		column_take(c, row, kind == ROW_FREE ? NULL : ops, data, s);
 		c->built = row + 1;
 	}
+	vector_wrote(v);
 }
 
 /* ---- from documents that were asked ---- */
@@ -133,10 +137,13 @@ void
 vector_learn(struct vector *v, uint32_t row, const struct query_row_ops *ops, const void *data,
     struct query_scratch *s)
 {
-	for (uint32_t i = 0; i < v->q->nslot; i++) {
-		struct column *c = v->column[i];
-		if (c != NULL && c->path.kind == PATH_CONVERGED &&
-		    column_cell(c, row) == cell_of_code(CODE_STALE))
-			column_take(c, row, ops, data, s);
+	vector_settle(v);
+	for (uint32_t i = 0; i < v->q->nslot && row < v->rows; i++) {
+		struct column *c = v->held[i];
+		if (c == NULL || c->path.kind != PATH_CONVERGED ||
+		    column_cell(c, row) != cell_of_code(CODE_STALE))
+			continue;
+		column_take(c, row, ops, data, s);
+		vector_wrote(v);
 	}
 }

@@ -19,6 +19,8 @@ static const size_t widths[] = {
 	[COLUMN_HASHES] = 4,
 };
 
+const struct column column_none = { .form = COLUMN_NONE };
+
 const char *
 column_form_name(enum column_form f)
 {
@@ -155,8 +157,12 @@ column_cell(const struct column *c, uint32_t row)
 {
 	uint32_t at;
 
-	assert(row < c->rows);
+	assert(row < c->rows || c->form == COLUMN_NONE);
 	switch (c->form) {
+	case COLUMN_NONE: break;
+	case COLUMN_HASHES:
+		return cell_of_code(
+		    c->hashes[row] < CODE_FIRST ? c->hashes[row] : (uint32_t)CODE_STALE);
 	case COLUMN_CODES8: return cell_of_code(c->codes8[row]);
 	case COLUMN_CODES16: return cell_of_code(c->codes16[row]);
 	case COLUMN_NUMBERS: return c->cells[row];
@@ -164,8 +170,8 @@ column_cell(const struct column *c, uint32_t row)
 		at = column_pair(c, row);
 		return at < c->npair && c->pairs[at] == row ? c->cells[at]
 		                                            : cell_of_code(CODE_UNDEFINED);
-	default: assert(false); return cell_of_code(CODE_STALE);
 	}
+	return cell_of_code(CODE_STALE);
 }
 
 /* Every form but hashes; a code must fit. */

@@ -10,6 +10,8 @@
  *   NUMBERS   a cell a row
  *   HASHES    below CODE_FIRST a code, else a hash whose lowest bit tells numbers from strings; no dictionary
  *
+ *   NONE      nothing is held: every row is stale. Where there is no column, column_none stands for it
+ *
  * A column begins sparse and moves on when it outgrows its form: to CODES8 when too many rows have the path, to CODES16,
  * and, with too many different values, to NUMBERS if most of them are numbers, else to HASHES. It never moves back.
  */
@@ -133,6 +135,9 @@ struct column {
 	struct dict dict;
 };
 
+/* The column of a path that has none. */
+extern const struct column column_none;
+
 /* An empty column of `rows` rows. */
 void column_begin(struct column *c, uint32_t rows);
 void column_drop(struct column *c); /* back to COLUMN_NONE */
@@ -146,7 +151,7 @@ void column_reserve(struct column *c, uint32_t rows);
 /* Of arrays and objects only the kind counts. row < c->rows. */
 void column_set(struct column *c, uint32_t row, const struct value *v);
 void column_set_stale(struct column *c, uint32_t row);
-/* Any form but COLUMN_HASHES. */
+/* What is not held itself, as in COLUMN_HASHES and COLUMN_NONE: CODE_STALE. */
 uint64_t column_cell(const struct column *c, uint32_t row);
 /* The first pair of COLUMN_SPARSE at or after a row. */
 uint32_t column_pair(const struct column *c, uint32_t row);
@@ -163,8 +168,12 @@ struct columns {
 	uint32_t n;
 	uint64_t tick, ids;
 	size_t max_bytes;
-	uint8_t *kinds; /* enum row_kind by row */
-	uint32_t nkind;
+	uint8_t *kinds;   /* enum row_kind by row */
+	uint32_t nkind;   /* rows that have one */
+	uint32_t rows;    /* that there are; at most nkind */
+	uint64_t changes; /* moves with every change of a value, a kind, a column */
+	columns_bring *bring;
+	void *bring_rows;
 };
 
 /* The column of a path, counted as used; NULL if the path can have none. */

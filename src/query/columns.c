@@ -13,11 +13,13 @@
 #define REST 256u /* ticks: turns of queries to the shard */
 
 struct columns *
-columns_new(size_t max_bytes)
+columns_new(size_t max_bytes, columns_bring *bring, void *rows)
 {
 	struct columns *c = xcalloc(1, sizeof(*c));
 
 	c->max_bytes = max_bytes;
+	c->bring = bring;
+	c->bring_rows = rows;
 	return c;
 }
 
@@ -142,6 +144,7 @@ columns_forget(struct columns *c, uint32_t i)
 {
 	column_free(c->v[i]);
 	c->v[i] = c->v[--c->n];
+	c->changes++;
 }
 
 static struct column *
@@ -195,17 +198,26 @@ column_take(struct column *c, uint32_t row, const struct query_row_ops *ops, con
 }
 
 static void
+kinds_reserve(struct columns *c, uint32_t rows)
+{
+	uint32_t n = c->nkind + c->nkind / 4;
+
+	if (rows <= c->nkind)
+		return;
+	if (n < rows)
+		n = rows;
+	c->kinds = xrealloc(c->kinds, n);
+	memset(c->kinds + c->nkind, ROW_FREE, n - c->nkind);
+	c->nkind = n;
+}
+
+static void
 kind_set(struct columns *c, uint32_t row, enum row_kind kind)
 {
-	if (row >= c->nkind) {
-		uint32_t n = c->nkind + c->nkind / 4;
-		if (n <= row)
-			n = row + 1;
-		c->kinds = xrealloc(c->kinds, n);
-		memset(c->kinds + c->nkind, ROW_FREE, n - c->nkind);
-		c->nkind = n;
-	}
+	kinds_reserve(c, row + 1);
 	c->kinds[row] = (uint8_t)kind;
+	if (row >= c->rows)
+		c->rows = row + 1;
 }
 
 static bool
@@ -226,6 +238,7 @@ columns_row_changed(struct columns *c, uint32_t row, enum row_kind kind,
     const struct query_row_ops *ops, const void *data, struct query_scratch *s)
 {
 	kind_set(c, row, kind);
+	c->changes++;
 	for (uint32_t i = 0; i < c->n; i++) {
 		struct column *col = c->v[i];
 		bool known = kind == ROW_FREE || covers(at_hand, &col->needs);
@@ -239,6 +252,18 @@ columns_row_changed(struct columns *c, uint32_t row, enum row_kind kind,
 		if (!col->complete && row >= col->built)
 			column_see(col, row, known); /* if not, it will be shown */
 	}
+}
+
+void
+columns_settle(struct columns *c, struct query_scratch *s)
+{
+	uint32_t rows = c->bring != NULL ? c->bring(c->bring_rows, s) : c->rows;
+
+	if (rows == c->rows)
+		return;
+	kinds_reserve(c, rows);
+	c->rows = rows;
+	c->changes++;
 }
 
 /* ---- memory ---- */
@@ -271,6 +296,7 @@ columns_trim(struct columns *c)
 		}
 		bytes -= column_bytes(c->v[i]);
 		column_drop(c->v[i]);
+		c->changes++;
 		bytes += column_bytes(c->v[i]);
 		c->v[i]->rest = c->tick + REST;
 	}

@@ -2,15 +2,16 @@
  * columns: what the rows of a shard hold at the paths that queries ask for, side by side, so that a condition is judged a
  * block of rows at a time without a look at their documents.
  *
- *   struct columns   the columns of one shard. They are made for paths that are asked for, kept current
- *                    by columns_row_changed, and dropped, least recently used first, when they outgrow their memory.
+ *   struct columns   the columns of one shard. They are made for paths that are asked for, and dropped, least recently used
+ *                    first, when they outgrow their memory. Who has the rows says how they are brought up to date
+ *                    (columns_bring); values are reached by a vector only, and each of its calls does that first.
  *   struct vector    a plan made ready for blocks. It may look at any shard's columns, one after the other.
  *
  * A block's judgement says of each row: it matches, it does not, or its document must be asked (query_match). Where
  * there is no column, or a column does not hold a value itself (arrays, objects, long strings, too many different
  * ones), the answer is "ask": so the result is always that of the row evaluator.
  *
- *   vector_open(v, c, rows, true)                    a shard's turn begins
+ *   vector_open(v, c, true, &s)                      a shard's turn begins
  *   while (vector_sweep(v, source, &s))              columns to be made: records in the order of their keys, if that is
  *           vector_take(v, row, ops, ...)            cheaper; in any number of turns
  *           vector_swept(v, key, ...)
@@ -19,8 +20,9 @@
  *   vector_judge(v, from, n, verdicts)               a block
  *   vector_add(v, verdicts, ...)                     aggregates: count what matches, up to a row that must be asked
  *
- * Between two turns on one shard anything may change; each turn begins with vector_open. Columns belong to one thread
- * at a time, as does a vector; the plan may be shared.
+ * Rows may change at any time: what has been judged is what was true then, and what is judged, ordered or added next is
+ * what is true now. Each turn begins with vector_open. Columns belong to one thread at a time, as does a vector; the plan may
+ * be shared.
  */
 #ifndef TWINHUB_QUERY_COLUMNS_H
 #define TWINHUB_QUERY_COLUMNS_H
@@ -37,8 +39,15 @@ enum row_kind { ROW_FREE, ROW_DEVICE, ROW_MODULE };
 
 struct columns;
 
-/* max_bytes bounds what all columns hold together. */
-struct columns *columns_new(size_t max_bytes);
+/*
+ * Say by columns_row_changed what has become of each row since the last time, and return how many rows there are. It is
+ * called before every look at values; when nothing has changed it should cost next to nothing.
+ */
+typedef uint32_t columns_bring(void *rows, struct query_scratch *s);
+
+/* max_bytes bounds what all columns hold together. bring NULL: columns_row_changed is called as rows change, all of them
+ * once at the beginning. */
+struct columns *columns_new(size_t max_bytes, columns_bring *bring, void *rows);
 void columns_free(struct columns *c); /* NULL is fine */
 
 /*
@@ -48,6 +57,9 @@ void columns_free(struct columns *c); /* NULL is fine */
 void columns_row_changed(struct columns *c, uint32_t row, enum row_kind kind,
     const struct query_needs *changed, const struct query_needs *at_hand,
     const struct query_row_ops *ops, const void *data, struct query_scratch *s);
+
+/* Bring up to date now: for the sake of time only, while the records of changed rows are at hand. */
+void columns_settle(struct columns *c, struct query_scratch *s);
 
 /* Keep to the memory limit: to be called after a number of changes. */
 void columns_trim(struct columns *c);
@@ -69,7 +81,8 @@ struct column_facts {
 	uint32_t rows;         /* that have a cell */
 	size_t bytes;
 };
-/* The n-th path that is known, for reports; false at the end. name: appended, as in a query. */
+/* The n-th path that is known, for reports: its form and sizes, no row's value; false at the end. name: appended, as in a
+ * query. */
 bool columns_facts(const struct columns *c, uint32_t n, struct column_facts *out, struct buf *name);
 size_t columns_bytes(const struct columns *c);
 
@@ -81,8 +94,10 @@ struct vector;
 struct vector *vector_new(const struct query *q);
 void vector_free(struct vector *v); /* NULL is fine */
 
-/* Turn to a shard of `rows` row numbers. `begins`: its first turn in this walk, which counts as one use of the paths. */
-void vector_open(struct vector *v, struct columns *c, uint32_t rows, bool begins);
+/* Turn to a shard. `begins`: its first turn in this walk, which counts as one use of the paths. s: for the whole turn. */
+void vector_open(struct vector *v, struct columns *c, bool begins, struct query_scratch *s);
+/* Its row numbers are below this. */
+uint32_t vector_rows(struct vector *v);
 
 /*
  * Where the values of a column come from: a number of the caller's, 0 if they are to be had row by row only.
@@ -116,10 +131,9 @@ verdict_asks(uint8_t verdict)
 	return verdict != VERDICT_MATCH && (verdict & VERDICT_POSSIBLE);
 }
 
-/* Judge rows [from, from + n), n at most VECTOR_ROWS; true if any of them may match. Of an aggregate plan a row of which
- * a grouped or aggregated value is not held is asked for too. */
-bool vector_judge(
-    struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts, struct query_scratch *s);
+/* Judge rows [from, from + n), n at most VECTOR_ROWS; true if any of them may match. Rows that are not there do not. Of an
+ * aggregate plan a row of which a grouped or aggregated value is not held is asked for too. */
+bool vector_judge(struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts);
 
 /* The documents of a row that was asked for are at hand, all that the condition needs (facts.match): what columns had
  * lost of it they may take in again. No verdict of the block judged last changes. */
@@ -127,7 +141,8 @@ void vector_learn(struct vector *v, uint32_t row, const struct query_row_ops *op
     struct query_scratch *s);
 
 /* Aggregates: count the rows that match among [i, n) of the block judged last, in order, up to the first one that must
- * be asked; *stop is its index, or n. ERR_SIZE as query_groups_add. */
+ * be asked; *stop is its index, or n. Once anything has changed since it was judged, all that may match must be asked.
+ * ERR_SIZE as query_groups_add. */
 enum err vector_add(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n,
     struct query_groups *g, uint32_t *stop, struct fault *f);
 
@@ -148,7 +163,8 @@ struct column_report;
 struct column_report *column_report_new(void);
 void column_report_free(struct column_report *r); /* NULL is fine */
 /* Add all columns of a shard; *bytes grows by what they take together. */
-void column_report_shard(struct column_report *r, const struct columns *c, size_t *bytes);
+void column_report_shard(
+    struct column_report *r, struct columns *c, struct query_scratch *s, size_t *bytes);
 /* Add the paths of a plan as they are in the shard that v was opened for last, and is done with. */
 void column_report_plan(struct column_report *r, const struct vector *v);
 /* The same when no column is looked at. */

@@ -165,10 +165,10 @@ bind_odd(struct leaf *l, uint32_t n)
 static void
 bind_one(struct vector *v, struct leaf *l)
 {
-	const struct column *c = v->column[l->slot[0]];
-	uint32_t n = CODE_FIRST + (c != NULL ? c->dict.n : 0);
+	const struct column *c = vector_column(v, l->slot[0]);
+	uint32_t n = CODE_FIRST + c->dict.n;
 
-	if (c == NULL ||
+	if (c->form == COLUMN_NONE ||
 	    (!v->fresh && l->column == c && l->id == c->id && l->form == c->form &&
 	        l->generation == c->dict.generation)) {
 		l->column = c;
@@ -201,7 +201,6 @@ judge_bind(struct vector *v)
 {
 	if (v->where != NULL)
 		bind_node(v, v->where);
-	v->bound_leaves = true;
 	v->fresh = false;
 }
 
@@ -217,24 +216,45 @@ hashed_set(const struct leaf *l, uint32_t h)
 	return has_hash(l, h) ? SET_ANY : l->missed[h & 1];
 }
 
-#define COMPARE_LOOP(op)                                                                           \
-	for (uint32_t i = 0; i < n; i++)                                                           \
-		out[i] = cell_number(cells[i]) op number ? SET_TRUE : SET_FALSE;                   \
-	break
+/* One loop for each pair of relations that are each other's opposite: of a number `yes` if it holds, else `no`. What
+ * is no number is looked up afterwards. */
+static void
+compare_equal(const uint64_t *restrict cells, uint32_t n, double number, uint8_t yes, uint8_t no,
+    uint8_t *restrict out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = cell_number(cells[i]) == number ? yes : no;
+}
+
+static void
+compare_less(const uint64_t *restrict cells, uint32_t n, double number, uint8_t yes, uint8_t no,
+    uint8_t *restrict out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = cell_number(cells[i]) < number ? yes : no;
+}
+
+static void
+compare_at_most(const uint64_t *restrict cells, uint32_t n, double number, uint8_t yes, uint8_t no,
+    uint8_t *restrict out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = cell_number(cells[i]) <= number ? yes : no;
+}
 
 static void
 compare_numbers(
     const struct leaf *l, const uint64_t *restrict cells, uint32_t n, uint8_t *restrict out)
 {
-	double number = l->number;
+	double x = l->number;
 
 	switch (l->relop) {
-	case REL_EQ: COMPARE_LOOP(==);
-	case REL_NE: COMPARE_LOOP(!=);
-	case REL_LT: COMPARE_LOOP(<);
-	case REL_LE: COMPARE_LOOP(<=);
-	case REL_GT: COMPARE_LOOP(>);
-	case REL_GE: COMPARE_LOOP(>=);
+	case REL_EQ: compare_equal(cells, n, x, SET_TRUE, SET_FALSE, out); break;
+	case REL_NE: compare_equal(cells, n, x, SET_FALSE, SET_TRUE, out); break;
+	case REL_LT: compare_less(cells, n, x, SET_TRUE, SET_FALSE, out); break;
+	case REL_GE: compare_less(cells, n, x, SET_FALSE, SET_TRUE, out); break;
+	case REL_LE: compare_at_most(cells, n, x, SET_TRUE, SET_FALSE, out); break;
+	case REL_GT: compare_at_most(cells, n, x, SET_FALSE, SET_TRUE, out); break;
 	}
 	for (uint32_t i = 0; i < n; i++)
 		if (cell_is_code(cells[i]))
@@ -262,32 +282,47 @@ judge_sparse(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, 
 }
 
 /* Bytes that are written could be any memory, for all a compiler knows: `restrict` says they are not. */
-#define BY_TABLE(codes, type)                                                                      \
-	static void by_table_##codes(const uint8_t *restrict table, const type *restrict codes,    \
-	    uint32_t n, uint8_t *restrict out)                                                     \
-	{                                                                                          \
-		for (uint32_t i = 0; i < n; i++)                                                   \
-			out[i] = table[codes[i]];                                                  \
-	}
+static void
+by_table8(
+    const uint8_t *restrict table, const uint8_t *restrict codes, uint32_t n, uint8_t *restrict out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = table[codes[i]];
+}
 
-/* false: there are codes in it that are none of the dictionary's. */
-#define BY_ODD(codes, type)                                                                        \
-	static bool by_odd_##codes(                                                                \
-	    const struct leaf *l, const type *restrict codes, uint32_t n, uint8_t *restrict out)   \
-	{                                                                                          \
-		uint8_t common = l->common, set = l->table[l->odd];                                \
-		type odd = (type)l->odd, low = 0;                                                  \
-		for (uint32_t i = 0; i < n; i++) {                                                 \
-			out[i] = codes[i] == odd ? set : common;                                   \
-			low |= codes[i] < CODE_FIRST;                                              \
-		}                                                                                  \
-		return low == 0;                                                                   \
-	}
+static void
+by_table16(const uint8_t *restrict table, const uint16_t *restrict codes, uint32_t n,
+    uint8_t *restrict out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = table[codes[i]];
+}
 
-BY_TABLE(codes8, uint8_t)
-BY_TABLE(codes16, uint16_t)
-BY_ODD(codes8, uint8_t)
-BY_ODD(codes16, uint16_t)
+/* By comparison with the odd code. False: there are codes in it that are none of the dictionary's. */
+static bool
+by_odd8(const struct leaf *l, const uint8_t *restrict codes, uint32_t n, uint8_t *restrict out)
+{
+	uint8_t common = l->common, set = l->table[l->odd], odd = (uint8_t)l->odd, low = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		out[i] = codes[i] == odd ? set : common;
+		low |= codes[i] < CODE_FIRST;
+	}
+	return low == 0;
+}
+
+static bool
+by_odd16(const struct leaf *l, const uint16_t *restrict codes, uint32_t n, uint8_t *restrict out)
+{
+	uint8_t common = l->common, set = l->table[l->odd];
+	uint16_t odd = (uint16_t)l->odd, low = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		out[i] = codes[i] == odd ? set : common;
+		low |= codes[i] < CODE_FIRST;
+	}
+	return low == 0;
+}
 
 static void
 judge_one(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, const uint8_t *mask,
@@ -297,12 +332,12 @@ judge_one(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, con
 
 	switch (c->form) {
 	case COLUMN_CODES8:
-		if (!l->one_odd || !by_odd_codes8(l, c->codes8 + from, n, out))
-			by_table_codes8(l->table, c->codes8 + from, n, out);
+		if (!l->one_odd || !by_odd8(l, c->codes8 + from, n, out))
+			by_table8(l->table, c->codes8 + from, n, out);
 		break;
 	case COLUMN_CODES16:
-		if (!l->one_odd || !by_odd_codes16(l, c->codes16 + from, n, out))
-			by_table_codes16(l->table, c->codes16 + from, n, out);
+		if (!l->one_odd || !by_odd16(l, c->codes16 + from, n, out))
+			by_table16(l->table, c->codes16 + from, n, out);
 		break;
 	case COLUMN_HASHES:
 		for (uint32_t i = 0; i < n; i++)
@@ -317,7 +352,7 @@ judge_one(struct vector *v, const struct leaf *l, uint32_t from, uint32_t n, con
 		for (uint32_t i = 0; i < n; i++)
 			out[i] = mask[i] & SET_TRUE ? cell_set(v, l, c->cells[from + i]) : SET_ANY;
 		break;
-	case COLUMN_NONE: assert(false);
+	case COLUMN_NONE: memset(out, SET_ANY, n); break;
 	}
 }
 
@@ -326,13 +361,8 @@ static uint8_t
 judge_values(struct vector *v, const struct leaf *l, uint32_t row)
 {
 	for (uint32_t k = 0; k < l->nslot; k++) {
-		const struct column *c = v->column[l->slot[k]];
-		uint64_t cell;
-		if (c->form == COLUMN_HASHES)
-			cell = cell_of_code(
-			    c->hashes[row] < CODE_FIRST ? c->hashes[row] : (uint32_t)CODE_STALE);
-		else
-			cell = column_cell(c, row);
+		const struct column *c = vector_column(v, l->slot[k]);
+		uint64_t cell = column_cell(c, row);
 		if (cell == cell_of_code(CODE_STRING) || cell == cell_of_code(CODE_STALE))
 			return SET_ANY;
 		v->bound[l->slot[k]] = column_value(c, cell);
@@ -340,11 +370,12 @@ judge_values(struct vector *v, const struct leaf *l, uint32_t row)
 	return leaf_eval(v, l);
 }
 
+/* Else no row of a block need be looked at. */
 static bool
 has_columns(const struct vector *v, const struct leaf *l)
 {
 	for (uint32_t k = 0; k < l->nslot; k++)
-		if (v->column[l->slot[k]] == NULL)
+		if (vector_column(v, l->slot[k])->form == COLUMN_NONE)
 			return false;
 	return true;
 }
@@ -545,16 +576,12 @@ judge_kind(const uint8_t *restrict kinds, uint8_t kind, uint32_t n, uint8_t *res
 		out[i] = kinds[i] == kind ? SET_TRUE : SET_FALSE;
 }
 
-bool
-vector_judge(
-    struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts, struct query_scratch *s)
+/* Rows of the block that are there. */
+static void
+judge_rows(struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts)
 {
 	uint8_t kind = v->q->facts.collection == QUERY_MODULES ? ROW_MODULE : ROW_DEVICE;
 
-	assert(n <= VECTOR_ROWS && from + n <= v->rows && v->rows <= v->columns->nkind);
-	v->row.s = s;
-	if (!v->bound_leaves)
-		judge_bind(v);
 	judge_kind(v->columns->kinds + from, kind, n, verdicts);
 	if (v->q->facts.nothing)
 		memset(verdicts, SET_FALSE, n);
@@ -562,5 +589,23 @@ vector_judge(
 		judge_where(v, from, n, verdicts);
 	if (v->q->facts.aggregate)
 		tallies_judge(v, from, n, verdicts);
+}
+
+bool
+vector_judge(struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts)
+{
+	assert(n <= VECTOR_ROWS);
+	vector_settle(v);
+	if (!v->ready) {
+		judge_bind(v);
+		tallies_open(v);
+		v->ready = true;
+	}
+	v->from = from;
+	v->n = from >= v->rows ? 0 : v->rows - from < n ? v->rows - from : n;
+	v->judged = v->changes;
+	memset(verdicts + v->n, SET_FALSE, n - v->n);
+	if (v->n > 0)
+		judge_rows(v, from, v->n, verdicts);
 	return count_possible(verdicts, n, &v->asks) > 0;
 }

@@ -214,39 +214,83 @@ vector_free(struct vector *v)
 void
 vector_turn_to(struct vector *v, uint32_t slot, struct column *c)
 {
-	v->column[slot] = v->building[slot] = NULL;
+	v->held[slot] = v->building[slot] = NULL;
+	v->ready = false;
 	if (c == NULL || c->form == COLUMN_NONE)
 		return;
 	column_advance(c, v->rows);
 	column_reserve(c, v->rows);
 	if (c->complete)
-		v->column[slot] = c;
+		v->held[slot] = c;
 	else
 		v->building[slot] = c;
 }
 
-void
-vector_open(struct vector *v, struct columns *c, uint32_t rows, bool begins)
+/* Which columns there are now. A sweep under way is of columns that may be no more. */
+static void
+look_around(struct vector *v)
 {
-	v->columns = c;
-	v->rows = rows;
-	v->bound_leaves = false;
-	if (begins) {
-		v->fresh = true;
-		c->tick++;
-		for (uint32_t i = 0; i < v->q->nslot; i++) {
-			const struct column *was =
-			    v->wanted[i] ? columns_find(c, v->q->slots[i]) : NULL;
-			v->missed[i] = was == NULL || was->form == COLUMN_NONE || !was->complete;
-			if (v->wanted[i])
-				columns_use(c, v->q->slots[i], rows);
-		}
-	}
+	struct columns *c = v->columns;
+
+	v->rows = c->rows;
+	v->ready = false;
+	memset(v->sweeping, 0, sizeof(v->sweeping));
 	for (uint32_t i = 0; i < v->q->nslot; i++)
 		if (v->wanted[i])
 			vector_turn_to(v, i, columns_find(c, v->q->slots[i]));
-	if (v->q->facts.aggregate)
-		tallies_open(v);
+	v->changes = c->changes;
+}
+
+void
+vector_settle(struct vector *v)
+{
+	columns_settle(v->columns, v->row.s);
+	if (v->changes != v->columns->changes)
+		look_around(v);
+}
+
+void
+vector_wrote(struct vector *v)
+{
+	bool judged = v->judged == v->changes;
+
+	v->changes = ++v->columns->changes;
+	if (judged)
+		v->judged = v->changes;
+}
+
+static void
+use_paths(struct vector *v)
+{
+	struct columns *c = v->columns;
+
+	v->fresh = true;
+	c->tick++;
+	for (uint32_t i = 0; i < v->q->nslot; i++) {
+		const struct column *was = v->wanted[i] ? columns_find(c, v->q->slots[i]) : NULL;
+		v->missed[i] = was == NULL || was->form == COLUMN_NONE || !was->complete;
+		if (v->wanted[i])
+			columns_use(c, v->q->slots[i], c->rows);
+	}
+}
+
+void
+vector_open(struct vector *v, struct columns *c, bool begins, struct query_scratch *s)
+{
+	v->columns = c;
+	v->row.s = s;
+	v->n = 0;
+	columns_settle(c, s);
+	if (begins)
+		use_paths(v);
+	look_around(v);
+}
+
+uint32_t
+vector_rows(struct vector *v)
+{
+	vector_settle(v);
+	return v->rows;
 }
 
 void
@@ -255,6 +299,6 @@ vector_facts(const struct vector *v, uint32_t *paths, uint32_t *held)
 	*paths = *held = 0;
 	for (uint32_t i = 0; i < v->q->nslot; i++) {
 		*paths += v->wanted[i];
-		*held += v->wanted[i] && v->column[i] != NULL;
+		*held += v->wanted[i] && v->held[i] != NULL;
 	}
 }

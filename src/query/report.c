@@ -141,11 +141,13 @@ line_add(struct line *l, const struct column_facts *f, bool made)
 }
 
 void
-column_report_shard(struct column_report *r, const struct columns *c, size_t *bytes)
+column_report_shard(
+    struct column_report *r, struct columns *c, struct query_scratch *s, size_t *bytes)
 {
 	struct column_facts f;
 	struct buf name = { 0 };
 
+	columns_settle(c, s);
 	for (uint32_t i = 0; name.n = 0, columns_facts(c, i, &f, &name); i++)
 		line_add(line_of(r, buf_view(&name)), &f, false);
 	*bytes += columns_bytes(c);
@@ -174,7 +176,7 @@ column_report_plan(struct column_report *r, const struct vector *v)
 	for (uint32_t i = 0; i < v->q->nslot; i++) {
 		const struct path *p = v->q->slots[i];
 		report_path(r, p, v->wanted[i] ? columns_find(v->columns, p) : NULL,
-		    v->missed[i] && v->column[i] != NULL);
+		    v->missed[i] && v->held[i] != NULL);
 	}
 }
 

@@ -18,7 +18,7 @@
 static bool
 has_codes(const struct column *c)
 {
-	return c != NULL && (c->form == COLUMN_CODES8 || c->form == COLUMN_CODES16);
+	return c->form == COLUMN_CODES8 || c->form == COLUMN_CODES16;
 }
 
 void
@@ -29,10 +29,10 @@ tallies_open(struct vector *v)
 	v->last_group = TABLE_NONE;
 	v->has_direct = false;
 	memset(v->met, 0, sizeof(v->met)); /* codes may have got another meaning */
-	if (v->groups_ask)
+	if (v->groups_ask || !v->q->facts.aggregate)
 		return;
 	for (const struct item *it = v->q->groups; it != NULL; it = it->next) {
-		const struct column *c = v->column[it->path->slot];
+		const struct column *c = item_column(v, it);
 		if (!has_codes(c) || n * (uint64_t)(c->dict.n + CODE_FIRST) > GROUP_DIRECT)
 			return;
 		v->radix[k] = c->dict.n + CODE_FIRST;
@@ -58,6 +58,13 @@ tallies_open(struct vector *v)
 	} while (0)
 
 static void
+ask_all(uint32_t n, uint8_t *restrict verdicts)
+{
+	for (uint32_t i = 0; i < n; i++)
+		verdicts[i] |= SET_FALSE | SET_UNDEF;
+}
+
+static void
 ask_group(const struct column *c, uint32_t from, uint32_t n, uint8_t *restrict verdicts)
 {
 	const unsigned unheld_codes = CODE_FIRST - CODE_ARRAY;
@@ -71,7 +78,8 @@ ask_group(const struct column *c, uint32_t from, uint32_t n, uint8_t *restrict v
 		break;
 	case COLUMN_HASHES: ASK_LOOP(uint32_t, c->hashes, at[i] >= CODE_ARRAY); break;
 	case COLUMN_NUMBERS: ASK_LOOP(uint64_t, c->cells, cell_unheld(at[i])); break;
-	default:
+	case COLUMN_NONE: ask_all(n, verdicts); break;
+	case COLUMN_SPARSE:
 		for (uint32_t i = column_pair(c, from); i < c->npair && c->pairs[i] - from < n; i++)
 			if (cell_unheld(c->cells[i]))
 				verdicts[c->pairs[i] - from] |= SET_FALSE | SET_UNDEF;
@@ -92,7 +100,8 @@ ask_number(const struct column *c, uint32_t from, uint32_t n, uint8_t *restrict 
 		    at[i] == CODE_STALE || (at[i] >= CODE_FIRST && (at[i] & 1)));
 		break;
 	case COLUMN_NUMBERS: ASK_LOOP(uint64_t, c->cells, at[i] == stale); break;
-	default:
+	case COLUMN_NONE: ask_all(n, verdicts); break;
+	case COLUMN_SPARSE:
 		for (uint32_t i = column_pair(c, from); i < c->npair && c->pairs[i] - from < n; i++)
 			if (c->cells[i] == stale)
 				verdicts[c->pairs[i] - from] |= SET_FALSE | SET_UNDEF;
@@ -107,7 +116,7 @@ number_rows(struct vector *v, uint32_t from, uint32_t n)
 
 	memset(v->index, 0, n * sizeof(*v->index));
 	for (const struct item *it = v->q->groups; it != NULL; it = it->next) {
-		const struct column *c = v->column[it->path->slot];
+		const struct column *c = item_column(v, it);
 		if (c->form == COLUMN_CODES8)
 			for (uint32_t i = 0; i < n; i++)
 				v->index[i] += c->codes8[from + i] * factor;
@@ -121,36 +130,22 @@ number_rows(struct vector *v, uint32_t from, uint32_t n)
 void
 tallies_judge(struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts)
 {
-	bool ask = v->groups_ask;
-
-	v->from = from;
-	for (const struct item *it = v->q->groups; it != NULL && !ask; it = it->next)
-		ask |= v->column[it->path->slot] == NULL;
-	for (const struct item *it = v->q->items; it != NULL && !ask; it = it->next)
-		ask |= it->kind != ITEM_COUNT && v->column[it->path->slot] == NULL;
-	if (ask) {
-		for (uint32_t i = 0; i < n; i++)
-			verdicts[i] |= SET_FALSE | SET_UNDEF;
+	if (v->groups_ask) {
+		ask_all(n, verdicts);
 		return;
 	}
 	for (const struct item *it = v->q->groups; it != NULL; it = it->next)
-		ask_group(v->column[it->path->slot], from, n, verdicts);
+		ask_group(item_column(v, it), from, n, verdicts);
 	for (const struct item *it = v->q->items; it != NULL; it = it->next)
 		if (it->kind == ITEM_DISTINCT)
-			ask_group(v->column[it->path->slot], from, n, verdicts);
+			ask_group(item_column(v, it), from, n, verdicts);
 		else if (it->kind != ITEM_COUNT && it->kind != ITEM_PATH)
-			ask_number(v->column[it->path->slot], from, n, verdicts);
+			ask_number(item_column(v, it), from, n, verdicts);
 	if (v->has_direct && v->q->ngroup > 0)
 		number_rows(v, from, n);
 }
 
 /* ---- counting ---- */
-
-static uint64_t
-held_cell(const struct column *c, uint32_t row)
-{
-	return c->form == COLUMN_HASHES ? cell_of_code(c->hashes[row]) : column_cell(c, row);
-}
 
 /* The group by its values. */
 static enum err
@@ -162,14 +157,14 @@ group_by_key(
 	enum err e;
 
 	for (const struct item *it = v->q->groups; it != NULL; it = it->next)
-		cells[k++] = held_cell(v->column[it->path->slot], row);
+		cells[k++] = column_cell(item_column(v, it), row);
 	if (v->last_group != TABLE_NONE && memcmp(cells, v->last, k * sizeof(*cells)) == 0) {
 		*group = v->last_group;
 		return ERR_OK;
 	}
 	v->key.n = k = 0;
 	for (const struct item *it = v->q->groups; it != NULL; it = it->next) {
-		struct value value = column_value(v->column[it->path->slot], cells[k++]);
+		struct value value = column_value(item_column(v, it), cells[k++]);
 		key_put_value(&v->key, &value);
 	}
 	if ((e = groups_find(g, buf_view(&v->key), group, f)))
@@ -202,8 +197,8 @@ static enum err
 meet_row(struct vector *v, const struct item *it, uint32_t row, struct query_groups *g,
     uint32_t group, struct fault *f)
 {
-	const struct column *c = v->column[it->path->slot];
-	uint64_t cell = held_cell(c, row);
+	const struct column *c = item_column(v, it);
+	uint64_t cell = column_cell(c, row);
 	struct met_cell *m =
 	    &v->met[(cell * MET_SPREAD ^ group * MET_SPREAD ^ it->slot) >> (64 - MET_BITS)];
 	struct value value;
@@ -227,15 +222,14 @@ tally_row(const struct vector *v, const struct item *it, uint32_t row, struct ta
 		t->n++;
 		return;
 	}
-	c = v->column[it->path->slot];
+	c = item_column(v, it);
 	if (c->form == COLUMN_NUMBERS) {
 		if (!cell_is_code(c->cells[row]))
 			tally_add(t, it->kind, 1, cell_number(c->cells[row]));
 		return;
 	}
-	if (c->form == COLUMN_HASHES) /* with a number there, the row was asked */
-		return;
-	value = column_value(c, column_cell(c, row));
+	value = column_value(
+	    c, column_cell(c, row)); /* one that is not held is no number, or the row was asked */
 	tally_add(t, it->kind, value.kind == V_NUMBER, value.number);
 }
 
@@ -285,7 +279,7 @@ static void
 add_numbers(const struct vector *v, const struct item *it, const uint8_t *verdicts, uint32_t i,
     uint32_t n, struct query_groups *g)
 {
-	const uint64_t *cells = v->column[it->path->slot]->cells + v->from;
+	const uint64_t *cells = item_column(v, it)->cells + v->from;
 	struct tally t = g->tally[it->slot];
 
 	for (; i < n; i++) {
@@ -321,27 +315,55 @@ add_rows(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n, stru
 	return ERR_OK;
 }
 
+/* The first row that may match, at or after i: all that do are asked. */
+static uint32_t
+first_possible(const uint8_t *verdicts, uint32_t i, uint32_t n)
+{
+	while (i < n && !(verdicts[i] & VERDICT_POSSIBLE))
+		i++;
+	return i;
+}
+
+/* A lone sum of a column of numbers. */
+static bool
+sums_numbers(const struct vector *v)
+{
+	const struct item *it = v->q->items;
+
+	return v->q->ngroup == 0 && it->next == NULL &&
+	    (it->kind == ITEM_SUM || it->kind == ITEM_AVG) &&
+	    item_column(v, it)->form == COLUMN_NUMBERS;
+}
+
+static enum err
+add_block(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n, struct query_groups *g,
+    struct fault *f)
+{
+	if (v->q->ngroup == 0 && v->counts)
+		count_all(v, verdicts, i, n, g);
+	else if (sums_numbers(v))
+		add_numbers(v, v->q->items, verdicts, i, n, g);
+	else if (v->counts && v->has_direct && v->ncode <= COUNT_DIRECT)
+		return count_groups(v, verdicts, i, n, g, f);
+	else
+		return add_rows(v, verdicts, i, n, g, f);
+	return ERR_OK;
+}
+
 enum err
 vector_add(struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n,
     struct query_groups *g, uint32_t *stop, struct fault *f)
 {
-	const struct item *it = v->q->items;
-	uint32_t end = v->asks ? i : n;
+	uint32_t there = n < v->n ? n : v->n, end = i;
 
-	while (end < n && !verdict_asks(verdicts[end]))
+	vector_settle(v);
+	if (v->judged != v->changes) {
+		end = first_possible(verdicts, i, there);
+		*stop = end < there ? end : n;
+		return ERR_OK;
+	}
+	while (end < there && !(v->asks && verdict_asks(verdicts[end])))
 		end++;
-	*stop = end;
-	if (v->q->ngroup == 0 && v->counts) {
-		count_all(v, verdicts, i, end, g);
-		return ERR_OK;
-	}
-	if (v->q->ngroup == 0 && it->next == NULL && i < end &&
-	    (it->kind == ITEM_SUM || it->kind == ITEM_AVG) &&
-	    v->column[it->path->slot]->form == COLUMN_NUMBERS) {
-		add_numbers(v, it, verdicts, i, end, g);
-		return ERR_OK;
-	}
-	if (v->counts && v->has_direct && v->ncode <= COUNT_DIRECT)
-		return count_groups(v, verdicts, i, end, g, f);
-	return add_rows(v, verdicts, i, end, g, f);
+	*stop = end < there ? end : n;
+	return add_block(v, verdicts, i < end ? i : end, end, g, f);
 }

@@ -41,7 +41,7 @@ struct leaf {
 	uint32_t ntext;
 	uint32_t *hashes; /* direct equality: of the constants, ascending */
 	uint32_t nhash;
-	/* of the column that it is bound to */
+	/* of the column that it is bound to: never NULL then */
 	const struct column *column;
 	uint64_t id, generation;
 	enum column_form form;
@@ -77,20 +77,23 @@ struct vector {
 
 	/* the shard at hand */
 	struct columns *columns;
-	uint32_t rows;
-	struct column *column[SLOTS_MAX];   /* complete ones */
+	uint64_t changes;                   /* of the columns, as this vector knows them */
+	uint32_t rows;                      /* there are */
+	struct column *held[SLOTS_MAX];     /* complete ones; to be read by vector_column only */
 	struct column *building[SLOTS_MAX]; /* others */
 	struct column *sweeping[SLOTS_MAX]; /* of those, what the sweep under way is for */
 	struct str sweep_to;
-	bool bound_leaves; /* to these columns */
-	bool fresh;        /* another shard: what leaves remember of a column means nothing */
+	bool ready; /* leaves and groups are bound to these columns */
+	bool fresh; /* another shard: what leaves remember of a column means nothing */
 
 	/* aggregates, and the block judged last */
 	bool groups_ask; /* more than is read from columns */
 	bool counts;     /* all aggregates are COUNT() */
 	bool has_direct, asks;
-	uint32_t from, ndirect, ncode; /* ncode: combinations of codes there are */
-	uint32_t *direct;              /* group by combination of codes; TABLE_NONE: not met yet */
+	uint32_t from, n;        /* the block; n: rows of it that are there */
+	uint64_t judged;         /* `changes` when it was judged */
+	uint32_t ndirect, ncode; /* ncode: combinations of codes there are */
+	uint32_t *direct;        /* group by combination of codes; TABLE_NONE: not met yet */
 	uint32_t radix[GROUP_PATHS];
 	uint32_t index[VECTOR_ROWS];
 	uint64_t last[GROUP_PATHS]; /* cells of the row grouped last, and its group */
@@ -103,6 +106,25 @@ struct vector {
 	struct buf key;
 };
 
+/* The complete column of a path, as the rows are now: never NULL. Where there is none, as the path is none that has one, is
+ * one too many, or its column is dropped or not yet made, it is one that holds nothing: "ask". */
+static inline const struct column *
+vector_column(const struct vector *v, uint32_t slot)
+{
+	return slot < SLOTS_MAX && v->held[slot] != NULL ? v->held[slot] : &column_none;
+}
+
+/* What an item aggregates or shows; COUNT() has no path. */
+static inline const struct column *
+item_column(const struct vector *v, const struct item *it)
+{
+	return it->path != NULL ? vector_column(v, it->path->slot) : &column_none;
+}
+
+/* Before each look: bring the columns up to date, and see which there are if anything has changed. */
+void vector_settle(struct vector *v);
+/* What this vector has written itself is known to it, and no part of the block judged last. */
+void vector_wrote(struct vector *v);
 /* The path's column, or NULL: to be judged by, or to be built. */
 void vector_turn_to(struct vector *v, uint32_t slot, struct column *c);
 void judge_bind(struct vector *v);

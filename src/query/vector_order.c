@@ -5,12 +5,9 @@
 static bool
 sort_value(const struct vector *v, const struct sort *k, uint32_t row, struct value *out)
 {
-	const struct column *c = k->path->slot < SLOTS_MAX ? v->column[k->path->slot] : NULL;
-	uint64_t cell;
+	const struct column *c = vector_column(v, k->path->slot);
+	uint64_t cell = column_cell(c, row);
 
-	if (c == NULL || (c->form == COLUMN_HASHES && c->hashes[row] >= CODE_FIRST))
-		return false;
-	cell = c->form == COLUMN_HASHES ? cell_of_code(c->hashes[row]) : column_cell(c, row);
 	*out = column_value(c, cell);
 	return !cell_unheld(cell);
 }
@@ -21,6 +18,9 @@ vector_order(struct vector *v, uint32_t row, struct query_order *o)
 	struct value value;
 	struct buf *key;
 
+	vector_settle(v);
+	if (row >= v->rows)
+		return ORDER_ASK;
 	for (const struct sort *k = v->q->order; k != NULL; k = k->next)
 		if (!sort_value(v, k, row, &value))
 			return ORDER_ASK;

@@ -199,14 +199,14 @@ visit_rows(struct worker *w, struct walk *k, struct shard *sh, const uint8_t *ve
 static enum progress
 scan_block(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 {
-	uint32_t from = (uint32_t)k->place.row, n = shard_rows(sh) - from;
+	uint32_t from = (uint32_t)k->place.row, n = vector_rows(k->vector) - from;
 	uint8_t verdicts[VECTOR_ROWS];
 	bool possible;
 
 	if (n > VECTOR_ROWS)
 		n = VECTOR_ROWS;
 	k->facts.judged += n;
-	possible = vector_judge(k->vector, from, n, verdicts, &w->query_scratch);
+	possible = vector_judge(k->vector, from, n, verdicts);
 	walk_lap(k, STEP_JUDGE);
 	if (!possible) {
 		k->place.row = (uint64_t)from + n;
@@ -221,9 +221,10 @@ scan_blocks(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 {
 	enum progress p = SHARD_DONE;
 
-	while (p == SHARD_DONE && k->place.row < shard_rows(sh)) {
+	while (p == SHARD_DONE && k->place.row < vector_rows(k->vector)) {
 		p = scan_block(w, k, sh, end_us);
-		if (p == SHARD_DONE && k->place.row < shard_rows(sh) && clock_mono_us() >= end_us)
+		if (p == SHARD_DONE && k->place.row < vector_rows(k->vector) &&
+		    clock_mono_us() >= end_us)
 			return TURN_OVER;
 	}
 	return p;
@@ -239,7 +240,7 @@ scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 
 	if (k->vector == NULL)
 		k->vector = vector_new(k->query);
-	vector_open(k->vector, c, shard_rows(sh), k->scanned != k->place.shard);
+	vector_open(k->vector, c, k->scanned != k->place.shard, &w->query_scratch);
 	k->scanned = k->place.shard;
 	p = build_columns(w, k, sh, end_us);
 	walk_lap(k, STEP_BUILD);

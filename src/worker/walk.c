@@ -485,7 +485,7 @@ static enum progress
 report_shard(struct worker *w, struct walk *k, struct shard *sh)
 {
 	column_report_shard(k->columns, shard_columns(sh, w->fleet->o.column_bytes / SHARDS),
-	    &k->facts.column_bytes);
+	    &w->query_scratch, &k->facts.column_bytes);
 	return SHARD_DONE;
 }
 

@@ -545,12 +545,12 @@ evict(struct worker *w)
 			shard_evict(w->shards[s], share - share / 8);
 }
 
-/* While what changed is still in memory, and before a walk looks. */
+/* While what changed is still in memory. */
 static void
-sync_columns(struct worker *w)
+settle_columns(struct worker *w)
 {
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
-		shard_columns_sync(w->shards[s], &w->query_scratch);
+		shard_columns_settle(w->shards[s], &w->query_scratch);
 }
 
 /* Nothing is left that anyone waits for. The counters are raised before a sender looks at `stop`: whoever was not
@@ -592,7 +592,7 @@ worker_main(void *arg)
 		sweep_turn(w);
 		jobs_turn(w);
 		round_submit(w);
-		sync_columns(w);
+		settle_columns(w);
 		walk_turn(w);
 		evict(w);
 	}

@@ -93,10 +93,10 @@ ask(struct questions *qs, struct lane *l, size_t i)
 	uint32_t rows = shard_rows(sh);
 	struct hub_row hr;
 
-	vector_open(qs->v[i], shard_columns(sh, COLUMNS), rows, true);
+	vector_open(qs->v[i], shard_columns(sh, COLUMNS), true, &qs->scratch);
 	build(qs, l, i);
 	assert_true(rows <= VECTOR_ROWS);
-	vector_judge(qs->v[i], 0, rows, verdicts, &qs->scratch);
+	vector_judge(qs->v[i], 0, rows, verdicts);
 	for (uint32_t row = 0; row < rows; row++) {
 		bool match = open_row(l, row, &hr) &&
 		    query_match(qs->q[i], &hub_query_ops, &hr, &qs->scratch);
@@ -136,7 +136,8 @@ columns__follow_a_shard_through_its_history(void **state)
 			case 10: lane_crash(&l, rnd_below(&l.rnd, 2)); break;
 			default: break;
 			}
-			shard_columns_sync(l.k.sh, &qs.scratch);
+			if (rnd_below(&l.rnd, 2)) /* or by those who look */
+				shard_columns_settle(l.k.sh, &qs.scratch);
 			for (size_t k = 0; k < NCONDITION; k++)
 				if (rnd_below(&l.rnd, 3) == 0)
 					ask(&qs, &l, k);

@@ -87,7 +87,7 @@ rig_init(struct rig *rig, uint64_t seed, uint32_t rows, size_t max_bytes)
 	pool_used = 0;
 	wide = true;
 	fleet_init(&rig->fl, NULL, 0);
-	rig->c = columns_new(max_bytes);
+	rig->c = columns_new(max_bytes, NULL, NULL);
 	for (uint32_t i = 0; i < rows; i++) {
 		rig_fill(rig, i);
 		rig->kind[i] = random_kind(&rig->r);
@@ -168,7 +168,7 @@ static void
 check_block(struct check *k, struct vector *v, uint32_t from, uint32_t n)
 {
 	uint8_t verdicts[VECTOR_ROWS];
-	bool any = vector_judge(v, from, n, verdicts, &k->rig->scratch);
+	bool any = vector_judge(v, from, n, verdicts);
 	uint32_t stop;
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -274,7 +274,7 @@ walk(struct check *k)
 	uint32_t row = 0;
 
 	for (bool begins = true; row < rig->n; begins = false) {
-		vector_open(v, rig->c, rig->n, begins);
+		vector_open(v, rig->c, begins, &rig->scratch);
 		if (build_some(k, v)) {
 			for (uint32_t i = 1 + rnd_below(&rig->r, 3); i > 0 && row < rig->n; i--) {
 				uint32_t n = 1 + rnd_below(&rig->r, VECTOR_ROWS);

@@ -214,15 +214,15 @@ fleet_columns(struct fleet *fl, const struct query *q)
 	uint8_t verdicts[VECTOR_ROWS];
 
 	columns_free(fl->columns);
-	fl->columns = columns_new(1 << 20);
+	fl->columns = columns_new(1 << 20, NULL, NULL);
 	for (uint32_t i = 0; i < n; i++)
 		columns_row_changed(fl->columns, i, fleet_kind(&fl->row[i]), &needs, &needs,
 		    &fleet_ops, &fl->row[i], &fl->scratch);
-	vector_open(v, fl->columns, n, true);
+	vector_open(v, fl->columns, true, &fl->scratch);
 	while (vector_wants(v, &row, &needs))
 		vector_show(
 		    v, row, fleet_kind(&fl->row[row]), &fleet_ops, &fl->row[row], &fl->scratch);
-	vector_judge(v, 0, n, verdicts, &fl->scratch);
+	vector_judge(v, 0, n, verdicts);
 	for (uint32_t i = 0; i < n; i++) {
 		bool match = fleet_in_collection(&fl->row[i], query_facts(q)->collection) &&
 		    query_match(q, &fleet_ops, &fl->row[i], &fl->scratch);

@@ -24,6 +24,33 @@ jobs__J18_every_row_of_every_worker(void **state)
 	counts(k, "SELECT * FROM jobs WHERE status = 'completed'", 1);
 }
 
+/* Jobs choose their targets while devices come: each is judged as it is in that turn, its columns with it. */
+static void
+jobs__J18_choose_among_devices_that_are_being_registered(void **state)
+{
+	struct kit *k = *state;
+	char id[32];
+
+	kit_start(k, 2);
+	kit_create(k, "old", 64);
+	for (unsigned i = 0; i < 40; i++) {
+		kit_forget(k);
+		snprintf(id, sizeof(id), "j%u", i);
+		fleet_submit(k->fleet, job_work(k, OP_JOB_PUT, id, body("is_defined(status)", "")));
+		for (unsigned d = 0; d < 100; d++) {
+			snprintf(id, sizeof(id), "n%u-%u", i, d);
+			fleet_submit(k->fleet, kit_create_work(k, id));
+		}
+		kit_await(k, k->nback == 101);
+		for (unsigned b = 0; b < k->nback; b++)
+			assert_int_equal(k->back[b]->reply.fault.code, F_NONE);
+		snprintf(id, sizeof(id), "j%u", i);
+		until(k, id, "'status':'completed'");
+		assert_true(kit_says(k, "'failedCount':0"));
+	}
+	counts(k, "SELECT * FROM devices WHERE deviceId >= 'old' AND properties.desired.a = 1", 64);
+}
+
 static void
 jobs__J27_restarts_lose_and_repeat_no_device(void **state)
 {
@@ -176,6 +203,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		kit_test(jobs__J18_every_row_of_every_worker),
+		kit_test(jobs__J18_choose_among_devices_that_are_being_registered),
 		kit_test(jobs__J27_restarts_lose_and_repeat_no_device),
 		kit_test(jobs__J27_failed_commits_lose_and_repeat_no_device),
 		kit_test(jobs__J27_a_job_that_is_not_stored_is_not_there),
