@@ -16,7 +16,9 @@ enum {
 	RIGHT_REGISTRY_WRITE = 2, /* implies RIGHT_REGISTRY_READ */
 	RIGHT_SERVICE_CONNECT = 4,
 	RIGHT_DEVICE_CONNECT = 8, /* devices and modules alike */
-	RIGHTS_ALL = 15
+	RIGHTS_ALL = 15,          /* that a policy can have; the next ones are an identity's own */
+	RIGHT_DEVICE_SELF = 16,   /* a device's credentials; of its modules, too */
+	RIGHT_MODULE_SELF = 32    /* a module's own */
 };
 
 /* Whether `have` holds at least one of the rights in `any`. */
@@ -82,8 +84,10 @@ struct sas_mac;
 struct sas_mac *sas_mac_new(void);
 void sas_mac_free(struct sas_mac *m);
 
-/* Whether one of the two keys (base64; an empty or invalid one signs nothing) made the signature. */
-bool sas_signed_by(
+enum key_side { KEY_NEITHER, KEY_PRIMARY, KEY_SECONDARY };
+
+/* Which of the two keys (base64; an empty or invalid one signs nothing) made the signature. */
+enum key_side sas_signed_by(
     struct sas_mac *m, const struct sas *t, struct str primary, struct str secondary);
 
 /* The names a hub goes by, e.g. its own and a gateway's, with or without `:port`. */
@@ -95,14 +99,18 @@ struct hosts {
 /* Whether host is one of them, without case, ports put aside on both sides (D-06, D-07). */
 bool host_known(struct hosts hosts, struct str host);
 
+/* How a segment of `sr` is compared. The Edge runtime writes the whole of its own in small letters, which is no one
+ * else's loss where the key is one identity's; a policy's key opens all, so what its token names is meant. */
+enum scope_case { SCOPE_EXACT, SCOPE_ANY_CASE };
+
 /* Whether `sr` is a segment-wise prefix of {host}/devices/{device}[/modules/{module}]; module is empty for a
  * device. `sr` is decoded once; its id segments may have been encoded twice. */
-bool sas_covers_device(
-    const struct sas *t, struct hosts hosts, struct str device, struct str module);
+bool sas_covers_device(const struct sas *t, struct hosts hosts, struct str device,
+    struct str module, enum scope_case how);
 
 /* Whether `sr` is a segment-wise prefix of {host}{path}; the path as in the request line, without its query
  * (service-rest.md 3.1). */
-bool sas_covers_path(const struct sas *t, struct hosts hosts, struct str path);
+bool sas_covers_path(const struct sas *t, struct hosts hosts, struct str path, enum scope_case how);
 
 /* Append a new token. resource: unencoded, e.g. `hub.example.test/devices/dev1`; policy: empty for none.
  * ERR_ARG: the key is not base64. */
@@ -124,6 +132,81 @@ void cert_print_hex(struct cert_print *out, const uint8_t sha1[20], const uint8_
 /* Whether it is 40 or 64 hex digits and nothing else (no colons). */
 bool thumbprint_valid(struct str hex);
 /* Whether one of the two thumbprints, SHA-1 or SHA-256, is the certificate's; case aside. Empty ones are not. */
-bool cert_print_is(const struct cert_print *c, struct str primary, struct str secondary);
+enum key_side cert_print_is(const struct cert_print *c, struct str primary, struct str secondary);
+
+/*
+ * ---- judging: does what a client shows prove that it is who it says? ----
+ *
+ * The same for a CONNECT, a device's request over HTTPS, and a back end's. Rules: device-mqtt.md 2.3, 2.4;
+ * service-rest.md 3.
+ */
+
+enum auth_type { AUTH_SAS, AUTH_SELF_SIGNED, AUTH_CA, AUTH_NONE, AUTH_TYPES };
+
+/* How an identity proves itself, as its record says. */
+struct auth_keys {
+	enum auth_type type;
+	struct str keys[2], thumbs[2]; /* empty: none */
+};
+
+/* What a client shows: a SAS token, or the leaf certificate of its TLS handshake. Both: the token counts. */
+struct credentials {
+	struct str token; /* empty: none */
+	bool has_certificate;
+	struct cert_print print; /* of the leaf */
+	struct str common_name;  /* of the leaf's subject */
+	uint64_t ca; /* print of the registered CA that its chain leads to; 0: to none */
+	int64_t not_before_us, not_after_us;
+};
+
+struct auth_ask {
+	/* Who it says it is; both NULL: only a policy's token can be good. own is the keys of the device, or of the module;
+	 * parent those of the module's device. */
+	struct str device, module;
+	const struct auth_keys *own, *parent;
+	struct str
+	    path; /* of the request; STR_NONE: a connection, for which the identity itself must be covered */
+	const struct policy *policies;
+	size_t npolicies;
+	const uint64_t *cas; /* prints of the CAs that count */
+	size_t nca;
+	struct hosts hosts;
+	int64_t skew_s;
+	int64_t
+	    ttl_max_s; /* a token may end at most so much later than now; 0: whenever it likes */
+	int64_t now_us;
+};
+
+/* Whose credentials they are. */
+enum opener { OPENED_BY_POLICY, OPENED_BY_SELF, OPENED_BY_PARENT };
+
+/* What a link remembers of what opened it, to be closed when that counts no more. */
+struct opened {
+	enum opener by;
+	uint64_t print; /* of the key (key_print); of certificates of a CA: that they are */
+	uint64_t ca;    /* of certificates of a CA: which; else 0 */
+};
+
+struct verdict {
+	const char
+	    *refused; /* NULL: good. Else why not: for the log; a client learns it only if `tell` */
+	bool tell;    /* its key is known to be good, so it may know what else is wrong */
+	unsigned rights; /* a policy's, or RIGHT_DEVICE_SELF, RIGHT_MODULE_SELF */
+	int64_t end_us;  /* when it must end (sas_end_us); 0: never */
+	struct opened opened;
+	uint8_t policy_n; /* OPENED_BY_POLICY */
+	char policy[POLICY_NAME_MAX];
+};
+
+void auth_judge(
+    struct sas_mac *m, const struct auth_ask *ask, const struct credentials *c, struct verdict *v);
+
+/* Does what opened a link still count for the identity, or for the policies and CAs? Each knows its own part. */
+bool opened_holds(const struct opened *o, const struct auth_keys *keys);
+bool opened_known(const struct opened *o, const struct policy *policies, size_t npolicies,
+    const uint64_t *cas, size_t nca);
+
+/* A key's name for those who must not know it: of its text, and of the policy that has it (else empty). Never 0. */
+uint64_t key_print(struct str owner, struct str key);
 
 #endif

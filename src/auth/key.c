@@ -55,8 +55,10 @@ print_is(const struct cert_print *c, struct str hex)
 	return lower(hex, text) && str_eq_secret(own, (struct str){ text, hex.n });
 }
 
-bool
+enum key_side
 cert_print_is(const struct cert_print *c, struct str primary, struct str secondary)
 {
-	return print_is(c, primary) || print_is(c, secondary);
+	if (print_is(c, primary))
+		return KEY_PRIMARY;
+	return print_is(c, secondary) ? KEY_SECONDARY : KEY_NEITHER;
 }

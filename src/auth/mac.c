@@ -69,6 +69,23 @@ sas_mac_text(struct sas_mac *m, struct str key, struct str sr, struct str se, ch
 	return true;
 }
 
+/* The first bytes of a digest of the owner's name and the key: enough to tell keys apart, too few to go back. */
+uint64_t
+key_print(struct str owner, struct str key)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint64_t print;
+
+	if (ctx == NULL || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) ||
+	    !EVP_DigestUpdate(ctx, owner.p, owner.n) || !EVP_DigestUpdate(ctx, "", 1) ||
+	    !EVP_DigestUpdate(ctx, key.p, key.n) || !EVP_DigestFinal_ex(ctx, md, NULL))
+		abort(); /* no memory: as xmalloc */
+	EVP_MD_CTX_free(ctx);
+	memcpy(&print, md, sizeof(print));
+	return print | UINT64_C(1) << 63;
+}
+
 static void
 put_hex(char *out, const unsigned char *p, size_t n)
 {

@@ -92,18 +92,20 @@ sas_end_us(const struct sas *t, int64_t skew_s)
 	return end_us;
 }
 
-bool
+enum key_side
 sas_signed_by(struct sas_mac *m, const struct sas *t, struct str primary, struct str secondary)
 {
 	char sent[3 * SIG_TEXT], made[SIG_TEXT];
 	struct str sig, want = { made, SIG_TEXT };
 
 	if (t->sig.n > sizeof(sent))
-		return false;
+		return KEY_NEITHER;
 	sig = (struct str){ sent, percent_decode(t->sig, sent) }; /* '+' stays '+' (D-12) */
 	if (sas_mac_text(m, primary, t->sr, t->se, made) && str_eq_secret(sig, want))
-		return true;
-	return sas_mac_text(m, secondary, t->sr, t->se, made) && str_eq_secret(sig, want);
+		return KEY_PRIMARY;
+	if (sas_mac_text(m, secondary, t->sr, t->se, made) && str_eq_secret(sig, want))
+		return KEY_SECONDARY;
+	return KEY_NEITHER;
 }
 
 enum err

@@ -89,21 +89,28 @@ next_segment(struct str *rest, struct str *segment)
 	return true;
 }
 
+static bool
+same(struct str a, struct str b, enum scope_case how)
+{
+	return how == SCOPE_EXACT ? str_eq(a, b) : str_ieq(a, b);
+}
+
 /* Whether a, or what it decodes to, is b. a is never longer than a token. */
 static bool
-same_decoded(struct str a, struct str b)
+same_decoded(struct str a, struct str b, enum scope_case how)
 {
 	char text[SAS_MAX];
 
-	if (str_eq(a, b))
+	if (same(a, b, how))
 		return true;
 	if (a.n > sizeof(text) || memchr(a.p, '%', a.n) == NULL)
 		return false;
-	return str_eq((struct str){ text, percent_decode(a, text) }, b);
+	return same((struct str){ text, percent_decode(a, text) }, b, how);
 }
 
 bool
-sas_covers_device(const struct sas *t, struct hosts hosts, struct str device, struct str module)
+sas_covers_device(const struct sas *t, struct hosts hosts, struct str device, struct str module,
+    enum scope_case how)
 {
 	const struct str path[] = { STR("devices"), device, STR("modules"), module };
 	size_t n = module.n > 0 ? 4 : 2;
@@ -115,14 +122,15 @@ sas_covers_device(const struct sas *t, struct hosts hosts, struct str device, st
 	for (size_t i = 0; next_segment(&sc.rest, &segment); i++) {
 		if (i >= n)
 			return false;
-		if (i % 2 == 0 ? !str_eq(segment, path[i]) : !same_decoded(segment, path[i]))
+		if (i % 2 == 0 ? !same(segment, path[i], how)
+		               : !same_decoded(segment, path[i], how))
 			return false;
 	}
 	return true;
 }
 
 bool
-sas_covers_path(const struct sas *t, struct hosts hosts, struct str path)
+sas_covers_path(const struct sas *t, struct hosts hosts, struct str path, enum scope_case how)
 {
 	struct scope sc;
 	struct str segment, want, rest = path.n > 0 && path.p[0] == '/' ? str_sub(path, 1) : path;
@@ -133,7 +141,7 @@ sas_covers_path(const struct sas *t, struct hosts hosts, struct str path)
 		if (!next_segment(&rest, &want))
 			return false;
 		/* The path's segments are encoded; those of `sr` are so no more, or still once. */
-		if (!same_decoded(want, segment))
+		if (!same_decoded(want, segment, how))
 			return false;
 	}
 	return true;

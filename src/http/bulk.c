@@ -80,11 +80,11 @@ item_work(
 {
 	const struct item *item = &r->gather->item[i];
 	struct work *w =
-	    work_new(r->hl->loop, room + item->device.n + item->module.n + r->policy.n, done);
+	    work_new(r->hl->loop, room + item->device.n + item->module.n + r->asker.n, done);
 
 	w->op.kind = kind;
 	w->op.actor = ACTOR_POLICY;
-	w->op.actor_name = work_str(w, r->policy);
+	w->op.actor_name = work_str(w, r->asker);
 	w->op.device = work_str(w, item->device);
 	w->op.module = work_str(w, item->module);
 	w->op.reply_to = request_address(r);

@@ -185,11 +185,11 @@ configuration_work(struct request *r, enum op_kind kind, size_t room, void (*don
 {
 	struct str id = r->segment[1];
 	struct work *w =
-	    work_new(r->hl->loop, id.n + r->policy.n + room + request_if_match_room(r), done);
+	    work_new(r->hl->loop, id.n + r->asker.n + room + request_if_match_room(r), done);
 
 	w->op.kind = kind;
 	w->op.actor = ACTOR_POLICY;
-	w->op.actor_name = work_str(w, r->policy);
+	w->op.actor_name = work_str(w, r->asker);
 	w->op.name = work_str(w, id);
 	w->op.reply_to = request_address(r);
 	w->owner = r->hl;

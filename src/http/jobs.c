@@ -18,11 +18,11 @@ static struct work *
 job_work(struct request *r, enum op_kind kind, size_t room)
 {
 	struct str id = r->segment[2];
-	struct work *w = work_new(r->hl->loop, id.n + r->policy.n + room, done_job);
+	struct work *w = work_new(r->hl->loop, id.n + r->asker.n + room, done_job);
 
 	w->op.kind = kind;
 	w->op.actor = ACTOR_POLICY;
-	w->op.actor_name = work_str(w, r->policy);
+	w->op.actor_name = work_str(w, r->asker);
 	w->op.name = work_str(w, id);
 	w->op.reply_to = request_address(r);
 	w->owner = r->hl;

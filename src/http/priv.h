@@ -9,6 +9,9 @@
 #define SEGMENTS_MAX 8
 #define SEGMENT_MAX  1024 /* bytes of one decoded path segment */
 
+/* How far a path leads: nowhere, to a path that lacks the method, to a route. */
+enum path_found { PATH_UNKNOWN, PATH_OTHER_METHOD, PATH_ROUTE };
+
 /* A request under way. evhttp keeps it valid until the reply, whatever its client does meanwhile. */
 struct request {
 	struct http_loop *hl;
@@ -20,7 +23,9 @@ struct request {
 	unsigned nsegment;
 	struct str segment[SEGMENTS_MAX]; /* decoded, in the request's arena */
 	struct arena arena;
-	struct str policy; /* who asks, in the arena */
+	enum path_found found; /* where the path leads */
+	enum actor_kind actor;
+	struct str asker; /* who asks, in the arena: a policy, or a device */
 	unsigned rights;
 	const struct route *route;
 	struct str body;    /* in the request */
@@ -77,7 +82,11 @@ void reply_error(struct request *r, enum fault_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void add_header(struct request *r, const char *name, const char *value);
 
+/* identify.c: who asks? Goes on with request_dispatch, or answers 401 */
+void request_identify(struct request *r);
+
 /* request.c */
+void request_dispatch(struct request *r);
 void request_end(struct request *r); /* after the reply */
 struct reply_to request_address(const struct request *r);
 struct request *request_of(struct http_loop *hl, struct reply_to to);
@@ -101,7 +110,6 @@ size_t request_if_match_room(const struct request *r);
 void request_submit(struct request *r, struct work *w);
 
 /* path.c */
-enum path_found { PATH_UNKNOWN, PATH_OTHER_METHOD, PATH_ROUTE };
 /* The raw path with each encoded slash as a plain one, in the arena. */
 struct str path_plain(struct arena *a, struct str raw);
 /* The path's segments, each decoded once, and with PATH_ROUTE the route that they lead to. */

@@ -119,11 +119,11 @@ struct work *
 request_work(struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w))
 {
 	struct str device = r->segment[1], module = r->nsegment > 3 ? r->segment[3] : STR_NONE;
-	struct work *w = work_new(r->hl->loop, room + device.n + module.n + r->policy.n, done);
+	struct work *w = work_new(r->hl->loop, room + device.n + module.n + r->asker.n, done);
 
 	w->op.kind = kind;
-	w->op.actor = ACTOR_POLICY;
-	w->op.actor_name = work_str(w, r->policy);
+	w->op.actor = r->actor;
+	w->op.actor_name = work_str(w, r->asker);
 	w->op.device = work_str(w, device);
 	w->op.module = work_str(w, module);
 	w->op.reply_to = request_address(r);
@@ -158,36 +158,6 @@ void
 request_submit(struct request *r, struct work *w)
 {
 	fleet_submit(r->hl->o.fleet, w);
-}
-
-/* ---- who asks? (service-rest.md 3) ---- */
-
-static bool
-signed_by_policy(struct request *r, const struct catalogue *c, const struct sas *t)
-{
-	const struct policy *p =
-	    sas_policy(t).n == 0 ? NULL : policy_find(c->policies, c->npolicies, sas_policy(t));
-
-	if (p == NULL || !sas_signed_by(r->hl->mac, t, p->primary, p->secondary))
-		return false;
-	r->policy = arena_str(&r->arena, p->name);
-	r->rights = p->rights;
-	return true;
-}
-
-/* Whether it may ask at all; what it may ask is the route's to say. The answer never tells which check failed. */
-static bool
-authenticated(struct request *r)
-{
-	struct str header = request_header(r, "Authorization");
-	const struct catalogue *c = catalogue_use(r->hl->o.catalogue);
-	struct sas t;
-	bool good = header.n != 0 && sas_parse(header, &t) == ERR_OK &&
-	    clock_wall_us() <= sas_end_us(&t, c->skew_s) && signed_by_policy(r, c, &t) &&
-	    sas_covers_path(&t, c->hosts, r->path);
-
-	catalogue_drop(r->hl->o.catalogue, c);
-	return good;
 }
 
 /* ---- what is asked ---- */
@@ -238,19 +208,14 @@ lengths_good(const struct request *r)
 	return nlength + nchunked <= 1;
 }
 
-/* The checks in their order (T-116): authentication, route, permission, api-version, ids, body. */
-static void
-dispatch(struct request *r)
+/* The checks in their order (T-116): authentication (identify.c), route, permission, api-version, ids, body. */
+void
+request_dispatch(struct request *r)
 {
-	enum path_found found;
-
-	if (!lengths_good(r)) {
-		reply_error(r, F_ArgumentInvalid, "the request says its length more than once");
-	} else if (!authenticated(r)) {
-		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
-	} else if ((found = path_find(r)) == PATH_UNKNOWN) {
-		reply_error(r, F_GenericNotFound, "there is nothing at this path");
-	} else if (found == PATH_OTHER_METHOD) {
+	if (r->found == PATH_UNKNOWN) {
+		reply_error(
+		    r, F_GenericNotFound, "there is nothing at this path: it is not served here");
+	} else if (r->found == PATH_OTHER_METHOD) {
 		reply_error(r, F_GenericMethodNotAllowed, "this path does not have this method");
 	} else if (!rights_allow(r->rights, r->route->rights)) {
 		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
@@ -324,8 +289,12 @@ on_request(struct evhttp_request *ev, void *ctx)
 		reply_error(r, F_ServiceUnavailable, "the hub is stopping");
 	else if (path_is(r, WEBSOCKET_PATH) && ws_wanted(ev))
 		upgrade(r);
-	else
-		dispatch(r);
+	else if (!lengths_good(r))
+		reply_error(r, F_ArgumentInvalid, "the request says its length more than once");
+	else {
+		r->found = path_find(r);
+		request_identify(r);
+	}
 }
 
 /* ---- the loop's server ---- */

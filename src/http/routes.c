@@ -4,6 +4,7 @@
 #define READ_REGISTRY  RIGHT_REGISTRY_READ
 #define WRITE_REGISTRY RIGHT_REGISTRY_WRITE
 #define SERVICE        RIGHT_SERVICE_CONNECT
+#define OF_DEVICE      RIGHT_DEVICE_SELF /* the device's own, for its modules */
 
 const struct route routes[] = {
 	{ EVHTTP_REQ_GET, "devices", READ_REGISTRY, on_devices_list, false },
@@ -13,13 +14,14 @@ const struct route routes[] = {
 	{ EVHTTP_REQ_GET, "devices/{device}", READ_REGISTRY, on_device_get, false },
 	{ EVHTTP_REQ_PUT, "devices/{device}", WRITE_REGISTRY, on_device_put, false },
 	{ EVHTTP_REQ_DELETE, "devices/{device}", WRITE_REGISTRY, on_device_delete, false },
-	{ EVHTTP_REQ_GET, "devices/{device}/modules", READ_REGISTRY, on_device_modules, false },
-	{ EVHTTP_REQ_GET, "devices/{device}/modules/{module}", READ_REGISTRY, on_device_get,
+	{ EVHTTP_REQ_GET, "devices/{device}/modules", READ_REGISTRY | OF_DEVICE, on_device_modules,
 	    false },
-	{ EVHTTP_REQ_PUT, "devices/{device}/modules/{module}", WRITE_REGISTRY, on_device_put,
-	    false },
-	{ EVHTTP_REQ_DELETE, "devices/{device}/modules/{module}", WRITE_REGISTRY, on_device_delete,
-	    false },
+	{ EVHTTP_REQ_GET, "devices/{device}/modules/{module}", READ_REGISTRY | OF_DEVICE,
+	    on_device_get, false },
+	{ EVHTTP_REQ_PUT, "devices/{device}/modules/{module}", WRITE_REGISTRY | OF_DEVICE,
+	    on_device_put, false },
+	{ EVHTTP_REQ_DELETE, "devices/{device}/modules/{module}", WRITE_REGISTRY | OF_DEVICE,
+	    on_device_delete, false },
 	{ EVHTTP_REQ_GET, "twins/{device}", SERVICE, on_twin, false },
 	{ EVHTTP_REQ_PATCH, "twins/{device}", SERVICE, on_twin, false },
 	{ EVHTTP_REQ_PUT, "twins/{device}", SERVICE, on_twin, false },

@@ -195,7 +195,7 @@ on_import(struct request *r)
 	    (t = transfer_new(r)) == NULL)
 		return;
 	t->kind = TRANSFER_IN;
-	t->actor = str_dup0(r->policy);
+	t->actor = str_dup0(r->asker);
 	o.actor = str_of(t->actor);
 	t->import = o;
 	t->body = r->body;
@@ -213,7 +213,7 @@ on_file_job_create(struct request *r)
 	if (!request_doc(r, &info) || (t = transfer_new(r)) == NULL)
 		return;
 	t->kind = TRANSFER_JOB;
-	t->actor = str_dup0(r->policy);
+	t->actor = str_dup0(r->asker);
 	doc_put_unique(&t->doc, doc_of(buf_view(&r->hl->doc)));
 	transfer_start(r, t);
 }

@@ -13,8 +13,10 @@ static const struct rule {
 	bool creates;     /* may come for an identity that does not exist */
 	bool of_session;  /* only for the identity's current session */
 	unsigned modules; /* records of each of the device's modules */
+	unsigned device;  /* records of a module's device */
 } rules[OP_KINDS] = {
-	[OP_CONNECT] = { on_connect, IDENTITY | SESSION, false, true, false },
+	[OP_CONNECT] = { on_connect, IDENTITY | SESSION, false, true, false, 0, IDENTITY },
+	[OP_JUDGE] = { on_judge, IDENTITY, false, true, false, 0, IDENTITY },
 	[OP_DISCONNECT] = { on_disconnect, IDENTITY, false, true, false },
 	[OP_SUBSCRIBE] = { on_subscribe, SESSION, false, false, true },
 	[OP_UNSUBSCRIBE] = { on_unsubscribe, SESSION, false, false, true },
@@ -72,10 +74,13 @@ missing_of(struct shard *sh, const struct op *op, struct buf *key)
 {
 	const struct rule *rule = &rules[op->kind];
 	struct row *r = row_find(sh, op->device, op->module), *m;
-	unsigned missing, needs = rule->needs;
+	unsigned missing = 0, needs = rule->needs;
 
-	if (r == NULL)
-		return 0;
+	if (rule->device != 0 && op->module.n != 0 &&
+	    (m = row_find(sh, op->device, STR_NONE)) != NULL)
+		missing = shard_row_missing(sh, row_number(sh, m), rule->device, key);
+	if (r == NULL || missing != 0)
+		return missing;
 	if (op->kind == OP_DISCONNECT && op->payload.n == 0)
 		needs = 0;
 	if (sh->watch != 0)

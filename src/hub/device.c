@@ -5,87 +5,6 @@
 
 #define LOG_FORMAT 1
 
-/* ---- who is it? (device-mqtt.md 2.3, 2.4) ---- */
-
-static const char *
-token_refused(
-    const struct op *op, const struct identity *id, const struct hub_env *env, int64_t *end_us)
-{
-	const struct policy *policy;
-	struct sas t;
-
-	if (sas_parse(op->connect.token, &t) != ERR_OK)
-		return "not a SAS token";
-	*end_us = sas_end_us(&t, env->catalogue->skew_s);
-	if (env->now_us > *end_us)
-		return "the token has expired";
-	if (sas_policy(&t).n != 0) {
-		policy = policy_find(
-		    env->catalogue->policies, env->catalogue->npolicies, sas_policy(&t));
-		if (policy == NULL)
-			return "unknown policy";
-		if (!sas_signed_by(env->mac, &t, policy->primary, policy->secondary))
-			return "the signature is not the policy's";
-		if (!rights_allow(policy->rights, RIGHT_DEVICE_CONNECT))
-			return "the policy lacks DeviceConnect";
-	} else if (id->auth != AUTH_SAS) {
-		return "the identity does not authenticate by key";
-	} else if (!sas_signed_by(env->mac, &t, id->keys[0], id->keys[1])) {
-		return "the signature is not the identity's";
-	}
-	return sas_covers_device(&t, env->catalogue->hosts, op->device, op->module)
-	    ? NULL
-	    : "the token is for another resource";
-}
-
-/* The common name is the device's id; a module's is device/module. */
-static bool
-common_name_is(const struct op *op)
-{
-	struct str cn = op->connect.common_name;
-
-	if (op->module.n == 0)
-		return str_eq(cn, op->device);
-	return cn.n == op->device.n + 1 + op->module.n && str_starts(cn, op->device) &&
-	    cn.p[op->device.n] == '/' && str_ends(cn, op->module);
-}
-
-static const char *
-certificate_refused(const struct op *op, const struct identity *id)
-{
-	if (!op->connect.has_certificate)
-		return "neither a token nor a certificate";
-	if (id->auth == AUTH_SELF_SIGNED)
-		return cert_print_is(&op->connect.print, id->thumbs[0], id->thumbs[1])
-		    ? NULL
-		    : "the certificate has another thumbprint";
-	if (id->auth != AUTH_CA)
-		return "the identity does not authenticate by certificate";
-	if (!op->connect.chain_trusted)
-		return "the certificate does not lead to a registered CA";
-	return common_name_is(op) ? NULL : "the certificate's common name is another id";
-}
-
-/* NULL: welcome. Else why not, for the log; a client learns nothing. */
-static const char *
-connect_refused(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
-    int64_t *end_us)
-{
-	struct identity id;
-	struct row *device = op->module.n == 0 ? r : row_find(sh, op->device, STR_NONE);
-
-	*end_us = 0;
-	if (r == NULL || device == NULL)
-		return "no such identity";
-	if (device->disabled)
-		return "the device is disabled";
-	if (!identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id))
-		return "the identity record is damaged";
-	if (op->connect.token.n != 0)
-		return token_refused(op, &id, env, end_us);
-	return certificate_refused(op, &id);
-}
-
 /* ---- sessions (device-mqtt.md 2.7) ---- */
 
 unsigned
@@ -102,9 +21,10 @@ filters_mask(const struct blob *session)
 }
 
 void
-presence_close(struct shard *sh, struct row *r, const struct hub_env *env)
+presence_close(
+    struct shard *sh, struct row *r, const char *why, bool paced, const struct hub_env *env)
 {
-	struct effect e = { .kind = EFFECT_CLOSE };
+	struct effect e = { .kind = EFFECT_CLOSE, .why = why, .paced = paced };
 
 	if (r->presence == NULL)
 		return;
@@ -152,26 +72,46 @@ model_announced(struct shard *sh, struct row *r, const struct op *op, const stru
 	row_write(sh, r, RECORD_IDENTITY, &bytes, env);
 }
 
+/* On false the reply has the reason, for the log; a client learns nothing. */
+static bool
+may_connect(struct shard *sh, const struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct verdict *v = &reply->verdict;
+
+	if (r == NULL)
+		v->refused = "no such identity";
+	else
+		identity_judge(sh, r, op, env, v);
+	if (v->refused == NULL && v->opened.by == OPENED_BY_POLICY &&
+	    !rights_allow(v->rights, RIGHT_DEVICE_CONNECT))
+		v->refused = "the policy lacks DeviceConnect";
+	if (v->refused == NULL)
+		return true;
+	fault_set(&reply->fault, F_IotHubUnauthorizedAccess, "%s", v->refused);
+	return false;
+}
+
 void
 on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
-	const char *refused = connect_refused(sh, r, op, env, &reply->token_end_us);
 	struct presence *p;
 
-	if (refused != NULL) {
-		fault_set(&reply->fault, F_IotHubUnauthorizedAccess, "%s", refused);
+	reply->judged_by = env->catalogue->version;
+	if (!may_connect(sh, r, op, env, reply))
 		return;
-	}
 	if (!env->can_write && op->connect.clean == (r->records[RECORD_SESSION] != &blob_none)) {
 		fault_set(&reply->fault, F_ServiceUnavailable, "the store takes no writes");
 		return;
 	}
 	reply->session_present = session_restore(sh, r, op->connect.clean, env);
 	model_announced(sh, r, op, env);
-	presence_close(sh, r, env); /* the newest wins, once it has authenticated (D-25) */
+	presence_close(sh, r, "a newer connection of the identity has taken its place", false,
+	    env); /* once it has authenticated (D-25) */
 	p = xcalloc(1, sizeof(*p));
 	p->session = op->reply_to;
+	p->opened = reply->verdict.opened;
 	p->epoch = reply->epoch = sh->epoch_next++;
 	p->clean = op->connect.clean;
 	p->filters = p->clean ? session_empty() : blob_ref(r->records[RECORD_SESSION]);

@@ -30,16 +30,22 @@ struct catalogue {
 	uint64_t version;
 	const struct policy *policies; /* borrowed for the catalogue's life */
 	size_t npolicies;
-	struct hosts hosts;                          /* names that the hub answers to */
-	int64_t skew_s;                              /* tolerance of token expiry (L-79) */
+	struct hosts hosts;  /* names that the hub answers to */
+	int64_t skew_s;      /* tolerance of token expiry (L-79) */
+	int64_t ttl_max_s;   /* longest life of a token that is taken; 0: any (L-79) */
+	const uint64_t *cas; /* prints of the CAs of clients (struct credentials); borrowed */
+	size_t nca;
 	const struct configurations *configurations; /* borrowed; NULL: none */
 };
+
+/* What it says of who is good; who asks is left open. */
+struct auth_ask catalogue_ask(const struct catalogue *c, int64_t now_us);
 
 /* ---- operations: plain values ---- */
 
 enum op_kind {
 	/* a device's, through its session */
-	OP_CONNECT,    /* authenticate, take over, restore the session */
+	OP_CONNECT,    /* authenticate by `shown`, take over, restore the session */
 	OP_DISCONNECT, /* the link is gone; payload: the will's record, if one is to be published */
 	OP_SUBSCRIBE,  /* payload: filters, see struct filter */
 	OP_UNSUBSCRIBE,
@@ -48,6 +54,8 @@ enum op_kind {
 	OP_TELEMETRY,       /* payload: the log record's body */
 	OP_METHOD_RESPONSE, /* payload: its JSON text; see struct op_method */
 	OP_ACK, /* nothing to do but keep its place in the order of acknowledgements (D-40) */
+	/* a device's without a session */
+	OP_JUDGE, /* may who shows `shown` ask for path `name`? The answer: reply.verdict, for the device and its modules */
 	/* a back end's */
 	OP_IDENTITY_GET,
 	OP_IDENTITY_PUT, /* payload: the identity as a doc */
@@ -83,13 +91,7 @@ struct reply_to {
 	uint32_t slot, generation;
 };
 
-/* How a connection proves who it is: a SAS token, or the leaf certificate of its TLS handshake. */
 struct op_connect {
-	struct str token; /* the password as sent; empty: none */
-	bool has_certificate;
-	struct cert_print print; /* of the leaf */
-	struct str common_name;  /* of the leaf's subject */
-	bool chain_trusted;      /* the chain leads to a registered client CA */
 	bool clean;
 	bool has_model_id;
 	struct str model_id;
@@ -173,6 +175,7 @@ struct op {
 	struct str payload;
 	uint32_t nduplicate; /* of payload, as doc_parse counted them */
 	struct reply_to reply_to;
+	struct credentials shown; /* OP_CONNECT, OP_JUDGE */
 	struct op_connect connect;
 	struct op_method method;
 	struct op_rollout rollout;
@@ -189,10 +192,10 @@ struct reply {
 	bool session_present; /* OP_CONNECT */
 	bool gone;            /* the session is not the identity's current one: no answer, close */
 	uint64_t epoch;       /* OP_CONNECT: the new session's */
-	int64_t
-	    token_end_us; /* OP_CONNECT: when the link must end, skew included; 0: never (D-20) */
-	char etag[32];    /* without quotes; empty: none */
-	struct buf body;  /* JSON; OP_SUBSCRIBE: one return code a filter */
+	struct verdict verdict; /* OP_CONNECT, OP_JUDGE; end_us is when the link must end (D-20) */
+	uint64_t judged_by;     /* OP_CONNECT: version of the catalogue that it was judged by */
+	char etag[32];          /* without quotes; empty: none */
+	struct buf body;        /* JSON; OP_SUBSCRIBE: one return code a filter */
 };
 
 /* ---- subscriptions, as OP_SUBSCRIBE and the stored session hold them ---- */
@@ -231,6 +234,8 @@ struct effect {
 	    body; /* EFFECT_NOTIFY: the whole notification; of methods: the JSON text, each way; of a fault: its text */
 	int32_t status;        /* EFFECT_CALL_DONE: the device's own */
 	enum fault_code fault; /* EFFECT_CALL_DONE: F_NONE: there is a response */
+	const char *why;       /* EFFECT_CLOSE: for the log; a constant */
+	bool paced;            /* EFFECT_CLOSE: one of many, perhaps: not all at once */
 };
 
 /* ---- records: what the store holds ---- */

@@ -118,6 +118,7 @@ identity_store(
 	if (r->edge != id->edge)
 		configure_mark_modules(sh, r);
 	row_see_identity(sh, r, id);
+	links_review(sh, r, id, env);
 }
 
 void
@@ -224,7 +225,7 @@ identity_update(struct shard *sh, struct row *r, const struct op *op, struct wis
 		make_etag(&w->id, env);
 		identity_store(sh, r, &w->id, env);
 		if (!w->id.enabled) { /* D-76, T-88 */
-			presence_close(sh, r, env);
+			presence_close(sh, r, "the device is disabled", true, env);
 			calls_refuse(sh, r, env);
 			modules_close(sh, r, env);
 		}
@@ -309,7 +310,8 @@ row_remove(struct shard *sh, struct row *r, const struct hub_env *env)
 	jobs_row_leaves(sh, r, env);
 	for (int k = 0; k < RECORD_KINDS; k++)
 		env->del(env->ctx, (enum record_kind)k, row_key(r));
-	presence_close(sh, r, env); /* behind the writes: it waits for the commit */
+	presence_close(sh, r, "the identity is deleted", true,
+	    env); /* behind the writes: it waits for the commit */
 	calls_refuse(sh, r, env);
 	undo_deleted(env->undo, sh, row_number(sh, r), env->now_us);
 }

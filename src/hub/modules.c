@@ -89,6 +89,9 @@ identity_changeable(struct shard *sh, const struct op *op, struct reply *reply)
 		return true;
 	if (op->kind == OP_IDENTITY_IMPORT && (op->import & IMPORT_WHOLE))
 		return true; /* they come with their keys */
+	if (op->kind == OP_IDENTITY_PUT && op->actor == ACTOR_DEVICE &&
+	    row_find(sh, op->device, op->module) != NULL)
+		return true; /* the device's runtime gives them keys of its own */
 	fault_set(&reply->fault, F_SystemModuleModifyUnauthorizedAccess,
 	    "modules of the edge runtime are made and deleted with their device");
 	return false;
@@ -100,7 +103,7 @@ void
 modules_close(struct shard *sh, const struct row *device, const struct hub_env *env)
 {
 	for (struct row *m = module_first(sh, device); m != NULL; m = module_next(sh, m)) {
-		presence_close(sh, m, env);
+		presence_close(sh, m, "the device is disabled", true, env);
 		calls_refuse(sh, m, env);
 	}
 }

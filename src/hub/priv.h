@@ -30,6 +30,7 @@ struct presence {
 	struct reply_to session;
 	uint64_t epoch;
 	bool clean;
+	struct opened opened; /* what opened it */
 	struct blob *filters; /* a session record; never NULL */
 	unsigned listens;     /* bit per enum filter_kind */
 	struct call *calls;   /* of methods, sent and not answered */
@@ -127,7 +128,7 @@ bool modules_allowed(struct shard *sh, const struct row *device, uint32_t n, str
 /* How many of an edge device's system modules do not exist; NULL: a device to be made. */
 uint32_t modules_system_missing(struct shard *sh, const struct row *device);
 void modules_make_system(struct shard *sh, struct str device, const struct hub_env *env);
-/* Close the sessions of all. */
+/* Close the sessions of all: their device is disabled. */
 void modules_close(struct shard *sh, const struct row *device, const struct hub_env *env);
 
 /* ---- calls of direct methods: in memory only, gone with the session or the process ---- */
@@ -221,7 +222,6 @@ void common_write(
 
 /* ---- the identity record, decoded: strings borrowed from the record ---- */
 
-enum auth_type { AUTH_SAS, AUTH_SELF_SIGNED, AUTH_CA, AUTH_NONE, AUTH_TYPES };
 extern const struct str auth_type_names[AUTH_TYPES];
 
 struct identity {
@@ -373,6 +373,7 @@ void twin_next_fini(struct twin_next *next);
 
 typedef void op_fn(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply);
+op_fn on_judge;
 op_fn on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_twin_get, on_report, on_telemetry,
     on_ack;
 op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check, on_modules_list;
@@ -392,7 +393,19 @@ bool precondition_holds(const struct op *op, const char *etag, struct reply *rep
 void reply_not_found(struct shard *sh, const struct op *op, struct reply *reply);
 /* The kinds of filters in a session record, one bit each. */
 unsigned filters_mask(const struct blob *session);
-/* Drop the live session of a row, if any, and tell its link to close. */
-void presence_close(struct shard *sh, struct row *r, const struct hub_env *env);
+/* Drop the live session of a row, if any, and tell its link to close, and why: at once, or (paced) when its turn comes
+ * among many. */
+void presence_close(
+    struct shard *sh, struct row *r, const char *why, bool paced, const struct hub_env *env);
+
+/* ---- who is it? judge.c ---- */
+
+struct auth_keys identity_keys(const struct identity *id); /* borrowed from it */
+/* Judge op->shown for the identity of the op; row NULL: a module that is not there, for which its device may speak. */
+void identity_judge(struct shard *sh, const struct row *r, const struct op *op,
+    const struct hub_env *env, struct verdict *v);
+/* The identity has this record now: links of it and of its modules that other keys have opened close. */
+void links_review(
+    struct shard *sh, struct row *r, const struct identity *id, const struct hub_env *env);
 
 #endif

@@ -67,7 +67,9 @@ on_verdict(struct work *w)
 		return;
 	if (r->fault.code == F_NONE) {
 		connack(s, CONNACK_ACCEPTED, r->session_present);
-		session_accepted(s, r->epoch, r->token_end_us);
+		session_accepted(s, r);
+		if (catalogue_version(s->ml->o.catalogue) != r->judged_by)
+			link_review(s); /* what opened it may have gone meanwhile */
 	} else {
 		log_refused(s, s->device, r->fault.text);
 		connack(s,
@@ -139,24 +141,19 @@ keep_alive(struct session *s, uint16_t keep_alive_s)
 static void
 ask(struct session *s, const struct mqtt_connect *c, const struct mqtt_user *user)
 {
+	struct str token = c->has_password ? c->password : STR_NONE;
 	struct tls_peer peer = { 0 };
 	struct work *w;
 	struct op_connect *oc;
-	int64_t now_us = clock_wall_us();
 
 	if (stream_is_tls(s->stream))
 		stream_tls_peer(s->stream, &peer);
-	w = session_work(s, OP_CONNECT, c->password.n + user->model_id.n + TLS_CN_MAX, on_verdict);
+	w = session_work(s, OP_CONNECT, WORK_SHOWN_ROOM(token) + user->model_id.n, on_verdict);
+	work_show(w, token, &peer);
 	oc = &w->op.connect;
 	oc->clean = c->clean_session;
-	oc->token = work_str(w, c->has_password ? c->password : STR_NONE);
 	oc->has_model_id = user->model_id.n != 0;
 	oc->model_id = work_str(w, user->model_id);
-	oc->has_certificate =
-	    peer.has_cert && now_us >= peer.not_before_us && now_us <= peer.not_after_us;
-	oc->chain_trusted = peer.chain_ok;
-	oc->common_name = work_str(w, str_of(peer.cn));
-	cert_print_hex(&oc->print, peer.sha1, peer.sha256);
 	session_asks(s);
 	session_submit(s, w);
 }

@@ -13,6 +13,7 @@
 struct mqtt_options {
 	struct fleet *fleet;
 	struct catalogue_box *catalogue;
+	unsigned nloop;             /* that share what is bounded for all; 0: 1 */
 	int64_t connect_timeout_us; /* from the link's handshake to a whole CONNECT, absolute */
 	uint32_t
 	    max_in_flight; /* operations of one session on their way; at it reading stops. 0: MQTT_IN_FLIGHT */
@@ -40,6 +41,11 @@ extern const struct stream_user mqtt_user;
 
 /* What the fleet sends to one of the loop's sessions; borrowed. */
 void mqtt_note(struct mqtt_loop *ml, const struct note *n);
+
+/* The catalogue's policies or client CAs have changed: links that what has gone had opened are closed, at most
+ * MQTT_CLOSINGS_A_SECOND on all loops together, each with its reason. Any thread; the loop runs, or is to run. */
+void mqtt_loop_review(struct mqtt_loop *ml);
+#define MQTT_CLOSINGS_A_SECOND 1000u
 
 /* End every session as if its link had failed: at a stop. Wills are published. */
 void mqtt_loop_close(struct mqtt_loop *ml);

@@ -29,7 +29,10 @@ struct session {
 	size_t waiting;             /* bytes of an unfinished CONNECT */
 	uint32_t nwork, work_bytes; /* operations under way */
 	struct buf will;            /* the will's log record body; empty: none */
-	int64_t heard_us;           /* last packet */
+	struct opened opened;       /* what opened it */
+	char *policy;               /* whose key that is; NULL: no policy's */
+	const char *doomed; /* why it is to be closed when its turn comes; NULL: it is not */
+	int64_t heard_us;   /* last packet */
 	struct loop_timer idle, token;
 };
 
@@ -45,7 +48,16 @@ struct mqtt_loop {
 	struct slot *slots;
 	uint32_t nslot, free_slot; /* free_slot: TABLE_NONE when there is none */
 	uint32_t nsession, nwork;
-	size_t strangers;                         /* bytes of unfinished CONNECTs */
+	size_t strangers; /* bytes of unfinished CONNECTs */
+	struct reaper {   /* links.c */
+		struct msg msg;
+		struct loop_timer timer;
+		atomic_bool asked; /* msg is on its way */
+		bool review;       /* all links are to be reviewed, from `at` on */
+		uint32_t at;       /* the next slot */
+		uint32_t ndoomed;
+		uint32_t left; /* closings that may still be in this window */
+	} reaper;
 	struct buf doc, topic, body, packet, bag; /* working memory */
 	struct arena arena;
 };
@@ -63,8 +75,16 @@ struct session *session_back(struct work *w);
 /* CONNECT is under way: nothing is read until the verdict. */
 void session_asks(struct session *s);
 /* The verdict: LIVE, with timers. */
-void session_accepted(struct session *s, uint64_t epoch, int64_t token_end_us);
+void session_accepted(struct session *s, const struct reply *r);
 void session_write(struct session *s, const struct buf *packet);
+
+/* links.c: links whose opener counts no more */
+void link_review(struct session *s);
+/* Now, or when its turn comes among the others that are closed for such a reason. */
+void link_doom(struct session *s, const char *why);
+void link_ended(struct session *s);
+void links_init(struct mqtt_loop *ml);
+void links_fini(struct mqtt_loop *ml);
 
 /* connect.c */
 enum err on_connect_packet(struct session *s, const struct mqtt_packet *p);

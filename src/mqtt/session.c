@@ -34,6 +34,7 @@ mqtt_loop_new(struct loop *l, const struct mqtt_options *o)
 		ml->o.connect_timeout_us = MQTT_CONNECT_US;
 	ml->parser = doc_parser_new(MQTT_REMAINING_MAX);
 	ml->free_slot = TABLE_NONE;
+	links_init(ml);
 	return ml;
 }
 
@@ -43,6 +44,7 @@ mqtt_loop_free(struct mqtt_loop *ml)
 	if (ml == NULL)
 		return;
 	assert(ml->nsession == 0 && ml->nwork == 0);
+	links_fini(ml);
 	doc_parser_free(ml->parser);
 	free(ml->slots);
 	buf_fini(&ml->doc);
@@ -194,12 +196,15 @@ on_token_end(struct loop_timer *t)
 }
 
 void
-session_accepted(struct session *s, uint64_t epoch, int64_t token_end_us)
+session_accepted(struct session *s, const struct reply *r)
 {
-	int64_t now_us = loop_now_us(s->ml->loop);
+	int64_t now_us = loop_now_us(s->ml->loop), token_end_us = r->verdict.end_us;
 
 	session_move(s, S_LIVE);
-	s->epoch = epoch;
+	s->epoch = r->epoch;
+	s->opened = r->verdict.opened;
+	if (s->opened.by == OPENED_BY_POLICY)
+		s->policy = str_dup0((struct str){ r->verdict.policy, r->verdict.policy_n });
 	s->heard_us = now_us;
 	stream_deadline(s->stream, 0);
 	loop_timer_set(s->ml->loop, &s->idle, now_us + (int64_t)s->idle_s * 1000000);
@@ -362,7 +367,9 @@ on_close(struct stream *st, enum stream_end why, void *ctx)
 	loop_timer_clear(ml->loop, &s->token);
 	slot_give(ml, s->slot);
 	ml->nsession--;
+	link_ended(s);
 	buf_fini(&s->will);
+	free(s->policy);
 	free(s);
 }
 
@@ -401,7 +408,9 @@ mqtt_note(struct mqtt_loop *ml, const struct note *n)
 
 	if (s == NULL)
 		return;
-	if (n->kind == EFFECT_CLOSE)
+	if (n->kind == EFFECT_CLOSE && n->paced)
+		link_doom(s, n->why);
+	else if (n->kind == EFFECT_CLOSE)
 		session_abort(s);
 	else if (s->state == S_LIVE && n->kind == EFFECT_METHOD)
 		session_call(s, n);

@@ -250,6 +250,16 @@ https_port_free(struct https_port *hp)
 }
 
 void
+https_peer(struct bufferevent *bev, struct tls_peer *out)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(bev);
+
+	memset(out, 0, sizeof *out);
+	if (ssl != NULL)
+		tls_peer_of(ssl, out);
+}
+
+void
 https_deadline(struct bufferevent *bev, int64_t due_us)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(bev);

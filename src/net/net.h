@@ -182,6 +182,8 @@ struct tls_peer {
 	bool chain_ok; /* verified to the client CA number `ca` of catalogue version ca_version */
 	uint32_t ca;   /* index into the CAs that tls_set_client_cas was given */
 	uint64_t ca_version;
+	uint64_t
+	    ca_print; /* of that CA, the same in every version (tls_client_cas); 0 if not chain_ok */
 	uint8_t sha1[20], sha256[32]; /* thumbprints of the leaf */
 	char cn
 	    [TLS_CN_MAX]; /* common name of the leaf's subject (the last one), UTF-8; "" if none or too long */
@@ -273,6 +275,8 @@ enum err tls_rotate_tickets(struct tls *t);
  * certificate. */
 enum err tls_set_client_cas(
     struct tls *t, const struct str *pem, unsigned n, uint64_t version, char why[NET_WHY_MAX]);
+/* Prints of those CAs, as struct tls_peer has them: at most max; how many there are. */
+unsigned tls_client_cas(struct tls *t, uint64_t *print, unsigned max);
 /* A new server-side SSL of the current context; never NULL. */
 struct ssl_st *tls_accept(struct tls *t, bool ask_client_cert);
 
@@ -337,6 +341,8 @@ void https_port_free(struct https_port *hp);
  * callback, as evhttp would free the request under a pending reply; set it again when the reply is sent.
  * Other bufferevents: no effect. */
 void https_deadline(struct bufferevent *bev, int64_t due_us);
+/* What its client has shown of itself, as stream_tls_peer. */
+void https_peer(struct bufferevent *bev, struct tls_peer *out);
 
 /* ---- certificates of our own making ---- */
 

@@ -210,6 +210,19 @@ tls_set_client_cas(
 	return e;
 }
 
+unsigned
+tls_client_cas(struct tls *t, uint64_t *print, unsigned max)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&t->build);
+	n = t->parts.cas->n;
+	for (unsigned i = 0; i < n && i < max; i++)
+		print[i] = t->parts.cas->print[i];
+	pthread_mutex_unlock(&t->build);
+	return n;
+}
+
 SSL *
 tls_accept(struct tls *t, bool ask_client_cert)
 {

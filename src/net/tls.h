@@ -21,6 +21,7 @@ struct tls_cas {
 	uint64_t version;
 	unsigned n;
 	X509 **ca;
+	uint64_t *print; /* of each (net.h: tls_client_cas) */
 };
 
 /* Everything a context is made from. */

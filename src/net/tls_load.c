@@ -121,6 +121,18 @@ parse_ca(struct str pem)
 	return x;
 }
 
+/* Of the certificate's digest; never 0. */
+static uint64_t
+print_of(const X509 *x)
+{
+	unsigned char md[EVP_MAX_MD_SIZE] = { 0 };
+	uint64_t print;
+
+	X509_digest(x, EVP_sha256(), md, NULL);
+	memcpy(&print, md, sizeof(print));
+	return print | UINT64_C(1) << 63;
+}
+
 enum err
 tls_cas_parse(const struct str *pem, unsigned n, uint64_t version, struct tls_cas **out,
     char why[NET_WHY_MAX])
@@ -130,6 +142,7 @@ tls_cas_parse(const struct str *pem, unsigned n, uint64_t version, struct tls_ca
 	atomic_init(&cas->nref, 1);
 	cas->version = version;
 	cas->ca = xcalloc(n ? n : 1, sizeof(X509 *));
+	cas->print = xcalloc(n ? n : 1, sizeof(*cas->print));
 	for (; cas->n < n; cas->n++) {
 		cas->ca[cas->n] = parse_ca(pem[cas->n]);
 		if (cas->ca[cas->n] == NULL) {
@@ -138,6 +151,7 @@ tls_cas_parse(const struct str *pem, unsigned n, uint64_t version, struct tls_ca
 			tls_cas_unref(cas);
 			return ERR_ARG;
 		}
+		cas->print[cas->n] = print_of(cas->ca[cas->n]);
 	}
 	*out = cas;
 	return ERR_OK;
@@ -158,5 +172,6 @@ tls_cas_unref(struct tls_cas *cas)
 	for (unsigned i = 0; i < cas->n; i++)
 		X509_free(cas->ca[i]);
 	free(cas->ca);
+	free(cas->print);
 	free(cas);
 }

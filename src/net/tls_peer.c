@@ -189,6 +189,8 @@ tls_peer_of(SSL *ssl, struct tls_peer *out)
 	out->chain_ok = v.ca > 0;
 	out->ca = v.ca ? v.ca - 1 : 0;
 	out->ca_version = v.version;
+	if (v.ca > 0 && v.ca <= cas_of(ssl)->n && v.version == cas_of(ssl)->version)
+		out->ca_print = cas_of(ssl)->print[v.ca - 1];
 	X509_digest(leaf, EVP_sha1(), out->sha1, NULL);
 	X509_digest(leaf, EVP_sha256(), out->sha256, NULL);
 	out->not_before_us = asn1_us(X509_get0_notBefore(leaf));

@@ -55,6 +55,8 @@ admin_policy_rotate(void *ctx, struct str name, bool primary, struct buf *json, 
 		policies_free(next);
 	}
 	pthread_mutex_unlock(&s->policies_mutex);
+	if (e == ERR_OK)
+		links_again(s);
 	return e;
 }
 

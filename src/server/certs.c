@@ -65,6 +65,12 @@ client_cas_load(struct server *s)
 	if (e == ERR_OK &&
 	    tls_set_client_cas(s->tls, pem, s->o.client_cas.n, version, why) != ERR_OK)
 		e = fail(s, "--client-ca: %s", why);
+	if (e == ERR_OK) {
+		pthread_mutex_lock(&s->policies_mutex);
+		s->ncas = tls_client_cas(s->tls, s->cas, LIST_MAX);
+		catalogue_publish(s);
+		pthread_mutex_unlock(&s->policies_mutex);
+	}
 	for (unsigned i = 0; i < s->o.client_cas.n; i++)
 		buf_fini(&files[i]);
 	return e;
@@ -117,4 +123,6 @@ tls_again(struct server *s, bool asked)
 	log_line(line);
 	if (asked && client_cas_load(s) != ERR_OK)
 		log_line(s->why);
+	else if (asked)
+		links_again(s);
 }

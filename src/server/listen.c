@@ -113,6 +113,7 @@ io_make(struct server *s, unsigned i)
 	struct io *io = &s->io[i];
 	struct mqtt_options mo = { .fleet = s->fleet,
 		.catalogue = s->catalogue,
+		.nloop = s->nio,
 		.connect_timeout_us = (int64_t)s->o.connect_timeout_s * 1000000,
 		.log = log_limited };
 	struct http_options ho = { .fleet = s->fleet,

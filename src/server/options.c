@@ -50,6 +50,8 @@ static const struct option {
 	    "time of one query; beyond it the answer is 400" },
 	{ "token-skew", "SECONDS", T_NUMBER, AT(token_skew_s), 300, 0, 86400,
 	    "how long a token is good after its end" },
+	{ "max-token-ttl", "SECONDS", T_NUMBER, AT(token_ttl_max_s), 0, 0, 315360000,
+	    "how much later than now a token may end; 0: whenever it likes" },
 	{ "log-max-size", "SIZE", T_SIZE, AT(log_max_bytes), UINT64_C(1) << 30, 1u << 20,
 	    UINT64_MAX, "event log on disk; the oldest is dropped" },
 	{ "log-max-age", "SECONDS", T_NUMBER, AT(log_max_age_s), 86400, 0, 604800,

@@ -43,6 +43,8 @@ struct server {
 	struct policies *policies;
 	struct configurations *configurations;
 	uint64_t catalogue_version;
+	uint64_t cas[LIST_MAX]; /* prints of the clients' CAs */
+	unsigned ncas;
 	struct store *store;
 	struct fleet *fleet;
 	struct file_jobs *file_jobs;
@@ -63,6 +65,9 @@ void log_limited(const char *line);
 enum err fail(struct server *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* From s->policies and s->configurations as they are; with policies_mutex held, or before threads run. */
 void catalogue_publish(struct server *s);
+
+/* Links that depend on what the catalogue has no more are to be closed. All is started. */
+void links_again(struct server *s);
 
 /* certs.c */
 /* Names that clients may use for this hub, the first one being what it calls itself. */

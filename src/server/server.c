@@ -76,6 +76,7 @@ struct made_catalogue {
 	struct policies *policies;
 	struct configurations *configurations;
 	struct str names[LIST_MAX];
+	uint64_t cas[LIST_MAX];
 };
 
 static void
@@ -97,13 +98,24 @@ catalogue_publish(struct server *s)
 	m->configurations = configurations_copy(s->configurations);
 	for (unsigned i = 0; i < s->names.n; i++)
 		m->names[i] = str_of(s->names.v[i]);
+	memcpy(m->cas, s->cas, sizeof(m->cas));
 	m->c = (struct catalogue){ .version = ++s->catalogue_version,
 		.policies = m->policies->v,
 		.npolicies = m->policies->n,
 		.hosts = { m->names, s->names.n },
 		.skew_s = (int64_t)s->o.token_skew_s,
+		.ttl_max_s = (int64_t)s->o.token_ttl_max_s,
+		.cas = m->cas,
+		.nca = s->ncas,
 		.configurations = m->configurations };
 	catalogue_set(s->catalogue, &m->c, catalogue_release);
+}
+
+void
+links_again(struct server *s)
+{
+	for (unsigned i = 0; i < s->nio; i++)
+		mqtt_loop_review(s->io[i].mqtt);
 }
 
 /* On the thread of shard 0, or before it runs. */

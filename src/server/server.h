@@ -27,11 +27,11 @@ struct server_options {
 	uint64_t max_connections, max_connections_per_address;
 	uint64_t connect_timeout_s, request_timeout_s;
 	uint64_t query_timeout_s;
-	uint64_t token_skew_s;                 /* L-79 */
-	uint64_t log_max_bytes, log_max_age_s; /* the event log */
-	uint64_t free_space_bytes;             /* below it changes are refused */
-	struct option_list import_export_dirs; /* directories that jobs may read and write */
-	bool strict_queries;                   /* only what the service itself understands: Q-88 */
+	uint64_t token_skew_s, token_ttl_max_s; /* L-79; 0: any */
+	uint64_t log_max_bytes, log_max_age_s;  /* the event log */
+	uint64_t free_space_bytes;              /* below it changes are refused */
+	struct option_list import_export_dirs;  /* directories that jobs may read and write */
+	bool strict_queries;                    /* only what the service itself understands: Q-88 */
 };
 
 /* Defaults, then DATA/twinhub.conf, then the command line (argv[0] is the first option). ERR_ARG: one line in why. Strings

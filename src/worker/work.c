@@ -11,7 +11,8 @@ work_new(struct loop *home, size_t room, void (*done)(struct work *w))
 	memset(&w->op, 0, sizeof(w->op));
 	memset(&w->reply.fault, 0, offsetof(struct fault, text) + 1);
 	w->reply.version = w->reply.epoch = 0;
-	w->reply.token_end_us = 0;
+	w->reply.judged_by = 0;
+	w->reply.verdict = (struct verdict){ 0 };
 	w->reply.deliver = w->reply.session_present = w->reply.gone = false;
 	w->reply.etag[0] = '\0';
 	w->reply.body = (struct buf){ 0 };
@@ -44,6 +45,22 @@ work_free(struct work *w)
 		return;
 	buf_fini(&w->reply.body);
 	free(w);
+}
+
+void
+work_show(struct work *w, struct str token, const struct tls_peer *peer)
+{
+	struct credentials *c = &w->op.shown;
+
+	c->token = work_str(w, token);
+	if (peer == NULL || !peer->has_cert)
+		return;
+	c->has_certificate = true;
+	cert_print_hex(&c->print, peer->sha1, peer->sha256);
+	c->common_name = work_str(w, str_of(peer->cn));
+	c->ca = peer->ca_print;
+	c->not_before_us = peer->not_before_us;
+	c->not_after_us = peer->not_after_us;
 }
 
 static void
@@ -82,6 +99,8 @@ note_new(const struct effect *e, void (*on_note)(struct note *n))
 	n->call = e->call;
 	n->status = e->status;
 	n->fault = e->fault;
+	n->why = e->why;
+	n->paced = e->paced;
 	n->name = (struct str){ n->bytes, e->name.n };
 	n->body = (struct str){ n->bytes + e->name.n, e->body.n };
 	n->on_note = on_note;

@@ -54,6 +54,9 @@ struct work *work_new(struct loop *home, size_t room, void (*done)(struct work *
 /* Copy a string into the work's own bytes; asserts that it fits. */
 struct str work_str(struct work *w, struct str s);
 void work_free(struct work *w); /* the reply's body too */
+/* What a client shows of itself: copied into op.shown; needs so much room. peer NULL: no TLS. */
+#define WORK_SHOWN_ROOM(token) ((token).n + TLS_CN_MAX)
+void work_show(struct work *w, struct str token, const struct tls_peer *peer);
 
 /* ---- parcels: many operations of one worker, as an import sends them ---- */
 
@@ -108,6 +111,8 @@ struct note {
 	uint64_t call;
 	int32_t status;
 	enum fault_code fault;
+	const char *why; /* EFFECT_CLOSE; as is paced */
+	bool paced;
 	struct str name, body;           /* in bytes */
 	void (*on_note)(struct note *n); /* borrows n */
 	char bytes[];

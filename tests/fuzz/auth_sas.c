@@ -28,9 +28,9 @@ check_token(struct sas_mac *m, struct str token)
 	require(sas_policy(&t).n == 0 || policy_name_valid(sas_policy(&t)));
 	require(sas_end_us(&t, SAS_SKEW_S) >= sas_end_us(&t, 0));
 	(void)sas_signed_by(m, &t, STR(KEY), token);
-	if (sas_covers_device(&t, hosts, STR("d"), STR_NONE))
-		require(sas_covers_device(&t, hosts, STR("d"), STR("m")));
-	(void)sas_covers_path(&t, hosts, token);
+	if (sas_covers_device(&t, hosts, STR("d"), STR_NONE, SCOPE_EXACT))
+		require(sas_covers_device(&t, hosts, STR("d"), STR("m"), SCOPE_EXACT));
+	(void)sas_covers_path(&t, hosts, token, SCOPE_EXACT);
 }
 
 static void

@@ -153,7 +153,7 @@ for (const [name, transport] of [['MQTT', Mqtt], ['MQTT over WebSocket', MqttWs]
 	});
 }
 
-test('D-13 a module connects with its key, its device\'s is refused; a policy with DeviceConnect will do', async () => {
+test('D-13 D-79 a module connects with its key, its device\'s, or a policy\'s with DeviceConnect', async () => {
 	const device = await hub.createDevice('auth');
 	await putModule('auth', 'm');
 	const resource = `${hub.addr}/devices/auth/modules/m`;
@@ -164,7 +164,7 @@ test('D-13 a module connects with its key, its device\'s is refused; a policy wi
 		return answer;
 	};
 	assert.equal(await connack(sasToken({ resource, key: await moduleKey('auth', 'm') })), 0);
-	assert.equal(await connack(sasToken({ resource, key: device.authentication.symmetricKey.primaryKey })), 5);
+	assert.equal(await connack(sasToken({ resource, key: device.authentication.symmetricKey.primaryKey })), 0);
 	const policy = /SharedAccessKey=(.*)$/.exec(await hub.connectionString('device'))[1];
 	assert.equal(await connack(sasToken({ resource: hub.addr, key: policy, policy: 'device' })), 0);
 	const service = /SharedAccessKey=(.*)$/.exec(await hub.connectionString('service'))[1];

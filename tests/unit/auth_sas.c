@@ -273,7 +273,7 @@ covers(const char *sr, const char *device, const char *module)
 {
 	struct sas t = of(sr);
 
-	return sas_covers_device(&t, hosts, str_of(device), str_of(module));
+	return sas_covers_device(&t, hosts, str_of(device), str_of(module), SCOPE_EXACT);
 }
 
 static void
@@ -321,7 +321,7 @@ covers_path(const char *sr, const char *path)
 {
 	struct sas t = of(sr);
 
-	return sas_covers_path(&t, hosts, str_of(path));
+	return sas_covers_path(&t, hosts, str_of(path), SCOPE_EXACT);
 }
 
 static void

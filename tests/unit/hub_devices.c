@@ -9,7 +9,7 @@ connect_with(struct kit *k, const char *id, struct str token)
 	struct op op = kit_op(OP_CONNECT, id);
 
 	op.connect.clean = true;
-	op.connect.token = token;
+	op.shown.token = token;
 	return kit_run(k, &op);
 }
 
@@ -28,7 +28,7 @@ connect__tokens_of_either_key(void **state)
 	kit_device(k, "d1");
 	assert_int_equal(
 	    connect_with(k, "d1", kit_token(k, "/devices/d1", KEY1, end_s, NULL)), F_NONE);
-	assert_int_equal(k->reply.token_end_us, (end_s + SAS_SKEW_S) * SECOND); /* D-20 */
+	assert_int_equal(k->reply.verdict.end_us, (end_s + SAS_SKEW_S) * SECOND); /* D-20 */
 	assert_int_equal(
 	    connect_with(k, "d1", kit_token(k, "/devices/d1", KEY2, end_s, NULL)), F_NONE);
 	kit_get(k, "d1");
@@ -117,23 +117,24 @@ connect__D18_thumbprints(void **state)
 	    "{'authentication':{'type':'selfSigned','x509Thumbprint':{'primaryThumbprint':"
 	    "'0102030000000000000000000000000000000000','secondaryThumbprint':"
 	    "'0405060000000000000000000000000000000000000000000000000000000000'}}}");
-	op.connect.clean = op.connect.has_certificate = true;
-	cert_print_hex(&op.connect.print, sha1, (const uint8_t[32]){ 9 });
+	op.connect.clean = op.shown.has_certificate = true;
+	op.shown.not_after_us = INT64_MAX;
+	cert_print_hex(&op.shown.print, sha1, (const uint8_t[32]){ 9 });
 	assert_int_equal(kit_run(k, &op), F_NONE);
-	assert_int_equal(k->reply.token_end_us, 0);
-	cert_print_hex(&op.connect.print, (const uint8_t[20]){ 9 }, sha256);
+	assert_int_equal(k->reply.verdict.end_us, 0);
+	cert_print_hex(&op.shown.print, (const uint8_t[20]){ 9 }, sha256);
 	assert_int_equal(kit_run(k, &op), F_NONE);
-	cert_print_hex(&op.connect.print, (const uint8_t[20]){ 9 }, (const uint8_t[32]){ 9 });
+	cert_print_hex(&op.shown.print, (const uint8_t[20]){ 9 }, (const uint8_t[32]){ 9 });
 	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess);
-	cert_print_hex(&op.connect.print, sha1, sha256);
-	op.connect.has_certificate = false;
+	cert_print_hex(&op.shown.print, sha1, sha256);
+	op.shown.has_certificate = false;
 	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess);
-	op.connect.has_certificate = true;
-	op.connect.token = kit_token(k, "/devices/d1", KEY1, in_an_hour(k), NULL);
+	op.shown.has_certificate = true;
+	op.shown.token = kit_token(k, "/devices/d1", KEY1, in_an_hour(k), NULL);
 	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess); /* the password decides */
 	kit_device(k, "sas");
 	op.device = STR("sas");
-	op.connect.token = STR_NONE;
+	op.shown.token = STR_NONE;
 	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess);
 }
 
@@ -145,20 +146,22 @@ connect__D18_certificates_of_a_ca(void **state)
 
 	kit_put(k, "d1", NULL, "{'authentication':{'type':'certificateAuthority'}}");
 	kit_put(k, "d1/m1", NULL, "{'authentication':{'type':'certificateAuthority'}}");
-	op.connect.clean = op.connect.has_certificate = op.connect.chain_trusted = true;
-	op.connect.common_name = STR("d1");
+	op.connect.clean = op.shown.has_certificate = true;
+	op.shown.not_after_us = INT64_MAX;
+	op.shown.ca = KIT_CA;
+	op.shown.common_name = STR("d1");
 	assert_int_equal(kit_run(k, &op), F_NONE);
-	op.connect.common_name = STR("d2");
+	op.shown.common_name = STR("d2");
 	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess);
-	op.connect.common_name = STR("d1");
-	op.connect.chain_trusted = false;
+	op.shown.common_name = STR("d1");
+	op.shown.ca = 0;
 	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess);
-	op.connect.chain_trusted = true;
+	op.shown.ca = KIT_CA;
 	op.module = STR("m1");
-	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess);
-	op.connect.common_name = STR("d1/m1");
+	assert_int_equal(kit_run(k, &op), F_NONE); /* D-79: its device's */
+	op.shown.common_name = STR("d1/m1");
 	assert_int_equal(kit_run(k, &op), F_NONE);
-	op.connect.common_name = STR("d1.m1");
+	op.shown.common_name = STR("d1.m1");
 	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess);
 }
 
@@ -172,10 +175,118 @@ connect__modules_fall_with_their_device(void **state)
 	kit_device(k, "d1");
 	kit_device(k, "d1/m1");
 	op.connect.clean = true;
-	op.connect.token = kit_token(k, "/devices/d1/modules/m1", KEY1, in_an_hour(k), NULL);
+	op.shown.token = kit_token(k, "/devices/d1/modules/m1", KEY1, in_an_hour(k), NULL);
 	assert_int_equal(kit_run(k, &op), F_NONE);
 	kit_put(k, "d1", "*", "{'status':'disabled'}");
 	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess);
+}
+
+static void
+connect__D79_a_device_opens_its_modules(void **state)
+{
+	struct kit *k = *state;
+	struct op op = kit_op(OP_CONNECT, "d1/m1");
+
+	kit_device(k, "d1");
+	kit_put(k, "d1/m1", NULL, "{'authentication':{'type':'none'}}");
+	kit_restart(k); /* both records come from the store */
+	op.connect.clean = true;
+	op.shown.token = kit_token(k, "/devices/d1", KEY2, in_an_hour(k), NULL);
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	op.shown.token = kit_token(k, "/devices/d2", KEY2, in_an_hour(k), NULL);
+	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess);
+	op.module = STR("m2"); /* there is none */
+	op.shown.token = kit_token(k, "/devices/d1", KEY2, in_an_hour(k), NULL);
+	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess);
+}
+
+/* ---- links and the keys that opened them ---- */
+
+#define KEYS(first, second)                                                                        \
+	"{'authentication':{'symmetricKey':{'primaryKey':'" first "','secondaryKey':'" second "'}" \
+	"}}"
+#define KEY9 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+static void
+link__D81_lives_as_long_as_the_key_that_opened_it(void **state)
+{
+	struct kit *k = *state;
+
+	kit_device(k, "d1");
+	kit_connect(k, "d1", 1, true); /* by the primary key */
+	kit_put(k, "d1", "*", KEYS(KEY1, KEY9));
+	assert_string_equal(kit_effects(k), "");
+	kit_put(k, "d1", "*", KEYS(KEY9, KEY1)); /* swapped: it still counts */
+	assert_string_equal(kit_effects(k), "");
+	kit_put(k, "d1", "*", KEYS(KEY9, KEY2));
+	assert_string_equal(kit_effects(k), "close 1");
+	kit_get(k, "d1");
+	kit_shows(k, "connectionState", "'Disconnected'");
+	kit_put(k, "d1", "*", KEYS(KEY1, KEY2));
+	kit_connect(k, "d1", 2, true);
+	kit_put(k, "d1", "*", "{'authentication':{'type':'certificateAuthority'}}");
+	assert_string_equal(kit_effects(k), "close 2");
+}
+
+static void
+link__D81_regenerated_keys_close_their_side(void **state)
+{
+	struct kit *k = *state;
+	struct op op;
+
+	kit_device(k, "d1");
+	kit_connect(k, "d1", 1, true);
+	op = kit_op(OP_KEYS_REGENERATE, "d1");
+	op.keys = 2;
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	assert_string_equal(kit_effects(k), "");
+	op.keys = 1;
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	assert_string_equal(kit_effects(k), "close 1");
+}
+
+/* Those that the device's key opened, not those of their own keys. */
+static void
+link__D81_a_devices_key_takes_its_modules_along(void **state)
+{
+	struct kit *k = *state;
+	struct op op = kit_op(OP_CONNECT, "d1/m1");
+
+	kit_device(k, "d1");
+	kit_put(k, "d1/m1", NULL, "{'authentication':{'type':'none'}}");
+	kit_put(k, "d1/m2", NULL, KEYS(KEY9, KEY9));
+	op.connect.clean = true;
+	op.reply_to.slot = 1;
+	op.shown.token = kit_token(k, "/devices/d1", KEY1, in_an_hour(k), NULL);
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	op.module = STR("m2");
+	op.reply_to.slot = 2;
+	op.shown.token = kit_token(k, "/devices/d1/modules/m2", KEY9, in_an_hour(k), NULL);
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	kit_put(k, "d1", "*", KEYS(KEY1, KEY9));
+	kit_put(k, "d1/m1", "*", "{'authentication':{'type':'none'}}");
+	assert_string_equal(kit_effects(k), "");
+	kit_put(k, "d1", "*", KEYS(KEY2, KEY9));
+	assert_string_equal(kit_effects(k), "close 1");
+	kit_put(k, "d1/m2", "*", KEYS(KEY1, KEY2));
+	assert_string_equal(kit_effects(k), "close 2");
+}
+
+static void
+link__D81_a_policys_link_is_no_matter_of_the_identitys_keys(void **state)
+{
+	struct kit *k = *state;
+	struct op op = kit_op(OP_CONNECT, "d1");
+
+	kit_device(k, "d1");
+	op.connect.clean = true;
+	op.reply_to.slot = 1;
+	op.shown.token = kit_token(k, "", KEY1, in_an_hour(k), "device");
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	kit_put(k, "d1", "*", KEYS(KEY9, KEY9));
+	assert_string_equal(kit_effects(k), "");
+	kit_put(k, "d1", "*", "{'status':'disabled'}");
+	assert_string_equal(kit_effects(k), "close 1");
 }
 
 static void
@@ -737,6 +848,11 @@ main(void)
 		kit_test(connect__D18_thumbprints),
 		kit_test(connect__D18_certificates_of_a_ca),
 		kit_test(connect__modules_fall_with_their_device),
+		kit_test(connect__D79_a_device_opens_its_modules),
+		kit_test(link__D81_lives_as_long_as_the_key_that_opened_it),
+		kit_test(link__D81_regenerated_keys_close_their_side),
+		kit_test(link__D81_a_devices_key_takes_its_modules_along),
+		kit_test(link__D81_a_policys_link_is_no_matter_of_the_identitys_keys),
 		kit_test(connect__model_id_is_kept),
 		kit_test(session__D25_the_newest_wins),
 		kit_test(session__D25_a_refused_connect_leaves_the_old_one_alone),

@@ -100,8 +100,10 @@ import__R47_merges_and_notifies(void **state)
 	epoch = kit_connect(k, "d1", 7, true);
 	kit_subscribe(k, "d1", epoch, "d");
 	kit_effects(k);
-	assert_int_equal(import(k, "d1", EITHER, NULL,
-	                     "{'tags':{'b':null,'c':3},'properties':{'desired':{'x':1}}}"),
+	assert_int_equal(
+	    import(k, "d1", EITHER, NULL,
+	        "{'authentication':{'symmetricKey':{'primaryKey':'" KEY1 "','secondaryKey':'" KEY2
+	        "'}},'tags':{'b':null,'c':3},'properties':{'desired':{'x':1}}}"),
 	    F_NONE);
 	assert_string_equal(kit_effects(k), "notify 7 v2 {'x':1,'$version':2}");
 	kit_read(k, "d1");

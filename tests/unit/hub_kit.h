@@ -26,6 +26,7 @@
 #define KEY1   "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 #define KEY2   "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA="
 #define HOST   "hub.example.test"
+#define KIT_CA UINT64_C(77) /* the registered CA's print */
 
 /* ---- the simulated store: rows in no order; a batch: rows to put, or to delete ---- */
 
@@ -164,6 +165,8 @@ kit_shard(struct kit *k, struct shard *sh)
 	k->sh = sh;
 }
 
+static const uint64_t kit_cas[] = { KIT_CA };
+
 static UNUSED void
 kit_init(struct kit *k)
 {
@@ -177,7 +180,9 @@ kit_init(struct kit *k)
 		.policies = k->policies,
 		.npolicies = POLICY_DEFAULTS,
 		.hosts = { k->hosts, 1 },
-		.skew_s = SAS_SKEW_S };
+		.skew_s = SAS_SKEW_S,
+		.cas = kit_cas,
+		.nca = 1 };
 	k->parser = doc_parser_new(1 << 22);
 	k->undo = undo_new();
 	k->env = (struct hub_env){ .now_us = BEGIN,
@@ -428,7 +433,7 @@ kit_connect_op(struct kit *k, const char *id, uint32_t slot, bool clean)
 	snprintf(path, sizeof(path), "/devices/" STR_FMT, STR_ARG(op.device));
 	op.reply_to.slot = slot;
 	op.connect.clean = clean;
-	op.connect.token = kit_token(k, path, KEY1, k->env.now_us / SECOND + 3600, NULL);
+	op.shown.token = kit_token(k, path, KEY1, k->env.now_us / SECOND + 3600, NULL);
 	return op;
 }
 

@@ -154,7 +154,7 @@ module__D52_notifications_go_to_the_module(void **state)
 	kit_device(k, "d1");
 	put_module(k, "d1/m1");
 	op = kit_connect_op(k, "d1/m1", 7, true);
-	op.connect.token =
+	op.shown.token =
 	    kit_token(k, "/devices/d1/modules/m1", KEY1, k->env.now_us / SECOND + 3600, NULL);
 	assert_int_equal(kit_run(k, &op), F_NONE);
 	epoch = k->reply.epoch;

@@ -180,7 +180,7 @@ failure__a_connect_that_saw_the_failed_commit_fails_with_it(void **state)
 	kit_send(k, OP_TWIN_PATCH, "d0", "{'tags':{'a':2}}");
 	disk_await();
 	w = kit_work(k, OP_CONNECT, "d1", NULL);
-	w->op.connect.token = work_str(w, buf_view(&token));
+	w->op.shown.token = work_str(w, buf_view(&token));
 	w->op.connect.clean = true; /* writes nothing itself */
 	fleet_submit(k->fleet, w);
 	buf_fini(&token);
@@ -419,7 +419,7 @@ connect_by_policy(struct kit *k)
 	assert_int_equal(sas_make(k->mac, &token, STR(HOST), STR(KEY1),
 	                     clock_wall_us() / SECOND + 3600, STR("device")),
 	    ERR_OK);
-	w->op.connect.token = work_str(w, buf_view(&token));
+	w->op.shown.token = work_str(w, buf_view(&token));
 	w->op.connect.clean = true;
 	buf_fini(&token);
 	return kit_do_work(k, w);

@@ -546,7 +546,7 @@ kit_connect(struct kit *k, const char *device, uint32_t slot, bool clean)
 	assert_int_equal(sas_make(k->mac, &token, buf_view(&resource), STR(KEY1),
 	                     clock_wall_us() / SECOND + 3600, STR_NONE),
 	    ERR_OK);
-	w->op.connect.token = work_str(w, buf_view(&token));
+	w->op.shown.token = work_str(w, buf_view(&token));
 	w->op.connect.clean = clean;
 	w->op.reply_to = (struct reply_to){ .loop = (uint16_t)(slot % LOOPS), .slot = slot };
 	buf_fini(&token);

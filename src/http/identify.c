@@ -1,0 +1,101 @@
+/*
+ * Who asks? (service-rest.md 3) A policy's token is judged here; what an identity shows of itself, its token or certificate,
+ * is judged by its shard, which knows its keys: for a path of a device that is the device, or the module, of the path.
+ * Either way the answer never tells which check failed, unless the key is known to be good.
+ */
+#include "http/priv.h"
+
+#include <event2/http.h>
+
+static void
+refuse(struct request *r, const struct verdict *v)
+{
+	if (v->tell)
+		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized: %s", v->refused);
+	else
+		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
+}
+
+static void
+on_judged(struct work *w)
+{
+	struct request *r = request_of(w->owner, w->op.reply_to);
+	const struct verdict *v = &w->reply.verdict;
+
+	if (r != NULL && v->refused != NULL) {
+		refuse(r, v);
+	} else if (r != NULL && w->reply.fault.code != F_NONE) {
+		reply_fault(r, &w->reply.fault);
+	} else if (r != NULL) {
+		r->actor = ACTOR_DEVICE;
+		r->asker = r->segment[1];
+		r->rights = v->rights;
+		request_dispatch(r);
+	}
+	work_free(w);
+}
+
+/* devices/{id}[/...], with modules/{id} behind it or not */
+static bool
+path_of_device(const struct request *r, struct str *module)
+{
+	*module =
+	    r->nsegment > 3 && str_ieq(r->segment[2], STR("modules")) ? r->segment[3] : STR_NONE;
+	return r->nsegment > 1 && str_ieq(r->segment[0], STR("devices")) &&
+	    id_valid(r->segment[1]) && (module->p == NULL || id_valid(*module));
+}
+
+static void
+ask_shard(struct request *r, struct str token, struct str module)
+{
+	struct tls_peer peer;
+	struct work *w = work_new(r->hl->loop,
+	    r->segment[1].n + module.n + r->path.n + WORK_SHOWN_ROOM(token), on_judged);
+
+	https_peer(evhttp_connection_get_bufferevent(evhttp_request_get_connection(r->ev)), &peer);
+	w->op.kind = OP_JUDGE;
+	w->op.actor = ACTOR_DEVICE;
+	w->op.device = w->op.actor_name = work_str(w, r->segment[1]);
+	w->op.module = work_str(w, module);
+	w->op.name = work_str(w, r->path);
+	w->op.reply_to = request_address(r);
+	w->owner = r->hl;
+	work_show(w, token, &peer);
+	request_submit(r, w);
+}
+
+static void
+judge_policy(struct request *r, struct str token, struct verdict *v)
+{
+	const struct catalogue *c = catalogue_use(r->hl->o.catalogue);
+	struct auth_ask ask = catalogue_ask(c, clock_wall_us());
+	struct credentials shown = { .token = token };
+
+	ask.path = r->path;
+	auth_judge(r->hl->mac, &ask, &shown, v);
+	catalogue_drop(r->hl->o.catalogue, c);
+}
+
+void
+request_identify(struct request *r)
+{
+	struct str token = request_header(r, "Authorization"), module;
+	struct verdict v = { .refused = "neither a token nor a certificate" };
+	struct sas t;
+	bool parsed = token.n != 0 && sas_parse(token, &t) == ERR_OK;
+
+	if ((token.n == 0 || (parsed && sas_policy(&t).n == 0)) && path_of_device(r, &module)) {
+		ask_shard(r, token, module);
+		return;
+	}
+	if (token.n != 0)
+		judge_policy(r, token, &v);
+	if (v.refused != NULL) {
+		refuse(r, &v);
+		return;
+	}
+	r->actor = ACTOR_POLICY;
+	r->asker = arena_str(&r->arena, (struct str){ v.policy, v.policy_n });
+	r->rights = v.rights;
+	request_dispatch(r);
+}

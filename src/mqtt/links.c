@@ -1,0 +1,168 @@
+/*
+ * Links whose opener counts no more: the key of a policy that is rotated, a client CA that is removed, an identity's key
+ * that is another one. Each is closed with its reason, all of them at a bounded rate, for each client that is closed comes back
+ * with a handshake. What waits for its turn is no queue but a mark on the session: the slots are gone through again.
+ */
+#include "mqtt/priv.h"
+
+#include <stdio.h>
+
+#define WINDOW_US    (INT64_C(100) * 1000)
+#define WINDOWS      10u    /* of a second */
+#define REVIEWED_MAX 10000u /* links looked at in one window */
+
+static uint32_t
+window_share(const struct mqtt_loop *ml)
+{
+	unsigned share = MQTT_CLOSINGS_A_SECOND / WINDOWS / (ml->o.nloop ? ml->o.nloop : 1);
+
+	return share > 0 ? share : 1;
+}
+
+static void
+reaper_run(struct mqtt_loop *ml)
+{
+	struct reaper *rp = &ml->reaper;
+
+	if (!loop_timer_is_set(&rp->timer)) {
+		rp->left = window_share(ml);
+		loop_timer_set(ml->loop, &rp->timer, loop_now_us(ml->loop) + WINDOW_US);
+	}
+}
+
+static void
+link_close(struct session *s)
+{
+	s->ml->reaper.left--;
+	session_abort(s);
+}
+
+/* It may also have met its end by itself: with its next request, which nobody answers any more. */
+void
+link_ended(struct session *s)
+{
+	char line[512], peer[NET_ADDR_TEXT_MAX];
+
+	if (s->doomed == NULL)
+		return;
+	s->ml->reaper.ndoomed--;
+	if (s->ml->o.log == NULL)
+		return;
+	snprintf(line, sizeof(line), "closed '" STR_FMT "%s" STR_FMT "' from %s: %s%s%s",
+	    STR_ARG(s->device), s->module.n ? "/" : "", STR_ARG(s->module),
+	    net_addr_text(stream_peer(s->stream), peer), s->doomed,
+	    s->policy ? "; opened by policy " : "", s->policy ? s->policy : "");
+	s->ml->o.log(line);
+}
+
+void
+link_doom(struct session *s, const char *why)
+{
+	struct reaper *rp = &s->ml->reaper;
+
+	if (s->doomed != NULL || !stream_is_open(s->stream))
+		return;
+	reaper_run(s->ml);
+	s->doomed = why;
+	rp->ndoomed++;
+	if (rp->left > 0)
+		link_close(s);
+}
+
+/* ---- a review of all ---- */
+
+static const char *
+link_outdated(const struct session *s, const struct catalogue *c)
+{
+	if (opened_known(&s->opened, c->policies, c->npolicies, c->cas, c->nca))
+		return NULL;
+	return s->opened.by == OPENED_BY_POLICY
+	    ? "the key of its token is the policy's no more"
+	    : "the CA of its certificate is no client CA of this hub any more";
+}
+
+void
+link_review(struct session *s)
+{
+	const struct catalogue *c = catalogue_use(s->ml->o.catalogue);
+	const char *why = link_outdated(s, c);
+
+	catalogue_drop(s->ml->o.catalogue, c);
+	if (why != NULL)
+		link_doom(s, why);
+}
+
+/* What the review and the doomed of this window cost is bounded by REVIEWED_MAX; true: all slots have been seen. */
+static bool
+review_on(struct mqtt_loop *ml, const struct catalogue *c)
+{
+	struct reaper *rp = &ml->reaper;
+
+	for (uint32_t n = 0; n < REVIEWED_MAX && rp->at < ml->nslot && rp->left > 0; n++) {
+		struct session *s = ml->slots[rp->at++].session;
+
+		if (s == NULL || s->state != S_LIVE || !stream_is_open(s->stream))
+			continue;
+		if (s->doomed == NULL && rp->review && (s->doomed = link_outdated(s, c)) != NULL)
+			rp->ndoomed++;
+		if (s->doomed != NULL)
+			link_close(s);
+	}
+	return rp->at >= ml->nslot;
+}
+
+static void
+on_window(struct loop_timer *t)
+{
+	struct mqtt_loop *ml =
+	    (struct mqtt_loop *)((char *)t - offsetof(struct mqtt_loop, reaper.timer));
+	struct reaper *rp = &ml->reaper;
+	const struct catalogue *c = catalogue_use(ml->o.catalogue);
+	bool again = rp->left < window_share(ml); /* this window's closings count until its end */
+
+	rp->left = window_share(ml);
+	if (rp->review || rp->ndoomed > 0) {
+		again = true;
+		if (review_on(ml, c)) {
+			rp->review = false;
+			rp->at = 0;
+		}
+	}
+	catalogue_drop(ml->o.catalogue, c);
+	if (again)
+		loop_timer_set(ml->loop, &rp->timer, loop_now_us(ml->loop) + WINDOW_US);
+}
+
+static void
+on_asked(struct msg *m)
+{
+	struct mqtt_loop *ml =
+	    (struct mqtt_loop *)((char *)m - offsetof(struct mqtt_loop, reaper.msg));
+	struct reaper *rp = &ml->reaper;
+
+	atomic_store(&rp->asked, false); /* before the look: what changes from here on asks again */
+	rp->review = true;
+	rp->at = 0;
+	reaper_run(ml);
+}
+
+void
+mqtt_loop_review(struct mqtt_loop *ml)
+{
+	if (!atomic_exchange(&ml->reaper.asked, true))
+		loop_post(ml->loop, &ml->reaper.msg);
+}
+
+void
+links_init(struct mqtt_loop *ml)
+{
+	ml->reaper.msg.run = on_asked;
+	ml->reaper.timer.fire = on_window;
+	ml->reaper.left = window_share(ml);
+}
+
+void
+links_fini(struct mqtt_loop *ml)
+{
+	loop_timer_clear(ml->loop, &ml->reaper.timer);
+}

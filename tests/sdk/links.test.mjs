@@ -1,0 +1,147 @@
+// What a link depends on: the key, policy or CA that opened it (device-mqtt.md 2.3 to 2.4a), over real links.
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { deviceLogin, makeCertificate, mqttDevice, mqttUsername, RawMqtt, sasToken, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
+
+const KEY = Buffer.alloc(32, 7).toString('base64');
+const dir = tempDir('links');
+const caFile = path.join(dir, 'client-ca.pem');
+let hub, ca;
+
+before(async () => {
+	ca = makeCertificate({ dir, cn: 'a client CA', ca: true });
+	fs.writeFileSync(caFile, ca.cert);
+	hub = await startHub({ args: ['--client-ca', caFile, '--io-threads', '2', '--max-token-ttl', '100000'] });
+});
+after(() => stopAll(hub));
+
+const logged = (pattern) => until(() => pattern.test(hub.logs), `a line like ${pattern}`);
+
+async function policyKeys(name) { return (await hub.rest('GET', `/admin/policies/${name}`)).body; }
+
+// A live link of the device, with a token of this policy's key.
+async function linkByPolicy(id, name, side) {
+	await hub.createDevice(id);
+	const password = sasToken({ resource: hub.addr, key: (await policyKeys(name))[`${side}Key`], policy: name });
+	const c = await RawMqtt.open(hub);
+	assert.equal((await c.connect({ clientId: id, username: mqttUsername(hub.addr, id), password })).code, 0);
+	return c;
+}
+
+test('D-81 rotating one key of a policy closes the links of that key, with a reason, and no other', async () => {
+	const [first, second, own] = [await linkByPolicy('p1', 'device', 'primary'), await linkByPolicy('p2', 'device', 'secondary'), await mqttDevice(hub, 'p3')];
+	assert.equal((await hub.rest('POST', '/admin/policies/device/rotate?key=secondary')).status, 200);
+	await second.closed('the link of the rotated key');
+	await logged(/closed 'p2' from .*: the key of its token is the policy's no more; opened by policy device/);
+	await first.ping();
+	await own.ping();
+	assert.equal((await hub.rest('POST', '/admin/policies/device/rotate?key=primary')).status, 200);
+	await first.closed('the link of the other key');
+	await own.ping();
+	own.destroy();
+});
+
+test('D-81 a device\'s new key, a regenerated key and a bulk update close what the old one opened', async () => {
+	const keys = async (id) => (await hub.rest('GET', `/devices/${id}`)).body;
+	const c = await mqttDevice(hub, 'k1');
+	const identity = await keys('k1');
+	const put = (primaryKey, secondaryKey) => hub.rest('PUT', '/devices/k1', { headers: { 'If-Match': '*' }, body: { deviceId: 'k1', authentication: { symmetricKey: { primaryKey, secondaryKey } } } });
+	assert.equal((await put(identity.authentication.symmetricKey.primaryKey, KEY)).status, 200);
+	await c.ping(); // the other side
+	assert.equal((await put(KEY, KEY)).status, 200);
+	await c.closed('the link of the replaced key');
+	await logged(/closed 'k1' from .*: the key or certificate that opened it is the identity's no more/);
+	const d = await mqttDevice(hub, 'k2');
+	assert.equal((await hub.rest('POST', '/devices/keys/regenerate', { body: { policyKey: 'primaryKey', devices: [{ id: 'k2' }] } })).status, 200);
+	await d.closed('the link of the regenerated key');
+	const e = await mqttDevice(hub, 'k3');
+	const item = { id: 'k3', importMode: 'update', authentication: { type: 'sas', symmetricKey: { primaryKey: KEY, secondaryKey: KEY } } };
+	assert.equal((await hub.rest('POST', '/devices', { body: [item] })).status, 200);
+	await e.closed('the link of the key that the bulk call replaced');
+	const f = await mqttDevice(hub, 'k4');
+	const line = { ...item, id: 'k4', importMode: 'createOrUpdate' };
+	assert.equal((await hub.rest('POST', '/admin/import', { body: `${JSON.stringify(line)}\n` })).status, 200);
+	await f.closed('the link of the key that the import replaced');
+});
+
+// A live link of a module, signed with this key.
+async function moduleLink(id, module, key, resource = `${hub.addr}/devices/${id}`) {
+	const c = await RawMqtt.open(hub);
+	const { code } = await c.connect({ clientId: `${id}/${module}`, username: mqttUsername(hub.addr, `${id}/${module}`), password: sasToken({ resource, key }) });
+	return code === 0 ? c : code;
+}
+
+test('D-79 D-81 a device\'s key opens its modules; when it goes, so do their links', async () => {
+	const device = (await hub.createDevice('md')).authentication.symmetricKey;
+	await hub.createDevice('other');
+	for (const m of ['m1', 'm2']) assert.equal((await hub.rest('PUT', `/devices/md/modules/${m}`, { body: { deviceId: 'md', moduleId: m } })).status, 200);
+	const own = (await hub.rest('GET', '/devices/md/modules/m2')).body.authentication.symmetricKey.primaryKey;
+	const one = await moduleLink('md', 'm1', device.primaryKey), two = await moduleLink('md', 'm2', own, `${hub.addr}/devices/md/modules/m2`);
+	assert.equal(await moduleLink('other', 'm1', device.primaryKey), 5);
+	assert.equal(await moduleLink('md', 'm1', own), 5);
+	await hub.rest('PUT', '/devices/md', { headers: { 'If-Match': '*' }, body: { deviceId: 'md', authentication: { symmetricKey: { primaryKey: KEY, secondaryKey: KEY } } } });
+	await one.closed('the module\'s link that the device\'s key opened');
+	await two.ping();
+	await hub.rest('PUT', '/devices/md', { headers: { 'If-Match': '*' }, body: { deviceId: 'md', status: 'disabled' } });
+	await two.closed('the link of a disabled device\'s module');
+});
+
+test('D-80 an Edge runtime\'s token in small letters is good with its own key, not with a policy\'s', async () => {
+	const device = (await hub.createDevice('Dev1')).authentication.symmetricKey;
+	const connect = async (password) => {
+		const c = await RawMqtt.open(hub);
+		const { code } = await c.connect({ clientId: 'Dev1', username: mqttUsername(hub.addr, 'Dev1'), password });
+		c.destroy();
+		return code;
+	};
+	assert.equal(await connect(sasToken({ sr: `${hub.addr}%2fdevices%2fdev1`, key: device.primaryKey })), 0);
+	const policy = await policyKeys('device');
+	assert.equal(await connect(sasToken({ sr: `${hub.addr}%2fdevices%2fdev1`, key: policy.primaryKey, policy: 'device' })), 5);
+	assert.equal(await connect(sasToken({ sr: `${hub.addr}%2fdevices%2fDev1`, key: policy.primaryKey, policy: 'device' })), 0);
+});
+
+test('L-79 --max-token-ttl refuses tokens that end too late, and says so to who has the key', async () => {
+	const expires = Math.floor(Date.now() / 1000) + 200000;
+	const device = (await hub.createDevice('ttl')).authentication.symmetricKey;
+	const password = sasToken({ resource: `${hub.addr}/devices/ttl`, key: device.primaryKey, expires });
+	await until(async () => { // again, for only so many lines are written in a second
+		const c = await RawMqtt.open(hub);
+		assert.equal((await c.connect(deviceLogin(hub, 'ttl', device.primaryKey, { password }))).code, 5);
+		c.destroy();
+		return /refused CONNECT of 'ttl' .*--max-token-ttl/.test(hub.logs);
+	}, 'the reason in the log');
+	const owner = await policyKeys('iothubowner');
+	const late = sasToken({ resource: hub.addr, key: owner.primaryKey, policy: 'iothubowner', expires });
+	const answer = await hub.rest('GET', '/devices/ttl', { token: late });
+	assert.equal(answer.status, 401);
+	assert.match(answer.body.Message, /--max-token-ttl/);
+	const forged = sasToken({ resource: hub.addr, key: KEY, policy: 'iothubowner', expires });
+	assert.doesNotMatch((await hub.rest('GET', '/devices/ttl', { token: forged })).body.Message, /ttl/);
+});
+
+test('D-81 a client CA that is removed takes the links of its certificates along', async () => {
+	await hub.createDevice('x1', { authentication: { type: 'certificateAuthority' } });
+	const leaf = makeCertificate({ dir, cn: 'x1', issuer: ca });
+	const c = await RawMqtt.open(hub, { cert: leaf.cert, key: leaf.key });
+	assert.equal((await c.connect({ clientId: 'x1', username: mqttUsername(hub.addr, 'x1') })).code, 0);
+	const stays = await mqttDevice(hub, 'x2');
+	fs.writeFileSync(caFile, makeCertificate({ dir, cn: 'another client CA', ca: true }).cert);
+	process.kill(hub.pid, 'SIGHUP');
+	await c.closed('the link of the removed CA');
+	await logged(/closed 'x1' from .*: the CA of its certificate is no client CA of this hub any more/);
+	await stays.ping();
+	stays.destroy();
+});
+
+// The last one: it fills the log with more lines than are written in a second.
+test('D-81 hundreds of links of a rotated key are all closed', async () => {
+	const links = [];
+	for (let i = 0; i < 300; i++) links.push(await linkByPolicy(`many${i}`, 'iothubowner', 'secondary'));
+	const stays = await mqttDevice(hub, 'stays');
+	assert.equal((await hub.rest('POST', '/admin/policies/iothubowner/rotate?key=secondary')).status, 200);
+	await Promise.all(links.map((c) => c.closed('a link of the rotated key')));
+	await stays.ping();
+	stays.destroy();
+});
