@@ -21,6 +21,8 @@ lenient()
 	o.paranoid_checks = false; /* else a missing file ends the opening */
 	o.max_open_files = 16;     /* -1 opens all of them at once */
 	o.wal_recovery_mode = WALRecoveryMode::kSkipAnyCorruptedRecords;
+	/* As it was written: without this a manifest that names logs ends the program by an assertion of RocksDB. */
+	o.track_and_verify_wals_in_manifest = true;
 	o.info_log_level = InfoLogLevel::FATAL_LEVEL;
 	return o;
 }

@@ -265,6 +265,28 @@ store_open__any_missing_log_is_refused(void **state)
 	kit_expect(k, STORE_SESSION, "seldom", "written");
 }
 
+/* The manifest tracks logs then: whoever opens without saying so ends in an assertion of RocksDB. */
+static void
+store_check__passes_a_store_and_its_backup_whose_manifest_tracks_logs(void **state)
+{
+	struct kit *k = *state;
+	char backup[200];
+	uint64_t nrows = 0;
+
+	fill_logs(k);
+	assert_int_equal(store_check(k->dir, NULL, NULL, NULL, &nrows, &k->f), ERR_OK);
+	assert_int_equal(nrows, 37);
+	snprintf(backup, sizeof backup, "%s/backup", k->root);
+	kit_open(k);
+	assert_int_equal(kit_put(k, STORE_SESSION, "later", "row"), STORE_OK);
+	assert_int_equal(store_checkpoint(k->s, backup, &k->f), ERR_OK);
+	kit_close(k);
+	assert_int_equal(store_check(backup, NULL, NULL, NULL, &nrows, &k->f), ERR_OK);
+	assert_int_equal(nrows, 38);
+	assert_int_equal(store_check(k->dir, NULL, NULL, NULL, &nrows, &k->f), ERR_OK);
+	assert_int_equal(nrows, 38);
+}
+
 /* ---- table files ---- */
 
 static const char *const rows[] = { "a", "b", "c", "d", "e" };
@@ -518,6 +540,7 @@ main(void)
 		CORRUPT_TEST(store_open__damage_in_a_long_log_is_refused_by_name),
 		CORRUPT_TEST(store_open__missing_newest_log_is_refused_by_name),
 		CORRUPT_TEST(store_open__any_missing_log_is_refused),
+		CORRUPT_TEST(store_check__passes_a_store_and_its_backup_whose_manifest_tracks_logs),
 		CORRUPT_TEST(store_check__names_the_table_for_any_flipped_byte),
 		CORRUPT_TEST(store_get__flipped_byte_is_refused_by_name_or_harmless),
 		CORRUPT_TEST(store_next__flipped_byte_ends_a_scan_by_name),
