@@ -2,12 +2,16 @@
  * The effective section is made by merging the owned paths, the loser first, so that where paths lie below each other the
  * winner's leaves stand. It depends on which configurations match only, so it serves row after row.
  *
- * What configurations have written is known by the stamps: a leaf that bears a configuration's id and is in no effective
- * section goes; a leaf that somebody else has overwritten meanwhile is theirs (T-30) and stays.
+ * A content that does not fit beside those that win over it is not there: it owns no path (J-45). What configurations have
+ * written is known by the stamps: section_lay.
  */
 #include "hub/effective.h"
 
 #include <stdlib.h>
+
+/* Bytes and stamps on the way: what losers say is there until winners have replaced it. */
+#define MERGED_MAX        (16u * PROPERTIES_SIZE_MAX)
+#define MERGED_STAMPS_MAX 30000u
 
 struct owned {
 	uint32_t configuration, path;
@@ -48,9 +52,9 @@ own(struct effective *e, const struct configurations *set, uint32_t i, uint32_t 
 
 /* The owner of each path is the first in the order of winning (J-43). */
 static uint32_t
-choose_owners(struct effective *e, const struct configurations *set, const struct chosen *chosen)
+choose_owners(struct effective *e, const struct configurations *set, const struct chosen *chosen,
+    struct str module)
 {
-	struct str module = buf_view(&e->module);
 	uint32_t n = 0;
 
 	e->owned.n = e->taken.n = 0;
@@ -81,7 +85,11 @@ effective_empty(struct effective *e)
 static bool
 merge_path(struct effective *e, const struct configuration *c, uint32_t path)
 {
-	struct section_write wr = { .kind = SECTION_DESIRED, .now_us = 1, .by = c->id };
+	struct section_write wr = { .kind = SECTION_DESIRED,
+		.now_us = 1,
+		.by = c->id,
+		.by_digest = configuration_digest(c),
+		.any_size = true };
 	bool changed;
 
 	e->next.n = 0;
@@ -95,6 +103,143 @@ merge_path(struct effective *e, const struct configuration *c, uint32_t path)
 		e->next = b;
 		e->section = section_of(buf_view(&e->bytes));
 	}
+	return e->section.size <= MERGED_MAX && e->section.nstamp <= MERGED_STAMPS_MAX;
+}
+
+/* ---- nulls (J-59) ---- */
+
+static bool
+member_end(struct doc_writer *dw, size_t from, bool some)
+{
+	doc_end(dw);
+	if (!some)
+		dw->out->n = from; /* a member that came out empty is none */
+	return some;
+}
+
+static void
+put_gone(struct doc_writer *dw, struct str key)
+{
+	doc_key(dw, key);
+	doc_put_null(dw, 0);
+}
+
+static bool nulls_unite(struct doc_writer *dw, struct doc a, struct doc b, struct doc want);
+
+/* One member; a, b: what either says of it, perhaps nothing. A null covers all below it, unless something is wanted there. */
+static bool
+null_unite(struct doc_writer *dw, struct str key, struct doc a, struct doc b, struct doc want)
+{
+	bool null = doc_kind(a) == DOC_NULL || doc_kind(b) == DOC_NULL;
+	size_t from = dw->out->n;
+
+	if (null && !doc_defined(want)) {
+		put_gone(dw, key);
+		return true;
+	}
+	if (doc_kind(a) != DOC_OBJECT && doc_kind(b) != DOC_OBJECT)
+		return false;
+	doc_key(dw, key);
+	doc_begin_object(dw, 0);
+	return member_end(dw, from, nulls_unite(dw, a, b, want));
+}
+
+static bool
+nulls_unite(struct doc_writer *dw, struct doc a, struct doc b, struct doc want)
+{
+	struct doc_iter it = doc_iter(doc_kind(a) == DOC_OBJECT ? a : DOC_NONE);
+	bool some = false;
+	struct str key;
+	struct doc v;
+
+	while (doc_next(&it, &key, &v))
+		some |= null_unite(dw, key, v, doc_get(b, key), doc_get(want, key));
+	it = doc_iter(doc_kind(b) == DOC_OBJECT ? b : DOC_NONE);
+	while (doc_next(&it, &key, &v))
+		if (!doc_defined(doc_get(a, key)))
+			some |= null_unite(dw, key, DOC_NONE, v, doc_get(want, key));
+	return some;
+}
+
+static void
+nulls_add(struct effective *e, struct doc patch)
+{
+	struct doc before = e->nulls.n > 0 ? doc_of(buf_view(&e->nulls)) : DOC_NONE;
+	struct doc_writer dw;
+	struct buf b;
+
+	e->next.n = 0;
+	doc_writer_init(&dw, &e->next, 0);
+	doc_begin_object(&dw, 0);
+	nulls_unite(&dw, before, patch, e->section.root);
+	doc_end(&dw);
+	b = e->nulls;
+	e->nulls = e->next;
+	e->next = b;
+}
+
+/* ---- all of it ---- */
+
+static struct owned
+owned_at(const struct effective *e, uint32_t n)
+{
+	struct owned w;
+
+	memcpy(&w, e->owned.p + n * sizeof(w), sizeof(w));
+	return w;
+}
+
+/* Whose each stamp is: a configuration with many paths has many. */
+static void
+note_owners(struct effective *e)
+{
+	e->stamps = xrealloc(e->stamps, (e->section.nstamp + 1) * sizeof(*e->stamps));
+	section_stamps(&e->section, e->stamps);
+	e->owner_of.n = 0;
+	e->nowner = 0;
+	for (uint32_t i = 0; i < e->section.nstamp; i++) {
+		uint32_t k = 0;
+
+		while (k < e->nowner && !str_eq(e->owner[k].by, e->stamps[i].by))
+			k++;
+		if (k == e->nowner)
+			e->owner[e->nowner++] = e->stamps[i];
+		buf_putc(&e->owner_of, (char)k);
+	}
+}
+
+bool
+effective_try(struct effective *e, const struct configurations *set, const struct chosen *chosen,
+    struct str module)
+{
+	uint32_t n, all;
+
+	e->made = false;
+	e->whole = false;
+	e->nulls.n = 0;
+	effective_empty(e);
+	n = all = choose_owners(e, set, chosen, module);
+	while (n-- > 0) {
+		struct owned w = owned_at(e, n);
+
+		if (set->v[w.configuration]->paths[w.path].whole) {
+			effective_empty(e); /* in the place of all that lower ones say */
+			e->whole = true;
+		}
+		if (!merge_path(e, set->v[w.configuration], w.path))
+			return false;
+	}
+	if (!section_fits(&e->section, SECTION_DESIRED))
+		return false;
+	for (n = all; n-- > 0;) {
+		const struct owned w = owned_at(e, n);
+		const struct configuration_path *p = &set->v[w.configuration]->paths[w.path];
+
+		if (p->has_nulls)
+			nulls_add(e, p->patch);
+	}
+	note_owners(e);
+	e->accepted = *chosen;
 	return true;
 }
 
@@ -102,33 +247,38 @@ void
 effective_make(struct effective *e, const struct configurations *set, const struct chosen *chosen,
     struct str module)
 {
-	struct chosen failed = { 0 };
-	uint32_t n;
+	struct chosen accepted = { 0 };
 
 	if (e->made && memcmp(&e->of, chosen, sizeof(*chosen)) == 0 &&
 	    str_eq(buf_view(&e->module), module))
 		return;
+	if (!effective_try(e, set, chosen, module)) {
+		for (uint32_t o = 0; o < set->n; o++) {
+			struct chosen with = accepted;
+
+			if (!chosen_has(chosen, set->order[o]))
+				continue;
+			chosen_add(&with, set->order[o]);
+			if (effective_try(e, set, &with, module))
+				accepted = with;
+		}
+		effective_try(e, set, &accepted, module);
+	}
 	e->made = true;
 	e->of = *chosen;
 	e->module.n = 0;
 	buf_str(&e->module, module);
-	e->whole = false;
-	effective_empty(e);
-	n = choose_owners(e, set, chosen);
-	while (n-- > 0) {
-		struct owned w;
+}
 
-		memcpy(&w, e->owned.p + n * sizeof(w), sizeof(w));
-		if (set->v[w.configuration]->paths[w.path].whole) {
-			effective_empty(e); /* in the place of all that lower ones say */
-			e->whole = true;
-		}
-		if (!merge_path(e, set->v[w.configuration], w.path))
-			chosen_add(&failed, w.configuration);
-	}
-	e->applied = chosen_but(e->owners, failed);
-	e->stamps = xrealloc(e->stamps, (e->section.nstamp + 1) * sizeof(*e->stamps));
-	section_stamps(&e->section, e->stamps);
+struct overlay
+effective_overlay(const struct effective *e)
+{
+	return (struct overlay){ .want = e->section.root,
+		.nulls = e->nulls.n > 0 ? doc_of(buf_view(&e->nulls)) : DOC_NONE,
+		.owner_of = (const uint8_t *)e->owner_of.p,
+		.owners = e->owner,
+		.nowner = e->nowner,
+		.whole = e->whole };
 }
 
 void
@@ -145,11 +295,13 @@ effective_fini(struct effective *e)
 	buf_fini(&e->module);
 	buf_fini(&e->owned);
 	buf_fini(&e->taken);
+	buf_fini(&e->nulls);
+	buf_fini(&e->owner_of);
 	free(e->stamps);
 	*e = (struct effective){ 0 };
 }
 
-/* ---- differences ---- */
+/* ---- what nobody says anything of ---- */
 
 static bool
 is_leaf(struct doc d)
@@ -157,178 +309,63 @@ is_leaf(struct doc d)
 	return doc_kind(d) != DOC_OBJECT || doc_count(d) == 0;
 }
 
-/* Take back a member that came out empty. */
-static void
-member_begin(struct doc_writer *dw, struct str key, size_t *from)
+static bool uncontested(struct doc_writer *dw, struct doc have, struct doc patch);
+
+static bool
+uncontested_member(struct doc_writer *dw, struct str key, struct doc have, struct doc said)
 {
-	*from = dw->out->n;
-	doc_key(dw, key);
-	doc_begin_object(dw, 0);
+	size_t from = dw->out->n;
+
+	if (!doc_defined(said) || (!is_leaf(have) && doc_kind(said) == DOC_OBJECT)) {
+		doc_key(dw, key);
+		if (!doc_defined(said)) {
+			doc_put_same(dw, have);
+			return true;
+		}
+		doc_begin_object(dw, doc_stamp(have));
+		return member_end(dw, from, uncontested(dw, have, said));
+	}
+	return false;
 }
 
 static bool
-member_end(struct doc_writer *dw, size_t from, bool some)
-{
-	doc_end(dw);
-	if (!some)
-		dw->out->n = from;
-	return some;
-}
-
-static void
-put_gone(struct doc_writer *dw, struct str key)
-{
-	doc_key(dw, key);
-	doc_put_null(dw, 0);
-}
-
-struct removing {
-	struct doc_writer dw;
-	const struct stamp *stamps;
-	bool all; /* also what nobody's configuration has written */
-};
-
-/* *whole: nothing would be left of have. */
-static bool
-remove_from(struct removing *rm, struct doc want, struct doc have, bool *whole)
+uncontested(struct doc_writer *dw, struct doc have, struct doc patch)
 {
 	struct doc_iter it = doc_iter(have);
 	bool some = false;
 	struct str key;
 	struct doc h;
 
-	*whole = true;
-	while (doc_next(&it, &key, &h)) {
-		struct doc w = doc_get(want, key);
-		bool all = false, any;
-		size_t from;
-
-		if (is_leaf(h)) {
-			if (!doc_defined(w) && (rm->all || rm->stamps[doc_stamp(h)].by.n > 0)) {
-				put_gone(&rm->dw, key);
-				some = true;
-				continue;
-			}
-		} else if (!doc_defined(w) || doc_kind(w) == DOC_OBJECT) {
-			member_begin(&rm->dw, key, &from);
-			any = member_end(&rm->dw, from, remove_from(rm, w, h, &all));
-			some |= any;
-			if (any && all && !doc_defined(w)) {
-				rm->dw.out->n = from;
-				put_gone(&rm->dw, key);
-				continue;
-			}
-		}
-		*whole = false;
-	}
+	while (doc_next(&it, &key, &h))
+		some |= uncontested_member(dw, key, h, doc_get(patch, key));
 	return some;
 }
 
-bool
-effective_remove(
-    const struct effective *e, struct doc have, const struct stamp *stamps, struct buf *out)
+void
+configuration_spares(
+    const struct configuration *c, struct str module, struct doc have, struct buf *out)
 {
-	struct removing rm = { .stamps = stamps, .all = e->whole };
-	bool whole, some;
-
-	doc_writer_init(&rm.dw, out, 0);
-	doc_begin_object(&rm.dw, 0);
-	some = remove_from(&rm, e->section.root, have, &whole);
-	doc_end(&rm.dw);
-	return some;
-}
-
-static bool
-nulls_in(struct doc_writer *dw, struct doc patch, struct doc want, struct doc have)
-{
-	struct doc_iter it = doc_iter(patch);
-	bool some = false;
-	struct str key;
-	struct doc v;
-
-	while (doc_next(&it, &key, &v)) {
-		struct doc w = doc_get(want, key), h = doc_get(have, key);
-		size_t from;
-
-		if (doc_kind(v) == DOC_NULL && doc_defined(h) && !doc_defined(w)) {
-			put_gone(dw, key);
-			some = true;
-		} else if (doc_kind(v) == DOC_OBJECT && doc_kind(h) == DOC_OBJECT) {
-			member_begin(dw, key, &from);
-			some |= member_end(dw, from, nulls_in(dw, v, w, h));
-		}
-	}
-	return some;
-}
-
-bool
-effective_nulls(
-    const struct effective *e, const struct configuration *c, struct doc have, struct buf *out)
-{
+	struct buf at = { 0 }, next = { 0 };
 	struct doc_writer dw;
 
 	for (uint32_t i = 0; i < c->npath; i++) {
-		bool some;
+		struct buf b = at;
 
-		if (!c->paths[i].has_nulls ||
-		    (c->paths[i].module.n > 0 && !str_eq(c->paths[i].module, buf_view(&e->module))))
+		if (c->paths[i].module.n > 0 && !str_eq(c->paths[i].module, module))
 			continue;
-		out->n = 0;
-		doc_writer_init(&dw, out, 0);
-		doc_begin_object(&dw, 0);
-		some = nulls_in(&dw, c->paths[i].patch, e->section.root, have);
+		next.n = 0;
+		doc_writer_init(&dw, &next, have.w);
+		doc_begin_object(&dw, doc_stamp(have));
+		uncontested(&dw, have, c->paths[i].patch);
 		doc_end(&dw);
-		if (some)
-			return true;
+		at = next;
+		next = b;
+		have = doc_of_stamped(buf_view(&at), have.w);
 	}
-	return false;
-}
-
-struct writing {
-	struct doc_writer dw;
-	const struct stamp *want, *have;
-	struct str owner;
-};
-
-static bool
-write_into(struct writing *wr, struct doc want, struct doc have)
-{
-	struct doc_iter it = doc_iter(want);
-	bool some = false;
-	struct str key;
-	struct doc w;
-
-	while (doc_next(&it, &key, &w)) {
-		struct doc h = doc_get(have, key);
-		size_t from;
-
-		if (!is_leaf(w)) {
-			member_begin(&wr->dw, key, &from);
-			some |= member_end(&wr->dw, from,
-			    write_into(wr, w, doc_kind(h) == DOC_OBJECT ? h : DOC_NONE));
-		} else if (str_eq(wr->want[doc_stamp(w)].by, wr->owner) &&
-		    !(doc_defined(h) && str_eq(wr->have[doc_stamp(h)].by, wr->owner) &&
-		        doc_equal(w, h))) {
-			doc_key(&wr->dw, key);
-			doc_put_copy(&wr->dw, 0, w);
-			some = true;
-		}
-	}
-	return some;
-}
-
-bool
-effective_write(const struct effective *e, const struct configuration *c, struct doc have,
-    const struct stamp *stamps, struct buf *out)
-{
-	struct writing wr = { .want = e->stamps, .have = stamps, .owner = c->id };
-	bool some;
-
-	doc_writer_init(&wr.dw, out, 0);
-	doc_begin_object(&wr.dw, 0);
-	some = write_into(&wr, e->section.root, have);
-	doc_end(&wr.dw);
-	return some;
+	out->n = 0;
+	buf_str(out, doc_bytes(have));
+	buf_fini(&at);
+	buf_fini(&next);
 }
 
 /* ---- what changed ---- */
@@ -356,7 +393,9 @@ differs(struct doc_writer *dw, struct doc was, struct doc now, const struct stam
 		if (stamps[doc_stamp(v)].version != version)
 			continue; /* not touched, nor anything below */
 		if (doc_kind(v) == DOC_OBJECT && doc_kind(old) == DOC_OBJECT) {
-			member_begin(dw, key, &from);
+			from = dw->out->n;
+			doc_key(dw, key);
+			doc_begin_object(dw, 0);
 			some |= member_end(dw, from, differs(dw, old, v, stamps, version));
 		} else {
 			doc_key(dw, key);

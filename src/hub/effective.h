@@ -24,15 +24,19 @@ chosen_drop(struct chosen *c, uint32_t i)
 	c->bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
 }
 
-/* The desired properties that the chosen ones make together: a section whose nodes bear their owner's id. { 0 } is empty. */
+/* The desired properties that the chosen ones make together: a section whose leaves bear their owner's id. { 0 } is empty. */
 struct effective {
 	bool made;
-	struct chosen of;      /* these configurations */
-	struct buf module;     /* paths of deployments for this one */
-	struct chosen owners;  /* those that own a path */
-	struct chosen applied; /* of these, those whose content fits */
-	bool whole;            /* nothing else is to be there (J-58) */
+	struct chosen of;       /* these configurations */
+	struct buf module;      /* paths of deployments for this one */
+	struct chosen accepted; /* of these, those whose contents fit beside each other */
+	struct chosen owners;   /* of these, those that own a path */
+	bool whole;             /* nothing else is to be there (J-58) */
 	struct section section;
+	struct buf nulls;    /* struct overlay; empty: none */
+	struct buf owner_of; /* the same */
+	struct stamp owner[CONFIGURATIONS_MAX + 1];
+	uint32_t nowner;
 	struct stamp *stamps;
 	struct buf bytes, next; /* working memory, as is all below */
 	struct buf owned, taken;
@@ -62,26 +66,25 @@ chosen_but(struct chosen a, struct chosen b)
 /* Of the deployments that are for a device those that count: the highest base, and layers above it (J-44). */
 struct chosen deployments_in_force(const struct configurations *set, const struct chosen *targeted);
 
-/* Make it for a module, or a device (module empty), or keep it if it is of these already. The set must be the same until
- * effective_drop. */
+/*
+ * Make it for a module, or a device (module empty), or keep it if it is of these already. The set must be the same until
+ * effective_drop. If not all of them fit, those are left out that do not beside the ones before them in the order of
+ * winning.
+ */
 void effective_make(struct effective *e, const struct configurations *set,
+    const struct chosen *chosen, struct str module);
+/* The same of all of these, or none: false, they do not fit. Not kept. */
+bool effective_try(struct effective *e, const struct configurations *set,
     const struct chosen *chosen, struct str module);
 void effective_drop(struct effective *e);
 void effective_fini(struct effective *e);
+/* For section_lay; views e. */
+struct overlay effective_overlay(const struct effective *e);
 
-/*
- * Each appends a patch of `have` (with its stamps) and says whether it has a member:
- *   remove  nulls for what a configuration has written and none of these says any more (J-52); for all else, too, if
- *           these are to be alone (J-58)
- *   nulls   nulls for what this configuration has null in it (J-59)
- *   write   what this configuration says and is not there, or not by it (J-43, J-50)
- */
-bool effective_remove(
-    const struct effective *e, struct doc have, const struct stamp *stamps, struct buf *out);
-bool effective_nulls(
-    const struct effective *e, const struct configuration *c, struct doc have, struct buf *out);
-bool effective_write(const struct effective *e, const struct configuration *c, struct doc have,
-    const struct stamp *stamps, struct buf *out);
+/* Of a stamped tree what this configuration says nothing of, owner of its paths or not, in the place of out: a doc of the
+ * same width. */
+void configuration_spares(
+    const struct configuration *c, struct str module, struct doc have, struct buf *out);
 
 /* The members that an operation with this version has written or removed, as a patch (T-68). */
 void section_difference(

@@ -37,6 +37,9 @@ evaluator_fini(struct evaluator *ev)
 	buf_fini(&ev->patch);
 	buf_fini(&ev->states);
 	buf_fini(&ev->former);
+	buf_fini(&ev->next);
+	buf_fini(&ev->spared);
+	effective_fini(&ev->trial);
 	free(ev->stamps);
 }
 
@@ -46,7 +49,8 @@ struct draft {
 	struct evaluator *ev;
 	struct section was, is; /* before, and so far */
 	unsigned at;            /* drafts[at] holds what is */
-	bool changed;
+	bool changed, moved;    /* a value is another one; the owner of one is */
+	struct chosen rejected; /* their contents are not in it, for want of room */
 	struct section_write wr;
 };
 
@@ -85,23 +89,26 @@ draft_merge(struct draft *d, const struct configuration *by)
 	return true;
 }
 
-/* The content of one configuration; false if it does not fit beside what else is there. */
-static bool
-draft_write(struct draft *d, const struct configuration *by)
+/* What these say together, and nothing that others have said. */
+static void
+draft_lay(struct draft *d, const struct effective *e, bool only_remove)
 {
-	struct evaluator *ev = d->ev;
+	struct overlay o = effective_overlay(e);
+	struct buf *out = &d->ev->drafts[!d->at];
+	struct section base = d->is;
+	enum laid laid;
 
-	for (uint32_t n = 0; n < by->npath; n++) {
-		ev->patch.n = 0;
-		if (!effective_nulls(ev->effective, by, d->is.root, &ev->patch))
-			break;
-		if (!draft_merge(d, by))
-			return false;
-	}
-	ev->patch.n = 0;
-	return !effective_write(
-	           ev->effective, by, d->is.root, evaluator_stamps(ev, &d->is), &ev->patch) ||
-	    draft_merge(d, by);
+	base.version = d->was.version;
+	o.only_remove = only_remove;
+	o.begun = d->changed;
+	out->n = 0;
+	laid = section_lay(&base, &o, d->wr.now_us, out);
+	if (laid == LAID_NOTHING)
+		return;
+	d->at = !d->at;
+	d->is = section_of(buf_view(out));
+	d->changed |= laid == LAID_VALUES;
+	d->moved |= laid == LAID_OWNERS;
 }
 
 /* ---- the configurations section of the twin (J-45, J-46, J-53) ---- */
@@ -254,32 +261,172 @@ make_effective(struct evaluator *ev, const struct chosen *chosen, struct str mod
 	effective_make(ev->effective, ev->set, chosen, module);
 }
 
-/* The content of those that are to be applied; who does not fit is dropped. */
-static void
-draft_contents(
-    struct draft *d, const struct wanted *w, const struct chosen *chosen, struct chosen *applied)
+/* ---- who fits (J-45) ---- */
+
+static bool
+lies_within(struct evaluator *ev, const struct section *base, const struct effective *e)
+{
+	struct overlay o = effective_overlay(e);
+	struct section laid;
+
+	ev->next.n = 0;
+	if (section_lay(base, &o, 1, &ev->next) == LAID_NOTHING)
+		return twin_counted_size(base->root) <= PROPERTIES_SIZE_MAX;
+	laid = section_of(buf_view(&ev->next));
+	return section_fits(&laid, SECTION_DESIRED);
+}
+
+/* Of these, those that fit beside the ones before them in the order of winning, over that base. */
+static struct chosen
+choose_fitting(
+    struct evaluator *ev, const struct section *base, const struct chosen *among, struct str module)
+{
+	struct chosen accepted = { 0 };
+
+	for (uint32_t o = 0; o < ev->set->n; o++) {
+		struct chosen with = accepted;
+
+		if (!chosen_has(among, ev->set->order[o]))
+			continue;
+		chosen_add(&with, ev->set->order[o]);
+		if (effective_try(&ev->trial, ev->set, &with, module) &&
+		    lies_within(ev, base, &ev->trial))
+			accepted = with;
+	}
+	return accepted;
+}
+
+/* As if all that any of them says something of were not there: so what one that is applied takes away never counts, and the
+ * next evaluation, which does not see it any more, comes to the same. */
+static struct chosen
+choose_uncontested(
+    struct evaluator *ev, const struct section *is, const struct chosen *among, struct str module)
+{
+	struct section spared = *is;
+
+	ev->spared.n = 0;
+	buf_str(&ev->spared, doc_bytes(is->root));
+	for (uint32_t i = 0; i < ev->set->n; i++) {
+		if (!chosen_has(among, i))
+			continue;
+		configuration_spares(ev->set->v[i], module,
+		    doc_of_stamped(buf_view(&ev->spared), is->root.w), &ev->patch);
+		ev->spared.n = 0;
+		buf_str(&ev->spared, buf_view(&ev->patch));
+	}
+	spared.root = doc_of_stamped(buf_view(&ev->spared), is->root.w);
+	return choose_fitting(ev, &spared, among, module);
+}
+
+/* Those of these that fit, and the draft with them. Chosen in the order of winning, at first over what nobody contests, then, of
+ * those that are left, over what is really there: each round leaves one out at least. */
+static struct chosen
+draft_choose(struct draft *d, const struct chosen *among, struct str module)
 {
 	struct evaluator *ev = d->ev;
+	struct draft before = *d;
+	struct chosen in = choose_uncontested(ev, &before.is, among, module);
+
+	for (;;) {
+		struct section base;
+
+		*d = before;
+		effective_try(&ev->trial, ev->set, &in, module);
+		draft_lay(d, &ev->trial, false);
+		if (section_fits(&d->is, SECTION_DESIRED) || !chosen_any(&in))
+			return in;
+		base = d->is;
+		in = choose_fitting(ev, &base, &in, module);
+	}
+}
+
+static bool
+chosen_same(struct chosen a, struct chosen b)
+{
+	return a.bits[0] == b.bits[0] && a.bits[1] == b.bits[1];
+}
+
+static void
+drop_lowest(const struct configurations *set, struct chosen *among, struct chosen in)
+{
+	for (uint32_t o = set->n; o-- > 0;)
+		if (chosen_has(&in, set->order[o])) {
+			chosen_drop(among, set->order[o]);
+			return;
+		}
+}
+
+/*
+ * All of a content, or nothing of it. Mostly all fit, and that is known from one look. Else some are chosen; but what a
+ * lower one takes away, where a higher one that does not fit owned the path, may make room for that one, and then the
+ * lower one would have taken it for nothing: so it is chosen again without the lowest, until that changes nothing.
+ */
+static struct chosen
+draft_settle(struct draft *d, const struct chosen *chosen, struct str module)
+{
+	struct evaluator *ev = d->ev;
+	struct chosen among = *chosen, in = ev->effective->accepted;
+	const struct draft before = *d;
+
+	draft_lay(d, ev->effective, false);
+	if (section_fits(&d->is, SECTION_DESIRED) || !chosen_any(&in))
+		return in;
+	for (;;) {
+		struct draft again;
+
+		*d = before;
+		in = draft_choose(d, &among, module);
+		again = *d;
+		if (!chosen_any(&in) || chosen_same(draft_choose(&again, &among, module), in))
+			break;
+		drop_lowest(ev->set, &among, in);
+	}
+	*d = before;
+	effective_try(&ev->trial, ev->set, &in, module);
+	draft_lay(d, &ev->trial, false);
+	ev->effective = &ev->trial;
+	return in;
+}
+
+/* Keep what rollouts overwrite, of the draft as it was; false: there is no room for that of *refused. */
+static bool
+formers_keep(struct draft *before, const struct wanted *w, const struct chosen *chosen,
+    const struct chosen *in, uint32_t *refused)
+{
+	struct evaluator *ev = before->ev;
 	struct doc_writer dw;
 
 	ev->former.n = 0;
 	doc_writer_init(&dw, &ev->former, 0);
 	doc_begin_object(&dw, 0);
 	for (uint32_t i = 0; i < ev->set->n; i++) {
-		const struct configuration *cf = ev->set->v[i];
-		bool writes = chosen_has(applied, i);
-		size_t from = ev->former.n;
-
-		if (!chosen_has(chosen, i) ||
-		    (former_keep(d, &dw, w, cf, writes) && (!writes || draft_write(d, cf))))
-			continue;
-		ev->former.n = from; /* it stays Targeted, with what was kept before */
-		chosen_drop(applied, i);
-		former_keep(d, &dw, w, cf, false);
+		if (chosen_has(chosen, i) &&
+		    !former_keep(before, &dw, w, ev->set->v[i], chosen_has(in, i))) {
+			*refused = i;
+			return false;
+		}
 	}
 	doc_end(&dw);
 	if (doc_count(doc_of(buf_view(&ev->former))) == 0)
 		ev->former.n = 0;
+	return true;
+}
+
+/* Is there something to be put back? */
+static bool
+restores(const struct evaluator *ev, struct str former)
+{
+	struct doc_iter ids = doc_iter(former.n != 0 ? doc_of(former) : DOC_NONE);
+	struct str id;
+	struct doc all;
+
+	while (doc_next(&ids, &id, &all)) {
+		const struct configuration *by = configurations_find(ev->set, id);
+
+		if (by != NULL && by->rollout != NULL && rollout_restores(by->rollout))
+			return true;
+	}
+	return false;
 }
 
 /* Which of the chosen have their content in the draft afterwards. */
@@ -287,16 +434,27 @@ static struct chosen
 draft_all(struct draft *d, const struct wanted *w, const struct chosen *chosen, struct str module)
 {
 	struct evaluator *ev = d->ev;
-	struct chosen applied;
+	struct chosen left = *chosen, in;
+	struct draft before;
+	uint32_t refused;
 
-	make_effective(ev, chosen, module);
-	applied = ev->effective->applied;
-	ev->patch.n = 0;
-	if (effective_remove(ev->effective, d->is.root, evaluator_stamps(ev, &d->is), &ev->patch))
-		draft_merge(d, NULL);
-	draft_restore(d, w->former);
-	draft_contents(d, w, chosen, &applied);
-	return applied;
+	make_effective(ev, &left, module);
+	if (restores(ev, w->former)) {
+		draft_lay(d, ev->effective, true);
+		draft_restore(d, w->former);
+	}
+	before = *d;
+	for (;;) {
+		in = draft_settle(d, &left, module);
+		in = chosen_and(in, ev->effective->owners);
+		if (formers_keep(&before, w, chosen, &in, &refused))
+			break;
+		*d = before;
+		chosen_drop(&left, refused);
+		make_effective(ev, &left, module);
+	}
+	d->rejected = chosen_but(*chosen, ev->effective->accepted);
+	return in;
 }
 
 void
@@ -328,19 +486,17 @@ written_by_any(struct evaluator *ev, const struct section *s)
 }
 
 static void
-family_note(struct family *f, const struct effective *e, struct chosen applied)
+family_note(struct family *f, const struct effective *e, struct chosen rejected)
 {
-	struct chosen owners = chosen_and(e->owners, f->force);
-
-	f->owners = chosen_or(f->owners, owners);
-	f->failed = chosen_or(f->failed, chosen_but(owners, applied));
+	f->owners = chosen_or(f->owners, chosen_and(e->owners, f->force));
+	f->failed = chosen_or(f->failed, chosen_and(rejected, f->force));
 }
 
 struct doc
 family_absent(struct family *f, struct evaluator *ev, struct str module)
 {
 	make_effective(ev, &f->force, module);
-	family_note(f, ev->effective, ev->effective->applied);
+	family_note(f, ev->effective, chosen_but(f->force, ev->effective->accepted));
 	return ev->effective->section.root;
 }
 
@@ -366,7 +522,7 @@ row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
 		return false;
 	applied = draft_all(&d, &out->wanted, &chosen, row_module(r));
 	if (family != NULL)
-		family_note(family, ev->effective, applied);
+		family_note(family, ev->effective, d.rejected);
 	applied = chosen_and(applied, own);
 	if (family != NULL && row_is_agent(r)) {
 		own = chosen_or(own, family->targeted);
@@ -380,6 +536,6 @@ row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
 	out->targeted = st.targeted;
 	out->applied = st.applied;
 	out->gone = st.gone;
-	out->steps = d.changed || st.applied ? 1 + st.targeted : st.targeted || st.gone;
-	return d.changed || st.targeted || st.applied || st.gone;
+	out->steps = d.changed || d.moved || st.applied ? 1 + st.targeted : st.targeted || st.gone;
+	return d.changed || d.moved || st.targeted || st.applied || st.gone;
 }

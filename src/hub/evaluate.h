@@ -16,9 +16,10 @@ struct evaluator {
 	const struct configuration *everywhere; /* as if its rollout were over; NULL: none */
 	struct query_scratch scratch;
 	struct effective *effective, kept[EFFECTIVES]; /* the one in use */
+	struct effective trial;                        /* of some, where not all fit */
 	struct stamp *stamps;
 	uint32_t capstamp;
-	struct buf drafts[2], patch, states, former;
+	struct buf drafts[2], patch, states, former, next, spared;
 };
 
 /* Another set, or the same again; borrowed until the next one. */

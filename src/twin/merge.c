@@ -98,7 +98,7 @@ merge_object(struct merge *m, struct doc old, struct doc patch)
 }
 
 /* Java reads $version as a signed 32-bit number; that it can go down, devices know already (T-08). */
-static uint32_t
+uint32_t
 version_after(uint32_t version)
 {
 	return version < INT32_MAX ? version + 1 : 1;
@@ -158,7 +158,7 @@ merge_checked(const struct section *old, struct doc patch, const struct section_
 	}
 	head.size = (uint32_t)(old->size + m.grown);
 	section_seal(out, start, gap, old, &head);
-	if ((e = size_check(old, wr->kind, head.size, out->n - start, f))) {
+	if (!wr->any_size && (e = size_check(old, wr->kind, head.size, out->n - start, f))) {
 		out->n = start;
 		return e;
 	}

@@ -22,6 +22,9 @@ void stamp_index_init(struct stamp_index *ix, const struct section *s);
 void stamp_index_fini(struct stamp_index *ix);
 struct stamp stamp_at(const struct section *s, const struct stamp_index *ix, uint32_t index);
 struct stamp stamp_read(struct rd *r);
+void stamp_append(struct buf *out, const struct stamp *st);
+/* merge.c: $version after a change */
+uint32_t version_after(uint32_t version);
 
 /* ---- check.c ---- */
 

@@ -35,16 +35,6 @@ same_stamp(const void *ctx, uint32_t i, const void *key)
 	return str_eq(stamp_bytes(ctx, i), *(const struct str *)key);
 }
 
-static void
-stamp_encode(struct buf *out, const struct stamp *st)
-{
-	buf_varint(out, (uint64_t)st->time_us);
-	buf_varint(out, st->version);
-	buf_lstr(out, st->by);
-	if (st->by.n > 0)
-		buf_le64(out, (uint64_t)st->by_digest);
-}
-
 /* The number of this stamp, a new one if need be. */
 static uint32_t
 stamp_number(struct restore *r, const struct stamp *st)
@@ -53,7 +43,7 @@ stamp_number(struct restore *r, const struct stamp *st)
 	struct str bytes;
 	uint32_t i;
 
-	stamp_encode(&r->stamps, st);
+	stamp_append(&r->stamps, st);
 	bytes = (struct str){ r->stamps.p + start, r->stamps.n - start };
 	if (r->n > 0) {
 		r->stamps.n = start;

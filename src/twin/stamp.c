@@ -16,6 +16,16 @@ stamp_read(struct rd *r)
 	return st;
 }
 
+void
+stamp_append(struct buf *out, const struct stamp *st)
+{
+	buf_varint(out, (uint64_t)st->time_us);
+	buf_varint(out, st->version);
+	buf_lstr(out, st->by);
+	if (st->by.n > 0)
+		buf_le64(out, (uint64_t)st->by_digest);
+}
+
 /* Past one entry of a table that has been checked: every merge goes through the whole table. */
 static const uint8_t *
 stamp_skip(const uint8_t *p)

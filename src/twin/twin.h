@@ -78,6 +78,7 @@ struct section_write {
 	int64_t now_us;
 	struct str by; /* configuration id; empty for people, programs and devices */
 	int64_t by_digest;
+	bool any_size; /* section_merge: T-80 to T-82 are the caller's affair */
 };
 
 /* A first form with content (T-10): version 1 all the same. The value's rules are those of section_replace. */
@@ -122,6 +123,36 @@ enum err section_merge(const struct section *old, struct doc patch, uint32_t ndu
 enum err section_replace(const struct section *old, struct doc value, uint32_t nduplicate,
     const struct section_write *wr, struct buf *out, struct buf *notify, bool *changed,
     struct fault *f);
+
+/* ---- what configurations together say (hub/effective.h) ---- */
+
+struct overlay {
+	struct doc want; /* DOC_OBJECT, stamped: no nulls in it */
+	struct doc
+	    nulls; /* an object of nulls at places where want has nothing: gone, whoever wrote it; or DOC_NONE */
+	const uint8_t *owner_of;    /* by want's stamps: the owner of a leaf, an index into */
+	const struct stamp *owners; /* `by` and `by_digest` alone count */
+	uint32_t nowner;
+	bool whole;       /* what want does not say goes, also if it was written by hand */
+	bool only_remove; /* nothing of want is written: what it does not say goes */
+	bool begun; /* part of a change that is one already: the next $version whatever differs */
+};
+
+enum laid {
+	LAID_NOTHING, /* all is as it should be; out was not written */
+	LAID_OWNERS,  /* values have another owner: $version stands, nobody is to be told */
+	LAID_VALUES   /* a change: the next $version */
+};
+
+/*
+ * Lay it over `old`, and append the new section to out. A leaf of want replaces what is there; a leaf that a configuration
+ * has written and want does not say goes, and with it the objects that come out empty. An empty object in want is a leaf
+ * where there is none, and satisfied by any object. Whatever `old` is, nothing is refused: section_fits says whether the
+ * new one is within the limits (T-80, T-81a). Linear in the two.
+ */
+enum laid section_lay(
+    const struct section *old, const struct overlay *o, int64_t now_us, struct buf *out);
+bool section_fits(const struct section *s, enum section_kind kind);
 
 /* ---- views, appended as JSON text ---- */
 

@@ -248,6 +248,9 @@ twin__T83_the_last_of_repeated_members_counts(void **state)
 	    F_NONE);
 	kit_shows(k, "tags", "{'a':2}");
 	kit_shows(k, "properties/desired/b", "3");
+	assert_int_equal(kit_patch(k, "d1", NULL, "{'tags':5,'tags':{'a':4}}"), F_NONE);
+	kit_shows(k, "tags", "{'a':4}");
+	assert_int_equal(kit_patch(k, "d1", NULL, "{'tags':{'a':5},'tags':5}"), F_ArgumentInvalid);
 }
 
 static void
