@@ -13,7 +13,9 @@
 
 struct item {
 	struct str device, module, mode; /* in the arena */
-	struct work *work;               /* NULL: submitted, or never to be */
+	struct doc body;                 /* as its shape says: as sent, or in room */
+	struct buf room;
+	struct work *work; /* NULL: submitted, or never to be */
 	struct fault fault;
 	struct buf answer;
 };
@@ -159,6 +161,8 @@ take_item(struct request *r, struct doc d, uint32_t i, struct fault *f)
 {
 	struct item *item = &r->gather->item[i];
 
+	if (doc_shape(d, &body_item, &item->room, &d, &item->fault) == ERR_OK)
+		item->body = d;
 	if (doc_kind(d) != DOC_OBJECT || !take_id(r, d, STR("id"), &item->device) ||
 	    item->device.n == 0 || !take_id(r, d, STR("moduleId"), &item->module)) {
 		fault_set(f, F_ArgumentInvalid, "item %u is not an object with an id", i);
@@ -212,15 +216,17 @@ take_items(struct request *r, struct doc list, void (*reply)(struct request *r))
 /* ---- POST /devices ---- */
 
 static struct work *
-bulk_work(struct request *r, struct doc d, uint32_t i, const struct doc_parsed *info)
+bulk_work(struct request *r, uint32_t i, const struct doc_parsed *info)
 {
 	struct item *item = &r->gather->item[i];
+	struct doc d = item->body;
 	const struct import_mode *mode = import_mode_of(d, import_mode_default, &item->fault);
-	struct str bytes = doc_bytes(d), tag;
+	struct str bytes, tag;
 	struct work *w;
 
 	if (mode == NULL || item->fault.code != F_NONE)
 		return NULL;
+	bytes = doc_bytes(d);
 	item->mode = mode->name;
 	tag = import_tag(d, mode);
 	w = item_work(r, i, mode->op, bytes.n + tag.n, done_item);
@@ -281,7 +287,7 @@ static void
 gather_fini(struct gather *g)
 {
 	for (uint32_t i = 0; i < g->n; i++)
-		buf_fini(&g->item[i].answer);
+		buf_fini(&g->item[i].answer), buf_fini(&g->item[i].room);
 }
 
 static uint32_t
@@ -316,15 +322,12 @@ void
 on_bulk(struct request *r)
 {
 	struct doc_parsed info;
-	struct doc_iter it;
-	struct str key;
-	struct doc d;
 
-	if (!request_doc(r, &info) || !take_items(r, doc_of(buf_view(&r->hl->doc)), reply_bulk))
+	if (!request_doc(r, NULL, &info) ||
+	    !take_items(r, doc_of(buf_view(&r->hl->doc)), reply_bulk))
 		return;
-	it = doc_iter(doc_of(buf_view(&r->hl->doc)));
-	for (uint32_t i = 0; doc_next(&it, &key, &d); i++)
-		r->gather->item[i].work = bulk_work(r, d, i, &info);
+	for (uint32_t i = 0; i < r->gather->n; i++)
+		r->gather->item[i].work = bulk_work(r, i, &info);
 	begin(r);
 }
 
@@ -372,7 +375,7 @@ on_keys(struct request *r)
 	struct doc_parsed info;
 	struct doc body, key;
 
-	if (!request_doc(r, &info))
+	if (!request_doc(r, &body_keys, &info))
 		return;
 	body = doc_of(buf_view(&r->hl->doc));
 	key = doc_getc(body, "policyKey");

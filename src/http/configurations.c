@@ -143,11 +143,10 @@ on_configurations_list(struct request *r)
 	const struct catalogue *c = catalogue_use(r->hl->o.catalogue);
 	const struct configurations *set = c->configurations;
 	struct shown *s = shown_new(r, true);
-	uint64_t top;
+	int64_t top = CONFIGURATIONS_MAX;
 
-	if (!str_u64(request_param(r, "top"), &top) || top == 0)
-		top = CONFIGURATIONS_MAX;
-	while (set != NULL && s->n < set->n && s->n < top) {
+	(void)request_number(r, "top", 1, CONFIGURATIONS_MAX, &top, NULL);
+	while (set != NULL && s->n < set->n && s->n < (uint32_t)top) {
 		s->v[s->n] = configuration_ref(set->v[s->n]);
 		s->n++;
 	}
@@ -197,27 +196,19 @@ configuration_work(struct request *r, enum op_kind kind, size_t room, void (*don
 	return w;
 }
 
-/* false: the request has been answered. */
-static bool
-wants_dry_run(struct request *r, bool *dry)
-{
-	struct str v = request_param(r, "dryRun");
-
-	*dry = str_ieq(v, STR("true"));
-	if (v.p == NULL || *dry || str_ieq(v, STR("false")))
-		return true;
-	reply_error(r, F_ArgumentInvalid, "dryRun is neither true nor false");
-	return false;
-}
-
 void
 on_configuration_update(struct request *r)
 {
 	struct doc_parsed info;
+	struct fault f = { 0 };
 	struct work *w;
 	bool dry;
 
-	if (!wants_dry_run(r, &dry) || !request_doc(r, &info))
+	if (request_flag(r, "dryRun", &dry, &f) != ERR_OK) {
+		reply_fault(r, &f);
+		return;
+	}
+	if (!request_doc(r, &body_configuration, &info))
 		return;
 	w = configuration_work(r, OP_CONFIGURATION_PUT, r->hl->doc.n, done_put);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));
@@ -232,7 +223,9 @@ on_configuration_update(struct request *r)
 void
 on_configuration_post(struct request *r)
 {
-	if (str_ieq(request_param(r, "dryRun"), STR("true")))
+	bool dry;
+
+	if (request_flag(r, "dryRun", &dry, NULL) == ERR_OK && dry)
 		on_configuration_update(r);
 	else
 		reply_error(r, F_GenericMethodNotAllowed, "this path does not have this method");
@@ -327,7 +320,7 @@ on_test_queries(struct request *r)
 	struct doc_parsed info;
 	struct doc body;
 
-	if (!request_doc(r, &info))
+	if (!request_doc(r, NULL, &info))
 		return;
 	body = doc_of(buf_view(&r->hl->doc));
 	if (doc_kind(body) != DOC_OBJECT) {
@@ -348,7 +341,7 @@ on_apply_configuration(struct request *r)
 	struct doc_parsed info;
 	struct work *w;
 
-	if (!request_doc(r, &info))
+	if (!request_doc(r, NULL, &info))
 		return;
 	w = request_work(r, OP_APPLY_CONTENT, r->hl->doc.n, done_empty);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));

@@ -49,14 +49,11 @@ done_dry_run(struct walk *k)
 static enum err
 take_sample(struct request *r, unsigned *sample, struct fault *f)
 {
-	struct str v = request_param(r, "sample");
-	uint64_t n = DRYRUN_SAMPLE_DEFAULT;
+	int64_t n = DRYRUN_SAMPLE_DEFAULT;
+	enum err e = request_number(r, "sample", 0, DRYRUN_SAMPLE_MAX, &n, f);
 
-	if (v.p != NULL && (!str_u64(v, &n) || n > DRYRUN_SAMPLE_MAX))
-		return fault_set(
-		    f, F_ArgumentInvalid, "sample is not a number from 0 to %u", DRYRUN_SAMPLE_MAX);
 	*sample = (unsigned)n;
-	return ERR_OK;
+	return e;
 }
 
 /* The same question of the same set: a page of another one would be of no use. */

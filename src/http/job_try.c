@@ -61,14 +61,11 @@ take_job(struct request *r, struct doc body, struct job **out, struct fault *f)
 static enum err
 take_sample(struct request *r, unsigned *sample, struct fault *f)
 {
-	struct str v = request_param(r, "sample");
-	uint64_t n = SAMPLE_DEFAULT;
+	int64_t n = SAMPLE_DEFAULT;
+	enum err e = request_number(r, "sample", 0, SAMPLE_MAX, &n, f);
 
-	if (v.p != NULL && (!str_u64(v, &n) || n > SAMPLE_MAX))
-		return fault_set(
-		    f, F_ArgumentInvalid, "sample is not a number from 0 to %u", SAMPLE_MAX);
 	*sample = (unsigned)n;
-	return ERR_OK;
+	return e;
 }
 
 static enum err

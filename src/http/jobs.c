@@ -33,12 +33,11 @@ job_work(struct request *r, enum op_kind kind, size_t room)
 static bool
 takes_dry_run(struct request *r, bool *dry)
 {
-	struct str v = request_param(r, "dryRun");
+	struct fault f = { 0 };
 
-	*dry = str_ieq(v, STR("true"));
-	if (v.p == NULL || *dry || str_ieq(v, STR("false")))
+	if (request_flag(r, "dryRun", dry, &f) == ERR_OK)
 		return true;
-	reply_error(r, F_ArgumentInvalid, "dryRun is neither true nor false");
+	reply_fault(r, &f);
 	return false;
 }
 
@@ -58,7 +57,7 @@ job_body(struct request *r, bool dry)
 	struct doc_parsed info;
 	struct work *w;
 
-	if (!request_doc(r, &info))
+	if (!request_doc(r, &body_job, &info))
 		return;
 	if (dry) {
 		try_job(r, info.nduplicate);

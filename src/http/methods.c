@@ -122,7 +122,7 @@ take_call(struct request *r, struct str *name, struct fault *f)
 	struct doc_parsed info;
 
 	r->hl->json.n = 0;
-	if (!request_parse(r, &info, f) ||
+	if (!request_parse(r, &body_method, &info, f) ||
 	    method_ask_take(doc_of(buf_view(&r->hl->doc)), &ask, &r->hl->json, f) != ERR_OK)
 		return false;
 	*name = ask.name;

@@ -6,6 +6,8 @@
 
 #include <event2/http.h>
 
+#include "hub/bodies.h"
+
 #define SEGMENTS_MAX 8
 #define SEGMENT_MAX  1024 /* bytes of one decoded path segment */
 
@@ -66,7 +68,7 @@ struct http_loop {
 	struct http_slot *slots;
 	uint32_t nslot, free_slot, nbusy;
 	bool stopping;
-	struct buf doc, json; /* working memory */
+	struct buf doc, shaped, json; /* working memory */
 };
 
 /* reply.c: each ends the request */
@@ -95,10 +97,17 @@ struct str request_header(const struct request *r, const char *name); /* STR_NON
 struct str request_decoded(struct request *r, struct str raw);
 /* A query parameter, decoded into the request's arena; STR_NONE: absent. */
 struct str request_param(struct request *r, const char *name);
-/* Parse the body as JSON into hl->doc; on a fault the request is answered and false returned. */
-bool request_doc(struct request *r, struct doc_parsed *info);
+/* Parse the body as JSON into hl->doc, its scalars in the kinds of its shape (NULL: as they are); on a fault the request is
+ * answered and false returned. */
+bool request_doc(struct request *r, const struct shape *shape, struct doc_parsed *info);
 /* The same, with the fault given to the caller instead. */
-bool request_parse(struct request *r, struct doc_parsed *info, struct fault *f);
+bool request_parse(
+    struct request *r, const struct shape *shape, struct doc_parsed *info, struct fault *f);
+/* A query parameter that is true or false, absent: false. ERR_ARG: it is neither. */
+enum err request_flag(struct request *r, const char *name, bool *out, struct fault *f);
+/* One that is an integer; absent: *out stays. ERR_ARG: it is none, or out of bounds. */
+enum err request_number(struct request *r, const char *name, int64_t least, int64_t most,
+    int64_t *out, struct fault *f);
 /* A work about the identity of the path (segment 1, and 3 for modules), by the policy that asks. */
 struct work *request_work(
     struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w));

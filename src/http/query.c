@@ -72,17 +72,6 @@ done_query(struct walk *k)
 }
 
 static enum err
-wants_explanation(struct request *r, bool *explain, struct fault *f)
-{
-	struct str v = request_param(r, "explain");
-
-	*explain = str_ieq(v, STR("true"));
-	if (v.p == NULL || *explain || str_ieq(v, STR("false")))
-		return ERR_OK;
-	return fault_set(f, F_ArgumentInvalid, "explain is neither true nor false");
-}
-
-static enum err
 walk_prepare(struct request *r, struct walk *k, struct str text, struct fault *f)
 {
 	struct str token = request_header(r, "x-ms-continuation"),
@@ -94,7 +83,7 @@ walk_prepare(struct request *r, struct walk *k, struct str text, struct fault *f
 	if (query_parse(text, &options, &k->query, f) != ERR_OK)
 		return ERR_ARG;
 	k->facts.ns[STEP_PARSE] = clock_mono_ns() - begin_ns;
-	if (wants_explanation(r, &k->explain, f) != ERR_OK ||
+	if (request_flag(r, "explain", &k->explain, f) != ERR_OK ||
 	    query_page_size(size, &k->limit, f) != ERR_OK)
 		return ERR_ARG;
 	facts = query_facts(k->query);
@@ -111,7 +100,7 @@ on_query(struct request *r)
 	struct walk *k;
 	struct doc text;
 
-	if (!request_doc(r, &info))
+	if (!request_doc(r, NULL, &info))
 		return;
 	text = doc_getc(doc_of(buf_view(&r->hl->doc)), "query");
 	if (doc_kind(text) != DOC_STRING || doc_str(text).n == 0) {

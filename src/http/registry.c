@@ -95,7 +95,7 @@ on_device_put(struct request *r)
 	struct str scope;
 	struct work *w;
 
-	if (!request_doc(r, &info))
+	if (!request_doc(r, &body_identity, &info))
 		return;
 	w = request_work(
 	    r, OP_IDENTITY_PUT, r->hl->doc.n + request_if_match_room(r), done_with_body);
@@ -169,11 +169,10 @@ void
 on_devices_list(struct request *r)
 {
 	struct walk *k = walk_new(r->hl->loop, WALK_IDENTITIES, done_list);
-	uint64_t top;
+	int64_t top = LIST_MOST; /* also in the place of one that is none: L-37 */
 
-	k->limit = str_u64(request_param(r, "top"), &top) && top >= 1 && top <= LIST_MOST
-	    ? (uint32_t)top
-	    : LIST_MOST; /* L-37 */
+	(void)request_number(r, "top", 1, LIST_MOST, &top, NULL);
+	k->limit = (uint32_t)top;
 	k->reply_to = request_address(r);
 	k->owner = r->hl;
 	fleet_walk(r->hl->o.fleet, k);
@@ -214,7 +213,7 @@ on_twin(struct request *r)
 		request_submit(r, request_work(r, OP_TWIN_READ, 0, done_with_body));
 		return;
 	}
-	if (!request_parse(r, &info, &r->fault)) {
+	if (!request_parse(r, &body_twin, &info, &r->fault)) {
 		request_refuse(r);
 		return;
 	}

@@ -93,23 +93,69 @@ request_param(struct request *r, const char *name)
 	return STR_NONE;
 }
 
+enum err
+request_flag(struct request *r, const char *name, bool *out, struct fault *f)
+{
+	struct str v = request_param(r, name);
+
+	*out = false;
+	if (v.p == NULL || text_to_bool(v, out))
+		return ERR_OK;
+	return fault_set(f, F_ArgumentInvalid, "%s is neither true nor false", name);
+}
+
+enum err
+request_number(
+    struct request *r, const char *name, int64_t least, int64_t most, int64_t *out, struct fault *f)
+{
+	struct str v = request_param(r, name);
+	int64_t n;
+
+	if (v.p == NULL)
+		return ERR_OK;
+	if (!text_to_int(v, least, most, &n))
+		return fault_set(f, F_ArgumentInvalid, "%s is not a number from %lld to %lld", name,
+		    (long long)least, (long long)most);
+	*out = n;
+	return ERR_OK;
+}
+
+/* What is written otherwise than its shape says is replaced by what it should be. */
+static bool
+take_shape(struct http_loop *hl, const struct shape *shape, struct fault *f)
+{
+	struct doc body;
+	struct buf as_sent = hl->doc;
+
+	hl->shaped.n = 0;
+	if (doc_shape(doc_of(buf_view(&hl->doc)), shape, &hl->shaped, &body, f) != ERR_OK)
+		return false;
+	if (hl->shaped.n > 0) {
+		hl->doc = hl->shaped;
+		hl->shaped = as_sent;
+	}
+	return true;
+}
+
 bool
-request_parse(struct request *r, struct doc_parsed *info, struct fault *f)
+request_parse(
+    struct request *r, const struct shape *shape, struct doc_parsed *info, struct fault *f)
 {
 	r->hl->doc.n = 0;
 	if (r->body.n == 0) {
 		fault_set(f, F_ArgumentNull, "BadRequest: the request has no body");
 		return false;
 	}
-	return doc_parse(r->hl->parser, r->body, &r->hl->doc, info, f) == ERR_OK;
+	return doc_parse(r->hl->parser, r->body, &r->hl->doc, info, f) == ERR_OK &&
+	    (shape == NULL || take_shape(r->hl, shape, f));
 }
 
 bool
-request_doc(struct request *r, struct doc_parsed *info)
+request_doc(struct request *r, const struct shape *shape, struct doc_parsed *info)
 {
 	struct fault f = { 0 };
 
-	if (request_parse(r, info, &f))
+	if (request_parse(r, shape, info, &f))
 		return true;
 	reply_fault(r, &f);
 	return false;
@@ -369,6 +415,7 @@ http_loop_free(struct http_loop *hl)
 	doc_parser_free(hl->parser);
 	sas_mac_free(hl->mac);
 	buf_fini(&hl->doc);
+	buf_fini(&hl->shaped);
 	buf_fini(&hl->json);
 	free(hl);
 }

@@ -210,7 +210,7 @@ on_file_job_create(struct request *r)
 	struct doc_parsed info;
 	struct transfer *t;
 
-	if (!request_doc(r, &info) || (t = transfer_new(r)) == NULL)
+	if (!request_doc(r, &body_file_job, &info) || (t = transfer_new(r)) == NULL)
 		return;
 	t->kind = TRANSFER_JOB;
 	t->actor = str_dup0(r->asker);

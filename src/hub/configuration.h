@@ -15,6 +15,7 @@
 #define CONFIGURATION_METRICS_MAX    5u   /* L-33 */
 #define CONFIGURATION_PATHS_MAX      1000u
 #define CONFIGURATION_ID_MAX         128u
+#define CONFIGURATION_PRIORITY_MAX   INT64_C(2147483647)
 #define CONFIGURATION_SIZE_MAX       (256u << 10) /* bytes of the stored form */
 #define CONFIGURATION_SYSTEM_METRICS 4u           /* at most: edge deployments have four (J-38) */
 #define CONFIGURATION_RESULTS_MAX                                                                  \

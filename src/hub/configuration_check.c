@@ -3,9 +3,8 @@
 
 #include "hub/priv.h"
 
-#define DESIRED      "properties.desired"
-#define LABEL_MAX    128u
-#define PRIORITY_MAX INT64_C(2147483647)
+#define DESIRED   "properties.desired"
+#define LABEL_MAX 128u
 
 static enum err
 as(struct fault *f, enum fault_code code, enum err e)
@@ -109,9 +108,9 @@ check_simple(struct doc body, struct str id, struct fault *f)
 		    f, F_ArgumentInvalid, "the id in the body is not the one of the path");
 	if (doc_defined(priority) && doc_kind(priority) != DOC_NULL &&
 	    (doc_kind(priority) != DOC_INT || doc_int(priority) < 0 ||
-	        doc_int(priority) > PRIORITY_MAX))
+	        doc_int(priority) > CONFIGURATION_PRIORITY_MAX))
 		return fault_set(f, F_ArgumentInvalid, "priority is not an integer from 0 to %lld",
-		    (long long)PRIORITY_MAX);
+		    (long long)CONFIGURATION_PRIORITY_MAX);
 	return check_labels(doc_getc(body, "labels"), f);
 }
 

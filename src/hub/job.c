@@ -87,7 +87,7 @@ take_work(struct job *j)
 
 	if (query_parse_condition(condition, &j->target, NULL) != ERR_OK)
 		return ERR_CORRUPT;
-	j->type = str_eq(text_of(doc_getc(j->body, "type")), str_of(job_type_name(JOB_TWIN)))
+	j->type = str_ieq(text_of(doc_getc(j->body, "type")), str_of(job_type_name(JOB_TWIN)))
 	    ? JOB_TWIN
 	    : JOB_METHOD;
 	if (j->type == JOB_TWIN) {

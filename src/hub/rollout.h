@@ -17,6 +17,7 @@
 
 #define ROLLOUT_WAVES_MAX   20u
 #define ROLLOUT_HISTORY_MAX 50u /* events kept, the newest */
+#define ROLLOUT_COUNT_MAX   INT64_C(1000000000)
 #define ROLLOUT_SOAK_MAX_S  (30 * 86400)
 #define ROLLOUT_REASON_MAX  160u
 #define ROLLOUT_ACTOR_MAX   64u

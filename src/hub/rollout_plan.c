@@ -3,8 +3,6 @@
 
 #include "query/query.h"
 
-#define COUNT_MAX INT64_C(1000000000)
-
 static enum err
 bad(struct fault *f, uint32_t wave, const char *what)
 {
@@ -43,7 +41,7 @@ static const struct number {
 	bool whole;
 } numbers[] = {
 	{ { "percent", 7 }, 0.0001, 100, false },
-	{ { "count", 5 }, 1, (double)COUNT_MAX, true },
+	{ { "count", 5 }, 1, (double)ROLLOUT_COUNT_MAX, true },
 	{ { "minSuccessPercent", 17 }, 0, 100, false },
 	{ { "maxFailurePercent", 17 }, 0, 100, false },
 	{ { "soakSeconds", 11 }, 0, ROLLOUT_SOAK_MAX_S, true },

@@ -3,6 +3,8 @@
  */
 #include "transfer/transfer.h"
 
+#include "hub/bodies.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -20,7 +22,8 @@ struct import {
 	const struct import_options *o;
 	struct import_result *out;
 	struct doc_parser *parser;
-	struct buf docs; /* of all items */
+	struct buf docs;   /* of all items */
+	struct buf shaped; /* of one line */
 	struct item *items;
 	uint32_t n, cap;
 	unsigned under_way; /* parcels */
@@ -186,6 +189,22 @@ item_add(struct import *im, struct doc d, struct str device, struct str module,
 		.doc = part(im, doc_bytes(d)) };
 }
 
+/* The doc that docs ends with, its scalars in the kinds of an item. */
+static bool
+shape_fit(struct import *im, size_t start, struct fault *f)
+{
+	struct doc d = doc_of(str_sub(buf_view(&im->docs), start));
+
+	im->shaped.n = 0;
+	if (doc_shape(d, &body_item, &im->shaped, &d, f) != ERR_OK)
+		return false;
+	if (im->shaped.n > 0) {
+		im->docs.n = start;
+		buf_str(&im->docs, buf_view(&im->shaped));
+	}
+	return true;
+}
+
 static void
 line_take(struct import *im, struct str text, uint32_t line)
 {
@@ -197,7 +216,8 @@ line_take(struct import *im, struct str text, uint32_t line)
 	struct import_fault *refused;
 	struct doc d;
 
-	if (doc_parse(im->parser, text, &im->docs, &info, &f) == ERR_OK) {
+	if (doc_parse(im->parser, text, &im->docs, &info, &f) == ERR_OK &&
+	    shape_fit(im, start, &f)) {
 		d = doc_of(str_sub(buf_view(&im->docs), start));
 		if (ids_fit(d, &device, &module, &f))
 			mode = import_mode_of(d, im->o->mode, &f);
@@ -369,6 +389,7 @@ import_lines(
 	pthread_mutex_destroy(&im.mu);
 	doc_parser_free(im.parser);
 	buf_fini(&im.docs);
+	buf_fini(&im.shaped);
 	free(im.items);
 	if (out->nfault > 0)
 		qsort(out->faults, out->nfault, sizeof(out->faults[0]), by_line);

@@ -86,7 +86,7 @@ const bodies = [
 	['tags over 8 KB', { ...TWIN, updateTwin: { etag: '*', tags: { a: 'x'.repeat(4096), b: 'x'.repeat(4096) } } }, ...INVALID],
 	['good tags with bad desired properties', { ...TWIN, updateTwin: { etag: '*', tags: { a: 1 }, properties: { desired: { 'b.c': 1 } } } }, ...INVALID],
 	...[['null', null], ['a text', 'm'], ['a number', 5], ['an array', []], ['an empty object', {}]].map(([name, value]) => [`cloudToDeviceMethod: ${name}`, { ...METHOD, cloudToDeviceMethod: value }, ...INVALID]),
-	...part('cloudToDeviceMethod', 'methodName', []),
+	...part('cloudToDeviceMethod', 'methodName', ['a number', 'true']),
 	['a method\'s name of 2,000 characters', call({ methodName: 'm'.repeat(2000) }), ...INVALID],
 	['a method\'s name with a blank', call({ methodName: 'a b' }), ...INVALID],
 	['a method\'s name with a slash', call({ methodName: 'a/b' }), ...INVALID],

@@ -115,7 +115,7 @@ test('J-19 L-58 at the end of its time what is not done is failed, and the job c
 		assert.equal(typeof r.error.code, 'string');
 		assert.equal(typeof r.error.description, 'string');
 	}
-	for (const seconds of [0, -1, 1.5, '60', true, {}]) refused(await jobs.put('j19-bad', update('*', { tags: { a: 1 } }, { maxExecutionTimeInSeconds: seconds })), 400, 'ArgumentInvalid', /maxExecutionTimeInSeconds/);
+	for (const seconds of [0, -1, 1.5, '60s', true, {}]) refused(await jobs.put('j19-bad', update('*', { tags: { a: 1 } }, { maxExecutionTimeInSeconds: seconds })), 400, 'ArgumentInvalid', /maxExecutionTimeInSeconds/);
 });
 
 test('J-22 a device that is not there, or does not answer, is a failed one', async () => {

@@ -65,7 +65,7 @@ test('J-06 a type that is none, parts that are missing or belong to another type
 		{ type: 'scheduleUpdateTwin', queryCondition: '*' }, { ...update('*', {}), updateTwin: null }, { ...update('*', {}), updateTwin: [] },
 		{ type: 'scheduleUpdateTwin', queryCondition: '*', cloudToDeviceMethod: call }, { ...update('*', twinPart), cloudToDeviceMethod: call },
 		{ type: 'scheduleDeviceMethod', queryCondition: '*' }, { type: 'scheduleDeviceMethod', queryCondition: '*', updateTwin: twinPart }, { ...method('*'), updateTwin: twinPart },
-		method('*', { methodName: undefined }), method('*', { methodName: '' }), method('*', { methodName: 5 }), method('*', { methodName: null })])
+		method('*', { methodName: undefined }), method('*', { methodName: '' }), method('*', { methodName: [5] }), method('*', { methodName: null })])
 		refused(await jobs.put('j06', body), 400, 'ArgumentInvalid');
 	refused(await hub.rest('GET', jobs.path('j06')), 404, 'JobNotFound');
 });

@@ -82,7 +82,7 @@ test('R-45 L-38 101 items: 413; none: 400; the same id twice: 400, nothing is do
 	const many = await bulk(Array.from({ length: 101 }, (_, i) => ({ id: `m${i}` })));
 	assert.equal(many.status, 413);
 	assert.equal(many.headers['iothub-errorcode'], 'TooManyDevices');
-	for (const body of [[], {}, 'x', 7, [7], [{}], [{ deviceId: 'd' }], [{ id: 7 }], [{ id: '' }]]) assert.equal((await bulk(body)).status, 400, JSON.stringify(body));
+	for (const body of [[], {}, 'x', 7, [7], [{}], [{ deviceId: 'd' }], [{ id: [7] }], [{ id: '' }]]) assert.equal((await bulk(body)).status, 400, JSON.stringify(body));
 	const twice = await bulk([{ id: 'same' }, { id: 'between' }, { id: 'same' }]);
 	assert.equal(twice.status, 400);
 	assert.equal(twice.headers['iothub-errorcode'], 'DeviceDefinedMultipleTimes');

@@ -217,7 +217,7 @@ test('R-69 a device that is deleted or disabled while a call waits for it', asyn
 
 test('R-70 L-70 no name, a bad name, bad timeouts: 400', async () => {
 	await hub.createDevice('bad');
-	for (const body of [{}, { methodName: '' }, { methodName: 7 }, { methodName: 'a/b' }, { methodName: 'a b' }, { methodName: 'a$b' },
+	for (const body of [{}, { methodName: '' }, { methodName: [7] }, { methodName: 'a/b' }, { methodName: 'a b' }, { methodName: 'a$b' },
 		{ methodName: 'x'.repeat(129) }, { methodName: 'm', responseTimeoutInSeconds: 4 }, { methodName: 'm', responseTimeoutInSeconds: 301 },
 		{ methodName: 'm', responseTimeoutInSeconds: 'x' }, { methodName: 'm', connectTimeoutInSeconds: -1 },
 		{ methodName: 'm', connectTimeoutInSeconds: 301 }, { methodName: 'm', responseTimeoutInSeconds: 5.5 }])

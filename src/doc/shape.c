@@ -1,0 +1,300 @@
+#include "doc/shape.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Where a value stands: the names from the body down to it. */
+struct place {
+	const struct place *up;
+	struct str name;
+	uint32_t index;
+	bool in_list;
+};
+
+#define WHOLE_MAX 9007199254740992.0 /* a double knows each integer up to here */
+#define SHOWN_MAX 40                 /* bytes of a value that a fault shows */
+
+/* ---- texts ---- */
+
+static struct str
+trimmed(struct str s)
+{
+	while (s.n > 0 && strchr(" \t\r\n\v\f", s.p[0]) != NULL)
+		s = str_sub(s, 1);
+	while (s.n > 0 && strchr(" \t\r\n\v\f", s.p[s.n - 1]) != NULL)
+		s.n--;
+	return s;
+}
+
+bool
+text_to_int(struct str text, int64_t least, int64_t most, int64_t *out)
+{
+	struct str digits = trimmed(text);
+	bool minus = digits.n > 0 && digits.p[0] == '-';
+	uint64_t n;
+
+	if (digits.n > 0 && (minus || digits.p[0] == '+'))
+		digits = str_sub(digits, 1);
+	if (!str_u64(digits, &n) || n > INT64_MAX)
+		return false;
+	*out = minus ? -(int64_t)n : (int64_t)n;
+	return *out >= least && *out <= most;
+}
+
+bool
+text_to_bool(struct str text, bool *out)
+{
+	*out = str_ieq(trimmed(text), STR("true"));
+	return *out || str_ieq(trimmed(text), STR("false"));
+}
+
+static bool
+text_to_number(struct str text, double *out)
+{
+	char room[64];
+	char *end;
+
+	text = trimmed(text);
+	if (text.n == 0 || text.n >= sizeof(room))
+		return false;
+	for (size_t i = 0; i < text.n; i++)
+		if (strchr("0123456789+-.eE", text.p[i]) == NULL)
+			return false;
+	memcpy(room, text.p, text.n);
+	room[text.n] = '\0';
+	*out = strtod(room, &end);
+	return *end == '\0' && isfinite(*out);
+}
+
+/* ---- faults ---- */
+
+static void
+put_place(struct buf *out, const struct place *at)
+{
+	if (at->up == NULL)
+		return;
+	put_place(out, at->up);
+	if (at->in_list)
+		buf_printf(out, "[%u]", at->index);
+	else
+		buf_printf(out, "%s" STR_FMT, out->n > 0 ? "." : "", STR_ARG(at->name));
+}
+
+static const char *
+kind_name(enum shape_kind kind)
+{
+	return kind == SHAPE_BOOL ? "a boolean" : kind == SHAPE_NUMBER ? "a number" : "a string";
+}
+
+static enum err
+refuse(struct doc d, const struct shape *s, const struct place *at, struct fault *f)
+{
+	struct buf path = { 0 }, found = { 0 };
+	enum doc_kind kind = doc_kind(d);
+
+	put_place(&path, at);
+	if (kind == DOC_OBJECT || kind == DOC_ARRAY)
+		buf_cstr(&found, kind == DOC_OBJECT ? "an object" : "an array");
+	else
+		doc_write_json(&found, d);
+	if (found.n > SHOWN_MAX) {
+		found.n = SHOWN_MAX;
+		buf_cstr(&found, "...");
+	}
+	if (s->kind == SHAPE_INT)
+		fault_set(f, F_ArgumentInvalid,
+		    STR_FMT " is not an integer from %lld to %lld, it is " STR_FMT,
+		    STR_ARG(buf_view(&path)), (long long)s->least, (long long)s->most,
+		    STR_ARG(buf_view(&found)));
+	else
+		fault_set(f, F_ArgumentInvalid, STR_FMT " is not %s, it is " STR_FMT,
+		    STR_ARG(buf_view(&path)), kind_name(s->kind), STR_ARG(buf_view(&found)));
+	buf_fini(&path);
+	buf_fini(&found);
+	return ERR_ARG;
+}
+
+/* ---- scalars: each is what the shape says, or can be written so ---- */
+
+static bool
+scalar_fits(struct doc d, const struct shape *s)
+{
+	enum doc_kind kind = doc_kind(d);
+
+	switch (s->kind) {
+	case SHAPE_TEXT: return kind == DOC_STRING || kind == DOC_NULL;
+	case SHAPE_BOOL: return kind == DOC_TRUE || kind == DOC_FALSE || kind == DOC_NULL;
+	case SHAPE_INT:
+		return kind == DOC_NULL ||
+		    (kind == DOC_INT && doc_int(d) >= s->least && doc_int(d) <= s->most);
+	case SHAPE_NUMBER: return doc_is_number(d) || kind == DOC_NULL;
+	default: return true;
+	}
+}
+
+static bool
+put_text(struct doc_writer *dw, struct doc d)
+{
+	struct buf text = { 0 };
+
+	if (doc_kind(d) == DOC_OBJECT || doc_kind(d) == DOC_ARRAY)
+		return false;
+	doc_write_json(&text, d);
+	doc_put_str(dw, 0, buf_view(&text));
+	buf_fini(&text);
+	return true;
+}
+
+static bool
+put_bool(struct doc_writer *dw, struct doc d)
+{
+	bool v;
+
+	if (doc_is_number(d))
+		v = doc_number(d) != 0;
+	else if (doc_kind(d) != DOC_STRING || !text_to_bool(doc_str(d), &v))
+		return false;
+	doc_put_bool(dw, 0, v);
+	return true;
+}
+
+static bool
+put_int(struct doc_writer *dw, struct doc d, const struct shape *s)
+{
+	int64_t v;
+
+	if (doc_kind(d) == DOC_DOUBLE) {
+		double whole = doc_number(d);
+
+		if (trunc(whole) != whole || fabs(whole) > WHOLE_MAX)
+			return false;
+		v = (int64_t)whole;
+		if (v < s->least || v > s->most)
+			return false;
+	} else if (doc_kind(d) != DOC_STRING || !text_to_int(doc_str(d), s->least, s->most, &v)) {
+		return false;
+	}
+	doc_put_int(dw, 0, v);
+	return true;
+}
+
+static bool
+put_number(struct doc_writer *dw, struct doc d)
+{
+	double v;
+
+	if (doc_kind(d) != DOC_STRING || !text_to_number(doc_str(d), &v))
+		return false;
+	doc_put_double(dw, 0, v);
+	return true;
+}
+
+static enum err
+put_scalar(struct doc_writer *dw, struct doc d, const struct shape *s, const struct place *at,
+    struct fault *f)
+{
+	bool done;
+
+	if (scalar_fits(d, s)) {
+		doc_put_copy(dw, 0, d);
+		return ERR_OK;
+	}
+	switch (s->kind) {
+	case SHAPE_TEXT: done = put_text(dw, d); break;
+	case SHAPE_BOOL: done = put_bool(dw, d); break;
+	case SHAPE_INT: done = put_int(dw, d, s); break;
+	default: done = put_number(dw, d);
+	}
+	return done ? ERR_OK : refuse(d, s, at, f);
+}
+
+/* ---- the tree: as deep as its shape ---- */
+
+/* The shape of a member or element; NULL: none is known. */
+static const struct shape *
+shape_below(const struct shape *s, struct str key)
+{
+	const struct shape *m = s->of;
+
+	if (s->kind != SHAPE_OBJECT)
+		return m;
+	while (m->name.p != NULL && !str_eq(m->name, key))
+		m++;
+	return m->name.p != NULL ? m : NULL;
+}
+
+static bool
+is_container(struct doc d, const struct shape *s)
+{
+	return (s->kind == SHAPE_LIST && doc_kind(d) == DOC_ARRAY) ||
+	    ((s->kind == SHAPE_OBJECT || s->kind == SHAPE_MAP) && doc_kind(d) == DOC_OBJECT);
+}
+
+static bool
+fits(struct doc d, const struct shape *s)
+{
+	struct doc_iter it = doc_iter(d);
+	struct str key;
+	struct doc v;
+
+	if (!is_container(d, s))
+		return scalar_fits(d, s);
+	while (doc_next(&it, &key, &v)) {
+		const struct shape *below = shape_below(s, key);
+
+		if (below != NULL && !fits(v, below))
+			return false;
+	}
+	return true;
+}
+
+static enum err
+put(struct doc_writer *dw, struct doc d, const struct shape *s, const struct place *at,
+    struct fault *f)
+{
+	struct place below = { .up = at, .in_list = s->kind == SHAPE_LIST };
+	struct doc_iter it = doc_iter(d);
+	enum err e = ERR_OK;
+	struct doc v;
+
+	if (!is_container(d, s))
+		return put_scalar(dw, d, s, at, f);
+	if (below.in_list)
+		doc_begin_array(dw, 0);
+	else
+		doc_begin_object(dw, 0);
+	for (; e == ERR_OK && doc_next(&it, &below.name, &v); below.index++) {
+		const struct shape *of = shape_below(s, below.name);
+
+		if (!below.in_list)
+			doc_key(dw, below.name);
+		if (of == NULL)
+			doc_put_copy(dw, 0, v);
+		else
+			e = put(dw, v, of, &below, f);
+	}
+	if (e == ERR_OK)
+		doc_end(dw);
+	return e;
+}
+
+enum err
+doc_shape(struct doc d, const struct shape *s, struct buf *room, struct doc *out, struct fault *f)
+{
+	const struct place root = { 0 };
+	struct doc_writer dw;
+	size_t start = room->n;
+	enum err e;
+
+	*out = d;
+	if (fits(d, s))
+		return ERR_OK;
+	doc_writer_init(&dw, room, 0);
+	e = put(&dw, d, s, &root, f);
+	if (e == ERR_OK)
+		*out = doc_of(str_sub(buf_view(room), start));
+	else
+		room->n = start;
+	return e;
+}

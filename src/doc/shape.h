@@ -1,0 +1,55 @@
+/*
+ * shape: what the scalars of a request's body are, and the one reader that makes them so.
+ *
+ * The JSON library of the real service reads a member as the type that it has there, however it is written: "30", 30.0 and
+ * 30 are the same number, "true" and 1 the same truth, 5 the same text as "5" (service-rest.md 5.4). So a body goes through
+ * doc_shape before anybody looks at it, and what is behind it reads the kinds of one table and nothing else. A twin's own
+ * values are in no table: there "30" is a text.
+ */
+#ifndef TWINHUB_DOC_SHAPE_H
+#define TWINHUB_DOC_SHAPE_H
+
+#include "doc/doc.h"
+
+enum shape_kind {
+	SHAPE_TEXT,
+	SHAPE_BOOL,
+	SHAPE_INT,    /* from least to most */
+	SHAPE_NUMBER, /* any; its bounds are the reader's */
+	SHAPE_OBJECT, /* of: its members, one without a name behind the last; others are as they are */
+	SHAPE_LIST, /* of: one shape, each element's */
+	SHAPE_MAP   /* of: one shape, each member's */
+};
+
+struct shape {
+	struct str name; /* of the member */
+	enum shape_kind kind;
+	int64_t least, most;
+	const struct shape *of;
+};
+
+#define SHAPE_NAME(literal)                                                                        \
+	{                                                                                          \
+		literal, sizeof(literal) - 1                                                       \
+	}
+#define SHAPE_END                                                                                  \
+	{                                                                                          \
+		{ NULL, 0 }, SHAPE_TEXT, 0, 0, NULL                                                \
+	}
+
+/*
+ * d with each member that the shape names in its kind. Null stays null. Containers of another kind than the shape's are left for their reader to refuse.
+ *
+ *   room  what is not as it should be makes a copy, appended here; else nothing is
+ *   out   d itself, or the copy: borrowed from room until the next append
+ *
+ * ERR_ARG, F_ArgumentInvalid: the fault names the member's path, its bounds and what was found; room is as before.
+ */
+enum err doc_shape(
+    struct doc d, const struct shape *s, struct buf *room, struct doc *out, struct fault *f);
+
+/* The same for a text that stands alone, as a parameter does. False: it is none. */
+bool text_to_int(struct str text, int64_t least, int64_t most, int64_t *out);
+bool text_to_bool(struct str text, bool *out);
+
+#endif

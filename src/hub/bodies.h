@@ -1,0 +1,16 @@
+/* The scalars of the bodies that requests have, one table for each kind of body (service-rest.md 5.4): see doc/shape.h. */
+#ifndef TWINHUB_HUB_BODIES_H
+#define TWINHUB_HUB_BODIES_H
+
+#include "doc/shape.h"
+
+extern const struct shape body_identity; /* PUT of a device or a module */
+extern const struct shape body_item;     /* of a bulk call, and a line of an import */
+extern const struct shape body_keys;     /* POST /devices/keys/regenerate, its items not */
+extern const struct shape body_twin;     /* what is not its own values */
+extern const struct shape body_method;
+extern const struct shape body_job;
+extern const struct shape body_configuration;
+extern const struct shape body_file_job; /* POST /jobs/create */
+
+#endif

@@ -1,0 +1,95 @@
+// Numbers, booleans and texts in request bodies, however a client writes them (service-rest.md 5.4).
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { mqttDevice, PACKET, startHub, stopAll } from '../lib/hub.mjs';
+
+const hubs = [];
+let hub;
+before(async () => { hubs.push(hub = await startHub()); });
+after(() => stopAll(...hubs));
+
+const ok = (answer, status = 200) => { assert.equal(answer.status, status, answer.text); return answer.body; };
+const refused = (answer, text) => {
+	assert.equal(answer.status, 400, answer.text);
+	assert.equal(answer.headers['iothub-errorcode'], 'ArgumentInvalid');
+	assert.match(answer.body.Message, text);
+};
+
+test('R-108 methods: timeouts as az sends them', async () => {
+	await hub.createDevice('dev1');
+	const device = await mqttDevice(hub, 'dev1', { filters: ['$iothub/methods/POST/#'] });
+	// the bytes of `az iot hub invoke-device-method` without --timeout
+	for (const body of ['{"methodName":"reboot","payload":{"a":1},"responseTimeoutInSeconds":"30","connectTimeoutInSeconds":"30"}',
+		'{"methodName": "reboot", "payload": {"a": 1}, "responseTimeoutInSeconds": 30.0, "connectTimeoutInSeconds": "0"}']) {
+		const call = hub.rest('POST', '/twins/dev1/methods', { body });
+		const p = await device.next(PACKET.PUBLISH, 'a method call', (q) => q.topic.startsWith('$iothub/methods/POST/reboot/'));
+		assert.equal(p.payload.toString(), '{"a":1}');
+		device.publish(`$iothub/methods/res/200/?$rid=${/rid=(.*)$/.exec(p.topic)[1]}`, '{}');
+		assert.deepEqual(ok(await call), { status: 200, payload: {} });
+	}
+	const call = (body) => hub.rest('POST', '/twins/dev1/methods', { body: { methodName: 'm', ...body } });
+	refused(await call({ responseTimeoutInSeconds: '4' }), /responseTimeoutInSeconds is not an integer from 5 to 300, it is "4"/);
+	refused(await call({ connectTimeoutInSeconds: 30.5 }), /connectTimeoutInSeconds is not an integer from 0 to 300, it is 30\.5/);
+	refused(await call({ methodName: ['m'] }), /methodName is not a string, it is an array/);
+	// the payload's own values stay as they are
+	const kept = call({ payload: { n: '30', b: 'true', f: 1.0 }, responseTimeoutInSeconds: '10' });
+	const p = await device.next(PACKET.PUBLISH, 'a method call');
+	assert.equal(p.payload.toString(), '{"n":"30","b":"true","f":1}');
+	device.publish(`$iothub/methods/res/200/?$rid=${/rid=(.*)$/.exec(p.topic)[1]}`, '{}');
+	ok(await kept);
+});
+
+test('R-108 identities: capabilities, ids and reasons', async () => {
+	const edge = ok(await hub.rest('PUT', '/devices/5', { body: '{"deviceId":5,"statusReason":12.5,"capabilities":{"iotEdge":"true"}}' }));
+	assert.deepEqual(edge.capabilities, { iotEdge: true });
+	assert.equal(edge.statusReason, '12.5');
+	const module = ok(await hub.rest('PUT', '/devices/5/modules/7', { body: { deviceId: '5', moduleId: 7, managedBy: true } }));
+	assert.equal(module.managedBy, 'true');
+	refused(await hub.rest('PUT', '/devices/d2', { body: { deviceId: 'd2', capabilities: { iotEdge: 'maybe' } } }), /capabilities\.iotEdge is not a boolean, it is "maybe"/);
+	refused(await hub.rest('PUT', '/devices/d2', { body: { deviceId: 'd2', authentication: { symmetricKey: { primaryKey: {} } } } }),
+		/authentication\.symmetricKey\.primaryKey is not a string, it is an object/);
+	assert.equal((await hub.rest('GET', '/devices/d2')).status, 404);
+});
+
+test('R-108 bulk calls and imports: an item is read as its PUT is, and stands alone', async () => {
+	const items = [{ id: 11, importMode: 'create', capabilities: { iotEdge: 'true' } }, { id: 'b12', capabilities: { iotEdge: {} } }, { id: 'b13', tags: { n: '1' } }];
+	const answer = await hub.rest('POST', '/devices', { body: items });
+	assert.equal(answer.status, 400, answer.text);
+	assert.deepEqual(answer.body.errors.map((e) => [e.deviceId, e.errorStatus]), [['b12', 'ArgumentInvalid: capabilities.iotEdge is not a boolean, it is an object']]);
+	assert.equal(ok(await hub.rest('GET', '/devices/11')).capabilities.iotEdge, true);
+	assert.deepEqual(ok(await hub.rest('GET', '/twins/b13')).tags, { n: '1' });
+	const lines = '{"id":21,"capabilities":{"iotEdge":"True"}}\n{"id":"i22","status":{}}\n';
+	const imported = ok(await hub.rest('POST', '/admin/import', { body: lines }));
+	assert.deepEqual(imported.errors.map((e) => [e.line, e.errorStatus]), [[2, 'ArgumentInvalid: status is not a string, it is an object']]);
+	assert.equal(ok(await hub.rest('GET', '/devices/21')).capabilities.iotEdge, true);
+	ok(await hub.rest('POST', '/devices/keys/regenerate', { body: { policyKey: 'primaryKey', devices: [{ id: 21 }] } }));
+});
+
+test('R-108 configurations: priorities as text or with a fraction of nothing', async () => {
+	const put = (id, more) => hub.rest('PUT', `/configurations/${id}`, { body: { id, content: { deviceContent: { 'properties.desired.p': '5' } }, targetCondition: "tags.none = '1'", ...more } });
+	assert.equal(ok(await put('c1', { priority: '5', labels: { n: 1, b: true } })).priority, 5);
+	const shown = ok(await hub.rest('GET', '/configurations/c1'));
+	assert.deepEqual(shown.labels, { n: '1', b: 'true' });
+	assert.deepEqual(shown.content, { deviceContent: { 'properties.desired.p': '5' } });
+	assert.equal(ok(await hub.rest('PUT', '/configurations/c2', { body: '{"id":"c2","priority":5.0,"content":{"deviceContent":{"properties.desired.q":1}},"targetCondition":"*"}' })).priority, 5);
+	refused(await put('c3', { priority: 'high' }), /priority is not an integer from 0 to 2147483647, it is "high"/);
+	refused(await put('c3', { rollout: { waves: [{ percent: '50', soakSeconds: '60' }, { percent: 100, count: 'x' }] } }),
+		/rollout\.waves\[1\]\.count is not an integer from 1 to 1000000000, it is "x"/);
+});
+
+test('R-108 jobs: seconds as text, types in any case; values of twins stay strict', async () => {
+	const put = (id, body) => hub.rest('PUT', `/jobs/v2/${id}`, { body: { jobId: id, type: 'scheduleUpdateTwin', queryCondition: "deviceId IN ['none']", ...body } });
+	const job = ok(await put('j1', { type: 'ScheduleUpdateTwin', maxExecutionTimeInSeconds: '300', updateTwin: { etag: '*', tags: { n: '1' } } }));
+	assert.equal(job.maxExecutionTimeInSeconds, 300);
+	assert.deepEqual(job.updateTwin.tags, { n: '1' });
+	ok(await put('j2', { type: 'scheduleDeviceMethod', cloudToDeviceMethod: { methodName: 'm', responseTimeoutInSeconds: '30', connectTimeoutInSeconds: '5' } }));
+	refused(await put('j3', { type: 'scheduleDeviceMethod', cloudToDeviceMethod: { methodName: 'm', responseTimeoutInSeconds: '301' } }),
+		/cloudToDeviceMethod\.responseTimeoutInSeconds is not an integer from 5 to 300, it is "301"/);
+	refused(await put('j3', { maxExecutionTimeInSeconds: '0', updateTwin: { etag: '*', tags: {} } }), /maxExecutionTimeInSeconds is not an integer from 1 to 2147483647/);
+});
+
+test('R-108 query parameters are read the same way', async () => {
+	for (const top of ['1', '%201', '%2B1']) assert.equal(ok(await hub.rest('GET', `/devices?top=${top}`)).length, 1, top);
+	ok(await hub.rest('POST', '/devices/query?explain=True', { body: { query: 'SELECT * FROM devices' } }));
+	refused(await hub.rest('POST', '/devices/query?explain=yes', { body: { query: 'SELECT * FROM devices' } }), /explain is neither true nor false/);
+});
