@@ -173,13 +173,13 @@ enum topic_kind topic_parse(struct str topic, const struct mqtt_self *self, stru
 /* ---- subscription filters (3.1, 7) ---- */
 
 enum filter_kind {
-	FILTER_REFUSED = 0,   /* SUBACK 0x80 (D-35) */
-	FILTER_TWIN_RES,      /* $iothub/twin/res/# */
-	FILTER_DESIRED,       /* $iothub/twin/PATCH/properties/desired/# */
-	FILTER_METHODS,       /* $iothub/methods/POST/# */
-	FILTER_METHOD,        /* $iothub/methods/POST/{name}/# */
-	FILTER_C2D,           /* devices/{d}/messages/devicebound/# (devices only) */
-	FILTER_MODULE_ALL,    /* devices/{d}/modules/{m}/# (modules only, as are the next two) */
+	FILTER_REFUSED = 0, /* SUBACK 0x80 (D-35) */
+	FILTER_TWIN_RES,    /* $iothub/twin/res/# */
+	FILTER_DESIRED,     /* $iothub/twin/PATCH/properties/desired/# */
+	FILTER_METHODS,     /* $iothub/methods/POST/# */
+	FILTER_METHOD,      /* $iothub/methods/POST/{name}/# */
+	FILTER_C2D,         /* devices/{d}/messages/devicebound/#, or # (devices only) */
+	FILTER_MODULE_ALL, /* devices/{d}/modules/{m}/#, or # (modules only, as are the next two) */
 	FILTER_MODULE_INPUTS, /* devices/{d}/modules/{m}/inputs/# */
 	FILTER_MODULE_C2D,    /* devices/{d}/modules/{m}/messages/devicebound/# (D-78) */
 	FILTER_KINDS

@@ -156,6 +156,8 @@ enum filter_kind
 filter_parse(struct str s, const struct mqtt_self *self, struct str *name)
 {
 	*name = STR_NONE;
+	if (str_eq(s, STR("#"))) /* all of its own tree; no topic with $ in front: MQTT 4.7.2 */
+		return self->module.n > 0 ? FILTER_MODULE_ALL : FILTER_C2D;
 	if (str_ends(s, STR("/#")))
 		s.n--;
 	if (!str_ends(s, STR("/")))

@@ -31,11 +31,34 @@ test('D-34 QoS 2 is granted as 1', async () => {
 
 test('D-35 foreign and generic filters get 0x80 and the link stays', async () => {
 	const c = await bare('d35');
-	for (const filter of ['#', '+/#', '+', '$iothub/#', '$iothub/twin/#', 'devices/other/messages/devicebound/#', 'devices/#', '$SYS/#', 'devices/d35/messages/events/#',
+	for (const filter of ['+/#', '+', '$iothub/#', '$iothub/twin/#', 'devices/other/messages/devicebound/#', 'devices/#', '$SYS/#', 'devices/d35/messages/events/#',
 		'$iothub/twin/GET/#', '$iothub/twin/res/+/x', 'a/#/b', 'a+'])
 		assert.deepEqual(await c.subscribe(filter), [0x80], filter);
 	await c.ping();
 	await c.disconnect();
+});
+
+// Bytes as mosquitto_sub -t '#' sends them, and Microsoft's sample in C.
+test('D-82 # is the device\'s own messages: granted, kept, given up, and no answer or call comes by it', async () => {
+	const c = await bare('d82');
+	const ownMessages = 'devices/d82/messages/devicebound/#';
+	assert.deepEqual(await c.subscribe({ filter: '#', qos: 2 }), [1]);
+	assert.deepEqual(await c.subscribe({ filter: ownMessages, qos: 0 }), [0], 'it is the same subscription');
+	assert.deepEqual(await c.subscribe('#', TWIN_RESPONSES, DESIRED_CHANGES, '$iothub/methods/POST/a/#', '$iothub/methods/POST/b/#', '$iothub/methods/POST/c/#'), [0, 0, 0, 0, 0, 0x80],
+		'it counts once');
+	await c.unsubscribe('$iothub/methods/POST/a/#', '$iothub/methods/POST/b/#', TWIN_RESPONSES, DESIRED_CHANGES);
+	await c.disconnect();
+	const again = await bare('d82');
+	assert.equal(again.sessionPresent, true);
+	await hub.rest('PATCH', '/twins/d82', { body: { properties: { desired: { a: 1 } } } });
+	assert.equal((await hub.rest('POST', '/twins/d82/methods', { body: { methodName: 'm' } })).status, 404);
+	again.send(publishPacket('$iothub/twin/GET/?$rid=1', '', {}));
+	await again.ping();
+	assert.deepEqual(again.inbox.take(), [], 'topics with $ in front are not of #');
+	await again.unsubscribe('#');
+	const five = [TWIN_RESPONSES, DESIRED_CHANGES, '$iothub/methods/POST/a/#', '$iothub/methods/POST/b/#', '$iothub/methods/POST/c/#'];
+	assert.deepEqual(await again.subscribe(...five), [0, 0, 0, 0, 0], '# is given up');
+	await again.disconnect();
 });
 
 test('D-36 L-77 the sixth subscription gets 0x80; a repeated one does not count', async () => {

@@ -318,6 +318,7 @@ filter_parse__knows_the_filters_of_devices(void **state)
 	filter("devices/dev1/messages/devicebound/#", &dev, FILTER_C2D);
 	filter("devices/dev1/messages/devicebound/", &dev, FILTER_C2D);
 	filter("devices/+/messages/devicebound/#", &dev, FILTER_C2D); /* D-32 */
+	filter("#", &dev, FILTER_C2D);                                /* D-82 */
 	filter("devices/a+#?b/messages/devicebound/#", &odd, FILTER_C2D);
 	filter("$iothub/twin/res/#", &dev, FILTER_TWIN_RES);
 	filter("$iothub/twin/PATCH/properties/desired/#", &dev, FILTER_DESIRED);
@@ -330,6 +331,7 @@ filter_parse__D33_D78_knows_the_filters_of_modules(void **state)
 	(void)state;
 	filter("devices/dev1/modules/$edgeHub/#", &mod, FILTER_MODULE_ALL);
 	filter("devices/+/modules/+/#", &mod, FILTER_MODULE_ALL);
+	filter("#", &mod, FILTER_MODULE_ALL); /* D-82 */
 	filter("devices/dev1/modules/$edgeHub/inputs/#", &mod, FILTER_MODULE_INPUTS);
 	filter("devices/dev1/modules/$edgeHub/messages/devicebound/#", &mod, FILTER_MODULE_C2D);
 	filter("$iothub/twin/res/#", &mod, FILTER_TWIN_RES);
@@ -356,7 +358,7 @@ filter_parse__names_a_method(void **state)
 static void
 filter_parse__D35_refuses_the_rest(void **state)
 {
-	static const char *const bad[] = { "", "#", "+", "/", "/#", "+/#", "$iothub/#",
+	static const char *const bad[] = { "", "##", "#/", "+", "/", "/#", "+/#", "$iothub/#",
 		"$iothub/twin/#", "$iothub/twin/res", "$iothub/twin/res/+", "$iothub/twin/res/#/",
 		"$iothub/twin/res/200/#", "$iothub/twin/res#", "$SYS/#", "devices/#",
 		"devices/dev1/#", "devices/dev1/messages/#", "devices/dev1/messages/events/#",
