@@ -22,9 +22,13 @@ method_payload_take(const struct args *a, struct buf *json)
 		code = json_take(str_of(text), "--payload", &doc);
 	else if (file != NULL)
 		code = json_take_file(file, &doc);
-	if (code == EXIT_DONE && doc.n > 0) {
+	if (code == EXIT_DONE) {
 		json_member(json, "payload");
-		doc_write_json(json, doc_of(buf_view(&doc)));
+		if (doc.n > 0)
+			doc_write_json(json, doc_of(buf_view(&doc)));
+		else
+			buf_cstr(
+			    json, "null"); /* said, for no byte at all is no JSON to some SDKs */
 	}
 	buf_fini(&doc);
 	return code;

@@ -157,7 +157,7 @@ struct method_ask {
 	struct str name; /* borrowed */
 	uint16_t response_s, connect_s;
 };
-/* From its body, a doc; the payload's JSON text is appended. ERR_ARG: f says what is wrong. */
+/* From its body, a doc; the payload's JSON text is appended, nothing if it has none. ERR_ARG: f says what is wrong. */
 enum err method_ask_take(
     struct doc body, struct method_ask *ask, struct buf *payload, struct fault *f);
 

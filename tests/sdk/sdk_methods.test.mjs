@@ -87,12 +87,16 @@ test('D-55 the call on the wire: topic, QoS 0, the payload alone', async () => {
 	d.destroy();
 });
 
-test('D-56 without a payload, and with null, the device gets the four bytes null', async () => {
+test('D-56 without a payload the device gets no byte, with null the four bytes null; as the job says, as the command does', async () => {
 	const d = await mqttDevice(hub, 'nulls', { filters: [METHODS] });
-	for (const body of [{ methodName: 'm' }, { methodName: 'm', payload: null }]) {
-		const pending = call('nulls', body);
+	const job = (id, more) => () => hub.rest('PUT', `/jobs/v2/${id}`, { body: { jobId: id, type: 'scheduleDeviceMethod', queryCondition: "deviceId = 'nulls'",
+		cloudToDeviceMethod: { methodName: 'm', ...more } } });
+	for (const [send, text] of [[() => call('nulls', { methodName: 'm' }), ''], [() => call('nulls', { methodName: 'm', payload: null }), 'null'],
+		[job('d56-absent', {}), ''], [job('d56-null', { payload: null }), 'null'],
+		[() => hub.cli(['method', 'invoke', 'nulls', 'm']).then(({ code }) => ({ status: code === 0 ? 200 : code })), 'null']]) {
+		const pending = send();
 		const request = await asked(d);
-		assert.equal(request.payload, 'null');
+		assert.equal(request.payload, text);
 		await answer(d, request.rid, 200);
 		assert.equal((await pending).status, 200);
 	}
