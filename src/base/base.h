@@ -268,5 +268,8 @@ fault_status(enum fault_code code) /* HTTP status, three digits */
 /* Ids of devices and modules: 1-128 of A-Za-z0-9 - : . + % _ # * ? ! ( ) , = @ ; $ ' (L-36) */
 #define ID_MAX 128
 bool id_valid(struct str id);
+/* `.` and `..`: URLs leave them out of paths before they are sent, so nobody would reach what bears them. What an older
+ * release has made stays. */
+bool id_is_dots(struct str id);
 
 #endif

@@ -199,6 +199,12 @@ utf8_next(const char **p, const char *end)
 }
 
 bool
+id_is_dots(struct str id)
+{
+	return str_eq(id, STR(".")) || str_eq(id, STR(".."));
+}
+
+bool
 id_valid(struct str id)
 {
 	if (id.n == 0 || id.n > ID_MAX)

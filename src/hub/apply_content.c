@@ -144,7 +144,8 @@ prepare(struct shard *sh, struct row *r, const struct op *op, struct doc modules
 	uint32_t nnew = 0;
 
 	for (struct target *t = targets; doc_next(&it, &t->module, &t->content); t++) {
-		if (!id_valid(t->module) || doc_kind(t->content) != DOC_OBJECT) {
+		if (!id_valid(t->module) || id_is_dots(t->module) ||
+		    doc_kind(t->content) != DOC_OBJECT) {
 			fault_set(&reply->fault, F_InvalidConfigurationContent,
 			    STR_FMT " is not a module and its content", STR_ARG(t->module));
 			return false;

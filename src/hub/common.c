@@ -193,11 +193,11 @@ configuration_record(const struct configurations *set, const struct op *op, int6
 
 	if (!allowed(old, op, f))
 		return ERR_ARG;
-	if (old == NULL && !configuration_id_valid(op->name))
+	if (old == NULL && (!configuration_id_valid(op->name) || id_is_dots(op->name)))
 		return fault_set(f, F_ArgumentInvalid,
 		    "the id is not 1 to %u lower-case letters, digits and punctuation without any "
 		    "of "
-		    "&^[]{}\\/\"<>|",
+		    "&^[]{}\\/\"<>|, and not . or ..",
 		    CONFIGURATION_ID_MAX);
 	if (old == NULL && set != NULL && set->n >= CONFIGURATIONS_MAX)
 		return fault_set(f, F_ConfigurationCountLimitExceeded,

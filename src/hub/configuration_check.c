@@ -237,7 +237,7 @@ check_modules(struct doc modules, struct fault *f)
 		    "the content names %u modules, the limit is %u", doc_count(modules),
 		    MODULES_MAX);
 	while (e == ERR_OK && doc_next(&it, &module, &v)) {
-		if (!id_valid(module) || doc_kind(v) != DOC_OBJECT)
+		if (!id_valid(module) || id_is_dots(module) || doc_kind(v) != DOC_OBJECT)
 			return bad_content(f, module, "is not a module and its content");
 		n += doc_count(v);
 		e = configuration_paths_check(v, f);

@@ -182,6 +182,12 @@ identity_create(struct shard *sh, const struct op *op, struct wish *w, const str
 	struct row *device = NULL;
 	uint32_t nmodule = w->id.edge ? modules_system_missing(sh, NULL) : 0;
 
+	if (id_is_dots(op->module.n != 0 ? op->module : op->device)) {
+		fault_set(&reply->fault, F_ArgumentInvalid,
+		    "the id is " STR_FMT ", which paths of URLs leave out",
+		    STR_ARG(op->module.n != 0 ? op->module : op->device));
+		return;
+	}
 	if (op->module.n != 0) {
 		nmodule = 1;
 		device = row_find(sh, op->device, STR_NONE);

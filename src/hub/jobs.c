@@ -521,6 +521,9 @@ make_job(struct shard *sh, const struct op *op, const struct hub_env *env, struc
 	struct doc body = doc_of(op->payload);
 	enum err e;
 
+	if (id_is_dots(op->name))
+		return fault_set(f, F_ArgumentInvalid,
+		    "the id is " STR_FMT ", which paths of URLs leave out", STR_ARG(op->name));
 	if (op->nduplicate > 0) {
 		doc_put_unique(&unique, body);
 		body = doc_of(buf_view(&unique));

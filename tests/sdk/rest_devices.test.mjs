@@ -165,3 +165,32 @@ test('R-37 L-37 list: top bounds it, ids in order, an array without continuation
 	assert.deepEqual(ids, [...ids].sort());
 	assert.equal((await hub.rest('GET', '/devices/?top=1')).body[0].deviceId, ids[0]);
 });
+
+test('L-36 L-59 the ids . and .. are refused for whatever is made: nobody could reach it', async () => {
+	const modules = (id) => ({ modulesContent: { $edgeAgent: { 'properties.desired': { a: 1 } }, $edgeHub: { 'properties.desired': {} }, [id]: { 'properties.desired': { a: 1 } } } });
+	await hub.createDevice('dots', { capabilities: { iotEdge: true } });
+	for (const id of ['.', '..']) {
+		const raw = id.replaceAll('.', '%2E');
+		for (const path of [id, raw]) {
+			const made = await hub.rest('PUT', `/devices/${path}`, { body: { deviceId: id } });
+			assert.equal(made.status, 400, made.text);
+			assert.match(made.text, /which paths of URLs leave out/);
+		}
+		assert.equal((await hub.rest('PUT', `/devices/dots/modules/${raw}`, { body: { deviceId: 'dots', moduleId: id } })).status, 400);
+		for (const importMode of ['create', 'createOrUpdate']) {
+			const bulk = await hub.rest('POST', '/devices', { body: [{ id, importMode }, { id: 'dots', moduleId: id, importMode }] });
+			assert.equal(bulk.status, 400);
+			assert.equal(bulk.body.errors.length, 2, bulk.text);
+		}
+		const imported = await hub.rest('POST', '/admin/import', { body: `${JSON.stringify({ id, importMode: 'createOrUpdate' })}\n` });
+		assert.match(imported.text, /which paths of URLs leave out/);
+		assert.equal((await hub.rest('PUT', `/jobs/v2/${raw}`, { body: { jobId: id, type: 'scheduleUpdateTwin', queryCondition: "deviceId = 'x'", updateTwin: { etag: '*', tags: {} } } })).status, 400);
+		assert.equal((await hub.rest('PUT', `/configurations/${raw}`, { body: { id, content: { deviceContent: { 'properties.desired.a': 1 } } } })).status, 400);
+		const content = await hub.rest('POST', '/devices/dots/applyConfigurationContent', { body: modules(id) });
+		assert.equal(content.status, 400, content.text);
+		const deployment = await hub.rest('PUT', `/configurations/dots-${id.length}`, { body: { id: `dots-${id.length}`, content: modules(id) } });
+		assert.equal(deployment.status, 400, deployment.text);
+	}
+	assert.equal((await hub.rest('PUT', '/devices/...', { body: { deviceId: '...' } })).status, 200);
+	assert.equal((await hub.rest('PUT', '/devices/.a', { body: { deviceId: '.a' } })).status, 200);
+});
