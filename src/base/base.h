@@ -33,7 +33,8 @@ enum err {
 	ERR_IO,      /* the disk or the network failed */
 	ERR_CORRUPT, /* stored bytes that cannot be what was written */
 	ERR_VERSION, /* stored by a newer format */
-	ERR_LOCKED   /* in use by another process */
+	ERR_LOCKED,  /* in use by another process */
+	ERR_UNSYNCED /* done, but a crash may undo it: see os.h */
 };
 
 /* ---- byte strings: borrowed, not NUL-terminated ---- */

@@ -3,6 +3,7 @@
  * where the next page begins.
  */
 #include "cli/priv.h"
+#include "os/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -122,15 +123,8 @@ outlet_open(struct outlet *o, const struct args *a)
 static int
 write_page(struct outlet *o, struct str page)
 {
-	struct str rest = page;
-
-	while (rest.n > 0) {
-		ssize_t n = write(o->fd, rest.p, rest.n);
-
-		if (n < 0 && errno != EINTR)
-			return file_failed(o->path, "written");
-		rest = str_sub(rest, n > 0 ? (size_t)n : 0);
-	}
+	if (!os_write_all(o->fd, page))
+		return file_failed(o->path, "written");
 	for (size_t i = 0; i < page.n; i++)
 		o->nline += page.p[i] == '\n';
 	return EXIT_DONE;
@@ -181,10 +175,10 @@ cli_export(const struct args *a)
 		code = all_pages(&o, a, &t);
 	if (code == EXIT_DONE && o.fd != STDOUT_FILENO && fsync(o.fd) != 0)
 		code = file_failed(o.path, "written");
+	if (o.fd >= 0 && o.fd != STDOUT_FILENO && close(o.fd) != 0 && code == EXIT_DONE)
+		code = file_failed(o.path, "written");
 	if (code == EXIT_DONE)
 		show_export(a, &o);
-	if (o.fd >= 0 && o.fd != STDOUT_FILENO)
-		close(o.fd);
 	buf_fini(&o.place);
 	target_fini(&t);
 	return code;

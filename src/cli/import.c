@@ -4,6 +4,7 @@
  * once more and tells the hub so.
  */
 #include "cli/import.h"
+#include "os/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -174,14 +175,8 @@ errors_put(struct import *im, struct str lines)
 	int code = lines.n > 0 ? errors_open(im) : EXIT_DONE;
 
 	im->progress.error_bytes += lines.n;
-	while (code == EXIT_DONE && lines.n > 0) {
-		ssize_t n = write(im->errors, lines.p, lines.n);
-
-		if (n < 0 && errno != EINTR)
-			code = cli_fail(
-			    EXIT_FAILED, "the errors cannot be written: %s", strerror(errno));
-		lines = str_sub(lines, n > 0 ? (size_t)n : 0);
-	}
+	if (code == EXIT_DONE && !os_write_all(im->errors, lines))
+		code = cli_fail(EXIT_FAILED, "the errors cannot be written: %s", strerror(errno));
 	return code;
 }
 

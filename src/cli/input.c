@@ -1,5 +1,6 @@
 /* JSON that the user gives: on the command line, in a file, on stdin. */
 #include "cli/priv.h"
+#include "os/os.h"
 
 #include <stdio.h>
 
@@ -37,8 +38,8 @@ int
 json_take_file(const char *path, struct buf *doc)
 {
 	struct buf text = { 0 };
-	enum err e =
-	    strcmp(path, "-") == 0 ? read_stdin(&text) : data_read_file(path, DOCUMENT_MAX, &text);
+	enum err e = strcmp(path, "-") == 0 ? read_stdin(&text)
+	                                    : os_read_file(path, DOCUMENT_MAX, &text, NULL);
 	int code;
 
 	if (e == ERR_OK)

@@ -1,5 +1,6 @@
 /* How far an import has got: FILE.progress. */
 #include "cli/import.h"
+#include "os/os.h"
 
 static const struct {
 	const char *name;
@@ -22,7 +23,7 @@ progress_read(const char *path, struct progress *p)
 	struct doc_parser *ps = doc_parser_new(4096);
 	struct buf text = { 0 }, doc = { 0 };
 	struct doc_parsed info;
-	enum err e = data_read_file(path, 4096, &text);
+	enum err e = os_read_file(path, 4096, &text, NULL);
 
 	if (e == ERR_OK && doc_parse(ps, buf_view(&text), &doc, &info, NULL) != ERR_OK)
 		e = ERR_CORRUPT;
@@ -52,7 +53,7 @@ progress_write(const char *path, const struct progress *p)
 		buf_u64(&json, *(const uint64_t *)((const char *)p + members[i].at));
 	}
 	buf_cstr(&json, "}\n");
-	e = data_write_file(path, buf_view(&json), 0600);
+	e = os_replace_file(path, buf_view(&json), 0600, NULL);
 	buf_fini(&json);
 	return e;
 }

@@ -4,19 +4,17 @@
  */
 #include "cli/priv.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/os.h"
 #include "store/store.h"
 
 #define STAGE      ".restore"
 #define DEPTH_MOST 2 /* the directory, the store in it */
-#define CHUNK      ((size_t)1 << 20)
 
 /* What failed: said once, by the command. */
 struct failure {
@@ -30,33 +28,6 @@ fails(struct failure *f, const char *path, const char *what)
 	return false;
 }
 
-/* Call each entry's name; stops when one returns false. */
-static bool
-each_entry(const char *dir, bool (*entry)(void *ctx, const char *name), void *ctx)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	bool ok = d != NULL;
-
-	while (ok && (e = readdir(d)) != NULL)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			ok = entry(ctx, e->d_name);
-	if (d != NULL)
-		closedir(d);
-	return ok;
-}
-
-static bool
-sync_dir(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd >= 0 && fsync(fd) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 /* ---- copying ---- */
 
 struct copy {
@@ -68,28 +39,6 @@ struct copy {
 static bool copy_dir(const struct copy *c);
 
 static bool
-copy_bytes(int in, int out)
-{
-	char *chunk = xmalloc(CHUNK);
-	ssize_t n, done = 0;
-
-	while ((n = read(in, chunk, CHUNK)) > 0)
-		for (done = 0; done < n;) {
-			ssize_t w = write(out, chunk + done, (size_t)(n - done));
-
-			if (w < 0 && errno == EINTR)
-				continue;
-			if (w < 0) {
-				free(chunk);
-				return false;
-			}
-			done += w;
-		}
-	free(chunk);
-	return n == 0 && fsync(out) == 0;
-}
-
-static bool
 copy_file(const struct copy *c, const struct stat *st)
 {
 	int in = open(c->from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), out = -1;
@@ -97,7 +46,8 @@ copy_file(const struct copy *c, const struct stat *st)
 
 	if (in >= 0)
 		out = open(c->to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st->st_mode & 0700);
-	ok = out >= 0 && fchmod(out, st->st_mode & 0777) == 0 && copy_bytes(in, out);
+	ok =
+	    out >= 0 && fchmod(out, st->st_mode & 0777) == 0 && os_copy(in, out) && fsync(out) == 0;
 	if (!ok)
 		fails(c->failure, c->from, "cannot be copied");
 	if (in >= 0)
@@ -109,9 +59,8 @@ copy_file(const struct copy *c, const struct stat *st)
 
 /* endpoint.json says where the hub of the backup was reached, not this one. */
 static bool
-copy_entry(void *ctx, const char *name)
+copy_named(const struct copy *c, const char *name)
 {
-	const struct copy *c = ctx;
 	char from[DATA_PATH_MAX], to[DATA_PATH_MAX];
 	struct copy below = { from, to, c->depth + 1, c->failure };
 	struct stat st;
@@ -129,47 +78,24 @@ copy_entry(void *ctx, const char *name)
 	return copy_dir(&below);
 }
 
+static enum err
+copy_entry(void *ctx, const char *name)
+{
+	return copy_named(ctx, name) ? ERR_OK : ERR_IO;
+}
+
 static bool
 copy_dir(const struct copy *c)
 {
 	if (mkdir(c->to, 0700) != 0)
 		return fails(c->failure, c->to, "cannot be made");
-	if (!each_entry(c->from, copy_entry, (void *)c)) {
+	if (os_each_entry(c->from, copy_entry, (void *)c, NULL) != ERR_OK) {
 		if (c->failure->text[0] == '\0')
 			fails(c->failure, c->from, "cannot be read");
 		return false;
 	}
-	return sync_dir(c->to) || fails(c->failure, c->to, "cannot be made durable");
-}
-
-/* ---- taking back what was copied ---- */
-
-struct place {
-	const char *dir;
-	unsigned depth;
-};
-
-static bool
-remove_entry(void *ctx, const char *name)
-{
-	const struct place *p = ctx;
-	char path[DATA_PATH_MAX];
-	struct place below = { path, p->depth + 1 };
-
-	if (!data_path(path, p->dir, name) || unlink(path) == 0 || below.depth > DEPTH_MOST)
-		return true;
-	each_entry(path, remove_entry, &below);
-	rmdir(path);
-	return true;
-}
-
-static void
-remove_dir(const char *dir)
-{
-	struct place p = { dir, 0 };
-
-	each_entry(dir, remove_entry, &p);
-	rmdir(dir);
+	return os_sync_dir(c->to, NULL) == ERR_OK ||
+	    fails(c->failure, c->to, "cannot be made durable");
 }
 
 /* ---- giving names ---- */
@@ -179,32 +105,36 @@ struct naming {
 	struct failure *failure;
 };
 
-static bool
+static enum err
 name_one(const struct naming *m, const char *name)
 {
 	char from[DATA_PATH_MAX], to[DATA_PATH_MAX];
 
 	errno = ENAMETOOLONG;
-	return (data_path(from, m->stage, name) && data_path(to, m->dir, name) &&
-	           rename(from, to) == 0) ||
-	    fails(m->failure, name, "cannot be put in its place");
+	if (data_path(from, m->stage, name) && data_path(to, m->dir, name) && rename(from, to) == 0)
+		return ERR_OK;
+	fails(m->failure, name, "cannot be put in its place");
+	return ERR_IO;
 }
 
-static bool
+static enum err
 name_entry(void *ctx, const char *name)
 {
-	return strcmp(name, "hub.json") == 0 || name_one(ctx, name);
+	return strcmp(name, "hub.json") == 0 ? ERR_OK : name_one(ctx, name);
 }
 
-/* hub.json last: without it a directory is not one that holds a hub. */
+/* hub.json last, when all else is durable: without it a directory is not one that holds a hub. */
 static bool
 name_all(const char *stage, const char *dir, struct failure *f)
 {
 	struct naming m = { stage, dir, f };
 
-	if (!each_entry(stage, name_entry, &m) || !sync_dir(dir))
-		return f->text[0] != '\0' || fails(f, dir, "cannot be filled");
-	return name_one(&m, "hub.json") && rmdir(stage) == 0 && sync_dir(dir);
+	if (os_each_entry(stage, name_entry, &m, NULL) == ERR_OK &&
+	    os_sync_dir(dir, NULL) == ERR_OK && name_one(&m, "hub.json") == ERR_OK &&
+	    rmdir(stage) == 0 && os_sync_dir(dir, NULL) == ERR_OK &&
+	    os_sync_parent(dir, NULL) == ERR_OK)
+		return true;
+	return f->text[0] != '\0' ? false : fails(f, dir, "cannot be filled");
 }
 
 /* ---- the command ---- */
@@ -239,25 +169,38 @@ backup_check(const char *backup)
 	    backup, f.text[0] != '\0' ? f.text : "its store is missing");
 }
 
-static bool
+static enum err
 any_entry(void *ctx, const char *name)
 {
 	(void)ctx, (void)name;
-	return false;
+	return ERR_EXISTS;
 }
 
 static int
 target_make(const char *dir, bool *made)
 {
+	struct fault f = { 0 };
+	enum err e;
+
 	*made = mkdir(dir, 0700) == 0;
 	if (!*made && errno != EEXIST)
 		return cli_fail(EXIT_FAILED, "%s cannot be made: %s", dir, strerror(errno));
-	errno = 0;
-	if (each_entry(dir, any_entry, NULL))
-		return EXIT_DONE;
-	if (errno != 0)
-		return cli_fail(EXIT_FAILED, "%s: %s", dir, strerror(errno));
-	return cli_fail(EXIT_CONFLICT, "%s is not empty", dir);
+	e = os_each_entry(dir, any_entry, NULL, &f);
+	if (e == ERR_EXISTS)
+		return cli_fail(EXIT_CONFLICT, "%s is not empty", dir);
+	return e == ERR_OK ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", f.text);
+}
+
+/* It was missing or empty: all that is in it came from here. */
+static void
+take_back(const char *dir, bool made)
+{
+	struct fault f;
+	enum err e =
+	    made ? os_remove_tree(dir, DEPTH_MOST + 1, &f) : os_empty_dir(dir, DEPTH_MOST + 1, &f);
+
+	if (e != ERR_OK)
+		cli_fail(EXIT_FAILED, "what was restored of it stays: %s", f.text);
 }
 
 int
@@ -279,9 +222,7 @@ cli_restore(const struct args *a)
 	if (code != EXIT_DONE)
 		return code;
 	if (!copy_dir(&(struct copy){ backup, stage, 0, &f }) || !name_all(stage, dir, &f)) {
-		remove_dir(stage);
-		if (made)
-			rmdir(dir);
+		take_back(dir, made);
 		return cli_fail(EXIT_FAILED, "%s", f.text);
 	}
 	if (!output_json(a))

@@ -64,7 +64,7 @@ errand_main(void *arg)
 	struct errand *e = arg;
 	enum err err = errand_do(e);
 
-	if (err == ERR_NOT_FOUND)
+	if (err == ERR_NOT_FOUND && e->fault.code == F_NONE)
 		fault_set(&e->fault, F_GenericNotFound, "there is no policy '%s'", e->name);
 	else if (err != ERR_OK && e->fault.code == F_NONE)
 		fault_set(&e->fault, F_ServerError, "it could not be done");
@@ -133,6 +133,16 @@ on_policy_rotate(struct request *r)
 	errand_start(r, ERRAND_ROTATE, r->segment[2], str_eq(key, STR("primary")));
 }
 
+/* What is printed in a line, and what the system takes for the end of a path, has no place in one. */
+static bool
+has_controls(struct str path)
+{
+	for (size_t i = 0; i < path.n; i++)
+		if ((unsigned char)path.p[i] < 0x20 || path.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
 void
 on_backup(struct request *r)
 {
@@ -143,6 +153,10 @@ on_backup(struct request *r)
 	to = request_param(r, "to");
 	if (to.n == 0 || to.p[0] != '/') {
 		reply_error(r, F_ArgumentInvalid, "to is not an absolute path");
+		return;
+	}
+	if (has_controls(to)) {
+		reply_error(r, F_ArgumentInvalid, "to has control characters");
 		return;
 	}
 	errand_start(r, ERRAND_BACKUP, to, false);

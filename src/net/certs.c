@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "net/certs.h"
+#include "os/os.h"
 
 #define DAY_US INT64_C(86400000000)
 
@@ -65,34 +66,28 @@ cert_days_left(const char *path, int64_t now_us, int *days)
 	return ERR_OK;
 }
 
-/* ---- writing: a temporary file, then its name, so that nobody sees half a key ---- */
+/* ---- writing ---- */
 
 static enum err
 write_pem(const char *path, X509 *cert, EVP_PKEY *key, char why[NET_WHY_MAX])
 {
-	char tmp[CERT_PATH_MAX + 8];
-	FILE *f = NULL;
-	int fd, ok;
+	BIO *pem = BIO_new(BIO_s_secmem());
+	struct fault f = { 0 };
+	char *bytes = NULL;
+	long n = 0;
+	enum err e = ERR_IO;
 
-	snprintf(tmp, sizeof tmp, "%s.new", path);
-	unlink(tmp);
-	fd = open_private(tmp, key ? 0600 : 0644);
-	if (fd < 0 || (f = fdopen(fd, "w")) == NULL) {
-		why_set(why, "%s: %s", tmp, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return ERR_IO;
-	}
-	ok = key ? PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL)
-	         : PEM_write_X509(f, cert);
-	ok = fflush(f) == 0 && fsync(fd) == 0 && ok;
-	ok = fclose(f) == 0 && ok;
-	if (!ok || rename(tmp, path)) {
-		why_set(why, "%s: cannot be written: %s", path, strerror(errno));
-		unlink(tmp);
-		return ERR_IO;
-	}
-	return ERR_OK;
+	if (pem != NULL &&
+	    (key ? PEM_write_bio_PKCS8PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL)
+	         : PEM_write_bio_X509(pem, cert)) == 1)
+		n = BIO_get_mem_data(pem, &bytes);
+	if (n <= 0)
+		why_ssl(why, "cannot be written", path);
+	else if ((e = os_replace_file(
+	              path, (struct str){ bytes, (size_t)n }, key ? 0600 : 0644, &f)) != ERR_OK)
+		why_set(why, "%.250s", f.text);
+	BIO_free(pem);
+	return e;
 }
 
 /* The key first: a certificate without its key is worse than none. */
@@ -101,7 +96,7 @@ write_pair(const struct cert_paths *p, const struct issued *c, char why[NET_WHY_
 {
 	enum err e = write_pem(p->key, NULL, c->key, why);
 
-	return e ? e : write_pem(p->cert, c->cert, NULL, why);
+	return e != ERR_OK && e != ERR_UNSYNCED ? e : write_pem(p->cert, c->cert, NULL, why);
 }
 
 /* ---- the three certificates ---- */
@@ -197,8 +192,12 @@ ensure_leaf(const struct cert_paths *p, const struct issued *ca, const struct le
 	if (!cert_make_leaf(ca, rq, &c)) {
 		why_ssl(why, "cannot be made", p->cert);
 		e = ERR_IO;
-	} else if ((e = write_pair(p, &c, why)) == ERR_OK) {
-		*changed = true;
+	} else {
+		e = write_pair(p, &c, why);
+		if (e ==
+		    ERR_UNSYNCED) /* if a crash brings the old one back, it is made anew again */
+			e = ERR_OK;
+		*changed |= e == ERR_OK;
 	}
 	issued_fini(&c);
 	return e;

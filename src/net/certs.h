@@ -29,6 +29,5 @@ bool cert_is_dns(const char *name); /* letters, digits, hyphens and dots; "*." m
 /* False leaves the reason in OpenSSL's error queue. */
 bool cert_make_ca(int64_t now_us, struct issued *out);
 bool cert_make_leaf(const struct issued *ca, const struct leaf_request *rq, struct issued *out);
-int open_private(const char *path, unsigned mode); /* new files only; -1 with errno */
 
 #endif

@@ -12,12 +12,6 @@
 #define CA_DAYS 3650
 #define SKEW_S  3600 /* devices' clocks may be late */
 
-int
-open_private(const char *path, unsigned mode)
-{
-	return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
-}
-
 bool
 cert_is_ip(const char *name)
 {

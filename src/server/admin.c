@@ -1,10 +1,8 @@
-/* What operators ask of the program through the API: policies, backup, readiness. */
+/* What operators ask of the program through the API: policies, readiness. */
 #include "server/priv.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 static enum err
 admin_policy_show(void *ctx, struct str name, struct buf *json)
@@ -45,8 +43,12 @@ admin_policy_rotate(void *ctx, struct str name, bool primary, struct buf *json, 
 	next = policies_copy(s->policies);
 	e = policies_rotate(next, name, primary);
 	if (e == ERR_OK && (e = policies_save(s->o.data, next)) != ERR_OK)
-		fault_set(f, F_ServiceUnavailable, "the new key could not be stored");
-	if (e == ERR_OK) {
+		fault_set(f, F_ServiceUnavailable,
+		    e == ERR_UNSYNCED
+		        ? "the new key is in force, but a crash may bring the old one back: "
+		          "rotate it again"
+		        : "the new key could not be stored, the old one stays");
+	if (e == ERR_OK || e == ERR_UNSYNCED) { /* what is in force is what the file says */
 		policies_free(s->policies);
 		s->policies = next;
 		catalogue_publish(s);
@@ -55,53 +57,8 @@ admin_policy_rotate(void *ctx, struct str name, bool primary, struct buf *json, 
 		policies_free(next);
 	}
 	pthread_mutex_unlock(&s->policies_mutex);
-	if (e == ERR_OK)
+	if (e == ERR_OK || e == ERR_UNSYNCED)
 		links_again(s);
-	return e;
-}
-
-static enum err
-copy_file(const char *from_dir, const char *to_dir, const char *name)
-{
-	char from[DATA_PATH_MAX], to[DATA_PATH_MAX];
-	struct buf bytes = { 0 };
-	struct stat st;
-	enum err e = ERR_SIZE;
-
-	if (data_path(from, from_dir, name) && data_path(to, to_dir, name)) {
-		e = data_read_file(from, 1u << 20, &bytes);
-		if (e == ERR_OK)
-			e = stat(from, &st) == 0
-			    ? data_write_file(to, buf_view(&bytes), st.st_mode & 0777)
-			    : ERR_IO;
-		else if (e == ERR_NOT_FOUND)
-			e = ERR_OK; /* certificates may be elsewhere */
-	}
-	buf_fini(&bytes);
-	return e;
-}
-
-static enum err
-admin_backup(void *ctx, struct str to, struct fault *f)
-{
-	static const char *const files[] = { "hub.json", "twinhub.conf", "policies.json", "ca.pem",
-		"ca.key", "server-ecdsa.pem", "server-ecdsa.key", "server-rsa.pem",
-		"server-rsa.key" };
-	struct server *s = ctx;
-	char *dir = str_dup0(to), store[DATA_PATH_MAX];
-	enum err e = ERR_OK;
-
-	if (!data_path(store, dir, "store"))
-		e = fault_set(f, F_ArgumentInvalid, "the path is too long");
-	else if (mkdir(dir, 0700) != 0)
-		e = fault_set(f, F_ArgumentInvalid, "%s cannot be made: %s", dir, strerror(errno));
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && e == ERR_OK; i++)
-		if ((e = copy_file(s->o.data, dir, files[i])) != ERR_OK)
-			fault_set(f, F_ServerError, "%s could not be copied", files[i]);
-	if (e == ERR_OK && (e = store_checkpoint(s->store, store, f)) != ERR_OK &&
-	    f->code == F_NONE)
-		fault_set(f, F_ServerError, "the store could not be copied");
-	free(dir);
 	return e;
 }
 

@@ -1,4 +1,5 @@
 /* The names of the hub, its certificates, and the CAs of its clients. */
+#include "os/os.h"
 #include "server/priv.h"
 
 #include <errno.h>
@@ -56,7 +57,7 @@ client_cas_load(struct server *s)
 	enum err e = ERR_OK;
 
 	for (unsigned i = 0; i < s->o.client_cas.n && e == ERR_OK; i++) {
-		if (data_read_file(s->o.client_cas.v[i], 1u << 20, &files[i]) != ERR_OK)
+		if (os_read_file(s->o.client_cas.v[i], 1u << 20, &files[i], NULL) != ERR_OK)
 			e = fail(s, "--client-ca %s cannot be read: %s", s->o.client_cas.v[i],
 			    strerror(errno));
 		pem[i] = buf_view(&files[i]);

@@ -1,5 +1,6 @@
 /* The data directory: what a hub is, on disk, besides its store. */
 #include "doc/doc.h"
+#include "os/os.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -22,83 +23,6 @@ data_path(char out[DATA_PATH_MAX], const char *dir, const char *name)
 	return n > 0 && n < DATA_PATH_MAX;
 }
 
-/* ---- files ---- */
-
-enum err
-data_read_file(const char *path, size_t max, struct buf *out)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t start = out->n;
-	ssize_t n;
-
-	if (fd < 0)
-		return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
-	do {
-		buf_reserve(out, 4096);
-		n = read(fd, out->p + out->n, 4096);
-		if (n > 0)
-			out->n += (size_t)n;
-	} while ((n > 0 || (n < 0 && errno == EINTR)) && out->n - start <= max);
-	close(fd);
-	if (n < 0 || out->n - start > max) {
-		out->n = start;
-		return n < 0 ? ERR_IO : ERR_SIZE;
-	}
-	return ERR_OK;
-}
-
-static bool
-write_all(int fd, struct str bytes)
-{
-	while (bytes.n > 0) {
-		ssize_t n = write(fd, bytes.p, bytes.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		bytes = str_sub(bytes, (size_t)n);
-	}
-	return fsync(fd) == 0;
-}
-
-/* The rename is durable only when the directory is. */
-static bool
-sync_parent(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *dir = slash == NULL ? str_dup0(STR("."))
-	                          : str_dup0((struct str){ path, (size_t)(slash - path) + 1 });
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd >= 0 && fsync(fd) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	free(dir);
-	return ok;
-}
-
-enum err
-data_write_file(const char *path, struct str bytes, unsigned mode)
-{
-	char tmp[DATA_PATH_MAX + 8];
-	int fd;
-	bool ok;
-
-	if (snprintf(tmp, sizeof(tmp), "%s.new", path) >= (int)sizeof(tmp))
-		return ERR_SIZE;
-	unlink(tmp);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	if (fd < 0)
-		return ERR_IO;
-	ok = fchmod(fd, mode) == 0 && write_all(fd, bytes);
-	ok = close(fd) == 0 && ok;
-	if (ok && rename(tmp, path) == 0 && sync_parent(path))
-		return ERR_OK;
-	unlink(tmp);
-	return errno == ENOSPC ? ERR_FULL : ERR_IO;
-}
-
 /* ---- JSON files ---- */
 
 static enum err
@@ -107,7 +31,7 @@ json_read(const char *path, struct buf *out)
 	struct doc_parser *ps;
 	struct doc_parsed info;
 	struct buf text = { 0 };
-	enum err e = data_read_file(path, 1u << 20, &text);
+	enum err e = os_read_file(path, 1u << 20, &text, NULL);
 
 	if (e == ERR_OK) {
 		ps = doc_parser_new(1u << 20);
@@ -155,7 +79,7 @@ hub_write(const char *path)
 	for (size_t i = 0; i < sizeof(id); i++)
 		buf_printf(&json, "%02x", id[i]);
 	buf_cstr(&json, "\"}\n");
-	e = data_write_file(path, buf_view(&json), 0644);
+	e = os_replace_file(path, buf_view(&json), 0644, NULL);
 	buf_fini(&json);
 	return e;
 }
@@ -194,7 +118,7 @@ ensure_conf(const char *path)
 	enum err e;
 
 	options_template(&text);
-	e = data_write_file(path, buf_view(&text), 0644);
+	e = os_replace_file(path, buf_view(&text), 0644, NULL);
 	buf_fini(&text);
 	return e;
 }
@@ -267,7 +191,7 @@ endpoint_write(const char *dir, const struct endpoint *e)
 		doc_write_json_str(&json, str_of(e->address));
 		buf_printf(
 		    &json, ",\"httpsPort\":%u,\"mqttsPort\":%u}\n", e->https_port, e->mqtts_port);
-		err = data_write_file(path, buf_view(&json), 0644);
+		err = os_replace_file(path, buf_view(&json), 0644, NULL);
 	}
 	buf_fini(&json);
 	return err;
@@ -386,7 +310,7 @@ policies_save(const char *dir, const struct policies *p)
 	}
 	buf_cstr(&json, "]}\n");
 	if (data_path(path, dir, "policies.json"))
-		e = data_write_file(path, buf_view(&json), 0600);
+		e = os_replace_file(path, buf_view(&json), 0600, NULL);
 	OPENSSL_cleanse(json.p, json.n);
 	buf_fini(&json);
 	return e;

@@ -1,4 +1,5 @@
 /* Options: one table for the command line, the configuration file, --help and the file's template. */
+#include "os/os.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -248,7 +249,7 @@ options_parse(int argc, char **argv, struct server_options *o, char *why, size_t
 		snprintf(why, nwhy, "the path of --data is too long");
 		return ERR_ARG;
 	}
-	e = data_read_file(path, 1u << 20, &text);
+	e = os_read_file(path, 1u << 20, &text, NULL);
 	if (e == ERR_OK) {
 		e = parse_file(path, text.p, text.n, o, why, nwhy);
 		/* a list on the command line replaces the file's */

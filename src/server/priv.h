@@ -76,6 +76,9 @@ enum err tls_make(struct server *s);
 /* SIGHUP (asked), and once an hour for certificates of our own that near their end. A bad file keeps what is in use. */
 void tls_again(struct server *s, bool asked);
 
+/* backup.c: into a new directory, outside of the hub's own. Removed again on an error. */
+enum err admin_backup(void *ctx, struct str to, struct fault *f);
+
 /* admin.c: what the API asks of the program */
 struct http_admin admin_of(struct server *s);
 

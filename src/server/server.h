@@ -70,10 +70,6 @@ struct endpoint {
 enum err endpoint_write(const char *dir, const struct endpoint *e);
 enum err endpoint_read(const char *dir, struct endpoint *e);
 
-/* Whole files. read: at most max bytes. write: new content or old, never a part; mode applies. */
-enum err data_read_file(const char *path, size_t max, struct buf *out);
-enum err data_write_file(const char *path, struct str bytes, unsigned mode);
-
 /* ---- policies ---- */
 
 struct policies {
@@ -84,7 +80,7 @@ struct policies {
 /* A deep copy; policies_free frees it. */
 struct policies *policies_copy(const struct policies *p);
 void policies_free(struct policies *p);
-/* DIR/policies.json. ERR_CORRUPT, ERR_IO, ERR_NOT_FOUND. */
+/* DIR/policies.json. ERR_CORRUPT, ERR_IO, ERR_NOT_FOUND; save: those of os_replace_file. */
 enum err policies_load(const char *dir, struct policies **out);
 enum err policies_save(const char *dir, const struct policies *p);
 /* The five defaults, each with two random keys. */

@@ -45,16 +45,13 @@ store_checkpoint(struct store *s, const char *dir, struct fault *f)
 	}
 	buf_printf(&beside, "%s.partial", dir);
 	buf_putc(&beside, 0);
-	if ((e = dir_remove(beside.p, f)) != ERR_OK) /* of an attempt that was killed */
+	if ((e = os_remove_tree(beside.p, 0, f)) != ERR_OK) /* of an attempt that was killed */
 		goto done;
 	if ((e = checkpoint_make(s, beside.p, f)) != ERR_OK) {
-		dir_remove(beside.p, NULL);
+		os_remove_tree(beside.p, 0, NULL);
 		goto done;
 	}
-	if (rename(beside.p, dir) != 0)
-		e = file_fault(f, "renaming", beside.p, "");
-	else
-		e = dir_sync_parent(dir, f);
+	e = os_rename(beside.p, dir, f);
 done:
 	buf_fini(&beside);
 	return e;

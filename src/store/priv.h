@@ -15,36 +15,28 @@
 
 #include <rocksdb/c.h>
 
+#include "os/os.h"
 #include "store/store.h"
 
 #ifdef __cplusplus
 #error "C only: tables.cc has tables.h"
 #endif
 
-/* ---- files.c: a directory's files. Names are relative to dir; errors fill f with name and system's words ---- */
+/* ---- files.c: a directory's files. Names are relative to dir; errors are those of os.h ---- */
 
 #define NAME_BYTES 64
-#define PATH_BYTES 4096
+#define PATH_BYTES OS_PATH_MAX
 
 /* "000012.log" with ".log" gives 12. */
 bool file_number(const char *name, const char *suffix, uint64_t *number);
-/* Calls each(ctx, name) for every entry but . and ..; stops at its first error. */
-enum err dir_each(
-    const char *dir, enum err (*each)(void *ctx, const char *name), void *ctx, struct fault *f);
-enum err dir_sync(const char *dir, struct fault *f);
-enum err dir_sync_parent(const char *dir, struct fault *f); /* after dir was renamed to its name */
 bool dir_has(const char *dir, const char *name);
 /* Does the file system take a new file of so many bytes now? Quotas, inodes and a file system that has become read-only
  * are not in statvfs(2). */
 enum err dir_takes(const char *dir, uint64_t bytes, struct fault *f);
-/* Remove a directory and the plain files in it; ERR_OK when there is none. */
-enum err dir_remove(const char *dir, struct fault *f);
 /* The whole of a small file; ERR_NOT_FOUND, ERR_SIZE over max, ERR_IO. */
 enum err file_read(const char *dir, const char *name, size_t max, struct buf *out, struct fault *f);
-/* Replace a file: after a crash it has the old content or the new. */
+/* os_replace_file. */
 enum err file_replace(const char *dir, const char *name, struct str content, struct fault *f);
-/* Fills f from errno: ERR_NOT_FOUND, ERR_EXISTS, ERR_FULL, ERR_IO. */
-enum err file_fault(struct fault *f, const char *did, const char *dir, const char *name);
 
 /* ---- crc.c: CRC-32C (Castagnoli), as RocksDB has it in its logs and for whole files ---- */
 

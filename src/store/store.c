@@ -78,10 +78,10 @@ make_in(const char *dir, const struct store_options *o, struct fault *f)
 	struct logs logs;
 	enum err e;
 
-	if ((e = dir_remove(dir, f)) != ERR_OK) /* of an attempt that was killed */
+	if ((e = os_remove_tree(dir, 0, f)) != ERR_OK) /* of an attempt that was killed */
 		return e;
 	if (mkdir(dir, 0700) != 0)
-		return file_fault(f, "creating", dir, "");
+		return os_fault(f, "creating", dir);
 	if ((e = engine_open(&engine, dir, o, ENGINE_CREATE, f)) != ERR_OK)
 		return e;
 	engine_close(&engine);
@@ -107,8 +107,7 @@ store_make(const struct store_options *o, struct fault *f)
 	buf_printf(&beside, "%s.creating", o->dir);
 	buf_putc(&beside, 0);
 	if ((e = make_in(beside.p, o, f)) == ERR_OK)
-		e = rename(beside.p, o->dir) == 0 ? dir_sync_parent(o->dir, f)
-		                                  : file_fault(f, "creating", o->dir, "");
+		e = os_rename(beside.p, o->dir, f);
 	buf_fini(&beside);
 	return e;
 }
@@ -121,7 +120,7 @@ store_find(const struct store_options *o, struct fault *f)
 
 	if (there && dir_has(o->dir, "CURRENT"))
 		return ERR_OK;
-	if (there && dir_each(o->dir, refuse_entry, NULL, f) == ERR_EXISTS) {
+	if (there && os_each_entry(o->dir, refuse_entry, NULL, f) == ERR_EXISTS) {
 		fault_set(f, F_ServerError, "corrupt: file %s/CURRENT is missing", o->dir);
 		return ERR_CORRUPT;
 	}

@@ -295,7 +295,7 @@ logs_check(const char *dir, store_bad *report, void *ctx, uint64_t *nfiles)
 
 	crc_init(&c.scan->crc);
 	check_current(&c);
-	if (dir_each(dir, check_if_log, &c, &f) != ERR_OK)
+	if (os_each_entry(dir, check_if_log, &c, &f) != ERR_OK)
 		report(ctx, "", f.text);
 	check_newest(&c);
 	*nfiles += c.nfiles;
@@ -331,5 +331,5 @@ logs_list(const char *dir, struct logs *out, struct fault *f)
 	struct lister l = { dir, out };
 
 	*out = (struct logs){ 0 };
-	return dir_each(dir, list_if_log, &l, f);
+	return os_each_entry(dir, list_if_log, &l, f);
 }

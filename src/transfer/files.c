@@ -3,6 +3,7 @@
  * hub's user: the path begins at a directory that the operator has named, goes down one component after the other, and no
  * symbolic link is followed.
  */
+#include "os/os.h"
 #include "transfer/files.h"
 
 #include <errno.h>
@@ -142,24 +143,27 @@ new_file_open(struct new_file *nf, int dir, struct str name, const char *unique)
 bool
 new_file_write(struct new_file *nf, struct str bytes)
 {
-	while (bytes.n > 0) {
-		ssize_t n = write(nf->fd, bytes.p, bytes.n);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		bytes = str_sub(bytes, n > 0 ? (size_t)n : 0);
-	}
-	return true;
+	return os_write_all(nf->fd, bytes);
 }
 
 bool
 new_file_commit(struct new_file *nf)
 {
-	if (fsync(nf->fd) != 0 || renameat(nf->dir, nf->temporary, nf->dir, nf->name) != 0)
+	int fd = nf->fd;
+	enum err e;
+
+	if (fsync(fd) != 0)
 		return false;
-	close(nf->fd);
 	nf->fd = -1;
-	return fsync(nf->dir) == 0;
+	if (close(fd) == 0) {
+		e = os_rename_at(nf->dir, nf->temporary, nf->name, NULL);
+		if (e == ERR_OK || e == ERR_UNSYNCED) /* then it stays, and the job fails */
+			return e == ERR_OK;
+	}
+	fd = errno;
+	unlinkat(nf->dir, nf->temporary, 0);
+	errno = fd;
+	return false;
 }
 
 void

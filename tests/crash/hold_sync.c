@@ -3,7 +3,8 @@
  *
  * The directory TWINHUB_HOLD_CONTROL holds the words. While `hold` is there, no fdatasync, fsync or
  * sync_file_range on a file below TWINHUB_HOLD_DATA begins before the file is gone or a file `permit`
- * can be taken away: one permit, one call. Whoever waits makes `waiting` first. While `fail` is there such calls fail with EIO.
+ * can be taken away: one permit, one call. Whoever waits makes `waiting` first. While `fail` is there such calls fail with EIO. While `fail-rename` is
+ * there nothing gets a name below TWINHUB_HOLD_DATA by rename.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -108,6 +109,21 @@ fsync(int fd)
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "fsync");
 	return admitted(fd) ? real(fd) : -1;
+}
+
+int
+rename(const char *from, const char *to)
+{
+	static int (*real)(const char *, const char *);
+	const char *data = getenv("TWINHUB_HOLD_DATA");
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "rename");
+	if (data != NULL && strncmp(to, data, strlen(data)) == 0 && control_says("fail-rename")) {
+		errno = EIO;
+		return -1;
+	}
+	return real(from, to);
 }
 
 int
