@@ -67,7 +67,7 @@ reply_text(struct request *r, int status, const char *type, struct str body)
 		evbuffer_add(out, body.p, body.n);
 	}
 	if (conn != NULL)
-		https_deadline(evhttp_connection_get_bufferevent(conn),
+		https_request_ends(evhttp_connection_get_bufferevent(conn),
 		    loop_now_us(r->hl->loop) + HTTP_IDLE_US);
 	evhttp_send_reply(r->ev, status, reason(status), NULL);
 	request_end(r);

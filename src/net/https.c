@@ -1,7 +1,12 @@
 /*
  * evhttp over TLS. Libevent accepts and frees these connections; what it has no hook for hangs on their SSL: a
- * record in its ex_data, made with the bufferevent, dies with SSL_free. It counts the connection and
- * holds its absolute deadline.
+ * record in its ex_data, made with the bufferevent, dies with SSL_free. It counts the connection, holds its absolute
+ * deadline, and stands between the bytes and evhttp:
+ *
+ *   SSL -> input --on_bytes--> raw --framing--> head, held --when they are whole--> input -> evhttp
+ *
+ * evhttp gets one message at a time, the next one when it has been answered. What is no message becomes one of ours,
+ * REFUSED_HEAD, so that the answer to it has its place in the line of answers, and a form like any other.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -14,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/framing.h"
 #include "net/priv.h"
 
 struct https_port {
@@ -38,7 +44,15 @@ struct https_conn {
 	struct net_addr peer;
 	size_t waiting; /* bytes of a request that has not arrived whole */
 	bool asked, counted;
+	struct framing framing;
+	struct evbuffer *raw, *held;
+	bool giving;   /* on_bytes hears of bytes that are given to evhttp */
+	bool released; /* no HTTP any more */
+	bool refused;
+	struct https_fault fault;
 };
+
+#define REFUSED_HEAD "GET /refused HTTP/1.1\r\nHost: -\r\nConnection: close\r\n\r\n"
 
 /* Requests that are not whole belong to strangers: nobody has looked at their token yet. */
 static atomic_size_t all_waiting;
@@ -50,19 +64,126 @@ waiting_clear(struct https_conn *c)
 	c->waiting = 0;
 }
 
-/* Over the bound for all strangers together, the one whose bytes came last goes, with the next tick. Connections without
- * a deadline are a WebSocket's, whose bytes are counted there. */
+/* ---- what evhttp gets ---- */
+
+static void
+give(struct https_conn *c, struct str bytes)
+{
+	c->giving = true;
+	evbuffer_add(bufferevent_get_input(c->bev), bytes.p, bytes.n);
+	c->giving = false;
+}
+
+/* The first n bytes of one of our own buffers. */
+static void
+give_from(struct https_conn *c, struct evbuffer *from, size_t n)
+{
+	c->giving = true;
+	evbuffer_remove_buffer(from, bufferevent_get_input(c->bev), n);
+	c->giving = false;
+}
+
+static void
+refuse(struct https_conn *c, unsigned status, const char *why)
+{
+	c->refused = true;
+	c->fault = (struct https_fault){ status, why };
+	evbuffer_drain(c->held, evbuffer_get_length(c->held));
+	give(c, STR(REFUSED_HEAD));
+}
+
+/*
+ * Not through the bufferevent: evhttp would take the callback about these bytes for one about an answer's. Nothing else is on
+ * its way: an earlier answer has left, or the framing would rest. Who has no room for one line does not read.
+ */
+static void
+say_continue(struct https_conn *c)
+{
+	static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	if (SSL_write(bufferevent_openssl_get_ssl(c->bev), line, sizeof line - 1) <= 0)
+		loop_timer_set(c->port->loop, &c->deadline, loop_now_us(c->port->loop));
+}
+
+/* One step of the framing. False: nothing more for now. */
+static bool
+pump_step(struct https_conn *c)
+{
+	struct evbuffer_iovec piece = { 0 };
+	size_t n;
+
+	evbuffer_peek(c->raw, -1, NULL, &piece, 1);
+	switch (framing_step(&c->framing, (struct str){ piece.iov_base, piece.iov_len }, &n)) {
+	case FRAMING_CONTINUE: say_continue(c); break;
+	case FRAMING_BODY: evbuffer_add(c->held, piece.iov_base, n); break;
+	case FRAMING_WHOLE:
+		give(c, buf_view(&c->framing.head));
+		give_from(c, c->held, evbuffer_get_length(c->held));
+		break;
+	case FRAMING_TAKEN: break;
+	case FRAMING_MORE: evbuffer_drain(c->raw, n); return evbuffer_get_length(c->raw) > 0;
+	case FRAMING_BAD: refuse(c, c->framing.status, c->framing.why); return false;
+	case FRAMING_END: return false;
+	}
+	evbuffer_drain(c->raw, n);
+	return true;
+}
+
+static void
+pump(struct https_conn *c)
+{
+	while (!c->refused && pump_step(c))
+		;
+	if (c->refused)
+		evbuffer_drain(c->raw, evbuffer_get_length(c->raw));
+}
+
+/*
+ * The newest n bytes of evhttp's input are not for it to see. Usually they are all that there is. They are copied, as the
+ * body is: whoever moves libevent's pieces along keeps 16 KB for each record of TLS, be it of one byte.
+ */
+static void
+take_newest(struct https_conn *c, struct evbuffer *in, size_t n)
+{
+	size_t old = evbuffer_get_length(in) - n;
+	struct evbuffer *given = old > 0 ? evbuffer_new() : NULL;
+	struct evbuffer_iovec piece;
+
+	c->giving = true;
+	if (old > 0)
+		evbuffer_remove_buffer(in, given, old);
+	while (evbuffer_get_length(in) > 0) {
+		evbuffer_peek(in, -1, NULL, &piece, 1);
+		evbuffer_add(c->raw, piece.iov_base, piece.iov_len);
+		evbuffer_drain(in, piece.iov_len);
+	}
+	if (old > 0) {
+		evbuffer_add_buffer(in, given);
+		evbuffer_free(given);
+	}
+	c->giving = false;
+}
+
+/* What comes behind a whole message stays in the socket: evhttp reads on when it has answered.
+ * Over the bound for all strangers together, the one whose bytes came last goes, with the next tick. A
+ * connection without a deadline has a request under way: it is not read from for long. */
 static void
 on_bytes(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 {
 	struct https_conn *c = arg;
 
-	(void)in;
-	if (info->n_added == 0 || !loop_timer_is_set(&c->deadline))
+	if (info->n_added == 0 || c->giving || c->released)
 		return;
-	c->waiting += info->n_added;
-	if (atomic_fetch_add(&all_waiting, info->n_added) + info->n_added > HTTPS_WAITING_MAX)
-		loop_timer_set(c->port->loop, &c->deadline, loop_now_us(c->port->loop));
+	if (loop_timer_is_set(&c->deadline)) {
+		c->waiting += info->n_added;
+		if (atomic_fetch_add(&all_waiting, info->n_added) + info->n_added >
+		    HTTPS_WAITING_MAX)
+			loop_timer_set(c->port->loop, &c->deadline, loop_now_us(c->port->loop));
+	}
+	take_newest(c, in, info->n_added);
+	pump(c);
+	if (evbuffer_get_length(c->raw) > 0)
+		bufferevent_disable(c->bev, EV_READ);
 }
 
 static int conn_index;
@@ -81,6 +202,9 @@ conn_free(void *parent, void *p, CRYPTO_EX_DATA *ad, int index, long argl, void 
 	event_del(&c->arrived);
 	if (c->counted)
 		gate_leave(c->port->conf.gate, &c->peer);
+	framing_fini(&c->framing);
+	evbuffer_free(c->raw);
+	evbuffer_free(c->held);
 	free(c);
 }
 
@@ -150,9 +274,14 @@ make_bev(struct event_base *base, void *arg)
 
 	c->port = hp;
 	c->deadline.fire = on_deadline;
+	c->framing.max_head = hp->conf.max_head_bytes;
+	c->framing.max_body = hp->conf.max_body_bytes;
+	c->raw = evbuffer_new();
+	c->held = evbuffer_new();
 	c->bev = bufferevent_openssl_socket_new(
 	    base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-	if (c->bev == NULL || !SSL_set_ex_data(ssl, conn_index, c))
+	if (c->bev == NULL || c->raw == NULL || c->held == NULL ||
+	    !SSL_set_ex_data(ssl, conn_index, c))
 		abort(); /* no memory; NULL would make evhttp go on without TLS */
 	SSL_set_cert_cb(ssl, before_signature, c);
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
@@ -259,17 +388,67 @@ https_peer(struct bufferevent *bev, struct tls_peer *out)
 		tls_peer_of(ssl, out);
 }
 
-void
-https_deadline(struct bufferevent *bev, int64_t due_us)
+static struct https_conn *
+conn_of(struct bufferevent *bev)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(bev);
-	struct https_conn *c = ssl ? SSL_get_ex_data(ssl, conn_index) : NULL;
+
+	return ssl ? SSL_get_ex_data(ssl, conn_index) : NULL;
+}
+
+/* The answer has left, or what of it the socket holds: the next message may come. */
+static void
+on_answered(struct evhttp_request *ev, void *arg)
+{
+	struct https_conn *c = arg;
+
+	(void)ev;
+	framing_next(&c->framing);
+	pump(c);
+}
+
+const struct https_fault *
+https_request_begins(struct evhttp_request *ev)
+{
+	static const struct https_fault unclear = { 400, "it is not clear where the request ends" };
+	struct bufferevent *bev =
+	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(ev));
+	struct https_conn *c = conn_of(bev);
+
+	if (c == NULL)
+		return NULL;
+	evhttp_request_set_on_complete_cb(ev, on_answered, c);
+	waiting_clear(c);
+	loop_timer_clear(c->port->loop, &c->deadline);
+	if (c->refused)
+		return &c->fault;
+	/* Two readers, one opinion: evhttp has taken all that it was given, and there is no more to this message. */
+	if (framing_ended(&c->framing) && evbuffer_get_length(bufferevent_get_input(bev)) == 0)
+		return NULL;
+	c->refused = true;
+	c->fault = unclear;
+	return &c->fault;
+}
+
+void
+https_request_ends(struct bufferevent *bev, int64_t due_us)
+{
+	struct https_conn *c = conn_of(bev);
+
+	if (c != NULL)
+		loop_timer_set(c->port->loop, &c->deadline, due_us);
+}
+
+void
+https_release(struct bufferevent *bev)
+{
+	struct https_conn *c = conn_of(bev);
 
 	if (c == NULL)
 		return;
 	waiting_clear(c);
-	if (due_us == 0)
-		loop_timer_clear(c->port->loop, &c->deadline);
-	else
-		loop_timer_set(c->port->loop, &c->deadline, due_us);
+	loop_timer_clear(c->port->loop, &c->deadline);
+	c->released = true;
+	framing_next(&c->framing);
+	give_from(c, c->raw, evbuffer_get_length(c->raw));
 }

@@ -16,6 +16,7 @@
 struct event_base;
 struct bufferevent;
 struct evhttp;
+struct evhttp_request;
 struct sockaddr;
 struct ssl_st;
 
@@ -323,8 +324,8 @@ struct https_conf {
 	struct tls *tls;
 	struct gate *gate; /* NULL: not counted */
 	bool no_client_cert;
-	int64_t
-	    deadline_us; /* from accept until https_deadline changes it: handshake and first request */
+	int64_t deadline_us; /* from accept to the first request, handshake included */
+	uint32_t max_head_bytes, max_body_bytes; /* of a request; over them it is 400, and 413 */
 };
 
 /* Bytes of requests that have not arrived whole, on all connections together; over it the connection ends whose
@@ -337,10 +338,22 @@ struct https_port;
 enum err https_port_new(struct loop *l, struct evhttp *http, int fd, const struct https_conf *conf,
     struct https_port **out);
 void https_port_free(struct https_port *hp);
-/* A connection of an https_port: end it at due_us (loop_now_us's clock); 0: never. It must be cleared in evhttp's
- * callback, as evhttp would free the request under a pending reply; set it again when the reply is sent.
- * Other bufferevents: no effect. */
-void https_deadline(struct bufferevent *bev, int64_t due_us);
+/*
+ * A connection of an https_port; with other bufferevents these have no effect. Each request that evhttp delivers begins and
+ * ends: in between there is no deadline (evhttp would free the request under a pending reply), and evhttp sees nothing of
+ * the next one, until the answer has left.
+ *
+ * begins  NULL; or what arrived is no request, and why: to be answered with that status and `Connection: close`
+ * ends    the reply is about to be sent; the connection ends at due_us (loop_now_us's clock) unless a request has come by then
+ * release it is HTTP no more (a WebSocket): bytes come as they are, without a deadline
+ */
+struct https_fault {
+	unsigned status; /* 400, 413 */
+	const char *why;
+};
+const struct https_fault *https_request_begins(struct evhttp_request *ev);
+void https_request_ends(struct bufferevent *bev, int64_t due_us);
+void https_release(struct bufferevent *bev);
 /* What its client has shown of itself, as stream_tls_peer. */
 void https_peer(struct bufferevent *bev, struct tls_peer *out);
 

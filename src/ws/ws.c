@@ -443,7 +443,7 @@ take_bufferevent(struct ws *w)
 {
 	static const struct timeval forever = { FOREVER_S, 0 };
 
-	https_deadline(w->bev, 0);
+	https_release(w->bev);
 	bufferevent_setcb(w->bev, on_readable, on_drained, on_event, w);
 	bufferevent_set_timeouts(w->bev, &forever, &forever);
 	bufferevent_enable(w->bev, EV_READ | EV_WRITE);

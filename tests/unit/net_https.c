@@ -21,12 +21,12 @@ on_request(struct evhttp_request *req, void *arg)
 	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
 	struct evbuffer *body = evbuffer_new();
 
-	https_deadline(bev, 0);
+	assert_null(https_request_begins(req));
 	tls_peer_of(bufferevent_openssl_get_ssl(bev), &h->peer);
 	evbuffer_add(body, "hello", 5);
+	https_request_ends(bev, clock_mono_us() + 300000);
 	evhttp_send_reply(req, 200, "OK", body);
 	evbuffer_free(body);
-	https_deadline(bev, clock_mono_us() + 300000);
 }
 
 static void
@@ -39,6 +39,8 @@ https_init(struct https_rig *h, int64_t deadline_us, uint32_t max_per_address)
 	tls_rig_init(&h->t);
 	h->conf.tls = h->t.tls;
 	h->conf.deadline_us = deadline_us;
+	h->conf.max_head_bytes = 4096;
+	h->conf.max_body_bytes = 65536;
 	h->conf.gate = gate_new(0, max_per_address);
 	h->http = evhttp_new(loop_base(h->t.r.loop));
 	evhttp_set_gencb(h->http, on_request, h);
