@@ -335,16 +335,29 @@ on_test_queries(struct request *r)
 
 /* ---- POST /devices/{device}/applyConfigurationContent ---- */
 
+/* As it is, or wrapped as in a configuration: the C SDK's form. */
+static struct doc
+content_of(struct doc body)
+{
+	struct doc inner = doc_getc(body, "content");
+
+	return doc_kind(inner) == DOC_OBJECT && !doc_defined(doc_getc(body, "modulesContent"))
+	    ? inner
+	    : body;
+}
+
 void
 on_apply_configuration(struct request *r)
 {
 	struct doc_parsed info;
+	struct str content;
 	struct work *w;
 
 	if (!request_doc(r, NULL, &info))
 		return;
-	w = request_work(r, OP_APPLY_CONTENT, r->hl->doc.n, done_empty);
-	w->op.payload = work_str(w, buf_view(&r->hl->doc));
+	content = doc_bytes(content_of(doc_of(buf_view(&r->hl->doc))));
+	w = request_work(r, OP_APPLY_CONTENT, content.n, done_empty);
+	w->op.payload = work_str(w, content);
 	w->op.nduplicate = info.nduplicate;
 	request_submit(r, w);
 }

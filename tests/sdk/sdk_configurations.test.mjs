@@ -135,6 +135,17 @@ test('R-92 J-58 applyConfigurationContent writes the modules of an edge device, 
 	assert.equal((await hub.rest('GET', '/devices/edge/modules/filter')).body.managedBy, 'IotEdge');
 });
 
+test('R-92 applyConfigurationContent is taken wrapped, too', async () => {
+	await registry.create({ deviceId: 'wrapped', capabilities: { iotEdge: true } });
+	const modulesContent = { $edgeAgent: { 'properties.desired': { a: 1 } }, $edgeHub: { 'properties.desired': { b: 2 } } };
+	for (const body of [{ content: { modulesContent } }, { modulesContent }]) {
+		const answer = await hub.rest('POST', '/devices/wrapped/applyConfigurationContent', { body });
+		assert.equal(answer.status, 204, answer.text);
+	}
+	assert.deepEqual((await hub.rest('GET', '/twins/wrapped/modules/$edgeHub')).body.properties.desired.b, 2);
+	assert.equal((await hub.rest('POST', '/devices/wrapped/applyConfigurationContent', { body: { content: { a: 1 } } })).status, 400);
+});
+
 test('R-93 T-68 T-30 Q-58 J-40 J-41 J-56 a matching device is told, its twin shows who wrote, the metrics count it', async () => {
 	await device('r93', { room: 'r93' });
 	const d = await client('r93');
