@@ -203,6 +203,8 @@ bool base64_decode(struct buf *out, struct str s);
 	X(400402, InvalidConfigurationContent)                                                     \
 	X(400403, CannotModifyImmutableConfigurationContent)                                       \
 	X(400404, InvalidConfigurationCustomMetricsQuery)                                          \
+	X(400507, InvalidDigitalTwinPatch)                                                         \
+	X(400508, InvalidDigitalTwinPatchPath)                                                     \
 	X(401001, IotHubNotFound)                                                                  \
 	X(401002, IotHubUnauthorizedAccess)                                                        \
 	X(401003, IotHubUnauthorized)                                                              \

@@ -4,6 +4,8 @@
  */
 #include "http/priv.h"
 
+#include <stdio.h>
+
 /* ---- the end of a call ---- */
 
 /* What devices did wrong has a format of its own (4.1). */
@@ -75,7 +77,14 @@ static void
 reply_response(struct request *r, const struct note *n)
 {
 	struct buf json = { 0 };
+	char status[16];
 
+	if (r->command) {
+		snprintf(status, sizeof(status), "%d", (int)n->status);
+		add_header(r, "x-ms-command-statuscode", status);
+		reply_json(r, 200, n->body);
+		return;
+	}
 	buf_printf(&json, "{\"status\":%d,\"payload\":", (int)n->status);
 	buf_str(&json, n->body);
 	buf_putc(&json, '}');
@@ -132,19 +141,25 @@ take_call(struct request *r, struct str *name, struct fault *f)
 }
 
 void
-on_method_call(struct request *r)
+method_submit(struct request *r, struct str name)
 {
-	struct str name;
-	struct work *w;
+	struct work *w = request_work(r, OP_METHOD, name.n + r->hl->json.n, done_call);
 
-	if (!take_call(r, &name, &r->fault)) {
-		r->response_s = 0;
-		request_refuse(r);
-		return;
-	}
-	w = request_work(r, OP_METHOD, name.n + r->hl->json.n, done_call);
 	w->op.method.name = work_str(w, name);
 	w->op.method.wait = r->connect_s > 0;
 	w->op.payload = work_str(w, buf_view(&r->hl->json));
 	request_submit(r, w);
+}
+
+void
+on_method_call(struct request *r)
+{
+	struct str name;
+
+	if (take_call(r, &name, &r->fault)) {
+		method_submit(r, name);
+		return;
+	}
+	r->response_s = 0;
+	request_refuse(r);
 }

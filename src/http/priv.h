@@ -39,6 +39,7 @@ struct request {
 	struct loop_timer timer;
 	uint16_t connect_s, response_s; /* response_s 0: it is no call */
 	bool called;                    /* the device has been called */
+	bool command;                   /* of a digital twin: answered as one */
 	struct gather *gather;          /* of a bulk call, in the arena */
 };
 
@@ -133,8 +134,11 @@ struct request *work_back(struct work *w);
 /* dryrun.c: what OP_CONFIGURATION_PUT would do; takes the work */
 void configuration_dry_run(struct request *r, struct work *w);
 
-/* methods.c: every waiting call is answered 503 */
+/* methods.c */
+/* Every waiting call is answered 503. */
 void methods_stop(struct http_loop *hl);
+/* Call it; the payload's text is in hl->json, r has its timeouts. */
+void method_submit(struct request *r, struct str name);
 
 /* registry.c: the body is bad, but first: is there such an identity (T-116)? Then r->fault is the answer. */
 void request_refuse(struct request *r);
@@ -157,7 +161,8 @@ handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_configuration_post, on_rollout_action, on_test_queries,
     on_apply_configuration;
 handler on_jobs_list, on_job_create, on_job_try, on_job_read, on_job_stop;
-handler on_policies, on_policy_rotate, on_backup, on_not_there;
+handler on_policies, on_policy_rotate, on_backup;
+handler on_digital_twin_get, on_digital_twin_patch, on_digital_command;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,
     on_file_job_cancel;
 void on_health(struct request *r, bool ready);

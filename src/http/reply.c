@@ -12,6 +12,7 @@ reason(int status)
 {
 	switch (status) {
 	case 200: return "OK";
+	case 202: return "Accepted";
 	case 204: return "No Content";
 	case 207: return "Multi-Status";
 	case 400: return "Bad Request";

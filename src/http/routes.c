@@ -74,14 +74,11 @@ const struct route routes[] = {
 	{ EVHTTP_REQ_GET, "jobs", READ_REGISTRY, on_file_jobs_list, false },
 	{ EVHTTP_REQ_GET, "jobs/{job}", READ_REGISTRY, on_file_job_read, false },
 	{ EVHTTP_REQ_DELETE, "jobs/{job}", WRITE_REGISTRY, on_file_job_cancel, false },
-	/* known to the SDKs, not in this hub yet: a clear error instead of a 404 */
-	{ EVHTTP_REQ_GET, "digitaltwins/{device}", SERVICE, on_not_there, false },
-	{ EVHTTP_REQ_PATCH, "digitaltwins/{device}", SERVICE, on_not_there, false },
+	{ EVHTTP_REQ_GET, "digitaltwins/{device}", SERVICE, on_digital_twin_get, false },
+	{ EVHTTP_REQ_PATCH, "digitaltwins/{device}", SERVICE, on_digital_twin_patch, false },
+	{ EVHTTP_REQ_POST, "digitaltwins/{device}/commands/{command}", SERVICE, on_digital_command,
+	    false },
+	{ EVHTTP_REQ_POST, "digitaltwins/{device}/components/{component}/commands/{command}",
+	    SERVICE, on_digital_command, false },
 };
 const size_t nroutes = sizeof(routes) / sizeof(routes[0]);
-
-void
-on_not_there(struct request *r)
-{
-	reply_error(r, F_GenericNotImplemented, "this hub does not have this operation yet");
-}

@@ -179,6 +179,7 @@ struct op {
 	struct op_connect connect;
 	struct op_method method;
 	struct op_rollout rollout;
+	bool digital;   /* OP_TWIN_READ, OP_TWIN_PATCH (a JSON Patch): as a digital twin */
 	uint8_t import; /* OP_IDENTITY_IMPORT */
 	uint8_t keys;   /* OP_KEYS_REGENERATE: bit 0 the primary one, bit 1 the secondary one */
 };

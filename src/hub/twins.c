@@ -1,8 +1,24 @@
 /* What back ends do with twins: read, merge, replace (twins.md 4, service-rest.md 9.2). */
 #include "hub/priv.h"
+#include "twin/digital.h"
+
+/* The digital twin: its face, for who asked by it. */
+static void
+digital_twin_write(const struct row *r, const struct section *desired, struct buf *json)
+{
+	struct section reported;
+	struct identity id;
+	int64_t activity;
+	bool ok = identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id) &&
+	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported);
+
+	assert(ok);
+	(void)ok;
+	digital_write(json, row_device(r), id.model_id, desired, &reported);
+}
 
 static void
-reply_twin(struct shard *sh, struct row *r, struct reply *reply)
+reply_twin(struct shard *sh, struct row *r, const struct op *op, struct reply *reply)
 {
 	struct wanted w;
 	bool ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), &w);
@@ -10,15 +26,18 @@ reply_twin(struct shard *sh, struct row *r, struct reply *reply)
 	assert(ok);
 	(void)ok;
 	wanted_etag(w.counter, reply->etag);
-	twin_write(sh, r, &reply->body);
+	if (op->digital)
+		digital_twin_write(r, &w.desired, &reply->body);
+	else
+		twin_write(sh, r, &reply->body);
 }
 
 void
 on_twin_read(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
-	(void)op, (void)env;
-	reply_twin(sh, r, reply);
+	(void)env;
+	reply_twin(sh, r, op, reply);
 }
 
 /* Of several members of one key the last counts (T-83). */
@@ -145,10 +164,9 @@ twin_next_fini(struct twin_next *next)
 }
 
 static void
-twin_change(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
-    struct reply *reply)
+twin_change_by(struct shard *sh, struct row *r, const struct op *op, struct doc body,
+    const struct hub_env *env, struct reply *reply)
 {
-	struct doc body = doc_of(op->payload);
 	struct twin_next next;
 	struct wanted w;
 	char etag[32];
@@ -161,9 +179,54 @@ twin_change(struct shard *sh, struct row *r, const struct op *op, const struct h
 		return;
 	if (twin_prepare(r, op, body, env, &next, reply)) {
 		twin_apply(sh, r, op, &next, env);
-		reply_twin(sh, r, reply);
+		reply_twin(sh, r, op, reply);
 	}
 	twin_next_fini(&next);
+}
+
+/* A JSON Patch as the twin document that says the same, appended. */
+static bool
+digital_body(const struct row *r, const struct op *op, struct buf *body, struct fault *f)
+{
+	struct section reported;
+	struct wanted w;
+	struct buf patch = { 0 }, ops = { 0 };
+	int64_t activity;
+	struct doc_writer dw;
+	bool ok;
+
+	doc_put_unique(&ops, doc_of(op->payload));
+	ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), &w) &&
+	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported) &&
+	    digital_patch(doc_of(buf_view(&ops)), &w.desired, &reported, &patch, f) == ERR_OK;
+	if (ok) {
+		doc_writer_init(&dw, body, 0);
+		doc_begin_object(&dw, 0);
+		doc_key(&dw, STR("properties"));
+		doc_begin_object(&dw, 0);
+		doc_key(&dw, STR("desired"));
+		doc_put_copy(&dw, 0, doc_of(buf_view(&patch)));
+		doc_end(&dw);
+		doc_end(&dw);
+	}
+	buf_fini(&patch);
+	buf_fini(&ops);
+	return ok;
+}
+
+static void
+twin_change(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct op plain = *op; /* no key of the body is there twice */
+	struct buf body = { 0 };
+
+	plain.nduplicate = 0;
+	if (!op->digital)
+		twin_change_by(sh, r, op, doc_of(op->payload), env, reply);
+	else if (digital_body(r, op, &body, &reply->fault))
+		twin_change_by(sh, r, &plain, doc_of(buf_view(&body)), env, reply);
+	buf_fini(&body);
 }
 
 void

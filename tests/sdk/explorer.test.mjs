@@ -96,6 +96,24 @@ test('R-107 Explorer: methods are called', async () => {
 	await device.close?.();
 });
 
+test('R-107 R-109 Explorer: digital twins are read and changed, commands called', async () => {
+	await hub.createDevice('dt1');
+	const { device, reply } = await answering('dt1');
+	assert.equal(ok(await explorer('GET', '/digitalTwins/dt1')).$dtId, 'dt1');
+	const patched = await explorer('PATCH', '/digitalTwins/dt1', { body: [{ op: 'add', path: '/environmentalSensor/state', value: false }] });
+	assert.equal(patched.status, 202, patched.text);
+	assert.deepEqual(ok(await explorer('GET', '/digitalTwins/dt1')).environmentalSensor.$metadata.state, { desiredValue: false, desiredVersion: 2 });
+	const query = 'connectTimeoutInSeconds=20&responseTimeoutInSeconds=20';
+	const root = explorer('POST', '/digitalTwins/dt1/commands/turnOn', { query });
+	assert.deepEqual(await reply(200, '{"on":true}'), { name: 'turnOn', payload: 'null' });
+	assert.deepEqual(ok(await root), { on: true });
+	const part = explorer('POST', '/digitalTwins/dt1/components/environmentalSensor/commands/blink', { query, body: { interval: 5 } });
+	assert.deepEqual(await reply(203, '"done"'), { name: 'environmentalSensor*blink', payload: '{"interval":5}' });
+	assert.equal(ok(await part), 'done');
+	assert.equal((await part).headers['x-ms-command-statuscode'], '203');
+	await device.close?.();
+});
+
 test('R-107 R-19 slashes are cut in the raw path, segments decoded once', async () => {
 	await hub.createDevice('a%b');
 	await hub.createDevice('x%2Fy');
