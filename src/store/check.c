@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "store/priv.h"
-#include "store/tables.h"
 
 #define READ_BYTES ((size_t)1024 * 1024)
 
@@ -113,7 +112,7 @@ check_rows(struct check *c)
 	struct fault f = { 0 };
 	rocksdb_readoptions_t *options;
 
-	if (engine_open(&engine, c->dir, &o, ENGINE_READ_ONLY, &f) != ERR_OK) {
+	if (engine_open(&engine, c->dir, &o, ENGINE_READ_ONLY, NULL, &f) != ERR_OK) {
 		check_bad(c, "", f.text);
 		return;
 	}

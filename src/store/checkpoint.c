@@ -1,4 +1,4 @@
-/* The online backup: RocksDB's checkpoint beside the wanted directory, our own file in it, then a rename. */
+/* The online backup: RocksDB's checkpoint beside the wanted directory, our own files in it, then a rename. */
 #include <unistd.h>
 
 #include "store/priv.h"
@@ -19,7 +19,6 @@ checkpoint_into(const struct engine *engine, const char *dir, struct fault *f)
 static enum err
 checkpoint_make(struct store *s, const char *dir, struct fault *f)
 {
-	struct logs logs;
 	enum err e = ERR_IO;
 
 	pthread_rwlock_rdlock(&s->lock);
@@ -28,9 +27,7 @@ checkpoint_make(struct store *s, const char *dir, struct fault *f)
 	else
 		fault_set(f, F_ServerError, "the store is closed by a failure");
 	pthread_rwlock_unlock(&s->lock);
-	if (e == ERR_OK)
-		e = logs_list(dir, &logs, f);
-	return e != ERR_OK ? e : mark_write(dir, logs.newest, f);
+	return e != ERR_OK ? e : mark_make(dir, f);
 }
 
 enum err

@@ -53,8 +53,10 @@ options_by_name(rocksdb_options_t *base, const char *text, struct fault *f)
 
 /* Of the whole database, and a start for each table's own. */
 static rocksdb_options_t *
-options_common(const struct store_options *o, enum engine_mode mode, struct fault *f)
+options_common(const struct store_options *o, enum engine_mode mode, const struct tables_told *told,
+    struct fault *f)
 {
+	char listener[TABLES_LISTENER_MAX] = "", text[320];
 	rocksdb_options_t *r = rocksdb_options_create();
 	uint64_t memory = memory_of(o);
 	rocksdb_ratelimiter_t *limiter;
@@ -83,11 +85,14 @@ options_common(const struct store_options *o, enum engine_mode mode, struct faul
 	limiter = rocksdb_ratelimiter_create(COMPACTION_BYTES_PER_S, 100 * 1000, 10);
 	rocksdb_options_set_ratelimiter(r, limiter);
 	rocksdb_ratelimiter_destroy(limiter);
-	return options_by_name(r,
+	if (told != NULL)
+		tables_listener(told, listener);
+	snprintf(text, sizeof text,
 	    "track_and_verify_wals_in_manifest=true;"
 	    "file_checksum_gen_factory=FileChecksumGenCrc32cFactory;" /* of whole table files: store_check */
-	    "ttl=0;periodic_compaction_seconds=0",
-	    f);
+	    "ttl=0;periodic_compaction_seconds=0;%s",
+	    listener);
+	return options_by_name(r, text, f);
 }
 
 /* One cache for all tables; indexes and filters in it, so that it bounds them too. */
@@ -145,14 +150,14 @@ open_families(const char *dir, enum engine_mode mode, const rocksdb_options_t *c
 
 enum err
 engine_open(struct engine *e, const char *dir, const struct store_options *o, enum engine_mode mode,
-    struct fault *f)
+    const struct tables_told *told, struct fault *f)
 {
 	rocksdb_options_t *common, *log = NULL;
 	char *error = NULL;
 	enum err r = ERR_IO;
 
 	*e = (struct engine){ 0 };
-	if ((common = options_common(o, mode, f)) == NULL)
+	if ((common = options_common(o, mode, told, f)) == NULL)
 		return ERR_IO;
 	e->cache = rocksdb_cache_create_lru(memory_of(o) / 4 * 3);
 	options_table(common, e->cache);

@@ -36,6 +36,36 @@ dir_has(const char *dir, const char *name)
 }
 
 enum err
+file_open(const char *dir, const char *name, int *fd, struct fault *f)
+{
+	char path[PATH_BYTES];
+
+	*fd = path_join(path, dir, name) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	return *fd >= 0 ? ERR_OK : os_fault(f, "opening", name);
+}
+
+enum err
+manifest_name(const char *dir, char *name, uint64_t *number, struct fault *f)
+{
+	struct buf text = { 0 };
+	struct str line, rest;
+	enum err e = file_read(dir, "CURRENT", NAME_BYTES - 1, &text, f);
+
+	if (e == ERR_OK) {
+		if (str_cut(buf_view(&text), '\n', &line, &rest) && rest.n == 0 &&
+		    str_starts(line, STR("MANIFEST-")) &&
+		    str_u64(str_sub(line, strlen("MANIFEST-")), number))
+			snprintf(name, NAME_BYTES, STR_FMT, STR_ARG(line));
+		else {
+			fault_set(f, F_ServerError, "does not name a manifest");
+			e = ERR_CORRUPT;
+		}
+	}
+	buf_fini(&text);
+	return e;
+}
+
+enum err
 dir_hold(const char *dir, int *fd, struct fault *f)
 {
 	int d = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -93,6 +93,20 @@ try_heal(struct store *s)
 		s->o.warn(s->o.ctx, "the store works again");
 }
 
+/* Batches since the last look are covered by LENGTHS from now on; one that cannot be written is told by the next batch. */
+static void
+tick(struct store *s)
+{
+	uint64_t commits = atomic_load_explicit(&s->commits, memory_order_relaxed);
+
+	if (commits == s->fail.ncovered)
+		return;
+	pthread_rwlock_rdlock(&s->lock);
+	if (store_state(s, NULL) == STORE_READY && mark_lengths(&s->mark, s->dir, NULL) == ERR_OK)
+		s->fail.ncovered = commits;
+	pthread_rwlock_unlock(&s->lock);
+}
+
 static struct timespec
 after_ms(unsigned ms)
 {
@@ -108,31 +122,49 @@ after_ms(unsigned ms)
 	return t;
 }
 
-/* True when there is something to try; false to stop. Waits retry_ms after a failure, and as long again each time. */
+/* Under fail.mu. Until `ms` are over, or something has changed. */
+static void
+rest(struct store *s, unsigned ms)
+{
+	struct timespec until = after_ms(ms);
+
+	pthread_cond_timedwait(&s->fail.wake, &s->fail.mu, &until);
+}
+
+/* Under fail.mu: true when there is something to mend, after retry_ms. */
 static bool
 await_failure(struct store *s)
 {
 	struct timespec until;
 	int r = 0;
 
-	pthread_mutex_lock(&s->fail.mu);
-	while (!s->fail.stop && (s->state == STORE_READY || s->state == STORE_IS_CORRUPT))
-		pthread_cond_wait(&s->fail.wake, &s->fail.mu);
+	if (s->state == STORE_READY || s->state == STORE_IS_CORRUPT) {
+		rest(s, s->o.tick_ms);
+		return false;
+	}
 	until = after_ms(s->o.retry_ms);
 	while (!s->fail.stop && r != ETIMEDOUT)
 		r = pthread_cond_timedwait(&s->fail.wake, &s->fail.mu, &until);
-	r = s->fail.stop;
-	pthread_mutex_unlock(&s->fail.mu);
-	return !r;
+	return !s->fail.stop;
 }
 
 static void *
 healer_run(void *arg)
 {
 	struct store *s = arg;
+	bool failed;
 
-	while (await_failure(s))
-		try_heal(s);
+	pthread_mutex_lock(&s->fail.mu);
+	while (!s->fail.stop) {
+		failed = await_failure(s);
+		pthread_mutex_unlock(&s->fail.mu);
+		if (failed)
+			try_heal(s);
+		else
+			tick(s);
+		pthread_mutex_lock(&s->fail.mu);
+	}
+	pthread_mutex_unlock(&s->fail.mu);
 	return NULL;
 }
 

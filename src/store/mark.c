@@ -5,6 +5,7 @@
  * a hub would start with the state of an hour ago and not know. So a batch is acknowledged only when the log it
  * went to, or a later one, is named here. A new log begins with a new memtable, which shows in the version numbers of
  * the tables: asking for those costs a microsecond a batch, and the file is written once in 20 to 128 MB of log.
+ * With it goes LENGTHS, see lengths.c.
  */
 #include <inttypes.h>
 
@@ -36,16 +37,69 @@ mark_read(const char *dir, uint64_t *newest, struct fault *f)
 	return e;
 }
 
-static enum err
-mark_move(struct mark *m, const char *dir, struct fault *f)
+/* The manifest has grown, or a log has its first rows: what LENGTHS says is too little to lose nothing. */
+static bool
+has_grown(const struct lengths *said, const struct lengths *now)
 {
-	struct logs found;
-	enum err e = logs_list(dir, &found, f);
+	return now->manifest != said->manifest || now->manifest_bytes != said->manifest_bytes ||
+	    now->log != said->log || (said->log_bytes == 0 && now->log_bytes > 0);
+}
 
-	if (e != ERR_OK || found.newest == m->newest)
+/* NEWEST-WAL first: it never names an older log than LENGTHS. With m->mu held. */
+static enum err
+mark_move(struct mark *m, const char *dir, bool always, struct fault *f)
+{
+	struct lengths now;
+	enum err e = lengths_look(dir, false, &now, f);
+
+	if (e == ERR_OK && now.log != m->newest && (e = mark_write(dir, now.log, f)) == ERR_OK)
+		m->newest = now.log;
+	if (e != ERR_OK || (always ? lengths_equal(&now, &m->said) : !has_grown(&m->said, &now)))
 		return e;
-	if ((e = mark_write(dir, found.newest, f)) == ERR_OK)
-		m->newest = found.newest;
+	if ((e = lengths_look(dir, true, &now, f)) == ERR_OK &&
+	    now.log == m->newest && /* else there is a newer one, and who writes to it comes here */
+	    (e = lengths_write(dir, &now, f)) == ERR_OK)
+		m->said = now;
+	return e;
+}
+
+static enum err
+mark_locked(struct mark *m, const char *dir, bool always, struct fault *f)
+{
+	enum err e;
+
+	pthread_mutex_lock(&m->mu);
+	e = mark_move(m, dir, always, f);
+	pthread_mutex_unlock(&m->mu);
+	return e;
+}
+
+enum err
+mark_make(const char *dir, struct fault *f)
+{
+	struct lengths now;
+	enum err e = lengths_look(dir, true, &now, f);
+
+	if (e == ERR_OK)
+		e = mark_write(dir, now.log, f);
+	return e != ERR_OK ? e : lengths_write(dir, &now, f);
+}
+
+enum err
+mark_begin(struct mark *m, const char *dir, struct fault *f)
+{
+	struct lengths now;
+	enum err e;
+
+	pthread_mutex_lock(&m->mu);
+	if ((e = lengths_look(dir, true, &now, f)) == ERR_OK &&
+	    (e = mark_write(dir, now.log, f)) == ERR_OK &&
+	    (e = lengths_write(dir, &now, f)) == ERR_OK) {
+		m->newest = now.log;
+		m->said = now;
+		atomic_store_explicit(&m->version, 0, memory_order_release);
+	}
+	pthread_mutex_unlock(&m->mu);
 	return e;
 }
 
@@ -59,8 +113,21 @@ mark_current(struct mark *m, const char *dir, const struct engine *engine, struc
 		return ERR_OK;
 	pthread_mutex_lock(&m->mu);
 	if (atomic_load_explicit(&m->version, memory_order_relaxed) < version &&
-	    (e = mark_move(m, dir, f)) == ERR_OK)
+	    (e = mark_move(m, dir, false, f)) == ERR_OK && m->said.log == m->newest &&
+	    m->said.log_bytes > 0)
 		atomic_store_explicit(&m->version, version, memory_order_release);
 	pthread_mutex_unlock(&m->mu);
 	return e;
+}
+
+enum err
+mark_manifest(struct mark *m, const char *dir, struct fault *f)
+{
+	return mark_locked(m, dir, false, f);
+}
+
+enum err
+mark_lengths(struct mark *m, const char *dir, struct fault *f)
+{
+	return mark_locked(m, dir, true, f);
 }

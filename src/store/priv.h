@@ -2,9 +2,10 @@
  * store, inside. The order of locks: a lane's mu, or the store's lock (shared by readers and committers, exclusive to
  * the healer) and then mark.mu or fail.mu; nothing is held over a callback but the shared lock.
  *
- * Files in the directory are RocksDB's, and one of ours:
+ * Files in the directory are RocksDB's, and two of ours, which say what RocksDB alone cannot know:
  *   NEWEST-WAL   the number of the newest log that may hold acknowledged rows. RocksDB notices a missing log only
  *                when a newer one exists.
+ *   LENGTHS      how long manifest and newest log were at the least. RocksDB takes a file cut between records for whole.
  */
 #ifndef TWINHUB_STORE_PRIV_H
 #define TWINHUB_STORE_PRIV_H
@@ -17,6 +18,7 @@
 
 #include "os/os.h"
 #include "store/store.h"
+#include "store/tables.h"
 
 #ifdef __cplusplus
 #error "C only: tables.cc has tables.h"
@@ -30,6 +32,9 @@
 /* "000012.log" with ".log" gives 12. */
 bool file_number(const char *name, const char *suffix, uint64_t *number);
 bool dir_has(const char *dir, const char *name);
+enum err file_open(const char *dir, const char *name, int *fd, struct fault *f); /* for reading */
+/* What CURRENT says: the name (of NAME_BYTES) and number of the manifest in force. ERR_CORRUPT when that is none. */
+enum err manifest_name(const char *dir, char *name, uint64_t *number, struct fault *f);
 /* Does the file system take a new file of so many bytes now? Quotas, inodes and a file system that has become read-only
  * are not in statvfs(2). */
 enum err dir_takes(const char *dir, uint64_t bytes, struct fault *f);
@@ -76,8 +81,9 @@ struct engine {
 
 enum engine_mode { ENGINE_OPEN, ENGINE_CREATE, ENGINE_READ_ONLY };
 
+/* told: see tables.h; may be NULL. */
 enum err engine_open(struct engine *e, const char *dir, const struct store_options *o,
-    enum engine_mode mode, struct fault *f);
+    enum engine_mode mode, const struct tables_told *told, struct fault *f);
 void engine_close(struct engine *e); /* fine when closed */
 static inline rocksdb_column_family_handle_t *
 engine_table(const struct engine *e, enum store_table t)
@@ -91,20 +97,48 @@ enum err engine_error(char *text, struct fault *f);
 bool engine_error_is_sync(
     const struct fault *f); /* fsync or its kin failed, and not for want of space */
 
-/* ---- mark.c: keeps NEWEST-WAL ahead of the acknowledgements ---- */
+/* ---- lengths.c: LENGTHS ---- */
+
+#define LENGTHS_TICK_MS                                                                            \
+	(10 * 1000) /* no acknowledged batch is longer without being covered by it */
+
+struct lengths {
+	uint64_t manifest, manifest_bytes, log, log_bytes; /* numbers; log 0: there is none */
+	char rocksdb[24];                                  /* version of the library */
+};
+
+enum err lengths_read(
+    const char *dir, struct lengths *out, struct fault *f); /* ERR_NOT_FOUND: of a former program */
+enum err lengths_write(const char *dir, const struct lengths *l, struct fault *f);
+/* As they are now, if `sync` durably. */
+enum err lengths_look(const char *dir, bool sync, struct lengths *out, struct fault *f);
+bool lengths_equal(const struct lengths *a, const struct lengths *b);
+/* Calls bad for each file that is shorter, or older, than it was. */
+void lengths_check(const char *dir, store_bad *bad, void *ctx);
+
+/* ---- mark.c: keeps NEWEST-WAL and LENGTHS ahead of what depends on them ---- */
 
 #define MARK_FILE "NEWEST-WAL"
 
 struct mark {
 	pthread_mutex_t mu;
-	_Atomic uint64_t version; /* engine_version when it was last looked at */
-	uint64_t newest;          /* what the file says */
+	_Atomic uint64_t version; /* engine_version when it was last looked at; 0: look */
+	uint64_t newest;          /* what NEWEST-WAL says */
+	struct lengths said;      /* what LENGTHS says */
 };
 
 enum err mark_write(const char *dir, uint64_t newest, struct fault *f);
 enum err mark_read(const char *dir, uint64_t *newest, struct fault *f);
+/* Both files, for a directory that nobody has open. */
+enum err mark_make(const char *dir, struct fault *f);
+/* After an opening. */
+enum err mark_begin(struct mark *m, const char *dir, struct fault *f);
 /* After a write and before its acknowledgement. */
 enum err mark_current(struct mark *m, const char *dir, const struct engine *e, struct fault *f);
+/* After a flush or compaction, before files that it has replaced go. */
+enum err mark_manifest(struct mark *m, const char *dir, struct fault *f);
+/* Whatever has grown. */
+enum err mark_lengths(struct mark *m, const char *dir, struct fault *f);
 
 /* ---- batch.c ---- */
 
@@ -141,6 +175,7 @@ struct store {
 	int held;              /* dir itself, under flock(2) while the store lives */
 	pthread_rwlock_t lock; /* shared: engine stays; exclusive: the healer changes it */
 	struct engine engine;
+	struct tables_told told; /* mark follows the manifest */
 	struct mark mark;
 	_Atomic enum store_state state;
 	_Atomic uint32_t generation;
@@ -150,6 +185,7 @@ struct store {
 		pthread_cond_t wake; /* the healer's */
 		pthread_t healer;
 		bool stop;
+		uint64_t ncovered;           /* commits that LENGTHS covers; the healer's */
 		struct fault why;            /* empty when ready */
 		char warned[FAULT_TEXT_MAX]; /* the last corrupt read: told once */
 	} fail;

@@ -45,14 +45,13 @@ enum err
 engine_recover(struct store *s, struct fault *f)
 {
 	struct first_bad first = { s->dir, f, false };
-	struct logs logs;
 	uint64_t nfiles = 0;
 	enum err e;
 
 	logs_check(s->dir, note_first_bad, &first, &nfiles);
 	if (first.any)
 		return ERR_CORRUPT;
-	if ((e = engine_open(&s->engine, s->dir, &s->o, ENGINE_OPEN, f)) != ERR_OK) {
+	if ((e = engine_open(&s->engine, s->dir, &s->o, ENGINE_OPEN, &s->told, f)) != ERR_OK) {
 		name_missing(s->dir, f);
 		/* RocksDB may blame its manifest for a table that it cannot read: find the file itself. */
 		if (e == ERR_CORRUPT && f != NULL && strstr(f->text, "MANIFEST") != NULL &&
@@ -60,11 +59,7 @@ engine_recover(struct store *s, struct fault *f)
 			tables_check(s->dir, note_first_bad, &first);
 		return e;
 	}
-	atomic_store(&s->mark.version, engine_version(&s->engine));
-	if ((e = logs_list(s->dir, &logs, f)) == ERR_OK &&
-	    (e = mark_write(s->dir, logs.newest, f)) == ERR_OK)
-		s->mark.newest = logs.newest;
-	else
+	if ((e = mark_begin(&s->mark, s->dir, f)) != ERR_OK)
 		engine_close(&s->engine);
 	return e;
 }
@@ -75,19 +70,16 @@ static enum err
 make_in(const char *dir, const struct store_options *o, struct fault *f)
 {
 	struct engine engine;
-	struct logs logs;
 	enum err e;
 
 	if ((e = os_remove_tree(dir, 0, f)) != ERR_OK) /* of an attempt that was killed */
 		return e;
 	if (mkdir(dir, 0700) != 0)
 		return os_fault(f, "creating", dir);
-	if ((e = engine_open(&engine, dir, o, ENGINE_CREATE, f)) != ERR_OK)
+	if ((e = engine_open(&engine, dir, o, ENGINE_CREATE, NULL, f)) != ERR_OK)
 		return e;
 	engine_close(&engine);
-	if ((e = logs_list(dir, &logs, f)) != ERR_OK)
-		return e;
-	return mark_write(dir, logs.newest, f);
+	return mark_make(dir, f);
 }
 
 static enum err
@@ -160,6 +152,15 @@ store_free(struct store *s)
 	free(s);
 }
 
+/* A failure is told by the next batch, which looks again. */
+static void
+on_manifest(void *ctx)
+{
+	struct store *s = ctx;
+
+	mark_manifest(&s->mark, s->dir, NULL);
+}
+
 static struct store *
 store_new(const struct store_options *o)
 {
@@ -168,9 +169,12 @@ store_new(const struct store_options *o)
 	s->o = *o;
 	if (s->o.retry_ms == 0)
 		s->o.retry_ms = RETRY_MS_DEFAULT;
+	if (s->o.tick_ms == 0)
+		s->o.tick_ms = LENGTHS_TICK_MS;
 	s->dir = str_dup0(str_of(o->dir));
 	s->o.dir = s->dir;
 	s->held = -1;
+	s->told = (struct tables_told){ on_manifest, s };
 	sync_init(s);
 	return s;
 }
@@ -209,6 +213,9 @@ store_close(struct store *s)
 		return;
 	lanes_stop(s);
 	healer_stop(s);
+	engine_close(&s->engine);
+	if (s->state == STORE_READY) /* what is told by nobody is noticed all the same */
+		mark_lengths(&s->mark, s->dir, NULL);
 	store_free(s);
 }
 

@@ -57,6 +57,7 @@ struct store_options {
 	uint64_t
 	    floor_bytes; /* space that shall stay free: store_has_space, and before opening again */
 	unsigned retry_ms; /* between attempts to open again after a failure; 0: 1,000 */
+	unsigned tick_ms;  /* until the length of what is acknowledged is noted; 0: 10,000 */
 	void *ctx;         /* for the callbacks; each of them may be NULL */
 	store_done *done;
 	/* One line, no newline: failed, works again, corrupt file met. From any thread. */

@@ -1,9 +1,14 @@
+#include <cstdio>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include <rocksdb/db.h>
 #include <rocksdb/file_checksum.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/utilities/object_registry.h>
+#include <rocksdb/version.h>
 
 #include "store/tables.h"
 
@@ -63,7 +68,68 @@ list(DB *db, table_seen *seen, void *ctx)
 	return s;
 }
 
+/* Its name carries whom it tells: RocksDB makes it of that text. */
+const char listener_name[] = "twinhub-told";
+
+class Listener : public EventListener
+{
+      public:
+	explicit Listener(const tables_told *told) : told_(told)
+	{
+	}
+	const char *Name() const override
+	{
+		return listener_name;
+	}
+	void OnFlushCompleted(DB *, const FlushJobInfo &) override
+	{
+		told_->run(told_->ctx);
+	}
+	void OnCompactionCompleted(DB *, const CompactionJobInfo &) override
+	{
+		told_->run(told_->ctx);
+	}
+
+      private:
+	const tables_told *told_;
+};
+
+EventListener *
+listener_make(const std::string &name, std::unique_ptr<EventListener> *guard, std::string *why)
+{
+	void *told = nullptr;
+
+	if (sscanf(name.c_str() + name.rfind('@') + 1, "%p", &told) != 1) {
+		*why = "a listener that nobody has made";
+		return nullptr;
+	}
+	guard->reset(new Listener(static_cast<const tables_told *>(told)));
+	return guard->get();
+}
+
 } // namespace
+
+extern "C" void
+tables_listener(const struct tables_told *told, char text[TABLES_LISTENER_MAX])
+{
+	static std::once_flag once;
+
+	std::call_once(once, [] {
+		ObjectLibrary::Default()->AddFactory<EventListener>(
+		    ObjectLibrary::PatternEntry(listener_name, false).AddSeparator("@"),
+		    listener_make);
+	});
+	snprintf(text, TABLES_LISTENER_MAX, "listeners={%s@%p}", listener_name,
+	    static_cast<const void *>(told));
+}
+
+extern "C" const char *
+tables_version(void)
+{
+	static const std::string version = GetRocksVersionAsString(true);
+
+	return version.c_str();
+}
 
 extern "C" char *
 tables_list(const char *dir, table_seen *seen, void *ctx)

@@ -1,4 +1,4 @@
-/* The one thing that RocksDB's C face cannot say: the checksums of whole table files, kept in its manifest. */
+/* What RocksDB's C face cannot say or do: checksums of whole table files, its version, listeners. */
 #ifndef TWINHUB_STORE_TABLES_H
 #define TWINHUB_STORE_TABLES_H
 
@@ -17,6 +17,21 @@ typedef void table_seen(void *ctx, uint64_t number, const char *sum, size_t nsum
  * is listed too. Changes nothing on disk. NULL, or RocksDB's words on what is wrong with the manifest: free() them.
  */
 char *tables_list(const char *dir, table_seen *seen, void *ctx);
+
+/* The version of the library at run time: "7.8.3". */
+const char *tables_version(void);
+
+/*
+ * Told on RocksDB's threads when a flush or compaction stands in the manifest, and before the files that it has replaced are
+ * removed. May touch files, for the removing waits.
+ */
+struct tables_told {
+	void (*run)(void *ctx);
+	void *ctx;
+};
+#define TABLES_LISTENER_MAX 64
+/* The option by whose text a database that is opened tells it; told is borrowed until that is closed. */
+void tables_listener(const struct tables_told *told, char text[TABLES_LISTENER_MAX]);
 
 #ifdef __cplusplus
 }

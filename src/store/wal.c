@@ -244,28 +244,18 @@ check_if_log(void *ctx, const char *name)
 	return ERR_OK;
 }
 
-/* CURRENT is one line, the manifest's name. */
 static void
 check_current(struct checker *c)
 {
-	struct buf text = { 0 };
 	struct fault f = { 0 };
-	struct str line, rest;
 	char name[NAME_BYTES];
 	uint64_t number;
 
 	c->nfiles++;
-	if (file_read(c->dir, "CURRENT", NAME_BYTES - 1, &text, &f) != ERR_OK)
+	if (manifest_name(c->dir, name, &number, &f) != ERR_OK)
 		c->bad(c->ctx, "CURRENT", f.text);
-	else if (!str_cut(buf_view(&text), '\n', &line, &rest) || rest.n != 0 ||
-	    !str_starts(line, STR("MANIFEST-")) ||
-	    !str_u64(str_sub(line, strlen("MANIFEST-")), &number))
-		c->bad(c->ctx, "CURRENT", "does not name a manifest");
-	else {
-		snprintf(name, sizeof name, STR_FMT, STR_ARG(line));
+	else
 		check_name(c, name);
-	}
-	buf_fini(&text);
 }
 
 static void
@@ -298,6 +288,7 @@ logs_check(const char *dir, store_bad *report, void *ctx, uint64_t *nfiles)
 	if (os_each_entry(dir, check_if_log, &c, &f) != ERR_OK)
 		report(ctx, "", f.text);
 	check_newest(&c);
+	lengths_check(dir, report, ctx);
 	*nfiles += c.nfiles;
 	free(c.scan);
 }

@@ -113,7 +113,7 @@ kit_setup(void **state)
 static inline void
 kit_shell(const char *command, const char *a, const char *b)
 {
-	char line[512];
+	char line[1024];
 
 	snprintf(line, sizeof line, "%s '%s' '%s'", command, a, b);
 	assert_int_equal(system(line), 0);

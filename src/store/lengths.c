@@ -1,0 +1,246 @@
+/*
+ * LENGTHS: how long the newest manifest and the newest log were at the least, and whose RocksDB wrote them:
+ *
+ *   manifest 12 4711
+ *   log 13 129
+ *   rocksdb 7.8.3
+ *   sum 0f3c9a2b             CRC-32C of the lines above
+ *
+ * A manifest or log that ends with a whole record is whole to RocksDB, whatever it has lost: it would start with the state
+ * before, and delete for good the tables that the manifest does not name any more. So what is durable is written down here,
+ * after it is and before something depends on it: at an opening; at the first batch of each log; when a flush or compaction is in the
+ * manifest, before the files that it replaces go; at most LENGTHS_TICK_MS after a batch; at closing. Never more than what is durable:
+ * the files are synced first. A store of former programs has none, which is accepted: they are bounds from below, so also what such
+ * a program left behind when it had the store in between is never too much.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/priv.h"
+
+#define LENGTHS_FILE      "LENGTHS"
+#define LENGTHS_BYTES_MAX 256
+#define VANISHED_TRIES    3 /* a name that was read, and is another's before it is opened */
+
+/* ---- the file ---- */
+
+static uint32_t
+sum_of(struct str text)
+{
+	struct crc_table table;
+
+	crc_init(&table);
+	return crc_more(&table, 0, text.p, text.n);
+}
+
+enum err
+lengths_write(const char *dir, const struct lengths *l, struct fault *f)
+{
+	struct buf text = { 0 };
+	enum err e;
+
+	buf_printf(&text,
+	    "manifest %" PRIu64 " %" PRIu64 "\nlog %" PRIu64 " %" PRIu64 "\nrocksdb %s\n",
+	    l->manifest, l->manifest_bytes, l->log, l->log_bytes, l->rocksdb);
+	buf_printf(&text, "sum %08" PRIx32 "\n", sum_of(buf_view(&text)));
+	e = file_replace(dir, LENGTHS_FILE, buf_view(&text), f);
+	buf_fini(&text);
+	return e;
+}
+
+/* Takes "WORD " and what follows it to the line's end. */
+static bool
+take_line(struct str *rest, const char *word, struct str *value)
+{
+	struct str line;
+
+	if (!str_cut(*rest, '\n', &line, rest) || !str_starts(line, str_of(word)))
+		return false;
+	*value = str_sub(line, strlen(word));
+	return true;
+}
+
+static bool
+take_numbers(struct str *rest, const char *word, uint64_t *a, uint64_t *b)
+{
+	struct str value, first, second;
+
+	return take_line(rest, word, &value) && str_cut(value, ' ', &first, &second) &&
+	    str_u64(first, a) && str_u64(second, b);
+}
+
+static bool
+lengths_parse(struct str text, struct lengths *l)
+{
+	struct str rest = text, version, sum, covered;
+	char expected[16];
+
+	if (!take_numbers(&rest, "manifest ", &l->manifest, &l->manifest_bytes) ||
+	    !take_numbers(&rest, "log ", &l->log, &l->log_bytes) ||
+	    !take_line(&rest, "rocksdb ", &version) || version.n >= sizeof l->rocksdb)
+		return false;
+	covered = (struct str){ text.p, text.n - rest.n };
+	snprintf(l->rocksdb, sizeof l->rocksdb, STR_FMT, STR_ARG(version));
+	snprintf(expected, sizeof expected, "%08" PRIx32, sum_of(covered));
+	return take_line(&rest, "sum ", &sum) && rest.n == 0 && str_eq(sum, str_of(expected));
+}
+
+enum err
+lengths_read(const char *dir, struct lengths *out, struct fault *f)
+{
+	struct buf text = { 0 };
+	enum err e = file_read(dir, LENGTHS_FILE, LENGTHS_BYTES_MAX, &text, f);
+
+	*out = (struct lengths){ 0 };
+	if (e == ERR_OK && !lengths_parse(buf_view(&text), out)) {
+		*out = (struct lengths){ 0 };
+		fault_set(
+		    f, F_ServerError, "%s/" LENGTHS_FILE ": does not match its checksum", dir);
+		e = ERR_CORRUPT;
+	}
+	buf_fini(&text);
+	return e;
+}
+
+/* ---- the files that it is about ---- */
+
+/* Opens what is now the newest of its kind, or says which one that is and how long. fd: -1 when there is none. */
+static enum err
+open_newest_log(const char *dir, uint64_t *number, int *fd, struct fault *f)
+{
+	char name[NAME_BYTES];
+	struct logs found;
+	enum err e = logs_list(dir, &found, f);
+
+	*number = found.newest;
+	*fd = -1;
+	if (e != ERR_OK || found.newest == 0)
+		return e;
+	snprintf(name, sizeof name, "%06" PRIu64 ".log", found.newest);
+	return file_open(dir, name, fd, f);
+}
+
+static enum err
+open_manifest(const char *dir, uint64_t *number, int *fd, struct fault *f)
+{
+	char name[NAME_BYTES];
+	enum err e = manifest_name(dir, name, number, f);
+
+	*fd = -1;
+	return e != ERR_OK ? e : file_open(dir, name, fd, f);
+}
+
+/* Its length, which is durable on return if `sync`. */
+static enum err
+length_of(int fd, bool sync, uint64_t *bytes, struct fault *f)
+{
+	struct stat st;
+
+	if (fd < 0) {
+		*bytes = 0;
+		return ERR_OK;
+	}
+	if (fstat(fd, &st) != 0)
+		return os_fault(f, "reading", "a log");
+	*bytes = (uint64_t)st.st_size;
+	return !sync || fdatasync(fd) == 0 ? ERR_OK : os_fault(f, OS_SYNC_FAILED, "a log");
+}
+
+typedef enum err open_newest(const char *dir, uint64_t *number, int *fd, struct fault *f);
+
+static enum err
+newest_length(const char *dir, open_newest *open, bool sync, uint64_t *number, uint64_t *bytes,
+    struct fault *f)
+{
+	enum err e = ERR_NOT_FOUND;
+	int fd = -1;
+
+	for (unsigned i = 0; i < VANISHED_TRIES && e == ERR_NOT_FOUND; i++)
+		e = open(dir, number, &fd, f);
+	if (e == ERR_OK)
+		e = length_of(fd, sync, bytes, f);
+	if (fd >= 0)
+		close(fd);
+	return e;
+}
+
+enum err
+lengths_look(const char *dir, bool sync, struct lengths *out, struct fault *f)
+{
+	enum err e;
+
+	*out = (struct lengths){ 0 };
+	snprintf(out->rocksdb, sizeof out->rocksdb, "%s", tables_version());
+	e = newest_length(dir, open_manifest, sync, &out->manifest, &out->manifest_bytes, f);
+	if (e == ERR_OK)
+		e = newest_length(dir, open_newest_log, sync, &out->log, &out->log_bytes, f);
+	return e;
+}
+
+bool
+lengths_equal(const struct lengths *a, const struct lengths *b)
+{
+	return a->manifest == b->manifest && a->manifest_bytes == b->manifest_bytes &&
+	    a->log == b->log && a->log_bytes == b->log_bytes && strcmp(a->rocksdb, b->rocksdb) == 0;
+}
+
+/* ---- are they still so long? ---- */
+
+static void
+check_length(const char *dir, const char *name, uint64_t least, store_bad *bad, void *ctx)
+{
+	char why[96];
+	struct stat st;
+	int fd;
+
+	if (file_open(dir, name, &fd, NULL) != ERR_OK)
+		return; /* named where it is missed */
+	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size < least) {
+		snprintf(why, sizeof why, "cut: %" PRIu64 " bytes of at least %" PRIu64,
+		    (uint64_t)st.st_size, least);
+		bad(ctx, name, why);
+	}
+	close(fd);
+}
+
+static void
+check_manifest_is_newest(const char *dir, const struct lengths *l, store_bad *bad, void *ctx)
+{
+	char name[NAME_BYTES], why[NAME_BYTES + 96];
+	uint64_t number;
+
+	if (manifest_name(dir, name, &number, NULL) != ERR_OK || number > l->manifest)
+		return;
+	if (number == l->manifest) {
+		check_length(dir, name, l->manifest_bytes, bad, ctx);
+		return;
+	}
+	snprintf(why, sizeof why, "names %s, but MANIFEST-%06" PRIu64 " was the newest", name,
+	    l->manifest);
+	bad(ctx, "CURRENT", why);
+}
+
+void
+lengths_check(const char *dir, store_bad *bad, void *ctx)
+{
+	char name[NAME_BYTES];
+	struct fault f = { 0 };
+	struct lengths l;
+	uint64_t newest;
+	enum err e = lengths_read(dir, &l, &f);
+
+	if (e == ERR_NOT_FOUND)
+		return;
+	if (e != ERR_OK) {
+		bad(ctx, LENGTHS_FILE, f.text);
+		return;
+	}
+	check_manifest_is_newest(dir, &l, bad, ctx);
+	snprintf(name, sizeof name, "%06" PRIu64 ".log", l.log);
+	if (l.log != 0) /* gone is a log whose rows are in tables: RocksDB knows */
+		check_length(dir, name, l.log_bytes, bad, ctx);
+	if (mark_read(dir, &newest, &f) == ERR_OK && newest < l.log)
+		bad(ctx, MARK_FILE, "names an older log than " LENGTHS_FILE);
+}
