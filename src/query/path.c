@@ -117,6 +117,7 @@ resolve_properties(struct path *p, unsigned skip)
 		path_set(p, PATH_SECTION, skip + 2, section_names[k]);
 		return;
 	}
+	path_set(p, PATH_UNKNOWN, skip, "");
 }
 
 static enum err
@@ -142,8 +143,9 @@ resolve(struct path *p, enum query_collection c)
 			continue;
 		p->root = roots[i].root;
 		path_set(p, PATH_ROOT, skip + 1, roots[i].name);
-		break;
+		return ERR_OK;
 	}
+	path_set(p, PATH_UNKNOWN, skip, "");
 	return ERR_OK;
 }
 
@@ -165,14 +167,26 @@ path_resolve(struct path *p, enum query_collection c)
 	return e;
 }
 
+/* How many steps of an unknown path are names of fields, whose case does not matter. */
+static unsigned
+field_steps(const struct path *p)
+{
+	if (p->kind != PATH_UNKNOWN)
+		return 0;
+	return p->nstep > 0 && str_ieq(p->steps[0], STR("properties")) ? 2 : 1;
+}
+
 bool
 path_equal(const struct path *a, const struct path *b)
 {
+	unsigned fields = field_steps(a);
+
 	if (a->kind != b->kind || a->root != b->root || a->section != b->section ||
 	    a->nstep != b->nstep)
 		return false;
 	for (unsigned i = 0; i < a->nstep; i++)
-		if (!str_eq(a->steps[i], b->steps[i]))
+		if (i < fields ? !str_ieq(a->steps[i], b->steps[i])
+		               : !str_eq(a->steps[i], b->steps[i]))
 			return false;
 	return true;
 }

@@ -69,7 +69,7 @@ query_like__Q88_patterns(void **state)
 }
 
 static void
-query_like__patterns_are_bounded(void **state)
+query_like__Q88_patterns_are_bounded(void **state)
 {
 	struct buf b = { 0 };
 
@@ -636,7 +636,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(query_like__Q88_patterns),
-		TEST(query_like__patterns_are_bounded),
+		TEST(query_like__Q88_patterns_are_bounded),
 		TEST(query_between__Q88_both_ends_belong_to_it),
 		TEST(query_functions__Q88_other_names_and_contains),
 		TEST(query_parse__Q88_words_stay_plain_keys),

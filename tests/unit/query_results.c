@@ -222,6 +222,15 @@ query_groups__Q85_deep_equality_and_equal_paths(void **state)
 	    "properties.desired.$version",
 	    "{'v':1,'n':4} {'v':2,'n':1}");
 	gives(state, "SELECT foo, COUNT() AS n FROM devices GROUP BY foo", "{'n':5}");
+	gives(state, "SELECT devices.foo, COUNT() AS n FROM devices GROUP BY foo", "{'n':5}");
+	gives(state, "SELECT Foo.x, COUNT() AS n FROM devices GROUP BY devices.foo.x", "{'n':5}");
+	gives(state,
+	    "SELECT devices.Properties.Foo, COUNT() AS n FROM devices GROUP BY properties.foo",
+	    "{'n':5}");
+	gives(state, "SELECT foo.[[x]], COUNT() AS n FROM devices GROUP BY [[foo]].x", "{'n':5}");
+	refuses(state, "SELECT foo.X, COUNT() FROM devices GROUP BY foo.x", "not in GROUP BY");
+	refuses(state, "SELECT properties.foo.X, COUNT() FROM devices GROUP BY properties.foo.x",
+	    "not in GROUP BY");
 }
 
 static void
