@@ -61,7 +61,7 @@ policy_name_valid(struct str name)
 	for (size_t i = 0; i < name.n; i++) {
 		char c = name.p[i], low = (char)(c | 0x20);
 		if (!(low >= 'a' && low <= 'z') && !(c >= '0' && c <= '9') &&
-		    (c == '\0' || strchr("_-@.", c) == NULL))
+		    !char_among(c, "_-@."))
 			return false;
 	}
 	return true;

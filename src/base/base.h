@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- error codes: what a function's caller can act on ---- */
@@ -59,6 +60,36 @@ static inline bool
 str_eq(struct str a, struct str b)
 {
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* Is c one of these characters? A NUL never is, though strchr finds it at every text's end. */
+static inline bool
+char_among(char c, const char *set)
+{
+	return c != '\0' && strchr(set, c) != NULL;
+}
+
+/* memcpy, qsort and qsort_r for what may be empty, and then is often NULL, which those forbid. */
+static inline void
+bytes_copy(void *to, const void *from, size_t n)
+{
+	if (n > 0)
+		memcpy(to, from, n);
+}
+
+static inline void
+array_sort(void *v, size_t n, size_t size, int (*order)(const void *, const void *))
+{
+	if (n > 1)
+		qsort(v, n, size, order);
+}
+
+static inline void
+array_sort_with(
+    void *v, size_t n, size_t size, int (*order)(const void *, const void *, void *), void *ctx)
+{
+	if (n > 1)
+		qsort_r(v, n, size, order, ctx);
 }
 
 bool str_ieq(struct str a, struct str b); /* ASCII letters without case */

@@ -212,7 +212,7 @@ id_valid(struct str id)
 	for (size_t i = 0; i < id.n; i++) {
 		char c = id.p[i];
 		bool alnum = (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
-		if (!alnum && (c == '\0' || strchr("-:.+%_#*?!(),=@;$'", c) == NULL))
+		if (!alnum && !char_among(c, "-:.+%_#*?!(),=@;$'"))
 			return false;
 	}
 	return true;

@@ -79,7 +79,7 @@ put_field(struct buf *out, struct str text, bool visible)
 		text = buf_view(&shown);
 	}
 	for (size_t i = 0; i < text.n && !quotes; i++)
-		quotes = strchr(",\"\r\n", text.p[i]) != NULL && text.p[i] != '\0';
+		quotes = char_among(text.p[i], ",\"\r\n");
 	if (!quotes) {
 		buf_str(out, text);
 	} else {

@@ -238,7 +238,7 @@ method_name_valid(struct str name)
 		return false;
 	for (size_t i = 0; i < name.n; i++) {
 		char c = name.p[i];
-		if (c <= ' ' || c >= 0x7F || strchr("$()<>@,;:\\\"/[]?={}%+#", c) != NULL)
+		if (c <= ' ' || c >= 0x7F || char_among(c, "$()<>@,;:\\\"/[]?={}%+#"))
 			return false;
 	}
 	return true;

@@ -127,7 +127,7 @@ scan_escape(struct scan *s)
 	if (s->p == s->end)
 		return ERR_SYNTAX;
 	if (*s->p != 'u')
-		return *s->p != '\0' && strchr("\"\\/bfnrt", *s->p++) ? ERR_OK : ERR_SYNTAX;
+		return char_among(*s->p++, "\"\\/bfnrt") ? ERR_OK : ERR_SYNTAX;
 	s->p++;
 	if (!scan_hex(s, &high) || (high >= 0xDC00 && high < 0xE000))
 		return ERR_SYNTAX;

@@ -22,7 +22,7 @@ configuration_id_valid(struct str id)
 		char c = id.p[i];
 
 		if (c <= ' ' || c > '~' || (c >= 'A' && c <= 'Z') ||
-		    strchr("&^[]{}\\/\"<>|", c) != NULL)
+		    char_among(c, "&^[]{}\\/\"<>|"))
 			return false;
 	}
 	return id.n > 0 && id.n <= CONFIGURATION_ID_MAX;

@@ -179,7 +179,7 @@ check_overlap(struct doc content, struct fault *f)
 
 	while (doc_next(&it, &keys[n], &v))
 		n++;
-	qsort(keys, n, sizeof(*keys), by_text);
+	array_sort(keys, n, sizeof(*keys), by_text);
 	for (uint32_t i = 0; i < n && e == ERR_OK; i++) {
 		key = keys[i];
 		for (uint32_t k = i + 1; k < n && str_starts(keys[k], key) && e == ERR_OK; k++)

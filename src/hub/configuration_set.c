@@ -131,7 +131,7 @@ configurations_new(struct configuration *const *v, uint32_t n)
 	set->v = xcalloc(n + 1, sizeof(struct configuration *));
 	for (uint32_t i = 0; i < n; i++)
 		set->v[i] = configuration_ref(v[i]);
-	qsort(set->v, n, sizeof(struct configuration *), by_id);
+	array_sort(set->v, n, sizeof(struct configuration *), by_id);
 	put_in_order(set);
 	number_paths(set);
 	sum_up(set);

@@ -124,7 +124,7 @@ on_modules_list(struct shard *sh, struct row *r, const struct op *op, const stru
 	(void)op, (void)env;
 	for (struct row *m = module_first(sh, r); m != NULL; m = module_next(sh, m))
 		list[n++] = m;
-	qsort(list, n, sizeof(list[0]), by_id);
+	array_sort(list, n, sizeof(list[0]), by_id);
 	buf_putc(&reply->body, '[');
 	for (uint32_t i = 0; i < n; i++) {
 		if (i > 0)

@@ -106,10 +106,10 @@ check_sizes(struct doc waves, struct fault *f)
 static bool
 begins_with(struct str text, struct str word)
 {
-	while (text.n > 0 && strchr(" \t\r\n", text.p[0]) != NULL)
+	while (text.n > 0 && char_among(text.p[0], " \t\r\n"))
 		text = str_sub(text, 1);
 	return text.n > word.n && str_ieq((struct str){ text.p, word.n }, word) &&
-	    strchr(" \t\r\n*", text.p[word.n]) != NULL;
+	    char_among(text.p[word.n], " \t\r\n*");
 }
 
 static enum err

@@ -190,7 +190,7 @@ pop_list(struct parser *p, size_t from)
 			l->n++;
 	}
 	p->values.n = from;
-	qsort(v, l->n, sizeof(*v), list_order);
+	array_sort(v, l->n, sizeof(*v), list_order);
 	l->v = v;
 	return l;
 }
@@ -351,10 +351,10 @@ parse_chain(struct parser *p, struct expr *(*operand)(struct parser *), const ch
 {
 	struct expr *e = operand(p), *last = e;
 
-	if (e == NULL || p->tok.kind != TOK_OP || strchr(ops, p->tok.op) == NULL)
+	if (e == NULL || p->tok.kind != TOK_OP || !char_among(p->tok.op, ops))
 		return e;
 	e = expr_unary(p, E_ARITH, e);
-	while (p->tok.kind == TOK_OP && strchr(ops, p->tok.op) != NULL) {
+	while (p->tok.kind == TOK_OP && char_among(p->tok.op, ops)) {
 		char op = p->tok.op;
 		lex_next(p);
 		if ((last->next = operand(p)) == NULL)
@@ -381,11 +381,9 @@ static bool
 relop_of(const struct token *t, enum relop *out)
 {
 	static const char ops[] = "=n<l>g"; /* in the order of enum relop */
-	const char *at = t->kind == TOK_OP ? strchr(ops, t->op) : NULL;
-
-	if (at == NULL)
+	if (t->kind != TOK_OP || !char_among(t->op, ops))
 		return false;
-	*out = (enum relop)(at - ops);
+	*out = (enum relop)(strchr(ops, t->op) - ops);
 	return true;
 }
 

@@ -170,7 +170,7 @@ concat(struct arena *a, const struct value *v, unsigned n)
 		return VALUE_UNDEFINED;
 	p = arena_alloc(a, total + 1);
 	for (unsigned i = 0; i < n; i++) {
-		memcpy(p + at, v[i].string.p, v[i].string.n);
+		bytes_copy(p + at, v[i].string.p, v[i].string.n);
 		at += v[i].string.n;
 	}
 	return value_string((struct str){ p, total });

@@ -397,7 +397,7 @@ sort_groups(struct query_groups *g)
 
 	for (uint32_t i = 0; i < g->nresult; i++)
 		sort_key(&s, g->order[i]);
-	qsort_r(g->order, g->nresult, sizeof(*g->order), sorted_order, &s);
+	array_sort_with(g->order, g->nresult, sizeof(*g->order), sorted_order, &s);
 	buf_fini(&s.keys);
 	free(s.key);
 }
@@ -409,7 +409,7 @@ query_groups_finish(struct query_groups *g)
 	if (g->q->order != NULL)
 		sort_groups(g);
 	else
-		qsort_r(g->order, g->nresult, sizeof(*g->order), group_order, g);
+		array_sort_with(g->order, g->nresult, sizeof(*g->order), group_order, g);
 }
 
 uint32_t

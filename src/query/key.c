@@ -63,7 +63,7 @@ put_object(struct buf *key, struct doc d, struct arena *a)
 
 	while (i < n && doc_next(&it, &m[i].name, &m[i].value))
 		i++;
-	qsort(m, i, sizeof(*m), member_order);
+	array_sort(m, i, sizeof(*m), member_order);
 	buf_putc(key, K_OBJECT);
 	for (uint32_t k = 0; k < i; k++) {
 		put_string(key, m[k].name);

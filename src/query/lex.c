@@ -233,7 +233,7 @@ lex_op(struct parser *p, uint32_t c)
 			return;
 		}
 	}
-	if (c == 0 || c >= 0x80 || strchr("()[],.;*/%+-=<>", (int)c) == NULL) {
+	if (c >= 0x80 || !char_among((char)c, "()[],.;*/%+-=<>")) {
 		bad(p, p->tok.at, "a character that has no meaning here");
 		return;
 	}

@@ -159,8 +159,8 @@ query_order_take(struct query_order *o, const struct query_row_ops *ops, const v
 		return ERR_SIZE;
 	}
 	bytes = xmalloc(n + 1);
-	memcpy(bytes, o->key.p, o->key.n);
-	memcpy(bytes + o->key.n, o->json.p, o->json.n);
+	bytes_copy(bytes, o->key.p, o->key.n);
+	bytes_copy(bytes + o->key.n, o->json.p, o->json.n);
 	push(o, (struct kept){ bytes, o->key.n, n, o->seen });
 	o->held += n + KEPT_BYTES;
 	return ERR_OK;
@@ -169,8 +169,7 @@ query_order_take(struct query_order *o, const struct query_row_ops *ops, const v
 void
 query_order_finish(struct query_order *o)
 {
-	if (o->n > 0)
-		qsort(o->v, o->n, sizeof(*o->v), kept_order);
+	array_sort(o->v, o->n, sizeof(*o->v), kept_order);
 }
 
 uint64_t

@@ -449,7 +449,7 @@ static bool
 all_blank(struct str text)
 {
 	for (size_t i = 0; i < text.n; i++)
-		if (strchr(" \t\r\n", text.p[i]) == NULL)
+		if (!char_among(text.p[i], " \t\r\n"))
 			return false;
 	return true;
 }

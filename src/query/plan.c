@@ -193,7 +193,7 @@ ids_of(struct query *q, const struct value *v, uint32_t n)
 		if (v[i].kind == V_STRING)
 			ids[out.n++] = v[i].string;
 	n = out.n;
-	qsort(ids, n, sizeof(*ids), id_order);
+	array_sort(ids, n, sizeof(*ids), id_order);
 	out.n = 0;
 	for (uint32_t i = 0; i < n; i++)
 		if (out.n == 0 || !str_eq(ids[out.n - 1], ids[i]))

@@ -43,7 +43,7 @@ leaf_hashes(struct vector *v, struct leaf *l, const struct value *values, uint32
 	for (uint32_t i = 0; i < n; i++)
 		if (values[i].kind == V_NUMBER || values[i].kind == V_STRING)
 			l->hashes[l->nhash++] = value_hash(&values[i]);
-	qsort(l->hashes, l->nhash, sizeof(*l->hashes), hash_order);
+	array_sort(l->hashes, l->nhash, sizeof(*l->hashes), hash_order);
 }
 
 /* An equality with strings alone needs no look at the other entries of a dictionary. */

@@ -80,11 +80,11 @@ static bool
 size_parse(struct str s, uint64_t *out)
 {
 	static const char units[] = "KMGT";
-	const char *unit = s.n ? strchr(units, s.p[s.n - 1] & ~0x20) : NULL;
+	char last = s.n > 0 ? (char)(s.p[s.n - 1] & ~0x20) : '\0';
 	unsigned shift = 0;
 
-	if (unit != NULL && *unit != '\0') {
-		shift = 10 * (unsigned)(unit - units + 1);
+	if (char_among(last, units)) {
+		shift = 10 * (unsigned)(strchr(units, last) - units + 1);
 		s.n--;
 	}
 	if (!str_u64(s, out) || *out > UINT64_MAX >> shift)
@@ -169,9 +169,9 @@ parse_argv(int argc, char **argv, struct server_options *o, char *why, size_t nw
 static struct str
 trim(struct str s)
 {
-	while (s.n > 0 && strchr(" \t\r", s.p[0]) != NULL)
+	while (s.n > 0 && char_among(s.p[0], " \t\r"))
 		s = str_sub(s, 1);
-	while (s.n > 0 && strchr(" \t\r", s.p[s.n - 1]) != NULL)
+	while (s.n > 0 && char_among(s.p[s.n - 1], " \t\r"))
 		s.n--;
 	return s;
 }
@@ -183,7 +183,7 @@ keep(struct str value)
 	static struct arena kept;
 	char *p = arena_alloc(&kept, value.n + 1);
 
-	memcpy(p, value.p, value.n);
+	bytes_copy(p, value.p, value.n);
 	return p;
 }
 

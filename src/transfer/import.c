@@ -305,7 +305,7 @@ items_send(struct import *im)
 	uint32_t *at = xcalloc(nworker, sizeof(*at));
 	bool more = im->n > 0;
 
-	qsort_r(im->items, im->n, sizeof(im->items[0]), by_key, &im->docs);
+	array_sort_with(im->items, im->n, sizeof(im->items[0]), by_key, &im->docs);
 	for (unsigned w = 0; w < nworker; w++) { /* shards of a worker are neighbours */
 		while (i < im->n && worker_of(im, i) == w)
 			i++;
@@ -391,8 +391,7 @@ import_lines(
 	buf_fini(&im.docs);
 	buf_fini(&im.shaped);
 	free(im.items);
-	if (out->nfault > 0)
-		qsort(out->faults, out->nfault, sizeof(out->faults[0]), by_line);
+	array_sort(out->faults, out->nfault, sizeof(out->faults[0]), by_line);
 	if (im.stop.code == F_NONE)
 		return ERR_OK;
 	*f = im.stop;

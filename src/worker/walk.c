@@ -153,7 +153,7 @@ id_order(const void *a, const void *b)
 static void
 ids_finish(struct walk *k)
 {
-	qsort(k->ids->v, k->ids->n, sizeof(k->ids->v[0]), id_order);
+	array_sort(k->ids->v, k->ids->n, sizeof(k->ids->v[0]), id_order);
 	for (uint32_t i = 0; i < k->ids->n; i++) {
 		if (i > 0)
 			buf_putc(&k->json, ',');

@@ -189,7 +189,7 @@ static void
 on_payload(struct ws *w, const struct wslay_frame_iocb *io)
 {
 	if (wslay_is_ctrl_frame(w->opcode)) {
-		memcpy(w->control + w->ncontrol, io->data,
+		bytes_copy(w->control + w->ncontrol, io->data,
 		    io->data_length); /* frame_fault has checked the length */
 		w->ncontrol += (uint8_t)io->data_length;
 	} else if (!w->close_sent && io->data_length > 0) {

@@ -56,7 +56,7 @@ const rollouts = [
 	['a guard that is misspelt', wave({ maxFailuresPercent: 5 }), ...INVALID],
 	['a member that rollouts do not have', { rollout: { waves: [{ percent: 100 }], wave: 1 } }, ...INVALID],
 	...['stop', '', 1, null].map((v) => [`an onFailure of ${JSON.stringify(v)}`, { rollout: { waves: [{ percent: 100 }], onFailure: v } }, ...INVALID]),
-	...['successQuery', 'failureQuery'].flatMap((name) => [1, null, '', ' ', 'tags.a =', 'tags.a = 1)', 'tags.a = 1) OR (tags.b = 2', 'tags.a = 1 /* ', 'SELECT', 'SELECT COUNT() FROM devices',
+	...['successQuery', 'failureQuery'].flatMap((name) => [1, null, '', ' ', '\0', '\0tags.a = 1', 'tags.a =', 'tags.a = 1)', 'tags.a = 1) OR (tags.b = 2', 'tags.a = 1 /* ', 'SELECT', 'SELECT COUNT() FROM devices',
 		'SELECT TOP 1 * FROM devices', 'SELECT * FROM devices.modules', 'SELECT * FROM devices.jobs', 'SELECT tags.a, COUNT() FROM devices GROUP BY tags.a', `tags.a = '${'x'.repeat(8160)}'`]
 		.map((v) => [`a ${name} of ${String(v).slice(0, 40)}`, wave({ [name]: v }), ...METRIC])),
 ];

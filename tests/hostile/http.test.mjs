@@ -184,6 +184,8 @@ const queryRows = [
 	['no query member', { body: {} }, 'ArgumentNull'],
 	['a query that is a number', { body: { query: 1 } }, 'ArgumentNull'],
 	['an empty query', query(''), 'ArgumentNull'],
+	['a NUL alone', query('\0'), 'ArgumentInvalid'],
+	['a blank and a NUL', query(' \0'), 'ArgumentInvalid'],
 	['no FROM', query('SELECT *'), 'ArgumentInvalid'],
 	['an unknown table', query('SELECT * FROM users'), 'ArgumentInvalid'],
 	['SQL of another kind', query('DROP TABLE devices'), 'ArgumentInvalid'],

@@ -255,6 +255,49 @@ id_valid__L36_the_allowed_characters_and_no_other(void **state)
 	assert_false(id_valid(STR_NONE));
 }
 
+static int
+by_byte(const void *a, const void *b)
+{
+	return *(const char *)a - *(const char *)b;
+}
+
+static int
+by_byte_with(const void *a, const void *b, void *ctx)
+{
+	(*(unsigned *)ctx)++;
+	return by_byte(a, b);
+}
+
+static void
+char_among__never_finds_the_end_of_the_set(void **state)
+{
+	(void)state;
+	assert_true(char_among('b', "abc"));
+	assert_false(char_among('d', "abc"));
+	assert_false(char_among('\0', "abc"));
+	assert_false(char_among('\0', ""));
+}
+
+/* UBSan watches: what is empty may be NULL. */
+static void
+arrays__that_are_empty_may_be_null(void **state)
+{
+	char text[] = "cab";
+	unsigned n = 0;
+
+	(void)state;
+	array_sort(NULL, 0, 1, by_byte);
+	array_sort_with(NULL, 0, 1, by_byte_with, &n);
+	bytes_copy(text, NULL, 0);
+	assert_int_equal(n, 0);
+	array_sort_with(text, 3, 1, by_byte_with, &n);
+	assert_string_equal(text, "abc");
+	assert_true(n > 0);
+	bytes_copy(text, "z", 1);
+	array_sort(text, 3, 1, by_byte);
+	assert_string_equal(text, "bcz");
+}
+
 int
 main(void)
 {
@@ -272,6 +315,8 @@ main(void)
 		cmocka_unit_test(utf8_valid__agrees_with_the_grammar),
 		cmocka_unit_test(utf8_next__gives_code_points),
 		cmocka_unit_test(utf8_next__stays_inside_a_cut_character),
+		cmocka_unit_test(char_among__never_finds_the_end_of_the_set),
+		cmocka_unit_test(arrays__that_are_empty_may_be_null),
 		cmocka_unit_test(id_valid__L36_the_allowed_characters_and_no_other),
 	};
 
