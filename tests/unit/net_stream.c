@@ -61,6 +61,20 @@ on_data_flood(struct stream *s, struct str in, void *ctx)
 	return in.n;
 }
 
+/* Says ten times what may wait for the peer, all in one turn, and less than the kernel holds for it. */
+static size_t
+on_data_burst(struct stream *s, struct str in, void *ctx)
+{
+	static char part[1000];
+
+	(void)ctx;
+	for (int i = 0; i < 40; i++) {
+		memset(part, 'a' + i % 26, sizeof part);
+		stream_write(s, (struct str){ part, sizeof part });
+	}
+	return in.n;
+}
+
 static size_t
 on_data_pause(struct stream *s, struct str in, void *ctx)
 {
@@ -239,6 +253,29 @@ stream__client_that_never_reads_hits_the_bound(void **state)
 }
 
 static void
+stream__burst_of_one_turn_does_not_end_a_peer_that_reads(void **state)
+{
+	struct stream_user user;
+	char got[40 * 1000];
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_with(&r, on_data_burst, &user);
+	r.conf.limits.max_out_bytes = 4000;
+	rig_listen(&r);
+	fd = client_connect(r.port);
+	assert_int_equal(send(fd, "x", 1, 0), 1);
+	assert_true(client_read(fd, got, sizeof got));
+	for (size_t i = 0; i < sizeof got; i++)
+		assert_int_equal(got[i], 'a' + i / 1000 % 26);
+	close(fd);
+	assert_true(rig_wait(&r, &r.nclose, 1));
+	assert_int_equal(r.why, STREAM_EOF);
+	rig_fini(&r);
+}
+
+static void
 stream__slow_reader_gets_everything_in_order(void **state)
 {
 	struct rig r;
@@ -388,6 +425,7 @@ main(void)
 		cmocka_unit_test(stream__close_ends_in_time_for_a_peer_that_stays),
 		cmocka_unit_test(stream__abort_drops_at_once),
 		cmocka_unit_test(stream__client_that_never_reads_hits_the_bound),
+		cmocka_unit_test(stream__burst_of_one_turn_does_not_end_a_peer_that_reads),
 		cmocka_unit_test(stream__slow_reader_gets_everything_in_order),
 		cmocka_unit_test(stream__paused_input_waits_and_comes_after_resume),
 		cmocka_unit_test(stream__deadline_ends_a_silent_connection_in_time),
