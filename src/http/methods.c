@@ -103,6 +103,11 @@ http_note(struct http_loop *hl, const struct note *n)
 	if (n->kind == EFFECT_CALL_SENT) {
 		r->called = true;
 		wait_for(r, r->response_s);
+	} else if (n->kind == EFFECT_CALL_UNSENT) {
+		cancel(r);
+		reply_error(r, F_ServiceUnavailable,
+		    "the state that was seen could not be stored, and the device has not been "
+		    "called, try again later");
 	} else if (n->fault == F_NONE) {
 		reply_response(r, n);
 	} else {

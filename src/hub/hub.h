@@ -222,7 +222,9 @@ enum effect_kind {
 	EFFECT_JOBS,           /* shard_jobs has changed: for all shards to know */
 	EFFECT_METHOD,         /* to a session: call it */
 	EFFECT_CALL_SENT,      /* to the caller: the device is there, and has been called */
-	EFFECT_CALL_DONE       /* to the caller: the response, or the fault */
+	EFFECT_CALL_DONE,      /* to the caller: the response, or the fault */
+	EFFECT_CALL_UNSENT /* to the caller, of EFFECT_METHOD whose commit has failed: nobody has
+	                        * been called; the shard takes it for sent until it is cancelled */
 };
 
 struct effect {
@@ -230,6 +232,7 @@ struct effect {
 	struct reply_to session; /* or the caller */
 	uint32_t version;        /* EFFECT_NOTIFY: desired $version */
 	uint64_t call;           /* EFFECT_METHOD: how the response names it */
+	struct reply_to caller;  /* EFFECT_METHOD */
 	struct str name;         /* EFFECT_METHOD; borrowed, as is body */
 	struct str
 	    body; /* EFFECT_NOTIFY: the whole notification; of methods: the JSON text, each way; of a fault: its text */

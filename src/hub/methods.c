@@ -6,7 +6,8 @@
  *       |                          ^                    \--OP_METHOD_CANCEL--> nobody hears of it
  *       +---------wait--> WAITING: in the shard ---identity ends---> EFFECT_CALL_DONE
  *
- * Calls are in no record and in no undo entry: a failed commit answers OP_METHOD with a fault, and its caller cancels.
+ * Calls are in no record and in no undo entry: a failed commit answers OP_METHOD with a fault, or EFFECT_METHOD with
+ * EFFECT_CALL_UNSENT, and its caller cancels.
  */
 #include "hub/priv.h"
 
@@ -91,9 +92,11 @@ call_send(struct shard *sh, struct row *r, const struct reply_to *caller, struct
 {
 	struct presence *p = r->presence;
 	struct call *c = xcalloc(1, sizeof(*c));
-	struct effect e = {
-		.kind = EFFECT_METHOD, .session = p->session, .name = name, .body = payload
-	};
+	struct effect e = { .kind = EFFECT_METHOD,
+		.session = p->session,
+		.caller = *caller,
+		.name = name,
+		.body = payload };
 
 	c->caller = *caller;
 	c->number = e.call = ++sh->call_last;

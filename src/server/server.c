@@ -138,7 +138,7 @@ on_note(struct note *n)
 {
 	const struct io *io = &the_server->io[n->session.loop];
 
-	if (n->kind == EFFECT_CALL_SENT || n->kind == EFFECT_CALL_DONE)
+	if (n->kind > EFFECT_METHOD)
 		http_note(io->http, n);
 	else
 		mqtt_note(io->mqtt, n);

@@ -2,8 +2,9 @@
  * Calls of methods that jobs make. A call begins with a commit that says so, and only then is sent: after a crash it is
  * known to have been under way, and is failed, never sent twice (J-27). It ends with the commit of its result.
  *
+ *   MADE --listed in its part--> BEGINS
  *   BEGINS --on disk--> READY --sent, or waits for the device--> OUT --answer, fault, patience--> ANSWERED
- *     |                   ^---no room for it at the moment---/                                      |   ^
+ *     |                   ^---no room for it, or not sent----------/                                |   ^
  *     +--not on disk--> gone                                           gone <--on disk-- SETTLES <--+   |
  *                                                                                           +--not on disk
  */
@@ -14,7 +15,7 @@
 #define CALLS_MAX 1024u /* of all jobs of one worker at once */
 #define AGAIN_US  20000 /* a call for which there was no room */
 
-enum call_state { CALL_BEGINS, CALL_READY, CALL_OUT, CALL_ANSWERED, CALL_SETTLES };
+enum call_state { CALL_MADE, CALL_BEGINS, CALL_READY, CALL_OUT, CALL_ANSWERED, CALL_SETTLES };
 
 struct job_call {
 	enum call_state state;
@@ -82,7 +83,25 @@ job_call_begin(struct worker *w, const struct job *j, uint32_t shard, uint32_t r
 		.job = j->number,
 		.shard = shard,
 		.row = row };
-	worker_leave(w, LEAVE_CALL, c);
+	js->made = true;
+}
+
+/* Only now the round has what says that they are under way: what left before would not wait for that. */
+void
+job_calls_listed(struct worker *w)
+{
+	struct worker_jobs *js = &w->jobs;
+
+	for (uint32_t i = 0; js->made && i < js->slots; i++) {
+		struct job_call *c = js->calls[i];
+
+		if (c == NULL || c->state != CALL_MADE)
+			continue;
+		assert(store_batch_count(w->round[w->gathering].batch) > 0);
+		c->state = CALL_BEGINS;
+		worker_leave(w, LEAVE_CALL, c);
+	}
+	js->made = false;
 }
 
 void
@@ -126,6 +145,14 @@ patience_us(const struct job_call *c, const struct job *j)
 }
 
 static void
+call_again(struct job_call *c)
+{
+	c->state = CALL_READY;
+	c->sent = false;
+	c->deadline_us = clock_mono_us() + AGAIN_US;
+}
+
+static void
 call_send(struct worker *w, struct job_call *c, const struct job *j)
 {
 	struct op op = op_of(w, c, OP_METHOD);
@@ -140,8 +167,7 @@ call_send(struct worker *w, struct job_call *c, const struct job *j)
 	worker_later_leave(w);
 	if (reply.fault.code == F_ThrottleBacklogLimitExceeded ||
 	    reply.fault.code == F_DeviceThrottlingLimitExceeded) {
-		c->state = CALL_READY;
-		c->deadline_us = clock_mono_us() + AGAIN_US;
+		call_again(c);
 	} else if (reply.fault.code != F_NONE) {
 		answered(w, c, reply.fault.code, 0, str_of(reply.fault.text));
 	} else if (c->state == CALL_OUT) {
@@ -149,6 +175,23 @@ call_send(struct worker *w, struct job_call *c, const struct job *j)
 		c->deadline_us = patience_us(c, j);
 	}
 	buf_fini(&reply.body);
+}
+
+static void
+cancel(struct worker *w, const struct job_call *c)
+{
+	struct op op = op_of(w, c, OP_METHOD_CANCEL);
+	struct reply reply = { 0 };
+
+	hub_apply(w->shards[c->shard], &op, &w->env, &reply);
+}
+
+static void
+call_unsent(struct worker *w, struct job_call *c)
+{
+	cancel(w, c);
+	call_again(c);
+	w->jobs.calls_due = true;
 }
 
 void
@@ -164,6 +207,10 @@ job_call_heard(struct worker *w, const struct effect *e)
 		answered(w, c, e->fault, e->status, e->body);
 		return;
 	}
+	if (e->kind == EFFECT_CALL_UNSENT) {
+		call_unsent(w, c);
+		return;
+	}
 	c->sent = true;
 	c->deadline_us = j != NULL ? patience_us(c, j) : 0;
 	w->jobs.calls_due = true;
@@ -172,10 +219,7 @@ job_call_heard(struct worker *w, const struct effect *e)
 static void
 call_late(struct worker *w, struct job_call *c, const struct job *j)
 {
-	struct op op = op_of(w, c, OP_METHOD_CANCEL);
-	struct reply reply = { 0 };
-
-	hub_apply(w->shards[c->shard], &op, &w->env, &reply);
+	cancel(w, c);
 	if (j == NULL || j->state.stop == JOB_STOP_LATE)
 		answered(w, c, F_GatewayTimeout, 0,
 		    STR("the job's time was over before the device had answered"));
@@ -190,11 +234,8 @@ call_late(struct worker *w, struct job_call *c, const struct job *j)
 static void
 call_cancel(struct worker *w, struct job_call *c)
 {
-	struct op op = op_of(w, c, OP_METHOD_CANCEL);
-	struct reply reply = { 0 };
-
 	if (c->state == CALL_OUT)
-		hub_apply(w->shards[c->shard], &op, &w->env, &reply);
+		cancel(w, c);
 	c->canceled = true;
 	answered(w, c, F_NONE, 0, STR_NONE);
 }

@@ -258,6 +258,7 @@ part_slice(struct worker *w, uint32_t s, struct job *j, int64_t end_us)
 			r = SLICE_OVER;
 	}
 	jobs_save(w, sh, j);
+	job_calls_listed(w);
 	return r;
 }
 

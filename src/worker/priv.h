@@ -64,6 +64,7 @@ struct worker_jobs {
 	struct job_call **calls; /* by slot; NULL: free */
 	uint32_t ncall, slots;   /* of them in use; all */
 	uint32_t generation;
+	bool made;                 /* some calls are not listed in their part yet */
 	bool forgets;              /* there may be parts of jobs that are known no more */
 	bool calls_due;            /* some are to be looked at */
 	bool calls_check;          /* there may be calls under way that only a record knows of */
@@ -226,6 +227,7 @@ void jobs_report_free(struct msg *report);
 void jobs_drop(struct msg *m);
 /* job_calls.c: calls of methods, between the commit that they begin with and the one that they end with */
 void job_call_begin(struct worker *w, const struct job *j, uint32_t shard, uint32_t row);
+void job_calls_listed(struct worker *w); /* their part has been saved */
 bool job_calls_full(const struct worker *w);
 void job_calls_turn(struct worker *w);
 void job_call_heard(struct worker *w, const struct effect *e);

@@ -97,6 +97,7 @@ note_new(const struct effect *e, void (*on_note)(struct note *n))
 	n->session = e->session;
 	n->version = e->version;
 	n->call = e->call;
+	n->caller = e->caller;
 	n->status = e->status;
 	n->fault = e->fault;
 	n->why = e->why;

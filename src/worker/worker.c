@@ -160,6 +160,23 @@ work_fails(struct work *k)
 	    "the change could not be stored, try again later");
 }
 
+/* A device is not called: its caller does not wait for it, and cancels. */
+static void
+note_fails(struct worker *w, const struct note *n)
+{
+	const struct effect e = { .kind = EFFECT_CALL_UNSENT, .session = n->caller };
+	struct note *out;
+
+	if (n->kind != EFFECT_METHOD)
+		return;
+	if (n->caller.node == NODE_JOBS) {
+		job_call_heard(w, &e);
+		return;
+	}
+	out = note_new(&e, w->fleet->o.on_note);
+	loop_post(w->fleet->o.loops[out->session.loop], &out->msg);
+}
+
 static void
 walk_fault(struct fault *f)
 {
@@ -183,9 +200,10 @@ leaves_fail(struct worker *w, struct leaves *l)
 		else if (l->v[i].kind == LEAVE_PARCEL)
 			parcel_fail(l->v[i].p);
 		if (l->v[i].kind == LEAVE_NOTE && note->kind != EFFECT_CLOSE &&
-		    note->kind != EFFECT_CALL_DONE)
+		    note->kind != EFFECT_CALL_DONE) {
+			note_fails(w, note);
 			free(note);
-		else if (l->v[i].kind == LEAVE_CONFIGURATIONS)
+		} else if (l->v[i].kind == LEAVE_CONFIGURATIONS)
 			configurations_free(l->v[i].p);
 		else if (l->v[i].kind == LEAVE_JOBS)
 			jobs_unref(l->v[i].p);

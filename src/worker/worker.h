@@ -109,6 +109,7 @@ struct note {
 	struct reply_to session; /* a stale one is dropped silently by the receiver */
 	uint32_t version;
 	uint64_t call;
+	struct reply_to caller;
 	int32_t status;
 	enum fault_code fault;
 	const char *why; /* EFFECT_CLOSE; as is paced */

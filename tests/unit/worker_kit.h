@@ -87,8 +87,9 @@ static struct {
 	pthread_cond_t changed;
 	bool held;
 	unsigned nwaiting;
-	int error; /* of the syncs that go on now; 0: none */
-} disk = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, 0 };
+	int error;      /* of the syncs that go on now; 0: none */
+	unsigned until; /* so many syncs, and one fails; 0: none does */
+} disk = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, 0, 0 };
 
 int
 fdatasync(int fd)
@@ -102,6 +103,10 @@ fdatasync(int fd)
 		pthread_cond_wait(&disk.changed, &disk.mu);
 	disk.nwaiting--;
 	error = disk.error;
+	if (disk.until > 0 && --disk.until == 0) {
+		error = ENOSPC;
+		pthread_cond_broadcast(&disk.changed);
+	}
 	pthread_mutex_unlock(&disk.mu);
 	if (error == 0)
 		return (int)syscall(SYS_fdatasync, fd);
@@ -114,6 +119,15 @@ disk_hold(void)
 {
 	pthread_mutex_lock(&disk.mu);
 	disk.held = true;
+	pthread_mutex_unlock(&disk.mu);
+}
+
+/* The n-th sync from now on has no space, those after it have. */
+static UNUSED void
+disk_fail_once(unsigned n)
+{
+	pthread_mutex_lock(&disk.mu);
+	disk.until = n;
 	pthread_mutex_unlock(&disk.mu);
 }
 
