@@ -79,7 +79,6 @@ take_command(struct request *r, struct str *name, struct fault *f)
 	struct doc_parsed info;
 
 	*name = method_of(r);
-	r->nsegment = 2; /* the others are no module */
 	r->hl->json.n = 0;
 	if (!method_name_valid(*name))
 		return fault_set(f, F_ArgumentInvalid,

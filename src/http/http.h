@@ -46,6 +46,7 @@ struct http_options {
 	(1u << 20) /* our own 413 above it; 8 MB for a bulk call (service-rest.md 4.2) */
 #define HTTP_BULK_MAX    (8u << 20)
 #define HTTP_READ_MAX    (9u << 20) /* a longer body is not read: 413 and the end of the connection */
+#define EVENTS_BATCH_MAX 500u       /* messages of one POST; MQTT_MESSAGE_MAX bytes together */
 #define HTTP_HEADERS_MAX (16u << 10)
 
 struct http_loop;

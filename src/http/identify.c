@@ -39,8 +39,7 @@ on_judged(struct work *w)
 static bool
 path_of_device(const struct request *r, struct str *module)
 {
-	*module =
-	    r->nsegment > 3 && str_ieq(r->segment[2], STR("modules")) ? r->segment[3] : STR_NONE;
+	*module = path_module(r);
 	return r->nsegment > 1 && str_ieq(r->segment[0], STR("devices")) &&
 	    id_valid(r->segment[1]) && (module->p == NULL || id_valid(*module));
 }

@@ -92,6 +92,12 @@ path_find(struct request *r)
 	return found != PATH_UNKNOWN || r->path.n == r->sent_path.n ? found : find(r, r->sent_path);
 }
 
+struct str
+path_module(const struct request *r)
+{
+	return r->nsegment > 3 && str_ieq(r->segment[2], STR("modules")) ? r->segment[3] : STR_NONE;
+}
+
 bool
 path_ids_good(const struct request *r)
 {

@@ -124,6 +124,8 @@ void request_submit(struct request *r, struct work *w);
 struct str path_plain(struct arena *a, struct str raw);
 /* The path's segments, each decoded once, and with PATH_ROUTE the route that they lead to. */
 enum path_found path_find(struct request *r);
+/* The module of .../{device}/modules/{module}[/...]; STR_NONE: the path is a device's. */
+struct str path_module(const struct request *r);
 /* Of devices, modules and jobs. */
 bool path_ids_good(const struct request *r);
 
@@ -165,6 +167,7 @@ handler on_policies, on_policy_rotate, on_backup;
 handler on_digital_twin_get, on_digital_twin_patch, on_digital_command;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,
     on_file_job_cancel;
+handler on_events_post, on_no_files, on_no_messages;
 void on_health(struct request *r, bool ready);
 
 #endif

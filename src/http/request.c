@@ -162,7 +162,7 @@ request_doc(struct request *r, const struct shape *shape, struct doc_parsed *inf
 struct work *
 request_work(struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w))
 {
-	struct str device = r->segment[1], module = r->nsegment > 3 ? r->segment[3] : STR_NONE;
+	struct str device = r->segment[1], module = path_module(r);
 	struct work *w = work_new(r->hl->loop, room + device.n + module.n + r->asker.n, done);
 
 	w->op.kind = kind;
@@ -330,6 +330,9 @@ on_request(struct evhttp_request *ev, void *ctx)
 		reply_error(r, F_ServiceUnavailable, "the hub is stopping");
 	else if (path_is(r, WEBSOCKET_PATH) && ws_wanted(ev))
 		upgrade(r);
+	else if (ws_wanted(ev))
+		reply_error(r, F_GenericNotFound,
+		    "no WebSocket is served at this path: MQTT's is " WEBSOCKET_PATH);
 	else {
 		r->found = path_find(r);
 		request_identify(r);

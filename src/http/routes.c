@@ -5,6 +5,8 @@
 #define WRITE_REGISTRY RIGHT_REGISTRY_WRITE
 #define SERVICE        RIGHT_SERVICE_CONNECT
 #define OF_DEVICE      RIGHT_DEVICE_SELF /* the device's own, for its modules */
+#define OF_SELF        (RIGHT_DEVICE_SELF | RIGHT_MODULE_SELF) /* the identity's own, or its device's */
+#define CONNECTS       (OF_SELF | RIGHT_DEVICE_CONNECT)
 
 const struct route routes[] = {
 	{ EVHTTP_REQ_GET, "devices", READ_REGISTRY, on_devices_list, false },
@@ -80,5 +82,29 @@ const struct route routes[] = {
 	    false },
 	{ EVHTTP_REQ_POST, "digitaltwins/{device}/components/{component}/commands/{command}",
 	    SERVICE, on_digital_command, false },
+	/* devices' own: service-rest.md 3.5 */
+	{ EVHTTP_REQ_POST, "devices/{device}/messages/events", CONNECTS, on_events_post, false },
+	{ EVHTTP_REQ_POST, "devices/{device}/modules/{module}/messages/events", CONNECTS,
+	    on_events_post, false },
+	{ EVHTTP_REQ_POST, "devices/{device}/files", CONNECTS, on_no_files, false },
+	{ EVHTTP_REQ_POST, "devices/{device}/files/notifications", CONNECTS, on_no_files, false },
+	{ EVHTTP_REQ_GET, "devices/{device}/messages/deviceBound", CONNECTS, on_no_messages,
+	    false },
+	{ EVHTTP_REQ_DELETE, "devices/{device}/messages/deviceBound/{lock}", CONNECTS,
+	    on_no_messages, false },
+	{ EVHTTP_REQ_POST, "devices/{device}/messages/deviceBound/{lock}/abandon", CONNECTS,
+	    on_no_messages, false },
 };
 const size_t nroutes = sizeof(routes) / sizeof(routes[0]);
+
+void
+on_no_files(struct request *r)
+{
+	reply_error(r, F_GenericNotImplemented, "uploads of files are not served here");
+}
+
+void
+on_no_messages(struct request *r)
+{
+	reply_error(r, F_GenericNotImplemented, "messages to devices are not served here");
+}

@@ -25,6 +25,7 @@ static const struct rule {
 	[OP_TELEMETRY] = { on_telemetry, IDENTITY, true, false, true },
 	[OP_METHOD_RESPONSE] = { on_method_response, 0, false, false, true },
 	[OP_ACK] = { on_ack, 0, false, false, true },
+	[OP_EVENTS] = { on_events, IDENTITY, true, false, false },
 	[OP_IDENTITY_GET] = { on_identity_get, IDENTITY | REPORTED, false, false, false },
 	[OP_IDENTITY_PUT] = { on_identity_put, IDENTITY | REPORTED, true, true, false },
 	[OP_IDENTITY_DELETE] = { on_identity_delete, IDENTITY | WANTED | REPORTED | SESSION, true,

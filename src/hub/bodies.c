@@ -83,6 +83,11 @@ static const struct shape job_members[] = { TEXT("jobId"), TEXT("type"), TEXT("s
 	SHAPE_END };
 const struct shape body_job = BODY(job_members);
 
+static const struct shape event_members[] = { BOOL("base64Encoded"), MAP("properties", &text),
+	SHAPE_END };
+static const struct shape event = BODY(event_members);
+const struct shape body_events = { { NULL, 0 }, SHAPE_LIST, 0, 0, &event };
+
 /* ---- configurations ---- */
 
 static const struct shape wave_members[] = { NUMBER("percent"), INT("count", 1, ROLLOUT_COUNT_MAX),

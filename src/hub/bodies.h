@@ -10,6 +10,7 @@ extern const struct shape body_keys;     /* POST /devices/keys/regenerate, its i
 extern const struct shape body_twin;     /* what is not its own values */
 extern const struct shape body_method;
 extern const struct shape body_job;
+extern const struct shape body_events; /* a batch; its bodies are data, and as they are */
 extern const struct shape body_configuration;
 extern const struct shape body_file_job; /* POST /jobs/create */
 

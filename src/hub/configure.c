@@ -293,6 +293,7 @@ configure_needs(const struct shard *sh, enum op_kind kind)
 	case OP_DISCONNECT: changes = WATCH_PRESENCE; break;
 	case OP_SUBSCRIBE:
 	case OP_UNSUBSCRIBE:
+	case OP_EVENTS:
 	case OP_TELEMETRY: return 0;
 	default:
 		if (!op_writes(kind))

@@ -122,8 +122,8 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	calls_wake(sh, r, env);
 }
 
-static void log_append(
-    struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env);
+static void log_append(struct shard *sh, struct row *r, const struct op *op, struct str body,
+    const struct hub_env *env);
 
 void
 on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
@@ -139,7 +139,7 @@ on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct
 		r->activity_us = r->presence_us = env->now_us;
 	}
 	if (op->payload.n != 0 && env->can_write && r->records[RECORD_IDENTITY] != NULL)
-		log_append(sh, r, op, env);
+		log_append(sh, r, op, op->payload, env);
 }
 
 /* ---- subscriptions (device-mqtt.md 3.1, 3.2) ---- */
@@ -314,7 +314,8 @@ on_report(struct shard *sh, struct row *r, const struct op *op, const struct hub
  *   format | time | actor kind | actor | device | module | generation | authentication | body
  */
 static void
-log_append(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env)
+log_append(struct shard *sh, struct row *r, const struct op *op, struct str body,
+    const struct hub_env *env)
 {
 	struct buf *b = env->scratch;
 	struct identity id;
@@ -337,7 +338,7 @@ log_append(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	buf_lstr(b, op->module);
 	buf_varint(b, id.generation);
 	buf_putc(b, (char)id.auth);
-	buf_str(b, op->payload);
+	buf_str(b, body);
 	bytes = buf_view(b);
 	env->put(env->ctx, RECORD_LOG, (struct str){ key, sizeof(key) }, bytes);
 }
@@ -347,7 +348,23 @@ on_telemetry(struct shard *sh, struct row *r, const struct op *op, const struct 
     struct reply *reply)
 {
 	(void)reply;
-	log_append(sh, r, op, env);
+	log_append(sh, r, op, op->payload, env);
+}
+
+void
+on_events(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	const struct row *device = op->module.n == 0 ? r : row_find(sh, op->device, STR_NONE);
+	struct rd rd = rd_of(op->payload);
+
+	if (device == NULL || device->disabled) {
+		fault_set(&reply->fault, F_IotHubUnauthorizedAccess, "the device is disabled");
+		return;
+	}
+	while (rd.p < rd.end && !rd.bad)
+		log_append(sh, r, op, rd_lstr(&rd), env);
+	r->activity_us = env->now_us;
 }
 
 void

@@ -55,6 +55,7 @@ enum op_kind {
 	OP_METHOD_RESPONSE, /* payload: its JSON text; see struct op_method */
 	OP_ACK, /* nothing to do but keep its place in the order of acknowledgements (D-40) */
 	/* a device's without a session */
+	OP_EVENTS, /* payload: bodies of log records, each with its length in front (buf_lstr): all of them, or none */
 	OP_JUDGE, /* may who shows `shown` ask for path `name`? The answer: reply.verdict, for the device and its modules */
 	/* a back end's */
 	OP_IDENTITY_GET,

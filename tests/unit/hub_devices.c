@@ -778,6 +778,76 @@ telemetry__is_logged_with_who_and_when(void **state)
 	assert_string_equal(kit_counters(k, "d1"), "1 2 1 1");
 }
 
+/* The bodies of log records, in their order, with a slash between. */
+static void
+log_text(const struct kit *k, struct buf *out)
+{
+	out->n = 0;
+	for (uint32_t i = 0; i < k->store.n; i++) {
+		const struct kit_row *r = &k->store.v[i];
+		struct rd rd = rd_of(buf_view(&r->value));
+
+		if (r->kind != RECORD_LOG)
+			continue;
+		rd_u8(&rd), rd_varint(&rd), rd_u8(&rd);
+		rd_lstr(&rd), rd_lstr(&rd), rd_lstr(&rd);
+		rd_varint(&rd), rd_u8(&rd);
+		buf_str(out, (struct str){ (const char *)rd.p, (size_t)(rd.end - rd.p) });
+		buf_putc(out, '/');
+	}
+	buf_putc(out, 0);
+}
+
+static struct op
+events_op(struct buf *bodies)
+{
+	struct op op = kit_op(OP_EVENTS, "d1");
+
+	buf_lstr(bodies, STR("one"));
+	buf_lstr(bodies, STR_NONE);
+	buf_lstr(bodies, STR("three"));
+	op.actor = ACTOR_DEVICE;
+	op.actor_name = STR("d1");
+	op.payload = buf_view(bodies);
+	return op;
+}
+
+static void
+events__R106_each_is_a_record_and_no_session_is_needed(void **state)
+{
+	struct kit *k = *state;
+	struct buf bodies = { 0 }, log = { 0 };
+	struct op op = events_op(&bodies);
+
+	assert_true(op_writes(OP_EVENTS));
+	assert_int_equal(kit_run(k, &op), F_DeviceNotFound);
+	kit_device(k, "d1");
+	k->env.now_us += 5000000;
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	log_text(k, &log);
+	assert_string_equal(log.p, "one//three/");
+	assert_int_equal(row_find(k->sh, STR("d1"), STR_NONE)->activity_us, k->env.now_us);
+	buf_fini(&bodies);
+	buf_fini(&log);
+}
+
+static void
+events__R106_of_a_disabled_device_are_refused_its_modules_too(void **state)
+{
+	struct kit *k = *state;
+	struct buf bodies = { 0 };
+	struct op op = events_op(&bodies);
+
+	kit_device(k, "d1");
+	assert_int_equal(kit_put(k, "d1/m1", NULL, "{'deviceId':'d1','moduleId':'m1'}"), F_NONE);
+	assert_int_equal(kit_put(k, "d1", "*", "{'deviceId':'d1','status':'disabled'}"), F_NONE);
+	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess);
+	op.module = STR("m1");
+	assert_int_equal(kit_run(k, &op), F_IotHubUnauthorizedAccess);
+	assert_int_equal(nlog(k), 0);
+	buf_fini(&bodies);
+}
+
 static void
 disconnect__D30_the_will_is_logged(void **state)
 {
@@ -876,6 +946,8 @@ main(void)
 		kit_test(report__activity_is_remembered_with_it),
 		kit_test(notify__T65_only_who_is_connected_and_subscribed),
 		kit_test(telemetry__is_logged_with_who_and_when),
+		kit_test(events__R106_each_is_a_record_and_no_session_is_needed),
+		kit_test(events__R106_of_a_disabled_device_are_refused_its_modules_too),
 		kit_test(disconnect__D30_the_will_is_logged),
 		kit_test(disconnect__needs_no_record),
 		kit_test(ack__keeps_the_fault_that_it_carries),
