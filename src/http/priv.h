@@ -167,7 +167,7 @@ handler on_policies, on_policy_rotate, on_backup;
 handler on_digital_twin_get, on_digital_twin_patch, on_digital_command;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,
     on_file_job_cancel;
-handler on_events_post, on_no_files, on_no_messages;
+handler on_events_post, on_scope_list, on_scope_target, on_nested, on_no_files, on_no_messages;
 void on_health(struct request *r, bool ready);
 
 #endif

@@ -86,6 +86,14 @@ const struct route routes[] = {
 	{ EVHTTP_REQ_POST, "devices/{device}/messages/events", CONNECTS, on_events_post, false },
 	{ EVHTTP_REQ_POST, "devices/{device}/modules/{module}/messages/events", CONNECTS,
 	    on_events_post, false },
+	{ EVHTTP_REQ_GET, "devices/{device}/modules/$edgeHub/devicesAndModulesInDeviceScope",
+	    OF_SELF, on_scope_list, false },
+	{ EVHTTP_REQ_GET, "devices/{device}/modules/$edgeHub/deviceAndModuleInDeviceScope", OF_SELF,
+	    on_scope_target, false },
+	{ EVHTTP_REQ_POST, "devices/{device}/modules/{module}/devicesAndModulesInTargetDeviceScope",
+	    OF_SELF, on_nested, false },
+	{ EVHTTP_REQ_POST, "devices/{device}/modules/{module}/getDeviceAndModuleOnBehalfOf",
+	    OF_SELF, on_nested, false },
 	{ EVHTTP_REQ_POST, "devices/{device}/files", CONNECTS, on_no_files, false },
 	{ EVHTTP_REQ_POST, "devices/{device}/files/notifications", CONNECTS, on_no_files, false },
 	{ EVHTTP_REQ_GET, "devices/{device}/messages/deviceBound", CONNECTS, on_no_messages,
@@ -107,4 +115,11 @@ void
 on_no_messages(struct request *r)
 {
 	reply_error(r, F_GenericNotImplemented, "messages to devices are not served here");
+}
+
+void
+on_nested(struct request *r)
+{
+	reply_error(r, F_GenericNotImplemented,
+	    "edge devices below edge devices (nested edge) are not served here");
 }

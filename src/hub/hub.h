@@ -56,6 +56,8 @@ enum op_kind {
 	OP_ACK, /* nothing to do but keep its place in the order of acknowledgements (D-40) */
 	/* a device's without a session */
 	OP_EVENTS, /* payload: bodies of log records, each with its length in front (buf_lstr): all of them, or none */
+	OP_SCOPE_READ, /* the answer: the scope of this edge device */
+	OP_SCOPE_MEMBER, /* the device, and its module `name` if that is given, if they are in the scope if_tag */
 	OP_JUDGE, /* may who shows `shown` ask for path `name`? The answer: reply.verdict, for the device and its modules */
 	/* a back end's */
 	OP_IDENTITY_GET,
@@ -461,6 +463,9 @@ uint32_t shard_find(const struct shard *sh, struct str device, struct str module
 uint64_t shard_row_hash(const struct shard *sh, uint32_t row);
 /* Records of that row among `wanted` that are not in memory; key as hub_missing. */
 unsigned shard_row_missing(struct shard *sh, uint32_t row, unsigned wanted, struct buf *key);
+
+/* The rows of a device's modules: the first after TABLE_NONE, then the next; TABLE_NONE: there are no more. */
+uint32_t shard_module_row(const struct shard *sh, uint32_t device, uint32_t after);
 
 /* How many identities have no such record in memory. */
 uint32_t shard_records_missing(const struct shard *sh, enum record_kind kind);

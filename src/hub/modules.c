@@ -97,6 +97,14 @@ identity_changeable(struct shard *sh, const struct op *op, struct reply *reply)
 	return false;
 }
 
+uint32_t
+shard_module_row(const struct shard *sh, uint32_t device, uint32_t after)
+{
+	const struct row *r = &sh->rows[after == TABLE_NONE ? device : after];
+
+	return r->chain == 0 ? TABLE_NONE : r->chain - 1;
+}
+
 /* ---- all of one device ---- */
 
 void

@@ -373,7 +373,7 @@ void twin_next_fini(struct twin_next *next);
 
 typedef void op_fn(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply);
-op_fn on_judge, on_events;
+op_fn on_judge, on_events, on_scope_read, on_scope_member;
 op_fn on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_twin_get, on_report, on_telemetry,
     on_ack;
 op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check, on_modules_list;

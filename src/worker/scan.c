@@ -36,6 +36,40 @@ walk_deliver(struct worker *w, struct walk *k, const struct query_row_ops *ops, 
 	return false;
 }
 
+#define REGISTRY (RECORD_BIT(RECORD_IDENTITY) | RECORD_BIT(RECORD_REPORTED))
+
+static bool
+put_identity(struct worker *w, struct walk *k, struct shard *sh, uint32_t row, struct buf *json)
+{
+	if (worker_load_row(w, sh, row, REGISTRY, &k->fault) != ERR_OK)
+		return false;
+	if (json->n > 0)
+		buf_putc(json, ',');
+	hub_row_write_identity(sh, row, json);
+	return true;
+}
+
+/* A device that matches, and its modules, as the registry shows them. */
+static bool
+registry_deliver(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
+{
+	uint32_t module = TABLE_NONE;
+
+	if (k->nrow == k->limit || k->json.n + k->modules.n >= WALK_BYTES_MAX) {
+		k->more = true;
+		return false;
+	}
+	if (!put_identity(w, k, sh, row, &k->json))
+		return false;
+	while ((module = shard_module_row(sh, row, module)) != TABLE_NONE)
+		if (!put_identity(w, k, sh, module, &k->modules))
+			return false;
+	k->nrow++;
+	k->place.delivered++;
+	walk_lap(k, STEP_OUTPUT);
+	return true;
+}
+
 /* Is this row one of those that a count is about? */
 static bool
 row_drawn(struct walk_draw *d, const struct hub_row *hr)
@@ -109,6 +143,8 @@ scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 		return true;
 	if (walk_takes_rows(k))
 		return walk_take_row(w, k, sh, row);
+	if (k->registry)
+		return registry_deliver(w, k, sh, row);
 	if (k->order != NULL)
 		return row_order(w, k, sh, row, ORDER_ASK);
 	if (!k->count || facts->aggregate) {
@@ -165,6 +201,8 @@ deliver_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 
 	if (walk_takes_rows(k))
 		return walk_take_row(w, k, sh, row);
+	if (k->registry)
+		return registry_deliver(w, k, sh, row);
 	if (k->order != NULL)
 		return order_row(w, k, sh, row);
 	if (!k->count && !row_load(w, k, sh, row, &query_facts(k->query)->output))

@@ -84,6 +84,7 @@ walk_free(struct walk *k)
 	dryrun_free(k->dry);
 	walk_trial_free(k->trial);
 	query_free(k->query);
+	buf_fini(&k->modules);
 	buf_fini(&k->json);
 	free(k);
 }

@@ -202,7 +202,9 @@ struct walk {
 	struct query_groups *groups; /* the fleet's, as is all below */
 	struct query_order *order;   /* ORDER BY on rows */
 	struct walk_trial *trial;    /* owned; json has ids of targets. NULL: it is no trial */
-	struct rowset *rows;         /* a job's targets: rows that match go here instead */
+	bool registry;       /* WALK_QUERY: json has the matching devices' identities, no results */
+	struct buf modules;  /* out: those of all their modules then, with commas between */
+	struct rowset *rows; /* a job's targets: rows that match go here instead */
 	struct vector *vector;
 	uint32_t scanned; /* shard of the last turn */
 	struct walk_ids *ids;

@@ -344,6 +344,57 @@ counts__R96_follow_an_undo(void **state)
 	kit_shows(k, "status", "'enabled'");
 }
 
+/* ---- the scope of an edge device ---- */
+
+/* How many times `text` is in the answer. */
+static unsigned
+answer_has(struct kit *k, const char *text)
+{
+	struct str body = buf_view(&k->reply.body);
+	unsigned n = 0;
+
+	for (size_t i = 0; i + strlen(text) <= body.n; i++)
+		n += memcmp(body.p + i, text, strlen(text)) == 0;
+	return n;
+}
+
+static void
+scope__R111_is_the_device_its_leaves_and_their_modules(void **state)
+{
+	struct kit *k = *state;
+	struct op op = kit_op(OP_SCOPE_READ, "e1");
+	char scope[256];
+
+	kit_put(k, "e1", NULL, "{'capabilities':{'iotEdge':true}}");
+	kit_put(k, "e2", NULL, "{'capabilities':{'iotEdge':true}}");
+	kit_device(k, "d1");
+	kit_put(k, "d1/m1", NULL, "{}");
+	kit_restart(k); /* nothing is in memory */
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	snprintf(scope, sizeof(scope), STR_FMT, STR_ARG(buf_view(&k->reply.body)));
+	assert_non_null(strstr(scope, "ms-azure-iot-edge://e1-"));
+
+	op = kit_op(OP_SCOPE_MEMBER, "e1");
+	op.if_tag = str_of(scope);
+	op.name = STR("$edgeHub");
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	assert_int_equal(answer_has(k, "\"deviceId\":\"e1\""), 2);
+	assert_int_equal(answer_has(k, "\"moduleId\":\"$edgeHub\""), 1);
+	op.name = STR("nosuch");
+	kit_run(k, &op);
+	assert_int_equal(answer_has(k, "\"deviceId\":\"e1\""), 1);
+	for (unsigned i = 0; i < 3; i++) { /* another's, one without a scope, none */
+		op = kit_op(OP_SCOPE_MEMBER, (const char *[]){ "e2", "d1", "nobody" }[i]);
+		op.if_tag = str_of(scope);
+		op.name = STR("m1");
+		assert_int_equal(kit_run(k, &op), F_NONE);
+		assert_true(str_eq(buf_view(&k->reply.body),
+		    STR("{\"devices\":[],\"modules\":[],\"continuationLink\":null}")));
+	}
+	op = kit_op(OP_SCOPE_READ, "d1");
+	assert_int_equal(kit_run(k, &op), F_ArgumentInvalid);
+}
+
 int
 main(void)
 {
@@ -362,6 +413,7 @@ main(void)
 		kit_test(module__a_module_without_its_device_is_refused_at_start),
 		kit_test(counts__R96_devices_only),
 		kit_test(counts__R96_follow_an_undo),
+		kit_test(scope__R111_is_the_device_its_leaves_and_their_modules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

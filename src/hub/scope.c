@@ -1,0 +1,45 @@
+/*
+ * What the runtime of an edge device asks about those that connect to it (service-rest.md 3.5): who is in its scope. That is
+ * the device itself and the leaves that name its scope, each with its modules; an edge device below it is not.
+ */
+#include "hub/priv.h"
+
+void
+on_scope_read(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct identity id;
+
+	(void)sh, (void)op, (void)env;
+	if (!identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id) || !id.edge)
+		fault_set(&reply->fault, F_ArgumentInvalid, "the device is no edge device");
+	else
+		buf_str(&reply->body, id.scope);
+}
+
+static bool
+in_scope(const struct row *r, struct str scope)
+{
+	struct identity id;
+
+	return r != NULL && identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id) &&
+	    str_eq(id.scope, scope);
+}
+
+void
+on_scope_member(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	bool there = in_scope(r, op->if_tag);
+	const struct row *module =
+	    there && op->name.n != 0 ? row_find(sh, op->device, op->name) : NULL;
+
+	(void)env;
+	buf_cstr(&reply->body, "{\"devices\":[");
+	if (there)
+		identity_write(sh, r, &reply->body);
+	buf_cstr(&reply->body, "],\"modules\":[");
+	if (module != NULL)
+		identity_write(sh, module, &reply->body);
+	buf_cstr(&reply->body, "],\"continuationLink\":null}");
+}
