@@ -183,8 +183,7 @@ csv_free(struct csv *csv)
 	free(csv);
 }
 
-/* It has no name any more when it is in use, so it goes with the process. */
-static FILE *
+FILE *
 file_without_name(void)
 {
 	const char *dir = getenv("TMPDIR");

@@ -38,9 +38,11 @@ struct import {
 	struct target target;
 	const char *path;
 	struct line_reader reader;
+	struct converted converted; /* of a file that holds no lines */
 	struct progress progress;
 	bool keeps; /* progress, in a file */
 	char progress_path[DATA_PATH_MAX], errors_path[DATA_PATH_MAX];
+	int file;              /* descriptor; -1: stdin */
 	int errors;            /* descriptor; -1: there are none yet */
 	uint64_t again_before; /* offset: what may have been applied by a run before this */
 	struct sender senders[SENDERS];
@@ -58,32 +60,41 @@ worth_another(const struct sender *s)
 }
 
 static void
+batch_post(struct sender *s)
+{
+	const char *mode = s->import->args->option[OPT_MODE];
+	struct buf path = { 0 };
+
+	buf_printf(&path, "/admin/import?firstLine=%llu%s", (unsigned long long)s->batch.line,
+	    s->again ? "&again=yes" : "");
+	if (mode != NULL) {
+		buf_cstr(&path, "&importMode=");
+		buf_percent(&path, str_of(mode));
+	}
+	buf_putc(&path, '\0');
+	s->code = hub_try(&s->import->target,
+	    &(struct ask){ .method = POST, .path = path.p, .body = buf_view(&s->batch.text) },
+	    &s->answer, s->why);
+	buf_fini(&path);
+}
+
+static void
 batch_send(struct sender *s)
 {
 	const struct target *t = &s->import->target;
-	const char *mode = s->import->args->option[OPT_MODE];
 	int64_t until_us = clock_mono_us() + (int64_t)t->timeout_s * 1000000;
-	struct buf path = { 0 };
 
 	for (useconds_t rest_us = 100000;; rest_us = rest_us < 1600000 ? 2 * rest_us : rest_us) {
-		path.n = 0;
-		buf_printf(&path, "/admin/import?firstLine=%llu%s",
-		    (unsigned long long)s->batch.line, s->again ? "&again=yes" : "");
-		if (mode != NULL) {
-			buf_cstr(&path, "&importMode=");
-			buf_percent(&path, str_of(mode));
-		}
-		buf_putc(&path, '\0');
-		s->code = hub_try(t,
-		    &(struct ask){
-		        .method = POST, .path = path.p, .body = buf_view(&s->batch.text) },
-		    &s->answer, s->why);
+		if (s->batch.configurations)
+			s->code = configurations_send(
+			    t, buf_view(&s->batch.text), s->batch.line, &s->answer, s->why);
+		else
+			batch_post(s);
 		if (s->code == EXIT_DONE || !worth_another(s) || clock_mono_us() >= until_us)
 			break;
 		s->again = true;
 		usleep(rest_us);
 	}
-	buf_fini(&path);
 }
 
 /* Until it is in one of two states; which one. */
@@ -188,6 +199,29 @@ number(struct doc d, struct str key)
 	return doc_kind(v) == DOC_INT && doc_int(v) > 0 ? (uint64_t)doc_int(v) : 0;
 }
 
+/* The line's number is that in the file. */
+static void
+error_put(const struct import *im, struct buf *out, struct doc error)
+{
+	struct doc_iter it = doc_iter(error);
+	uint64_t line = number(error, STR("line"));
+	struct str key;
+	struct doc d;
+
+	if (im->converted.lines != NULL && line > 0 && line <= im->converted.n)
+		line = im->converted.origin[line - 1];
+	buf_printf(out, "{\"line\":%llu", (unsigned long long)line);
+	while (doc_next(&it, &key, &d)) {
+		if (str_eq(key, STR("line")))
+			continue;
+		buf_putc(out, ',');
+		doc_write_json_str(out, key);
+		buf_putc(out, ':');
+		doc_write_json(out, d);
+	}
+	buf_cstr(out, "}\n");
+}
+
 static int
 answer_take(struct import *im, struct doc answer)
 {
@@ -200,10 +234,8 @@ answer_take(struct import *im, struct doc answer)
 	im->progress.done += number(answer, STR("done"));
 	im->progress.there += number(answer, STR("there"));
 	im->progress.failed += number(answer, STR("failed"));
-	while (doc_next(&it, &key, &d)) {
-		doc_write_json(&lines, d);
-		buf_putc(&lines, '\n');
-	}
+	while (doc_next(&it, &key, &d))
+		error_put(im, &lines, d);
 	code = errors_put(im, buf_view(&lines));
 	buf_fini(&lines);
 	return code;
@@ -339,6 +371,8 @@ go_on(struct import *im)
 		    im->progress_path);
 	if (lseek(im->reader.fd, (off_t)im->progress.offset, SEEK_SET) < 0)
 		return cli_fail(EXIT_FAILED, "%s cannot be read: %s", im->path, strerror(errno));
+	im->reader.in.n = im->reader.from = 0; /* what was read to see what it is */
+	im->reader.eof = false;
 	im->reader.offset = im->progress.offset;
 	im->reader.line = im->progress.line;
 	im->again_before = im->progress.sent;
@@ -355,6 +389,8 @@ begin(struct import *im, bool resume)
 
 	if (resume)
 		return go_on(im);
+	if (im->args->option[OPT_DRY_RUN] != NULL)
+		return EXIT_DONE;
 	if (access(im->progress_path, F_OK) == 0)
 		return cli_fail(EXIT_CONFLICT,
 		    "%s exists, an import was cut short: --resume goes on with it, else remove it",
@@ -362,6 +398,37 @@ begin(struct import *im, bool resume)
 	if (fstat(im->reader.fd, &st) == 0)
 		im->progress.size = (uint64_t)st.st_size;
 	unlink(im->errors_path);
+	im->progress.failed = im->converted.nfault;
+	return errors_put(im, buf_view(&im->converted.faults));
+}
+
+/* What the file holds: its own lines, or what can be made into lines. */
+static int
+lines_find(struct import *im)
+{
+	bool dry = im->args->option[OPT_DRY_RUN] != NULL;
+	enum foreign_kind kind;
+	struct str head;
+	int code;
+
+	if (line_reader_peek(&im->reader, &head) != ERR_OK)
+		return cli_fail(EXIT_FAILED, "%s cannot be read: %s", im->path, strerror(errno));
+	kind = foreign_kind(head);
+	if (kind == FOREIGN_LINES)
+		return EXIT_DONE;
+	if (kind != FOREIGN_STATE && kind != FOREIGN_CSV)
+		return cli_fail(EXIT_USAGE,
+		    "%s is %s: an import takes lines of JSON, one object each, a state file of az "
+		    "iot "
+		    "hub state export, or CSV with a heading, as UTF-8",
+		    im->path, foreign_name(kind));
+	if (!im->keeps)
+		return cli_fail(EXIT_USAGE, "stdin is %s: give it as a file", foreign_name(kind));
+	code = convert_file(dry ? NULL : &im->target, kind, im->path, im->file, &im->converted);
+	if (code != EXIT_DONE)
+		return code;
+	buf_fini(&im->reader.in);
+	im->reader = (struct line_reader){ .fd = fileno(im->converted.lines), .line = 1 };
 	return EXIT_DONE;
 }
 
@@ -370,21 +437,23 @@ import_open(struct import *im)
 {
 	const char *path = im->args->operand[0];
 	bool resume = im->args->option[OPT_RESUME] != NULL;
+	int code;
 
 	im->path = path;
 	im->keeps = strcmp(path, "-") != 0;
 	if (!im->keeps) {
 		im->reader.fd = STDIN_FILENO;
-		return resume ? cli_fail(EXIT_USAGE, "--resume needs a file") : EXIT_DONE;
+		return resume ? cli_fail(EXIT_USAGE, "--resume needs a file") : lines_find(im);
 	}
 	if (snprintf(im->progress_path, DATA_PATH_MAX, "%s.progress", path) >= DATA_PATH_MAX ||
 	    snprintf(im->errors_path, DATA_PATH_MAX, "%s.errors", path) >= DATA_PATH_MAX)
 		return cli_fail(EXIT_USAGE, "the path of the file is too long");
-	im->reader.fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (im->reader.fd < 0)
+	im->reader.fd = im->file = open(path, O_RDONLY | O_CLOEXEC);
+	if (im->file < 0)
 		return cli_fail(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_FAILED,
 		    "%s cannot be opened: %s", path, strerror(errno));
-	return begin(im, resume);
+	code = lines_find(im);
+	return code == EXIT_DONE ? begin(im, resume) : code;
 }
 
 static void
@@ -395,8 +464,12 @@ show_import(const struct import *im)
 	unsigned long long done = p->done, there = p->there, failed = p->failed;
 
 	if (output_json(im->args)) {
-		printf("{\"done\":%llu,\"there\":%llu,\"failed\":%llu,\"seconds\":%.3f}\n", done,
+		printf("{\"done\":%llu,\"there\":%llu,\"failed\":%llu,\"seconds\":%.3f", done,
 		    there, failed, s);
+		if (im->converted.passed.n > 0)
+			printf(
+			    ",\"passedOver\":" STR_FMT, STR_ARG(buf_view(&im->converted.passed)));
+		printf("}\n");
 		return;
 	}
 	printf("%llu lines done in %.1f s", done, s);
@@ -405,6 +478,8 @@ show_import(const struct import *im)
 	if (failed > 0)
 		printf(", %llu refused", failed);
 	printf("\n");
+	if (im->converted.passed.n > 0)
+		printf("passed over: " STR_FMT "\n", STR_ARG(buf_view(&im->converted.passed)));
 }
 
 static int
@@ -422,6 +497,26 @@ import_end(struct import *im)
 	    (unsigned long long)im->progress.failed, im->errors_path);
 }
 
+/* The lines as they would be sent. What cannot be made one is told on stderr. */
+static int
+dry_run(struct import *im)
+{
+	struct batch b = { 0 };
+	enum err e;
+
+	while ((e = batch_read(&im->reader, &b)) == ERR_OK && (b.text.n > 0 || b.too_long > 0))
+		fwrite(b.text.p, 1, b.text.n, stdout);
+	buf_fini(&b.text);
+	if (e != ERR_OK)
+		return cli_fail(EXIT_FAILED, "%s cannot be read: %s", im->path, strerror(errno));
+	fflush(stdout);
+	if (im->converted.nfault == 0)
+		return EXIT_DONE;
+	fwrite(im->converted.faults.p, 1, im->converted.faults.n, stderr);
+	return cli_fail(
+	    EXIT_FAILED, "%llu lines would be refused", (unsigned long long)im->converted.nfault);
+}
+
 int
 cli_import(const struct args *a)
 {
@@ -429,13 +524,18 @@ cli_import(const struct args *a)
 	int code;
 
 	im->args = a;
-	im->errors = im->reader.fd = -1;
+	im->errors = im->file = im->reader.fd = -1;
 	im->reader.line = im->progress.line = 1;
 	im->begun_us = clock_mono_us();
-	code = target_open(a, &im->target);
+	if (a->option[OPT_DRY_RUN] != NULL && a->option[OPT_RESUME] != NULL)
+		code = cli_fail(EXIT_USAGE, "--dry-run and --resume exclude each other");
+	else
+		code = target_open(a, &im->target);
 	if (code == EXIT_DONE)
 		code = import_open(im);
-	if (code == EXIT_DONE) {
+	if (code == EXIT_DONE && a->option[OPT_DRY_RUN] != NULL) {
+		code = dry_run(im);
+	} else if (code == EXIT_DONE) {
 		code = import_run(im);
 		senders_stop(im);
 		if (code == EXIT_DONE)
@@ -443,8 +543,9 @@ cli_import(const struct args *a)
 		else
 			progress_keep(im);
 	}
-	if (im->keeps && im->reader.fd >= 0)
-		close(im->reader.fd);
+	converted_fini(&im->converted);
+	if (im->file >= 0)
+		close(im->file);
 	if (im->keeps && im->errors >= 0)
 		close(im->errors);
 	buf_fini(&im->reader.in);

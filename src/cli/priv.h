@@ -3,6 +3,7 @@
 #define TWINHUB_CLI_PRIV_H
 
 #include <openssl/types.h>
+#include <stdio.h>
 
 #include "cli/cli.h"
 #include "doc/doc.h"
@@ -180,6 +181,9 @@ void view_empty_line(struct view *v);
 void view_bar(struct view *v, struct str label, uint64_t part, uint64_t whole);
 void view_print(struct view *v); /* and empties it */
 void view_fini(struct view *v);
+
+/* A file in TMPDIR, or /tmp, that has no name any more and so goes with the process. NULL, with errno. */
+FILE *file_without_name(void);
 
 /* ---- --watch ---- */
 

@@ -65,14 +65,25 @@ of_module(struct str line)
 	return line.n > 0 && memmem(line.p, line.n, "\"moduleId\"", 10) != NULL;
 }
 
-/* How much of the text makes a batch, and how many lines that is. */
+static bool
+of_configuration(struct str line)
+{
+	return str_starts(line, STR("{\"configuration\":"));
+}
+
+/* How much of the text makes a batch, and how many lines that is. Configurations, which go another way, have theirs. */
 static size_t
 batch_size(const struct line_reader *r, struct str text, uint64_t *nline)
 {
 	size_t n = 0, size, cut = 0;
 	uint64_t lines = 0, cut_lines = 0;
+	bool configurations = of_configuration(text);
 
 	while ((size = line_size(r, str_sub(text, n))) > 0) {
+		if (of_configuration(str_sub(text, n)) != configurations) {
+			*nline = lines;
+			return n;
+		}
 		if (lines > 0 && !of_module((struct str){ text.p + n, size })) {
 			cut = n;
 			cut_lines = lines;
@@ -111,6 +122,15 @@ skip_line(struct line_reader *r, struct batch *b)
 }
 
 enum err
+line_reader_peek(struct line_reader *r, struct str *head)
+{
+	enum err e = fill(r);
+
+	*head = unread(r);
+	return e;
+}
+
+enum err
 batch_read(struct line_reader *r, struct batch *b)
 {
 	struct str text;
@@ -136,6 +156,7 @@ batch_read(struct line_reader *r, struct batch *b)
 	b->next_line = r->line;
 	b->end = r->offset;
 	text = buf_view(&b->text);
-	b->alone = of_module((struct str){ text.p, line_size(r, text) });
+	b->configurations = of_configuration(text);
+	b->alone = b->configurations || of_module((struct str){ text.p, line_size(r, text) });
 	return e;
 }

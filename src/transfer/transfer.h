@@ -94,10 +94,13 @@ struct batch {
 	uint64_t line, next_line; /* the first line's number; that of the first behind */
 	uint64_t offset, end;     /* in the file */
 	bool alone; /* begins in the middle of a device: everything before it must be done */
+	bool configurations; /* its lines are {"configuration":{...}}, and nothing else */
 	uint64_t
 	    too_long; /* instead of lines: the size of one that is longer than a request may be */
 };
 
+/* The first bytes of the file, as many as there are up to a batch's; nothing is taken. ERR_IO, with errno. */
+enum err line_reader_peek(struct line_reader *r, struct str *head);
 /* The next lines. A device's modules come with their device where that is possible. ERR_IO, with errno. */
 enum err batch_read(struct line_reader *r, struct batch *b);
 
