@@ -330,13 +330,12 @@ on_request(struct evhttp_request *ev, void *ctx)
 		reply_error(r, F_ServiceUnavailable, "the hub is stopping");
 	else if (path_is(r, WEBSOCKET_PATH) && ws_wanted(ev))
 		upgrade(r);
-	else if (ws_wanted(ev))
+	else if ((r->found = path_find(r)) == PATH_UNKNOWN && ws_wanted(ev))
+		/* Its token would come with the CONNECT, for which there is no stream. */
 		reply_error(r, F_GenericNotFound,
 		    "no WebSocket is served at this path: MQTT's is " WEBSOCKET_PATH);
-	else {
-		r->found = path_find(r);
+	else
 		request_identify(r);
-	}
 }
 
 /* ---- the loop's server ---- */

@@ -74,7 +74,7 @@ describe('deadlines', () => {
 
 	test('HTTPS: a body byte by byte', async () => {
 		const wire = await dial(scene.hub.httpsPort);
-		wire.socket.write(`PATCH /twins/l?api-version=2021-04-12 HTTP/1.1\r\nAuthorization: ${await scene.hub.token()}\r\nContent-Length: 1000\r\n\r\n`);
+		wire.socket.write(`PATCH /twins/l?api-version=2021-04-12 HTTP/1.1\r\nHost: h\r\nAuthorization: ${await scene.hub.token()}\r\nContent-Length: 1000\r\n\r\n`);
 		await expectDeadline(wire, Buffer.from('{"tags":{"x":1}}'.padEnd(100)), r);
 		await scene.holds();
 	});

@@ -336,7 +336,7 @@ test('R-75 J-22 J-23 a job calls a method of many devices: what each answers is 
 test('J-22 a job waits for a device that is away, as long as it was asked to', async () => {
 	const [there, away] = await devices('wait', 2, { fleet: 'wait' });
 	await hub.rest('PUT', '/jobs/v2/job-wait', { body: { type: 'scheduleDeviceMethod', queryCondition: "tags.fleet = 'wait'",
-		cloudToDeviceMethod: { methodName: 'reboot', responseTimeoutInSeconds: 10, connectTimeoutInSeconds: 3 } } });
+		cloudToDeviceMethod: { methodName: 'reboot', payload: null, responseTimeoutInSeconds: 10, connectTimeoutInSeconds: 3 } } });
 	await until(async () => (await get('job-wait')).deviceJobStatistics.runningCount === 2, 'both are waited for');
 	const device = await client(there);
 	device.client.onDeviceMethod('reboot', (request, response) => response.send(200, null, () => {}));
@@ -353,7 +353,7 @@ test('J-27 a call that was under way when the hub was killed has failed, and is 
 	device.client.onDeviceMethod('reboot', () => { calls++; });
 	await device.readTwin();
 	await hub.rest('PUT', '/jobs/v2/job-once', { body: { type: 'scheduleDeviceMethod', queryCondition: `deviceId = '${id}'`,
-		cloudToDeviceMethod: { methodName: 'reboot', responseTimeoutInSeconds: 60 } } });
+		cloudToDeviceMethod: { methodName: 'reboot', payload: null, responseTimeoutInSeconds: 60 } } });
 	await until(() => calls === 1, 'the device has been called');
 	assert.equal((await resultsOf('job-once'))[0].status, 'running');
 	await hub.kill();
@@ -375,7 +375,7 @@ test('J-15 J-19 a job of calls ends when its time is over, and a deleted device 
 		await device.readTwin();
 	}
 	await hub.rest('PUT', '/jobs/v2/job-mute', { body: { type: 'scheduleDeviceMethod', queryCondition: "tags.fleet = 'mute'", maxExecutionTimeInSeconds: 2,
-		cloudToDeviceMethod: { methodName: 'reboot', responseTimeoutInSeconds: 200, connectTimeoutInSeconds: 200 } } });
+		cloudToDeviceMethod: { methodName: 'reboot', payload: null, responseTimeoutInSeconds: 200, connectTimeoutInSeconds: 200 } } });
 	await until(async () => (await get('job-mute')).deviceJobStatistics.runningCount === 3, 'all are called');
 	await registry.delete(ids[1]);
 	const job = await ended('job-mute');
