@@ -1,6 +1,6 @@
 /*
  * GET .../$edgeHub/devicesAndModulesInDeviceScope and deviceAndModuleInDeviceScope: whom an edge device may let in while the hub is
- * not to be reached (service-rest.md 3.5). First the scope is asked of the edge device, then the whole fleet who is in it, or
+ * not to be reached (service-rest.md 3.7). First the scope is asked of the edge device, then the whole fleet who is in it, or
  * the one that is meant.
  */
 #include "http/priv.h"

@@ -1,5 +1,5 @@
 /*
- * What the runtime of an edge device asks about those that connect to it (service-rest.md 3.5): who is in its scope. That is
+ * What the runtime of an edge device asks about those that connect to it (service-rest.md 3.7): who is in its scope. That is
  * the device itself and the leaves that name its scope, each with its modules; an edge device below it is not.
  */
 #include "hub/priv.h"

@@ -7,37 +7,31 @@
 
 #include <stdio.h>
 
-#define WINDOW_US    (INT64_C(100) * 1000)
-#define WINDOWS      10u    /* of a second */
-#define REVIEWED_MAX 10000u /* links looked at in one window */
-
-static uint32_t
-window_share(const struct mqtt_loop *ml)
-{
-	unsigned share = MQTT_CLOSINGS_A_SECOND / WINDOWS / (ml->o.nloop ? ml->o.nloop : 1);
-
-	return share > 0 ? share : 1;
-}
+#define REVIEWED_MAX 10000u /* links looked at in one turn */
+#define TURN_US      (INT64_C(100) * 1000)
 
 static void
-reaper_run(struct mqtt_loop *ml)
+reaper_run(struct mqtt_loop *ml, int64_t when_us)
 {
-	struct reaper *rp = &ml->reaper;
-
-	if (!loop_timer_is_set(&rp->timer)) {
-		rp->left = window_share(ml);
-		loop_timer_set(ml->loop, &rp->timer, loop_now_us(ml->loop) + WINDOW_US);
-	}
+	if (!loop_timer_is_set(&ml->reaper.timer))
+		loop_timer_set(ml->loop, &ml->reaper.timer, when_us);
 }
 
-static void
+/* false: its turn comes later. */
+static bool
 link_close(struct session *s)
 {
-	s->ml->reaper.left--;
+	struct mqtt_loop *ml = s->ml;
+
+	if (!pace_take(&ml->reaper.pace, loop_now_us(ml->loop))) {
+		reaper_run(ml, pace_next_us(&ml->reaper.pace));
+		return false;
+	}
 	session_abort(s);
+	return true;
 }
 
-/* It may also have met its end by itself: with its next request, which nobody answers any more. */
+/* It may also have met its end by itself. */
 void
 link_ended(struct session *s)
 {
@@ -62,11 +56,18 @@ link_doom(struct session *s, const char *why)
 
 	if (s->doomed != NULL || !stream_is_open(s->stream))
 		return;
-	reaper_run(s->ml);
 	s->doomed = why;
 	rp->ndoomed++;
-	if (rp->left > 0)
-		link_close(s);
+	link_close(s);
+}
+
+/* The session is its identity's no more. One that is to be closed stays silent until its turn: closing all that happen to
+ * send something would pass the rate. */
+void
+link_gone(struct session *s)
+{
+	if (s->doomed == NULL)
+		session_abort(s);
 }
 
 /* ---- a review of all ---- */
@@ -92,45 +93,42 @@ link_review(struct session *s)
 		link_doom(s, why);
 }
 
-/* What the review and the doomed of this window cost is bounded by REVIEWED_MAX; true: all slots have been seen. */
+/* What the review and the doomed of one turn cost is bounded by REVIEWED_MAX; true: all slots have been seen. */
 static bool
 review_on(struct mqtt_loop *ml, const struct catalogue *c)
 {
 	struct reaper *rp = &ml->reaper;
 
-	for (uint32_t n = 0; n < REVIEWED_MAX && rp->at < ml->nslot && rp->left > 0; n++) {
-		struct session *s = ml->slots[rp->at++].session;
+	for (uint32_t n = 0; n < REVIEWED_MAX && rp->at < ml->nslot; n++) {
+		struct session *s = ml->slots[rp->at].session;
 
-		if (s == NULL || s->state != S_LIVE || !stream_is_open(s->stream))
-			continue;
-		if (s->doomed == NULL && rp->review && (s->doomed = link_outdated(s, c)) != NULL)
-			rp->ndoomed++;
-		if (s->doomed != NULL)
-			link_close(s);
+		if (s != NULL && s->state == S_LIVE && stream_is_open(s->stream)) {
+			if (s->doomed == NULL && rp->review &&
+			    (s->doomed = link_outdated(s, c)) != NULL)
+				rp->ndoomed++;
+			if (s->doomed != NULL && !link_close(s))
+				return false;
+		}
+		rp->at++;
 	}
 	return rp->at >= ml->nslot;
 }
 
 static void
-on_window(struct loop_timer *t)
+on_turn(struct loop_timer *t)
 {
 	struct mqtt_loop *ml =
 	    (struct mqtt_loop *)((char *)t - offsetof(struct mqtt_loop, reaper.timer));
 	struct reaper *rp = &ml->reaper;
 	const struct catalogue *c = catalogue_use(ml->o.catalogue);
-	bool again = rp->left < window_share(ml); /* this window's closings count until its end */
 
-	rp->left = window_share(ml);
-	if (rp->review || rp->ndoomed > 0) {
-		again = true;
-		if (review_on(ml, c)) {
-			rp->review = false;
-			rp->at = 0;
-		}
+	if (review_on(ml, c)) {
+		rp->review = false;
+		rp->at = 0;
 	}
 	catalogue_drop(ml->o.catalogue, c);
-	if (again)
-		loop_timer_set(ml->loop, &rp->timer, loop_now_us(ml->loop) + WINDOW_US);
+	if (rp->review || rp->ndoomed > 0)
+		reaper_run(ml, loop_now_us(ml->loop) + TURN_US);
 }
 
 static void
@@ -143,7 +141,7 @@ on_asked(struct msg *m)
 	atomic_store(&rp->asked, false); /* before the look: what changes from here on asks again */
 	rp->review = true;
 	rp->at = 0;
-	reaper_run(ml);
+	reaper_run(ml, loop_now_us(ml->loop));
 }
 
 void
@@ -157,8 +155,8 @@ void
 links_init(struct mqtt_loop *ml)
 {
 	ml->reaper.msg.run = on_asked;
-	ml->reaper.timer.fire = on_window;
-	ml->reaper.left = window_share(ml);
+	ml->reaper.timer.fire = on_turn;
+	pace_init(&ml->reaper.pace, MQTT_CLOSINGS_A_SECOND, ml->o.nloop);
 }
 
 void

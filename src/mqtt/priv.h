@@ -41,6 +41,18 @@ struct slot {
 	uint32_t generation, next_free;
 };
 
+/* pace.c: at most so many in any second, shared among nsharer that each have a pace of their own. */
+struct pace {
+	int64_t window_us; /* when this window began */
+	uint32_t share, left;
+};
+
+void pace_init(struct pace *p, uint32_t a_second, uint32_t nsharer);
+/* Now? now_us never goes back. */
+bool pace_take(struct pace *p, int64_t now_us);
+/* When to ask again after a no. */
+int64_t pace_next_us(const struct pace *p);
+
 struct mqtt_loop {
 	struct loop *loop;
 	struct mqtt_options o;
@@ -56,7 +68,7 @@ struct mqtt_loop {
 		bool review;       /* all links are to be reviewed, from `at` on */
 		uint32_t at;       /* the next slot */
 		uint32_t ndoomed;
-		uint32_t left; /* closings that may still be in this window */
+		struct pace pace; /* of closings */
 	} reaper;
 	struct buf doc, topic, body, packet, bag; /* working memory */
 	struct arena arena;
@@ -82,6 +94,7 @@ void session_write(struct session *s, const struct buf *packet);
 void link_review(struct session *s);
 /* Now, or when its turn comes among the others that are closed for such a reason. */
 void link_doom(struct session *s, const char *why);
+void link_gone(struct session *s);
 void link_ended(struct session *s);
 void links_init(struct mqtt_loop *ml);
 void links_fini(struct mqtt_loop *ml);

@@ -77,7 +77,10 @@ on_published(struct work *w)
 	packet = &s->ml->packet;
 	packet->n = 0;
 	if (w->reply.gone || (w->op.kind == OP_TELEMETRY && w->reply.fault.code != F_NONE)) {
-		session_abort(s); /* MQTT has no negative acknowledgement (3.4) */
+		if (w->reply.gone)
+			link_gone(s);
+		else
+			session_abort(s); /* MQTT has no negative acknowledgement (3.4) */
 		work_free(w);
 		return;
 	}

@@ -12,7 +12,9 @@ on_subscribed(struct work *w)
 		return;
 	packet = &s->ml->packet;
 	packet->n = 0;
-	if (w->reply.gone || (w->reply.fault.code != F_NONE && w->op.kind == OP_UNSUBSCRIBE)) {
+	if (w->reply.gone) {
+		link_gone(s);
+	} else if (w->reply.fault.code != F_NONE && w->op.kind == OP_UNSUBSCRIBE) {
 		session_abort(s); /* no packet says that an UNSUBSCRIBE has failed */
 	} else if (w->op.kind == OP_UNSUBSCRIBE) {
 		mqtt_put_unsuback(packet, (uint16_t)w->tag);

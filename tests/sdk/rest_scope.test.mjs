@@ -1,4 +1,4 @@
-// What the runtime of an edge device asks the hub: who is in its scope (service-rest.md 3.5), as IoT Edge's EdgeHub sends it.
+// What the runtime of an edge device asks the hub: who is in its scope (service-rest.md 3.7), as IoT Edge's EdgeHub sends it.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { sasToken, startHub, stopAll } from '../lib/hub.mjs';
