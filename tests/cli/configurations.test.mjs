@@ -74,7 +74,7 @@ test('configuration: what is wrong is named', async () => {
 	assert.match(await create({ content: CONTENT }, 2, ['--priority', '-1']), /--priority -1/);
 	assert.match(await create({ content: CONTENT }, 2, ['--labels', '[]']), /--labels is not a JSON object/);
 	assert.match(await create({ content: CONTENT, targetCondition: 'tags.a =' }, 1), /InvalidConfigurationTargetCondition: .*Line 1/);
-	assert.match(await create({ content: CONTENT, labels: { a: 1 } }, 1), /ArgumentInvalid: the label a /);
+	assert.match(await create({ content: CONTENT, labels: { a: [1] } }, 1), /ArgumentInvalid: labels\.a is not a string, it is an array/);
 	assert.match(await create({ content: { deviceContent: { 'tags.a': 1 } } }, 1), /InvalidConfigurationContent: tags\.a /);
 	assert.match(await create({ content: CONTENT, metrics: { queries: { m: 'select' } } }, 1), /InvalidConfigurationCustomMetricsQuery/);
 	assert.match(await cli(['configuration', 'create', 'wrong', '--file', '/nowhere'], { code: 4 }), /no such file/);

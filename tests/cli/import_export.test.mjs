@@ -110,7 +110,7 @@ test('export: --no-keys leaves keys out, an import of it keeps those that are th
 
 test('import: each bad line is told by its number, the others are applied', async () => {
 	const bad = [
-		['{"id":"good-1"}', 0], ['not json', 400006], ['[]', 400004], ['{}', 400004], ['{"id":7}', 400004], ['{"id":"a b"}', 400004], ['', 0],
+		['{"id":"good-1"}', 0], ['not json', 400006], ['[]', 400004], ['{}', 400004], ['{"id":[7]}', 400004], ['{"id":"a b"}', 400004], ['', 0],
 		['{"id":"x","moduleId":"nobody"}', 404001], ['{"id":"good-1","importMode":"create"}', 409001], ['{"id":"good-2","importMode":"perhaps"}', 400004],
 		['{"id":"good-2","importMode":"delete"}', 404001], ['{"id":"good-3","authentication":{"symmetricKey":{"primaryKey":"short"}}}', 400004],
 		['{"id":"good-4","tags":{"a b":1}}', 400004], ['{"id":"good-4","properties":{"reported":{"$version":0}}}', 400004],

@@ -745,7 +745,9 @@ static void
 stream__over_tls_knows_the_clients_certificate(void **state)
 {
 	struct made_cert self = make_cert("dev-6", false, NULL);
-	struct https_conf conf = { .deadline_us = 300000 };
+	struct https_conf conf = {
+		.deadline_us = 300000, .max_head_bytes = 16384, .max_body_bytes = 65536
+	};
 	char head[2048], got[7];
 	struct buf b = { 0 };
 	struct ws_rig w;
