@@ -313,6 +313,22 @@ static const struct command commands[] = {
 		.example = "  twinhub import fleet.ndjson " DATA "\n"
 			"  twinhub import fleet.ndjson --resume " DATA,
 	}, {
+		.name = "migrate", .operands = "FILE", .least = 1, .most = 1, .run = cli_migrate,
+		.options = OPT(FROM) | OPT(FROM_CA) | OPT(RATE) | OPT(RESUME) | OPT(NO_KEYS) | OPT(TIMEOUT) | OPTS_OUTPUT,
+		.summary = "read another hub, Azure's too, into a file for import",
+		.note = "By the service API alone: devices, modules, twins, configurations; keys if the policy may read them\n"
+			"(RegistryRead). While the other hub is busy it is asked again. FILE must not exist; it holds keys, unless\n"
+			"--no-keys. --resume: go on where FILE.progress says.",
+		.example = "  twinhub migrate fleet.ndjson --from 'HostName=..;SharedAccessKeyName=..;SharedAccessKey=..'\n"
+			"  twinhub import fleet.ndjson " DATA,
+	}, {
+		.name = "diff", .operands = "", .run = cli_diff,
+		.options = HUB | OPT(FROM) | OPT(FROM_CA) | OPT(RATE) | OPT(NO_KEYS),
+		.summary = "tell where another hub and this one differ",
+		.note = "Identities, tags, desired and reported properties, their versions, configurations; not what is each hub's own:\n"
+			"$metadata, etags, generations, times. The exit code is 1 if anything differs.",
+		.example = "  twinhub diff --from 'HostName=..;SharedAccessKeyName=..;SharedAccessKey=..' " DATA,
+	}, {
 		.name = "restore", .operands = "BACKUP", .least = 1, .most = 1, .run = cli_restore,
 		.options = OPT(DATA) | OPTS_OUTPUT,
 		.summary = "make a data directory of a backup",

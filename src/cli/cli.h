@@ -77,12 +77,16 @@ enum exit_code {
 	X(START, "start", "TIME",                                                                  \
 	    "when, in UTC: 2030-12-31T23:59:59Z; or +SECONDS (default: now)")                      \
 	X(MAX_TIME, "max-time", "SECONDS", "how long the job may take (default 3600)")             \
-	X(RATE, "rate", "N", "at most so many devices a second (default: no limit)")               \
+	X(RATE, "rate", "N", "at most so many devices (of another hub: requests) a second")        \
 	X(TYPE, "type", "TYPE", "twin-update or method")                                           \
 	X(DRY_RUN, "dry-run", NULL, "only tell what it would do, and do nothing")                  \
 	X(UNTIL_APPLIED, "until-applied", NULL, "end when all that are targeted have it")          \
 	X(RESUME, "resume", NULL, "go on where a run that was cut short has got to")               \
 	X(NO_KEYS, "no-keys", NULL, "leave the symmetric keys out")                                \
+	X(FROM, "from", "TEXT",                                                                    \
+	    "the hub to read: a policy's connection string; or set "                               \
+	    "TWINHUB_FROM_CONNECTION_STRING")                                                      \
+	X(FROM_CA, "from-ca", "FILE", "trust that hub's certificate by this CA")                   \
 	X(MODE, "mode", "MODE", "of lines without importMode (default createOrUpdate)")
 
 enum option {
@@ -158,6 +162,8 @@ int cli_policy_show(const struct args *a);
 int cli_policy_rotate(const struct args *a);
 int cli_export(const struct args *a);
 int cli_import(const struct args *a);
+int cli_migrate(const struct args *a);
+int cli_diff(const struct args *a);
 int cli_backup(const struct args *a);
 int cli_connection_string(const struct args *a);
 int cli_sas(const struct args *a);

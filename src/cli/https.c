@@ -18,9 +18,10 @@
 
 #include "net/net.h"
 
-#define API_VERSION "2021-04-12"
-#define TOKEN_TTL_S 600
-#define HEADERS_MAX (64u << 10)
+#define API_VERSION        "2021-04-12"
+#define TOKEN_TTL_S        600
+#define HEADERS_MAX        (64u << 10)
+#define RETRY_AFTER_MOST_S 3600u
 
 struct call {
 	const struct target *t;
@@ -82,6 +83,17 @@ tls_prepare(struct call *c, char why[WHY_MAX])
 
 /* ---- the connection ---- */
 
+/* RFC 9110, section 10.2.3: seconds; a date counts as nothing said. */
+static unsigned
+retry_after(struct evhttp_request *req)
+{
+	const char *text = evhttp_find_header(evhttp_request_get_input_headers(req), "Retry-After");
+	uint64_t s;
+
+	return text != NULL && str_u64(str_of(text), &s) && s <= RETRY_AFTER_MOST_S ? (unsigned)s
+	                                                                            : 0;
+}
+
 static void
 on_answer(struct evhttp_request *req, void *arg)
 {
@@ -101,6 +113,7 @@ on_answer(struct evhttp_request *req, void *arg)
 	next = evhttp_find_header(evhttp_request_get_input_headers(req), "x-ms-continuation");
 	if (next != NULL && next[0] != '\0')
 		buf_put(&c->out->continuation, next, strlen(next) + 1);
+	c->out->retry_after_s = retry_after(req);
 	c->out->status = evhttp_request_get_response_code(req);
 	c->answered = true;
 }

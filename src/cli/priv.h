@@ -75,6 +75,9 @@ struct target {
 int target_open(const struct args *a, struct target *t);
 /* By --data alone. */
 int target_of_data(const struct args *a, const char *dir, struct target *t);
+/* Its parts: --timeout and the option of a CA; a policy's connection string. Errors are said. */
+int target_init(const struct args *a, enum option ca, struct target *t);
+int target_of_text(const char *text, struct target *t);
 void target_fini(struct target *t); /* wipes the key */
 
 enum method { GET, PUT, POST, PATCH, DELETE };
@@ -95,6 +98,7 @@ struct answer {
 	struct buf body;
 	struct buf continuation; /* NUL-terminated text; n is 0 when there are no more pages */
 	struct buf doc;          /* body parsed */
+	unsigned retry_after_s;  /* 0: it does not say */
 };
 bool answer_parse(struct answer *a); /* body to doc, if there is a body; false: it is not JSON */
 void answer_fini(struct answer *a);  /* wipes it; it can be used again */

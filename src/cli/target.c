@@ -78,7 +78,7 @@ target_of_data(const struct args *a, const char *dir, struct target *t)
 
 /* ---- connection strings ---- */
 
-static int
+int
 target_of_text(const char *text, struct target *t)
 {
 	struct conn_string c;
@@ -119,14 +119,22 @@ target_find(const struct args *a, struct target *t)
 }
 
 int
-target_open(const struct args *a, struct target *t)
+target_init(const struct args *a, enum option ca, struct target *t)
 {
 	*t = (struct target){ .timeout_s = TIMEOUT_S };
 	if (option_number(a, OPT_TIMEOUT, 1, TIMEOUT_MOST_S, &t->timeout_s) != EXIT_DONE)
 		return EXIT_USAGE;
-	if (a->option[OPT_CA] != NULL && !put_text(t->ca, sizeof(t->ca), str_of(a->option[OPT_CA])))
-		return cli_fail(EXIT_USAGE, "the path of --ca is too long");
-	return target_find(a, t);
+	if (a->option[ca] != NULL && !put_text(t->ca, sizeof(t->ca), str_of(a->option[ca])))
+		return cli_fail(EXIT_USAGE, "the path of --%s is too long", option_name(ca));
+	return EXIT_DONE;
+}
+
+int
+target_open(const struct args *a, struct target *t)
+{
+	int code = target_init(a, OPT_CA, t);
+
+	return code == EXIT_DONE ? target_find(a, t) : code;
 }
 
 void

@@ -67,6 +67,7 @@ bool doc_is_number(struct doc d);   /* DOC_INT or DOC_DOUBLE */
 int64_t doc_int(struct doc d);      /* DOC_INT only */
 double doc_number(struct doc d);    /* DOC_INT or DOC_DOUBLE */
 struct str doc_str(struct doc d);   /* DOC_STRING: the UTF-8 bytes, borrowed */
+struct str doc_text(struct doc d);  /* the same, STR_NONE for all other kinds */
 uint32_t doc_stamp(struct doc d);   /* 0 when w is 0 */
 size_t doc_size(struct doc d);      /* encoded bytes of the node, stamp included */
 struct str doc_bytes(struct doc d); /* those bytes */

@@ -90,6 +90,12 @@ doc_str(struct doc d)
 	return (struct str){ (const char *)n.payload, (size_t)(n.end - n.payload) };
 }
 
+struct str
+doc_text(struct doc d)
+{
+	return doc_kind(d) == DOC_STRING ? doc_str(d) : STR_NONE;
+}
+
 uint32_t
 doc_stamp(struct doc d)
 {
