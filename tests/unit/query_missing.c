@@ -28,9 +28,10 @@ static const char *const rows[] = {
 #define NROW (sizeof(rows) / sizeof(rows[0]))
 
 static const char *const paths[] = { "version", "lastActivityTime", "deviceId", "status", "nosuch",
-	"nosuch.a.b", "tags", "tags.n", "tags.mixed", "tags.arr", "tags.obj", "tags.obj.a",
-	"tags.s", "tags.absent", "properties", "properties.desired.n",
-	"properties.reported.$version" };
+	"nosuch.a.b", "etag", "moduleId", "connectionState", "configurations",
+	"capabilities.iotEdge", "x509Thumbprint.primaryThumbprint", "properties.nosuch", "tags",
+	"tags.n", "tags.mixed", "tags.arr", "tags.obj", "tags.obj.a", "tags.s", "tags.absent",
+	"properties", "properties.desired.n", "properties.reported.$version" };
 
 static const char *const lists[] = { "SUM(%s) AS v", "AVG(%s) AS v", "MIN(%s) AS v", "MAX(%s) AS v",
 	"COUNT(DISTINCT %s) AS v", "COUNT() AS c, SUM(%s) AS v", "MAX(tags.n) AS m, AVG(%s) AS v" };
