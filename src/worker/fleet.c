@@ -176,11 +176,17 @@ fleet_configurations(const struct fleet *f)
 
 /* ---- start and stop ---- */
 
-enum err
-fleet_start(struct fleet *f)
+void
+fleet_begin(struct fleet *f)
 {
 	f->jobs = shard_jobs(f->of_shard[0]->shards[0]);
 	atomic_store(&f->jobs_version, 1);
+}
+
+enum err
+fleet_start(struct fleet *f)
+{
+	fleet_begin(f);
 	for (unsigned i = 0; i < f->o.nworker; i++) {
 		struct worker *w = &f->workers[i];
 

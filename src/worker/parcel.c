@@ -149,7 +149,7 @@ fleet_parcel(struct fleet *f, unsigned worker, struct parcel *p)
 	struct worker *w = &f->workers[worker];
 
 	assert(worker < f->o.nworker);
-	atomic_fetch_add(&w->nwork, 1); /* before the look at `stop`: finished() */
+	atomic_fetch_add(&w->nwork, 1); /* before the look at `stop`: worker_finished() */
 	if (atomic_load(&f->stop)) {
 		all_fault(p, "the hub is stopping");
 		parcel_home(w, p);

@@ -130,6 +130,9 @@ struct fleet {
 void worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, uint32_t to);
 void worker_fini(struct worker *w);
 void *worker_main(void *arg);
+/* One turn of it, which waits for nothing; and is there nothing left to be done before the end? */
+void worker_turn(struct worker *w);
+bool worker_finished(struct worker *w);
 void worker_leave(struct worker *w, enum leave_kind kind, void *p);
 /* Effects that leave behind the reply of their operation. */
 void worker_later_leave(struct worker *w);
@@ -240,6 +243,8 @@ bool jobs_have_room(const struct worker *w);
 int64_t jobs_patience_us(const struct worker *w);
 
 /* fleet.c */
+/* All is loaded: turns may begin. */
+void fleet_begin(struct fleet *f);
 void fleet_poke(struct fleet *f);
 
 /* work.c */

@@ -573,8 +573,8 @@ settle_columns(struct worker *w)
 
 /* Nothing is left that anyone waits for. The counters are raised before a sender looks at `stop`: whoever was not
  * refused is waited for. */
-static bool
-finished(struct worker *w)
+bool
+worker_finished(struct worker *w)
 {
 	return w->stopping && !w->in_flight && w->queue == NULL && gathering(w)->leaves.n == 0 &&
 	    atomic_load(&w->nwork) == 0 && atomic_load(&w->fleet->nwalk) == 0;
@@ -594,25 +594,31 @@ patience_us(struct worker *w)
 	return sweep_us < 0 || (jobs_us >= 0 && jobs_us < sweep_us) ? jobs_us : sweep_us;
 }
 
+void
+worker_turn(struct worker *w)
+{
+	take_box(w);
+	begin_turn(w);
+	run_queue(w);
+	parcel_turn(w);
+	sweep_turn(w);
+	jobs_turn(w);
+	round_submit(w);
+	settle_columns(w);
+	walk_turn(w);
+	evict(w);
+}
+
 void *
 worker_main(void *arg)
 {
 	struct worker *w = arg;
 
-	while (!finished(w)) {
+	while (!worker_finished(w)) {
 		if (w->queue == NULL || w->in_flight)
 			mailbox_wait(&w->box,
 			    w->queue != NULL && !worker_round_full(w) ? 0 : patience_us(w));
-		take_box(w);
-		begin_turn(w);
-		run_queue(w);
-		parcel_turn(w);
-		sweep_turn(w);
-		jobs_turn(w);
-		round_submit(w);
-		settle_columns(w);
-		walk_turn(w);
-		evict(w);
+		worker_turn(w);
 	}
 	return NULL;
 }
