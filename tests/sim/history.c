@@ -18,17 +18,14 @@ struct sim {
 	unsigned ncrash, nfailed, nacked;
 };
 
-#define EACH_LANE(s, w, l)                                                                         \
-	for (struct lane *l = (s)->lanes[w]; l < (s)->lanes[w] + SHARDS_OF_ONE; l++)
-
 static void
 sim_init(struct sim *s, uint64_t seed)
 {
 	*s = (struct sim){ .rnd = { seed * 2 + 1 } };
 	for (unsigned w = 0; w < WORKERS; w++)
-		EACH_LANE(s, w, l)
-		{
-			unsigned naming = w * SHARDS_OF_ONE + (unsigned)(l - s->lanes[w]);
+		for (unsigned i = 0; i < SHARDS_OF_ONE; i++) {
+			struct lane *l = &s->lanes[w][i];
+			unsigned naming = w * SHARDS_OF_ONE + i;
 
 			lane_init(l, rnd_u64(&s->rnd), naming);
 			kit_shard(&l->k, shard_new(naming));
@@ -39,8 +36,8 @@ static void
 sim_fini(struct sim *s)
 {
 	for (unsigned w = 0; w < WORKERS; w++)
-		EACH_LANE(s, w, l)
-	lane_fini(l);
+		for (unsigned i = 0; i < SHARDS_OF_ONE; i++)
+			lane_fini(&s->lanes[w][i]);
 }
 
 /* One commit is all shards' of a worker: it ends alike for them. */
@@ -49,8 +46,9 @@ worker_event(struct sim *s, unsigned w, unsigned event)
 {
 	bool found = rnd_below(&s->rnd, 2) == 0;
 
-	EACH_LANE(s, w, l)
-	{
+	for (unsigned i = 0; i < SHARDS_OF_ONE; i++) {
+		struct lane *l = &s->lanes[w][i];
+
 		switch (event) {
 		case 0:
 		case 1: lane_submit(l); break;
@@ -77,10 +75,9 @@ sim_crash(struct sim *s)
 	for (unsigned w = 0; w < WORKERS; w++) {
 		bool found = rnd_below(&s->rnd, 2) == 0;
 
-		EACH_LANE(s, w, l)
-		{
-			lane_crash(l, found);
-			lane_check(l);
+		for (unsigned i = 0; i < SHARDS_OF_ONE; i++) {
+			lane_crash(&s->lanes[w][i], found);
+			lane_check(&s->lanes[w][i]);
 		}
 	}
 }

@@ -1,0 +1,371 @@
+/*
+ * The oracle: whoever looks at columns, for whatever reason, goes through the functions below (the linker's --wrap), and
+ * what columns say is compared with what the row evaluator says of the documents at that moment. What is counted or put in
+ * order by columns is counted and put in order by documents beside it, and the results are compared, to the last bit.
+ */
+#include "query/vector.h"
+#include "world.h"
+
+#include <stdlib.h>
+
+#define WRAP(type, name, ...)                                                                      \
+	type __real_##name(__VA_ARGS__);                                                           \
+	type __wrap_##name(__VA_ARGS__);                                                           \
+	type __wrap_##name(__VA_ARGS__)
+
+/* ---- documents ---- */
+
+static void
+give_record(struct world *w, struct look *l, enum record_kind kind)
+{
+	struct str value;
+
+	if (!sim_store_peek(w->store, record_tables[kind], buf_view(&l->key), &value))
+		world_fail("no record %d of row %u", (int)kind, l->row.row);
+	if (!hub_row_give(&l->row, kind, value))
+		world_fail("record %d of row %u is damaged", (int)kind, l->row.row);
+}
+
+void
+look_open(struct world *w, struct shard *sh, uint32_t row, const struct query_needs *needs,
+    struct look *l)
+{
+	unsigned missing;
+
+	l->key = (struct buf){ 0 };
+	hub_row_open(&l->row, sh, row);
+	missing = shard_row_missing(sh, row, hub_records_of(needs), &l->key);
+	for (int k = 0; k < RECORD_KINDS; k++)
+		if (missing & RECORD_BIT(k))
+			give_record(w, l, (enum record_kind)k);
+}
+
+void
+look_load(struct world *w, struct shard *sh, uint32_t row, const struct query_needs *needs,
+    struct look *l)
+{
+	struct str device, module, value;
+	unsigned missing;
+
+	l->key = (struct buf){ 0 };
+	(void)shard_row(sh, row, &device, &module);
+	missing = shard_row_missing(sh, row, hub_records_of(needs), &l->key);
+	for (int k = 0; k < RECORD_KINDS; k++) {
+		if (!(missing & RECORD_BIT(k)))
+			continue;
+		if (!sim_store_peek(w->store, record_tables[k], buf_view(&l->key), &value) ||
+		    hub_fill(sh, device, module, (enum record_kind)k, &value) != ERR_OK)
+			world_fail("record %d of row %u cannot be had", k, row);
+	}
+	hub_row_open(&l->row, sh, row);
+}
+
+void
+look_close(struct look *l)
+{
+	buf_fini(&l->key);
+}
+
+bool
+look_matches(struct world *w, const struct query *q, struct shard *sh, uint32_t row)
+{
+	const struct query_facts *f = query_facts(q);
+	struct str device, module;
+	struct look l;
+	bool match;
+
+	if (!shard_row(sh, row, &device, &module) ||
+	    (module.n != 0) != (f->collection == QUERY_MODULES))
+		return false;
+	look_open(w, sh, row, &f->match, &l);
+	match = query_match(q, &hub_query_ops, &l.row, &w->scratch);
+	look_close(&l);
+	return match;
+}
+
+static struct shard *
+shard_of(const struct vector *v)
+{
+	return v->columns->bring_rows;
+}
+
+static bool
+is_job(const struct vector *v)
+{
+	for (unsigned i = 0; i < the_world->o.nworker; i++) {
+		const struct walk *scan = the_world->fleet->workers[i].jobs.scan;
+
+		if (scan != NULL && scan->vector == v)
+			return true;
+	}
+	return false;
+}
+
+/* ---- verdicts ---- */
+
+static void
+check_verdict(const struct vector *v, struct shard *sh, uint32_t row, uint8_t verdict, bool any)
+{
+	bool match = row < shard_rows(sh) && look_matches(the_world, v->q, sh, row),
+	     may = verdict & VERDICT_POSSIBLE, asks = verdict_asks(verdict);
+
+	if ((match && !may) || (!match && may && !asks) || (may && !any))
+		world_fail("row %u: the verdict is %u, by its document it is %d%s", row, verdict,
+		    match, is_job(v) ? " (a job's condition)" : "");
+	seen.certain += !asks;
+}
+
+WRAP(bool, vector_judge, struct vector *v, uint32_t from, uint32_t n, uint8_t *verdicts)
+{
+	bool any = __real_vector_judge(v, from, n, verdicts);
+	struct shard *sh = shard_of(v);
+
+	for (uint32_t i = 0; i < n; i++)
+		check_verdict(v, sh, from + i, verdicts[i], any);
+	seen.looks++;
+	seen.judged += n;
+	seen.job_rows += is_job(v) ? n : 0;
+	return any;
+}
+
+WRAP(uint32_t, vector_rows, struct vector *v)
+{
+	uint32_t n = __real_vector_rows(v), there = shard_rows(shard_of(v));
+
+	if (n != there)
+		world_fail("columns say %u rows, there are %u", n, there);
+	return n;
+}
+
+/* ---- beside groups and orders: the same by documents ---- */
+
+#define SHADOW_BYTES (64u << 20)
+
+struct shadow {
+	const void *of; /* groups, or an order */
+	struct query_groups *groups;
+	struct query_order *order;
+	const struct query *q;
+	struct shadow *next;
+};
+
+static struct shadow *shadows;
+
+static struct shadow *
+shadow_of(const void *of)
+{
+	struct shadow *s = shadows;
+
+	while (s != NULL && s->of != of)
+		s = s->next;
+	return s;
+}
+
+static struct shadow *
+shadow_new(const void *of, const struct query *q)
+{
+	struct shadow *s = xcalloc(1, sizeof(*s));
+
+	s->of = of;
+	s->q = q;
+	s->next = shadows;
+	return shadows = s;
+}
+
+WRAP(void, query_groups_free, struct query_groups *g);
+WRAP(void, query_order_free, struct query_order *o);
+
+/* It goes, or it is full and good for nothing. */
+static void
+shadow_drop(const void *of)
+{
+	for (struct shadow **at = &shadows; *at != NULL; at = &(*at)->next) {
+		struct shadow *s = *at;
+
+		if (s->of != of)
+			continue;
+		*at = s->next;
+		__real_query_groups_free(s->groups);
+		__real_query_order_free(s->order);
+		free(s);
+		return;
+	}
+}
+
+static void
+same_results(struct buf *got, struct buf *want, const char *what)
+{
+	if (!str_eq(buf_view(got), buf_view(want)))
+		world_fail("%s by columns:\n  " STR_FMT "\nby documents:\n  " STR_FMT, what,
+		    STR_ARG(buf_view(got)), STR_ARG(buf_view(want)));
+	buf_fini(got);
+	buf_fini(want);
+}
+
+/* ---- groups ---- */
+
+WRAP(struct query_groups *, query_groups_new, const struct query *q, size_t max_bytes)
+{
+	struct query_groups *g = __real_query_groups_new(q, max_bytes);
+
+	shadow_new(g, q)->groups = __real_query_groups_new(q, SHADOW_BYTES);
+	return g;
+}
+
+void
+__wrap_query_groups_free(struct query_groups *g)
+{
+	shadow_drop(g);
+	__real_query_groups_free(g);
+}
+
+WRAP(enum err, query_groups_add, struct query_groups *g, const struct query_row_ops *ops,
+    const void *row, struct query_scratch *scratch, struct fault *f)
+{
+	enum err e = __real_query_groups_add(g, ops, row, scratch, f);
+	struct shadow *s = shadow_of(g);
+
+	if (e != ERR_OK)
+		shadow_drop(g);
+	else if (s != NULL)
+		(void)__real_query_groups_add(s->groups, ops, row, scratch, NULL);
+	return e;
+}
+
+WRAP(enum err, query_groups_merge, struct query_groups *into, const struct query_groups *from,
+    struct fault *f)
+{
+	enum err e = __real_query_groups_merge(into, from, f);
+	struct shadow *to = shadow_of(into), *s = shadow_of(from);
+
+	if (e != ERR_OK || s == NULL)
+		shadow_drop(into);
+	else if (to != NULL)
+		(void)__real_query_groups_merge(to->groups, s->groups, NULL);
+	return e;
+}
+
+/* Rows of the block judged last whose match is certain: they are counted without a look at their documents. */
+WRAP(enum err, vector_add, struct vector *v, const uint8_t *verdicts, uint32_t i, uint32_t n,
+    struct query_groups *g, uint32_t *stop, struct fault *f)
+{
+	enum err e = __real_vector_add(v, verdicts, i, n, g, stop, f);
+	struct shadow *s = shadow_of(g);
+	struct shard *sh = shard_of(v);
+
+	if (e != ERR_OK)
+		shadow_drop(g);
+	for (; e == ERR_OK && s != NULL && i < *stop; i++) {
+		struct look l;
+
+		if (verdicts[i] != VERDICT_MATCH)
+			continue;
+		look_open(the_world, sh, v->from + i, &query_facts(v->q)->output, &l);
+		(void)__real_query_groups_add(
+		    s->groups, &hub_query_ops, &l.row, &the_world->scratch, NULL);
+		look_close(&l);
+		seen.tallied++;
+	}
+	return e;
+}
+
+WRAP(void, query_groups_finish, struct query_groups *g)
+{
+	struct shadow *s = shadow_of(g);
+	struct buf got = { 0 }, want = { 0 };
+
+	__real_query_groups_finish(g);
+	if (s == NULL)
+		return;
+	__real_query_groups_finish(s->groups);
+	query_groups_write(g, 0, UINT32_MAX, &got);
+	query_groups_write(s->groups, 0, UINT32_MAX, &want);
+	same_results(&got, &want, "groups");
+	seen.grouped++;
+}
+
+/* ---- rows in order ---- */
+
+WRAP(struct query_order *, query_order_new, const struct query *q, uint64_t want, size_t max_bytes)
+{
+	struct query_order *o = __real_query_order_new(q, want, max_bytes);
+
+	shadow_new(o, q)->order = __real_query_order_new(q, want, SHADOW_BYTES);
+	return o;
+}
+
+void
+__wrap_query_order_free(struct query_order *o)
+{
+	shadow_drop(o);
+	__real_query_order_free(o);
+}
+
+WRAP(bool, query_order_wants, struct query_order *o, const struct query_row_ops *ops,
+    const void *row, struct query_scratch *scratch)
+{
+	bool wants = __real_query_order_wants(o, ops, row, scratch);
+	struct shadow *s = shadow_of(o);
+
+	if (s != NULL && __real_query_order_wants(s->order, ops, row, scratch) != wants)
+		world_fail(
+		    "a row is %sone of the first, but not by documents alone", wants ? "" : "not ");
+	return wants;
+}
+
+WRAP(enum order_view, vector_order, struct vector *v, uint32_t row, struct query_order *o)
+{
+	enum order_view view = __real_vector_order(v, row, o);
+	struct shadow *s = shadow_of(o);
+	struct look l;
+	bool wants;
+
+	if (view == ORDER_ASK || s == NULL)
+		return view;
+	look_open(the_world, shard_of(v), row, &query_facts(v->q)->match, &l);
+	wants = __real_query_order_wants(s->order, &hub_query_ops, &l.row, &the_world->scratch);
+	look_close(&l);
+	if (wants != (view == ORDER_TAKE))
+		world_fail("row %u is %sone of the first, by documents it is the other way", row,
+		    wants ? "not " : "");
+	seen.viewed++;
+	return view;
+}
+
+WRAP(enum err, query_order_take, struct query_order *o, const struct query_row_ops *ops,
+    const void *row, struct query_scratch *scratch, struct fault *f)
+{
+	enum err e = __real_query_order_take(o, ops, row, scratch, f);
+	struct shadow *s = shadow_of(o);
+
+	if (e != ERR_OK)
+		shadow_drop(o);
+	else if (s != NULL)
+		(void)__real_query_order_take(s->order, ops, row, scratch, NULL);
+	return e;
+}
+
+WRAP(void, query_order_finish, struct query_order *o)
+{
+	struct shadow *s = shadow_of(o);
+	struct buf got = { 0 }, want = { 0 };
+
+	__real_query_order_finish(o);
+	if (s == NULL)
+		return;
+	__real_query_order_finish(s->order);
+	query_order_write(o, 0, UINT32_MAX, SIZE_MAX, &got);
+	query_order_write(s->order, 0, UINT32_MAX, SIZE_MAX, &want);
+	same_results(&got, &want, "rows in order");
+	seen.ordered++;
+}
+
+/* ---- what columns do for want of memory ---- */
+
+WRAP(void, columns_trim, struct columns *c)
+{
+	uint64_t before = c->changes;
+
+	__real_columns_trim(c);
+	seen.dropped += c->changes - before;
+}

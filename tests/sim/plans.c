@@ -1,0 +1,159 @@
+/* Writers that go on by themselves: jobs, configurations, edge deployments and rollouts. */
+#include "draw.h"
+#include "world.h"
+
+#include <stdio.h>
+
+#define CONFIGURATIONS 5u /* names */
+
+static struct work *
+named(struct world *w, enum op_kind kind, const char *name)
+{
+	struct work *k = world_work(w, kind, "", "");
+
+	k->op.name = work_str(k, str_of(name));
+	return k;
+}
+
+/* A member whose value is a condition. */
+static void
+put_condition(struct world *w, const char *member)
+{
+	struct buf condition = { 0 };
+
+	if (rnd_below(&w->rnd, 4) == 0)
+		buf_cstr(&condition, "*");
+	else
+		draw_condition(&w->rnd, &condition);
+	buf_printf(&w->text, "\"%s\":", member);
+	draw_quoted(buf_view(&condition), &w->text);
+	buf_fini(&condition);
+}
+
+/* ---- jobs ---- */
+
+static const char *
+job_name(struct world *w, unsigned number)
+{
+	snprintf(w->name, sizeof(w->name), "j%u", number);
+	return w->name;
+}
+
+static void
+put_job(struct world *w)
+{
+	struct buf *b = &w->text;
+
+	if (rnd_below(&w->rnd, 4) == 0) {
+		buf_cstr(b,
+		    "{\"type\":\"scheduleDeviceMethod\",\"cloudToDeviceMethod\":{\"methodName\":"
+		    "\"m\",\"responseTimeoutInSeconds\":5},");
+	} else {
+		buf_cstr(
+		    b, "{\"type\":\"scheduleUpdateTwin\",\"updateTwin\":{\"etag\":\"*\",\"tags\":");
+		draw_tags(&w->rnd, true, b);
+		buf_cstr(b, ",\"properties\":{\"desired\":");
+		draw_properties(&w->rnd, true, b);
+		buf_cstr(b, "}},");
+	}
+	if (rnd_below(&w->rnd, 3) == 0)
+		buf_printf(b, "\"maxUpdatesPerSecond\":%u,", 1 + rnd_below(&w->rnd, 200));
+	buf_printf(b, "\"maxExecutionTimeInSeconds\":%u,", 10 + rnd_below(&w->rnd, 300));
+	put_condition(w, "queryCondition");
+	buf_putc(b, '}');
+}
+
+void
+plan_job(struct world *w)
+{
+	put_job(w);
+	world_send(w, named(w, OP_JOB_PUT, job_name(w, w->njob++)));
+}
+
+void
+plan_job_cancel(struct world *w)
+{
+	unsigned back = 1 + rnd_below(&w->rnd, 4);
+
+	if (w->njob >= back)
+		world_send(w, named(w, OP_JOB_CANCEL, job_name(w, w->njob - back)));
+}
+
+/* ---- configurations ---- */
+
+static const char *
+configuration_name(struct world *w)
+{
+	snprintf(w->name, sizeof(w->name), "c%u", rnd_below(&w->rnd, CONFIGURATIONS));
+	return w->name;
+}
+
+static void
+put_content(struct world *w)
+{
+	static const char *const paths[] = { "a", "b", "c.k1", "k2" };
+	struct buf *b = &w->text;
+
+	buf_printf(b,
+	    "\"content\":{\"deviceContent\":{\"properties.desired.%s\":%u,"
+	    "\"properties.desired.by\":%u}}",
+	    paths[rnd_below(&w->rnd, 4)], rnd_below(&w->rnd, 5), rnd_below(&w->rnd, 3));
+}
+
+/* With $edgeHub and a module that there may not be yet. */
+static void
+put_edge_content(struct world *w)
+{
+	buf_printf(&w->text,
+	    "\"content\":{\"modulesContent\":{\"$edgeHub\":{\"properties.desired.r\":%u},\"m1\":{"
+	    "\"properties.desired.k1\":%u}}}",
+	    rnd_below(&w->rnd, 5), rnd_below(&w->rnd, 5));
+}
+
+static void
+put_rollout(struct world *w)
+{
+	buf_printf(&w->text,
+	    ",\"rollout\":{\"waves\":[{\"count\":%u},{\"percent\":40,\"successQuery\":"
+	    "\"tags.flag = true\",\"minSuccessPercent\":1},{\"percent\":100}]}",
+	    1 + rnd_below(&w->rnd, 9));
+}
+
+void
+plan_configuration(struct world *w)
+{
+	const char *name = configuration_name(w);
+	bool edge = rnd_below(&w->rnd, 4) == 0;
+	struct work *k;
+
+	buf_printf(&w->text, "{\"priority\":%u,", rnd_below(&w->rnd, 4));
+	put_condition(w, "targetCondition");
+	buf_putc(&w->text, ',');
+	if (edge)
+		put_edge_content(w);
+	else
+		put_content(w);
+	if (!edge && rnd_below(&w->rnd, 2))
+		put_rollout(w);
+	buf_putc(&w->text, '}');
+	k = named(w, OP_CONFIGURATION_PUT, name);
+	k->op.if_match = rnd_below(&w->rnd, 2) ? IF_NONE : IF_ANY;
+	world_send(w, k);
+}
+
+void
+plan_configuration_delete(struct world *w)
+{
+	world_send(w, named(w, OP_CONFIGURATION_DELETE, configuration_name(w)));
+}
+
+void
+plan_rollout(struct world *w)
+{
+	static const enum rollout_action actions[] = { ROLLOUT_ADVANCE, ROLLOUT_ADVANCE,
+		ROLLOUT_HALT, ROLLOUT_RESUME, ROLLOUT_ROLLBACK };
+	struct work *k = named(w, OP_ROLLOUT, configuration_name(w));
+
+	k->op.rollout.action = actions[rnd_below(&w->rnd, 5)];
+	world_send(w, k);
+}

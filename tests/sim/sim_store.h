@@ -1,0 +1,25 @@
+/*
+ * A simulated store behind store.h: what is on disk is in memory, and the end of each commit is the simulator's to say. It
+ * stands in for src/store at link time.
+ */
+#ifndef SIM_STORE_H
+#define SIM_STORE_H
+
+#include "store/store.h"
+
+struct store *sim_store_new(unsigned lanes, void *ctx, store_done *done);
+/* Nothing may be under way. */
+void sim_store_free(struct store *s);
+/* Another fleet with so many lanes has it. */
+void sim_store_reopen(struct store *s, unsigned lanes);
+
+/* Is a batch of this lane on its way? Then end it; on_disk: of one that fails, it is found there all the same. */
+bool sim_store_awaits(const struct store *s, unsigned lane);
+void sim_store_end(struct store *s, unsigned lane, bool ok, bool on_disk);
+/* While it does not work every batch fails. */
+void sim_store_works(struct store *s, bool works);
+
+/* A value as it stands, borrowed until a commit ends; false: there is none. */
+bool sim_store_peek(const struct store *s, enum store_table t, struct str key, struct str *value);
+
+#endif

@@ -1,0 +1,112 @@
+/* The steps of a history, the usual ones more often. */
+#include "world.h"
+
+#include <stdlib.h>
+
+#define UNDER_WAY_MAX 400u /* works: clients wait for answers, too */
+
+static void
+step_turn(struct world *w)
+{
+	world_turn(w, rnd_below(&w->rnd, w->o.nworker));
+}
+
+static void
+step_commit(struct world *w)
+{
+	world_commit(w, rnd_below(&w->rnd, w->o.nworker));
+}
+
+/* Microseconds, or seconds: jobs, rollouts and rows that rest have their time. */
+static void
+step_time(struct world *w)
+{
+	static const uint32_t most_us[] = { 1000, 1000, 100000, 5000000, 700000000 };
+
+	w->mono_us += 1 + rnd_below(&w->rnd, most_us[rnd_below(&w->rnd, 5)]);
+	w->look_us = rnd_below(&w->rnd, 2) ? 0 : rnd_below(&w->rnd, 1000);
+	world_hear(w);
+}
+
+static void
+step_evict(struct world *w)
+{
+	uint32_t s = hub_shard_of(str_of(world_device(w)));
+
+	shard_evict(w->fleet->of_shard[s]->shards[s], rnd_below(&w->rnd, 4000));
+}
+
+static void
+step_heal(struct world *w)
+{
+	sim_store_works(w->store, true);
+}
+
+static void
+step_rest(struct world *w)
+{
+	world_rest(w);
+}
+
+static const struct {
+	void (*run)(struct world *w);
+	unsigned share;
+} kinds[] = {
+	{ step_turn, 150 },
+	{ step_commit, 100 },
+	{ step_time, 40 },
+	{ step_evict, 20 },
+	{ write_identity, 40 },
+	{ write_delete, 12 },
+	{ write_keys, 3 },
+	{ write_twin, 70 },
+	{ write_read, 5 },
+	{ write_bulk, 15 },
+	{ write_import, 15 },
+	{ write_connect, 15 },
+	{ write_report, 50 },
+	{ write_disconnect, 8 },
+	{ plan_job, 6 },
+	{ plan_job_cancel, 1 },
+	{ plan_configuration, 3 },
+	{ plan_configuration_delete, 2 },
+	{ plan_rollout, 2 },
+	{ question_ask, 60 },
+	{ question_other, 8 },
+	{ world_commit_fails, 2 },
+	{ step_heal, 8 },
+	{ step_rest, 4 },
+	{ world_restart, 1 },
+};
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+unsigned
+world_kinds(void)
+{
+	return KINDS;
+}
+
+unsigned
+world_draw_kind(struct rnd *r)
+{
+	unsigned all = 0, kind = 0;
+	uint32_t at;
+
+	for (unsigned i = 0; i < KINDS; i++)
+		all += kinds[i].share;
+	for (at = rnd_below(r, all); at >= kinds[kind].share; kind++)
+		at -= kinds[kind].share;
+	return kind;
+}
+
+void
+world_step(struct world *w, unsigned kind, uint64_t number)
+{
+	w->step++;
+	w->rnd.state = number * 2 + 1;
+	(void)rnd_u64(&w->rnd);
+	kinds[kind % KINDS].run(w);
+	if (w->nwork > UNDER_WAY_MAX)
+		world_rest(w);
+	seen.steps++;
+}

@@ -1,0 +1,338 @@
+/* The fleet, its clock and its turns. */
+#include "net/priv.h"
+#include "world.h"
+
+#include <openssl/rand.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BEGIN    (INT64_C(1704067200) * SECOND) /* 2024-01-01T00:00:00Z */
+#define REST_MAX 20000u                         /* rounds until all must be quiet */
+
+struct world *the_world;
+struct seen seen;
+
+/* ---- failures ---- */
+
+void
+world_fail(const char *format, ...)
+{
+	va_list ap;
+
+	fflush(NULL);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	abort();
+}
+
+/* ---- time and randomness (the linker's --wrap) ---- */
+
+int64_t __wrap_clock_mono_us(void);
+int64_t __wrap_clock_mono_ns(void);
+int64_t __wrap_clock_wall_us(void);
+int __wrap_RAND_bytes(unsigned char *p, int n);
+
+int64_t
+world_wall_us(const struct world *w)
+{
+	return BEGIN + w->mono_us;
+}
+
+/* Each look takes a while, so that slices end anywhere. */
+int64_t
+__wrap_clock_mono_us(void)
+{
+	struct world *w = the_world;
+
+	if (w->look_us > 0)
+		w->mono_us += rnd_below(&w->clock_rnd, w->look_us);
+	return w->mono_us;
+}
+
+int64_t
+__wrap_clock_mono_ns(void)
+{
+	return the_world->mono_us * 1000;
+}
+
+int64_t
+__wrap_clock_wall_us(void)
+{
+	return world_wall_us(the_world);
+}
+
+int
+__wrap_RAND_bytes(unsigned char *p, int n)
+{
+	for (int i = 0; i < n; i++)
+		p[i] = (unsigned char)(rnd_u64(&the_world->clock_rnd) >> 32);
+	return 1;
+}
+
+/* ---- the catalogue ---- */
+
+struct made {
+	struct catalogue c;
+	struct configurations *set;
+};
+
+static void
+made_release(struct catalogue *c)
+{
+	struct made *m = (struct made *)c;
+
+	configurations_free(m->set);
+	free(m);
+}
+
+static void
+publish(struct configurations *set)
+{
+	static const struct str hosts[] = { { SIM_HOST, sizeof(SIM_HOST) - 1 } };
+	struct made *m = xcalloc(1, sizeof(*m));
+
+	m->set = set;
+	m->c = (struct catalogue){ .version = ++the_world->catalogue_version,
+		.hosts = { hosts, 1 },
+		.skew_s = SAS_SKEW_S,
+		.configurations = set };
+	catalogue_set(the_world->box, &m->c, made_release);
+}
+
+/* ---- start and stop ---- */
+
+static void
+fleet_up(struct world *w)
+{
+	struct fault f = { .text = "" };
+
+	w->o.nworker = 1 + rnd_below(&w->rnd, WORKERS_MAX);
+	sim_store_reopen(w->store, w->o.nworker);
+	w->fleet = fleet_new(&w->o);
+	if (fleet_load(w->fleet, &f) != ERR_OK)
+		world_fail("the fleet does not load: %s", f.text);
+	publish(fleet_configurations(w->fleet));
+	fleet_begin(w->fleet);
+	w->rollouts = rollouts_new(w->fleet, w->box, w->loop);
+}
+
+static bool
+all_finished(struct world *w)
+{
+	for (unsigned i = 0; i < w->o.nworker; i++)
+		if (!worker_finished(&w->fleet->workers[i]))
+			return false;
+	return !rollouts_busy(w->rollouts);
+}
+
+static void
+round_of_all(struct world *w)
+{
+	for (unsigned i = 0; i < w->o.nworker; i++) {
+		world_turn(w, i);
+		world_commit(w, i);
+	}
+	world_hear(w);
+}
+
+static void
+fleet_down(struct world *w)
+{
+	rollouts_stop(w->rollouts);
+	atomic_store(&w->fleet->stop, true);
+	round_of_all(w); /* they hear of it */
+	for (unsigned n = 0; !all_finished(w); n++) {
+		if (n > REST_MAX)
+			world_fail("the fleet does not stop");
+		round_of_all(w);
+	}
+	fleet_stop(w->fleet);
+	world_hear(w);
+	rollouts_free(w->rollouts);
+	fleet_free(w->fleet);
+}
+
+void
+world_restart(struct world *w)
+{
+	fleet_down(w);
+	fleet_up(w);
+	seen.restarts++;
+}
+
+/* Names whose devices lie in few shards: with all of them in the first of these, or spread. */
+static void
+name_devices(struct world *w, uint32_t n)
+{
+	static const uint32_t shards[] = { 0, 17, 40, 63 };
+	uint32_t spread = n > 400 ? 1 : 4;
+
+	for (uint32_t i = 0; w->nid < n; i++) {
+		char *id = w->ids[w->nid];
+		uint32_t shard;
+
+		snprintf(id, sizeof(w->ids[0]), "d%u", i);
+		shard = hub_shard_of(str_of(id));
+		for (uint32_t s = 0; s < spread; s++)
+			w->nid += shard == shards[s];
+	}
+}
+
+/* Sizes and shares of memory: some so small that columns and documents go all the time. */
+static void
+draw_options(struct world *w)
+{
+	static const uint32_t sizes[] = { 20, 120, 120, 300 };
+	static const uint64_t columns[] = { 1500, 6000, 6000, 40000, 1 << 20, 1 << 20 },
+	                      caches[] = { 1000, 8000, 40000, 1 << 20 },
+	                      queries[] = { 1 << 22, 1 << 22, 1 << 22, 20000 };
+	uint32_t n = rnd_below(&w->rnd, 16) == 0 ? DEVICES_MAX : sizes[rnd_below(&w->rnd, 4)];
+
+	w->o = (struct fleet_options){ .store = w->store,
+		.cache_bytes = SHARDS * caches[rnd_below(&w->rnd, 4)],
+		.query_bytes = queries[rnd_below(&w->rnd, 4)],
+		.column_bytes = SHARDS * columns[rnd_below(&w->rnd, 6)],
+		.walk_us = 60 * SECOND,
+		.identities_max = rnd_below(&w->rnd, 4) == 0 ? n : 100000,
+		.catalogue = w->box,
+		.loops = &w->loop,
+		.nloop = 1,
+		.on_note = world_note,
+		.on_configurations = publish };
+	name_devices(w, n);
+}
+
+struct world *
+world_new(uint64_t seed)
+{
+	struct world *w = xcalloc(1, sizeof(*w));
+
+	assert(the_world == NULL);
+	the_world = w;
+	w->rnd.state = w->clock_rnd.state = seed * 2 + 1;
+	if (loop_new(0, &w->loop) != ERR_OK)
+		world_fail("no loop");
+	w->store = sim_store_new(WORKERS_MAX, &w->fleet, fleet_commit_done);
+	w->box = catalogue_box_new();
+	w->parser = doc_parser_new(1 << 20);
+	w->mac = sas_mac_new();
+	draw_options(w);
+	fleet_up(w);
+	world_populate(w, w->nid * 7 / 10);
+	return w;
+}
+
+/* ---- turns ---- */
+
+void
+world_hear(struct world *w)
+{
+	struct msg *m, *next;
+
+	while ((m = mailbox_take_all(&w->loop->box)) != NULL) {
+		for (; m != NULL; m = next) {
+			next = m->next;
+			m->run(m);
+		}
+	}
+	wheel_advance(&w->loop->wheel, w->mono_us);
+}
+
+void
+world_turn(struct world *w, unsigned worker)
+{
+	worker_turn(&w->fleet->workers[worker]);
+	world_hear(w);
+}
+
+void
+world_commit(struct world *w, unsigned lane)
+{
+	if (!sim_store_awaits(w->store, lane))
+		return;
+	sim_store_end(w->store, lane, true, true);
+	seen.commits++;
+}
+
+/* The store fails: what is on its way to it fails, and is found there or not, when it works again. */
+void
+world_commit_fails(struct world *w)
+{
+	sim_store_works(w->store, false);
+	for (unsigned i = 0; i < w->o.nworker; i++) {
+		if (!sim_store_awaits(w->store, i))
+			continue;
+		sim_store_end(w->store, i, false, rnd_below(&w->rnd, 2) == 0);
+		seen.failures++;
+	}
+}
+
+void
+world_rest(struct world *w)
+{
+	sim_store_works(w->store, true);
+	for (unsigned n = 0; w->nwork + w->nparcel + w->nwalk > 0; n++) {
+		if (n > REST_MAX)
+			world_fail("%u works, %u parcels and %u walks never come back", w->nwork,
+			    w->nparcel, w->nwalk);
+		w->mono_us += 100;
+		round_of_all(w);
+	}
+}
+
+uint64_t
+world_position(const struct world *w)
+{
+	uint64_t n = 0;
+
+	for (uint32_t s = 0; s < SHARDS; s++)
+		n += shard_position(w->fleet->of_shard[s]->shards[s]);
+	return n;
+}
+
+const char *
+world_device(struct world *w)
+{
+	return w->ids[rnd_below(&w->rnd, w->nid)];
+}
+
+/* ---- the end ---- */
+
+static void
+check_identities(struct world *w)
+{
+	uint64_t n = 0;
+
+	for (uint32_t s = 0; s < SHARDS; s++)
+		n += shard_identities(w->fleet->of_shard[s]->shards[s]);
+	if (n != fleet_identities(w->fleet))
+		world_fail("%llu identities, the fleet counts %llu", (unsigned long long)n,
+		    (unsigned long long)fleet_identities(w->fleet));
+}
+
+void
+world_free(struct world *w)
+{
+	w->look_us = 0;
+	world_rest(w);
+	check_identities(w);
+	for (int i = 0; i < 3; i++)
+		question_ask(w);
+	world_rest(w);
+	fleet_down(w);
+	loop_free(w->loop);
+	sim_store_free(w->store);
+	catalogue_box_free(w->box);
+	doc_parser_free(w->parser);
+	sas_mac_free(w->mac);
+	query_scratch_fini(&w->scratch);
+	for (unsigned i = 0; i < QUESTIONS_MAX; i++)
+		buf_fini(&w->questions[i]);
+	buf_fini(&w->text);
+	buf_fini(&w->doc);
+	free(w);
+	the_world = NULL;
+}

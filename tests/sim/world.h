@@ -1,0 +1,157 @@
+/*
+ * A whole fleet on one thread: real workers and shards over a simulated store, clock and loop, driven turn by turn. Every
+ * step is a kind and a number, so a history is a list of them, and the same list is the same history.
+ *
+ *   world_new(seed)             workers, memory and size are drawn from the seed
+ *   world_step(w, kind, n)      clients send, workers take turns, commits end or fail, documents go, time passes
+ *   world_free(w)               all comes to its end, and is looked at once more
+ *
+ * Whatever looks at columns meanwhile - queries, jobs, rollouts - is checked by oracle.c at each look.
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "hub/hub.h"
+#include "rnd.h"
+#include "sim_store.h"
+#include "worker/priv.h"
+#include "worker/rollouts.h"
+
+#define SECOND        INT64_C(1000000)
+#define SIM_HOST      "hub.example.test"
+#define WORKERS_MAX   3
+#define DEVICES_MAX   1600u
+#define QUESTIONS_MAX 24u /* texts that are asked again */
+
+struct world {
+	uint32_t step;
+	struct rnd rnd; /* of the step under way */
+	/* the clock */
+	struct rnd clock_rnd;
+	int64_t mono_us;
+	uint32_t look_us; /* a look at it takes up to so long */
+	/* the hub */
+	struct store *store;
+	struct fleet *fleet;
+	struct fleet_options o;
+	struct loop *loop;
+	struct catalogue_box *box;
+	uint64_t catalogue_version;
+	struct rollouts *rollouts;
+	/* its clients */
+	char ids[DEVICES_MAX][12];
+	uint64_t epochs[DEVICES_MAX]; /* of the sessions, as last heard */
+	uint32_t nid;
+	uint32_t nwork, nparcel, nwalk; /* under way */
+	uint64_t sent;
+	unsigned njob;
+	char name[16]; /* of a job or configuration */
+	struct doc_parser *parser;
+	struct sas_mac *mac;
+	struct buf text, doc;
+	struct buf questions[QUESTIONS_MAX];
+	unsigned nquestion;
+	struct query_scratch scratch; /* of the oracle */
+};
+
+/* The one that there is: callbacks have no context. */
+extern struct world *the_world;
+
+/* What happened in all histories: what never does is not tested. */
+#define SEEN_FIELDS(X)                                                                             \
+	X(steps)                                                                                   \
+	X(looks)    /* at columns */                                                               \
+	X(judged)   /* rows by columns */                                                          \
+	X(certain)  /* of those, without a look at the document */                                 \
+	X(job_rows) /* of those, for a job */                                                      \
+	X(tallied)  /* rows counted by columns */                                                  \
+	X(grouped)  /* results compared */                                                         \
+	X(viewed)   /* rows put in order by columns */                                             \
+	X(ordered)  /* results compared */                                                         \
+	X(pages)                                                                                   \
+	X(answers) /* whole ones, compared with the documents */                                   \
+	X(commits)                                                                                 \
+	X(failures) /* of commits */                                                               \
+	X(done)     /* works */                                                                    \
+	X(refused)                                                                                 \
+	X(connected) /* sessions */                                                                \
+	X(called)    /* by jobs */                                                                 \
+	X(restarts)                                                                                \
+	X(dropped) /* columns, for want of memory */
+#define SEEN_FIELD(name) uint64_t name;
+#define SEEN_NAME(name)  #name,
+#define SEEN_COUNT(name) seen.name,
+struct seen {
+	SEEN_FIELDS(SEEN_FIELD)
+};
+extern struct seen seen;
+
+struct world *world_new(uint64_t seed);
+void world_free(struct world *w);
+void world_step(struct world *w, unsigned kind, uint64_t number);
+/* A kind, the usual ones more often. */
+unsigned world_draw_kind(struct rnd *r);
+unsigned world_kinds(void);
+
+/* Says why, and ends the process. */
+void world_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* ---- what its files share ---- */
+
+/* Until nothing is under way: works, walks. */
+void world_rest(struct world *w);
+void world_restart(struct world *w);
+void world_turn(struct world *w, unsigned worker);
+/* The lane's commit ends, if there is one. */
+void world_commit(struct world *w, unsigned lane);
+void world_commit_fails(struct world *w);
+/* What has come back to the clients. */
+void world_hear(struct world *w);
+int64_t world_wall_us(const struct world *w);
+uint64_t world_position(const struct world *w); /* moves with every change of a row */
+const char *world_device(struct world *w);      /* one of its ids */
+
+/* writes.c: a work whose payload is the JSON in w->text, which is taken; none if it is empty. Then send it. */
+struct work *world_work(struct world *w, enum op_kind kind, const char *device, const char *module);
+void world_send(struct world *w, struct work *work);
+void world_check_fault(const struct fault *f);
+void world_note(struct note *n); /* to a session: calls are answered */
+void world_populate(struct world *w, uint32_t n);
+
+/* writes.c: steps */
+void write_identity(struct world *w);
+void write_delete(struct world *w);
+void write_keys(struct world *w);
+void write_twin(struct world *w);
+void write_read(struct world *w);
+void write_bulk(struct world *w);
+void write_import(struct world *w);
+void write_connect(struct world *w);
+void write_report(struct world *w);
+void write_disconnect(struct world *w);
+
+/* plans.c: steps */
+void plan_job(struct world *w);
+void plan_job_cancel(struct world *w);
+void plan_configuration(struct world *w);
+void plan_configuration_delete(struct world *w);
+void plan_rollout(struct world *w);
+
+/* questions.c */
+void question_ask(struct world *w);
+void question_other(struct world *w); /* lists, statistics, dry runs */
+
+/* oracle.c: a row by its documents, wherever they are */
+struct look {
+	struct hub_row row;
+	struct buf key;
+};
+void look_open(struct world *w, struct shard *sh, uint32_t row, const struct query_needs *needs,
+    struct look *l);
+/* The same, its records in memory from then on: whole documents can be shown. */
+void look_load(struct world *w, struct shard *sh, uint32_t row, const struct query_needs *needs,
+    struct look *l);
+void look_close(struct look *l);
+bool look_matches(struct world *w, const struct query *q, struct shard *sh, uint32_t row);
+
+#endif
