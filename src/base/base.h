@@ -159,6 +159,26 @@ uint64_t rd_le64(struct rd *r);
 struct str rd_lstr(struct rd *r);
 struct str rd_bytes(struct rd *r, size_t n);
 
+/* ---- ropes: what may be large, in pieces that are written once and never moved; { 0 } is empty ---- */
+
+/* A piece is so large that the allocator gives it back to the system by itself. */
+#define ROPE_PIECE_BYTES (256u << 10)
+
+struct rope_piece {
+	struct rope_piece *next;
+	size_t n;
+	char bytes[];
+};
+struct rope {
+	struct rope_piece *first, *last;
+	size_t n; /* bytes in all of them */
+};
+
+void rope_put(struct rope *r, struct str s);
+/* The first piece, the caller's from then on: free(). NULL: it is empty. */
+struct rope_piece *rope_take(struct rope *r);
+void rope_fini(struct rope *r);
+
 /* ---- memory ---- */
 
 void *xmalloc(size_t n);

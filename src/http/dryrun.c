@@ -2,46 +2,47 @@
 #include "http/priv.h"
 
 static void
-put_answer(struct buf *json, const struct walk *k)
+put_answer(struct request *r, struct walk *k)
 {
 	const struct dryrun_counts *c = dryrun_counts(k->dry);
+	struct buf json = { 0 };
 
-	buf_putc(json, '{');
+	buf_putc(&json, '{');
 	if (k->dry_counts)
-		buf_printf(json,
+		buf_printf(&json,
 		    "\"targetedCount\":%llu,\"changedCount\":%llu,\"changedTwinCount\":%llu,"
 		    "\"changedDesiredCount\":%llu,",
 		    (unsigned long long)c->targeted, (unsigned long long)c->devices,
 		    (unsigned long long)c->twins, (unsigned long long)c->desired);
-	buf_cstr(json, "\"devices\":[");
-	buf_str(json, buf_view(&k->json));
-	buf_putc(json, ']');
+	buf_cstr(&json, "\"devices\":");
+	body_str(r, buf_view(&json));
+	body_page(r, k);
 	if (k->dry_counts) {
-		buf_cstr(json, ",\"sample\":[");
-		buf_str(json, dryrun_sample(k->dry));
-		buf_putc(json, ']');
+		body_str(r, STR(",\"sample\":["));
+		body_str(r, dryrun_sample(k->dry));
+		body_str(r, STR("]"));
 	}
-	buf_putc(json, '}');
+	body_str(r, STR("}"));
+	buf_fini(&json);
 }
 
 static void
 done_dry_run(struct walk *k)
 {
 	struct request *r = request_of(k->owner, k->reply_to);
-	struct buf json = { 0 }, token = { 0 };
+	struct buf token = { 0 };
 
 	if (r != NULL && k->fault.code != F_NONE) {
 		reply_fault(r, &k->fault);
 	} else if (r != NULL) {
-		put_answer(&json, k);
+		put_answer(r, k);
 		if (k->page_over) {
 			query_token_write(&token, r->query_hash, &k->page_end);
 			buf_putc(&token, '\0');
 			add_header(r, "x-ms-continuation", token.p);
 		}
-		reply_json(r, 200, buf_view(&json));
+		reply_body(r, 200, NULL);
 	}
-	buf_fini(&json);
 	buf_fini(&token);
 	walk_free(k);
 }

@@ -5,42 +5,43 @@
 #define SAMPLE_MAX     100u
 
 static void
-put_answer(struct buf *json, const struct walk *k)
+put_answer(struct request *r, struct walk *k)
 {
 	const struct walk_trial *t = k->trial;
+	struct buf json = { 0 };
 
-	buf_putc(json, '{');
+	buf_putc(&json, '{');
 	if (t->counts)
-		buf_printf(json, "\"targetedCount\":%llu,", (unsigned long long)t->devices);
-	buf_cstr(json, "\"devices\":[");
-	buf_str(json, buf_view(&k->json));
-	buf_putc(json, ']');
+		buf_printf(&json, "\"targetedCount\":%llu,", (unsigned long long)t->devices);
+	buf_cstr(&json, "\"devices\":");
+	body_str(r, buf_view(&json));
+	body_page(r, k);
 	if (t->counts && t->job->type == JOB_TWIN) {
-		buf_cstr(json, ",\"sample\":[");
-		buf_str(json, buf_view(&t->samples));
-		buf_putc(json, ']');
+		body_str(r, STR(",\"sample\":["));
+		body_str(r, buf_view(&t->samples));
+		body_str(r, STR("]"));
 	}
-	buf_putc(json, '}');
+	body_str(r, STR("}"));
+	buf_fini(&json);
 }
 
 static void
 done_try(struct walk *k)
 {
 	struct request *r = request_of(k->owner, k->reply_to);
-	struct buf json = { 0 }, token = { 0 };
+	struct buf token = { 0 };
 
 	if (r != NULL && k->fault.code != F_NONE) {
 		reply_fault(r, &k->fault);
 	} else if (r != NULL) {
-		put_answer(&json, k);
+		put_answer(r, k);
 		if (k->trial->over) {
 			query_token_write(&token, r->query_hash, &k->trial->end);
 			buf_putc(&token, '\0');
 			add_header(r, "x-ms-continuation", token.p);
 		}
-		reply_json(r, 200, buf_view(&json));
+		reply_body(r, 200, NULL);
 	}
-	buf_fini(&json);
 	buf_fini(&token);
 	walk_free(k);
 }

@@ -72,10 +72,15 @@ struct http_loop {
 	struct buf doc, shaped, json; /* working memory */
 };
 
-/* reply.c: each ends the request */
+/* reply.c: the body, in parts, then the reply */
+void body_str(struct request *r, struct str s);
+/* Without a copy: they are the answer's, and go as it goes. */
+void body_rope(struct request *r, struct rope *rope);
+void body_buf(struct request *r, struct buf *b);
+/* With what is in the body, and this Content-Type; NULL: JSON's. */
+void reply_body(struct request *r, int status, const char *type);
+/* Each of these has one body, and ends the request, too. */
 void reply_json(struct request *r, int status, struct str body);
-/* With this Content-Type; NULL: JSON's. */
-void reply_text(struct request *r, int status, const char *type, struct str body);
 void reply_etag(struct request *r, int status, struct str body, const char *etag);
 void reply_empty(struct request *r, int status);
 void reply_fault(struct request *r, const struct fault *f);
@@ -148,7 +153,10 @@ void request_refuse(struct request *r);
 /* job_try.c: what a job of this body would do; answers the request */
 void job_dry_run(struct request *r, struct doc body);
 
-/* query.c: a page is answered */
+/* query.c: a walk's rows to the body, as an array */
+void body_rows(struct request *r, struct rope *page, const struct buf *rest);
+void body_page(struct request *r, struct walk *k);
+/* a page is answered */
 void done_query(struct walk *k);
 
 /* routes.c */

@@ -38,20 +38,32 @@ reply_explained(struct request *r, const struct walk *k)
 /* ---- answers ---- */
 
 void
+body_rows(struct request *r, struct rope *page, const struct buf *rest)
+{
+	body_str(r, STR("["));
+	body_rope(r, page);
+	body_str(r, buf_view(rest));
+	body_str(r, STR("]"));
+}
+
+void
+body_page(struct request *r, struct walk *k)
+{
+	body_rows(r, &k->page, &k->json);
+}
+
+void
 done_query(struct walk *k)
 {
 	struct request *r = request_of(k->owner, k->reply_to);
-	struct buf json = { 0 }, token = { 0 }, reflects = { 0 };
+	struct buf token = { 0 }, reflects = { 0 };
 
 	if (r != NULL && k->fault.code != F_NONE) {
 		reply_fault(r, &k->fault);
 	} else if (r != NULL && k->explain) {
 		reply_explained(r, k);
 	} else if (r != NULL) {
-		buf_reserve(&json, k->json.n + 2);
-		buf_putc(&json, '[');
-		buf_str(&json, buf_view(&k->json));
-		buf_putc(&json, ']');
+		body_page(r, k);
 		add_header(r, "x-ms-item-type", r->item_type);
 		walk_reflects(k, &reflects);
 		if (reflects.n > 0) {
@@ -63,9 +75,8 @@ done_query(struct walk *k)
 			buf_putc(&token, '\0');
 			add_header(r, "x-ms-continuation", token.p);
 		}
-		reply_json(r, 200, buf_view(&json));
+		reply_body(r, 200, NULL);
 	}
-	buf_fini(&json);
 	buf_fini(&token);
 	buf_fini(&reflects);
 	walk_free(k);

@@ -145,17 +145,13 @@ static void
 done_list(struct walk *k)
 {
 	struct request *r = request_of(k->owner, k->reply_to);
-	struct buf json = { 0 };
 
 	if (r != NULL && k->fault.code != F_NONE) {
 		reply_fault(r, &k->fault);
 	} else if (r != NULL) {
-		buf_putc(&json, '[');
-		buf_str(&json, buf_view(&k->json));
-		buf_putc(&json, ']');
-		reply_json(r, 200, buf_view(&json));
+		body_page(r, k);
+		reply_body(r, 200, NULL);
 	}
-	buf_fini(&json);
 	walk_free(k);
 }
 

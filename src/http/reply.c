@@ -5,6 +5,7 @@
 #include <event2/bufferevent.h>
 #include <openssl/rand.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 static const char *
@@ -49,11 +50,53 @@ add_header(struct request *r, const char *name, const char *value)
 	evhttp_add_header(evhttp_request_get_output_headers(r->ev), name, value);
 }
 
+/* ---- the body ---- */
+
 void
-reply_text(struct request *r, int status, const char *type, struct str body)
+body_str(struct request *r, struct str s)
+{
+	evbuffer_add(evhttp_request_get_output_buffer(r->ev), s.p, s.n);
+}
+
+static void
+piece_left(const void *bytes, size_t n, void *piece)
+{
+	(void)bytes, (void)n;
+	free(piece);
+}
+
+static void
+body_lent(struct request *r, const void *bytes, size_t n, void *to_free)
+{
+	if (n == 0 ||
+	    evbuffer_add_reference(
+	        evhttp_request_get_output_buffer(r->ev), bytes, n, piece_left, to_free) != 0)
+		free(to_free);
+}
+
+void
+body_rope(struct request *r, struct rope *rope)
+{
+	struct rope_piece *p;
+
+	while ((p = rope_take(rope)) != NULL)
+		body_lent(r, p->bytes, p->n, p);
+}
+
+void
+body_buf(struct request *r, struct buf *b)
+{
+	body_lent(r, b->p, b->n, b->p);
+	*b = (struct buf){ 0 };
+}
+
+/* ---- the reply ---- */
+
+void
+reply_body(struct request *r, int status, const char *type)
 {
 	struct evhttp_connection *conn = evhttp_request_get_connection(r->ev);
-	struct evbuffer *out = evhttp_request_get_output_buffer(r->ev);
+	size_t n = evbuffer_get_length(evhttp_request_get_output_buffer(r->ev));
 	char id[33], guid[40], length[24];
 
 	tracking_id(id);
@@ -61,11 +104,10 @@ reply_text(struct request *r, int status, const char *type, struct str body)
 	    guid, sizeof(guid), "%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
 	add_header(r, "x-ms-request-id", guid);
 	if (status != 204) {
-		snprintf(length, sizeof(length), "%zu", body.n);
+		snprintf(length, sizeof(length), "%zu", n);
 		add_header(
 		    r, "Content-Type", type != NULL ? type : "application/json; charset=utf-8");
 		add_header(r, "Content-Length", length);
-		evbuffer_add(out, body.p, body.n);
 	}
 	if (conn != NULL)
 		https_request_ends(evhttp_connection_get_bufferevent(conn),
@@ -77,7 +119,9 @@ reply_text(struct request *r, int status, const char *type, struct str body)
 void
 reply_json(struct request *r, int status, struct str body)
 {
-	reply_text(r, status, NULL, body);
+	if (status != 204)
+		body_str(r, body);
+	reply_body(r, status, NULL);
 }
 
 void
@@ -89,13 +133,13 @@ reply_etag(struct request *r, int status, struct str body, const char *etag)
 		snprintf(quoted, sizeof(quoted), "\"%s\"", etag);
 		add_header(r, "ETag", quoted);
 	}
-	reply_text(r, status, NULL, body);
+	reply_json(r, status, body);
 }
 
 void
 reply_empty(struct request *r, int status)
 {
-	reply_text(r, status, NULL, STR_NONE);
+	reply_body(r, status, NULL);
 }
 
 void
@@ -115,7 +159,7 @@ reply_fault(struct request *r, const struct fault *f)
 	doc_write_json_str(&json, buf_view(&text));
 	buf_printf(&json, ",\"ExceptionMessage\":\"Tracking ID:%s-G:0-TimeStamp:%s\"}", id, stamp);
 	add_header(r, "iothub-errorcode", fault_name(f->code));
-	reply_text(r, fault_status(f->code), NULL, buf_view(&json));
+	reply_json(r, fault_status(f->code), buf_view(&json));
 	buf_fini(&json);
 	buf_fini(&text);
 }
@@ -138,7 +182,7 @@ reply_device_fault(struct request *r, const struct fault *f)
 	doc_write_json_str(&json, buf_view(&inner));
 	buf_cstr(&json, ",\"ExceptionMessage\":\"\"}");
 	add_header(r, "iothub-errorcode", fault_name(f->code));
-	reply_text(r, fault_status(f->code), NULL, buf_view(&json));
+	reply_json(r, fault_status(f->code), buf_view(&json));
 	buf_fini(&json);
 	buf_fini(&inner);
 }

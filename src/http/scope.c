@@ -50,14 +50,15 @@ done_members(struct walk *k)
 	if (r != NULL && k->fault.code != F_NONE) {
 		reply_fault(r, &k->fault);
 	} else if (r != NULL) {
-		buf_cstr(&json, "{\"devices\":[");
-		buf_str(&json, buf_view(&k->json));
-		buf_cstr(&json, "],\"modules\":[");
-		buf_str(&json, buf_view(&k->modules));
-		buf_cstr(&json, "],\"continuationLink\":");
+		body_str(r, STR("{\"devices\":"));
+		body_page(r, k);
+		body_str(r, STR(",\"modules\":"));
+		body_rows(r, &k->module_page, &k->modules);
+		body_str(r, STR(",\"continuationLink\":"));
 		put_link(r, k, &json);
-		buf_putc(&json, '}');
-		reply_json(r, 200, buf_view(&json));
+		body_str(r, buf_view(&json));
+		body_str(r, STR("}"));
+		reply_body(r, 200, NULL);
 	}
 	buf_fini(&json);
 	walk_free(k);

@@ -59,7 +59,8 @@ transfer_done(struct msg *m)
 			buf_putc(&t->next, '\0');
 			add_header(r, "x-ms-continuation", t->next.p);
 		}
-		reply_text(r, 200, t->kind == TRANSFER_OUT ? NDJSON : NULL, buf_view(&t->lines));
+		body_buf(r, &t->lines);
+		reply_body(r, 200, t->kind == TRANSFER_OUT ? NDJSON : NULL);
 	}
 	transfer_free(t);
 }

@@ -10,6 +10,7 @@
 #include "transfer/transfer.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -347,6 +348,8 @@ server_run(const struct server_options *o)
 	s->o = *o;
 	the_server = s;
 	umask(077);
+	/* The size at which memory is the system's again as soon as it is freed, fixed: glibc would raise it. */
+	mallopt(M_MMAP_THRESHOLD, ROPE_PIECE_BYTES / 2);
 	block_signals(&signals);
 	net_init();
 	seed_tables();

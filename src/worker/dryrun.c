@@ -1,27 +1,21 @@
 /* Dry runs of configurations: a walk that evaluates each device as if the configuration were there. */
 #include "worker/priv.h"
 
-static bool
-page_is_full(const struct walk *k)
-{
-	return k->nrow == k->limit || k->json.n >= WALK_BYTES_MAX;
-}
-
 /* A device that would change goes into the page. The first page goes on counting beyond its end; the others stop there. */
 static bool
 deliver(struct walk *k, struct str entry)
 {
 	if (k->page_over)
 		return true;
-	if (page_is_full(k)) {
+	if (walk_page_full(k)) {
 		k->page_over = true;
 		k->page_end = k->place;
 		k->more = !k->dry_counts;
 		return k->dry_counts;
 	}
-	if (k->nrow++ > 0)
-		buf_putc(&k->json, ',');
+	walk_row_begins(k);
 	buf_str(&k->json, entry);
+	walk_row_ends(k);
 	return true;
 }
 

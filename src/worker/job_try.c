@@ -39,16 +39,16 @@ list(struct walk *k, struct shard *sh, uint32_t row)
 
 	if (t->over)
 		return true;
-	if (k->nrow == k->limit || k->json.n >= WALK_BYTES_MAX) {
+	if (walk_page_full(k)) {
 		t->over = true;
 		t->end = k->place;
 		t->end.row = row;
 		k->more = !t->counts;
 		return t->counts;
 	}
-	if (k->nrow++ > 0)
-		buf_putc(&k->json, ',');
+	walk_row_begins(k);
 	shard_job_target_write(sh, row, &k->json);
+	walk_row_ends(k);
 	return true;
 }
 

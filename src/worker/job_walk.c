@@ -40,13 +40,13 @@ take_listed(struct walk *k, const struct hub_job *row)
 	if ((k->job_type != -1 && (int)row->job->type != k->job_type) ||
 	    (k->job_status != -1 && (int)row->job->state.status != k->job_status))
 		return true;
-	if (k->nrow == k->limit || k->json.n >= WALK_BYTES_MAX) {
+	if (walk_page_full(k)) {
 		k->more = true;
 		return false;
 	}
-	if (k->nrow++ > 0)
-		buf_putc(&k->json, ',');
+	walk_row_begins(k);
 	hub_job_ops.write_document(row, &k->json);
+	walk_row_ends(k);
 	return true;
 }
 

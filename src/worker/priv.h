@@ -169,6 +169,12 @@ void walk_turn(struct worker *w);
 void walk_go_on(struct worker *w, struct walk *k);
 void walk_home(struct fleet *f, struct walk *k);
 
+/* Is there no room for another row in the page? */
+bool walk_page_full(const struct walk *k);
+/* A row goes to the end of k->json: begin it, and when it is written, end it. */
+void walk_row_begins(struct walk *k);
+void walk_row_ends(struct walk *k);
+
 /* The time since the last lap belongs to this step; costs nothing unless the walk is to be explained. */
 void walk_lap(struct walk *k, enum walk_step step);
 

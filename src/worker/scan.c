@@ -19,15 +19,14 @@ row_load(struct worker *w, struct walk *k, struct shard *sh, uint32_t row,
 bool
 walk_deliver(struct worker *w, struct walk *k, const struct query_row_ops *ops, const void *row)
 {
-	if (!k->count && (k->nrow == k->limit || k->json.n >= WALK_BYTES_MAX)) {
+	if (!k->count && walk_page_full(k)) {
 		k->more = true;
 		return false;
 	}
 	if (!k->count) {
-		if (k->nrow > 0)
-			buf_putc(&k->json, ',');
+		walk_row_begins(k);
 		query_project(k->query, ops, row, &w->query_scratch, &k->json);
-		k->nrow++;
+		walk_row_ends(k);
 		walk_lap(k, STEP_OUTPUT);
 	}
 	if (++k->place.delivered < query_facts(k->query)->top)
@@ -43,8 +42,6 @@ put_identity(struct worker *w, struct walk *k, struct shard *sh, uint32_t row, s
 {
 	if (worker_load_row(w, sh, row, REGISTRY, &k->fault) != ERR_OK)
 		return false;
-	if (json->n > 0)
-		buf_putc(json, ',');
 	hub_row_write_identity(sh, row, json);
 	return true;
 }
@@ -55,16 +52,20 @@ registry_deliver(struct worker *w, struct walk *k, struct shard *sh, uint32_t ro
 {
 	uint32_t module = TABLE_NONE;
 
-	if (k->nrow == k->limit || k->json.n + k->modules.n >= WALK_BYTES_MAX) {
+	if (walk_page_full(k)) {
 		k->more = true;
 		return false;
 	}
+	walk_row_begins(k);
 	if (!put_identity(w, k, sh, row, &k->json))
 		return false;
-	while ((module = shard_module_row(sh, row, module)) != TABLE_NONE)
+	while ((module = shard_module_row(sh, row, module)) != TABLE_NONE) {
+		if (k->module_page.n + k->modules.n > 0)
+			buf_putc(&k->modules, ',');
 		if (!put_identity(w, k, sh, module, &k->modules))
 			return false;
-	k->nrow++;
+	}
+	walk_row_ends(k);
 	k->place.delivered++;
 	walk_lap(k, STEP_OUTPUT);
 	return true;

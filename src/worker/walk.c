@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SPILL_BYTES (64u << 10)
+
 /* The smallest ids so far, as a heap with the largest on top, and what the registry shows of each. */
 struct walk_ids {
 	uint32_t n, max;
@@ -84,9 +86,44 @@ walk_free(struct walk *k)
 	dryrun_free(k->dry);
 	walk_trial_free(k->trial);
 	query_free(k->query);
+	rope_fini(&k->page);
+	rope_fini(&k->module_page);
 	buf_fini(&k->modules);
 	buf_fini(&k->json);
 	free(k);
+}
+
+/* ---- the page ---- */
+
+bool
+walk_page_full(const struct walk *k)
+{
+	return k->nrow == k->limit ||
+	    k->page.n + k->json.n + k->module_page.n + k->modules.n >= WALK_BYTES_MAX;
+}
+
+void
+walk_row_begins(struct walk *k)
+{
+	if (k->nrow++ > 0)
+		buf_putc(&k->json, ',');
+}
+
+/* Rows gather in a buffer; a growing one would be moved, and be in memory twice, when it is large. */
+static void
+spill(struct rope *page, struct buf *rows)
+{
+	if (rows->n < SPILL_BYTES)
+		return;
+	rope_put(page, buf_view(rows));
+	rows->n = 0;
+}
+
+void
+walk_row_ends(struct walk *k)
+{
+	spill(&k->page, &k->json);
+	spill(&k->module_page, &k->modules);
 }
 
 /* The ids that the condition names; NULL if any device can match. */
@@ -156,11 +193,10 @@ ids_finish(struct walk *k)
 {
 	array_sort(k->ids->v, k->ids->n, sizeof(k->ids->v[0]), id_order);
 	for (uint32_t i = 0; i < k->ids->n; i++) {
-		if (i > 0)
-			buf_putc(&k->json, ',');
+		walk_row_begins(k);
 		buf_str(&k->json, buf_view(&k->ids->v[i].json));
+		walk_row_ends(k);
 	}
-	k->nrow = k->ids->n;
 }
 
 static void
@@ -177,8 +213,11 @@ groups_finish(struct walk *k)
 	}
 	if (from > count)
 		from = count;
-	k->nrow = count - from < k->limit ? count - from : k->limit;
-	query_groups_write(k->groups, from, k->nrow, &k->json);
+	while (from + k->nrow < count && !walk_page_full(k)) {
+		walk_row_begins(k);
+		query_groups_write(k->groups, from + k->nrow - 1, 1, &k->json);
+		walk_row_ends(k);
+	}
 	k->place = (struct query_place){ .delivered = from + k->nrow };
 	k->more = from + k->nrow < count;
 }
@@ -187,14 +226,17 @@ groups_finish(struct walk *k)
 static void
 order_finish(struct walk *k)
 {
-	uint64_t from = k->place.delivered;
+	uint64_t from = k->place.delivered, count;
 
 	query_order_finish(k->order);
-	if (from < UINT32_MAX)
-		k->nrow =
-		    query_order_write(k->order, (uint32_t)from, k->limit, WALK_BYTES_MAX, &k->json);
+	count = query_order_count(k->order);
+	while (from < UINT32_MAX && from + k->nrow < count && !walk_page_full(k)) {
+		walk_row_begins(k);
+		query_order_write(k->order, (uint32_t)from + k->nrow - 1, 1, SIZE_MAX, &k->json);
+		walk_row_ends(k);
+	}
 	k->place = (struct query_place){ .delivered = from + k->nrow };
-	k->more = k->nrow > 0 && from + k->nrow < query_order_count(k->order);
+	k->more = k->nrow > 0 && from + k->nrow < count;
 }
 
 /* The whole fleet has been seen. */

@@ -175,11 +175,12 @@ struct walk {
 	    dry_counts; /* WALK_DRY_RUN: the whole fleet is counted, not only up to the page's end */
 	bool page_over; /* out, WALK_DRY_RUN: the next page begins at page_end */
 	struct query_place page_end;
-	uint32_t limit;             /* rows of this page, or identities wanted, 1 to 1000 */
-	struct query_place place;   /* in: where to begin; out: where the next page begins */
-	bool more;                  /* out: there may be rows behind this page */
-	uint32_t nrow;              /* out: rows in json */
-	struct buf json;            /* out: rows as JSON, with commas between, without brackets */
+	uint32_t limit;           /* rows of this page, or identities wanted, 1 to 1000 */
+	struct query_place place; /* in: where to begin; out: where the next page begins */
+	bool more;                /* out: there may be rows behind this page */
+	uint32_t nrow;            /* out: rows in json */
+	struct rope page;         /* out: rows as JSON, with commas between, without brackets... */
+	struct buf json;          /* ...and the last of them, behind it */
 	struct shard_counts counts; /* out: WALK_COUNTS */
 	uint64_t looped;            /* out: WALK_COUNTS: shard_looped of all, since the start */
 	struct fault fault;         /* out: F_NONE, or what went wrong; then json means nothing */
@@ -202,9 +203,10 @@ struct walk {
 	struct query_groups *groups; /* the fleet's, as is all below */
 	struct query_order *order;   /* ORDER BY on rows */
 	struct walk_trial *trial;    /* owned; json has ids of targets. NULL: it is no trial */
-	bool registry;       /* WALK_QUERY: json has the matching devices' identities, no results */
-	struct buf modules;  /* out: those of all their modules then, with commas between */
-	struct rowset *rows; /* a job's targets: rows that match go here instead */
+	bool registry; /* WALK_QUERY: json has the matching devices' identities, no results */
+	struct rope module_page; /* out: those of all their modules then, with commas between... */
+	struct buf modules;      /* ...and the last of them */
+	struct rowset *rows;     /* a job's targets: rows that match go here instead */
 	struct vector *vector;
 	uint32_t scanned; /* shard of the last turn */
 	struct walk_ids *ids;

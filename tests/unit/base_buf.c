@@ -201,10 +201,44 @@ arena_str__copies(void **state)
 	arena_fini(&a);
 }
 
+static void
+rope__holds_what_was_put_in_pieces_of_one_size(void **state)
+{
+	struct rope r = { 0 };
+	struct buf want = { 0 }, got = { 0 };
+	struct rope_piece *p;
+
+	(void)state;
+	assert_null(rope_take(&r));
+	for (uint32_t i = 0; want.n < 3 * ROPE_PIECE_BYTES; i++) {
+		size_t from = want.n;
+
+		for (uint32_t j = 0; j < i * 7 % 50000; j++)
+			buf_putc(&want, (char)(i + j));
+		rope_put(&r, str_sub(buf_view(&want), from));
+		assert_int_equal(r.n, want.n);
+	}
+	while ((p = rope_take(&r)) != NULL) {
+		assert_true(p->n > 0 && p->n + sizeof(*p) <= ROPE_PIECE_BYTES);
+		assert_true(r.first == NULL || p->n + sizeof(*p) == ROPE_PIECE_BYTES);
+		buf_put(&got, p->bytes, p->n);
+		assert_int_equal(got.n + r.n, want.n);
+		free(p);
+	}
+	assert_true(str_eq(buf_view(&got), buf_view(&want)));
+	rope_put(&r, STR("again"));
+	rope_fini(&r);
+	assert_int_equal(r.n, 0);
+	assert_null(r.first);
+	buf_fini(&want);
+	buf_fini(&got);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rope__holds_what_was_put_in_pieces_of_one_size),
 		cmocka_unit_test(buf__grows_and_keeps_what_it_has),
 		cmocka_unit_test(buf_printf__appends_without_a_terminator),
 		cmocka_unit_test(buf_u64__decimal_as_printf_has_it),

@@ -85,7 +85,7 @@ until(struct kit *k, const char *condition, unsigned want)
 		bool there;
 
 		k->text.n = 0;
-		buf_str(&k->text, buf_view(&w->json));
+		kit_put_rows(&k->text, w);
 		for (size_t i = 0; i < k->text.n; i++)
 			if (k->text.p[i] == '"')
 				k->text.p[i] = '\'';

@@ -27,7 +27,7 @@
 #define KEY2   "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA="
 #define HOST   "hub.example.test"
 #define LOOPS  2
-#define ROOM   4096 /* bytes of strings in a work */
+#define ROOM   4096 /* bytes of strings in a work, beside its payload */
 
 /* RocksDB is not instrumented: see tests/tsan.supp. */
 const char *__tsan_default_options(void);
@@ -468,7 +468,8 @@ kit_taken(struct kit *k)
 static UNUSED struct work *
 kit_work(struct kit *k, enum op_kind kind, const char *device, const char *json)
 {
-	struct work *w = work_new(k->loops[k->tag % LOOPS], ROOM, kit_work_back);
+	size_t room = ROOM + (json != NULL ? strlen(json) : 0);
+	struct work *w = work_new(k->loops[k->tag % LOOPS], room, kit_work_back);
 
 	w->op.kind = kind;
 	w->op.device = work_str(w, str_of(device));
@@ -643,6 +644,14 @@ kit_do_walk(struct kit *k, struct walk *w)
 	return k->walks_back[0];
 }
 
+static UNUSED void
+kit_put_rows(struct buf *out, const struct walk *w)
+{
+	for (const struct rope_piece *p = w->page.first; p != NULL; p = p->next)
+		buf_put(out, p->bytes, p->n);
+	buf_str(out, buf_view(&w->json));
+}
+
 /* All rows of a query with pages of that size, as one JSON text with commas between. */
 static UNUSED const char *
 kit_query(struct kit *k, const char *query, uint32_t limit)
@@ -661,9 +670,9 @@ kit_query(struct kit *k, const char *query, uint32_t limit)
 			fail_msg("%s", w->fault.text);
 		assert_true(w->nrow <= limit);
 		assert_true(w->nrow == limit || !w->more);
-		if (k->text.n > 0 && w->json.n > 0)
+		if (k->text.n > 0 && w->nrow > 0)
 			buf_putc(&k->text, ',');
-		buf_str(&k->text, buf_view(&w->json));
+		kit_put_rows(&k->text, w);
 		place = w->place;
 		more = w->more;
 	}

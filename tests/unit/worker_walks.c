@@ -70,7 +70,7 @@ query__a_place_holds_over_a_start_with_other_workers(void **state)
 
 		w->place = place;
 		w = kit_do_walk(k, w);
-		buf_str(&rows, buf_view(&w->json));
+		kit_put_rows(&rows, w);
 		place = w->place;
 		more = w->more;
 		kit_stop(k);
@@ -300,6 +300,48 @@ query__named_ids_are_looked_up(void **state)
 
 /* a page ends when its text is large, and the next one goes on. */
 static void
+fill_page(struct walk *w, size_t n)
+{
+	static const char blanks[1000] = { ' ' };
+
+	for (; n >= sizeof(blanks); n -= sizeof(blanks))
+		rope_put(&w->page, (struct str){ blanks, sizeof(blanks) });
+}
+
+/* Rows gather in pieces of memory of their own, each row once; nothing as large as a page is ever moved. */
+static void
+walks__Q03_large_pages_are_in_pieces(void **state)
+{
+	struct kit *k = *state;
+	struct buf patch = { 0 }, rows = { 0 };
+	struct walk *w;
+
+	kit_start(k, 2);
+	kit_create(k, "d", 40);
+	buf_cstr(&patch, "{'properties':{'desired':{");
+	for (int i = 0; i < 7; i++)
+		buf_printf(&patch, "%s'k%d':'%04000d'", i ? "," : "", i, i);
+	buf_cstr(&patch, "}}}");
+	buf_putc(&patch, '\0');
+	for (unsigned i = 0; i < 40; i++) {
+		char id[16];
+
+		id_of(id, i);
+		assert_int_equal(kit_do(k, OP_TWIN_PATCH, id, patch.p), F_NONE);
+	}
+	w = kit_do_walk(k, kit_walk(k, "SELECT * FROM devices", 100));
+	assert_int_equal(w->nrow, 40);
+	assert_true(w->page.n > 1000000 && w->page.first != w->page.last);
+	assert_true(w->json.n < 128 << 10 && w->json.cap < 256 << 10);
+	kit_put_rows(&rows, w);
+	buf_putc(&rows, '\0');
+	assert_int_equal(occurrences(rows.p, "\"deviceId\""), 40);
+	assert_int_equal(occurrences(rows.p, "},{\"deviceId\""), 39);
+	buf_fini(&patch);
+	buf_fini(&rows);
+}
+
+static void
 query__a_large_page_ends_early(void **state)
 {
 	struct kit *k = *state;
@@ -325,9 +367,7 @@ query__a_large_page_ends_early(void **state)
 		assert_int_equal(kit_do(k, OP_TWIN_PATCH, id, patch.p), F_NONE);
 	}
 	w = kit_walk(k, "SELECT * FROM devices", 100);
-	buf_reserve(&w->json, WALK_BYTES_MAX); /* as if that much were in the page already */
-	memset(w->json.p, ' ', WALK_BYTES_MAX);
-	w->json.n = WALK_BYTES_MAX - 10000;
+	fill_page(w, WALK_BYTES_MAX - 10000); /* as if that much were in the page already */
 	w = kit_do_walk(k, w);
 	nrow = w->nrow;
 	assert_true(w->more);
@@ -352,6 +392,7 @@ list__R37_is_in_the_order_of_ids(void **state)
 	static const uint32_t limits[] = { 1, 2, 5, 64, 299, 300, 1000 };
 	struct kit *k = *state;
 	static char ids[FLEET][16];
+	struct buf rows = { 0 };
 
 	fleet_with_devices(k, 3);
 	for (unsigned i = 0; i < FLEET; i++)
@@ -364,8 +405,10 @@ list__R37_is_in_the_order_of_ids(void **state)
 
 		assert_int_equal(w->fault.code, F_NONE);
 		assert_int_equal(w->nrow, want);
-		buf_putc(&w->json, '\0');
-		at = w->json.p;
+		rows.n = 0;
+		kit_put_rows(&rows, w);
+		buf_putc(&rows, '\0');
+		at = rows.p;
 		for (uint32_t i = 0; i < want; i++) {
 			char part[40];
 
@@ -373,8 +416,9 @@ list__R37_is_in_the_order_of_ids(void **state)
 			if ((at = strstr(at, part)) == NULL)
 				fail_msg("%s is not in its place", part);
 		}
-		assert_int_equal(occurrences(w->json.p, "\"deviceId\""), want);
+		assert_int_equal(occurrences(rows.p, "\"deviceId\""), want);
 	}
+	buf_fini(&rows);
 }
 
 /* ---- limits ---- */
@@ -424,6 +468,7 @@ main(void)
 		kit_test(query__groups_beyond_their_memory_are_refused),
 		kit_test(query__named_ids_are_looked_up),
 		kit_test(query__a_large_page_ends_early),
+		kit_test(walks__Q03_large_pages_are_in_pieces),
 		kit_test(list__R37_is_in_the_order_of_ids),
 		kit_test(walks__more_than_the_limit_at_once_are_429),
 	};
