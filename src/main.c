@@ -337,9 +337,9 @@ static const struct command commands[] = {
 	}, {
 		.name = "check", .operands = "", .run = cli_check,
 		.options = OPT(DATA) | OPTS_OUTPUT,
-		.summary = "verify each byte of a stopped hub's data",
-		.note = "Every bad file is named. When all files are good, the store is opened as a hub does\n"
-			"and each record is decoded.",
+		.summary = "verify each byte of a stopped hub's data, and change none",
+		.note = "Every bad file is named, and what a start would drop, remove or make anew. When all files are good,\n"
+			"each record is decoded.",
 		.example = "  twinhub check " DATA,
 	},
 };

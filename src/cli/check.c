@@ -12,10 +12,22 @@
 
 struct report {
 	const char *dir;
-	uint64_t nfile, nrow, nrecord, nbad;
-	struct buf json; /* elements of "bad" */
+	uint64_t nfile, nrow, nrecord, nbad, nnote;
+	struct buf json, notes; /* elements of "bad" and "notes" */
+	bool quiet;             /* notes are for the JSON */
 	bool locked;
 };
+
+static void
+add_element(struct buf *json, const char *file, const char *name, const char *text)
+{
+	buf_cstr(json, json->n > 0 ? ",{" : "{");
+	json_member(json, "file");
+	doc_write_json_str(json, str_of(file));
+	json_member(json, name);
+	doc_write_json_str(json, str_of(text));
+	buf_putc(json, '}');
+}
 
 /* file: its name in the directory; why may name it already. */
 static void
@@ -27,12 +39,18 @@ bad(struct report *r, const char *file, const char *why)
 		cli_fail(EXIT_DAMAGED, "%s", why);
 	else
 		cli_fail(EXIT_DAMAGED, "%s/%s: %s", r->dir, file, why);
-	buf_cstr(&r->json, r->json.n > 0 ? ",{" : "{");
-	json_member(&r->json, "file");
-	doc_write_json_str(&r->json, str_of(file));
-	json_member(&r->json, "why");
-	doc_write_json_str(&r->json, str_of(why));
-	buf_putc(&r->json, '}');
+	add_element(&r->json, file, "why", why);
+}
+
+/* Nothing is wrong with it, but a start would not leave it so. */
+static void
+note(struct report *r, const char *file, const char *what)
+{
+	if (r->nnote++ >= BAD_SAID_MOST)
+		return;
+	if (!r->quiet)
+		printf("%s/%s: %s\n", r->dir, file, what);
+	add_element(&r->notes, file, "what", what);
 }
 
 static bool
@@ -68,8 +86,9 @@ check_settings(struct report *r)
 
 /* A certificate without the key that fits is of no use. Hubs with certificates from elsewhere have none here. */
 static void
-check_pair(struct report *r, const char *cert, const char *key)
+check_pair(struct report *r, const char *cert, const char *key, bool made_anew)
 {
+	void (*tell)(struct report *, const char *, const char *) = made_anew ? note : bad;
 	char cert_path[DATA_PATH_MAX], key_path[DATA_PATH_MAX];
 	SSL_CTX *ctx;
 
@@ -79,10 +98,15 @@ check_pair(struct report *r, const char *cert, const char *key)
 	if (ctx == NULL || !data_path(cert_path, r->dir, cert) ||
 	    !data_path(key_path, r->dir, key) ||
 	    SSL_CTX_use_certificate_chain_file(ctx, cert_path) != 1)
-		bad(r, cert, "it is missing, or no certificate in PEM");
+		tell(r, cert,
+		    made_anew ? "missing or no certificate in PEM: a start makes a new one"
+		              : "it is missing, or no certificate in PEM");
 	else if (SSL_CTX_use_PrivateKey_file(ctx, key_path, SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_check_private_key(ctx) != 1)
-		bad(r, key, "it is missing, no key in PEM, or not its certificate's");
+		tell(r, key,
+		    made_anew
+		        ? "missing, no key in PEM, or not its certificate's: a start makes new ones"
+		        : "it is missing, no key in PEM, or not its certificate's");
 	SSL_CTX_free(ctx);
 	ERR_clear_error();
 	r->nfile += 2;
@@ -99,6 +123,14 @@ on_bad_file(void *ctx, const char *file, const char *why)
 }
 
 static void
+on_note(void *ctx, const char *file, const char *what)
+{
+	char name[DATA_PATH_MAX];
+
+	note(ctx, data_path(name, "store", file) ? name : file, what);
+}
+
+static void
 on_bad_record(void *ctx, const char *what)
 {
 	bad(ctx, "store", what);
@@ -108,7 +140,8 @@ static void
 check_store(struct report *r)
 {
 	char path[DATA_PATH_MAX];
-	uint64_t nfile = 0, nbad = r->nbad;
+	uint64_t nbad = r->nbad;
+	struct store_checkup up = { .bad = on_bad_file, .note = on_note, .ctx = r };
 	struct fault f = { 0 };
 	enum err e;
 
@@ -120,8 +153,9 @@ check_store(struct report *r)
 		bad(r, "store", "its path is too long");
 		return;
 	}
-	e = store_check(path, on_bad_file, r, &nfile, &r->nrow, &f);
-	r->nfile += nfile;
+	e = store_check(path, &up, &f);
+	r->nfile += up.nfiles;
+	r->nrow = up.nrows;
 	if (e == ERR_OK) /* opening it is for stores whose bytes are good */
 		e = records_check(path, on_bad_record, r, &r->nrecord, &f);
 	r->locked = e == ERR_LOCKED;
@@ -153,6 +187,8 @@ print_report(const struct args *a, const struct report *r)
 	    (unsigned long long)r->nfile, (unsigned long long)r->nrow,
 	    (unsigned long long)r->nrecord, (unsigned long long)r->nbad);
 	buf_str(&json, buf_view(&r->json));
+	buf_cstr(&json, "],\"notes\":[");
+	buf_str(&json, buf_view(&r->notes));
 	buf_cstr(&json, "]}");
 	printf(STR_FMT "\n", STR_ARG(buf_view(&json)));
 	buf_fini(&json);
@@ -161,7 +197,7 @@ print_report(const struct args *a, const struct report *r)
 int
 cli_check(const struct args *a)
 {
-	struct report r = { .dir = a->option[OPT_DATA] };
+	struct report r = { .dir = a->option[OPT_DATA], .quiet = output_json(a) };
 	char why[WHY_MAX];
 	enum err e;
 
@@ -173,14 +209,15 @@ cli_check(const struct args *a)
 	if (e != ERR_OK)
 		bad(&r, "hub.json", why);
 	check_settings(&r);
-	check_pair(&r, "ca.pem", "ca.key");
-	check_pair(&r, "server-ecdsa.pem", "server-ecdsa.key");
-	check_pair(&r, "server-rsa.pem", "server-rsa.key");
+	check_pair(&r, "ca.pem", "ca.key", false);
+	check_pair(&r, "server-ecdsa.pem", "server-ecdsa.key", true);
+	check_pair(&r, "server-rsa.pem", "server-rsa.key", true);
 	check_store(&r);
 	if (r.locked)
 		cli_fail(EXIT_LOCKED, "%s is in use by a hub: stop it first", r.dir);
 	else
 		print_report(a, &r);
 	buf_fini(&r.json);
+	buf_fini(&r.notes);
 	return r.nbad > 0 ? EXIT_DAMAGED : r.locked ? EXIT_LOCKED : EXIT_DONE;
 }

@@ -11,6 +11,7 @@ open_store(const char *dir, struct store **out, struct fault *f)
 {
 	struct store_options o = {
 		.dir = dir,
+		.read_only = true,
 		.lanes = 1,
 		.log_max_bytes = INT64_MAX, /* the event log's bounds are the hub's business */
 	};

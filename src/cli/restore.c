@@ -152,6 +152,7 @@ backup_check(const char *backup)
 	char path[DATA_PATH_MAX], why[WHY_MAX];
 	struct policies *p;
 	struct fault f = { 0 };
+	struct store_checkup up = { .bad = on_bad_file, .ctx = (void *)backup };
 	enum err e = data_check(backup, why, sizeof(why));
 
 	if (e != ERR_OK)
@@ -162,7 +163,7 @@ backup_check(const char *backup)
 	policies_free(p);
 	if (!data_path(path, backup, "store"))
 		return cli_fail(EXIT_USAGE, "the path of the backup is too long");
-	e = store_check(path, on_bad_file, (void *)backup, NULL, NULL, &f);
+	e = store_check(path, &up, &f);
 	if (e == ERR_OK)
 		return EXIT_DONE;
 	return cli_fail(e == ERR_NOT_FOUND ? EXIT_DAMAGED : exit_of(e), "%s is no good backup: %s",

@@ -11,12 +11,12 @@
 
 struct check {
 	const char *dir;
-	store_bad *bad;
-	void *ctx;
+	struct findings to;
 	uint64_t nfiles, nrows;
 	bool any, missing;
 	struct crc_table crc;
 	uint8_t *chunk;
+	struct buf tables; /* numbers of those that the manifest names, 8 bytes each */
 };
 
 static void
@@ -27,8 +27,17 @@ check_bad(void *ctx, const char *file, const char *why)
 	c->any = true;
 	if (strcmp(why, "missing") == 0)
 		c->missing = true;
-	if (c->bad != NULL)
-		c->bad(c->ctx, file, why);
+	if (c->to.bad != NULL)
+		c->to.bad(c->to.ctx, file, why);
+}
+
+static void
+check_note(void *ctx, const char *file, const char *what)
+{
+	const struct check *c = ctx;
+
+	if (c->to.note != NULL)
+		c->to.note(c->to.ctx, file, what);
 }
 
 /* False on an error, in errno. */
@@ -59,6 +68,7 @@ check_table(void *ctx, uint64_t number, const char *sum, size_t nsum)
 	uint32_t found;
 	int fd;
 
+	buf_put(&c->tables, &number, sizeof number);
 	c->nfiles++;
 	snprintf(name, sizeof name, "%06" PRIu64 ".sst", number);
 	snprintf(path, sizeof path, "%s/%s", c->dir, name);
@@ -103,6 +113,37 @@ check_family(
 	check_bad(c, "", f.text);
 }
 
+static bool
+is_named(const struct check *c, uint64_t number)
+{
+	uint64_t named;
+
+	for (size_t at = 0; at < c->tables.n; at += sizeof named) {
+		memcpy(&named, c->tables.p + at, sizeof named);
+		if (named == number)
+			return true;
+	}
+	return false;
+}
+
+/* Of a flush or compaction that did not come to its end, or of the files that one has replaced. */
+static enum err
+check_unnamed(void *ctx, const char *name)
+{
+	struct check *c = ctx;
+	char manifest[NAME_BYTES];
+	uint64_t number;
+	bool stray = str_ends(str_of(name), STR(".dbtmp")) ||
+	    (file_number(name, ".sst", &number) && !is_named(c, number)) ||
+	    (str_starts(str_of(name), STR("MANIFEST-")) &&
+	        manifest_name(c->dir, manifest, &number, NULL) == ERR_OK &&
+	        strcmp(name, manifest) != 0);
+
+	if (stray)
+		check_note(c, name, "is no part of the store, and is removed by a start");
+	return ERR_OK;
+}
+
 /* That the checksums fit says that files are as written; this, that rows come out of them. */
 static void
 check_rows(struct check *c)
@@ -126,21 +167,22 @@ check_rows(struct check *c)
 }
 
 void
-tables_check(const char *dir, store_bad *bad, void *ctx)
+tables_check(const char *dir, const struct findings *to)
 {
-	struct check c = { .dir = dir, .bad = bad, .ctx = ctx };
+	struct check c = { .dir = dir, .to = *to };
 
 	c.chunk = xmalloc(READ_BYTES);
 	crc_init(&c.crc);
 	check_tables(&c);
 	free(c.chunk);
+	buf_fini(&c.tables);
 }
 
 enum err
-store_check(
-    const char *dir, store_bad *bad, void *ctx, uint64_t *nfiles, uint64_t *nrows, struct fault *f)
+store_check(const char *dir, struct store_checkup *up, struct fault *f)
 {
-	struct check c = { .dir = dir, .bad = bad, .ctx = ctx };
+	struct check c = { .dir = dir, .to = { up->bad, up->note, up->ctx } };
+	const struct findings to = { check_bad, check_note, &c };
 	int held;
 	enum err e;
 
@@ -148,17 +190,18 @@ store_check(
 		return e;
 	c.chunk = xmalloc(READ_BYTES);
 	crc_init(&c.crc);
-	logs_check(dir, check_bad, &c, &c.nfiles);
+	logs_check(dir, &to, &c.nfiles);
 	if (!c.missing) /* RocksDB asserts when it lists the tables of a store whose log is gone */
 		check_tables(&c);
 	if (!c.any)
+		os_each_entry(dir, check_unnamed, &c, NULL);
+	if (!c.any)
 		check_rows(&c);
 	free(c.chunk);
+	buf_fini(&c.tables);
 	close(held);
-	if (nfiles != NULL)
-		*nfiles = c.nfiles;
-	if (nrows != NULL)
-		*nrows = c.nrows;
+	up->nfiles = c.nfiles;
+	up->nrows = c.nrows;
 	if (!c.any)
 		return ERR_OK;
 	fault_set(f, F_ServerError, "%s has corrupt files", dir);

@@ -188,59 +188,82 @@ lengths_equal(const struct lengths *a, const struct lengths *b)
 
 /* ---- are they still so long? ---- */
 
-static void
-check_length(const char *dir, const char *name, uint64_t least, store_bad *bad, void *ctx)
+static bool
+check_length(const char *dir, const char *name, uint64_t least, const struct findings *to)
 {
 	char why[96];
 	struct stat st;
+	bool cut;
 	int fd;
 
 	if (file_open(dir, name, &fd, NULL) != ERR_OK)
-		return; /* named where it is missed */
-	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size < least) {
+		return true; /* named where it is missed */
+	if ((cut = fstat(fd, &st) == 0 && (uint64_t)st.st_size < least)) {
 		snprintf(why, sizeof why, "cut: %" PRIu64 " bytes of at least %" PRIu64,
 		    (uint64_t)st.st_size, least);
-		bad(ctx, name, why);
+		to->bad(to->ctx, name, why);
 	}
 	close(fd);
+	return !cut;
 }
 
-static void
-check_manifest_is_newest(const char *dir, const struct lengths *l, store_bad *bad, void *ctx)
+static bool
+check_manifest(const char *dir, const struct lengths *l, const struct findings *to)
 {
 	char name[NAME_BYTES], why[NAME_BYTES + 96];
 	uint64_t number;
 
 	if (manifest_name(dir, name, &number, NULL) != ERR_OK || number > l->manifest)
-		return;
-	if (number == l->manifest) {
-		check_length(dir, name, l->manifest_bytes, bad, ctx);
-		return;
-	}
+		return true;
+	if (number == l->manifest)
+		return check_length(dir, name, l->manifest_bytes, to);
 	snprintf(why, sizeof why, "names %s, but MANIFEST-%06" PRIu64 " was the newest", name,
 	    l->manifest);
-	bad(ctx, "CURRENT", why);
+	to->bad(to->ctx, "CURRENT", why);
+	return false;
 }
 
-void
-lengths_check(const char *dir, store_bad *bad, void *ctx)
+/* Gone is a log whose rows are in tables: RocksDB knows. */
+static bool
+check_log(const char *dir, const struct lengths *l, const struct findings *to)
 {
 	char name[NAME_BYTES];
+
+	snprintf(name, sizeof name, "%06" PRIu64 ".log", l->log);
+	return l->log == 0 || check_length(dir, name, l->log_bytes, to);
+}
+
+static bool
+check_mark(const char *dir, const struct lengths *l, const struct findings *to)
+{
+	uint64_t newest;
+
+	if (mark_read(dir, &newest, NULL) != ERR_OK || newest >= l->log)
+		return true;
+	to->bad(to->ctx, MARK_FILE, "names an older log than " LENGTHS_FILE);
+	return false;
+}
+
+bool
+lengths_check(const char *dir, const struct findings *to)
+{
+	char what[96];
 	struct fault f = { 0 };
 	struct lengths l;
-	uint64_t newest;
 	enum err e = lengths_read(dir, &l, &f);
+	bool manifest, log;
 
-	if (e == ERR_NOT_FOUND)
-		return;
 	if (e != ERR_OK) {
-		bad(ctx, LENGTHS_FILE, f.text);
-		return;
+		if (e != ERR_NOT_FOUND)
+			to->bad(to->ctx, LENGTHS_FILE, f.text);
+		return e == ERR_NOT_FOUND;
 	}
-	check_manifest_is_newest(dir, &l, bad, ctx);
-	snprintf(name, sizeof name, "%06" PRIu64 ".log", l.log);
-	if (l.log != 0) /* gone is a log whose rows are in tables: RocksDB knows */
-		check_length(dir, name, l.log_bytes, bad, ctx);
-	if (mark_read(dir, &newest, &f) == ERR_OK && newest < l.log)
-		bad(ctx, MARK_FILE, "names an older log than " LENGTHS_FILE);
+	if (strcmp(l.rocksdb, tables_version()) != 0) {
+		snprintf(what, sizeof what, "written by RocksDB %s, this one is %s", l.rocksdb,
+		    tables_version());
+		to->note(to->ctx, LENGTHS_FILE, what);
+	}
+	manifest = check_manifest(dir, &l, to);
+	log = check_log(dir, &l, to);
+	return check_mark(dir, &l, to) && manifest && log;
 }

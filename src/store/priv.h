@@ -53,13 +53,19 @@ void crc_init(struct crc_table *c); /* 10 us */
 /* Start with crc 0. */
 uint32_t crc_more(const struct crc_table *c, uint32_t crc, const void *p, size_t n);
 
+/* Whom a look at files tells. */
+struct findings {
+	store_tell *bad, *note;
+	void *ctx;
+};
+
 /* ---- wal.c: the files that are written as a log ---- */
 
 /* Each table file of a closed store against its checksum of the whole. check.c */
-void tables_check(const char *dir, store_bad *bad, void *ctx);
+void tables_check(const char *dir, const struct findings *to);
 
-/* Checks CURRENT, the manifest it names, every log, and that none is missing. The file is corrupt if bad was called. */
-void logs_check(const char *dir, store_bad *bad, void *ctx, uint64_t *nfiles);
+/* Checks CURRENT, the manifest it names, every log, and that none is missing or cut. The files are corrupt if bad was called. */
+void logs_check(const char *dir, const struct findings *to, uint64_t *nfiles);
 
 /* Numbers and sizes of the logs. */
 struct logs {
@@ -113,8 +119,8 @@ enum err lengths_write(const char *dir, const struct lengths *l, struct fault *f
 /* As they are now, if `sync` durably. */
 enum err lengths_look(const char *dir, bool sync, struct lengths *out, struct fault *f);
 bool lengths_equal(const struct lengths *a, const struct lengths *b);
-/* Calls bad for each file that is shorter, or older, than it was. */
-void lengths_check(const char *dir, store_bad *bad, void *ctx);
+/* Each file that is shorter, or older, than it was is bad: then false. */
+bool lengths_check(const char *dir, const struct findings *to);
 
 /* ---- mark.c: keeps NEWEST-WAL and LENGTHS ahead of what depends on them ---- */
 

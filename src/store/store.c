@@ -9,16 +9,38 @@
 
 #define RETRY_MS_DEFAULT 1000
 
-struct first_bad {
+struct opening {
 	const char *dir;
 	struct fault *f;
-	bool any;
+	bool any;         /* a bad file: the first one is told */
+	struct buf notes; /* lines, for when there is none */
 };
+
+static void
+keep_note(void *ctx, const char *file, const char *what)
+{
+	struct opening *o = ctx;
+
+	buf_printf(&o->notes, "%s/%s: %s\n", o->dir, file, what);
+}
+
+static void
+warn_of_notes(const struct store *s, const struct buf *notes)
+{
+	struct str rest = buf_view(notes), line;
+
+	while (s->o.warn != NULL && str_cut(rest, '\n', &line, &rest)) {
+		char *text = str_dup0(line);
+
+		s->o.warn(s->o.ctx, text);
+		free(text);
+	}
+}
 
 static void
 note_first_bad(void *ctx, const char *file, const char *why)
 {
-	struct first_bad *b = ctx;
+	struct opening *b = ctx;
 
 	if (!b->any)
 		fault_set(b->f, F_ServerError, "corrupt file %s/%s: %s", b->dir, file, why);
@@ -32,8 +54,6 @@ name_missing(const char *dir, struct fault *f)
 	static const char log[] = "Missing WAL with log number: ";
 	const char *at;
 
-	if (f == NULL)
-		return;
 	if ((at = strstr(f->text, log)) != NULL)
 		fault_set(f, F_ServerError, "missing file %s/%06llu.log", dir,
 		    strtoull(at + strlen(log), NULL, 10));
@@ -41,26 +61,42 @@ name_missing(const char *dir, struct fault *f)
 		old[1] = 's', old[2] = 's', old[3] = 't';
 }
 
+/* RocksDB may blame its manifest for a table that it cannot read: find the file itself. */
+static void
+name_table(const struct store *s, const struct findings *to, const struct fault *f)
+{
+	if (strstr(f->text, "MANIFEST") != NULL && strstr(f->text, ".sst") == NULL)
+		tables_check(s->dir, to);
+}
+
+static enum err
+engine_start(struct store *s, const struct findings *to, struct fault *f)
+{
+	bool read_only = s->o.read_only;
+	enum err e = engine_open(&s->engine, s->dir, &s->o,
+	    read_only ? ENGINE_READ_ONLY : ENGINE_OPEN, read_only ? NULL : &s->told, f);
+
+	if (e != ERR_OK)
+		name_missing(s->dir, f);
+	if (e == ERR_CORRUPT)
+		name_table(s, to, f);
+	if (e == ERR_OK && !read_only && (e = mark_begin(&s->mark, s->dir, f)) != ERR_OK)
+		engine_close(&s->engine);
+	return e;
+}
+
 enum err
 engine_recover(struct store *s, struct fault *f)
 {
-	struct first_bad first = { s->dir, f, false };
+	struct opening o = { .dir = s->dir, .f = f };
+	const struct findings to = { note_first_bad, keep_note, &o };
 	uint64_t nfiles = 0;
-	enum err e;
+	enum err e = ERR_CORRUPT;
 
-	logs_check(s->dir, note_first_bad, &first, &nfiles);
-	if (first.any)
-		return ERR_CORRUPT;
-	if ((e = engine_open(&s->engine, s->dir, &s->o, ENGINE_OPEN, &s->told, f)) != ERR_OK) {
-		name_missing(s->dir, f);
-		/* RocksDB may blame its manifest for a table that it cannot read: find the file itself. */
-		if (e == ERR_CORRUPT && f != NULL && strstr(f->text, "MANIFEST") != NULL &&
-		    strstr(f->text, ".sst") == NULL)
-			tables_check(s->dir, note_first_bad, &first);
-		return e;
-	}
-	if ((e = mark_begin(&s->mark, s->dir, f)) != ERR_OK)
-		engine_close(&s->engine);
+	logs_check(s->dir, &to, &nfiles);
+	if (!o.any && (e = engine_start(s, &to, f)) == ERR_OK)
+		warn_of_notes(s, &o.notes);
+	buf_fini(&o.notes);
 	return e;
 }
 
@@ -192,6 +228,10 @@ store_open(const struct store_options *o, struct store **out, struct fault *f)
 	s = store_new(o);
 	if ((e = dir_hold(s->dir, &s->held, f)) != ERR_OK || (e = engine_recover(s, f)) != ERR_OK)
 		goto fail;
+	if (s->o.read_only) {
+		*out = s;
+		return ERR_OK;
+	}
 	if ((e = healer_start(s, f)) != ERR_OK)
 		goto fail;
 	if ((e = lanes_start(s, f)) != ERR_OK) {
@@ -212,9 +252,11 @@ store_close(struct store *s)
 	if (s == NULL)
 		return;
 	lanes_stop(s);
-	healer_stop(s);
+	if (!s->o.read_only)
+		healer_stop(s);
 	engine_close(&s->engine);
-	if (s->state == STORE_READY) /* what is told by nobody is noticed all the same */
+	if (!s->o.read_only &&
+	    s->state == STORE_READY) /* what is told by nobody is noticed all the same */
 		mark_lengths(&s->mark, s->dir, NULL);
 	store_free(s);
 }

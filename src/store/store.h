@@ -49,7 +49,9 @@ typedef void store_done(void *ctx, unsigned lane, uint64_t cookie, enum store_re
 struct store_options {
 	const char *dir; /* the store's alone; its parent must exist */
 	bool create;     /* make it when there is none; else that is ERR_NOT_FOUND */
-	unsigned lanes;  /* committers, 1..STORE_LANES_MAX: one for each worker */
+	bool
+	    read_only; /* change no byte of it: logs are replayed in memory, nothing may be submitted */
+	unsigned lanes; /* committers, 1..STORE_LANES_MAX: one for each worker */
 	uint64_t
 	    memory_bytes; /* block cache and write buffers together; 0: 64 MB; at least 16 MB */
 	uint64_t log_max_bytes; /* of STORE_LOG on disk; 0: 1 GB */
@@ -60,7 +62,7 @@ struct store_options {
 	unsigned tick_ms;  /* until the length of what is acknowledged is noted; 0: 10,000 */
 	void *ctx;         /* for the callbacks; each of them may be NULL */
 	store_done *done;
-	/* One line, no newline: failed, works again, corrupt file met. From any thread. */
+	/* One line, no newline: failed, works again, corrupt file met, torn record dropped. From any thread. */
 	void (*warn)(void *ctx, const char *line);
 	/* fsync failed; must not return except in tests. NULL: the line to stderr and _exit(EX_IOERR). */
 	void (*fatal)(void *ctx, const char *line);
@@ -70,7 +72,7 @@ struct store;
 
 /*
  * Open the store and recover what was acknowledged: logs are checked byte by byte and replayed (200 MB/s, at most
- * 128 MB). A record torn at the end of a log by a kill was never acknowledged and is dropped. Sets the umask to 077.
+ * 128 MB). A record torn at the end of a log by a kill was never acknowledged; it is dropped, and told. Sets the umask to 077.
  *
  * ERR_LOCKED     another process, or this one, has it open
  * ERR_NOT_FOUND  nothing there and !create           ERR_CORRUPT  f names the file
@@ -174,14 +176,22 @@ void store_stats(struct store *s, struct store_stats *out);
  */
 enum err store_checkpoint(struct store *s, const char *dir, struct fault *f);
 
+/* file: its name in the store's directory. */
+typedef void store_tell(void *ctx, const char *file, const char *what);
+
+struct store_checkup {
+	store_tell *bad; /* a file that is corrupt, cut or missing; may be NULL */
+	store_tell *
+	    note; /* what a start would drop, remove or make, and what is left to RocksDB; may be NULL */
+	void *ctx;
+	uint64_t nfiles, nrows; /* out: what was read */
+};
+
 /*
  * Check a closed store: each byte of all logs and table files against their checksums, then that each row can be
- * read. Changes none of them. Calls bad for each file that is corrupt or missing (file: its name in dir), and goes on.
- * nfiles, nrows: out, what was read; may be NULL. ERR_OK if nothing was bad, ERR_CORRUPT, ERR_LOCKED, ERR_NOT_FOUND,
- * ERR_IO.
+ * read. Changes no byte in the directory; logs are replayed into memory. Goes on after what is bad. ERR_OK if nothing was,
+ * ERR_CORRUPT, ERR_LOCKED, ERR_NOT_FOUND, ERR_IO.
  */
-typedef void store_bad(void *ctx, const char *file, const char *why);
-enum err store_check(
-    const char *dir, store_bad *bad, void *ctx, uint64_t *nfiles, uint64_t *nrows, struct fault *f);
+enum err store_check(const char *dir, struct store_checkup *c, struct fault *f);
 
 #endif

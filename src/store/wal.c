@@ -28,14 +28,23 @@
 enum record_type { T_ZERO, T_FULL, T_FIRST, T_MIDDLE, T_LAST };
 enum verdict { V_GO_ON, V_TORN, V_ZEROS, V_BAD };
 
+/* Some types, and perhaps those of a newer RocksDB, have the log's number between header and payload. */
+#define NUMBER_BYTES 4
+
 struct scan {
 	struct crc_table crc;
 	uint8_t block[BLOCK_BYTES];
-	size_t n;    /* bytes in block */
-	bool inside; /* between FIRST and LAST */
-	uint64_t at; /* file offset of block */
+	size_t n;         /* bytes in block */
+	bool inside;      /* between FIRST and LAST */
+	uint64_t at;      /* file offset of block */
+	uint64_t row_at;  /* where the row begins that it is inside of */
+	uint64_t torn_at; /* where what counts ends; NOT_TORN: with the file */
+	unsigned unknown; /* records of types that are not known here */
+	uint8_t unknown_type;
 	char why[160];
 };
+
+#define NOT_TORN UINT64_MAX
 
 struct record {
 	uint32_t sum;
@@ -120,17 +129,48 @@ check_tail(struct scan *s, size_t off)
 	return V_TORN;
 }
 
-static enum verdict
-check_record(struct scan *s, size_t off, const struct record *r)
+/* The record's length with its header; 0 if its checksum fits none. */
+static size_t
+record_size(const struct scan *s, size_t off, struct record *r)
 {
-	if (record_sum(s, r) != r->sum)
-		return bad(s, off, "a record does not match its checksum");
-	if (r->type < T_FULL || r->type > T_LAST)
-		return bad(s, off, "a record of unknown type");
-	if (s->inside != (r->type == T_MIDDLE || r->type == T_LAST))
-		return bad(s, off, "a part of a row without the others");
-	s->inside = r->type == T_FIRST || r->type == T_MIDDLE;
+	if (record_sum(s, r) == r->sum)
+		return HEADER_BYTES + r->length;
+	if (r->type <= T_LAST || r->length + NUMBER_BYTES > s->n - off - HEADER_BYTES)
+		return 0;
+	r->length += NUMBER_BYTES;
+	return record_sum(s, r) == r->sum ? HEADER_BYTES + r->length : 0;
+}
+
+/* Checks it and steps over it. What this program does not know may be known to the library, which reads it after us. */
+static enum verdict
+check_record(struct scan *s, size_t *off, struct record *r)
+{
+	size_t n = record_size(s, *off, r);
+
+	if (n == 0)
+		return bad(s, *off, "a record does not match its checksum");
+	if (r->type == T_ZERO)
+		return bad(s, *off, "a record of no type");
+	if (r->type > T_LAST) {
+		s->unknown++;
+		s->unknown_type = r->type;
+	} else {
+		if (s->inside != (r->type == T_MIDDLE || r->type == T_LAST))
+			return bad(s, *off, "a part of a row without the others");
+		if (!s->inside)
+			s->row_at = s->at + *off;
+		s->inside = r->type == T_FIRST || r->type == T_MIDDLE;
+	}
+	*off += n;
 	return V_GO_ON;
+}
+
+/* What begins here is no whole record, and the file's last. */
+static enum verdict
+torn(struct scan *s, size_t off, enum verdict v)
+{
+	s->torn_at = s->at + off;
+	return v;
 }
 
 static enum verdict
@@ -144,19 +184,18 @@ check_block(struct scan *s)
 
 		if (all_zero(s->block + off, HEADER_BYTES))
 			return all_zero(s->block + off, s->n - off)
-			    ? V_ZEROS
+			    ? torn(s, off, V_ZEROS)
 			    : bad(s, off, "zeros before bytes");
 		if (r.length > s->n - off - HEADER_BYTES && s->n == BLOCK_BYTES)
 			return bad(s, off, "a record longer than its block");
 		if (r.length > s->n - off - HEADER_BYTES)
-			return check_tail(s, off);
-		if ((v = check_record(s, off, &r)) != V_GO_ON)
+			return check_tail(s, off) == V_BAD ? V_BAD : torn(s, off, V_TORN);
+		if ((v = check_record(s, &off, &r)) != V_GO_ON)
 			return v;
-		off += HEADER_BYTES + r.length;
 	}
 	if (s->n == BLOCK_BYTES && !all_zero(s->block + off, s->n - off))
 		return bad(s, off, "bytes between blocks");
-	return V_GO_ON;
+	return s->n < BLOCK_BYTES && off < s->n ? torn(s, off, V_TORN) : V_GO_ON;
 }
 
 /* One block into s; false on an error, in errno. s->n is 0 at the end. */
@@ -188,13 +227,18 @@ check_file(struct scan *s, int fd)
 	s->n = 0;
 	s->at = 0;
 	s->inside = false;
+	s->torn_at = NOT_TORN;
+	s->unknown = 0;
 	for (;;) {
 		if (!next_block(s, fd)) {
 			snprintf(s->why, sizeof s->why, "%s", strerror(errno));
 			return false;
 		}
-		if (s->n == 0)
+		if (s->n == 0) {
+			if (s->inside) /* a row whose last part never came */
+				s->torn_at = s->row_at;
 			return true;
+		}
 		if (v == V_ZEROS) { /* nothing may follow them */
 			if (!all_zero(s->block, s->n))
 				v = bad(s, 0, "bytes after zeros");
@@ -210,11 +254,33 @@ check_file(struct scan *s, int fd)
 
 struct checker {
 	const char *dir;
-	store_bad *bad;
-	void *ctx;
+	const struct findings *to;
+	bool whole; /* none was cut: what is torn is torn by a kill */
 	uint64_t nfiles;
 	struct scan *scan;
 };
+
+static void
+note_oddities(const struct checker *c, const char *name)
+{
+	const struct scan *s = c->scan;
+	char what[160];
+
+	if (s->torn_at != NOT_TORN && c->whole) {
+		snprintf(what, sizeof what,
+		    "its last %" PRIu64
+		    " bytes were never acknowledged, and are dropped by a start",
+		    s->at - s->torn_at);
+		c->to->note(c->to->ctx, name, what);
+	}
+	if (s->unknown > 0) {
+		snprintf(what, sizeof what,
+		    "%u records of types that are not known here (the last one: %u), left to "
+		    "RocksDB",
+		    s->unknown, s->unknown_type);
+		c->to->note(c->to->ctx, name, what);
+	}
+}
 
 static void
 check_name(struct checker *c, const char *name)
@@ -225,11 +291,13 @@ check_name(struct checker *c, const char *name)
 	c->nfiles++;
 	snprintf(path, sizeof path, "%s/%s", c->dir, name);
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
-		c->bad(c->ctx, name, errno == ENOENT ? "missing" : strerror(errno));
+		c->to->bad(c->to->ctx, name, errno == ENOENT ? "missing" : strerror(errno));
 		return;
 	}
-	if (!check_file(c->scan, fd))
-		c->bad(c->ctx, name, c->scan->why);
+	if (check_file(c->scan, fd))
+		note_oddities(c, name);
+	else
+		c->to->bad(c->to->ctx, name, c->scan->why);
 	close(fd);
 }
 
@@ -253,7 +321,7 @@ check_current(struct checker *c)
 
 	c->nfiles++;
 	if (manifest_name(c->dir, name, &number, &f) != ERR_OK)
-		c->bad(c->ctx, "CURRENT", f.text);
+		c->to->bad(c->to->ctx, "CURRENT", f.text);
 	else
 		check_name(c, name);
 }
@@ -268,27 +336,25 @@ check_newest(struct checker *c)
 
 	c->nfiles++;
 	if (mark_read(c->dir, &newest, &f) != ERR_OK || logs_list(c->dir, &found, &f) != ERR_OK) {
-		c->bad(c->ctx, MARK_FILE, f.text);
+		c->to->bad(c->to->ctx, MARK_FILE, f.text);
 	} else if (found.newest < newest) {
 		snprintf(name, sizeof name, "%06" PRIu64 ".log", newest);
-		c->bad(c->ctx, name, "missing");
+		c->to->bad(c->to->ctx, name, "missing");
 	}
 }
 
 void
-logs_check(const char *dir, store_bad *report, void *ctx, uint64_t *nfiles)
+logs_check(const char *dir, const struct findings *to, uint64_t *nfiles)
 {
-	struct checker c = {
-		.dir = dir, .bad = report, .ctx = ctx, .scan = xmalloc(sizeof *c.scan)
-	};
+	struct checker c = { .dir = dir, .to = to, .scan = xmalloc(sizeof *c.scan) };
 	struct fault f = { 0 };
 
 	crc_init(&c.scan->crc);
+	c.whole = lengths_check(dir, to);
 	check_current(&c);
 	if (os_each_entry(dir, check_if_log, &c, &f) != ERR_OK)
-		report(ctx, "", f.text);
+		to->bad(to->ctx, "", f.text);
 	check_newest(&c);
-	lengths_check(dir, report, ctx);
 	*nfiles += c.nfiles;
 	free(c.scan);
 }

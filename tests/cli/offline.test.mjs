@@ -120,7 +120,6 @@ test('check: all good, or each bad file by its name', async () => {
 		['twinhub.conf', (f) => fs.appendFileSync(f, 'workers many\n')],
 		['ca.pem', (f) => fs.truncateSync(f, 100)],
 		['ca.key', (f) => fs.rmSync(f)],
-		['server-rsa.key', (f) => fs.copyFileSync(path.join(hub.dir, 'ca.key'), f)],
 		[`store/${table}`, flip],
 		[`store/${table}`, (f) => fs.rmSync(f)],
 		['store', (f) => fs.rmSync(f, { recursive: true })],
@@ -135,6 +134,10 @@ test('check: all good, or each bad file by its name', async () => {
 		assert.ok(r.stderr.includes(path.join(copy, name)), r.stderr);
 		fs.rmSync(copy, { recursive: true });
 	}
+	const copy = path.join(scratch, 'to-be-mended');
+	fs.cpSync(hub.dir, copy, { recursive: true });
+	fs.copyFileSync(path.join(hub.dir, 'ca.key'), path.join(copy, 'server-rsa.key'));
+	assert.deepEqual(JSON.parse(await expect(0, 'check', '--data', copy)).notes.map((n) => n.file), ['server-rsa.key']);
 	await expect(4, 'check', '--data', path.join(scratch, 'nowhere'));
 	await hub.start();
 });

@@ -47,6 +47,14 @@ async function fill(hub, round) {
 	}
 }
 
+// Each file with its hash, and the directories.
+function printOf(dir) {
+	return fs.readdirSync(dir, { recursive: true }).map(String).sort().map((name) => {
+		const at = path.join(dir, name);
+		return `${name} ${fs.statSync(at).isDirectory() ? 'directory' : createHash('sha256').update(fs.readFileSync(at)).digest('hex')}`;
+	});
+}
+
 before(async () => {
 	addr = await freeAddress();
 	twins = new Map();
@@ -77,10 +85,13 @@ async function readAll(hub) {
 	return refused;
 }
 
-test('an undamaged directory passes the check, and opens', async () => {
-	const hub = copy();
-	const check = await hub.cli(['check'], { timeout: CHECK_MS });
+test('the directory of a killed hub passes the check, which changes no byte of it, and opens', async () => {
+	const hub = copy(), before = printOf(hub.dir);
+	const check = await hub.cli(['check', '--json'], { timeout: CHECK_MS });
 	assert.equal(check.code, 0, check.stdout + check.stderr);
+	assert.deepEqual(JSON.parse(check.stdout).notes, []);
+	assert.equal((await hub.cli(['connection-string', '--device', 'c3'], { timeout: CHECK_MS })).code, 0, 'nor do keys read beside the hub');
+	assert.deepEqual(printOf(hub.dir), before);
 	await hub.start();
 	assert.equal(await readAll(hub), 0);
 	await hub.stop();
@@ -155,20 +166,15 @@ describe('a torn tail', () => {
 			fs.appendFileSync(file, bytes.subarray(0, torn));
 			const check = await hub.cli(['check'], { timeout: CHECK_MS });
 			assert.equal(check.code, 0, check.stdout + check.stderr);
+			const told = new RegExp(`${path.basename(file)}.*its last ${torn} bytes were never acknowledged`);
+			assert.match(check.stdout, told);
 			await hub.start();
+			assert.match(hub.logs, told);
 			assert.equal(await readAll(hub), 0);
 			await hub.stop();
 		});
 	}
 });
-
-// Each file with its hash, and the directories.
-function printOf(dir) {
-	return fs.readdirSync(dir, { recursive: true }).map(String).sort().map((name) => {
-		const at = path.join(dir, name);
-		return `${name} ${fs.statSync(at).isDirectory() ? 'directory' : createHash('sha256').update(fs.readFileSync(at)).digest('hex')}`;
-	});
-}
 
 // Whole to RocksDB, as they end with a record: it would start with what was before, and delete what it does not know.
 describe('a file cut between its records is refused by name, and nothing is changed', () => {
@@ -211,6 +217,9 @@ describe('damaged files of the hub itself are refused in one line that names the
 	test('a server certificate can be made again, so it is', async () => {
 		const hub = copy();
 		for (const name of ['server-ecdsa.pem', 'server-rsa.key']) fs.writeFileSync(path.join(hub.dir, name), 'x');
+		const check = await hub.cli(['check', '--json'], { timeout: CHECK_MS });
+		assert.equal(check.code, 0, check.stdout + check.stderr);
+		assert.deepEqual(JSON.parse(check.stdout).notes.map((n) => n.file), ['server-ecdsa.pem', 'server-rsa.key']);
 		await hub.start();
 		assert.equal(await readAll(hub), 0);
 		await hub.stop();

@@ -3,8 +3,6 @@
 
 #define CORRUPT_TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
 
-static void save(struct kit *k, const char *as);
-
 /* Three commits in a log that no table file has taken yet; the sizes of the log after the second and third. As a kill leaves it,
  * it is saved as "killed": then the last one may be torn. */
 static void
@@ -16,30 +14,10 @@ make_log(struct kit *k, char *path, off_t *before, off_t *after)
 	assert_non_null(kit_file(k, ".log", path));
 	*before = kit_size(path);
 	assert_int_equal(kit_put(k, STORE_REPORTED, "three", "third value"), STORE_OK);
-	save(k, "killed");
+	kit_save(k, "killed");
 	kit_close(k);
 	*after = kit_size(path);
 	assert_true(*after > *before && *before > 0);
-}
-
-static void
-save(struct kit *k, const char *as)
-{
-	char copy[200];
-
-	snprintf(copy, sizeof copy, "%s/%s", k->root, as);
-	kit_shell("cp -a", k->dir, copy);
-}
-
-static void
-restore(struct kit *k, const char *as)
-{
-	char copy[200];
-
-	kit_close(k);
-	snprintf(copy, sizeof copy, "%s/%s", k->root, as);
-	kit_shell("rm -rf", k->dir, k->dir);
-	kit_shell("cp -a", copy, k->dir);
 }
 
 /* Opening is refused, and the file's name is in the reason. */
@@ -74,7 +52,7 @@ expect_found(struct kit *k, const char *name)
 {
 	struct found found = { 0 };
 
-	assert_int_equal(store_check(k->dir, note_bad, &found, NULL, NULL, &k->f), ERR_CORRUPT);
+	assert_int_equal(kit_check(k->dir, note_bad, &found, NULL, NULL, &k->f), ERR_CORRUPT);
 	assert_int_equal(found.n, 1);
 	if (!str_starts(str_of(found.file), str_of(name)))
 		fail_msg("named %s instead of %s", found.file, name);
@@ -89,7 +67,7 @@ store_open__torn_tail_of_any_length_is_dropped(void **state)
 
 	make_log(k, path, &before, &after);
 	for (off_t n = before; n < after; n++) {
-		restore(k, "killed");
+		kit_restore(k, "killed");
 		assert_int_equal(truncate(path, n), 0);
 		kit_open(k);
 		kit_expect(k, STORE_REPORTED, "one", "first value");
@@ -107,7 +85,7 @@ store_open__zeros_for_a_tail_are_dropped(void **state)
 	off_t before, after;
 
 	make_log(k, path, &before, &after);
-	restore(k, "killed");
+	kit_restore(k, "killed");
 	assert_int_equal(truncate(path, before), 0);
 	assert_int_equal(truncate(path, before + 100000), 0);
 	kit_open(k);
@@ -146,7 +124,7 @@ store_check__names_the_log_for_a_flipped_byte(void **state)
 		expect_found(k, strrchr(path, '/') + 1);
 		kit_flip(path, at, 1);
 	}
-	assert_int_equal(store_check(k->dir, NULL, NULL, NULL, NULL, &k->f), ERR_OK);
+	assert_int_equal(kit_check(k->dir, NULL, NULL, NULL, NULL, &k->f), ERR_OK);
 }
 
 /* A log of many blocks: flips all over it, and a sector of zeros, which RocksDB itself skips without a word. */
@@ -253,10 +231,10 @@ store_open__any_missing_log_is_refused(void **state)
 	unsigned nneeded = 0;
 
 	fill_logs(k);
-	save(k, "whole");
+	kit_save(k, "whole");
 	list_files(k, ".log", &logs);
 	for (unsigned i = 0; i < logs.n; i++) {
-		restore(k, "whole");
+		kit_restore(k, "whole");
 		if (kit_size(logs.path[i]) == 0)
 			continue; /* of the making, not yet removed: nobody needs it */
 		assert_int_equal(unlink(logs.path[i]), 0);
@@ -264,7 +242,7 @@ store_open__any_missing_log_is_refused(void **state)
 		nneeded++;
 	}
 	assert_true(nneeded >= 2);
-	restore(k, "whole");
+	kit_restore(k, "whole");
 	kit_open(k);
 	kit_expect(k, STORE_SESSION, "seldom", "written");
 }
@@ -278,16 +256,16 @@ store_check__passes_a_store_and_its_backup_whose_manifest_tracks_logs(void **sta
 	uint64_t nrows = 0;
 
 	fill_logs(k);
-	assert_int_equal(store_check(k->dir, NULL, NULL, NULL, &nrows, &k->f), ERR_OK);
+	assert_int_equal(kit_check(k->dir, NULL, NULL, NULL, &nrows, &k->f), ERR_OK);
 	assert_int_equal(nrows, 37);
 	snprintf(backup, sizeof backup, "%s/backup", k->root);
 	kit_open(k);
 	assert_int_equal(kit_put(k, STORE_SESSION, "later", "row"), STORE_OK);
 	assert_int_equal(store_checkpoint(k->s, backup, &k->f), ERR_OK);
 	kit_close(k);
-	assert_int_equal(store_check(backup, NULL, NULL, NULL, &nrows, &k->f), ERR_OK);
+	assert_int_equal(kit_check(backup, NULL, NULL, NULL, &nrows, &k->f), ERR_OK);
 	assert_int_equal(nrows, 38);
-	assert_int_equal(store_check(k->dir, NULL, NULL, NULL, &nrows, &k->f), ERR_OK);
+	assert_int_equal(kit_check(k->dir, NULL, NULL, NULL, &nrows, &k->f), ERR_OK);
 	assert_int_equal(nrows, 38);
 }
 
@@ -324,7 +302,7 @@ store_check__names_the_table_for_any_flipped_byte(void **state)
 	off_t size;
 
 	make_table(k, path);
-	assert_int_equal(store_check(k->dir, NULL, NULL, &nfiles, &nrows, &k->f), ERR_OK);
+	assert_int_equal(kit_check(k->dir, NULL, NULL, &nfiles, &nrows, &k->f), ERR_OK);
 	assert_int_equal(nrows, 5);
 	assert_true(nfiles >= 4); /* CURRENT, its manifest, a log, a table */
 	size = kit_size(path);
@@ -333,7 +311,7 @@ store_check__names_the_table_for_any_flipped_byte(void **state)
 		expect_found(k, strrchr(path, '/') + 1);
 		kit_flip(path, at, 0x04);
 	}
-	assert_int_equal(store_check(k->dir, NULL, NULL, &nfiles, &nrows, &k->f), ERR_OK);
+	assert_int_equal(kit_check(k->dir, NULL, NULL, &nfiles, &nrows, &k->f), ERR_OK);
 }
 
 /* Open and read all rows: refused by name, or read right; `bad` counts the former. Never a wrong or missing row. */
@@ -381,10 +359,10 @@ store_get__flipped_byte_is_refused_by_name_or_harmless(void **state)
 		buf_fini(&b);
 	}
 	kit_close(k);
-	save(k, "whole");
+	kit_save(k, "whole");
 	size = kit_size(path);
 	for (off_t at = 0; at < size; at += 131, n++) {
-		restore(k, "whole");
+		kit_restore(k, "whole");
 		kit_flip(path, at, 0x10);
 		read_all_or_refuse(k, strrchr(path, '/') + 1, (const char **)good, &bad);
 	}
@@ -478,7 +456,7 @@ store_check__names_each_of_several_bad_files(void **state)
 	assert_int_equal(unlink(tables.path[1]), 0);
 	kit_file(k, ".log", tables.path[2]);
 	kit_flip(tables.path[2], 10, 1);
-	assert_int_equal(store_check(k->dir, note_bad, &found, NULL, NULL, &k->f), ERR_CORRUPT);
+	assert_int_equal(kit_check(k->dir, note_bad, &found, NULL, NULL, &k->f), ERR_CORRUPT);
 	assert_int_equal(found.n, 3);
 }
 
@@ -510,7 +488,7 @@ expect_refused_when(struct kit *k, const char *name, bool missing)
 {
 	char path[256];
 
-	restore(k, "whole");
+	kit_restore(k, "whole");
 	snprintf(path, sizeof path, "%s/%s", k->dir, name);
 	if (missing)
 		assert_int_equal(unlink(path), 0);
@@ -526,7 +504,7 @@ store_open__small_files_damaged_or_missing_are_refused_by_name(void **state)
 	char path[256];
 
 	make_table(k, path);
-	save(k, "whole");
+	kit_save(k, "whole");
 	for (int missing = 0; missing < 2; missing++) {
 		expect_refused_when(k, "CURRENT", missing);
 		expect_refused_when(k, "NEWEST-WAL", missing);

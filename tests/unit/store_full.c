@@ -222,7 +222,7 @@ store_submit__full_disk_is_reported_and_heals_when_space_returns(void **state)
 	kit_open(k);
 	expect_rows(k, n, ROW);
 	kit_close(k);
-	assert_int_equal(store_check(k->dir, NULL, NULL, NULL, NULL, &k->f), ERR_OK);
+	assert_int_equal(kit_check(k->dir, NULL, NULL, NULL, NULL, &k->f), ERR_OK);
 }
 
 /* The n-th write and all after it fail, wherever that is: log, mark, table, manifest. Then the disk is well again. */

@@ -142,6 +142,20 @@ kit_open(struct kit *k)
 	assert_int_equal(e, ERR_OK);
 }
 
+static inline enum err
+kit_check(
+    const char *dir, store_tell *bad, void *ctx, uint64_t *nfiles, uint64_t *nrows, struct fault *f)
+{
+	struct store_checkup up = { .bad = bad, .ctx = ctx };
+	enum err e = store_check(dir, &up, f);
+
+	if (nfiles != NULL)
+		*nfiles = up.nfiles;
+	if (nrows != NULL)
+		*nrows = up.nrows;
+	return e;
+}
+
 static inline void
 kit_close(struct kit *k)
 {
@@ -257,6 +271,67 @@ kit_flip(const char *path, off_t at, uint8_t bits)
 	byte ^= bits;
 	assert_int_equal(pwrite(fd, &byte, 1, at), 1);
 	close(fd);
+}
+
+/* ---- a directory kept, put back, and looked at ---- */
+
+static inline void
+kit_saved_as(struct kit *k, const char *as, char path[200])
+{
+	snprintf(path, 200, "%s/%s", k->root, as);
+}
+
+static inline void
+kit_save(struct kit *k, const char *as)
+{
+	char copy[200];
+
+	kit_saved_as(k, as, copy);
+	kit_shell("cp -a", k->dir, copy);
+}
+
+/* The same while RocksDB may be removing files: until a copy comes off. */
+static inline void
+kit_save_busy(struct kit *k, const char *as)
+{
+	char copy[200], line[700];
+
+	kit_saved_as(k, as, copy);
+	snprintf(line, sizeof line, "until cp -a '%s' '%s' 2>/dev/null; do rm -rf '%s'; done",
+	    k->dir, copy, copy);
+	assert_int_equal(system(line), 0);
+}
+
+static inline void
+kit_restore(struct kit *k, const char *as)
+{
+	char copy[200];
+
+	kit_close(k);
+	kit_saved_as(k, as, copy);
+	kit_shell("rm -rf", k->dir, k->dir);
+	kit_shell("cp -a", copy, k->dir);
+}
+
+static inline void
+kit_path(struct kit *k, const char *name, char path[256])
+{
+	snprintf(path, 256, "%s/%s", k->dir, name);
+}
+
+/* The names, sizes and bytes of all files. */
+static inline void
+kit_print(struct kit *k, char print[64])
+{
+	char line[512];
+	FILE *p;
+
+	snprintf(line, sizeof line,
+	    "cd '%s' && find . -type f | sort | xargs sha256sum | sha256sum", k->dir);
+	p = popen(line, "r"); /* NOLINT(cert-env33-c): a test's own words */
+	assert_non_null(p);
+	assert_non_null(fgets(print, 64, p));
+	pclose(p);
 }
 
 #endif

@@ -9,49 +9,17 @@
 #define WAIT_S       60
 
 static void
-saved_as(struct kit *k, const char *as, char path[200])
-{
-	snprintf(path, 200, "%s/%s", k->root, as);
-}
-
-static void
-save(struct kit *k, const char *as)
-{
-	char copy[200];
-
-	saved_as(k, as, copy);
-	kit_shell("cp -a", k->dir, copy);
-}
-
-static void
-restore(struct kit *k, const char *as)
-{
-	char copy[200];
-
-	kit_close(k);
-	saved_as(k, as, copy);
-	kit_shell("rm -rf", k->dir, k->dir);
-	kit_shell("cp -a", copy, k->dir);
-}
-
-static void
-path_in(struct kit *k, const char *name, char path[256])
-{
-	snprintf(path, 256, "%s/%s", k->dir, name);
-}
-
-static void
 manifest_path(struct kit *k, char path[256])
 {
 	char current[256], name[64] = "";
 	FILE *f;
 
-	path_in(k, "CURRENT", current);
+	kit_path(k, "CURRENT", current);
 	f = fopen(current, "r");
 	assert_non_null(f);
 	assert_int_equal(fscanf(f, "%63s", name), 1);
 	fclose(f);
-	path_in(k, name, path);
+	kit_path(k, name, path);
 }
 
 static const char *
@@ -76,21 +44,6 @@ note_bad(void *ctx, const char *file, const char *why)
 	}
 }
 
-/* The names, sizes and bytes of all files. */
-static void
-print_of(struct kit *k, char print[64])
-{
-	char line[512];
-	FILE *p;
-
-	snprintf(line, sizeof line,
-	    "cd '%s' && find . -type f | sort | xargs sha256sum | sha256sum", k->dir);
-	p = popen(line, "r"); /* NOLINT(cert-env33-c): a test's own words */
-	assert_non_null(p);
-	assert_non_null(fgets(print, 64, p));
-	pclose(p);
-}
-
 /* Neither opening nor checking takes it, both say which file, and neither changes one. */
 static void
 expect_refused(struct kit *k, const char *name)
@@ -99,14 +52,14 @@ expect_refused(struct kit *k, const char *name)
 	char before[64], after[64];
 	enum err e;
 
-	print_of(k, before);
+	kit_print(k, before);
 	k->f.text[0] = 0;
 	e = store_open(&k->o, &k->s, &k->f);
 	if (e != ERR_CORRUPT || strstr(k->f.text, name) == NULL)
 		fail_msg("opening with damaged %s: error %d, '%s'", name, e, k->f.text);
-	assert_int_equal(store_check(k->dir, note_bad, &found, NULL, NULL, &k->f), ERR_CORRUPT);
+	assert_int_equal(kit_check(k->dir, note_bad, &found, NULL, NULL, &k->f), ERR_CORRUPT);
 	assert_string_equal(found.file, name);
-	print_of(k, after);
+	kit_print(k, after);
 	assert_string_equal(before, after);
 }
 
@@ -193,12 +146,12 @@ store_open__manifest_cut_at_any_records_end_is_refused_by_name(void **state)
 	char path[256];
 
 	make_store(k);
-	save(k, "killed");
+	kit_save(k, "killed");
 	kit_close(k);
 	manifest_path(k, path);
 	expect_refused_at_every_end(k, path, kit_size(path));
 	expect_second(k);
-	restore(k, "killed");
+	kit_restore(k, "killed");
 	expect_refused_at_every_end(k, path, kit_size(path));
 	expect_second(k);
 }
@@ -224,8 +177,8 @@ store_open__log_of_length_0_is_refused_by_name_after_a_kill(void **state)
 	char path[256];
 
 	make_store(k);
-	save(k, "killed");
-	restore(k, "killed");
+	kit_save(k, "killed");
+	kit_restore(k, "killed");
 	assert_non_null(kit_file(k, ".log", path));
 	assert_true(record_ends(path, ends, 64) >= 5);
 	expect_refused_at_every_end(k, path, ends[0]);
@@ -240,7 +193,7 @@ noted(struct kit *k, const char *kind)
 	unsigned long long number, bytes = 0;
 	FILE *f;
 
-	path_in(k, "LENGTHS", path);
+	kit_path(k, "LENGTHS", path);
 	if ((f = fopen(path, "r")) == NULL)
 		return -1;
 	while (fgets(line, sizeof line, f) != NULL)
@@ -272,8 +225,8 @@ store_open__log_that_lost_its_last_row_is_refused_by_name(void **state)
 	make_store(k);
 	assert_non_null(kit_file(k, ".log", path));
 	await_noted(k, "log", path);
-	save(k, "killed");
-	restore(k, "killed");
+	kit_save(k, "killed");
+	kit_restore(k, "killed");
 	expect_refused_at_every_end(k, path, kit_size(path));
 	assert_int_equal(truncate(path, kit_size(path) - 1), 0);
 	expect_refused(k, base_name(path));
@@ -299,8 +252,8 @@ store_open__manifest_that_lost_a_flush_is_refused_by_name(void **state)
 	free(value);
 	manifest_path(k, path);
 	await_noted(k, "manifest", path);
-	save(k, "killed");
-	restore(k, "killed");
+	kit_save_busy(k, "killed");
+	kit_restore(k, "killed");
 	expect_refused_at_every_end(k, path, kit_size(path));
 }
 
@@ -312,7 +265,7 @@ store_open__any_flipped_byte_in_lengths_is_refused_by_name(void **state)
 
 	make_store(k);
 	kit_close(k);
-	path_in(k, "LENGTHS", path);
+	kit_path(k, "LENGTHS", path);
 	for (off_t at = 0, size = kit_size(path); at < size; at++) {
 		kit_flip(path, at, 0x02);
 		expect_refused(k, "LENGTHS");
@@ -330,13 +283,13 @@ store_open__lengths_may_be_missing_or_old(void **state)
 
 	make_store(k);
 	kit_close(k);
-	path_in(k, "LENGTHS", path);
+	kit_path(k, "LENGTHS", path);
 	snprintf(old, sizeof old, "%s/lengths", k->root);
 	kit_shell("mv", path, old);
-	assert_int_equal(store_check(k->dir, NULL, NULL, NULL, NULL, &k->f), ERR_OK);
+	assert_int_equal(kit_check(k->dir, NULL, NULL, NULL, NULL, &k->f), ERR_OK);
 	expect_second(k);
 	kit_shell("cp -a", old, path);
-	assert_int_equal(store_check(k->dir, NULL, NULL, NULL, NULL, &k->f), ERR_OK);
+	assert_int_equal(kit_check(k->dir, NULL, NULL, NULL, NULL, &k->f), ERR_OK);
 	expect_second(k);
 }
 
@@ -346,7 +299,7 @@ put_back(struct kit *k, const char *as, const char *name)
 	char from[400], to[256];
 
 	snprintf(from, sizeof from, "%s/%s/%.60s", k->root, as, name);
-	path_in(k, name, to);
+	kit_path(k, name, to);
 	kit_shell("cp -a", from, to);
 }
 
@@ -358,13 +311,13 @@ store_open__older_files_put_back_are_refused_by_name(void **state)
 
 	make_store(k);
 	kit_close(k);
-	save(k, "old");
+	kit_save(k, "old");
 	manifest_path(k, manifest);
 	expect_second(k);
-	save(k, "whole");
+	kit_save(k, "whole");
 	put_back(k, "old", "NEWEST-WAL");
 	expect_refused(k, "NEWEST-WAL");
-	restore(k, "whole");
+	kit_restore(k, "whole");
 	put_back(k, "old", "CURRENT");
 	put_back(k, "old", base_name(manifest));
 	expect_refused(k, "CURRENT");
@@ -377,9 +330,9 @@ store_checkpoint__is_covered_too(void **state)
 	char backup[200], path[256];
 
 	make_store(k);
-	saved_as(k, "backup", backup);
+	kit_saved_as(k, "backup", backup);
 	assert_int_equal(store_checkpoint(k->s, backup, &k->f), ERR_OK);
-	restore(k, "backup");
+	kit_restore(k, "backup");
 	manifest_path(k, path);
 	expect_refused_at_every_end(k, path, kit_size(path));
 	expect_second(k);
