@@ -84,13 +84,15 @@ try_heal(struct store *s)
 {
 	struct fault f = { 0 };
 	struct logs logs;
+	enum err e;
 
 	if (logs_list(s->dir, &logs, &f) != ERR_OK ||
 	    store_space(s) < logs.bytes + s->o.floor_bytes ||
 	    dir_takes(s->dir, logs.bytes, &f) != ERR_OK)
 		return;
-	if (open_again(s, &f) == ERR_OK && s->o.warn != NULL)
-		s->o.warn(s->o.ctx, "the store works again");
+	e = open_again(s, &f);
+	if (s->o.warn != NULL && (e == ERR_OK || e == ERR_CORRUPT)) /* else it is tried again */
+		s->o.warn(s->o.ctx, e == ERR_OK ? "the store works again" : f.text);
 }
 
 /* Batches since the last look are covered by LENGTHS from now on; one that cannot be written is told by the next batch. */

@@ -10,7 +10,7 @@
  * before, and delete for good the tables that the manifest does not name any more. So what is durable is written down here,
  * after it is and before something depends on it: at an opening; at the first batch of each log; when a flush or compaction is in the
  * manifest, before the files that it replaces go; at most LENGTHS_TICK_MS after a batch; at closing. Never more than what is durable:
- * the files are synced first. A store of former programs has none, which is accepted: they are bounds from below, so also what such
+ * the files are synced first; and never a part of a row, which may be of a write that fails, and then RocksDB cuts it off. A store of former programs has none, which is accepted: they are bounds from below, so also what such
  * a program left behind when it had the store in between is never too much.
  */
 #include <fcntl.h>
@@ -132,51 +132,83 @@ open_manifest(const char *dir, uint64_t *number, int *fd, struct fault *f)
 	return e != ERR_OK ? e : file_open(dir, name, fd, f);
 }
 
-/* Its length, which is durable on return if `sync`. */
 static enum err
-length_of(int fd, bool sync, uint64_t *bytes, struct fault *f)
+size_of(int fd, uint64_t *bytes, struct fault *f)
 {
 	struct stat st;
 
-	if (fd < 0) {
-		*bytes = 0;
-		return ERR_OK;
-	}
 	if (fstat(fd, &st) != 0)
 		return os_fault(f, "reading", "a log");
 	*bytes = (uint64_t)st.st_size;
-	return !sync || fdatasync(fd) == 0 ? ERR_OK : os_fault(f, OS_SYNC_FAILED, "a log");
+	return ERR_OK;
+}
+
+/* Its whole rows, made durable. */
+static enum err
+rows_of(int fd, uint64_t from, uint64_t *bytes, struct fault *f)
+{
+	uint64_t size = 0;
+	enum err e = size_of(fd, &size, f);
+
+	if (e == ERR_OK)
+		e = rows_end(fd, from <= size ? from : 0, bytes, f);
+	return e != ERR_OK || fdatasync(fd) == 0 ? e : os_fault(f, OS_SYNC_FAILED, "a log");
 }
 
 typedef enum err open_newest(const char *dir, uint64_t *number, int *fd, struct fault *f);
 
+/* A file's number and how much of it counts; said: see lengths_look, NULL for the bare size. */
+struct length {
+	uint64_t number, bytes;
+};
+
 static enum err
-newest_length(const char *dir, open_newest *open, bool sync, uint64_t *number, uint64_t *bytes,
+newest_length(const char *dir, open_newest *open, const struct length *said, struct length *out,
     struct fault *f)
 {
 	enum err e = ERR_NOT_FOUND;
 	int fd = -1;
 
 	for (unsigned i = 0; i < VANISHED_TRIES && e == ERR_NOT_FOUND; i++)
-		e = open(dir, number, &fd, f);
+		e = open(dir, &out->number, &fd, f);
+	if (fd < 0)
+		return e;
+	if (e == ERR_OK && said == NULL)
+		e = size_of(fd, &out->bytes, f);
+	else if (e == ERR_OK)
+		e = rows_of(fd, said->number == out->number ? said->bytes : 0, &out->bytes, f);
+	close(fd);
+	return e;
+}
+
+static enum err
+look(const char *dir, const struct lengths *said, struct lengths *out, struct fault *f)
+{
+	struct length manifest = { 0 }, log = { 0 }, was[2] = { 0 };
+	enum err e;
+
+	if (said != NULL) {
+		was[0] = (struct length){ said->manifest, said->manifest_bytes };
+		was[1] = (struct length){ said->log, said->log_bytes };
+	}
+	e = newest_length(dir, open_manifest, said ? &was[0] : NULL, &manifest, f);
 	if (e == ERR_OK)
-		e = length_of(fd, sync, bytes, f);
-	if (fd >= 0)
-		close(fd);
+		e = newest_length(dir, open_newest_log, said ? &was[1] : NULL, &log, f);
+	*out = (struct lengths){ manifest.number, manifest.bytes, log.number, log.bytes, "" };
+	snprintf(out->rocksdb, sizeof out->rocksdb, "%s", tables_version());
 	return e;
 }
 
 enum err
-lengths_look(const char *dir, bool sync, struct lengths *out, struct fault *f)
+lengths_glance(const char *dir, struct lengths *out, struct fault *f)
 {
-	enum err e;
+	return look(dir, NULL, out, f);
+}
 
-	*out = (struct lengths){ 0 };
-	snprintf(out->rocksdb, sizeof out->rocksdb, "%s", tables_version());
-	e = newest_length(dir, open_manifest, sync, &out->manifest, &out->manifest_bytes, f);
-	if (e == ERR_OK)
-		e = newest_length(dir, open_newest_log, sync, &out->log, &out->log_bytes, f);
-	return e;
+enum err
+lengths_look(const char *dir, const struct lengths *said, struct lengths *out, struct fault *f)
+{
+	return look(dir, said, out, f);
 }
 
 bool

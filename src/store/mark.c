@@ -45,31 +45,69 @@ has_grown(const struct lengths *said, const struct lengths *now)
 	    now->log != said->log || (said->log_bytes == 0 && now->log_bytes > 0);
 }
 
-/* NEWEST-WAL first: it never names an older log than LENGTHS. With m->mu held. */
+/* With m->mu held. */
 static enum err
-mark_move(struct mark *m, const char *dir, bool always, struct fault *f)
+say(struct mark *m, const char *dir, const struct lengths *now, struct fault *f)
 {
-	struct lengths now;
-	enum err e = lengths_look(dir, false, &now, f);
+	enum err e = lengths_write(dir, now, f);
 
-	if (e == ERR_OK && now.log != m->newest && (e = mark_write(dir, now.log, f)) == ERR_OK)
-		m->newest = now.log;
-	if (e != ERR_OK || (always ? lengths_equal(&now, &m->said) : !has_grown(&m->said, &now)))
-		return e;
-	if ((e = lengths_look(dir, true, &now, f)) == ERR_OK &&
-	    now.log == m->newest && /* else there is a newer one, and who writes to it comes here */
-	    (e = lengths_write(dir, &now, f)) == ERR_OK)
-		m->said = now;
+	if (e == ERR_OK)
+		m->said = *now;
 	return e;
 }
 
+/* NEWEST-WAL first: it never names an older log than LENGTHS. With m->mu held. */
 static enum err
-mark_locked(struct mark *m, const char *dir, bool always, struct fault *f)
+mark_move(struct mark *m, const char *dir, struct fault *f)
+{
+	struct lengths now;
+	enum err e = lengths_glance(dir, &now, f);
+
+	if (e == ERR_OK && now.log != m->newest && (e = mark_write(dir, now.log, f)) == ERR_OK)
+		m->newest = now.log;
+	if (e != ERR_OK || !has_grown(&m->said, &now))
+		return e;
+	if ((e = lengths_look(dir, &m->said, &now, f)) == ERR_OK &&
+	    now.log == m->newest) /* else there is a newer one, and who writes to it comes here */
+		e = say(m, dir, &now, f);
+	return e;
+}
+
+enum err
+mark_manifest(struct mark *m, const char *dir, struct fault *f)
 {
 	enum err e;
 
 	pthread_mutex_lock(&m->mu);
-	e = mark_move(m, dir, always, f);
+	e = mark_move(m, dir, f);
+	pthread_mutex_unlock(&m->mu);
+	return e;
+}
+
+/* Of the same files, or newer ones, and not less of them. */
+static bool
+says_more(const struct lengths *a, const struct lengths *b)
+{
+	return !lengths_equal(a, b) && a->manifest >= b->manifest && a->log >= b->log &&
+	    (a->manifest > b->manifest || a->manifest_bytes >= b->manifest_bytes) &&
+	    (a->log > b->log || a->log_bytes >= b->log_bytes);
+}
+
+/* What has been written since the last time is read without the lock: commits may need it. */
+enum err
+mark_lengths(struct mark *m, const char *dir, struct fault *f)
+{
+	struct lengths said, now;
+	enum err e;
+
+	pthread_mutex_lock(&m->mu);
+	said = m->said;
+	pthread_mutex_unlock(&m->mu);
+	if ((e = lengths_look(dir, &said, &now, f)) != ERR_OK)
+		return e;
+	pthread_mutex_lock(&m->mu);
+	if (now.log == m->newest && says_more(&now, &m->said))
+		e = say(m, dir, &now, f);
 	pthread_mutex_unlock(&m->mu);
 	return e;
 }
@@ -78,7 +116,7 @@ enum err
 mark_make(const char *dir, struct fault *f)
 {
 	struct lengths now;
-	enum err e = lengths_look(dir, true, &now, f);
+	enum err e = lengths_look(dir, &(struct lengths){ 0 }, &now, f);
 
 	if (e == ERR_OK)
 		e = mark_write(dir, now.log, f);
@@ -92,11 +130,9 @@ mark_begin(struct mark *m, const char *dir, struct fault *f)
 	enum err e;
 
 	pthread_mutex_lock(&m->mu);
-	if ((e = lengths_look(dir, true, &now, f)) == ERR_OK &&
-	    (e = mark_write(dir, now.log, f)) == ERR_OK &&
-	    (e = lengths_write(dir, &now, f)) == ERR_OK) {
+	if ((e = lengths_look(dir, &(struct lengths){ 0 }, &now, f)) == ERR_OK &&
+	    (e = mark_write(dir, now.log, f)) == ERR_OK && (e = say(m, dir, &now, f)) == ERR_OK) {
 		m->newest = now.log;
-		m->said = now;
 		atomic_store_explicit(&m->version, 0, memory_order_release);
 	}
 	pthread_mutex_unlock(&m->mu);
@@ -113,21 +149,9 @@ mark_current(struct mark *m, const char *dir, const struct engine *engine, struc
 		return ERR_OK;
 	pthread_mutex_lock(&m->mu);
 	if (atomic_load_explicit(&m->version, memory_order_relaxed) < version &&
-	    (e = mark_move(m, dir, false, f)) == ERR_OK && m->said.log == m->newest &&
+	    (e = mark_move(m, dir, f)) == ERR_OK && m->said.log == m->newest &&
 	    m->said.log_bytes > 0)
 		atomic_store_explicit(&m->version, version, memory_order_release);
 	pthread_mutex_unlock(&m->mu);
 	return e;
-}
-
-enum err
-mark_manifest(struct mark *m, const char *dir, struct fault *f)
-{
-	return mark_locked(m, dir, false, f);
-}
-
-enum err
-mark_lengths(struct mark *m, const char *dir, struct fault *f)
-{
-	return mark_locked(m, dir, true, f);
 }

@@ -250,6 +250,45 @@ check_file(struct scan *s, int fd)
 	}
 }
 
+/* Goes by the records that are whole; false when there is none behind them. */
+static bool
+follow_block(struct scan *s, size_t off, uint64_t *end)
+{
+	while (s->n - off >= HEADER_BYTES) {
+		struct record r = record_at(s, off);
+
+		if (r.length > s->n - off - HEADER_BYTES || check_record(s, &off, &r) != V_GO_ON)
+			return false;
+		if (!s->inside)
+			*end = s->at + off;
+	}
+	return s->n == BLOCK_BYTES;
+}
+
+enum err
+rows_end(int fd, uint64_t from, uint64_t *end, struct fault *f)
+{
+	struct scan *s = xmalloc(sizeof *s);
+	size_t off = (size_t)(from % BLOCK_BYTES);
+	enum err e = ERR_OK;
+
+	crc_init(&s->crc);
+	s->at = from - off;
+	s->n = 0;
+	s->inside = false;
+	s->unknown = 0;
+	*end = from;
+	do {
+		if (!next_block(s, fd))
+			e = os_fault(f, "reading", "a log");
+		else if (s->n <= off || !follow_block(s, off, end))
+			break;
+		off = 0;
+	} while (e == ERR_OK);
+	free(s);
+	return e;
+}
+
 /* ---- the files of a directory ---- */
 
 struct checker {

@@ -2,6 +2,7 @@
  * A disk that fills up, fails, and comes back, under a running store. On a small tmpfs where mounting is allowed; and
  * with write(2) and its kin taken over by this program, which librocksdb then calls.
  */
+#include "store/priv.h"
 #include "store_kit.h"
 
 #include <errno.h>
@@ -25,6 +26,8 @@ static _Atomic int writes_left = -1; /* before writes fail with write_errno; -1:
 static _Atomic int write_errno;
 static _Atomic int sync_errno; /* 0: fsync works */
 static atomic_uint nfailed;    /* of all these calls */
+static struct store *_Atomic
+    half_of; /* the next large write fails in the middle, at the worst moment for this store */
 
 static bool
 write_fails(void)
@@ -52,9 +55,24 @@ sync_fails(void)
 	return true;
 }
 
+/* A part of a batch is in its log, and the length of the log is noted just then. */
+static ssize_t
+write_half(struct store *s, int fd, const void *p, size_t n)
+{
+	assert_true(syscall(SYS_write, fd, p, n / 2) > 0);
+	assert_int_equal(mark_lengths(&s->mark, s->dir, NULL), ERR_OK);
+	atomic_store(&writes_left, 0);
+	write_fails();
+	return -1;
+}
+
 ssize_t
 write(int fd, const void *p, size_t n)
 {
+	struct store *s = n >= 1000 ? atomic_exchange(&half_of, NULL) : NULL;
+
+	if (s != NULL)
+		return write_half(s, fd, p, n);
 	if (!write_fails())
 		return syscall(SYS_write, fd, p, n);
 	return -1;
@@ -110,8 +128,11 @@ static void
 await_works_again(struct kit *k)
 {
 	pthread_mutex_lock(&k->mu);
-	while (strcmp(k->warned, "the store works again") != 0)
+	while (strcmp(k->warned, "the store works again") != 0) {
+		if (strstr(k->warned, "corrupt") != NULL)
+			fail_msg("%s", k->warned);
 		pthread_cond_wait(&k->changed, &k->mu);
+	}
 	k->warned[0] = 0;
 	pthread_mutex_unlock(&k->mu);
 	assert_int_equal(store_state(k->s, NULL), STORE_READY);
@@ -223,6 +244,30 @@ store_submit__full_disk_is_reported_and_heals_when_space_returns(void **state)
 	expect_rows(k, n, ROW);
 	kit_close(k);
 	assert_int_equal(kit_check(k->dir, NULL, NULL, NULL, NULL, &k->f), ERR_OK);
+}
+
+/* What is noted of a log's length is what counts in it: RocksDB cuts off what a failed write has left. */
+static void
+store_submit__heals_when_a_batch_was_written_in_part_while_lengths_were_noted(void **state)
+{
+	struct kit *k = *state;
+	unsigned n = 0;
+
+	kit_open(k);
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(put_sized(k, n++, ROW), STORE_OK);
+		atomic_store(&write_errno, ENOSPC);
+		atomic_store(&half_of, k->s);
+		assert_int_equal(put_sized(k, n, ROW), STORE_FULL);
+		atomic_store(&writes_left, -1);
+		await_works_again(k);
+		expect_rows(k, n, ROW);
+		store_resume(k->s, 0);
+	}
+	assert_int_equal(put_sized(k, n++, ROW), STORE_OK);
+	kit_close(k);
+	kit_open(k);
+	expect_rows(k, n, ROW);
 }
 
 /* The n-th write and all after it fail, wherever that is: log, mark, table, manifest. Then the disk is well again. */
@@ -389,6 +434,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		FULL_TEST(
+		    store_submit__heals_when_a_batch_was_written_in_part_while_lengths_were_noted),
 		FULL_TEST(store_submit__full_disk_is_reported_and_heals_when_space_returns),
 		FULL_TEST(store_submit__loses_nothing_acknowledged_when_any_write_finds_no_space),
 		FULL_TEST(store_submit__loses_nothing_acknowledged_when_any_write_fails),
