@@ -2,11 +2,10 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
-import fs from 'node:fs';
 import https from 'node:https';
-import path from 'node:path';
 import { makeCertificate, sasToken, startHub, stopAll, tempDir, within } from '../lib/hub.mjs';
 import { Client, Message } from '../lib/sdk.mjs';
+import { walHolds, walProperty } from '../lib/wal.mjs';
 
 const { Http } = createRequire(import.meta.url)('azure-iot-device-http');
 const BATCH = 'application/vnd.microsoft.iothub.json';
@@ -23,14 +22,7 @@ const token = (id = 'd1', k = key) => sasToken({ resource: `${hub.addr}/devices/
 const post = (body, { target = '/devices/d1/messages/events', headers = {}, ...options } = {}) => hub.rest('POST', target, { token: token(), body, headers, ...options });
 const batch = (items, options = {}) => post(typeof items === 'string' ? items : JSON.stringify(items), { headers: { 'Content-Type': BATCH }, ...options });
 
-// Is it in the write-ahead log, which holds what was acknowledged, byte by byte?
-function logged(text) {
-	const store = path.join(hub.dir, 'store');
-	return fs.readdirSync(store).filter((name) => name.endsWith('.log')).some((name) => fs.readFileSync(path.join(store, name)).includes(text));
-}
-
-// A property as a log record has it: 1, length, name, length, value.
-const property = (name, value) => Buffer.concat([Buffer.from([1, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]);
+const logged = (text) => walHolds(hub, text);
 
 async function call(client, name, ...args) {
 	return within(new Promise((resolve, reject) => client[name](...args, (error, result) => error ? reject(error) : resolve(result))), name);
@@ -43,11 +35,11 @@ test('R-106 the SDK\'s HTTP transport sends messages and batches; their properti
 	message.contentType = 'text/plain';
 	message.properties.add('Temp', 'high');
 	assert.equal((await call(client, 'sendEvent', message)).constructor.name, 'MessageEnqueued');
-	for (const want of ['by the SDK', property('Temp', 'high'), property('message-id', 'm-1'), property('content-type', 'text/plain')]) assert.ok(logged(want), `${want}`);
+	for (const want of ['by the SDK', walProperty('Temp', 'high'), walProperty('message-id', 'm-1'), walProperty('content-type', 'text/plain')]) assert.ok(logged(want), `${want}`);
 	const second = new Message('two of a batch');
 	second.properties.add('n', '2');
 	await call(client, 'sendEventBatch', [new Message('one of a batch'), second]);
-	for (const want of ['one of a batch', 'two of a batch', property('n', '2')]) assert.ok(logged(want), `${want}`);
+	for (const want of ['one of a batch', 'two of a batch', walProperty('n', '2')]) assert.ok(logged(want), `${want}`);
 	await call(client, 'close');
 });
 
@@ -86,7 +78,7 @@ test('R-106 D-79 modules send with their own key and with their device\'s', asyn
 test('R-106 batches: text and base64, prefixed names or not; faults name the place and nothing is taken', async () => {
 	const good = [{ body: 'plain text', base64Encoded: false, properties: { 'iothub-app-a': '1', b: 2, 'iothub-correlationid': 'c' } }, { body: 'as text too', base64Encoded: 'false' }, { body: Buffer.from('coded').toString('base64') }, { body: '' }];
 	assert.equal((await batch(good)).status, 204);
-	for (const want of ['plain text', 'coded', 'as text too', property('a', '1'), property('b', '2'), property('correlation-id', 'c')]) assert.ok(logged(want), `${want}`);
+	for (const want of ['plain text', 'coded', 'as text too', walProperty('a', '1'), walProperty('b', '2'), walProperty('correlation-id', 'c')]) assert.ok(logged(want), `${want}`);
 	assert.equal((await batch(good, { headers: { 'Content-Type': `${BATCH}; charset=utf-8` } })).status, 204);
 	for (const [items, status, text] of [['{', 400, /./], ['{}', 400, /array/], ['[]', 400, /array/], [[{ body: 'not taken', base64Encoded: false }, { body: '!' }], 400, /\[1\]\.body is not base64/], [[{ body: 7 }], 400, /\[0\]\.body/],
 		[[7], 400, /\[0\]/], [[{ body: '', properties: { a: {} } }], 400, /\[0\]\.properties\.a/], [[{ body: '' }, { body: '', base64Encoded: 'perhaps' }], 400, /\[1\]\.base64Encoded/], [[{ body: '', properties: [] }], 400, /\[0\]\.properties/],

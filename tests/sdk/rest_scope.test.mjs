@@ -55,6 +55,7 @@ test('R-111 pages: the link is a path to ask next; everybody comes once', async 
 	assert.equal(new Set(ids(devices)).size, 26);
 	assert.equal(devices.length, 26);
 	assert.equal(modules.length, 4);
+	assert.equal((await ask(`${at.replace('%24', '$')}/devicesAndModulesInDeviceScope?deviceCount=10&continuationToken=&api-version=${API}`)).status, 200, 'as the runtime begins');
 	for (const bad of ['deviceCount=0', 'deviceCount=x', 'continuationToken=abc']) assert.equal((await listed(`?${bad}&api-version=${API}`)).status, 400, bad);
 	assert.equal((await listed(`?deviceCount=100000&api-version=${API}`)).status, 200);
 });

@@ -93,6 +93,12 @@ test('R-107 Explorer: methods are called', async () => {
 	const call = explorer('POST', 'twins/meth1/methods', { body: { connectTimeoutInSeconds: 10, methodName: 'reboot', payload: { a: 1 }, responseTimeoutInSeconds: 10 } });
 	assert.deepEqual(await reply(200, '{"b":2}'), { name: 'reboot', payload: '{"a":1}' });
 	assert.deepEqual(ok(await call), { status: 200, payload: { b: 2 } });
+	const body = { connectTimeoutInSeconds: 0, methodName: 'reboot', payload: {}, responseTimeoutInSeconds: 10 };
+	assert.equal((await explorer('POST', 'twins/meth1/modules/m1/methods', { body })).status, 404);
+	ok(await explorer('PUT', 'devices/meth1/modules/m1', { body: { authentication, deviceId: 'meth1', moduleId: 'm1' } }));
+	const offline = await explorer('POST', 'twins/meth1/modules/m1/methods', { body });
+	assert.equal(offline.status, 404);
+	assert.equal(JSON.parse(offline.body.Message).errorCode, 404103); // this program shows the text of `Message`
 	await device.close?.();
 });
 
