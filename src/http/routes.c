@@ -94,6 +94,14 @@ const struct route routes[] = {
 	    OF_SELF, on_nested, false },
 	{ EVHTTP_REQ_POST, "devices/{device}/modules/{module}/getDeviceAndModuleOnBehalfOf",
 	    OF_SELF, on_nested, false },
+	{ EVHTTP_REQ_POST, "devices/{device}/modules/{module}/putModuleOnBehalfOf", OF_SELF,
+	    on_nested, false },
+	{ EVHTTP_REQ_POST, "devices/{device}/modules/{module}/getModuleOnBehalfOf", OF_SELF,
+	    on_nested, false },
+	{ EVHTTP_REQ_POST, "devices/{device}/modules/{module}/getModulesOnTargetDevice", OF_SELF,
+	    on_nested, false },
+	{ EVHTTP_REQ_POST, "devices/{device}/modules/{module}/deleteModuleOnBehalfOf", OF_SELF,
+	    on_nested, false },
 	{ EVHTTP_REQ_POST, "devices/{device}/files", CONNECTS, on_no_files, false },
 	{ EVHTTP_REQ_POST, "devices/{device}/files/notifications", CONNECTS, on_no_files, false },
 	{ EVHTTP_REQ_GET, "devices/{device}/messages/deviceBound", CONNECTS, on_no_messages,
@@ -121,5 +129,6 @@ void
 on_nested(struct request *r)
 {
 	reply_error(r, F_GenericNotImplemented,
-	    "edge devices below edge devices (nested edge) are not served here");
+	    "edge devices below edge devices (nested edge) are not served here: let $edgeHub have "
+	    "NestedEdgeEnabled=false");
 }

@@ -23,7 +23,7 @@ after(() => stopAll(hub));
 
 // The Edge runtime's token: its own module's key, everything in small letters.
 const token = () => sasToken({ sr: encodeURIComponent(`${hub.addr}/devices/${EDGE}/modules/$edgeHub`.toLowerCase()).toLowerCase(), key: edgeHub });
-const ask = (target, options = {}) => hub.rest('GET', target, { token: token(), apiVersion: null, ...options });
+const ask = (target, { method = 'GET', ...options } = {}) => hub.rest(method, target, { token: token(), apiVersion: null, ...options });
 const listed = (query = `?deviceCount=100&continuationToken=&api-version=${API}`) => ask(`${at}/devicesAndModulesInDeviceScope${query}`);
 const ids = (list) => list.map((d) => d.moduleId ? `${d.deviceId}/${d.moduleId}` : d.deviceId).sort();
 
@@ -85,10 +85,16 @@ test('R-111 keys of others are for $edgeHub and its device only', async () => {
 	assert.equal((await ask(list.replace(encodeURIComponent(EDGE), 'leaf1'), { token: signed('leaf1', leafKey) })).status, 400, 'no edge device');
 });
 
-test('R-112 nested edge is 501, and says so', async () => {
-	for (const name of ['devicesAndModulesInTargetDeviceScope', 'getDeviceAndModuleOnBehalfOf']) {
-		const answer = await hub.rest('POST', `${at}/${name}?api-version=2020-06-30-preview`, { token: token(), apiVersion: null, body: { authChain: 'a;b', pageSize: 100, continuationLink: '' } });
-		assert.equal(answer.status, 501);
-		assert.match(answer.body.Message, /nested edge/);
+test('R-112 nested edge is 501, and says so and what to do, to who may know', async () => {
+	const chain = 'leaf3;child;' + EDGE;
+	for (const [name, body] of [['devicesAndModulesInTargetDeviceScope', { pageSize: 100, continuationLink: '', authChain: chain }],
+		['getDeviceAndModuleOnBehalfOf', { targetDeviceId: 'leaf3', targetModuleId: 'm1', authChain: chain }],
+		['putModuleOnBehalfOf', { authChain: chain, module: { deviceId: 'child', moduleId: 'm9', managedBy: 'IotEdge' } }],
+		['getModuleOnBehalfOf', { authChain: chain, targetModuleId: 'm9' }], ['getModulesOnTargetDevice', { authChain: chain }], ['deleteModuleOnBehalfOf', { authChain: chain, moduleId: 'm9' }]]) {
+		const answer = await ask(`${at}/${name}?api-version=2020-06-30-preview`, { method: 'POST', body });
+		assert.equal(answer.status, 501, name);
+		assert.match(answer.body.Message, /nested edge.*NestedEdgeEnabled=false/);
+		assert.equal((await ask(`${at}/${name}?api-version=2020-06-30-preview`, { method: 'POST', body, token: await hub.token({ policy: 'device' }) })).status, 401, name);
 	}
+	assert.equal((await hub.rest('GET', '/devices/child/modules/m9')).status, 404);
 });
