@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { mqttDevice, mqttUsername, PACKET, RawMqtt, sasToken, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
+import { mqttDevice, mqttUsername, PACKET, RawMqtt, sasToken, startHub, stopAll, tempDir, TWIN_RESPONSES, until } from '../lib/hub.mjs';
 import { walHolds } from '../lib/wal.mjs';
 
 const hubs = [];
@@ -108,4 +108,50 @@ test('import files that are no lines of JSON are named, and taken where that is 
 	const csv = await hub.cli(['import', file('fleet.csv', 'deviceId,tags.site,desired.level\ncsv1,a,4\n')]);
 	assert.equal(csv.code, 0, csv.stderr);
 	assert.equal(ok(await hub.rest('GET', '/twins/csv1')).properties.desired.level, 4);
+});
+
+// Queries as they stand in programs and documents of others, and how many rows each gives here.
+const QUERIES = [
+	['select * from devices', 6], ['SELECT * FROM devices', 6], ['SELECT * FROM devices ', 6], ["\tSELECT *\r\n\tFROM devices\r\n\tWHERE tags.location.plant = 'P43'\r\n", 2],
+	["SELECT * FROM devices WHERE tags.location.plant = 'P43'", 2], ["SELECT * FROM devices WHERE tags.location.plant = 'P43' AND properties.reported.connectivity.type = 'cellular'", 1],
+	["select * from devices where tags.userId='u-1' and deviceId='q1'", 1], ['SELECT * FROM devices WHERE tags.proxy=1', 1], ["SELECT * FROM devices where is_defined(tags.userId)", 1],
+	["SELECT deviceId FROM devices WHERE properties.reported.fw.status='Current' AND properties.reported.fw.type='kit'", 1], ["SELECT * FROM devices where deviceid='q1'", 1],
+	['SELECT * FROM devices WHERE properties.reported.cfg.sendFrequencyInSecs = 60', 1], ["SELECT * FROM devices WHERE deviceId IN ['q1', 'q2', 'nobody']", 2], ["SELECT * FROM c WHERE deviceId = 'q1'", 400],
+	["select deviceId, tags.location, connectionState from devices where connectionState = 'Disconnected'", 6], ["SELECT COUNT() AS numberOfDevices FROM devices", 1], ['SELECT COUNT() as totalNumber FROM devices WHERE capabilities.iotEdge = true', 1],
+	["SELECT properties.reported.fw.status AS status, COUNT() AS numberOfDevices FROM devices GROUP BY properties.reported.fw.status", 2], ["SELECT TOP 2 * FROM devices", 2], ['SELECT * FROM devices WHERE properties.reported.battery < 20 OR properties.reported.battery > 90', 1],
+	["select * from devices where status = 'enabled' and statusUpdateTime > '2000-01-01T00:00:00.0000000Z'", 0], ["SELECT * FROM devices WHERE lastActivityTime > '2000-01-01T00:00:00Z'", 1], ["SELECT * FROM devices WHERE STARTSWITH(deviceId, 'q')", 3],
+	["SELECT * FROM devices WHERE NOT is_defined(properties.reported.fw.status) AND deviceId <> 'edge'", 4], ["SELECT * FROM devices WHERE tags.location.plant != 'P43'", 0], ['SELECT * FROM devices WHERE tags.none = null', 0],
+	["SELECT * FROM devices.modules WHERE properties.reported.status = 'scanning'", 1], ["SELECT * FROM devices.modules WHERE properties.reported.status = 'scanning' AND deviceId IN ['q1', 'q2']", 1],
+	["select properties.reported.State from devices.modules where devices.modules.moduleId = 'm1' and devices.deviceId = 'q1'", 1], ["SELECT * FROM devices.modules WHERE devices.modules.moduleId = '$edgeAgent' AND deviceId in ['edge']", 1],
+	["SELECT * FROM devices.modules Where moduleId='$edgeHub'", 1], ["SELECT * FROM devices.jobs WHERE devices.jobs.deviceId = 'q1'", 1], ["select * from devices.jobs where devices.jobs.jobId = 'fj' and devices.jobs.status = 'completed'", 1],
+	["SELECT * FROM devices.jobs WHERE devices.jobs.jobId = 'fj' AND devices.jobs.deviceId IN ['q1', 'q2']", 1], ["select * from devices where configurations.[[fc]].status='Applied' and properties.reported.fw.status = 'Current'", 1],
+	["select deviceId from devices where configurations.[[fc]].status='Applied'", 2], ["SELECT deviceId FROM devices.modules WHERE moduleId = '$edgeAgent' AND configurations.[[none]].status = 'Applied'", 0], ["SELECT deviceId FROM devices WHERE properties.reported.lastDesiredStatus.code = 200", 0],
+	["SELECT deviceId FROM devices WHERE properties.reported.fw.status='pending'}", 400], ["SELECT * FROM devices WHERE deviceId IN ('q1', 'q2')", 2], ["SELECT * FROM devices WHERE tags.location.plant = 'P43", 400], ['', 400],
+];
+
+test('Q-01 queries of programs and documents', async () => {
+	const other = hubs[hubs.push(await startHub()) - 1];
+	const rest = async (method, target, body) => ok(await other.rest(method, target, { body }));
+	for (const id of ['q1', 'q2', 'q3', 'other1', 'other2']) await other.createDevice(id);
+	await other.createDevice('edge', { capabilities: { iotEdge: true } });
+	await rest('PATCH', '/twins/q1', { tags: { userId: 'u-1', proxy: 1, location: { plant: 'P43' } } });
+	await rest('PATCH', '/twins/q2', { tags: { location: { plant: 'P43' } } });
+	await rest('PUT', '/devices/q1/modules/m1', { deviceId: 'q1', moduleId: 'm1' });
+	const reports = async (id, resource, keys, reported) => {
+		const c = await RawMqtt.open(other);
+		assert.equal((await c.connect({ clientId: id, username: mqttUsername(other.addr, id), password: sasToken({ resource: `${other.addr}/devices/${resource}`, key: keys.symmetricKey.primaryKey }), clean: true })).code, 0);
+		await c.subscribe(TWIN_RESPONSES);
+		assert.equal((await c.report(reported)).status, 204);
+		await c.disconnect();
+		await until(async () => (await rest('GET', `/twins/${resource}`)).connectionState === 'Disconnected', `${id} has gone`);
+	};
+	await reports('q1', 'q1', (await rest('GET', '/devices/q1')).authentication, { connectivity: { type: 'cellular' }, fw: { status: 'Current', type: 'kit' }, cfg: { sendFrequencyInSecs: 60 }, battery: 10 });
+	await reports('q1/m1', 'q1/modules/m1', (await rest('GET', '/devices/q1/modules/m1')).authentication, { status: 'scanning', State: 'Running' });
+	await rest('PUT', '/configurations/fc', { id: 'fc', targetCondition: "tags.location.plant='P43'", priority: 1, content: { deviceContent: { 'properties.desired.fc': 1 } } });
+	await rest('PUT', '/jobs/v2/fj', { jobId: 'fj', type: 'scheduleUpdateTwin', queryCondition: "deviceId IN ['q1']", updateTwin: { etag: '*', tags: { job: 1 } } });
+	await until(async () => (await rest('GET', '/jobs/v2/fj')).status === 'completed', 'the job has ended');
+	for (const [query, want] of QUERIES) {
+		const answer = await other.rest('POST', '/devices/query', { body: { query } });
+		assert.deepEqual([query, answer.status === 200 ? answer.body.length : answer.status], [query, want], answer.text);
+	}
 });
