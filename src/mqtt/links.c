@@ -158,9 +158,3 @@ links_init(struct mqtt_loop *ml)
 	ml->reaper.timer.fire = on_turn;
 	pace_init(&ml->reaper.pace, MQTT_CLOSINGS_A_SECOND, ml->o.nloop);
 }
-
-void
-links_fini(struct mqtt_loop *ml)
-{
-	loop_timer_clear(ml->loop, &ml->reaper.timer);
-}

@@ -31,9 +31,10 @@ struct mqtt_options {
 
 struct mqtt_loop;
 
-/* `l` outlives it. ERR_IO: no memory for a parser. */
+/* ERR_IO: no memory for a parser. */
 struct mqtt_loop *mqtt_loop_new(struct loop *l, const struct mqtt_options *o);
-/* No session is left and none of its works is under way. */
+/* Once `l` is freed, whose last streams still end here: no session is left, none of its works is under way, and what timer
+ * it had is not touched any more. */
 void mqtt_loop_free(struct mqtt_loop *ml);
 
 /* The user of each stream that speaks MQTT; ctx is the loop's mqtt_loop. */

@@ -97,7 +97,6 @@ void link_doom(struct session *s, const char *why);
 void link_gone(struct session *s);
 void link_ended(struct session *s);
 void links_init(struct mqtt_loop *ml);
-void links_fini(struct mqtt_loop *ml);
 
 /* connect.c */
 enum err on_connect_packet(struct session *s, const struct mqtt_packet *p);

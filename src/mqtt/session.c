@@ -43,8 +43,7 @@ mqtt_loop_free(struct mqtt_loop *ml)
 {
 	if (ml == NULL)
 		return;
-	assert(ml->nsession == 0 && ml->nwork == 0);
-	links_fini(ml);
+	assert(ml->nsession == 0 && ml->nwork == 0); /* and the loop has gone: its timers with it */
 	doc_parser_free(ml->parser);
 	free(ml->slots);
 	buf_fini(&ml->doc);
