@@ -169,14 +169,18 @@ not_at_hand(struct shard *sh, struct row *r)
 	return NULL;
 }
 
+/* Of the device's own room each change of its modules tells; of the hub's nobody does, so the next round looks again. */
 static bool
 room_for_module(struct shard *sh, const struct row *device, const struct hub_env *env)
 {
-	uint32_t before = sh->configure->identities;
-	uint32_t made = sh->nidentity > before ? sh->nidentity - before : 0;
+	struct configure *c = sh->configure;
+	uint32_t made = sh->nidentity > c->identities ? sh->nidentity - c->identities : 0;
 	struct reply unused = { 0 };
 
-	return made < env->identities_left && modules_allowed(sh, device, 1, &unused);
+	if (!modules_allowed(sh, device, 1, &unused))
+		return false;
+	c->postponed |= made >= env->identities_left;
+	return made < env->identities_left;
 }
 
 /* A module that a deployment names and that is not there is made; the rows may move. false: there is no room for it. */

@@ -329,6 +329,9 @@ identity_remove(struct shard *sh, struct row *r, const struct hub_env *env)
 
 	while (r->module_n == 0 && (m = module_first(sh, r)) != NULL)
 		row_remove(sh, m, env);
+	if (r->module_n != 0 && sh->watch != 0)
+		configure_mark(
+		    sh, r); /* its device's deployments may name it, or wait for its place */
 	row_remove(sh, r, env);
 }
 

@@ -233,7 +233,6 @@ deployment__L25_where_there_is_no_room_for_a_module_it_stays_targeted(void **ign
 	state(&k, "a", "'Targeted'");
 	assert_int_equal(kit_read(&k, "e/m1"), F_ModuleNotFound);
 	kit_delete(&k, "e/x0", "*");
-	kit_patch(&k, "e", NULL, "{'tags':{'turn':1}}");
 	state(&k, "a", "'Applied'");
 	twin_shows(&k, "e/m1", "properties/desired/x", "1");
 	end(&k);
@@ -254,6 +253,39 @@ deployment__L24_where_the_hub_has_no_room_it_stays_targeted(void **ignored)
 	state(&k, "a", "'Targeted'");
 	assert_int_equal(kit_read(&k, "e/m1"), F_NONE);
 	assert_int_equal(kit_read(&k, "e/m2"), F_ModuleNotFound);
+	k.env.identities_left = 1;
+	shard_sweep_again(k.sh);
+	sweep(&k);
+	state(&k, "a", "'Applied'");
+	assert_int_equal(kit_read(&k, "e/m2"), F_NONE);
+	end(&k);
+}
+
+static void
+deployment__J50_a_module_that_is_deleted_is_made_again(void **ignored)
+{
+	struct kit k;
+
+	(void)ignored;
+	kit_init(&k);
+	edge(&k, "e");
+	put(&k, "a", NULL, deployment("*", 1, "{'v':1}", "'m1':{'properties.desired.x':1}"));
+	k.hold = true;
+	assert_int_equal(kit_delete(&k, "e/m1", "*"), F_NONE);
+	twin_shows(&k, "e/m1", "properties/desired/x", "1");
+	kit_fail(&k, false);
+	kit_commit(&k);
+	twin_shows(&k, "e/m1", "properties/desired/x", "1");
+	k.hold = false;
+	assert_int_equal(kit_delete(&k, "e/m1", "*"), F_NONE);
+	state(&k, "a", "'Applied'");
+	assert_string_equal(kit_counters(&k, "e/m1"), "2 3 2 1");
+	restart(&k);
+	assert_string_equal(kit_counters(&k, "e/m1"), "2 3 2 1");
+	drop(&k, "a");
+	assert_int_equal(kit_delete(&k, "e/m1", "*"), F_NONE);
+	assert_int_equal(kit_read(&k, "e/m1"), F_ModuleNotFound);
+	assert_int_equal(kit_delete(&k, "e", "*"), F_NONE);
 	end(&k);
 }
 
@@ -372,6 +404,7 @@ main(void)
 		cmocka_unit_test(
 		    deployment__L25_where_there_is_no_room_for_a_module_it_stays_targeted),
 		cmocka_unit_test(deployment__L24_where_the_hub_has_no_room_it_stays_targeted),
+		cmocka_unit_test(deployment__J50_a_module_that_is_deleted_is_made_again),
 		cmocka_unit_test(deployment__a_sweep_loads_what_a_family_needs),
 		cmocka_unit_test(deployment__J31_J57_contents_that_are_refused),
 		cmocka_unit_test(deployment__J32_J38_what_is_shown_and_kept),
