@@ -106,6 +106,7 @@ struct configurations {
 	uint64_t hash; /* of all in it: equal for equal sets, 0 for the empty one */
 	uint32_t n;
 	struct configuration **v; /* by id, in byte order */
+	uint64_t *hashes;         /* of each: equal if a twin gets the same of both */
 	uint8_t *order;           /* indexes into v: who wins first (J-43) */
 	uint32_t **numbers;       /* of each configuration's paths: equal ones have equal numbers */
 	uint32_t nnumber;

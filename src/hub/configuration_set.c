@@ -103,16 +103,17 @@ configuration_hash(const struct configuration *c)
 static void
 sum_up(struct configurations *set)
 {
+	set->hashes = xcalloc(set->n + 1, sizeof(*set->hashes));
 	for (uint32_t i = 0; i < set->n; i++) {
 		const struct query_facts *facts = query_facts(set->v[i]->target);
 
+		set->hashes[i] = configuration_hash(set->v[i]);
 		set->edge |= set->v[i]->kind == CONFIGURATION_EDGE;
 		if (!facts->nothing) {
 			set->roots |= facts->match.roots;
 			set->sections |= facts->match.sections;
 		}
-		set->hash =
-		    (set->hash ^ configuration_hash(set->v[i])) * UINT64_C(0x9E3779B97F4A7C15);
+		set->hash = (set->hash ^ set->hashes[i]) * UINT64_C(0x9E3779B97F4A7C15);
 		set->guarded |= set->v[i]->rollout != NULL;
 	}
 	if (set->edge) /* whether a device is one decides, too */
@@ -155,6 +156,7 @@ configurations_free(struct configurations *set)
 	}
 	free(set->numbers);
 	free(set->order);
+	free(set->hashes);
 	free(set->v);
 	free(set);
 }

@@ -8,25 +8,29 @@
  * together, modules that a deployment names are made, and $edgeAgent, the last, bears what has become of each deployment.
  *
  * Evaluating a row that is in line with the set writes nothing (J-49), so a sweep may begin anew at any time: after a
- * restart, a failed commit, or another change of the set. The mark `swept` is written when it is over.
+ * restart, a failed commit, or another change of the set. The mark `swept` is written when it is over. A sweep evaluates
+ * only rows that the change of the set may concern, as far as it is known what that is (touched.h).
  */
 #include <stdlib.h>
 
 #include "hub/evaluate.h"
+#include "hub/touched.h"
 
 #define DUE_MAX 4096u /* rows of one operation: a device with its modules, and some to spare */
 
 struct configure {
 	struct evaluator ev; /* its set: shard_configure */
 	unsigned records;    /* what evaluation needs in memory */
-	bool selfish;        /* conditions look at what configurations write */
-	bool timed;          /* conditions that come true by time alone */
-	bool running;        /* what is written now is written by configurations */
-	bool postponed;      /* some row waits for the next round of all */
-	bool again;          /* that round is under way */
-	uint64_t nlooped;    /* rows that still changed at their second evaluation (J-36) */
+	struct touched touched;
+	bool selfish;     /* conditions look at what configurations write */
+	bool timed;       /* conditions that come true by time alone */
+	bool running;     /* what is written now is written by configurations */
+	bool postponed;   /* some row waits for the next round of all */
+	bool again;       /* that round is under way */
+	uint64_t nlooped; /* rows that still changed at their second evaluation (J-36) */
 	uint32_t *due, ndue, capdue;
 	uint32_t row;        /* of the sweep */
+	bool passes;         /* and that row: the change does not concern it */
 	uint32_t identities; /* of the shard when the operation began */
 	struct buf notify;
 };
@@ -49,10 +53,35 @@ watch_of(const struct configurations *set)
 	return watch;
 }
 
+static const struct configurations none;
+
+/* What every row is in line with, but for those that `touched` concerns; NULL: nobody knows. */
+static const struct configurations *
+in_line_with(const struct shard *sh, const struct configurations *next)
+{
+	const struct configure *c = sh->configure;
+
+	if (c->postponed)
+		return NULL;
+	if (c->ev.set != NULL)
+		return c->ev.set;
+	return sh->swept == next->hash ? next : sh->swept == none.hash ? &none : NULL;
+}
+
+static void
+set_changes(struct shard *sh, const struct configurations *next)
+{
+	struct configure *c = sh->configure;
+
+	if (c->ev.set != NULL && c->ev.set->hash == next->hash)
+		return;
+	c->row = 0;
+	touched_add(&c->touched, in_line_with(sh, next), next);
+}
+
 void
 shard_configure(struct shard *sh, const struct configurations *set)
 {
-	static const struct configurations none;
 	struct configure *c = sh->configure;
 
 	if (set == NULL)
@@ -62,8 +91,7 @@ shard_configure(struct shard *sh, const struct configurations *set)
 			return;
 		c = sh->configure = xcalloc(1, sizeof(*c));
 	}
-	if (c->ev.set == NULL || c->ev.set->hash != set->hash)
-		c->row = 0;
+	set_changes(sh, set);
 	evaluator_use(&c->ev, set);
 	c->records = evaluator_records(set);
 	c->selfish = (set->sections & QUERY_SECTION_BIT(SECTION_DESIRED)) ||
@@ -80,6 +108,7 @@ configure_free(struct configure *c)
 	if (c == NULL)
 		return;
 	evaluator_fini(&c->ev);
+	touched_fini(&c->touched);
 	buf_fini(&c->notify);
 	free(c->due);
 	free(c);
@@ -137,10 +166,10 @@ row_in_line(struct shard *sh, struct row *r, struct family *family, const struct
 /* ---- an edge device and its modules ---- */
 
 static bool
-at_hand(const struct configure *c, const struct row *r)
+at_hand(const struct row *r, unsigned records)
 {
 	for (unsigned k = 0; k < RECORD_KINDS; k++)
-		if ((c->records & RECORD_BIT(k)) && r->records[k] == NULL)
+		if ((records & RECORD_BIT(k)) && r->records[k] == NULL)
 			return false;
 	return true;
 }
@@ -154,17 +183,18 @@ family_of(struct shard *sh, struct row *r)
 	return sh->configure->ev.set->edge && device->edge ? device : NULL;
 }
 
-/* A row of the family, or this row alone, of which something is not in memory; NULL: none. */
+/* A row of the family, or this row alone, of which some of these are not in memory; NULL: none. */
 static struct row *
-not_at_hand(struct shard *sh, struct row *r)
+not_at_hand(struct shard *sh, struct row *r, unsigned records)
 {
-	const struct configure *c = sh->configure;
 	struct row *device = family_of(sh, r), *m;
 
-	if (device == NULL || !at_hand(c, device))
-		return at_hand(c, device == NULL ? r : device) ? NULL : device == NULL ? r : device;
+	if (device == NULL)
+		return at_hand(r, records) ? NULL : r;
+	if (!at_hand(device, records))
+		return device;
 	for (m = module_first(sh, device); m != NULL; m = module_next(sh, m))
-		if (!at_hand(c, m))
+		if (!at_hand(m, records))
 			return m;
 	return NULL;
 }
@@ -239,7 +269,7 @@ bring_in_line(struct shard *sh, struct row *r, const struct hub_env *env)
 	struct configure *c = sh->configure;
 	struct row *device = family_of(sh, r);
 
-	if (not_at_hand(sh, r) != NULL) {
+	if (not_at_hand(sh, r, c->records) != NULL) {
 		c->postponed = true;
 		return;
 	}
@@ -364,8 +394,12 @@ shard_sweep_awaited(const struct shard *sh)
 void
 shard_sweep_restart(struct shard *sh)
 {
-	if (sh->configure != NULL)
-		sh->configure->row = 0;
+	struct configure *c = sh->configure;
+
+	if (c == NULL)
+		return;
+	c->row = 0;
+	touched_all(&c->touched);
 }
 
 void
@@ -378,6 +412,7 @@ shard_sweep_again(struct shard *sh)
 	c->postponed = false;
 	c->again = true;
 	c->row = 0;
+	touched_all(&c->touched);
 }
 
 uint32_t
@@ -387,7 +422,7 @@ shard_family_row(struct shard *sh, uint32_t row, unsigned *records)
 
 	if (sh->watch != 0 && row < sh->nrow && sh->rows[row].id != NULL) {
 		*records = sh->configure->records;
-		missing = not_at_hand(sh, &sh->rows[row]);
+		missing = not_at_hand(sh, &sh->rows[row], *records);
 	}
 	return missing != NULL ? row_number(sh, missing) : TABLE_NONE;
 }
@@ -404,12 +439,70 @@ sweep_at(struct shard *sh)
 	return r;
 }
 
+/* Is one of the configurations that have changed for this row, or has been? */
+static bool
+concerns_row(struct shard *sh, const struct row *r)
+{
+	struct configure *c = sh->configure;
+	struct str bears = STR_NONE;
+	struct wanted w;
+
+	if (wanted_decode(blob_str(r->records[RECORD_WANTED]), &w))
+		bears = w.configurations;
+	if (touched_bears(&c->touched, bears))
+		return true;
+	for (uint32_t i = 0; i < c->ev.set->n; i++) {
+		const struct configuration *cf = c->ev.set->v[i];
+
+		if (chosen_has(&c->touched.now, i) && row_is_about(r, cf) &&
+		    row_is_reached(&c->ev, sh, r, cf, bears))
+			return true;
+	}
+	return false;
+}
+
+/* For its family: only $edgeAgent bears the names of deployments, and where that is not evaluated with the others any more,
+ * nothing tells what they have written. */
+static bool
+concerns(struct shard *sh, struct row *r)
+{
+	struct row *device = family_of(sh, r), *m;
+	bool agent = false;
+
+	if (device == NULL)
+		return (r->module_n != 0 && sh->configure->touched.edge) || concerns_row(sh, r);
+	if (concerns_row(sh, device))
+		return true;
+	for (m = module_first(sh, device); m != NULL; m = module_next(sh, m)) {
+		agent |= row_is_agent(m);
+		if (concerns_row(sh, m))
+			return true;
+	}
+	return !agent;
+}
+
+static unsigned
+records_to_decide(const struct touched *t)
+{
+	return hub_records_of(&t->needs) | RECORD_BIT(RECORD_WANTED);
+}
+
 uint32_t
 shard_sweep_row(struct shard *sh, unsigned *records)
 {
-	struct row *r = sweep_at(sh), *missing = r != NULL ? not_at_hand(sh, r) : NULL;
+	struct configure *c = sh->configure;
+	struct row *r = sweep_at(sh), *missing = NULL;
 
-	*records = sh->configure->records;
+	c->passes = false;
+	if (r != NULL && !c->touched.all) {
+		*records = records_to_decide(&c->touched);
+		missing = not_at_hand(sh, r, *records);
+		c->passes = missing == NULL && !concerns(sh, r);
+	}
+	if (r != NULL && missing == NULL && !c->passes) {
+		*records = c->records;
+		missing = not_at_hand(sh, r, *records);
+	}
 	return missing != NULL ? row_number(sh, missing) : TABLE_NONE;
 }
 
@@ -421,12 +514,13 @@ shard_sweep(struct shard *sh, const struct hub_env *env)
 
 	configure_begin(sh);
 	if (c->row < sh->nrow) {
-		if (r != NULL)
+		if (r != NULL && !c->passes)
 			bring_in_line(sh, r, env);
 		c->row++;
 		return;
 	}
 	c->again = false;
+	touched_none(&c->touched);
 	if (sh->swept != c->ev.set->hash)
 		swept_write(sh, c->ev.set->hash, env);
 }

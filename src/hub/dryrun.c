@@ -95,15 +95,6 @@ bears(const struct dryrun *d, const struct row *r)
 	    w.configurations.n != 0 && doc_defined(doc_get(doc_of(w.configurations), d->c->id));
 }
 
-/* Is the condition about this row? */
-static bool
-is_about(const struct dryrun *d, const struct row *r)
-{
-	if (d->c->kind == CONFIGURATION_EDGE && !r->edge)
-		return false;
-	return (d->c->kind == CONFIGURATION_MODULE) == (r->module_n != 0);
-}
-
 /* Rows of the device and its modules for which the condition is true. *concerned: there is one, or one bears the name. */
 static uint32_t
 targeted_of(struct dryrun *d, struct shard *sh, const struct row *device, bool *concerned)
@@ -112,7 +103,7 @@ targeted_of(struct dryrun *d, struct shard *sh, const struct row *device, bool *
 
 	*concerned = false;
 	for (const struct row *r = device; r != NULL; r = next_of(sh, device, r)) {
-		n += is_about(d, r) && row_matches(&d->ev, sh, r, d->c);
+		n += row_is_about(r, d->c) && row_matches(&d->ev, sh, r, d->c);
 		*concerned |= n > 0 || bears(d, r);
 	}
 	return n;
@@ -123,7 +114,8 @@ targeted_of(struct dryrun *d, struct shard *sh, const struct row *device, bool *
 static unsigned
 needs_to_decide(const struct dryrun *d, const struct row *r)
 {
-	return (is_about(d, r) ? d->asks : 0) | (may_bear(d, r) ? RECORD_BIT(RECORD_WANTED) : 0);
+	return (row_is_about(r, d->c) ? d->asks : 0) |
+	    (may_bear(d, r) ? RECORD_BIT(RECORD_WANTED) : 0);
 }
 
 static unsigned

@@ -127,6 +127,46 @@ state_is(struct doc state, const char *name)
 	return doc_kind(state) == DOC_STRING && str_eq(doc_str(state), str_of(name));
 }
 
+/* The old states along with the set: both are in the order of ids. An order of somebody else's making only costs time. */
+struct old_states {
+	struct str all;
+	struct doc_iter it;
+	struct str key;
+	struct doc state;
+	bool more, sorted;
+};
+
+static void
+old_states_next(struct old_states *os)
+{
+	struct doc v;
+
+	os->more = doc_next(&os->it, &os->key, &v);
+	os->state = os->more ? doc_getc(v, "status") : DOC_NONE;
+}
+
+static void
+old_states_init(struct old_states *os, struct str all)
+{
+	struct str last = STR_NONE;
+
+	*os = (struct old_states){ .all = all, .sorted = true };
+	os->it = doc_iter(all.n != 0 ? doc_of(all) : DOC_NONE);
+	for (struct doc_iter it = os->it; doc_next(&it, &os->key, &os->state); last = os->key)
+		os->sorted = os->sorted && str_cmp(last, os->key) < 0;
+	old_states_next(os);
+}
+
+static struct doc
+old_states_find(struct old_states *os, struct str id)
+{
+	if (!os->sorted)
+		return state_of(os->all, id);
+	while (os->more && str_cmp(os->key, id) < 0)
+		old_states_next(os);
+	return os->more && str_eq(os->key, id) ? os->state : DOC_NONE;
+}
+
 struct states {
 	bool targeted, applied, gone; /* as struct evaluation */
 };
@@ -136,14 +176,16 @@ states_write(const struct configurations *set, const struct chosen *matched,
     const struct chosen *applied, struct str old, struct buf *out)
 {
 	struct states st = { 0 };
+	struct old_states os;
 	struct doc_writer dw;
 	uint32_t n = 0, kept = 0;
 
+	old_states_init(&os, old);
 	out->n = 0;
 	doc_writer_init(&dw, out, 0);
 	doc_begin_object(&dw, 0);
 	for (uint32_t i = 0; i < set->n; i++) {
-		struct doc was = state_of(old, set->v[i]->id);
+		struct doc was = old_states_find(&os, set->v[i]->id);
 		const char *now = chosen_has(applied, i) ? "Applied" : "Targeted";
 
 		if (!chosen_has(matched, i))
@@ -230,24 +272,35 @@ row_matches(struct evaluator *ev, const struct shard *sh, const struct row *r,
 	return query_match(c->target, &hub_query_ops, &hr, &ev->scratch);
 }
 
+bool
+row_is_about(const struct row *r, const struct configuration *c)
+{
+	return (c->kind == CONFIGURATION_MODULE) == (r->module_n != 0) &&
+	    (c->kind != CONFIGURATION_EDGE || r->edge);
+}
+
+bool
+row_is_reached(struct evaluator *ev, const struct shard *sh, const struct row *r,
+    const struct configuration *c, struct str configurations)
+{
+	if (c->rollout != NULL && c != ev->everywhere &&
+	    !rollout_reaches(c->rollout, shard_row_hash(sh, row_number(sh, r)),
+	        doc_defined(state_of(configurations, c->id))))
+		return false;
+	return row_matches(ev, sh, r, c);
+}
+
 /* Those of a kind whose condition is true for the row, and that have reached it. */
 static struct chosen
 match(struct evaluator *ev, const struct shard *sh, const struct row *r,
     enum configuration_kind kind, struct str configurations)
 {
-	uint64_t key_hash = ev->set->guarded ? shard_row_hash(sh, row_number(sh, r)) : 0;
 	struct chosen matched = { 0 };
 
 	for (uint32_t i = 0; i < ev->set->n; i++) {
 		const struct configuration *cf = ev->set->v[i];
 
-		if (cf->kind != kind)
-			continue;
-		if (cf->rollout != NULL && cf != ev->everywhere &&
-		    !rollout_reaches(
-		        cf->rollout, key_hash, doc_defined(state_of(configurations, cf->id))))
-			continue;
-		if (row_matches(ev, sh, r, cf))
+		if (cf->kind == kind && row_is_reached(ev, sh, r, cf, configurations))
 			chosen_add(&matched, i);
 	}
 	return matched;

@@ -60,9 +60,14 @@ struct evaluation {
 bool row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
     struct family *family, int64_t now_us, struct evaluation *out);
 bool row_is_agent(const struct row *r);
+/* Are conditions of its kind about such rows? */
+bool row_is_about(const struct row *r, const struct configuration *c);
 /* Is the condition of one true for the row? What it asks for is in memory. */
 bool row_matches(struct evaluator *ev, const struct shard *sh, const struct row *r,
     const struct configuration *c);
+/* And has it reached the row, whose twin has this section `configurations`? */
+bool row_is_reached(struct evaluator *ev, const struct shard *sh, const struct row *r,
+    const struct configuration *c, struct str configurations);
 /* A module that is not there, and would be made: what its desired properties would be. */
 struct doc family_absent(struct family *f, struct evaluator *ev, struct str module);
 

@@ -16,22 +16,25 @@ publish(struct kit *k)
 	configurations_free(old);
 }
 
-static UNUSED void
+/* The records that it asked for. */
+static UNUSED unsigned
 sweep_one(struct kit *k)
 {
 	struct str device, module;
-	unsigned records;
+	unsigned records, asked = 0;
 	uint32_t row;
 
 	while ((row = shard_sweep_row(k->sh, &records)) != TABLE_NONE) {
 		unsigned missing;
 
+		asked |= records;
 		k->key.n = 0;
 		missing = shard_row_missing(k->sh, row, records, &k->key);
 		str_cut(str_sub(buf_view(&k->key), 2), '\0', &device, &module);
 		kit_fill(k, device, module, missing);
 	}
 	shard_sweep(k->sh, &k->env);
+	return asked;
 }
 
 static UNUSED void
