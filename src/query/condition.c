@@ -355,12 +355,13 @@ parse_chain(struct parser *p, struct expr *(*operand)(struct parser *), const ch
 		return e;
 	e = expr_unary(p, E_ARITH, e);
 	while (p->tok.kind == TOK_OP && char_among(p->tok.op, ops)) {
-		char op = p->tok.op;
+		struct token op = p->tok;
 		lex_next(p);
+		review_dash(p, &op, last);
 		if ((last->next = operand(p)) == NULL)
 			return NULL;
 		last = last->next;
-		last->before = op;
+		last->before = op.op;
 	}
 	return e;
 }

@@ -122,6 +122,7 @@ struct path *
 parse_path(struct parser *p, const struct token *first)
 {
 	struct str steps[QUERY_STEPS_MAX] = { first->text };
+	struct path *path;
 	unsigned n = 1;
 
 	while (parse_op(p, '.')) {
@@ -136,7 +137,9 @@ parse_path(struct parser *p, const struct token *first)
 		steps[n++] = p->tok.text;
 		lex_next(p);
 	}
-	return path_new(p, first, steps, n);
+	path = path_new(p, first, steps, n);
+	path->end = p->tok.at;
+	return path;
 }
 
 static bool

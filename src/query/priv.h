@@ -92,6 +92,7 @@ struct path {
 	unsigned nstep;
 	struct str name; /* the last step as the document spells it */
 	const char *at;  /* place in q->text */
+	const char *end; /* behind it, blanks included */
 	uint32_t slot;   /* the same for equal paths of a plan; SLOTS_MAX: one too many */
 	bool in_condition;
 	bool converged; /* what IS_CONVERGED asks of; no steps: of all */
@@ -219,6 +220,8 @@ struct query {
 	struct path *refs;         /* of HAVING and ORDER BY of groups: no paths of rows */
 	struct sort *order;
 	uint32_t nhidden;
+	const char *dash;          /* the first minus without blanks behind a path; NULL: none */
+	const struct path *dashed; /* that path */
 };
 
 /* ---- lexer ---- */
@@ -260,6 +263,8 @@ bool parse_fault(struct parser *p, const char *at, const char *fmt, ...)
 bool parse_unexpected(struct parser *p, const char *what);
 bool parse_word(struct parser *p, const char *word); /* take the word if it is next */
 bool parse_op(struct parser *p, char op);
+/* a-b, which may have been meant as one name: noted behind the minus, with the operand before it. */
+void review_dash(struct parser *p, const struct token *minus, const struct expr *before);
 /* Is it the name of an aggregate? kind may be NULL. */
 bool item_aggregate(const struct token *name, enum item_kind *kind);
 /* A name that can begin a path. */

@@ -111,6 +111,17 @@ enum err query_parse_condition(struct str text, struct query **out, struct fault
 
 void query_free(struct query *q); /* NULL is fine */
 
+/* What a plan has that can have no effect. */
+enum query_effect {
+	QUERY_SOUND,
+	QUERY_DOUBTFUL, /* it may be meant: a subtraction written like a name */
+	QUERY_VAIN      /* a path that no document has, or a condition that is never true */
+};
+
+/* Unless it is sound, one sentence that names what it is is appended: at most QUERY_REVIEW_MAX bytes, without a full stop. */
+enum query_effect query_review(const struct query *q, struct buf *why);
+#define QUERY_REVIEW_MAX 400u
+
 /* Ids that a row must have one of to match: sorted by byte, without duplicates. */
 struct query_ids {
 	bool given; /* false: any id; true with n 0: no row matches */

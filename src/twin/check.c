@@ -93,8 +93,8 @@ static const uint8_t key_bytes[256] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1
 	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
 	1, [' '] = 1, ['$'] = 1, ['.'] = 1, [0x7F] = 1, [0xC2] = 2 };
 
-static bool
-key_legal(struct str key)
+bool
+twin_key_legal(struct str key)
 {
 	for (size_t i = 0; i < key.n; i++) {
 		uint8_t class = key_bytes[(unsigned char)key.p[i]];
@@ -113,7 +113,7 @@ key_check(const struct check *c, const struct place *at)
 	if (at->key.n > TWIN_KEY_MAX)
 		return refuse(
 		    c, at, "A name of %zu bytes, over the limit of %u", at->key.n, TWIN_KEY_MAX);
-	if (!key_legal(at->key))
+	if (!twin_key_legal(at->key))
 		return refuse(c, at,
 		    "A name with an illegal character (control character, '.', '$' or space)");
 	return ERR_OK;

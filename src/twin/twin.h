@@ -69,6 +69,9 @@ section_empty(const struct section *s)
 	return doc_count(s->root) == 0;
 }
 
+/* Has the name of a member no control character, '.', '$' or space (T-74)? */
+bool twin_key_legal(struct str key);
+
 /* The first form of a section (T-07): version 1, empty, stamped with the time of creation and version 0. */
 void section_new(struct buf *out, int64_t now_us);
 
