@@ -278,7 +278,8 @@ test_target(struct buf *json, struct doc target)
 	buf_cstr(json, "{\"targetConditionError\":");
 	if (doc_defined(target) && doc_kind(target) != DOC_STRING && doc_kind(target) != DOC_NULL)
 		buf_cstr(json, "\"targetCondition is not a string\"");
-	else if (query_parse_condition(text, &q, &f) == ERR_OK)
+	else if (query_parse_condition(text, &q, &f) == ERR_OK &&
+	    condition_check(q, F_InvalidConfigurationTargetCondition, &f) == ERR_OK)
 		buf_cstr(json, "null");
 	else
 		doc_write_json_str(json, str_of(f.text));

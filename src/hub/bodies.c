@@ -108,3 +108,70 @@ static const struct shape file_job_members[] = { TEXT("type"), TEXT("inputBlobCo
 	TEXT("outputBlobContainerUri"), TEXT("inputBlobName"), TEXT("outputBlobName"),
 	BOOL("excludeKeysInExport"), BOOL("includeConfigurations"), SHAPE_END };
 const struct shape body_file_job = BODY(file_job_members);
+
+/* ---- twins: what they have at all, read-only members included ---- */
+
+static const struct str twin_members_known[] = { { "deviceId", 8 }, { "moduleId", 8 },
+	{ "etag", 4 }, { "deviceEtag", 10 }, { "version", 7 }, { "tags", 4 }, { "properties", 10 },
+	{ "status", 6 }, { "statusReason", 12 }, { "statusUpdateTime", 16 },
+	{ "connectionState", 15 }, { "lastActivityTime", 16 }, { "cloudToDeviceMessageCount", 25 },
+	{ "authenticationType", 18 }, { "x509Thumbprint", 14 }, { "modelId", 7 },
+	{ "configurations", 14 }, { "capabilities", 12 }, { "deviceScope", 11 },
+	{ "parentScopes", 12 } };
+
+#define KEY_SHOWN 64u
+
+/* The start of a key, short enough for a sentence. */
+static struct str
+shown(struct str key)
+{
+	size_t n = key.n <= KEY_SHOWN ? key.n : KEY_SHOWN;
+
+	while (n < key.n && ((unsigned char)key.p[n] & 0xC0) == 0x80)
+		n--;
+	return (struct str){ key.p, n };
+}
+
+static bool
+one_of(struct str key, const struct str *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(key, v[i]))
+			return true;
+	return false;
+}
+
+static bool
+stray_of(struct doc object, const struct str *known, size_t nknown, struct str *out)
+{
+	struct doc_iter it = doc_iter(doc_kind(object) == DOC_OBJECT ? object : DOC_NONE);
+	struct doc v;
+
+	while (doc_next(&it, out, &v))
+		if (!one_of(*out, known, nknown))
+			return true;
+	return false;
+}
+
+bool
+twin_stray(struct doc twin, struct buf *why)
+{
+	static const struct str below[] = { { "desired", 7 }, { "reported", 8 } };
+	const size_t nknown = sizeof(twin_members_known) / sizeof(twin_members_known[0]);
+	struct str key;
+
+	if (stray_of(twin, twin_members_known, nknown, &key)) {
+		key = shown(key);
+		buf_printf(why, STR_FMT " is no member of a twin", STR_ARG(key));
+		if (one_of(key, below, 2))
+			buf_printf(why, ", properties." STR_FMT " is", STR_ARG(key));
+		return true;
+	}
+	if (!stray_of(doc_getc(twin, "properties"), below, 2, &key))
+		return false;
+	key = shown(key);
+	buf_printf(why,
+	    "properties." STR_FMT " is no member of a twin, properties.desired." STR_FMT " may be",
+	    STR_ARG(key), STR_ARG(key));
+	return true;
+}

@@ -14,4 +14,7 @@ extern const struct shape body_events; /* a batch; its bodies are data, and as t
 extern const struct shape body_configuration;
 extern const struct shape body_file_job; /* POST /jobs/create */
 
+/* What is given, at the root or below properties, and is no member of a twin: one sentence is appended. False: nothing is. */
+bool twin_stray(struct doc twin, struct buf *why);
+
 #endif

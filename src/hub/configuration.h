@@ -98,6 +98,9 @@ void configuration_count(
 /* Plans of a target condition and of a user metric. ERR_ARG: 400401 and 400404. */
 enum err configuration_target(
     struct str text, enum configuration_kind kind, struct query **out, struct fault *f);
+/* Can this condition be true of anything (Q-90)? Else ERR_ARG, with the code that is given. Of new ones only: what was stored
+ * before this was asked is kept. */
+enum err condition_check(const struct query *q, enum fault_code code, struct fault *f);
 enum err configuration_metric_plan(struct str text, struct query **out, struct fault *f);
 
 /* ---- sets ---- */

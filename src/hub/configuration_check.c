@@ -37,6 +37,18 @@ configuration_target(
 }
 
 enum err
+condition_check(const struct query *q, enum fault_code code, struct fault *f)
+{
+	struct buf why = { 0 };
+	enum err e = ERR_OK;
+
+	if (query_review(q, &why) == QUERY_VAIN)
+		e = fault_set(f, code, STR_FMT, STR_ARG(buf_view(&why)));
+	buf_fini(&why);
+	return e;
+}
+
+enum err
 configuration_metric_plan(struct str text, struct query **out, struct fault *f)
 {
 	struct query_options o = { .from_optional = true, .from = QUERY_DEVICES };
@@ -318,6 +330,8 @@ check_target(struct doc body, struct doc content, struct fault *f)
 	configuration_content(content, &kind);
 	e = configuration_target(
 	    doc_kind(target) == DOC_STRING ? doc_str(target) : STR_NONE, kind, &q, f);
+	if (e == ERR_OK)
+		e = condition_check(q, F_InvalidConfigurationTargetCondition, f);
 	query_free(q);
 	return e;
 }

@@ -1,4 +1,5 @@
 /* What may be asked for as a job (J-04 to J-08, J-11): everything that can be known to be wrong is refused at once. */
+#include "hub/bodies.h"
 #include "hub/priv.h"
 
 static bool
@@ -36,6 +37,8 @@ check_condition(struct doc body, struct fault *f)
 		return e;
 	if (query_facts(q)->nothing)
 		e = fault_set(f, F_ArgumentInvalid, "queryCondition is empty, all devices are '*'");
+	else
+		e = condition_check(q, F_ArgumentInvalid, f);
 	query_free(q);
 	return e;
 }
@@ -96,7 +99,8 @@ static enum err
 check_twin(struct doc patch, struct fault *f)
 {
 	struct doc etag = doc_getc(patch, "etag"), properties = doc_getc(patch, "properties");
-	enum err e;
+	struct buf why = { 0 };
+	enum err e = ERR_OK;
 
 	if (doc_kind(patch) != DOC_OBJECT)
 		return fault_set(f, F_ArgumentInvalid, "updateTwin is not an object");
@@ -106,7 +110,11 @@ check_twin(struct doc patch, struct fault *f)
 		    "'*'");
 	if (given(properties) && doc_kind(properties) != DOC_OBJECT)
 		return fault_set(f, F_ArgumentInvalid, "updateTwin.properties is not an object");
-	e = check_section(doc_getc(patch, "tags"), SECTION_TAGS, f);
+	if (twin_stray(patch, &why))
+		e = fault_set(f, F_ArgumentInvalid, "updateTwin." STR_FMT, STR_ARG(buf_view(&why)));
+	buf_fini(&why);
+	if (e == ERR_OK)
+		e = check_section(doc_getc(patch, "tags"), SECTION_TAGS, f);
 	return e != ERR_OK ? e : check_section(doc_getc(properties, "desired"), SECTION_DESIRED, f);
 }
 

@@ -1,7 +1,6 @@
 /* The plan of a rollout: what a request may say, what is kept of it, and the queries that it makes. */
+#include "hub/configuration.h"
 #include "hub/rollout_priv.h"
-
-#include "query/query.h"
 
 static enum err
 bad(struct fault *f, uint32_t wave, const char *what)
@@ -175,6 +174,8 @@ check_query(struct doc v, const char *name, struct str applied, bool modules, st
 	if (e == ERR_OK) {
 		rollout_query(condition, applied, modules, &whole);
 		e = query_parse(buf_view(&whole), NULL, &q, &why);
+		if (e == ERR_OK)
+			e = condition_check(q, F_InvalidConfigurationCustomMetricsQuery, &why);
 		query_free(q);
 	}
 	buf_fini(&whole);

@@ -156,6 +156,8 @@ rollout__RO2_bad_plans(void **state)
 		    F_InvalidConfigurationCustomMetricsQuery },
 		{ "{'waves':[{'percent':100,'failureQuery':'a = 1) or (b = 1'}]}",
 		    F_InvalidConfigurationCustomMetricsQuery },
+		{ "{'waves':[{'percent':100,'failureQuery':'tag.broken = true'}]}",
+		    F_InvalidConfigurationCustomMetricsQuery },
 		{ "{'waves':[{'percent':100,'failureQuery':'select count() from devices'}]}",
 		    F_InvalidConfigurationCustomMetricsQuery },
 		{ "{'waves':[{'percent':100,'failureQuery':'select top 5 * from devices'}]}",
@@ -181,9 +183,10 @@ rollout__RO2_bad_plans(void **state)
 static void
 rollout__RO2_queries_are_conditions_or_as_metrics_are(void **state)
 {
-	static const char *const good[] = { "a = 1", "properties.reported.x > 1 or tags.b",
-		"from devices where a = 1", "select deviceId from devices where a = 1",
-		"  SELECT * FROM devices WHERE a = 1;", "*", " from devices\\nwhere a = 1" };
+	static const char *const good[] = { "tags.a = 1", "properties.reported.x > 1 or tags.b",
+		"from devices where tags.a = 1", "select deviceId from devices where tags.a = 1",
+		"  SELECT * FROM devices WHERE tags.a = 1;", "*",
+		" from devices\\nwhere tags.a = 1" };
 	struct buf text = { 0 };
 	struct kit k;
 
@@ -211,7 +214,7 @@ rollout__RO2_queries_are_conditions_or_as_metrics_are(void **state)
 		else
 			assert_string_equal(text.p,
 			    "select deviceId from devices where configurations.[[a]].status = "
-			    "'Applied' and (a = 1)");
+			    "'Applied' and (tags.a = 1)");
 		drop(&k, "a");
 	}
 	buf_fini(&text);
@@ -271,7 +274,7 @@ rollout__RO4_RO5_halts_over_the_threshold_and_resumes(void **state)
 
 	(void)state;
 	begin(&k,
-	    "{'waves':[{'percent':10,'failureQuery':'a = 1','maxFailurePercent':5},{"
+	    "{'waves':[{'percent':10,'failureQuery':'tags.a = 1','maxFailurePercent':5},{"
 	    "'percent':100}]}");
 	wave(&k, 0.1);
 	counted(&k, 100, 50, 5); /* not over it */
@@ -306,7 +309,7 @@ rollout__RO4_a_failure_rolls_back_where_the_plan_says_so(void **state)
 	struct kit k;
 
 	(void)state;
-	begin(&k, "{'waves':[{'percent':100,'failureQuery':'a = 1'}],'onFailure':'rollback'}");
+	begin(&k, "{'waves':[{'percent':100,'failureQuery':'tags.a = 1'}],'onFailure':'rollback'}");
 	wave(&k, 1);
 	assert_int_equal(reached(&k, who), FLEET);
 	counted(&k, FLEET, 3, 1);

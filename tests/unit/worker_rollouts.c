@@ -100,8 +100,8 @@ rollouts__RO7_a_wave_has_as_many_devices_as_it_says(void **state)
 	kit_create(k, "d", FLEET);
 	assert_int_equal(kit_do_work(k,
 	                     change(k, OP_CONFIGURATION_PUT, "a",
-	                         PLAN("{'count':7,'successQuery':'x = 1'},{'percent':33.4,"
-	                              "'successQuery':'x = 1'},{'percent':100}"))),
+	                         PLAN("{'count':7,'successQuery':'tags.x = 1'},{'percent':33.4,"
+	                              "'successQuery':'tags.x = 1'},{'percent':100}"))),
 	    F_NONE);
 	until(k, HAVE, 7);
 	down(k);
