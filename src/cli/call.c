@@ -19,6 +19,7 @@ answer_fini(struct answer *a)
 	wipe(&a->body);
 	wipe(&a->doc);
 	wipe(&a->continuation);
+	wipe(&a->warning);
 	a->status = 0;
 	a->retry_after_s = 0;
 }
@@ -129,7 +130,11 @@ hub_call(const struct target *t, const struct ask *ask, struct answer *out)
 	char why[WHY_MAX];
 	int code = hub_try(t, ask, out, why);
 
-	return code == EXIT_DONE ? code : cli_fail((enum exit_code)code, "%s", why);
+	if (code != EXIT_DONE)
+		return cli_fail((enum exit_code)code, "%s", why);
+	if (out->warning.n > 0 && !ask->warned)
+		cli_warn(out->warning.p);
+	return EXIT_DONE;
 }
 
 int
@@ -137,21 +142,28 @@ hub_pages(const struct target *t, const struct ask *ask,
     int (*page)(void *ctx, struct doc rows, bool more), void *ctx)
 {
 	struct answer answer = { 0 };
-	struct buf continuation = { 0 };
+	struct buf continuation = { 0 }, warning = { 0 };
 	struct ask next = *ask;
 	int code;
 
+	next.warned = true;
 	do {
 		next.continuation = continuation.p;
 		code = hub_call(t, &next, &answer);
 		if (code != EXIT_DONE)
 			break;
+		if (warning.n == 0)
+			buf_str(&warning, buf_view(&answer.warning));
 		continuation.n = 0;
 		buf_str(&continuation, buf_view(&answer.continuation));
 		code = page(ctx, doc_of(buf_view(&answer.doc)), continuation.n > 0);
 	} while (code == EXIT_DONE && continuation.n > 0 && !ferror(stdout));
+	/* at the end, for a terminal may have been cleared for the first page */
+	if (code == EXIT_DONE && warning.n > 0)
+		cli_warn(warning.p);
 	answer_fini(&answer);
 	buf_fini(&continuation);
+	buf_fini(&warning);
 	return code;
 }
 

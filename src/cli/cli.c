@@ -31,6 +31,17 @@ static const struct {
 
 /* ---- errors ---- */
 
+/* Some of it may be a stranger's text: it must not drive the terminal. */
+static void
+say(const char *kind, char *line)
+{
+	for (char *p = line; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	fflush(stdout);
+	fprintf(stderr, "twinhub: %s%s\n", kind, line);
+}
+
 int
 cli_fail(enum exit_code code, const char *fmt, ...)
 {
@@ -40,13 +51,17 @@ cli_fail(enum exit_code code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	/* some of it may be a stranger's text: it must not drive the terminal */
-	for (char *p = line; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
-	fflush(stdout);
-	fprintf(stderr, "twinhub: %s\n", line);
+	say("", line);
 	return code;
+}
+
+void
+cli_warn(const char *what)
+{
+	char line[2048];
+
+	snprintf(line, sizeof(line), "%s", what);
+	say("warning: ", line);
 }
 
 enum exit_code

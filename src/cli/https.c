@@ -94,12 +94,21 @@ retry_after(struct evhttp_request *req)
 	                                                                            : 0;
 }
 
+/* A header's value as text; n stays 0 when it is not there or empty. */
+static void
+keep_header(struct evhttp_request *req, const char *name, struct buf *out)
+{
+	const char *value = evhttp_find_header(evhttp_request_get_input_headers(req), name);
+
+	if (value != NULL && value[0] != '\0')
+		buf_put(out, value, strlen(value) + 1);
+}
+
 static void
 on_answer(struct evhttp_request *req, void *arg)
 {
 	struct call *c = arg;
 	struct evbuffer *in;
-	const char *next;
 	size_t n;
 
 	c->ssl_error = bufferevent_get_openssl_error(c->bev);
@@ -110,9 +119,8 @@ on_answer(struct evhttp_request *req, void *arg)
 	n = evbuffer_get_length(in);
 	buf_reserve(&c->out->body, n + 1);
 	c->out->body.n += (size_t)evbuffer_remove(in, c->out->body.p, n);
-	next = evhttp_find_header(evhttp_request_get_input_headers(req), "x-ms-continuation");
-	if (next != NULL && next[0] != '\0')
-		buf_put(&c->out->continuation, next, strlen(next) + 1);
+	keep_header(req, "x-ms-continuation", &c->out->continuation);
+	keep_header(req, "x-twinhub-warning", &c->out->warning);
 	c->out->retry_after_s = retry_after(req);
 	c->out->status = evhttp_request_get_response_code(req);
 	c->answered = true;

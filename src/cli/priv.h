@@ -18,6 +18,8 @@
 
 /* One line on stderr, "twinhub: ..."; control characters become '?'. Returns the code. */
 int cli_fail(enum exit_code code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same for what was done all the same: "twinhub: warning: ...". */
+void cli_warn(const char *what);
 /* The exit code for what a module returned. */
 enum exit_code exit_of(enum err e);
 
@@ -91,6 +93,7 @@ struct ask {
 	const char *continuation; /* NULL or empty: none */
 	uint64_t page_size;       /* 0: none */
 	bool raw;                 /* the answer is no JSON text */
+	bool warned;              /* what the hub warns of is said elsewhere */
 };
 
 struct answer {
@@ -99,6 +102,7 @@ struct answer {
 	struct buf continuation; /* NUL-terminated text; n is 0 when there are no more pages */
 	struct buf doc;          /* body parsed */
 	unsigned retry_after_s;  /* 0: it does not say */
+	struct buf warning;      /* x-twinhub-warning; a text as well */
 };
 bool answer_parse(struct answer *a); /* body to doc, if there is a body; false: it is not JSON */
 void answer_fini(struct answer *a);  /* wipes it; it can be used again */

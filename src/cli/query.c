@@ -60,7 +60,8 @@ explain(struct inquiry *q)
 	    &(struct ask){ .method = POST,
 	        .path = "/devices/query?explain=true",
 	        .body = buf_view(&q->body),
-	        .page_size = q->page_size },
+	        .page_size = q->page_size,
+	        .warned = true }, /* it is in the body, too */
 	    &answer);
 
 	if (code == EXIT_DONE)

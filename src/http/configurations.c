@@ -202,6 +202,7 @@ on_configuration_update(struct request *r)
 	struct doc_parsed info;
 	struct fault f = { 0 };
 	struct work *w;
+	struct doc body;
 	bool dry;
 
 	if (request_flag(r, "dryRun", &dry, &f) != ERR_OK) {
@@ -210,6 +211,9 @@ on_configuration_update(struct request *r)
 	}
 	if (!request_doc(r, &body_configuration, &info))
 		return;
+	body = doc_of(buf_view(&r->hl->doc));
+	warn_condition(r, "targetCondition", doc_getc(body, "targetCondition"));
+	warn_metrics(r, doc_getc(doc_getc(body, "metrics"), "queries"));
 	w = configuration_work(r, OP_CONFIGURATION_PUT, r->hl->doc.n, done_put);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));
 	w->op.nduplicate = info.nduplicate;
@@ -331,6 +335,7 @@ on_test_queries(struct request *r)
 	r->hl->json.n = 0;
 	test_target(&r->hl->json, doc_getc(body, "targetCondition"));
 	test_metrics(&r->hl->json, doc_getc(body, "customMetricQueries"));
+	warn_metrics(r, doc_getc(body, "customMetricQueries"));
 	reply_json(r, 200, buf_view(&r->hl->json));
 }
 

@@ -56,9 +56,13 @@ job_body(struct request *r, bool dry)
 {
 	struct doc_parsed info;
 	struct work *w;
+	struct doc body;
 
 	if (!request_doc(r, &body_job, &info))
 		return;
+	body = doc_of(buf_view(&r->hl->doc));
+	warn_condition(r, "queryCondition", doc_getc(body, "queryCondition"));
+	warn_twin(r, "updateTwin.", doc_getc(body, "updateTwin"));
 	if (dry) {
 		try_job(r, info.nduplicate);
 		return;

@@ -9,7 +9,8 @@
 #include "hub/bodies.h"
 
 #define SEGMENTS_MAX 8
-#define SEGMENT_MAX  1024 /* bytes of one decoded path segment */
+#define SEGMENT_MAX  1024  /* bytes of one decoded path segment */
+#define WARNING_MAX  1024u /* bytes of x-twinhub-warning */
 
 /* How far a path leads: nowhere, to a path that lacks the method, to a route. */
 enum path_found { PATH_UNKNOWN, PATH_OTHER_METHOD, PATH_ROUTE };
@@ -35,6 +36,7 @@ struct request {
 	char item_type[16]; /* of a query under way */
 	uint64_t query_hash;
 	struct fault fault; /* of the body, to be told later */
+	struct str warning; /* x-twinhub-warning of an answer of success, in the arena */
 	/* of a method's call */
 	struct loop_timer timer;
 	uint16_t connect_s, response_s; /* response_s 0: it is no call */
@@ -123,6 +125,15 @@ void request_if_match(struct request *r, struct work *w);
 void work_if_match(struct work *w, struct str tag);
 size_t request_if_match_room(const struct request *r);
 void request_submit(struct request *r, struct work *w);
+
+/* warn.c: what has no effect is told in a header */
+/* Beside what else was said, in ASCII; cut at WARNING_MAX. The prefix is ASCII. */
+void request_warn(struct request *r, const char *prefix, struct str sentence);
+void warn_query(struct request *r, const char *prefix, const struct query *q);
+/* The member of a body that is a condition; one that is refused is not warned of. */
+void warn_condition(struct request *r, const char *name, struct doc condition);
+void warn_metrics(struct request *r, struct doc queries);
+void warn_twin(struct request *r, const char *prefix, struct doc twin);
 
 /* path.c */
 /* The raw path with each encoded slash as a plain one, in the arena. */

@@ -27,6 +27,10 @@ reply_explained(struct request *r, const struct walk *k)
 	    (double)f->total_ns / 1e6, fleet_workers(r->hl->o.fleet), (unsigned)k->nrow,
 	    k->more ? "true" : "false", (unsigned long long)f->judged, (unsigned long long)f->asked,
 	    (unsigned long long)f->shown);
+	if (r->warning.n > 0) {
+		buf_cstr(&json, ",\"warning\":");
+		doc_write_json_str(&json, r->warning);
+	}
 	put_steps(&json, k);
 	buf_cstr(&json, ",\"columns\":");
 	column_report_write(k->columns, true, &json);
@@ -97,6 +101,7 @@ walk_prepare(struct request *r, struct walk *k, struct str text, struct fault *f
 	if (request_flag(r, "explain", &k->explain, f) != ERR_OK ||
 	    query_page_size(size, &k->limit, f) != ERR_OK)
 		return ERR_ARG;
+	warn_query(r, "", k->query);
 	facts = query_facts(k->query);
 	r->query_hash = facts->hash;
 	snprintf(r->item_type, sizeof(r->item_type), "%s", query_item_type_name(facts->item_type));

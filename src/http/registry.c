@@ -213,6 +213,7 @@ on_twin(struct request *r)
 		request_refuse(r);
 		return;
 	}
+	warn_twin(r, "", doc_of(buf_view(&r->hl->doc)));
 	w = request_work(r, r->method == EVHTTP_REQ_PUT ? OP_TWIN_REPLACE : OP_TWIN_PATCH,
 	    r->hl->doc.n + request_if_match_room(r), done_with_body);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));

@@ -103,6 +103,8 @@ reply_body(struct request *r, int status, const char *type)
 	snprintf(
 	    guid, sizeof(guid), "%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
 	add_header(r, "x-ms-request-id", guid);
+	if (r->warning.n > 0 && status < 300)
+		add_header(r, "x-twinhub-warning", r->warning.p);
 	if (status != 204) {
 		snprintf(length, sizeof(length), "%zu", n);
 		add_header(

@@ -137,3 +137,20 @@ test('--explain: JSON when piped, tables on a terminal; statistics --columns', a
 	assert.ok(all.columns.some((c) => c.path === 'tags.floor' && c.bytes > 0));
 	assert.match(await cli(['statistics', '--columns', '--table']), /^tags\.floor +\w+ +64 /m);
 });
+
+test('what has no effect is a line on stderr, once for all pages, and part of an explanation', async () => {
+	for (const id of ['wa1', 'wa2', 'wa3']) await hub.createDevice(id);
+	const line = /^twinhub: warning: wa1 is taken for a path, and no device has it: a value needs quotes, 'wa1'\n$/;
+	const empty = await hub.cli(['query', 'SELECT * FROM devices WHERE deviceId = wa1']);
+	assert.deepEqual([empty.code, JSON.parse(empty.stdout)], [0, []]);
+	assert.match(empty.stderr, line);
+	const pages = await hub.cli(['query', "SELECT deviceId FROM devices WHERE STARTSWITH(deviceId, 'wa') AND NOT IS_DEFINED(tag.x)", '--page-size', '1']);
+	assert.equal(JSON.parse(pages.stdout).length, 3);
+	assert.match(pages.stderr, /^twinhub: warning: no device has tag\.x[^\n]*\n$/);
+	const explained = await cli(['query', 'SELECT * FROM devices WHERE deviceId = wa1', '--explain']);
+	assert.match(explained.warning, /needs quotes, 'wa1'/);
+	const wrong = await hub.cli(['twin', 'update', 'wa1', '{"desired":{"a":1}}']);
+	assert.equal(wrong.code, 0);
+	assert.equal(wrong.stderr, 'twinhub: warning: desired is no member of a twin, properties.desired is\n');
+	await cli(['twin', 'update', 'wa1', '--tags', '{"a-b":1}']);
+});

@@ -12,6 +12,7 @@ before(async () => {
 after(() => stopAll(hub));
 
 const header = (answer) => answer.headers['x-twinhub-warning'];
+const query = (text, path = '/devices/query') => hub.rest('POST', path, { body: { query: text } });
 
 // An answer of success that bears this warning; without a pattern: none.
 function warned(answer, pattern) {
@@ -33,6 +34,48 @@ const configuration = (id, targetCondition, rest = {}) => hub.rest('PUT', `/conf
 const job = (id, rest) => hub.rest('PUT', `/jobs/v2/${id}`,
 	{ body: { jobId: id, type: 'scheduleUpdateTwin', queryCondition: '*', updateTwin: { etag: '*', tags: {} }, ...rest } });
 
+test('Q-90 R-111 queries keep their answer, and say what can have no effect', async () => {
+	const none = [
+		['SELECT * FROM devices WHERE deviceId = pump01', /^pump01 is taken for a path, and no device has it: a value needs quotes, 'pump01'$/],
+		['SELECT * FROM devices WHERE properties.reported.bathroom-light = true', /a name with a dash is written \[\[bathroom-light\]\]$/],
+		["SELECT * FROM devices WHERE tag.environment = 'test'", /^no device has tag\.environment: a path begins with tags, /],
+		["SELECT * FROM devices WHERE \"tags.environment = 'test'\"", /^the text 'tags\.environment = 'test'' in quotes is a constant, and no condition$/],
+		["SELECT * FROM devices.modules WHERE capabilities.iotEdge = true", /^no module has capabilities\.iotEdge: /],
+	];
+
+	for (const [text, pattern] of none) assert.deepEqual(warned(await query(text), pattern), []);
+	assert.equal(warned(await query("SELECT * FROM devices WHERE deviceId = 'pump01'")).length, 1);
+	assert.equal(warned(await query('SELECT nosuch FROM devices'), /^no device has nosuch/).length, 1);
+	warned(await query('SELECT * FROM devices WHERE tags.a-1 = 2'), /\[\[a-1\]\]$/);
+	warned(await query('SELECT * FROM devices WHERE tags.a - 1 = 2'));
+	const bad = await query('SELECT * FROM devices WHERE tag.x =');
+	assert.equal(bad.status, 400);
+	assert.equal(header(bad), undefined);
+});
+
+test('R-111 every page of an answer bears the warning, and an explanation has it', async () => {
+	for (const id of ['p2', 'p3']) await hub.createDevice(id);
+	const text = "SELECT * FROM devices WHERE NOT is_defined(tag.site)";
+	const headers = { 'x-ms-max-item-count': '2' };
+	const first = await hub.rest('POST', '/devices/query', { body: { query: text }, headers });
+	assert.equal(warned(first, /^no device has tag\.site/).length, 2);
+	headers['x-ms-continuation'] = first.headers['x-ms-continuation'];
+	warned(await hub.rest('POST', '/devices/query', { body: { query: text }, headers }), /^no device has tag\.site/);
+	assert.equal(warned(await query(text, '/devices/query?explain=true'), /^no device/).warning, header(first));
+	assert.equal(warned(await query('SELECT * FROM devices', '/devices/query?explain=true')).warning, undefined);
+});
+
+test('R-111 the header is one line of printable ASCII, and bounded', async () => {
+	const strange = await query(`SELECT * FROM devices WHERE [[${'a\r\nx-evil: 1\u0007ü😀'}]] = 1`);
+	assert.equal(header(strange), 'no device has [[a\\u000d\\u000ax-evil: 1\\u0007\\u00fc\\ud83d\\ude00]]: a path begins with tags, properties.desired, ' +
+		'properties.reported or another member of the twin');
+	assert.equal(strange.headers['x-evil'], undefined);
+	const queries = Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`${'ü'.repeat(100)}${i}`, `SELECT deviceId FROM devices WHERE ${'ü'.repeat(300)} = 1`]));
+	const long = await configuration('long', "tags.a = 'x'", { metrics: { queries } });
+	warned(long, /^the metric .*\.\.\.$/);
+	assert.equal(header(long).length, 1024);
+});
+
 test('Q-90 J-35 target conditions that can never be true are refused, and name why', async () => {
 	const bad = [
 		['deviceId=edgeDeviceVM', /edgeDeviceVM/],
@@ -50,7 +93,12 @@ test('Q-90 J-35 target conditions that can never be true are refused, and name w
 		assert.match(tried.targetConditionError, pattern);
 	}
 	assert.equal((await hub.rest('GET', '/configurations/never')).status, 404);
+	warned(await configuration('dash', 'tags.a-1 = 2'), /^targetCondition: tags\.a-1 is a subtraction/);
 	warned(await configuration('fine', "tags.environment = 'test' AND NOT is_defined(properties.reported.[[a-b]])"));
+	warned(await configuration('metric', "tags.a = 'x'", { metrics: { queries: { bad: 'SELECT deviceId FROM devices WHERE tag.x = 1', good: 'SELECT deviceId FROM devices' } } }),
+		/^the metric bad: no device has tag\.x/);
+	const tried = await hub.rest('POST', '/configurations/testQueries', { body: { targetCondition: '*', customMetricQueries: { m: 'SELECT deviceId FROM devices WHERE site = 1' } } });
+	assert.deepEqual(warned(tried, /^the metric m: no device has site/), { targetConditionError: null, customMetricQueryErrors: {} });
 });
 
 test('Q-90 J-06 J-07 jobs: conditions that can never be true, members that no twin has', async () => {
@@ -68,6 +116,22 @@ test('Q-90 J-06 J-07 jobs: conditions that can never be true, members that no tw
 	warned(await job('j2', { updateTwin: { deviceId: null, etag: '*', version: null, properties: { desired: { a: 1 } } } }));
 	const read = warned(await hub.rest('GET', '/twins/pump01'));
 	warned(await job('j3', { updateTwin: { ...read, etag: '*' } }));
-	for (const id of ['j2', 'j3'])
+	warned(await job('j4', { updateTwin: { etag: '*', properties: { desired: { b: 1 }, reported: { c: 1 } } } }), /^updateTwin\.properties\.reported is written by the device alone/);
+	for (const id of ['j2', 'j3', 'j4'])
 		await until(async () => (await hub.rest('GET', `/jobs/v2/${id}`)).body.status === 'completed', `job ${id}`);
+});
+
+test('R-111 T-13 T-34 twin bodies with members at the wrong place', async () => {
+	const write = (method, body, module = '') => hub.rest(method, `/twins/pump01${module}`, { body });
+	for (const method of ['PATCH', 'PUT']) {
+		warned(await write(method, { desired: { a: 1 } }), /^desired is no member of a twin, properties\.desired is$/);
+		warned(await write(method, { tags: {}, properties: { tags: { a: 1 }, desired: {} } }), /^properties\.tags is no member of a twin/);
+		warned(await write(method, { properties: { reported: { a: 1 } } }), /^properties\.reported is written by the device alone, it was left out$/);
+		warned(await write(method, { 'täg\n': 1 }), /^t\\u00e4g\\u000a is no member of a twin$/);
+		warned(await write(method, { tags: { a: 1 }, properties: { desired: {}, reported: {} } }));
+		warned(await write(method, warned(await hub.rest('GET', '/twins/pump01'))));
+	}
+	const missing = await hub.rest('PATCH', '/twins/nobody', { body: { desired: {} } });
+	assert.equal(missing.status, 404);
+	assert.equal(header(missing), undefined);
 });
