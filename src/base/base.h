@@ -263,6 +263,7 @@ bool base64_decode(struct buf *out, struct str s);
 	X(403002, IotHubQuotaExceeded)                                                             \
 	X(403003, JobQuotaExceeded)                                                                \
 	X(403010, OperationNotAvailableInCurrentTier)                                              \
+	X(403100, DeviceModelMaxPropertiesExceeded)                                                \
 	X(404000, GenericNotFound)                                                                 \
 	X(404001, DeviceNotFound)                                                                  \
 	X(404002, JobNotFound)                                                                     \

@@ -68,7 +68,8 @@ take_target(struct target *t, const struct hub_env *env, struct fault *f)
 	struct doc v;
 
 	while (e == ERR_OK && doc_next(&it, &key, &v))
-		if ((e = take_key(t, key, v, env, f)) != ERR_OK)
+		if ((e = take_key(t, key, v, env, f)) != ERR_OK &&
+		    f->code != F_DeviceModelMaxPropertiesExceeded)
 			f->code = F_InvalidConfigurationContent;
 	return e;
 }

@@ -170,7 +170,9 @@ check_value(struct section *all, struct buf *bytes, struct str key, struct doc v
 	}
 	buf_fini(&patch);
 	buf_fini(&next);
-	return as(f, F_InvalidConfigurationContent, e);
+	return e == ERR_OK || f == NULL || f->code == F_DeviceModelMaxPropertiesExceeded
+	    ? e
+	    : as(f, F_InvalidConfigurationContent, e);
 }
 
 static int

@@ -67,25 +67,46 @@ path_put(struct buf *out, const struct place *at)
 		buf_cstr(out, "...");
 }
 
-static enum err __attribute__((format(printf, 3, 4)))
-refuse(const struct check *c, const struct place *at, const char *fmt, ...)
+static enum err __attribute__((format(printf, 4, 0))) refuse_as(const struct check *c,
+    enum fault_code code, const struct place *at, const char *fmt, va_list ap)
 {
 	struct buf path = { 0 };
 	struct str tail;
 	char what[FAULT_TEXT_MAX - PATH_SHOWN];
-	va_list ap;
 
-	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
 	path_put(&path, at);
 	tail = buf_view(&path);
 	if (tail.n > PATH_SHOWN)
 		tail = str_sub(tail, char_floor(tail, tail.n - (PATH_SHOWN - 8)));
-	fault_set(c->f, F_ArgumentInvalid, "%s: %s" STR_FMT, what, tail.n < path.n ? "..." : "",
-	    STR_ARG(tail));
+	fault_set(c->f, code, "%s: %s" STR_FMT, what, tail.n < path.n ? "..." : "", STR_ARG(tail));
 	buf_fini(&path);
 	return ERR_ARG;
+}
+
+static enum err __attribute__((format(printf, 3, 4)))
+refuse(const struct check *c, const struct place *at, const char *fmt, ...)
+{
+	va_list ap;
+	enum err e;
+
+	va_start(ap, fmt);
+	e = refuse_as(c, F_ArgumentInvalid, at, fmt, ap);
+	va_end(ap);
+	return e;
+}
+
+/* The section as a whole is too large, however it is counted (T-80, T-81a). */
+static enum err __attribute__((format(printf, 3, 4)))
+refuse_size(const struct check *c, const struct place *at, const char *fmt, ...)
+{
+	va_list ap;
+	enum err e;
+
+	va_start(ap, fmt);
+	e = refuse_as(c, F_DeviceModelMaxPropertiesExceeded, at, fmt, ap);
+	va_end(ap);
+	return e;
 }
 
 /* T-74: 1 is forbidden, 2 begins a C1 control if below A0 follows (C2 80 to C2 9F). */
@@ -200,7 +221,7 @@ section_value_check(const struct check *c, struct doc value)
 	if (doc_kind(value) != DOC_OBJECT)
 		return refuse(c, &root, "A section has to be an object");
 	if (doc_size(value) > PATCH_MAX)
-		return refuse(c, &root, "A patch of %zu bytes, over the limit of %u",
+		return refuse_size(c, &root, "A patch of %zu bytes, over the limit of %u",
 		    doc_size(value), PATCH_MAX);
 	return value_check(c, value, &root, 0);
 }
@@ -227,10 +248,10 @@ size_check(const struct section *old, enum section_kind kind, uint32_t size, siz
 	uint32_t stored_limit = SECTION_STORED_FACTOR * limit;
 
 	if (size > limit && size > old->size)
-		return refuse(&c, &root, "A size of %" PRIu32 " bytes, over the limit of %" PRIu32,
-		    size, limit);
+		return refuse_size(&c, &root,
+		    "A size of %" PRIu32 " bytes, over the limit of %" PRIu32, size, limit);
 	if (stored > stored_limit && stored > old->bytes.n)
-		return refuse(&c, &root,
+		return refuse_size(&c, &root,
 		    "A size of %zu bytes as stored, over the limit of %" PRIu32, stored,
 		    stored_limit);
 	return ERR_OK;

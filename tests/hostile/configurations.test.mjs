@@ -23,7 +23,7 @@ async function refuse([, method, path, options, status, name]) {
 	await scene.holds();
 }
 
-const INVALID = [400, 'ArgumentInvalid'], FORMAT = [400, 'IotHubFormatError'], NULL = [400, 'ArgumentNull'], DENIED = [401, 'IotHubUnauthorizedAccess'];
+const INVALID = [400, 'ArgumentInvalid'], LARGE = [403, 'DeviceModelMaxPropertiesExceeded'], FORMAT = [400, 'IotHubFormatError'], NULL = [400, 'ArgumentNull'], DENIED = [401, 'IotHubUnauthorizedAccess'];
 const TARGET = [400, 'InvalidConfigurationTargetCondition'], BAD_CONTENT = [400, 'InvalidConfigurationContent'], METRIC = [400, 'InvalidConfigurationCustomMetricsQuery'];
 
 // ---- bodies: as a new configuration, and as an update of the one that is there ----
@@ -153,11 +153,11 @@ const contents = [
 	['one key below another (J-57)', device({ 'properties.desired.a': { b: 1 }, 'properties.desired.a.c': 2 }), ...BAD_CONTENT],
 	['one key below another, with one between them in order', device({ 'properties.desired.a': 1, 'properties.desired.a-': 1, 'properties.desired.a.b': 2 }), ...BAD_CONTENT],
 	['a key below all desired properties', device({ 'properties.desired': { a: 1 }, 'properties.desired.b': 2 }), ...BAD_CONTENT],
-	['over 32 KB in ten keys', device(Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`properties.desired.k${i}`, 'x'.repeat(4000)]))), ...BAD_CONTENT],
+	['over 32 KB in ten keys', device(Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`properties.desired.k${i}`, 'x'.repeat(4000)]))), ...LARGE],
 	['100,000 keys', device(Object.fromEntries(Array.from({ length: 30_000 }, (_, i) => [`properties.desired.k${i}`, 1]))), ...BAD_CONTENT],
 	// not those that are refused before anybody sees a content, nor a member that its namesake replaces
 	...[...badKeys, ...badValues].filter(([name]) => !/64 bits|over a double|300 digits|thousand levels|30,000|duplicate/.test(name))
-		.map(([name, value]) => [`a value with ${name}`, raw('properties.desired.v', value), ...BAD_CONTENT]),
+		.map(([name, value, code]) => [`a value with ${name}`, raw('properties.desired.v', value), ...(code === 403100 ? LARGE : BAD_CONTENT)]),
 	['a number over 64 bits in it', raw('properties.desired.v', '99999999999999999999'), ...INVALID],
 	['a deployment of $edgeAgent alone', modules({ $edgeAgent: { 'properties.desired': { a: 1 } } }), ...BAD_CONTENT],
 	['a deployment beside another content', { content: { ...CONTENT, ...modules({ m: { 'properties.desired.a': 1 } }).content } }, ...BAD_CONTENT],

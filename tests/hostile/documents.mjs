@@ -6,6 +6,7 @@ const objects = (n) => '{"a":'.repeat(n) + '1' + '}'.repeat(n);
 
 const FORMAT = 400006; // IotHubFormatError: not JSON
 const INVALID = 400004; // ArgumentInvalid: JSON that breaks a rule
+const LARGE = 403100; // DeviceModelMaxPropertiesExceeded: a section over its size
 
 export const malformed = [
 	['an object that does not end', '{', FORMAT],
@@ -92,10 +93,10 @@ export const badValues = [
 	['fifty levels', objects(50), INVALID],
 	['a thousand levels', objects(1000), INVALID],
 	['30,000 arrays in each other', `{"a":${nested('[', ']', 30_000)}}`, INVALID],
-	['a section over its size by one string', `{${Array.from({ length: 9 }, (_, i) => `"s${i}":"${'x'.repeat(4000)}"`).join(',')}}`, INVALID],
-	['5,000 keys with numbers, over the size', `{${Array.from({ length: 5000 }, (_, i) => `"${i.toString(36)}":1`).join(',')}}`, INVALID],
-	['an array of 5,000 numbers', `{"a":[${repeat('1', 5000)}]}`, INVALID],
-	['a string of 100,000 control characters, which count nothing', `{"a":"${'\u0080'.repeat(100_000)}"}`, INVALID],
+	['a section over its size by one string', `{${Array.from({ length: 9 }, (_, i) => `"s${i}":"${'x'.repeat(4000)}"`).join(',')}}`, LARGE],
+	['5,000 keys with numbers, over the size', `{${Array.from({ length: 5000 }, (_, i) => `"${i.toString(36)}":1`).join(',')}}`, LARGE],
+	['an array of 5,000 numbers', `{"a":[${repeat('1', 5000)}]}`, LARGE],
+	['a string of 100,000 control characters, which count nothing', `{"a":"${'\u0080'.repeat(100_000)}"}`, LARGE],
 ];
 
 export const allBad = [...malformed, ...notObjects, ...badKeys, ...badValues];

@@ -26,7 +26,7 @@ async function refuse([, method, path, options, status, name]) {
 	await scene.holds();
 }
 
-const INVALID = [400, 'ArgumentInvalid'], FORMAT = [400, 'IotHubFormatError'], DENIED = [401, 'IotHubUnauthorizedAccess'];
+const INVALID = [400, 'ArgumentInvalid'], FORMAT = [400, 'IotHubFormatError'], LARGE = [403, 'DeviceModelMaxPropertiesExceeded'], DENIED = [401, 'IotHubUnauthorizedAccess'];
 const NONE = [404, 'JobNotFound'];
 
 const wrongKinds = [['null', null], ['a number', 5], ['true', true], ['an empty text', ''], ['an array', []], ['an object', {}]];
@@ -80,10 +80,10 @@ const bodies = [
 	...part('updateTwin', 'properties', ['null', 'an object']),
 	...wrongKinds.filter(([name]) => !['null', 'an object'].includes(name)).map(([name, value]) =>
 		[`updateTwin.properties.desired: ${name}`, { ...TWIN, updateTwin: { etag: '*', properties: { desired: value } } }, ...INVALID]),
-	...allBad.map(([name, text, code]) => [`desired: ${name}`, rawTwin('"properties":{"desired":', text), ...(code === 400006 ? FORMAT : INVALID)])
+	...allBad.map(([name, text, code]) => [`desired: ${name}`, rawTwin('"properties":{"desired":', text), ...({ 400006: FORMAT, 403100: LARGE }[code] ?? INVALID)])
 		.filter(([name]) => !/duplicate/.test(name)),
 	...badValues.slice(0, 8).map(([name, text, code]) => [`tags: ${name}`, rawTwin('"tags":', text), ...(code === 400006 ? FORMAT : INVALID)]),
-	['tags over 8 KB', { ...TWIN, updateTwin: { etag: '*', tags: { a: 'x'.repeat(4096), b: 'x'.repeat(4096) } } }, ...INVALID],
+	['tags over 8 KB', { ...TWIN, updateTwin: { etag: '*', tags: { a: 'x'.repeat(4096), b: 'x'.repeat(4096) } } }, ...LARGE],
 	['good tags with bad desired properties', { ...TWIN, updateTwin: { etag: '*', tags: { a: 1 }, properties: { desired: { 'b.c': 1 } } } }, ...INVALID],
 	...[['null', null], ['a text', 'm'], ['a number', 5], ['an array', []], ['an empty object', {}]].map(([name, value]) => [`cloudToDeviceMethod: ${name}`, { ...METHOD, cloudToDeviceMethod: value }, ...INVALID]),
 	...part('cloudToDeviceMethod', 'methodName', ['a number', 'true']),

@@ -73,13 +73,12 @@ test('D-47 T-58 nulls delete, objects merge', async () => {
 	await c.disconnect();
 });
 
-test('D-48 D-49 L-43 T-54 T-63 T-64 what cannot be reported is 400 with a body that the SDK understands', async () => {
+test('D-48 D-49 L-43 T-54 T-63 T-64 what cannot be reported is refused with a body that the SDK understands', async () => {
 	const c = await mqttDevice(hub, 'd48');
 	const deep = (n) => n === 0 ? 1 : { k: deep(n - 1) }; // the outermost is the section itself: depth 0
 	const cases = ['', ' ', 'null', '5', '"text"', '[1]', '{', '{"a":}', '{"a":1}x', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
 		{ 'a.b': 1 }, { 'a b': 1 }, { $a: 1 }, { $version: 3 }, { $metadata: {} }, { a: { $version: 1 } }, { '': 1 }, { 'a\u0001': 1 }, { 'a\u0085': 1 },
-		{ ['k'.repeat(1025)]: 1 }, { s: 'x'.repeat(4097) }, { n: 4503599627370496 }, { n: -4503599627370497 }, { list: [null] }, { list: [{ a: null }] }, deep(12),
-		Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`k${i}`, 'x'.repeat(4000)]))];
+		{ ['k'.repeat(1025)]: 1 }, { s: 'x'.repeat(4097) }, { n: 4503599627370496 }, { n: -4503599627370497 }, { list: [null] }, { list: [{ a: null }] }, deep(12)];
 	for (const patch of cases) {
 		const text = typeof patch === 'string' || Buffer.isBuffer(patch) ? patch : JSON.stringify(patch);
 		const { status, body, version } = await c.report(text);
@@ -90,6 +89,9 @@ test('D-48 D-49 L-43 T-54 T-63 T-64 what cannot be reported is 400 with a body t
 		assert.equal(version, undefined);
 	}
 	assert.equal((await c.report({ $version: 3 })).body.errorCode, 400004);
+	const large = await c.report(Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`k${i}`, 'x'.repeat(4000)])));
+	assert.deepEqual([large.status, large.body.errorCode], [403, 403100]);
+	assert.equal(large.body.message, 'A size of 36018 bytes, over the limit of 32768: properties.reported');
 	assert.deepEqual((await c.twinGet()).body.reported, { $version: 1 });
 	for (const good of [deep(11), { ['k'.repeat(1024)]: 1 }, { s: 'x'.repeat(4096) }, { n: 4503599627370495, m: -4503599627370496 }, { '#': 1 }])
 		assert.equal((await c.report(good)).status, 204);

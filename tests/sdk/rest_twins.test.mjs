@@ -244,10 +244,12 @@ function sized(size) {
 test('R-57 L-42 L-43 T-80 T-81 T-82 sizes: 8 KB of tags, 32 KB of desired, and no byte more', async () => {
 	const t = await fresh();
 	assert.equal((await t.patch({ tags: sized(8192) })).status, 200);
-	assertError(await t.patch({ tags: sized(8193) }), 400, 'ArgumentInvalid');
+	const over = await t.patch({ tags: sized(8193) });
+	assertError(over, 403, 'DeviceModelMaxPropertiesExceeded');
+	assert.match(over.body.Message, /^ErrorCode:DeviceModelMaxPropertiesExceeded;A size of 8193 bytes, over the limit of 8192: tags$/);
 	assert.equal((await t.desire(sized(32768))).status, 200);
-	assertError(await t.desire(sized(32769)), 400, 'ArgumentInvalid');
-	assertError(await t.desire({ more: 1 }), 400, 'ArgumentInvalid');
+	assertError(await t.desire(sized(32769)), 403, 'DeviceModelMaxPropertiesExceeded');
+	assertError(await t.desire({ more: 1 }), 403, 'DeviceModelMaxPropertiesExceeded');
 	assert.equal((await t.desire({ a: null })).status, 200);
 	assert.equal((await t.put({ tags: { n: 1 } })).status, 200);
 });
@@ -257,13 +259,13 @@ test('T-81 how values count: numbers 8, booleans 4, control characters nothing',
 	const rest = sized(8192 - (2 + 8) - (2 + 8) - (2 + 4) - 2 - (2 + 8 + 4 + 1));
 	const tags = { ...rest, n1: 1, n2: -1.5, b1: true, o1: {}, l1: [1, false, 'x\u0002'] };
 	assert.equal((await t.patch({ tags })).status, 200);
-	assertError(await t.patch({ tags: { l1: [1, false, 'xy'] } }), 400, 'ArgumentInvalid');
+	assertError(await t.patch({ tags: { l1: [1, false, 'xy'] } }), 403, 'DeviceModelMaxPropertiesExceeded');
 });
 
 test('T-81a what costs nothing by T-81 has a bound of its own', async () => {
 	const t = await fresh();
 	const answer = await t.desire({ list: Array.from({ length: 140_000 }, () => '') });
-	assertError(answer, 400, 'ArgumentInvalid');
+	assertError(answer, 403, 'DeviceModelMaxPropertiesExceeded');
 	assert.deepEqual(plain((await t.get()).properties.desired), {});
 	assert.equal((await t.desire({ list: Array.from({ length: 1000 }, () => '') })).status, 200);
 });

@@ -144,6 +144,11 @@ test('R-92 applyConfigurationContent is taken wrapped, too', async () => {
 	}
 	assert.deepEqual((await hub.rest('GET', '/twins/wrapped/modules/$edgeHub')).body.properties.desired.b, 2);
 	assert.equal((await hub.rest('POST', '/devices/wrapped/applyConfigurationContent', { body: { content: { a: 1 } } })).status, 400);
+	// "Failed To Set Modules Forbidden", as the portal says it
+	const large = await hub.rest('POST', '/devices/wrapped/applyConfigurationContent',
+		{ body: { modulesContent: { $edgeAgent: { 'properties.desired': Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`k${i}`, 'x'.repeat(4000)])) } } } });
+	assert.deepEqual([large.status, large.headers['iothub-errorcode']], [403, 'DeviceModelMaxPropertiesExceeded']);
+	assert.match(large.body.Message, /over the limit of 32768: properties\.desired/);
 });
 
 test('R-93 T-68 T-30 Q-58 J-40 J-41 J-56 a matching device is told, its twin shows who wrote, the metrics count it', async () => {

@@ -139,17 +139,30 @@ sec_unchanged(struct sec *s, sec_operation *op, const char *text)
 
 /* A refused operation, whose fault's text has `part` in it. */
 static inline void
-sec_refuses(struct sec *s, sec_operation *op, const char *text, const char *part)
+sec_refuses_as(
+    struct sec *s, sec_operation *op, enum fault_code code, const char *text, const char *part)
 {
 	struct buf before = { 0 };
 
 	buf_str(&before, buf_view(&s->bytes));
 	assert_int_equal(sec_apply(s, op, str_of(text)), ERR_ARG);
-	assert_int_equal(s->fault.code, F_ArgumentInvalid);
+	assert_int_equal(s->fault.code, code);
 	if (strstr(s->fault.text, part) == NULL)
 		fail_msg("\"%s\" is not in \"%s\"", part, s->fault.text);
 	assert_true(str_eq(buf_view(&before), buf_view(&s->bytes)));
 	buf_fini(&before);
+}
+
+static inline void
+sec_refuses(struct sec *s, sec_operation *op, const char *text, const char *part)
+{
+	sec_refuses_as(s, op, F_ArgumentInvalid, text, part);
+}
+
+static inline void
+sec_too_large(struct sec *s, sec_operation *op, const char *text, const char *part)
+{
+	sec_refuses_as(s, op, F_DeviceModelMaxPropertiesExceeded, text, part);
 }
 
 /* ---- views as short texts ---- */

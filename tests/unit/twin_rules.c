@@ -280,7 +280,7 @@ rules__T80_limit_of_each_section(void **state)
 
 		sec_with(&s, kind, full.p);
 		assert_int_equal(sec_view(&s).size, limits[kind]);
-		sec_refuses(&s, section_merge, "{'x':'1234567'}", texts[kind]);
+		sec_too_large(&s, section_merge, "{'x':'1234567'}", texts[kind]);
 		sec_changes(&s, section_merge, "{'0000':'1234','x':'1234567'}");
 		sec_free(&s);
 		sec_new(&s, kind);
@@ -288,7 +288,7 @@ rules__T80_limit_of_each_section(void **state)
 		full.n -= 2;
 		buf_cstr(&full, ",'x':'1234567'}");
 		buf_putc(&full, '\0');
-		sec_refuses(&s, section_replace, full.p, texts[kind]);
+		sec_too_large(&s, section_replace, full.p, texts[kind]);
 		buf_fini(&full);
 		sec_free(&s);
 	}
@@ -307,8 +307,8 @@ rules__T81a_bound_on_stored_bytes(void **state)
 		buf_cstr(&b, ",''");
 	buf_cstr(&b, "]}");
 	buf_putc(&b, '\0');
-	sec_refuses(&s, section_merge, b.p, "bytes as stored, over the limit of 32768: tags");
-	sec_refuses(&s, section_replace, b.p, "bytes as stored, over the limit of 32768: tags");
+	sec_too_large(&s, section_merge, b.p, "bytes as stored, over the limit of 32768: tags");
+	sec_too_large(&s, section_replace, b.p, "bytes as stored, over the limit of 32768: tags");
 	s.wr.kind = SECTION_REPORTED;
 	sec_changes(&s, section_merge, b.p);
 	assert_int_equal(sec_view(&s).size, 1);
@@ -345,7 +345,7 @@ rules__T82_stored_bytes_over_the_bound_can_shrink(void **state)
 	sec_with(&s, SECTION_DESIRED, big.p);
 	s.wr.kind = SECTION_TAGS;
 	sec_changes(&s, section_merge, less.p);
-	sec_refuses(&s, section_merge, more.p, "bytes as stored, over the limit of 32768: tags");
+	sec_too_large(&s, section_merge, more.p, "bytes as stored, over the limit of 32768: tags");
 	sec_changes(&s, section_merge, "{'b':null}");
 	buf_fini(&big);
 	buf_fini(&less);
@@ -363,12 +363,12 @@ rules__T82_section_over_the_limit_can_shrink(void **state)
 	(void)state;
 	sec_with(&s, SECTION_DESIRED, big.p);
 	s.wr.kind = SECTION_TAGS;
-	sec_refuses(
+	sec_too_large(
 	    &s, section_merge, "{'x':1}", "A size of 10009 bytes, over the limit of 8192: tags");
 	sec_changes(&s, section_merge, "{'0000':'y'}");
 	assert_int_equal(sec_view(&s).size, 9005);
 	sec_changes(&s, section_merge, "{'0000':'z'}"); /* no more than before */
-	sec_refuses(&s, section_merge, "{'0000':'zz'}", "A size of 9006 bytes");
+	sec_too_large(&s, section_merge, "{'0000':'zz'}", "A size of 9006 bytes");
 	sec_changes(&s, section_merge, "{'0001':null}");
 	sec_changes(&s, section_merge, "{'x':'1'}");
 	assert_int_equal(sec_view(&s).size, 8007);
