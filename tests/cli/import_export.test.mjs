@@ -115,7 +115,7 @@ test('import: each bad line is told by its number, the others are applied', asyn
 		['{"id":"good-2","importMode":"delete"}', 404001], ['{"id":"good-3","authentication":{"symmetricKey":{"primaryKey":"short"}}}', 400004],
 		['{"id":"good-4","tags":{"a b":1}}', 400004], ['{"id":"good-4","properties":{"reported":{"$version":0}}}', 400004],
 		['{"id":"good-4","properties":{"reported":{"a":null}}}', 400004], ['{"id":"good-4","properties":{"desired":{"$version":1,"a":{"$b":1}}}}', 400004],
-		[`{"id":"good-4","properties":{"reported":{"a":${JSON.stringify(Array(2000).fill('x'.repeat(20)))}}}}`, 400004],
+		[`{"id":"good-4","properties":{"reported":{"a":${JSON.stringify(Array(2000).fill('x'.repeat(20)))}}}}`, 403100],
 		['{"id":"good-5","deviceScope":"nowhere"}', 400004], ['{"id":"good-1","eTag":"x","importMode":"updateIfMatchETag"}', 412001], ['  {"id":"good-6"}\r', 0],
 	];
 	fs.writeFileSync(file('bad.ndjson'), bad.map(([text]) => text).join('\n'));

@@ -65,7 +65,7 @@ test('job results: what has come of each device', async () => {
 	assert.deepEqual(all.map((r) => [r.deviceId, r.status]).sort(), [['d0', 'completed'], ['d1', 'failed'], ['d2', 'failed']]);
 	assert.deepEqual((await cli(['job', 'results', 'mixed', '--status', 'completed'])).map((r) => r.outcome), [{ deviceMethodResponse: null }]);
 	assert.match(await cli(['job', 'results', 'mixed', '--csv', '--page-size', '2']), /deviceId,?.*\r\n(.*\r\n){3}$/);
-	assert.match(await cli(['job', 'results', 'mixed', '--table', '--status', 'failed']), /ArgumentInvalid[^]*\n2 rows\n$/);
+	assert.match(await cli(['job', 'results', 'mixed', '--table', '--status', 'failed']), /DeviceModelMaxPropertiesExceeded[^]*\n2 rows\n$/);
 	assert.equal(await cli(['job', 'results', 'mixed', '--status', 'pending', '--table']), '0 rows\n');
 });
 
@@ -90,7 +90,7 @@ test('job create --dry-run tells what it would do, and does nothing', async () =
 	assert.equal(told.targetedCount, 3);
 	assert.deepEqual(told.devices.map((d) => d.deviceId).sort(), ['d0', 'd1', 'd2']);
 	assert.deepEqual(told.sample.filter((s) => s.error).map((s) => s.deviceId).sort(), ['d1', 'd2']);
-	assert.match(await ask('--table'), /^targetedCount +3\n[^]*\ndeviceId +[^]*ArgumentInvalid[^]*\n3 rows\n$/);
+	assert.match(await ask('--table'), /^targetedCount +3\n[^]*\ndeviceId +[^]*DeviceModelMaxPropertiesExceeded[^]*\n3 rows\n$/);
 	assert.match(await cli(['job', 'create', 'method', 'dry', '--condition', RING, '--method', 'm', '--dry-run', '--table']), /^targetedCount +3\n[^]*\n3 rows\n$/);
 	await cli(['job', 'show', 'dry'], { code: 4 });
 });

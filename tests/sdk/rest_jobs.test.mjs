@@ -215,7 +215,7 @@ test('J-16 J-21 a twin that cannot be changed counts as failed, the others are c
 	assert.deepEqual([done.status, done.deviceJobStatistics], ['completed', counts(3, 2, 1)]);
 	const failed = await jobs.results('j16', " AND devices.jobs.status = 'failed'");
 	assert.deepEqual(failed.map((r) => r.deviceId), [ids[1]]);
-	assert.equal(failed[0].error.code, 'ArgumentInvalid');
+	assert.equal(failed[0].error.code, 'DeviceModelMaxPropertiesExceeded');
 	assert.ok(failed[0].error.description.length > 0);
 	assert.ok(!('more' in (await jobs.twin(ids[1])).tags));
 });

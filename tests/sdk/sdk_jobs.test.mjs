@@ -249,7 +249,7 @@ test('R-80 J-26 each device of a job has a result, whatever comes of the device'
 		createdDateTimeUtc: createdTime, outcome: { deviceMethodResponse: null } });
 	assert.ok(createdTime <= startTimeUtc && startTimeUtc <= endTimeUtc && lastUpdatedDateTimeUtc >= startTimeUtc);
 	assert.equal(rows[2].outcome, undefined);
-	assert.equal(rows[2].error.code, 'ArgumentInvalid');
+	assert.equal(rows[2].error.code, 'DeviceModelMaxPropertiesExceeded');
 	assert.match(rows[2].error.description, /tags/);
 	assert.deepEqual(await of('', 1), rows);
 	assert.deepEqual((await of(" AND devices.jobs.status = 'failed'")).map((r) => r.deviceId), ['res2']);
@@ -403,7 +403,7 @@ test('a dry run says which devices a job is about and what becomes of them, and 
 		for (const { deviceId, patch, changed, twin, error } of r.body.sample) {
 			assert.deepEqual(patch, { tags: body.updateTwin.tags, properties: { desired: { a: { b: 1 } } } });
 			if (deviceId === 'dry7') {
-				assert.equal(error.code, 'ArgumentInvalid');
+				assert.equal(error.code, 'DeviceModelMaxPropertiesExceeded');
 				continue;
 			}
 			assert.equal(changed, true);
