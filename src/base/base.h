@@ -229,7 +229,7 @@ void table_remove(struct table *t, uint64_t hash, uint32_t value);
 
 /* ISO 8601 with seven fractional digits and Z; 0 gives 0001-01-01T00:00:00Z (T-04). Returns the length. */
 size_t time_format(int64_t us, char out[TIME_TEXT_MAX]);
-/* Accepts 0 to 7 fractional digits and Z, +00:00 or nothing (T-04); 0001-01-01T00:00:00 gives 0. */
+/* Accepts 0 to 7 fractional digits and Z, an offset as +02:00, or nothing for UTC (T-04); any time of 0001-01-01 gives 0. */
 bool time_parse(struct str s, int64_t *us);
 
 /* ---- base64 (RFC 4648, section 4, with padding) ---- */

@@ -108,28 +108,51 @@ take_fraction(struct str *s, unsigned *us)
 	return n >= 1 && n <= 7;
 }
 
+#define YEAR_1_US     INT64_C(-62135596800000000)
+#define YEAR_10000_US INT64_C(253402300800000000)
+
+/* Nothing, Z, or what local time is ahead of UTC, as +02:00; all of the rest. */
+static bool
+take_zone(struct str s, int64_t *ahead_us)
+{
+	bool west = s.n > 0 && s.p[0] == '-';
+	unsigned h, m;
+
+	*ahead_us = 0;
+	if (s.n == 0 || str_eq(s, STR("Z")))
+		return true;
+	if ((!take_char(&s, '+') && !take_char(&s, '-')) || !take_digits(&s, 2, &h) ||
+	    !take_char(&s, ':') || !take_digits(&s, 2, &m) || s.n != 0 || h > 23 || m > 59)
+		return false;
+	*ahead_us = (west ? -1 : 1) * (int64_t)(h * 60 + m) * 60000000;
+	return true;
+}
+
 bool
 time_parse(struct str s, int64_t *out)
 {
 	static const unsigned char days_in[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	unsigned y, mo, d, h, mi, sec, frac;
+	int64_t us, ahead_us;
 	bool leap;
 
 	if (!take_digits(&s, 4, &y) || !take_char(&s, '-') || !take_digits(&s, 2, &mo) ||
 	    !take_char(&s, '-') || !take_digits(&s, 2, &d) || !take_char(&s, 'T') ||
 	    !take_digits(&s, 2, &h) || !take_char(&s, ':') || !take_digits(&s, 2, &mi) ||
-	    !take_char(&s, ':') || !take_digits(&s, 2, &sec) || !take_fraction(&s, &frac))
-		return false;
-	if (s.n != 0 && !str_eq(s, STR("Z")) && !str_eq(s, STR("+00:00")))
+	    !take_char(&s, ':') || !take_digits(&s, 2, &sec) || !take_fraction(&s, &frac) ||
+	    !take_zone(s, &ahead_us))
 		return false;
 	leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
 	if (y == 0 || mo < 1 || mo > 12 || d < 1 ||
 	    d > days_in[mo - 1] + (mo == 2 && leap ? 1u : 0u) || h > 23 || mi > 59 || sec > 59)
 		return false;
-	*out = ((days_from_civil(y, mo, d) * 24 + h) * 60 + mi) * 60000000 +
-	    sec * INT64_C(1000000) + frac;
-	if (y == 1 && mo == 1 && d == 1)
-		*out = 0;
+	us = ((days_from_civil(y, mo, d) * 24 + h) * 60 + mi) * 60000000 + sec * INT64_C(1000000) +
+	    frac - ahead_us;
+	if (y == 1 && mo == 1 && d == 1) /* "never", in whatever zone the client lives */
+		us = 0;
+	else if (us < YEAR_1_US || us >= YEAR_10000_US) /* the offset led out of what has a text */
+		return false;
+	*out = us;
 	return true;
 }
 

@@ -75,7 +75,7 @@ enum exit_code {
 	X(RESPONSE_TIMEOUT, "response-timeout", "SECONDS",                                         \
 	    "how long a device may take to answer, 5 to 300 (default 30)")                         \
 	X(START, "start", "TIME",                                                                  \
-	    "when, in UTC: 2030-12-31T23:59:59Z; or +SECONDS (default: now)")                      \
+	    "when: 2030-12-31T23:59:59Z, or with an offset +01:00; or +SECONDS (default: now)")    \
 	X(MAX_TIME, "max-time", "SECONDS", "how long the job may take (default 3600)")             \
 	X(RATE, "rate", "N", "at most so many devices (of another hub: requests) a second")        \
 	X(TYPE, "type", "TYPE", "twin-update or method")                                           \

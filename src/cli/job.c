@@ -175,7 +175,8 @@ put_start(struct buf *json, const struct args *a)
 		us = ((int64_t)time(NULL) + (int64_t)later_s) * 1000000;
 	else if (!time_parse(str_of(start), &us))
 		return cli_fail(EXIT_USAGE,
-		    "--start %s: neither a time in UTC like 2030-12-31T23:59:59Z nor +SECONDS",
+		    "--start %s: neither a time like 2030-12-31T23:59:59Z or "
+		    "2030-12-31T23:59:59+01:00 nor +SECONDS",
 		    start);
 	n = time_format(us, text);
 	json_member(json, "startTime");

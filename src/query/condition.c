@@ -171,12 +171,6 @@ parse_constant(struct parser *p, struct value *out)
 	return true;
 }
 
-static int
-list_order(const void *a, const void *b)
-{
-	return value_order(a, b);
-}
-
 static struct list *
 pop_list(struct parser *p, size_t from)
 {
@@ -190,7 +184,7 @@ pop_list(struct parser *p, size_t from)
 			l->n++;
 	}
 	p->values.n = from;
-	array_sort(v, l->n, sizeof(*v), list_order);
+	list_sort(v, l->n);
 	l->v = v;
 	return l;
 }
@@ -582,7 +576,7 @@ expr_or(struct parser *p)
 	return parse_logic(p, E_OR, "OR", parse_and);
 }
 
-const struct expr *
+struct expr *
 parse_condition(struct parser *p)
 {
 	return expr_or(p);

@@ -254,6 +254,7 @@ plan_finish(struct parser *p)
 	if (!resolve_paths(p) || !check_items(p))
 		return false;
 	number_paths(q);
+	plan_times(q);
 	f->hash = hash_stable(q->text);
 	f->item_type = item_type(f);
 	f->everything = q->where == NULL && !f->nothing;

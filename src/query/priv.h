@@ -49,6 +49,7 @@ struct list {
 	const struct value *v;
 };
 
+void list_sort(struct value *v, uint32_t n);
 enum truth list_has(const struct list *l, const struct value *v); /* */
 
 /* ---- text by UTF-16 code unit (Q-82) ---- */
@@ -210,14 +211,14 @@ struct query {
 	struct path *paths;
 	const struct path *slots[SLOTS_MAX]; /* the first of each set of equal paths */
 	uint32_t nslot;
-	const struct expr *where; /* NULL: none */
-	struct item *items;       /* of those with one name the last only */
+	struct expr *where; /* NULL: none */
+	struct item *items; /* of those with one name the last only */
 	uint32_t nitem, ntally;
 	struct item *groups; /* GROUP BY, or the items of DISTINCT; kind ITEM_PATH */
 	uint32_t ngroup;
 	bool distinct;
-	const struct expr *having; /* on paths of `refs`; NULL: none */
-	struct path *refs;         /* of HAVING and ORDER BY of groups: no paths of rows */
+	struct expr *having; /* on paths of `refs`; NULL: none */
+	struct path *refs;   /* of HAVING and ORDER BY of groups: no paths of rows */
 	struct sort *order;
 	uint32_t nhidden;
 	const char *dash;          /* the first minus without blanks behind a path; NULL: none */
@@ -283,9 +284,11 @@ struct path *path_new(
     struct parser *p, const struct token *at, const struct str *steps, unsigned nstep);
 /* The rest of a path whose first step has been taken. */
 struct path *parse_path(struct parser *p, const struct token *first);
-const struct expr *parse_condition(struct parser *p);
+struct expr *parse_condition(struct parser *p);
 /* Checks and facts, after all has been read. */
 bool plan_finish(struct parser *p);
+/* time.c: constants with an offset that are compared with times of documents become times in UTC. */
+void plan_times(struct query *q);
 /* extend.c: before paths are resolved, aliases in ORDER BY of rows; then what refs mean; groups of DISTINCT. */
 void plan_order_aliases(struct query *q);
 bool plan_refs(struct parser *p);

@@ -115,6 +115,18 @@ value_equals(const struct value *v, struct doc d)
 	return value_order(v, &e) == 0;
 }
 
+static int
+list_order(const void *a, const void *b)
+{
+	return value_order(a, b);
+}
+
+void
+list_sort(struct value *v, uint32_t n)
+{
+	array_sort(v, n, sizeof(*v), list_order);
+}
+
 /* The OR of comparisons: true if one is, else undefined if one is, else false. With a constant of the value's own
  * kind, or null on either side, a comparison is never undefined. */
 enum truth

@@ -48,7 +48,7 @@ test('job create twin-update: a patch, a file, or its parts', async () => {
 });
 
 test('job create --start: a time, or so many seconds from now', async () => {
-	assert.equal((await twin('at', '--condition', '*', '--tags', '{"never":1}', '--start', '2040-01-02T03:04:05Z')).startTime, '2040-01-02T03:04:05.0000000Z');
+	assert.equal((await twin('at', '--condition', '*', '--tags', '{"never":1}', '--start', '2040-01-02T04:04:05+01:00')).startTime, '2040-01-02T03:04:05.0000000Z');
 	const before = Date.now();
 	const later = Date.parse((await twin('later', '--condition', '*', '--tags', '{"never":1}', '--start', '+3600')).startTime) - 3_600_000;
 	assert.ok(later > before - 2000 && later < Date.now() + 2000);

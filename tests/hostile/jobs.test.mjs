@@ -96,7 +96,7 @@ const bodies = [
 	...[301, -1, 5.5].map((n) => [`a connectTimeoutInSeconds of ${n}`, call({ connectTimeoutInSeconds: n }), ...INVALID]),
 	['a payload of 130,000 characters', call({ payload: 'x'.repeat(131_100) }), ...INVALID],
 	...kinds('startTime', ['null']),
-	...['soon', '12:00', '2030-13-01T00:00:00Z', '2030-02-30T00:00:00Z', '2030-01-01T25:00:00Z', '2030-01-01T00:00:00+02:00', '2030-01-01T00:00:00ZZ', '2030-01-01 00:00:00', `2030-01-01T00:00:00.${'1'.repeat(500)}Z`, 'Tue, 01 Jan 2030 00:00:00 GMT', '1893456000']
+	...['soon', '12:00', '2030-13-01T00:00:00Z', '2030-02-30T00:00:00Z', '2030-01-01T25:00:00Z', '2030-01-01T00:00:00+0200', '2030-01-01T00:00:00ZZ', '2030-01-01 00:00:00', `2030-01-01T00:00:00.${'1'.repeat(500)}Z`, 'Tue, 01 Jan 2030 00:00:00 GMT', '1893456000']
 		.map((startTime) => [`startTime: ${startTime.slice(0, 40)}`, { ...TWIN, startTime }, ...INVALID]),
 	...kinds('maxExecutionTimeInSeconds', ['null', 'a number']),
 	...[0, -1, 1.5, 2 ** 53, 1e300].map((maxExecutionTimeInSeconds) => [`maxExecutionTimeInSeconds: ${maxExecutionTimeInSeconds}`, { ...TWIN, maxExecutionTimeInSeconds }, ...INVALID]),

@@ -92,7 +92,10 @@ test('J-08 R-74 a start that is null, absent or past is now; one far ahead is ta
 	assert.equal(Date.parse(ok(await jobs.put('j08-far', update('*', { tags: { a: 1 } }, { startTime: far }))).body.startTime), Date.parse(far));
 	await jobs.becomes('j08-far', 'scheduled');
 	ok(await jobs.cancel('j08-far'));
-	for (const startTime of ['soon', '2030-13-01T00:00:00Z', 5, {}, ''])
+	// as .NET writes a local time
+	for (const [startTime, utc] of [['2039-04-16T12:19:56.8680000+02:00', '2039-04-16T10:19:56.8680000Z'], ['2039-12-31T20:00:00-05:30', '2040-01-01T01:30:00.0000000Z']])
+		assert.equal(ok(await jobs.put(`j08-${startTime.slice(20)}`.replaceAll('+', 'p'), update('*', { tags: { a: 1 } }, { startTime }))).body.startTime, utc);
+	for (const startTime of ['soon', '2030-01-01T00:00:00+0100', '2030-13-01T00:00:00Z', 5, {}, ''])
 		refused(await jobs.put('j08-bad', update('*', { tags: { a: 1 } }, { startTime })), 400, 'ArgumentInvalid', /startTime/);
 });
 
