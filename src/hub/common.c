@@ -168,7 +168,8 @@ allowed(const struct configuration *old, const struct op *op, struct fault *f)
 	if (op->if_match == IF_NONE && op->kind == OP_CONFIGURATION_PUT) {
 		if (old != NULL)
 			fault_set(f, F_ConfigurationAlreadyExists,
-			    "the configuration " STR_FMT " exists", STR_ARG(op->name));
+			    "Conflict: the configuration " STR_FMT " exists, " IF_MATCH_MISSING,
+			    STR_ARG(op->name));
 		return old == NULL;
 	}
 	if (old == NULL) {

@@ -283,7 +283,9 @@ put_allowed(struct shard *sh, struct row *r, const struct op *op, struct reply *
 	if (op->if_match == IF_NONE) {
 		fault_set(&reply->fault,
 		    op->module.n ? F_ModuleAlreadyExistsOnDevice : F_DeviceAlreadyExists,
-		    "Conflict");
+		    "Conflict: the %s " STR_FMT " exists, " IF_MATCH_MISSING,
+		    op->module.n ? "module" : "device",
+		    STR_ARG(op->module.n ? op->module : op->device));
 		return false;
 	}
 	if (!identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id))

@@ -104,7 +104,8 @@ import_allowed(
 	if (!(op->import & IMPORT_REPLACE)) {
 		fault_set(&reply->fault,
 		    op->module.n != 0 ? F_ModuleAlreadyExistsOnDevice : F_DeviceAlreadyExists,
-		    "Conflict");
+		    "Conflict: the %s " STR_FMT " exists", op->module.n != 0 ? "module" : "device",
+		    STR_ARG(op->module.n != 0 ? op->module : op->device));
 		return false;
 	}
 	return tags_hold(r, op, item, reply);

@@ -388,6 +388,8 @@ op_fn on_job_put, on_job_get, on_job_cancel;
 void desired_notify(
     const struct row *r, struct doc members, uint32_t version, const struct hub_env *env);
 /* Is the op's precondition met by this tag? On false the reply's fault is set (412). */
+#define IF_MATCH_MISSING                                                                           \
+	"and to change it the header If-Match is missing (its etag in quotes, or *)"
 bool precondition_holds(const struct op *op, const char *etag, struct reply *reply);
 /* Neither the module nor, perhaps, its device is there: the reply says which. */
 void reply_not_found(struct shard *sh, const struct op *op, struct reply *reply);

@@ -42,7 +42,10 @@ test('R-32 type is the last member of authentication', async () => {
 test('R-21 L-41 an existing device without If-Match: 409', async () => {
 	await put('exists');
 	assertError(await put('exists'), 409, 'DeviceAlreadyExists');
-	assert.match((await put('exists')).body.Message, /^ErrorCode:DeviceAlreadyExists;Conflict$/);
+	assert.equal((await put('exists')).body.Message, 'ErrorCode:DeviceAlreadyExists;Conflict: the device exists exists, and to change it the header If-Match is missing (its etag in quotes, or *)');
+	const module = () => hub.rest('PUT', '/devices/exists/modules/m', { body: { deviceId: 'exists', moduleId: 'm' } });
+	assert.equal((await module()).status, 200);
+	assertError(await module(), 409, 'ModuleAlreadyExistsOnDevice', 'If-Match is missing');
 });
 
 test('R-22 R-23 L-88 R-24 If-Match in every spelling', async () => {

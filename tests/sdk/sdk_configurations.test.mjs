@@ -79,6 +79,9 @@ test('R-84 R-88 R-90 a configuration is made, read and listed as it was sent', a
 test('R-85 R-86 R-87 R-89 J-29 update, etags, immutable content, delete', async () => {
 	await add('r86', '', { 'properties.desired.a': 1 });
 	assert.equal((await hub.rest('PUT', '/configurations/r86', { body: { ...configuration('r86', '', { 'properties.desired.a': 1 }), etag: '*' } })).status, 409);
+	// as the answer of GET is sent back by those who do not know of the header
+	const again = await hub.rest('PUT', '/configurations/r86', { body: (await hub.rest('GET', '/configurations/r86')).body });
+	assert.equal(again.body.Message, 'ErrorCode:ConfigurationAlreadyExists;Conflict: the configuration r86 exists, and to change it the header If-Match is missing (its etag in quotes, or *)');
 	const read = await get('r86');
 	read.priority = 7;
 	const updated = (await registry.updateConfiguration(read)).responseBody;
