@@ -69,7 +69,7 @@ struct sas {
  * Take a token apart: `SharedAccessSignature sr=..&sig=..&se=..[&skn=..]`, which is the password of a
  * CONNECT and the value of an Authorization header. The first word is compared without case, the fields
  * may come in any order, unknown ones are ignored.
- * ERR_SYNTAX: another scheme, a field missing or given twice, `se` not digits, too long, no policy's name.
+ * ERR_SYNTAX: another scheme, a field missing or given twice, too long, no policy's name. ERR_RANGE: `se` is no whole number.
  */
 enum err sas_parse(struct str token, struct sas *out);
 /* The policy's name, empty if the token is the identity's own. Borrows from *t. */
@@ -190,7 +190,8 @@ struct opened {
 struct verdict {
 	const char
 	    *refused; /* NULL: good. Else why not: for the log; a client learns it only if `tell` */
-	bool tell;    /* its key is known to be good, so it may know what else is wrong */
+	bool
+	    tell; /* its key is known to be good, so it may know what else is wrong; or no key was asked */
 	unsigned rights; /* a policy's, or RIGHT_DEVICE_SELF, RIGHT_MODULE_SELF */
 	int64_t end_us;  /* when it must end (sas_end_us); 0: never */
 	struct opened opened;

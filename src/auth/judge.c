@@ -150,8 +150,13 @@ token_refused(struct sas_mac *m, const struct auth_ask *ask, struct str token, s
 {
 	const char *refused;
 	struct sas t;
+	enum err e = sas_parse(token, &t);
 
-	if (sas_parse(token, &t) != ERR_OK)
+	if (e == ERR_RANGE) {
+		v->tell = true; /* what was sent says it, and no key */
+		return "the end of the SAS token, se, is not a whole number of seconds";
+	}
+	if (e != ERR_OK)
 		return "not a SAS token";
 	v->end_us = sas_end_us(&t, ask->skew_s);
 	if (ask->now_us > v->end_us)

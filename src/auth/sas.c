@@ -28,7 +28,7 @@ take_expiry(struct sas *t)
 
 	for (size_t i = 0; i < t->se.n; i++)
 		if (t->se.p[i] < '0' || t->se.p[i] > '9')
-			return ERR_SYNTAX;
+			return ERR_RANGE;
 	t->expiry_s = str_u64(t->se, &v) && v <= INT64_MAX ? (int64_t)v : INT64_MAX;
 	return ERR_OK;
 }

@@ -55,6 +55,14 @@ test('R-04 bad signatures, unknown policies and broken tokens: 401', async () =>
 		assertError(await hub.rest('GET', `/devices/${ID}`, { token: bad }), 401, 'IotHubUnauthorizedAccess');
 });
 
+test('R-04 an end that is no whole number is named, as it depends on no key', async () => {
+	for (const se of ['1893456000.123', '1.893456e9', '-1', 'soon']) {
+		const answer = await hub.rest('GET', `/devices/${ID}`, { token: token().replace(/se=\d+/, `se=${se}`) });
+		assertError(answer, 401, 'IotHubUnauthorizedAccess');
+		assert.match(answer.body.Message, /Unauthorized: the end of the SAS token, se, is not a whole number of seconds$/);
+	}
+});
+
 test('R-05 L-79 expired by more than 300 s is refused, within it accepted', async () => {
 	const now = Math.floor(Date.now() / 1000);
 	assert.equal(await status(`/devices/${ID}`, token({ se: now - 305 })), 401);
