@@ -1,4 +1,5 @@
 /* What a job does with its files, page by page or batch by batch, until it is through or is to stop. */
+#include "foreign/foreign.h"
 #include "transfer/files.h"
 
 #include <errno.h>
@@ -138,10 +139,11 @@ batch_run(struct file_job *job, const struct batch *b, struct new_file *errors)
 
 	if (b->too_long > 0) {
 		buf_printf(&lines,
-		    "{\"errorCode\":%d,\"errorStatus\":\"%s: line %llu has %llu bytes, the limit "
-		    "is %zu\"}\n",
-		    (int)F_GenericRequestEntityTooLarge, fault_name(F_GenericRequestEntityTooLarge),
-		    (unsigned long long)b->line, (unsigned long long)b->too_long, IMPORT_LINE_MAX);
+		    "{\"line\":%llu,\"errorCode\":%d,\"errorStatus\":\"%s: the line has %llu "
+		    "bytes, the limit is %zu\"}\n",
+		    (unsigned long long)b->line, (int)F_GenericRequestEntityTooLarge,
+		    fault_name(F_GenericRequestEntityTooLarge), (unsigned long long)b->too_long,
+		    IMPORT_LINE_MAX);
 	} else if (import_batch(job, b, &result, &f)) {
 		import_faults_write(&lines, &result, true);
 	} else {
@@ -158,16 +160,43 @@ batch_run(struct file_job *job, const struct batch *b, struct new_file *errors)
 	return good;
 }
 
+static void
+cannot_read(struct file_job *job)
+{
+	job_fails(job, "%s cannot be read: %s", job->name[0], strerror(errno));
+}
+
+/* Of another format each line would be refused, and none would say why. */
+static bool
+is_lines(struct file_job *job, struct line_reader *r)
+{
+	enum foreign_kind kind;
+	struct str head;
+	bool taken;
+
+	if (line_reader_peek(r, &head) != ERR_OK) {
+		cannot_read(job);
+		return false;
+	}
+	head.n = head.n < FOREIGN_HEAD_MAX ? head.n : FOREIGN_HEAD_MAX;
+	kind = foreign_kind(head);
+	taken = kind == FOREIGN_STATE || kind == FOREIGN_CSV;
+	if (kind != FOREIGN_LINES)
+		job_fails(job, "%s is %s: a job imports lines of JSON, one object each, as UTF-8%s",
+		    job->name[0], foreign_name(kind), taken ? " (twinhub import takes it)" : "");
+	return kind == FOREIGN_LINES;
+}
+
 static bool
 import_batches(struct file_job *job, int fd, uint64_t size, struct new_file *errors)
 {
 	struct line_reader r = { .fd = fd, .line = 1 };
 	struct batch b = { 0 };
-	bool good = true;
+	bool good = is_lines(job, &r);
 
 	while (good && job_goes_on(job)) {
 		if (batch_read(&r, &b) != ERR_OK) {
-			job_fails(job, "%s cannot be read: %s", job->name[0], strerror(errno));
+			cannot_read(job);
 			good = false;
 			break;
 		}

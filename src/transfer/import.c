@@ -205,6 +205,39 @@ shape_fit(struct import *im, size_t start, struct fault *f)
 	return true;
 }
 
+/* What stands behind "name": in a line that is no JSON, perhaps for a fault behind it; a guess, for people. */
+static struct str
+text_member(struct str line, struct str name)
+{
+	const char *at = memmem(line.p, line.n, name.p, name.n);
+	struct str value, rest;
+
+	if (at == NULL)
+		return STR_NONE;
+	rest = str_sub(line, (size_t)(at - line.p) + name.n);
+	while (rest.n > 0 && char_among(rest.p[0], " \t:"))
+		rest = str_sub(rest, 1);
+	if (rest.n == 0 || rest.p[0] != '"' || !str_cut(str_sub(rest, 1), '"', &value, &rest) ||
+	    !id_valid(value))
+		return STR_NONE;
+	return value;
+}
+
+/* Whose line it is, as far as it says: also an id that is none, up to what one may have. */
+static void
+fault_name_it(struct import *im, struct import_fault *refused, struct str line, struct str device,
+    struct str module)
+{
+	if (refused->code == F_IotHubFormatError) {
+		device = text_member(line, STR("\"id\""));
+		module = text_member(line, STR("\"moduleId\""));
+	}
+	if (device.n <= ID_MAX)
+		refused->device = keep(im->out, device);
+	if (module.n <= ID_MAX)
+		refused->module = keep(im->out, module);
+}
+
 static void
 line_take(struct import *im, struct str text, uint32_t line)
 {
@@ -227,10 +260,7 @@ line_take(struct import *im, struct str text, uint32_t line)
 		return;
 	}
 	refused = fault_add(im->out, im->o->first_line + line, f.code, str_of(f.text));
-	if (id_valid(device))
-		refused->device = keep(im->out, device);
-	if (id_valid(module))
-		refused->module = keep(im->out, module);
+	fault_name_it(im, refused, text, device, module);
 	im->docs.n = start;
 }
 
@@ -409,9 +439,7 @@ import_result_fini(struct import_result *r)
 static void
 put_text(struct buf *json, const char *name, struct str value)
 {
-	if (json->p[json->n - 1] != '{')
-		buf_putc(json, ',');
-	buf_printf(json, "\"%s\":", name);
+	buf_printf(json, ",\"%s\":", name);
 	doc_write_json_str(json, value);
 }
 
@@ -425,15 +453,12 @@ import_faults_write(struct buf *json, const struct import_result *r, bool lines)
 		if (i > 0 && !lines)
 			buf_putc(json, ',');
 		buf_putc(json, '{');
-		if (!lines)
-			buf_printf(json, "\"line\":%llu", (unsigned long long)f->line);
+		buf_printf(json, "\"line\":%llu", (unsigned long long)f->line);
 		if (f->device.n > 0)
 			put_text(json, "deviceId", span_str(&r->texts, f->device));
 		if (f->module.n > 0)
 			put_text(json, "moduleId", span_str(&r->texts, f->module));
-		if (json->p[json->n - 1] != '{')
-			buf_putc(json, ',');
-		buf_printf(json, "\"errorCode\":%d", (int)f->code);
+		buf_printf(json, ",\"errorCode\":%d", (int)f->code);
 		buf_cstr(&status, fault_name(f->code));
 		buf_cstr(&status, ": ");
 		buf_str(&status, span_str(&r->texts, f->text));

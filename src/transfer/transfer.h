@@ -69,7 +69,7 @@ enum err import_lines(
     const struct import_options *o, struct str text, struct import_result *out, struct fault *f);
 void import_result_fini(struct import_result *r);
 /* [{"line":7,"deviceId":"d","errorCode":400004,"errorStatus":"ArgumentInvalid: ..."}], without brackets; or each with a line
- * break instead of commas, and without "line". */
+ * break instead of commas. */
 void import_faults_write(struct buf *json, const struct import_result *r, bool lines);
 
 /* ---- a file of lines, in batches ---- */

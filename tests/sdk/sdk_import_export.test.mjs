@@ -63,7 +63,9 @@ test('R-82 the service SDK imports devices; lines that are refused are in import
 	const made = await registry.importDevicesFromBlob(uri('in'), uri('out'));
 	assert.deepEqual([made.type, made.status, made.inputBlobContainerUri, made.inputBlobName], ['import', 'running', uri('in'), 'devices.txt']);
 	await ended(made.jobId);
-	assert.deepEqual(rows('out', 'importErrors.log').map((e) => [e.deviceId, e.errorCode]), [[undefined, 400004], [undefined, 400006], ['i1', 409001], ['i4', 404001]]);
+	assert.deepEqual(rows('out', 'importErrors.log').map((e) => [e.line, e.deviceId, e.moduleId, e.errorCode]),
+		[[4, 'i 3', undefined, 400004], [5, undefined, undefined, 400006], [6, 'i1', undefined, 409001], [8, 'i4', undefined, 404001]]);
+	assert.match(rows('out', 'importErrors.log')[1].errorStatus, /^IotHubFormatError: The text is not valid JSON, at byte 0\.$/);
 	for (const e of rows('out', 'importErrors.log')) assert.match(e.errorStatus, /^\w+: /);
 	assert.equal((await hub.rest('GET', '/devices/i2')).body.status, 'disabled');
 	assert.equal((await hub.rest('GET', '/devices/i1/modules/m')).status, 200);
@@ -74,6 +76,38 @@ test('R-82 the service SDK imports devices; lines that are refused are in import
 	const again = await registry.importDevicesFromBlobByIdentity(uri('in'), uri('out'));
 	await ended(again.jobId);
 	assert.equal(rows('out', 'importErrors.log').length, 5, 'deleted already');
+});
+
+test('R-82 a line that is no JSON has its number, its byte and, where it is to be read, its id', async () => {
+	write('in/broken.txt', ['{"id":"fine-1"}', '{"id":"cut","tags":{"a":1}', '{ "id" : "dev", "moduleId":"mod", "tags":{"a":01}}', '', '{"id":7x}', '{"id":"a\u0000b","x":}']);
+	const made = await create({ type: 'import', inputBlobContainerUri: uri('in'), inputBlobName: 'broken.txt', outputBlobContainerUri: uri('out') });
+	await ended(made.body.jobId);
+	assert.deepEqual(rows('out', 'importErrors.log').map((e) => [e.line, e.deviceId, e.moduleId, Number(/at byte (\d+)\.$/.exec(e.errorStatus)[1])]),
+		[[2, 'cut', undefined, 26], [3, 'dev', 'mod', 47], [5, undefined, undefined, 7], [6, undefined, undefined, 8]]);
+	assert.equal(await exists('fine-1'), true);
+});
+
+test('R-82 files of other formats are named, and nothing of them is taken', async () => {
+	const files = {
+		'a JSON array': JSON.stringify([{ id: 'foreign-1' }]),
+		'JSON over several lines': JSON.stringify({ id: 'foreign-2' }, null, 2),
+		'UTF-16 text': Buffer.from('\ufeff{"id":"foreign-3"}\n', 'utf16le'),
+		'a state file of az iot hub state export': JSON.stringify({ configurations: {}, devices: { 'foreign-4': {} }, modules: {} }),
+		CSV: 'deviceId,tags.a\nforeign-5,1\n',
+	};
+
+	for (const [name, content] of Object.entries(files)) {
+		fs.writeFileSync(path.join(root, 'in/foreign.txt'), content);
+		const made = await create({ type: 'import', inputBlobContainerUri: uri('in'), inputBlobName: 'foreign.txt', outputBlobContainerUri: uri('out') });
+		const { failureReason } = await ended(made.body.jobId, 'failed');
+		assert.ok(failureReason.startsWith(`foreign.txt is ${name}: a job imports lines of JSON, one object each, as UTF-8`), failureReason);
+		assert.equal(failureReason.endsWith(' (twinhub import takes it)'), /^(CSV|a state)/.test(name), failureReason);
+		assert.deepEqual(rows('out', 'importErrors.log'), []);
+	}
+	for (let i = 1; i <= 5; i++) assert.equal(await exists(`foreign-${i}`), false);
+	fs.writeFileSync(path.join(root, 'in/foreign.txt'), '\ufeff{"id":"with-bom"}\r\n');
+	await ended((await create({ type: 'import', inputBlobContainerUri: uri('in'), inputBlobName: 'foreign.txt', outputBlobContainerUri: uri('out') })).body.jobId);
+	assert.equal(await exists('with-bom'), true);
 });
 
 test('R-81 R-82 J-03 the service SDK lists and reads jobs; v2 does not know them', async () => {
