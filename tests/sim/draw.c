@@ -86,10 +86,15 @@ draw_condition(struct rnd *r, struct buf *out)
 void
 draw_query(struct rnd *r, struct buf *out)
 {
+	static const char *const of_jobs[] = { "SELECT * FROM devices.jobs",
+		"SELECT * FROM devices.jobs WHERE devices.jobs.status = 'completed'",
+		"SELECT * FROM jobs" };
 	struct buf text = { 0 }, tail = { 0 };
 
 	draw_begin();
-	if (rnd_below(r, 2) == 0) {
+	if (rnd_below(r, 16) == 0) {
+		buf_cstr(out, PICK(r, of_jobs));
+	} else if (rnd_below(r, 2) == 0) {
 		random_query(r, &text);
 		buf_str(out, (struct str){ text.p, text.n - 1 }); /* without the NUL */
 	} else {

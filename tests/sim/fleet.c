@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #define STEPS     3000
-#define HISTORIES 60
+#define HISTORIES 40
 
 /* Which history, and where in it: whatever ends the process says so, the hub's own assertions too. */
 static char where[64];

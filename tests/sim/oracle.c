@@ -360,7 +360,7 @@ WRAP(void, query_order_finish, struct query_order *o)
 	seen.ordered++;
 }
 
-/* ---- what columns do for want of memory ---- */
+/* ---- only counted: columns that go for want of memory, steps of rollouts ---- */
 
 WRAP(void, columns_trim, struct columns *c)
 {
@@ -368,4 +368,12 @@ WRAP(void, columns_trim, struct columns *c)
 
 	__real_columns_trim(c);
 	seen.dropped += c->changes - before;
+}
+
+WRAP(bool, rollout_look, struct rollout *r, const struct rollout_seen *counted, int64_t now_us)
+{
+	bool moved = __real_rollout_look(r, counted, now_us);
+
+	seen.waves += moved;
+	return moved;
 }

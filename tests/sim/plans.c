@@ -43,6 +43,7 @@ static void
 put_job(struct world *w)
 {
 	struct buf *b = &w->text;
+	char at[TIME_TEXT_MAX];
 
 	if (rnd_below(&w->rnd, 4) == 0) {
 		buf_cstr(b,
@@ -55,6 +56,10 @@ put_job(struct world *w)
 		buf_cstr(b, ",\"properties\":{\"desired\":");
 		draw_properties(&w->rnd, true, b);
 		buf_cstr(b, "}},");
+	}
+	if (rnd_below(&w->rnd, 6) == 0) {
+		(void)time_format(world_wall_us(w) + rnd_below(&w->rnd, 100) * SECOND, at);
+		buf_printf(b, "\"startTime\":\"%s\",", at);
 	}
 	if (rnd_below(&w->rnd, 3) == 0)
 		buf_printf(b, "\"maxUpdatesPerSecond\":%u,", 1 + rnd_below(&w->rnd, 200));
@@ -88,26 +93,24 @@ configuration_name(struct world *w)
 	return w->name;
 }
 
+/* With $edgeHub and a module that there may not be yet. */
+static void
+put_modules(struct world *w)
+{
+	buf_printf(&w->text,
+	    "\"modulesContent\":{\"$edgeHub\":{\"properties.desired.r\":%u},\"m1\":{"
+	    "\"properties.desired.k1\":%u}}",
+	    rnd_below(&w->rnd, 5), rnd_below(&w->rnd, 5));
+}
+
 static void
 put_content(struct world *w)
 {
 	static const char *const paths[] = { "a", "b", "c.k1", "k2" };
-	struct buf *b = &w->text;
 
-	buf_printf(b,
-	    "\"content\":{\"deviceContent\":{\"properties.desired.%s\":%u,"
-	    "\"properties.desired.by\":%u}}",
-	    paths[rnd_below(&w->rnd, 4)], rnd_below(&w->rnd, 5), rnd_below(&w->rnd, 3));
-}
-
-/* With $edgeHub and a module that there may not be yet. */
-static void
-put_edge_content(struct world *w)
-{
 	buf_printf(&w->text,
-	    "\"content\":{\"modulesContent\":{\"$edgeHub\":{\"properties.desired.r\":%u},\"m1\":{"
-	    "\"properties.desired.k1\":%u}}}",
-	    rnd_below(&w->rnd, 5), rnd_below(&w->rnd, 5));
+	    "\"deviceContent\":{\"properties.desired.%s\":%u,\"properties.desired.by\":%u}",
+	    paths[rnd_below(&w->rnd, 4)], rnd_below(&w->rnd, 5), rnd_below(&w->rnd, 3));
 }
 
 static void
@@ -128,11 +131,12 @@ plan_configuration(struct world *w)
 
 	buf_printf(&w->text, "{\"priority\":%u,", rnd_below(&w->rnd, 4));
 	put_condition(w, "targetCondition");
-	buf_putc(&w->text, ',');
+	buf_cstr(&w->text, ",\"content\":{");
 	if (edge)
-		put_edge_content(w);
+		put_modules(w);
 	else
 		put_content(w);
+	buf_putc(&w->text, '}');
 	if (!edge && rnd_below(&w->rnd, 2))
 		put_rollout(w);
 	buf_putc(&w->text, '}');
@@ -156,4 +160,16 @@ plan_rollout(struct world *w)
 
 	k->op.rollout.action = actions[rnd_below(&w->rnd, 5)];
 	world_send(w, k);
+}
+
+/* The modules of one edge device, at once. */
+void
+plan_content(struct world *w)
+{
+	const char *device = world_device(w);
+
+	buf_putc(&w->text, '{');
+	put_modules(w);
+	buf_putc(&w->text, '}');
+	world_send(w, world_work(w, OP_APPLY_CONTENT, device, ""));
 }

@@ -132,9 +132,13 @@ exact(const struct question *k)
 static void
 compare(struct question *k, const struct query *q)
 {
+	enum query_collection from = query_facts(q)->collection;
 	struct buf want = { 0 };
-	uint64_t n = by_documents(k->w, q, &want);
+	uint64_t n;
 
+	if (from != QUERY_DEVICES && from != QUERY_MODULES)
+		return;
+	n = by_documents(k->w, q, &want);
 	if (k->count ? k->place.delivered != n && query_facts(q)->top == UINT64_MAX
 	             : !str_eq(buf_view(&want), buf_view(&k->rows)))
 		world_fail(STR_FMT "\nis answered with (%llu rows)\n  " STR_FMT
@@ -196,6 +200,7 @@ question_page(struct question *k)
 	walk->limit = k->limit;
 	walk->place = k->place;
 	walk->count = k->count;
+	walk->explain = rnd_below(&k->w->rnd, 8) == 0;
 	k->w->nwalk++;
 	fleet_walk(k->w->fleet, walk);
 }

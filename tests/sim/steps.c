@@ -46,6 +46,8 @@ static void
 step_rest(struct world *w)
 {
 	world_rest(w);
+	question_ask(w); /* with nothing under way its whole answer is compared */
+	world_rest(w);
 }
 
 static const struct {
@@ -65,17 +67,19 @@ static const struct {
 	{ write_import, 15 },
 	{ write_connect, 15 },
 	{ write_report, 50 },
+	{ write_telemetry, 5 },
 	{ write_disconnect, 8 },
 	{ plan_job, 6 },
 	{ plan_job_cancel, 1 },
 	{ plan_configuration, 3 },
 	{ plan_configuration_delete, 2 },
 	{ plan_rollout, 2 },
+	{ plan_content, 2 },
 	{ question_ask, 60 },
 	{ question_other, 8 },
 	{ world_commit_fails, 2 },
 	{ step_heal, 8 },
-	{ step_rest, 4 },
+	{ step_rest, 8 },
 	{ world_restart, 1 },
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))

@@ -153,6 +153,7 @@ fleet_down(struct world *w)
 	world_hear(w);
 	rollouts_free(w->rollouts);
 	fleet_free(w->fleet);
+	memset(w->epochs, 0, sizeof(w->epochs));
 }
 
 void
@@ -313,12 +314,42 @@ check_identities(struct world *w)
 		    (unsigned long long)fleet_identities(w->fleet));
 }
 
+static void
+count_jobs(struct world *w)
+{
+	struct jobs *set = shard_jobs(w->fleet->of_shard[0]->shards[0]);
+
+	for (uint32_t i = 0; set != NULL && i < set->n; i++)
+		seen.job_writes += set->v[i]->state.counts.succeeded;
+	jobs_unref(set);
+}
+
+static void
+count_configured(struct world *w)
+{
+	struct query *q = NULL;
+	struct fault f = { .text = "" };
+
+	if (query_parse(STR("SELECT * FROM devices WHERE is_defined(configurations)"), NULL, &q,
+	        &f) != ERR_OK)
+		world_fail("%s", f.text);
+	for (uint32_t s = 0; s < SHARDS; s++) {
+		struct shard *sh = w->fleet->of_shard[s]->shards[s];
+
+		for (uint32_t row = 0; row < shard_rows(sh); row++)
+			seen.configured += look_matches(w, q, sh, row);
+	}
+	query_free(q);
+}
+
 void
 world_free(struct world *w)
 {
 	w->look_us = 0;
 	world_rest(w);
 	check_identities(w);
+	count_jobs(w);
+	count_configured(w);
 	for (int i = 0; i < 3; i++)
 		question_ask(w);
 	world_rest(w);

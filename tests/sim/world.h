@@ -40,7 +40,8 @@ struct world {
 	struct rollouts *rollouts;
 	/* its clients */
 	char ids[DEVICES_MAX][12];
-	uint64_t epochs[DEVICES_MAX]; /* of the sessions, as last heard */
+	uint64_t
+	    epochs[DEVICES_MAX * 2]; /* of the sessions, by their links, as last heard; 0: none */
 	uint32_t nid;
 	uint32_t nwork, nparcel, nwalk; /* under way */
 	uint64_t sent;
@@ -74,8 +75,11 @@ extern struct world *the_world;
 	X(failures) /* of commits */                                                               \
 	X(done)     /* works */                                                                    \
 	X(refused)                                                                                 \
-	X(connected) /* sessions */                                                                \
-	X(called)    /* by jobs */                                                                 \
+	X(connected)  /* sessions */                                                               \
+	X(called)     /* by jobs */                                                                \
+	X(job_writes) /* devices that jobs are through with */                                     \
+	X(configured) /* twins that have a configuration in the end */                             \
+	X(waves)      /* steps of rollouts */                                                      \
 	X(restarts)                                                                                \
 	X(dropped) /* columns, for want of memory */
 #define SEEN_FIELD(name) uint64_t name;
@@ -128,6 +132,7 @@ void write_bulk(struct world *w);
 void write_import(struct world *w);
 void write_connect(struct world *w);
 void write_report(struct world *w);
+void write_telemetry(struct world *w);
 void write_disconnect(struct world *w);
 
 /* plans.c: steps */
@@ -136,8 +141,9 @@ void plan_job_cancel(struct world *w);
 void plan_configuration(struct world *w);
 void plan_configuration_delete(struct world *w);
 void plan_rollout(struct world *w);
+void plan_content(struct world *w);
 
-/* questions.c */
+/* questions.c: steps */
 void question_ask(struct world *w);
 void question_other(struct world *w); /* lists, statistics, dry runs */
 

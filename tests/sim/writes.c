@@ -290,21 +290,49 @@ write_import(struct world *w)
 	fleet_parcel(w->fleet, worker, p);
 }
 
-/* ---- sessions: each device's link has its number as its slot ---- */
+/* ---- sessions: a link has its number as its slot; of each device there are two, the second its module's ---- */
+
+static const char *
+link_device(const struct world *w, uint32_t link)
+{
+	return w->ids[link / 2];
+}
+
+static const char *
+link_module(uint32_t link)
+{
+	return link % 2 ? "m0" : "";
+}
+
+static uint32_t
+some_link(struct world *w)
+{
+	return rnd_below(&w->rnd, w->nid) * 2 + (rnd_below(&w->rnd, 5) == 0);
+}
+
+static struct work *
+link_work(struct world *w, enum op_kind kind, uint32_t link)
+{
+	struct work *k = world_work(w, kind, link_device(w, link), link_module(link));
+
+	k->op.actor = ACTOR_DEVICE;
+	k->op.actor_name = k->op.device;
+	k->op.epoch = w->epochs[link];
+	return k;
+}
 
 /* It listens to calls, too. */
 static void
-subscribe(struct world *w, uint32_t device, uint64_t epoch)
+subscribe(struct world *w, uint32_t link)
 {
 	static const struct filter filters[] = { { FILTER_DESIRED, 0, { NULL, 0 } },
 		{ FILTER_METHODS, 0, { NULL, 0 } } };
-	struct work *k = world_work(w, OP_SUBSCRIBE, w->ids[device], "");
+	struct work *k = link_work(w, OP_SUBSCRIBE, link);
 	struct buf list = { 0 };
 
 	filters_put(&list, &filters[0]);
 	filters_put(&list, &filters[1]);
 	k->op.payload = work_str(k, buf_view(&list));
-	k->op.epoch = epoch;
 	buf_fini(&list);
 	world_send(w, k);
 }
@@ -316,7 +344,7 @@ connect_back(struct work *k)
 
 	if (k->reply.fault.code == F_NONE) {
 		w->epochs[k->tag] = k->reply.epoch;
-		subscribe(w, k->tag, k->reply.epoch);
+		subscribe(w, k->tag);
 		seen.connected++;
 	}
 	work_back(k);
@@ -325,67 +353,85 @@ connect_back(struct work *k)
 void
 write_connect(struct world *w)
 {
-	uint32_t device = rnd_below(&w->rnd, w->nid);
-	struct work *k = world_work(w, OP_CONNECT, w->ids[device], "");
+	uint32_t link = some_link(w);
+	struct work *k = link_work(w, OP_CONNECT, link);
 	struct buf token = { 0 }, resource = { 0 };
 
-	buf_printf(&resource, SIM_HOST "/devices/%s", w->ids[device]);
+	buf_printf(&resource, SIM_HOST "/devices/%s%s%s", link_device(w, link),
+	    link % 2 ? "/modules/" : "", link_module(link));
 	if (sas_make(w->mac, &token, buf_view(&resource), STR(KEY),
 	        world_wall_us(w) / SECOND + 3600, STR_NONE) != ERR_OK)
 		world_fail("no token");
 	k->done = connect_back;
-	k->tag = device;
+	k->tag = link;
+	k->op.epoch = 0;
 	k->op.shown.token = work_str(k, buf_view(&token));
 	k->op.connect.clean = rnd_below(&w->rnd, 2);
-	k->op.reply_to = (struct reply_to){ .slot = device };
+	k->op.reply_to = (struct reply_to){ .slot = link };
 	buf_fini(&token);
 	buf_fini(&resource);
 	world_send(w, k);
 }
 
-/* Of somebody who is, or was, connected; UINT32_MAX: of nobody. */
+/* One that is, or was, connected; UINT32_MAX: none is. */
 static uint32_t
 some_session(struct world *w)
 {
-	uint32_t device = rnd_below(&w->rnd, w->nid);
+	uint32_t link = some_link(w), all = w->nid * 2;
 
-	for (uint32_t n = 0; n < w->nid; n++, device = (device + 1) % w->nid)
-		if (w->epochs[device] != 0)
-			return device;
+	for (uint32_t n = 0; n < all; n++, link = (link + 1) % all)
+		if (w->epochs[link] != 0)
+			return link;
 	return UINT32_MAX;
 }
 
-static void
-of_session(struct world *w, enum op_kind kind)
+/* NULL: nobody is connected; then somebody is about to. */
+static struct work *
+session_work(struct world *w, enum op_kind kind)
 {
-	uint32_t device = some_session(w);
-	struct work *k;
+	uint32_t link = some_session(w);
 
-	if (device == UINT32_MAX) {
-		w->text.n = 0;
-		write_connect(w);
-		return;
-	}
-	k = world_work(w, kind, w->ids[device], "");
-	k->op.actor = ACTOR_DEVICE;
-	k->op.actor_name = k->op.device;
-	k->op.epoch = w->epochs[device];
-	if (kind == OP_DISCONNECT)
-		w->epochs[device] = 0;
-	world_send(w, k);
+	if (link != UINT32_MAX)
+		return link_work(w, kind, link);
+	w->text.n = 0;
+	write_connect(w);
+	return NULL;
 }
 
 void
 write_report(struct world *w)
 {
+	struct work *k;
+
 	draw_properties(&w->rnd, true, &w->text);
-	of_session(w, OP_REPORT);
+	k = session_work(w, OP_REPORT);
+	if (k != NULL)
+		world_send(w, k);
+}
+
+void
+write_telemetry(struct world *w)
+{
+	struct work *k = session_work(w, OP_TELEMETRY);
+	struct buf record = { 0 };
+
+	if (k == NULL)
+		return;
+	log_message(&record, STR("hello"));
+	k->op.payload = work_str(k, buf_view(&record));
+	buf_fini(&record);
+	world_send(w, k);
 }
 
 void
 write_disconnect(struct world *w)
 {
-	of_session(w, OP_DISCONNECT);
+	uint32_t link = some_session(w);
+
+	if (link == UINT32_MAX)
+		return;
+	world_send(w, link_work(w, OP_DISCONNECT, link));
+	w->epochs[link] = 0;
 }
 
 void
@@ -396,9 +442,7 @@ world_note(struct note *n)
 
 	if (n->kind != EFFECT_METHOD)
 		return;
-	k = world_work(w, OP_METHOD_RESPONSE, w->ids[n->session.slot], "");
-	k->op.actor = ACTOR_DEVICE;
-	k->op.epoch = w->epochs[n->session.slot];
+	k = link_work(w, OP_METHOD_RESPONSE, n->session.slot);
 	k->op.method.call = n->call;
 	k->op.method.status = 200;
 	k->op.payload = work_str(k, STR("{\"done\":true}"));
