@@ -17,6 +17,11 @@ before(async () => {
 after(() => stopAll(...hubs));
 
 const ok = (answer, status = 200) => { assert.equal(answer.status, status, answer.text); return answer.body; };
+const refused = (answer, status, name, text) => {
+	assert.equal(answer.status, status, answer.text);
+	assert.match(answer.body.Message, new RegExp(`ErrorCode:${name};`));
+	assert.match(answer.body.Message, text);
+};
 const keyOf = async (id) => ok(await hub.rest('GET', `/devices/${id}`)).authentication.symmetricKey.primaryKey;
 const own = async (id, path = `/devices/${id}`) => sasToken({ resource: `${hub.addr}${path}`, key: await keyOf(id) });
 
@@ -83,6 +88,60 @@ test('D-80 an audience in lower case', async () => {
 test('R-106 telemetry by HTTPS', async () => {
 	assert.equal((await hub.rest('POST', '/devices/dev1/messages/events?api-version=2020-03-13', { token: await own('dev1'), body: '{"t":1,"from":"the field"}' })).status, 204);
 	assert.ok(walHolds(hub, '{"t":1,"from":"the field"}'));
+});
+
+const CONDITIONS = [['deviceId=edgeDeviceVM', /edgeDeviceVM/], ['"tags.environment = \'test\'"', /condition|constant/i], ["tag.environment = 'test'", /\btag\b/]];
+
+test('J-07 J-35 Q-90 target conditions that can never be met are refused by name', async () => {
+	for (const [targetCondition, text] of CONDITIONS) {
+		refused(await hub.rest('PUT', '/configurations/never', { body: { id: 'never', targetCondition, priority: 1, content: { deviceContent: { 'properties.desired.x': 1 } } } }), 400, 'InvalidConfigurationTargetCondition', text);
+		const tested = ok(await hub.rest('POST', '/configurations/testQueries', { body: { targetCondition, customMetricQueries: {} } }));
+		assert.match(tested.targetConditionError, text);
+		refused(await hub.rest('PUT', '/jobs/v2/never', { body: { jobId: 'never', type: 'scheduleUpdateTwin', queryCondition: targetCondition, updateTwin: { etag: '*', tags: { a: 1 } } } }), 400, 'ArgumentInvalid', text);
+	}
+	assert.equal((await hub.rest('GET', '/configurations/never')).status, 404);
+});
+
+test('J-06 a patch beside its place in a job', async () => {
+	refused(await hub.rest('PUT', '/jobs/v2/beside', { body: { type: 'scheduleUpdateTwin', queryCondition: "deviceId IN ['dev1']", updateTwin: { etag: '*', desired: { building: '43' } } } }), 400, 'ArgumentInvalid', /updateTwin\.desired/);
+});
+
+test('Q-90 R-113 what is taken without effect says so in a header', async () => {
+	const warned = (answer, text) => { ok(answer); assert.match(answer.headers['x-twinhub-warning'], text); };
+	warned(await hub.rest('PATCH', '/twins/dev1', { body: { desired: { a: 1 } } }), /desired/);
+	const query = async (text) => hub.rest('POST', '/devices/query', { body: { query: text } });
+	warned(await query('SELECT * FROM devices WHERE deviceId = pump01'), /pump01/);
+	warned(await query('SELECT * FROM devices WHERE properties.reported.bathroom-light = true'), /\[\[bathroom-light\]\]/);
+	assert.equal((await query("SELECT * FROM devices WHERE deviceId = 'pump01'")).headers['x-twinhub-warning'], undefined);
+});
+
+test('T-04 a local time with an offset', async () => {
+	const job = ok(await hub.rest('PUT', '/jobs/v2/local', { body: { jobId: 'local', type: 'scheduleUpdateTwin', queryCondition: "deviceId IN ['dev1']", startTime: '2019-04-16T12:19:56.8680000+02:00', updateTwin: { etag: '*', tags: { local: 1 } } } }));
+	assert.match(job.startTime, /^2019-04-16T10:19:56\.868/);
+});
+
+test('J-30a L-43 T-63 desired, reported and contents over the limit', async () => {
+	const big = Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`k${i}`, 'x'.repeat(1000)]));
+	refused(await hub.rest('PATCH', '/twins/dev1', { body: { properties: { desired: big } } }), 403, 'DeviceModelMaxPropertiesExceeded', /3\d,?\d{3}.*32,?768/);
+	const c = await mqttDevice(hub, 'dev1', { filters: [TWIN_RESPONSES] });
+	const answer = await c.report(big);
+	assert.deepEqual([answer.status, answer.body.errorCode], [403, 403100]);
+	c.destroy();
+	const over = [403, 'DeviceModelMaxPropertiesExceeded', /32,?768/];
+	refused(await hub.rest('PUT', '/configurations/big', { body: { id: 'big', priority: 1, targetCondition: "tags.none = '1'", content: { deviceContent: { 'properties.desired.big': big } } } }), ...over);
+	refused(await hub.rest('POST', '/devices/edge1/applyConfigurationContent', { body: { modulesContent: { $edgeAgent: { 'properties.desired': big } } } }), ...over);
+});
+
+test('R-21 an update without If-Match says what is missing', async () => {
+	const body = { id: 'again', targetCondition: "tags.none = '1'", priority: 1, content: { deviceContent: { 'properties.desired.again': 1 } } };
+	ok(await hub.rest('PUT', '/configurations/again', { body }));
+	const shown = ok(await hub.rest('GET', '/configurations/again'));
+	const answer = await hub.rest('PUT', '/configurations/again', { body: shown });
+	assert.equal(answer.status, 409);
+	assert.match(answer.body.Message, /If-Match/);
+	const device = await hub.rest('PUT', '/devices/dev1', { body: ok(await hub.rest('GET', '/devices/dev1')) });
+	assert.equal(device.status, 409);
+	assert.match(device.body.Message, /If-Match/);
 });
 
 test('J-52 what configurations made and nobody owns any more goes', async () => {

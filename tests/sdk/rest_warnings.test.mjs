@@ -34,7 +34,7 @@ const configuration = (id, targetCondition, rest = {}) => hub.rest('PUT', `/conf
 const job = (id, rest) => hub.rest('PUT', `/jobs/v2/${id}`,
 	{ body: { jobId: id, type: 'scheduleUpdateTwin', queryCondition: '*', updateTwin: { etag: '*', tags: {} }, ...rest } });
 
-test('Q-90 R-111 queries keep their answer, and say what can have no effect', async () => {
+test('Q-90 R-113 queries keep their answer, and say what can have no effect', async () => {
 	const none = [
 		['SELECT * FROM devices WHERE deviceId = pump01', /^pump01 is taken for a path, and no device has it: a value needs quotes, 'pump01'$/],
 		['SELECT * FROM devices WHERE properties.reported.bathroom-light = true', /a name with a dash is written \[\[bathroom-light\]\]$/],
@@ -53,7 +53,7 @@ test('Q-90 R-111 queries keep their answer, and say what can have no effect', as
 	assert.equal(header(bad), undefined);
 });
 
-test('R-111 every page of an answer bears the warning, and an explanation has it', async () => {
+test('R-113 every page of an answer bears the warning, and an explanation has it', async () => {
 	for (const id of ['p2', 'p3']) await hub.createDevice(id);
 	const text = "SELECT * FROM devices WHERE NOT is_defined(tag.site)";
 	const headers = { 'x-ms-max-item-count': '2' };
@@ -65,7 +65,7 @@ test('R-111 every page of an answer bears the warning, and an explanation has it
 	assert.equal(warned(await query('SELECT * FROM devices', '/devices/query?explain=true')).warning, undefined);
 });
 
-test('R-111 the header is one line of printable ASCII, and bounded', async () => {
+test('R-113 the header is one line of printable ASCII, and bounded', async () => {
 	const strange = await query(`SELECT * FROM devices WHERE [[${'a\r\nx-evil: 1\u0007ü😀'}]] = 1`);
 	assert.equal(header(strange), 'no device has [[a\\u000d\\u000ax-evil: 1\\u0007\\u00fc\\ud83d\\ude00]]: a path begins with tags, properties.desired, ' +
 		'properties.reported or another member of the twin');
@@ -121,7 +121,7 @@ test('Q-90 J-06 J-07 jobs: conditions that can never be true, members that no tw
 		await until(async () => (await hub.rest('GET', `/jobs/v2/${id}`)).body.status === 'completed', `job ${id}`);
 });
 
-test('R-111 T-13 T-34 twin bodies with members at the wrong place', async () => {
+test('R-113 T-13 T-34 twin bodies with members at the wrong place', async () => {
 	const write = (method, body, module = '') => hub.rest(method, `/twins/pump01${module}`, { body });
 	for (const method of ['PATCH', 'PUT']) {
 		warned(await write(method, { desired: { a: 1 } }), /^desired is no member of a twin, properties\.desired is$/);
