@@ -20,9 +20,9 @@ struct place {
 static struct str
 trimmed(struct str s)
 {
-	while (s.n > 0 && strchr(" \t\r\n\v\f", s.p[0]) != NULL)
+	while (s.n > 0 && char_among(s.p[0], " \t\r\n\v\f"))
 		s = str_sub(s, 1);
-	while (s.n > 0 && strchr(" \t\r\n\v\f", s.p[s.n - 1]) != NULL)
+	while (s.n > 0 && char_among(s.p[s.n - 1], " \t\r\n\v\f"))
 		s.n--;
 	return s;
 }
@@ -59,7 +59,7 @@ text_to_number(struct str text, double *out)
 	if (text.n == 0 || text.n >= sizeof(room))
 		return false;
 	for (size_t i = 0; i < text.n; i++)
-		if (strchr("0123456789+-.eE", text.p[i]) == NULL)
+		if (!char_among(text.p[i], "0123456789+-.eE"))
 			return false;
 	memcpy(room, text.p, text.n);
 	room[text.n] = '\0';

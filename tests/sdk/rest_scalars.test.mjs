@@ -29,6 +29,7 @@ test('R-108 methods: timeouts as az sends them', async () => {
 	}
 	const call = (body) => hub.rest('POST', '/twins/dev1/methods', { body: { methodName: 'm', ...body } });
 	refused(await call({ responseTimeoutInSeconds: '4' }), /responseTimeoutInSeconds is not an integer from 5 to 300, it is "4"/);
+	for (const text of ['10\0', '\x0010', '1\x000']) refused(await call({ responseTimeoutInSeconds: text }), /responseTimeoutInSeconds is not an integer/);
 	refused(await call({ connectTimeoutInSeconds: 30.5 }), /connectTimeoutInSeconds is not an integer from 0 to 300, it is 30\.5/);
 	refused(await call({ methodName: ['m'] }), /methodName is not a string, it is an array/);
 	// the payload's own values stay as they are
