@@ -1,8 +1,6 @@
 /* Digital twins (service-rest.md 16): thin faces over twins and methods. What they are is told by the twin alone. */
 #include "http/priv.h"
 
-#include <stdio.h>
-
 static void
 done_get(struct work *w)
 {
@@ -63,13 +61,17 @@ on_digital_twin_patch(struct request *r)
 static struct str
 method_of(struct request *r)
 {
-	char name[2 * SEGMENT_MAX + 2];
-	bool component = r->nsegment > 4;
-	int n = component ? snprintf(name, sizeof(name), STR_FMT "*" STR_FMT,
-	                        STR_ARG(r->segment[3]), STR_ARG(r->segment[5]))
-	                  : snprintf(name, sizeof(name), STR_FMT, STR_ARG(r->segment[3]));
+	struct buf name = { 0 };
+	struct str kept;
 
-	return arena_str(&r->arena, (struct str){ name, (size_t)n });
+	buf_str(&name, r->segment[3]);
+	if (r->nsegment > 4) {
+		buf_putc(&name, '*');
+		buf_str(&name, r->segment[5]);
+	}
+	kept = arena_str(&r->arena, buf_view(&name));
+	buf_fini(&name);
+	return kept;
 }
 
 static enum err

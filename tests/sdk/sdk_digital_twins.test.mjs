@@ -91,7 +91,8 @@ test('R-109 commands of the device and of a component, by the client', async () 
 test('R-109 commands that nobody answers, or that cannot be', async () => {
 	await hub.createDevice('tc3');
 	for (const [path, status, name] of [['/digitaltwins/nobody/commands/c', 404, 'DeviceNotFound'], ['/digitaltwins/tc3/commands/c', 404, 'DeviceNotOnline'],
-		['/digitaltwins/tc3/components/p/commands/c', 404, 'DeviceNotOnline'], ['/digitaltwins/tc3/commands/a%20b', 400, 'ArgumentInvalid'],
+		['/digitaltwins/tc3/components/p/commands/c', 404, 'DeviceNotOnline'], ['/digitaltwins/tc3/commands/a%20b', 400, 'ArgumentInvalid'], ['/digitaltwins/tc3/commands/a%00b', 400, 'ArgumentInvalid'],
+		['/digitaltwins/tc3/components/p%00q/commands/c', 400, 'ArgumentInvalid'], ['/digitaltwins/tc3/commands/c?connectTimeoutInSeconds=&responseTimeoutInSeconds=', 404, 'DeviceNotOnline'],
 		['/digitaltwins/tc3/commands/c?responseTimeoutInSeconds=4', 400, 'ArgumentInvalid'], ['/digitaltwins/tc3/commands/c?connectTimeoutInSeconds=x', 400, 'ArgumentInvalid'],
 		['/digitaltwins/tc3/commands', 404, 'GenericNotFound'], ['/digitaltwins/tc3/components/p', 404, 'GenericNotFound'], ['/digitaltwins/a%20b/commands/c', 400, 'ArgumentInvalid']]) {
 		const answer = await rest('POST', path, { body: '{}' });
