@@ -20,7 +20,7 @@ path_plain(struct arena *a, struct str raw)
 	char *out = arena_alloc(a, raw.n + 1);
 	size_t n = 0;
 
-	if (raw.n > 0 &&
+	if (raw.n > 0 && *p == '/' &&
 	    is_encoded_slash(p + 1, end)) /* the first slash of the path, and then the path */
 		p++;
 	while (p < end) {

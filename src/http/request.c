@@ -109,7 +109,7 @@ request_number(
 	struct str v = request_param(r, name);
 	int64_t n;
 
-	if (v.p == NULL)
+	if (v.n == 0) /* name= as some clients write what they do not set */
 		return ERR_OK;
 	if (!text_to_int(v, least, most, &n))
 		return fault_set(f, F_ArgumentInvalid, "%s is not a number from %lld to %lld", name,
@@ -264,6 +264,25 @@ request_dispatch(struct request *r)
 	}
 }
 
+/* The request's target, without scheme and host if a proxy has put them before it (RFC 9112, 3.2.2). Of another host than Host
+ * says it stays as it is, and leads nowhere: nothing is fetched from there. */
+static struct str
+target_of(const struct request *r)
+{
+	struct str uri = str_of(evhttp_request_get_uri(r->ev)), scheme, rest;
+	size_t n = 0;
+
+	if (str_starts(uri, STR("/")) || !str_cut(uri, ':', &scheme, &rest) ||
+	    !(str_ieq(scheme, STR("https")) || str_ieq(scheme, STR("http"))) ||
+	    !str_starts(rest, STR("//")))
+		return uri;
+	rest = str_sub(rest, 2);
+	while (n < rest.n && !char_among(rest.p[n], "/?"))
+		n++;
+	return str_ieq((struct str){ rest.p, n }, request_header(r, "Host")) ? str_sub(rest, n)
+	                                                                     : uri;
+}
+
 static struct request *
 request_new(struct http_loop *hl, struct evhttp_request *ev)
 {
@@ -274,7 +293,7 @@ request_new(struct http_loop *hl, struct evhttp_request *ev)
 	r->hl = hl;
 	r->ev = ev;
 	r->method = method_of(r);
-	str_cut(str_of(evhttp_request_get_uri(ev)), '?', &r->sent_path, &r->query);
+	str_cut(target_of(r), '?', &r->sent_path, &r->query);
 	r->path = path_plain(&r->arena, r->sent_path);
 	r->body = (struct str){ n == 0 ? NULL : (const char *)evbuffer_pullup(in, -1), n };
 	slot_take(r);

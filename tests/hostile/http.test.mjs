@@ -477,6 +477,17 @@ test('a request for another host is not proxied', async () => {
 	await scene.holds();
 });
 
+test('a target may have scheme and host before it, if it is this host', async () => {
+	const ask = async (target) => (await rawHttp(scene.hub, head(`GET ${target} HTTP/1.1`)())).responses[0].status;
+	const { addr } = scene.hub;
+	assert.equal(await ask(`https://${addr}/twins/h?api-version=2021-04-12`), 200);
+	assert.equal(await ask(`HTTPS://${addr}/twins%2Fh?api-version=2021-04-12`), 200);
+	assert.equal(await ask(`https://${addr}/readyz`), 200);
+	for (const target of [`https://${addr}`, `https://${addr}?api-version=2021-04-12`, `https://${addr}:443/twins/h?api-version=2021-04-12`, `ftp://${addr}/twins/h?api-version=2021-04-12`])
+		assert.equal(await ask(target), 404, target);
+	await scene.holds();
+});
+
 test('a request cut at every byte changes nothing', async () => {
 	const bytes = head(PATCH_H, ['Content-Length: 16'], BODY)();
 	for (let at = 0; at < bytes.length; at += 3) await abandonHttp(scene.hub, bytes.subarray(0, at));
