@@ -8,6 +8,7 @@
 #define TWINHUB_AUTH_H
 
 #include "base/base.h"
+#include "base/reason.h"
 
 /* ---- rights and policies ---- */
 
@@ -188,8 +189,8 @@ struct opened {
 };
 
 struct verdict {
-	const char
-	    *refused; /* NULL: good. Else why not: for the log; a client learns it only if `tell` */
+	enum reason
+	    refused; /* REASON_NONE: good. Else why not: for the log; a client learns it only if `tell` */
 	bool
 	    tell; /* its key is known to be good, so it may know what else is wrong; or no key was asked */
 	unsigned rights; /* a policy's, or RIGHT_DEVICE_SELF, RIGHT_MODULE_SELF */

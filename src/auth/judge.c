@@ -66,7 +66,7 @@ opened_known(const struct opened *o, const struct policy *policies, size_t npoli
 
 /* ---- tokens ---- */
 
-static const char *
+static enum reason
 policy_refused(
     struct sas_mac *m, const struct auth_ask *ask, const struct sas *t, struct verdict *v)
 {
@@ -74,16 +74,16 @@ policy_refused(
 	enum key_side side;
 
 	if (p == NULL)
-		return "unknown policy";
+		return REASON_POLICY_UNKNOWN;
 	side = sas_signed_by(m, t, p->primary, p->secondary);
 	if (side == KEY_NEITHER)
-		return "the signature is not the policy's";
+		return REASON_POLICY_SIGNATURE;
 	v->rights = p->rights;
 	v->opened = (struct opened){ .by = OPENED_BY_POLICY,
 		.print = key_print(p->name, side == KEY_PRIMARY ? p->primary : p->secondary) };
 	v->policy_n = (uint8_t)p->name.n;
 	memcpy(v->policy, p->name.p, p->name.n);
-	return NULL;
+	return REASON_NONE;
 }
 
 static void
@@ -94,7 +94,7 @@ accept_identity(const struct auth_ask *ask, enum opener by, uint64_t print, stru
 	    ask->module.n != 0 && by == OPENED_BY_SELF ? RIGHT_MODULE_SELF : RIGHT_DEVICE_SELF;
 }
 
-static const char *
+static enum reason
 key_refused(struct sas_mac *m, const struct auth_ask *ask, const struct sas *t, enum opener by,
     struct verdict *v)
 {
@@ -102,14 +102,14 @@ key_refused(struct sas_mac *m, const struct auth_ask *ask, const struct sas *t, 
 	enum key_side side;
 
 	if (k == NULL)
-		return "no such identity";
+		return REASON_IDENTITY_UNKNOWN;
 	if (k->type != AUTH_SAS)
-		return "the identity does not authenticate by key";
+		return REASON_KEY_NOT_USED;
 	side = sas_signed_by(m, t, k->keys[0], k->keys[1]);
 	if (side == KEY_NEITHER)
-		return "the signature is not the identity's";
+		return REASON_KEY_SIGNATURE;
 	accept_identity(ask, by, side_print(k, side), v);
-	return NULL;
+	return REASON_NONE;
 }
 
 static bool
@@ -130,44 +130,44 @@ lives_too_long(const struct auth_ask *ask, const struct sas *t)
 }
 
 /* The identity's own reason is the one to tell, if neither key made it. */
-static const char *
+static enum reason
 signature_refused(
     struct sas_mac *m, const struct auth_ask *ask, const struct sas *t, struct verdict *v)
 {
-	const char *refused;
+	enum reason refused;
 
 	if (sas_policy(t).n != 0)
 		return policy_refused(m, ask, t, v);
 	refused = key_refused(m, ask, t, OPENED_BY_SELF, v);
-	if (refused != NULL && ask->parent != NULL &&
-	    key_refused(m, ask, t, OPENED_BY_PARENT, v) == NULL)
-		return NULL;
+	if (refused != REASON_NONE && ask->parent != NULL &&
+	    key_refused(m, ask, t, OPENED_BY_PARENT, v) == REASON_NONE)
+		return REASON_NONE;
 	return refused;
 }
 
-static const char *
+static enum reason
 token_refused(struct sas_mac *m, const struct auth_ask *ask, struct str token, struct verdict *v)
 {
-	const char *refused;
+	enum reason refused;
 	struct sas t;
 	enum err e = sas_parse(token, &t);
 
 	if (e == ERR_RANGE) {
 		v->tell = true; /* what was sent says it, and no key */
-		return "the end of the SAS token, se, is not a whole number of seconds";
+		return REASON_TOKEN_SECONDS;
 	}
 	if (e != ERR_OK)
-		return "not a SAS token";
+		return REASON_TOKEN_FORM;
 	v->end_us = sas_end_us(&t, ask->skew_s);
 	if (ask->now_us > v->end_us)
-		return "the token has expired";
+		return REASON_TOKEN_EXPIRED;
 	refused = signature_refused(m, ask, &t, v);
-	if (refused != NULL)
+	if (refused != REASON_NONE)
 		return refused;
 	if (!covers(ask, &t, v))
-		return "the token is for another resource";
+		return REASON_TOKEN_RESOURCE;
 	v->tell = true;
-	return lives_too_long(ask, &t) ? "the token ends later than --max-token-ttl allows" : NULL;
+	return lives_too_long(ask, &t) ? REASON_TOKEN_LIFE : REASON_NONE;
 }
 
 /* ---- certificates ---- */
@@ -182,7 +182,7 @@ common_name_is(struct str cn, struct str device, struct str module)
 	    str_ends(cn, module);
 }
 
-static const char *
+static enum reason
 leaf_refused(
     const struct auth_ask *ask, const struct credentials *c, enum opener by, struct verdict *v)
 {
@@ -190,41 +190,41 @@ leaf_refused(
 	enum key_side side;
 
 	if (k == NULL)
-		return "no such identity";
+		return REASON_IDENTITY_UNKNOWN;
 	if (k->type == AUTH_SELF_SIGNED) {
 		side = cert_print_is(&c->print, k->thumbs[0], k->thumbs[1]);
 		if (side == KEY_NEITHER)
-			return "the certificate has another thumbprint";
+			return REASON_CERTIFICATE_PRINT;
 		accept_identity(ask, by, side_print(k, side), v);
-		return NULL;
+		return REASON_NONE;
 	}
 	if (k->type != AUTH_CA)
-		return "the identity does not authenticate by certificate";
+		return REASON_CERTIFICATE_NOT_USED;
 	if (c->ca == 0 || !ca_known(c->ca, ask->cas, ask->nca))
-		return "the certificate does not lead to a registered CA";
+		return REASON_CERTIFICATE_CA;
 	if (!common_name_is(
 	        c->common_name, ask->device, by == OPENED_BY_SELF ? ask->module : STR_NONE))
-		return "the certificate's common name is another id";
+		return REASON_CERTIFICATE_NAME;
 	accept_identity(ask, by, PRINT_OF_CA, v);
 	v->opened.ca = c->ca;
-	return NULL;
+	return REASON_NONE;
 }
 
-static const char *
+static enum reason
 certificate_refused(const struct auth_ask *ask, const struct credentials *c, struct verdict *v)
 {
-	const char *refused;
+	enum reason refused;
 
 	if (!c->has_certificate)
-		return "neither a token nor a certificate";
+		return REASON_NO_CREDENTIALS;
 	if (ask->now_us > c->not_after_us)
-		return "the certificate has expired";
+		return REASON_CERTIFICATE_EXPIRED;
 	if (ask->now_us < c->not_before_us)
-		return "the certificate is not valid yet";
+		return REASON_CERTIFICATE_EARLY;
 	refused = leaf_refused(ask, c, OPENED_BY_SELF, v);
-	if (refused != NULL && ask->parent != NULL &&
-	    leaf_refused(ask, c, OPENED_BY_PARENT, v) == NULL)
-		return NULL;
+	if (refused != REASON_NONE && ask->parent != NULL &&
+	    leaf_refused(ask, c, OPENED_BY_PARENT, v) == REASON_NONE)
+		return REASON_NONE;
 	return refused;
 }
 
@@ -235,6 +235,6 @@ auth_judge(
 	memset(v, 0, sizeof(*v));
 	v->refused =
 	    c->token.n != 0 ? token_refused(m, ask, c->token, v) : certificate_refused(ask, c, v);
-	if (v->refused != NULL)
+	if (v->refused != REASON_NONE)
 		v->rights = 0;
 }

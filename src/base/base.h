@@ -179,6 +179,9 @@ void rope_put(struct rope *r, struct str s);
 struct rope_piece *rope_take(struct rope *r);
 void rope_fini(struct rope *r);
 
+/* The last word of a program that ends: at most 4 KB to stderr, unless nobody has read there for wait_ms. */
+void stderr_put(struct str line, int wait_ms);
+
 /* ---- memory ---- */
 
 void *xmalloc(size_t n);

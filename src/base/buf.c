@@ -1,13 +1,28 @@
 /* Memory: checked allocation, growable buffers, the reader of what they wrote, arenas. */
 #include "base/base.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+void
+stderr_put(struct str line, int wait_ms)
+{
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	/* A pipe that can be written to takes a page without blocking. */
+	if (poll(&out, 1, wait_ms) == 1 && write(STDERR_FILENO, line.p, line.n) < 0)
+		return; /* nobody is there to be told */
+}
 
 static _Noreturn void
 out_of_memory(size_t n)
 {
-	fprintf(stderr, "twinhub: out of memory (%zu bytes wanted)\n", n);
+	char line[80];
+	int len = snprintf(line, sizeof(line), "twinhub: out of memory (%zu bytes wanted)\n", n);
+
+	stderr_put((struct str){ line, (size_t)len }, 1000);
 	abort();
 }
 

@@ -35,7 +35,8 @@ struct http_options {
 	struct gate *gate;
 	struct mqtt_loop *mqtt; /* of this loop: sessions of WebSocket clients */
 	struct http_admin admin;
-	bool strict_queries; /* no extensions of the query language: Q-88 */
+	bool strict_queries;        /* no extensions of the query language: Q-88 */
+	int64_t connect_timeout_us; /* from accept to a WebSocket's CONNECT. 0: HTTP_REQUEST_US */
 	int64_t
 	    request_timeout_us; /* absolute: handshake and first request, and each later request. 0: HTTP_REQUEST_US */
 };

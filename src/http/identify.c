@@ -10,8 +10,10 @@
 static void
 refuse(struct request *r, const struct verdict *v)
 {
+	r->refused = v->refused;
 	if (v->tell)
-		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized: %s", v->refused);
+		reply_error(
+		    r, F_IotHubUnauthorizedAccess, "Unauthorized: %s", reason_text(v->refused));
 	else
 		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
 }
@@ -22,7 +24,7 @@ on_judged(struct work *w)
 	struct request *r = request_of(w->owner, w->op.reply_to);
 	const struct verdict *v = &w->reply.verdict;
 
-	if (r != NULL && v->refused != NULL) {
+	if (r != NULL && v->refused != REASON_NONE) {
 		refuse(r, v);
 	} else if (r != NULL && w->reply.fault.code != F_NONE) {
 		reply_fault(r, &w->reply.fault);
@@ -51,7 +53,7 @@ ask_shard(struct request *r, struct str token, struct str module)
 	struct work *w = work_new(r->hl->loop,
 	    r->segment[1].n + module.n + r->path.n + WORK_SHOWN_ROOM(token), on_judged);
 
-	https_peer(evhttp_connection_get_bufferevent(evhttp_request_get_connection(r->ev)), &peer);
+	https_shown(evhttp_connection_get_bufferevent(evhttp_request_get_connection(r->ev)), &peer);
 	w->op.kind = OP_JUDGE;
 	w->op.actor = ACTOR_DEVICE;
 	w->op.device = w->op.actor_name = work_str(w, r->segment[1]);
@@ -79,7 +81,7 @@ void
 request_identify(struct request *r)
 {
 	struct str token = request_header(r, "Authorization"), module;
-	struct verdict v = { .refused = "neither a token nor a certificate" };
+	struct verdict v = { .refused = REASON_NO_CREDENTIALS };
 	struct sas t;
 	bool parsed = token.n != 0 && sas_parse(token, &t) == ERR_OK;
 
@@ -89,7 +91,7 @@ request_identify(struct request *r)
 	}
 	if (token.n != 0)
 		judge_policy(r, token, &v);
-	if (v.refused != NULL) {
+	if (v.refused != REASON_NONE) {
 		refuse(r, &v);
 		return;
 	}

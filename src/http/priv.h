@@ -3,6 +3,7 @@
 #define TWINHUB_HTTP_PRIV_H
 
 #include "http/http.h"
+#include "log/log.h"
 
 #include <event2/http.h>
 
@@ -30,6 +31,7 @@ struct request {
 	enum actor_kind actor;
 	struct str asker; /* who asks, in the arena: a policy, or a device */
 	unsigned rights;
+	enum reason refused; /* why, when no fault says it: the client learns nothing more */
 	const struct route *route;
 	struct str body;    /* in the request */
 	struct work *then;  /* to be submitted when the work under way has succeeded */

@@ -144,6 +144,41 @@ reply_empty(struct request *r, int status)
 	reply_body(r, status, NULL);
 }
 
+static enum reason
+reason_of_status(int status)
+{
+	switch (status) {
+	case 403: return REASON_QUOTA;
+	case 429: return REASON_OVERLOADED;
+	case 500: return REASON_FAILED;
+	case 503: return REASON_UNAVAILABLE;
+	default: return REASON_NONE;
+	}
+}
+
+/* What an operator wants to hear of: who is not let in, and what the hub could not do. The rest is the client's affair. */
+static void
+log_refused(const struct request *r, const struct fault *f)
+{
+	struct evhttp_connection *conn = evhttp_request_get_connection(r->ev);
+	struct log_story s = { .event = LOG_REQUEST_REFUSED, .reason = r->refused };
+	char peer[NET_ADDR_TEXT_MAX];
+	struct net_addr a;
+
+	if (s.reason != REASON_REQUEST_FRAMING)
+		s.request = r->sent_path;
+	if (s.reason == REASON_NONE || s.reason == REASON_REQUEST_FRAMING)
+		s.detail = str_of(f->text);
+	if (s.reason == REASON_NONE)
+		s.reason = reason_of_status(fault_status(f->code));
+	if (s.reason == REASON_NONE)
+		return;
+	*(r->actor == ACTOR_POLICY ? &s.policy : &s.device) = r->asker;
+	if (conn != NULL && https_peer(evhttp_connection_get_bufferevent(conn), &a))
+		s.peer = net_addr_text(&a, peer);
+	log_reason(&s);
+}
+
 void
 reply_fault(struct request *r, const struct fault *f)
 {
@@ -152,6 +187,7 @@ reply_fault(struct request *r, const struct fault *f)
 	time_t now = (time_t)(clock_wall_us() / 1000000);
 	struct tm tm;
 
+	log_refused(r, f);
 	tracking_id(id);
 	gmtime_r(&now, &tm);
 	strftime(stamp, sizeof(stamp), "%m/%d/%Y %H:%M:%S", &tm);

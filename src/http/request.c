@@ -248,6 +248,7 @@ request_dispatch(struct request *r)
 	} else if (r->found == PATH_OTHER_METHOD) {
 		reply_error(r, F_GenericMethodNotAllowed, "this path does not have this method");
 	} else if (!rights_allow(r->rights, r->route->rights)) {
+		r->refused = REASON_POLICY_RIGHTS;
 		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
 	} else if (!version_known(request_param(r, "api-version"))) {
 		reply_error(r, F_InvalidProtocolVersion, "BadRequest");
@@ -318,7 +319,10 @@ upgrade(struct request *r)
 	struct ws_conf conf = { .subprotocol = "mqtt" };
 	struct fault f = { 0 };
 
-	conf.deadline_us = loop_now_us(hl->loop) + hl->o.request_timeout_us;
+	conf.due_us =
+	    https_began_us(evhttp_connection_get_bufferevent(evhttp_request_get_connection(r->ev)),
+	        loop_now_us(hl->loop)) +
+	    hl->o.connect_timeout_us;
 	if (ws_take(hl->loop, r->ev, &conf, &mqtt_user, hl->o.mqtt, &f) == ERR_OK)
 		request_end(r);
 	else
@@ -330,6 +334,7 @@ static void
 refuse_bytes(struct request *r, const struct https_fault *fault)
 {
 	add_header(r, "Connection", "close");
+	r->refused = REASON_REQUEST_FRAMING;
 	reply_error(r, fault->status == 413 ? F_GenericRequestEntityTooLarge : F_ArgumentInvalid,
 	    "%s", fault->why);
 }
@@ -368,6 +373,8 @@ http_loop_new(struct loop *l, const struct http_options *o, struct http_loop **o
 	hl->o = *o;
 	if (hl->o.request_timeout_us == 0)
 		hl->o.request_timeout_us = HTTP_REQUEST_US;
+	if (hl->o.connect_timeout_us == 0)
+		hl->o.connect_timeout_us = HTTP_REQUEST_US;
 	hl->free_slot = TABLE_NONE;
 	hl->parser = doc_parser_new(HTTP_BULK_MAX);
 	hl->mac = sas_mac_new();

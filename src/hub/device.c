@@ -22,9 +22,9 @@ filters_mask(const struct blob *session)
 
 void
 presence_close(
-    struct shard *sh, struct row *r, const char *why, bool paced, const struct hub_env *env)
+    struct shard *sh, struct row *r, enum reason why, bool paced, const struct hub_env *env)
 {
-	struct effect e = { .kind = EFFECT_CLOSE, .why = why, .paced = paced };
+	struct effect e = { .kind = EFFECT_CLOSE, .reason = why, .paced = paced };
 
 	if (r->presence == NULL)
 		return;
@@ -80,15 +80,16 @@ may_connect(struct shard *sh, const struct row *r, const struct op *op, const st
 	struct verdict *v = &reply->verdict;
 
 	if (r == NULL)
-		v->refused = "no such identity";
+		v->refused = REASON_IDENTITY_UNKNOWN;
 	else
 		identity_judge(sh, r, op, env, v);
-	if (v->refused == NULL && v->opened.by == OPENED_BY_POLICY &&
+	if (v->refused == REASON_NONE && v->opened.by == OPENED_BY_POLICY &&
 	    !rights_allow(v->rights, RIGHT_DEVICE_CONNECT))
-		v->refused = "the policy lacks DeviceConnect";
-	if (v->refused == NULL)
+		v->refused = REASON_POLICY_RIGHTS;
+	if (v->refused == REASON_NONE)
 		return true;
-	fault_set(&reply->fault, F_IotHubUnauthorizedAccess, "%s", v->refused);
+	reply->reason = v->refused;
+	fault_set(&reply->fault, F_IotHubUnauthorizedAccess, "%s", reason_text(v->refused));
 	return false;
 }
 
@@ -102,13 +103,13 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	if (!may_connect(sh, r, op, env, reply))
 		return;
 	if (!env->can_write && op->connect.clean == (r->records[RECORD_SESSION] != &blob_none)) {
+		reply->reason = REASON_NO_WRITES;
 		fault_set(&reply->fault, F_ServiceUnavailable, "the store takes no writes");
 		return;
 	}
 	reply->session_present = session_restore(sh, r, op->connect.clean, env);
 	model_announced(sh, r, op, env);
-	presence_close(sh, r, "a newer connection of the identity has taken its place", false,
-	    env); /* once it has authenticated (D-25) */
+	presence_close(sh, r, REASON_TAKEN_OVER, false, env); /* once it has authenticated (D-25) */
 	p = xcalloc(1, sizeof(*p));
 	p->session = op->reply_to;
 	p->opened = reply->verdict.opened;

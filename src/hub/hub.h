@@ -13,6 +13,7 @@
 #define TWINHUB_HUB_H
 
 #include "auth/auth.h"
+#include "base/reason.h"
 #include "codec/codec.h"
 #include "hub/configuration.h"
 #include "hub/job.h"
@@ -189,7 +190,9 @@ struct op {
 
 /* The answer, filled by hub_apply. body is appended to; the caller owns it. */
 struct reply {
-	struct fault fault;   /* code F_NONE: success */
+	struct fault fault; /* code F_NONE: success */
+	enum reason
+	    reason; /* OP_CONNECT: why it is refused, for the log; REASON_NONE: the fault says all there is */
 	uint64_t version;     /* OP_REPORT: reported $version */
 	bool deliver;         /* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51);
 	                     * OP_METHOD: the device has been called; else the call waits for it */
@@ -233,6 +236,7 @@ enum effect_kind {
 struct effect {
 	enum effect_kind kind;
 	struct reply_to session; /* or the caller */
+	enum reason reason;      /* EFFECT_CLOSE */
 	uint32_t version;        /* EFFECT_NOTIFY: desired $version */
 	uint64_t call;           /* EFFECT_METHOD: how the response names it */
 	struct reply_to caller;  /* EFFECT_METHOD */
@@ -241,7 +245,6 @@ struct effect {
 	    body; /* EFFECT_NOTIFY: the whole notification; of methods: the JSON text, each way; of a fault: its text */
 	int32_t status;        /* EFFECT_CALL_DONE: the device's own */
 	enum fault_code fault; /* EFFECT_CALL_DONE: F_NONE: there is a response */
-	const char *why;       /* EFFECT_CLOSE: for the log; a constant */
 	bool paced;            /* EFFECT_CLOSE: one of many, perhaps: not all at once */
 };
 

@@ -231,7 +231,7 @@ identity_update(struct shard *sh, struct row *r, const struct op *op, struct wis
 		make_etag(&w->id, env);
 		identity_store(sh, r, &w->id, env);
 		if (!w->id.enabled) { /* D-76, T-88 */
-			presence_close(sh, r, "the device is disabled", true, env);
+			presence_close(sh, r, REASON_DISABLED, true, env);
 			calls_refuse(sh, r, env);
 			modules_close(sh, r, env);
 		}
@@ -253,8 +253,7 @@ on_keys_regenerate(struct shard *sh, struct row *r, const struct op *op, const s
 	struct wish w = { 0 };
 
 	if (!identity_decode(blob_str(before), &w.id) || w.id.auth != AUTH_SAS) {
-		fault_set(
-		    &reply->fault, F_ArgumentInvalid, "the identity does not authenticate by key");
+		fault_set(&reply->fault, F_ArgumentInvalid, "%s", reason_text(REASON_KEY_NOT_USED));
 	} else {
 		wish_make_keys(&w, op->keys, env);
 		make_etag(&w.id, env);
@@ -318,8 +317,8 @@ row_remove(struct shard *sh, struct row *r, const struct hub_env *env)
 	jobs_row_leaves(sh, r, env);
 	for (int k = 0; k < RECORD_KINDS; k++)
 		env->del(env->ctx, (enum record_kind)k, row_key(r));
-	presence_close(sh, r, "the identity is deleted", true,
-	    env); /* behind the writes: it waits for the commit */
+	presence_close(
+	    sh, r, REASON_DELETED, true, env); /* behind the writes: it waits for the commit */
 	calls_refuse(sh, r, env);
 	undo_deleted(env->undo, sh, row_number(sh, r), env->now_us);
 }

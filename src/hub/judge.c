@@ -49,9 +49,9 @@ identity_judge(struct shard *sh, const struct row *r, const struct op *op,
 	ask.path = op->name;
 	*v = (struct verdict){ 0 };
 	if (device == NULL) {
-		v->refused = "no such identity";
+		v->refused = REASON_IDENTITY_UNKNOWN;
 	} else if (device->disabled) {
-		v->refused = "the device is disabled";
+		v->refused = REASON_DISABLED;
 	} else {
 		if (keys_of(r, &own))
 			ask.own = &own;
@@ -66,8 +66,9 @@ on_judge(struct shard *sh, struct row *r, const struct op *op, const struct hub_
     struct reply *reply)
 {
 	identity_judge(sh, r, op, env, &reply->verdict);
-	if (reply->verdict.refused != NULL)
-		fault_set(&reply->fault, F_IotHubUnauthorizedAccess, "%s", reply->verdict.refused);
+	if (reply->verdict.refused != REASON_NONE)
+		fault_set(&reply->fault, F_IotHubUnauthorizedAccess, "%s",
+		    reason_text(reply->verdict.refused));
 }
 
 /* ---- links that a change outdates ---- */
@@ -80,10 +81,8 @@ link_review(struct shard *sh, struct row *r, enum opener by, const struct auth_k
 
 	if (p != NULL && p->opened.by == by && !opened_holds(&p->opened, keys))
 		presence_close(sh, r,
-		    by == OPENED_BY_SELF
-		        ? "the key or certificate that opened it is the identity's no more"
-		        : "the key or certificate that opened it is the device's no more",
-		    true, env);
+		    by == OPENED_BY_SELF ? REASON_KEY_CHANGED : REASON_PARENT_KEY_CHANGED, true,
+		    env);
 }
 
 void

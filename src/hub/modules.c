@@ -111,7 +111,7 @@ void
 modules_close(struct shard *sh, const struct row *device, const struct hub_env *env)
 {
 	for (struct row *m = module_first(sh, device); m != NULL; m = module_next(sh, m)) {
-		presence_close(sh, m, "the device is disabled", true, env);
+		presence_close(sh, m, REASON_DISABLED, true, env);
 		calls_refuse(sh, m, env);
 	}
 }

@@ -398,7 +398,7 @@ unsigned filters_mask(const struct blob *session);
 /* Drop the live session of a row, if any, and tell its link to close, and why: at once, or (paced) when its turn comes
  * among many. */
 void presence_close(
-    struct shard *sh, struct row *r, const char *why, bool paced, const struct hub_env *env);
+    struct shard *sh, struct row *r, enum reason why, bool paced, const struct hub_env *env);
 
 /* ---- who is it? judge.c ---- */
 

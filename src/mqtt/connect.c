@@ -1,8 +1,6 @@
 /* CONNECT: who asks, the shard's verdict, CONNACK (device-mqtt.md 2). */
 #include "mqtt/priv.h"
 
-#include <stdio.h>
-
 static void
 connack(struct session *s, enum mqtt_connack code, bool present)
 {
@@ -11,20 +9,34 @@ connack(struct session *s, enum mqtt_connack code, bool present)
 	packet->n = 0;
 	mqtt_put_connack(packet, present, code);
 	session_write(s, packet);
-	if (code != CONNACK_ACCEPTED)
-		session_close(s);
+}
+
+/* The client learns no more than the code. */
+static void
+refuse(struct session *s, enum mqtt_connack code, enum reason why, struct str device,
+    struct str detail)
+{
+	session_log(s, LOG_CONNECT_REFUSED, why, device, detail);
+	s->told = true;
+	connack(s, code, false);
+	session_close(s, why);
+}
+
+/* Why, for a verdict that comes from the fleet: it never reached its shard, or its commit failed. */
+static enum reason
+reason_of_fault(const struct fault *f)
+{
+	return fault_status(f->code) == 429 ? REASON_OVERLOADED : REASON_UNAVAILABLE;
 }
 
 static void
-log_refused(const struct session *s, struct str device, const char *why)
+refuse_by_verdict(struct session *s, const struct reply *r)
 {
-	char line[512], peer[NET_ADDR_TEXT_MAX];
+	bool told = r->reason != REASON_NONE;
 
-	if (s->ml->o.log == NULL)
-		return;
-	snprintf(line, sizeof(line), "refused CONNECT of '" STR_FMT "' from %s: %s",
-	    STR_ARG(device), net_addr_text(stream_peer(s->stream), peer), why);
-	s->ml->o.log(line);
+	refuse(s, fault_status(r->fault.code) == 401 ? CONNACK_DENIED : CONNACK_UNAVAILABLE,
+	    told ? r->reason : reason_of_fault(&r->fault), STR_NONE,
+	    told ? STR_NONE : str_of(r->fault.text));
 }
 
 static void
@@ -71,10 +83,7 @@ on_verdict(struct work *w)
 		if (catalogue_version(s->ml->o.catalogue) != r->judged_by)
 			link_review(s); /* what opened it may have gone meanwhile */
 	} else {
-		log_refused(s, s->device, r->fault.text);
-		connack(s,
-		    fault_status(r->fault.code) == 401 ? CONNACK_DENIED : CONNACK_UNAVAILABLE,
-		    false);
+		refuse_by_verdict(s, r);
 	}
 	work_free(w);
 }
@@ -90,30 +99,22 @@ host_is_mine(struct session *s, struct str host)
 	return mine;
 }
 
-static bool
+static enum reason
 take_identity(struct session *s, const struct mqtt_connect *c, struct mqtt_user *user)
 {
 	arena_reset(&s->ml->arena);
-	if (!c->has_user || mqtt_user_parse(c->user, &s->ml->arena, user) != ERR_OK) {
-		log_refused(s, c->client_id,
-		    "the user name is not of the form {host}/{device}/?api-version=...");
-		return false;
-	}
-	if (!mqtt_self_is_client(&user->self, c->client_id)) {
-		log_refused(s, c->client_id, "the client id is not the user name's");
-		return false;
-	}
-	if (!host_is_mine(s, user->host)) {
-		log_refused(s, c->client_id,
-		    "the user name's host is not a name of this hub (serve --hostname)");
-		return false;
-	}
+	if (!c->has_user || mqtt_user_parse(c->user, &s->ml->arena, user) != ERR_OK)
+		return REASON_USER_NAME;
+	if (!mqtt_self_is_client(&user->self, c->client_id))
+		return REASON_CLIENT_ID_OTHER;
+	if (!host_is_mine(s, user->host))
+		return REASON_HOST_NAME;
 	memcpy(s->ids, user->self.device.p, user->self.device.n);
 	if (user->self.module.n)
 		memcpy(s->ids + ID_MAX, user->self.module.p, user->self.module.n);
 	s->device = (struct str){ s->ids, user->self.device.n };
 	s->module = (struct str){ s->ids + ID_MAX, user->self.module.n };
-	return true;
+	return REASON_NONE;
 }
 
 /* A will is telemetry or nothing (2.8). */
@@ -162,15 +163,22 @@ enum err
 on_connect_packet(struct session *s, const struct mqtt_packet *p)
 {
 	const struct mqtt_connect *c = &p->connect;
+	enum mqtt_connack code = CONNACK_DENIED; /* D-10 */
+	enum reason why = REASON_NONE;
 	struct mqtt_user user;
 
-	if (c->level != MQTT_LEVEL)
-		connack(s, CONNACK_LEVEL, false); /* D-16 */
-	else if (c->client_id.n == 0)
-		connack(s, CONNACK_CLIENT_ID, false);
-	else if (!take_identity(s, c, &user) || !take_will(s, c))
-		connack(s, CONNACK_DENIED, false); /* D-10 */
-	else {
+	if (c->level != MQTT_LEVEL) {
+		code = CONNACK_LEVEL; /* D-16 */
+		why = REASON_CONNECT_LEVEL;
+	} else if (c->client_id.n == 0) {
+		code = CONNACK_CLIENT_ID;
+		why = REASON_CLIENT_ID_EMPTY;
+	} else if ((why = take_identity(s, c, &user)) == REASON_NONE && !take_will(s, c)) {
+		why = REASON_WILL;
+	}
+	if (why != REASON_NONE) {
+		refuse(s, code, why, c->client_id, STR_NONE);
+	} else {
 		keep_alive(s, c->keep_alive_s);
 		ask(s, c, &user);
 	}

@@ -5,8 +5,6 @@
  */
 #include "mqtt/priv.h"
 
-#include <stdio.h>
-
 #define REVIEWED_MAX 10000u /* links looked at in one turn */
 #define TURN_US      (INT64_C(100) * 1000)
 
@@ -27,7 +25,7 @@ link_close(struct session *s)
 		reaper_run(ml, pace_next_us(&ml->reaper.pace));
 		return false;
 	}
-	session_abort(s);
+	session_abort(s, s->doomed);
 	return true;
 }
 
@@ -35,26 +33,16 @@ link_close(struct session *s)
 void
 link_ended(struct session *s)
 {
-	char line[512], peer[NET_ADDR_TEXT_MAX];
-
-	if (s->doomed == NULL)
-		return;
-	s->ml->reaper.ndoomed--;
-	if (s->ml->o.log == NULL)
-		return;
-	snprintf(line, sizeof(line), "closed '" STR_FMT "%s" STR_FMT "' from %s: %s%s%s",
-	    STR_ARG(s->device), s->module.n ? "/" : "", STR_ARG(s->module),
-	    net_addr_text(stream_peer(s->stream), peer), s->doomed,
-	    s->policy ? "; opened by policy " : "", s->policy ? s->policy : "");
-	s->ml->o.log(line);
+	if (s->doomed != REASON_NONE)
+		s->ml->reaper.ndoomed--;
 }
 
 void
-link_doom(struct session *s, const char *why)
+link_doom(struct session *s, enum reason why)
 {
 	struct reaper *rp = &s->ml->reaper;
 
-	if (s->doomed != NULL || !stream_is_open(s->stream))
+	if (s->doomed != REASON_NONE || !stream_is_open(s->stream))
 		return;
 	s->doomed = why;
 	rp->ndoomed++;
@@ -66,30 +54,28 @@ link_doom(struct session *s, const char *why)
 void
 link_gone(struct session *s)
 {
-	if (s->doomed == NULL)
-		session_abort(s);
+	if (s->doomed == REASON_NONE)
+		session_abort(s, REASON_STALE);
 }
 
 /* ---- a review of all ---- */
 
-static const char *
+static enum reason
 link_outdated(const struct session *s, const struct catalogue *c)
 {
 	if (opened_known(&s->opened, c->policies, c->npolicies, c->cas, c->nca))
-		return NULL;
-	return s->opened.by == OPENED_BY_POLICY
-	    ? "the key of its token is the policy's no more"
-	    : "the CA of its certificate is no client CA of this hub any more";
+		return REASON_NONE;
+	return s->opened.by == OPENED_BY_POLICY ? REASON_POLICY_KEY_CHANGED : REASON_CA_REMOVED;
 }
 
 void
 link_review(struct session *s)
 {
 	const struct catalogue *c = catalogue_use(s->ml->o.catalogue);
-	const char *why = link_outdated(s, c);
+	enum reason why = link_outdated(s, c);
 
 	catalogue_drop(s->ml->o.catalogue, c);
-	if (why != NULL)
+	if (why != REASON_NONE)
 		link_doom(s, why);
 }
 
@@ -103,10 +89,10 @@ review_on(struct mqtt_loop *ml, const struct catalogue *c)
 		struct session *s = ml->slots[rp->at].session;
 
 		if (s != NULL && s->state == S_LIVE && stream_is_open(s->stream)) {
-			if (s->doomed == NULL && rp->review &&
-			    (s->doomed = link_outdated(s, c)) != NULL)
+			if (s->doomed == REASON_NONE && rp->review &&
+			    (s->doomed = link_outdated(s, c)) != REASON_NONE)
 				rp->ndoomed++;
-			if (s->doomed != NULL && !link_close(s))
+			if (s->doomed != REASON_NONE && !link_close(s))
 				return false;
 		}
 		rp->at++;

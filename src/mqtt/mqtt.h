@@ -13,16 +13,12 @@
 struct mqtt_options {
 	struct fleet *fleet;
 	struct catalogue_box *catalogue;
-	unsigned nloop;             /* that share what is bounded for all; 0: 1 */
-	int64_t connect_timeout_us; /* from the link's handshake to a whole CONNECT, absolute */
+	unsigned nloop; /* that share what is bounded for all; 0: 1 */
 	uint32_t
 	    max_in_flight; /* operations of one session on their way; at it reading stops. 0: MQTT_IN_FLIGHT */
-	void (*log)(const char
-	        *line); /* refused connections and the like; any loop's thread. May be NULL */
 };
 
 #define MQTT_IN_FLIGHT       256u
-#define MQTT_CONNECT_US      (INT64_C(30) * 1000000)
 #define MQTT_IN_FLIGHT_BYTES (1u << 20) /* of such operations; at it reading stops */
 #define MQTT_MESSAGE_MAX     262144u    /* payload and properties of telemetry (D-64) */
 #define MQTT_STRANGERS_MAX                                                                         \
@@ -37,7 +33,8 @@ struct mqtt_loop *mqtt_loop_new(struct loop *l, const struct mqtt_options *o);
  * it had is not touched any more. */
 void mqtt_loop_free(struct mqtt_loop *ml);
 
-/* The user of each stream that speaks MQTT; ctx is the loop's mqtt_loop. */
+/* The user of each stream that speaks MQTT; ctx is the loop's mqtt_loop. The deadline that whoever made the stream has set
+ * is the CONNECT's: one time from accept to the verdict. */
 extern const struct stream_user mqtt_user;
 
 /* What the fleet sends to one of the loop's sessions; borrowed. */

@@ -2,6 +2,7 @@
 #ifndef TWINHUB_MQTT_PRIV_H
 #define TWINHUB_MQTT_PRIV_H
 
+#include "log/log.h"
 #include "mqtt/mqtt.h"
 
 /*
@@ -22,6 +23,8 @@ struct session {
 	uint8_t state;
 	bool paused;               /* reading stopped for back-pressure */
 	bool said_goodbye;         /* DISCONNECT came: the will is off */
+	bool told;                 /* its refusal is in the log: its end need not be */
+	enum reason why;           /* of its end, once that is decided here */
 	struct str device, module; /* in ids */
 	char ids[2 * ID_MAX];
 	uint64_t epoch;
@@ -31,7 +34,7 @@ struct session {
 	struct buf will;            /* the will's log record body; empty: none */
 	struct opened opened;       /* what opened it */
 	char *policy;               /* whose key that is; NULL: no policy's */
-	const char *doomed; /* why it is to be closed when its turn comes; NULL: it is not */
+	enum reason doomed; /* why it is to be closed when its turn comes; REASON_NONE: it is not */
 	int64_t heard_us;   /* last packet */
 	struct loop_timer idle, token;
 };
@@ -76,8 +79,13 @@ struct mqtt_loop {
 
 /* session.c */
 struct session *session_of(struct mqtt_loop *ml, struct reply_to to);
-void session_close(struct session *s); /* sends what is queued first */
-void session_abort(struct session *s);
+void session_close(struct session *s, enum reason why); /* sends what is queued first */
+void session_abort(struct session *s, enum reason why);
+/* What a packet's step returns when the link has to end. */
+enum err session_fault(struct session *s, enum reason why);
+/* A line about it; `device` for a session that has none yet. */
+void session_log(const struct session *s, enum log_event event, enum reason why, struct str device,
+    struct str detail);
 /* A work of this session, its identity and address filled in. */
 struct work *session_work(
     struct session *s, enum op_kind kind, size_t room, void (*done)(struct work *w));
@@ -93,7 +101,7 @@ void session_write(struct session *s, const struct buf *packet);
 /* links.c: links whose opener counts no more */
 void link_review(struct session *s);
 /* Now, or when its turn comes among the others that are closed for such a reason. */
-void link_doom(struct session *s, const char *why);
+void link_doom(struct session *s, enum reason why);
 void link_gone(struct session *s);
 void link_ended(struct session *s);
 void links_init(struct mqtt_loop *ml);

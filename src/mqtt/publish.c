@@ -79,8 +79,8 @@ on_published(struct work *w)
 	if (w->reply.gone || (w->op.kind == OP_TELEMETRY && w->reply.fault.code != F_NONE)) {
 		if (w->reply.gone)
 			link_gone(s);
-		else
-			session_abort(s); /* MQTT has no negative acknowledgement (3.4) */
+		else /* MQTT has no negative acknowledgement (3.4) */
+			session_abort(s, REASON_NOT_STORED);
 		work_free(w);
 		return;
 	}
@@ -131,7 +131,7 @@ publish_telemetry(struct session *s, const struct mqtt_publish *p, const struct 
 
 	b->n = 0;
 	if (telemetry_body(s->ml, t->bag, p->payload, p->retain, false, b) != ERR_OK)
-		return ERR_PROTOCOL; /* D-64 */
+		return session_fault(s, REASON_MESSAGE_SIZE); /* D-64 */
 	w = session_work(s, OP_TELEMETRY, b->n, on_published);
 	w->op.payload = work_str(w, buf_view(b));
 	w->tag = p->packet_id;
@@ -199,5 +199,5 @@ on_publish_packet(struct session *s, const struct mqtt_packet *packet)
 		return ERR_OK;
 	case TOPIC_FORBIDDEN: break;
 	}
-	return ERR_PROTOCOL;
+	return session_fault(s, REASON_TOPIC);
 }

@@ -1,7 +1,6 @@
 /* Sessions: slots, states, the dispatch of packets, back-pressure, timers. */
 #include "mqtt/priv.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define BIT(x) (1u << (x))
@@ -30,8 +29,6 @@ mqtt_loop_new(struct loop *l, const struct mqtt_options *o)
 	ml->o = *o;
 	if (ml->o.max_in_flight == 0)
 		ml->o.max_in_flight = MQTT_IN_FLIGHT;
-	if (ml->o.connect_timeout_us == 0)
-		ml->o.connect_timeout_us = MQTT_CONNECT_US;
 	ml->parser = doc_parser_new(MQTT_REMAINING_MAX);
 	ml->free_slot = TABLE_NONE;
 	links_init(ml);
@@ -160,15 +157,42 @@ session_write(struct session *s, const struct buf *packet)
 }
 
 void
-session_close(struct session *s)
+session_close(struct session *s, enum reason why)
 {
+	if (s->why == REASON_NONE)
+		s->why = why;
 	stream_close(s->stream);
 }
 
 void
-session_abort(struct session *s)
+session_abort(struct session *s, enum reason why)
 {
+	if (s->why == REASON_NONE)
+		s->why = why;
 	stream_abort(s->stream);
+}
+
+enum err
+session_fault(struct session *s, enum reason why)
+{
+	s->why = why;
+	return ERR_PROTOCOL;
+}
+
+void
+session_log(const struct session *s, enum log_event event, enum reason why, struct str device,
+    struct str detail)
+{
+	char peer[NET_ADDR_TEXT_MAX];
+	struct log_story story = { .event = event,
+		.reason = why,
+		.device = s->device.n != 0 ? s->device : device,
+		.module = s->module,
+		.policy = str_of(s->policy),
+		.detail = detail };
+
+	story.peer = net_addr_text(stream_peer(s->stream), peer);
+	log_reason(&story);
 }
 
 /* ---- timers ---- */
@@ -183,7 +207,7 @@ on_idle(struct loop_timer *t)
 	int64_t due_us = s->heard_us + (int64_t)s->idle_s * 1000000;
 
 	if (loop_now_us(s->ml->loop) >= due_us)
-		session_abort(s); /* D-26 */
+		session_abort(s, REASON_KEEP_ALIVE); /* D-26 */
 	else
 		loop_timer_set(s->ml->loop, &s->idle, due_us);
 }
@@ -191,7 +215,7 @@ on_idle(struct loop_timer *t)
 static void
 on_token_end(struct loop_timer *t)
 {
-	session_close(OF_TIMER(t, token)); /* D-20: some SDKs refresh only then */
+	session_close(OF_TIMER(t, token), REASON_TOKEN_END); /* D-20: some SDKs refresh only then */
 }
 
 void
@@ -244,7 +268,7 @@ on_disconnect_packet(struct session *s, const struct mqtt_packet *p)
 {
 	(void)p;
 	s->said_goodbye = true;
-	session_close(s);
+	session_close(s, REASON_GOODBYE);
 	return ERR_OK;
 }
 
@@ -277,11 +301,13 @@ session_step(struct session *s, struct str in, size_t *size)
 	enum err e = mqtt_decode(in, &p, size);
 
 	if (e == ERR_MORE && p.type != 0 && !packet_allowed(s, &p))
-		return ERR_PROTOCOL; /* a stranger's first packet is judged by its first byte */
-	if (e != ERR_OK)
+		return session_fault(s, REASON_OUT_OF_TURN); /* a stranger's first byte tells */
+	if (e == ERR_MORE)
 		return e;
+	if (e != ERR_OK)
+		return session_fault(s, REASON_MALFORMED);
 	if (!packet_allowed(s, &p))
-		return ERR_PROTOCOL;
+		return session_fault(s, REASON_OUT_OF_TURN);
 	s->heard_us = loop_now_us(s->ml->loop);
 	return rules[p.type & 15].step(s, &p);
 }
@@ -293,7 +319,7 @@ strangers_count(struct session *s, size_t waiting)
 	s->ml->strangers += waiting - s->waiting;
 	s->waiting = waiting;
 	if (s->ml->strangers > MQTT_STRANGERS_MAX && waiting > 0)
-		session_abort(s);
+		session_abort(s, REASON_CONNECT_BYTES);
 }
 
 static size_t
@@ -309,7 +335,7 @@ on_data(struct stream *st, struct str in, void *ctx)
 		if (e == ERR_MORE)
 			break;
 		if (e != ERR_OK) {
-			session_abort(s);
+			session_abort(s, REASON_MALFORMED);
 			break;
 		}
 		used += size;
@@ -332,7 +358,6 @@ on_open(struct stream *st, void *ctx)
 	ml->slots[s->slot].session = s;
 	ml->nsession++;
 	stream_set_user(st, &mqtt_user, s);
-	stream_deadline(st, loop_now_us(ml->loop) + ml->o.connect_timeout_us);
 }
 
 static void
@@ -344,13 +369,35 @@ on_gone(struct work *w)
 	work_free(w);
 }
 
+/* A decision of ours stands even if the link went before it was carried out. */
+static enum reason
+reason_of_end(const struct session *s, enum stream_end end)
+{
+	static const enum reason reasons[] = {
+		[STREAM_EOF] = REASON_LEFT,
+		[STREAM_FAILED] = REASON_LINK_FAILED,
+		[STREAM_TIMEOUT] =
+		    REASON_CONNECT_LATE, /* the only deadline a session leaves its stream */
+		[STREAM_OVERFLOW] = REASON_SLOW_READER,
+		[STREAM_PROTOCOL] = REASON_WEBSOCKET,
+		[STREAM_CLOSED] = REASON_STOPPING,
+		[STREAM_SHUTDOWN] = REASON_STOPPING,
+	};
+
+	if (s->doomed != REASON_NONE)
+		return s->doomed;
+	return s->why != REASON_NONE ? s->why : reasons[end];
+}
+
 static void
 on_close(struct stream *st, enum stream_end why, void *ctx)
 {
 	struct session *s = ctx;
 	struct mqtt_loop *ml = s->ml;
 
-	(void)st, (void)why;
+	(void)st;
+	if (!s->told)
+		session_log(s, LOG_CLOSED, reason_of_end(s, why), STR_NONE, STR_NONE);
 	if (s->state == S_LIVE) {
 		bool will = !s->said_goodbye && s->will.n != 0;
 		struct work *w = session_work(s, OP_DISCONNECT, will ? s->will.n : 0, on_gone);
@@ -381,7 +428,7 @@ mqtt_loop_close(struct mqtt_loop *ml)
 {
 	for (uint32_t i = 0; i < ml->nslot; i++)
 		if (ml->slots[i].session != NULL)
-			session_close(ml->slots[i].session);
+			session_close(ml->slots[i].session, REASON_STOPPING);
 }
 
 /* ---- notes ---- */
@@ -395,9 +442,8 @@ send_desired(struct session *s, const struct note *n)
 	topic_put_desired(&ml->topic, n->version);
 	if (mqtt_put_publish(&ml->packet, buf_view(&ml->topic), n->body, 0, false, 0) == ERR_OK)
 		session_write(s, &ml->packet);
-	else if (ml->o.log != NULL)
-		ml->o.log(
-		    "a desired notification is over the size that a packet may have: not sent");
+	else
+		session_log(s, LOG_PART_REFUSED, REASON_NOTIFICATION_SIZE, STR_NONE, STR_NONE);
 }
 
 void
@@ -408,9 +454,9 @@ mqtt_note(struct mqtt_loop *ml, const struct note *n)
 	if (s == NULL)
 		return;
 	if (n->kind == EFFECT_CLOSE && n->paced)
-		link_doom(s, n->why);
+		link_doom(s, n->reason);
 	else if (n->kind == EFFECT_CLOSE)
-		session_abort(s);
+		session_abort(s, n->reason);
 	else if (s->state == S_LIVE && n->kind == EFFECT_METHOD)
 		session_call(s, n);
 	else if (s->state == S_LIVE)

@@ -15,13 +15,18 @@ on_subscribed(struct work *w)
 	if (w->reply.gone) {
 		link_gone(s);
 	} else if (w->reply.fault.code != F_NONE && w->op.kind == OP_UNSUBSCRIBE) {
-		session_abort(s); /* no packet says that an UNSUBSCRIBE has failed */
+		session_abort(s, REASON_NOT_STORED); /* no packet says that it has failed */
 	} else if (w->op.kind == OP_UNSUBSCRIBE) {
 		mqtt_put_unsuback(packet, (uint16_t)w->tag);
 	} else if (w->reply.fault.code != F_NONE) {
+		session_log(
+		    s, LOG_PART_REFUSED, REASON_UNAVAILABLE, STR_NONE, str_of(w->reply.fault.text));
 		memset(refused, SUBACK_REFUSED, sizeof(refused));
 		mqtt_put_suback(packet, (uint16_t)w->tag, refused, w->tag >> 16);
 	} else {
+		if (w->reply.body.n > 0 &&
+		    memchr(w->reply.body.p, SUBACK_REFUSED, w->reply.body.n) != NULL)
+			session_log(s, LOG_PART_REFUSED, REASON_FILTER, STR_NONE, STR_NONE);
 		mqtt_put_suback(
 		    packet, (uint16_t)w->tag, (const uint8_t *)w->reply.body.p, w->reply.body.n);
 	}

@@ -91,11 +91,11 @@ place_remove(struct gate *g, uint32_t i)
 	g->free_place = i;
 }
 
-enum err
+enum reason
 gate_enter(struct gate *g, const struct net_addr *a)
 {
 	uint8_t key[16];
-	enum err e = ERR_FULL;
+	enum reason refused = REASON_TOO_MANY_CONNECTIONS;
 	uint32_t i;
 
 	key_of(a, key);
@@ -104,14 +104,17 @@ gate_enter(struct gate *g, const struct net_addr *a)
 		i = table_get(&g->by_key, key_hash(key), same_key, g, key);
 		if (i == TABLE_NONE)
 			i = place_add(g, key);
+		refused = REASON_TOO_MANY_OF_ADDRESS;
 		if (g->places[i].count < g->max_per_address) {
 			g->places[i].count++;
 			g->total++;
-			e = ERR_OK;
+			refused = REASON_NONE;
 		}
 	}
 	pthread_mutex_unlock(&g->lock);
-	return e;
+	if (refused != REASON_NONE)
+		log_peer(LOG_NOT_ADMITTED, refused, a, STR_NONE);
+	return refused;
 }
 
 void

@@ -50,6 +50,10 @@ struct https_conn {
 	bool released; /* no HTTP any more */
 	bool refused;
 	struct https_fault fault;
+	bool shaken, answered; /* the handshake is done; a request has been answered */
+	enum reason why;       /* decided here; REASON_NONE: the peer left, or evhttp ended it */
+	uint8_t alert;         /* of TLS that was sent or came */
+	int64_t accepted_us;
 };
 
 #define REFUSED_HEAD "GET /refused HTTP/1.1\r\nHost: -\r\nConnection: close\r\n\r\n"
@@ -101,8 +105,10 @@ say_continue(struct https_conn *c)
 {
 	static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-	if (SSL_write(bufferevent_openssl_get_ssl(c->bev), line, sizeof line - 1) <= 0)
+	if (SSL_write(bufferevent_openssl_get_ssl(c->bev), line, sizeof line - 1) <= 0) {
+		c->why = REASON_SLOW_READER;
 		loop_timer_set(c->port->loop, &c->deadline, loop_now_us(c->port->loop));
+	}
 }
 
 /* One step of the framing. False: nothing more for now. */
@@ -177,13 +183,32 @@ on_bytes(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 	if (loop_timer_is_set(&c->deadline)) {
 		c->waiting += info->n_added;
 		if (atomic_fetch_add(&all_waiting, info->n_added) + info->n_added >
-		    HTTPS_WAITING_MAX)
+		    HTTPS_WAITING_MAX) {
+			c->why = REASON_REQUEST_BYTES;
 			loop_timer_set(c->port->loop, &c->deadline, loop_now_us(c->port->loop));
+		}
 	}
 	take_newest(c, in, info->n_added);
 	pump(c);
 	if (evbuffer_get_length(c->raw) > 0)
 		bufferevent_disable(c->bev, EV_READ);
+}
+
+/* What the log says of its end. Requests and WebSockets speak for themselves. */
+static void
+conn_told(const struct https_conn *c)
+{
+	if (c->asked && !c->counted && c->port->conf.gate != NULL)
+		return; /* the gate has told it */
+	if (c->shaken && c->why != REASON_NONE)
+		log_peer(LOG_CLOSED, c->why, &c->peer, STR_NONE);
+	else if (!c->shaken && c->why != REASON_NONE)
+		log_peer(LOG_TLS_FAILED, c->why, &c->peer, STR_NONE);
+	else if (!c->shaken && c->alert != 0)
+		log_peer(LOG_TLS_FAILED, REASON_TLS_FAILED, &c->peer,
+		    str_of(SSL_alert_desc_string_long(c->alert)));
+	else if (!c->shaken)
+		log_peer(LOG_TLS_FAILED, REASON_TLS_LEFT, &c->peer, STR_NONE);
 }
 
 static int conn_index;
@@ -197,6 +222,7 @@ conn_free(void *parent, void *p, CRYPTO_EX_DATA *ad, int index, long argl, void 
 	(void)parent, (void)ad, (void)index, (void)argl, (void)argp;
 	if (c == NULL)
 		return;
+	conn_told(c);
 	waiting_clear(c);
 	loop_timer_clear(c->port->loop, &c->deadline);
 	event_del(&c->arrived);
@@ -224,7 +250,14 @@ conn_end(struct https_conn *c)
 static void
 on_deadline(struct loop_timer *t)
 {
-	conn_end((struct https_conn *)((char *)t - offsetof(struct https_conn, deadline)));
+	struct https_conn *c =
+	    (struct https_conn *)((char *)t - offsetof(struct https_conn, deadline));
+
+	if (c->why == REASON_NONE)
+		c->why = !c->shaken                  ? REASON_TLS_LATE
+		    : c->answered && c->waiting == 0 ? REASON_REQUEST_IDLE
+		                                     : REASON_REQUEST_LATE;
+	conn_end(c);
 }
 
 /* Ask the gate, once. */
@@ -235,14 +268,14 @@ admitted(struct https_conn *c)
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof sa;
 
-	if (g == NULL || c->counted)
-		return true;
-	if (c->asked || getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&sa, &len))
-		return false;
+	if (c->asked)
+		return g == NULL || c->counted;
+	if (getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&sa, &len))
+		return g == NULL;
 	c->asked = true;
 	c->peer = net_addr_of((struct sockaddr *)&sa);
-	c->counted = gate_enter(g, &c->peer) == ERR_OK;
-	return c->counted;
+	c->counted = g != NULL && gate_enter(g, &c->peer) == REASON_NONE;
+	return g == NULL || c->counted;
 }
 
 static void
@@ -262,6 +295,17 @@ before_signature(SSL *ssl, void *arg)
 {
 	(void)ssl;
 	return admitted(arg);
+}
+
+static void
+on_tls_news(const SSL *ssl, int where, int value)
+{
+	struct https_conn *c = SSL_get_ex_data(ssl, conn_index);
+
+	if (where & SSL_CB_HANDSHAKE_DONE)
+		c->shaken = true;
+	else if (where & SSL_CB_ALERT)
+		c->alert = (uint8_t)value;
 }
 
 static struct bufferevent *
@@ -284,6 +328,8 @@ make_bev(struct event_base *base, void *arg)
 	    !SSL_set_ex_data(ssl, conn_index, c))
 		abort(); /* no memory; NULL would make evhttp go on without TLS */
 	SSL_set_cert_cb(ssl, before_signature, c);
+	SSL_set_info_callback(ssl, on_tls_news);
+	c->accepted_us = loop_now_us(hp->loop);
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
 	evbuffer_add_cb(bufferevent_get_input(c->bev), on_bytes, c);
 	event_assign(&c->arrived, base, -1, 0, on_arrived, c);
@@ -378,22 +424,22 @@ https_port_free(struct https_port *hp)
 	free(hp);
 }
 
-void
-https_peer(struct bufferevent *bev, struct tls_peer *out)
-{
-	SSL *ssl = bufferevent_openssl_get_ssl(bev);
-
-	memset(out, 0, sizeof *out);
-	if (ssl != NULL)
-		tls_peer_of(ssl, out);
-}
-
 static struct https_conn *
 conn_of(struct bufferevent *bev)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(bev);
 
 	return ssl ? SSL_get_ex_data(ssl, conn_index) : NULL;
+}
+
+void
+https_shown(struct bufferevent *bev, struct tls_peer *out)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(bev);
+
+	memset(out, 0, sizeof *out);
+	if (ssl != NULL)
+		tls_peer_of(ssl, out);
 }
 
 /* The answer has left, or what of it the socket holds: the next message may come. */
@@ -435,8 +481,10 @@ https_request_ends(struct bufferevent *bev, int64_t due_us)
 {
 	struct https_conn *c = conn_of(bev);
 
-	if (c != NULL)
-		loop_timer_set(c->port->loop, &c->deadline, due_us);
+	if (c == NULL)
+		return;
+	c->answered = true;
+	loop_timer_set(c->port->loop, &c->deadline, due_us);
 }
 
 void
@@ -451,4 +499,23 @@ https_release(struct bufferevent *bev)
 	c->released = true;
 	framing_next(&c->framing);
 	give_from(c, c->raw, evbuffer_get_length(c->raw));
+}
+
+int64_t
+https_began_us(struct bufferevent *bev, int64_t now_us)
+{
+	const struct https_conn *c = conn_of(bev);
+
+	return c != NULL && !c->answered ? c->accepted_us : now_us;
+}
+
+bool
+https_peer(struct bufferevent *bev, struct net_addr *out)
+{
+	const struct https_conn *c = conn_of(bev);
+
+	if (c == NULL || !c->asked)
+		return false;
+	*out = c->peer;
+	return true;
 }

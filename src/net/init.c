@@ -1,4 +1,5 @@
 /* The process as a whole: signals, libevent's threads, descriptors, clocks, texts of reasons. */
+#include <event2/event.h>
 #include <event2/thread.h>
 #include <openssl/err.h>
 #include <signal.h>
@@ -8,9 +9,17 @@
 
 #include "net/priv.h"
 
+/* Libevent's own way is a blocking write to stderr on the loop. */
+static void
+libevent_says(int severity, const char *msg)
+{
+	log_text(severity >= EVENT_LOG_ERR ? LOG_ERROR : LOG_WARN, "libevent: %s", msg);
+}
+
 void
 net_init(void)
 {
+	event_set_log_callback(libevent_says);
 	/* A client that leaves while evhttp writes to it would end the process. */
 	signal(SIGPIPE, SIG_IGN);
 	evthread_use_pthreads();
@@ -60,6 +69,16 @@ int64_t
 clock_wall_us(void)
 {
 	return clock_us(CLOCK_REALTIME);
+}
+
+void
+log_peer(enum log_event event, enum reason why, const struct net_addr *a, struct str detail)
+{
+	char peer[NET_ADDR_TEXT_MAX];
+	struct log_story s = { .event = event, .reason = why, .detail = detail };
+
+	s.peer = net_addr_text(a, peer);
+	log_reason(&s);
 }
 
 void

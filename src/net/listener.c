@@ -31,13 +31,19 @@ listen_spare(void)
 void
 listen_shed(int fd, int *spare_fd)
 {
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof sa;
+	struct net_addr peer;
 	int c;
 
 	if (*spare_fd >= 0)
 		close(*spare_fd);
-	c = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (c >= 0)
+	c = accept4(fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (c >= 0) {
 		close(c);
+		peer = net_addr_of((struct sockaddr *)&sa);
+		log_peer(LOG_NOT_ADMITTED, REASON_NO_DESCRIPTORS, &peer, STR_NONE);
+	}
 	*spare_fd = listen_spare();
 }
 
@@ -49,7 +55,7 @@ take(struct listener *ln, int fd, const struct sockaddr *sa)
 	};
 	int on = 1;
 
-	if (ln->conf.gate && gate_enter(ln->conf.gate, &sc.peer)) {
+	if (ln->conf.gate && gate_enter(ln->conf.gate, &sc.peer) != REASON_NONE) {
 		ln->stats.nrefused++;
 		close(fd);
 		return;

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/base.h"
+#include "base/reason.h"
 
 struct event_base;
 struct bufferevent;
@@ -114,7 +115,8 @@ const char *net_addr_text(const struct net_addr *a, char out[NET_ADDR_TEXT_MAX])
 struct gate;
 struct gate *gate_new(uint32_t max_total, uint32_t max_per_address); /* 0: no limit */
 void gate_free(struct gate *g);                                      /* NULL is fine */
-enum err gate_enter(struct gate *g, const struct net_addr *a);       /* ERR_FULL */
+/* REASON_NONE: counted. Else REASON_TOO_MANY_CONNECTIONS or REASON_TOO_MANY_OF_ADDRESS, and a line in the log. */
+enum reason gate_enter(struct gate *g, const struct net_addr *a);
 void gate_leave(struct gate *g, const struct net_addr *a);
 uint32_t gate_count(struct gate *g);
 
@@ -355,7 +357,11 @@ const struct https_fault *https_request_begins(struct evhttp_request *ev);
 void https_request_ends(struct bufferevent *bev, int64_t due_us);
 void https_release(struct bufferevent *bev);
 /* What its client has shown of itself, as stream_tls_peer. */
-void https_peer(struct bufferevent *bev, struct tls_peer *out);
+void https_shown(struct bufferevent *bev, struct tls_peer *out);
+/* Its address; false: not known. */
+bool https_peer(struct bufferevent *bev, struct net_addr *out);
+/* When it was accepted, or `now_us` if this is not its first request: what a time limit that began then counts from. */
+int64_t https_began_us(struct bufferevent *bev, int64_t now_us);
 
 /* ---- certificates of our own making ---- */
 

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 
+#include "log/log.h"
 #include "net/net.h"
 
 /* One read takes at most this much; a TLS record holds 16 KB. */
@@ -70,11 +71,14 @@ void sock_stream_new(struct loop *l, const struct sock_conf *conf);
 void listener_handshake_done(struct listener *ln, bool ok);
 
 /* Accept and drop one connection by means of a spare descriptor, when there is no other (EMFILE): else the
- * socket stays readable and the loop spins. */
+ * socket stays readable and the loop spins. Logged. */
 void listen_shed(int fd, int *spare_fd);
 int listen_spare(void);
 #define LISTEN_REST_US 100000 /* a listener without descriptors rests for that long */
 #define LISTEN_BACKLOG 4096
+
+/* One line about a connection of which no more is known than its address. `detail` may be empty. */
+void log_peer(enum log_event event, enum reason why, const struct net_addr *a, struct str detail);
 
 /* "what: the oldest error of OpenSSL's queue", which is emptied. */
 void why_ssl(char why[NET_WHY_MAX], const char *what, const char *subject);

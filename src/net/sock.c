@@ -191,8 +191,14 @@ handshake(struct sock *k)
 		return;
 	}
 	e = tls_result(k, rc, false);
-	if (e != ERR_MORE)
-		stream_finish(&k->s, STREAM_FAILED);
+	if (e == ERR_MORE)
+		return;
+	if (e == ERR_END)
+		log_peer(LOG_TLS_FAILED, REASON_TLS_LEFT, &k->s.peer, STR_NONE);
+	else
+		log_peer(LOG_TLS_FAILED, REASON_TLS_FAILED, &k->s.peer,
+		    str_of(ERR_reason_error_string(ERR_peek_error())));
+	stream_finish(&k->s, STREAM_FAILED);
 }
 
 /* After goodbye: until the peer's FIN, or the deadline. */
@@ -279,8 +285,11 @@ sock_destroy(struct stream *s)
 
 	event_del(&k->readable);
 	event_del(&k->writable);
-	if (k->from)
+	if (k->from) {
 		listener_handshake_done(k->from, false);
+		if (s->why == STREAM_TIMEOUT)
+			log_peer(LOG_TLS_FAILED, REASON_TLS_LATE, &s->peer, STR_NONE);
+	}
 	SSL_free(k->ssl);
 	close(k->fd);
 	if (k->gate)

@@ -236,7 +236,7 @@ tls_accept(struct tls *t, bool ask_client_cert)
 	ssl = SSL_new(ctx);
 	SSL_CTX_free(ctx); /* ssl holds its own */
 	if (ssl == NULL) {
-		fputs("twinhub: out of memory for a TLS connection\n", stderr);
+		log_fatal("out of memory for a TLS connection");
 		abort();
 	}
 	SSL_set_verify(ssl, ask_client_cert ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);

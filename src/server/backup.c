@@ -74,7 +74,7 @@ admin_backup(void *ctx, struct str to, struct fault *f)
 		if (f->code == F_NONE)
 			fault_set(f, F_ServerError, "the hub could not be copied");
 		if (os_remove_tree(dir, BACKUP_DEPTH, &why) != ERR_OK)
-			log_line(why.text);
+			log_text(LOG_WARN, "%s", why.text);
 	}
 	free(dir);
 	return e;

@@ -108,22 +108,21 @@ tls_make(struct server *s)
 void
 tls_again(struct server *s, bool asked)
 {
-	char why[NET_WHY_MAX], line[NET_WHY_MAX + 64];
+	char why[NET_WHY_MAX];
 	bool changed;
 
 	if (certificates_make(s, &changed) != ERR_OK) {
-		log_line(s->why);
+		log_text(LOG_ERROR, "%s", s->why);
 		return;
 	}
 	if (!asked && !changed)
 		return;
 	if (tls_reload(s->tls, &s->tls_conf, why) == ERR_OK)
-		snprintf(line, sizeof(line), "certificates loaded anew");
+		log_text(LOG_INFO, "certificates loaded anew");
 	else
-		snprintf(line, sizeof(line), "certificates not loaded, the old ones stay: %s", why);
-	log_line(line);
+		log_text(LOG_ERROR, "certificates not loaded, the old ones stay: %s", why);
 	if (asked && client_cas_load(s) != ERR_OK)
-		log_line(s->why);
+		log_text(LOG_ERROR, "%s", s->why);
 	else if (asked)
 		links_again(s);
 }

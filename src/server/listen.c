@@ -111,17 +111,14 @@ enum err
 io_make(struct server *s, unsigned i)
 {
 	struct io *io = &s->io[i];
-	struct mqtt_options mo = { .fleet = s->fleet,
-		.catalogue = s->catalogue,
-		.nloop = s->nio,
-		.connect_timeout_us = (int64_t)s->o.connect_timeout_s * 1000000,
-		.log = log_limited };
+	struct mqtt_options mo = { .fleet = s->fleet, .catalogue = s->catalogue, .nloop = s->nio };
 	struct http_options ho = { .fleet = s->fleet,
 		.store = s->store,
 		.file_jobs = s->file_jobs,
 		.catalogue = s->catalogue,
 		.tls = s->tls,
 		.gate = s->gate,
+		.connect_timeout_us = (int64_t)s->o.connect_timeout_s * 1000000,
 		.request_timeout_us = (int64_t)s->o.request_timeout_s * 1000000,
 		.strict_queries = s->o.strict_queries,
 		.admin = admin_of(s) };

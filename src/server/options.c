@@ -1,4 +1,5 @@
 /* Options: one table for the command line, the configuration file, --help and the file's template. */
+#include "log/log.h"
 #include "os/os.h"
 #include "server/server.h"
 
@@ -6,7 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum type { T_TEXT, T_LIST, T_NUMBER, T_SIZE, T_FLAG };
+enum type {
+	T_DATA,
+	T_TEXT,
+	T_LIST,
+	T_NUMBER,
+	T_SIZE,
+	T_FLAG,
+	T_LEVEL
+}; /* T_DATA: not in the file */
 
 #define AT(field) offsetof(struct server_options, field)
 static const struct option {
@@ -16,7 +25,7 @@ static const struct option {
 	uint64_t fallback, least, most;
 	const char *help;
 } options[] = {
-	{ "data", "DIR", T_TEXT, AT(data), 0, 0, 0, "the data directory; made when missing" },
+	{ "data", "DIR", T_DATA, AT(data), 0, 0, 0, "the data directory; made when missing" },
 	{ "hostname", "NAME", T_LIST, AT(hostnames), 0, 0, 0,
 	    "a name clients use; repeat for more (default: this machine's)" },
 	{ "bind", "ADDR", T_LIST, AT(binds), 0, 0, 0,
@@ -61,6 +70,10 @@ static const struct option {
 	    "free disk space below which changes are refused" },
 	{ "import-export-dir", "DIR", T_LIST, AT(import_export_dirs), 0, 0, 0,
 	    "a directory whose files import and export jobs may use; repeat for more" },
+	{ "log-file", "FILE", T_TEXT, AT(log_file), 0, 0, 0,
+	    "the log goes there; opened anew on SIGHUP and SIGUSR1 (default: stderr)" },
+	{ "log-level", "LEVEL", T_LEVEL, AT(log_level), LOG_INFO, 0, 0,
+	    "error, warn, info or debug: lines up to this one are written" },
 	{ "strict-queries", "yes|no", T_FLAG, AT(strict_queries), 0, 0, 0,
 	    "refuse what Azure's query language lacks (alone: yes)" },
 };
@@ -102,6 +115,7 @@ option_set(
 	uint64_t n;
 
 	switch (op->type) {
+	case T_DATA:
 	case T_TEXT: *(const char **)field = value; return ERR_OK;
 	case T_LIST:
 		if (list->n == LIST_MAX) {
@@ -121,6 +135,13 @@ option_set(
 			return ERR_ARG;
 		}
 		*(uint64_t *)field = n;
+		return ERR_OK;
+	case T_LEVEL:
+		if (!log_level_of(str_of(value), (enum log_level *)field)) {
+			snprintf(
+			    why, nwhy, "--%s %s: not error, warn, info or debug", op->name, value);
+			return ERR_ARG;
+		}
 		return ERR_OK;
 	case T_FLAG:
 		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {
@@ -204,7 +225,7 @@ parse_file(const char *path, char *text, size_t n, struct server_options *o, cha
 		str_cut(line, ' ', &name, &value);
 		value = trim(value);
 		op = option_find(name);
-		if (op == NULL || op->type == T_TEXT || value.n == 0) {
+		if (op == NULL || op->type == T_DATA || value.n == 0) {
 			snprintf(why, nwhy, "%s, line %u: '" STR_FMT "' is no setting with a value",
 			    path, number, STR_ARG(line));
 			return ERR_ARG;
@@ -239,6 +260,9 @@ options_parse(int argc, char **argv, struct server_options *o, char *why, size_t
 	for (size_t i = 0; i < NOPTION; i++)
 		if (options[i].type == T_NUMBER || options[i].type == T_SIZE)
 			*(uint64_t *)((char *)o + options[i].at) = options[i].fallback;
+		else if (options[i].type == T_LEVEL)
+			*(enum log_level *)((char *)o + options[i].at) =
+			    (enum log_level)options[i].fallback;
 	if (parse_argv(argc, argv, &line, why, nwhy) != ERR_OK)
 		return ERR_ARG;
 	if (line.data == NULL) {
@@ -280,6 +304,9 @@ options_help(struct buf *out)
 		buf_printf(out, "  %-34s %s", head, op->help);
 		if (op->type == T_NUMBER && op->fallback != 0)
 			buf_printf(out, " (default %llu)", (unsigned long long)op->fallback);
+		else if (op->type == T_LEVEL)
+			buf_printf(
+			    out, " (default %s)", log_level_name((enum log_level)op->fallback));
 		else if (op->type == T_SIZE && op->fallback != 0)
 			buf_printf(
 			    out, " (default %lluM)", (unsigned long long)(op->fallback >> 20));
@@ -297,15 +324,18 @@ options_template(struct buf *out)
 	for (size_t i = 0; i < NOPTION; i++) {
 		const struct option *op = &options[i];
 
-		if (op->type == T_TEXT)
+		if (op->type == T_DATA)
 			continue;
 		buf_printf(out, "\n# %s\n# %s ", op->help, op->name);
-		if (op->type == T_LIST || (op->type == T_SIZE && op->fallback == 0))
+		if (op->type == T_LIST || op->type == T_TEXT ||
+		    (op->type == T_SIZE && op->fallback == 0))
 			buf_cstr(out, op->value);
 		else if (op->type == T_SIZE)
 			buf_printf(out, "%lluM", (unsigned long long)(op->fallback >> 20));
 		else if (op->type == T_FLAG)
 			buf_cstr(out, "no");
+		else if (op->type == T_LEVEL)
+			buf_cstr(out, log_level_name((enum log_level)op->fallback));
 		else
 			buf_u64(out, op->fallback);
 		buf_putc(out, '\n');

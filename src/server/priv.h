@@ -3,6 +3,7 @@
 #define TWINHUB_SERVER_PRIV_H
 
 #include "http/http.h"
+#include "log/log.h"
 #include "server/server.h"
 #include "worker/rollouts.h"
 
@@ -58,9 +59,6 @@ struct server {
 };
 
 /* server.c */
-void log_line(const char *line);
-/* The same for what clients can cause: ten lines a second, and then how many were left out. */
-void log_limited(const char *line);
 /* Say in s->why what went wrong. Returns ERR_ARG. */
 enum err fail(struct server *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* From s->policies and s->configurations as they are; with policies_mutex held, or before threads run. */

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 /* Of one query's groups or sorted rows: with all queries that may run at once, a quarter of the memory. */
@@ -24,40 +25,6 @@
 
 /* There is one server in a program: notes from workers find their loop's sessions through it. */
 static struct server *the_server;
-
-void
-log_line(const char *line)
-{
-	char t[TIME_TEXT_MAX];
-	size_t n = time_format(clock_wall_us(), t);
-
-	fprintf(stderr, "%.*s %s\n", (int)n, t, line);
-}
-
-void
-log_limited(const char *line)
-{
-	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-	static int64_t second;
-	static unsigned nline, nleft_out;
-	int64_t now = clock_mono_us() / 1000000;
-	char more[64];
-
-	pthread_mutex_lock(&mutex);
-	if (now != second) {
-		if (nleft_out > 0) {
-			snprintf(more, sizeof(more), "and %u more lines like this", nleft_out);
-			log_line(more);
-		}
-		second = now;
-		nline = nleft_out = 0;
-	}
-	if (nline++ < 10)
-		log_line(line);
-	else
-		nleft_out++;
-	pthread_mutex_unlock(&mutex);
-}
 
 enum err
 fail(struct server *s, const char *fmt, ...)
@@ -174,7 +141,16 @@ static void
 store_warns(void *ctx, const char *line)
 {
 	(void)ctx;
-	log_line(line);
+	log_text(LOG_WARN, "%s", line);
+}
+
+/* Nobody knows any more what is on disk. */
+static void
+store_dies(void *ctx, const char *line)
+{
+	(void)ctx;
+	log_fatal(line);
+	_exit(EX_IOERR);
 }
 
 static enum err
@@ -191,7 +167,8 @@ store_start(struct server *s)
 		.floor_bytes = s->o.free_space_bytes,
 		.ctx = &s->fleet,
 		.done = fleet_commit_done,
-		.warn = store_warns };
+		.warn = store_warns,
+		.fatal = store_dies };
 	enum err e;
 
 	if (!data_path(path, s->o.data, "store"))
@@ -299,6 +276,9 @@ block_signals(sigset_t *set)
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGUSR1);
+	signal(
+	    SIGUSR2, SIG_IGN); /* others' log rotators and supervisors send it: no reason to end */
 	pthread_sigmask(SIG_BLOCK, set, NULL); /* before any thread: they inherit it */
 }
 
@@ -316,11 +296,15 @@ run_until_stopped(struct server *s, const sigset_t *signals)
 			return;
 		if (sig < 0 && errno == EINTR)
 			continue;
+		if (sig == SIGHUP || sig == SIGUSR1)
+			log_reopen();
+		if (sig == SIGUSR1)
+			continue;
 		tls_again(s, sig == SIGHUP);
 		if (clock_mono_us() - rotated_us >= 24 * HOUR_US) {
 			rotated_us = clock_mono_us();
 			if (tls_rotate_tickets(s->tls) != ERR_OK)
-				log_line("ticket keys could not be rotated");
+				log_text(LOG_ERROR, "ticket keys could not be rotated");
 		}
 	}
 }
@@ -339,6 +323,30 @@ seed_tables(void)
 	hash_seed(seed);
 }
 
+static enum err
+log_begin(struct server *s)
+{
+	struct log_options o = {
+		.level = s->o.log_level, .path = s->o.log_file, .fd = STDERR_FILENO
+	};
+
+	if (log_start(&o) == ERR_OK)
+		return ERR_OK;
+	return fail(s, "the log %s cannot be opened: %s", o.path != NULL ? o.path : "thread",
+	    strerror(errno));
+}
+
+/* Outside the log: there may be none, and it may be a file that nobody looks at while the hub does not start. */
+static void
+say_failed(const char *why)
+{
+	char line[600];
+	int n = snprintf(line, sizeof(line), "twinhub: %s\n", why);
+
+	stderr_put((struct str){ line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1 },
+	    (int)(LOG_STOP_US / 1000));
+}
+
 int
 server_run(const struct server_options *o)
 {
@@ -353,13 +361,16 @@ server_run(const struct server_options *o)
 	block_signals(&signals);
 	net_init();
 	seed_tables();
-	if (data_prepare(o->data, s->why, sizeof(s->why)) != ERR_OK || server_start(s) != ERR_OK) {
-		fprintf(stderr, "twinhub: %s\n", s->why);
+	if (log_begin(s) != ERR_OK || data_prepare(o->data, s->why, sizeof(s->why)) != ERR_OK ||
+	    server_start(s) != ERR_OK) {
+		log_stop(LOG_STOP_US);
+		say_failed(s->why);
 		_exit(1); /* half-made threads and sockets end with the process */
 	}
 	say_ready(s);
 	run_until_stopped(s, &signals);
 	server_stop(s);
+	log_stop(LOG_STOP_US);
 	free(s);
 	the_server = NULL;
 	return 0;

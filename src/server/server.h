@@ -7,6 +7,7 @@
 
 #include "auth/auth.h"
 #include "base/base.h"
+#include "base/reason.h"
 
 /* ---- options: one table for the command line and DATA/twinhub.conf ---- */
 
@@ -31,7 +32,9 @@ struct server_options {
 	uint64_t log_max_bytes, log_max_age_s;  /* the event log */
 	uint64_t free_space_bytes;              /* below it changes are refused */
 	struct option_list import_export_dirs;  /* directories that jobs may read and write */
-	bool strict_queries;                    /* only what the service itself understands: Q-88 */
+	const char *log_file;                   /* NULL: stderr */
+	enum log_level log_level;
+	bool strict_queries; /* only what the service itself understands: Q-88 */
 };
 
 /* Defaults, then DATA/twinhub.conf, then the command line (argv[0] is the first option). ERR_ARG: one line in why. Strings

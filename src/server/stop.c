@@ -90,7 +90,8 @@ server_stop(struct server *s)
 	fleet_stop(s->fleet);
 	if (!wait_idle(s, until_us)) {
 		/* A backup under way, or a client that takes no answer. All that was acknowledged is on disk. */
-		log_line("stopped before everything under way had its answer");
+		log_text(LOG_WARN, "stopped before everything under way had its answer");
+		log_stop(LOG_STOP_US);
 		_exit(0);
 	}
 	for (unsigned i = 0; i < s->nio; i++)

@@ -1,7 +1,6 @@
 /* Records from the store into memory: those that an operation or a walk needs, and with them what a walk needs next. */
+#include "log/log.h"
 #include "worker/priv.h"
-
-#include <stdio.h>
 
 #define AHEAD_MAX 256u /* records that one miss of a walk brings */
 #define AHEAD_SEEN                                                                                 \
@@ -42,7 +41,9 @@ worker_load(struct worker *w, struct shard *sh, struct str key, unsigned missing
 			    sh, device, module, (enum record_kind)k, e == ERR_OK ? &value : NULL);
 	}
 	if (e == ERR_CORRUPT) {
-		fprintf(stderr, "twinhub: a record of " STR_FMT " is damaged\n", STR_ARG(device));
+		log_pairs(LOG_ERROR, "a stored record is damaged",
+		    (const struct log_pair[]){
+		        { "device", device }, { "module", module }, { NULL, STR_NONE } });
 		fault_set(
 		    f, F_ServerError, "a stored record of " STR_FMT " is damaged", STR_ARG(device));
 	} else if (e != ERR_OK) {

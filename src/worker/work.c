@@ -95,12 +95,12 @@ note_new(const struct effect *e, void (*on_note)(struct note *n))
 	n->msg.run = note_arrived;
 	n->kind = e->kind;
 	n->session = e->session;
+	n->reason = e->reason;
 	n->version = e->version;
 	n->call = e->call;
 	n->caller = e->caller;
 	n->status = e->status;
 	n->fault = e->fault;
-	n->why = e->why;
 	n->paced = e->paced;
 	n->name = (struct str){ n->bytes, e->name.n };
 	n->body = (struct str){ n->bytes + e->name.n, e->body.n };

@@ -5,6 +5,7 @@
  * Everything that leaves is put in order behind the newest round it may have seen; when that round is on disk it goes.
  * When a round fails, both are undone, newest first, and all that waits is answered with ServiceUnavailable.
  */
+#include "log/log.h"
 #include "worker/priv.h"
 
 #include <openssl/rand.h>
@@ -43,7 +44,7 @@ env_random(void *ctx, void *p, size_t n)
 {
 	(void)ctx;
 	if (RAND_bytes(p, (int)n) != 1) {
-		fprintf(stderr, "twinhub: no randomness to be had\n");
+		log_fatal("no randomness to be had");
 		abort();
 	}
 }

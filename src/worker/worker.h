@@ -107,12 +107,12 @@ struct note {
 	struct msg msg; /* the fleet's; run calls fleet_options.on_note on the loop of `session` */
 	enum effect_kind kind;
 	struct reply_to session; /* a stale one is dropped silently by the receiver */
+	enum reason reason;      /* EFFECT_CLOSE; as is paced */
 	uint32_t version;
 	uint64_t call;
 	struct reply_to caller;
 	int32_t status;
 	enum fault_code fault;
-	const char *why; /* EFFECT_CLOSE; as is paced */
 	bool paced;
 	struct str name, body;           /* in bytes */
 	void (*on_note)(struct note *n); /* borrows n */

@@ -470,8 +470,8 @@ ws_take(struct loop *l, struct evhttp_request *req, const struct ws_conf *conf,
 	stream_init(&w->s, l, &ws_ops, &conf->limits, &peer);
 	stream_set_user(&w->s, user, ctx);
 	take_bufferevent(w);
-	if (conf->deadline_us)
-		stream_deadline(&w->s, loop_now_us(l) + conf->deadline_us);
+	if (conf->due_us)
+		stream_deadline(&w->s, conf->due_us);
 	stream_opened(&w->s);
 	stream_fill_later(&w->s); /* frames may have come with the request */
 	return ERR_OK;

@@ -84,7 +84,7 @@ judged(const struct auth_ask *ask, const char *resource, const char *key, int64_
 	    sas_make(mac, &token, str_of(resource), str_of(key), end_s, str_of(policy)), ERR_OK);
 	shown.token = buf_view(&token);
 	auth_judge(mac, ask, &shown, &v);
-	return v.refused;
+	return v.refused != REASON_NONE ? reason_text(v.refused) : NULL;
 }
 
 static void
@@ -232,7 +232,12 @@ certificate(const char *cn, uint64_t ca)
 	return c;
 }
 
-#define judged_by(ask, c) (auth_judge(mac, (ask), (c), &v), v.refused)
+static const char *
+judged_by(const struct auth_ask *ask, const struct credentials *c)
+{
+	auth_judge(mac, ask, c, &v);
+	return v.refused != REASON_NONE ? reason_text(v.refused) : NULL;
+}
 
 static void
 auth_judge__D18_certificates_say_what_is_wrong_with_them(void **state)

@@ -113,18 +113,18 @@ gate__counts_addresses_and_total(void **state)
 	                d = addr("2001:db8:0:1:ffff::9"), e = addr("2001:db8:0:2::1");
 
 	(void)state;
-	assert_int_equal(gate_enter(g, &a), ERR_OK);
-	assert_int_equal(gate_enter(g, &a), ERR_OK);
-	assert_int_equal(gate_enter(g, &a), ERR_FULL);
-	assert_int_equal(gate_enter(g, &b), ERR_OK);
+	assert_int_equal(gate_enter(g, &a), REASON_NONE);
+	assert_int_equal(gate_enter(g, &a), REASON_NONE);
+	assert_int_equal(gate_enter(g, &a), REASON_TOO_MANY_OF_ADDRESS);
+	assert_int_equal(gate_enter(g, &b), REASON_NONE);
 	gate_leave(g, &a);
-	assert_int_equal(gate_enter(g, &c), ERR_OK);
-	assert_int_equal(gate_enter(g, &d), ERR_OK); /* of the same /64 */
+	assert_int_equal(gate_enter(g, &c), REASON_NONE);
+	assert_int_equal(gate_enter(g, &d), REASON_NONE); /* of the same /64 */
 	assert_int_equal(gate_count(g), 4);
-	assert_int_equal(gate_enter(g, &e), ERR_FULL); /* in all */
+	assert_int_equal(gate_enter(g, &e), REASON_TOO_MANY_CONNECTIONS); /* in all */
 	gate_leave(g, &a);
-	assert_int_equal(gate_enter(g, &d), ERR_FULL); /* of the /64 */
-	assert_int_equal(gate_enter(g, &e), ERR_OK);
+	assert_int_equal(gate_enter(g, &d), REASON_TOO_MANY_OF_ADDRESS); /* of the /64 */
+	assert_int_equal(gate_enter(g, &e), REASON_NONE);
 	gate_free(g);
 }
 
@@ -138,8 +138,8 @@ gate__places_come_back(void **state)
 		struct net_addr a = addr("10.0.0.0");
 
 		memcpy(a.ip + 12, &i, 4);
-		assert_int_equal(gate_enter(g, &a), ERR_OK);
-		assert_int_equal(gate_enter(g, &a), ERR_FULL);
+		assert_int_equal(gate_enter(g, &a), REASON_NONE);
+		assert_int_equal(gate_enter(g, &a), REASON_TOO_MANY_OF_ADDRESS);
 		gate_leave(g, &a);
 	}
 	assert_int_equal(gate_count(g), 0);

@@ -151,7 +151,7 @@ static void
 expect_bytes(int fd, struct str want)
 {
 	struct buf got = { 0 }, all = { 0 };
-	unsigned first;
+	unsigned first = 0;
 
 	while (all.n < want.n) {
 		assert_true(recv_frame(fd, &first, &got));
@@ -603,7 +603,7 @@ stream__deadline_ends_a_silent_device(void **state)
 
 	(void)state;
 	ws_init(&w);
-	w.conf.deadline_us = 150000;
+	w.conf.due_us = clock_mono_us() + 150000;
 	ws_start(&w);
 	fd = ws_connect(&w);
 	assert_true(client_sees_end(fd));

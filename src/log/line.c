@@ -1,0 +1,174 @@
+/* One line of logfmt. Nothing that a client sent can look like another line, another key or another character. */
+#include <stdio.h>
+
+#include "log/priv.h"
+
+#define MARK      "..."
+#define MARK_ROOM 8 /* the mark, a closing quote and the line end always fit */
+
+static void
+put(struct log_line *l, const char *p, size_t n)
+{
+	if (l->cut || l->n + n > LOG_LINE_MAX - MARK_ROOM) {
+		l->cut = true;
+		return;
+	}
+	memcpy(l->text + l->n, p, n);
+	l->n += n;
+}
+
+/* ---- characters ---- */
+
+static const struct range {
+	uint32_t from, to;
+} hidden[] = {
+	{ 0x00, 0x1f }, { 0x7f, 0x9f }, /* C0, DEL, C1 */
+	{ 0xad, 0xad }, { 0x34f, 0x34f },
+	{ 0x61c, 0x61c },                       /* soft hyphen, joiner, Arabic letter mark */
+	{ 0x115f, 0x1160 }, { 0x17b4, 0x17b5 }, /* fillers */
+	{ 0x180b, 0x180f }, { 0x200b, 0x200f }, /* selectors, zero width, marks of direction */
+	{ 0x2028, 0x202e },                     /* separators, embeddings, overrides */
+	{ 0x2060, 0x206f }, { 0x3164, 0x3164 }, /* invisible operators, isolates, filler */
+	{ 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff }, /* selectors, byte order mark */
+	{ 0xffa0, 0xffa0 }, { 0xfff0, 0xffff }, /* filler, annotations, specials, no characters */
+	{ 0xe0000, 0x10ffff },                  /* tags, selectors, private use */
+};
+
+static bool
+is_hidden(uint32_t c)
+{
+	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+		if (c >= hidden[i].from && c <= hidden[i].to)
+			return true;
+	return false;
+}
+
+/* Take one character off s; U+FFFD for a byte that begins none. */
+static uint32_t
+next_character(struct str *s)
+{
+	unsigned char lead = (unsigned char)s->p[0];
+	size_t n = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+	const char *p = s->p;
+	uint32_t c = 0xfffd;
+
+	if (n <= s->n && utf8_valid((struct str){ p, n }))
+		c = utf8_next(&p, s->p + n);
+	else
+		p++;
+	s->n -= (size_t)(p - s->p);
+	s->p = p;
+	return c;
+}
+
+/* How it stands between quotes. Returns the length. */
+static size_t
+escape(uint32_t c, const char *raw, size_t nraw, char out[16])
+{
+	if (c == '"' || c == '\\')
+		return (size_t)snprintf(out, 16, "\\%c", (int)c);
+	if (c == '\n' || c == '\r' || c == '\t')
+		return (size_t)snprintf(out, 16, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+	if (!is_hidden(c)) {
+		memcpy(out, raw, nraw);
+		return nraw;
+	}
+	if (c <= 0xffff)
+		return (size_t)snprintf(out, 16, "\\u%04x", (unsigned)c);
+	c -= 0x10000; /* as JSON writes it: two surrogates */
+	return (size_t)snprintf(out, 16, "\\u%04x\\u%04x", 0xd800u + (unsigned)(c >> 10),
+	    0xdc00u + (unsigned)(c & 0x3ff));
+}
+
+/* May it stand without quotes? */
+static bool
+is_plain(struct str s)
+{
+	static const char others[] = "-_.:/+*@%#~,;!?()[]$'";
+
+	if (s.n == 0 || s.n > LOG_VALUE_MAX)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		        (c != '\0' && strchr(others, c) != NULL)))
+			return false;
+	}
+	return true;
+}
+
+static void
+put_quoted(struct log_line *l, struct str s)
+{
+	size_t written = 0, n;
+	char out[16];
+
+	put(l, "\"", 1);
+	while (s.n > 0 && !l->cut) {
+		struct str before = s;
+		uint32_t c = next_character(&s);
+
+		n = escape(c, before.p, before.n - s.n, out);
+		if (written + n > LOG_VALUE_MAX) {
+			put(l, MARK, sizeof(MARK) - 1);
+			break;
+		}
+		put(l, out, n);
+		written += n;
+	}
+	if (l->cut) { /* MARK_ROOM was kept for this */
+		memcpy(l->text + l->n, MARK "\"", sizeof(MARK));
+		l->n += sizeof(MARK);
+	} else {
+		put(l, "\"", 1);
+	}
+}
+
+/* ---- lines ---- */
+
+void
+log_line_put(struct log_line *l, const char *key, struct str value)
+{
+	size_t nkey = strlen(key);
+
+	/* A key is written with room for a value, or not at all. */
+	if (value.n == 0 || l->cut || l->n + nkey + 4 > LOG_LINE_MAX - MARK_ROOM)
+		return;
+	if (l->n > 0)
+		put(l, " ", 1);
+	put(l, key, nkey);
+	put(l, "=", 1);
+	if (is_plain(value) && l->n + value.n <= LOG_LINE_MAX - MARK_ROOM)
+		put(l, value.p, value.n);
+	else
+		put_quoted(l, value);
+}
+
+void
+log_line_number(struct log_line *l, const char *key, uint64_t value)
+{
+	char text[24];
+	int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+
+	log_line_put(l, key, (struct str){ text, (size_t)n });
+}
+
+void
+log_line_begin(struct log_line *l, int64_t wall_us, enum log_level level, struct str msg)
+{
+	char t[TIME_TEXT_MAX];
+	size_t n = time_format(wall_us, t);
+
+	l->n = 0;
+	l->cut = false;
+	log_line_put(l, "ts", (struct str){ t, n });
+	log_line_put(l, "level", str_of(log_level_name(level)));
+	log_line_put(l, "msg", msg);
+}
+
+void
+log_line_end(struct log_line *l)
+{
+	l->text[l->n++] = '\n';
+}

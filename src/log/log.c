@@ -1,0 +1,339 @@
+/* The log of the program: its thread, where it writes to, what becomes of lines that cannot be written. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log/priv.h"
+
+#define SECOND_US INT64_C(1000000)
+
+static struct {
+	atomic_bool running;
+	atomic_int level;
+	atomic_bool reopen;
+	_Atomic uint64_t nput,
+	    nwritten; /* lines: what SIGABRT waits for, where no mutex may be taken */
+	char *path;
+	int fd;        /* the thread's, once it runs */
+	bool torn;     /* a line was written in part: the next one begins after a line end */
+	uint64_t lost; /* lines that the file did not take */
+	pthread_t thread;
+	struct log_fold fold;
+	struct log_queue queue;
+	bool made; /* the queue: once, as late lines may come after log_stop */
+} the = { .level = LOG_INFO, .fd = STDERR_FILENO };
+
+static _Thread_local bool is_writer;
+
+static int64_t
+wall_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * SECOND_US + t.tv_nsec / 1000;
+}
+
+static uint32_t
+mono_second(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint32_t)t.tv_sec;
+}
+
+/* ---- the thread: writes, and may stand still as long as it likes ---- */
+
+static bool
+write_all(const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t w = write(the.fd, p, n);
+
+		if (w > 0) {
+			p += w;
+			n -= (size_t)w;
+			the.torn = p[-1] != '\n';
+		} else if (w < 0 && errno == EAGAIN) { /* somebody made our stderr non-blocking */
+			struct pollfd ready = { .fd = the.fd, .events = POLLOUT };
+
+			(void)poll(&ready, 1, -1);
+		} else if (w == 0 || errno != EINTR) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void
+write_counted(enum log_level level, const char *msg, enum reason reason, uint64_t count)
+{
+	struct log_line l;
+
+	log_line_begin(&l, wall_us(), level, str_of(msg));
+	if (reason != REASON_NONE)
+		log_line_put(&l, "reason", str_of(reason_id(reason)));
+	log_line_number(&l, "count", count);
+	log_line_end(&l);
+	if (!write_all(l.text, l.n))
+		the.lost++;
+}
+
+static void
+write_batch(const struct log_batch *b)
+{
+	uint64_t missing;
+
+	if (the.torn && b->n > 0)
+		(void)write_all("\n", 1);
+	if (!write_all(b->p, b->n))
+		the.lost += b->nline;
+	atomic_fetch_add(&the.nwritten, b->nline);
+	missing = the.lost + b->ndropped;
+	the.lost = 0;
+	if (missing == 0)
+		return;
+	write_counted(LOG_WARN, "log lines dropped", REASON_NONE, missing);
+	if (the.lost > 0) /* not even that could be written */
+		the.lost = missing;
+}
+
+static void
+settle_repeats(uint32_t second)
+{
+	for (unsigned r = REASON_NONE + 1; r < REASONS; r++) {
+		unsigned n = log_fold_settle(&the.fold, (enum reason)r, second);
+
+		if (n > 0)
+			write_counted(reason_level((enum reason)r), "more lines of this reason",
+			    (enum reason)r, n);
+	}
+}
+
+static int
+open_file(const char *path)
+{
+	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+}
+
+static void
+reopen(void)
+{
+	int fd = open_file(the.path);
+
+	if (fd < 0) {
+		log_text(LOG_ERROR, "the log file %s cannot be opened, the old one stays: %s",
+		    the.path, strerror(errno));
+		return;
+	}
+	close(the.fd);
+	the.fd = fd;
+	the.torn = false;
+}
+
+static void *
+writer(void *arg)
+{
+	struct log_batch b;
+
+	(void)arg;
+	is_writer = true;
+	while (log_queue_take(&the.queue, SECOND_US, &b)) {
+		write_batch(&b);
+		if (atomic_exchange(&the.reopen, false) && the.path != NULL)
+			reopen();
+		settle_repeats(mono_second());
+	}
+	settle_repeats(UINT32_MAX);
+	log_queue_done(&the.queue);
+	return NULL;
+}
+
+/* ---- begin and end ---- */
+
+/* abort() after a failed assertion, or for want of memory: what was said before it is what tells why. Other threads run
+ * on while this one waits. */
+static void
+on_abort(int sig)
+{
+	struct timespec pause = { 0, 1000000 };
+
+	(void)sig;
+	for (int64_t left = LOG_STOP_US / 1000; left > 0 && !is_writer &&
+	     atomic_load(&the.running) && atomic_load(&the.nwritten) != atomic_load(&the.nput);
+	     left--)
+		nanosleep(&pause, NULL);
+}
+
+enum err
+log_start(const struct log_options *o)
+{
+	struct sigaction flush = { .sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND };
+	int failed;
+
+	atomic_store(&the.level, (int)o->level);
+	the.path = o->path != NULL ? str_dup0(str_of(o->path)) : NULL;
+	the.fd = o->path != NULL ? open_file(o->path) : o->fd;
+	if (the.fd < 0)
+		return ERR_IO;
+	if (!the.made)
+		log_queue_init(&the.queue, LOG_QUEUE_MAX);
+	the.made = true;
+	log_queue_begin(&the.queue);
+	failed = pthread_create(&the.thread, NULL, writer, NULL);
+	if (failed != 0) {
+		errno = failed;
+		return ERR_IO;
+	}
+	sigaction(SIGABRT, &flush, NULL);
+	atomic_store(&the.running, true);
+	return ERR_OK;
+}
+
+void
+log_reopen(void)
+{
+	atomic_store(&the.reopen, true);
+	if (atomic_load(&the.running))
+		log_queue_nudge(&the.queue);
+}
+
+bool
+log_flush(int64_t timeout_us)
+{
+	return !atomic_load(&the.running) || log_queue_await(&the.queue, timeout_us);
+}
+
+void
+log_stop(int64_t timeout_us)
+{
+	if (!atomic_exchange(&the.running, false))
+		return;
+	log_queue_stop(&the.queue);
+	if (!log_queue_await(&the.queue, timeout_us)) {
+		pthread_detach(the.thread); /* nobody reads: the process ends under it */
+		return;
+	}
+	pthread_join(the.thread, NULL);
+	if (the.path != NULL)
+		close(the.fd);
+	free(the.path);
+	the.path = NULL;
+	the.fd = STDERR_FILENO;
+}
+
+void
+log_fatal(const char *msg)
+{
+	log_text(LOG_ERROR, "%s", msg);
+	log_flush(LOG_STOP_US);
+	if (the.path != NULL) { /* the last word is where people look first, too */
+		struct buf line = { 0 };
+
+		buf_printf(&line, "twinhub: %s\n", msg);
+		stderr_put(buf_view(&line), (int)(LOG_STOP_US / 1000));
+		buf_fini(&line);
+	}
+}
+
+/* ---- lines ---- */
+
+static const char *const level_names[] = { "error", "warn", "info", "debug" };
+
+const char *
+log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
+bool
+log_level_of(struct str name, enum log_level *out)
+{
+	for (unsigned i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
+		if (str_eq(name, str_of(level_names[i]))) {
+			*out = (enum log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+log_wants(enum log_level level)
+{
+	return (int)level <= atomic_load_explicit(&the.level, memory_order_relaxed);
+}
+
+static void
+line_go(struct log_line *l)
+{
+	log_line_end(l);
+	if (!atomic_load(&the.running))
+		stderr_put((struct str){ l->text, l->n }, 0);
+	else if (log_queue_put(&the.queue, l->text, l->n))
+		atomic_fetch_add(&the.nput, 1);
+}
+
+void
+log_text(enum log_level level, const char *fmt, ...)
+{
+	char text[LOG_VALUE_MAX];
+	struct log_line l;
+	va_list ap;
+
+	if (!log_wants(level))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_line_begin(&l, wall_us(), level, str_of(text));
+	line_go(&l);
+}
+
+void
+log_pairs(enum log_level level, const char *msg, const struct log_pair *pairs)
+{
+	struct log_line l;
+
+	if (!log_wants(level))
+		return;
+	log_line_begin(&l, wall_us(), level, str_of(msg));
+	for (; pairs->key != NULL; pairs++)
+		log_line_put(&l, pairs->key, pairs->value);
+	line_go(&l);
+}
+
+void
+log_reason(const struct log_story *s)
+{
+	static const char *const events[] = {
+		[LOG_NOT_ADMITTED] = "connection not admitted",
+		[LOG_TLS_FAILED] = "TLS handshake failed",
+		[LOG_CONNECT_REFUSED] = "CONNECT refused",
+		[LOG_REQUEST_REFUSED] = "request refused",
+		[LOG_PART_REFUSED] = "refused, the connection stays",
+		[LOG_CLOSED] = "connection closed",
+	};
+	enum log_level level = reason_level(s->reason);
+	struct log_line l;
+
+	if (!log_wants(level) || !log_fold_admits(&the.fold, s->reason, mono_second()))
+		return;
+	log_line_begin(&l, wall_us(), level, str_of(events[s->event]));
+	log_line_put(&l, "reason", str_of(reason_id(s->reason)));
+	log_line_put(&l, "by", str_of(reason_by_name(reason_by(s->reason))));
+	log_line_put(&l, "why", str_of(reason_text(s->reason)));
+	log_line_put(&l, "device", s->device);
+	log_line_put(&l, "module", s->module);
+	log_line_put(&l, "policy", s->policy);
+	log_line_put(&l, "request", s->request);
+	log_line_put(&l, "address", str_of(s->peer));
+	log_line_put(&l, "detail", s->detail);
+	line_go(&l);
+}

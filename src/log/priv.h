@@ -1,0 +1,71 @@
+/* log: what its files share. */
+#ifndef TWINHUB_LOG_PRIV_H
+#define TWINHUB_LOG_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "log/log.h"
+
+/* ---- line.c: one line of logfmt being made; pure ---- */
+
+struct log_line {
+	char text[LOG_LINE_MAX]; /* n bytes, no line end yet, no NUL */
+	size_t n;
+	bool cut; /* something did not fit */
+};
+
+/* ts, level and msg. */
+void log_line_begin(struct log_line *l, int64_t wall_us, enum log_level level, struct str msg);
+/* ` key=value`; an empty value is left out. Whatever a terminal, a line reader or an eye could take for something else is
+ * escaped as \uXXXX: C0, DEL, C1, line and paragraph separators, marks and overrides of direction, invisible characters,
+ * bytes that are not UTF-8 (as U+FFFD). */
+void log_line_put(struct log_line *l, const char *key, struct str value);
+void log_line_number(struct log_line *l, const char *key, uint64_t value);
+/* Ends it with a line end; n counts it. */
+void log_line_end(struct log_line *l);
+
+/* ---- queue.c: lines on their way to the thread ---- */
+
+struct log_queue {
+	pthread_mutex_t mutex; /* held for a copy, never while anything is written */
+	pthread_cond_t filled, emptied;
+	char *fill, *drain; /* `max` bytes each: one is filled while the other is written */
+	size_t n, max;
+	unsigned nline;
+	uint64_t ndropped; /* since the last batch */
+	bool writing, stopping, nudged;
+};
+
+struct log_batch {
+	const char *p; /* until the next take */
+	size_t n;
+	unsigned nline;
+	uint64_t ndropped; /* after the last of these lines */
+};
+
+void log_queue_init(struct log_queue *q, size_t max);
+void log_queue_fini(struct log_queue *q);
+/* False: it is full, and the line is counted as dropped. */
+bool log_queue_put(struct log_queue *q, const char *line, size_t n);
+/* Wait for lines or a nudge, at most wait_us. False: stopping, and nothing is left; then log_queue_done is to follow. */
+bool log_queue_take(struct log_queue *q, int64_t wait_us, struct log_batch *out);
+void log_queue_nudge(struct log_queue *q);
+void log_queue_begin(struct log_queue *q); /* again, after an end */
+void log_queue_stop(struct log_queue *q);
+void log_queue_done(struct log_queue *q); /* the taker's last word */
+/* Until all is taken and written (the taker has come back for more, or is done); false: not in time. */
+bool log_queue_await(struct log_queue *q, int64_t timeout_us);
+
+/* ---- fold.c: how often one reason may be told ---- */
+
+struct log_fold {
+	_Atomic uint64_t window[REASONS]; /* the second, times 2^32, and lines in it */
+	atomic_uint left_out[REASONS];
+};
+
+bool log_fold_admits(struct log_fold *f, enum reason r, uint32_t second);
+/* How many were left out, if its second is over; 0: none, or not yet. */
+unsigned log_fold_settle(struct log_fold *f, enum reason r, uint32_t second);
+
+#endif
