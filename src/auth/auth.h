@@ -156,7 +156,8 @@ struct credentials {
 	bool has_certificate;
 	struct cert_print print; /* of the leaf */
 	struct str common_name;  /* of the leaf's subject */
-	uint64_t ca; /* print of the registered CA that its chain leads to; 0: to none */
+	uint64_t ca;      /* print of the registered CA that its chain leads to; 0: to none */
+	bool ca_outdated; /* to none, as a CA certificate of the chain is outside its days */
 	int64_t not_before_us, not_after_us;
 };
 

@@ -50,6 +50,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 	X(CERTIFICATE_EARLY, "certificate-early", PEER, INFO, "the certificate is not valid yet") \
 	X(CERTIFICATE_PRINT, "certificate-print", PEER, INFO, "the certificate has another thumbprint") \
 	X(CERTIFICATE_CA, "certificate-ca", PEER, INFO, "the certificate does not lead to a registered CA") \
+	X(CERTIFICATE_CA_DAYS, "certificate-ca-days", PEER, INFO, "a CA certificate of the certificate's chain has expired, or is not valid yet") \
 	X(CERTIFICATE_NAME, "certificate-name", PEER, INFO, "the certificate's common name is another id") \
 	X(IDENTITY_UNKNOWN, "identity-unknown", PEER, INFO, "no such identity") \
 	X(NO_WRITES, "no-writes", HUB, WARN, "the store takes no writes") \

@@ -183,7 +183,9 @@ const struct net_addr *stream_peer(const struct stream *s);
 struct tls_peer {
 	bool has_cert;
 	bool chain_ok; /* verified to the client CA number `ca` of catalogue version ca_version */
-	uint32_t ca;   /* index into the CAs that tls_set_client_cas was given */
+	bool
+	    chain_outdated; /* a CA certificate of the chain was outside its days: so it is not ok */
+	uint32_t ca;        /* index into the CAs that tls_set_client_cas was given */
 	uint64_t ca_version;
 	uint64_t
 	    ca_print; /* of that CA, the same in every version (tls_client_cas); 0 if not chain_ok */
@@ -263,6 +265,7 @@ struct tls_files {
 
 struct tls_conf {
 	struct tls_files pair[2]; /* ECDSA and RSA in any order; pair[1].cert NULL: only one */
+	bool legacy;              /* TLS 1.2 with CBC suites, too; settled by tls_new */
 };
 
 /* ERR_ARG: a file cannot be read or parsed, key and certificate do not fit, two keys of one kind; `why` says which. */

@@ -30,6 +30,7 @@ struct tls_parts {
 	unsigned npair;
 	struct tls_cas *cas;
 	unsigned char ticket_keys[TICKET_KEYS_SIZE];
+	bool legacy; /* as struct tls_conf has it */
 };
 
 enum err tls_pairs_load(

@@ -1,7 +1,7 @@
 /*
  * Client certificates. Any is accepted in the handshake; whether its chain ends at one of our CAs is kept,
  * for CONNECT to decide. The chain itself is gone after a resumption, so the answer travels in the ticket:
- * the number of the CA, and the version of the set it counts in. A ticket of a client with a certificate from another
+ * the number of the CA or why there is none, and the version of the set it counts in. A ticket of a client with a certificate from another
  * version is refused, and the full handshake that follows asks the new set.
  */
 #include <openssl/err.h>
@@ -14,11 +14,14 @@
 /* What a ticket bears. Both ends are this process (ticket keys are not stored), so the layout is free. */
 struct verdict {
 	uint64_t version;
-	uint32_t ca; /* index + 1; 0: the chain ends nowhere */
+	uint32_t ca; /* index + 1; CA_NONE, CA_OUTDATED */
 };
 
+#define CA_NONE     0u         /* the chain ends nowhere */
+#define CA_OUTDATED UINT32_MAX /* one above the leaf is outside its days */
+
 static int cas_index;   /* SSL_CTX: struct tls_cas */
-static int ca_of_index; /* SSL: index + 1 of the CA, as a pointer */
+static int ca_of_index; /* SSL: struct verdict's ca, as a pointer */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void
@@ -47,7 +50,16 @@ find_ca(const struct tls_cas *cas, X509 *anchor)
 	for (unsigned i = 0; i < cas->n; i++)
 		if (X509_cmp(cas->ca[i], anchor) == 0)
 			return i + 1;
-	return 0;
+	return CA_NONE;
+}
+
+static bool
+ca_outdated(X509_STORE_CTX *x)
+{
+	int why = X509_STORE_CTX_get_error(x);
+
+	return X509_STORE_CTX_get_error_depth(x) > 0 &&
+	    (why == X509_V_ERR_CERT_HAS_EXPIRED || why == X509_V_ERR_CERT_NOT_YET_VALID);
 }
 
 /* Always 1: the handshake goes on. */
@@ -55,13 +67,15 @@ static int
 verify_client(X509_STORE_CTX *x, void *arg)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
-	uint32_t ca = 0;
+	uint32_t ca = CA_NONE;
 
 	(void)arg;
 	if (X509_verify_cert(x) == 1) {
 		STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(x);
 
 		ca = find_ca(cas_of(ssl), sk_X509_value(chain, sk_X509_num(chain) - 1));
+	} else if (ca_outdated(x)) {
+		ca = CA_OUTDATED;
 	}
 	/* NOLINTNEXTLINE(performance-no-int-to-ptr): a number, where OpenSSL has room for a pointer */
 	SSL_set_ex_data(ssl, ca_of_index, (void *)(uintptr_t)ca);
@@ -88,7 +102,7 @@ verdict_of(SSL *ssl)
 
 	if (SSL_session_reused(ssl)) {
 		if (!read_verdict(SSL_get_session(ssl), &v))
-			v.ca = 0;
+			v.ca = CA_NONE;
 	} else {
 		v.version = cas_of(ssl)->version;
 		v.ca = (uint32_t)(uintptr_t)SSL_get_ex_data(ssl, ca_of_index);
@@ -186,10 +200,11 @@ tls_peer_of(SSL *ssl, struct tls_peer *out)
 		return;
 	v = verdict_of(ssl);
 	out->has_cert = true;
-	out->chain_ok = v.ca > 0;
-	out->ca = v.ca ? v.ca - 1 : 0;
+	out->chain_outdated = v.ca == CA_OUTDATED;
+	out->chain_ok = v.ca != CA_NONE && v.ca != CA_OUTDATED;
+	out->ca = out->chain_ok ? v.ca - 1 : 0;
 	out->ca_version = v.version;
-	if (v.ca > 0 && v.ca <= cas_of(ssl)->n && v.version == cas_of(ssl)->version)
+	if (out->chain_ok && v.ca <= cas_of(ssl)->n && v.version == cas_of(ssl)->version)
 		out->ca_print = cas_of(ssl)->print[v.ca - 1];
 	X509_digest(leaf, EVP_sha1(), out->sha1, NULL);
 	X509_digest(leaf, EVP_sha256(), out->sha256, NULL);

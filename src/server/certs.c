@@ -100,6 +100,7 @@ tls_make(struct server *s)
 		    : there                    ? s->o.keys.v[i]
 		                               : NULL;
 	}
+	s->tls_conf.legacy = s->o.tls_legacy;
 	if (tls_new(&s->tls_conf, &s->tls, why) != ERR_OK)
 		return fail(s, "%s", why);
 	return client_cas_load(s);

@@ -74,6 +74,8 @@ static const struct option {
 	    "the log goes there; opened anew on SIGHUP and SIGUSR1 (default: stderr)" },
 	{ "log-level", "LEVEL", T_LEVEL, AT(log_level), LOG_INFO, 0, 0,
 	    "error, warn, info or debug: lines up to this one are written" },
+	{ "tls-legacy", "yes|no", T_FLAG, AT(tls_legacy), 0, 0, 0,
+	    "with the CBC suites of TLS 1.2, for clients that know no better (alone: yes)" },
 	{ "strict-queries", "yes|no", T_FLAG, AT(strict_queries), 0, 0, 0,
 	    "refuse what Azure's query language lacks (alone: yes)" },
 };

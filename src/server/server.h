@@ -34,6 +34,7 @@ struct server_options {
 	struct option_list import_export_dirs;  /* directories that jobs may read and write */
 	const char *log_file;                   /* NULL: stderr */
 	enum log_level log_level;
+	bool tls_legacy;     /* CBC suites of TLS 1.2 */
 	bool strict_queries; /* only what the service itself understands: Q-88 */
 };
 

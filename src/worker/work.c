@@ -59,6 +59,7 @@ work_show(struct work *w, struct str token, const struct tls_peer *peer)
 	cert_print_hex(&c->print, peer->sha1, peer->sha256);
 	c->common_name = work_str(w, str_of(peer->cn));
 	c->ca = peer->ca_print;
+	c->ca_outdated = peer->chain_outdated;
 	c->not_before_us = peer->not_before_us;
 	c->not_after_us = peer->not_after_us;
 }

@@ -51,6 +51,19 @@ test('D-01 TLS 1.2 with ECDHE-RSA, TLS 1.2 with ECDSA and TLS 1.3 are all served
 	await assert.rejects(handshake({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }));
 });
 
+test('D-83 CBC suites of TLS 1.2 are refused, and served with --tls-legacy', async () => {
+	const cbc = { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-SHA256:ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA256' };
+	await assert.rejects(handshake(cbc), { code: 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE' });
+	await until(() => /msg="TLS handshake failed" reason=tls-failed .*no shared cipher/.test(hub.logs), 'a line about it');
+	const legacy = await startHub({ args: ['--tls-legacy'] });
+	try {
+		for (const port of [8883, 443])
+			assert.match((await handshake({ ...cbc, host: legacy.addr, port, ca: legacy.pem })).cipher, /^ECDHE-.*-SHA(256|384)$/);
+	} finally {
+		await legacy.stop();
+	}
+});
+
 test('the certificate holds for the address, for localhost and for loopback', async () => {
 	const { cert } = await handshake({});
 	assert.ok(cert.subjectaltname.includes(`IP Address:${hub.addr}`), cert.subjectaltname);

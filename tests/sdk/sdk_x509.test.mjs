@@ -2,7 +2,7 @@
 // intermediate authority between. The device shows its certificate in the handshake and sends no password.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { makeCertificate, mqttUsername, RawMqtt, startHub, stopAll, tempDir, within } from '../lib/hub.mjs';
+import { makeCertificate, mqttUsername, RawMqtt, startHub, stopAll, tempDir, until, within } from '../lib/hub.mjs';
 import { Client, Mqtt, MqttWs, desire, registryOf, rejection, SdkDevice, twinOf } from '../lib/sdk.mjs';
 
 let hub, registry, certs, root, intermediate, strangeRoot;
@@ -128,6 +128,20 @@ test('D-18 the intermediate authority is needed: without it the chain ends nowhe
 	const leaf = makeCertificate({ dir: certs, cn: 'ca-4', issuer: intermediate });
 	assert.equal(await connackOf('ca-4', { ...leaf, chain: leaf.cert }), 5);
 	assert.equal(await connackOf('ca-4', leaf), 0);
+});
+
+test('D-84 a certificate that has ended, and one whose authority has, are refused, and the log says which', async () => {
+	const line = (reason, id) => until(() => hub.logs.split('\n').find((l) => l.includes(`reason=${reason} `) && l.includes(`device=${id} `)), `${reason} of ${id}`);
+	await registry.create({ deviceId: 'ca-9', authentication: { type: 'certificateAuthority' } });
+	assert.equal(await connackOf('ca-9', makeCertificate({ dir: certs, cn: 'ca-9', issuer: root, days: -1 })), 5);
+	await line('certificate-expired', 'ca-9');
+	const ended = makeCertificate({ dir: certs, cn: 'Fleet plant 8', ca: true, issuer: root, days: -1 });
+	assert.equal(await connackOf('ca-9', makeCertificate({ dir: certs, cn: 'ca-9', issuer: ended })), 5);
+	await line('certificate-ca-days', 'ca-9');
+	const self = makeCertificate({ dir: certs, cn: 'thumb-6', days: -1 });
+	await selfSigned('thumb-6', self.sha1, null);
+	assert.equal(await connackOf('thumb-6', self), 5);
+	await line('certificate-expired', 'thumb-6');
 });
 
 test('D-18 certificates over WebSocket', async () => {

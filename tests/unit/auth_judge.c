@@ -260,6 +260,10 @@ auth_judge__D18_certificates_say_what_is_wrong_with_them(void **state)
 	c = certificate("d1", 6);
 	assert_string_equal(
 	    judged_by(&ask, &c), "the certificate does not lead to a registered CA");
+	c = certificate("d1", 0);
+	c.ca_outdated = true;
+	assert_string_equal(judged_by(&ask, &c),
+	    "a CA certificate of the certificate's chain has expired, or is not valid yet");
 	c = certificate("d2", CA);
 	assert_string_equal(judged_by(&ask, &c), "the certificate's common name is another id");
 	c.has_certificate = false;

@@ -219,6 +219,84 @@ tls12__resumption_keeps_the_chain_of_the_same_ca_version_only(void **state)
 	resumed_chain(TLS1_2_VERSION);
 }
 
+/* The leaf's own days are told by themselves. */
+static void
+tls__D84_a_chain_with_a_ca_that_has_ended_is_told_from_one_that_leads_nowhere(void **state)
+{
+	struct made_cert ca = make_cert("Fleet CA", true, NULL),
+	                 old_ca = make_cert_ended("Old CA", true, NULL, 2),
+	                 mid = make_cert_ended("Line 8", true, &ca, 1),
+	                 dev = make_cert("dev-5", false, &mid),
+	                 other = make_cert("dev-6", false, &old_ca);
+	struct tls_rig t;
+	struct client c;
+
+	(void)state;
+	tls_rig_init(&t);
+	use_cas(&t, (struct made_cert[]){ ca, old_ca }, 2, 1);
+	rig_listen(&t.r);
+	for (int resumed = 0; resumed < 2; resumed++) {
+		if (resumed == 0) {
+			client_init(&c, t.dir, &dev);
+			SSL_CTX_add1_chain_cert(c.ctx, mid.cert);
+		}
+		assert_int_equal(visit(&t, &c), resumed);
+		assert_true(t.r.peer.chain_outdated);
+		assert_false(t.r.peer.chain_ok);
+		assert_int_equal(t.r.peer.ca_print, 0);
+	}
+	client_fini(&c);
+
+	client_init(&c, t.dir, &other); /* the registered one itself */
+	assert_false(visit(&t, &c));
+	assert_true(t.r.peer.chain_outdated);
+	client_fini(&c);
+
+	use_cas(&t, &ca, 1, 2);
+	client_init(&c, t.dir, &other); /* nobody knows it */
+	assert_false(visit(&t, &c));
+	assert_false(t.r.peer.chain_outdated);
+	assert_false(t.r.peer.chain_ok);
+	client_fini(&c);
+	made_cert_fini(&ca);
+	made_cert_fini(&old_ca);
+	made_cert_fini(&mid);
+	made_cert_fini(&dev);
+	made_cert_fini(&other);
+	tls_rig_fini(&t);
+}
+
+static void
+tls__D83_cbc_is_spoken_only_if_asked_for(void **state)
+{
+	static const char *const suites[] = { "ECDHE-RSA-AES128-SHA256",
+		"ECDHE-ECDSA-AES256-SHA384" };
+	char why[NET_WHY_MAX] = "";
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct tls_rig t;
+		struct client c;
+		struct conn n;
+
+		rig_init(&t.r);
+		tls_rig_certs(&t);
+		t.conf.legacy = i >= 2;
+		tls_free(t.tls);
+		assert_int_equal(tls_new(&t.conf, &t.tls, why), ERR_OK);
+		assert_int_equal(tls_reload(t.tls, &t.conf, why), ERR_OK); /* which keeps to it */
+		t.r.conf.tls = t.tls;
+		rig_listen(&t.r);
+		client_init(&c, t.dir, NULL);
+		SSL_CTX_set_max_proto_version(c.ctx, TLS1_2_VERSION);
+		SSL_CTX_set_cipher_list(c.ctx, suites[i % 2]);
+		assert_int_equal(conn_try(&c, t.r.port, &n), t.conf.legacy);
+		conn_close(&n);
+		client_fini(&c);
+		tls_rig_fini(&t);
+	}
+}
+
 static void
 tls__client_ca_must_be_one(void **state)
 {
@@ -305,7 +383,7 @@ tls__reload_changes_the_certificate_of_new_connections_only(void **state)
 
 	(void)state;
 	tls_rig_init(&t);
-	rsa_only = (struct tls_conf){ { t.conf.pair[1] } };
+	rsa_only = (struct tls_conf){ .pair = { t.conf.pair[1] } };
 	rig_listen(&t.r);
 	client_init(&c, t.dir, NULL);
 	old = conn_open(&c, t.r.port);
@@ -648,6 +726,9 @@ main(void)
 		cmocka_unit_test(tls__self_signed_certificate_shows_its_thumbprint),
 		cmocka_unit_test(tls13__resumption_keeps_the_chain_of_the_same_ca_version_only),
 		cmocka_unit_test(tls12__resumption_keeps_the_chain_of_the_same_ca_version_only),
+		cmocka_unit_test(
+		    tls__D84_a_chain_with_a_ca_that_has_ended_is_told_from_one_that_leads_nowhere),
+		cmocka_unit_test(tls__D83_cbc_is_spoken_only_if_asked_for),
 		cmocka_unit_test(tls__client_ca_must_be_one),
 		cmocka_unit_test(tls__tickets_outlive_a_reload_and_not_a_rotation),
 		cmocka_unit_test(tls__bad_file_keeps_the_old_context),

@@ -28,7 +28,8 @@ tls_rig_certs(struct tls_rig *t)
 	assert_int_equal(certs_ensure(t->dir, names, 2, clock_wall_us(), &changed, why), ERR_OK);
 	for (int i = 0; i < 4; i++)
 		snprintf(t->path[i], sizeof t->path[i], "%s/%s", t->dir, files[i]);
-	t->conf = (struct tls_conf){ { { t->path[0], t->path[1] }, { t->path[2], t->path[3] } } };
+	t->conf =
+	    (struct tls_conf){ .pair = { { t->path[0], t->path[1] }, { t->path[2], t->path[3] } } };
 	assert_int_equal(tls_new(&t->conf, &t->tls, why), ERR_OK);
 }
 
@@ -55,9 +56,9 @@ struct made_cert {
 	EVP_PKEY *key;
 };
 
-/* Signed by `by`, or by itself if NULL. */
+/* Signed by `by`, or by itself if NULL. Good for a day, or until `days` days ago. */
 static UNUSED struct made_cert
-make_cert(const char *cn, bool is_ca, const struct made_cert *by)
+make_cert_ended(const char *cn, bool is_ca, const struct made_cert *by, int days)
 {
 	static long serial = 100;
 	struct made_cert m = { X509_new(), EVP_EC_gen("P-256") };
@@ -65,8 +66,8 @@ make_cert(const char *cn, bool is_ca, const struct made_cert *by)
 
 	X509_set_version(m.cert, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(m.cert), serial++);
-	X509_gmtime_adj(X509_getm_notBefore(m.cert), -3600);
-	X509_gmtime_adj(X509_getm_notAfter(m.cert), 86400);
+	X509_gmtime_adj(X509_getm_notBefore(m.cert), days ? -86400L * 365 : -3600);
+	X509_gmtime_adj(X509_getm_notAfter(m.cert), days ? -86400L * days : 86400);
 	X509_NAME_add_entry_by_txt(X509_get_subject_name(m.cert), "CN", MBSTRING_UTF8,
 	    (const unsigned char *)cn, -1, -1, 0);
 	X509_set_issuer_name(m.cert, X509_get_subject_name(by ? by->cert : m.cert));
@@ -77,6 +78,12 @@ make_cert(const char *cn, bool is_ca, const struct made_cert *by)
 	X509_EXTENSION_free(ext);
 	assert_true(X509_sign(m.cert, by ? by->key : m.key, EVP_sha256()));
 	return m;
+}
+
+static UNUSED struct made_cert
+make_cert(const char *cn, bool is_ca, const struct made_cert *by)
+{
+	return make_cert_ended(cn, is_ca, by, 0);
 }
 
 static UNUSED void
