@@ -1,6 +1,7 @@
 /*
  * Certificates of our own making: what a first start needs before anybody has brought better ones. A CA, to be
- * given to devices and back ends, and two server certificates, which are replaced before they expire.
+ * given to devices and back ends, and two server certificates, which are replaced before they expire. Who judges their
+ * days has no clock but now_us: if that was wrong, what is made anew with the right one is what was made with the wrong one.
  */
 #include <errno.h>
 #include <openssl/err.h>
@@ -8,13 +9,11 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "net/certs.h"
+#include "net/tls.h"
 #include "os/os.h"
-
-#define DAY_US INT64_C(86400000000)
 
 /* ---- reading ---- */
 
@@ -38,32 +37,6 @@ read_key(const char *path)
 	BIO_free(in);
 	ERR_clear_error();
 	return k;
-}
-
-static int
-days_left(const X509 *x, int64_t now_us)
-{
-	struct tm tm;
-	int64_t left_us;
-
-	if (!ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm))
-		return -1;
-	left_us = (int64_t)timegm(&tm) * 1000000 - now_us;
-	return (int)(left_us >= 0 ? left_us / DAY_US : -1 - (-left_us - 1) / DAY_US);
-}
-
-enum err
-cert_days_left(const char *path, int64_t now_us, int *days)
-{
-	X509 *x;
-
-	if (access(path, R_OK))
-		return ERR_IO;
-	if ((x = read_cert(path)) == NULL)
-		return ERR_CORRUPT;
-	*days = days_left(x, now_us);
-	X509_free(x);
-	return ERR_OK;
 }
 
 /* ---- writing ---- */
@@ -116,31 +89,81 @@ issued_fini(struct issued *c)
 	*c = (struct issued){ NULL, NULL };
 }
 
+static enum cert_days
+days_of(const X509 *x, int64_t now_us)
+{
+	struct cert_life life = cert_life_of(x);
+
+	return cert_days_of(&life, now_us);
+}
+
+static void
+log_anew(enum log_level level, const char *msg, const char *path, const char *why)
+{
+	log_pairs(level, msg,
+	    (const struct log_pair[]){
+	        { "file", str_of(path) }, { "why", str_of(why) }, { NULL, STR_NONE } });
+}
+
+/* With its key and name: whatever it has signed stays good, and so do clients' copies whose days are. */
+static enum err
+renew_ca(const struct cert_paths *p, int64_t now_us, struct issued *ca, char why[NET_WHY_MAX])
+{
+	bool ended = days_of(ca->cert, now_us) == CERT_ENDED;
+	struct issued fresh;
+	enum err e;
+
+	if (!cert_make_ca(now_us, ca->key, &fresh)) {
+		why_ssl(why, "cannot be made anew", p->cert);
+		return ERR_IO;
+	}
+	issued_fini(ca);
+	*ca = fresh;
+	e = write_pem(p->cert, ca->cert, NULL, why);
+	if (e != ERR_OK && e != ERR_UNSYNCED)
+		return e;
+	log_anew(LOG_WARN, "the local CA was made anew with its key: give it to all clients",
+	    p->cert, ended ? "it had ended" : "it was not valid yet");
+	return ERR_OK;
+}
+
+static enum err
+read_ca(const struct cert_paths *p, struct issued *ca, char why[NET_WHY_MAX])
+{
+	ca->cert = read_cert(p->cert);
+	ca->key = read_key(p->key);
+	if (ca->cert && ca->key && X509_check_private_key(ca->cert, ca->key) == 1)
+		return ERR_OK;
+	ERR_clear_error();
+	why_set(why,
+	    "%s and %s: not a certificate and its key; restore them, or remove both for a "
+	    "new CA",
+	    p->cert, p->key);
+	return ERR_CORRUPT;
+}
+
 /* Read the CA, or make it if its certificate's file does not exist. */
 static enum err
 ensure_ca(const struct cert_paths *p, int64_t now_us, struct issued *ca, bool *changed,
     char why[NET_WHY_MAX])
 {
+	enum cert_days days;
 	enum err e;
 
 	if (access(p->cert, F_OK) == 0) {
-		ca->cert = read_cert(p->cert);
-		ca->key = read_key(p->key);
-		if (ca->cert && ca->key && X509_check_private_key(ca->cert, ca->key) == 1)
+		if ((e = read_ca(p, ca, why)) != ERR_OK)
+			return e;
+		days = days_of(ca->cert, now_us);
+		if ((days != CERT_ENDED && days != CERT_EARLY) || !cert_is_local_ca(ca->cert))
 			return ERR_OK;
-		ERR_clear_error();
-		why_set(why,
-		    "%s and %s: not a certificate and its key; restore them, or remove both for a "
-		    "new CA",
-		    p->cert, p->key);
-		return ERR_CORRUPT;
-	}
-	if (!cert_make_ca(now_us, ca)) {
+		e = renew_ca(p, now_us, ca, why);
+	} else if (!cert_make_ca(now_us, NULL, ca)) {
 		why_ssl(why, "cannot be made", "the local CA");
-		return ERR_IO;
+		e = ERR_IO;
+	} else {
+		e = write_pair(p, ca, why);
 	}
-	if ((e = write_pair(p, ca, why)) == ERR_OK)
-		*changed = true;
+	*changed |= e == ERR_OK;
 	return e;
 }
 
@@ -166,28 +189,38 @@ names_fit(X509 *x, const char *const *names, unsigned n)
 	return true;
 }
 
-static bool
-still_good(const struct cert_paths *p, const struct issued *ca, const char *const *names,
-    unsigned n, int64_t now_us)
+/* NULL: it may stay. */
+static const char *
+why_anew(const struct cert_paths *p, const struct issued *ca, const struct leaf_request *rq)
 {
 	struct issued c = { read_cert(p->cert), read_key(p->key) };
-	bool good = c.cert && c.key && X509_check_private_key(c.cert, c.key) == 1 &&
-	    X509_verify(c.cert, X509_get0_pubkey(ca->cert)) == 1 && names_fit(c.cert, names, n) &&
-	    days_left(c.cert, now_us) >= CERTS_RENEW_DAYS;
+	const char *why = NULL;
 
+	if (!c.cert || !c.key || X509_check_private_key(c.cert, c.key) != 1)
+		why = "there is no certificate with its key";
+	else if (X509_verify(c.cert, X509_get0_pubkey(ca->cert)) != 1)
+		why = "it is not from the local CA";
+	else if (!names_fit(c.cert, rq->names, rq->nname))
+		why = "a name of the hub is not in it";
+	else if (days_of(c.cert, rq->now_us) == CERT_EARLY)
+		why = "it was not valid yet";
+	else if (days_of(c.cert, rq->now_us) != CERT_GOOD)
+		why = "it had ended, or would end soon";
 	ERR_clear_error();
 	issued_fini(&c);
-	return good;
+	return why;
 }
 
 static enum err
 ensure_leaf(const struct cert_paths *p, const struct issued *ca, const struct leaf_request *rq,
     bool *changed, char why[NET_WHY_MAX])
 {
+	const char *anew = why_anew(p, ca, rq);
+	bool there = access(p->cert, F_OK) == 0;
 	struct issued c = { NULL, NULL };
 	enum err e;
 
-	if (still_good(p, ca, rq->names, rq->nname, rq->now_us))
+	if (anew == NULL)
 		return ERR_OK;
 	if (!cert_make_leaf(ca, rq, &c)) {
 		why_ssl(why, "cannot be made", p->cert);
@@ -198,6 +231,8 @@ ensure_leaf(const struct cert_paths *p, const struct issued *ca, const struct le
 		    ERR_UNSYNCED) /* if a crash brings the old one back, it is made anew again */
 			e = ERR_OK;
 		*changed |= e == ERR_OK;
+		if (e == ERR_OK && there)
+			log_anew(LOG_INFO, "a server certificate was made anew", p->cert, anew);
 	}
 	issued_fini(&c);
 	return e;

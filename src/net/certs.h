@@ -27,7 +27,10 @@ struct leaf_request {
 bool cert_is_ip(const char *name);
 bool cert_is_dns(const char *name); /* letters, digits, hyphens and dots; "*." may come first */
 /* False leaves the reason in OpenSSL's error queue. */
-bool cert_make_ca(int64_t now_us, struct issued *out);
+/* With this key again, which stays the caller's; NULL: with a new one. */
+bool cert_make_ca(int64_t now_us, EVP_PKEY *key, struct issued *out);
+/* Was it made by cert_make_ca? */
+bool cert_is_local_ca(X509 *x);
 bool cert_make_leaf(const struct issued *ca, const struct leaf_request *rq, struct issued *out);
 
 #endif

@@ -9,8 +9,8 @@
 
 #include "net/certs.h"
 
-#define CA_DAYS 3650
-#define SKEW_S  3600 /* devices' clocks may be late */
+#define LOCAL_CA "twinhub local CA"
+#define SKEW_S   3600 /* devices' clocks may be late */
 
 bool
 cert_is_ip(const char *name)
@@ -99,11 +99,22 @@ begin(EVP_PKEY *key, const char *cn, int64_t now_us, int days)
 }
 
 bool
-cert_make_ca(int64_t now_us, struct issued *out)
+cert_is_local_ca(X509 *x)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *x = key ? begin(key, "twinhub local CA", now_us, CA_DAYS) : NULL;
+	char cn[sizeof LOCAL_CA];
 
+	return X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, cn, sizeof cn) ==
+	    sizeof LOCAL_CA - 1 &&
+	    strcmp(cn, LOCAL_CA) == 0 && X509_self_signed(x, 1) == 1;
+}
+
+bool
+cert_make_ca(int64_t now_us, EVP_PKEY *key, struct issued *out)
+{
+	X509 *x;
+
+	key = key ? (EVP_PKEY_up_ref(key), key) : EVP_EC_gen("P-256");
+	x = key ? begin(key, LOCAL_CA, now_us, CERTS_CA_DAYS) : NULL;
 	if (x && X509_set_issuer_name(x, X509_get_subject_name(x)) &&
 	    add_ext(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
 	    add_ext(x, x, NID_key_usage, "critical,keyCertSign,cRLSign") &&
@@ -138,7 +149,8 @@ add_leaf_exts(X509 *x, X509 *ca, const struct leaf_request *rq)
 	                : "critical,digitalSignature") &&
 	    add_ext(x, ca, NID_ext_key_usage, "serverAuth") &&
 	    add_ext(x, ca, NID_subject_key_identifier, "hash") &&
-	    add_ext(x, ca, NID_authority_key_identifier, "keyid:always") &&
+	    /* by name and number, if a CA from elsewhere has no key identifier */
+	    add_ext(x, ca, NID_authority_key_identifier, "keyid,issuer") &&
 	    add_ext(x, ca, NID_subject_alt_name, names.p);
 	buf_fini(&names);
 	return ok;

@@ -254,6 +254,28 @@ void stream_finish(struct stream *s, enum stream_end why);
 /* Is it neither closing nor ended? */
 bool stream_is_open(const struct stream *s);
 
+/* ---- the days of certificates ---- */
+
+#define CERTS_WARN_DAYS 30
+
+enum cert_days { CERT_GOOD, CERT_ENDS_SOON, CERT_EARLY, CERT_ENDED }; /* soon: CERTS_WARN_DAYS */
+
+struct cert_life {
+	int64_t from_us, until_us; /* wall clock; both belong to it */
+};
+enum cert_days cert_days_of(const struct cert_life *life, int64_t now_us);
+
+/* One whose days are not good. */
+struct cert_told {
+	const char *what; /* "server certificate" */
+	char subject[256];
+	struct cert_life life;
+	enum cert_days days;
+};
+typedef void cert_tell(void *ctx, const struct cert_told *c);
+/* Tell of those in a PEM file; nothing if it cannot be read. */
+void certs_review(const char *path, const char *what, int64_t now_us, cert_tell *tell, void *ctx);
+
 /* ---- TLS ---- */
 
 struct
@@ -283,6 +305,9 @@ enum err tls_set_client_cas(
     struct tls *t, const struct str *pem, unsigned n, uint64_t version, char why[NET_WHY_MAX]);
 /* Prints of those CAs, as struct tls_peer has them: at most max; how many there are. */
 unsigned tls_client_cas(struct tls *t, uint64_t *print, unsigned max);
+/* Tell of each certificate in use whose days are not good: server certificates, their chains, client CAs. `tell` must not
+ * call tls_ functions. */
+void tls_review(struct tls *t, int64_t now_us, cert_tell *tell, void *ctx);
 /* A new server-side SSL of the current context; never NULL. */
 struct ssl_st *tls_accept(struct tls *t, bool ask_client_cert);
 
@@ -371,15 +396,16 @@ int64_t https_began_us(struct bufferevent *bev, int64_t now_us);
 /*
  * Make sure that `dir` holds a CA and two server certificates for `names` (DNS names and IP literals, at least one):
  *   ca.pem ca.key  server-ecdsa.pem server-ecdsa.key  server-rsa.pem server-rsa.key    (keys: mode 0600)
- * What is there and fits is kept; server certificates are made anew when they lack a name, are not from this CA, or
- * have less than CERTS_RENEW_DAYS left. The CA (10 years) is made only if ca.pem is missing.
- * *changed: something was written. ERR_IO, ERR_ARG (a name that is neither), ERR_CORRUPT (CA unreadable).
+ * What is there and fits is kept; server certificates are made anew when they lack a name, are not from this CA, are
+ * not valid yet, or have less than CERTS_WARN_DAYS left. The CA (10 years) is made if ca.pem is missing. One that was
+ * made here and has ended, or begins in the future, was made with a wrong clock or is old: it is made anew with the same
+ * key and name, so that server certificates and those clients' copies that are good by now hold. One from elsewhere stays.
+ * *changed: something was written. What was made anew is in the log. ERR_IO, ERR_ARG (a name that is neither),
+ * ERR_CORRUPT (CA unreadable).
  */
-#define CERTS_LEAF_DAYS  397
-#define CERTS_RENEW_DAYS 30
+#define CERTS_LEAF_DAYS 397
+#define CERTS_CA_DAYS   3650
 enum err certs_ensure(const char *dir, const char *const *names, unsigned nname, int64_t now_us,
     bool *changed, char why[NET_WHY_MAX]);
-/* Whole days until the first certificate in a PEM file expires; negative after that. ERR_IO, ERR_CORRUPT. */
-enum err cert_days_left(const char *path, int64_t now_us, int *days);
 
 #endif

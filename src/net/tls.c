@@ -213,6 +213,23 @@ tls_set_client_cas(
 	return e;
 }
 
+void
+tls_review(struct tls *t, int64_t now_us, cert_tell *tell, void *ctx)
+{
+	pthread_mutex_lock(&t->build);
+	for (unsigned i = 0; i < t->parts.npair; i++) {
+		const struct tls_pair *p = &t->parts.pair[i];
+
+		cert_review(p->leaf, "server certificate", now_us, tell, ctx);
+		for (int k = 0; k < sk_X509_num(p->chain); k++)
+			cert_review(sk_X509_value(p->chain, k), "CA of the server certificate",
+			    now_us, tell, ctx);
+	}
+	for (unsigned i = 0; i < t->parts.cas->n; i++)
+		cert_review(t->parts.cas->ca[i], "client CA", now_us, tell, ctx);
+	pthread_mutex_unlock(&t->build);
+}
+
 unsigned
 tls_client_cas(struct tls *t, uint64_t *print, unsigned max)
 {

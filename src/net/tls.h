@@ -45,6 +45,11 @@ void tls_cas_unref(struct tls_cas *cas); /* NULL is fine */
 /* Make a context check client certificates against the CAs and bind its tickets to them. False: no memory. */
 bool tls_bind_cas(SSL_CTX *ctx, struct tls_cas *cas);
 
+/* certs_days.c */
+struct cert_life cert_life_of(const X509 *x);
+/* Tell of it, unless its days are good. */
+void cert_review(X509 *x, const char *what, int64_t now_us, cert_tell *tell, void *ctx);
+
 /* A new context; NULL with `why`. */
 SSL_CTX *tls_context_new(const struct tls_parts *parts, char why[NET_WHY_MAX]);
 

@@ -7,7 +7,6 @@
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
-#include <time.h>
 
 #include "net/tls.h"
 
@@ -160,14 +159,6 @@ tls_bind_cas(SSL_CTX *ctx, struct tls_cas *cas)
 
 /* ---- what the rest of the program asks ---- */
 
-static int64_t
-asn1_us(const ASN1_TIME *t)
-{
-	struct tm tm;
-
-	return ASN1_TIME_to_tm(t, &tm) ? (int64_t)timegm(&tm) * 1000000 : 0;
-}
-
 /* The last common name, as RFC 6125 reads a subject; one with NUL inside or too long is none. */
 static void
 common_name(X509 *leaf, char out[TLS_CN_MAX])
@@ -193,12 +184,14 @@ void
 tls_peer_of(SSL *ssl, struct tls_peer *out)
 {
 	X509 *leaf = SSL_get0_peer_certificate(ssl);
+	struct cert_life life;
 	struct verdict v;
 
 	memset(out, 0, sizeof *out);
 	if (leaf == NULL)
 		return;
 	v = verdict_of(ssl);
+	life = cert_life_of(leaf);
 	out->has_cert = true;
 	out->chain_outdated = v.ca == CA_OUTDATED;
 	out->chain_ok = v.ca != CA_NONE && v.ca != CA_OUTDATED;
@@ -208,8 +201,8 @@ tls_peer_of(SSL *ssl, struct tls_peer *out)
 		out->ca_print = cas_of(ssl)->print[v.ca - 1];
 	X509_digest(leaf, EVP_sha1(), out->sha1, NULL);
 	X509_digest(leaf, EVP_sha256(), out->sha256, NULL);
-	out->not_before_us = asn1_us(X509_get0_notBefore(leaf));
-	out->not_after_us = asn1_us(X509_get0_notAfter(leaf));
+	out->not_before_us = life.from_us;
+	out->not_after_us = life.until_us;
 	common_name(leaf, out->cn);
 	ERR_clear_error();
 }

@@ -77,6 +77,34 @@ client_cas_load(struct server *s)
 	return e;
 }
 
+static void
+tell_days(void *ctx, const struct cert_told *c)
+{
+	static const char *const msgs[] = { [CERT_ENDS_SOON] = "a certificate ends soon",
+		[CERT_EARLY] = "a certificate is not valid yet",
+		[CERT_ENDED] = "a certificate has ended" };
+	char from[TIME_TEXT_MAX], until[TIME_TEXT_MAX];
+	struct str from_text = { from, time_format(c->life.from_us, from) },
+	           until_text = { until, time_format(c->life.until_us, until) };
+
+	(void)ctx;
+	log_pairs(c->days == CERT_ENDS_SOON ? LOG_WARN : LOG_ERROR, msgs[c->days],
+	    (const struct log_pair[]){ { "certificate", str_of(c->what) },
+	        { "subject", str_of(c->subject) }, { "from", from_text }, { "until", until_text },
+	        { NULL, STR_NONE } });
+}
+
+void
+certificates_review(struct server *s)
+{
+	int64_t now_us = clock_wall_us();
+	char ca[DATA_PATH_MAX];
+
+	tls_review(s->tls, now_us, tell_days, NULL);
+	if (s->o.certs.n == 0 && data_path(ca, s->o.data, "ca.pem"))
+		certs_review(ca, "the local CA", now_us, tell_days, NULL);
+}
+
 enum err
 tls_make(struct server *s)
 {
@@ -103,7 +131,10 @@ tls_make(struct server *s)
 	s->tls_conf.legacy = s->o.tls_legacy;
 	if (tls_new(&s->tls_conf, &s->tls, why) != ERR_OK)
 		return fail(s, "%s", why);
-	return client_cas_load(s);
+	if (client_cas_load(s) != ERR_OK)
+		return ERR_ARG;
+	certificates_review(s);
+	return ERR_OK;
 }
 
 void
@@ -126,4 +157,5 @@ tls_again(struct server *s, bool asked)
 		log_text(LOG_ERROR, "%s", s->why);
 	else if (asked)
 		links_again(s);
+	certificates_review(s);
 }

@@ -73,6 +73,9 @@ void names_collect(struct server *s);
 enum err tls_make(struct server *s);
 /* SIGHUP (asked), and once an hour for certificates of our own that near their end. A bad file keeps what is in use. */
 void tls_again(struct server *s, bool asked);
+/* Log each certificate in use that has ended, is not valid yet, or ends soon. At start and when they change this is done;
+ * daily it is the caller's. */
+void certificates_review(struct server *s);
 
 /* backup.c: into a new directory, outside of the hub's own. Removed again on an error. */
 enum err admin_backup(void *ctx, struct str to, struct fault *f);

@@ -286,7 +286,7 @@ block_signals(sigset_t *set)
 static void
 run_until_stopped(struct server *s, const sigset_t *signals)
 {
-	int64_t rotated_us = clock_mono_us();
+	int64_t day_us = clock_mono_us();
 
 	for (;;) {
 		struct timespec hour = { HOUR_US / 1000000, 0 };
@@ -301,8 +301,9 @@ run_until_stopped(struct server *s, const sigset_t *signals)
 		if (sig == SIGUSR1)
 			continue;
 		tls_again(s, sig == SIGHUP);
-		if (clock_mono_us() - rotated_us >= 24 * HOUR_US) {
-			rotated_us = clock_mono_us();
+		if (clock_mono_us() - day_us >= 24 * HOUR_US) {
+			day_us = clock_mono_us();
+			certificates_review(s);
 			if (tls_rotate_tickets(s->tls) != ERR_OK)
 				log_text(LOG_ERROR, "ticket keys could not be rotated");
 		}

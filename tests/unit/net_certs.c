@@ -3,7 +3,8 @@
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
 
-#include "net_rig.h"
+#include "net_tls_rig.h"
+#include "os/os.h"
 
 #define DAY_US INT64_C(86400000000)
 
@@ -23,6 +24,17 @@ load(const char *dir, const char *file)
 	assert_non_null(x);
 	BIO_free(in);
 	return x;
+}
+
+static char *
+read_text(const char *path)
+{
+	struct buf b = { 0 };
+	struct fault f = { 0 };
+
+	assert_int_equal(os_read_file(path, 1u << 20, &b, &f), ERR_OK);
+	buf_putc(&b, 0);
+	return b.p;
 }
 
 /* Does the file's certificate descend from the CA and bear the name, at this time? */
@@ -104,7 +116,7 @@ certs__are_kept_while_they_fit_and_renewed_with_the_same_ca(void **state)
 {
 	char *dir = temp_dir();
 	int64_t now = clock_wall_us(),
-	        late = now + (CERTS_LEAF_DAYS - CERTS_RENEW_DAYS + 1) * DAY_US;
+	        late = now + (CERTS_LEAF_DAYS - CERTS_WARN_DAYS + 1) * DAY_US;
 	X509 *ca, *again, *leaf, *renewed;
 
 	(void)state;
@@ -175,25 +187,178 @@ certs__damaged_ca_is_refused_and_not_replaced(void **state)
 	temp_dir_drop(dir);
 }
 
+/* A first start with a clock that is wrong, in either direction, and then the right one. */
 static void
-cert__days_left_counts_down_below_zero(void **state)
+wrong_clock(int64_t wrong_us)
 {
-	char *dir = temp_dir(), path[256];
+	static const char *const files[] = { "server-ecdsa.pem", "server-rsa.pem" };
+	char *dir = temp_dir(), path[256], *kept, *after;
 	int64_t now = clock_wall_us();
-	int days;
+	X509 *ca, *again, *leaf;
+
+	ensure(dir, 2, wrong_us, true);
+	for (int i = 0; i < 2; i++)
+		assert_false(verifies(dir, files[i], "hub.example", now));
+	snprintf(path, sizeof path, "%s/ca.key", dir);
+	kept = read_text(path);
+	ca = load(dir, "ca.pem");
+	ensure(dir, 2, now, true);
+	for (int i = 0; i < 2; i++)
+		assert_true(verifies(dir, files[i], "hub.example", now));
+	ensure(dir, 2, now, false);
+
+	/* Clients' copies of the CA are of the same key and name. */
+	after = read_text(path);
+	again = load(dir, "ca.pem");
+	assert_string_equal(kept, after);
+	assert_int_equal(X509_NAME_cmp(X509_get_subject_name(ca), X509_get_subject_name(again)), 0);
+	leaf = load(dir, "server-rsa.pem");
+	assert_int_equal(X509_check_issued(ca, leaf), X509_V_OK);
+	X509_free(leaf);
+	free(kept);
+	free(after);
+	X509_free(ca);
+	X509_free(again);
+	temp_dir_drop(dir);
+}
+
+static void
+certs__of_the_future_are_made_anew(void **state)
+{
+	(void)state;
+	wrong_clock(clock_wall_us() + 800 * DAY_US);
+	wrong_clock(clock_wall_us() + 2 * DAY_US / 24); /* an hour is granted anyway */
+}
+
+static void
+certs__of_a_first_start_in_1970_are_made_anew(void **state)
+{
+	(void)state;
+	wrong_clock(INT64_C(1000000));
+}
+
+/* A start in 1970, without a battery for the clock, must not cost the clients' trust. */
+static void
+certs__a_late_clock_leaves_the_clients_copy_of_the_ca_good(void **state)
+{
+	char *dir = temp_dir();
+	int64_t now = clock_wall_us();
+	X509 *copy, *leaf;
 
 	(void)state;
 	ensure(dir, 1, now, true);
-	snprintf(path, sizeof path, "%s/server-ecdsa.pem", dir);
-	assert_int_equal(cert_days_left(path, now - 1000000, &days), ERR_OK);
-	assert_int_equal(days, CERTS_LEAF_DAYS);
-	assert_int_equal(cert_days_left(path, now + (CERTS_LEAF_DAYS + 2) * DAY_US, &days), ERR_OK);
-	assert_true(days == -3 || days == -2);
-	snprintf(path, sizeof path, "%s/none.pem", dir);
-	assert_int_equal(cert_days_left(path, now, &days), ERR_IO);
-	snprintf(path, sizeof path, "%s/ca.key", dir);
-	assert_int_equal(cert_days_left(path, now, &days), ERR_CORRUPT);
+	copy = load(dir, "ca.pem");
+	ensure(dir, 1, 1000000, true);
+	ensure(dir, 1, now, true);
+	leaf = load(dir, "server-ecdsa.pem");
+	assert_int_equal(X509_check_issued(copy, leaf), X509_V_OK);
+	assert_int_equal(X509_verify(leaf, X509_get0_pubkey(copy)), 1);
+	X509_free(copy);
+	X509_free(leaf);
 	temp_dir_drop(dir);
+}
+
+/* A CA that somebody else made, whose days are over, with its key: what to do is theirs to say. */
+static void
+certs__a_ca_from_elsewhere_is_never_replaced(void **state)
+{
+	struct made_cert other = make_cert_ended("Company CA", true, NULL, 3);
+	char *dir = temp_dir(), path[256];
+	X509 *ca;
+	BIO *out;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/ca.pem", dir);
+	out = BIO_new_file(path, "w");
+	PEM_write_bio_X509(out, other.cert);
+	BIO_free(out);
+	snprintf(path, sizeof path, "%s/ca.key", dir);
+	out = BIO_new_file(path, "w");
+	PEM_write_bio_PKCS8PrivateKey(out, other.key, NULL, NULL, 0, NULL, NULL);
+	BIO_free(out);
+	ensure(dir, 1, clock_wall_us(), true); /* server certificates */
+	ca = load(dir, "ca.pem");
+	assert_int_equal(X509_cmp(ca, other.cert), 0);
+	X509_free(ca);
+	made_cert_fini(&other);
+	temp_dir_drop(dir);
+}
+
+/* ---- what is told ---- */
+
+static void
+cert_days__begin_and_end_by_the_microsecond(void **state)
+{
+	const struct cert_life life = { 1000, 1000 + 100 * DAY_US };
+
+	(void)state;
+	assert_int_equal(cert_days_of(&life, 999), CERT_EARLY);
+	assert_int_equal(cert_days_of(&life, 1000), CERT_GOOD);
+	assert_int_equal(cert_days_of(&life, 1000 + 70 * DAY_US), CERT_GOOD);
+	assert_int_equal(cert_days_of(&life, 1001 + 70 * DAY_US), CERT_ENDS_SOON);
+	assert_int_equal(cert_days_of(&life, 1000 + 100 * DAY_US), CERT_ENDS_SOON);
+	assert_int_equal(cert_days_of(&life, 1001 + 100 * DAY_US), CERT_ENDED);
+}
+
+struct heard {
+	unsigned n[CERT_ENDED + 1];
+	char what[64], subject[256];
+};
+
+static void
+hear(void *ctx, const struct cert_told *c)
+{
+	struct heard *h = ctx;
+
+	h->n[c->days]++;
+	snprintf(h->what, sizeof h->what, "%s", c->what);
+	snprintf(h->subject, sizeof h->subject, "%s", c->subject);
+}
+
+static void
+certs__in_use_are_told_from_thirty_days_before_their_end(void **state)
+{
+	struct made_cert cas[2] = { make_cert("Good CA", true, NULL),
+		make_cert_ended("Old CA", true, NULL, 3) };
+	char why[NET_WHY_MAX], *pem[2] = { pem_of(&cas[0]), pem_of(&cas[1]) };
+	struct str texts[2] = { str_of(pem[0]), str_of(pem[1]) };
+	int64_t now = clock_wall_us();
+	struct heard h = { 0 };
+	struct tls_rig t;
+
+	(void)state;
+	tls_rig_init(&t);
+	tls_review(t.tls, now, hear, &h);
+	tls_review(t.tls, now + (CERTS_LEAF_DAYS - CERTS_WARN_DAYS) * DAY_US - DAY_US, hear, &h);
+	assert_int_equal(h.n[CERT_ENDS_SOON] + h.n[CERT_ENDED] + h.n[CERT_EARLY], 0);
+	tls_review(t.tls, now + (CERTS_LEAF_DAYS - CERTS_WARN_DAYS) * DAY_US + DAY_US, hear, &h);
+	assert_int_equal(h.n[CERT_ENDS_SOON], 2);
+	assert_string_equal(h.what, "server certificate");
+	tls_review(t.tls, now + (CERTS_LEAF_DAYS + 1) * DAY_US, hear, &h);
+	assert_int_equal(h.n[CERT_ENDED], 2);
+	tls_review(t.tls, now - DAY_US, hear, &h);
+	assert_int_equal(h.n[CERT_EARLY], 2);
+
+	h = (struct heard){ 0 };
+	assert_int_equal(tls_set_client_cas(t.tls, texts, 2, 1, why), ERR_OK);
+	tls_review(t.tls, now, hear, &h);
+	assert_int_equal(h.n[CERT_ENDED], 1);
+	assert_int_equal(h.n[CERT_ENDS_SOON], 1); /* good for a day */
+	assert_string_equal(h.what, "client CA");
+	assert_string_equal(h.subject, "/CN=Old CA");
+
+	h = (struct heard){ 0 };
+	snprintf(t.path[0], sizeof t.path[0], "%s/ca.pem", t.dir);
+	certs_review(t.path[0], "the local CA", now, hear, &h);
+	assert_string_equal(h.what, "");
+	certs_review(t.path[0], "the local CA", now + (CERTS_CA_DAYS - 1) * DAY_US, hear, &h);
+	assert_int_equal(h.n[CERT_ENDS_SOON], 1);
+	assert_string_equal(h.what, "the local CA");
+	for (int i = 0; i < 2; i++) {
+		free(pem[i]);
+		made_cert_fini(&cas[i]);
+	}
+	tls_rig_fini(&t);
 }
 
 int
@@ -206,7 +371,12 @@ main(void)
 		cmocka_unit_test(certs__another_name_makes_new_ones),
 		cmocka_unit_test(certs__bad_names_are_refused_by_name),
 		cmocka_unit_test(certs__damaged_ca_is_refused_and_not_replaced),
-		cmocka_unit_test(cert__days_left_counts_down_below_zero),
+		cmocka_unit_test(certs__of_the_future_are_made_anew),
+		cmocka_unit_test(certs__of_a_first_start_in_1970_are_made_anew),
+		cmocka_unit_test(certs__a_late_clock_leaves_the_clients_copy_of_the_ca_good),
+		cmocka_unit_test(certs__a_ca_from_elsewhere_is_never_replaced),
+		cmocka_unit_test(cert_days__begin_and_end_by_the_microsecond),
+		cmocka_unit_test(certs__in_use_are_told_from_thirty_days_before_their_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
