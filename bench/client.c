@@ -128,25 +128,42 @@ put_body(struct buf *b, uint64_t n)
 	buf_str(b, STR("},\"firmware\":\"2.4.1-r7\",\"status\":\"running\"}"));
 }
 
+/* Each key's value changes with every patch. */
+static void
+put_large_body(struct buf *b, unsigned keys, uint64_t n)
+{
+	for (unsigned i = 0; i < keys; i++) {
+		buf_str(b, i == 0 ? STR("{\"k") : STR(",\"k"));
+		buf_u64(b, i);
+		buf_str(b, STR("\":"));
+		buf_u64(b, n + i);
+	}
+	buf_putc(b, '}');
+}
+
 /* `since_us`: from when on its time counts. */
 static void
 put_patch(struct client *c, unsigned place, uint64_t since_us)
 {
 	const struct plan *p = plan_of(c);
 	struct slot *s = &c->slots[place];
-	char text[256];
-	struct buf topic = { text, 0, sizeof(text) }, body = { text + 128, 0, 128 };
+	char text[128];
+	struct buf topic = { text, 0, sizeof(text) }, *body = &c->worker->body;
 	unsigned uses = UINT16_MAX / p->inflight - 1;
 
 	buf_str(&topic, STR("$iothub/twin/PATCH/properties/reported/?$rid="));
 	buf_u64(&topic, (uint64_t)s->nuse * p->inflight + place);
-	put_body(&body, s->nuse);
+	body->n = 0;
+	if (p->keys > 0)
+		put_large_body(body, p->keys, s->nuse);
+	else
+		put_body(body, s->nuse);
 	put_header(
-	    &c->link.out, PUBLISH << 4 | p->qos << 1, 2 + topic.n + (p->qos ? 2 : 0) + body.n);
+	    &c->link.out, PUBLISH << 4 | p->qos << 1, 2 + topic.n + (p->qos ? 2 : 0) + body->n);
 	put_text(&c->link.out, buf_view(&topic));
 	if (p->qos)
 		buf_u16be(&c->link.out, (uint16_t)(s->nuse % uses * p->inflight + place + 1));
-	buf_str(&c->link.out, buf_view(&body));
+	buf_str(&c->link.out, buf_view(body));
 	s->nuse++;
 	s->sent_us = since_us;
 	c->issued++;
@@ -455,7 +472,22 @@ worker_fini(struct worker *w)
 		free(w->clients[i].slots);
 	}
 	free(w->clients);
+	buf_fini(&w->body);
 	close(w->epoll);
+}
+
+/* Until something comes, or the next patch is due. */
+static int
+wait_for_events(struct worker *w, struct epoll_event *events, int max)
+{
+	uint64_t now = now_us(), us = 100000;
+
+	if (w->run->plan.rate > 0)
+		us = w->due_us > now ? w->due_us - now : 1000;
+	if (us > 100000)
+		us = 100000;
+	return epoll_pwait2(
+	    w->epoll, events, max, &(struct timespec){ .tv_nsec = (long)us * 1000 }, NULL);
 }
 
 void
@@ -466,7 +498,7 @@ worker_loop(struct worker *w)
 
 	open_more(w);
 	while ((phase = atomic_load_explicit(&w->run->phase, memory_order_relaxed)) != PHASE_END) {
-		n = epoll_wait(w->epoll, events, 256, w->run->plan.rate > 0 ? 1 : 100);
+		n = wait_for_events(w, events, 256);
 		for (int i = 0; i < n; i++)
 			on_event(events[i].data.ptr, events[i].events);
 		if (w->run->plan.rate > 0 && phase != PHASE_CONNECT)

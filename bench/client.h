@@ -33,6 +33,7 @@ struct plan {
 	bool notify;  /* hear of desired properties, too */
 	unsigned qos; /* 0 or 1; 0 only against a hub */
 	unsigned nclient, inflight, per_session, ndevice, stride;
+	unsigned keys;    /* of each patch, all of them new values; 0: a device's about 100 bytes */
 	unsigned rate;    /* patches a second of each thread; 0: as acknowledgements come */
 	const char *name; /* host name in the user name */
 	struct buf password;
@@ -53,6 +54,7 @@ struct worker {
 	int epoll;
 	struct client *clients;
 	unsigned nclient, nopened, nopening;
+	struct buf body; /* of a patch being made */
 	unsigned turn;   /* rate: the client that is next */
 	uint64_t due_us; /* rate: when */
 	struct hist hists[SECTIONS_MAX];

@@ -115,7 +115,8 @@ main(int argc, char **argv)
 {
 	static const struct option names[] = { { "host", 1, NULL, 'h' }, { "port", 1, NULL, 'p' },
 		{ "name", 1, NULL, 'n' }, { "policy", 1, NULL, 'y' }, { "conns", 1, NULL, 'c' },
-		{ "devices", 1, NULL, 'd' }, { "rate", 1, NULL, 'r' }, { NULL, 0, NULL, 0 } };
+		{ "devices", 1, NULL, 'd' }, { "rate", 1, NULL, 'r' }, { "inflight", 1, NULL, 'i' },
+		{ "keys", 1, NULL, 'k' }, { "first", 1, NULL, 'f' }, { NULL, 0, NULL, 0 } };
 	static struct section sections[SECTIONS_MAX];
 	static struct worker w;
 	static struct run run = { .plan = { .hub = true,
@@ -141,6 +142,12 @@ main(int argc, char **argv)
 		case 'c': run.plan.nclient = number(optarg, 100000); break;
 		case 'd': run.plan.ndevice = number(optarg, 100000000); break;
 		case 'r': run.plan.rate = number(optarg, 1000000); break;
+		case 'i':
+			run.plan.inflight = number(optarg, 1000);
+			run.plan.rate = 0;
+			break;
+		case 'k': run.plan.keys = number(optarg, 100000); break;
+		case 'f': atomic_store(&run.next_device, number(optarg, 100000000)); break;
 		default: host = NULL; goto usage;
 		}
 	}
@@ -148,7 +155,10 @@ usage:
 	if (host == NULL || key == NULL) {
 		fprintf(stderr,
 		    "BENCH_KEY=... bench_load --host ADDR [--port 1883] [--name localhost]\n"
-		    "    [--policy device] [--conns 1000] [--devices AS-MANY] [--rate 1000]\n");
+		    "    [--policy device] [--conns 1000] [--devices AS-MANY] [--rate 1000]\n"
+		    "    [--inflight N: at no rate, but so many in flight on each]\n"
+		    "    [--keys N: in each patch, all with new values] [--first N: device to "
+		    "begin with]\n");
 		return 2;
 	}
 	target_init(&run.plan.target, host, (int)port, NULL, run.plan.name);

@@ -83,15 +83,18 @@ export class Load {
 	#lines;
 	#failed;
 
-	static async start(hub, { conns, rate, devices }) {
+	// rate: patches a second; or inflight: so many of each at any time. keys: of each patch; first: device to begin with
+	static async start(hub, { conns, devices, ...more }) {
 		const load = new Load();
 		load.conns = conns;
 		const { name, key } = await policyOf(hub, 'device');
 		load.#child = spawn(generator('bench_load', hub.bin), ['--host', hub.addr, '--port', PORTS.mqtt, '--name', name,
-			'--conns', conns, '--rate', rate, '--devices', devices].map(String), { env: { ...process.env, BENCH_KEY: key }, stdio: ['pipe', 'pipe', 'inherit'] });
+			'--conns', conns, '--devices', devices, ...Object.entries(more).flatMap(([option, value]) => [`--${option}`, value])].map(String), { env: { ...process.env, BENCH_KEY: key }, stdio: ['pipe', 'pipe', 'inherit'] });
 		load.#failed = new Promise((_, reject) => load.#child.once('close', (code) => code && reject(new Error(`bench_load ended with ${code}`))));
 		load.#failed.catch(() => {});
-		process.on('exit', () => load.#child.kill('SIGKILL'));
+		const kill = () => load.#child.kill('SIGKILL');
+		process.on('exit', kill);
+		load.#child.once('close', () => process.off('exit', kill));
 		load.#lines = readline.createInterface({ input: load.#child.stdout })[Symbol.asyncIterator]();
 		await load.#line();
 		return load;
