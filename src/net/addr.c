@@ -32,6 +32,12 @@ net_addr_of(const struct sockaddr *sa)
 	return a;
 }
 
+struct str
+net_addr_party(const struct net_addr *a)
+{
+	return (struct str){ (const char *)a->ip, memcmp(a->ip, v4_prefix, 12) == 0 ? 16 : 8 };
+}
+
 const char *
 net_addr_text(const struct net_addr *a, char out[NET_ADDR_TEXT_MAX])
 {

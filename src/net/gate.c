@@ -19,14 +19,13 @@ struct gate {
 	uint32_t nplace, free_place; /* free_place: TABLE_NONE if none */
 };
 
-/* IPv4 whole; of IPv6 the /64, which is what one customer gets. */
 static void
 key_of(const struct net_addr *a, uint8_t key[16])
 {
-	static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
+	struct str party = net_addr_party(a);
 
 	memset(key, 0, 16);
-	memcpy(key, a->ip, memcmp(a->ip, v4_prefix, 12) == 0 ? 16 : 8);
+	memcpy(key, party.p, party.n);
 }
 
 static bool

@@ -108,6 +108,8 @@ struct net_addr {
 #define NET_ADDR_TEXT_MAX 64
 
 struct net_addr net_addr_of(const struct sockaddr *sa);
+/* One party's, in the address: IPv4 whole; of IPv6 the /64, which is what one customer gets. */
+struct str net_addr_party(const struct net_addr *a);
 /* "127.0.0.1:8883", "[::1]:8883" */
 const char *net_addr_text(const struct net_addr *a, char out[NET_ADDR_TEXT_MAX]);
 
