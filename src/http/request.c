@@ -198,9 +198,26 @@ request_if_match(struct request *r, struct work *w)
 		work_if_match(w, tag);
 }
 
+/* Whose share of the workers a request takes: a device's own, or a policy's from one address. What asks who it is, in the
+ * name of a device, takes nothing from the device. */
+static uint64_t
+share_of(const struct request *r)
+{
+	const struct sockaddr *sa =
+	    evhttp_connection_get_addr(evhttp_request_get_connection(r->ev));
+	struct net_addr from = { 0 };
+
+	if (r->actor == ACTOR_DEVICE)
+		return asker_key(r->asker, STR_NONE);
+	if (sa != NULL)
+		from = net_addr_of(sa);
+	return asker_key(r->asker.n > 0 ? r->asker : r->segment[1], net_addr_party(&from));
+}
+
 void
 request_submit(struct request *r, struct work *w)
 {
+	w->asker = share_of(r);
 	fleet_submit(r->hl->o.fleet, w);
 }
 

@@ -61,6 +61,7 @@ disconnect_orphan(struct work *connect)
 	w->op.device = w->op.actor_name = work_str(w, connect->op.device);
 	w->op.module = work_str(w, connect->op.module);
 	w->op.epoch = connect->reply.epoch;
+	w->asker = connect->asker;
 	w->owner = ml;
 	ml->nwork++;
 	fleet_submit(ml->o.fleet, w);

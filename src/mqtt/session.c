@@ -102,6 +102,7 @@ session_work(struct session *s, enum op_kind kind, size_t room, void (*done)(str
 	w->op.device = work_str(w, s->device);
 	w->op.module = work_str(w, s->module);
 	w->op.actor_name = w->op.device;
+	w->asker = asker_key(s->device, STR_NONE);
 	w->op.epoch = s->epoch;
 	w->op.reply_to = (struct reply_to){ .loop = (uint16_t)loop_index(s->ml->loop),
 		.slot = s->slot,

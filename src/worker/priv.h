@@ -3,14 +3,15 @@
 #define TWINHUB_WORKER_PRIV_H
 
 #include "hub/rowset.h"
+#include "worker/inbox.h"
 #include "worker/worker.h"
 
 #include <pthread.h>
 
 #define BATCH_OPS_MAX   4096u /* operations that one commit gathers; the rest waits in the inbox */
 #define BATCH_BYTES_MAX (8u << 20)
-#define INBOX_MAX       65536u /* works that one worker holds; beyond it the answer is 429 */
-#define WALKS_MAX       64u    /* walks at once in the whole fleet; beyond it the answer is 429 */
+#define ROUND_LARGE     (256u << 10) /* bytes: a round takes no more of who has had its share */
+#define WALKS_MAX       64u   /* walks at once in the whole fleet; beyond it the answer is 429 */
 #define RETRY_US        20000 /* between looks at a store that takes no writes, and while stopping */
 #define SLICE_US        1000  /* a walk's turn between two batches */
 #define LOOK_EVERY      64u   /* rows between two looks at the clock */
@@ -79,7 +80,8 @@ struct worker {
 	struct shard *shards[SHARDS];  /* by shard number; NULL for others' */
 	pthread_t thread;
 	struct mailbox box;
-	struct msg *queue, **queue_end; /* taken from the box, not yet run */
+	struct msg *queue, **queue_end; /* taken from the box, not yet run: all but works */
+	struct inbox inbox;             /* works */
 	atomic_uint nwork;              /* works in box, queue and leaves */
 	bool has_box, started;
 
@@ -139,8 +141,16 @@ void worker_later_leave(struct worker *w);
 /* One operation on the speculative state; what it needs is loaded. */
 void worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct reply *reply);
 /* May more be applied to the gathering round? */
-bool worker_round_full(struct worker *w);
+bool worker_round_full(const struct worker *w);
 struct round *worker_round(struct worker *w); /* the gathering one */
+
+/* serve.c: works, each in the line of who asks */
+/* A work is put into its line; false: the message is none. */
+bool serve_put(struct worker *w, struct msg *m);
+/* Works of all askers in turn, for a while. */
+void serve_turn(struct worker *w);
+/* There are works that the round takes. */
+bool serve_awaits(const struct worker *w);
 
 /* parcel.c */
 void parcel_turn(struct worker *w);

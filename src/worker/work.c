@@ -3,6 +3,14 @@
 
 #include <stdlib.h>
 
+uint64_t
+asker_key(struct str who, struct str from)
+{
+	uint64_t h = hash_table(who);
+
+	return from.n == 0 ? h : (h << 1 | h >> 63) ^ hash_table(from);
+}
+
 struct work *
 work_new(struct loop *home, size_t room, void (*done)(struct work *w))
 {
@@ -21,6 +29,7 @@ work_new(struct loop *home, size_t room, void (*done)(struct work *w))
 	w->tag = 0;
 	w->rid = STR_NONE;
 	w->owner = NULL;
+	w->asker = 0;
 	w->used = 0;
 	w->room = room;
 	return w;

@@ -403,9 +403,9 @@ undo_settle(struct worker *w)
 }
 
 bool
-worker_round_full(struct worker *w)
+worker_round_full(const struct worker *w)
 {
-	struct round *g = gathering(w);
+	const struct round *g = &w->round[w->gathering];
 
 	return g->nop >= BATCH_OPS_MAX || store_batch_bytes(g->batch) >= BATCH_BYTES_MAX ||
 	    undo_bytes(g->undo) >= BATCH_BYTES_MAX;
@@ -461,51 +461,9 @@ worker_later_leave(struct worker *w)
 	}
 }
 
-static void
-work_arrived(struct msg *m)
-{
-	struct work *k = (struct work *)((char *)m - offsetof(struct work, msg));
-	struct worker *w = k->at;
-
-	gathering(w)->nop++;
-	if (w->stopping)
-		fault_set(&k->reply.fault, F_ServiceUnavailable, "the hub is stopping");
-	else if (!w->env.can_write && op_writes(k->op.kind))
-		fault_set(&k->reply.fault, F_ServiceUnavailable,
-		    "the store takes no writes at the moment, try again later");
-	else
-		worker_apply(w, w->shards[k->shard], &k->op, &k->reply);
-	worker_leave(w, LEAVE_WORK, k);
-	worker_later_leave(w);
-}
-
-void
-fleet_submit(struct fleet *f, struct work *k)
-{
-	uint32_t shard = op_shard(&k->op);
-	struct worker *w = f->of_shard[shard];
-	bool full = atomic_fetch_add(&w->nwork, 1) >= INBOX_MAX && k->op.kind != OP_DISCONNECT;
-	bool stop = atomic_load(&f->stop);
-
-	if (full || stop) {
-		if (stop)
-			fault_set(&k->reply.fault, F_ServiceUnavailable, "the hub is stopping");
-		else
-			fault_set(&k->reply.fault, F_ThrottleBacklogLimitExceeded,
-			    "too many requests are waiting");
-		work_home(k);
-		atomic_fetch_sub(&w->nwork, 1); /* the last look at the fleet, which may stop now */
-		return;
-	}
-	k->at = w;
-	k->shard = shard;
-	k->msg.run = work_arrived;
-	mailbox_post(&w->box, &k->msg);
-}
-
 /* ---- the thread ---- */
 
-/* Completions jump the queue: what waits for them is older than what waits in it. */
+/* Completions jump the queue: what waits for them is older than what waits in it. Works go to the lines of those who ask. */
 static void
 take_box(struct worker *w)
 {
@@ -517,6 +475,8 @@ take_box(struct worker *w)
 			on_completion(w);
 			continue;
 		}
+		if (serve_put(w, m))
+			continue;
 		m->next = NULL;
 		*w->queue_end = m;
 		w->queue_end = &m->next;
@@ -526,7 +486,7 @@ take_box(struct worker *w)
 static void
 run_queue(struct worker *w)
 {
-	while (w->queue != NULL && !worker_round_full(w)) {
+	while (w->queue != NULL) {
 		struct msg *m = w->queue;
 
 		w->queue = m->next;
@@ -577,8 +537,9 @@ settle_columns(struct worker *w)
 bool
 worker_finished(struct worker *w)
 {
-	return w->stopping && !w->in_flight && w->queue == NULL && gathering(w)->leaves.n == 0 &&
-	    atomic_load(&w->nwork) == 0 && atomic_load(&w->fleet->nwalk) == 0;
+	return w->stopping && !w->in_flight && w->queue == NULL && !inbox_has(&w->inbox, false) &&
+	    gathering(w)->leaves.n == 0 && atomic_load(&w->nwork) == 0 &&
+	    atomic_load(&w->fleet->nwalk) == 0;
 }
 
 static int64_t
@@ -601,6 +562,7 @@ worker_turn(struct worker *w)
 	take_box(w);
 	begin_turn(w);
 	run_queue(w);
+	serve_turn(w);
 	parcel_turn(w);
 	sweep_turn(w);
 	jobs_turn(w);
@@ -610,15 +572,23 @@ worker_turn(struct worker *w)
 	evict(w);
 }
 
+static void
+wait_for_more(struct worker *w)
+{
+	int64_t since_ns = clock_mono_ns();
+
+	mailbox_wait(&w->box, serve_awaits(w) ? 0 : patience_us(w));
+	inbox_rest(&w->inbox, (uint64_t)(clock_mono_ns() - since_ns));
+}
+
 void *
 worker_main(void *arg)
 {
 	struct worker *w = arg;
 
 	while (!worker_finished(w)) {
-		if (w->queue == NULL || w->in_flight)
-			mailbox_wait(&w->box,
-			    w->queue != NULL && !worker_round_full(w) ? 0 : patience_us(w));
+		if (!serve_awaits(w) || w->in_flight)
+			wait_for_more(w);
 		worker_turn(w);
 	}
 	return NULL;
@@ -649,6 +619,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 	for (uint32_t s = from; s < to; s++)
 		w->shards[s] = shard_new(s);
 	w->queue_end = &w->queue;
+	inbox_init(&w->inbox);
 	w->walks_end = &w->walks;
 	w->parcels_end = &w->parcels;
 	w->later_end = &w->later;
@@ -671,12 +642,14 @@ void
 worker_fini(struct worker *w)
 {
 	assert(w->walks == NULL && w->queue == NULL && w->parcels == NULL);
+	assert(!inbox_has(&w->inbox, false));
 	round_fini(&w->round[0]);
 	round_fini(&w->round[1]);
 	undo_free(w->undone);
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
 		shard_free(w->shards[s]);
 	jobs_fini(w);
+	inbox_fini(&w->inbox);
 	if (w->catalogue != NULL)
 		catalogue_drop(w->fleet->o.catalogue, w->catalogue);
 	sas_mac_free(w->env.mac);

@@ -43,12 +43,15 @@ struct work {
 	uint32_t tag;                 /* the sender's: e.g. packet id and flags */
 	struct str rid;               /* the sender's: how it names its request, in bytes */
 	void *owner;                  /* the sender's: outlives the work */
+	uint64_t asker;               /* the sender's: whose share it takes; 0: the hub's own */
 	struct worker *at;            /* the fleet's, as is shard */
 	uint32_t shard;
 	size_t used, room; /* of bytes */
 	char bytes[];      /* the strings of op */
 };
 
+/* Who asks, and, unless it is a device with its modules, from where. Works of one asker keep their order. */
+uint64_t asker_key(struct str who, struct str from);
 /* op is zeroed; `room` bytes of strings can be copied in. */
 struct work *work_new(struct loop *home, size_t room, void (*done)(struct work *w));
 /* Copy a string into the work's own bytes; asserts that it fits. */

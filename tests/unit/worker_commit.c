@@ -303,39 +303,6 @@ floor__refuses_writes_only(void **state)
 /* ---- limits ---- */
 
 static void
-inbox__beyond_its_limit_is_429_but_ends_of_links_are_heard(void **state)
-{
-	struct kit *k = *state;
-	unsigned nfull = 0;
-	struct work *w;
-	uint64_t epoch;
-
-	kit_start(k, 1);
-	kit_create(k, "d", 2);
-	epoch = kit_connect(k, "d1", 1, true);
-	disk_hold();
-	kit_send(k, OP_TWIN_PATCH, "d0", "{'tags':{'a':1}}");
-	disk_await();
-	for (unsigned i = 0; i < INBOX_MAX + 99; i++) {
-		w = work_new(k->loops[0], 8, kit_work_back);
-		w->op.kind = OP_SCOPE_CHECK;
-		w->op.device = work_str(w, STR("d0"));
-		w->owner = k;
-		fleet_submit(k->fleet, w);
-	}
-	w = kit_work(k, OP_DISCONNECT, "d1", NULL);
-	w->op.epoch = epoch;
-	fleet_submit(k->fleet, w);
-	kit_await(k, k->nback == 100);
-	for (unsigned i = 0; i < 100; i++)
-		nfull += k->back[i]->reply.fault.code == F_ThrottleBacklogLimitExceeded;
-	assert_int_equal(nfull, 100);
-	disk_release(0);
-	kit_await(k, k->nback == INBOX_MAX + 101);
-	kit_shows(k, "d1", "'connectionState':'Disconnected'");
-}
-
-static void
 identities__limit_is_of_the_fleet(void **state)
 {
 	struct kit *k = *state;
@@ -622,7 +589,6 @@ main(void)
 		kit_test(failure__many_times_with_a_small_cache),
 		kit_test(failure__no_walk_shows_what_was_undone),
 		kit_test(floor__refuses_writes_only),
-		kit_test(inbox__beyond_its_limit_is_429_but_ends_of_links_are_heard),
 		kit_test(identities__limit_is_of_the_fleet),
 		cmocka_unit_test(catalogue__is_released_once_nobody_uses_it),
 		cmocka_unit_test(catalogue__by_many_threads),

@@ -1,0 +1,120 @@
+/*
+ * Works on their way: any thread submits them, they wait in the lines of those who ask (inbox.h), and are applied in turn.
+ *
+ * What a quiet device waits for is the commit under way, the round that gathers, and its commit. So a round that is large
+ * already takes no more from those who have had their share, until the store is ready for it.
+ */
+#include "worker/priv.h"
+
+#define TURN_NS                                                                                    \
+	500000 /* of works; then what has come meanwhile is looked at, and a commit may begin */
+#define WRITTEN_BYTE_NS 8 /* what a byte that is written costs those who wait for its commit */
+
+static struct work *
+work_of(struct msg *m)
+{
+	return (struct work *)((char *)m - offsetof(struct work, msg));
+}
+
+static void
+work_arrived(struct msg *m)
+{
+	struct work *k = work_of(m);
+	struct worker *w = k->at;
+
+	worker_round(w)->nop++;
+	if (w->stopping)
+		fault_set(&k->reply.fault, F_ServiceUnavailable, "the hub is stopping");
+	else if (!w->env.can_write && op_writes(k->op.kind))
+		fault_set(&k->reply.fault, F_ServiceUnavailable,
+		    "the store takes no writes at the moment, try again later");
+	else
+		worker_apply(w, w->shards[k->shard], &k->op, &k->reply);
+	worker_leave(w, LEAVE_WORK, k);
+	worker_later_leave(w);
+}
+
+/* ---- in ---- */
+
+static void
+refuse(struct worker *w, struct work *k, enum fault_code code, const char *why)
+{
+	fault_set(&k->reply.fault, code, "%s", why);
+	work_home(k);
+	atomic_fetch_sub(&w->nwork, 1); /* the last look at the fleet, which may stop now */
+}
+
+void
+fleet_submit(struct fleet *f, struct work *k)
+{
+	uint32_t shard = op_shard(&k->op);
+	struct worker *w = f->of_shard[shard];
+	bool full = atomic_fetch_add(&w->nwork, 1) >= INBOX_MAX && k->op.kind != OP_DISCONNECT;
+
+	if (atomic_load(&f->stop)) {
+		refuse(w, k, F_ServiceUnavailable, "the hub is stopping");
+	} else if (full) {
+		refuse(w, k, F_ThrottleBacklogLimitExceeded, "too many requests are waiting");
+	} else {
+		k->at = w;
+		k->shard = shard;
+		k->msg.run = work_arrived;
+		mailbox_post(&w->box, &k->msg);
+	}
+}
+
+bool
+serve_put(struct worker *w, struct msg *m)
+{
+	struct work *k = work_of(m);
+
+	if (m->run != work_arrived)
+		return false;
+	if (!inbox_put(&w->inbox, k->asker, m, k->op.kind == OP_DISCONNECT))
+		refuse(
+		    w, k, F_ThrottleBacklogLimitExceeded, "too many requests of yours are waiting");
+	return true;
+}
+
+/* ---- in turn ---- */
+
+static bool
+round_large(const struct worker *w)
+{
+	return store_batch_bytes(w->round[w->gathering].batch) >= ROUND_LARGE;
+}
+
+bool
+serve_awaits(const struct worker *w)
+{
+	return !worker_round_full(w) && inbox_has(&w->inbox, round_large(w));
+}
+
+/* Apply one, and see what it has cost everybody. A CONNECT may be a stranger's: it costs whom it names nothing. */
+static void
+serve_one(struct worker *w, struct msg *m, int64_t *last_ns)
+{
+	struct store_batch *batch = worker_round(w)->batch;
+	size_t before = store_batch_bytes(batch);
+	bool stranger = work_of(m)->op.kind == OP_CONNECT;
+	int64_t since_ns = *last_ns;
+
+	m->run(m);
+	*last_ns = clock_mono_ns();
+	inbox_paid(&w->inbox,
+	    stranger ? 0
+	             : (uint64_t)(*last_ns - since_ns) +
+	            WRITTEN_BYTE_NS * (store_batch_bytes(batch) - before));
+}
+
+void
+serve_turn(struct worker *w)
+{
+	int64_t begin_ns, last_ns;
+
+	if (!serve_awaits(w))
+		return;
+	begin_ns = last_ns = clock_mono_ns();
+	while (last_ns - begin_ns < TURN_NS && serve_awaits(w))
+		serve_one(w, inbox_take(&w->inbox, round_large(w)), &last_ns);
+}
