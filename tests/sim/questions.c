@@ -173,8 +173,10 @@ question_back(struct walk *walk)
 		check_fault(&walk->fault);
 	if (walk->nrow > k->limit || (more && walk->nrow == 0))
 		world_fail("a page of %u rows", walk->nrow);
-	if (k->rows.n > 0 && walk->json.n > 0)
+	if (k->rows.n > 0 && walk->nrow > 0)
 		buf_putc(&k->rows, ',');
+	for (const struct rope_piece *p = walk->page.first; p != NULL; p = p->next)
+		buf_put(&k->rows, p->bytes, p->n);
 	buf_str(&k->rows, buf_view(&walk->json));
 	k->place = walk->place;
 	k->still = !failed && nothing_moved(k);
