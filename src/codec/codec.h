@@ -129,6 +129,7 @@ struct mqtt_user {
 	struct str api_version; /* raw; empty when absent. Its value is never checked */
 	struct str model_id;    /* decoded, in the arena; empty when absent */
 	struct str client_type; /* likewise: DeviceClientType */
+	bool on_behalf;         /* auth-chain: an edge device above it asks (nested edge) */
 };
 
 #define MODEL_ID_MAX 2048 /* bytes, decoded */

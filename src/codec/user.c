@@ -44,6 +44,8 @@ parse_params(struct str params, struct arena *a, struct mqtt_user *out)
 			keep_first(&model, value);
 		else if (str_eq(name, STR("DeviceClientType")))
 			keep_first(&type, value);
+		else if (str_eq(name, STR("auth-chain")))
+			out->on_behalf = true;
 	}
 	out->api_version = api;
 	if (!decode(model, a, &out->model_id) || !decode(type, a, &out->client_type))

@@ -34,6 +34,10 @@ refuse_by_verdict(struct session *s, const struct reply *r)
 {
 	bool told = r->reason != REASON_NONE;
 
+	if (s->on_behalf && fault_status(r->fault.code) == 401) {
+		refuse(s, CONNACK_DENIED, REASON_NESTED_EDGE, STR_NONE, str_of(r->fault.text));
+		return;
+	}
 	refuse(s, fault_status(r->fault.code) == 401 ? CONNACK_DENIED : CONNACK_UNAVAILABLE,
 	    told ? r->reason : reason_of_fault(&r->fault), STR_NONE,
 	    told ? STR_NONE : str_of(r->fault.text));
@@ -156,6 +160,7 @@ ask(struct session *s, const struct mqtt_connect *c, const struct mqtt_user *use
 	oc->clean = c->clean_session;
 	oc->has_model_id = user->model_id.n != 0;
 	oc->model_id = work_str(w, user->model_id);
+	s->on_behalf = user->on_behalf;
 	session_asks(s);
 	session_submit(s, w);
 }

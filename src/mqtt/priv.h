@@ -23,6 +23,7 @@ struct session {
 	uint8_t state;
 	bool paused;               /* reading stopped for back-pressure */
 	bool said_goodbye;         /* DISCONNECT came: the will is off */
+	bool on_behalf;            /* its CONNECT says that another one speaks for it */
 	bool told;                 /* its refusal is in the log: its end need not be */
 	enum reason why;           /* of its end, once that is decided here */
 	struct str device, module; /* in ids */

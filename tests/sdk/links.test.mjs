@@ -156,6 +156,20 @@ test('D-80 an Edge runtime\'s token in small letters is good with its own key, n
 	assert.equal(await connect(sasToken({ sr: `${hub.addr}%2fdevices%2fDev1`, key: policy.primaryKey, policy: 'device' })), 0);
 });
 
+test('R-112 an edge device that speaks for one below it is refused, and the log says what it is', async () => {
+	const edge = (await hub.createDevice('nest', { capabilities: { iotEdge: true } }));
+	const child = (await hub.createDevice('nested', { deviceScope: edge.deviceScope })).authentication.symmetricKey;
+	const connect = async (key, resource) => {
+		const c = await RawMqtt.open(hub);
+		const { code } = await c.connect({ clientId: 'nested', username: mqttUsername(hub.addr, 'nested', 'api-version=2020-09-30&DeviceClientType=edge&auth-chain=nested%3Bnest'), password: sasToken({ resource: `${hub.addr}${resource}`, key }) });
+		c.destroy();
+		return code;
+	};
+	assert.equal(await connect(edge.authentication.symmetricKey.primaryKey, '/devices/nest/modules/$edgeHub'), 5);
+	await logged(/CONNECT refused.* reason=nested-edge .*device=nested /);
+	assert.equal(await connect(child.primaryKey, '/devices/nested'), 0, 'its own key is good');
+});
+
 test('L-79 --max-token-ttl refuses tokens that end too late, and says so to who has the key', async () => {
 	const expires = Math.floor(Date.now() / 1000) + 200000;
 	const device = (await hub.createDevice('ttl')).authentication.symmetricKey;

@@ -89,6 +89,8 @@ mqtt_user__D08_the_first_of_two_counts_and_unknown_ones_do_not(void **state)
 	u = user("h/d/?x=1&&auth-chain=q&model-id=a&model-id=b&api-version&api-version=2");
 	assert_str(u.model_id, "a");
 	assert_int_equal(u.api_version.n, 0);
+	assert_true(u.on_behalf);
+	assert_false(user("h/d/?api-version=2&auth-chains=x").on_behalf);
 }
 
 static void
