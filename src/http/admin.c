@@ -162,6 +162,26 @@ on_backup(struct request *r)
 	errand_start(r, ERRAND_BACKUP, to, false);
 }
 
+/* A clock that is off keeps nobody from serving; who watches is told. */
+static void
+reply_ready(struct request *r)
+{
+	struct wall_state clock;
+	struct buf *json = &r->hl->json;
+
+	clock_look(&clock);
+	json->n = 0;
+	buf_cstr(json, "{\"status\":\"ready\"");
+	if (clock.held_us != 0)
+		buf_printf(
+		    json, ",\"clockAheadSeconds\":%lld", (long long)(clock.held_us / 1000000));
+	if (clock.behind_us >= WALL_BACK_US)
+		buf_printf(
+		    json, ",\"clockSetBackSeconds\":%lld", (long long)(clock.behind_us / 1000000));
+	buf_putc(json, '}');
+	reply_json(r, 200, buf_view(json));
+}
+
 void
 on_health(struct request *r, bool ready)
 {
@@ -173,7 +193,8 @@ on_health(struct request *r, bool ready)
 
 	if (not_ready != NULL)
 		reply_error(r, F_ServiceUnavailable, "%s", not_ready);
+	else if (ready)
+		reply_ready(r);
 	else
-		reply_json(
-		    r, 200, ready ? STR("{\"status\":\"ready\"}") : STR("{\"status\":\"alive\"}"));
+		reply_json(r, 200, STR("{\"status\":\"alive\"}"));
 }

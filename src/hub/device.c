@@ -321,18 +321,19 @@ log_append(struct shard *sh, struct row *r, const struct op *op, struct str body
 	struct buf *b = env->scratch;
 	struct identity id;
 	char key[10];
-	uint64_t position = sh->log_next++;
+	uint64_t now = (uint64_t)env->now_us, position = now > sh->log_next ? now : sh->log_next;
 	struct str bytes;
 
 	if (!identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id))
 		return;
+	sh->log_next = position + 1;
 	key[0] = (char)(sh->index >> 8);
 	key[1] = (char)sh->index;
 	for (int i = 0; i < 8; i++)
 		key[2 + i] = (char)(position >> (56 - 8 * i));
 	b->n = 0;
 	buf_putc(b, LOG_FORMAT);
-	buf_varint(b, (uint64_t)env->now_us);
+	buf_varint(b, position);
 	buf_putc(b, (char)op->actor);
 	buf_lstr(b, op->actor_name);
 	buf_lstr(b, op->device);

@@ -281,7 +281,7 @@ enum err shard_common(struct shard *sh, struct str key, const struct str *value)
 /* The prefixes of the keys that a shard has there: give the one before, first STR_NONE, until false. */
 bool shard_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX]);
 /* After the last: the free rows begin their rest, log positions start above `log_position`. */
-void shard_loaded(struct shard *sh, uint64_t log_position, int64_t now_us);
+void shard_loaded(struct shard *sh, uint64_t log_position, int64_t elapsed_us);
 /* Grows with every change of a row, over restarts too: of two moments the later one has the larger number. */
 uint64_t shard_position(const struct shard *sh);
 
@@ -307,7 +307,9 @@ size_t undo_bytes(const struct undo *u);
 void undo_append(struct undo *u, struct undo *from);
 
 struct hub_env {
-	int64_t now_us;      /* one instant per batch, never backwards */
+	int64_t now_us; /* one instant per batch; goes back with the clock, if that is set back */
+	int64_t
+	    elapsed_us; /* since some point in the past; never goes back: for what has to rest */
 	struct sas_mac *mac; /* of the calling thread */
 	const struct catalogue *catalogue;
 	uint64_t identities_left; /* how many more may be created (L-24) */

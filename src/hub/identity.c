@@ -146,7 +146,7 @@ void
 identity_make(struct shard *sh, struct str device, struct str module, struct wish *w,
     const struct hub_env *env)
 {
-	struct row *r = row_create(env->undo, sh, device, module, env->now_us);
+	struct row *r = row_create(env->undo, sh, device, module, env->elapsed_us);
 
 	if (w->id.generation == 0)
 		w->id.generation = make_generation(sh, env);
@@ -320,7 +320,7 @@ row_remove(struct shard *sh, struct row *r, const struct hub_env *env)
 	presence_close(
 	    sh, r, REASON_DELETED, true, env); /* behind the writes: it waits for the commit */
 	calls_refuse(sh, r, env);
-	undo_deleted(env->undo, sh, row_number(sh, r), env->now_us);
+	undo_deleted(env->undo, sh, row_number(sh, r), env->elapsed_us);
 }
 
 void

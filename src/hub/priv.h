@@ -154,10 +154,10 @@ void calls_wake(struct shard *sh, struct row *r, const struct hub_env *env);
 
 /* A row for a new identity; *since_us is for row_untake, which takes that back. */
 struct row *row_take(
-    struct shard *sh, struct str device, struct str module, int64_t now_us, int64_t *since_us);
+    struct shard *sh, struct str device, struct str module, int64_t elapsed_us, int64_t *since_us);
 void row_untake(struct shard *sh, uint32_t row, int64_t since_us);
 /* Move a row's contents to *out and free it; and back, when *from keeps a reference to each record. */
-void row_take_out(struct shard *sh, uint32_t row, int64_t now_us, struct row *out);
+void row_take_out(struct shard *sh, uint32_t row, int64_t elapsed_us, struct row *out);
 void row_put_back(struct shard *sh, uint32_t row, struct row *from);
 void row_fini(struct row *r);
 
@@ -165,9 +165,9 @@ void row_fini(struct row *r);
 
 /* Take a row for a new identity, with no record in memory. */
 struct row *row_create(
-    struct undo *u, struct shard *sh, struct str device, struct str module, int64_t now_us);
+    struct undo *u, struct shard *sh, struct str device, struct str module, int64_t elapsed_us);
 /* Moves the row's contents into the entry and frees the row. */
-void undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t now_us);
+void undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t elapsed_us);
 void undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch);
 void undo_filters(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch, struct blob *old);
 /* Replace a record of a row by bytes (NULL: none), write it through env, and note how to undo it. */

@@ -293,10 +293,10 @@ free_reserve(struct shard *sh)
 }
 
 static void
-free_push(struct shard *sh, uint32_t row, int64_t now_us)
+free_push(struct shard *sh, uint32_t row, int64_t elapsed_us)
 {
 	free_reserve(sh);
-	sh->free[sh->free_from + sh->nfree++] = (struct free_row){ row, now_us };
+	sh->free[sh->free_from + sh->nfree++] = (struct free_row){ row, elapsed_us };
 }
 
 /* Back to the front, from where it was taken. */
@@ -345,12 +345,13 @@ row_set_cached(struct shard *sh, struct row *r, enum record_kind kind, struct bl
 #define ROW_GREW (-1) /* since_us of a row that was not a free one before */
 
 struct row *
-row_take(struct shard *sh, struct str device, struct str module, int64_t now_us, int64_t *since_us)
+row_take(
+    struct shard *sh, struct str device, struct str module, int64_t elapsed_us, int64_t *since_us)
 {
 	uint32_t n = sh->nrow;
 
 	*since_us = ROW_GREW;
-	if (sh->nfree > 0 && now_us - sh->free[sh->free_from].since_us >= ROW_GRACE_US) {
+	if (sh->nfree > 0 && elapsed_us - sh->free[sh->free_from].since_us >= ROW_GRACE_US) {
 		n = sh->free[sh->free_from].row;
 		*since_us = sh->free[sh->free_from].since_us;
 		sh->free_from++;
@@ -379,7 +380,7 @@ row_untake(struct shard *sh, uint32_t row, int64_t since_us)
 }
 
 void
-row_take_out(struct shard *sh, uint32_t row, int64_t now_us, struct row *out)
+row_take_out(struct shard *sh, uint32_t row, int64_t elapsed_us, struct row *out)
 {
 	struct row *r = &sh->rows[row];
 
@@ -392,7 +393,7 @@ row_take_out(struct shard *sh, uint32_t row, int64_t now_us, struct row *out)
 	}
 	*out = *r;
 	*r = (struct row){ 0 };
-	free_push(sh, row, now_us);
+	free_push(sh, row, elapsed_us);
 }
 
 void
@@ -440,11 +441,11 @@ shard_load(struct shard *sh, struct str key, struct str record)
 
 /* Nobody knows when the free rows became so: they may be named by what was handed out just before the stop. */
 void
-shard_loaded(struct shard *sh, uint64_t log_position, int64_t now_us)
+shard_loaded(struct shard *sh, uint64_t log_position, int64_t elapsed_us)
 {
 	for (uint32_t i = 0; i < sh->nrow; i++)
 		if (sh->rows[i].id == NULL)
-			free_push(sh, i, now_us);
+			free_push(sh, i, elapsed_us);
 	sh->log_next = log_position + 1;
 	sh->epoch_next = log_position + 1; /* grows over restarts, as positions do */
 	sh->position = log_position + 1;

@@ -102,22 +102,23 @@ undo_append(struct undo *u, struct undo *from)
 }
 
 struct row *
-row_create(struct undo *u, struct shard *sh, struct str device, struct str module, int64_t now_us)
+row_create(
+    struct undo *u, struct shard *sh, struct str device, struct str module, int64_t elapsed_us)
 {
 	int64_t since_us;
-	struct row *r = row_take(sh, device, module, now_us, &since_us);
+	struct row *r = row_take(sh, device, module, elapsed_us, &since_us);
 
 	undo_push(u, UNDO_CREATED, sh, row_number(sh, r))->since_us = since_us;
 	return r;
 }
 
 void
-undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t now_us)
+undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t elapsed_us)
 {
 	struct undo_entry *e = undo_push(u, UNDO_DELETED, sh, row);
 
 	e->deleted = xmalloc(sizeof(*e->deleted));
-	row_take_out(sh, row, now_us, e->deleted);
+	row_take_out(sh, row, elapsed_us, e->deleted);
 	for (int k = 0; k < RECORD_KINDS; k++)
 		if (e->deleted->records[k] != NULL)
 			u->bytes += e->deleted->records[k]->n;

@@ -1,4 +1,4 @@
-/* The process as a whole: signals, libevent's threads, descriptors, clocks, texts of reasons. */
+/* The process as a whole: signals, libevent's threads, descriptors, texts of reasons. */
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <openssl/err.h>
@@ -39,36 +39,6 @@ net_raise_nofile(void)
 			r = more;
 	}
 	return r.rlim_cur;
-}
-
-static int64_t
-clock_us(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-int64_t
-clock_mono_us(void)
-{
-	return clock_us(CLOCK_MONOTONIC);
-}
-
-int64_t
-clock_mono_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
-int64_t
-clock_wall_us(void)
-{
-	return clock_us(CLOCK_REALTIME);
 }
 
 void

@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "base/reason.h"
+#include "base/wall.h"
 
 struct event_base;
 struct bufferevent;
@@ -31,7 +32,13 @@ uint64_t net_raise_nofile(void);
 
 int64_t clock_mono_us(void); /* since some point in the past; never goes back */
 int64_t clock_mono_ns(void); /* the same in nanoseconds */
-int64_t clock_wall_us(void); /* since 1970-01-01 UTC */
+/* Since 1970-01-01 UTC, as base/wall.h judges the machine's clock. It may go back. What becomes of jumps is in the log. */
+int64_t clock_wall_us(void);
+/* A time that was stored, perhaps by a clock that was ahead. */
+void clock_given(int64_t stored_us);
+/* How the clock stands. Returns how often the time has made a jump: another number than before, and what depends on the
+ * time is to be looked at again. */
+unsigned clock_look(struct wall_state *out);
 
 /* ---- mailboxes: many posters, one taker, in order for each poster ---- */
 

@@ -23,6 +23,8 @@
 /* Of one query's groups or sorted rows: with all queries that may run at once, a quarter of the memory. */
 #define QUERY_BYTES_LEAST (UINT64_C(1) << 20)
 
+#define LOOK_S            10 /* between two looks at the clock */
+
 /* There is one server in a program: notes from workers find their loop's sessions through it. */
 static struct server *the_server;
 
@@ -282,31 +284,80 @@ block_signals(sigset_t *set)
 	pthread_sigmask(SIG_BLOCK, set, NULL); /* before any thread: they inherit it */
 }
 
-/* Signals, and what is due by the clock: certificates that end, ticket keys that are a day old. */
+/* What is done from time to time. */
+struct due {
+	int64_t hour_us, day_us; /* when it was done last */
+	unsigned nchange;        /* of the clock */
+	bool behind;             /* the event log is ahead of the clock */
+};
+
+static void
+look_at_clock(struct server *s, struct due *d)
+{
+	struct wall_state clock;
+	unsigned nchange = clock_look(&clock);
+
+	if (nchange != d->nchange) {
+		d->nchange = nchange;
+		tls_again(s, false);
+		certificates_review(s);
+	}
+	if (d->behind && clock.behind_us < WALL_BACK_US)
+		log_text(LOG_INFO, "the event log's time goes on");
+	d->behind = clock.behind_us >= WALL_BACK_US;
+}
+
+static void
+do_what_is_due(struct server *s, struct due *d)
+{
+	int64_t now_us = clock_mono_us();
+
+	look_at_clock(s, d);
+	if (now_us - d->hour_us >= HOUR_US) {
+		d->hour_us = now_us;
+		tls_again(s, false);
+	}
+	if (now_us - d->day_us >= 24 * HOUR_US) {
+		d->day_us = now_us;
+		certificates_review(s);
+		if (tls_rotate_tickets(s->tls) != ERR_OK)
+			log_text(LOG_ERROR, "ticket keys could not be rotated");
+	}
+}
+
+/* The store has records of a later time than now. */
+static struct due
+due_begin(void)
+{
+	struct due d = { .hour_us = clock_mono_us(), .day_us = clock_mono_us() };
+	struct wall_state clock;
+
+	d.nchange = clock_look(&clock);
+	d.behind = clock.behind_us >= WALL_BACK_US;
+	if (d.behind)
+		log_text(LOG_WARN,
+		    "the clock is %lld s before the latest record of the event log: its time "
+		    "stands still until then",
+		    (long long)(clock.behind_us / 1000000));
+	return d;
+}
+
 static void
 run_until_stopped(struct server *s, const sigset_t *signals)
 {
-	int64_t day_us = clock_mono_us();
+	struct due d = due_begin();
 
 	for (;;) {
-		struct timespec hour = { HOUR_US / 1000000, 0 };
-		int sig = sigtimedwait(signals, NULL, &hour);
+		struct timespec look = { LOOK_S, 0 };
+		int sig = sigtimedwait(signals, NULL, &look);
 
 		if (sig == SIGTERM || sig == SIGINT)
 			return;
-		if (sig < 0 && errno == EINTR)
-			continue;
 		if (sig == SIGHUP || sig == SIGUSR1)
 			log_reopen();
-		if (sig == SIGUSR1)
-			continue;
-		tls_again(s, sig == SIGHUP);
-		if (clock_mono_us() - day_us >= 24 * HOUR_US) {
-			day_us = clock_mono_us();
-			certificates_review(s);
-			if (tls_rotate_tickets(s->tls) != ERR_OK)
-				log_text(LOG_ERROR, "ticket keys could not be rotated");
-		}
+		if (sig == SIGHUP)
+			tls_again(s, true);
+		do_what_is_due(s, &d);
 	}
 }
 

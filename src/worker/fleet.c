@@ -77,8 +77,8 @@ load_common(struct worker *w, uint32_t s, struct fault *why)
 }
 
 /*
- * Log positions start at the time in microseconds: above all that was ever written, unless the clock has been set
- * back. Whatever lies beyond it is passed over.
+ * The log's positions are its times in microseconds. Those beyond now are of a clock that was ahead: what comes next is
+ * put behind them, and the clock told.
  */
 static enum err
 load_log(struct worker *w, uint32_t s, int64_t now_us, uint64_t *last)
@@ -119,7 +119,9 @@ load_main(void *arg)
 		if (w->load_err == ERR_OK)
 			w->load_err = load_log(w, s, now_us, &last);
 		if (w->load_err == ERR_OK)
-			shard_loaded(w->shards[s], last, now_us);
+			shard_loaded(w->shards[s], last, clock_mono_us());
+		if (w->load_err == ERR_OK && (int64_t)last > now_us)
+			clock_given((int64_t)last);
 		atomic_fetch_add(&w->fleet->identities, shard_identities(w->shards[s]));
 	}
 	return NULL;

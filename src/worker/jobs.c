@@ -11,6 +11,7 @@
 #define JOB_WRITES_QUIET 2000u
 #define QUIET_US         100000 /* nobody else has come for so long */
 #define ORDER_STEPS      256u   /* of putting targets into order, between two looks at the clock */
+#define CLOCK_US         10000000 /* how long to wait for a time of day: the clock may be set meanwhile */
 #define PACE_BURST_NS    INT64_C(100000000) /* a job that could not go on may catch up on this much */
 
 /* ---- the set of jobs, and reports ---- */
@@ -407,7 +408,7 @@ jobs_patience_us(const struct worker *w)
 	if (w->shard_from != 0 || js->tick_us == INT64_MAX)
 		return us;
 	left_us = js->tick_us - w->env.now_us;
-	left_us = left_us > 0 ? left_us : 0;
+	left_us = left_us > CLOCK_US ? CLOCK_US : left_us > 0 ? left_us : 0;
 	return us < 0 || left_us < us ? left_us : us;
 }
 

@@ -3,7 +3,7 @@ import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { makeCertificate, mqttDevice, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
+import { makeCertificate, mqttDevice, mqttUsername, RawMqtt, sasToken, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
 import { FakeClock } from '../lib/clock.mjs';
 
 const hubs = [];
@@ -50,5 +50,75 @@ test('certificates from elsewhere are told when they have ended and from 30 days
 	lines.forEach((line, i) => assert.match(told()[i], line));
 	process.kill(hub.pid, 'SIGHUP');
 	await until(() => told().length === 2 * lines.length, 'the same again');
+	await hub.stop();
+});
+
+const updated = async (hub, name) => {
+	const { reported } = (await hub.rest('GET', '/twins/d1')).body.properties;
+	return Date.parse(reported.$metadata[name].$lastUpdated) - Date.now();
+};
+const near = (ms, days, what) => assert.ok(Math.abs(ms - days * 86_400_000) < 600_000, `${what}: ${ms} ms from now, not ${days} days`);
+const readyz = async (hub) => {
+	const answer = await hub.rest('GET', '/readyz');
+	assert.equal(answer.status, 200);
+	return answer.body;
+};
+
+test('a clock that is wrong for a moment stamps nothing; it says so', async () => {
+	const clock = new FakeClock(), hub = await start({ env: clock.env });
+	const device = await mqttDevice(hub, 'd1');
+	clock.set('+7300d');
+	assert.equal((await device.report({ a: 1 })).status, 204);
+	near(await updated(hub, 'a'), 0, 'what was reported while the clock was wrong');
+	await until(() => /level=warn msg="the clock has jumped ahead: not followed until it has lasted 60 s" seconds=6307\d{5}\.\d{6}$/m.test(hub.logs), 'a line about it');
+	const ahead = await readyz(hub);
+	near(ahead.clockAheadSeconds * 1000, 7300, '/readyz');
+	clock.set('+0');
+	assert.equal((await device.report({ b: 1 })).status, 204);
+	near(await updated(hub, 'b'), 0, 'what was reported when it was right again');
+	await until(() => /msg="the clock's jump ahead is undone: it was not followed" seconds=6307\d{5}\./.test(hub.logs), 'a line about that, too');
+	assert.deepEqual(await readyz(hub), { status: 'ready' });
+	const late = await mqttDevice(hub, 'd2'); // tokens, certificates: all by the same time
+	late.destroy();
+	device.destroy();
+	await hub.stop();
+});
+
+test('a clock that keeps its jump is followed after a minute, and back at once; certificates go with it', async () => {
+	const clock = new FakeClock(), hub = await start({ env: clock.env });
+	// Its connection lasts: no client would take the certificates to come.
+	const device = await mqttDevice(hub, 'd1', { login: { keepAlive: 600 } }), ms = 180_000 * Number(process.env.TWINHUB_TEST_SLOW ?? 1);
+	const lines = (what) => hub.logs.split(what).length - 1;
+	clock.set('+800d');
+	await until(() => hub.logs.includes('msg="the clock\'s jump ahead has lasted, and is followed"'), 'the clock to be followed', { ms });
+	await until(() => lines('msg="a server certificate was made anew"') === 2 && lines('msg="certificates loaded anew"') === 1, 'certificates of that time', { ms });
+	assert.equal((await device.report({ a: 1 })).status, 204);
+	clock.set('+0');
+	assert.equal((await device.report({ b: 1 })).status, 204);
+	await until(() => /msg="the clock was set back: the event log's time stands still" seconds=691\d{5}\./.test(hub.logs), 'a line about it');
+	await until(() => lines('msg="certificates loaded anew"') === 2, 'certificates of today', { ms });
+	near(await updated(hub, 'a'), 800, 'what was reported by the clock that was followed');
+	near(await updated(hub, 'b'), 0, 'what was reported after it was set back');
+	near((await readyz(hub)).clockSetBackSeconds * 1000, 800, '/readyz');
+	device.destroy();
+	await hub.stop();
+});
+
+test('a start finds that the event log is ahead of the clock', async () => {
+	const clock = new FakeClock(), hub = await start({ env: clock.env, args: ['--mqtt-port', '1883'] });
+	const { primaryKey } = (await hub.createDevice('d1')).authentication.symmetricKey;
+	await hub.stop();
+	clock.set('+800d');
+	await hub.start();
+	const password = sasToken({ resource: `${hub.addr}/devices/d1`, key: primaryKey, ttl: 900 * 86_400 });
+	const device = await RawMqtt.open(hub, { plain: true }); // the certificates are of the future
+	assert.equal((await device.connect({ clientId: 'd1', username: mqttUsername(hub.addr, 'd1'), password })).code, 0);
+	await device.publish('devices/d1/messages/events/', 'said in the future', { qos: 1 });
+	device.destroy();
+	await hub.stop();
+	clock.set('+0');
+	await hub.start();
+	await until(() => /level=warn msg="the clock is 691\d{5} s before the latest record of the event log: its time stands still until then"/.test(hub.logs), 'a line about it');
+	near((await readyz(hub)).clockSetBackSeconds * 1000, 800, '/readyz');
 	await hub.stop();
 });

@@ -778,6 +778,56 @@ telemetry__is_logged_with_who_and_when(void **state)
 	assert_string_equal(kit_counters(k, "d1"), "1 2 1 1");
 }
 
+/* The clock is set back: the log's time stands still, a microsecond for each record, and $lastUpdated follows. */
+static void
+telemetry__a_clock_that_is_set_back_leaves_the_logs_time_in_order(void **state)
+{
+	struct kit *k = *state;
+	struct op op = kit_op(OP_TELEMETRY, "d1");
+	char text[TIME_TEXT_MAX + 3] = { 0 };
+	unsigned seen = 0;
+	int64_t ahead;
+	uint64_t epoch;
+
+	kit_device(k, "d1");
+	epoch = kit_connect(k, "d1", 1, true);
+	op.epoch = epoch;
+	op.actor = ACTOR_DEVICE;
+	op.actor_name = STR("d1");
+	op.payload = STR("body");
+	k->env.now_us += 800 * 86400 * SECOND;
+	kit_run(k, &op);
+	ahead = k->env.now_us;
+	k->env.now_us -= 801 * 86400 * SECOND;
+	kit_run(k, &op);
+	kit_run(k, &op);
+	kit_patch(k, "d1", NULL, "{'properties':{'desired':{'a':1}}}");
+	assert_true(k->env.now_us < ahead);
+	text[0] = text[time_format(k->env.now_us, text + 1) + 1] = '\'';
+	kit_read(k, "d1");
+	kit_shows(k, "properties/desired/$metadata/a/$lastUpdated", text);
+	k->env.now_us += 802 * 86400 * SECOND;
+	kit_run(k, &op);
+	for (uint32_t i = 0; i < k->store.n; i++) {
+		struct rd rd = rd_of(buf_view(&k->store.v[i].value));
+		int64_t place = 0;
+
+		if (k->store.v[i].kind != RECORD_LOG)
+			continue;
+		for (int b = 2; b < 10; b++)
+			place = place << 8 | (unsigned char)k->store.v[i].key.p[b];
+		rd_u8(&rd);
+		assert_int_equal((int64_t)rd_varint(&rd), place); /* the key is the time */
+		seen |= place == ahead       ? 1u
+		    : place == ahead + 1     ? 2u
+		    : place == ahead + 2     ? 4u
+		    : place == k->env.now_us ? 8u
+		                             : 16u;
+	}
+	assert_int_equal(nlog(k), 4);
+	assert_int_equal(seen, 15);
+}
+
 /* The bodies of log records, in their order, with a slash between. */
 static void
 log_text(const struct kit *k, struct buf *out)
@@ -946,6 +996,7 @@ main(void)
 		kit_test(report__activity_is_remembered_with_it),
 		kit_test(notify__T65_only_who_is_connected_and_subscribed),
 		kit_test(telemetry__is_logged_with_who_and_when),
+		kit_test(telemetry__a_clock_that_is_set_back_leaves_the_logs_time_in_order),
 		kit_test(events__R106_each_is_a_record_and_no_session_is_needed),
 		kit_test(events__R106_of_a_disabled_device_are_refused_its_modules_too),
 		kit_test(disconnect__D30_the_will_is_logged),

@@ -394,7 +394,7 @@ lane_step(struct lane *l)
 	if (steps[s].writes && !l->k.env.can_write)
 		return;
 	if (rnd_below(&l->rnd, 50) == 0)
-		l->k.env.now_us += ROW_GRACE_US;
+		l->k.env.elapsed_us += ROW_GRACE_US;
 	steps[s].step(l, i, &l->now.d[i]);
 	l->k.effects.n = 0;
 	lane_settle(l);

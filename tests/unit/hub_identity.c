@@ -426,11 +426,27 @@ rows__rest_before_another_identity_gets_them(void **state)
 	kit_delete(k, "a", NULL);
 	kit_device(k, "c");
 	assert_int_equal(shard_find(k->sh, STR("c"), STR_NONE), 2);
-	k->env.now_us += ROW_GRACE_US;
+	k->env.elapsed_us += ROW_GRACE_US;
 	kit_device(k, "d");
 	assert_int_equal(shard_find(k->sh, STR("d"), STR_NONE), 0);
 	kit_device(k, "e");
 	assert_int_equal(shard_find(k->sh, STR("e"), STR_NONE), 3);
+}
+
+/* A clock that is set back by years does not let them rest for years. */
+static void
+rows__rest_by_the_time_that_passes(void **state)
+{
+	struct kit *k = *state;
+
+	kit_device(k, "a");
+	kit_delete(k, "a", NULL);
+	k->env.now_us -= 365 * 86400 * SECOND;
+	kit_device(k, "b");
+	assert_int_equal(shard_find(k->sh, STR("b"), STR_NONE), 1);
+	k->env.elapsed_us += ROW_GRACE_US;
+	kit_device(k, "c");
+	assert_int_equal(shard_find(k->sh, STR("c"), STR_NONE), 0);
 }
 
 static void
@@ -448,7 +464,7 @@ rows__stay_theirs_over_a_restart_and_free_ones_rest_again(void **state)
 	assert_int_equal(shard_find(k->sh, STR("a"), STR_NONE), TABLE_NONE);
 	kit_device(k, "d");
 	assert_int_equal(shard_find(k->sh, STR("d"), STR_NONE), 3);
-	k->env.now_us += ROW_GRACE_US;
+	k->env.elapsed_us += ROW_GRACE_US;
 	kit_device(k, "e");
 	assert_int_equal(shard_find(k->sh, STR("e"), STR_NONE), 0);
 	kit_get(k, "c");
@@ -569,6 +585,7 @@ main(void)
 		kit_test(identity__L24_no_more_than_the_limit),
 		kit_test(identity__modules_live_beside_their_device),
 		kit_test(rows__rest_before_another_identity_gets_them),
+		kit_test(rows__rest_by_the_time_that_passes),
 		kit_test(rows__stay_theirs_over_a_restart_and_free_ones_rest_again),
 		kit_test(load__refuses_what_is_no_identity),
 		kit_test(fill__damaged_records_never_crash),

@@ -130,7 +130,7 @@ part__J18_who_comes_later_into_a_row_has_no_part_in_it(void **state)
 	assert_true(result_of(&k, row, &r));
 	assert_true(str_eq(r.device, STR("old")));
 
-	k.env.now_us += 2 * ROW_GRACE_US;
+	k.env.elapsed_us += 2 * ROW_GRACE_US;
 	kit_device(&k, "young");
 	assert_int_equal(shard_find(k.sh, STR("young"), STR_NONE), row);
 	assert_int_equal(kit_delete(&k, "young", NULL), F_NONE);

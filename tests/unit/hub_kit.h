@@ -253,7 +253,7 @@ kit_restart(struct kit *k)
 			assert_int_equal(
 			    shard_load(sh, buf_view(&r->key), buf_view(&r->value)), ERR_OK);
 	}
-	shard_loaded(sh, (uint64_t)k->env.now_us, k->env.now_us);
+	shard_loaded(sh, (uint64_t)k->env.now_us, k->env.elapsed_us);
 	kit_shard(k, sh);
 }
 
@@ -319,6 +319,7 @@ kit_run(struct kit *k, const struct op *op)
 	body.n = 0;
 	k->reply = (struct reply){ .body = body };
 	k->env.now_us += SECOND;
+	k->env.elapsed_us += SECOND;
 	while (k->key.n = 0, (missing = hub_missing(k->sh, op, &k->key)) != 0) {
 		struct str device, module;
 

@@ -99,7 +99,7 @@ undo__a_row_goes_back_where_it_was_taken_from(void **state)
 	kit_device(k, "a");
 	kit_device(k, "b");
 	kit_delete(k, "a", NULL);
-	k->env.now_us += ROW_GRACE_US;
+	k->env.elapsed_us += ROW_GRACE_US;
 	k->hold = true;
 	kit_device(k, "c"); /* in row 0 */
 	kit_device(k, "d"); /* in row 2 */
