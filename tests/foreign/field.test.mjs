@@ -3,8 +3,9 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
-import { mqttDevice, mqttUsername, PACKET, RawMqtt, sasToken, startHub, stopAll, tempDir, TWIN_RESPONSES, until } from '../lib/hub.mjs';
+import { connectPacket, deviceLogin, mqttDevice, mqttUsername, PACKET, publishPacket, RawMqtt, sasToken, startHub, stopAll, tempDir, TWIN_RESPONSES, until } from '../lib/hub.mjs';
 import { walHolds } from '../lib/wal.mjs';
 
 const hubs = [];
@@ -212,5 +213,45 @@ test('Q-01 queries of programs and documents', async () => {
 	for (const [query, want] of QUERIES) {
 		const answer = await other.rest('POST', '/devices/query', { body: { query } });
 		assert.deepEqual([query, answer.status === 200 ? answer.body.length : answer.status], [query, want], answer.text);
+	}
+});
+
+test('what is refused, closed or dropped leaves one line each, with its reason', async () => {
+	const other = hubs[hubs.push(await startHub({ args: ['--token-skew', '0'] })) - 1];
+	const key = (await other.createDevice('gone')).authentication.symmetricKey.primaryKey;
+	const line = async (msg, reason, more = '') => until(() => new RegExp(`msg="${msg}" reason=${reason} .*${more}`).test(other.logs), `a line of ${reason}`);
+	const login = (options) => deviceLogin(other, 'gone', key, { clean: true, ...options });
+	const live = () => mqttDevice(other, 'gone', { filters: [] });
+	for (const [reason, send] of [['topic', (c) => c.publish('tele/gone/LWT', 'Online')], ['malformed', (c) => c.send(publishPacket('devices/gone/messages/events/', 'x', { qos: 2, id: 1 }))],
+		['(malformed|message-size)', (c) => c.publish('devices/gone/messages/events/', Buffer.alloc(300_000))], ['taken-over', () => live()]]) {
+		const c = await live();
+		await send(c);
+		await c.closed();
+		await line('connection closed', reason, 'device=gone ');
+	}
+	const c = await live();
+	assert.deepEqual(await c.subscribe('$SYS/#'), [0x80]);
+	await line('.*', 'filter', 'device=gone ');
+	const late = Math.floor(Date.now() / 1000) + 2;
+	for (const [reason, options, code] of [['connect-level', { level: 5 }, 1], ['client-id-empty', { clientId: '' }, 2], ['will', { will: { topic: 'tele/gone/LWT', payload: 'Offline' } }, 5],
+		['token-expired', { password: sasToken({ resource: `${other.addr}/devices/gone`, key, expires: 1_000_000 }) }, 5]]) {
+		const refusedOne = await RawMqtt.open(other);
+		assert.equal((await refusedOne.connect(login(options))).code, code, reason);
+		await line('CONNECT refused', reason);
+		refusedOne.destroy();
+	}
+	const short = await RawMqtt.open(other);
+	assert.equal((await short.connect(login({ password: sasToken({ resource: `${other.addr}/devices/gone`, key, expires: late }) }))).code, 0);
+	await short.closed('the end of the token');
+	await line('connection closed', 'token-end', 'device=gone ');
+	const plain = net.connect({ host: other.addr, port: 8883 });
+	plain.on('error', () => {}).write(connectPacket(login({})));
+	await line('TLS handshake failed', 'tls-failed');
+	plain.destroy();
+	const owner = ok(await other.rest('GET', '/admin/policies/iothubowner')).primaryKey;
+	for (const [reason, token] of [['token-expired', sasToken({ resource: other.addr, key: owner, policy: 'iothubowner', expires: 1_000_000 })], ['policy-unknown', sasToken({ resource: other.addr, key: owner, policy: 'nobody' })],
+		['token-resource', sasToken({ resource: 'other.example', key: owner, policy: 'iothubowner' })], ['token-form', 'Bearer eyJ0eXAiOiJKV1QifQ.e30.x']]) {
+		assert.equal((await other.rest('GET', '/devices/gone', { token })).status, 401, reason);
+		await line('request refused', reason);
 	}
 });
