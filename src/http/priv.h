@@ -182,7 +182,7 @@ handler on_twin, on_convergence, on_query, on_method_call;
 handler on_bulk, on_keys, on_statistics, on_column_statistics, on_purge, on_feedback;
 handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_configuration_post, on_rollout_action, on_test_queries,
-    on_apply_configuration;
+    on_apply_configuration, on_configuration_devices, on_twin_configurations;
 handler on_jobs_list, on_job_create, on_job_try, on_job_read, on_job_stop;
 handler on_policies, on_policy_rotate, on_backup;
 handler on_digital_twin_get, on_digital_twin_patch, on_digital_command;

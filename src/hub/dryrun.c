@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "hub/evaluate.h"
+#include "hub/reasons.h"
 
 #define TWIN (RECORD_BIT(RECORD_IDENTITY) | RECORD_BIT(RECORD_WANTED) | RECORD_BIT(RECORD_REPORTED))
 
@@ -11,9 +11,10 @@ struct dryrun {
 	struct evaluator ev;
 	struct configurations *set; /* with it */
 	const struct configuration *c;
-	bool fresh;    /* there is none of its name: no twin bears it */
-	unsigned asks; /* records that its condition needs */
-	unsigned left; /* twins still to be shown */
+	uint32_t index; /* of it in the set */
+	bool fresh;     /* there is none of its name: no twin bears it */
+	unsigned asks;  /* records that its condition needs */
+	unsigned left;  /* twins still to be shown */
 	struct buf samples, patch;
 	struct dryrun_counts counts;
 	/* the device at hand */
@@ -21,6 +22,8 @@ struct dryrun {
 	uint32_t nmodule; /* named in the entry */
 	struct str made[MODULES_MAX];
 	uint32_t nmade; /* modules that would be */
+	struct reasons
+	    reasons; /* why it would not be applied; of a deployment, in all modules so far */
 };
 
 struct dryrun *
@@ -34,7 +37,9 @@ dryrun_new(const struct configurations *set, struct str record, unsigned sample)
 	(void)e;
 	d->fresh = configurations_find(set, c->id) == NULL;
 	d->set = configurations_with(set, c->id, c);
-	d->c = configurations_find(d->set, c->id);
+	while (!str_eq(d->set->v[d->index]->id, c->id))
+		d->index++;
+	d->c = d->set->v[d->index];
 	configuration_unref(c); /* the set has it */
 	evaluator_use(&d->ev, d->set);
 	d->ev.everywhere = d->c;
@@ -52,6 +57,7 @@ dryrun_free(struct dryrun *d)
 	configurations_free(d->set);
 	buf_fini(&d->samples);
 	buf_fini(&d->patch);
+	reasons_fini(&d->reasons);
 	free(d);
 }
 
@@ -189,9 +195,47 @@ sample_begin(struct dryrun *d, struct str device, struct str module)
 	}
 }
 
+/* Only what is shown is asked for its reasons. */
+static void
+gather_reasons(
+    struct dryrun *d, const struct row *r, const struct family *f, const struct evaluation *e)
+{
+	bool deployment = d->c->kind == CONFIGURATION_EDGE, counts;
+
+	if (d->left == 0 || (deployment && f == NULL))
+		return;
+	if (!deployment)
+		reasons_fini(&d->reasons);
+	counts = chosen_has(deployment ? &f->force : &e->own, d->index);
+	if (counts)
+		reasons_of_content(&d->reasons, &d->ev, e, d->index, row_module(r));
+	else if (!deployment && row_is_about(r, d->c))
+		reason_condition(&d->reasons);
+}
+
+/* What is true of all modules. */
+static void
+begin_reasons(struct dryrun *d, const struct family *f)
+{
+	const struct configuration *base =
+	    deployment_above(d->set, &f->targeted, &f->force, d->index);
+
+	reasons_fini(&d->reasons);
+	if (d->c->kind != CONFIGURATION_EDGE)
+		return;
+	if (!chosen_has(&f->targeted, d->index))
+		reason_condition(&d->reasons);
+	if (base != NULL)
+		reason_base(&d->reasons, base);
+}
+
 static void
 put_patch(struct dryrun *d, const struct evaluation *e)
 {
+	if (!e->changed && d->reasons.n > 0) {
+		reasons_put(&d->reasons, &d->samples);
+		return;
+	}
 	buf_cstr(&d->samples, ",\"patch\":");
 	if (!e->changed) {
 		buf_cstr(&d->samples, "{}");
@@ -223,8 +267,10 @@ twin_would(
     struct dryrun *d, struct shard *sh, const struct row *r, struct family *family, int64_t now_us)
 {
 	struct evaluation e;
+	bool changes = row_evaluate(&d->ev, sh, r, family, now_us, &e);
 
-	if (!row_evaluate(&d->ev, sh, r, family, now_us, &e))
+	gather_reasons(d, r, family, &e);
+	if (!changes)
 		return;
 	note_twin(d, row_module(r), e.changed);
 	if (wants_sample(d))
@@ -260,10 +306,13 @@ choose_made(struct dryrun *d, struct shard *sh, const struct row *device, struct
 			if (is_made(d, module) ||
 			    shard_find(sh, row_device(device), module) != TABLE_NONE)
 				continue;
-			if (d->nmade < room)
+			if (d->nmade < room) {
 				d->made[d->nmade++] = module;
-			else
-				chosen_add(&family->failed, i);
+				continue;
+			}
+			chosen_add(&family->failed, i);
+			if (i == d->index)
+				reason_module(&d->reasons, module, true);
 		}
 	}
 }
@@ -292,6 +341,7 @@ modules_would(struct dryrun *d, struct shard *sh, const struct row *device, int6
 	d->nmade = 0;
 	if (of != NULL) {
 		family_begin(of, &d->ev, sh, device);
+		begin_reasons(d, of);
 		choose_made(d, sh, device, of);
 	}
 	for (const struct row *m = module_first(sh, device); m != NULL; m = module_next(sh, m)) {

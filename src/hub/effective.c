@@ -36,6 +36,18 @@ deployments_in_force(const struct configurations *set, const struct chosen *targ
 	return force;
 }
 
+const struct configuration *
+deployment_above(const struct configurations *set, const struct chosen *targeted,
+    const struct chosen *force, uint32_t i)
+{
+	if (!chosen_has(targeted, i) || chosen_has(force, i))
+		return NULL;
+	for (uint32_t o = 0; o < set->n; o++)
+		if (chosen_has(force, set->order[o]) && set->v[set->order[o]]->base)
+			return set->v[set->order[o]];
+	return NULL;
+}
+
 /* Note a path of configuration i, unless it has an owner already. */
 static bool
 own(struct effective *e, const struct configurations *set, uint32_t i, uint32_t k)
@@ -44,10 +56,16 @@ own(struct effective *e, const struct configurations *set, uint32_t i, uint32_t 
 
 	if (e->taken.p[set->numbers[i][k]])
 		return false;
-	e->taken.p[set->numbers[i][k]] = 1;
+	e->taken.p[set->numbers[i][k]] = (char)(i + 1);
 	buf_put(&e->owned, &w, sizeof(w));
 	chosen_add(&e->owners, i);
 	return true;
+}
+
+uint32_t
+effective_owner(const struct effective *e, const struct configurations *set, uint32_t i, uint32_t k)
+{
+	return (uint8_t)e->taken.p[set->numbers[i][k]] - 1u;
 }
 
 /* The owner of each path is the first in the order of winning (J-43). */

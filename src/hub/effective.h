@@ -38,8 +38,8 @@ struct effective {
 	struct stamp owner[CONFIGURATIONS_MAX + 1];
 	uint32_t nowner;
 	struct stamp *stamps;
-	struct buf bytes, next; /* working memory, as is all below */
-	struct buf owned, taken;
+	struct buf bytes, next;  /* working memory, as is all below */
+	struct buf owned, taken; /* taken: by a path's number its owner's index + 1; 0: none */
 };
 
 static inline bool
@@ -65,6 +65,9 @@ chosen_but(struct chosen a, struct chosen b)
 
 /* Of the deployments that are for a device those that count: the highest base, and layers above it (J-44). */
 struct chosen deployments_in_force(const struct configurations *set, const struct chosen *targeted);
+/* The base because of which deployment i does not; NULL: it counts, or is not for the device. */
+const struct configuration *deployment_above(const struct configurations *set,
+    const struct chosen *targeted, const struct chosen *force, uint32_t i);
 
 /*
  * Make it for a module, or a device (module empty), or keep it if it is of these already. The set must be the same until
@@ -76,6 +79,9 @@ void effective_make(struct effective *e, const struct configurations *set,
 /* The same of all of these, or none: false, they do not fit. Not kept. */
 bool effective_try(struct effective *e, const struct configurations *set,
     const struct chosen *chosen, struct str module);
+/* Whose the kth path of configuration i is, of those it was made of; UINT32_MAX: nobody's. */
+uint32_t effective_owner(
+    const struct effective *e, const struct configurations *set, uint32_t i, uint32_t k);
 void effective_drop(struct effective *e);
 void effective_fini(struct effective *e);
 /* For section_lay; views e. */

@@ -6,6 +6,7 @@
 
 #include "hub/evaluate.h"
 #include "hub/former.h"
+#include "hub/status.h"
 
 /* ---- the state ---- */
 
@@ -40,6 +41,7 @@ evaluator_fini(struct evaluator *ev)
 	buf_fini(&ev->next);
 	buf_fini(&ev->spared);
 	effective_fini(&ev->trial);
+	effective_fini(&ev->other);
 	free(ev->stamps);
 }
 
@@ -51,6 +53,7 @@ struct draft {
 	unsigned at;            /* drafts[at] holds what is */
 	bool changed, moved;    /* a value is another one; the owner of one is */
 	struct chosen rejected; /* their contents are not in it, for want of room */
+	struct chosen unkept;   /* of these: for what they would overwrite (former.h) */
 	struct section_write wr;
 };
 
@@ -111,103 +114,6 @@ draft_lay(struct draft *d, const struct effective *e, bool only_remove)
 	d->moved |= laid == LAID_OWNERS;
 }
 
-/* ---- the configurations section of the twin (J-45, J-46, J-53) ---- */
-
-static struct doc
-state_of(struct str configurations, struct str id)
-{
-	if (configurations.n == 0)
-		return DOC_NONE;
-	return doc_getc(doc_get(doc_of(configurations), id), "status");
-}
-
-static bool
-state_is(struct doc state, const char *name)
-{
-	return doc_kind(state) == DOC_STRING && str_eq(doc_str(state), str_of(name));
-}
-
-/* The old states along with the set: both are in the order of ids. An order of somebody else's making only costs time. */
-struct old_states {
-	struct str all;
-	struct doc_iter it;
-	struct str key;
-	struct doc state;
-	bool more, sorted;
-};
-
-static void
-old_states_next(struct old_states *os)
-{
-	struct doc v;
-
-	os->more = doc_next(&os->it, &os->key, &v);
-	os->state = os->more ? doc_getc(v, "status") : DOC_NONE;
-}
-
-static void
-old_states_init(struct old_states *os, struct str all)
-{
-	struct str last = STR_NONE;
-
-	*os = (struct old_states){ .all = all, .sorted = true };
-	os->it = doc_iter(all.n != 0 ? doc_of(all) : DOC_NONE);
-	for (struct doc_iter it = os->it; doc_next(&it, &os->key, &os->state); last = os->key)
-		os->sorted = os->sorted && str_cmp(last, os->key) < 0;
-	old_states_next(os);
-}
-
-static struct doc
-old_states_find(struct old_states *os, struct str id)
-{
-	if (!os->sorted)
-		return state_of(os->all, id);
-	while (os->more && str_cmp(os->key, id) < 0)
-		old_states_next(os);
-	return os->more && str_eq(os->key, id) ? os->state : DOC_NONE;
-}
-
-struct states {
-	bool targeted, applied, gone; /* as struct evaluation */
-};
-
-static struct states
-states_write(const struct configurations *set, const struct chosen *matched,
-    const struct chosen *applied, struct str old, struct buf *out)
-{
-	struct states st = { 0 };
-	struct old_states os;
-	struct doc_writer dw;
-	uint32_t n = 0, kept = 0;
-
-	old_states_init(&os, old);
-	out->n = 0;
-	doc_writer_init(&dw, out, 0);
-	doc_begin_object(&dw, 0);
-	for (uint32_t i = 0; i < set->n; i++) {
-		struct doc was = old_states_find(&os, set->v[i]->id);
-		const char *now = chosen_has(applied, i) ? "Applied" : "Targeted";
-
-		if (!chosen_has(matched, i))
-			continue;
-		n++;
-		kept += doc_defined(was);
-		st.targeted |=
-		    !doc_defined(was) || (!chosen_has(applied, i) && !state_is(was, "Targeted"));
-		st.applied |= chosen_has(applied, i) && !state_is(was, "Applied");
-		doc_key(&dw, set->v[i]->id);
-		doc_begin_object(&dw, 0);
-		doc_key(&dw, STR("status"));
-		doc_put_str(&dw, 0, str_of(now));
-		doc_end(&dw);
-	}
-	doc_end(&dw);
-	st.gone = old.n != 0 && doc_count(doc_of(old)) > kept;
-	if (n == 0)
-		out->n = 0;
-	return st;
-}
-
 /* ---- what rollouts have overwritten (former.h) ---- */
 
 /* The values before the configurations that are rolled back come again, where nothing else is. */
@@ -245,7 +151,7 @@ former_keep(struct draft *d, struct doc_writer *dw, const struct wanted *w,
 
 	ev->patch.n = 0;
 	if (!doc_defined(kept) && applied && by->rollout != NULL &&
-	    !state_is(state_of(w->configurations, by->id), "Applied") &&
+	    !status_is(status_of(w->configurations, by->id), "Applied") &&
 	    former_take(by, d->is.root, evaluator_stamps(ev, &d->is), &ev->patch))
 		kept = doc_of(buf_view(&ev->patch));
 	if (!doc_defined(kept))
@@ -285,7 +191,7 @@ row_is_reached(struct evaluator *ev, const struct shard *sh, const struct row *r
 {
 	if (c->rollout != NULL && c != ev->everywhere &&
 	    !rollout_reaches(c->rollout, shard_row_hash(sh, row_number(sh, r)),
-	        doc_defined(state_of(configurations, c->id))))
+	        doc_defined(status_of(configurations, c->id))))
 		return false;
 	return row_matches(ev, sh, r, c);
 }
@@ -316,17 +222,26 @@ make_effective(struct evaluator *ev, const struct chosen *chosen, struct str mod
 
 /* ---- who fits (J-45) ---- */
 
-static bool
-lies_within(struct evaluator *ev, const struct section *base, const struct effective *e)
+/* What the section is after they have been laid over it: counted and stored. */
+static struct excess
+laid_size(struct evaluator *ev, const struct section *base, const struct effective *e)
 {
 	struct overlay o = effective_overlay(e);
 	struct section laid;
 
 	ev->next.n = 0;
 	if (section_lay(base, &o, 1, &ev->next) == LAID_NOTHING)
-		return twin_counted_size(base->root) <= PROPERTIES_SIZE_MAX;
+		return (struct excess){ .counted = twin_counted_size(base->root) };
 	laid = section_of(buf_view(&ev->next));
-	return section_fits(&laid, SECTION_DESIRED);
+	return (struct excess){ .counted = laid.size, .stored = (uint32_t)laid.bytes.n };
+}
+
+static bool
+lies_within(struct evaluator *ev, const struct section *base, const struct effective *e)
+{
+	struct excess size = laid_size(ev, base, e);
+
+	return size.counted <= PROPERTIES_SIZE_MAX && size.stored <= SECTION_STORED_MAX;
 }
 
 /* Of these, those that fit beside the ones before them in the order of winning, over that base. */
@@ -351,8 +266,8 @@ choose_fitting(
 
 /* As if all that any of them says something of were not there: so what one that is applied takes away never counts, and the
  * next evaluation, which does not see it any more, comes to the same. */
-static struct chosen
-choose_uncontested(
+static struct section
+uncontested(
     struct evaluator *ev, const struct section *is, const struct chosen *among, struct str module)
 {
 	struct section spared = *is;
@@ -368,7 +283,7 @@ choose_uncontested(
 		buf_str(&ev->spared, buf_view(&ev->patch));
 	}
 	spared.root = doc_of_stamped(buf_view(&ev->spared), is->root.w);
-	return choose_fitting(ev, &spared, among, module);
+	return spared;
 }
 
 /* Those of these that fit, and the draft with them. Chosen in the order of winning, at first over what nobody contests, then, of
@@ -378,11 +293,10 @@ draft_choose(struct draft *d, const struct chosen *among, struct str module)
 {
 	struct evaluator *ev = d->ev;
 	struct draft before = *d;
-	struct chosen in = choose_uncontested(ev, &before.is, among, module);
+	struct section base = uncontested(ev, &before.is, among, module);
+	struct chosen in = choose_fitting(ev, &base, among, module);
 
 	for (;;) {
-		struct section base;
-
 		*d = before;
 		effective_try(&ev->trial, ev->set, &in, module);
 		draft_lay(d, &ev->trial, false);
@@ -503,6 +417,8 @@ draft_all(struct draft *d, const struct wanted *w, const struct chosen *chosen, 
 		if (formers_keep(&before, w, chosen, &in, &refused))
 			break;
 		*d = before;
+		chosen_add(&d->unkept, refused);
+		before.unkept = d->unkept;
 		chosen_drop(&left, refused);
 		make_effective(ev, &left, module);
 	}
@@ -559,7 +475,7 @@ row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
 {
 	struct draft d = { .ev = ev, .wr = { .kind = SECTION_DESIRED, .now_us = now_us } };
 	struct chosen own, chosen, applied;
-	struct states st;
+	struct status_changes st;
 	bool ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), &out->wanted);
 
 	assert(ok);
@@ -568,12 +484,16 @@ row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
 	    out->wanted.configurations);
 	chosen = family != NULL ? chosen_or(own, family->force) : own;
 	out->own = own;
+	out->holding = out->rejected = out->unkept = (struct chosen){ 0 };
 	out->desired = d.was = d.is = out->wanted.desired;
 	if (out->wanted.configurations.n == 0 && !chosen_any(&chosen) &&
 	    !(family != NULL && row_is_agent(r) && chosen_any(&family->targeted)) &&
 	    !(r->module_n != 0 && written_by_any(ev, &out->wanted.desired)))
 		return false;
 	applied = draft_all(&d, &out->wanted, &chosen, row_module(r));
+	out->holding = applied;
+	out->rejected = d.rejected;
+	out->unkept = d.unkept;
 	if (family != NULL)
 		family_note(family, ev->effective, d.rejected);
 	applied = chosen_and(applied, own);
@@ -581,7 +501,7 @@ row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
 		own = chosen_or(own, family->targeted);
 		applied = chosen_or(applied, chosen_but(family->owners, family->failed));
 	}
-	st = states_write(ev->set, &own, &applied, out->wanted.configurations, &ev->states);
+	st = statuses_write(ev->set, &own, &applied, out->wanted.configurations, &ev->states);
 	out->desired = d.is;
 	out->configurations = buf_view(&ev->states);
 	out->former = buf_view(&ev->former);
@@ -591,4 +511,35 @@ row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
 	out->gone = st.gone;
 	out->steps = d.changed || d.moved || st.applied ? 1 + st.targeted : st.targeted || st.gone;
 	return d.changed || d.moved || st.targeted || st.applied || st.gone;
+}
+
+/* Those that win over i, of these, and i. */
+static struct chosen
+down_to(const struct configurations *set, const struct chosen *of, uint32_t i)
+{
+	struct chosen with = { 0 };
+
+	for (uint32_t o = 0; o < set->n && set->order[o] != i; o++)
+		if (chosen_has(of, set->order[o]))
+			chosen_add(&with, set->order[o]);
+	chosen_add(&with, i);
+	return with;
+}
+
+struct excess
+row_excess(struct evaluator *ev, const struct evaluation *e, uint32_t i, struct str module)
+{
+	struct chosen with = down_to(ev->set, &ev->effective->accepted, i), both;
+	struct excess size;
+	struct section free_of;
+
+	if (!effective_try(&ev->other, ev->set, &with, module))
+		return (struct excess){ .counted = ev->other.section.size,
+			.stored = (uint32_t)ev->other.section.bytes.n };
+	both = chosen_or(e->holding, e->rejected);
+	free_of = uncontested(ev, &e->wanted.desired, &both, module);
+	size = laid_size(ev, &free_of, &ev->other);
+	if (size.counted <= PROPERTIES_SIZE_MAX && size.stored <= SECTION_STORED_MAX)
+		size = laid_size(ev, &e->wanted.desired, &ev->other);
+	return size;
 }

@@ -16,7 +16,7 @@ struct evaluator {
 	const struct configuration *everywhere; /* as if its rollout were over; NULL: none */
 	struct query_scratch scratch;
 	struct effective *effective, kept[EFFECTIVES]; /* the one in use */
-	struct effective trial;                        /* of some, where not all fit */
+	struct effective trial, other;                 /* of some, where not all fit */
 	struct stamp *stamps;
 	uint32_t capstamp;
 	struct buf drafts[2], patch, states, former, next, spared;
@@ -48,11 +48,13 @@ struct evaluation {
 	struct str configurations; /* as they are to be; empty: none */
 	struct str former;         /* the same (former.h) */
 	bool changed;              /* desired does */
-	bool targeted;     /* of `configurations`: an entry is new, or goes back to Targeted */
-	bool applied;      /* one becomes Applied */
-	bool gone;         /* one goes */
-	unsigned steps;    /* of the etag's counter: Targeted is one, Applied another (T-19) */
-	struct chosen own; /* whose condition is true for the row itself */
+	bool targeted;         /* of `configurations`: an entry is new, or goes back to Targeted */
+	bool applied;          /* one becomes Applied */
+	bool gone;             /* one goes */
+	unsigned steps;        /* of the etag's counter: Targeted is one, Applied another (T-19) */
+	struct chosen own;     /* whose condition is true for the row itself, and that reach it */
+	struct chosen holding; /* of these and the family's: own a path */
+	struct chosen rejected, unkept; /* do not fit; of these, for what they would overwrite */
 };
 
 /* Evaluate a row whose records are in memory; false: it is as it should be. family: of an edge device's module, of which
@@ -60,6 +62,13 @@ struct evaluation {
 bool row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
     struct family *family, int64_t now_us, struct evaluation *out);
 bool row_is_agent(const struct row *r);
+/* Of a rejected one, directly after row_evaluate: how large desired would be with it and those that win over it, counted (at
+ * most PROPERTIES_SIZE_MAX) and stored (SECTION_STORED_MAX). Within both: it would only fit for what it takes away (J-45). */
+struct excess {
+	uint32_t counted, stored;
+};
+struct excess row_excess(
+    struct evaluator *ev, const struct evaluation *e, uint32_t i, struct str module);
 /* Are conditions of its kind about such rows? */
 bool row_is_about(const struct row *r, const struct configuration *c);
 /* Is the condition of one true for the row? What it asks for is in memory. */

@@ -218,6 +218,8 @@ enum progress walk_results(struct worker *w, struct walk *k, struct shard *sh, i
 
 /* dryrun.c: one device; false: the walk is over */
 bool dryrun_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
+/* why.c: the same of WALK_WHY */
+bool why_walk_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
 
 /* job_try.c: do rows that match go to a job? Then there; false: WALK_DONE */
 bool walk_takes_rows(const struct walk *k);

@@ -84,6 +84,7 @@ walk_free(struct walk *k)
 	vector_free(k->vector);
 	column_report_free(k->columns);
 	dryrun_free(k->dry);
+	why_free(k->why);
 	walk_trial_free(k->trial);
 	query_free(k->query);
 	rope_fini(&k->page);
@@ -132,6 +133,8 @@ walk_point(const struct walk *k)
 {
 	const struct query_facts *facts = k->kind == WALK_QUERY ? query_facts(k->query) : NULL;
 
+	if (k->kind == WALK_WHY && why_ids(k->why)->given)
+		return why_ids(k->why);
 	if (facts == NULL || facts->collection != QUERY_DEVICES || !facts->device_ids.given)
 		return NULL;
 	return &facts->device_ids;
@@ -471,6 +474,8 @@ row_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	struct str device, module;
 	bool modules = k->kind == WALK_QUERY && query_facts(k->query)->collection == QUERY_MODULES;
 
+	if (k->kind == WALK_WHY)
+		return why_walk_visit(w, k, sh, row);
 	if (!shard_row(sh, row, &device, &module) || (module.n != 0) != modules)
 		return true;
 	if (k->kind == WALK_IDENTITIES)

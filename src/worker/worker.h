@@ -12,6 +12,7 @@
 
 #include "hub/dryrun.h"
 #include "hub/hub.h"
+#include "hub/why.h"
 #include "net/net.h"
 #include "query/columns.h"
 #include "store/store.h"
@@ -132,7 +133,15 @@ struct walk_draw {
 	uint32_t *buckets; /* NULL: none */
 };
 
-enum walk_kind { WALK_QUERY, WALK_IDENTITIES, WALK_COUNTS, WALK_COLUMNS, WALK_JOBS, WALK_DRY_RUN };
+enum walk_kind {
+	WALK_QUERY,
+	WALK_IDENTITIES,
+	WALK_COUNTS,
+	WALK_COLUMNS,
+	WALK_JOBS,
+	WALK_DRY_RUN,
+	WALK_WHY
+};
 
 /* Where the time of a query goes. Waiting is for its turn, behind other work and for commits that it has seen. */
 enum walk_step {
@@ -178,6 +187,8 @@ struct walk {
 	    dry_counts; /* WALK_DRY_RUN: the whole fleet is counted, not only up to the page's end */
 	bool page_over; /* out, WALK_DRY_RUN: the next page begins at page_end */
 	struct query_place page_end;
+	struct why *why;          /* WALK_WHY: owned; json has its entries */
+	bool found;               /* out, WALK_WHY of one twin: its device is there */
 	uint32_t limit;           /* rows of this page, or identities wanted, 1 to 1000 */
 	struct query_place place; /* in: where to begin; out: where the next page begins */
 	bool more;                /* out: there may be rows behind this page */

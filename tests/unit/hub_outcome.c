@@ -5,6 +5,7 @@
  * TWINHUB_OUTCOME_SEED=n runs one history more, from that seed.
  */
 #include "hub/evaluate.h"
+#include "hub/why.h"
 #include "outcome_model.h"
 
 /* ---- the twin as it is ---- */
@@ -268,6 +269,40 @@ would_change(struct kit *k)
 	return changes;
 }
 
+/* J-65: whoever is not applied is told why, and nobody is told that it is late. */
+static void
+why_check(struct kit *k, const struct model *m, const char *what)
+{
+	struct why_when when = { .now_us = k->env.now_us, .can_write = true, .has_room = true };
+	struct why *y = why_twin(published, STR("d"), STR_NONE);
+	struct buf json = { 0 }, bytes = { 0 };
+	struct doc_iter it;
+	struct str key;
+	struct doc v;
+
+	buf_putc(&json, '[');
+	assert_int_equal(
+	    why_visit(y, k->sh, shard_find(k->sh, STR("d"), STR_NONE), &when, &json), published->n);
+	buf_cstr(&json, "]");
+	buf_putc(&json, '\0');
+	json.n--;
+	assert_int_equal(
+	    doc_parse(k->parser, buf_view(&json), &bytes, &(struct doc_parsed){ 0 }, NULL), ERR_OK);
+	it = doc_iter(doc_of(buf_view(&bytes)));
+	while (doc_next(&it, &key, &v)) {
+		int i = doc_str(doc_getc(v, "configurationId")).p[1] - '0';
+		bool applied = doc_kind(doc_getc(v, "applied")) == DOC_TRUE;
+
+		if (applied != m->applied[i] ||
+		    (!applied && doc_count(doc_getc(v, "reasons")) == 0) ||
+		    strstr(json.p, "\"sweep\"") != NULL || strstr(json.p, "\"putOff\"") != NULL)
+			fail_msg("%s: c%d: " STR_FMT, what, i, STR_ARG(buf_view(&json)));
+	}
+	buf_fini(&json);
+	buf_fini(&bytes);
+	why_free(y);
+}
+
 static void
 model_check(struct kit *k, struct model *m, uint64_t seed, int step)
 {
@@ -281,6 +316,7 @@ model_check(struct kit *k, struct model *m, uint64_t seed, int step)
 	trees_agree(&is, &m->twin, what);
 	if (would_change(k))
 		fail_msg("%s: not the same when it is evaluated again", what);
+	why_check(k, m, what);
 	kit_read(k, "d");
 	for (int i = 0; i < CONFIGS; i++) {
 		const char *want = !m->c[i].there ? "-"
