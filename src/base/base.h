@@ -97,6 +97,12 @@ int str_cmp(struct str a, struct str b);  /* by byte; a prefix is smaller */
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 struct str str_sub(struct str s, size_t from); /* the rest from an offset <= n */
+/* Where it ends. Of what is empty p may be NULL, to which C adds nothing, not even 0. */
+static inline const char *
+str_end(struct str s)
+{
+	return s.n != 0 ? s.p + s.n : s.p;
+}
 /* Cut s at the first c: returns what is before it, *rest what is after; false if there is no c. */
 bool str_cut(struct str s, char c, struct str *before, struct str *rest);
 /* A decimal number, digits only, no sign; false when empty, other characters, or over UINT64_MAX. */

@@ -96,7 +96,7 @@ drives_terminal(uint32_t c)
 void
 put_visible(struct buf *out, struct str s, unsigned most)
 {
-	const char *p = s.p, *end = s.p + s.n;
+	const char *p = s.p, *end = str_end(s);
 
 	for (unsigned n = 0; p < end; n++) {
 		const char *at = p;
@@ -179,7 +179,7 @@ cell_text(struct buf *out, struct doc d, unsigned most)
 unsigned
 text_width(struct str s)
 {
-	const char *p = s.p, *end = s.p + s.n;
+	const char *p = s.p, *end = str_end(s);
 	unsigned n = 0;
 
 	for (; p < end; n++)

@@ -261,8 +261,7 @@ mqtt_decode(struct str s, struct mqtt_packet *p, size_t *size)
 bool
 mqtt_filter_next(struct mqtt_filters *f, struct str *filter, uint8_t *qos)
 {
-	struct in in = { (const uint8_t *)f->list.p, (const uint8_t *)f->list.p + f->list.n,
-		false };
+	struct in in = { (const uint8_t *)f->list.p, (const uint8_t *)str_end(f->list), false };
 
 	if (f->list.n == 0)
 		return false;

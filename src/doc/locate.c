@@ -224,7 +224,7 @@ scan_token(struct scan *s)
 enum err
 json_locate(struct str text, size_t *at)
 {
-	struct scan s = { .p = text.p, .end = text.p + text.n, .expect = VALUE };
+	struct scan s = { .p = text.p, .end = str_end(text), .expect = VALUE };
 	enum err e = ERR_OK;
 
 	while (e == ERR_OK) {

@@ -534,7 +534,7 @@ csv_read(struct str text, const struct foreign_sink *sink, struct fault *f)
 	struct csv c = { .sink = sink,
 		.parser = doc_parser_new(CELL_MAX),
 		.p = text.p,
-		.end = text.p + text.n,
+		.end = str_end(text),
 		.line = 1,
 		.separator = separator_of(text),
 		.cells = xcalloc(COLUMNS_MAX, sizeof(struct cell)),

@@ -94,7 +94,7 @@ take(struct parts *s, char c)
 struct parts
 parts_of(struct str text, uint64_t line)
 {
-	struct parts s = { .p = text.p, .end = text.p + text.n, .line = line };
+	struct parts s = { .p = text.p, .end = str_end(text), .line = line };
 
 	blanks(&s);
 	s.object = s.p < s.end && *s.p == '{';

@@ -16,7 +16,7 @@ is_encoded_slash(const char *p, const char *end)
 struct str
 path_plain(struct arena *a, struct str raw)
 {
-	const char *p = raw.p, *end = raw.p + raw.n;
+	const char *p = raw.p, *end = str_end(raw);
 	char *out = arena_alloc(a, raw.n + 1);
 	size_t n = 0;
 

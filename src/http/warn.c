@@ -12,7 +12,7 @@
 static void
 put_escaped(struct buf *out, struct str s)
 {
-	const char *p = s.p, *end = s.p + s.n;
+	const char *p = s.p, *end = str_end(s);
 
 	while (p < end) {
 		uint32_t c = utf8_next(&p, end);

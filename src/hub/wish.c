@@ -53,7 +53,7 @@ take_ids(const struct op *op, struct doc body, struct fault *f)
 static size_t
 characters(struct str s)
 {
-	const char *p = s.p, *end = s.p + s.n;
+	const char *p = s.p, *end = str_end(s);
 	size_t n = 0;
 
 	for (; p < end; n++)

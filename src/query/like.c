@@ -32,7 +32,7 @@ step(const char **p, const char *pend, const char **s, const char *send)
 bool
 like_match(struct str s, struct str pattern)
 {
-	const char *at = s.p, *end = s.p + s.n, *p = pattern.p, *pend = p + pattern.n;
+	const char *at = s.p, *end = str_end(s), *p = pattern.p, *pend = str_end(pattern);
 	const char *any = NULL, *from = NULL; /* behind the last %, and where it has let go */
 
 	while (at < end) {

@@ -133,7 +133,7 @@ is_value(const struct expr *e, const struct path *p)
 static struct str
 value_raw(const struct query *q, const char *from)
 {
-	const char *end = q->text.p + q->text.n, *to = from;
+	const char *end = str_end(q->text), *to = from;
 
 	while (to < end && !char_among(*to, " \t\r\n,;()[]=!<>'\""))
 		to++;
@@ -158,7 +158,7 @@ struct dashed {
 static struct dashed
 dashed_of(const struct query *q)
 {
-	const char *end = q->text.p + q->text.n, *from = q->dash, *to = q->dash;
+	const char *end = str_end(q->text), *from = q->dash, *to = q->dash;
 	const char *path = q->dashed->at;
 
 	if (from[-1] == ']') {

@@ -100,7 +100,7 @@ text_map(
     struct arena *a, struct str s, const struct case_range *t, size_t n, char from, int ascii_delta)
 {
 	char *start = arena_alloc(a, 2 * s.n + 1), *o = start; /* two bytes become three at worst */
-	const char *p = s.p, *end = s.p + s.n;
+	const char *p = s.p, *end = str_end(s);
 
 	while (p < end) {
 		if ((unsigned char)*p < 0x80) {
