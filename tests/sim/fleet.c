@@ -55,7 +55,7 @@ history(uint64_t seed)
 	struct world *w;
 
 	say_where(seed, 0);
-	w = world_new(seed);
+	w = world_new(seed, DEVICES_MAX);
 	for (int i = 0; i < STEPS; i++) {
 		say_where(seed, i);
 		world_step(w, world_draw_kind(&r), rnd_u64(&r));

@@ -140,10 +140,13 @@ store_cursor_open(struct store *s, enum store_table t, struct str from, struct s
 enum err
 store_next(struct store_cursor *c, struct str *key, struct str *value)
 {
-	const struct stored *r = c->t->v + c->at;
+	const struct stored *r;
 
 	assert(c->changes == c->s->changes);
-	if (c->at == c->t->n || (c->to.n > 0 && str_cmp(buf_view(&r->key), buf_view(&c->to)) >= 0))
+	if (c->at == c->t->n)
+		return ERR_END;
+	r = &c->t->v[c->at];
+	if (c->to.n > 0 && str_cmp(buf_view(&r->key), buf_view(&c->to)) >= 0)
 		return ERR_END;
 	*key = buf_view(&r->key);
 	*value = buf_view(&r->value);

@@ -184,7 +184,7 @@ name_devices(struct world *w, uint32_t n)
 
 /* Sizes and shares of memory: some so small that columns and documents go all the time. */
 static void
-draw_options(struct world *w)
+draw_options(struct world *w, uint32_t most_devices)
 {
 	static const uint32_t sizes[] = { 20, 120, 120, 300 };
 	static const uint64_t columns[] = { 1500, 6000, 6000, 40000, 1 << 20, 1 << 20 },
@@ -203,11 +203,11 @@ draw_options(struct world *w)
 		.nloop = 1,
 		.on_note = world_note,
 		.on_configurations = publish };
-	name_devices(w, n);
+	name_devices(w, n < most_devices ? n : most_devices);
 }
 
 struct world *
-world_new(uint64_t seed)
+world_new(uint64_t seed, uint32_t most_devices)
 {
 	struct world *w = xcalloc(1, sizeof(*w));
 
@@ -220,7 +220,7 @@ world_new(uint64_t seed)
 	w->box = catalogue_box_new();
 	w->parser = doc_parser_new(1 << 20);
 	w->mac = sas_mac_new();
-	draw_options(w);
+	draw_options(w, most_devices);
 	fleet_up(w);
 	world_populate(w, w->nid * 7 / 10);
 	return w;

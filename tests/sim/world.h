@@ -2,7 +2,7 @@
  * A whole fleet on one thread: real workers and shards over a simulated store, clock and loop, driven turn by turn. Every
  * step is a kind and a number, so a history is a list of them, and the same list is the same history.
  *
- *   world_new(seed)             workers, memory and size are drawn from the seed
+ *   world_new(seed, most)       workers, memory and size are drawn from the seed; at most so many devices
  *   world_step(w, kind, n)      clients send, workers take turns, commits end or fail, documents go, time passes
  *   world_free(w)               all comes to its end, and is looked at once more
  *
@@ -90,7 +90,7 @@ struct seen {
 };
 extern struct seen seen;
 
-struct world *world_new(uint64_t seed);
+struct world *world_new(uint64_t seed, uint32_t most_devices);
 void world_free(struct world *w);
 void world_step(struct world *w, unsigned kind, uint64_t number);
 /* A kind, the usual ones more often. */
