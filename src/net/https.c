@@ -15,6 +15,8 @@
 #include <event2/event_struct.h>
 #include <event2/http.h>
 #include <event2/listener.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -297,6 +299,13 @@ before_signature(SSL *ssl, void *arg)
 	return admitted(arg);
 }
 
+/* The library sends an alert even then, of its own: that is no failure of the handshake. */
+static bool
+peer_has_left(void)
+{
+	return ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+}
+
 static void
 on_tls_news(const SSL *ssl, int where, int value)
 {
@@ -304,7 +313,7 @@ on_tls_news(const SSL *ssl, int where, int value)
 
 	if (where & SSL_CB_HANDSHAKE_DONE)
 		c->shaken = true;
-	else if (where & SSL_CB_ALERT)
+	else if (where & SSL_CB_ALERT && !peer_has_left())
 		c->alert = (uint8_t)value;
 }
 

@@ -100,7 +100,7 @@ test('SIGUSR1 and SIGHUP open the log file anew, SIGUSR2 does nothing, levels ho
 });
 
 test('every close of a session tells who closed it, and why', async () => {
-	const hub = await start({ args: ['--connect-timeout', '5'] });
+	const hub = await start({ args: ['--connect-timeout', '5', '--log-level', 'debug'] });
 	const line = (what) => until(() => what.test(hub.logs), `a line like ${what}`);
 	const first = await mqttDevice(hub, 'd1');
 	const second = await mqttDevice(hub, 'd1');
@@ -120,6 +120,13 @@ test('every close of a session tells who closed it, and why', async () => {
 	assert.notEqual((await fifth.connect(deviceLogin(hub, 'd2', Buffer.from('another key, 32 bytes long......').toString('base64')))).code, 0);
 	await line(/msg="CONNECT refused" reason=key-signature by=peer .*device=d2 /);
 	assert.ok(!hub.logs.includes(key));
+	// a probe of the port, as balancers and our own commands make them: no failure
+	for (const port of [hub.mqttsPort, hub.httpsPort]) {
+		const probe = net.connect({ host: hub.addr, port }, () => probe.end());
+		await within(new Promise((resolve) => probe.resume().on('error', () => {}).once('close', resolve)), 'the end of a probe');
+	}
+	await until(() => (hub.logs.match(/reason=tls-left /g) ?? []).length >= 2, 'both probes are told as such');
+	assert.ok(!hub.logs.includes('reason=tls-failed'), hub.logs);
 	const raw = net.connect({ host: hub.addr, port: hub.mqttsPort });
 	raw.write('GET / HTTP/1.0\r\n\r\n');
 	await line(/msg="TLS handshake failed" reason=tls-failed by=peer .*detail="?http request/);
