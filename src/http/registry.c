@@ -12,6 +12,8 @@ work_back(struct work *w)
 		reply_fault(r, &w->reply.fault);
 		r = NULL;
 	}
+	if (r != NULL && w->reply.warning.n > 0)
+		request_warn(r, "", buf_view(&w->reply.warning));
 	return r;
 }
 

@@ -8,22 +8,19 @@ static void
 done_why(struct walk *k)
 {
 	struct request *r = request_of(k->owner, k->reply_to);
-	struct buf json = { 0 }, token = { 0 };
+	struct buf token = { 0 };
 
 	if (r != NULL && k->fault.code != F_NONE) {
 		reply_fault(r, &k->fault);
 	} else if (r != NULL) {
-		buf_putc(&json, '[');
-		buf_str(&json, buf_view(&k->json));
-		buf_putc(&json, ']');
+		body_page(r, k);
 		if (k->more) {
 			query_token_write(&token, r->query_hash, &k->place);
 			buf_putc(&token, '\0');
 			add_header(r, "x-ms-continuation", token.p);
 		}
-		reply_json(r, 200, buf_view(&json));
+		reply_body(r, 200, NULL);
 	}
-	buf_fini(&json);
 	buf_fini(&token);
 	walk_free(k);
 }

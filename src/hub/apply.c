@@ -165,6 +165,37 @@ precondition_holds(const struct op *op, const char *etag, struct reply *reply)
 	return false;
 }
 
+/* A back end has changed its twin, and then configurations have, too: it is shown as it is now, so that its etag holds, and
+ * told what they did not let stand. */
+static void
+configurations_answer(struct shard *sh, const struct op *op, const struct blob *was,
+    const struct blob *said, const struct hub_env *env, struct reply *reply)
+{
+	struct row *r = row_find(sh, op->device, op->module); /* rows move when modules are made */
+
+	overruled_warn(configure_set(sh), blob_str(was), blob_str(said),
+	    blob_str(r->records[RECORD_WANTED]), &reply->warning);
+	reply->body.n = 0;
+	on_twin_read(sh, r, op, env, reply);
+}
+
+/* Configurations have the last word. */
+static void
+apply_configured(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	bool twin = r != NULL && (op->kind == OP_TWIN_PATCH || op->kind == OP_TWIN_REPLACE);
+	struct blob *was = twin ? blob_ref(r->records[RECORD_WANTED]) : NULL, *said;
+
+	configure_begin(sh);
+	rules[op->kind].apply(sh, r, op, env, reply);
+	said = twin ? blob_ref(r->records[RECORD_WANTED]) : NULL;
+	if (configure_due(sh, op, env) && twin && reply->fault.code == F_NONE)
+		configurations_answer(sh, op, was, said, env, reply);
+	blob_unref(was);
+	blob_unref(said);
+}
+
 void
 hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply)
 {
@@ -184,12 +215,8 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 	}
 	if (r != NULL && rule->of_session)
 		r->activity_us = env->now_us;
-	if (sh->watch != 0)
-		configure_begin(sh);
-	rule->apply(sh, r, op, env, reply);
-	if (sh->watch != 0 && configure_due(sh, op, env) && reply->fault.code == F_NONE &&
-	    (op->kind == OP_TWIN_PATCH || op->kind == OP_TWIN_REPLACE)) {
-		reply->body.n = 0; /* the twin as it is now, so that its etag holds */
-		on_twin_read(sh, row_find(sh, op->device, op->module), op, env, reply);
-	}
+	if (sh->watch == 0)
+		rule->apply(sh, r, op, env, reply);
+	else
+		apply_configured(sh, r, op, env, reply);
 }

@@ -353,6 +353,12 @@ configure_missing(struct shard *sh, const struct op *op, struct buf *key)
 	return missing;
 }
 
+const struct configurations *
+configure_set(const struct shard *sh)
+{
+	return sh->configure->ev.set;
+}
+
 void
 configure_begin(struct shard *sh)
 {

@@ -203,7 +203,16 @@ struct reply {
 	uint64_t judged_by;     /* OP_CONNECT: version of the catalogue that it was judged by */
 	char etag[32];          /* without quotes; empty: none */
 	struct buf body;        /* JSON; OP_SUBSCRIBE: one return code a filter */
+	struct buf
+	    warning; /* OP_TWIN_PATCH, OP_TWIN_REPLACE: what configurations put back (J-68) */
 };
+/* All of it but the fault's text, which is long and mostly unused. */
+static inline void
+reply_init(struct reply *r)
+{
+	memset(r, 0, offsetof(struct fault, text) + 1);
+	memset((char *)r + sizeof(r->fault), 0, sizeof(*r) - sizeof(r->fault));
+}
 
 /* ---- subscriptions, as OP_SUBSCRIBE and the stored session hold them ---- */
 

@@ -199,6 +199,12 @@ void configure_begin(struct shard *sh);
 unsigned configure_missing(struct shard *sh, const struct op *op, struct buf *key);
 /* Evaluate what is due; true if that has changed the twin of the operation. */
 bool configure_due(struct shard *sh, const struct op *op, const struct hub_env *env);
+/* The set that holds; there is one while `watch` is not 0. */
+const struct configurations *configure_set(const struct shard *sh);
+/* A sentence about what a back end has written into desired and configurations have put back or taken away, appended: by the
+ * twin's record before, after its operation, and now. Nothing if they have not. */
+void overruled_warn(const struct configurations *set, struct str was, struct str said,
+    struct str now, struct buf *out);
 /* What that may need in memory. */
 unsigned configure_needs(const struct shard *sh, enum op_kind kind);
 /* Every row of the shard is in line with the set of this hash. */

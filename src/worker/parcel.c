@@ -82,9 +82,7 @@ item_apply(struct worker *w, struct parcel *p, struct parcel_item *item)
 		.import = item->import };
 	struct reply reply;
 
-	reply.fault.code = F_NONE;
-	reply.fault.text[0] = '\0';
-	reply.body = (struct buf){ 0 };
+	reply_init(&reply);
 	worker_apply(w, w->shards[op_shard(&op)], &op, &reply);
 	if (reply.fault.code != F_NONE)
 		item_fault(p, item, &reply.fault);

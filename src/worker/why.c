@@ -18,14 +18,15 @@ when_of(struct worker *w)
 static bool
 deliver(struct walk *k, struct str entries, uint32_t n)
 {
-	if (n > 0 && k->nrow > 0 && (k->nrow >= k->limit || k->json.n >= WALK_BYTES_MAX)) {
+	if (n == 0)
+		return true;
+	if (walk_page_full(k)) {
 		k->more = true;
 		return false;
 	}
-	if (n > 0 && k->nrow > 0)
-		buf_putc(&k->json, ',');
+	walk_row_begins(k);
 	buf_str(&k->json, entries);
-	k->nrow += n;
+	walk_row_ends(k);
 	return true;
 }
 

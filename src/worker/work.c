@@ -17,13 +17,7 @@ work_new(struct loop *home, size_t room, void (*done)(struct work *w))
 	struct work *w = xmalloc(sizeof(*w) + room);
 
 	memset(&w->op, 0, sizeof(w->op));
-	memset(&w->reply.fault, 0, offsetof(struct fault, text) + 1);
-	w->reply.version = w->reply.epoch = 0;
-	w->reply.judged_by = 0;
-	w->reply.verdict = (struct verdict){ 0 };
-	w->reply.deliver = w->reply.session_present = w->reply.gone = false;
-	w->reply.etag[0] = '\0';
-	w->reply.body = (struct buf){ 0 };
+	reply_init(&w->reply);
 	w->home = home;
 	w->done = done;
 	w->tag = 0;
@@ -53,6 +47,7 @@ work_free(struct work *w)
 	if (w == NULL)
 		return;
 	buf_fini(&w->reply.body);
+	buf_fini(&w->reply.warning);
 	free(w);
 }
 

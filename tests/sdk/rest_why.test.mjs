@@ -94,3 +94,17 @@ test('J-62 J-65 a dry run says why in the place of an empty patch', async () => 
 	assert.deepEqual([b.targetedCount, b.changedDesiredCount, b.sample.length], [COUNT / 2, 0, COUNT / 2]);
 	for (const { patch, reasons } of b.sample) assert.deepEqual([patch, reasons], [undefined, [owned('high', 5)]]);
 });
+
+test('J-68 a PATCH of a path that a configuration owns is 200, with whose it is', async () => {
+	const patch = async (id, desired) => {
+		const answer = await hub.rest('PATCH', `/twins/${id}`, { body: { properties: { desired } } });
+		assert.equal(answer.status, 200);
+		return [answer.body.properties.desired.cfg, answer.headers['x-twinhub-warning']];
+	};
+	assert.deepEqual(await patch('why-1', { cfg: 9 }), [5, "properties.desired.cfg is owned by the configuration 'high' (priority 5), and its value was put back"]);
+	assert.deepEqual(await patch('why-1', { cfg: null }), [5, "properties.desired.cfg is owned by the configuration 'high' (priority 5), and its value was put back"]);
+	assert.deepEqual(await patch('why-1', { cfg: 5, own: 1 }), [5, undefined]);
+	const digital = await hub.rest('PATCH', '/digitaltwins/why-1', { body: [{ op: 'replace', path: '/cfg', value: 8 }] });
+	assert.equal(digital.status, 202);
+	assert.match(digital.headers['x-twinhub-warning'], /^properties\.desired\.cfg is owned by the configuration 'high'/);
+});

@@ -216,6 +216,7 @@ kit_fini(struct kit *k)
 	buf_fini(&k->token);
 	buf_fini(&k->key);
 	buf_fini(&k->reply.body);
+	buf_fini(&k->reply.warning);
 }
 
 static UNUSED void
@@ -313,11 +314,11 @@ kit_fill(struct kit *k, struct str device, struct str module, unsigned missing)
 static UNUSED enum fault_code
 kit_run(struct kit *k, const struct op *op)
 {
-	struct buf body = k->reply.body;
+	struct buf body = k->reply.body, warning = k->reply.warning;
 	unsigned missing;
 
-	body.n = 0;
-	k->reply = (struct reply){ .body = body };
+	body.n = warning.n = 0;
+	k->reply = (struct reply){ .body = body, .warning = warning };
 	k->env.now_us += SECOND;
 	k->env.elapsed_us += SECOND;
 	while (k->key.n = 0, (missing = hub_missing(k->sh, op, &k->key)) != 0) {
