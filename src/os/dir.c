@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -149,4 +150,26 @@ os_is_below(const char *path, const char *dir, bool *below, struct fault *f)
 	free(real);
 	free(parent);
 	return e;
+}
+
+enum err
+os_hold_dir(const char *dir, int *fd, struct fault *f)
+{
+	int d = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (d < 0)
+		return os_fault(f, "opening", dir);
+	/* Not fcntl(2): its locks go when any descriptor of the file is closed, and hold nothing within a process. */
+	if (flock(d, LOCK_EX | LOCK_NB) == 0) {
+		*fd = d;
+		return ERR_OK;
+	}
+	if (errno == EWOULDBLOCK) {
+		close(d);
+		fault_set(f, F_ServerError, "%s is in use by another hub", dir);
+		return ERR_LOCKED;
+	}
+	os_fault(f, "locking", dir);
+	close(d);
+	return ERR_IO;
 }

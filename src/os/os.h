@@ -50,6 +50,9 @@ enum err os_empty_dir(const char *dir, unsigned depth, struct fault *f);
 /* Is path this directory, or below it, whatever links lead there? Its parent must exist, itself not. */
 enum err os_is_below(const char *path, const char *dir, bool *below, struct fault *f);
 
+/* Take a directory for one's own, until *fd is closed or the process ends. ERR_LOCKED: somebody has it. */
+enum err os_hold_dir(const char *dir, int *fd, struct fault *f);
+
 /* ---- errors ---- */
 
 /* What errno means; f: "DID PATH: the system's words". Leaves errno as it is. */

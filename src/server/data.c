@@ -134,8 +134,9 @@ ensure_policies(const char *dir)
 }
 
 enum err
-data_prepare(const char *dir, char *why, size_t nwhy)
+data_prepare(const char *dir, int *held, char *why, size_t nwhy)
 {
+	struct fault f = { 0 };
 	char hub[DATA_PATH_MAX], conf[DATA_PATH_MAX], policies[DATA_PATH_MAX];
 
 	if (!data_path(hub, dir, "hub.json") || !data_path(conf, dir, "twinhub.conf") ||
@@ -146,6 +147,10 @@ data_prepare(const char *dir, char *why, size_t nwhy)
 	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
 		snprintf(why, nwhy, "%s cannot be made: %s", dir, strerror(errno));
 		return ERR_IO;
+	}
+	if (os_hold_dir(dir, held, &f) != ERR_OK) {
+		snprintf(why, nwhy, "%s", f.text);
+		return ERR_LOCKED;
 	}
 	/* hub.json comes last: a directory without it is one whose making was cut short */
 	if (access(policies, F_OK) != 0 && ensure_policies(dir) != ERR_OK) {

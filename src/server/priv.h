@@ -34,6 +34,7 @@ struct port {
 
 struct server {
 	struct server_options o;
+	int held;                 /* the data directory */
 	struct option_list names; /* host names of this hub, and addresses it is bound to */
 	struct tls *tls;
 	struct tls_conf tls_conf;

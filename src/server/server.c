@@ -414,7 +414,8 @@ server_run(const struct server_options *o)
 	block_signals(&signals);
 	net_init();
 	seed_tables();
-	if (log_begin(s) != ERR_OK || data_prepare(o->data, s->why, sizeof(s->why)) != ERR_OK ||
+	if (log_begin(s) != ERR_OK ||
+	    data_prepare(o->data, &s->held, s->why, sizeof(s->why)) != ERR_OK ||
 	    server_start(s) != ERR_OK) {
 		log_stop(LOG_STOP_US);
 		say_failed(s->why);
@@ -424,6 +425,7 @@ server_run(const struct server_options *o)
 	run_until_stopped(s, &signals);
 	server_stop(s);
 	log_stop(LOG_STOP_US);
+	close(s->held);
 	free(s);
 	the_server = NULL;
 	return 0;

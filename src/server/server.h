@@ -59,9 +59,10 @@ bool data_path(char out[DATA_PATH_MAX], const char *dir, const char *name);
 
 /*
  * Make what is missing in the directory (itself too, mode 0700): hub.json, twinhub.conf, policies.json with fresh keys.
- * ERR_VERSION: made by a newer format, ERR_CORRUPT, ERR_IO: one line in why, naming the file.
+ * Before anything is written the directory is taken: until *held is closed, or the program ends, no other hub has it.
+ * ERR_LOCKED, ERR_VERSION: made by a newer format, ERR_CORRUPT, ERR_IO: one line in why, naming the file.
  */
-enum err data_prepare(const char *dir, char *why, size_t nwhy);
+enum err data_prepare(const char *dir, int *held, char *why, size_t nwhy);
 /* The same, but everything must be there: for commands that work on an existing directory. */
 enum err data_check(const char *dir, char *why, size_t nwhy);
 

@@ -186,7 +186,7 @@ store_check(const char *dir, struct store_checkup *up, struct fault *f)
 	int held;
 	enum err e;
 
-	if ((e = dir_hold(dir, &held, f)) != ERR_OK)
+	if ((e = os_hold_dir(dir, &held, f)) != ERR_OK)
 		return e;
 	c.chunk = xmalloc(READ_BYTES);
 	crc_init(&c.crc);

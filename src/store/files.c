@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "store/priv.h"
@@ -63,28 +62,6 @@ manifest_name(const char *dir, char *name, uint64_t *number, struct fault *f)
 	}
 	buf_fini(&text);
 	return e;
-}
-
-enum err
-dir_hold(const char *dir, int *fd, struct fault *f)
-{
-	int d = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (d < 0)
-		return os_fault(f, "opening", dir);
-	/* Not fcntl(2): its locks go when any descriptor of the file is closed, and hold nothing within a process. */
-	if (flock(d, LOCK_EX | LOCK_NB) == 0) {
-		*fd = d;
-		return ERR_OK;
-	}
-	if (errno == EWOULDBLOCK) {
-		close(d);
-		fault_set(f, F_ServerError, "%s is in use by another hub", dir);
-		return ERR_LOCKED;
-	}
-	os_fault(f, "locking", dir);
-	close(d);
-	return ERR_IO;
 }
 
 /* The file has no name while it grows: a kill leaves nothing of its size behind. */

@@ -217,7 +217,5 @@ void store_fail(struct store *s, enum err e, const struct fault *f);
 /* A read ended with e: tells the operator if it is corruption. */
 enum err store_read_failed(struct store *s, char *text);
 enum err engine_recover(struct store *s, struct fault *f); /* store.c: check the logs, open, mark */
-enum err dir_hold(
-    const char *dir, int *fd, struct fault *f); /* ERR_LOCKED, ERR_NOT_FOUND, ERR_IO */
 
 #endif

@@ -226,7 +226,8 @@ store_open(const struct store_options *o, struct store **out, struct fault *f)
 	if ((e = store_find(o, f)) != ERR_OK)
 		return e;
 	s = store_new(o);
-	if ((e = dir_hold(s->dir, &s->held, f)) != ERR_OK || (e = engine_recover(s, f)) != ERR_OK)
+	if ((e = os_hold_dir(s->dir, &s->held, f)) != ERR_OK ||
+	    (e = engine_recover(s, f)) != ERR_OK)
 		goto fail;
 	if (s->o.read_only) {
 		*out = s;
