@@ -19,6 +19,7 @@
 
 #define STEPS     3000
 #define HISTORIES 40
+#define ROWS_MAX  250000u /* judged in one history: a large fleet's is over sooner */
 
 /* Which history, and where in it: whatever ends the process says so, the hub's own assertions too. */
 static char where[64];
@@ -52,11 +53,12 @@ static void
 history(uint64_t seed)
 {
 	struct rnd r = { (seed + 1) * UINT64_C(0x9E3779B97F4A7C15) | 1 };
+	uint64_t before = seen.judged;
 	struct world *w;
 
 	say_where(seed, 0);
 	w = world_new(seed, DEVICES_MAX);
-	for (int i = 0; i < STEPS; i++) {
+	for (int i = 0; i < STEPS && seen.judged - before < ROWS_MAX; i++) {
 		say_where(seed, i);
 		world_step(w, world_draw_kind(&r), rnd_u64(&r));
 	}
