@@ -238,9 +238,8 @@ server_start(struct server *s)
 	names_collect(s);
 	s->gate =
 	    gate_new((uint32_t)s->o.max_connections, (uint32_t)s->o.max_connections_per_address);
-	/* The store's lock says whose the directory is: certificates are made anew behind it only. */
-	if (policies_start(s) != ERR_OK || bind_all(s) != ERR_OK || store_start(s) != ERR_OK ||
-	    tls_make(s) != ERR_OK)
+	if (policies_start(s) != ERR_OK || tls_make(s) != ERR_OK || bind_all(s) != ERR_OK ||
+	    store_start(s) != ERR_OK)
 		return ERR_ARG;
 	for (unsigned i = 0; i < s->nio; i++) {
 		if (loop_new(i, &s->loops[i]) != ERR_OK)
