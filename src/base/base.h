@@ -45,10 +45,11 @@ struct str {
 	size_t n;
 };
 
-#define STR(literal) ((struct str){ (literal), sizeof(literal) - 1 })
-#define STR_NONE     ((struct str){ NULL, 0 })
-#define STR_FMT      "%.*s"
-#define STR_ARG(s)   (int)(s).n, (s).p ? (s).p : ""
+#define STR(literal)                                                                               \
+	((struct str){ "" literal, sizeof(literal) - 1 }) /* a pointer does not compile */
+#define STR_NONE   ((struct str){ NULL, 0 })
+#define STR_FMT    "%.*s"
+#define STR_ARG(s) (int)(s).n, (s).p ? (s).p : ""
 
 static inline struct str
 str_of(const char *c)

@@ -170,23 +170,23 @@ sec_too_large(struct sec *s, sec_operation *op, const char *text, const char *pa
 static inline void
 shorten(struct buf *b)
 {
-	static const char updated[] = "\"$lastUpdated\":\"",
-	                  version[] = ",\"$lastUpdatedVersion\":";
+	const struct str updated = STR("\"$lastUpdated\":\""),
+	                 version = STR(",\"$lastUpdatedVersion\":");
 	struct str s = buf_view(b);
 	struct buf out = { 0 };
 
 	for (size_t i = 0; i < s.n;) {
 		struct str rest = str_sub(s, i), time;
 		int64_t us;
-		if (str_starts(rest, STR(version))) {
+		if (str_starts(rest, version)) {
 			buf_putc(&out, '/');
-			i += sizeof(version) - 1;
-		} else if (str_starts(rest, STR(updated))) {
-			str_cut(str_sub(rest, sizeof(updated) - 1), '"', &time, &rest);
+			i += version.n;
+		} else if (str_starts(rest, updated)) {
+			str_cut(str_sub(rest, updated.n), '"', &time, &rest);
 			assert_true(time_parse(time, &us));
 			buf_printf(
 			    &out, "@%lld", us == 0 ? -1LL : (long long)((us - BEGIN) / SECOND));
-			i += sizeof(updated) + time.n;
+			i += updated.n + 1 + time.n; /* and the quote behind it */
 		} else {
 			buf_putc(&out, s.p[i++]);
 		}
