@@ -173,6 +173,16 @@ static const struct command commands[] = {
 		.note = "JSON is whole; a table and CSV have the columns that fit on a line.",
 		.example = "  twinhub configuration list " DATA,
 	}, {
+		.name = "configuration why", .operands = "ID [DEVICE]", .least = 1, .most = 2, .run = cli_configuration_why,
+		.options = ROWS | OPT(STATE) | OPT(MODULE),
+		.summary = "where a configuration is not applied, and what stands in the way",
+		.note = "Without a device: all that are targeted and do not have it, or are in another --state. What stands in the way:\n"
+			"a path of another configuration of higher priority, a limit and by how much it would be passed, a module\n"
+			"that cannot be made, the waves of a rollout, or that it is not this twin's turn yet. JSON has it in members.",
+		.example = "  twinhub configuration why winter " DATA "\n"
+			"  twinhub configuration why winter thermostat-1 " DATA "\n"
+			"  twinhub configuration why winter --state applied --csv " DATA " > applied.csv",
+	}, {
 		.name = "configuration update", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_update,
 		.options = HUB | CONFIGURATION | OPT(ETAG) | OPT(DRY_RUN),
 		.summary = "change a configuration's condition, priority, labels or metrics",

@@ -51,6 +51,8 @@ enum exit_code {
 	X(STATUS, "status", "STATUS",                                                              \
 	    "a device's: enabled or disabled; a job's: queued, scheduled, running, completed, "    \
 	    "...")                                                                                 \
+	X(STATE, "state", "STATE",                                                                 \
+	    "targeted, reached, applied, notReached or notApplied (default notApplied)")           \
 	X(STATUS_REASON, "status-reason", "TEXT", "why; at most 128 characters")                   \
 	X(DISABLED, "disabled", NULL, "the device may not connect yet")                            \
 	X(EDGE, "edge", NULL, "it is an IoT Edge device")                                          \
@@ -147,6 +149,7 @@ int cli_statistics(const struct args *a);
 int cli_configuration_create(const struct args *a);
 int cli_configuration_show(const struct args *a);
 int cli_configuration_list(const struct args *a);
+int cli_configuration_why(const struct args *a);
 int cli_configuration_update(const struct args *a);
 int cli_configuration_delete(const struct args *a);
 int cli_rollout_halt(const struct args *a);

@@ -152,7 +152,7 @@ take_file(struct buf *json, const struct args *a)
 
 /* ---- create, update ---- */
 
-/* Of each twin its ids and the patch, or what is wrong with it there. */
+/* Of each twin its ids and the patch, or why there is none, or what is wrong with it there. */
 static void
 sample_rows(struct buf *out, struct doc sample)
 {
@@ -173,6 +173,8 @@ sample_rows(struct buf *out, struct doc sample)
 			doc_key(&dw, names[i]);
 			doc_put_copy(&dw, 0, doc_get(v, names[i]));
 		}
+		if (doc_defined(doc_getc(v, "reasons")))
+			reasons_line(&dw, v);
 		doc_end(&dw);
 	}
 	doc_end(&dw);

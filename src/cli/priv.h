@@ -216,6 +216,8 @@ int watch_run(struct watch *w, int (*round)(void *ctx), void *ctx);
 int configuration_path(struct buf *path, const char *id);
 /* As the hub's answer has it: JSON in one line, or the view with bars. */
 void configuration_print(const struct args *a, struct doc c);
+/* The member "why": the texts of an entry's reasons, in one line. */
+void reasons_line(struct doc_writer *dw, struct doc entry);
 /* What a dry run says: JSON in one line; for people the counts, then the first twins with their patches. */
 void dry_run_show(const struct args *a, struct doc d);
 void configuration_view(struct view *v, struct doc c);

@@ -190,3 +190,31 @@ test('configuration with a rollout: waves with bars, history, and halt, resume, 
 		await cli(['configuration', verb], { code: 2 });
 	}
 });
+
+test('J-64 J-65 configuration why: where it is not applied, and whose its path is', async () => {
+	const content = { deviceContent: { 'properties.desired.why': 1 } };
+	for (let i = 0; i < 4; i++) await hub.rest('PATCH', `/twins/d${i}`, { body: { tags: { why: i < 3 } } });
+	const make = (id, condition, priority) => cli(['configuration', 'create', id, '--file', file(id, { content, targetCondition: condition, priority })]);
+	await make('why-low', '*', 1);
+	await make('why-high', "tags.why = true", 5);
+	await applied('why-high', 3);
+	const left = await until(async () => {
+		const rows = await cli(['configuration', 'why', 'why-low']);
+		return rows.length === 3 ? rows : null;
+	}, 'three devices do not have it');
+	assert.deepEqual(left.map((r) => r.deviceId).sort(), ['d0', 'd1', 'd2']);
+	for (const { targeted, applied: has, reasons } of left)
+		assert.deepEqual([targeted, has, reasons.map((r) => [r.reason, r.path, r.configurationId, r.priority])], [true, false, [['owned', 'properties.desired.why', 'why-high', 5]]]);
+	assert.match(await cli(['configuration', 'why', 'why-low', '--csv']), /^deviceId,targeted,reached,applied,why\r\n(d\d,true,true,false,properties\.desired\.why is owned by the configuration 'why-high' \(priority 5\)\r\n){3}$/);
+	assert.deepEqual((await cli(['configuration', 'why', 'why-low', '--state', 'applied'])).map((r) => r.deviceId), ['d3']);
+	assert.deepEqual((await cli(['configuration', 'why', 'why-high', 'd3'])).map((r) => [r.configurationId, r.targeted, r.reasons[0].reason]), [['why-high', false, 'condition']]);
+	assert.match(await cli(['configuration', 'why', 'why-low', 'd1', '--table']), /d1 .*is owned by the configuration 'why-high' \(priority 5\)/);
+	assert.match(await cli(['configuration', 'why', 'why-none'], { code: 4 }), /ConfigurationNotFound/);
+	assert.match(await cli(['configuration', 'why', 'why-low', 'nobody'], { code: 4 }), /DeviceNotFound/);
+	assert.match(await cli(['configuration', 'why', 'why-none', 'd1'], { code: 4 }), /'why-none' is no configuration that is about this device/);
+	assert.match(await cli(['configuration', 'why', 'why-low', '--state', 'sad'], { code: 1 }), /state is 'sad'/);
+	for (const words of [['why-low', '--module', 'm'], ['why-low', 'd1', '--state', 'applied'], ['Upper'], []]) await cli(['configuration', 'why', ...words], { code: 2 });
+	const dry = await cli(['configuration', 'create', 'why-dry', '--file', file('why-dry', { content, targetCondition: "tags.why = true", priority: 0 }), '--dry-run', '--table']);
+	assert.match(dry, /d1 .*is owned by the configuration 'why-high' \(priority 5\)/);
+	for (const id of ['why-low', 'why-high']) await cli(['configuration', 'delete', id]);
+});
