@@ -66,8 +66,8 @@ row_init(struct fuzz_row *r)
 	struct section old;
 	bool changed;
 
-	require(doc_parse(ps, STR(content), &doc, NULL, NULL) == ERR_OK);
-	require(doc_parse(ps, STR(roots), &r->roots, NULL, NULL) == ERR_OK);
+	require(doc_parse(ps, str_of(content), &doc, NULL, NULL) == ERR_OK);
+	require(doc_parse(ps, str_of(roots), &r->roots, NULL, NULL) == ERR_OK);
 	for (int k = 0; k < SECTION_KINDS; k++) {
 		struct section_write wr = { .kind = (enum section_kind)k,
 			.now_us = 1700000000000000 };
