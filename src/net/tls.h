@@ -50,6 +50,9 @@ struct cert_life cert_life_of(const X509 *x);
 /* Tell of it, unless its days are good. */
 void cert_review(X509 *x, const char *what, int64_t now_us, cert_tell *tell, void *ctx);
 
+/* What a certificate says of its own: prints, common name, validity. The rest of out stays as it is. */
+void tls_leaf_read(X509 *leaf, struct tls_peer *out);
+
 /* A new context; NULL with `why`. */
 SSL_CTX *tls_context_new(const struct tls_parts *parts, char why[NET_WHY_MAX]);
 

@@ -182,17 +182,28 @@ common_name(X509 *leaf, char out[TLS_CN_MAX])
 }
 
 void
+tls_leaf_read(X509 *leaf, struct tls_peer *out)
+{
+	struct cert_life life = cert_life_of(leaf);
+
+	X509_digest(leaf, EVP_sha1(), out->sha1, NULL);
+	X509_digest(leaf, EVP_sha256(), out->sha256, NULL);
+	out->not_before_us = life.from_us;
+	out->not_after_us = life.until_us;
+	common_name(leaf, out->cn);
+	ERR_clear_error();
+}
+
+void
 tls_peer_of(SSL *ssl, struct tls_peer *out)
 {
 	X509 *leaf = SSL_get0_peer_certificate(ssl);
-	struct cert_life life;
 	struct verdict v;
 
 	memset(out, 0, sizeof *out);
 	if (leaf == NULL)
 		return;
 	v = verdict_of(ssl);
-	life = cert_life_of(leaf);
 	out->has_cert = true;
 	out->chain_outdated = v.ca == CA_OUTDATED;
 	out->chain_ok = v.ca != CA_NONE && v.ca != CA_OUTDATED;
@@ -200,10 +211,5 @@ tls_peer_of(SSL *ssl, struct tls_peer *out)
 	out->ca_version = v.version;
 	if (out->chain_ok && v.ca <= cas_of(ssl)->n && v.version == cas_of(ssl)->version)
 		out->ca_print = cas_of(ssl)->print[v.ca - 1];
-	X509_digest(leaf, EVP_sha1(), out->sha1, NULL);
-	X509_digest(leaf, EVP_sha256(), out->sha256, NULL);
-	out->not_before_us = life.from_us;
-	out->not_after_us = life.until_us;
-	common_name(leaf, out->cn);
-	ERR_clear_error();
+	tls_leaf_read(leaf, out);
 }

@@ -246,14 +246,15 @@ kit_restart(struct kit *k)
 	struct shard *sh = shard_new(k->sh->index);
 
 	undo_commit(k->undo);
-	for (uint32_t i = 0; i < 2 * k->store.n; i++) { /* devices, then modules */
-		const struct kit_row *r = &k->store.v[i % k->store.n];
-		bool module = r->key.p[r->key.n - 1] != '\0';
+	for (int modules = 0; modules < 2; modules++) /* after their devices */
+		for (uint32_t i = 0; i < k->store.n; i++) {
+			const struct kit_row *r = &k->store.v[i];
+			bool module = r->key.p[r->key.n - 1] != '\0';
 
-		if (r->kind == RECORD_IDENTITY && module == (i >= k->store.n))
-			assert_int_equal(
-			    shard_load(sh, buf_view(&r->key), buf_view(&r->value)), ERR_OK);
-	}
+			if (r->kind == RECORD_IDENTITY && module == (modules != 0))
+				assert_int_equal(
+				    shard_load(sh, buf_view(&r->key), buf_view(&r->value)), ERR_OK);
+		}
 	shard_loaded(sh, (uint64_t)k->env.now_us, k->env.elapsed_us);
 	kit_shard(k, sh);
 }

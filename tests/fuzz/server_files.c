@@ -1,0 +1,57 @@
+/* Any bytes as twinhub.conf and as policies.json: taken or refused with a reason, and policies that are taken are
+ * the same when they have been saved. */
+#include "fuzz_dir.h"
+#include "server/server.h"
+
+/* Values of options live as long as the program. */
+const char *__asan_default_options(void);
+const char *
+__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
+static void
+try_conf(struct str text)
+{
+	char data[] = "--data", why[512] = "";
+	char *argv[] = { data, fuzz_dir, NULL };
+	struct server_options o;
+
+	fuzz_file("twinhub.conf", text);
+	require((options_parse(2, argv, &o, why, sizeof(why)) == ERR_OK) == (why[0] == '\0'));
+}
+
+static void
+try_policies(struct str text)
+{
+	struct policies *p = NULL, *again = NULL;
+
+	fuzz_file("policies.json", text);
+	if (policies_load(fuzz_dir, &p) != ERR_OK)
+		return;
+	require(policies_save(fuzz_dir, p) == ERR_OK);
+	require(policies_load(fuzz_dir, &again) == ERR_OK);
+	require(again->n == p->n);
+	for (size_t i = 0; i < p->n; i++) {
+		require(str_eq(p->v[i].name, again->v[i].name) &&
+		    p->v[i].rights == again->v[i].rights &&
+		    str_eq(p->v[i].primary, again->v[i].primary) &&
+		    str_eq(p->v[i].secondary, again->v[i].secondary));
+	}
+	policies_free(p);
+	policies_free(again);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct str in = { (const char *)data, size };
+
+	fuzz_dir_make();
+	if (fuzz_choice(&in, 2) == 0)
+		try_conf(in);
+	else
+		try_policies(in);
+	return 0;
+}
