@@ -1,6 +1,8 @@
 #include "doc/shape.h"
 
+#include <assert.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -211,17 +213,31 @@ put_scalar(struct doc_writer *dw, struct doc d, const struct shape *s, const str
 
 /* ---- the tree: as deep as its shape ---- */
 
-/* The shape of a member or element; NULL: none is known. */
+/* The shape of a member or element; NULL: none is known. eTag and etag may stand in one table: so the exact name goes first. */
 static const struct shape *
 shape_below(const struct shape *s, struct str key)
 {
-	const struct shape *m = s->of;
+	const struct shape *m = s->of, *alike = NULL;
 
 	if (s->kind != SHAPE_OBJECT)
 		return m;
-	while (m->name.p != NULL && !str_eq(m->name, key))
-		m++;
-	return m->name.p != NULL ? m : NULL;
+	for (; m->name.p != NULL; m++) {
+		if (str_eq(m->name, key))
+			return m;
+		if (alike == NULL && str_ieq(m->name, key))
+			alike = m;
+	}
+	return alike;
+}
+
+/* The number of a member that its object's shape names. */
+static unsigned
+member_number(const struct shape *s, const struct shape *member)
+{
+	ptrdiff_t i = member - s->of;
+
+	assert(i >= 0 && i < SHAPE_MEMBERS_MAX);
+	return (unsigned)i;
 }
 
 static bool
@@ -231,10 +247,22 @@ is_container(struct doc d, const struct shape *s)
 	    ((s->kind == SHAPE_OBJECT || s->kind == SHAPE_MAP) && doc_kind(d) == DOC_OBJECT);
 }
 
+/* Is the name of an object's member the shape's own, for the first time? */
+static bool
+name_fits(const struct shape *s, const struct shape *member, struct str key, uint64_t *met)
+{
+	uint64_t bit = 1ull << member_number(s, member);
+	bool first = (*met & bit) == 0;
+
+	*met |= bit;
+	return first && str_eq(member->name, key);
+}
+
 static bool
 fits(struct doc d, const struct shape *s)
 {
 	struct doc_iter it = doc_iter(d);
+	uint64_t met = 0;
 	struct str key;
 	struct doc v;
 
@@ -243,40 +271,105 @@ fits(struct doc d, const struct shape *s)
 	while (doc_next(&it, &key, &v)) {
 		const struct shape *below = shape_below(s, key);
 
-		if (below != NULL && !fits(v, below))
+		if (below == NULL)
+			continue;
+		if (!fits(v, below) || (s->kind == SHAPE_OBJECT && !name_fits(s, below, key, &met)))
 			return false;
 	}
 	return true;
+}
+
+static enum err put(struct doc_writer *dw, struct doc d, const struct shape *s,
+    const struct place *at, struct fault *f);
+
+static enum err
+put_list(struct doc_writer *dw, struct doc d, const struct shape *s, const struct place *at,
+    struct fault *f)
+{
+	struct place below = { .up = at, .in_list = true };
+	struct doc_iter it = doc_iter(d);
+	enum err e = ERR_OK;
+	struct doc v;
+
+	doc_begin_array(dw, 0);
+	for (; e == ERR_OK && doc_next(&it, &below.name, &v); below.index++)
+		e = put(dw, v, s->of, &below, f);
+	if (e == ERR_OK)
+		doc_end(dw);
+	return e;
+}
+
+/* Which of an object's members is the last that its shape knows by one name, by that name's number. */
+static void
+find_last(struct doc d, const struct shape *s, uint32_t last[SHAPE_MEMBERS_MAX])
+{
+	struct doc_iter it = doc_iter(d);
+	struct str key;
+	struct doc v;
+
+	for (uint32_t i = 0; doc_next(&it, &key, &v); i++) {
+		const struct shape *of = shape_below(s, key);
+
+		if (of != NULL)
+			last[member_number(s, of)] = i;
+	}
+}
+
+/* A member that another one replaces is put and taken away again: what is wrong with it is told all the same. */
+static enum err
+put_object(struct doc_writer *dw, struct doc d, const struct shape *s, const struct place *at,
+    struct fault *f)
+{
+	uint32_t last[SHAPE_MEMBERS_MAX];
+	struct place below = { .up = at };
+	struct doc_iter it = doc_iter(d);
+	enum err e = ERR_OK;
+	struct doc v;
+
+	if (s->kind == SHAPE_OBJECT)
+		find_last(d, s, last);
+	doc_begin_object(dw, 0);
+	for (; e == ERR_OK && doc_next(&it, &below.name, &v); below.index++) {
+		const struct shape *of = shape_below(s, below.name);
+		bool named = s->kind == SHAPE_OBJECT && of != NULL;
+		size_t before = dw->out->n;
+
+		doc_key(dw, named ? of->name : below.name);
+		if (of == NULL)
+			doc_put_copy(dw, 0, v);
+		else
+			e = put(dw, v, of, &below, f);
+		if (named && last[member_number(s, of)] != below.index)
+			dw->out->n = before;
+	}
+	if (e == ERR_OK)
+		doc_end(dw);
+	return e;
 }
 
 static enum err
 put(struct doc_writer *dw, struct doc d, const struct shape *s, const struct place *at,
     struct fault *f)
 {
-	struct place below = { .up = at, .in_list = s->kind == SHAPE_LIST };
-	struct doc_iter it = doc_iter(d);
-	enum err e = ERR_OK;
-	struct doc v;
-
 	if (!is_container(d, s))
 		return put_scalar(dw, d, s, at, f);
-	if (below.in_list)
-		doc_begin_array(dw, 0);
-	else
-		doc_begin_object(dw, 0);
-	for (; e == ERR_OK && doc_next(&it, &below.name, &v); below.index++) {
-		const struct shape *of = shape_below(s, below.name);
+	return s->kind == SHAPE_LIST ? put_list(dw, d, s, at, f) : put_object(dw, d, s, at, f);
+}
 
-		if (!below.in_list)
-			doc_key(dw, below.name);
-		if (of == NULL)
-			doc_put_copy(dw, 0, v);
-		else
-			e = put(dw, v, of, &below, f);
+struct doc
+shape_get(struct doc d, const struct shape *s, struct str name)
+{
+	struct doc_iter it = doc_iter(doc_kind(d) == DOC_OBJECT ? d : DOC_NONE);
+	struct doc v, found = DOC_NONE;
+	struct str key;
+
+	while (doc_next(&it, &key, &v)) {
+		const struct shape *of = shape_below(s, key);
+
+		if (of != NULL && str_eq(of->name, name))
+			found = v;
 	}
-	if (e == ERR_OK)
-		doc_end(dw);
-	return e;
+	return found;
 }
 
 enum err

@@ -147,7 +147,7 @@ begin(struct request *r)
 static bool
 take_id(struct request *r, struct doc d, struct str key, struct str *out)
 {
-	struct doc v = doc_get(d, key);
+	struct doc v = shape_get(d, &body_item, key);
 
 	*out = STR_NONE;
 	if (doc_kind(v) != DOC_STRING)

@@ -325,7 +325,7 @@ on_test_queries(struct request *r)
 	struct doc_parsed info;
 	struct doc body;
 
-	if (!request_doc(r, NULL, &info))
+	if (!request_doc(r, &body_test_queries, &info))
 		return;
 	body = doc_of(buf_view(&r->hl->doc));
 	if (doc_kind(body) != DOC_OBJECT) {
@@ -359,7 +359,7 @@ on_apply_configuration(struct request *r)
 	struct str content;
 	struct work *w;
 
-	if (!request_doc(r, NULL, &info))
+	if (!request_doc(r, &body_content, &info))
 		return;
 	content = doc_bytes(content_of(doc_of(buf_view(&r->hl->doc))));
 	w = request_work(r, OP_APPLY_CONTENT, content.n, done_empty);

@@ -107,7 +107,7 @@ struct str request_header(const struct request *r, const char *name); /* STR_NON
 struct str request_decoded(struct request *r, struct str raw);
 /* A query parameter, decoded into the request's arena; STR_NONE: absent. */
 struct str request_param(struct request *r, const char *name);
-/* Parse the body as JSON into hl->doc, its scalars in the kinds of its shape (NULL: as they are); on a fault the request is
+/* Parse the body as JSON into hl->doc, its members with the names and kinds of its shape (NULL: as they are); on a fault the request is
  * answered and false returned. */
 bool request_doc(struct request *r, const struct shape *shape, struct doc_parsed *info);
 /* The same, with the fault given to the caller instead. */

@@ -116,7 +116,7 @@ on_query(struct request *r)
 	struct walk *k;
 	struct doc text;
 
-	if (!request_doc(r, NULL, &info))
+	if (!request_doc(r, &body_query, &info))
 		return;
 	text = doc_getc(doc_of(buf_view(&r->hl->doc)), "query");
 	if (doc_kind(text) != DOC_STRING || doc_str(text).n == 0) {

@@ -18,6 +18,10 @@
 	{                                                                                          \
 		SHAPE_NAME(literal), SHAPE_NUMBER, 0, 0, NULL                                      \
 	}
+#define ANY(literal)                                                                               \
+	{                                                                                          \
+		SHAPE_NAME(literal), SHAPE_ANY, 0, 0, NULL                                         \
+	}
 #define OBJECT(literal, members)                                                                   \
 	{                                                                                          \
 		SHAPE_NAME(literal), SHAPE_OBJECT, 0, 0, members                                   \
@@ -35,7 +39,8 @@
 		{ NULL, 0 }, SHAPE_OBJECT, 0, 0, members                                           \
 	}
 
-/* Texts of the query language are in no table: a number is none, and their readers say so. */
+/* Texts of the query language are as they are: a number is none, and their readers say so. So are values of twins, payloads, and
+ * what stands in a configuration under paths and modules' names. */
 
 static const struct shape text = { { NULL, 0 }, SHAPE_TEXT, 0, 0, NULL };
 
@@ -58,33 +63,43 @@ static const struct shape capability_members[] = { BOOL("iotEdge"), SHAPE_END };
 static const struct shape identity_members[] = { TEXT("deviceId"), IDENTITY, SHAPE_END };
 const struct shape body_identity = BODY(identity_members);
 
+static const struct shape section_members[] = { ANY("desired"), ANY("reported"), SHAPE_END };
 static const struct shape item_members[] = { TEXT("id"), TEXT("importMode"), TEXT("eTag"),
 	TEXT("etag"), TEXT("twinETag"), IDENTITY, TEXT("generationId"), TEXT("modelId"),
-	TEXT("statusUpdatedTime"), TEXT("lastActivityTime"), SHAPE_END };
+	TEXT("statusUpdatedTime"), TEXT("lastActivityTime"), ANY("tags"),
+	OBJECT("properties", section_members), SHAPE_END };
 const struct shape body_item = BODY(item_members);
 
-static const struct shape keys_members[] = { TEXT("policyKey"), SHAPE_END };
+static const struct shape keys_members[] = { TEXT("policyKey"), ANY("devices"), SHAPE_END };
 const struct shape body_keys = BODY(keys_members);
 
 /* ---- twins, methods, jobs ---- */
 
+/* All that a twin has, what is only read included: nothing else is a member of one. */
 static const struct shape twin_members[] = { TEXT("deviceId"), TEXT("moduleId"), TEXT("etag"),
-	SHAPE_END };
+	ANY("tags"), OBJECT("properties", section_members), ANY("deviceEtag"), ANY("version"),
+	ANY("status"), ANY("statusReason"), ANY("statusUpdateTime"), ANY("connectionState"),
+	ANY("lastActivityTime"), ANY("cloudToDeviceMessageCount"), ANY("authenticationType"),
+	ANY("x509Thumbprint"), ANY("modelId"), ANY("configurations"), ANY("capabilities"),
+	ANY("deviceScope"), ANY("parentScopes"), SHAPE_END };
 const struct shape body_twin = BODY(twin_members);
 
 static const struct shape method_members[] = { TEXT("methodName"),
 	INT("responseTimeoutInSeconds", METHOD_RESPONSE_MIN_S, METHOD_WAIT_MAX_S),
-	INT("connectTimeoutInSeconds", 0, METHOD_WAIT_MAX_S), SHAPE_END };
+	INT("connectTimeoutInSeconds", 0, METHOD_WAIT_MAX_S), ANY("payload"), SHAPE_END };
 const struct shape body_method = BODY(method_members);
 
 static const struct shape job_members[] = { TEXT("jobId"), TEXT("type"), TEXT("startTime"),
-	INT("maxExecutionTimeInSeconds", 1, INT32_MAX), INT("maxUpdatesPerSecond", 1, JOB_RATE_MAX),
-	OBJECT("cloudToDeviceMethod", method_members), OBJECT("updateTwin", twin_members),
-	SHAPE_END };
+	ANY("queryCondition"), INT("maxExecutionTimeInSeconds", 1, INT32_MAX),
+	INT("maxUpdatesPerSecond", 1, JOB_RATE_MAX), OBJECT("cloudToDeviceMethod", method_members),
+	OBJECT("updateTwin", twin_members), SHAPE_END };
 const struct shape body_job = BODY(job_members);
 
-static const struct shape event_members[] = { BOOL("base64Encoded"), MAP("properties", &text),
-	SHAPE_END };
+static const struct shape query_members[] = { ANY("query"), SHAPE_END };
+const struct shape body_query = BODY(query_members);
+
+static const struct shape event_members[] = { ANY("body"), BOOL("base64Encoded"),
+	MAP("properties", &text), SHAPE_END };
 static const struct shape event = BODY(event_members);
 const struct shape body_events = { { NULL, 0 }, SHAPE_LIST, 0, 0, &event };
 
@@ -92,15 +107,28 @@ const struct shape body_events = { { NULL, 0 }, SHAPE_LIST, 0, 0, &event };
 
 static const struct shape wave_members[] = { NUMBER("percent"), INT("count", 1, ROLLOUT_COUNT_MAX),
 	NUMBER("minSuccessPercent"), NUMBER("maxFailurePercent"),
-	INT("soakSeconds", 0, ROLLOUT_SOAK_MAX_S), SHAPE_END };
+	INT("soakSeconds", 0, ROLLOUT_SOAK_MAX_S), ANY("successQuery"), ANY("failureQuery"),
+	SHAPE_END };
 static const struct shape wave = BODY(wave_members);
 static const struct shape rollout_members[] = { LIST("waves", &wave), TEXT("onFailure"),
 	SHAPE_END };
+#define CONTENT ANY("deviceContent"), ANY("moduleContent"), ANY("modulesContent")
+static const struct shape content_members[] = { CONTENT, SHAPE_END };
+static const struct shape metric_members[] = { ANY("queries"), SHAPE_END };
 static const struct shape configuration_members[] = { TEXT("id"), TEXT("schemaVersion"),
-	TEXT("contentType"), TEXT("etag"), MAP("labels", &text),
+	TEXT("contentType"), TEXT("etag"), MAP("labels", &text), ANY("targetCondition"),
+	OBJECT("content", content_members), OBJECT("metrics", metric_members),
 	INT("priority", 0, CONFIGURATION_PRIORITY_MAX), OBJECT("rollout", rollout_members),
 	SHAPE_END };
 const struct shape body_configuration = BODY(configuration_members);
+
+static const struct shape applied_members[] = { CONTENT, OBJECT("content", content_members),
+	SHAPE_END };
+const struct shape body_content = BODY(applied_members);
+
+static const struct shape test_members[] = { ANY("targetCondition"), ANY("customMetricQueries"),
+	SHAPE_END };
+const struct shape body_test_queries = BODY(test_members);
 
 /* ---- imports and exports ---- */
 
@@ -109,15 +137,7 @@ static const struct shape file_job_members[] = { TEXT("type"), TEXT("inputBlobCo
 	BOOL("excludeKeysInExport"), BOOL("includeConfigurations"), SHAPE_END };
 const struct shape body_file_job = BODY(file_job_members);
 
-/* ---- twins: what they have at all, read-only members included ---- */
-
-static const struct str twin_members_known[] = { { "deviceId", 8 }, { "moduleId", 8 },
-	{ "etag", 4 }, { "deviceEtag", 10 }, { "version", 7 }, { "tags", 4 }, { "properties", 10 },
-	{ "status", 6 }, { "statusReason", 12 }, { "statusUpdateTime", 16 },
-	{ "connectionState", 15 }, { "lastActivityTime", 16 }, { "cloudToDeviceMessageCount", 25 },
-	{ "authenticationType", 18 }, { "x509Thumbprint", 14 }, { "modelId", 7 },
-	{ "configurations", 14 }, { "capabilities", 12 }, { "deviceScope", 11 },
-	{ "parentScopes", 12 } };
+/* ---- what a twin does not have ---- */
 
 #define KEY_SHOWN 64u
 
@@ -133,22 +153,22 @@ shown(struct str key)
 }
 
 static bool
-one_of(struct str key, const struct str *v, size_t n)
+is_member(struct str key, const struct shape *members)
 {
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(key, v[i]))
+	for (; members->name.p != NULL; members++)
+		if (str_eq(members->name, key))
 			return true;
 	return false;
 }
 
 static bool
-stray_of(struct doc object, const struct str *known, size_t nknown, struct str *out)
+stray_of(struct doc object, const struct shape *members, struct str *out)
 {
 	struct doc_iter it = doc_iter(doc_kind(object) == DOC_OBJECT ? object : DOC_NONE);
 	struct doc v;
 
 	while (doc_next(&it, out, &v))
-		if (!one_of(*out, known, nknown))
+		if (!is_member(*out, members))
 			return true;
 	return false;
 }
@@ -156,18 +176,16 @@ stray_of(struct doc object, const struct str *known, size_t nknown, struct str *
 bool
 twin_stray(struct doc twin, struct buf *why)
 {
-	static const struct str below[] = { { "desired", 7 }, { "reported", 8 } };
-	const size_t nknown = sizeof(twin_members_known) / sizeof(twin_members_known[0]);
 	struct str key;
 
-	if (stray_of(twin, twin_members_known, nknown, &key)) {
+	if (stray_of(twin, twin_members, &key)) {
 		key = shown(key);
 		buf_printf(why, STR_FMT " is no member of a twin", STR_ARG(key));
-		if (one_of(key, below, 2))
+		if (is_member(key, section_members))
 			buf_printf(why, ", properties." STR_FMT " is", STR_ARG(key));
 		return true;
 	}
-	if (!stray_of(doc_getc(twin, "properties"), below, 2, &key))
+	if (!stray_of(doc_getc(twin, "properties"), section_members, &key))
 		return false;
 	key = shown(key);
 	buf_printf(why,

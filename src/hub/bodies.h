@@ -1,4 +1,4 @@
-/* The scalars of the bodies that requests have, one table for each kind of body (service-rest.md 5.4): see doc/shape.h. */
+/* The members of the bodies that requests have, their names and scalars, one table for each kind of body (service-rest.md 5.4): see doc/shape.h. */
 #ifndef TWINHUB_HUB_BODIES_H
 #define TWINHUB_HUB_BODIES_H
 
@@ -12,9 +12,12 @@ extern const struct shape body_method;
 extern const struct shape body_job;
 extern const struct shape body_events; /* a batch; its bodies are data, and as they are */
 extern const struct shape body_configuration;
-extern const struct shape body_file_job; /* POST /jobs/create */
+extern const struct shape body_content;      /* applyConfigurationContent, wrapped or not */
+extern const struct shape body_test_queries; /* POST /configurations/testQueries */
+extern const struct shape body_query;        /* POST /devices/query */
+extern const struct shape body_file_job;     /* POST /jobs/create */
 
-/* What is given, at the root or below properties, and is no member of a twin: one sentence is appended. False: nothing is. */
+/* For a body that body_twin has shaped: what is given, at the root or below properties, and is no member of a twin: one sentence is appended. False: nothing is. */
 bool twin_stray(struct doc twin, struct buf *why);
 
 #endif

@@ -161,6 +161,14 @@ ids_fit(struct doc d, struct str *device, struct str *module, struct fault *f)
 	return f->code == F_NONE;
 }
 
+/* Whose line it is that has not the shape of one. */
+static void
+ids_tell(struct doc d, struct str *device, struct str *module)
+{
+	*device = doc_text(shape_get(d, &body_item, STR("id")));
+	*module = doc_text(shape_get(d, &body_item, STR("moduleId")));
+}
+
 /* A part of docs. */
 static struct span
 part(const struct import *im, struct str s)
@@ -249,10 +257,13 @@ line_take(struct import *im, struct str text, uint32_t line)
 	struct import_fault *refused;
 	struct doc d;
 
-	if (doc_parse(im->parser, text, &im->docs, &info, &f) == ERR_OK &&
-	    shape_fit(im, start, &f)) {
+	if (doc_parse(im->parser, text, &im->docs, &info, &f) == ERR_OK) {
+		bool fits = shape_fit(im, start, &f);
+
 		d = doc_of(str_sub(buf_view(&im->docs), start));
-		if (ids_fit(d, &device, &module, &f))
+		if (!fits)
+			ids_tell(d, &device, &module);
+		else if (ids_fit(d, &device, &module, &f))
 			mode = import_mode_of(d, im->o->mode, &f);
 	}
 	if (mode != NULL) {

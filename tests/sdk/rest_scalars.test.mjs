@@ -1,4 +1,4 @@
-// Numbers, booleans and texts in request bodies, however a client writes them (service-rest.md 5.4).
+// Names, numbers, booleans and texts in request bodies, however a client writes them (service-rest.md 5.4).
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { mqttDevice, PACKET, startHub, stopAll } from '../lib/hub.mjs';
@@ -93,4 +93,63 @@ test('R-108 query parameters are read the same way', async () => {
 	for (const top of ['1', '%201', '%2B1']) assert.equal(ok(await hub.rest('GET', `/devices?top=${top}`)).length, 1, top);
 	ok(await hub.rest('POST', '/devices/query?explain=True', { body: { query: 'SELECT * FROM devices' } }));
 	refused(await hub.rest('POST', '/devices/query?explain=yes', { body: { query: 'SELECT * FROM devices' } }), /explain is neither true nor false/);
+});
+
+test('R-114 identities, bulk items and import lines: members in any case', async () => {
+	const made = ok(await hub.rest('PUT', '/devices/case1', { body: '{"DeviceId":"case1","Status":"disabled","StatusReason":"x","Capabilities":{"IotEdge":true},"Authentication":{"Type":"selfSigned","X509Thumbprint":{"PrimaryThumbprint":"' + 'A'.repeat(40) + '"}}}' }));
+	assert.deepEqual([made.status, made.statusReason, made.capabilities.iotEdge, made.authentication.type, made.authentication.x509Thumbprint.primaryThumbprint], ['disabled', 'x', true, 'selfSigned', 'A'.repeat(40)]);
+	refused(await hub.rest('PUT', '/devices/case1', { body: { DeviceId: 'another' } }), /id in the body/);
+	const module = ok(await hub.rest('PUT', '/devices/case1/modules/m', { body: { DeviceID: 'case1', MODULEID: 'm', ManagedBy: 'me' } }));
+	assert.equal(module.managedBy, 'me');
+	const items = [{ Id: 'case2', ImportMode: 'Create', Tags: { Site: 'A', site: 'b' }, Properties: { Desired: { On: 1, on: 2 } } }, { ID: 'case3', Capabilities: { IOTEDGE: [] } }];
+	const answer = await hub.rest('POST', '/devices', { body: items });
+	assert.deepEqual(answer.body.errors.map((e) => [e.deviceId, e.errorStatus]), [['case3', 'ArgumentInvalid: Capabilities.IOTEDGE is not a boolean, it is an array']]);
+	const twin = ok(await hub.rest('GET', '/twins/case2'));
+	assert.deepEqual([twin.tags, twin.properties.desired.On, twin.properties.desired.on], [{ Site: 'A', site: 'b' }, 1, 2]);
+	const imported = ok(await hub.rest('POST', '/admin/import', { body: '{"Id":"case4","Tags":{"N":1}}\n{"ID":"case5","Status":{}}\n' }));
+	assert.deepEqual(imported.errors.map((e) => [e.line, e.deviceId, e.errorStatus]), [[2, 'case5', 'ArgumentInvalid: Status is not a string, it is an object']]);
+	assert.deepEqual(ok(await hub.rest('GET', '/twins/case4')).tags, { N: 1 });
+	assert.deepEqual(ok(await hub.rest('POST', '/devices/keys/regenerate', { body: { PolicyKey: 'both', Devices: [{ Id: 'case4' }] } })).rotatedKeys.map((k) => k.id), ['case4']);
+});
+
+test('R-114 twins: members in any case, the last of several; keys of sections keep theirs', async () => {
+	await hub.createDevice('case6');
+	const patched = await hub.rest('PATCH', '/twins/case6', { body: '{"DeviceId":"case6","Tags":{"Tags":1,"tags":2},"Properties":{"Desired":{"Desired":1,"desired":{"X":1,"x":2}}}}' });
+	assert.deepEqual([ok(patched).tags, patched.headers['x-twinhub-warning']], [{ Tags: 1, tags: 2 }, undefined]);
+	const { Desired, desired } = patched.body.properties.desired;
+	assert.deepEqual([Desired, desired], [1, { X: 1, x: 2 }]);
+	assert.deepEqual(ok(await hub.rest('PATCH', '/twins/case6', { body: '{"tags":{"a":1},"TAGS":{"b":1}}' })).tags, { Tags: 1, tags: 2, b: 1 });
+	assert.deepEqual(ok(await hub.rest('PUT', '/twins/case6', { body: { Tags: { c: 1 } } })).tags, { c: 1 });
+	refused(await hub.rest('PATCH', '/twins/case6', { body: { DeviceID: 'another' } }), /deviceId|id in the body/);
+	assert.match((await hub.rest('PATCH', '/twins/case6', { body: { Desired: { a: 1 } } })).headers['x-twinhub-warning'], /Desired is no member of a twin/);
+});
+
+test('R-114 methods, queries and jobs: members in any case; payloads keep theirs', async () => {
+	await hub.createDevice('case7');
+	const device = await mqttDevice(hub, 'case7', { filters: ['$iothub/methods/POST/#'] });
+	const call = hub.rest('POST', '/twins/case7/methods', { body: '{"MethodName":"go","Payload":{"A":1,"a":2},"ResponseTimeoutInSeconds":"10","methodname":"went"}' });
+	const p = await device.next(PACKET.PUBLISH, 'a method call', (q) => q.topic.startsWith('$iothub/methods/POST/went/'));
+	assert.equal(p.payload.toString(), '{"A":1,"a":2}');
+	device.publish(`$iothub/methods/res/200/?$rid=${/rid=(.*)$/.exec(p.topic)[1]}`, '{}');
+	ok(await call);
+	assert.equal(ok(await hub.rest('POST', '/devices/query', { body: { Query: "SELECT deviceId FROM devices WHERE deviceId = 'case7'" } })).length, 1);
+	const job = ok(await hub.rest('PUT', '/jobs/v2/case1', { body: { JobId: 'case1', Type: 'scheduleUpdateTwin', QueryCondition: "deviceId IN ['case7']", UpdateTwin: { ETag: '*', Tags: { Job: 1 }, Properties: { Desired: { J: 1 } } }, StartTime: null, MaxExecutionTimeInSeconds: '300' } }));
+	assert.deepEqual([job.maxExecutionTimeInSeconds, job.updateTwin], [300, { etag: '*', tags: { Job: 1 }, properties: { desired: { J: 1 } } }]);
+	const calls = ok(await hub.rest('PUT', '/jobs/v2/case2', { body: { jobId: 'case2', type: 'scheduleDeviceMethod', queryCondition: "deviceId IN ['none']", CloudToDeviceMethod: { MethodName: 'm', Payload: { P: 1 } } } }));
+	assert.deepEqual([calls.cloudToDeviceMethod.methodName, calls.cloudToDeviceMethod.payload], ['m', { P: 1 }]);
+	refused(await hub.rest('PUT', '/jobs/v2/case3', { body: { jobId: 'case3', type: 'scheduleUpdateTwin', queryCondition: "deviceId IN ['case7']", updateTwin: { etag: '*', Desired: { a: 1 } } } }), /updateTwin.*Desired/);
+	device.destroy();
+});
+
+test('R-114 configurations, their tests and contents that are applied: members in any case, paths and ids as they are', async () => {
+	const body = { Id: 'case1', SchemaVersion: '1.0', Priority: '7', Labels: { Env: 'x' }, TargetCondition: "tags.none = '1'", Metrics: { Queries: { Mine: "SELECT deviceId FROM devices WHERE tags.none = '1'" } }, Content: { DeviceContent: { 'properties.desired.P': { Q: 1, q: 2 } } } };
+	const made = ok(await hub.rest('PUT', '/configurations/case1', { body }));
+	assert.deepEqual([made.id, made.priority, made.labels, made.targetCondition, made.content, Object.keys(made.metrics.queries)], ['case1', 7, { Env: 'x' }, "tags.none = '1'", { deviceContent: { 'properties.desired.P': { Q: 1, q: 2 } } }, ['Mine']]);
+	const tested = ok(await hub.rest('POST', '/configurations/testQueries', { body: { TargetCondition: 'tag.x = 1', CustomMetricQueries: { Bad: 'SELECT' } } }));
+	assert.match(tested.targetConditionError, /\btag\b/);
+	assert.ok(tested.customMetricQueryErrors.Bad);
+	await hub.createDevice('case8', { capabilities: { iotEdge: true } });
+	for (const wrap of [(c) => c, (Content) => ({ Content })])
+		ok(await hub.rest('POST', '/devices/case8/applyConfigurationContent', { body: wrap({ ModulesContent: { Own: { 'properties.desired': { A: 1 } } } }) }), 204);
+	assert.equal(ok(await hub.rest('GET', '/twins/case8/modules/Own')).properties.desired.A, 1);
 });

@@ -1,4 +1,4 @@
-/* Scalars of request bodies in the kinds that their shapes say (service-rest.md 5.4). */
+/* Members of request bodies with the names and in the kinds that their shapes say (service-rest.md 5.4). */
 #include "doc_help.h"
 
 #include "doc/shape.h"
@@ -13,7 +13,10 @@ static const struct shape members[] = { { SHAPE_NAME("t"), SHAPE_TEXT, 0, 0, NUL
 	{ SHAPE_NAME("big"), SHAPE_INT, INT64_MIN, INT64_MAX, NULL },
 	{ SHAPE_NAME("in"), SHAPE_OBJECT, 0, 0, inner_members },
 	{ SHAPE_NAME("list"), SHAPE_LIST, 0, 0, &inner },
-	{ SHAPE_NAME("map"), SHAPE_MAP, 0, 0, &text }, SHAPE_END };
+	{ SHAPE_NAME("map"), SHAPE_MAP, 0, 0, &text },
+	{ SHAPE_NAME("eTag"), SHAPE_TEXT, 0, 0, NULL },
+	{ SHAPE_NAME("etag"), SHAPE_TEXT, 0, 0, NULL },
+	{ SHAPE_NAME("any"), SHAPE_ANY, 0, 0, NULL }, SHAPE_END };
 static const struct shape body = { { NULL, 0 }, SHAPE_OBJECT, 0, 0, members };
 
 static void
@@ -43,7 +46,7 @@ shape__R108_scalars_are_taken_however_they_are_written(void **state)
 		{ "{\"list\":[{\"n\":\"7\"},{\"on\":\"true\"}]}",
 		    "{\"list\":[{\"n\":7},{\"on\":true}]}" },
 		{ "{\"map\":{\"a\":1,\"b\":\"c\"}}", "{\"map\":{\"a\":\"1\",\"b\":\"c\"}}" },
-		{ "{\"i\":\"1\",\"i\":2.0}", "{\"i\":1,\"i\":2}" },
+		{ "{\"i\":\"1\",\"i\":2.0}", "{\"i\":2}" },
 	};
 
 	(void)state;
@@ -58,6 +61,55 @@ shape__R108_scalars_are_taken_however_they_are_written(void **state)
 		assert_json(got, cases[i].taken);
 		buf_fini(&sent), buf_fini(&room);
 	}
+}
+
+static void
+shape__R114_members_are_found_in_any_case(void **state)
+{
+	static const struct {
+		const char *sent, *taken;
+	} cases[] = {
+		{ "{\"I\":30}", "{\"i\":30}" },
+		{ "{\"BIG\":\"7\",\"B\":\"True\"}", "{\"big\":7,\"b\":true}" },
+		{ "{\"In\":{\"ON\":1,\"Other\":1}}", "{\"in\":{\"on\":true,\"Other\":1}}" },
+		{ "{\"LIST\":[{\"N\":7}]}", "{\"list\":[{\"n\":7}]}" },
+		{ "{\"etag\":\"a\",\"eTag\":\"b\"}", "{\"etag\":\"a\",\"eTag\":\"b\"}" },
+		{ "{\"ETAG\":\"a\"}", "{\"eTag\":\"a\"}" },
+		{ "{\"map\":{\"A\":1,\"a\":2}}", "{\"map\":{\"A\":\"1\",\"a\":\"2\"}}" },
+		{ "{\"Any\":{\"I\":\"1\",\"I\":2}}", "{\"any\":{\"I\":\"1\",\"I\":2}}" },
+		{ "{\"i\":1,\"I\":2}", "{\"i\":2}" },
+		{ "{\"I\":1,\"u\":0,\"i\":2,\"u\":1}", "{\"u\":0,\"i\":2,\"u\":1}" },
+		{ "{\"any\":{\"a\":1},\"any\":[]}", "{\"any\":[]}" },
+		{ "{\"Unknown\":1,\"I\":1}", "{\"Unknown\":1,\"i\":1}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf sent = { 0 }, room = { 0 };
+		struct fault f = { 0 };
+		struct doc got;
+
+		if (doc_shape(doc_from(&sent, cases[i].sent), &body, &room, &got, &f) != ERR_OK)
+			fail_msg("%s: %s", cases[i].sent, f.text);
+		assert_true(doc_valid(doc_bytes(got), 0, DOC_DEPTH_MAX));
+		assert_json(got, cases[i].taken);
+		buf_fini(&sent), buf_fini(&room);
+	}
+}
+
+static void
+shape__R114_one_member_is_found_as_the_whole_is(void **state)
+{
+	struct buf sent = { 0 }, none = { 0 };
+	struct doc d = doc_from(&sent, "{\"I\":1,\"ETAG\":\"x\",\"i\":2,\"z\":3}");
+
+	(void)state;
+	assert_int_equal(doc_int(shape_get(d, &body, STR("i"))), 2);
+	assert_true(str_eq(doc_text(shape_get(d, &body, STR("eTag"))), STR("x")));
+	assert_false(doc_defined(shape_get(d, &body, STR("etag"))));
+	assert_false(doc_defined(shape_get(d, &body, STR("z"))));
+	assert_false(doc_defined(shape_get(doc_from(&none, "[1]"), &body, STR("i"))));
+	buf_fini(&sent), buf_fini(&none);
 }
 
 static void
@@ -107,6 +159,8 @@ shape__R108_faults_name_the_path_and_the_bounds(void **state)
 		{ "{\"list\":[{\"n\":5},{\"on\":\"?\"}]}",
 		    "list[1].on is not a boolean, it is \"?\"" },
 		{ "{\"map\":{\"a\":[1]}}", "map.a is not a string, it is an array" },
+		{ "{\"In\":{\"N\":4}}", "In.N is not an integer from 5 to 300, it is 4" },
+		{ "{\"i\":\"x\",\"i\":1}", "i is not an integer from -9 to 99, it is \"x\"" },
 	};
 
 	(void)state;
@@ -147,6 +201,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shape__R108_scalars_are_taken_however_they_are_written),
+		cmocka_unit_test(shape__R114_members_are_found_in_any_case),
+		cmocka_unit_test(shape__R114_one_member_is_found_as_the_whole_is),
 		cmocka_unit_test(shape__R108_what_is_as_it_should_be_is_not_copied),
 		cmocka_unit_test(shape__R108_faults_name_the_path_and_the_bounds),
 		cmocka_unit_test(shape__R108_a_long_value_is_not_shown_whole),
