@@ -24,8 +24,20 @@ const client = Client.fromConnectionString(connectionString, Mqtt);
 const say = (text) => console.log(`device: ${text}`);
 let twin;
 let working = false;
+let changed = () => {}; // what is being applied hears of changes of the twin
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+// Stands for the work: takes its time, or ends when it has become pointless.
+function work(wanted) {
+	return new Promise((resolve) => {
+		const done = setTimeout(resolve, APPLY_MS);
+		changed = () => {
+			if (twin.properties.desired.telemetryConfig?.configId === wanted.configId) return;
+			clearTimeout(done);
+			resolve();
+		};
+		changed(); // it may have come while Pending was reported
+	});
+}
 
 // The configuration that still has to be brought to an end, or null.
 function unsettled() {
@@ -59,7 +71,7 @@ async function apply(wanted) {
 	say(`new configuration ${wanted.configId}: sendFrequency ${JSON.stringify(wanted.sendFrequency)}`);
 	await report({ status: 'Pending', reason: null, pendingConfig: { ...wanted } });
 	say(`reported Pending; applying, this takes ${APPLY_MS / 1000} s`);
-	await pause(APPLY_MS);
+	await work(wanted);
 	if (twin.properties.desired.telemetryConfig?.configId !== wanted.configId) {
 		say('a newer configuration came meanwhile');
 		return;
@@ -93,7 +105,10 @@ async function settle() {
 async function start() {
 	await client.open();
 	twin = await client.getTwin();
-	twin.on('properties.desired', settle);
+	twin.on('properties.desired', () => {
+		changed();
+		settle();
+	});
 	twin.on('error', (error) => say(`twin: ${error.message}`));
 	await client.getTwin();
 	say('connected, following desired.telemetryConfig');

@@ -57,22 +57,26 @@ test('register.js registers a device once and finds it again', async () => {
 	assert.equal(await register('tutorial-0'), first);
 });
 
-test('T-109 T-112 the tutorial: Pending with pendingConfig, then Success without it', async () => {
-	const device = start('device.js', [await register('tutorial-1')], { APPLY_SECONDS: '1' });
-	await device.line('following');
+test('T-109 T-111 T-112 the tutorial: Pending with pendingConfig; killed there the device goes on, to Success without it', async () => {
+	const connectionString = await register('tutorial-1');
+	const first = start('device.js', [connectionString], { APPLY_SECONDS: '600' });
+	await first.line('following');
 	const backend = start('backend.js', [owner, 'tutorial-1', '5m']);
-	await device.line('reported Pending');
+	await first.line('reported Pending');
 	const pending = await reported('tutorial-1');
 	assert.equal(pending.status, 'Pending');
 	assert.equal(pending.pendingConfig.sendFrequency, '5m');
 	assert.equal('sendFrequency' in pending, false, 'the old values stay in force until the end');
+	await first.kill('SIGKILL');
+	const second = start('device.js', [connectionString], { APPLY_SECONDS: '0.2' });
+	await second.line('reported Success');
 	assert.equal(await backend.end(), 0, backend.all.join('\n'));
 	const done = await reported('tutorial-1');
 	assert.deepEqual(Object.keys(done).sort(), ['configId', 'sendFrequency', 'status']);
 	assert.equal(done.status, 'Success');
 	assert.equal(done.sendFrequency, '5m');
 	assert.ok(backend.all.some((l) => l.includes('query: tutorial-1 has status Success')), backend.all.join('\n'));
-	await device.kill('SIGTERM');
+	await second.kill('SIGTERM');
 });
 
 test('T-109 the tutorial: Failed with the reason on a value that the device cannot use; old values stay', async () => {
@@ -92,30 +96,24 @@ test('T-109 the tutorial: Failed with the reason on a value that the device cann
 	await device.kill('SIGTERM');
 });
 
-test('T-111 a device killed while Pending goes on when it starts again', async () => {
-	const connectionString = await register('tutorial-3');
-	const first = start('device.js', [connectionString], { APPLY_SECONDS: '60' });
+test('T-111 T-110 a newer configuration that comes while one is pending replaces it', async () => {
+	const connectionString = await register('tutorial-4');
+	const first = start('device.js', [connectionString], { APPLY_SECONDS: '600' });
 	await first.line('following');
-	const backend = start('backend.js', [owner, 'tutorial-3', '30s']);
+	const older = start('backend.js', [owner, 'tutorial-4', '1m']);
 	await first.line('reported Pending');
+	const newer = start('backend.js', [owner, 'tutorial-4', '2m']);
+	await first.line('a newer configuration');
+	await first.line('reported Pending');
+	const pending = await reported('tutorial-4');
+	assert.deepEqual([pending.status, pending.pendingConfig.sendFrequency], ['Pending', '2m']);
 	await first.kill('SIGKILL');
 	const second = start('device.js', [connectionString], { APPLY_SECONDS: '0.2' });
-	await second.line('reported Success');
-	assert.equal(await backend.end(), 0, backend.all.join('\n'));
-	await second.kill('SIGTERM');
-});
-
-test('T-111 T-110 a newer configuration that comes while one is pending replaces it', async () => {
-	const device = start('device.js', [await register('tutorial-4')], { APPLY_SECONDS: '2' });
-	await device.line('following');
-	const older = start('backend.js', [owner, 'tutorial-4', '1m'], { PATIENCE_SECONDS: '3' });
-	await device.line('reported Pending');
-	const newer = start('backend.js', [owner, 'tutorial-4', '2m']);
-	await device.line('a newer configuration');
 	assert.equal(await newer.end(), 0, newer.all.join('\n'));
 	assert.equal((await reported('tutorial-4')).sendFrequency, '2m');
-	assert.notEqual(await older.end(), 0);
-	await device.kill('SIGTERM');
+	assert.notEqual(await older.kill(), 0);
+	assert.ok(!older.all.some((l) => l.includes('applied')), older.all.join('\n'));
+	await second.kill('SIGTERM');
 });
 
 test('T-111 a change made while hub and device were apart is fetched on reconnection', async () => {
