@@ -285,6 +285,12 @@ static const struct command commands[] = {
 		.note = "Tokens that the old key has signed are refused at once.",
 		.example = "  twinhub policy rotate service --key secondary " DATA,
 	}, {
+		.name = "policy reset", .operands = "", .run = cli_policy_reset,
+		.options = OPT(DATA) | OPTS_OUTPUT,
+		.summary = "make the five policies anew, with new keys, of a stopped hub",
+		.note = "For a hub whose policies.json is lost: the keys of all back ends change.",
+		.example = "  twinhub policy reset " DATA,
+	}, {
 		.name = "connection-string", .operands = "", .run = cli_connection_string,
 		.options = SIGN_IN,
 		.summary = "what a back end or a device connects with",
@@ -351,6 +357,13 @@ static const struct command commands[] = {
 		.note = "Every bad file is named, and what a start would drop, remove or make anew. When all files are good,\n"
 			"each record is decoded.",
 		.example = "  twinhub check " DATA,
+	}, {
+		.name = "ca renew", .operands = "", .run = cli_ca_renew,
+		.options = OPT(DATA) | OPT(NEW_KEY) | OPTS_OUTPUT,
+		.summary = "make the certificate of a stopped hub's CA anew",
+		.note = "Clients' copies of the former one go on to be good if ca.key is there. If that is lost, or with --new-key\n"
+			"(it is in other hands), all clients need the new ca.pem.",
+		.example = "  twinhub ca renew " DATA,
 	},
 };
 /* clang-format on */

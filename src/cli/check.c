@@ -1,11 +1,10 @@
 /* check: is everything in a data directory what was written? */
 #include "cli/priv.h"
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "net/net.h"
 #include "store/store.h"
 
 #define BAD_SAID_MOST 1000 /* lines; the rest is only counted */
@@ -48,7 +47,9 @@ note(struct report *r, const char *file, const char *what)
 {
 	if (r->nnote++ >= BAD_SAID_MOST)
 		return;
-	if (!r->quiet)
+	if (!r->quiet && strstr(what, r->dir) != NULL)
+		printf("%s\n", what);
+	else if (!r->quiet)
 		printf("%s/%s: %s\n", r->dir, file, what);
 	add_element(&r->notes, file, "what", what);
 }
@@ -64,52 +65,44 @@ there(const struct report *r, const char *file)
 /* ---- the files beside the store ---- */
 
 static void
-check_settings(struct report *r)
+on_bad_part(void *ctx, const char *file, const char *why)
 {
-	char *argv[] = { (char *)"--data", (char *)r->dir };
-	struct server_options o;
-	struct policies *p = NULL;
-	char why[WHY_MAX];
-	enum err e = policies_load(r->dir, &p);
-
-	if (e != ERR_OK)
-		bad(r, "policies.json",
-		    e == ERR_NOT_FOUND ? "it is missing"
-		        : e == ERR_IO  ? "it cannot be read"
-		                       : "it is damaged");
-	else
-		policies_free(p);
-	if (options_parse(2, argv, &o, why, sizeof(why)) != ERR_OK)
-		bad(r, "twinhub.conf", why);
-	r->nfile += 3; /* hub.json is one of them */
+	bad(ctx, file, why);
 }
 
-/* A certificate without the key that fits is of no use. Hubs with certificates from elsewhere have none here. */
+/* The server's certificates are made anew, if they are its own. */
 static void
-check_pair(struct report *r, const char *cert, const char *key, bool made_anew)
+check_server_pair(struct report *r, const char *name)
 {
-	void (*tell)(struct report *, const char *, const char *) = made_anew ? note : bad;
-	char cert_path[DATA_PATH_MAX], key_path[DATA_PATH_MAX];
-	SSL_CTX *ctx;
+	char file[64], why[NET_WHY_MAX], what[NET_WHY_MAX + 64];
 
-	if (!there(r, cert) && !there(r, key))
+	if (certs_check_pair(r->dir, name, why) == ERR_OK)
 		return;
-	ctx = SSL_CTX_new(TLS_server_method());
-	if (ctx == NULL || !data_path(cert_path, r->dir, cert) ||
-	    !data_path(key_path, r->dir, key) ||
-	    SSL_CTX_use_certificate_chain_file(ctx, cert_path) != 1)
-		tell(r, cert,
-		    made_anew ? "missing or no certificate in PEM: a start makes a new one"
-		              : "it is missing, or no certificate in PEM");
-	else if (SSL_CTX_use_PrivateKey_file(ctx, key_path, SSL_FILETYPE_PEM) != 1 ||
-	    SSL_CTX_check_private_key(ctx) != 1)
-		tell(r, key,
-		    made_anew
-		        ? "missing, no key in PEM, or not its certificate's: a start makes new ones"
-		        : "it is missing, no key in PEM, or not its certificate's");
-	SSL_CTX_free(ctx);
-	ERR_clear_error();
-	r->nfile += 2;
+	snprintf(file, sizeof(file), "%s.%s", name, strstr(why, ".key is") != NULL ? "key" : "pem");
+	snprintf(what, sizeof(what), "%s: a start makes new ones", why);
+	note(r, file, what);
+}
+
+/* Hubs with certificates from elsewhere have none here. */
+static void
+check_files(struct report *r)
+{
+	char *argv[] = { (char *)"--data", (char *)r->dir };
+	char why[WHY_MAX];
+	struct server_options o;
+	bool own_ca = false;
+
+	r->nfile += 3;
+	if (options_parse(2, argv, &o, why, sizeof(why)) != ERR_OK)
+		bad(r, "twinhub.conf", why);
+	else
+		own_ca = o.certs.n == 0 && data_has_own_ca(r->dir);
+	data_check_parts(r->dir, own_ca, on_bad_part, r);
+	if (!own_ca)
+		return;
+	check_server_pair(r, "server-ecdsa");
+	check_server_pair(r, "server-rsa");
+	r->nfile += 6;
 }
 
 /* ---- the store ---- */
@@ -198,7 +191,7 @@ int
 cli_check(const struct args *a)
 {
 	struct report r = { .dir = a->option[OPT_DATA], .quiet = output_json(a) };
-	char why[WHY_MAX];
+	char why[DATA_WHY_MAX];
 	enum err e;
 
 	if (r.dir == NULL)
@@ -206,12 +199,7 @@ cli_check(const struct args *a)
 	e = data_check(r.dir, why, sizeof(why));
 	if (e == ERR_VERSION || (e == ERR_NOT_FOUND && !there(&r, "store")))
 		return cli_fail(exit_of(e), "%s", why);
-	if (e != ERR_OK)
-		bad(&r, "hub.json", why);
-	check_settings(&r);
-	check_pair(&r, "ca.pem", "ca.key", false);
-	check_pair(&r, "server-ecdsa.pem", "server-ecdsa.key", true);
-	check_pair(&r, "server-rsa.pem", "server-rsa.key", true);
+	check_files(&r);
 	check_store(&r);
 	if (r.locked)
 		cli_fail(EXIT_LOCKED, "%s is in use by a hub: stop it first", r.dir);

@@ -85,6 +85,7 @@ enum exit_code {
 	X(UNTIL_APPLIED, "until-applied", NULL, "end when all that are targeted have it")          \
 	X(RESUME, "resume", NULL, "go on where a run that was cut short has got to")               \
 	X(NO_KEYS, "no-keys", NULL, "leave the symmetric keys out")                                \
+	X(NEW_KEY, "new-key", NULL, "another key, though the one that is there is good")           \
 	X(FROM, "from", "TEXT",                                                                    \
 	    "the hub to read: a policy's connection string; or set "                               \
 	    "TWINHUB_FROM_CONNECTION_STRING")                                                      \
@@ -172,5 +173,9 @@ int cli_connection_string(const struct args *a);
 int cli_sas(const struct args *a);
 int cli_restore(const struct args *a);
 int cli_check(const struct args *a);
+
+/* mend.c */
+int cli_ca_renew(const struct args *a);
+int cli_policy_reset(const struct args *a);
 
 #endif

@@ -145,22 +145,36 @@ on_bad_file(void *ctx, const char *file, const char *why)
 	cli_fail(EXIT_DAMAGED, "%s/store/%s: %s", (const char *)ctx, file, why);
 }
 
+static void
+on_bad_part(void *ctx, const char *file, const char *why)
+{
+	(void)ctx, (void)file;
+	cli_fail(EXIT_DAMAGED, "%s", why);
+}
+
+/* One of a hub with certificates from elsewhere has none. */
+static bool
+backup_has_ca(const char *backup)
+{
+	char *argv[] = { (char *)"--data", (char *)backup };
+	char why[WHY_MAX];
+	struct server_options o;
+
+	return data_has_own_ca(backup) &&
+	    (options_parse(2, argv, &o, why, sizeof(why)) != ERR_OK || o.certs.n == 0);
+}
+
 /* A damaged backup is found out before anything is made of it. */
 static int
 backup_check(const char *backup)
 {
-	char path[DATA_PATH_MAX], why[WHY_MAX];
-	struct policies *p;
+	char path[DATA_PATH_MAX];
 	struct fault f = { 0 };
 	struct store_checkup up = { .bad = on_bad_file, .ctx = (void *)backup };
-	enum err e = data_check(backup, why, sizeof(why));
+	enum err e = data_check_parts(backup, backup_has_ca(backup), on_bad_part, NULL);
 
 	if (e != ERR_OK)
-		return cli_fail(exit_of(e), "%s", why);
-	e = policies_load(backup, &p);
-	if (e != ERR_OK)
-		return cli_fail(EXIT_DAMAGED, "%s/policies.json is missing or damaged", backup);
-	policies_free(p);
+		return exit_of(e);
 	if (!data_path(path, backup, "store"))
 		return cli_fail(EXIT_USAGE, "the path of the backup is too long");
 	e = store_check(path, &up, &f);

@@ -35,16 +35,14 @@ data_open(const struct args *a, const char **dir)
 int
 policy_key(const char *dir, struct str policy, bool primary, char out[KEY_TEXT_MAX])
 {
+	char why[DATA_WHY_MAX];
 	struct policies *all;
 	const struct policy *p;
-	enum err e = policies_load(dir, &all);
+	enum err e = policies_load(dir, &all, why, sizeof(why));
 	int code = EXIT_DONE;
 
 	if (e != ERR_OK)
-		return cli_fail(exit_of(e), "%s/policies.json %s", dir,
-		    e == ERR_CORRUPT         ? "is damaged"
-		        : e == ERR_NOT_FOUND ? "is missing"
-		                             : "cannot be read");
+		return cli_fail(exit_of(e), "%s", why);
 	p = policy_find(all->v, all->n, policy);
 	if (p == NULL)
 		code =

@@ -89,6 +89,33 @@ issued_fini(struct issued *c)
 	*c = (struct issued){ NULL, NULL };
 }
 
+static bool
+is_signed_with(EVP_PKEY *key, X509 *cert)
+{
+	static const unsigned char text[] = "twinhub";
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	unsigned char sig[1024];
+	size_t n = sizeof sig;
+	bool ok = ctx != NULL && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
+	    EVP_DigestSign(ctx, sig, &n, text, sizeof text) == 1 && EVP_MD_CTX_reset(ctx) == 1 &&
+	    EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, X509_get0_pubkey(cert)) == 1 &&
+	    EVP_DigestVerify(ctx, sig, n, text, sizeof text) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	return ok;
+}
+
+/* A key has a copy of its public half, which may be good when it is not. */
+static bool
+pair_works(const struct issued *c)
+{
+	bool ok = c->cert && c->key && X509_check_private_key(c->cert, c->key) == 1 &&
+	    is_signed_with(c->key, c->cert);
+
+	ERR_clear_error();
+	return ok;
+}
+
 static enum cert_days
 days_of(const X509 *x, int64_t now_us)
 {
@@ -128,40 +155,77 @@ renew_ca(const struct cert_paths *p, int64_t now_us, struct issued *ca, char why
 }
 
 static enum err
-read_ca(const struct cert_paths *p, struct issued *ca, char why[NET_WHY_MAX])
+why_not(const char *path, const char *what, char why[NET_WHY_MAX])
 {
-	ca->cert = read_cert(p->cert);
-	ca->key = read_key(p->key);
-	if (ca->cert && ca->key && X509_check_private_key(ca->cert, ca->key) == 1)
-		return ERR_OK;
-	ERR_clear_error();
-	why_set(why,
-	    "%s and %s: not a certificate and its key; restore them, or remove both for a "
-	    "new CA",
-	    p->cert, p->key);
-	return ERR_CORRUPT;
+	bool missing = access(path, F_OK) != 0 && errno == ENOENT;
+
+	why_set(why, "%.200s is %s", path, missing ? "missing" : what);
+	return missing ? ERR_NOT_FOUND : ERR_CORRUPT;
 }
 
-/* Read the CA, or make it if its certificate's file does not exist. */
+/* out: to be freed, also on an error. */
 static enum err
-ensure_ca(const struct cert_paths *p, int64_t now_us, struct issued *ca, bool *changed,
+read_pair(const struct cert_paths *p, struct issued *out, char why[NET_WHY_MAX])
+{
+	*out = (struct issued){ read_cert(p->cert), read_key(p->key) };
+	if (out->cert == NULL)
+		return why_not(p->cert, "no certificate in PEM", why);
+	if (out->key == NULL)
+		return why_not(p->key, "no key in PEM", why);
+	return pair_works(out) ? ERR_OK : why_not(p->key, "not its certificate's, or damaged", why);
+}
+
+/*
+ * Of ours, its own key has signed every bit. A bit of either name may be the damage, so one that has ours, or is its own issuer, is asked;
+ * one that somebody else has issued is theirs to judge.
+ */
+static bool
+ca_is_whole(const struct issued *ca)
+{
+	bool own = cert_names_local_ca(ca->cert) ||
+	    X509_NAME_cmp(X509_get_subject_name(ca->cert), X509_get_issuer_name(ca->cert)) == 0;
+	bool whole = !own || X509_verify(ca->cert, ca->key) == 1;
+
+	ERR_clear_error();
+	return whole;
+}
+
+static enum err
+read_ca(const struct cert_paths *p, struct issued *out, char why[NET_WHY_MAX])
+{
+	enum err e = read_pair(p, out, why);
+
+	if (e == ERR_OK && !ca_is_whole(out))
+		e = why_not(p->cert, "damaged: it is not what its key has signed", why);
+	return e;
+}
+
+static enum err
+make_ca(const struct cert_paths *p, int64_t now_us, struct issued *out, char why[NET_WHY_MAX])
+{
+	if (cert_make_ca(now_us, NULL, out))
+		return write_pair(p, out, why);
+	why_ssl(why, "cannot be made", "the local CA");
+	return ERR_IO;
+}
+
+/* Read the CA, or make it if this is the first time. */
+static enum err
+ensure_ca(const struct cert_paths *p, int64_t now_us, bool first, struct issued *ca, bool *changed,
     char why[NET_WHY_MAX])
 {
 	enum cert_days days;
 	enum err e;
 
-	if (access(p->cert, F_OK) == 0) {
+	if (first && access(p->cert, F_OK) != 0) {
+		e = make_ca(p, now_us, ca, why);
+	} else {
 		if ((e = read_ca(p, ca, why)) != ERR_OK)
 			return e;
 		days = days_of(ca->cert, now_us);
 		if ((days != CERT_ENDED && days != CERT_EARLY) || !cert_is_local_ca(ca->cert))
 			return ERR_OK;
 		e = renew_ca(p, now_us, ca, why);
-	} else if (!cert_make_ca(now_us, NULL, ca)) {
-		why_ssl(why, "cannot be made", "the local CA");
-		e = ERR_IO;
-	} else {
-		e = write_pair(p, ca, why);
 	}
 	*changed |= e == ERR_OK;
 	return e;
@@ -196,7 +260,7 @@ why_anew(const struct cert_paths *p, const struct issued *ca, const struct leaf_
 	struct issued c = { read_cert(p->cert), read_key(p->key) };
 	const char *why = NULL;
 
-	if (!c.cert || !c.key || X509_check_private_key(c.cert, c.key) != 1)
+	if (!pair_works(&c))
 		why = "there is no certificate with its key";
 	else if (X509_verify(c.cert, X509_get0_pubkey(ca->cert)) != 1)
 		why = "it is not from the local CA";
@@ -239,11 +303,19 @@ ensure_leaf(const struct cert_paths *p, const struct issued *ca, const struct le
 }
 
 static enum err
-check_names(const char *dir, const char *const *names, unsigned n, char why[NET_WHY_MAX])
+check_dir(const char *dir, char why[NET_WHY_MAX])
 {
-	if (n == 0 || strlen(dir) > CERT_PATH_MAX - 32) {
-		why_set(why,
-		    n ? "the directory's name is too long" : "no name to make certificates for");
+	if (strlen(dir) <= CERT_PATH_MAX - 32)
+		return ERR_OK;
+	why_set(why, "the directory's name is too long");
+	return ERR_ARG;
+}
+
+static enum err
+check_names(const char *const *names, unsigned n, char why[NET_WHY_MAX])
+{
+	if (n == 0) {
+		why_set(why, "no name to make certificates for");
 		return ERR_ARG;
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -256,7 +328,7 @@ check_names(const char *dir, const char *const *names, unsigned n, char why[NET_
 }
 
 enum err
-certs_ensure(const char *dir, const char *const *names, unsigned nname, int64_t now_us,
+certs_ensure(const char *dir, const char *const *names, unsigned nname, int64_t now_us, bool first,
     bool *changed, char why[NET_WHY_MAX])
 {
 	struct leaf_request rq = { .names = names, .nname = nname, .now_us = now_us };
@@ -265,19 +337,72 @@ certs_ensure(const char *dir, const char *const *names, unsigned nname, int64_t 
 	enum err e;
 
 	*changed = false;
-	if ((e = check_names(dir, names, nname, why)))
+	if ((e = check_dir(dir, why)) || (e = check_names(names, nname, why)))
 		return e;
 	if (mkdir(dir, 0700) && errno != EEXIST) {
 		why_set(why, "%s: %s", dir, strerror(errno));
 		return ERR_IO;
 	}
 	paths_of(dir, "ca", &p);
-	e = ensure_ca(&p, now_us, &ca, changed, why);
+	e = ensure_ca(&p, now_us, first, &ca, changed, why);
 	for (int rsa = 0; rsa < 2 && e == ERR_OK; rsa++) {
 		paths_of(dir, rsa ? "server-rsa" : "server-ecdsa", &p);
 		rq.rsa = rsa;
 		e = ensure_leaf(&p, &ca, &rq, changed, why);
 	}
+	issued_fini(&ca);
+	return e;
+}
+
+enum err
+certs_check_ca(const char *dir, char why[NET_WHY_MAX])
+{
+	struct issued ca = { NULL, NULL };
+	struct cert_paths p;
+	enum err e;
+
+	if ((e = check_dir(dir, why)) != ERR_OK)
+		return e;
+	paths_of(dir, "ca", &p);
+	e = read_ca(&p, &ca, why);
+	issued_fini(&ca);
+	return e;
+}
+
+enum err
+certs_check_pair(const char *dir, const char *name, char why[NET_WHY_MAX])
+{
+	struct issued c = { NULL, NULL };
+	struct cert_paths p;
+	enum err e;
+
+	if ((e = check_dir(dir, why)) != ERR_OK)
+		return e;
+	paths_of(dir, name, &p);
+	e = read_pair(&p, &c, why);
+	issued_fini(&c);
+	return e;
+}
+
+enum err
+certs_renew_ca(const char *dir, int64_t now_us, bool *new_key, char why[NET_WHY_MAX])
+{
+	struct issued ca = { NULL, NULL }, was = { NULL, NULL };
+	struct cert_paths p;
+	enum err e;
+
+	if ((e = check_dir(dir, why)) != ERR_OK)
+		return e;
+	paths_of(dir, "ca", &p);
+	was.key = *new_key ? NULL : read_key(p.key);
+	if (was.key != NULL && cert_make_ca(now_us, was.key, &ca) && pair_works(&ca))
+		e = write_pem(p.cert, ca.cert, NULL, why);
+	else {
+		issued_fini(&ca);
+		*new_key = true;
+		e = make_ca(&p, now_us, &ca, why);
+	}
+	issued_fini(&was);
 	issued_fini(&ca);
 	return e;
 }

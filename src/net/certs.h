@@ -29,6 +29,8 @@ bool cert_is_dns(const char *name); /* letters, digits, hyphens and dots; "*." m
 /* False leaves the reason in OpenSSL's error queue. */
 /* With this key again, which stays the caller's; NULL: with a new one. */
 bool cert_make_ca(int64_t now_us, EVP_PKEY *key, struct issued *out);
+/* Does its subject or its issuer have the name of those that cert_make_ca makes? */
+bool cert_names_local_ca(const X509 *x);
 /* Was it made by cert_make_ca? */
 bool cert_is_local_ca(X509 *x);
 bool cert_make_leaf(const struct issued *ca, const struct leaf_request *rq, struct issued *out);

@@ -98,14 +98,26 @@ begin(EVP_PKEY *key, const char *cn, int64_t now_us, int days)
 	return NULL;
 }
 
-bool
-cert_is_local_ca(X509 *x)
+static bool
+is_local_name(const X509_NAME *name)
 {
 	char cn[sizeof LOCAL_CA];
 
-	return X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, cn, sizeof cn) ==
+	return X509_NAME_get_text_by_NID((X509_NAME *)name, NID_commonName, cn, sizeof cn) ==
 	    sizeof LOCAL_CA - 1 &&
-	    strcmp(cn, LOCAL_CA) == 0 && X509_self_signed(x, 1) == 1;
+	    strcmp(cn, LOCAL_CA) == 0;
+}
+
+bool
+cert_names_local_ca(const X509 *x)
+{
+	return is_local_name(X509_get_subject_name(x)) || is_local_name(X509_get_issuer_name(x));
+}
+
+bool
+cert_is_local_ca(X509 *x)
+{
+	return is_local_name(X509_get_subject_name(x)) && X509_self_signed(x, 1) == 1;
 }
 
 bool

@@ -406,15 +406,25 @@ int64_t https_began_us(struct bufferevent *bev, int64_t now_us);
  * Make sure that `dir` holds a CA and two server certificates for `names` (DNS names and IP literals, at least one):
  *   ca.pem ca.key  server-ecdsa.pem server-ecdsa.key  server-rsa.pem server-rsa.key    (keys: mode 0600)
  * What is there and fits is kept; server certificates are made anew when they lack a name, are not from this CA, are
- * not valid yet, or have less than CERTS_WARN_DAYS left. The CA (10 years) is made if ca.pem is missing. One that was
+ * not valid yet, or have less than CERTS_WARN_DAYS left. The CA (10 years) is made if ca.pem is
+ * missing and `first`: who has trusted the one that was lost trusts no other. One that was
  * made here and has ended, or begins in the future, was made with a wrong clock or is old: it is made anew with the same
  * key and name, so that server certificates and those clients' copies that are good by now hold. One from elsewhere stays.
  * *changed: something was written. What was made anew is in the log. ERR_IO, ERR_ARG (a name that is neither),
- * ERR_CORRUPT (CA unreadable).
+ * ERR_CORRUPT,
+ * ERR_NOT_FOUND (the CA is damaged, or missing).
  */
 #define CERTS_LEAF_DAYS 397
 #define CERTS_CA_DAYS   3650
 enum err certs_ensure(const char *dir, const char *const *names, unsigned nname, int64_t now_us,
-    bool *changed, char why[NET_WHY_MAX]);
+    bool first, bool *changed, char why[NET_WHY_MAX]);
+/* ca.pem and ca.key are there, whole, and of each other. ERR_CORRUPT, ERR_NOT_FOUND. */
+enum err certs_check_ca(const char *dir, char why[NET_WHY_MAX]);
+/* The same for a server certificate, "server-rsa" or "server-ecdsa". */
+enum err certs_check_pair(const char *dir, const char *name, char why[NET_WHY_MAX]);
+/* Make the CA's certificate anew: with the key that is there, so that clients' copies of the former one stay good; if it is missing,
+ * damaged or not wanted any more (new_key), with another. Server certificates of the former key are made anew by certs_ensure. */
+enum err certs_renew_ca(
+    const char *dir, int64_t now_us, bool *new_key, char why[NET_WHY_MAX]); /* new_key: also out */
 
 #endif

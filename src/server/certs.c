@@ -41,9 +41,11 @@ certificates_make(struct server *s, bool *changed)
 	*changed = false;
 	if (s->o.certs.n > 0)
 		return ERR_OK;
-	if (certs_ensure(s->o.data, s->names.v, s->names.n, clock_wall_us(), changed, why) ==
-	    ERR_OK)
+	if (certs_ensure(s->o.data, s->names.v, s->names.n, clock_wall_us(), s->found.first,
+	        changed, why) == ERR_OK) {
+		s->found.first = false; /* a CA that is lost later is not replaced in silence */
 		return ERR_OK;
+	}
 	return fail(s, "certificates: %s", why);
 }
 

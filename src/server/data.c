@@ -1,13 +1,11 @@
 /* The data directory: what a hub is, on disk, besides its store. */
-#include "doc/doc.h"
+#include "net/net.h"
 #include "os/os.h"
-#include "server/server.h"
+#include "server/data.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/rand.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,39 +21,33 @@ data_path(char out[DATA_PATH_MAX], const char *dir, const char *name)
 	return n > 0 && n < DATA_PATH_MAX;
 }
 
-/* ---- JSON files ---- */
-
 static enum err
-json_read(const char *path, struct buf *out)
+too_long(char *why, size_t nwhy)
 {
-	struct doc_parser *ps;
-	struct doc_parsed info;
-	struct buf text = { 0 };
-	enum err e = os_read_file(path, 1u << 20, &text, NULL);
-
-	if (e == ERR_OK) {
-		ps = doc_parser_new(1u << 20);
-		if (doc_parse(ps, buf_view(&text), out, &info, NULL) != ERR_OK ||
-		    doc_kind(doc_of(buf_view(out))) != DOC_OBJECT)
-			e = ERR_CORRUPT;
-		doc_parser_free(ps);
-	}
-	buf_fini(&text);
-	return e;
+	snprintf(why, nwhy, "the path of --data is too long");
+	return ERR_ARG;
 }
 
-static struct str
-json_str(struct doc obj, struct str key)
+static bool
+is_there(const char *dir, const char *name)
 {
-	struct doc v = doc_get(obj, key);
+	char path[DATA_PATH_MAX];
+
+	return data_path(path, dir, name) && access(path, F_OK) == 0;
+}
+
+struct str
+json_str(struct doc obj, const char *key)
+{
+	struct doc v = doc_get(obj, str_of(key));
 
 	return doc_kind(v) == DOC_STRING ? doc_str(v) : STR_NONE;
 }
 
-static uint64_t
-json_number(struct doc obj, struct str key)
+uint64_t
+json_number(struct doc obj, const char *key)
 {
-	struct doc v = doc_get(obj, key);
+	struct doc v = doc_get(obj, str_of(key));
 
 	return doc_kind(v) == DOC_INT && doc_int(v) >= 0 ? (uint64_t)doc_int(v) : 0;
 }
@@ -78,50 +70,131 @@ hub_write(const char *path)
 	    DATA_FORMAT, SHARD_COUNT, HASH_NAME, (int)n, t);
 	for (size_t i = 0; i < sizeof(id); i++)
 		buf_printf(&json, "%02x", id[i]);
-	buf_cstr(&json, "\"}\n");
+	buf_putc(&json, '"');
+	sealed_end(&json);
 	e = os_replace_file(path, buf_view(&json), 0644, NULL);
 	buf_fini(&json);
 	return e;
 }
 
 static enum err
-hub_check(const char *path, char *why, size_t nwhy)
+hub_read(const char *path, const struct sealed *file, char *why, size_t nwhy)
 {
-	struct buf json = { 0 };
-	enum err e = json_read(path, &json);
-	struct doc d = e == ERR_OK ? doc_of(buf_view(&json)) : DOC_NONE;
+	static const char *const members[] = { "format", "shards", "hash", "created", "hubId",
+		NULL };
+	struct doc d = doc_of(buf_view(&file->json));
+	uint64_t format = json_number(d, "format");
 
-	if (e == ERR_OK && json_number(d, STR("format")) > DATA_FORMAT) {
+	if (format > DATA_FORMAT) {
 		snprintf(why, nwhy, "%s: format %llu is newer than this program's, %d", path,
-		    (unsigned long long)json_number(d, STR("format")), DATA_FORMAT);
-		e = ERR_VERSION;
-	} else if (e == ERR_OK &&
-	    (json_number(d, STR("format")) == 0 || json_number(d, STR("shards")) != SHARD_COUNT ||
-	        !str_eq(json_str(d, STR("hash")), STR(HASH_NAME)))) {
-		e = ERR_CORRUPT;
+		    (unsigned long long)format, DATA_FORMAT);
+		return ERR_VERSION;
 	}
-	if (e == ERR_CORRUPT)
-		snprintf(why, nwhy, "%s is not a hub's description", path);
-	else if (e != ERR_OK && e != ERR_VERSION)
-		snprintf(why, nwhy, "%s cannot be read: %s", path,
-		    e == ERR_NOT_FOUND ? "no such file" : strerror(errno));
-	buf_fini(&json);
+	if (format == 0 || json_number(d, "shards") != SHARD_COUNT ||
+	    !str_eq(json_str(d, "hash"), STR(HASH_NAME))) {
+		snprintf(why, nwhy, "%s is damaged: it is not a hub's description", path);
+		return ERR_CORRUPT;
+	}
+	return sealed_known(file, path, members, why, nwhy);
+}
+
+static enum err
+hub_check(const char *dir, char *why, size_t nwhy)
+{
+	char path[DATA_PATH_MAX];
+	struct sealed file;
+	enum err e;
+
+	if (!data_path(path, dir, "hub.json"))
+		return too_long(why, nwhy);
+	if ((e = sealed_read(path, &file, why, nwhy)) == ERR_OK)
+		e = hub_read(path, &file, why, nwhy);
+	sealed_fini(&file);
 	return e;
+}
+
+/* ---- the parts ---- */
+
+static enum err
+hub_part(const char *dir, const char **file, char *why, size_t nwhy)
+{
+	(void)file;
+	return hub_check(dir, why, nwhy);
+}
+
+static enum err
+policies_part(const char *dir, const char **file, char *why, size_t nwhy)
+{
+	struct policies *p;
+	enum err e = policies_load(dir, &p, why, nwhy);
+
+	(void)file;
+	if (e == ERR_OK)
+		policies_free(p);
+	return e;
+}
+
+static enum err
+ca_part(const char *dir, const char **file, char *why, size_t nwhy)
+{
+	char text[NET_WHY_MAX] = "";
+	enum err e = certs_check_ca(dir, text);
+
+	if (strstr(text, "/ca.key is") != NULL)
+		*file = "ca.key";
+	snprintf(why, nwhy, "%s", text);
+	return e;
+}
+
+/* What a hub cannot make anew without losing what others rely on. */
+static const struct part {
+	const char *name;
+	enum err (*check)(const char *dir, const char **file, char *why, size_t nwhy);
+	const char *mend;
+} parts[] = {
+	{ "hub.json", hub_part, "restore a backup with `twinhub restore`" },
+	{ "policies.json", policies_part,
+	    "make new keys with `twinhub policy reset`, or restore a backup with `twinhub "
+	    "restore`" },
+	{ "ca.pem", ca_part,
+	    "make a CA with `twinhub ca renew`, or restore a backup with `twinhub restore`" },
+};
+
+enum err
+data_check_parts(const char *dir, bool own_ca, data_bad *bad, void *ctx)
+{
+	char why[DATA_WHY_MAX], line[sizeof(why) + 128];
+	enum err e, first = ERR_OK;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		const char *file = parts[i].name;
+
+		if (parts[i].check == ca_part && !own_ca)
+			continue;
+		if ((e = parts[i].check(dir, &file, why, sizeof(why))) == ERR_OK)
+			continue;
+		snprintf(line, sizeof(line), "%s%s%s", why, e == ERR_VERSION ? "" : "; ",
+		    e == ERR_VERSION ? "" : parts[i].mend);
+		bad(ctx, file, line);
+		if (first == ERR_OK)
+			first = e;
+	}
+	return first;
+}
+
+bool
+data_has_own_ca(const char *dir)
+{
+	static const char *const files[] = { "ca.pem", "ca.key", "server-ecdsa.pem",
+		"server-ecdsa.key", "server-rsa.pem", "server-rsa.key" };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (is_there(dir, files[i]))
+			return true;
+	return false;
 }
 
 /* ---- the directory ---- */
-
-static enum err
-ensure_conf(const char *path)
-{
-	struct buf text = { 0 };
-	enum err e;
-
-	options_template(&text);
-	e = os_replace_file(path, buf_view(&text), 0644, NULL);
-	buf_fini(&text);
-	return e;
-}
 
 static enum err
 ensure_policies(const char *dir)
@@ -133,51 +206,162 @@ ensure_policies(const char *dir)
 	return e;
 }
 
-enum err
-data_prepare(const char *dir, int *held, char *why, size_t nwhy)
+static enum err
+any_entry(void *ctx, const char *name)
 {
-	struct fault f = { 0 };
-	char hub[DATA_PATH_MAX], conf[DATA_PATH_MAX], policies[DATA_PATH_MAX];
+	(void)ctx, (void)name;
+	return ERR_EXISTS;
+}
 
-	if (!data_path(hub, dir, "hub.json") || !data_path(conf, dir, "twinhub.conf") ||
-	    !data_path(policies, dir, "policies.json")) {
-		snprintf(why, nwhy, "the path of --data is too long");
-		return ERR_ARG;
+static bool
+has_store(const char *dir)
+{
+	char path[DATA_PATH_MAX];
+
+	return data_path(path, dir, "store") &&
+	    os_each_entry(path, any_entry, NULL, NULL) == ERR_EXISTS;
+}
+
+struct first {
+	char *why;
+	size_t nwhy;
+	bool any;
+};
+
+static void
+keep_first(void *ctx, const char *file, const char *why)
+{
+	struct first *f = ctx;
+
+	(void)file;
+	if (!f->any)
+		snprintf(f->why, f->nwhy, "%s", why);
+	f->any = true;
+}
+
+/* Files of a former program. A disk that takes none is told of elsewhere. */
+static void
+add_sums(const char *dir)
+{
+	static const struct {
+		const char *name;
+		unsigned mode;
+	} files[] = { { "hub.json", 0644 }, { "policies.json", 0600 } };
+	char path[DATA_PATH_MAX], why[DATA_WHY_MAX];
+	struct sealed file;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (!data_path(path, dir, files[i].name) ||
+		    sealed_read(path, &file, why, sizeof(why)) != ERR_OK)
+			continue;
+		if (!file.has_sum)
+			(void)sealed_add(path, files[i].mode, NULL);
+		sealed_fini(&file);
 	}
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
-		snprintf(why, nwhy, "%s cannot be made: %s", dir, strerror(errno));
+}
+
+/* One that a hub has filled: nothing in it is made anew that only looks as if it were its first start. */
+static enum err
+data_resume(const char *dir, bool own_ca, char *why, size_t nwhy)
+{
+	struct first first = { why, nwhy, false };
+	enum err e;
+
+	if (!has_store(dir)) {
+		snprintf(why, nwhy,
+		    "%s/store is missing, and a hub has served from here: restore a backup with "
+		    "`twinhub restore`, or begin anew in another directory",
+		    dir);
+		return ERR_NOT_FOUND;
+	}
+	if ((e = data_check_parts(dir, own_ca, keep_first, &first)) == ERR_OK)
+		add_sums(dir);
+	return e;
+}
+
+/* hub.json comes last: a directory without it is one whose making was cut short. */
+static enum err
+data_begin(const char *dir, char *why, size_t nwhy)
+{
+	char hub[DATA_PATH_MAX];
+
+	if (!data_path(hub, dir, "hub.json"))
+		return too_long(why, nwhy);
+	if (!is_there(dir, "policies.json") && ensure_policies(dir) != ERR_OK) {
+		snprintf(why, nwhy, "%s/policies.json cannot be written: %s", dir, strerror(errno));
 		return ERR_IO;
 	}
-	if (os_hold_dir(dir, held, &f) != ERR_OK) {
-		snprintf(why, nwhy, "%s", f.text);
-		return ERR_LOCKED;
-	}
-	/* hub.json comes last: a directory without it is one whose making was cut short */
-	if (access(policies, F_OK) != 0 && ensure_policies(dir) != ERR_OK) {
-		snprintf(why, nwhy, "%s cannot be written: %s", policies, strerror(errno));
-		return ERR_IO;
-	}
-	if (access(conf, F_OK) != 0 && ensure_conf(conf) != ERR_OK) {
-		snprintf(why, nwhy, "%s cannot be written: %s", conf, strerror(errno));
-		return ERR_IO;
-	}
-	if (access(hub, F_OK) != 0 && hub_write(hub) != ERR_OK) {
+	if (!is_there(dir, "hub.json") && hub_write(hub) != ERR_OK) {
 		snprintf(why, nwhy, "%s cannot be written: %s", hub, strerror(errno));
 		return ERR_IO;
 	}
 	return data_check(dir, why, nwhy);
 }
 
+/* Also against a program that holds the store only. */
+static enum err
+data_hold(const char *dir, int *held, char *why, size_t nwhy)
+{
+	char store[DATA_PATH_MAX];
+	struct fault f = { 0 };
+	enum err e = os_hold_dir(dir, held, &f);
+	int fd;
+
+	if (e == ERR_OK && data_path(store, dir, "store")) {
+		e = os_hold_dir(store, &fd, &f);
+		if (e == ERR_OK)
+			close(fd);
+		else if (e == ERR_NOT_FOUND)
+			e = ERR_OK;
+	}
+	if (e == ERR_LOCKED)
+		snprintf(why, nwhy, "%s is in use by another hub", dir);
+	else if (e != ERR_OK)
+		snprintf(why, nwhy, "%s", f.text);
+	return e;
+}
+
+static enum err
+ensure_conf(const char *dir, struct data_found *found, char *why, size_t nwhy)
+{
+	char path[DATA_PATH_MAX];
+	struct buf text = { 0 };
+	enum err e;
+
+	if (is_there(dir, "twinhub.conf"))
+		return ERR_OK;
+	if (!data_path(path, dir, "twinhub.conf"))
+		return too_long(why, nwhy);
+	options_template(&text);
+	e = os_replace_file(path, buf_view(&text), 0644, NULL);
+	buf_fini(&text);
+	if (e != ERR_OK)
+		snprintf(why, nwhy, "%s cannot be written: %s", path, strerror(errno));
+	found->settings_lost = !found->first;
+	return e;
+}
+
+enum err
+data_prepare(const char *dir, bool own_ca, struct data_found *found, char *why, size_t nwhy)
+{
+	enum err e;
+
+	if (mkdir(dir, 0700) != 0 ? errno != EEXIST : os_sync_parent(dir, NULL) != ERR_OK) {
+		snprintf(why, nwhy, "%s cannot be made: %s", dir, strerror(errno));
+		return ERR_IO;
+	}
+	*found = (struct data_found){ .held = -1 };
+	if ((e = data_hold(dir, &found->held, why, nwhy)) != ERR_OK)
+		return e;
+	found->first = !has_store(dir) && !is_there(dir, "endpoint.json");
+	e = found->first ? data_begin(dir, why, nwhy) : data_resume(dir, own_ca, why, nwhy);
+	return e != ERR_OK ? e : ensure_conf(dir, found, why, nwhy);
+}
+
 enum err
 data_check(const char *dir, char *why, size_t nwhy)
 {
-	char hub[DATA_PATH_MAX];
-
-	if (!data_path(hub, dir, "hub.json")) {
-		snprintf(why, nwhy, "the path of --data is too long");
-		return ERR_ARG;
-	}
-	return hub_check(hub, why, nwhy);
+	return hub_check(dir, why, nwhy);
 }
 
 /* ---- the endpoint ---- */
@@ -195,7 +379,8 @@ endpoint_write(const char *dir, const struct endpoint *e)
 		buf_cstr(&json, ",\"address\":");
 		doc_write_json_str(&json, str_of(e->address));
 		buf_printf(
-		    &json, ",\"httpsPort\":%u,\"mqttsPort\":%u}\n", e->https_port, e->mqtts_port);
+		    &json, ",\"httpsPort\":%u,\"mqttsPort\":%u", e->https_port, e->mqtts_port);
+		sealed_end(&json);
 		err = os_replace_file(path, buf_view(&json), 0644, NULL);
 	}
 	buf_fini(&json);
@@ -205,190 +390,23 @@ endpoint_write(const char *dir, const struct endpoint *e)
 enum err
 endpoint_read(const char *dir, struct endpoint *e)
 {
-	char path[DATA_PATH_MAX];
-	struct buf json = { 0 };
-	enum err err = data_path(path, dir, "endpoint.json") ? json_read(path, &json) : ERR_SIZE;
+	char path[DATA_PATH_MAX], why[DATA_WHY_MAX];
+	struct sealed file = { 0 };
+	enum err err = data_path(path, dir, "endpoint.json")
+	    ? sealed_read(path, &file, why, sizeof(why))
+	    : ERR_SIZE;
 	struct doc d;
 
 	*e = (struct endpoint){ 0 };
 	if (err == ERR_OK) {
-		d = doc_of(buf_view(&json));
-		snprintf(e->host, sizeof(e->host), STR_FMT, STR_ARG(json_str(d, STR("hostName"))));
-		snprintf(
-		    e->address, sizeof(e->address), STR_FMT, STR_ARG(json_str(d, STR("address"))));
-		e->https_port = (uint16_t)json_number(d, STR("httpsPort"));
-		e->mqtts_port = (uint16_t)json_number(d, STR("mqttsPort"));
+		d = doc_of(buf_view(&file.json));
+		snprintf(e->host, sizeof(e->host), STR_FMT, STR_ARG(json_str(d, "hostName")));
+		snprintf(e->address, sizeof(e->address), STR_FMT, STR_ARG(json_str(d, "address")));
+		e->https_port = (uint16_t)json_number(d, "httpsPort");
+		e->mqtts_port = (uint16_t)json_number(d, "mqttsPort");
 		if (e->host[0] == '\0' || e->address[0] == '\0')
 			err = ERR_CORRUPT;
 	}
-	buf_fini(&json);
+	sealed_fini(&file);
 	return err;
-}
-
-/* ---- policies.json ---- */
-
-static bool
-policy_read(struct policies *p, struct doc d)
-{
-	struct policy *v = &p->v[p->n];
-	struct doc_iter it = doc_iter(doc_getc(d, "rights"));
-	struct str key;
-	struct doc right;
-
-	v->name = arena_str(&p->arena, json_str(d, STR("name")));
-	v->primary = arena_str(&p->arena, json_str(d, STR("primaryKey")));
-	v->secondary = arena_str(&p->arena, json_str(d, STR("secondaryKey")));
-	v->rights = 0;
-	while (doc_next(&it, &key, &right)) {
-		unsigned r = doc_kind(right) == DOC_STRING ? right_of(doc_str(right)) : 0;
-
-		if (r == 0)
-			return false;
-		v->rights |= r;
-	}
-	p->n++;
-	return policy_name_valid(v->name) && key_valid(v->primary) && key_valid(v->secondary) &&
-	    v->rights != 0;
-}
-
-enum err
-policies_load(const char *dir, struct policies **out)
-{
-	char path[DATA_PATH_MAX];
-	struct buf json = { 0 };
-	enum err e = data_path(path, dir, "policies.json") ? json_read(path, &json) : ERR_SIZE;
-	struct policies *p = xcalloc(1, sizeof(*p));
-	struct doc list, d;
-	struct doc_iter it;
-	struct str key;
-
-	if (e == ERR_OK) {
-		list = doc_getc(doc_of(buf_view(&json)), "policies");
-		p->v = xcalloc(doc_count(list) + 1, sizeof(*p->v));
-		it = doc_iter(list);
-		while (e == ERR_OK && doc_next(&it, &key, &d))
-			if (!policy_read(p, d))
-				e = ERR_CORRUPT;
-		if (p->n == 0)
-			e = ERR_CORRUPT;
-	}
-	buf_fini(&json);
-	if (e == ERR_OK)
-		*out = p;
-	else
-		policies_free(p);
-	return e;
-}
-
-void
-policy_write(struct buf *json, const struct policy *p)
-{
-	buf_cstr(json, "{\"name\":");
-	doc_write_json_str(json, p->name);
-	buf_cstr(json, ",\"rights\":[");
-	for (unsigned bit = 1, first = 1; bit <= RIGHTS_ALL; bit <<= 1) {
-		if (!(p->rights & bit))
-			continue;
-		if (!first)
-			buf_putc(json, ',');
-		first = 0;
-		doc_write_json_str(json, str_of(right_name(bit)));
-	}
-	buf_cstr(json, "],\"primaryKey\":");
-	doc_write_json_str(json, p->primary);
-	buf_cstr(json, ",\"secondaryKey\":");
-	doc_write_json_str(json, p->secondary);
-	buf_putc(json, '}');
-}
-
-enum err
-policies_save(const char *dir, const struct policies *p)
-{
-	char path[DATA_PATH_MAX];
-	struct buf json = { 0 };
-	enum err e = ERR_SIZE;
-
-	buf_cstr(&json, "{\"policies\":[\n");
-	for (size_t i = 0; i < p->n; i++) {
-		policy_write(&json, &p->v[i]);
-		buf_cstr(&json, i + 1 < p->n ? ",\n" : "\n");
-	}
-	buf_cstr(&json, "]}\n");
-	if (data_path(path, dir, "policies.json"))
-		e = os_replace_file(path, buf_view(&json), 0600, NULL);
-	OPENSSL_cleanse(json.p, json.n);
-	buf_fini(&json);
-	return e;
-}
-
-static bool
-random_key(struct arena *a, struct str *out)
-{
-	unsigned char key[32];
-	struct buf b = { 0 };
-
-	if (RAND_bytes(key, sizeof(key)) != 1)
-		return false;
-	base64_encode(&b, key, sizeof(key));
-	*out = arena_str(a, buf_view(&b));
-	OPENSSL_cleanse(key, sizeof(key));
-	OPENSSL_cleanse(b.p, b.n);
-	buf_fini(&b);
-	return true;
-}
-
-struct policies *
-policies_fresh(void)
-{
-	struct policies *p = xcalloc(1, sizeof(*p));
-
-	p->v = xcalloc(POLICY_DEFAULTS, sizeof(*p->v));
-	for (size_t i = 0; i < POLICY_DEFAULTS; i++) {
-		p->v[i] = policy_defaults[i];
-		if (!random_key(&p->arena, &p->v[i].primary) ||
-		    !random_key(&p->arena, &p->v[i].secondary)) {
-			policies_free(p);
-			return NULL;
-		}
-		p->n++;
-	}
-	return p;
-}
-
-struct policies *
-policies_copy(const struct policies *p)
-{
-	struct policies *c = xcalloc(1, sizeof(*c));
-
-	c->v = xcalloc(p->n + 1, sizeof(*c->v));
-	for (c->n = 0; c->n < p->n; c->n++) {
-		c->v[c->n] = p->v[c->n];
-		c->v[c->n].name = arena_str(&c->arena, p->v[c->n].name);
-		c->v[c->n].primary = arena_str(&c->arena, p->v[c->n].primary);
-		c->v[c->n].secondary = arena_str(&c->arena, p->v[c->n].secondary);
-	}
-	return c;
-}
-
-void
-policies_free(struct policies *p)
-{
-	if (p == NULL)
-		return;
-	free(p->v);
-	arena_fini(&p->arena);
-	free(p);
-}
-
-enum err
-policies_rotate(struct policies *p, struct str name, bool primary)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		if (!str_eq(p->v[i].name, name))
-			continue;
-		return random_key(&p->arena, primary ? &p->v[i].primary : &p->v[i].secondary)
-		    ? ERR_OK
-		    : ERR_IO;
-	}
-	return ERR_NOT_FOUND;
 }

@@ -34,7 +34,6 @@ struct port {
 
 struct server {
 	struct server_options o;
-	int held;                 /* the data directory */
 	struct option_list names; /* host names of this hub, and addresses it is bound to */
 	struct tls *tls;
 	struct tls_conf tls_conf;
@@ -56,7 +55,8 @@ struct server {
 	struct port ports[3 * BIND_MAX + 1];
 	unsigned nport;
 	struct endpoint endpoint;
-	char why[512];
+	struct data_found found; /* first: until all that a first start makes is made */
+	char why[DATA_WHY_MAX];
 };
 
 /* server.c */

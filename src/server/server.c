@@ -225,8 +225,8 @@ policies_start(struct server *s)
 {
 	s->catalogue = catalogue_box_new();
 	pthread_mutex_init(&s->policies_mutex, NULL);
-	if (policies_load(s->o.data, &s->policies) != ERR_OK)
-		return fail(s, "%s/policies.json is damaged or cannot be read", s->o.data);
+	if (policies_load(s->o.data, &s->policies, s->why, sizeof(s->why)) != ERR_OK)
+		return ERR_ARG;
 	catalogue_publish(s);
 	return ERR_OK;
 }
@@ -238,6 +238,7 @@ server_start(struct server *s)
 	names_collect(s);
 	s->gate =
 	    gate_new((uint32_t)s->o.max_connections, (uint32_t)s->o.max_connections_per_address);
+	/* The store comes behind all else that a first start makes: one that is there says that nothing may be missing. */
 	if (policies_start(s) != ERR_OK || tls_make(s) != ERR_OK || bind_all(s) != ERR_OK ||
 	    store_start(s) != ERR_OK)
 		return ERR_ARG;
@@ -414,17 +415,19 @@ server_run(const struct server_options *o)
 	net_init();
 	seed_tables();
 	if (log_begin(s) != ERR_OK ||
-	    data_prepare(o->data, &s->held, s->why, sizeof(s->why)) != ERR_OK ||
+	    data_prepare(o->data, o->certs.n == 0, &s->found, s->why, sizeof(s->why)) != ERR_OK ||
 	    server_start(s) != ERR_OK) {
 		log_stop(LOG_STOP_US);
 		say_failed(s->why);
 		_exit(1); /* half-made threads and sockets end with the process */
 	}
+	if (s->found.settings_lost)
+		log_text(LOG_WARN, "twinhub.conf was missing: one with the defaults was made");
 	say_ready(s);
 	run_until_stopped(s, &signals);
 	server_stop(s);
 	log_stop(LOG_STOP_US);
-	close(s->held);
+	close(s->found.held);
 	free(s);
 	the_server = NULL;
 	return 0;

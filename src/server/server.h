@@ -58,13 +58,28 @@ int server_run(const struct server_options *o);
 bool data_path(char out[DATA_PATH_MAX], const char *dir, const char *name);
 
 /*
- * Make what is missing in the directory (itself too, mode 0700): hub.json, twinhub.conf, policies.json with fresh keys.
- * Before anything is written the directory is taken: until *held is closed, or the program ends, no other hub has it.
- * ERR_LOCKED, ERR_VERSION: made by a newer format, ERR_CORRUPT, ERR_IO: one line in why, naming the file.
+ * Make the directory (mode 0700) and what is in it at a first start: hub.json, twinhub.conf, policies.json with fresh keys. In one
+ * that a hub has filled nothing is made but twinhub.conf: what is missing or damaged is refused, with the command that mends it.
+ * Before anything is written the directory is taken: until found->held is closed, or the program ends, no other hub has it.
+ * own_ca: the certificates are the hub's own; found: out, how it was.
+ * ERR_LOCKED, ERR_VERSION: made by a newer format, ERR_CORRUPT, ERR_NOT_FOUND, ERR_IO: one line in why, naming the file.
  */
-enum err data_prepare(const char *dir, int *held, char *why, size_t nwhy);
-/* The same, but everything must be there: for commands that work on an existing directory. */
+struct data_found {
+	bool first;         /* it is the first start */
+	bool settings_lost; /* it is not, and there was no twinhub.conf */
+	int held;           /* the directory */
+};
+enum err data_prepare(
+    const char *dir, bool own_ca, struct data_found *found, char *why, size_t nwhy);
+/* hub.json must be there: for commands that work on an existing directory. */
 enum err data_check(const char *dir, char *why, size_t nwhy);
+/* Calls bad for each of hub.json, policies.json and the CA that is missing or damaged: its file, and a line that names it and says what
+ * mends it. ERR_OK when all are good, else what the first one is. */
+#define DATA_WHY_MAX (DATA_PATH_MAX + 256)
+typedef void data_bad(void *ctx, const char *file, const char *why);
+enum err data_check_parts(const char *dir, bool own_ca, data_bad *bad, void *ctx);
+/* Is there any certificate or key of the hub's own making? */
+bool data_has_own_ca(const char *dir);
 
 /* Where a running hub is reached: DIR/endpoint.json, written at each start. */
 struct endpoint {
@@ -85,8 +100,8 @@ struct policies {
 /* A deep copy; policies_free frees it. */
 struct policies *policies_copy(const struct policies *p);
 void policies_free(struct policies *p);
-/* DIR/policies.json. ERR_CORRUPT, ERR_IO, ERR_NOT_FOUND; save: those of os_replace_file. */
-enum err policies_load(const char *dir, struct policies **out);
+/* DIR/policies.json. ERR_CORRUPT, ERR_IO, ERR_NOT_FOUND: one line in why; save: those of os_replace_file. */
+enum err policies_load(const char *dir, struct policies **out, char *why, size_t nwhy);
 enum err policies_save(const char *dir, const struct policies *p);
 /* The five defaults, each with two random keys. */
 struct policies *policies_fresh(void);

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { Hub, startHub, tempDir, freeAddress } from '../lib/hub.mjs';
+import { Hub, startHub, tempDir, freeAddress, until } from '../lib/hub.mjs';
 import { chooseSeed, randomFrom } from './fleet.mjs';
 
 const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
@@ -169,7 +169,7 @@ describe('a torn tail', () => {
 			const told = new RegExp(`${path.basename(file)}.*its last ${torn} bytes were never acknowledged`);
 			assert.match(check.stdout, told);
 			await hub.start();
-			assert.match(hub.logs, told);
+			await until(() => told.test(hub.logs), 'the log says so');
 			assert.equal(await readAll(hub), 0);
 			await hub.stop();
 		});
@@ -204,7 +204,7 @@ describe('a file cut between its records is refused by name, and nothing is chan
 
 describe('damaged files of the hub itself are refused in one line that names them', () => {
 	const damages = { half: (was) => was.subarray(0, was.length >> 1), empty: () => Buffer.alloc(0), other: () => Buffer.from('\0\xff { "format') };
-	for (const name of ['hub.json', 'policies.json', 'ca.pem']) {
+	for (const name of ['hub.json', 'policies.json', 'ca.pem', 'ca.key']) {
 		for (const [damage, change] of Object.entries(damages)) {
 			test(`${name}: ${damage}`, async () => {
 				const hub = copy(), file = path.join(hub.dir, name);
@@ -213,6 +213,15 @@ describe('damaged files of the hub itself are refused in one line that names the
 			});
 		}
 	}
+
+	test('one character of a policy\'s key', async () => {
+		const hub = copy(), file = path.join(hub.dir, 'policies.json'), text = fs.readFileSync(file, 'utf8');
+		const at = text.indexOf('primaryKey":"') + 20;
+		fs.writeFileSync(file, text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1));
+		await refused(hub, /policies\.json is damaged: it is not what its checksum says/);
+		assert.match((await hub.cli(['check'])).stderr, /policies\.json.*checksum.*twinhub policy reset/);
+		assert.match((await hub.cli(['connection-string'])).stderr, /policies\.json.*checksum/);
+	});
 
 	test('a server certificate can be made again, so it is', async () => {
 		const hub = copy();
@@ -240,6 +249,73 @@ describe('damaged files of the hub itself are refused in one line that names the
 		const check = await hub.cli(['check'], { timeout: CHECK_MS });
 		assert.notEqual(check.code, 0, 'a running hub is not checked');
 		assert.equal(await readAll(hub), 0, 'the first one goes on');
+		await hub.stop();
+	});
+});
+
+// Made anew they would look as after a first start, and nobody who has the old keys or trusts the old CA could connect.
+describe('a file that is missing beside a store with data is refused by name, not made anew, and mended by a command', () => {
+	const missing = [
+		[['hub.json'], /hub\.json is missing.*twinhub restore/],
+		[['policies.json'], /policies\.json is missing.*twinhub policy reset/, ['policy', 'reset']],
+		[['ca.pem'], /ca\.pem is missing.*twinhub ca renew/, ['ca', 'renew']],
+		[['ca.key'], /ca\.key is missing.*twinhub ca renew/, ['ca', 'renew']],
+		[['ca.pem', 'ca.key'], /ca\.pem is missing.*twinhub ca renew/, ['ca', 'renew']],
+		[['ca.pem', 'ca.key', 'policies.json', 'hub.json'], /hub\.json is missing/],
+	];
+	for (const [names, why, mend] of missing) {
+		test(names.join(', '), async () => {
+			const hub = copy();
+			for (const name of names) fs.rmSync(path.join(hub.dir, name));
+			const before = printOf(hub.dir);
+			await refused(hub, why);
+			const check = await hub.cli(['check'], { timeout: CHECK_MS });
+			assert.equal(check.code, 5, check.stdout);
+			assert.match(check.stderr, why);
+			const restored = await hub.cli(['restore', hub.dir, '--data', `${hub.dir}-restored`], { timeout: CHECK_MS, data: false });
+			assert.notEqual(restored.code, 0);
+			assert.match(restored.stderr, why);
+			assert.ok(!fs.existsSync(`${hub.dir}-restored`));
+			assert.deepEqual(printOf(hub.dir), before);
+			if (!mend) return;
+			const mended = await hub.cli(mend);
+			assert.equal(mended.code, 0, mended.stderr);
+			await hub.start();
+			assert.equal(await readAll(hub), 0);
+			assert.equal((await hub.cli(mend)).code, 6, 'not while a hub runs');
+			await hub.stop();
+			assert.equal((await hub.cli(['check'], { timeout: CHECK_MS })).code, 0);
+		});
+	}
+
+	test('the store itself', async () => {
+		const hub = copy();
+		fs.rmSync(path.join(hub.dir, 'store'), { recursive: true });
+		await refused(hub, /\/store is missing, and a hub has served from here/);
+		assert.ok(!fs.existsSync(path.join(hub.dir, 'store')));
+	});
+
+	test('with --cert no CA is missed', async () => {
+		const elsewhere = tempDir('elsewhere'), hub = copy();
+		for (const name of ['server-ecdsa.pem', 'server-ecdsa.key', 'ca.pem']) fs.copyFileSync(path.join(hub.dir, name), path.join(elsewhere, name));
+		for (const name of fs.readdirSync(hub.dir)) if (/^(ca|server)/.test(name)) fs.rmSync(path.join(hub.dir, name));
+		fs.appendFileSync(path.join(hub.dir, 'twinhub.conf'), `cert ${elsewhere}/server-ecdsa.pem\nkey ${elsewhere}/server-ecdsa.key\n`);
+		assert.equal((await hub.cli(['check'], { timeout: CHECK_MS })).code, 0);
+		await hub.start();
+		assert.ok(!fs.existsSync(path.join(hub.dir, 'ca.pem')));
+		const backup = path.join(elsewhere, 'backup');
+		assert.equal((await hub.cli(['backup', backup, '--ca', path.join(elsewhere, 'ca.pem')])).code, 0);
+		await hub.stop();
+		const restored = await hub.cli(['restore', backup, '--data', path.join(elsewhere, 'data')], { timeout: CHECK_MS, data: false });
+		assert.equal(restored.code, 0, restored.stderr);
+	});
+
+	test('settings: the defaults are in force, and that is said', async () => {
+		const hub = copy();
+		fs.rmSync(path.join(hub.dir, 'twinhub.conf'));
+		await hub.start();
+		await until(() => /twinhub\.conf was missing/.test(hub.logs), 'the log says so');
+		assert.ok(fs.existsSync(path.join(hub.dir, 'twinhub.conf')));
 		await hub.stop();
 	});
 });

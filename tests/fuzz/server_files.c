@@ -26,12 +26,15 @@ static void
 try_policies(struct str text)
 {
 	struct policies *p = NULL, *again = NULL;
+	char why[512] = "";
 
 	fuzz_file("policies.json", text);
-	if (policies_load(fuzz_dir, &p) != ERR_OK)
+	if (policies_load(fuzz_dir, &p, why, sizeof(why)) != ERR_OK) {
+		require(why[0] != '\0');
 		return;
+	}
 	require(policies_save(fuzz_dir, p) == ERR_OK);
-	require(policies_load(fuzz_dir, &again) == ERR_OK);
+	require(policies_load(fuzz_dir, &again, why, sizeof(why)) == ERR_OK);
 	require(again->n == p->n);
 	for (size_t i = 0; i < p->n; i++) {
 		require(str_eq(p->v[i].name, again->v[i].name) &&

@@ -69,7 +69,7 @@ ensure(const char *dir, unsigned nname, int64_t now_us, bool expect_changed)
 	char why[NET_WHY_MAX] = "";
 	bool changed;
 
-	assert_int_equal(certs_ensure(dir, names, nname, now_us, &changed, why), ERR_OK);
+	assert_int_equal(certs_ensure(dir, names, nname, now_us, true, &changed, why), ERR_OK);
 	assert_int_equal(changed, expect_changed);
 }
 
@@ -162,10 +162,10 @@ certs__bad_names_are_refused_by_name(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		assert_int_equal(
-		    certs_ensure(dir, &bad[i], 1, clock_wall_us(), &changed, why), ERR_ARG);
+		    certs_ensure(dir, &bad[i], 1, clock_wall_us(), true, &changed, why), ERR_ARG);
 		assert_non_null(strstr(why, bad[i]));
 	}
-	assert_int_equal(certs_ensure(dir, bad, 0, clock_wall_us(), &changed, why), ERR_ARG);
+	assert_int_equal(certs_ensure(dir, bad, 0, clock_wall_us(), true, &changed, why), ERR_ARG);
 	temp_dir_drop(dir);
 }
 
@@ -182,8 +182,101 @@ certs__damaged_ca_is_refused_and_not_replaced(void **state)
 	f = fopen(path, "w");
 	fputs("not a key\n", f);
 	fclose(f);
-	assert_int_equal(certs_ensure(dir, names, 1, clock_wall_us(), &changed, why), ERR_CORRUPT);
+	assert_int_equal(
+	    certs_ensure(dir, names, 1, clock_wall_us(), true, &changed, why), ERR_CORRUPT);
 	assert_non_null(strstr(why, "ca.key"));
+	temp_dir_drop(dir);
+}
+
+static struct buf
+content(const char *path)
+{
+	struct buf bytes = { 0 };
+
+	assert_int_equal(os_read_file(path, 1u << 16, &bytes, NULL), ERR_OK);
+	return bytes;
+}
+
+static void
+put(const char *path, struct str bytes)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes.p, 1, bytes.n, f), bytes.n);
+	fclose(f);
+}
+
+/* What has a bit flipped is refused by name, or has the same content: an end of line, a bit of base64 that nobody reads. */
+static void
+certs__any_flipped_bit_of_the_ca_is_refused_or_harmless(void **state)
+{
+	static const char *const files[] = { "ca.pem", "ca.key" };
+	char *dir = temp_dir(), path[256], why[NET_WHY_MAX];
+	unsigned nrefused = 0, nbit = 0;
+	X509 *was;
+
+	(void)state;
+	ensure(dir, 1, clock_wall_us(), true);
+	was = load(dir, "ca.pem");
+	for (int i = 0; i < 2; i++) {
+		struct buf bytes;
+
+		snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+		bytes = content(path);
+		for (size_t bit = 0; bit < 8 * bytes.n; bit++, nbit++) {
+			bytes.p[bit / 8] ^= (char)(1 << bit % 8);
+			put(path, buf_view(&bytes));
+			if (certs_check_ca(dir, why) != ERR_OK) {
+				assert_non_null(strstr(why, dir));
+				nrefused++;
+			} else {
+				X509 *is = load(dir, "ca.pem");
+
+				assert_int_equal(X509_cmp(is, was), 0);
+				X509_free(is);
+			}
+			bytes.p[bit / 8] ^= (char)(1 << bit % 8);
+		}
+		put(path, buf_view(&bytes));
+		buf_fini(&bytes);
+	}
+	assert_int_equal(certs_check_ca(dir, why), ERR_OK);
+	assert_true(nrefused > nbit * 9 / 10);
+	X509_free(was);
+	temp_dir_drop(dir);
+}
+
+/* Who trusts the one that was lost trusts no other: that is not done in silence. */
+static void
+certs__missing_ca_is_made_at_a_first_start_only_or_when_asked(void **state)
+{
+	char *dir = temp_dir(), path[256], why[NET_WHY_MAX];
+	bool changed, new_key = false;
+
+	(void)state;
+	assert_int_equal(
+	    certs_ensure(dir, names, 1, clock_wall_us(), false, &changed, why), ERR_NOT_FOUND);
+	ensure(dir, 1, clock_wall_us(), true);
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, i ? "ca.key" : "ca.pem");
+		unlink(path);
+		assert_int_equal(certs_ensure(dir, names, 1, clock_wall_us(), false, &changed, why),
+		    ERR_NOT_FOUND);
+		assert_non_null(strstr(why, path));
+		assert_int_equal(access(path, F_OK), -1);
+		assert_int_equal(certs_renew_ca(dir, clock_wall_us(), &new_key, why), ERR_OK);
+		assert_int_equal(new_key, i == 1);
+		assert_int_equal(
+		    certs_ensure(dir, names, 1, clock_wall_us(), false, &changed, why), ERR_OK);
+		assert_int_equal(changed, new_key); /* what the key has signed stays good */
+		assert_true(verifies(dir, "server-ecdsa.pem", "hub.example", clock_wall_us()));
+	}
+	new_key = true; /* the old one is good, and in other hands */
+	assert_int_equal(certs_renew_ca(dir, clock_wall_us(), &new_key, why), ERR_OK);
+	assert_int_equal(
+	    certs_ensure(dir, names, 1, clock_wall_us(), false, &changed, why), ERR_OK);
+	assert_true(changed);
 	temp_dir_drop(dir);
 }
 
@@ -371,6 +464,8 @@ main(void)
 		cmocka_unit_test(certs__another_name_makes_new_ones),
 		cmocka_unit_test(certs__bad_names_are_refused_by_name),
 		cmocka_unit_test(certs__damaged_ca_is_refused_and_not_replaced),
+		cmocka_unit_test(certs__any_flipped_bit_of_the_ca_is_refused_or_harmless),
+		cmocka_unit_test(certs__missing_ca_is_made_at_a_first_start_only_or_when_asked),
 		cmocka_unit_test(certs__of_the_future_are_made_anew),
 		cmocka_unit_test(certs__of_a_first_start_in_1970_are_made_anew),
 		cmocka_unit_test(certs__a_late_clock_leaves_the_clients_copy_of_the_ca_good),

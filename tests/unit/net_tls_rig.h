@@ -25,7 +25,8 @@ tls_rig_certs(struct tls_rig *t)
 	bool changed;
 
 	t->dir = temp_dir();
-	assert_int_equal(certs_ensure(t->dir, names, 2, clock_wall_us(), &changed, why), ERR_OK);
+	assert_int_equal(
+	    certs_ensure(t->dir, names, 2, clock_wall_us(), true, &changed, why), ERR_OK);
 	for (int i = 0; i < 4; i++)
 		snprintf(t->path[i], sizeof t->path[i], "%s/%s", t->dir, files[i]);
 	t->conf =

@@ -1,0 +1,310 @@
+/* The files beside the store: what is flipped, missing, or of a former program. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "net/net.h"
+#include "os/os.h"
+#include "server/data.h"
+
+struct dir {
+	char path[64];
+	char why[DATA_WHY_MAX];
+	struct data_found found;
+};
+
+static int
+setup(void **state)
+{
+	struct dir *d = calloc(1, sizeof *d);
+
+	strcpy(d->path, "/tmp/twinhub-data-XXXXXX");
+	*state = d;
+	return mkdtemp(d->path) == NULL;
+}
+
+static int
+teardown(void **state)
+{
+	struct dir *d = *state;
+
+	os_remove_tree(d->path, 2, NULL);
+	free(d);
+	return 0;
+}
+
+static const char *
+path_of(const struct dir *d, const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", d->path, name);
+	return path;
+}
+
+static enum err
+prepare_with(struct dir *d, bool own_ca)
+{
+	enum err e;
+
+	d->why[0] = '\0';
+	e = data_prepare(d->path, own_ca, &d->found, d->why, sizeof d->why);
+	if (d->found.held >= 0)
+		close(d->found.held);
+	return e;
+}
+
+static enum err
+prepare(struct dir *d)
+{
+	return prepare_with(d, true);
+}
+
+/* As a hub leaves it: the files of a first start, a CA, and something in the store. */
+static void
+fill(struct dir *d)
+{
+	static const char *const names[] = { "localhost" };
+	char why[NET_WHY_MAX];
+	bool changed;
+
+	assert_int_equal(prepare(d), ERR_OK);
+	assert_true(d->found.first);
+	assert_int_equal(
+	    certs_ensure(d->path, names, 1, clock_wall_us(), d->found.first, &changed, why),
+	    ERR_OK);
+	mkdir(path_of(d, "store"), 0700);
+	assert_int_equal(
+	    os_replace_file(path_of(d, "store/CURRENT"), STR("x\n"), 0600, NULL), ERR_OK);
+	assert_int_equal(prepare(d), ERR_OK);
+	assert_false(d->found.first);
+}
+
+static struct buf
+content(const struct dir *d, const char *name)
+{
+	struct buf bytes = { 0 };
+
+	assert_int_equal(os_read_file(path_of(d, name), 1u << 20, &bytes, NULL), ERR_OK);
+	return bytes;
+}
+
+static void
+put(const struct dir *d, const char *name, struct str bytes)
+{
+	FILE *f = fopen(path_of(d, name), "w");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes.p, 1, bytes.n, f), bytes.n);
+	fclose(f);
+}
+
+static void
+expect_refused(struct dir *d, const char *name, size_t at)
+{
+	if (prepare_with(d, false) == ERR_OK || strstr(d->why, path_of(d, name)) == NULL)
+		fail_msg("%s, byte %zu: '%s'", name, at, d->why);
+}
+
+static void
+data_prepare__any_flipped_bit_is_refused_by_name(void **state)
+{
+	static const char *const names[] = { "hub.json", "policies.json" };
+	struct dir *d = *state;
+
+	fill(d);
+	for (int i = 0; i < 2; i++) {
+		struct buf was = content(d, names[i]);
+
+		for (size_t bit = 0; bit < 8 * was.n; bit++) {
+			was.p[bit / 8] ^= (char)(1 << bit % 8);
+			put(d, names[i], buf_view(&was));
+			expect_refused(d, names[i], bit / 8);
+			was.p[bit / 8] ^= (char)(1 << bit % 8);
+		}
+		put(d, names[i], buf_view(&was));
+		buf_fini(&was);
+		assert_int_equal(prepare(d), ERR_OK);
+	}
+}
+
+static void
+data_prepare__what_is_missing_beside_a_store_is_refused_and_not_made(void **state)
+{
+	static const struct {
+		const char *name, *mend;
+	} files[] = { { "hub.json", "twinhub restore" },
+		{ "policies.json", "twinhub policy reset" }, { "ca.pem", "twinhub ca renew" },
+		{ "ca.key", "twinhub ca renew" } };
+	struct dir *d = *state;
+
+	fill(d);
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		struct buf was = content(d, files[i].name);
+
+		assert_int_equal(unlink(path_of(d, files[i].name)), 0);
+		assert_int_equal(prepare(d), ERR_NOT_FOUND);
+		assert_non_null(strstr(d->why, path_of(d, files[i].name)));
+		assert_non_null(strstr(d->why, files[i].mend));
+		assert_int_equal(access(path_of(d, files[i].name), F_OK), -1);
+		put(d, files[i].name, buf_view(&was));
+		buf_fini(&was);
+	}
+	assert_int_equal(prepare(d), ERR_OK);
+}
+
+static void
+data_prepare__with_other_certificates_no_ca_is_missed(void **state)
+{
+	struct dir *d = *state;
+
+	fill(d);
+	unlink(path_of(d, "ca.key"));
+	assert_int_equal(prepare_with(d, false), ERR_OK);
+	unlink(path_of(d, "ca.pem"));
+	assert_int_equal(prepare_with(d, false), ERR_OK);
+}
+
+/* A hub has been reached here once, so there was a store. */
+static void
+data_prepare__a_store_that_has_gone_is_not_a_first_start(void **state)
+{
+	static const struct endpoint e = { .host = "hub.test", .address = "127.0.0.1" };
+	struct dir *d = *state;
+
+	fill(d);
+	assert_int_equal(endpoint_write(d->path, &e), ERR_OK);
+	assert_int_equal(os_remove_tree(path_of(d, "store"), 1, NULL), ERR_OK);
+	assert_int_equal(prepare(d), ERR_NOT_FOUND);
+	assert_non_null(strstr(d->why, path_of(d, "store")));
+	mkdir(path_of(d, "store"), 0700);
+	assert_int_equal(prepare(d), ERR_NOT_FOUND);
+}
+
+/* "...,"sum":"..."}" becomes "...}". */
+static void
+take_sum_off(struct dir *d, const char *name)
+{
+	struct buf was = content(d, name);
+	char *sum;
+
+	buf_putc(&was, '\0');
+	sum = strstr(was.p, ",\"sum\"");
+	assert_non_null(sum);
+	was.n = (size_t)(sum - was.p);
+	buf_cstr(&was, "}\n");
+	put(d, name, buf_view(&was));
+	buf_fini(&was);
+}
+
+static void
+data_prepare__files_of_a_former_program_get_a_checksum(void **state)
+{
+	static const char *const names[] = { "hub.json", "policies.json" };
+	struct dir *d = *state;
+
+	fill(d);
+	for (int i = 0; i < 2; i++) {
+		struct buf was = content(d, names[i]), now;
+
+		take_sum_off(d, names[i]);
+		assert_int_equal(data_check(d->path, d->why, sizeof d->why), ERR_OK);
+		assert_int_equal(prepare(d), ERR_OK);
+		now = content(d, names[i]);
+		assert_true(str_eq(buf_view(&now), buf_view(&was)));
+		buf_fini(&was);
+		buf_fini(&now);
+	}
+}
+
+static void
+data_prepare__first_start_that_was_cut_short_is_finished(void **state)
+{
+	struct dir *d = *state;
+	struct buf before, after;
+
+	assert_int_equal(prepare(d), ERR_OK);
+	before = content(d, "policies.json");
+	unlink(path_of(d, "hub.json"));
+	assert_int_equal(prepare(d), ERR_OK);
+	assert_true(d->found.first);
+	after = content(d, "policies.json");
+	assert_true(str_eq(buf_view(&before), buf_view(&after)));
+	buf_fini(&before);
+	buf_fini(&after);
+}
+
+static void
+data_prepare__one_that_a_hub_has_is_left_alone(void **state)
+{
+	struct dir *d = *state;
+	int store;
+
+	assert_int_equal(data_prepare(d->path, true, &d->found, d->why, sizeof d->why), ERR_OK);
+	assert_int_equal(unlink(path_of(d, "policies.json")), 0);
+	for (int i = 0; i < 2; i++) {
+		struct data_found second;
+		char why[DATA_WHY_MAX];
+
+		assert_int_equal(data_prepare(d->path, true, &second, why, sizeof why), ERR_LOCKED);
+		assert_non_null(strstr(why, "in use by another hub"));
+		if (second.held >= 0)
+			close(second.held);
+		assert_int_equal(access(path_of(d, "policies.json"), F_OK), -1);
+		if (i == 1)
+			break;
+		close(d->found.held); /* a former program holds the store only */
+		mkdir(path_of(d, "store"), 0700);
+		assert_int_equal(os_hold_dir(path_of(d, "store"), &store, NULL), ERR_OK);
+	}
+	close(store);
+}
+
+static void
+endpoint__any_flipped_bit_is_noticed(void **state)
+{
+	static const struct endpoint e = { "hub.test", "127.0.0.1", 443, 8883 };
+	struct dir *d = *state;
+	struct endpoint found;
+	struct buf was;
+
+	assert_int_equal(endpoint_write(d->path, &e), ERR_OK);
+	assert_int_equal(endpoint_read(d->path, &found), ERR_OK);
+	assert_memory_equal(&found, &e, sizeof e);
+	was = content(d, "endpoint.json");
+	for (size_t bit = 0; bit < 8 * was.n; bit++) {
+		was.p[bit / 8] ^= (char)(1 << bit % 8);
+		put(d, "endpoint.json", buf_view(&was));
+		if (endpoint_read(d->path, &found) == ERR_OK && memcmp(&found, &e, sizeof e) != 0)
+			fail_msg("byte %zu", bit / 8);
+		was.p[bit / 8] ^= (char)(1 << bit % 8);
+	}
+	buf_fini(&was);
+}
+
+#define DATA_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		DATA_TEST(data_prepare__any_flipped_bit_is_refused_by_name),
+		DATA_TEST(data_prepare__what_is_missing_beside_a_store_is_refused_and_not_made),
+		DATA_TEST(data_prepare__with_other_certificates_no_ca_is_missed),
+		DATA_TEST(data_prepare__a_store_that_has_gone_is_not_a_first_start),
+		DATA_TEST(data_prepare__files_of_a_former_program_get_a_checksum),
+		DATA_TEST(data_prepare__first_start_that_was_cut_short_is_finished),
+		DATA_TEST(data_prepare__one_that_a_hub_has_is_left_alone),
+		DATA_TEST(endpoint__any_flipped_bit_is_noticed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
