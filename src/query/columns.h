@@ -94,7 +94,9 @@ struct vector;
 struct vector *vector_new(const struct query *q);
 void vector_free(struct vector *v); /* NULL is fine */
 
-/* Turn to a shard. `begins`: its first turn in this walk, which counts as one use of the paths. s: for the whole turn. */
+/* Turn to a shard. `begins`: its first turn in this walk, which counts as one use of the paths. Columns that are not complete
+ * then, or begun by it, are those that the walk takes part in making; once they are dropped it does so no more. s: for the
+ * whole turn. */
 void vector_open(struct vector *v, struct columns *c, bool begins, struct query_scratch *s);
 /* Its row numbers are below this. */
 uint32_t vector_rows(struct vector *v);

@@ -222,7 +222,7 @@ vector_turn_to(struct vector *v, uint32_t slot, struct column *c)
 	column_reserve(c, v->rows);
 	if (c->complete)
 		v->held[slot] = c;
-	else
+	else if (c->id == v->mine[slot])
 		v->building[slot] = c;
 }
 
@@ -259,6 +259,9 @@ vector_wrote(struct vector *v)
 		v->judged = v->changes;
 }
 
+/* A walk makes the columns that there are, or that it begins, when its first turn in the shard does. One that is dropped for
+ * want of memory and begun anew by another walk is that walk's: so each is made once at most by each walk, and what does not
+ * fit is asked of the documents. */
 static void
 use_paths(struct vector *v)
 {
@@ -269,8 +272,8 @@ use_paths(struct vector *v)
 	for (uint32_t i = 0; i < v->q->nslot; i++) {
 		const struct column *was = v->wanted[i] ? columns_find(c, v->q->slots[i]) : NULL;
 		v->missed[i] = was == NULL || was->form == COLUMN_NONE || !was->complete;
-		if (v->wanted[i])
-			columns_use(c, v->q->slots[i], c->rows);
+		was = v->wanted[i] ? columns_use(c, v->q->slots[i], c->rows) : NULL;
+		v->mine[i] = was != NULL && was->form != COLUMN_NONE ? was->id : 0;
 	}
 }
 

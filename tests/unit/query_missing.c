@@ -274,6 +274,46 @@ vectors__see_what_has_changed_since_they_were_opened(void **state)
 	rig_fini(&rig);
 }
 
+/* Too little memory: a column is dropped before it is whole, and begun anew by who asks next, over and over. */
+static void
+vectors__make_a_column_once_and_then_ask_the_documents(void **state)
+{
+	static const char text[] = "SELECT COUNT() AS c FROM devices WHERE tags.site = 'a'";
+	struct query_needs needs;
+	struct vector *first, *other;
+	uint32_t row, asked = 0;
+	uint8_t verdicts[NROW];
+	struct rig rig;
+	struct query *q;
+
+	(void)state;
+	rig_init(&rig, false);
+	assert_int_equal(query_parse(str_of(text), NULL, &q, NULL), ERR_OK);
+	columns_make(&rig, 1);
+	first = vector_new(q);
+	vector_open(first, rig.c, true, &rig.fl.scratch);
+	assert_true(vector_wants(first, &row, &needs));
+	columns_trim(rig.c);
+	other = vector_new(q);
+	vector_open(other, rig.c, true, &rig.fl.scratch);
+	assert_true(vector_wants(other, &row, &needs));
+
+	vector_open(first, rig.c, false, &rig.fl.scratch);
+	assert_false(vector_wants(first, &row, &needs));
+	vector_judge(first, 0, NROW, verdicts);
+	for (uint32_t i = 0; i < NROW; i++)
+		asked += verdict_asks(verdicts[i]);
+	assert_int_equal(asked, 10); /* all devices */
+
+	build(&rig, other); /* this time it is not dropped: it serves both */
+	vector_judge(first, 0, NROW, verdicts);
+	assert_int_equal(verdicts[1], VERDICT_MATCH);
+	vector_free(first);
+	vector_free(other);
+	query_free(q);
+	rig_fini(&rig);
+}
+
 int
 main(void)
 {
@@ -281,6 +321,7 @@ main(void)
 		cmocka_unit_test(aggregates__Q48_of_paths_without_a_column_are_those_of_the_rows),
 		cmocka_unit_test(aggregates__Q48_of_one_path_too_many_are_those_of_the_rows),
 		cmocka_unit_test(vectors__see_what_has_changed_since_they_were_opened),
+		cmocka_unit_test(vectors__make_a_column_once_and_then_ask_the_documents),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
