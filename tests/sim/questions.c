@@ -7,11 +7,13 @@
 
 #include <stdlib.h>
 
+#define PAGES_SMALL 100u /* then large ones: each page in an order looks at the whole fleet */
+
 struct question {
 	struct world *w;
 	struct buf text, rows; /* rows: of all pages so far */
 	struct query_place place;
-	uint32_t limit, nrow;
+	uint32_t limit, npage;
 	bool count;
 	bool still; /* nothing has changed since it was asked: */
 	uint64_t position, sent;
@@ -168,6 +170,7 @@ question_back(struct walk *walk)
 	bool failed = walk->fault.code != F_NONE, more = !failed && walk->more && !k->count;
 
 	k->w->nwalk--;
+	k->w->nhome++;
 	seen.pages++;
 	if (failed)
 		check_fault(&walk->fault);
@@ -179,6 +182,8 @@ question_back(struct walk *walk)
 		buf_put(&k->rows, p->bytes, p->n);
 	buf_str(&k->rows, buf_view(&walk->json));
 	k->place = walk->place;
+	if (++k->npage == PAGES_SMALL)
+		k->limit = QUERY_PAGE_MAX;
 	k->still = !failed && nothing_moved(k);
 	if (!more && k->still && exact(k))
 		compare(k, walk->query);
@@ -248,6 +253,7 @@ other_back(struct walk *walk)
 	struct world *w = walk->owner;
 
 	w->nwalk--;
+	w->nhome++;
 	if (walk->fault.code != F_NONE)
 		check_fault(&walk->fault);
 	walk_free(walk);

@@ -44,6 +44,7 @@ struct world {
 	    epochs[DEVICES_MAX * 2]; /* of the sessions, by their links, as last heard; 0: none */
 	uint32_t nid;
 	uint32_t nwork, nparcel, nwalk; /* under way */
+	uint64_t nhome;                 /* those that have come back */
 	uint64_t sent;
 	unsigned njob;
 	char name[16]; /* of a job or configuration */

@@ -31,6 +31,7 @@ work_back(struct work *k)
 	struct world *w = k->owner;
 
 	w->nwork--;
+	w->nhome++;
 	world_check_fault(&k->reply.fault);
 	work_free(k);
 }
@@ -235,6 +236,7 @@ parcel_back(struct parcel *p)
 	struct world *w = p->owner;
 
 	w->nparcel--;
+	w->nhome++;
 	for (uint32_t i = 0; i < p->n; i++) {
 		struct fault f = { .code = p->items[i].fault, .text = "" };
 
