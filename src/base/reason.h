@@ -57,6 +57,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 	X(NO_WRITES, "no-writes", HUB, WARN, "the store takes no writes") \
 	X(UNAVAILABLE, "unavailable", HUB, WARN, "the hub cannot do it at the moment") \
 	X(FAILED, "failed", HUB, ERROR, "the hub failed at it") \
+	X(RATE_LIMIT, "rate-limit", HUB, WARN, "it is done more often than a rate limit allows") \
 	X(OVERLOADED, "overloaded", HUB, WARN, "the hub has more to do than it may take on") \
 	/* a connection ends; some of these refuse a CONNECT, too */ \
 	X(LEFT, "left", PEER, INFO, "the peer closed the connection without DISCONNECT") \

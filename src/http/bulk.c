@@ -204,6 +204,7 @@ take_items(struct request *r, struct doc list, void (*reply)(struct request *r))
 	r->gather = arena_alloc(&r->arena, sizeof(*r->gather) + n * sizeof(struct item));
 	r->gather->n = n;
 	r->gather->reply = reply;
+	request_counts(r, n);
 	for (uint32_t i = 0; i < n && doc_next(&it, &key, &d); i++) {
 		if (!take_item(r, d, i, &f)) {
 			reply_fault(r, &f);

@@ -136,6 +136,7 @@ take_batch(struct request *r, struct events *e, struct fault *f)
 	if (doc_count(list) > EVENTS_BATCH_MAX)
 		return fault_set(f, F_MessageTooLarge, "the batch has %u messages, the limit is %u",
 		    doc_count(list), EVENTS_BATCH_MAX);
+	request_counts(r, doc_count(list));
 	it = doc_iter(list);
 	for (uint32_t i = 0; err == ERR_OK && doc_next(&it, &key, &item); i++)
 		err = take_item(e, item, i, &bytes, f);

@@ -33,7 +33,8 @@ struct http_options {
 	struct catalogue_box *catalogue;
 	struct tls *tls;
 	struct gate *gate;
-	struct mqtt_loop *mqtt; /* of this loop: sessions of WebSocket clients */
+	struct limiter *limiter; /* NULL: no rate limits */
+	struct mqtt_loop *mqtt;  /* of this loop: sessions of WebSocket clients */
 	struct http_admin admin;
 	bool strict_queries;        /* no extensions of the query language: Q-88 */
 	int64_t connect_timeout_us; /* from accept to a WebSocket's CONNECT. 0: HTTP_REQUEST_US */

@@ -126,6 +126,7 @@ void request_if_match(struct request *r, struct work *w);
 /* *  "*"  tag  "tag"  W/"tag" (service-rest.md 5.1) */
 void work_if_match(struct work *w, struct str tag);
 size_t request_if_match_room(const struct request *r);
+struct net_addr request_from(const struct request *r); /* all zero: unknown */
 void request_submit(struct request *r, struct work *w);
 
 /* warn.c: what has no effect is told in a header */
@@ -139,6 +140,11 @@ void warn_twin(struct request *r, const char *prefix, struct doc twin);
 
 /* path.c */
 /* The raw path with each encoded slash as a plain one, in the arena. */
+/* limits.c: may it be done, by the rate limits? Else it is answered. */
+bool request_admitted(struct request *r);
+/* It is n operations, not one: what is beyond the first is a debt. */
+void request_counts(struct request *r, uint32_t n);
+
 struct str path_plain(struct arena *a, struct str raw);
 /* The path's segments, each decoded once, and with PATH_ROUTE the route that they lead to. */
 enum path_found path_find(struct request *r);

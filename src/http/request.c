@@ -198,19 +198,25 @@ request_if_match(struct request *r, struct work *w)
 		work_if_match(w, tag);
 }
 
+struct net_addr
+request_from(const struct request *r)
+{
+	const struct sockaddr *sa =
+	    evhttp_connection_get_addr(evhttp_request_get_connection(r->ev));
+
+	return sa != NULL ? net_addr_of(sa) : (struct net_addr){ 0 };
+}
+
 /* Whose share of the workers a request takes: a device's own, or a policy's from one address. What asks who it is, in the
  * name of a device, takes nothing from the device. */
 static uint64_t
 share_of(const struct request *r)
 {
-	const struct sockaddr *sa =
-	    evhttp_connection_get_addr(evhttp_request_get_connection(r->ev));
-	struct net_addr from = { 0 };
+	struct net_addr from;
 
 	if (r->actor == ACTOR_DEVICE)
 		return asker_key(r->asker, STR_NONE);
-	if (sa != NULL)
-		from = net_addr_of(sa);
+	from = request_from(r);
 	return asker_key(r->asker.n > 0 ? r->asker : r->segment[1], net_addr_party(&from));
 }
 
@@ -277,7 +283,7 @@ request_dispatch(struct request *r)
 		reply_error(r, F_GenericRequestEntityTooLarge,
 		    "the body has %zu bytes, the limit is %u", r->body.n,
 		    r->route->bulk ? HTTP_BULK_MAX : HTTP_BODY_MAX);
-	} else {
+	} else if (request_admitted(r)) {
 		r->route->run(r);
 	}
 }

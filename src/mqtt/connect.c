@@ -44,6 +44,15 @@ refuse_by_verdict(struct session *s, const struct reply *r)
 }
 
 static void
+refuse_by_limit(struct session *s, const struct limit_refusal *why)
+{
+	struct fault f = { 0 };
+
+	limit_fault(why, &f);
+	refuse(s, CONNACK_UNAVAILABLE, REASON_RATE_LIMIT, STR_NONE, str_of(f.text));
+}
+
+static void
 on_orphan_gone(struct work *w)
 {
 	struct mqtt_loop *ml = w->owner;
@@ -76,13 +85,17 @@ on_verdict(struct work *w)
 {
 	struct session *s = session_of(w->owner, w->op.reply_to);
 	const struct reply *r = &w->reply;
+	struct limit_refusal why;
 
 	if (s == NULL && r->fault.code == F_NONE)
 		disconnect_orphan(w);
 	s = session_back(w);
 	if (s == NULL)
 		return;
-	if (r->fault.code == F_NONE) {
+	if (r->fault.code == F_NONE && !session_may_begin(s, &r->verdict, &why)) {
+		disconnect_orphan(w); /* its shard believes that it has begun */
+		refuse_by_limit(s, &why);
+	} else if (r->fault.code == F_NONE) {
 		connack(s, CONNACK_ACCEPTED, r->session_present);
 		session_accepted(s, r);
 		if (catalogue_version(s->ml->o.catalogue) != r->judged_by)
@@ -171,6 +184,7 @@ on_connect_packet(struct session *s, const struct mqtt_packet *p)
 	const struct mqtt_connect *c = &p->connect;
 	enum mqtt_connack code = CONNACK_DENIED; /* D-10 */
 	enum reason why = REASON_NONE;
+	struct limit_refusal limit;
 	struct mqtt_user user;
 
 	if (c->level != MQTT_LEVEL) {
@@ -184,6 +198,8 @@ on_connect_packet(struct session *s, const struct mqtt_packet *p)
 	}
 	if (why != REASON_NONE) {
 		refuse(s, code, why, c->client_id, STR_NONE);
+	} else if (!link_may_ask(s, &limit)) {
+		refuse_by_limit(s, &limit);
 	} else {
 		keep_alive(s, c->keep_alive_s);
 		ask(s, c, &user);

@@ -20,9 +20,10 @@ static bool
 link_close(struct session *s)
 {
 	struct mqtt_loop *ml = s->ml;
+	int64_t now_us = loop_now_us(ml->loop), wait_ns;
 
-	if (!pace_take(&ml->reaper.pace, loop_now_us(ml->loop))) {
-		reaper_run(ml, pace_next_us(&ml->reaper.pace));
+	if (!limit_take(&ml->reaper.until_ns, &ml->reaper.rate, now_us * 1000, &wait_ns)) {
+		reaper_run(ml, now_us + wait_ns / 1000 + 1);
 		return false;
 	}
 	session_abort(s, s->doomed);
@@ -142,5 +143,5 @@ links_init(struct mqtt_loop *ml)
 {
 	ml->reaper.msg.run = on_asked;
 	ml->reaper.timer.fire = on_turn;
-	pace_init(&ml->reaper.pace, MQTT_CLOSINGS_A_SECOND, ml->o.nloop);
+	ml->reaper.rate = limit_a_second(MQTT_CLOSINGS_A_SECOND / (ml->o.nloop ? ml->o.nloop : 1));
 }

@@ -13,7 +13,8 @@
 struct mqtt_options {
 	struct fleet *fleet;
 	struct catalogue_box *catalogue;
-	unsigned nloop; /* that share what is bounded for all; 0: 1 */
+	struct limiter *limiter; /* NULL: no rate limits */
+	unsigned nloop;          /* that share what is bounded for all; 0: 1 */
 	uint32_t
 	    max_in_flight; /* operations of one session on their way; at it reading stops. 0: MQTT_IN_FLIGHT */
 };

@@ -22,6 +22,7 @@ struct session {
 	uint32_t slot;
 	uint8_t state;
 	bool paused;               /* reading stopped for back-pressure */
+	bool resting;              /* the same, for a rate limit */
 	bool said_goodbye;         /* DISCONNECT came: the will is off */
 	bool on_behalf;            /* its CONNECT says that another one speaks for it */
 	bool told;                 /* its refusal is in the log: its end need not be */
@@ -37,25 +38,13 @@ struct session {
 	char *policy;               /* whose key that is; NULL: no policy's */
 	enum reason doomed; /* why it is to be closed when its turn comes; REASON_NONE: it is not */
 	int64_t heard_us;   /* last packet */
-	struct loop_timer idle, token;
+	struct loop_timer idle, token, rest;
 };
 
 struct slot {
 	struct session *session; /* NULL: free */
 	uint32_t generation, next_free;
 };
-
-/* pace.c: at most so many in any second, shared among nsharer that each have a pace of their own. */
-struct pace {
-	int64_t window_us; /* when this window began */
-	uint32_t share, left;
-};
-
-void pace_init(struct pace *p, uint32_t a_second, uint32_t nsharer);
-/* Now? now_us never goes back. */
-bool pace_take(struct pace *p, int64_t now_us);
-/* When to ask again after a no. */
-int64_t pace_next_us(const struct pace *p);
 
 struct mqtt_loop {
 	struct loop *loop;
@@ -72,7 +61,8 @@ struct mqtt_loop {
 		bool review;       /* all links are to be reviewed, from `at` on */
 		uint32_t at;       /* the next slot */
 		uint32_t ndoomed;
-		struct pace pace; /* of closings */
+		struct limit_rate rate; /* of closings */
+		int64_t until_ns;
 	} reaper;
 	struct buf doc, topic, body, packet, bag; /* working memory */
 	struct arena arena;
@@ -91,6 +81,16 @@ void session_log(const struct session *s, enum log_event event, enum reason why,
 struct work *session_work(
     struct session *s, enum op_kind kind, size_t room, void (*done)(struct work *w));
 void session_submit(struct session *s, struct work *w);
+
+/* limits.c: rate limits. Each says whether it may be done now; then it is. */
+/* A CONNECT, before anything is known but where it comes from. */
+bool link_may_ask(const struct session *s, struct limit_refusal *why);
+/* ...and once it is known who that is. */
+bool session_may_begin(const struct session *s, const struct verdict *v, struct limit_refusal *why);
+bool session_may(const struct session *s, enum limit_kind kind, struct limit_refusal *why);
+/* Telemetry. If not, the session reads on when it may: the packet comes again. */
+bool session_may_send(struct session *s);
+void session_rest_init(struct session *s);
 /* The work is back: NULL if its session has ended, which it then also frees. */
 struct session *session_back(struct work *w);
 /* CONNECT is under way: nothing is read until the verdict. */

@@ -129,6 +129,8 @@ publish_telemetry(struct session *s, const struct mqtt_publish *p, const struct 
 	struct buf *b = &s->ml->body;
 	struct work *w;
 
+	if (!session_may_send(s))
+		return ERR_MORE;
 	b->n = 0;
 	if (telemetry_body(s->ml, t->bag, p->payload, p->retain, false, b) != ERR_OK)
 		return session_fault(s, REASON_MESSAGE_SIZE); /* D-64 */
@@ -156,6 +158,28 @@ request(struct session *s, enum op_kind kind, const struct mqtt_publish *p, cons
 	return w;
 }
 
+/* May it be done, by the rate limits? If not, the fault is the answer. */
+static bool
+admitted(const struct session *s, enum limit_kind kind, struct fault *f)
+{
+	struct limit_refusal why;
+
+	if (session_may(s, kind, &why))
+		return true;
+	limit_fault(&why, f);
+	return false;
+}
+
+static enum err
+publish_get(struct session *s, const struct mqtt_publish *p, const struct topic *t)
+{
+	struct fault fault = { 0 };
+
+	session_submit(
+	    s, request(s, OP_TWIN_GET, p, t, 0, admitted(s, LIMIT_READS, &fault) ? NULL : &fault));
+	return ERR_OK;
+}
+
 static enum err
 publish_patch(struct session *s, const struct mqtt_publish *p, const struct topic *t)
 {
@@ -166,7 +190,7 @@ publish_patch(struct session *s, const struct mqtt_publish *p, const struct topi
 	s->ml->doc.n = 0;
 	if (t->version == TOPIC_BAD_VERSION)
 		fault_set(&fault, F_ArgumentInvalid, "$version of the topic is not a number");
-	else
+	else if (admitted(s, LIMIT_UPDATES, &fault))
 		doc_parse(s->ml->parser, p->payload, &s->ml->doc, &info, &fault);
 	w = request(s, OP_REPORT, p, t, s->ml->doc.n, fault.code != F_NONE ? &fault : NULL);
 	w->op.payload = work_str(w, buf_view(&s->ml->doc));
@@ -189,9 +213,7 @@ on_publish_packet(struct session *s, const struct mqtt_packet *packet)
 	switch (topic_parse(p->topic, &self, &t)) {
 	case TOPIC_TELEMETRY: return publish_telemetry(s, p, &t);
 	case TOPIC_TWIN_PATCH: return publish_patch(s, p, &t);
-	case TOPIC_TWIN_GET:
-		session_submit(s, request(s, OP_TWIN_GET, p, &t, 0, NULL));
-		return ERR_OK;
+	case TOPIC_TWIN_GET: return publish_get(s, p, &t);
 	case TOPIC_METHOD_RESPONSE: return publish_method_response(s, p, &t, on_published);
 	case TOPIC_IGNORED:
 		t.rid = STR_NONE;

@@ -146,7 +146,8 @@ session_back(struct work *w)
 	if (s->paused && s->state == S_LIVE && s->nwork <= ml->o.max_in_flight / 2 &&
 	    s->work_bytes <= MQTT_IN_FLIGHT_BYTES / 2) {
 		s->paused = false;
-		stream_resume(s->stream);
+		if (!s->resting)
+			stream_resume(s->stream);
 	}
 	return s;
 }
@@ -207,7 +208,10 @@ on_idle(struct loop_timer *t)
 	struct session *s = OF_TIMER(t, idle);
 	int64_t due_us = s->heard_us + (int64_t)s->idle_s * 1000000;
 
-	if (loop_now_us(s->ml->loop) >= due_us)
+	if (s->resting) /* what it sends is not read */
+		loop_timer_set(
+		    s->ml->loop, &s->idle, loop_now_us(s->ml->loop) + (int64_t)s->idle_s * 1000000);
+	else if (loop_now_us(s->ml->loop) >= due_us)
 		session_abort(s, REASON_KEEP_ALIVE); /* D-26 */
 	else
 		loop_timer_set(s->ml->loop, &s->idle, due_us);
@@ -329,11 +333,12 @@ on_data(struct stream *st, struct str in, void *ctx)
 	struct session *s = ctx;
 	size_t used = 0;
 
-	while (used < in.n && s->state != S_ASKING && !s->paused && stream_is_open(st)) {
+	while (used < in.n && s->state != S_ASKING && !s->paused && !s->resting &&
+	    stream_is_open(st)) {
 		size_t size = 0;
 		enum err e = session_step(s, str_sub(in, used), &size);
 
-		if (e == ERR_MORE)
+		if (e == ERR_MORE) /* or it may not be done yet */
 			break;
 		if (e != ERR_OK) {
 			session_abort(s, REASON_MALFORMED);
@@ -356,6 +361,7 @@ on_open(struct stream *st, void *ctx)
 	s->slot = slot_take(ml);
 	s->idle.fire = on_idle;
 	s->token.fire = on_token_end;
+	session_rest_init(s);
 	ml->slots[s->slot].session = s;
 	ml->nsession++;
 	stream_set_user(st, &mqtt_user, s);
@@ -412,6 +418,7 @@ on_close(struct stream *st, enum stream_end why, void *ctx)
 	strangers_count(s, 0);
 	loop_timer_clear(ml->loop, &s->idle);
 	loop_timer_clear(ml->loop, &s->token);
+	loop_timer_clear(ml->loop, &s->rest);
 	slot_give(ml, s->slot);
 	ml->nsession--;
 	link_ended(s);

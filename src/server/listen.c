@@ -111,13 +111,16 @@ enum err
 io_make(struct server *s, unsigned i)
 {
 	struct io *io = &s->io[i];
-	struct mqtt_options mo = { .fleet = s->fleet, .catalogue = s->catalogue, .nloop = s->nio };
+	struct mqtt_options mo = {
+		.fleet = s->fleet, .catalogue = s->catalogue, .limiter = s->limiter, .nloop = s->nio
+	};
 	struct http_options ho = { .fleet = s->fleet,
 		.store = s->store,
 		.file_jobs = s->file_jobs,
 		.catalogue = s->catalogue,
 		.tls = s->tls,
 		.gate = s->gate,
+		.limiter = s->limiter,
 		.connect_timeout_us = (int64_t)s->o.connect_timeout_s * 1000000,
 		.request_timeout_us = (int64_t)s->o.request_timeout_s * 1000000,
 		.strict_queries = s->o.strict_queries,

@@ -68,6 +68,8 @@ static const struct option {
 	    "age of the event log; 0: by size only" },
 	{ "free-space", "SIZE", T_SIZE, AT(free_space_bytes), 64u << 20, 0, UINT64_MAX,
 	    "free disk space below which changes are refused" },
+	{ "rate-limit", "RULE", T_LIST, AT(rate_limits), 0, 0, 0,
+	    "as device:updates=10/s, for each device, module, policy or address; repeat for more" },
 	{ "import-export-dir", "DIR", T_LIST, AT(import_export_dirs), 0, 0, 0,
 	    "a directory whose files import and export jobs may use; repeat for more" },
 	{ "log-file", "FILE", T_TEXT, AT(log_file), 0, 0, 0,
@@ -241,13 +243,24 @@ parse_file(const char *path, char *text, size_t n, struct server_options *o, cha
 }
 
 static enum err
+limits_settle(struct server_options *o, char *why, size_t nwhy)
+{
+	enum err e = ERR_OK;
+
+	o->limits = (struct limit_rules){ 0 };
+	for (unsigned i = 0; i < o->rate_limits.n && e == ERR_OK; i++)
+		e = limit_rule_parse(str_of(o->rate_limits.v[i]), &o->limits, why, nwhy);
+	return e;
+}
+
+static enum err
 options_settle(struct server_options *o, char *why, size_t nwhy)
 {
 	if (o->certs.n != o->keys.n || o->certs.n > 2) {
 		snprintf(why, nwhy, "--cert and --key go in pairs, at most two");
 		return ERR_ARG;
 	}
-	return ERR_OK;
+	return limits_settle(o, why, nwhy);
 }
 
 enum err

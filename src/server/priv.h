@@ -39,6 +39,7 @@ struct server {
 	struct tls_conf tls_conf;
 	char tls_paths[4][DATA_PATH_MAX];
 	struct gate *gate;
+	struct limiter *limiter; /* NULL: no rate limits */
 	struct catalogue_box *catalogue;
 	pthread_mutex_t policies_mutex;
 	struct policies *policies;

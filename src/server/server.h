@@ -8,6 +8,7 @@
 #include "auth/auth.h"
 #include "base/base.h"
 #include "base/reason.h"
+#include "limit/limit.h"
 
 /* ---- options: one table for the command line and DATA/twinhub.conf ---- */
 
@@ -31,8 +32,10 @@ struct server_options {
 	uint64_t token_skew_s, token_ttl_max_s; /* L-79; 0: any */
 	uint64_t log_max_bytes, log_max_age_s;  /* the event log */
 	uint64_t free_space_bytes;              /* below it changes are refused */
-	struct option_list import_export_dirs;  /* directories that jobs may read and write */
-	const char *log_file;                   /* NULL: stderr */
+	struct option_list rate_limits;         /* as they are written, and read: */
+	struct limit_rules limits;
+	struct option_list import_export_dirs; /* directories that jobs may read and write */
+	const char *log_file;                  /* NULL: stderr */
 	enum log_level log_level;
 	bool tls_legacy;     /* CBC suites of TLS 1.2 */
 	bool strict_queries; /* only what the service itself understands: Q-88 */

@@ -113,4 +113,5 @@ server_stop(struct server *s)
 	configurations_free(s->configurations);
 	tls_free(s->tls);
 	gate_free(s->gate);
+	limiter_free(s->limiter);
 }

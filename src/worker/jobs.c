@@ -192,18 +192,20 @@ jobs_have_room(const struct worker *w)
 static bool
 pace_allows(struct worker *w, struct job *j)
 {
-	int64_t now_ns = clock_mono_us() * 1000, next = atomic_load(&j->pace_ns), base;
+	int64_t now_ns = clock_mono_us() * 1000, was = atomic_load(&j->pace_ns), until, wait_ns;
+	struct limit_rate rate = { 0, 1 };
 
 	if (j->rate == 0)
 		return true;
+	rate.each_ns = INT64_C(1000000000) / j->rate;
+	rate.burst += (uint32_t)(PACE_BURST_NS / rate.each_ns);
 	do {
-		base = next > now_ns - PACE_BURST_NS ? next : now_ns - PACE_BURST_NS;
-		if (base > now_ns) {
-			w->jobs.rest_us = base / 1000 + 1;
+		until = was;
+		if (!limit_take(&until, &rate, now_ns, &wait_ns)) {
+			w->jobs.rest_us = (now_ns + wait_ns) / 1000 + 1;
 			return false;
 		}
-	} while (!atomic_compare_exchange_weak(
-	    &j->pace_ns, &next, base + INT64_C(1000000000) / j->rate));
+	} while (!atomic_compare_exchange_weak(&j->pace_ns, &was, until));
 	return true;
 }
 

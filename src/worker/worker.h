@@ -13,6 +13,7 @@
 #include "hub/dryrun.h"
 #include "hub/hub.h"
 #include "hub/why.h"
+#include "limit/limit.h"
 #include "net/net.h"
 #include "query/columns.h"
 #include "store/store.h"
@@ -50,6 +51,17 @@ struct work {
 	size_t used, room; /* of bytes */
 	char bytes[];      /* the strings of op */
 };
+
+/* ---- rate limits (limit/limit.h) of the whole hub; any thread ---- */
+
+struct limiter;
+struct limiter *limiter_new(const struct limit_rules *rules); /* NULL: there are none */
+void limiter_free(struct limiter *l);                         /* NULL is fine */
+/* As limits_take, limits_owe, now. NULL: always, nothing. */
+bool limiter_takes(struct limiter *l, enum limit_kind kind, const struct limit_asker *asker,
+    struct limit_refusal *why);
+void limiter_owes(
+    struct limiter *l, enum limit_kind kind, const struct limit_asker *asker, uint32_t n);
 
 /* Who asks, and, unless it is a device with its modules, from where. Works of one asker keep their order. */
 uint64_t asker_key(struct str who, struct str from);

@@ -1,0 +1,87 @@
+/* Rate limits of requests (limits.md 2, R-101): which kind of operation each route is, and 429 with Retry-After. */
+#include "http/priv.h"
+
+#include <stdio.h>
+
+#define NONE LIMIT_KINDS
+
+/* The first row whose path the route's begins with. */
+static const struct {
+	const char *path;
+	enum limit_kind reads, writes; /* of GET, of others */
+} kinds[] = {
+	{ "twins/{device}/methods", LIMIT_METHODS, LIMIT_METHODS },
+	{ "twins/{device}/modules/{module}/methods", LIMIT_METHODS, LIMIT_METHODS },
+	{ "twins", LIMIT_READS, LIMIT_UPDATES },
+	{ "digitaltwins/{device}/co", LIMIT_METHODS, LIMIT_METHODS }, /* commands, components */
+	{ "digitaltwins", LIMIT_READS, LIMIT_UPDATES },
+	{ "devices/query", LIMIT_QUERIES, LIMIT_QUERIES },
+	{ "devices/{device}/messages/events", LIMIT_SENDS, LIMIT_SENDS },
+	{ "devices/{device}/modules/{module}/messages/events", LIMIT_SENDS, LIMIT_SENDS },
+	{ "devices/{device}/applyConfigurationContent", LIMIT_CONFIGURATIONS,
+	    LIMIT_CONFIGURATIONS },
+	{ "devices", LIMIT_REGISTRY, LIMIT_REGISTRY },
+	{ "statistics", LIMIT_REGISTRY, LIMIT_REGISTRY },
+	{ "configurations", LIMIT_CONFIGURATIONS, LIMIT_CONFIGURATIONS },
+	{ "jobs", LIMIT_JOBS, LIMIT_JOBS },
+	{ "", NONE, NONE }, /* administration, and what is never there */
+};
+
+static enum limit_kind
+kind_of(const struct route *route)
+{
+	size_t i = 0;
+
+	while (!str_starts(str_of(route->path), str_of(kinds[i].path)))
+		i++;
+	return route->method == EVHTTP_REQ_GET ? kinds[i].reads : kinds[i].writes;
+}
+
+/* What a module does counts for its device, too. */
+static struct limit_asker
+asker_of(const struct request *r)
+{
+	struct net_addr from = request_from(r);
+	struct limit_asker asker = { 0 };
+	bool device = r->actor == ACTOR_DEVICE;
+
+	asker.key[device ? LIMIT_DEVICE : LIMIT_POLICY] = asker_key(r->asker, STR_NONE);
+	if (device && (r->rights & RIGHT_MODULE_SELF))
+		asker.key[LIMIT_MODULE] = asker_key(r->asker, path_module(r));
+	asker.key[LIMIT_ADDRESS] = asker_key(net_addr_party(&from), STR_NONE);
+	return asker;
+}
+
+bool
+request_admitted(struct request *r)
+{
+	enum limit_kind kind = kind_of(r->route);
+	struct limit_refusal why;
+	struct limit_asker asker;
+	char seconds[24];
+	struct fault f;
+
+	if (r->hl->o.limiter == NULL || kind == NONE)
+		return true;
+	asker = asker_of(r);
+	if (limiter_takes(r->hl->o.limiter, kind, &asker, &why))
+		return true;
+	limit_fault(&why, &f);
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)limit_wait_s(&why));
+	add_header(r, "Retry-After", seconds);
+	r->refused = REASON_RATE_LIMIT;
+	reply_fault(r, &f);
+	return false;
+}
+
+void
+request_counts(struct request *r, uint32_t n)
+{
+	enum limit_kind kind = kind_of(r->route);
+	struct limit_asker asker;
+
+	if (r->hl->o.limiter == NULL || kind == NONE || n < 2)
+		return;
+	asker = asker_of(r);
+	limiter_owes(r->hl->o.limiter, kind, &asker, n - 1);
+}
