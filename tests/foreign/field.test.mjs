@@ -133,6 +133,27 @@ test('J-30a L-43 T-63 desired, reported and contents over the limit', async () =
 	refused(await hub.rest('POST', '/devices/edge1/applyConfigurationContent', { body: { modulesContent: { $edgeAgent: { 'properties.desired': big } } } }), ...over);
 });
 
+test('J-61 J-64 J-66 a configuration that would pass the limit says by how much, wherever it is looked for', async () => {
+	await hub.createDevice('full');
+	const filled = Object.fromEntries(Array.from({ length: 31 }, (_, i) => [`k${i}`, 'x'.repeat(1020)]));
+	ok(await hub.rest('PATCH', '/twins/full', { body: { tags: { full: 1 }, properties: { desired: filled } } }));
+	const body = { id: 'more', priority: 1, targetCondition: 'tags.full = 1', content: { deviceContent: { 'properties.desired.more': 'y'.repeat(3000) } } };
+	const size = ({ reasons: [{ reason, limit, size: found, text }], ...entry }, who) => {
+		assert.deepEqual([reason, limit, entry.patch], ['size', 32768, undefined], who);
+		assert.ok(found > 34000 && text.includes('32768') && text.includes(`${found}`), `${who}: ${text}`);
+	};
+	const dry = ok(await hub.rest('PUT', '/configurations/more?dryRun=true', { body }));
+	assert.equal(dry.changedDesiredCount, 0);
+	size(dry.sample[0], 'dry run');
+	ok(await hub.rest('PUT', '/configurations/more', { body }));
+	const left = await until(async () => { const rows = ok(await hub.rest('GET', '/configurations/more/devices?state=notApplied')); return rows.length > 0 && rows; }, 'it is targeted');
+	assert.deepEqual(left.map((d) => [d.deviceId, d.targeted, d.applied]), [['full', true, false]]);
+	size(left[0], 'its devices');
+	size(ok(await hub.rest('GET', '/twins/full/configurations')).find((c) => c.configurationId === 'more'), 'the twin');
+	const why = await hub.cli(['configuration', 'why', 'more', 'full']);
+	assert.match(why.stdout, /32768/, why.stderr);
+});
+
 test('R-21 an update without If-Match says what is missing', async () => {
 	const body = { id: 'again', targetCondition: "tags.none = '1'", priority: 1, content: { deviceContent: { 'properties.desired.again': 1 } } };
 	ok(await hub.rest('PUT', '/configurations/again', { body }));

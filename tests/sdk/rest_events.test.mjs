@@ -75,7 +75,19 @@ test('R-106 D-79 modules send with their own key and with their device\'s', asyn
 	assert.equal((await post('x', { token: sasToken({ resource: `${hub.addr}/devices/d1/modules/m1`, key: own }) })).status, 401, 'a module is not its device');
 });
 
-test('R-106 batches: text and base64, prefixed names or not; faults name the place and nothing is taken', async () => {
+test('T-57 T-105 over HTTPS a device has no twin, stays Disconnected, and asking for messages is no activity', async () => {
+	const { primaryKey } = (await hub.createDevice('quiet')).authentication.symmetricKey;
+	const own = (method, target) => hub.rest(method, target, { token: token('quiet', primaryKey), ...(method === 'GET' ? {} : { body: {} }) });
+	const twin = async () => { const { connectionState, lastActivityTime } = (await hub.rest('GET', '/twins/quiet')).body; return [connectionState, lastActivityTime]; };
+	for (const [method, target] of [['GET', '/twins/quiet'], ['PATCH', '/twins/quiet'], ['GET', '/devices/quiet/twin']]) assert.ok([401, 404].includes((await own(method, target)).status), target);
+	assert.equal((await own('GET', '/devices/quiet/messages/deviceBound')).status, 501);
+	assert.deepEqual(await twin(), ['Disconnected', '0001-01-01T00:00:00Z']);
+	assert.equal((await post('x', { target: '/devices/quiet/messages/events', token: token('quiet', primaryKey) })).status, 204);
+	const [state, time] = await twin();
+	assert.deepEqual([state, time > '2020'], ['Disconnected', true]);
+});
+
+test('R-106 L-62 batches: text and base64, prefixed names or not; faults name the place and nothing is taken', async () => {
 	const good = [{ body: 'plain text', base64Encoded: false, properties: { 'iothub-app-a': '1', b: 2, 'iothub-correlationid': 'c' } }, { body: 'as text too', base64Encoded: 'false' }, { body: Buffer.from('coded').toString('base64') }, { body: '' }];
 	assert.equal((await batch(good)).status, 204);
 	for (const want of ['plain text', 'coded', 'as text too', walProperty('a', '1'), walProperty('b', '2'), walProperty('correlation-id', 'c')]) assert.ok(logged(want), `${want}`);
