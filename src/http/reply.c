@@ -96,7 +96,8 @@ void
 reply_body(struct request *r, int status, const char *type)
 {
 	struct evhttp_connection *conn = evhttp_request_get_connection(r->ev);
-	size_t n = evbuffer_get_length(evhttp_request_get_output_buffer(r->ev));
+	struct evbuffer *body = evhttp_request_get_output_buffer(r->ev);
+	size_t n = evbuffer_get_length(body);
 	char id[33], guid[40], length[24];
 
 	tracking_id(id);
@@ -111,6 +112,9 @@ reply_body(struct request *r, int status, const char *type)
 		    r, "Content-Type", type != NULL ? type : "application/json; charset=utf-8");
 		add_header(r, "Content-Length", length);
 	}
+	if (evhttp_request_get_command(r->ev) == EVHTTP_REQ_HEAD)
+		evbuffer_drain(
+		    body, n); /* the library would send it, as the beginning of the next answer */
 	if (conn != NULL)
 		https_request_ends(evhttp_connection_get_bufferevent(conn),
 		    loop_now_us(r->hl->loop) + HTTP_IDLE_US);

@@ -293,7 +293,7 @@ request_dispatch(struct request *r)
 static struct str
 target_of(const struct request *r)
 {
-	struct str uri = str_of(evhttp_request_get_uri(r->ev)), scheme, rest;
+	struct str uri = https_target(r->ev), scheme, rest;
 	size_t n = 0;
 
 	if (str_starts(uri, STR("/")) || !str_cut(uri, ':', &scheme, &rest) ||
@@ -317,7 +317,8 @@ request_new(struct http_loop *hl, struct evhttp_request *ev)
 	r->hl = hl;
 	r->ev = ev;
 	r->method = method_of(r);
-	str_cut(target_of(r), '?', &r->sent_path, &r->query);
+	/* a copy: the connection may go while the request is under way */
+	str_cut(arena_str(&r->arena, target_of(r)), '?', &r->sent_path, &r->query);
 	r->path = path_plain(&r->arena, r->sent_path);
 	r->body = (struct str){ n == 0 ? NULL : (const char *)evbuffer_pullup(in, -1), n };
 	slot_take(r);

@@ -13,8 +13,7 @@ bad(struct framing *f, unsigned status, const char *why)
 	f->state = FRAMING_IS_BAD;
 	f->status = (uint16_t)status;
 	f->why = why;
-	buf_fini(&f->line);
-	buf_fini(&f->head);
+	framing_fini(f);
 	return FRAMING_BAD;
 }
 
@@ -124,8 +123,9 @@ request_line(struct framing *f, struct str line)
 	if (!f->old && !str_eq(version, STR("HTTP/1.1")))
 		return bad(f, 400, "the request line does not end with HTTP/1.1 or HTTP/1.0");
 	f->takes_body = method_takes_body(method);
-	buf_str(&f->head, line);
-	buf_cstr(&f->head, "\r\n");
+	buf_str(&f->target, target);
+	buf_str(&f->head, method);
+	buf_printf(&f->head, " / " STR_FMT "\r\n", STR_ARG(version));
 	return FRAMING_TAKEN;
 }
 
@@ -187,12 +187,14 @@ on_trailer(struct framing *f, struct str value, bool *keep)
 	return FRAMING_TAKEN;
 }
 
-/* What else somebody expects is evhttp's to refuse: 417. */
+/* evhttp would refuse others by itself, in HTML and without a word in the log. */
 static enum framing_step
 on_expect(struct framing *f, struct str value, bool *keep)
 {
-	f->expects = str_ieq(value, STR("100-continue"));
-	*keep = !f->expects;
+	*keep = false;
+	if (!str_ieq(value, STR("100-continue")))
+		return bad(f, 400, "the request expects something else than 100-continue");
+	f->expects = true;
 	return FRAMING_TAKEN;
 }
 
@@ -409,4 +411,5 @@ framing_fini(struct framing *f)
 {
 	buf_fini(&f->line);
 	buf_fini(&f->head);
+	buf_fini(&f->target);
 }

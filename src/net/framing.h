@@ -2,9 +2,10 @@
  * framing: HTTP/1.x requests, cut out of a connection's bytes (RFC 9112) before evhttp sees them. Pure: bytes in, bytes out.
  *
  * Two readers that do not agree where a message ends are an attack, whoever of them is right. So evhttp is given one message
- * at a time, when it is whole, with a head of our own making: the request line, the fields as they came, and exactly one
- * Content-Length where evhttp would look for one. What it cannot tell apart (chunks, bodies of methods whose body it does not
- * read, odd framing) it never sees.
+ * at a time, when it is whole, with a head of our own making: a request line with "/" for a target, the fields as they came,
+ * and exactly one Content-Length where evhttp would look for one. What it cannot tell apart (chunks, bodies of methods whose
+ * body it does not read, odd framing), and what it would answer in its own way (targets and expectations that it does not
+ * understand), it never sees.
  *
  *   START --head--> BODY (of a length) ------> END --framing_next--> START
  *             |---> CHUNK <-> DATA, TRAILER -->^       anything else --> BAD, for good
@@ -31,12 +32,13 @@ enum framing_state {
 struct framing {
 	uint32_t max_head, max_body; /* set by the owner; bytes */
 	enum framing_state state;
-	struct buf line; /* a line that has not ended */
-	struct buf head; /* as evhttp is to see it */
-	uint32_t nline;  /* of the head so far */
-	uint32_t nhead;  /* bytes of head, or trailer, so far */
-	uint64_t left;   /* of the body, or of the chunk */
-	uint64_t length; /* of the body */
+	struct buf line;   /* a line that has not ended */
+	struct buf head;   /* as evhttp is to see it */
+	struct buf target; /* of the request line, until framing_next */
+	uint32_t nline;    /* of the head so far */
+	uint32_t nhead;    /* bytes of head, or trailer, so far */
+	uint64_t left;     /* of the body, or of the chunk */
+	uint64_t length;   /* of the body */
 	uint32_t nhost, nlength, ncoding;
 	bool takes_body; /* evhttp reads a body of this method; nobody reads others */
 	bool old;        /* HTTP/1.0 */

@@ -518,6 +518,15 @@ https_began_us(struct bufferevent *bev, int64_t now_us)
 	return c != NULL && !c->answered ? c->accepted_us : now_us;
 }
 
+struct str
+https_target(struct evhttp_request *ev)
+{
+	struct https_conn *c =
+	    conn_of(evhttp_connection_get_bufferevent(evhttp_request_get_connection(ev)));
+
+	return c != NULL ? buf_view(&c->framing.target) : str_of(evhttp_request_get_uri(ev));
+}
+
 bool
 https_peer(struct bufferevent *bev, struct net_addr *out)
 {

@@ -391,6 +391,8 @@ struct https_fault {
 	const char *why;
 };
 const struct https_fault *https_request_begins(struct evhttp_request *ev);
+/* What it asks for, as it came: evhttp knows nothing of it. Borrowed until the request ends; empty if it is none. */
+struct str https_target(struct evhttp_request *ev);
 void https_request_ends(struct bufferevent *bev, int64_t due_us);
 void https_release(struct bufferevent *bev);
 /* What its client has shown of itself, as stream_tls_peer. */
