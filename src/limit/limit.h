@@ -59,14 +59,17 @@ struct limit_rules {
 
 /*
  * "device:updates=10/s", "policy:queries=20/m,5": N a second (s), minute (m), hour (h) or day (d), at most BURST in one go;
- * by default what a second brings, at least one. ERR_ARG: one line in why; the rules are as before.
+ * by default what a second brings, at least one. ERR_ARG: one line in why, and the rules are as before. One that would limit
+ * nothing is refused, too, and one whose BURST comes together in no year.
  */
 enum err limit_rule_parse(struct str text, struct limit_rules *rules, char *why, size_t nwhy);
 
 /* ---- what askers have taken ---- */
 
-#define LIMIT_BUCKETS 65536u
-#define LIMIT_WAYS    4u /* places that a bucket can have */
+#define LIMIT_BUCKETS_MIN 65536u /* 1 MB */
+#define LIMIT_BUCKETS_MAX                                                                          \
+	1048576u      /* 16 MB; in between one for each identity and rule of devices or modules */
+#define LIMIT_WAYS 4u /* places that a bucket can have */
 
 struct limit_bucket {
 	uint64_t key; /* 0: none yet */
@@ -76,9 +79,11 @@ struct limit_bucket {
 struct limits {
 	struct limit_rules rules;
 	struct limit_bucket *buckets;
+	uint64_t nset; /* of LIMIT_WAYS each */
 };
 
-void limits_init(struct limits *l, const struct limit_rules *rules);
+/* nidentity: so many devices and modules there may be. */
+void limits_init(struct limits *l, const struct limit_rules *rules, uint64_t nidentity);
 void limits_fini(struct limits *l);
 
 /* Hashes; 0: not by such a one. */
@@ -92,7 +97,10 @@ struct limit_refusal {
 	int64_t wait_ns;
 };
 
-/* May the asker do one of the kind, by all of its rules? Then it is done. */
+/* May the asker do one of the kind, by all of its rules? Nothing is taken. */
+bool limits_allow(const struct limits *l, enum limit_kind kind, const struct limit_asker *asker,
+    int64_t now_ns, struct limit_refusal *why);
+/* ...then it is done. */
 bool limits_take(struct limits *l, enum limit_kind kind, const struct limit_asker *asker,
     int64_t now_ns, struct limit_refusal *why);
 /* n more are done, whatever the limits: of what has been let in as one. */

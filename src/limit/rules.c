@@ -5,10 +5,19 @@
 
 #define SECOND_NS INT64_C(1000000000)
 #define RATE_MAX  1000000u
+#define FILL_MAX                                                                                   \
+	(INT64_C(366) * 86400 * SECOND_NS) /* of an empty bucket: far from what an int64_t has */
 
 static const char *const kinds[LIMIT_KINDS] = { "connections", "sends", "reads", "updates",
 	"methods", "registry", "queries", "jobs", "configurations" };
 static const char *const whose_names[LIMIT_WHOSE] = { "device", "module", "policy", "address" };
+
+/* What devices and modules ask for; the rest is for back ends. */
+static const bool of_devices[LIMIT_KINDS] = { [LIMIT_CONNECTIONS] = true,
+	[LIMIT_SENDS] = true,
+	[LIMIT_READS] = true,
+	[LIMIT_UPDATES] = true,
+	[LIMIT_REGISTRY] = true };
 
 const char *
 limit_kind_name(enum limit_kind kind)
@@ -71,31 +80,55 @@ rate_parse(struct str text, struct limit_rate *rate)
 	return true;
 }
 
+/* WHOSE:KIND=rate */
+static bool
+rule_parse(struct str text, unsigned *whose, unsigned *kind, struct limit_rate *rate)
+{
+	struct str whose_text, rest, kind_text, rate_text;
+
+	return str_cut(text, ':', &whose_text, &rest) &&
+	    str_cut(rest, '=', &kind_text, &rate_text) &&
+	    (*whose = name_find(whose_names, LIMIT_WHOSE, whose_text)) < LIMIT_WHOSE &&
+	    (*kind = name_find(kinds, LIMIT_KINDS, kind_text)) < LIMIT_KINDS &&
+	    rate_parse(rate_text, rate);
+}
+
+/* One that would not do what it seems to is none. */
+static bool
+rule_useful(unsigned whose, unsigned kind, const struct limit_rate *rate,
+    const struct limit_rules *rules, char *why, size_t nwhy)
+{
+	if (whose <= LIMIT_MODULE && !of_devices[kind])
+		snprintf(why, nwhy, "a rate limit for %s:%s would limit nothing: no %s asks for %s",
+		    whose_names[whose], kinds[kind], whose_names[whose], kinds[kind]);
+	else if (rate->burst > FILL_MAX / rate->each_ns)
+		snprintf(why, nwhy,
+		    "the rate limit for %s:%s takes more than a year until %u may be done at once",
+		    whose_names[whose], kinds[kind], rate->burst);
+	else if (rules->rate[whose][kind].each_ns != 0)
+		snprintf(why, nwhy, "there are two rate limits for %s:%s", whose_names[whose],
+		    kinds[kind]);
+	else
+		return true;
+	return false;
+}
+
 enum err
 limit_rule_parse(struct str text, struct limit_rules *rules, char *why, size_t nwhy)
 {
-	struct str whose_text, rest, kind_text, rate_text;
-	struct limit_rate rate, *at;
+	struct limit_rate rate;
 	unsigned whose, kind;
 
-	if (!str_cut(text, ':', &whose_text, &rest) ||
-	    !str_cut(rest, '=', &kind_text, &rate_text) ||
-	    (whose = name_find(whose_names, LIMIT_WHOSE, whose_text)) == LIMIT_WHOSE ||
-	    (kind = name_find(kinds, LIMIT_KINDS, kind_text)) == LIMIT_KINDS ||
-	    !rate_parse(rate_text, &rate)) {
+	if (!rule_parse(text, &whose, &kind, &rate)) {
 		snprintf(why, nwhy,
 		    "'" STR_FMT
 		    "' is no rate limit as device:updates=10/s or policy:queries=20/m,5",
 		    STR_ARG(text));
 		return ERR_ARG;
 	}
-	at = &rules->rate[whose][kind];
-	if (at->each_ns != 0) {
-		snprintf(why, nwhy, "there are two rate limits for %s:%s", whose_names[whose],
-		    kinds[kind]);
+	if (!rule_useful(whose, kind, &rate, rules, why, nwhy))
 		return ERR_ARG;
-	}
-	*at = rate;
+	rules->rate[whose][kind] = rate;
 	rules->n++;
 	return ERR_OK;
 }

@@ -236,7 +236,7 @@ server_start(struct server *s)
 {
 	settle_sizes(s);
 	names_collect(s);
-	s->limiter = limiter_new(&s->o.limits);
+	s->limiter = limiter_new(&s->o.limits, s->o.max_devices);
 	s->gate =
 	    gate_new((uint32_t)s->o.max_connections, (uint32_t)s->o.max_connections_per_address);
 	/* The store comes behind all else that a first start makes: one that is there says that nothing may be missing. */

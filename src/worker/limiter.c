@@ -10,7 +10,7 @@ struct limiter {
 };
 
 struct limiter *
-limiter_new(const struct limit_rules *rules)
+limiter_new(const struct limit_rules *rules, uint64_t nidentity)
 {
 	struct limiter *l;
 
@@ -18,7 +18,7 @@ limiter_new(const struct limit_rules *rules)
 		return NULL;
 	l = xcalloc(1, sizeof(*l));
 	pthread_mutex_init(&l->mu, NULL);
-	limits_init(&l->limits, rules);
+	limits_init(&l->limits, rules, nidentity);
 	return l;
 }
 

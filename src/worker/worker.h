@@ -55,8 +55,9 @@ struct work {
 /* ---- rate limits (limit/limit.h) of the whole hub; any thread ---- */
 
 struct limiter;
-struct limiter *limiter_new(const struct limit_rules *rules); /* NULL: there are none */
-void limiter_free(struct limiter *l);                         /* NULL is fine */
+/* NULL: there are none. Of so many identities at most. */
+struct limiter *limiter_new(const struct limit_rules *rules, uint64_t nidentity);
+void limiter_free(struct limiter *l); /* NULL is fine */
 /* As limits_take, limits_owe, now. NULL: always, nothing. */
 bool limiter_takes(struct limiter *l, enum limit_kind kind, const struct limit_asker *asker,
     struct limit_refusal *why);

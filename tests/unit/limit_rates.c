@@ -200,10 +200,39 @@ rules__L94_that_are_none_are_refused(void **state)
 	}
 }
 
+/* Who wrote one of these believes that something is limited. */
+static void
+rules__L94_that_would_not_do_what_they_say_are_refused(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} bad[] = {
+		{ "device:methods=1/s", "no device asks for methods" },
+		{ "device:queries=1/s", "no device asks for queries" },
+		{ "module:jobs=1/s", "no module asks for jobs" },
+		{ "module:configurations=1/s", "no module asks for configurations" },
+		{ "device:sends=1/d,1000000", "more than a year until 1000000 may be done" },
+		{ "policy:queries=1/d,367", "more than a year until 367 may be done" },
+	};
+	const struct limit_rules none = { 0 };
+	struct limit_rules rules = { 0 };
+	char why[256];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(
+		    limit_rule_parse(str_of(bad[i].text), &rules, why, sizeof(why)), ERR_ARG);
+		assert_non_null(strstr(why, bad[i].why));
+		assert_memory_equal(&rules, &none, sizeof(rules));
+	}
+	assert_int_equal(
+	    limit_rule_parse(STR("policy:queries=1/d,366"), &rules, why, sizeof(why)), ERR_OK);
+}
+
 /* ---- askers ---- */
 
 static struct limits
-limits_of(const char *rule, const char *other)
+limits_of(const char *rule, const char *other, uint64_t nidentity)
 {
 	struct limit_rules rules = { 0 };
 	struct limits l;
@@ -212,14 +241,14 @@ limits_of(const char *rule, const char *other)
 	assert_int_equal(limit_rule_parse(str_of(rule), &rules, why, sizeof(why)), ERR_OK);
 	if (other != NULL)
 		assert_int_equal(limit_rule_parse(str_of(other), &rules, why, sizeof(why)), ERR_OK);
-	limits_init(&l, &rules);
+	limits_init(&l, &rules, nidentity);
 	return l;
 }
 
 static void
 limits__L95_each_asker_and_kind_has_its_own(void **state)
 {
-	struct limits l = limits_of("device:updates=1/s,2", "device:reads=1/s");
+	struct limits l = limits_of("device:updates=1/s,2", "device:reads=1/s", 3);
 	struct limit_asker a = { { [LIMIT_DEVICE] = 1 } }, b = { { [LIMIT_DEVICE] = 2 } },
 	                   policy = { { [LIMIT_POLICY] = 1 } };
 	struct limit_refusal why;
@@ -244,7 +273,7 @@ limits__L95_each_asker_and_kind_has_its_own(void **state)
 static void
 limits__L95_what_is_refused_takes_nothing(void **state)
 {
-	struct limits l = limits_of("policy:updates=1/s,5", "address:updates=1/s,1");
+	struct limits l = limits_of("policy:updates=1/s,5", "address:updates=1/s,1", 3);
 	struct limit_asker one = { { [LIMIT_POLICY] = 1, [LIMIT_ADDRESS] = 1 } }, other = one;
 	struct limit_refusal why;
 
@@ -268,7 +297,7 @@ limits__L95_what_is_refused_takes_nothing(void **state)
 static void
 limits__strangers_push_out_full_buckets_first(void **state)
 {
-	struct limits l = limits_of("device:updates=1/h,3", NULL);
+	struct limits l = limits_of("device:updates=1/h,3", NULL, 3);
 	struct limit_asker mine = { { [LIMIT_DEVICE] = UINT64_C(0x1234567) } }, other = mine;
 	struct limit_refusal why;
 
@@ -280,6 +309,50 @@ limits__strangers_push_out_full_buckets_first(void **state)
 		assert_true(limits_take(&l, LIMIT_UPDATES, &other, SECOND, &why));
 	}
 	assert_false(limits_take(&l, LIMIT_UPDATES, &mine, SECOND, &why));
+	limits_fini(&l);
+}
+
+/* Each of the fleet asks once a minute, as it may; one asks all the time, and gets no more than that. */
+static void
+limits__none_is_forgotten_in_a_fleet_that_uses_what_it_may(void **state)
+{
+	const uint64_t fleet = 300000, minute_ns = 60 * (uint64_t)SECOND;
+	struct limits l = limits_of("device:updates=1/m", NULL, fleet);
+	struct limit_asker mine = { { [LIMIT_DEVICE] = UINT64_C(0x1234567) } }, other = mine;
+	struct limit_refusal why;
+	unsigned n = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 5 * fleet; i++) {
+		int64_t now_ns = SECOND + (int64_t)(i * (minute_ns / fleet));
+
+		other.key[LIMIT_DEVICE] = (1 + i % fleet) * UINT64_C(0x9E3779B97F4A7C15);
+		assert_true(limits_take(&l, LIMIT_UPDATES, &other, now_ns, &why));
+		n += limits_take(&l, LIMIT_UPDATES, &mine, now_ns, &why);
+	}
+	assert_in_range(n, 5, 6);
+	limits_fini(&l);
+}
+
+/* Names that are only looked up leave no trace, and push nobody out. */
+static void
+limits__a_look_takes_nothing(void **state)
+{
+	struct limits l = limits_of("device:connections=1/h", NULL, 3);
+	struct limit_asker mine = { { [LIMIT_DEVICE] = 5 } }, other = mine;
+	struct limit_refusal why;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_true(limits_allow(&l, LIMIT_CONNECTIONS, &mine, SECOND, &why));
+	assert_true(limits_take(&l, LIMIT_CONNECTIONS, &mine, SECOND, &why));
+	for (uint64_t i = 0; i < 1000000; i++) {
+		other.key[LIMIT_DEVICE] = 6 + i;
+		assert_true(limits_allow(&l, LIMIT_CONNECTIONS, &other, SECOND, &why));
+	}
+	assert_false(limits_allow(&l, LIMIT_CONNECTIONS, &mine, SECOND, &why));
+	assert_int_equal(why.whose, LIMIT_DEVICE);
+	assert_int_equal(why.wait_ns, 3600 * SECOND);
 	limits_fini(&l);
 }
 
@@ -313,9 +386,12 @@ main(void)
 		cmocka_unit_test(bucket__D81_is_nearly_used_up),
 		cmocka_unit_test(rules__L94_are_read),
 		cmocka_unit_test(rules__L94_that_are_none_are_refused),
+		cmocka_unit_test(rules__L94_that_would_not_do_what_they_say_are_refused),
 		cmocka_unit_test(limits__L95_each_asker_and_kind_has_its_own),
 		cmocka_unit_test(limits__L95_what_is_refused_takes_nothing),
 		cmocka_unit_test(limits__strangers_push_out_full_buckets_first),
+		cmocka_unit_test(limits__none_is_forgotten_in_a_fleet_that_uses_what_it_may),
+		cmocka_unit_test(limits__a_look_takes_nothing),
 		cmocka_unit_test(limits__R101_L97_say_whose_limit_and_how_long),
 	};
 
