@@ -37,17 +37,20 @@ kind_of(const struct route *route)
 	return route->method == EVHTTP_REQ_GET ? kinds[i].reads : kinds[i].writes;
 }
 
-/* What a module does counts for its device, too. */
+/* What a module does counts for its device, too; what is sent, for whom it is sent, whoever signed. */
 static struct limit_asker
-asker_of(const struct request *r)
+asker_of(const struct request *r, enum limit_kind kind)
 {
 	struct net_addr from = request_from(r);
 	struct limit_asker asker = { 0 };
-	bool device = r->actor == ACTOR_DEVICE;
+	bool sends = kind == LIMIT_SENDS;
 
-	asker.key[device ? LIMIT_DEVICE : LIMIT_POLICY] = asker_key(r->asker, STR_NONE);
-	if (device && (r->rights & RIGHT_MODULE_SELF))
-		asker.key[LIMIT_MODULE] = asker_key(r->asker, path_module(r));
+	if (r->actor == ACTOR_DEVICE || sends)
+		asker.key[LIMIT_DEVICE] = asker_key(r->segment[1], STR_NONE);
+	if (r->actor == ACTOR_POLICY)
+		asker.key[LIMIT_POLICY] = asker_key(r->asker, STR_NONE);
+	if (path_module(r).n > 0 && (sends || (r->rights & RIGHT_MODULE_SELF)))
+		asker.key[LIMIT_MODULE] = asker_key(r->segment[1], path_module(r));
 	asker.key[LIMIT_ADDRESS] = asker_key(net_addr_party(&from), STR_NONE);
 	return asker;
 }
@@ -63,7 +66,7 @@ request_admitted(struct request *r)
 
 	if (r->hl->o.limiter == NULL || kind == NONE)
 		return true;
-	asker = asker_of(r);
+	asker = asker_of(r, kind);
 	if (limiter_takes(r->hl->o.limiter, kind, &asker, &why))
 		return true;
 	limit_fault(&why, &f);
@@ -82,6 +85,6 @@ request_counts(struct request *r, uint32_t n)
 
 	if (r->hl->o.limiter == NULL || kind == NONE || n < 2)
 		return;
-	asker = asker_of(r);
+	asker = asker_of(r, kind);
 	limiter_owes(r->hl->o.limiter, kind, &asker, n - 1);
 }

@@ -318,6 +318,7 @@ log_reason(const struct log_story *s)
 		[LOG_CONNECT_REFUSED] = "CONNECT refused",
 		[LOG_REQUEST_REFUSED] = "request refused",
 		[LOG_PART_REFUSED] = "refused, the connection stays",
+		[LOG_DELAYED] = "delayed, the connection stays",
 		[LOG_CLOSED] = "connection closed",
 	};
 	enum log_level level = reason_level(s->reason);

@@ -59,6 +59,7 @@ enum log_event {
 	LOG_CONNECT_REFUSED, /* MQTT */
 	LOG_REQUEST_REFUSED, /* HTTP */
 	LOG_PART_REFUSED,    /* something of a session that goes on */
+	LOG_DELAYED,         /* the same: it is done later */
 	LOG_CLOSED
 };
 

@@ -198,7 +198,7 @@ on_connect_packet(struct session *s, const struct mqtt_packet *p)
 	}
 	if (why != REASON_NONE) {
 		refuse(s, code, why, c->client_id, STR_NONE);
-	} else if (!link_may_ask(s, &limit)) {
+	} else if (!link_may_ask(s, c->has_password ? c->password : STR_NONE, &limit)) {
 		refuse_by_limit(s, &limit);
 	} else {
 		keep_alive(s, c->keep_alive_s);

@@ -1,6 +1,7 @@
 /*
  * Rate limits of devices (limits.md 2): a request is answered 429, a CONNECT with code 3. Telemetry has no such answer; it
- * waits, and all that its session has sent behind it: reading stops until there is room.
+ * waits, and all that its session has sent behind it: reading stops until there is room. While it does, a peer that leaves is not
+ * noticed; so who would have to wait for long is closed (L-22).
  */
 #include "mqtt/priv.h"
 
@@ -10,48 +11,57 @@ address_key(const struct session *s)
 	return asker_key(net_addr_party(stream_peer(s->stream)), STR_NONE);
 }
 
-bool
-link_may_ask(const struct session *s, struct limit_refusal *why)
+/* What a module does counts for its device, too. */
+static struct limit_asker
+asker_of(const struct session *s, struct str policy)
 {
 	struct limit_asker asker = { 0 };
 
-	if (s->ml->o.limiter == NULL)
-		return true;
-	asker.key[LIMIT_ADDRESS] = address_key(s);
-	return limiter_takes(s->ml->o.limiter, LIMIT_CONNECTIONS, &asker, why);
-}
-
-/* What a module does counts for its device, too. A CONNECT's address has been asked before. */
-static bool
-takes(const struct session *s, enum limit_kind kind, struct str policy, struct limit_refusal *why)
-{
-	struct limit_asker asker = { 0 };
-
-	if (s->ml->o.limiter == NULL)
-		return true;
 	asker.key[LIMIT_DEVICE] = asker_key(s->device, STR_NONE);
 	if (s->module.n > 0)
 		asker.key[LIMIT_MODULE] = asker_key(s->device, s->module);
 	if (policy.n > 0)
 		asker.key[LIMIT_POLICY] = asker_key(policy, STR_NONE);
-	if (kind != LIMIT_CONNECTIONS)
-		asker.key[LIMIT_ADDRESS] = address_key(s);
-	return limiter_takes(s->ml->o.limiter, kind, &asker, why);
+	return asker;
+}
+
+bool
+link_may_ask(const struct session *s, struct str token, struct limit_refusal *why)
+{
+	struct limiter *l = s->ml->o.limiter;
+	struct limit_asker claimed, from = { 0 };
+	struct sas t;
+
+	if (l == NULL)
+		return true;
+	claimed = asker_of(s, sas_parse(token, &t) == ERR_OK ? sas_policy(&t) : STR_NONE);
+	from.key[LIMIT_ADDRESS] = address_key(s);
+	return limiter_takes(l, LIMIT_CONNECTIONS, &from, why) &&
+	    limiter_allows(l, LIMIT_CONNECTIONS, &claimed, why);
 }
 
 bool
 session_may_begin(const struct session *s, const struct verdict *v, struct limit_refusal *why)
 {
 	bool by_policy = v->opened.by == OPENED_BY_POLICY;
+	struct limit_asker asker;
 
-	return takes(s, LIMIT_CONNECTIONS,
-	    by_policy ? (struct str){ v->policy, v->policy_n } : STR_NONE, why);
+	if (s->ml->o.limiter == NULL)
+		return true;
+	asker = asker_of(s, by_policy ? (struct str){ v->policy, v->policy_n } : STR_NONE);
+	return limiter_takes(s->ml->o.limiter, LIMIT_CONNECTIONS, &asker, why);
 }
 
 bool
 session_may(const struct session *s, enum limit_kind kind, struct limit_refusal *why)
 {
-	return takes(s, kind, str_of(s->policy), why);
+	struct limit_asker asker;
+
+	if (s->ml->o.limiter == NULL)
+		return true;
+	asker = asker_of(s, str_of(s->policy));
+	asker.key[LIMIT_ADDRESS] = address_key(s);
+	return limiter_takes(s->ml->o.limiter, kind, &asker, why);
 }
 
 /* Its silence was ours. */
@@ -72,15 +82,30 @@ session_rest_init(struct session *s)
 	s->rest.fire = on_rest;
 }
 
-bool
+/* The first time is told: who looks for what is late finds why. */
+static void
+rest(struct session *s, const struct limit_refusal *why)
+{
+	struct fault f = { 0 };
+
+	if (!s->rested) {
+		limit_fault(why, &f);
+		session_log(s, LOG_DELAYED, REASON_RATE_LIMIT, STR_NONE, str_of(f.text));
+	}
+	s->resting = s->rested = true;
+	stream_pause(s->stream);
+	loop_timer_set(s->ml->loop, &s->rest, loop_now_us(s->ml->loop) + why->wait_ns / 1000 + 1);
+}
+
+enum err
 session_may_send(struct session *s)
 {
 	struct limit_refusal why;
 
 	if (session_may(s, LIMIT_SENDS, &why))
-		return true;
-	s->resting = true;
-	stream_pause(s->stream);
-	loop_timer_set(s->ml->loop, &s->rest, loop_now_us(s->ml->loop) + why.wait_ns / 1000 + 1);
-	return false;
+		return ERR_OK;
+	if (why.wait_ns / 1000 > MQTT_REST_MAX_US)
+		return session_fault(s, REASON_RATE_LIMIT); /* L-22 */
+	rest(s, &why);
+	return ERR_MORE;
 }

@@ -24,7 +24,8 @@ struct mqtt_options {
 #define MQTT_MESSAGE_MAX     262144u    /* payload and properties of telemetry (D-64) */
 #define MQTT_STRANGERS_MAX                                                                         \
 	(8u << 20) /* bytes of unfinished CONNECTs on one loop; over it the link ends that sent last */
-#define MQTT_IDLE_MAX_S 1767u /* L-74 */
+#define MQTT_IDLE_MAX_S  1767u             /* L-74 */
+#define MQTT_REST_MAX_US INT64_C(60000000) /* that telemetry waits for a rate limit: L-97 */
 
 struct mqtt_loop;
 

@@ -23,6 +23,7 @@ struct session {
 	uint8_t state;
 	bool paused;               /* reading stopped for back-pressure */
 	bool resting;              /* the same, for a rate limit */
+	bool rested;               /* it has had to before */
 	bool said_goodbye;         /* DISCONNECT came: the will is off */
 	bool on_behalf;            /* its CONNECT says that another one speaks for it */
 	bool told;                 /* its refusal is in the log: its end need not be */
@@ -83,13 +84,14 @@ struct work *session_work(
 void session_submit(struct session *s, struct work *w);
 
 /* limits.c: rate limits. Each says whether it may be done now; then it is. */
-/* A CONNECT, before anything is known but where it comes from. */
-bool link_may_ask(const struct session *s, struct limit_refusal *why);
+/* A CONNECT, when nothing is known but where it comes from and who it says it is; of the latter nothing is taken, for it may
+ * be a stranger. So what is refused takes no link's place. */
+bool link_may_ask(const struct session *s, struct str token, struct limit_refusal *why);
 /* ...and once it is known who that is. */
 bool session_may_begin(const struct session *s, const struct verdict *v, struct limit_refusal *why);
 bool session_may(const struct session *s, enum limit_kind kind, struct limit_refusal *why);
-/* Telemetry. If not, the session reads on when it may: the packet comes again. */
-bool session_may_send(struct session *s);
+/* Telemetry. ERR_MORE: the session reads on when it may, and the packet comes again. ERR_PROTOCOL: it would wait too long. */
+enum err session_may_send(struct session *s);
 void session_rest_init(struct session *s);
 /* The work is back: NULL if its session has ended, which it then also frees. */
 struct session *session_back(struct work *w);

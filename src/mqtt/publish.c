@@ -128,9 +128,10 @@ publish_telemetry(struct session *s, const struct mqtt_publish *p, const struct 
 {
 	struct buf *b = &s->ml->body;
 	struct work *w;
+	enum err e = session_may_send(s);
 
-	if (!session_may_send(s))
-		return ERR_MORE;
+	if (e != ERR_OK)
+		return e;
 	b->n = 0;
 	if (telemetry_body(s->ml, t->bag, p->payload, p->retain, false, b) != ERR_OK)
 		return session_fault(s, REASON_MESSAGE_SIZE); /* D-64 */

@@ -231,12 +231,20 @@ policies_start(struct server *s)
 	return ERR_OK;
 }
 
+static void
+limits_begin(struct server *s)
+{
+	s->limiter = limiter_new(&s->o.limits, s->o.max_devices);
+	for (unsigned i = 0; i < s->o.rate_limits.n; i++)
+		log_text(LOG_INFO, "rate limit in force: %s", s->o.rate_limits.v[i]);
+}
+
 static enum err
 server_start(struct server *s)
 {
 	settle_sizes(s);
 	names_collect(s);
-	s->limiter = limiter_new(&s->o.limits, s->o.max_devices);
+	limits_begin(s);
 	s->gate =
 	    gate_new((uint32_t)s->o.max_connections, (uint32_t)s->o.max_connections_per_address);
 	/* The store comes behind all else that a first start makes: one that is there says that nothing may be missing. */

@@ -33,6 +33,20 @@ limiter_free(struct limiter *l)
 }
 
 bool
+limiter_allows(struct limiter *l, enum limit_kind kind, const struct limit_asker *asker,
+    struct limit_refusal *why)
+{
+	bool allows;
+
+	if (l == NULL)
+		return true;
+	pthread_mutex_lock(&l->mu);
+	allows = limits_allow(&l->limits, kind, asker, clock_mono_ns(), why);
+	pthread_mutex_unlock(&l->mu);
+	return allows;
+}
+
+bool
 limiter_takes(struct limiter *l, enum limit_kind kind, const struct limit_asker *asker,
     struct limit_refusal *why)
 {

@@ -58,7 +58,9 @@ struct limiter;
 /* NULL: there are none. Of so many identities at most. */
 struct limiter *limiter_new(const struct limit_rules *rules, uint64_t nidentity);
 void limiter_free(struct limiter *l); /* NULL is fine */
-/* As limits_take, limits_owe, now. NULL: always, nothing. */
+/* As limits_allow, limits_take, limits_owe, now. NULL: always, always, nothing. */
+bool limiter_allows(struct limiter *l, enum limit_kind kind, const struct limit_asker *asker,
+    struct limit_refusal *why);
 bool limiter_takes(struct limiter *l, enum limit_kind kind, const struct limit_asker *asker,
     struct limit_refusal *why);
 void limiter_owes(
