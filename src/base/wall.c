@@ -40,11 +40,11 @@ wall_judge(struct wall *w, int64_t wall_us, int64_t mono_us, enum wall_news *new
 		if (!has_lasted(w, offset_us, mono_us, news))
 			return mono_us + w->offset_us;
 		*news = WALL_FOLLOWED;
+	} else if (step_us < -WALL_BACK_US) { /* further than the jump had come, if there was one */
+		*news = WALL_SET_BACK;
 	} else if (w->held) {
 		*news = WALL_RETURNED;
 		*by_us = distance(w->held_offset_us, w->offset_us);
-	} else if (step_us < -WALL_BACK_US) {
-		*news = WALL_SET_BACK;
 	}
 	w->begun = true;
 	w->held = false;

@@ -5,6 +5,7 @@
  *   FOLLOWS --ahead by more than WALL_AHEAD_US--> HOLDS     the time goes on by the monotonic clock
  *   HOLDS --kept for WALL_KEPT_US--> FOLLOWS                it is the time now
  *   HOLDS --back within WALL_AHEAD_US--> FOLLOWS            as if nothing had been
+ *   either --back by more than WALL_BACK_US--> FOLLOWS      of the time, not of a jump that it held
  *
  * Pure: whoever has both clocks asks.
  */

@@ -60,7 +60,7 @@ hub_write(const char *path)
 	unsigned char id[16];
 	char t[TIME_TEXT_MAX];
 	struct buf json = { 0 };
-	size_t n = time_format((int64_t)time(NULL) * 1000000, t);
+	size_t n = time_format(clock_wall_us(), t);
 	enum err e;
 
 	if (RAND_bytes(id, sizeof(id)) != 1)

@@ -137,6 +137,22 @@ wall__another_jump_begins_the_minute_anew(void **state)
 	expect(wall_us, WALL_FOLLOWED);
 }
 
+/* Back from a jump, and further than it came from: that is a step like any other, for who looks after certificates too. */
+static void
+wall__set_back_beyond_a_held_jump_is_told_as_such(void **state)
+{
+	(void)state;
+	ask();
+	wall_us += YEAR;
+	expect(BEGIN, WALL_HELD);
+	pass(SECOND);
+	wall_us -= 3 * YEAR;
+	expect(BEGIN + SECOND - 2 * YEAR, WALL_SET_BACK);
+	assert_int_equal(by_us, 2 * YEAR);
+	assert_int_equal(wall_state(&w, mono_us).held_us, 0);
+	assert_int_equal(wall_state(&w, mono_us).behind_us, 2 * YEAR);
+}
+
 static void
 wall__set_back_is_followed_at_once_and_told_until_it_is_made_up(void **state)
 {
@@ -223,6 +239,7 @@ main(void)
 		cmocka_unit_test_setup(wall__a_jump_that_lasts_is_followed_after_a_minute, begin),
 		cmocka_unit_test_setup(wall__counts_from_when_the_jump_was_seen, begin),
 		cmocka_unit_test_setup(wall__another_jump_begins_the_minute_anew, begin),
+		cmocka_unit_test_setup(wall__set_back_beyond_a_held_jump_is_told_as_such, begin),
 		cmocka_unit_test_setup(
 		    wall__set_back_is_followed_at_once_and_told_until_it_is_made_up, begin),
 		cmocka_unit_test_setup(wall__set_back_after_a_jump_that_was_followed, begin),
