@@ -69,6 +69,12 @@ framing_ended(const struct framing *f)
 {
 	return f->state == FRAMING_AT_END;
 }
+/* Is there nothing of one? */
+static inline bool
+framing_idle(const struct framing *f)
+{
+	return f->state == FRAMING_START && f->nline == 0 && f->line.n == 0;
+}
 void framing_fini(struct framing *f);
 
 #endif

@@ -29,6 +29,7 @@ struct https_port {
 	struct https_conf conf;
 	struct evconnlistener *listener; /* evhttp's */
 	int spare_fd;
+	bool stopping;
 	struct loop_timer rest;
 	struct https_port *next;
 };
@@ -196,14 +197,26 @@ on_bytes(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 		bufferevent_disable(c->bev, EV_READ);
 }
 
-/* What the log says of its end. Requests and WebSockets speak for themselves. */
+static enum reason
+reason_of_end(const struct https_conn *c)
+{
+	if (c->why != REASON_NONE)
+		return c->why;
+	if (c->port->stopping)
+		return REASON_STOPPING;
+	return framing_idle(&c->framing) ? REASON_REQUESTS_DONE : REASON_REQUEST_CUT;
+}
+
+/* What the log says of its end. WebSockets speak for themselves, and what was refused has been told. */
 static void
 conn_told(const struct https_conn *c)
 {
 	if (c->asked && !c->counted && c->port->conf.gate != NULL)
 		return; /* the gate has told it */
-	if (c->shaken && c->why != REASON_NONE)
-		log_peer(LOG_CLOSED, c->why, &c->peer, STR_NONE);
+	if (c->released || c->refused)
+		return;
+	if (c->shaken)
+		log_peer(LOG_CLOSED, reason_of_end(c), &c->peer, STR_NONE);
 	else if (!c->shaken && c->why != REASON_NONE)
 		log_peer(LOG_TLS_FAILED, c->why, &c->peer, STR_NONE);
 	else if (!c->shaken && c->alert != 0)
@@ -431,6 +444,12 @@ https_port_free(struct https_port *hp)
 	if (hp->spare_fd >= 0)
 		close(hp->spare_fd);
 	free(hp);
+}
+
+void
+https_port_stop(struct https_port *hp)
+{
+	hp->stopping = true;
 }
 
 static struct https_conn *

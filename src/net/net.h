@@ -376,6 +376,8 @@ struct https_port;
  * error too. ERR_IO. */
 enum err https_port_new(struct loop *l, struct evhttp *http, int fd, const struct https_conf *conf,
     struct https_port **out);
+/* Connections that end from here on end because of that. */
+void https_port_stop(struct https_port *hp);
 void https_port_free(struct https_port *hp);
 /*
  * A connection of an https_port; with other bufferevents these have no effect. Each request that evhttp delivers begins and

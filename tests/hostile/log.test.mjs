@@ -140,6 +140,29 @@ test('every close of a session tells who closed it, and why', async () => {
 	await hub.stop();
 });
 
+test('every HTTPS connection that ends has its reason, too', async () => {
+	const hub = await start({ args: ['--log-level', 'debug', '--io-threads', '1'] });
+	const ALIVE = 'GET /healthz HTTP/1.1\r\nHost: x\r\n', closed = (reason) => hub.logs.split(`msg="connection closed" reason=${reason} by=`).length - 1;
+	// What is sent, what must have come before the client leaves, how often which reason stands in the log.
+	const rows = [['', '', 'requests-done', 1], [`${ALIVE}\r\n`, 'alive', 'requests-done', 2], [`${ALIVE}Connection: close\r\n\r\n`, 'alive', 'requests-done', 3],
+		[ALIVE, '', 'request-cut', 1], [`${ALIVE}\r\nPOST /devices/query HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{`, 'alive', 'request-cut', 2]];
+	for (const [bytes, answer, reason, count] of rows) {
+		const socket = tls.connect({ host: hub.addr, port: hub.httpsPort, ca: hub.pem });
+		let got = '';
+		socket.on('data', (more) => { got += more; }).on('error', () => {});
+		await within(new Promise((resolve) => socket.once('secureConnect', resolve)), 'the handshake');
+		if (bytes) await new Promise((resolve) => socket.write(bytes, resolve));
+		await until(() => got.includes(answer), 'the answer');
+		socket.end();
+		await until(() => closed(reason) === count, `${count} lines of ${reason}`);
+	}
+	const last = tls.connect({ host: hub.addr, port: hub.httpsPort, ca: hub.pem });
+	await within(new Promise((resolve) => last.on('error', () => {}).once('secureConnect', resolve)), 'the handshake');
+	await hub.rest('GET', '/healthz'); // the loop has seen the one before
+	await hub.stop();
+	assert.match(hub.logs, /msg="connection closed" reason=stopping by=operator why=".*" address=127\.\S+/);
+});
+
 test('one time limit from accept through the handshake to CONNECT', async () => {
 	const hub = await start({ args: ['--io-threads', '1', '--connect-timeout', '3'] });
 	const ended = [];
