@@ -65,6 +65,7 @@ count(struct shown *s)
 {
 	struct query *q = NULL;
 	struct buf text = { 0 };
+	struct request *r;
 	struct walk *k;
 
 	configuration_metric(s->v[s->at], s->metric, &text);
@@ -80,6 +81,8 @@ count(struct shown *s)
 				.to = s->v[s->at]->rollout->bound };
 			k->draw = &s->draw;
 		}
+		if ((r = request_of(s->hl, s->to)) != NULL)
+			k->ticket = request_ticket(r);
 		fleet_walk(s->hl->o.fleet, k);
 	}
 	buf_fini(&text);

@@ -100,7 +100,7 @@ configuration_dry_run(struct request *r, struct work *w)
 	k->reply_to = request_address(r);
 	k->owner = r->hl;
 	if (prepare(r, k, w, &f) == ERR_OK) {
-		fleet_walk(r->hl->o.fleet, k);
+		request_walk(r, k);
 	} else {
 		reply_fault(r, &f);
 		walk_free(k);

@@ -97,7 +97,7 @@ job_dry_run(struct request *r, struct doc body)
 	k->reply_to = request_address(r);
 	k->owner = r->hl;
 	if (prepare(r, k, body, &f) == ERR_OK) {
-		fleet_walk(r->hl->o.fleet, k);
+		request_walk(r, k);
 		return;
 	}
 	reply_fault(r, &f);

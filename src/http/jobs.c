@@ -205,7 +205,7 @@ on_jobs_list(struct request *r)
 	k->reply_to = request_address(r);
 	k->owner = r->hl;
 	if (list_prepare(r, k, &f) == ERR_OK) {
-		fleet_walk(r->hl->o.fleet, k);
+		request_walk(r, k);
 		return;
 	}
 	reply_fault(r, &f);

@@ -45,6 +45,8 @@ struct request {
 	bool called;                    /* the device has been called */
 	bool command;                   /* of a digital twin: answered as one */
 	struct gather *gather;          /* of a bulk call, in the arena */
+	struct ticket *ticket;          /* NULL: it holds nothing of what is shared */
+	bool walked;                    /* it has been answered by a walk, whose ticket it is */
 };
 
 typedef void handler(struct request *r);
@@ -93,6 +95,17 @@ void reply_device_fault(struct request *r, const struct fault *f);
 void reply_error(struct request *r, enum fault_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void add_header(struct request *r, const char *name, const char *value);
+
+/* answer.c */
+#define RETRY_AFTER_S "2" /* with 429 and 503: who does not read is cut in that time */
+/* What it is to hold of its asker's share. */
+struct ticket *request_ticket(const struct request *r);
+/* Ask the fleet, in the name of who asks. */
+void request_walk(struct request *r, struct walk *k);
+/* Is there room for an answer of n bytes? If not, it is another one now, and the request has ended. */
+bool answer_has_room(struct request *r, size_t n);
+/* It leaves now, and takes the request's ticket along. */
+void answer_leaves(struct request *r, size_t n);
 
 /* identify.c: who asks? Goes on with request_dispatch, or answers 401 */
 void request_identify(struct request *r);

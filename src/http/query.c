@@ -54,6 +54,9 @@ void
 body_page(struct request *r, struct walk *k)
 {
 	body_rows(r, &k->page, &k->json);
+	r->ticket = k->ticket;
+	r->walked = true;
+	k->ticket = NULL;
 }
 
 void
@@ -131,5 +134,5 @@ on_query(struct request *r)
 		walk_free(k);
 		return;
 	}
-	fleet_walk(r->hl->o.fleet, k);
+	request_walk(r, k);
 }

@@ -173,7 +173,7 @@ on_devices_list(struct request *r)
 	k->limit = (uint32_t)top;
 	k->reply_to = request_address(r);
 	k->owner = r->hl;
-	fleet_walk(r->hl->o.fleet, k);
+	request_walk(r, k);
 }
 
 /* ---- twins ---- */

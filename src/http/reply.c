@@ -95,11 +95,12 @@ body_buf(struct request *r, struct buf *b)
 void
 reply_body(struct request *r, int status, const char *type)
 {
-	struct evhttp_connection *conn = evhttp_request_get_connection(r->ev);
 	struct evbuffer *body = evhttp_request_get_output_buffer(r->ev);
 	size_t n = evbuffer_get_length(body);
 	char id[33], guid[40], length[24];
 
+	if (!answer_has_room(r, n))
+		return;
 	tracking_id(id);
 	snprintf(
 	    guid, sizeof(guid), "%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);
@@ -115,9 +116,7 @@ reply_body(struct request *r, int status, const char *type)
 	if (evhttp_request_get_command(r->ev) == EVHTTP_REQ_HEAD)
 		evbuffer_drain(
 		    body, n); /* the library would send it, as the beginning of the next answer */
-	if (conn != NULL)
-		https_request_ends(evhttp_connection_get_bufferevent(conn),
-		    loop_now_us(r->hl->loop) + HTTP_IDLE_US);
+	answer_leaves(r, evbuffer_get_length(body));
 	evhttp_send_reply(r->ev, status, reason(status), NULL);
 	request_end(r);
 }
@@ -201,6 +200,9 @@ reply_fault(struct request *r, const struct fault *f)
 	doc_write_json_str(&json, buf_view(&text));
 	buf_printf(&json, ",\"ExceptionMessage\":\"Tracking ID:%s-G:0-TimeStamp:%s\"}", id, stamp);
 	add_header(r, "iothub-errorcode", fault_name(f->code));
+	if ((fault_status(f->code) == 429 || fault_status(f->code) == 503) &&
+	    evhttp_find_header(evhttp_request_get_output_headers(r->ev), "Retry-After") == NULL)
+		add_header(r, "Retry-After", RETRY_AFTER_S);
 	reply_json(r, fault_status(f->code), buf_view(&json));
 	buf_fini(&json);
 	buf_fini(&text);

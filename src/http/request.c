@@ -40,6 +40,7 @@ request_end(struct request *r)
 	r->hl->free_slot = r->slot;
 	r->hl->nbusy--;
 	work_free(r->then);
+	ticket_free(r->ticket);
 	loop_timer_clear(r->hl->loop, &r->timer);
 	arena_fini(&r->arena);
 	free(r);

@@ -110,7 +110,7 @@ done_scope_of_list(struct work *w)
 		k->reply_to = request_address(r);
 		k->owner = r->hl;
 		if (walk_begin(r, k, buf_view(&w->reply.body), &f) == ERR_OK) {
-			fleet_walk(r->hl->o.fleet, k);
+			request_walk(r, k);
 		} else {
 			reply_fault(r, &f);
 			walk_free(k);

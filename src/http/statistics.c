@@ -55,7 +55,7 @@ walk_send(struct request *r, enum walk_kind kind, void (*done)(struct walk *k))
 
 	k->reply_to = request_address(r);
 	k->owner = r->hl;
-	fleet_walk(r->hl->o.fleet, k);
+	request_walk(r, k);
 }
 
 void

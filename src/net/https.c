@@ -57,6 +57,8 @@ struct https_conn {
 	enum reason why;       /* decided here; REASON_NONE: the peer left, or evhttp ended it */
 	uint8_t alert;         /* of TLS that was sent or came */
 	int64_t accepted_us;
+	struct answer answer;
+	int64_t idle_us;
 };
 
 #define REFUSED_HEAD "GET /refused HTTP/1.1\r\nHost: -\r\nConnection: close\r\n\r\n"
@@ -226,6 +228,15 @@ conn_told(const struct https_conn *c)
 		log_peer(LOG_TLS_FAILED, REASON_TLS_LEFT, &c->peer, STR_NONE);
 }
 
+static void
+on_output(struct evbuffer *out, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct https_conn *c = arg;
+
+	(void)out;
+	answer_left(&c->answer, info->n_deleted);
+}
+
 static int conn_index;
 static pthread_once_t conn_index_once = PTHREAD_ONCE_INIT;
 
@@ -238,6 +249,7 @@ conn_free(void *parent, void *p, CRYPTO_EX_DATA *ad, int index, long argl, void 
 	if (c == NULL)
 		return;
 	conn_told(c);
+	answer_over(&c->answer);
 	waiting_clear(c);
 	loop_timer_clear(c->port->loop, &c->deadline);
 	event_del(&c->arrived);
@@ -267,7 +279,16 @@ on_deadline(struct loop_timer *t)
 {
 	struct https_conn *c =
 	    (struct https_conn *)((char *)t - offsetof(struct https_conn, deadline));
+	int64_t now_us = loop_now_us(c->port->loop);
 
+	if (c->answer.leaving &&
+	    answer_moves(
+	        &c->answer, bufferevent_getfd(c->bev), now_us, c->port->conf.deadline_us)) {
+		loop_timer_set(c->port->loop, t, now_us + HTTPS_LOOK_US);
+		return;
+	}
+	if (c->answer.leaving)
+		c->why = REASON_SLOW_READER;
 	if (c->why == REASON_NONE)
 		c->why = !c->shaken                  ? REASON_TLS_LATE
 		    : c->answered && c->waiting == 0 ? REASON_REQUEST_IDLE
@@ -354,6 +375,7 @@ make_bev(struct event_base *base, void *arg)
 	c->accepted_us = loop_now_us(hp->loop);
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
 	evbuffer_add_cb(bufferevent_get_input(c->bev), on_bytes, c);
+	evbuffer_add_cb(bufferevent_get_output(c->bev), on_output, c);
 	event_assign(&c->arrived, base, -1, 0, on_arrived, c);
 	event_add(&c->arrived, &now);
 	if (hp->conf.deadline_us)
@@ -477,6 +499,8 @@ on_answered(struct evhttp_request *ev, void *arg)
 	struct https_conn *c = arg;
 
 	(void)ev;
+	answer_over(&c->answer);
+	loop_timer_set(c->port->loop, &c->deadline, loop_now_us(c->port->loop) + c->idle_us);
 	framing_next(&c->framing);
 	pump(c);
 }
@@ -505,14 +529,19 @@ https_request_begins(struct evhttp_request *ev)
 }
 
 void
-https_request_ends(struct bufferevent *bev, int64_t due_us)
+https_answers(struct bufferevent *bev, size_t bytes, const struct https_answer *a, int64_t idle_us)
 {
 	struct https_conn *c = conn_of(bev);
 
-	if (c == NULL)
+	if (c == NULL) {
+		if (a != NULL)
+			a->over(a->ctx);
 		return;
+	}
 	c->answered = true;
-	loop_timer_set(c->port->loop, &c->deadline, due_us);
+	answer_begins(&c->answer, bytes, a, loop_now_us(c->port->loop));
+	c->idle_us = idle_us;
+	loop_timer_set(c->port->loop, &c->deadline, loop_now_us(c->port->loop) + HTTPS_LOOK_US);
 }
 
 void

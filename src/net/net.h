@@ -385,7 +385,9 @@ void https_port_free(struct https_port *hp);
  * the next one, until the answer has left.
  *
  * begins  NULL; or what arrived is no request, and why: to be answered with that status and `Connection: close`
- * ends    the reply is about to be sent; the connection ends at due_us (loop_now_us's clock) unless a request has come by then
+ * answers the reply is about to be sent. Its client must read it: HTTPS_READ_LEAST bytes in each deadline_us, and where it is
+ *         pressed HTTPS_READ_PRESSED in HTTPS_LOOK_US, or the connection ends with REASON_SLOW_READER. When it has left,
+ *         the next request must come within idle_us
  * release it is HTTP no more (a WebSocket): bytes come as they are, without a deadline
  */
 struct https_fault {
@@ -395,7 +397,20 @@ struct https_fault {
 const struct https_fault *https_request_begins(struct evhttp_request *ev);
 /* What it asks for, as it came: evhttp knows nothing of it. Borrowed until the request ends; empty if it is none. */
 struct str https_target(struct evhttp_request *ev);
-void https_request_ends(struct bufferevent *bev, int64_t due_us);
+
+struct https_answer {
+	void *ctx;
+	void (*left)(void *ctx, size_t rest); /* so many bytes of it are still here */
+	bool (*pressed)(void *ctx);           /* do others wait for what it holds? */
+	void (*over)(
+	    void *ctx); /* it has left, or its connection has ended: the last call, from the loop */
+};
+#define HTTPS_LOOK_US      (INT64_C(2) * 1000000)
+#define HTTPS_READ_LEAST   (8u << 10)
+#define HTTPS_READ_PRESSED (64u << 10)
+/* a NULL: nobody wants to know. bytes: of its body. */
+void https_answers(
+    struct bufferevent *bev, size_t bytes, const struct https_answer *a, int64_t idle_us);
 void https_release(struct bufferevent *bev);
 /* What its client has shown of itself, as stream_tls_peer. */
 void https_shown(struct bufferevent *bev, struct tls_peer *out);

@@ -77,6 +77,22 @@ int listen_spare(void);
 #define LISTEN_REST_US 100000 /* a listener without descriptors rests for that long */
 #define LISTEN_BACKLOG 4096
 
+/* answer.c: an answer on its way to its client */
+struct answer {
+	bool leaving;
+	struct https_answer told;
+	size_t rest;   /* of its body, here */
+	uint64_t sent; /* bytes that the socket has taken */
+	/* of those, what the peer had at the last look, and when this round began; and when it did */
+	uint64_t read, read_round;
+	int64_t round_us;
+};
+void answer_begins(struct answer *a, size_t bytes, const struct https_answer *told, int64_t now_us);
+void answer_left(struct answer *a, size_t n);
+void answer_over(struct answer *a); /* fine if there is none */
+/* To be asked every HTTPS_LOOK_US: does its client read? */
+bool answer_moves(struct answer *a, int fd, int64_t now_us, int64_t patience_us);
+
 /* One line about a connection of which no more is known than its address. `detail` may be empty. */
 void log_peer(enum log_event event, enum reason why, const struct net_addr *a, struct str detail);
 

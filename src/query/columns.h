@@ -153,6 +153,8 @@ enum err vector_add(struct vector *v, const uint8_t *verdicts, uint32_t i, uint3
 enum order_view { ORDER_PASS, ORDER_TAKE, ORDER_ASK };
 enum order_view vector_order(struct vector *v, uint32_t row, struct query_order *o);
 
+/* Columns that are to be made in the shard opened last. */
+uint32_t vector_builds(const struct vector *v);
 /* For reports: paths of the plan that columns could stand for, and how many of them do in the shard opened last. */
 void vector_facts(const struct vector *v, uint32_t *paths, uint32_t *held);
 

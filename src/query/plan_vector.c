@@ -296,6 +296,16 @@ vector_rows(struct vector *v)
 	return v->rows;
 }
 
+uint32_t
+vector_builds(const struct vector *v)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < v->q->nslot; i++)
+		n += v->building[i] != NULL;
+	return n;
+}
+
 void
 vector_facts(const struct vector *v, uint32_t *paths, uint32_t *held)
 {

@@ -22,8 +22,10 @@
 
 /* Of one query's groups or sorted rows: with all queries that may run at once, a quarter of the memory. */
 #define QUERY_BYTES_LEAST (UINT64_C(1) << 20)
+/* Of all answers that are made or not read: a lone client's share of it, a quarter, is its largest page. */
+#define ANSWER_BYTES_LEAST (4 * (uint64_t)WALK_BYTES_MAX)
 
-#define LOOK_S            10 /* between two looks at the clock */
+#define LOOK_S             10 /* between two looks at the clock */
 
 /* There is one server in a program: notes from workers find their loop's sessions through it. */
 static struct server *the_server;
@@ -189,6 +191,8 @@ fleet_make(struct server *s)
 	struct fleet_options fo = { .store = s->store,
 		.nworker = s->nworker,
 		.cache_bytes = s->o.memory_bytes / 2,
+		.answer_bytes = s->o.memory_bytes / 8 > ANSWER_BYTES_LEAST ? s->o.memory_bytes / 8
+		                                                           : ANSWER_BYTES_LEAST,
 		.query_bytes = s->o.memory_bytes / 256 > QUERY_BYTES_LEAST ? s->o.memory_bytes / 256
 		                                                           : QUERY_BYTES_LEAST,
 		.column_bytes = s->o.memory_bytes / 8,

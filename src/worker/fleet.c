@@ -12,6 +12,7 @@ fleet_new(const struct fleet_options *o)
 	assert(o->nworker >= 1 && o->nworker <= SHARDS);
 	f->o = *o;
 	pthread_mutex_init(&f->jobs_mutex, NULL);
+	seats_init(f);
 	f->workers = xcalloc(o->nworker, sizeof(*f->workers));
 	f->wake = xcalloc(o->nworker, sizeof(*f->wake));
 	for (unsigned i = 0; i < o->nworker; i++) {
@@ -245,6 +246,7 @@ void
 fleet_stop(struct fleet *f)
 {
 	atomic_store(&f->stop, true);
+	seats_stop(f);
 	for (unsigned i = 0; i < f->o.nworker && f->workers[i].started; i++) {
 		f->wake[i].run = awake;
 		mailbox_post(&f->workers[i].box, &f->wake[i]);
@@ -264,6 +266,7 @@ fleet_free(struct fleet *f)
 		return;
 	for (unsigned i = 0; i < f->o.nworker; i++)
 		worker_fini(&f->workers[i]);
+	seats_fini(f);
 	jobs_unref(f->jobs);
 	pthread_mutex_destroy(&f->jobs_mutex);
 	free(f->workers);

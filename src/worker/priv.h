@@ -4,6 +4,7 @@
 
 #include "hub/rowset.h"
 #include "worker/inbox.h"
+#include "worker/share.h"
 #include "worker/worker.h"
 
 #include <pthread.h>
@@ -11,10 +12,16 @@
 #define BATCH_OPS_MAX   4096u /* operations that one commit gathers; the rest waits in the inbox */
 #define BATCH_BYTES_MAX (8u << 20)
 #define ROUND_LARGE     (256u << 10) /* bytes: a round takes no more of who has had its share */
-#define WALKS_MAX       64u   /* walks at once in the whole fleet; beyond it the answer is 429 */
-#define RETRY_US        20000 /* between looks at a store that takes no writes, and while stopping */
-#define SLICE_US        1000  /* a walk's turn between two batches */
-#define LOOK_EVERY      64u   /* rows between two looks at the clock */
+/* Walks with a seat in the whole fleet, until their answers have left; of an asker's share of them: share.h. */
+#define WALKS_CHEAP_MAX  64u
+#define WALKS_COSTLY_MAX 64u
+/* Walks that wait for one: of one asker in a lane, and of all. Beyond it the answer is 429. */
+#define WAITING_SHARE_MAX 64u
+#define WAITING_MAX       1024u
+#define BUILDING_MAX      32u /* columns that walks of one asker make at a time; a query has no more */
+#define RETRY_US          20000 /* between looks at a store that takes no writes, and while stopping */
+#define SLICE_US          1000 /* a walk's turn between two batches */
+#define LOOK_EVERY        64u  /* rows between two looks at the clock */
 #define PARCELS_ROUND_MAX                                                                          \
 	6u /* parcels in one commit: what a device waits for, beside an import, is their time */
 
@@ -97,8 +104,11 @@ struct worker {
 	bool repairing; /* they are on their way */
 	struct undo *undone;
 
-	struct msg *later, **later_end;  /* notes that leave behind the reply under way */
-	struct walk *walks, **walks_end; /* those that have a turn here */
+	struct msg *later, **later_end; /* notes that leave behind the reply under way */
+	struct lane {
+		struct walk *first, **end;
+	} lanes[SHARE_LANES]; /* walks that have a turn here */
+	unsigned lane;        /* whose turn is next */
 	struct parcel *parcels, **parcels_end;
 	struct hub_env env;
 	const struct catalogue *catalogue;
@@ -120,7 +130,14 @@ struct fleet {
 	struct worker *workers;
 	struct worker *of_shard[SHARDS];
 	atomic_uint_least64_t identities;
-	atomic_uint nwalk;
+	atomic_uint nwalk; /* with a seat or without */
+	struct seats {
+		pthread_mutex_t mutex;
+		struct shares shares;
+		struct share *line[SHARE_LANES],
+		    **end[SHARE_LANES]; /* those with walks that wait */
+		uint32_t nwaiting;
+	} seats;
 	atomic_bool stop;
 	struct msg *wake; /* one a worker: the stop's alarm clock */
 	pthread_mutex_t jobs_mutex;
@@ -171,14 +188,49 @@ enum err worker_load_family(struct worker *w, struct shard *sh, uint32_t row, st
 enum err worker_load_row(
     struct worker *w, struct shard *sh, uint32_t row, unsigned records, struct fault *f);
 
-/* walk.c */
+/* lane.c */
+void lanes_init(struct worker *w);
 void walk_arrived(struct msg *m);
-/* Give the first walk its slice; it leaves, or goes to the end of the line. */
+enum share_kind walk_lane(const struct walk *k);
+/* Give the walk whose turn it is its slice; it leaves, or goes to the end of the line. */
 void walk_turn(struct worker *w);
+/* Is there one that can have a turn? */
+bool walks_await(struct worker *w);
+/* May it make so many columns now? If not it is not its turn until it may. */
+bool walk_may_build(struct walk *k, uint32_t paths);
+
+/* ticket.c */
+void seats_init(struct fleet *f);
+void seats_fini(struct fleet *f);
+/* Whoever waits for a seat is sent home. */
+void seats_stop(struct fleet *f);
+/* walk_start, now or when its turn has come. */
+void walk_seat(struct fleet *f, struct walk *k);
+/* The hub's own: without bounds. */
+struct ticket *ticket_own(struct fleet *f);
+struct share *ticket_share(const struct ticket *t); /* NULL: the hub's own */
+/* Columns that its walk makes, until ticket_built; false: its asker makes too many at the moment. */
+bool ticket_build(struct ticket *t, uint32_t paths);
+void ticket_built(struct ticket *t);
+
+/* walk.c */
+void walk_start(struct fleet *f, struct walk *k);
+bool walk_slice(struct worker *w, struct walk *k);
+void walk_limits(struct worker *w, struct walk *k);
+/* The ids that the condition names; NULL if any device can match. */
+const struct query_ids *walk_point(const struct walk *k);
 /* This worker's part is durable: on to the next worker, or home. */
 void walk_go_on(struct worker *w, struct walk *k);
 void walk_home(struct fleet *f, struct walk *k);
 
+/* page.c */
+struct walk_ids *walk_ids_new(uint32_t max);
+void walk_ids_free(struct walk_ids *ids);
+/* A device for the list; false: the walk has failed. */
+bool walk_list_row(
+    struct worker *w, struct walk *k, struct shard *sh, uint32_t row, struct str device);
+/* The whole fleet has been seen: what is chosen from it is the page. */
+void walk_page_finish(struct walk *k);
 /* Is there no room for another row in the page? */
 bool walk_page_full(const struct walk *k);
 /* A row goes to the end of k->json: begin it, and when it is written, end it. */

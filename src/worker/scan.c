@@ -281,6 +281,8 @@ scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 		k->vector = vector_new(k->query);
 	vector_open(k->vector, c, k->scanned != k->place.shard, &w->query_scratch);
 	k->scanned = k->place.shard;
+	if (!walk_may_build(k, vector_builds(k->vector)))
+		return TURN_OVER;
 	p = build_columns(w, k, sh, end_us);
 	walk_lap(k, STEP_BUILD);
 	if (p == SHARD_DONE)

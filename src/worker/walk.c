@@ -9,16 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SPILL_BYTES (64u << 10)
-
-/* The smallest ids so far, as a heap with the largest on top, and what the registry shows of each. */
-struct walk_ids {
-	uint32_t n, max;
-	struct walk_id {
-		struct buf id, json;
-	} v[];
-};
-
 const char *const walk_step_names[WALK_STEPS] = {
 	[STEP_PARSE] = "parse",
 	[STEP_WAIT] = "wait",
@@ -73,11 +63,7 @@ walk_free(struct walk *k)
 {
 	if (k == NULL)
 		return;
-	for (uint32_t i = 0; k->ids != NULL && i < k->ids->n; i++) {
-		buf_fini(&k->ids->v[i].id);
-		buf_fini(&k->ids->v[i].json);
-	}
-	free(k->ids);
+	walk_ids_free(k->ids);
 	parts_free(k);
 	query_groups_free(k->groups);
 	query_order_free(k->order);
@@ -87,6 +73,7 @@ walk_free(struct walk *k)
 	why_free(k->why);
 	walk_trial_free(k->trial);
 	query_free(k->query);
+	ticket_free(k->ticket);
 	rope_fini(&k->page);
 	rope_fini(&k->module_page);
 	buf_fini(&k->modules);
@@ -94,41 +81,8 @@ walk_free(struct walk *k)
 	free(k);
 }
 
-/* ---- the page ---- */
-
-bool
-walk_page_full(const struct walk *k)
-{
-	return k->nrow == k->limit ||
-	    k->page.n + k->json.n + k->module_page.n + k->modules.n >= WALK_BYTES_MAX;
-}
-
-void
-walk_row_begins(struct walk *k)
-{
-	if (k->nrow++ > 0)
-		buf_putc(&k->json, ',');
-}
-
-/* Rows gather in a buffer; a growing one would be moved, and be in memory twice, when it is large. */
-static void
-spill(struct rope *page, struct buf *rows)
-{
-	if (rows->n < SPILL_BYTES)
-		return;
-	rope_put(page, buf_view(rows));
-	rows->n = 0;
-}
-
-void
-walk_row_ends(struct walk *k)
-{
-	spill(&k->page, &k->json);
-	spill(&k->module_page, &k->modules);
-}
-
 /* The ids that the condition names; NULL if any device can match. */
-static const struct query_ids *
+const struct query_ids *
 walk_point(const struct walk *k)
 {
 	const struct query_facts *facts = k->kind == WALK_QUERY ? query_facts(k->query) : NULL;
@@ -138,30 +92,6 @@ walk_point(const struct walk *k)
 	if (facts == NULL || facts->collection != QUERY_DEVICES || !facts->device_ids.given)
 		return NULL;
 	return &facts->device_ids;
-}
-
-void
-walk_reflects(const struct walk *k, struct buf *out)
-{
-	struct buf numbers = { 0 };
-	unsigned first = 0, end;
-	uint64_t least;
-
-	while (first < SHARDS && k->reflects[first] == 0)
-		first++;
-	if (first == SHARDS)
-		return;
-	least = k->reflects[first];
-	for (end = first; end < SHARDS && k->reflects[end] != 0; end++)
-		if (k->reflects[end] < least)
-			least = k->reflects[end];
-	buf_varint(&numbers, first);
-	buf_varint(&numbers, end - first);
-	buf_varint(&numbers, least);
-	for (unsigned s = first; s < end; s++)
-		buf_varint(&numbers, k->reflects[s] - least);
-	base64_encode(out, numbers.p, numbers.n);
-	buf_fini(&numbers);
 }
 
 /* ---- home ---- */
@@ -178,68 +108,11 @@ void
 walk_home(struct fleet *f, struct walk *k)
 {
 	walk_lap(k, STEP_FINISH);
+	ticket_built(k->ticket);
 	k->facts.total_ns = clock_mono_ns() - k->begin_ns;
 	k->msg.run = walk_is_home;
 	loop_post(k->home, &k->msg);
 	atomic_fetch_sub(&f->nwalk, 1);
-}
-
-static int
-id_order(const void *a, const void *b)
-{
-	return str_cmp(
-	    buf_view(&((const struct walk_id *)a)->id), buf_view(&((const struct walk_id *)b)->id));
-}
-
-static void
-ids_finish(struct walk *k)
-{
-	array_sort(k->ids->v, k->ids->n, sizeof(k->ids->v[0]), id_order);
-	for (uint32_t i = 0; i < k->ids->n; i++) {
-		walk_row_begins(k);
-		buf_str(&k->json, buf_view(&k->ids->v[i].json));
-		walk_row_ends(k);
-	}
-}
-
-static void
-groups_finish(struct walk *k)
-{
-	uint32_t from = k->place.delivered > UINT32_MAX ? UINT32_MAX : (uint32_t)k->place.delivered,
-	         count;
-
-	query_groups_finish(k->groups);
-	count = query_groups_count(k->groups);
-	if (k->count) {
-		k->place.delivered = count;
-		return;
-	}
-	if (from > count)
-		from = count;
-	while (from + k->nrow < count && !walk_page_full(k)) {
-		walk_row_begins(k);
-		query_groups_write(k->groups, from + k->nrow - 1, 1, &k->json);
-		walk_row_ends(k);
-	}
-	k->place = (struct query_place){ .delivered = from + k->nrow };
-	k->more = from + k->nrow < count;
-}
-
-/* Rows in the order asked for: every page sorts anew, and skips what the pages before it have given. */
-static void
-order_finish(struct walk *k)
-{
-	uint64_t from = k->place.delivered, count;
-
-	query_order_finish(k->order);
-	count = query_order_count(k->order);
-	while (from < UINT32_MAX && from + k->nrow < count && !walk_page_full(k)) {
-		walk_row_begins(k);
-		query_order_write(k->order, (uint32_t)from + k->nrow - 1, 1, SIZE_MAX, &k->json);
-		walk_row_ends(k);
-	}
-	k->place = (struct query_place){ .delivered = from + k->nrow };
-	k->more = k->nrow > 0 && from + k->nrow < count;
 }
 
 /* The whole fleet has been seen. */
@@ -248,12 +121,8 @@ walk_finish(struct fleet *f, struct walk *k)
 {
 	if (k->npart == 0)
 		walk_lap(k, STEP_WAIT);
-	if (k->fault.code == F_NONE && k->groups != NULL)
-		groups_finish(k);
-	else if (k->fault.code == F_NONE && k->order != NULL)
-		order_finish(k);
-	else if (k->fault.code == F_NONE && k->ids != NULL)
-		ids_finish(k);
+	if (k->fault.code == F_NONE)
+		walk_page_finish(k);
 	walk_home(f, k);
 }
 
@@ -351,6 +220,7 @@ send_parts(struct fleet *f, struct walk *k)
 		p->place.shard = f->workers[i].shard_from;
 		p->scanned = SHARDS;
 		p->deadline_us = k->deadline_us;
+		p->lane = k->lane;
 		p->explain = k->explain;
 		p->lap_ns = k->begin_ns;
 		p->columns = k->explain ? column_report_new() : NULL;
@@ -380,13 +250,12 @@ in_parts(const struct fleet *f, const struct walk *k)
 	return k->groups != NULL && walk_point(k) == NULL && f->o.nworker > 1;
 }
 
+/* It has its seat, or a fault. */
 void
-fleet_walk(struct fleet *f, struct walk *k)
+walk_start(struct fleet *f, struct walk *k)
 {
 	const struct query_facts *facts = k->kind == WALK_QUERY ? query_facts(k->query) : NULL;
 
-	k->begin_ns = k->lap_ns = clock_mono_ns();
-	k->deadline_us = k->begin_ns / 1000 + f->o.walk_us;
 	if (k->explain || k->kind == WALK_COLUMNS)
 		k->columns = column_report_new();
 	if (facts != NULL && facts->aggregate)
@@ -395,15 +264,8 @@ fleet_walk(struct fleet *f, struct walk *k)
 		k->order = query_order_new(k->query,
 		    k->place.delivered < UINT32_MAX ? k->place.delivered + k->limit : UINT32_MAX,
 		    f->o.query_bytes);
-	if (k->kind == WALK_IDENTITIES) {
-		k->ids = xcalloc(1, sizeof(*k->ids) + k->limit * sizeof(k->ids->v[0]));
-		k->ids->max = k->limit;
-	}
-	if (atomic_fetch_add(&f->nwalk, 1) >= WALKS_MAX)
-		fault_set(&k->fault, F_ThrottlingException,
-		    "too many queries at once, the limit is %u", WALKS_MAX);
-	else if (atomic_load(&f->stop))
-		fault_set(&k->fault, F_ServiceUnavailable, "the hub is stopping");
+	if (k->kind == WALK_IDENTITIES)
+		k->ids = walk_ids_new(k->limit);
 	if (k->fault.code != F_NONE || (facts != NULL && facts->nothing && !facts->aggregate))
 		walk_home(f, k);
 	else if (in_parts(f, k))
@@ -412,60 +274,20 @@ fleet_walk(struct fleet *f, struct walk *k)
 		send_walk(k, f->of_shard[k->place.shard < SHARDS ? k->place.shard : SHARDS - 1]);
 }
 
+/* The counter is raised before anybody looks at `stop`: workers wait for whoever was not refused. */
 void
-walk_arrived(struct msg *m)
+fleet_walk(struct fleet *f, struct walk *k)
 {
-	struct walk *k = (struct walk *)((char *)m - offsetof(struct walk, msg));
-	struct worker *w = k->at;
-
-	k->next = NULL;
-	*w->walks_end = k;
-	w->walks_end = &k->next;
+	k->begin_ns = k->lap_ns = clock_mono_ns();
+	k->deadline_us = k->begin_ns / 1000 + f->o.walk_us;
+	k->lane = walk_lane(k);
+	if (k->ticket == NULL)
+		k->ticket = ticket_own(f);
+	atomic_fetch_add(&f->nwalk, 1);
+	walk_seat(f, k);
 }
 
 /* ---- one row ---- */
-
-static void
-ids_sift(struct walk_ids *ids, uint32_t i)
-{
-	for (;;) {
-		uint32_t c = 2 * i + 1, top = i;
-		struct walk_id t;
-
-		for (uint32_t j = c; j < c + 2 && j < ids->n; j++)
-			if (id_order(&ids->v[j], &ids->v[top]) > 0)
-				top = j;
-		if (top == i)
-			return;
-		t = ids->v[i];
-		ids->v[i] = ids->v[top];
-		ids->v[top] = t;
-		i = top;
-	}
-}
-
-static bool
-row_list(struct worker *w, struct walk *k, struct shard *sh, uint32_t row, struct str device)
-{
-	struct walk_ids *ids = k->ids;
-	struct walk_id *v = &ids->v[ids->n < ids->max ? ids->n : 0];
-
-	if (ids->n == ids->max && str_cmp(device, buf_view(&v->id)) >= 0)
-		return true;
-	if (worker_load_row(w, sh, row, RECORD_BIT(RECORD_IDENTITY) | RECORD_BIT(RECORD_REPORTED),
-	        &k->fault) != ERR_OK)
-		return false;
-	v->id.n = v->json.n = 0;
-	buf_str(&v->id, device);
-	hub_row_write_identity(sh, row, &v->json);
-	if (ids->n == ids->max) {
-		ids_sift(ids, 0);
-	} else if (++ids->n == ids->max) {
-		for (uint32_t i = ids->n / 2 + 1; i-- > 0;)
-			ids_sift(ids, i);
-	}
-	return true;
-}
 
 /* false: the walk is over, or has failed, or its page is full. */
 static bool
@@ -479,7 +301,7 @@ row_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row)
 	if (!shard_row(sh, row, &device, &module) || (module.n != 0) != modules)
 		return true;
 	if (k->kind == WALK_IDENTITIES)
-		return row_list(w, k, sh, row, device);
+		return walk_list_row(w, k, sh, row, device);
 	k->facts.asked++;
 	if (k->kind == WALK_DRY_RUN)
 		return dryrun_visit(w, k, sh, row);
@@ -583,7 +405,7 @@ walk_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us)
 }
 
 /* Go on from the walk's place in this worker's shards; true when its part is done. */
-static bool
+bool
 walk_slice(struct worker *w, struct walk *k)
 {
 	int64_t end_us = clock_mono_us() + SLICE_US;
@@ -607,7 +429,7 @@ walk_slice(struct worker *w, struct walk *k)
 	return true;
 }
 
-static void
+void
 walk_limits(struct worker *w, struct walk *k)
 {
 	if (w->stopping)
@@ -616,25 +438,4 @@ walk_limits(struct worker *w, struct walk *k)
 		fault_set(&k->fault, F_ArgumentInvalid,
 		    "the query took longer than %d s, the limit",
 		    (int)(w->fleet->o.walk_us / 1000000));
-}
-
-void
-walk_turn(struct worker *w)
-{
-	struct walk *k = w->walks;
-
-	if (k == NULL)
-		return;
-	w->walks = k->next;
-	if (w->walks == NULL)
-		w->walks_end = &w->walks;
-	walk_lap(k, STEP_WAIT);
-	walk_limits(w, k);
-	if (k->fault.code != F_NONE || walk_slice(w, k)) {
-		worker_leave(w, LEAVE_WALK, k);
-		return;
-	}
-	k->next = NULL;
-	*w->walks_end = k;
-	w->walks_end = &k->next;
 }

@@ -310,8 +310,9 @@ worker_identities_left(struct worker *w)
 static void
 walks_fail(struct worker *w)
 {
-	for (struct walk *k = w->walks; k != NULL; k = k->next)
-		walk_fault(&k->fault);
+	for (unsigned i = 0; i < SHARE_LANES; i++)
+		for (struct walk *k = w->lanes[i].first; k != NULL; k = k->next)
+			walk_fault(&k->fault);
 }
 
 static void
@@ -548,7 +549,7 @@ patience_us(struct worker *w)
 {
 	int64_t sweep_us, jobs_us;
 
-	if (w->walks != NULL || parcel_awaits(w))
+	if (walks_await(w) || parcel_awaits(w))
 		return 0;
 	if (w->stopping || w->repair.n > 0)
 		return RETRY_US;
@@ -621,7 +622,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 		w->shards[s] = shard_new(s);
 	w->queue_end = &w->queue;
 	inbox_init(&w->inbox);
-	w->walks_end = &w->walks;
+	lanes_init(w);
 	w->parcels_end = &w->parcels;
 	w->later_end = &w->later;
 	jobs_init(w);
@@ -642,7 +643,9 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 void
 worker_fini(struct worker *w)
 {
-	assert(w->walks == NULL && w->queue == NULL && w->parcels == NULL);
+	assert(w->queue == NULL && w->parcels == NULL);
+	for (unsigned i = 0; i < SHARE_LANES; i++)
+		assert(w->lanes[i].first == NULL);
 	assert(!inbox_has(&w->inbox, false));
 	round_fini(&w->round[0]);
 	round_fini(&w->round[1]);

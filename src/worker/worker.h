@@ -138,6 +138,23 @@ struct note {
 	char bytes[];
 };
 
+/* ---- who asks ---- */
+
+/*
+ * What one request holds of its asker's share: a seat of walks, and bytes of an answer that its client has not read. An
+ * asker is a policy, or a device, at one address. A ticket goes with the walk and then with its answer, until that has left:
+ * so who does not read has no more of either. Any thread.
+ */
+struct fleet;
+struct ticket;
+struct ticket *ticket_new(struct fleet *f, struct str who, struct str from);
+void ticket_free(struct ticket *t); /* a walk that waits may begin; NULL is fine */
+/* The answer takes so many bytes now; false: more than its share, or all that there is, and nothing has changed. */
+bool ticket_hold(struct ticket *t, size_t bytes);
+size_t ticket_bytes(const struct ticket *t);
+/* Others wait for what it holds. */
+bool ticket_pressed(struct ticket *t);
+
 /* ---- a walk over the whole fleet: queries and lists ---- */
 
 /* Rows whose place in a rollout (rollout_place) lies in [from, to); if there are buckets, each is counted in the one of
@@ -192,6 +209,7 @@ struct walk_trial {
 struct walk {
 	struct msg msg; /* the fleet's */
 	enum walk_kind kind;
+	struct ticket *ticket;  /* owned; NULL: the hub's own walk, which waits for no seat */
 	struct query *query;    /* WALK_QUERY: owned */
 	bool count;             /* WALK_QUERY: rows are counted in place.delivered, none is shown */
 	struct walk_draw *draw; /* of those, only what it takes; the sender's. NULL: all */
@@ -240,6 +258,9 @@ struct walk {
 	uint32_t scanned; /* shard of the last turn */
 	struct walk_ids *ids;
 	struct worker *at;
+	unsigned lane;      /* enum share_kind */
+	uint32_t builds;    /* columns that it may not make yet; 0: it can have its turn */
+	bool short_of_room; /* of answers: the page ends here */
 	int64_t deadline_us;
 	int64_t begin_ns, lap_ns;
 	struct walk *next;
@@ -267,6 +288,7 @@ struct fleet_options {
 	unsigned nworker;        /* 1 to SHARDS */
 	uint64_t cache_bytes;    /* documents in memory, all shards together */
 	uint64_t query_bytes;    /* memory of one query's groups, or of the rows it sorts */
+	uint64_t answer_bytes;   /* of answers that are made or have not been read, in all */
 	uint64_t column_bytes;   /* memory of columns, all shards together; 0: none are made */
 	int64_t walk_us;         /* time of one walk; at it the answer is 400 */
 	uint64_t identities_max; /* L-24 */

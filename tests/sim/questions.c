@@ -188,7 +188,7 @@ question_back(struct walk *walk)
 	if (!more && k->still && exact(k))
 		compare(k, walk->query);
 	walk_free(walk);
-	if (more && k->w->nwalk < WALKS_MAX - 4 && !atomic_load(&k->w->fleet->stop))
+	if (more && k->w->nwalk < WALKS_COSTLY_MAX - 4 && !atomic_load(&k->w->fleet->stop))
 		question_page(k);
 	else
 		question_free(k);
@@ -232,7 +232,7 @@ question_ask(struct world *w)
 	static const uint32_t limits[] = { 1, 7, 50, 1000, 1000 };
 	struct question *k;
 
-	if (w->nwalk > WALKS_MAX / 2)
+	if (w->nwalk > WALKS_COSTLY_MAX / 2)
 		return;
 	k = xcalloc(1, sizeof(*k));
 	k->w = w;
@@ -284,7 +284,7 @@ question_other(struct world *w)
 		WALK_JOBS, WALK_DRY_RUN };
 	struct walk *walk;
 
-	if (w->nwalk > WALKS_MAX / 2)
+	if (w->nwalk > WALKS_COSTLY_MAX / 2)
 		return;
 	walk = walk_new(w->loop, kinds[rnd_below(&w->rnd, 5)], other_back);
 	walk->owner = w;

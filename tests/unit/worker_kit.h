@@ -168,7 +168,7 @@ struct kit {
 	/* under mu */
 	struct work **back;
 	unsigned nback, capback;
-	struct walk *walks_back[WALKS_MAX + 8];
+	struct walk *walks_back[WALKS_COSTLY_MAX + WAITING_MAX + 8];
 	unsigned nwalks_back, nnotes, nmended;
 	struct buf notes; /* one a line */
 	/* of the last kit_do */
@@ -304,6 +304,7 @@ kit_setup(void **state)
 		.warn = kit_warn };
 	k->fo = (struct fleet_options){ .cache_bytes = 64 << 20,
 		.query_bytes = 1 << 20,
+		.answer_bytes = 64 << 20,
 		.column_bytes = 16 << 20,
 		.walk_us = 60 * SECOND,
 		.identities_max = 1000000,
@@ -347,10 +348,23 @@ kit_halt(struct kit *k)
 	k->running = false;
 }
 
+/* Answers of walks that are back leave, with what they hold. */
+static UNUSED void
+kit_leave(struct kit *k)
+{
+	pthread_mutex_lock(&k->mu);
+	for (unsigned i = 0; i < k->nwalks_back; i++) {
+		ticket_free(k->walks_back[i]->ticket);
+		k->walks_back[i]->ticket = NULL;
+	}
+	pthread_mutex_unlock(&k->mu);
+}
+
 static UNUSED void
 kit_stop(struct kit *k)
 {
 	kit_halt(k);
+	kit_leave(k);
 	store_close(k->store);
 	fleet_free(k->fleet);
 	k->store = NULL;

@@ -1,0 +1,97 @@
+/*
+ * Room for answers: what has been made for a client and not been read by it is counted for who has asked (share.h), until
+ * it has left. Over the share the answer is a short one, which says so.
+ */
+#include "http/priv.h"
+
+#include <event2/buffer.h>
+
+#define ANSWER_FREE (2u << 10) /* bytes of an answer that are not counted: errors, small results */
+#define PAGE_REST   (1u << 20) /* of a page, that come with the walk's seat: its last rows */
+
+struct ticket *
+request_ticket(const struct request *r)
+{
+	struct evhttp_connection *conn = evhttp_request_get_connection(r->ev);
+	struct net_addr from = { 0 };
+
+	if (conn != NULL)
+		(void)https_peer(evhttp_connection_get_bufferevent(conn), &from);
+	return ticket_new(r->hl->o.fleet, r->asker, net_addr_party(&from));
+}
+
+void
+request_walk(struct request *r, struct walk *k)
+{
+	k->ticket = request_ticket(r);
+	fleet_walk(r->hl->o.fleet, k);
+}
+
+/* What has been done is not undone by an answer that does not fit. */
+static void
+answer_refuse(struct request *r, size_t n)
+{
+	struct evbuffer *out = evhttp_request_get_output_buffer(r->ev);
+
+	evbuffer_drain(out, evbuffer_get_length(out));
+	evhttp_clear_headers(evhttp_request_get_output_headers(r->ev));
+	ticket_free(r->ticket);
+	r->ticket = NULL;
+	if (r->method == EVHTTP_REQ_GET || r->walked)
+		reply_error(r, F_ThrottlingException,
+		    "no room for the answer of %zu bytes until answers that their clients have not "
+		    "read are gone: read them, and try again",
+		    n);
+	else
+		reply_error(r, F_ServiceUnavailable,
+		    "it was done, but there is no room for the answer of %zu bytes until answers "
+		    "that their clients have not read are gone",
+		    n);
+}
+
+bool
+answer_has_room(struct request *r, size_t n)
+{
+	if (n <= ANSWER_FREE)
+		return true;
+	if (r->ticket == NULL)
+		r->ticket = request_ticket(r);
+	if (ticket_hold(r->ticket, n) || (r->walked && n - ticket_bytes(r->ticket) <= PAGE_REST))
+		return true;
+	answer_refuse(r, n);
+	return false;
+}
+
+static void
+ticket_left(void *ctx, size_t rest)
+{
+	struct ticket *t = ctx;
+
+	if (rest < ticket_bytes(t))
+		(void)ticket_hold(t, rest);
+}
+
+static bool
+ticket_is_pressed(void *ctx)
+{
+	return ticket_pressed(ctx);
+}
+
+static void
+ticket_over(void *ctx)
+{
+	ticket_free(ctx);
+}
+
+void
+answer_leaves(struct request *r, size_t n)
+{
+	struct evhttp_connection *conn = evhttp_request_get_connection(r->ev);
+	struct https_answer a = { r->ticket, ticket_left, ticket_is_pressed, ticket_over };
+
+	if (conn == NULL)
+		return;
+	https_answers(evhttp_connection_get_bufferevent(conn), n, r->ticket != NULL ? &a : NULL,
+	    HTTP_IDLE_US);
+	r->ticket = NULL;
+}
