@@ -76,23 +76,40 @@ bind_fault(const char *address, uint16_t port, char why[NET_WHY_MAX])
 	}
 }
 
+/* What a listening socket has, sockets that it accepts inherit. TCP_NODELAY: evhttp writes an answer in parts, and none may
+ * wait 40 ms for the peer's delayed acknowledgement of the part before it. TCP_NOTSENT_LOWAT: what a peer does not read stays
+ * with us, where it is counted; the kernel would take 4 MB of it. */
+static bool
+socket_prepare(int fd, int family, bool shared)
+{
+	const struct {
+		bool wanted;
+		int level, name, value;
+	} options[] = {
+		{ true, SOL_SOCKET, SO_REUSEADDR, 1 },
+		{ true, IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ true, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NET_UNSENT_MAX },
+		{ shared, SOL_SOCKET, SO_REUSEPORT, 1 },
+		{ family == AF_INET6, IPPROTO_IPV6, IPV6_V6ONLY, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		if (options[i].wanted &&
+		    setsockopt(
+		        fd, options[i].level, options[i].name, &options[i].value, sizeof(int)))
+			return false;
+	return true;
+}
+
 /* A bound socket, or -1 with errno. */
 static int
 bind_one(const struct sockaddr *sa, socklen_t len, bool shared)
 {
-	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-	int error;
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
 
 	if (fd < 0)
 		return -1;
-	/* Accepted sockets inherit TCP_NODELAY: evhttp writes an answer in parts, and none may wait 40 ms
-	 * for the peer's delayed acknowledgement of the part before it. */
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) ||
-	    (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on)) ||
-	    (sa->sa_family == AF_INET6 &&
-	        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on)) ||
-	    bind(fd, sa, len)) {
+	if (!socket_prepare(fd, sa->sa_family, shared) || bind(fd, sa, len)) {
 		error = errno;
 		close(fd);
 		errno = error;

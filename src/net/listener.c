@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -53,7 +52,6 @@ take(struct listener *ln, int fd, const struct sockaddr *sa)
 	struct sock_conf sc = {
 		.fd = fd, .from = ln, .listen = &ln->conf, .peer = net_addr_of(sa)
 	};
-	int on = 1;
 
 	if (ln->conf.gate && gate_enter(ln->conf.gate, &sc.peer) != REASON_NONE) {
 		ln->stats.nrefused++;
@@ -62,7 +60,6 @@ take(struct listener *ln, int fd, const struct sockaddr *sa)
 	}
 	ln->stats.naccept++;
 	ln->nhandshake++;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (ln->conf.tls)
 		sc.ssl = tls_accept(ln->conf.tls, !ln->conf.no_client_cert);
 	sock_stream_new(ln->loop, &sc);

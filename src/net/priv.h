@@ -76,6 +76,8 @@ void listen_shed(int fd, int *spare_fd);
 int listen_spare(void);
 #define LISTEN_REST_US 100000 /* a listener without descriptors rests for that long */
 #define LISTEN_BACKLOG 4096
+/* addr.c: bytes of a connection that the kernel has taken and not sent; of those that are sent the peer acknowledges soon */
+#define NET_UNSENT_MAX (128 << 10)
 
 /* answer.c: an answer on its way to its client */
 struct answer {

@@ -1,4 +1,5 @@
 /* Binding, counting, and running out of descriptors. */
+#include <poll.h>
 #include <sys/resource.h>
 
 #include "net_rig.h"
@@ -91,6 +92,43 @@ bind__several_loops_share_a_port(void **state)
 	rig_fini(&b);
 	for (int i = 0; i < 32; i++)
 		close(c[i]);
+}
+
+/* What a socket takes that nobody reads from. */
+static size_t
+taken(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	static char bytes[64 << 10];
+	size_t sum = 0;
+
+	while (poll(&p, 1, 500) > 0 && sum < (16u << 20)) {
+		ssize_t n = send(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		sum += n > 0 ? (size_t)n : 0;
+	}
+	return sum;
+}
+
+static void
+bind__the_kernel_holds_little_of_what_a_peer_does_not_read(void **state)
+{
+	char why[NET_WHY_MAX];
+	uint16_t port;
+	int fd, client, server;
+
+	(void)state;
+	assert_int_equal(net_bind("127.0.0.1", 0, 1, &fd, &port, why), ERR_OK);
+	assert_int_equal(listen(fd, 1), 0);
+	client = client_connect(port);
+	do
+		server = accept(fd, NULL, NULL);
+	while (server < 0 && errno == EAGAIN);
+	assert_true(server >= 0);
+	assert_in_range(taken(server), 1, 1u << 20);
+	close(server);
+	close(client);
+	close(fd);
 }
 
 static struct net_addr
@@ -297,6 +335,7 @@ main(void)
 		cmocka_unit_test(bind__taken_port_is_told),
 		cmocka_unit_test(bind__bad_addresses_are_told),
 		cmocka_unit_test(bind__port_without_right_is_told),
+		cmocka_unit_test(bind__the_kernel_holds_little_of_what_a_peer_does_not_read),
 		cmocka_unit_test(bind__several_loops_share_a_port),
 		cmocka_unit_test(gate__counts_addresses_and_total),
 		cmocka_unit_test(gate__places_come_back),
