@@ -327,8 +327,13 @@ on_bulk(struct request *r)
 	if (!request_doc(r, NULL, &info) ||
 	    !take_items(r, doc_of(buf_view(&r->hl->doc)), reply_bulk))
 		return;
-	for (uint32_t i = 0; i < r->gather->n; i++)
+	for (uint32_t i = 0; i < r->gather->n; i++) {
+		char prefix[16];
+
+		snprintf(prefix, sizeof(prefix), "[%u].", i);
+		warn_body(r, prefix, r->gather->item[i].body, &body_item);
 		r->gather->item[i].work = bulk_work(r, i, &info);
+	}
 	begin(r);
 }
 

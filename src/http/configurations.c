@@ -215,6 +215,7 @@ on_configuration_update(struct request *r)
 	if (!request_doc(r, &body_configuration, &info))
 		return;
 	body = doc_of(buf_view(&r->hl->doc));
+	warn_body(r, "", body, &body_configuration);
 	warn_condition(r, "targetCondition", doc_getc(body, "targetCondition"));
 	warn_metrics(r, doc_getc(doc_getc(body, "metrics"), "queries"));
 	w = configuration_work(r, OP_CONFIGURATION_PUT, r->hl->doc.n, done_put);

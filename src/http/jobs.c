@@ -61,6 +61,7 @@ job_body(struct request *r, bool dry)
 	if (!request_doc(r, &body_job, &info))
 		return;
 	body = doc_of(buf_view(&r->hl->doc));
+	warn_body(r, "", body, &body_job);
 	warn_condition(r, "queryCondition", doc_getc(body, "queryCondition"));
 	warn_twin(r, "updateTwin.", doc_getc(body, "updateTwin"));
 	if (dry) {

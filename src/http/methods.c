@@ -139,6 +139,7 @@ take_call(struct request *r, struct str *name, struct fault *f)
 	if (!request_parse(r, &body_method, &info, f) ||
 	    method_ask_take(doc_of(buf_view(&r->hl->doc)), &ask, &r->hl->json, f) != ERR_OK)
 		return false;
+	warn_body(r, "", doc_of(buf_view(&r->hl->doc)), &body_method);
 	*name = ask.name;
 	r->response_s = ask.response_s;
 	r->connect_s = ask.connect_s;

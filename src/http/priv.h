@@ -149,6 +149,7 @@ void warn_query(struct request *r, const char *prefix, const struct query *q);
 /* The member of a body that is a condition; one that is refused is not warned of. */
 void warn_condition(struct request *r, const char *name, struct doc condition);
 void warn_metrics(struct request *r, struct doc queries);
+void warn_body(struct request *r, const char *prefix, struct doc body, const struct shape *s);
 void warn_twin(struct request *r, const char *prefix, struct doc twin);
 
 /* path.c */

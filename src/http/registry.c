@@ -99,6 +99,7 @@ on_device_put(struct request *r)
 
 	if (!request_doc(r, &body_identity, &info))
 		return;
+	warn_body(r, "", doc_of(buf_view(&r->hl->doc)), &body_identity);
 	w = request_work(
 	    r, OP_IDENTITY_PUT, r->hl->doc.n + request_if_match_room(r), done_with_body);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));

@@ -31,7 +31,7 @@ struct transfer {
 	struct import_options import;
 	char *actor;
 	struct str body; /* the request's; of a job as a doc, in `doc` */
-	struct buf doc;
+	struct buf doc, stray;
 };
 
 static void
@@ -42,6 +42,7 @@ transfer_free(struct transfer *t)
 	buf_fini(&t->lines);
 	buf_fini(&t->next);
 	buf_fini(&t->doc);
+	buf_fini(&t->stray);
 	free(t);
 	atomic_fetch_sub(&ntransfer, 1);
 }
@@ -59,6 +60,8 @@ transfer_done(struct msg *m)
 			buf_putc(&t->next, '\0');
 			add_header(r, "x-ms-continuation", t->next.p);
 		}
+		if (t->stray.n > 0)
+			request_warn(r, "", buf_view(&t->stray));
 		body_buf(r, &t->lines);
 		reply_body(r, 200, t->kind == TRANSFER_OUT ? NDJSON : NULL);
 	}
@@ -94,6 +97,7 @@ transfer_main(void *arg)
 	case TRANSFER_IN:
 		t->err = import_lines(&t->import, t->body, &result, &t->fault);
 		import_answer(t, &result);
+		buf_str(&t->stray, buf_view(&result.stray));
 		import_result_fini(&result);
 		break;
 	}

@@ -92,7 +92,17 @@ warn_metrics(struct request *r, struct doc queries)
 	}
 }
 
-/* ---- twins ---- */
+/* ---- members ---- */
+
+void
+warn_body(struct request *r, const char *prefix, struct doc body, const struct shape *s)
+{
+	struct buf why = { 0 };
+
+	if (body_stray(body, s, &why))
+		request_warn(r, prefix, buf_view(&why));
+	buf_fini(&why);
+}
 
 /* What a twin that was read has is no hint that somebody means it: $version tells it. */
 static bool
@@ -109,7 +119,7 @@ warn_twin(struct request *r, const char *prefix, struct doc twin)
 {
 	struct buf why = { 0 };
 
-	if (twin_stray(twin, &why))
+	if (body_stray(twin, &body_twin, &why))
 		request_warn(r, prefix, buf_view(&why));
 	else if (says_reported(twin))
 		request_warn(r, prefix,

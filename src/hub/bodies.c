@@ -60,14 +60,20 @@ static const struct shape capability_members[] = { BOOL("iotEdge"), SHAPE_END };
 	    OBJECT("authentication", authentication_members),                                      \
 	    OBJECT("capabilities", capability_members)
 
-static const struct shape identity_members[] = { TEXT("deviceId"), IDENTITY, SHAPE_END };
+/* What answers show and only the hub writes: clients send it back. */
+#define IDENTITY_SHOWN                                                                             \
+	ANY("connectionState"), ANY("connectionStateUpdatedTime"), ANY("cloudToDeviceMessageCount")
+
+static const struct shape identity_members[] = { TEXT("deviceId"), IDENTITY, IDENTITY_SHOWN,
+	ANY("generationId"), ANY("etag"), ANY("statusUpdatedTime"), ANY("lastActivityTime"),
+	SHAPE_END };
 const struct shape body_identity = BODY(identity_members);
 
 static const struct shape section_members[] = { ANY("desired"), ANY("reported"), SHAPE_END };
 static const struct shape item_members[] = { TEXT("id"), TEXT("importMode"), TEXT("eTag"),
 	TEXT("etag"), TEXT("twinETag"), IDENTITY, TEXT("generationId"), TEXT("modelId"),
-	TEXT("statusUpdatedTime"), TEXT("lastActivityTime"), ANY("tags"),
-	OBJECT("properties", section_members), SHAPE_END };
+	TEXT("statusUpdatedTime"), TEXT("lastActivityTime"), IDENTITY_SHOWN, ANY("deviceId"),
+	ANY("tags"), OBJECT("properties", section_members), SHAPE_END };
 const struct shape body_item = BODY(item_members);
 
 static const struct shape keys_members[] = { TEXT("policyKey"), ANY("devices"), SHAPE_END };
@@ -114,12 +120,12 @@ static const struct shape rollout_members[] = { LIST("waves", &wave), TEXT("onFa
 	SHAPE_END };
 #define CONTENT ANY("deviceContent"), ANY("moduleContent"), ANY("modulesContent")
 static const struct shape content_members[] = { CONTENT, SHAPE_END };
-static const struct shape metric_members[] = { ANY("queries"), SHAPE_END };
+static const struct shape metric_members[] = { ANY("queries"), ANY("results"), SHAPE_END };
 static const struct shape configuration_members[] = { TEXT("id"), TEXT("schemaVersion"),
 	TEXT("contentType"), TEXT("etag"), MAP("labels", &text), ANY("targetCondition"),
 	OBJECT("content", content_members), OBJECT("metrics", metric_members),
 	INT("priority", 0, CONFIGURATION_PRIORITY_MAX), OBJECT("rollout", rollout_members),
-	SHAPE_END };
+	ANY("systemMetrics"), ANY("createdTimeUtc"), ANY("lastUpdatedTimeUtc"), SHAPE_END };
 const struct shape body_configuration = BODY(configuration_members);
 
 static const struct shape applied_members[] = { CONTENT, OBJECT("content", content_members),
@@ -137,7 +143,22 @@ static const struct shape file_job_members[] = { TEXT("type"), TEXT("inputBlobCo
 	BOOL("excludeKeysInExport"), BOOL("includeConfigurations"), SHAPE_END };
 const struct shape body_file_job = BODY(file_job_members);
 
-/* ---- what a twin does not have ---- */
+/* ---- what a body does not have ---- */
+
+/* Objects whose members are all in their table. Others may have more: a content its $schema, a wave is its reader's to check. */
+static const struct {
+	const struct shape *members;
+	const char *noun;
+} closed[] = {
+	{ twin_members, "a twin" },
+	{ section_members, "a twin" },
+	{ identity_members, "an identity" },
+	{ item_members, "an item" },
+	{ method_members, "a method call" },
+	{ job_members, "a job" },
+	{ configuration_members, "a configuration" },
+	{ metric_members, "a configuration" },
+};
 
 #define KEY_SHOWN 64u
 
@@ -152,44 +173,86 @@ shown(struct str key)
 	return (struct str){ key.p, n };
 }
 
-static bool
-is_member(struct str key, const struct shape *members)
+static const struct shape *
+member_find(struct str key, const struct shape *members)
 {
 	for (; members->name.p != NULL; members++)
-		if (str_eq(members->name, key))
+		if (str_ieq(members->name, key))
+			return members;
+	return NULL;
+}
+
+/* Where a body has a member of that name: its path is appended. */
+static bool
+path_find_name(struct str key, const struct shape *members, struct buf *path)
+{
+	size_t from = path->n;
+	const struct shape *m = member_find(key, members);
+
+	if (m != NULL) {
+		buf_str(path, m->name);
+		return true;
+	}
+	for (m = members; m->name.p != NULL; m++) {
+		if (m->kind != SHAPE_OBJECT)
+			continue;
+		buf_printf(path, STR_FMT ".", STR_ARG(m->name));
+		if (path_find_name(key, m->of, path))
 			return true;
+		path->n = from;
+	}
 	return false;
 }
 
+/* at: the path of the object that has it, with its dot behind. Below properties and metrics the first member has what is
+ * anybody's to name. */
+static void
+say_stray(
+    struct str at, struct str key, const struct shape *members, const char *noun, struct buf *why)
+{
+	struct buf path = { 0 };
+
+	key = shown(key);
+	buf_printf(why, STR_FMT STR_FMT " is no member of %s", STR_ARG(at), STR_ARG(key), noun);
+	if (at.n == 0 && path_find_name(key, members, &path))
+		buf_printf(why, ", " STR_FMT " is", STR_ARG(buf_view(&path)));
+	else if (at.n > 0 && members->kind == SHAPE_ANY)
+		buf_printf(why, ", " STR_FMT STR_FMT "." STR_FMT " may be", STR_ARG(at),
+		    STR_ARG(members->name), STR_ARG(key));
+	buf_fini(&path);
+}
+
 static bool
-stray_of(struct doc object, const struct shape *members, struct str *out)
+stray_below(struct doc object, const struct shape *members, struct str at, struct buf *why)
 {
 	struct doc_iter it = doc_iter(doc_kind(object) == DOC_OBJECT ? object : DOC_NONE);
+	const char *noun = NULL;
+	struct buf path = { 0 };
+	bool found = false;
+	struct str key;
 	struct doc v;
 
-	while (doc_next(&it, out, &v))
-		if (!is_member(*out, members))
-			return true;
-	return false;
+	for (size_t i = 0; i < sizeof(closed) / sizeof(closed[0]); i++)
+		if (closed[i].members == members)
+			noun = closed[i].noun;
+	while (noun != NULL && !found && doc_next(&it, &key, &v)) {
+		const struct shape *m = member_find(key, members);
+
+		if (m == NULL) {
+			say_stray(at, key, members, noun, why);
+			found = true;
+		} else if (m->kind == SHAPE_OBJECT) {
+			path.n = 0;
+			buf_printf(&path, STR_FMT STR_FMT ".", STR_ARG(at), STR_ARG(m->name));
+			found = stray_below(v, m->of, buf_view(&path), why);
+		}
+	}
+	buf_fini(&path);
+	return found;
 }
 
 bool
-twin_stray(struct doc twin, struct buf *why)
+body_stray(struct doc body, const struct shape *s, struct buf *why)
 {
-	struct str key;
-
-	if (stray_of(twin, twin_members, &key)) {
-		key = shown(key);
-		buf_printf(why, STR_FMT " is no member of a twin", STR_ARG(key));
-		if (is_member(key, section_members))
-			buf_printf(why, ", properties." STR_FMT " is", STR_ARG(key));
-		return true;
-	}
-	if (!stray_of(doc_getc(twin, "properties"), section_members, &key))
-		return false;
-	key = shown(key);
-	buf_printf(why,
-	    "properties." STR_FMT " is no member of a twin, properties.desired." STR_FMT " may be",
-	    STR_ARG(key), STR_ARG(key));
-	return true;
+	return stray_below(body, s->of, STR_NONE, why);
 }

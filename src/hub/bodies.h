@@ -17,7 +17,7 @@ extern const struct shape body_test_queries; /* POST /configurations/testQueries
 extern const struct shape body_query;        /* POST /devices/query */
 extern const struct shape body_file_job;     /* POST /jobs/create */
 
-/* For a body that body_twin has shaped: what is given, at the root or below properties, and is no member of a twin: one sentence is appended. False: nothing is. */
-bool twin_stray(struct doc twin, struct buf *why);
+/* What is given and is no member of such a body: one sentence is appended, about the first. False: nothing is. */
+bool body_stray(struct doc body, const struct shape *s, struct buf *why);
 
 #endif

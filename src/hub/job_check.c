@@ -110,7 +110,7 @@ check_twin(struct doc patch, struct fault *f)
 		    "'*'");
 	if (given(properties) && doc_kind(properties) != DOC_OBJECT)
 		return fault_set(f, F_ArgumentInvalid, "updateTwin.properties is not an object");
-	if (twin_stray(patch, &why))
+	if (body_stray(patch, &body_twin, &why))
 		e = fault_set(f, F_ArgumentInvalid, "updateTwin." STR_FMT, STR_ARG(buf_view(&why)));
 	buf_fini(&why);
 	if (e == ERR_OK)

@@ -247,6 +247,17 @@ fault_name_it(struct import *im, struct import_fault *refused, struct str line, 
 }
 
 static void
+stray_note(struct import *im, struct doc d, uint32_t line)
+{
+	unsigned long long at = im->o->first_line + line;
+	struct buf why = { 0 };
+
+	if (im->out->stray.n == 0 && body_stray(d, &body_item, &why))
+		buf_printf(&im->out->stray, "line %llu: " STR_FMT, at, STR_ARG(buf_view(&why)));
+	buf_fini(&why);
+}
+
+static void
 line_take(struct import *im, struct str text, uint32_t line)
 {
 	const struct import_mode *mode = NULL;
@@ -267,6 +278,7 @@ line_take(struct import *im, struct str text, uint32_t line)
 			mode = import_mode_of(d, im->o->mode, &f);
 	}
 	if (mode != NULL) {
+		stray_note(im, d, line);
 		item_add(im, d, device, module, mode, info.nduplicate, line);
 		return;
 	}
@@ -444,6 +456,7 @@ import_result_fini(struct import_result *r)
 {
 	free(r->faults);
 	buf_fini(&r->texts);
+	buf_fini(&r->stray);
 	*r = (struct import_result){ 0 };
 }
 

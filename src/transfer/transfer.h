@@ -57,6 +57,8 @@ struct import_result {
 	struct import_fault *faults; /* by line */
 	uint32_t nfault, capfault;
 	struct buf texts;
+	struct buf
+	    stray; /* what the first line with a member that no item has gives in vain; empty: none does */
 };
 
 /*

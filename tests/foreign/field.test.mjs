@@ -119,6 +119,13 @@ test('Q-90 R-113 what is taken without effect says so in a header', async () => 
 test('T-04 a local time with an offset', async () => {
 	const job = ok(await hub.rest('PUT', '/jobs/v2/local', { body: { jobId: 'local', type: 'scheduleUpdateTwin', queryCondition: "deviceId IN ['dev1']", startTime: '2019-04-16T12:19:56.8680000+02:00', updateTwin: { etag: '*', tags: { local: 1 } } } }));
 	assert.match(job.startTime, /^2019-04-16T10:19:56\.868/);
+	const local = '2019-04-16T12:19:56.8680000+02:00', utc = '2019-04-16T10:19:56.8680000Z';
+	const line = { id: 'local', eTag: 'MQ==', twinETag: 'AAAAAAAAAAI=', generationId: '1', status: 'enabled', statusUpdatedTime: local, lastActivityTime: local, properties: { desired: { a: 1, $metadata: { $lastUpdated: local, a: { $lastUpdated: local } }, $version: 2 }, reported: { $metadata: { $lastUpdated: local }, $version: 1 } } };
+	assert.deepEqual(ok(await hub.rest('POST', '/admin/import', { body: `${JSON.stringify(line)}\n` })).errors, []);
+	const twin = ok(await hub.rest('GET', '/twins/local'));
+	assert.deepEqual([twin.statusUpdateTime, twin.lastActivityTime, twin.properties.desired.$metadata.a.$lastUpdated, twin.properties.reported.$metadata.$lastUpdated].map((t) => t.replace(/0+Z$/, 'Z')), Array(4).fill(utc.replace(/0+Z$/, 'Z')));
+	for (const [condition, n] of [[`lastActivityTime = '${local}'`, 1], [`lastActivityTime > '${local}'`, 0], [`lastActivityTime >= '2019-04-16T04:19:56.868-06:00' AND lastActivityTime < '2019-04-16T12:20:00+02:00'`, 1]])
+		assert.equal(ok(await hub.rest('POST', '/devices/query', { body: { query: `SELECT deviceId FROM devices WHERE deviceId = 'local' AND ${condition}` } })).length, n, condition);
 });
 
 test('J-30a L-43 T-63 desired, reported and contents over the limit', async () => {
@@ -130,7 +137,12 @@ test('J-30a L-43 T-63 desired, reported and contents over the limit', async () =
 	c.destroy();
 	const over = [403, 'DeviceModelMaxPropertiesExceeded', /32,?768/];
 	refused(await hub.rest('PUT', '/configurations/big', { body: { id: 'big', priority: 1, targetCondition: "tags.none = '1'", content: { deviceContent: { 'properties.desired.big': big } } } }), ...over);
-	refused(await hub.rest('POST', '/devices/edge1/applyConfigurationContent', { body: { modulesContent: { $edgeAgent: { 'properties.desired': big } } } }), ...over);
+	const apply = (desired) => hub.rest('POST', '/devices/edge1/applyConfigurationContent', { body: { modulesContent: { filled: desired } } });
+	refused(await apply({ 'properties.desired': big }), ...over);
+	const { k0, k1, ...fits } = big;
+	ok(await apply({ 'properties.desired': fits }), 204);
+	refused(await apply({ 'properties.desired.more': { k0, k1 } }), ...over);
+	refused(await hub.rest('PATCH', '/twins/dev1', { body: { tags: Object.fromEntries(Object.entries(big).slice(0, 9)) } }), 403, 'DeviceModelMaxPropertiesExceeded', /9,?\d{3} .*8,?192.*tags/);
 });
 
 test('J-61 J-64 J-66 a configuration that would pass the limit says by how much, wherever it is looked for', async () => {

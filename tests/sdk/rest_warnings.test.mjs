@@ -1,7 +1,7 @@
 // What is accepted and has no effect is said (Q-90, service-rest.md 1.2); where nobody can have meant it, it is refused.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { startHub, stopAll } from '../lib/hub.mjs';
+import { mqttDevice, PACKET, startHub, stopAll } from '../lib/hub.mjs';
 import { until } from '../lib/wait.mjs';
 
 let hub;
@@ -134,4 +134,32 @@ test('R-113 T-13 T-34 twin bodies with members at the wrong place', async () => 
 	const missing = await hub.rest('PATCH', '/twins/nobody', { body: { desired: {} } });
 	assert.equal(missing.status, 404);
 	assert.equal(header(missing), undefined);
+});
+
+test('R-113 members that a body does not have, or has elsewhere: identities, items, methods, jobs, configurations', async () => {
+	const put = (id, body) => hub.rest('PUT', `/devices/${id}`, { body: { deviceId: id, ...body } });
+	warned(await put('m1', { iotEdge: true }), /^iotEdge is no member of an identity, capabilities\.iotEdge is$/);
+	warned(await put('m2', { primaryKey: 'x' }), /^primaryKey is no member of an identity, authentication\.symmetricKey\.primaryKey is$/);
+	warned(await put('m3', { tags: { a: 1 } }), /^tags is no member of an identity$/);
+	const read = warned(await hub.rest('GET', '/devices/m1'));
+	warned(await hub.rest('PUT', '/devices/m1', { body: read, headers: { 'If-Match': '*' } })); // as every SDK sends it back
+	const module = warned(await hub.rest('PUT', '/devices/m1/modules/m', { body: { deviceId: 'm1', moduleId: 'm', status: 'enabled' } })); // as the C SDK does
+	warned(await hub.rest('PUT', '/devices/m1/modules/m', { body: module, headers: { 'If-Match': '*' } }));
+	const items = await hub.rest('POST', '/devices', { body: [{ id: 'm4', tags: {} }, { id: 'm5', desired: { a: 1 } }, { id: 'm6', properties: { tags: { a: 1 } } }] });
+	warned(items, /^\[1\]\.desired is no member of an item, properties\.desired is; \[2\]\.properties\.tags is no member of a twin, properties\.desired\.tags may be$/);
+	const lines = await hub.rest('POST', '/admin/import?firstLine=8', { body: '{"id":"m7"}\n{"id":"m8","reported":{"a":1}}\n{"id":"m9","x":1}\n' });
+	assert.equal(warned(lines, /^line 9: reported is no member of an item, properties\.reported is$/).done, 3);
+	const exported = await hub.rest('GET', '/admin/export');
+	warned(await hub.rest('POST', '/admin/import?importMode=createOrUpdate', { body: exported.text }));
+	warned(await configuration('members', "tags.a = 'x'", { metrics: { mine: 'SELECT deviceId FROM devices' } }), /^metrics\.mine is no member of a configuration, metrics\.queries\.mine may be$/);
+	warned(await configuration('members2', "tags.a = 'x'", { deviceContent: {} }), /^deviceContent is no member of a configuration, content\.deviceContent is$/);
+	const kept = warned(await hub.rest('GET', '/configurations/members'));
+	warned(await hub.rest('PUT', '/configurations/members', { body: kept, headers: { 'If-Match': '*' } }));
+	warned(await job('m1', { methodName: 'x', timeout: 5 }), /^methodName is no member of a job, cloudToDeviceMethod\.methodName is$/);
+	const device = await mqttDevice(hub, 'pump01', { filters: ['$iothub/methods/POST/#'] });
+	const call = hub.rest('POST', '/twins/pump01/methods', { body: { methodName: 'go', timeout: 5 } });
+	const p = await device.next(PACKET.PUBLISH, 'a method call');
+	device.publish(`$iothub/methods/res/200/?$rid=${/rid=(.*)$/.exec(p.topic)[1]}`, '{}');
+	warned(await call, /^timeout is no member of a method call$/);
+	device.destroy();
 });
