@@ -86,6 +86,20 @@ job_call_begin(struct worker *w, const struct job *j, uint32_t shard, uint32_t r
 	js->made = true;
 }
 
+/* Its commit has ended: the one that it begins with, or the one that has its result. */
+static void
+call_goes(void *ctx, void *p, bool committed)
+{
+	struct worker *w = ctx;
+	struct job_call *c = p;
+
+	w->jobs.calls_due = true;
+	if ((c->state == CALL_BEGINS) != committed)
+		call_free(w, c); /* it never was; or its result is on disk */
+	else
+		c->state = c->state == CALL_BEGINS ? CALL_READY : CALL_ANSWERED;
+}
+
 /* Only now the round has what says that they are under way: what left before would not wait for that. */
 void
 job_calls_listed(struct worker *w)
@@ -97,21 +111,11 @@ job_calls_listed(struct worker *w)
 
 		if (c == NULL || c->state != CALL_MADE)
 			continue;
-		assert(store_batch_count(w->round[w->gathering].batch) > 0);
+		assert(gate_writes(&w->gate) > 0);
 		c->state = CALL_BEGINS;
-		worker_leave(w, LEAVE_CALL, c);
+		gate_after(&w->gate, call_goes, c);
 	}
 	js->made = false;
-}
-
-void
-job_call_leaves(struct worker *w, struct job_call *c, bool committed)
-{
-	w->jobs.calls_due = true;
-	if ((c->state == CALL_BEGINS) != committed)
-		call_free(w, c); /* it never was; or its result is on disk */
-	else
-		c->state = c->state == CALL_BEGINS ? CALL_READY : CALL_ANSWERED;
 }
 
 /* ---- sending ---- */
@@ -164,7 +168,7 @@ call_send(struct worker *w, struct job_call *c, const struct job *j)
 	op.payload = j->payload;
 	c->state = CALL_OUT;
 	hub_apply(w->shards[c->shard], &op, &w->env, &reply);
-	worker_later_leave(w);
+	notes_behind_reply(w);
 	if (reply.fault.code == F_ThrottleBacklogLimitExceeded ||
 	    reply.fault.code == F_DeviceThrottlingLimitExceeded) {
 		call_again(c);
@@ -273,7 +277,7 @@ call_settle(struct worker *w, struct job_call *c, const struct job *j)
 	}
 	buf_fini(&doc);
 	c->state = CALL_SETTLES;
-	worker_leave(w, LEAVE_CALL, c);
+	gate_after(&w->gate, call_goes, c);
 }
 
 /* ---- turns ---- */

@@ -17,11 +17,15 @@
 /* ---- the set of jobs, and reports ---- */
 
 void
-jobs_set_leaves(struct worker *w, struct jobs *set)
+jobs_set_goes(void *ctx, void *p, bool committed)
 {
-	struct fleet *f = w->fleet;
-	struct jobs *old;
+	struct fleet *f = ((struct worker *)ctx)->fleet;
+	struct jobs *set = p, *old;
 
+	if (!committed) {
+		jobs_unref(set);
+		return;
+	}
 	pthread_mutex_lock(&f->jobs_mutex);
 	old = f->jobs;
 	f->jobs = set;
@@ -78,11 +82,16 @@ report_arrived(struct msg *m)
 	free(r);
 }
 
-void
-jobs_report_leaves(struct worker *w, struct msg *m)
+static void
+report_goes(void *ctx, void *p, bool committed)
 {
-	struct report *r = (struct report *)((char *)m - offsetof(struct report, msg));
+	struct worker *w = ctx;
+	struct report *r = p;
 
+	if (!committed) {
+		free(r);
+		return;
+	}
 	shard_job_committed(w->shards[r->r.shard], &r->r);
 	r->to = w->fleet->of_shard[0];
 	r->msg.run = report_arrived;
@@ -90,16 +99,10 @@ jobs_report_leaves(struct worker *w, struct msg *m)
 }
 
 void
-jobs_report_free(struct msg *m)
-{
-	free((char *)m - offsetof(struct report, msg));
-}
-
-void
 jobs_drop(struct msg *m)
 {
 	if (m->run == report_arrived)
-		jobs_report_free(m);
+		free((char *)m - offsetof(struct report, msg));
 }
 
 static void
@@ -108,7 +111,7 @@ report(struct worker *w, const struct job_report *r)
 	struct report *out = xcalloc(1, sizeof(*out));
 
 	out->r = *r;
-	worker_leave(w, LEAVE_REPORT, &out->msg);
+	gate_after(&w->gate, report_goes, out);
 }
 
 void
@@ -182,10 +185,7 @@ choose(struct worker *w, struct shard *sh, uint32_t s, const struct job *j, int6
 bool
 jobs_have_room(const struct worker *w)
 {
-	const struct round *g = &w->round[w->gathering];
-
-	return store_batch_count(g->batch) < w->jobs.writes_max &&
-	    store_batch_bytes(g->batch) < BATCH_BYTES_MAX && undo_bytes(g->undo) < BATCH_BYTES_MAX;
+	return gate_has_room(&w->gate, w->jobs.writes_max);
 }
 
 /* May one more device have its turn (maxUpdatesPerSecond)? All workers take from the same pace. */
@@ -314,7 +314,8 @@ forget(struct worker *w)
 	struct str results;
 	uint64_t number;
 
-	if (w->in_flight || !w->jobs.forgets) /* what is deleted has to be seen as deleted */
+	if (gate_in_flight(&w->gate) ||
+	    !w->jobs.forgets) /* what is deleted has to be seen as deleted */
 		return;
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++) {
 		number = shard_job_forgotten(w->shards[s], room, &results);
@@ -342,7 +343,7 @@ make_way(struct worker *w, int64_t now_us)
 {
 	struct worker_jobs *js = &w->jobs;
 
-	if (w->round[w->gathering].nop > 0)
+	if (w->taken.nop > 0)
 		js->heard_us = now_us;
 	js->writes_max = now_us - js->heard_us > QUIET_US ? JOB_WRITES_QUIET : JOB_WRITES_MAX;
 }
@@ -356,7 +357,7 @@ jobs_turn(struct worker *w)
 	jobs_learn(w);
 	if (w->stopping || !w->env.can_write)
 		return;
-	w->env.undo = w->round[w->gathering].undo;
+	w->env.undo = gate_undo(&w->gate);
 	make_way(w, clock_mono_us());
 	tick(w);
 	forget(w);
@@ -399,8 +400,8 @@ jobs_patience_us(const struct worker *w)
 	if (!w->env.can_write)
 		return js->busy || js->tick_us != INT64_MAX ? RETRY_US : -1;
 	if (js->busy && js->rest_us == 0)
-		return jobs_have_room(w) || !w->in_flight ? 0 : -1;
-	if ((js->forgets || js->calls_due) && !w->in_flight)
+		return jobs_have_room(w) || !gate_in_flight(&w->gate) ? 0 : -1;
+	if ((js->forgets || js->calls_due) && !gate_in_flight(&w->gate))
 		return 0;
 	if (js->busy || js->calls_us != INT64_MAX) {
 		left_us = js->busy && js->rest_us < js->calls_us ? js->rest_us : js->calls_us;

@@ -95,6 +95,29 @@ lane_next(const struct worker *w, struct lane *l)
 }
 
 static void
+walk_undone(struct walk *k)
+{
+	fault_set(&k->fault, F_ServiceUnavailable,
+	    "the state that was seen could not be stored, try again later");
+}
+
+void
+walks_undone(struct worker *w)
+{
+	for (unsigned i = 0; i < SHARE_LANES; i++)
+		for (struct walk *k = w->lanes[i].first; k != NULL; k = k->next)
+			walk_undone(k);
+}
+
+static void
+walk_goes(void *ctx, void *p, bool committed)
+{
+	if (!committed)
+		walk_undone(p);
+	walk_go_on(ctx, p);
+}
+
+static void
 lane_run(struct worker *w, struct lane *l, struct walk **at)
 {
 	struct walk *k = *at;
@@ -111,7 +134,7 @@ lane_run(struct worker *w, struct lane *l, struct walk **at)
 	if (share != NULL)
 		share_served(share, k->lane, (uint64_t)(clock_mono_ns() - begin_ns));
 	if (done)
-		worker_leave(w, LEAVE_WALK, k);
+		gate_after(&w->gate, walk_goes, k);
 	else
 		lane_put(l, k);
 }

@@ -6,15 +6,6 @@
 #define AHEAD_SEEN                                                                                 \
 	8u /* records in memory already, one after the other: the rest was brought before */
 
-const enum store_table record_tables[] = {
-	[RECORD_IDENTITY] = STORE_IDENTITY,
-	[RECORD_WANTED] = STORE_WANTED,
-	[RECORD_REPORTED] = STORE_REPORTED,
-	[RECORD_SESSION] = STORE_SESSION,
-	[RECORD_LOG] = STORE_LOG,
-	[RECORD_COMMON] = STORE_HUB,
-};
-
 static void
 names_of(struct str key, struct str *device, struct str *module)
 {

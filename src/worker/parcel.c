@@ -52,17 +52,19 @@ all_fault(struct parcel *p, const char *why)
 			item_fault(p, &p->items[i], &f);
 }
 
-void
-parcel_fail(struct parcel *p)
-{
-	all_fault(p, "the change could not be stored, try again later");
-}
-
-void
+static void
 parcel_home(struct worker *w, struct parcel *p)
 {
 	p->done(p);
 	atomic_fetch_sub(&w->nwork, 1);
+}
+
+static void
+parcel_goes(void *ctx, void *p, bool committed)
+{
+	if (!committed)
+		all_fault(p, "the change could not be stored, try again later");
+	parcel_home(ctx, p);
 }
 
 /* ---- on the worker ---- */
@@ -99,16 +101,15 @@ parcel_apply(struct worker *w, struct parcel *p)
 	for (uint32_t i = 0; i < p->n; i++)
 		if (p->items[i].fault == F_NONE)
 			item_apply(w, p, &p->items[i]);
-	worker_round(w)->nparcel++;
-	worker_leave(w, LEAVE_PARCEL, p);
-	worker_later_leave(w);
+	w->taken.nparcel++;
+	gate_after(&w->gate, parcel_goes, p);
+	notes_behind_reply(w);
 }
 
 bool
 parcel_awaits(struct worker *w)
 {
-	return w->parcels != NULL && worker_round(w)->nparcel < PARCELS_ROUND_MAX &&
-	    !worker_round_full(w);
+	return w->parcels != NULL && w->taken.nparcel < PARCELS_ROUND_MAX && !worker_round_full(w);
 }
 
 void

@@ -3,15 +3,15 @@
 #define TWINHUB_WORKER_PRIV_H
 
 #include "hub/rowset.h"
+#include "worker/gate.h"
 #include "worker/inbox.h"
 #include "worker/share.h"
 #include "worker/worker.h"
 
 #include <pthread.h>
 
-#define BATCH_OPS_MAX   4096u /* operations that one commit gathers; the rest waits in the inbox */
-#define BATCH_BYTES_MAX (8u << 20)
-#define ROUND_LARGE     (256u << 10) /* bytes: a round takes no more of who has had its share */
+#define BATCH_OPS_MAX 4096u /* operations that one commit gathers; the rest waits in the inbox */
+#define ROUND_LARGE   (256u << 10) /* bytes: a round takes no more of who has had its share */
 /* Walks with a seat in the whole fleet, until their answers have left; of an asker's share of them: share.h. */
 #define WALKS_CHEAP_MAX  64u
 #define WALKS_COSTLY_MAX 64u
@@ -24,34 +24,6 @@
 #define LOOK_EVERY        64u  /* rows between two looks at the clock */
 #define PARCELS_ROUND_MAX                                                                          \
 	6u /* parcels in one commit: what a device waits for, beside an import, is their time */
-
-/* What waits behind a commit, in order. */
-enum leave_kind {
-	LEAVE_WORK,
-	LEAVE_NOTE,
-	LEAVE_WALK,
-	LEAVE_CONFIGURATIONS,
-	LEAVE_JOBS,   /* the set, for all shards to know */
-	LEAVE_REPORT, /* of a part of a job, to shard 0 */
-	LEAVE_CALL,   /* a job's call of a method, to be sent now, or to be forgotten */
-	LEAVE_PARCEL
-};
-struct leave {
-	enum leave_kind kind;
-	void *p;
-};
-struct leaves {
-	struct leave *v;
-	uint32_t n, cap;
-};
-
-/* A commit and all that depends on it. */
-struct round {
-	struct store_batch *batch; /* NULL while the store has it */
-	struct undo *undo;
-	struct leaves leaves;
-	uint32_t nop, nparcel;
-};
 
 struct job_call;
 
@@ -92,17 +64,12 @@ struct worker {
 	atomic_uint nwork;              /* works in box, queue and leaves */
 	bool has_box, started;
 
-	struct round round[2]; /* one gathers, the other may be on its way to the disk */
-	unsigned gathering;
-	bool in_flight;
+	struct gate gate;
+	struct {
+		uint32_t nop, nparcel;
+	} taken;               /* by the gathering round */
 	struct msg completion; /* posted by the committer */
 	atomic_int result;     /* enum store_result, valid with completion */
-
-	/* After a failure: writes that bring the store back to the state in memory. Until they are on disk nothing
-	 * else is written, and what was undone stays in memory. */
-	struct buf repair;
-	bool repairing; /* they are on their way */
-	struct undo *undone;
 
 	struct msg *later, **later_end; /* notes that leave behind the reply under way */
 	struct lane {
@@ -152,14 +119,14 @@ void *worker_main(void *arg);
 /* One turn of it, which waits for nothing; and is there nothing left to be done before the end? */
 void worker_turn(struct worker *w);
 bool worker_finished(struct worker *w);
-void worker_leave(struct worker *w, enum leave_kind kind, void *p);
-/* Effects that leave behind the reply of their operation. */
-void worker_later_leave(struct worker *w);
 /* One operation on the speculative state; what it needs is loaded. */
 void worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct reply *reply);
 /* May more be applied to the gathering round? */
 bool worker_round_full(const struct worker *w);
-struct round *worker_round(struct worker *w); /* the gathering one */
+
+/* notes.c: hub_env.effect; and those effects that go behind the reply of their operation */
+void notes_effect(void *ctx, const struct effect *e);
+void notes_behind_reply(struct worker *w);
 
 /* serve.c: works, each in the line of who asks */
 /* A work is put into its line; false: the message is none. */
@@ -173,12 +140,8 @@ bool serve_awaits(const struct worker *w);
 void parcel_turn(struct worker *w);
 /* There are parcels, and the round takes one more. */
 bool parcel_awaits(struct worker *w);
-/* Its commit has failed. */
-void parcel_fail(struct parcel *p);
-void parcel_home(struct worker *w, struct parcel *p);
 
 /* load.c */
-extern const enum store_table record_tables[]; /* by enum record_kind, RECORD_LOG too */
 /* Get missing records into memory; ERR_CORRUPT and ERR_IO set f. `key` is the row's. */
 enum err worker_load(
     struct worker *w, struct shard *sh, struct str key, unsigned missing, struct fault *f);
@@ -194,6 +157,8 @@ void walk_arrived(struct msg *m);
 enum share_kind walk_lane(const struct walk *k);
 /* Give the walk whose turn it is its slice; it leaves, or goes to the end of the line. */
 void walk_turn(struct worker *w);
+/* Walks whose turn is not over may have seen what is no more. */
+void walks_undone(struct worker *w);
 /* Is there one that can have a turn? */
 bool walks_await(struct worker *w);
 /* May it make so many columns now? If not it is not its turn until it may. */
@@ -292,10 +257,7 @@ void jobs_init(struct worker *w);
 void jobs_turn(struct worker *w);
 void jobs_restart(struct worker *w);
 void jobs_fini(struct worker *w);
-/* A report is on disk: to shard 0. A set is: to all shards. They own it. */
-void jobs_report_leaves(struct worker *w, struct msg *report);
-void jobs_set_leaves(struct worker *w, struct jobs *set);
-void jobs_report_free(struct msg *report);
+after_commit jobs_set_goes; /* a set is on disk: to all shards, which own it */
 /* A message that nobody has taken, at the end. */
 void jobs_drop(struct msg *m);
 /* job_calls.c: calls of methods, between the commit that they begin with and the one that they end with */
@@ -304,7 +266,6 @@ void job_calls_listed(struct worker *w); /* their part has been saved */
 bool job_calls_full(const struct worker *w);
 void job_calls_turn(struct worker *w);
 void job_call_heard(struct worker *w, const struct effect *e);
-void job_call_leaves(struct worker *w, struct job_call *c, bool committed);
 void job_calls_fini(struct worker *w);
 /* jobs.c: write how far a part is, and report it when that is on disk */
 void jobs_save(struct worker *w, struct shard *sh, const struct job *j);

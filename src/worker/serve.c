@@ -16,13 +16,32 @@ work_of(struct msg *m)
 	return (struct work *)((char *)m - offsetof(struct work, msg));
 }
 
+/* Its commit has ended. Nothing was promised before: what was undone is answered with an error. */
+static void
+work_goes(void *ctx, void *p, bool committed)
+{
+	struct worker *w = ctx;
+	struct work *k = p;
+
+	if (!committed) {
+		k->reply.body.n = 0;
+		k->reply.etag[0] = '\0';
+		k->reply.epoch = 0;
+		k->reply.session_present = false;
+		fault_set(&k->reply.fault, F_ServiceUnavailable,
+		    "the change could not be stored, try again later");
+	}
+	work_home(k);
+	atomic_fetch_sub(&w->nwork, 1);
+}
+
 static void
 work_arrived(struct msg *m)
 {
 	struct work *k = work_of(m);
 	struct worker *w = k->at;
 
-	worker_round(w)->nop++;
+	w->taken.nop++;
 	if (w->stopping)
 		fault_set(&k->reply.fault, F_ServiceUnavailable, "the hub is stopping");
 	else if (!w->env.can_write && op_writes(k->op.kind))
@@ -30,8 +49,8 @@ work_arrived(struct msg *m)
 		    "the store takes no writes at the moment, try again later");
 	else
 		worker_apply(w, w->shards[k->shard], &k->op, &k->reply);
-	worker_leave(w, LEAVE_WORK, k);
-	worker_later_leave(w);
+	gate_after(&w->gate, work_goes, k);
+	notes_behind_reply(w);
 }
 
 /* ---- in ---- */
@@ -81,7 +100,7 @@ serve_put(struct worker *w, struct msg *m)
 static bool
 round_large(const struct worker *w)
 {
-	return store_batch_bytes(w->round[w->gathering].batch) >= ROUND_LARGE;
+	return gate_bytes(&w->gate) >= ROUND_LARGE;
 }
 
 bool
@@ -94,8 +113,7 @@ serve_awaits(const struct worker *w)
 static void
 serve_one(struct worker *w, struct msg *m, int64_t *last_ns)
 {
-	struct store_batch *batch = worker_round(w)->batch;
-	size_t before = store_batch_bytes(batch);
+	size_t before = gate_bytes(&w->gate);
 	bool stranger = work_of(m)->op.kind == OP_CONNECT;
 	int64_t since_ns = *last_ns;
 
@@ -104,7 +122,7 @@ serve_one(struct worker *w, struct msg *m, int64_t *last_ns)
 	inbox_paid(&w->inbox,
 	    stranger ? 0
 	             : (uint64_t)(*last_ns - since_ns) +
-	            WRITTEN_BYTE_NS * (store_batch_bytes(batch) - before));
+	            WRITTEN_BYTE_NS * (gate_bytes(&w->gate) - before));
 }
 
 void

@@ -46,10 +46,7 @@ sweep_again(struct worker *w)
 static bool
 has_room(const struct worker *w)
 {
-	const struct round *g = &w->round[w->gathering];
-
-	return store_batch_count(g->batch) < SWEEP_WRITES_MAX &&
-	    store_batch_bytes(g->batch) < BATCH_BYTES_MAX && undo_bytes(g->undo) < BATCH_BYTES_MAX;
+	return gate_has_room(&w->gate, SWEEP_WRITES_MAX);
 }
 
 int64_t
@@ -117,7 +114,7 @@ sweep_turn(struct worker *w)
 		return;
 	w->sweep_stuck = false;
 	end_us = clock_mono_us() + SLICE_US;
-	w->env.undo = w->round[w->gathering].undo;
+	w->env.undo = gate_undo(&w->gate);
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
 		if (!sweep_shard(w, w->shards[s], end_us))
 			return;

@@ -1,0 +1,285 @@
+/* The two rounds, what waits behind each, and the repair after a failure: see gate.h. */
+#include "worker/gate.h"
+
+#include <stdlib.h>
+
+const enum store_table record_tables[] = {
+	[RECORD_IDENTITY] = STORE_IDENTITY,
+	[RECORD_WANTED] = STORE_WANTED,
+	[RECORD_REPORTED] = STORE_REPORTED,
+	[RECORD_SESSION] = STORE_SESSION,
+	[RECORD_LOG] = STORE_LOG,
+	[RECORD_COMMON] = STORE_HUB,
+};
+
+static struct gate_round *
+gathering(struct gate *g)
+{
+	return &g->rounds[g->gathering];
+}
+
+static struct gate_round *
+flying(struct gate *g)
+{
+	return &g->rounds[!g->gathering];
+}
+
+/* Is there state in memory that is on its way to the disk? A repair brings what is in memory already. */
+static bool
+commit_awaited(const struct gate *g)
+{
+	return g->in_flight && !g->repairing;
+}
+
+static void
+round_init(struct gate_round *r, struct store_batch *batch)
+{
+	*r = (struct gate_round){ .batch = batch, .undo = undo_new() };
+}
+
+static void
+round_fini(struct gate_round *r)
+{
+	assert(r->naction == 0);
+	store_batch_free(r->batch);
+	undo_free(r->undo);
+	free(r->actions);
+}
+
+void
+gate_init(struct gate *g, const struct gate_face *face)
+{
+	*g = (struct gate){ .face = *face, .undone = undo_new() };
+	round_init(&g->rounds[0], store_batch_new());
+	round_init(&g->rounds[1], NULL);
+}
+
+void
+gate_fini(struct gate *g)
+{
+	round_fini(&g->rounds[0]);
+	round_fini(&g->rounds[1]);
+	undo_free(g->undone);
+	buf_fini(&g->repair);
+}
+
+/* ---- the gathering round ---- */
+
+void
+gate_put(struct gate *g, enum record_kind kind, struct str key, struct str value)
+{
+	store_batch_put(gathering(g)->batch, record_tables[kind], key, value);
+}
+
+void
+gate_del(struct gate *g, enum record_kind kind, struct str key)
+{
+	store_batch_delete(gathering(g)->batch, record_tables[kind], key);
+}
+
+struct undo *
+gate_undo(struct gate *g)
+{
+	return gathering(g)->undo;
+}
+
+uint32_t
+gate_writes(const struct gate *g)
+{
+	return store_batch_count(g->rounds[g->gathering].batch);
+}
+
+size_t
+gate_bytes(const struct gate *g)
+{
+	return store_batch_bytes(g->rounds[g->gathering].batch);
+}
+
+bool
+gate_has_room(const struct gate *g, uint32_t writes_max)
+{
+	return gate_writes(g) < writes_max && gate_bytes(g) < GATE_BYTES_MAX &&
+	    undo_bytes(g->rounds[g->gathering].undo) < GATE_BYTES_MAX;
+}
+
+void
+gate_settle(struct gate *g)
+{
+	if (gate_writes(g) > 0)
+		return;
+	if (commit_awaited(g))
+		undo_append(flying(g)->undo, gathering(g)->undo);
+	else
+		undo_commit(gathering(g)->undo);
+}
+
+static void
+action_push(struct gate_round *r, after_commit *act, void *p)
+{
+	if (r->naction == r->cap) {
+		r->cap = r->cap ? r->cap * 2 : 64;
+		r->actions = xrealloc(r->actions, r->cap * sizeof(*r->actions));
+	}
+	r->actions[r->naction++] = (struct gate_action){ act, p };
+}
+
+void
+gate_after(struct gate *g, after_commit *act, void *p)
+{
+	assert(gathering(g)->naction == 0 || gate_writes(g) > 0);
+	if (gate_writes(g) > 0)
+		action_push(gathering(g), act, p);
+	else if (commit_awaited(g))
+		action_push(flying(g), act, p);
+	else
+		act(g->face.ctx, p, true);
+}
+
+static void
+actions_happen(struct gate *g, struct gate_round *r, bool committed)
+{
+	for (uint32_t i = 0; i < r->naction; i++)
+		r->actions[i].act(g->face.ctx, r->actions[i].p, committed);
+	r->naction = 0;
+}
+
+/* ---- after a failure ---- */
+
+/* Repairs are kept as operations of their own: a batch that fails is the store's to free. */
+static void
+repair_put(void *ctx, enum record_kind kind, struct str key, struct str value)
+{
+	struct gate *g = ctx;
+
+	buf_putc(&g->repair, (char)(kind << 1 | 1));
+	buf_lstr(&g->repair, key);
+	buf_lstr(&g->repair, value);
+}
+
+static void
+repair_del(void *ctx, enum record_kind kind, struct str key)
+{
+	struct gate *g = ctx;
+
+	buf_putc(&g->repair, (char)(kind << 1));
+	buf_lstr(&g->repair, key);
+}
+
+static void
+repair_write(const struct gate *g, struct store_batch *batch)
+{
+	struct rd rd = rd_of(buf_view(&g->repair));
+
+	while (!rd.bad && rd.p < rd.end) {
+		unsigned head = rd_u8(&rd);
+		struct str key = rd_lstr(&rd);
+
+		if (head & 1)
+			store_batch_put(batch, record_tables[head >> 1], key, rd_lstr(&rd));
+		else
+			store_batch_delete(batch, record_tables[head >> 1], key);
+	}
+	assert(!rd.bad);
+}
+
+bool
+gate_needs_repair(const struct gate *g)
+{
+	return g->repair.n > 0;
+}
+
+void
+gate_repair(struct gate *g)
+{
+	struct store_batch *b;
+
+	if (g->in_flight)
+		return;
+	b = store_batch_new();
+	repair_write(g, b);
+	g->in_flight = g->repairing = true;
+	g->face.submit(g->face.ctx, b);
+}
+
+static void
+repair_ended(struct gate *g, bool ok)
+{
+	g->repairing = false;
+	if (!ok) {
+		g->face.resume(g->face.ctx);
+		return;
+	}
+	g->repair.n = 0;
+	undo_commit(g->undone);
+}
+
+static void
+take_back(struct gate *g)
+{
+	struct undo_sink sink = { g, repair_put, repair_del };
+
+	undo_rollback(gathering(g)->undo, &sink);
+	undo_rollback(flying(g)->undo, &sink);
+	undo_append(g->undone, gathering(g)->undo);
+	undo_append(g->undone, flying(g)->undo);
+	if (g->repair.n == 0)
+		undo_commit(g->undone);
+	store_batch_clear(gathering(g)->batch);
+	g->face.resume(g->face.ctx);
+}
+
+void
+gate_tell(struct gate *g)
+{
+	actions_happen(g, flying(g), false);
+	actions_happen(g, gathering(g), false);
+}
+
+/* ---- to the disk ---- */
+
+bool
+gate_ended(struct gate *g, bool ok)
+{
+	assert(g->in_flight);
+	g->in_flight = false;
+	if (g->repairing) {
+		repair_ended(g, ok);
+		return true;
+	}
+	if (!ok) {
+		take_back(g);
+		return false;
+	}
+	undo_commit(flying(g)->undo);
+	actions_happen(g, flying(g), true);
+	return true;
+}
+
+bool
+gate_submit(struct gate *g)
+{
+	struct store_batch *batch = gathering(g)->batch;
+
+	if (store_batch_count(batch) == 0)
+		return true;
+	if (g->in_flight)
+		return false;
+	g->in_flight = true;
+	gathering(g)->batch = NULL;
+	g->gathering = !g->gathering;
+	gathering(g)->batch = store_batch_new();
+	g->face.submit(g->face.ctx, batch);
+	return true;
+}
+
+bool
+gate_in_flight(const struct gate *g)
+{
+	return g->in_flight;
+}
+
+bool
+gate_idle(const struct gate *g)
+{
+	return !g->in_flight && g->rounds[g->gathering].naction == 0;
+}

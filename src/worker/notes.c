@@ -1,0 +1,94 @@
+/* What operations tell others, behind their commit: notifications to links, calls of methods, new sets of configurations and jobs. */
+#include "worker/priv.h"
+
+#include <stdlib.h>
+
+static void
+post(struct worker *w, struct note *n)
+{
+	loop_post(w->fleet->o.loops[n->session.loop], &n->msg);
+}
+
+/* A device is not called: its caller does not wait for it, and cancels. */
+static void
+call_unsent(struct worker *w, const struct note *n)
+{
+	const struct effect e = { .kind = EFFECT_CALL_UNSENT, .session = n->caller };
+
+	if (n->caller.node == NODE_JOBS)
+		job_call_heard(w, &e);
+	else
+		post(w, note_new(&e, w->fleet->o.on_note));
+}
+
+/* After a failure nothing was promised: notifications go nowhere. A close still goes: its client comes back. So does
+ * what a device answered: no store had a part in it. */
+static void
+note_goes(void *ctx, void *p, bool committed)
+{
+	struct worker *w = ctx;
+	struct note *n = p;
+
+	if (committed || n->kind == EFFECT_CLOSE || n->kind == EFFECT_CALL_DONE) {
+		post(w, n);
+		return;
+	}
+	if (n->kind == EFFECT_METHOD)
+		call_unsent(w, n);
+	free(n);
+}
+
+static void
+configurations_go(void *ctx, void *p, bool committed)
+{
+	struct worker *w = ctx;
+
+	if (!committed || w->fleet->o.on_configurations == NULL) {
+		configurations_free(p);
+		return;
+	}
+	w->fleet->o.on_configurations(p);
+	fleet_poke(w->fleet);
+}
+
+void
+notes_effect(void *ctx, const struct effect *e)
+{
+	struct worker *w = ctx;
+	struct note *n;
+
+	if (e->kind == EFFECT_CONFIGURATIONS) {
+		gate_after(&w->gate, configurations_go, shard_configurations(w->shards[0]));
+		return;
+	}
+	if (e->kind == EFFECT_JOBS) {
+		gate_after(&w->gate, jobs_set_goes, shard_jobs(w->shards[0]));
+		return;
+	}
+	if (e->kind > EFFECT_METHOD && e->session.node == NODE_JOBS) {
+		job_call_heard(w, e);
+		return;
+	}
+	n = note_new(e, w->fleet->o.on_note);
+	if (e->kind < EFFECT_METHOD) {
+		gate_after(&w->gate, note_goes, n);
+		return;
+	}
+	n->msg.next = NULL;
+	*w->later_end = &n->msg;
+	w->later_end = &n->msg.next;
+}
+
+void
+notes_behind_reply(struct worker *w)
+{
+	struct msg *m = w->later, *next;
+
+	w->later = NULL;
+	w->later_end = &w->later;
+	for (; m != NULL; m = next) {
+		next = m->next;
+		gate_after(
+		    &w->gate, note_goes, (struct note *)((char *)m - offsetof(struct note, msg)));
+	}
+}
