@@ -13,7 +13,7 @@
 
 #include "net/net.h"
 
-/* 0, or errno */
+/* 0, or errno. What is connected by now is, however late it is: the deadline of the call says what was not in time. */
 static int
 wait_connected(int fd, int64_t until_us)
 {
@@ -22,7 +22,7 @@ wait_connected(int fd, int64_t until_us)
 	socklen_t n = sizeof(int);
 	int e = 0;
 
-	if (left_us <= 0 || poll(&p, 1, (int)(left_us / 1000) + 1) == 0)
+	if (poll(&p, 1, left_us > 0 ? (int)(left_us / 1000) + 1 : 0) == 0)
 		return ETIMEDOUT;
 	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n) == 0 ? e : errno;
 }

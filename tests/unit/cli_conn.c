@@ -1,8 +1,12 @@
-/* Connection strings. */
+/* Connection strings, and who is behind them. */
 #include "cli/priv.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <cmocka.h>
 
 #define KEY  "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -99,6 +103,29 @@ conn_string__what_is_wrong_is_refused(void **state)
 	buf_fini(&long_host);
 }
 
+/* A machine that was busy for the whole of a call's time: what has answered by then is not said not to have. */
+static void
+reach__what_is_connected_has_not_timed_out(void **state)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	struct target t = { .address = "127.0.0.1" };
+	char address[HOST_MAX], why[WHY_MAX] = "";
+	socklen_t n = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &n), 0);
+	t.port = ntohs(sin.sin_port);
+	assert_int_equal(reach(&t, 0, address, why), ERR_OK);
+	assert_string_equal(address, "127.0.0.1");
+	close(fd);
+	assert_int_equal(reach(&t, 0, address, why), ERR_IO);
+	assert_non_null(strstr(why, "no hub answers at 127.0.0.1:"));
+}
+
 int
 main(void)
 {
@@ -106,6 +133,7 @@ main(void)
 		cmocka_unit_test(conn_string__is_taken_apart_in_any_order),
 		cmocka_unit_test(conn_string__host_may_carry_a_port),
 		cmocka_unit_test(conn_string__what_is_wrong_is_refused),
+		cmocka_unit_test(reach__what_is_connected_has_not_timed_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
