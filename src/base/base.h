@@ -122,6 +122,14 @@ size_t percent_decode(struct str s, char *out);
 bool utf8_valid(struct str s); /* RFC 3629: no surrogates, no overlong */
 /* Decode the character at *p (valid UTF-8, p < end) and move p past it. */
 uint32_t utf8_next(const char **p, const char *end);
+/* Take the first character off s, which is not empty and may be any bytes; U+FFFD for a byte that begins none. */
+uint32_t utf8_take(struct str *s);
+/* What drives a terminal, ends a line, or is not seen and changes how the rest is: C0, DEL, C1, separators, marks and overrides
+ * of direction, joiners, fillers, selectors, tags, private use, U+FFFD. */
+bool utf8_hidden(uint32_t c);
+#define UTF8_ESCAPE_MAX 13
+/* As JSON escapes it: \u202e, or two surrogates. Returns the length; out ends with NUL. */
+size_t utf8_escape(uint32_t c, char out[UTF8_ESCAPE_MAX]);
 
 /* ---- growable buffers: { 0 } is empty; the owner calls buf_fini ---- */
 

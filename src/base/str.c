@@ -1,6 +1,7 @@
 /* Byte strings, percent coding, UTF-8, ids. */
 #include "base/base.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static char
@@ -196,6 +197,57 @@ utf8_next(const char **p, const char *end)
 		c = c << 6 | ((unsigned char)(*p)[k] & 0x3F);
 	*p += len;
 	return c;
+}
+
+uint32_t
+utf8_take(struct str *s)
+{
+	unsigned char lead = (unsigned char)s->p[0];
+	size_t n = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+	const char *p = s->p;
+	uint32_t c = 0xfffd;
+
+	if (n <= s->n && utf8_valid((struct str){ p, n }))
+		c = utf8_next(&p, s->p + n);
+	else
+		p++;
+	s->n -= (size_t)(p - s->p);
+	s->p = p;
+	return c;
+}
+
+static const struct range {
+	uint32_t from, to;
+} hidden[] = {
+	{ 0x00, 0x1f }, { 0x7f, 0x9f }, /* C0, DEL, C1 */
+	{ 0xad, 0xad }, { 0x34f, 0x34f },
+	{ 0x61c, 0x61c },                       /* soft hyphen, joiner, Arabic letter mark */
+	{ 0x115f, 0x1160 }, { 0x17b4, 0x17b5 }, /* fillers */
+	{ 0x180b, 0x180f }, { 0x200b, 0x200f }, /* selectors, zero width, marks of direction */
+	{ 0x2028, 0x202e },                     /* separators, embeddings, overrides */
+	{ 0x2060, 0x206f }, { 0x3164, 0x3164 }, /* invisible operators, isolates, filler */
+	{ 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff }, /* selectors, byte order mark */
+	{ 0xffa0, 0xffa0 }, { 0xfff0, 0xffff }, /* filler, annotations, specials, no characters */
+	{ 0xe0000, 0x10ffff },                  /* tags, selectors, private use */
+};
+
+bool
+utf8_hidden(uint32_t c)
+{
+	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+		if (c >= hidden[i].from && c <= hidden[i].to)
+			return true;
+	return false;
+}
+
+size_t
+utf8_escape(uint32_t c, char out[UTF8_ESCAPE_MAX])
+{
+	if (c <= 0xffff)
+		return (size_t)snprintf(out, UTF8_ESCAPE_MAX, "\\u%04x", (unsigned)c);
+	c -= 0x10000;
+	return (size_t)snprintf(out, UTF8_ESCAPE_MAX, "\\u%04x\\u%04x",
+	    0xd800u + (unsigned)(c >> 10), 0xdc00u + (unsigned)(c & 0x3ff));
 }
 
 bool

@@ -31,15 +31,16 @@ static const struct {
 
 /* ---- errors ---- */
 
-/* Some of it may be a stranger's text: it must not drive the terminal. */
+/* Some of it may be a stranger's text: it must not drive the terminal, nor look like another line. */
 static void
-say(const char *kind, char *line)
+say(const char *kind, const char *line)
 {
-	for (char *p = line; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+	struct buf text = { 0 };
+
+	put_visible(&text, str_of(line), UINT32_MAX);
 	fflush(stdout);
-	fprintf(stderr, "twinhub: %s%s\n", kind, line);
+	fprintf(stderr, "twinhub: %s" STR_FMT "\n", kind, STR_ARG(buf_view(&text)));
+	buf_fini(&text);
 }
 
 int
@@ -58,10 +59,19 @@ cli_fail(enum exit_code code, const char *fmt, ...)
 void
 cli_warn(const char *what)
 {
-	char line[2048];
+	say("warning: ", what);
+}
 
-	snprintf(line, sizeof(line), "%s", what);
-	say("warning: ", line);
+void
+cli_note(const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	say("", line);
 }
 
 enum exit_code
@@ -209,6 +219,7 @@ command_run(const struct command *c, int argc, char **argv)
 	    1)
 		return cli_fail(EXIT_USAGE, "--json, --table and --csv exclude each other");
 	net_init();
+	terminal_guard();
 	return c->run(&a);
 }
 

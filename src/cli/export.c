@@ -123,7 +123,7 @@ outlet_open(struct outlet *o, const struct args *a)
 static int
 write_page(struct outlet *o, struct str page)
 {
-	if (!os_write_all(o->fd, page))
+	if (!terminal_write(o->fd, page))
 		return file_failed(o->path, "written");
 	for (size_t i = 0; i < page.n; i++)
 		o->nline += page.p[i] == '\n';

@@ -186,7 +186,7 @@ errors_put(struct import *im, struct str lines)
 	int code = lines.n > 0 ? errors_open(im) : EXIT_DONE;
 
 	im->progress.error_bytes += lines.n;
-	if (code == EXIT_DONE && !os_write_all(im->errors, lines))
+	if (code == EXIT_DONE && !terminal_write(im->errors, lines))
 		code = cli_fail(EXIT_FAILED, "the errors cannot be written: %s", strerror(errno));
 	return code;
 }

@@ -16,10 +16,12 @@
 
 /* ---- errors ---- */
 
-/* One line on stderr, "twinhub: ..."; control characters become '?'. Returns the code. */
+/* One line on stderr, "twinhub: ..."; hidden characters become '?'. Returns the code. */
 int cli_fail(enum exit_code code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same for what was done all the same: "twinhub: warning: ...". */
 void cli_warn(const char *what);
+/* A line about what goes on. */
+void cli_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The exit code for what a module returned. */
 enum exit_code exit_of(enum err e);
 
@@ -165,7 +167,14 @@ int rows_fini(struct rows_view *v, int code);
 /* All of them at once. */
 int rows_show(const struct args *a, struct doc array);
 
-/* Append s, cut at `most` characters, with a ? for what drives a terminal. */
+/* From here on nothing that is printed drives the terminal, or is not seen on it: terminal.c. */
+void terminal_guard(void);
+/* All bytes to a descriptor that may be stdout's or stderr's. False: errno. */
+bool terminal_write(int fd, struct str bytes);
+/* What does, if stdout is one: of our own making. */
+void terminal_control(const char *sequence);
+
+/* Append s, cut at `most` characters, with a ? for what is hidden (utf8_hidden). */
 void put_visible(struct buf *out, struct str s, unsigned most);
 unsigned text_width(struct str s); /* characters of valid UTF-8 */
 void put_padded(struct buf *out, struct str s, unsigned width);

@@ -85,30 +85,20 @@ json_indent(struct buf *out, struct doc d, unsigned level)
 
 /* ---- cells ---- */
 
-/* C0, DEL and C1 drive a terminal; nobody's device id shall. */
-static bool
-drives_terminal(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0);
-}
-
-/* s is valid UTF-8. */
 void
 put_visible(struct buf *out, struct str s, unsigned most)
 {
-	const char *p = s.p, *end = str_end(s);
-
-	for (unsigned n = 0; p < end; n++) {
-		const char *at = p;
+	for (unsigned n = 0; s.n > 0; n++) {
+		const char *at = s.p;
 
 		if (n == most) {
 			buf_cstr(out, "...");
 			return;
 		}
-		if (drives_terminal(utf8_next(&p, end)))
+		if (utf8_hidden(utf8_take(&s)))
 			buf_putc(out, '?');
 		else
-			buf_put(out, at, (size_t)(p - at));
+			buf_put(out, at, (size_t)(s.p - at));
 	}
 }
 

@@ -84,7 +84,7 @@ ask_patiently(struct source *s, const struct ask *ask, struct answer *out, char 
 		if (!is_busy(code, out) || clock_mono_us() >= until_us)
 			return code;
 		if (n == 0 && code == EXIT_UNREACHABLE)
-			fprintf(stderr, "twinhub: %s: trying again\n", why);
+			cli_note("%s: trying again", why);
 		rest_until(clock_mono_us() + (int64_t)rest_s(out, n) * 1000000);
 	}
 }
@@ -130,9 +130,7 @@ keys_refused(struct source *s)
 {
 	s->identities = false;
 	s->keys_closed = true;
-	fprintf(stderr,
-	    "twinhub: the policy %s may not read identities (RegistryRead): going on without "
-	    "keys\n",
+	cli_note("the policy %s may not read identities (RegistryRead): going on without keys",
 	    s->target.policy);
 	return EXIT_DONE;
 }

@@ -24,8 +24,8 @@ watch_open(const struct watch *w, bool piped_line)
 
 	if (w->every_s > 0 && isatty(STDOUT_FILENO)) {
 		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", localtime_r(&now, &tm));
-		printf("\x1b[H\x1b[J%s, every %llu s, Ctrl-C ends\n\n", text,
-		    (unsigned long long)w->every_s);
+		terminal_control("\x1b[H\x1b[J");
+		printf("%s, every %llu s, Ctrl-C ends\n\n", text, (unsigned long long)w->every_s);
 	} else if (w->nround > 0 && piped_line) {
 		putchar('\n');
 	}

@@ -17,50 +17,6 @@ put(struct log_line *l, const char *p, size_t n)
 	l->n += n;
 }
 
-/* ---- characters ---- */
-
-static const struct range {
-	uint32_t from, to;
-} hidden[] = {
-	{ 0x00, 0x1f }, { 0x7f, 0x9f }, /* C0, DEL, C1 */
-	{ 0xad, 0xad }, { 0x34f, 0x34f },
-	{ 0x61c, 0x61c },                       /* soft hyphen, joiner, Arabic letter mark */
-	{ 0x115f, 0x1160 }, { 0x17b4, 0x17b5 }, /* fillers */
-	{ 0x180b, 0x180f }, { 0x200b, 0x200f }, /* selectors, zero width, marks of direction */
-	{ 0x2028, 0x202e },                     /* separators, embeddings, overrides */
-	{ 0x2060, 0x206f }, { 0x3164, 0x3164 }, /* invisible operators, isolates, filler */
-	{ 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff }, /* selectors, byte order mark */
-	{ 0xffa0, 0xffa0 }, { 0xfff0, 0xffff }, /* filler, annotations, specials, no characters */
-	{ 0xe0000, 0x10ffff },                  /* tags, selectors, private use */
-};
-
-static bool
-is_hidden(uint32_t c)
-{
-	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
-		if (c >= hidden[i].from && c <= hidden[i].to)
-			return true;
-	return false;
-}
-
-/* Take one character off s; U+FFFD for a byte that begins none. */
-static uint32_t
-next_character(struct str *s)
-{
-	unsigned char lead = (unsigned char)s->p[0];
-	size_t n = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-	const char *p = s->p;
-	uint32_t c = 0xfffd;
-
-	if (n <= s->n && utf8_valid((struct str){ p, n }))
-		c = utf8_next(&p, s->p + n);
-	else
-		p++;
-	s->n -= (size_t)(p - s->p);
-	s->p = p;
-	return c;
-}
-
 /* How it stands between quotes. Returns the length. */
 static size_t
 escape(uint32_t c, const char *raw, size_t nraw, char out[16])
@@ -69,15 +25,10 @@ escape(uint32_t c, const char *raw, size_t nraw, char out[16])
 		return (size_t)snprintf(out, 16, "\\%c", (int)c);
 	if (c == '\n' || c == '\r' || c == '\t')
 		return (size_t)snprintf(out, 16, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-	if (!is_hidden(c)) {
-		memcpy(out, raw, nraw);
-		return nraw;
-	}
-	if (c <= 0xffff)
-		return (size_t)snprintf(out, 16, "\\u%04x", (unsigned)c);
-	c -= 0x10000; /* as JSON writes it: two surrogates */
-	return (size_t)snprintf(out, 16, "\\u%04x\\u%04x", 0xd800u + (unsigned)(c >> 10),
-	    0xdc00u + (unsigned)(c & 0x3ff));
+	if (utf8_hidden(c))
+		return utf8_escape(c, out);
+	memcpy(out, raw, nraw);
+	return nraw;
 }
 
 /* May it stand without quotes? */
@@ -107,7 +58,7 @@ put_quoted(struct log_line *l, struct str s)
 	put(l, "\"", 1);
 	while (s.n > 0 && !l->cut) {
 		struct str before = s;
-		uint32_t c = next_character(&s);
+		uint32_t c = utf8_take(&s);
 
 		n = escape(c, before.p, before.n - s.n, out);
 		if (written + n > LOG_VALUE_MAX) {

@@ -154,3 +154,28 @@ test('what has no effect is a line on stderr, once for all pages, and part of an
 	assert.equal(wrong.stderr, 'twinhub: warning: desired is no member of a twin, properties.desired is\n');
 	await cli(['twin', 'update', 'wa1', '--tags', '{"a-b":1}']);
 });
+
+// Whatever drives a terminal, reverses text or is not seen, by whichever command and in whichever form: on a terminal it is escaped,
+// and JSON stays the same JSON. A pipe gets it as it is.
+const HIDDEN = '\u001b[31m\u009b2J\u202e\u2066\u2028\u200b\u00ad\u{e0041}\r';
+test('nothing that a device or back end has stored drives the terminal, or hides on it', async () => {
+	const id = 'hides', value = `a${HIDDEN}z`;
+	await hub.createDevice(id);
+	assert.equal((await hub.rest('PATCH', `/twins/${id}`, { body: { tags: { v: value, [`k${HIDDEN.replaceAll(/[\u0000-\u009f.$# ]/g, '')}`]: 1 } } })).status, 200);
+	const made = await hub.rest('PUT', '/configurations/hides', { body: { id, labels: { l: 'a\u001b[31m' }, targetCondition: "tags.v = 'none'", priority: 1, content: { deviceContent: { 'properties.desired.v': value } } } });
+	assert.equal(made.status, 200, made.text);
+	const text = "SELECT deviceId, tags FROM devices WHERE deviceId = 'hides'";
+	for (const args of [['twin', 'show', id], ['query', text], ['configuration', 'show', 'hides'], ['configuration', 'list'], ['export', '-']]) {
+		for (const form of args[0] === 'export' ? [[]] : args[0] === 'query' ? [['--json'], ['--table'], ['--csv']] : [['--json'], ['--table']]) {
+			const shown = watching([...args, ...form], { terminal: true }), what = [...args, ...form].join(' ');
+			assert.equal((await shown.ended()).code, 0, what);
+			assert.ok(shown.text.includes('a'), what);
+			assert.doesNotMatch(shown.text.replaceAll(/\r+\n/g, '\n'), /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufffd\u{e0000}-\u{e007f}]/u, what);
+			if (form[0] === '--json') assert.deepEqual(JSON.parse(shown.text), await cli([...args, ...form]), what);
+		}
+	}
+	assert.ok(JSON.stringify(await cli(['twin', 'show', id])).includes('\u202e'), 'a pipe');
+	const refused = watching(['twin', 'show', `x${HIDDEN}`], { terminal: true });
+	await refused.ended();
+	assert.match(refused.text, /^twinhub: [^\u0000-\u001f\u007f-\u009f\u202e]+\r\n$/u, refused.text);
+});

@@ -212,6 +212,36 @@ utf8_valid__agrees_with_the_grammar(void **state)
 }
 
 static void
+utf8_escape__is_what_json_says(void **state)
+{
+	static const struct {
+		const char *bytes, *escaped;
+		uint32_t c;
+		bool hidden;
+	} cases[] = {
+		{ "\x1b", "\\u001b", 0x1b, true },
+		{ "\xc2\x9b", "\\u009b", 0x9b, true },
+		{ "\xe2\x80\xae", "\\u202e", 0x202e, true },
+		{ "\xf3\xa0\x81\x81", "\\udb40\\udc41", 0xe0041, true },
+		{ "\xff", "\\ufffd", 0xfffd, true },     /* begins none */
+		{ "\xe2\x80", "\\ufffd", 0xfffd, true }, /* not whole */
+		{ "\xc3\xa4", "\\u00e4", 0xe4, false },
+		{ "\xf0\x9f\x98\x80", "\\ud83d\\ude00", 0x1f600, false },
+	};
+	char out[UTF8_ESCAPE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct str s = str_of(cases[i].bytes);
+
+		assert_int_equal(utf8_take(&s), cases[i].c);
+		assert_int_equal(utf8_hidden(cases[i].c), cases[i].hidden);
+		assert_int_equal(utf8_escape(cases[i].c, out), strlen(cases[i].escaped));
+		assert_string_equal(out, cases[i].escaped);
+	}
+}
+
+static void
 utf8_next__gives_code_points(void **state)
 {
 	const char *p = "A\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", *end = p + strlen(p);
@@ -313,6 +343,7 @@ main(void)
 		cmocka_unit_test(percent_decode__decodes_once_and_keeps_what_is_invalid),
 		cmocka_unit_test(buf_percent__round_trips_every_byte),
 		cmocka_unit_test(utf8_valid__agrees_with_the_grammar),
+		cmocka_unit_test(utf8_escape__is_what_json_says),
 		cmocka_unit_test(utf8_next__gives_code_points),
 		cmocka_unit_test(utf8_next__stays_inside_a_cut_character),
 		cmocka_unit_test(char_among__never_finds_the_end_of_the_set),

@@ -35,6 +35,8 @@ cell__is_one_line_that_drives_no_terminal(void **state)
 		{ "[1,\"y\"]", "[1,\"y\"]", 80 },
 		{ "false", "false", 80 },
 		{ "\"a\\u001b[31mb\\nc\\u007f\\u009bd\"", "a?[31mb?c??d", 80 },
+		{ "\"a\xe2\x80\xae\xe2\x80\xa8\xc2\xad\xf3\xa0\x81\x81z\"", "a????z",
+		    80 }, /* U+202E, 2028, AD, E0041 */
 		{ "\"\xc3\xa4\xc3\xb6\xc3\xbc\"", "\xc3\xa4\xc3\xb6\xc3\xbc", 3 },
 		{ "\"\xc3\xa4\xc3\xb6\xc3\xbc!\"", "\xc3\xa4\xc3\xb6\xc3\xbc...", 3 },
 	};
