@@ -146,9 +146,11 @@ void
 identity_make(struct shard *sh, struct str device, struct str module, struct wish *w,
     const struct hub_env *env)
 {
+	uint32_t nrow = sh->nrow;
 	struct row *r = row_create(env->undo, sh, device, module, env->elapsed_us);
 
-	if (w->id.generation == 0)
+	if (w->id.generation == 0 ||
+	    (sh->nrow == nrow && jobs_chose_between(sh, w->id.generation, UINT64_MAX)))
 		w->id.generation = make_generation(sh, env);
 	if (w->id.edge && w->id.scope.n == 0)
 		w->id.scope = make_scope(device, w->id.generation, w->scope);

@@ -146,6 +146,20 @@ leaves_ended(struct shard *sh, struct job_part *p, const struct row *r, uint64_t
 	rowset_fini(&rows);
 }
 
+bool
+jobs_chose_between(const struct shard *sh, uint64_t a, uint64_t b)
+{
+	uint64_t low = a < b ? a : b, high = a < b ? b : a;
+	struct part_state s;
+
+	for (uint32_t i = 0; sh->jobs != NULL && i < sh->jobs->npart; i++)
+		if (sh->jobs->part[i]->record != NULL &&
+		    part_decode(blob_str(sh->jobs->part[i]->record), &s) && s.generation >= low &&
+		    s.generation < high)
+			return true;
+	return false;
+}
+
 void
 jobs_row_leaves(struct shard *sh, const struct row *r, const struct hub_env *env)
 {

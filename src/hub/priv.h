@@ -219,6 +219,9 @@ bool jobs_key(struct str key);
 enum err jobs_common(struct shard *sh, struct str key, const struct str *value);
 bool jobs_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX]);
 bool jobs_common_value(const struct shard *sh, struct str key, struct buf *out);
+/* Would an identity of generation b, for a job that is remembered, not be what one of a is, a target or one that came later? So a row
+ * that was somebody else's takes no generation that is older than such a job, whatever a line of an import says. */
+bool jobs_chose_between(const struct shard *sh, uint64_t a, uint64_t b);
 /* An identity is about to go: what jobs know of it is written under its name. Its identity record is in memory. */
 void jobs_row_leaves(struct shard *sh, const struct row *r, const struct hub_env *env);
 

@@ -106,37 +106,88 @@ part__J23_results_are_bounded_and_answers_go_without_payload_then(void **state)
 	end(&k, j);
 }
 
-static void
-part__J18_who_comes_later_into_a_row_has_no_part_in_it(void **state)
+#define PATCHES                                                                                    \
+	"{'type':'scheduleUpdateTwin','queryCondition':'*','updateTwin':{'etag':'*','tags':{'a':"  \
+	"1}}}"
+
+/* The job has changed the twin of `old`, which goes, and its row has rested. Without `other` its part has ended. */
+static struct job *
+old_goes(struct kit *k, const char *other, uint32_t *row)
 {
 	struct job_result r = { 0 };
 	unsigned records;
+	struct job *j;
+
+	kit_init(k);
+	kit_device(k, "old");
+	if (other != NULL)
+		kit_device(k, other);
+	*row = shard_find(k->sh, STR("old"), STR_NONE);
+	j = begin(k, PATCHES);
+	assert_int_equal(shard_job_row(k->sh, j, &records), *row);
+	assert_false(shard_job_step(k->sh, j, false, &k->env));
+	save(k, j);
+	assert_int_equal(part_find(k->sh, NUMBER)->work == NULL, other == NULL);
+	assert_false(result_of(k, *row, &r)); /* the part tells it */
+	assert_int_equal(kit_delete(k, "old", NULL), F_NONE);
+	k->env.elapsed_us += 2 * ROW_GRACE_US;
+	return j;
+}
+
+/* Who is in the row now goes, too: it was never part of the job. */
+static void
+young_goes(struct kit *k, uint32_t row)
+{
+	struct job_result r = { 0 };
+
+	assert_int_equal(shard_find(k->sh, STR("young"), STR_NONE), row);
+	assert_int_equal(kit_delete(k, "young", NULL), F_NONE);
+	assert_true(result_of(k, row, &r));
+	assert_true(str_eq(r.device, STR("old")));
+	assert_int_equal(r.kind, RESULT_COMPLETED);
+}
+
+static void
+part__J18_who_comes_later_into_a_row_has_no_part_in_it(void **state)
+{
+	static const char *const others[] = { NULL, "waits" }; /* the part has ended, or goes on */
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct kit k;
+		uint32_t row;
+		struct job *j = old_goes(&k, others[i], &row);
+
+		kit_device(&k, "young");
+		young_goes(&k, row);
+		end(&k, j);
+	}
+}
+
+/* A line of an import brings a generation from before the job. */
+static void
+part__J18_who_is_imported_into_a_row_has_no_part_in_it(void **state)
+{
+	struct op op = kit_op(OP_IDENTITY_IMPORT, "young");
+	struct identity id;
 	struct job *j;
 	struct kit k;
 	uint32_t row;
 
 	(void)state;
-	kit_init(&k);
-	kit_device(&k, "old");
-	row = shard_find(k.sh, STR("old"), STR_NONE);
-	j = begin(&k,
-	    "{'type':'scheduleUpdateTwin','queryCondition':'*','updateTwin':{'etag':'*','tags':{'a'"
-	    ":1}}}");
-	assert_int_equal(shard_job_row(k.sh, j, &records), row);
-	assert_false(shard_job_step(k.sh, j, false, &k.env));
-	save(&k, j);
-	assert_false(result_of(&k, row, &r)); /* the part tells it */
-	assert_int_equal(kit_delete(&k, "old", NULL), F_NONE);
-	assert_true(result_of(&k, row, &r));
-	assert_true(str_eq(r.device, STR("old")));
-
-	k.env.elapsed_us += 2 * ROW_GRACE_US;
-	kit_device(&k, "young");
-	assert_int_equal(shard_find(k.sh, STR("young"), STR_NONE), row);
-	assert_int_equal(kit_delete(&k, "young", NULL), F_NONE);
-	assert_true(result_of(&k, row, &r));
-	assert_true(str_eq(r.device, STR("old")));
-	assert_int_equal(r.kind, RESULT_COMPLETED);
+	j = old_goes(&k, NULL, &row);
+	op.import = IMPORT_CREATE | IMPORT_WHOLE;
+	kit_doc(&k, "{'id':'young','generationId':'638000000000000001'}", &op);
+	assert_int_equal(kit_run(&k, &op), F_NONE);
+	young_goes(&k, row);
+	/* in a row that nobody had it is kept */
+	kit_device(&k, "more");
+	op.device = STR("elsewhere");
+	kit_doc(&k, "{'id':'elsewhere','generationId':'638000000000000001'}", &op);
+	assert_int_equal(kit_run(&k, &op), F_NONE);
+	row = shard_find(k.sh, STR("elsewhere"), STR_NONE);
+	assert_true(identity_decode(blob_str(k.sh->rows[row].records[RECORD_IDENTITY]), &id));
+	assert_int_equal(id.generation, UINT64_C(638000000000000001));
 	end(&k, j);
 }
 
@@ -146,6 +197,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(part__J23_results_are_bounded_and_answers_go_without_payload_then),
 		cmocka_unit_test(part__J18_who_comes_later_into_a_row_has_no_part_in_it),
+		cmocka_unit_test(part__J18_who_is_imported_into_a_row_has_no_part_in_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
