@@ -1,6 +1,8 @@
 // What is accepted and has no effect is said (Q-90, service-rest.md 1.2); where nobody can have meant it, it is refused.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import https from 'node:https';
+import { createRequire } from 'node:module';
 import { mqttDevice, PACKET, startHub, stopAll } from '../lib/hub.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -162,4 +164,30 @@ test('R-113 members that a body does not have, or has elsewhere: identities, ite
 	device.publish(`$iothub/methods/res/200/?$rid=${/rid=(.*)$/.exec(p.topic)[1]}`, '{}');
 	warned(await call, /^timeout is no member of a method call$/);
 	device.destroy();
+});
+
+test('R-113 what the service SDK sends of itself, and what was read and is sent back, gets no warning', async () => {
+	const { Registry, JobClient } = createRequire(import.meta.url)('azure-iothub');
+	const request = https.request, warnings = [];
+	let n = 0;
+	https.request = (...args) => request(...args).on('response', (m) => { n++; if (m.headers['x-twinhub-warning']) warnings.push([m.req.method, m.req.path, m.headers['x-twinhub-warning']]); });
+	try {
+		const owner = await hub.connectionString('iothubowner');
+		const registry = Registry.fromConnectionString(owner), jobs = JobClient.fromConnectionString(owner);
+		await registry.create({ deviceId: 's1', status: 'enabled' });
+		await registry.update((await registry.get('s1')).responseBody);
+		await registry.addDevices([{ deviceId: 's2' }, { deviceId: 's3', status: 'disabled' }]);
+		await registry.updateDevices([(await registry.get('s2')).responseBody], true);
+		await registry.addModule({ deviceId: 's1', moduleId: 'm' });
+		await registry.updateModule((await registry.getModule('s1', 'm')).responseBody);
+		await (await registry.getTwin('s1')).responseBody.update({ tags: { a: 1 } });
+		await registry.addConfiguration({ id: 's', content: { deviceContent: { 'properties.desired.y': 1 } }, targetCondition: "tags.q='1'", priority: 2, metrics: { queries: { m: 'SELECT deviceId FROM devices' } } });
+		await registry.updateConfiguration((await registry.getConfiguration('s')).responseBody);
+		await jobs.scheduleTwinUpdate('s1', "deviceId IN ['s1']", { etag: '*', tags: { j: 1 } }, new Date(), 30);
+		await jobs.scheduleDeviceMethod('s2', "deviceId IN ['s1']", { methodName: 'x', payload: 1, responseTimeoutInSeconds: 5 }, new Date(), 30);
+		await registry.removeDevices([{ deviceId: 's2' }], true);
+	} finally {
+		https.request = request;
+	}
+	assert.deepEqual([warnings, n > 15], [[], true]);
 });
