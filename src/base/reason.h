@@ -21,6 +21,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 	X(TOO_MANY_CONNECTIONS, "too-many-connections", HUB, WARN, "the hub has as many connections as it may (--max-connections)") \
 	X(TOO_MANY_OF_ADDRESS, "too-many-of-address", HUB, WARN, "the address has as many connections as one may (--max-connections-per-address)") \
 	X(NO_DESCRIPTORS, "no-descriptors", HUB, ERROR, "the program has no descriptor left for it") \
+	X(PROXY_HEADER, "proxy-header", PEER, WARN, "the peer is a balancer (--proxy) and did not name its client, by PROXY protocol version 2") \
 	/* a TLS handshake does not come to its end */ \
 	X(TLS_FAILED, "tls-failed", PEER, INFO, "the TLS handshake failed") \
 	X(TLS_LEFT, "tls-left", PEER, DEBUG, "the peer left before the TLS handshake was done") \

@@ -12,12 +12,7 @@
 struct ticket *
 request_ticket(const struct request *r)
 {
-	struct evhttp_connection *conn = evhttp_request_get_connection(r->ev);
-	struct net_addr from = { 0 };
-
-	if (conn != NULL)
-		(void)https_peer(evhttp_connection_get_bufferevent(conn), &from);
-	return ticket_new(r->hl->o.fleet, r->asker, net_addr_party(&from));
+	return ticket_new(r->hl->o.fleet, r->asker, net_addr_party(&r->from));
 }
 
 void

@@ -41,7 +41,6 @@ kind_of(const struct route *route)
 static struct limit_asker
 asker_of(const struct request *r, enum limit_kind kind)
 {
-	struct net_addr from = request_from(r);
 	struct limit_asker asker = { 0 };
 	bool sends = kind == LIMIT_SENDS;
 
@@ -51,7 +50,8 @@ asker_of(const struct request *r, enum limit_kind kind)
 		asker.key[LIMIT_POLICY] = asker_key(r->asker, STR_NONE);
 	if (path_module(r).n > 0 && (sends || (r->rights & RIGHT_MODULE_SELF)))
 		asker.key[LIMIT_MODULE] = asker_key(r->segment[1], path_module(r));
-	asker.key[LIMIT_ADDRESS] = asker_key(net_addr_party(&from), STR_NONE);
+	if (r->hl->o.address_free == NULL || !nets_have(r->hl->o.address_free, &r->from))
+		asker.key[LIMIT_ADDRESS] = asker_key(net_addr_party(&r->from), STR_NONE);
 	return asker;
 }
 

@@ -20,6 +20,7 @@ enum path_found { PATH_UNKNOWN, PATH_OTHER_METHOD, PATH_ROUTE };
 struct request {
 	struct http_loop *hl;
 	struct evhttp_request *ev;
+	struct net_addr from; /* who asks; a balancer has named it, perhaps */
 	uint32_t slot;
 	enum evhttp_cmd_type method; /* after X-HTTP-Method-Override */
 	struct str sent_path, query; /* raw, in the URI that evhttp holds */
@@ -139,7 +140,6 @@ void request_if_match(struct request *r, struct work *w);
 /* *  "*"  tag  "tag"  W/"tag" (service-rest.md 5.1) */
 void work_if_match(struct work *w, struct str tag);
 size_t request_if_match_room(const struct request *r);
-struct net_addr request_from(const struct request *r); /* all zero: unknown */
 void request_submit(struct request *r, struct work *w);
 
 /* warn.c: what has no effect is told in a header */

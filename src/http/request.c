@@ -199,26 +199,14 @@ request_if_match(struct request *r, struct work *w)
 		work_if_match(w, tag);
 }
 
-struct net_addr
-request_from(const struct request *r)
-{
-	const struct sockaddr *sa =
-	    evhttp_connection_get_addr(evhttp_request_get_connection(r->ev));
-
-	return sa != NULL ? net_addr_of(sa) : (struct net_addr){ 0 };
-}
-
 /* Whose share of the workers a request takes: a device's own, or a policy's from one address. What asks who it is, in the
  * name of a device, takes nothing from the device. */
 static uint64_t
 share_of(const struct request *r)
 {
-	struct net_addr from;
-
 	if (r->actor == ACTOR_DEVICE)
 		return asker_key(r->asker, STR_NONE);
-	from = request_from(r);
-	return asker_key(r->asker.n > 0 ? r->asker : r->segment[1], net_addr_party(&from));
+	return asker_key(r->asker.n > 0 ? r->asker : r->segment[1], net_addr_party(&r->from));
 }
 
 void
@@ -318,7 +306,9 @@ request_new(struct http_loop *hl, struct evhttp_request *ev)
 	r->hl = hl;
 	r->ev = ev;
 	r->method = method_of(r);
-	/* a copy: the connection may go while the request is under way */
+	/* copies: the connection may go while the request is under way */
+	(void)https_peer(
+	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(ev)), &r->from);
 	str_cut(arena_str(&r->arena, target_of(r)), '?', &r->sent_path, &r->query);
 	r->path = path_plain(&r->arena, r->sent_path);
 	r->body = (struct str){ n == 0 ? NULL : (const char *)evbuffer_pullup(in, -1), n };
@@ -424,6 +414,7 @@ http_loop_listen(struct http_loop *hl, int fd)
 	struct https_conf conf = {
 		.tls = hl->o.tls,
 		.gate = hl->o.gate,
+		.proxies = hl->o.proxies,
 		.deadline_us = hl->o.request_timeout_us,
 		.max_head_bytes = HTTP_HEADERS_MAX,
 		.max_body_bytes = HTTP_READ_MAX,

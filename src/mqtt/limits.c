@@ -8,6 +8,10 @@
 static uint64_t
 address_key(const struct session *s)
 {
+	const struct nets *free = s->ml->o.address_free;
+
+	if (free != NULL && nets_have(free, stream_peer(s->stream)))
+		return 0;
 	return asker_key(net_addr_party(stream_peer(s->stream)), STR_NONE);
 }
 

@@ -13,8 +13,9 @@
 struct mqtt_options {
 	struct fleet *fleet;
 	struct catalogue_box *catalogue;
-	struct limiter *limiter; /* NULL: no rate limits */
-	unsigned nloop;          /* that share what is bounded for all; 0: 1 */
+	struct limiter *limiter;         /* NULL: no rate limits */
+	const struct nets *address_free; /* no rate limits by address for these; NULL: for all */
+	unsigned nloop;                  /* that share what is bounded for all; 0: 1 */
 	uint32_t
 	    max_in_flight; /* operations of one session on their way; at it reading stops. 0: MQTT_IN_FLIGHT */
 };

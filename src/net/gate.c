@@ -14,6 +14,7 @@ struct place {
 struct gate {
 	pthread_mutex_t lock;
 	uint32_t max_total, max_per_address, total;
+	const struct nets *free; /* NULL: none */
 	struct table by_key;
 	struct place *places;
 	uint32_t nplace, free_place; /* free_place: TABLE_NONE if none */
@@ -90,46 +91,103 @@ place_remove(struct gate *g, uint32_t i)
 	g->free_place = i;
 }
 
-enum reason
-gate_enter(struct gate *g, const struct net_addr *a)
+/* The lock is held, as in the two functions after this. */
+static enum reason
+total_enter(struct gate *g)
+{
+	if (g->total >= g->max_total)
+		return REASON_TOO_MANY_CONNECTIONS;
+	g->total++;
+	return REASON_NONE;
+}
+
+static enum reason
+address_enter(struct gate *g, const struct net_addr *a)
 {
 	uint8_t key[16];
-	enum reason refused = REASON_TOO_MANY_CONNECTIONS;
 	uint32_t i;
 
 	key_of(a, key);
-	pthread_mutex_lock(&g->lock);
-	if (g->total < g->max_total) {
-		i = table_get(&g->by_key, key_hash(key), same_key, g, key);
-		if (i == TABLE_NONE)
-			i = place_add(g, key);
-		refused = REASON_TOO_MANY_OF_ADDRESS;
-		if (g->places[i].count < g->max_per_address) {
-			g->places[i].count++;
-			g->total++;
-			refused = REASON_NONE;
-		}
-	}
-	pthread_mutex_unlock(&g->lock);
+	i = table_get(&g->by_key, key_hash(key), same_key, g, key);
+	if (i != TABLE_NONE && g->places[i].count >= g->max_per_address &&
+	    (g->free == NULL || !nets_have(g->free, a)))
+		return REASON_TOO_MANY_OF_ADDRESS;
+	if (i == TABLE_NONE)
+		i = place_add(g, key);
+	g->places[i].count++;
+	return REASON_NONE;
+}
+
+static void
+address_leave(struct gate *g, const struct net_addr *a)
+{
+	uint8_t key[16];
+	uint32_t i;
+
+	key_of(a, key);
+	i = table_get(&g->by_key, key_hash(key), same_key, g, key);
+	assert(i != TABLE_NONE && g->places[i].count > 0);
+	if (--g->places[i].count == 0)
+		place_remove(g, i);
+}
+
+static enum reason
+told(enum reason refused, const struct net_addr *a)
+{
 	if (refused != REASON_NONE)
 		log_peer(LOG_NOT_ADMITTED, refused, a, STR_NONE);
 	return refused;
 }
 
+enum reason
+gate_enter(struct gate *g, const struct net_addr *a)
+{
+	enum reason refused;
+
+	pthread_mutex_lock(&g->lock);
+	refused = total_enter(g);
+	if (refused == REASON_NONE && (refused = address_enter(g, a)) != REASON_NONE)
+		g->total--;
+	pthread_mutex_unlock(&g->lock);
+	return told(refused, a);
+}
+
+enum reason
+gate_enter_unknown(struct gate *g, const struct net_addr *proxy)
+{
+	enum reason refused;
+
+	pthread_mutex_lock(&g->lock);
+	refused = total_enter(g);
+	pthread_mutex_unlock(&g->lock);
+	return told(refused, proxy);
+}
+
+enum reason
+gate_name(struct gate *g, const struct net_addr *a)
+{
+	enum reason refused;
+
+	pthread_mutex_lock(&g->lock);
+	refused = address_enter(g, a);
+	pthread_mutex_unlock(&g->lock);
+	return told(refused, a);
+}
+
 void
 gate_leave(struct gate *g, const struct net_addr *a)
 {
-	uint8_t key[16];
-	uint32_t i;
-
-	key_of(a, key);
 	pthread_mutex_lock(&g->lock);
-	i = table_get(&g->by_key, key_hash(key), same_key, g, key);
-	assert(i != TABLE_NONE && g->places[i].count > 0);
 	g->total--;
-	if (--g->places[i].count == 0)
-		place_remove(g, i);
+	if (a != NULL)
+		address_leave(g, a);
 	pthread_mutex_unlock(&g->lock);
+}
+
+void
+gate_except(struct gate *g, const struct nets *nets)
+{
+	g->free = nets;
 }
 
 uint32_t

@@ -24,20 +24,6 @@
 #include "net/framing.h"
 #include "net/priv.h"
 
-struct https_port {
-	struct loop *loop;
-	struct https_conf conf;
-	struct evconnlistener *listener; /* evhttp's */
-	int spare_fd;
-	bool stopping;
-	struct loop_timer rest;
-	struct https_port *next;
-};
-
-/* A listener's argument is evhttp's, so its error callback finds the port here. */
-static struct https_port *ports;
-static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
-
 struct https_conn {
 	struct https_port *port;
 	struct bufferevent *bev;
@@ -45,8 +31,12 @@ struct https_conn {
 	struct event
 	    arrived; /* one turn after the making of the bufferevent: it has its descriptor */
 	struct net_addr peer;
-	size_t waiting; /* bytes of a request that has not arrived whole */
-	bool asked, counted;
+	size_t waiting;       /* bytes of a request that has not arrived whole */
+	bool asked, counted;  /* whether it is admitted; by the gate */
+	bool named;           /* the gate knows its address */
+	bool told;            /* the log knows why it ends */
+	struct proxy *proxy;  /* until the balancer has named its client; NULL: no balancer */
+	struct proxied below; /* what takes its header off */
 	struct framing framing;
 	struct evbuffer *raw, *held;
 	bool giving;   /* on_bytes hears of bytes that are given to evhttp */
@@ -213,7 +203,7 @@ reason_of_end(const struct https_conn *c)
 static void
 conn_told(const struct https_conn *c)
 {
-	if (c->asked && !c->counted && c->port->conf.gate != NULL)
+	if (c->told || (c->asked && !c->counted && c->port->conf.gate != NULL))
 		return; /* the gate has told it */
 	if (c->released || c->refused)
 		return;
@@ -254,7 +244,8 @@ conn_free(void *parent, void *p, CRYPTO_EX_DATA *ad, int index, long argl, void 
 	loop_timer_clear(c->port->loop, &c->deadline);
 	event_del(&c->arrived);
 	if (c->counted)
-		gate_leave(c->port->conf.gate, &c->peer);
+		gate_leave(c->port->conf.gate, c->named ? &c->peer : NULL);
+	free(c->proxy);
 	framing_fini(&c->framing);
 	evbuffer_free(c->raw);
 	evbuffer_free(c->held);
@@ -274,6 +265,14 @@ conn_end(struct https_conn *c)
 	bufferevent_trigger_event(c->bev, BEV_EVENT_EOF | BEV_EVENT_READING, 0);
 }
 
+static enum err
+refuse_proxy(struct https_conn *c, struct str why)
+{
+	c->told = true;
+	log_peer(LOG_NOT_ADMITTED, REASON_PROXY_HEADER, &c->peer, why);
+	return ERR_ARG;
+}
+
 static void
 on_deadline(struct loop_timer *t)
 {
@@ -289,29 +288,74 @@ on_deadline(struct loop_timer *t)
 	}
 	if (c->answer.leaving)
 		c->why = REASON_SLOW_READER;
-	if (c->why == REASON_NONE)
+	if (c->proxy != NULL)
+		(void)refuse_proxy(c, STR(PROXY_LATE));
+	else if (c->why == REASON_NONE)
 		c->why = !c->shaken                  ? REASON_TLS_LATE
 		    : c->answered && c->waiting == 0 ? REASON_REQUEST_IDLE
 		                                     : REASON_REQUEST_LATE;
 	conn_end(c);
 }
 
+/* What TLS reads begins behind the balancer's header. */
+static enum err
+take_header(void *ctx)
+{
+	struct https_conn *c = ctx;
+	struct net_addr client;
+	enum err e = proxy_read(bufferevent_getfd(c->bev), c->proxy);
+
+	if (e == ERR_ARG)
+		return refuse_proxy(c, str_of(c->proxy->why));
+	if (e != ERR_OK)
+		return e;
+	if (proxy_client(c->proxy, &client))
+		c->peer = client;
+	free(c->proxy);
+	c->proxy = NULL;
+	c->named =
+	    c->port->conf.gate == NULL || gate_name(c->port->conf.gate, &c->peer) == REASON_NONE;
+	c->told = !c->named;
+	return c->named ? ERR_OK : ERR_FULL;
+}
+
+/* The reading half of its SSL is put above the one that libevent has made; the writing half stays. */
+static void
+await_header(struct https_conn *c)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
+	BIO *below = SSL_get_rbio(ssl);
+
+	c->proxy = xcalloc(1, sizeof(*c->proxy));
+	c->below = (struct proxied){ .header = take_header, .ctx = c };
+	BIO_up_ref(below);
+	SSL_set0_rbio(ssl, proxied_bio(&c->below, below));
+}
+
 /* Ask the gate, once. */
 static bool
 admitted(struct https_conn *c)
 {
-	struct gate *g = c->port->conf.gate;
+	const struct https_conf *conf = &c->port->conf;
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof sa;
+	bool proxied;
 
 	if (c->asked)
-		return g == NULL || c->counted;
+		return conf->gate == NULL || c->counted;
 	if (getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&sa, &len))
-		return g == NULL;
+		return conf->gate == NULL;
 	c->asked = true;
 	c->peer = net_addr_of((struct sockaddr *)&sa);
-	c->counted = g != NULL && gate_enter(g, &c->peer) == REASON_NONE;
-	return g == NULL || c->counted;
+	proxied = conf->proxies != NULL && nets_have(conf->proxies, &c->peer);
+	if (proxied)
+		await_header(c);
+	c->named = !proxied;
+	if (conf->gate == NULL)
+		return true;
+	c->counted =
+	    (proxied ? gate_enter_unknown : gate_enter)(conf->gate, &c->peer) == REASON_NONE;
+	return c->counted;
 }
 
 static void
@@ -345,20 +389,24 @@ on_tls_news(const SSL *ssl, int where, int value)
 {
 	struct https_conn *c = SSL_get_ex_data(ssl, conn_index);
 
+	/* Before the first byte is read, which may be in the turn before on_arrived. */
+	if (where & SSL_CB_HANDSHAKE_START && !c->asked)
+		(void)admitted(c);
 	if (where & SSL_CB_HANDSHAKE_DONE)
 		c->shaken = true;
 	else if (where & SSL_CB_ALERT && !peer_has_left())
 		c->alert = (uint8_t)value;
 }
 
-static struct bufferevent *
-make_bev(struct event_base *base, void *arg)
+struct bufferevent *
+https_bev(struct event_base *base, void *arg)
 {
 	static const struct timeval now = { 0, 0 };
 	struct https_port *hp = arg;
 	struct https_conn *c = xcalloc(1, sizeof *c);
 	SSL *ssl = tls_accept(hp->conf.tls, !hp->conf.no_client_cert);
 
+	pthread_once(&conn_index_once, make_conn_index);
 	c->port = hp;
 	c->deadline.fire = on_deadline;
 	c->framing.max_head = hp->conf.max_head_bytes;
@@ -382,96 +430,6 @@ make_bev(struct event_base *base, void *arg)
 		loop_timer_set(
 		    hp->loop, &c->deadline, loop_now_us(hp->loop) + hp->conf.deadline_us);
 	return c->bev;
-}
-
-static struct https_port *
-port_of(const struct evconnlistener *lev)
-{
-	struct https_port *hp;
-
-	pthread_mutex_lock(&ports_lock);
-	for (hp = ports; hp->listener != lev; hp = hp->next)
-		;
-	pthread_mutex_unlock(&ports_lock);
-	return hp;
-}
-
-static void
-on_accept_failed(struct evconnlistener *lev, void *arg)
-{
-	struct https_port *hp = port_of(lev);
-
-	(void)arg;
-	listen_shed(evconnlistener_get_fd(lev), &hp->spare_fd);
-	evconnlistener_disable(lev);
-	loop_timer_set(hp->loop, &hp->rest, loop_now_us(hp->loop) + LISTEN_REST_US);
-}
-
-static void
-on_rested(struct loop_timer *t)
-{
-	struct https_port *hp =
-	    (struct https_port *)((char *)t - offsetof(struct https_port, rest));
-
-	evconnlistener_enable(hp->listener);
-}
-
-enum err
-https_port_new(struct loop *l, struct evhttp *http, int fd, const struct https_conf *conf,
-    struct https_port **out)
-{
-	struct https_port *hp;
-	struct evconnlistener *lev;
-
-	pthread_once(&conn_index_once, make_conn_index);
-	lev = evconnlistener_new(
-	    l->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, LISTEN_BACKLOG, fd);
-	if (lev == NULL) {
-		close(fd);
-		return ERR_IO;
-	}
-	if (evhttp_bind_listener(http, lev) == NULL) {
-		evconnlistener_free(lev);
-		return ERR_IO;
-	}
-	hp = xcalloc(1, sizeof *hp);
-	hp->loop = l;
-	hp->conf = *conf;
-	hp->listener = lev;
-	hp->spare_fd = listen_spare();
-	hp->rest.fire = on_rested;
-	pthread_mutex_lock(&ports_lock);
-	hp->next = ports;
-	ports = hp;
-	pthread_mutex_unlock(&ports_lock);
-	evhttp_set_bevcb(http, make_bev, hp);
-	evconnlistener_set_error_cb(lev, on_accept_failed);
-	*out = hp;
-	return ERR_OK;
-}
-
-void
-https_port_free(struct https_port *hp)
-{
-	struct https_port **at = &ports;
-
-	if (hp == NULL)
-		return;
-	pthread_mutex_lock(&ports_lock);
-	while (*at != hp)
-		at = &(*at)->next;
-	*at = hp->next;
-	pthread_mutex_unlock(&ports_lock);
-	loop_timer_clear(hp->loop, &hp->rest);
-	if (hp->spare_fd >= 0)
-		close(hp->spare_fd);
-	free(hp);
-}
-
-void
-https_port_stop(struct https_port *hp)
-{
-	hp->stopping = true;
 }
 
 static struct https_conn *

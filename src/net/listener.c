@@ -46,6 +46,12 @@ listen_shed(int fd, int *spare_fd)
 	*spare_fd = listen_spare();
 }
 
+static enum reason
+admit(struct gate *g, const struct sock_conf *sc)
+{
+	return sc->proxied ? gate_enter_unknown(g, &sc->peer) : gate_enter(g, &sc->peer);
+}
+
 static void
 take(struct listener *ln, int fd, const struct sockaddr *sa)
 {
@@ -53,7 +59,8 @@ take(struct listener *ln, int fd, const struct sockaddr *sa)
 		.fd = fd, .from = ln, .listen = &ln->conf, .peer = net_addr_of(sa)
 	};
 
-	if (ln->conf.gate && gate_enter(ln->conf.gate, &sc.peer) != REASON_NONE) {
+	sc.proxied = ln->conf.proxies != NULL && nets_have(ln->conf.proxies, &sc.peer);
+	if (ln->conf.gate && admit(ln->conf.gate, &sc) != REASON_NONE) {
 		ln->stats.nrefused++;
 		close(fd);
 		return;

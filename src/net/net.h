@@ -120,13 +120,31 @@ struct str net_addr_party(const struct net_addr *a);
 /* "127.0.0.1:8883", "[::1]:8883" */
 const char *net_addr_text(const struct net_addr *a, char out[NET_ADDR_TEXT_MAX]);
 
+#define NETS_MAX 32
+struct nets {
+	struct net_range {
+		uint8_t ip[16];
+		unsigned bits; /* of ip, from its first one */
+	} v[NETS_MAX];
+	unsigned n;
+};
+/* "10.0.0.0/8", "fd00::/8", or an address alone. ERR_ARG: it is none, has bits set beyond its length, or is one too many. */
+enum err nets_add(struct nets *nets, const char *text);
+bool nets_have(const struct nets *nets, const struct net_addr *a);
+
 /* How many connections there may be, in all and from one address (IPv6: one /64). Shared by all loops. */
 struct gate;
 struct gate *gate_new(uint32_t max_total, uint32_t max_per_address); /* 0: no limit */
 void gate_free(struct gate *g);                                      /* NULL is fine */
 /* REASON_NONE: counted. Else REASON_TOO_MANY_CONNECTIONS or REASON_TOO_MANY_OF_ADDRESS, and a line in the log. */
 enum reason gate_enter(struct gate *g, const struct net_addr *a);
+/* A connection whose client is not known yet, as a proxy will name it: counted in all, until it has its address. */
+enum reason gate_enter_unknown(struct gate *g, const struct net_addr *proxy);
+enum reason gate_name(struct gate *g, const struct net_addr *a);
+/* As it entered: a NULL if it never got its address. */
 void gate_leave(struct gate *g, const struct net_addr *a);
+/* Addresses there are free of the limit of one address. Before anybody enters; outlives the gate. */
+void gate_except(struct gate *g, const struct nets *nets);
 uint32_t gate_count(struct gate *g);
 
 /* ---- streams ---- */
@@ -335,9 +353,10 @@ enum err net_bind(const char *address, uint16_t port, unsigned n, int *fds, uint
     char why[NET_WHY_MAX]);
 
 struct listen_conf {
-	struct tls *tls;     /* NULL: plain TCP */
-	struct gate *gate;   /* NULL: not counted */
-	bool no_client_cert; /* do not ask TLS clients for a certificate */
+	struct tls *tls;            /* NULL: plain TCP */
+	struct gate *gate;          /* NULL: not counted */
+	const struct nets *proxies; /* peers there name their clients (proxy.h); NULL: nobody */
+	bool no_client_cert;        /* do not ask TLS clients for a certificate */
 	int64_t
 	    deadline_us; /* from accept until the owner changes it: handshake and first packet */
 	struct stream_limits limits;
@@ -361,7 +380,8 @@ struct listen_stats listener_stats(const struct listener *ln);
 
 struct https_conf {
 	struct tls *tls;
-	struct gate *gate; /* NULL: not counted */
+	struct gate *gate;          /* NULL: not counted */
+	const struct nets *proxies; /* peers there name their clients (proxy.h); NULL: nobody */
 	bool no_client_cert;
 	int64_t deadline_us; /* from accept to the first request, handshake included */
 	uint32_t max_head_bytes, max_body_bytes; /* of a request; over them it is 400, and 413 */

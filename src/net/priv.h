@@ -8,6 +8,7 @@
 
 #include "log/log.h"
 #include "net/net.h"
+#include "net/proxy.h"
 
 /* One read takes at most this much; a TLS record holds 16 KB. */
 #define READ_MAX (64u * 1024)
@@ -64,6 +65,7 @@ struct sock_conf {
 	struct listener *from;
 	const struct listen_conf *listen;
 	struct net_addr peer;
+	bool proxied; /* the peer is a balancer, who will name its client */
 };
 void sock_stream_new(struct loop *l, const struct sock_conf *conf);
 
@@ -78,6 +80,32 @@ int listen_spare(void);
 #define LISTEN_BACKLOG 4096
 /* addr.c: bytes of a connection that the kernel has taken and not sent; of those that are sent the peer acknowledges soon */
 #define NET_UNSENT_MAX (128 << 10)
+
+/* https.c: connections; https_port.c: what accepts them */
+struct https_port {
+	struct loop *loop;
+	struct https_conf conf;
+	struct evconnlistener *listener; /* evhttp's */
+	int spare_fd;
+	bool stopping;
+	struct loop_timer rest;
+	struct https_port *next;
+};
+/* For evhttp: a connection of this port, without its descriptor. */
+struct bufferevent *https_bev(struct event_base *base, void *port);
+
+/* proxied.c: the header of a balancer (proxy.h), from its socket */
+/* No byte behind it is read. ERR_MORE: there is more to come; ERR_END, ERR_IO: the balancer has left; ERR_ARG: p->why. */
+enum err proxy_read(int fd, struct proxy *p);
+#define PROXY_LATE "the header was not there in time"
+/* To be read by TLS instead of `below`, which it owns: `header` is asked before each read until it says ERR_OK, and anything
+ * but that and ERR_MORE ends the connection. */
+struct proxied {
+	enum err (*header)(void *ctx);
+	void *ctx;
+	bool passed;
+};
+BIO *proxied_bio(struct proxied *p, BIO *below);
 
 /* answer.c: an answer on its way to its client */
 struct answer {

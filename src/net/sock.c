@@ -22,6 +22,8 @@ struct sock {
 	SSL *ssl; /* NULL: plain */
 	struct gate *gate;
 	struct listener *from;     /* until the handshake is done */
+	struct proxy *proxy;       /* until the balancer has named its client; NULL: no balancer */
+	bool named;                /* the gate knows its address */
 	bool broken;               /* TLS failed: SSL may not be written to any more */
 	bool write_waits_for_read; /* TLS wants input before it can go on with output */
 	struct event readable, writable;
@@ -174,6 +176,42 @@ sock_fill(struct stream *s)
 	}
 }
 
+/* The balancer's header is through, or there is no balancer. */
+static bool
+proxy_passed(struct sock *k)
+{
+	struct net_addr client;
+	enum err e;
+
+	if (k->proxy == NULL)
+		return true;
+	e = proxy_read(k->fd, k->proxy);
+	if (e == ERR_MORE)
+		return false;
+	if (e == ERR_ARG)
+		log_peer(LOG_NOT_ADMITTED, REASON_PROXY_HEADER, &k->s.peer, str_of(k->proxy->why));
+	if (e != ERR_OK) {
+		stream_finish(&k->s, STREAM_FAILED);
+		return false;
+	}
+	if (proxy_client(k->proxy, &client))
+		k->s.peer = client;
+	free(k->proxy);
+	k->proxy = NULL;
+	k->named = k->gate == NULL || gate_name(k->gate, &k->s.peer) == REASON_NONE;
+	if (!k->named)
+		stream_finish(&k->s, STREAM_FAILED);
+	return k->named;
+}
+
+static void
+opened(struct sock *k)
+{
+	listener_handshake_done(k->from, true);
+	k->from = NULL;
+	stream_opened(&k->s);
+}
+
 static void
 handshake(struct sock *k)
 {
@@ -183,9 +221,7 @@ handshake(struct sock *k)
 	ERR_clear_error();
 	rc = SSL_accept(k->ssl);
 	if (rc == 1) {
-		listener_handshake_done(k->from, true);
-		k->from = NULL;
-		stream_opened(&k->s);
+		opened(k);
 		sock_fill(
 		    &k->s); /* the first packet may have come with the last of the handshake */
 		return;
@@ -199,6 +235,18 @@ handshake(struct sock *k)
 		log_peer(LOG_TLS_FAILED, REASON_TLS_FAILED, &k->s.peer,
 		    str_of(ERR_reason_error_string(ERR_peek_error())));
 	stream_finish(&k->s, STREAM_FAILED);
+}
+
+/* What comes before the first byte that is the owner's. */
+static void
+open_on(struct sock *k)
+{
+	if (!proxy_passed(k))
+		return;
+	if (k->ssl != NULL)
+		handshake(k);
+	else
+		opened(k);
 }
 
 /* After goodbye: until the peer's FIN, or the deadline. */
@@ -219,7 +267,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (k->s.state == ST_OPENING)
-		handshake(k);
+		open_on(k);
 	else if (k->s.state == ST_LEAVING)
 		discard(k);
 	else if (k->s.state == ST_OPEN && !k->s.paused)
@@ -235,7 +283,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (k->s.state == ST_OPENING) {
-		handshake(k);
+		open_on(k);
 		return;
 	}
 	stream_writable(&k->s);
@@ -287,13 +335,16 @@ sock_destroy(struct stream *s)
 	event_del(&k->writable);
 	if (k->from) {
 		listener_handshake_done(k->from, false);
-		if (s->why == STREAM_TIMEOUT)
+		if (s->why == STREAM_TIMEOUT && k->proxy != NULL)
+			log_peer(LOG_NOT_ADMITTED, REASON_PROXY_HEADER, &s->peer, STR(PROXY_LATE));
+		else if (s->why == STREAM_TIMEOUT)
 			log_peer(LOG_TLS_FAILED, REASON_TLS_LATE, &s->peer, STR_NONE);
 	}
 	SSL_free(k->ssl);
 	close(k->fd);
 	if (k->gate)
-		gate_leave(k->gate, &s->peer);
+		gate_leave(k->gate, k->named ? &s->peer : NULL);
+	free(k->proxy);
 	free(k);
 }
 
@@ -321,12 +372,14 @@ sock_stream_new(struct loop *l, const struct sock_conf *conf)
 	sock_read_enable(&k->s, true);
 	if (conf->listen->deadline_us)
 		stream_deadline(&k->s, loop_now_us(l) + conf->listen->deadline_us);
+	k->from = conf->from;
+	k->named = !conf->proxied;
+	if (conf->proxied)
+		k->proxy = xcalloc(1, sizeof(*k->proxy));
 	if (k->ssl) {
-		k->from = conf->from;
 		SSL_set_read_ahead(k->ssl, 1);
 		SSL_set_fd(k->ssl, k->fd);
-	} else {
-		listener_handshake_done(conf->from, true);
-		stream_opened(&k->s);
+	} else if (k->proxy == NULL) {
+		opened(k);
 	}
 }

@@ -88,6 +88,7 @@ listen_all(struct server *s, unsigned i)
 {
 	struct io *io = &s->io[i];
 	struct listen_conf conf = { .gate = s->gate,
+		.proxies = &s->proxies,
 		.deadline_us = (int64_t)s->o.connect_timeout_s * 1000000,
 		.user = &mqtt_user,
 		.ctx = io->mqtt };
@@ -111,9 +112,11 @@ enum err
 io_make(struct server *s, unsigned i)
 {
 	struct io *io = &s->io[i];
-	struct mqtt_options mo = {
-		.fleet = s->fleet, .catalogue = s->catalogue, .limiter = s->limiter, .nloop = s->nio
-	};
+	struct mqtt_options mo = { .fleet = s->fleet,
+		.catalogue = s->catalogue,
+		.limiter = s->limiter,
+		.address_free = &s->address_free,
+		.nloop = s->nio };
 	struct http_options ho = { .fleet = s->fleet,
 		.store = s->store,
 		.file_jobs = s->file_jobs,
@@ -121,6 +124,8 @@ io_make(struct server *s, unsigned i)
 		.tls = s->tls,
 		.gate = s->gate,
 		.limiter = s->limiter,
+		.proxies = &s->proxies,
+		.address_free = &s->address_free,
 		.connect_timeout_us = (int64_t)s->o.connect_timeout_s * 1000000,
 		.request_timeout_us = (int64_t)s->o.request_timeout_s * 1000000,
 		.strict_queries = s->o.strict_queries,

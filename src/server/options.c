@@ -1,5 +1,6 @@
 /* Options: one table for the command line, the configuration file, --help and the file's template. */
 #include "log/log.h"
+#include "net/net.h"
 #include "os/os.h"
 #include "server/server.h"
 
@@ -52,6 +53,10 @@ static const struct option {
 	    "connections at once; 0: what the descriptor limit allows" },
 	{ "max-connections-per-address", "N", T_NUMBER, AT(max_connections_per_address), 0, 0,
 	    10000000, "connections of one address; 0: half of all" },
+	{ "address-free", "NET", T_LIST, AT(address_free), 0, 0, 0,
+	    "addresses without limits by address, as 10.0.0.0/8; repeat for more" },
+	{ "proxy", "NET", T_LIST, AT(proxies), 0, 0, 0,
+	    "balancers: who connects from there names its client first, by PROXY protocol v2" },
 	{ "connect-timeout", "SECONDS", T_NUMBER, AT(connect_timeout_s), 30, 1, 3600,
 	    "from accept to a whole MQTT CONNECT" },
 	{ "request-timeout", "SECONDS", T_NUMBER, AT(request_timeout_s), 30, 1, 3600,
@@ -254,8 +259,27 @@ limits_settle(struct server_options *o, char *why, size_t nwhy)
 }
 
 static enum err
+nets_check(const struct option_list *list, const char *name, char *why, size_t nwhy)
+{
+	struct nets nets = { 0 };
+
+	for (unsigned i = 0; i < list->n; i++)
+		if (nets_add(&nets, list->v[i]) != ERR_OK) {
+			snprintf(why, nwhy,
+			    "--%s %s: not an address or a net like 10.0.0.0/8 or fd00::/8, with no "
+			    "bit set beyond its length",
+			    name, list->v[i]);
+			return ERR_ARG;
+		}
+	return ERR_OK;
+}
+
+static enum err
 options_settle(struct server_options *o, char *why, size_t nwhy)
 {
+	if (nets_check(&o->address_free, "address-free", why, nwhy) != ERR_OK ||
+	    nets_check(&o->proxies, "proxy", why, nwhy) != ERR_OK)
+		return ERR_ARG;
 	if (o->certs.n != o->keys.n || o->certs.n > 2) {
 		snprintf(why, nwhy, "--cert and --key go in pairs, at most two");
 		return ERR_ARG;

@@ -40,6 +40,7 @@ struct server {
 	char tls_paths[4][DATA_PATH_MAX];
 	struct gate *gate;
 	struct limiter *limiter; /* NULL: no rate limits */
+	struct nets address_free, proxies;
 	struct catalogue_box *catalogue;
 	pthread_mutex_t policies_mutex;
 	struct policies *policies;

@@ -243,14 +243,30 @@ limits_begin(struct server *s)
 		log_text(LOG_INFO, "rate limit in force: %s", s->o.rate_limits.v[i]);
 }
 
+static void
+nets_take(struct nets *nets, const struct option_list *list)
+{
+	for (unsigned i = 0; i < list->n; i++)
+		(void)nets_add(nets, list->v[i]); /* options_parse has seen that it is one */
+}
+
+static void
+gate_make(struct server *s)
+{
+	nets_take(&s->address_free, &s->o.address_free);
+	nets_take(&s->proxies, &s->o.proxies);
+	s->gate =
+	    gate_new((uint32_t)s->o.max_connections, (uint32_t)s->o.max_connections_per_address);
+	gate_except(s->gate, &s->address_free);
+}
+
 static enum err
 server_start(struct server *s)
 {
 	settle_sizes(s);
 	names_collect(s);
 	limits_begin(s);
-	s->gate =
-	    gate_new((uint32_t)s->o.max_connections, (uint32_t)s->o.max_connections_per_address);
+	gate_make(s);
 	/* The store comes behind all else that a first start makes: one that is there says that nothing may be missing. */
 	if (policies_start(s) != ERR_OK || tls_make(s) != ERR_OK || bind_all(s) != ERR_OK ||
 	    store_start(s) != ERR_OK)
@@ -275,11 +291,25 @@ server_start(struct server *s)
 }
 
 static void
+say_nets(const char *before, const struct option_list *nets)
+{
+	for (unsigned i = 0; i < nets->n; i++)
+		printf("%s%s", i == 0 ? before : " ", nets->v[i]);
+}
+
+static void
 say_ready(const struct server *s)
 {
-	printf("twinhub ready: %s, https %u, mqtts %u, %llu identities, data %s\n",
+	printf(
+	    "twinhub ready: %s, https %u, mqtts %u, %llu identities, %llu connections, %llu of one "
+	    "address",
 	    s->endpoint.host, s->endpoint.https_port, s->endpoint.mqtts_port,
-	    (unsigned long long)fleet_identities(s->fleet), s->o.data);
+	    (unsigned long long)fleet_identities(s->fleet),
+	    (unsigned long long)s->o.max_connections,
+	    (unsigned long long)s->o.max_connections_per_address);
+	say_nets(" but any number from ", &s->o.address_free);
+	say_nets(", PROXY v2 from ", &s->o.proxies);
+	printf(", data %s\n", s->o.data);
 	fflush(stdout);
 }
 

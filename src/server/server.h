@@ -27,6 +27,7 @@ struct server_options {
 	uint64_t workers, io_threads; /* 0: by the number of cores */
 	uint64_t max_devices;         /* identities (L-24) */
 	uint64_t max_connections, max_connections_per_address;
+	struct option_list address_free, proxies; /* nets: 10.0.0.0/8 */
 	uint64_t connect_timeout_s, request_timeout_s;
 	uint64_t query_timeout_s;
 	uint64_t token_skew_s, token_ttl_max_s; /* L-79; 0: any */

@@ -416,7 +416,10 @@ peer_of(struct bufferevent *bev)
 {
 	struct sockaddr_storage sa = { 0 };
 	socklen_t len = sizeof sa;
+	struct net_addr a;
 
+	if (https_peer(bev, &a)) /* a balancer has named it, perhaps */
+		return a;
 	getpeername(bufferevent_getfd(bev), (struct sockaddr *)&sa, &len);
 	return net_addr_of((struct sockaddr *)&sa);
 }
