@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "net/net.h"
+#include "patience.h"
 
 #define UNUSED     __attribute__((unused))
 #define PATIENCE_S 20 /* for what must happen; sanitizers on a busy machine are slow */
@@ -187,8 +188,7 @@ rig_on_loop(struct rig *r, void (*fn)(void *), void *arg)
 	pthread_cond_init(&c.moved, NULL);
 	loop_post(r->loop, &c.m);
 	pthread_mutex_lock(&c.lock);
-	while (!c.done)
-		pthread_cond_wait(&c.moved, &c.lock);
+	patience_await(&c.moved, &c.lock, c.done);
 	pthread_mutex_unlock(&c.lock);
 	pthread_mutex_destroy(&c.lock);
 	pthread_cond_destroy(&c.moved);

@@ -128,11 +128,11 @@ static void
 await_works_again(struct kit *k)
 {
 	pthread_mutex_lock(&k->mu);
-	while (strcmp(k->warned, "the store works again") != 0) {
-		if (strstr(k->warned, "corrupt") != NULL)
-			fail_msg("%s", k->warned);
-		pthread_cond_wait(&k->changed, &k->mu);
-	}
+	patience_await(&k->changed, &k->mu,
+	    strcmp(k->warned, "the store works again") == 0 ||
+	        strstr(k->warned, "corrupt") != NULL);
+	if (strstr(k->warned, "corrupt") != NULL)
+		fail_msg("%s", k->warned);
 	k->warned[0] = 0;
 	pthread_mutex_unlock(&k->mu);
 	assert_int_equal(store_state(k->s, NULL), STORE_READY);

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "patience.h"
 #include "store/store.h"
 
 #define KIT_LANES 4
@@ -170,8 +171,7 @@ kit_await(struct kit *k, unsigned lane, unsigned n)
 	enum store_result r;
 
 	pthread_mutex_lock(&k->mu);
-	while (k->ndone[lane] < n)
-		pthread_cond_wait(&k->changed, &k->mu);
+	patience_await(&k->changed, &k->mu, k->ndone[lane] >= n);
 	r = k->last_result[lane];
 	pthread_mutex_unlock(&k->mu);
 	return r;

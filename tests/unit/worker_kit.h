@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "patience.h"
 #include "worker/priv.h"
 
 #include <cmocka.h>
@@ -47,36 +48,18 @@ __lsan_default_suppressions(void)
 
 /* ---- waiting ---- */
 
-/* Nothing that a test waits for takes so long on any machine: what is still not there never comes, and the threads that it
- * hangs on cannot be ended. So the process ends, and says what was awaited. */
-#define KIT_DEADLINE_S 120
-
-static UNUSED void
-kit_never(const char *file, int line, const char *what)
-{
-	fprintf(stderr, "%s:%d: not within %d s: %s\n", file, line, KIT_DEADLINE_S, what);
-	fflush(NULL);
-	_exit(1);
-}
-
 /* For loops that ask again and again: begun at `since_us`, monotonic. */
 #define kit_again(since_us, what)                                                                  \
 	do {                                                                                       \
-		if (clock_mono_us() - (since_us) > KIT_DEADLINE_S * SECOND)                        \
-			kit_never(__FILE__, __LINE__, what);                                       \
+		if (clock_mono_us() - (since_us) > PATIENCE_MAX_S * SECOND)                        \
+			patience_ends(__FILE__, __LINE__, what);                                   \
 		sched_yield();                                                                     \
 	} while (0)
 
 #define kit_await(k, condition)                                                                    \
 	do {                                                                                       \
-		struct timespec kit_end;                                                           \
-		clock_gettime(CLOCK_REALTIME, &kit_end);                                           \
-		kit_end.tv_sec += KIT_DEADLINE_S;                                                  \
 		pthread_mutex_lock(&(k)->mu);                                                      \
-		while (!(condition))                                                               \
-			if (pthread_cond_timedwait(&(k)->changed, &(k)->mu, &kit_end) ==           \
-			    ETIMEDOUT)                                                             \
-				kit_never(__FILE__, __LINE__, #condition);                         \
+		patience_await(&(k)->changed, &(k)->mu, condition);                                \
 		pthread_mutex_unlock(&(k)->mu);                                                    \
 	} while (0)
 
@@ -278,7 +261,7 @@ kit_setup(void **state)
 	const char *tmp = getenv("TMPDIR");
 
 	signal(SIGALRM, kit_hangs);
-	alarm(4 * KIT_DEADLINE_S);
+	alarm(4 * PATIENCE_MAX_S);
 	net_init();
 	the_kit = k;
 	snprintf(k->root, sizeof(k->root), "%s/twinhub-worker-XXXXXX",
