@@ -21,12 +21,12 @@ checkpoint_make(struct store *s, const char *dir, struct fault *f)
 {
 	enum err e = ERR_IO;
 
-	pthread_rwlock_rdlock(&s->lock);
+	store_share(s);
 	if (s->engine.db != NULL)
 		e = checkpoint_into(&s->engine, dir, f);
 	else
 		fault_set(f, F_ServerError, "the store is closed by a failure");
-	pthread_rwlock_unlock(&s->lock);
+	store_unshare(s);
 	return e != ERR_OK ? e : mark_make(dir, f);
 }
 

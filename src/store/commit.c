@@ -19,18 +19,32 @@ result_of(enum err e)
 	return e == ERR_FULL ? STORE_FULL : STORE_FAILED;
 }
 
+static void
+acknowledge(struct store *s, uint64_t last)
+{
+	uint64_t was = atomic_load_explicit(&s->last_row, memory_order_relaxed);
+
+	while (was < last && !atomic_compare_exchange_weak(&s->last_row, &was, last))
+		;
+}
+
 /* On disk when it returns ERR_OK, and findable after a crash. */
 static enum err
 write_batch(struct lane *l, const struct store_batch *b, struct fault *f)
 {
 	struct store *s = l->store;
 	char *error = NULL;
+	uint64_t last;
+	enum err e;
 
 	batch_translate(b, &s->engine, l->scratch);
 	rocksdb_write(s->engine.db, s->engine.write, l->scratch, &error);
 	if (error != NULL)
 		return engine_error(error, f);
-	return mark_current(&s->mark, s->dir, &s->engine, f);
+	last = rocksdb_get_latest_sequence_number(s->engine.db); /* before the look at its log */
+	if ((e = mark_current(&s->mark, s->dir, &s->engine, f)) == ERR_OK)
+		acknowledge(s, last);
+	return e;
 }
 
 static enum store_result
@@ -40,12 +54,12 @@ commit(struct lane *l, const struct store_batch *b)
 	struct fault f = { 0 };
 	enum err e = ERR_OK;
 
-	pthread_rwlock_rdlock(&s->lock);
+	store_share(s);
 	if (store_state(s, NULL) != STORE_READY)
 		e = store_state(s, NULL) == STORE_IS_FULL ? ERR_FULL : ERR_IO;
 	else if ((e = write_batch(l, b, &f)) != ERR_OK)
 		store_fail(s, e, &f);
-	pthread_rwlock_unlock(&s->lock);
+	store_unshare(s);
 	atomic_fetch_add_explicit(e ? &s->commit_failures : &s->commits, 1, memory_order_relaxed);
 	if (e == ERR_OK)
 		atomic_fetch_add_explicit(&s->commit_bytes, b->rows.n, memory_order_relaxed);

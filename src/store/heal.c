@@ -9,10 +9,12 @@
  *     +------> CORRUPT <-------+
  *
  * RocksDB stays unable to write after a failed append to its log, even when space returned: closing and opening again
- * is what works. Opening writes the replayed log into table files, so it needs about as much space as the log is long.
- * Until the disk has shown that it takes that much, nothing is closed: what is open can be read.
+ * is what works; and so it does when the directory went away and has come back. Opening writes the replayed log into
+ * table files, so it needs about as much space as the log is long. Until the disk has shown that it takes that much,
+ * nothing is closed: what is open can be read. Opened in vain, it is opened for reading.
  */
 #include <errno.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,8 +43,14 @@ state_for(enum err e)
 	return e == ERR_FULL ? STORE_IS_FULL : STORE_IS_FAILED;
 }
 
-void
-store_fail(struct store *s, enum err e, const struct fault *f)
+bool
+store_is_away(const struct store *s)
+{
+	return !dir_has(s->dir, "CURRENT");
+}
+
+static void
+fail_as(struct store *s, enum err e, const struct fault *f)
 {
 	bool unknown = e != ERR_FULL && engine_error_is_sync(f);
 	bool first;
@@ -60,6 +68,79 @@ store_fail(struct store *s, enum err e, const struct fault *f)
 		s->o.warn(s->o.ctx, f->text);
 }
 
+/* To RocksDB a file that is missing is a corrupt store. What a failed sync means does not change with it. */
+void
+store_fail(struct store *s, enum err e, const struct fault *f)
+{
+	struct fault away = { 0 };
+
+	if (e != ERR_FULL && !engine_error_is_sync(f) && store_is_away(s)) {
+		fault_set(&away, F_ServerError, "%s is not there: %s", s->dir, f->text);
+		e = ERR_IO;
+		f = &away;
+	}
+	fail_as(s, e, f);
+}
+
+/* A directory that comes back is another one to the system, so it is held anew. */
+static enum err
+hold_again(struct store *s, struct fault *f)
+{
+	struct stat held, now;
+	int fd;
+	enum err e;
+
+	if (stat(s->dir, &now) != 0)
+		return os_fault(f, "opening", s->dir);
+	if (fstat(s->held, &held) == 0 && held.st_dev == now.st_dev && held.st_ino == now.st_ino)
+		return ERR_OK;
+	if ((e = os_hold_dir(s->dir, &fd, f)) != ERR_OK)
+		return e;
+	close(s->held);
+	s->held = fd;
+	return ERR_OK;
+}
+
+static enum err
+not_as_left(const struct store *s, struct fault *f)
+{
+	fault_set(f, F_ServerError, "%s is not as it was left: start the hub again", s->dir);
+	return ERR_CORRUPT;
+}
+
+/* What is in memory goes with what was left in the directory, and with nothing else that is found there. */
+static enum err
+is_the_same(struct store *s, struct fault *f)
+{
+	struct buf identity = { 0 };
+	struct lengths l;
+	enum err e = file_read(s->dir, "IDENTITY", NAME_BYTES, &identity, f);
+
+	if (e == ERR_OK && s->identity.n > 0 &&
+	    !str_eq(buf_view(&identity), buf_view(&s->identity))) {
+		fault_set(f, F_ServerError, "%s is another store than before", s->dir);
+		e = ERR_CORRUPT;
+	} else if (e == ERR_OK && s->mark.newest != 0 &&
+	    (lengths_read(s->dir, &l, f) != ERR_OK || !lengths_equal(&l, &s->mark.said))) {
+		e = not_as_left(s, f);
+	}
+	buf_fini(&identity);
+	return e;
+}
+
+/* Each row has its number, so an older copy of the same store is told by its last one. */
+static enum err
+recover_all(struct store *s, struct fault *f)
+{
+	enum err e = engine_recover(s, f);
+
+	if (e != ERR_OK ||
+	    rocksdb_get_latest_sequence_number(s->engine.db) >= atomic_load(&s->last_row))
+		return e;
+	engine_close(&s->engine);
+	return not_as_left(s, f);
+}
+
 /* Closing stops RocksDB's own attempts too; readers and committers are kept out by the lock. */
 static enum err
 open_again(struct store *s, struct fault *f)
@@ -68,7 +149,12 @@ open_again(struct store *s, struct fault *f)
 
 	pthread_rwlock_wrlock(&s->lock);
 	engine_close(&s->engine);
-	e = engine_recover(s, f);
+	if ((e = hold_again(s, f)) == ERR_OK && (e = is_the_same(s, f)) == ERR_OK)
+		e = recover_all(s, f);
+	if (e == ERR_CORRUPT && store_is_away(s)) /* gone in between */
+		e = ERR_IO;
+	if (e != ERR_OK)
+		(void)engine_recover_to_read(s, e);
 	if (e == ERR_OK)
 		atomic_fetch_add(&s->generation, 1);
 	pthread_mutex_lock(&s->fail.mu);
@@ -86,7 +172,7 @@ try_heal(struct store *s)
 	struct logs logs;
 	enum err e;
 
-	if (logs_list(s->dir, &logs, &f) != ERR_OK ||
+	if (store_is_away(s) || logs_list(s->dir, &logs, &f) != ERR_OK ||
 	    store_space(s) < logs.bytes + s->o.floor_bytes ||
 	    dir_takes(s->dir, logs.bytes, &f) != ERR_OK)
 		return;
@@ -103,10 +189,10 @@ tick(struct store *s)
 
 	if (commits == s->fail.ncovered)
 		return;
-	pthread_rwlock_rdlock(&s->lock);
+	store_share(s);
 	if (store_state(s, NULL) == STORE_READY && mark_lengths(&s->mark, s->dir, NULL) == ERR_OK)
 		s->fail.ncovered = commits;
-	pthread_rwlock_unlock(&s->lock);
+	store_unshare(s);
 }
 
 static struct timespec

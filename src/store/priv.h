@@ -187,10 +187,13 @@ struct lane {
 struct store {
 	struct store_options o;
 	char *dir;
-	int held;              /* dir itself, under flock(2) while the store lives */
-	pthread_rwlock_t lock; /* shared: engine stays; exclusive: the healer changes it */
+	int held; /* dir itself, under flock(2) while the store lives */
+	pthread_rwlock_t
+	    lock; /* shared, by store_share: engine stays; exclusive: the healer changes it */
 	struct engine engine;
 	struct tables_told told; /* mark follows the manifest */
+	struct buf identity;     /* the content of IDENTITY: no other store is taken for this one */
+	_Atomic uint64_t last_row; /* that was acknowledged: its number */
 	struct mark mark;
 	_Atomic enum store_state state;
 	_Atomic uint32_t generation;
@@ -208,14 +211,25 @@ struct store {
 	struct lane lanes[];
 };
 
+/*
+ * The shared lock. The healer's wish for the exclusive one comes before those of new readers, so it is not starved by them; a thread
+ * that has the lock already gets it again all the same, as it may hold a cursor while it reads.
+ */
+void store_share(struct store *s);
+void store_unshare(struct store *s);
+
 enum err lanes_start(struct store *s, struct fault *f); /* commit.c */
 void lanes_stop(struct store *s);
 enum err healer_start(struct store *s, struct fault *f); /* heal.c */
 void healer_stop(struct store *s);
 /* A write ended with e: changes the state, wakes the healer, tells the operator. Under the shared lock. */
 void store_fail(struct store *s, enum err e, const struct fault *f);
+/* Its directory is not there: a disk that was unplugged, a file system that was taken off. It may return. */
+bool store_is_away(const struct store *s);
 /* A read ended with e: tells the operator if it is corruption. */
 enum err store_read_failed(struct store *s, char *text);
 enum err engine_recover(struct store *s, struct fault *f); /* store.c: check the logs, open, mark */
+/* When that has failed for want of room, or as the disk takes no writes: the engine for reading. Any error leaves it closed. */
+enum err engine_recover_to_read(struct store *s, enum err e);
 
 #endif

@@ -13,7 +13,7 @@ store_read_failed(struct store *s, char *text)
 	enum err e = engine_error(text, &f);
 	bool news;
 
-	if (e != ERR_CORRUPT)
+	if (e != ERR_CORRUPT || store_is_away(s))
 		return ERR_IO;
 	pthread_mutex_lock(&s->fail.mu);
 	news = strcmp(s->fail.warned, f.text) != 0;
@@ -50,9 +50,9 @@ store_get(struct store *s, enum store_table t, struct str key, struct buf *out)
 {
 	enum err e;
 
-	pthread_rwlock_rdlock(&s->lock);
+	store_share(s);
 	e = get(s, t, key, out);
-	pthread_rwlock_unlock(&s->lock);
+	store_unshare(s);
 	return e;
 }
 
@@ -89,10 +89,10 @@ store_cursors_open(struct store *s, const enum store_table *tables, unsigned n, 
 	const rocksdb_snapshot_t *moment = NULL;
 
 	for (unsigned i = 0; i < n; i++)
-		pthread_rwlock_rdlock(&s->lock);
+		store_share(s);
 	if (s->engine.db == NULL) {
 		for (unsigned i = 0; i < n; i++)
-			pthread_rwlock_unlock(&s->lock);
+			store_unshare(s);
 		return ERR_IO;
 	}
 	if (n > 1) /* an iterator keeps its moment by itself, once it is made */
@@ -142,7 +142,7 @@ store_cursor_close(struct store_cursor *c)
 		return;
 	rocksdb_iter_destroy(c->rows);
 	rocksdb_readoptions_destroy(c->options);
-	pthread_rwlock_unlock(&c->store->lock);
+	store_unshare(c->store);
 	buf_fini(&c->to);
 	free(c);
 }

@@ -86,8 +86,8 @@ store_stats(struct store *s, struct store_stats *out)
 	};
 	if (logs_list(s->dir, &logs, NULL) == ERR_OK)
 		out->wal_bytes = logs.bytes;
-	pthread_rwlock_rdlock(&s->lock);
+	store_share(s);
 	if (s->engine.db != NULL)
 		engine_stats(&s->engine, out);
-	pthread_rwlock_unlock(&s->lock);
+	store_unshare(s);
 }

@@ -160,6 +160,40 @@ store_find(const struct store_options *o, struct fault *f)
 
 /* ---- opening ---- */
 
+static _Thread_local struct {
+	const struct store *store;
+	unsigned depth;
+} shared; /* by this thread */
+
+void
+store_share(struct store *s)
+{
+	assert(shared.depth == 0 || shared.store == s);
+	shared.store = s;
+	if (shared.depth++ == 0)
+		pthread_rwlock_rdlock(&s->lock);
+}
+
+void
+store_unshare(struct store *s)
+{
+	assert(shared.depth > 0 && shared.store == s);
+	if (--shared.depth == 0)
+		pthread_rwlock_unlock(&s->lock);
+}
+
+/* By default readers that overlap keep a writer out for ever. */
+static void
+lock_init(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attributes;
+
+	pthread_rwlockattr_init(&attributes);
+	pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(lock, &attributes);
+	pthread_rwlockattr_destroy(&attributes);
+}
+
 static void
 sync_init(struct store *s)
 {
@@ -171,7 +205,7 @@ sync_init(struct store *s)
 	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&s->fail.mu, NULL);
 	pthread_mutex_init(&s->mark.mu, NULL);
-	pthread_rwlock_init(&s->lock, NULL);
+	lock_init(&s->lock);
 }
 
 static void
@@ -184,6 +218,7 @@ store_free(struct store *s)
 	pthread_cond_destroy(&s->fail.wake);
 	if (s->held >= 0)
 		close(s->held);
+	buf_fini(&s->identity);
 	free(s->dir);
 	free(s);
 }
@@ -215,6 +250,35 @@ store_new(const struct store_options *o)
 	return s;
 }
 
+/*
+ * Where there is no room, or the disk takes no writes, reading needs neither: the log is replayed into memory. The healer opens it for
+ * writing when that is possible again.
+ */
+enum err
+engine_recover_to_read(struct store *s, enum err e)
+{
+	struct fault f;
+
+	if ((e != ERR_FULL && e != ERR_IO) || s->o.read_only)
+		return e;
+	return engine_open(&s->engine, s->dir, &s->o, ENGINE_READ_ONLY, NULL, &f);
+}
+
+static enum err
+recover_first(struct store *s, struct fault *f)
+{
+	enum err e = engine_recover(s, f);
+
+	if (e == ERR_OK || engine_recover_to_read(s, e) != ERR_OK)
+		return e;
+	atomic_store(&s->last_row, rocksdb_get_latest_sequence_number(s->engine.db));
+	s->state = e == ERR_FULL ? STORE_IS_FULL : STORE_IS_FAILED;
+	s->fail.why = *f;
+	if (s->o.warn != NULL)
+		s->o.warn(s->o.ctx, f->text);
+	return ERR_OK;
+}
+
 enum err
 store_open(const struct store_options *o, struct store **out, struct fault *f)
 {
@@ -226,8 +290,8 @@ store_open(const struct store_options *o, struct store **out, struct fault *f)
 	if ((e = store_find(o, f)) != ERR_OK)
 		return e;
 	s = store_new(o);
-	if ((e = os_hold_dir(s->dir, &s->held, f)) != ERR_OK ||
-	    (e = engine_recover(s, f)) != ERR_OK)
+	file_read(s->dir, "IDENTITY", NAME_BYTES, &s->identity, NULL); /* none: RocksDB makes one */
+	if ((e = os_hold_dir(s->dir, &s->held, f)) != ERR_OK || (e = recover_first(s, f)) != ERR_OK)
 		goto fail;
 	if (s->o.read_only) {
 		*out = s;

@@ -71,6 +71,9 @@ struct store_options {
 struct store;
 
 /*
+ * Where writing is not possible, for want of room or on a disk that takes none, the store is opened for reading: its state is
+ * STORE_IS_FULL or STORE_IS_FAILED, as after a failed write, until it can be written.
+ *
  * Open the store and recover what was acknowledged: logs are checked byte by byte and replayed (200 MB/s, at most
  * 128 MB). A record torn at the end of a log by a kill was never acknowledged; it is dropped, and told. Sets the umask to 077.
  *

@@ -130,8 +130,8 @@ await_works_again(struct kit *k)
 	pthread_mutex_lock(&k->mu);
 	patience_await(&k->changed, &k->mu,
 	    strcmp(k->warned, "the store works again") == 0 ||
-	        strstr(k->warned, "corrupt") != NULL);
-	if (strstr(k->warned, "corrupt") != NULL)
+	        store_state(k->s, NULL) == STORE_IS_CORRUPT);
+	if (store_state(k->s, NULL) == STORE_IS_CORRUPT)
 		fail_msg("%s", k->warned);
 	k->warned[0] = 0;
 	pthread_mutex_unlock(&k->mu);
@@ -409,23 +409,240 @@ store_get__goes_on_while_the_disk_takes_no_writes(void **state)
 	reads_go_on(*state, &sync_errno, ENOSPC, 0);
 }
 
+/* What is on disk can be read without writing, whichever write it is that fails first. */
 static void
-store_open__without_space_says_so(void **state)
+store_open__without_space_is_for_reading_and_heals(void **state)
 {
+	static const struct {
+		int error;
+		enum store_state state;
+		enum store_result result;
+	} disks[] = { { ENOSPC, STORE_IS_FULL, STORE_FULL },
+		{ EROFS, STORE_IS_FAILED, STORE_FAILED } };
 	struct kit *k = *state;
+	unsigned n = 1;
 
 	kit_open(k);
-	put_sized(k, 0, 100);
-	kit_close(k);
-	for (int nth = 0; nth < 6; nth++) {
-		atomic_store(&write_errno, ENOSPC);
-		atomic_store(&writes_left, nth);
-		assert_int_equal(store_open(&k->o, &k->s, &k->f), ERR_FULL);
-		atomic_store(&writes_left, -1);
+	put_sized(k, 0, ROW);
+	kit_save(k, "killed");
+	kit_restore(k, "killed"); /* so it is in the log only */
+	for (int nth = 0; nth < 12; nth++) {
+		struct fault why;
+		int disk = nth % 2;
+
+		atomic_store(&write_errno, disks[disk].error);
+		atomic_store(&writes_left, nth / 2);
 		kit_open(k);
-		expect_rows(k, 1, 100);
+		assert_int_equal(store_state(k->s, &why), disks[disk].state);
+		assert_true(strlen(why.text) > 0);
+		expect_rows(k, n, ROW);
+		assert_int_equal(put_sized(k, n, ROW), disks[disk].result);
+		atomic_store(&writes_left, -1);
+		await_works_again(k);
+		expect_rows(k, n, ROW);
+		store_resume(k->s, 0);
+		assert_int_equal(put_sized(k, n++, ROW), STORE_OK);
 		kit_close(k);
 	}
+}
+
+/* ---- a directory that goes away ---- */
+
+/* Rows until one needs a file that cannot be made. Those before are in the files that are still open. */
+static void
+put_until_gone(struct kit *k, unsigned *n)
+{
+	enum store_result r;
+
+	while ((r = put_sized(k, *n, ROW)) == STORE_OK)
+		assert_true(++*n < 10000);
+	assert_int_equal(r, STORE_FAILED);
+	assert_int_equal(store_state(k->s, NULL), STORE_IS_FAILED);
+}
+
+static void
+store_submit__heals_when_its_directory_vanishes_and_returns(void **state)
+{
+	struct kit *k = *state;
+	char away[200];
+	struct fault why;
+	unsigned n = 0;
+
+	k->o.memory_bytes = 16 << 20;
+	kit_open(k);
+	put_sized(k, n++, ROW);
+	kit_saved_as(k, "away", away);
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(rename(k->dir, away), 0);
+		if (round == 1) /* the empty place where it was mounted */
+			assert_int_equal(mkdir(k->dir, 0700), 0);
+		put_until_gone(k, &n);
+		store_state(k->s, &why);
+		assert_non_null(strstr(why.text, "is not there"));
+		assert_int_equal(put_sized(k, n, ROW), STORE_FAILED);
+		if (round ==
+		    1) /* RocksDB has begun a log there, of which nothing was acknowledged */
+			kit_shell("rm -rf", k->dir, k->dir);
+		if (round == 2) { /* another file system may have it: other inodes */
+			kit_shell("cp -a", away, k->dir);
+		} else {
+			assert_int_equal(rename(away, k->dir), 0);
+		}
+		await_works_again(k);
+		expect_rows(k, n, ROW);
+		store_resume(k->s, 0);
+		assert_int_equal(put_sized(k, n++, ROW), STORE_OK);
+	}
+	kit_close(k);
+	kit_open(k);
+	expect_rows(k, n, ROW);
+}
+
+static void
+await_corrupt(struct kit *k, const char *why)
+{
+	pthread_mutex_lock(&k->mu);
+	patience_await(&k->changed, &k->mu, strstr(k->warned, why) != NULL);
+	pthread_mutex_unlock(&k->mu);
+	assert_int_equal(store_state(k->s, NULL), STORE_IS_CORRUPT);
+}
+
+/* Memory has acknowledged what such a one does not hold. */
+static void
+store_submit__takes_no_other_store_nor_an_older_one_for_its_own(void **state)
+{
+	struct kit *k = *state;
+	char away[200], other[200];
+
+	k->o.memory_bytes = 16 << 20;
+	for (int round = 0; round < 2; round++) {
+		unsigned n = 1;
+
+		kit_open(k);
+		put_sized(k, 0, ROW);
+		kit_save(k, "older");
+		if (round == 1) {
+			kit_close(k);
+			kit_shell("rm -rf", k->dir, k->dir);
+			kit_open(k);
+			kit_close(k);
+			kit_saved_as(k, "another", other);
+			assert_int_equal(rename(k->dir, other), 0);
+			kit_restore(k, "older");
+			kit_open(k);
+		} else {
+			kit_saved_as(k, "older", other);
+		}
+		kit_saved_as(k, "away", away);
+		assert_int_equal(rename(k->dir, away), 0);
+		put_until_gone(k, &n);
+		assert_int_equal(rename(other, k->dir), 0);
+		await_corrupt(k, round == 1 ? "is another store" : "is not as it was left");
+		kit_close(k);
+		kit_shell("rm -rf", k->dir, away);
+		k->warned[0] = '\0';
+		kit_saved_as(k, "older", other);
+		kit_shell("rm -rf", other, other);
+	}
+}
+
+static void
+store_open__for_reading_goes_on_with_the_same_store_only(void **state)
+{
+	struct kit *k = *state;
+	char away[200], other[200];
+
+	for (int round = 0; round < 2; round++) {
+		kit_open(k);
+		put_sized(k, 0, ROW);
+		kit_save(k, "older");
+		put_sized(k, 1, ROW);
+		kit_close(k);
+		kit_saved_as(k, "away", away);
+		kit_saved_as(k, "older", other);
+		if (round == 1) {
+			assert_int_equal(rename(k->dir, away), 0);
+			kit_shell("rm -rf", other, other);
+			kit_open(k);
+			kit_close(k);
+			assert_int_equal(rename(k->dir, other), 0);
+			assert_int_equal(rename(away, k->dir), 0);
+		}
+		atomic_store(&write_errno, EROFS);
+		atomic_store(&writes_left, 0);
+		kit_open(k);
+		expect_rows(k, 2, ROW);
+		assert_int_equal(rename(k->dir, away), 0);
+		assert_int_equal(rename(other, k->dir), 0);
+		atomic_store(&writes_left, -1);
+		await_corrupt(k, round == 1 ? "is another store" : "is not as it was left");
+		kit_close(k);
+		kit_shell("rm -rf", k->dir, away);
+		k->warned[0] = '\0';
+	}
+}
+
+/* ---- readers beside the healer ---- */
+
+struct reader {
+	struct kit *k;
+	pthread_t thread;
+	_Atomic bool stop;
+	atomic_uint nread;
+};
+
+static void *
+read_on(void *arg)
+{
+	struct reader *r = arg;
+	struct store_cursor *c;
+	struct str key, value;
+
+	while (!atomic_load(&r->stop)) {
+		struct buf b = { 0 };
+
+		if (store_cursor_open(
+		        r->k->s, STORE_REPORTED, STR_NONE, STR_NONE, STORE_SCAN, &c) == ERR_OK) {
+			while (store_next(c, &key, &value) == ERR_OK) /* and reads inside */
+				kit_get(r->k, STORE_REPORTED, "000000", &b);
+			store_cursor_close(c);
+		}
+		atomic_fetch_add(&r->nread, 1);
+		buf_fini(&b);
+	}
+	return NULL;
+}
+
+static void
+store_submit__heals_beside_readers_that_never_pause(void **state)
+{
+	enum { READERS = 6 };
+	struct kit *k = *state;
+	struct reader readers[READERS] = { 0 };
+	unsigned n = 0;
+
+	kit_open(k);
+	while (n < 20)
+		assert_int_equal(put_sized(k, n++, 100), STORE_OK);
+	for (int i = 0; i < READERS; i++) {
+		readers[i].k = k;
+		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_on, &readers[i]), 0);
+	}
+	for (int round = 0; round < 3; round++) {
+		atomic_store(&write_errno, ENOSPC);
+		atomic_store(&writes_left, 0);
+		assert_int_equal(put_sized(k, n, 100), STORE_FULL);
+		atomic_store(&writes_left, -1);
+		await_works_again(k);
+		store_resume(k->s, 0);
+		assert_int_equal(put_sized(k, n++, 100), STORE_OK);
+	}
+	for (int i = 0; i < READERS; i++) {
+		atomic_store(&readers[i].stop, true);
+		pthread_join(readers[i].thread, NULL);
+		assert_true(atomic_load(&readers[i].nread) > 0);
+	}
+	expect_rows(k, n, 100);
 }
 
 #define FULL_TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, faulty_teardown)
@@ -443,7 +660,11 @@ main(void)
 		FULL_TEST(store_submit__failed_fsync_is_fatal_and_not_retried),
 		FULL_TEST(store_submit__fsync_without_space_is_full_and_heals),
 		FULL_TEST(store_get__goes_on_while_the_disk_takes_no_writes),
-		FULL_TEST(store_open__without_space_says_so),
+		FULL_TEST(store_open__without_space_is_for_reading_and_heals),
+		FULL_TEST(store_submit__heals_when_its_directory_vanishes_and_returns),
+		FULL_TEST(store_submit__takes_no_other_store_nor_an_older_one_for_its_own),
+		FULL_TEST(store_open__for_reading_goes_on_with_the_same_store_only),
+		FULL_TEST(store_submit__heals_beside_readers_that_never_pause),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
