@@ -19,9 +19,11 @@ static struct {
 	_Atomic uint64_t nput,
 	    nwritten; /* lines: what SIGABRT waits for, where no mutex may be taken */
 	char *path;
-	int fd;        /* the thread's, once it runs */
-	bool torn;     /* a line was written in part: the next one begins after a line end */
-	uint64_t lost; /* lines that the file did not take */
+	int fd;          /* the thread's, once it runs */
+	bool torn;       /* a line was written in part: the next one begins after a line end */
+	bool aside;      /* the file could not be opened yet: fd is stderr's */
+	uint32_t looked; /* when it was last tried, in seconds */
+	uint64_t lost;   /* lines that the file did not take */
 	pthread_t thread;
 	struct log_fold fold;
 	struct log_queue queue;
@@ -134,7 +136,23 @@ reopen(void)
 	}
 	close(the.fd);
 	the.fd = fd;
-	the.torn = false;
+	the.torn = the.aside = false;
+}
+
+/* The disk may take files again. */
+static void
+come_back(uint32_t second)
+{
+	int fd;
+
+	if (!the.aside || second == the.looked)
+		return;
+	the.looked = second;
+	if ((fd = open_file(the.path)) < 0)
+		return;
+	close(the.fd);
+	the.fd = fd;
+	the.aside = false;
 }
 
 static void *
@@ -149,6 +167,7 @@ writer(void *arg)
 		if (atomic_exchange(&the.reopen, false) && the.path != NULL)
 			reopen();
 		settle_repeats(mono_second());
+		come_back(mono_second());
 	}
 	settle_repeats(UINT32_MAX);
 	log_queue_done(&the.queue);
@@ -171,15 +190,27 @@ on_abort(int sig)
 		nanosleep(&pause, NULL);
 }
 
+/* Not of its path: it may be the one that the data are on, and a hub serves for reading from it. */
+static bool
+is_of_disk(int error)
+{
+	return error == EROFS || error == ENOSPC || error == EDQUOT || error == EIO;
+}
+
 enum err
 log_start(const struct log_options *o)
 {
 	struct sigaction flush = { .sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND };
-	int failed;
+	int failed, why;
+	bool aside;
 
 	atomic_store(&the.level, (int)o->level);
 	the.path = o->path != NULL ? str_dup0(str_of(o->path)) : NULL;
 	the.fd = o->path != NULL ? open_file(o->path) : o->fd;
+	why = errno;
+	the.aside = aside = the.fd < 0 && is_of_disk(why);
+	if (aside)
+		the.fd = fcntl(o->fd, F_DUPFD_CLOEXEC, 0);
 	if (the.fd < 0)
 		return ERR_IO;
 	if (!the.made)
@@ -193,6 +224,10 @@ log_start(const struct log_options *o)
 	}
 	sigaction(SIGABRT, &flush, NULL);
 	atomic_store(&the.running, true);
+	if (aside)
+		log_text(LOG_WARN,
+		    "the log file %s cannot be opened, lines go to stderr until it can: %s",
+		    o->path, strerror(why));
 	return ERR_OK;
 }
 

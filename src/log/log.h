@@ -27,7 +27,10 @@ struct log_options {
 	int fd;
 };
 
-/* Signals must be blocked: the thread inherits that. ERR_IO with errno: the file or the thread. */
+/*
+ * Signals must be blocked: the thread inherits that. A file that cannot be opened because of its disk (full, read-only) is tried once a
+ * second, and lines go to fd until then. ERR_IO with errno: the file, for another reason, or the thread.
+ */
 enum err log_start(const struct log_options *o);
 /* The file by its path again, as it may have been moved away. If that fails the old one stays, and a line says so. */
 void log_reopen(void);

@@ -63,13 +63,23 @@ write_pem(const char *path, X509 *cert, EVP_PKEY *key, char why[NET_WHY_MAX])
 	return e;
 }
 
-/* The key first: a certificate without its key is worse than none. */
+/* Neither is replaced while one of them finds no room: a certificate without its key is worse than none, and than the old one. */
 static enum err
 write_pair(const struct cert_paths *p, const struct issued *c, char why[NET_WHY_MAX])
 {
-	enum err e = write_pem(p->key, NULL, c->key, why);
+	char next[CERT_PATH_MAX + 8];
+	struct fault f = { 0 };
+	enum err e;
 
-	return e != ERR_OK && e != ERR_UNSYNCED ? e : write_pem(p->cert, c->cert, NULL, why);
+	snprintf(next, sizeof next, "%s.next", p->cert);
+	if ((e = write_pem(next, c->cert, NULL, why)) != ERR_OK)
+		return e;
+	e = write_pem(p->key, NULL, c->key, why);
+	if (e != ERR_OK && e != ERR_UNSYNCED)
+		unlink(next);
+	else if ((e = os_rename(next, p->cert, &f)) != ERR_OK)
+		why_set(why, "%.250s", f.text);
+	return e;
 }
 
 /* ---- the three certificates ---- */
@@ -132,9 +142,17 @@ log_anew(enum log_level level, const char *msg, const char *path, const char *wh
 	        { "file", str_of(path) }, { "why", str_of(why) }, { NULL, STR_NONE } });
 }
 
+/* A hub serves for reading without room, and with what it has: a later look, once an hour, makes it anew. */
+static bool
+disk_takes_none(enum err e)
+{
+	return e == ERR_FULL || e == ERR_IO;
+}
+
 /* With its key and name: whatever it has signed stays good, and so do clients' copies whose days are. */
 static enum err
-renew_ca(const struct cert_paths *p, int64_t now_us, struct issued *ca, char why[NET_WHY_MAX])
+renew_ca(const struct cert_paths *p, int64_t now_us, struct issued *ca, bool *changed,
+    char why[NET_WHY_MAX])
 {
 	bool ended = days_of(ca->cert, now_us) == CERT_ENDED;
 	struct issued fresh;
@@ -147,8 +165,13 @@ renew_ca(const struct cert_paths *p, int64_t now_us, struct issued *ca, char why
 	issued_fini(ca);
 	*ca = fresh;
 	e = write_pem(p->cert, ca->cert, NULL, why);
+	if (disk_takes_none(e)) {
+		log_anew(LOG_WARN, "the local CA should be made anew, and cannot be", p->cert, why);
+		return ERR_OK;
+	}
 	if (e != ERR_OK && e != ERR_UNSYNCED)
 		return e;
+	*changed = true;
 	log_anew(LOG_WARN, "the local CA was made anew with its key: give it to all clients",
 	    p->cert, ended ? "it had ended" : "it was not valid yet");
 	return ERR_OK;
@@ -219,16 +242,15 @@ ensure_ca(const struct cert_paths *p, int64_t now_us, bool first, struct issued 
 
 	if (first && access(p->cert, F_OK) != 0) {
 		e = make_ca(p, now_us, ca, why);
-	} else {
-		if ((e = read_ca(p, ca, why)) != ERR_OK)
-			return e;
-		days = days_of(ca->cert, now_us);
-		if ((days != CERT_ENDED && days != CERT_EARLY) || !cert_is_local_ca(ca->cert))
-			return ERR_OK;
-		e = renew_ca(p, now_us, ca, why);
+		*changed |= e == ERR_OK;
+		return e;
 	}
-	*changed |= e == ERR_OK;
-	return e;
+	if ((e = read_ca(p, ca, why)) != ERR_OK)
+		return e;
+	days = days_of(ca->cert, now_us);
+	if ((days != CERT_ENDED && days != CERT_EARLY) || !cert_is_local_ca(ca->cert))
+		return ERR_OK;
+	return renew_ca(p, now_us, ca, changed, why);
 }
 
 static bool
@@ -275,6 +297,16 @@ why_anew(const struct cert_paths *p, const struct issued *ca, const struct leaf_
 	return why;
 }
 
+static bool
+is_usable(const struct cert_paths *p)
+{
+	struct issued c = { read_cert(p->cert), read_key(p->key) };
+	bool usable = pair_works(&c);
+
+	issued_fini(&c);
+	return usable;
+}
+
 static enum err
 ensure_leaf(const struct cert_paths *p, const struct issued *ca, const struct leaf_request *rq,
     bool *changed, char why[NET_WHY_MAX])
@@ -297,6 +329,12 @@ ensure_leaf(const struct cert_paths *p, const struct issued *ca, const struct le
 		*changed |= e == ERR_OK;
 		if (e == ERR_OK && there)
 			log_anew(LOG_INFO, "a server certificate was made anew", p->cert, anew);
+		if (disk_takes_none(e) && is_usable(p)) {
+			log_anew(LOG_WARN,
+			    "a server certificate should be made anew, and cannot be", p->cert,
+			    why);
+			e = ERR_OK;
+		}
 	}
 	issued_fini(&c);
 	return e;

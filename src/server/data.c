@@ -335,9 +335,10 @@ ensure_conf(const char *dir, struct data_found *found, char *why, size_t nwhy)
 	options_template(&text);
 	e = os_replace_file(path, buf_view(&text), 0644, NULL);
 	buf_fini(&text);
-	if (e != ERR_OK)
-		snprintf(why, nwhy, "%s cannot be written: %s", path, strerror(errno));
 	found->settings_lost = !found->first;
+	if (e == ERR_OK || !found->first) /* the defaults are in force all the same */
+		return ERR_OK;
+	snprintf(why, nwhy, "%s cannot be written: %s", path, strerror(errno));
 	return e;
 }
 

@@ -284,9 +284,11 @@ server_start(struct server *s)
 	for (unsigned i = 0; i < s->nio; i++)
 		if (loop_start(s->loops[i]) != ERR_OK)
 			return fail(s, "threads cannot be started: %s", strerror(errno));
-	if (endpoint_write(s->o.data, &s->endpoint) != ERR_OK)
-		return fail(
-		    s, "%s/endpoint.json cannot be written: %s", s->o.data, strerror(errno));
+	if (endpoint_write(s->o.data, &s->endpoint) != ERR_OK) /* reading needs no room */
+		log_text(LOG_WARN,
+		    "%s/endpoint.json cannot be written: %s; commands with --data may miss this "
+		    "hub",
+		    s->o.data, strerror(errno));
 	return ERR_OK;
 }
 
@@ -465,7 +467,7 @@ server_run(const struct server_options *o)
 		_exit(1); /* half-made threads and sockets end with the process */
 	}
 	if (s->found.settings_lost)
-		log_text(LOG_WARN, "twinhub.conf was missing: one with the defaults was made");
+		log_text(LOG_WARN, "twinhub.conf was missing: the defaults are in force");
 	say_ready(s);
 	run_until_stopped(s, &signals);
 	server_stop(s);

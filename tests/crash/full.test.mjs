@@ -135,17 +135,81 @@ for (const floor of [FLOOR, '0'])
 		fleet.close();
 	});
 
-test('it does not start on a full disk without saying why, and starts when there is room', { skip: why }, async () => {
+// What can be read is, what cannot be written is refused with its reason, and nobody starts it again when the disk is well.
+async function readsOnly(why) {
+	const readiness = await ready();
+	assert.equal(readiness.status, 503);
+	assert.match(readiness.text, /takes no writes/);
+	assert.match(readiness.text, why);
+	assert.equal((await hub.rest('GET', '/healthz', { token: null, apiVersion: null })).status, 200);
+	assert.equal((await hub.rest('GET', '/twins/full')).body.properties.reported.x, 'after');
+	assert.ok((await hub.rest('POST', '/devices/query', { body: { query: 'SELECT deviceId FROM devices' } })).body.length >= 3);
+	const put = await hub.rest('PUT', '/devices/new', { body: { deviceId: 'new' } });
+	assert.equal(`${put.status} ${put.headers['iothub-errorcode']}`, '503 ServiceUnavailable');
+	assert.match(put.body.Message, /^ErrorCode:ServiceUnavailable;./);
+	const d = await mqttDevice(hub, 'full', { filters: [] }); // its session is stored, so nothing has to be
+	assert.equal((await d.twinGet()).body.reported.x, 'after');
+	assert.equal((await d.report({ x: 'during' })).status, 503);
+	return d;
+}
+
+for (const end of ['stop', 'kill'])
+	test(`a start on a full disk, after a ${end}: for reading, and it heals`, { skip: why, timeout: 4 * LIMIT_MS }, async () => {
+		await hub[end]();
+		fillUp(0);
+		await hub.start();
+		const d = await readsOnly(/No space left|full/);
+		makeRoom();
+		await writable();
+		assert.equal((await ready()).status, 200);
+		assert.equal((await d.report({ x: 'again' })).status, 204);
+		assert.equal((await d.report({ x: 'after' })).status, 204);
+		d.destroy();
+	});
+
+test('a start on a disk that is read-only: for reading, with the certificates that are there, and it heals', { skip: why, timeout: 4 * LIMIT_MS }, async () => {
+	const log = path.join(mount, 'log'), before = hub.args;
 	await hub.stop();
-	fillUp(0);
+	hub.args = [...before, '--log-file', log, '--hostname', 'renamed.example']; // neither can be written
+	execFileSync('mount', ['-o', 'remount,ro', mount]);
 	try {
-		await hub.start(); // it may: reading needs no space
-		assert.equal((await ready()).status, 503);
-		await hub.kill();
-	} catch (error) {
-		assert.ok(error.exitCode > 0 && /space|full/i.test(error.message), error.message);
+		await hub.start();
+		const d = await readsOnly(/Read-only file system/);
+		d.destroy();
+		assert.ok(!fs.existsSync(log));
+	} finally {
+		execFileSync('mount', ['-o', 'remount,rw', mount]);
 	}
-	makeRoom();
-	await hub.start();
 	await writable();
+	assert.equal((await ready()).status, 200);
+	await until(() => fs.existsSync(log), 'the log has its file', { ms: LIMIT_MS });
+	hub.args = before;
+	await hub.restart();
+});
+
+test('its directory vanishes and returns, as a disk that is plugged out and in: nothing acknowledged is lost', { skip: why, timeout: 8 * LIMIT_MS }, async (t) => {
+	const store = path.join(data, 'store'), away = path.join(data, 'away');
+	fleet = new Fleet(hub, { seed: chooseSeed('away'), prefix: 'away-', operators: 3, registrars: 1, readers: 0 });
+	await fleet.prepare();
+	fleet.mayRefuse = fleet.mayReappear = true;
+	for (let round = 0; round < 2; round++) {
+		fleet.start();
+		const { acknowledged, refused } = fleet;
+		await fleet.during(LIMIT_MS, () => fleet.acknowledged > acknowledged + 100);
+		fs.renameSync(store, away);
+		await fleet.during(4 * LIMIT_MS, () => fleet.refused > refused + 20); // files that are open take writes until one is full
+		const readiness = await ready();
+		assert.equal(readiness.status, 503);
+		assert.match(readiness.text, /is not there/);
+		fs.renameSync(away, store);
+		const then = fleet.acknowledged;
+		await fleet.during(LIMIT_MS, () => fleet.acknowledged > then + 100);
+		await fleet.stop();
+		await fleet.verify();
+		t.diagnostic(`${fleet.acknowledged - acknowledged} acknowledged, ${fleet.refused - refused} refused`);
+		assert.equal((await ready()).status, 200);
+	}
+	await hub.restart();
+	await fleet.verify();
+	fleet.close();
 });

@@ -1,6 +1,8 @@
 /* Certificates of our own making: they verify for their names, and are renewed without a new CA. */
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "net_tls_rig.h"
@@ -377,6 +379,41 @@ certs__a_ca_from_elsewhere_is_never_replaced(void **state)
 	temp_dir_drop(dir);
 }
 
+static void
+disk_takes(bool any)
+{
+	struct rlimit size = { any ? RLIM_INFINITY : 0, RLIM_INFINITY };
+
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &size), 0);
+}
+
+/* A start for reading needs none that are new. */
+static void
+certs__that_cannot_be_written_are_kept_while_they_work(void **state)
+{
+	char *dir = temp_dir(), path[256], why[NET_WHY_MAX];
+	int64_t now = clock_wall_us(), late = now + (CERTS_CA_DAYS + 1) * DAY_US;
+	bool changed;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	ensure(dir, 1, now, true);
+	disk_takes(false);
+	ensure(dir, 2, now, false);  /* a name more */
+	ensure(dir, 2, late, false); /* all of them have ended */
+	disk_takes(true);
+	assert_true(verifies(dir, "server-ecdsa.pem", "hub.example", now));
+	assert_true(verifies(dir, "server-rsa.pem", "hub.example", now));
+	snprintf(path, sizeof path, "%s/server-rsa.pem", dir);
+	assert_int_equal(unlink(path), 0);
+	disk_takes(false);
+	assert_int_equal(certs_ensure(dir, names, 2, now, false, &changed, why), ERR_IO);
+	disk_takes(true);
+	ensure(dir, 2, late, true);
+	assert_true(verifies(dir, "server-rsa.pem", "127.0.0.1", late));
+	temp_dir_drop(dir);
+}
+
 /* ---- what is told ---- */
 
 static void
@@ -470,6 +507,7 @@ main(void)
 		cmocka_unit_test(certs__of_a_first_start_in_1970_are_made_anew),
 		cmocka_unit_test(certs__a_late_clock_leaves_the_clients_copy_of_the_ca_good),
 		cmocka_unit_test(certs__a_ca_from_elsewhere_is_never_replaced),
+		cmocka_unit_test(certs__that_cannot_be_written_are_kept_while_they_work),
 		cmocka_unit_test(cert_days__begin_and_end_by_the_microsecond),
 		cmocka_unit_test(certs__in_use_are_told_from_thirty_days_before_their_end),
 	};
