@@ -50,17 +50,17 @@ job_fails(struct file_job *job, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* A second, or until it is to stop. */
+/* A second, whatever the wall clock does, or until it is to stop. */
 static void
 job_rests(struct file_job *job)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec++;
 	pthread_mutex_lock(&job->all->mu);
 	if (job->status == RUNNING && !job->all->stop)
-		pthread_cond_timedwait(&job->all->stopped, &job->all->mu, &until);
+		pthread_cond_clockwait(&job->all->stopped, &job->all->mu, CLOCK_MONOTONIC, &until);
 	pthread_mutex_unlock(&job->all->mu);
 }
 

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { mqttDevice, startHub, tempDir, until, within } from '../lib/hub.mjs';
+import { BINARY, mqttDevice, startHub, tempDir, until, within } from '../lib/hub.mjs';
 import { Fleet, chooseSeed } from './fleet.mjs';
 
 const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
@@ -212,4 +212,28 @@ test('its directory vanishes and returns, as a disk that is plugged out and in: 
 	await hub.restart();
 	await fleet.verify();
 	fleet.close();
+});
+
+// By the wall clock its second may be an hour.
+test('an import job waits for room by the monotonic clock', { skip: why, timeout: 8 * LIMIT_MS }, async () => {
+	const files = tempDir('files'), library = path.join(path.dirname(BINARY), 'libset_clock.so');
+	assert.ok(fs.existsSync(library), `no ${library}: build the target set_clock`);
+	fs.writeFileSync(path.join(files, 'devices.txt'), Array.from({ length: 50 }, (_, i) => `${JSON.stringify({ id: `job${i}`, importMode: 'create' })}\n`).join(''));
+	const before = { args: hub.args, env: hub.env };
+	await hub.stop();
+	Object.assign(hub, { args: ['--free-space', FLOOR, '--memory', '64M', '--import-export-dir', files],
+		env: { LD_PRELOAD: library, TWINHUB_CLOCK: String(Math.floor(Date.now() / 1000) + 2400), ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0` } });
+	await hub.start();
+	fillUp(0);
+	await until(async () => (await ready()).status === 503, 'the hub says so', { ms: LIMIT_MS });
+	const created = await hub.rest('POST', '/jobs/create', { body: { type: 'import', inputBlobContainerUri: `file://${files}`, outputBlobContainerUri: `file://${files}` } });
+	assert.equal(created.status, 200, created.text);
+	const job = async () => (await hub.rest('GET', `/jobs/${created.body.jobId}`)).body;
+	for (let i = 0; i < 20; i++) assert.equal((await job()).status, 'running'); // it has been refused, and waits
+	makeRoom();
+	await until(async () => (await job()).status === 'completed', 'the job goes on', { ms: 4 * LIMIT_MS });
+	assert.equal((await hub.rest('GET', '/devices/job49')).status, 200);
+	await hub.stop();
+	Object.assign(hub, before);
+	await hub.start();
 });
