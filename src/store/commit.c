@@ -86,6 +86,36 @@ take(struct lane *l, uint64_t *cookie, enum store_result *poison)
 	return b;
 }
 
+/* What is kept for the next batch: to map its memory anew costs a large one more than to fill it. What was hardly used goes. */
+static void
+batch_done(struct lane *l, struct store_batch *b)
+{
+	struct store_batch *other = b;
+
+	if (b->rows.cap <= STORE_SPARE_MAX && b->rows.n >= b->rows.cap / 4) {
+		store_batch_clear(b);
+		pthread_mutex_lock(&l->mu);
+		other = l->spare;
+		l->spare = b;
+		pthread_mutex_unlock(&l->mu);
+	}
+	store_batch_free(other);
+}
+
+struct store_batch *
+store_batch_next(struct store *s, unsigned lane)
+{
+	struct lane *l = &s->lanes[lane];
+	struct store_batch *b;
+
+	assert(lane < s->nlane);
+	pthread_mutex_lock(&l->mu);
+	b = l->spare;
+	l->spare = NULL;
+	pthread_mutex_unlock(&l->mu);
+	return b != NULL ? b : store_batch_new();
+}
+
 static void
 report(struct lane *l, uint64_t cookie, enum store_result result)
 {
@@ -111,7 +141,7 @@ lane_run(void *arg)
 	while ((b = take(l, &cookie, &result)) != NULL) {
 		if (result == STORE_OK)
 			result = commit(l, b);
-		store_batch_free(b);
+		batch_done(l, b);
 		report(l, cookie, result);
 	}
 	return NULL;
@@ -184,6 +214,7 @@ lanes_stop(struct store *s)
 	for (unsigned i = 0; i < s->nlane; i++) {
 		pthread_join(s->lanes[i].thread, NULL);
 		rocksdb_writebatch_destroy(s->lanes[i].scratch);
+		store_batch_free(s->lanes[i].spare);
 		pthread_cond_destroy(&s->lanes[i].more);
 		pthread_mutex_destroy(&s->lanes[i].mu);
 	}

@@ -182,6 +182,7 @@ struct lane {
 	bool stop;
 	enum store_result poison; /* all batches end so until store_resume */
 	rocksdb_writebatch_t *scratch;
+	struct store_batch *spare; /* for store_batch_next; NULL: none */
 };
 
 struct store {

@@ -32,7 +32,9 @@ enum store_table {
 #define STORE_KEY_MAX       (4 * 1024)                 /* bytes */
 #define STORE_BATCH_MAX     ((size_t)64 * 1024 * 1024) /* bytes, as store_batch_bytes counts */
 #define STORE_LANE_INFLIGHT 2 /* batches submitted and not yet reported, per lane */
-#define STORE_LANES_MAX     64
+#define STORE_SPARE_MAX                                                                            \
+	((size_t)8 * 1024 * 1024) /* bytes of memory that a lane keeps for the next batch */
+#define STORE_LANES_MAX 64
 
 enum store_result {
 	STORE_OK,    /* on disk */
@@ -128,6 +130,8 @@ void store_batch_delete(struct store_batch *b, enum store_table t, struct str ke
 uint32_t store_batch_count(const struct store_batch *b);
 size_t store_batch_bytes(const struct store_batch *b); /* about what the log will grow by */
 void store_batch_clear(struct store_batch *b);         /* keeps its memory */
+/* An empty batch as store_batch_new() makes it, in the memory of one that this lane is done with, if there is one. */
+struct store_batch *store_batch_next(struct store *s, unsigned lane);
 
 /*
  * Hand a batch to the lane's committer, which owns it from here on. Never blocks on the disk. At most

@@ -267,7 +267,7 @@ gate_submit(struct gate *g)
 	g->in_flight = true;
 	gathering(g)->batch = NULL;
 	g->gathering = !g->gathering;
-	gathering(g)->batch = store_batch_new();
+	gathering(g)->batch = g->face.next(g->face.ctx);
 	g->face.submit(g->face.ctx, batch);
 	return true;
 }

@@ -37,6 +37,8 @@ struct gate_face {
 	void (*submit)(void *ctx, struct store_batch *b);
 	/* What failed has been taken back, batches may be tried again: see store_resume. */
 	void (*resume)(void *ctx);
+	/* An empty one, for the next round: see store_batch_next. */
+	struct store_batch *(*next)(void *ctx);
 };
 
 /* The fields are gate.c's. */

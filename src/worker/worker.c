@@ -56,6 +56,14 @@ store_may_try_again(void *ctx)
 	store_resume(w->fleet->o.store, w->index);
 }
 
+static struct store_batch *
+next_batch(void *ctx)
+{
+	struct worker *w = ctx;
+
+	return store_batch_next(w->fleet->o.store, w->index);
+}
+
 static int64_t
 identities(const struct worker *w)
 {
@@ -307,7 +315,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 	w->parcels_end = &w->parcels;
 	w->later_end = &w->later;
 	jobs_init(w);
-	gate_init(&w->gate, &(struct gate_face){ w, to_store, store_may_try_again });
+	gate_init(&w->gate, &(struct gate_face){ w, to_store, store_may_try_again, next_batch });
 	w->env = (struct hub_env){ .mac = sas_mac_new(),
 		.scratch = &w->scratch,
 		.ctx = w,

@@ -181,7 +181,7 @@ rig_fini(struct rig *rig)
 	fleet_fini(&rig->fl);
 }
 
-#define EACH(i, list) for (size_t i = 0; i < sizeof(list) / sizeof((list)[0]); i++)
+#define EACH(i, list) for (size_t i = 0; i < sizeof(list) / sizeof((list)[0]); (i)++)
 
 static void
 check_list(struct rig *rig, const char *list, const char *path)

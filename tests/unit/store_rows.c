@@ -202,6 +202,35 @@ store_submit__completes_in_order_in_every_lane(void **state)
 	assert_true(st.memtable_bytes > 0);
 }
 
+/* The memory of a batch serves again, and nothing that was in it. */
+static void
+store_batch__of_a_lane_is_used_again_empty(void **state)
+{
+	struct kit *k = *state;
+	struct store_batch *a, *b;
+
+	kit_open(k);
+	a = store_batch_next(k->s, 2);
+	store_batch_put(
+	    a, STORE_HUB, STR("a"), STR("a value of some length, so that memory is used"));
+	store_submit(k->s, 2, a, 1);
+	kit_await(k, 2, 1);
+	b = store_batch_next(k->s, 2);
+	assert_ptr_equal(a, b);
+	assert_int_equal(store_batch_count(b), 0);
+	assert_int_equal(store_batch_bytes(b), 0);
+	store_batch_delete(b, STORE_HUB, STR("x"));
+	store_submit(k->s, 2, b, 2);
+	a = store_batch_next(k->s, 2); /* that one is on its way */
+	assert_ptr_not_equal(a, b);
+	store_batch_put(a, STORE_HUB, STR("c"), STR("3"));
+	kit_await(k, 2, 2);
+	store_submit(k->s, 2, a, 3);
+	kit_await(k, 2, 3);
+	kit_expect(k, STORE_HUB, "a", "a value of some length, so that memory is used");
+	kit_expect(k, STORE_HUB, "c", "3");
+}
+
 static void
 store_close__finishes_what_was_submitted(void **state)
 {
@@ -438,6 +467,7 @@ main(void)
 		ROW_TEST(store_cursor__gives_rows_in_key_order_within_bounds),
 		ROW_TEST(store_cursor__shows_the_moment_of_its_opening),
 		ROW_TEST(store_submit__completes_in_order_in_every_lane),
+		ROW_TEST(store_batch__of_a_lane_is_used_again_empty),
 		ROW_TEST(store_close__finishes_what_was_submitted),
 		ROW_TEST(store_open__keeps_what_was_acknowledged),
 		ROW_TEST(store_open__without_create_there_must_be_one),

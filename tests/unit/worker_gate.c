@@ -39,6 +39,12 @@ rig_resume(void *ctx)
 	store_resume(((struct rig *)ctx)->disk, 0);
 }
 
+static struct store_batch *
+rig_next(void *ctx)
+{
+	return store_batch_next(((struct rig *)ctx)->disk, 0);
+}
+
 static void
 rig_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result)
 {
@@ -60,7 +66,7 @@ rig_init(struct rig *r)
 	r->k.env.del = rig_del;
 	r->told = (struct buf){ 0 };
 	r->disk = sim_store_new(1, r, rig_done);
-	gate_init(&r->g, &(struct gate_face){ r, rig_submit, rig_resume });
+	gate_init(&r->g, &(struct gate_face){ r, rig_submit, rig_resume, rig_next });
 	r->k.env.undo = gate_undo(&r->g);
 }
 
