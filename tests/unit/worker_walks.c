@@ -492,6 +492,31 @@ walks__over_an_askers_share_wait_and_then_are_429(void **state)
 	assert_int_equal(refused(k), 5);
 }
 
+/* The first of both waits, without a turn, until its asker's other walks have made their columns. */
+static void
+walks__of_one_asker_make_so_many_columns_at_a_time(void **state)
+{
+	struct kit *k = *state;
+	struct ticket *busy;
+	unsigned n;
+	bool there;
+
+	kit_start(k, 1);
+	kit_create(k, "d", 64);
+	busy = ticket_new(k->fleet, STR("service"), STR("here"));
+	assert_true(ticket_build(busy, BUILDING_MAX));
+	send_as(k, "service", "here", "SELECT * FROM devices WHERE tags.a = 1", 1);
+	send_as(k, "service", "there", "SELECT deviceId FROM devices WHERE tags.b = 1", 1);
+	kit_await(k, k->nwalks_back > 0);
+	n = k->nwalks_back;
+	there = ticket_share(k->walks_back[0]->ticket) != ticket_share(busy);
+	ticket_free(busy);
+	kit_await(k, k->nwalks_back == 2);
+	assert_int_equal(n, 1);
+	assert_true(there);
+	assert_int_equal(refused(k), 0);
+}
+
 int
 main(void)
 {
@@ -509,6 +534,7 @@ main(void)
 		kit_test(walks__Q03_large_pages_are_in_pieces),
 		kit_test(list__R37_is_in_the_order_of_ids),
 		kit_test(walks__over_an_askers_share_wait_and_then_are_429),
+		kit_test(walks__of_one_asker_make_so_many_columns_at_a_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
