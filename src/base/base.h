@@ -196,6 +196,8 @@ void rope_fini(struct rope *r);
 
 /* The last word of a program that ends: at most 4 KB to stderr, unless nobody has read there for wait_ms. */
 void stderr_put(struct str line, int wait_ms);
+/* The same to stdout; false: it was not taken. */
+bool stdout_put(struct str line, int wait_ms);
 
 /* ---- memory ---- */
 

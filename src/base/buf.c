@@ -1,19 +1,39 @@
 /* Memory: checked allocation, growable buffers, the reader of what they wrote, arenas. */
 #include "base/base.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+static bool
+put(int fd, struct str line, int wait_ms)
+{
+	struct pollfd out = { .fd = fd, .events = POLLOUT };
+
+	while (line.n > 0) {
+		/* A pipe that can be written to takes so much without blocking. */
+		size_t some = line.n < PIPE_BUF ? line.n : PIPE_BUF;
+		ssize_t n = poll(&out, 1, wait_ms) == 1 ? write(fd, line.p, some) : -1;
+
+		if (n <= 0)
+			return false;
+		line = str_sub(line, (size_t)n);
+	}
+	return true;
+}
+
 void
 stderr_put(struct str line, int wait_ms)
 {
-	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+	put(STDERR_FILENO, line, wait_ms); /* if nobody is there, nobody can be told */
+}
 
-	/* A pipe that can be written to takes a page without blocking. */
-	if (poll(&out, 1, wait_ms) == 1 && write(STDERR_FILENO, line.p, line.n) < 0)
-		return; /* nobody is there to be told */
+bool
+stdout_put(struct str line, int wait_ms)
+{
+	return put(STDOUT_FILENO, line, wait_ms);
 }
 
 static _Noreturn void

@@ -293,26 +293,31 @@ server_start(struct server *s)
 }
 
 static void
-say_nets(const char *before, const struct option_list *nets)
+put_nets(struct buf *line, const char *before, const struct option_list *nets)
 {
 	for (unsigned i = 0; i < nets->n; i++)
-		printf("%s%s", i == 0 ? before : " ", nets->v[i]);
+		buf_printf(line, "%s%s", i == 0 ? before : " ", nets->v[i]);
 }
 
 static void
 say_ready(const struct server *s)
 {
-	printf(
+	struct buf line = { 0 };
+
+	buf_printf(&line,
 	    "twinhub ready: %s, https %u, mqtts %u, %llu identities, %llu connections, %llu of one "
 	    "address",
 	    s->endpoint.host, s->endpoint.https_port, s->endpoint.mqtts_port,
 	    (unsigned long long)fleet_identities(s->fleet),
 	    (unsigned long long)s->o.max_connections,
 	    (unsigned long long)s->o.max_connections_per_address);
-	say_nets(" but any number from ", &s->o.address_free);
-	say_nets(", PROXY v2 from ", &s->o.proxies);
-	printf(", data %s\n", s->o.data);
-	fflush(stdout);
+	put_nets(&line, " but any number from ", &s->o.address_free);
+	put_nets(&line, ", PROXY v2 from ", &s->o.proxies);
+	buf_printf(&line, ", data %s\n", s->o.data);
+	/* A reader who stalls must not keep this thread from its signals. */
+	if (!stdout_put(buf_view(&line), (int)(LOG_STOP_US / 1000)))
+		log_text(LOG_WARN, "nobody takes from stdout: " STR_FMT, (int)line.n - 1, line.p);
+	buf_fini(&line);
 }
 
 /* ---- run ---- */
@@ -327,6 +332,8 @@ block_signals(sigset_t *set)
 	sigaddset(set, SIGUSR1);
 	signal(
 	    SIGUSR2, SIG_IGN); /* others' log rotators and supervisors send it: no reason to end */
+	signal(
+	    SIGXFSZ, SIG_IGN); /* a file over ulimit -f is a write that fails, as on a full disk */
 	pthread_sigmask(SIG_BLOCK, set, NULL); /* before any thread: they inherit it */
 }
 

@@ -237,3 +237,22 @@ test('an import job waits for room by the monotonic clock', { skip: why, timeout
 	Object.assign(hub, before);
 	await hub.start();
 });
+
+test('a limit of file sizes is a write that fails, and not the end of the hub', async () => {
+	const dir = tempDir('fsize');
+	const small = await startHub({ dir: path.join(dir, 'data'), args: ['--io-threads', '1', '--workers', '1'] });
+	const limit = (bytes) => execFileSync('prlimit', ['--pid', String(small.pid), `--fsize=${bytes}:unlimited`]);
+	const patch = async (v) => (await small.rest('PATCH', '/twins/d1', { body: { tags: { v } } })).status;
+	try {
+		await small.createDevice('d1');
+		assert.equal(await patch('before'), 200);
+		limit(1); // the log has that already
+		await until(async () => await patch('not kept') === 503, 'changes are refused', { ms: LIMIT_MS });
+		assert.equal((await small.rest('GET', '/twins/d1')).body.tags.v, 'before');
+		limit('unlimited');
+		await until(async () => await patch('after') === 200, 'changes are taken again', { ms: LIMIT_MS });
+		assert.equal((await small.rest('GET', '/twins/d1')).body.tags.v, 'after');
+	} finally {
+		await small.stop();
+	}
+});

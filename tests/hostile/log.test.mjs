@@ -55,6 +55,22 @@ test('a hub whose log nobody reads stops in time', async () => {
 	await hub.stop();
 });
 
+test('a hub whose ready line nobody takes serves, says so, and stops', async () => {
+	const dir = tempDir('unread'), pipe = path.join(dir, 'stdout');
+	execFileSync('mkfifo', [pipe]);
+	const child = spawn('sh', ['-c', `exec 3<>'${pipe}'; head -c 65536 /dev/zero >&3; exec '${BINARY}' serve --data '${dir}/data' --bind 127.0.0.1 --https-port 0 --mqtts-port 0 >&3`], { stdio: ['ignore', 'ignore', 'pipe'] });
+	let said = '';
+	child.stderr.setEncoding('utf8').on('data', (more) => { said += more; });
+	const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+	try {
+		await until(() => /level=warn msg="nobody takes from stdout: twinhub ready: /.test(said), 'a line about it');
+		child.kill('SIGTERM');
+		assert.deepEqual(await within(ended, 'its end'), { code: 0, signal: null });
+	} finally {
+		child.kill('SIGKILL');
+	}
+});
+
 test('nothing that a client sends makes a line, a key or a terminal sequence of its own', async () => {
 	const hub = await start({ args: ['--io-threads', '1', '--log-level', 'debug'] });
 	const nasty = 'evil\nts=2026-01-01T00:00:00Z level=error msg="forged"\r\x1b[31m\x7f\u0085\u009b1m\u202e\u2066\u2028" device="victim\\';
