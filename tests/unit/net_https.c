@@ -30,7 +30,8 @@ on_request(struct evhttp_request *req, void *arg)
 }
 
 static void
-https_init(struct https_rig *h, int64_t deadline_us, uint32_t max_per_address)
+https_init_behind(
+    struct https_rig *h, int64_t deadline_us, uint32_t max_per_address, const struct nets *proxies)
 {
 	char why[NET_WHY_MAX];
 	int fd;
@@ -38,6 +39,7 @@ https_init(struct https_rig *h, int64_t deadline_us, uint32_t max_per_address)
 	memset(h, 0, sizeof *h);
 	tls_rig_init(&h->t);
 	h->conf.tls = h->t.tls;
+	h->conf.proxies = proxies;
 	h->conf.deadline_us = deadline_us;
 	h->conf.max_head_bytes = 4096;
 	h->conf.max_body_bytes = 65536;
@@ -47,6 +49,12 @@ https_init(struct https_rig *h, int64_t deadline_us, uint32_t max_per_address)
 	assert_int_equal(net_bind("127.0.0.1", 0, 1, &fd, &h->t.r.port, why), ERR_OK);
 	assert_int_equal(https_port_new(h->t.r.loop, h->http, fd, &h->conf, &h->port), ERR_OK);
 	assert_int_equal(loop_start(h->t.r.loop), ERR_OK);
+}
+
+static void
+https_init(struct https_rig *h, int64_t deadline_us, uint32_t max_per_address)
+{
+	https_init_behind(h, deadline_us, max_per_address, NULL);
 }
 
 static void
@@ -182,6 +190,46 @@ https__connections_over_the_limit_are_refused(void **state)
 	https_fini(&h);
 }
 
+#define HEADER(client)                                                                             \
+	{                                                                                          \
+		"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02" client                          \
+		"\x7f\0\0\1\x12\x34\1\xbb",                                                        \
+		    28                                                                             \
+	}
+
+/* Of each there may be one connection; the balancer has three. */
+static void
+https__L99_a_balancer_names_its_clients(void **state)
+{
+	static const struct str one = HEADER("\7"), other = HEADER("\10");
+	struct nets loopback = { 0 };
+	struct https_rig h;
+	struct conn a, b, c;
+	struct client who;
+
+	(void)state;
+	assert_int_equal(nets_add(&loopback, "127.0.0.0/8"), ERR_OK);
+	https_init_behind(&h, 5000000, 1, &loopback);
+	client_init(&who, h.t.dir, NULL);
+	who.first = one;
+	assert_true(conn_try(&who, h.t.r.port, &a));
+	get(&a);
+	who.first = other;
+	assert_true(conn_try(&who, h.t.r.port, &b));
+	get(&b);
+	assert_int_equal(gate_count(h.conf.gate), 2);
+	assert_false(conn_try(&who, h.t.r.port, &c));
+	conn_close(&c);
+	who.first = STR("PROXY TCP4 192.0.2.9 127.0.0.1 4660 443\r\n");
+	assert_false(conn_try(&who, h.t.r.port, &c));
+	conn_close(&c);
+	get(&a);
+	conn_close(&a);
+	conn_close(&b);
+	client_fini(&who);
+	https_fini(&h);
+}
+
 int
 main(void)
 {
@@ -189,6 +237,7 @@ main(void)
 		cmocka_unit_test(https__serves_and_knows_the_clients_certificate),
 		cmocka_unit_test(https__request_of_a_byte_now_and_then_ends_at_the_deadline),
 		cmocka_unit_test(https__silent_and_idle_connections_end_at_their_deadlines),
+		cmocka_unit_test(https__L99_a_balancer_names_its_clients),
 		cmocka_unit_test(https__connections_over_the_limit_are_refused),
 	};
 

@@ -113,6 +113,7 @@ pem_of(const struct made_cert *m)
 struct client {
 	SSL_CTX *ctx;
 	SSL_SESSION *session; /* the newest ticket */
+	struct str first;     /* sent before TLS */
 };
 
 struct conn {
@@ -161,6 +162,7 @@ static UNUSED bool
 conn_try(struct client *c, uint16_t port, struct conn *n)
 {
 	n->fd = client_connect(port);
+	assert_int_equal(send(n->fd, c->first.p, c->first.n, 0), c->first.n);
 	n->ssl = SSL_new(c->ctx);
 	SSL_set_fd(n->ssl, n->fd);
 	SSL_set_tlsext_host_name(n->ssl, "hub.example");
