@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+__attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static char path[4096], last_words[4200];
 static size_t nlast_words;
@@ -72,6 +73,8 @@ main(int argc, char **argv)
 	unsigned n = 0;
 
 	signal(SIGABRT, on_abort);
+	if (LLVMFuzzerInitialize != NULL)
+		LLVMFuzzerInitialize(&argc, &argv);
 	for (int i = 1; i < argc; i++)
 		n += replay_directory(argv[i]);
 	printf("%u inputs\n", n);

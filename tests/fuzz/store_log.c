@@ -115,6 +115,17 @@ put_file(unsigned i, struct str text)
 	fuzz_file(name, text);
 }
 
+/* Not within the first input's time: the disk may be slow. */
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc, (void)argv;
+	fuzz_dir_make();
+	store_make();
+	require(nbad() == 0);
+	return 0;
+}
+
 /* The first byte says which file; the second, how many bytes of what it was come first. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -124,10 +135,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned which;
 	size_t keep;
 
-	if (fuzz_dir_make()) {
-		store_make();
-		require(nbad() == 0);
-	}
 	which = fuzz_choice(&in, nfile);
 	keep = fuzz_choice(&in, 256) * files[which].text.n / 255;
 	buf_put(&text, files[which].text.p, keep);
