@@ -118,10 +118,11 @@ settle_repeats(uint32_t second)
 	}
 }
 
+/* A pipe by name that nobody reads is an error, and not a wait: for a start that no signal ends, or for ever. */
 static int
 open_file(const char *path)
 {
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
 }
 
 static void

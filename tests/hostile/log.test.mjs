@@ -1,12 +1,12 @@
 // The log under attack: a reader that stalls, clients that write lines of their own; files that are moved; signals.
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
-import { BINARY, deviceLogin, mqttDevice, RawMqtt, startHub, stopAll, tempDir, until, within } from '../lib/hub.mjs';
+import { BINARY, deviceLogin, mqttDevice, RawMqtt, startHub, stopAll, tempDir, until, WAIT_MS, within } from '../lib/hub.mjs';
 
 const hubs = [];
 after(() => stopAll(...hubs));
@@ -53,6 +53,24 @@ test('a hub whose log nobody reads stops in time', async () => {
 	const hub = await stalledHub(['--io-threads', '1', '--workers', '1']);
 	await refused(hub, 'nobody');
 	await hub.stop();
+});
+
+test('a log file that is a pipe without a reader is refused at start, and one with a reader is written to', async () => {
+	const dir = tempDir('named'), pipe = path.join(dir, 'log');
+	execFileSync('mkfifo', [pipe]);
+	const args = ['serve', '--data', path.join(dir, 'data'), '--bind', '127.0.0.1', '--https-port', '0', '--mqtts-port', '0', '--log-file', pipe];
+	const { status, signal, stderr } = spawnSync(BINARY, args, { encoding: 'utf8', timeout: WAIT_MS, killSignal: 'SIGKILL' });
+	assert.deepEqual([status, signal], [1, null]);
+	assert.match(stderr, /^twinhub: the log .* cannot be opened: No such device or address\n$/);
+	const held = fs.openSync(pipe, 'r+'), reader = spawn('cat', { stdio: [held, 'pipe', 'ignore'] }); // opened for both it is there at once
+	let text = '';
+	reader.stdout.setEncoding('utf8').on('data', (more) => { text += more; });
+	const hub = await start({ args: ['--log-file', pipe] });
+	await refused(hub, 'one');
+	await until(() => text.includes('device=one'), 'the line');
+	await hub.stop();
+	fs.closeSync(held);
+	reader.kill();
 });
 
 test('a hub whose ready line nobody takes serves, says so, and stops', async () => {
