@@ -145,10 +145,9 @@ tls_again(struct server *s, bool asked)
 	char why[NET_WHY_MAX];
 	bool changed;
 
-	if (certificates_make(s, &changed) != ERR_OK) {
+	/* Whatever is wrong with one part, who is out by another one is out. */
+	if (certificates_make(s, &changed) != ERR_OK)
 		log_text(LOG_ERROR, "%s", s->why);
-		return;
-	}
 	if (!asked && !changed)
 		return;
 	if (tls_reload(s->tls, &s->tls_conf, why) == ERR_OK)

@@ -203,6 +203,28 @@ test('D-81 a client CA that is removed takes the links of its certificates along
 	stays.destroy();
 });
 
+test('D-81 so does one that is removed while the hub\'s own CA is damaged', async () => {
+	const key = path.join(hub.dir, 'ca.key'), other = makeCertificate({ dir, cn: 'a third client CA', ca: true });
+	const reload = (cert) => { fs.writeFileSync(caFile, cert); process.kill(hub.pid, 'SIGHUP'); };
+	const loaded = hub.logs.split('msg="certificates loaded anew"').length;
+	reload(other.cert);
+	await until(() => hub.logs.split('msg="certificates loaded anew"').length > loaded, 'the other CA to be loaded');
+	await hub.createDevice('x3', { authentication: { type: 'certificateAuthority' } });
+	const leaf = makeCertificate({ dir, cn: 'x3', issuer: other });
+	let c;
+	await until(async () => {
+		c = await RawMqtt.open(hub, { cert: leaf.cert, key: leaf.key });
+		return (await c.connect({ clientId: 'x3', username: mqttUsername(hub.addr, 'x3') })).code === 0;
+	}, 'a link by the other CA');
+	fs.renameSync(key, `${key}.away`);
+	reload(ca.cert);
+	await c.closed('the link of the removed CA');
+	await logged(/level=error msg="certificates: /);
+	await logged(/reason=ca-removed by=operator .*device=x3 /);
+	fs.renameSync(`${key}.away`, key);
+	reload(ca.cert);
+});
+
 // The last ones: they fill the log with more lines than are written in a second.
 
 // So many live links, by plain MQTT; password(i) is what the device has.
