@@ -36,6 +36,12 @@ groups_bytes(const struct query_groups *g, size_t more, size_t keylen)
 	    g->met.n * (sizeof(struct met) + TABLE_BYTES);
 }
 
+size_t
+query_groups_bytes(const struct query_groups *g)
+{
+	return groups_bytes(g, 0, 0);
+}
+
 static enum err
 too_many(const struct query_groups *g, struct fault *f)
 {

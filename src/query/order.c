@@ -166,6 +166,12 @@ query_order_take(struct query_order *o, const struct query_row_ops *ops, const v
 	return ERR_OK;
 }
 
+size_t
+query_order_bytes(const struct query_order *o)
+{
+	return o->held;
+}
+
 void
 query_order_finish(struct query_order *o)
 {

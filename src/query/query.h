@@ -205,6 +205,8 @@ enum err query_groups_add(struct query_groups *g, const struct query_row_ops *op
  * hold a part of them and is good for query_groups_free only. */
 enum err query_groups_merge(
     struct query_groups *into, const struct query_groups *from, struct fault *f);
+/* What it counts of its memory. */
+size_t query_groups_bytes(const struct query_groups *g);
 /* No more rows: put the groups in order (by their keys, the same whatever the order of rows and merges). */
 void query_groups_finish(struct query_groups *g);
 /* Rows of the finished result, TOP respected: 1 without GROUP BY, also for zero rows. */
@@ -227,6 +229,8 @@ bool query_order_wants(struct query_order *o, const struct query_row_ops *ops, c
 /* Keep it. ERR_SIZE: the limit is reached, f says so (F_ArgumentInvalid). */
 enum err query_order_take(struct query_order *o, const struct query_row_ops *ops, const void *row,
     struct query_scratch *s, struct fault *f);
+/* What it counts of its memory. */
+size_t query_order_bytes(const struct query_order *o);
 /* No more rows: put them in order. */
 void query_order_finish(struct query_order *o);
 /* Rows shown, at most TOP: those that pages deliver in all. */

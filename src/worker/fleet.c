@@ -139,7 +139,7 @@ open_boxes(struct fleet *f)
 		if (!w->has_box)
 			return ERR_IO;
 	}
-	return ERR_OK;
+	return finisher_open(f);
 }
 
 enum err
@@ -190,6 +190,8 @@ enum err
 fleet_start(struct fleet *f)
 {
 	fleet_begin(f);
+	if (finisher_start(f) != ERR_OK)
+		return ERR_IO;
 	for (unsigned i = 0; i < f->o.nworker; i++) {
 		struct worker *w = &f->workers[i];
 
@@ -255,6 +257,7 @@ fleet_stop(struct fleet *f)
 		pthread_join(f->workers[i].thread, NULL);
 		f->workers[i].started = false;
 	}
+	finisher_stop(f);
 	for (unsigned i = 0; i < f->o.nworker && f->workers[i].has_box; i++)
 		drop_all(mailbox_take_all(&f->workers[i].box));
 }
@@ -266,6 +269,7 @@ fleet_free(struct fleet *f)
 		return;
 	for (unsigned i = 0; i < f->o.nworker; i++)
 		worker_fini(&f->workers[i]);
+	finisher_fini(f);
 	seats_fini(f);
 	jobs_unref(f->jobs);
 	pthread_mutex_destroy(&f->jobs_mutex);

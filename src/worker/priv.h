@@ -105,6 +105,12 @@ struct fleet {
 		    **end[SHARE_LANES]; /* those with walks that wait */
 		uint32_t nwaiting;
 	} seats;
+	struct finisher { /* finish.c */
+		struct mailbox box;
+		pthread_t thread;
+		struct msg last; /* the stop's */
+		bool has_box, started, over;
+	} finisher;
 	atomic_bool stop;
 	struct msg *wake; /* one a worker: the stop's alarm clock */
 	pthread_mutex_t jobs_mutex;
@@ -187,6 +193,14 @@ const struct query_ids *walk_point(const struct walk *k);
 /* This worker's part is durable: on to the next worker, or home. */
 void walk_go_on(struct worker *w, struct walk *k);
 void walk_home(struct fleet *f, struct walk *k);
+/* The whole fleet has been seen: make the answer of what was gathered, unless its time is over, and send it home. */
+void walk_conclude(struct fleet *f, struct walk *k);
+/* finish.c: is the result a large one? Then it is concluded on the finisher's thread. */
+bool finisher_takes(struct fleet *f, struct walk *k);
+enum err finisher_open(struct fleet *f); /* ERR_IO: no descriptor */
+enum err finisher_start(struct fleet *f);
+void finisher_stop(struct fleet *f); /* no walk is under way */
+void finisher_fini(struct fleet *f);
 
 /* page.c */
 struct walk_ids *walk_ids_new(uint32_t max);

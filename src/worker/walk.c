@@ -115,15 +115,45 @@ walk_home(struct fleet *f, struct walk *k)
 	atomic_fetch_sub(&f->nwalk, 1);
 }
 
+/* Past its limit of time it has failed. */
+static void
+walk_judge_time(const struct fleet *f, struct walk *k)
+{
+	if (k->fault.code == F_NONE && clock_mono_us() >= k->deadline_us)
+		fault_set(&k->fault, F_ArgumentInvalid,
+		    "the query took longer than %d s, the limit", (int)(f->o.walk_us / 1000000));
+}
+
+static void
+parts_merge(struct fleet *f, struct walk *k)
+{
+	for (unsigned i = 0; i < k->npart && k->fault.code == F_NONE; i++) {
+		k->fault = k->parts[i].fault;
+		walk_judge_time(f, k);
+		if (k->fault.code == F_NONE)
+			(void)query_groups_merge(k->groups, k->parts[i].groups, &k->fault);
+		for (unsigned s = 0; s < SHARDS; s++)
+			k->reflects[s] += k->parts[i].reflects[s]; /* each shard is of one part */
+	}
+}
+
+void
+walk_conclude(struct fleet *f, struct walk *k)
+{
+	walk_lap(k, STEP_WAIT);
+	parts_merge(f, k);
+	walk_judge_time(f, k);
+	if (k->fault.code == F_NONE)
+		walk_page_finish(k);
+	walk_home(f, k);
+}
+
 /* The whole fleet has been seen. */
 static void
 walk_finish(struct fleet *f, struct walk *k)
 {
-	if (k->npart == 0)
-		walk_lap(k, STEP_WAIT);
-	if (k->fault.code == F_NONE)
-		walk_page_finish(k);
-	walk_home(f, k);
+	if (k->fault.code != F_NONE || !finisher_takes(f, k))
+		walk_conclude(f, k);
 }
 
 static void
@@ -183,7 +213,7 @@ parts_explain(struct walk *k)
 	k->lap_ns = k->explain ? clock_mono_ns() : 0; /* their time is counted */
 }
 
-/* The last part that is done puts them together. */
+/* With the last part that is done they are put together. */
 static void
 part_done(struct fleet *f, struct walk *part)
 {
@@ -195,13 +225,6 @@ part_done(struct fleet *f, struct walk *part)
 	parts_explain(k);
 	if (walk_alone(f, k))
 		return;
-	for (unsigned i = 0; i < k->npart && k->fault.code == F_NONE; i++) {
-		k->fault = k->parts[i].fault;
-		if (k->fault.code == F_NONE)
-			(void)query_groups_merge(k->groups, k->parts[i].groups, &k->fault);
-		for (unsigned s = 0; s < SHARDS; s++)
-			k->reflects[s] += k->parts[i].reflects[s]; /* each shard is of one part */
-	}
 	walk_finish(f, k);
 }
 
@@ -434,8 +457,6 @@ walk_limits(struct worker *w, struct walk *k)
 {
 	if (w->stopping)
 		fault_set(&k->fault, F_ServiceUnavailable, "the hub is stopping");
-	else if (clock_mono_us() >= k->deadline_us)
-		fault_set(&k->fault, F_ArgumentInvalid,
-		    "the query took longer than %d s, the limit",
-		    (int)(w->fleet->o.walk_us / 1000000));
+	else
+		walk_judge_time(w->fleet, k);
 }

@@ -5,6 +5,8 @@
 #include "rnd.h"
 #include "worker_kit.h"
 
+#include <semaphore.h>
+
 #define FLEET 400
 
 static const char *const conditions[] = {
@@ -283,6 +285,76 @@ walks__end_at_their_time(void **state)
 	assert_non_null(strstr(w->fault.text, "took longer than"));
 }
 
+/* ---- large results ---- */
+
+/* Keeps the finisher busy until the test lets it go. */
+struct hold {
+	struct msg msg;
+	sem_t begun, go;
+};
+
+static void
+hold_run(struct msg *m)
+{
+	struct hold *h = (struct hold *)m;
+
+	sem_post(&h->begun);
+	while (sem_wait(&h->go) != 0)
+		;
+}
+
+static atomic_bool large_is_back;
+
+static void
+large_back(struct walk *w)
+{
+	atomic_store(&large_is_back, true);
+	kit_walk_back(w);
+}
+
+/* What takes long at the end of a large question is no worker's: everybody else is served meanwhile. */
+static void
+groups__that_are_many_are_put_together_beside_the_workers(void **state)
+{
+	static const char large[] =
+	    "SELECT deviceId, COUNT() AS c FROM devices GROUP BY deviceId ORDER BY deviceId DESC";
+	static const char small[] = "SELECT COUNT() AS c FROM devices WHERE tags.n = 1";
+	struct kit *k = *state;
+	struct hold h = { .msg.run = hold_run };
+	unsigned served = 0;
+	struct walk *w;
+	char twin[16];
+	bool early;
+
+	kit_start(k, 2);
+	kit_create(k, "d", 4000);
+	assert_int_equal(sem_init(&h.begun, 0, 0) | sem_init(&h.go, 0, 0), 0);
+	mailbox_post(&k->fleet->finisher.box, &h.msg);
+	while (sem_wait(&h.begun) != 0)
+		;
+	w = kit_walk(k, large, 3);
+	w->done = large_back;
+	fleet_walk(k->fleet, w);
+	for (unsigned i = 0; i < 20; i++) {
+		id_of(twin, i);
+		served += kit_do(k, OP_TWIN_PATCH, twin, "{'tags':{'n':1}}") == F_NONE;
+		served += kit_do_walk(k, kit_walk(k, small, 9))->fault.code == F_NONE;
+	}
+	kit_forget(k);
+	early = atomic_load(&large_is_back);
+	sem_post(&h.go); /* before anything can fail: the fleet stops when the finisher has */
+	assert_false(early);
+	assert_int_equal(served, 40);
+	kit_await(k, k->nwalks_back == 1);
+	assert_int_equal(k->walks_back[0]->fault.code, F_NONE);
+	assert_true(k->walks_back[0]->more);
+	assert_true(str_eq(buf_view(&k->walks_back[0]->json),
+	    STR("{\"deviceId\":\"d999\",\"c\":1},{\"deviceId\":\"d998\",\"c\":1},"
+	        "{\"deviceId\":\"d997\",\"c\":1}")));
+	sem_destroy(&h.begun);
+	sem_destroy(&h.go);
+}
+
 /* ---- what a walk says of itself ---- */
 
 static struct walk_facts
@@ -499,6 +571,7 @@ main(void)
 		kit_test(columns__show_nothing_of_what_failed),
 		kit_test(columns__hold_every_write_acknowledged_before_the_query),
 		kit_test(groups__fit_whatever_the_number_of_workers),
+		kit_test(groups__that_are_many_are_put_together_beside_the_workers),
 		kit_test(walks__end_at_their_time),
 		kit_test(columns__are_made_at_the_first_use),
 		kit_test(columns__are_made_from_records_that_stay_in_the_store),

@@ -1,0 +1,97 @@
+/*
+ * The finisher: a thread that makes answers of large results. To merge and sort some hundred thousand groups takes up to a
+ * second, in which a worker would answer no device and look at no limit of time. What is small is concluded where it is.
+ */
+#include "worker/priv.h"
+
+#define SMALL_MAX (256u << 10) /* bytes of groups and rows: 1 to 2 ms, as a turn of a walk */
+
+/* ---- the thread ---- */
+
+static void
+walk_came(struct msg *m)
+{
+	struct walk *k = (struct walk *)((char *)m - offsetof(struct walk, msg));
+
+	walk_conclude(k->at->fleet, k);
+}
+
+static void
+last_came(struct msg *m)
+{
+	struct finisher *fin = (struct finisher *)((char *)m - offsetof(struct finisher, last));
+
+	fin->over = true;
+}
+
+static void *
+finisher_main(void *arg)
+{
+	struct finisher *fin = arg;
+	struct msg *m, *next;
+
+	while (!fin->over) {
+		mailbox_wait(&fin->box, -1);
+		for (m = mailbox_take_all(&fin->box); m != NULL; m = next) {
+			next = m->next;
+			m->run(m);
+		}
+	}
+	return NULL;
+}
+
+/* ---- from outside ---- */
+
+static size_t
+result_bytes(const struct walk *k)
+{
+	size_t n = k->groups != NULL ? query_groups_bytes(k->groups) : 0;
+
+	for (unsigned i = 0; i < k->npart; i++)
+		n += query_groups_bytes(k->parts[i].groups);
+	return n + (k->order != NULL ? query_order_bytes(k->order) : 0);
+}
+
+bool
+finisher_takes(struct fleet *f, struct walk *k)
+{
+	if (!f->finisher.started || result_bytes(k) <= SMALL_MAX)
+		return false;
+	k->at = f->workers; /* any: it stands for the fleet */
+	k->msg.run = walk_came;
+	mailbox_post(&f->finisher.box, &k->msg);
+	return true;
+}
+
+enum err
+finisher_open(struct fleet *f)
+{
+	f->finisher.has_box = f->finisher.has_box || mailbox_init(&f->finisher.box) == ERR_OK;
+	return f->finisher.has_box ? ERR_OK : ERR_IO;
+}
+
+enum err
+finisher_start(struct fleet *f)
+{
+	f->finisher.started =
+	    pthread_create(&f->finisher.thread, NULL, finisher_main, &f->finisher) == 0;
+	return f->finisher.started ? ERR_OK : ERR_IO;
+}
+
+void
+finisher_stop(struct fleet *f)
+{
+	if (!f->finisher.started)
+		return;
+	f->finisher.last.run = last_came;
+	mailbox_post(&f->finisher.box, &f->finisher.last);
+	pthread_join(f->finisher.thread, NULL);
+	f->finisher.started = false;
+}
+
+void
+finisher_fini(struct fleet *f)
+{
+	if (f->finisher.has_box)
+		mailbox_fini(&f->finisher.box);
+}
