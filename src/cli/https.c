@@ -19,7 +19,6 @@
 #include "net/net.h"
 
 #define API_VERSION        "2021-04-12"
-#define TOKEN_TTL_S        600
 #define HEADERS_MAX        (64u << 10)
 #define RETRY_AFTER_MOST_S 3600u
 
@@ -176,7 +175,7 @@ add_token(struct evkeyvalq *headers, const struct target *t)
 	struct sas_mac *mac = sas_mac_new();
 	struct buf token = { 0 };
 	bool ok = sas_make(mac, &token, str_of(t->host), str_of(t->key),
-	              (int64_t)time(NULL) + TOKEN_TTL_S, str_of(t->policy)) == ERR_OK;
+	              (int64_t)time(NULL) + COMMAND_TOKEN_S, str_of(t->policy)) == ERR_OK;
 
 	buf_putc(&token, '\0');
 	ok = ok && evhttp_add_header(headers, "Authorization", token.p) == 0;

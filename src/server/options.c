@@ -66,7 +66,7 @@ static const struct option {
 	{ "token-skew", "SECONDS", T_NUMBER, AT(token_skew_s), 300, 0, 86400,
 	    "how long a token is good after its end" },
 	{ "max-token-ttl", "SECONDS", T_NUMBER, AT(token_ttl_max_s), 0, 0, 315360000,
-	    "how much later than now a token may end; 0: whenever it likes" },
+	    "how much later than now a token may end, at least 900; 0: whenever it likes" },
 	{ "log-max-size", "SIZE", T_SIZE, AT(log_max_bytes), UINT64_C(1) << 30, 1u << 20,
 	    UINT64_MAX, "event log on disk; the oldest is dropped" },
 	{ "log-max-age", "SECONDS", T_NUMBER, AT(log_max_age_s), 86400, 0, 604800,
@@ -282,6 +282,13 @@ options_settle(struct server_options *o, char *why, size_t nwhy)
 		return ERR_ARG;
 	if (o->certs.n != o->keys.n || o->certs.n > 2) {
 		snprintf(why, nwhy, "--cert and --key go in pairs, at most two");
+		return ERR_ARG;
+	}
+	if (o->token_ttl_max_s != 0 && o->token_ttl_max_s < TOKEN_TTL_LEAST_S) {
+		snprintf(why, nwhy,
+		    "--max-token-ttl %llu: 0, or at least %d, as the command line's own tokens "
+		    "need",
+		    (unsigned long long)o->token_ttl_max_s, TOKEN_TTL_LEAST_S);
 		return ERR_ARG;
 	}
 	return limits_settle(o, why, nwhy);

@@ -13,6 +13,9 @@
 /* ---- options: one table for the command line and DATA/twinhub.conf ---- */
 
 #define LIST_MAX 32
+/* Tokens that the command line makes for itself; a hub takes no limit that would refuse them, on clocks 300 s apart. */
+#define COMMAND_TOKEN_S   600
+#define TOKEN_TTL_LEAST_S (COMMAND_TOKEN_S + 300)
 
 struct option_list {
 	const char *v[LIST_MAX];

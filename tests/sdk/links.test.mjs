@@ -189,6 +189,17 @@ test('L-79 --max-token-ttl refuses tokens that end too late, and says so to who 
 	assert.doesNotMatch((await hub.rest('GET', '/devices/ttl', { token: forged })).body.Message, /ttl/);
 });
 
+test('L-79 --max-token-ttl is never so short that it refuses the command line\'s own tokens', async () => {
+	const dir = tempDir('ttl'), args = (seconds) => ({ dir: path.join(dir, 'data'), args: ['--max-token-ttl', String(seconds), '--io-threads', '1', '--workers', '1'] });
+	for (const seconds of [1, 60, 899]) await assert.rejects(startHub(args(seconds)), /--max-token-ttl \d+: 0, or at least 900/);
+	const other = await startHub(args(900));
+	try {
+		assert.equal((await other.cli(['device', 'list'])).code, 0);
+	} finally {
+		await other.stop();
+	}
+});
+
 test('D-81 a client CA that is removed takes the links of its certificates along', async () => {
 	await hub.createDevice('x1', { authentication: { type: 'certificateAuthority' } });
 	const leaf = makeCertificate({ dir, cn: 'x1', issuer: ca });
