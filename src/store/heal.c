@@ -62,6 +62,8 @@ fail_as(struct store *s, enum err e, const struct fault *f)
 		pthread_cond_signal(&s->fail.wake);
 	}
 	pthread_mutex_unlock(&s->fail.mu);
+	if (e == ERR_CORRUPT)
+		damage_met(s, f);
 	if (unknown)
 		die(s, f);
 	else if (first && s->o.warn != NULL)

@@ -207,7 +207,17 @@ struct store {
 		uint64_t ncovered;           /* commits that LENGTHS covers; the healer's */
 		struct fault why;            /* empty when ready */
 		char warned[FAULT_TEXT_MAX]; /* the last corrupt read: told once */
+		struct store_damage damage;
 	} fail;
+	struct {
+		pthread_t thread;
+		bool runs;
+		pthread_mutex_t mu;
+		pthread_cond_t wake; /* signalled with stop */
+		bool stop;
+		int64_t due_ns; /* the next read, by the monotonic clock; the thread's */
+		_Atomic uint64_t bytes, files, passes;
+	} scrub;
 	unsigned nlane; /* started */
 	struct lane lanes[];
 };
@@ -225,6 +235,11 @@ enum err healer_start(struct store *s, struct fault *f); /* heal.c */
 void healer_stop(struct store *s);
 /* A write ended with e: changes the state, wakes the healer, tells the operator. Under the shared lock. */
 void store_fail(struct store *s, enum err e, const struct fault *f);
+enum err scrub_start(struct store *s,
+    struct fault *f); /* scrub.c; fine when it is off, and both when it does not run */
+void scrub_stop(struct store *s);
+/* RocksDB has met corruption: the table file that its words name is noted as damaged. */
+void damage_met(struct store *s, const struct fault *f);
 /* Its directory is not there: a disk that was unplugged, a file system that was taken off. It may return. */
 bool store_is_away(const struct store *s);
 /* A read ended with e: tells the operator if it is corruption. */

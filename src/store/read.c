@@ -15,6 +15,7 @@ store_read_failed(struct store *s, char *text)
 
 	if (e != ERR_CORRUPT || store_is_away(s))
 		return ERR_IO;
+	damage_met(s, &f);
 	pthread_mutex_lock(&s->fail.mu);
 	news = strcmp(s->fail.warned, f.text) != 0;
 	memcpy(s->fail.warned, f.text, sizeof f.text);

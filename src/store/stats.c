@@ -83,6 +83,9 @@ store_stats(struct store *s, struct store_stats *out)
 		.commits = atomic_load(&s->commits),
 		.commit_bytes = atomic_load(&s->commit_bytes),
 		.commit_failures = atomic_load(&s->commit_failures),
+		.scrub_bytes = atomic_load(&s->scrub.bytes),
+		.scrub_files = atomic_load(&s->scrub.files),
+		.scrub_passes = atomic_load(&s->scrub.passes),
 	};
 	if (logs_list(s->dir, &logs, NULL) == ERR_OK)
 		out->wal_bytes = logs.bytes;

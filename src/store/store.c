@@ -94,6 +94,8 @@ engine_recover(struct store *s, struct fault *f)
 	enum err e = ERR_CORRUPT;
 
 	logs_check(s->dir, &to, &nfiles);
+	if (!o.any && s->o.verify)
+		tables_check(s->dir, &to);
 	if (!o.any && (e = engine_start(s, &to, f)) == ERR_OK)
 		warn_of_notes(s, &o.notes);
 	buf_fini(&o.notes);
@@ -269,6 +271,7 @@ recover_first(struct store *s, struct fault *f)
 {
 	enum err e = engine_recover(s, f);
 
+	s->o.verify = false; /* a healing is no start */
 	if (e == ERR_OK || engine_recover_to_read(s, e) != ERR_OK)
 		return e;
 	atomic_store(&s->last_row, rocksdb_get_latest_sequence_number(s->engine.db));
@@ -277,6 +280,20 @@ recover_first(struct store *s, struct fault *f)
 	if (s->o.warn != NULL)
 		s->o.warn(s->o.ctx, f->text);
 	return ERR_OK;
+}
+
+static enum err
+threads_start(struct store *s, struct fault *f)
+{
+	enum err e = healer_start(s, f);
+
+	if (e != ERR_OK)
+		return e;
+	if ((e = lanes_start(s, f)) == ERR_OK && (e = scrub_start(s, f)) == ERR_OK)
+		return ERR_OK;
+	lanes_stop(s);
+	healer_stop(s);
+	return e;
 }
 
 enum err
@@ -293,17 +310,8 @@ store_open(const struct store_options *o, struct store **out, struct fault *f)
 	file_read(s->dir, "IDENTITY", NAME_BYTES, &s->identity, NULL); /* none: RocksDB makes one */
 	if ((e = os_hold_dir(s->dir, &s->held, f)) != ERR_OK || (e = recover_first(s, f)) != ERR_OK)
 		goto fail;
-	if (s->o.read_only) {
-		*out = s;
-		return ERR_OK;
-	}
-	if ((e = healer_start(s, f)) != ERR_OK)
+	if (!s->o.read_only && (e = threads_start(s, f)) != ERR_OK)
 		goto fail;
-	if ((e = lanes_start(s, f)) != ERR_OK) {
-		lanes_stop(s);
-		healer_stop(s);
-		goto fail;
-	}
 	*out = s;
 	return ERR_OK;
 fail:
@@ -316,6 +324,7 @@ store_close(struct store *s)
 {
 	if (s == NULL)
 		return;
+	scrub_stop(s);
 	lanes_stop(s);
 	if (!s->o.read_only)
 		healer_stop(s);

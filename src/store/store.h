@@ -9,8 +9,8 @@
  *   full     a write found no space. Batches fail with STORE_FULL until space is back; the store opens itself
  *            again once the disk takes what that needs. Reads go on, but wait while it is opened: 1 to 2 s.
  *   failed   a write failed otherwise. As above, with STORE_FAILED.
- *   corrupt  stored bytes are not what was written, or a file is missing. Named at open, at the read that meets it,
- *            and by store_check. Met by a write or compaction it fails the store until it is opened anew.
+ *   corrupt  stored bytes are not what was written, or a file is missing. In logs and manifest it is named at open; in a table file at
+ *            the read that meets it, by the scrub, with `verify` at open, and by store_check. Met by a write or compaction it fails the store until it is opened anew.
  *   fsync    the kernel could not say what is on disk. Not retried: store_options.fatal.
  */
 #ifndef TWINHUB_STORE_H
@@ -61,10 +61,13 @@ struct store_options {
 	uint64_t
 	    floor_bytes; /* space that shall stay free: store_has_space, and before opening again */
 	unsigned retry_ms; /* between attempts to open again after a failure; 0: 1,000 */
-	unsigned tick_ms;  /* until the length of what is acknowledged is noted; 0: 10,000 */
-	void *ctx;         /* for the callbacks; each of them may be NULL */
+	bool verify; /* at opening each table file is read against its checksum: ERR_CORRUPT */
+	uint64_t scrub_bytes_per_s; /* at which table files are read again; 0: they are not */
+	unsigned scrub_rest_ms;     /* between two such passes; 0: a day */
+	unsigned tick_ms; /* until the length of what is acknowledged is noted; 0: 10,000 */
+	void *ctx;        /* for the callbacks; each of them may be NULL */
 	store_done *done;
-	/* One line, no newline: failed, works again, corrupt file met, torn record dropped. From any thread. */
+	/* One line, no newline: failed, works again, corrupt file met or found by the scrub, torn record dropped. From any thread. */
 	void (*warn)(void *ctx, const char *line);
 	/* fsync failed; must not return except in tests. NULL: the line to stderr and _exit(EX_IOERR). */
 	void (*fatal)(void *ctx, const char *line);
@@ -171,7 +174,18 @@ struct store_stats {
 	uint64_t stall_ms; /* writers held up by compaction, since opening */
 	bool write_stopped;
 	uint64_t memtable_bytes, cache_bytes, cache_pinned_bytes, reader_bytes; /* memory */
+	uint64_t scrub_bytes, scrub_files,
+	    scrub_passes; /* read again since opening; whole passes */
 };
+
+/* Table files that a read or the scrub has found damaged, and that are still in use as far as the scrub knows. */
+#define STORE_DAMAGED_MAX 16
+struct store_damage {
+	unsigned n;
+	bool more;                          /* there was no place for all */
+	uint64_t number[STORE_DAMAGED_MAX]; /* 12: the file 000012.sst */
+};
+void store_damage(struct store *s, struct store_damage *out);
 
 /* Costs some 100 us. All zero but the counters while the store is closed by a failure. */
 void store_stats(struct store *s, struct store_stats *out);

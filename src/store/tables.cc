@@ -5,8 +5,11 @@
 #include <vector>
 
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/file_checksum.h>
+#include <rocksdb/file_system.h>
 #include <rocksdb/listener.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/utilities/object_registry.h>
 #include <rocksdb/version.h>
 
@@ -94,6 +97,76 @@ class Listener : public EventListener
 	const tables_told *told_;
 };
 
+/* Whoever is asked before each read. */
+struct Pace {
+	table_pace *ask;
+	void *ctx;
+	bool given_up;
+};
+
+class PacedFile : public FSRandomAccessFileOwnerWrapper
+{
+      public:
+	PacedFile(std::unique_ptr<FSRandomAccessFile> &&file, Pace *pace)
+	    : FSRandomAccessFileOwnerWrapper(std::move(file)), pace_(pace)
+	{
+	}
+	IOStatus Read(uint64_t at, size_t n, const IOOptions &o, Slice *out, char *scratch,
+	    IODebugContext *debug) const override
+	{
+		pace_->given_up = pace_->given_up || !pace_->ask(pace_->ctx, n);
+		if (pace_->given_up)
+			return IOStatus::Aborted();
+		return target()->Read(at, n, o, out, scratch, debug);
+	}
+
+      private:
+	Pace *pace_;
+};
+
+class PacedFiles : public FileSystemWrapper
+{
+      public:
+	explicit PacedFiles(Pace *pace) : FileSystemWrapper(FileSystem::Default()), pace_(pace)
+	{
+	}
+	const char *Name() const override
+	{
+		return "twinhub-paced";
+	}
+	IOStatus NewRandomAccessFile(const std::string &path, const FileOptions &o,
+	    std::unique_ptr<FSRandomAccessFile> *out, IODebugContext *debug) override
+	{
+		std::unique_ptr<FSRandomAccessFile> file;
+		IOStatus s = target()->NewRandomAccessFile(path, o, &file, debug);
+
+		if (s.ok())
+			out->reset(new PacedFile(std::move(file), pace_));
+		return s;
+	}
+
+      private:
+	Pace *pace_;
+};
+
+const size_t paced_read_bytes = 256 * 1024; /* a sync of the disk waits no longer than for this */
+
+Status
+read_blocks(const char *path, Env *env, bool direct)
+{
+	Options o;
+	ReadOptions r;
+
+	o.env = env;
+	o.use_direct_reads = direct;
+	o.info_log_level = InfoLogLevel::FATAL_LEVEL;
+	SstFileReader file(o);
+	Status s = file.Open(path);
+
+	r.readahead_size = paced_read_bytes;
+	return s.ok() ? file.VerifyChecksum(r) : s;
+}
+
 EventListener *
 listener_make(const std::string &name, std::unique_ptr<EventListener> *guard, std::string *why)
 {
@@ -121,6 +194,19 @@ tables_listener(const struct tables_told *told, char text[TABLES_LISTENER_MAX])
 	});
 	snprintf(text, TABLES_LISTENER_MAX, "listeners={%s@%p}", listener_name,
 	    static_cast<const void *>(told));
+}
+
+extern "C" char *
+table_read(const char *path, table_pace *ask, void *ctx, bool *given_up)
+{
+	Pace pace = { ask, ctx, false };
+	std::unique_ptr<Env> env = NewCompositeEnv(std::make_shared<PacedFiles>(&pace));
+	Status s = read_blocks(path, env.get(), true);
+
+	if (!s.ok() && !s.IsCorruption()) /* not every file system can */
+		s = read_blocks(path, env.get(), false);
+	*given_up = pace.given_up;
+	return s.ok() || pace.given_up ? nullptr : strdup(s.ToString().c_str());
 }
 
 extern "C" const char *

@@ -2,6 +2,7 @@
 #ifndef TWINHUB_STORE_TABLES_H
 #define TWINHUB_STORE_TABLES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,16 @@ typedef void table_seen(void *ctx, uint64_t number, const char *sum, size_t nsum
  * is listed too. Changes nothing on disk. NULL, or RocksDB's words on what is wrong with the manifest: free() them.
  */
 char *tables_list(const char *dir, table_seen *seen, void *ctx);
+
+/* Asked before each read of so many bytes, and may wait; false: give up. */
+typedef bool table_pace(void *ctx, size_t nbyte);
+
+/*
+ * Reads a table file, each block against its checksum: from the disk itself where the file system can do that (O_DIRECT), as what the
+ * page cache holds may be better than the disk, and is left to others. 34 bytes of the footer, which nobody reads, have no checksum.
+ * NULL when it is good or was given up, else what is wrong: free() it.
+ */
+char *table_read(const char *path, table_pace *pace, void *ctx, bool *given_up);
 
 /* The version of the library at run time: "7.8.3". */
 const char *tables_version(void);
