@@ -268,11 +268,12 @@ static const struct command commands[] = {
 			"  twinhub query \"SELECT status, COUNT() AS n FROM devices GROUP BY status\" --watch 5 " DATA,
 	}, {
 		.name = "statistics", .operands = "", .run = cli_statistics,
-		.options = HUB | OPT(COLUMNS),
+		.options = HUB | OPT(COLUMNS) | OPT(STORE),
 		.summary = "how many devices there are, and how many are connected",
 		.note = "Modules are not counted.",
 		.example = "  twinhub statistics " DATA "\n"
-			"  twinhub statistics --columns " DATA,
+			"  twinhub statistics --columns " DATA "\n"
+			"  twinhub statistics --store " DATA,
 	}, {
 		.name = "policy show", .operands = "[NAME]", .most = 1, .run = cli_policy_show,
 		.options = HUB,

@@ -37,6 +37,7 @@ enum exit_code {
 	X(EXPLAIN, "explain", NULL,                                                                \
 	    "run the first page, and show what it cost instead of its rows")                       \
 	X(COLUMNS, "columns", NULL, "the columns that queries have made, and their memory")        \
+	X(STORE, "store", NULL, "what the store has on disk, has written and has read again")      \
 	X(WATCH, "watch", "SECONDS", "ask again so long after each answer, until Ctrl-C")          \
 	X(MODULE, "module", "ID", "this module of the device")                                     \
 	X(PAYLOAD, "payload", "JSON", "what the device gets; any JSON value (default null)")       \

@@ -1,4 +1,5 @@
-/* statistics: how many devices there are, and how many are connected; with --columns, what queries keep in memory. */
+/* statistics: how many devices there are, and how many are connected; with --columns, what queries keep in memory; with
+ * --store, the store's figures. */
 #include "cli/priv.h"
 
 /* Append the members of one answer. */
@@ -23,14 +24,15 @@ add_members(const struct target *t, const char *path, struct doc_writer *dw)
 }
 
 static int
-column_statistics(const struct args *a)
+show_statistics(const struct args *a, const char *path, bool sections)
 {
 	struct answer answer = { 0 };
-	int code = hub_call_once(
-	    a, &(struct ask){ .method = GET, .path = "/statistics/columns" }, &answer);
+	int code = hub_call_once(a, &(struct ask){ .method = GET, .path = path }, &answer);
 
-	if (code == EXIT_DONE)
+	if (code == EXIT_DONE && sections)
 		code = show_sections(a, doc_of(buf_view(&answer.doc)));
+	else if (code == EXIT_DONE)
+		show_record(a, doc_of(buf_view(&answer.doc)));
 	answer_fini(&answer);
 	return code;
 }
@@ -44,7 +46,9 @@ cli_statistics(const struct args *a)
 	int code;
 
 	if (a->option[OPT_COLUMNS] != NULL)
-		return column_statistics(a);
+		return show_statistics(a, "/statistics/columns", true);
+	if (a->option[OPT_STORE] != NULL)
+		return show_statistics(a, "/statistics/store", false);
 	code = target_open(a, &t);
 	doc_writer_init(&dw, &record, 0);
 	doc_begin_object(&dw, 0);

@@ -1,6 +1,6 @@
 /*
- * What operators ask of the program itself: policies, backup, health. These touch files, so they run in a thread of their
- * own and never hold up a loop.
+ * What operators ask of the program itself: policies, backup, the store's figures, health. These touch files, so they run in a
+ * thread of their own and never hold up a loop.
  */
 #include "http/priv.h"
 
@@ -11,7 +11,7 @@
 
 static atomic_uint nerrand;
 
-enum errand_kind { ERRAND_SHOW, ERRAND_ROTATE, ERRAND_BACKUP };
+enum errand_kind { ERRAND_SHOW, ERRAND_ROTATE, ERRAND_BACKUP, ERRAND_STORE };
 
 struct errand {
 	struct msg msg;
@@ -54,6 +54,7 @@ errand_do(struct errand *e)
 		doc_write_json_str(&e->json, str_of(e->name));
 		buf_putc(&e->json, '}');
 		return a->backup(a->ctx, str_of(e->name), &e->fault);
+	case ERRAND_STORE: store_report_write(e->hl->o.store, &e->json); return ERR_OK;
 	}
 	return ERR_ARG;
 }
@@ -162,10 +163,17 @@ on_backup(struct request *r)
 	errand_start(r, ERRAND_BACKUP, to, false);
 }
 
-/* A clock that is off keeps nobody from serving; who watches is told. */
+void
+on_store_statistics(struct request *r)
+{
+	errand_start(r, ERRAND_STORE, STR_NONE, false);
+}
+
+/* A clock that is off and damaged files keep nobody from serving; who watches is told. */
 static void
 reply_ready(struct request *r)
 {
+	struct store_damage damage;
 	struct wall_state clock;
 	struct buf *json = &r->hl->json;
 
@@ -178,6 +186,11 @@ reply_ready(struct request *r)
 	if (clock.behind_us >= WALL_BACK_US)
 		buf_printf(
 		    json, ",\"clockSetBackSeconds\":%lld", (long long)(clock.behind_us / 1000000));
+	store_damage(r->hl->o.store, &damage);
+	if (damage.n > 0) {
+		buf_putc(json, ',');
+		damage_write(r->hl->o.store, json);
+	}
 	buf_putc(json, '}');
 	reply_json(r, 200, buf_view(json));
 }

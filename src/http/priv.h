@@ -196,10 +196,15 @@ void done_query(struct walk *k);
 extern const struct route routes[];
 extern const size_t nroutes;
 
+/* store.c. "damagedFiles":[...],"moreDamagedFiles":false of an object, and an object of all figures */
+void damage_write(struct store *store, struct buf *json);
+void store_report_write(struct store *store, struct buf *json);
+
 /* handlers */
 handler on_device_get, on_device_put, on_device_delete, on_devices_list, on_device_modules;
 handler on_twin, on_convergence, on_query, on_method_call;
-handler on_bulk, on_keys, on_statistics, on_column_statistics, on_purge, on_feedback;
+handler on_bulk, on_keys, on_statistics, on_column_statistics, on_store_statistics, on_purge,
+    on_feedback;
 handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_configuration_post, on_rollout_action, on_test_queries,
     on_apply_configuration, on_configuration_devices, on_twin_configurations;

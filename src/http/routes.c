@@ -48,6 +48,7 @@ const struct route routes[] = {
 	    false },
 	{ EVHTTP_REQ_GET, "statistics/columns", SERVICE | READ_REGISTRY, on_column_statistics,
 	    false },
+	{ EVHTTP_REQ_GET, "statistics/store", SERVICE | READ_REGISTRY, on_store_statistics, false },
 	{ EVHTTP_REQ_GET, "configurations", SERVICE | READ_REGISTRY, on_configurations_list,
 	    false },
 	{ EVHTTP_REQ_POST, "configurations/testQueries", SERVICE | WRITE_REGISTRY, on_test_queries,

@@ -169,6 +169,8 @@ store_start(struct server *s)
 		.log_max_bytes = s->o.log_max_bytes,
 		.log_max_age_s = s->o.log_max_age_s,
 		.floor_bytes = s->o.free_space_bytes,
+		.verify = s->o.verify,
+		.scrub_bytes_per_s = s->o.scrub_bytes,
 		.ctx = &s->fleet,
 		.done = fleet_commit_done,
 		.warn = store_warns,

@@ -41,8 +41,10 @@ struct server_options {
 	struct option_list import_export_dirs; /* directories that jobs may read and write */
 	const char *log_file;                  /* NULL: stderr */
 	enum log_level log_level;
-	bool tls_legacy;     /* CBC suites of TLS 1.2 */
-	bool strict_queries; /* only what the service itself understands: Q-88 */
+	bool tls_legacy;      /* CBC suites of TLS 1.2 */
+	uint64_t scrub_bytes; /* a second; 0: no scrub */
+	bool verify;          /* every stored file, before serving */
+	bool strict_queries;  /* only what the service itself understands: Q-88 */
 };
 
 /* Defaults, then DATA/twinhub.conf, then the command line (argv[0] is the first option). ERR_ARG: one line in why. Strings

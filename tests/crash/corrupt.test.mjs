@@ -329,3 +329,64 @@ async function refused(hub, why) {
 		return true;
 	});
 }
+
+describe('a flipped byte in a table file that nobody reads', () => {
+	// One of sections, which RocksDB names in it: they are not read at a start.
+	const damaged = () => {
+		const hub = copy();
+		const name = tableFiles(hub.dir).find((n) => fs.readFileSync(path.join(hub.dir, n)).includes('wanted'));
+		flip(path.join(hub.dir, name), 100);
+		return { hub, name };
+	};
+	const readyz = async (hub) => (await hub.rest('GET', '/readyz', { token: null, apiVersion: null }));
+
+	test('O-03 O-04 the scrub names the file in log, /readyz and statistics; the hub serves on', async () => {
+		const { hub, name } = damaged();
+		await hub.start();
+		await until(async () => (await readyz(hub)).body.damagedFiles, 'the file is named');
+		const { status, body } = await readyz(hub);
+		assert.deepEqual([status, body], [200, { status: 'ready', damagedFiles: [name], moreDamagedFiles: false }]);
+		await until(() => hub.logs.includes(`${path.basename(name)}, found by the scrub`), 'a line in the log');
+		const figures = (await hub.rest('GET', '/statistics/store')).body;
+		assert.deepEqual(figures.damagedFiles, [name]);
+		assert.ok(figures.scrubbedBytes > 0 && figures.scrubbedFiles > 0);
+		const shown = await hub.cli(['statistics', '--store', '--json']);
+		assert.deepEqual(JSON.parse(shown.stdout).damagedFiles, [name]);
+		assert.equal((await hub.rest('PUT', '/devices/new', { body: { deviceId: 'new' } })).status, 200);
+		await readAll(hub); // refused or as it was written
+		await hub.stop();
+	});
+
+	test('O-04 without a scrub nothing is read, and nothing found', async () => {
+		const { hub } = damaged();
+		hub.args = ['--scrub-rate', '0'];
+		await hub.start();
+		const figures = (await hub.rest('GET', '/statistics/store')).body;
+		assert.deepEqual([figures.scrubbedBytes, figures.scrubPasses, figures.damagedFiles], [0, 0, []]);
+		assert.deepEqual((await readyz(hub)).body, { status: 'ready' });
+		await hub.stop();
+	});
+
+	test('O-05 --verify refuses the start by the name of the file, and finds nothing in good ones', async () => {
+		const { hub, name } = damaged();
+		hub.args = ['--verify'];
+		await assert.rejects(hub.start(), (error) => error.exitCode === 1 && error.message.includes(path.basename(name)));
+		const good = copy();
+		good.args = ['--verify'];
+		await good.start();
+		assert.equal(await readAll(good), 0);
+		await good.stop();
+	});
+
+	test('O-04 statistics of the store are for who reads the registry, or serves', async () => {
+		const hub = copy();
+		await hub.start();
+		await until(async () => (await hub.rest('GET', '/statistics/store')).body.scrubPasses === 1, 'a pass is over');
+		const { body } = await hub.rest('GET', '/statistics/store', { policy: 'service' });
+		assert.equal(body.state, 'ready');
+		assert.ok(body.tableFiles > 0 && body.scrubbedFiles > 0 && body.commits >= 0);
+		assert.deepEqual(body.damagedFiles, []);
+		assert.equal((await hub.rest('GET', '/statistics/store', { policy: 'device' })).status, 401);
+		await hub.stop();
+	});
+});

@@ -154,7 +154,7 @@ async function readsOnly(why) {
 }
 
 for (const end of ['stop', 'kill'])
-	test(`a start on a full disk, after a ${end}: for reading, and it heals`, { skip: why, timeout: 4 * LIMIT_MS }, async () => {
+	test(`O-01 O-02 a start on a full disk, after a ${end}: for reading, and it heals`, { skip: why, timeout: 4 * LIMIT_MS }, async () => {
 		await hub[end]();
 		fillUp(0);
 		await hub.start();
@@ -167,7 +167,7 @@ for (const end of ['stop', 'kill'])
 		d.destroy();
 	});
 
-test('a start on a disk that is read-only: for reading, with the certificates that are there, and it heals', { skip: why, timeout: 4 * LIMIT_MS }, async () => {
+test('O-01 O-02 a start on a disk that is read-only: for reading, with the certificates that are there, and it heals', { skip: why, timeout: 4 * LIMIT_MS }, async () => {
 	const log = path.join(mount, 'log'), before = hub.args;
 	await hub.stop();
 	hub.args = [...before, '--log-file', log, '--hostname', 'renamed.example']; // neither can be written
