@@ -70,17 +70,20 @@ on_bad_part(void *ctx, const char *file, const char *why)
 	bad(ctx, file, why);
 }
 
-/* The server's certificates are made anew, if they are its own. */
 static void
-check_server_pair(struct report *r, const char *name)
+on_part_anew(void *ctx, const char *file, const char *what)
 {
-	char file[64], why[NET_WHY_MAX], what[NET_WHY_MAX + 64];
+	note(ctx, file, what);
+}
 
-	if (certs_check_pair(r->dir, name, why) == ERR_OK)
-		return;
-	snprintf(file, sizeof(file), "%s.%s", name, strstr(why, ".key is") != NULL ? "key" : "pem");
-	snprintf(what, sizeof(what), "%s: a start makes new ones", why);
-	note(r, file, what);
+static void
+on_cert_anew(void *ctx, const char *path, const char *why)
+{
+	struct report *r = ctx;
+	char what[NET_WHY_MAX + 64];
+
+	snprintf(what, sizeof(what), "%s: a start makes it anew", why);
+	note(r, path + strlen(r->dir) + 1, what);
 }
 
 /* Hubs with certificates from elsewhere have none here. */
@@ -98,10 +101,10 @@ check_files(struct report *r)
 	else
 		own_ca = o.certs.n == 0 && data_has_own_ca(r->dir);
 	data_check_parts(r->dir, own_ca, on_bad_part, r);
+	data_tell_anew(r->dir, on_part_anew, r);
 	if (!own_ca)
 		return;
-	check_server_pair(r, "server-ecdsa");
-	check_server_pair(r, "server-rsa");
+	certs_tell_anew(r->dir, clock_wall_us(), on_cert_anew, r);
 	r->nfile += 6;
 }
 

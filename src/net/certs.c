@@ -149,12 +149,23 @@ disk_takes_none(enum err e)
 	return e == ERR_FULL || e == ERR_IO;
 }
 
+/* NULL: it may stay. One that somebody else has made may stay whatever it is. */
+static const char *
+ca_why_anew(const struct issued *ca, int64_t now_us)
+{
+	enum cert_days days = days_of(ca->cert, now_us);
+
+	if ((days != CERT_ENDED && days != CERT_EARLY) || !cert_is_local_ca(ca->cert))
+		return NULL;
+	return days == CERT_ENDED ? "it had ended" : "it was not valid yet";
+}
+
 /* With its key and name: whatever it has signed stays good, and so do clients' copies whose days are. */
 static enum err
 renew_ca(const struct cert_paths *p, int64_t now_us, struct issued *ca, bool *changed,
     char why[NET_WHY_MAX])
 {
-	bool ended = days_of(ca->cert, now_us) == CERT_ENDED;
+	const char *anew = ca_why_anew(ca, now_us);
 	struct issued fresh;
 	enum err e;
 
@@ -173,7 +184,7 @@ renew_ca(const struct cert_paths *p, int64_t now_us, struct issued *ca, bool *ch
 		return e;
 	*changed = true;
 	log_anew(LOG_WARN, "the local CA was made anew with its key: give it to all clients",
-	    p->cert, ended ? "it had ended" : "it was not valid yet");
+	    p->cert, anew);
 	return ERR_OK;
 }
 
@@ -237,7 +248,6 @@ static enum err
 ensure_ca(const struct cert_paths *p, int64_t now_us, bool first, struct issued *ca, bool *changed,
     char why[NET_WHY_MAX])
 {
-	enum cert_days days;
 	enum err e;
 
 	if (first && access(p->cert, F_OK) != 0) {
@@ -247,8 +257,7 @@ ensure_ca(const struct cert_paths *p, int64_t now_us, bool first, struct issued 
 	}
 	if ((e = read_ca(p, ca, why)) != ERR_OK)
 		return e;
-	days = days_of(ca->cert, now_us);
-	if ((days != CERT_ENDED && days != CERT_EARLY) || !cert_is_local_ca(ca->cert))
+	if (ca_why_anew(ca, now_us) == NULL)
 		return ERR_OK;
 	return renew_ca(p, now_us, ca, changed, why);
 }
@@ -407,19 +416,42 @@ certs_check_ca(const char *dir, char why[NET_WHY_MAX])
 	return e;
 }
 
-enum err
-certs_check_pair(const char *dir, const char *name, char why[NET_WHY_MAX])
+static void
+tell_leaf(const struct cert_paths *p, const struct issued *ca, int64_t now_us, certs_anew *tell,
+    void *ctx)
 {
-	struct issued c = { NULL, NULL };
-	struct cert_paths p;
-	enum err e;
+	const struct leaf_request rq = { .now_us = now_us };
+	char why[NET_WHY_MAX] = "";
+	struct issued c;
+	const char *anew;
 
-	if ((e = check_dir(dir, why)) != ERR_OK)
-		return e;
-	paths_of(dir, name, &p);
-	e = read_pair(&p, &c, why);
+	if (read_pair(p, &c, why) != ERR_OK)
+		tell(ctx, c.cert == NULL ? p->cert : p->key, why);
+	else if (ca->cert != NULL && (anew = why_anew(p, ca, &rq)) != NULL)
+		tell(ctx, p->cert, anew);
 	issued_fini(&c);
-	return e;
+}
+
+void
+certs_tell_anew(const char *dir, int64_t now_us, certs_anew *tell, void *ctx)
+{
+	static const char *const leaves[] = { "server-ecdsa", "server-rsa" };
+	struct issued ca = { NULL, NULL };
+	struct cert_paths p;
+	char why[NET_WHY_MAX];
+
+	if (check_dir(dir, why) != ERR_OK)
+		return;
+	paths_of(dir, "ca", &p);
+	if (read_ca(&p, &ca, why) != ERR_OK) /* is told of as damage */
+		issued_fini(&ca);
+	else if (ca_why_anew(&ca, now_us) != NULL)
+		tell(ctx, p.cert, ca_why_anew(&ca, now_us));
+	for (int i = 0; i < 2; i++) {
+		paths_of(dir, leaves[i], &p);
+		tell_leaf(&p, &ca, now_us, tell, ctx);
+	}
+	issued_fini(&ca);
 }
 
 enum err

@@ -459,8 +459,9 @@ enum err certs_ensure(const char *dir, const char *const *names, unsigned nname,
     bool first, bool *changed, char why[NET_WHY_MAX]);
 /* ca.pem and ca.key are there, whole, and of each other. ERR_CORRUPT, ERR_NOT_FOUND. */
 enum err certs_check_ca(const char *dir, char why[NET_WHY_MAX]);
-/* The same for a server certificate, "server-rsa" or "server-ecdsa". */
-enum err certs_check_pair(const char *dir, const char *name, char why[NET_WHY_MAX]);
+/* Tell what certs_ensure would make anew, but for names: the file's path, and why. */
+typedef void certs_anew(void *ctx, const char *path, const char *why);
+void certs_tell_anew(const char *dir, int64_t now_us, certs_anew *tell, void *ctx);
 /* Make the CA's certificate anew: with the key that is there, so that clients' copies of the former one stay good; if it is missing,
  * damaged or not wanted any more (new_key), with another. Server certificates of the former key are made anew by certs_ensure. */
 enum err certs_renew_ca(

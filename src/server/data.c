@@ -239,25 +239,48 @@ keep_first(void *ctx, const char *file, const char *why)
 	f->any = true;
 }
 
-/* Files of a former program. A disk that takes none is told of elsewhere. */
+static const struct sealed_file {
+	const char *name;
+	unsigned mode;
+} sealed_files[] = { { "hub.json", 0644 }, { "policies.json", 0600 } };
+
+/* Good, and of a former program. */
+static bool
+lacks_sum(const char *dir, const struct sealed_file *sf, char path[DATA_PATH_MAX])
+{
+	char why[DATA_WHY_MAX];
+	struct sealed file;
+	bool lacks;
+
+	if (!data_path(path, dir, sf->name) || sealed_read(path, &file, why, sizeof(why)) != ERR_OK)
+		return false;
+	lacks = !file.has_sum;
+	sealed_fini(&file);
+	return lacks;
+}
+
+/* A disk that takes none is told of elsewhere. */
 static void
 add_sums(const char *dir)
 {
-	static const struct {
-		const char *name;
-		unsigned mode;
-	} files[] = { { "hub.json", 0644 }, { "policies.json", 0600 } };
-	char path[DATA_PATH_MAX], why[DATA_WHY_MAX];
-	struct sealed file;
+	char path[DATA_PATH_MAX];
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		if (!data_path(path, dir, files[i].name) ||
-		    sealed_read(path, &file, why, sizeof(why)) != ERR_OK)
-			continue;
-		if (!file.has_sum)
-			(void)sealed_add(path, files[i].mode, NULL);
-		sealed_fini(&file);
-	}
+	for (size_t i = 0; i < sizeof(sealed_files) / sizeof(sealed_files[0]); i++)
+		if (lacks_sum(dir, &sealed_files[i], path))
+			(void)sealed_add(path, sealed_files[i].mode, NULL);
+}
+
+void
+data_tell_anew(const char *dir, data_bad *tell, void *ctx)
+{
+	char path[DATA_PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(sealed_files) / sizeof(sealed_files[0]); i++)
+		if (lacks_sum(dir, &sealed_files[i], path))
+			tell(ctx, sealed_files[i].name, "it has no checksum: a start adds it");
+	if (!is_there(dir, "twinhub.conf"))
+		tell(ctx, "twinhub.conf",
+		    "it is missing: a start makes one with the defaults, which are in force");
 }
 
 /* One that a hub has filled: nothing in it is made anew that only looks as if it were its first start. */

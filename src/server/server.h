@@ -87,6 +87,8 @@ enum err data_check(const char *dir, char *why, size_t nwhy);
 #define DATA_WHY_MAX (DATA_PATH_MAX + 256)
 typedef void data_bad(void *ctx, const char *file, const char *why);
 enum err data_check_parts(const char *dir, bool own_ca, data_bad *bad, void *ctx);
+/* What a start makes or adds, certificates aside: the file, and a line. */
+void data_tell_anew(const char *dir, data_bad *tell, void *ctx);
 /* Is there any certificate or key of the hub's own making? */
 bool data_has_own_ca(const char *dir);
 

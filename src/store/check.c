@@ -144,6 +144,18 @@ check_unnamed(void *ctx, const char *name)
 	return ERR_OK;
 }
 
+/* What a start makes without a word, and what it cannot know for want of it. */
+static void
+check_absent(struct check *c)
+{
+	if (!dir_has(c->dir, LENGTHS_FILE))
+		check_note(c, LENGTHS_FILE,
+		    "is missing, as in stores of former programs: a start makes it, and does not "
+		    "notice whether manifest and newest log have lost their ends");
+	if (!dir_has(c->dir, "IDENTITY"))
+		check_note(c, "IDENTITY", "is missing: a start makes another");
+}
+
 /* That the checksums fit says that files are as written; this, that rows come out of them. */
 static void
 check_rows(struct check *c)
@@ -191,6 +203,7 @@ store_check(const char *dir, struct store_checkup *up, struct fault *f)
 	c.chunk = xmalloc(READ_BYTES);
 	crc_init(&c.crc);
 	logs_check(dir, &to, &c.nfiles);
+	check_absent(&c);
 	if (!c.missing) /* RocksDB asserts when it lists the tables of a store whose log is gone */
 		check_tables(&c);
 	if (!c.any)

@@ -20,7 +20,6 @@
 
 #include "store/priv.h"
 
-#define LENGTHS_FILE      "LENGTHS"
 #define LENGTHS_BYTES_MAX 256
 #define VANISHED_TRIES    3 /* a name that was read, and is another's before it is opened */
 

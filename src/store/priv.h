@@ -111,6 +111,7 @@ bool engine_error_is_sync(
 
 /* ---- lengths.c: LENGTHS ---- */
 
+#define LENGTHS_FILE "LENGTHS"
 #define LENGTHS_TICK_MS                                                                            \
 	(10 * 1000) /* no acknowledged batch is longer without being covered by it */
 

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { Hub, startHub, tempDir, freeAddress, until } from '../lib/hub.mjs';
+import { BINARY, Hub, startHub, tempDir, freeAddress, until } from '../lib/hub.mjs';
 import { chooseSeed, randomFrom } from './fleet.mjs';
 
 const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
@@ -95,6 +95,29 @@ test('the directory of a killed hub passes the check, which changes no byte of i
 	await hub.start();
 	assert.equal(await readAll(hub), 0);
 	await hub.stop();
+});
+
+test('the check tells what a start makes anew, and changes no byte', async () => {
+	const hub = copy(), library = path.join(path.dirname(BINARY), 'libset_clock.so');
+	const notes = async (env) => {
+		const before = printOf(hub.dir);
+		const check = await hub.cli(['check', '--json'], { timeout: CHECK_MS, env });
+		assert.equal(check.code, 0, check.stdout + check.stderr);
+		assert.deepEqual(printOf(hub.dir), before);
+		return JSON.parse(check.stdout).notes.map((n) => n.file);
+	};
+	assert.deepEqual(await notes(), []);
+	fs.rmSync(path.join(hub.dir, 'twinhub.conf'));
+	for (const name of ['hub.json', 'policies.json']) { // as a former program wrote them
+		const file = path.join(hub.dir, name);
+		fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace(/,"sum":"[0-9a-f]+"/, ''));
+	}
+	assert.deepEqual(await notes(), ['hub.json', 'policies.json', 'twinhub.conf']);
+	await hub.start();
+	await hub.stop();
+	assert.deepEqual(await notes(), []);
+	const later = { LD_PRELOAD: library, TWINHUB_CLOCK: String(Math.floor(Date.now() / 1000) + 380 * 86400), ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0` };
+	assert.deepEqual(await notes(later), ['server-ecdsa.pem', 'server-rsa.pem']);
 });
 
 describe('a flipped byte in a log', () => {
@@ -308,6 +331,11 @@ describe('a file that is missing beside a store with data is refused by name, no
 		await hub.stop();
 		const restored = await hub.cli(['restore', backup, '--data', path.join(elsewhere, 'data')], { timeout: CHECK_MS, data: false });
 		assert.equal(restored.code, 0, restored.stderr);
+		const again = new Hub({ addr, dir: path.join(elsewhere, 'data') });
+		await again.start();
+		const shown = JSON.parse((await again.cli(['query', 'SELECT * FROM devices', '--ca', path.join(elsewhere, 'ca.pem')])).stdout);
+		assert.deepEqual(new Map(shown.map((t) => [t.deviceId, [t.tags, t.properties]])), new Map([...twins].map(([id, t]) => [id, [t.tags, t.properties]])));
+		await again.stop();
 	});
 
 	test('settings: the defaults are in force, and that is said', async () => {

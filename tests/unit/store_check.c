@@ -203,6 +203,67 @@ crc_of(const char *p, size_t n)
 }
 
 static void
+put_le(char *out, uint32_t v, int n)
+{
+	for (int i = 0; i < n; i++)
+		out[i] = (char)(v >> (8 * i));
+}
+
+/* It is RocksDB that refuses what this one does not know; another may know it. */
+static void
+store_check__leaves_records_of_unknown_types_in_the_manifest_to_rocksdb(void **state)
+{
+	struct kit *k = *state;
+	char path[256], name[64],
+	    record[7 + 3] = "......\x2a"
+	                    "new";
+	uint32_t crc = crc_of(record + 6, 4);
+	struct found found = { 0 };
+	struct store_checkup up = { .bad = on_bad, .note = on_note, .ctx = &found };
+	FILE *f;
+
+	make_killed(k);
+	kit_path(k, "CURRENT", path);
+	f = fopen(path, "r");
+	assert_int_equal(fscanf(f, "%60s", name), 1);
+	fclose(f);
+	kit_path(k, name, path);
+	put_le(record, (crc >> 15 | crc << 17) + 0xa282ead8u, 4);
+	put_le(record + 4, 3, 2);
+	f = fopen(path, "a");
+	assert_int_equal(fwrite(record, 1, sizeof record, f), sizeof record);
+	fclose(f);
+	store_check(k->dir, &up, &k->f);
+	assert_non_null(strstr(found.notes, name));
+	assert_non_null(strstr(found.notes, "(the last one: 42), left to RocksDB"));
+	assert_int_equal(found.nbad, 1);
+	assert_non_null(strstr(found.bad, "unknown record type"));
+}
+
+static void
+store_check__tells_what_a_store_of_a_former_program_lacks(void **state)
+{
+	struct kit *k = *state;
+	struct found found;
+	char path[256];
+	uint64_t nrows;
+
+	make_killed(k);
+	kit_path(k, "LENGTHS", path);
+	assert_int_equal(unlink(path), 0);
+	kit_path(k, "IDENTITY", path);
+	assert_int_equal(unlink(path), 0);
+	look(k, &found, &nrows);
+	assert_int_equal(found.nnote, 2);
+	assert_non_null(strstr(found.notes, "LENGTHS: is missing"));
+	assert_non_null(strstr(found.notes, "IDENTITY: is missing"));
+	kit_open(k);
+	kit_close(k);
+	look(k, &found, &nrows);
+	assert_int_equal(found.nnote, 0);
+}
+
+static void
 replace_in(const char *path, const char *from, const char *to)
 {
 	char line[1000];
@@ -245,6 +306,8 @@ main(void)
 		CHECK_TEST(store_check__tells_what_a_start_would_drop_or_remove),
 		CHECK_TEST(store_open__read_only_reads_all_and_changes_no_byte),
 		CHECK_TEST(store_open__leaves_records_of_unknown_types_to_rocksdb),
+		CHECK_TEST(store_check__leaves_records_of_unknown_types_in_the_manifest_to_rocksdb),
+		CHECK_TEST(store_check__tells_what_a_store_of_a_former_program_lacks),
 		CHECK_TEST(store_open__tells_when_the_library_is_another),
 	};
 
