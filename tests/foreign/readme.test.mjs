@@ -1,6 +1,7 @@
 // What the README shows, as it stands there.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
@@ -44,4 +45,13 @@ test('D-55 Client calls methods without open()', async () => {
 	const answer = await Client.fromConnectionString(await hub.connectionString('service')).invokeDeviceMethod('dev1', { methodName: 'm', responseTimeoutInSeconds: 5, connectTimeoutInSeconds: 0 }).catch((error) => error);
 	assert.equal(answer.response.statusCode, 404); // it is offline by now, or has no such listener: HTTPS has answered
 	await until(async () => (await hub.rest('GET', '/twins/dev1')).body.connectionState === 'Disconnected', 'dev1 has gone');
+});
+
+test('./up says how each SDK trusts the CA in the words of the README', () => {
+	const readme = fs.readFileSync(path.join(REPOSITORY, 'README.md'), 'utf8').split('## Trusting')[1].split('\n## ')[0];
+	const rows = [...readme.matchAll(/^\| (.*) \| (.*) \|$/gm)].map((m) => [m[1], m[2]].map((cell) => cell.replaceAll('`', ''))).slice(2);
+	const said = execFileSync(path.join(REPOSITORY, 'scripts/trust'), ['/data & more/ca.pem'], { encoding: 'utf8' }).trimEnd().split('\n');
+	assert.ok(rows.length > 5);
+	assert.deepEqual(said, rows.map(([sdk, how]) => `  ${sdk.padEnd(20)}${how.replaceAll('/etc/twinhub-ca.pem', '/data & more/ca.pem')}`));
+	assert.match(fs.readFileSync(path.join(REPOSITORY, 'up'), 'utf8'), /\$\(scripts\/trust "\$ca"\)/);
 });
