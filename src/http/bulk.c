@@ -156,6 +156,13 @@ take_id(struct request *r, struct doc d, struct str key, struct str *out)
 	return true;
 }
 
+static void
+gather_fini(struct gather *g)
+{
+	for (uint32_t i = 0; i < g->n; i++)
+		buf_fini(&g->item[i].answer), buf_fini(&g->item[i].room);
+}
+
 static bool
 take_item(struct request *r, struct doc d, uint32_t i, struct fault *f)
 {
@@ -207,6 +214,7 @@ take_items(struct request *r, struct doc list, void (*reply)(struct request *r))
 	request_counts(r, n);
 	for (uint32_t i = 0; i < n && doc_next(&it, &key, &d); i++) {
 		if (!take_item(r, d, i, &f)) {
+			gather_fini(r->gather);
 			reply_fault(r, &f);
 			return false;
 		}
@@ -282,13 +290,6 @@ put_errors(struct buf *json, const struct gather *g, const char *id)
 		buf_putc(json, '}');
 	}
 	buf_putc(json, ']');
-}
-
-static void
-gather_fini(struct gather *g)
-{
-	for (uint32_t i = 0; i < g->n; i++)
-		buf_fini(&g->item[i].answer), buf_fini(&g->item[i].room);
 }
 
 static uint32_t

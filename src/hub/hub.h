@@ -214,6 +214,13 @@ reply_init(struct reply *r)
 	memset((char *)r + sizeof(r->fault), 0, sizeof(*r) - sizeof(r->fault));
 }
 
+static inline void
+reply_fini(struct reply *r)
+{
+	buf_fini(&r->body);
+	buf_fini(&r->warning);
+}
+
 /* ---- subscriptions, as OP_SUBSCRIBE and the stored session hold them ---- */
 
 #define FILTERS_MAX 5 /* L-77 */

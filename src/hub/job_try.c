@@ -80,5 +80,5 @@ shard_job_try(struct shard *sh, uint32_t row, const struct job *j, int64_t now_u
 		put_error(json, &reply.fault);
 	buf_putc(json, '}');
 	twin_next_fini(&next);
-	buf_fini(&reply.body);
+	reply_fini(&reply);
 }

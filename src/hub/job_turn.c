@@ -107,7 +107,7 @@ shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct
 	else
 		target_fails(
 		    sh, p, r, env->now_us, reply.fault.code, str_of(reply.fault.text), env);
-	buf_fini(&reply.body);
+	reply_fini(&reply);
 	return false;
 }
 

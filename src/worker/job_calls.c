@@ -178,7 +178,7 @@ call_send(struct worker *w, struct job_call *c, const struct job *j)
 		c->sent = reply.deliver;
 		c->deadline_us = patience_us(c, j);
 	}
-	buf_fini(&reply.body);
+	reply_fini(&reply);
 }
 
 static void

@@ -88,7 +88,7 @@ item_apply(struct worker *w, struct parcel *p, struct parcel_item *item)
 	worker_apply(w, w->shards[op_shard(&op)], &op, &reply);
 	if (reply.fault.code != F_NONE)
 		item_fault(p, item, &reply.fault);
-	buf_fini(&reply.body);
+	reply_fini(&reply);
 }
 
 static void

@@ -46,8 +46,7 @@ work_free(struct work *w)
 {
 	if (w == NULL)
 		return;
-	buf_fini(&w->reply.body);
-	buf_fini(&w->reply.warning);
+	reply_fini(&w->reply);
 	free(w);
 }
 

@@ -45,7 +45,8 @@ fuzz_file(const char *name, struct str text)
 {
 	FILE *f = fopen(fuzz_path(name), "wb");
 
-	require(f != NULL && fwrite(text.p, 1, text.n, f) == text.n && fclose(f) == 0);
+	require(
+	    f != NULL && (text.n == 0 || fwrite(text.p, 1, text.n, f) == text.n) && fclose(f) == 0);
 }
 
 #endif
