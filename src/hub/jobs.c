@@ -513,28 +513,30 @@ next_number(const struct jobs *set, int64_t now_us)
 	return (uint64_t)now_us > last ? (uint64_t)now_us : last + 1;
 }
 
-static enum err
-make_job(struct shard *sh, const struct op *op, const struct hub_env *env, struct job **out,
-    struct fault *f)
+/* NULL: f says why not. */
+static struct job *
+make_job(struct shard *sh, const struct op *op, const struct hub_env *env, struct fault *f)
 {
 	struct buf unique = { 0 }, record = { 0 };
 	struct doc body = doc_of(op->payload);
-	enum err e;
+	struct job *j = NULL;
 
-	if (id_is_dots(op->name))
-		return fault_set(f, F_ArgumentInvalid,
+	if (id_is_dots(op->name)) {
+		fault_set(f, F_ArgumentInvalid,
 		    "the id is " STR_FMT ", which paths of URLs leave out", STR_ARG(op->name));
+		return NULL;
+	}
 	if (op->nduplicate > 0) {
 		doc_put_unique(&unique, body);
 		body = doc_of(buf_view(&unique));
 	}
-	e = job_encode_new(
-	    &record, op->name, next_number(sh->jobs->stored, env->now_us), body, env->now_us, f);
-	if (e == ERR_OK)
-		e = job_new(buf_view(&record), out);
+	if (job_encode_new(&record, op->name, next_number(sh->jobs->stored, env->now_us), body,
+	        env->now_us, f) == ERR_OK &&
+	    job_new(buf_view(&record), &j) != ERR_OK)
+		j = NULL;
 	buf_fini(&unique);
 	buf_fini(&record);
-	return e;
+	return j;
 }
 
 void
@@ -548,7 +550,7 @@ on_job_put(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	if (jobs_find(js->stored, op->name) != NULL) {
 		fault_set(&reply->fault, F_JobAlreadyExists, "the job " STR_FMT " exists",
 		    STR_ARG(op->name));
-	} else if (make_job(sh, op, env, &j, &reply->fault) == ERR_OK &&
+	} else if ((j = make_job(sh, op, env, &reply->fault)) != NULL &&
 	    may_start(sh, j, env, &reply->fault) && make_room(sh, env, &reply->fault)) {
 		reply_job(sh, j, reply);
 		job_store(sh, j->id, &j->record, env);
