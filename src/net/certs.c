@@ -402,7 +402,7 @@ certs_ensure(const char *dir, const char *const *names, unsigned nname, int64_t 
 }
 
 enum err
-certs_check_ca(const char *dir, char why[NET_WHY_MAX])
+certs_check_ca(const char *dir, const char **file, char why[NET_WHY_MAX])
 {
 	struct issued ca = { NULL, NULL };
 	struct cert_paths p;
@@ -412,6 +412,7 @@ certs_check_ca(const char *dir, char why[NET_WHY_MAX])
 		return e;
 	paths_of(dir, "ca", &p);
 	e = read_ca(&p, &ca, why);
+	*file = ca.cert != NULL && !pair_works(&ca) ? "ca.key" : "ca.pem";
 	issued_fini(&ca);
 	return e;
 }

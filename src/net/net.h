@@ -457,8 +457,9 @@ int64_t https_began_us(struct bufferevent *bev, int64_t now_us);
 #define CERTS_CA_DAYS   3650
 enum err certs_ensure(const char *dir, const char *const *names, unsigned nname, int64_t now_us,
     bool first, bool *changed, char why[NET_WHY_MAX]);
-/* ca.pem and ca.key are there, whole, and of each other. ERR_CORRUPT, ERR_NOT_FOUND. */
-enum err certs_check_ca(const char *dir, char why[NET_WHY_MAX]);
+/* ca.pem and ca.key are there, whole, and of each other. ERR_CORRUPT, ERR_NOT_FOUND: *file is which of them is not, as it is
+ * named there. It keeps its value when the directory cannot be looked at. */
+enum err certs_check_ca(const char *dir, const char **file, char why[NET_WHY_MAX]);
 /* Tell what certs_ensure would make anew, but for names: the file's path, and why. */
 typedef void certs_anew(void *ctx, const char *path, const char *why);
 void certs_tell_anew(const char *dir, int64_t now_us, certs_anew *tell, void *ctx);

@@ -138,10 +138,8 @@ static enum err
 ca_part(const char *dir, const char **file, char *why, size_t nwhy)
 {
 	char text[NET_WHY_MAX] = "";
-	enum err e = certs_check_ca(dir, text);
+	enum err e = certs_check_ca(dir, file, text);
 
-	if (strstr(text, "/ca.key is") != NULL)
-		*file = "ca.key";
 	snprintf(why, nwhy, "%s", text);
 	return e;
 }

@@ -188,6 +188,7 @@ cancel(struct worker *w, const struct job_call *c)
 	struct reply reply = { 0 };
 
 	hub_apply(w->shards[c->shard], &op, &w->env, &reply);
+	reply_fini(&reply);
 }
 
 static void
