@@ -448,15 +448,38 @@ kit_flush(struct kit *k)
 	}
 }
 
-/* A worker has taken what was sent to it; it runs that before it hears of a commit that ends later. */
+struct kit_probe {
+	struct msg msg;
+	struct worker *at;
+	atomic_bool over;
+};
+
+/* On the worker's thread, behind what was sent before it: again, until it has applied all that its round takes. */
+static UNUSED void
+kit_probe_runs(struct msg *m)
+{
+	struct kit_probe *p = (struct kit_probe *)m;
+
+	if (serve_awaits(p->at))
+		mailbox_post(&p->at->box, m);
+	else
+		atomic_store(&p->over, true);
+}
+
+/* The workers have taken what was sent to them, and applied it: a commit that ends later has been seen by it. */
 static UNUSED void
 kit_taken(struct kit *k)
 {
 	int64_t since_us = clock_mono_us();
 
-	for (unsigned i = 0; i < k->fo.nworker; i++)
-		while (atomic_load(&k->fleet->workers[i].box.newest) != NULL)
-			kit_again(since_us, "a worker takes its messages");
+	for (unsigned i = 0; i < k->fo.nworker; i++) {
+		struct kit_probe p = { .msg.run = kit_probe_runs, .at = &k->fleet->workers[i] };
+
+		atomic_init(&p.over, false);
+		mailbox_post(&p.at->box, &p.msg);
+		while (!atomic_load(&p.over))
+			kit_again(since_us, "a worker applies what was sent to it");
+	}
 }
 
 /* ---- works ---- */
