@@ -3,6 +3,7 @@
  *
  *   TWINHUB_SIM_SEED=7 sim_fleet       that history again
  *   TWINHUB_SIM_SECONDS=600 sim_fleet  other histories for that long; the seed is printed if one fails
+ *   TWINHUB_SIM_HISTORIES=n            so many from that seed on
  */
 #include "world.h"
 
@@ -91,16 +92,16 @@ static void
 fleet__columns_agree_with_documents_whatever_is_written(void **state)
 {
 	const char *seed_text = getenv("TWINHUB_SIM_SEED"), *s = getenv("TWINHUB_SIM_SECONDS");
+	const char *most = getenv("TWINHUB_SIM_HISTORIES");
 	time_t end = time(NULL) + (s ? atol(s) : 0);
 	uint64_t seed = seed_text ? strtoull(seed_text, NULL, 10) : (uint64_t)time(NULL);
-	unsigned n = 0;
+	uint64_t n = 0, least = most ? strtoull(most, NULL, 10) : seed_text ? 1 : HISTORIES;
 
 	(void)state;
 	hear_signals();
 	do {
 		history(seed++);
-		n++;
-	} while (seed_text == NULL && (n < HISTORIES || time(NULL) < end));
+	} while (++n < least || time(NULL) < end);
 	show_seen();
 	if (seed_text == NULL)
 		check_seen();
