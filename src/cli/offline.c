@@ -43,7 +43,7 @@ identity_load(struct shard *sh, struct store *store, struct subject s)
 static enum err
 identity_json(struct store *store, struct subject s, struct buf *json)
 {
-	struct shard *sh = shard_new(hub_shard_of(s.device));
+	struct shard *sh = shard_new(hub_shard_of(s.device), NULL);
 	enum err e = identity_load(sh, store, (struct subject){ .device = s.device });
 
 	if (e == ERR_OK && s.module.n > 0)
@@ -177,7 +177,7 @@ shard_check(struct scan *sc)
 	uint64_t nbad = sc->nbad;
 	enum err e = ERR_OK;
 
-	sc->shard = shard_new(sc->index);
+	sc->shard = shard_new(sc->index, NULL);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && e == ERR_OK; i++)
 		e = table_check(sc, &kinds[i]);
 	if (e == ERR_OK && sc->nbad == nbad) /* what is damaged is not there, too: say it once */

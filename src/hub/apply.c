@@ -7,7 +7,7 @@
 #define SESSION  RECORD_BIT(RECORD_SESSION)
 
 static const struct rule {
-	op_fn *apply;
+	op_fn *apply;   /* NULL: a feature does it */
 	unsigned needs; /* records of the identity, if it exists */
 	bool writes;
 	bool creates;     /* may come for an identity that does not exist */
@@ -44,13 +44,14 @@ static const struct rule {
 	[OP_METHOD] = { on_method, 0, false, false, false },
 	[OP_METHOD_CANCEL] = { on_method_cancel, 0, false, true, false },
 	[OP_TWIN_REPLACE] = { on_twin_replace, IDENTITY | WANTED | REPORTED, true, false, false },
-	[OP_APPLY_CONTENT] = { on_apply_content, IDENTITY, true, false, false, WANTED },
-	[OP_CONFIGURATION_PUT] = { on_configuration_put, 0, true, true, false },
-	[OP_CONFIGURATION_DELETE] = { on_configuration_delete, 0, true, true, false },
-	[OP_JOB_PUT] = { on_job_put, 0, true, true, false },
-	[OP_JOB_GET] = { on_job_get, 0, false, true, false },
-	[OP_JOB_CANCEL] = { on_job_cancel, 0, true, true, false },
-	[OP_ROLLOUT] = { on_rollout, 0, true, true, false },
+	/* done by features: struct feature_ops */
+	[OP_APPLY_CONTENT] = { NULL, IDENTITY, true, false, false, WANTED },
+	[OP_CONFIGURATION_PUT] = { NULL, 0, true, true, false },
+	[OP_CONFIGURATION_DELETE] = { NULL, 0, true, true, false },
+	[OP_JOB_PUT] = { NULL, 0, true, true, false },
+	[OP_JOB_GET] = { NULL, 0, false, true, false },
+	[OP_JOB_CANCEL] = { NULL, 0, true, true, false },
+	[OP_ROLLOUT] = { NULL, 0, true, true, false },
 };
 
 bool
@@ -73,6 +74,57 @@ op_shard(const struct op *op)
 	}
 }
 
+/* ---- features: what they add to a change ---- */
+
+static const struct feature_ops *
+ops_of(const struct shard *sh, uint32_t i)
+{
+	static const struct feature_ops none;
+	const struct feature_ops *ops = sh->features[i].feature->ops;
+
+	return ops != NULL ? ops : &none;
+}
+
+unsigned
+change_needs(const struct shard *sh, enum op_kind kind)
+{
+	unsigned needs = 0;
+
+	for (uint32_t i = 0; sh->watch != 0 && i < sh->nfeature; i++)
+		if (sh->features[i].watch != 0 && ops_of(sh, i)->needs != NULL)
+			needs |= ops_of(sh, i)->needs(sh, kind);
+	return needs;
+}
+
+static unsigned
+change_missing(struct shard *sh, const struct op *op, struct buf *key)
+{
+	unsigned missing = 0;
+
+	for (uint32_t i = 0; missing == 0 && i < sh->nfeature; i++)
+		if (sh->features[i].watch != 0 && ops_of(sh, i)->missing != NULL)
+			missing = ops_of(sh, i)->missing(sh, op, key);
+	return missing;
+}
+
+void
+change_begin(struct shard *sh, const struct op *op)
+{
+	for (uint32_t i = 0; i < sh->nfeature; i++)
+		if (sh->features[i].watch != 0 && ops_of(sh, i)->begin != NULL)
+			ops_of(sh, i)->begin(sh, op);
+}
+
+void
+change_end(struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply)
+{
+	for (uint32_t i = 0; i < sh->nfeature; i++)
+		if (sh->features[i].watch != 0 && ops_of(sh, i)->end != NULL)
+			ops_of(sh, i)->end(sh, op, env, reply);
+}
+
+/* ---- what an operation needs ---- */
+
 static unsigned
 missing_of(struct shard *sh, const struct op *op, struct buf *key)
 {
@@ -87,8 +139,7 @@ missing_of(struct shard *sh, const struct op *op, struct buf *key)
 		return missing;
 	if (op->kind == OP_DISCONNECT && op->payload.n == 0)
 		needs = 0;
-	if (sh->watch != 0)
-		needs |= configure_needs(sh, op->kind);
+	needs |= change_needs(sh, op->kind);
 	missing = shard_row_missing(sh, row_number(sh, r), needs, key);
 	if (rule->modules == 0 || r->module_n != 0)
 		return missing;
@@ -102,7 +153,7 @@ hub_missing(struct shard *sh, const struct op *op, struct buf *key)
 {
 	unsigned missing = missing_of(sh, op, key);
 
-	return missing != 0 || sh->watch == 0 ? missing : configure_missing(sh, op, key);
+	return missing != 0 || sh->watch == 0 ? missing : change_missing(sh, op, key);
 }
 
 /* Can these bytes be that record? Asked once, when they come from the store. */
@@ -165,35 +216,16 @@ precondition_holds(const struct op *op, const char *etag, struct reply *reply)
 	return false;
 }
 
-/* A back end has changed its twin, and then configurations have, too: it is shown as it is now, so that its etag holds, and
- * told what they did not let stand. */
-static void
-configurations_answer(struct shard *sh, const struct op *op, const struct blob *was,
-    const struct blob *said, const struct hub_env *env, struct reply *reply)
+/* Of one that is a feature's. Whoever asks for it has made the shard with that feature. */
+static op_fn *
+feature_operation(const struct shard *sh, enum op_kind kind)
 {
-	struct row *r = row_find(sh, op->device, op->module); /* rows move when modules are made */
+	op_fn *apply = NULL;
 
-	overruled_warn(configure_set(sh), blob_str(was), blob_str(said),
-	    blob_str(r->records[RECORD_WANTED]), &reply->warning);
-	reply->body.n = 0;
-	on_twin_read(sh, r, op, env, reply);
-}
-
-/* Configurations have the last word. */
-static void
-apply_configured(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
-    struct reply *reply)
-{
-	bool twin = r != NULL && (op->kind == OP_TWIN_PATCH || op->kind == OP_TWIN_REPLACE);
-	struct blob *was = twin ? blob_ref(r->records[RECORD_WANTED]) : NULL, *said;
-
-	configure_begin(sh);
-	rules[op->kind].apply(sh, r, op, env, reply);
-	said = twin ? blob_ref(r->records[RECORD_WANTED]) : NULL;
-	if (configure_due(sh, op, env) && twin && reply->fault.code == F_NONE)
-		configurations_answer(sh, op, was, said, env, reply);
-	blob_unref(was);
-	blob_unref(said);
+	for (uint32_t i = 0; apply == NULL && i < sh->nfeature; i++)
+		apply = ops_of(sh, i)->operations[kind];
+	assert(apply != NULL);
+	return apply;
 }
 
 void
@@ -201,6 +233,7 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 {
 	const struct rule *rule = &rules[op->kind];
 	struct row *r = row_find(sh, op->device, op->module);
+	op_fn *apply;
 
 	if (rule->of_session &&
 	    (r == NULL || r->presence == NULL || r->presence->epoch != op->epoch)) {
@@ -215,8 +248,10 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 	}
 	if (r != NULL && rule->of_session)
 		r->activity_us = env->now_us;
-	if (sh->watch == 0)
-		rule->apply(sh, r, op, env, reply);
-	else
-		apply_configured(sh, r, op, env, reply);
+	apply = rule->apply != NULL ? rule->apply : feature_operation(sh, op->kind);
+	if (sh->watch != 0)
+		change_begin(sh, op);
+	apply(sh, r, op, env, reply);
+	if (sh->watch != 0)
+		change_end(sh, op, env, reply);
 }

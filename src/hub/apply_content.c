@@ -4,8 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "hub/effective.h"
-#include "hub/priv.h"
+#include "hub/configure.h"
 
 struct target {
 	struct str module;

@@ -105,6 +105,9 @@ enum err configuration_metric_plan(struct str text, struct query **out, struct f
 
 /* ---- sets ---- */
 
+#define UNSWEPT                                                                                    \
+	UINT64_MAX /* no set has this hash: a shard's mark while its rows are in line with different ones */
+
 struct configurations {
 	uint64_t hash; /* of all in it: equal for equal sets, 0 for the empty one */
 	uint32_t n;

@@ -13,27 +13,9 @@
  */
 #include <stdlib.h>
 
-#include "hub/evaluate.h"
-#include "hub/touched.h"
+#include "hub/configure.h"
 
 #define DUE_MAX 4096u /* rows of one operation: a device with its modules, and some to spare */
-
-struct configure {
-	struct evaluator ev; /* its set: shard_configure */
-	unsigned records;    /* what evaluation needs in memory */
-	struct touched touched;
-	bool selfish;     /* conditions look at what configurations write */
-	bool timed;       /* conditions that come true by time alone */
-	bool running;     /* what is written now is written by configurations */
-	bool postponed;   /* some row waits for the next round of all */
-	bool again;       /* that round is under way */
-	uint64_t nlooped; /* rows that still changed at their second evaluation (J-36) */
-	uint32_t *due, ndue, capdue;
-	uint32_t row;        /* of the sweep */
-	bool passes;         /* and that row: the change does not concern it */
-	uint32_t identities; /* of the shard when the operation began */
-	struct buf notify;
-};
 
 /* Which changes of a row make it due. */
 static unsigned
@@ -50,6 +32,8 @@ watch_of(const struct configurations *set)
 		watch |= RECORD_BIT(RECORD_IDENTITY);
 	if (set->roots & QUERY_ROOT_BIT(QUERY_ROOT_CONNECTION_STATE))
 		watch |= WATCH_PRESENCE;
+	if (set->edge)
+		watch |= WATCH_EDGE;
 	return watch;
 }
 
@@ -59,19 +43,19 @@ static const struct configurations none;
 static const struct configurations *
 in_line_with(const struct shard *sh, const struct configurations *next)
 {
-	const struct configure *c = sh->configure;
+	const struct configure *c = configure_of(sh);
 
 	if (c->postponed)
 		return NULL;
 	if (c->ev.set != NULL)
 		return c->ev.set;
-	return sh->swept == next->hash ? next : sh->swept == none.hash ? &none : NULL;
+	return c->swept == next->hash ? next : c->swept == none.hash ? &none : NULL;
 }
 
 static void
 set_changes(struct shard *sh, const struct configurations *next)
 {
-	struct configure *c = sh->configure;
+	struct configure *c = configure_of(sh);
 
 	if (c->ev.set != NULL && c->ev.set->hash == next->hash)
 		return;
@@ -82,15 +66,12 @@ set_changes(struct shard *sh, const struct configurations *next)
 void
 shard_configure(struct shard *sh, const struct configurations *set)
 {
-	struct configure *c = sh->configure;
+	struct configure *c = configure_of(sh);
 
 	if (set == NULL)
 		set = &none;
-	if (c == NULL) {
-		if (set->n == 0 && sh->swept == 0)
-			return;
-		c = sh->configure = xcalloc(1, sizeof(*c));
-	}
+	if (c->ev.set == NULL && set->n == 0 && c->swept == 0)
+		return;
 	set_changes(sh, set);
 	evaluator_use(&c->ev, set);
 	c->records = evaluator_records(set);
@@ -99,19 +80,20 @@ shard_configure(struct shard *sh, const struct configurations *set)
 	        (QUERY_ROOT_BIT(QUERY_ROOT_ETAG) | QUERY_ROOT_BIT(QUERY_ROOT_VERSION) |
 	            QUERY_ROOT_BIT(QUERY_ROOT_CONFIGURATIONS)));
 	c->timed = (set->roots & QUERY_ROOT_BIT(QUERY_ROOT_LAST_ACTIVITY_TIME)) != 0;
-	sh->watch = watch_of(set);
+	c->watch = watch_of(set);
+	shard_watch(sh, &configuration_feature, c->watch);
 }
 
-void
-configure_free(struct configure *c)
+static void
+configure_fini(void *state)
 {
-	if (c == NULL)
-		return;
+	struct configure *c = state;
+
+	configurations_free(c->stored);
 	evaluator_fini(&c->ev);
 	touched_fini(&c->touched);
 	buf_fini(&c->notify);
 	free(c->due);
-	free(c);
 }
 
 /* ---- one row ---- */
@@ -119,10 +101,10 @@ configure_free(struct configure *c)
 static void
 write_row(struct shard *sh, struct row *r, const struct evaluation *e, const struct hub_env *env)
 {
-	struct configure *c = sh->configure;
+	struct configure *c = configure_of(sh);
 	struct str bytes;
 
-	if (sh->swept != c->ev.set->hash && sh->swept != UNSWEPT)
+	if (c->swept != c->ev.set->hash && c->swept != UNSWEPT)
 		swept_write(sh, UNSWEPT, env); /* else the old set, come back, would seem to hold */
 	if (e->changed) {
 		c->notify.n = 0;
@@ -144,7 +126,7 @@ evaluate(struct shard *sh, struct row *r, struct family *family, const struct hu
 {
 	struct evaluation e;
 
-	if (!row_evaluate(&sh->configure->ev, sh, r, family, env->now_us, &e))
+	if (!row_evaluate(&configure_of(sh)->ev, sh, r, family, env->now_us, &e))
 		return false;
 	write_row(sh, r, &e, env);
 	return true;
@@ -155,7 +137,7 @@ evaluate(struct shard *sh, struct row *r, struct family *family, const struct hu
 static void
 row_in_line(struct shard *sh, struct row *r, struct family *family, const struct hub_env *env)
 {
-	struct configure *c = sh->configure;
+	struct configure *c = configure_of(sh);
 
 	if (evaluate(sh, r, family, env) && c->selfish && evaluate(sh, r, family, env)) {
 		c->postponed = true;
@@ -180,7 +162,7 @@ family_of(struct shard *sh, struct row *r)
 {
 	struct row *device = r->module_n != 0 ? row_find(sh, row_device(r), STR_NONE) : r;
 
-	return sh->configure->ev.set->edge && device->edge ? device : NULL;
+	return configure_of(sh)->ev.set->edge && device->edge ? device : NULL;
 }
 
 /* A row of the family, or this row alone, of which some of these are not in memory; NULL: none. */
@@ -203,7 +185,7 @@ not_at_hand(struct shard *sh, struct row *r, unsigned records)
 static bool
 room_for_module(struct shard *sh, const struct row *device, const struct hub_env *env)
 {
-	struct configure *c = sh->configure;
+	struct configure *c = configure_of(sh);
 	uint32_t made = sh->nidentity > c->identities ? sh->nidentity - c->identities : 0;
 	struct reply unused = { 0 };
 
@@ -232,7 +214,7 @@ module_there(struct shard *sh, struct str device, struct str module, const struc
 static void
 modules_there(struct shard *sh, struct str device, struct family *family, const struct hub_env *env)
 {
-	const struct configurations *set = sh->configure->ev.set;
+	const struct configurations *set = configure_of(sh)->ev.set;
 
 	for (uint32_t o = 0; o < set->n; o++) {
 		uint32_t i = set->order[o];
@@ -250,7 +232,7 @@ family_in_line(struct shard *sh, uint32_t row, const struct hub_env *env)
 	struct family family;
 
 	row_in_line(sh, r, NULL, env);
-	family_begin(&family, &sh->configure->ev, sh, r);
+	family_begin(&family, &configure_of(sh)->ev, sh, r);
 	modules_there(sh, row_device(r), &family, env);
 	for (m = module_first(sh, row_at(sh, row)); m != NULL; m = module_next(sh, m)) {
 		if (row_is_agent(m))
@@ -266,7 +248,7 @@ family_in_line(struct shard *sh, uint32_t row, const struct hub_env *env)
 static void
 bring_in_line(struct shard *sh, struct row *r, const struct hub_env *env)
 {
-	struct configure *c = sh->configure;
+	struct configure *c = configure_of(sh);
 	struct row *device = family_of(sh, r);
 
 	if (not_at_hand(sh, r, c->records) != NULL) {
@@ -299,24 +281,34 @@ mark(struct configure *c, uint32_t row)
 	c->due[c->ndue++] = row;
 }
 
-void
-configure_mark(struct shard *sh, struct row *r)
+/* It is evaluated at the end of the operation; where it becomes an edge device, or is none any more, its modules are, too. */
+static void
+configure_row_changed(struct shard *sh, struct row *r, unsigned what)
 {
-	struct row *device = family_of(sh, r);
+	struct configure *c = configure_of(sh);
+	struct row *device;
 
-	mark(sh->configure, row_number(sh, device != NULL ? device : r));
-}
-
-void
-configure_mark_modules(struct shard *sh, const struct row *device)
-{
-	if (sh->watch == 0 || !sh->configure->ev.set->edge)
+	if (what & WATCH_EDGE) {
+		for (struct row *m = module_first(sh, r); m != NULL; m = module_next(sh, m))
+			mark(c, row_number(sh, m));
 		return;
-	for (struct row *m = module_first(sh, device); m != NULL; m = module_next(sh, m))
-		mark(sh->configure, row_number(sh, m));
+	}
+	device = family_of(sh, r);
+	mark(c, row_number(sh, device != NULL ? device : r));
 }
 
-unsigned
+/* Deployments of its device may name a module, or wait for its place. */
+static void
+configure_row_leaves(struct shard *sh, struct row *r, const struct hub_env *env)
+{
+	(void)env;
+	if (r->module_n != 0 && configure_of(sh)->watch != 0)
+		configure_row_changed(sh, r, RECORD_BIT(RECORD_IDENTITY));
+}
+
+/* ---- around an operation ---- */
+
+static unsigned
 configure_needs(const struct shard *sh, enum op_kind kind)
 {
 	unsigned changes = RECORD_BIT(RECORD_WANTED);
@@ -333,10 +325,10 @@ configure_needs(const struct shard *sh, enum op_kind kind)
 		if (!op_writes(kind))
 			return 0;
 	}
-	return sh->watch & changes ? sh->configure->records : 0;
+	return configure_of(sh)->watch & changes ? configure_of(sh)->records : 0;
 }
 
-unsigned
+static unsigned
 configure_missing(struct shard *sh, const struct op *op, struct buf *key)
 {
 	unsigned records = configure_needs(sh, op->kind), missing;
@@ -344,7 +336,7 @@ configure_missing(struct shard *sh, const struct op *op, struct buf *key)
 	bool may_turn =
 	    op->module.n == 0 && (op->kind == OP_IDENTITY_PUT || op->kind == OP_IDENTITY_IMPORT);
 
-	if (records == 0 || !sh->configure->ev.set->edge || device == NULL ||
+	if (records == 0 || !configure_of(sh)->ev.set->edge || device == NULL ||
 	    !(device->edge || may_turn))
 		return 0;
 	missing = shard_row_missing(sh, row_number(sh, device), records, key);
@@ -353,25 +345,29 @@ configure_missing(struct shard *sh, const struct op *op, struct buf *key)
 	return missing;
 }
 
-const struct configurations *
-configure_set(const struct shard *sh)
+/* The twin's record, if it is one that a back end writes: from here on the caller's. */
+static struct blob *
+written_by_back_end(struct shard *sh, const struct op *op)
 {
-	return sh->configure->ev.set;
+	struct row *r = NULL;
+
+	if (op->kind == OP_TWIN_PATCH || op->kind == OP_TWIN_REPLACE)
+		r = row_find(sh, op->device, op->module);
+	return r != NULL ? blob_ref(r->records[RECORD_WANTED]) : NULL;
 }
 
-void
-configure_begin(struct shard *sh)
+static void
+configure_begin(struct shard *sh, const struct op *op)
 {
-	sh->configure->identities = sh->nidentity;
+	struct configure *c = configure_of(sh);
+
+	c->identities = sh->nidentity;
+	c->was = written_by_back_end(sh, op);
 }
 
-bool
-configure_due(struct shard *sh, const struct op *op, const struct hub_env *env)
+static void
+evaluate_due(struct shard *sh, struct configure *c, const struct hub_env *env)
 {
-	struct configure *c = sh->configure;
-	struct row *r = row_find(sh, op->device, op->module);
-	const struct blob *before = r != NULL ? r->records[RECORD_WANTED] : NULL;
-
 	for (uint32_t i = 0; i < c->ndue; i++) {
 		struct row *due = c->due[i] < sh->nrow ? &sh->rows[c->due[i]] : NULL;
 
@@ -383,8 +379,37 @@ configure_due(struct shard *sh, const struct op *op, const struct hub_env *env)
 			c->postponed = true;
 	}
 	c->ndue = 0;
-	r = row_find(sh, op->device, op->module); /* rows move when modules are made */
-	return r != NULL && r->records[RECORD_WANTED] != before;
+}
+
+/* It is shown as it is now, so that its etag holds, and who wrote it is told what configurations did not let stand. */
+static void
+answer_again(struct shard *sh, const struct op *op, const struct blob *said,
+    const struct hub_env *env, struct reply *reply)
+{
+	struct configure *c = configure_of(sh);
+	struct row *r = row_find(sh, op->device, op->module);
+	const struct blob *now = r->records[RECORD_WANTED];
+
+	if (now == said || reply->fault.code != F_NONE)
+		return;
+	overruled_warn(c->ev.set, blob_str(c->was), blob_str(said), blob_str(now), &reply->warning);
+	reply->body.n = 0;
+	on_twin_read(sh, r, op, env, reply);
+}
+
+/* Configurations have the last word. */
+static void
+configure_end(struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply)
+{
+	struct configure *c = configure_of(sh);
+	struct blob *said = c->was != NULL ? written_by_back_end(sh, op) : NULL;
+
+	evaluate_due(sh, c, env);
+	if (said != NULL && reply != NULL)
+		answer_again(sh, op, said, env, reply);
+	blob_unref(said);
+	blob_unref(c->was);
+	c->was = NULL;
 }
 
 /* ---- all rows ---- */
@@ -392,17 +417,17 @@ configure_due(struct shard *sh, const struct op *op, const struct hub_env *env)
 bool
 shard_sweep_awaited(const struct shard *sh)
 {
-	const struct configure *c = sh->configure;
+	const struct configure *c = configure_of(sh);
 
-	return c != NULL && (c->again || sh->swept != c->ev.set->hash);
+	return c->ev.set != NULL && (c->again || c->swept != c->ev.set->hash);
 }
 
 void
 shard_sweep_restart(struct shard *sh)
 {
-	struct configure *c = sh->configure;
+	struct configure *c = configure_of(sh);
 
-	if (c == NULL)
+	if (c->ev.set == NULL)
 		return;
 	c->row = 0;
 	touched_all(&c->touched);
@@ -411,9 +436,9 @@ shard_sweep_restart(struct shard *sh)
 void
 shard_sweep_again(struct shard *sh)
 {
-	struct configure *c = sh->configure;
+	struct configure *c = configure_of(sh);
 
-	if (c == NULL || shard_sweep_awaited(sh) || !(c->timed || c->postponed))
+	if (c->ev.set == NULL || shard_sweep_awaited(sh) || !(c->timed || c->postponed))
 		return;
 	c->postponed = false;
 	c->again = true;
@@ -426,8 +451,8 @@ shard_family_row(struct shard *sh, uint32_t row, unsigned *records)
 {
 	struct row *missing = NULL;
 
-	if (sh->watch != 0 && row < sh->nrow && sh->rows[row].id != NULL) {
-		*records = sh->configure->records;
+	if (configure_of(sh)->watch != 0 && row < sh->nrow && sh->rows[row].id != NULL) {
+		*records = configure_of(sh)->records;
 		missing = not_at_hand(sh, &sh->rows[row], *records);
 	}
 	return missing != NULL ? row_number(sh, missing) : TABLE_NONE;
@@ -437,7 +462,7 @@ shard_family_row(struct shard *sh, uint32_t row, unsigned *records)
 static struct row *
 sweep_at(struct shard *sh)
 {
-	const struct configure *c = sh->configure;
+	const struct configure *c = configure_of(sh);
 	struct row *r = c->row < sh->nrow ? &sh->rows[c->row] : NULL;
 
 	if (r == NULL || r->id == NULL || (r->module_n != 0 && family_of(sh, r) != NULL))
@@ -449,7 +474,7 @@ sweep_at(struct shard *sh)
 static bool
 concerns_row(struct shard *sh, const struct row *r)
 {
-	struct configure *c = sh->configure;
+	struct configure *c = configure_of(sh);
 	struct str bears = STR_NONE;
 	struct wanted w;
 
@@ -476,7 +501,7 @@ concerns(struct shard *sh, struct row *r)
 	bool agent = false;
 
 	if (device == NULL)
-		return (r->module_n != 0 && sh->configure->touched.edge) || concerns_row(sh, r);
+		return (r->module_n != 0 && configure_of(sh)->touched.edge) || concerns_row(sh, r);
 	if (concerns_row(sh, device))
 		return true;
 	for (m = module_first(sh, device); m != NULL; m = module_next(sh, m)) {
@@ -496,7 +521,7 @@ records_to_decide(const struct touched *t)
 uint32_t
 shard_sweep_row(struct shard *sh, unsigned *records)
 {
-	struct configure *c = sh->configure;
+	struct configure *c = configure_of(sh);
 	struct row *r = sweep_at(sh), *missing = NULL;
 
 	c->passes = false;
@@ -515,10 +540,10 @@ shard_sweep_row(struct shard *sh, unsigned *records)
 void
 shard_sweep(struct shard *sh, const struct hub_env *env)
 {
-	struct configure *c = sh->configure;
+	struct configure *c = configure_of(sh);
 	struct row *r = sweep_at(sh);
 
-	configure_begin(sh);
+	c->identities = sh->nidentity;
 	if (c->row < sh->nrow) {
 		if (r != NULL && !c->passes)
 			bring_in_line(sh, r, env);
@@ -527,12 +552,37 @@ shard_sweep(struct shard *sh, const struct hub_env *env)
 	}
 	c->again = false;
 	touched_none(&c->touched);
-	if (sh->swept != c->ev.set->hash)
+	if (c->swept != c->ev.set->hash)
 		swept_write(sh, c->ev.set->hash, env);
 }
 
 uint64_t
 shard_looped(const struct shard *sh)
 {
-	return sh->configure != NULL ? sh->configure->nlooped : 0;
+	return configure_of(sh)->nlooped;
 }
+
+/* ---- the feature ---- */
+
+static const struct feature_ops operations = {
+	.operations = { [OP_CONFIGURATION_PUT] = on_configuration_put,
+	    [OP_CONFIGURATION_DELETE] = on_configuration_delete,
+	    [OP_ROLLOUT] = on_rollout,
+	    [OP_APPLY_CONTENT] = on_apply_content },
+	.needs = configure_needs,
+	.missing = configure_missing,
+	.begin = configure_begin,
+	.end = configure_end,
+};
+
+const struct feature configuration_feature = {
+	.state_bytes = sizeof(struct configure),
+	.fini = configure_fini,
+	.key_prefixes = configure_key_prefixes,
+	.load = configure_load,
+	.next_prefix = configure_next_prefix,
+	.value = configure_value,
+	.row_changed = configure_row_changed,
+	.row_leaves = configure_row_leaves,
+	.ops = &operations,
+};

@@ -286,7 +286,12 @@ void hub_key(struct buf *out, uint32_t shard, struct str device, struct str modu
 
 struct shard;
 
-struct shard *shard_new(uint32_t index);
+/* What the rooms above keep in it and hear of it: priv.h. NULL at the end. */
+struct feature;
+extern const struct feature configuration_feature, job_feature;
+
+/* features: borrowed for its life; NULL: none. */
+struct shard *shard_new(uint32_t index, const struct feature *const *features);
 void shard_free(struct shard *sh);
 
 /* At start: one identity record as stored, in the order of their keys. ERR_CORRUPT if it is not one, its row is taken,

@@ -115,8 +115,8 @@ identity_store(
 	identity_encode(env->scratch, id);
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_IDENTITY, &bytes, env);
-	if (r->edge != id->edge)
-		configure_mark_modules(sh, r);
+	if (r->edge != id->edge && (sh->watch & WATCH_EDGE))
+		features_changed(sh, r, WATCH_EDGE);
 	row_see_identity(sh, r, id);
 	links_review(sh, r, id, env);
 }
@@ -150,7 +150,7 @@ identity_make(struct shard *sh, struct str device, struct str module, struct wis
 	struct row *r = row_create(env->undo, sh, device, module, env->elapsed_us);
 
 	if (w->id.generation == 0 ||
-	    (sh->nrow == nrow && jobs_chose_between(sh, w->id.generation, UINT64_MAX)))
+	    (sh->nrow == nrow && features_chose_between(sh, w->id.generation, UINT64_MAX)))
 		w->id.generation = make_generation(sh, env);
 	if (w->id.edge && w->id.scope.n == 0)
 		w->id.scope = make_scope(device, w->id.generation, w->scope);
@@ -316,7 +316,7 @@ on_identity_put(struct shard *sh, struct row *r, const struct op *op, const stru
 static void
 row_remove(struct shard *sh, struct row *r, const struct hub_env *env)
 {
-	jobs_row_leaves(sh, r, env);
+	features_row_leaves(sh, r, env);
 	for (int k = 0; k < RECORD_KINDS; k++)
 		env->del(env->ctx, (enum record_kind)k, row_key(r));
 	presence_close(
@@ -332,9 +332,6 @@ identity_remove(struct shard *sh, struct row *r, const struct hub_env *env)
 
 	while (r->module_n == 0 && (m = module_first(sh, r)) != NULL)
 		row_remove(sh, m, env);
-	if (r->module_n != 0 && sh->watch != 0)
-		configure_mark(
-		    sh, r); /* its device's deployments may name it, or wait for its place */
 	row_remove(sh, r, env);
 }
 

@@ -160,7 +160,7 @@ system_module_restore(struct shard *sh, struct row *r, const struct identity *ol
     const struct hub_env *env)
 {
 	w->id.row = old->row;
-	if (w->id.generation == 0 || jobs_chose_between(sh, w->id.generation, old->generation))
+	if (w->id.generation == 0 || features_chose_between(sh, w->id.generation, old->generation))
 		w->id.generation = old->generation;
 	if (w->id.etag == 0)
 		w->id.etag = old->etag;

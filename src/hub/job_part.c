@@ -11,14 +11,6 @@
 
 #define FORMAT 1
 
-struct shard_jobs *
-jobs_of(struct shard *sh)
-{
-	if (sh->jobs == NULL)
-		sh->jobs = xcalloc(1, sizeof(*sh->jobs));
-	return sh->jobs;
-}
-
 struct str
 part_key(const char *prefix, uint32_t shard, uint64_t number, char room[HUB_PREFIX_MAX])
 {
@@ -127,11 +119,10 @@ part_from(const struct shard_jobs *js, uint64_t number)
 struct job_part *
 part_find(const struct shard *sh, uint64_t number)
 {
-	uint32_t i = sh->jobs != NULL ? part_from(sh->jobs, number) : 0;
+	const struct shard_jobs *js = jobs_of(sh);
+	uint32_t i = part_from(js, number);
 
-	if (sh->jobs == NULL || i == sh->jobs->npart || sh->jobs->part[i]->number != number)
-		return NULL;
-	return sh->jobs->part[i];
+	return i < js->npart && js->part[i]->number == number ? js->part[i] : NULL;
 }
 
 struct job_part *

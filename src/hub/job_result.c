@@ -150,29 +150,29 @@ bool
 jobs_chose_between(const struct shard *sh, uint64_t a, uint64_t b)
 {
 	uint64_t low = a < b ? a : b, high = a < b ? b : a;
+	const struct shard_jobs *js = jobs_of(sh);
 	struct part_state s;
 
-	for (uint32_t i = 0; sh->jobs != NULL && i < sh->jobs->npart; i++)
-		if (sh->jobs->part[i]->record != NULL &&
-		    part_decode(blob_str(sh->jobs->part[i]->record), &s) && s.generation >= low &&
-		    s.generation < high)
+	for (uint32_t i = 0; i < js->npart; i++)
+		if (js->part[i]->record != NULL && part_decode(blob_str(js->part[i]->record), &s) &&
+		    s.generation >= low && s.generation < high)
 			return true;
 	return false;
 }
 
 void
-jobs_row_leaves(struct shard *sh, const struct row *r, const struct hub_env *env)
+jobs_row_leaves(struct shard *sh, struct row *r, const struct hub_env *env)
 {
+	const struct shard_jobs *js = jobs_of(sh);
 	struct identity id;
 
-	if (sh->jobs == NULL || sh->jobs->npart == 0 ||
-	    !identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id))
+	if (js->npart == 0 || !identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id))
 		return;
-	for (uint32_t i = 0; i < sh->jobs->npart; i++) {
-		struct job_part *p = sh->jobs->part[i];
+	for (uint32_t i = 0; i < js->npart; i++) {
+		struct job_part *p = js->part[i];
 
 		if (p->record == NULL || p->rows == NULL ||
-		    (sh->jobs->known != NULL && jobs_number(sh->jobs->known, p->number) == NULL))
+		    (js->known != NULL && jobs_number(js->known, p->number) == NULL))
 			continue;
 		if (p->work != NULL && !p->work->now.ended)
 			leaves_work(sh, p, r, env);

@@ -205,12 +205,11 @@ struct hub_targets {
 struct hub_targets *
 shard_targets_open(const struct shard *sh, uint64_t number)
 {
-	const struct shard_jobs *js = sh->jobs;
+	const struct shard_jobs *js = jobs_of(sh);
 	struct hub_targets *ts = xcalloc(1, sizeof(*ts));
 
 	ts->shard = sh;
-	for (uint32_t i = js != NULL ? part_from(js, number) : 0; js != NULL && i < js->npart;
-	     i++) {
+	for (uint32_t i = part_from(js, number); i < js->npart; i++) {
 		ts->part = js->part[i];
 		ts->job = jobs_number(js->known, ts->part->number);
 		if (ts->job != NULL && ts->part->record != NULL && ts->part->rows != NULL &&

@@ -26,8 +26,8 @@ shard_job_row(struct shard *sh, const struct job *j, unsigned *records)
 	if (w->nheap == 0 || j->state.stop != JOB_GOES_ON || w->now.nflight == JOB_FLIGHTS_MAX)
 		return TABLE_NONE;
 	*records = j->type == JOB_TWIN ? RECORD_BIT(RECORD_WANTED) : 0;
-	if (j->type == JOB_TWIN && sh->watch != 0)
-		*records |= configure_needs(sh, OP_TWIN_PATCH);
+	if (j->type == JOB_TWIN)
+		*records |= change_needs(sh, OP_TWIN_PATCH);
 	return w->heap[0];
 }
 
@@ -45,11 +45,9 @@ patch_twin(struct shard *sh, struct row *r, const struct job *j, const struct hu
 	bool ok = twin_prepare(r, &op, j->patch, env, &next, reply);
 
 	if (ok) {
-		if (sh->watch != 0)
-			configure_begin(sh);
+		change_begin(sh, &op);
 		twin_apply(sh, r, &op, &next, env);
-		if (sh->watch != 0)
-			configure_due(sh, &op, env);
+		change_end(sh, &op, env, NULL);
 	}
 	twin_next_fini(&next);
 	return ok;
@@ -252,9 +250,9 @@ drop_shells(struct shard_jobs *js)
 uint64_t
 shard_job_forgotten(const struct shard *sh, char room[HUB_PREFIX_MAX], struct str *results)
 {
-	const struct shard_jobs *js = sh->jobs;
+	const struct shard_jobs *js = jobs_of(sh);
 
-	for (uint32_t i = 0; js != NULL && js->known != NULL && i < js->npart; i++) {
+	for (uint32_t i = 0; js->known != NULL && i < js->npart; i++) {
 		const struct job_part *p = js->part[i];
 
 		if ((p->record == NULL && p->rows == NULL) ||
@@ -278,11 +276,8 @@ shard_job_forget(struct shard *sh, uint64_t number, const struct hub_env *env)
 void
 shard_jobs_know(struct shard *sh, struct jobs *set)
 {
-	struct shard_jobs *js;
+	struct shard_jobs *js = jobs_of(sh);
 
-	if (sh->jobs == NULL && set->n == 0)
-		return;
-	js = jobs_of(sh);
 	jobs_unref(js->known);
 	js->known = jobs_ref(set);
 	reports_trim(js);
@@ -302,8 +297,10 @@ shard_jobs_know(struct shard *sh, struct jobs *set)
 void
 shard_jobs_restart(struct shard *sh)
 {
-	for (uint32_t i = 0; sh->jobs != NULL && i < sh->jobs->npart; i++) {
-		struct job_part *p = sh->jobs->part[i];
+	const struct shard_jobs *js = jobs_of(sh);
+
+	for (uint32_t i = 0; i < js->npart; i++) {
+		struct job_part *p = js->part[i];
 
 		p->told = false;
 		if (p->work == NULL)

@@ -82,26 +82,27 @@ reports_free(struct job_reports *rs)
 	free(rs);
 }
 
-void
-shard_jobs_free(struct shard_jobs *js)
+static void
+jobs_fini(void *state)
 {
-	if (js == NULL)
-		return;
+	struct shard_jobs *js = state;
+
 	jobs_unref(js->stored);
 	jobs_unref(js->known);
 	reports_free(js->reports);
 	for (uint32_t i = 0; i < js->npart; i++)
 		part_free(js->part[i]);
 	free(js->part);
-	free(js);
 }
 
 /* ---- records ---- */
 
-bool
+static const char *const key_prefixes[] = { "job", NULL };
+
+static bool
 jobs_key(struct str key)
 {
-	return str_starts(key, STR("job"));
+	return str_starts(key, str_of(key_prefixes[0]));
 }
 
 static enum err
@@ -127,8 +128,8 @@ job_common(struct shard *sh, struct str id, const struct str *value)
 	return ERR_OK;
 }
 
-enum err
-jobs_common(struct shard *sh, struct str key, const struct str *value)
+static enum err
+jobs_load(struct shard *sh, struct str key, const struct str *value)
 {
 	if (str_starts(key, STR(JOB_KEY)))
 		return job_common(sh, str_sub(key, sizeof(JOB_KEY) - 1), value);
@@ -152,30 +153,29 @@ shard_prefix(const char *name, uint32_t shard, char room[HUB_PREFIX_MAX])
 static bool
 next_active(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX])
 {
+	const struct shard_jobs *js = jobs_of(sh);
 	uint32_t i = 0;
 
-	if (sh->jobs == NULL)
-		return false;
 	if (str_starts(*prefix, STR(DONE_KEY)))
-		while (i < sh->jobs->npart &&
-		    str_cmp(part_key(DONE_KEY, sh->index, sh->jobs->part[i]->number, room),
-		        *prefix) <= 0)
+		while (i < js->npart &&
+		    str_cmp(part_key(DONE_KEY, sh->index, js->part[i]->number, room), *prefix) <= 0)
 			i++;
-	while (i < sh->jobs->npart && sh->jobs->part[i]->work == NULL)
+	while (i < js->npart && js->part[i]->work == NULL)
 		i++;
-	if (i == sh->jobs->npart)
+	if (i == js->npart)
 		return false;
-	*prefix = part_key(DONE_KEY, sh->index, sh->jobs->part[i]->number, room);
+	*prefix = part_key(DONE_KEY, sh->index, js->part[i]->number, room);
 	return true;
 }
 
-bool
-jobs_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX])
+static bool
+jobs_next_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX])
 {
 	char at[HUB_PREFIX_MAX];
 	struct str now = { at, prefix->n };
 
-	memcpy(at, prefix->p, prefix->n); /* it may be in room */
+	if (prefix->n != 0)
+		memcpy(at, prefix->p, prefix->n); /* it may be in room */
 	if (!jobs_key(now) && sh->index == 0) {
 		*prefix = STR(JOB_KEY);
 	} else if (!jobs_key(now) || str_eq(now, STR(JOB_KEY))) {
@@ -202,8 +202,8 @@ stored_blob(const struct shard *sh, struct str key)
 	return p == NULL ? NULL : rows ? p->rows : p->record;
 }
 
-bool
-jobs_common_value(const struct shard *sh, struct str key, struct buf *out)
+static bool
+jobs_value(const struct shard *sh, struct str key, struct buf *out)
 {
 	const struct job *j;
 	struct blob *b;
@@ -216,8 +216,7 @@ jobs_common_value(const struct shard *sh, struct str key, struct buf *out)
 			buf_str(out, blob_str(b));
 		return b != NULL;
 	}
-	j = sh->jobs != NULL ? jobs_find(sh->jobs->stored, str_sub(key, sizeof(JOB_KEY) - 1))
-	                     : NULL;
+	j = jobs_find(jobs_of(sh)->stored, str_sub(key, sizeof(JOB_KEY) - 1));
 	if (j != NULL)
 		buf_str(out, j->record);
 	return j != NULL;
@@ -252,9 +251,9 @@ job_move(
 struct jobs *
 shard_jobs(const struct shard *sh)
 {
-	if (sh->jobs == NULL || sh->jobs->stored == NULL)
-		return jobs_with(NULL, 0, NULL);
-	return jobs_ref(sh->jobs->stored);
+	const struct shard_jobs *js = jobs_of(sh);
+
+	return js->stored != NULL ? jobs_ref(js->stored) : jobs_with(NULL, 0, NULL);
 }
 
 /* ---- what shards report ---- */
@@ -262,7 +261,7 @@ shard_jobs(const struct shard *sh)
 struct job_counts
 shard_job_counts(const struct shard *sh, const struct job *j)
 {
-	const struct shard_jobs *js = sh->jobs;
+	const struct shard_jobs *js = jobs_of(sh);
 	const struct report_set *set = job_active(j) ? reports_find(js, j->number) : NULL;
 	struct job_counts c = j->state.counts;
 
@@ -349,7 +348,7 @@ deadline_us(const struct job *j)
 static struct job_state
 next_state(const struct shard *sh, const struct job *j, int64_t now_us)
 {
-	const struct shard_jobs *js = sh->jobs;
+	const struct shard_jobs *js = jobs_of(sh);
 	struct job_state s = j->state;
 
 	if (job_active(j) && all_ended(js, j)) {
@@ -407,11 +406,11 @@ tick_one(struct shard *sh, const struct job *j, const struct hub_env *env)
 int64_t
 shard_jobs_tick(struct shard *sh, const struct hub_env *env)
 {
-	struct shard_jobs *js = sh->jobs;
+	struct shard_jobs *js = jobs_of(sh);
 	int64_t next_us = INT64_MAX;
 	bool full;
 
-	if (js == NULL || js->stored == NULL)
+	if (js->stored == NULL)
 		return INT64_MAX;
 	if (js->next_us > env->now_us)
 		return js->next_us;
@@ -482,7 +481,7 @@ make_room(struct shard *sh, const struct hub_env *env, struct fault *f)
 	struct jobs *all;
 	struct job *old;
 
-	while ((all = sh->jobs->stored) != NULL &&
+	while ((all = jobs_of(sh)->stored) != NULL &&
 	    (all->n >= JOBS_MAX || stored_bytes(all) > JOBS_BYTES_MAX)) {
 		if ((old = oldest_settled(all)) == NULL)
 			break;
@@ -498,7 +497,7 @@ make_room(struct shard *sh, const struct hub_env *env, struct fault *f)
 static bool
 may_start(struct shard *sh, const struct job *j, const struct hub_env *env, struct fault *f)
 {
-	if (j->start_us > env->now_us || nactive(sh->jobs, env->now_us) < JOBS_ACTIVE_MAX)
+	if (j->start_us > env->now_us || nactive(jobs_of(sh), env->now_us) < JOBS_ACTIVE_MAX)
 		return true;
 	fault_set(f, F_ThrottlingMaxActiveJobCountExceeded,
 	    "%u jobs are running or queued to run at once, the limit", JOBS_ACTIVE_MAX);
@@ -530,7 +529,7 @@ make_job(struct shard *sh, const struct op *op, const struct hub_env *env, struc
 		doc_put_unique(&unique, body);
 		body = doc_of(buf_view(&unique));
 	}
-	if (job_encode_new(&record, op->name, next_number(sh->jobs->stored, env->now_us), body,
+	if (job_encode_new(&record, op->name, next_number(jobs_of(sh)->stored, env->now_us), body,
 	        env->now_us, f) == ERR_OK &&
 	    job_new(buf_view(&record), &j) != ERR_OK)
 		j = NULL;
@@ -539,7 +538,7 @@ make_job(struct shard *sh, const struct op *op, const struct hub_env *env, struc
 	return j;
 }
 
-void
+static void
 on_job_put(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
@@ -558,7 +557,7 @@ on_job_put(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	job_unref(j);
 }
 
-void
+static void
 on_job_get(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
@@ -569,7 +568,7 @@ on_job_get(struct shard *sh, struct row *r, const struct op *op, const struct hu
 		reply_job(sh, j, reply);
 }
 
-void
+static void
 on_job_cancel(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
@@ -590,5 +589,23 @@ on_job_cancel(struct shard *sh, struct row *r, const struct op *op, const struct
 	s.end_us = s.stopped_us = env->now_us;
 	s.settled = s.began_us == 0;
 	job_move(sh, j, &s, env);
-	reply_job(sh, jobs_find(sh->jobs->stored, op->name), reply);
+	reply_job(sh, jobs_find(jobs_of(sh)->stored, op->name), reply);
 }
+
+/* ---- the feature ---- */
+
+static const struct feature_ops operations = { .operations = { [OP_JOB_PUT] = on_job_put,
+	                                           [OP_JOB_GET] = on_job_get,
+	                                           [OP_JOB_CANCEL] = on_job_cancel } };
+
+const struct feature job_feature = {
+	.state_bytes = sizeof(struct shard_jobs),
+	.fini = jobs_fini,
+	.key_prefixes = key_prefixes,
+	.load = jobs_load,
+	.next_prefix = jobs_next_prefix,
+	.value = jobs_value,
+	.row_leaves = jobs_row_leaves,
+	.chose_between = jobs_chose_between,
+	.ops = &operations,
+};

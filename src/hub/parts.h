@@ -73,6 +73,7 @@ struct job_part {
 
 struct job_reports;
 
+/* What jobs keep in a shard. */
 struct shard_jobs {
 	struct jobs *stored; /* shard 0: the hub's, as last written; NULL: none */
 	struct job_reports *reports;
@@ -84,8 +85,11 @@ struct shard_jobs {
 
 void reports_trim(struct shard_jobs *js);
 
-/* Made at the first call. */
-struct shard_jobs *jobs_of(struct shard *sh);
+static inline struct shard_jobs *
+jobs_of(const struct shard *sh)
+{
+	return shard_state(sh, &job_feature);
+}
 
 /* Index of the first part at or after a number. */
 uint32_t part_from(const struct shard_jobs *js, uint64_t number);
@@ -118,6 +122,11 @@ void part_unorder(struct shard *sh, struct part_work *w, uint32_t row);
 /* The first fresh result at or after `row`; TABLE_NONE: there is none. */
 uint32_t part_fresh(const struct job_part *p, uint32_t row, struct str *value);
 void part_fresh_add(struct job_part *p, uint32_t row, struct str value);
+
+/* An identity is about to go: what jobs know of it is written under its name. */
+void jobs_row_leaves(struct shard *sh, struct row *r, const struct hub_env *env);
+/* Would an identity of generation b, for a job that is remembered, not be what one of a is, a target or one that came later? */
+bool jobs_chose_between(const struct shard *sh, uint64_t a, uint64_t b);
 
 /* ---- results ---- */
 

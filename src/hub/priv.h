@@ -57,6 +57,8 @@ struct free_row {
 	int64_t since_us;
 };
 
+#define FEATURES_MAX 4u /* of a shard */
+
 struct shard {
 	uint32_t index;
 	uint32_t nrow, caprow;
@@ -81,16 +83,16 @@ struct shard {
 	struct {
 		uint8_t *bits; /* by row: RECORD_BIT and the bits below; 0: not listed */
 		uint32_t *rows;
-		uint32_t n, room;      /* rows listed; rows that bits holds */
-	} changed;                     /* since the columns were last brought up to date */
-	struct configurations *stored; /* shard 0: the hub's, as last written; NULL: none */
-	uint64_t swept;                /* hash of the set that every row is in line with, or: */
-#define UNSWEPT UINT64_MAX             /* some are in line with one set, some with another */
-	unsigned watch; /* RECORD_BITs and WATCH_PRESENCE: whose change makes a row due */
-	struct configure *configure; /* NULL until there is a configuration */
-	struct shard_jobs *jobs;     /* NULL until there is a job */
+		uint32_t n, room; /* rows listed; rows that bits holds */
+	} changed;                /* since the columns were last brought up to date */
+	struct {
+		const struct feature *feature;
+		void *state;
+		unsigned watch;
+	} features[FEATURES_MAX];
+	uint32_t nfeature;
+	unsigned watch; /* what any of them wants to hear of: RECORD_BITs and WATCH_* */
 };
-#define WATCH_PRESENCE   (1u << 8)
 
 #define CHANGED_PRESENCE RECORD_BIT(RECORD_KINDS)
 #define CHANGED_ALL      (RECORD_BIT(RECORD_KINDS + 1) - 1)
@@ -113,6 +115,48 @@ void row_see_identity(struct shard *sh, struct row *r, const struct identity *id
 /* The former one is freed. */
 void row_set_presence(struct shard *sh, struct row *r, struct presence *p);
 void presence_free(struct presence *p);
+
+/* ---- features: what the rooms above keep in a shard, and what they hear of its rows ---- */
+
+#define WATCH_PRESENCE (1u << 8) /* a session has begun or ended */
+#define WATCH_EDGE                                                                                 \
+	(1u << 9) /* a device becomes an edge one, or is none any more: it is still as before */
+
+struct feature_ops;
+
+/* What is NULL is not asked. */
+struct feature {
+	size_t state_bytes; /* of what it keeps in each shard, at first zero: shard_state */
+	void (*fini)(void *state);
+	/* Its records among RECORD_COMMON: keys begin with one of these, NULL at the end. */
+	const char *const *key_prefixes;
+	/* What shard_common and shard_common_prefix do for them. */
+	enum err (*load)(struct shard *sh, struct str key, const struct str *value);
+	bool (*next_prefix)(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX]);
+	/* The value in memory, appended; false: there is none. */
+	bool (*value)(const struct shard *sh, struct str key, struct buf *out);
+	/* What it watches (shard_watch) of a row has changed, in an operation. */
+	void (*row_changed)(struct shard *sh, struct row *r, unsigned what);
+	/* An identity is about to go. Its records are in memory. */
+	void (*row_leaves)(struct shard *sh, struct row *r, const struct hub_env *env);
+	/* Would it take an identity of generation b for what one of a is, or the other way round? So a row that was
+	 * somebody else's takes no generation that tells it otherwise, whatever a line of an import says. */
+	bool (*chose_between)(const struct shard *sh, uint64_t a, uint64_t b);
+	const struct feature_ops *ops; /* what hub_apply asks of it */
+};
+
+/* For shard_new and shard_free. */
+void features_init(struct shard *sh, const struct feature *const *features);
+void features_fini(struct shard *sh);
+/* What the feature keeps in this shard, which has it. */
+void *shard_state(const struct shard *sh, const struct feature *f);
+/* RECORD_BITs and WATCH_*: whose change in a row it wants to hear of from now on; hub_apply asks it as long as it
+ * watches something. */
+void shard_watch(struct shard *sh, const struct feature *f, unsigned what);
+/* To be called where sh->watch has some of `what`. */
+void features_changed(struct shard *sh, struct row *r, unsigned what);
+void features_row_leaves(struct shard *sh, struct row *r, const struct hub_env *env);
+bool features_chose_between(const struct shard *sh, uint64_t a, uint64_t b);
 
 /* ---- modules: rows of their own, chained to their device's, newest first ---- */
 
@@ -188,44 +232,12 @@ struct doc configuration_content(struct doc content, enum configuration_kind *ki
 enum err configuration_paths_check(struct doc content, struct fault *f);
 /* {a:{b:value}} of `properties.desired.a.b`, a checked key. */
 void configuration_path_patch(struct buf *out, struct str key, struct doc value);
-struct configure;
-void configure_free(struct configure *c); /* NULL is fine */
-/* A change of this row may concern a configuration: it is evaluated at the end of the operation. */
-void configure_mark(struct shard *sh, struct row *r);
-/* A device becomes an edge one, or is none any more: its modules, too. */
-void configure_mark_modules(struct shard *sh, const struct row *device);
-/* Before an operation, and the records that its evaluation needs, as hub_missing. */
-void configure_begin(struct shard *sh);
-unsigned configure_missing(struct shard *sh, const struct op *op, struct buf *key);
-/* Evaluate what is due; true if that has changed the twin of the operation. */
-bool configure_due(struct shard *sh, const struct op *op, const struct hub_env *env);
-/* The set that holds; there is one while `watch` is not 0. */
-const struct configurations *configure_set(const struct shard *sh);
 /* A sentence about what a back end has written into desired and configurations have put back or taken away, appended: by the
  * twin's record before, after its operation, and now. Nothing if they have not. */
 void overruled_warn(const struct configurations *set, struct str was, struct str said,
     struct str now, struct buf *out);
-/* What that may need in memory. */
-unsigned configure_needs(const struct shard *sh, enum op_kind kind);
-/* Every row of the shard is in line with the set of this hash. */
-void swept_write(struct shard *sh, uint64_t hash, const struct hub_env *env);
 
-/* ---- jobs ---- */
-
-struct shard_jobs;
-void shard_jobs_free(struct shard_jobs *js); /* NULL is fine */
-/* Records of jobs among RECORD_COMMON: what shard_common, shard_common_prefix and common_value do for them. */
-bool jobs_key(struct str key);
-enum err jobs_common(struct shard *sh, struct str key, const struct str *value);
-bool jobs_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX]);
-bool jobs_common_value(const struct shard *sh, struct str key, struct buf *out);
-/* Would an identity of generation b, for a job that is remembered, not be what one of a is, a target or one that came later? So a row
- * that was somebody else's takes no generation that is older than such a job, whatever a line of an import says. */
-bool jobs_chose_between(const struct shard *sh, uint64_t a, uint64_t b);
-/* An identity is about to go: what jobs know of it is written under its name. Its identity record is in memory. */
-void jobs_row_leaves(struct shard *sh, const struct row *r, const struct hub_env *env);
-
-/* Write a record of RECORD_COMMON, value NULL: delete it; undone with the round. */
+/* Write a feature's record of RECORD_COMMON, value NULL: delete it; undone with the round. */
 void common_write(
     struct shard *sh, struct str key, const struct str *value, const struct hub_env *env);
 
@@ -390,8 +402,26 @@ op_fn on_identity_import, on_keys_regenerate;
 op_fn on_method, on_method_cancel, on_method_response;
 op_fn on_twin_read, on_twin_convergence, on_twin_patch, on_twin_replace;
 
-op_fn on_configuration_put, on_configuration_delete, on_rollout, on_apply_content;
-op_fn on_job_put, on_job_get, on_job_cancel;
+/* ---- what hub_apply asks of features that watch something (struct feature); what is NULL is not asked ---- */
+
+struct feature_ops {
+	op_fn *operations
+	    [OP_KINDS]; /* those that are the feature's; asked whether it watches or not */
+	/* Which records of its row a change of this kind needs besides. */
+	unsigned (*needs)(const struct shard *sh, enum op_kind kind);
+	/* Those of rows beside it, as hub_missing. */
+	unsigned (*missing)(struct shard *sh, const struct op *op, struct buf *key);
+	/* Around an operation: what it brings about is done in the end, within the same commit. reply NULL: nobody is
+	 * shown it. */
+	void (*begin)(struct shard *sh, const struct op *op);
+	void (*end)(
+	    struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply);
+};
+/* The same of all features, for a change that is made beside hub_apply. */
+unsigned change_needs(const struct shard *sh, enum op_kind kind);
+void change_begin(struct shard *sh, const struct op *op);
+void change_end(
+    struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply);
 
 /* A live session that listens hears of the change, in version order (T-65 to T-69). */
 void desired_notify(

@@ -49,12 +49,13 @@ presence_free(struct presence *p)
 }
 
 struct shard *
-shard_new(uint32_t index)
+shard_new(uint32_t index, const struct feature *const *features)
 {
 	struct shard *sh = xcalloc(1, sizeof(*sh));
 
 	sh->index = index;
 	sh->epoch_next = 1;
+	features_init(sh, features);
 	return sh;
 }
 
@@ -82,9 +83,7 @@ shard_free(struct shard *sh)
 	free(sh->rows);
 	free(sh->free);
 	table_fini(&sh->ids);
-	configurations_free(sh->stored);
-	configure_free(sh->configure);
-	shard_jobs_free(sh->jobs);
+	features_fini(sh);
 	free(sh);
 }
 
@@ -257,7 +256,7 @@ row_set_presence(struct shard *sh, struct row *r, struct presence *p)
 	r->presence = p;
 	row_changed(sh, r, CHANGED_PRESENCE);
 	if (sh->watch & WATCH_PRESENCE)
-		configure_mark(sh, r);
+		features_changed(sh, r, WATCH_PRESENCE);
 }
 
 static struct row *

@@ -164,7 +164,7 @@ row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct s
 	row_set_cached(sh, r, kind, b);
 	row_changed(sh, r, RECORD_BIT(kind));
 	if (sh->watch & RECORD_BIT(kind))
-		configure_mark(sh, r);
+		features_changed(sh, r, RECORD_BIT(kind));
 	if (bytes == NULL)
 		env->del(env->ctx, kind, row_key(r));
 	else

@@ -300,6 +300,9 @@ worker_main(void *arg)
 	return NULL;
 }
 
+/* What is kept in a shard beside its twins. */
+static const struct feature *const features[] = { &configuration_feature, &job_feature, NULL };
+
 void
 worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, uint32_t to)
 {
@@ -308,7 +311,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 	w->shard_from = from;
 	w->shard_to = to;
 	for (uint32_t s = from; s < to; s++)
-		w->shards[s] = shard_new(s);
+		w->shards[s] = shard_new(s, features);
 	w->queue_end = &w->queue;
 	inbox_init(&w->inbox);
 	lanes_init(w);

@@ -23,7 +23,7 @@ static inline void
 fuzz_kit_init(struct kit *k)
 {
 	kit_init(k);
-	kit_shard(k, shard_new(0));
+	kit_shard(k, shard_new(0, kit_features));
 }
 
 static inline void

@@ -54,7 +54,7 @@ use(struct kit *k)
 static void
 try_identity(struct kit *k, struct str key, struct str value)
 {
-	struct shard *sh = shard_new(0);
+	struct shard *sh = shard_new(0, kit_features);
 
 	if (shard_load(sh, key, value) != ERR_OK) {
 		shard_free(sh);

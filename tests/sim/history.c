@@ -28,7 +28,7 @@ sim_init(struct sim *s, uint64_t seed)
 			unsigned naming = w * SHARDS_OF_ONE + i;
 
 			lane_init(l, rnd_u64(&s->rnd), naming);
-			kit_shard(&l->k, shard_new(naming));
+			kit_shard(&l->k, shard_new(naming, kit_features));
 		}
 }
 

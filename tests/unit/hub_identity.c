@@ -475,7 +475,7 @@ static void
 load__refuses_what_is_no_identity(void **state)
 {
 	struct kit *k = *state;
-	struct shard *sh = shard_new(3);
+	struct shard *sh = shard_new(3, NULL);
 	struct kit_row *r;
 	struct buf bad = { 0 };
 	struct str key, value;
@@ -520,7 +520,7 @@ fill__damaged_records_never_crash(void **state)
 		for (size_t at = 0; at < r->value.n; at++) {
 			struct str device, module, value = buf_view(&r->value);
 			char was = r->value.p[at];
-			struct shard *sh = shard_new(3);
+			struct shard *sh = shard_new(3, NULL);
 			struct hub_row hr;
 			struct buf json = { 0 };
 			uint32_t row;

@@ -165,6 +165,8 @@ kit_shard(struct kit *k, struct shard *sh)
 	k->sh = sh;
 }
 
+static const struct feature *const kit_features[] = { &configuration_feature, &job_feature, NULL };
+
 static const uint64_t kit_cas[] = { KIT_CA };
 
 static UNUSED void
@@ -197,7 +199,7 @@ kit_init(struct kit *k)
 		.del = kit_del_row,
 		.effect = kit_effect,
 		.undo = k->undo };
-	k->sh = shard_new(3);
+	k->sh = shard_new(3, kit_features);
 }
 
 static UNUSED void
@@ -243,7 +245,7 @@ kit_fail(struct kit *k, bool found)
 static UNUSED void
 kit_restart(struct kit *k)
 {
-	struct shard *sh = shard_new(k->sh->index);
+	struct shard *sh = shard_new(k->sh->index, kit_features);
 
 	undo_commit(k->undo);
 	for (int modules = 0; modules < 2; modules++) /* after their devices */

@@ -271,7 +271,7 @@ static void
 module__a_module_without_its_device_is_refused_at_start(void **state)
 {
 	struct kit *k = *state;
-	struct shard *sh = shard_new(3);
+	struct shard *sh = shard_new(3, NULL);
 	struct kit_row *r;
 	struct buf key = { 0 };
 

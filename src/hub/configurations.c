@@ -1,27 +1,29 @@
 /*
- * What a shard keeps that belongs to no identity: a few records, wholly in memory, whose memory is a function of their keys
- * and values, so that loading one, writing one and taking a write back are the same.
+ * The hub's configurations as shard 0 keeps them, the operations on them (J-29 to J-34), and each shard's mark.
  *
  *   configuration/ID   shard 0: a configuration
  *   swept/SHARD        the hash of the set of configurations that every row has been brought in line with; absent: the empty one;
  *                      UNSWEPT: some rows with one set, some with another
- *   job...             jobs: see jobs.c and job_part.c
  */
-#include "hub/priv.h"
-
 #include <stdlib.h>
+
+#include "hub/configure.h"
 
 #define CONFIGURATION "configuration/"
 #define SWEPT         "swept/"
 
-static void
-take_configuration(struct shard *sh, struct str id, struct configuration *c)
-{
-	struct configurations *next = configurations_with(sh->stored, id, c);
+const char *const configure_key_prefixes[] = { CONFIGURATION, SWEPT, NULL };
 
-	configurations_free(sh->stored);
-	sh->stored = next;
-	configuration_unref(c);
+/* ---- records ---- */
+
+static void
+take_configuration(struct configure *c, struct str id, struct configuration *one)
+{
+	struct configurations *next = configurations_with(c->stored, id, one);
+
+	configurations_free(c->stored);
+	c->stored = next;
+	configuration_unref(one);
 }
 
 static struct str
@@ -33,93 +35,71 @@ swept_key(const struct shard *sh, char room[HUB_PREFIX_MAX])
 	return (struct str){ room, sizeof(SWEPT) + 1 };
 }
 
-enum err
-shard_common(struct shard *sh, struct str key, const struct str *value)
+static enum err
+load_swept(struct configure *c, const struct str *value)
 {
-	struct configuration *c = NULL;
+	struct rd rd = rd_of(value != NULL ? *value : STR_NONE);
 
-	if (str_starts(key, STR(SWEPT))) {
-		struct rd rd = rd_of(value != NULL ? *value : STR_NONE);
+	if (value != NULL && value->n != 8)
+		return ERR_CORRUPT;
+	c->swept = value != NULL ? rd_le64(&rd) : 0;
+	return ERR_OK;
+}
 
-		if (value != NULL && value->n != 8)
-			return ERR_CORRUPT;
-		sh->swept = value != NULL ? rd_le64(&rd) : 0;
-		return ERR_OK;
-	}
-	if (jobs_key(key))
-		return jobs_common(sh, key, value);
-	if (!str_starts(key, STR(CONFIGURATION)))
-		return ERR_OK; /* another's */
+enum err
+configure_load(struct shard *sh, struct str key, const struct str *value)
+{
+	struct configure *c = configure_of(sh);
+	struct configuration *one = NULL;
+
+	if (str_starts(key, STR(SWEPT)))
+		return load_swept(c, value);
 	key = str_sub(key, sizeof(CONFIGURATION) - 1);
-	if (value != NULL && configuration_new(*value, &c) != ERR_OK)
+	if (value != NULL && configuration_new(*value, &one) != ERR_OK)
 		return ERR_CORRUPT;
-	if (c != NULL &&
-	    (!str_eq(c->id, key) ||
-	        (sh->stored != NULL && sh->stored->n >= CONFIGURATIONS_MAX &&
-	            configurations_find(sh->stored, key) == NULL))) {
-		configuration_unref(c);
+	if (one != NULL &&
+	    (!str_eq(one->id, key) ||
+	        (c->stored != NULL && c->stored->n >= CONFIGURATIONS_MAX &&
+	            configurations_find(c->stored, key) == NULL))) {
+		configuration_unref(one);
 		return ERR_CORRUPT;
 	}
-	take_configuration(sh, key, c);
+	take_configuration(c, key, one);
 	return ERR_OK;
 }
 
 bool
-shard_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX])
+configure_next_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX])
 {
-	if (prefix->n == 0 && sh->index == 0) {
-		*prefix = STR(CONFIGURATION);
-		return true;
-	}
-	if (str_starts(*prefix, STR(SWEPT)) || jobs_key(*prefix))
-		return jobs_common_prefix(sh, prefix, room);
-	*prefix = swept_key(sh, room);
+	bool first = prefix->n == 0;
+
+	if (str_starts(*prefix, STR(SWEPT)))
+		return false;
+	*prefix = first && sh->index == 0 ? STR(CONFIGURATION) : swept_key(sh, room);
 	return true;
+}
+
+bool
+configure_value(const struct shard *sh, struct str key, struct buf *out)
+{
+	const struct configure *c = configure_of(sh);
+	struct configuration *one;
+
+	if (str_starts(key, STR(SWEPT))) {
+		if (c->swept != 0)
+			buf_le64(out, c->swept);
+		return c->swept != 0;
+	}
+	one = configurations_find(c->stored, str_sub(key, sizeof(CONFIGURATION) - 1));
+	if (one != NULL)
+		buf_str(out, one->record);
+	return one != NULL;
 }
 
 struct configurations *
 shard_configurations(const struct shard *sh)
 {
-	return configurations_copy(sh->stored);
-}
-
-/* The value in memory; false: there is none. */
-static bool
-common_value(const struct shard *sh, struct str key, struct buf *out)
-{
-	struct configuration *c;
-
-	if (jobs_key(key))
-		return jobs_common_value(sh, key, out);
-	if (str_starts(key, STR(SWEPT))) {
-		if (sh->swept != 0)
-			buf_le64(out, sh->swept);
-		return sh->swept != 0;
-	}
-	c = configurations_find(sh->stored, str_sub(key, sizeof(CONFIGURATION) - 1));
-	if (c != NULL)
-		buf_str(out, c->record);
-	return c != NULL;
-}
-
-void
-common_write(struct shard *sh, struct str key, const struct str *value, const struct hub_env *env)
-{
-	struct buf old = { 0 };
-	struct str was;
-	bool there = common_value(sh, key, &old);
-	enum err e;
-
-	was = buf_view(&old);
-	undo_common(env->undo, sh, key, there ? &was : NULL);
-	e = shard_common(sh, key, value);
-	assert(e == ERR_OK);
-	(void)e;
-	if (value == NULL)
-		env->del(env->ctx, RECORD_COMMON, key);
-	else
-		env->put(env->ctx, RECORD_COMMON, key, *value);
-	buf_fini(&old);
+	return configurations_copy(configure_of(sh)->stored);
 }
 
 void
@@ -135,7 +115,7 @@ swept_write(struct shard *sh, uint64_t hash, const struct hub_env *env)
 	buf_fini(&value);
 }
 
-/* ---- operations on configurations (J-29 to J-34) ---- */
+/* ---- operations ---- */
 
 static void
 configuration_write_key(struct buf *out, struct str id)
@@ -221,10 +201,11 @@ on_configuration_put(struct shard *sh, struct row *r, const struct op *op,
 	struct str bytes;
 
 	(void)r;
-	if (configuration_record(sh->stored, op, env->now_us, &record, &reply->fault) == ERR_OK) {
+	if (configuration_record(
+	        configure_of(sh)->stored, op, env->now_us, &record, &reply->fault) == ERR_OK) {
 		bytes = buf_view(&record);
 		configuration_store(sh, op->name, &bytes, env);
-		c = configurations_find(sh->stored, op->name);
+		c = configurations_find(configure_of(sh)->stored, op->name);
 		configuration_etag(c, reply->etag);
 		configuration_write(&reply->body, c, NULL);
 	}
@@ -236,7 +217,7 @@ on_configuration_delete(struct shard *sh, struct row *r, const struct op *op,
     const struct hub_env *env, struct reply *reply)
 {
 	(void)r;
-	if (allowed(configurations_find(sh->stored, op->name), op, &reply->fault))
+	if (allowed(configurations_find(configure_of(sh)->stored, op->name), op, &reply->fault))
 		configuration_store(sh, op->name, NULL, env);
 }
 
@@ -245,7 +226,7 @@ void
 on_rollout(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
-	struct configuration *c = configurations_find(sh->stored, op->name);
+	struct configuration *c = configurations_find(configure_of(sh)->stored, op->name);
 	struct buf record = { 0 };
 	struct rollout *next;
 	struct str bytes;
