@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "hub/configuration.h"
+#include "config/configuration.h"
 
 #define PRIORITY_MOST 2147483647
 

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "hub/configuration.h"
+#include "config/configuration.h"
 
 /* Printable ASCII as it is, all else as JSON would escape it: a header can be logged and shown on a terminal. */
 static void

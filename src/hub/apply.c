@@ -156,46 +156,6 @@ hub_missing(struct shard *sh, const struct op *op, struct buf *key)
 	return missing != 0 || sh->watch == 0 ? missing : change_missing(sh, op, key);
 }
 
-/* Can these bytes be that record? Asked once, when they come from the store. */
-bool
-record_valid(enum record_kind kind, struct str bytes)
-{
-	struct identity id;
-	struct rd rd = rd_of(bytes);
-	struct filter f;
-
-	switch (kind) {
-	case RECORD_IDENTITY:
-		return bytes.n > 1 && doc_valid(str_sub(bytes, 1), 0, 4) &&
-		    identity_decode(bytes, &id);
-	case RECORD_WANTED: return wanted_check(bytes);
-	case RECORD_REPORTED: return reported_check(bytes);
-	case RECORD_SESSION:
-		if (rd_u8(&rd) != SESSION_FORMAT)
-			return false;
-		while (filters_next(&rd, &f))
-			if (f.kind == FILTER_REFUSED || f.kind >= FILTER_KINDS)
-				return false;
-		return !rd.bad;
-	default: return false;
-	}
-}
-
-enum err
-hub_fill(struct shard *sh, struct str device, struct str module, enum record_kind kind,
-    const struct str *value)
-{
-	struct row *r = row_find(sh, device, module);
-
-	assert(r != NULL && r->records[kind] == NULL);
-	if (value == NULL ? kind != RECORD_SESSION : !record_valid(kind, *value))
-		return ERR_CORRUPT;
-	row_set_cached(sh, r, kind, value == NULL ? &blob_none : blob_new(*value));
-	if (kind == RECORD_REPORTED && r->activity_us == 0)
-		r->activity_us = reported_activity(*value);
-	return ERR_OK;
-}
-
 void
 reply_not_found(struct shard *sh, const struct op *op, struct reply *reply)
 {

@@ -4,6 +4,12 @@
 
 #include "doc/shape.h"
 
+/* What members that are numbers may be at most. */
+#define JOB_RATE_MAX               1000000 /* maxUpdatesPerSecond */
+#define ROLLOUT_COUNT_MAX          INT64_C(1000000000)
+#define ROLLOUT_SOAK_MAX_S         (30 * 86400)
+#define CONFIGURATION_PRIORITY_MAX INT64_C(2147483647)
+
 extern const struct shape body_identity; /* PUT of a device or a module */
 extern const struct shape body_item;     /* of a bulk call, and a line of an import */
 extern const struct shape body_keys;     /* POST /devices/keys/regenerate, its items not */

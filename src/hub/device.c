@@ -7,19 +7,6 @@
 
 /* ---- sessions (device-mqtt.md 2.7) ---- */
 
-unsigned
-filters_mask(const struct blob *session)
-{
-	struct rd rd = rd_of(blob_str(session));
-	unsigned mask = 0;
-	struct filter f;
-
-	rd_u8(&rd);
-	while (filters_next(&rd, &f))
-		mask |= 1u << f.kind;
-	return mask;
-}
-
 void
 presence_close(
     struct shard *sh, struct row *r, enum reason why, bool paced, const struct hub_env *env)

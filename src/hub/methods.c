@@ -13,27 +13,6 @@
 
 #include <stdlib.h>
 
-struct call {
-	struct call *next;
-	struct reply_to caller;
-	uint64_t number;
-	/* of a waiting one, in bytes: */
-	struct str device, module, name;
-	struct str payload; /* of a sent one the length only */
-	char bytes[];
-};
-
-void
-calls_free(struct call *first)
-{
-	struct call *next;
-
-	for (; first != NULL; first = next) {
-		next = first->next;
-		free(first);
-	}
-}
-
 static bool
 same_caller(const struct reply_to *a, const struct reply_to *b)
 {

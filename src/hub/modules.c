@@ -9,24 +9,6 @@
 static const struct str system_modules[] = { { "$edgeAgent", 10 }, { "$edgeHub", 8 } };
 #define NSYSTEM (sizeof(system_modules) / sizeof(system_modules[0]))
 
-static struct row *
-chained(struct shard *sh, uint32_t chain)
-{
-	return chain == 0 ? NULL : row_at(sh, chain - 1);
-}
-
-struct row *
-module_first(struct shard *sh, const struct row *device)
-{
-	return device->module_n == 0 ? chained(sh, device->chain) : NULL;
-}
-
-struct row *
-module_next(struct shard *sh, const struct row *module)
-{
-	return chained(sh, module->chain);
-}
-
 bool
 module_is_system(struct str module)
 {
@@ -95,14 +77,6 @@ identity_changeable(struct shard *sh, const struct op *op, struct reply *reply)
 	fault_set(&reply->fault, F_SystemModuleModifyUnauthorizedAccess,
 	    "modules of the edge runtime are made and deleted with their device");
 	return false;
-}
-
-uint32_t
-shard_module_row(const struct shard *sh, uint32_t device, uint32_t after)
-{
-	const struct row *r = &sh->rows[after == TABLE_NONE ? device : after];
-
-	return r->chain == 0 ? TABLE_NONE : r->chain - 1;
 }
 
 /* ---- all of one device ---- */

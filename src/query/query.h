@@ -262,4 +262,8 @@ enum err query_token_read(
 /* The page size of an x-ms-max-item-count header; STR_NONE if there is none. ERR_ARG: F_ArgumentInvalid. */
 enum err query_page_size(struct str header, uint32_t *size, struct fault *f);
 
+/* Can this condition be true of anything (Q-90)? Else ERR_ARG, with the code that is given. Of new ones only: what was stored
+ * before this was asked is kept. */
+enum err condition_check(const struct query *q, enum fault_code code, struct fault *f);
+
 #endif

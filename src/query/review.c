@@ -318,3 +318,15 @@ query_review(const struct query *q, struct buf *why)
 	say_dash(&rv, &d);
 	return QUERY_DOUBTFUL;
 }
+
+enum err
+condition_check(const struct query *q, enum fault_code code, struct fault *f)
+{
+	struct buf why = { 0 };
+	enum err e = ERR_OK;
+
+	if (query_review(q, &why) == QUERY_VAIN)
+		e = fault_set(f, code, STR_FMT, STR_ARG(buf_view(&why)));
+	buf_fini(&why);
+	return e;
+}

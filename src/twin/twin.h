@@ -127,7 +127,7 @@ enum err section_replace(const struct section *old, struct doc value, uint32_t n
     const struct section_write *wr, struct buf *out, struct buf *notify, bool *changed,
     struct fault *f);
 
-/* ---- what configurations together say (hub/effective.h) ---- */
+/* ---- what configurations together say (config/effective.h) ---- */
 
 struct overlay {
 	struct doc want; /* DOC_OBJECT, stamped: no nulls in it */

@@ -2,7 +2,7 @@
 #ifndef TWINHUB_WORKER_PRIV_H
 #define TWINHUB_WORKER_PRIV_H
 
-#include "hub/rowset.h"
+#include "job/rowset.h"
 #include "worker/gate.h"
 #include "worker/inbox.h"
 #include "worker/share.h"

@@ -1,4 +1,4 @@
-/* Why configurations are where they are (hub/why.h): a walk that asks each row, or one device's. */
+/* Why configurations are where they are (config/why.h): a walk that asks each row, or one device's. */
 #include "worker/priv.h"
 
 static struct why_when

@@ -10,9 +10,11 @@
 #ifndef TWINHUB_WORKER_H
 #define TWINHUB_WORKER_H
 
-#include "hub/dryrun.h"
+#include "config/config.h"
+#include "config/dryrun.h"
 #include "hub/hub.h"
-#include "hub/why.h"
+#include "job/work.h"
+#include "config/why.h"
 #include "limit/limit.h"
 #include "net/net.h"
 #include "query/columns.h"

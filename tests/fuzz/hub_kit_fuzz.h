@@ -2,6 +2,9 @@
 #ifndef HUB_KIT_FUZZ_H
 #define HUB_KIT_FUZZ_H
 
+#include "job/work.h"
+
+#define KIT_FEATURES &configuration_feature, &job_feature
 #include "../unit/configuration_kit.h"
 #include "fuzz.h"
 

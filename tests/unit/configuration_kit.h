@@ -2,6 +2,11 @@
 #ifndef CONFIGURATION_KIT_H
 #define CONFIGURATION_KIT_H
 
+#include "config/configure.h"
+
+#ifndef KIT_FEATURES
+#define KIT_FEATURES &configuration_feature
+#endif
 #include "hub_kit.h"
 
 static struct configurations *published;

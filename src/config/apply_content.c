@@ -1,0 +1,190 @@
+/*
+ * A content applied to one edge device at once (service-rest.md 13): the desired properties of its modules, all or none. The
+ * bare key replaces the section (J-58), others are merged; modules that do not exist are made.
+ */
+#include <stdlib.h>
+
+#include "config/configure.h"
+
+struct target {
+	struct str module;
+	struct doc content;
+	struct section was, is;
+	struct buf fresh, bytes[2]; /* what they view, if it is not the row's */
+	unsigned at;
+	bool changed;
+};
+
+static bool
+take_section(struct shard *sh, const struct op *op, struct target *t, const struct hub_env *env)
+{
+	struct row *r = row_find(sh, op->device, t->module);
+	struct wanted w;
+
+	if (r == NULL) {
+		section_new(&t->fresh, env->now_us);
+		t->was = section_of(buf_view(&t->fresh));
+	} else if (wanted_decode(blob_str(r->records[RECORD_WANTED]), &w)) {
+		t->was = w.desired;
+	}
+	t->is = t->was;
+	return r == NULL;
+}
+
+/* One key of the content; all of them are one change. */
+static enum err
+take_key(
+    struct target *t, struct str key, struct doc value, const struct hub_env *env, struct fault *f)
+{
+	struct section_write wr = { .kind = SECTION_DESIRED, .now_us = env->now_us };
+	struct section base = t->is;
+	struct buf *out = &t->bytes[!t->at], patch = { 0 };
+	bool changed;
+	enum err e;
+
+	base.version = t->was.version;
+	out->n = 0;
+	configuration_path_patch(&patch, key, value);
+	if (str_eq(key, STR("properties.desired")))
+		e = section_replace(&base, value, 0, &wr, out, NULL, &changed, f);
+	else
+		e = section_merge(&base, doc_of(buf_view(&patch)), 0, &wr, out, NULL, &changed, f);
+	buf_fini(&patch);
+	if (e == ERR_OK && changed) {
+		t->at = !t->at;
+		t->is = section_of(buf_view(out));
+		t->changed = true;
+	}
+	return e;
+}
+
+static enum err
+take_target(struct target *t, const struct hub_env *env, struct fault *f)
+{
+	struct doc_iter it = doc_iter(t->content);
+	enum err e = configuration_paths_check(t->content, f);
+	struct str key;
+	struct doc v;
+
+	while (e == ERR_OK && doc_next(&it, &key, &v))
+		if ((e = take_key(t, key, v, env, f)) != ERR_OK &&
+		    f->code != F_DeviceModelMaxPropertiesExceeded)
+			f->code = F_InvalidConfigurationContent;
+	return e;
+}
+
+static void
+write_target(struct shard *sh, const struct op *op, struct target *t, const struct hub_env *env)
+{
+	struct stamp *stamps;
+	struct buf notify = { 0 };
+	struct wanted w;
+	struct str bytes;
+	struct row *r = row_find(sh, op->device, t->module);
+
+	if (r == NULL) {
+		struct wish wish = {
+			.id = { .enabled = true, .auth = AUTH_SAS, .managed_by = STR("IotEdge") }
+		};
+
+		identity_make(sh, op->device, t->module, &wish, env);
+		wish_fini(&wish);
+		r = row_find(sh, op->device, t->module);
+	}
+	if (!t->changed || !wanted_decode(blob_str(r->records[RECORD_WANTED]), &w))
+		return;
+	stamps = xcalloc(t->is.nstamp + 1, sizeof(*stamps));
+	section_stamps(&t->is, stamps);
+	section_difference(t->was.root, t->is.root, stamps, t->is.version, &notify);
+	env->scratch->n = 0;
+	wanted_encode(
+	    env->scratch, w.counter + 1, w.tags.bytes, t->is.bytes, w.configurations, w.former);
+	bytes = buf_view(env->scratch);
+	row_write(sh, r, RECORD_WANTED, &bytes, env);
+	desired_notify(r, doc_of(buf_view(&notify)), t->is.version, env);
+	buf_fini(&notify);
+	free(stamps);
+}
+
+static bool
+may_apply(struct row *r, struct doc content, struct doc modules, struct reply *reply)
+{
+	if (!r->edge) {
+		fault_set(&reply->fault, F_InvalidConfigurationContent,
+		    STR_FMT " is not an edge device", STR_ARG(row_device(r)));
+		return false;
+	}
+	if (doc_kind(modules) != DOC_OBJECT || doc_count(modules) == 0) {
+		fault_set(&reply->fault, F_InvalidConfigurationContent,
+		    "the content has no modulesContent");
+		return false;
+	}
+	/* nobody would do what they say */
+	if (doc_count(doc_getc(content, "deviceContent")) > 0 ||
+	    doc_count(doc_getc(content, "moduleContent")) > 0) {
+		fault_set(&reply->fault, F_InvalidConfigurationContent,
+		    "the content has more than modulesContent");
+		return false;
+	}
+	if (doc_count(modules) > MODULES_MAX) {
+		fault_set(&reply->fault, F_TooManyModulesOnDevice,
+		    "the content names %u modules, the limit is %u", doc_count(modules),
+		    MODULES_MAX);
+		return false;
+	}
+	return true;
+}
+
+/* The targets, all of them ready to be written; false: the reply says why not. */
+static bool
+prepare(struct shard *sh, struct row *r, const struct op *op, struct doc modules,
+    struct target *targets, const struct hub_env *env, struct reply *reply)
+{
+	struct doc_iter it = doc_iter(modules);
+	uint32_t nnew = 0;
+
+	for (struct target *t = targets; doc_next(&it, &t->module, &t->content); t++) {
+		if (!id_valid(t->module) || id_is_dots(t->module) ||
+		    doc_kind(t->content) != DOC_OBJECT) {
+			fault_set(&reply->fault, F_InvalidConfigurationContent,
+			    STR_FMT " is not a module and its content", STR_ARG(t->module));
+			return false;
+		}
+		nnew += take_section(sh, op, t, env);
+		if (take_target(t, env, &reply->fault) != ERR_OK)
+			return false;
+	}
+	if (nnew > env->identities_left) {
+		fault_set(&reply->fault, F_IotHubQuotaExceeded,
+		    "the hub holds as many identities as it may");
+		return false;
+	}
+	return modules_allowed(sh, r, nnew, reply);
+}
+
+void
+on_apply_content(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct buf unique = { 0 };
+	struct doc content, modules;
+	struct target *targets;
+	uint32_t n;
+
+	doc_put_unique(&unique, doc_of(op->payload));
+	content = doc_of(buf_view(&unique));
+	modules = doc_getc(content, "modulesContent");
+	n = doc_count(modules);
+	targets = xcalloc(n + 1, sizeof(*targets));
+	if (may_apply(r, content, modules, reply) &&
+	    prepare(sh, r, op, modules, targets, env, reply))
+		for (uint32_t i = 0; i < n; i++)
+			write_target(sh, op, &targets[i], env);
+	for (uint32_t i = 0; i < n; i++) {
+		buf_fini(&targets[i].fresh);
+		buf_fini(&targets[i].bytes[0]);
+		buf_fini(&targets[i].bytes[1]);
+	}
+	free(targets);
+	buf_fini(&unique);
+}

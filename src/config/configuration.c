@@ -1,0 +1,514 @@
+/*
+ * Configurations as values: the stored form, the parts made ready for evaluation, and what the API shows.
+ *
+ *   record   format | priority | created | updated | counter (varints) | [length, rollout state] | body (a doc, to the end)
+ *
+ * Format 1 has no rollout, format 2 has.
+ */
+#include "config/configuration.h"
+
+#include <stdlib.h>
+
+#include "config/priv.h"
+
+#define TICKS_OF_1970 INT64_C(621355968000000000) /* .NET ticks of 100 ns since 0001-01-01 */
+#define DESIRED       "properties.desired"
+#define MODULES_FROM  "from devices.modules"
+
+bool
+configuration_id_valid(struct str id)
+{
+	for (size_t i = 0; i < id.n; i++) {
+		char c = id.p[i];
+
+		if (c <= ' ' || c > '~' || (c >= 'A' && c <= 'Z') ||
+		    char_among(c, "&^[]{}\\/\"<>|"))
+			return false;
+	}
+	return id.n > 0 && id.n <= CONFIGURATION_ID_MAX;
+}
+
+static struct str
+text_of(struct doc d)
+{
+	return doc_kind(d) == DOC_STRING ? doc_str(d) : STR_NONE;
+}
+
+/* ---- from the record ---- */
+
+static bool
+nulls_in(struct doc d)
+{
+	struct doc_iter it = doc_iter(d);
+	struct str key;
+	struct doc v;
+
+	if (doc_kind(d) == DOC_OBJECT)
+		while (doc_next(&it, &key, &v))
+			if (nulls_in(v))
+				return true;
+	return doc_kind(d) == DOC_NULL;
+}
+
+void
+configuration_path_patch(struct buf *out, struct str key, struct doc value)
+{
+	struct str rest = str_sub(key, sizeof(DESIRED) - 1), step;
+	struct doc_writer dw;
+	unsigned depth = 0;
+
+	doc_writer_init(&dw, out, 0);
+	while (rest.n > 0) {
+		str_cut(str_sub(rest, 1), '.', &step, &rest);
+		if (rest.n > 0) /* str_cut took the dot */
+			rest = (struct str){ rest.p - 1, rest.n + 1 };
+		doc_begin_object(&dw, 0);
+		doc_key(&dw, step);
+		depth++;
+	}
+	doc_put_copy(&dw, 0, value);
+	while (depth-- > 0)
+		doc_end(&dw);
+}
+
+static void
+take_path(struct configuration *c, struct str module, struct str key, struct doc v)
+{
+	struct configuration_path *p = &c->paths[c->npath++];
+	struct buf patch = { 0 };
+
+	configuration_path_patch(&patch, key, v);
+	p->module = module;
+	p->text = key;
+	p->patch = doc_of(arena_str(&c->arena, buf_view(&patch)));
+	p->has_nulls = nulls_in(v);
+	p->whole = module.n > 0 && str_eq(key, STR(DESIRED));
+	c->base |= p->whole && str_eq(module, STR("$edgeAgent"));
+	buf_fini(&patch);
+}
+
+static void
+take_keys(struct configuration *c, struct str module, struct doc content)
+{
+	struct doc_iter it = doc_iter(content);
+	struct str key;
+	struct doc v;
+
+	while (doc_next(&it, &key, &v))
+		take_path(c, module, key, v);
+}
+
+static void
+take_paths(struct configuration *c, struct doc content)
+{
+	struct doc_iter it = doc_iter(content);
+	uint32_t n = doc_count(content);
+	struct str module;
+	struct doc v;
+
+	if (c->kind == CONFIGURATION_EDGE)
+		for (n = 0; doc_next(&it, &module, &v);)
+			n += doc_count(v);
+	c->paths = arena_alloc(&c->arena, (n + 1) * sizeof(*c->paths));
+	if (c->kind != CONFIGURATION_EDGE)
+		take_keys(c, STR_NONE, content);
+	it = doc_iter(content);
+	while (c->kind == CONFIGURATION_EDGE && doc_next(&it, &module, &v))
+		take_keys(c, module, v);
+}
+
+struct doc
+configuration_content(struct doc content, enum configuration_kind *kind)
+{
+	struct doc device = doc_getc(content, "deviceContent"),
+	           module = doc_getc(content, "moduleContent"),
+	           modules = doc_getc(content, "modulesContent");
+
+	*kind = doc_count(device) > 0 ? CONFIGURATION_DEVICE
+	    : doc_count(modules) > 0  ? CONFIGURATION_EDGE
+	                              : CONFIGURATION_MODULE;
+	return *kind == CONFIGURATION_DEVICE ? device
+	    : *kind == CONFIGURATION_EDGE    ? modules
+	                                     : module;
+}
+
+static bool
+decode_rollout(struct configuration *c, struct str state)
+{
+	struct rollout *r = arena_alloc(&c->arena, sizeof(*r));
+
+	if (!rollout_take_plan(r, doc_getc(c->body, "rollout"), c->kind == CONFIGURATION_MODULE) ||
+	    !rollout_decode(r, state))
+		return false;
+	rollout_salt(r, c->id, c->created_us);
+	c->rollout = r;
+	return true;
+}
+
+static enum err
+decode(struct configuration *c)
+{
+	struct rd rd = rd_of(c->record);
+	uint8_t format = rd_u8(&rd);
+	struct str body, state = STR_NONE;
+	struct doc content;
+
+	if (format != CONFIGURATION_FORMAT && format != CONFIGURATION_FORMAT_ROLLOUT)
+		return ERR_CORRUPT;
+	c->priority = (int64_t)rd_varint(&rd);
+	c->created_us = (int64_t)rd_varint(&rd);
+	c->updated_us = (int64_t)rd_varint(&rd);
+	c->counter = rd_varint(&rd);
+	if (format == CONFIGURATION_FORMAT_ROLLOUT)
+		state = rd_lstr(&rd);
+	body = (struct str){ (const char *)rd.p, (size_t)(rd.end - rd.p) };
+	if (rd.bad || !doc_valid(body, 0, DOC_DEPTH_MAX))
+		return ERR_CORRUPT;
+	c->body = doc_of(body);
+	c->id = text_of(doc_getc(c->body, "id"));
+	c->target_text = text_of(doc_getc(c->body, "targetCondition"));
+	content = configuration_content(doc_getc(c->body, "content"), &c->kind);
+	take_paths(c, content);
+	if (!configuration_id_valid(c->id) || c->npath == 0 ||
+	    configuration_target(c->target_text, c->kind, &c->target, NULL) != ERR_OK)
+		return ERR_CORRUPT;
+	return format == CONFIGURATION_FORMAT || decode_rollout(c, state) ? ERR_OK : ERR_CORRUPT;
+}
+
+void
+configuration_moved(struct buf *out, const struct configuration *c, const struct rollout *rollout)
+{
+	struct buf state = { 0 };
+
+	rollout_encode(&state, rollout);
+	buf_putc(out, CONFIGURATION_FORMAT_ROLLOUT);
+	buf_varint(out, (uint64_t)c->priority);
+	buf_varint(out, (uint64_t)c->created_us);
+	buf_varint(out, (uint64_t)c->updated_us);
+	buf_varint(out, c->counter);
+	buf_lstr(out, buf_view(&state));
+	buf_str(out, doc_bytes(c->body));
+	buf_fini(&state);
+}
+
+enum err
+configuration_new(struct str record, struct configuration **out)
+{
+	struct configuration *c = xcalloc(1, sizeof(*c));
+	enum err e;
+
+	atomic_init(&c->refs, 1);
+	c->record = arena_str(&c->arena, record);
+	if ((e = decode(c)) == ERR_OK)
+		*out = c;
+	else
+		configuration_unref(c);
+	return e;
+}
+
+struct configuration *
+configuration_ref(struct configuration *c)
+{
+	atomic_fetch_add(&c->refs, 1);
+	return c;
+}
+
+void
+configuration_unref(struct configuration *c)
+{
+	if (c == NULL || atomic_fetch_sub(&c->refs, 1) > 1)
+		return;
+	query_free(c->target);
+	arena_fini(&c->arena);
+	free(c);
+}
+
+/* ---- as the API shows it ---- */
+
+void
+configuration_etag(const struct configuration *c, char out[32])
+{
+	struct buf digits = { 0 }, b = { 0 };
+
+	buf_u64(&digits, c->counter);
+	base64_encode(&b, digits.p, digits.n);
+	assert(b.n < 32);
+	memcpy(out, b.p, b.n);
+	out[b.n] = '\0';
+	buf_fini(&digits);
+	buf_fini(&b);
+}
+
+int64_t
+configuration_digest(const struct configuration *c)
+{
+	return c->updated_us * 10 + TICKS_OF_1970;
+}
+
+static void
+put_time(struct buf *json, const char *name, int64_t us)
+{
+	char t[TIME_TEXT_MAX];
+	size_t n = time_format(us, t);
+
+	buf_printf(json, ",\"%s\":\"" STR_FMT "\"", name, (int)n, t);
+}
+
+static void
+put_member(struct buf *json, const struct configuration *c, struct str name, const char *absent)
+{
+	struct doc v = doc_get(c->body, name);
+
+	if (!doc_defined(v) && absent == NULL)
+		return;
+	buf_printf(json, ",\"" STR_FMT "\":", STR_ARG(name));
+	if (doc_defined(v))
+		doc_write_json(json, v);
+	else
+		buf_cstr(json, absent);
+}
+
+static struct doc
+user_queries(const struct configuration *c)
+{
+	return doc_getc(doc_getc(c->body, "metrics"), "queries");
+}
+
+static const char *const system_names[CONFIGURATION_SYSTEM_METRICS] = { "targetedCount",
+	"appliedCount", "reportedSuccessfulCount", "reportedFailedCount" };
+
+static void
+put_system_metrics(struct buf *json, const struct configuration *c, const uint64_t *results)
+{
+	struct buf text = { 0 };
+
+	buf_cstr(json, ",\"systemMetrics\":{\"results\":{");
+	for (unsigned i = 0; i < configuration_system_metrics(c); i++)
+		buf_printf(json, "%s\"%s\":%llu", i > 0 ? "," : "", system_names[i],
+		    (unsigned long long)(results ? results[i] : 0));
+	buf_cstr(json, "},\"queries\":{");
+	for (unsigned i = 0; i < configuration_system_metrics(c); i++) {
+		text.n = 0;
+		configuration_metric(c, i, &text);
+		buf_printf(json, "%s\"%s\":", i > 0 ? "," : "", system_names[i]);
+		doc_write_json_str(json, buf_view(&text));
+	}
+	buf_cstr(json, "}}");
+	buf_fini(&text);
+}
+
+static void
+put_user_metrics(struct buf *json, const struct configuration *c, const uint64_t *results)
+{
+	struct doc queries = user_queries(c);
+	struct doc_iter it = doc_iter(queries);
+	uint32_t first = configuration_system_metrics(c), i = first;
+	struct str name;
+	struct doc v;
+
+	buf_cstr(json, ",\"metrics\":{\"results\":{");
+	while (results != NULL && doc_next(&it, &name, &v)) {
+		if (i > first)
+			buf_putc(json, ',');
+		doc_write_json_str(json, name);
+		buf_putc(json, ':');
+		buf_u64(json, results[i++]);
+	}
+	buf_cstr(json, "},\"queries\":");
+	if (doc_defined(queries))
+		doc_write_json(json, queries);
+	else
+		buf_cstr(json, "{}");
+	buf_putc(json, '}');
+}
+
+/* The plan as it was sent, with the state beside it. */
+static void
+put_rollout(struct buf *json, const struct configuration *c, const uint64_t *results)
+{
+	uint32_t own = configuration_system_metrics(c) + doc_count(user_queries(c));
+	struct rollout_counts counts, *now = NULL;
+
+	if (results != NULL && configuration_metrics(c) > own) {
+		now = &counts;
+		counts = (struct rollout_counts){ .targeted = results[own + COUNT_TARGETED],
+			.applied = results[1],
+			.succeeded = results[own + COUNT_SUCCEEDED],
+			.failed = results[own + COUNT_FAILED] };
+	}
+	buf_cstr(json, ",\"rollout\":");
+	doc_write_json(json, doc_getc(c->body, "rollout"));
+	json->n--; /* the closing brace */
+	buf_cstr(json, ",\"state\":");
+	rollout_write(json, c->rollout, now);
+	buf_putc(json, '}');
+}
+
+void
+configuration_write(struct buf *json, const struct configuration *c, const uint64_t *results)
+{
+	char etag[32];
+
+	buf_cstr(json, "{\"id\":");
+	doc_write_json_str(json, c->id);
+	put_member(json, c, STR("schemaVersion"), "\"1.0\"");
+	put_member(json, c, STR("labels"), "{}");
+	put_member(json, c, STR("content"), NULL);
+	put_member(json, c, STR("contentType"), NULL);
+	buf_cstr(json, ",\"targetCondition\":");
+	doc_write_json_str(json, c->target_text);
+	put_time(json, "createdTimeUtc", c->created_us);
+	put_time(json, "lastUpdatedTimeUtc", c->updated_us);
+	buf_printf(json, ",\"priority\":%lld", (long long)c->priority);
+	put_system_metrics(json, c, results);
+	put_user_metrics(json, c, results);
+	if (c->rollout != NULL)
+		put_rollout(json, c, results);
+	configuration_etag(c, etag);
+	buf_printf(json, ",\"etag\":\"%s\"}", etag);
+}
+
+/* ---- metrics (J-38, J-40) ---- */
+
+uint32_t
+configuration_system_metrics(const struct configuration *c)
+{
+	return c->kind == CONFIGURATION_EDGE ? CONFIGURATION_SYSTEM_METRICS : 2;
+}
+
+/* System's and user's. */
+static uint32_t
+own_metrics(const struct configuration *c)
+{
+	return configuration_system_metrics(c) + doc_count(user_queries(c));
+}
+
+uint32_t
+configuration_metrics(const struct configuration *c)
+{
+	return own_metrics(c) +
+	    (c->rollout != NULL && rollout_counts_wave(c->rollout) ? ROLLOUT_COUNTS : 0);
+}
+
+static bool
+begins_with_from(struct str s)
+{
+	return s.n >= 5 && str_ieq((struct str){ s.p, 5 }, STR("from "));
+}
+
+/* What stands behind WHERE in `FROM devices WHERE ...`; false: nothing does. */
+static bool
+condition_of(struct str text, struct str *condition)
+{
+	for (size_t i = 5; i + 6 < text.n; i++) {
+		if ((unsigned char)text.p[i] > ' ' ||
+		    !str_ieq((struct str){ text.p + i + 1, 5 }, STR("where")))
+			continue;
+		*condition = str_sub(text, i + 6);
+		while (condition->n > 0 && (unsigned char)condition->p[0] <= ' ')
+			*condition = str_sub(*condition, 1);
+		return true;
+	}
+	return false;
+}
+
+static void
+targeted_text(const struct configuration *c, struct buf *out)
+{
+	bool all = str_eq(c->target_text, STR("*")), from = begins_with_from(c->target_text),
+	     edge = c->kind == CONFIGURATION_EDGE;
+	struct str condition = c->target_text;
+
+	if (c->target_text.n == 0)
+		return;
+	buf_cstr(out, "select deviceId ");
+	if (from && !edge) {
+		buf_str(out, c->target_text);
+		return;
+	}
+	buf_cstr(out, "from devices");
+	all |= from && !condition_of(c->target_text, &condition);
+	if (edge)
+		buf_cstr(out, " where capabilities.iotEdge = true");
+	if (all)
+		return;
+	buf_cstr(out, edge ? " and (" : " where ");
+	buf_str(out, condition);
+	buf_cstr(out, edge ? ")" : "");
+}
+
+/* J-38. Of a deployment $edgeAgent tells, for all modules of its device. */
+static void
+applied_text(const struct configuration *c, uint32_t i, struct buf *out)
+{
+	static const char *const reported[] = { "", " = 200", " != 200" };
+
+	buf_printf(out, "select deviceId from devices%s where ",
+	    c->kind != CONFIGURATION_DEVICE ? ".modules" : "");
+	if (c->kind == CONFIGURATION_EDGE)
+		buf_cstr(out, "moduleId = '$edgeAgent' and ");
+	buf_printf(out, "configurations.[[" STR_FMT "]].status = 'Applied'", STR_ARG(c->id));
+	if (i > 1)
+		buf_printf(out,
+		    " and properties.desired.$version = properties.reported.lastDesiredVersion"
+		    " and properties.reported.lastDesiredStatus.code%s",
+		    reported[i - 1]);
+}
+
+void
+configuration_condition(struct str id, struct buf *out)
+{
+	buf_printf(out, "configurations.[[" STR_FMT "]].status = 'Applied'", STR_ARG(id));
+}
+
+void
+configuration_count(const struct configuration *c, enum configuration_count which, struct buf *out)
+{
+	bool modules = c->kind == CONFIGURATION_MODULE;
+	const struct rollout *r = c->rollout;
+	const struct rollout_wave *w = r->begun > 0 ? &r->waves[r->begun - 1] : NULL;
+	struct buf applied = { 0 };
+
+	configuration_condition(c->id, &applied);
+	if (which == COUNT_TARGETED)
+		targeted_text(c, out);
+	else if (which == COUNT_HOLDERS)
+		buf_printf(out,
+		    "select deviceId from devices%s where is_defined(configurations.[[" STR_FMT
+		    "]])",
+		    modules ? ".modules" : "", STR_ARG(c->id));
+	else if (which == COUNT_APPLIED)
+		rollout_query(STR_NONE, buf_view(&applied), modules, out);
+	else if (which == COUNT_SUCCEEDED && w != NULL)
+		rollout_query(w->success, buf_view(&applied), modules, out);
+	else if (which == COUNT_FAILED && w != NULL && w->fails)
+		rollout_query(w->failure, buf_view(&applied), modules, out);
+	buf_fini(&applied);
+}
+
+void
+configuration_metric(const struct configuration *c, uint32_t i, struct buf *out)
+{
+	struct doc_iter it = doc_iter(user_queries(c));
+	uint32_t system = configuration_system_metrics(c);
+	struct str name;
+	struct doc v = DOC_NONE;
+
+	if (i >= own_metrics(c)) {
+		configuration_count(c, (enum configuration_count)(i - own_metrics(c)), out);
+	} else if (i == 0) {
+		targeted_text(c, out);
+	} else if (i < system) {
+		applied_text(c, i, out);
+	} else {
+		for (uint32_t k = system; k <= i; k++)
+			doc_next(&it, &name, &v);
+		buf_str(out, text_of(v));
+	}
+}
+
+bool
+configuration_metric_reached(const struct configuration *c, uint32_t i)
+{
+	return i == own_metrics(c) + COUNT_TARGETED;
+}

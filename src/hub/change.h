@@ -1,0 +1,91 @@
+/*
+ * What the rooms above do in a hub: operations of their own, changes of twins and identities, all in the way of hub_apply. What
+ * hub_missing would have asked for is in memory.
+ */
+#ifndef TWINHUB_HUB_CHANGE_H
+#define TWINHUB_HUB_CHANGE_H
+
+#include "hub/hub.h"
+#include "shard/feature.h"
+#include "shard/record.h"
+
+/* ---- operations of features ---- */
+
+/* One operation; r: the row of op's identity, or NULL. On a fault in the reply nothing has changed. */
+typedef void op_fn(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply);
+/* What hub_apply asks of a feature; what is NULL is not asked. */
+struct feature_ops {
+	op_fn *operations
+	    [OP_KINDS]; /* those that are the feature's; asked whether it watches or not */
+	/* Which records of its row a change of this kind needs besides. */
+	unsigned (*needs)(const struct shard *sh, enum op_kind kind);
+	/* Those of rows beside it, as hub_missing. */
+	unsigned (*missing)(struct shard *sh, const struct op *op, struct buf *key);
+	/* Around an operation: what it brings about is done in the end, within the same commit. reply NULL: nobody is
+	 * shown it. */
+	void (*begin)(struct shard *sh, const struct op *op);
+	void (*end)(
+	    struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply);
+};
+/* The same of all features, for a change that is made beside hub_apply. */
+unsigned change_needs(const struct shard *sh, enum op_kind kind);
+void change_begin(struct shard *sh, const struct op *op);
+void change_end(
+    struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply);
+
+/* Is the op's precondition met by this tag? On false the reply's fault is set (412). */
+#define IF_MATCH_MISSING                                                                           \
+	"and to change it the header If-Match is missing (its etag in quotes, or *)"
+bool precondition_holds(const struct op *op, const char *etag, struct reply *reply);
+
+/* ---- a change of a twin's wanted record: prepared, then written ---- */
+
+/* A section's new form: what section_merge or section_replace gave. */
+struct next_section {
+	struct buf bytes, notify;
+	bool changed;
+};
+
+struct twin_next {
+	struct wanted old; /* borrowed from the row */
+	struct next_section tags, desired;
+};
+
+/* By the members tags and properties.desired of the body; nothing is written yet. On false the reply says why not. */
+bool twin_prepare(const struct row *r, const struct op *op, struct doc body,
+    const struct hub_env *env, struct twin_next *next, struct reply *reply);
+/* Write it, and notify a session that listens. The wanted record is still the one of twin_prepare. */
+void twin_apply(struct shard *sh, struct row *r, const struct op *op, const struct twin_next *next,
+    const struct hub_env *env);
+void twin_next_fini(struct twin_next *next);
+/* A live session that listens hears of the change, in version order (T-65 to T-69). */
+void desired_notify(
+    const struct row *r, struct doc members, uint32_t version, const struct hub_env *env);
+op_fn on_twin_read;
+
+/* ---- identities ---- */
+
+/* What a PUT asks for. What is generated lives here until the record is written. */
+struct wish {
+	struct identity id;
+	struct buf keys[2];
+	char scope[SCOPE_MAX];
+	struct buf tags, desired,
+	    reported;     /* first sections of a twin to be made; empty: new ones */
+	uint64_t counter; /* E of a twin to be made; 0: 1 */
+	int64_t activity_us;
+};
+void wish_fini(struct wish *w);
+/* A new identity with its twin, nothing checked; the rows may move. What the wish leaves open - generation, etag, scope,
+ * counter, sections - is made. */
+void identity_make(struct shard *sh, struct str device, struct str module, struct wish *w,
+    const struct hub_env *env);
+
+#define MODULES_MAX 50u /* of one device (L-25) */
+/* May `n` more be made? On false the reply's fault is set (413). device NULL: one to be made. */
+bool modules_allowed(struct shard *sh, const struct row *device, uint32_t n, struct reply *reply);
+/* Has it a session that is to be called for this method? */
+bool row_listens_to(const struct row *r, struct str name);
+
+#endif

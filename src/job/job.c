@@ -1,0 +1,297 @@
+/*
+ * Jobs as values: the stored form, the parts made ready for the work, and what the API shows.
+ *
+ *   record   format | number | status | stop | settled | created | start | began | stopped | end | max_s | rate
+ *            | counts (all varints) | failure | id (each with its length) | body (a doc, to the end)
+ */
+#include "job/job.h"
+
+#include <stdlib.h>
+
+#include "hub/hub.h"
+
+#define FORMAT 1
+
+const char *
+job_type_name(enum job_type t)
+{
+	return t == JOB_TWIN ? "scheduleUpdateTwin" : "scheduleDeviceMethod";
+}
+
+const char *
+job_status_name(enum job_status s)
+{
+	static const char *const names[JOB_STATUSES] = { "queued", "scheduled", "running",
+		"completed", "failed", "cancelled" };
+
+	return names[s];
+}
+
+/* ---- the record ---- */
+
+static void
+put_counts(struct buf *out, const struct job_counts *c)
+{
+	buf_varint(out, c->devices);
+	buf_varint(out, c->succeeded);
+	buf_varint(out, c->failed);
+	buf_varint(out, c->running);
+	buf_varint(out, c->bytes);
+}
+
+static void
+take_counts(struct rd *rd, struct job_counts *c)
+{
+	c->devices = rd_varint(rd);
+	c->succeeded = rd_varint(rd);
+	c->failed = rd_varint(rd);
+	c->running = rd_varint(rd);
+	c->bytes = rd_varint(rd);
+}
+
+void
+job_encode(struct buf *out, const struct job *j, const struct job_state *state)
+{
+	buf_putc(out, FORMAT);
+	buf_varint(out, j->number);
+	buf_putc(out, (char)state->status);
+	buf_putc(out, (char)state->stop);
+	buf_putc(out, (char)state->settled);
+	buf_varint(out, (uint64_t)j->created_us);
+	buf_varint(out, (uint64_t)j->start_us);
+	buf_varint(out, (uint64_t)state->began_us);
+	buf_varint(out, (uint64_t)state->stopped_us);
+	buf_varint(out, (uint64_t)state->end_us);
+	buf_varint(out, (uint64_t)j->max_s);
+	buf_varint(out, j->rate);
+	put_counts(out, &state->counts);
+	buf_lstr(out, state->failure);
+	buf_lstr(out, j->id);
+	buf_str(out, doc_bytes(j->body));
+}
+
+static struct str
+text_of(struct doc d)
+{
+	return doc_kind(d) == DOC_STRING ? doc_str(d) : STR_NONE;
+}
+
+/* What the body says of the work itself, checked when it came. */
+static enum err
+take_work(struct job *j)
+{
+	struct method_ask ask;
+	struct buf payload = { 0 };
+	struct str condition = text_of(doc_getc(j->body, "queryCondition"));
+	enum err e = ERR_OK;
+
+	if (query_parse_condition(condition, &j->target, NULL) != ERR_OK)
+		return ERR_CORRUPT;
+	j->type = str_ieq(text_of(doc_getc(j->body, "type")), str_of(job_type_name(JOB_TWIN)))
+	    ? JOB_TWIN
+	    : JOB_METHOD;
+	if (j->type == JOB_TWIN) {
+		j->patch = doc_getc(j->body, "updateTwin");
+		return doc_kind(j->patch) == DOC_OBJECT ? ERR_OK : ERR_CORRUPT;
+	}
+	if (method_ask_take(doc_getc(j->body, "cloudToDeviceMethod"), &ask, &payload, NULL) !=
+	    ERR_OK)
+		e = ERR_CORRUPT;
+	j->method = ask.name;
+	j->payload = arena_str(&j->arena, buf_view(&payload));
+	j->response_s = ask.response_s;
+	j->connect_s = ask.connect_s;
+	buf_fini(&payload);
+	return e;
+}
+
+static enum err
+decode(struct job *j)
+{
+	struct rd rd = rd_of(j->record);
+	struct job_state *s = &j->state;
+	struct str body;
+
+	if (rd_u8(&rd) != FORMAT)
+		return ERR_CORRUPT;
+	j->number = rd_varint(&rd);
+	s->status = (enum job_status)rd_u8(&rd);
+	s->stop = (enum job_stop)rd_u8(&rd);
+	s->settled = rd_u8(&rd) != 0;
+	j->created_us = (int64_t)rd_varint(&rd);
+	j->start_us = (int64_t)rd_varint(&rd);
+	s->began_us = (int64_t)rd_varint(&rd);
+	s->stopped_us = (int64_t)rd_varint(&rd);
+	s->end_us = (int64_t)rd_varint(&rd);
+	j->max_s = (int64_t)rd_varint(&rd);
+	j->rate = (uint32_t)rd_varint(&rd);
+	take_counts(&rd, &s->counts);
+	s->failure = rd_lstr(&rd);
+	j->id = rd_lstr(&rd);
+	body = (struct str){ (const char *)rd.p, (size_t)(rd.end - rd.p) };
+	if (rd.bad || s->status >= JOB_STATUSES || s->stop >= JOB_STOPS || j->number == 0 ||
+	    !id_valid(j->id) || !doc_valid(body, 0, DOC_DEPTH_MAX))
+		return ERR_CORRUPT;
+	j->body = doc_of(body);
+	return take_work(j);
+}
+
+enum err
+job_new(struct str record, struct job **out)
+{
+	struct job *j = xcalloc(1, sizeof(*j));
+	enum err e;
+
+	atomic_init(&j->refs, 1);
+	atomic_init(&j->pace_ns, 0);
+	j->record = arena_str(&j->arena, record);
+	if ((e = decode(j)) == ERR_OK)
+		*out = j;
+	else
+		job_unref(j);
+	return e;
+}
+
+struct job *
+job_ref(struct job *j)
+{
+	atomic_fetch_add(&j->refs, 1);
+	return j;
+}
+
+void
+job_unref(struct job *j)
+{
+	if (j == NULL || atomic_fetch_sub(&j->refs, 1) > 1)
+		return;
+	query_free(j->target);
+	arena_fini(&j->arena);
+	free(j);
+}
+
+struct str
+job_condition(const struct job *j)
+{
+	return text_of(doc_getc(j->body, "queryCondition"));
+}
+
+/* ---- as the API shows it (service-rest.md 11.2) ---- */
+
+static void
+put_time(struct buf *json, const char *name, int64_t us)
+{
+	char t[TIME_TEXT_MAX];
+	size_t n = time_format(us, t);
+
+	buf_printf(json, ",\"%s\":\"" STR_FMT "\"", name, (int)n, t);
+}
+
+static void
+put_counted(struct buf *json, const struct job *j, const struct job_counts *c)
+{
+	uint64_t waiting = c->devices - c->succeeded - c->failed - c->running;
+
+	buf_printf(json,
+	    ",\"deviceJobStatistics\":{\"deviceCount\":%llu,\"failedCount\":%llu,"
+	    "\"succeededCount\":%llu,\"runningCount\":%llu,\"pendingCount\":%llu}",
+	    (unsigned long long)c->devices, (unsigned long long)c->failed,
+	    (unsigned long long)c->succeeded, (unsigned long long)c->running,
+	    (unsigned long long)(job_ended(j) ? 0 : waiting));
+}
+
+void
+job_write(struct buf *json, const struct job *j, const struct job_counts *counts)
+{
+	struct str part = j->type == JOB_TWIN ? STR("updateTwin") : STR("cloudToDeviceMethod");
+
+	buf_cstr(json, "{\"jobId\":");
+	doc_write_json_str(json, j->id);
+	buf_cstr(json, ",\"queryCondition\":");
+	doc_write_json(json, doc_getc(j->body, "queryCondition"));
+	put_time(json, "createdTime", j->created_us);
+	put_time(json, "startTime", j->start_us);
+	if (j->state.end_us != 0)
+		put_time(json, "endTime", j->state.end_us);
+	buf_printf(json, ",\"maxExecutionTimeInSeconds\":%lld", (long long)j->max_s);
+	if (j->rate != 0)
+		buf_printf(json, ",\"maxUpdatesPerSecond\":%u", j->rate);
+	buf_printf(
+	    json, ",\"type\":\"%s\",\"" STR_FMT "\":", job_type_name(j->type), STR_ARG(part));
+	doc_write_json(json, doc_get(j->body, part));
+	buf_printf(json, ",\"status\":\"%s\"", job_status_name(j->state.status));
+	if (j->state.failure.n != 0) {
+		buf_cstr(json, ",\"failureReason\":");
+		doc_write_json_str(json, j->state.failure);
+	}
+	put_counted(json, j, counts);
+	buf_putc(json, '}');
+}
+
+/* ---- sets ---- */
+
+struct jobs *
+jobs_ref(struct jobs *set)
+{
+	atomic_fetch_add(&set->refs, 1);
+	return set;
+}
+
+void
+jobs_unref(struct jobs *set)
+{
+	if (set == NULL || atomic_fetch_sub(&set->refs, 1) > 1)
+		return;
+	for (uint32_t i = 0; i < set->n; i++)
+		job_unref(set->v[i]);
+	free(set);
+}
+
+struct jobs *
+jobs_with(const struct jobs *set, uint64_t number, struct job *j)
+{
+	uint32_t n = set != NULL ? set->n : 0, from = set != NULL ? jobs_from(set, number) : 0;
+	struct jobs *next = xcalloc(1, sizeof(*next) + (n + 1) * sizeof(next->v[0]));
+
+	atomic_init(&next->refs, 1);
+	for (uint32_t i = 0; i < from; i++)
+		next->v[next->n++] = job_ref(set->v[i]);
+	if (j != NULL)
+		next->v[next->n++] = job_ref(j);
+	for (uint32_t i = from; i < n; i++)
+		if (set->v[i]->number != number)
+			next->v[next->n++] = job_ref(set->v[i]);
+	return next;
+}
+
+struct job *
+jobs_find(const struct jobs *set, struct str id)
+{
+	for (uint32_t i = 0; set != NULL && i < set->n; i++)
+		if (str_eq(set->v[i]->id, id))
+			return set->v[i];
+	return NULL;
+}
+
+uint32_t
+jobs_from(const struct jobs *set, uint64_t number)
+{
+	uint32_t lo = 0, hi = set->n;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (set->v[mid]->number < number)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+struct job *
+jobs_number(const struct jobs *set, uint64_t number)
+{
+	uint32_t i = set != NULL ? jobs_from(set, number) : 0;
+
+	return set != NULL && i < set->n && set->v[i]->number == number ? set->v[i] : NULL;
+}

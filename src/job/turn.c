@@ -1,0 +1,312 @@
+/* What a shard does for jobs when it is their turn, and what it knows of the set of them (parts.h). */
+#include "job/parts.h"
+
+static const uint8_t null_doc = DOC_NULL; /* doc.h: kind in the low four bits, no payload */
+
+/* ---- turns ---- */
+
+enum job_phase
+shard_job_phase(struct shard *sh, const struct job *j)
+{
+	const struct job_part *p = part_find(sh, j->number);
+	const struct part_work *w = p != NULL ? p->work : NULL;
+
+	if (w == NULL || w->now.ended)
+		return JOB_ENDS;
+	if (p->record == NULL)
+		return j->state.stop == JOB_GOES_ON ? JOB_CHOOSES : JOB_ENDS;
+	return w->ordered || j->state.stop != JOB_GOES_ON ? JOB_WORKS : JOB_ORDERS;
+}
+
+uint32_t
+shard_job_row(struct shard *sh, const struct job *j, unsigned *records)
+{
+	struct part_work *w = part_find(sh, j->number)->work;
+
+	if (w->nheap == 0 || j->state.stop != JOB_GOES_ON || w->now.nflight == JOB_FLIGHTS_MAX)
+		return TABLE_NONE;
+	*records = j->type == JOB_TWIN ? RECORD_BIT(RECORD_WANTED) : 0;
+	if (j->type == JOB_TWIN)
+		*records |= change_needs(sh, OP_TWIN_PATCH);
+	return w->heap[0];
+}
+
+/* false: the reply says why not. */
+static bool
+patch_twin(struct shard *sh, struct row *r, const struct job *j, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct op op = { .kind = OP_TWIN_PATCH,
+		.actor = ACTOR_JOB,
+		.actor_name = j->id,
+		.device = row_device(r),
+		.module = row_module(r) };
+	struct twin_next next;
+	bool ok = twin_prepare(r, &op, j->patch, env, &next, reply);
+
+	if (ok) {
+		change_begin(sh, &op);
+		twin_apply(sh, r, &op, &next, env);
+		change_end(sh, &op, env, NULL);
+	}
+	twin_next_fini(&next);
+	return ok;
+}
+
+static void
+target_fails(struct shard *sh, struct job_part *p, const struct row *r, int64_t since_us,
+    enum fault_code code, struct str text, const struct hub_env *env)
+{
+	struct job_result failed = { .kind = RESULT_FAILED,
+		.began_us = since_us,
+		.ended_us = env->now_us,
+		.code = str_of(fault_name(code)),
+		.text = text };
+
+	result_write(sh, p, r, &failed, env);
+	p->work->now.failed++;
+	p->work->moved = true;
+}
+
+/* Where nobody listens, and nobody is to be waited for, there is no call. */
+static bool
+begin_call(struct shard *sh, struct job_part *p, struct row *r, const struct job *j,
+    const struct hub_env *env)
+{
+	struct part_state *s = &p->work->now;
+
+	if (j->connect_s == 0 && !row_listens_to(r, j->method)) {
+		target_fails(sh, p, r, env->now_us, F_DeviceNotOnline,
+		    STR("the device is not connected, or does not listen to this method"), env);
+		return false;
+	}
+	s->flight[s->nflight++] =
+	    (struct job_flight){ .row = row_number(sh, r), .since_us = env->now_us };
+	return true;
+}
+
+bool
+shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env)
+{
+	struct job_part *p = part_find(sh, j->number);
+	struct part_work *w = p->work;
+	struct row *r = &sh->rows[w->heap[0]];
+	struct reply reply = { 0 };
+
+	part_set_cursor(&w->now, part_place(r));
+	part_pop(sh, w, 0);
+	w->moved = true;
+	if (j->type == JOB_METHOD)
+		return begin_call(sh, p, r, j, env);
+	if (damaged)
+		fault_set(&reply.fault, F_ServerError, "a stored record of the device is damaged");
+	if (!damaged && patch_twin(sh, r, j, env, &reply))
+		w->now.succeeded++;
+	else
+		target_fails(
+		    sh, p, r, env->now_us, reply.fault.code, str_of(reply.fault.text), env);
+	reply_fini(&reply);
+	return false;
+}
+
+/* ---- calls under way ---- */
+
+bool
+part_lands(struct part_state *s, uint32_t row, int64_t *since_us)
+{
+	for (uint32_t i = 0; i < s->nflight; i++) {
+		if (s->flight[i].row != row)
+			continue;
+		*since_us = s->flight[i].since_us;
+		s->flight[i] = s->flight[--s->nflight];
+		return true;
+	}
+	return false;
+}
+
+uint32_t
+shard_job_called(const struct shard *sh, const struct job *j, uint32_t i)
+{
+	const struct job_part *p = part_find(sh, j->number);
+
+	return p != NULL && p->work != NULL && i < p->work->now.nflight ? p->work->now.flight[i].row
+	                                                                : TABLE_NONE;
+}
+
+void
+shard_job_answer(struct shard *sh, const struct job *j, uint32_t row, const struct job_answer *a,
+    const struct hub_env *env)
+{
+	struct job_part *p = part_find(sh, j->number);
+	struct job_result done = { .kind = RESULT_RESPONSE,
+		.ended_us = env->now_us,
+		.status = a->status,
+		.payload = a->payload };
+
+	if (p == NULL || p->work == NULL || !part_lands(&p->work->now, row, &done.began_us))
+		return;
+	p->work->moved = true;
+	if (a->canceled) {
+		done.kind = RESULT_CANCELED;
+		result_write(sh, p, &sh->rows[row], &done, env);
+		return;
+	}
+	if (a->fault != F_NONE) {
+		target_fails(sh, p, &sh->rows[row], done.began_us, a->fault, a->text, env);
+		return;
+	}
+	if (p->work->now.bytes + a->payload.n > JOB_PART_BYTES_MAX)
+		done.payload = (struct str){ (const char *)&null_doc, 1 };
+	result_write(sh, p, &sh->rows[row], &done, env);
+	p->work->now.succeeded++;
+}
+
+/* ---- the end of a turn ---- */
+
+static bool
+is_over(const struct job_part *p, const struct job *j)
+{
+	const struct part_work *w = p->work;
+
+	return p->record != NULL && !w->now.ended && w->now.nflight == 0 &&
+	    (j->state.stop != JOB_GOES_ON || (w->ordered && w->nheap == 0));
+}
+
+static void
+part_end(struct shard *sh, struct job_part *p, const struct job *j, const struct hub_env *env)
+{
+	struct part_state *s = &p->work->now;
+
+	s->ended = true;
+	s->stop = j->state.stop;
+	if (s->stop == JOB_STOP_LATE || s->stop == JOB_STOP_FAILED) /* J-19 */
+		s->failed = s->devices - s->succeeded;
+	part_rows_write(sh, p, &p->work->left, env);
+	p->work->moved = true;
+}
+
+bool
+shard_job_save(
+    struct shard *sh, const struct job *j, const struct hub_env *env, struct job_report *r)
+{
+	struct job_part *p = part_find(sh, j->number);
+	struct part_state s = { 0 };
+
+	if (p->work != NULL && is_over(p, j))
+		part_end(sh, p, j, env);
+	if (p->work != NULL && p->work->moved) {
+		p->work->now.moved_us = env->now_us;
+		part_write(sh, p, env);
+	}
+	if (p->told)
+		return false;
+	p->told = true;
+	if (p->record != NULL)
+		part_decode(blob_str(p->record), &s);
+	else
+		s.ended = j->state.stop != JOB_GOES_ON;
+	*r = (struct job_report){ .number = p->number,
+		.shard = sh->index,
+		.ended = s.ended,
+		.counts = { s.devices, s.succeeded, s.failed, s.nflight, s.bytes },
+		.results = p->work != NULL ? p->work->nresult : 0 };
+	return true;
+}
+
+void
+shard_job_committed(struct shard *sh, const struct job_report *r)
+{
+	struct job_part *p = part_find(sh, r->number);
+
+	if (p == NULL || p->work == NULL)
+		return;
+	part_fresh_drop(p->work, TABLE_NONE, r->results);
+	if (!r->ended)
+		return;
+	part_work_free(p->work);
+	p->work = NULL;
+}
+
+/* ---- the set of jobs ---- */
+
+/* Parts that hold nothing, of jobs that are gone. */
+static void
+drop_shells(struct shard_jobs *js)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < js->npart; i++) {
+		struct job_part *p = js->part[i];
+
+		if (p->record != NULL || p->rows != NULL ||
+		    jobs_number(js->known, p->number) != NULL)
+			js->part[kept++] = p;
+		else
+			part_free(p);
+	}
+	js->npart = kept;
+}
+
+uint64_t
+shard_job_forgotten(const struct shard *sh, char room[HUB_PREFIX_MAX], struct str *results)
+{
+	const struct shard_jobs *js = jobs_of(sh);
+
+	for (uint32_t i = 0; js->known != NULL && i < js->npart; i++) {
+		const struct job_part *p = js->part[i];
+
+		if ((p->record == NULL && p->rows == NULL) ||
+		    jobs_number(js->known, p->number) != NULL)
+			continue;
+		*results = part_key(DONE_KEY, sh->index, p->number, room);
+		return p->number;
+	}
+	return 0;
+}
+
+void
+shard_job_forget(struct shard *sh, uint64_t number, const struct hub_env *env)
+{
+	char room[HUB_PREFIX_MAX];
+
+	common_write(sh, part_key(PART_KEY, sh->index, number, room), NULL, env);
+	common_write(sh, part_key(ROWS_KEY, sh->index, number, room), NULL, env);
+}
+
+void
+shard_jobs_know(struct shard *sh, struct jobs *set)
+{
+	struct shard_jobs *js = jobs_of(sh);
+
+	jobs_unref(js->known);
+	js->known = jobs_ref(set);
+	reports_trim(js);
+	drop_shells(js);
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct job_part *p;
+
+		if (!job_active(set->v[i]))
+			continue;
+		p = part_make(sh, set->v[i]->number);
+		p->told = false;
+		if (p->record == NULL && p->work == NULL)
+			p->work = xcalloc(1, sizeof(*p->work));
+	}
+}
+
+void
+shard_jobs_restart(struct shard *sh)
+{
+	const struct shard_jobs *js = jobs_of(sh);
+
+	for (uint32_t i = 0; i < js->npart; i++) {
+		struct job_part *p = js->part[i];
+
+		p->told = false;
+		if (p->work == NULL)
+			continue;
+		p->work->ordered = false;
+		p->work->nheap = p->work->gathered = 0;
+		(void)part_reset(p); /* it has been one before */
+	}
+}

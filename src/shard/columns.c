@@ -1,0 +1,146 @@
+/*
+ * A shard's columns: which records hold what queries ask for, and the rows that changed since the columns last heard of
+ * them. Every change of a row passes row_changed, undo too, and the columns call `bring` before each look at them, so what
+ * they show is what the shard holds.
+ */
+#include "shard/row.h"
+
+#include <stdlib.h>
+
+#define ROOT(name)   QUERY_ROOT_BIT(QUERY_ROOT_##name)
+
+#define TAGS_DESIRED (QUERY_SECTION_BIT(SECTION_TAGS) | QUERY_SECTION_BIT(SECTION_DESIRED))
+
+/* What each record has a part in. */
+static const struct query_needs parts[RECORD_KINDS] = {
+	[RECORD_IDENTITY] = { .roots = ROOT(DEVICE_ETAG) | ROOT(STATUS) | ROOT(STATUS_REASON) |
+	        ROOT(STATUS_UPDATE_TIME) | ROOT(AUTHENTICATION_TYPE) | ROOT(X509_THUMBPRINT) |
+	        ROOT(MODEL_ID) | ROOT(CAPABILITIES) | ROOT(DEVICE_SCOPE) | ROOT(PARENT_SCOPES) },
+	[RECORD_WANTED] = { .roots = ROOT(ETAG) | ROOT(VERSION) | ROOT(CONFIGURATIONS),
+	    .sections = TAGS_DESIRED },
+	[RECORD_REPORTED] = { .roots = ROOT(LAST_ACTIVITY_TIME) | ROOT(VERSION),
+	    .sections = QUERY_SECTION_BIT(SECTION_REPORTED) },
+};
+
+/* What needs no record. */
+#define OF_ROW (ROOT(DEVICE_ID) | ROOT(MODULE_ID) | ROOT(CONNECTION_STATE) | ROOT(C2D_COUNT))
+
+unsigned
+hub_records_of(const struct query_needs *needs)
+{
+	unsigned records = 0;
+
+	for (int k = 0; k < RECORD_KINDS; k++)
+		if ((needs->roots & parts[k].roots) || (needs->sections & parts[k].sections))
+			records |= RECORD_BIT(k);
+	return records;
+}
+
+/* All that these records have a part in. */
+static struct query_needs
+parts_of(unsigned records)
+{
+	struct query_needs all = { 0 };
+
+	for (int k = 0; k < RECORD_KINDS; k++) {
+		if (!(records & RECORD_BIT(k)))
+			continue;
+		all.roots |= parts[k].roots;
+		all.sections |= parts[k].sections;
+	}
+	return all;
+}
+
+/* ---- noting ---- */
+
+void
+row_changed(struct shard *sh, const struct row *r, unsigned what)
+{
+	uint32_t row = row_number(sh, r);
+
+	sh->position++;
+	if (sh->columns == NULL)
+		return;
+	if (row >= sh->changed.room) {
+		sh->changed.bits = xrealloc(sh->changed.bits, sh->caprow);
+		sh->changed.rows =
+		    xrealloc(sh->changed.rows, sh->caprow * sizeof(*sh->changed.rows));
+		memset(sh->changed.bits + sh->changed.room, 0, sh->caprow - sh->changed.room);
+		sh->changed.room = sh->caprow;
+	}
+	if (sh->changed.bits[row] == 0)
+		sh->changed.rows[sh->changed.n++] = row;
+	sh->changed.bits[row] |= (uint8_t)what;
+}
+
+/* ---- bringing up to date ---- */
+
+static enum row_kind
+kind_of(const struct shard *sh, uint32_t row)
+{
+	const struct row *r = &sh->rows[row];
+
+	if (row >= sh->nrow || r->id == NULL)
+		return ROW_FREE;
+	return r->module_n != 0 ? ROW_MODULE : ROW_DEVICE;
+}
+
+/* What queries can be told of a row as it is in memory. */
+static struct query_needs
+at_hand(const struct row *r)
+{
+	unsigned missing = 0;
+	struct query_needs all = { .roots = UINT64_MAX, .sections = UINT8_MAX }, away;
+
+	for (int k = 0; k < RECORD_KINDS; k++)
+		if (r->records[k] == NULL)
+			missing |= RECORD_BIT(k);
+	away = parts_of(missing);
+	all.roots &= ~away.roots;
+	all.sections &= (uint8_t)~away.sections;
+	return all;
+}
+
+static uint32_t
+bring(void *shard, struct query_scratch *s)
+{
+	struct shard *sh = shard;
+
+	for (uint32_t i = 0; i < sh->changed.n; i++) {
+		uint32_t row = sh->changed.rows[i];
+		unsigned what = sh->changed.bits[row];
+		struct query_needs changed = parts_of(what), hand = at_hand(&sh->rows[row]);
+		struct hub_row hr;
+
+		if (what & CHANGED_PRESENCE)
+			changed.roots |= OF_ROW;
+		hub_row_open(&hr, sh, row);
+		columns_row_changed(
+		    sh->columns, row, kind_of(sh, row), &changed, &hand, &hub_query_ops, &hr, s);
+		sh->changed.bits[row] = 0;
+	}
+	sh->changed.n = 0;
+	return sh->nrow;
+}
+
+struct columns *
+shard_columns(struct shard *sh, size_t max_bytes)
+{
+	struct query_needs none = { 0 };
+
+	if (sh->columns != NULL)
+		return sh->columns;
+	sh->columns = columns_new(max_bytes, bring, sh);
+	for (uint32_t i = 0; i < sh->nrow; i++)
+		columns_row_changed(sh->columns, i, kind_of(sh, i), &none, &none, NULL, NULL, NULL);
+	return sh->columns;
+}
+
+void
+shard_columns_settle(struct shard *sh, struct query_scratch *s)
+{
+	if (sh->columns == NULL || sh->changed.n == 0)
+		return;
+	columns_settle(sh->columns, s);
+	columns_trim(sh->columns);
+}

@@ -1,0 +1,95 @@
+/*
+ * Records, as they are stored and as they are read: the bytes are in memory as they are on disk, and these take them apart.
+ * Strings and sections that a decoder gives are borrowed from the bytes. Every byte has been checked when it came from the
+ * store (record_valid), so the decoders trust it.
+ *
+ *   identity   format | a doc object with short keys; members at their default are left out
+ *   wanted     format | counter E | tags | desired | configurations | [former] (strings with their length before them)
+ *   reported   format | last activity | section
+ *   session    format | filters (filters_put), to the end
+ */
+#ifndef TWINHUB_SHARD_RECORD_H
+#define TWINHUB_SHARD_RECORD_H
+
+#include "shard/row.h"
+
+/* ---- the identity record ---- */
+
+extern const struct str auth_type_names[AUTH_TYPES];
+
+struct identity {
+	uint32_t row;
+	uint64_t generation; /* digits of generationId */
+	uint64_t etag;
+	bool enabled;
+	struct str reason; /* empty: null */
+	int64_t status_us;
+	enum auth_type auth;
+	struct str keys[2], thumbs[2]; /* empty: null */
+	bool edge;
+	struct str scope, parent_scope; /* empty: none */
+	struct str model_id;
+	struct str managed_by; /* modules */
+};
+
+#define SCOPE_MAX (ID_MAX + 64)
+
+void identity_encode(struct buf *out, const struct identity *id);
+/* false: not an identity record. */
+bool identity_decode(struct str bytes, struct identity *id);
+/* base64 of the decimal etag (T-17); out holds 32 bytes, NUL-terminated. */
+void identity_etag(const struct identity *id, char out[32]);
+
+#define TICKS_OF_1970 INT64_C(621355968000000000) /* .NET ticks of 100 ns since 0001-01-01 */
+static inline uint64_t
+ticks_of(int64_t us)
+{
+	return (uint64_t)(us * 10 + TICKS_OF_1970);
+}
+
+/* ---- the wanted record ---- */
+
+struct wanted {
+	uint64_t counter; /* E of T-16 */
+	struct section tags, desired;
+	struct str configurations; /* a doc, or empty */
+	struct str former;         /* a doc, or empty: what rollouts have overwritten */
+};
+
+void wanted_encode(struct buf *out, uint64_t counter, struct str tags, struct str desired,
+    struct str configurations, struct str former);
+bool wanted_decode(struct str bytes, struct wanted *w);
+/* Is every byte of it valid? For records from the store: record_valid. */
+bool wanted_check(struct str bytes);
+bool reported_check(struct str bytes);
+void wanted_etag(uint64_t counter, char out[32]);
+/* The $version after this one (twin.h). */
+static inline uint32_t
+version_after(uint32_t version)
+{
+	return version < INT32_MAX ? version + 1 : 1;
+}
+
+/* ---- the reported record ---- */
+
+void reported_encode(struct buf *out, int64_t activity_us, struct str section);
+bool reported_decode(struct str bytes, int64_t *activity_us, struct section *s);
+int64_t reported_activity(struct str bytes);
+
+/* ---- the session record: this byte, then filters (filters_put) ---- */
+
+#define SESSION_FORMAT 1
+/* The kinds of filters in one, one bit each. */
+unsigned filters_mask(const struct blob *session);
+
+/* ---- as JSON: view.c ---- */
+
+/* The whole twin (T-01). All records of the row but the session are in memory. */
+void twin_write(const struct shard *sh, const struct row *r, struct buf *json);
+/* The same, as if its record were this one. */
+void twin_write_as(
+    const struct shard *sh, const struct row *r, const struct wanted *wanted, struct buf *json);
+/* As the registry shows it (service-rest.md 6.1). */
+void identity_write(const struct shard *sh, const struct row *r, struct buf *json);
+
+#endif

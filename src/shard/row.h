@@ -1,0 +1,175 @@
+/*
+ * A shard from inside, for the rooms of the core: its rows, how they come, change and go.
+ *
+ * A row is an identity's place: its number is durable and never moves while the identity lives, and rests ROW_GRACE_US after
+ * its end; its address is as lasting (row_at). It holds its records as blobs, immutable: a change puts a new blob in the
+ * old one's place, so whoever needs the old one (an undo entry, who still reads in it) keeps a reference.
+ *
+ * Whoever changes a row goes through row_write, row_create, undo_deleted, row_set_presence and what undo.c offers: there a
+ * change is written, noted for undo and columns, and told to features (shard/feature.h).
+ */
+#ifndef TWINHUB_SHARD_ROW_H
+#define TWINHUB_SHARD_ROW_H
+
+#include "query/columns.h"
+#include "shard/shard.h"
+
+/* ---- blobs ---- */
+
+/* A stored record in memory, immutable. The row holds one reference, each undo entry that concerns it another: what has
+ * more than one is younger than the store and must not be dropped from the cache. */
+struct blob {
+	uint32_t refs, n;
+	char bytes[];
+};
+
+/* "There is no such record": distinct from NULL, "not in memory". */
+extern struct blob blob_none;
+
+struct blob *blob_new(struct str bytes);
+struct blob *blob_ref(struct blob *b);
+void blob_unref(struct blob *b); /* NULL and blob_none are fine */
+static inline struct str
+blob_str(const struct blob *b)
+{
+	return (struct str){ b->bytes, b->n };
+}
+
+/* ---- rows ---- */
+
+/* A call of a method (hub/methods.c): in memory only, gone with the session or the process. */
+struct call {
+	struct call *next;
+	struct reply_to caller;
+	uint64_t number;
+	/* of a waiting one, in bytes: */
+	struct str device, module, name;
+	struct str payload; /* of a sent one the length only */
+	char bytes[];
+};
+void calls_free(struct call *first);
+
+/* A live session of an identity. */
+struct presence {
+	struct reply_to session;
+	uint64_t epoch;
+	bool clean;
+	struct opened opened; /* what opened it */
+	struct blob *filters; /* a session record; never NULL */
+	unsigned listens;     /* bit per enum filter_kind */
+	struct call *calls;   /* of methods, sent and not answered */
+	uint32_t ncall, call_bytes;
+};
+
+struct row {
+	char *id; /* its key: shard, device, 0, module; and one more 0. NULL: the row is free */
+	uint8_t device_n, module_n;
+	bool touched : 1;            /* since the eviction hand passed */
+	bool disabled : 1, edge : 1; /* as the identity record says: row_see_identity */
+	bool awaited : 1;            /* calls wait for it */
+	uint32_t
+	    chain; /* row number + 1 of a device's newest module; of a module: of the next one. 0: none */
+	struct blob *records[RECORD_KINDS]; /* NULL: not in memory; &blob_none: there is none */
+	struct presence *presence;          /* row_set_presence */
+	int64_t activity_us, presence_us;   /* last activity; last change of the connection */
+};
+
+struct free_row {
+	uint32_t row;
+	int64_t since_us;
+};
+
+#define FEATURES_MAX 4u /* of a shard */
+
+struct shard {
+	uint32_t index;
+	uint32_t nrow, caprow;
+	struct row *rows;
+	struct table ids;
+	struct free_row *free; /* oldest first, from free_from on */
+	uint32_t nfree, capfree, free_from;
+	uint32_t nidentity;
+	struct shard_counts counts;
+	uint64_t cached_bytes;
+	uint32_t cached[RECORD_KINDS]; /* rows with the record in memory */
+	uint32_t hand;                 /* of the eviction clock */
+	uint32_t last;                 /* row that row_find found last: an operation looks twice */
+	struct call *waiting;          /* for their devices, oldest first */
+	uint32_t ncall;                /* waiting and sent */
+	size_t waiting_bytes;          /* of their payloads */
+	uint64_t call_last;
+	uint64_t log_next, epoch_next;
+	uint64_t position;       /* one more with every change of a row; grows over restarts */
+	uint64_t generation;     /* the newest identity's; each has one of its own */
+	struct columns *columns; /* NULL until queries want them */
+	struct {
+		uint8_t *bits; /* by row: RECORD_BIT and the bits below; 0: not listed */
+		uint32_t *rows;
+		uint32_t n, room; /* rows listed; rows that bits holds */
+	} changed;                /* since the columns were last brought up to date */
+	struct {
+		const struct feature *feature;
+		void *state;
+		unsigned watch;
+	} features[FEATURES_MAX];
+	uint32_t nfeature;
+	unsigned watch; /* what any of them wants to hear of: RECORD_BITs and WATCH_* */
+};
+
+/* Page tokens and bitmaps name rows: a freed number rests this long before another identity gets it. */
+#define ROW_GRACE_US (INT64_C(600) * 1000000)
+
+struct row *row_at(struct shard *sh, uint32_t row);
+uint32_t row_number(const struct shard *sh, const struct row *r);
+struct str row_key(const struct row *r);
+struct str row_device(const struct row *r);
+struct str row_module(const struct row *r);
+/* The row of an identity, NULL if there is none. */
+struct row *row_find(struct shard *sh, struct str device, struct str module);
+/* Modules are rows of their own, chained to their device's, newest first. NULL: there is none (any more). */
+struct row *module_first(struct shard *sh, const struct row *device);
+struct row *module_next(struct shard *sh, const struct row *module);
+
+/* ---- changes ---- */
+
+/* Replace a record of a row by bytes (NULL: none), write it through env, and note how to undo it. */
+void row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct str *bytes,
+    const struct hub_env *env);
+/* Take a row for a new identity, with no record in memory. */
+struct row *row_create(
+    struct undo *u, struct shard *sh, struct str device, struct str module, int64_t elapsed_us);
+/* Moves the row's contents into the entry and frees the row. */
+void undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t elapsed_us);
+void undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch);
+void undo_filters(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch, struct blob *old);
+
+struct identity;
+/* Its identity record says this now. */
+void row_see_identity(struct shard *sh, struct row *r, const struct identity *id);
+/* The former one is freed. */
+void row_set_presence(struct shard *sh, struct row *r, struct presence *p);
+void presence_free(struct presence *p);
+/* Another blob, or none, for a record, with no trace in undo, columns or the store: what was read, or is to be read again. */
+void row_set_cached(struct shard *sh, struct row *r, enum record_kind kind, struct blob *b);
+
+/* ---- for the files of this room ---- */
+
+/* What of a row has changed: RECORD_BITs, and its session. */
+#define CHANGED_PRESENCE RECORD_BIT(RECORD_KINDS)
+#define CHANGED_ALL      (RECORD_BIT(RECORD_KINDS + 1) - 1)
+/* Note for the columns that a row has come, gone or changed. */
+void row_changed(struct shard *sh, const struct row *r, unsigned what);
+
+/* A row for a new identity; *since_us is for row_untake, which takes that back. */
+struct row *row_take(
+    struct shard *sh, struct str device, struct str module, int64_t elapsed_us, int64_t *since_us);
+void row_untake(struct shard *sh, uint32_t row, int64_t since_us);
+/* Move a row's contents to *out and free it; and back, when *from keeps a reference to each record. */
+void row_take_out(struct shard *sh, uint32_t row, int64_t elapsed_us, struct row *out);
+void row_put_back(struct shard *sh, uint32_t row, struct row *from);
+void row_fini(struct row *r);
+
+/* A record of RECORD_COMMON is about to be another one; old NULL: there was none. */
+void undo_common(struct undo *u, struct shard *sh, struct str key, const struct str *old);
+
+#endif
