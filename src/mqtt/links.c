@@ -3,7 +3,7 @@
  * that is another one. Each is closed with its reason, all of them at a bounded rate, for each client that is closed comes back
  * with a handshake. What waits for its turn is no queue but a mark on the session: the slots are gone through again.
  */
-#include "mqtt/priv.h"
+#include "mqtt/loop.h"
 
 #define REVIEWED_MAX 10000u /* links looked at in one turn */
 #define TURN_US      (INT64_C(100) * 1000)
@@ -17,67 +17,59 @@ reaper_run(struct mqtt_loop *ml, int64_t when_us)
 
 /* false: its turn comes later. */
 static bool
-link_close(struct session *s)
+link_close(struct link *l)
 {
-	struct mqtt_loop *ml = s->ml;
+	struct mqtt_loop *ml = l->ml;
 	int64_t now_us = loop_now_us(ml->loop), wait_ns;
+	struct actions a = { 0 };
 
 	if (!limit_take(&ml->reaper.until_ns, &ml->reaper.rate, now_us * 1000, &wait_ns)) {
 		reaper_run(ml, now_us + wait_ns / 1000 + 1);
 		return false;
 	}
-	session_abort(s, s->doomed);
+	session_turn(&l->session, &a);
+	link_perform(l, &a);
 	return true;
 }
 
 /* It may also have met its end by itself. */
 void
-link_ended(struct session *s)
+link_ended(struct link *l)
 {
-	if (s->doomed != REASON_NONE)
-		s->ml->reaper.ndoomed--;
+	if (l->session.doomed != REASON_NONE)
+		l->ml->reaper.ndoomed--;
 }
 
 void
-link_doom(struct session *s, enum reason why)
+link_doomed(struct link *l)
 {
-	struct reaper *rp = &s->ml->reaper;
-
-	if (s->doomed != REASON_NONE || !stream_is_open(s->stream))
-		return;
-	s->doomed = why;
-	rp->ndoomed++;
-	link_close(s);
-}
-
-/* The session is its identity's no more. One that is to be closed stays silent until its turn: closing all that happen to
- * send something would pass the rate. */
-void
-link_gone(struct session *s)
-{
-	if (s->doomed == REASON_NONE)
-		session_abort(s, REASON_STALE);
+	l->ml->reaper.ndoomed++;
+	link_close(l);
 }
 
 /* ---- a review of all ---- */
 
 static enum reason
-link_outdated(const struct session *s, const struct catalogue *c)
+outdated(const struct session *s, const struct catalogue *c)
 {
 	if (opened_known(&s->opened, c->policies, c->npolicies, c->cas, c->nca))
 		return REASON_NONE;
 	return s->opened.by == OPENED_BY_POLICY ? REASON_POLICY_KEY_CHANGED : REASON_CA_REMOVED;
 }
 
-void
-link_review(struct session *s)
+enum reason
+link_outdated(struct session *s, uint64_t judged_by)
 {
-	const struct catalogue *c = catalogue_use(s->ml->o.catalogue);
-	enum reason why = link_outdated(s, c);
+	struct catalogue_box *box = link_of(s)->ml->o.catalogue;
+	const struct catalogue *c;
+	enum reason why;
 
-	catalogue_drop(s->ml->o.catalogue, c);
-	if (why != REASON_NONE)
-		link_doom(s, why);
+	if (catalogue_version(box) == judged_by)
+		return REASON_NONE;
+	c = catalogue_use(box);
+	why = outdated(s, c);
+	catalogue_drop(box, c);
+	return why;
 }
 
 /* What the review and the doomed of one turn cost is bounded by REVIEWED_MAX; true: all slots have been seen. */
@@ -87,13 +79,16 @@ review_on(struct mqtt_loop *ml, const struct catalogue *c)
 	struct reaper *rp = &ml->reaper;
 
 	for (uint32_t n = 0; n < REVIEWED_MAX && rp->at < ml->nslot; n++) {
-		struct session *s = ml->slots[rp->at].session;
+		struct link *l = ml->slots[rp->at].link;
 
-		if (s != NULL && s->state == S_LIVE && stream_is_open(s->stream)) {
-			if (s->doomed == REASON_NONE && rp->review &&
-			    (s->doomed = link_outdated(s, c)) != REASON_NONE)
+		if (l != NULL && l->session.state == S_LIVE && stream_is_open(l->stream)) {
+			struct session *s = &l->session;
+			bool look = rp->review && s->doomed == REASON_NONE;
+			enum reason why = look ? outdated(s, c) : REASON_NONE;
+
+			if (why != REASON_NONE && session_doom(s, why))
 				rp->ndoomed++;
-			if (s->doomed != REASON_NONE && !link_close(s))
+			if (s->doomed != REASON_NONE && !link_close(l))
 				return false;
 		}
 		rp->at++;

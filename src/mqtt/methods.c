@@ -4,16 +4,16 @@
 #include <stdio.h>
 
 void
-session_call(struct session *s, const struct note *n)
+session_call(struct session *s, const struct note *n, struct actions *a)
 {
-	struct mqtt_loop *ml = s->ml;
+	struct buf *topic = &s->all->topic;
 	char rid[20];
 	int len = snprintf(rid, sizeof(rid), "%llx", (unsigned long long)n->call);
 
-	ml->topic.n = ml->packet.n = 0;
-	topic_put_method(&ml->topic, n->name, (struct str){ rid, (size_t)len });
-	if (mqtt_put_publish(&ml->packet, buf_view(&ml->topic), n->body, 0, false, 0) == ERR_OK)
-		session_write(s, &ml->packet);
+	topic->n = 0;
+	topic_put_method(topic, n->name, (struct str){ rid, (size_t)len });
+	if (mqtt_put_publish(session_packet(s), buf_view(topic), n->body, 0, false, 0) == ERR_OK)
+		session_send(s, a);
 }
 
 /* As session_call writes it; 0, which is no call's, for anything else. */
@@ -37,25 +37,25 @@ call_of(struct str rid)
 	return call;
 }
 
-/* The response's JSON text into ml->body; F_NONE, or what is wrong with it. */
+/* The response's JSON text into all->body; F_NONE, or what is wrong with it. */
 static enum fault_code
-response_body(struct mqtt_loop *ml, struct str payload)
+response_body(struct sessions *all, struct str payload)
 {
 	struct doc_parsed info;
 	struct fault f;
 
-	ml->body.n = ml->doc.n = 0;
+	all->body.n = all->doc.n = 0;
 	if (payload.n > METHOD_PAYLOAD_MAX) {
-		buf_printf(&ml->body, "the device's response has %zu bytes, the limit is %u",
+		buf_printf(&all->body, "the device's response has %zu bytes, the limit is %u",
 		    payload.n, METHOD_PAYLOAD_MAX);
 		return F_GenericBadGateway;
 	}
 	if (payload.n == 0) {
-		buf_cstr(&ml->body, "null"); /* */
-	} else if (doc_parse(ml->parser, payload, &ml->doc, &info, &f) == ERR_OK) {
-		doc_write_json(&ml->body, doc_of(buf_view(&ml->doc)));
+		buf_cstr(&all->body, "null"); /* */
+	} else if (doc_parse(all->parser, payload, &all->doc, &info, &f) == ERR_OK) {
+		doc_write_json(&all->body, doc_of(buf_view(&all->doc)));
 	} else {
-		buf_printf(&ml->body, "the device's response is not JSON: %s", f.text);
+		buf_printf(&all->body, "the device's response is not JSON: %s", f.text);
 		return F_GenericBadGateway;
 	}
 	return F_NONE;
@@ -63,16 +63,16 @@ response_body(struct mqtt_loop *ml, struct str payload)
 
 enum err
 publish_method_response(
-    struct session *s, const struct mqtt_publish *p, const struct topic *t, work_done *done)
+    struct session *s, const struct mqtt_publish *p, const struct topic *t, struct actions *a)
 {
-	enum fault_code fault = response_body(s->ml, p->payload);
-	struct work *w = session_work(s, OP_METHOD_RESPONSE, s->ml->body.n, done);
+	enum fault_code fault = response_body(s->all, p->payload);
+	struct work *w = session_work(s, OP_METHOD_RESPONSE, s->all->body.n);
 
 	w->tag = p->packet_id;
-	w->op.payload = work_str(w, buf_view(&s->ml->body));
+	w->op.payload = work_str(w, buf_view(&s->all->body));
 	w->op.method.call = call_of(t->rid);
 	w->op.method.status = t->status;
 	w->op.method.fault = fault;
-	session_submit(s, w);
+	session_submit(s, w, a);
 	return ERR_OK;
 }

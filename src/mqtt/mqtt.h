@@ -1,6 +1,7 @@
 /*
  * mqtt: devices' sessions over a stream, whatever carries it: TCP, TLS, WebSocket. Packets become operations on the fleet,
- * answers and notes become packets. Rules: docs/spec/device-mqtt.md 2 to 7; MQTT 3.1.1.
+ * answers and notes become packets. Rules: docs/spec/device-mqtt.md 2 to 7; MQTT 3.1.1. What a session decides is in
+ * session.h, and needs no stream; here is what the program sees.
  *
  * One mqtt_loop for each event loop; it and its sessions belong to that loop's thread.
  */

@@ -6,19 +6,17 @@
  */
 #include "mqtt/priv.h"
 
-#include <openssl/rand.h>
-
 /* ---- answers ---- */
 
 static void
-put_error_body(struct buf *out, const struct fault *f)
+put_error_body(struct session *s, struct buf *out, const struct fault *f)
 {
 	static const char digits[] = "0123456789abcdef";
 	unsigned char random[16] = { 0 };
 	char id[32], t[TIME_TEXT_MAX];
-	size_t n = time_format(clock_wall_us(), t);
+	size_t n = time_format(s->all->world->wall_us(s), t);
 
-	(void)RAND_bytes(random, sizeof(random)); /* a name for the log, no secret */
+	s->all->world->random(s, random); /* a name for the log, no secret */
 	for (size_t i = 0; i < sizeof(random); i++) {
 		id[2 * i] = digits[random[i] >> 4];
 		id[2 * i + 1] = digits[random[i] & 15];
@@ -32,31 +30,34 @@ put_error_body(struct buf *out, const struct fault *f)
 }
 
 static void
-put_twin_error(struct mqtt_loop *ml, struct str rid, const struct fault *f)
+put_twin_error(struct session *s, struct str rid, const struct fault *f, struct buf *packet)
 {
-	ml->topic.n = ml->body.n = 0;
-	topic_put_twin_error(&ml->topic, fault_status(f->code), rid);
-	put_error_body(&ml->body, f);
-	mqtt_put_publish(&ml->packet, buf_view(&ml->topic), buf_view(&ml->body), 0, false, 0);
+	struct buf *topic = &s->all->topic, *body = &s->all->body;
+
+	topic->n = body->n = 0;
+	topic_put_twin_error(topic, fault_status(f->code), rid);
+	put_error_body(s, body, f);
+	mqtt_put_publish(packet, buf_view(topic), buf_view(body), 0, false, 0);
 }
 
 static void
-put_twin_answer(struct mqtt_loop *ml, struct work *w)
+put_twin_answer(struct session *s, const struct work *w, struct buf *packet)
 {
-	struct fault big;
+	struct buf *topic = &s->all->topic;
+	struct fault *big = &s->all->fault;
 
-	ml->topic.n = 0;
+	topic->n = 0;
 	if (w->op.kind == OP_TWIN_GET)
-		topic_put_twin_got(&ml->topic, w->rid);
+		topic_put_twin_got(topic, w->rid);
 	else
-		topic_put_twin_patched(&ml->topic, w->rid, (int64_t)w->reply.version);
-	if (mqtt_put_publish(
-	        &ml->packet, buf_view(&ml->topic), buf_view(&w->reply.body), 0, false, 0) == ERR_OK)
+		topic_put_twin_patched(topic, w->rid, (int64_t)w->reply.version);
+	if (mqtt_put_publish(packet, buf_view(topic), buf_view(&w->reply.body), 0, false, 0) ==
+	    ERR_OK)
 		return;
-	fault_set(&big, F_ServerError,
+	fault_set(big, F_ServerError,
 	    "the twin as text is %zu bytes, more than a packet may have (%d)", w->reply.body.n,
 	    MQTT_SEND_MAX);
-	put_twin_error(ml, w->rid, &big);
+	put_twin_error(s, w->rid, big, packet);
 }
 
 /* Is it a request that has an answer of its own, beside the PUBACK? */
@@ -66,47 +67,37 @@ has_answer(const struct work *w)
 	return w->rid.n != 0 && (w->reply.deliver || w->reply.fault.code != F_NONE);
 }
 
-static void
-on_published(struct work *w)
+void
+on_published(struct session *s, const struct work *w, struct actions *a)
 {
-	struct session *s = session_back(w);
-	struct buf *packet;
+	struct buf *packet = session_packet(s);
 
-	if (s == NULL)
-		return;
-	packet = &s->ml->packet;
-	packet->n = 0;
-	if (w->reply.gone || (w->op.kind == OP_TELEMETRY && w->reply.fault.code != F_NONE)) {
-		if (w->reply.gone)
-			link_gone(s);
-		else /* MQTT has no negative acknowledgement (3.4) */
-			session_abort(s, REASON_NOT_STORED);
-		work_free(w);
+	if (w->op.kind == OP_TELEMETRY && w->reply.fault.code != F_NONE) {
+		/* MQTT has no negative acknowledgement (3.4) */
+		session_leave(s, SESSION_DROPS, REASON_NOT_STORED, a);
 		return;
 	}
 	if (w->tag != 0)
 		mqtt_put_puback(packet, (uint16_t)w->tag);
 	if (has_answer(w)) {
 		if (w->reply.fault.code != F_NONE)
-			put_twin_error(s->ml, w->rid, &w->reply.fault);
+			put_twin_error(s, w->rid, &w->reply.fault, packet);
 		else
-			put_twin_answer(s->ml, w);
+			put_twin_answer(s, w, packet);
 	}
-	if (packet->n != 0)
-		session_write(s, packet);
-	work_free(w);
+	session_send(s, a);
 }
 
 /* ---- telemetry ---- */
 
 enum err
-telemetry_body(struct mqtt_loop *ml, struct str bag, struct str payload, bool retain, bool will,
-    struct buf *out)
+telemetry_body(
+    struct session *s, struct str bag, struct str payload, bool retain, bool will, struct buf *out)
 {
 	size_t size = payload.n;
 	struct bag_pair pair;
 
-	while (bag_next(&bag, &ml->bag, &pair)) {
+	while (bag_next(&bag, &s->all->bag, &pair)) {
 		if (pair.system == BAG_DEVICE_ID || pair.system == BAG_MODULE_ID)
 			continue; /* the hub's to say: D-63 */
 		size += pair.key.n + pair.value.n;
@@ -124,21 +115,22 @@ telemetry_body(struct mqtt_loop *ml, struct str bag, struct str payload, bool re
 }
 
 static enum err
-publish_telemetry(struct session *s, const struct mqtt_publish *p, const struct topic *t)
+publish_telemetry(struct session *s, const struct mqtt_publish *p, const struct topic *t,
+    int64_t now_us, struct actions *a)
 {
-	struct buf *b = &s->ml->body;
+	struct buf *b = &s->all->body;
 	struct work *w;
-	enum err e = session_may_send(s);
+	enum err e = session_may_send(s, now_us, a);
 
 	if (e != ERR_OK)
 		return e;
 	b->n = 0;
-	if (telemetry_body(s->ml, t->bag, p->payload, p->retain, false, b) != ERR_OK)
-		return session_fault(s, REASON_MESSAGE_SIZE); /* D-64 */
-	w = session_work(s, OP_TELEMETRY, b->n, on_published);
+	if (telemetry_body(s, t->bag, p->payload, p->retain, false, b) != ERR_OK)
+		return session_fault(s, REASON_MESSAGE_SIZE, a); /* D-64 */
+	w = session_work(s, OP_TELEMETRY, b->n);
 	w->op.payload = work_str(w, buf_view(b));
 	w->tag = p->packet_id;
-	session_submit(s, w);
+	session_submit(s, w, a);
 	return ERR_OK;
 }
 
@@ -149,8 +141,7 @@ static struct work *
 request(struct session *s, enum op_kind kind, const struct mqtt_publish *p, const struct topic *t,
     size_t room, const struct fault *fault)
 {
-	struct work *w =
-	    session_work(s, fault != NULL ? OP_ACK : kind, room + t->rid.n, on_published);
+	struct work *w = session_work(s, fault != NULL ? OP_ACK : kind, room + t->rid.n);
 
 	w->rid = work_str(w, t->rid);
 	w->tag = p->packet_id;
@@ -161,7 +152,7 @@ request(struct session *s, enum op_kind kind, const struct mqtt_publish *p, cons
 
 /* May it be done, by the rate limits? If not, the fault is the answer. */
 static bool
-admitted(const struct session *s, enum limit_kind kind, struct fault *f)
+admitted(struct session *s, enum limit_kind kind, struct fault *f)
 {
 	struct limit_refusal why;
 
@@ -172,55 +163,58 @@ admitted(const struct session *s, enum limit_kind kind, struct fault *f)
 }
 
 static enum err
-publish_get(struct session *s, const struct mqtt_publish *p, const struct topic *t)
+publish_get(
+    struct session *s, const struct mqtt_publish *p, const struct topic *t, struct actions *a)
 {
 	struct fault fault = { 0 };
 
-	session_submit(
-	    s, request(s, OP_TWIN_GET, p, t, 0, admitted(s, LIMIT_READS, &fault) ? NULL : &fault));
+	session_submit(s,
+	    request(s, OP_TWIN_GET, p, t, 0, admitted(s, LIMIT_READS, &fault) ? NULL : &fault), a);
 	return ERR_OK;
 }
 
 static enum err
-publish_patch(struct session *s, const struct mqtt_publish *p, const struct topic *t)
+publish_patch(
+    struct session *s, const struct mqtt_publish *p, const struct topic *t, struct actions *a)
 {
 	struct doc_parsed info = { 0 };
 	struct fault fault = { 0 };
 	struct work *w;
 
-	s->ml->doc.n = 0;
+	s->all->doc.n = 0;
 	if (t->version == TOPIC_BAD_VERSION)
 		fault_set(&fault, F_ArgumentInvalid, "$version of the topic is not a number");
 	else if (admitted(s, LIMIT_UPDATES, &fault))
-		doc_parse(s->ml->parser, p->payload, &s->ml->doc, &info, &fault);
-	w = request(s, OP_REPORT, p, t, s->ml->doc.n, fault.code != F_NONE ? &fault : NULL);
-	w->op.payload = work_str(w, buf_view(&s->ml->doc));
+		doc_parse(s->all->parser, p->payload, &s->all->doc, &info, &fault);
+	w = request(s, OP_REPORT, p, t, s->all->doc.n, fault.code != F_NONE ? &fault : NULL);
+	w->op.payload = work_str(w, buf_view(&s->all->doc));
 	w->op.nduplicate = info.nduplicate;
 	if (t->version >= 0) {
 		w->op.has_base_version = true;
 		w->op.base_version = (uint64_t)t->version;
 	}
-	session_submit(s, w);
+	session_submit(s, w, a);
 	return ERR_OK;
 }
 
 enum err
-on_publish_packet(struct session *s, const struct mqtt_packet *packet)
+on_publish_packet(
+    struct session *s, const struct mqtt_packet *packet, int64_t now_us, struct actions *a)
 {
 	const struct mqtt_publish *p = &packet->publish;
 	struct mqtt_self self = { s->device, s->module };
 	struct topic t;
 
 	switch (topic_parse(p->topic, &self, &t)) {
-	case TOPIC_TELEMETRY: return publish_telemetry(s, p, &t);
-	case TOPIC_TWIN_PATCH: return publish_patch(s, p, &t);
-	case TOPIC_TWIN_GET: return publish_get(s, p, &t);
-	case TOPIC_METHOD_RESPONSE: return publish_method_response(s, p, &t, on_published);
+	case TOPIC_TELEMETRY: return publish_telemetry(s, p, &t, now_us, a);
+	case TOPIC_TWIN_PATCH: return publish_patch(s, p, &t, a);
+	case TOPIC_TWIN_GET: return publish_get(s, p, &t, a);
+	case TOPIC_METHOD_RESPONSE: return publish_method_response(s, p, &t, a);
 	case TOPIC_IGNORED:
 		t.rid = STR_NONE;
-		session_submit(s, request(s, OP_ACK, p, &t, 0, NULL));
+		session_submit(s, request(s, OP_ACK, p, &t, 0, NULL), a);
 		return ERR_OK;
 	case TOPIC_FORBIDDEN: break;
 	}
-	return session_fault(s, REASON_TOPIC);
+	return session_fault(s, REASON_TOPIC, a);
 }

@@ -1,4 +1,4 @@
-/* Sessions: slots, states, the dispatch of packets, back-pressure, timers. */
+/* What all of a session goes through: its states, the dispatch of packets, back-pressure, times, notes, its end. */
 #include "mqtt/priv.h"
 
 #include <stdlib.h>
@@ -6,9 +6,10 @@
 #define BIT(x) (1u << (x))
 
 static const unsigned may_move[S_STATES] = {
-	[S_NEW] = BIT(S_ASKING) | BIT(S_CLOSED),
-	[S_ASKING] = BIT(S_LIVE) | BIT(S_CLOSED),
-	[S_LIVE] = BIT(S_CLOSED),
+	[S_NEW] = BIT(S_ASKING) | BIT(S_LEAVING) | BIT(S_CLOSED),
+	[S_ASKING] = BIT(S_LIVE) | BIT(S_LEAVING) | BIT(S_CLOSED),
+	[S_LIVE] = BIT(S_LEAVING) | BIT(S_CLOSED),
+	[S_LEAVING] = BIT(S_CLOSED),
 };
 
 static void
@@ -18,84 +19,99 @@ session_move(struct session *s, enum session_state to)
 	s->state = (uint8_t)to;
 }
 
-/* ---- slots ---- */
+/* ---- birth ---- */
 
-struct mqtt_loop *
-mqtt_loop_new(struct loop *l, const struct mqtt_options *o)
+void
+sessions_init(struct sessions *all, const struct session_world *world, uint32_t max_in_flight)
 {
-	struct mqtt_loop *ml = xcalloc(1, sizeof(*ml));
-
-	ml->loop = l;
-	ml->o = *o;
-	if (ml->o.max_in_flight == 0)
-		ml->o.max_in_flight = MQTT_IN_FLIGHT;
-	ml->parser = doc_parser_new(MQTT_REMAINING_MAX);
-	ml->free_slot = TABLE_NONE;
-	links_init(ml);
-	return ml;
+	all->world = world;
+	all->max_in_flight = max_in_flight != 0 ? max_in_flight : MQTT_IN_FLIGHT;
+	all->parser = doc_parser_new(MQTT_REMAINING_MAX);
 }
 
 void
-mqtt_loop_free(struct mqtt_loop *ml)
+sessions_fini(struct sessions *all)
 {
-	if (ml == NULL)
-		return;
-	assert(ml->nsession == 0 && ml->nwork == 0); /* and the loop has gone: its timers with it */
-	doc_parser_free(ml->parser);
-	free(ml->slots);
-	buf_fini(&ml->doc);
-	buf_fini(&ml->topic);
-	buf_fini(&ml->body);
-	buf_fini(&ml->packet);
-	buf_fini(&ml->bag);
-	arena_fini(&ml->arena);
-	free(ml);
+	doc_parser_free(all->parser);
+	buf_fini(&all->doc);
+	buf_fini(&all->topic);
+	buf_fini(&all->body);
+	buf_fini(&all->packet);
+	buf_fini(&all->bag);
+	arena_fini(&all->arena);
 }
 
-uint32_t
-mqtt_loop_busy(const struct mqtt_loop *ml)
+void
+session_open(struct session *s, struct sessions *all, struct reply_to self, uint64_t address)
 {
-	return ml->nsession + ml->nwork;
+	*s = (struct session){ .all = all,
+		.self = self,
+		.address = address,
+		.state = S_NEW,
+		.idle_us = SESSION_NEVER,
+		.token_us = SESSION_NEVER,
+		.rest_us = SESSION_NEVER };
 }
 
-static uint32_t
-slot_take(struct mqtt_loop *ml)
+void
+session_fini(struct session *s)
 {
-	uint32_t i = ml->free_slot;
-
-	if (i == TABLE_NONE) {
-		i = ml->nslot++;
-		ml->slots = xrealloc(ml->slots, ml->nslot * sizeof(*ml->slots));
-		ml->slots[i] = (struct slot){ .generation = 1 };
-	} else {
-		ml->free_slot = ml->slots[i].next_free;
-	}
-	return i;
+	buf_fini(&s->will);
+	free(s->policy);
 }
 
-static void
-slot_give(struct mqtt_loop *ml, uint32_t i)
+/* ---- actions ---- */
+
+struct buf *
+session_packet(struct session *s)
 {
-	ml->slots[i].session = NULL;
-	ml->slots[i].generation++;
-	ml->slots[i].next_free = ml->free_slot;
-	ml->free_slot = i;
+	s->all->packet.n = 0;
+	return &s->all->packet;
 }
 
-struct session *
-session_of(struct mqtt_loop *ml, struct reply_to to)
+void
+session_send(struct session *s, struct actions *a)
 {
-	if (to.slot >= ml->nslot || ml->slots[to.slot].generation != to.generation)
-		return NULL;
-	return ml->slots[to.slot].session;
+	a->send = buf_view(&s->all->packet);
+}
+
+void
+session_log(const struct session *s, enum log_event event, enum reason why, struct str device,
+    struct str detail, struct actions *a)
+{
+	a->line = (struct log_story){ .event = event,
+		.reason = why,
+		.device = s->device.n != 0 ? s->device : device,
+		.module = s->module,
+		.policy = str_of(s->policy),
+		.detail = detail };
+}
+
+/* Of two reasons the first stands, of two ways the faster one: who lingers for a goodbye is taken over all the same. */
+void
+session_leave(struct session *s, enum session_ending how, enum reason why, struct actions *a)
+{
+	if (s->why == REASON_NONE)
+		s->why = why;
+	if (how > a->ending)
+		a->ending = how;
+	if (s->state != S_LEAVING)
+		session_move(s, S_LEAVING);
+}
+
+enum err
+session_fault(struct session *s, enum reason why, struct actions *a)
+{
+	session_leave(s, SESSION_DROPS, why, a);
+	return ERR_PROTOCOL;
 }
 
 /* ---- works ---- */
 
 struct work *
-session_work(struct session *s, enum op_kind kind, size_t room, void (*done)(struct work *w))
+session_work(const struct session *s, enum op_kind kind, size_t room)
 {
-	struct work *w = work_new(s->ml->loop, room + s->device.n + s->module.n, done);
+	struct work *w = work_new(NULL, room + s->device.n + s->module.n, NULL);
 
 	w->op.kind = kind;
 	w->op.actor = ACTOR_DEVICE;
@@ -104,182 +120,96 @@ session_work(struct session *s, enum op_kind kind, size_t room, void (*done)(str
 	w->op.actor_name = w->op.device;
 	w->asker = asker_key(s->device, STR_NONE);
 	w->op.epoch = s->epoch;
-	w->op.reply_to = (struct reply_to){ .loop = (uint16_t)loop_index(s->ml->loop),
-		.slot = s->slot,
-		.generation = s->ml->slots[s->slot].generation };
-	w->owner = s->ml;
+	w->op.reply_to = s->self;
 	return w;
 }
 
-static bool
-session_full(const struct session *s)
-{
-	return s->nwork >= s->ml->o.max_in_flight || s->work_bytes >= MQTT_IN_FLIGHT_BYTES;
-}
-
 void
-session_submit(struct session *s, struct work *w)
+session_submit(struct session *s, struct work *w, struct actions *a)
 {
-	s->ml->nwork++;
+	assert(a->work == NULL);
+	a->work = w;
 	s->nwork++;
 	s->work_bytes += (uint32_t)w->room;
-	if (session_full(s) && !s->paused) {
-		s->paused = true;
-		stream_pause(s->stream);
-	}
-	fleet_submit(s->ml->o.fleet, w);
+	if (s->nwork >= s->all->max_in_flight || s->work_bytes >= MQTT_IN_FLIGHT_BYTES)
+		s->full = true;
 }
 
-struct session *
-session_back(struct work *w)
+static void
+work_back(struct session *s, const struct work *w)
 {
-	struct mqtt_loop *ml = w->owner;
-	struct session *s = session_of(ml, w->op.reply_to);
-
-	ml->nwork--;
-	if (s == NULL) {
-		work_free(w);
-		return NULL;
-	}
 	s->nwork--;
 	s->work_bytes -= (uint32_t)w->room;
-	if (s->paused && s->state == S_LIVE && s->nwork <= ml->o.max_in_flight / 2 &&
-	    s->work_bytes <= MQTT_IN_FLIGHT_BYTES / 2) {
-		s->paused = false;
-		if (!s->resting)
-			stream_resume(s->stream);
-	}
-	return s;
+	if (s->nwork <= s->all->max_in_flight / 2 && s->work_bytes <= MQTT_IN_FLIGHT_BYTES / 2)
+		s->full = false;
 }
 
-void
-session_write(struct session *s, const struct buf *packet)
+bool
+session_reads(const struct session *s)
 {
-	stream_write(s->stream, buf_view(packet));
-}
-
-void
-session_close(struct session *s, enum reason why)
-{
-	if (s->why == REASON_NONE)
-		s->why = why;
-	stream_close(s->stream);
-}
-
-void
-session_abort(struct session *s, enum reason why)
-{
-	if (s->why == REASON_NONE)
-		s->why = why;
-	stream_abort(s->stream);
-}
-
-enum err
-session_fault(struct session *s, enum reason why)
-{
-	s->why = why;
-	return ERR_PROTOCOL;
-}
-
-void
-session_log(const struct session *s, enum log_event event, enum reason why, struct str device,
-    struct str detail)
-{
-	char peer[NET_ADDR_TEXT_MAX];
-	struct log_story story = { .event = event,
-		.reason = why,
-		.device = s->device.n != 0 ? s->device : device,
-		.module = s->module,
-		.policy = str_of(s->policy),
-		.detail = detail };
-
-	story.peer = net_addr_text(stream_peer(s->stream), peer);
-	log_reason(&story);
-}
-
-/* ---- timers ---- */
-
-#define OF_TIMER(t, member) ((struct session *)((char *)(t)-offsetof(struct session, member)))
-
-/* Set once per silence, not once per packet: at its end it looks how long the silence really was. */
-static void
-on_idle(struct loop_timer *t)
-{
-	struct session *s = OF_TIMER(t, idle);
-	int64_t due_us = s->heard_us + (int64_t)s->idle_s * 1000000;
-
-	if (s->resting) /* what it sends is not read */
-		loop_timer_set(
-		    s->ml->loop, &s->idle, loop_now_us(s->ml->loop) + (int64_t)s->idle_s * 1000000);
-	else if (loop_now_us(s->ml->loop) >= due_us)
-		session_abort(s, REASON_KEEP_ALIVE); /* D-26 */
-	else
-		loop_timer_set(s->ml->loop, &s->idle, due_us);
-}
-
-static void
-on_token_end(struct loop_timer *t)
-{
-	session_close(OF_TIMER(t, token), REASON_TOKEN_END); /* D-20: some SDKs refresh only then */
-}
-
-void
-session_accepted(struct session *s, const struct reply *r)
-{
-	int64_t now_us = loop_now_us(s->ml->loop), token_end_us = r->verdict.end_us;
-
-	session_move(s, S_LIVE);
-	s->epoch = r->epoch;
-	s->opened = r->verdict.opened;
-	if (s->opened.by == OPENED_BY_POLICY)
-		s->policy = str_dup0((struct str){ r->verdict.policy, r->verdict.policy_n });
-	s->heard_us = now_us;
-	stream_deadline(s->stream, 0);
-	loop_timer_set(s->ml->loop, &s->idle, now_us + (int64_t)s->idle_s * 1000000);
-	if (token_end_us != 0 && token_end_us != INT64_MAX)
-		loop_timer_set(s->ml->loop, &s->token, now_us + (token_end_us - clock_wall_us()));
-	stream_resume(s->stream);
+	return (s->state == S_NEW || s->state == S_LIVE) && !s->full && s->rest_us == SESSION_NEVER;
 }
 
 void
 session_asks(struct session *s)
 {
 	session_move(s, S_ASKING);
-	stream_pause(s->stream);
+}
+
+/* A time between now and `wall_us`, on the clock of now_us. */
+static int64_t
+due_of(int64_t end_us, int64_t wall_us, int64_t now_us)
+{
+	return end_us == 0 || end_us == INT64_MAX ? SESSION_NEVER : now_us + (end_us - wall_us);
+}
+
+void
+session_accepted(
+    struct session *s, const struct reply *r, int64_t now_us, int64_t wall_us, struct actions *a)
+{
+	session_move(s, S_LIVE);
+	s->epoch = r->epoch;
+	s->opened = r->verdict.opened;
+	if (s->opened.by == OPENED_BY_POLICY)
+		s->policy = str_dup0((struct str){ r->verdict.policy, r->verdict.policy_n });
+	s->heard_us = now_us;
+	s->idle_us = now_us + (int64_t)s->idle_s * 1000000;
+	s->token_us = due_of(r->verdict.end_us, wall_us, now_us);
+	a->accepted = true;
 }
 
 /* ---- packets ---- */
 
 static enum err
-on_pingreq(struct session *s, const struct mqtt_packet *p)
+on_pingreq(struct session *s, const struct mqtt_packet *p, int64_t now_us, struct actions *a)
 {
-	(void)p;
-	s->ml->packet.n = 0;
-	mqtt_put_pingresp(&s->ml->packet);
-	session_write(s, &s->ml->packet);
+	(void)p, (void)now_us;
+	mqtt_put_pingresp(session_packet(s));
+	session_send(s, a);
 	return ERR_OK;
 }
 
 /* There is no message of QoS 1 to a device yet that it could acknowledge; late ones are harmless. */
 static enum err
-on_puback(struct session *s, const struct mqtt_packet *p)
+on_puback(struct session *s, const struct mqtt_packet *p, int64_t now_us, struct actions *a)
 {
-	(void)s, (void)p;
+	(void)s, (void)p, (void)now_us, (void)a;
 	return ERR_OK;
 }
 
 static enum err
-on_disconnect_packet(struct session *s, const struct mqtt_packet *p)
+on_disconnect_packet(
+    struct session *s, const struct mqtt_packet *p, int64_t now_us, struct actions *a)
 {
-	(void)p;
+	(void)p, (void)now_us;
 	s->said_goodbye = true;
-	session_close(s, REASON_GOODBYE);
+	session_leave(s, SESSION_LEAVES, REASON_GOODBYE, a);
 	return ERR_OK;
 }
 
 static const struct rule {
-	enum err (*step)(struct session *s, const struct mqtt_packet *p);
-	unsigned states;
+	session_on *step;
+	unsigned states; /* where the packet is legal */
 } rules[16] = {
 	[MQTT_CONNECT] = { on_connect_packet, BIT(S_NEW) },
 	[MQTT_PUBLISH] = { on_publish_packet, BIT(S_LIVE) },
@@ -291,89 +221,197 @@ static const struct rule {
 };
 
 static bool
-packet_allowed(const struct session *s, const struct mqtt_packet *p)
+packet_allowed(const struct session *s, enum mqtt_type type)
 {
-	const struct rule *r = &rules[p->type & 15];
+	const struct rule *r = &rules[type & 15];
 
 	return r->step != NULL && (r->states & BIT(s->state));
 }
 
-/* One packet off the input. ERR_MORE: it is not whole. */
-static enum err
-session_step(struct session *s, struct str in, size_t *size)
+enum err
+session_step(struct session *s, const struct mqtt_packet *p, int64_t now_us, struct actions *a)
+{
+	if (s->state == S_LEAVING || s->state == S_CLOSED)
+		return ERR_PROTOCOL;
+	if (!packet_allowed(s, p->type))
+		return session_fault(s, REASON_OUT_OF_TURN, a);
+	s->heard_us = now_us;
+	return rules[p->type & 15].step(s, p, now_us, a);
+}
+
+enum err
+session_bytes(struct session *s, struct str in, int64_t now_us, size_t *size, struct actions *a)
 {
 	struct mqtt_packet p;
 	enum err e = mqtt_decode(in, &p, size);
 
-	if (e == ERR_MORE && p.type != 0 && !packet_allowed(s, &p))
-		return session_fault(s, REASON_OUT_OF_TURN); /* a stranger's first byte tells */
-	if (e == ERR_MORE)
-		return e;
-	if (e != ERR_OK)
-		return session_fault(s, REASON_MALFORMED);
-	if (!packet_allowed(s, &p))
-		return session_fault(s, REASON_OUT_OF_TURN);
-	s->heard_us = loop_now_us(s->ml->loop);
-	return rules[p.type & 15].step(s, &p);
+	if (e == ERR_OK)
+		return session_step(s, &p, now_us, a);
+	if (e != ERR_MORE)
+		return session_fault(s, REASON_MALFORMED, a);
+	if (p.type != 0 && !packet_allowed(s, p.type)) /* a stranger's first byte tells */
+		return session_fault(s, REASON_OUT_OF_TURN, a);
+	return ERR_MORE;
 }
 
-/* What waits of a CONNECT that is not whole: a stranger's bytes, bounded for all of them together. */
+/* What waits of a CONNECT that is not whole is a stranger's, and bounded for all of them together. */
 static void
 strangers_count(struct session *s, size_t waiting)
 {
-	s->ml->strangers += waiting - s->waiting;
+	s->all->strangers += waiting - s->waiting;
 	s->waiting = waiting;
-	if (s->ml->strangers > MQTT_STRANGERS_MAX && waiting > 0)
-		session_abort(s, REASON_CONNECT_BYTES);
 }
 
-static size_t
-on_data(struct stream *st, struct str in, void *ctx)
+void
+session_waits(struct session *s, size_t waiting, struct actions *a)
 {
-	struct session *s = ctx;
-	size_t used = 0;
+	strangers_count(s, s->state == S_NEW ? waiting : 0);
+	if (s->all->strangers > MQTT_STRANGERS_MAX && s->waiting > 0)
+		session_leave(s, SESSION_DROPS, REASON_CONNECT_BYTES, a);
+}
 
-	while (used < in.n && s->state != S_ASKING && !s->paused && !s->resting &&
-	    stream_is_open(st)) {
-		size_t size = 0;
-		enum err e = session_step(s, str_sub(in, used), &size);
+/* ---- answers ---- */
 
-		if (e == ERR_MORE) /* or it may not be done yet */
-			break;
-		if (e != ERR_OK) {
-			session_abort(s, REASON_MALFORMED);
-			break;
-		}
-		used += size;
+void
+session_answer(struct session *s, const struct work *w, struct actions *a)
+{
+	work_back(s, w);
+	if (s->state != S_LIVE)
+		return;
+	if (w->reply.gone)
+		session_gone(s, a);
+	else if (w->op.kind == OP_SUBSCRIBE || w->op.kind == OP_UNSUBSCRIBE)
+		on_subscribed(s, w, a);
+	else
+		on_published(s, w, a);
+}
+
+void
+session_verdict(
+    struct session *s, const struct work *w, int64_t now_us, int64_t wall_us, struct actions *a)
+{
+	work_back(s, w);
+	if (s->state == S_ASKING)
+		on_judged(s, w, now_us, wall_us, a);
+	else if (w->reply.fault.code == F_NONE)
+		a->work = session_orphan(w);
+}
+
+struct work *
+session_orphan(const struct work *connect)
+{
+	struct work *w = work_new(NULL, connect->op.device.n + connect->op.module.n, NULL);
+
+	w->op.kind = OP_DISCONNECT;
+	w->op.actor = ACTOR_DEVICE;
+	w->op.device = w->op.actor_name = work_str(w, connect->op.device);
+	w->op.module = work_str(w, connect->op.module);
+	w->op.epoch = connect->reply.epoch;
+	w->asker = connect->asker;
+	return w;
+}
+
+/* ---- times ---- */
+
+/* The end of the silence is set once per silence, not once per packet: at its end it looks how long the silence really was. */
+static void
+idle_ends(struct session *s, int64_t now_us, struct actions *a)
+{
+	int64_t idle_us = (int64_t)s->idle_s * 1000000;
+
+	if (s->rest_us != SESSION_NEVER) /* what it sends is not read */
+		s->idle_us = now_us + idle_us;
+	else if (now_us >= s->heard_us + idle_us)
+		session_leave(s, SESSION_DROPS, REASON_KEEP_ALIVE, a); /* D-26 */
+	else
+		s->idle_us = s->heard_us + idle_us;
+}
+
+int64_t
+session_due_us(const struct session *s)
+{
+	int64_t due_us = s->idle_us < s->token_us ? s->idle_us : s->token_us;
+
+	if (s->state != S_LIVE)
+		return SESSION_NEVER;
+	return due_us < s->rest_us ? due_us : s->rest_us;
+}
+
+void
+session_tick(struct session *s, int64_t now_us, struct actions *a)
+{
+	if (s->state != S_LIVE)
+		return;
+	if (now_us >= s->rest_us) {
+		s->rest_us = SESSION_NEVER;
+		s->heard_us = now_us; /* its silence was ours */
 	}
-	strangers_count(s, s->state == S_NEW ? in.n - used : 0);
-	return used;
+	if (now_us >= s->token_us) /* D-20: some SDKs refresh only then */
+		session_leave(s, SESSION_LEAVES, REASON_TOKEN_END, a);
+	else if (now_us >= s->idle_us)
+		idle_ends(s, now_us, a);
 }
 
-static void
-on_open(struct stream *st, void *ctx)
-{
-	struct mqtt_loop *ml = ctx;
-	struct session *s = xcalloc(1, sizeof(*s));
+/* ---- notes ---- */
 
-	s->ml = ml;
-	s->stream = st;
-	s->slot = slot_take(ml);
-	s->idle.fire = on_idle;
-	s->token.fire = on_token_end;
-	session_rest_init(s);
-	ml->slots[s->slot].session = s;
-	ml->nsession++;
-	stream_set_user(st, &mqtt_user, s);
+static void
+send_desired(struct session *s, const struct note *n, struct actions *a)
+{
+	struct buf *topic = &s->all->topic;
+
+	topic->n = 0;
+	topic_put_desired(topic, n->version);
+	if (mqtt_put_publish(session_packet(s), buf_view(topic), n->body, 0, false, 0) == ERR_OK)
+		session_send(s, a);
+	else
+		session_log(s, LOG_PART_REFUSED, REASON_NOTIFICATION_SIZE, STR_NONE, STR_NONE, a);
 }
 
-static void
-on_gone(struct work *w)
+void
+session_note(struct session *s, const struct note *n, struct actions *a)
 {
-	struct mqtt_loop *ml = w->owner;
+	if (s->state == S_CLOSED)
+		return;
+	if (n->kind == EFFECT_CLOSE && n->paced)
+		a->doomed = session_doom(s, n->reason);
+	else if (n->kind == EFFECT_CLOSE)
+		session_leave(s, SESSION_DROPS, n->reason, a);
+	else if (s->state == S_LIVE && n->kind == EFFECT_METHOD)
+		session_call(s, n, a);
+	else if (s->state == S_LIVE)
+		send_desired(s, n, a);
+}
 
-	ml->nwork--;
-	work_free(w);
+bool
+session_doom(struct session *s, enum reason why)
+{
+	if (s->doomed != REASON_NONE || s->state == S_LEAVING || s->state == S_CLOSED)
+		return false;
+	s->doomed = why;
+	return true;
+}
+
+void
+session_turn(struct session *s, struct actions *a)
+{
+	session_leave(s, SESSION_DROPS, s->doomed, a);
+}
+
+/* The session is its identity's no more. One that is doomed stays silent until its turn: ending all that happen to
+ * send something would pass the rate. */
+void
+session_gone(struct session *s, struct actions *a)
+{
+	if (s->doomed == REASON_NONE)
+		session_leave(s, SESSION_DROPS, REASON_STALE, a);
+}
+
+/* ---- the end ---- */
+
+void
+session_stop(struct session *s, struct actions *a)
+{
+	session_leave(s, SESSION_LEAVES, REASON_STOPPING, a);
 }
 
 /* A decision of ours stands even if the link went before it was carried out. */
@@ -396,77 +434,25 @@ reason_of_end(const struct session *s, enum stream_end end)
 	return s->why != REASON_NONE ? s->why : reasons[end];
 }
 
-static void
-on_close(struct stream *st, enum stream_end why, void *ctx)
+/* Its shard hears of it, and gets the will unless the client has said goodbye. */
+static struct work *
+disconnect(const struct session *s)
 {
-	struct session *s = ctx;
-	struct mqtt_loop *ml = s->ml;
+	bool will = !s->said_goodbye && s->will.n != 0;
+	struct work *w = session_work(s, OP_DISCONNECT, will ? s->will.n : 0);
 
-	(void)st;
+	if (will)
+		w->op.payload = work_str(w, buf_view(&s->will));
+	return w;
+}
+
+void
+session_end(struct session *s, enum stream_end end, struct actions *a)
+{
 	if (!s->told)
-		session_log(s, LOG_CLOSED, reason_of_end(s, why), STR_NONE, STR_NONE);
-	if (s->state == S_LIVE) {
-		bool will = !s->said_goodbye && s->will.n != 0;
-		struct work *w = session_work(s, OP_DISCONNECT, will ? s->will.n : 0, on_gone);
-
-		if (will)
-			w->op.payload = work_str(w, buf_view(&s->will));
-		ml->nwork++;
-		fleet_submit(ml->o.fleet, w);
-	}
+		session_log(s, LOG_CLOSED, reason_of_end(s, end), STR_NONE, STR_NONE, a);
+	if (s->epoch != 0)
+		a->work = disconnect(s);
 	session_move(s, S_CLOSED);
 	strangers_count(s, 0);
-	loop_timer_clear(ml->loop, &s->idle);
-	loop_timer_clear(ml->loop, &s->token);
-	loop_timer_clear(ml->loop, &s->rest);
-	slot_give(ml, s->slot);
-	ml->nsession--;
-	link_ended(s);
-	buf_fini(&s->will);
-	free(s->policy);
-	free(s);
-}
-
-const struct stream_user mqtt_user = {
-	.on_open = on_open, .on_data = on_data, .on_close = on_close
-};
-
-void
-mqtt_loop_close(struct mqtt_loop *ml)
-{
-	for (uint32_t i = 0; i < ml->nslot; i++)
-		if (ml->slots[i].session != NULL)
-			session_close(ml->slots[i].session, REASON_STOPPING);
-}
-
-/* ---- notes ---- */
-
-static void
-send_desired(struct session *s, const struct note *n)
-{
-	struct mqtt_loop *ml = s->ml;
-
-	ml->topic.n = ml->packet.n = 0;
-	topic_put_desired(&ml->topic, n->version);
-	if (mqtt_put_publish(&ml->packet, buf_view(&ml->topic), n->body, 0, false, 0) == ERR_OK)
-		session_write(s, &ml->packet);
-	else
-		session_log(s, LOG_PART_REFUSED, REASON_NOTIFICATION_SIZE, STR_NONE, STR_NONE);
-}
-
-void
-mqtt_note(struct mqtt_loop *ml, const struct note *n)
-{
-	struct session *s = session_of(ml, n->session);
-
-	if (s == NULL)
-		return;
-	if (n->kind == EFFECT_CLOSE && n->paced)
-		link_doom(s, n->reason);
-	else if (n->kind == EFFECT_CLOSE)
-		session_abort(s, n->reason);
-	else if (s->state == S_LIVE && n->kind == EFFECT_METHOD)
-		session_call(s, n);
-	else if (s->state == S_LIVE)
-		send_desired(s, n);
 }

@@ -1,0 +1,346 @@
+/* The loop's side of sessions: streams, slots, timers and works. It gives to a session what comes, and does what that says. */
+#include "mqtt/loop.h"
+
+#include <openssl/rand.h>
+#include <stdlib.h>
+
+/* ---- what sessions ask ---- */
+
+static bool
+world_host_is_mine(struct session *s, struct str host)
+{
+	struct catalogue_box *box = link_of(s)->ml->o.catalogue;
+	const struct catalogue *c = catalogue_use(box);
+	bool mine = host_known(c->hosts, host);
+
+	catalogue_drop(box, c);
+	return mine;
+}
+
+static void
+world_shows(struct session *s, struct tls_peer *out)
+{
+	stream_tls_peer(link_of(s)->stream, out);
+}
+
+static bool
+world_allows(struct session *s, enum limit_kind kind, const struct limit_asker *asker,
+    struct limit_refusal *why)
+{
+	return limiter_allows(link_of(s)->ml->o.limiter, kind, asker, why);
+}
+
+static bool
+world_takes(struct session *s, enum limit_kind kind, const struct limit_asker *asker,
+    struct limit_refusal *why)
+{
+	return limiter_takes(link_of(s)->ml->o.limiter, kind, asker, why);
+}
+
+static int64_t
+world_wall_us(struct session *s)
+{
+	(void)s;
+	return clock_wall_us();
+}
+
+static void
+world_random(struct session *s, unsigned char out[16])
+{
+	(void)s;
+	(void)RAND_bytes(out, 16);
+}
+
+static struct session_world
+world_of(const struct mqtt_options *o)
+{
+	return (struct session_world){ .host_is_mine = world_host_is_mine,
+		.shows = world_shows,
+		.outdated = link_outdated,
+		.allows = o->limiter != NULL ? world_allows : NULL,
+		.takes = o->limiter != NULL ? world_takes : NULL,
+		.wall_us = world_wall_us,
+		.random = world_random };
+}
+
+/* ---- slots ---- */
+
+struct mqtt_loop *
+mqtt_loop_new(struct loop *l, const struct mqtt_options *o)
+{
+	struct mqtt_loop *ml = xcalloc(1, sizeof(*ml));
+
+	ml->loop = l;
+	ml->o = *o;
+	ml->world = world_of(o);
+	ml->free_slot = TABLE_NONE;
+	sessions_init(&ml->sessions, &ml->world, o->max_in_flight);
+	links_init(ml);
+	return ml;
+}
+
+void
+mqtt_loop_free(struct mqtt_loop *ml)
+{
+	if (ml == NULL)
+		return;
+	assert(ml->nsession == 0 && ml->nwork == 0); /* and the loop has gone: its timers with it */
+	sessions_fini(&ml->sessions);
+	free(ml->slots);
+	free(ml);
+}
+
+uint32_t
+mqtt_loop_busy(const struct mqtt_loop *ml)
+{
+	return ml->nsession + ml->nwork;
+}
+
+static uint32_t
+slot_take(struct mqtt_loop *ml)
+{
+	uint32_t i = ml->free_slot;
+
+	if (i == TABLE_NONE) {
+		i = ml->nslot++;
+		ml->slots = xrealloc(ml->slots, ml->nslot * sizeof(*ml->slots));
+		ml->slots[i] = (struct slot){ .generation = 1 };
+	} else {
+		ml->free_slot = ml->slots[i].next_free;
+	}
+	return i;
+}
+
+static void
+slot_give(struct mqtt_loop *ml, uint32_t i)
+{
+	ml->slots[i].link = NULL;
+	ml->slots[i].generation++;
+	ml->slots[i].next_free = ml->free_slot;
+	ml->free_slot = i;
+}
+
+static struct link *
+slot_link(struct mqtt_loop *ml, struct reply_to to)
+{
+	if (to.slot >= ml->nslot || ml->slots[to.slot].generation != to.generation)
+		return NULL;
+	return ml->slots[to.slot].link;
+}
+
+/* ---- works ---- */
+
+static struct link *
+work_back(struct mqtt_loop *ml, const struct work *w)
+{
+	ml->nwork--;
+	return slot_link(ml, w->op.reply_to);
+}
+
+static void
+on_gone(struct work *w)
+{
+	struct mqtt_loop *ml = w->owner;
+
+	ml->nwork--;
+	work_free(w);
+}
+
+static void
+on_answer(struct work *w)
+{
+	struct link *l = work_back(w->owner, w);
+	struct actions a = { 0 };
+
+	if (l != NULL) {
+		session_answer(&l->session, w, &a);
+		link_perform(l, &a);
+	}
+	work_free(w);
+}
+
+static void on_verdict(struct work *w);
+
+static void
+submit(struct mqtt_loop *ml, struct work *w)
+{
+	w->home = ml->loop;
+	w->owner = ml;
+	w->done = w->op.kind == OP_CONNECT ? on_verdict
+	    : w->op.kind == OP_DISCONNECT  ? on_gone
+	                                   : on_answer;
+	ml->nwork++;
+	fleet_submit(ml->o.fleet, w);
+}
+
+static void
+on_verdict(struct work *w)
+{
+	struct mqtt_loop *ml = w->owner;
+	struct link *l = work_back(ml, w);
+	struct actions a = { 0 };
+
+	if (l != NULL) {
+		session_verdict(&l->session, w, loop_now_us(ml->loop), clock_wall_us(), &a);
+		link_perform(l, &a);
+	} else if (w->reply.fault.code == F_NONE) {
+		submit(ml, session_orphan(w));
+	}
+	work_free(w);
+}
+
+/* ---- actions ---- */
+
+static void
+tell(const struct link *l, struct log_story *story)
+{
+	char peer[NET_ADDR_TEXT_MAX];
+
+	story->peer = net_addr_text(stream_peer(l->stream), peer);
+	log_reason(story);
+}
+
+static void
+keep_time(struct link *l)
+{
+	int64_t due_us = session_due_us(&l->session);
+
+	if (due_us == SESSION_NEVER)
+		loop_timer_clear(l->ml->loop, &l->timer);
+	else if (!loop_timer_is_set(&l->timer) || l->timer.due_us != due_us)
+		loop_timer_set(l->ml->loop, &l->timer, due_us);
+}
+
+void
+link_perform(struct link *l, struct actions *a)
+{
+	if (a->line.reason != REASON_NONE)
+		tell(l, &a->line);
+	if (a->send.n != 0)
+		stream_write(l->stream, a->send);
+	if (a->work != NULL)
+		submit(l->ml, a->work);
+	if (a->accepted)
+		stream_deadline(l->stream, 0);
+	if (session_reads(&l->session))
+		stream_resume(l->stream);
+	else
+		stream_pause(l->stream);
+	if (a->ending == SESSION_LEAVES)
+		stream_close(l->stream);
+	else if (a->ending == SESSION_DROPS)
+		stream_abort(l->stream);
+	keep_time(l);
+	if (a->doomed)
+		link_doomed(l);
+}
+
+static void
+on_due(struct loop_timer *t)
+{
+	struct link *l = (struct link *)((char *)t - offsetof(struct link, timer));
+	struct actions a = { 0 };
+
+	session_tick(&l->session, loop_now_us(l->ml->loop), &a);
+	link_perform(l, &a);
+}
+
+/* ---- streams ---- */
+
+static size_t
+on_data(struct stream *st, struct str in, void *ctx)
+{
+	struct link *l = ctx;
+	struct actions rest = { 0 };
+	enum err e = ERR_OK;
+	size_t used = 0;
+
+	while (e == ERR_OK && used < in.n && session_reads(&l->session) && stream_is_open(st)) {
+		struct actions a = { 0 };
+		size_t size = 0;
+
+		e = session_bytes(
+		    &l->session, str_sub(in, used), loop_now_us(l->ml->loop), &size, &a);
+		link_perform(l, &a);
+		if (e == ERR_OK)
+			used += size;
+	}
+	session_waits(&l->session, in.n - used, &rest);
+	if (rest.ending != SESSION_STAYS)
+		link_perform(l, &rest);
+	return used;
+}
+
+/* Whom rates by address count it for. */
+static uint64_t
+address_key(const struct mqtt_loop *ml, const struct net_addr *peer)
+{
+	if (ml->o.limiter == NULL ||
+	    (ml->o.address_free != NULL && nets_have(ml->o.address_free, peer)))
+		return 0;
+	return asker_key(net_addr_party(peer), STR_NONE);
+}
+
+static void
+on_open(struct stream *st, void *ctx)
+{
+	struct mqtt_loop *ml = ctx;
+	struct link *l = xcalloc(1, sizeof(*l));
+	struct reply_to self = { .loop = (uint16_t)loop_index(ml->loop), .slot = slot_take(ml) };
+
+	self.generation = ml->slots[self.slot].generation;
+	l->ml = ml;
+	l->stream = st;
+	l->timer.fire = on_due;
+	session_open(&l->session, &ml->sessions, self, address_key(ml, stream_peer(st)));
+	ml->slots[self.slot].link = l;
+	ml->nsession++;
+	stream_set_user(st, &mqtt_user, l);
+}
+
+static void
+on_close(struct stream *st, enum stream_end why, void *ctx)
+{
+	struct link *l = ctx;
+	struct mqtt_loop *ml = l->ml;
+	struct actions a = { 0 };
+
+	(void)st;
+	session_end(&l->session, why, &a);
+	link_perform(l, &a);
+	slot_give(ml, l->session.self.slot);
+	ml->nsession--;
+	link_ended(l);
+	session_fini(&l->session);
+	free(l);
+}
+
+const struct stream_user mqtt_user = {
+	.on_open = on_open, .on_data = on_data, .on_close = on_close
+};
+
+void
+mqtt_loop_close(struct mqtt_loop *ml)
+{
+	for (uint32_t i = 0; i < ml->nslot; i++) {
+		struct link *l = ml->slots[i].link;
+		struct actions a = { 0 };
+
+		if (l != NULL) {
+			session_stop(&l->session, &a);
+			link_perform(l, &a);
+		}
+	}
+}
+
+void
+mqtt_note(struct mqtt_loop *ml, const struct note *n)
+{
+	struct link *l = slot_link(ml, n->session);
+	struct actions a = { 0 };
+
+	if (l == NULL)
+		return;
+	session_note(&l->session, n, &a);
+	link_perform(l, &a);
+}

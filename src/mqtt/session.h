@@ -1,0 +1,150 @@
+/*
+ * A device's session without its link. What comes in is a value: a packet, an answer of the fleet, a note, the time, the end of the
+ * stream. What is to be done comes out as actions, and the loop (loop.c) does it. Nothing here touches a stream, a
+ * timer, a clock or a worker; what a session has to ask while it decides is struct session_world. Rules: docs/spec/device-mqtt.md.
+ *
+ *  NEW --CONNECT--> ASKING --accepted--> LIVE
+ *   |                 |                   |
+ *   +-- refused ------+-- refused --------+-- DISCONNECT, a rule broken, silence, token's end, taken over, revoked, stop
+ *   |                 |                   |       |
+ *   |                 |                   |       v
+ *   |                 |                   |    LEAVING
+ *   |                 |                   |       |
+ *   +-----------------+-------------------+-------+-- the stream has ended --> CLOSED
+ *
+ * ASKING reads nothing: what a client sends before its CONNACK waits in the stream (D-29). LEAVING has been told to go: it says and
+ * does no more, and waits for the end of its stream. After CLOSED, answers still under way find nobody.
+ */
+#ifndef TWINHUB_MQTT_SESSION_H
+#define TWINHUB_MQTT_SESSION_H
+
+#include "log/log.h"
+#include "mqtt/mqtt.h"
+
+enum session_state { S_NEW, S_ASKING, S_LIVE, S_LEAVING, S_CLOSED, S_STATES };
+
+struct session;
+
+/*
+ * What a session asks while it decides; all of it is answered at once. The loop asks the catalogue in use, the rate limits, the
+ * TLS connection and the clock; a test has it written down.
+ */
+struct session_world {
+	/* Is it a name that this hub answers to? */
+	bool (*host_is_mine)(struct session *s, struct str host);
+	/* What its client has shown of itself in TLS; all zero without. Costs two hashes. */
+	void (*shows)(struct session *s, struct tls_peer *out);
+	/* Why s->opened counts no more, if the catalogue is not the one of version judged_by any more; REASON_NONE: it does. */
+	enum reason (*outdated)(struct session *s, uint64_t judged_by);
+	/* limiter_allows, limiter_takes. Both NULL: there are no rate limits. */
+	bool (*allows)(struct session *s, enum limit_kind kind, const struct limit_asker *asker,
+	    struct limit_refusal *why);
+	bool (*takes)(struct session *s, enum limit_kind kind, const struct limit_asker *asker,
+	    struct limit_refusal *why);
+	/* What the body of an error bears: when it was, and a number to find it by. */
+	int64_t (*wall_us)(struct session *s);
+	void (*random)(struct session *s, unsigned char out[16]);
+};
+
+/* What the sessions of one loop share. */
+struct sessions {
+	const struct session_world *world;
+	uint32_t max_in_flight;
+	size_t strangers; /* bytes of unfinished CONNECTs */
+	struct doc_parser *parser;
+	struct buf doc, topic, body, packet, bag; /* working memory, as are both below */
+	struct arena arena;
+	struct fault fault;
+};
+/* max_in_flight: see mqtt_options. */
+void sessions_init(struct sessions *all, const struct session_world *world, uint32_t max_in_flight);
+void sessions_fini(struct sessions *all);
+
+#define SESSION_NEVER INT64_MAX
+
+struct session {
+	struct sessions *all;
+	struct reply_to self; /* how answers and notes find it */
+	uint64_t address;     /* asker_key of where it comes from; 0: not limited by that */
+	uint8_t state;
+	bool full;                 /* reading stopped for back-pressure, and is not yet to go on */
+	bool delayed;              /* it has had to wait for a rate limit once */
+	bool said_goodbye;         /* DISCONNECT came: the will is off */
+	bool on_behalf;            /* its CONNECT says that another one speaks for it */
+	bool told;                 /* its refusal is in the log: its end need not be */
+	enum reason why;           /* of its end, once that is decided here */
+	enum reason doomed;        /* why it ends when its turn comes; REASON_NONE: it is not to */
+	struct str device, module; /* in ids */
+	char ids[2 * ID_MAX];
+	uint64_t epoch;                     /* of the hub; 0: it has not been accepted */
+	uint32_t idle_s;                    /* seconds of silence that end the link */
+	uint32_t nwork, work_bytes;         /* operations under way */
+	size_t waiting;                     /* bytes of an unfinished CONNECT */
+	struct buf will;                    /* the will's log record body; empty: none */
+	struct opened opened;               /* what opened it */
+	char *policy;                       /* whose key that is; NULL: no policy's */
+	int64_t heard_us;                   /* last packet */
+	int64_t idle_us, token_us, rest_us; /* when they are due; SESSION_NEVER */
+};
+
+enum session_ending {
+	SESSION_STAYS,
+	SESSION_LEAVES, /* once the peer has what is queued */
+	SESSION_DROPS   /* at once */
+};
+
+/* What one input brings about, to be done in this order. Zeroed before it. What it borrows is the input's, or lasts until the next
+ * input of any session of this loop. */
+struct actions {
+	struct log_story line; /* without peer, which the loop knows; reason REASON_NONE: none */
+	struct str send;       /* packets for the peer */
+	struct work *work;     /* owned: for its shard; without home, owner, done. NULL: none */
+	bool accepted;         /* the deadline for the CONNECT is off */
+	bool doomed; /* it is to end for s->doomed, when there is room for that (links.c) */
+	enum session_ending ending;
+};
+
+/* Its link is up. */
+void session_open(struct session *s, struct sessions *all, struct reply_to self, uint64_t address);
+/* After session_end. */
+void session_fini(struct session *s);
+
+/*
+ * A packet. ERR_OK: it is done. ERR_MORE: telemetry that has to wait for a rate limit; the same packet is to come again
+ * once the session reads. ERR_PROTOCOL: the session ends.
+ */
+enum err session_step(
+    struct session *s, const struct mqtt_packet *p, int64_t now_us, struct actions *a);
+/* The first packet of `in`, *size bytes; ERR_MORE also: it is not whole. Only while session_reads. */
+enum err session_bytes(
+    struct session *s, struct str in, int64_t now_us, size_t *size, struct actions *a);
+/* So many bytes were left of what has come so far. */
+void session_waits(struct session *s, size_t waiting, struct actions *a);
+
+/* The answer to its OP_CONNECT, and to any other operation. w stays the caller's. */
+void session_verdict(
+    struct session *s, const struct work *w, int64_t now_us, int64_t wall_us, struct actions *a);
+void session_answer(struct session *s, const struct work *w, struct actions *a);
+/* For an accepted OP_CONNECT whose session has gone meanwhile: the shard must not think that it lives. The caller's. */
+struct work *session_orphan(const struct work *connect);
+
+/* Unasked for, from the fleet: a change of the desired properties, a call, or that it is to end. */
+void session_note(struct session *s, const struct note *n, struct actions *a);
+/* To end at its turn: true if it was not yet. */
+bool session_doom(struct session *s, enum reason why);
+/* Its turn. */
+void session_turn(struct session *s, struct actions *a);
+/* The program ends: as if the link had failed. */
+void session_stop(struct session *s, struct actions *a);
+
+/* When session_tick is to be called next: now_us is then at least that. Changes only in an input. */
+int64_t session_due_us(const struct session *s);
+void session_tick(struct session *s, int64_t now_us, struct actions *a);
+
+/* The stream is gone: the last input. */
+void session_end(struct session *s, enum stream_end end, struct actions *a);
+
+/* Whether it takes packets now. Changes only in an input. */
+bool session_reads(const struct session *s);
+
+#endif
