@@ -195,7 +195,7 @@ room_for_module(struct shard *sh, const struct row *device, const struct hub_env
 	return made < env->identities_left;
 }
 
-/* A module that a deployment names and that is not there is made; the rows may move. false: there is no room for it. */
+/* A module that a deployment names and that is not there is made. false: there is no room for it. */
 static bool
 module_there(struct shard *sh, struct str device, struct str module, const struct hub_env *env)
 {
@@ -369,7 +369,7 @@ static void
 evaluate_due(struct shard *sh, struct configure *c, const struct hub_env *env)
 {
 	for (uint32_t i = 0; i < c->ndue; i++) {
-		struct row *due = c->due[i] < sh->nrow ? &sh->rows[c->due[i]] : NULL;
+		struct row *due = c->due[i] < sh->nrow ? row_at(sh, c->due[i]) : NULL;
 
 		if (due == NULL || due->id == NULL)
 			continue;
@@ -451,9 +451,9 @@ shard_family_row(struct shard *sh, uint32_t row, unsigned *records)
 {
 	struct row *missing = NULL;
 
-	if (configure_of(sh)->watch != 0 && row < sh->nrow && sh->rows[row].id != NULL) {
+	if (configure_of(sh)->watch != 0 && row < sh->nrow && row_at(sh, row)->id != NULL) {
 		*records = configure_of(sh)->records;
-		missing = not_at_hand(sh, &sh->rows[row], *records);
+		missing = not_at_hand(sh, row_at(sh, row), *records);
 	}
 	return missing != NULL ? row_number(sh, missing) : TABLE_NONE;
 }
@@ -463,7 +463,7 @@ static struct row *
 sweep_at(struct shard *sh)
 {
 	const struct configure *c = configure_of(sh);
-	struct row *r = c->row < sh->nrow ? &sh->rows[c->row] : NULL;
+	struct row *r = c->row < sh->nrow ? row_at(sh, c->row) : NULL;
 
 	if (r == NULL || r->id == NULL || (r->module_n != 0 && family_of(sh, r) != NULL))
 		return NULL;

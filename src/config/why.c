@@ -102,7 +102,7 @@ bool
 why_wants(const struct why *y, const struct shard *sh, uint32_t row)
 {
 	const struct configuration *c = asked_for(y);
-	const struct row *r = &sh->rows[row];
+	const struct row *r = row_at(sh, row);
 
 	if (r->id == NULL)
 		return false;

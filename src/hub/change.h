@@ -77,7 +77,7 @@ struct wish {
 	int64_t activity_us;
 };
 void wish_fini(struct wish *w);
-/* A new identity with its twin, nothing checked; the rows may move. What the wish leaves open - generation, etag, scope,
+/* A new identity with its twin, nothing checked. What the wish leaves open - generation, etag, scope,
  * counter, sections - is made. */
 void identity_make(struct shard *sh, struct str device, struct str module, struct wish *w,
     const struct hub_env *env);

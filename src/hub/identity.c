@@ -240,7 +240,7 @@ identity_update(struct shard *sh, struct row *r, const struct op *op, struct wis
 		if (w->id.edge)
 			modules_make_system(sh, op->device, env);
 		if (op->kind != OP_IDENTITY_IMPORT)
-			reply_identity(sh, row_find(sh, op->device, op->module), reply);
+			reply_identity(sh, r, reply);
 		w->id = (struct identity){ 0 }; /* parts of it were the old record's */
 	}
 	blob_unref(before);

@@ -149,7 +149,7 @@ import_over(struct shard *sh, struct row *r, const struct op *op, struct doc ite
 	if (twin_prepare(r, op, item, env, &next, reply)) {
 		identity_update(sh, r, op, w, env, reply);
 		if (reply->fault.code == F_NONE)
-			twin_apply(sh, row_find(sh, op->device, op->module), op, &next, env);
+			twin_apply(sh, r, op, &next, env);
 	}
 	twin_next_fini(&next);
 }

@@ -236,8 +236,6 @@ import_whole_over(struct shard *sh, struct row *r, const struct op *op, struct d
 	if (fresh ? wish_restore_twin(op, item, w, env, &reply->fault)
 	          : twin_prepare(r, op, item, env, &next, reply)) {
 		identity_over(sh, r, op, fresh, w, env, reply);
-		r = row_find(
-		    sh, op->device, op->module); /* an update may make modules: rows move */
 		if (reply->fault.code == F_NONE && fresh) {
 			twin_restore(sh, r, item, w, env);
 		} else if (reply->fault.code == F_NONE) {

@@ -339,7 +339,7 @@ shard_job_targets(
 
 	rowset_fini(&w->left);
 	for (uint32_t r = rowset_next(rows, 0); r < sh->nrow; r = rowset_next(rows, r + 1))
-		if (sh->rows[r].id != NULL)
+		if (row_at(sh, r)->id != NULL)
 			rowset_add(&w->left, r);
 	w->ordered = false;
 	w->nheap = w->gathered = 0;
@@ -356,7 +356,7 @@ shard_job_targets(
 static bool
 comes_first(const struct shard *sh, uint32_t a, uint32_t b)
 {
-	return str_cmp(part_place(&sh->rows[a]), part_place(&sh->rows[b])) < 0;
+	return str_cmp(part_place(row_at(sh, a)), part_place(row_at(sh, b))) < 0;
 }
 
 static void
@@ -429,7 +429,7 @@ shard_job_order(struct shard *sh, const struct job *j, uint32_t steps)
 			return;
 		}
 		w->gathered = row + 1;
-		if (sh->rows[row].id == NULL || !behind_cursor(&w->now, &sh->rows[row]))
+		if (row_at(sh, row)->id == NULL || !behind_cursor(&w->now, row_at(sh, row)))
 			continue;
 		if (w->nheap == w->room) {
 			w->room = w->room ? w->room * 2 : 64;

@@ -247,7 +247,7 @@ static void
 tell_plain(const struct hub_targets *ts, uint32_t row, struct hub_target *t)
 {
 	const struct part_state *s = &ts->state;
-	const struct row *r = &ts->shard->rows[row];
+	const struct row *r = row_at(ts->shard, row);
 	struct job_result what = { 0 };
 	bool stopped = s->ended && s->stop != JOB_GOES_ON,
 	     done = (s->ended && !stopped) ||
@@ -314,7 +314,7 @@ next_plain(const struct hub_targets *ts, uint32_t row)
 
 	for (row = rowset_next(&ts->rows, row); row < sh->nrow;
 	     row = rowset_next(&ts->rows, row + 1))
-		if (sh->rows[row].id != NULL)
+		if (row_at(sh, row)->id != NULL)
 			return row;
 	return TABLE_NONE;
 }

@@ -52,7 +52,7 @@ put_twin(struct buf *json, const struct shard *sh, const struct row *r, struct t
 void
 shard_job_target_write(const struct shard *sh, uint32_t row, struct buf *json)
 {
-	const struct row *r = &sh->rows[row];
+	const struct row *r = row_at(sh, row);
 
 	buf_cstr(json, "{\"deviceId\":");
 	doc_write_json_str(json, row_device(r));
@@ -66,7 +66,7 @@ shard_job_target_write(const struct shard *sh, uint32_t row, struct buf *json)
 void
 shard_job_try(struct shard *sh, uint32_t row, const struct job *j, int64_t now_us, struct buf *json)
 {
-	const struct row *r = &sh->rows[row];
+	const struct row *r = row_at(sh, row);
 	struct op op = { .kind = OP_TWIN_PATCH, .device = row_device(r), .module = row_module(r) };
 	struct hub_env env = { .now_us = now_us };
 	struct reply reply = { 0 };

@@ -90,7 +90,7 @@ shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct
 {
 	struct job_part *p = part_find(sh, j->number);
 	struct part_work *w = p->work;
-	struct row *r = &sh->rows[w->heap[0]];
+	struct row *r = row_at(sh, w->heap[0]);
 	struct reply reply = { 0 };
 
 	part_set_cursor(&w->now, part_place(r));
@@ -148,16 +148,16 @@ shard_job_answer(struct shard *sh, const struct job *j, uint32_t row, const stru
 	p->work->moved = true;
 	if (a->canceled) {
 		done.kind = RESULT_CANCELED;
-		result_write(sh, p, &sh->rows[row], &done, env);
+		result_write(sh, p, row_at(sh, row), &done, env);
 		return;
 	}
 	if (a->fault != F_NONE) {
-		target_fails(sh, p, &sh->rows[row], done.began_us, a->fault, a->text, env);
+		target_fails(sh, p, row_at(sh, row), done.began_us, a->fault, a->text, env);
 		return;
 	}
 	if (p->work->now.bytes + a->payload.n > JOB_PART_BYTES_MAX)
 		done.payload = (struct str){ (const char *)&null_doc, 1 };
-	result_write(sh, p, &sh->rows[row], &done, env);
+	result_write(sh, p, row_at(sh, row), &done, env);
 	p->work->now.succeeded++;
 }
 

@@ -34,10 +34,10 @@ shard_records_missing(const struct shard *sh, enum record_kind kind)
 bool
 shard_row(const struct shard *sh, uint32_t row, struct str *device, struct str *module)
 {
-	if (row >= sh->nrow || sh->rows[row].id == NULL)
+	if (row >= sh->nrow || row_at(sh, row)->id == NULL)
 		return false;
-	*device = row_device(&sh->rows[row]);
-	*module = row_module(&sh->rows[row]);
+	*device = row_device(row_at(sh, row));
+	*module = row_module(row_at(sh, row));
 	return true;
 }
 
@@ -92,7 +92,7 @@ shard_evict(struct shard *sh, uint64_t bytes)
 
 		if (sh->hand >= sh->nrow)
 			sh->hand = 0;
-		r = &sh->rows[sh->hand++];
+		r = row_at(sh, sh->hand++);
 		if (r->id == NULL)
 			continue;
 		if (r->touched)

@@ -62,11 +62,12 @@ row_changed(struct shard *sh, const struct row *r, unsigned what)
 	if (sh->columns == NULL)
 		return;
 	if (row >= sh->changed.room) {
-		sh->changed.bits = xrealloc(sh->changed.bits, sh->caprow);
-		sh->changed.rows =
-		    xrealloc(sh->changed.rows, sh->caprow * sizeof(*sh->changed.rows));
-		memset(sh->changed.bits + sh->changed.room, 0, sh->caprow - sh->changed.room);
-		sh->changed.room = sh->caprow;
+		uint32_t room = sh->capchunk * ROWS_CHUNK;
+
+		sh->changed.bits = xrealloc(sh->changed.bits, room);
+		sh->changed.rows = xrealloc(sh->changed.rows, room * sizeof(*sh->changed.rows));
+		memset(sh->changed.bits + sh->changed.room, 0, room - sh->changed.room);
+		sh->changed.room = room;
 	}
 	if (sh->changed.bits[row] == 0)
 		sh->changed.rows[sh->changed.n++] = row;
@@ -78,22 +79,21 @@ row_changed(struct shard *sh, const struct row *r, unsigned what)
 static enum row_kind
 kind_of(const struct shard *sh, uint32_t row)
 {
-	const struct row *r = &sh->rows[row];
-
-	if (row >= sh->nrow || r->id == NULL)
+	if (row >= sh->nrow || row_at(sh, row)->id == NULL)
 		return ROW_FREE;
-	return r->module_n != 0 ? ROW_MODULE : ROW_DEVICE;
+	return row_at(sh, row)->module_n != 0 ? ROW_MODULE : ROW_DEVICE;
 }
 
-/* What queries can be told of a row as it is in memory. */
+/* What queries can be told of a row as it is in memory; nothing of one that is not there any more. */
 static struct query_needs
-at_hand(const struct row *r)
+at_hand(const struct shard *sh, uint32_t row)
 {
+	const struct row *r = row < sh->nrow ? row_at(sh, row) : NULL;
 	unsigned missing = 0;
 	struct query_needs all = { .roots = UINT64_MAX, .sections = UINT8_MAX }, away;
 
 	for (int k = 0; k < RECORD_KINDS; k++)
-		if (r->records[k] == NULL)
+		if (r == NULL || r->records[k] == NULL)
 			missing |= RECORD_BIT(k);
 	away = parts_of(missing);
 	all.roots &= ~away.roots;
@@ -109,7 +109,7 @@ bring(void *shard, struct query_scratch *s)
 	for (uint32_t i = 0; i < sh->changed.n; i++) {
 		uint32_t row = sh->changed.rows[i];
 		unsigned what = sh->changed.bits[row];
-		struct query_needs changed = parts_of(what), hand = at_hand(&sh->rows[row]);
+		struct query_needs changed = parts_of(what), hand = at_hand(sh, row);
 		struct hub_row hr;
 
 		if (what & CHANGED_PRESENCE)

@@ -67,6 +67,7 @@ struct row {
 	bool touched : 1;            /* since the eviction hand passed */
 	bool disabled : 1, edge : 1; /* as the identity record says: row_see_identity */
 	bool awaited : 1;            /* calls wait for it */
+	uint32_t number;             /* its own, of one that is not free */
 	uint32_t
 	    chain; /* row number + 1 of a device's newest module; of a module: of the next one. 0: none */
 	struct blob *records[RECORD_KINDS]; /* NULL: not in memory; &blob_none: there is none */
@@ -83,8 +84,9 @@ struct free_row {
 
 struct shard {
 	uint32_t index;
-	uint32_t nrow, caprow;
-	struct row *rows;
+	uint32_t nrow;       /* row numbers are below this */
+	struct row **chunks; /* row_at */
+	uint32_t nchunk, capchunk;
 	struct table ids;
 	struct free_row *free; /* oldest first, from free_from on */
 	uint32_t nfree, capfree, free_from;
@@ -119,8 +121,19 @@ struct shard {
 /* Page tokens and bitmaps name rows: a freed number rests this long before another identity gets it. */
 #define ROW_GRACE_US (INT64_C(600) * 1000000)
 
-struct row *row_at(struct shard *sh, uint32_t row);
-uint32_t row_number(const struct shard *sh, const struct row *r);
+#define ROWS_CHUNK   128u /* rows that are allocated at a time, for good: their addresses stay */
+static inline struct row *
+row_at(const struct shard *sh, uint32_t row)
+{
+	assert(row < sh->nrow);
+	return &sh->chunks[row / ROWS_CHUNK][row % ROWS_CHUNK];
+}
+static inline uint32_t
+row_number(const struct shard *sh, const struct row *r)
+{
+	(void)sh;
+	return r->number;
+}
 struct str row_key(const struct row *r);
 struct str row_device(const struct row *r);
 struct str row_module(const struct row *r);

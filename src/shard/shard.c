@@ -87,29 +87,18 @@ shard_free(struct shard *sh)
 	if (sh == NULL)
 		return;
 	for (uint32_t i = 0; i < sh->nrow; i++)
-		row_fini(&sh->rows[i]);
+		row_fini(row_at(sh, i));
+	for (uint32_t i = 0; i < sh->nchunk; i++)
+		free(sh->chunks[i]);
 	columns_free(sh->columns);
 	free(sh->changed.bits);
 	free(sh->changed.rows);
 	calls_free(sh->waiting);
-	free(sh->rows);
+	free(sh->chunks);
 	free(sh->free);
 	table_fini(&sh->ids);
 	features_fini(sh);
 	free(sh);
-}
-
-struct row *
-row_at(struct shard *sh, uint32_t row)
-{
-	assert(row < sh->nrow);
-	return &sh->rows[row];
-}
-
-uint32_t
-row_number(const struct shard *sh, const struct row *r)
-{
-	return (uint32_t)(r - sh->rows);
 }
 
 #define KEY_SHARD 2 /* bytes of a key before the device's id */
@@ -135,7 +124,7 @@ row_module(const struct row *r)
 uint64_t
 shard_row_hash(const struct shard *sh, uint32_t row)
 {
-	return hash_stable(row_key(&sh->rows[row]));
+	return hash_stable(row_key(row_at(sh, row)));
 }
 
 struct id {
@@ -148,8 +137,8 @@ row_is(const void *ctx, uint32_t row, const void *key)
 	const struct shard *sh = ctx;
 	const struct id *id = key;
 
-	return str_eq(row_device(&sh->rows[row]), id->device) &&
-	    str_eq(row_module(&sh->rows[row]), id->module);
+	return str_eq(row_device(row_at(sh, row)), id->device) &&
+	    str_eq(row_module(row_at(sh, row)), id->module);
 }
 
 static uint64_t
@@ -174,12 +163,12 @@ row_find(struct shard *sh, struct str device, struct str module)
 	struct id id = { device, module };
 	uint32_t n = sh->last;
 
-	if (n >= sh->nrow || sh->rows[n].id == NULL || !row_is(sh, n, &id))
+	if (n >= sh->nrow || row_at(sh, n)->id == NULL || !row_is(sh, n, &id))
 		n = shard_find(sh, device, module);
 	if (n == TABLE_NONE)
 		return NULL;
 	sh->last = n;
-	return &sh->rows[n];
+	return row_at(sh, n);
 }
 
 /* ---- modules ---- */
@@ -205,7 +194,7 @@ module_next(struct shard *sh, const struct row *module)
 uint32_t
 shard_module_row(const struct shard *sh, uint32_t device, uint32_t after)
 {
-	const struct row *r = &sh->rows[after == TABLE_NONE ? device : after];
+	const struct row *r = row_at(sh, after == TABLE_NONE ? device : after);
 
 	return r->chain == 0 ? TABLE_NONE : r->chain - 1;
 }
@@ -216,14 +205,16 @@ shard_module_row(const struct shard *sh, uint32_t device, uint32_t after)
 static void
 rows_reserve(struct shard *sh, uint32_t n)
 {
-	if (n >= sh->caprow) {
-		uint32_t cap = sh->caprow ? sh->caprow + sh->caprow / 2 : 64;
-		if (cap <= n)
-			cap = n + 1;
-		sh->rows = xrealloc(sh->rows, cap * sizeof(*sh->rows));
-		memset(sh->rows + sh->caprow, 0, (cap - sh->caprow) * sizeof(*sh->rows));
-		sh->caprow = cap;
+	uint32_t chunks = n / ROWS_CHUNK + 1;
+
+	if (chunks > sh->capchunk) {
+		uint32_t cap = sh->capchunk + sh->capchunk / 2;
+
+		sh->capchunk = cap > chunks ? cap : chunks;
+		sh->chunks = xrealloc(sh->chunks, sh->capchunk * sizeof(*sh->chunks));
 	}
+	while (sh->nchunk < chunks)
+		sh->chunks[sh->nchunk++] = xcalloc(ROWS_CHUNK, sizeof(struct row));
 	if (n >= sh->nrow)
 		sh->nrow = n + 1;
 }
@@ -239,7 +230,7 @@ owner_of(struct shard *sh, const struct row *module)
 static void
 row_link(struct shard *sh, uint32_t n)
 {
-	struct row *r = &sh->rows[n];
+	struct row *r = row_at(sh, n);
 
 	table_add(&sh->ids, id_hash(row_device(r), row_module(r)), n);
 	row_changed(sh, r, CHANGED_ALL);
@@ -259,7 +250,7 @@ row_link(struct shard *sh, uint32_t n)
 static void
 row_unlink(struct shard *sh, uint32_t n)
 {
-	struct row *r = &sh->rows[n];
+	struct row *r = row_at(sh, n);
 
 	if (r->module_n == 0) {
 		assert(r->chain == 0);
@@ -269,7 +260,7 @@ row_unlink(struct shard *sh, uint32_t n)
 		uint32_t *at = &owner_of(sh, r)->chain;
 
 		while (*at != n + 1)
-			at = &sh->rows[*at - 1].chain;
+			at = &row_at(sh, *at - 1)->chain;
 		*at = r->chain;
 		r->chain = 0;
 	}
@@ -304,7 +295,7 @@ row_set_presence(struct shard *sh, struct row *r, struct presence *p)
 static struct row *
 row_name(struct shard *sh, uint32_t n, struct str device, struct str module)
 {
-	struct row *r = &sh->rows[n];
+	struct row *r = row_at(sh, n);
 	struct buf key = { 0 };
 
 	assert(r->id == NULL && device.n <= ID_MAX && module.n <= ID_MAX);
@@ -312,6 +303,7 @@ row_name(struct shard *sh, uint32_t n, struct str device, struct str module)
 	hub_key(&key, sh->index, device, module);
 	buf_putc(&key, '\0');
 	r->id = key.p; /* the row's from here on */
+	r->number = n;
 	r->device_n = (uint8_t)device.n;
 	r->module_n = (uint8_t)module.n;
 	row_link(sh, n);
@@ -405,7 +397,7 @@ row_take(
 void
 row_untake(struct shard *sh, uint32_t row, int64_t since_us)
 {
-	struct row *r = &sh->rows[row];
+	struct row *r = row_at(sh, row);
 
 	row_set_presence(sh, r, NULL);
 	row_unlink(sh, row);
@@ -423,7 +415,7 @@ row_untake(struct shard *sh, uint32_t row, int64_t since_us)
 void
 row_take_out(struct shard *sh, uint32_t row, int64_t elapsed_us, struct row *out)
 {
-	struct row *r = &sh->rows[row];
+	struct row *r = row_at(sh, row);
 
 	row_unlink(sh, row);
 	for (int k = 0; k < RECORD_KINDS; k++) {
@@ -440,7 +432,7 @@ row_take_out(struct shard *sh, uint32_t row, int64_t elapsed_us, struct row *out
 void
 row_put_back(struct shard *sh, uint32_t row, struct row *from)
 {
-	struct row *r = &sh->rows[row];
+	struct row *r = row_at(sh, row);
 
 	free_pull(sh, row);
 	*r = *from;
@@ -469,7 +461,7 @@ shard_load(struct shard *sh, struct str key, struct str record)
 	if (!str_cut(str_sub(key, 2), '\0', &device, &module) || !id_valid(device) ||
 	    (module.n && !id_valid(module)))
 		return ERR_CORRUPT;
-	if (id.row > UINT32_C(1) << 28 || (id.row < sh->nrow && sh->rows[id.row].id != NULL))
+	if (id.row > UINT32_C(1) << 28 || (id.row < sh->nrow && row_at(sh, id.row)->id != NULL))
 		return ERR_CORRUPT;
 	if (module.n && shard_find(sh, device, STR_NONE) == TABLE_NONE)
 		return ERR_CORRUPT; /* keys are in order: the device's would have come before */
@@ -485,7 +477,7 @@ void
 shard_loaded(struct shard *sh, uint64_t log_position, int64_t elapsed_us)
 {
 	for (uint32_t i = 0; i < sh->nrow; i++)
-		if (sh->rows[i].id == NULL)
+		if (row_at(sh, i)->id == NULL)
 			free_push(sh, i, elapsed_us);
 	sh->log_next = log_position + 1;
 	sh->epoch_next = log_position + 1; /* grows over restarts, as positions do */

@@ -203,7 +203,7 @@ undo_record(struct undo_entry *e, struct row *r)
 static void
 undo_row(struct undo_entry *e, const struct undo_sink *sink)
 {
-	struct row *r = &e->shard->rows[e->row];
+	struct row *r = row_at(e->shard, e->row);
 	bool current = r->presence != NULL && r->presence->epoch == e->epoch;
 
 	switch (e->kind) {

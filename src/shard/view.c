@@ -313,7 +313,7 @@ hub_export_item(struct buf *json, struct str key, struct str identity, struct st
 void
 hub_row_write_identity(const struct shard *sh, uint32_t row, struct buf *json)
 {
-	identity_write(sh, &sh->rows[row], json);
+	identity_write(sh, row_at(sh, row), json);
 }
 
 /* ---- a row as queries see it ---- */
@@ -343,7 +343,7 @@ hub_row_meet(struct hub_row *r, struct shard *sh, struct str key)
 bool
 hub_row_give(struct hub_row *r, enum record_kind kind, struct str value)
 {
-	if (r->shard->rows[r->row].records[kind] != NULL)
+	if (row_at(r->shard, r->row)->records[kind] != NULL)
 		return true;
 	r->given[kind] = value;
 	r->ngiven |= RECORD_BIT(kind);
@@ -354,7 +354,7 @@ static struct str
 record_of(const struct hub_row *hr, enum record_kind kind)
 {
 	return hr->ngiven & RECORD_BIT(kind) ? hr->given[kind]
-	                                     : blob_str(hr->shard->rows[hr->row].records[kind]);
+	                                     : blob_str(row_at(hr->shard, hr->row)->records[kind]);
 }
 
 static struct doc
@@ -439,7 +439,7 @@ identity_root(const struct hub_row *hr, enum query_root root, struct buf *scratc
 	char etag[32];
 
 	read_identity(record_of(hr, RECORD_IDENTITY), &id);
-	if (hr->shard->rows[hr->row].module_n != 0 &&
+	if (row_at(hr->shard, hr->row)->module_n != 0 &&
 	    (root == QUERY_ROOT_CAPABILITIES || root == QUERY_ROOT_DEVICE_SCOPE ||
 	        root == QUERY_ROOT_PARENT_SCOPES))
 		return DOC_NONE;
@@ -462,7 +462,7 @@ static struct doc
 row_root(const void *row, enum query_root root, struct buf *scratch)
 {
 	const struct hub_row *hr = row;
-	const struct row *r = &hr->shard->rows[hr->row];
+	const struct row *r = row_at(hr->shard, hr->row);
 	struct section reported;
 	struct wanted w;
 	char etag[32];
@@ -494,7 +494,7 @@ static const struct section *
 row_section(const void *row, enum section_kind kind)
 {
 	struct hub_row *hr = (struct hub_row *)row; /* prepared on first use */
-	const struct row *r = &hr->shard->rows[hr->row];
+	const struct row *r = row_at(hr->shard, hr->row);
 	struct wanted w;
 
 	if (!(hr->have & (1u << kind))) {
@@ -517,7 +517,7 @@ row_write_document(const void *row, struct buf *json)
 {
 	const struct hub_row *hr = row;
 
-	twin_write(hr->shard, &hr->shard->rows[hr->row], json);
+	twin_write(hr->shard, row_at(hr->shard, hr->row), json);
 }
 
 const struct query_row_ops hub_query_ops = { row_root, row_section, row_write_document };

@@ -156,11 +156,11 @@ all_in_line(struct kit *k)
 
 	evaluator_use(&ev, published);
 	for (uint32_t row = 0; row < k->sh->nrow; row++)
-		if (k->sh->rows[row].id != NULL)
+		if (row_at(k->sh, row)->id != NULL)
 			loaded(k, row);
 	for (uint32_t row = 0; row < k->sh->nrow; row++)
-		if (k->sh->rows[row].id != NULL && k->sh->rows[row].module_n == 0)
-			device_in_line(k, &ev, &k->sh->rows[row]);
+		if (row_at(k->sh, row)->id != NULL && row_at(k->sh, row)->module_n == 0)
+			device_in_line(k, &ev, row_at(k->sh, row));
 	evaluator_fini(&ev);
 }
 

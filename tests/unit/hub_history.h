@@ -66,7 +66,7 @@ lane_text(struct lane *l, struct buf *out)
 		buf_printf(out, " %u:%lld", sh->free[sh->free_from + i].row,
 		    (long long)sh->free[sh->free_from + i].since_us);
 	for (uint32_t i = 0; i < sh->nrow; i++) {
-		const struct row *r = &sh->rows[i];
+		const struct row *r = row_at(sh, i);
 
 		if (r->id == NULL)
 			continue;
@@ -96,7 +96,7 @@ lane_store_agrees(struct lane *l)
 	uint32_t n = 0, stored = 0;
 
 	for (uint32_t i = 0; i < sh->nrow; i++) {
-		const struct row *r = &sh->rows[i];
+		const struct row *r = row_at(sh, i);
 
 		for (int kind = 0; r->id != NULL && kind < RECORD_KINDS; kind++) {
 			const struct kit_row *s =

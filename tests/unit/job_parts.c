@@ -186,7 +186,7 @@ part__J18_who_is_imported_into_a_row_has_no_part_in_it(void **state)
 	kit_doc(&k, "{'id':'elsewhere','generationId':'638000000000000001'}", &op);
 	assert_int_equal(kit_run(&k, &op), F_NONE);
 	row = shard_find(k.sh, STR("elsewhere"), STR_NONE);
-	assert_true(identity_decode(blob_str(k.sh->rows[row].records[RECORD_IDENTITY]), &id));
+	assert_true(identity_decode(blob_str(row_at(k.sh, row)->records[RECORD_IDENTITY]), &id));
 	assert_int_equal(id.generation, UINT64_C(638000000000000001));
 	end(&k, j);
 }

@@ -144,7 +144,7 @@ disk_agrees(struct rig *r, const char *id)
 
 	for (int kind = 0; kind < RECORD_KINDS; kind++) {
 		const struct blob *b =
-		    row == TABLE_NONE ? &blob_none : r->k.sh->rows[row].records[kind];
+		    row == TABLE_NONE ? &blob_none : row_at(r->k.sh, row)->records[kind];
 		struct buf key = { 0 };
 		bool there;
 
