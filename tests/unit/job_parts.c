@@ -1,75 +1,8 @@
-/* A shard's part of a job: what becomes of results whose room is over, and of rows that somebody else has by then. */
-#include "job/parts.h"
+/* A shard's part of a job: its steps, what is undone of them, and what becomes of results whose room is over, and of rows that
+ * somebody else has by then. */
+#include "job_kit.h"
 
-#define KIT_FEATURES &job_feature
-#include "hub_kit.h"
-
-#define NUMBER 7u
-
-/* A running job of every row of the shard; in the order of their keys. */
-static struct job *
-begin(struct kit *k, const char *body)
-{
-	struct job_state running = { .status = JOB_RUNNING, .began_us = k->env.now_us };
-	struct buf record = { 0 }, moved = { 0 };
-	struct rowset rows = { 0 };
-	struct op unused = { 0 };
-	struct jobs *set;
-	struct fault f = { 0 };
-	struct job *j, *now;
-
-	kit_doc(k, body, &unused);
-	if (job_encode_new(&record, STR("j"), NUMBER, doc_of(unused.payload), k->env.now_us, &f) !=
-	    ERR_OK)
-		fail_msg("%s", f.text);
-	assert_int_equal(job_new(buf_view(&record), &j), ERR_OK);
-	job_encode(&moved, j, &running);
-	assert_int_equal(job_new(buf_view(&moved), &now), ERR_OK);
-	set = jobs_with(NULL, NUMBER, now);
-	shard_jobs_know(k->sh, set);
-	for (uint32_t r = 0; r < k->sh->nrow; r++)
-		rowset_add(&rows, r);
-	shard_job_targets(k->sh, now, &rows, &k->env);
-	shard_job_order(k->sh, now, 1000);
-	rowset_fini(&rows);
-	jobs_unref(set);
-	job_unref(j);
-	buf_fini(&record);
-	buf_fini(&moved);
-	return now;
-}
-
-static void
-end(struct kit *k, struct job *j)
-{
-	job_unref(j);
-	kit_fini(k);
-}
-
-static void
-save(struct kit *k, const struct job *j)
-{
-	struct job_report r;
-
-	if (shard_job_save(k->sh, j, &k->env, &r))
-		shard_job_committed(k->sh, &r);
-	kit_commit(k);
-}
-
-/* The result's own record; false: there is none. */
-static bool
-result_of(struct kit *k, uint32_t row, struct job_result *out)
-{
-	struct buf key = { 0 };
-	struct kit_row *r;
-
-	result_key(&key, k->sh->index, NUMBER, row);
-	r = rows_find(&k->store, RECORD_COMMON, buf_view(&key));
-	buf_fini(&key);
-	return r != NULL && result_decode(buf_view(&r->value), out);
-}
-
-/* ---- tests ---- */
+/* ---- results and rows ---- */
 
 static void
 part__J23_results_are_bounded_and_answers_go_without_payload_then(void **state)
@@ -85,10 +18,7 @@ part__J23_results_are_bounded_and_answers_go_without_payload_then(void **state)
 	kit_init(&k);
 	kit_device(&k, "d1");
 	kit_device(&k, "d2");
-	j = begin(&k,
-	    "{'type':'scheduleDeviceMethod','queryCondition':'*','cloudToDeviceMethod':{'"
-	    "methodName'"
-	    ":'m','connectTimeoutInSeconds':9}}");
+	j = begin(&k, CALLS);
 	for (int i = 0; i < 2; i++) {
 		uint32_t row = shard_job_row(k.sh, j, &records);
 
@@ -105,10 +35,6 @@ part__J23_results_are_bounded_and_answers_go_without_payload_then(void **state)
 	}
 	end(&k, j);
 }
-
-#define PATCHES                                                                                    \
-	"{'type':'scheduleUpdateTwin','queryCondition':'*','updateTwin':{'etag':'*','tags':{'a':"  \
-	"1}}}"
 
 /* The job has changed the twin of `old`, which goes, and its row has rested. Without `other` its part has ended. */
 static struct job *
@@ -191,6 +117,325 @@ part__J18_who_is_imported_into_a_row_has_no_part_in_it(void **state)
 	end(&k, j);
 }
 
+/* ---- steps ---- */
+
+static uint32_t
+row_of(struct kit *k, const char *id)
+{
+	return shard_find(k->sh, str_of(id), STR_NONE);
+}
+
+/* The next one has its turn: whose it is. */
+static const char *
+step(struct kit *k, struct job *j)
+{
+	static char id[ID_MAX + 1];
+	struct str device, module;
+	unsigned records;
+	uint32_t row = shard_job_row(k->sh, j, &records);
+
+	if (row == TABLE_NONE)
+		return "";
+	assert_true(shard_row(k->sh, row, &device, &module));
+	snprintf(id, sizeof(id), STR_FMT, STR_ARG(device));
+	assert_int_equal(shard_row_missing(k->sh, row, records, &k->key), 0);
+	(void)shard_job_step(k->sh, j, false, &k->env);
+	return id;
+}
+
+static void
+devices(struct kit *k)
+{
+	static const char *const ids[] = { "c", "a", "d", "b" };
+
+	kit_init(k);
+	for (unsigned i = 0; i < 4; i++)
+		kit_device(k, ids[i]);
+}
+
+/* What a query of devices.jobs shows of a row, by what the store has. */
+static enum target_status
+shown(struct kit *k, uint32_t row, struct hub_target *t)
+{
+	struct hub_targets *ts = shard_targets_open(k->sh, NUMBER);
+	struct buf key = { 0 };
+	struct kit_row *r;
+	uint32_t at;
+
+	assert_non_null(ts);
+	shard_targets_key(ts, row, &key);
+	r = rows_find(&k->store, RECORD_COMMON, buf_view(&key));
+	at = shard_targets_next(
+	    ts, row, r != NULL ? row : TABLE_NONE, r != NULL ? buf_view(&r->value) : STR_NONE, t);
+	assert_int_equal(at, row);
+	assert_false(t->damaged);
+	buf_fini(&key);
+	shard_targets_close(ts);
+	return t->status;
+}
+
+static void
+part__J20_J21_targets_have_their_turn_in_the_order_of_their_keys(void **state)
+{
+	struct job_report r;
+	struct hub_target t;
+	struct job *j;
+	struct kit k;
+
+	(void)state;
+	devices(&k);
+	j = begin(&k, PATCHES);
+	assert_int_equal(shard_job_phase(k.sh, j), JOB_WORKS);
+	assert_string_equal(step(&k, j), "a");
+	assert_string_equal(step(&k, j), "b");
+	save(&k, j);
+	assert_int_equal(shown(&k, row_of(&k, "b"), &t), TARGET_COMPLETED);
+	assert_int_equal(shown(&k, row_of(&k, "c"), &t), TARGET_PENDING);
+	assert_string_equal(step(&k, j), "c");
+	assert_string_equal(step(&k, j), "d");
+	assert_string_equal(step(&k, j), "");
+	assert_true(shard_job_save(k.sh, j, &k.env, &r));
+	assert_true(r.ended);
+	assert_int_equal(r.counts.devices, 4);
+	assert_int_equal(r.counts.succeeded, 4);
+	shard_job_committed(k.sh, &r);
+	kit_commit(&k);
+	assert_int_equal(shard_job_phase(k.sh, j), JOB_ENDS);
+	assert_int_equal(kit_read(&k, "d"), F_NONE);
+	kit_shows(&k, "tags/a", "1");
+	end(&k, j);
+}
+
+static void
+part__J18_who_comes_later_is_no_target(void **state)
+{
+	struct job *j;
+	struct kit k;
+
+	(void)state;
+	devices(&k);
+	j = begin(&k, PATCHES);
+	kit_device(&k, "aa");
+	assert_string_equal(step(&k, j), "a");
+	assert_string_equal(step(&k, j), "b");
+	end(&k, j);
+}
+
+/* The turn that was not written comes again; a twin is changed once all the same. */
+static void
+part__J21_a_step_whose_commit_fails_has_not_been(void **state)
+{
+	struct job_report r;
+	struct job *j;
+	struct kit k;
+
+	(void)state;
+	devices(&k);
+	j = begin(&k, PATCHES);
+	assert_string_equal(step(&k, j), "a");
+	save(&k, j);
+	for (int found = 0; found < 2; found++) {
+		assert_string_equal(step(&k, j), "b");
+		assert_string_equal(step(&k, j), "c");
+		assert_true(shard_job_save(k.sh, j, &k.env, &r));
+		assert_int_equal(r.counts.succeeded, 3);
+		kit_fail(&k, found);
+		shard_jobs_restart(k.sh);
+		kit_commit(&k);
+		assert_string_equal(kit_counters(&k, "b"), "1 2 1 1");
+		assert_int_equal(shard_job_phase(k.sh, j), JOB_ORDERS);
+		shard_job_order(k.sh, j, 1000);
+	}
+	assert_string_equal(step(&k, j), "b");
+	assert_string_equal(step(&k, j), "c");
+	assert_string_equal(step(&k, j), "d");
+	save(&k, j);
+	assert_string_equal(kit_counters(&k, "a"), "2 3 1 1");
+	assert_string_equal(kit_counters(&k, "b"), "2 3 1 1");
+	end(&k, j);
+}
+
+static void
+part__J21_it_goes_on_after_a_start_where_it_was(void **state)
+{
+	struct job *j;
+	struct kit k;
+
+	(void)state;
+	devices(&k);
+	j = begin(&k, PATCHES);
+	assert_string_equal(step(&k, j), "a");
+	assert_string_equal(step(&k, j), "b");
+	save(&k, j);
+	kit_restart_all(&k);
+	know(&k, j);
+	assert_int_equal(shard_job_phase(k.sh, j), JOB_ORDERS);
+	shard_job_order(k.sh, j, 1000);
+	kit_read(&k, "c"); /* its records, into memory */
+	assert_string_equal(step(&k, j), "c");
+	end(&k, j);
+}
+
+static void
+part__J18_a_target_that_goes_leaves_its_result(void **state)
+{
+	struct job_result r;
+	struct hub_target t;
+	uint32_t done, waits;
+	struct job *j;
+	struct kit k;
+
+	(void)state;
+	devices(&k);
+	done = row_of(&k, "a");
+	waits = row_of(&k, "c");
+	j = begin(&k, PATCHES);
+	assert_string_equal(step(&k, j), "a");
+	save(&k, j);
+	assert_int_equal(kit_delete(&k, "a", NULL), F_NONE);
+	assert_int_equal(kit_delete(&k, "c", NULL), F_NONE);
+	assert_true(result_of(&k, done, &r));
+	assert_int_equal(r.kind, RESULT_COMPLETED);
+	assert_int_equal(shown(&k, waits, &t), TARGET_FAILED);
+	assert_true(str_eq(t.device, STR("c")));
+	assert_true(str_eq(t.code, str_of(fault_name(F_DeviceNotFound))));
+	assert_string_equal(step(&k, j), "b");
+	assert_string_equal(step(&k, j), "d");
+	assert_string_equal(step(&k, j), "");
+	end(&k, j);
+}
+
+/* A deletion that is undone leaves nothing of that. */
+static void
+part__a_target_whose_deletion_fails_has_its_turn(void **state)
+{
+	struct job_result r;
+	struct job *j;
+	struct kit k;
+
+	(void)state;
+	devices(&k);
+	j = begin(&k, PATCHES);
+	save(&k, j);
+	k.hold = true;
+	assert_int_equal(kit_delete(&k, "a", NULL), F_NONE);
+	kit_fail(&k, true);
+	shard_jobs_restart(k.sh);
+	kit_commit(&k);
+	assert_false(result_of(&k, row_of(&k, "a"), &r));
+	shard_job_order(k.sh, j, 1000);
+	assert_string_equal(step(&k, j), "a");
+	save(&k, j);
+	assert_int_equal(part_find(k.sh, NUMBER)->work->now.failed, 0);
+	end(&k, j);
+}
+
+static void
+part__J15_J19_who_had_no_turn_when_it_stopped(void **state)
+{
+	static const struct {
+		enum job_stop stop;
+		enum target_status status;
+		enum fault_code code;
+		uint64_t failed;
+	} stops[] = { { JOB_STOP_CANCELLED, TARGET_CANCELED, F_NONE, 0 },
+		{ JOB_STOP_LATE, TARGET_FAILED, F_GatewayTimeout, 3 },
+		{ JOB_STOP_FAILED, TARGET_FAILED, F_ServerError, 3 } };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct job_state stopped = { .status = JOB_RUNNING, .stop = stops[i].stop };
+		struct job_report r;
+		struct hub_target t;
+		struct job *j, *now;
+		struct kit k;
+
+		devices(&k);
+		j = begin(&k, PATCHES);
+		assert_string_equal(step(&k, j), "a");
+		save(&k, j);
+		stopped.began_us = j->state.began_us;
+		now = job_in(&k, PATCHES, &stopped);
+		know(&k, now);
+		assert_string_equal(step(&k, now), "");
+		assert_true(shard_job_save(k.sh, now, &k.env, &r));
+		assert_true(r.ended);
+		assert_int_equal(r.counts.failed, stops[i].failed);
+		shard_job_committed(k.sh, &r);
+		kit_commit(&k);
+		assert_int_equal(shown(&k, row_of(&k, "a"), &t), TARGET_COMPLETED);
+		assert_int_equal(shown(&k, row_of(&k, "d"), &t), stops[i].status);
+		if (stops[i].code != F_NONE)
+			assert_true(str_eq(t.code, str_of(fault_name(stops[i].code))));
+		job_unref(now);
+		end(&k, j);
+	}
+}
+
+static void
+part__J22_so_many_calls_are_under_way_and_the_next_waits(void **state)
+{
+	struct job_answer gone = { .fault = F_DeviceNotOnline, .text = STR("away") };
+	struct hub_target t;
+	unsigned records;
+	struct job *j;
+	struct kit k;
+	uint32_t first;
+
+	(void)state;
+	kit_init(&k);
+	for (unsigned i = 0; i <= JOB_FLIGHTS_MAX; i++) {
+		char id[8];
+
+		snprintf(id, sizeof(id), "d%02u", i);
+		kit_device(&k, id);
+	}
+	first = row_of(&k, "d00");
+	j = begin(&k, CALLS);
+	for (unsigned i = 0; i < JOB_FLIGHTS_MAX; i++) {
+		assert_true(shard_job_row(k.sh, j, &records) != TABLE_NONE);
+		assert_true(shard_job_step(k.sh, j, false, &k.env));
+	}
+	assert_int_equal(shard_job_row(k.sh, j, &records), TABLE_NONE);
+	save(&k, j);
+	assert_int_equal(shown(&k, first, &t), TARGET_RUNNING);
+	shard_job_answer(k.sh, j, first, &gone, &k.env);
+	shard_job_answer(k.sh, j, first, &gone, &k.env); /* it is not under way any more */
+	save(&k, j);
+	assert_int_equal(shown(&k, first, &t), TARGET_FAILED);
+	assert_true(str_eq(t.text, STR("away")));
+	assert_int_equal(part_find(k.sh, NUMBER)->work->now.failed, 1);
+	assert_true(shard_job_row(k.sh, j, &records) != TABLE_NONE);
+	end(&k, j);
+}
+
+/* A job that is known no more: its results, then its part. */
+static void
+part__J17_what_a_forgotten_job_has_left_goes(void **state)
+{
+	char room[HUB_PREFIX_MAX];
+	struct str results;
+	struct jobs *none;
+	struct job *j;
+	struct kit k;
+
+	(void)state;
+	devices(&k);
+	j = begin(&k, PATCHES);
+	save(&k, j);
+	assert_int_equal(shard_job_forgotten(k.sh, room, &results), 0);
+	none = jobs_with(NULL, 0, NULL);
+	shard_jobs_know(k.sh, none);
+	jobs_unref(none);
+	assert_int_equal(shard_job_forgotten(k.sh, room, &results), NUMBER);
+	shard_job_forget(k.sh, NUMBER, &k.env);
+	kit_commit(&k);
+	assert_int_equal(shard_job_forgotten(k.sh, room, &results), 0);
+	for (uint32_t i = 0; i < k.store.n; i++)
+		assert_int_not_equal(k.store.v[i].kind, RECORD_COMMON);
+	end(&k, j);
+}
+
 int
 main(void)
 {
@@ -198,6 +443,15 @@ main(void)
 		cmocka_unit_test(part__J23_results_are_bounded_and_answers_go_without_payload_then),
 		cmocka_unit_test(part__J18_who_comes_later_into_a_row_has_no_part_in_it),
 		cmocka_unit_test(part__J18_who_is_imported_into_a_row_has_no_part_in_it),
+		cmocka_unit_test(part__J20_J21_targets_have_their_turn_in_the_order_of_their_keys),
+		cmocka_unit_test(part__J18_who_comes_later_is_no_target),
+		cmocka_unit_test(part__J21_a_step_whose_commit_fails_has_not_been),
+		cmocka_unit_test(part__J21_it_goes_on_after_a_start_where_it_was),
+		cmocka_unit_test(part__J18_a_target_that_goes_leaves_its_result),
+		cmocka_unit_test(part__a_target_whose_deletion_fails_has_its_turn),
+		cmocka_unit_test(part__J15_J19_who_had_no_turn_when_it_stopped),
+		cmocka_unit_test(part__J22_so_many_calls_are_under_way_and_the_next_waits),
+		cmocka_unit_test(part__J17_what_a_forgotten_job_has_left_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
