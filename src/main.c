@@ -10,21 +10,8 @@ static int
 serve(int argc, char **argv)
 {
 	struct server_options o;
-	struct buf help = { 0 };
 	char why[1024];
 
-	for (int i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "--help") != 0 && strcmp(argv[i], "-h") != 0)
-			continue;
-		options_help(&help);
-		printf(
-		    "usage: twinhub serve --data DIR [options]\n\nRun a hub until SIGTERM; SIGHUP "
-		    "loads certificates anew.\n\noptions, also as lines of "
-		    "DIR/twinhub.conf:\n" STR_FMT "\nexample:\n" SERVE_EXAMPLE "\n",
-		    STR_ARG(buf_view(&help)));
-		buf_fini(&help);
-		return EXIT_DONE;
-	}
 	if (options_parse(argc, argv, &o, why, sizeof(why)) != ERR_OK) {
 		fprintf(stderr, "twinhub: %s\n", why);
 		return EXIT_USAGE;
@@ -49,8 +36,9 @@ serve(int argc, char **argv)
 /* clang-format off */
 static const struct command commands[] = {
 	{
-		.name = "serve", .operands = "", .raw = serve,
+		.name = "serve", .operands = "--data DIR", .raw = serve, .table = &server_settings,
 		.summary = "run a hub",
+		.note = "Until SIGTERM; SIGHUP loads certificates anew. The options are also lines of DIR/twinhub.conf, without dashes.",
 		.example = SERVE_EXAMPLE,
 	}, {
 		.name = "device create", .operands = "ID", .least = 1, .most = 1, .run = cli_identity_create,
@@ -110,10 +98,10 @@ static const struct command commands[] = {
 		.example = "  twinhub module delete thermostat-1 updater " DATA,
 	}, {
 		.name = "method invoke", .operands = "DEVICE NAME", .least = 2, .most = 2, .run = cli_method_invoke,
-		.options = HUB | OPT(MODULE) | OPT(PAYLOAD) | OPT(FILE) | OPT(CONNECT_TIMEOUT),
+		.options = (HUB & ~OPT(TIMEOUT)) | OPT(METHOD_TIMEOUT) | OPT(MODULE) | OPT(PAYLOAD) | OPT(FILE) | OPT(CONNECT_TIMEOUT),
 		.summary = "call a method of a connected device or module",
 		.note = "Prints the device's status and payload; any status counts as an answer, and the exit code is 0.\n"
-			"--timeout: 5 to 300 s for the device's answer; --connect-timeout: 0 to 300 s before that.\n"
+			"--timeout: for the device's answer; --connect-timeout: before that.\n"
 			"--file: the payload, instead of --payload.",
 		.example = "  twinhub method invoke thermostat-1 reboot --payload '{\"delay\":5}' --connect-timeout 60 " DATA "\n"
 			"  twinhub method invoke thermostat-1 status --module updater " DATA,
@@ -147,9 +135,11 @@ static const struct command commands[] = {
 		.name = "configuration create", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_create,
 		.options = HUB | CONFIGURATION | OPT(DRY_RUN),
 		.summary = "write desired properties to all devices of a condition, now and later",
-		.note = "--file: the configuration as in Azure's REST API, {\"content\":{\"deviceContent\":{\"properties.desired.PATH\":\n"
-			"VALUE}},\"targetCondition\":...,\"priority\":...,\"labels\":{...},\"metrics\":{\"queries\":{NAME:QUERY}}}; the id may\n"
-			"be left out. What is given as an option is taken instead of the file's. Without a condition no device has it.\n"
+		.note = "--file: the configuration as in Azure's REST API, "
+			"{\"content\":{\"deviceContent\":{\"properties.desired.PATH\": "
+			"VALUE}},\"targetCondition\":...,\"priority\":...,\"labels\":{...},\"metrics\":{\"queries\":{NAME:QUERY}}}; the "
+			"id may be left out. What is given as an option is taken instead of the file's. Without a condition no device "
+			"has it.\n"
 			"--dry-run: how many twins would change, the first 1,000 of them, and what ten would be like.",
 		.example = "  twinhub configuration create winter --file winter.json --dry-run " DATA "\n"
 			"  twinhub configuration create winter --file winter.json " DATA "\n"
@@ -158,12 +148,12 @@ static const struct command commands[] = {
 		.name = "configuration show", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_show,
 		.options = HUB | OPT(WATCH) | OPT(UNTIL_APPLIED),
 		.summary = "a configuration, and how many devices have it",
-		.note = "On a terminal with bars: applied, and each metric of its own, as shares of what is targeted; the waves of its\n"
+		.note = "On a terminal with bars: applied, and each metric of its own, as shares of what is targeted; the waves of its "
 			"rollout, and what has happened to it.\n"
 			"--watch: drawn again until Ctrl-C; when piped, one JSON line after the other.\n"
 			"--until-applied: until applied is targeted, exit code 0; every second unless --watch says otherwise.\n"
-			"Ctrl-C before that, or a rollout that is halted or rolled back: exit code 1. One whose properties all\n"
-			"belong to others of a higher priority is targeted and never applied.",
+			"Ctrl-C before that, or a rollout that is halted or rolled back: exit code 1. One whose properties all belong "
+			"to others of a higher priority is targeted and never applied.",
 		.example = "  twinhub configuration show winter --watch 2 " DATA "\n"
 			"  twinhub configuration show winter --until-applied --json " DATA " > /dev/null && echo done",
 	}, {
@@ -176,9 +166,9 @@ static const struct command commands[] = {
 		.name = "configuration why", .operands = "ID [DEVICE]", .least = 1, .most = 2, .run = cli_configuration_why,
 		.options = ROWS | OPT(STATE) | OPT(MODULE),
 		.summary = "where a configuration is not applied, and what stands in the way",
-		.note = "Without a device: all that are targeted and do not have it, or are in another --state. What stands in the way:\n"
-			"a path of another configuration of higher priority, a limit and by how much it would be passed, a module\n"
-			"that cannot be made, the waves of a rollout, or that it is not this twin's turn yet. JSON has it in members.",
+		.note = "Without a device: all that are targeted and do not have it, or are in another --state. What stands in the way: "
+			"a path of another configuration of higher priority, a limit and by how much it would be passed, a module that "
+			"cannot be made, the waves of a rollout, or that it is not this twin's turn yet. JSON has it in members.",
 		.example = "  twinhub configuration why winter " DATA "\n"
 			"  twinhub configuration why winter thermostat-1 " DATA "\n"
 			"  twinhub configuration why winter --state applied --csv " DATA " > applied.csv",
@@ -186,8 +176,8 @@ static const struct command commands[] = {
 		.name = "configuration update", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_update,
 		.options = HUB | CONFIGURATION | OPT(ETAG) | OPT(DRY_RUN),
 		.summary = "change a configuration's condition, priority, labels or metrics",
-		.note = "Options change what they name, and only what nobody else has changed meanwhile. --file replaces all of it, except\n"
-			"the content, which never changes: make another configuration for another content.",
+		.note = "Options change what they name, and only what nobody else has changed meanwhile. --file replaces all of it, "
+			"except the content, which never changes: make another configuration for another content.",
 		.example = "  twinhub configuration update winter --condition \"tags.ring IN ['canary', 'early']\" " DATA "\n"
 			"  twinhub configuration update winter --file winter.json --etag MQ== " DATA,
 	}, {
@@ -221,9 +211,10 @@ static const struct command commands[] = {
 		.name = "job create", .operands = "TYPE ID", .least = 2, .most = 2, .run = cli_job_create,
 		.options = HUB | JOB | OPT(DRY_RUN),
 		.summary = "change many twins, or call a method of many devices: TYPE is twin-update or method",
-		.note = "A job is on the devices that match when it starts; --condition is what stands behind WHERE, * for all devices, or\n"
-			"FROM devices.modules WHERE ... for modules. A job's id cannot be used again for 30 days after its end.\n"
-			"twin-update: --patch, --file, or --tags and --desired, merged into each twin, whether the device is connected or not.\n"
+		.note = "A job is on the devices that match when it starts; --condition is what stands behind WHERE, * for all devices, "
+			"or FROM devices.modules WHERE ... for modules. A job's id cannot be used again for 30 days after its end.\n"
+			"twin-update: --patch, --file, or --tags and --desired, merged into each twin, whether the device is connected "
+			"or not.\n"
 			"method: --method with --payload or --file; a device that is not connected fails after --connect-timeout.\n"
 			"--dry-run: how many devices match now, the first 1,000 of them, and for ten what their twins would be like.",
 		.example = "  twinhub job create twin-update winter-1 --condition \"tags.floor = 3\" --desired '{\"mode\":\"winter\"}' " DATA "\n"
@@ -232,12 +223,13 @@ static const struct command commands[] = {
 		.name = "job show", .operands = "ID", .least = 1, .most = 1, .run = cli_job_show,
 		.options = HUB | OPT(WATCH),
 		.summary = "a job, and how far it is",
-		.note = "--watch: until the job has ended; then the exit code is 0 if it was completed and failed on no device, else 1.\n"
+		.note = "--watch: until the job has ended; then the exit code is 0 if it was completed and failed on no device, else "
+			"1.\n"
 			"Ctrl-C before that: 1.",
 		.example = "  twinhub job show reboot-1 --watch 2 " DATA,
 	}, {
 		.name = "job list", .operands = "", .run = cli_job_list,
-		.options = ROWS | OPT(TYPE) | OPT(STATUS) | OPT(PAGE_SIZE),
+		.options = ROWS | OPT(TYPE) | OPT(JOB_STATUS) | OPT(PAGE_SIZE),
 		.summary = "all jobs, or those of a type or status",
 		.note = "JSON is whole; a table and CSV have the columns that fit on a line.",
 		.example = "  twinhub job list --type method --status running " DATA,
@@ -249,21 +241,20 @@ static const struct command commands[] = {
 		.example = "  twinhub job cancel reboot-1 " DATA,
 	}, {
 		.name = "job results", .operands = "ID", .least = 1, .most = 1, .run = cli_job_results,
-		.options = ROWS | OPT(STATUS) | OPT(PAGE_SIZE),
+		.options = ROWS | OPT(RESULT_STATUS) | OPT(PAGE_SIZE),
 		.summary = "what has come of each device of a job",
-		.note = "--status: only pending, scheduled, running, completed, failed or canceled ones.",
 		.example = "  twinhub job results reboot-1 --status failed " DATA "\n"
 			"  twinhub job results reboot-1 --csv " DATA " > reboot-1.csv",
 	}, {
 		.name = "query", .operands = "TEXT", .least = 1, .most = 1, .run = cli_query,
 		.options = ROWS | OPT(WATCH) | OPT(PAGE_SIZE) | OPT(EXPLAIN),
 		.summary = "what a query finds, all pages",
-		.note = "--csv: the heading has the members of all rows in the order in which they are first seen; null and\n"
-			"missing are empty, an empty string is \"\", objects and arrays are JSON text. When there are several\n"
-			"pages nothing is printed before the last: they wait in a file in TMPDIR.\n"
+		.note = "--csv: the heading has the members of all rows in the order in which they are first seen; null and missing are "
+			"empty, an empty string is \"\", objects and arrays are JSON text. When there are several pages nothing is "
+			"printed before the last: they wait in a file in TMPDIR.\n"
 			"--watch: a terminal is cleared for each answer; when piped, one answer follows the other.\n"
-			"--explain: which columns stood for the documents, how many rows were judged by columns, asked by\n"
-			"document and shown to columns, and the time of each step, all workers together.",
+			"--explain: which columns stood for the documents, how many rows were judged by columns, asked by document and "
+			"shown to columns, and the time of each step, all workers together.",
 		.example = "  twinhub query \"SELECT deviceId FROM devices WHERE tags.floor = 3\" " DATA "\n"
 			"  twinhub query \"SELECT status, COUNT() AS n FROM devices GROUP BY status\" --watch 5 " DATA,
 	}, {
@@ -281,7 +272,7 @@ static const struct command commands[] = {
 		.example = "  twinhub policy show service " DATA,
 	}, {
 		.name = "policy rotate", .operands = "NAME", .least = 1, .most = 1, .run = cli_policy_rotate,
-		.options = HUB | OPT(KEY),
+		.options = HUB | OPT(ROTATED_KEY),
 		.summary = "give a policy a new primary or secondary key",
 		.note = "Tokens that the old key has signed are refused at once.",
 		.example = "  twinhub policy rotate service --key secondary " DATA,
@@ -306,8 +297,8 @@ static const struct command commands[] = {
 		.name = "backup", .operands = "DIR", .least = 1, .most = 1, .run = cli_backup,
 		.options = HUB,
 		.summary = "copy a running hub into a new directory on its machine",
-		.note = "On the hub's own file system big files are shared by hard links: copy the backup\n"
-			"elsewhere to be safe from a broken disk. It holds keys: guard it like the hub.",
+		.note = "On the hub's own file system big files are shared by hard links: copy the backup elsewhere to be safe from a "
+			"broken disk. It holds keys: guard it like the hub.",
 		.example = "  twinhub backup /var/backups/twinhub-monday " DATA,
 	}, {
 		.name = "export", .operands = "FILE", .least = 1, .most = 1, .run = cli_export,
@@ -322,27 +313,27 @@ static const struct command commands[] = {
 		.options = HUB | OPT(RESUME) | OPT(MODE) | OPT(DRY_RUN),
 		.summary = "make or change identities and twins by the lines of a file",
 		.note = "What is new is as in the file, with its keys, etags, versions and times. FILE may be - for stdin.\n"
-			"FILE may also be a state file of az iot hub state export, or CSV with a heading: deviceId, moduleId, status,\n"
+			"FILE may also be a state file of az iot hub state export, or CSV with a heading: deviceId, moduleId, status, "
 			"primaryKey, ..., and paths as tags.site, desired.interval. --dry-run prints the lines that would be sent.\n"
 			"Lines that are refused are told in FILE.errors, and the exit code is 1.\n"
-			"FILE.progress tells how far it has got; --resume goes on from there. --timeout is also how long\n"
-			"a hub that does not answer is asked again.",
+			"FILE.progress tells how far it has got; --resume goes on from there. --timeout is also how long a hub that "
+			"does not answer is asked again.",
 		.example = "  twinhub import fleet.ndjson " DATA "\n"
 			"  twinhub import fleet.ndjson --resume " DATA,
 	}, {
 		.name = "migrate", .operands = "FILE", .least = 1, .most = 1, .run = cli_migrate,
-		.options = OPT(FROM) | OPT(FROM_CA) | OPT(RATE) | OPT(RESUME) | OPT(NO_KEYS) | OPT(TIMEOUT) | OPTS_OUTPUT,
+		.options = OPT(FROM) | OPT(FROM_CA) | OPT(REQUEST_RATE) | OPT(RESUME) | OPT(NO_KEYS) | OPT(TIMEOUT) | OPTS_OUTPUT,
 		.summary = "read another hub, Azure's too, into a file for import",
-		.note = "By the service API alone: devices, modules, twins, configurations; keys if the policy may read them\n"
-			"(RegistryRead). While the other hub is busy it is asked again. FILE must not exist; it holds keys, unless\n"
+		.note = "By the service API alone: devices, modules, twins, configurations; keys if the policy may read them "
+			"(RegistryRead). While the other hub is busy it is asked again. FILE must not exist; it holds keys, unless "
 			"--no-keys. --resume: go on where FILE.progress says.",
 		.example = "  twinhub migrate fleet.ndjson --from 'HostName=..;SharedAccessKeyName=..;SharedAccessKey=..'\n"
 			"  twinhub import fleet.ndjson " DATA,
 	}, {
 		.name = "diff", .operands = "", .run = cli_diff,
-		.options = HUB | OPT(FROM) | OPT(FROM_CA) | OPT(RATE) | OPT(NO_KEYS),
+		.options = HUB | OPT(FROM) | OPT(FROM_CA) | OPT(REQUEST_RATE) | OPT(NO_KEYS),
 		.summary = "tell where another hub and this one differ",
-		.note = "Identities, tags, desired and reported properties, their versions, configurations; not what is each hub's own:\n"
+		.note = "Identities, tags, desired and reported properties, their versions, configurations; not what is each hub's own: "
 			"$metadata, etags, generations, times. The exit code is 1 if anything differs.",
 		.example = "  twinhub diff --from 'HostName=..;SharedAccessKeyName=..;SharedAccessKey=..' " DATA,
 	}, {
@@ -355,15 +346,15 @@ static const struct command commands[] = {
 		.name = "check", .operands = "", .run = cli_check,
 		.options = OPT(DATA) | OPTS_OUTPUT,
 		.summary = "verify each byte of a stopped hub's data, and change none",
-		.note = "Every bad file is named, and what a start would drop, remove or make anew. When all files are good,\n"
-			"each record is decoded.",
+		.note = "Every bad file is named, and what a start would drop, remove or make anew. When all files are good, each "
+			"record is decoded.",
 		.example = "  twinhub check " DATA,
 	}, {
 		.name = "ca renew", .operands = "", .run = cli_ca_renew,
 		.options = OPT(DATA) | OPT(NEW_KEY) | OPTS_OUTPUT,
 		.summary = "make the certificate of a stopped hub's CA anew",
-		.note = "Clients' copies of the former one go on to be good if ca.key is there. If that is lost, or with --new-key\n"
-			"(it is in other hands), all clients need the new ca.pem.",
+		.note = "Clients' copies of the former one go on to be good if ca.key is there. If that is lost, or with --new-key (it "
+			"is in other hands), all clients need the new ca.pem.",
 		.example = "  twinhub ca renew " DATA,
 	},
 };

@@ -3,81 +3,103 @@
 
 #include <stdio.h>
 
-static const char *const option_names[OPTION_COUNT] = {
-#define X(id, name, value, help) [OPT_##id] = (name),
-	OPTIONS(X)
-#undef X
-};
+static const char *const option_keys[] = { "primary", "secondary", NULL };
+static const char *const option_statuses[] = { "enabled", "disabled", NULL };
+static const char *const option_job_statuses[] = { "queued", "scheduled", "running", "completed",
+	"failed", "cancelled", "canceled", "enqueued", "unknown", NULL };
+static const char *const option_result_statuses[] = { "pending", "scheduled", "running",
+	"completed", "failed", "canceled", NULL };
+static const char *const option_states[] = { "targeted", "reached", "applied", "notReached",
+	"notApplied", NULL };
+static const char *const option_job_types[] = { "twin-update", "method", "scheduleUpdateTwin",
+	"scheduleDeviceMethod", NULL };
+static const char *const option_modes[] = { "createOrUpdate", "create", "update",
+	"updateIfMatchETag", "createOrUpdateIfMatchETag", "delete", "deleteIfMatchETag",
+	"updateTwin", "updateTwinIfMatchETag", NULL };
 
-static const bool option_flags[OPTION_COUNT] = {
-#define X(id, name, value, help) [OPT_##id] = (value) == NULL,
+/* clang-format off */
+#define TAKES_NOTHING             .kind = OPTION_SWITCH
+#define TAKES_TEXT(v)             .value = (v), .kind = OPTION_TEXT
+#define TAKES_TEXT_OR(v, without) .value = (v), .kind = OPTION_TEXT, .otherwise = (without)
+#define TAKES_FILE(v)             .value = (v), .kind = OPTION_FILE
+#define TAKES_DIR(v)              .value = (v), .kind = OPTION_DIR
+#define TAKES_WORD(v, set, without) .value = (v), .kind = OPTION_WORD, .words = (set), .fallback = (without)
+#define TAKES_NUMBER(from, to, without) \
+	.value = "N", .kind = OPTION_NUMBER, .least = (from), .most = (to), .fallback = (without)
+#define TAKES_SECONDS(from, to, without) \
+	.value = "SECONDS", .kind = OPTION_NUMBER, .least = (from), .most = (to), .fallback = (without)
+
+static const struct option_spec rows[OPTION_COUNT] = {
+#define X(id, word, takes, text) [OPT_##id] = { .name = (word), takes, .help = (text) },
 	OPTIONS(X)
 #undef X
 };
+/* clang-format on */
+
+struct option_table
+command_options(const struct command *c)
+{
+	return c->table != NULL ? *c->table
+	                        : (struct option_table){ rows, OPTION_COUNT, c->options };
+}
 
 const char *
 option_name(enum option o)
 {
-	return option_names[o];
+	return rows[o].name;
 }
 
-static int
-option_find(struct str name)
+const char *
+option_word(const struct args *a, enum option o)
 {
-	for (int i = 0; i < OPTION_COUNT; i++)
-		if (str_eq(name, str_of(option_names[i])))
-			return i;
-	return -1;
+	return rows[o].words[a->number[o]];
 }
 
-/* argv[i] is an option; *used: how many words it took. */
+/* Of all rows: a command may ask for what it takes no option of. */
+static void
+defaults(struct args *out)
+{
+	char why[WHY_MAX];
+
+	*out = (struct args){ 0 };
+	for (int o = 0; o < OPTION_COUNT; o++)
+		if (rows[o].fallback != NULL)
+			option_judge(&rows[o], rows[o].fallback, &out->number[o], why, sizeof(why));
+}
+
 static bool
-parse_option(const struct command *c, int argc, char **argv, struct args *out, int *used, char *why,
-    size_t nwhy)
+take_option(const struct option_table *t, const struct command *c, int argc, char **argv,
+    struct args *out, int *used, char *why, size_t nwhy)
 {
-	struct str name, value_text;
-	bool inlined = str_cut(str_sub(str_of(argv[0]), 2), '=', &name, &value_text);
-	int o = option_find(name);
+	struct option_given given;
 
-	*used = 1;
-	if (o < 0 || !(c->options >> o & 1)) {
-		snprintf(why, nwhy, "%s has no option '--" STR_FMT "' (see twinhub %s --help)",
-		    c->name, STR_ARG(name), c->name);
+	if (option_read(t, c->name, argc, argv, &given, why, nwhy) != ERR_OK)
+		return false;
+	if (out->option[given.row] != NULL) {
+		snprintf(why, nwhy, "--%s is given twice", t->v[given.row].name);
 		return false;
 	}
-	if (out->option[o] != NULL) {
-		snprintf(why, nwhy, "--%s is given twice", option_names[o]);
-		return false;
-	}
-	if (option_flags[o]) {
-		if (inlined)
-			snprintf(why, nwhy, "--%s takes no value", option_names[o]);
-		out->option[o] = "";
-		return !inlined;
-	}
-	if (!inlined && argc < 2) {
-		snprintf(why, nwhy, "--%s needs a value", option_names[o]);
-		return false;
-	}
-	out->option[o] = inlined ? value_text.p : argv[1];
-	*used = inlined ? 1 : 2;
+	out->option[given.row] = given.text;
+	out->number[given.row] = given.number;
+	*used = given.used;
 	return true;
 }
 
 bool
 args_parse(const struct command *c, int argc, char **argv, struct args *out, char *why, size_t nwhy)
 {
+	struct option_table t = command_options(c);
 	unsigned n = 0;
 	bool only_operands = false;
 	int used;
 
-	*out = (struct args){ 0 };
+	defaults(out);
 	for (int i = 0; i < argc; i += used) {
 		used = 1;
 		if (!only_operands && strcmp(argv[i], "--") == 0) {
 			only_operands = true;
 		} else if (!only_operands && str_starts(str_of(argv[i]), STR("--"))) {
-			if (!parse_option(c, argc - i, argv + i, out, &used, why, nwhy))
+			if (!take_option(&t, c, argc - i, argv + i, out, &used, why, nwhy))
 				return false;
 		} else if (n == c->most) {
 			snprintf(why, nwhy, "unexpected argument '%s'", argv[i]);
@@ -92,30 +114,6 @@ args_parse(const struct command *c, int argc, char **argv, struct args *out, cha
 		return false;
 	}
 	return true;
-}
-
-int
-option_number(const struct args *a, enum option o, uint64_t least, uint64_t most, uint64_t *out)
-{
-	const char *text = a->option[o];
-
-	if (text == NULL)
-		return EXIT_DONE;
-	if (str_u64(str_of(text), out) && *out >= least && *out <= most)
-		return EXIT_DONE;
-	return cli_fail(EXIT_USAGE, "--%s %s: not a number from %llu to %llu", option_names[o],
-	    text, (unsigned long long)least, (unsigned long long)most);
-}
-
-int
-option_key(const struct args *a, bool *primary)
-{
-	const char *which = a->option[OPT_KEY];
-
-	*primary = which == NULL || strcmp(which, "primary") == 0;
-	if (*primary || strcmp(which, "secondary") == 0)
-		return EXIT_DONE;
-	return cli_fail(EXIT_USAGE, "--key is neither primary nor secondary");
 }
 
 static int

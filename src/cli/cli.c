@@ -6,6 +6,8 @@
 
 #include "net/net.h"
 
+#define HELP_INDENT 37 /* where texts of --help begin */
+
 static const struct {
 	enum exit_code code;
 	const char *text;
@@ -19,14 +21,6 @@ static const struct {
 	{ EXIT_LOCKED, "another process has the data directory open" },
 	{ EXIT_CONFLICT, "it exists already, or has another etag by now" },
 	{ EXIT_DEVICE, "the device is not connected, or has not answered" },
-};
-
-static const struct {
-	const char *name, *value, *help;
-} option_helps[OPTION_COUNT] = {
-#define X(id, name, value, help) [OPT_##id] = { (name), (value), (help) },
-	OPTIONS(X)
-#undef X
 };
 
 /* ---- errors ---- */
@@ -90,29 +84,32 @@ exit_of(enum err e)
 
 /* ---- help ---- */
 
+/* Paragraphs, a line each. */
 static void
-print_options(uint64_t options)
+put_note(struct buf *out, const char *note)
 {
-	char head[64];
+	struct str rest = str_of(note), line;
 
-	for (int o = 0; o < OPTION_COUNT; o++) {
-		if (!(options >> o & 1))
-			continue;
-		snprintf(head, sizeof(head), "--%s%s%s", option_helps[o].name,
-		    option_helps[o].value == NULL ? "" : " ",
-		    option_helps[o].value == NULL ? "" : option_helps[o].value);
-		printf("  %-30s %s\n", head, option_helps[o].help);
+	while (rest.n > 0) {
+		str_cut(rest, '\n', &line, &rest);
+		option_text(out, line, 0);
 	}
 }
 
 static void
 help_command(const struct command *c)
 {
-	printf("usage: twinhub %s %s%s[options]\n\n%s\n%s%s\noptions:\n", c->name, c->operands,
-	    c->operands[0] != '\0' ? " " : "", c->summary, c->note != NULL ? c->note : "",
-	    c->note != NULL ? "\n" : "");
-	print_options(c->options);
-	printf("\nexample:\n%s\n", c->example);
+	struct option_table t = command_options(c);
+	struct buf out = { 0 };
+
+	buf_printf(&out, "usage: twinhub %s %s%s[options]\n\n", c->name, c->operands,
+	    c->operands[0] != '\0' ? " " : "");
+	option_text(&out, str_of(c->summary), 0);
+	put_note(&out, c->note);
+	buf_cstr(&out, "\noptions:\n");
+	option_help(&out, &t, HELP_INDENT);
+	printf(STR_FMT "\nexample:\n%s\n", STR_ARG(buf_view(&out)), c->example);
+	buf_fini(&out);
 }
 
 static void
@@ -206,12 +203,12 @@ command_run(const struct command *c, int argc, char **argv)
 	struct args a;
 	char why[WHY_MAX];
 
-	if (c->raw != NULL)
-		return c->raw(argc, argv);
 	if (wants_help(argc, argv)) {
 		help_command(c);
 		return EXIT_DONE;
 	}
+	if (c->raw != NULL)
+		return c->raw(argc, argv);
 	if (!args_parse(c, argc, argv, &a, why, sizeof(why)))
 		return cli_fail(EXIT_USAGE, "%s", why);
 	if ((a.option[OPT_JSON] != NULL) + (a.option[OPT_TABLE] != NULL) +
@@ -226,7 +223,6 @@ command_run(const struct command *c, int argc, char **argv)
 static int
 help(const struct command *commands, size_t n, int argc, char **argv)
 {
-	static char *const asked[] = { "--help" };
 	const struct command *c;
 	int used;
 
@@ -237,8 +233,6 @@ help(const struct command *commands, size_t n, int argc, char **argv)
 	c = command_find(commands, n, argc, argv, &used);
 	if (c == NULL)
 		return help_family(commands, n, argv[0], EXIT_DONE);
-	if (c->raw != NULL)
-		return c->raw(1, (char **)asked);
 	help_command(c);
 	return EXIT_DONE;
 }

@@ -9,6 +9,7 @@
 #define TWINHUB_CLI_H
 
 #include "base/base.h"
+#include "option/option.h"
 
 /* Exit codes, as `twinhub --help` tells them. */
 enum exit_code {
@@ -24,81 +25,78 @@ enum exit_code {
 	EXIT_DEVICE = 8    /* the device is not connected, or has not answered */
 };
 
-#define OPTIONS(X)                                                                                 \
-	X(DATA, "data", "DIR", "the hub's data directory")                                         \
-	X(CONNECTION, "connection-string", "TEXT",                                                 \
-	    "how to reach the hub and sign in; or set TWINHUB_CONNECTION_STRING")                  \
-	X(CA, "ca", "FILE", "trust the hub's certificate by this CA, not the system's")            \
-	X(TIMEOUT, "timeout", "SECONDS",                                                           \
-	    "how long to wait for an answer (default 60; a method's: 30)")                         \
-	X(JSON, "json", NULL, "print JSON on a terminal, too")                                     \
-	X(TABLE, "table", NULL, "print tables when piped, too")                                    \
-	X(CSV, "csv", NULL, "print CSV (RFC 4180)")                                                \
-	X(EXPLAIN, "explain", NULL,                                                                \
-	    "run the first page, and show what it cost instead of its rows")                       \
-	X(COLUMNS, "columns", NULL, "the columns that queries have made, and their memory")        \
-	X(STORE, "store", NULL, "what the store has on disk, has written and has read again")      \
-	X(WATCH, "watch", "SECONDS", "ask again so long after each answer, until Ctrl-C")          \
-	X(MODULE, "module", "ID", "this module of the device")                                     \
-	X(PAYLOAD, "payload", "JSON", "what the device gets; any JSON value (default null)")       \
-	X(CONNECT_TIMEOUT, "connect-timeout", "SECONDS",                                           \
-	    "how long to wait for the device to connect (default 0)")                              \
-	X(POLICY, "policy", "NAME", "the shared access policy (default iothubowner)")              \
-	X(DEVICE, "device", "ID", "the device, instead of a policy")                               \
-	X(KEY, "key", "WHICH", "primary or secondary")                                             \
-	X(HOSTNAME, "hostname", "NAME", "the hub's name (default: what it calls itself)")          \
-	X(TTL, "ttl", "SECONDS", "how long the token is good (default 3600)")                      \
-	X(RESOURCE, "resource", "URI", "what the token is for (default: all that the key is for)") \
-	X(STATUS, "status", "STATUS",                                                              \
-	    "a device's: enabled or disabled; a job's: queued, scheduled, running, completed, "    \
-	    "...")                                                                                 \
-	X(STATE, "state", "STATE",                                                                 \
-	    "targeted, reached, applied, notReached or notApplied (default notApplied)")           \
-	X(STATUS_REASON, "status-reason", "TEXT", "why; at most 128 characters")                   \
-	X(DISABLED, "disabled", NULL, "the device may not connect yet")                            \
-	X(EDGE, "edge", NULL, "it is an IoT Edge device")                                          \
-	X(PRIMARY_KEY, "primary-key", "KEY",                                                       \
-	    "base64 of 16 to 64 bytes (default: the hub's choice)")                                \
-	X(SECONDARY_KEY, "secondary-key", "KEY", "the same for the second key")                    \
-	X(THUMBPRINT, "thumbprint", "HEX",                                                         \
-	    "sign in by the certificate with this SHA-1 or SHA-256")                               \
-	X(SECONDARY_THUMBPRINT, "secondary-thumbprint", "HEX",                                     \
-	    "another certificate, to roll over")                                                   \
-	X(X509_CA, "x509-ca", NULL, "sign in by any certificate of a CA that the hub trusts")      \
-	X(ETAG, "etag", "ETAG", "only if it still has this etag")                                  \
-	X(TAGS, "tags", "JSON", "the tags")                                                        \
-	X(DESIRED, "desired", "JSON", "the desired properties")                                    \
-	X(FILE, "file", "FILE", "read the document from a file; - is stdin")                       \
-	X(PAGE_SIZE, "page-size", "N", "rows fetched at a time (default 1000)")                    \
-	X(CONDITION, "condition", "TEXT", "which devices: * for all, or as behind WHERE")          \
-	X(PRIORITY, "priority", "N", "the larger one wins a property that several write")          \
-	X(LABELS, "labels", "JSON", "an object of texts, for people")                              \
-	X(PATCH, "patch", "JSON", "{\"tags\":{...},\"properties\":{\"desired\":{...}}}")           \
-	X(METHOD, "method", "NAME", "the method to call")                                          \
-	X(RESPONSE_TIMEOUT, "response-timeout", "SECONDS",                                         \
-	    "how long a device may take to answer, 5 to 300 (default 30)")                         \
-	X(START, "start", "TIME",                                                                  \
-	    "when: 2030-12-31T23:59:59Z, or with an offset +01:00; or +SECONDS (default: now)")    \
-	X(MAX_TIME, "max-time", "SECONDS", "how long the job may take (default 3600)")             \
-	X(RATE, "rate", "N", "at most so many devices (of another hub: requests) a second")        \
-	X(TYPE, "type", "TYPE", "twin-update or method")                                           \
-	X(DRY_RUN, "dry-run", NULL, "only tell what it would do, and do nothing")                  \
-	X(UNTIL_APPLIED, "until-applied", NULL, "end when all that are targeted have it")          \
-	X(RESUME, "resume", NULL, "go on where a run that was cut short has got to")               \
-	X(NO_KEYS, "no-keys", NULL, "leave the symmetric keys out")                                \
-	X(NEW_KEY, "new-key", NULL, "another key, though the one that is there is good")           \
-	X(FROM, "from", "TEXT",                                                                    \
-	    "the hub to read: a policy's connection string; or set "                               \
-	    "TWINHUB_FROM_CONNECTION_STRING")                                                      \
-	X(FROM_CA, "from-ca", "FILE", "trust that hub's certificate by this CA")                   \
-	X(MODE, "mode", "MODE", "of lines without importMode (default createOrUpdate)")
+/*
+ * The options of all commands but serve, which has a table of its own (server/settings.c). What differs from command to command
+ * under one name has a row for each. X(id, name, what it takes, what it is for); args.c makes the table of them.
+ */
+/* clang-format off */
+#define OPTIONS(X) \
+	X(DATA, "data", TAKES_DIR("DIR"), "the hub's data directory") \
+	X(CONNECTION, "connection-string", TAKES_TEXT("TEXT"), "how to reach the hub and sign in; or set TWINHUB_CONNECTION_STRING") \
+	X(CA, "ca", TAKES_FILE("FILE"), "trust the hub's certificate by this CA, not the system's") \
+	X(TIMEOUT, "timeout", TAKES_SECONDS(1, 3600, "60"), "how long to wait for an answer") \
+	X(METHOD_TIMEOUT, "timeout", TAKES_SECONDS(5, 300, "30"), "how long the device may take to answer") \
+	X(JSON, "json", TAKES_NOTHING, "print JSON on a terminal, too") \
+	X(TABLE, "table", TAKES_NOTHING, "print tables when piped, too") \
+	X(CSV, "csv", TAKES_NOTHING, "print CSV (RFC 4180)") \
+	X(EXPLAIN, "explain", TAKES_NOTHING, "run the first page, and show what it cost instead of its rows") \
+	X(COLUMNS, "columns", TAKES_NOTHING, "the columns that queries have made, and their memory") \
+	X(STORE, "store", TAKES_NOTHING, "what the store has on disk, has written and has read again") \
+	X(WATCH, "watch", TAKES_SECONDS(1, 86400, NULL), "ask again so long after each answer, until Ctrl-C") \
+	X(MODULE, "module", TAKES_TEXT("ID"), "this module of the device") \
+	X(PAYLOAD, "payload", TAKES_TEXT("JSON"), "what the device gets; any JSON value, or null without it") \
+	X(CONNECT_TIMEOUT, "connect-timeout", TAKES_SECONDS(0, 300, "0"), "how long to wait for the device to connect") \
+	X(POLICY, "policy", TAKES_TEXT_OR("NAME", "iothubowner"), "the shared access policy") \
+	X(DEVICE, "device", TAKES_TEXT("ID"), "the device, instead of a policy") \
+	X(KEY, "key", TAKES_WORD("WHICH", option_keys, "primary"), "which of the two keys") \
+	X(ROTATED_KEY, "key", TAKES_WORD("WHICH", option_keys, NULL), "which of the two keys; it must be said") \
+	X(HOSTNAME, "hostname", TAKES_TEXT_OR("NAME", "what it calls itself"), "the hub's name") \
+	X(TTL, "ttl", TAKES_SECONDS(1, 3162240000, "3600"), "how long the token is good") \
+	X(RESOURCE, "resource", TAKES_TEXT_OR("URI", "all that the key is for"), "what the token is for") \
+	X(STATUS, "status", TAKES_WORD("STATUS", option_statuses, NULL), "whether the device may connect") \
+	X(JOB_STATUS, "status", TAKES_WORD("STATUS", option_job_statuses, NULL), "only jobs of this status") \
+	X(RESULT_STATUS, "status", TAKES_WORD("STATUS", option_result_statuses, NULL), "only devices of this status") \
+	X(STATE, "state", TAKES_WORD("STATE", option_states, "notApplied"), "only twins in this state") \
+	X(STATUS_REASON, "status-reason", TAKES_TEXT("TEXT"), "why; at most 128 characters") \
+	X(DISABLED, "disabled", TAKES_NOTHING, "the device may not connect yet") \
+	X(EDGE, "edge", TAKES_NOTHING, "it is an IoT Edge device") \
+	X(PRIMARY_KEY, "primary-key", TAKES_TEXT_OR("KEY", "the hub's choice"), "base64 of 16 to 64 bytes") \
+	X(SECONDARY_KEY, "secondary-key", TAKES_TEXT_OR("KEY", "the hub's choice"), "the same for the second key") \
+	X(THUMBPRINT, "thumbprint", TAKES_TEXT("HEX"), "sign in by the certificate with this SHA-1 or SHA-256") \
+	X(SECONDARY_THUMBPRINT, "secondary-thumbprint", TAKES_TEXT("HEX"), "another certificate, to roll over") \
+	X(X509_CA, "x509-ca", TAKES_NOTHING, "sign in by any certificate of a CA that the hub trusts") \
+	X(ETAG, "etag", TAKES_TEXT("ETAG"), "only if it still has this etag") \
+	X(TAGS, "tags", TAKES_TEXT("JSON"), "the tags") \
+	X(DESIRED, "desired", TAKES_TEXT("JSON"), "the desired properties") \
+	X(FILE, "file", TAKES_FILE("FILE"), "read the document from a file; - is stdin") \
+	X(PAGE_SIZE, "page-size", TAKES_NUMBER(1, 1000000, "1000"), "rows fetched at a time") \
+	X(CONDITION, "condition", TAKES_TEXT("TEXT"), "which devices: * for all, or as behind WHERE") \
+	X(PRIORITY, "priority", TAKES_NUMBER(0, 2147483647, NULL), "the larger one wins a property that several write") \
+	X(LABELS, "labels", TAKES_TEXT("JSON"), "an object of texts, for people") \
+	X(PATCH, "patch", TAKES_TEXT("JSON"), "{\"tags\":{...},\"properties\":{\"desired\":{...}}}") \
+	X(METHOD, "method", TAKES_TEXT("NAME"), "the method to call") \
+	X(RESPONSE_TIMEOUT, "response-timeout", TAKES_SECONDS(5, 300, "30"), "how long a device may take to answer") \
+	X(START, "start", TAKES_TEXT_OR("TIME", "now"), "when: 2030-12-31T23:59:59Z, or with an offset +01:00; or +SECONDS") \
+	X(MAX_TIME, "max-time", TAKES_SECONDS(1, 2147483647, "3600"), "how long the job may take") \
+	X(RATE, "rate", TAKES_NUMBER(1, 1000000, NULL), "at most so many devices a second") \
+	X(REQUEST_RATE, "rate", TAKES_NUMBER(1, 10000, NULL), "at most so many requests a second to the other hub") \
+	X(TYPE, "type", TAKES_WORD("TYPE", option_job_types, NULL), "only jobs of this type") \
+	X(DRY_RUN, "dry-run", TAKES_NOTHING, "only tell what it would do, and do nothing") \
+	X(UNTIL_APPLIED, "until-applied", TAKES_NOTHING, "end when all that are targeted have it") \
+	X(RESUME, "resume", TAKES_NOTHING, "go on where a run that was cut short has got to") \
+	X(NO_KEYS, "no-keys", TAKES_NOTHING, "leave the symmetric keys out") \
+	X(NEW_KEY, "new-key", TAKES_NOTHING, "another key, though the one that is there is good") \
+	X(FROM, "from", TAKES_TEXT("TEXT"), "the hub to read: a policy's connection string; or set TWINHUB_FROM_CONNECTION_STRING") \
+	X(FROM_CA, "from-ca", TAKES_FILE("FILE"), "trust that hub's certificate by this CA") \
+	X(MODE, "mode", TAKES_WORD("MODE", option_modes, "createOrUpdate"), "of lines without importMode")
 
 enum option {
-#define X(id, name, value, help) OPT_##id,
+#define X(id, name, takes, help) OPT_##id,
 	OPTIONS(X)
 #undef X
-	    OPTION_COUNT
+	OPTION_COUNT
 };
+/* clang-format on */
 _Static_assert(OPTION_COUNT <= 64, "a command's options are bits");
 #define OPT(id) (UINT64_C(1) << OPT_##id)
 
@@ -111,6 +109,7 @@ _Static_assert(OPTION_COUNT <= 64, "a command's options are bits");
 struct args {
 	const char *operand[ARGS_MAX];    /* NULL: not given */
 	const char *option[OPTION_COUNT]; /* NULL: not given; "" for one without a value */
+	uint64_t number[OPTION_COUNT];    /* of numbers and words: what was given, or the default */
 };
 
 struct command {
@@ -118,16 +117,20 @@ struct command {
 	const char *operands; /* for the usage line */
 	unsigned least, most; /* operands, at most ARGS_MAX */
 	uint64_t options;     /* OPT bits */
-	/* Exactly one of the two; both return an exit code. `raw` parses its own arguments and --help. */
+	/* Exactly one of the two; both return an exit code. `raw` reads its own words, by a table of its own. */
 	int (*run)(const struct args *a);
 	int (*raw)(int argc, char **argv);
+	const struct option_table *table;
 	const char *summary; /* one line */
 	const char *example; /* one command line or more */
-	const char *note;    /* NULL, or what else --help shall say, in lines */
+	const char *note;    /* NULL, or what else --help shall say; a line is a paragraph */
 };
 
 /* Do what the command line says (argv[0] is the first word after the program's name); returns the exit code. */
 int cli_main(const struct command *commands, size_t n, int argc, char **argv);
+
+/* The options that a command takes. */
+struct option_table command_options(const struct command *c);
 
 /* Take the words of a command apart. False: one line in why. A NULL in argv ends nothing: argc counts. */
 bool args_parse(

@@ -8,8 +8,6 @@
 
 #include "config/configuration.h"
 
-#define PRIORITY_MOST 2147483647
-
 int
 configuration_path(struct buf *path, const char *id)
 {
@@ -74,21 +72,18 @@ static int
 put_options(struct doc_writer *dw, const struct args *a)
 {
 	const char *condition = a->option[OPT_CONDITION];
-	uint64_t priority = 0;
 	struct buf labels = { 0 };
 	int code = EXIT_DONE;
 
 	if (condition != NULL && !utf8_valid(str_of(condition)))
 		return cli_fail(EXIT_USAGE, "--condition is not UTF-8");
-	if (option_number(a, OPT_PRIORITY, 0, PRIORITY_MOST, &priority) != EXIT_DONE)
-		return EXIT_USAGE;
 	if (condition != NULL) {
 		doc_key(dw, STR("targetCondition"));
 		doc_put_str(dw, 0, str_of(condition));
 	}
 	if (a->option[OPT_PRIORITY] != NULL) {
 		doc_key(dw, STR("priority"));
-		doc_put_int(dw, 0, (int64_t)priority);
+		doc_put_int(dw, 0, (int64_t)a->number[OPT_PRIORITY]);
 	}
 	if (a->option[OPT_LABELS] != NULL && (code = take_labels(a, &labels)) == EXIT_DONE) {
 		doc_key(dw, STR("labels"));

@@ -164,11 +164,9 @@ round_run(void *ctx)
 int
 cli_configuration_show(const struct args *a)
 {
-	struct showing s = { .args = a };
+	struct showing s = { .args = a, .watch = { .every_s = a->number[OPT_WATCH] } };
 	int code;
 
-	if (watch_option(a, &s.watch) != EXIT_DONE)
-		return EXIT_USAGE;
 	s.watch.goal = a->option[OPT_UNTIL_APPLIED] != NULL;
 	if (s.watch.goal && s.watch.every_s == 0)
 		s.watch.every_s = 1;

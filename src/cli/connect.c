@@ -6,8 +6,6 @@
 #include <time.h>
 
 #define OWNER      "iothubowner"
-#define TTL_S      3600
-#define TTL_MOST_S (UINT64_C(100) * 366 * 86400)
 #define HTTPS_PORT 443
 
 /* Who signs in, and with what. */
@@ -104,12 +102,10 @@ static int
 signer_find(const struct args *a, struct signer *s)
 {
 	const char *dir;
-	bool primary;
+	bool primary = a->number[OPT_KEY] == KEY_PRIMARY;
 	int code;
 
 	*s = (struct signer){ 0 };
-	if (option_key(a, &primary) != EXIT_DONE)
-		return EXIT_USAGE;
 	if (a->option[OPT_DEVICE] != NULL && a->option[OPT_POLICY] != NULL)
 		return cli_fail(EXIT_USAGE, "--policy and --device are both given");
 	if (a->option[OPT_DEVICE] != NULL &&
@@ -183,14 +179,10 @@ int
 cli_sas(const struct args *a)
 {
 	struct signer s;
-	uint64_t ttl_s = TTL_S;
-	int code = option_number(a, OPT_TTL, 1, TTL_MOST_S, &ttl_s);
+	int code = signer_find(a, &s);
 
-	if (code != EXIT_DONE)
-		return code;
-	code = signer_find(a, &s);
 	if (code == EXIT_DONE)
-		code = token_print(a, &s, ttl_s);
+		code = token_print(a, &s, a->number[OPT_TTL]);
 	OPENSSL_cleanse(&s, sizeof(s));
 	return code;
 }

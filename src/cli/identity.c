@@ -23,12 +23,9 @@ options_fit(const struct args *a)
 	bool keys = a->option[OPT_PRIMARY_KEY] != NULL || a->option[OPT_SECONDARY_KEY] != NULL;
 	bool thumbs =
 	    a->option[OPT_THUMBPRINT] != NULL || a->option[OPT_SECONDARY_THUMBPRINT] != NULL;
-	const char *status = a->option[OPT_STATUS];
 
 	if (keys + thumbs + (a->option[OPT_X509_CA] != NULL) > 1)
 		return cli_fail(EXIT_USAGE, "keys, thumbprints and --x509-ca exclude each other");
-	if (status != NULL && strcmp(status, "enabled") != 0 && strcmp(status, "disabled") != 0)
-		return cli_fail(EXIT_USAGE, "--status is neither enabled nor disabled");
 	return EXIT_DONE;
 }
 

@@ -4,13 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#define MAX_TIME_MOST  2147483647
-#define RATE_MOST      1000000
-#define RESPONSE_LEAST 5
-#define WAIT_MOST      300
-#define LATER_MOST     (UINT64_C(100) * 366 * 86400)
-#define PAGE_SIZE      1000
-#define PAGE_SIZE_MOST 1000000
+#define LATER_MOST (UINT64_C(100) * 366 * 86400)
 
 int
 job_path(struct buf *path, const char *id, const char *tail)
@@ -123,19 +117,13 @@ put_twin(struct buf *json, const struct args *a)
 }
 
 /* A member with an option's number; without the option it is left out. */
-static int
-put_number(struct buf *json, const char *name, const struct args *a, enum option o, uint64_t least,
-    uint64_t most)
+static void
+put_number(struct buf *json, const char *name, const struct args *a, enum option o)
 {
-	uint64_t n;
-
 	if (a->option[o] == NULL)
-		return EXIT_DONE;
-	if (option_number(a, o, least, most, &n) != EXIT_DONE)
-		return EXIT_USAGE;
+		return;
 	json_member(json, name);
-	buf_u64(json, n);
-	return EXIT_DONE;
+	buf_u64(json, a->number[o]);
 }
 
 static int
@@ -150,12 +138,8 @@ put_method(struct buf *json, const struct args *a)
 	buf_putc(json, '{');
 	json_text(json, "methodName", name);
 	code = method_payload_take(a, json);
-	if (code == EXIT_DONE)
-		code = put_number(json, "responseTimeoutInSeconds", a, OPT_RESPONSE_TIMEOUT,
-		    RESPONSE_LEAST, WAIT_MOST);
-	if (code == EXIT_DONE)
-		code = put_number(
-		    json, "connectTimeoutInSeconds", a, OPT_CONNECT_TIMEOUT, 0, WAIT_MOST);
+	put_number(json, "responseTimeoutInSeconds", a, OPT_RESPONSE_TIMEOUT);
+	put_number(json, "connectTimeoutInSeconds", a, OPT_CONNECT_TIMEOUT);
 	buf_putc(json, '}');
 	return code;
 }
@@ -198,11 +182,8 @@ job_document(struct buf *json, const struct args *a, unsigned type)
 	code = type == METHOD ? put_method(json, a) : put_twin(json, a);
 	if (code == EXIT_DONE)
 		code = put_start(json, a);
-	if (code == EXIT_DONE)
-		code = put_number(
-		    json, "maxExecutionTimeInSeconds", a, OPT_MAX_TIME, 1, MAX_TIME_MOST);
-	if (code == EXIT_DONE)
-		code = put_number(json, "maxUpdatesPerSecond", a, OPT_RATE, 1, RATE_MOST);
+	put_number(json, "maxExecutionTimeInSeconds", a, OPT_MAX_TIME);
+	put_number(json, "maxUpdatesPerSecond", a, OPT_RATE);
 	buf_putc(json, '}');
 	return code;
 }
@@ -239,7 +220,7 @@ cli_job_create(const struct args *a)
 		    &(struct ask){ .method = dry ? POST : PUT,
 		        .path = path.p,
 		        .body = buf_view(&json),
-		        .page_size = dry ? PAGE_SIZE : 0 },
+		        .page_size = dry ? a->number[OPT_PAGE_SIZE] : 0 },
 		    dry ? dry_run_show : job_print);
 	buf_fini(&path);
 	buf_fini(&json);
@@ -315,42 +296,32 @@ on_page(void *ctx, struct doc jobs, bool more)
 	return code;
 }
 
-static int
+static void
 list_path(struct buf *path, const struct args *a)
 {
-	unsigned type;
-
 	buf_cstr(path, "/jobs/v2/query?jobType=");
-	if (a->option[OPT_TYPE] != NULL) {
-		type = type_of(a->option[OPT_TYPE]);
-		if (type == TYPES)
-			return EXIT_USAGE;
-		buf_cstr(path, types[type].wire);
-	}
+	if (a->option[OPT_TYPE] != NULL) /* the words of both spellings are in one order */
+		buf_cstr(path, types[a->number[OPT_TYPE] % TYPES].wire);
 	buf_cstr(path, "&jobStatus=");
-	buf_percent(path, str_of(a->option[OPT_STATUS]));
+	buf_percent(path, str_of(a->option[OPT_JOB_STATUS]));
 	buf_putc(path, '\0');
-	return EXIT_DONE;
 }
 
 int
 cli_job_list(const struct args *a)
 {
-	uint64_t page_size = PAGE_SIZE;
 	struct listing l = { 0 };
 	struct buf path = { 0 };
 	struct target t = { 0 };
-	int code = option_number(a, OPT_PAGE_SIZE, 1, PAGE_SIZE_MOST, &page_size);
+	int code = target_open(a, &t);
 
-	if (code == EXIT_DONE)
-		code = list_path(&path, a);
-	if (code == EXIT_DONE)
-		code = target_open(a, &t);
+	list_path(&path, a);
 	if (code == EXIT_DONE) {
 		rows_init(&l.view, a);
 		code = rows_fini(&l.view,
 		    hub_pages(&t,
-		        &(struct ask){ .method = GET, .path = path.p, .page_size = page_size },
+		        &(struct ask){
+		            .method = GET, .path = path.p, .page_size = a->number[OPT_PAGE_SIZE] },
 		        on_page, &l));
 	}
 	target_fini(&t);
@@ -360,26 +331,17 @@ cli_job_list(const struct args *a)
 
 /* ---- results: a query, when there is such a job ---- */
 
-static int
+static void
 results_query(struct buf *text, const struct args *a)
 {
-	static const char *const known[] = { "pending", "scheduled", "running", "completed",
-		"failed", "canceled" };
-	const char *status = a->option[OPT_STATUS];
-	size_t i = 0;
+	const char *status = a->option[OPT_RESULT_STATUS];
 
-	while (status != NULL && i < 6 && strcmp(status, known[i]) != 0)
-		i++;
-	if (i == 6)
-		return cli_fail(EXIT_USAGE,
-		    "--status is none of pending, scheduled, running, completed, failed, canceled");
 	/* ids have no double quotes */
 	buf_printf(
 	    text, "SELECT * FROM devices.jobs WHERE devices.jobs.jobId = \"%s\"", a->operand[0]);
 	if (status != NULL)
 		buf_printf(text, " AND devices.jobs.status = '%s'", status);
 	buf_putc(text, '\0');
-	return EXIT_DONE;
 }
 
 int
@@ -390,11 +352,10 @@ cli_job_results(const struct args *a)
 	struct args query = *a;
 	int code = job_path(&path, a->operand[0], "");
 
-	if (code == EXIT_DONE)
-		code = results_query(&text, a);
 	if (code == EXIT_DONE) /* no results of no job would look like a good answer */
 		code = hub_call_once(a, &(struct ask){ .method = GET, .path = path.p }, &answer);
 	if (code == EXIT_DONE) {
+		results_query(&text, a);
 		query.operand[0] = text.p;
 		code = cli_query(&query);
 	}

@@ -155,11 +155,9 @@ round_run(void *ctx)
 int
 cli_job_show(const struct args *a)
 {
-	struct showing s = { .args = a };
+	struct showing s = { .args = a, .watch = { .every_s = a->number[OPT_WATCH] } };
 	int code;
 
-	if (watch_option(a, &s.watch) != EXIT_DONE)
-		return EXIT_USAGE;
 	s.watch.goal = s.watch.every_s > 0;
 	if (job_path(&s.path, a->operand[0], "") != EXIT_DONE)
 		return EXIT_USAGE;

@@ -3,11 +3,7 @@
 
 #include <stdio.h>
 
-/* The hub's bounds and defaults (service-rest.md 10). */
-#define RESPONSE_LEAST_S   5
-#define RESPONSE_DEFAULT_S 30
-#define WAIT_MOST_S        300
-#define SPARE_S            30 /* for what is not the device's: the connection, TLS, the hub */
+#define SPARE_S 30 /* for what is not the device's: the connection, TLS, the hub */
 
 int
 method_payload_take(const struct args *a, struct buf *json)
@@ -38,14 +34,11 @@ method_payload_take(const struct args *a, struct buf *json)
 static int
 method_body(struct buf *json, const struct args *a, uint64_t *wait_s)
 {
-	uint64_t response_s = RESPONSE_DEFAULT_S, connect_s = 0;
+	uint64_t response_s = a->number[OPT_METHOD_TIMEOUT],
+	         connect_s = a->number[OPT_CONNECT_TIMEOUT];
 	struct str name = str_of(a->operand[1]);
 	int code;
 
-	if (option_number(a, OPT_TIMEOUT, RESPONSE_LEAST_S, WAIT_MOST_S, &response_s) !=
-	        EXIT_DONE ||
-	    option_number(a, OPT_CONNECT_TIMEOUT, 0, WAIT_MOST_S, &connect_s) != EXIT_DONE)
-		return EXIT_USAGE;
 	if (!utf8_valid(name))
 		return cli_fail(EXIT_USAGE, "the method's name is not UTF-8");
 	buf_putc(json, '{');
@@ -63,13 +56,11 @@ method_body(struct buf *json, const struct args *a, uint64_t *wait_s)
 static int
 method_call(const struct args *a, const struct ask *ask, uint64_t wait_s)
 {
-	struct args hub = *a;
 	struct answer answer = { 0 };
 	struct target t;
 	int code;
 
-	hub.option[OPT_TIMEOUT] = NULL; /* here it is the device's */
-	code = target_open(&hub, &t);
+	code = target_open(a, &t);
 	t.timeout_s = wait_s + SPARE_S;
 	if (code == EXIT_DONE)
 		code = hub_call(&t, ask, &answer);

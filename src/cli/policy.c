@@ -43,24 +43,23 @@ cli_policy_rotate(const struct args *a)
 	struct answer answer = { 0 };
 	struct buf path = { 0 };
 	struct str name;
-	bool primary;
 	int code;
 
-	if (operand_policy(a->operand[0], &name) != EXIT_DONE ||
-	    option_key(a, &primary) != EXIT_DONE)
+	if (operand_policy(a->operand[0], &name) != EXIT_DONE)
 		return EXIT_USAGE;
-	if (a->option[OPT_KEY] == NULL)
+	if (a->option[OPT_ROTATED_KEY] == NULL)
 		return cli_fail(EXIT_USAGE, "which key? give --key primary or --key secondary");
 	buf_cstr(&path, "/admin/policies/");
 	buf_percent(&path, name);
-	buf_printf(&path, "/rotate?key=%s", a->option[OPT_KEY]);
+	buf_printf(&path, "/rotate?key=%s", a->option[OPT_ROTATED_KEY]);
 	buf_putc(&path, '\0');
 	code = hub_call_once(a, &(struct ask){ .method = POST, .path = path.p }, &answer);
 	if (code == EXIT_DONE && output_json(a))
-		printf("{\"name\":\"%s\",\"rotated\":\"%s\"}\n", a->operand[0], a->option[OPT_KEY]);
+		printf("{\"name\":\"%s\",\"rotated\":\"%s\"}\n", a->operand[0],
+		    a->option[OPT_ROTATED_KEY]);
 	else if (code == EXIT_DONE)
 		printf("the %s key of %s is a new one; tokens of the old one are refused\n",
-		    a->option[OPT_KEY], a->operand[0]);
+		    a->option[OPT_ROTATED_KEY], a->operand[0]);
 	answer_fini(&answer);
 	buf_fini(&path);
 	return code;

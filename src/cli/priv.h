@@ -28,11 +28,10 @@ enum exit_code exit_of(enum err e);
 /* ---- values of options ---- */
 
 const char *option_name(enum option o); /* without dashes */
-/* A number from least to most; *out keeps its value when the option was not given. Else EXIT_USAGE, said. */
-int option_number(
-    const struct args *a, enum option o, uint64_t least, uint64_t most, uint64_t *out);
-/* primary (also when not given) or secondary. Else EXIT_USAGE, said. */
-int option_key(const struct args *a, bool *primary);
+/* The word that was given, or the default. */
+const char *option_word(const struct args *a, enum option o);
+/* The first word of OPT_KEY. */
+#define KEY_PRIMARY 0
 
 /* A device; or one of its modules, when module is not empty. */
 struct subject {
@@ -205,13 +204,11 @@ FILE *file_without_name(void);
 /* ---- --watch ---- */
 
 struct watch {
-	uint64_t every_s; /* 0: one round only */
+	uint64_t every_s; /* --watch; 0: one round only */
 	uint64_t nround;  /* rounds that are over */
 	bool goal;        /* something is waited for, so that Ctrl-C before it is a failure */
 	bool reached;     /* set by the round: it is there, or nothing more will come */
 };
-/* The option's value. Else EXIT_USAGE, said. */
-int watch_option(const struct args *a, struct watch *w);
 /* When a round has its answer, before it prints: a terminal is cleared and gets a heading. piped_line: elsewhere rounds have
  * an empty line between them. */
 void watch_open(const struct watch *w, bool piped_line);

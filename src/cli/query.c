@@ -3,9 +3,6 @@
 
 #include <stdio.h>
 
-#define PAGE_SIZE      1000
-#define PAGE_SIZE_MOST 1000000 /* the hub has its own limit and says it */
-
 struct inquiry {
 	const struct args *args;
 	struct target target;
@@ -73,12 +70,11 @@ explain(struct inquiry *q)
 int
 cli_query(const struct args *a)
 {
-	struct inquiry q = { .args = a, .page_size = PAGE_SIZE };
+	struct inquiry q = { .args = a,
+		.page_size = a->number[OPT_PAGE_SIZE],
+		.watch = { .every_s = a->number[OPT_WATCH] } };
 	int code;
 
-	if (option_number(a, OPT_PAGE_SIZE, 1, PAGE_SIZE_MOST, &q.page_size) != EXIT_DONE ||
-	    watch_option(a, &q.watch) != EXIT_DONE)
-		return EXIT_USAGE;
 	if (q.watch.every_s > 0 && a->option[OPT_CSV] != NULL)
 		return cli_fail(EXIT_USAGE, "--csv and --watch exclude each other");
 	if (a->option[OPT_EXPLAIN] != NULL && (q.watch.every_s > 0 || a->option[OPT_CSV] != NULL))

@@ -9,7 +9,6 @@
 
 #define FROM_NAME   "TWINHUB_FROM_CONNECTION_STRING"
 #define REST_MOST_S 60u
-#define RATE_MOST   10000u
 
 int
 source_open(const struct args *a, struct source *s)
@@ -17,10 +16,9 @@ source_open(const struct args *a, struct source *s)
 	const char *text = a->option[OPT_FROM] != NULL ? a->option[OPT_FROM] : getenv(FROM_NAME);
 	int code;
 
-	*s = (struct source){ .identities = a->option[OPT_NO_KEYS] == NULL };
+	*s = (struct source){ .identities = a->option[OPT_NO_KEYS] == NULL,
+		.rate = a->number[OPT_REQUEST_RATE] };
 	code = target_init(a, OPT_FROM_CA, &s->target);
-	if (code == EXIT_DONE)
-		code = option_number(a, OPT_RATE, 1, RATE_MOST, &s->rate);
 	if (code != EXIT_DONE)
 		return code;
 	if (text == NULL || text[0] == '\0')

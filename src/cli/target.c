@@ -7,8 +7,6 @@
 #include <unistd.h>
 
 #define OWNER           "iothubowner" /* the policy that may do everything */
-#define TIMEOUT_S       60
-#define TIMEOUT_MOST_S  3600
 #define CONNECTION_NAME "TWINHUB_CONNECTION_STRING"
 
 static bool
@@ -119,9 +117,7 @@ target_find(const struct args *a, struct target *t)
 int
 target_init(const struct args *a, enum option ca, struct target *t)
 {
-	*t = (struct target){ .timeout_s = TIMEOUT_S };
-	if (option_number(a, OPT_TIMEOUT, 1, TIMEOUT_MOST_S, &t->timeout_s) != EXIT_DONE)
-		return EXIT_USAGE;
+	*t = (struct target){ .timeout_s = a->number[OPT_TIMEOUT] };
 	if (a->option[ca] != NULL && !put_text(t->ca, sizeof(t->ca), str_of(a->option[ca])))
 		return cli_fail(EXIT_USAGE, "the path of --%s is too long", option_name(ca));
 	return EXIT_DONE;

@@ -6,15 +6,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WATCH_MOST_S 86400
-
-int
-watch_option(const struct args *a, struct watch *w)
-{
-	*w = (struct watch){ 0 };
-	return option_number(a, OPT_WATCH, 1, WATCH_MOST_S, &w->every_s);
-}
-
 void
 watch_open(const struct watch *w, bool piped_line)
 {

@@ -102,7 +102,7 @@ why_path(const struct args *a, struct buf *path)
 		return code;
 	}
 	buf_cstr(path, "/devices?state=");
-	buf_percent(path, str_of(state != NULL ? state : "notApplied"));
+	buf_percent(path, str_of(option_word(a, OPT_STATE)));
 	buf_putc(path, '\0');
 	return EXIT_DONE;
 }

@@ -289,18 +289,6 @@ log_level_name(enum log_level level)
 }
 
 bool
-log_level_of(struct str name, enum log_level *out)
-{
-	for (unsigned i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
-		if (str_eq(name, str_of(level_names[i]))) {
-			*out = (enum log_level)i;
-			return true;
-		}
-	}
-	return false;
-}
-
-bool
 log_wants(enum log_level level)
 {
 	return (int)level <= atomic_load_explicit(&the.level, memory_order_relaxed);

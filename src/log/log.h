@@ -43,7 +43,6 @@ void log_fatal(const char *msg);
 
 /* "error", ... and back; false if there is none of that name. */
 const char *log_level_name(enum log_level level);
-bool log_level_of(struct str name, enum log_level *out);
 bool log_wants(enum log_level level);
 
 /* A line whose msg is the formatted text; escaped as a whole. */

@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/reason.h"
 #include "limit/limit.h"
+#include "option/option.h"
 
 /* ---- options: one table for the command line and DATA/twinhub.conf ---- */
 
@@ -50,8 +51,8 @@ struct server_options {
 /* Defaults, then DATA/twinhub.conf, then the command line (argv[0] is the first option). ERR_ARG: one line in why. Strings
  * are borrowed from argv and from memory that lives as long as the program. */
 enum err options_parse(int argc, char **argv, struct server_options *o, char *why, size_t nwhy);
-/* The options as --help shows them. */
-void options_help(struct buf *out);
+/* The table: settings.c. */
+extern const struct option_table server_settings;
 /* The text of a fresh twinhub.conf: every option with its default, commented out. */
 void options_template(struct buf *out);
 

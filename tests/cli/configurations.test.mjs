@@ -212,7 +212,7 @@ test('J-64 J-65 configuration why: where it is not applied, and whose its path i
 	assert.match(await cli(['configuration', 'why', 'why-none'], { code: 4 }), /ConfigurationNotFound/);
 	assert.match(await cli(['configuration', 'why', 'why-low', 'nobody'], { code: 4 }), /DeviceNotFound/);
 	assert.match(await cli(['configuration', 'why', 'why-none', 'd1'], { code: 4 }), /'why-none' is no configuration that is about this device/);
-	assert.match(await cli(['configuration', 'why', 'why-low', '--state', 'sad'], { code: 1 }), /state is 'sad'/);
+	assert.match(await cli(['configuration', 'why', 'why-low', '--state', 'sad'], { code: 2 }), /--state sad: not targeted, reached, applied/);
 	for (const words of [['why-low', '--module', 'm'], ['why-low', 'd1', '--state', 'applied'], ['Upper'], []]) await cli(['configuration', 'why', ...words], { code: 2 });
 	const dry = await cli(['configuration', 'create', 'why-dry', '--file', file('why-dry', { content, targetCondition: "tags.why = true", priority: 0 }), '--dry-run', '--table']);
 	assert.match(dry, /d1 .*is owned by the configuration 'why-high' \(priority 5\)/);

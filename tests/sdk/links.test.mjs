@@ -191,7 +191,7 @@ test('L-79 --max-token-ttl refuses tokens that end too late, and says so to who 
 
 test('L-79 --max-token-ttl is never so short that it refuses the command line\'s own tokens', async () => {
 	const dir = tempDir('ttl'), args = (seconds) => ({ dir: path.join(dir, 'data'), args: ['--max-token-ttl', String(seconds), '--io-threads', '1', '--workers', '1'] });
-	for (const seconds of [1, 60, 899]) await assert.rejects(startHub(args(seconds)), /--max-token-ttl \d+: 0, or at least 900/);
+	for (const seconds of [1, 60, 899]) await assert.rejects(startHub(args(seconds)), /--max-token-ttl \d+: not a number from 900 to 315360000, or 0/);
 	const other = await startHub(args(900));
 	try {
 		assert.equal((await other.cli(['device', 'list'])).code, 0);

@@ -1,0 +1,158 @@
+/* The options of `serve`, which are the lines of twinhub.conf as well: options.c reads them, the manual prints them. */
+#include "server/server.h"
+
+#define AT(field) .at = offsetof(struct server_options, field)
+
+/* clang-format off */
+static const char *const levels[] = { "error", "warn", "info", "debug", NULL }; /* as enum log_level */
+
+static const struct option_spec rows[] = {
+	{
+		.name = "data", .value = "DIR", .kind = OPTION_DIR, .line_only = true, AT(data),
+		.help = "the data directory; made when missing",
+		.note = "Needed, and no line of the file: the file is in it.",
+	}, {
+		.name = "hostname", .value = "NAME", .kind = OPTION_TEXT, .many = true, AT(hostnames),
+		.otherwise = "this machine's",
+		.help = "a name clients use",
+		.note = "A CONNECT or token for another name is refused. The first is the one in connection strings. Always known besides: the "
+			"machine's name, `localhost`, `127.0.0.1`, `::1`, and loopback addresses in `bind`. To let clients dial another address by "
+			"number, name it: `hostname 10.0.0.5`.",
+	}, {
+		.name = "bind", .value = "ADDR", .kind = OPTION_TEXT, .many = true, AT(binds),
+		.otherwise = "all",
+		.help = "an address to listen on",
+		.note = "All are `0.0.0.0` and, if the machine has IPv6, `::`. `::` is IPv6 only.",
+	}, {
+		.name = "mqtts-port", .value = "N", .kind = OPTION_NUMBER, .least = 1, .most = 65535, .zero = "off", .fallback = "8883", AT(mqtts_port),
+		.help = "MQTT over TLS",
+		.note = "The SDKs know 8883.",
+	}, {
+		.name = "https-port", .value = "N", .kind = OPTION_NUMBER, .least = 1, .most = 65535, .zero = "a free one", .fallback = "443", AT(https_port),
+		.help = "HTTPS, and MQTT over WebSocket",
+		.note = "The SDKs know 443.",
+	}, {
+		.name = "mqtt-port", .value = "N", .kind = OPTION_NUMBER, .least = 1, .most = 65535, .zero = "off", .fallback = "0", AT(mqtt_port),
+		.help = "MQTT in plain text, on loopback addresses only",
+		.note = "On the loopback addresses among `bind`, else on 127.0.0.1. For benchmarks.",
+	}, {
+		.name = "cert", .value = "FILE", .kind = OPTION_FILE, .many = true, AT(certs),
+		.otherwise = "the hub's own",
+		.help = "a server certificate chain in PEM, with --key; at most two",
+		.note = "[Certificates](#certificates) from elsewhere, in pairs, at most two, of different kinds (ECDSA and RSA).",
+	}, {
+		.name = "key", .value = "FILE", .kind = OPTION_FILE, .many = true, AT(keys),
+		.help = "the key of the --cert at the same place",
+	}, {
+		.name = "client-ca", .value = "FILE", .kind = OPTION_FILE, .many = true, AT(client_cas),
+		.help = "a CA that device certificates descend from",
+		.note = "One certificate in each file.",
+	}, {
+		.name = "memory", .value = "SIZE", .kind = OPTION_SIZE, .least = 64u << 20, .otherwise = "a quarter of the machine's", AT(memory_bytes),
+		.help = "memory for documents and caches",
+		.note = "See [sizing](#sizing).",
+	}, {
+		.name = "workers", .value = "N", .kind = OPTION_NUMBER, .least = 1, .most = 64, .zero = "half the cores", .fallback = "0", AT(workers),
+		.help = "threads that own the shards",
+		.note = "May differ from start to start.",
+	}, {
+		.name = "io-threads", .value = "N", .kind = OPTION_NUMBER, .least = 1, .most = 64, .zero = "half the cores", .fallback = "0", AT(io_threads),
+		.help = "threads that serve connections",
+		.note = "May differ from start to start.",
+	}, {
+		.name = "max-devices", .value = "N", .kind = OPTION_NUMBER, .least = 1, .most = 100000000, .fallback = "1000000", AT(max_devices),
+		.help = "devices and modules in the hub",
+	}, {
+		.name = "max-connections", .value = "N", .kind = OPTION_NUMBER, .least = 1, .most = 10000000,
+		.zero = "what the descriptor limit allows", .fallback = "0", AT(max_connections),
+		.help = "connections at once",
+		.note = "The descriptor limit (`LimitNOFILE`) allows 512 less than it is.",
+	}, {
+		.name = "max-connections-per-address", .value = "N", .kind = OPTION_NUMBER, .least = 1, .most = 10000000,
+		.zero = "half of all", .fallback = "0", AT(max_connections_per_address),
+		.help = "connections of one address",
+		.note = "Half of all, so that one host cannot shut out the others. Devices behind one NAT share an address: raise it there, or "
+			"name their net in `address-free`; for a balancer see [behind a balancer](#behind-a-balancer).",
+	}, {
+		.name = "address-free", .value = "NET", .kind = OPTION_TEXT, .many = true, AT(address_free),
+		.help = "addresses without limits by address, as 10.0.0.0/8",
+		.note = "Nets, as `10.0.0.0/8`, `fd00::/8` or one address, that limits by address do not concern: neither "
+			"`max-connections-per-address` nor `rate-limit address:...`. Default none.",
+	}, {
+		.name = "proxy", .value = "NET", .kind = OPTION_TEXT, .many = true, AT(proxies),
+		.help = "balancers: who connects from there names its client first, by PROXY protocol v2",
+		.note = "Nets, written as those of `address-free`: who connects from there says first who its client is ([behind a "
+			"balancer](#behind-a-balancer)). Default none.",
+	}, {
+		.name = "connect-timeout", .value = "SECONDS", .kind = OPTION_NUMBER, .least = 1, .most = 3600, .fallback = "30", AT(connect_timeout_s),
+		.help = "from accept to a whole MQTT CONNECT",
+	}, {
+		.name = "request-timeout", .value = "SECONDS", .kind = OPTION_NUMBER, .least = 1, .most = 3600, .fallback = "30", AT(request_timeout_s),
+		.help = "from accept to a whole first HTTP request; later ones: 120",
+	}, {
+		.name = "query-timeout", .value = "SECONDS", .kind = OPTION_NUMBER, .least = 1, .most = 3600, .fallback = "60", AT(query_timeout_s),
+		.help = "time of one query; beyond it the answer is 400",
+	}, {
+		.name = "token-skew", .value = "SECONDS", .kind = OPTION_NUMBER, .most = 86400, .fallback = "300", AT(token_skew_s),
+		.help = "how long a token is good after its end",
+		.note = "300 as in Azure.",
+	}, {
+		.name = "max-token-ttl", .value = "SECONDS", .kind = OPTION_NUMBER, .least = TOKEN_TTL_LEAST_S, .most = 315360000,
+		.zero = "whenever it likes", .fallback = "0", AT(token_ttl_max_s),
+		.help = "how much later than now a token may end",
+		.note = "Tokens that end later than so much from now are refused, by CONNECT and by requests, and told why. The SDKs make tokens "
+			"of an hour, the command line for itself of ten minutes, `twinhub sas` as `--ttl` says.",
+	}, {
+		.name = "log-max-size", .value = "SIZE", .kind = OPTION_SIZE, .least = 1u << 20, .fallback = "1G", AT(log_max_bytes),
+		.help = "event log on disk; the oldest is dropped",
+	}, {
+		.name = "log-max-age", .value = "SECONDS", .kind = OPTION_NUMBER, .least = 1, .most = 604800, .zero = "by size only",
+		.fallback = "86400", AT(log_max_age_s),
+		.help = "age of the event log",
+	}, {
+		.name = "free-space", .value = "SIZE", .kind = OPTION_SIZE, .fallback = "64M", AT(free_space_bytes),
+		.help = "free disk space below which changes are refused",
+		.note = "At least the size of the logs (128 MB) is a good value on a small disk.",
+	}, {
+		.name = "scrub-rate", .value = "SIZE", .kind = OPTION_SIZE, .zero = "never", .fallback = "4M", AT(scrub_bytes),
+		.help = "bytes a second at which stored files are read again, once a day",
+		.note = "[Reads them](#damaged-files) to find those that the disk has changed. 0 as on a battery.",
+	}, {
+		.name = "verify", .value = "yes|no", .kind = OPTION_YES_NO, .fallback = "no", AT(verify),
+		.help = "read every stored file before serving; what is damaged is refused",
+	}, {
+		.name = "rate-limit", .value = "RULE", .kind = OPTION_TEXT, .many = true, AT(rate_limits),
+		.help = "as device:updates=10/s, for each device, module, policy or address",
+		.note = "As `device:updates=10/s` or `policy:queries=20/m,5`: what each device, module, policy or address may do in a second, "
+			"minute, hour or day, and how much of it at once; one line for each rule. Kinds and answers: [limits.md, L-94 to "
+			"L-97](spec/limits.md). Default none. Clients behind one NAT share an address: give rules for policies and devices "
+			"instead, or name the net in `address-free`.",
+	}, {
+		.name = "import-export-dir", .value = "DIR", .kind = OPTION_DIR, .many = true, AT(import_export_dirs),
+		.help = "a directory whose files import and export jobs may use",
+		.note = "Files there [import and export jobs](#export-and-import) of the service SDKs may read and write. Default none: such "
+			"jobs are refused.",
+	}, {
+		.name = "log-file", .value = "FILE", .kind = OPTION_FILE, .otherwise = "stderr", AT(log_file),
+		.help = "the log goes there; opened anew on SIGHUP and SIGUSR1",
+		.note = "[The log](#health-and-log).",
+	}, {
+		.name = "log-level", .value = "LEVEL", .kind = OPTION_WORD, .words = levels, .fallback = "info", AT(log_level),
+		.help = "lines up to this one are written",
+	}, {
+		.name = "tls-legacy", .value = "yes|no", .kind = OPTION_YES_NO, .fallback = "no", AT(tls_legacy),
+		.help = "with the CBC suites of TLS 1.2, for clients that know no better",
+		.note = "TLS 1.2 with CBC suites (AES and SHA-256 or SHA-384, with forward secrecy), too, for devices that have neither GCM nor "
+			"ChaCha20.",
+	}, {
+		.name = "strict-queries", .value = "yes|no", .kind = OPTION_YES_NO, .fallback = "no", AT(strict_queries),
+		.help = "refuse what Azure's query language lacks",
+		.note = "Queries beyond Azure's language ([LIKE, ORDER BY and others](query-language.md)) are 400, as in Azure.",
+	},
+};
+/* clang-format on */
+
+#define NROW ((unsigned)(sizeof(rows) / sizeof(rows[0])))
+_Static_assert(NROW < 64, "rows are bits");
+
+const struct option_table server_settings = { rows, NROW, (UINT64_C(1) << NROW) - 1 };

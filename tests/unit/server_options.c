@@ -1,0 +1,256 @@
+/* The options of `serve`: the table itself, and that the file and the command line are read by it alike. */
+#include "log/log.h"
+#include "os/os.h"
+#include "server/server.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static char dir[64], why[1024];
+static struct server_options o;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/twinhub-options-XXXXXX");
+	return mkdtemp(dir) == NULL;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	os_remove_tree(dir, 2, NULL);
+	return 0;
+}
+
+static void
+write_conf(const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/twinhub.conf", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* What is said; "" when all is taken. */
+static const char *
+parse(char *const *words)
+{
+	char *argv[16] = { "--data", dir };
+	int n = 2;
+	enum err e;
+
+	for (; words[n - 2] != NULL; n++)
+		argv[n] = words[n - 2];
+	why[0] = '\0';
+	e = options_parse(n, argv, &o, why, sizeof(why));
+	assert_int_equal(e == ERR_OK, why[0] == '\0');
+	return why;
+}
+
+#define WORDS(...) ((char *[]){ __VA_ARGS__, NULL })
+#define NOTHING    ((char *[]){ NULL })
+
+static void
+settings__each_row_is_whole(void **state)
+{
+	uint64_t number;
+
+	(void)state;
+	for (unsigned i = 0; i < server_settings.n; i++) {
+		const struct option_spec *spec = &server_settings.v[i];
+
+		assert_non_null(spec->help);
+		assert_int_equal(option_find(&server_settings, str_of(spec->name)), i);
+		assert_int_equal(spec->value == NULL, spec->kind == OPTION_SWITCH);
+		assert_true(spec->kind != OPTION_NUMBER || spec->least < spec->most);
+		assert_int_equal(spec->words != NULL, spec->kind == OPTION_WORD);
+		assert_true(spec->fallback == NULL || spec->otherwise == NULL);
+		if (spec->fallback != NULL)
+			assert_int_equal(
+			    option_judge(spec, spec->fallback, &number, why, sizeof(why)), ERR_OK);
+	}
+}
+
+static void
+settings__words_of_the_log_level_are_its_levels(void **state)
+{
+	(void)state;
+	for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
+		char word[64];
+
+		snprintf(
+		    word, sizeof(word), "--log-level=%s", log_level_name((enum log_level)level));
+		assert_string_equal(parse(WORDS(word)), "");
+		assert_int_equal(o.log_level, level);
+	}
+}
+
+static void
+settings__defaults_are_what_they_were(void **state)
+{
+	(void)state;
+	assert_string_equal(parse(NOTHING), "");
+	assert_int_equal(o.mqtts_port, 8883);
+	assert_int_equal(o.https_port, 443);
+	assert_int_equal(o.mqtt_port, 0);
+	assert_int_equal(o.memory_bytes, 0);
+	assert_int_equal(o.max_devices, 1000000);
+	assert_int_equal(o.connect_timeout_s, 30);
+	assert_int_equal(o.request_timeout_s, 30);
+	assert_int_equal(o.query_timeout_s, 60);
+	assert_int_equal(o.token_skew_s, 300);
+	assert_int_equal(o.log_max_bytes, 1 << 30);
+	assert_int_equal(o.log_max_age_s, 86400);
+	assert_int_equal(o.free_space_bytes, 64 << 20);
+	assert_int_equal(o.scrub_bytes, 4 << 20);
+	assert_int_equal(o.log_level, LOG_INFO);
+	assert_false(o.verify || o.tls_legacy || o.strict_queries);
+	assert_null(o.log_file);
+}
+
+static void
+settings__the_line_wins_over_the_file_and_its_lists_replace(void **state)
+{
+	(void)state;
+	write_conf("# a comment\n\n  workers   3 \nhostname a\r\nhostname b\nbind 127.0.0.1\n"
+	           "tls-legacy yes\nlog-file /with blanks in/it\n");
+	assert_string_equal(parse(WORDS("--hostname", "c", "--workers=4")), "");
+	assert_int_equal(o.workers, 4);
+	assert_int_equal(o.hostnames.n, 1);
+	assert_string_equal(o.hostnames.v[0], "c");
+	assert_int_equal(o.binds.n, 1);
+	assert_true(o.tls_legacy);
+	assert_string_equal(o.log_file, "/with blanks in/it");
+	assert_string_equal(parse(WORDS("--tls-legacy=no")), "");
+	assert_int_equal(o.workers, 3);
+	assert_int_equal(o.hostnames.n, 2);
+	assert_string_equal(o.hostnames.v[0], "a");
+	assert_false(o.tls_legacy);
+}
+
+/* Each row that has a range: the same words of refusal by both ways, the file's with its line. */
+static void
+settings__a_wrong_value_is_refused_alike_on_the_line_and_in_the_file(void **state)
+{
+	char line[256], expected[1024];
+	unsigned judged = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < server_settings.n; i++) {
+		const struct option_spec *spec = &server_settings.v[i];
+		uint64_t number;
+
+		if (option_judge(spec, "+1", &number, why, sizeof(why)) == ERR_OK)
+			continue;
+		judged++;
+		write_conf("");
+		snprintf(line, sizeof(line), "--%s=+1", spec->name);
+		snprintf(expected, sizeof(expected), "%s", parse(WORDS(line)));
+		assert_true(str_starts(str_of(expected + 2), str_of(spec->name)));
+		snprintf(line, sizeof(line), "\n%s +1\n", spec->name);
+		write_conf(line);
+		parse(NOTHING);
+		assert_non_null(strstr(why, "twinhub.conf, line 2: "));
+		assert_string_equal(strstr(why, "--"), expected);
+	}
+	assert_true(judged >= 20);
+}
+
+static void
+settings__what_is_no_setting_is_refused_by_line(void **state)
+{
+	static const char *const lines[] = { "data /elsewhere", "nothing 1", "workers",
+		"--workers 1" };
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		char text[64], expected[128];
+
+		snprintf(text, sizeof(text), "# first\n%s\n", lines[i]);
+		snprintf(expected, sizeof(expected), "line 2: '%s' is no setting with a value",
+		    lines[i]);
+		write_conf(text);
+		parse(NOTHING);
+		assert_non_null(strstr(why, expected));
+	}
+	write_conf("");
+	assert_string_equal(parse(WORDS("x")), "unexpected argument 'x'");
+	assert_non_null(strstr(parse(WORDS("--nothing")), "serve has no option '--nothing'"));
+	assert_string_equal(
+	    parse(WORDS("--cert", "c")), "--cert and --key go in pairs, at most two");
+}
+
+/* The template says of every setting what holds anyway: read without its marks it changes nothing. */
+static void
+settings__the_template_is_good_and_changes_nothing(void **state)
+{
+	struct server_options before;
+	struct buf text = { 0 }, conf = { 0 };
+	struct str rest, line, name, value;
+	unsigned n = 0;
+
+	(void)state;
+	write_conf("");
+	assert_string_equal(parse(NOTHING), "");
+	before = o;
+	options_template(&text);
+	rest = buf_view(&text);
+	while (rest.n > 0) {
+		int row;
+
+		str_cut(rest, '\n', &line, &rest);
+		if (!str_starts(line, STR("# ")))
+			continue;
+		str_cut(str_sub(line, 2), ' ', &name, &value);
+		row = option_find(&server_settings, name);
+		if (row < 0 || server_settings.v[row].fallback == NULL ||
+		    !str_eq(value, str_of(server_settings.v[row].fallback)))
+			continue;
+		n++;
+		buf_str(&conf, str_sub(line, 2));
+		buf_putc(&conf, '\n');
+	}
+	buf_putc(&conf, '\0');
+	write_conf(conf.p);
+	assert_string_equal(parse(NOTHING), "");
+	assert_memory_equal(&o, &before, sizeof(o));
+	assert_true(n >= 20);
+	buf_fini(&text);
+	buf_fini(&conf);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(settings__each_row_is_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__words_of_the_log_level_are_its_levels, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__defaults_are_what_they_were, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__the_line_wins_over_the_file_and_its_lists_replace, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__a_wrong_value_is_refused_alike_on_the_line_and_in_the_file, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__what_is_no_setting_is_refused_by_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__the_template_is_good_and_changes_nothing, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
