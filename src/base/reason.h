@@ -67,6 +67,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 	X(KEEP_ALIVE, "keep-alive", PEER, INFO, "no packet for one and a half keep-alive intervals") \
 	X(TOKEN_END, "token-end", PEER, INFO, "the token that opened the connection has ended") \
 	X(SLOW_READER, "slow-reader", PEER, WARN, "the peer does not read what is sent to it") \
+	X(LINK_BYTES, "link-bytes", HUB, WARN, "what all links together have half sent and not read is over its bound, and this one holds most of it") \
 	X(MALFORMED, "malformed", PEER, INFO, "a packet that MQTT 3.1.1 or the hub's limits do not allow") \
 	X(OUT_OF_TURN, "out-of-turn", PEER, INFO, "a packet that may not come at this point") \
 	X(TOPIC, "topic", PEER, INFO, "a PUBLISH to a topic that is not the device's") \

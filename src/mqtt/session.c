@@ -424,6 +424,7 @@ reason_of_end(const struct session *s, enum stream_end end)
 		[STREAM_TIMEOUT] =
 		    REASON_CONNECT_LATE, /* the only deadline a session leaves its stream */
 		[STREAM_OVERFLOW] = REASON_SLOW_READER,
+		[STREAM_CROWDED] = REASON_LINK_BYTES,
 		[STREAM_PROTOCOL] = REASON_WEBSOCKET,
 		[STREAM_CLOSED] = REASON_STOPPING,
 		[STREAM_SHUTDOWN] = REASON_STOPPING,

@@ -111,6 +111,8 @@ loop_new(unsigned index, struct loop **out)
 	struct loop *l = xcalloc(1, sizeof *l);
 
 	l->index = index;
+	held_init(&l->held, LOOP_HELD_MAX);
+	held_init(&l->paused, LOOP_HELD_MAX);
 	atomic_init(&l->stopping, false);
 	if (mailbox_init(&l->box)) {
 		free(l);
@@ -179,6 +181,12 @@ struct event_base *
 loop_base(struct loop *l)
 {
 	return l->base;
+}
+
+void
+loop_hold_at_most(struct loop *l, size_t bytes)
+{
+	l->held.max_bytes = l->paused.max_bytes = bytes;
 }
 
 unsigned

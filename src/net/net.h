@@ -83,6 +83,11 @@ int64_t loop_now_us(const struct loop *l);
 void loop_post(struct loop *l, struct msg *m);
 /* Streams (WebSocket ones too) that live on this loop. */
 unsigned loop_nstream(const struct loop *l);
+/* Bytes that all streams of the loop may hold together: output that their peers have not read, input that is not whole. Beyond
+ * it the one that holds most ends with STREAM_CROWDED. Paused ones, which wait for their owners, have as much again for
+ * themselves. Before the loop is started; LOOP_HELD_MAX without it. */
+void loop_hold_at_most(struct loop *l, size_t bytes);
+#define LOOP_HELD_MAX (64u << 20)
 /* End all streams with STREAM_SHUTDOWN; their on_close runs before this returns. On the loop, but from
  * no stream's callback. To be called before evhttp_free where WebSocket streams may be alive. */
 void loop_abort_streams(struct loop *l);
@@ -156,6 +161,7 @@ enum stream_end {
 	STREAM_FAILED,  /* a socket or TLS error */
 	STREAM_TIMEOUT, /* the deadline passed */
 	STREAM_OVERFLOW, /* the peer does not read: output over its bound; or an owner that left more input than its bound */
+	STREAM_CROWDED, /* the streams of the loop hold more than they may, and this one holds most (loop_hold_at_most) */
 	STREAM_PROTOCOL, /* the framing below the owner was violated (WebSocket) */
 	STREAM_CLOSED,   /* stream_close or stream_abort by the owner */
 	STREAM_SHUTDOWN  /* the loop goes away */
@@ -257,6 +263,9 @@ struct stream {
 	struct buf out;           /* queued; out_from bytes of it are gone already */
 	size_t out_from;
 	uint32_t max_in, max_out;
+	size_t held; /* of both, when they were last counted: at the end of a turn */
+	struct held *held_in;
+	struct stream *held_next, **held_prev;
 	struct loop_timer deadline;
 	struct net_addr peer;
 	uint8_t state;                                  /* enum stream_state, in priv.h */

@@ -30,6 +30,20 @@ void wheel_clear(struct wheel *w, struct loop_timer *t);
 /* Fire all that is due. */
 void wheel_advance(struct wheel *w, int64_t now_us);
 
+/* held.c: what the streams of a loop hold, in all, and who holds how much */
+#define HELD_LISTS 24
+struct held {
+	size_t bytes, max_bytes;
+	struct held_list {
+		struct stream *first, **last;
+	} lists[HELD_LISTS];
+};
+void held_init(struct held *h, size_t max_bytes);
+/* s, which must not move, holds so much; 0: it leaves. */
+void held_set(struct held *h, struct stream *s, size_t bytes);
+/* Who is to go, as together they hold more than they may; NULL: nobody. */
+struct stream *held_most(const struct held *h);
+
 struct loop {
 	struct event_base *base;
 	struct mailbox box;
@@ -38,7 +52,8 @@ struct loop {
 	struct stream *streams; /* all of them */
 	struct stream *todo;    /* those with work at the end of the turn */
 	unsigned nstream, index;
-	struct stream *filling; /* those to look at again in the next turn */
+	struct held held, paused; /* paused: by streams that wait for their owners */
+	struct stream *filling;   /* those to look at again in the next turn */
 	char *
 	    scratch; /* READ_MAX bytes: input passes here and is copied only if it is not consumed */
 	pthread_t thread;

@@ -41,6 +41,7 @@ stream_init(struct stream *s, struct loop *l, const struct stream_ops *ops,
 	s->max_out = limits->max_out_bytes ? (uint32_t)limits->max_out_bytes : STREAM_OUT_MAX;
 	s->deadline.fire = on_deadline;
 	s->state = ST_OPENING;
+	s->held_in = &l->held;
 	s->next = l->streams;
 	s->prev = &l->streams;
 	if (s->next)
@@ -72,6 +73,7 @@ stream_finish(struct stream *s, enum stream_end why)
 	if (s->state < ST_DRAINING) /* after stream_close, that was the reason */
 		s->why = why;
 	s->state = ST_ENDED;
+	held_set(s->held_in, s, 0); /* it goes at the end of this turn */
 	loop_timer_clear(s->loop, &s->deadline);
 	s->ops->read_enable(s, false);
 	stream_queue(s);
@@ -92,6 +94,29 @@ stream_end(struct stream *s)
 	buf_fini(&s->in);
 	buf_fini(&s->out);
 	s->ops->destroy(s);
+}
+
+size_t
+stream_pending_output(const struct stream *s)
+{
+	return s->out.n - s->out_from + (s->ops->below ? s->ops->below(s) : 0);
+}
+
+/* Count what it holds now, by whose fault. That may end others, or itself. */
+static void
+stream_count(struct stream *s)
+{
+	struct held *h = s->paused ? &s->loop->paused : &s->loop->held;
+	struct stream *most;
+
+	if (s->state == ST_ENDED)
+		return;
+	if (s->held_in != h)
+		held_set(s->held_in, s, 0);
+	s->held_in = h;
+	held_set(h, s, s->in.n + stream_pending_output(s));
+	while ((most = held_most(h)) != NULL)
+		stream_finish(most, STREAM_CROWDED);
 }
 
 /* ---- input ---- */
@@ -145,6 +170,7 @@ stream_received(struct stream *s, struct str bytes)
 	}
 	if (s->state == ST_OPEN && s->in.n > s->max_in && !s->paused)
 		stream_finish(s, STREAM_OVERFLOW);
+	stream_count(s);
 	return s->state == ST_OPEN && !s->paused;
 }
 
@@ -181,6 +207,7 @@ streams_fill(struct loop *l)
 		deliver_kept(s);
 		if (!s->paused && s->state == ST_OPEN)
 			s->ops->fill(s);
+		stream_count(s);
 	}
 }
 
@@ -204,12 +231,6 @@ stream_resume(struct stream *s)
 }
 
 /* ---- output ---- */
-
-size_t
-stream_pending_output(const struct stream *s)
-{
-	return s->out.n - s->out_from + (s->ops->below ? s->ops->below(s) : 0);
-}
 
 /* True if the stream still lives and nothing waits any more. */
 static bool
@@ -295,6 +316,7 @@ stream_turn_end(struct stream *s)
 				s->user->on_drain(s, s->ctx);
 		}
 	}
+	stream_count(s);
 	/* Telling or flushing may have ended it and put it on the list once more: then that turn is its last. */
 	if (s->state == ST_ENDED && !s->want_fill && !s->queued)
 		stream_end(s);

@@ -23,6 +23,7 @@
 /* Of one query's groups or sorted rows: with all queries that may run at once, a quarter of the memory. */
 #define QUERY_BYTES_LEAST (UINT64_C(1) << 20)
 /* Of all answers that are made or not read: a lone client's share of it, a quarter, is its largest page. */
+#define LINK_BYTES_LEAST   (UINT64_C(64) << 20)
 #define ANSWER_BYTES_LEAST (4 * (uint64_t)WALK_BYTES_MAX)
 
 #define LOOK_S             10 /* between two looks at the clock */
@@ -186,6 +187,14 @@ store_start(struct server *s)
 	return e == ERR_OK ? ERR_OK : fail(s, "%s", f.text);
 }
 
+static uint64_t
+eighth_of_memory(const struct server *s, uint64_t least)
+{
+	uint64_t eighth = s->o.memory_bytes / 8;
+
+	return eighth > least ? eighth : least;
+}
+
 static enum err
 fleet_make(struct server *s)
 {
@@ -193,8 +202,7 @@ fleet_make(struct server *s)
 	struct fleet_options fo = { .store = s->store,
 		.nworker = s->nworker,
 		.cache_bytes = s->o.memory_bytes / 2,
-		.answer_bytes = s->o.memory_bytes / 8 > ANSWER_BYTES_LEAST ? s->o.memory_bytes / 8
-		                                                           : ANSWER_BYTES_LEAST,
+		.answer_bytes = eighth_of_memory(s, ANSWER_BYTES_LEAST),
 		.query_bytes = s->o.memory_bytes / 256 > QUERY_BYTES_LEAST ? s->o.memory_bytes / 256
 		                                                           : QUERY_BYTES_LEAST,
 		.column_bytes = s->o.memory_bytes / 8,
@@ -276,6 +284,7 @@ server_start(struct server *s)
 	for (unsigned i = 0; i < s->nio; i++) {
 		if (loop_new(i, &s->loops[i]) != ERR_OK)
 			return fail(s, "event loops cannot be made: %s", strerror(errno));
+		loop_hold_at_most(s->loops[i], eighth_of_memory(s, LINK_BYTES_LEAST) / s->nio);
 		s->io[i].loop = s->loops[i];
 	}
 	if (fleet_make(s) != ERR_OK || file_jobs_make(s) != ERR_OK)
