@@ -24,6 +24,8 @@ enum {
 
 /* Whether `have` holds at least one of the rights in `any`. */
 bool rights_allow(unsigned have, unsigned any);
+/* Whether it holds every one of them; none are asked for: nobody may. */
+bool rights_allow_all(unsigned have, unsigned all);
 
 #define POLICY_NAME_MAX 64 /* bytes of [A-Za-z0-9_-@.] */
 

@@ -27,12 +27,22 @@ static const struct {
 
 #define RIGHTS (sizeof(rights) / sizeof(rights[0]))
 
+static unsigned
+with_implied(unsigned have)
+{
+	return have & RIGHT_REGISTRY_WRITE ? have | RIGHT_REGISTRY_READ : have;
+}
+
 bool
 rights_allow(unsigned have, unsigned any)
 {
-	if (have & RIGHT_REGISTRY_WRITE)
-		have |= RIGHT_REGISTRY_READ;
-	return (have & any) != 0;
+	return (with_implied(have) & any) != 0;
+}
+
+bool
+rights_allow_all(unsigned have, unsigned all)
+{
+	return all != 0 && (with_implied(have) & all) == all;
 }
 
 const char *

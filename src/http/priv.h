@@ -52,10 +52,17 @@ struct request {
 
 typedef void handler(struct request *r);
 
+/* What who asks must hold. */
+struct need {
+	bool all; /* every one of the rights; else any of them is enough */
+	unsigned rights;
+};
+bool need_met(struct need need, unsigned have);
+
 struct route {
 	enum evhttp_cmd_type method;
 	const char *path; /* segments: literal, or {id} */
-	unsigned rights;  /* any of them is enough */
+	struct need need; /* the only place where a right is asked for: no handler does */
 	handler *run;
 	bool bulk; /* bodies up to HTTP_BULK_MAX */
 };

@@ -259,7 +259,7 @@ request_dispatch(struct request *r)
 		    r, F_GenericNotFound, "there is nothing at this path: it is not served here");
 	} else if (r->found == PATH_OTHER_METHOD) {
 		reply_error(r, F_GenericMethodNotAllowed, "this path does not have this method");
-	} else if (!rights_allow(r->rights, r->route->rights)) {
+	} else if (!need_met(r->route->need, r->rights)) {
 		r->refused = REASON_POLICY_RIGHTS;
 		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
 	} else if (!version_known(request_param(r, "api-version"))) {

@@ -2,7 +2,7 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import https from 'node:https';
-import { parseConnectionString, sasSignature, startHub, stopAll, WAIT_MS } from '../lib/hub.mjs';
+import { parseConnectionString, sasSignature, startHub, stopAll, until, WAIT_MS } from '../lib/hub.mjs';
 
 const ID = 'h1';
 let hub, key;
@@ -120,6 +120,14 @@ test('R-11 R-12 T-12 rights of the policies', async () => {
 		const answer = await call();
 		assert.equal(answer.status, wanted, `case ${i}, ${policy}: ${answer.text.slice(0, 200)}`);
 		if (wanted === 401) assertError(answer, 401, 'IotHubUnauthorizedAccess');
+	}
+});
+
+test('R-115 T-116 who lacks a right of those that are all asked for is 401 before anything else is looked at, and the log says why', async () => {
+	const routes = [['GET', '/admin/policies'], ['GET', '/admin/policies/service'], ['POST', '/admin/policies/service/rotate'], ['POST', '/admin/backup'], ['GET', '/admin/export'], ['POST', '/admin/import']];
+	for (const policy of ['registryReadWrite', 'service']) {
+		for (const [method, path] of routes) assertError(await hub.rest(method, path, { policy, apiVersion: null }), 401, 'IotHubUnauthorizedAccess');
+		await until(() => new RegExp(`reason=policy-rights .*policy=${policy} `).test(hub.logs), 'the line of the refusal');
 	}
 });
 

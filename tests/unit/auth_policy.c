@@ -17,6 +17,12 @@ rights__writing_the_registry_implies_reading_it(void **state)
 	    rights_allow(RIGHT_DEVICE_CONNECT, RIGHTS_ALL & ~(unsigned)RIGHT_DEVICE_CONNECT));
 	assert_false(rights_allow(0, RIGHTS_ALL));
 	assert_false(rights_allow(RIGHTS_ALL, 0));
+	assert_true(rights_allow_all(RIGHT_REGISTRY_WRITE | RIGHT_SERVICE_CONNECT,
+	    RIGHT_REGISTRY_READ | RIGHT_SERVICE_CONNECT));
+	assert_false(
+	    rights_allow_all(RIGHT_REGISTRY_READ, RIGHT_REGISTRY_READ | RIGHT_SERVICE_CONNECT));
+	assert_true(rights_allow_all(RIGHTS_ALL, RIGHTS_ALL));
+	assert_false(rights_allow_all(RIGHTS_ALL, 0));
 }
 
 static void
