@@ -12,7 +12,7 @@
 struct ticket *
 request_ticket(const struct request *r)
 {
-	return ticket_new(r->hl->o.fleet, r->asker, net_addr_party(&r->from));
+	return ticket_new(r->hl->o.fleet, r->asker, net_addr_party(&r->ask.from));
 }
 
 void
@@ -26,13 +26,13 @@ request_walk(struct request *r, struct walk *k)
 static void
 answer_refuse(struct request *r, size_t n)
 {
-	struct evbuffer *out = evhttp_request_get_output_buffer(r->ev);
+	struct evbuffer *out = r->by->body(r->link);
 
 	evbuffer_drain(out, evbuffer_get_length(out));
-	evhttp_clear_headers(evhttp_request_get_output_headers(r->ev));
+	r->answer.nheader = 0;
 	ticket_free(r->ticket);
 	r->ticket = NULL;
-	if (r->method == EVHTTP_REQ_GET || r->walked)
+	if (r->method == HTTP_GET || r->walked)
 		reply_error(r, F_ThrottlingException,
 		    "no room for the answer of %zu bytes until answers that their clients have not "
 		    "read are gone: read them, and try again",
@@ -79,14 +79,10 @@ ticket_over(void *ctx)
 }
 
 void
-answer_leaves(struct request *r, size_t n)
+answer_leaves(struct request *r)
 {
-	struct evhttp_connection *conn = evhttp_request_get_connection(r->ev);
-	struct https_answer a = { r->ticket, ticket_left, ticket_is_pressed, ticket_over };
+	struct https_answer hold = { r->ticket, ticket_left, ticket_is_pressed, ticket_over };
 
-	if (conn == NULL)
-		return;
-	https_answers(evhttp_connection_get_bufferevent(conn), n, r->ticket != NULL ? &a : NULL,
-	    HTTP_IDLE_US);
+	r->by->send(r->link, &r->answer, r->ticket != NULL ? &hold : NULL);
 	r->ticket = NULL;
 }

@@ -92,7 +92,8 @@ take_command(struct request *r, struct str *name, struct fault *f)
 	    request_number(r, "connectTimeoutInSeconds", 0, METHOD_WAIT_MAX_S, &connect_s, f) !=
 	        ERR_OK)
 		return ERR_ARG;
-	if (r->body.n == 0) /* nobody wrote a payload: null, which every SDK of devices can parse */
+	if (r->ask.body.n ==
+	    0) /* nobody wrote a payload: null, which every SDK of devices can parse */
 		buf_cstr(&r->hl->json, "null");
 	else if (request_parse(r, NULL, &info, f))
 		doc_write_json(&r->hl->json, doc_of(buf_view(&r->hl->doc)));

@@ -4,9 +4,6 @@
  */
 #include "http/priv.h"
 
-#include <event2/http.h>
-#include <event2/keyvalq_struct.h>
-
 #define EVENT_BATCH_TYPE "application/vnd.microsoft.iothub.json"
 #define APP_PREFIX       "iothub-app-"
 
@@ -68,11 +65,10 @@ put_message(struct events *e, struct str payload)
 static void
 take_single(struct request *r, struct events *e)
 {
-	const struct evkeyvalq *headers = evhttp_request_get_input_headers(r->ev);
-
-	for (const struct evkeyval *h = headers->tqh_first; h != NULL; h = h->next.tqe_next)
-		(void)put_property(e, str_of(h->key), str_of(h->value)); /* others are HTTP's */
-	put_message(e, r->body);
+	for (size_t i = 0; i < r->ask.nheader; i++)
+		(void)put_property(
+		    e, r->ask.headers[i].name, r->ask.headers[i].value); /* others are HTTP's */
+	put_message(e, r->ask.body);
 }
 
 /* ---- a batch ---- */

@@ -5,8 +5,6 @@
  */
 #include "http/priv.h"
 
-#include <event2/http.h>
-
 static void
 refuse(struct request *r, const struct verdict *v)
 {
@@ -53,7 +51,7 @@ ask_shard(struct request *r, struct str token, struct str module)
 	struct work *w = work_new(r->hl->loop,
 	    r->segment[1].n + module.n + r->path.n + WORK_SHOWN_ROOM(token), on_judged);
 
-	https_shown(evhttp_connection_get_bufferevent(evhttp_request_get_connection(r->ev)), &peer);
+	r->by->shown(r->link, &peer);
 	w->op.kind = OP_JUDGE;
 	w->op.actor = ACTOR_DEVICE;
 	w->op.device = w->op.actor_name = work_str(w, r->segment[1]);

@@ -34,7 +34,7 @@ kind_of(const struct route *route)
 
 	while (!str_starts(str_of(route->path), str_of(kinds[i].path)))
 		i++;
-	return route->method == EVHTTP_REQ_GET ? kinds[i].reads : kinds[i].writes;
+	return route->method == HTTP_GET ? kinds[i].reads : kinds[i].writes;
 }
 
 /* What a module does counts for its device, too; what is sent, for whom it is sent, whoever signed. */
@@ -50,8 +50,8 @@ asker_of(const struct request *r, enum limit_kind kind)
 		asker.key[LIMIT_POLICY] = asker_key(r->asker, STR_NONE);
 	if (path_module(r).n > 0 && (sends || (r->rights & RIGHT_MODULE_SELF)))
 		asker.key[LIMIT_MODULE] = asker_key(r->segment[1], path_module(r));
-	if (r->hl->o.address_free == NULL || !nets_have(r->hl->o.address_free, &r->from))
-		asker.key[LIMIT_ADDRESS] = asker_key(net_addr_party(&r->from), STR_NONE);
+	if (r->hl->o.address_free == NULL || !nets_have(r->hl->o.address_free, &r->ask.from))
+		asker.key[LIMIT_ADDRESS] = asker_key(net_addr_party(&r->ask.from), STR_NONE);
 	return asker;
 }
 

@@ -5,8 +5,6 @@
 #include "http/http.h"
 #include "log/log.h"
 
-#include <event2/http.h>
-
 #include "hub/bodies.h"
 
 #define SEGMENTS_MAX 8
@@ -16,14 +14,66 @@
 /* How far a path leads: nowhere, to a path that lacks the method, to a route. */
 enum path_found { PATH_UNKNOWN, PATH_OTHER_METHOD, PATH_ROUTE };
 
-/* A request under way. evhttp keeps it valid until the reply, whatever its client does meanwhile. */
+/* ---- the face towards the transport: plain data in, plain data out ---- */
+
+/* Those that routes have, and HEAD, which is answered as what it is not. */
+enum http_method { HTTP_GET, HTTP_PUT, HTTP_POST, HTTP_PATCH, HTTP_DELETE, HTTP_HEAD, HTTP_OTHER };
+
+struct header {
+	struct str name, value; /* names are compared without case */
+};
+
+/* What has come. All of it stays the transport's, and valid until the answer is sent, whatever its client does meanwhile. */
+struct ask {
+	enum http_method method; /* as sent */
+	struct str target; /* as sent: path and query, perhaps with scheme and host before them */
+	const struct header *headers;
+	size_t nheader;
+	struct str body;                 /* empty: none */
+	struct net_addr from;            /* who asks; a balancer has named it, perhaps */
+	bool named;                      /* from is known */
+	bool websocket;                  /* it has Upgrade: websocket */
+	const struct https_fault *fault; /* NULL; or it is no request, and why */
+};
+
+#define ANSWER_HEADERS_MAX 16 /* of one answer; all are ours */
+
+/* What goes out, with the body that the transport lent (struct transport). */
+struct answer {
+	int status;
+	const char *reason; /* the words behind the status */
+	struct {
+		const char *name, *value;
+	} headers[ANSWER_HEADERS_MAX];
+	size_t nheader;
+};
+
+struct evbuffer;
+struct request;
+
+/* What a request has come by. link: the transport's own name for it. */
+struct transport {
+	/* What its client has shown of itself. */
+	void (*shown)(void *link, struct tls_peer *out);
+	/* Where the body of the answer is gathered: the transport's. */
+	struct evbuffer *(*body)(void *link);
+	/* The answer leaves; link is not to be used again. What it holds of what is shared (NULL: nothing) is told of, and given
+	 * back by hold->over, also if nobody is there to read it. */
+	void (*send)(void *link, const struct answer *a, const struct https_answer *hold);
+	/* The connection becomes a stream of MQTT, or the request is answered why not. */
+	void (*upgrade)(struct request *r);
+};
+
+/* A request under way. */
 struct request {
 	struct http_loop *hl;
-	struct evhttp_request *ev;
-	struct net_addr from; /* who asks; a balancer has named it, perhaps */
+	const struct transport *by;
+	void *link;
+	struct ask ask;
+	struct answer answer;
 	uint32_t slot;
-	enum evhttp_cmd_type method; /* after X-HTTP-Method-Override */
-	struct str sent_path, query; /* raw, in the URI that evhttp holds */
+	enum http_method method;     /* after X-HTTP-Method-Override */
+	struct str sent_path, query; /* raw, in the arena */
 	struct str path;             /* raw, its separators plain, in the arena: path_plain */
 	unsigned nsegment;
 	struct str segment[SEGMENTS_MAX]; /* decoded, in the request's arena */
@@ -34,7 +84,6 @@ struct request {
 	unsigned rights;
 	enum reason refused; /* why, when no fault says it: the client learns nothing more */
 	const struct route *route;
-	struct str body;    /* in the request */
 	struct work *then;  /* to be submitted when the work under way has succeeded */
 	char item_type[16]; /* of a query under way */
 	uint64_t query_hash;
@@ -60,7 +109,7 @@ struct need {
 bool need_met(struct need need, unsigned have);
 
 struct route {
-	enum evhttp_cmd_type method;
+	enum http_method method;
 	const char *path; /* segments: literal, or {id} */
 	struct need need; /* the only place where a right is asked for: no handler does */
 	handler *run;
@@ -102,6 +151,7 @@ void reply_fault(struct request *r, const struct fault *f);
 void reply_device_fault(struct request *r, const struct fault *f);
 void reply_error(struct request *r, enum fault_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* The value is copied. */
 void add_header(struct request *r, const char *name, const char *value);
 
 /* answer.c */
@@ -113,13 +163,22 @@ void request_walk(struct request *r, struct walk *k);
 /* Is there room for an answer of n bytes? If not, it is another one now, and the request has ended. */
 bool answer_has_room(struct request *r, size_t n);
 /* It leaves now, and takes the request's ticket along. */
-void answer_leaves(struct request *r, size_t n);
+void answer_leaves(struct request *r);
 
 /* identify.c: who asks? Goes on with request_dispatch, or answers 401 */
 void request_identify(struct request *r);
 
-/* request.c */
+/* dispatch.c */
+enum http_method http_method_find(struct str name); /* without case; HTTP_OTHER: no route has it */
+/* What it asks for is looked at, and it is answered now or later. */
+void request_begin(struct request *r);
+/* It is known who asks. */
 void request_dispatch(struct request *r);
+
+/* request.c */
+/* To be begun. ask is copied, not what it points to. */
+struct request *request_new(
+    struct http_loop *hl, const struct transport *by, void *link, const struct ask *ask);
 void request_end(struct request *r); /* after the reply */
 struct reply_to request_address(const struct request *r);
 struct request *request_of(struct http_loop *hl, struct reply_to to);

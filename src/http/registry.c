@@ -208,7 +208,7 @@ on_twin(struct request *r)
 	struct doc_parsed info = { 0 };
 	struct work *w;
 
-	if (r->method == EVHTTP_REQ_GET) {
+	if (r->method == HTTP_GET) {
 		request_submit(r, request_work(r, OP_TWIN_READ, 0, done_with_body));
 		return;
 	}
@@ -217,7 +217,7 @@ on_twin(struct request *r)
 		return;
 	}
 	warn_twin(r, "", doc_of(buf_view(&r->hl->doc)));
-	w = request_work(r, r->method == EVHTTP_REQ_PUT ? OP_TWIN_REPLACE : OP_TWIN_PATCH,
+	w = request_work(r, r->method == HTTP_PUT ? OP_TWIN_REPLACE : OP_TWIN_PATCH,
 	    r->hl->doc.n + request_if_match_room(r), done_with_body);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));
 	w->op.nduplicate = info.nduplicate;

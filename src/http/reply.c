@@ -2,7 +2,6 @@
 #include "http/priv.h"
 
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +46,20 @@ tracking_id(char out[33])
 void
 add_header(struct request *r, const char *name, const char *value)
 {
-	evhttp_add_header(evhttp_request_get_output_headers(r->ev), name, value);
+	struct answer *a = &r->answer;
+
+	assert(a->nheader < ANSWER_HEADERS_MAX);
+	a->headers[a->nheader].name = name;
+	a->headers[a->nheader++].value = arena_str(&r->arena, str_of(value)).p;
+}
+
+static bool
+has_header(const struct request *r, const char *name)
+{
+	for (size_t i = 0; i < r->answer.nheader; i++)
+		if (strcmp(r->answer.headers[i].name, name) == 0)
+			return true;
+	return false;
 }
 
 /* ---- the body ---- */
@@ -55,7 +67,7 @@ add_header(struct request *r, const char *name, const char *value)
 void
 body_str(struct request *r, struct str s)
 {
-	evbuffer_add(evhttp_request_get_output_buffer(r->ev), s.p, s.n);
+	evbuffer_add(r->by->body(r->link), s.p, s.n);
 }
 
 static void
@@ -69,8 +81,7 @@ static void
 body_lent(struct request *r, const void *bytes, size_t n, void *to_free)
 {
 	if (n == 0 ||
-	    evbuffer_add_reference(
-	        evhttp_request_get_output_buffer(r->ev), bytes, n, piece_left, to_free) != 0)
+	    evbuffer_add_reference(r->by->body(r->link), bytes, n, piece_left, to_free) != 0)
 		free(to_free);
 }
 
@@ -95,7 +106,7 @@ body_buf(struct request *r, struct buf *b)
 void
 reply_body(struct request *r, int status, const char *type)
 {
-	struct evbuffer *body = evhttp_request_get_output_buffer(r->ev);
+	struct evbuffer *body = r->by->body(r->link);
 	size_t n = evbuffer_get_length(body);
 	char id[33], guid[40], length[24];
 
@@ -113,11 +124,11 @@ reply_body(struct request *r, int status, const char *type)
 		    r, "Content-Type", type != NULL ? type : "application/json; charset=utf-8");
 		add_header(r, "Content-Length", length);
 	}
-	if (evhttp_request_get_command(r->ev) == EVHTTP_REQ_HEAD)
-		evbuffer_drain(
-		    body, n); /* the library would send it, as the beginning of the next answer */
-	answer_leaves(r, evbuffer_get_length(body));
-	evhttp_send_reply(r->ev, status, reason(status), NULL);
+	if (r->ask.method == HTTP_HEAD)
+		evbuffer_drain(body, n); /* it would be sent, as the beginning of the next answer */
+	r->answer.status = status;
+	r->answer.reason = reason(status);
+	answer_leaves(r);
 	request_end(r);
 }
 
@@ -163,10 +174,8 @@ reason_of_status(int status)
 static void
 log_refused(const struct request *r, const struct fault *f)
 {
-	struct evhttp_connection *conn = evhttp_request_get_connection(r->ev);
 	struct log_story s = { .event = LOG_REQUEST_REFUSED, .reason = r->refused };
 	char peer[NET_ADDR_TEXT_MAX];
-	struct net_addr a;
 
 	if (s.reason != REASON_REQUEST_FRAMING)
 		s.request = r->sent_path;
@@ -177,8 +186,8 @@ log_refused(const struct request *r, const struct fault *f)
 	if (s.reason == REASON_NONE)
 		return;
 	*(r->actor == ACTOR_POLICY ? &s.policy : &s.device) = r->asker;
-	if (conn != NULL && https_peer(evhttp_connection_get_bufferevent(conn), &a))
-		s.peer = net_addr_text(&a, peer);
+	if (r->ask.named)
+		s.peer = net_addr_text(&r->ask.from, peer);
 	log_reason(&s);
 }
 
@@ -201,7 +210,7 @@ reply_fault(struct request *r, const struct fault *f)
 	buf_printf(&json, ",\"ExceptionMessage\":\"Tracking ID:%s-G:0-TimeStamp:%s\"}", id, stamp);
 	add_header(r, "iothub-errorcode", fault_name(f->code));
 	if ((fault_status(f->code) == 429 || fault_status(f->code) == 503) &&
-	    evhttp_find_header(evhttp_request_get_output_headers(r->ev), "Retry-After") == NULL)
+	    !has_header(r, "Retry-After"))
 		add_header(r, "Retry-After", RETRY_AFTER_S);
 	reply_json(r, fault_status(f->code), buf_view(&json));
 	buf_fini(&json);

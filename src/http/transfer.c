@@ -1,7 +1,7 @@
 /*
  * POST /admin/import and GET /admin/export: what `twinhub import` and `twinhub export` speak to; and import and export jobs
  * (service-rest.md 12). Requests that take their time or touch files have a thread of their own while they are under way;
- * evhttp keeps their bodies until the reply.
+ * the transport keeps their bodies until the reply.
  */
 #include "http/priv.h"
 
@@ -171,7 +171,7 @@ take_import(struct request *r, struct import_options *o)
 		reply_error(r, F_ArgumentInvalid, "importMode is none of those that there are");
 	else if (first.n != 0 && !str_u64(first, &o->first_line))
 		reply_error(r, F_ArgumentInvalid, "firstLine is not a number");
-	else if (r->body.n == 0)
+	else if (r->ask.body.n == 0)
 		reply_error(r, F_ArgumentNull, "BadRequest: the request has no body");
 	else
 		return true;
@@ -190,7 +190,7 @@ on_import(struct request *r)
 	t->actor = str_dup0(r->asker);
 	o.actor = str_of(t->actor);
 	t->import = o;
-	t->body = r->body;
+	t->body = r->ask.body;
 	transfer_start(r, t);
 }
 

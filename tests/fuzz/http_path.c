@@ -5,8 +5,7 @@
 static void
 look(struct request *r, struct str path)
 {
-	static const enum evhttp_cmd_type methods[] = { EVHTTP_REQ_GET, EVHTTP_REQ_PUT,
-		EVHTTP_REQ_POST };
+	static const enum http_method methods[] = { HTTP_GET, HTTP_PUT, HTTP_POST };
 
 	*r = (struct request){ .sent_path = path };
 	r->path = path_plain(&r->arena, path);
