@@ -8,19 +8,6 @@
 
 /* ---- the end of a call ---- */
 
-/* What devices did wrong has a format of its own (4.1). */
-static void
-reply_method_fault(struct request *r, const struct fault *f)
-{
-	switch (f->code) {
-	case F_DeviceNotOnline:
-	case F_DeviceConnectionClosedRemotely:
-	case F_GenericBadGateway:
-	case F_GatewayTimeout: reply_device_fault(r, f); break;
-	default: reply_fault(r, f);
-	}
-}
-
 static void
 done_cancel(struct work *w)
 {
@@ -47,7 +34,7 @@ on_late(struct loop_timer *t)
 		fault_set(&f, F_DeviceNotOnline,
 		    "Timed out waiting for device to connect, and to listen to this method");
 	cancel(r);
-	reply_method_fault(r, &f);
+	reply_fault(r, &f);
 }
 
 static void
@@ -65,7 +52,7 @@ done_call(struct work *w)
 	if (r != NULL && w->reply.fault.code != F_NONE) {
 		if (w->reply.fault.code == F_ServiceUnavailable)
 			cancel(r); /* the commit it waited behind has failed, but the call stands */
-		reply_method_fault(r, &w->reply.fault);
+		reply_fault(r, &w->reply.fault);
 	} else if (r != NULL) {
 		r->called = w->reply.deliver;
 		wait_for(r, r->called ? r->response_s : r->connect_s);
@@ -112,7 +99,7 @@ http_note(struct http_loop *hl, const struct note *n)
 		reply_response(r, n);
 	} else {
 		fault_set(&f, n->fault, STR_FMT, STR_ARG(n->body));
-		reply_method_fault(r, &f);
+		reply_fault(r, &f);
 	}
 }
 

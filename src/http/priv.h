@@ -135,6 +135,18 @@ struct http_loop {
 	struct buf doc, shaped, json; /* working memory */
 };
 
+/* faults.c: what a status, and a fault, is to who asked and to the log */
+struct outcome {
+	int status;
+	const char *words;  /* of the status line */
+	enum reason reason; /* of a refusal, if none is known: for the log. REASON_NONE: no line */
+	const char *retry_after; /* seconds; NULL: the client is not told to come again */
+};
+/* Of one that the table does not have: that of 500. */
+const struct outcome *outcome_of(int status);
+/* The body (service-rest.md 4.1): in format B what went wrong with a device, all else in format A. id: a tracking id. */
+void fault_write(struct buf *json, const struct fault *f, const char *id, int64_t now_us);
+
 /* reply.c: the body, in parts, then the reply */
 void body_str(struct request *r, struct str s);
 /* Without a copy: they are the answer's, and go as it goes. */
@@ -147,15 +159,12 @@ void reply_json(struct request *r, int status, struct str body);
 void reply_etag(struct request *r, int status, struct str body, const char *etag);
 void reply_empty(struct request *r, int status);
 void reply_fault(struct request *r, const struct fault *f);
-/* In format B (service-rest.md 4.1): what went wrong with a device. */
-void reply_device_fault(struct request *r, const struct fault *f);
 void reply_error(struct request *r, enum fault_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The value is copied. */
 void add_header(struct request *r, const char *name, const char *value);
 
 /* answer.c */
-#define RETRY_AFTER_S "2" /* with 429 and 503: who does not read is cut in that time */
 /* What it is to hold of its asker's share. */
 struct ticket *request_ticket(const struct request *r);
 /* Ask the fleet, in the name of who asks. */

@@ -1,36 +1,10 @@
-/* Replies: JSON, errors in format A (service-rest.md 4.1), headers of every answer. */
+/* Replies: JSON, what is said of a fault (faults.c), headers of every answer. */
 #include "http/priv.h"
 
 #include <event2/buffer.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-static const char *
-reason(int status)
-{
-	switch (status) {
-	case 200: return "OK";
-	case 202: return "Accepted";
-	case 204: return "No Content";
-	case 207: return "Multi-Status";
-	case 400: return "Bad Request";
-	case 401: return "Unauthorized";
-	case 403: return "Forbidden";
-	case 404: return "Not Found";
-	case 405: return "Method Not Allowed";
-	case 409: return "Conflict";
-	case 412: return "Precondition Failed";
-	case 413: return "Payload Too Large";
-	case 429: return "Too Many Requests";
-	case 501: return "Not Implemented";
-	case 502: return "Bad Gateway";
-	case 503: return "Service Unavailable";
-	case 504: return "Gateway Timeout";
-	default: return "Internal Server Error";
-	}
-}
 
 /* 32 hexadecimal digits: a name for logs, no secret. */
 static void
@@ -127,7 +101,7 @@ reply_body(struct request *r, int status, const char *type)
 	if (r->ask.method == HTTP_HEAD)
 		evbuffer_drain(body, n); /* it would be sent, as the beginning of the next answer */
 	r->answer.status = status;
-	r->answer.reason = reason(status);
+	r->answer.reason = outcome_of(status)->words;
 	answer_leaves(r);
 	request_end(r);
 }
@@ -158,18 +132,6 @@ reply_empty(struct request *r, int status)
 	reply_body(r, status, NULL);
 }
 
-static enum reason
-reason_of_status(int status)
-{
-	switch (status) {
-	case 403: return REASON_QUOTA;
-	case 429: return REASON_OVERLOADED;
-	case 500: return REASON_FAILED;
-	case 503: return REASON_UNAVAILABLE;
-	default: return REASON_NONE;
-	}
-}
-
 /* What an operator wants to hear of: who is not let in, and what the hub could not do. The rest is the client's affair. */
 static void
 log_refused(const struct request *r, const struct fault *f)
@@ -182,7 +144,7 @@ log_refused(const struct request *r, const struct fault *f)
 	if (s.reason == REASON_NONE || s.reason == REASON_REQUEST_FRAMING)
 		s.detail = str_of(f->text);
 	if (s.reason == REASON_NONE)
-		s.reason = reason_of_status(fault_status(f->code));
+		s.reason = outcome_of(fault_status(f->code))->reason;
 	if (s.reason == REASON_NONE)
 		return;
 	*(r->actor == ACTOR_POLICY ? &s.policy : &s.device) = r->asker;
@@ -194,50 +156,18 @@ log_refused(const struct request *r, const struct fault *f)
 void
 reply_fault(struct request *r, const struct fault *f)
 {
-	struct buf json = { 0 }, text = { 0 };
-	char id[33], stamp[32];
-	time_t now = (time_t)(clock_wall_us() / 1000000);
-	struct tm tm;
+	const struct outcome *how = outcome_of(fault_status(f->code));
+	struct buf json = { 0 };
+	char id[33];
 
 	log_refused(r, f);
 	tracking_id(id);
-	gmtime_r(&now, &tm);
-	strftime(stamp, sizeof(stamp), "%m/%d/%Y %H:%M:%S", &tm);
-	buf_printf(&text, "ErrorCode:%s;%s", fault_name(f->code),
-	    f->text[0] != '\0' ? f->text : reason(fault_status(f->code)));
-	buf_cstr(&json, "{\"Message\":");
-	doc_write_json_str(&json, buf_view(&text));
-	buf_printf(&json, ",\"ExceptionMessage\":\"Tracking ID:%s-G:0-TimeStamp:%s\"}", id, stamp);
+	fault_write(&json, f, id, clock_wall_us());
 	add_header(r, "iothub-errorcode", fault_name(f->code));
-	if ((fault_status(f->code) == 429 || fault_status(f->code) == 503) &&
-	    !has_header(r, "Retry-After"))
-		add_header(r, "Retry-After", RETRY_AFTER_S);
+	if (how->retry_after != NULL && !has_header(r, "Retry-After"))
+		add_header(r, "Retry-After", how->retry_after);
 	reply_json(r, fault_status(f->code), buf_view(&json));
 	buf_fini(&json);
-	buf_fini(&text);
-}
-
-void
-reply_device_fault(struct request *r, const struct fault *f)
-{
-	struct buf json = { 0 }, inner = { 0 };
-	char id[33], t[TIME_TEXT_MAX];
-	size_t n = time_format(clock_wall_us(), t);
-
-	tracking_id(id);
-	buf_printf(
-	    &inner, "{\"errorCode\":%d,\"trackingId\":\"%s\",\"message\":", (int)f->code, id);
-	doc_write_json_str(&inner, str_of(f->text));
-	buf_cstr(&inner, ",\"timestampUtc\":");
-	doc_write_json_str(&inner, (struct str){ t, n });
-	buf_putc(&inner, '}');
-	buf_cstr(&json, "{\"Message\":");
-	doc_write_json_str(&json, buf_view(&inner));
-	buf_cstr(&json, ",\"ExceptionMessage\":\"\"}");
-	add_header(r, "iothub-errorcode", fault_name(f->code));
-	reply_json(r, fault_status(f->code), buf_view(&json));
-	buf_fini(&json);
-	buf_fini(&inner);
 }
 
 void
