@@ -44,6 +44,14 @@ jobs_init(struct worker *w)
 	w->jobs.calls_check = true;
 }
 
+/* What was written while a job was still known is on disk now: whoever looks for what it has left finds all of it. */
+static void
+learnt(void *ctx, void *p, bool committed)
+{
+	(void)p, (void)committed;
+	((struct worker *)ctx)->jobs.learning--;
+}
+
 static void
 jobs_learn(struct worker *w)
 {
@@ -64,6 +72,8 @@ jobs_learn(struct worker *w)
 	w->jobs.busy = w->jobs.forgets = w->jobs.calls_due = true;
 	w->jobs.rest_us = 0;
 	w->jobs.tick_us = 0;
+	w->jobs.learning++;
+	gate_after(&w->gate, learnt, NULL);
 }
 
 struct report {
@@ -314,8 +324,8 @@ forget(struct worker *w)
 	struct str results;
 	uint64_t number;
 
-	if (gate_in_flight(&w->gate) ||
-	    !w->jobs.forgets) /* what is deleted has to be seen as deleted */
+	if (!w->jobs.forgets || w->jobs.learning > 0 ||
+	    gate_in_flight(&w->gate)) /* what is deleted has to be seen as deleted */
 		return;
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++) {
 		number = shard_job_forgotten(w->shards[s], room, &results);

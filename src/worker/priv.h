@@ -46,6 +46,7 @@ struct worker_jobs {
 	uint32_t generation;
 	bool made;                 /* some calls are not listed in their part yet */
 	bool forgets;              /* there may be parts of jobs that are known no more */
+	uint32_t learning;         /* sets since which not all is on disk that was written before */
 	bool calls_due;            /* some are to be looked at */
 	bool calls_check;          /* there may be calls under way that only a record knows of */
 	int64_t calls_us;          /* the first deadline; INT64_MAX: none */
