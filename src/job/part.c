@@ -272,6 +272,18 @@ result_common(struct shard *sh, uint64_t number, uint32_t row, bool there)
 	}
 }
 
+/* Who comes later is younger than a part's targets (leaves_ended), even if the newest of those is gone by a start and the clock
+ * was set back. */
+static void
+generation_goes_on(struct shard *sh, const struct job_part *p)
+{
+	struct part_state s;
+
+	if (p->record != NULL && part_decode(blob_str(p->record), &s) &&
+	    s.generation > sh->generation)
+		sh->generation = s.generation;
+}
+
 enum err
 part_common(struct shard *sh, struct str key, const struct str *value)
 {
@@ -292,6 +304,7 @@ part_common(struct shard *sh, struct str key, const struct str *value)
 	p->told = false;
 	if (!rows) {
 		set_blob(&p->record, value);
+		generation_goes_on(sh, p);
 		return part_reset(p);
 	}
 	if (value != NULL && !rowset_decode(*value, &check))
