@@ -39,16 +39,18 @@ job_name(struct world *w, unsigned number)
 	return w->name;
 }
 
+/* One that calls a method calls it by its own name. */
 static void
-put_job(struct world *w)
+put_job(struct world *w, bool calls)
 {
 	struct buf *b = &w->text;
 	char at[TIME_TEXT_MAX];
 
-	if (rnd_below(&w->rnd, 4) == 0) {
-		buf_cstr(b,
+	if (calls) {
+		buf_printf(b,
 		    "{\"type\":\"scheduleDeviceMethod\",\"cloudToDeviceMethod\":{\"methodName\":"
-		    "\"m\",\"responseTimeoutInSeconds\":5},");
+		    "\"j%u\",\"responseTimeoutInSeconds\":5,\"connectTimeoutInSeconds\":%u},",
+		    w->njob, rnd_below(&w->rnd, 2) * 60);
 	} else {
 		buf_cstr(
 		    b, "{\"type\":\"scheduleUpdateTwin\",\"updateTwin\":{\"etag\":\"*\",\"tags\":");
@@ -64,15 +66,30 @@ put_job(struct world *w)
 	if (rnd_below(&w->rnd, 3) == 0)
 		buf_printf(b, "\"maxUpdatesPerSecond\":%u,", 1 + rnd_below(&w->rnd, 200));
 	buf_printf(b, "\"maxExecutionTimeInSeconds\":%u,", 10 + rnd_below(&w->rnd, 300));
-	put_condition(w, "queryCondition");
+	if (calls && rnd_below(&w->rnd, 2))
+		buf_cstr(b, "\"queryCondition\":\"*\"");
+	else
+		put_condition(w, "queryCondition");
 	buf_putc(b, '}');
 }
 
 void
 plan_job(struct world *w)
 {
-	put_job(w);
+	put_job(w, rnd_below(&w->rnd, 3) == 0);
 	world_send(w, named(w, OP_JOB_PUT, job_name(w, w->njob++)));
+}
+
+void
+plan_connect_all(struct world *w)
+{
+	write_connect_all(w);
+	buf_printf(&w->text,
+	    "{\"type\":\"scheduleDeviceMethod\",\"queryCondition\":\"*\",\"cloudToDeviceMethod\":{"
+	    "\"methodName\":\"j%u\",\"responseTimeoutInSeconds\":60}}",
+	    w->njob);
+	world_send(w, named(w, OP_JOB_PUT, job_name(w, w->njob++)));
+	world_rest(w);
 }
 
 void

@@ -171,6 +171,11 @@ question_back(struct walk *walk)
 
 	k->w->nwalk--;
 	k->w->nhome++;
+	if (k->w->dead) {
+		walk_free(walk);
+		question_free(k);
+		return;
+	}
 	seen.pages++;
 	if (failed)
 		check_fault(&walk->fault);
@@ -254,7 +259,7 @@ other_back(struct walk *walk)
 
 	w->nwalk--;
 	w->nhome++;
-	if (walk->fault.code != F_NONE)
+	if (walk->fault.code != F_NONE && !w->dead)
 		check_fault(&walk->fault);
 	walk_free(walk);
 }

@@ -25,6 +25,11 @@ struct store {
 	uint64_t changes; /* a cursor must not outlive one */
 	void *ctx;
 	store_done *done;
+	void (*watch)(unsigned lane, enum sim_commit what); /* NULL: nobody does */
+};
+
+struct sim_disk {
+	struct table_rows tables[STORE_TABLES];
 };
 
 /* Changes one behind the other: table * 2 + (is it a put?), key, value. */
@@ -82,6 +87,16 @@ rows_put(struct table_rows *t, struct str key, struct str value)
 	}
 	t->v[at].value.n = 0;
 	buf_str(&t->v[at].value, value);
+}
+
+static void
+rows_free(struct table_rows *t)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		buf_fini(&t->v[i].key);
+		buf_fini(&t->v[i].value);
+	}
+	free(t->v);
 }
 
 static void
@@ -242,12 +257,20 @@ batch_apply(struct store *s, const struct store_batch *b)
 	s->changes++;
 }
 
+static void
+tell(const struct store *s, unsigned lane, enum sim_commit what)
+{
+	if (s->watch != NULL)
+		s->watch(lane, what);
+}
+
 void
 store_submit(struct store *s, unsigned lane, struct store_batch *b, uint64_t cookie)
 {
 	assert(lane < s->nlane && s->lanes[lane].batch == NULL);
 	s->lanes[lane].batch = b;
 	s->lanes[lane].cookie = cookie;
+	tell(s, lane, SIM_SUBMITTED);
 }
 
 void
@@ -291,7 +314,43 @@ sim_store_end(struct store *s, unsigned lane, bool ok, bool on_disk)
 	if (ok || on_disk)
 		batch_apply(s, b);
 	store_batch_free(b);
+	tell(s, lane, ok ? SIM_LANDED : SIM_FAILED);
 	s->done(s->ctx, lane, l->cookie, ok ? STORE_OK : STORE_FAILED);
+}
+
+void
+sim_store_watch(struct store *s, void (*watch)(unsigned lane, enum sim_commit what))
+{
+	s->watch = watch;
+}
+
+void
+sim_store_lands(struct store *s, unsigned lane)
+{
+	batch_apply(s, s->lanes[lane].batch);
+}
+
+struct sim_disk *
+sim_store_copy(const struct store *s)
+{
+	struct sim_disk *d = xcalloc(1, sizeof(*d));
+
+	for (int t = 0; t < STORE_TABLES; t++)
+		for (uint32_t i = 0; i < s->tables[t].n; i++)
+			rows_put(&d->tables[t], buf_view(&s->tables[t].v[i].key),
+			    buf_view(&s->tables[t].v[i].value));
+	return d;
+}
+
+void
+sim_store_back(struct store *s, struct sim_disk *d)
+{
+	for (int t = 0; t < STORE_TABLES; t++) {
+		rows_free(&s->tables[t]);
+		s->tables[t] = d->tables[t];
+	}
+	s->changes++;
+	free(d);
 }
 
 void
@@ -322,14 +381,7 @@ sim_store_reopen(struct store *s, unsigned lanes)
 void
 sim_store_free(struct store *s)
 {
-	for (int t = 0; t < STORE_TABLES; t++) {
-		struct table_rows *rows = &s->tables[t];
-
-		for (uint32_t i = 0; i < rows->n; i++) {
-			buf_fini(&rows->v[i].key);
-			buf_fini(&rows->v[i].value);
-		}
-		free(rows->v);
-	}
+	for (int t = 0; t < STORE_TABLES; t++)
+		rows_free(&s->tables[t]);
 	free(s);
 }

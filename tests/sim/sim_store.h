@@ -19,6 +19,17 @@ void sim_store_end(struct store *s, unsigned lane, bool ok, bool on_disk);
 /* While it does not work every batch fails. */
 void sim_store_works(struct store *s, bool works);
 
+/* What becomes of a lane's batch. */
+enum sim_commit { SIM_SUBMITTED, SIM_LANDED, SIM_FAILED };
+void sim_store_watch(struct store *s, void (*watch)(unsigned lane, enum sim_commit what));
+
+/* The machine dies: what this lane has on its way is on the disk, whatever is said of it later. */
+void sim_store_lands(struct store *s, unsigned lane);
+/* What is on the disk, and back to that. */
+struct sim_disk;
+struct sim_disk *sim_store_copy(const struct store *s);
+void sim_store_back(struct store *s, struct sim_disk *disk);
+
 /* A value as it stands, borrowed until a commit ends; false: there is none. */
 bool sim_store_peek(const struct store *s, enum store_table t, struct str key, struct str *value);
 

@@ -28,6 +28,30 @@ step_time(struct world *w)
 	world_hear(w);
 }
 
+/* Somebody sets the clock. */
+static void
+step_clock(struct world *w)
+{
+	static const int64_t by_s[] = { -7200, -3600, -60, 60, 3600, 7200 };
+
+	w->ahead_us += by_s[rnd_below(&w->rnd, 6)] * SECOND;
+}
+
+/* Jobs are forgotten, while their devices go and not all lanes are quick. */
+static void
+step_month(struct world *w)
+{
+	for (int i = 0; i < 6; i++)
+		write_delete(w);
+	w->mono_us += 31 * 86400 * SECOND;
+	for (int i = 0; i < 6; i++) {
+		for (unsigned k = 0; k < w->o.nworker; k++)
+			world_turn(w, k);
+		world_commit(w, rnd_below(&w->rnd, 2) ? 0 : rnd_below(&w->rnd, w->o.nworker));
+		write_delete(w);
+	}
+}
+
 static void
 step_evict(struct world *w)
 {
@@ -48,6 +72,7 @@ step_rest(struct world *w)
 	world_rest(w);
 	question_ask(w); /* with nothing under way its whole answer is compared */
 	world_rest(w);
+	job_watch_results(w, false);
 }
 
 static const struct {
@@ -67,9 +92,9 @@ static const struct {
 	{ write_import, 15 },
 	{ write_connect, 15 },
 	{ write_report, 50 },
-	{ write_telemetry, 5 },
+	{ write_telemetry, 10 },
 	{ write_disconnect, 8 },
-	{ plan_job, 6 },
+	{ plan_job, 9 },
 	{ plan_job_cancel, 1 },
 	{ plan_configuration, 3 },
 	{ plan_configuration_delete, 2 },
@@ -81,6 +106,9 @@ static const struct {
 	{ step_heal, 8 },
 	{ step_rest, 8 },
 	{ world_restart, 1 },
+	{ world_crash, 2 },
+	{ step_clock, 2 },
+	{ step_month, 1 },
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 

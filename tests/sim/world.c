@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define BEGIN    (INT64_C(1704067200) * SECOND) /* 2024-01-01T00:00:00Z */
+#define CROWD    260u  /* devices in one shard whose answers are more than a job keeps there */
 #define REST_MAX 5000u /* rounds in which nothing comes home: ten times what was ever seen */
 
 struct world *the_world;
@@ -38,7 +39,7 @@ int __wrap_RAND_bytes(unsigned char *p, int n);
 int64_t
 world_wall_us(const struct world *w)
 {
-	return BEGIN + w->mono_us;
+	return BEGIN + w->mono_us + w->ahead_us;
 }
 
 /* Each look takes a while, so that slices end anywhere. */
@@ -154,6 +155,7 @@ fleet_down(struct world *w)
 	rollouts_free(w->rollouts);
 	fleet_free(w->fleet);
 	memset(w->epochs, 0, sizeof(w->epochs));
+	job_watch_life();
 }
 
 void
@@ -164,12 +166,38 @@ world_restart(struct world *w)
 	seen.restarts++;
 }
 
+/* The process dies at this point: a batch that is on its way is found on the disk, or not. What there was of it comes to its
+ * end unheard, on a disk that is no more. */
+void
+world_crash(struct world *w)
+{
+	struct sim_disk *disk;
+
+	for (unsigned i = 0; i < w->o.nworker; i++) {
+		bool found = rnd_below(&w->rnd, 2) == 0;
+
+		if (!sim_store_awaits(w->store, i))
+			continue;
+		if (found)
+			sim_store_lands(w->store, i);
+		job_watch_commit(i, found ? SIM_LANDED : SIM_FAILED);
+	}
+	disk = sim_store_copy(w->store);
+	w->dead = true;
+	sim_store_works(w->store, true);
+	fleet_down(w);
+	sim_store_back(w->store, disk);
+	w->dead = false;
+	fleet_up(w);
+	seen.crashes++;
+}
+
 /* Names whose devices lie in few shards: with all of them in the first of these, or spread. */
 static void
 name_devices(struct world *w, uint32_t n)
 {
 	static const uint32_t shards[] = { 0, 17, 40, 63 };
-	uint32_t spread = n > 400 ? 1 : 4;
+	uint32_t spread = n > 400 || w->crowded ? 1 : 4;
 
 	for (uint32_t i = 0; w->nid < n; i++) {
 		char *id = w->ids[w->nid];
@@ -192,6 +220,9 @@ draw_options(struct world *w, uint32_t most_devices)
 	                      queries[] = { 1 << 22, 1 << 22, 1 << 22, 20000 };
 	uint32_t n = rnd_below(&w->rnd, 16) == 0 ? DEVICES_MAX : sizes[rnd_below(&w->rnd, 4)];
 
+	w->crowded = rnd_below(&w->rnd, 12) == 0 && most_devices >= CROWD;
+	if (w->crowded)
+		n = CROWD;
 	w->o = (struct fleet_options){ .store = w->store,
 		.cache_bytes = SHARDS * caches[rnd_below(&w->rnd, 4)],
 		.query_bytes = queries[rnd_below(&w->rnd, 4)],
@@ -217,12 +248,16 @@ world_new(uint64_t seed, uint32_t most_devices)
 	if (loop_new(0, &w->loop) != ERR_OK)
 		world_fail("no loop");
 	w->store = sim_store_new(WORKERS_MAX, &w->fleet, fleet_commit_done);
+	sim_store_watch(w->store, job_watch_commit);
+	job_watch_new(w);
 	w->box = catalogue_box_new();
 	w->parser = doc_parser_new(1 << 20);
 	w->mac = sas_mac_new();
 	draw_options(w, most_devices);
 	fleet_up(w);
-	world_populate(w, w->nid * 7 / 10);
+	world_populate(w, w->crowded ? w->nid : w->nid * 7 / 10);
+	if (w->crowded)
+		plan_connect_all(w);
 	return w;
 }
 
@@ -286,6 +321,33 @@ world_rest(struct world *w)
 		if (w->nhome != home)
 			n = 0;
 	}
+}
+
+static bool
+all_rest(const struct world *w)
+{
+	for (unsigned i = 0; i < w->o.nworker; i++) {
+		const struct worker *k = &w->fleet->workers[i];
+
+		if (!gate_idle(&k->gate) || gate_writes(&k->gate) > 0 ||
+		    gate_needs_repair(&k->gate))
+			return false;
+	}
+	return true;
+}
+
+bool
+world_quiet(struct world *w, unsigned rounds)
+{
+	sim_store_works(w->store, true);
+	for (; rounds > 0; rounds--) {
+		round_of_all(w);
+		for (unsigned i = 0; i < w->o.nworker; i++)
+			world_turn(w, i);
+		if (all_rest(w))
+			return true;
+	}
+	return false;
 }
 
 uint64_t
@@ -352,6 +414,7 @@ world_free(struct world *w)
 	w->look_us = 0;
 	world_rest(w);
 	check_identities(w);
+	job_watch_end(w);
 	count_jobs(w);
 	count_configured(w);
 	for (int i = 0; i < 3; i++)
@@ -360,6 +423,7 @@ world_free(struct world *w)
 	fleet_down(w);
 	loop_free(w->loop);
 	sim_store_free(w->store);
+	job_watch_free();
 	catalogue_box_free(w->box);
 	doc_parser_free(w->parser);
 	sas_mac_free(w->mac);

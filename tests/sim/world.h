@@ -28,8 +28,8 @@ struct world {
 	struct rnd rnd; /* of the step under way */
 	/* the clock */
 	struct rnd clock_rnd;
-	int64_t mono_us;
-	uint32_t look_us; /* a look at it takes up to so long */
+	int64_t mono_us, ahead_us; /* the wall clock's, of what it should be */
+	uint32_t look_us;          /* a look at it takes up to so long */
 	/* the hub */
 	struct store *store;
 	struct fleet *fleet;
@@ -38,6 +38,7 @@ struct world {
 	struct catalogue_box *box;
 	uint64_t catalogue_version;
 	struct rollouts *rollouts;
+	bool dead; /* its process is: what still goes on is not heard */
 	/* its clients */
 	char ids[DEVICES_MAX][12];
 	uint64_t
@@ -47,6 +48,7 @@ struct world {
 	uint64_t nhome;                 /* those that have come back */
 	uint64_t sent;
 	unsigned njob;
+	bool crowded;  /* all are in one shard, connected, and answer calls at length */
 	char name[16]; /* of a job or configuration */
 	struct doc_parser *parser;
 	struct sas_mac *mac;
@@ -82,6 +84,10 @@ extern struct world *the_world;
 	X(configured) /* twins that have a configuration in the end */                             \
 	X(waves)      /* steps of rollouts */                                                      \
 	X(restarts)                                                                                \
+	X(crashes)                                                                                 \
+	X(touches) /* of devices by jobs, on disk */                                               \
+	X(paced)   /* of those, by a job with a pace */                                            \
+	X(results) /* of jobs, looked at */                                                        \
 	X(dropped) /* columns, for want of memory */
 #define SEEN_FIELD(name) uint64_t name;
 #define SEEN_NAME(name)  #name,
@@ -106,6 +112,9 @@ void world_fail(const char *format, ...) __attribute__((format(printf, 1, 2), no
 /* Until nothing is under way: works, walks. */
 void world_rest(struct world *w);
 void world_restart(struct world *w);
+void world_crash(struct world *w);
+/* Until all gates rest, or for so many rounds: then false. */
+bool world_quiet(struct world *w, unsigned rounds);
 void world_turn(struct world *w, unsigned worker);
 /* The lane's commit ends, if there is one. */
 void world_commit(struct world *w, unsigned lane);
@@ -132,6 +141,7 @@ void write_read(struct world *w);
 void write_bulk(struct world *w);
 void write_import(struct world *w);
 void write_connect(struct world *w);
+void write_connect_all(struct world *w);
 void write_report(struct world *w);
 void write_telemetry(struct world *w);
 void write_disconnect(struct world *w);
@@ -143,6 +153,17 @@ void plan_configuration(struct world *w);
 void plan_configuration_delete(struct world *w);
 void plan_rollout(struct world *w);
 void plan_content(struct world *w);
+
+void plan_connect_all(struct world *w); /* and a job that calls them all */
+
+/* job_watch.c: each target is touched once, at the job's pace; calls and results are as on disk; all ends */
+void job_watch_new(struct world *w);
+void job_watch_free(void);
+void job_watch_life(void); /* the process is another one */
+void job_watch_commit(unsigned lane, enum sim_commit what);
+void job_watch_called(struct world *w, struct str job, const char *device, const char *module);
+void job_watch_results(struct world *w, bool all_forgotten);
+void job_watch_end(struct world *w);
 
 /* questions.c: steps */
 void question_ask(struct world *w);
