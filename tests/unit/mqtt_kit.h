@@ -7,6 +7,7 @@
 
 #include "mqtt/session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define UNUSED  __attribute__((unused))
