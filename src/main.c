@@ -135,11 +135,10 @@ static const struct command commands[] = {
 		.name = "configuration create", .operands = "ID", .least = 1, .most = 1, .run = cli_configuration_create,
 		.options = HUB | CONFIGURATION | OPT(DRY_RUN),
 		.summary = "write desired properties to all devices of a condition, now and later",
-		.note = "--file: the configuration as in Azure's REST API, "
-			"{\"content\":{\"deviceContent\":{\"properties.desired.PATH\": "
-			"VALUE}},\"targetCondition\":...,\"priority\":...,\"labels\":{...},\"metrics\":{\"queries\":{NAME:QUERY}}}; the "
-			"id may be left out. What is given as an option is taken instead of the file's. Without a condition no device "
-			"has it.\n"
+		.note = "--file: the configuration as in Azure's REST API, {\"content\": {\"deviceContent\": "
+			"{\"properties.desired.PATH\": VALUE}}, \"targetCondition\": ..., \"priority\": ..., \"labels\": {...}, "
+			"\"metrics\": {\"queries\": {NAME: QUERY}}}; the id may be left out. What is given as an option is taken "
+			"instead of the file's. Without a condition no device has it.\n"
 			"--dry-run: how many twins would change, the first 1,000 of them, and what ten would be like.",
 		.example = "  twinhub configuration create winter --file winter.json --dry-run " DATA "\n"
 			"  twinhub configuration create winter --file winter.json " DATA "\n"

@@ -1,4 +1,5 @@
 /* Which command, its --help, and how errors are said. */
+#include "cli/manual.h"
 #include "cli/priv.h"
 
 #include <errno.h>
@@ -8,20 +9,21 @@
 
 #define HELP_INDENT 37 /* where texts of --help begin */
 
-static const struct {
-	enum exit_code code;
-	const char *text;
-} exit_texts[] = {
-	{ EXIT_DONE, "done" },
-	{ EXIT_FAILED, "refused by the hub, or failed" },
-	{ EXIT_USAGE, "the command line is wrong" },
-	{ EXIT_UNREACHABLE, "no hub answers there, or its certificate is not trusted" },
-	{ EXIT_NOT_FOUND, "no such device, module, configuration, job, policy, directory or file" },
-	{ EXIT_DAMAGED, "stored data is damaged, or of a newer format" },
-	{ EXIT_LOCKED, "another process has the data directory open" },
-	{ EXIT_CONFLICT, "it exists already, or has another etag by now" },
-	{ EXIT_DEVICE, "the device is not connected, or has not answered" },
+const struct exit_text exit_texts[] = {
+	{ EXIT_DONE, "done",
+	    "For `method invoke`: the device has answered, with whatever status." },
+	{ EXIT_FAILED, "refused by the hub, or failed",
+	    "For `job show --watch`: the job was cancelled, or failed on some device." },
+	{ EXIT_USAGE, "the command line is wrong", NULL },
+	{ EXIT_UNREACHABLE, "no hub answers there, or its certificate is not trusted", NULL },
+	{ EXIT_NOT_FOUND, "no such device, module, configuration, job, policy, directory or file",
+	    NULL },
+	{ EXIT_DAMAGED, "stored data is damaged, or of a newer format", NULL },
+	{ EXIT_LOCKED, "another process has the data directory open", NULL },
+	{ EXIT_CONFLICT, "it exists already, or has another etag by now", NULL },
+	{ EXIT_DEVICE, "the device is not connected, or has not answered", NULL },
 };
+const size_t exit_texts_n = sizeof(exit_texts) / sizeof(exit_texts[0]);
 
 /* ---- errors ---- */
 
@@ -124,13 +126,15 @@ help_all(const struct command *commands, size_t n)
 		snprintf(head, sizeof(head), "%s %s", commands[i].name, commands[i].operands);
 		printf("  %-32s %s\n", head, commands[i].summary);
 	}
-	printf("  %-32s %s\n  %-32s %s\n", "help [COMMAND]",
-	    "what a command does; also COMMAND --help", "--version", "the program's version");
+	printf("  %-32s %s\n  %-32s %s\n  %-32s %s\n", "help [COMMAND]",
+	    "what a command does; also COMMAND --help", "completion bash|zsh",
+	    "a script for the shell, to complete commands and options by", "--version",
+	    "the program's version");
 	printf(
 	    "\nHow a command finds its hub: --data DIR on the same machine, or --connection-string "
 	    "TEXT, or\nTWINHUB_CONNECTION_STRING in the environment. Results are tables on a "
 	    "terminal and JSON when piped.\n\nexit codes:\n");
-	for (size_t i = 0; i < sizeof(exit_texts) / sizeof(exit_texts[0]); i++)
+	for (size_t i = 0; i < exit_texts_n; i++)
 		printf("  %d  %s\n", exit_texts[i].code, exit_texts[i].text);
 }
 
@@ -220,6 +224,50 @@ command_run(const struct command *c, int argc, char **argv)
 	return c->run(&a);
 }
 
+/* help --man [serve], help --markdown TABLE: what the manual pages and docs/operations.md are made of (scripts/manual). */
+static int
+help_printed(const struct manual *m, int argc, char **argv)
+{
+	struct buf out = { 0 };
+	bool known = true;
+
+	if (strcmp(argv[0], "--man") == 0 && argc == 1)
+		manual_page(&out, m);
+	else if (strcmp(argv[0], "--man") == 0 && argc == 2)
+		known = manual_page_of(&out, m, argv[1]);
+	else
+		known = argc == 2 && strcmp(argv[0], "--markdown") == 0 &&
+		    manual_table(&out, m, argv[1]);
+	fwrite(out.p, 1, out.n, stdout);
+	buf_fini(&out);
+	return known
+	    ? EXIT_DONE
+	    : cli_fail(EXIT_USAGE,
+	          "usage: twinhub help --man [serve], or --markdown options, commands or codes");
+}
+
+static int
+help_completion(void)
+{
+	printf("usage: twinhub completion bash|zsh\n\nPrint a script that completes commands, "
+	       "options and "
+	       "their values.\n\nexample:\n  source <(twinhub completion bash)\n");
+	return EXIT_DONE;
+}
+
+static int
+completion(const struct manual *m, int argc, char **argv)
+{
+	struct buf out = { 0 };
+	bool known = argc == 1 && completion_script(&out, m, argv[0]);
+
+	fwrite(out.p, 1, out.n, stdout);
+	buf_fini(&out);
+	if (known || (argc > 0 && is_help(argv[0])))
+		return known ? EXIT_DONE : help_completion();
+	return cli_fail(EXIT_USAGE, "usage: twinhub completion bash, or zsh");
+}
+
 static int
 help(const struct command *commands, size_t n, int argc, char **argv)
 {
@@ -230,6 +278,10 @@ help(const struct command *commands, size_t n, int argc, char **argv)
 		help_all(commands, n);
 		return EXIT_DONE;
 	}
+	if (strcmp(argv[0], "completion") == 0)
+		return help_completion();
+	if (str_starts(str_of(argv[0]), STR("--")))
+		return help_printed(&(struct manual){ commands, n }, argc, argv);
 	c = command_find(commands, n, argc, argv, &used);
 	if (c == NULL)
 		return help_family(commands, n, argv[0], EXIT_DONE);
@@ -253,6 +305,8 @@ dispatch(const struct command *commands, size_t n, int argc, char **argv)
 	}
 	if (is_help(argv[0]) || strcmp(argv[0], "help") == 0)
 		return help(commands, n, argc - 1, argv + 1);
+	if (strcmp(argv[0], "completion") == 0)
+		return completion(&(struct manual){ commands, n }, argc - 1, argv + 1);
 	c = command_find(commands, n, argc, argv, &used);
 	if (c != NULL)
 		return command_run(c, argc - used, argv + used);

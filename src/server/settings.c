@@ -77,12 +77,12 @@ static const struct option_spec rows[] = {
 		.name = "address-free", .value = "NET", .kind = OPTION_TEXT, .many = true, AT(address_free),
 		.help = "addresses without limits by address, as 10.0.0.0/8",
 		.note = "Nets, as `10.0.0.0/8`, `fd00::/8` or one address, that limits by address do not concern: neither "
-			"`max-connections-per-address` nor `rate-limit address:...`. Default none.",
+			"`max-connections-per-address` nor `rate-limit address:...`.",
 	}, {
 		.name = "proxy", .value = "NET", .kind = OPTION_TEXT, .many = true, AT(proxies),
 		.help = "balancers: who connects from there names its client first, by PROXY protocol v2",
 		.note = "Nets, written as those of `address-free`: who connects from there says first who its client is ([behind a "
-			"balancer](#behind-a-balancer)). Default none.",
+			"balancer](#behind-a-balancer)).",
 	}, {
 		.name = "connect-timeout", .value = "SECONDS", .kind = OPTION_NUMBER, .least = 1, .most = 3600, .fallback = "30", AT(connect_timeout_s),
 		.help = "from accept to a whole MQTT CONNECT",
@@ -125,13 +125,13 @@ static const struct option_spec rows[] = {
 		.help = "as device:updates=10/s, for each device, module, policy or address",
 		.note = "As `device:updates=10/s` or `policy:queries=20/m,5`: what each device, module, policy or address may do in a second, "
 			"minute, hour or day, and how much of it at once; one line for each rule. Kinds and answers: [limits.md, L-94 to "
-			"L-97](spec/limits.md). Default none. Clients behind one NAT share an address: give rules for policies and devices "
+			"L-97](spec/limits.md). Clients behind one NAT share an address: give rules for policies and devices "
 			"instead, or name the net in `address-free`.",
 	}, {
 		.name = "import-export-dir", .value = "DIR", .kind = OPTION_DIR, .many = true, AT(import_export_dirs),
 		.help = "a directory whose files import and export jobs may use",
-		.note = "Files there [import and export jobs](#export-and-import) of the service SDKs may read and write. Default none: such "
-			"jobs are refused.",
+		.note = "Files there [import and export jobs](#export-and-import) of the service SDKs may read and write. Without one such jobs are "
+			"refused.",
 	}, {
 		.name = "log-file", .value = "FILE", .kind = OPTION_FILE, .otherwise = "stderr", AT(log_file),
 		.help = "the log goes there; opened anew on SIGHUP and SIGUSR1",
