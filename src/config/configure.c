@@ -2,99 +2,16 @@
  * Configurations applied to twins, inside the commit of the change that concerns them (J-42 to J-54).
  *
  *   a record is written --row_write--> the row is due --end of the operation--> evaluated
- *   another set of configurations --shard_configure--> every row is due: the worker calls shard_sweep, slice by slice
+ *   another set of configurations --shard_configure--> every row is due: sweep.c
  *
  * A deployment is for edge devices and says what their modules' twins have. So an edge device and its modules are evaluated
  * together, modules that a deployment names are made, and $edgeAgent, the last, bears what has become of each deployment.
- *
- * Evaluating a row that is in line with the set writes nothing (J-49), so a sweep may begin anew at any time: after a
- * restart, a failed commit, or another change of the set. The mark `swept` is written when it is over. A sweep evaluates
- * only rows that the change of the set may concern, as far as it is known what that is (touched.h).
  */
 #include <stdlib.h>
 
 #include "config/configure.h"
 
 #define DUE_MAX 4096u /* rows of one operation: a device with its modules, and some to spare */
-
-/* Which changes of a row make it due. */
-static unsigned
-watch_of(const struct configurations *set)
-{
-	unsigned watch = RECORD_BIT(RECORD_WANTED);
-
-	if (set->n == 0)
-		return 0;
-	if ((set->sections & QUERY_SECTION_BIT(SECTION_REPORTED)) ||
-	    (set->roots & QUERY_ROOT_BIT(QUERY_ROOT_VERSION)))
-		watch |= RECORD_BIT(RECORD_REPORTED);
-	if (evaluator_records(set) & RECORD_BIT(RECORD_IDENTITY))
-		watch |= RECORD_BIT(RECORD_IDENTITY);
-	if (set->roots & QUERY_ROOT_BIT(QUERY_ROOT_CONNECTION_STATE))
-		watch |= WATCH_PRESENCE;
-	if (set->edge)
-		watch |= WATCH_EDGE;
-	return watch;
-}
-
-static const struct configurations none;
-
-/* What every row is in line with, but for those that `touched` concerns; NULL: nobody knows. */
-static const struct configurations *
-in_line_with(const struct shard *sh, const struct configurations *next)
-{
-	const struct configure *c = configure_of(sh);
-
-	if (c->postponed)
-		return NULL;
-	if (c->ev.set != NULL)
-		return c->ev.set;
-	return c->swept == next->hash ? next : c->swept == none.hash ? &none : NULL;
-}
-
-static void
-set_changes(struct shard *sh, const struct configurations *next)
-{
-	struct configure *c = configure_of(sh);
-
-	if (c->ev.set != NULL && c->ev.set->hash == next->hash)
-		return;
-	c->row = 0;
-	touched_add(&c->touched, in_line_with(sh, next), next);
-}
-
-void
-shard_configure(struct shard *sh, const struct configurations *set)
-{
-	struct configure *c = configure_of(sh);
-
-	if (set == NULL)
-		set = &none;
-	if (c->ev.set == NULL && set->n == 0 && c->swept == 0)
-		return;
-	set_changes(sh, set);
-	evaluator_use(&c->ev, set);
-	c->records = evaluator_records(set);
-	c->selfish = (set->sections & QUERY_SECTION_BIT(SECTION_DESIRED)) ||
-	    (set->roots &
-	        (QUERY_ROOT_BIT(QUERY_ROOT_ETAG) | QUERY_ROOT_BIT(QUERY_ROOT_VERSION) |
-	            QUERY_ROOT_BIT(QUERY_ROOT_CONFIGURATIONS)));
-	c->timed = (set->roots & QUERY_ROOT_BIT(QUERY_ROOT_LAST_ACTIVITY_TIME)) != 0;
-	c->watch = watch_of(set);
-	shard_watch(sh, &configuration_feature, c->watch);
-}
-
-static void
-configure_fini(void *state)
-{
-	struct configure *c = state;
-
-	configurations_free(c->stored);
-	evaluator_fini(&c->ev);
-	touched_fini(&c->touched);
-	buf_fini(&c->notify);
-	free(c->due);
-}
 
 /* ---- one row ---- */
 
@@ -157,8 +74,8 @@ at_hand(const struct row *r, unsigned records)
 }
 
 /* Is the row evaluated with its device, and this an edge one? */
-static struct row *
-family_of(struct shard *sh, struct row *r)
+struct row *
+row_family_of(struct shard *sh, struct row *r)
 {
 	struct row *device = r->module_n != 0 ? row_find(sh, row_device(r), STR_NONE) : r;
 
@@ -166,10 +83,10 @@ family_of(struct shard *sh, struct row *r)
 }
 
 /* A row of the family, or this row alone, of which some of these are not in memory; NULL: none. */
-static struct row *
-not_at_hand(struct shard *sh, struct row *r, unsigned records)
+struct row *
+row_not_at_hand(struct shard *sh, struct row *r, unsigned records)
 {
-	struct row *device = family_of(sh, r), *m;
+	struct row *device = row_family_of(sh, r), *m;
 
 	if (device == NULL)
 		return at_hand(r, records) ? NULL : r;
@@ -245,13 +162,13 @@ family_in_line(struct shard *sh, uint32_t row, const struct hub_env *env)
 }
 
 /* A row, or the family that it belongs to. */
-static void
-bring_in_line(struct shard *sh, struct row *r, const struct hub_env *env)
+void
+row_bring_in_line(struct shard *sh, struct row *r, const struct hub_env *env)
 {
 	struct configure *c = configure_of(sh);
-	struct row *device = family_of(sh, r);
+	struct row *device = row_family_of(sh, r);
 
-	if (not_at_hand(sh, r, c->records) != NULL) {
+	if (row_not_at_hand(sh, r, c->records) != NULL) {
 		c->postponed = true;
 		return;
 	}
@@ -282,7 +199,7 @@ mark(struct configure *c, uint32_t row)
 }
 
 /* It is evaluated at the end of the operation; where it becomes an edge device, or is none any more, its modules are, too. */
-static void
+void
 configure_row_changed(struct shard *sh, struct row *r, unsigned what)
 {
 	struct configure *c = configure_of(sh);
@@ -293,12 +210,12 @@ configure_row_changed(struct shard *sh, struct row *r, unsigned what)
 			mark(c, row_number(sh, m));
 		return;
 	}
-	device = family_of(sh, r);
+	device = row_family_of(sh, r);
 	mark(c, row_number(sh, device != NULL ? device : r));
 }
 
 /* Deployments of its device may name a module, or wait for its place. */
-static void
+void
 configure_row_leaves(struct shard *sh, struct row *r, const struct hub_env *env)
 {
 	(void)env;
@@ -308,7 +225,7 @@ configure_row_leaves(struct shard *sh, struct row *r, const struct hub_env *env)
 
 /* ---- around an operation ---- */
 
-static unsigned
+unsigned
 configure_needs(const struct shard *sh, enum op_kind kind)
 {
 	unsigned changes = RECORD_BIT(RECORD_WANTED);
@@ -328,7 +245,7 @@ configure_needs(const struct shard *sh, enum op_kind kind)
 	return configure_of(sh)->watch & changes ? configure_of(sh)->records : 0;
 }
 
-static unsigned
+unsigned
 configure_missing(struct shard *sh, const struct op *op, struct buf *key)
 {
 	unsigned records = configure_needs(sh, op->kind), missing;
@@ -356,7 +273,7 @@ written_by_back_end(struct shard *sh, const struct op *op)
 	return r != NULL ? blob_ref(r->records[RECORD_WANTED]) : NULL;
 }
 
-static void
+void
 configure_begin(struct shard *sh, const struct op *op)
 {
 	struct configure *c = configure_of(sh);
@@ -374,7 +291,7 @@ evaluate_due(struct shard *sh, struct configure *c, const struct hub_env *env)
 		if (due == NULL || due->id == NULL)
 			continue;
 		if (env->can_write)
-			bring_in_line(sh, due, env);
+			row_bring_in_line(sh, due, env);
 		else
 			c->postponed = true;
 	}
@@ -398,7 +315,7 @@ answer_again(struct shard *sh, const struct op *op, const struct blob *said,
 }
 
 /* Configurations have the last word. */
-static void
+void
 configure_end(struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply)
 {
 	struct configure *c = configure_of(sh);
@@ -412,40 +329,6 @@ configure_end(struct shard *sh, const struct op *op, const struct hub_env *env, 
 	c->was = NULL;
 }
 
-/* ---- all rows ---- */
-
-bool
-shard_sweep_awaited(const struct shard *sh)
-{
-	const struct configure *c = configure_of(sh);
-
-	return c->ev.set != NULL && (c->again || c->swept != c->ev.set->hash);
-}
-
-void
-shard_sweep_restart(struct shard *sh)
-{
-	struct configure *c = configure_of(sh);
-
-	if (c->ev.set == NULL)
-		return;
-	c->row = 0;
-	touched_all(&c->touched);
-}
-
-void
-shard_sweep_again(struct shard *sh)
-{
-	struct configure *c = configure_of(sh);
-
-	if (c->ev.set == NULL || shard_sweep_awaited(sh) || !(c->timed || c->postponed))
-		return;
-	c->postponed = false;
-	c->again = true;
-	c->row = 0;
-	touched_all(&c->touched);
-}
-
 uint32_t
 shard_family_row(struct shard *sh, uint32_t row, unsigned *records)
 {
@@ -453,136 +336,7 @@ shard_family_row(struct shard *sh, uint32_t row, unsigned *records)
 
 	if (configure_of(sh)->watch != 0 && row < sh->nrow && row_at(sh, row)->id != NULL) {
 		*records = configure_of(sh)->records;
-		missing = not_at_hand(sh, row_at(sh, row), *records);
+		missing = row_not_at_hand(sh, row_at(sh, row), *records);
 	}
 	return missing != NULL ? row_number(sh, missing) : TABLE_NONE;
 }
-
-/* The row that the sweep is at; NULL: it is none, or a module that comes with its device. */
-static struct row *
-sweep_at(struct shard *sh)
-{
-	const struct configure *c = configure_of(sh);
-	struct row *r = c->row < sh->nrow ? row_at(sh, c->row) : NULL;
-
-	if (r == NULL || r->id == NULL || (r->module_n != 0 && family_of(sh, r) != NULL))
-		return NULL;
-	return r;
-}
-
-/* Is one of the configurations that have changed for this row, or has been? */
-static bool
-concerns_row(struct shard *sh, const struct row *r)
-{
-	struct configure *c = configure_of(sh);
-	struct str bears = STR_NONE;
-	struct wanted w;
-
-	if (wanted_decode(blob_str(r->records[RECORD_WANTED]), &w))
-		bears = w.configurations;
-	if (touched_bears(&c->touched, bears))
-		return true;
-	for (uint32_t i = 0; i < c->ev.set->n; i++) {
-		const struct configuration *cf = c->ev.set->v[i];
-
-		if (chosen_has(&c->touched.now, i) && row_is_about(r, cf) &&
-		    row_is_reached(&c->ev, sh, r, cf, bears))
-			return true;
-	}
-	return false;
-}
-
-/* For its family: only $edgeAgent bears the names of deployments, and where that is not evaluated with the others any more,
- * nothing tells what they have written. */
-static bool
-concerns(struct shard *sh, struct row *r)
-{
-	struct row *device = family_of(sh, r), *m;
-	bool agent = false;
-
-	if (device == NULL)
-		return (r->module_n != 0 && configure_of(sh)->touched.edge) || concerns_row(sh, r);
-	if (concerns_row(sh, device))
-		return true;
-	for (m = module_first(sh, device); m != NULL; m = module_next(sh, m)) {
-		agent |= row_is_agent(m);
-		if (concerns_row(sh, m))
-			return true;
-	}
-	return !agent;
-}
-
-static unsigned
-records_to_decide(const struct touched *t)
-{
-	return hub_records_of(&t->needs) | RECORD_BIT(RECORD_WANTED);
-}
-
-uint32_t
-shard_sweep_row(struct shard *sh, unsigned *records)
-{
-	struct configure *c = configure_of(sh);
-	struct row *r = sweep_at(sh), *missing = NULL;
-
-	c->passes = false;
-	if (r != NULL && !c->touched.all) {
-		*records = records_to_decide(&c->touched);
-		missing = not_at_hand(sh, r, *records);
-		c->passes = missing == NULL && !concerns(sh, r);
-	}
-	if (r != NULL && missing == NULL && !c->passes) {
-		*records = c->records;
-		missing = not_at_hand(sh, r, *records);
-	}
-	return missing != NULL ? row_number(sh, missing) : TABLE_NONE;
-}
-
-void
-shard_sweep(struct shard *sh, const struct hub_env *env)
-{
-	struct configure *c = configure_of(sh);
-	struct row *r = sweep_at(sh);
-
-	c->identities = sh->nidentity;
-	if (c->row < sh->nrow) {
-		if (r != NULL && !c->passes)
-			bring_in_line(sh, r, env);
-		c->row++;
-		return;
-	}
-	c->again = false;
-	touched_none(&c->touched);
-	if (c->swept != c->ev.set->hash)
-		swept_write(sh, c->ev.set->hash, env);
-}
-
-uint64_t
-shard_looped(const struct shard *sh)
-{
-	return configure_of(sh)->nlooped;
-}
-
-/* ---- the feature ---- */
-
-static const struct feature_ops operations = {
-	.operations = { [OP_CONFIGURATION_PUT] = on_configuration_put,
-	    [OP_CONFIGURATION_DELETE] = on_configuration_delete,
-	    [OP_ROLLOUT] = on_rollout,
-	    [OP_APPLY_CONTENT] = on_apply_content },
-	.needs = configure_needs,
-	.missing = configure_missing,
-	.begin = configure_begin,
-	.end = configure_end,
-};
-
-const struct feature configuration_feature = {
-	.state_bytes = sizeof(struct configure),
-	.fini = configure_fini,
-	.key_prefixes = configure_key_prefixes,
-	.load = configure_load,
-	.next_prefix = configure_next_prefix,
-	.value = configure_value,
-	.row_changed = configure_row_changed,
-	.row_leaves = configure_row_leaves,
-	.ops = &operations,
-};

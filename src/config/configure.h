@@ -1,4 +1,4 @@
-/* What configurations keep in a shard: shared by configure.c, which applies them, and configurations.c, which has their records. */
+/* What configurations keep in a shard: shared by configure.c, which applies them to rows, sweep.c, which goes through all of them, stored.c, which has their records, and feature.c. */
 #ifndef TWINHUB_CONFIG_CONFIGURE_H
 #define TWINHUB_CONFIG_CONFIGURE_H
 
@@ -35,6 +35,24 @@ configure_of(const struct shard *sh)
 {
 	return shard_state(sh, &configuration_feature);
 }
+
+/* ---- its rows ---- */
+
+/* The edge device that the row is evaluated with: its own, or itself; NULL: it is evaluated alone. */
+struct row *row_family_of(struct shard *sh, struct row *r);
+/* A row of the family, or this row alone, of which some of these are not in memory; NULL: none. */
+struct row *row_not_at_hand(struct shard *sh, struct row *r, unsigned records);
+/* Evaluate a row, or the family that it belongs to, and write what that changes. */
+void row_bring_in_line(struct shard *sh, struct row *r, const struct hub_env *env);
+
+/* As struct feature and struct feature_ops have it. */
+void configure_row_changed(struct shard *sh, struct row *r, unsigned what);
+void configure_row_leaves(struct shard *sh, struct row *r, const struct hub_env *env);
+unsigned configure_needs(const struct shard *sh, enum op_kind kind);
+unsigned configure_missing(struct shard *sh, const struct op *op, struct buf *key);
+void configure_begin(struct shard *sh, const struct op *op);
+void configure_end(
+    struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply);
 
 /* ---- its records (struct feature) ---- */
 

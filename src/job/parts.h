@@ -1,5 +1,5 @@
 /*
- * Jobs in a shard, as the files jobs.c, job_part.c and job_result.c share them.
+ * Jobs in a shard, as its files share them.
  *
  * Records of RECORD_COMMON (S: shard, 2 bytes; N: the job's number, 8; R: row, 4; all big-endian):
  *
@@ -74,6 +74,7 @@ struct job_part {
 };
 
 struct job_reports;
+void reports_free(struct job_reports *rs); /* NULL is fine */
 
 /* What jobs keep in a shard. */
 struct shard_jobs {
@@ -129,6 +130,10 @@ void part_fresh_add(struct job_part *p, uint32_t row, struct str value);
 void jobs_row_leaves(struct shard *sh, struct row *r, const struct hub_env *env);
 /* Would an identity of generation b, for a job that is remembered, not be what one of a is, a target or one that came later? */
 bool jobs_chose_between(const struct shard *sh, uint64_t a, uint64_t b);
+
+/* ---- operations, on shard 0 (J-09, J-10, J-15) ---- */
+
+op_fn on_job_put, on_job_get, on_job_cancel;
 
 /* ---- results ---- */
 
