@@ -63,6 +63,8 @@ world_of(const struct mqtt_options *o)
 		.random = world_random };
 }
 
+static void link_reads(struct link *l);
+
 /* ---- slots ---- */
 
 struct mqtt_loop *
@@ -75,6 +77,7 @@ mqtt_loop_new(struct loop *l, const struct mqtt_options *o)
 	ml->world = world_of(o);
 	ml->free_slot = TABLE_NONE;
 	sessions_init(&ml->sessions, &ml->world, o->max_in_flight);
+	turns_init(&ml->turns, o->work_bytes ? o->work_bytes : MQTT_WORK_BYTES);
 	links_init(ml);
 	return ml;
 }
@@ -130,19 +133,30 @@ slot_link(struct mqtt_loop *ml, struct reply_to to)
 
 /* ---- works ---- */
 
+static void
+links_go_on(struct mqtt_loop *ml)
+{
+	struct link *l;
+
+	while ((l = turn_next(&ml->turns)) != NULL) {
+		session_hold(&l->session, false, loop_now_us(ml->loop));
+		link_reads(l);
+	}
+}
+
 static struct link *
 work_back(struct mqtt_loop *ml, const struct work *w)
 {
 	ml->nwork--;
+	ml->turns.bytes -= w->room;
+	links_go_on(ml);
 	return slot_link(ml, w->op.reply_to);
 }
 
 static void
 on_gone(struct work *w)
 {
-	struct mqtt_loop *ml = w->owner;
-
-	ml->nwork--;
+	(void)work_back(w->owner, w);
 	work_free(w);
 }
 
@@ -170,6 +184,8 @@ submit(struct mqtt_loop *ml, struct work *w)
 	    : w->op.kind == OP_DISCONNECT  ? on_gone
 	                                   : on_answer;
 	ml->nwork++;
+	ml->turns.bytes += w->room;
+	w->roomy = true;
 	fleet_submit(ml->o.fleet, w);
 }
 
@@ -211,6 +227,15 @@ keep_time(struct link *l)
 		loop_timer_set(l->ml->loop, &l->timer, due_us);
 }
 
+static void
+link_reads(struct link *l)
+{
+	if (session_reads(&l->session))
+		stream_resume(l->stream);
+	else
+		stream_pause(l->stream);
+}
+
 void
 link_perform(struct link *l, struct actions *a)
 {
@@ -222,10 +247,7 @@ link_perform(struct link *l, struct actions *a)
 		submit(l->ml, a->work);
 	if (a->accepted)
 		stream_deadline(l->stream, 0);
-	if (session_reads(&l->session))
-		stream_resume(l->stream);
-	else
-		stream_pause(l->stream);
+	link_reads(l);
 	if (a->ending == SESSION_LEAVES)
 		stream_close(l->stream);
 	else if (a->ending == SESSION_DROPS)
@@ -247,6 +269,17 @@ on_due(struct loop_timer *t)
 
 /* ---- streams ---- */
 
+/* Operations of sessions wait for one another; a CONNECT does not. */
+static bool
+link_waits(struct link *l)
+{
+	if (l->session.state != S_LIVE || !turn_awaited(&l->ml->turns, l))
+		return false;
+	session_hold(&l->session, true, loop_now_us(l->ml->loop));
+	link_reads(l); /* before it may be told to go on */
+	return true;
+}
+
 static size_t
 on_data(struct stream *st, struct str in, void *ctx)
 {
@@ -255,16 +288,19 @@ on_data(struct stream *st, struct str in, void *ctx)
 	enum err e = ERR_OK;
 	size_t used = 0;
 
-	while (e == ERR_OK && used < in.n && session_reads(&l->session) && stream_is_open(st)) {
+	while (e == ERR_OK && used < in.n && session_reads(&l->session) && stream_is_open(st) &&
+	    !link_waits(l)) {
 		struct actions a = { 0 };
 		size_t size = 0;
 
 		e = session_bytes(
 		    &l->session, str_sub(in, used), loop_now_us(l->ml->loop), &size, &a);
+		turn_over(&l->ml->turns, l);
 		link_perform(l, &a);
 		if (e == ERR_OK)
 			used += size;
 	}
+	links_go_on(l->ml);
 	session_waits(&l->session, in.n - used, &rest);
 	if (rest.ending != SESSION_STAYS)
 		link_perform(l, &rest);
@@ -310,6 +346,8 @@ on_close(struct stream *st, enum stream_end why, void *ctx)
 	link_perform(l, &a);
 	slot_give(ml, l->session.self.slot);
 	ml->nsession--;
+	turn_dropped(&ml->turns, l);
+	links_go_on(ml);
 	link_ended(l);
 	session_fini(&l->session);
 	free(l);

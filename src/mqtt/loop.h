@@ -4,11 +4,36 @@
 
 #include "mqtt/session.h"
 
+/*
+ * turns.c: the room for operations of all sessions of a loop. When nothing is left of it they stand in line, so each comes to
+ * its turn however much the others send. A turn is for one packet.
+ */
+struct turn {
+	struct link *next, **prev; /* prev NULL: it is not in line */
+	bool mine;                 /* it may go on, and has not yet */
+};
+
+struct turns {
+	struct link *first, **last;
+	uint32_t nmine;
+	size_t bytes, max_bytes; /* of operations under way */
+};
+void turns_init(struct turns *t, size_t max_bytes);
+/* Whether l has to wait; then it is in line. */
+bool turn_awaited(struct turns *t, struct link *l);
+/* It has made use of its turn, or had none to make. */
+void turn_over(struct turns *t, struct link *l);
+/* It has gone. */
+void turn_dropped(struct turns *t, struct link *l);
+/* Who is to go on now, as there is room; to be asked until it is NULL, whenever bytes or turns have come back. */
+struct link *turn_next(struct turns *t);
+
 struct link {
 	struct session session;
 	struct mqtt_loop *ml;
 	struct stream *stream;
 	struct loop_timer timer; /* at session_due_us */
+	struct turn turn;        /* turns.c */
 };
 
 struct slot {
@@ -24,6 +49,7 @@ struct mqtt_loop {
 	struct slot *slots;
 	uint32_t nslot, free_slot; /* free_slot: TABLE_NONE when there is none */
 	uint32_t nsession, nwork;
+	struct turns turns;
 	struct reaper { /* links.c */
 		struct msg msg;
 		struct loop_timer timer;

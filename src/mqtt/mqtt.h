@@ -16,14 +16,16 @@ struct mqtt_options {
 	struct catalogue_box *catalogue;
 	struct limiter *limiter;         /* NULL: no rate limits */
 	const struct nets *address_free; /* no rate limits by address for these; NULL: for all */
-	unsigned nloop;                  /* that share what is bounded for all; 0: 1 */
+	size_t work_bytes; /* of all its sessions' operations on their way; 0: MQTT_WORK_BYTES */
+	unsigned nloop;    /* that share what is bounded for all; 0: 1 */
 	uint32_t
 	    max_in_flight; /* operations of one session on their way; at it reading stops. 0: MQTT_IN_FLIGHT */
 };
 
 #define MQTT_IN_FLIGHT       256u
-#define MQTT_IN_FLIGHT_BYTES (1u << 20) /* of such operations; at it reading stops */
-#define MQTT_MESSAGE_MAX     262144u    /* payload and properties of telemetry (D-64) */
+#define MQTT_IN_FLIGHT_BYTES (1u << 20)  /* of such operations; at it reading stops */
+#define MQTT_WORK_BYTES      (32u << 20) /* of all of a loop; at it they wait for one another */
+#define MQTT_MESSAGE_MAX     262144u     /* payload and properties of telemetry (D-64) */
 #define MQTT_STRANGERS_MAX                                                                         \
 	(8u << 20) /* bytes of unfinished CONNECTs on one loop; over it the link ends that sent last */
 #define MQTT_IDLE_MAX_S  1767u             /* L-74 */

@@ -147,7 +147,16 @@ work_back(struct session *s, const struct work *w)
 bool
 session_reads(const struct session *s)
 {
-	return (s->state == S_NEW || s->state == S_LIVE) && !s->full && s->rest_us == SESSION_NEVER;
+	return (s->state == S_NEW || s->state == S_LIVE) && !s->full && !s->held &&
+	    s->rest_us == SESSION_NEVER;
+}
+
+void
+session_hold(struct session *s, bool held, int64_t now_us)
+{
+	s->held = held;
+	if (!held)
+		s->heard_us = now_us; /* its silence was ours */
 }
 
 void
@@ -319,7 +328,7 @@ idle_ends(struct session *s, int64_t now_us, struct actions *a)
 {
 	int64_t idle_us = (int64_t)s->idle_s * 1000000;
 
-	if (s->rest_us != SESSION_NEVER) /* what it sends is not read */
+	if (!session_reads(s)) /* what it sends waits for us */
 		s->idle_us = now_us + idle_us;
 	else if (now_us >= s->heard_us + idle_us)
 		session_leave(s, SESSION_DROPS, REASON_KEEP_ALIVE, a); /* D-26 */

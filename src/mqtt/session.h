@@ -68,6 +68,7 @@ struct session {
 	uint64_t address;     /* asker_key of where it comes from; 0: not limited by that */
 	uint8_t state;
 	bool full;                 /* reading stopped for back-pressure, and is not yet to go on */
+	bool held;                 /* session_hold */
 	bool delayed;              /* it has had to wait for a rate limit once */
 	bool said_goodbye;         /* DISCONNECT came: the will is off */
 	bool on_behalf;            /* its CONNECT says that another one speaks for it */
@@ -143,6 +144,9 @@ void session_tick(struct session *s, int64_t now_us, struct actions *a);
 
 /* The stream is gone: the last input. */
 void session_end(struct session *s, enum stream_end end, struct actions *a);
+
+/* Its packets have to wait until others' operations are over; false: no more. */
+void session_hold(struct session *s, bool held, int64_t now_us);
 
 /* Whether it takes packets now. Changes only in an input. */
 bool session_reads(const struct session *s);

@@ -9,12 +9,13 @@
 
 #include <pthread.h>
 
-#define IO_MAX        64
-#define BIND_MAX      LIST_MAX
-#define FD_RESERVE    512 /* descriptors for the store's files and the program's own */
-#define STOP_US       (INT64_C(3500) * 1000) /* for answers and goodbyes after SIGTERM */
-#define HOUR_US       (INT64_C(3600) * 1000000)
-#define PLAIN_ADDRESS "127.0.0.1"
+#define IO_MAX           64
+#define BIND_MAX         LIST_MAX
+#define FD_RESERVE       512 /* descriptors for the store's files and the program's own */
+#define STOP_US          (INT64_C(3500) * 1000) /* for answers and goodbyes after SIGTERM */
+#define HOUR_US          (INT64_C(3600) * 1000000)
+#define WORK_BYTES_LEAST (UINT64_C(64) << 20)
+#define PLAIN_ADDRESS    "127.0.0.1"
 
 /* One event loop with what is served on it. */
 struct io {
@@ -89,6 +90,8 @@ struct http_admin admin_of(struct server *s);
 /* listen.c */
 enum err bind_all(struct server *s);
 /* One loop's sessions, requests and listeners. */
+/* Of --memory, but so many bytes at least. */
+uint64_t eighth_of_memory(const struct server *s, uint64_t least);
 enum err io_make(struct server *s, unsigned i);
 
 /* stop.c */

@@ -187,7 +187,7 @@ store_start(struct server *s)
 	return e == ERR_OK ? ERR_OK : fail(s, "%s", f.text);
 }
 
-static uint64_t
+uint64_t
 eighth_of_memory(const struct server *s, uint64_t least)
 {
 	uint64_t eighth = s->o.memory_bytes / 8;
@@ -202,6 +202,7 @@ fleet_make(struct server *s)
 	struct fleet_options fo = { .store = s->store,
 		.nworker = s->nworker,
 		.cache_bytes = s->o.memory_bytes / 2,
+		.work_bytes = eighth_of_memory(s, WORK_BYTES_LEAST) / 2 / s->nworker,
 		.answer_bytes = eighth_of_memory(s, ANSWER_BYTES_LEAST),
 		.query_bytes = s->o.memory_bytes / 256 > QUERY_BYTES_LEAST ? s->o.memory_bytes / 256
 		                                                           : QUERY_BYTES_LEAST,

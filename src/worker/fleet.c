@@ -11,6 +11,8 @@ fleet_new(const struct fleet_options *o)
 
 	assert(o->nworker >= 1 && o->nworker <= SHARDS);
 	f->o = *o;
+	if (f->o.work_bytes == 0)
+		f->o.work_bytes = WORK_BYTES_MAX;
 	pthread_mutex_init(&f->jobs_mutex, NULL);
 	seats_init(f);
 	f->workers = xcalloc(o->nworker, sizeof(*f->workers));

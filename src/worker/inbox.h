@@ -20,8 +20,9 @@
 
 #include "base/base.h"
 
-#define INBOX_MAX   65536u /* operations that wait in one worker; beyond it the answer is 429 */
-#define INBOX_SHARE (INBOX_MAX / 4) /* of one asker; beyond it the same */
+#define INBOX_MAX      65536u /* operations that wait in one worker; beyond it the answer is 429 */
+#define WORK_BYTES_MAX (UINT64_C(64) << 20) /* of them; the same */
+#define INBOX_SHARE    (INBOX_MAX / 4)      /* of one asker; beyond it the same */
 #define INBOX_ASKERS                                                                               \
 	(2 * INBOX_MAX) /* known at once: beyond it those are forgotten who wait for nothing */
 #define INBOX_ROUNDS   64u

@@ -16,6 +16,21 @@ work_of(struct msg *m)
 	return (struct work *)((char *)m - offsetof(struct work, msg));
 }
 
+static size_t
+bytes_counted(const struct work *k)
+{
+	return k->roomy ? 0 : k->room;
+}
+
+/* It has its answer. The last look at the fleet, which may stop now. */
+static void
+work_over(struct worker *w, struct work *k)
+{
+	atomic_fetch_sub(&w->work_bytes, bytes_counted(k));
+	work_home(k);
+	atomic_fetch_sub(&w->nwork, 1);
+}
+
 /* Its commit has ended. Nothing was promised before: what was undone is answered with an error. */
 static void
 work_goes(void *ctx, void *p, bool committed)
@@ -31,8 +46,7 @@ work_goes(void *ctx, void *p, bool committed)
 		fault_set(&k->reply.fault, F_ServiceUnavailable,
 		    "the change could not be stored, try again later");
 	}
-	work_home(k);
-	atomic_fetch_sub(&w->nwork, 1);
+	work_over(w, k);
 }
 
 static void
@@ -59,8 +73,7 @@ static void
 refuse(struct worker *w, struct work *k, enum fault_code code, const char *why)
 {
 	fault_set(&k->reply.fault, code, "%s", why);
-	work_home(k);
-	atomic_fetch_sub(&w->nwork, 1); /* the last look at the fleet, which may stop now */
+	work_over(w, k);
 }
 
 void
@@ -68,11 +81,14 @@ fleet_submit(struct fleet *f, struct work *k)
 {
 	uint32_t shard = op_shard(&k->op);
 	struct worker *w = f->of_shard[shard];
-	bool full = atomic_fetch_add(&w->nwork, 1) >= INBOX_MAX && k->op.kind != OP_DISCONNECT;
+	size_t bytes = bytes_counted(k);
+	bool full = atomic_fetch_add(&w->nwork, 1) >= INBOX_MAX;
+
+	full |= atomic_fetch_add(&w->work_bytes, bytes) + bytes > f->o.work_bytes && bytes != 0;
 
 	if (atomic_load(&f->stop)) {
 		refuse(w, k, F_ServiceUnavailable, "the hub is stopping");
-	} else if (full) {
+	} else if (full && k->op.kind != OP_DISCONNECT) {
 		refuse(w, k, F_ThrottleBacklogLimitExceeded, "too many requests are waiting");
 	} else {
 		k->at = w;

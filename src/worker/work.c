@@ -21,6 +21,7 @@ work_new(struct loop *home, size_t room, void (*done)(struct work *w))
 	w->home = home;
 	w->done = done;
 	w->tag = 0;
+	w->roomy = false;
 	w->rid = STR_NONE;
 	w->owner = NULL;
 	w->asker = 0;

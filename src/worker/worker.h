@@ -45,10 +45,11 @@ struct work {
 	struct loop *home;            /* where done runs */
 	void (*done)(struct work *w); /* owns w from then on: ends with work_free */
 	uint32_t tag;                 /* the sender's: e.g. packet id and flags */
-	struct str rid;               /* the sender's: how it names its request, in bytes */
-	void *owner;                  /* the sender's: outlives the work */
-	uint64_t asker;               /* the sender's: whose share it takes; 0: the hub's own */
-	struct worker *at;            /* the fleet's, as is shard */
+	bool roomy;        /* the sender's: it has a bound of its own for the bytes of its works */
+	struct str rid;    /* the sender's: how it names its request, in bytes */
+	void *owner;       /* the sender's: outlives the work */
+	uint64_t asker;    /* the sender's: whose share it takes; 0: the hub's own */
+	struct worker *at; /* the fleet's, as is shard */
 	uint32_t shard;
 	size_t used, room; /* of bytes */
 	char bytes[];      /* the strings of op */
@@ -287,9 +288,11 @@ struct fleet;
 struct fleet_options {
 	struct store
 	    *store; /* opened with `nworker` lanes and fleet_commit_done; outlives the fleet */
-	unsigned nworker;        /* 1 to SHARDS */
-	uint64_t cache_bytes;    /* documents in memory, all shards together */
-	uint64_t query_bytes;    /* memory of one query's groups, or of the rows it sorts */
+	unsigned nworker;     /* 1 to SHARDS */
+	uint64_t cache_bytes; /* documents in memory, all shards together */
+	uint64_t query_bytes; /* memory of one query's groups, or of the rows it sorts */
+	uint64_t
+	    work_bytes; /* of works of one worker, of senders without a bound of their own; 0: WORK_BYTES_MAX */
 	uint64_t answer_bytes;   /* of answers that are made or have not been read, in all */
 	uint64_t column_bytes;   /* memory of columns, all shards together; 0: none are made */
 	int64_t walk_us;         /* time of one walk; at it the answer is 400 */

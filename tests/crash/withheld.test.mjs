@@ -23,7 +23,7 @@ let hub;
 before(async () => {
 	assert.ok(fs.existsSync(LIBRARY), `no ${LIBRARY}: build the target hold_sync`);
 	delete process.env.TWINHUB_TEST_DIR; // the library must know the directory's name
-	hub = await startHub({ dir: data, args: ['--workers', '1'], env: { LD_PRELOAD: LIBRARY, TWINHUB_HOLD_CONTROL: control, TWINHUB_HOLD_DATA: data,
+	hub = await startHub({ dir: data, args: ['--workers', '1', '--memory', '64M'], env: { LD_PRELOAD: LIBRARY, TWINHUB_HOLD_CONTROL: control, TWINHUB_HOLD_DATA: data,
 		ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0` } });
 });
 after(async () => {
@@ -180,4 +180,27 @@ test('a sync that fails ends the hub with one clear line, and nothing is acknowl
 	await hub.start();
 	const twin = await hub.rest('GET', '/twins/failing');
 	assert.ok([1, 2].includes(twin.body.properties.reported.$version));
+});
+
+// Each may have a megabyte under way; what all have has a bound, at which they are read no further. Nothing is lost by that.
+test('what very many devices send meanwhile is bounded, and taken once there is room', async () => {
+	const count = 200, stay = 20, payload = 'x'.repeat(120_000);
+	const devices = [];
+	for (let i = 0; i < count; i++) devices.push(await mqttDevice(hub, `many${i}`, { filters: [] }));
+	hold();
+	const rss = () => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${hub.pid}/status`, 'utf8'))[1]) / 1024;
+	const before = rss();
+	const sent = devices.map((d, i) => Array.from({ length: 8 }, () => d.publish(`devices/many${i}/messages/events/`, payload, { qos: 1 })));
+	for (const promise of sent.flat()) promise.catch(() => {});
+	await someoneWaits();
+	let most = 0;
+	for (let i = 0; i < 60; i++) {
+		most = Math.max(most, rss() - before);
+		await soFar(new Promise(() => {}), 50);
+	}
+	release();
+	for (const d of devices.slice(stay)) d.destroy();
+	await within(Promise.all(sent.slice(0, stay).flat()), 'every PUBACK of those that stay', 60_000 * SLOW);
+	if (SLOW === 1) assert.ok(most < 150, `${most} MB for ${count} devices`);
+	for (const d of devices) d.destroy();
 });

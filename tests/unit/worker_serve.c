@@ -43,6 +43,7 @@ inbox__one_asker_has_a_share_of_the_room(void **state)
 	struct kit *k = *state;
 	struct work *w;
 
+	k->fo.work_bytes = UINT64_C(1) << 30;
 	kit_start(k, 1);
 	kit_create(k, "d", 1);
 	disk_hold();
@@ -62,6 +63,42 @@ inbox__one_asker_has_a_share_of_the_room(void **state)
 	disk_release(0);
 	kit_await(k, k->nback == INBOX_SHARE + BATCH_OPS_MAX + 11);
 	assert_int_equal(w->reply.fault.code, F_NONE);
+}
+
+/* What works hold has a bound of its own; what was refused gives back its room, and what was taken does when it is answered. */
+static void
+inbox__works_that_hold_too_many_bytes_are_429(void **state)
+{
+	enum { LARGE = 1 << 20, MORE = 9 };
+	const unsigned fit =
+	    WORK_BYTES_MAX / LARGE - 1; /* beside that of the change that the disk has */
+	struct kit *k = *state;
+	struct work *w;
+
+	kit_start(k, 1);
+	kit_create(k, "d", 1);
+	for (unsigned round = 1; round <= 2; round++) {
+		unsigned before = k->nback;
+
+		disk_hold();
+		kit_send(
+		    k, OP_TWIN_PATCH, "d0", round == 1 ? "{'tags':{'a':1}}" : "{'tags':{'a':2}}");
+		disk_await();
+		for (unsigned i = 0; i < fit + MORE; i++) {
+			w = work_new(k->loops[0], LARGE, kit_work_back);
+			w->op.kind = OP_SCOPE_CHECK;
+			w->op.device = work_str(w, STR("d0"));
+			w->owner = k;
+			w->asker = 1 + i; /* each has little */
+			fleet_submit(k->fleet, w);
+		}
+		kit_await(k, k->nback == before + MORE);
+		for (unsigned i = 0; i < MORE; i++)
+			assert_int_equal(
+			    k->back[before + i]->reply.fault.code, F_ThrottleBacklogLimitExceeded);
+		disk_release(0);
+		kit_await(k, k->nback == before + fit + MORE + 1);
+	}
 }
 
 /* ---- turns ---- */
@@ -135,6 +172,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		kit_test(inbox__beyond_its_limit_is_429_but_ends_of_links_are_heard),
 		kit_test(inbox__one_asker_has_a_share_of_the_room),
+		kit_test(inbox__works_that_hold_too_many_bytes_are_429),
 		kit_test(turns__a_quiet_device_waits_for_few_large_operations),
 	};
 
