@@ -186,8 +186,8 @@ identity__R28_what_a_body_may_not_hold(void **state)
 		"'}}}",
 		"{'authentication':{'symmetricKey':{'primaryKey':'AAAA','secondaryKey':'AAAA'}}}",
 		"{'authentication':{'type':'selfSigned'}}",
-		"{'authentication':{'type':'selfSigned','x509Thumbprint':{'primaryThumbprint':'12'}"
-		"}}",
+		("{'authentication':{'type':'selfSigned','x509Thumbprint':{'primaryThumbprint':"
+		 "'12'}}}"),
 		"{'capabilities':{'iotEdge':'yes'}}",
 		"{'capabilities':7}",
 		"{'deviceScope':7}",
