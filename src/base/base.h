@@ -315,10 +315,24 @@ bool base64_decode(struct buf *out, struct str s);
 	X(503001, ServiceUnavailable)                                                              \
 	X(504101, GatewayTimeout)
 
+/*
+ * What the program acts on is told apart also where Azure has one number for several things: its own name stands before the one that
+ * clients see. The value is a count before that number, so that nothing has to be looked up.
+ */
+#define FAULT_CAUSES(X)                                                                            \
+	X(1, QueryTooLarge, ArgumentInvalid) /* groups, or rows to be sorted, over their memory */ \
+	X(2, QueryTooLong, ArgumentInvalid)  /* over its time */                                   \
+	X(3, StoredDamaged, ServerError)     /* stored bytes that cannot be what was written */
+
+#define FAULT_CAUSE 1000000
+
 enum fault_code {
 	F_NONE = 0,
 #define X(number, name) F_##name = (number),
 	FAULT_CODES(X)
+#undef X
+#define X(count, name, seen) F_##name = (count)*FAULT_CAUSE + F_##seen,
+	    FAULT_CAUSES(X)
 #undef X
 };
 
@@ -333,11 +347,17 @@ struct fault {
  * Returns ERR_ARG, so that a checker can end with `return fault_set(...)`. */
 enum err fault_set(struct fault *f, enum fault_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-const char *fault_name(enum fault_code code); /* "DeviceNotFound"; "ServerError" if unknown */
+/* As clients see it, Azure's: "DeviceNotFound", "ServerError" if unknown; its number; its HTTP status, three digits. */
+const char *fault_name(enum fault_code code);
 static inline int
-fault_status(enum fault_code code) /* HTTP status, three digits */
+fault_number(enum fault_code code)
 {
-	return (int)code / 1000;
+	return (int)code % FAULT_CAUSE;
+}
+static inline int
+fault_status(enum fault_code code)
+{
+	return fault_number(code) / 1000;
 }
 
 /* Ids of devices and modules: 1-128 of A-Za-z0-9 - : . + % _ # * ? ! ( ) , = @ ; $ ' (L-36) */

@@ -254,12 +254,11 @@ fault_set(struct fault *f, enum fault_code code, const char *fmt, ...)
 const char *
 fault_name(enum fault_code code)
 {
-	switch (code) {
+	switch (fault_number(code)) {
 #define X(number, name)                                                                            \
 	case number: return #name;
 		FAULT_CODES(X)
 #undef X
-	case F_NONE: break;
+	default: return "ServerError";
 	}
-	return "ServerError";
 }

@@ -281,7 +281,7 @@ put_errors(struct buf *json, const struct gather *g, const char *id)
 		if (item->fault.code == F_NONE)
 			continue;
 		put_item(json, item, id);
-		buf_printf(json, ",\"errorCode\":%d", (int)item->fault.code);
+		buf_printf(json, ",\"errorCode\":%d", fault_number(item->fault.code));
 		snprintf(status, sizeof(status), "%s: %s", fault_name(item->fault.code),
 		    item->fault.text);
 		put_member(json, "errorStatus", str_of(status));

@@ -75,8 +75,8 @@ put_format_b(struct buf *json, const struct fault *f, const char *id, int64_t no
 	char t[TIME_TEXT_MAX];
 	size_t n = time_format(now_us, t);
 
-	buf_printf(
-	    &inner, "{\"errorCode\":%d,\"trackingId\":\"%s\",\"message\":", (int)f->code, id);
+	buf_printf(&inner,
+	    "{\"errorCode\":%d,\"trackingId\":\"%s\",\"message\":", fault_number(f->code), id);
 	doc_write_json_str(&inner, str_of(f->text));
 	buf_cstr(&inner, ",\"timestampUtc\":");
 	doc_write_json_str(&inner, (struct str){ t, n });

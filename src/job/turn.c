@@ -99,7 +99,8 @@ shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct
 	if (j->type == JOB_METHOD)
 		return begin_call(sh, p, r, j, env);
 	if (damaged)
-		fault_set(&reply.fault, F_ServerError, "a stored record of the device is damaged");
+		fault_set(
+		    &reply.fault, F_StoredDamaged, "a stored record of the device is damaged");
 	if (!damaged && patch_twin(sh, r, j, env, &reply))
 		w->now.succeeded++;
 	else

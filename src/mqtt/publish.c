@@ -21,8 +21,8 @@ put_error_body(struct session *s, struct buf *out, const struct fault *f)
 		id[2 * i] = digits[random[i] >> 4];
 		id[2 * i + 1] = digits[random[i] & 15];
 	}
-	buf_printf(
-	    out, "{\"errorCode\":%d,\"trackingId\":\"%.32s\",\"message\":", (int)f->code, id);
+	buf_printf(out,
+	    "{\"errorCode\":%d,\"trackingId\":\"%.32s\",\"message\":", fault_number(f->code), id);
 	doc_write_json_str(out, str_of(f->text));
 	buf_cstr(out, ",\"timestampUtc\":");
 	doc_write_json_str(out, (struct str){ t, n });

@@ -45,7 +45,7 @@ query_groups_bytes(const struct query_groups *g)
 static enum err
 too_many(const struct query_groups *g, struct fault *f)
 {
-	fault_set(f, F_ArgumentInvalid,
+	fault_set(f, F_QueryTooLarge,
 	    "The query makes more groups than fit into its limit of %zu bytes, after %u groups",
 	    g->max_bytes, (unsigned)g->n);
 	return ERR_SIZE;

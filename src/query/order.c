@@ -153,7 +153,7 @@ query_order_take(struct query_order *o, const struct query_row_ops *ops, const v
 	query_project(o->q, ops, row, s, &o->json);
 	n = o->key.n + o->json.n;
 	if (o->n > 0 && o->held - freed + n + KEPT_BYTES > o->max_bytes) {
-		fault_set(f, F_ArgumentInvalid,
+		fault_set(f, F_QueryTooLarge,
 		    "The query sorts more than fits into its limit of %zu bytes, after %u rows",
 		    o->max_bytes, (unsigned)o->n);
 		return ERR_SIZE;

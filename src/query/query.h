@@ -198,7 +198,7 @@ struct query_groups;
 struct query_groups *query_groups_new(const struct query *q, size_t max_bytes);
 void query_groups_free(struct query_groups *g); /* NULL is fine */
 
-/* Count a matching row. ERR_SIZE: the limit is reached, f says so (F_ArgumentInvalid); the groups stay as they were. */
+/* Count a matching row. ERR_SIZE: the limit is reached, f says so (F_QueryTooLarge); the groups stay as they were. */
 enum err query_groups_add(struct query_groups *g, const struct query_row_ops *ops, const void *row,
     struct query_scratch *s, struct fault *f);
 /* Add the groups of `from`, a part made for the same plan by another worker. ERR_SIZE as above, but then `into` may
@@ -226,7 +226,7 @@ void query_order_free(struct query_order *o); /* NULL is fine */
  * Asks for what facts.match names. Each row is shown once, in ascending (shard, row). */
 bool query_order_wants(struct query_order *o, const struct query_row_ops *ops, const void *row,
     struct query_scratch *s);
-/* Keep it. ERR_SIZE: the limit is reached, f says so (F_ArgumentInvalid). */
+/* Keep it. ERR_SIZE: the limit is reached, f says so (F_QueryTooLarge). */
 enum err query_order_take(struct query_order *o, const struct query_row_ops *ops, const void *row,
     struct query_scratch *s, struct fault *f);
 /* What it counts of its memory. */

@@ -39,7 +39,7 @@ static enum err
 store_fault(struct page *p, enum err e)
 {
 	if (e == ERR_CORRUPT)
-		fault_set(p->f, F_ServerError, "a table of the store is damaged");
+		fault_set(p->f, F_StoredDamaged, "a table of the store is damaged");
 	else
 		fault_set(p->f, F_ServiceUnavailable,
 		    "the store cannot be read at the moment, try again later");
@@ -73,7 +73,7 @@ damaged(struct page *p)
 	str_cut(str_sub(p->key[IDENTITY], p->key[IDENTITY].n < 2 ? p->key[IDENTITY].n : 2), '\0',
 	    &device, &module);
 	fault_set(
-	    p->f, F_ServerError, "a stored record of " STR_FMT " is damaged", STR_ARG(device));
+	    p->f, F_StoredDamaged, "a stored record of " STR_FMT " is damaged", STR_ARG(device));
 	return ERR_CORRUPT;
 }
 

@@ -482,7 +482,7 @@ import_faults_write(struct buf *json, const struct import_result *r, bool lines)
 			put_text(json, "deviceId", span_str(&r->texts, f->device));
 		if (f->module.n > 0)
 			put_text(json, "moduleId", span_str(&r->texts, f->module));
-		buf_printf(json, ",\"errorCode\":%d", (int)f->code);
+		buf_printf(json, ",\"errorCode\":%d", fault_number(f->code));
 		buf_cstr(&status, fault_name(f->code));
 		buf_cstr(&status, ": ");
 		buf_str(&status, span_str(&r->texts, f->text));

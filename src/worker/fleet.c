@@ -42,7 +42,7 @@ load_shard(struct worker *w, uint32_t s, struct fault *why)
 		return e;
 	while ((e = store_next(c, &key, &value)) == ERR_OK) {
 		if ((e = shard_load(w->shards[s], key, value)) != ERR_OK) {
-			fault_set(why, F_ServerError,
+			fault_set(why, F_StoredDamaged,
 			    "the identity record of " STR_FMT " is damaged",
 			    STR_ARG(str_sub(key, key.n < 2 ? key.n : 2)));
 			break;
@@ -68,8 +68,8 @@ load_common(struct worker *w, uint32_t s, struct fault *why)
 		while ((e = store_next(c, &key, &value)) == ERR_OK && str_starts(key, prefix)) {
 			if ((e = shard_common(w->shards[s], key, &value)) == ERR_OK)
 				continue;
-			fault_set(
-			    why, F_ServerError, "the record " STR_FMT " is damaged", STR_ARG(key));
+			fault_set(why, F_StoredDamaged, "the record " STR_FMT " is damaged",
+			    STR_ARG(key));
 			break;
 		}
 		store_cursor_close(c);

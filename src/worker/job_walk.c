@@ -124,7 +124,7 @@ static enum progress
 walk_fails(struct walk *k, enum err e)
 {
 	if (e == ERR_CORRUPT)
-		fault_set(&k->fault, F_ServerError, "a stored result of a job is damaged");
+		fault_set(&k->fault, F_StoredDamaged, "a stored result of a job is damaged");
 	else
 		fault_set(&k->fault, F_ServiceUnavailable,
 		    "the store cannot be read at the moment, try again later");

@@ -180,7 +180,7 @@ choose(struct worker *w, struct shard *sh, uint32_t s, const struct job *j, int6
 	if (walk_shard(w, js->scan, sh, end_us) == TURN_OVER)
 		return SLICE_OVER;
 	if (js->scan->fault.code != F_NONE) {
-		if (js->scan->fault.code == F_ServerError)
+		if (js->scan->fault.code == F_StoredDamaged)
 			report(w, &broken);
 		scan_stop(js);
 		return SLICE_STUCK;

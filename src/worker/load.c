@@ -35,8 +35,8 @@ worker_load(struct worker *w, struct shard *sh, struct str key, unsigned missing
 		log_pairs(LOG_ERROR, "a stored record is damaged",
 		    (const struct log_pair[]){
 		        { "device", device }, { "module", module }, { NULL, STR_NONE } });
-		fault_set(
-		    f, F_ServerError, "a stored record of " STR_FMT " is damaged", STR_ARG(device));
+		fault_set(f, F_StoredDamaged, "a stored record of " STR_FMT " is damaged",
+		    STR_ARG(device));
 	} else if (e != ERR_OK) {
 		fault_set(f, F_ServiceUnavailable,
 		    "the store cannot be read at the moment, try again later");

@@ -159,7 +159,8 @@ walk_done(struct walk *k)
 	uint64_t n = k->place.delivered;
 	bool good = k->fault.code == F_NONE;
 
-	r->seen.blind = k->fault.code == F_ArgumentInvalid; /* its time was over */
+	/* to ask again would be of no use */
+	r->seen.blind = k->fault.code == F_QueryTooLong || k->fault.code == F_QueryTooLarge;
 	walk_free(k);
 	if (good) {
 		r->stage = stage_after(r, n);

@@ -120,8 +120,8 @@ static void
 walk_judge_time(const struct fleet *f, struct walk *k)
 {
 	if (k->fault.code == F_NONE && clock_mono_us() >= k->deadline_us)
-		fault_set(&k->fault, F_ArgumentInvalid,
-		    "the query took longer than %d s, the limit", (int)(f->o.walk_us / 1000000));
+		fault_set(&k->fault, F_QueryTooLong, "the query took longer than %d s, the limit",
+		    (int)(f->o.walk_us / 1000000));
 }
 
 static void
@@ -173,9 +173,9 @@ walk_alone(struct fleet *f, struct walk *k)
 	bool full = false;
 
 	for (unsigned i = 0; i < k->npart; i++) {
-		if (k->parts[i].fault.code != F_NONE && k->parts[i].fault.code != F_ArgumentInvalid)
+		if (k->parts[i].fault.code != F_NONE && k->parts[i].fault.code != F_QueryTooLarge)
 			return false;
-		full |= k->parts[i].fault.code == F_ArgumentInvalid;
+		full |= k->parts[i].fault.code == F_QueryTooLarge;
 	}
 	if (!full || clock_mono_us() >= k->deadline_us)
 		return false;

@@ -154,8 +154,8 @@ compare(struct question *k, const struct query *q)
 static void
 check_fault(const struct fault *f)
 {
-	static const enum fault_code fine[] = { F_ArgumentInvalid, F_ThrottlingException,
-		F_ServiceUnavailable };
+	static const enum fault_code fine[] = { F_QueryTooLarge, F_QueryTooLong,
+		F_ThrottlingException, F_ServiceUnavailable };
 
 	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)
 		if (f->code == fine[i])

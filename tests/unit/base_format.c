@@ -263,7 +263,34 @@ fault__names_and_statuses(void **state)
 	assert_string_equal(fault_name(F_NONE), "ServerError");
 	assert_string_equal(fault_name((enum fault_code)123456), "ServerError");
 	assert_int_equal(fault_status(F_DeviceNotFound), 404);
+	assert_int_equal(fault_number(F_DeviceNotFound), 404001);
 	assert_int_equal(fault_status(F_ThrottlingException), 429);
+}
+
+/* What the program tells apart is one of Azure's to clients: its name, number and status; and no two are the same in here. */
+static void
+fault__causes_are_seen_as_what_azure_has_for_them(void **state)
+{
+	static const struct {
+		enum fault_code code, seen;
+		const char *name;
+	} causes[] = {
+#define X(count, name, seen) { F_##name, F_##seen, #seen },
+		FAULT_CAUSES(X)
+#undef X
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+		assert_int_not_equal(causes[i].code, causes[i].seen);
+		assert_int_equal(fault_number(causes[i].code), (int)causes[i].seen);
+		assert_int_equal(fault_status(causes[i].code), fault_status(causes[i].seen));
+		assert_string_equal(fault_name(causes[i].code), causes[i].name);
+		for (size_t j = 0; j < i; j++)
+			assert_int_not_equal(causes[i].code, causes[j].code);
+	}
+	assert_string_equal(fault_name(F_QueryTooLarge), "ArgumentInvalid");
+	assert_string_equal(fault_name(F_StoredDamaged), "ServerError");
 }
 
 int
@@ -282,6 +309,7 @@ main(void)
 		cmocka_unit_test(fault_set__makes_text_safe_for_headers),
 		cmocka_unit_test(fault_set__cuts_long_text_between_characters),
 		cmocka_unit_test(fault__names_and_statuses),
+		cmocka_unit_test(fault__causes_are_seen_as_what_azure_has_for_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,9 @@ static const enum fault_code codes[] = {
 #define X(number, name) F_##name,
 	FAULT_CODES(X)
 #undef X
+#define X(count, name, seen) F_##name,
+	    FAULT_CAUSES(X)
+#undef X
 };
 #define NCODES (sizeof(codes) / sizeof(codes[0]))
 
@@ -70,6 +73,9 @@ faults__R14_format_A_and_B_to_the_byte(void **state)
 	assert_string_equal(written(&json, F_ArgumentInvalid, "a \"word\""),
 	    "{\"Message\":\"ErrorCode:ArgumentInvalid;a \\\"word\\\"\",\"ExceptionMessage\":"
 	    "\"Tracking ID:" ID "-G:0-TimeStamp:09/23/2019 15:17:08\"}");
+	assert_string_equal(written(&json, F_QueryTooLong, "late"),
+	    "{\"Message\":\"ErrorCode:ArgumentInvalid;late\",\"ExceptionMessage\":\"Tracking ID:" ID
+	    "-G:0-TimeStamp:09/23/2019 15:17:08\"}");
 	assert_string_equal(written(&json, F_DeviceNotOnline, "not there"),
 	    "{\"Message\":\"{\\\"errorCode\\\":404103,\\\"trackingId\\\":\\\"" ID
 	    "\\\",\\\"message\\\":\\\"not there\\\",\\\"timestampUtc\\\":"

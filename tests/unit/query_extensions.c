@@ -280,7 +280,7 @@ query_order__memory_is_bounded(void **state)
 		assert_int_equal(query_order_take(o, &fleet_ops, &fl.row[i], &fl.scratch, &f),
 		    i == 0 ? ERR_OK : ERR_SIZE);
 	}
-	assert_int_equal(f.code, F_ArgumentInvalid);
+	assert_int_equal(f.code, F_QueryTooLarge);
 	query_order_free(o);
 	o = query_order_new(q, 1, 100); /* one row fits, whichever it is */
 	for (size_t i = 5; i-- > 0;)
@@ -309,7 +309,7 @@ query_groups__distinct_values_are_bounded(void **state)
 	for (size_t i = 0; i < 5 && e == ERR_OK; i++)
 		e = query_groups_add(g, &fleet_ops, &fl.row[i], &fl.scratch, &f);
 	assert_int_equal(e, ERR_SIZE);
-	assert_int_equal(f.code, F_ArgumentInvalid);
+	assert_int_equal(f.code, F_QueryTooLarge);
 	query_groups_free(g);
 	query_free(q);
 }

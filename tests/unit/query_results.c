@@ -318,7 +318,7 @@ query_groups__are_bounded_with_a_clear_fault(void **state)
 	while (query_groups_add(g, &fleet_ops, &fl.row[n], &fl.scratch, &f) == ERR_OK)
 		assert_true(++n < 100);
 	assert_int_equal(query_groups_add(g, &fleet_ops, &fl.row[n], &fl.scratch, &f), ERR_SIZE);
-	assert_int_equal(f.code, F_ArgumentInvalid);
+	assert_int_equal(f.code, F_QueryTooLarge);
 	assert_non_null(strstr(f.text, "more groups than fit into its limit of 1000 bytes"));
 	/* groups that are there go on counting, and the result is whole */
 	assert_int_equal(query_groups_add(g, &fleet_ops, &fl.row[0], &fl.scratch, &f), ERR_OK);

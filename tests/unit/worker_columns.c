@@ -245,7 +245,7 @@ fits(struct kit *k, unsigned nworker, uint64_t query_bytes)
 	w = kit_do_walk(
 	    k, kit_walk(k, "SELECT tags.n, COUNT() AS c FROM devices GROUP BY tags.n", 1000));
 	ok = w->fault.code == F_NONE;
-	assert_true(ok || w->fault.code == F_ArgumentInvalid);
+	assert_true(ok || w->fault.code == F_QueryTooLarge);
 	kit_stop(k);
 	return ok;
 }
@@ -281,7 +281,7 @@ walks__end_at_their_time(void **state)
 	k->fo.walk_us = 0;
 	fleet_with_tags(k, &r, 1);
 	w = kit_do_walk(k, kit_walk(k, "SELECT * FROM devices", 100));
-	assert_int_equal(w->fault.code, F_ArgumentInvalid);
+	assert_int_equal(w->fault.code, F_QueryTooLong);
 	assert_non_null(strstr(w->fault.text, "took longer than"));
 }
 
@@ -553,7 +553,7 @@ columns__name_a_damaged_record(void **state)
 	kit_store_row(k, STORE_WANTED, buf_view(&key), STR("damaged"));
 	kit_start(k, 1);
 	w = kit_do_walk(k, kit_walk(k, "SELECT COUNT() AS c FROM devices WHERE tags.n > 1", 100));
-	assert_int_equal(w->fault.code, F_ServerError);
+	assert_int_equal(w->fault.code, F_StoredDamaged);
 	assert_non_null(strstr(w->fault.text, "d7"));
 	assert_int_equal(
 	    facts_of(k, "SELECT COUNT() AS c FROM devices WHERE status = 'x'").asked, 0);

@@ -537,12 +537,12 @@ load__other_damaged_records_are_met_when_they_are_read(void **state)
 	kit_stop(k);
 	kit_store_row(k, STORE_WANTED, key_of(&key, "d1"), STR("\1nonsense"));
 	kit_start(k, 2);
-	assert_int_equal(kit_do(k, OP_TWIN_READ, "d1", NULL), F_ServerError);
+	assert_int_equal(kit_do(k, OP_TWIN_READ, "d1", NULL), F_StoredDamaged);
 	assert_non_null(strstr(k->reply.fault.text, "d1"));
-	assert_int_equal(kit_do(k, OP_TWIN_PATCH, "d1", "{'tags':{'a':1}}"), F_ServerError);
+	assert_int_equal(kit_do(k, OP_TWIN_PATCH, "d1", "{'tags':{'a':1}}"), F_StoredDamaged);
 	kit_shows(k, "d0", "'version':2");
 	assert_int_equal(
-	    kit_do_walk(k, kit_walk(k, "SELECT * FROM devices", 100))->fault.code, F_ServerError);
+	    kit_do_walk(k, kit_walk(k, "SELECT * FROM devices", 100))->fault.code, F_StoredDamaged);
 	assert_int_equal(kit_do(k, OP_IDENTITY_GET, "d1", NULL), F_NONE);
 	buf_fini(&key);
 }

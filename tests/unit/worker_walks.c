@@ -274,7 +274,7 @@ query__groups_beyond_their_memory_are_refused(void **state)
 	assert_int_equal(
 	    kit_do_walk(k, kit_walk(k, "SELECT COUNT() AS c FROM devices GROUP BY tags.n", 100))
 	        ->fault.code,
-	    F_ArgumentInvalid);
+	    F_QueryTooLarge);
 }
 
 static void
