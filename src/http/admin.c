@@ -44,15 +44,17 @@ static enum err
 errand_do(struct errand *e)
 {
 	const struct http_admin *a = &e->hl->o.admin;
+	struct out o = out_to(&e->json);
 
 	switch (e->kind) {
 	case ERRAND_SHOW: return a->policy_show(a->ctx, str_of(e->name), &e->json);
 	case ERRAND_ROTATE:
 		return a->policy_rotate(a->ctx, str_of(e->name), e->primary, &e->json, &e->fault);
 	case ERRAND_BACKUP:
-		buf_cstr(&e->json, "{\"backup\":");
-		doc_write_json_str(&e->json, str_of(e->name));
-		buf_putc(&e->json, '}');
+		out_open(&o);
+		out_key(&o, "backup");
+		out_cstr(&o, e->name);
+		out_close(&o);
 		return a->backup(a->ctx, str_of(e->name), &e->fault);
 	case ERRAND_STORE: store_report_write(e->hl->o.store, &e->json); return ERR_OK;
 	}
@@ -159,22 +161,25 @@ reply_ready(struct request *r)
 	struct store_damage damage;
 	struct wall_state clock;
 	struct buf *json = &r->hl->json;
+	struct out o = out_to(json);
 
 	clock_look(&clock);
 	json->n = 0;
-	buf_cstr(json, "{\"status\":\"ready\"");
-	if (clock.held_us != 0)
-		buf_printf(
-		    json, ",\"clockAheadSeconds\":%lld", (long long)(clock.held_us / 1000000));
-	if (clock.behind_us >= WALL_BACK_US)
-		buf_printf(
-		    json, ",\"clockSetBackSeconds\":%lld", (long long)(clock.behind_us / 1000000));
-	store_damage(r->hl->o.store, &damage);
-	if (damage.n > 0) {
-		buf_putc(json, ',');
-		damage_write(r->hl->o.store, json);
+	out_open(&o);
+	out_key(&o, "status");
+	out_cstr(&o, "ready");
+	if (clock.held_us != 0) {
+		out_key(&o, "clockAheadSeconds");
+		out_i64(&o, clock.held_us / 1000000);
 	}
-	buf_putc(json, '}');
+	if (clock.behind_us >= WALL_BACK_US) {
+		out_key(&o, "clockSetBackSeconds");
+		out_i64(&o, clock.behind_us / 1000000);
+	}
+	store_damage(r->hl->o.store, &damage);
+	if (damage.n > 0)
+		damage_write(r->hl->o.store, &o);
+	out_close(&o);
 	reply_json(r, 200, buf_view(json));
 }
 

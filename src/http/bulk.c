@@ -248,48 +248,46 @@ bulk_work(struct request *r, uint32_t i, const struct doc_parsed *info)
 }
 
 static void
-put_member(struct buf *json, const char *name, struct str value)
+put_member(struct out *o, const char *name, struct str value)
 {
-	if (json->p[json->n - 1] != '{')
-		buf_putc(json, ',');
-	buf_printf(json, "\"%s\":", name);
-	doc_write_json_str(json, value);
+	out_key(o, name);
+	out_str(o, value);
 }
 
 /* The object of an item, open. */
 static void
-put_item(struct buf *json, const struct item *item, const char *id)
+put_item(struct out *o, const struct item *item, const char *id)
 {
-	if (json->p[json->n - 1] == '}')
-		buf_putc(json, ',');
-	buf_putc(json, '{');
-	put_member(json, id, item->device);
+	out_open(o);
+	put_member(o, id, item->device);
 	if (item->module.n != 0)
-		put_member(json, "moduleId", item->module);
+		put_member(o, "moduleId", item->module);
 }
 
 /* Those that failed. */
 static void
-put_errors(struct buf *json, const struct gather *g, const char *id)
+put_errors(struct out *o, const struct gather *g, const char *id)
 {
 	char status[FAULT_TEXT_MAX + 64];
 
-	buf_cstr(json, ",\"errors\":[");
+	out_key(o, "errors");
+	out_list(o);
 	for (uint32_t i = 0; i < g->n; i++) {
 		const struct item *item = &g->item[i];
 
 		if (item->fault.code == F_NONE)
 			continue;
-		put_item(json, item, id);
-		buf_printf(json, ",\"errorCode\":%d", fault_number(item->fault.code));
+		put_item(o, item, id);
+		out_key(o, "errorCode");
+		out_i64(o, fault_number(item->fault.code));
 		snprintf(status, sizeof(status), "%s: %s", fault_name(item->fault.code),
 		    item->fault.text);
-		put_member(json, "errorStatus", str_of(status));
+		put_member(o, "errorStatus", str_of(status));
 		if (item->mode.n != 0)
-			put_member(json, "operation", item->mode);
-		buf_putc(json, '}');
+			put_member(o, "operation", item->mode);
+		out_close(o);
 	}
-	buf_putc(json, ']');
+	out_close(o);
 }
 
 static uint32_t
@@ -307,10 +305,16 @@ reply_bulk(struct request *r)
 {
 	uint32_t n = count_failed(r->gather);
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 
-	buf_printf(&json, "{\"isSuccessful\":%s", n == 0 ? "true" : "false");
-	put_errors(&json, r->gather, "deviceId");
-	buf_cstr(&json, ",\"warnings\":[]}");
+	out_open(&o);
+	out_key(&o, "isSuccessful");
+	out_bool(&o, n == 0);
+	put_errors(&o, r->gather, "deviceId");
+	out_key(&o, "warnings");
+	out_list(&o);
+	out_close(&o);
+	out_close(&o);
 	if (n > 0) { /* C# looks at the second name */
 		add_header(r, "iothub-errorcode", fault_name(F_BulkRegistryOperationFailure));
 		add_header(r, "IotHubErrorCode", fault_name(F_BulkRegistryOperationFailure));
@@ -345,22 +349,23 @@ reply_keys(struct request *r)
 {
 	struct gather *g = r->gather;
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 	uint32_t n = count_failed(g);
 
-	buf_putc(&json, '{');
-	put_member(&json, "policyKey", g->keys);
-	buf_cstr(&json, ",\"rotatedKeys\":[");
+	out_open(&o);
+	put_member(&o, "policyKey", g->keys);
+	out_key(&o, "rotatedKeys");
+	out_list(&o);
 	for (uint32_t i = 0; i < g->n; i++) {
 		if (g->item[i].fault.code != F_NONE)
 			continue;
-		put_item(&json, &g->item[i], "id");
-		buf_putc(&json, ',');
-		buf_str(&json, buf_view(&g->item[i].answer));
-		buf_putc(&json, '}');
+		put_item(&o, &g->item[i], "id");
+		out_json(&o, buf_view(&g->item[i].answer));
+		out_close(&o);
 	}
-	buf_putc(&json, ']');
-	put_errors(&json, g, "id");
-	buf_putc(&json, '}');
+	out_close(&o);
+	put_errors(&o, g, "id");
+	out_close(&o);
 	gather_fini(g);
 	reply_json(r, n == 0 ? 200 : n < g->n ? 207 : 400, buf_view(&json));
 	buf_fini(&json);

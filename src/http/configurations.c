@@ -277,32 +277,32 @@ on_rollout_action(struct request *r)
 /* ---- POST /configurations/testQueries (J-30) ---- */
 
 static void
-test_target(struct buf *json, struct doc target)
+test_target(struct out *o, struct doc target)
 {
 	struct fault f = { 0 };
 	struct query *q = NULL;
 	struct str text = doc_kind(target) == DOC_STRING ? doc_str(target) : STR_NONE;
 
-	buf_cstr(json, "{\"targetConditionError\":");
+	out_key(o, "targetConditionError");
 	if (doc_defined(target) && doc_kind(target) != DOC_STRING && doc_kind(target) != DOC_NULL)
-		buf_cstr(json, "\"targetCondition is not a string\"");
+		out_cstr(o, "targetCondition is not a string");
 	else if (query_parse_condition(text, &q, &f) == ERR_OK &&
 	    condition_check(q, F_InvalidConfigurationTargetCondition, &f) == ERR_OK)
-		buf_cstr(json, "null");
+		out_null(o);
 	else
-		doc_write_json_str(json, str_of(f.text));
+		out_cstr(o, f.text);
 	query_free(q);
 }
 
 static void
-test_metrics(struct buf *json, struct doc queries)
+test_metrics(struct out *o, struct doc queries)
 {
 	struct doc_iter it = doc_iter(queries);
-	bool first = true;
 	struct str name;
 	struct doc v;
 
-	buf_cstr(json, ",\"customMetricQueryErrors\":{");
+	out_key(o, "customMetricQueryErrors");
+	out_open(o);
 	while (doc_next(&it, &name, &v)) {
 		struct fault f = { 0 };
 		struct query *q = NULL;
@@ -313,19 +313,16 @@ test_metrics(struct buf *json, struct doc queries)
 			query_free(q);
 			continue;
 		}
-		if (!first)
-			buf_putc(json, ',');
-		first = false;
-		doc_write_json_str(json, name);
-		buf_putc(json, ':');
-		doc_write_json_str(json, str_of(f.text));
+		out_key_str(o, name);
+		out_cstr(o, f.text);
 	}
-	buf_cstr(json, "}}");
+	out_close(o);
 }
 
 void
 on_test_queries(struct request *r)
 {
+	struct out o = out_to(&r->hl->json);
 	struct doc_parsed info;
 	struct doc body;
 
@@ -337,8 +334,10 @@ on_test_queries(struct request *r)
 		return;
 	}
 	r->hl->json.n = 0;
-	test_target(&r->hl->json, doc_getc(body, "targetCondition"));
-	test_metrics(&r->hl->json, doc_getc(body, "customMetricQueries"));
+	out_open(&o);
+	test_target(&o, doc_getc(body, "targetCondition"));
+	test_metrics(&o, doc_getc(body, "customMetricQueries"));
+	out_close(&o);
 	warn_metrics(r, doc_getc(body, "customMetricQueries"));
 	reply_json(r, 200, buf_view(&r->hl->json));
 }

@@ -51,9 +51,22 @@ is_of_device(enum fault_code code)
 }
 
 static void
+put_body(struct buf *json, struct str message, struct str exception)
+{
+	struct out o = out_to(json);
+
+	out_open(&o);
+	out_key(&o, "Message");
+	out_str(&o, message);
+	out_key(&o, "ExceptionMessage");
+	out_str(&o, exception);
+	out_close(&o);
+}
+
+static void
 put_format_a(struct buf *json, const struct fault *f, const char *id, int64_t now_us)
 {
-	struct buf text = { 0 };
+	struct buf text = { 0 }, tracking = { 0 };
 	char stamp[32];
 	time_t now = (time_t)(now_us / 1000000);
 	struct tm tm;
@@ -62,9 +75,9 @@ put_format_a(struct buf *json, const struct fault *f, const char *id, int64_t no
 	strftime(stamp, sizeof(stamp), "%m/%d/%Y %H:%M:%S", &tm);
 	buf_printf(&text, "ErrorCode:%s;%s", fault_name(f->code),
 	    f->text[0] != '\0' ? f->text : outcome_of(fault_status(f->code))->words);
-	buf_cstr(json, "{\"Message\":");
-	doc_write_json_str(json, buf_view(&text));
-	buf_printf(json, ",\"ExceptionMessage\":\"Tracking ID:%s-G:0-TimeStamp:%s\"}", id, stamp);
+	buf_printf(&tracking, "Tracking ID:%s-G:0-TimeStamp:%s", id, stamp);
+	put_body(json, buf_view(&text), buf_view(&tracking));
+	buf_fini(&tracking);
 	buf_fini(&text);
 }
 
@@ -72,18 +85,21 @@ static void
 put_format_b(struct buf *json, const struct fault *f, const char *id, int64_t now_us)
 {
 	struct buf inner = { 0 };
+	struct out o = out_to(&inner);
 	char t[TIME_TEXT_MAX];
 	size_t n = time_format(now_us, t);
 
-	buf_printf(&inner,
-	    "{\"errorCode\":%d,\"trackingId\":\"%s\",\"message\":", fault_number(f->code), id);
-	doc_write_json_str(&inner, str_of(f->text));
-	buf_cstr(&inner, ",\"timestampUtc\":");
-	doc_write_json_str(&inner, (struct str){ t, n });
-	buf_putc(&inner, '}');
-	buf_cstr(json, "{\"Message\":");
-	doc_write_json_str(json, buf_view(&inner));
-	buf_cstr(json, ",\"ExceptionMessage\":\"\"}");
+	out_open(&o);
+	out_key(&o, "errorCode");
+	out_i64(&o, fault_number(f->code));
+	out_key(&o, "trackingId");
+	out_cstr(&o, id);
+	out_key(&o, "message");
+	out_cstr(&o, f->text);
+	out_key(&o, "timestampUtc");
+	out_str(&o, (struct str){ t, n });
+	out_close(&o);
+	put_body(json, buf_view(&inner), STR(""));
 	buf_fini(&inner);
 }
 

@@ -103,10 +103,16 @@ static void
 reply_unknown(struct request *r)
 {
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 
-	buf_cstr(&json, "{\"jobId\":");
-	doc_write_json_str(&json, r->segment[2]);
-	buf_cstr(&json, ",\"type\":\"unknown\",\"status\":\"unknown\"}");
+	out_open(&o);
+	out_key(&o, "jobId");
+	out_str(&o, r->segment[2]);
+	out_key(&o, "type");
+	out_cstr(&o, "unknown");
+	out_key(&o, "status");
+	out_cstr(&o, "unknown");
+	out_close(&o);
 	reply_json(r, 200, buf_view(&json));
 	buf_fini(&json);
 }

@@ -64,6 +64,7 @@ static void
 reply_response(struct request *r, const struct note *n)
 {
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 	char status[16];
 
 	if (r->command) {
@@ -72,9 +73,12 @@ reply_response(struct request *r, const struct note *n)
 		reply_json(r, 200, n->body);
 		return;
 	}
-	buf_printf(&json, "{\"status\":%d,\"payload\":", (int)n->status);
-	buf_str(&json, n->body);
-	buf_putc(&json, '}');
+	out_open(&o);
+	out_key(&o, "status");
+	out_i64(&o, n->status);
+	out_key(&o, "payload");
+	out_json(&o, n->body);
+	out_close(&o);
 	reply_json(r, 200, buf_view(&json));
 	buf_fini(&json);
 }

@@ -5,6 +5,7 @@
 #include "http/http.h"
 #include "log/log.h"
 
+#include "doc/out.h"
 #include "hub/bodies.h"
 
 #define SEGMENTS_MAX 8
@@ -271,8 +272,8 @@ void done_query(struct walk *k);
 extern const struct route routes[];
 extern const size_t nroutes;
 
-/* store.c. "damagedFiles":[...],"moreDamagedFiles":false of an object, and an object of all figures */
-void damage_write(struct store *store, struct buf *json);
+/* store.c. The members "damagedFiles" and "moreDamagedFiles" of an object, and an object of all figures */
+void damage_write(struct store *store, struct out *o);
 void store_report_write(struct store *store, struct buf *json);
 
 /* handlers */

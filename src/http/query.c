@@ -6,13 +6,32 @@
 /* ---- explain=true: where the time of the page, or of the whole aggregate, went ---- */
 
 static void
-put_steps(struct buf *json, const struct walk *k)
+put_number(struct out *o, const char *name, uint64_t n)
 {
-	buf_cstr(json, ",\"steps\":[");
-	for (unsigned i = 0; i < WALK_STEPS; i++)
-		buf_printf(json, "%s{\"step\":\"%s\",\"ms\":%.3f}", i > 0 ? "," : "",
-		    walk_step_names[i], (double)k->facts.ns[i] / 1e6);
-	buf_putc(json, ']');
+	out_key(o, name);
+	out_u64(o, n);
+}
+
+static void
+put_ms(struct out *o, const char *name, int64_t ns)
+{
+	out_key(o, name);
+	out_fixed(o, (double)ns / 1e6, 3);
+}
+
+static void
+put_steps(struct out *o, const struct walk *k)
+{
+	out_key(o, "steps");
+	out_list(o);
+	for (unsigned i = 0; i < WALK_STEPS; i++) {
+		out_open(o);
+		out_key(o, "step");
+		out_cstr(o, walk_step_names[i]);
+		put_ms(o, "ms", k->facts.ns[i]);
+		out_close(o);
+	}
+	out_close(o);
 }
 
 static void
@@ -20,21 +39,25 @@ reply_explained(struct request *r, const struct walk *k)
 {
 	const struct walk_facts *f = &k->facts;
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 
-	buf_printf(&json,
-	    "{\"engineMs\":%.3f,\"workers\":%u,\"rowsReturned\":%u,\"more\":%s,"
-	    "\"rowsJudged\":%llu,\"rowsAsked\":%llu,\"rowsShown\":%llu",
-	    (double)f->total_ns / 1e6, fleet_workers(r->hl->o.fleet), (unsigned)k->nrow,
-	    k->more ? "true" : "false", (unsigned long long)f->judged, (unsigned long long)f->asked,
-	    (unsigned long long)f->shown);
+	out_open(&o);
+	put_ms(&o, "engineMs", f->total_ns);
+	put_number(&o, "workers", fleet_workers(r->hl->o.fleet));
+	put_number(&o, "rowsReturned", k->nrow);
+	out_key(&o, "more");
+	out_bool(&o, k->more);
+	put_number(&o, "rowsJudged", f->judged);
+	put_number(&o, "rowsAsked", f->asked);
+	put_number(&o, "rowsShown", f->shown);
 	if (r->warning.n > 0) {
-		buf_cstr(&json, ",\"warning\":");
-		doc_write_json_str(&json, r->warning);
+		out_key(&o, "warning");
+		out_str(&o, r->warning);
 	}
-	put_steps(&json, k);
-	buf_cstr(&json, ",\"columns\":");
-	column_report_write(k->columns, true, &json);
-	buf_putc(&json, '}');
+	put_steps(&o, k);
+	out_key(&o, "columns");
+	column_report_write(k->columns, true, out_value(&o));
+	out_close(&o);
 	reply_json(r, 200, buf_view(&json));
 	buf_fini(&json);
 }

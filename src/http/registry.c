@@ -119,11 +119,17 @@ done_purge(struct work *w)
 {
 	struct request *r = work_back(w);
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 
 	if (r != NULL) {
-		buf_cstr(&json, "{\"deviceId\":");
-		doc_write_json_str(&json, w->op.device);
-		buf_cstr(&json, ",\"moduleId\":null,\"totalMessagesPurged\":0}");
+		out_open(&o);
+		out_key(&o, "deviceId");
+		out_str(&o, w->op.device);
+		out_key(&o, "moduleId");
+		out_null(&o);
+		out_key(&o, "totalMessagesPurged");
+		out_u64(&o, 0);
+		out_close(&o);
 		reply_json(r, 200, buf_view(&json));
 	}
 	buf_fini(&json);

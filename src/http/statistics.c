@@ -3,25 +3,33 @@
 #include "http/priv.h"
 
 static void
+put_count(struct out *o, const char *name, uint64_t n)
+{
+	out_key(o, name);
+	out_u64(o, n);
+}
+
+static void
 done_counts(struct walk *k)
 {
 	struct request *r = request_of(k->owner, k->reply_to);
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 
 	if (r != NULL && k->fault.code != F_NONE) {
 		reply_fault(r, &k->fault);
 	} else if (r != NULL) {
-		if (str_ieq(r->segment[1], STR("service")))
-			buf_printf(&json, "{\"connectedDeviceCount\":%u}", k->counts.connected);
-		else if (str_ieq(r->segment[1], STR("configurations")))
-			buf_printf(&json, "{\"configurationLoopCount\":%llu}",
-			    (unsigned long long)k->looped);
-		else
-			buf_printf(&json,
-			    "{\"totalDeviceCount\":%u,\"enabledDeviceCount\":%u,"
-			    "\"disabledDeviceCount\":%u}",
-			    k->counts.devices, k->counts.devices - k->counts.disabled,
-			    k->counts.disabled);
+		out_open(&o);
+		if (str_ieq(r->segment[1], STR("service"))) {
+			put_count(&o, "connectedDeviceCount", k->counts.connected);
+		} else if (str_ieq(r->segment[1], STR("configurations"))) {
+			put_count(&o, "configurationLoopCount", k->looped);
+		} else {
+			put_count(&o, "totalDeviceCount", k->counts.devices);
+			put_count(&o, "enabledDeviceCount", k->counts.devices - k->counts.disabled);
+			put_count(&o, "disabledDeviceCount", k->counts.disabled);
+		}
+		out_close(&o);
 		reply_json(r, 200, buf_view(&json));
 	}
 	buf_fini(&json);
@@ -33,15 +41,17 @@ done_columns(struct walk *k)
 {
 	struct request *r = request_of(k->owner, k->reply_to);
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 
 	if (r != NULL && k->fault.code != F_NONE) {
 		reply_fault(r, &k->fault);
 	} else if (r != NULL) {
-		buf_printf(&json,
-		    "{\"bytes\":%zu,\"limitBytes\":%llu,\"columns\":", k->facts.column_bytes,
-		    (unsigned long long)fleet_column_bytes(r->hl->o.fleet));
-		column_report_write(k->columns, false, &json);
-		buf_putc(&json, '}');
+		out_open(&o);
+		put_count(&o, "bytes", k->facts.column_bytes);
+		put_count(&o, "limitBytes", fleet_column_bytes(r->hl->o.fleet));
+		out_key(&o, "columns");
+		column_report_write(k->columns, false, out_value(&o));
+		out_close(&o);
 		reply_json(r, 200, buf_view(&json));
 	}
 	buf_fini(&json);

@@ -1,17 +1,24 @@
 /* What the store says of itself: O-03, O-04. */
 #include "http/priv.h"
 
+#include <stdio.h>
+
 void
-damage_write(struct store *store, struct buf *json)
+damage_write(struct store *store, struct out *o)
 {
 	struct store_damage d;
+	char name[40];
 
 	store_damage(store, &d);
-	buf_cstr(json, "\"damagedFiles\":[");
-	for (unsigned i = 0; i < d.n; i++)
-		buf_printf(json, "%s\"store/%06llu.sst\"", i > 0 ? "," : "",
-		    (unsigned long long)d.number[i]);
-	buf_printf(json, "],\"moreDamagedFiles\":%s", d.more ? "true" : "false");
+	out_key(o, "damagedFiles");
+	out_list(o);
+	for (unsigned i = 0; i < d.n; i++) {
+		snprintf(name, sizeof(name), "store/%06llu.sst", (unsigned long long)d.number[i]);
+		out_cstr(o, name);
+	}
+	out_close(o);
+	out_key(o, "moreDamagedFiles");
+	out_bool(o, d.more);
 }
 
 void
@@ -21,6 +28,7 @@ store_report_write(struct store *store, struct buf *json)
 		[STORE_IS_FULL] = "full",
 		[STORE_IS_FAILED] = "failed",
 		[STORE_IS_CORRUPT] = "corrupt" };
+	struct out o = out_to(json);
 	struct store_stats n;
 
 	store_stats(store, &n);
@@ -45,10 +53,13 @@ store_report_write(struct store *store, struct buf *json)
 		{ "scrubPasses", n.scrub_passes },
 	};
 
-	buf_printf(json, "{\"state\":\"%s\",", states[store_state(store, NULL)]);
-	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
-		buf_printf(
-		    json, "\"%s\":%llu,", figures[i].name, (unsigned long long)figures[i].value);
-	damage_write(store, json);
-	buf_putc(json, '}');
+	out_open(&o);
+	out_key(&o, "state");
+	out_cstr(&o, states[store_state(store, NULL)]);
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+		out_key(&o, figures[i].name);
+		out_u64(&o, figures[i].value);
+	}
+	damage_write(store, &o);
+	out_close(&o);
 }
