@@ -76,6 +76,8 @@ put_job(struct world *w, bool calls)
 void
 plan_job(struct world *w)
 {
+	if (w->plain)
+		return;
 	put_job(w, rnd_below(&w->rnd, 3) == 0);
 	world_send(w, named(w, OP_JOB_PUT, job_name(w, w->njob++)));
 }
@@ -146,6 +148,8 @@ plan_configuration(struct world *w)
 	bool edge = rnd_below(&w->rnd, 4) == 0;
 	struct work *k;
 
+	if (w->plain)
+		return;
 	buf_printf(&w->text, "{\"priority\":%u,", rnd_below(&w->rnd, 4));
 	put_condition(w, "targetCondition");
 	buf_cstr(&w->text, ",\"content\":{");
@@ -185,6 +189,8 @@ plan_content(struct world *w)
 {
 	const char *device = world_device(w);
 
+	if (w->plain)
+		return;
 	buf_putc(&w->text, '{');
 	put_modules(w);
 	buf_putc(&w->text, '}');

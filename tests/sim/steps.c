@@ -73,6 +73,8 @@ step_rest(struct world *w)
 	question_ask(w); /* with nothing under way its whole answer is compared */
 	world_rest(w);
 	job_watch_results(w, false);
+	if (rnd_below(&w->rnd, 3) == 0)
+		ledger_look(w);
 }
 
 static const struct {
@@ -87,7 +89,7 @@ static const struct {
 	{ write_delete, 12 },
 	{ write_keys, 3 },
 	{ write_twin, 70 },
-	{ write_read, 5 },
+	{ write_read, 15 },
 	{ write_bulk, 15 },
 	{ write_import, 15 },
 	{ write_connect, 15 },

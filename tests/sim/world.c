@@ -156,12 +156,14 @@ fleet_down(struct world *w)
 	fleet_free(w->fleet);
 	memset(w->epochs, 0, sizeof(w->epochs));
 	job_watch_life();
+	mirror_all_off();
 }
 
 void
 world_restart(struct world *w)
 {
 	fleet_down(w);
+	ledger_crash(); /* a stop does not wait for a repair */
 	fleet_up(w);
 	seen.restarts++;
 }
@@ -183,6 +185,7 @@ world_crash(struct world *w)
 		job_watch_commit(i, found ? SIM_LANDED : SIM_FAILED);
 	}
 	disk = sim_store_copy(w->store);
+	ledger_crash();
 	w->dead = true;
 	sim_store_works(w->store, true);
 	fleet_down(w);
@@ -237,6 +240,14 @@ draw_options(struct world *w, uint32_t most_devices)
 	name_devices(w, n < most_devices ? n : most_devices);
 }
 
+static void
+commit_seen(unsigned lane, enum sim_commit what)
+{
+	job_watch_commit(lane, what);
+	if (what == SIM_LANDED && !the_world->dead)
+		ledger_landed(the_world, lane);
+}
+
 struct world *
 world_new(uint64_t seed, uint32_t most_devices)
 {
@@ -248,8 +259,12 @@ world_new(uint64_t seed, uint32_t most_devices)
 	if (loop_new(0, &w->loop) != ERR_OK)
 		world_fail("no loop");
 	w->store = sim_store_new(WORKERS_MAX, &w->fleet, fleet_commit_done);
-	sim_store_watch(w->store, job_watch_commit);
+	sim_store_watch(w->store, commit_seen);
 	job_watch_new(w);
+	ledger_new();
+	mirror_new();
+	telemetry_new();
+	w->plain = rnd_below(&w->rnd, 2) == 0;
 	w->box = catalogue_box_new();
 	w->parser = doc_parser_new(1 << 20);
 	w->mac = sas_mac_new();
@@ -414,7 +429,9 @@ world_free(struct world *w)
 	w->look_us = 0;
 	world_rest(w);
 	check_identities(w);
+	ledger_look(w);
 	job_watch_end(w);
+	telemetry_check(w);
 	count_jobs(w);
 	count_configured(w);
 	for (int i = 0; i < 3; i++)
@@ -424,6 +441,9 @@ world_free(struct world *w)
 	loop_free(w->loop);
 	sim_store_free(w->store);
 	job_watch_free();
+	ledger_free();
+	mirror_free();
+	telemetry_free();
 	catalogue_box_free(w->box);
 	doc_parser_free(w->parser);
 	sas_mac_free(w->mac);

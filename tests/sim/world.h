@@ -18,6 +18,7 @@
 #include "worker/rollouts.h"
 
 #define SECOND        INT64_C(1000000)
+#define SIM_KEY       "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" /* everybody's */
 #define SIM_HOST      "hub.example.test"
 #define WORKERS_MAX   3
 #define DEVICES_MAX   1600u
@@ -48,6 +49,7 @@ struct world {
 	uint64_t nhome;                 /* those that have come back */
 	uint64_t sent;
 	unsigned njob;
+	bool plain;    /* jobs and configurations write no twins */
 	bool crowded;  /* all are in one shard, connected, and answer calls at length */
 	char name[16]; /* of a job or configuration */
 	struct doc_parser *parser;
@@ -85,10 +87,13 @@ extern struct world *the_world;
 	X(waves)      /* steps of rollouts */                                                      \
 	X(restarts)                                                                                \
 	X(crashes)                                                                                 \
-	X(touches) /* of devices by jobs, on disk */                                               \
-	X(paced)   /* of those, by a job with a pace */                                            \
-	X(results) /* of jobs, looked at */                                                        \
-	X(dropped) /* columns, for want of memory */
+	X(touches)  /* of devices by jobs, on disk */                                              \
+	X(paced)    /* of those, by a job with a pace */                                           \
+	X(twins)    /* shown to clients */                                                         \
+	X(told)     /* notifications */                                                            \
+	X(messages) /* looked for in the log */                                                    \
+	X(results)  /* of jobs, looked at */                                                       \
+	X(dropped)  /* columns, for want of memory */
 #define SEEN_FIELD(name) uint64_t name;
 #define SEEN_NAME(name)  #name,
 #define SEEN_COUNT(name) seen.name,
@@ -128,8 +133,13 @@ const char *world_device(struct world *w);      /* one of its ids */
 /* writes.c: a work whose payload is the JSON in w->text, which is taken; none if it is empty. Then send it. */
 struct work *world_work(struct world *w, enum op_kind kind, const char *device, const char *module);
 void world_send(struct world *w, struct work *work);
+void world_send_noted(
+    struct world *w, struct work *work, uint32_t number); /* one that the ledger knows */
+void world_work_back(struct work *k);
+void world_put_own(struct world *w, uint32_t number); /* into the object that w->text ends with */
 void world_check_fault(const struct fault *f);
 void world_note(struct note *n); /* to a session: calls are answered */
+void world_read(struct world *w, const char *device, const char *module);
 void world_populate(struct world *w, uint32_t n);
 
 /* writes.c: steps */
@@ -140,6 +150,8 @@ void write_twin(struct world *w);
 void write_read(struct world *w);
 void write_bulk(struct world *w);
 void write_import(struct world *w);
+
+/* sessions.c: steps */
 void write_connect(struct world *w);
 void write_connect_all(struct world *w);
 void write_report(struct world *w);
@@ -164,6 +176,36 @@ void job_watch_commit(unsigned lane, enum sim_commit what);
 void job_watch_called(struct world *w, struct str job, const char *device, const char *module);
 void job_watch_results(struct world *w, bool all_forgotten);
 void job_watch_end(struct world *w);
+
+/* ledger.c: what clients were told of twins, and whether it holds. A write has a number, to be put into its sections as "own" */
+void ledger_new(void);
+void ledger_free(void);
+uint32_t ledger_note(struct world *w, enum op_kind kind, const char *device, const char *module);
+void ledger_desired(uint32_t number); /* the write names this section */
+struct str ledger_tag(
+    uint32_t number); /* it is for the twin with this etag only; empty: none is known */
+/* The answer, in the order in which they come; reply NULL: only this much is said. gone: the session is. */
+void ledger_heard(
+    struct world *w, uint32_t number, enum fault_code code, const struct reply *reply, bool gone);
+void ledger_landed(const struct world *w, unsigned lane);
+void ledger_crash(void);
+void ledger_look(struct world *w); /* at all twins */
+
+/* mirror.c: what devices know of their desired properties, by link */
+void mirror_new(void);
+void mirror_free(void);
+void mirror_off(uint32_t link);
+void mirror_all_off(void);
+void mirror_got(struct world *w, uint32_t link, struct str json);
+void mirror_told(struct world *w, uint32_t link, uint64_t version, struct str json);
+void mirror_check(const struct world *w, uint32_t link, uint64_t version, uint32_t own);
+
+/* telemetry.c: messages by number */
+void telemetry_new(void);
+void telemetry_free(void);
+uint32_t telemetry_note(uint32_t link);
+void telemetry_done(uint32_t number);
+void telemetry_check(struct world *w);
 
 /* questions.c: steps */
 void question_ask(struct world *w);

@@ -1,6 +1,6 @@
 /*
- * What clients write: identities one by one, in bulk and by import; twins; what devices report over their sessions. What
- * is refused is as good as what is done: both must leave columns in step.
+ * What back ends write: identities one by one, in bulk and by import; twins. What is refused is as good as what is done: both
+ * must leave columns in step.
  */
 #include "draw.h"
 #include "world.h"
@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define KEY  "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 #define ROOM 1024 /* bytes of the strings in a work, without its payload */
 
 /* ---- works ---- */
@@ -25,8 +24,8 @@ world_check_fault(const struct fault *f)
 		world_fail("the hub answers %s: %s", fault_name(f->code), f->text);
 }
 
-static void
-work_back(struct work *k)
+void
+world_work_back(struct work *k)
 {
 	struct world *w = k->owner;
 
@@ -34,6 +33,7 @@ work_back(struct work *k)
 	w->nhome++;
 	if (!w->dead)
 		world_check_fault(&k->reply.fault);
+	ledger_heard(w, k->tag, k->reply.fault.code, &k->reply, k->reply.gone);
 	work_free(k);
 }
 
@@ -55,7 +55,7 @@ world_work(struct world *w, enum op_kind kind, const char *device, const char *m
 {
 	struct str json = buf_view(&w->text);
 	uint32_t nduplicate = json.n > 0 ? parse(w, json) : 0;
-	struct work *k = work_new(w->loop, ROOM + (json.n > 0 ? w->doc.n : 0), work_back);
+	struct work *k = work_new(w->loop, ROOM + (json.n > 0 ? w->doc.n : 0), world_work_back);
 
 	k->op.kind = kind;
 	k->op.actor = ACTOR_POLICY;
@@ -79,6 +79,14 @@ world_send(struct world *w, struct work *k)
 	fleet_submit(w->fleet, k);
 }
 
+/* One that the ledger knows. */
+void
+world_send_noted(struct world *w, struct work *k, uint32_t number)
+{
+	k->tag = number;
+	world_send(w, k);
+}
+
 /* A device, or now and then a module of it. */
 static const char *
 some_module(struct world *w)
@@ -94,8 +102,8 @@ static void
 put_key(struct buf *out)
 {
 	buf_cstr(out,
-	    "\"authentication\":{\"symmetricKey\":{\"primaryKey\":\"" KEY
-	    "\",\"secondaryKey\":\"" KEY "\"}}");
+	    "\"authentication\":{\"symmetricKey\":{\"primaryKey\":\"" SIM_KEY
+	    "\",\"secondaryKey\":\"" SIM_KEY "\"}}");
 }
 
 static void
@@ -122,7 +130,7 @@ put_one(struct world *w, const char *device, const char *module, enum preconditi
 	put_identity(w, device, module);
 	k = world_work(w, OP_IDENTITY_PUT, device, module);
 	k->op.if_match = if_match;
-	world_send(w, k);
+	world_send_noted(w, k, ledger_note(w, OP_IDENTITY_PUT, device, module));
 }
 
 void
@@ -136,10 +144,11 @@ write_identity(struct world *w)
 void
 write_delete(struct world *w)
 {
-	struct work *k = world_work(w, OP_IDENTITY_DELETE, world_device(w), some_module(w));
+	const char *device = world_device(w), *module = some_module(w);
+	struct work *k = world_work(w, OP_IDENTITY_DELETE, device, module);
 
 	k->op.if_match = IF_ANY;
-	world_send(w, k);
+	world_send_noted(w, k, ledger_note(w, OP_IDENTITY_DELETE, device, module));
 }
 
 void
@@ -153,21 +162,57 @@ write_keys(struct world *w)
 
 /* ---- twins ---- */
 
-/* tags, desired and perhaps reported, as members with commas between. */
+/* The write's number, into the object that the text ends with. */
+void
+world_put_own(struct world *w, uint32_t number)
+{
+	struct buf *b = &w->text;
+
+	b->n--;
+	buf_printf(b, "%s\"own\":%u}", b->p[b->n - 1] == '{' ? "" : ",", number);
+}
+
+/* tags, and perhaps desired and reported, as members with commas between. */
 static void
-put_sections(struct world *w, bool nulls, bool reported)
+put_sections(struct world *w, bool nulls, bool desired, bool reported, uint32_t number)
 {
 	struct buf *b = &w->text;
 
 	buf_cstr(b, "\"tags\":");
 	draw_tags(&w->rnd, nulls, b);
-	buf_cstr(b, ",\"properties\":{\"desired\":");
-	draw_properties(&w->rnd, nulls, b);
+	world_put_own(w, number);
+	buf_cstr(b, ",\"properties\":{");
+	if (desired) {
+		buf_cstr(b, "\"desired\":");
+		draw_properties(&w->rnd, nulls, b);
+		world_put_own(w, number);
+		ledger_desired(number);
+	}
 	if (reported) {
 		buf_cstr(b, ",\"reported\":");
 		draw_properties(&w->rnd, nulls, b);
+		world_put_own(w, number);
 	}
 	buf_cstr(b, "}");
+}
+
+/* Perhaps only if it is as it was when it was last seen. */
+static void
+send_twin(struct world *w, enum op_kind kind, const char *device, const char *module, bool desired)
+{
+	bool patch = kind == OP_TWIN_PATCH;
+	uint32_t number = ledger_note(w, kind, device, module);
+	struct work *k;
+
+	buf_putc(&w->text, '{');
+	put_sections(w, patch, desired, false, number);
+	buf_putc(&w->text, '}');
+	k = world_work(w, kind, device, module);
+	if (rnd_below(&w->rnd, 3) == 0) {
+		k->op.if_tag = work_str(k, ledger_tag(number));
+		k->op.if_match = k->op.if_tag.n > 0 ? IF_TAG : IF_NONE;
+	}
+	world_send_noted(w, k, number);
 }
 
 void
@@ -176,25 +221,29 @@ write_twin(struct world *w)
 	bool patch = rnd_below(&w->rnd, 4) > 0;
 	const char *device = world_device(w);
 
-	buf_putc(&w->text, '{');
-	put_sections(w, patch, false);
-	buf_putc(&w->text, '}');
-	world_send(
-	    w, world_work(w, patch ? OP_TWIN_PATCH : OP_TWIN_REPLACE, device, some_module(w)));
+	send_twin(w, patch ? OP_TWIN_PATCH : OP_TWIN_REPLACE, device, some_module(w),
+	    !patch || rnd_below(&w->rnd, 4) > 0);
+}
+
+void
+world_read(struct world *w, const char *device, const char *module)
+{
+	struct work *k = world_work(w, OP_TWIN_READ, device, module);
+
+	world_send_noted(w, k, ledger_note(w, OP_TWIN_READ, device, module));
 }
 
 void
 write_read(struct world *w)
 {
-	const char *device = world_device(w);
-
-	world_send(w, world_work(w, OP_TWIN_READ, device, some_module(w)));
+	world_read(w, world_device(w), some_module(w));
 }
 
 /* ---- items of bulk calls and imports ---- */
 
+/* Its number in *number. */
 static const struct import_mode *
-put_item(struct world *w, const char *device, const char *module)
+put_item(struct world *w, const char *device, const char *module, uint32_t *number)
 {
 	static const char *const modes[] = { "createOrUpdate", "createOrUpdate", "create", "update",
 		"updateTwin", "delete" };
@@ -207,7 +256,8 @@ put_item(struct world *w, const char *device, const char *module)
 	buf_printf(b, "\"importMode\":\"%s\",", mode);
 	put_key(b);
 	buf_putc(b, ',');
-	put_sections(w, false, rnd_below(&w->rnd, 2));
+	*number = ledger_note(w, import_mode_find(str_of(mode))->op, device, module);
+	put_sections(w, false, true, rnd_below(&w->rnd, 2), *number);
 	buf_putc(b, '}');
 	return import_mode_find(str_of(mode));
 }
@@ -216,12 +266,13 @@ static void
 bulk_item(struct world *w)
 {
 	const char *device = world_device(w), *module = some_module(w);
-	const struct import_mode *mode = put_item(w, device, module);
+	uint32_t number;
+	const struct import_mode *mode = put_item(w, device, module, &number);
 	struct work *k = world_work(w, mode->op, device, module);
 
 	k->op.import = mode->import;
 	k->op.if_match = IF_ANY;
-	world_send(w, k);
+	world_send_noted(w, k, number);
 }
 
 void
@@ -232,8 +283,9 @@ write_bulk(struct world *w)
 }
 
 static void
-parcel_back(struct parcel *p)
+parcel_heard(struct msg *m)
 {
+	struct parcel *p = (struct parcel *)((char *)m - offsetof(struct parcel, msg));
 	struct world *w = p->owner;
 
 	w->nparcel--;
@@ -242,8 +294,19 @@ parcel_back(struct parcel *p)
 		struct fault f = { .code = p->items[i].fault, .text = "" };
 
 		world_check_fault(&f);
+		ledger_heard(w, p->items[i].line, f.code, NULL, false);
 	}
 	parcel_free(p);
+}
+
+/* Behind the answers that have left before it. */
+static void
+parcel_back(struct parcel *p)
+{
+	struct world *w = p->owner;
+
+	p->msg.run = parcel_heard;
+	loop_post(w->loop, &p->msg);
 }
 
 static struct span
@@ -259,12 +322,14 @@ static void
 parcel_item(struct world *w, struct parcel *p, const char *device)
 {
 	const char *module = some_module(w);
-	const struct import_mode *mode = put_item(w, device, module);
+	uint32_t number;
+	const struct import_mode *mode = put_item(w, device, module, &number);
 	struct parcel_item *item = &p->items[p->n++];
 
 	*item = (struct parcel_item){ .kind = mode->op,
 		.import = mode->import | (mode->op == OP_IDENTITY_IMPORT ? IMPORT_WHOLE : 0),
-		.if_match = IF_ANY };
+		.if_match = IF_ANY,
+		.line = number };
 	item->nduplicate = parse(w, buf_view(&w->text));
 	item->device = parcel_bytes(p, str_of(device));
 	item->module = parcel_bytes(p, str_of(module));
@@ -293,196 +358,6 @@ write_import(struct world *w)
 	fleet_parcel(w->fleet, worker, p);
 }
 
-/* ---- sessions: a link has its number as its slot; of each device there are two, the second its module's ---- */
-
-static const char *
-link_device(const struct world *w, uint32_t link)
-{
-	return w->ids[link / 2];
-}
-
-static const char *
-link_module(uint32_t link)
-{
-	return link % 2 ? "m0" : "";
-}
-
-static uint32_t
-some_link(struct world *w)
-{
-	return rnd_below(&w->rnd, w->nid) * 2 + (rnd_below(&w->rnd, 5) == 0);
-}
-
-static struct work *
-link_work(struct world *w, enum op_kind kind, uint32_t link)
-{
-	struct work *k = world_work(w, kind, link_device(w, link), link_module(link));
-
-	k->op.actor = ACTOR_DEVICE;
-	k->op.actor_name = k->op.device;
-	k->op.epoch = w->epochs[link];
-	return k;
-}
-
-/* It listens to calls, too. */
-static void
-subscribe(struct world *w, uint32_t link)
-{
-	static const struct filter filters[] = { { FILTER_DESIRED, 0, { NULL, 0 } },
-		{ FILTER_METHODS, 0, { NULL, 0 } } };
-	struct work *k = link_work(w, OP_SUBSCRIBE, link);
-	struct buf list = { 0 };
-
-	filters_put(&list, &filters[0]);
-	filters_put(&list, &filters[1]);
-	k->op.payload = work_str(k, buf_view(&list));
-	buf_fini(&list);
-	world_send(w, k);
-}
-
-static void
-connect_back(struct work *k)
-{
-	struct world *w = k->owner;
-
-	if (k->reply.fault.code == F_NONE && !w->dead) {
-		w->epochs[k->tag] = k->reply.epoch;
-		subscribe(w, k->tag);
-		seen.connected++;
-	}
-	work_back(k);
-}
-
-static void
-connect_link(struct world *w, uint32_t link)
-{
-	struct work *k = link_work(w, OP_CONNECT, link);
-	struct buf token = { 0 }, resource = { 0 };
-
-	buf_printf(&resource, SIM_HOST "/devices/%s%s%s", link_device(w, link),
-	    link % 2 ? "/modules/" : "", link_module(link));
-	if (sas_make(w->mac, &token, buf_view(&resource), STR(KEY),
-	        world_wall_us(w) / SECOND + 3600, STR_NONE) != ERR_OK)
-		world_fail("no token");
-	k->done = connect_back;
-	k->tag = link;
-	k->op.epoch = 0;
-	k->op.shown.token = work_str(k, buf_view(&token));
-	k->op.connect.clean = rnd_below(&w->rnd, 2);
-	k->op.reply_to = (struct reply_to){ .slot = link };
-	buf_fini(&token);
-	buf_fini(&resource);
-	world_send(w, k);
-}
-
-void
-write_connect(struct world *w)
-{
-	connect_link(w, some_link(w));
-}
-
-void
-write_connect_all(struct world *w)
-{
-	for (uint32_t i = 0; i < w->nid; i++)
-		connect_link(w, i * 2);
-	world_rest(w);
-}
-
-/* One that is, or was, connected; UINT32_MAX: none is. */
-static uint32_t
-some_session(struct world *w)
-{
-	uint32_t link = some_link(w), all = w->nid * 2;
-
-	for (uint32_t n = 0; n < all; n++, link = (link + 1) % all)
-		if (w->epochs[link] != 0)
-			return link;
-	return UINT32_MAX;
-}
-
-/* NULL: nobody is connected; then somebody is about to. */
-static struct work *
-session_work(struct world *w, enum op_kind kind)
-{
-	uint32_t link = some_session(w);
-
-	if (link != UINT32_MAX)
-		return link_work(w, kind, link);
-	w->text.n = 0;
-	write_connect(w);
-	return NULL;
-}
-
-void
-write_report(struct world *w)
-{
-	struct work *k;
-
-	draw_properties(&w->rnd, true, &w->text);
-	k = session_work(w, OP_REPORT);
-	if (k != NULL)
-		world_send(w, k);
-}
-
-void
-write_telemetry(struct world *w)
-{
-	struct work *k = session_work(w, OP_TELEMETRY);
-	struct buf record = { 0 };
-
-	if (k == NULL)
-		return;
-	log_message(&record, STR("hello"));
-	k->op.payload = work_str(k, buf_view(&record));
-	buf_fini(&record);
-	world_send(w, k);
-}
-
-void
-write_disconnect(struct world *w)
-{
-	uint32_t link = some_session(w);
-
-	if (link == UINT32_MAX)
-		return;
-	world_send(w, link_work(w, OP_DISCONNECT, link));
-	w->epochs[link] = 0;
-}
-
-/* What a device answers, as JSON: outlives the world. */
-static struct str
-answer_of(const struct world *w)
-{
-	static char large[METHOD_PAYLOAD_MAX - 64];
-
-	if (!w->crowded)
-		return STR("{\"done\":true}");
-	if (large[0] == '\0') {
-		memset(large, 'x', sizeof(large));
-		large[0] = large[sizeof(large) - 1] = '"';
-	}
-	return (struct str){ large, sizeof(large) };
-}
-
-void
-world_note(struct note *n)
-{
-	struct world *w = the_world;
-	struct str answer = answer_of(w);
-	struct work *k;
-
-	if (n->kind != EFFECT_METHOD || w->dead)
-		return;
-	job_watch_called(w, n->name, link_device(w, n->session.slot), link_module(n->session.slot));
-	k = link_work(w, OP_METHOD_RESPONSE, n->session.slot);
-	k->op.method.call = n->call;
-	k->op.method.status = 200;
-	k->op.payload = answer;
-	seen.called++;
-	world_send(w, k);
-}
-
 /* ---- the beginning ---- */
 
 void
@@ -492,10 +367,7 @@ world_populate(struct world *w, uint32_t n)
 		put_one(w, w->ids[i], "", IF_NONE);
 		if (rnd_below(&w->rnd, 5) == 0)
 			put_one(w, w->ids[i], "m0", IF_NONE);
-		buf_putc(&w->text, '{');
-		put_sections(w, true, false);
-		buf_putc(&w->text, '}');
-		world_send(w, world_work(w, OP_TWIN_PATCH, w->ids[i], ""));
+		send_twin(w, OP_TWIN_PATCH, w->ids[i], "", true);
 	}
 	world_rest(w);
 }

@@ -1,0 +1,250 @@
+/*
+ * Devices, and what they send over their sessions. A link has its number as its slot; of each device there are two, the second its
+ * module's.
+ */
+#include "draw.h"
+#include "world.h"
+
+#include <stdio.h>
+
+static const char *
+link_device(const struct world *w, uint32_t link)
+{
+	return w->ids[link / 2];
+}
+
+static const char *
+link_module(uint32_t link)
+{
+	return link % 2 ? "m0" : "";
+}
+
+static uint32_t
+some_link(struct world *w)
+{
+	return rnd_below(&w->rnd, w->nid) * 2 + (rnd_below(&w->rnd, 5) == 0);
+}
+
+static struct work *
+link_work(struct world *w, enum op_kind kind, uint32_t link)
+{
+	struct work *k = world_work(w, kind, link_device(w, link), link_module(link));
+
+	k->op.actor = ACTOR_DEVICE;
+	k->op.actor_name = k->op.device;
+	k->op.epoch = w->epochs[link];
+	return k;
+}
+
+/* What the tag of these works says is their link. */
+static void
+link_back(struct work *k)
+{
+	k->tag = 0;
+	world_work_back(k);
+}
+
+static void
+get_back(struct work *k)
+{
+	struct world *w = k->owner;
+
+	if (k->reply.fault.code == F_NONE && !k->reply.gone && !w->dead &&
+	    w->epochs[k->tag] == k->op.epoch)
+		mirror_got(w, k->tag, buf_view(&k->reply.body));
+	link_back(k);
+}
+
+static void
+subscribe_back(struct work *k)
+{
+	struct world *w = k->owner;
+
+	if (k->reply.fault.code == F_NONE && !k->reply.gone && !w->dead) {
+		struct work *get = link_work(w, OP_TWIN_GET, k->tag);
+
+		get->op.epoch = k->op.epoch;
+		get->done = get_back;
+		get->tag = k->tag;
+		world_send(w, get);
+	}
+	link_back(k);
+}
+
+/* It listens to calls, too. */
+static void
+subscribe(struct world *w, uint32_t link)
+{
+	static const struct filter filters[] = { { FILTER_DESIRED, 0, { NULL, 0 } },
+		{ FILTER_METHODS, 0, { NULL, 0 } } };
+	struct work *k = link_work(w, OP_SUBSCRIBE, link);
+	struct buf list = { 0 };
+
+	filters_put(&list, &filters[0]);
+	filters_put(&list, &filters[1]);
+	k->op.payload = work_str(k, buf_view(&list));
+	k->done = subscribe_back;
+	k->tag = link;
+	buf_fini(&list);
+	world_send(w, k);
+}
+
+static void
+connect_back(struct work *k)
+{
+	struct world *w = k->owner;
+
+	if (k->reply.fault.code == F_NONE && !w->dead) {
+		w->epochs[k->tag] = k->reply.epoch;
+		mirror_off(k->tag);
+		subscribe(w, k->tag);
+		seen.connected++;
+	}
+	link_back(k);
+}
+
+static void
+connect_link(struct world *w, uint32_t link)
+{
+	struct work *k = link_work(w, OP_CONNECT, link);
+	struct buf token = { 0 }, resource = { 0 };
+
+	buf_printf(&resource, SIM_HOST "/devices/%s%s%s", link_device(w, link),
+	    link % 2 ? "/modules/" : "", link_module(link));
+	if (sas_make(w->mac, &token, buf_view(&resource), STR(SIM_KEY),
+	        world_wall_us(w) / SECOND + 3600, STR_NONE) != ERR_OK)
+		world_fail("no token");
+	k->done = connect_back;
+	k->tag = link;
+	k->op.epoch = 0;
+	k->op.shown.token = work_str(k, buf_view(&token));
+	k->op.connect.clean = rnd_below(&w->rnd, 2);
+	k->op.reply_to = (struct reply_to){ .slot = link };
+	buf_fini(&token);
+	buf_fini(&resource);
+	world_send(w, k);
+}
+
+void
+write_connect(struct world *w)
+{
+	connect_link(w, some_link(w));
+}
+
+void
+write_connect_all(struct world *w)
+{
+	for (uint32_t i = 0; i < w->nid; i++)
+		connect_link(w, i * 2);
+	world_rest(w);
+}
+
+/* One that is, or was, connected; UINT32_MAX: none is. */
+static uint32_t
+some_session(struct world *w)
+{
+	uint32_t link = some_link(w), all = w->nid * 2;
+
+	for (uint32_t n = 0; n < all; n++, link = (link + 1) % all)
+		if (w->epochs[link] != 0)
+			return link;
+	return UINT32_MAX;
+}
+
+void
+write_report(struct world *w)
+{
+	uint32_t link = some_session(w), number;
+	struct work *k;
+
+	if (link == UINT32_MAX) {
+		write_connect(w);
+		return;
+	}
+	number = ledger_note(w, OP_REPORT, link_device(w, link), link_module(link));
+	draw_properties(&w->rnd, true, &w->text);
+	world_put_own(w, number);
+	k = link_work(w, OP_REPORT, link);
+	world_send_noted(w, k, number);
+}
+
+static void
+telemetry_back(struct work *k)
+{
+	struct world *w = k->owner;
+
+	if (k->reply.fault.code == F_NONE && !k->reply.gone && !w->dead)
+		telemetry_done(k->tag);
+	link_back(k);
+}
+
+void
+write_telemetry(struct world *w)
+{
+	uint32_t link = some_session(w);
+	struct buf record = { 0 };
+	struct work *k;
+	char text[16];
+
+	if (link == UINT32_MAX)
+		return;
+	k = link_work(w, OP_TELEMETRY, link);
+	k->tag = telemetry_note(link);
+	k->done = telemetry_back;
+	snprintf(text, sizeof(text), "m%06u", k->tag);
+	log_message(&record, str_of(text));
+	k->op.payload = work_str(k, buf_view(&record));
+	buf_fini(&record);
+	world_send(w, k);
+}
+
+void
+write_disconnect(struct world *w)
+{
+	uint32_t link = some_session(w);
+
+	if (link == UINT32_MAX)
+		return;
+	world_send(w, link_work(w, OP_DISCONNECT, link));
+	mirror_off(link);
+	w->epochs[link] = 0;
+}
+
+/* What a device answers, as JSON: outlives the world. */
+static struct str
+answer_of(const struct world *w)
+{
+	static char large[METHOD_PAYLOAD_MAX - 64];
+
+	if (!w->crowded)
+		return STR("{\"done\":true}");
+	if (large[0] == '\0') {
+		memset(large, 'x', sizeof(large));
+		large[0] = large[sizeof(large) - 1] = '"';
+	}
+	return (struct str){ large, sizeof(large) };
+}
+
+void
+world_note(struct note *n)
+{
+	struct world *w = the_world;
+	struct str answer = answer_of(w);
+	struct work *k;
+
+	if (w->dead)
+		return;
+	if (n->kind == EFFECT_CLOSE)
+		mirror_off(n->session.slot);
+	if (n->kind == EFFECT_NOTIFY)
+		mirror_told(w, n->session.slot, n->version, n->body);
+	if (n->kind != EFFECT_METHOD)
+		return;
+	job_watch_called(w, n->name, link_device(w, n->session.slot), link_module(n->session.slot));
+	k = link_work(w, OP_METHOD_RESPONSE, n->session.slot);
+	k->op.method.call = n->call;
+	k->op.method.status = 200;
+	k->op.payload = answer;
+	seen.called++;
+	world_send(w, k);
+}
