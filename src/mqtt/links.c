@@ -1,60 +1,42 @@
-/*
- * Links whose opener counts no more: the key of a policy that is rotated, a client CA that is removed, an identity's key
- * that is another one. Each is closed with its reason, all of them at a bounded rate, for each client that is closed comes back
- * with a handshake. What waits for its turn is no queue but a mark on the session: the slots are gone through again.
- */
+/* The loop's side of the reaper: its timer, the catalogue, and the links that it ends. */
 #include "mqtt/loop.h"
 
-#define REVIEWED_MAX 10000u /* links looked at in one turn */
-#define TURN_US      (INT64_C(100) * 1000)
+static void
+keep_time(struct mqtt_loop *ml)
+{
+	if (ml->reaper.due_us == SESSION_NEVER)
+		loop_timer_clear(ml->loop, &ml->reaping.timer);
+	else
+		loop_timer_set(ml->loop, &ml->reaping.timer, ml->reaper.due_us);
+}
 
 static void
-reaper_run(struct mqtt_loop *ml, int64_t when_us)
+link_end(void *ctx, struct session *s)
 {
-	if (!loop_timer_is_set(&ml->reaper.timer))
-		loop_timer_set(ml->loop, &ml->reaper.timer, when_us);
-}
-
-/* false: its turn comes later. */
-static bool
-link_close(struct link *l)
-{
-	struct mqtt_loop *ml = l->ml;
-	int64_t now_us = loop_now_us(ml->loop), wait_ns;
 	struct actions a = { 0 };
 
-	if (!limit_take(&ml->reaper.until_ns, &ml->reaper.rate, now_us * 1000, &wait_ns)) {
-		reaper_run(ml, now_us + wait_ns / 1000 + 1);
-		return false;
-	}
-	session_turn(&l->session, &a);
-	link_perform(l, &a);
-	return true;
+	(void)ctx;
+	session_turn(s, &a);
+	link_perform(link_of(s), &a);
 }
 
-/* It may also have met its end by itself. */
-void
-link_ended(struct link *l)
+static struct session *
+link_at(void *ctx, uint32_t slot)
 {
-	if (l->session.doomed != REASON_NONE)
-		l->ml->reaper.ndoomed--;
+	struct link *l = ((struct mqtt_loop *)ctx)->slots[slot].link;
+
+	return l != NULL && stream_is_open(l->stream) ? &l->session : NULL;
 }
 
 void
 link_doomed(struct link *l)
 {
-	l->ml->reaper.ndoomed++;
-	link_close(l);
-}
+	struct mqtt_loop *ml = l->ml;
 
-/* ---- a review of all ---- */
-
-static enum reason
-outdated(const struct session *s, const struct catalogue *c)
-{
-	if (opened_known(&s->opened, c->policies, c->npolicies, c->cas, c->nca))
-		return REASON_NONE;
-	return s->opened.by == OPENED_BY_POLICY ? REASON_POLICY_KEY_CHANGED : REASON_CA_REMOVED;
+	if (reaper_doomed(&ml->reaper, loop_now_us(ml->loop)))
+		link_end(ml, &l->session);
+	else
+		keep_time(ml);
 }
 
 enum reason
@@ -67,76 +49,47 @@ link_outdated(struct session *s, uint64_t judged_by)
 	if (catalogue_version(box) == judged_by)
 		return REASON_NONE;
 	c = catalogue_use(box);
-	why = outdated(s, c);
+	why = reaper_outdated(s, c);
 	catalogue_drop(box, c);
 	return why;
-}
-
-/* What the review and the doomed of one turn cost is bounded by REVIEWED_MAX; true: all slots have been seen. */
-static bool
-review_on(struct mqtt_loop *ml, const struct catalogue *c)
-{
-	struct reaper *rp = &ml->reaper;
-
-	for (uint32_t n = 0; n < REVIEWED_MAX && rp->at < ml->nslot; n++) {
-		struct link *l = ml->slots[rp->at].link;
-
-		if (l != NULL && l->session.state == S_LIVE && stream_is_open(l->stream)) {
-			struct session *s = &l->session;
-			bool look = rp->review && s->doomed == REASON_NONE;
-			enum reason why = look ? outdated(s, c) : REASON_NONE;
-
-			if (why != REASON_NONE && session_doom(s, why))
-				rp->ndoomed++;
-			if (s->doomed != REASON_NONE && !link_close(l))
-				return false;
-		}
-		rp->at++;
-	}
-	return rp->at >= ml->nslot;
 }
 
 static void
 on_turn(struct loop_timer *t)
 {
 	struct mqtt_loop *ml =
-	    (struct mqtt_loop *)((char *)t - offsetof(struct mqtt_loop, reaper.timer));
-	struct reaper *rp = &ml->reaper;
+	    (struct mqtt_loop *)((char *)t - offsetof(struct mqtt_loop, reaping.timer));
+	const struct reaper_links links = { ml, ml->nslot, link_at, link_end };
 	const struct catalogue *c = catalogue_use(ml->o.catalogue);
 
-	if (review_on(ml, c)) {
-		rp->review = false;
-		rp->at = 0;
-	}
+	reaper_turn(&ml->reaper, c, &links, loop_now_us(ml->loop));
 	catalogue_drop(ml->o.catalogue, c);
-	if (rp->review || rp->ndoomed > 0)
-		reaper_run(ml, loop_now_us(ml->loop) + TURN_US);
+	keep_time(ml);
 }
 
 static void
 on_asked(struct msg *m)
 {
 	struct mqtt_loop *ml =
-	    (struct mqtt_loop *)((char *)m - offsetof(struct mqtt_loop, reaper.msg));
-	struct reaper *rp = &ml->reaper;
+	    (struct mqtt_loop *)((char *)m - offsetof(struct mqtt_loop, reaping.msg));
 
-	atomic_store(&rp->asked, false); /* before the look: what changes from here on asks again */
-	rp->review = true;
-	rp->at = 0;
-	reaper_run(ml, loop_now_us(ml->loop));
+	atomic_store(
+	    &ml->reaping.asked, false); /* before the look: what changes from here on asks again */
+	reaper_review(&ml->reaper, loop_now_us(ml->loop));
+	keep_time(ml);
 }
 
 void
 mqtt_loop_review(struct mqtt_loop *ml)
 {
-	if (!atomic_exchange(&ml->reaper.asked, true))
-		loop_post(ml->loop, &ml->reaper.msg);
+	if (!atomic_exchange(&ml->reaping.asked, true))
+		loop_post(ml->loop, &ml->reaping.msg);
 }
 
 void
 links_init(struct mqtt_loop *ml)
 {
-	ml->reaper.msg.run = on_asked;
-	ml->reaper.timer.fire = on_turn;
-	ml->reaper.rate = limit_a_second(MQTT_CLOSINGS_A_SECOND / (ml->o.nloop ? ml->o.nloop : 1));
+	ml->reaping.msg.run = on_asked;
+	ml->reaping.timer.fire = on_turn;
+	reaper_init(&ml->reaper, MQTT_CLOSINGS_A_SECOND / (ml->o.nloop ? ml->o.nloop : 1));
 }

@@ -348,7 +348,7 @@ on_close(struct stream *st, enum stream_end why, void *ctx)
 	ml->nsession--;
 	turn_dropped(&ml->turns, l);
 	links_go_on(ml);
-	link_ended(l);
+	reaper_ended(&ml->reaper, &l->session);
 	session_fini(&l->session);
 	free(l);
 }

@@ -2,6 +2,7 @@
 #ifndef TWINHUB_MQTT_LOOP_H
 #define TWINHUB_MQTT_LOOP_H
 
+#include "mqtt/reaper.h"
 #include "mqtt/session.h"
 
 /*
@@ -50,16 +51,12 @@ struct mqtt_loop {
 	uint32_t nslot, free_slot; /* free_slot: TABLE_NONE when there is none */
 	uint32_t nsession, nwork;
 	struct turns turns;
-	struct reaper { /* links.c */
+	struct reaper reaper;
+	struct { /* links.c */
 		struct msg msg;
-		struct loop_timer timer;
-		atomic_bool asked; /* msg is on its way */
-		bool review;       /* all links are to be reviewed, from `at` on */
-		uint32_t at;       /* the next slot */
-		uint32_t ndoomed;
-		struct limit_rate rate; /* of closings */
-		int64_t until_ns;
-	} reaper;
+		struct loop_timer timer; /* at reaper.due_us */
+		atomic_bool asked;       /* msg is on its way: all links are to be reviewed */
+	} reaping;
 };
 
 /* The link of a session that is given to the world. */
@@ -76,7 +73,6 @@ void link_perform(struct link *l, struct actions *a);
 enum reason link_outdated(struct session *s, uint64_t judged_by);
 /* It has been doomed: it ends now, or when its turn comes among the others that are closed for such a reason. */
 void link_doomed(struct link *l);
-void link_ended(struct link *l);
 void links_init(struct mqtt_loop *ml);
 
 #endif

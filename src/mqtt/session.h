@@ -101,7 +101,7 @@ struct actions {
 	struct str send;       /* packets for the peer */
 	struct work *work;     /* owned: for its shard; without home, owner, done. NULL: none */
 	bool accepted;         /* the deadline for the CONNECT is off */
-	bool doomed; /* it is to end for s->doomed, when there is room for that (links.c) */
+	bool doomed; /* it is to end for s->doomed, when there is room for that (reaper.h) */
 	enum session_ending ending;
 };
 

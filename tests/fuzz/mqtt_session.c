@@ -424,9 +424,7 @@ stop(struct play *p)
 static void
 end(struct play *p, struct str *in)
 {
-	static const enum stream_end ends[] = { STREAM_EOF, STREAM_FAILED, STREAM_TIMEOUT,
-		STREAM_OVERFLOW, STREAM_PROTOCOL, STREAM_SHUTDOWN };
-	enum stream_end why = ends[fuzz_choice(in, 6)];
+	enum stream_end why = (enum stream_end)fuzz_choice(in, STREAM_SHUTDOWN + 1);
 	struct desk *d = &p->d;
 	struct before b = begin(p);
 	const struct work *w;

@@ -104,7 +104,7 @@ desk_open(struct desk *d)
 	d->accepted = d->doomed = false;
 }
 
-static void
+static UNUSED void
 desk_init(struct desk *d, uint32_t max_in_flight)
 {
 	*d = (struct desk){ .world = { .host_is_mine = desk_host,
@@ -133,7 +133,7 @@ desk_limit(struct desk *d, const char *rule)
 	d->world.takes = desk_takes;
 }
 
-static void
+static UNUSED void
 desk_fini(struct desk *d)
 {
 	for (size_t i = 0; i < d->nwork; i++)

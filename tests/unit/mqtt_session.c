@@ -502,18 +502,27 @@ will__D30_told_on_any_end_but_a_goodbye(void **state)
 }
 
 static void
-end__slow_reader_is_named(void **state)
+end__each_way_of_a_stream_has_its_reason(void **state)
 {
+	static const enum reason reasons[] = {
+		[STREAM_OVERFLOW] = REASON_SLOW_READER,
+		[STREAM_EOF] = REASON_LEFT,
+		[STREAM_SHUTDOWN] = REASON_STOPPING,
+	};
 	struct desk d;
 
 	(void)state;
-	come_to(&d, S_LIVE);
-	desk_end(&d, STREAM_OVERFLOW);
-	check_line(&d, LOG_CLOSED, REASON_SLOW_READER);
-	desk_fini(&d);
+	for (unsigned end = STREAM_EOF; end <= STREAM_SHUTDOWN; end++) {
+		come_to(&d, S_LIVE);
+		desk_end(&d, (enum stream_end)end);
+		assert_int_equal(d.nline, 1);
+		if (reasons[end] != REASON_NONE)
+			check_line(&d, LOG_CLOSED, reasons[end]);
+		desk_fini(&d);
+	}
 }
 
-/* ---- links whose opener has gone: ended at a pace, by links.c ---- */
+/* ---- links whose opener has gone: ended at a pace, by the reaper ---- */
 
 static void
 doomed__D81_goes_on_until_its_turn(void **state)
@@ -648,7 +657,7 @@ main(void)
 		cmocka_unit_test(takeover__D25_ends_one_that_says_goodbye),
 		cmocka_unit_test(takeover__D25_stale_answers_end_it),
 		cmocka_unit_test(will__D30_told_on_any_end_but_a_goodbye),
-		cmocka_unit_test(end__slow_reader_is_named),
+		cmocka_unit_test(end__each_way_of_a_stream_has_its_reason),
 		cmocka_unit_test(doomed__D81_goes_on_until_its_turn),
 		cmocka_unit_test(doomed__D81_is_the_reason_if_it_leaves_by_itself),
 		cmocka_unit_test(note__D52_desired_change_is_a_publish),
