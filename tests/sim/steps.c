@@ -73,6 +73,7 @@ step_rest(struct world *w)
 	question_ask(w); /* with nothing under way its whole answer is compared */
 	world_rest(w);
 	job_watch_results(w, false);
+	trace_check(w);
 	if (rnd_below(&w->rnd, 3) == 0)
 		ledger_look(w);
 }

@@ -91,6 +91,7 @@ extern struct world *the_world;
 	X(paced)    /* of those, by a job with a pace */                                           \
 	X(twins)    /* shown to clients */                                                         \
 	X(told)     /* notifications */                                                            \
+	X(compared) /* records in memory, with those on the disk */                                \
 	X(messages) /* looked for in the log */                                                    \
 	X(results)  /* of jobs, looked at */                                                       \
 	X(dropped)  /* columns, for want of memory */
@@ -199,6 +200,9 @@ void mirror_all_off(void);
 void mirror_got(struct world *w, uint32_t link, struct str json);
 void mirror_told(struct world *w, uint32_t link, uint64_t version, struct str json);
 void mirror_check(const struct world *w, uint32_t link, uint64_t version, uint32_t own);
+
+/* trace.c: disk and memory, if all rests */
+void trace_check(struct world *w);
 
 /* telemetry.c: messages by number */
 void telemetry_new(void);
