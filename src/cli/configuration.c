@@ -137,10 +137,13 @@ take_file(struct buf *json, const struct args *a)
 	struct buf doc = { 0 };
 	int code = json_take_file(file, &doc);
 
-	if (code == EXIT_DONE)
-		code = check_members(doc_of(buf_view(&doc)), str_of(a->operand[0]), file);
-	if (code == EXIT_DONE)
-		code = put_document(json, a, doc_of(buf_view(&doc)));
+	if (code != EXIT_DONE)
+		goto done;
+	if ((code = check_members(doc_of(buf_view(&doc)), str_of(a->operand[0]), file)) !=
+	    EXIT_DONE)
+		goto done;
+	code = put_document(json, a, doc_of(buf_view(&doc)));
+done:
 	buf_fini(&doc);
 	return code;
 }
@@ -243,12 +246,15 @@ configuration_put(const struct args *a, const struct target *t, const char *path
 	code = hub_call(t,
 	    &(struct ask){ .method = PUT, .path = path, .body = json, .if_match = if_match },
 	    &answer);
-
+	if (code != EXIT_DONE)
+		goto done;
 	/* the answer to a new one has not counted anything yet */
-	if (code == EXIT_DONE && if_match == NULL && !output_json(a))
+	if (if_match == NULL && !output_json(a))
 		code = hub_call(t, &(struct ask){ .method = GET, .path = path }, &answer);
-	if (code == EXIT_DONE)
-		configuration_print(a, doc_of(buf_view(&answer.doc)));
+	if (code != EXIT_DONE)
+		goto done;
+	configuration_print(a, doc_of(buf_view(&answer.doc)));
+done:
 	answer_fini(&answer);
 	return code;
 }
@@ -260,14 +266,18 @@ cli_configuration_create(const struct args *a)
 	struct target t = { 0 };
 	int code = configuration_path(&path, a->operand[0]);
 
-	if (code == EXIT_DONE && a->option[OPT_FILE] == NULL)
+	if (code != EXIT_DONE)
+		goto done;
+	if (a->option[OPT_FILE] == NULL) {
 		code = cli_fail(EXIT_USAGE, "--file is missing: the configuration's JSON document");
-	if (code == EXIT_DONE)
-		code = take_file(&json, a);
-	if (code == EXIT_DONE)
-		code = target_open(a, &t);
-	if (code == EXIT_DONE)
-		code = configuration_put(a, &t, path.p, buf_view(&json), NULL);
+		goto done;
+	}
+	if ((code = take_file(&json, a)) != EXIT_DONE)
+		goto done;
+	if ((code = target_open(a, &t)) != EXIT_DONE)
+		goto done;
+	code = configuration_put(a, &t, path.p, buf_view(&json), NULL);
+done:
 	target_fini(&t);
 	buf_fini(&path);
 	buf_fini(&json);
@@ -284,13 +294,15 @@ change_members(const struct args *a, const struct target *t, const char *path)
 	struct doc was;
 	int code = hub_call(t, &(struct ask){ .method = GET, .path = path }, &answer);
 
-	if (code == EXIT_DONE) {
-		was = doc_of(buf_view(&answer.doc));
-		if_match_of(&tag, etag != NULL ? str_of(etag) : doc_str(doc_getc(was, "etag")));
-		code = put_document(&json, a, was);
-	}
-	if (code == EXIT_DONE)
-		code = configuration_put(a, t, path, buf_view(&json), tag.p);
+	if (code != EXIT_DONE)
+		goto done;
+	was = doc_of(buf_view(&answer.doc));
+	if_match_of(&tag, etag != NULL ? str_of(etag) : doc_str(doc_getc(was, "etag")));
+	code = put_document(&json, a, was);
+	if (code != EXIT_DONE)
+		goto done;
+	code = configuration_put(a, t, path, buf_view(&json), tag.p);
+done:
 	answer_fini(&answer);
 	buf_fini(&json);
 	buf_fini(&tag);
@@ -320,14 +332,18 @@ cli_configuration_update(const struct args *a)
 	struct target t = { 0 };
 	int code = configuration_path(&path, a->operand[0]);
 
-	if (code == EXIT_DONE && a->option[OPT_FILE] == NULL && !members_given)
+	if (code != EXIT_DONE)
+		goto done;
+	if (a->option[OPT_FILE] == NULL && !members_given) {
 		code = cli_fail(EXIT_USAGE,
 		    "nothing to change: give --condition, --priority, --labels or --file");
-	if (code == EXIT_DONE)
-		code = target_open(a, &t);
-	if (code == EXIT_DONE)
-		code = a->option[OPT_FILE] != NULL ? replace_by_file(a, &t, path.p)
-		                                   : change_members(a, &t, path.p);
+		goto done;
+	}
+	if ((code = target_open(a, &t)) != EXIT_DONE)
+		goto done;
+	code = a->option[OPT_FILE] != NULL ? replace_by_file(a, &t, path.p)
+	                                   : change_members(a, &t, path.p);
+done:
 	target_fini(&t);
 	buf_fini(&path);
 	return code;
@@ -343,11 +359,15 @@ cli_configuration_delete(const struct args *a)
 	int code = configuration_path(&path, a->operand[0]);
 
 	if_match_of(&tag, str_of(a->option[OPT_ETAG]));
-	if (code == EXIT_DONE)
-		code = hub_call_once(a,
-		    &(struct ask){ .method = DELETE, .path = path.p, .if_match = tag.p }, &answer);
-	if (code == EXIT_DONE && !output_json(a))
+	if (code != EXIT_DONE)
+		goto done;
+	if ((code = hub_call_once(a,
+	         &(struct ask){ .method = DELETE, .path = path.p, .if_match = tag.p }, &answer)) !=
+	    EXIT_DONE)
+		goto done;
+	if (!output_json(a))
 		printf("deleted %s\n", a->operand[0]);
+done:
 	answer_fini(&answer);
 	buf_fini(&path);
 	buf_fini(&tag);

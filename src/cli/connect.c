@@ -86,14 +86,17 @@ subject_key(const struct args *a, const char *dir, bool primary, struct signer *
 	struct doc auth, key;
 	int code = identity_find(a, dir, s->subject, &answer);
 
-	if (code == EXIT_DONE && !answer_parse(&answer))
+	if (code != EXIT_DONE)
+		goto done;
+	if (!answer_parse(&answer)) {
 		code = cli_fail(EXIT_FAILED, "the hub's answer is not JSON");
-	if (code == EXIT_DONE) {
-		auth = doc_getc(doc_of(buf_view(&answer.doc)), "authentication");
-		key = doc_get(doc_getc(auth, "symmetricKey"),
-		    primary ? STR("primaryKey") : STR("secondaryKey"));
-		snprintf(s->key, sizeof(s->key), STR_FMT, STR_ARG(doc_str(key)));
+		goto done;
 	}
+	auth = doc_getc(doc_of(buf_view(&answer.doc)), "authentication");
+	key = doc_get(
+	    doc_getc(auth, "symmetricKey"), primary ? STR("primaryKey") : STR("secondaryKey"));
+	snprintf(s->key, sizeof(s->key), STR_FMT, STR_ARG(doc_str(key)));
+done:
 	answer_fini(&answer);
 	return code;
 }
@@ -113,10 +116,7 @@ signer_find(const struct args *a, struct signer *s)
 		return EXIT_USAGE;
 	if (a->option[OPT_DEVICE] == NULL && a->option[OPT_MODULE] != NULL)
 		return cli_fail(EXIT_USAGE, "--module needs --device");
-	code = data_open(a, &dir);
-	if (code == EXIT_DONE)
-		code = find_host(a, dir, s);
-	if (code != EXIT_DONE)
+	if ((code = data_open(a, &dir)) != EXIT_DONE || (code = find_host(a, dir, s)) != EXIT_DONE)
 		return code;
 	if (s->subject.device.n > 0)
 		return subject_key(a, dir, primary, s);
@@ -132,17 +132,20 @@ cli_connection_string(const struct args *a)
 	struct signer s;
 	int code = signer_find(a, &s);
 
-	if (code == EXIT_DONE && s.subject.device.n > 0)
+	if (code != EXIT_DONE)
+		goto done;
+	if (s.subject.device.n > 0)
 		printf("HostName=%s;DeviceId=" STR_FMT "%s" STR_FMT ";%s%s\n", s.host,
 		    STR_ARG(s.subject.device), s.subject.module.n > 0 ? ";ModuleId=" : "",
 		    STR_ARG(s.subject.module), s.key[0] != '\0' ? "SharedAccessKey=" : "x509=true",
 		    s.key);
-	else if (code == EXIT_DONE && s.https_port != HTTPS_PORT)
+	else if (s.https_port != HTTPS_PORT)
 		printf("HostName=%s:%u;SharedAccessKeyName=" STR_FMT ";SharedAccessKey=%s\n",
 		    s.host, s.https_port, STR_ARG(s.policy), s.key);
-	else if (code == EXIT_DONE)
+	else
 		printf("HostName=%s;SharedAccessKeyName=" STR_FMT ";SharedAccessKey=%s\n", s.host,
 		    STR_ARG(s.policy), s.key);
+done:
 	OPENSSL_cleanse(&s, sizeof(s));
 	return code;
 }

@@ -291,10 +291,12 @@ here_line(struct diff *d, struct subject who)
 	int code = source_twin(&d->here, who, &twin);
 
 	d->here.identities = d->source.identities; /* keys that one does not show cannot differ */
-	if (code == EXIT_DONE)
-		code = source_entry(&d->here, doc_of(buf_view(&twin.doc)), &e);
-	if (code == EXIT_DONE)
-		foreign_line(&d->here_line.json, &e);
+	if (code != EXIT_DONE)
+		goto done;
+	if ((code = source_entry(&d->here, doc_of(buf_view(&twin.doc)), &e)) != EXIT_DONE)
+		goto done;
+	foreign_line(&d->here_line.json, &e);
+done:
 	answer_fini(&twin);
 	return code;
 }
@@ -408,11 +410,12 @@ configurations_walk(struct diff *d)
 	struct answer there = { 0 }, here = { 0 };
 	int code = source_configurations(&d->source, &there);
 
-	if (code == EXIT_DONE)
-		code = source_configurations(&d->here, &here);
-	if (code == EXIT_DONE)
-		configurations_compare(
-		    d, doc_of(buf_view(&there.doc)), doc_of(buf_view(&here.doc)));
+	if (code != EXIT_DONE)
+		goto done;
+	if ((code = source_configurations(&d->here, &here)) != EXIT_DONE)
+		goto done;
+	configurations_compare(d, doc_of(buf_view(&there.doc)), doc_of(buf_view(&here.doc)));
+done:
 	answer_fini(&there);
 	answer_fini(&here);
 	return code;
@@ -449,15 +452,17 @@ int
 cli_diff(const struct args *a)
 {
 	struct diff d = { .json = output_json(a) };
-	int code = source_open(a, &d.source);
+	int code;
 
-	if (code == EXIT_DONE)
-		code = target_open(a, &d.here.target);
 	d.parser = doc_parser_new(LINE_MAX_BYTES);
-	if (code == EXIT_DONE)
-		code = all_of_it(&d);
-	if (code == EXIT_DONE)
-		code = show_diff(&d);
+	if ((code = source_open(a, &d.source)) != EXIT_DONE)
+		goto done;
+	if ((code = target_open(a, &d.here.target)) != EXIT_DONE)
+		goto done;
+	if ((code = all_of_it(&d)) != EXIT_DONE)
+		goto done;
+	code = show_diff(&d);
+done:
 	doc_parser_free(d.parser);
 	buf_fini(&d.there_line.json);
 	buf_fini(&d.there_line.doc);

@@ -88,11 +88,16 @@ go_to_end(struct outlet *o)
 	off_t end = 0;
 	int code = last_line(o, &line, &end);
 
-	if (code == EXIT_DONE && end > 0 && !place_of(buf_view(&line), &o->place))
+	if (code != EXIT_DONE)
+		goto done;
+	if (end > 0 && !place_of(buf_view(&line), &o->place)) {
 		code = cli_fail(
 		    EXIT_FAILED, "%s is no export: its last line names no identity", o->path);
-	if (code == EXIT_DONE && (ftruncate(o->fd, end) != 0 || lseek(o->fd, end, SEEK_SET) != end))
+		goto done;
+	}
+	if (ftruncate(o->fd, end) != 0 || lseek(o->fd, end, SEEK_SET) != end)
 		code = file_failed(o->path, "written");
+done:
 	buf_fini(&line);
 	return code;
 }
@@ -169,12 +174,15 @@ cli_export(const struct args *a)
 	struct target t;
 	int code = target_open(a, &t);
 
-	if (code == EXIT_DONE)
-		code = outlet_open(&o, a);
-	if (code == EXIT_DONE)
-		code = all_pages(&o, a, &t);
-	if (code == EXIT_DONE && o.fd != STDOUT_FILENO && fsync(o.fd) != 0)
+	if (code != EXIT_DONE)
+		goto done;
+	if ((code = outlet_open(&o, a)) != EXIT_DONE)
+		goto done;
+	if ((code = all_pages(&o, a, &t)) != EXIT_DONE)
+		goto done;
+	if (o.fd != STDOUT_FILENO && fsync(o.fd) != 0)
 		code = file_failed(o.path, "written");
+done:
 	if (o.fd >= 0 && o.fd != STDOUT_FILENO && close(o.fd) != 0 && code == EXIT_DONE)
 		code = file_failed(o.path, "written");
 	if (code == EXIT_DONE)

@@ -226,10 +226,13 @@ cli_identity_update(const struct args *a)
 		return EXIT_USAGE;
 	subject_path(&path, "/devices/", s, "");
 	code = target_open(a, &t);
-	if (code == EXIT_DONE)
-		code = hub_call(&t, &(struct ask){ .method = GET, .path = path.p }, &answer);
-	if (code == EXIT_DONE)
-		code = identity_change(a, &t, s, doc_of(buf_view(&answer.doc)));
+	if (code != EXIT_DONE)
+		goto done;
+	if ((code = hub_call(&t, &(struct ask){ .method = GET, .path = path.p }, &answer)) !=
+	    EXIT_DONE)
+		goto done;
+	code = identity_change(a, &t, s, doc_of(buf_view(&answer.doc)));
+done:
 	answer_fini(&answer);
 	target_fini(&t);
 	buf_fini(&path);

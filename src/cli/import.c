@@ -333,22 +333,23 @@ import_run(struct import *im)
 	while (code == EXIT_DONE) {
 		struct sender *s = &im->senders[next % SENDERS];
 
-		if (next >= SENDERS)
-			code = batches_back(im, &first, next - SENDERS + 1);
-		if (code == EXIT_DONE && batch_read(&im->reader, &s->batch) != ERR_OK)
-			code = cli_fail(
+		if (next >= SENDERS &&
+		    (code = batches_back(im, &first, next - SENDERS + 1)) != EXIT_DONE)
+			break;
+		if (batch_read(&im->reader, &s->batch) != ERR_OK)
+			return cli_fail(
 			    EXIT_FAILED, "%s cannot be read: %s", im->path, strerror(errno));
-		if (code == EXIT_DONE &&
-		    (s->batch.alone || s->batch.too_long > 0 || s->batch.text.n == 0))
-			code = batches_back(im, &first, next);
-		if (code == EXIT_DONE && s->batch.too_long > 0) {
+		if ((s->batch.alone || s->batch.too_long > 0 || s->batch.text.n == 0) &&
+		    (code = batches_back(im, &first, next)) != EXIT_DONE)
+			break;
+		if (s->batch.too_long > 0) {
 			code = line_too_long(im, &s->batch);
 			continue;
 		}
 		if (s->batch.text.n == 0)
 			break;
-		if (code == EXIT_DONE && (code = batch_go(im, s)) == EXIT_DONE)
-			next++;
+		code = batch_go(im, s);
+		next++;
 	}
 	return code;
 }
@@ -527,22 +528,25 @@ cli_import(const struct args *a)
 	im->errors = im->file = im->reader.fd = -1;
 	im->reader.line = im->progress.line = 1;
 	im->begun_us = clock_mono_us();
-	if (a->option[OPT_DRY_RUN] != NULL && a->option[OPT_RESUME] != NULL)
+	if (a->option[OPT_DRY_RUN] != NULL && a->option[OPT_RESUME] != NULL) {
 		code = cli_fail(EXIT_USAGE, "--dry-run and --resume exclude each other");
-	else
-		code = target_open(a, &im->target);
-	if (code == EXIT_DONE)
-		code = import_open(im);
-	if (code == EXIT_DONE && a->option[OPT_DRY_RUN] != NULL) {
-		code = dry_run(im);
-	} else if (code == EXIT_DONE) {
-		code = import_run(im);
-		senders_stop(im);
-		if (code == EXIT_DONE)
-			code = import_end(im);
-		else
-			progress_keep(im);
+		goto done;
 	}
+	if ((code = target_open(a, &im->target)) != EXIT_DONE)
+		goto done;
+	if ((code = import_open(im)) != EXIT_DONE)
+		goto done;
+	if (a->option[OPT_DRY_RUN] != NULL) {
+		code = dry_run(im);
+		goto done;
+	}
+	code = import_run(im);
+	senders_stop(im);
+	if (code == EXIT_DONE)
+		code = import_end(im);
+	else
+		progress_keep(im);
+done:
 	converted_fini(&im->converted);
 	if (im->file >= 0)
 		close(im->file);

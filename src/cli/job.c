@@ -93,24 +93,25 @@ put_twin(struct buf *json, const struct args *a)
 	struct doc v;
 	int code = twin_change_take(a, a->option[OPT_PATCH], &text);
 
-	if (code == EXIT_DONE)
-		code = json_take(buf_view(&text), "the twin document", &doc);
-	if (code == EXIT_DONE)
-		code = check_change(doc_of(buf_view(&doc)));
-	if (code == EXIT_DONE) {
-		json_member(json, "updateTwin");
-		buf_cstr(json, "{\"etag\":\"*\"");
-		it = doc_iter(doc_of(buf_view(&doc)));
-		while (doc_next(&it, &key, &v)) {
-			if (str_eq(key, STR("etag")))
-				continue;
-			buf_putc(json, ',');
-			doc_write_json_str(json, key);
-			buf_putc(json, ':');
-			doc_write_json(json, v);
-		}
-		buf_putc(json, '}');
+	if (code != EXIT_DONE)
+		goto done;
+	if ((code = json_take(buf_view(&text), "the twin document", &doc)) != EXIT_DONE)
+		goto done;
+	if ((code = check_change(doc_of(buf_view(&doc)))) != EXIT_DONE)
+		goto done;
+	json_member(json, "updateTwin");
+	buf_cstr(json, "{\"etag\":\"*\"");
+	it = doc_iter(doc_of(buf_view(&doc)));
+	while (doc_next(&it, &key, &v)) {
+		if (str_eq(key, STR("etag")))
+			continue;
+		buf_putc(json, ',');
+		doc_write_json_str(json, key);
+		buf_putc(json, ':');
+		doc_write_json(json, v);
 	}
+	buf_putc(json, '}');
+done:
 	buf_fini(&text);
 	buf_fini(&doc);
 	return code;
@@ -213,15 +214,17 @@ cli_job_create(const struct args *a)
 	if (type == TYPES)
 		return EXIT_USAGE;
 	code = job_path(&path, a->operand[1], dry ? "?dryRun=true" : "");
-	if (code == EXIT_DONE)
-		code = job_document(&json, a, type);
-	if (code == EXIT_DONE)
-		code = job_call(a,
-		    &(struct ask){ .method = dry ? POST : PUT,
-		        .path = path.p,
-		        .body = buf_view(&json),
-		        .page_size = dry ? a->number[OPT_PAGE_SIZE] : 0 },
-		    dry ? dry_run_show : job_print);
+	if (code != EXIT_DONE)
+		goto done;
+	if ((code = job_document(&json, a, type)) != EXIT_DONE)
+		goto done;
+	code = job_call(a,
+	    &(struct ask){ .method = dry ? POST : PUT,
+	        .path = path.p,
+	        .body = buf_view(&json),
+	        .page_size = dry ? a->number[OPT_PAGE_SIZE] : 0 },
+	    dry ? dry_run_show : job_print);
+done:
 	buf_fini(&path);
 	buf_fini(&json);
 	return code;
@@ -352,13 +355,16 @@ cli_job_results(const struct args *a)
 	struct args query = *a;
 	int code = job_path(&path, a->operand[0], "");
 
-	if (code == EXIT_DONE) /* no results of no job would look like a good answer */
-		code = hub_call_once(a, &(struct ask){ .method = GET, .path = path.p }, &answer);
-	if (code == EXIT_DONE) {
-		results_query(&text, a);
-		query.operand[0] = text.p;
-		code = cli_query(&query);
-	}
+	if (code != EXIT_DONE)
+		goto done;
+	/* no results of no job would look like a good answer */
+	if ((code = hub_call_once(a, &(struct ask){ .method = GET, .path = path.p }, &answer)) !=
+	    EXIT_DONE)
+		goto done;
+	results_query(&text, a);
+	query.operand[0] = text.p;
+	code = cli_query(&query);
+done:
 	answer_fini(&answer);
 	buf_fini(&path);
 	buf_fini(&text);

@@ -62,10 +62,12 @@ method_call(const struct args *a, const struct ask *ask, uint64_t wait_s)
 
 	code = target_open(a, &t);
 	t.timeout_s = wait_s + SPARE_S;
-	if (code == EXIT_DONE)
-		code = hub_call(&t, ask, &answer);
-	if (code == EXIT_DONE)
-		show_record(a, doc_of(buf_view(&answer.doc)));
+	if (code != EXIT_DONE)
+		goto done;
+	if ((code = hub_call(&t, ask, &answer)) != EXIT_DONE)
+		goto done;
+	show_record(a, doc_of(buf_view(&answer.doc)));
+done:
 	answer_fini(&answer);
 	target_fini(&t);
 	return code;

@@ -332,11 +332,12 @@ all_phases(struct migration *m)
 
 	while (m->phase < PHASE_DONE && code == EXIT_DONE)
 		code = phase_step(m);
-	if (code == EXIT_DONE && fsync(m->fd) != 0)
-		code = file_failed(m, "written");
-	if (code == EXIT_DONE)
-		unlink(m->progress_path);
-	return code;
+	if (code != EXIT_DONE)
+		return code;
+	if (fsync(m->fd) != 0)
+		return file_failed(m, "written");
+	unlink(m->progress_path);
+	return EXIT_DONE;
 }
 
 int
@@ -345,10 +346,12 @@ cli_migrate(const struct args *a)
 	struct migration m = { .path = a->operand[0], .fd = -1 };
 	int code = source_open(a, &m.source);
 
-	if (code == EXIT_DONE)
-		code = file_open(&m, a->option[OPT_RESUME] != NULL);
-	if (code == EXIT_DONE)
-		code = all_phases(&m);
+	if (code != EXIT_DONE)
+		goto done;
+	if ((code = file_open(&m, a->option[OPT_RESUME] != NULL)) != EXIT_DONE)
+		goto done;
+	code = all_phases(&m);
+done:
 	if (m.fd >= 0 && close(m.fd) != 0 && code == EXIT_DONE)
 		code = file_failed(&m, "written");
 	if (code == EXIT_DONE)

@@ -27,10 +27,13 @@ cli_policy_show(const struct args *a)
 		return EXIT_USAGE;
 	path_of(&path, one ? "/admin/policies/" : "/admin/policies", one ? name : STR_NONE);
 	code = hub_call_once(a, &(struct ask){ .method = GET, .path = path.p }, &answer);
-	if (code == EXIT_DONE && one)
+	if (code != EXIT_DONE)
+		goto done;
+	if (one)
 		show_record(a, doc_of(buf_view(&answer.doc)));
-	else if (code == EXIT_DONE)
+	else
 		code = rows_show(a, doc_of(buf_view(&answer.doc)));
+done:
 	answer_fini(&answer);
 	buf_fini(&path);
 	return code;
@@ -54,12 +57,15 @@ cli_policy_rotate(const struct args *a)
 	buf_printf(&path, "/rotate?key=%s", a->option[OPT_ROTATED_KEY]);
 	buf_putc(&path, '\0');
 	code = hub_call_once(a, &(struct ask){ .method = POST, .path = path.p }, &answer);
-	if (code == EXIT_DONE && output_json(a))
+	if (code != EXIT_DONE)
+		goto done;
+	if (output_json(a))
 		printf("{\"name\":\"%s\",\"rotated\":\"%s\"}\n", a->operand[0],
 		    a->option[OPT_ROTATED_KEY]);
-	else if (code == EXIT_DONE)
+	else
 		printf("the %s key of %s is a new one; tokens of the old one are refused\n",
 		    a->option[OPT_ROTATED_KEY], a->operand[0]);
+done:
 	answer_fini(&answer);
 	buf_fini(&path);
 	return code;
@@ -92,10 +98,13 @@ cli_backup(const struct args *a)
 		return code;
 	path_of(&path, "/admin/backup?to=", buf_view(&dir));
 	code = hub_call_once(a, &(struct ask){ .method = POST, .path = path.p }, &answer);
-	if (code == EXIT_DONE && output_json(a))
+	if (code != EXIT_DONE)
+		goto done;
+	if (output_json(a))
 		show_record(a, doc_of(buf_view(&answer.doc)));
-	else if (code == EXIT_DONE)
+	else
 		printf("backup in " STR_FMT "\n", STR_ARG(buf_view(&dir)));
+done:
 	answer_fini(&answer);
 	buf_fini(&path);
 	buf_fini(&dir);

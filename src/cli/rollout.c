@@ -12,15 +12,17 @@ rollout_action(const struct args *a, const char *action)
 	struct buf path = { 0 };
 	int code = configuration_path(&path, a->operand[0]);
 
-	if (code == EXIT_DONE) {
-		path.n--; /* the NUL */
-		buf_cstr(&path, "/rollout/");
-		buf_cstr(&path, action);
-		buf_putc(&path, '\0');
-		code = hub_call_once(a, &(struct ask){ .method = POST, .path = path.p }, &answer);
-	}
-	if (code == EXIT_DONE)
-		configuration_print(a, doc_of(buf_view(&answer.doc)));
+	if (code != EXIT_DONE)
+		goto done;
+	path.n--; /* the NUL */
+	buf_cstr(&path, "/rollout/");
+	buf_cstr(&path, action);
+	buf_putc(&path, '\0');
+	code = hub_call_once(a, &(struct ask){ .method = POST, .path = path.p }, &answer);
+	if (code != EXIT_DONE)
+		goto done;
+	configuration_print(a, doc_of(buf_view(&answer.doc)));
+done:
 	answer_fini(&answer);
 	buf_fini(&path);
 	return code;

@@ -29,10 +29,13 @@ show_statistics(const struct args *a, const char *path, bool sections)
 	struct answer answer = { 0 };
 	int code = hub_call_once(a, &(struct ask){ .method = GET, .path = path }, &answer);
 
-	if (code == EXIT_DONE && sections)
+	if (code != EXIT_DONE)
+		goto done;
+	if (sections)
 		code = show_sections(a, doc_of(buf_view(&answer.doc)));
-	else if (code == EXIT_DONE)
+	else
 		show_record(a, doc_of(buf_view(&answer.doc)));
+done:
 	answer_fini(&answer);
 	return code;
 }
@@ -52,12 +55,14 @@ cli_statistics(const struct args *a)
 	code = target_open(a, &t);
 	doc_writer_init(&dw, &record, 0);
 	doc_begin_object(&dw, 0);
-	if (code == EXIT_DONE)
-		code = add_members(&t, "/statistics/devices", &dw);
-	if (code == EXIT_DONE)
-		code = add_members(&t, "/statistics/service", &dw);
-	if (code == EXIT_DONE)
-		code = add_members(&t, "/statistics/configurations", &dw);
+	if (code != EXIT_DONE)
+		goto done;
+	if ((code = add_members(&t, "/statistics/devices", &dw)) != EXIT_DONE)
+		goto done;
+	if ((code = add_members(&t, "/statistics/service", &dw)) != EXIT_DONE)
+		goto done;
+	code = add_members(&t, "/statistics/configurations", &dw);
+done:
 	doc_end(&dw);
 	if (code == EXIT_DONE)
 		show_record(a, doc_of(buf_view(&record)));

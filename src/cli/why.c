@@ -130,10 +130,12 @@ cli_configuration_why(const struct args *a)
 	struct target t = { 0 };
 	int code = why_path(a, &path);
 
-	if (code == EXIT_DONE)
-		code = target_open(a, &t);
-	if (code == EXIT_DONE)
-		code = why_ask(a, &t, path.p);
+	if (code != EXIT_DONE)
+		goto done;
+	if ((code = target_open(a, &t)) != EXIT_DONE)
+		goto done;
+	code = why_ask(a, &t, path.p);
+done:
 	target_fini(&t);
 	buf_fini(&path);
 	return code;
