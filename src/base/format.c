@@ -1,4 +1,9 @@
-/* Text forms: time, base64, faults. */
+/*
+ * Text forms: time, base64, faults.
+ *
+ * Base64 is written here, for keys are compared as bytes and so must have one text each: OpenSSL's EVP_DecodeBlock passes over
+ * blanks, takes any bits behind the last byte, and leaves the padding in the length. This room has no OpenSSL besides.
+ */
 #include "base/base.h"
 
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /*
  * Where a refused text goes wrong, and how. simdjson only says that it does; its errors cannot tell 1e400, which is a
  * number out of range, from 01, which is none. So a refused text is read once more here, by a plain scanner of RFC 8259
- * that builds nothing. It never decides whether a text is accepted.
+ * that builds nothing. It never decides whether a text is accepted. No library stands in for it: simdjson's on-demand reader gives a
+ * place, but only of what was asked for, not of the fault; others that do are whole readers with rules of their own.
  */
 #include "doc/priv.h"
 

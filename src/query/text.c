@@ -1,9 +1,9 @@
 /* Strings as the query language counts them, by UTF-16 code unit, case mapping, and numbers as text. */
-#include "query/casemap.h"
 #include "query/priv.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <unicase.h>
 
 /* UTF-8 sorts by code point. UTF-16 differs in one thing only: U+E000 to U+FFFF (lead bytes EE, EF) come after the
  * surrogate pairs (lead bytes F0 to F4). */
@@ -76,30 +76,11 @@ text_put_utf8(char **out, uint32_t c)
 	*out = o;
 }
 
-static uint32_t
-case_map(const struct case_range *t, size_t n, uint32_t c)
-{
-	size_t lo = 0, hi = n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (c > t[mid].hi)
-			lo = mid + 1;
-		else if (c < t[mid].lo)
-			hi = mid;
-		else
-			return (c - t[mid].lo) % t[mid].step
-			    ? c
-			    : (uint32_t)((int32_t)c + t[mid].delta);
-	}
-	return c;
-}
-
+/* By the simple mapping of each character (UAX #44), of the Unicode that libunistring knows; ASCII needs no table. */
 static struct str
-text_map(
-    struct arena *a, struct str s, const struct case_range *t, size_t n, char from, int ascii_delta)
+text_map(struct arena *a, struct str s, ucs4_t (*map)(ucs4_t c), char from, int ascii_delta)
 {
-	char *start = arena_alloc(a, 2 * s.n + 1), *o = start; /* two bytes become three at worst */
+	char *start = arena_alloc(a, 2 * s.n + 1), *o = start; /* of two bytes come at most four */
 	const char *p = s.p, *end = str_end(s);
 
 	while (p < end) {
@@ -107,7 +88,7 @@ text_map(
 			char c = *p++;
 			*o++ = c >= from && c < from + 26 ? (char)(c + ascii_delta) : c;
 		} else {
-			text_put_utf8(&o, case_map(t, n, utf8_next(&p, end)));
+			text_put_utf8(&o, map(utf8_next(&p, end)));
 		}
 	}
 	return (struct str){ start, (size_t)(o - start) };
@@ -116,13 +97,13 @@ text_map(
 struct str
 text_lower(struct arena *a, struct str s)
 {
-	return text_map(a, s, case_lower, case_nlower, 'A', 32);
+	return text_map(a, s, uc_tolower, 'A', 32);
 }
 
 struct str
 text_upper(struct arena *a, struct str s)
 {
-	return text_map(a, s, case_upper, case_nupper, 'a', -32);
+	return text_map(a, s, uc_toupper, 'a', -32);
 }
 
 #define SHOWN_MAX 40
