@@ -140,8 +140,11 @@ work_back(struct session *s, const struct work *w)
 {
 	s->nwork--;
 	s->work_bytes -= (uint32_t)w->room;
-	if (s->nwork <= s->all->max_in_flight / 2 && s->work_bytes <= MQTT_IN_FLIGHT_BYTES / 2)
+	if (s->full && s->nwork <= s->all->max_in_flight / 2 &&
+	    s->work_bytes <= MQTT_IN_FLIGHT_BYTES / 2) {
 		s->full = false;
+		s->heard_us = SESSION_NEVER; /* its silence was ours */
+	}
 }
 
 bool
@@ -328,9 +331,11 @@ idle_ends(struct session *s, int64_t now_us, struct actions *a)
 {
 	int64_t idle_us = (int64_t)s->idle_s * 1000000;
 
-	if (!session_reads(s)) /* what it sends waits for us */
+	if (!session_reads(s) || s->heard_us == SESSION_NEVER) {
+		/* what it sends waits for us, or did since the last look */
+		s->heard_us = now_us;
 		s->idle_us = now_us + idle_us;
-	else if (now_us >= s->heard_us + idle_us)
+	} else if (now_us >= s->heard_us + idle_us)
 		session_leave(s, SESSION_DROPS, REASON_KEEP_ALIVE, a); /* D-26 */
 	else
 		s->idle_us = s->heard_us + idle_us;

@@ -52,7 +52,7 @@ check_bounds(const struct desk *d)
 	require(!session_reads(s) ||
 	    ((s->state == S_NEW || s->state == S_LIVE) && n < d->all.max_in_flight &&
 	        bytes < MQTT_IN_FLIGHT_BYTES));
-	require(session_reads(s) || s->state != S_LIVE || s->rest_us != SESSION_NEVER ||
+	require(session_reads(s) || s->state != S_LIVE || s->rest_us != SESSION_NEVER || s->held ||
 	    n > d->all.max_in_flight / 2 || bytes > MQTT_IN_FLIGHT_BYTES / 2);
 	require(s->state == S_LIVE || session_due_us(s) == SESSION_NEVER);
 	require(d->all.strangers == s->waiting);
@@ -444,6 +444,19 @@ end(struct play *p, struct str *in)
 	check_end(p, &b, 1);
 }
 
+/* Others have taken the room for operations, or it may go on. */
+static void
+hold(struct play *p, struct str *in)
+{
+	bool held = fuzz_choice(in, 2);
+
+	if (p->ended)
+		return;
+	session_hold(&p->d.s, held, p->d.now_us);
+	require(!held || !session_reads(&p->d.s));
+	feed(p);
+}
+
 /* Another link of the same device takes one from its limits. */
 static void
 rival(struct play *p, struct str *in)
@@ -472,7 +485,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		desk_limit(&p.d, limits[fuzz_choice(&in, 4)]);
 	p.d.outdated = how & 8 ? REASON_POLICY_KEY_CHANGED : REASON_NONE;
 	while (in.n > 0) {
-		switch (fuzz_choice(&in, 12)) {
+		switch (fuzz_choice(&in, 13)) {
 		case 0: send_connect(&p, &in); break;
 		case 1: send_publish(&p, &in); break;
 		case 2: send_filter(&p, &in); break;
@@ -485,6 +498,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 9: stop(&p); break;
 		case 10: end(&p, &in); break;
 		case 11: rival(&p, &in); break;
+		case 12: hold(&p, &in); break;
 		}
 	}
 	end(&p, &in);

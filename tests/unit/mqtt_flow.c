@@ -279,6 +279,48 @@ pressure__one_at_a_time_goes_on(void **state)
 	desk_fini(&d);
 }
 
+/* Time passes; it is looked at whenever that is due. */
+static void
+ticks_until(struct desk *d, int64_t until_us)
+{
+	while (session_due_us(&d->s) <= until_us && d->ending == SESSION_STAYS) {
+		d->now_us = session_due_us(&d->s);
+		desk_tick(d);
+	}
+	d->now_us = until_us;
+}
+
+/* Who is not read, for what it has under way or for what others have, may be silent for as long, and then for its keep-alive. */
+static void
+pressure__D26_waiting_for_the_hub_is_no_silence(void **state)
+{
+	int64_t begin_us;
+	struct desk d;
+
+	(void)state;
+	for (unsigned others = 0; others < 2; others++) {
+		live(&d, 1, 2);
+		begin_us = d.now_us;
+		if (others)
+			session_hold(&d.s, true, d.now_us);
+		else
+			desk_publish(&d, GET_TOPIC("1"), STR_NONE, 1);
+		assert_false(session_reads(&d.s));
+		ticks_until(&d, begin_us + 10 * SECOND);
+		if (others)
+			session_hold(&d.s, false, d.now_us);
+		else
+			desk_answer(&d, desk_take(&d));
+		assert_true(session_reads(&d.s));
+		ticks_until(&d, begin_us + 13 * SECOND - 1);
+		assert_int_equal(d.ending, SESSION_STAYS);
+		ticks_until(&d, begin_us + 16 * SECOND);
+		assert_int_equal(d.ending, SESSION_DROPS);
+		assert_int_equal(d.s.why, REASON_KEEP_ALIVE);
+		desk_fini(&d);
+	}
+}
+
 /* ---- rate limits ---- */
 
 static void
@@ -548,6 +590,7 @@ main(void)
 		cmocka_unit_test(pressure__reading_stops_at_256_operations_until_half_is_back),
 		cmocka_unit_test(pressure__reading_stops_at_a_megabyte_until_half_is_back),
 		cmocka_unit_test(pressure__one_at_a_time_goes_on),
+		cmocka_unit_test(pressure__D26_waiting_for_the_hub_is_no_silence),
 		cmocka_unit_test(limit__L22_L97_telemetry_waits_and_comes_again),
 		cmocka_unit_test(limit__L22_telemetry_that_would_wait_long_ends_the_link),
 		cmocka_unit_test(limit__D26_waiting_is_no_silence),
