@@ -91,6 +91,22 @@ rowset_encode(struct buf *out, const struct rowset *s)
 	buf_put(out, s->bits, (end + 7) / 8);
 }
 
+/* Rows from..end-1, for which there is room: whole bytes at once, as a damaged record may claim all there can be. */
+static void
+add_run(struct rowset *s, uint32_t from, uint32_t end)
+{
+	uint32_t first = (from + 7) / 8, last = end / 8; /* bytes that are set whole */
+
+	if (first < last)
+		memset(s->bits + first, 0xff, last - first);
+	for (uint32_t row = from; row < end; row++) {
+		if (row % 8 == 0 && row / 8 >= first && row / 8 < last)
+			row = last * 8;
+		if (row < end)
+			rowset_add(s, row);
+	}
+}
+
 static bool
 decode_runs(struct rd *rd, struct rowset *s)
 {
@@ -104,8 +120,8 @@ decode_runs(struct rd *rd, struct rowset *s)
 			return false;
 		at += clear;
 		reserve(s, (uint32_t)(at + set - 1));
-		for (; set > 0; set--, at++)
-			rowset_add(s, (uint32_t)at);
+		add_run(s, (uint32_t)at, (uint32_t)(at + set));
+		at += set;
 	}
 	return !rd->bad;
 }

@@ -176,7 +176,8 @@ feed(struct play *p)
 		check_end(p, &b, 0);
 	}
 	p->in.n -= used;
-	memmove(p->in.p, p->in.p + used, p->in.n);
+	if (p->in.n != 0)
+		memmove(p->in.p, p->in.p + used, p->in.n);
 	if (p->ended)
 		return;
 	session_waits(&d->s, p->in.n, &rest);
