@@ -76,9 +76,7 @@ put_job(struct world *w, bool calls)
 void
 plan_job(struct world *w)
 {
-	if (w->plain)
-		return;
-	put_job(w, rnd_below(&w->rnd, 3) == 0);
+	put_job(w, w->plain || rnd_below(&w->rnd, 3) == 0);
 	world_send(w, named(w, OP_JOB_PUT, job_name(w, w->njob++)));
 }
 
