@@ -196,14 +196,22 @@ asker_wakes(struct inbox *ib, uint64_t key, uint32_t i)
 
 /* ---- from outside ---- */
 
+/* What holds no bytes of the room is held against nobody. */
+static bool
+over_share(const struct inbox *ib, const struct asker *a, size_t bytes)
+{
+	return ib->share_bytes != 0 && bytes != 0 && a->bytes + bytes > ib->share_bytes;
+}
+
 bool
-inbox_put(struct inbox *ib, uint64_t key, struct msg *m, bool must)
+inbox_put(struct inbox *ib, uint64_t key, struct msg *m, size_t bytes, bool must)
 {
 	uint32_t i = table_get(&ib->by_key, key, same_key, ib, &key);
 	bool idle = i == TABLE_NONE || ib->askers[i].first == NULL;
 	struct asker *a;
 
-	if (!idle && ib->askers[i].nwaiting >= INBOX_SHARE && !must)
+	if (!idle && !must &&
+	    (ib->askers[i].nwaiting >= INBOX_SHARE || over_share(ib, &ib->askers[i], bytes)))
 		return false;
 	if (idle)
 		i = asker_wakes(ib, key, i);
@@ -214,6 +222,7 @@ inbox_put(struct inbox *ib, uint64_t key, struct msg *m, bool must)
 	else
 		a->last->next = m;
 	a->last = m;
+	a->bytes += bytes;
 	a->nwaiting++;
 	ib->nwaiting++;
 	if (idle)
@@ -251,13 +260,14 @@ inbox_take(struct inbox *ib, bool first)
 }
 
 void
-inbox_paid(struct inbox *ib, uint64_t cost_ns)
+inbox_paid(struct inbox *ib, uint64_t cost_ns, size_t bytes)
 {
 	struct asker *a = &ib->askers[ib->serving];
 
 	if (a->share_ns < ib->clock_ns)
 		a->share_ns = ib->clock_ns;
 	a->share_ns += cost_ns;
+	a->bytes -= bytes;
 	asker_wait(ib, ib->serving);
 	ib->serving = TABLE_NONE;
 }

@@ -35,6 +35,7 @@ struct asker {
 	uint64_t key;
 	uint64_t share_ns;        /* by the inbox's clock: it has had its share up to here */
 	struct msg *first, *last; /* NULL: nothing waits */
+	size_t bytes;             /* of what waits */
 	uint32_t nwaiting;
 	uint32_t line, prev, next; /* where it is, and who is beside it; next alone: free */
 };
@@ -52,19 +53,21 @@ struct inbox {
 	    lines[INBOX_ROUNDS + 1]; /* of rounds, and of those who are served first */
 	uint64_t filled;             /* bit i: lines[i] is not empty */
 	uint64_t clock_ns;
-	uint32_t serving; /* whose operation was taken last; TABLE_NONE: it is paid for */
+	size_t share_bytes; /* that one asker may have waiting; 0: no limit */
+	uint32_t serving;   /* whose operation was taken last; TABLE_NONE: it is paid for */
 };
 
 void inbox_init(struct inbox *ib);
 void inbox_fini(struct inbox *ib);
 /* The messages of one asker keep their order. `key` is a hash; equal keys are one asker. False: it has INBOX_SHARE
- * messages waiting, and this one is not taken unless `must`. */
-bool inbox_put(struct inbox *ib, uint64_t key, struct msg *m, bool must);
+ * messages waiting, or would have more than share_bytes, and this one is not taken unless `must`. */
+bool inbox_put(struct inbox *ib, uint64_t key, struct msg *m, size_t bytes, bool must);
 /* Would inbox_take give something? */
 bool inbox_has(const struct inbox *ib, bool first);
 /* Whose turn it is; NULL: nobody's. Its cost is to be told before the next one is taken. first: only who is served first. */
 struct msg *inbox_take(struct inbox *ib, bool first);
-void inbox_paid(struct inbox *ib, uint64_t cost_ns);
+/* bytes: as it was put. */
+void inbox_paid(struct inbox *ib, uint64_t cost_ns, size_t bytes);
 /* So much time has passed; counts if nothing waits. */
 void inbox_rest(struct inbox *ib, uint64_t rest_ns);
 

@@ -26,7 +26,8 @@ bytes_counted(const struct work *k)
 static void
 work_over(struct worker *w, struct work *k)
 {
-	atomic_fetch_sub(&w->work_bytes, bytes_counted(k));
+	if (bytes_counted(k) != 0)
+		atomic_fetch_sub(&w->work_bytes, bytes_counted(k));
 	work_home(k);
 	atomic_fetch_sub(&w->nwork, 1);
 }
@@ -84,8 +85,8 @@ fleet_submit(struct fleet *f, struct work *k)
 	size_t bytes = bytes_counted(k);
 	bool full = atomic_fetch_add(&w->nwork, 1) >= INBOX_MAX;
 
-	full |= atomic_fetch_add(&w->work_bytes, bytes) + bytes > f->o.work_bytes && bytes != 0;
-
+	if (bytes != 0)
+		full |= atomic_fetch_add(&w->work_bytes, bytes) + bytes > f->o.work_bytes;
 	if (atomic_load(&f->stop)) {
 		refuse(w, k, F_ServiceUnavailable, "the hub is stopping");
 	} else if (full && k->op.kind != OP_DISCONNECT) {
@@ -105,7 +106,7 @@ serve_put(struct worker *w, struct msg *m)
 
 	if (m->run != work_arrived)
 		return false;
-	if (!inbox_put(&w->inbox, k->asker, m, k->op.kind == OP_DISCONNECT))
+	if (!inbox_put(&w->inbox, k->asker, m, bytes_counted(k), k->op.kind == OP_DISCONNECT))
 		refuse(
 		    w, k, F_ThrottleBacklogLimitExceeded, "too many requests of yours are waiting");
 	return true;
@@ -130,6 +131,7 @@ static void
 serve_one(struct worker *w, struct msg *m, int64_t *last_ns)
 {
 	size_t before = gate_bytes(&w->gate);
+	size_t bytes = bytes_counted(work_of(m));
 	bool stranger = work_of(m)->op.kind == OP_CONNECT;
 	int64_t since_ns = *last_ns;
 
@@ -138,7 +140,8 @@ serve_one(struct worker *w, struct msg *m, int64_t *last_ns)
 	inbox_paid(&w->inbox,
 	    stranger ? 0
 	             : (uint64_t)(*last_ns - since_ns) +
-	            WRITTEN_BYTE_NS * (gate_bytes(&w->gate) - before));
+	            WRITTEN_BYTE_NS * (gate_bytes(&w->gate) - before),
+	    bytes);
 }
 
 void

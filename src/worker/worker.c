@@ -314,6 +314,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 		w->shards[s] = shard_new(s, features);
 	w->queue_end = &w->queue;
 	inbox_init(&w->inbox);
+	w->inbox.share_bytes = f->o.work_bytes / 4;
 	lanes_init(w);
 	w->parcels_end = &w->parcels;
 	w->later_end = &w->later;

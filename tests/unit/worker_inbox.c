@@ -28,7 +28,7 @@ put(struct inbox *ib, struct item *it, uint64_t key, uint32_t nth)
 {
 	it->key = key;
 	it->nth = nth;
-	assert_true(inbox_put(ib, key, &it->msg, false));
+	assert_true(inbox_put(ib, key, &it->msg, 0, false));
 }
 
 static struct item *
@@ -37,7 +37,7 @@ serve(struct inbox *ib, uint64_t cost_ns)
 	struct item *it = (struct item *)inbox_take(ib, false);
 
 	assert_non_null(it);
-	inbox_paid(ib, cost_ns);
+	inbox_paid(ib, cost_ns, 0);
 	return it;
 }
 
@@ -80,11 +80,11 @@ served_before(struct floods *f, const struct item *mine)
 	unsigned n = 0;
 
 	while ((it = (struct item *)inbox_take(&f->ib, false)) != mine) {
-		inbox_paid(&f->ib, cost_of(it));
+		inbox_paid(&f->ib, cost_of(it), 0);
 		put(&f->ib, it, it->key, it->nth + f->each);
 		n++;
 	}
-	inbox_paid(&f->ib, SMALL);
+	inbox_paid(&f->ib, SMALL, 0);
 	return n;
 }
 
@@ -191,7 +191,7 @@ inbox__shares_are_of_time(void **state)
 	for (unsigned i = 0; i < 100000; i++) {
 		struct item *it = (struct item *)inbox_take(&ib, false);
 
-		inbox_paid(&ib, costs[it->key]);
+		inbox_paid(&ib, costs[it->key], 0);
 		had[it->key] += costs[it->key];
 		put(&ib, it, it->key, 0);
 	}
@@ -219,7 +219,7 @@ inbox__who_had_its_share_is_not_first(void **state)
 	assert_true(inbox_has(&f.ib, false));
 	put(&f.ib, &mine, QUIET, 0);
 	assert_ptr_equal(inbox_take(&f.ib, true), &mine);
-	inbox_paid(&f.ib, SMALL);
+	inbox_paid(&f.ib, SMALL, 0);
 	assert_null(inbox_take(&f.ib, true));
 	floods_fini(&f);
 }
@@ -241,9 +241,9 @@ inbox__rest_forgives(void **state)
 	put(&ib, &flood[1], FLOOD, 1);
 	put(&ib, &other, QUIET, 0);
 	assert_ptr_equal(inbox_take(&ib, true), &flood[1]); /* as one who comes anew: in order */
-	inbox_paid(&ib, LARGE);
+	inbox_paid(&ib, LARGE, 0);
 	assert_ptr_equal(inbox_take(&ib, true), &other);
-	inbox_paid(&ib, SMALL);
+	inbox_paid(&ib, SMALL, 0);
 	inbox_fini(&ib);
 }
 
@@ -257,8 +257,8 @@ inbox__one_asker_takes_its_share_of_the_room(void **state)
 	inbox_init(&ib);
 	for (uint32_t i = 0; i < INBOX_SHARE; i++)
 		put(&ib, &items[i], FLOOD, i);
-	assert_false(inbox_put(&ib, FLOOD, &items[INBOX_SHARE].msg, false));
-	assert_true(inbox_put(&ib, FLOOD, &items[INBOX_SHARE + 1].msg, true));
+	assert_false(inbox_put(&ib, FLOOD, &items[INBOX_SHARE].msg, 0, false));
+	assert_true(inbox_put(&ib, FLOOD, &items[INBOX_SHARE + 1].msg, 0, true));
 	put(&ib, &mine, QUIET, 0);
 	assert_int_equal(ib.nwaiting, INBOX_SHARE + 2);
 	inbox_fini(&ib);
@@ -329,7 +329,7 @@ history_serve(struct history *h, bool first)
 		return;
 	assert_int_equal(it->nth, h->nserved[it->key]++);
 	h->nwaiting--;
-	inbox_paid(&h->ib, draw(h, 4) == 0 ? draw(h, 20 * MS) : draw(h, 100 * US));
+	inbox_paid(&h->ib, draw(h, 4) == 0 ? draw(h, 20 * MS) : draw(h, 100 * US), 0);
 }
 
 static void
@@ -372,10 +372,33 @@ inbox__serves_each_once_and_in_its_askers_order(void **state)
 	free(h);
 }
 
+static void
+inbox__one_asker_has_a_share_of_the_bytes(void **state)
+{
+	static struct msg m[6];
+	struct inbox ib;
+
+	(void)state;
+	inbox_init(&ib);
+	ib.share_bytes = 1000;
+	assert_true(inbox_put(&ib, 1, &m[0], 700, false));
+	assert_false(inbox_put(&ib, 1, &m[1], 301, false));
+	assert_true(inbox_put(&ib, 1, &m[1], 300, false));
+	assert_true(inbox_put(&ib, 1, &m[2], 0, false));
+	assert_true(inbox_put(&ib, 2, &m[3], 900, false));
+	assert_ptr_equal(inbox_take(&ib, false), &m[0]);
+	inbox_paid(&ib, 1, 700);
+	assert_true(inbox_put(&ib, 1, &m[4], 700, false));
+	assert_false(inbox_put(&ib, 1, &m[5], 1, false));
+	assert_true(inbox_put(&ib, 1, &m[5], 1, true));
+	inbox_fini(&ib);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(inbox__one_asker_has_a_share_of_the_bytes),
 		cmocka_unit_test(inbox__a_quiet_asker_waits_for_no_flood_that_had_its_share),
 		cmocka_unit_test(inbox__a_newcomer_waits_for_one_operation_of_each),
 		cmocka_unit_test(inbox__a_quiet_asker_stays_quiet),
