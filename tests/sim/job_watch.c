@@ -186,7 +186,7 @@ touch(struct world *w, struct shard *sh, const struct job *j)
 	}
 	watch.touches[watch.ntouch++] = (struct touch){ .key = key_of(j->number, device, module),
 		.job = j->number,
-		.lane = w->fleet->of_shard[hub_shard_of(device)]->index };
+		.lane = contact_worker_of(w, hub_shard_of(device)) };
 }
 
 WRAP(bool, shard_job_step, struct shard *sh, const struct job *j, bool damaged,
@@ -257,7 +257,7 @@ had_its_turn(const struct world *w, const struct job *j, const char *device, con
 void
 job_watch_called(struct world *w, struct str name, const char *device, const char *module)
 {
-	struct jobs *set = shard_jobs(w->fleet->of_shard[0]->shards[0]);
+	struct jobs *set = shard_jobs(contact_shard(w, 0));
 	const struct job *j = jobs_find(set, name);
 
 	if (j == NULL)
@@ -310,7 +310,7 @@ check_result(const struct jobs *set, struct str key, struct str value, struct ke
 void
 job_watch_results(struct world *w, bool all_forgotten)
 {
-	struct jobs *set = shard_jobs(w->fleet->of_shard[0]->shards[0]);
+	struct jobs *set = shard_jobs(contact_shard(w, 0));
 	struct store_cursor *c;
 	struct kept kept = { 0 };
 	struct str key, value;
@@ -358,9 +358,7 @@ forgotten(struct world *w)
 	bool forgets = true;
 
 	for (unsigned n = 0; forgets && n < END_STEPS; n++) {
-		forgets = !world_quiet(w, 30);
-		for (unsigned i = 0; i < w->o.nworker; i++)
-			forgets |= w->fleet->workers[i].jobs.forgets;
+		forgets = !world_quiet(w, 30) || contact_forgets(w);
 	}
 	return !forgets;
 }
@@ -376,7 +374,7 @@ job_watch_end(struct world *w)
 		jobs_unref(set);
 		w->mono_us += END_STEP_US;
 		quiet = world_quiet(w, 30);
-		set = shard_jobs(w->fleet->of_shard[0]->shards[0]);
+		set = shard_jobs(contact_shard(w, 0));
 		j = job_unfinished(set);
 	}
 	if (j != NULL)

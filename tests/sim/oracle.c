@@ -20,7 +20,7 @@ give_record(struct world *w, struct look *l, enum record_kind kind)
 {
 	struct str value;
 
-	if (!sim_store_peek(w->store, record_tables[kind], buf_view(&l->key), &value))
+	if (!sim_store_peek(w->store, contact_table(kind), buf_view(&l->key), &value))
 		world_fail("no record %d of row %u", (int)kind, l->row.row);
 	if (!hub_row_give(&l->row, kind, value))
 		world_fail("record %d of row %u is damaged", (int)kind, l->row.row);
@@ -53,7 +53,8 @@ look_load(struct world *w, struct shard *sh, uint32_t row, const struct query_ne
 	for (int k = 0; k < RECORD_KINDS; k++) {
 		if (!(missing & RECORD_BIT(k)))
 			continue;
-		if (!sim_store_peek(w->store, record_tables[k], buf_view(&l->key), &value) ||
+		if (!sim_store_peek(
+		        w->store, contact_table((enum record_kind)k), buf_view(&l->key), &value) ||
 		    hub_fill(sh, device, module, (enum record_kind)k, &value) != ERR_OK)
 			world_fail("record %d of row %u cannot be had", k, row);
 	}
@@ -92,13 +93,7 @@ shard_of(const struct vector *v)
 static bool
 is_job(const struct vector *v)
 {
-	for (unsigned i = 0; i < the_world->o.nworker; i++) {
-		const struct walk *scan = the_world->fleet->workers[i].jobs.scan;
-
-		if (scan != NULL && scan->vector == v)
-			return true;
-	}
-	return false;
+	return contact_job_chooses(the_world, v);
 }
 
 /* ---- verdicts ---- */

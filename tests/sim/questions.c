@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-#define PAGES_SMALL 100u /* then large ones: each page in an order looks at the whole fleet */
+#define UNDER_WAY_MAX 60u  /* below what has a seat */
+#define PAGES_SMALL   100u /* then large ones: each page in an order looks at the whole fleet */
 
 struct question {
 	struct world *w;
@@ -71,7 +72,7 @@ by_documents(struct world *w, const struct query *q, struct buf *out)
 	uint64_t n = 0;
 
 	for (uint32_t s = 0; s < SHARDS; s++) {
-		struct shard *sh = w->fleet->of_shard[s]->shards[s];
+		struct shard *sh = contact_shard(w, s);
 
 		for (uint32_t row = 0; row < shard_rows(sh); row++) {
 			if ((g == NULL && n == f->top && o == NULL) || !look_matches(w, q, sh, row))
@@ -164,36 +165,34 @@ check_fault(const struct fault *f)
 }
 
 static void
-question_back(struct walk *walk)
+question_back(struct ask *a)
 {
-	struct question *k = walk->owner;
-	bool failed = walk->fault.code != F_NONE, more = !failed && walk->more && !k->count;
+	struct question *k = a->owner;
+	bool failed = a->fault.code != F_NONE, more = !failed && a->more && !k->count;
 
 	k->w->nwalk--;
 	k->w->nhome++;
 	if (k->w->dead) {
-		walk_free(walk);
+		ask_free(a);
 		question_free(k);
 		return;
 	}
 	seen.pages++;
 	if (failed)
-		check_fault(&walk->fault);
-	if (walk->nrow > k->limit || (more && walk->nrow == 0))
-		world_fail("a page of %u rows", walk->nrow);
-	if (k->rows.n > 0 && walk->nrow > 0)
+		check_fault(&a->fault);
+	if (a->nrow > k->limit || (more && a->nrow == 0))
+		world_fail("a page of %u rows", a->nrow);
+	if (k->rows.n > 0 && a->nrow > 0)
 		buf_putc(&k->rows, ',');
-	for (const struct rope_piece *p = walk->page.first; p != NULL; p = p->next)
-		buf_put(&k->rows, p->bytes, p->n);
-	buf_str(&k->rows, buf_view(&walk->json));
-	k->place = walk->place;
+	buf_str(&k->rows, buf_view(&a->rows));
+	k->place = a->place;
 	if (++k->npage == PAGES_SMALL)
 		k->limit = QUERY_PAGE_MAX;
 	k->still = !failed && nothing_moved(k);
 	if (!more && k->still && exact(k))
-		compare(k, walk->query);
-	walk_free(walk);
-	if (more && k->w->nwalk < WALKS_COSTLY_MAX - 4 && !atomic_load(&k->w->fleet->stop))
+		compare(k, a->query);
+	ask_free(a);
+	if (more && k->w->nwalk < UNDER_WAY_MAX && !contact_stopping(k->w))
 		question_page(k);
 	else
 		question_free(k);
@@ -202,19 +201,18 @@ question_back(struct walk *walk)
 static void
 question_page(struct question *k)
 {
-	struct walk *walk = walk_new(k->w->loop, WALK_QUERY, question_back);
+	struct ask *a = ask_new(ASK_QUERY, k, question_back);
 	const struct query_options options = { .extensions = true };
 	struct fault f = { .text = "" };
 
-	if (query_parse(buf_view(&k->text), &options, &walk->query, &f) != ERR_OK)
+	if (query_parse(buf_view(&k->text), &options, &a->query, &f) != ERR_OK)
 		world_fail(STR_FMT ": %s", STR_ARG(buf_view(&k->text)), f.text);
-	walk->owner = k;
-	walk->limit = k->limit;
-	walk->place = k->place;
-	walk->count = k->count;
-	walk->explain = rnd_below(&k->w->rnd, 8) == 0;
+	a->limit = k->limit;
+	a->place = k->place;
+	a->count = k->count;
+	a->explain = rnd_below(&k->w->rnd, 8) == 0;
 	k->w->nwalk++;
-	fleet_walk(k->w->fleet, walk);
+	ask_send(k->w, a);
 }
 
 /* Most were asked before, so that columns are used which others have made. */
@@ -237,7 +235,7 @@ question_ask(struct world *w)
 	static const uint32_t limits[] = { 1, 7, 50, 1000, 1000 };
 	struct question *k;
 
-	if (w->nwalk > WALKS_COSTLY_MAX / 2)
+	if (w->nwalk > UNDER_WAY_MAX / 2)
 		return;
 	k = xcalloc(1, sizeof(*k));
 	k->w = w;
@@ -253,50 +251,41 @@ question_ask(struct world *w)
 /* ---- other walks ---- */
 
 static void
-other_back(struct walk *walk)
+other_back(struct ask *a)
 {
-	struct world *w = walk->owner;
+	struct world *w = a->owner;
 
 	w->nwalk--;
 	w->nhome++;
-	if (walk->fault.code != F_NONE && !w->dead)
-		check_fault(&walk->fault);
-	walk_free(walk);
-}
-
-static void
-dry_run(struct world *w, struct walk *walk)
-{
-	struct configurations *set = fleet_configurations(w->fleet);
-	struct buf record = { 0 };
-
-	if (set != NULL && set->n > 0)
-		buf_str(&record, set->v[rnd_below(&w->rnd, set->n)]->record);
-	if (record.n > 0) {
-		walk->dry = dryrun_new(set, buf_view(&record), 3);
-		walk->dry_counts = true;
-	} else {
-		walk->kind = WALK_COUNTS;
-	}
-	buf_fini(&record);
-	configurations_free(set);
+	if (a->fault.code != F_NONE && !w->dead)
+		check_fault(&a->fault);
+	ask_free(a);
 }
 
 void
 question_other(struct world *w)
 {
-	static const enum walk_kind kinds[] = { WALK_IDENTITIES, WALK_COUNTS, WALK_COLUMNS,
-		WALK_JOBS, WALK_DRY_RUN };
-	struct walk *walk;
+	static const enum ask_kind kinds[] = { ASK_IDENTITIES, ASK_COUNTS, ASK_COLUMNS, ASK_JOBS,
+		ASK_DRY_RUN };
+	struct configurations *set = NULL;
+	struct buf record = { 0 };
+	struct ask *a;
 
-	if (w->nwalk > WALKS_COSTLY_MAX / 2)
+	if (w->nwalk > UNDER_WAY_MAX / 2)
 		return;
-	walk = walk_new(w->loop, kinds[rnd_below(&w->rnd, 5)], other_back);
-	walk->owner = w;
-	walk->limit = 100;
-	walk->job_type = walk->job_status = -1;
-	if (walk->kind == WALK_DRY_RUN)
-		dry_run(w, walk);
+	a = ask_new(kinds[rnd_below(&w->rnd, 5)], w, other_back);
+	a->limit = 100;
+	if (a->kind == ASK_DRY_RUN) {
+		set = fleet_configurations(w->fleet);
+		if (set != NULL && set->n > 0)
+			buf_str(&record, set->v[rnd_below(&w->rnd, set->n)]->record);
+		if (record.n == 0)
+			a->kind = ASK_COUNTS;
+	}
+	a->record = buf_view(&record);
+	a->set = set;
 	w->nwalk++;
-	fleet_walk(w->fleet, walk);
+	ask_send(w, a);
+	buf_fini(&record);
+	configurations_free(set);
 }

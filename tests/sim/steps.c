@@ -57,7 +57,7 @@ step_evict(struct world *w)
 {
 	uint32_t s = hub_shard_of(str_of(world_device(w)));
 
-	shard_evict(w->fleet->of_shard[s]->shards[s], rnd_below(&w->rnd, 4000));
+	shard_evict(contact_shard(w, s), rnd_below(&w->rnd, 4000));
 }
 
 static void

@@ -13,7 +13,8 @@ check_row(const struct world *w, const struct row *r)
 	uint32_t n = 0;
 
 	for (int kind = 0; kind < RECORD_KINDS; kind++) {
-		bool there = sim_store_peek(w->store, record_tables[kind], id, &stored);
+		bool there =
+		    sim_store_peek(w->store, contact_table((enum record_kind)kind), id, &stored);
 		const struct blob *b = r->records[kind];
 
 		n += there;
@@ -36,8 +37,8 @@ stored_records(const struct world *w)
 		struct store_cursor *c;
 		struct str key, value;
 
-		if (store_cursor_open(w->store, record_tables[kind], STR_NONE, STR_NONE, STORE_SCAN,
-		        &c) != ERR_OK)
+		if (store_cursor_open(w->store, contact_table((enum record_kind)kind), STR_NONE,
+		        STR_NONE, STORE_SCAN, &c) != ERR_OK)
 			world_fail("no cursor");
 		while (store_next(c, &key, &value) == ERR_OK)
 			n++;
@@ -54,7 +55,7 @@ trace_check(struct world *w)
 	if (!world_quiet(w, 30))
 		return; /* a job or a sweep goes on */
 	for (uint32_t s = 0; s < SHARDS; s++) {
-		struct shard *sh = w->fleet->of_shard[s]->shards[s];
+		struct shard *sh = contact_shard(w, s);
 
 		for (uint32_t row = 0; row < sh->nrow; row++)
 			if (row_at(sh, row) != NULL && row_at(sh, row)->id != NULL)

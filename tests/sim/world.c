@@ -126,17 +126,7 @@ fleet_up(struct world *w)
 	w->fleet = fleet_new(&w->o);
 	load(w);
 	publish(fleet_configurations(w->fleet));
-	fleet_begin(w->fleet);
-	w->rollouts = rollouts_new(w->fleet, w->box, w->loop);
-}
-
-static bool
-all_finished(struct world *w)
-{
-	for (unsigned i = 0; i < w->o.nworker; i++)
-		if (!worker_finished(&w->fleet->workers[i]))
-			return false;
-	return !rollouts_busy(w->rollouts);
+	contact_begin(w);
 }
 
 static void
@@ -152,17 +142,16 @@ round_of_all(struct world *w)
 static void
 fleet_down(struct world *w)
 {
-	rollouts_stop(w->rollouts);
-	atomic_store(&w->fleet->stop, true);
+	contact_stop(w);
 	round_of_all(w); /* they hear of it */
-	for (unsigned n = 0; !all_finished(w); n++) {
+	for (unsigned n = 0; !contact_finished(w); n++) {
 		if (n > REST_MAX)
 			world_fail("the fleet does not stop");
 		round_of_all(w);
 	}
 	fleet_stop(w->fleet);
 	world_hear(w);
-	rollouts_free(w->rollouts);
+	contact_end(w);
 	fleet_free(w->fleet);
 	memset(w->epochs, 0, sizeof(w->epochs));
 	job_watch_life();
@@ -305,7 +294,7 @@ world_hear(struct world *w)
 void
 world_turn(struct world *w, unsigned worker)
 {
-	worker_turn(&w->fleet->workers[worker]);
+	contact_turn(w, worker);
 	world_hear(w);
 }
 
@@ -351,13 +340,9 @@ world_rest(struct world *w)
 static bool
 all_rest(const struct world *w)
 {
-	for (unsigned i = 0; i < w->o.nworker; i++) {
-		const struct worker *k = &w->fleet->workers[i];
-
-		if (!gate_idle(&k->gate) || gate_writes(&k->gate) > 0 ||
-		    gate_needs_repair(&k->gate))
+	for (unsigned i = 0; i < w->o.nworker; i++)
+		if (!contact_rests(w, i))
 			return false;
-	}
 	return true;
 }
 
@@ -381,7 +366,7 @@ world_position(const struct world *w)
 	uint64_t n = 0;
 
 	for (uint32_t s = 0; s < SHARDS; s++)
-		n += shard_position(w->fleet->of_shard[s]->shards[s]);
+		n += shard_position(contact_shard(w, s));
 	return n;
 }
 
@@ -399,7 +384,7 @@ check_identities(struct world *w)
 	uint64_t n = 0;
 
 	for (uint32_t s = 0; s < SHARDS; s++)
-		n += shard_identities(w->fleet->of_shard[s]->shards[s]);
+		n += shard_identities(contact_shard(w, s));
 	if (n != fleet_identities(w->fleet))
 		world_fail("%llu identities, the fleet counts %llu", (unsigned long long)n,
 		    (unsigned long long)fleet_identities(w->fleet));
@@ -408,7 +393,7 @@ check_identities(struct world *w)
 static void
 count_jobs(struct world *w)
 {
-	struct jobs *set = shard_jobs(w->fleet->of_shard[0]->shards[0]);
+	struct jobs *set = shard_jobs(contact_shard(w, 0));
 
 	for (uint32_t i = 0; set != NULL && i < set->n; i++)
 		seen.job_writes += set->v[i]->state.counts.succeeded;
@@ -425,7 +410,7 @@ count_configured(struct world *w)
 	        &f) != ERR_OK)
 		world_fail("%s", f.text);
 	for (uint32_t s = 0; s < SHARDS; s++) {
-		struct shard *sh = w->fleet->of_shard[s]->shards[s];
+		struct shard *sh = contact_shard(w, s);
 
 		for (uint32_t row = 0; row < shard_rows(sh); row++)
 			seen.configured += look_matches(w, q, sh, row);

@@ -11,11 +11,10 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "contact.h"
 #include "hub/hub.h"
 #include "rnd.h"
 #include "sim_store.h"
-#include "worker/priv.h"
-#include "worker/rollouts.h"
 
 #define SECOND        INT64_C(1000000)
 #define SIM_KEY       "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" /* everybody's */
@@ -38,8 +37,8 @@ struct world {
 	struct loop *loop;
 	struct catalogue_box *box;
 	uint64_t catalogue_version;
-	struct rollouts *rollouts;
-	bool dead; /* its process is: what still goes on is not heard */
+	struct rollouts *rollouts; /* contact.c's */
+	bool dead;                 /* its process is: what still goes on is not heard */
 	/* its clients */
 	char ids[DEVICES_MAX][12];
 	uint64_t
