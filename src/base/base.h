@@ -38,6 +38,15 @@ enum err {
 	ERR_UNSYNCED /* done, but a crash may undo it: see os.h */
 };
 
+/* ---- structures ---- */
+
+/*
+ * The structure whose member p points to: container_of(m, struct work, msg), of a message, timer or the like that was put
+ * into it. A p of another type than the member's does not compile; a member of a member may be named (a.b).
+ */
+#define container_of(p, type, member)                                                              \
+	((type *)((char *)(1 ? (p) : &((type *)0)->member) - offsetof(type, member)))
+
 /* ---- byte strings: borrowed, not NUL-terminated ---- */
 
 struct str {

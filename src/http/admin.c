@@ -27,7 +27,7 @@ struct errand {
 static void
 errand_done(struct msg *m)
 {
-	struct errand *e = (struct errand *)((char *)m - offsetof(struct errand, msg));
+	struct errand *e = container_of(m, struct errand, msg);
 	struct request *r = request_of(e->hl, e->reply_to);
 
 	if (r != NULL && e->fault.code != F_NONE)

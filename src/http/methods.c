@@ -24,7 +24,7 @@ cancel(struct request *r)
 static void
 on_late(struct loop_timer *t)
 {
-	struct request *r = (struct request *)((char *)t - offsetof(struct request, timer));
+	struct request *r = container_of(t, struct request, timer);
 	struct fault f;
 
 	if (r->called)

@@ -50,7 +50,7 @@ transfer_free(struct transfer *t)
 static void
 transfer_done(struct msg *m)
 {
-	struct transfer *t = (struct transfer *)((char *)m - offsetof(struct transfer, msg));
+	struct transfer *t = container_of(m, struct transfer, msg);
 	struct request *r = request_of(t->hl, t->reply_to);
 
 	if (r != NULL && t->err != ERR_OK) {

@@ -57,8 +57,7 @@ link_outdated(struct session *s, uint64_t judged_by)
 static void
 on_turn(struct loop_timer *t)
 {
-	struct mqtt_loop *ml =
-	    (struct mqtt_loop *)((char *)t - offsetof(struct mqtt_loop, reaping.timer));
+	struct mqtt_loop *ml = container_of(t, struct mqtt_loop, reaping.timer);
 	const struct reaper_links links = { ml, ml->nslot, link_at, link_end };
 	const struct catalogue *c = catalogue_use(ml->o.catalogue);
 
@@ -70,8 +69,7 @@ on_turn(struct loop_timer *t)
 static void
 on_asked(struct msg *m)
 {
-	struct mqtt_loop *ml =
-	    (struct mqtt_loop *)((char *)m - offsetof(struct mqtt_loop, reaping.msg));
+	struct mqtt_loop *ml = container_of(m, struct mqtt_loop, reaping.msg);
 
 	atomic_store(
 	    &ml->reaping.asked, false); /* before the look: what changes from here on asks again */

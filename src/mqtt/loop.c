@@ -260,7 +260,7 @@ link_perform(struct link *l, struct actions *a)
 static void
 on_due(struct loop_timer *t)
 {
-	struct link *l = (struct link *)((char *)t - offsetof(struct link, timer));
+	struct link *l = container_of(t, struct link, timer);
 	struct actions a = { 0 };
 
 	session_tick(&l->session, loop_now_us(l->ml->loop), &a);

@@ -63,7 +63,7 @@ struct mqtt_loop {
 static inline struct link *
 link_of(const struct session *s)
 {
-	return (struct link *)((char *)s - offsetof(struct link, session));
+	return container_of(s, struct link, session);
 }
 
 /* loop.c */

@@ -276,8 +276,7 @@ refuse_proxy(struct https_conn *c, struct str why)
 static void
 on_deadline(struct loop_timer *t)
 {
-	struct https_conn *c =
-	    (struct https_conn *)((char *)t - offsetof(struct https_conn, deadline));
+	struct https_conn *c = container_of(t, struct https_conn, deadline);
 	int64_t now_us = loop_now_us(c->port->loop);
 
 	if (c->answer.leaving &&

@@ -37,8 +37,7 @@ on_accept_failed(struct evconnlistener *lev, void *arg)
 static void
 on_rested(struct loop_timer *t)
 {
-	struct https_port *hp =
-	    (struct https_port *)((char *)t - offsetof(struct https_port, rest));
+	struct https_port *hp = container_of(t, struct https_port, rest);
 
 	evconnlistener_enable(hp->listener);
 }

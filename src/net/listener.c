@@ -82,7 +82,7 @@ rest(struct listener *ln)
 static void
 on_rested(struct loop_timer *t)
 {
-	struct listener *ln = (struct listener *)((char *)t - offsetof(struct listener, rest));
+	struct listener *ln = container_of(t, struct listener, rest);
 
 	event_add(ln->readable, NULL);
 }

@@ -25,7 +25,7 @@ stream_queue(struct stream *s)
 static void
 on_deadline(struct loop_timer *t)
 {
-	struct stream *s = (struct stream *)((char *)t - offsetof(struct stream, deadline));
+	struct stream *s = container_of(t, struct stream, deadline);
 
 	stream_finish(s, s->state >= ST_DRAINING ? STREAM_CLOSED : STREAM_TIMEOUT);
 }

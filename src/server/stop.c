@@ -14,7 +14,7 @@ struct stop_msg {
 static void
 stop_listening(struct msg *m)
 {
-	struct stop_msg *sm = (struct stop_msg *)m;
+	struct stop_msg *sm = container_of(m, struct stop_msg, msg);
 
 	for (unsigned i = 0; i < sm->io->nlistener; i++)
 		listener_free(sm->io->listeners[i]);
@@ -28,7 +28,7 @@ stop_listening(struct msg *m)
 static void
 close_sessions(struct msg *m)
 {
-	struct stop_msg *sm = (struct stop_msg *)m;
+	struct stop_msg *sm = container_of(m, struct stop_msg, msg);
 
 	mqtt_loop_close(sm->io->mqtt);
 	free(sm);
@@ -37,7 +37,7 @@ close_sessions(struct msg *m)
 static void
 count_busy(struct msg *m)
 {
-	struct stop_msg *sm = (struct stop_msg *)m;
+	struct stop_msg *sm = container_of(m, struct stop_msg, msg);
 
 	atomic_store(sm->busy,
 	    mqtt_loop_busy(sm->io->mqtt) + http_loop_busy(sm->io->http) +

@@ -11,7 +11,7 @@
 static void
 walk_came(struct msg *m)
 {
-	struct walk *k = (struct walk *)((char *)m - offsetof(struct walk, msg));
+	struct walk *k = container_of(m, struct walk, msg);
 
 	walk_conclude(k->at->fleet, k);
 }
@@ -19,7 +19,7 @@ walk_came(struct msg *m)
 static void
 last_came(struct msg *m)
 {
-	struct finisher *fin = (struct finisher *)((char *)m - offsetof(struct finisher, last));
+	struct finisher *fin = container_of(m, struct finisher, last);
 
 	fin->over = true;
 }

@@ -215,7 +215,7 @@ awake(struct msg *m)
 static void
 poke_arrived(struct msg *m)
 {
-	struct worker *w = (struct worker *)((char *)m - offsetof(struct worker, poke));
+	struct worker *w = container_of(m, struct worker, poke);
 
 	atomic_store(&w->poked, false); /* the next turn looks at the catalogue */
 }

@@ -85,7 +85,7 @@ struct report {
 static void
 report_arrived(struct msg *m)
 {
-	struct report *r = (struct report *)((char *)m - offsetof(struct report, msg));
+	struct report *r = container_of(m, struct report, msg);
 
 	shard_job_reported(r->to->shards[0], &r->r);
 	r->to->jobs.tick_us = 0;
@@ -112,7 +112,7 @@ void
 jobs_drop(struct msg *m)
 {
 	if (m->run == report_arrived)
-		free((char *)m - offsetof(struct report, msg));
+		free(container_of(m, struct report, msg));
 }
 
 static void

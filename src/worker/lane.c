@@ -43,7 +43,7 @@ lane_put(struct lane *l, struct walk *k)
 void
 walk_arrived(struct msg *m)
 {
-	struct walk *k = (struct walk *)((char *)m - offsetof(struct walk, msg));
+	struct walk *k = container_of(m, struct walk, msg);
 
 	lane_put(&k->at->lanes[k->lane], k);
 }

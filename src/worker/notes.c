@@ -88,7 +88,6 @@ notes_behind_reply(struct worker *w)
 	w->later_end = &w->later;
 	for (; m != NULL; m = next) {
 		next = m->next;
-		gate_after(
-		    &w->gate, note_goes, (struct note *)((char *)m - offsetof(struct note, msg)));
+		gate_after(&w->gate, note_goes, container_of(m, struct note, msg));
 	}
 }

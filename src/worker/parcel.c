@@ -132,7 +132,7 @@ parcel_turn(struct worker *w)
 static void
 parcel_arrived(struct msg *m)
 {
-	struct parcel *p = (struct parcel *)((char *)m - offsetof(struct parcel, msg));
+	struct parcel *p = container_of(m, struct parcel, msg);
 	struct worker *w = p->at;
 
 	p->next = NULL;

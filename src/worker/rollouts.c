@@ -282,7 +282,7 @@ look_next(struct rollouts *r)
 static void
 turn_begins(struct loop_timer *t)
 {
-	struct rollouts *r = (struct rollouts *)((char *)t - offsetof(struct rollouts, timer));
+	struct rollouts *r = container_of(t, struct rollouts, timer);
 	const struct catalogue *c = catalogue_use(r->catalogue);
 	const struct configurations *set = c->configurations;
 

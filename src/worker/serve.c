@@ -13,7 +13,7 @@
 static struct work *
 work_of(struct msg *m)
 {
-	return (struct work *)((char *)m - offsetof(struct work, msg));
+	return container_of(m, struct work, msg);
 }
 
 static size_t

@@ -99,7 +99,7 @@ walk_point(const struct walk *k)
 static void
 walk_is_home(struct msg *m)
 {
-	struct walk *k = (struct walk *)((char *)m - offsetof(struct walk, msg));
+	struct walk *k = container_of(m, struct walk, msg);
 
 	k->done(k);
 }

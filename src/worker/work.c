@@ -71,7 +71,7 @@ work_show(struct work *w, struct str token, const struct tls_peer *peer)
 static void
 work_is_home(struct msg *m)
 {
-	struct work *w = (struct work *)((char *)m - offsetof(struct work, msg));
+	struct work *w = container_of(m, struct work, msg);
 
 	w->done(w);
 }
@@ -86,7 +86,7 @@ work_home(struct work *w)
 static void
 note_arrived(struct msg *m)
 {
-	struct note *n = (struct note *)((char *)m - offsetof(struct note, msg));
+	struct note *n = container_of(m, struct note, msg);
 
 	n->on_note(n);
 	free(n);

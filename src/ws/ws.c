@@ -318,7 +318,7 @@ free_later(struct ws *w)
 static void
 on_impatient(struct loop_timer *t)
 {
-	free_later((struct ws *)((char *)t - offsetof(struct ws, patience)));
+	free_later(container_of(t, struct ws, patience));
 }
 
 static void

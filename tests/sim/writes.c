@@ -285,7 +285,7 @@ write_bulk(struct world *w)
 static void
 parcel_heard(struct msg *m)
 {
-	struct parcel *p = (struct parcel *)((char *)m - offsetof(struct parcel, msg));
+	struct parcel *p = container_of(m, struct parcel, msg);
 	struct world *w = p->owner;
 
 	w->nparcel--;

@@ -39,7 +39,7 @@ struct desk {
 static struct desk *
 desk_of(struct session *s)
 {
-	return (struct desk *)((char *)s - offsetof(struct desk, s));
+	return container_of(s, struct desk, s);
 }
 
 static bool
