@@ -175,58 +175,6 @@ job_condition(const struct job *j)
 	return text_of(doc_getc(j->body, "queryCondition"));
 }
 
-/* ---- as the API shows it (service-rest.md 11.2) ---- */
-
-static void
-put_time(struct buf *json, const char *name, int64_t us)
-{
-	char t[TIME_TEXT_MAX];
-	size_t n = time_format(us, t);
-
-	buf_printf(json, ",\"%s\":\"" STR_FMT "\"", name, (int)n, t);
-}
-
-static void
-put_counted(struct buf *json, const struct job *j, const struct job_counts *c)
-{
-	uint64_t waiting = c->devices - c->succeeded - c->failed - c->running;
-
-	buf_printf(json,
-	    ",\"deviceJobStatistics\":{\"deviceCount\":%llu,\"failedCount\":%llu,"
-	    "\"succeededCount\":%llu,\"runningCount\":%llu,\"pendingCount\":%llu}",
-	    (unsigned long long)c->devices, (unsigned long long)c->failed,
-	    (unsigned long long)c->succeeded, (unsigned long long)c->running,
-	    (unsigned long long)(job_ended(j) ? 0 : waiting));
-}
-
-void
-job_write(struct buf *json, const struct job *j, const struct job_counts *counts)
-{
-	struct str part = j->type == JOB_TWIN ? STR("updateTwin") : STR("cloudToDeviceMethod");
-
-	buf_cstr(json, "{\"jobId\":");
-	doc_write_json_str(json, j->id);
-	buf_cstr(json, ",\"queryCondition\":");
-	doc_write_json(json, doc_getc(j->body, "queryCondition"));
-	put_time(json, "createdTime", j->created_us);
-	put_time(json, "startTime", j->start_us);
-	if (j->state.end_us != 0)
-		put_time(json, "endTime", j->state.end_us);
-	buf_printf(json, ",\"maxExecutionTimeInSeconds\":%lld", (long long)j->max_s);
-	if (j->rate != 0)
-		buf_printf(json, ",\"maxUpdatesPerSecond\":%u", j->rate);
-	buf_printf(
-	    json, ",\"type\":\"%s\",\"" STR_FMT "\":", job_type_name(j->type), STR_ARG(part));
-	doc_write_json(json, doc_get(j->body, part));
-	buf_printf(json, ",\"status\":\"%s\"", job_status_name(j->state.status));
-	if (j->state.failure.n != 0) {
-		buf_cstr(json, ",\"failureReason\":");
-		doc_write_json_str(json, j->state.failure);
-	}
-	put_counted(json, j, counts);
-	buf_putc(json, '}');
-}
-
 /* ---- sets ---- */
 
 struct jobs *

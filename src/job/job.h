@@ -95,8 +95,6 @@ job_ended(const struct job *j)
 
 /* The text of its condition. */
 struct str job_condition(const struct job *j);
-/* As the API shows it. */
-void job_write(struct buf *json, const struct job *j, const struct job_counts *counts);
 
 /* ---- sets: immutable too ---- */
 

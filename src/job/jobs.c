@@ -301,9 +301,10 @@ shard_jobs_tick(struct shard *sh, const struct hub_env *env)
 static void
 reply_job(const struct shard *sh, const struct job *j, struct reply *reply)
 {
-	struct job_counts counts = shard_job_counts(sh, j);
+	struct hub_job row;
 
-	job_write(&reply->body, j, &counts);
+	hub_job_open(&row, sh, j);
+	hub_job_ops.write_document(&row, &reply->body);
 }
 
 static struct job *

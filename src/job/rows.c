@@ -1,41 +1,133 @@
-/* Jobs and their results as the query language sees them: rows of the collections `jobs` and `devices.jobs`. */
+/*
+ * Jobs and their results as the API shows them (service-rest.md 11.2) and as the query language sees them: rows of the
+ * collections `jobs` and `devices.jobs`. A table each.
+ */
 #include "job/parts.h"
 
 #include <stdlib.h>
 
-/* ---- values, as docs appended to scratch ---- */
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-static struct doc
-value_str(struct buf *scratch, struct str s)
+static const struct section *
+no_section(const void *row, enum section_kind kind)
 {
-	struct doc_writer dw;
-	size_t from = scratch->n;
-
-	doc_writer_init(&dw, scratch, 0);
-	doc_put_str(&dw, 0, s);
-	return doc_of((struct str){ scratch->p + from, scratch->n - from });
-}
-
-static struct doc
-value_time(struct buf *scratch, int64_t us)
-{
-	char t[TIME_TEXT_MAX];
-
-	return us == 0 ? DOC_NONE : value_str(scratch, (struct str){ t, time_format(us, t) });
-}
-
-static struct doc
-value_int(struct buf *scratch, int64_t v)
-{
-	struct doc_writer dw;
-	size_t from = scratch->n;
-
-	doc_writer_init(&dw, scratch, 0);
-	doc_put_int(&dw, 0, v);
-	return doc_of((struct str){ scratch->p + from, scratch->n - from });
+	(void)row, (void)kind;
+	return NULL;
 }
 
 /* ---- jobs ---- */
+
+static const struct job *
+job_of(const void *row)
+{
+	return ((const struct hub_job *)row)->job;
+}
+
+static void
+put_id(const void *row, const char *name, struct out *o)
+{
+	out_str(out_key(o, name), job_of(row)->id);
+}
+
+static void
+put_condition(const void *row, const char *name, struct out *o)
+{
+	out_str(out_key(o, name), job_condition(job_of(row)));
+}
+
+static void
+put_created(const void *row, const char *name, struct out *o)
+{
+	out_time(out_key(o, name), job_of(row)->created_us);
+}
+
+static void
+put_start(const void *row, const char *name, struct out *o)
+{
+	out_time(out_key(o, name), job_of(row)->start_us);
+}
+
+static void
+put_end(const void *row, const char *name, struct out *o)
+{
+	out_some_time(o, name, job_of(row)->state.end_us);
+}
+
+static void
+put_max(const void *row, const char *name, struct out *o)
+{
+	out_i64(out_key(o, name), job_of(row)->max_s);
+}
+
+static void
+put_rate(const void *row, const char *name, struct out *o)
+{
+	if (job_of(row)->rate != 0)
+		out_u64(out_key(o, name), job_of(row)->rate);
+}
+
+static void
+put_type(const void *row, const char *name, struct out *o)
+{
+	out_cstr(out_key(o, name), job_type_name(job_of(row)->type));
+}
+
+static void
+put_patch(const void *row, const char *name, struct out *o)
+{
+	if (job_of(row)->type == JOB_TWIN)
+		out_doc(out_key(o, name), job_of(row)->patch);
+}
+
+static void
+put_method(const void *row, const char *name, struct out *o)
+{
+	if (job_of(row)->type == JOB_METHOD)
+		out_doc(out_key(o, name), doc_getc(job_of(row)->body, "cloudToDeviceMethod"));
+}
+
+static void
+put_status(const void *row, const char *name, struct out *o)
+{
+	out_cstr(out_key(o, name), job_status_name(job_of(row)->state.status));
+}
+
+static void
+put_failure(const void *row, const char *name, struct out *o)
+{
+	out_some_str(o, name, job_of(row)->state.failure);
+}
+
+static void
+put_counts(const void *row, const char *name, struct out *o)
+{
+	const struct job_counts *c = &((const struct hub_job *)row)->counts;
+	uint64_t waiting = c->devices - c->succeeded - c->failed - c->running;
+
+	out_open(out_key(o, name));
+	out_u64(out_key(o, "deviceCount"), c->devices);
+	out_u64(out_key(o, "failedCount"), c->failed);
+	out_u64(out_key(o, "succeededCount"), c->succeeded);
+	out_u64(out_key(o, "runningCount"), c->running);
+	out_u64(out_key(o, "pendingCount"), job_ended(job_of(row)) ? 0 : waiting);
+	out_close(o);
+}
+
+static const struct query_member job_members[] = {
+	{ "jobId", QUERY_ROOT_JOB_ID, put_id, 0 },
+	{ "queryCondition", QUERY_ROOT_QUERY_CONDITION, put_condition, 0 },
+	{ "createdTime", QUERY_ROOT_CREATED_TIME, put_created, 0 },
+	{ "startTime", QUERY_ROOT_START_TIME, put_start, 0 },
+	{ "endTime", QUERY_ROOT_END_TIME, put_end, 0 },
+	{ "maxExecutionTimeInSeconds", QUERY_ROOT_MAX_EXECUTION_TIME, put_max, 0 },
+	{ "maxUpdatesPerSecond", QUERY_ROOT_NONE, put_rate, 0 },
+	{ "type", QUERY_ROOT_TYPE, put_type, 0 },
+	{ "updateTwin", QUERY_ROOT_NONE, put_patch, 0 },
+	{ "cloudToDeviceMethod", QUERY_ROOT_NONE, put_method, 0 },
+	{ "status", QUERY_ROOT_STATUS, put_status, 0 },
+	{ "failureReason", QUERY_ROOT_FAILURE_REASON, put_failure, 0 },
+	{ "deviceJobStatistics", QUERY_ROOT_NONE, put_counts, 0 },
+};
 
 void
 hub_job_open(struct hub_job *row, const struct shard *sh, const struct job *j)
@@ -47,147 +139,141 @@ hub_job_open(struct hub_job *row, const struct shard *sh, const struct job *j)
 static struct doc
 job_root(const void *row, enum query_root root, struct buf *scratch)
 {
-	const struct job *j = ((const struct hub_job *)row)->job;
-
-	switch (root) {
-	case QUERY_ROOT_JOB_ID: return value_str(scratch, j->id);
-	case QUERY_ROOT_STATUS: return value_str(scratch, str_of(job_status_name(j->state.status)));
-	case QUERY_ROOT_TYPE: return value_str(scratch, str_of(job_type_name(j->type)));
-	case QUERY_ROOT_QUERY_CONDITION: return value_str(scratch, job_condition(j));
-	case QUERY_ROOT_CREATED_TIME: return value_time(scratch, j->created_us);
-	case QUERY_ROOT_START_TIME: return value_time(scratch, j->start_us);
-	case QUERY_ROOT_END_TIME: return value_time(scratch, j->state.end_us);
-	case QUERY_ROOT_MAX_EXECUTION_TIME: return value_int(scratch, j->max_s);
-	case QUERY_ROOT_FAILURE_REASON:
-		return j->state.failure.n == 0 ? DOC_NONE : value_str(scratch, j->state.failure);
-	default: return DOC_NONE;
-	}
-}
-
-static const struct section *
-no_section(const void *row, enum section_kind kind)
-{
-	(void)row, (void)kind;
-	return NULL;
+	return query_member_value(
+	    query_member_of(job_members, COUNT(job_members), root), row, scratch);
 }
 
 static void
 job_document(const void *row, struct buf *json)
 {
-	const struct hub_job *r = row;
-
-	job_write(json, r->job, &r->counts);
+	query_members_write(job_members, COUNT(job_members), row, json);
 }
 
 const struct query_row_ops hub_job_ops = { job_root, no_section, job_document };
 
 /* ---- results ---- */
 
-static struct str
-status_of(const struct hub_target *t)
+static const struct hub_target *
+target_of(const void *row)
+{
+	return row;
+}
+
+static void
+put_device(const void *row, const char *name, struct out *o)
+{
+	out_str(out_key(o, name), target_of(row)->device);
+}
+
+static void
+put_module(const void *row, const char *name, struct out *o)
+{
+	out_some_str(o, name, target_of(row)->module);
+}
+
+static void
+put_target_job(const void *row, const char *name, struct out *o)
+{
+	out_str(out_key(o, name), target_of(row)->job->id);
+}
+
+static void
+put_target_type(const void *row, const char *name, struct out *o)
+{
+	out_cstr(out_key(o, name), job_type_name(target_of(row)->job->type));
+}
+
+static void
+put_target_status(const void *row, const char *name, struct out *o)
 {
 	static const char *const names[TARGET_STATUSES] = { "pending", "running", "completed",
 		"failed", "canceled" };
 
-	return str_of(names[t->status]);
+	out_cstr(out_key(o, name), names[target_of(row)->status]);
 }
 
-/* J-23, J-24. DOC_NONE: there is none. */
-static struct doc
-outcome_of(const struct hub_target *t, struct buf *scratch)
+static void
+put_begun(const void *row, const char *name, struct out *o)
 {
-	struct doc_writer dw;
-	size_t from = scratch->n;
+	out_some_time(o, name, target_of(row)->began_us);
+}
+
+static void
+put_ended(const void *row, const char *name, struct out *o)
+{
+	out_some_time(o, name, target_of(row)->ended_us);
+}
+
+static void
+put_job_created(const void *row, const char *name, struct out *o)
+{
+	out_some_time(o, name, target_of(row)->job->created_us);
+}
+
+static void
+put_updated(const void *row, const char *name, struct out *o)
+{
+	out_some_time(o, name, target_of(row)->updated_us);
+}
+
+/* J-23, J-24. */
+static void
+put_outcome(const void *row, const char *name, struct out *o)
+{
+	const struct hub_target *t = row;
 
 	if (t->status != TARGET_COMPLETED)
-		return DOC_NONE;
-	doc_writer_init(&dw, scratch, 0);
-	doc_begin_object(&dw, 0);
-	doc_key(&dw, STR("deviceMethodResponse"));
+		return;
+	out_open(out_key(o, name));
+	out_key(o, "deviceMethodResponse");
 	if (!t->answered) {
-		doc_put_null(&dw, 0);
+		out_null(o);
 	} else {
-		doc_begin_object(&dw, 0);
-		doc_key(&dw, STR("status"));
-		doc_put_int(&dw, 0, t->answer_status);
-		doc_key(&dw, STR("payload"));
-		doc_put_copy(&dw, 0, t->answer);
-		doc_end(&dw);
+		out_open(o);
+		out_i64(out_key(o, "status"), t->answer_status);
+		out_doc(out_key(o, "payload"), t->answer);
+		out_close(o);
 	}
-	doc_end(&dw);
-	return doc_of((struct str){ scratch->p + from, scratch->n - from });
+	out_close(o);
 }
 
-static struct doc
-error_of(const struct hub_target *t, struct buf *scratch)
+static void
+put_error(const void *row, const char *name, struct out *o)
 {
-	struct doc_writer dw;
-	size_t from = scratch->n;
-
-	if (t->status != TARGET_FAILED)
-		return DOC_NONE;
-	doc_writer_init(&dw, scratch, 0);
-	doc_begin_object(&dw, 0);
-	doc_key(&dw, STR("code"));
-	doc_put_str(&dw, 0, t->code);
-	doc_key(&dw, STR("description"));
-	doc_put_str(&dw, 0, t->text);
-	doc_end(&dw);
-	return doc_of((struct str){ scratch->p + from, scratch->n - from });
+	if (target_of(row)->status != TARGET_FAILED)
+		return;
+	out_open(out_key(o, name));
+	out_str(out_key(o, "code"), target_of(row)->code);
+	out_str(out_key(o, "description"), target_of(row)->text);
+	out_close(o);
 }
+
+/* In the order of J-26. */
+static const struct query_member target_members[] = {
+	{ "deviceId", QUERY_ROOT_DEVICE_ID, put_device, 0 },
+	{ "moduleId", QUERY_ROOT_MODULE_ID, put_module, 0 },
+	{ "jobId", QUERY_ROOT_JOB_ID, put_target_job, 0 },
+	{ "jobType", QUERY_ROOT_JOB_TYPE, put_target_type, 0 },
+	{ "status", QUERY_ROOT_STATUS, put_target_status, 0 },
+	{ "startTimeUtc", QUERY_ROOT_START_TIME_UTC, put_begun, 0 },
+	{ "endTimeUtc", QUERY_ROOT_END_TIME_UTC, put_ended, 0 },
+	{ "createdDateTimeUtc", QUERY_ROOT_CREATED_UTC, put_job_created, 0 },
+	{ "lastUpdatedDateTimeUtc", QUERY_ROOT_LAST_UPDATED_UTC, put_updated, 0 },
+	{ "outcome", QUERY_ROOT_OUTCOME, put_outcome, 0 },
+	{ "error", QUERY_ROOT_ERROR, put_error, 0 },
+};
 
 static struct doc
 target_root(const void *row, enum query_root root, struct buf *scratch)
 {
-	const struct hub_target *t = row;
-
-	switch (root) {
-	case QUERY_ROOT_DEVICE_ID: return value_str(scratch, t->device);
-	case QUERY_ROOT_MODULE_ID:
-		return t->module.n == 0 ? DOC_NONE : value_str(scratch, t->module);
-	case QUERY_ROOT_JOB_ID: return value_str(scratch, t->job->id);
-	case QUERY_ROOT_JOB_TYPE: return value_str(scratch, str_of(job_type_name(t->job->type)));
-	case QUERY_ROOT_STATUS: return value_str(scratch, status_of(t));
-	case QUERY_ROOT_START_TIME_UTC: return value_time(scratch, t->began_us);
-	case QUERY_ROOT_END_TIME_UTC: return value_time(scratch, t->ended_us);
-	case QUERY_ROOT_CREATED_UTC: return value_time(scratch, t->job->created_us);
-	case QUERY_ROOT_LAST_UPDATED_UTC: return value_time(scratch, t->updated_us);
-	case QUERY_ROOT_OUTCOME: return outcome_of(t, scratch);
-	case QUERY_ROOT_ERROR: return error_of(t, scratch);
-	default: return DOC_NONE;
-	}
+	return query_member_value(
+	    query_member_of(target_members, COUNT(target_members), root), row, scratch);
 }
 
-/* The members in the order of J-26; what is not there is left out. */
 static void
 target_document(const void *row, struct buf *json)
 {
-	static const struct {
-		enum query_root root;
-		const char *name;
-	} members[] = { { QUERY_ROOT_DEVICE_ID, "deviceId" }, { QUERY_ROOT_MODULE_ID, "moduleId" },
-		{ QUERY_ROOT_JOB_ID, "jobId" }, { QUERY_ROOT_JOB_TYPE, "jobType" },
-		{ QUERY_ROOT_STATUS, "status" }, { QUERY_ROOT_START_TIME_UTC, "startTimeUtc" },
-		{ QUERY_ROOT_END_TIME_UTC, "endTimeUtc" },
-		{ QUERY_ROOT_CREATED_UTC, "createdDateTimeUtc" },
-		{ QUERY_ROOT_LAST_UPDATED_UTC, "lastUpdatedDateTimeUtc" },
-		{ QUERY_ROOT_OUTCOME, "outcome" }, { QUERY_ROOT_ERROR, "error" } };
-	struct buf scratch = { 0 };
-	char sep = '{';
-
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-		struct doc v;
-
-		scratch.n = 0;
-		v = target_root(row, members[i].root, &scratch);
-		if (!doc_defined(v))
-			continue;
-		buf_printf(json, "%c\"%s\":", sep, members[i].name);
-		doc_write_json(json, v);
-		sep = ',';
-	}
-	buf_putc(json, '}');
-	buf_fini(&scratch);
+	query_members_write(target_members, COUNT(target_members), row, json);
 }
 
 const struct query_row_ops hub_target_ops = { target_root, no_section, target_document };

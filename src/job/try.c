@@ -3,64 +3,53 @@
 #include "job/work.h"
 
 static void
-put_error(struct buf *json, const struct fault *f)
+put_error(struct out *o, const struct fault *f)
 {
-	buf_cstr(json, ",\"error\":{\"code\":");
-	doc_write_json_str(json, str_of(fault_name(f->code)));
-	buf_cstr(json, ",\"description\":");
-	doc_write_json_str(json, str_of(f->text));
-	buf_putc(json, '}');
+	out_open(out_key(o, "error"));
+	out_cstr(out_key(o, "code"), fault_name(f->code));
+	out_cstr(out_key(o, "description"), f->text);
+	out_close(o);
 }
 
 /* The parts of the body that count (T-35). */
 static void
-put_patch(struct buf *json, struct doc patch)
+put_patch(struct out *o, struct doc patch)
 {
-	struct doc tags = doc_getc(patch, "tags"),
-	           desired = doc_getc(doc_getc(patch, "properties"), "desired");
+	struct doc desired = doc_getc(doc_getc(patch, "properties"), "desired");
 
-	buf_cstr(json, ",\"patch\":{");
-	if (doc_defined(tags)) {
-		buf_cstr(json, "\"tags\":");
-		doc_write_json(json, tags);
-	}
+	out_open(out_key(o, "patch"));
+	out_some_doc(o, "tags", doc_getc(patch, "tags"));
 	if (doc_defined(desired)) {
-		buf_cstr(json,
-		    doc_defined(tags) ? ",\"properties\":{\"desired\":"
-		                      : "\"properties\":{\"desired\":");
-		doc_write_json(json, desired);
-		buf_putc(json, '}');
+		out_open(out_key(o, "properties"));
+		out_doc(out_key(o, "desired"), desired);
+		out_close(o);
 	}
-	buf_putc(json, '}');
+	out_close(o);
 }
 
 static void
-put_twin(struct buf *json, const struct shard *sh, const struct row *r, struct twin_next *next)
+put_twin(struct out *o, const struct shard *sh, const struct row *r, struct twin_next *next)
 {
 	struct wanted w = next->old;
+	bool changed = next->tags.changed || next->desired.changed;
 
 	if (next->tags.changed)
 		w.tags = section_of(buf_view(&next->tags.bytes));
 	if (next->desired.changed)
 		w.desired = section_of(buf_view(&next->desired.bytes));
-	w.counter += next->tags.changed || next->desired.changed;
-	buf_printf(json, ",\"changed\":%s,\"twin\":",
-	    next->tags.changed || next->desired.changed ? "true" : "false");
-	twin_write_as(sh, r, &w, json);
+	w.counter += changed;
+	out_bool(out_key(o, "changed"), changed);
+	twin_write_as(sh, r, &w, out_value(out_key(o, "twin")));
 }
 
 void
 shard_job_target_write(const struct shard *sh, uint32_t row, struct buf *json)
 {
-	const struct row *r = row_at(sh, row);
+	struct out o = out_to(json);
 
-	buf_cstr(json, "{\"deviceId\":");
-	doc_write_json_str(json, row_device(r));
-	if (r->module_n != 0) {
-		buf_cstr(json, ",\"moduleId\":");
-		doc_write_json_str(json, row_module(r));
-	}
-	buf_putc(json, '}');
+	out_open(&o);
+	row_put_ids(&o, row_at(sh, row));
+	out_close(&o);
 }
 
 void
@@ -70,16 +59,17 @@ shard_job_try(struct shard *sh, uint32_t row, const struct job *j, int64_t now_u
 	struct op op = { .kind = OP_TWIN_PATCH, .device = row_device(r), .module = row_module(r) };
 	struct hub_env env = { .now_us = now_us };
 	struct reply reply = { 0 };
+	struct out o = out_to(json);
 	struct twin_next next;
 
-	shard_job_target_write(sh, row, json);
-	json->n--; /* the object goes on */
-	put_patch(json, j->patch);
+	out_open(&o);
+	row_put_ids(&o, r);
+	put_patch(&o, j->patch);
 	if (twin_prepare(r, &op, j->patch, &env, &next, &reply))
-		put_twin(json, sh, r, &next);
+		put_twin(&o, sh, r, &next);
 	else
-		put_error(json, &reply.fault);
-	buf_putc(json, '}');
+		put_error(&o, &reply.fault);
+	out_close(&o);
 	twin_next_fini(&next);
 	reply_fini(&reply);
 }

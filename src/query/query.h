@@ -16,6 +16,7 @@
 #ifndef TWINHUB_QUERY_H
 #define TWINHUB_QUERY_H
 
+#include "doc/out.h"
 #include "twin/twin.h"
 
 #define QUERY_TEXT_MAX     8192u  /* code points */
@@ -77,7 +78,8 @@ enum query_root {
 #define X(id, name) QUERY_ROOT_##id,
 	QUERY_ROOTS(X)
 #undef X
-	    QUERY_ROOT_COUNT
+	    QUERY_ROOT_COUNT,
+	QUERY_ROOT_NONE = QUERY_ROOT_COUNT
 };
 
 #define QUERY_ROOT_BIT(root)    (UINT64_C(1) << (root))
@@ -172,6 +174,24 @@ struct query_row_ops {
 	/* Append the whole document as JSON text (SELECT *). */
 	void (*write_document)(const void *row, struct buf *json);
 };
+
+/* A member of the documents that rows are shown as. A table of them, in the order of the document, writes it and answers
+ * query_row_ops.root: what a GET shows and what a query reads is said once. */
+struct query_member {
+	const char *name;
+	enum query_root root; /* QUERY_ROOT_NONE: no query asks for it */
+	/* The member, under that name (out_key), or nothing if the row does not have it. */
+	void (*put)(const void *row, const char *name, struct out *o);
+	unsigned needs; /* the table's owner says what */
+};
+/* The document. */
+void query_members_write(
+    const struct query_member *members, size_t n, const void *row, struct buf *json);
+/* The member that is a root; NULL: there is none. */
+const struct query_member *query_member_of(
+    const struct query_member *members, size_t n, enum query_root root);
+/* The value of one, appended to scratch and viewed there; DOC_NONE: the row does not have it. m may be NULL. */
+struct doc query_member_value(const struct query_member *m, const void *row, struct buf *scratch);
 
 /* Working memory of one thread, kept from row to row: { 0 } is empty. */
 struct query_scratch {

@@ -84,6 +84,9 @@ unsigned filters_mask(const struct blob *session);
 
 /* ---- as JSON: view.c ---- */
 
+/* Members of an open object: deviceId, and of a module moduleId. */
+void row_put_ids(struct out *o, const struct row *r);
+
 /* The whole twin (T-01). All records of the row but the session are in memory. */
 void twin_write(const struct shard *sh, const struct row *r, struct buf *json);
 /* The same, as if its record were this one. */

@@ -45,6 +45,13 @@ put_number(struct buf *json, const char *name, uint64_t v)
 	buf_u64(json, v);
 }
 
+void
+row_put_ids(struct out *o, const struct row *r)
+{
+	out_str(out_key(o, "deviceId"), row_device(r));
+	out_some_str(o, "moduleId", row_module(r));
+}
+
 static struct str
 connection_state(const struct row *r)
 {
