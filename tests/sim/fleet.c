@@ -66,6 +66,16 @@ history(uint64_t seed)
 	world_free(w);
 }
 
+/* Of two that are started together each has its own histories. */
+static uint64_t
+seed_anew(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static void
 show_seen(void)
 {
@@ -94,7 +104,7 @@ fleet__columns_agree_with_documents_whatever_is_written(void **state)
 	const char *seed_text = getenv("TWINHUB_SIM_SEED"), *s = getenv("TWINHUB_SIM_SECONDS");
 	const char *most = getenv("TWINHUB_SIM_HISTORIES");
 	time_t end = time(NULL) + (s ? atol(s) : 0);
-	uint64_t seed = seed_text ? strtoull(seed_text, NULL, 10) : (uint64_t)time(NULL);
+	uint64_t seed = seed_text ? strtoull(seed_text, NULL, 10) : seed_anew();
 	uint64_t n = 0, least = most ? strtoull(most, NULL, 10) : seed_text ? 1 : HISTORIES;
 
 	(void)state;
