@@ -50,6 +50,11 @@ set_changes(struct shard *sh, const struct configurations *next)
 {
 	struct configure *c = configure_of(sh);
 
+	if (c->ev.set == NULL && (next->roots & QUERY_ROOT_BIT(QUERY_ROOT_CONNECTION_STATE))) {
+		c->again =
+		    true; /* links have ended with the last process, whatever its sweep saw */
+		touched_all(&c->touched);
+	}
 	if (c->ev.set != NULL && c->ev.set->hash == next->hash)
 		return;
 	c->row = 0;

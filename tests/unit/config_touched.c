@@ -88,6 +88,25 @@ touched__J54_a_start_with_another_set_evaluates_all(void **state)
 	end(&k);
 }
 
+/* Nobody is connected then, and no operation says so. */
+static void
+touched__J42_a_start_evaluates_what_looks_at_connections(void **state)
+{
+	struct kit k;
+
+	(void)state;
+	kit_init(&k);
+	kit_device(&k, "d");
+	kit_connect(&k, "d", 0, true);
+	put(&k, "c", NULL, simple("connectionState = \\u0027Connected\\u0027", 1, ".x", "1"));
+	twin_shows(&k, "d", "properties/desired/x", "1");
+	restart(&k);
+	sweep(&k);
+	twin_shows(&k, "d", "properties/desired/x", "-");
+	assert_false(shard_sweep_awaited(k.sh));
+	end(&k);
+}
+
 /* ---- every row is in line ---- */
 
 static void
@@ -320,6 +339,7 @@ main(void)
 		cmocka_unit_test(touched__J42_a_sweep_evaluates_only_rows_that_the_change_concerns),
 		cmocka_unit_test(touched__J36_rows_that_were_put_off_are_evaluated_again),
 		cmocka_unit_test(touched__J54_a_start_with_another_set_evaluates_all),
+		cmocka_unit_test(touched__J42_a_start_evaluates_what_looks_at_connections),
 		cmocka_unit_test(touched__J42_J43_J52_every_row_is_in_line_after_any_history),
 	};
 
