@@ -1,4 +1,5 @@
 #include "contact.h"
+#include "config/configure.h"
 #include "worker/priv.h"
 #include "worker/rollouts.h"
 #include "world.h"
@@ -88,6 +89,27 @@ contact_forgets(const struct world *w)
 {
 	for (unsigned i = 0; i < w->o.nworker; i++)
 		if (w->fleet->workers[i].jobs.forgets)
+			return true;
+	return false;
+}
+
+bool
+contact_in_line(const struct world *w)
+{
+	for (unsigned i = 0; i < w->o.nworker; i++) {
+		const struct worker *k = &w->fleet->workers[i];
+
+		if (k->sweeping || k->catalogue->version != w->catalogue_version)
+			return false;
+	}
+	return !rollouts_busy(w->rollouts);
+}
+
+bool
+contact_put_off(const struct world *w)
+{
+	for (uint32_t s = 0; s < SHARDS; s++)
+		if (configure_of(contact_shard(w, s))->postponed)
 			return true;
 	return false;
 }

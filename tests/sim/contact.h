@@ -32,6 +32,9 @@ bool contact_rests(const struct world *w, unsigned worker);
 bool contact_repairs(const struct world *w, unsigned worker);
 /* There may be something of jobs that are known no more. */
 bool contact_forgets(const struct world *w);
+/* All twins are as the configurations have it, but those that are put off; and is any put off (J-36, J-50)? */
+bool contact_in_line(const struct world *w);
+bool contact_put_off(const struct world *w);
 /* Does a job choose its targets with it? */
 bool contact_job_chooses(const struct world *w, const struct vector *v);
 

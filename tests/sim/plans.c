@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#define CONFIGURATIONS 5u /* names */
+#define CONFIGURATIONS 8u /* names */
 
 static struct work *
 named(struct world *w, enum op_kind kind, const char *name)
@@ -110,9 +110,9 @@ configuration_name(struct world *w)
 	return w->name;
 }
 
-/* With $edgeHub and a module that there may not be yet. */
+/* A layer: with $edgeHub and a module that there may not be yet. */
 static void
-put_modules(struct world *w)
+put_layer(struct world *w)
 {
 	buf_printf(&w->text,
 	    "\"modulesContent\":{\"$edgeHub\":{\"properties.desired.r\":%u},\"m1\":{"
@@ -120,14 +120,59 @@ put_modules(struct world *w)
 	    rnd_below(&w->rnd, 5), rnd_below(&w->rnd, 5));
 }
 
+/* A base: all of $edgeAgent, and of a module of which layers may say something, too. */
 static void
-put_content(struct world *w)
+put_base(struct world *w)
 {
-	static const char *const paths[] = { "a", "b", "c.k1", "k2" };
-
 	buf_printf(&w->text,
-	    "\"deviceContent\":{\"properties.desired.%s\":%u,\"properties.desired.by\":%u}",
-	    paths[rnd_below(&w->rnd, 4)], rnd_below(&w->rnd, 5), rnd_below(&w->rnd, 3));
+	    "\"modulesContent\":{\"$edgeAgent\":{\"properties.desired\":{\"v\":%u}},\"$edgeHub\":{"
+	    "\"properties.desired\":{\"r\":%u}},\"m1\":{\"properties.desired%s\":{\"k1\":%u}}}",
+	    rnd_below(&w->rnd, 5), rnd_below(&w->rnd, 5), rnd_below(&w->rnd, 2) ? ".c" : "",
+	    rnd_below(&w->rnd, 5));
+}
+
+static void
+put_modules(struct world *w)
+{
+	if (rnd_below(&w->rnd, 3) == 0)
+		put_base(w);
+	else
+		put_layer(w);
+}
+
+/* %u in it is a number. */
+static void
+put_value(struct world *w, const char *value)
+{
+	const char *at = strstr(value, "%u");
+
+	if (at == NULL) {
+		buf_cstr(&w->text, value);
+		return;
+	}
+	buf_put(&w->text, value, (size_t)(at - value));
+	buf_printf(&w->text, "%u", rnd_below(&w->rnd, 5));
+	buf_cstr(&w->text, at + 2);
+}
+
+/* Keys that are each other's, or lie below each other; values that are objects, nothing, null. */
+static void
+put_content(struct world *w, const char *kind)
+{
+	static const char *const keys[] = { ".a", ".b", ".c.k1", ".k2", ".c", ".a.k1", "" };
+	static const char *const values[] = { "%u", "%u", "%u", "{\"k1\":%u}", "{}", "null",
+		"{\"k1\":null,\"k2\":%u}", "[%u]" };
+	const char *key = keys[rnd_below(&w->rnd, 7)];
+	struct buf *b = &w->text;
+
+	buf_printf(b, "\"%s\":{\"properties.desired%s\":", kind, key);
+	if (key[0] == '\0')
+		buf_printf(b, "{\"k2\":%u}", rnd_below(&w->rnd, 5));
+	else
+		put_value(w, values[rnd_below(&w->rnd, 8)]);
+	if (key[0] != '\0')
+		buf_printf(b, ",\"properties.desired.by\":%u", rnd_below(&w->rnd, 3));
+	buf_putc(b, '}');
 }
 
 static void
@@ -139,28 +184,81 @@ put_rollout(struct world *w)
 	    1 + rnd_below(&w->rnd, 9));
 }
 
+/* Does the condition look at what configurations write, or at the time? Then a twin may never come to rest (J-36). */
+static bool
+looks_at_itself(struct str condition)
+{
+	static const char *const words[] = { "desired", "version", "etag", "CONVERGED", "Time",
+		"configurations" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (memmem(condition.p, condition.n, words[i], strlen(words[i])) != NULL)
+			return true;
+	return false;
+}
+
+/* One that looks at what configurations write in restless worlds only. */
+static void
+draw_target(struct world *w, struct buf *out)
+{
+	unsigned tries = 0;
+
+	do {
+		out->n = 0;
+		draw_condition(&w->rnd, out);
+	} while (!w->restless && looks_at_itself(buf_view(out)) && ++tries < 50);
+	if (!w->restless && looks_at_itself(buf_view(out)))
+		out->n = 0;
+	if (out->n == 0)
+		buf_cstr(out, "tags.level > 50");
+}
+
+static void
+put_target(struct world *w, bool modules)
+{
+	struct buf condition = { 0 }, text = { 0 };
+
+	draw_target(w, &condition);
+	if (modules)
+		buf_cstr(&text, "FROM devices.modules WHERE ");
+	else if (rnd_below(&w->rnd, 4) == 0) {
+		condition.n = 0;
+		buf_cstr(&condition, rnd_below(&w->rnd, 5) ? "*" : "");
+	}
+	buf_str(&text, buf_view(&condition));
+	buf_cstr(&w->text, "\"targetCondition\":");
+	draw_quoted(buf_view(&text), &w->text);
+	buf_fini(&condition);
+	buf_fini(&text);
+}
+
+/* Each name has a kind of its own: what changes is the priority and the target mostly, as contents do not. */
 void
 plan_configuration(struct world *w)
 {
-	const char *name = configuration_name(w);
-	bool edge = rnd_below(&w->rnd, 4) == 0;
+	uint32_t number = rnd_below(&w->rnd, CONFIGURATIONS);
+	bool edge = number == 0 || number == 1, modules = number == 2,
+	     create = rnd_below(&w->rnd, 2);
 	struct work *k;
 
 	if (w->plain)
 		return;
 	buf_printf(&w->text, "{\"priority\":%u,", rnd_below(&w->rnd, 4));
-	put_condition(w, "targetCondition");
-	buf_cstr(&w->text, ",\"content\":{");
-	if (edge)
-		put_modules(w);
-	else
-		put_content(w);
-	buf_putc(&w->text, '}');
-	if (!edge && rnd_below(&w->rnd, 2))
+	put_target(w, modules);
+	if (create) { /* else it stays */
+		buf_cstr(&w->text, ",\"content\":{");
+		if (edge)
+			put_modules(w);
+		else
+			put_content(w, modules ? "moduleContent" : "deviceContent");
+		buf_putc(&w->text, '}');
+	}
+	if (!edge && rnd_below(&w->rnd, 3) == 0)
 		put_rollout(w);
 	buf_putc(&w->text, '}');
-	k = named(w, OP_CONFIGURATION_PUT, name);
-	k->op.if_match = rnd_below(&w->rnd, 2) ? IF_NONE : IF_ANY;
+	snprintf(w->name, sizeof(w->name), "c%u", number);
+	k = named(w, OP_CONFIGURATION_PUT, w->name);
+	k->op.if_match = create ? IF_NONE : IF_ANY;
 	world_send(w, k);
 }
 

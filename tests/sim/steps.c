@@ -74,6 +74,8 @@ step_rest(struct world *w)
 	world_rest(w);
 	job_watch_results(w, false);
 	trace_check(w);
+	if (rnd_below(&w->rnd, 2) == 0)
+		naive_check(w);
 	if (rnd_below(&w->rnd, 3) == 0)
 		ledger_look(w);
 }
@@ -99,7 +101,7 @@ static const struct {
 	{ write_disconnect, 8 },
 	{ plan_job, 9 },
 	{ plan_job_cancel, 1 },
-	{ plan_configuration, 3 },
+	{ plan_configuration, 7 },
 	{ plan_configuration_delete, 2 },
 	{ plan_rollout, 2 },
 	{ plan_content, 2 },

@@ -264,6 +264,7 @@ world_new(uint64_t seed, uint32_t most_devices)
 	mirror_new();
 	telemetry_new();
 	w->plain = rnd_below(&w->rnd, 2) == 0;
+	w->restless = rnd_below(&w->rnd, 4) == 0;
 	w->box = catalogue_box_new();
 	w->parser = doc_parser_new(1 << 20);
 	w->mac = sas_mac_new();
@@ -429,6 +430,7 @@ world_free(struct world *w)
 	telemetry_check(w);
 	count_jobs(w);
 	count_configured(w);
+	naive_check(w);
 	for (int i = 0; i < 3; i++)
 		question_ask(w);
 	world_rest(w);

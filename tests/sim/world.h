@@ -48,7 +48,9 @@ struct world {
 	uint64_t nhome;                 /* those that have come back */
 	uint64_t sent;
 	unsigned njob;
-	bool plain;    /* jobs and configurations write no twins */
+	bool plain; /* jobs and configurations write no twins */
+	bool
+	    restless; /* conditions may look at what configurations write: twins never come to rest */
 	bool crowded;  /* all are in one shard, connected, and answer calls at length */
 	char name[16]; /* of a job or configuration */
 	struct doc_parser *parser;
@@ -83,6 +85,10 @@ extern struct world *the_world;
 	X(called)     /* by jobs */                                                                \
 	X(job_writes) /* devices that jobs are through with */                                     \
 	X(configured) /* twins that have a configuration in the end */                             \
+	X(evaluated)  /* twins, by the naive evaluator */                                          \
+	X(owned)      /* leaves that are configurations' */                                        \
+	X(outdone)    /* configurations that own nothing */                                        \
+	X(deployed)   /* modules that deployments say something of */                              \
 	X(waves)      /* steps of rollouts */                                                      \
 	X(restarts)                                                                                \
 	X(crashes)                                                                                 \
@@ -167,6 +173,9 @@ void plan_rollout(struct world *w);
 void plan_content(struct world *w);
 
 void plan_connect_all(struct world *w); /* and a job that calls them all */
+
+/* naive.c: what configurations should make of all twins, against what there is */
+void naive_check(struct world *w);
 
 /* job_watch.c: each target is touched once, at the job's pace; calls and results are as on disk; all ends */
 void job_watch_new(struct world *w);
