@@ -5,7 +5,7 @@
  *        submit          write, fsync          done
  *  ----> queue (2) ----> committer ----> OK ----------> caller
  *                            \---------> error: the lane is poisoned, the store fails; until store_resume
- *                                        everything queued or submitted ends with the same result, unwritten
+ *                                        everything queued or submitted is refused, unwritten
  */
 #include <stdlib.h>
 
@@ -52,23 +52,22 @@ commit(struct lane *l, const struct store_batch *b)
 {
 	struct store *s = l->store;
 	struct fault f = { 0 };
-	enum err e = ERR_OK;
+	bool ready;
+	enum err e = ERR_IO;
 
 	store_share(s);
-	if (store_state(s, NULL) != STORE_READY)
-		e = store_state(s, NULL) == STORE_IS_FULL ? ERR_FULL : ERR_IO;
-	else if ((e = write_batch(l, b, &f)) != ERR_OK)
+	if ((ready = store_state(s, NULL) == STORE_READY) && (e = write_batch(l, b, &f)) != ERR_OK)
 		store_fail(s, e, &f);
 	store_unshare(s);
 	atomic_fetch_add_explicit(e ? &s->commit_failures : &s->commits, 1, memory_order_relaxed);
 	if (e == ERR_OK)
 		atomic_fetch_add_explicit(&s->commit_bytes, b->rows.n, memory_order_relaxed);
-	return result_of(e);
+	return ready ? result_of(e) : STORE_UNDONE;
 }
 
 /* The oldest batch; NULL when the lane is to stop and has none. */
 static struct store_batch *
-take(struct lane *l, uint64_t *cookie, enum store_result *poison)
+take(struct lane *l, uint64_t *cookie, bool *poisoned)
 {
 	struct store_batch *b = NULL;
 
@@ -81,7 +80,7 @@ take(struct lane *l, uint64_t *cookie, enum store_result *poison)
 		l->head = (l->head + 1) % STORE_LANE_INFLIGHT;
 		l->queued--;
 	}
-	*poison = l->poison;
+	*poisoned = l->poisoned;
 	pthread_mutex_unlock(&l->mu);
 	return b;
 }
@@ -123,8 +122,7 @@ report(struct lane *l, uint64_t cookie, enum store_result result)
 
 	pthread_mutex_lock(&l->mu);
 	l->inflight--;
-	if (result != STORE_OK)
-		l->poison = result;
+	l->poisoned |= result != STORE_OK;
 	pthread_mutex_unlock(&l->mu);
 	if (o->done != NULL)
 		o->done(o->ctx, l->number, cookie, result);
@@ -137,10 +135,10 @@ lane_run(void *arg)
 	struct store_batch *b;
 	enum store_result result;
 	uint64_t cookie;
+	bool poisoned;
 
-	while ((b = take(l, &cookie, &result)) != NULL) {
-		if (result == STORE_OK)
-			result = commit(l, b);
+	while ((b = take(l, &cookie, &poisoned)) != NULL) {
+		result = poisoned ? STORE_UNDONE : commit(l, b);
 		batch_done(l, b);
 		report(l, cookie, result);
 	}
@@ -174,7 +172,7 @@ store_resume(struct store *s, unsigned lane)
 	assert(lane < s->nlane);
 	pthread_mutex_lock(&l->mu);
 	assert(l->inflight == 0);
-	l->poison = STORE_OK;
+	l->poisoned = false;
 	pthread_mutex_unlock(&l->mu);
 }
 

@@ -181,7 +181,7 @@ struct lane {
 	unsigned head, queued;
 	unsigned inflight; /* queued, and the one being written */
 	bool stop;
-	enum store_result poison; /* all batches end so until store_resume */
+	bool poisoned; /* all batches are refused until store_resume */
 	rocksdb_writebatch_t *scratch;
 	struct store_batch *spare; /* for store_batch_next; NULL: none */
 };

@@ -6,9 +6,9 @@
  * store's own, and completions are reported on it. One process at a time has a directory open.
  *
  * Faults of the disk are of four kinds, and the store never ends the program for the first three:
- *   full     a write found no space. Batches fail with STORE_FULL until space is back; the store opens itself
+ *   full     a write found no space: STORE_FULL. Batches are refused until space is back; the store opens itself
  *            again once the disk takes what that needs. Reads go on, but wait while it is opened: 1 to 2 s.
- *   failed   a write failed otherwise. As above, with STORE_FAILED.
+ *   failed   a write failed otherwise: STORE_FAILED. As above.
  *   corrupt  stored bytes are not what was written, or a file is missing. In logs and manifest it is named at open; in a table file at
  *            the read that meets it, by the scrub, with `verify` at open, and by store_check. Met by a write or compaction it fails the store until it is opened anew.
  *   fsync    the kernel could not say what is on disk. Not retried: store_options.fatal.
@@ -37,9 +37,11 @@ enum store_table {
 #define STORE_LANES_MAX 64
 
 enum store_result {
-	STORE_OK,    /* on disk */
-	STORE_FULL,  /* no space; see store_resume */
-	STORE_FAILED /* any other error, or an earlier batch of the lane failed; see store_resume */
+	STORE_OK,     /* on disk */
+	STORE_FULL,   /* no space; see store_resume */
+	STORE_FAILED, /* any other error; see store_resume */
+	STORE_UNDONE /* refused before any of it was written, as the store is not ready or an earlier batch of the lane
+	               * failed: it is certainly not there, nor will it be found */
 };
 
 /*
@@ -143,10 +145,10 @@ struct store_batch *store_batch_next(struct store *s, unsigned lane);
 void store_submit(struct store *s, unsigned lane, struct store_batch *b, uint64_t cookie);
 
 /*
- * After a batch has failed, all later ones of its lane fail alike, whatever the disk does: they were built on what
+ * After a batch has failed, all later ones of its lane are refused, whatever the disk does: they were built on what
  * did not happen. When the lane's owner has seen the failure, has no batch in flight and has taken its state back, it
  * says so here; batches are tried again from then on. Also allowed when nothing has failed.
- * A failed batch may yet be found on disk when the store was opened again (as one, never in part).
+ * One that was full or failed may yet be found on disk when the store was opened again (as one, never in part).
  */
 void store_resume(struct store *s, unsigned lane);
 

@@ -213,13 +213,17 @@ repair_ended(struct gate *g, bool ok)
 	undo_commit(g->undone);
 }
 
+/* Where certainly nothing of it is on disk there is nothing to be repaired. */
 static void
-take_back(struct gate *g)
+take_back(struct gate *g, bool certainly)
 {
 	struct undo_sink sink = { g, repair_put, repair_del };
+	size_t before = g->repair.n;
 
 	undo_rollback(gathering(g)->undo, &sink);
 	undo_rollback(flying(g)->undo, &sink);
+	if (certainly)
+		g->repair.n = before;
 	undo_append(g->undone, gathering(g)->undo);
 	undo_append(g->undone, flying(g)->undo);
 	if (g->repair.n == 0)
@@ -238,16 +242,16 @@ gate_tell(struct gate *g)
 /* ---- to the disk ---- */
 
 bool
-gate_ended(struct gate *g, bool ok)
+gate_ended(struct gate *g, enum store_result result)
 {
 	assert(g->in_flight);
 	g->in_flight = false;
 	if (g->repairing) {
-		repair_ended(g, ok);
+		repair_ended(g, result == STORE_OK);
 		return true;
 	}
-	if (!ok) {
-		take_back(g);
+	if (result != STORE_OK) {
+		take_back(g, result == STORE_UNDONE);
 		return false;
 	}
 	undo_commit(flying(g)->undo);

@@ -7,7 +7,7 @@
  * flight. What is to happen because of them - an answer, a notification - is an after-commit action: it is put in order
  * behind the newest round that it may have seen, and happens when that round is on disk. If a round fails, both are undone,
  * newest first, the actions hear that nothing has come of it, and before anything else is written a repair brings the disk
- * back to what memory holds: a batch that failed may be found there all the same.
+ * back to what memory holds: a batch that failed may be found there all the same. (Not one that the store has refused.)
  *
  *   gate_put, gate_del, gate_undo   what an operation writes, and how to undo it: struct hub_env's
  *   gate_settle                     it is over
@@ -88,7 +88,7 @@ bool gate_has_room(const struct gate *g, uint32_t writes_max);
 bool gate_submit(struct gate *g);
 /* The store has done with the batch that it had. true: it, or a repair, is on disk, and its actions have happened, or a repair
  * is to be tried again. false: both rounds are undone; the caller brings in line what else it knows, and then gate_tell. */
-bool gate_ended(struct gate *g, bool ok);
+bool gate_ended(struct gate *g, enum store_result result);
 /* The actions of both rounds hear that they are undone. */
 void gate_tell(struct gate *g);
 /* Is there a repair to be brought to the disk? Until then nothing may be written. */

@@ -104,10 +104,10 @@ fleet_commit_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result r
 static void
 on_completion(struct worker *w)
 {
-	bool ok = atomic_load(&w->result) == STORE_OK;
-	int64_t before = ok ? 0 : identities(w);
+	enum store_result result = (enum store_result)atomic_load(&w->result);
+	int64_t before = result == STORE_OK ? 0 : identities(w);
 
-	if (gate_ended(&w->gate, ok))
+	if (gate_ended(&w->gate, result))
 		return;
 	w->taken.nop = w->taken.nparcel = 0;
 	worker_identities_changed(w, identities(w) - before);

@@ -307,15 +307,19 @@ sim_store_end(struct store *s, unsigned lane, bool ok, bool on_disk)
 {
 	struct lane *l = &s->lanes[lane];
 	struct store_batch *b = l->batch;
+	enum store_result result = STORE_OK;
 
 	l->batch = NULL;
-	ok = ok && !l->failed && !s->broken;
-	l->failed |= !ok;
-	if (ok || on_disk)
+	if (!ok)
+		result = STORE_FAILED;
+	else if (l->failed || s->broken)
+		result = STORE_UNDONE;
+	l->failed |= result != STORE_OK;
+	if (result == STORE_OK || (result == STORE_FAILED && on_disk))
 		batch_apply(s, b);
 	store_batch_free(b);
-	tell(s, lane, ok ? SIM_LANDED : SIM_FAILED);
-	s->done(s->ctx, lane, l->cookie, ok ? STORE_OK : STORE_FAILED);
+	tell(s, lane, result == STORE_OK ? SIM_LANDED : SIM_FAILED);
+	s->done(s->ctx, lane, l->cookie, result);
 }
 
 void

@@ -13,7 +13,8 @@ void sim_store_free(struct store *s);
 /* Another fleet with so many lanes has it. */
 void sim_store_reopen(struct store *s, unsigned lanes);
 
-/* Is a batch of this lane on its way? Then end it; on_disk: of one that fails, it is found there all the same. */
+/* Is a batch of this lane on its way? Then end it; on_disk: of one that fails, it is found there all the same. One that is to go
+ * well is refused, and is certainly not there, if the store does not work or its lane was not resumed. */
 bool sim_store_awaits(const struct store *s, unsigned lane);
 void sim_store_end(struct store *s, unsigned lane, bool ok, bool on_disk);
 /* While it does not work every batch fails. */

@@ -308,7 +308,7 @@ world_commit(struct world *w, unsigned lane)
 	seen.commits++;
 }
 
-/* The store fails: what is on its way to it fails, and is found there or not, when it works again. */
+/* The store fails: what is on its way to it fails, and is found there or not, when it works again; or it is refused. */
 void
 world_commit_fails(struct world *w)
 {
@@ -316,7 +316,7 @@ world_commit_fails(struct world *w)
 	for (unsigned i = 0; i < w->o.nworker; i++) {
 		if (!sim_store_awaits(w->store, i))
 			continue;
-		sim_store_end(w->store, i, false, rnd_below(&w->rnd, 2) == 0);
+		sim_store_end(w->store, i, rnd_below(&w->rnd, 4) == 0, rnd_below(&w->rnd, 2) == 0);
 		seen.failures++;
 	}
 }

@@ -227,9 +227,9 @@ store_submit__full_disk_is_reported_and_heals_when_space_returns(void **state)
 		assert_int_equal(store_state(k->s, &why), STORE_IS_FULL);
 		assert_non_null(strstr(why.text, "No space left"));
 		expect_rows(k, n, ROW);
-		assert_int_equal(put_sized(k, n, ROW), STORE_FULL);
+		assert_int_equal(put_sized(k, n, ROW), STORE_UNDONE);
 		store_resume(k->s, 0);
-		assert_int_equal(put_sized(k, n, ROW), STORE_FULL);
+		assert_int_equal(put_sized(k, n, ROW), STORE_UNDONE);
 		store_resume(k->s, 0);
 		assert_int_equal(store_generation(k->s), round);
 		unlink(ballast);
@@ -285,7 +285,7 @@ fail_nth_write(struct kit *k, int nth, int error, size_t size)
 	atomic_store(&writes_left, -1);
 	await_works_again(k);
 	expect_rows(k, n, size);
-	assert_int_equal(put_sized(k, n, size), error == ENOSPC ? STORE_FULL : STORE_FAILED);
+	assert_int_equal(put_sized(k, n, size), STORE_UNDONE);
 	store_resume(k->s, 0);
 	assert_int_equal(put_sized(k, n, size), STORE_OK);
 	n++;
@@ -336,7 +336,7 @@ store_submit__after_a_failure_the_lane_fails_until_resumed_others_do_not(void **
 	await_works_again(k);
 	store_batch_put(b, STORE_HUB, STR("other"), STR("lane"));
 	assert_int_equal(kit_commit(k, 1, b), STORE_OK);
-	assert_int_equal(put_sized(k, 2, 100), STORE_FULL);
+	assert_int_equal(put_sized(k, 2, 100), STORE_UNDONE);
 	kit_expect_none(k, STORE_REPORTED, "000002");
 	store_resume(k->s, 0);
 	assert_int_equal(put_sized(k, 2, 100), STORE_OK);
@@ -356,7 +356,7 @@ store_submit__failed_fsync_is_fatal_and_not_retried(void **state)
 	assert_non_null(strstr(k->fatal, "sync"));
 	assert_non_null(strstr(k->fatal, k->dir));
 	store_resume(k->s, 0);
-	assert_int_equal(put_sized(k, 1, 100), STORE_FAILED);
+	assert_int_equal(put_sized(k, 1, 100), STORE_UNDONE);
 	assert_int_equal(store_generation(k->s), 0);
 }
 
@@ -416,9 +416,7 @@ store_open__without_space_is_for_reading_and_heals(void **state)
 	static const struct {
 		int error;
 		enum store_state state;
-		enum store_result result;
-	} disks[] = { { ENOSPC, STORE_IS_FULL, STORE_FULL },
-		{ EROFS, STORE_IS_FAILED, STORE_FAILED } };
+	} disks[] = { { ENOSPC, STORE_IS_FULL }, { EROFS, STORE_IS_FAILED } };
 	struct kit *k = *state;
 	unsigned n = 1;
 
@@ -436,7 +434,7 @@ store_open__without_space_is_for_reading_and_heals(void **state)
 		assert_int_equal(store_state(k->s, &why), disks[disk].state);
 		assert_true(strlen(why.text) > 0);
 		expect_rows(k, n, ROW);
-		assert_int_equal(put_sized(k, n, ROW), disks[disk].result);
+		assert_int_equal(put_sized(k, n, ROW), STORE_UNDONE);
 		atomic_store(&writes_left, -1);
 		await_works_again(k);
 		expect_rows(k, n, ROW);
@@ -479,7 +477,7 @@ store_submit__heals_when_its_directory_vanishes_and_returns(void **state)
 		put_until_gone(k, &n);
 		store_state(k->s, &why);
 		assert_non_null(strstr(why.text, "is not there"));
-		assert_int_equal(put_sized(k, n, ROW), STORE_FAILED);
+		assert_int_equal(put_sized(k, n, ROW), STORE_UNDONE);
 		if (round ==
 		    1) /* RocksDB has begun a log there, of which nothing was acknowledged */
 			kit_shell("rm -rf", k->dir, k->dir);

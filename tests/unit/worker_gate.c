@@ -51,7 +51,7 @@ rig_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result)
 	struct rig *r = ctx;
 
 	(void)lane, (void)cookie;
-	if (gate_ended(&r->g, result == STORE_OK))
+	if (gate_ended(&r->g, result))
 		return;
 	buf_cstr(&r->told, "| ");
 	gate_tell(&r->g);
@@ -84,7 +84,17 @@ static void
 rig_end(struct rig *r, bool ok, bool on_disk)
 {
 	assert_true(sim_store_awaits(r->disk, 0));
+	sim_store_works(r->disk, true);
 	sim_store_end(r->disk, 0, ok, on_disk);
+	r->k.env.undo = gate_undo(&r->g);
+}
+
+/* It is refused. */
+static void
+rig_refuse(struct rig *r)
+{
+	sim_store_works(r->disk, false);
+	sim_store_end(r->disk, 0, true, false);
 	r->k.env.undo = gate_undo(&r->g);
 }
 
@@ -299,6 +309,60 @@ gate__a_failed_batch_that_is_on_disk_is_repaired(void **state)
 	failure(true);
 }
 
+/* The store knows that nothing of it is there: all is undone, and at once there may be writes again. */
+static void
+gate__a_refused_batch_is_undone_and_needs_no_repair(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	rig_device(&r, "d1", "made");
+	rig_go(&r);
+	rig_end(&r, true, true);
+	rig_patch(&r, "d1", "{'tags':{'a':1}}", "first");
+	rig_go(&r);
+	rig_patch(&r, "d1", "{'tags':{'a':2}}", "second");
+	rig_device(&r, "d2", "third");
+	rig_refuse(&r);
+	rig_told(&r, "made+ | first- second- third- ");
+	assert_false(gate_needs_repair(&r.g));
+	assert_true(gate_idle(&r.g));
+	disk_agrees(&r, "d1");
+	disk_agrees(&r, "d2");
+	read_from_disk(&r);
+	assert_string_equal(kit_counters(&r.k, "d1"), "1 2 1 1");
+	assert_int_equal(kit_read(&r.k, "d2"), F_DeviceNotFound);
+	rig_patch(&r, "d1", "{'tags':{'a':4}}", "fourth");
+	rig_go(&r);
+	rig_end(&r, true, true);
+	rig_told(&r, "fourth+ ");
+	disk_agrees(&r, "d1");
+	rig_fini(&r);
+}
+
+/* A repair that was refused is still to be made. */
+static void
+gate__a_refused_repair_is_tried_again(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	rig_device(&r, "d1", "made");
+	rig_go(&r);
+	rig_end(&r, false, true);
+	gate_repair(&r.g);
+	rig_refuse(&r);
+	assert_true(gate_needs_repair(&r.g));
+	gate_repair(&r.g);
+	rig_end(&r, true, true);
+	assert_false(gate_needs_repair(&r.g));
+	disk_agrees(&r, "d1");
+	rig_told(&r, "| made- ");
+	rig_fini(&r);
+}
+
 /* A session without a stored part writes nothing, but it saw a device that was not on disk. */
 static void
 gate__what_wrote_nothing_falls_with_what_it_saw(void **state)
@@ -375,7 +439,10 @@ commit_ends(struct rig *r, struct rnd *rnd, struct history *h)
 
 	if (!gate_in_flight(&r->g))
 		return;
-	rig_end(r, ok, rnd_below(rnd, 2) == 0);
+	if (!ok && rnd_below(rnd, 3) == 0)
+		rig_refuse(r);
+	else
+		rig_end(r, ok, rnd_below(rnd, 2) == 0);
 	if (repairing)
 		return;
 	fleet_text(r, &h->now);
@@ -458,6 +525,8 @@ main(void)
 		cmocka_unit_test(gate__a_round_has_room_by_writes_and_bytes),
 		cmocka_unit_test(gate__a_failure_undoes_both_rounds_and_is_repaired),
 		cmocka_unit_test(gate__a_failed_batch_that_is_on_disk_is_repaired),
+		cmocka_unit_test(gate__a_refused_batch_is_undone_and_needs_no_repair),
+		cmocka_unit_test(gate__a_refused_repair_is_tried_again),
 		cmocka_unit_test(gate__what_wrote_nothing_falls_with_what_it_saw),
 		cmocka_unit_test(gate__histories_lose_nothing_and_leave_no_trace_of_what_failed),
 	};
