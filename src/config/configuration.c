@@ -245,29 +245,6 @@ configuration_digest(const struct configuration *c)
 	return c->updated_us * 10 + TICKS_OF_1970;
 }
 
-static void
-put_time(struct buf *json, const char *name, int64_t us)
-{
-	char t[TIME_TEXT_MAX];
-	size_t n = time_format(us, t);
-
-	buf_printf(json, ",\"%s\":\"" STR_FMT "\"", name, (int)n, t);
-}
-
-static void
-put_member(struct buf *json, const struct configuration *c, struct str name, const char *absent)
-{
-	struct doc v = doc_get(c->body, name);
-
-	if (!doc_defined(v) && absent == NULL)
-		return;
-	buf_printf(json, ",\"" STR_FMT "\":", STR_ARG(name));
-	if (doc_defined(v))
-		doc_write_json(json, v);
-	else
-		buf_cstr(json, absent);
-}
-
 static struct doc
 user_queries(const struct configuration *c)
 {
@@ -278,56 +255,66 @@ static const char *const system_names[CONFIGURATION_SYSTEM_METRICS] = { "targete
 	"appliedCount", "reportedSuccessfulCount", "reportedFailedCount" };
 
 static void
-put_system_metrics(struct buf *json, const struct configuration *c, const uint64_t *results)
+put_system_metrics(struct out *o, const struct configuration *c, const uint64_t *results)
 {
 	struct buf text = { 0 };
 
-	buf_cstr(json, ",\"systemMetrics\":{\"results\":{");
+	out_open(out_key(o, "systemMetrics"));
+	out_open(out_key(o, "results"));
 	for (unsigned i = 0; i < configuration_system_metrics(c); i++)
-		buf_printf(json, "%s\"%s\":%llu", i > 0 ? "," : "", system_names[i],
-		    (unsigned long long)(results ? results[i] : 0));
-	buf_cstr(json, "},\"queries\":{");
+		out_u64(out_key(o, system_names[i]), results ? results[i] : 0);
+	out_close(o);
+	out_open(out_key(o, "queries"));
 	for (unsigned i = 0; i < configuration_system_metrics(c); i++) {
 		text.n = 0;
 		configuration_metric(c, i, &text);
-		buf_printf(json, "%s\"%s\":", i > 0 ? "," : "", system_names[i]);
-		doc_write_json_str(json, buf_view(&text));
+		out_str(out_key(o, system_names[i]), buf_view(&text));
 	}
-	buf_cstr(json, "}}");
+	out_close(o);
+	out_close(o);
 	buf_fini(&text);
 }
 
+/* As it was sent, or without any members. */
 static void
-put_user_metrics(struct buf *json, const struct configuration *c, const uint64_t *results)
+put_object(struct out *o, const char *name, struct doc d)
+{
+	out_key(o, name);
+	if (doc_defined(d)) {
+		out_doc(o, d);
+		return;
+	}
+	out_open(o);
+	out_close(o);
+}
+
+static void
+put_user_metrics(struct out *o, const struct configuration *c, const uint64_t *results)
 {
 	struct doc queries = user_queries(c);
 	struct doc_iter it = doc_iter(queries);
-	uint32_t first = configuration_system_metrics(c), i = first;
+	uint32_t i = configuration_system_metrics(c);
 	struct str name;
 	struct doc v;
 
-	buf_cstr(json, ",\"metrics\":{\"results\":{");
-	while (results != NULL && doc_next(&it, &name, &v)) {
-		if (i > first)
-			buf_putc(json, ',');
-		doc_write_json_str(json, name);
-		buf_putc(json, ':');
-		buf_u64(json, results[i++]);
-	}
-	buf_cstr(json, "},\"queries\":");
-	if (doc_defined(queries))
-		doc_write_json(json, queries);
-	else
-		buf_cstr(json, "{}");
-	buf_putc(json, '}');
+	out_open(out_key(o, "metrics"));
+	out_open(out_key(o, "results"));
+	while (results != NULL && doc_next(&it, &name, &v))
+		out_u64(out_key_str(o, name), results[i++]);
+	out_close(o);
+	put_object(o, "queries", queries);
+	out_close(o);
 }
 
 /* The plan as it was sent, with the state beside it. */
 static void
-put_rollout(struct buf *json, const struct configuration *c, const uint64_t *results)
+put_rollout(struct out *o, const struct configuration *c, const uint64_t *results)
 {
 	uint32_t own = configuration_system_metrics(c) + doc_count(user_queries(c));
+	struct doc_iter it = doc_iter(doc_getc(c->body, "rollout"));
 	struct rollout_counts counts, *now = NULL;
+	struct str name;
+	struct doc v;
 
 	if (results != NULL && configuration_metrics(c) > own) {
 		now = &counts;
@@ -336,36 +323,41 @@ put_rollout(struct buf *json, const struct configuration *c, const uint64_t *res
 			.succeeded = results[own + COUNT_SUCCEEDED],
 			.failed = results[own + COUNT_FAILED] };
 	}
-	buf_cstr(json, ",\"rollout\":");
-	doc_write_json(json, doc_getc(c->body, "rollout"));
-	json->n--; /* the closing brace */
-	buf_cstr(json, ",\"state\":");
-	rollout_write(json, c->rollout, now);
-	buf_putc(json, '}');
+	out_open(out_key(o, "rollout"));
+	while (doc_next(&it, &name, &v))
+		out_doc(out_key_str(o, name), v);
+	rollout_put(out_key(o, "state"), c->rollout, now);
+	out_close(o);
 }
 
 void
 configuration_write(struct buf *json, const struct configuration *c, const uint64_t *results)
 {
+	struct doc version = doc_getc(c->body, "schemaVersion");
+	struct out o = out_to(json);
 	char etag[32];
 
-	buf_cstr(json, "{\"id\":");
-	doc_write_json_str(json, c->id);
-	put_member(json, c, STR("schemaVersion"), "\"1.0\"");
-	put_member(json, c, STR("labels"), "{}");
-	put_member(json, c, STR("content"), NULL);
-	put_member(json, c, STR("contentType"), NULL);
-	buf_cstr(json, ",\"targetCondition\":");
-	doc_write_json_str(json, c->target_text);
-	put_time(json, "createdTimeUtc", c->created_us);
-	put_time(json, "lastUpdatedTimeUtc", c->updated_us);
-	buf_printf(json, ",\"priority\":%lld", (long long)c->priority);
-	put_system_metrics(json, c, results);
-	put_user_metrics(json, c, results);
+	out_open(&o);
+	out_str(out_key(&o, "id"), c->id);
+	out_key(&o, "schemaVersion");
+	if (doc_defined(version))
+		out_doc(&o, version);
+	else
+		out_str(&o, STR("1.0"));
+	put_object(&o, "labels", doc_getc(c->body, "labels"));
+	out_some_doc(&o, "content", doc_getc(c->body, "content"));
+	out_some_doc(&o, "contentType", doc_getc(c->body, "contentType"));
+	out_str(out_key(&o, "targetCondition"), c->target_text);
+	out_time(out_key(&o, "createdTimeUtc"), c->created_us);
+	out_time(out_key(&o, "lastUpdatedTimeUtc"), c->updated_us);
+	out_i64(out_key(&o, "priority"), c->priority);
+	put_system_metrics(&o, c, results);
+	put_user_metrics(&o, c, results);
 	if (c->rollout != NULL)
-		put_rollout(json, c, results);
+		put_rollout(&o, c, results);
 	configuration_etag(c, etag);
-	buf_printf(json, ",\"etag\":\"%s\"}", etag);
+	out_cstr(out_key(&o, "etag"), etag);
+	out_close(&o);
 }
 
 /* ---- metrics (J-38, J-40) ---- */

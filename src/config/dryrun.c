@@ -18,8 +18,9 @@ struct dryrun {
 	struct buf samples, patch;
 	struct dryrun_counts counts;
 	/* the device at hand */
-	struct buf *entry;
+	struct out entry;
 	uint32_t nmodule; /* named in the entry */
+	struct out sample;
 	struct str made[MODULES_MAX];
 	uint32_t nmade; /* modules that would be */
 	struct reasons
@@ -170,8 +171,9 @@ note_twin(struct dryrun *d, struct str module, bool desired)
 	d->counts.desired += desired;
 	if (module.n == 0)
 		return;
-	buf_cstr(d->entry, d->nmodule++ > 0 ? "," : ",\"modules\":[");
-	doc_write_json_str(d->entry, module);
+	if (d->nmodule++ == 0)
+		out_list(out_key(&d->entry, "modules"));
+	out_str(&d->entry, module);
 }
 
 static bool
@@ -184,15 +186,11 @@ wants_sample(const struct dryrun *d)
 static void
 sample_begin(struct dryrun *d, struct str device, struct str module)
 {
-	struct buf *json = &d->samples;
-
 	d->left--;
-	buf_cstr(json, json->n > 0 ? ",{\"deviceId\":" : "{\"deviceId\":");
-	doc_write_json_str(json, device);
-	if (module.n > 0) {
-		buf_cstr(json, ",\"moduleId\":");
-		doc_write_json_str(json, module);
-	}
+	d->sample = out_next(&d->samples);
+	out_open(&d->sample);
+	out_str(out_key(&d->sample, "deviceId"), device);
+	out_some_str(&d->sample, "moduleId", module);
 }
 
 /* Only what is shown is asked for its reasons. */
@@ -233,18 +231,19 @@ static void
 put_patch(struct dryrun *d, const struct evaluation *e)
 {
 	if (!e->changed && d->reasons.n > 0) {
-		reasons_put(&d->reasons, &d->samples);
+		reasons_put(&d->reasons, &d->sample);
 		return;
 	}
-	buf_cstr(&d->samples, ",\"patch\":");
+	out_key(&d->sample, "patch");
 	if (!e->changed) {
-		buf_cstr(&d->samples, "{}");
+		out_open(&d->sample);
+		out_close(&d->sample);
 		return;
 	}
 	d->patch.n = 0;
 	section_difference(e->wanted.desired.root, e->desired.root,
 	    evaluator_stamps(&d->ev, &e->desired), e->desired.version, &d->patch);
-	doc_write_json(&d->samples, doc_of(buf_view(&d->patch)));
+	out_doc(&d->sample, doc_of(buf_view(&d->patch)));
 }
 
 static void
@@ -257,9 +256,8 @@ sample_twin(struct dryrun *d, struct shard *sh, const struct row *r, const struc
 	next.configurations = e->configurations;
 	sample_begin(d, row_device(r), row_module(r));
 	put_patch(d, e);
-	buf_cstr(&d->samples, ",\"twin\":");
-	twin_write_as(sh, r, &next, &d->samples);
-	buf_putc(&d->samples, '}');
+	twin_write_as(sh, r, &next, out_value(out_key(&d->sample, "twin")));
+	out_close(&d->sample);
 }
 
 static void
@@ -326,9 +324,9 @@ made_would(struct dryrun *d, const struct row *device, struct str module, struct
 	if (!wants_sample(d))
 		return;
 	sample_begin(d, row_device(device), module);
-	buf_cstr(&d->samples, ",\"created\":true,\"patch\":");
-	doc_write_json(&d->samples, desired);
-	buf_putc(&d->samples, '}');
+	out_bool(out_key(&d->sample, "created"), true);
+	out_doc(out_key(&d->sample, "patch"), desired);
+	out_close(&d->sample);
 }
 
 /* $edgeAgent is the last: it tells of all. */
@@ -368,16 +366,18 @@ dryrun_device(struct dryrun *d, struct shard *sh, uint32_t row, int64_t now_us, 
 	d->counts.targeted += n;
 	if (!concerned)
 		return false;
-	d->entry = entry;
+	d->entry = out_to(entry);
 	d->nmodule = 0;
-	buf_cstr(entry, "{\"deviceId\":");
-	doc_write_json_str(entry, row_device(device));
-	buf_printf(entry, ",\"targeted\":%s", n > 0 ? "true" : "false");
+	out_open(&d->entry);
+	out_str(out_key(&d->entry, "deviceId"), row_device(device));
+	out_bool(out_key(&d->entry, "targeted"), n > 0);
 	if (d->c->kind == CONFIGURATION_DEVICE)
 		twin_would(d, sh, device, NULL, now_us);
 	else
 		modules_would(d, sh, device, now_us);
-	buf_cstr(entry, d->nmodule > 0 ? "]}" : "}");
+	if (d->nmodule > 0)
+		out_close(&d->entry);
+	out_close(&d->entry);
 	if (d->counts.twins == before)
 		entry->n = from;
 	else

@@ -15,37 +15,32 @@ reason_begin(struct reasons *rs, const char *id)
 		rs->more++;
 		return false;
 	}
-	buf_printf(&rs->json, "%s{\"reason\":\"%s\"", rs->n++ > 0 ? "," : "", id);
+	rs->n++;
+	rs->one = out_next(&rs->json);
+	out_open(&rs->one);
+	out_cstr(out_key(&rs->one, "reason"), id);
 	return true;
-}
-
-static void
-put_str(struct reasons *rs, const char *name, struct str s)
-{
-	buf_printf(&rs->json, ",\"%s\":", name);
-	doc_write_json_str(&rs->json, s);
 }
 
 static void
 put_module(struct reasons *rs, struct str module)
 {
-	if (module.n > 0)
-		put_str(rs, "moduleId", module);
+	out_some_str(&rs->one, "moduleId", module);
 }
 
 static void
 put_configuration(struct reasons *rs, const struct configuration *c)
 {
-	put_str(rs, "configurationId", c->id);
-	buf_printf(&rs->json, ",\"priority\":%lld", (long long)c->priority);
+	out_str(out_key(&rs->one, "configurationId"), c->id);
+	out_i64(out_key(&rs->one, "priority"), c->priority);
 }
 
 static void
 put_limit(struct reasons *rs, uint64_t size, uint64_t limit)
 {
-	buf_printf(&rs->json, ",\"size\":%llu,\"limit\":%llu,\"over\":%llu",
-	    (unsigned long long)size, (unsigned long long)limit,
-	    (unsigned long long)(size - limit));
+	out_u64(out_key(&rs->one, "size"), size);
+	out_u64(out_key(&rs->one, "limit"), limit);
+	out_u64(out_key(&rs->one, "over"), size - limit);
 }
 
 __attribute__((format(printf, 2, 3))) static void
@@ -62,8 +57,8 @@ reason_end(struct reasons *rs, const char *fmt, ...)
 	text.n = (size_t)vsnprintf(text.p, (size_t)n + 1, fmt, again);
 	va_end(again);
 	va_end(ap);
-	put_str(rs, "text", buf_view(&text));
-	buf_putc(&rs->json, '}');
+	out_str(out_key(&rs->one, "text"), buf_view(&text));
+	out_close(&rs->one);
 	buf_fini(&text);
 }
 
@@ -75,13 +70,13 @@ reasons_fini(struct reasons *rs)
 }
 
 void
-reasons_put(const struct reasons *rs, struct buf *json)
+reasons_put(const struct reasons *rs, struct out *o)
 {
-	buf_cstr(json, ",\"reasons\":[");
-	buf_str(json, buf_view(&rs->json));
-	buf_putc(json, ']');
+	out_list(out_key(o, "reasons"));
+	out_json(o, buf_view(&rs->json));
+	out_close(o);
 	if (rs->more > 0)
-		buf_printf(json, ",\"moreReasons\":%u", rs->more);
+		out_u64(out_key(o, "moreReasons"), rs->more);
 }
 
 void
@@ -104,8 +99,9 @@ reason_rollout(struct reasons *rs, const struct rollout *r, uint64_t key_hash)
 
 	if (!reason_begin(rs, "rollout"))
 		return;
-	put_str(rs, "status", rollout_status_names[r->status]);
-	buf_printf(&rs->json, ",\"place\":%.4f,\"reached\":%.4f", at, reached);
+	out_str(out_key(&rs->one, "status"), rollout_status_names[r->status]);
+	out_fixed(out_key(&rs->one, "place"), at, 4);
+	out_fixed(out_key(&rs->one, "reached"), reached, 4);
 	if (rollout_restores(r) || at < reached)
 		reason_end(rs, "its rollout is %s", rollout_status_names[r->status].p);
 	else
@@ -133,7 +129,7 @@ reason_module(struct reasons *rs, struct str module, bool of_device)
 		return;
 	put_module(rs, module);
 	if (of_device)
-		buf_printf(&rs->json, ",\"limit\":%u", MODULES_MAX);
+		out_u64(out_key(&rs->one, "limit"), MODULES_MAX);
 	reason_end(rs, "the module '" STR_FMT "' cannot be made: %s", STR_ARG(module),
 	    of_device ? "its device has as many modules as it may have"
 	              : "the hub has as many identities as it may have");
@@ -154,7 +150,7 @@ reason_late(struct reasons *rs, bool sweeps, const struct why_when *when)
 		char until[TIME_TEXT_MAX];
 		size_t n = time_format(again_us, until);
 
-		put_str(rs, "until", (struct str){ until, n });
+		out_str(out_key(&rs->one, "until"), (struct str){ until, n });
 		reason_end(rs, "put off until %.*s: it does not come to rest, or could not be read",
 		    (int)n, until);
 	}
@@ -195,7 +191,7 @@ reason_former(struct reasons *rs, struct str module)
 	if (!reason_begin(rs, "former"))
 		return;
 	put_module(rs, module);
-	buf_printf(&rs->json, ",\"limit\":%u", FORMER_MAX);
+	out_u64(out_key(&rs->one, "limit"), FORMER_MAX);
 	reason_end(rs,
 	    "what it would overwrite, and a rollback put back, is more than the limit "
 	    "of %u bytes",
@@ -209,7 +205,7 @@ reason_owned(struct reasons *rs, const struct configuration_path *path,
 	if (!reason_begin(rs, "owned"))
 		return;
 	put_module(rs, module);
-	put_str(rs, "path", path->text);
+	out_str(out_key(&rs->one, "path"), path->text);
 	put_configuration(rs, owner);
 	reason_end(rs, STR_FMT " is owned by the configuration '" STR_FMT "' (priority %lld)",
 	    STR_ARG(path->text), STR_ARG(owner->id), (long long)owner->priority);

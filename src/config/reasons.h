@@ -8,12 +8,13 @@
 
 struct reasons {
 	struct buf json;
+	struct out one;   /* that is being told */
 	uint32_t n, more; /* told; not told, at REASONS_MAX */
 };
 
 void reasons_fini(struct reasons *rs);
-/* ,"reasons":[...] and, if some are not told, ,"moreReasons":n. */
-void reasons_put(const struct reasons *rs, struct buf *json);
+/* Members of an open object: reasons, a list, and, if some are not told, moreReasons, their number. */
+void reasons_put(const struct reasons *rs, struct out *o);
 
 void reason_condition(struct reasons *rs);
 void reason_rollout(struct reasons *rs, const struct rollout *r, uint64_t key_hash);

@@ -97,7 +97,7 @@ bool rollout_decode(struct rollout *r, struct str bytes); /* false: it is none *
 enum err rollout_replan(
     const struct rollout *old, const struct rollout *plan, bool *anew, struct fault *f);
 /* The state as JSON; counts: of the wave under way, as they are now; NULL: as last written. */
-void rollout_write(struct buf *json, const struct rollout *r, const struct rollout_counts *counts);
+void rollout_put(struct out *o, const struct rollout *r, const struct rollout_counts *counts);
 
 /* Is a device with this hash of its key reached? has: it has the configuration already. */
 bool rollout_reaches(const struct rollout *r, uint64_t key_hash, bool has);

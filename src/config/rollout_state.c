@@ -130,18 +130,6 @@ static const char *const happening_names[HAPPENINGS] = { [HAPPENED_CREATED] = "c
 	[HAPPENED_PLANNED] = "planChanged",
 	[HAPPENED_BLIND] = "notCounted" };
 
-static void
-write_time(struct buf *json, const char *name, int64_t us)
-{
-	char t[TIME_TEXT_MAX];
-	size_t n;
-
-	if (us == 0)
-		return;
-	n = time_format(us, t);
-	buf_printf(json, ",\"%s\":\"" STR_FMT "\"", name, (int)n, t);
-}
-
 static const char *
 wave_status(const struct rollout *r, uint32_t i)
 {
@@ -151,52 +139,52 @@ wave_status(const struct rollout *r, uint32_t i)
 }
 
 static void
-write_wave(struct buf *json, const struct rollout *r, uint32_t i, const struct rollout_counts *n)
+put_wave(struct out *o, const struct rollout *r, uint32_t i, const struct rollout_counts *n)
 {
 	const struct rollout_progress *p = &r->progress[i];
 
 	if (n == NULL)
 		n = &p->counts;
-	buf_printf(json,
-	    "%s{\"wave\":%u,\"status\":\"%s\",\"targeted\":%llu,\"applied\":%llu,\"succeeded\":%"
-	    "llu,"
-	    "\"failed\":%llu",
-	    i > 0 ? "," : "", i + 1, wave_status(r, i), (unsigned long long)n->targeted,
-	    (unsigned long long)n->applied, (unsigned long long)n->succeeded,
-	    (unsigned long long)n->failed);
-	write_time(json, "startedTimeUtc", p->started_us);
-	write_time(json, "soakingSinceTimeUtc", p->soaking_us);
-	write_time(json, "endedTimeUtc", p->ended_us);
-	buf_putc(json, '}');
+	out_open(o);
+	out_u64(out_key(o, "wave"), i + 1);
+	out_cstr(out_key(o, "status"), wave_status(r, i));
+	out_u64(out_key(o, "targeted"), n->targeted);
+	out_u64(out_key(o, "applied"), n->applied);
+	out_u64(out_key(o, "succeeded"), n->succeeded);
+	out_u64(out_key(o, "failed"), n->failed);
+	out_some_time(o, "startedTimeUtc", p->started_us);
+	out_some_time(o, "soakingSinceTimeUtc", p->soaking_us);
+	out_some_time(o, "endedTimeUtc", p->ended_us);
+	out_close(o);
 }
 
 static void
-write_event(struct buf *json, const struct rollout_event *e, bool first)
+put_event(struct out *o, const struct rollout_event *e)
 {
-	buf_printf(json, "%s{\"event\":\"%s\",\"wave\":%u", first ? "" : ",",
-	    happening_names[e->kind], e->wave);
-	write_time(json, "timeUtc", e->time_us);
-	if (e->reason[0] != '\0') {
-		buf_cstr(json, ",\"reason\":");
-		doc_write_json_str(json, str_of(e->reason));
-	}
-	if (e->actor[0] != '\0') {
-		buf_cstr(json, ",\"by\":");
-		doc_write_json_str(json, str_of(e->actor));
-	}
-	buf_putc(json, '}');
+	out_open(o);
+	out_cstr(out_key(o, "event"), happening_names[e->kind]);
+	out_u64(out_key(o, "wave"), e->wave);
+	out_some_time(o, "timeUtc", e->time_us);
+	out_some_str(o, "reason", str_of(e->reason));
+	out_some_str(o, "by", str_of(e->actor));
+	out_close(o);
 }
 
 void
-rollout_write(struct buf *json, const struct rollout *r, const struct rollout_counts *counts)
+rollout_put(struct out *o, const struct rollout *r, const struct rollout_counts *counts)
 {
-	buf_printf(json, "{\"status\":\"%s\",\"run\":%llu,\"wave\":%u,\"waves\":[",
-	    rollout_status_names[r->status].p, (unsigned long long)r->generation, r->begun);
+	out_open(o);
+	out_str(out_key(o, "status"), rollout_status_names[r->status]);
+	out_u64(out_key(o, "run"), r->generation);
+	out_u64(out_key(o, "wave"), r->begun);
+	out_list(out_key(o, "waves"));
 	for (uint32_t i = 0; i < r->begun; i++)
-		write_wave(
-		    json, r, i, i + 1 == r->begun && r->progress[i].ended_us == 0 ? counts : NULL);
-	buf_cstr(json, "],\"history\":[");
+		put_wave(
+		    o, r, i, i + 1 == r->begun && r->progress[i].ended_us == 0 ? counts : NULL);
+	out_close(o);
+	out_list(out_key(o, "history"));
 	for (uint32_t i = 0; i < r->nevent; i++)
-		write_event(json, &r->events[i], i == 0);
-	buf_cstr(json, "]}");
+		put_event(o, &r->events[i]);
+	out_close(o);
+	out_close(o);
 }

@@ -30,8 +30,8 @@ struct why {
 	const struct row *row;
 	const struct why_when *when;
 	struct reasons reasons[CONFIGURATIONS_MAX];
-	uint32_t n; /* entries written */
-	struct buf *json;
+	uint32_t n;     /* entries written */
+	struct out out; /* of them */
 };
 
 static struct why *
@@ -186,32 +186,24 @@ is_wanted(enum why_state state, const struct standing *v)
 	}
 }
 
-static const char *
-truth(bool b)
-{
-	return b ? "true" : "false";
-}
-
 static void
 put_entry(struct why *y, uint32_t i, const struct standing *v)
 {
 	const struct configuration *c = y->set->v[i];
-	struct buf *json = y->json;
+	struct out *o = &y->out;
 
 	if (asked_for(y) != NULL && !is_wanted(y->state, v))
 		return;
-	buf_cstr(json, y->n++ > 0 ? ",{\"deviceId\":" : "{\"deviceId\":");
-	doc_write_json_str(json, row_device(y->row));
-	if (y->row->module_n > 0) {
-		buf_cstr(json, ",\"moduleId\":");
-		doc_write_json_str(json, row_module(y->row));
-	}
-	buf_cstr(json, ",\"configurationId\":");
-	doc_write_json_str(json, c->id);
-	buf_printf(json, ",\"priority\":%lld,\"targeted\":%s,\"reached\":%s,\"applied\":%s",
-	    (long long)c->priority, truth(v->targeted), truth(v->reached), truth(v->applied));
-	reasons_put(&y->reasons[i], json);
-	buf_putc(json, '}');
+	y->n++;
+	out_open(o);
+	row_put_ids(o, y->row);
+	out_str(out_key(o, "configurationId"), c->id);
+	out_i64(out_key(o, "priority"), c->priority);
+	out_bool(out_key(o, "targeted"), v->targeted);
+	out_bool(out_key(o, "reached"), v->reached);
+	out_bool(out_key(o, "applied"), v->applied);
+	reasons_put(&y->reasons[i], o);
+	out_close(o);
 }
 
 static bool
@@ -417,7 +409,7 @@ why_visit(
 	y->sh = sh;
 	y->row = row_asked(y, sh, row);
 	y->when = when;
-	y->json = json;
+	y->out = out_to(json);
 	y->n = 0;
 	for (uint32_t i = 0; i < y->set->n; i++)
 		reasons_fini(&y->reasons[i]);

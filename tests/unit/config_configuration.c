@@ -26,6 +26,67 @@ configuration__R84_shows_all_members(void **state)
 }
 
 static void
+text_is(struct kit *k, const uint64_t *results, const char *want)
+{
+	struct configurations *set = shard_configurations(k->sh);
+	struct buf json = { 0 };
+
+	configuration_write(&json, set->v[0], results);
+	kit_quotes(&json, '"', '\'');
+	buf_putc(&json, '\0');
+	assert_string_equal(json.p, want);
+	buf_fini(&json);
+	configurations_free(set);
+}
+
+static void
+configuration__R84_texts(void **state)
+{
+	static const uint64_t results[] = { 9, 8, 7, 6, 5, 4, 3, 2, 1 };
+	struct kit k;
+
+	(void)state;
+	kit_init(&k);
+	put(&k, "a", NULL, "{'content':{'deviceContent':{'properties.desired.c':{'a':1.0}}}}");
+	text_is(&k, NULL,
+	    "{'id':'a','schemaVersion':'1.0','labels':{},'content':{'deviceContent':{'properties."
+	    "desired.c':{'a':1.0}}},'targetCondition':'','createdTimeUtc':'2024-01-01T00:00:01.00"
+	    "00000Z','lastUpdatedTimeUtc':'2024-01-01T00:00:01.0000000Z','priority':0,'systemMetr"
+	    "ics':{'results':{'targetedCount':0,'appliedCount':0},'queries':{'targetedCount':'','"
+	    "appliedCount':'select deviceId from devices where configurations.[[a]].status = 'App"
+	    "lied''}},'metrics':{'results':{},'queries':{}},'etag':'MQ=='}");
+	put(&k, "a", "*",
+	    "{'labels':{'z':'y\\u0022'},'schemaVersion':'1.1','contentType':'assignment','content':"
+	    "{"
+	    "'deviceContent':{'properties.desired.c':{'a':1.0}}},'targetCondition':'*',"
+	    "'priority':7,'metrics':{'queries':{'q':'SELECT deviceId FROM devices'}},"
+	    "'rollout':{'onFailure':'rollback','waves':[{'percent':1.50},{'percent':100}]}}");
+	text_is(&k, NULL,
+	    "{'id':'a','schemaVersion':'1.1','labels':{'z':'y\\''},'content':{'deviceContent':{'p"
+	    "roperties.desired.c':{'a':1.0}}},'contentType':'assignment','targetCondition':'*','c"
+	    "reatedTimeUtc':'2024-01-01T00:00:01.0000000Z','lastUpdatedTimeUtc':'2024-01-01T00:00"
+	    ":03.0000000Z','priority':7,'systemMetrics':{'results':{'targetedCount':0,'appliedCou"
+	    "nt':0},'queries':{'targetedCount':'select deviceId from devices','appliedCount':'sel"
+	    "ect deviceId from devices where configurations.[[a]].status = 'Applied''}},'metrics'"
+	    ":{'results':{},'queries':{'q':'SELECT deviceId FROM devices'}},'rollout':{'onFailure"
+	    "':'rollback','waves':[{'percent':1.5},{'percent':100}],'state':{'status':'pending','"
+	    "run':1,'wave':0,'waves':[],'history':[{'event':'created','wave':0,'timeUtc':'2024-01"
+	    "-01T00:00:03.0000000Z'}]}},'etag':'Mg=='}");
+	text_is(&k, results,
+	    "{'id':'a','schemaVersion':'1.1','labels':{'z':'y\\''},'content':{'deviceContent':{'p"
+	    "roperties.desired.c':{'a':1.0}}},'contentType':'assignment','targetCondition':'*','c"
+	    "reatedTimeUtc':'2024-01-01T00:00:01.0000000Z','lastUpdatedTimeUtc':'2024-01-01T00:00"
+	    ":03.0000000Z','priority':7,'systemMetrics':{'results':{'targetedCount':9,'appliedCou"
+	    "nt':8},'queries':{'targetedCount':'select deviceId from devices','appliedCount':'sel"
+	    "ect deviceId from devices where configurations.[[a]].status = 'Applied''}},'metrics'"
+	    ":{'results':{'q':7},'queries':{'q':'SELECT deviceId FROM devices'}},'rollout':{'onFa"
+	    "ilure':'rollback','waves':[{'percent':1.5},{'percent':100}],'state':{'status':'pendi"
+	    "ng','run':1,'wave':0,'waves':[],'history':[{'event':'created','wave':0,'timeUtc':'20"
+	    "24-01-01T00:00:03.0000000Z'}]}},'etag':'Mg=='}");
+	end(&k);
+}
+
+static void
 configuration__J29_preconditions(void **state)
 {
 	const char *body = simple("*", 0, "", "{'a':1}");
@@ -653,6 +714,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(configuration__R84_shows_all_members),
+		cmocka_unit_test(configuration__R84_texts),
 		cmocka_unit_test(configuration__J29_preconditions),
 		cmocka_unit_test(configuration__J57_J60_L33_bad_bodies),
 		cmocka_unit_test(configuration__J32_J33_all_but_the_content_changes),

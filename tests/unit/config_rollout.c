@@ -76,8 +76,9 @@ status(struct kit *k)
 	struct buf json = { 0 };
 	struct doc_parsed info;
 	struct buf bytes = { 0 };
+	struct out o = out_to(&json);
 
-	rollout_write(&json, rollout(), NULL);
+	rollout_put(&o, rollout(), NULL);
 	assert_int_equal(doc_parse(k->parser, buf_view(&json), &bytes, &info, NULL), ERR_OK);
 	snprintf(text, sizeof(text), STR_FMT " %u",
 	    STR_ARG(doc_str(doc_getc(doc_of(buf_view(&bytes)), "status"))), rollout()->begun);
