@@ -168,16 +168,16 @@ struct auth_ask {
 	 * parent those of the module's device. */
 	struct str device, module;
 	const struct auth_keys *own, *parent;
-	struct str
-	    path; /* of the request; STR_NONE: a connection, for which the identity itself must be covered */
+	/* of the request; STR_NONE: a connection, for which the identity itself must be covered */
+	struct str path;
 	const struct policy *policies;
 	size_t npolicies;
 	const uint64_t *cas; /* prints of the CAs that count */
 	size_t nca;
 	struct hosts hosts;
 	int64_t skew_s;
-	int64_t
-	    ttl_max_s; /* a token may end at most so much later than now; 0: whenever it likes */
+	/* a token may end at most so much later than now; 0: whenever it likes */
+	int64_t ttl_max_s;
 	int64_t now_us;
 };
 
@@ -192,10 +192,10 @@ struct opened {
 };
 
 struct verdict {
-	enum reason
-	    refused; /* REASON_NONE: good. Else why not: for the log; a client learns it only if `tell` */
-	bool
-	    tell; /* its key is known to be good, so it may know what else is wrong; or no key was asked */
+	/* REASON_NONE: good. Else why not: for the log; a client learns it only if `tell` */
+	enum reason refused;
+	/* its key is known to be good, so it may know what else is wrong; or no key was asked */
+	bool tell;
 	unsigned rights; /* a policy's, or RIGHT_DEVICE_SELF, RIGHT_MODULE_SELF */
 	int64_t end_us;  /* when it must end (sas_end_us); 0: never */
 	struct opened opened;

@@ -36,8 +36,8 @@ enum wall_news {
 /* By how much the clock differs from the time, or the time from what was given before. */
 struct wall_state {
 	int64_t held_us; /* the clock is ahead of the time by so much; 0: it is followed */
-	int64_t
-	    behind_us; /* the time is before the latest one that was given, by so much; 0: it is not */
+	/* the time is before the latest one that was given, by so much; 0: it is not */
+	int64_t behind_us;
 };
 
 /* The time. *by_us: how far the step of the news went. The monotonic clock counts through a suspension: waking up is no jump. */

@@ -28,10 +28,10 @@ struct converted {
 	uint64_t *origin; /* of each line: the number of the line of the file that it comes from */
 	size_t n, cap;
 	uint64_t nfault;
-	struct buf
-	    faults; /* {"line":..,"deviceId":..,"errorStatus":..}, each with its line break */
-	struct buf
-	    passed; /* names of what was passed over, JSON strings with commas between them */
+	/* {"line":..,"deviceId":..,"errorStatus":..}, each with its line break */
+	struct buf faults;
+	/* names of what was passed over, JSON strings with commas between them */
+	struct buf passed;
 };
 
 /*

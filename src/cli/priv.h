@@ -87,8 +87,8 @@ enum method { GET, PUT, POST, PATCH, DELETE };
 
 struct ask {
 	enum method method;
-	const char *
-	    path; /* percent-encoded, from the slash, perhaps with parameters; api-version is added */
+	/* percent-encoded, from the slash, perhaps with parameters; api-version is added */
+	const char *path;
 	struct str body;          /* JSON; empty: none */
 	const char *if_match;     /* NULL: none */
 	const char *continuation; /* NULL or empty: none */

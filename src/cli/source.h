@@ -15,8 +15,8 @@ struct source {
 	uint64_t rate;   /* requests a second; 0: no limit of ours */
 	int64_t next_us; /* not before, monotonic */
 	bool identities; /* ask for each identity: queries show neither keys nor generations */
-	bool
-	    keys_closed; /* its policy may not read them, which has been told: keys cannot be compared */
+	/* its policy may not read them, which has been told: keys cannot be compared */
+	bool keys_closed;
 	struct answer identity;
 };
 

@@ -37,16 +37,16 @@ struct configuration {
 	atomic_uint refs;
 	struct str id;
 	enum configuration_kind kind;
-	bool
-	    base; /* a deployment that says all of $edgeAgent: others are layers on top of it (J-44) */
+	/* a deployment that says all of $edgeAgent: others are layers on top of it (J-44) */
+	bool base;
 	struct query *target;
 	struct str target_text;
 	int64_t priority, created_us, updated_us;
 	uint64_t counter; /* the etag: base64 of its decimal digits */
 	uint32_t npath;
 	struct configuration_path *paths;
-	struct doc
-	    body; /* what was sent, checked: id, schemaVersion, labels, content, metrics, ... */
+	/* what was sent, checked: id, schemaVersion, labels, content, metrics, ... */
+	struct doc body;
 	struct rollout *rollout; /* NULL: it holds for the whole target at once */
 	struct str record;       /* the stored form */
 	struct arena arena;
@@ -101,8 +101,8 @@ enum err configuration_metric_plan(struct str text, struct query **out, struct f
 
 /* ---- sets ---- */
 
-#define UNSWEPT                                                                                    \
-	UINT64_MAX /* no set has this hash: a shard's mark while its rows are in line with different ones */
+/* no set has this hash: a shard's mark while its rows are in line with different ones */
+#define UNSWEPT UINT64_MAX
 
 struct configurations {
 	uint64_t hash; /* of all in it: equal for equal sets, 0 for the empty one */

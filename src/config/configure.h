@@ -9,8 +9,8 @@
 
 struct configure {
 	struct configurations *stored; /* shard 0: the hub's, as last written; NULL: none */
-	uint64_t
-	    swept; /* hash of the set that every row is in line with, or UNSWEPT: some with one, some with another */
+	/* hash of the set that every row is in line with, or UNSWEPT: some with one, some with another */
+	uint64_t swept;
 	struct evaluator ev; /* its set: shard_configure; NULL: none has been told yet */
 	unsigned watch;      /* what makes a row due; 0: there is no configuration */
 	unsigned records;    /* what evaluation needs in memory */
@@ -25,8 +25,8 @@ struct configure {
 	uint32_t row;        /* of the sweep */
 	bool passes;         /* and that row: the change does not concern it */
 	uint32_t identities; /* of the shard when the operation began */
-	struct blob
-	    *was; /* the record of the twin of a back end's operation before it; NULL: it is none */
+	/* the record of the twin of a back end's operation before it; NULL: it is none */
+	struct blob *was;
 	struct buf notify;
 };
 

@@ -23,8 +23,8 @@ struct dryrun {
 	struct out sample;
 	struct str made[MODULES_MAX];
 	uint32_t nmade; /* modules that would be */
-	struct reasons
-	    reasons; /* why it would not be applied; of a deployment, in all modules so far */
+	/* why it would not be applied; of a deployment, in all modules so far */
+	struct reasons reasons;
 };
 
 struct dryrun *

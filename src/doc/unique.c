@@ -9,8 +9,8 @@ struct member {
 struct unique {
 	struct doc_writer dw;
 	struct keys keys;
-	struct buf
-	    members; /* a stack of struct member: those of the objects that are being copied */
+	/* a stack of struct member: those of the objects that are being copied */
+	struct buf members;
 };
 
 static void put_value(struct unique *u, struct doc d);

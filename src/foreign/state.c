@@ -34,8 +34,8 @@ struct state {
 	struct place devices, modules, configurations, deployments;
 	struct kinship *kin; /* of the layout that has it apart from the devices */
 	size_t nkin, capkin;
-	enum err
-	    end; /* ERR_OK: it goes on; ERR_END: the sink has stopped; ERR_SYNTAX: f says why */
+	/* ERR_OK: it goes on; ERR_END: the sink has stopped; ERR_SYNTAX: f says why */
+	enum err end;
 	struct fault *f;
 };
 

@@ -40,14 +40,14 @@ struct http_options {
 	struct http_admin admin;
 	bool strict_queries;        /* no extensions of the query language: Q-88 */
 	int64_t connect_timeout_us; /* from accept to a WebSocket's CONNECT. 0: HTTP_REQUEST_US */
-	int64_t
-	    request_timeout_us; /* absolute: handshake and first request, and each later request. 0: HTTP_REQUEST_US */
+	/* absolute: handshake and first request, and each later request. 0: HTTP_REQUEST_US */
+	int64_t request_timeout_us;
 };
 
 #define HTTP_REQUEST_US (INT64_C(30) * 1000000)
 #define HTTP_IDLE_US    (INT64_C(120) * 1000000) /* between requests of one connection */
-#define HTTP_BODY_MAX                                                                              \
-	(1u << 20) /* our own 413 above it; 8 MB for a bulk call (service-rest.md 4.2) */
+/* our own 413 above it; 8 MB for a bulk call (service-rest.md 4.2) */
+#define HTTP_BODY_MAX    (1u << 20)
 #define HTTP_BULK_MAX    (8u << 20)
 #define HTTP_READ_MAX    (9u << 20) /* a longer body is not read: 413 and the end of the connection */
 #define EVENTS_BATCH_MAX 500u       /* messages of one POST; MQTT_MESSAGE_MAX bytes together */

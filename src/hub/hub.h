@@ -205,8 +205,8 @@ struct op {
 /* The answer, filled by hub_apply. body is appended to; the caller owns it. */
 struct reply {
 	struct fault fault; /* code F_NONE: success */
-	enum reason
-	    reason; /* OP_CONNECT: why it is refused, for the log; REASON_NONE: the fault says all there is */
+	/* OP_CONNECT: why it is refused, for the log; REASON_NONE: the fault says all there is */
+	enum reason reason;
 	uint64_t version;     /* OP_REPORT: reported $version */
 	bool deliver;         /* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51);
 	                     * OP_METHOD: the device has been called; else the call waits for it */
@@ -217,8 +217,8 @@ struct reply {
 	uint64_t judged_by;     /* OP_CONNECT: version of the catalogue that it was judged by */
 	char etag[32];          /* without quotes; empty: none */
 	struct buf body;        /* JSON; OP_SUBSCRIBE: one return code a filter */
-	struct buf
-	    warning; /* OP_TWIN_PATCH, OP_TWIN_REPLACE: what configurations put back (J-68) */
+	/* OP_TWIN_PATCH, OP_TWIN_REPLACE: what configurations put back (J-68) */
+	struct buf warning;
 };
 /* All of it but the fault's text, which is long and mostly unused. */
 static inline void
@@ -259,8 +259,8 @@ struct effect {
 	uint64_t call;           /* EFFECT_METHOD: how the response names it */
 	struct reply_to caller;  /* EFFECT_METHOD */
 	struct str name;         /* EFFECT_METHOD; borrowed, as is body */
-	struct str
-	    body; /* EFFECT_NOTIFY: the whole notification; of methods: the JSON text, each way; of a fault: its text */
+	/* EFFECT_NOTIFY: the whole notification; of methods: the JSON text, each way; of a fault: its text */
+	struct str body;
 	int32_t status;        /* EFFECT_CALL_DONE: the device's own */
 	enum fault_code fault; /* EFFECT_CALL_DONE: F_NONE: there is a response */
 	bool paced;            /* EFFECT_CLOSE: one of many, perhaps: not all at once */

@@ -17,9 +17,9 @@ void modules_close(struct shard *sh, const struct row *device, const struct hub_
 /* ---- calls of direct methods: in memory only, gone with the session or the process ---- */
 
 #define CALLS_MAX 64u /* sent to one session and not answered */
-#define CALL_BYTES_MAX                                                                             \
-	(256u << 10)            /* of their payloads: less than a stream may hold for its peer */
-#define CALLS_SHARD_MAX   4096u /* of all devices of a shard, sent or waiting */
+/* of their payloads: less than a stream may hold for its peer */
+#define CALL_BYTES_MAX    (256u << 10)
+#define CALLS_SHARD_MAX   4096u      /* of all devices of a shard, sent or waiting */
 #define WAITING_BYTES_MAX (1u << 20) /* of the payloads of a shard's waiting calls */
 
 /* The session ends: its calls fail. */

@@ -13,11 +13,11 @@
 #define JOBS_MAX        4096u /* remembered at once; beyond it the oldest that has ended is forgotten */
 #define JOBS_ACTIVE_MAX 10u                 /* running, or queued to run at once (L-56) */
 #define JOBS_BYTES_MAX  (UINT64_C(4) << 30) /* of results; beyond it the same */
-#define JOB_PART_BYTES_MAX                                                                         \
-	(16u << 20) /* of one job's results in a shard; beyond it answers go without payload */
-#define JOB_SIZE_MAX   (256u << 10)                    /* bytes of what was asked for, as a doc */
-#define JOB_HISTORY_US (INT64_C(30) * 86400 * 1000000) /* J-17 */
-#define JOB_SECONDS    3600 /* maxExecutionTimeInSeconds, if none is given */
+/* of one job's results in a shard; beyond it answers go without payload */
+#define JOB_PART_BYTES_MAX (16u << 20)
+#define JOB_SIZE_MAX       (256u << 10) /* bytes of what was asked for, as a doc */
+#define JOB_HISTORY_US     (INT64_C(30) * 86400 * 1000000) /* J-17 */
+#define JOB_SECONDS        3600 /* maxExecutionTimeInSeconds, if none is given */
 
 enum job_type { JOB_TWIN, JOB_METHOD, JOB_TYPES };
 enum job_status {

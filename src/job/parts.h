@@ -41,8 +41,8 @@ struct part_state {
 	uint64_t bytes; /* of results of their own */
 	uint32_t nflight;
 	struct job_flight flight[JOB_FLIGHTS_MAX];
-	uint16_t
-	    cursor_n; /* key of the last target that had its turn, without its shard; 0: none has */
+	/* key of the last target that had its turn, without its shard; 0: none has */
+	uint16_t cursor_n;
 	char cursor[2 * ID_MAX + 1];
 };
 

@@ -67,9 +67,9 @@ enum err limit_rule_parse(struct str text, struct limit_rules *rules, char *why,
 /* ---- what askers have taken ---- */
 
 #define LIMIT_BUCKETS_MIN 65536u /* 1 MB */
-#define LIMIT_BUCKETS_MAX                                                                          \
-	1048576u      /* 16 MB; in between one for each identity and rule of devices or modules */
-#define LIMIT_WAYS 4u /* places that a bucket can have */
+/* 16 MB; in between one for each identity and rule of devices or modules */
+#define LIMIT_BUCKETS_MAX 1048576u
+#define LIMIT_WAYS        4u /* places that a bucket can have */
 
 struct limit_bucket {
 	uint64_t key; /* 0: none yet */

@@ -5,8 +5,8 @@
 
 #define SECOND_NS INT64_C(1000000000)
 #define RATE_MAX  1000000u
-#define FILL_MAX                                                                                   \
-	(INT64_C(366) * 86400 * SECOND_NS) /* of an empty bucket: far from what an int64_t has */
+/* of an empty bucket: far from what an int64_t has */
+#define FILL_MAX (INT64_C(366) * 86400 * SECOND_NS)
 
 static const char *const kinds[LIMIT_KINDS] = { "connections", "sends", "reads", "updates",
 	"methods", "registry", "queries", "jobs", "configurations" };

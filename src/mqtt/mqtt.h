@@ -18,18 +18,18 @@ struct mqtt_options {
 	const struct nets *address_free; /* no rate limits by address for these; NULL: for all */
 	size_t work_bytes; /* of all its sessions' operations on their way; 0: MQTT_WORK_BYTES */
 	unsigned nloop;    /* that share what is bounded for all; 0: 1 */
-	uint32_t
-	    max_in_flight; /* operations of one session on their way; at it reading stops. 0: MQTT_IN_FLIGHT */
+	/* operations of one session on their way; at it reading stops. 0: MQTT_IN_FLIGHT */
+	uint32_t max_in_flight;
 };
 
 #define MQTT_IN_FLIGHT       256u
 #define MQTT_IN_FLIGHT_BYTES (1u << 20)  /* of such operations; at it reading stops */
 #define MQTT_WORK_BYTES      (32u << 20) /* of all of a loop; at it they wait for one another */
 #define MQTT_MESSAGE_MAX     262144u     /* payload and properties of telemetry (D-64) */
-#define MQTT_STRANGERS_MAX                                                                         \
-	(8u << 20) /* bytes of unfinished CONNECTs on one loop; over it the link ends that sent last */
-#define MQTT_IDLE_MAX_S  1767u             /* L-74 */
-#define MQTT_REST_MAX_US INT64_C(60000000) /* that telemetry waits for a rate limit: L-97 */
+/* bytes of unfinished CONNECTs on one loop; over it the link ends that sent last */
+#define MQTT_STRANGERS_MAX (8u << 20)
+#define MQTT_IDLE_MAX_S    1767u             /* L-74 */
+#define MQTT_REST_MAX_US   INT64_C(60000000) /* that telemetry waits for a rate limit: L-97 */
 
 struct mqtt_loop;
 

@@ -84,8 +84,8 @@ struct session {
 	struct buf will;            /* the will's log record body; empty: none */
 	struct opened opened;       /* what opened it */
 	char *policy;               /* whose key that is; NULL: no policy's */
-	int64_t
-	    heard_us; /* last packet; SESSION_NEVER: it could not be heard since the last look */
+	/* last packet; SESSION_NEVER: it could not be heard since the last look */
+	int64_t heard_us;
 	int64_t idle_us, token_us, rest_us; /* when they are due; SESSION_NEVER */
 };
 

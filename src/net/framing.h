@@ -15,8 +15,8 @@
 
 #include "base/base.h"
 
-#define FRAMING_CHUNK_LINE_MAX                                                                     \
-	256u /* bytes of a chunk's size with its extensions, which are ignored */
+/* bytes of a chunk's size with its extensions, which are ignored */
+#define FRAMING_CHUNK_LINE_MAX 256u
 
 enum framing_state {
 	FRAMING_START,

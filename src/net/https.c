@@ -28,8 +28,8 @@ struct https_conn {
 	struct https_port *port;
 	struct bufferevent *bev;
 	struct loop_timer deadline;
-	struct event
-	    arrived; /* one turn after the making of the bufferevent: it has its descriptor */
+	/* one turn after the making of the bufferevent: it has its descriptor */
+	struct event arrived;
 	struct net_addr peer;
 	size_t waiting;       /* bytes of a request that has not arrived whole */
 	bool asked, counted;  /* whether it is admitted; by the gate */

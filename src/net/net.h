@@ -216,12 +216,12 @@ const struct net_addr *stream_peer(const struct stream *s);
 struct tls_peer {
 	bool has_cert;
 	bool chain_ok; /* verified to the client CA number `ca` of catalogue version ca_version */
-	bool
-	    chain_outdated; /* a CA certificate of the chain was outside its days: so it is not ok */
-	uint32_t ca;        /* index into the CAs that tls_set_client_cas was given */
+	/* a CA certificate of the chain was outside its days: so it is not ok */
+	bool chain_outdated;
+	uint32_t ca; /* index into the CAs that tls_set_client_cas was given */
 	uint64_t ca_version;
-	uint64_t
-	    ca_print; /* of that CA, the same in every version (tls_client_cas); 0 if not chain_ok */
+	/* of that CA, the same in every version (tls_client_cas); 0 if not chain_ok */
+	uint64_t ca_print;
 	uint8_t sha1[20], sha256[32]; /* thumbprints of the leaf */
 	char cn
 	    [TLS_CN_MAX]; /* common name of the leaf's subject (the last one), UTF-8; "" if none or too long */
@@ -366,11 +366,11 @@ struct listen_conf {
 	struct gate *gate;          /* NULL: not counted */
 	const struct nets *proxies; /* peers there name their clients (proxy.h); NULL: nobody */
 	bool no_client_cert;        /* do not ask TLS clients for a certificate */
-	int64_t
-	    deadline_us; /* from accept until the owner changes it: handshake and first packet */
+	/* from accept until the owner changes it: handshake and first packet */
+	int64_t deadline_us;
 	struct stream_limits limits;
-	const struct stream_user
-	    *user; /* on_open is called for each stream once its handshake is done */
+	/* on_open is called for each stream once its handshake is done */
+	const struct stream_user *user;
 	void *ctx;
 };
 

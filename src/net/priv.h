@@ -54,8 +54,8 @@ struct loop {
 	unsigned nstream, index;
 	struct held held, paused; /* paused: by streams that wait for their owners */
 	struct stream *filling;   /* those to look at again in the next turn */
-	char *
-	    scratch; /* READ_MAX bytes: input passes here and is copied only if it is not consumed */
+	/* READ_MAX bytes: input passes here and is copied only if it is not consumed */
+	char *scratch;
 	pthread_t thread;
 	bool started;
 	atomic_bool stopping;

@@ -26,8 +26,8 @@ struct option_spec {
 	bool many;            /* may be given again: a list */
 	bool line_only;       /* no line of a file of settings */
 	uint64_t least, most; /* of a number or size; most 0: no end */
-	const char
-	    *zero; /* 0 is good besides, and this is what it means; NULL: 0 is as any other */
+	/* 0 is good besides, and this is what it means; NULL: 0 is as any other */
+	const char *zero;
 	const char *const *words; /* taken in any case, then as they are here; NULL ends them */
 	const char *fallback; /* what holds without it, as it would be written; NULL: nothing, or */
 	const char *otherwise; /* what holds without it, in words */

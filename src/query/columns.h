@@ -29,8 +29,8 @@
 
 #include "query/query.h"
 
-#define COLUMNS_MAX                                                                                \
-	256u /* paths known of one shard, with a column or without; the least recently used goes */
+/* paths known of one shard, with a column or without; the least recently used goes */
+#define COLUMNS_MAX     256u
 #define COLUMN_TEXT_MAX 256u  /* bytes of a string that a column holds; longer ones are asked for */
 #define VECTOR_ROWS     1024u /* rows of one block at most */
 
@@ -160,8 +160,8 @@ void vector_facts(const struct vector *v, uint32_t *paths, uint32_t *held);
 
 /* ---- reports: columns of many shards, path by path ---- */
 
-#define COLUMN_LINES_MAX                                                                           \
-	1024u /* paths of a report; the columns of others are put together in one line */
+/* paths of a report; the columns of others are put together in one line */
+#define COLUMN_LINES_MAX 1024u
 
 struct column_report;
 struct column_report *column_report_new(void);

@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
-#define ENTRY_BYTES                                                                                \
-	(sizeof(struct dict_entry) + 12) /* with its cell in the table, which is 3/4 full at most */
-#define TEXT_BYTES 16                    /* of an allocation, besides what it holds */
+/* with its cell in the table, which is 3/4 full at most */
+#define ENTRY_BYTES (sizeof(struct dict_entry) + 12)
+#define TEXT_BYTES  16 /* of an allocation, besides what it holds */
 
 void
 dict_init(struct dict *d)

@@ -97,8 +97,8 @@ struct path {
 	uint32_t slot;   /* the same for equal paths of a plan; SLOTS_MAX: one too many */
 	bool in_condition;
 	bool converged; /* what IS_CONVERGED asks of; no steps: of all */
-	const struct item
-	    *of; /* in HAVING and ORDER BY of groups: the aggregate that it stands for */
+	/* in HAVING and ORDER BY of groups: the aggregate that it stands for */
+	const struct item *of;
 };
 
 /* Find what the steps mean in this collection; until then they are as written. ERR_PROTOCOL: a twin's path in a
@@ -114,8 +114,8 @@ struct row {
 	const struct query_row_ops *ops;
 	const void *row;
 	struct query_scratch *s;
-	const struct value
-	    *bound; /* values of paths by slot, where columns stand for the row; or NULL */
+	/* values of paths by slot, where columns stand for the row; or NULL */
+	const struct value *bound;
 };
 
 void row_begin(const struct row *r);
@@ -193,8 +193,8 @@ struct item {
 	struct str key;    /* the member's name in quotes, and a colon */
 	bool hidden;       /* an aggregate of HAVING or ORDER BY only */
 	const char *at;
-	uint32_t
-	    slot; /* aggregates: number of the tally; paths of an aggregate plan: of the grouped path */
+	/* aggregates: number of the tally; paths of an aggregate plan: of the grouped path */
+	uint32_t slot;
 };
 
 /* One key of ORDER BY. Of groups, the path's slot counts grouped paths first, then tallies, as in HAVING. */

@@ -151,8 +151,8 @@ struct query_facts {
 	struct query_ids device_ids; /* from a conjunct deviceId = 'x' or deviceId IN [...] */
 	struct query_ids job_ids;    /* the same of jobId */
 	struct query_needs match;    /* what query_match asks for */
-	struct query_needs
-	    output; /* what query_project or query_groups_add ask for; all when `whole` */
+	/* what query_project or query_groups_add ask for; all when `whole` */
+	struct query_needs output;
 };
 
 /* Borrowed from the plan. */

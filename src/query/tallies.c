@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #define MET_SPREAD UINT64_C(0x9E3779B97F4A7C15) /* so that cells differ in their highest bits */
-#define COUNT_DIRECT                                                                               \
-	512 /* combinations of codes that are counted before their groups are looked up */
+/* combinations of codes that are counted before their groups are looked up */
+#define COUNT_DIRECT 512
 
 /* ---- a shard's turn ---- */
 

@@ -71,8 +71,8 @@ struct vector {
 	bool wanted[SLOTS_MAX];
 	bool missed
 	    [SLOTS_MAX]; /* for reports: its column was not there when the shard's turn began */
-	uint64_t
-	    mine[SLOTS_MAX]; /* the column that it may take part in making, by its id; 0: none */
+	/* the column that it may take part in making, by its id; 0: none */
+	uint64_t mine[SLOTS_MAX];
 	struct value bound[SLOTS_MAX];
 	struct row row;  /* stands for bound */
 	uint8_t *blocks; /* VECTOR_ROWS for each level */

@@ -68,8 +68,8 @@ struct row {
 	bool disabled : 1, edge : 1; /* as the identity record says: row_see_identity */
 	bool awaited : 1;            /* calls wait for it */
 	uint32_t number;             /* its own, of one that is not free */
-	uint32_t
-	    chain; /* row number + 1 of a device's newest module; of a module: of the next one. 0: none */
+	/* row number + 1 of a device's newest module; of a module: of the next one. 0: none */
+	uint32_t chain;
 	struct blob *records[RECORD_KINDS]; /* NULL: not in memory; &blob_none: there is none */
 	struct presence *presence;          /* row_set_presence */
 	int64_t activity_us, presence_us;   /* last activity; last change of the connection */

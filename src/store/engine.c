@@ -13,9 +13,9 @@
 #define LOG_BYTES_DEFAULT (1024 * MB)
 #define LOG_FILES         256 /* about so many at most; each takes a descriptor */
 #define LOG_LEVEL_FATAL   4
-#define RECOVERY_TORN_TAIL_ONLY                                                                    \
-	0 /* kTolerateCorruptedTailRecords: refuses a bad record, accepts a torn tail */
-#define COMPACTION_BYTES_PER_S (256 * (int64_t)MB)
+/* kTolerateCorruptedTailRecords: refuses a bad record, accepts a torn tail */
+#define RECOVERY_TORN_TAIL_ONLY 0
+#define COMPACTION_BYTES_PER_S  (256 * (int64_t)MB)
 
 static const char *const family_names[ENGINE_FAMILIES] = {
 	"default",

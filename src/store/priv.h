@@ -112,8 +112,8 @@ bool engine_error_is_sync(
 /* ---- lengths.c: LENGTHS ---- */
 
 #define LENGTHS_FILE "LENGTHS"
-#define LENGTHS_TICK_MS                                                                            \
-	(10 * 1000) /* no acknowledged batch is longer without being covered by it */
+/* no acknowledged batch is longer without being covered by it */
+#define LENGTHS_TICK_MS (10 * 1000)
 
 struct lengths {
 	uint64_t manifest, manifest_bytes, log, log_bytes; /* numbers; log 0: there is none */
@@ -190,8 +190,8 @@ struct store {
 	struct store_options o;
 	char *dir;
 	int held; /* dir itself, under flock(2) while the store lives */
-	pthread_rwlock_t
-	    lock; /* shared, by store_share: engine stays; exclusive: the healer changes it */
+	/* shared, by store_share: engine stays; exclusive: the healer changes it */
+	pthread_rwlock_t lock;
 	struct engine engine;
 	struct tables_told told; /* mark follows the manifest */
 	struct buf identity;     /* the content of IDENTITY: no other store is taken for this one */

@@ -32,8 +32,8 @@ enum store_table {
 #define STORE_KEY_MAX       (4 * 1024)                 /* bytes */
 #define STORE_BATCH_MAX     ((size_t)64 * 1024 * 1024) /* bytes, as store_batch_bytes counts */
 #define STORE_LANE_INFLIGHT 2 /* batches submitted and not yet reported, per lane */
-#define STORE_SPARE_MAX                                                                            \
-	((size_t)8 * 1024 * 1024) /* bytes of memory that a lane keeps for the next batch */
+/* bytes of memory that a lane keeps for the next batch */
+#define STORE_SPARE_MAX ((size_t)8 * 1024 * 1024)
 #define STORE_LANES_MAX 64
 
 enum store_result {
@@ -53,15 +53,15 @@ typedef void store_done(void *ctx, unsigned lane, uint64_t cookie, enum store_re
 struct store_options {
 	const char *dir; /* the store's alone; its parent must exist */
 	bool create;     /* make it when there is none; else that is ERR_NOT_FOUND */
-	bool
-	    read_only; /* change no byte of it: logs are replayed in memory, nothing may be submitted */
+	/* change no byte of it: logs are replayed in memory, nothing may be submitted */
+	bool read_only;
 	unsigned lanes; /* committers, 1..STORE_LANES_MAX: one for each worker */
-	uint64_t
-	    memory_bytes; /* block cache and write buffers together; 0: 64 MB; at least 16 MB */
+	/* block cache and write buffers together; 0: 64 MB; at least 16 MB */
+	uint64_t memory_bytes;
 	uint64_t log_max_bytes; /* of STORE_LOG on disk; 0: 1 GB */
 	uint64_t log_max_age_s; /* older files of STORE_LOG go; 0: never by age */
-	uint64_t
-	    floor_bytes; /* space that shall stay free: store_has_space, and before opening again */
+	/* space that shall stay free: store_has_space, and before opening again */
+	uint64_t floor_bytes;
 	unsigned retry_ms; /* between attempts to open again after a failure; 0: 1,000 */
 	bool verify; /* at opening each table file is read against its checksum: ERR_CORRUPT */
 	uint64_t scrub_bytes_per_s; /* at which table files are read again; 0: they are not */
@@ -204,8 +204,8 @@ typedef void store_tell(void *ctx, const char *file, const char *what);
 
 struct store_checkup {
 	store_tell *bad; /* a file that is corrupt, cut or missing; may be NULL */
-	store_tell *
-	    note; /* what a start would drop, remove or make, and what is left to RocksDB; may be NULL */
+	/* what a start would drop, remove or make, and what is left to RocksDB; may be NULL */
+	store_tell *note;
 	void *ctx;
 	uint64_t nfiles, nrows; /* out: what was read */
 };

@@ -38,8 +38,8 @@ struct import_options {
 	struct str actor;               /* the policy */
 	const struct import_mode *mode; /* of lines that name none */
 	bool whole;                     /* IMPORT_WHOLE */
-	bool
-	    again; /* perhaps these lines have been applied before: what was there already is no fault of theirs */
+	/* perhaps these lines have been applied before: what was there already is no fault of theirs */
+	bool again;
 	uint64_t first_line; /* number of the first line */
 };
 
@@ -57,8 +57,8 @@ struct import_result {
 	struct import_fault *faults; /* by line */
 	uint32_t nfault, capfault;
 	struct buf texts;
-	struct buf
-	    stray; /* what the first line with a member that no item has gives in vain; empty: none does */
+	/* what the first line with a member that no item has gives in vain; empty: none does */
+	struct buf stray;
 };
 
 /*
@@ -76,8 +76,8 @@ void import_faults_write(struct buf *json, const struct import_result *r, bool l
 
 /* ---- a file of lines, in batches ---- */
 
-#define BATCH_BYTES                                                                                \
-	((size_t)2 << 20) /* of one request: 30 s are enough for it on a slow link, too */
+/* of one request: 30 s are enough for it on a slow link, too */
+#define BATCH_BYTES     ((size_t)2 << 20)
 #define BATCH_LINES     8000u
 #define IMPORT_LINE_MAX ((size_t)8 << 20)
 
@@ -97,8 +97,8 @@ struct batch {
 	uint64_t offset, end;     /* in the file */
 	bool alone; /* begins in the middle of a device: everything before it must be done */
 	bool configurations; /* its lines are {"configuration":{...}}, and nothing else */
-	uint64_t
-	    too_long; /* instead of lines: the size of one that is longer than a request may be */
+	/* instead of lines: the size of one that is longer than a request may be */
+	uint64_t too_long;
 };
 
 /* The first bytes of the file, as many as there are up to a batch's; nothing is taken. ERR_IO, with errno. */

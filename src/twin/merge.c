@@ -11,8 +11,8 @@ struct merge {
 	struct doc_writer dw;
 	uint32_t stamp;
 	int64_t grown; /* of the counted size: T-81 */
-	bool
-	    changed; /* T-39: values are not compared (T-38), only keys that appear, vanish or are set */
+	/* T-39: values are not compared (T-38), only keys that appear, vanish or are set */
+	bool changed;
 };
 
 static void merge_object(struct merge *m, struct doc old, struct doc patch);

@@ -45,8 +45,8 @@ struct stamp {
 
 /* A view of a stored section; borrowed from its bytes. */
 struct section {
-	uint32_t
-	    version;   /* $version, 1 to INT32_MAX (then 1 again); tags: a plain change counter */
+	/* $version, 1 to INT32_MAX (then 1 again); tags: a plain change counter */
+	uint32_t version;
 	uint32_t size; /* T-81 */
 	uint32_t nstamp;
 	struct str stamps; /* encoded stamp table */
@@ -131,8 +131,8 @@ enum err section_replace(const struct section *old, struct doc value, uint32_t n
 
 struct overlay {
 	struct doc want; /* DOC_OBJECT, stamped: no nulls in it */
-	struct doc
-	    nulls; /* an object of nulls at places where want has nothing: gone, whoever wrote it; or DOC_NONE */
+	/* an object of nulls at places where want has nothing: gone, whoever wrote it; or DOC_NONE */
+	struct doc nulls;
 	const uint8_t *owner_of;    /* by want's stamps: the owner of a leaf, an index into */
 	const struct stamp *owners; /* `by` and `by_digest` alone count */
 	uint32_t nowner;

@@ -25,8 +25,8 @@
 
 extern const enum store_table record_tables[]; /* by enum record_kind, RECORD_LOG too */
 
-#define GATE_BYTES_MAX                                                                             \
-	(8u << 20) /* of a round's writes, or of what would undo them; the rest waits */
+/* of a round's writes, or of what would undo them; the rest waits */
+#define GATE_BYTES_MAX (8u << 20)
 
 /* What happens when all that it may have seen is on disk. committed false: that has been undone. */
 typedef void after_commit(void *ctx, void *p, bool committed);

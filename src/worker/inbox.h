@@ -23,8 +23,8 @@
 #define INBOX_MAX      65536u /* operations that wait in one worker; beyond it the answer is 429 */
 #define WORK_BYTES_MAX (UINT64_C(64) << 20) /* of them; the same */
 #define INBOX_SHARE    (INBOX_MAX / 4)      /* of one asker; beyond it the same */
-#define INBOX_ASKERS                                                                               \
-	(2 * INBOX_MAX) /* known at once: beyond it those are forgotten who wait for nothing */
+/* known at once: beyond it those are forgotten who wait for nothing */
+#define INBOX_ASKERS   (2 * INBOX_MAX)
 #define INBOX_ROUNDS   64u
 #define INBOX_ROUND_NS (1u << 17)
 #define INBOX_FORGIVES 16 /* times as long as its share lasts: then a rest has made up for it */
@@ -49,9 +49,9 @@ struct inbox {
 	struct asker *askers;
 	uint32_t cap, used, free;  /* used: of cap ever; free: the first of those given back */
 	uint32_t nasker, nwaiting; /* known; operations that wait */
-	struct asker_line
-	    lines[INBOX_ROUNDS + 1]; /* of rounds, and of those who are served first */
-	uint64_t filled;             /* bit i: lines[i] is not empty */
+	/* of rounds, and of those who are served first */
+	struct asker_line lines[INBOX_ROUNDS + 1];
+	uint64_t filled; /* bit i: lines[i] is not empty */
 	uint64_t clock_ns;
 	size_t share_bytes; /* that one asker may have waiting; 0: no limit */
 	uint32_t serving;   /* whose operation was taken last; TABLE_NONE: it is paid for */

@@ -7,9 +7,9 @@
 
 #include "worker/worker.h"
 
-#define ROLLOUT_PERIOD_US                                                                          \
-	(INT64_C(1) * 1000000) /* between looks, or ten times what the last one took */
-#define ROLLOUT_SOON_US 20000  /* the same when something has moved */
+/* between looks, or ten times what the last one took */
+#define ROLLOUT_PERIOD_US (INT64_C(1) * 1000000)
+#define ROLLOUT_SOON_US   20000 /* the same when something has moved */
 
 struct rollouts;
 /* Before the loop runs, or on it. The fleet and the catalogue outlive it. */

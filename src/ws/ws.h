@@ -15,8 +15,8 @@ struct evhttp_request;
 
 struct ws_conf {
 	const char *subprotocol; /* "mqtt": accepted in any case, echoed as the client spelt it */
-	int64_t
-	    due_us; /* the deadline until the owner changes it, on loop_now_us's clock; 0: none */
+	/* the deadline until the owner changes it, on loop_now_us's clock; 0: none */
+	int64_t due_us;
 	struct stream_limits limits;
 };
 
