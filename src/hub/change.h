@@ -1,6 +1,25 @@
 /*
- * What the rooms above do in a hub: operations of their own, changes of twins and identities, all in the way of hub_apply. What
- * hub_missing would have asked for is in memory.
+ * What the rooms above do in a hub: operations of their own, changes of twins and identities, all in the way of hub_apply. For
+ * config and job (scripts/rooms); nobody outside the core includes it.
+ *
+ * Two ways in:
+ *
+ *   an operation that is the feature's     a row of feature_ops.operations; hub_apply calls it between begin and end of all features
+ *   a change that no client has asked for  a job's, made by the feature itself when its turn has come:
+ *
+ *       records: change_needs(sh, kind) of the row are in memory, and of rows beside it what the feature says (shard_family_row)
+ *       change_begin(sh, &op)
+ *       twin_prepare(row, &op, body, env, &next, &reply) ? twin_apply(...) : the reply's fault says why not
+ *       twin_next_fini(&next)
+ *       change_end(sh, &op, env, NULL)
+ *
+ * What hub_missing would have asked for is in memory, or it is a mistake of ours (assert). A row pointer stays good until its
+ * identity goes. On a fault in the reply nothing has changed: everything is checked and made first, then written.
+ *
+ * Everything that is written goes through env (row_write, common_write) and is undone with its round; nothing here is durable before
+ * the gate says so.
+ *
+ * Rules: docs/spec/twins.md (T-10 to T-69), service-rest.md 5 and 6.
  */
 #ifndef TWINHUB_HUB_CHANGE_H
 #define TWINHUB_HUB_CHANGE_H
@@ -16,8 +35,8 @@ typedef void op_fn(struct shard *sh, struct row *r, const struct op *op, const s
     struct reply *reply);
 /* What hub_apply asks of a feature; what is NULL is not asked. */
 struct feature_ops {
-	op_fn *operations
-	    [OP_KINDS]; /* those that are the feature's; asked whether it watches or not */
+	/* those that are the feature's; asked whether it watches or not */
+	op_fn *operations[OP_KINDS];
 	/* Which records of its row a change of this kind needs besides. */
 	unsigned (*needs)(const struct shard *sh, enum op_kind kind);
 	/* Those of rows beside it, as hub_missing. */
@@ -52,7 +71,16 @@ struct twin_next {
 	struct next_section tags, desired;
 };
 
-/* By the members tags and properties.desired of the body; nothing is written yet. On false the reply says why not. */
+/*
+ * By the members tags and properties.desired of the body; nothing is written yet.
+ *
+ *   r      a row with its wanted record in memory
+ *   op     OP_TWIN_PATCH or OP_TWIN_REPLACE; its precondition has been looked at (precondition_holds)
+ *   body   a checked twin document (body_twin), borrowed for the call
+ *   next   out: what twin_apply writes; the caller's, to twin_next_fini, on false too
+ *
+ * On false the reply says why not: 400 for what is malformed, 403 for what does not fit (T-80 to T-82).
+ */
 bool twin_prepare(const struct row *r, const struct op *op, struct doc body,
     const struct hub_env *env, struct twin_next *next, struct reply *reply);
 /* Write it, and notify a session that listens. The wanted record is still the one of twin_prepare. */
@@ -71,13 +99,13 @@ struct wish {
 	struct identity id;
 	struct buf keys[2];
 	char scope[SCOPE_MAX];
-	struct buf tags, desired,
-	    reported;     /* first sections of a twin to be made; empty: new ones */
+	/* first sections of a twin to be made; empty: new ones */
+	struct buf tags, desired, reported;
 	uint64_t counter; /* E of a twin to be made; 0: 1 */
 	int64_t activity_us;
 };
 void wish_fini(struct wish *w);
-/* A new identity with its twin, nothing checked. What the wish leaves open - generation, etag, scope,
+/* A new identity with its twin, nothing checked: limits (modules_allowed, env->identities_left) are the caller's. What the wish leaves open - generation, etag, scope,
  * counter, sections - is made. */
 void identity_make(struct shard *sh, struct str device, struct str module, struct wish *w,
     const struct hub_env *env);

@@ -3,19 +3,41 @@
  *
  *   hub_apply(shard, op, env) -> reply, and through env: writes, effects, undo entries
  *
- * Deterministic: time, randomness and the catalogue come in with env; documents that are not in memory are asked for by
- * hub_missing and given by hub_fill before hub_apply. No socket, file, clock, thread or global is touched, so a year of a
- * fleet's life runs in a test. One thread at a time may use a shard (shard/shard.h).
+ *   op.h      what can be asked: kinds, and `struct op`
+ *   reply.h   what comes of it: `struct reply`, effects
+ *   this      the catalogue, and how an operation is done
+ *   bodies.h  the members that bodies of requests have
+ *   change.h  for the rooms above: features' operations, changes of twins and identities in the same way
  *
- * Operations of features (shard/feature.h), configurations and jobs, are among the others here, and done by them.
+ * The room is pure: time, randomness and the catalogue come in with env, and documents that are not in memory are asked for. No
+ * socket, file, clock, thread or global is touched, so a year of a fleet's life runs in a test. One thread at a time may use
+ * a shard (shard/shard.h).
+ *
+ * The order of calls, for one operation:
+ *
+ *   shard = op_shard(&op)
+ *   env: now_us, elapsed_us, catalogue, can_write, identities_left are this moment's; an operation that writes (op_writes) is refused
+ *        by the caller while can_write is false
+ *   while ((missing = hub_missing(shard, &op, &key)) != 0)
+ *       read those records of that key from the store, hub_fill each; a damaged one ends here: the caller answers
+ *   reply_init(&reply); hub_apply(shard, &op, &env, &reply)
+ *   the reply, when the writes are on disk; reply_fini
+ *
+ * Errors are told in reply.fault, never by a return value: a code that people and programs know (base/base.h), and a sentence. On a
+ * fault the shard is as it was before and nothing has been written. What becomes of a commit that fails is the undo's
+ * business: env.undo has noted how everything in memory is taken back.
+ *
+ * Ownership: op and env are borrowed for the call; body and warning of the reply are the caller's; what an effect points to lives
+ * until the effect function returns.
+ *
+ * Features (shard/feature.h), configurations and jobs, have operations among these, and do them themselves.
  *
  * Rules: docs/spec/twins.md, service-rest.md 5-9, device-mqtt.md 2-6; docs/architecture.md tells a change's way through.
  */
 #ifndef TWINHUB_HUB_HUB_H
 #define TWINHUB_HUB_HUB_H
 
-#include "base/reason.h"
-#include "shard/shard.h"
+#include "hub/reply.h"
 
 /* ---- the catalogue: what every shard knows, one immutable value, replaced whole ---- */
 
@@ -35,236 +57,6 @@ struct catalogue {
 
 /* What it says of who is good; who asks is left open. */
 struct auth_ask catalogue_ask(const struct catalogue *c, int64_t now_us);
-
-/* ---- operations: plain values ---- */
-
-enum op_kind {
-	/* a device's, through its session */
-	OP_CONNECT,    /* authenticate by `shown`, take over, restore the session */
-	OP_DISCONNECT, /* the link is gone; payload: the will's record, if one is to be published */
-	OP_SUBSCRIBE,  /* payload: filters, see struct filter */
-	OP_UNSUBSCRIBE,
-	OP_TWIN_GET,        /* device-mqtt.md 4.1 */
-	OP_REPORT,          /* payload: the patch as a doc */
-	OP_TELEMETRY,       /* payload: the log record's body */
-	OP_METHOD_RESPONSE, /* payload: its JSON text; see struct op_method */
-	OP_ACK, /* nothing to do but keep its place in the order of acknowledgements (D-40) */
-	/* a device's without a session */
-	OP_EVENTS, /* payload: bodies of log records, each with its length in front (buf_lstr): all of them, or none */
-	OP_SCOPE_READ, /* the answer: the scope of this edge device */
-	OP_SCOPE_MEMBER, /* the device, and its module `name` if that is given, if they are in the scope if_tag */
-	OP_JUDGE, /* may who shows `shown` ask for path `name`? The answer: reply.verdict, for the device and its modules */
-	/* a back end's */
-	OP_IDENTITY_GET,
-	OP_IDENTITY_PUT, /* payload: the identity as a doc */
-	OP_IDENTITY_DELETE,
-	OP_IDENTITY_IMPORT, /* payload: an item of a bulk call as a doc; the identity, with parts of its twin */
-	OP_KEYS_REGENERATE, /* the answer: "primaryKey":"..","secondaryKey":".." */
-	OP_MODULES_LIST,    /* of one device, by id */
-	OP_SCOPE_CHECK, /* is if_tag the scope of this device, an edge one? Before a PUT that names it */
-	OP_TWIN_READ,
-	OP_TWIN_CONVERGENCE, /* which desired properties are not reported (T-120) */
-	OP_TWIN_PATCH,       /* payload: the twin document as a doc */
-	OP_TWIN_REPLACE,
-	OP_METHOD, /* payload: the JSON text for the device. reply_to is the call's name: EFFECT_CALL_* go there */
-	OP_METHOD_CANCEL, /* nobody waits any more for the call of this reply_to */
-	OP_APPLY_CONTENT, /* payload: a content for the modules of an edge device */
-	/* the hub's own, on shard 0 (op_shard); name: the configuration */
-	OP_CONFIGURATION_PUT, /* payload: the configuration as a doc */
-	OP_CONFIGURATION_DELETE,
-	OP_JOB_PUT, /* name: the job; payload: what is asked for, as a doc */
-	OP_JOB_GET,
-	OP_JOB_CANCEL,
-	OP_ROLLOUT, /* rollout: what is asked of it, or has been seen of it */
-	OP_KINDS
-};
-
-enum { NODE_CLIENT, NODE_JOBS }; /* reply_to.node: whose call of a method it is */
-
-enum actor_kind { ACTOR_HUB, ACTOR_DEVICE, ACTOR_POLICY, ACTOR_JOB, ACTOR_CONFIGURATION };
-
-struct op_connect {
-	bool clean;
-	bool has_model_id;
-	struct str model_id;
-};
-
-enum precondition { IF_NONE, IF_ANY, IF_TAG };
-
-/*
- * What OP_IDENTITY_IMPORT may do; if_match is for what exists. IMPORT_WHOLE takes more of the item than a bulk call does: what
- * is new gets the etags, versions, metadata, generation, times and reported properties that the item shows, and so does
- * a twin that is there but empty, as nobody has written it yet. What is already as the item has it stays untouched.
- */
-enum { IMPORT_CREATE = 1, IMPORT_REPLACE = 2, IMPORT_WHOLE = 4 };
-
-/* What an item's importMode asks for (service-rest.md 8.1). */
-struct import_mode {
-	struct str name;
-	enum op_kind op;
-	uint8_t import;
-	const char *tag; /* the member that holds the etag it depends on; NULL: none */
-};
-/* The item's, or `fallback` when it names none. NULL: f says what is wrong. */
-const struct import_mode *import_mode_of(
-    struct doc item, const struct import_mode *fallback, struct fault *f);
-const struct import_mode *import_mode_find(struct str name); /* without case; NULL: none */
-extern const struct import_mode *const import_mode_default;  /* createOrUpdate */
-/* The etag that the item names for its mode; STR_NONE: none. */
-struct str import_tag(struct doc item, const struct import_mode *mode);
-/* Without quotes and W/ (service-rest.md 5.1). */
-struct str tag_plain(struct str tag);
-
-/* The device that an edge scope names; false: it is none. */
-bool scope_device(struct str scope, struct str *device);
-/* The scope that an identity wants to be under: a leaf's own, an edge device's parent; empty: none. */
-struct str scope_wanted(struct doc body);
-
-/* A direct method (device-mqtt.md 5). */
-struct op_method {
-	struct str name;       /* OP_METHOD: method_name_valid() */
-	bool wait;             /* OP_METHOD: for the device to connect and listen, if it does not */
-	uint64_t call;         /* OP_METHOD_RESPONSE: the effect's */
-	int32_t status;        /* the device's own */
-	enum fault_code fault; /* what is wrong with the response; F_NONE: nothing */
-};
-
-/* ---- of a rollout (config/rollout.h) ---- */
-
-enum rollout_action {
-	ROLLOUT_LOOK, /* the hub's own */
-	ROLLOUT_HALT,
-	ROLLOUT_RESUME,
-	ROLLOUT_ADVANCE, /* to the next wave, whatever this one's devices say */
-	ROLLOUT_ROLLBACK,
-	ROLLOUT_ACTIONS
-};
-
-/* Devices of the waves so far. */
-struct rollout_counts {
-	uint64_t targeted;  /* in the target, and reached */
-	uint64_t applied;   /* of those, have it */
-	uint64_t succeeded; /* of those again, meet the success query */
-	uint64_t failed;
-};
-
-/* What was seen of the rollout at this step. */
-struct rollout_seen {
-	uint64_t step;
-	uint64_t bound;     /* pending: of the next wave; 0: there is no device */
-	uint64_t size, all; /* pending: devices below it, and in the target */
-	struct rollout_counts counts;
-	uint64_t holders; /* rolling back: devices that still have it */
-	bool blind;       /* nothing: a query took too long. It goes no further, but tells so */
-};
-
-struct op_rollout {
-	enum rollout_action action;
-	struct rollout_seen seen; /* ROLLOUT_LOOK */
-};
-
-/* ---- of a method ---- */
-
-#define METHOD_PAYLOAD_MAX    (128u << 10) /* bytes of JSON text, each way (L-69) */
-#define METHOD_RESPONSE_S     30
-#define METHOD_RESPONSE_MIN_S 5
-#define METHOD_WAIT_MAX_S     300
-
-/* What a request says of a call. */
-struct method_ask {
-	struct str name; /* borrowed */
-	uint16_t response_s, connect_s;
-};
-/* From its body, a doc; the payload's JSON text is appended, nothing if it has none. ERR_ARG: f says what is wrong. */
-enum err method_ask_take(
-    struct doc body, struct method_ask *ask, struct buf *payload, struct fault *f);
-
-struct op {
-	enum op_kind kind;
-	enum actor_kind actor;
-	struct str actor_name;      /* device id, policy name, ... */
-	struct str device, module;  /* module empty: the device itself */
-	struct str name;            /* of what is no identity */
-	uint64_t epoch;             /* of the session, for a device's operations */
-	enum precondition if_match; /* OP_IDENTITY_*, OP_TWIN_PATCH, OP_TWIN_REPLACE */
-	struct str if_tag;
-	bool has_base_version; /* OP_REPORT: only if reported is at this version (T-61) */
-	uint64_t base_version;
-	struct str payload;
-	uint32_t nduplicate; /* of payload, as doc_parse counted them */
-	struct reply_to reply_to;
-	struct credentials shown; /* OP_CONNECT, OP_JUDGE */
-	struct op_connect connect;
-	struct op_method method;
-	struct op_rollout rollout;
-	bool digital;   /* OP_TWIN_READ, OP_TWIN_PATCH (a JSON Patch): as a digital twin */
-	uint8_t import; /* OP_IDENTITY_IMPORT */
-	uint8_t keys;   /* OP_KEYS_REGENERATE: bit 0 the primary one, bit 1 the secondary one */
-};
-
-/* The answer, filled by hub_apply. body is appended to; the caller owns it. */
-struct reply {
-	struct fault fault; /* code F_NONE: success */
-	/* OP_CONNECT: why it is refused, for the log; REASON_NONE: the fault says all there is */
-	enum reason reason;
-	uint64_t version;     /* OP_REPORT: reported $version */
-	bool deliver;         /* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51);
-	                     * OP_METHOD: the device has been called; else the call waits for it */
-	bool session_present; /* OP_CONNECT */
-	bool gone;            /* the session is not the identity's current one: no answer, close */
-	uint64_t epoch;       /* OP_CONNECT: the new session's */
-	struct verdict verdict; /* OP_CONNECT, OP_JUDGE; end_us is when the link must end (D-20) */
-	uint64_t judged_by;     /* OP_CONNECT: version of the catalogue that it was judged by */
-	char etag[32];          /* without quotes; empty: none */
-	struct buf body;        /* JSON; OP_SUBSCRIBE: one return code a filter */
-	/* OP_TWIN_PATCH, OP_TWIN_REPLACE: what configurations put back (J-68) */
-	struct buf warning;
-};
-/* All of it but the fault's text, which is long and mostly unused. */
-static inline void
-reply_init(struct reply *r)
-{
-	memset(r, 0, offsetof(struct fault, text) + 1);
-	memset((char *)r + sizeof(r->fault), 0, sizeof(*r) - sizeof(r->fault));
-}
-
-static inline void
-reply_fini(struct reply *r)
-{
-	buf_fini(&r->body);
-	buf_fini(&r->warning);
-}
-
-/* ---- effects: what leaves besides the reply, in order, behind the commit ---- */
-
-/* From EFFECT_METHOD on they leave behind the reply of the operation that sets them off: a session hears first that it
- * is accepted, a caller that its call is under way. */
-enum effect_kind {
-	EFFECT_NOTIFY,
-	EFFECT_CLOSE,
-	EFFECT_CONFIGURATIONS, /* shard_configurations has changed: a new catalogue */
-	EFFECT_JOBS,           /* shard_jobs has changed: for all shards to know */
-	EFFECT_METHOD,         /* to a session: call it */
-	EFFECT_CALL_SENT,      /* to the caller: the device is there, and has been called */
-	EFFECT_CALL_DONE,      /* to the caller: the response, or the fault */
-	EFFECT_CALL_UNSENT /* to the caller, of EFFECT_METHOD whose commit has failed: nobody has
-	                        * been called; the shard takes it for sent until it is cancelled */
-};
-
-struct effect {
-	enum effect_kind kind;
-	struct reply_to session; /* or the caller */
-	enum reason reason;      /* EFFECT_CLOSE */
-	uint32_t version;        /* EFFECT_NOTIFY: desired $version */
-	uint64_t call;           /* EFFECT_METHOD: how the response names it */
-	struct reply_to caller;  /* EFFECT_METHOD */
-	struct str name;         /* EFFECT_METHOD; borrowed, as is body */
-	/* EFFECT_NOTIFY: the whole notification; of methods: the JSON text, each way; of a fault: its text */
-	struct str body;
-	int32_t status;        /* EFFECT_CALL_DONE: the device's own */
-	enum fault_code fault; /* EFFECT_CALL_DONE: F_NONE: there is a response */
-	bool paced;            /* EFFECT_CLOSE: one of many, perhaps: not all at once */
-};
 
 /* ---- what is done ---- */
 

@@ -2,6 +2,24 @@
  * Jobs (docs/spec/jobs-and-configurations.md, part A): one change of many twins, or one method of many devices, at a time
  * that was asked for. A job is an immutable value, made from its stored form and shared by counted reference between
  * threads; each step of its life is a new value. What has come of its devices is kept by their shards (job/work.h).
+ *
+ *   QUEUED --its start is ahead--> SCHEDULED
+ *   QUEUED, SCHEDULED --its start, and fewer than JOBS_ACTIVE_MAX run--> RUNNING --each shard's part has ended--> COMPLETED,
+ *                                                     or FAILED: a record that its condition asks for is damaged
+ *   any of these --asked--> CANCELLED
+ *
+ * state.stop says why devices that have not had their turn shall not have it any more; after max_s that is no failure of the job.
+ *
+ *   job.h     this: the value and sets of them
+ *   work.h    what a shard does of one, and what has come of it as queries see it
+ *   rowset.h  sets of row numbers: targets
+ *   parts.h   the room's own: what a shard keeps
+ *
+ * The order of calls: job_encode_new from a request's body, the record written; job_new from the record, at start as well; for another
+ * state job_encode, the record written, and job_new of it takes its place in the set (jobs_with).
+ *
+ * Ownership: a job and a set live while somebody has a reference; every str in them is theirs. They may be read by all threads: only
+ * the counts of references and pace_ns change. Times are microseconds since 1970.
  */
 #ifndef TWINHUB_JOB_JOB_H
 #define TWINHUB_JOB_JOB_H

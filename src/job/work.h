@@ -10,7 +10,27 @@
  *                                           ^                            |
  *                                           +-------- a new start -------+
  *
+ * The order of calls, for one shard and each active job j of the set; the caller says how much is done at a time:
+ *
+ *   shard_jobs_know(sh, set)                          when the set is on disk, and at start
+ *   switch (shard_job_phase(sh, j))
+ *   JOB_CHOOSES   rows that its condition matches -> shard_job_targets, once
+ *   JOB_ORDERS    shard_job_order, some steps at a time
+ *   JOB_WORKS     while ((row = shard_job_row(sh, j, &records)) != TABLE_NONE)
+ *                     those records are in memory, or damaged
+ *                     shard_job_step: true: when that is on disk, call its method; then shard_job_answer
+ *   shard_job_save                                    at the end of a turn, in the same commit; the report goes to shard 0 behind it:
+ *   shard_job_committed, on shard 0 shard_job_reported, shard_jobs_tick
+ *   shard_jobs_restart(sh)                            after an undo
+ *   shard_job_forgotten, then shard_job_forget        what jobs have left that are known no more
+ *
+ * Errors: nothing here fails. A target that cannot have its change has a result that says why: a fault code and its text (J-16, J-18).
+ * Ownership: a shard has a reference to the set; rows are numbers, good while the identity lives; what hub_target shows is borrowed until
+ * the shard changes. Times are microseconds since 1970.
+ *
  * A feature of shards (shard/feature.h): an identity that goes leaves its result under its name.
+ *
+ * Rules: docs/spec/jobs-and-configurations.md, part A (J-01 to J-27).
  */
 #ifndef TWINHUB_JOB_WORK_H
 #define TWINHUB_JOB_WORK_H

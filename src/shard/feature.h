@@ -7,10 +7,25 @@
  *   a device is made an edge one'
  *   an identity goes --------------> row_leaves
  *   a start, a write, its undo ----> load         of its records of RECORD_COMMON
- *   hub_apply ---------------------> ops          (hub/hub.h: struct feature_ops)
+ *   hub_apply ---------------------> ops          (hub/change.h: struct feature_ops)
  *
  * Its records belong to no identity: a few, wholly in memory, which is a function of their keys and values, so that loading
- * one, writing one and taking a write back are the same: load.
+ * one, writing one and taking a write back are the same: load. So a feature needs no undo of its own. What it keeps besides,
+ * such as rows that are due within an operation, must be empty between operations, or good whatever has been undone.
+ *
+ * The order of calls in the life of a shard:
+ *
+ *   shard_new      state_bytes of zeros for each feature
+ *   shard_load     rows; nobody is told of them
+ *   shard_common   load, for each stored record with one of key_prefixes, in the order of keys
+ *   operations     ops->begin, row_changed and row_leaves while it runs, ops->end; common_write from any of these
+ *   undo_rollback  load with the old values, newest first
+ *   shard_free     fini
+ *
+ * To add one: a `const struct feature` in its room, a line in the list `features` of worker.c, key prefixes that no other one has
+ * (a longer one that begins with another's is another's, too), and its records in docs/architecture.md, "Stored formats".
+ *
+ * What it is not told is cheap: while nobody watches, a change of a row is one test of sh->watch.
  */
 #ifndef TWINHUB_SHARD_FEATURE_H
 #define TWINHUB_SHARD_FEATURE_H
@@ -23,15 +38,17 @@
 
 struct feature_ops;
 
-/* What may be NULL says so, and is not asked then. */
+/* Constant; one for all shards. What may be NULL says so, and is not asked then. */
 struct feature {
 	size_t state_bytes; /* of what it keeps in each shard, at first zero: shard_state */
 	void (*fini)(void *state);
 
 	/* Its records: their keys begin with one of these, NULL at the end. */
 	const char *const *key_prefixes;
-	/* What shard_common and shard_common_prefix do for them. load: ERR_CORRUPT, and nothing has changed. */
+	/* A record as it is now, value NULL: it is gone; both borrowed for the call. ERR_CORRUPT: it cannot be what was written, and nothing
+	 * has changed. */
 	enum err (*load)(struct shard *sh, struct str key, const struct str *value);
+	/* The prefixes of the keys that it has in this shard, one after the other: see shard_common_prefix. */
 	bool (*next_prefix)(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX]);
 	/* The value in memory, appended; false: there is none. */
 	bool (*value)(const struct shard *sh, struct str key, struct buf *out);
@@ -53,7 +70,10 @@ void *shard_state(const struct shard *sh, const struct feature *f);
 /* RECORD_BITs and WATCH_*: what it wants to hear of from now on. hub_apply asks it as long as it watches something. */
 void shard_watch(struct shard *sh, const struct feature *f, unsigned what);
 
-/* Write a feature's record, value NULL: delete it; undone with the round. */
+/*
+ * Write a feature's record, in an operation; value NULL: delete it. The store gets it through env, the feature through load, at once;
+ * both are undone with the round. A value that load does not take is a mistake of ours.
+ */
 void common_write(
     struct shard *sh, struct str key, const struct str *value, const struct hub_env *env);
 

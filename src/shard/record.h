@@ -1,12 +1,23 @@
 /*
  * Records, as they are stored and as they are read: the bytes are in memory as they are on disk, and these take them apart.
- * Strings and sections that a decoder gives are borrowed from the bytes. Every byte has been checked when it came from the
- * store (record_valid), so the decoders trust it.
  *
  *   identity   format | a doc object with short keys; members at their default are left out
  *   wanted     format | counter E | tags | desired | configurations | [former] (strings with their length before them)
  *   reported   format | last activity | section
  *   session    format | filters (filters_put), to the end
+ *
+ * Format is one byte, numbers are varints, sections as in twin/twin.h. A key is hub_key's (shard/shard.h).
+ *
+ * Every byte has been checked when it came from the store (record_valid, by hub_fill), and what was written since was made here: so the
+ * decoders trust what they are given, and their false means that it is no such record at all, a mistake of ours for one from a row.
+ *
+ * Ownership: strings and sections that a decoder gives are borrowed from the bytes, and a record in memory (struct blob) never changes:
+ * another value is another blob. So they are good until the row gets another record and its undo has been forgotten. Encoders append to a
+ * buffer of the caller's.
+ *
+ * Formats are read for ever: a new one has another number, and the old one stays in decode and check.
+ *
+ * Times are microseconds since 1970, but for generations and what the registry calls ticks (ticks_of).
  */
 #ifndef TWINHUB_SHARD_RECORD_H
 #define TWINHUB_SHARD_RECORD_H

@@ -1,0 +1,77 @@
+/*
+ * What comes of an operation: the reply to who has asked, and effects on others.
+ *
+ * Both may be told to nobody before what they have seen is on disk: who applies operations holds the reply back, and the effects
+ * of the same operation with it (worker/gate.h). If that fails, the reply becomes ServiceUnavailable and effects are
+ * dropped, except that what is to close is closed.
+ */
+#ifndef TWINHUB_HUB_REPLY_H
+#define TWINHUB_HUB_REPLY_H
+
+#include "hub/op.h"
+
+/* The answer, filled by hub_apply. body is appended to; the caller owns it. */
+struct reply {
+	struct fault fault; /* code F_NONE: success */
+	/* OP_CONNECT: why it is refused, for the log; REASON_NONE: the fault says all there is */
+	enum reason reason;
+	uint64_t version;     /* OP_REPORT: reported $version */
+	bool deliver;         /* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51);
+	                     * OP_METHOD: the device has been called; else the call waits for it */
+	bool session_present; /* OP_CONNECT */
+	bool gone;            /* the session is not the identity's current one: no answer, close */
+	uint64_t epoch;       /* OP_CONNECT: the new session's */
+	struct verdict verdict; /* OP_CONNECT, OP_JUDGE; end_us is when the link must end (D-20) */
+	uint64_t judged_by;     /* OP_CONNECT: version of the catalogue that it was judged by */
+	char etag[32];          /* without quotes; empty: none */
+	struct buf body;        /* JSON; OP_SUBSCRIBE: one return code a filter */
+	/* OP_TWIN_PATCH, OP_TWIN_REPLACE: what configurations put back (J-68) */
+	struct buf warning;
+};
+/* All of it but the fault's text, which is long and mostly unused. */
+static inline void
+reply_init(struct reply *r)
+{
+	memset(r, 0, offsetof(struct fault, text) + 1);
+	memset((char *)r + sizeof(r->fault), 0, sizeof(*r) - sizeof(r->fault));
+}
+
+static inline void
+reply_fini(struct reply *r)
+{
+	buf_fini(&r->body);
+	buf_fini(&r->warning);
+}
+
+/* ---- effects: what leaves besides the reply, in order, behind the commit ---- */
+
+/* From EFFECT_METHOD on they leave behind the reply of the operation that sets them off: a session hears first that it
+ * is accepted, a caller that its call is under way. */
+enum effect_kind {
+	EFFECT_NOTIFY,
+	EFFECT_CLOSE,
+	EFFECT_CONFIGURATIONS, /* shard_configurations has changed: a new catalogue */
+	EFFECT_JOBS,           /* shard_jobs has changed: for all shards to know */
+	EFFECT_METHOD,         /* to a session: call it */
+	EFFECT_CALL_SENT,      /* to the caller: the device is there, and has been called */
+	EFFECT_CALL_DONE,      /* to the caller: the response, or the fault */
+	EFFECT_CALL_UNSENT /* to the caller, of EFFECT_METHOD whose commit has failed: nobody has
+	                        * been called; the shard takes it for sent until it is cancelled */
+};
+
+struct effect {
+	enum effect_kind kind;
+	struct reply_to session; /* or the caller */
+	enum reason reason;      /* EFFECT_CLOSE */
+	uint32_t version;        /* EFFECT_NOTIFY: desired $version */
+	uint64_t call;           /* EFFECT_METHOD: how the response names it */
+	struct reply_to caller;  /* EFFECT_METHOD */
+	struct str name;         /* EFFECT_METHOD; borrowed, as is body */
+	/* EFFECT_NOTIFY: the whole notification; of methods: the JSON text, each way; of a fault: its text */
+	struct str body;
+	int32_t status;        /* EFFECT_CALL_DONE: the device's own */
+	enum fault_code fault; /* EFFECT_CALL_DONE: F_NONE: there is a response */
+	bool paced;            /* EFFECT_CLOSE: one of many, perhaps: not all at once */
+};
+
+#endif
