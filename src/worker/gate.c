@@ -63,6 +63,35 @@ gate_fini(struct gate *g)
 	buf_fini(&g->repair);
 }
 
+/* ---- who may be told ---- */
+
+static uint64_t
+lease_now(const struct gate *g)
+{
+	return g->face.may_answer(g->face.ctx);
+}
+
+void
+gate_turn(struct gate *g)
+{
+	uint64_t now;
+
+	if (g->face.may_answer == NULL || (now = lease_now(g)) == g->lease)
+		return;
+	g->lease = now;
+	for (int i = 0; i < 2; i++)
+		g->rounds[i].nstale = g->rounds[i].naction;
+}
+
+/* One look for all that leaves now. */
+static enum gate_end
+end_now(const struct gate *g)
+{
+	if (g->face.may_answer == NULL || (g->lease != 0 && lease_now(g) == g->lease))
+		return GATE_ON_DISK;
+	return GATE_UNSAID;
+}
+
 /* ---- the gathering round ---- */
 
 void
@@ -102,10 +131,17 @@ gate_has_room(const struct gate *g, uint32_t writes_max)
 	    undo_bytes(g->rounds[g->gathering].undo) < GATE_BYTES_MAX;
 }
 
+/* Does what is done now stand or fall with the gathering round? */
+static bool
+falls_with_gathering(const struct gate *g)
+{
+	return gate_writes(g) > 0 || g->face.reads_fenced;
+}
+
 void
 gate_settle(struct gate *g)
 {
-	if (gate_writes(g) > 0)
+	if (falls_with_gathering(g))
 		return;
 	if (commit_awaited(g))
 		undo_append(flying(g)->undo, gathering(g)->undo);
@@ -126,21 +162,23 @@ action_push(struct gate_round *r, after_commit *act, void *p)
 void
 gate_after(struct gate *g, after_commit *act, void *p)
 {
-	assert(gathering(g)->naction == 0 || gate_writes(g) > 0);
-	if (gate_writes(g) > 0)
+	assert(gathering(g)->naction == 0 || falls_with_gathering(g));
+	if (falls_with_gathering(g))
 		action_push(gathering(g), act, p);
 	else if (commit_awaited(g))
 		action_push(flying(g), act, p);
 	else
-		act(g->face.ctx, p, true);
+		act(g->face.ctx, p, end_now(g));
 }
 
 static void
-actions_happen(struct gate *g, struct gate_round *r, bool committed)
+actions_happen(struct gate *g, struct gate_round *r, enum gate_end end)
 {
+	uint32_t nstale = end == GATE_UNDONE ? 0 : r->nstale;
+
 	for (uint32_t i = 0; i < r->naction; i++)
-		r->actions[i].act(g->face.ctx, r->actions[i].p, committed);
-	r->naction = 0;
+		r->actions[i].act(g->face.ctx, r->actions[i].p, i < nstale ? GATE_UNSAID : end);
+	r->naction = r->nstale = 0;
 }
 
 /* ---- after a failure ---- */
@@ -235,8 +273,8 @@ take_back(struct gate *g, bool certainly)
 void
 gate_tell(struct gate *g)
 {
-	actions_happen(g, flying(g), false);
-	actions_happen(g, gathering(g), false);
+	actions_happen(g, flying(g), GATE_UNDONE);
+	actions_happen(g, gathering(g), GATE_UNDONE);
 }
 
 /* ---- to the disk ---- */
@@ -255,7 +293,7 @@ gate_ended(struct gate *g, enum store_result result)
 		return false;
 	}
 	undo_commit(flying(g)->undo);
-	actions_happen(g, flying(g), true);
+	actions_happen(g, flying(g), end_now(g));
 	return true;
 }
 
@@ -264,7 +302,7 @@ gate_submit(struct gate *g)
 {
 	struct store_batch *batch = gathering(g)->batch;
 
-	if (store_batch_count(batch) == 0)
+	if (store_batch_count(batch) == 0 && gathering(g)->naction == 0)
 		return true;
 	if (g->in_flight)
 		return false;
@@ -280,6 +318,12 @@ bool
 gate_in_flight(const struct gate *g)
 {
 	return g->in_flight;
+}
+
+bool
+gate_awaits(const struct gate *g)
+{
+	return !g->in_flight && (gate_writes(g) > 0 || g->rounds[g->gathering].naction > 0);
 }
 
 bool

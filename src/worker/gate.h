@@ -9,6 +9,10 @@
  * newest first, the actions hear that nothing has come of it, and before anything else is written a repair brings the disk
  * back to what memory holds: a batch that failed may be found there all the same. (Not one that the store has refused.)
  *
+ * Where others may take over what this process answers for, being on disk is not enough: face.may_answer is asked when answers
+ * leave, by the thread that lets them. If it says no, the state stays, and the actions hear that nothing can be said.
+ *
+ *   gate_turn                       a turn begins
  *   gate_put, gate_del, gate_undo   what an operation writes, and how to undo it: struct hub_env's
  *   gate_settle                     it is over
  *   gate_after                      its answer
@@ -28,8 +32,14 @@ extern const enum store_table record_tables[]; /* by enum record_kind, RECORD_LO
 /* of a round's writes, or of what would undo them; the rest waits */
 #define GATE_BYTES_MAX (8u << 20)
 
-/* What happens when all that it may have seen is on disk. committed false: that has been undone. */
-typedef void after_commit(void *ctx, void *p, bool committed);
+/* What has become of all that an after-commit action may have seen. */
+enum gate_end {
+	GATE_ON_DISK,
+	GATE_UNDONE, /* nothing has come of it */
+	GATE_UNSAID /* it stays, but whether it did may not be said from here: "unknown" is the answer */
+};
+
+typedef void after_commit(void *ctx, void *p, enum gate_end end);
 
 struct gate_face {
 	void *ctx; /* theirs, and the after-commit actions' */
@@ -39,6 +49,12 @@ struct gate_face {
 	void (*resume)(void *ctx);
 	/* An empty one, for the next round: see store_batch_next. */
 	struct store_batch *(*next)(void *ctx);
+	/* The lease that holds at this moment: a number, another one after each time that none did; 0: none does. An answer
+	 * leaves under the lease under which its turn began. By the clock itself, as the thread may have been stopped anywhere.
+	 * NULL: what is known may always be said. */
+	uint64_t (*may_answer)(void *ctx);
+	/* Nobody rests on the lease's clock: what wrote nothing waits for the next commit as well, an empty one if need be. */
+	bool reads_fenced;
 };
 
 /* The fields are gate.c's. */
@@ -50,12 +66,14 @@ struct gate_round {
 		void *p;
 	} * actions;
 	uint32_t naction, cap;
+	uint32_t nstale; /* the first of them: of turns under an earlier lease */
 };
 
 struct gate {
 	struct gate_face face;
 	struct gate_round rounds[2];
 	unsigned gathering;
+	uint64_t lease; /* under which the turn began */
 	bool in_flight; /* the other round, or a repair */
 	bool repairing; /* it is a repair */
 	struct buf repair;
@@ -65,6 +83,9 @@ struct gate {
 void gate_init(struct gate *g, const struct gate_face *face);
 /* No action waits any more. */
 void gate_fini(struct gate *g);
+
+/* Before what a turn applies. */
+void gate_turn(struct gate *g);
 
 /* ---- the gathering round ---- */
 
@@ -97,6 +118,8 @@ bool gate_needs_repair(const struct gate *g);
 void gate_repair(struct gate *g);
 /* The store has a batch. */
 bool gate_in_flight(const struct gate *g);
+/* The gathering round has something for the store, which has no batch. */
+bool gate_awaits(const struct gate *g);
 /* Nothing is on its way and nobody waits. */
 bool gate_idle(const struct gate *g);
 

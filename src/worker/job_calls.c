@@ -88,13 +88,13 @@ job_call_begin(struct worker *w, const struct job *j, uint32_t shard, uint32_t r
 
 /* Its commit has ended: the one that it begins with, or the one that has its result. */
 static void
-call_goes(void *ctx, void *p, bool committed)
+call_goes(void *ctx, void *p, enum gate_end end)
 {
 	struct worker *w = ctx;
 	struct job_call *c = p;
 
 	w->jobs.calls_due = true;
-	if ((c->state == CALL_BEGINS) != committed)
+	if ((c->state == CALL_BEGINS) == (end == GATE_UNDONE))
 		call_free(w, c); /* it never was; or its result is on disk */
 	else
 		c->state = c->state == CALL_BEGINS ? CALL_READY : CALL_ANSWERED;

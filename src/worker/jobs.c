@@ -17,12 +17,12 @@
 /* ---- the set of jobs, and reports ---- */
 
 void
-jobs_set_goes(void *ctx, void *p, bool committed)
+jobs_set_goes(void *ctx, void *p, enum gate_end end)
 {
 	struct fleet *f = ((struct worker *)ctx)->fleet;
 	struct jobs *set = p, *old;
 
-	if (!committed) {
+	if (end == GATE_UNDONE) {
 		jobs_unref(set);
 		return;
 	}
@@ -46,9 +46,9 @@ jobs_init(struct worker *w)
 
 /* What was written while a job was still known is on disk now: whoever looks for what it has left finds all of it. */
 static void
-learnt(void *ctx, void *p, bool committed)
+learnt(void *ctx, void *p, enum gate_end end)
 {
-	(void)p, (void)committed;
+	(void)p, (void)end;
 	((struct worker *)ctx)->jobs.learning--;
 }
 
@@ -93,12 +93,12 @@ report_arrived(struct msg *m)
 }
 
 static void
-report_goes(void *ctx, void *p, bool committed)
+report_goes(void *ctx, void *p, enum gate_end end)
 {
 	struct worker *w = ctx;
 	struct report *r = p;
 
-	if (!committed) {
+	if (end == GATE_UNDONE) {
 		free(r);
 		return;
 	}

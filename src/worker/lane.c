@@ -110,11 +110,15 @@ walks_undone(struct worker *w)
 }
 
 static void
-walk_goes(void *ctx, void *p, bool committed)
+walk_goes(void *ctx, void *p, enum gate_end end)
 {
-	if (!committed)
-		walk_undone(p);
-	walk_go_on(ctx, p);
+	struct walk *k = p;
+
+	if (end == GATE_UNDONE)
+		walk_undone(k);
+	else if (end == GATE_UNSAID)
+		fault_set(&k->fault, F_ServiceUnavailable, "%s", MAY_NOT_ANSWER);
+	walk_go_on(ctx, k);
 }
 
 static void

@@ -21,29 +21,43 @@ call_unsent(struct worker *w, const struct note *n)
 		post(w, note_new(&e, w->fleet->o.on_note));
 }
 
+/* Its device does not hear of a change that stays: so it comes again, and reads its twin. */
+static void
+close_unheard(struct worker *w, const struct note *n)
+{
+	const struct effect e = { .kind = EFFECT_CLOSE,
+		.session = n->session,
+		.reason = REASON_UNAVAILABLE,
+		.paced = true };
+
+	post(w, note_new(&e, w->fleet->o.on_note));
+}
+
 /* After a failure nothing was promised: notifications go nowhere. A close still goes: its client comes back. So does
  * what a device answered: no store had a part in it. */
 static void
-note_goes(void *ctx, void *p, bool committed)
+note_goes(void *ctx, void *p, enum gate_end end)
 {
 	struct worker *w = ctx;
 	struct note *n = p;
 
-	if (committed || n->kind == EFFECT_CLOSE || n->kind == EFFECT_CALL_DONE) {
+	if (end == GATE_ON_DISK || n->kind == EFFECT_CLOSE || n->kind == EFFECT_CALL_DONE) {
 		post(w, n);
 		return;
 	}
 	if (n->kind == EFFECT_METHOD)
 		call_unsent(w, n);
+	else if (n->kind == EFFECT_NOTIFY && end == GATE_UNSAID)
+		close_unheard(w, n);
 	free(n);
 }
 
 static void
-configurations_go(void *ctx, void *p, bool committed)
+configurations_go(void *ctx, void *p, enum gate_end end)
 {
 	struct worker *w = ctx;
 
-	if (!committed || w->fleet->o.on_configurations == NULL) {
+	if (end == GATE_UNDONE || w->fleet->o.on_configurations == NULL) {
 		configurations_free(p);
 		return;
 	}

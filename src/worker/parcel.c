@@ -60,10 +60,12 @@ parcel_home(struct worker *w, struct parcel *p)
 }
 
 static void
-parcel_goes(void *ctx, void *p, bool committed)
+parcel_goes(void *ctx, void *p, enum gate_end end)
 {
-	if (!committed)
-		all_fault(p, "the change could not be stored, try again later");
+	if (end != GATE_ON_DISK)
+		all_fault(p,
+		    end == GATE_UNDONE ? "the change could not be stored, try again later"
+		                       : MAY_NOT_ANSWER);
 	parcel_home(ctx, p);
 }
 

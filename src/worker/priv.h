@@ -25,6 +25,10 @@
 #define PARCELS_ROUND_MAX                                                                          \
 	6u /* parcels in one commit: what a device waits for, beside an import, is their time */
 
+/* Of what is known, but may not be said from here: fleet_options.may_answer. */
+#define MAY_NOT_ANSWER                                                                             \
+	"the hub may not answer at the moment: what was asked for may have been done, or not"
+
 struct job_call;
 
 /* What a worker does for jobs (jobs.c). */

@@ -34,18 +34,19 @@ work_over(struct worker *w, struct work *k)
 
 /* Its commit has ended. Nothing was promised before: what was undone is answered with an error. */
 static void
-work_goes(void *ctx, void *p, bool committed)
+work_goes(void *ctx, void *p, enum gate_end end)
 {
 	struct worker *w = ctx;
 	struct work *k = p;
 
-	if (!committed) {
+	if (end != GATE_ON_DISK) {
 		k->reply.body.n = 0;
 		k->reply.etag[0] = '\0';
 		k->reply.epoch = 0;
 		k->reply.session_present = false;
-		fault_set(&k->reply.fault, F_ServiceUnavailable,
-		    "the change could not be stored, try again later");
+		fault_set(&k->reply.fault, F_ServiceUnavailable, "%s",
+		    end == GATE_UNDONE ? "the change could not be stored, try again later"
+		                       : MAY_NOT_ANSWER);
 	}
 	work_over(w, k);
 }

@@ -64,6 +64,14 @@ next_batch(void *ctx)
 	return store_batch_next(w->fleet->o.store, w->index);
 }
 
+static uint64_t
+may_answer(void *ctx)
+{
+	const struct fleet_options *o = &((struct worker *)ctx)->fleet->o;
+
+	return o->may_answer(o->lease);
+}
+
 static int64_t
 identities(const struct worker *w)
 {
@@ -212,6 +220,8 @@ begin_turn(struct worker *w)
 	w->env.can_write = store_state(w->fleet->o.store, NULL) == STORE_READY &&
 	    store_has_space(w->fleet->o.store);
 	w->stopping = atomic_load(&w->fleet->stop);
+	gate_turn(
+	    &w->gate); /* before the catalogue: what is judged by it is of this lease, or of an earlier one */
 	catalogue_refresh(w);
 	if (!gate_needs_repair(&w->gate))
 		return;
@@ -253,7 +263,7 @@ patience_us(struct worker *w)
 {
 	int64_t sweep_us, jobs_us;
 
-	if (walks_await(w) || parcel_awaits(w))
+	if (walks_await(w) || parcel_awaits(w) || gate_awaits(&w->gate))
 		return 0;
 	if (w->stopping || gate_needs_repair(&w->gate))
 		return RETRY_US;
@@ -319,7 +329,13 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 	w->parcels_end = &w->parcels;
 	w->later_end = &w->later;
 	jobs_init(w);
-	gate_init(&w->gate, &(struct gate_face){ w, to_store, store_may_try_again, next_batch });
+	gate_init(&w->gate,
+	    &(struct gate_face){ .ctx = w,
+	        .submit = to_store,
+	        .resume = store_may_try_again,
+	        .next = next_batch,
+	        .may_answer = f->o.may_answer != NULL ? may_answer : NULL,
+	        .reads_fenced = f->o.reads_fenced });
 	w->env = (struct hub_env){ .mac = sas_mac_new(),
 		.scratch = &w->scratch,
 		.ctx = w,

@@ -304,6 +304,10 @@ struct fleet_options {
 	/* The configurations have changed, on disk: a new catalogue is to be set before it returns. Owns the set. A
 	 * worker's thread; NULL: nobody cares. */
 	void (*on_configurations)(struct configurations *set);
+	/* For several machines: the gate's (worker/gate.h). NULL, false: this process alone has the store. */
+	uint64_t (*may_answer)(void *lease);
+	void *lease;
+	bool reads_fenced;
 };
 
 struct fleet *fleet_new(const struct fleet_options *o);

@@ -85,6 +85,78 @@ gate__the_close_of_a_taken_over_link_waits_too(void **state)
 	assert_memory_equal(k->notes.p, "close 1\n", 8);
 }
 
+/* ---- who may be told ---- */
+
+static atomic_uint lease = 1; /* 0: there is none */
+
+static uint64_t
+lease_now(void *p)
+{
+	return atomic_load((atomic_uint *)p);
+}
+
+static void
+lease_start(struct kit *k, unsigned nworker)
+{
+	atomic_store(&lease, 1);
+	k->fo.may_answer = lease_now;
+	k->fo.lease = &lease;
+	kit_start(k, nworker);
+}
+
+/* The lease goes while the commit is on its way: the change is made, and nobody is told that it is. */
+static void
+lease__lost_before_the_answer_is_503_a_close_and_no_change_taken_back(void **state)
+{
+	struct kit *k = *state;
+	uint64_t epoch;
+
+	lease_start(k, 1);
+	kit_create(k, "d", 2);
+	epoch = kit_connect(k, "d0", 6, true);
+	kit_subscribe(k, "d0", epoch);
+	kit_forget(k);
+	disk_hold();
+	kit_send(k, OP_TWIN_PATCH, "d0", "{'properties':{'desired':{'a':1}}}");
+	disk_await();
+	kit_send(k, OP_TWIN_READ, "d0", NULL);
+	fleet_walk(k->fleet, kit_walk(k, "SELECT * FROM devices", 100));
+	kit_taken(k);
+	atomic_store(&lease, 0);
+	disk_release(0);
+	kit_await(k, k->nback == 2 && k->nnotes == 1 && k->nwalks_back == 1);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(k->back[i]->reply.fault.code, F_ServiceUnavailable);
+		assert_non_null(strstr(k->back[i]->reply.fault.text, "may have been done, or not"));
+		assert_int_equal(k->back[i]->reply.body.n, 0);
+	}
+	assert_int_equal(k->walks_back[0]->fault.code, F_ServiceUnavailable);
+	assert_memory_equal(k->notes.p, "close 6\n", 8);
+	assert_int_equal(kit_do(k, OP_TWIN_READ, "d0", NULL), F_ServiceUnavailable);
+	atomic_store(&lease, 2);
+	kit_shows(k, "d0", "'desired':{'a':1");
+}
+
+/* reads = fenced: a read has its commit, which nothing is in. */
+static void
+lease__fenced_reads_and_queries_wait_for_a_commit_of_their_own(void **state)
+{
+	struct kit *k = *state;
+	struct store_stats before, after;
+
+	k->fo.reads_fenced = true;
+	kit_start(k, 2);
+	kit_create(k, "d", 2);
+	store_stats(k->store, &before);
+	kit_shows(k, "d0", "'version':2");
+	kit_forget(k);
+	fleet_walk(k->fleet, kit_walk(k, "SELECT * FROM devices", 100));
+	kit_await(k, k->nwalks_back == 1);
+	assert_int_equal(k->walks_back[0]->fault.code, F_NONE);
+	store_stats(k->store, &after);
+	assert_true(after.commits >= before.commits + 3); /* the read, and each worker's part */
+}
+
 /* ---- failed commits ---- */
 
 static void
@@ -583,6 +655,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		kit_test(work__one_device_is_answered_in_order),
 		kit_test(gate__nothing_leaves_before_its_commit),
+		kit_test(lease__lost_before_the_answer_is_503_a_close_and_no_change_taken_back),
+		kit_test(lease__fenced_reads_and_queries_wait_for_a_commit_of_their_own),
 		kit_test(gate__the_close_of_a_taken_over_link_waits_too),
 		kit_test(failure__both_rounds_are_undone_answered_and_repaired),
 		kit_test(failure__a_connect_that_saw_the_failed_commit_fails_with_it),

@@ -12,7 +12,10 @@ struct rig {
 	struct kit k; /* first: env.ctx is both */
 	struct gate g;
 	struct store *disk;
-	struct buf told; /* "a+ b- ": what has happened after commits, and what has not */
+	struct buf
+	    told; /* "a+ b- c? ": what has happened after commits, what has not, and what may not be said */
+	uint64_t lease;
+	unsigned nlook; /* at the lease */
 };
 
 static void
@@ -45,6 +48,15 @@ rig_next(void *ctx)
 	return store_batch_next(((struct rig *)ctx)->disk, 0);
 }
 
+static uint64_t
+rig_may_answer(void *ctx)
+{
+	struct rig *r = ctx;
+
+	r->nlook++;
+	return r->lease;
+}
+
 static void
 rig_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result)
 {
@@ -57,8 +69,13 @@ rig_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result)
 	gate_tell(&r->g);
 }
 
+/* What the gate is told of others. */
+struct rule {
+	bool leased, fenced;
+};
+
 static void
-rig_init(struct rig *r)
+rig_init_under(struct rig *r, struct rule rule)
 {
 	kit_init(&r->k);
 	r->k.hold = true;
@@ -66,8 +83,23 @@ rig_init(struct rig *r)
 	r->k.env.del = rig_del;
 	r->told = (struct buf){ 0 };
 	r->disk = sim_store_new(1, r, rig_done);
-	gate_init(&r->g, &(struct gate_face){ r, rig_submit, rig_resume, rig_next });
+	r->lease = 1;
+	r->nlook = 0;
+	gate_init(&r->g,
+	    &(struct gate_face){ .ctx = r,
+	        .submit = rig_submit,
+	        .resume = rig_resume,
+	        .next = rig_next,
+	        .may_answer = rule.leased ? rig_may_answer : NULL,
+	        .reads_fenced = rule.fenced });
+	gate_turn(&r->g);
 	r->k.env.undo = gate_undo(&r->g);
+}
+
+static void
+rig_init(struct rig *r)
+{
+	rig_init_under(r, (struct rule){ false, false });
 }
 
 static void
@@ -108,11 +140,14 @@ rig_go(struct rig *r)
 }
 
 static void
-told(void *ctx, void *p, bool committed)
+told(void *ctx, void *p, enum gate_end end)
 {
+	static const char signs[] = {
+		[GATE_ON_DISK] = '+', [GATE_UNDONE] = '-', [GATE_UNSAID] = '?'
+	};
 	struct rig *r = ctx;
 
-	buf_printf(&r->told, "%s%c ", (const char *)p, committed ? '+' : '-');
+	buf_printf(&r->told, "%s%c ", (const char *)p, signs[end]);
 }
 
 /* An operation is over, and its answer has this name. */
@@ -389,6 +424,166 @@ gate__what_wrote_nothing_falls_with_what_it_saw(void **state)
 	rig_fini(&r);
 }
 
+/* ---- who may be told ---- */
+
+/* The lease has ended, and perhaps there is a new one. */
+static void
+lease_ends(struct rig *r, uint64_t next)
+{
+	r->lease = next;
+}
+
+static void
+gate__a_lease_lost_between_commit_and_answer_leaves_the_state(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init_under(&r, (struct rule){ .leased = true });
+	rig_device(&r, "d1", "made");
+	rig_go(&r);
+	assert_int_equal(kit_read(&r.k, "d1"), F_NONE);
+	rig_after(&r, "read");
+	rig_patch(&r, "d1", "{'tags':{'a':1}}", "patched");
+	lease_ends(&r, 0);
+	rig_end(&r, true, true);
+	rig_told(&r, "made? read? ");
+	assert_false(gate_needs_repair(&r.g));
+	assert_string_equal(kit_counters(&r.k, "d1"), "2 3 1 1"); /* the patch too */
+	rig_go(&r);
+	rig_end(&r, true, true);
+	rig_told(&r, "patched? ");
+	disk_agrees(&r, "d1");
+	rig_fini(&r);
+}
+
+static void
+gate__a_lease_lost_at_a_read_is_seen_when_its_answer_leaves(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init_under(&r, (struct rule){ .leased = true });
+	rig_after(&r, "read");
+	lease_ends(&r, 0); /* the thread was stopped in the middle of its turn */
+	rig_after(&r, "late");
+	gate_turn(&r.g);
+	rig_after(&r, "later");
+	lease_ends(&r, 2);
+	rig_after(&r, "judged-without"); /* the turn had begun without one */
+	gate_turn(&r.g);
+	rig_after(&r, "anew");
+	rig_told(&r, "read+ late? later? judged-without? anew+ ");
+	rig_fini(&r);
+}
+
+/* What was judged before the lease ended may have been judged by what holds no more. */
+static void
+gate__an_answer_of_an_earlier_lease_does_not_leave_under_the_next(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init_under(&r, (struct rule){ .leased = true });
+	rig_device(&r, "d1", "made");
+	rig_go(&r);
+	rig_device(&r, "d2", "gathered");
+	lease_ends(&r, 2);
+	gate_turn(&r.g);
+	rig_device(&r, "d3", "anew");
+	rig_end(&r, true, true);
+	rig_told(&r, "made? ");
+	rig_go(&r);
+	rig_end(&r, true, true);
+	rig_told(&r, "gathered? anew+ ");
+	rig_fini(&r);
+}
+
+static void
+gate__what_was_undone_is_said_without_a_lease(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init_under(&r, (struct rule){ .leased = true });
+	rig_device(&r, "d1", "made");
+	rig_go(&r);
+	lease_ends(&r, 0);
+	gate_turn(&r.g);
+	rig_device(&r, "d2", "gathered");
+	rig_end(&r, false, true);
+	rig_told(&r, "| made- gathered- ");
+	gate_repair(&r.g);
+	rig_end(&r, true, true);
+	rig_fini(&r);
+}
+
+static void
+gate__one_look_at_the_lease_serves_all_that_leaves(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init_under(&r, (struct rule){ .leased = true });
+	rig_device(&r, "d1", "a");
+	rig_device(&r, "d2", "b");
+	rig_device(&r, "d3", "c");
+	rig_go(&r);
+	r.nlook = 0;
+	rig_end(&r, true, true);
+	rig_told(&r, "a+ b+ c+ ");
+	assert_int_equal(r.nlook, 1);
+	rig_fini(&r);
+}
+
+/* reads = fenced */
+static void
+gate__a_fenced_read_waits_for_an_empty_commit(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init_under(&r, (struct rule){ .fenced = true });
+	assert_false(gate_awaits(&r.g));
+	rig_after(&r, "read");
+	assert_int_equal(gate_writes(&r.g), 0);
+	assert_true(gate_awaits(&r.g));
+	assert_false(gate_idle(&r.g));
+	assert_true(rig_go(&r));
+	rig_told(&r, "");
+	rig_after(&r, "behind"); /* the commit on its way began before it */
+	rig_end(&r, true, true);
+	rig_told(&r, "read+ ");
+	assert_true(rig_go(&r));
+	rig_end(&r, true, true);
+	rig_told(&r, "behind+ ");
+	assert_true(gate_idle(&r.g));
+	assert_true(rig_go(&r)); /* nobody waits: no commit */
+	assert_false(gate_in_flight(&r.g));
+	rig_fini(&r);
+}
+
+/* A session without a stored part writes nothing, but its answer falls with its commit. */
+static void
+gate__what_wrote_nothing_falls_with_its_fence(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init_under(&r, (struct rule){ .fenced = true });
+	rig_device(&r, "d1", "made");
+	rig_go(&r);
+	kit_connect(&r.k, "d1", 7, true);
+	rig_after(&r, "connected");
+	rig_end(&r, true, true);
+	rig_go(&r);
+	rig_refuse(&r);
+	rig_told(&r, "made+ | connected- ");
+	assert_int_equal(kit_read(&r.k, "d1"), F_NONE);
+	assert_string_equal(kit_at(&r.k, "connectionState"), "'Disconnected'");
+	rig_fini(&r);
+}
+
 /* ---- histories ---- */
 
 static const char *const names[NAMES] = { "a", "b", "c", "d" };
@@ -528,6 +723,13 @@ main(void)
 		cmocka_unit_test(gate__a_refused_batch_is_undone_and_needs_no_repair),
 		cmocka_unit_test(gate__a_refused_repair_is_tried_again),
 		cmocka_unit_test(gate__what_wrote_nothing_falls_with_what_it_saw),
+		cmocka_unit_test(gate__a_lease_lost_between_commit_and_answer_leaves_the_state),
+		cmocka_unit_test(gate__a_lease_lost_at_a_read_is_seen_when_its_answer_leaves),
+		cmocka_unit_test(gate__an_answer_of_an_earlier_lease_does_not_leave_under_the_next),
+		cmocka_unit_test(gate__what_was_undone_is_said_without_a_lease),
+		cmocka_unit_test(gate__one_look_at_the_lease_serves_all_that_leaves),
+		cmocka_unit_test(gate__a_fenced_read_waits_for_an_empty_commit),
+		cmocka_unit_test(gate__what_wrote_nothing_falls_with_its_fence),
 		cmocka_unit_test(gate__histories_lose_nothing_and_leave_no_trace_of_what_failed),
 	};
 
