@@ -101,6 +101,8 @@ shard_sweep_restart(struct shard *sh)
 		return;
 	c->row = 0;
 	touched_all(&c->touched);
+	/* That a link has ended is not undone with what configurations have written for it. */
+	c->again |= (c->watch & WATCH_PRESENCE) != 0;
 }
 
 void

@@ -107,6 +107,30 @@ touched__J42_a_start_evaluates_what_looks_at_connections(void **state)
 	end(&k);
 }
 
+/* The link is gone all the same, and no operation comes to say so again. */
+static void
+touched__J42_what_the_end_of_a_link_brought_and_a_failed_commit_undid(void **state)
+{
+	struct kit k;
+	uint64_t epoch;
+
+	(void)state;
+	kit_init(&k);
+	kit_device(&k, "d");
+	put(&k, "c", NULL, simple("connectionState = \\u0027Disconnected\\u0027", 1, ".x", "1"));
+	epoch = kit_connect(&k, "d", 0, true);
+	twin_shows(&k, "d", "properties/desired/x", "-");
+	k.hold = true;
+	kit_session_op(&k, OP_DISCONNECT, "d", epoch, NULL);
+	twin_shows(&k, "d", "properties/desired/x", "1");
+	kit_fail(&k, false);
+	kit_commit(&k);
+	shard_sweep_restart(k.sh);
+	sweep(&k);
+	twin_shows(&k, "d", "properties/desired/x", "1");
+	end(&k);
+}
+
 /* ---- every row is in line ---- */
 
 static void
@@ -340,6 +364,8 @@ main(void)
 		cmocka_unit_test(touched__J36_rows_that_were_put_off_are_evaluated_again),
 		cmocka_unit_test(touched__J54_a_start_with_another_set_evaluates_all),
 		cmocka_unit_test(touched__J42_a_start_evaluates_what_looks_at_connections),
+		cmocka_unit_test(
+		    touched__J42_what_the_end_of_a_link_brought_and_a_failed_commit_undid),
 		cmocka_unit_test(touched__J42_J43_J52_every_row_is_in_line_after_any_history),
 	};
 
