@@ -21,8 +21,8 @@ full_heard(const struct work *k)
 	if (!full || is_of_a_session(k->op.kind))
 		return;
 	if (refused != op_writes(k->op.kind))
-		world_fail("the disk is full, and operation %d is answered with %s", (int)k->op.kind,
-		    fault_name(k->reply.fault.code));
+		world_fail("the disk is full, and operation %d is answered with %s",
+		    (int)k->op.kind, fault_name(k->reply.fault.code));
 	seen.full += refused;
 }
 
@@ -30,8 +30,8 @@ void
 full_item_heard(enum fault_code code)
 {
 	if (full && code != F_ServiceUnavailable)
-		world_fail(
-		    "the disk is full, and an item of an import is answered with %s", fault_name(code));
+		world_fail("the disk is full, and an item of an import is answered with %s",
+		    fault_name(code));
 }
 
 static void

@@ -320,6 +320,18 @@ ledger_crash(void)
 }
 
 void
+ledger_shown(const struct world *w, const char *device, uint32_t number)
+{
+	enum sent_state state = number > 0 && number <= ledger.n ? ledger.sent[number].state : SENT;
+
+	if (state != SENT && ledger.sent[number].twin != twin_of(w, device, ""))
+		world_fail("a query shows write %u of %s, which was another's", number, device);
+	if (state == SENT || state == REFUSED || state == GHOST)
+		world_fail("a query shows write %u of %s, which %s", number, device,
+		    state == SENT ? "is not acknowledged" : "was refused or undone");
+}
+
+void
 ledger_look(struct world *w)
 {
 	static const char *const modules[] = { "", "m0" };

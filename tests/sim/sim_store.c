@@ -21,7 +21,7 @@ struct store {
 	struct table_rows tables[STORE_TABLES];
 	struct lane lanes[STORE_LANES_MAX];
 	unsigned nlane;
-	bool broken;
+	enum sim_state state;
 	uint64_t changes; /* a cursor must not outlive one */
 	void *ctx;
 	store_done *done;
@@ -284,17 +284,24 @@ store_state(struct store *s, struct fault *why)
 {
 	if (why != NULL)
 		why->text[0] = '\0';
-	return s->broken ? STORE_IS_FAILED : STORE_READY;
+	return s->state == SIM_BROKEN ? STORE_IS_FAILED
+	    : s->state == SIM_FULL    ? STORE_IS_FULL
+	                              : STORE_READY;
 }
 
 bool
 store_has_space(const struct store *s)
 {
-	(void)s;
-	return true;
+	return s->state != SIM_CRAMPED && s->state != SIM_FULL;
 }
 
 /* ---- the simulator's side ---- */
+
+static bool
+takes_batches(const struct store *s)
+{
+	return s->state == SIM_READY || s->state == SIM_CRAMPED;
+}
 
 bool
 sim_store_awaits(const struct store *s, unsigned lane)
@@ -311,11 +318,11 @@ sim_store_end(struct store *s, unsigned lane, bool ok, bool on_disk)
 
 	l->batch = NULL;
 	if (!ok)
-		result = STORE_FAILED;
-	else if (l->failed || s->broken)
+		result = s->state == SIM_FULL ? STORE_FULL : STORE_FAILED;
+	else if (l->failed || !takes_batches(s))
 		result = STORE_UNDONE;
 	l->failed |= result != STORE_OK;
-	if (result == STORE_OK || (result == STORE_FAILED && on_disk))
+	if (result == STORE_OK || (result != STORE_UNDONE && on_disk))
 		batch_apply(s, b);
 	store_batch_free(b);
 	tell(s, lane, result == STORE_OK ? SIM_LANDED : SIM_FAILED);
@@ -358,9 +365,15 @@ sim_store_back(struct store *s, struct sim_disk *d)
 }
 
 void
-sim_store_works(struct store *s, bool works)
+sim_store_set(struct store *s, enum sim_state state)
 {
-	s->broken = !works;
+	s->state = state;
+}
+
+uint64_t
+sim_store_changes(const struct store *s)
+{
+	return s->changes;
 }
 
 struct store *
@@ -378,7 +391,7 @@ void
 sim_store_reopen(struct store *s, unsigned lanes)
 {
 	s->nlane = lanes;
-	s->broken = false;
+	s->state = SIM_READY;
 	memset(s->lanes, 0, sizeof(s->lanes));
 }
 

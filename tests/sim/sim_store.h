@@ -17,8 +17,11 @@ void sim_store_reopen(struct store *s, unsigned lanes);
  * well is refused, and is certainly not there, if the store does not work or its lane was not resumed. */
 bool sim_store_awaits(const struct store *s, unsigned lane);
 void sim_store_end(struct store *s, unsigned lane, bool ok, bool on_disk);
-/* While it does not work every batch fails. */
-void sim_store_works(struct store *s, bool works);
+/* READY; FULL and FAILED: every batch fails so; CRAMPED: less is free than shall stay so, and batches end well. */
+enum sim_state { SIM_READY, SIM_CRAMPED, SIM_FULL, SIM_BROKEN };
+void sim_store_set(struct store *s, enum sim_state state);
+/* Changes of what is on the disk so far. */
+uint64_t sim_store_changes(const struct store *s);
 
 /* What becomes of a lane's batch. */
 enum sim_commit { SIM_SUBMITTED, SIM_LANDED, SIM_FAILED };

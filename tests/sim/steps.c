@@ -63,7 +63,7 @@ step_evict(struct world *w)
 static void
 step_heal(struct world *w)
 {
-	sim_store_works(w->store, true);
+	sim_store_set(w->store, SIM_READY);
 }
 
 static void
@@ -109,6 +109,9 @@ static const struct {
 	{ question_other, 8 },
 	{ world_commit_fails, 2 },
 	{ step_heal, 8 },
+	{ step_full, 1 },
+	{ step_fills, 1 },
+	{ step_walked, 6 },
 	{ step_rest, 8 },
 	{ world_restart, 1 },
 	{ world_crash, 2 },

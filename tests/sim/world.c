@@ -129,8 +129,8 @@ fleet_up(struct world *w)
 	contact_begin(w);
 }
 
-static void
-round_of_all(struct world *w)
+void
+world_round(struct world *w)
 {
 	for (unsigned i = 0; i < w->o.nworker; i++) {
 		world_turn(w, i);
@@ -143,11 +143,11 @@ static void
 fleet_down(struct world *w)
 {
 	contact_stop(w);
-	round_of_all(w); /* they hear of it */
+	world_round(w); /* they hear of it */
 	for (unsigned n = 0; !contact_finished(w); n++) {
 		if (n > REST_MAX)
 			world_fail("the fleet does not stop");
-		round_of_all(w);
+		world_round(w);
 	}
 	fleet_stop(w->fleet);
 	world_hear(w);
@@ -156,6 +156,7 @@ fleet_down(struct world *w)
 	memset(w->epochs, 0, sizeof(w->epochs));
 	job_watch_life();
 	mirror_all_off();
+	walked_drop();
 }
 
 void
@@ -186,7 +187,7 @@ world_crash(struct world *w)
 	disk = sim_store_copy(w->store);
 	ledger_crash();
 	w->dead = true;
-	sim_store_works(w->store, true);
+	sim_store_set(w->store, SIM_READY);
 	fleet_down(w);
 	sim_store_back(w->store, disk);
 	w->dead = false;
@@ -263,6 +264,7 @@ world_new(uint64_t seed, uint32_t most_devices)
 	ledger_new();
 	mirror_new();
 	telemetry_new();
+	write_begin();
 	w->plain = rnd_below(&w->rnd, 2) == 0;
 	w->restless = rnd_below(&w->rnd, 4) == 0;
 	w->box = catalogue_box_new();
@@ -296,6 +298,7 @@ void
 world_turn(struct world *w, unsigned worker)
 {
 	contact_turn(w, worker);
+	walked_turn(w, worker);
 	world_hear(w);
 }
 
@@ -312,7 +315,7 @@ world_commit(struct world *w, unsigned lane)
 void
 world_commit_fails(struct world *w)
 {
-	sim_store_works(w->store, false);
+	sim_store_set(w->store, rnd_below(&w->rnd, 2) ? SIM_BROKEN : SIM_FULL);
 	for (unsigned i = 0; i < w->o.nworker; i++) {
 		if (!sim_store_awaits(w->store, i))
 			continue;
@@ -324,7 +327,7 @@ world_commit_fails(struct world *w)
 void
 world_rest(struct world *w)
 {
-	sim_store_works(w->store, true);
+	sim_store_set(w->store, SIM_READY);
 	for (unsigned n = 0; w->nwork + w->nparcel + w->nwalk > 0; n++) {
 		uint64_t home = w->nhome;
 
@@ -332,7 +335,7 @@ world_rest(struct world *w)
 			world_fail("%u works, %u parcels and %u walks never come back", w->nwork,
 			    w->nparcel, w->nwalk);
 		w->mono_us += 100;
-		round_of_all(w);
+		world_round(w);
 		if (w->nhome != home)
 			n = 0;
 	}
@@ -350,9 +353,9 @@ all_rest(const struct world *w)
 bool
 world_quiet(struct world *w, unsigned rounds)
 {
-	sim_store_works(w->store, true);
+	sim_store_set(w->store, SIM_READY);
 	for (; rounds > 0; rounds--) {
-		round_of_all(w);
+		world_round(w);
 		for (unsigned i = 0; i < w->o.nworker; i++)
 			world_turn(w, i);
 		if (all_rest(w))

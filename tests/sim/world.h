@@ -88,6 +88,12 @@ extern struct world *the_world;
 	X(evaluated)  /* twins, by the naive evaluator */                                          \
 	X(owned)      /* leaves that are configurations' */                                        \
 	X(outdone)    /* configurations that own nothing */                                        \
+	X(full)       /* works refused for want of room */                                         \
+	X(walked)     /* rows that had to be in an answer, whatever was written meanwhile */       \
+	X(wavered)    /* and rows that met the condition for a while */                            \
+	X(bulk)       /* calls of a hundred items */                                               \
+	X(mixed)      /* of those, done in part */                                                 \
+	X(parcels)    /* as large as may be */                                                     \
 	X(deployed)   /* modules that deployments say something of */                              \
 	X(waves)      /* steps of rollouts */                                                      \
 	X(restarts)                                                                                \
@@ -127,6 +133,7 @@ void world_crash(struct world *w);
 /* Until all gates rest, or for so many rounds: then false. */
 bool world_quiet(struct world *w, unsigned rounds);
 void world_turn(struct world *w, unsigned worker);
+void world_round(struct world *w); /* a turn of each worker, and its commit */
 /* The lane's commit ends, if there is one. */
 void world_commit(struct world *w, unsigned lane);
 void world_commit_fails(struct world *w);
@@ -149,6 +156,7 @@ void world_read(struct world *w, const char *device, const char *module);
 void world_populate(struct world *w, uint32_t n);
 
 /* writes.c: steps */
+void write_begin(void);
 void write_identity(struct world *w);
 void write_delete(struct world *w);
 void write_keys(struct world *w);
@@ -174,6 +182,17 @@ void plan_content(struct world *w);
 
 void plan_connect_all(struct world *w); /* and a job that calls them all */
 
+/* full.c: steps */
+void step_full(struct world *w);
+void step_fills(struct world *w);
+void full_heard(const struct work *k);
+void full_item_heard(enum fault_code code);
+
+/* walked.c: a step; and behind each turn of a worker */
+void step_walked(struct world *w);
+void walked_turn(struct world *w, unsigned worker);
+void walked_drop(void);
+
 /* naive.c: what configurations should make of all twins, against what there is */
 void naive_check(struct world *w);
 
@@ -198,6 +217,8 @@ void ledger_heard(
     struct world *w, uint32_t number, enum fault_code code, const struct reply *reply, bool gone);
 void ledger_landed(const struct world *w, unsigned lane);
 void ledger_crash(void);
+/* A query shows this write in a device's tags. */
+void ledger_shown(const struct world *w, const char *device, uint32_t number);
 void ledger_look(struct world *w); /* at all twins */
 
 /* mirror.c: what devices know of their desired properties, by link */

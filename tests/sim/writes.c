@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ROOM 1024 /* bytes of the strings in a work, without its payload */
+#define BULK_MAX 100u /* items of one call */
+#define ROOM     1024 /* bytes of the strings in a work, without its payload */
 
 /* ---- works ---- */
 
@@ -24,6 +25,8 @@ world_check_fault(const struct fault *f)
 		world_fail("the hub answers %s: %s", fault_name(f->code), f->text);
 }
 
+static void bulk_heard(uint32_t number, enum fault_code code);
+
 void
 world_work_back(struct work *k)
 {
@@ -33,6 +36,8 @@ world_work_back(struct work *k)
 	w->nhome++;
 	if (!w->dead)
 		world_check_fault(&k->reply.fault);
+	full_heard(k);
+	bulk_heard(k->tag, k->reply.fault.code);
 	ledger_heard(w, k->tag, k->reply.fault.code, &k->reply, k->reply.gone);
 	work_free(k);
 }
@@ -241,9 +246,21 @@ write_read(struct world *w)
 
 /* ---- items of bulk calls and imports ---- */
 
+/* Something that is passed over, to make an item large. */
+static void
+put_filler(struct buf *b, size_t n)
+{
+	if (n == 0)
+		return;
+	buf_cstr(b, ",\"statusReason\":\"");
+	for (size_t i = 0; i < n; i++)
+		buf_putc(b, 'x');
+	buf_putc(b, '"');
+}
+
 /* Its number in *number. */
 static const struct import_mode *
-put_item(struct world *w, const char *device, const char *module, uint32_t *number)
+put_item(struct world *w, const char *device, const char *module, size_t filler, uint32_t *number)
 {
 	static const char *const modes[] = { "createOrUpdate", "createOrUpdate", "create", "update",
 		"updateTwin", "delete" };
@@ -258,28 +275,63 @@ put_item(struct world *w, const char *device, const char *module, uint32_t *numb
 	buf_putc(b, ',');
 	*number = ledger_note(w, import_mode_find(str_of(mode))->op, device, module);
 	put_sections(w, false, true, rnd_below(&w->rnd, 2), *number);
+	put_filler(b, filler);
 	buf_putc(b, '}');
 	return import_mode_find(str_of(mode));
 }
 
+/* A call with as many items as one may have, whose answers are not all there yet. */
+static struct {
+	uint32_t from, left, done, refused;
+} bulk;
+
 static void
+bulk_heard(uint32_t number, enum fault_code code)
+{
+	if (bulk.left == 0 || number < bulk.from || number >= bulk.from + BULK_MAX)
+		return;
+	bulk.done += code == F_NONE;
+	bulk.refused += code != F_NONE;
+	if (--bulk.left > 0)
+		return;
+	seen.bulk++;
+	seen.mixed += bulk.done > 0 && bulk.refused > 0;
+}
+
+static uint32_t
 bulk_item(struct world *w)
 {
 	const char *device = world_device(w), *module = some_module(w);
 	uint32_t number;
-	const struct import_mode *mode = put_item(w, device, module, &number);
+	const struct import_mode *mode = put_item(w, device, module, 0, &number);
 	struct work *k = world_work(w, mode->op, device, module);
 
 	k->op.import = mode->import;
 	k->op.if_match = IF_ANY;
 	world_send_noted(w, k, number);
+	return number;
 }
 
 void
 write_bulk(struct world *w)
 {
-	for (uint32_t n = 1 + rnd_below(&w->rnd, 6); n > 0; n--)
-		bulk_item(w);
+	bool largest = rnd_below(&w->rnd, 12) == 0 && bulk.left == 0;
+	uint32_t n = largest ? BULK_MAX : 1 + rnd_below(&w->rnd, 6), first = bulk_item(w);
+
+	if (largest) {
+		bulk.from = first;
+		bulk.left = BULK_MAX;
+		bulk.done = bulk.refused = 0;
+	}
+	while (--n > 0)
+		(void)bulk_item(w);
+}
+
+/* What is under way is another world's. */
+void
+write_begin(void)
+{
+	bulk.left = 0;
 }
 
 static void
@@ -294,6 +346,7 @@ parcel_heard(struct msg *m)
 		struct fault f = { .code = p->items[i].fault, .text = "" };
 
 		world_check_fault(&f);
+		full_item_heard(f.code);
 		ledger_heard(w, p->items[i].line, f.code, NULL, false);
 	}
 	parcel_free(p);
@@ -319,11 +372,11 @@ parcel_bytes(struct parcel *p, struct str s)
 }
 
 static void
-parcel_item(struct world *w, struct parcel *p, const char *device)
+parcel_item(struct world *w, struct parcel *p, const char *device, size_t filler)
 {
 	const char *module = some_module(w);
 	uint32_t number;
-	const struct import_mode *mode = put_item(w, device, module, &number);
+	const struct import_mode *mode = put_item(w, device, module, filler, &number);
 	struct parcel_item *item = &p->items[p->n++];
 
 	*item = (struct parcel_item){ .kind = mode->op,
@@ -343,11 +396,18 @@ write_import(struct world *w)
 	struct parcel *p = parcel_new(parcel_back, w, STR("owner"));
 	unsigned worker = rnd_below(&w->rnd, w->o.nworker);
 
-	for (uint32_t n = 1 + rnd_below(&w->rnd, 12); n > 0; n--) {
+	bool many = rnd_below(&w->rnd, 10) == 0;
+	size_t filler = many && rnd_below(&w->rnd, 2) ? PARCEL_BYTES_MAX / 40 : 0;
+
+	for (uint32_t n = many ? 1000 : 1 + rnd_below(&w->rnd, 12); n > 0; n--) {
 		const char *device = world_device(w);
 
 		if (fleet_worker_of(w->fleet, str_of(device)) == worker)
-			parcel_item(w, p, device);
+			parcel_item(w, p, device, filler);
+		if (p->n == PARCEL_ITEMS_MAX || p->bytes.n >= PARCEL_BYTES_MAX) {
+			seen.parcels++;
+			break;
+		}
 	}
 	if (p->n == 0) {
 		parcel_free(p);

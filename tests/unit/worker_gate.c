@@ -116,7 +116,7 @@ static void
 rig_end(struct rig *r, bool ok, bool on_disk)
 {
 	assert_true(sim_store_awaits(r->disk, 0));
-	sim_store_works(r->disk, true);
+	sim_store_set(r->disk, SIM_READY);
 	sim_store_end(r->disk, 0, ok, on_disk);
 	r->k.env.undo = gate_undo(&r->g);
 }
@@ -125,7 +125,7 @@ rig_end(struct rig *r, bool ok, bool on_disk)
 static void
 rig_refuse(struct rig *r)
 {
-	sim_store_works(r->disk, false);
+	sim_store_set(r->disk, SIM_BROKEN);
 	sim_store_end(r->disk, 0, true, false);
 	r->k.env.undo = gate_undo(&r->g);
 }
