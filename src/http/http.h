@@ -32,7 +32,7 @@ struct http_options {
 	struct file_jobs *file_jobs;
 	struct catalogue_box *catalogue;
 	struct tls *tls;
-	struct gate *gate;
+	struct admission *admission;
 	const struct nets *proxies;      /* peers there name their clients; NULL: nobody */
 	const struct nets *address_free; /* no limits by address for these; NULL: for all */
 	struct limiter *limiter;         /* NULL: no rate limits */

@@ -159,7 +159,7 @@ http_loop_listen(struct http_loop *hl, int fd)
 {
 	struct https_conf conf = {
 		.tls = hl->o.tls,
-		.gate = hl->o.gate,
+		.admission = hl->o.admission,
 		.proxies = hl->o.proxies,
 		.deadline_us = hl->o.request_timeout_us,
 		.max_head_bytes = HTTP_HEADERS_MAX,

@@ -32,8 +32,8 @@ struct https_conn {
 	struct event arrived;
 	struct net_addr peer;
 	size_t waiting;       /* bytes of a request that has not arrived whole */
-	bool asked, counted;  /* whether it is admitted; by the gate */
-	bool named;           /* the gate knows its address */
+	bool asked, counted;  /* whether it is admitted; by struct admission */
+	bool named;           /* admission knows its address */
 	bool told;            /* the log knows why it ends */
 	struct proxy *proxy;  /* until the balancer has named its client; NULL: no balancer */
 	struct proxied below; /* what takes its header off */
@@ -203,8 +203,8 @@ reason_of_end(const struct https_conn *c)
 static void
 conn_told(const struct https_conn *c)
 {
-	if (c->told || (c->asked && !c->counted && c->port->conf.gate != NULL))
-		return; /* the gate has told it */
+	if (c->told || (c->asked && !c->counted && c->port->conf.admission != NULL))
+		return; /* admission has told it */
 	if (c->released || c->refused)
 		return;
 	if (c->shaken)
@@ -244,7 +244,7 @@ conn_free(void *parent, void *p, CRYPTO_EX_DATA *ad, int index, long argl, void 
 	loop_timer_clear(c->port->loop, &c->deadline);
 	event_del(&c->arrived);
 	if (c->counted)
-		gate_leave(c->port->conf.gate, c->named ? &c->peer : NULL);
+		admission_leave(c->port->conf.admission, c->named ? &c->peer : NULL);
 	free(c->proxy);
 	framing_fini(&c->framing);
 	evbuffer_free(c->raw);
@@ -312,8 +312,8 @@ take_header(void *ctx)
 		c->peer = client;
 	free(c->proxy);
 	c->proxy = NULL;
-	c->named =
-	    c->port->conf.gate == NULL || gate_name(c->port->conf.gate, &c->peer) == REASON_NONE;
+	c->named = c->port->conf.admission == NULL ||
+	    admission_name(c->port->conf.admission, &c->peer) == REASON_NONE;
 	c->told = !c->named;
 	return c->named ? ERR_OK : ERR_FULL;
 }
@@ -331,7 +331,7 @@ await_header(struct https_conn *c)
 	SSL_set0_rbio(ssl, proxied_bio(&c->below, below));
 }
 
-/* Ask the gate, once. */
+/* Ask for admission, once. */
 static bool
 admitted(struct https_conn *c)
 {
@@ -341,19 +341,19 @@ admitted(struct https_conn *c)
 	bool proxied;
 
 	if (c->asked)
-		return conf->gate == NULL || c->counted;
+		return conf->admission == NULL || c->counted;
 	if (getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&sa, &len))
-		return conf->gate == NULL;
+		return conf->admission == NULL;
 	c->asked = true;
 	c->peer = net_addr_of((struct sockaddr *)&sa);
 	proxied = conf->proxies != NULL && nets_have(conf->proxies, &c->peer);
 	if (proxied)
 		await_header(c);
 	c->named = !proxied;
-	if (conf->gate == NULL)
+	if (conf->admission == NULL)
 		return true;
-	c->counted =
-	    (proxied ? gate_enter_unknown : gate_enter)(conf->gate, &c->peer) == REASON_NONE;
+	c->counted = (proxied ? admission_enter_unknown : admission_enter)(
+	                 conf->admission, &c->peer) == REASON_NONE;
 	return c->counted;
 }
 

@@ -47,9 +47,9 @@ listen_shed(int fd, int *spare_fd)
 }
 
 static enum reason
-admit(struct gate *g, const struct sock_conf *sc)
+admit(struct admission *g, const struct sock_conf *sc)
 {
-	return sc->proxied ? gate_enter_unknown(g, &sc->peer) : gate_enter(g, &sc->peer);
+	return sc->proxied ? admission_enter_unknown(g, &sc->peer) : admission_enter(g, &sc->peer);
 }
 
 static void
@@ -60,7 +60,7 @@ take(struct listener *ln, int fd, const struct sockaddr *sa)
 	};
 
 	sc.proxied = ln->conf.proxies != NULL && nets_have(ln->conf.proxies, &sc.peer);
-	if (ln->conf.gate && admit(ln->conf.gate, &sc) != REASON_NONE) {
+	if (ln->conf.admission && admit(ln->conf.admission, &sc) != REASON_NONE) {
 		ln->stats.nrefused++;
 		close(fd);
 		return;

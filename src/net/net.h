@@ -4,7 +4,7 @@
  *
  * Threads: a loop and all that hangs on it (streams, listeners, timers) belong to one thread. Before
  * loop_start and after loop_join that is the thread that made it. From other threads only
- * mailbox_post, loop_post, loop_stop and the tls_ and gate_ functions may be called.
+ * mailbox_post, loop_post, loop_stop and the tls_ and admission_ functions may be called.
  */
 #ifndef TWINHUB_NET_H
 #define TWINHUB_NET_H
@@ -138,19 +138,19 @@ enum err nets_add(struct nets *nets, const char *text);
 bool nets_have(const struct nets *nets, const struct net_addr *a);
 
 /* How many connections there may be, in all and from one address (IPv6: one /64). Shared by all loops. */
-struct gate;
-struct gate *gate_new(uint32_t max_total, uint32_t max_per_address); /* 0: no limit */
-void gate_free(struct gate *g);                                      /* NULL is fine */
+struct admission;
+struct admission *admission_new(uint32_t max_total, uint32_t max_per_address); /* 0: no limit */
+void admission_free(struct admission *adm);                                    /* NULL is fine */
 /* REASON_NONE: counted. Else REASON_TOO_MANY_CONNECTIONS or REASON_TOO_MANY_OF_ADDRESS, and a line in the log. */
-enum reason gate_enter(struct gate *g, const struct net_addr *a);
+enum reason admission_enter(struct admission *adm, const struct net_addr *a);
 /* A connection whose client is not known yet, as a proxy will name it: counted in all, until it has its address. */
-enum reason gate_enter_unknown(struct gate *g, const struct net_addr *proxy);
-enum reason gate_name(struct gate *g, const struct net_addr *a);
+enum reason admission_enter_unknown(struct admission *adm, const struct net_addr *proxy);
+enum reason admission_name(struct admission *adm, const struct net_addr *a);
 /* As it entered: a NULL if it never got its address. */
-void gate_leave(struct gate *g, const struct net_addr *a);
-/* Addresses there are free of the limit of one address. Before anybody enters; outlives the gate. */
-void gate_except(struct gate *g, const struct nets *nets);
-uint32_t gate_count(struct gate *g);
+void admission_leave(struct admission *adm, const struct net_addr *a);
+/* Addresses there are free of the limit of one address. Before anybody enters; outlives it. */
+void admission_except(struct admission *adm, const struct nets *nets);
+uint32_t admission_count(struct admission *adm);
 
 /* ---- streams ---- */
 
@@ -362,10 +362,10 @@ enum err net_bind(const char *address, uint16_t port, unsigned n, int *fds, uint
     char why[NET_WHY_MAX]);
 
 struct listen_conf {
-	struct tls *tls;            /* NULL: plain TCP */
-	struct gate *gate;          /* NULL: not counted */
-	const struct nets *proxies; /* peers there name their clients (proxy.h); NULL: nobody */
-	bool no_client_cert;        /* do not ask TLS clients for a certificate */
+	struct tls *tls;             /* NULL: plain TCP */
+	struct admission *admission; /* NULL: not counted */
+	const struct nets *proxies;  /* peers there name their clients (proxy.h); NULL: nobody */
+	bool no_client_cert;         /* do not ask TLS clients for a certificate */
 	/* from accept until the owner changes it: handshake and first packet */
 	int64_t deadline_us;
 	struct stream_limits limits;
@@ -389,8 +389,8 @@ struct listen_stats listener_stats(const struct listener *ln);
 
 struct https_conf {
 	struct tls *tls;
-	struct gate *gate;          /* NULL: not counted */
-	const struct nets *proxies; /* peers there name their clients (proxy.h); NULL: nobody */
+	struct admission *admission; /* NULL: not counted */
+	const struct nets *proxies;  /* peers there name their clients (proxy.h); NULL: nobody */
 	bool no_client_cert;
 	int64_t deadline_us; /* from accept to the first request, handshake included */
 	uint32_t max_head_bytes, max_body_bytes; /* of a request; over them it is 400, and 413 */

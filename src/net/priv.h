@@ -73,7 +73,7 @@ enum stream_state { ST_OPENING, ST_OPEN, ST_DRAINING, ST_LEAVING, ST_ENDED };
 void streams_turn_end(struct loop *l);
 void streams_fill(struct loop *l);
 
-/* TCP or TLS over an accepted descriptor, which it owns. The gate is left when it ends. */
+/* TCP or TLS over an accepted descriptor, which it owns. It is counted out when it ends. */
 struct sock_conf {
 	int fd;
 	SSL *ssl; /* NULL: plain */

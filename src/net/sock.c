@@ -20,10 +20,10 @@ struct sock {
 	struct stream s;
 	int fd;
 	SSL *ssl; /* NULL: plain */
-	struct gate *gate;
+	struct admission *admission;
 	struct listener *from;     /* until the handshake is done */
 	struct proxy *proxy;       /* until the balancer has named its client; NULL: no balancer */
-	bool named;                /* the gate knows its address */
+	bool named;                /* admission knows its address */
 	bool broken;               /* TLS failed: SSL may not be written to any more */
 	bool write_waits_for_read; /* TLS wants input before it can go on with output */
 	struct event readable, writable;
@@ -198,7 +198,7 @@ proxy_passed(struct sock *k)
 		k->s.peer = client;
 	free(k->proxy);
 	k->proxy = NULL;
-	k->named = k->gate == NULL || gate_name(k->gate, &k->s.peer) == REASON_NONE;
+	k->named = k->admission == NULL || admission_name(k->admission, &k->s.peer) == REASON_NONE;
 	if (!k->named)
 		stream_finish(&k->s, STREAM_FAILED);
 	return k->named;
@@ -342,8 +342,8 @@ sock_destroy(struct stream *s)
 	}
 	SSL_free(k->ssl);
 	close(k->fd);
-	if (k->gate)
-		gate_leave(k->gate, k->named ? &s->peer : NULL);
+	if (k->admission)
+		admission_leave(k->admission, k->named ? &s->peer : NULL);
 	free(k->proxy);
 	free(k);
 }
@@ -364,7 +364,7 @@ sock_stream_new(struct loop *l, const struct sock_conf *conf)
 
 	k->fd = conf->fd;
 	k->ssl = conf->ssl;
-	k->gate = conf->listen->gate;
+	k->admission = conf->listen->admission;
 	stream_init(&k->s, l, &sock_ops, &conf->listen->limits, &conf->peer);
 	stream_set_user(&k->s, conf->listen->user, conf->listen->ctx);
 	event_assign(&k->readable, l->base, k->fd, EV_READ | EV_PERSIST, on_readable, k);

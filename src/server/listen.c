@@ -87,7 +87,7 @@ static enum err
 listen_all(struct server *s, unsigned i)
 {
 	struct io *io = &s->io[i];
-	struct listen_conf conf = { .gate = s->gate,
+	struct listen_conf conf = { .admission = s->admission,
 		.proxies = &s->proxies,
 		.deadline_us = (int64_t)s->o.connect_timeout_s * 1000000,
 		.user = &mqtt_user,
@@ -123,7 +123,7 @@ io_make(struct server *s, unsigned i)
 		.file_jobs = s->file_jobs,
 		.catalogue = s->catalogue,
 		.tls = s->tls,
-		.gate = s->gate,
+		.admission = s->admission,
 		.limiter = s->limiter,
 		.proxies = &s->proxies,
 		.address_free = &s->address_free,

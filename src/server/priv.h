@@ -39,7 +39,7 @@ struct server {
 	struct tls *tls;
 	struct tls_conf tls_conf;
 	char tls_paths[4][DATA_PATH_MAX];
-	struct gate *gate;
+	struct admission *admission;
 	struct limiter *limiter; /* NULL: no rate limits */
 	struct nets address_free, proxies;
 	struct catalogue_box *catalogue;

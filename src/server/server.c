@@ -262,13 +262,13 @@ nets_take(struct nets *nets, const struct option_list *list)
 }
 
 static void
-gate_make(struct server *s)
+admission_make(struct server *s)
 {
 	nets_take(&s->address_free, &s->o.address_free);
 	nets_take(&s->proxies, &s->o.proxies);
-	s->gate =
-	    gate_new((uint32_t)s->o.max_connections, (uint32_t)s->o.max_connections_per_address);
-	gate_except(s->gate, &s->address_free);
+	s->admission = admission_new(
+	    (uint32_t)s->o.max_connections, (uint32_t)s->o.max_connections_per_address);
+	admission_except(s->admission, &s->address_free);
 }
 
 static enum err
@@ -277,7 +277,7 @@ server_start(struct server *s)
 	settle_sizes(s);
 	names_collect(s);
 	limits_begin(s);
-	gate_make(s);
+	admission_make(s);
 	/* The store comes behind all else that a first start makes: one that is there says that nothing may be missing. */
 	if (policies_start(s) != ERR_OK || tls_make(s) != ERR_OK || bind_all(s) != ERR_OK ||
 	    store_start(s) != ERR_OK)

@@ -112,6 +112,6 @@ server_stop(struct server *s)
 	policies_free(s->policies);
 	configurations_free(s->configurations);
 	tls_free(s->tls);
-	gate_free(s->gate);
+	admission_free(s->admission);
 	limiter_free(s->limiter);
 }

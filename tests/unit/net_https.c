@@ -43,7 +43,7 @@ https_init_behind(
 	h->conf.deadline_us = deadline_us;
 	h->conf.max_head_bytes = 4096;
 	h->conf.max_body_bytes = 65536;
-	h->conf.gate = gate_new(0, max_per_address);
+	h->conf.admission = admission_new(0, max_per_address);
 	h->http = evhttp_new(loop_base(h->t.r.loop));
 	evhttp_set_gencb(h->http, on_request, h);
 	assert_int_equal(net_bind("127.0.0.1", 0, 1, &fd, &h->t.r.port, why), ERR_OK);
@@ -62,9 +62,9 @@ https_fini(struct https_rig *h)
 {
 	rig_stop(&h->t.r);
 	evhttp_free(h->http);
-	assert_int_equal(gate_count(h->conf.gate), 0);
+	assert_int_equal(admission_count(h->conf.admission), 0);
 	https_port_free(h->port);
-	gate_free(h->conf.gate);
+	admission_free(h->conf.admission);
 	tls_rig_fini(&h->t);
 }
 
@@ -181,7 +181,7 @@ https__connections_over_the_limit_are_refused(void **state)
 	assert_false(conn_try(&c, h.t.r.port, &b)); /* without a signature of ours */
 	conn_close(&b);
 	conn_close(&a);
-	while (gate_count(h.conf.gate) > 0)
+	while (admission_count(h.conf.admission) > 0)
 		sched_yield();
 	assert_true(conn_try(&c, h.t.r.port, &a));
 	get(&a);
@@ -217,7 +217,7 @@ https__L99_a_balancer_names_its_clients(void **state)
 	who.first = other;
 	assert_true(conn_try(&who, h.t.r.port, &b));
 	get(&b);
-	assert_int_equal(gate_count(h.conf.gate), 2);
+	assert_int_equal(admission_count(h.conf.admission), 2);
 	assert_false(conn_try(&who, h.t.r.port, &c));
 	conn_close(&c);
 	who.first = STR("PROXY TCP4 192.0.2.9 127.0.0.1 4660 443\r\n");

@@ -144,44 +144,44 @@ addr(const char *text)
 }
 
 static void
-gate__counts_addresses_and_total(void **state)
+admission__counts_addresses_and_total(void **state)
 {
-	struct gate *g = gate_new(4, 2);
+	struct admission *adm = admission_new(4, 2);
 	struct net_addr a = addr("10.0.0.1"), b = addr("10.0.0.2"), c = addr("2001:db8:0:1::1"),
 	                d = addr("2001:db8:0:1:ffff::9"), e = addr("2001:db8:0:2::1");
 
 	(void)state;
-	assert_int_equal(gate_enter(g, &a), REASON_NONE);
-	assert_int_equal(gate_enter(g, &a), REASON_NONE);
-	assert_int_equal(gate_enter(g, &a), REASON_TOO_MANY_OF_ADDRESS);
-	assert_int_equal(gate_enter(g, &b), REASON_NONE);
-	gate_leave(g, &a);
-	assert_int_equal(gate_enter(g, &c), REASON_NONE);
-	assert_int_equal(gate_enter(g, &d), REASON_NONE); /* of the same /64 */
-	assert_int_equal(gate_count(g), 4);
-	assert_int_equal(gate_enter(g, &e), REASON_TOO_MANY_CONNECTIONS); /* in all */
-	gate_leave(g, &a);
-	assert_int_equal(gate_enter(g, &d), REASON_TOO_MANY_OF_ADDRESS); /* of the /64 */
-	assert_int_equal(gate_enter(g, &e), REASON_NONE);
-	gate_free(g);
+	assert_int_equal(admission_enter(adm, &a), REASON_NONE);
+	assert_int_equal(admission_enter(adm, &a), REASON_NONE);
+	assert_int_equal(admission_enter(adm, &a), REASON_TOO_MANY_OF_ADDRESS);
+	assert_int_equal(admission_enter(adm, &b), REASON_NONE);
+	admission_leave(adm, &a);
+	assert_int_equal(admission_enter(adm, &c), REASON_NONE);
+	assert_int_equal(admission_enter(adm, &d), REASON_NONE); /* of the same /64 */
+	assert_int_equal(admission_count(adm), 4);
+	assert_int_equal(admission_enter(adm, &e), REASON_TOO_MANY_CONNECTIONS); /* in all */
+	admission_leave(adm, &a);
+	assert_int_equal(admission_enter(adm, &d), REASON_TOO_MANY_OF_ADDRESS); /* of the /64 */
+	assert_int_equal(admission_enter(adm, &e), REASON_NONE);
+	admission_free(adm);
 }
 
 static void
-gate__places_come_back(void **state)
+admission__places_come_back(void **state)
 {
-	struct gate *g = gate_new(0, 1);
+	struct admission *adm = admission_new(0, 1);
 
 	(void)state;
 	for (uint32_t i = 0; i < 100000; i++) {
 		struct net_addr a = addr("10.0.0.0");
 
 		memcpy(a.ip + 12, &i, 4);
-		assert_int_equal(gate_enter(g, &a), REASON_NONE);
-		assert_int_equal(gate_enter(g, &a), REASON_TOO_MANY_OF_ADDRESS);
-		gate_leave(g, &a);
+		assert_int_equal(admission_enter(adm, &a), REASON_NONE);
+		assert_int_equal(admission_enter(adm, &a), REASON_TOO_MANY_OF_ADDRESS);
+		admission_leave(adm, &a);
 	}
-	assert_int_equal(gate_count(g), 0);
-	gate_free(g);
+	assert_int_equal(admission_count(adm), 0);
+	admission_free(adm);
 }
 
 static void
@@ -206,7 +206,7 @@ listener__connections_over_the_limit_are_refused_until_one_leaves(void **state)
 
 	(void)state;
 	rig_init(&r);
-	r.conf.gate = gate_new(0, 2);
+	r.conf.admission = admission_new(0, 2);
 	rig_listen(&r);
 	a = client_connect(r.port);
 	b = client_connect(r.port);
@@ -216,7 +216,7 @@ listener__connections_over_the_limit_are_refused_until_one_leaves(void **state)
 	close(c);
 	close(a);
 	assert_true(rig_wait(&r, &r.nclose, 1));
-	while (gate_count(r.conf.gate) > 1) /* left right after on_close */
+	while (admission_count(r.conf.admission) > 1) /* left right after on_close */
 		sched_yield();
 	c = client_connect(r.port);
 	assert_int_equal(send(c, "x", 1, 0), 1);
@@ -226,8 +226,8 @@ listener__connections_over_the_limit_are_refused_until_one_leaves(void **state)
 	rig_stop(&r);
 	assert_int_equal(listener_stats(r.listener).nrefused, 1);
 	rig_fini(&r);
-	assert_int_equal(gate_count(r.conf.gate), 0);
-	gate_free(r.conf.gate);
+	assert_int_equal(admission_count(r.conf.admission), 0);
+	admission_free(r.conf.admission);
 }
 
 struct hold {
@@ -337,8 +337,8 @@ main(void)
 		cmocka_unit_test(bind__port_without_right_is_told),
 		cmocka_unit_test(bind__the_kernel_holds_little_of_what_a_peer_does_not_read),
 		cmocka_unit_test(bind__several_loops_share_a_port),
-		cmocka_unit_test(gate__counts_addresses_and_total),
-		cmocka_unit_test(gate__places_come_back),
+		cmocka_unit_test(admission__counts_addresses_and_total),
+		cmocka_unit_test(admission__places_come_back),
 		cmocka_unit_test(addr__text_of_both_families),
 		cmocka_unit_test(listener__connections_over_the_limit_are_refused_until_one_leaves),
 		cmocka_unit_test(listener__recovers_from_running_out_of_descriptors),

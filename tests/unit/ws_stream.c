@@ -759,7 +759,7 @@ stream__over_tls_knows_the_clients_certificate(void **state)
 	ws_init(&w);
 	tls_rig_certs(&w.t);
 	conf.tls = w.t.tls;
-	conf.gate = gate_new(10, 0);
+	conf.admission = admission_new(10, 0);
 	assert_int_equal(https_port_new(w.t.r.loop, w.http, bound_fd(&w), &conf, &w.port), ERR_OK);
 	assert_int_equal(loop_start(w.t.r.loop), ERR_OK);
 	client_init(&c, w.t.dir, &self);
@@ -779,14 +779,14 @@ stream__over_tls_knows_the_clients_certificate(void **state)
 		assert_int_equal(SSL_read_ex(n.ssl, got + have, 7 - have, &k), 1);
 	assert_memory_equal(got, "\x82\x05hello", 7);
 	assert_string_equal(w.t.r.peer.cn, "dev-6");
-	assert_int_equal(gate_count(conf.gate), 1);
+	assert_int_equal(admission_count(conf.admission), 1);
 	conn_close(&n);
 	expect_end(&w, STREAM_EOF);
 	client_fini(&c);
 	ws_fini(&w);
 	https_port_free(w.port);
-	assert_int_equal(gate_count(conf.gate), 0);
-	gate_free(conf.gate);
+	assert_int_equal(admission_count(conf.admission), 0);
+	admission_free(conf.admission);
 	tls_free(w.t.tls);
 	temp_dir_drop(w.t.dir);
 	buf_fini(&b);
