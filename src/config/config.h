@@ -25,11 +25,11 @@
  *   while (shard_sweep_awaited(sh))
  *       while ((row = shard_sweep_row(sh, &records)) != TABLE_NONE)
  *           load these records of that row (shard_row_missing, hub_fill); a damaged one: go on as it is
- *       shard_sweep(sh, &env)                   one row; behind the last one the mark
+ *       shard_sweep(sh, &env)                   one row; behind the last one its end is stored
  *   shard_sweep_restart(sh)                     after an undo
  *   shard_sweep_again(sh)                       every CONFIGURE_PERIOD_US
  *
- * Evaluating a row that is in line writes nothing (J-49), so a sweep may begin anew at any time. The mark, a stored hash of the set that the
+ * Evaluating a row that is in line writes nothing (J-49), so a sweep may begin anew at any time. A stored hash of the set that the
  * shard is through with, says at the next start whether it has to.
  *
  * Shard 0 has the configurations themselves; their set reaches the other shards through the catalogue, when it is on disk.
@@ -76,7 +76,7 @@ void shard_configure(struct shard *sh, const struct configurations *set);
 bool shard_sweep_awaited(const struct shard *sh);
 /* The row whose records are needed for the next step, and which (RECORD_BITs); TABLE_NONE: they are all in memory. */
 uint32_t shard_sweep_row(struct shard *sh, unsigned *records);
-/* The next step: a row is brought in line, or passed over; behind the last one the mark is written. */
+/* The next step: a row is brought in line, or passed over; behind the last one that it is through is written. */
 void shard_sweep(struct shard *sh, const struct hub_env *env);
 /* From the first row again: what it wrote has been undone. */
 void shard_sweep_restart(struct shard *sh);

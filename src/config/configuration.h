@@ -101,7 +101,7 @@ enum err configuration_metric_plan(struct str text, struct query **out, struct f
 
 /* ---- sets ---- */
 
-/* no set has this hash: a shard's mark while its rows are in line with different ones */
+/* no set has this hash: what `swept` says while a shard's rows are in line with different ones */
 #define UNSWEPT UINT64_MAX
 
 struct configurations {

@@ -1,5 +1,5 @@
 /*
- * The hub's configurations as shard 0 keeps them, the operations on them (J-29 to J-34), and each shard's mark.
+ * The hub's configurations as shard 0 keeps them, the operations on them (J-29 to J-34), and with which set each shard is through (swept).
  *
  *   configuration/ID   shard 0: a configuration
  *   swept/SHARD        the hash of the set of configurations that every row has been brought in line with; absent: the empty one;

@@ -3,7 +3,7 @@
  * the set, slice by slice.
  *
  * Evaluating a row that is in line writes nothing (J-49), so a sweep may begin anew at any time: after a restart, a failed
- * commit, or another change of the set. The mark `swept` is written when it is over. A sweep evaluates only rows that the change
+ * commit, or another change of the set. `swept` is written when it is over. A sweep evaluates only rows that the change
  * of the set may concern, as far as it is known what that is (touched.h).
  */
 #include "config/configure.h"

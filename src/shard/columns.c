@@ -58,7 +58,7 @@ row_changed(struct shard *sh, const struct row *r, unsigned what)
 {
 	uint32_t row = row_number(sh, r);
 
-	sh->position++;
+	sh->mark++;
 	if (sh->columns == NULL)
 		return;
 	if (row >= sh->changed.room) {

@@ -101,7 +101,7 @@ struct shard {
 	size_t waiting_bytes;          /* of their payloads */
 	uint64_t call_last;
 	uint64_t log_next, epoch_next;
-	uint64_t position;       /* one more with every change of a row; grows over restarts */
+	uint64_t mark;           /* one more with every change of a row; grows over restarts */
 	uint64_t generation;     /* the newest identity's; each has one of its own */
 	struct columns *columns; /* NULL until queries want them */
 	struct {

@@ -481,11 +481,11 @@ shard_loaded(struct shard *sh, uint64_t log_position, int64_t elapsed_us)
 			free_push(sh, i, elapsed_us);
 	sh->log_next = log_position + 1;
 	sh->epoch_next = log_position + 1; /* grows over restarts, as positions do */
-	sh->position = log_position + 1;
+	sh->mark = log_position + 1;
 }
 
 uint64_t
-shard_position(const struct shard *sh)
+shard_mark(const struct shard *sh)
 {
-	return sh->position;
+	return sh->mark;
 }

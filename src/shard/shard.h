@@ -136,7 +136,7 @@ enum err hub_fill(struct shard *sh, struct str device, struct str module, enum r
 void shard_evict(struct shard *sh, uint64_t bytes);
 
 /* Grows with every change of a row, over restarts too: of two moments the later one has the larger number. */
-uint64_t shard_position(const struct shard *sh);
+uint64_t shard_mark(const struct shard *sh);
 uint32_t shard_rows(const struct shard *sh);         /* row numbers are below this */
 uint32_t shard_identities(const struct shard *sh);   /* devices and modules */
 uint64_t shard_cached_bytes(const struct shard *sh); /* documents in memory */

@@ -438,7 +438,7 @@ walk_slice(struct worker *w, struct walk *k)
 		enum progress p;
 
 		if (k->reflects[k->place.shard] == 0)
-			k->reflects[k->place.shard] = shard_position(sh);
+			k->reflects[k->place.shard] = shard_mark(sh);
 		p = walk_shard(w, k, sh, end_us);
 		if (k->explain && p != TURN_OVER)
 			explain_shard(k, by_columns(w, k));

@@ -249,10 +249,10 @@ struct walk {
 		size_t column_bytes;    /* WALK_COLUMNS */
 	} facts;                        /* out */
 	struct column_report *columns;  /* out: explain, those of its paths; WALK_COLUMNS: all */
-	uint64_t reflects[SHARDS];   /* out: positions of shards when they were seen; 0: not seen */
-	struct query_groups *groups; /* the fleet's, as is all below */
-	struct query_order *order;   /* ORDER BY on rows */
-	struct walk_trial *trial;    /* owned; json has ids of targets. NULL: it is no trial */
+	uint64_t reflects[SHARDS];      /* out: marks of shards when they were seen; 0: not seen */
+	struct query_groups *groups;    /* the fleet's, as is all below */
+	struct query_order *order;      /* ORDER BY on rows */
+	struct walk_trial *trial;       /* owned; json has ids of targets. NULL: it is no trial */
 	bool registry; /* WALK_QUERY: json has the matching devices' identities, no results */
 	struct rope module_page; /* out: those of all their modules then, with commas between... */
 	struct buf modules;      /* ...and the last of them */
@@ -276,7 +276,7 @@ struct walk *walk_new(struct loop *home, enum walk_kind kind, void (*done)(struc
 void walk_free(struct walk *w);
 
 /* What a page reflects, as x-twinhub-reflects gives it: base64 of varints: the first shard seen, how many, the least of
- * their positions, and what each is above it. Nothing if no shard was seen. */
+ * their marks, and what each is above it. Nothing if no shard was seen. */
 void walk_reflects(const struct walk *w, struct buf *out);
 
 #define WALK_BYTES_MAX (16u << 20) /* of one page's JSON; at it the page ends early */

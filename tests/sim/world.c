@@ -370,7 +370,7 @@ world_position(const struct world *w)
 	uint64_t n = 0;
 
 	for (uint32_t s = 0; s < SHARDS; s++)
-		n += shard_position(contact_shard(w, s));
+		n += shard_mark(contact_shard(w, s));
 	return n;
 }
 
