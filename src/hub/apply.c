@@ -196,7 +196,7 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 	op_fn *apply;
 
 	if (rule->of_session &&
-	    (r == NULL || r->presence == NULL || r->presence->epoch != op->epoch)) {
+	    (r == NULL || r->presence == NULL || r->presence->session_epoch != op->session_epoch)) {
 		reply->gone = true;
 		fault_set(&reply->fault, F_ConnectionForcefullyClosedOnNewConnection,
 		    "the session has ended");

@@ -100,13 +100,13 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	p = xcalloc(1, sizeof(*p));
 	p->session = op->reply_to;
 	p->opened = reply->verdict.opened;
-	p->epoch = reply->epoch = sh->epoch_next++;
+	p->session_epoch = reply->session_epoch = sh->session_epoch_next++;
 	p->clean = op->connect.clean;
 	p->filters = p->clean ? session_empty() : blob_ref(r->records[RECORD_SESSION]);
 	p->listens = filters_mask(p->filters);
 	row_set_presence(sh, r, p);
 	r->activity_us = r->presence_us = env->now_us;
-	undo_connected(env->undo, sh, row_number(sh, r), p->epoch);
+	undo_connected(env->undo, sh, row_number(sh, r), p->session_epoch);
 	calls_wake(sh, r, env);
 }
 
@@ -121,7 +121,8 @@ on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct
 	if (r == NULL)
 		return;
 	if (r->presence != NULL &&
-	    r->presence->epoch == op->epoch) { /* a late one changes nothing: T-106 */
+	    r->presence->session_epoch ==
+	        op->session_epoch) { /* a late one changes nothing: T-106 */
 		calls_lost(sh, r, env);
 		row_set_presence(sh, r, NULL);
 		r->activity_us = r->presence_us = env->now_us;
@@ -176,7 +177,7 @@ list_write(struct shard *sh, struct row *r, const struct filter_list *l, const s
 		reply->body.n = 0;
 		fault_set(&reply->fault, F_ServiceUnavailable, "the store takes no writes");
 	} else if (!str_eq(bytes, blob_str(p->filters))) {
-		undo_filters(env->undo, sh, row_number(sh, r), p->epoch, p->filters);
+		undo_filters(env->undo, sh, row_number(sh, r), p->session_epoch, p->filters);
 		if (!p->clean)
 			row_write(sh, r, RECORD_SESSION, &bytes, env);
 		blob_unref(p->filters);

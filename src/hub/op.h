@@ -3,7 +3,7 @@
  *
  *   who asks      actor and its name; `shown`, where that is still to be judged
  *   of what       device and module; `name` for what is no identity: a configuration, a job
- *   on condition  if_match and if_tag; base_version; epoch: the session that a device speaks through
+ *   on condition  if_match and if_tag; base_version; session_epoch: the session that a device speaks through
  *   with what     payload, and the struct of the kind
  *
  * An op owns nothing: every str in it is the sender's, and stays until the reply is there. A field that the kind does not name is
@@ -167,7 +167,7 @@ struct op {
 	struct str actor_name;      /* device id, policy name, ... */
 	struct str device, module;  /* module empty: the device itself */
 	struct str name;            /* of what is no identity */
-	uint64_t epoch;             /* of the session, for a device's operations */
+	uint64_t session_epoch;     /* of the session, for a device's operations */
 	enum precondition if_match; /* OP_IDENTITY_*, OP_TWIN_PATCH, OP_TWIN_REPLACE */
 	struct str if_tag;
 	bool has_base_version; /* OP_REPORT: only if reported is at this version (T-61) */

@@ -20,7 +20,7 @@ struct reply {
 	                     * OP_METHOD: the device has been called; else the call waits for it */
 	bool session_present; /* OP_CONNECT */
 	bool gone;            /* the session is not the identity's current one: no answer, close */
-	uint64_t epoch;       /* OP_CONNECT: the new session's */
+	uint64_t session_epoch; /* OP_CONNECT: the new session's */
 	struct verdict verdict; /* OP_CONNECT, OP_JUDGE; end_us is when the link must end (D-20) */
 	uint64_t judged_by;     /* OP_CONNECT: version of the catalogue that it was judged by */
 	char etag[32];          /* without quotes; empty: none */

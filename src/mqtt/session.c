@@ -119,7 +119,7 @@ session_work(const struct session *s, enum op_kind kind, size_t room)
 	w->op.module = work_str(w, s->module);
 	w->op.actor_name = w->op.device;
 	w->asker = asker_key(s->device, STR_NONE);
-	w->op.epoch = s->epoch;
+	w->op.session_epoch = s->session_epoch;
 	w->op.reply_to = s->self;
 	return w;
 }
@@ -180,7 +180,7 @@ session_accepted(
     struct session *s, const struct reply *r, int64_t now_us, int64_t wall_us, struct actions *a)
 {
 	session_move(s, S_LIVE);
-	s->epoch = r->epoch;
+	s->session_epoch = r->session_epoch;
 	s->opened = r->verdict.opened;
 	if (s->opened.by == OPENED_BY_POLICY)
 		s->policy = str_dup0((struct str){ r->verdict.policy, r->verdict.policy_n });
@@ -318,7 +318,7 @@ session_orphan(const struct work *connect)
 	w->op.actor = ACTOR_DEVICE;
 	w->op.device = w->op.actor_name = work_str(w, connect->op.device);
 	w->op.module = work_str(w, connect->op.module);
-	w->op.epoch = connect->reply.epoch;
+	w->op.session_epoch = connect->reply.session_epoch;
 	w->asker = connect->asker;
 	return w;
 }
@@ -466,7 +466,7 @@ session_end(struct session *s, enum stream_end end, struct actions *a)
 {
 	if (!s->told)
 		session_log(s, LOG_CLOSED, reason_of_end(s, end), STR_NONE, STR_NONE, a);
-	if (s->epoch != 0)
+	if (s->session_epoch != 0)
 		a->work = disconnect(s);
 	session_move(s, S_CLOSED);
 	strangers_count(s, 0);

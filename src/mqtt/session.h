@@ -77,7 +77,7 @@ struct session {
 	enum reason doomed;        /* why it ends when its turn comes; REASON_NONE: it is not to */
 	struct str device, module; /* in ids */
 	char ids[2 * ID_MAX];
-	uint64_t epoch;             /* of the hub; 0: it has not been accepted */
+	uint64_t session_epoch;     /* of the hub; 0: it has not been accepted */
 	uint32_t idle_s;            /* seconds of silence that end the link */
 	uint32_t nwork, work_bytes; /* operations under way */
 	size_t waiting;             /* bytes of an unfinished CONNECT */

@@ -52,7 +52,7 @@ void calls_free(struct call *first);
 /* A live session of an identity. */
 struct presence {
 	struct reply_to session;
-	uint64_t epoch;
+	uint64_t session_epoch;
 	bool clean;
 	struct opened opened; /* what opened it */
 	struct blob *filters; /* a session record; never NULL */
@@ -100,7 +100,7 @@ struct shard {
 	uint32_t ncall;                /* waiting and sent */
 	size_t waiting_bytes;          /* of their payloads */
 	uint64_t call_last;
-	uint64_t log_next, epoch_next;
+	uint64_t log_next, session_epoch_next;
 	uint64_t mark;           /* one more with every change of a row; grows over restarts */
 	uint64_t generation;     /* the newest identity's; each has one of its own */
 	struct columns *columns; /* NULL until queries want them */
@@ -153,8 +153,9 @@ struct row *row_create(
     struct undo *u, struct shard *sh, struct str device, struct str module, int64_t elapsed_us);
 /* Moves the row's contents into the entry and frees the row. */
 void undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t elapsed_us);
-void undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch);
-void undo_filters(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch, struct blob *old);
+void undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t session_epoch);
+void undo_filters(
+    struct undo *u, struct shard *sh, uint32_t row, uint64_t session_epoch, struct blob *old);
 
 struct identity;
 /* Its identity record says this now. */

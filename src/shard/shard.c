@@ -66,7 +66,7 @@ shard_new(uint32_t index, const struct feature *const *features)
 	struct shard *sh = xcalloc(1, sizeof(*sh));
 
 	sh->index = index;
-	sh->epoch_next = 1;
+	sh->session_epoch_next = 1;
 	features_init(sh, features);
 	return sh;
 }
@@ -480,7 +480,7 @@ shard_loaded(struct shard *sh, uint64_t log_position, int64_t elapsed_us)
 		if (row_at(sh, i)->id == NULL)
 			free_push(sh, i, elapsed_us);
 	sh->log_next = log_position + 1;
-	sh->epoch_next = log_position + 1; /* grows over restarts, as positions do */
+	sh->session_epoch_next = log_position + 1; /* grows over restarts, as positions do */
 	sh->mark = log_position + 1;
 }
 

@@ -22,7 +22,7 @@ struct undo_entry {
 	enum record_kind record;
 	struct shard *shard;
 	uint32_t row;
-	uint64_t epoch;
+	uint64_t session_epoch;
 	int64_t since_us; /* UNDO_CREATED: how long the row had been free */
 	struct blob *old, *new;
 	struct row *deleted;
@@ -126,17 +126,18 @@ undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t elapsed_us)
 }
 
 void
-undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch)
+undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t session_epoch)
 {
-	undo_push(u, UNDO_CONNECTED, sh, row)->epoch = epoch;
+	undo_push(u, UNDO_CONNECTED, sh, row)->session_epoch = session_epoch;
 }
 
 void
-undo_filters(struct undo *u, struct shard *sh, uint32_t row, uint64_t epoch, struct blob *old)
+undo_filters(
+    struct undo *u, struct shard *sh, uint32_t row, uint64_t session_epoch, struct blob *old)
 {
 	struct undo_entry *e = undo_push(u, UNDO_FILTERS, sh, row);
 
-	e->epoch = epoch;
+	e->session_epoch = session_epoch;
 	e->old = blob_ref(old);
 }
 
@@ -204,7 +205,7 @@ static void
 undo_row(struct undo_entry *e, const struct undo_sink *sink)
 {
 	struct row *r = row_at(e->shard, e->row);
-	bool current = r->presence != NULL && r->presence->epoch == e->epoch;
+	bool current = r->presence != NULL && r->presence->session_epoch == e->session_epoch;
 
 	switch (e->kind) {
 	case UNDO_RECORD:

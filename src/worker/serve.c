@@ -42,7 +42,7 @@ work_goes(void *ctx, void *p, enum gate_end end)
 	if (end != GATE_ON_DISK) {
 		k->reply.body.n = 0;
 		k->reply.etag[0] = '\0';
-		k->reply.epoch = 0;
+		k->reply.session_epoch = 0;
 		k->reply.session_present = false;
 		fault_set(&k->reply.fault, F_ServiceUnavailable, "%s",
 		    end == GATE_UNDONE ? "the change could not be stored, try again later"

@@ -67,12 +67,12 @@ static void
 run(struct kit *k, const struct op_choice *c, struct doc_parsed *info)
 {
 	struct op op = kit_op(c->kind, c->id);
-	uint64_t epoch = c->kind == OP_REPORT ? kit_connect(k, "d1", 2, true) : 0;
+	uint64_t session_epoch = c->kind == OP_REPORT ? kit_connect(k, "d1", 2, true) : 0;
 
 	op.name = str_of(c->name);
 	op.import = c->import;
 	op.digital = c->digital;
-	op.epoch = epoch;
+	op.session_epoch = session_epoch;
 	op.if_match = str_eq(op.name, STR("c1")) ? IF_ANY : IF_NONE;
 	op.payload = buf_view(&k->doc);
 	op.nduplicate = info->nduplicate;

@@ -35,10 +35,10 @@ use(struct kit *k)
 	kit_patch(k, "d1", NULL, "{'tags':{'env':'u'},'properties':{'desired':{'a':null,'z':1}}}");
 	op = kit_connect_op(k, "d1", 5, false);
 	if (kit_run(k, &op) == F_NONE) {
-		uint64_t epoch = k->reply.epoch;
+		uint64_t session_epoch = k->reply.session_epoch;
 
-		kit_session_op(k, OP_TWIN_GET, "d1", epoch, NULL);
-		kit_session_op(k, OP_REPORT, "d1", epoch, "{'r':{'s':1},'a':null}");
+		kit_session_op(k, OP_TWIN_GET, "d1", session_epoch, NULL);
+		kit_session_op(k, OP_REPORT, "d1", session_epoch, "{'r':{'s':1},'a':null}");
 	}
 	op = op_of(OP_JOB_GET, "j1", NULL);
 	kit_run(k, &op);

@@ -286,7 +286,7 @@ reply_make(struct work *w, struct str *in)
 			buf_putc(&w->reply.body, (char)(how & 8 ? 1 : SUBACK_REFUSED));
 	else if (w->op.kind == OP_TWIN_GET)
 		buf_cstr(&w->reply.body, "{}");
-	w->reply.epoch = 42;
+	w->reply.session_epoch = 42;
 	w->reply.session_present = how & 8;
 	w->reply.verdict.end_us = ends_us[how >> 4];
 }
@@ -435,11 +435,11 @@ end(struct play *p, struct str *in)
 	p->ended = true;
 	desk_end(d, d->ending != SESSION_STAYS ? STREAM_CLOSED : why);
 	require(d->s.state == S_CLOSED && d->all.strangers == 0 && d->sent.n == 0);
-	if (d->s.epoch !=
+	if (d->s.session_epoch !=
 	    0) { /* its shard hears of it, and of the will unless it has said goodbye */
 		require(d->nwork == b.nwork + 1);
 		w = d->works[d->nwork - 1];
-		require(w->op.kind == OP_DISCONNECT && w->op.epoch == 42);
+		require(w->op.kind == OP_DISCONNECT && w->op.session_epoch == 42);
 		require((w->op.payload.n != 0) == (d->s.will.n != 0 && !p->goodbye));
 	}
 	check_end(p, &b, 1);

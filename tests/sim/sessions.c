@@ -32,7 +32,7 @@ link_work(struct world *w, enum op_kind kind, uint32_t link)
 
 	k->op.actor = ACTOR_DEVICE;
 	k->op.actor_name = k->op.device;
-	k->op.epoch = w->epochs[link];
+	k->op.session_epoch = w->session_epochs[link];
 	return k;
 }
 
@@ -50,7 +50,7 @@ get_back(struct work *k)
 	struct world *w = k->owner;
 
 	if (k->reply.fault.code == F_NONE && !k->reply.gone && !w->dead &&
-	    w->epochs[k->tag] == k->op.epoch)
+	    w->session_epochs[k->tag] == k->op.session_epoch)
 		mirror_got(w, k->tag, buf_view(&k->reply.body));
 	link_back(k);
 }
@@ -63,7 +63,7 @@ subscribe_back(struct work *k)
 	if (k->reply.fault.code == F_NONE && !k->reply.gone && !w->dead) {
 		struct work *get = link_work(w, OP_TWIN_GET, k->tag);
 
-		get->op.epoch = k->op.epoch;
+		get->op.session_epoch = k->op.session_epoch;
 		get->done = get_back;
 		get->tag = k->tag;
 		world_send(w, get);
@@ -95,7 +95,7 @@ connect_back(struct work *k)
 	struct world *w = k->owner;
 
 	if (k->reply.fault.code == F_NONE && !w->dead) {
-		w->epochs[k->tag] = k->reply.epoch;
+		w->session_epochs[k->tag] = k->reply.session_epoch;
 		mirror_off(k->tag);
 		subscribe(w, k->tag);
 		seen.connected++;
@@ -116,7 +116,7 @@ connect_link(struct world *w, uint32_t link)
 		world_fail("no token");
 	k->done = connect_back;
 	k->tag = link;
-	k->op.epoch = 0;
+	k->op.session_epoch = 0;
 	k->op.shown.token = work_str(k, buf_view(&token));
 	k->op.connect.clean = rnd_below(&w->rnd, 2);
 	k->op.reply_to = (struct reply_to){ .slot = link };
@@ -146,7 +146,7 @@ some_session(struct world *w)
 	uint32_t link = some_link(w), all = w->nid * 2;
 
 	for (uint32_t n = 0; n < all; n++, link = (link + 1) % all)
-		if (w->epochs[link] != 0)
+		if (w->session_epochs[link] != 0)
 			return link;
 	return UINT32_MAX;
 }
@@ -207,7 +207,7 @@ write_disconnect(struct world *w)
 		return;
 	world_send(w, link_work(w, OP_DISCONNECT, link));
 	mirror_off(link);
-	w->epochs[link] = 0;
+	w->session_epochs[link] = 0;
 }
 
 /* What a device answers, as JSON: outlives the world. */

@@ -153,7 +153,7 @@ fleet_down(struct world *w)
 	world_hear(w);
 	contact_end(w);
 	fleet_free(w->fleet);
-	memset(w->epochs, 0, sizeof(w->epochs));
+	memset(w->session_epochs, 0, sizeof(w->session_epochs));
 	job_watch_life();
 	mirror_all_off();
 	walked_drop();

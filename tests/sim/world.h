@@ -41,8 +41,8 @@ struct world {
 	bool dead;                 /* its process is: what still goes on is not heard */
 	/* its clients */
 	char ids[DEVICES_MAX][12];
-	uint64_t
-	    epochs[DEVICES_MAX * 2]; /* of the sessions, by their links, as last heard; 0: none */
+	uint64_t session_epochs[DEVICES_MAX *
+	    2]; /* of the sessions, by their links, as last heard; 0: none */
 	uint32_t nid;
 	uint32_t nwork, nparcel, nwalk; /* under way */
 	uint64_t nhome;                 /* those that have come back */

@@ -414,25 +414,25 @@ configuration__J59_nulls_remove_the_key(void **state)
 static void
 configuration__J52_leaves_by_reports_and_status(void **state)
 {
-	uint64_t epoch;
+	uint64_t session_epoch;
 	struct kit k;
 
 	(void)state;
 	kit_init(&k);
 	kit_device(&k, "d");
-	epoch = kit_connect(&k, "d", 1, true);
+	session_epoch = kit_connect(&k, "d", 1, true);
 	put(&k, "low", NULL, simple("properties.reported.fw < 2", 0, ".update", "2"));
 	put(&k, "live", NULL,
 	    simple("connectionState = \\u0027Connected\\u0027", 0, ".live", "true"));
 	put(&k, "on", NULL, simple("status = \\u0027enabled\\u0027", 0, ".on", "true"));
 	twin_shows(&k, "d", "properties/desired/update", "-");
 	kit_shows(&k, "properties/desired/live", "true");
-	assert_int_equal(kit_report(&k, "d", epoch, "{'fw':1}"), F_NONE);
+	assert_int_equal(kit_report(&k, "d", session_epoch, "{'fw':1}"), F_NONE);
 	assert_int_equal(k.reply.version, 2);
 	twin_shows(&k, "d", "properties/desired/update", "2");
-	assert_int_equal(kit_report(&k, "d", epoch, "{'fw':2}"), F_NONE);
+	assert_int_equal(kit_report(&k, "d", session_epoch, "{'fw':2}"), F_NONE);
 	twin_shows(&k, "d", "properties/desired/update", "-");
-	kit_session_op(&k, OP_DISCONNECT, "d", epoch, NULL);
+	kit_session_op(&k, OP_DISCONNECT, "d", session_epoch, NULL);
 	twin_shows(&k, "d", "properties/desired/live", "-");
 	kit_shows(&k, "properties/desired/on", "true");
 	assert_int_equal(kit_put(&k, "d", "*", "{'status':'disabled'}"), F_NONE);

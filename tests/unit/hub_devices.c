@@ -63,7 +63,7 @@ connect__D15_refusals(void **state)
 	REFUSED("d1", STR_NONE); /* D-19 */
 	REFUSED("d1/m1", kit_token(k, "/devices/d1/modules/m1", KEY1, end_s, NULL));
 #undef REFUSED
-	assert_int_equal(k->reply.epoch, 0);
+	assert_int_equal(k->reply.session_epoch, 0);
 	assert_string_equal(kit_effects(k), "");
 	kit_get(k, "d1");
 	kit_shows(k, "connectionState", "'Disconnected'");
@@ -348,13 +348,13 @@ static void
 session__D25_a_refused_connect_leaves_the_old_one_alone(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, false);
+	session_epoch = kit_connect(k, "d1", 1, false);
 	assert_int_equal(connect_with(k, "d1", STR("wrong")), F_IotHubUnauthorizedAccess);
 	assert_string_equal(kit_effects(k), "");
-	assert_int_equal(kit_report(k, "d1", epoch, "{}"), F_NONE);
+	assert_int_equal(kit_report(k, "d1", session_epoch, "{}"), F_NONE);
 }
 
 /* The close of the old link waits for the commit of what the new one writes: it comes behind the write. */
@@ -381,12 +381,12 @@ static void
 session__epochs_grow_over_restarts(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, true);
+	session_epoch = kit_connect(k, "d1", 1, true);
 	kit_restart(k);
-	assert_true(kit_connect(k, "d1", 1, true) > epoch);
+	assert_true(kit_connect(k, "d1", 1, true) > session_epoch);
 }
 
 /* ---- durable sessions (2.7) ---- */
@@ -395,13 +395,13 @@ static void
 session__D21_clean_0_keeps_its_filters(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, false);
+	session_epoch = kit_connect(k, "d1", 1, false);
 	assert_false(k->reply.session_present); /* the first */
-	assert_string_equal(kit_subscribe(k, "d1", epoch, "td"), "00");
-	kit_session_op(k, OP_DISCONNECT, "d1", epoch, NULL);
+	assert_string_equal(kit_subscribe(k, "d1", session_epoch, "td"), "00");
+	kit_session_op(k, OP_DISCONNECT, "d1", session_epoch, NULL);
 	kit_patch(k, "d1", NULL, "{'properties':{'desired':{'a':1}}}");
 	assert_string_equal(kit_effects(k), ""); /* T-65: not for later */
 	kit_restart(k);                          /* D-22 */
@@ -415,11 +415,11 @@ static void
 session__D23_clean_1_drops_what_was_stored(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, false);
-	kit_subscribe(k, "d1", epoch, "d");
+	session_epoch = kit_connect(k, "d1", 1, false);
+	kit_subscribe(k, "d1", session_epoch, "d");
 	kit_connect(k, "d1", 2, true);
 	assert_false(k->reply.session_present);
 	kit_effects(k);
@@ -434,14 +434,14 @@ static void
 session__clean_1_writes_nothing(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
 	k->hold = true;
-	epoch = kit_connect(k, "d1", 1, true);
-	kit_subscribe(k, "d1", epoch, "tdmc");
-	kit_unsubscribe(k, "d1", epoch, "c");
-	kit_session_op(k, OP_DISCONNECT, "d1", epoch, NULL);
+	session_epoch = kit_connect(k, "d1", 1, true);
+	kit_subscribe(k, "d1", session_epoch, "tdmc");
+	kit_unsubscribe(k, "d1", session_epoch, "c");
+	kit_session_op(k, OP_DISCONNECT, "d1", session_epoch, NULL);
 	assert_int_equal(k->batch.n, 0);
 }
 
@@ -506,12 +506,12 @@ static void
 subscribe__D31_one_code_each_in_order(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, false);
-	assert_string_equal(kit_subscribe(k, "d1", epoch, "tDxmC"), "01x01"); /* D-35 */
-	assert_string_equal(kit_subscribe(k, "d1", epoch, ""), "");
+	session_epoch = kit_connect(k, "d1", 1, false);
+	assert_string_equal(kit_subscribe(k, "d1", session_epoch, "tDxmC"), "01x01"); /* D-35 */
+	assert_string_equal(kit_subscribe(k, "d1", session_epoch, ""), "");
 }
 
 static void
@@ -523,7 +523,7 @@ subscribe__D34_qos_2_is_granted_1(void **state)
 	struct buf list = { 0 };
 
 	kit_device(k, "d1");
-	op.epoch = kit_connect(k, "d1", 1, true);
+	op.session_epoch = kit_connect(k, "d1", 1, true);
 	filters_put(&list, &f);
 	op.payload = buf_view(&list);
 	assert_int_equal(kit_run(k, &op), F_NONE);
@@ -535,27 +535,28 @@ static void
 subscribe__D36_L77_a_sixth_filter_is_refused(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, false);
-	assert_string_equal(kit_subscribe(k, "d1", epoch, "tdmcyz"), "00000x");
-	assert_string_equal(kit_subscribe(k, "d1", epoch, "T"), "1"); /* again is no sixth */
-	assert_string_equal(kit_subscribe(k, "d1", epoch, "z"), "x");
-	kit_unsubscribe(k, "d1", epoch, "xzy"); /* what is not there is fine: D-37 */
-	assert_string_equal(kit_subscribe(k, "d1", epoch, "zy"), "0x");
+	session_epoch = kit_connect(k, "d1", 1, false);
+	assert_string_equal(kit_subscribe(k, "d1", session_epoch, "tdmcyz"), "00000x");
+	assert_string_equal(
+	    kit_subscribe(k, "d1", session_epoch, "T"), "1"); /* again is no sixth */
+	assert_string_equal(kit_subscribe(k, "d1", session_epoch, "z"), "x");
+	kit_unsubscribe(k, "d1", session_epoch, "xzy"); /* what is not there is fine: D-37 */
+	assert_string_equal(kit_subscribe(k, "d1", session_epoch, "zy"), "0x");
 }
 
 static void
 subscribe__D37_unsubscribed_hears_nothing_also_later(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, false);
-	kit_subscribe(k, "d1", epoch, "td");
-	kit_unsubscribe(k, "d1", epoch, "d");
+	session_epoch = kit_connect(k, "d1", 1, false);
+	kit_subscribe(k, "d1", session_epoch, "td");
+	kit_unsubscribe(k, "d1", session_epoch, "d");
 	kit_patch(k, "d1", NULL, "{'properties':{'desired':{'a':1}}}");
 	assert_string_equal(kit_effects(k), "");
 	kit_connect(k, "d1", 2, false);
@@ -568,14 +569,15 @@ static void
 subscribe__methods_of_two_names_are_two(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, false);
-	assert_string_equal(kit_subscribe(k, "d1", epoch, "yzt"), "000");
-	kit_unsubscribe(k, "d1", epoch, "y");
-	assert_string_equal(kit_subscribe(k, "d1", epoch, "dmc"), "000"); /* z, t and these */
-	assert_string_equal(kit_subscribe(k, "d1", epoch, "y"), "x");
+	session_epoch = kit_connect(k, "d1", 1, false);
+	assert_string_equal(kit_subscribe(k, "d1", session_epoch, "yzt"), "000");
+	kit_unsubscribe(k, "d1", session_epoch, "y");
+	assert_string_equal(
+	    kit_subscribe(k, "d1", session_epoch, "dmc"), "000"); /* z, t and these */
+	assert_string_equal(kit_subscribe(k, "d1", session_epoch, "y"), "x");
 }
 
 /* ---- the twin ---- */
@@ -584,18 +586,18 @@ static void
 device_get__T52_bare_sections(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, true);
+	session_epoch = kit_connect(k, "d1", 1, true);
 	kit_patch(k, "d1", NULL, "{'tags':{'t':1},'properties':{'desired':{'a':{'b':1}}}}");
-	kit_report(k, "d1", epoch, "{'x':2.5}");
-	assert_int_equal(kit_session_op(k, OP_TWIN_GET, "d1", epoch, NULL), F_NONE);
+	kit_report(k, "d1", session_epoch, "{'x':2.5}");
+	assert_int_equal(kit_session_op(k, OP_TWIN_GET, "d1", session_epoch, NULL), F_NONE);
 	assert_string_equal(kit_body_text(k),
 	    "{'desired':{'a':{'b':1},'$version':2},'reported':{'x':2.5,'$version':2}}");
 	assert_false(k->reply.deliver); /* D-51: not subscribed to answers */
-	kit_subscribe(k, "d1", epoch, "t");
-	kit_session_op(k, OP_TWIN_GET, "d1", epoch, NULL);
+	kit_subscribe(k, "d1", session_epoch, "t");
+	kit_session_op(k, OP_TWIN_GET, "d1", session_epoch, NULL);
 	assert_true(k->reply.deliver);
 }
 
@@ -604,15 +606,15 @@ report__T60_every_accepted_patch_is_a_step(void **state)
 {
 	struct kit *k = *state;
 	static const char *const patches[] = { "{'x':1}", "{'x':1}", "{}", "{'y':null}" };
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, true);
+	session_epoch = kit_connect(k, "d1", 1, true);
 	for (unsigned i = 0; i < 4; i++) {
-		assert_int_equal(kit_report(k, "d1", epoch, patches[i]), F_NONE);
+		assert_int_equal(kit_report(k, "d1", session_epoch, patches[i]), F_NONE);
 		assert_int_equal(k->reply.version, 2 + i);
 	}
-	assert_int_equal(kit_report(k, "d1", epoch, "{'x':null}"), F_NONE); /* D-47 */
+	assert_int_equal(kit_report(k, "d1", session_epoch, "{'x':null}"), F_NONE); /* D-47 */
 	assert_string_equal(kit_counters(k, "d1"), "1 7 1 6");
 	kit_shows(k, "properties/reported/x", "-");
 }
@@ -624,7 +626,7 @@ report__T61_base_version(void **state)
 	struct op op = kit_op(OP_REPORT, "d1");
 
 	kit_device(k, "d1");
-	op.epoch = kit_connect(k, "d1", 1, true);
+	op.session_epoch = kit_connect(k, "d1", 1, true);
 	kit_doc(k, "{'x':1}", &op);
 	op.has_base_version = true;
 	assert_int_equal(kit_run(k, &op), F_PreconditionFailed); /* 0 */
@@ -643,13 +645,13 @@ report__T64_refused_patches_change_nothing(void **state)
 	struct kit *k = *state;
 	static const char *const bad[] = { "5", "null", "[]", "{'$version':1}", "{'a':{'$b':1}}",
 		"{'a.b':1}", "{'a b':1}", "{'a':[null]}", "{'a':4503599627370496}" };
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, true);
+	session_epoch = kit_connect(k, "d1", 1, true);
 	k->hold = true;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(kit_report(k, "d1", epoch, bad[i]), F_ArgumentInvalid);
+		assert_int_equal(kit_report(k, "d1", session_epoch, bad[i]), F_ArgumentInvalid);
 	assert_int_equal(k->batch.n, 0);
 }
 
@@ -658,12 +660,12 @@ report__version_wraps_as_the_section_does(void **state)
 {
 	struct kit *k = *state;
 	struct buf record = { 0 }, section = { 0 };
-	uint64_t epoch;
+	uint64_t session_epoch;
 	struct str bytes;
 	struct rd rd;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, true);
+	session_epoch = kit_connect(k, "d1", 1, true);
 	section_new(&section, BEGIN);
 	/* format | version 1 | ...: the same with the last version there is */
 	rd = rd_of(buf_view(&section));
@@ -676,7 +678,7 @@ report__version_wraps_as_the_section_does(void **state)
 	bytes = buf_view(&section);
 	assert_true(reported_check(bytes));
 	row_write(k->sh, row_find(k->sh, STR("d1"), STR_NONE), RECORD_REPORTED, &bytes, &k->env);
-	assert_int_equal(kit_report(k, "d1", epoch, "{'x':1}"), F_NONE);
+	assert_int_equal(kit_report(k, "d1", session_epoch, "{'x':1}"), F_NONE);
 	assert_int_equal(k->reply.version, 1);
 	assert_string_equal(kit_counters(k, "d1"), "1 2 1 1");
 	buf_fini(&record);
@@ -687,12 +689,12 @@ static void
 report__activity_is_remembered_with_it(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1"); /* second 1 */
-	epoch = kit_connect(k, "d1", 1, true);
-	kit_report(k, "d1", epoch, "{}");
-	kit_session_op(k, OP_TWIN_GET, "d1", epoch, NULL); /* second 4 */
+	session_epoch = kit_connect(k, "d1", 1, true);
+	kit_report(k, "d1", session_epoch, "{}");
+	kit_session_op(k, OP_TWIN_GET, "d1", session_epoch, NULL); /* second 4 */
 	kit_read(k, "d1");
 	kit_shows(k, "lastActivityTime", "'2024-01-01T00:00:04.0000000Z'");
 	kit_restart(k);
@@ -708,21 +710,21 @@ static void
 notify__T65_only_who_is_connected_and_subscribed(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
 	kit_patch(k, "d1", NULL, "{'properties':{'desired':{'a':1}}}");
-	epoch = kit_connect(k, "d1", 5, true);
+	session_epoch = kit_connect(k, "d1", 5, true);
 	kit_patch(k, "d1", NULL, "{'properties':{'desired':{'a':1}}}");
-	kit_subscribe(k, "d1", epoch, "t");
+	kit_subscribe(k, "d1", session_epoch, "t");
 	kit_patch(k, "d1", NULL, "{'properties':{'desired':{'a':1}}}");
-	kit_subscribe(k, "d1", epoch, "d"); /* T-71: nothing by itself */
+	kit_subscribe(k, "d1", session_epoch, "d"); /* T-71: nothing by itself */
 	assert_string_equal(kit_effects(k), "");
 	kit_patch(k, "d1", NULL, "{'tags':{'a':1},'properties':{'desired':{'a':{'b':null}}}}");
 	assert_string_equal(kit_effects(k), "notify 5 v5 {'a':{'b':null},'$version':5}");
 	kit_patch(k, "d1", NULL, "{'tags':{'a':1}}"); /* T-66 */
 	kit_patch(k, "d1", NULL, "{'properties':{'desired':{'b c':1}}}");
-	kit_session_op(k, OP_DISCONNECT, "d1", epoch, NULL);
+	kit_session_op(k, OP_DISCONNECT, "d1", session_epoch, NULL);
 	kit_patch(k, "d1", NULL, "{'properties':{'desired':{'a':1}}}");
 	assert_string_equal(kit_effects(k), "");
 }
@@ -749,7 +751,7 @@ telemetry__is_logged_with_who_and_when(void **state)
 	struct rd rd;
 
 	kit_device(k, "d1");
-	op.epoch = kit_connect(k, "d1", 1, true);
+	op.session_epoch = kit_connect(k, "d1", 1, true);
 	op.actor = ACTOR_DEVICE;
 	op.actor_name = STR("d1");
 	op.payload = STR("body");
@@ -787,11 +789,11 @@ telemetry__a_clock_that_is_set_back_leaves_the_logs_time_in_order(void **state)
 	char text[TIME_TEXT_MAX + 3] = { 0 };
 	unsigned seen = 0;
 	int64_t ahead;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, true);
-	op.epoch = epoch;
+	session_epoch = kit_connect(k, "d1", 1, true);
+	op.session_epoch = session_epoch;
 	op.actor = ACTOR_DEVICE;
 	op.actor_name = STR("d1");
 	op.payload = STR("body");
@@ -903,11 +905,11 @@ disconnect__D30_the_will_is_logged(void **state)
 {
 	struct kit *k = *state;
 	struct op op = kit_op(OP_DISCONNECT, "d1");
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, true);
-	op.epoch = epoch;
+	session_epoch = kit_connect(k, "d1", 1, true);
+	op.session_epoch = session_epoch;
 	kit_run(k, &op);
 	assert_int_equal(nlog(k), 0);
 	op.payload = STR("will");
@@ -928,7 +930,7 @@ disconnect__needs_no_record(void **state)
 	struct op op = kit_op(OP_DISCONNECT, "d1");
 
 	kit_device(k, "d1");
-	op.epoch = kit_connect(k, "d1", 1, true);
+	op.session_epoch = kit_connect(k, "d1", 1, true);
 	shard_evict(k->sh, 0);
 	k->key.n = 0;
 	assert_int_equal(hub_missing(k->sh, &op, &k->key), 0);
@@ -947,12 +949,12 @@ ack__keeps_the_fault_that_it_carries(void **state)
 	struct op op = kit_op(OP_ACK, "d1");
 
 	kit_device(k, "d1");
-	op.epoch = kit_connect(k, "d1", 1, true);
+	op.session_epoch = kit_connect(k, "d1", 1, true);
 	fault_set(&k->reply.fault, F_IotHubFormatError, "no JSON");
 	hub_apply(k->sh, &op, &k->env, &k->reply);
 	assert_int_equal(k->reply.fault.code, F_IotHubFormatError);
 	assert_false(k->reply.gone);
-	op.epoch++;
+	op.session_epoch++;
 	hub_apply(k->sh, &op, &k->env, &k->reply);
 	assert_true(k->reply.gone);
 }

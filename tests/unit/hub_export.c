@@ -123,11 +123,11 @@ static void
 import__onto_what_exists(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 7, true);
-	kit_subscribe(k, "d1", epoch, "d");
+	session_epoch = kit_connect(k, "d1", 7, true);
+	kit_subscribe(k, "d1", session_epoch, "d");
 	(void)kit_effects(k);
 	assert_int_equal(
 	    import(k, "d1", EITHER,

@@ -22,7 +22,7 @@ struct model_device {
 	int tags[KEYS], desired[KEYS], reported[KEYS];
 	bool stored, stored_d;    /* a durable session; it has the filter for desired */
 	bool live, clean, live_d; /* a link; its session has that filter */
-	uint64_t epoch;
+	uint64_t session_epoch;
 	uint32_t slot;
 };
 
@@ -297,11 +297,11 @@ static UNUSED void
 step_report(struct lane *l, unsigned i, struct model_device *d)
 {
 	struct model_device next = *d;
-	uint64_t epoch = d->epoch != 0 ? d->epoch : UINT64_MAX;
+	uint64_t session_epoch = d->session_epoch != 0 ? d->session_epoch : UINT64_MAX;
 	char body[128];
 
 	random_patch(l, body, sizeof(body), next.reported);
-	if (kit_report(&l->k, device_name(l, i), epoch, body) != F_NONE) {
+	if (kit_report(&l->k, device_name(l, i), session_epoch, body) != F_NONE) {
 		assert_true(l->k.reply.gone);
 		assert_false(d->live);
 		return;
@@ -336,7 +336,7 @@ step_connect(struct lane *l, unsigned i, struct model_device *d)
 	d->live = true;
 	d->clean = clean;
 	d->slot = l->slot;
-	d->epoch = l->k.reply.epoch;
+	d->session_epoch = l->k.reply.session_epoch;
 	expect_effects(l, closed, NULL);
 }
 
@@ -348,9 +348,10 @@ step_subscribe(struct lane *l, unsigned i, struct model_device *d)
 	if (!d->live)
 		return;
 	if (on)
-		assert_string_equal(kit_subscribe(&l->k, device_name(l, i), d->epoch, "td"), "00");
+		assert_string_equal(
+		    kit_subscribe(&l->k, device_name(l, i), d->session_epoch, "td"), "00");
 	else
-		kit_unsubscribe(&l->k, device_name(l, i), d->epoch, "d");
+		kit_unsubscribe(&l->k, device_name(l, i), d->session_epoch, "d");
 	d->live_d = on;
 	d->stored_d = d->stored && on;
 }
@@ -360,7 +361,8 @@ step_disconnect(struct lane *l, unsigned i, struct model_device *d)
 {
 	bool late = rnd_below(&l->rnd, 4) == 0;
 
-	kit_session_op(&l->k, OP_DISCONNECT, device_name(l, i), late ? UINT64_MAX : d->epoch, NULL);
+	kit_session_op(
+	    &l->k, OP_DISCONNECT, device_name(l, i), late ? UINT64_MAX : d->session_epoch, NULL);
 	d->live = d->live && late;
 }
 
@@ -369,7 +371,7 @@ step_telemetry(struct lane *l, unsigned i, struct model_device *d)
 {
 	struct op op = kit_op(OP_TELEMETRY, device_name(l, i));
 
-	op.epoch = d->epoch;
+	op.session_epoch = d->session_epoch;
 	op.payload = STR("t");
 	if (d->live)
 		assert_int_equal(kit_run(&l->k, &op), F_NONE);
@@ -441,7 +443,7 @@ model_rollback(struct lane *l)
 	for (int i = 0; i < DEVICES; i++) {
 		struct model_device was = l->now.d[i], *d = &l->base.d[i];
 
-		if (!was.live || was.epoch != d->epoch)
+		if (!was.live || was.session_epoch != d->session_epoch)
 			d->live = false;
 	}
 	l->now = l->base;

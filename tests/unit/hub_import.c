@@ -93,12 +93,12 @@ static void
 import__R47_merges_and_notifies(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
 	kit_patch(k, "d1", NULL, "{'tags':{'a':1,'b':2}}");
-	epoch = kit_connect(k, "d1", 7, true);
-	kit_subscribe(k, "d1", epoch, "d");
+	session_epoch = kit_connect(k, "d1", 7, true);
+	kit_subscribe(k, "d1", session_epoch, "d");
 	kit_effects(k);
 	assert_int_equal(
 	    import(k, "d1", EITHER, NULL,

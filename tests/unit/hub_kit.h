@@ -453,17 +453,18 @@ kit_connect(struct kit *k, const char *id, uint32_t slot, bool clean)
 	struct op op = kit_connect_op(k, id, slot, clean);
 
 	assert_int_equal(kit_run(k, &op), F_NONE);
-	return k->reply.epoch;
+	return k->reply.session_epoch;
 }
 
 static UNUSED enum fault_code
-kit_session_op(struct kit *k, enum op_kind kind, const char *id, uint64_t epoch, const char *json)
+kit_session_op(
+    struct kit *k, enum op_kind kind, const char *id, uint64_t session_epoch, const char *json)
 {
 	struct op op = kit_op(kind, id);
 
 	if (json != NULL)
 		kit_doc(k, json, &op);
-	op.epoch = epoch;
+	op.session_epoch = session_epoch;
 	return kit_run(k, &op);
 }
 
@@ -490,14 +491,14 @@ kit_filters(struct buf *out, const char *letters)
 
 /* The SUBACK's codes as digits, 'x' for a refusal. */
 static UNUSED const char *
-kit_subscribe(struct kit *k, const char *id, uint64_t epoch, const char *letters)
+kit_subscribe(struct kit *k, const char *id, uint64_t session_epoch, const char *letters)
 {
 	struct op op = kit_op(OP_SUBSCRIBE, id);
 	struct buf list = { 0 };
 
 	kit_filters(&list, letters);
 	op.payload = buf_view(&list);
-	op.epoch = epoch;
+	op.session_epoch = session_epoch;
 	k->text.n = 0;
 	if (kit_run(k, &op) == F_NONE)
 		for (size_t i = 0; i < k->reply.body.n; i++)
@@ -511,22 +512,22 @@ kit_subscribe(struct kit *k, const char *id, uint64_t epoch, const char *letters
 }
 
 static UNUSED void
-kit_unsubscribe(struct kit *k, const char *id, uint64_t epoch, const char *letters)
+kit_unsubscribe(struct kit *k, const char *id, uint64_t session_epoch, const char *letters)
 {
 	struct op op = kit_op(OP_UNSUBSCRIBE, id);
 	struct buf list = { 0 };
 
 	kit_filters(&list, letters);
 	op.payload = buf_view(&list);
-	op.epoch = epoch;
+	op.session_epoch = session_epoch;
 	assert_int_equal(kit_run(k, &op), F_NONE);
 	buf_fini(&list);
 }
 
 static UNUSED enum fault_code
-kit_report(struct kit *k, const char *id, uint64_t epoch, const char *json)
+kit_report(struct kit *k, const char *id, uint64_t session_epoch, const char *json)
 {
-	return kit_session_op(k, OP_REPORT, id, epoch, json);
+	return kit_session_op(k, OP_REPORT, id, session_epoch, json);
 }
 
 /* ---- looking ---- */

@@ -53,11 +53,11 @@ call(struct kit *k, const char *id, const char *name, uint32_t caller, bool wait
 }
 
 static void
-respond(struct kit *k, const char *id, uint64_t epoch, uint64_t number, int32_t status)
+respond(struct kit *k, const char *id, uint64_t session_epoch, uint64_t number, int32_t status)
 {
 	struct op op = kit_op(OP_METHOD_RESPONSE, id);
 
-	op.epoch = epoch;
+	op.session_epoch = session_epoch;
 	op.method.call = number;
 	op.method.status = status;
 	op.payload = STR("{}");
@@ -76,27 +76,27 @@ cancel(struct kit *k, const char *id, uint32_t caller)
 static uint64_t
 listener(struct kit *k, const char *id, uint32_t slot)
 {
-	uint64_t epoch = kit_connect(k, id, slot, true);
+	uint64_t session_epoch = kit_connect(k, id, slot, true);
 
-	kit_subscribe(k, id, epoch, "m");
-	return epoch;
+	kit_subscribe(k, id, session_epoch, "m");
+	return session_epoch;
 }
 
 static void
 method__R64_goes_there_and_back(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = listener(k, "d1", 7);
+	session_epoch = listener(k, "d1", 7);
 	assert_int_equal(call(k, "d1", "reboot", 100, false, 2), F_NONE);
 	assert_true(k->reply.deliver);
 	assert_string_equal(kit_effects(k), "call 7 #1 reboot 77");
-	respond(k, "d1", epoch, 1, 201);
+	respond(k, "d1", session_epoch, 1, 201);
 	assert_string_equal(kit_effects(k), "done 100 201 {}");
-	respond(k, "d1", epoch, 1, 201); /* once */
-	respond(k, "d1", epoch, 9, 201);
+	respond(k, "d1", session_epoch, 1, 201); /* once */
+	respond(k, "d1", session_epoch, 9, 201);
 	assert_string_equal(kit_effects(k), "");
 	assert_int_equal(k->sh->ncall, 0);
 }
@@ -119,7 +119,7 @@ static void
 method__R67_waits_for_the_subscription(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
 	kit_device(k, "d2");
@@ -127,13 +127,13 @@ method__R67_waits_for_the_subscription(void **state)
 	assert_int_equal(call(k, "d1", "reboot", 100, true, 1), F_NONE);
 	assert_false(k->reply.deliver);
 	assert_int_equal(call(k, "d1", "update", 101, true, 1), F_NONE);
-	epoch = kit_connect(k, "d1", 7, false);
+	session_epoch = kit_connect(k, "d1", 7, false);
 	assert_string_equal(kit_effects(k), "");
-	kit_subscribe(k, "d1", epoch, "z");
+	kit_subscribe(k, "d1", session_epoch, "z");
 	assert_string_equal(kit_effects(k), "sent 101\ncall 7 #1 update 7");
-	kit_subscribe(k, "d1", epoch, "m");
+	kit_subscribe(k, "d1", session_epoch, "m");
 	assert_string_equal(kit_effects(k), "sent 100\ncall 7 #2 reboot 7");
-	kit_session_op(k, OP_DISCONNECT, "d1", epoch, NULL);
+	kit_session_op(k, OP_DISCONNECT, "d1", session_epoch, NULL);
 	assert_string_equal(kit_effects(k), "fails 100 404104\nfails 101 404104");
 	call(k, "d1", "again", 102, true, 1);
 	kit_connect(k, "d1", 8, false); /* its session listens already */
@@ -144,15 +144,15 @@ static void
 method__takeover_fails_the_calls_of_the_former(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = listener(k, "d1", 7);
+	session_epoch = listener(k, "d1", 7);
 	call(k, "d1", "m", 100, false, 1);
 	kit_effects(k);
 	listener(k, "d1", 8);
 	assert_string_equal(kit_effects(k), "close 7\nfails 100 404104");
-	respond(k, "d1", epoch, 1, 200);
+	respond(k, "d1", session_epoch, 1, 200);
 	assert_true(k->reply.gone);
 	assert_string_equal(kit_effects(k), "");
 }
@@ -161,11 +161,11 @@ static void
 method__cancelled_calls_are_forgotten(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
 	kit_device(k, "d2");
-	epoch = listener(k, "d1", 7);
+	session_epoch = listener(k, "d1", 7);
 	call(k, "d1", "m", 100, false, 1);
 	call(k, "d2", "m", 101, true, 1);
 	kit_effects(k);
@@ -176,7 +176,7 @@ method__cancelled_calls_are_forgotten(void **state)
 	cancel(k, "nobody", 100);
 	assert_int_equal(k->sh->ncall, 0);
 	assert_int_equal(k->sh->waiting_bytes, 0);
-	respond(k, "d1", epoch, 1, 200);
+	respond(k, "d1", session_epoch, 1, 200);
 	listener(k, "d2", 8);
 	assert_string_equal(kit_effects(k), "");
 }
@@ -205,16 +205,16 @@ static void
 method__L84_calls_of_a_session_are_bounded(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = listener(k, "d1", 7);
+	session_epoch = listener(k, "d1", 7);
 	for (uint32_t i = 0; i < CALLS_MAX; i++)
 		assert_int_equal(call(k, "d1", "m", i, false, 1), F_NONE);
 	assert_int_equal(call(k, "d1", "m", 999, false, 1), F_DeviceThrottlingLimitExceeded);
-	respond(k, "d1", epoch, 5, 200);
+	respond(k, "d1", session_epoch, 5, 200);
 	assert_int_equal(call(k, "d1", "m", 999, false, 1), F_NONE);
-	kit_session_op(k, OP_DISCONNECT, "d1", epoch, NULL);
+	kit_session_op(k, OP_DISCONNECT, "d1", session_epoch, NULL);
 	listener(k, "d1", 8);
 	assert_int_equal(call(k, "d1", "m", 1, false, METHOD_PAYLOAD_MAX), F_NONE);
 	assert_int_equal(call(k, "d1", "m", 2, false, METHOD_PAYLOAD_MAX), F_NONE);

@@ -149,7 +149,7 @@ module__D52_notifications_go_to_the_module(void **state)
 {
 	struct kit *k = *state;
 	struct op op;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
 	put_module(k, "d1/m1");
@@ -157,8 +157,8 @@ module__D52_notifications_go_to_the_module(void **state)
 	op.shown.token =
 	    kit_token(k, "/devices/d1/modules/m1", KEY1, k->env.now_us / SECOND + 3600, NULL);
 	assert_int_equal(kit_run(k, &op), F_NONE);
-	epoch = k->reply.epoch;
-	kit_subscribe(k, "d1/m1", epoch, "d");
+	session_epoch = k->reply.session_epoch;
+	kit_subscribe(k, "d1/m1", session_epoch, "d");
 	kit_effects(k);
 	kit_patch(k, "d1", NULL, "{'properties':{'desired':{'a':1}}}");
 	assert_string_equal(kit_effects(k), "");
@@ -300,18 +300,18 @@ static void
 counts__R96_devices_only(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
 	kit_device(k, "d2");
 	put_module(k, "d1/m1");
 	kit_connect(k, "d1/m1", 1, true);
 	assert_counts(k, 2, 0, 0);
-	epoch = kit_connect(k, "d1", 2, true);
+	session_epoch = kit_connect(k, "d1", 2, true);
 	assert_counts(k, 2, 0, 1);
-	epoch = kit_connect(k, "d1", 3, true); /* takes over */
+	session_epoch = kit_connect(k, "d1", 3, true); /* takes over */
 	assert_counts(k, 2, 0, 1);
-	kit_session_op(k, OP_DISCONNECT, "d1", epoch, NULL);
+	kit_session_op(k, OP_DISCONNECT, "d1", session_epoch, NULL);
 	assert_counts(k, 2, 0, 0);
 	kit_connect(k, "d2", 4, true);
 	kit_put(k, "d2", "*", "{'status':'disabled'}");

@@ -105,12 +105,12 @@ static void
 twin__T18_version_is_the_sum(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, true);
+	session_epoch = kit_connect(k, "d1", 1, true);
 	for (int i = 0; i < 5; i++)
-		kit_report(k, "d1", epoch, "{'x':1}");
+		kit_report(k, "d1", session_epoch, "{'x':1}");
 	kit_patch(k, "d1", NULL, "{'tags':{'a':1}}");
 	assert_string_equal(kit_counters(k, "d1"), "2 8 1 6");
 }
@@ -225,14 +225,14 @@ static void
 twin__T20_reported_leaves_the_etag(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 	char etag[32];
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, true);
+	session_epoch = kit_connect(k, "d1", 1, true);
 	kit_read(k, "d1");
 	kit_etag(k, etag);
-	kit_report(k, "d1", epoch, "{'x':1}");
+	kit_report(k, "d1", session_epoch, "{'x':1}");
 	assert_int_equal(kit_patch(k, "d1", etag, "{'tags':{'a':1}}"), F_NONE);
 }
 
@@ -257,11 +257,11 @@ static void
 twin__T107_connecting_moves_no_counter(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, false);
-	kit_session_op(k, OP_DISCONNECT, "d1", epoch, NULL);
+	session_epoch = kit_connect(k, "d1", 1, false);
+	kit_session_op(k, OP_DISCONNECT, "d1", session_epoch, NULL);
 	assert_string_equal(kit_counters(k, "d1"), "1 2 1 1");
 }
 
@@ -313,19 +313,21 @@ twin__section_12_worked_example_of_counters(void **state)
 	};
 	struct kit *k = *state;
 	char etag9[32] = "";
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
 	assert_string_equal(kit_counters(k, "d1"), "1 2 1 1");
-	epoch = kit_connect(k, "d1", 9, true);
-	kit_subscribe(k, "d1", epoch, "td");
+	session_epoch = kit_connect(k, "d1", 9, true);
+	kit_subscribe(k, "d1", session_epoch, "td");
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		const struct step *s = &steps[i];
 
 		switch (s->how) {
 		case PATCH: assert_int_equal(kit_patch(k, "d1", NULL, s->body), F_NONE); break;
 		case PUT: assert_int_equal(kit_replace(k, "d1", NULL, s->body), F_NONE); break;
-		case REPORT: assert_int_equal(kit_report(k, "d1", epoch, s->body), F_NONE); break;
+		case REPORT:
+			assert_int_equal(kit_report(k, "d1", session_epoch, s->body), F_NONE);
+			break;
 		case STALE:
 			assert_int_equal(kit_patch(k, "d1", etag9, s->body), F_PreconditionFailed);
 			break;
@@ -415,7 +417,7 @@ query_ops__show_what_the_twin_shows(void **state)
 	op.connect.has_model_id = true;
 	op.connect.model_id = STR("dtmi:a;1");
 	assert_int_equal(kit_run(k, &op), F_NONE);
-	kit_report(k, "plain", k->reply.epoch, "{'temperature':21.5}");
+	kit_report(k, "plain", k->reply.session_epoch, "{'temperature':21.5}");
 	query_ops_agree_with_the_twin(k, "plain", false);
 	kit_shows(k, "connectionState", "'Connected'");
 	kit_shows(k, "modelId", "'dtmi:a;1'");

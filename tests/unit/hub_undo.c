@@ -67,11 +67,11 @@ static void
 undo__a_deletion_comes_back_whole(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_device(k, "d1");
-	epoch = kit_connect(k, "d1", 1, false);
-	kit_subscribe(k, "d1", epoch, "d");
+	session_epoch = kit_connect(k, "d1", 1, false);
+	kit_subscribe(k, "d1", session_epoch, "d");
 	kit_patch(k, "d1", NULL, "{'tags':{'a':1}}");
 	k->hold = true;
 	kit_delete(k, "d1", NULL);

@@ -122,7 +122,8 @@ twin__T01_texts(void **state)
 	op.connect.has_model_id = true;
 	op.connect.model_id = STR("dtmi:a;1");
 	assert_int_equal(kit_run(k, &op), F_NONE);
-	kit_report(k, "plain", k->reply.epoch, "{'temperature':-21.5,'n':4503599627370495}");
+	kit_report(
+	    k, "plain", k->reply.session_epoch, "{'temperature':-21.5,'n':4503599627370495}");
 	twin_is(k, "plain",
 	    "{'deviceId':'plain','etag':'AAAAAAAAAAE=','deviceEtag':'NjA4NzM5ODE4','status':'enab"
 	    "led','statusUpdateTime':'0001-01-01T00:00:00Z','connectionState':'Connected','lastAc"

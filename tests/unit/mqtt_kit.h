@@ -354,7 +354,7 @@ desk_accept(struct desk *d, int64_t end_us)
 {
 	struct work *w = desk_take(d);
 
-	w->reply.epoch = 42;
+	w->reply.session_epoch = 42;
 	w->reply.verdict.opened.by = OPENED_BY_SELF;
 	w->reply.verdict.end_us = end_us;
 	desk_answer(d, w);

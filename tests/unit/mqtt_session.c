@@ -227,10 +227,10 @@ connect__D28_late_one_ends_without_a_trace(void **state)
 	check_line(&d, LOG_CLOSED, REASON_CONNECT_LATE);
 	assert_int_equal(d.nwork, 1);
 	w = d.works[0];
-	w->reply.epoch = 42;
+	w->reply.session_epoch = 42;
 	w = session_orphan(w);
 	assert_int_equal(w->op.kind, OP_DISCONNECT);
-	assert_int_equal(w->op.epoch, 42);
+	assert_int_equal(w->op.session_epoch, 42);
 	assert_true(str_eq(w->op.device, STR("d1")));
 	assert_int_equal(w->op.payload.n, 0);
 	work_free(w);
@@ -255,7 +255,7 @@ connect__D30_who_was_never_accepted_leaves_no_will(void **state)
 	assert_false(d.accepted);
 	assert_int_equal(d.nwork, 1);
 	assert_int_equal(d.works[0]->op.kind, OP_DISCONNECT);
-	assert_int_equal(d.works[0]->op.epoch, 42);
+	assert_int_equal(d.works[0]->op.session_epoch, 42);
 	assert_int_equal(d.works[0]->op.payload.n, 0);
 	desk_end(&d, STREAM_CLOSED);
 	assert_int_equal(d.nwork, 1);
@@ -398,7 +398,7 @@ takeover__D25_ends_the_old_one_and_its_answers(void **state)
 	check_line(&d, LOG_CLOSED, REASON_TAKEN_OVER);
 	assert_int_equal(d.nwork, 1);
 	assert_int_equal(d.works[0]->op.kind, OP_DISCONNECT);
-	assert_int_equal(d.works[0]->op.epoch, 42);
+	assert_int_equal(d.works[0]->op.session_epoch, 42);
 	desk_fini(&d);
 }
 
@@ -492,7 +492,7 @@ will__D30_told_on_any_end_but_a_goodbye(void **state)
 		assert_int_equal(d.nwork, 1);
 		w = d.works[0];
 		assert_int_equal(w->op.kind, OP_DISCONNECT);
-		assert_int_equal(w->op.epoch, 42);
+		assert_int_equal(w->op.session_epoch, 42);
 		assert_int_equal(w->op.payload.n, way == 0 ? 0 : body.n);
 		if (way != 0)
 			assert_memory_equal(w->op.payload.p, body.p, body.n);

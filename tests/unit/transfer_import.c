@@ -163,11 +163,11 @@ import__beside_others_and_a_stop(void **state)
 	struct buf text = { 0 };
 	struct importer im = { .k = k };
 	pthread_t thread;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_start(k, 2);
 	kit_create(k, "x", 1);
-	epoch = kit_connect(k, "x0", 1, true);
+	session_epoch = kit_connect(k, "x0", 1, true);
 	put_lines(&text, "d", 10000, "createOrUpdate");
 	im.text = buf_view(&text);
 	assert_int_equal(pthread_create(&thread, NULL, importer_main, &im), 0);
@@ -175,7 +175,7 @@ import__beside_others_and_a_stop(void **state)
 		sched_yield();
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(
-		    kit_do_work(k, kit_report_work(k, "x0", epoch, "{'x':1}")), F_NONE);
+		    kit_do_work(k, kit_report_work(k, "x0", session_epoch, "{'x':1}")), F_NONE);
 	assert_true(k->reply.version == 21);
 	kit_halt(k);
 	pthread_join(thread, NULL);

@@ -10,15 +10,15 @@ work__one_device_is_answered_in_order(void **state)
 {
 	struct kit *k = *state;
 	const unsigned n = 2000;
-	uint64_t epoch;
+	uint64_t session_epoch;
 	uint32_t first;
 
 	kit_start(k, 2);
 	kit_create(k, "d", 1);
-	epoch = kit_connect(k, "d0", 1, true);
+	session_epoch = kit_connect(k, "d0", 1, true);
 	first = k->tag;
 	for (unsigned i = 0; i < n; i++) {
-		struct work *w = kit_report_work(k, "d0", epoch, "{'x':1}");
+		struct work *w = kit_report_work(k, "d0", session_epoch, "{'x':1}");
 
 		w->home = k->loops[0];
 		fleet_submit(k->fleet, w);
@@ -37,12 +37,12 @@ static void
 gate__nothing_leaves_before_its_commit(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_start(k, 1);
 	kit_create(k, "d", 2);
-	epoch = kit_connect(k, "d0", 6, true);
-	kit_subscribe(k, "d0", epoch);
+	session_epoch = kit_connect(k, "d0", 6, true);
+	kit_subscribe(k, "d0", session_epoch);
 	kit_forget(k);
 	disk_hold();
 	kit_send(k, OP_TWIN_PATCH, "d0", "{'properties':{'desired':{'a':1}}}");
@@ -109,12 +109,12 @@ static void
 lease__lost_before_the_answer_is_503_a_close_and_no_change_taken_back(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	lease_start(k, 1);
 	kit_create(k, "d", 2);
-	epoch = kit_connect(k, "d0", 6, true);
-	kit_subscribe(k, "d0", epoch);
+	session_epoch = kit_connect(k, "d0", 6, true);
+	kit_subscribe(k, "d0", session_epoch);
 	kit_forget(k);
 	disk_hold();
 	kit_send(k, OP_TWIN_PATCH, "d0", "{'properties':{'desired':{'a':1}}}");
@@ -184,12 +184,12 @@ static void
 failure__both_rounds_are_undone_answered_and_repaired(void **state)
 {
 	struct kit *k = *state;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_start(k, 1);
 	kit_create(k, "d", 3);
-	epoch = kit_connect(k, "d0", 1, false);
-	kit_subscribe(k, "d0", epoch);
+	session_epoch = kit_connect(k, "d0", 1, false);
+	kit_subscribe(k, "d0", session_epoch);
 	do_until_stored(k, "d0", "{'tags':{'a':1}}");
 	kit_forget(k);
 
@@ -261,7 +261,7 @@ failure__a_connect_that_saw_the_failed_commit_fails_with_it(void **state)
 	kit_await(k, k->nback == 2);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(k->back[i]->reply.fault.code, F_ServiceUnavailable);
-		assert_int_equal(k->back[i]->reply.epoch, 0);
+		assert_int_equal(k->back[i]->reply.session_epoch, 0);
 	}
 	kit_shows(k, "d1", "'connectionState':'Disconnected'");
 	disk_release(0);
@@ -637,7 +637,7 @@ load__log_positions_never_go_back(void **state)
 	kit_store_row(k, STORE_LOG, (struct str){ key, 10 }, STR("future"));
 	kit_start(k, 1);
 	w = kit_work(k, OP_TELEMETRY, "d0", NULL);
-	w->op.epoch = kit_connect(k, "d0", 1, true);
+	w->op.session_epoch = kit_connect(k, "d0", 1, true);
 	assert_int_equal(kit_do_work(k, w), F_NONE);
 	assert_int_equal(
 	    store_cursor_open(k->store, STORE_LOG, STR_NONE, STR_NONE, STORE_SCAN, &c), ERR_OK);

@@ -110,7 +110,7 @@ on_call(struct note *n)
 }
 
 static struct work *
-listen_work(struct kit *k, const char *id, uint64_t epoch)
+listen_work(struct kit *k, const char *id, uint64_t session_epoch)
 {
 	static const struct filter methods = { FILTER_METHODS, 0, { NULL, 0 } };
 	struct work *w = kit_work(k, OP_SUBSCRIBE, id, NULL);
@@ -118,14 +118,14 @@ listen_work(struct kit *k, const char *id, uint64_t epoch)
 
 	filters_put(&list, &methods);
 	w->op.payload = work_str(w, buf_view(&list));
-	w->op.epoch = epoch;
+	w->op.session_epoch = session_epoch;
 	buf_fini(&list);
 	return w;
 }
 
 /* All connect and listen to all methods. */
 static void
-devices_begin(struct kit *k, unsigned n, uint64_t epoch[FLEET])
+devices_begin(struct kit *k, unsigned n, uint64_t session_epoch[FLEET])
 {
 	memset(devices.ncalls, 0, sizeof(devices.ncalls));
 	memset(devices.call, 0, sizeof(devices.call));
@@ -133,13 +133,13 @@ devices_begin(struct kit *k, unsigned n, uint64_t epoch[FLEET])
 		char id[16];
 
 		snprintf(id, sizeof(id), "d%u", i);
-		epoch[i] = kit_connect(k, id, i, true);
-		assert_int_equal(kit_do_work(k, listen_work(k, id, epoch[i])), F_NONE);
+		session_epoch[i] = kit_connect(k, id, i, true);
+		assert_int_equal(kit_do_work(k, listen_work(k, id, session_epoch[i])), F_NONE);
 	}
 }
 
 static void
-devices_end(struct kit *k, unsigned n, const uint64_t epoch[FLEET])
+devices_end(struct kit *k, unsigned n, const uint64_t session_epoch[FLEET])
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct work *w;
@@ -147,13 +147,13 @@ devices_end(struct kit *k, unsigned n, const uint64_t epoch[FLEET])
 
 		snprintf(id, sizeof(id), "d%u", i);
 		w = kit_work(k, OP_DISCONNECT, id, NULL);
-		w->op.epoch = epoch[i];
+		w->op.session_epoch = session_epoch[i];
 		kit_do_work(k, w);
 	}
 }
 
 static void
-devices_answer(struct kit *k, unsigned n, const uint64_t epoch[FLEET])
+devices_answer(struct kit *k, unsigned n, const uint64_t session_epoch[FLEET])
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct work *w;
@@ -168,7 +168,7 @@ devices_answer(struct kit *k, unsigned n, const uint64_t epoch[FLEET])
 			continue;
 		snprintf(id, sizeof(id), "d%u", i);
 		w = kit_work(k, OP_METHOD_RESPONSE, id, NULL);
-		w->op.epoch = epoch[i];
+		w->op.session_epoch = session_epoch[i];
 		w->op.method.call = call;
 		w->op.method.status = 200;
 		w->op.payload = work_str(w, STR("{}"));
@@ -177,10 +177,10 @@ devices_answer(struct kit *k, unsigned n, const uint64_t epoch[FLEET])
 }
 
 static void
-all_called_once(struct kit *k, const char *job, unsigned n, const uint64_t epoch[FLEET])
+all_called_once(struct kit *k, const char *job, unsigned n, const uint64_t session_epoch[FLEET])
 {
 	for (int64_t since_us = clock_mono_us();;) {
-		devices_answer(k, n, epoch);
+		devices_answer(k, n, session_epoch);
 		if (kit_do_work(k, job_work(k, OP_JOB_GET, job, NULL)) == F_NONE &&
 		    kit_says(k, "'status':'completed'"))
 			break;
@@ -195,7 +195,7 @@ all_called_once(struct kit *k, const char *job, unsigned n, const uint64_t epoch
 static void
 calls_with_failing_commits(struct kit *k, const char *job, bool late)
 {
-	uint64_t epoch[FLEET];
+	uint64_t session_epoch[FLEET];
 	unsigned n = 12;
 
 	k->fo.on_note = on_call;
@@ -206,17 +206,17 @@ calls_with_failing_commits(struct kit *k, const char *job, bool late)
 
 		snprintf(id, sizeof(id), "j%u", fails);
 		if (!late)
-			devices_begin(k, n, epoch);
+			devices_begin(k, n, session_epoch);
 		disk_fail_once(fails);
 		ask(k, id, job);
 		if (late) {
 			until(k, id, "'runningCount':12");
 			disk_fail_once(0);
-			devices_begin(k, n, epoch);
+			devices_begin(k, n, session_epoch);
 		}
-		all_called_once(k, id, n, epoch);
+		all_called_once(k, id, n, session_epoch);
 		disk_fail_once(0);
-		devices_end(k, n, epoch);
+		devices_end(k, n, session_epoch);
 	}
 }
 
@@ -252,13 +252,13 @@ calls__a_caller_hears_that_its_device_was_not_called(void **state)
 {
 	struct kit *k = *state;
 	struct work *w;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	devices.nunsent = devices.ncalls[0] = 0;
 	k->fo.on_note = on_call;
 	kit_start(k, 1);
 	kit_create(k, "d", 1);
-	epoch = kit_connect(k, "d0", 0, true);
+	session_epoch = kit_connect(k, "d0", 0, true);
 	w = kit_work(k, OP_METHOD, "d0", NULL);
 	w->op.method.name = work_str(w, STR("m"));
 	w->op.method.wait = true;
@@ -267,7 +267,7 @@ calls__a_caller_hears_that_its_device_was_not_called(void **state)
 	disk_hold();
 	kit_send(k, OP_TWIN_PATCH, "d0", "{'tags':{'a':1}}");
 	disk_await();
-	fleet_submit(k->fleet, listen_work(k, "d0", epoch));
+	fleet_submit(k->fleet, listen_work(k, "d0", session_epoch));
 	kit_taken(k);
 	disk_release(ENOSPC);
 	for (int64_t since_us = clock_mono_us(); unsent() == 0;)

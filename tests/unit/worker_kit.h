@@ -587,11 +587,11 @@ kit_connect(struct kit *k, const char *device, uint32_t slot, bool clean)
 	buf_fini(&token);
 	buf_fini(&resource);
 	assert_int_equal(kit_do_work(k, w), F_NONE);
-	return k->reply.epoch;
+	return k->reply.session_epoch;
 }
 
 static UNUSED void
-kit_subscribe(struct kit *k, const char *device, uint64_t epoch)
+kit_subscribe(struct kit *k, const char *device, uint64_t session_epoch)
 {
 	static const struct filter filters[] = { { FILTER_DESIRED, 0, { NULL, 0 } },
 		{ FILTER_TWIN_RES, 0, { NULL, 0 } } };
@@ -601,17 +601,17 @@ kit_subscribe(struct kit *k, const char *device, uint64_t epoch)
 	filters_put(&list, &filters[0]);
 	filters_put(&list, &filters[1]);
 	w->op.payload = work_str(w, buf_view(&list));
-	w->op.epoch = epoch;
+	w->op.session_epoch = session_epoch;
 	buf_fini(&list);
 	assert_int_equal(kit_do_work(k, w), F_NONE);
 }
 
 static UNUSED struct work *
-kit_report_work(struct kit *k, const char *device, uint64_t epoch, const char *json)
+kit_report_work(struct kit *k, const char *device, uint64_t session_epoch, const char *json)
 {
 	struct work *w = kit_work(k, OP_REPORT, device, json);
 
-	w->op.epoch = epoch;
+	w->op.session_epoch = session_epoch;
 	return w;
 }
 

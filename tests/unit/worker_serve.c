@@ -9,11 +9,11 @@ inbox__beyond_its_limit_is_429_but_ends_of_links_are_heard(void **state)
 	struct kit *k = *state;
 	unsigned nfull = 0;
 	struct work *w;
-	uint64_t epoch;
+	uint64_t session_epoch;
 
 	kit_start(k, 1);
 	kit_create(k, "d", 2);
-	epoch = kit_connect(k, "d1", 1, true);
+	session_epoch = kit_connect(k, "d1", 1, true);
 	disk_hold();
 	kit_send(k, OP_TWIN_PATCH, "d0", "{'tags':{'a':1}}");
 	disk_await();
@@ -26,7 +26,7 @@ inbox__beyond_its_limit_is_429_but_ends_of_links_are_heard(void **state)
 		fleet_submit(k->fleet, w);
 	}
 	w = kit_work(k, OP_DISCONNECT, "d1", NULL);
-	w->op.epoch = epoch;
+	w->op.session_epoch = session_epoch;
 	fleet_submit(k->fleet, w);
 	kit_await(k, k->nback == 100);
 	for (unsigned i = 0; i < 100; i++)
@@ -110,24 +110,25 @@ inbox__works_that_hold_too_many_bytes_are_429(void **state)
 static uint64_t
 full_device(struct kit *k, const char *device, uint32_t slot)
 {
-	uint64_t epoch = kit_connect(k, device, slot, true);
+	uint64_t session_epoch = kit_connect(k, device, slot, true);
 	char json[3100];
 
 	for (unsigned i = 0; i < FULL_KEYS; i++) {
 		snprintf(json, sizeof(json), "{'p%u':'%0*d'}", i, FULL_BYTES / FULL_KEYS, i);
-		assert_int_equal(kit_do_work(k, kit_report_work(k, device, epoch, json)), F_NONE);
+		assert_int_equal(
+		    kit_do_work(k, kit_report_work(k, device, session_epoch, json)), F_NONE);
 	}
-	return epoch;
+	return session_epoch;
 }
 
 static void
-report(struct kit *k, const char *device, uint64_t epoch, unsigned value)
+report(struct kit *k, const char *device, uint64_t session_epoch, unsigned value)
 {
 	char json[32];
 	struct work *w;
 
 	snprintf(json, sizeof(json), "{'x':%u}", value);
-	w = kit_report_work(k, device, epoch, json);
+	w = kit_report_work(k, device, session_epoch, json);
 	w->home = k->loops[0];
 	w->asker = asker_key(w->op.device, STR_NONE);
 	fleet_submit(k->fleet, w);
@@ -140,19 +141,19 @@ turns__a_quiet_device_waits_for_few_large_operations(void **state)
 {
 	const unsigned flood = 200, few = 2 * (ROUND_LARGE / FULL_BYTES + 2);
 	struct kit *k = *state;
-	uint64_t epochs[2], quiet;
+	uint64_t session_epochs[2], quiet;
 	unsigned at = 0;
 
 	kit_start(k, 1);
 	kit_create(k, "f", 2);
 	kit_create(k, "q", 1);
-	epochs[0] = full_device(k, "f0", 1);
-	epochs[1] = full_device(k, "f1", 2);
+	session_epochs[0] = full_device(k, "f0", 1);
+	session_epochs[1] = full_device(k, "f1", 2);
 	quiet = kit_connect(k, "q0", 3, true);
 	kit_forget(k);
 	disk_hold();
 	for (unsigned i = 0; i < flood; i++)
-		report(k, i % 2 ? "f1" : "f0", epochs[i % 2], i);
+		report(k, i % 2 ? "f1" : "f0", session_epochs[i % 2], i);
 	report(k, "q0", quiet, 1);
 	kit_taken(k);
 	disk_release(0);
