@@ -83,12 +83,12 @@ write_target(struct shard *sh, const struct op *op, struct target *t, const stru
 	struct row *r = row_find(sh, op->device, t->module);
 
 	if (r == NULL) {
-		struct wish wish = {
+		struct identity_request request = {
 			.id = { .enabled = true, .auth = AUTH_SAS, .managed_by = STR("IotEdge") }
 		};
 
-		identity_make(sh, op->device, t->module, &wish, env);
-		wish_fini(&wish);
+		identity_make(sh, op->device, t->module, &request, env);
+		identity_request_fini(&request);
 		r = row_find(sh, op->device, t->module);
 	}
 	if (!t->changed || !wanted_decode(blob_str(r->records[RECORD_WANTED]), &w))

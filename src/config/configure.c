@@ -116,15 +116,16 @@ room_for_module(struct shard *sh, const struct row *device, const struct hub_env
 static bool
 module_there(struct shard *sh, struct str device, struct str module, const struct hub_env *env)
 {
-	struct wish w = { .id = {
-		              .enabled = true, .auth = AUTH_SAS, .managed_by = STR("IotEdge") } };
+	struct identity_request w = {
+		.id = { .enabled = true, .auth = AUTH_SAS, .managed_by = STR("IotEdge") }
+	};
 
 	if (shard_find(sh, device, module) != TABLE_NONE)
 		return true;
 	if (!room_for_module(sh, row_find(sh, device, STR_NONE), env))
 		return false;
 	identity_make(sh, device, module, &w, env);
-	wish_fini(&w);
+	identity_request_fini(&w);
 	return true;
 }
 

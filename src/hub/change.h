@@ -95,7 +95,7 @@ op_fn on_twin_read;
 /* ---- identities ---- */
 
 /* What a PUT asks for. What is generated lives here until the record is written. */
-struct wish {
+struct identity_request {
 	struct identity id;
 	struct buf keys[2];
 	char scope[SCOPE_MAX];
@@ -104,11 +104,11 @@ struct wish {
 	uint64_t counter; /* E of a twin to be made; 0: 1 */
 	int64_t activity_us;
 };
-void wish_fini(struct wish *w);
-/* A new identity with its twin, nothing checked: limits (modules_allowed, env->identities_left) are the caller's. What the wish leaves open - generation, etag, scope,
+void identity_request_fini(struct identity_request *q);
+/* A new identity with its twin, nothing checked: limits (modules_allowed, env->identities_left) are the caller's. What the request leaves open - generation, etag, scope,
  * counter, sections - is made. */
-void identity_make(struct shard *sh, struct str device, struct str module, struct wish *w,
-    const struct hub_env *env);
+void identity_make(struct shard *sh, struct str device, struct str module,
+    struct identity_request *q, const struct hub_env *env);
 
 #define MODULES_MAX 50u /* of one device (L-25) */
 /* May `n` more be made? On false the reply's fault is set (413). device NULL: one to be made. */

@@ -122,48 +122,49 @@ identity_store(
 }
 
 void
-twin_write_first(struct shard *sh, struct row *r, const struct wish *w, const struct hub_env *env)
+twin_write_first(
+    struct shard *sh, struct row *r, const struct identity_request *q, const struct hub_env *env)
 {
 	struct buf section = { 0 };
 	struct str bytes;
 
 	section_new(&section, env->now_us);
 	env->scratch->n = 0;
-	wanted_encode(env->scratch, w->counter != 0 ? w->counter : 1,
-	    buf_view(w->tags.n != 0 ? &w->tags : &section),
-	    buf_view(w->desired.n != 0 ? &w->desired : &section), STR_NONE, STR_NONE);
+	wanted_encode(env->scratch, q->counter != 0 ? q->counter : 1,
+	    buf_view(q->tags.n != 0 ? &q->tags : &section),
+	    buf_view(q->desired.n != 0 ? &q->desired : &section), STR_NONE, STR_NONE);
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_WANTED, &bytes, env);
 	env->scratch->n = 0;
 	reported_encode(
-	    env->scratch, w->activity_us, buf_view(w->reported.n != 0 ? &w->reported : &section));
+	    env->scratch, q->activity_us, buf_view(q->reported.n != 0 ? &q->reported : &section));
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_REPORTED, &bytes, env);
 	buf_fini(&section);
 }
 
 void
-identity_make(struct shard *sh, struct str device, struct str module, struct wish *w,
+identity_make(struct shard *sh, struct str device, struct str module, struct identity_request *q,
     const struct hub_env *env)
 {
 	uint32_t nrow = sh->nrow;
 	struct row *r = row_create(env->undo, sh, device, module, env->elapsed_us);
 
-	if (w->id.generation == 0 ||
-	    (sh->nrow == nrow && features_chose_between(sh, w->id.generation, UINT64_MAX)))
-		w->id.generation = make_generation(sh, env);
-	if (w->id.edge && w->id.scope.n == 0)
-		w->id.scope = make_scope(device, w->id.generation, w->scope);
-	if (w->id.auth == AUTH_SAS && w->id.keys[0].n == 0)
-		wish_make_keys(w, 3, env);
+	if (q->id.generation == 0 ||
+	    (sh->nrow == nrow && features_chose_between(sh, q->id.generation, UINT64_MAX)))
+		q->id.generation = make_generation(sh, env);
+	if (q->id.edge && q->id.scope.n == 0)
+		q->id.scope = make_scope(device, q->id.generation, q->scope);
+	if (q->id.auth == AUTH_SAS && q->id.keys[0].n == 0)
+		identity_request_make_keys(q, 3, env);
 	row_set_cached(sh, r, RECORD_SESSION, &blob_none);
-	w->id.row = row_number(sh, r);
-	if (w->id.etag == 0)
-		make_etag(&w->id, env);
-	identity_store(sh, r, &w->id, env);
-	r->activity_us = w->activity_us;
-	twin_write_first(sh, r, w, env);
-	if (w->id.edge)
+	q->id.row = row_number(sh, r);
+	if (q->id.etag == 0)
+		make_etag(&q->id, env);
+	identity_store(sh, r, &q->id, env);
+	r->activity_us = q->activity_us;
+	twin_write_first(sh, r, q, env);
+	if (q->id.edge)
 		modules_make_system(sh, device, env);
 }
 
@@ -178,11 +179,11 @@ hub_has_room(uint32_t n, const struct hub_env *env, struct reply *reply)
 }
 
 void
-identity_create(struct shard *sh, const struct op *op, struct wish *w, const struct hub_env *env,
-    struct reply *reply)
+identity_create(struct shard *sh, const struct op *op, struct identity_request *q,
+    const struct hub_env *env, struct reply *reply)
 {
 	struct row *device = NULL;
-	uint32_t nmodule = w->id.edge ? modules_system_missing(sh, NULL) : 0;
+	uint32_t nmodule = q->id.edge ? modules_system_missing(sh, NULL) : 0;
 
 	if (id_is_dots(op->module.n != 0 ? op->module : op->device)) {
 		fault_set(&reply->fault, F_ArgumentInvalid,
@@ -197,51 +198,52 @@ identity_create(struct shard *sh, const struct op *op, struct wish *w, const str
 	if (!hub_has_room(nmodule + (op->module.n == 0), env, reply) ||
 	    !modules_allowed(sh, device, nmodule, reply))
 		return;
-	identity_make(sh, op->device, op->module, w, env);
+	identity_make(sh, op->device, op->module, q, env);
 	if (op->kind != OP_IDENTITY_IMPORT)
 		reply_identity(sh, row_find(sh, op->device, op->module), reply);
 }
 
 /* What goes on from the old identity to the new one. */
 static void
-inherit(const struct identity *old, struct str device, struct wish *w, const struct hub_env *env)
+inherit(const struct identity *old, struct str device, struct identity_request *q,
+    const struct hub_env *env)
 {
-	w->id.row = old->row;
-	w->id.generation = old->generation;
-	w->id.etag = old->etag;
-	w->id.model_id = old->model_id;
-	w->id.status_us = w->id.enabled != old->enabled ? env->now_us : old->status_us;
-	if (w->id.edge && old->edge)
-		w->id.scope = old->scope; /* immutable */
-	else if (w->id.edge)
-		w->id.scope = make_scope(device, old->generation, w->scope);
-	if (w->id.auth == AUTH_SAS && w->id.keys[0].n == 0)
-		wish_make_keys(w, 3, env);
+	q->id.row = old->row;
+	q->id.generation = old->generation;
+	q->id.etag = old->etag;
+	q->id.model_id = old->model_id;
+	q->id.status_us = q->id.enabled != old->enabled ? env->now_us : old->status_us;
+	if (q->id.edge && old->edge)
+		q->id.scope = old->scope; /* immutable */
+	else if (q->id.edge)
+		q->id.scope = make_scope(device, old->generation, q->scope);
+	if (q->id.auth == AUTH_SAS && q->id.keys[0].n == 0)
+		identity_request_make_keys(q, 3, env);
 }
 
 void
-identity_update(struct shard *sh, struct row *r, const struct op *op, struct wish *w,
+identity_update(struct shard *sh, struct row *r, const struct op *op, struct identity_request *q,
     const struct hub_env *env, struct reply *reply)
 {
 	struct blob *before = blob_ref(r->records[RECORD_IDENTITY]); /* `old` borrows from it */
-	uint32_t nmodule = w->id.edge ? modules_system_missing(sh, r) : 0;
+	uint32_t nmodule = q->id.edge ? modules_system_missing(sh, r) : 0;
 	struct identity old;
 
 	if (hub_has_room(nmodule, env, reply) && modules_allowed(sh, r, nmodule, reply) &&
 	    identity_decode(blob_str(before), &old)) {
-		inherit(&old, op->device, w, env);
-		make_etag(&w->id, env);
-		identity_store(sh, r, &w->id, env);
-		if (!w->id.enabled) { /* D-76, T-88 */
+		inherit(&old, op->device, q, env);
+		make_etag(&q->id, env);
+		identity_store(sh, r, &q->id, env);
+		if (!q->id.enabled) { /* D-76, T-88 */
 			presence_close(sh, r, REASON_DISABLED, true, env);
 			calls_refuse(sh, r, env);
 			modules_close(sh, r, env);
 		}
-		if (w->id.edge)
+		if (q->id.edge)
 			modules_make_system(sh, op->device, env);
 		if (op->kind != OP_IDENTITY_IMPORT)
 			reply_identity(sh, r, reply);
-		w->id = (struct identity){ 0 }; /* parts of it were the old record's */
+		q->id = (struct identity){ 0 }; /* parts of it were the old record's */
 	}
 	blob_unref(before);
 }
@@ -251,20 +253,21 @@ void
 on_keys_regenerate(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
-	struct blob *before = blob_ref(r->records[RECORD_IDENTITY]); /* the wish borrows from it */
-	struct wish w = { 0 };
+	struct blob *before =
+	    blob_ref(r->records[RECORD_IDENTITY]); /* the request borrows from it */
+	struct identity_request q = { 0 };
 
-	if (!identity_decode(blob_str(before), &w.id) || w.id.auth != AUTH_SAS) {
+	if (!identity_decode(blob_str(before), &q.id) || q.id.auth != AUTH_SAS) {
 		fault_set(&reply->fault, F_ArgumentInvalid, "%s", reason_text(REASON_KEY_NOT_USED));
 	} else {
-		wish_make_keys(&w, op->keys, env);
-		make_etag(&w.id, env);
-		identity_store(sh, r, &w.id, env);
+		identity_request_make_keys(&q, op->keys, env);
+		make_etag(&q.id, env);
+		identity_store(sh, r, &q.id, env);
 		buf_printf(&reply->body,
 		    "\"primaryKey\":\"" STR_FMT "\",\"secondaryKey\":\"" STR_FMT "\"",
-		    STR_ARG(w.id.keys[0]), STR_ARG(w.id.keys[1]));
+		    STR_ARG(q.id.keys[0]), STR_ARG(q.id.keys[1]));
 	}
-	wish_fini(&w);
+	identity_request_fini(&q);
 	blob_unref(before);
 }
 
@@ -299,18 +302,18 @@ void
 on_identity_put(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
-	struct wish w = { 0 };
+	struct identity_request q = { 0 };
 
 	if (op->module.n != 0 && row_find(sh, op->device, STR_NONE) == NULL)
 		reply_not_found(sh, op, reply);
-	else if (identity_changeable(sh, op, reply) && wish_take_put(op, &w, &reply->fault) &&
-	    put_allowed(sh, r, op, reply)) {
+	else if (identity_changeable(sh, op, reply) &&
+	    identity_request_take_put(op, &q, &reply->fault) && put_allowed(sh, r, op, reply)) {
 		if (r == NULL)
-			identity_create(sh, op, &w, env, reply);
+			identity_create(sh, op, &q, env, reply);
 		else
-			identity_update(sh, r, op, &w, env, reply);
+			identity_update(sh, r, op, &q, env, reply);
 	}
-	wish_fini(&w);
+	identity_request_fini(&q);
 }
 
 static void

@@ -131,23 +131,23 @@ first_section(struct buf *out, enum section_kind kind, struct doc value, const s
 }
 
 bool
-wish_first_sections(const struct op *op, struct doc item, bool desired, struct wish *w,
-    const struct hub_env *env, struct fault *f)
+identity_request_first_sections(const struct op *op, struct doc item, bool desired,
+    struct identity_request *q, const struct hub_env *env, struct fault *f)
 {
-	return first_section(&w->tags, SECTION_TAGS, doc_getc(item, "tags"), op, env, f) &&
+	return first_section(&q->tags, SECTION_TAGS, doc_getc(item, "tags"), op, env, f) &&
 	    (!desired ||
-	        first_section(&w->desired, SECTION_DESIRED,
+	        first_section(&q->desired, SECTION_DESIRED,
 	            doc_getc(doc_getc(item, "properties"), "desired"), op, env, f));
 }
 
 static void
-import_over(struct shard *sh, struct row *r, const struct op *op, struct doc item, struct wish *w,
-    const struct hub_env *env, struct reply *reply)
+import_over(struct shard *sh, struct row *r, const struct op *op, struct doc item,
+    struct identity_request *q, const struct hub_env *env, struct reply *reply)
 {
 	struct twin_next next;
 
 	if (twin_prepare(r, op, item, env, &next, reply)) {
-		identity_update(sh, r, op, w, env, reply);
+		identity_update(sh, r, op, q, env, reply);
 		if (reply->fault.code == F_NONE)
 			twin_apply(sh, r, op, &next, env);
 	}
@@ -179,17 +179,19 @@ scope_fits(const struct op *op, struct doc item, struct fault *f)
 }
 
 static bool
-import_taken(const struct op *op, struct doc item, bool exists, struct wish *w,
+import_taken(const struct op *op, struct doc item, bool exists, struct identity_request *q,
     const struct hub_env *env, struct fault *f)
 {
-	if (!parts_fit(item, f) || !scope_fits(op, item, f) || !wish_take(op, item, w, f))
+	if (!parts_fit(item, f) || !scope_fits(op, item, f) ||
+	    !identity_request_take(op, item, q, f))
 		return false;
 	if (op->import & IMPORT_WHOLE)
-		wish_take_whole(op, item, w, env);
+		identity_request_take_whole(op, item, q, env);
 	if (exists)
 		return true;
-	return op->import & IMPORT_WHOLE ? wish_restore_twin(op, item, w, env, f)
-	                                 : wish_first_sections(op, item, true, w, env, f);
+	return op->import & IMPORT_WHOLE
+	    ? identity_request_restore_twin(op, item, q, env, f)
+	    : identity_request_first_sections(op, item, true, q, env, f);
 }
 
 void
@@ -197,16 +199,16 @@ on_identity_import(struct shard *sh, struct row *r, const struct op *op, const s
     struct reply *reply)
 {
 	struct doc item = doc_of(op->payload);
-	struct wish w = { 0 };
+	struct identity_request q = { 0 };
 
 	if (import_allowed(sh, r, op, item, reply) &&
-	    import_taken(op, item, r != NULL, &w, env, &reply->fault)) {
+	    import_taken(op, item, r != NULL, &q, env, &reply->fault)) {
 		if (r == NULL)
-			identity_create(sh, op, &w, env, reply);
+			identity_create(sh, op, &q, env, reply);
 		else if (op->import & IMPORT_WHOLE)
-			import_whole_over(sh, r, op, item, &w, env, reply);
+			import_whole_over(sh, r, op, item, &q, env, reply);
 		else
-			import_over(sh, r, op, item, &w, env, reply);
+			import_over(sh, r, op, item, &q, env, reply);
 	}
-	wish_fini(&w);
+	identity_request_fini(&q);
 }

@@ -79,18 +79,19 @@ own_scope_of(const struct op *op, struct doc item)
 }
 
 void
-wish_take_whole(const struct op *op, struct doc item, struct wish *w, const struct hub_env *env)
+identity_request_take_whole(
+    const struct op *op, struct doc item, struct identity_request *q, const struct hub_env *env)
 {
 	struct str model = text_of(item, STR("modelId"));
 
-	w->id.etag = etag_of(text_of(item, STR("eTag")));
-	w->id.generation = generation_of(item, env);
-	w->id.status_us = time_of(item, STR("statusUpdatedTime"), env);
-	w->id.model_id = model.n <= MODEL_MAX ? model : STR_NONE;
-	if (w->id.edge)
-		w->id.scope = own_scope_of(op, item);
-	w->counter = counter_of(text_of(item, STR("twinETag")));
-	w->activity_us = time_of(item, STR("lastActivityTime"), env);
+	q->id.etag = etag_of(text_of(item, STR("eTag")));
+	q->id.generation = generation_of(item, env);
+	q->id.status_us = time_of(item, STR("statusUpdatedTime"), env);
+	q->id.model_id = model.n <= MODEL_MAX ? model : STR_NONE;
+	if (q->id.edge)
+		q->id.scope = own_scope_of(op, item);
+	q->counter = counter_of(text_of(item, STR("twinETag")));
+	q->activity_us = time_of(item, STR("lastActivityTime"), env);
 }
 
 /* Does it say of itself when and how often it was written? */
@@ -102,18 +103,18 @@ is_shown(struct doc section)
 }
 
 bool
-wish_restore_twin(const struct op *op, struct doc item, struct wish *w, const struct hub_env *env,
-    struct fault *f)
+identity_request_restore_twin(const struct op *op, struct doc item, struct identity_request *q,
+    const struct hub_env *env, struct fault *f)
 {
 	struct doc properties = doc_getc(item, "properties"),
 	           desired = doc_getc(properties, "desired");
 	bool shown = is_shown(desired);
 
-	return wish_first_sections(op, item, !shown, w, env, f) &&
+	return identity_request_first_sections(op, item, !shown, q, env, f) &&
 	    (!shown ||
-	        section_restore(&w->desired, SECTION_DESIRED, desired, op->nduplicate, env->now_us,
+	        section_restore(&q->desired, SECTION_DESIRED, desired, op->nduplicate, env->now_us,
 	            f) == ERR_OK) &&
-	    section_restore(&w->reported, SECTION_REPORTED, doc_getc(properties, "reported"),
+	    section_restore(&q->reported, SECTION_REPORTED, doc_getc(properties, "reported"),
 	        op->nduplicate, env->now_us, f) == ERR_OK;
 }
 
@@ -135,9 +136,9 @@ twin_is_fresh(const struct row *r)
 
 /* Is the identity as the item has it? Its etag and generation are not asked: they are the hub's. */
 static bool
-identity_is(const struct row *r, const struct identity *old, const struct wish *w)
+identity_is(const struct row *r, const struct identity *old, const struct identity_request *q)
 {
-	struct identity id = w->id;
+	struct identity id = q->id;
 	struct buf bytes = { 0 };
 	bool same;
 
@@ -156,34 +157,34 @@ identity_is(const struct row *r, const struct identity *old, const struct wish *
 
 /* The modules that were made with an edge device a moment ago, for the exported ones. */
 static void
-system_module_restore(struct shard *sh, struct row *r, const struct identity *old, struct wish *w,
-    const struct hub_env *env)
+system_module_restore(struct shard *sh, struct row *r, const struct identity *old,
+    struct identity_request *q, const struct hub_env *env)
 {
-	w->id.row = old->row;
-	if (w->id.generation == 0 || features_chose_between(sh, w->id.generation, old->generation))
-		w->id.generation = old->generation;
-	if (w->id.etag == 0)
-		w->id.etag = old->etag;
-	identity_store(sh, r, &w->id, env);
+	q->id.row = old->row;
+	if (q->id.generation == 0 || features_chose_between(sh, q->id.generation, old->generation))
+		q->id.generation = old->generation;
+	if (q->id.etag == 0)
+		q->id.etag = old->etag;
+	identity_store(sh, r, &q->id, env);
 }
 
 static void
-identity_over(struct shard *sh, struct row *r, const struct op *op, bool fresh, struct wish *w,
-    const struct hub_env *env, struct reply *reply)
+identity_over(struct shard *sh, struct row *r, const struct op *op, bool fresh,
+    struct identity_request *q, const struct hub_env *env, struct reply *reply)
 {
 	struct blob *before = blob_ref(r->records[RECORD_IDENTITY]); /* `old` borrows from it */
 	struct identity old = { 0 };
 	bool ok = identity_decode(blob_str(before), &old);
 
-	if (ok && w->id.auth == AUTH_SAS && w->id.keys[0].n == 0) { /* an export without keys */
-		w->id.keys[0] = old.keys[0];
-		w->id.keys[1] = old.keys[1];
+	if (ok && q->id.auth == AUTH_SAS && q->id.keys[0].n == 0) { /* an export without keys */
+		q->id.keys[0] = old.keys[0];
+		q->id.keys[1] = old.keys[1];
 	}
-	if (ok && !identity_is(r, &old, w)) {
+	if (ok && !identity_is(r, &old, q)) {
 		if (fresh && module_is_system(op->module))
-			system_module_restore(sh, r, &old, w, env);
+			system_module_restore(sh, r, &old, q, env);
 		else
-			identity_update(sh, r, op, w, env, reply);
+			identity_update(sh, r, op, q, env, reply);
 	}
 	blob_unref(before);
 }
@@ -207,7 +208,7 @@ drop_repeated(struct next_section *next, const struct section *old)
 
 /* The exported twin in the place of a fresh one. Written by hand, without times, it is the same when it says the same. */
 static void
-twin_restore(struct shard *sh, struct row *r, struct doc item, const struct wish *w,
+twin_restore(struct shard *sh, struct row *r, struct doc item, const struct identity_request *q,
     const struct hub_env *env)
 {
 	struct doc properties = doc_getc(item, "properties");
@@ -216,28 +217,28 @@ twin_restore(struct shard *sh, struct row *r, struct doc item, const struct wish
 	int64_t activity;
 
 	if (!is_shown(doc_getc(properties, "desired")) &&
-	    !is_shown(doc_getc(properties, "reported")) && w->counter == 0 &&
+	    !is_shown(doc_getc(properties, "reported")) && q->counter == 0 &&
 	    wanted_decode(blob_str(r->records[RECORD_WANTED]), &old) &&
 	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported) &&
-	    says(&w->tags, &old.tags) && says(&w->desired, &old.desired) &&
-	    says(&w->reported, &reported))
+	    says(&q->tags, &old.tags) && says(&q->desired, &old.desired) &&
+	    says(&q->reported, &reported))
 		return;
-	r->activity_us = w->activity_us;
-	twin_write_first(sh, r, w, env);
+	r->activity_us = q->activity_us;
+	twin_write_first(sh, r, q, env);
 }
 
 void
 import_whole_over(struct shard *sh, struct row *r, const struct op *op, struct doc item,
-    struct wish *w, const struct hub_env *env, struct reply *reply)
+    struct identity_request *q, const struct hub_env *env, struct reply *reply)
 {
 	bool fresh = twin_is_fresh(r);
 	struct twin_next next;
 
-	if (fresh ? wish_restore_twin(op, item, w, env, &reply->fault)
+	if (fresh ? identity_request_restore_twin(op, item, q, env, &reply->fault)
 	          : twin_prepare(r, op, item, env, &next, reply)) {
-		identity_over(sh, r, op, fresh, w, env, reply);
+		identity_over(sh, r, op, fresh, q, env, reply);
 		if (reply->fault.code == F_NONE && fresh) {
-			twin_restore(sh, r, item, w, env);
+			twin_restore(sh, r, item, q, env);
 		} else if (reply->fault.code == F_NONE) {
 			drop_repeated(&next.tags, &next.old.tags);
 			drop_repeated(&next.desired, &next.old.desired);

@@ -54,11 +54,11 @@ void
 modules_make_system(struct shard *sh, struct str device, const struct hub_env *env)
 {
 	for (size_t i = 0; i < NSYSTEM; i++) {
-		struct wish w = { .id = { .enabled = true, .auth = AUTH_SAS } };
+		struct identity_request q = { .id = { .enabled = true, .auth = AUTH_SAS } };
 
 		if (shard_find(sh, device, system_modules[i]) == TABLE_NONE)
-			identity_make(sh, device, system_modules[i], &w, env);
-		wish_fini(&w);
+			identity_make(sh, device, system_modules[i], &q, env);
+		identity_request_fini(&q);
 	}
 }
 

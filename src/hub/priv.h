@@ -32,33 +32,35 @@ void calls_wake(struct shard *sh, struct row *r, const struct hub_env *env);
 /* ---- identities: made, replaced, removed ---- */
 
 /* What IMPORT_WHOLE takes of an item besides: import_whole.c. */
-void wish_take_whole(
-    const struct op *op, struct doc item, struct wish *w, const struct hub_env *env);
+void identity_request_take_whole(
+    const struct op *op, struct doc item, struct identity_request *q, const struct hub_env *env);
 /* The sections of a twin that nobody has seen, as the item shows them. */
-bool wish_restore_twin(const struct op *op, struct doc item, struct wish *w,
+bool identity_request_restore_twin(const struct op *op, struct doc item, struct identity_request *q,
     const struct hub_env *env, struct fault *f);
 /* Tags and, if asked for, desired as a bulk call gives them to a new twin. */
-bool wish_first_sections(const struct op *op, struct doc item, bool desired, struct wish *w,
-    const struct hub_env *env, struct fault *f);
+bool identity_request_first_sections(const struct op *op, struct doc item, bool desired,
+    struct identity_request *q, const struct hub_env *env, struct fault *f);
 /* An item onto what exists, by IMPORT_WHOLE. */
 void import_whole_over(struct shard *sh, struct row *r, const struct op *op, struct doc item,
-    struct wish *w, const struct hub_env *env, struct reply *reply);
+    struct identity_request *q, const struct hub_env *env, struct reply *reply);
 /* From the body of op, or a part of it; on false the fault says what is wrong. The strings are the body's. */
-bool wish_take_put(const struct op *op, struct wish *w, struct fault *f);
-bool wish_take(const struct op *op, struct doc body, struct wish *w, struct fault *f);
+bool identity_request_take_put(const struct op *op, struct identity_request *q, struct fault *f);
+bool identity_request_take(
+    const struct op *op, struct doc body, struct identity_request *q, struct fault *f);
 /* New random keys, for each bit of `which`. */
-void wish_make_keys(struct wish *w, unsigned which, const struct hub_env *env);
+void identity_request_make_keys(
+    struct identity_request *q, unsigned which, const struct hub_env *env);
 
 /* Create or replace, within limits; the reply has the identity. */
-void identity_create(struct shard *sh, const struct op *op, struct wish *w,
+void identity_create(struct shard *sh, const struct op *op, struct identity_request *q,
     const struct hub_env *env, struct reply *reply);
-void identity_update(struct shard *sh, struct row *r, const struct op *op, struct wish *w,
-    const struct hub_env *env, struct reply *reply);
+void identity_update(struct shard *sh, struct row *r, const struct op *op,
+    struct identity_request *q, const struct hub_env *env, struct reply *reply);
 /* Write this record; and the twin's first two. */
 void identity_store(
     struct shard *sh, struct row *r, const struct identity *id, const struct hub_env *env);
 void twin_write_first(
-    struct shard *sh, struct row *r, const struct wish *w, const struct hub_env *env);
+    struct shard *sh, struct row *r, const struct identity_request *q, const struct hub_env *env);
 /* It goes, a device with its modules (T-91). */
 void identity_remove(struct shard *sh, struct row *r, const struct hub_env *env);
 /* The hub's own modules of an edge device are not a client's to change: on false the reply says so. */

@@ -200,31 +200,32 @@ take_edge(struct doc body, struct identity *id, struct fault *f)
 }
 
 bool
-wish_take(const struct op *op, struct doc body, struct wish *w, struct fault *f)
+identity_request_take(
+    const struct op *op, struct doc body, struct identity_request *q, struct fault *f)
 {
-	*w = (struct wish){ .id.enabled = true };
-	if (!take_authentication(body, &w->id, f))
+	*q = (struct identity_request){ .id.enabled = true };
+	if (!take_authentication(body, &q->id, f))
 		return false;
 	if (op->module.n != 0)
-		return take_str(body, STR("managedBy"), &w->id.managed_by, f);
-	return take_status(body, &w->id, f) && take_edge(body, &w->id, f);
+		return take_str(body, STR("managedBy"), &q->id.managed_by, f);
+	return take_status(body, &q->id, f) && take_edge(body, &q->id, f);
 }
 
 bool
-wish_take_put(const struct op *op, struct wish *w, struct fault *f)
+identity_request_take_put(const struct op *op, struct identity_request *q, struct fault *f)
 {
 	struct doc body = doc_of(op->payload);
 
-	*w = (struct wish){ 0 };
+	*q = (struct identity_request){ 0 };
 	if (doc_kind(body) != DOC_OBJECT) {
 		fault_set(f, F_ArgumentInvalid, "the body is not a JSON object");
 		return false;
 	}
-	return take_ids(op, body, f) && wish_take(op, body, w, f);
+	return take_ids(op, body, f) && identity_request_take(op, body, q, f);
 }
 
 void
-wish_make_keys(struct wish *w, unsigned which, const struct hub_env *env)
+identity_request_make_keys(struct identity_request *q, unsigned which, const struct hub_env *env)
 {
 	unsigned char random[KEY_BYTES];
 
@@ -232,18 +233,18 @@ wish_make_keys(struct wish *w, unsigned which, const struct hub_env *env)
 		if (!(which & 1u << i))
 			continue;
 		env->random(env->ctx, random, sizeof(random));
-		w->keys[i].n = 0;
-		base64_encode(&w->keys[i], random, sizeof(random));
-		w->id.keys[i] = buf_view(&w->keys[i]);
+		q->keys[i].n = 0;
+		base64_encode(&q->keys[i], random, sizeof(random));
+		q->id.keys[i] = buf_view(&q->keys[i]);
 	}
 }
 
 void
-wish_fini(struct wish *w)
+identity_request_fini(struct identity_request *q)
 {
-	buf_fini(&w->keys[0]);
-	buf_fini(&w->keys[1]);
-	buf_fini(&w->tags);
-	buf_fini(&w->desired);
-	buf_fini(&w->reported);
+	buf_fini(&q->keys[0]);
+	buf_fini(&q->keys[1]);
+	buf_fini(&q->tags);
+	buf_fini(&q->desired);
+	buf_fini(&q->reported);
 }
