@@ -97,8 +97,8 @@ write_target(struct shard *sh, const struct op *op, struct target *t, const stru
 	section_stamps(&t->is, stamps);
 	section_difference(t->was.root, t->is.root, stamps, t->is.version, &notify);
 	env->scratch->n = 0;
-	wanted_encode(
-	    env->scratch, w.counter + 1, w.tags.bytes, t->is.bytes, w.configurations, w.former);
+	wanted_encode(env->scratch, w.counter + 1, w.tags.bytes, t->is.bytes, w.configurations,
+	    w.before_rollout);
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_WANTED, &bytes, env);
 	desired_notify(r, doc_of(buf_view(&notify)), t->is.version, env);

@@ -7,7 +7,7 @@
  *   dryrun.h, why.h  what one would do; why it is where it is, and not where it is not
  *
  * The room's own: effective.h (what the winners say together), evaluate.h (one row: what it says, what it should), touched.h (which
- * rows another set may concern), configure.h (what a shard keeps), former.h (values that rollouts have overwritten).
+ * rows another set may concern), configure.h (what a shard keeps), before_rollout.h (values that rollouts have overwritten).
  *
  * A feature of shards (shard/feature.h): a shard is made with configuration_feature in its list, and from then on the room
  * hears of rows and does the operations OP_CONFIGURATION_PUT, OP_CONFIGURATION_DELETE, OP_ROLLOUT, OP_APPLY_CONTENT. Two things

@@ -30,7 +30,7 @@ write_row(struct shard *sh, struct row *r, const struct evaluation *e, const str
 	}
 	env->scratch->n = 0;
 	wanted_encode(env->scratch, e->wanted.counter + e->steps, e->wanted.tags.bytes,
-	    e->desired.bytes, e->configurations, e->former);
+	    e->desired.bytes, e->configurations, e->before_rollout);
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_WANTED, &bytes, env);
 	if (e->changed)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "config/evaluate.h"
-#include "config/former.h"
+#include "config/before_rollout.h"
 #include "config/status.h"
 
 /* ---- the state ---- */
@@ -37,7 +37,7 @@ evaluator_fini(struct evaluator *ev)
 		buf_fini(&ev->drafts[i]);
 	buf_fini(&ev->patch);
 	buf_fini(&ev->states);
-	buf_fini(&ev->former);
+	buf_fini(&ev->before_rollout);
 	buf_fini(&ev->next);
 	buf_fini(&ev->spared);
 	effective_fini(&ev->trial);
@@ -53,7 +53,7 @@ struct draft {
 	unsigned at;            /* drafts[at] holds what is */
 	bool changed, moved;    /* a value is another one; the owner of one is */
 	struct chosen rejected; /* their contents are not in it, for want of room */
-	struct chosen unkept;   /* of these: for what they would overwrite (former.h) */
+	struct chosen unkept;   /* of these: for what they would overwrite (before_rollout.h) */
 	struct section_write wr;
 };
 
@@ -114,14 +114,15 @@ draft_lay(struct draft *d, const struct effective *e, bool only_remove)
 	d->moved |= laid == LAID_OWNERS;
 }
 
-/* ---- what rollouts have overwritten (former.h) ---- */
+/* ---- what rollouts have overwritten (before_rollout.h) ---- */
 
 /* The values before the configurations that are rolled back come again, where nothing else is. */
 static void
-draft_restore(struct draft *d, struct str former)
+draft_restore(struct draft *d, struct str before_rollout)
 {
 	struct evaluator *ev = d->ev;
-	struct doc_iter ids = doc_iter(former.n != 0 ? doc_of(former) : DOC_NONE), patches;
+	struct doc_iter ids = doc_iter(before_rollout.n != 0 ? doc_of(before_rollout) : DOC_NONE),
+	                patches;
 	struct str id, key;
 	struct doc all, patch;
 
@@ -133,7 +134,7 @@ draft_restore(struct draft *d, struct str former)
 		patches = doc_iter(all);
 		while (doc_next(&patches, &key, &patch)) {
 			ev->patch.n = 0;
-			if (former_patch(
+			if (before_rollout_patch(
 			        patch, d->is.root, ev->effective->section.root, &ev->patch))
 				draft_merge(d, NULL);
 		}
@@ -143,20 +144,21 @@ draft_restore(struct draft *d, struct str former)
 /* Keep what there is of this configuration, or, if it comes to be applied, what it is about to overwrite. False: there is
  * no room for that. */
 static bool
-former_keep(struct draft *d, struct doc_writer *dw, const struct wanted *w,
+before_rollout_keep(struct draft *d, struct doc_writer *dw, const struct wanted *w,
     const struct configuration *by, bool applied)
 {
 	struct evaluator *ev = d->ev;
-	struct doc kept = w->former.n != 0 ? doc_get(doc_of(w->former), by->id) : DOC_NONE;
+	struct doc kept =
+	    w->before_rollout.n != 0 ? doc_get(doc_of(w->before_rollout), by->id) : DOC_NONE;
 
 	ev->patch.n = 0;
 	if (!doc_defined(kept) && applied && by->rollout != NULL &&
 	    !status_is(status_of(w->configurations, by->id), "Applied") &&
-	    former_take(by, d->is.root, evaluator_stamps(ev, &d->is), &ev->patch))
+	    before_rollout_take(by, d->is.root, evaluator_stamps(ev, &d->is), &ev->patch))
 		kept = doc_of(buf_view(&ev->patch));
 	if (!doc_defined(kept))
 		return true;
-	if (dw->out->n + by->id.n + doc_size(kept) > FORMER_MAX)
+	if (dw->out->n + by->id.n + doc_size(kept) > BEFORE_ROLLOUT_MAX)
 		return false;
 	doc_key(dw, by->id);
 	doc_put_copy(dw, 0, kept);
@@ -357,33 +359,33 @@ draft_settle(struct draft *d, const struct chosen *chosen, struct str module)
 
 /* Keep what rollouts overwrite, of the draft as it was; false: there is no room for that of *refused. */
 static bool
-formers_keep(struct draft *before, const struct wanted *w, const struct chosen *chosen,
+before_rollout_keep_all(struct draft *before, const struct wanted *w, const struct chosen *chosen,
     const struct chosen *in, uint32_t *refused)
 {
 	struct evaluator *ev = before->ev;
 	struct doc_writer dw;
 
-	ev->former.n = 0;
-	doc_writer_init(&dw, &ev->former, 0);
+	ev->before_rollout.n = 0;
+	doc_writer_init(&dw, &ev->before_rollout, 0);
 	doc_begin_object(&dw, 0);
 	for (uint32_t i = 0; i < ev->set->n; i++) {
 		if (chosen_has(chosen, i) &&
-		    !former_keep(before, &dw, w, ev->set->v[i], chosen_has(in, i))) {
+		    !before_rollout_keep(before, &dw, w, ev->set->v[i], chosen_has(in, i))) {
 			*refused = i;
 			return false;
 		}
 	}
 	doc_end(&dw);
-	if (doc_count(doc_of(buf_view(&ev->former))) == 0)
-		ev->former.n = 0;
+	if (doc_count(doc_of(buf_view(&ev->before_rollout))) == 0)
+		ev->before_rollout.n = 0;
 	return true;
 }
 
 /* Is there something to be put back? */
 static bool
-restores(const struct evaluator *ev, struct str former)
+restores(const struct evaluator *ev, struct str before_rollout)
 {
-	struct doc_iter ids = doc_iter(former.n != 0 ? doc_of(former) : DOC_NONE);
+	struct doc_iter ids = doc_iter(before_rollout.n != 0 ? doc_of(before_rollout) : DOC_NONE);
 	struct str id;
 	struct doc all;
 
@@ -406,15 +408,15 @@ draft_all(struct draft *d, const struct wanted *w, const struct chosen *chosen, 
 	uint32_t refused;
 
 	make_effective(ev, &left, module);
-	if (restores(ev, w->former)) {
+	if (restores(ev, w->before_rollout)) {
 		draft_lay(d, ev->effective, true);
-		draft_restore(d, w->former);
+		draft_restore(d, w->before_rollout);
 	}
 	before = *d;
 	for (;;) {
 		in = draft_settle(d, &left, module);
 		in = chosen_and(in, ev->effective->owners);
-		if (formers_keep(&before, w, chosen, &in, &refused))
+		if (before_rollout_keep_all(&before, w, chosen, &in, &refused))
 			break;
 		*d = before;
 		chosen_add(&d->unkept, refused);
@@ -504,7 +506,7 @@ row_evaluate(struct evaluator *ev, const struct shard *sh, const struct row *r,
 	st = statuses_write(ev->set, &own, &applied, out->wanted.configurations, &ev->states);
 	out->desired = d.is;
 	out->configurations = buf_view(&ev->states);
-	out->former = buf_view(&ev->former);
+	out->before_rollout = buf_view(&ev->before_rollout);
 	out->changed = d.changed;
 	out->targeted = st.targeted;
 	out->applied = st.applied;

@@ -19,7 +19,7 @@ struct evaluator {
 	struct effective trial, other;                 /* of some, where not all fit */
 	struct stamp *stamps;
 	uint32_t capstamp;
-	struct buf drafts[2], patch, states, former, next, spared;
+	struct buf drafts[2], patch, states, before_rollout, next, spared;
 };
 
 /* Another set, or the same again; borrowed until the next one. */
@@ -46,7 +46,7 @@ struct evaluation {
 	struct wanted wanted; /* as it is */
 	struct section desired;
 	struct str configurations; /* as they are to be; empty: none */
-	struct str former;         /* the same (former.h) */
+	struct str before_rollout; /* the same (before_rollout.h) */
 	bool changed;              /* desired does */
 	bool targeted;         /* of `configurations`: an entry is new, or goes back to Targeted */
 	bool applied;          /* one becomes Applied */

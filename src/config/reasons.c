@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "config/former.h"
+#include "config/before_rollout.h"
 #include "config/rollout_priv.h"
 
 /* False: there are enough of them. */
@@ -186,16 +186,16 @@ reason_size(struct reasons *rs, struct evaluator *ev, const struct evaluation *e
 }
 
 static void
-reason_former(struct reasons *rs, struct str module)
+reason_before_rollout(struct reasons *rs, struct str module)
 {
 	if (!reason_begin(rs, "former"))
 		return;
 	put_module(rs, module);
-	out_u64(out_key(&rs->one, "limit"), FORMER_MAX);
+	out_u64(out_key(&rs->one, "limit"), BEFORE_ROLLOUT_MAX);
 	reason_end(rs,
 	    "what it would overwrite, and a rollback put back, is more than the limit "
 	    "of %u bytes",
-	    FORMER_MAX);
+	    BEFORE_ROLLOUT_MAX);
 }
 
 static void
@@ -232,7 +232,7 @@ reasons_of_content(struct reasons *rs, struct evaluator *ev, const struct evalua
     struct str module)
 {
 	if (chosen_has(&e->unkept, i))
-		reason_former(rs, module);
+		reason_before_rollout(rs, module);
 	else if (chosen_has(&e->rejected, i))
 		reason_size(rs, ev, e, i, module);
 	else

@@ -149,7 +149,8 @@ twin_apply(struct shard *sh, struct row *r, const struct op *op, const struct tw
 		return;
 	env->scratch->n = 0;
 	wanted_encode(env->scratch, next->old.counter + 1, chosen(&next->tags, &next->old.tags),
-	    chosen(&next->desired, &next->old.desired), next->old.configurations, next->old.former);
+	    chosen(&next->desired, &next->old.desired), next->old.configurations,
+	    next->old.before_rollout);
 	bytes = buf_view(env->scratch);
 	row_write(sh, r, RECORD_WANTED, &bytes, env);
 	if (next->desired.changed) /* behind the write: it waits for the commit */

@@ -3,8 +3,9 @@
 
 #include <stdio.h>
 
-#define FORMAT        1
-#define FORMAT_FORMER 2 /* of a wanted record: with former values at its end */
+#define FORMAT 1
+/* of a wanted record: with the values before a rollout at its end */
+#define FORMAT_BEFORE_ROLLOUT 2
 
 void
 hub_key(struct buf *out, uint32_t shard, struct str device, struct str module)
@@ -149,16 +150,16 @@ identity_etag(const struct identity *id, char out[32])
 
 void
 wanted_encode(struct buf *out, uint64_t counter, struct str tags, struct str desired,
-    struct str configurations, struct str former)
+    struct str configurations, struct str before_rollout)
 {
-	buf_reserve(out, tags.n + desired.n + configurations.n + former.n + 28);
-	buf_putc(out, former.n != 0 ? FORMAT_FORMER : FORMAT);
+	buf_reserve(out, tags.n + desired.n + configurations.n + before_rollout.n + 28);
+	buf_putc(out, before_rollout.n != 0 ? FORMAT_BEFORE_ROLLOUT : FORMAT);
 	buf_varint(out, counter);
 	buf_lstr(out, tags);
 	buf_lstr(out, desired);
 	buf_lstr(out, configurations);
-	if (former.n != 0)
-		buf_lstr(out, former);
+	if (before_rollout.n != 0)
+		buf_lstr(out, before_rollout);
 }
 
 /* The parts, none of them looked into. */
@@ -172,8 +173,8 @@ wanted_split(struct str bytes, struct wanted *w, struct str *tags, struct str *d
 	*tags = rd_lstr(&rd);
 	*desired = rd_lstr(&rd);
 	w->configurations = rd_lstr(&rd);
-	w->former = format == FORMAT_FORMER ? rd_lstr(&rd) : STR_NONE;
-	return (format == FORMAT || format == FORMAT_FORMER) && !rd.bad && rd.p == rd.end;
+	w->before_rollout = format == FORMAT_BEFORE_ROLLOUT ? rd_lstr(&rd) : STR_NONE;
+	return (format == FORMAT || format == FORMAT_BEFORE_ROLLOUT) && !rd.bad && rd.p == rd.end;
 }
 
 bool
@@ -197,7 +198,7 @@ wanted_check(struct str bytes)
 	return wanted_split(bytes, &w, &tags, &desired) && section_check(tags) == ERR_OK &&
 	    section_check(desired) == ERR_OK &&
 	    (w.configurations.n == 0 || doc_valid(w.configurations, 0, DOC_DEPTH_MAX)) &&
-	    (w.former.n == 0 || doc_valid(w.former, 0, DOC_DEPTH_MAX));
+	    (w.before_rollout.n == 0 || doc_valid(w.before_rollout, 0, DOC_DEPTH_MAX));
 }
 
 bool

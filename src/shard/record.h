@@ -2,7 +2,7 @@
  * Records, as they are stored and as they are read: the bytes are in memory as they are on disk, and these take them apart.
  *
  *   identity   format | a doc object with short keys; members at their default are left out
- *   wanted     format | counter E | tags | desired | configurations | [former] (strings with their length before them)
+ *   wanted     format | counter E | tags | desired | configurations | [before_rollout] (strings with their length before them)
  *   reported   format | last activity | section
  *   session    format | filters (filters_put), to the end
  *
@@ -64,11 +64,11 @@ struct wanted {
 	uint64_t counter; /* E of T-16 */
 	struct section tags, desired;
 	struct str configurations; /* a doc, or empty */
-	struct str former;         /* a doc, or empty: what rollouts have overwritten */
+	struct str before_rollout; /* a doc, or empty: what rollouts have overwritten */
 };
 
 void wanted_encode(struct buf *out, uint64_t counter, struct str tags, struct str desired,
-    struct str configurations, struct str former);
+    struct str configurations, struct str before_rollout);
 bool wanted_decode(struct str bytes, struct wanted *w);
 /* Is every byte of it valid? For records from the store: record_valid. */
 bool wanted_check(struct str bytes);

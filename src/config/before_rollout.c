@@ -1,5 +1,5 @@
 /* Values that rollouts have overwritten: what is to be kept, and what is to be put back. */
-#include "config/former.h"
+#include "config/before_rollout.h"
 
 static bool
 is_leaf(struct doc d)
@@ -64,7 +64,7 @@ take_below(struct doc_writer *dw, struct doc patch, struct doc have, const struc
 }
 
 bool
-former_take(
+before_rollout_take(
     const struct configuration *c, struct doc have, const struct stamp *stamps, struct buf *out)
 {
 	struct doc_writer dw;
@@ -83,9 +83,9 @@ former_take(
 }
 
 static bool
-put_missing(struct doc_writer *dw, struct doc former, struct doc have, struct doc wanted)
+put_missing(struct doc_writer *dw, struct doc before_rollout, struct doc have, struct doc wanted)
 {
-	struct doc_iter it = doc_iter(former);
+	struct doc_iter it = doc_iter(before_rollout);
 	bool some = false;
 	struct str key;
 	struct doc f;
@@ -110,7 +110,7 @@ put_missing(struct doc_writer *dw, struct doc former, struct doc have, struct do
 }
 
 bool
-former_patch(struct doc patch, struct doc have, struct doc wanted, struct buf *out)
+before_rollout_patch(struct doc patch, struct doc have, struct doc wanted, struct buf *out)
 {
 	struct doc_writer dw;
 	bool some;
