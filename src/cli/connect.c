@@ -3,7 +3,6 @@
 
 #include <openssl/crypto.h>
 #include <stdio.h>
-#include <time.h>
 
 #define OWNER      "iothubowner"
 #define HTTPS_PORT 443
@@ -168,7 +167,7 @@ token_print(const struct args *a, const struct signer *s, uint64_t ttl_s)
 		    STR_ARG(s->subject.device), s->subject.module.n > 0 ? "/" : "",
 		    STR_ARG(s->subject.module));
 	else if (sas_make(mac, &token, buf_view(&resource), str_of(s->key),
-	             (int64_t)time(NULL) + (int64_t)ttl_s, s->policy) != ERR_OK)
+	             clock_wall_us() / 1000000 + (int64_t)ttl_s, s->policy) != ERR_OK)
 		code = cli_fail(EXIT_DAMAGED, "the key is not base64");
 	else
 		printf(STR_FMT "\n", STR_ARG(buf_view(&token)));

@@ -175,7 +175,7 @@ add_token(struct evkeyvalq *headers, const struct target *t)
 	struct sas_mac *mac = sas_mac_new();
 	struct buf token = { 0 };
 	bool ok = sas_make(mac, &token, str_of(t->host), str_of(t->key),
-	              (int64_t)time(NULL) + COMMAND_TOKEN_S, str_of(t->policy)) == ERR_OK;
+	              clock_wall_us() / 1000000 + COMMAND_TOKEN_S, str_of(t->policy)) == ERR_OK;
 
 	buf_putc(&token, '\0');
 	ok = ok && evhttp_add_header(headers, "Authorization", token.p) == 0;

@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "net/net.h"
-
 #define SENDERS 3u
 
 enum sender_state { SENDER_IDLE, SENDER_BUSY, SENDER_BACK, SENDER_END };
@@ -84,7 +82,7 @@ batch_send(struct sender *s)
 	const struct target *t = &s->import->target;
 	int64_t until_us = clock_mono_us() + (int64_t)t->timeout_s * 1000000;
 
-	for (useconds_t rest_us = 100000;; rest_us = rest_us < 1600000 ? 2 * rest_us : rest_us) {
+	for (int64_t rest_us = 100000;; rest_us = rest_us < 1600000 ? 2 * rest_us : rest_us) {
 		if (s->batch.configurations)
 			s->code = configurations_send(
 			    t, buf_view(&s->batch.text), s->batch.line, &s->answer, s->why);
@@ -93,7 +91,7 @@ batch_send(struct sender *s)
 		if (s->code == EXIT_DONE || !worth_another(s) || clock_mono_us() >= until_us)
 			break;
 		s->again = true;
-		usleep(rest_us);
+		clock_sleep_us(rest_us);
 	}
 }
 

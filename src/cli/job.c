@@ -2,7 +2,6 @@
 #include "cli/priv.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define LATER_MOST (UINT64_C(100) * 366 * 86400)
 
@@ -157,7 +156,7 @@ put_start(struct buf *json, const struct args *a)
 	if (start == NULL)
 		return EXIT_DONE;
 	if (start[0] == '+' && str_u64(str_of(start + 1), &later_s) && later_s <= LATER_MOST)
-		us = ((int64_t)time(NULL) + (int64_t)later_s) * 1000000;
+		us = clock_wall_us() + (int64_t)later_s * 1000000;
 	else if (!time_parse(str_of(start), &us))
 		return cli_fail(EXIT_USAGE,
 		    "--start %s: neither a time like 2030-12-31T23:59:59Z or "

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "doc/doc.h"
+#include "os/clock.h"
 #include "server/server.h"
 
 #define WHY_MAX      512

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "net/net.h"
-
 #define FROM_NAME   "TWINHUB_FROM_CONNECTION_STRING"
 #define REST_MOST_S 60u
 
@@ -39,8 +37,7 @@ source_fini(struct source *s)
 static void
 rest_until(int64_t us)
 {
-	for (int64_t left; (left = us - clock_mono_us()) > 0;)
-		usleep(left < 500000 ? (useconds_t)left : 500000);
+	clock_sleep_us(us - clock_mono_us());
 }
 
 static void

@@ -9,7 +9,7 @@
 void
 watch_open(const struct watch *w, bool piped_line)
 {
-	time_t now = time(NULL);
+	time_t now = (time_t)(clock_wall_us() / 1000000);
 	struct tm tm;
 	char text[32];
 
@@ -66,6 +66,6 @@ watch_run(struct watch *w, int (*round)(void *ctx), void *ctx)
 		if (w->every_s == 0 || w->reached || !may_pass(code) ||
 		    (code != EXIT_DONE && w->nround == 0) || fflush(stdout) != 0 || ferror(stdout))
 			return code;
-		nanosleep(&(struct timespec){ .tv_sec = (time_t)w->every_s }, NULL);
+		clock_sleep_us((int64_t)w->every_s * 1000000);
 	}
 }

@@ -4,6 +4,7 @@
 
 #include "http/http.h"
 #include "log/log.h"
+#include "os/clock.h"
 
 #include "doc/out.h"
 #include "hub/bodies.h"

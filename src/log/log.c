@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "log/priv.h"
@@ -32,22 +31,10 @@ static struct {
 
 static _Thread_local bool is_writer;
 
-static int64_t
-wall_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * SECOND_US + t.tv_nsec / 1000;
-}
-
 static uint32_t
 mono_second(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint32_t)t.tv_sec;
+	return (uint32_t)(clock_mono_us() / SECOND_US);
 }
 
 /* ---- the thread: writes, and may stand still as long as it likes ---- */
@@ -78,7 +65,7 @@ write_counted(enum log_level level, const char *msg, enum reason reason, uint64_
 {
 	struct log_line l;
 
-	log_line_begin(&l, wall_us(), level, str_of(msg));
+	log_line_begin(&l, clock_machine_us(), level, str_of(msg));
 	if (reason != REASON_NONE)
 		log_line_put(&l, "reason", str_of(reason_id(reason)));
 	log_line_number(&l, "count", count);
@@ -182,13 +169,11 @@ writer(void *arg)
 static void
 on_abort(int sig)
 {
-	struct timespec pause = { 0, 1000000 };
-
 	(void)sig;
 	for (int64_t left = LOG_STOP_US / 1000; left > 0 && !is_writer &&
 	     atomic_load(&the.running) && atomic_load(&the.nwritten) != atomic_load(&the.nput);
 	     left--)
-		nanosleep(&pause, NULL);
+		clock_sleep_us(1000);
 }
 
 /* Not of its path: it may be the one that the data are on, and a hub serves for reading from it. */
@@ -316,7 +301,7 @@ log_text(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_line_begin(&l, wall_us(), level, str_of(text));
+	log_line_begin(&l, clock_machine_us(), level, str_of(text));
 	line_go(&l);
 }
 
@@ -327,7 +312,7 @@ log_pairs(enum log_level level, const char *msg, const struct log_pair *pairs)
 
 	if (!log_wants(level))
 		return;
-	log_line_begin(&l, wall_us(), level, str_of(msg));
+	log_line_begin(&l, clock_machine_us(), level, str_of(msg));
 	for (; pairs->key != NULL; pairs++)
 		log_line_put(&l, pairs->key, pairs->value);
 	line_go(&l);
@@ -350,7 +335,7 @@ log_reason(const struct log_story *s)
 
 	if (!log_wants(level) || !log_fold_admits(&the.fold, s->reason, mono_second()))
 		return;
-	log_line_begin(&l, wall_us(), level, str_of(events[s->event]));
+	log_line_begin(&l, clock_machine_us(), level, str_of(events[s->event]));
 	log_line_put(&l, "reason", str_of(reason_id(s->reason)));
 	log_line_put(&l, "by", str_of(reason_by_name(reason_by(s->reason))));
 	log_line_put(&l, "why", str_of(reason_text(s->reason)));

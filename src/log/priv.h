@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "log/log.h"
+#include "os/clock.h"
 
 /* ---- line.c: one line of logfmt being made; pure ---- */
 

@@ -1,5 +1,6 @@
 /* The loop's side of sessions: streams, slots, timers and works. It gives to a session what comes, and does what that says. */
 #include "mqtt/loop.h"
+#include "os/clock.h"
 
 #include <openssl/rand.h>
 #include <stdlib.h>

@@ -13,7 +13,6 @@
 
 #include "base/base.h"
 #include "base/reason.h"
-#include "base/wall.h"
 
 struct event_base;
 struct bufferevent;
@@ -29,16 +28,6 @@ void net_init(void);
 
 /* Raise the soft limit of open descriptors to the hard one. Returns the limit in force. */
 uint64_t net_raise_nofile(void);
-
-int64_t clock_mono_us(void); /* since some point in the past; never goes back */
-int64_t clock_mono_ns(void); /* the same in nanoseconds */
-/* Since 1970-01-01 UTC, as base/wall.h judges the machine's clock. It may go back. What becomes of jumps is in the log. */
-int64_t clock_wall_us(void);
-/* A time that was stored, perhaps by a clock that was ahead. */
-void clock_given(int64_t stored_us);
-/* How the clock stands. Returns how often the time has made a jump: another number than before, and what depends on the
- * time is to be looked at again. */
-unsigned clock_look(struct wall_state *out);
 
 /* ---- mailboxes: many posters, one taker, in order for each poster ---- */
 

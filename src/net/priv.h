@@ -9,6 +9,7 @@
 #include "log/log.h"
 #include "net/net.h"
 #include "net/proxy.h"
+#include "os/clock.h"
 
 /* One read takes at most this much; a TLS record holds 16 KB. */
 #define READ_MAX (64u * 1024)

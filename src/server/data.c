@@ -2,6 +2,7 @@
 #include "net/net.h"
 #include "os/os.h"
 #include "server/data.h"
+#include "os/clock.h"
 
 #include <errno.h>
 #include <openssl/rand.h>

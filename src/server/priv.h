@@ -4,6 +4,7 @@
 
 #include "http/http.h"
 #include "log/log.h"
+#include "os/clock.h"
 #include "server/server.h"
 #include "worker/rollouts.h"
 
@@ -93,6 +94,9 @@ enum err bind_all(struct server *s);
 /* Of --memory, but so many bytes at least. */
 uint64_t eighth_of_memory(const struct server *s, uint64_t least);
 enum err io_make(struct server *s, unsigned i);
+
+/* clock.c: for clock_tell */
+void server_clock_told(enum wall_news news, int64_t by_us);
 
 /* stop.c */
 void server_stop(struct server *s);

@@ -477,6 +477,7 @@ server_run(const struct server_options *o)
 	mallopt(M_MMAP_THRESHOLD, ROPE_PIECE_BYTES / 2);
 	block_signals(&signals);
 	net_init();
+	clock_tell(server_clock_told);
 	seed_tables();
 	if (log_begin(s) != ERR_OK ||
 	    data_prepare(o->data, o->certs.n == 0, &s->found, s->why, sizeof(s->why)) != ERR_OK ||

@@ -65,13 +65,13 @@ wait_idle(struct server *s, int64_t until_us)
 
 		tell(s, i, count_busy, &busy);
 		while (atomic_load(&busy) == 0)
-			usleep(1000);
+			clock_sleep_us(1000);
 		if (atomic_load(&busy) == 1)
 			i++;
 		else if (clock_mono_us() >= until_us)
 			return false;
 		else
-			usleep(10000);
+			clock_sleep_us(10000);
 	}
 	return true;
 }

@@ -2,6 +2,7 @@
 #ifndef TWINHUB_TRANSFER_FILES_H
 #define TWINHUB_TRANSFER_FILES_H
 
+#include "os/clock.h"
 #include "transfer/transfer.h"
 
 #include <pthread.h>

@@ -1,5 +1,6 @@
 /* What askers have taken, of all loops: one table under one mutex, held for four look-ups. */
 #include "worker/worker.h"
+#include "os/clock.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 #define TWINHUB_WORKER_PRIV_H
 
 #include "job/rowset.h"
+#include "os/clock.h"
 #include "worker/gate.h"
 #include "worker/inbox.h"
 #include "worker/share.h"

@@ -9,6 +9,7 @@
  * the one bucket that matters, by their low 16.
  */
 #include "worker/rollouts.h"
+#include "os/clock.h"
 
 #include <stdlib.h>
 

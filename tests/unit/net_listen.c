@@ -5,6 +5,7 @@
 #include "net_rig.h"
 
 #include "net/priv.h"
+#include "os/clock.h"
 
 static void
 bind__taken_port_is_told(void **state)

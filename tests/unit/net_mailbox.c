@@ -2,6 +2,7 @@
 #include <poll.h>
 
 #include "net_rig.h"
+#include "os/clock.h"
 
 #define NPOSTER 4
 #define NEACH   50000

@@ -1,5 +1,6 @@
 /* Streams over plain TCP: buffers, bounds, back-pressure, ends. What TLS adds is in net_tls.c. */
 #include "net_rig.h"
+#include "os/clock.h"
 
 #define BIG (6 * 1024 * 1024) /* more than the kernel's buffers take */
 

@@ -3,6 +3,7 @@
 #define NET_TLS_RIG_H
 
 #include "net_rig.h"
+#include "os/clock.h"
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>

@@ -2,6 +2,7 @@
 #include "net_rig.h"
 
 #include "net/priv.h"
+#include "os/clock.h"
 
 #define NTIMER 2000
 #define TICK   ((int64_t)LOOP_TICK_US)

@@ -14,6 +14,7 @@
 #include "net/net.h"
 #include "os/os.h"
 #include "server/data.h"
+#include "os/clock.h"
 
 struct dir {
 	char path[64];

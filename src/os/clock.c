@@ -1,8 +1,10 @@
-/* The clocks of the program. Nobody else reads the machine's wall clock: what it says is judged first (base/wall.h). */
-#include <stdio.h>
+/* Clocks: the judged one costs two readings of the machine's and no lock while that goes evenly. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
-#include "net/priv.h"
+#include "os/clock.h"
 
 #define NOT_PLAIN   INT64_MIN
 #define LOOK_US     1000 /* both clocks read within that: as if at once */
@@ -15,6 +17,7 @@ static struct {
 	_Atomic int64_t
 	    offset_us; /* wall.offset_us, for who need not ask: NOT_PLAIN if all have to */
 	atomic_uint nchange;
+	void (*told)(enum wall_news news, int64_t by_us);
 } the = { .mutex = PTHREAD_MUTEX_INITIALIZER, .offset_us = NOT_PLAIN };
 
 static int64_t
@@ -43,25 +46,10 @@ clock_mono_ns(void)
 
 /* ---- the wall clock ---- */
 
-static void
-tell(enum wall_news news, int64_t by_us)
+void
+clock_tell(void (*told)(enum wall_news news, int64_t by_us))
 {
-	static const char *const msgs[] = {
-		[WALL_HELD] = "the clock has jumped ahead: not followed until it has lasted 60 s",
-		[WALL_FOLLOWED] = "the clock's jump ahead has lasted, and is followed",
-		[WALL_RETURNED] = "the clock's jump ahead is undone: it was not followed",
-		[WALL_SET_BACK] = "the clock was set back: the event log's time stands still",
-	};
-	char seconds[32];
-
-	if (news == WALL_SAME)
-		return;
-	if (news == WALL_FOLLOWED || news == WALL_SET_BACK)
-		atomic_fetch_add(&the.nchange, 1);
-	snprintf(seconds, sizeof seconds, "%lld.%06lld", (long long)(by_us / 1000000),
-	    (long long)(by_us % 1000000));
-	log_pairs(LOG_WARN, msgs[news],
-	    (const struct log_pair[]){ { "seconds", str_of(seconds) }, { NULL, STR_NONE } });
+	the.told = told;
 }
 
 /* A thread that is put aside between two clocks would see a step. */
@@ -89,7 +77,10 @@ judge(void)
 	wall_us = wall_judge(&the.wall, wall_us, mono_us, &news, &by_us);
 	atomic_store(&the.offset_us, the.wall.held ? NOT_PLAIN : the.wall.offset_us);
 	pthread_mutex_unlock(&the.mutex);
-	tell(news, by_us);
+	if (news == WALL_FOLLOWED || news == WALL_SET_BACK)
+		atomic_fetch_add(&the.nchange, 1);
+	if (news != WALL_SAME && the.told != NULL)
+		the.told(news, by_us);
 	return wall_us;
 }
 
@@ -103,6 +94,12 @@ clock_wall_us(void)
 	    wall_us - mono_us >= offset_us - WALL_BACK_US)
 		return wall_us;
 	return judge();
+}
+
+int64_t
+clock_machine_us(void)
+{
+	return clock_us(CLOCK_REALTIME);
 }
 
 void
@@ -121,4 +118,16 @@ clock_look(struct wall_state *out)
 	*out = wall_state(&the.wall, clock_us(CLOCK_BOOTTIME));
 	pthread_mutex_unlock(&the.mutex);
 	return atomic_load(&the.nchange);
+}
+
+/* ---- sleep ---- */
+
+void
+clock_sleep_us(int64_t us)
+{
+	struct timespec left = { us / 1000000, us % 1000000 * 1000 };
+
+	if (us > 0)
+		while (nanosleep(&left, &left) != 0 && errno == EINTR)
+			;
 }
