@@ -5,10 +5,10 @@
  */
 #include "cli/import.h"
 #include "os/os.h"
+#include "os/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -20,7 +20,7 @@ enum sender_state { SENDER_IDLE, SENDER_BUSY, SENDER_BACK, SENDER_END };
 
 struct sender {
 	struct import *import;
-	pthread_t thread;
+	struct thread thread;
 	pthread_mutex_t mu;
 	pthread_cond_t changed;
 	enum sender_state state;
@@ -118,7 +118,7 @@ sender_set(struct sender *s, enum sender_state state)
 	pthread_mutex_unlock(&s->mu);
 }
 
-static void *
+static void
 sender_main(void *arg)
 {
 	struct sender *s = arg;
@@ -127,20 +127,22 @@ sender_main(void *arg)
 		batch_send(s);
 		sender_set(s, SENDER_BACK);
 	}
-	return NULL;
 }
 
 static int
 senders_start(struct import *im)
 {
+	struct fault f;
+
 	for (; im->nsender < SENDERS; im->nsender++) {
 		struct sender *s = &im->senders[im->nsender];
 
 		s->import = im;
 		pthread_mutex_init(&s->mu, NULL);
-		pthread_cond_init(&s->changed, NULL);
-		if (pthread_create(&s->thread, NULL, sender_main, s) != 0)
-			return cli_fail(EXIT_FAILED, "no thread to be had");
+		cond_init(&s->changed);
+		if (thread_start(&s->thread, sender_main, s, &f, "sender %u", im->nsender) !=
+		    ERR_OK)
+			return cli_fail(EXIT_FAILED, "%s", f.text);
 	}
 	return EXIT_DONE;
 }
@@ -154,7 +156,7 @@ senders_stop(struct import *im)
 
 		sender_wait(s, SENDER_IDLE, SENDER_BACK);
 		sender_set(s, SENDER_END);
-		pthread_join(s->thread, NULL);
+		thread_join(&s->thread);
 		answer_fini(&s->answer);
 		buf_fini(&s->batch.text);
 	}

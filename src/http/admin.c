@@ -61,7 +61,7 @@ errand_do(struct errand *e)
 	return ERR_ARG;
 }
 
-static void *
+static void
 errand_main(void *arg)
 {
 	struct errand *e = arg;
@@ -73,14 +73,14 @@ errand_main(void *arg)
 		fault_set(&e->fault, F_ServerError, "it could not be done");
 	e->msg.run = errand_done;
 	loop_post(e->hl->loop, &e->msg);
-	return NULL;
 }
 
 static void
 errand_start(struct request *r, enum errand_kind kind, struct str name, bool primary)
 {
 	struct errand *e;
-	pthread_t thread;
+	struct thread thread = { 0 };
+	struct fault f;
 
 	if (atomic_fetch_add(&nerrand, 1) >= ERRANDS_MAX) {
 		atomic_fetch_sub(&nerrand, 1);
@@ -94,14 +94,14 @@ errand_start(struct request *r, enum errand_kind kind, struct str name, bool pri
 	e->reply_to = request_address(r);
 	e->name = str_dup0(name);
 	e->primary = primary;
-	if (pthread_create(&thread, NULL, errand_main, e) == 0) {
-		pthread_detach(thread);
+	if (thread_start(&thread, errand_main, e, &f, "errand") == ERR_OK) {
+		thread_let_go(&thread);
 		return;
 	}
 	free(e->name);
 	free(e);
 	atomic_fetch_sub(&nerrand, 1);
-	reply_error(r, F_ServiceUnavailable, "no thread to be had");
+	reply_fault(r, &f);
 }
 
 void

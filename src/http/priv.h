@@ -5,6 +5,7 @@
 #include "http/http.h"
 #include "log/log.h"
 #include "os/clock.h"
+#include "os/thread.h"
 
 #include "doc/out.h"
 #include "hub/bodies.h"

@@ -79,7 +79,7 @@ import_answer(struct transfer *t, const struct import_result *r)
 	buf_cstr(&t->lines, "]}");
 }
 
-static void *
+static void
 transfer_main(void *arg)
 {
 	struct transfer *t = arg;
@@ -103,7 +103,6 @@ transfer_main(void *arg)
 	}
 	t->msg.run = transfer_done;
 	loop_post(t->hl->loop, &t->msg);
-	return NULL;
 }
 
 static struct transfer *
@@ -126,14 +125,15 @@ transfer_new(struct request *r)
 static void
 transfer_start(struct request *r, struct transfer *t)
 {
-	pthread_t thread;
+	struct thread thread = { 0 };
+	struct fault f;
 
-	if (pthread_create(&thread, NULL, transfer_main, t) == 0) {
-		pthread_detach(thread);
+	if (thread_start(&thread, transfer_main, t, &f, "transfer") == ERR_OK) {
+		thread_let_go(&thread);
 		return;
 	}
 	transfer_free(t);
-	reply_error(r, F_ServiceUnavailable, "no thread to be had");
+	reply_fault(r, &f);
 }
 
 void

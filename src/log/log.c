@@ -23,7 +23,7 @@ static struct {
 	bool aside;      /* the file could not be opened yet: fd is stderr's */
 	uint32_t looked; /* when it was last tried, in seconds */
 	uint64_t lost;   /* lines that the file did not take */
-	pthread_t thread;
+	struct thread thread;
 	struct log_fold fold;
 	struct log_queue queue;
 	bool made; /* the queue: once, as late lines may come after log_stop */
@@ -143,7 +143,7 @@ come_back(uint32_t second)
 	the.aside = false;
 }
 
-static void *
+static void
 writer(void *arg)
 {
 	struct log_batch b;
@@ -159,7 +159,6 @@ writer(void *arg)
 	}
 	settle_repeats(UINT32_MAX);
 	log_queue_done(&the.queue);
-	return NULL;
 }
 
 /* ---- begin and end ---- */
@@ -187,7 +186,7 @@ enum err
 log_start(const struct log_options *o)
 {
 	struct sigaction flush = { .sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND };
-	int failed, why;
+	int why;
 	bool aside;
 
 	atomic_store(&the.level, (int)o->level);
@@ -203,11 +202,8 @@ log_start(const struct log_options *o)
 		log_queue_init(&the.queue, LOG_QUEUE_MAX);
 	the.made = true;
 	log_queue_begin(&the.queue);
-	failed = pthread_create(&the.thread, NULL, writer, NULL);
-	if (failed != 0) {
-		errno = failed;
+	if (thread_start(&the.thread, writer, NULL, NULL, "log") != ERR_OK)
 		return ERR_IO;
-	}
 	sigaction(SIGABRT, &flush, NULL);
 	atomic_store(&the.running, true);
 	if (aside)
@@ -238,10 +234,10 @@ log_stop(int64_t timeout_us)
 		return;
 	log_queue_stop(&the.queue);
 	if (!log_queue_await(&the.queue, timeout_us)) {
-		pthread_detach(the.thread); /* nobody reads: the process ends under it */
+		thread_let_go(&the.thread); /* nobody reads: the process ends under it */
 		return;
 	}
-	pthread_join(the.thread, NULL);
+	thread_join(&the.thread);
 	if (the.path != NULL)
 		close(the.fd);
 	free(the.path);

@@ -28,7 +28,7 @@ struct log_options {
 };
 
 /*
- * Signals must be blocked: the thread inherits that. A file that cannot be opened because of its disk (full, read-only) is tried once a
+ * A file that cannot be opened because of its disk (full, read-only) is tried once a
  * second, and lines go to fd until then. ERR_IO with errno: the file, for another reason, or the thread.
  */
 enum err log_start(const struct log_options *o);

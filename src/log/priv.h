@@ -2,11 +2,11 @@
 #ifndef TWINHUB_LOG_PRIV_H
 #define TWINHUB_LOG_PRIV_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "log/log.h"
 #include "os/clock.h"
+#include "os/thread.h"
 
 /* ---- line.c: one line of logfmt being made; pure ---- */
 

@@ -3,24 +3,17 @@
  * while something is written, so a reader who stalls costs lines and nobody's time. Once a line was dropped all are,
  * until the thread takes the buffer: so the count stands where they are missing.
  */
-#include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "log/priv.h"
 
 void
 log_queue_init(struct log_queue *q, size_t max)
 {
-	pthread_condattr_t attr;
-
 	*q = (struct log_queue){ .max = max, .fill = xmalloc(max), .drain = xmalloc(max) };
 	pthread_mutex_init(&q->mutex, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&q->filled, &attr);
-	pthread_cond_init(&q->emptied, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&q->filled);
+	cond_init(&q->emptied);
 }
 
 void
@@ -52,25 +45,10 @@ log_queue_put(struct log_queue *q, const char *line, size_t n)
 	return fits;
 }
 
-static struct timespec
-after(int64_t us)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += us / 1000000;
-	t.tv_nsec += us % 1000000 * 1000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
-}
-
 bool
 log_queue_take(struct log_queue *q, int64_t wait_us, struct log_batch *out)
 {
-	struct timespec until = after(wait_us);
+	int64_t until_us = clock_mono_us() + wait_us;
 	char *taken;
 	bool more;
 
@@ -79,7 +57,7 @@ log_queue_take(struct log_queue *q, int64_t wait_us, struct log_batch *out)
 	if (q->n == 0)
 		pthread_cond_broadcast(&q->emptied);
 	while (q->n == 0 && q->ndropped == 0 && !q->stopping && !q->nudged &&
-	    pthread_cond_timedwait(&q->filled, &q->mutex, &until) != ETIMEDOUT)
+	    cond_wait_until(&q->filled, &q->mutex, until_us))
 		;
 	more = !q->stopping || q->n > 0 || q->ndropped > 0;
 	taken = q->fill;
@@ -132,12 +110,12 @@ log_queue_stop(struct log_queue *q)
 bool
 log_queue_await(struct log_queue *q, int64_t timeout_us)
 {
-	struct timespec until = after(timeout_us);
+	int64_t until_us = clock_mono_us() + timeout_us;
 	bool done;
 
 	pthread_mutex_lock(&q->mutex);
 	while ((q->n > 0 || q->ndropped > 0 || q->writing) &&
-	    pthread_cond_timedwait(&q->emptied, &q->mutex, &until) != ETIMEDOUT)
+	    cond_wait_until(&q->emptied, &q->mutex, until_us))
 		;
 	done = q->n == 0 && q->ndropped == 0 && !q->writing;
 	pthread_mutex_unlock(&q->mutex);

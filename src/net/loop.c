@@ -133,20 +133,16 @@ loop_run(struct loop *l)
 	event_base_loop(l->base, EVLOOP_NO_EXIT_ON_EMPTY);
 }
 
-static void *
+static void
 loop_main(void *arg)
 {
 	loop_run(arg);
-	return NULL;
 }
 
 enum err
 loop_start(struct loop *l)
 {
-	if (pthread_create(&l->thread, NULL, loop_main, l))
-		return ERR_IO;
-	l->started = true;
-	return ERR_OK;
+	return thread_start(&l->thread, loop_main, l, NULL, "loop %u", l->index);
 }
 
 void
@@ -159,9 +155,7 @@ loop_stop(struct loop *l)
 void
 loop_join(struct loop *l)
 {
-	if (l->started)
-		pthread_join(l->thread, NULL);
-	l->started = false;
+	thread_join(&l->thread);
 }
 
 void

@@ -4,12 +4,12 @@
 
 #include <event2/event.h>
 #include <openssl/ssl.h>
-#include <pthread.h>
 
 #include "log/log.h"
 #include "net/net.h"
 #include "net/proxy.h"
 #include "os/clock.h"
+#include "os/thread.h"
 
 /* One read takes at most this much; a TLS record holds 16 KB. */
 #define READ_MAX (64u * 1024)
@@ -57,8 +57,7 @@ struct loop {
 	struct stream *filling;   /* those to look at again in the next turn */
 	/* READ_MAX bytes: input passes here and is copied only if it is not consumed */
 	char *scratch;
-	pthread_t thread;
-	bool started;
+	struct thread thread;
 	atomic_bool stopping;
 };
 

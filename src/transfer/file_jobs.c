@@ -11,7 +11,6 @@
 #include "transfer/files.h"
 
 #include <openssl/rand.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,7 +19,7 @@
 
 /* ---- the thread ---- */
 
-static void *
+static void
 job_main(void *arg)
 {
 	struct file_job *job = arg;
@@ -41,7 +40,6 @@ job_main(void *arg)
 		job->end_us = clock_wall_us();
 	j->busy = false;
 	pthread_mutex_unlock(&j->mu);
-	return NULL;
 }
 
 static void
@@ -234,11 +232,10 @@ job_start(struct file_jobs *j, struct file_job *job, struct fault *f)
 	if (j->busy)
 		return fault_set(f, F_JobQuotaExceeded,
 		    "another import or export job is running, one is the limit");
-	if (j->has_thread)
-		pthread_join(j->thread, NULL);
-	j->has_thread = j->busy = pthread_create(&j->thread, NULL, job_main, job) == 0;
+	thread_join(&j->thread);
+	j->busy = thread_start(&j->thread, job_main, job, f, "file job") == ERR_OK;
 	if (!j->busy)
-		return fault_set(f, F_ServiceUnavailable, "no thread to be had");
+		return ERR_ARG;
 	job->next = j->newest;
 	j->newest = job;
 	jobs_trim(job);
@@ -325,7 +322,7 @@ file_jobs_new(const struct file_jobs_options *o, struct file_jobs **out, char *w
 
 	j->roots = xcalloc(o->ndir, sizeof(*j->roots));
 	pthread_mutex_init(&j->mu, NULL);
-	pthread_cond_init(&j->stopped, NULL);
+	cond_init(&j->stopped);
 	j->o = *o;
 	j->o.ndir = 0;
 	while (j->o.ndir < o->ndir && e == ERR_OK)
@@ -346,8 +343,7 @@ file_jobs_free(struct file_jobs *j)
 	j->stop = true;
 	pthread_cond_signal(&j->stopped);
 	pthread_mutex_unlock(&j->mu);
-	if (j->has_thread)
-		pthread_join(j->thread, NULL);
+	thread_join(&j->thread);
 	for (struct file_job *job = j->newest; job != NULL; job = next) {
 		next = job->next;
 		file_job_free(job);

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define ERRORS     "importErrors.log"
@@ -54,13 +53,11 @@ job_fails(struct file_job *job, const char *fmt, ...)
 static void
 job_rests(struct file_job *job)
 {
-	struct timespec until;
+	int64_t until_us = clock_mono_us() + 1000000;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec++;
 	pthread_mutex_lock(&job->all->mu);
 	if (job->status == RUNNING && !job->all->stop)
-		pthread_cond_clockwait(&job->all->stopped, &job->all->mu, CLOCK_MONOTONIC, &until);
+		cond_wait_until(&job->all->stopped, &job->all->mu, until_us);
 	pthread_mutex_unlock(&job->all->mu);
 }
 

@@ -3,9 +3,8 @@
 #define TWINHUB_TRANSFER_FILES_H
 
 #include "os/clock.h"
+#include "os/thread.h"
 #include "transfer/transfer.h"
-
-#include <pthread.h>
 
 struct container_root {
 	const char *path; /* absolute, as the operator wrote it */
@@ -59,8 +58,7 @@ struct file_jobs {
 	pthread_cond_t stopped; /* signalled with stop and with a cancel */
 	struct file_job *newest;
 	bool stop, busy; /* busy: a thread works */
-	bool has_thread; /* one is to be joined */
-	pthread_t thread;
+	struct thread thread;
 };
 
 /* Do what the job is for, on its thread; from then on it is failed, or as it was. */

@@ -4,8 +4,8 @@
 #include "transfer/transfer.h"
 
 #include "hub/bodies.h"
+#include "os/thread.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #define UNDER_WAY_MAX 64u        /* parcels of one call */
@@ -436,7 +436,7 @@ import_lines(
 	}
 	im.parser = doc_parser_new(LINE_MAX);
 	pthread_mutex_init(&im.mu, NULL);
-	pthread_cond_init(&im.came, NULL);
+	cond_init(&im.came);
 	take_lines(&im, text);
 	pthread_cond_destroy(&im.came);
 	pthread_mutex_destroy(&im.mu);

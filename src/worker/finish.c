@@ -24,7 +24,7 @@ last_came(struct msg *m)
 	fin->over = true;
 }
 
-static void *
+static void
 finisher_main(void *arg)
 {
 	struct finisher *fin = arg;
@@ -37,7 +37,6 @@ finisher_main(void *arg)
 			m->run(m);
 		}
 	}
-	return NULL;
 }
 
 /* ---- from outside ---- */
@@ -55,7 +54,7 @@ result_bytes(const struct walk *k)
 bool
 finisher_takes(struct fleet *f, struct walk *k)
 {
-	if (!f->finisher.started || result_bytes(k) <= SMALL_MAX)
+	if (!f->finisher.thread.runs || result_bytes(k) <= SMALL_MAX)
 		return false;
 	k->at = f->workers; /* any: it stands for the fleet */
 	k->msg.run = walk_came;
@@ -73,20 +72,17 @@ finisher_open(struct fleet *f)
 enum err
 finisher_start(struct fleet *f)
 {
-	f->finisher.started =
-	    pthread_create(&f->finisher.thread, NULL, finisher_main, &f->finisher) == 0;
-	return f->finisher.started ? ERR_OK : ERR_IO;
+	return thread_start(&f->finisher.thread, finisher_main, &f->finisher, NULL, "finisher");
 }
 
 void
 finisher_stop(struct fleet *f)
 {
-	if (!f->finisher.started)
+	if (!f->finisher.thread.runs)
 		return;
 	f->finisher.last.run = last_came;
 	mailbox_post(&f->finisher.box, &f->finisher.last);
-	pthread_join(f->finisher.thread, NULL);
-	f->finisher.started = false;
+	thread_join(&f->finisher.thread);
 }
 
 void

@@ -107,7 +107,7 @@ load_log(struct worker *w, uint32_t s, int64_t now_us, uint64_t *last)
 	return e == ERR_END ? ERR_OK : e;
 }
 
-static void *
+static void
 load_main(void *arg)
 {
 	struct worker *w = arg;
@@ -127,7 +127,6 @@ load_main(void *arg)
 			clock_given((int64_t)last);
 		atomic_fetch_add(&w->fleet->identities, shard_identities(w->shards[s]));
 	}
-	return NULL;
 }
 
 /* Boxes are there before anybody runs: a worker that starts first may post to one that has not begun. */
@@ -154,13 +153,13 @@ fleet_load(struct fleet *f, struct fault *why)
 		return e;
 	}
 	for (unsigned i = 0; i < f->o.nworker; i++)
-		if (pthread_create(&f->workers[i].thread, NULL, load_main, &f->workers[i]) != 0)
-			load_main(&f->workers[i]), f->workers[i].thread = 0;
+		if (thread_start(&f->workers[i].thread, load_main, &f->workers[i], NULL, "load %u",
+		        i) != ERR_OK)
+			load_main(&f->workers[i]);
 	for (unsigned i = 0; i < f->o.nworker; i++) {
 		struct worker *w = &f->workers[i];
 
-		if (w->thread != 0)
-			pthread_join(w->thread, NULL);
+		thread_join(&w->thread);
 		if (w->load_err != ERR_OK && e == ERR_OK) {
 			e = w->load_err;
 			*why = w->load_fault;
@@ -197,8 +196,7 @@ fleet_start(struct fleet *f)
 	for (unsigned i = 0; i < f->o.nworker; i++) {
 		struct worker *w = &f->workers[i];
 
-		w->started = pthread_create(&w->thread, NULL, worker_main, w) == 0;
-		if (!w->started) {
+		if (thread_start(&w->thread, worker_main, w, NULL, "worker %u", i) != ERR_OK) {
 			fleet_stop(f);
 			return ERR_IO;
 		}
@@ -251,13 +249,12 @@ fleet_stop(struct fleet *f)
 {
 	atomic_store(&f->stop, true);
 	seats_stop(f);
-	for (unsigned i = 0; i < f->o.nworker && f->workers[i].started; i++) {
+	for (unsigned i = 0; i < f->o.nworker && f->workers[i].thread.runs; i++) {
 		f->wake[i].run = awake;
 		mailbox_post(&f->workers[i].box, &f->wake[i]);
 	}
-	for (unsigned i = 0; i < f->o.nworker && f->workers[i].started; i++) {
-		pthread_join(f->workers[i].thread, NULL);
-		f->workers[i].started = false;
+	for (unsigned i = 0; i < f->o.nworker && f->workers[i].thread.runs; i++) {
+		thread_join(&f->workers[i].thread);
 	}
 	finisher_stop(f);
 	for (unsigned i = 0; i < f->o.nworker && f->workers[i].has_box; i++)

@@ -4,6 +4,7 @@
 
 #include "job/rowset.h"
 #include "os/clock.h"
+#include "os/thread.h"
 #include "worker/gate.h"
 #include "worker/inbox.h"
 #include "worker/share.h"
@@ -63,13 +64,13 @@ struct worker {
 	unsigned index;
 	uint32_t shard_from, shard_to; /* its shards, [from, to) */
 	struct shard *shards[SHARDS];  /* by shard number; NULL for others' */
-	pthread_t thread;
+	struct thread thread;
 	struct mailbox box;
 	struct msg *queue, **queue_end; /* taken from the box, not yet run: all but works */
 	struct inbox inbox;             /* works */
 	atomic_uint nwork;              /* works in box, queue and leaves */
 	atomic_size_t work_bytes;       /* and their bytes, of those that are not roomy */
-	bool has_box, started;
+	bool has_box;
 
 	struct gate gate;
 	struct {
@@ -114,9 +115,9 @@ struct fleet {
 	} seats;
 	struct finisher { /* finish.c */
 		struct mailbox box;
-		pthread_t thread;
+		struct thread thread;
 		struct msg last; /* the stop's */
-		bool has_box, started, over;
+		bool has_box, over;
 	} finisher;
 	atomic_bool stop;
 	struct msg *wake; /* one a worker: the stop's alarm clock */
@@ -128,7 +129,7 @@ struct fleet {
 /* worker.c */
 void worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, uint32_t to);
 void worker_fini(struct worker *w);
-void *worker_main(void *arg);
+void worker_main(void *arg);
 /* One turn of it, which waits for nothing; and is there nothing left to be done before the end? */
 void worker_turn(struct worker *w);
 bool worker_finished(struct worker *w);

@@ -297,7 +297,7 @@ wait_for_more(struct worker *w)
 	inbox_rest(&w->inbox, (uint64_t)(clock_mono_ns() - since_ns));
 }
 
-void *
+void
 worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -307,7 +307,6 @@ worker_main(void *arg)
 			wait_for_more(w);
 		worker_turn(w);
 	}
-	return NULL;
 }
 
 /* What is kept in a shard beside its twins. */
