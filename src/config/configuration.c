@@ -197,7 +197,7 @@ configuration_new(struct str record, struct configuration **out)
 	struct configuration *c = xcalloc(1, sizeof(*c));
 	enum err e;
 
-	atomic_init(&c->refs, 1);
+	refs_init(&c->refs);
 	c->record = arena_str(&c->arena, record);
 	if ((e = decode(c)) == ERR_OK)
 		*out = c;
@@ -209,14 +209,14 @@ configuration_new(struct str record, struct configuration **out)
 struct configuration *
 configuration_ref(struct configuration *c)
 {
-	atomic_fetch_add(&c->refs, 1);
+	refs_take(&c->refs);
 	return c;
 }
 
 void
 configuration_unref(struct configuration *c)
 {
-	if (c == NULL || atomic_fetch_sub(&c->refs, 1) > 1)
+	if (c == NULL || !refs_drop(&c->refs))
 		return;
 	query_free(c->target);
 	arena_fini(&c->arena);

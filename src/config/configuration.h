@@ -6,8 +6,7 @@
 #ifndef TWINHUB_CONFIG_CONFIGURATION_H
 #define TWINHUB_CONFIG_CONFIGURATION_H
 
-#include <stdatomic.h>
-
+#include "base/refs.h"
 #include "config/rollout.h"
 #include "query/query.h"
 
@@ -34,7 +33,7 @@ struct configuration_path {
 };
 
 struct configuration {
-	atomic_uint refs;
+	struct refs refs;
 	struct str id;
 	enum configuration_kind kind;
 	/* a deployment that says all of $edgeAgent: others are layers on top of it (J-44) */

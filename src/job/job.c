@@ -142,7 +142,7 @@ job_new(struct str record, struct job **out)
 	struct job *j = xcalloc(1, sizeof(*j));
 	enum err e;
 
-	atomic_init(&j->refs, 1);
+	refs_init(&j->refs);
 	atomic_init(&j->pace_ns, 0);
 	j->record = arena_str(&j->arena, record);
 	if ((e = decode(j)) == ERR_OK)
@@ -155,14 +155,14 @@ job_new(struct str record, struct job **out)
 struct job *
 job_ref(struct job *j)
 {
-	atomic_fetch_add(&j->refs, 1);
+	refs_take(&j->refs);
 	return j;
 }
 
 void
 job_unref(struct job *j)
 {
-	if (j == NULL || atomic_fetch_sub(&j->refs, 1) > 1)
+	if (j == NULL || !refs_drop(&j->refs))
 		return;
 	query_free(j->target);
 	arena_fini(&j->arena);
@@ -180,14 +180,14 @@ job_condition(const struct job *j)
 struct jobs *
 jobs_ref(struct jobs *set)
 {
-	atomic_fetch_add(&set->refs, 1);
+	refs_take(&set->refs);
 	return set;
 }
 
 void
 jobs_unref(struct jobs *set)
 {
-	if (set == NULL || atomic_fetch_sub(&set->refs, 1) > 1)
+	if (set == NULL || !refs_drop(&set->refs))
 		return;
 	for (uint32_t i = 0; i < set->n; i++)
 		job_unref(set->v[i]);
@@ -200,7 +200,7 @@ jobs_with(const struct jobs *set, uint64_t number, struct job *j)
 	uint32_t n = set != NULL ? set->n : 0, from = set != NULL ? jobs_from(set, number) : 0;
 	struct jobs *next = xcalloc(1, sizeof(*next) + (n + 1) * sizeof(next->v[0]));
 
-	atomic_init(&next->refs, 1);
+	refs_init(&next->refs);
 	for (uint32_t i = 0; i < from; i++)
 		next->v[next->n++] = job_ref(set->v[i]);
 	if (j != NULL)

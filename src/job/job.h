@@ -26,6 +26,7 @@
 
 #include <stdatomic.h>
 
+#include "base/refs.h"
 #include "query/query.h"
 
 #define JOBS_MAX        4096u /* remembered at once; beyond it the oldest that has ended is forgotten */
@@ -69,7 +70,7 @@ struct job_state {
 };
 
 struct job {
-	atomic_uint refs;
+	struct refs refs;
 	uint64_t number; /* later jobs have larger ones; never used twice */
 	struct str id;
 	enum job_type type;
@@ -117,7 +118,7 @@ struct str job_condition(const struct job *j);
 /* ---- sets: immutable too ---- */
 
 struct jobs {
-	atomic_uint refs;
+	struct refs refs;
 	uint32_t n;
 	struct job *v[]; /* by number, ascending */
 };

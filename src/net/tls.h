@@ -4,6 +4,7 @@
 
 #include <openssl/x509.h>
 
+#include "base/refs.h"
 #include "net/priv.h"
 
 #define TICKET_KEYS_SIZE 80 /* name, HMAC and AES keys: what SSL_CTX_set_tlsext_ticket_keys takes */
@@ -17,7 +18,7 @@ struct tls_pair {
 
 /* The client CAs of one version, immutable; counted, as each SSL_CTX holds them for its life. */
 struct tls_cas {
-	atomic_uint nref;
+	struct refs refs;
 	uint64_t version;
 	unsigned n;
 	X509 **ca;

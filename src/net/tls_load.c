@@ -139,7 +139,7 @@ tls_cas_parse(const struct str *pem, unsigned n, uint64_t version, struct tls_ca
 {
 	struct tls_cas *cas = xcalloc(1, sizeof *cas);
 
-	atomic_init(&cas->nref, 1);
+	refs_init(&cas->refs);
 	cas->version = version;
 	cas->ca = xcalloc(n ? n : 1, sizeof(X509 *));
 	cas->print = xcalloc(n ? n : 1, sizeof(*cas->print));
@@ -160,14 +160,14 @@ tls_cas_parse(const struct str *pem, unsigned n, uint64_t version, struct tls_ca
 struct tls_cas *
 tls_cas_ref(struct tls_cas *cas)
 {
-	atomic_fetch_add(&cas->nref, 1);
+	refs_take(&cas->refs);
 	return cas;
 }
 
 void
 tls_cas_unref(struct tls_cas *cas)
 {
-	if (cas == NULL || atomic_fetch_sub(&cas->nref, 1) > 1)
+	if (cas == NULL || !refs_drop(&cas->refs))
 		return;
 	for (unsigned i = 0; i < cas->n; i++)
 		X509_free(cas->ca[i]);

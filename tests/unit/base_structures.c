@@ -1,11 +1,13 @@
-/* What is put into structures: finding the structure again from its member. */
+/* What is put into structures: finding the structure again from its member, counting who holds it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/base.h"
+#include <pthread.h>
+
+#include "base/refs.h"
 
 struct note {
 	int text;
@@ -39,11 +41,79 @@ container_of__finds_the_structure_from_any_member(void **state)
 #endif
 }
 
+#define HOLDERS 4
+#define ROUNDS  20000
+
+static struct {
+	struct refs refs;
+	unsigned written[HOLDERS]; /* by each holder, before it drops */
+} shared;
+static unsigned nlast, sum; /* written by who drops the last one: nothing else orders that */
+
+static void
+see_all(void)
+{
+	nlast++;
+	sum = 0;
+	for (int i = 0; i < HOLDERS; i++)
+		sum += shared.written[i];
+}
+
+static void *
+hold(void *ctx)
+{
+	unsigned *own = ctx;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		refs_take(&shared.refs);
+		++*own;
+		if (refs_drop(&shared.refs)) /* never: its own is there yet */
+			see_all();
+	}
+	if (refs_drop(&shared.refs))
+		see_all();
+	return NULL;
+}
+
+/* ThreadSanitizer says whether the order is right as well. */
+static void
+refs__the_last_to_drop_is_one_and_sees_what_all_have_done(void **state)
+{
+	pthread_t holders[HOLDERS];
+
+	(void)state;
+	refs_init(&shared.refs);
+	for (int i = 0; i < HOLDERS; i++) {
+		refs_take(&shared.refs);
+		assert_int_equal(pthread_create(&holders[i], NULL, hold, &shared.written[i]), 0);
+	}
+	if (refs_drop(&shared.refs))
+		see_all();
+	for (int i = 0; i < HOLDERS; i++)
+		pthread_join(holders[i], NULL);
+	assert_int_equal(nlast, 1);
+	assert_int_equal(sum, HOLDERS * ROUNDS);
+}
+
+static void
+refs__are_one_in_the_beginning(void **state)
+{
+	struct refs r;
+
+	(void)state;
+	refs_init(&r);
+	refs_take(&r);
+	assert_false(refs_drop(&r));
+	assert_true(refs_drop(&r));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(container_of__finds_the_structure_from_any_member),
+		cmocka_unit_test(refs__are_one_in_the_beginning),
+		cmocka_unit_test(refs__the_last_to_drop_is_one_and_sees_what_all_have_done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
