@@ -1,6 +1,6 @@
 /*
  * A shard's columns: which records hold what queries ask for, and the rows that changed since the columns last heard of
- * them. Every change of a row passes row_changed, undo too, and the columns call `bring` before each look at them, so what
+ * them. Every change of a row passes columns_note_row, undo too, and the columns call `bring` before each look at them, so what
  * they show is what the shard holds.
  */
 #include "shard/row.h"
@@ -54,7 +54,7 @@ parts_of(unsigned records)
 /* ---- noting ---- */
 
 void
-row_changed(struct shard *sh, const struct row *r, unsigned what)
+columns_note_row(struct shard *sh, const struct row *r, unsigned what)
 {
 	uint32_t row = row_number(sh, r);
 

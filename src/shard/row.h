@@ -172,7 +172,7 @@ void row_set_cached(struct shard *sh, struct row *r, enum record_kind kind, stru
 #define CHANGED_PRESENCE RECORD_BIT(RECORD_KINDS)
 #define CHANGED_ALL      (RECORD_BIT(RECORD_KINDS + 1) - 1)
 /* Note for the columns that a row has come, gone or changed. */
-void row_changed(struct shard *sh, const struct row *r, unsigned what);
+void columns_note_row(struct shard *sh, const struct row *r, unsigned what);
 
 /* A row for a new identity; *since_us is for row_untake, which takes that back. */
 struct row *row_take(

@@ -233,7 +233,7 @@ row_link(struct shard *sh, uint32_t n)
 	struct row *r = row_at(sh, n);
 
 	table_add(&sh->ids, id_hash(row_device(r), row_module(r)), n);
-	row_changed(sh, r, CHANGED_ALL);
+	columns_note_row(sh, r, CHANGED_ALL);
 	sh->nidentity++;
 	if (r->module_n == 0) {
 		sh->counts.devices++;
@@ -265,7 +265,7 @@ row_unlink(struct shard *sh, uint32_t n)
 		r->chain = 0;
 	}
 	table_remove(&sh->ids, id_hash(row_device(r), row_module(r)), n);
-	row_changed(sh, r, CHANGED_ALL);
+	columns_note_row(sh, r, CHANGED_ALL);
 	sh->nidentity--;
 }
 
@@ -287,7 +287,7 @@ row_set_presence(struct shard *sh, struct row *r, struct presence *p)
 		sh->ncall -= r->presence->ncall;
 	presence_free(r->presence);
 	r->presence = p;
-	row_changed(sh, r, CHANGED_PRESENCE);
+	columns_note_row(sh, r, CHANGED_PRESENCE);
 	if (sh->watch & WATCH_PRESENCE)
 		features_changed(sh, r, WATCH_PRESENCE);
 }

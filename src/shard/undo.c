@@ -164,7 +164,7 @@ row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct s
 	if (e->old != NULL)
 		env->undo->bytes += e->old->n;
 	row_set_cached(sh, r, kind, b);
-	row_changed(sh, r, RECORD_BIT(kind));
+	columns_note_row(sh, r, RECORD_BIT(kind));
 	if (sh->watch & RECORD_BIT(kind))
 		features_changed(sh, r, RECORD_BIT(kind));
 	if (bytes == NULL)
@@ -195,7 +195,7 @@ undo_record(struct undo_entry *e, struct row *r)
 	struct identity id;
 
 	row_set_cached(e->shard, r, e->record, blob_ref(e->old));
-	row_changed(e->shard, r, RECORD_BIT(e->record));
+	columns_note_row(e->shard, r, RECORD_BIT(e->record));
 	if (e->record == RECORD_IDENTITY && e->old != NULL &&
 	    identity_decode(blob_str(e->old), &id))
 		row_see_identity(e->shard, r, &id);

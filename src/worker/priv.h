@@ -68,7 +68,7 @@ struct worker {
 	struct mailbox box;
 	struct msg *queue, **queue_end; /* taken from the box, not yet run: all but works */
 	struct inbox inbox;             /* works */
-	atomic_uint nwork;              /* works in box, queue and leaves */
+	atomic_uint nwork;              /* works in box and queue, and behind the gate */
 	atomic_size_t work_bytes;       /* and their bytes, of those that are not roomy */
 	bool has_box;
 
