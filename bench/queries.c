@@ -1,5 +1,5 @@
 /*
- * bench_queries: fleet queries inside the hub's engine, without HTTP: a walk is sent to the workers and timed until it
+ * bench_queries: fleet queries inside the hub's engine, without HTTP: a tour is sent to the workers and timed until it
  * is back. The store is one that a hub has filled. Prints one JSON object.
  */
 #include "hub/priv.h"
@@ -23,13 +23,13 @@ static struct hub {
 	struct loop *loop;
 	pthread_mutex_t mu;
 	pthread_cond_t changed;
-	struct walk *back;
+	struct tour *back;
 	uint64_t bytes; /* of the last answer */
-	struct walk_facts facts;
+	struct query_seen facts;
 } hub = { .mu = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 static void
-on_walk(struct walk *w)
+on_tour(struct tour *w)
 {
 	pthread_mutex_lock(&hub.mu);
 	hub.back = w;
@@ -66,16 +66,20 @@ cpu_ms(void)
 static double
 ask(const char *text, bool show)
 {
-	struct walk *w = walk_new(hub.loop, WALK_QUERY, on_walk);
+	struct query *q = NULL;
+	struct query_task *t;
+	struct tour *w;
 	struct fault f = { .text = "" };
 	double begin = now_ms(), ms;
 
-	w->limit = PAGE;
-	if (query_parse(str_of(text), NULL, &w->query, &f)) {
+	if (query_parse(str_of(text), NULL, &q, &f)) {
 		fprintf(stderr, "bench_queries: %s: %s\n", text, f.text);
 		exit(1);
 	}
-	fleet_walk(hub.fleet, w);
+	t = query_task_new(q);
+	t->task.page->limit = PAGE;
+	w = tour_new(hub.loop, &t->task, on_tour);
+	fleet_tour(hub.fleet, w);
 	pthread_mutex_lock(&hub.mu);
 	while (hub.back == NULL)
 		pthread_cond_wait(&hub.changed, &hub.mu);
@@ -83,15 +87,16 @@ ask(const char *text, bool show)
 	hub.back = NULL;
 	pthread_mutex_unlock(&hub.mu);
 	ms = now_ms() - begin;
-	if (w->fault.code != F_NONE) {
-		fprintf(stderr, "bench_queries: %s: %s\n", text, w->fault.text);
+	if (w->task->fault.code != F_NONE) {
+		fprintf(stderr, "bench_queries: %s: %s\n", text, w->task->fault.text);
 		exit(1);
 	}
-	hub.bytes = w->json.n;
-	hub.facts = w->facts;
+	hub.bytes = w->task->page->rows.rest.n;
+	hub.facts = query_task_of(w->task)->seen;
 	if (show)
-		fprintf(stderr, "%s\n  %.300s\n", text, w->json.n > 0 ? w->json.p : "");
-	walk_free(w);
+		fprintf(stderr, "%s\n  %.300s\n", text,
+		    w->task->page->rows.rest.n > 0 ? w->task->page->rows.rest.p : "");
+	tour_free(w);
 	return ms;
 }
 
@@ -134,7 +139,7 @@ time_question(const struct question *q, unsigned rounds, const char *sep, bool s
 	static double ms[ROUNDS_MAX];
 	double cpu = cpu_ms(), first = ask(q->text, show), first_cpu = cpu_ms() - cpu,
 	       second = ask(q->text, false), second_cpu = cpu_ms() - cpu - first_cpu;
-	struct walk_facts built = hub.facts;
+	struct query_seen built = hub.facts;
 
 	cpu = cpu_ms();
 	for (unsigned i = 0; i < rounds; i++)
@@ -186,7 +191,7 @@ hub_open(const char *dir, unsigned nworker, struct catalogue_box *box)
 		.cache_bytes = MEMORY / 2,
 		.query_bytes = MEMORY / 16,
 		.column_bytes = MEMORY / 8,
-		.walk_us = INT64_C(600) * 1000000,
+		.tour_us = INT64_C(600) * 1000000,
 		.identities_max = UINT64_MAX,
 		.catalogue = box,
 		.loops = &hub.loop,

@@ -82,6 +82,9 @@ void shard_sweep(struct shard *sh, const struct hub_env *env);
 void shard_sweep_restart(struct shard *sh);
 /* Once in CONFIGURE_PERIOD_US (J-42): conditions may have come true by time, and rows have been put off (J-36). */
 void shard_sweep_again(struct shard *sh);
+/* When that is, by env->elapsed_us; 0: never. Only told (why.h). */
+void shard_sweep_due(struct shard *sh, int64_t elapsed_us);
+int64_t shard_sweep_due_us(const struct shard *sh);
 #define CONFIGURE_PERIOD_US (INT64_C(300) * 1000000)
 
 /* Configurations are applied to an edge device and its modules together. Before a change of a row that is made beside

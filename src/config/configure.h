@@ -22,6 +22,7 @@ struct configure {
 	bool again;       /* that round is under way */
 	uint64_t nlooped; /* rows that still changed at their second evaluation (J-36) */
 	uint32_t *due, ndue, capdue;
+	int64_t due_us;      /* shard_sweep_due */
 	uint32_t row;        /* of the sweep */
 	bool passes;         /* and that row: the change does not concern it */
 	uint32_t identities; /* of the shard when the operation began */

@@ -118,6 +118,18 @@ shard_sweep_again(struct shard *sh)
 	touched_all(&c->touched);
 }
 
+void
+shard_sweep_due(struct shard *sh, int64_t elapsed_us)
+{
+	configure_of(sh)->due_us = elapsed_us;
+}
+
+int64_t
+shard_sweep_due_us(const struct shard *sh)
+{
+	return configure_of(sh)->due_us;
+}
+
 /* The row that the sweep is at; NULL: it is none, or a module that comes with its device. */
 static struct row *
 sweep_at(struct shard *sh)

@@ -7,7 +7,7 @@
 #include <event2/buffer.h>
 
 #define ANSWER_FREE (2u << 10) /* bytes of an answer that are not counted: errors, small results */
-#define PAGE_REST   (1u << 20) /* of a page, that come with the walk's seat: its last rows */
+#define PAGE_REST   (1u << 20) /* of a page, that come with the tour's seat: its last rows */
 
 struct ticket *
 request_ticket(const struct request *r)
@@ -15,11 +15,43 @@ request_ticket(const struct request *r)
 	return ticket_new(r->hl->o.fleet, r->asker, net_addr_party(&r->ask.from));
 }
 
+struct tour *
+request_tour(struct request *r, struct task *t, void (*done)(struct tour *k))
+{
+	struct tour *k = tour_new(r->hl->loop, t, done);
+
+	k->reply_to = request_address(r);
+	k->owner = r->hl;
+	return k;
+}
+
 void
-request_walk(struct request *r, struct walk *k)
+request_asks(struct request *r, struct tour *k)
 {
 	k->ticket = request_ticket(r);
-	fleet_walk(r->hl->o.fleet, k);
+	fleet_tour(r->hl->o.fleet, k);
+}
+
+struct request *
+tour_back(struct tour *k)
+{
+	struct request *r = request_of(k->owner, k->reply_to);
+
+	if (r == NULL || k->task->fault.code == F_NONE)
+		return r;
+	reply_fault(r, &k->task->fault);
+	return NULL;
+}
+
+void
+add_continuation(struct request *r, const struct query_place *place)
+{
+	struct buf token = { 0 };
+
+	query_token_write(&token, r->query_hash, place);
+	buf_putc(&token, '\0');
+	add_header(r, "x-ms-continuation", token.p);
+	buf_fini(&token);
 }
 
 /* What has been done is not undone by an answer that does not fit. */
@@ -32,7 +64,7 @@ answer_refuse(struct request *r, size_t n)
 	r->answer.nheader = 0;
 	ticket_free(r->ticket);
 	r->ticket = NULL;
-	if (r->method == HTTP_GET || r->walked)
+	if (r->method == HTTP_GET || r->toured)
 		reply_error(r, F_ThrottlingException,
 		    "no room for the answer of %zu bytes until answers that their clients have not "
 		    "read are gone: read them, and try again",
@@ -51,7 +83,7 @@ answer_has_room(struct request *r, size_t n)
 		return true;
 	if (r->ticket == NULL)
 		r->ticket = request_ticket(r);
-	if (ticket_hold(r->ticket, n) || (r->walked && n - ticket_bytes(r->ticket) <= PAGE_REST))
+	if (ticket_hold(r->ticket, n) || (r->toured && n - ticket_bytes(r->ticket) <= PAGE_REST))
 		return true;
 	answer_refuse(r, n);
 	return false;

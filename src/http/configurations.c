@@ -10,7 +10,7 @@ struct shown {
 	bool list;
 	uint32_t n, at, metric; /* configurations; the one, and its metric, that is being counted */
 	uint64_t results[CONFIGURATION_RESULTS_MAX];
-	struct walk_draw draw;
+	struct draw draw;
 	struct buf json;
 	struct configuration *v[CONFIGURATIONS_MAX];
 };
@@ -43,20 +43,21 @@ shown_reply(struct shown *s)
 }
 
 static void
-counted(struct walk *k)
+counted(struct tour *k)
 {
 	struct shown *s = k->owner;
 	struct request *r = request_of(s->hl, s->to);
+	struct fault f = k->task->fault;
 
-	s->results[s->metric++] = k->place.delivered;
-	if (k->fault.code != F_NONE || r == NULL) {
-		if (r != NULL)
-			reply_fault(r, &k->fault);
-		shown_free(s);
-	} else {
+	s->results[s->metric++] = k->task->place.delivered;
+	tour_free(k); /* before s, which has the draw */
+	if (r != NULL && f.code == F_NONE) {
 		shown_next(s);
+		return;
 	}
-	walk_free(k);
+	if (r != NULL)
+		reply_fault(r, &f);
+	shown_free(s);
 }
 
 /* False: the result is known without counting. */
@@ -66,24 +67,26 @@ count(struct shown *s)
 	struct query *q = NULL;
 	struct buf text = { 0 };
 	struct request *r;
-	struct walk *k;
+	struct query_task *t;
+	struct tour *k;
 
 	configuration_metric(s->v[s->at], s->metric, &text);
 	if (text.n == 0 || configuration_metric_plan(buf_view(&text), &q, NULL) != ERR_OK) {
 		s->results[s->metric++] = 0;
 	} else {
-		k = walk_new(s->hl->loop, WALK_QUERY, counted);
-		k->query = q;
-		k->count = true;
+		t = any_query_task_new(q);
+		t->count = true;
+		k = tour_new(s->hl->loop, &t->task, counted);
 		k->owner = s;
 		if (configuration_metric_reached(s->v[s->at], s->metric)) {
-			s->draw = (struct walk_draw){ .salt = s->v[s->at]->rollout->salt,
+			s->draw = (struct draw){ .sink = draw_sink(),
+				.salt = s->v[s->at]->rollout->salt,
 				.to = s->v[s->at]->rollout->bound };
-			k->draw = &s->draw;
+			t->sink = &s->draw.sink;
 		}
 		if ((r = request_of(s->hl, s->to)) != NULL)
 			k->ticket = request_ticket(r);
-		fleet_walk(s->hl->o.fleet, k);
+		fleet_tour(s->hl->o.fleet, k);
 	}
 	buf_fini(&text);
 	return q != NULL;

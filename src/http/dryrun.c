@@ -2,13 +2,14 @@
 #include "http/priv.h"
 
 static void
-put_answer(struct request *r, struct walk *k)
+put_answer(struct request *r, struct tour *k)
 {
-	const struct dryrun_counts *c = dryrun_counts(k->dry);
+	const struct dryrun_task *d = (const struct dryrun_task *)k->task;
+	const struct dryrun_counts *c = dryrun_counts(d->run);
 	struct buf json = { 0 };
 
 	buf_putc(&json, '{');
-	if (k->dry_counts)
+	if (d->counts)
 		buf_printf(&json,
 		    "\"targetedCount\":%llu,\"changedCount\":%llu,\"changedTwinCount\":%llu,"
 		    "\"changedDesiredCount\":%llu,",
@@ -17,9 +18,9 @@ put_answer(struct request *r, struct walk *k)
 	buf_cstr(&json, "\"devices\":");
 	body_str(r, buf_view(&json));
 	body_page(r, k);
-	if (k->dry_counts) {
+	if (d->counts) {
 		body_str(r, STR(",\"sample\":["));
-		body_str(r, dryrun_sample(k->dry));
+		body_str(r, dryrun_sample(d->run));
 		body_str(r, STR("]"));
 	}
 	body_str(r, STR("}"));
@@ -27,24 +28,18 @@ put_answer(struct request *r, struct walk *k)
 }
 
 static void
-done_dry_run(struct walk *k)
+done_dry_run(struct tour *k)
 {
-	struct request *r = request_of(k->owner, k->reply_to);
-	struct buf token = { 0 };
+	const struct dryrun_task *d = (const struct dryrun_task *)k->task;
+	struct request *r = tour_back(k);
 
-	if (r != NULL && k->fault.code != F_NONE) {
-		reply_fault(r, &k->fault);
-	} else if (r != NULL) {
+	if (r != NULL) {
 		put_answer(r, k);
-		if (k->page_over) {
-			query_token_write(&token, r->query_hash, &k->page_end);
-			buf_putc(&token, '\0');
-			add_header(r, "x-ms-continuation", token.p);
-		}
+		if (d->over)
+			add_continuation(r, &d->end);
 		reply_body(r, 200, NULL);
 	}
-	buf_fini(&token);
-	walk_free(k);
+	tour_free(k);
 }
 
 static enum err
@@ -68,7 +63,7 @@ question(const struct request *r, const struct work *w, const struct configurati
 }
 
 static enum err
-prepare(struct request *r, struct walk *k, const struct work *w, struct fault *f)
+prepare(struct request *r, struct dryrun_task *d, const struct work *w, struct fault *f)
 {
 	const struct catalogue *c = catalogue_use(r->hl->o.catalogue);
 	const struct configurations *set = c->configurations;
@@ -78,14 +73,14 @@ prepare(struct request *r, struct walk *k, const struct work *w, struct fault *f
 	enum err e;
 
 	r->query_hash = question(r, w, set);
-	k->dry_counts = token.n == 0;
+	d->counts = token.n == 0;
 	if ((e = take_sample(r, &sample, f)) == ERR_OK &&
-	    (e = query_page_size(request_header(r, "x-ms-max-item-count"), &k->limit, f)) ==
-	        ERR_OK &&
+	    (e = query_page_size(
+	         request_header(r, "x-ms-max-item-count"), &d->task.page->limit, f)) == ERR_OK &&
 	    (token.n == 0 ||
-	        (e = query_token_read(token, r->query_hash, &k->place, f)) == ERR_OK) &&
+	        (e = query_token_read(token, r->query_hash, &d->task.place, f)) == ERR_OK) &&
 	    (e = configuration_record(set, &w->op, clock_wall_us(), &record, f)) == ERR_OK)
-		k->dry = dryrun_new(set, buf_view(&record), k->dry_counts ? sample : 0);
+		d->run = dryrun_new(set, buf_view(&record), d->counts ? sample : 0);
 	catalogue_drop(r->hl->o.catalogue, c);
 	buf_fini(&record);
 	return e;
@@ -94,16 +89,14 @@ prepare(struct request *r, struct walk *k, const struct work *w, struct fault *f
 void
 configuration_dry_run(struct request *r, struct work *w)
 {
-	struct walk *k = walk_new(r->hl->loop, WALK_DRY_RUN, done_dry_run);
+	struct dryrun_task *d = dryrun_task_new();
 	struct fault f = { 0 };
 
-	k->reply_to = request_address(r);
-	k->owner = r->hl;
-	if (prepare(r, k, w, &f) == ERR_OK) {
-		request_walk(r, k);
+	if (prepare(r, d, w, &f) == ERR_OK) {
+		request_asks(r, request_tour(r, &d->task, done_dry_run));
 	} else {
 		reply_fault(r, &f);
-		walk_free(k);
+		task_free(&d->task);
 	}
 	work_free(w);
 }

@@ -4,10 +4,15 @@
 #define SAMPLE_DEFAULT 10u
 #define SAMPLE_MAX     100u
 
-static void
-put_answer(struct request *r, struct walk *k)
+static const struct trial *
+trial_of(const struct tour *k)
 {
-	const struct walk_trial *t = k->trial;
+	return (const struct trial *)query_task_of(k->task)->sink;
+}
+
+static void
+put_answer(struct request *r, struct tour *k, const struct trial *t)
+{
 	struct buf json = { 0 };
 
 	buf_putc(&json, '{');
@@ -26,24 +31,18 @@ put_answer(struct request *r, struct walk *k)
 }
 
 static void
-done_try(struct walk *k)
+done_try(struct tour *k)
 {
-	struct request *r = request_of(k->owner, k->reply_to);
-	struct buf token = { 0 };
+	const struct trial *t = trial_of(k);
+	struct request *r = tour_back(k);
 
-	if (r != NULL && k->fault.code != F_NONE) {
-		reply_fault(r, &k->fault);
-	} else if (r != NULL) {
-		put_answer(r, k);
-		if (k->trial->over) {
-			query_token_write(&token, r->query_hash, &k->trial->end);
-			buf_putc(&token, '\0');
-			add_header(r, "x-ms-continuation", token.p);
-		}
+	if (r != NULL) {
+		put_answer(r, k, t);
+		if (t->over)
+			add_continuation(r, &t->end);
 		reply_body(r, 200, NULL);
 	}
-	buf_fini(&token);
-	walk_free(k);
+	tour_free(k);
 }
 
 /* The job as it would be made: what is wrong with it is said as then. Nothing is kept, so any id will do. */
@@ -69,37 +68,47 @@ take_sample(struct request *r, unsigned *sample, struct fault *f)
 	return e;
 }
 
-static enum err
-prepare(struct request *r, struct walk *k, struct doc body, struct fault *f)
+/* The question, if nothing is wrong with it; else f says what is. */
+static struct query_task *
+prepare(struct request *r, struct doc body, struct fault *f)
 {
 	struct str token = request_header(r, "x-ms-continuation");
-	struct walk_trial *t = k->trial;
+	struct query_task *q;
+	struct query *target = NULL;
+	struct job *job = NULL;
+	struct trial *t;
+	unsigned sample;
 
-	r->query_hash = hash_stable(r->segment[2]) ^ hash_stable(doc_bytes(body));
+	if (take_job(r, body, &job, f) != ERR_OK)
+		return NULL;
+	t = trial_new(job);
 	t->counts = token.n == 0;
-	if (take_job(r, body, &t->job, f) != ERR_OK || take_sample(r, &t->left, f) != ERR_OK ||
-	    query_page_size(request_header(r, "x-ms-max-item-count"), &k->limit, f) != ERR_OK)
-		return ERR_ARG;
-	if (!t->counts || t->job->type != JOB_TWIN)
-		t->left = 0;
-	if (query_parse_condition(job_condition(t->job), &k->query, f) != ERR_OK)
-		return ERR_ARG;
-	return t->counts ? ERR_OK : query_token_read(token, r->query_hash, &k->place, f);
+	r->query_hash = hash_stable(r->segment[2]) ^ hash_stable(doc_bytes(body));
+	if (take_sample(r, &sample, f) != ERR_OK ||
+	    query_parse_condition(job_condition(job), &target, f) != ERR_OK) {
+		t->sink.free(&t->sink);
+		return NULL;
+	}
+	t->left = t->counts && job->type == JOB_TWIN ? sample : 0;
+	q = query_task_new(target);
+	q->sink = &t->sink;
+	if (query_page_size(request_header(r, "x-ms-max-item-count"), &q->task.page->limit, f) !=
+	        ERR_OK ||
+	    (token.n > 0 && query_token_read(token, r->query_hash, &q->task.place, f) != ERR_OK)) {
+		task_free(&q->task);
+		return NULL;
+	}
+	return q;
 }
 
 void
 job_dry_run(struct request *r, struct doc body)
 {
-	struct walk *k = walk_new(r->hl->loop, WALK_QUERY, done_try);
 	struct fault f = { 0 };
+	struct query_task *q = prepare(r, body, &f);
 
-	k->trial = xcalloc(1, sizeof(*k->trial));
-	k->reply_to = request_address(r);
-	k->owner = r->hl;
-	if (prepare(r, k, body, &f) == ERR_OK) {
-		request_walk(r, k);
-		return;
-	}
-	reply_fault(r, &f);
-	walk_free(k);
+	if (q != NULL)
+		request_asks(r, request_tour(r, &q->task, done_try));
+	else
+		reply_fault(r, &f);
 }

@@ -184,37 +184,39 @@ either(struct request *r, const char *header, const char *param)
 	return v.n != 0 ? v : request_param(r, param);
 }
 
-static enum err
-list_prepare(struct request *r, struct walk *k, struct fault *f)
+/* The question, if nothing is wrong with it; else f says what is. */
+static struct jobs_task *
+list_prepare(struct request *r, struct fault *f)
 {
 	struct str token = either(r, "x-ms-continuation", "continuationToken"),
 	           size = either(r, "x-ms-max-item-count", "pageSize");
+	struct jobs_task *t;
 	char asked[48];
-	int n;
+	int type, status, n;
 
-	if (take_type(request_param(r, "jobType"), &k->job_type, f) != ERR_OK ||
-	    take_status(request_param(r, "jobStatus"), &k->job_status, f) != ERR_OK ||
-	    query_page_size(size, &k->limit, f) != ERR_OK)
-		return ERR_ARG;
-	n = snprintf(asked, sizeof(asked), "jobs %d %d", k->job_type, k->job_status);
+	if (take_type(request_param(r, "jobType"), &type, f) != ERR_OK ||
+	    take_status(request_param(r, "jobStatus"), &status, f) != ERR_OK)
+		return NULL;
+	n = snprintf(asked, sizeof(asked), "jobs %d %d", type, status);
 	r->query_hash = hash_stable((struct str){ asked, (size_t)n });
 	snprintf(
 	    r->item_type, sizeof(r->item_type), "%s", query_item_type_name(QUERY_JOB_RESPONSE));
-	return token.n == 0 ? ERR_OK : query_token_read(token, r->query_hash, &k->place, f);
+	t = jobs_task_new(type, status);
+	if (query_page_size(size, &t->task.page->limit, f) == ERR_OK &&
+	    (token.n == 0 || query_token_read(token, r->query_hash, &t->task.place, f) == ERR_OK))
+		return t;
+	task_free(&t->task);
+	return NULL;
 }
 
 void
 on_jobs_list(struct request *r)
 {
-	struct walk *k = walk_new(r->hl->loop, WALK_JOBS, done_query);
 	struct fault f = { 0 };
+	struct jobs_task *t = list_prepare(r, &f);
 
-	k->reply_to = request_address(r);
-	k->owner = r->hl;
-	if (list_prepare(r, k, &f) == ERR_OK) {
-		request_walk(r, k);
-		return;
-	}
-	reply_fault(r, &f);
-	walk_free(k);
+	if (t != NULL)
+		request_asks(r, request_tour(r, &t->task, done_query));
+	else
+		reply_fault(r, &f);
 }

@@ -99,7 +99,7 @@ struct request {
 	bool command;                   /* of a digital twin: answered as one */
 	struct gather *gather;          /* of a bulk call, in the arena */
 	struct ticket *ticket;          /* NULL: it holds nothing of what is shared */
-	bool walked;                    /* it has been answered by a walk, whose ticket it is */
+	bool toured;                    /* it has been answered by a tour, whose ticket it is */
 };
 
 typedef void handler(struct request *r);
@@ -170,8 +170,13 @@ void add_header(struct request *r, const char *name, const char *value);
 /* answer.c */
 /* What it is to hold of its asker's share. */
 struct ticket *request_ticket(const struct request *r);
-/* Ask the fleet, in the name of who asks. */
-void request_walk(struct request *r, struct walk *k);
+/* Ask the fleet, in the name of who asks: the tour of a task, and off it goes. */
+struct tour *request_tour(struct request *r, struct task *t, void (*done)(struct tour *k));
+void request_asks(struct request *r, struct tour *k);
+/* Its request, if that is still there and waits for the answer: a fault is answered here. NULL otherwise. */
+struct request *tour_back(struct tour *k);
+/* There is a page behind this one, which begins there. */
+void add_continuation(struct request *r, const struct query_place *place);
 /* Is there room for an answer of n bytes? If not, it is another one now, and the request has ended. */
 bool answer_has_room(struct request *r, size_t n);
 /* It leaves now, and takes the request's ticket along. */
@@ -264,11 +269,11 @@ void request_refuse(struct request *r);
 /* job_try.c: what a job of this body would do; answers the request */
 void job_dry_run(struct request *r, struct doc body);
 
-/* query.c: a walk's rows to the body, as an array */
-void body_rows(struct request *r, struct rope *page, const struct buf *rest);
-void body_page(struct request *r, struct walk *k);
+/* query.c: a page's rows to the body, as an array; the tour's, with its ticket */
+void body_rows(struct request *r, struct page_rows *rows);
+void body_page(struct request *r, struct tour *k);
 /* a page is answered */
-void done_query(struct walk *k);
+void done_query(struct tour *k);
 
 /* routes.c */
 extern const struct route routes[];

@@ -20,43 +20,44 @@ put_ms(struct out *o, const char *name, int64_t ns)
 }
 
 static void
-put_steps(struct out *o, const struct walk *k)
+put_steps(struct out *o, const struct tour *k)
 {
 	out_key(o, "steps");
 	out_list(o);
-	for (unsigned i = 0; i < WALK_STEPS; i++) {
+	for (unsigned i = 0; i < LAPS; i++) {
 		out_open(o);
 		out_key(o, "step");
-		out_cstr(o, walk_step_names[i]);
-		put_ms(o, "ms", k->facts.ns[i]);
+		out_cstr(o, lap_names[i]);
+		put_ms(o, "ms", k->ns[i]);
 		out_close(o);
 	}
 	out_close(o);
 }
 
 static void
-reply_explained(struct request *r, const struct walk *k)
+reply_explained(struct request *r, const struct tour *k)
 {
-	const struct walk_facts *f = &k->facts;
+	const struct query_task *q = query_task_of(k->task);
+	const struct page *page = k->task->page;
 	struct buf json = { 0 };
 	struct out o = out_to(&json);
 
 	out_open(&o);
-	put_ms(&o, "engineMs", f->total_ns);
+	put_ms(&o, "engineMs", k->total_ns);
 	put_number(&o, "workers", fleet_workers(r->hl->o.fleet));
-	put_number(&o, "rowsReturned", k->nrow);
+	put_number(&o, "rowsReturned", page->nrow);
 	out_key(&o, "more");
-	out_bool(&o, k->more);
-	put_number(&o, "rowsJudged", f->judged);
-	put_number(&o, "rowsAsked", f->asked);
-	put_number(&o, "rowsShown", f->shown);
+	out_bool(&o, page->more);
+	put_number(&o, "rowsJudged", q->seen.judged);
+	put_number(&o, "rowsAsked", q->seen.asked);
+	put_number(&o, "rowsShown", q->seen.shown);
 	if (r->warning.n > 0) {
 		out_key(&o, "warning");
 		out_str(&o, r->warning);
 	}
 	put_steps(&o, k);
 	out_key(&o, "columns");
-	column_report_write(k->columns, true, out_value(&o));
+	column_report_write(q->columns, true, out_value(&o));
 	out_close(&o);
 	reply_json(r, 200, buf_view(&json));
 	buf_fini(&json);
@@ -65,97 +66,112 @@ reply_explained(struct request *r, const struct walk *k)
 /* ---- answers ---- */
 
 void
-body_rows(struct request *r, struct rope *page, const struct buf *rest)
+body_rows(struct request *r, struct page_rows *rows)
 {
 	body_str(r, STR("["));
-	body_rope(r, page);
-	body_str(r, buf_view(rest));
+	body_rope(r, &rows->pieces);
+	body_str(r, buf_view(&rows->rest));
 	body_str(r, STR("]"));
 }
 
 void
-body_page(struct request *r, struct walk *k)
+body_page(struct request *r, struct tour *k)
 {
-	body_rows(r, &k->page, &k->json);
+	body_rows(r, &k->task->page->rows);
 	r->ticket = k->ticket;
-	r->walked = true;
+	r->toured = true;
 	k->ticket = NULL;
 }
 
-void
-done_query(struct walk *k)
+static void
+add_reflects(struct request *r, const struct tour *k)
 {
-	struct request *r = request_of(k->owner, k->reply_to);
-	struct buf token = { 0 }, reflects = { 0 };
+	struct buf reflects = { 0 };
 
-	if (r != NULL && k->fault.code != F_NONE) {
-		reply_fault(r, &k->fault);
-	} else if (r != NULL && k->explain) {
+	tour_reflects(k, &reflects);
+	if (reflects.n > 0) {
+		buf_putc(&reflects, '\0');
+		add_header(r, "x-twinhub-reflects", reflects.p);
+	}
+	buf_fini(&reflects);
+}
+
+void
+done_query(struct tour *k)
+{
+	struct request *r = tour_back(k);
+
+	if (r != NULL && k->explain) {
 		reply_explained(r, k);
 	} else if (r != NULL) {
 		body_page(r, k);
 		add_header(r, "x-ms-item-type", r->item_type);
-		walk_reflects(k, &reflects);
-		if (reflects.n > 0) {
-			buf_putc(&reflects, '\0');
-			add_header(r, "x-twinhub-reflects", reflects.p);
-		}
-		if (k->more) { /* never sent empty: R-59 */
-			query_token_write(&token, r->query_hash, &k->place);
-			buf_putc(&token, '\0');
-			add_header(r, "x-ms-continuation", token.p);
-		}
+		add_reflects(r, k);
+		if (k->task->page->more) /* never sent empty: R-59 */
+			add_continuation(r, &k->task->place);
 		reply_body(r, 200, NULL);
 	}
-	buf_fini(&token);
-	buf_fini(&reflects);
-	walk_free(k);
+	tour_free(k);
 }
 
-static enum err
-walk_prepare(struct request *r, struct walk *k, struct str text, struct fault *f)
+/* NULL: f says what is wrong. */
+static struct query_task *
+task_prepare(struct request *r, struct query *q, struct fault *f)
 {
 	struct str token = request_header(r, "x-ms-continuation"),
 	           size = request_header(r, "x-ms-max-item-count");
-	const struct query_options options = { .extensions = !r->hl->o.strict_queries };
-	const struct query_facts *facts;
-	int64_t begin_ns = clock_mono_ns();
+	const struct query_facts *facts = query_facts(q);
+	struct query_task *t = any_query_task_new(q);
 
-	if (query_parse(text, &options, &k->query, f) != ERR_OK)
-		return ERR_ARG;
-	k->facts.ns[STEP_PARSE] = clock_mono_ns() - begin_ns;
-	if (request_flag(r, "explain", &k->explain, f) != ERR_OK ||
-	    query_page_size(size, &k->limit, f) != ERR_OK)
-		return ERR_ARG;
-	warn_query(r, "", k->query);
-	facts = query_facts(k->query);
+	if (request_flag(r, "explain", &t->explain, f) != ERR_OK ||
+	    query_page_size(size, &t->task.page->limit, f) != ERR_OK ||
+	    (token.n > 0 && query_token_read(token, facts->hash, &t->task.place, f) != ERR_OK)) {
+		task_free(&t->task);
+		return NULL;
+	}
+	warn_query(r, "", q);
 	r->query_hash = facts->hash;
 	snprintf(r->item_type, sizeof(r->item_type), "%s", query_item_type_name(facts->item_type));
-	return token.n == 0 ? ERR_OK : query_token_read(token, facts->hash, &k->place, f);
+	return t;
+}
+
+static void
+ask(struct request *r, struct str text)
+{
+	const struct query_options options = { .extensions = !r->hl->o.strict_queries };
+	int64_t begin_ns = clock_mono_ns(), parsed_ns;
+	struct fault f = { 0 };
+	struct query *q = NULL;
+	struct query_task *t;
+	struct tour *k;
+
+	if (query_parse(text, &options, &q, &f) != ERR_OK) {
+		reply_fault(r, &f);
+		return;
+	}
+	parsed_ns = clock_mono_ns() - begin_ns;
+	t = task_prepare(r, q, &f);
+	if (t == NULL) {
+		reply_fault(r, &f);
+		return;
+	}
+	k = request_tour(r, &t->task, done_query);
+	k->explain = t->explain;
+	k->ns[LAP_PARSE] = parsed_ns;
+	request_asks(r, k);
 }
 
 void
 on_query(struct request *r)
 {
 	struct doc_parsed info;
-	struct fault f = { 0 };
-	struct walk *k;
 	struct doc text;
 
 	if (!request_doc(r, &body_query, &info))
 		return;
 	text = doc_getc(doc_of(buf_view(&r->hl->doc)), "query");
-	if (doc_kind(text) != DOC_STRING || doc_str(text).n == 0) {
+	if (doc_kind(text) != DOC_STRING || doc_str(text).n == 0)
 		reply_error(r, F_ArgumentNull, "BadRequest: the body has no query");
-		return;
-	}
-	k = walk_new(r->hl->loop, WALK_QUERY, done_query);
-	k->reply_to = request_address(r);
-	k->owner = r->hl;
-	if (walk_prepare(r, k, doc_str(text), &f) != ERR_OK) {
-		reply_fault(r, &f);
-		walk_free(k);
-		return;
-	}
-	request_walk(r, k);
+	else
+		ask(r, doc_str(text));
 }

@@ -1,5 +1,6 @@
 /* The identity registry and the twins over HTTP (service-rest.md 6, 9.2). */
 #include "http/priv.h"
+#include "task/registry.h"
 
 #define LIST_MOST 1000u
 
@@ -151,17 +152,15 @@ on_feedback(struct request *r)
 /* ---- lists ---- */
 
 static void
-done_list(struct walk *k)
+done_list(struct tour *k)
 {
-	struct request *r = request_of(k->owner, k->reply_to);
+	struct request *r = tour_back(k);
 
-	if (r != NULL && k->fault.code != F_NONE) {
-		reply_fault(r, &k->fault);
-	} else if (r != NULL) {
+	if (r != NULL) {
 		body_page(r, k);
 		reply_body(r, 200, NULL);
 	}
-	walk_free(k);
+	tour_free(k);
 }
 
 void
@@ -173,14 +172,12 @@ on_device_modules(struct request *r)
 void
 on_devices_list(struct request *r)
 {
-	struct walk *k = walk_new(r->hl->loop, WALK_IDENTITIES, done_list);
+	struct task *t = list_task_new();
 	int64_t top = LIST_MOST; /* also in the place of one that is none: L-37 */
 
 	(void)request_number(r, "top", 1, LIST_MOST, &top, NULL);
-	k->limit = (uint32_t)top;
-	k->reply_to = request_address(r);
-	k->owner = r->hl;
-	request_walk(r, k);
+	t->page->limit = (uint32_t)top;
+	request_asks(r, request_tour(r, t, done_list));
 }
 
 /* ---- twins ---- */

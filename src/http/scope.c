@@ -4,6 +4,7 @@
  * the one that is meant.
  */
 #include "http/priv.h"
+#include "task/registry.h"
 
 #define SCOPE_PAGE_DEFAULT 100u
 #define SCOPE_PAGE_MAX     1000u
@@ -26,9 +27,11 @@ ask_scope(struct request *r, void (*done)(struct work *w))
 /* ---- all ---- */
 
 static void
-put_link(struct request *r, const struct walk *k, struct buf *json)
+put_link(struct request *r, const struct tour *k, struct buf *json)
 {
-	if (!k->more) {
+	const struct page *page = k->task->page;
+
+	if (!page->more) {
 		buf_cstr(json, "null");
 		return;
 	}
@@ -36,24 +39,22 @@ put_link(struct request *r, const struct walk *k, struct buf *json)
 	buf_percent(json, r->segment[1]);
 	buf_printf(json,
 	    "/modules/%%24edgeHub/devicesAndModulesInDeviceScope?deviceCount=%u&continuationToken=",
-	    k->limit);
-	query_token_write(json, r->query_hash, &k->place);
+	    page->limit);
+	query_token_write(json, r->query_hash, &k->task->place);
 	buf_cstr(json, "&api-version=" SCOPE_API "\"");
 }
 
 static void
-done_members(struct walk *k)
+done_members(struct tour *k)
 {
-	struct request *r = request_of(k->owner, k->reply_to);
+	struct request *r = tour_back(k);
 	struct buf json = { 0 };
 
-	if (r != NULL && k->fault.code != F_NONE) {
-		reply_fault(r, &k->fault);
-	} else if (r != NULL) {
+	if (r != NULL) {
 		body_str(r, STR("{\"devices\":"));
 		body_page(r, k);
 		body_str(r, STR(",\"modules\":"));
-		body_rows(r, &k->module_page, &k->modules);
+		body_rows(r, &k->task->page->modules);
 		body_str(r, STR(",\"continuationLink\":"));
 		put_link(r, k, &json);
 		body_str(r, buf_view(&json));
@@ -61,7 +62,7 @@ done_members(struct walk *k)
 		reply_body(r, 200, NULL);
 	}
 	buf_fini(&json);
-	walk_free(k);
+	tour_free(k);
 }
 
 /* The devices of a scope, as a query; ids may have a quote. */
@@ -77,25 +78,31 @@ put_query(struct buf *text, struct str scope)
 	buf_putc(text, '\'');
 }
 
-static enum err
-walk_begin(struct request *r, struct walk *k, struct str scope, struct fault *f)
+/* The question, if nothing is wrong with it; else f says what is. */
+static struct query_task *
+prepare(struct request *r, struct str scope, struct fault *f)
 {
 	struct str token = request_param(r, "continuationToken");
 	struct buf text = { 0 };
 	int64_t n = SCOPE_PAGE_DEFAULT;
-	enum err e = request_number(r, "deviceCount", 1, INT32_MAX, &n, f);
+	struct query *query = NULL;
+	struct query_task *q;
 
-	if (e != ERR_OK)
-		return e;
+	if (request_number(r, "deviceCount", 1, INT32_MAX, &n, f) != ERR_OK)
+		return NULL;
 	put_query(&text, scope);
-	e = query_parse(buf_view(&text), NULL, &k->query, f);
+	(void)query_parse(buf_view(&text), NULL, &query, f);
 	buf_fini(&text);
-	if (e != ERR_OK)
-		return e;
-	k->limit = n < SCOPE_PAGE_MAX ? (uint32_t)n : SCOPE_PAGE_MAX;
-	k->registry = true;
-	r->query_hash = query_facts(k->query)->hash;
-	return token.n == 0 ? ERR_OK : query_token_read(token, r->query_hash, &k->place, f);
+	if (query == NULL)
+		return NULL;
+	q = query_task_new(query);
+	q->sink = &registry_sink;
+	q->task.page->limit = n < SCOPE_PAGE_MAX ? (uint32_t)n : SCOPE_PAGE_MAX;
+	r->query_hash = query_facts(query)->hash;
+	if (token.n == 0 || query_token_read(token, r->query_hash, &q->task.place, f) == ERR_OK)
+		return q;
+	task_free(&q->task);
+	return NULL;
 }
 
 static void
@@ -103,19 +110,12 @@ done_scope_of_list(struct work *w)
 {
 	struct request *r = work_back(w);
 	struct fault f = { 0 };
-	struct walk *k;
+	struct query_task *q = r != NULL ? prepare(r, buf_view(&w->reply.body), &f) : NULL;
 
-	if (r != NULL) {
-		k = walk_new(r->hl->loop, WALK_QUERY, done_members);
-		k->reply_to = request_address(r);
-		k->owner = r->hl;
-		if (walk_begin(r, k, buf_view(&w->reply.body), &f) == ERR_OK) {
-			request_walk(r, k);
-		} else {
-			reply_fault(r, &f);
-			walk_free(k);
-		}
-	}
+	if (q != NULL)
+		request_asks(r, request_tour(r, &q->task, done_members));
+	else if (r != NULL)
+		reply_fault(r, &f);
 	work_free(w);
 }
 

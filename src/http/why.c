@@ -5,34 +5,22 @@
 #include "http/priv.h"
 
 static void
-done_why(struct walk *k)
+reply_why(struct request *r, struct tour *k)
 {
-	struct request *r = request_of(k->owner, k->reply_to);
-	struct buf token = { 0 };
-
-	if (r != NULL && k->fault.code != F_NONE) {
-		reply_fault(r, &k->fault);
-	} else if (r != NULL) {
-		body_page(r, k);
-		if (k->more) {
-			query_token_write(&token, r->query_hash, &k->place);
-			buf_putc(&token, '\0');
-			add_header(r, "x-ms-continuation", token.p);
-		}
-		reply_body(r, 200, NULL);
-	}
-	buf_fini(&token);
-	walk_free(k);
+	body_page(r, k);
+	if (k->task->page->more)
+		add_continuation(r, &k->task->place);
+	reply_body(r, 200, NULL);
 }
 
-static struct walk *
-why_walk(struct request *r, void (*done)(struct walk *k))
+static void
+done_why(struct tour *k)
 {
-	struct walk *k = walk_new(r->hl->loop, WALK_WHY, done);
+	struct request *r = tour_back(k);
 
-	k->reply_to = request_address(r);
-	k->owner = r->hl;
-	return k;
+	if (r != NULL)
+		reply_why(r, k);
+	tour_free(k);
 }
 
 static enum err
@@ -50,23 +38,28 @@ take_state(struct request *r, enum why_state *state, struct fault *f)
 	    STR_ARG(s));
 }
 
-static enum err
-prepare(struct request *r, struct walk *k, const struct configurations *set, struct fault *f)
+/* The question, if nothing is wrong with it; else f says what is. */
+static struct why_task *
+prepare(struct request *r, const struct configurations *set, struct fault *f)
 {
 	struct str token = request_header(r, "x-ms-continuation"), id = r->segment[1];
 	enum why_state state = WHY_ALL;
-	enum err e;
+	struct why_task *y;
 
-	if (configurations_find(set, id) == NULL)
-		return fault_set(f, F_ConfigurationNotFound, STR_FMT, STR_ARG(id));
-	if ((e = take_state(r, &state, f)) != ERR_OK ||
-	    (e = query_page_size(request_header(r, "x-ms-max-item-count"), &k->limit, f)) != ERR_OK)
-		return e;
+	if (configurations_find(set, id) == NULL) {
+		fault_set(f, F_ConfigurationNotFound, STR_FMT, STR_ARG(id));
+		return NULL;
+	}
+	if (take_state(r, &state, f) != ERR_OK)
+		return NULL;
 	r->query_hash = hash_stable(id) ^ (uint64_t)state * UINT64_C(0x9E3779B97F4A7C15);
-	if (token.n > 0 && (e = query_token_read(token, r->query_hash, &k->place, f)) != ERR_OK)
-		return e;
-	k->why = why_new(set, id, state);
-	return ERR_OK;
+	y = why_task_new(why_new(set, id, state));
+	if (query_page_size(request_header(r, "x-ms-max-item-count"), &y->task.page->limit, f) ==
+	        ERR_OK &&
+	    (token.n == 0 || query_token_read(token, r->query_hash, &y->task.place, f) == ERR_OK))
+		return y;
+	task_free(&y->task);
+	return NULL;
 }
 
 void
@@ -74,30 +67,26 @@ on_configuration_devices(struct request *r)
 {
 	struct catalogue_box *box = r->hl->o.catalogue;
 	const struct catalogue *c = catalogue_use(box);
-	struct walk *k = why_walk(r, done_why);
-	struct fleet *fleet = r->hl->o.fleet;
 	struct fault f = { 0 };
+	struct why_task *y = prepare(r, c->configurations, &f);
 
-	if (prepare(r, k, c->configurations, &f) == ERR_OK) {
-		fleet_walk(fleet, k);
-	} else {
+	if (y != NULL)
+		request_asks(r, request_tour(r, &y->task, done_why));
+	else
 		reply_fault(r, &f);
-		walk_free(k);
-	}
 	catalogue_drop(box, c);
 }
 
 static void
-done_twin(struct walk *k)
+done_twin(struct tour *k)
 {
-	struct request *r = request_of(k->owner, k->reply_to);
+	struct request *r = tour_back(k);
 
-	if (r != NULL && k->fault.code == F_NONE && !k->found) {
+	if (r != NULL && ((const struct why_task *)k->task)->found)
+		reply_why(r, k);
+	else if (r != NULL)
 		reply_error(r, F_DeviceNotFound, STR_FMT, STR_ARG(r->segment[1]));
-		walk_free(k);
-	} else {
-		done_why(k);
-	}
+	tour_free(k);
 }
 
 void
@@ -105,10 +94,10 @@ on_twin_configurations(struct request *r)
 {
 	struct catalogue_box *box = r->hl->o.catalogue;
 	const struct catalogue *c = catalogue_use(box);
-	struct walk *k = why_walk(r, done_twin);
+	struct why_task *y =
+	    why_task_new(why_twin(c->configurations, r->segment[1], path_module(r)));
 
-	k->why = why_twin(c->configurations, r->segment[1], path_module(r));
-	k->place.shard = hub_shard_of(r->segment[1]);
+	y->task.place.shard = hub_shard_of(r->segment[1]);
 	catalogue_drop(box, c);
-	fleet_walk(r->hl->o.fleet, k);
+	request_asks(r, request_tour(r, &y->task, done_twin));
 }

@@ -24,7 +24,7 @@
 #define QUERY_BYTES_LEAST (UINT64_C(1) << 20)
 /* Of all answers that are made or not read: a lone client's share of it, a quarter, is its largest page. */
 #define LINK_BYTES_LEAST   (UINT64_C(64) << 20)
-#define ANSWER_BYTES_LEAST (4 * (uint64_t)WALK_BYTES_MAX)
+#define ANSWER_BYTES_LEAST (4 * (uint64_t)PAGE_BYTES_MAX)
 
 #define LOOK_S             10 /* between two looks at the clock */
 
@@ -207,7 +207,7 @@ fleet_make(struct server *s)
 		.query_bytes = s->o.memory_bytes / 256 > QUERY_BYTES_LEAST ? s->o.memory_bytes / 256
 		                                                           : QUERY_BYTES_LEAST,
 		.column_bytes = s->o.memory_bytes / 8,
-		.walk_us = (int64_t)s->o.query_timeout_s * 1000000,
+		.tour_us = (int64_t)s->o.query_timeout_s * 1000000,
 		.identities_max = s->o.max_devices,
 		.catalogue = s->catalogue,
 		.loops = s->loops,

@@ -50,7 +50,7 @@ shard_row_missing(struct shard *sh, uint32_t row, unsigned wanted, struct buf *k
 	for (unsigned k = 0; k < RECORD_KINDS; k++)
 		if ((wanted & RECORD_BIT(k)) && r->records[k] == NULL)
 			missing |= RECORD_BIT(k);
-	if (missing != 0)
+	if (missing != 0 && key != NULL)
 		buf_str(key, row_key(r));
 	return missing;
 }

@@ -156,7 +156,8 @@ bool shard_row(const struct shard *sh, uint32_t row, struct str *device, struct 
 uint32_t shard_find(const struct shard *sh, struct str device, struct str module);
 /* Of its key, stable over releases: rollout_place. */
 uint64_t shard_row_hash(const struct shard *sh, uint32_t row);
-/* Records of that row among `wanted` that are not in memory; its key, if there are some, is appended. */
+/* Records of that row among `wanted` that are not in memory; its key, if there are some, is appended
+ * (NULL: nobody wants it). */
 unsigned shard_row_missing(struct shard *sh, uint32_t row, unsigned wanted, struct buf *key);
 /* The rows of a device's modules: the first after TABLE_NONE, then the next; TABLE_NONE: there are no more. */
 uint32_t shard_module_row(const struct shard *sh, uint32_t device, uint32_t after);

@@ -3,7 +3,7 @@
 
 enum { IDENTITY, WANTED, REPORTED, TABLES };
 
-struct page {
+struct export_page {
 	struct store_cursor *cursors[TABLES];
 	struct str key[TABLES], value[TABLES];
 	uint32_t nline;
@@ -36,7 +36,7 @@ begin_at(struct str place, struct buf *key, struct fault *f)
 }
 
 static enum err
-store_fault(struct page *p, enum err e)
+store_fault(struct export_page *p, enum err e)
 {
 	if (e == ERR_CORRUPT)
 		fault_set(p->f, F_StoredDamaged, "a table of the store is damaged");
@@ -47,14 +47,14 @@ store_fault(struct page *p, enum err e)
 }
 
 static enum err
-next_row(struct page *p, int table)
+next_row(struct export_page *p, int table)
 {
 	return store_next(p->cursors[table], &p->key[table], &p->value[table]);
 }
 
 /* The row of this table with the identity's key: written with it and deleted with it. */
 static enum err
-row_beside(struct page *p, int table)
+row_beside(struct export_page *p, int table)
 {
 	enum err e = ERR_OK;
 
@@ -66,7 +66,7 @@ row_beside(struct page *p, int table)
 }
 
 static enum err
-damaged(struct page *p)
+damaged(struct export_page *p)
 {
 	struct str device, module;
 
@@ -78,7 +78,7 @@ damaged(struct page *p)
 }
 
 static enum err
-put_line(struct page *p)
+put_line(struct export_page *p)
 {
 	enum err e = row_beside(p, WANTED);
 
@@ -94,7 +94,7 @@ put_line(struct page *p)
 
 /* ERR_END: there are no more; ERR_OK: the page is full, and `last` its last key. */
 static enum err
-put_lines(struct page *p, uint32_t nline, struct buf *last)
+put_lines(struct export_page *p, uint32_t nline, struct buf *last)
 {
 	size_t start = p->lines->n;
 	enum err e;
@@ -120,7 +120,7 @@ export_page(struct store *store, struct str place, uint32_t nline, bool keys, st
 {
 	static const enum store_table tables[TABLES] = { STORE_IDENTITY, STORE_WANTED,
 		STORE_REPORTED };
-	struct page p = { .keys = keys, .lines = lines, .f = f };
+	struct export_page p = { .keys = keys, .lines = lines, .f = f };
 	struct buf from = { 0 }, last = { 0 };
 	enum err e = begin_at(place, &from, f);
 

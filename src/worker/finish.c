@@ -4,16 +4,16 @@
  */
 #include "worker/priv.h"
 
-#define SMALL_MAX (256u << 10) /* bytes of groups and rows: 1 to 2 ms, as a turn of a walk */
+#define SMALL_MAX (256u << 10) /* bytes of groups and rows: 1 to 2 ms, as a slice of a tour */
 
 /* ---- the thread ---- */
 
 static void
-walk_came(struct msg *m)
+tour_came(struct msg *m)
 {
-	struct walk *k = container_of(m, struct walk, msg);
+	struct tour *k = container_of(m, struct tour, msg);
 
-	walk_conclude(k->at->fleet, k);
+	tour_conclude(k->at->fleet, k);
 }
 
 static void
@@ -42,22 +42,22 @@ finisher_main(void *arg)
 /* ---- from outside ---- */
 
 static size_t
-result_bytes(const struct walk *k)
+result_bytes(const struct tour *k)
 {
-	size_t n = k->groups != NULL ? query_groups_bytes(k->groups) : 0;
+	size_t n = task_bytes(k->task);
 
 	for (unsigned i = 0; i < k->npart; i++)
-		n += query_groups_bytes(k->parts[i].groups);
-	return n + (k->order != NULL ? query_order_bytes(k->order) : 0);
+		n += task_bytes(k->parts[i].task);
+	return n;
 }
 
 bool
-finisher_takes(struct fleet *f, struct walk *k)
+finisher_takes(struct fleet *f, struct tour *k)
 {
 	if (!f->finisher.thread.runs || result_bytes(k) <= SMALL_MAX)
 		return false;
 	k->at = f->workers; /* any: it stands for the fleet */
-	k->msg.run = walk_came;
+	k->msg.run = tour_came;
 	mailbox_post(&f->finisher.box, &k->msg);
 	return true;
 }

@@ -138,36 +138,40 @@ jobs_save(struct worker *w, struct shard *sh, const struct job *j)
 static void
 scan_stop(struct worker_jobs *js)
 {
-	walk_free(js->scan);
+	if (js->scan == NULL)
+		return;
+	task_free(&js->scan->task);
 	js->scan = NULL;
-	rowset_fini(&js->scanned);
+	rowset_fini(&js->scanned.rows);
 }
 
-/* The condition's plan is the job's: the walk has one of its own. */
+/* The condition's plan is the job's: the task has one of its own. */
 static void
 scan_begin(struct worker *w, const struct job *j, uint32_t shard)
 {
 	struct worker_jobs *js = &w->jobs;
-	struct walk *k = walk_new(NULL, WALK_QUERY, NULL);
-	enum err e = query_parse_condition(job_condition(j), &k->query, NULL);
+	struct query *q = NULL;
+	enum err e = query_parse_condition(job_condition(j), &q, NULL);
 
 	assert(e == ERR_OK);
 	(void)e;
-	k->rows = &js->scanned;
-	k->place.shard = shard;
-	js->scan = k;
+	js->scan = query_task_new(q);
+	js->scanned.sink = targets_sink();
+	js->scan->sink = &js->scanned.sink;
+	js->scan->task.place.shard = shard;
+	task_begin(&js->scan->task, 0);
 	js->scan_job = j->number;
 	js->scan_shard = shard;
 }
 
-enum slice {
+enum outcome {
 	SLICE_DONE,    /* there is nothing left to be done here */
 	SLICE_BLOCKED, /* something else has to come first */
 	SLICE_STUCK,   /* the store cannot be read at the moment */
 	SLICE_OVER     /* the time is, or the round has no room */
 };
 
-static enum slice
+static enum outcome
 choose(struct worker *w, struct shard *sh, uint32_t s, const struct job *j, int64_t end_us)
 {
 	struct worker_jobs *js = &w->jobs;
@@ -177,15 +181,16 @@ choose(struct worker *w, struct shard *sh, uint32_t s, const struct job *j, int6
 		return SLICE_BLOCKED; /* one at a time */
 	if (js->scan == NULL)
 		scan_begin(w, j, s);
-	if (walk_shard(w, js->scan, sh, end_us) == TURN_OVER)
+	worker_slice(w, end_us);
+	if (!js->scan->task.ended && worker_step(w, &js->scan->task, sh) == STEP_OVER)
 		return SLICE_OVER;
-	if (js->scan->fault.code != F_NONE) {
-		if (js->scan->fault.code == F_StoredDamaged)
+	if (js->scan->task.fault.code != F_NONE) {
+		if (js->scan->task.fault.code == F_StoredDamaged)
 			report(w, &broken);
 		scan_stop(js);
 		return SLICE_STUCK;
 	}
-	shard_job_targets(sh, j, &js->scanned, &w->env);
+	shard_job_targets(sh, j, &js->scanned.rows, &w->env);
 	scan_stop(js);
 	return SLICE_DONE;
 }
@@ -219,7 +224,7 @@ pace_allows(struct worker *w, struct job *j)
 	return true;
 }
 
-static enum slice
+static enum outcome
 step_rows(struct worker *w, struct shard *sh, uint32_t s, struct job *j, int64_t end_us)
 {
 	uint32_t row, before, steps = 0;
@@ -250,11 +255,11 @@ step_rows(struct worker *w, struct shard *sh, uint32_t s, struct job *j, int64_t
 	return SLICE_DONE;
 }
 
-static enum slice
+static enum outcome
 part_slice(struct worker *w, uint32_t s, struct job *j, int64_t end_us)
 {
 	struct shard *sh = w->shards[s];
-	enum slice r = SLICE_DONE;
+	enum outcome r = SLICE_DONE;
 	enum job_phase phase;
 
 	while (r == SLICE_DONE && (phase = shard_job_phase(sh, j)) != JOB_ENDS) {
@@ -275,13 +280,13 @@ part_slice(struct worker *w, uint32_t s, struct job *j, int64_t end_us)
 	return r;
 }
 
-static enum slice
+static enum outcome
 job_slice(struct worker *w, struct job *j, int64_t end_us)
 {
-	enum slice all = SLICE_DONE;
+	enum outcome all = SLICE_DONE;
 
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++) {
-		enum slice r = part_slice(w, s, j, end_us);
+		enum outcome r = part_slice(w, s, j, end_us);
 
 		if (r == SLICE_OVER || r == SLICE_STUCK)
 			return r;
@@ -378,7 +383,7 @@ jobs_turn(struct worker *w)
 	end_us = clock_mono_us() + SLICE_US;
 	for (uint32_t i = 0; i < js->set->n; i++) {
 		struct job *j = js->set->v[(js->turn + i) % js->set->n];
-		enum slice r = job_active(j) ? job_slice(w, j, end_us) : SLICE_DONE;
+		enum outcome r = job_active(j) ? job_slice(w, j, end_us) : SLICE_DONE;
 
 		if (r != SLICE_OVER && r != SLICE_STUCK)
 			continue;

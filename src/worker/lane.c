@@ -1,39 +1,12 @@
 /*
- * Walks that have a turn in a worker, in two lanes: what is cheap however large the fleet is, and what is not. Lanes take
+ * Tours that have a turn in a worker, in two lanes: what is cheap however large the fleet is, and what is not. Lanes take
  * turns; within one it is the turn of who has had the least of the workers' time, first among policies, then among the
  * addresses of one. So a question waits for its own kind, and for its share of it.
  */
 #include "worker/priv.h"
 
-/* Neither documents nor columns of the whole fleet are needed for it. */
-static bool
-query_is_cheap(const struct query_facts *facts)
-{
-	const struct query_needs *n = &facts->output;
-
-	return facts->everything && !facts->ordered &&
-	    (!facts->aggregate || (n->roots == 0 && n->sections == 0));
-}
-
-enum share_kind
-walk_lane(const struct walk *k)
-{
-	bool cheap;
-
-	switch (k->kind) {
-	case WALK_QUERY:
-		cheap = walk_point(k) != NULL || query_facts(k->query)->collection == QUERY_JOBS ||
-		    query_facts(k->query)->nothing ||
-		    (query_is_cheap(query_facts(k->query)) && k->trial == NULL && k->draw == NULL);
-		break;
-	case WALK_DRY_RUN: cheap = false; break;
-	default: cheap = true; break;
-	}
-	return cheap ? SHARE_CHEAP : SHARE_COSTLY;
-}
-
 static void
-lane_put(struct lane *l, struct walk *k)
+lane_put(struct lane *l, struct tour *k)
 {
 	k->next = NULL;
 	*l->end = k;
@@ -41,22 +14,22 @@ lane_put(struct lane *l, struct walk *k)
 }
 
 void
-walk_arrived(struct msg *m)
+tour_arrived(struct msg *m)
 {
-	struct walk *k = container_of(m, struct walk, msg);
+	struct tour *k = container_of(m, struct tour, msg);
 
 	lane_put(&k->at->lanes[k->lane], k);
 }
 
 static struct ticket *
-ticket_of(const struct walk *k)
+ticket_of(const struct tour *k)
 {
 	return k->whole != NULL ? k->whole->ticket : k->ticket;
 }
 
-/* A job's choice of targets has no ticket: it is one of the hub's own. */
+/* Its own, or its whole's. */
 bool
-walk_may_build(struct walk *k, uint32_t paths)
+tour_may_build(struct tour *k, uint32_t paths)
 {
 	struct ticket *t = ticket_of(k);
 
@@ -65,7 +38,7 @@ walk_may_build(struct walk *k, uint32_t paths)
 }
 
 static bool
-may_run(const struct worker *w, const struct walk *k, int64_t now_us)
+may_run(const struct worker *w, const struct tour *k, int64_t now_us)
 {
 	return k->builds == 0 || w->stopping || now_us >= k->deadline_us ||
 	    ticket_build(ticket_of(k), k->builds);
@@ -73,7 +46,7 @@ may_run(const struct worker *w, const struct walk *k, int64_t now_us)
 
 /* The hub's own come first: there is one at a time. */
 static bool
-before(const struct walk *a, const struct walk *b)
+before(const struct tour *a, const struct tour *b)
 {
 	const struct share *of_a = ticket_share(ticket_of(a)), *of_b = ticket_share(ticket_of(b));
 
@@ -82,49 +55,22 @@ before(const struct walk *a, const struct walk *b)
 	return share_before(of_a, of_b, a->lane);
 }
 
-static struct walk **
+static struct tour **
 lane_next(const struct worker *w, struct lane *l)
 {
-	struct walk **best = NULL;
+	struct tour **best = NULL;
 	int64_t now_us = l->first != NULL ? clock_mono_us() : 0;
 
-	for (struct walk **at = &l->first; *at != NULL; at = &(*at)->next)
+	for (struct tour **at = &l->first; *at != NULL; at = &(*at)->next)
 		if ((best == NULL || before(*at, *best)) && may_run(w, *at, now_us))
 			best = at;
 	return best;
 }
 
 static void
-walk_undone(struct walk *k)
+lane_run(struct worker *w, struct lane *l, struct tour **at)
 {
-	fault_set(&k->fault, F_ServiceUnavailable,
-	    "the state that was seen could not be stored, try again later");
-}
-
-void
-walks_undone(struct worker *w)
-{
-	for (unsigned i = 0; i < SHARE_LANES; i++)
-		for (struct walk *k = w->lanes[i].first; k != NULL; k = k->next)
-			walk_undone(k);
-}
-
-static void
-walk_goes(void *ctx, void *p, enum gate_end end)
-{
-	struct walk *k = p;
-
-	if (end == GATE_UNDONE)
-		walk_undone(k);
-	else if (end == GATE_UNSAID)
-		fault_set(&k->fault, F_ServiceUnavailable, "%s", MAY_NOT_ANSWER);
-	walk_go_on(ctx, k);
-}
-
-static void
-lane_run(struct worker *w, struct lane *l, struct walk **at)
-{
-	struct walk *k = *at;
+	struct tour *k = *at;
 	struct share *share = ticket_share(ticket_of(k));
 	int64_t begin_ns = clock_mono_ns();
 	bool done;
@@ -132,23 +78,21 @@ lane_run(struct worker *w, struct lane *l, struct walk **at)
 	*at = k->next;
 	if (l->end == &k->next)
 		l->end = at;
-	walk_lap(k, STEP_WAIT);
-	walk_limits(w, k);
-	done = k->fault.code != F_NONE || walk_slice(w, k);
+	done = tour_slice(w, k);
 	if (share != NULL)
 		share_served(share, k->lane, (uint64_t)(clock_mono_ns() - begin_ns));
 	if (done)
-		gate_after(&w->gate, walk_goes, k);
+		gate_after(&w->gate, tour_leaves, k);
 	else
 		lane_put(l, k);
 }
 
 void
-walk_turn(struct worker *w)
+tour_turn(struct worker *w)
 {
 	for (unsigned i = 0; i < SHARE_LANES; i++) {
 		struct lane *l = &w->lanes[w->lane];
-		struct walk **at = lane_next(w, l);
+		struct tour **at = lane_next(w, l);
 
 		w->lane = (w->lane + 1) % SHARE_LANES;
 		if (at != NULL) {
@@ -159,7 +103,7 @@ walk_turn(struct worker *w)
 }
 
 bool
-walks_await(struct worker *w)
+tours_await(struct worker *w)
 {
 	for (unsigned i = 0; i < SHARE_LANES; i++)
 		if (lane_next(w, &w->lanes[i]) != NULL)

@@ -1,8 +1,8 @@
-/* Records from the store into memory: those that an operation or a walk needs, and with them what a walk needs next. */
+/* Records from the store into memory: those that an operation or a tour needs, and with them what a tour needs next. */
 #include "log/log.h"
 #include "worker/priv.h"
 
-#define AHEAD_MAX 256u /* records that one miss of a walk brings */
+#define AHEAD_MAX 256u /* records that one miss of a tour brings */
 #define AHEAD_SEEN                                                                                 \
 	8u /* records in memory already, one after the other: the rest was brought before */
 

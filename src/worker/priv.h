@@ -14,15 +14,15 @@
 
 #define BATCH_OPS_MAX 4096u /* operations that one commit gathers; the rest waits in the inbox */
 #define ROUND_LARGE   (256u << 10) /* bytes: a round takes no more of who has had its share */
-/* Walks with a seat in the whole fleet, until their answers have left; of an asker's share of them: share.h. */
-#define WALKS_CHEAP_MAX  64u
-#define WALKS_COSTLY_MAX 64u
-/* Walks that wait for one: of one asker in a lane, and of all. Beyond it the answer is 429. */
+/* Tours with a seat in the whole fleet, until their answers have left; of an asker's share of them: share.h. */
+#define TOURS_CHEAP_MAX  64u
+#define TOURS_COSTLY_MAX 64u
+/* Tours that wait for one: of one asker in a lane, and of all. Beyond it the answer is 429. */
 #define WAITING_SHARE_MAX 64u
 #define WAITING_MAX       1024u
-#define BUILDING_MAX      32u /* columns that walks of one asker make at a time; a query has no more */
+#define BUILDING_MAX      32u /* columns that tours of one asker make at a time; a query has no more */
 #define RETRY_US          20000 /* between looks at a store that takes no writes, and while stopping */
-#define SLICE_US          1000 /* a walk's turn between two batches */
+#define SLICE_US          1000 /* a tour's turn between two batches */
 #define LOOK_EVERY        64u  /* rows between two looks at the clock */
 #define PARCELS_ROUND_MAX                                                                          \
 	6u /* parcels in one commit: what a device waits for, beside an import, is their time */
@@ -35,18 +35,18 @@ struct job_call;
 
 /* What a worker does for jobs (jobs.c). */
 struct worker_jobs {
-	struct jobs *set;    /* NULL until it is known */
-	unsigned version;    /* of the fleet's that it is */
-	uint32_t turn;       /* of the set: whose slice is next */
-	uint32_t writes_max; /* that the round at hand may have for jobs */
-	int64_t heard_us;    /* when somebody else's operation came last; monotonic */
-	bool busy;           /* some job may have something to do here */
-	int64_t tick_us;     /* shard 0: when the time brings something about; wall clock */
-	int64_t rest_us;     /* nothing can be done before; monotonic */
-	struct walk *scan;   /* choosing the targets of one job in one shard; NULL: none is */
+	struct jobs *set;        /* NULL until it is known */
+	unsigned version;        /* of the fleet's that it is */
+	uint32_t turn;           /* of the set: whose slice is next */
+	uint32_t writes_max;     /* that the round at hand may have for jobs */
+	int64_t heard_us;        /* when somebody else's operation came last; monotonic */
+	bool busy;               /* some job may have something to do here */
+	int64_t tick_us;         /* shard 0: when the time brings something about; wall clock */
+	int64_t rest_us;         /* nothing can be done before; monotonic */
+	struct query_task *scan; /* choosing the targets of one job in one shard; NULL: none is */
 	uint64_t scan_job;
 	uint32_t scan_shard;
-	struct rowset scanned;
+	struct targets scanned;
 	struct job_call **calls; /* by slot; NULL: free */
 	uint32_t ncall, slots;   /* of them in use; all */
 	uint32_t generation;
@@ -57,6 +57,17 @@ struct worker_jobs {
 	bool calls_check;          /* there may be calls under way that only a record knows of */
 	int64_t calls_us;          /* the first deadline; INT64_MAX: none */
 	struct doc_parser *parser; /* NULL until there is an answer */
+};
+
+/* A range of records that a task reads (need.c): a cursor for each kind. */
+struct reader {
+	unsigned n;
+	struct reader_at {
+		unsigned kind; /* enum record_kind */
+		struct store_cursor *cursor;
+		struct str key, value; /* where it stands */
+		enum err e;            /* of the step there */
+	} at[RECORD_KINDS];
 };
 
 struct worker {
@@ -81,9 +92,13 @@ struct worker {
 
 	struct msg *later, **later_end; /* notes that leave behind the reply under way */
 	struct lane {
-		struct walk *first, **end;
-	} lanes[SHARE_LANES]; /* walks that have a turn here */
+		struct tour *first, **end;
+	} lanes[SHARE_LANES]; /* tours that have a turn here */
 	unsigned lane;        /* whose turn is next */
+	struct slice slice;
+	int64_t slice_end_us;
+	struct tour *touring; /* whose slice it is; NULL: it is a task of the hub's own */
+	struct reader reader;
 	struct parcel *parcels, **parcels_end;
 	struct hub_env env;
 	const struct catalogue *catalogue;
@@ -105,12 +120,12 @@ struct fleet {
 	struct worker *workers;
 	struct worker *of_shard[SHARDS];
 	atomic_uint_least64_t identities;
-	atomic_uint nwalk; /* with a seat or without */
+	atomic_uint ntour; /* with a seat or without */
 	struct seats {
 		pthread_mutex_t mutex;
 		struct shares shares;
 		struct share *line[SHARE_LANES],
-		    **end[SHARE_LANES]; /* those with walks that wait */
+		    **end[SHARE_LANES]; /* those with tours that wait */
 		uint32_t nwaiting;
 	} seats;
 	struct finisher { /* finish.c */
@@ -159,111 +174,63 @@ bool parcel_awaits(struct worker *w);
 /* Get missing records into memory; ERR_CORRUPT and ERR_IO set f. `key` is the row's. */
 enum err worker_load(
     struct worker *w, struct shard *sh, struct str key, unsigned missing, struct fault *f);
-/* The same for a walk: with what is missing, if the cache has room, comes what follows in the store. */
+/* The same for a tour: with what is missing, if the cache has room, comes what follows in the store. */
 /* What configurations need to be applied to a row: shard_family_row. */
 enum err worker_load_family(struct worker *w, struct shard *sh, uint32_t row, struct fault *f);
 enum err worker_load_row(
     struct worker *w, struct shard *sh, uint32_t row, unsigned records, struct fault *f);
 
+/* need.c */
+/* A slice begins, which lasts until then. */
+void worker_slice(struct worker *w, int64_t end_us);
+/* Steps in a shard until it is through, or the slice over; what they need is loaded. */
+enum step worker_step(struct worker *w, struct task *t, struct shard *sh);
+void reader_close(struct reader *rd);
+
 /* lane.c */
 void lanes_init(struct worker *w);
-void walk_arrived(struct msg *m);
-enum share_kind walk_lane(const struct walk *k);
-/* Give the walk whose turn it is its slice; it leaves, or goes to the end of the line. */
-void walk_turn(struct worker *w);
-/* Walks whose turn is not over may have seen what is no more. */
-void walks_undone(struct worker *w);
+void tour_arrived(struct msg *m);
+/* Give the tour whose turn it is its slice; it leaves, or goes to the end of the line. */
+void tour_turn(struct worker *w);
 /* Is there one that can have a turn? */
-bool walks_await(struct worker *w);
+bool tours_await(struct worker *w);
 /* May it make so many columns now? If not it is not its turn until it may. */
-bool walk_may_build(struct walk *k, uint32_t paths);
+bool tour_may_build(struct tour *k, uint32_t paths);
 
 /* ticket.c */
 void seats_init(struct fleet *f);
 void seats_fini(struct fleet *f);
 /* Whoever waits for a seat is sent home. */
 void seats_stop(struct fleet *f);
-/* walk_start, now or when its turn has come. */
-void walk_seat(struct fleet *f, struct walk *k);
+/* tour_start, now or when its turn has come. */
+void tour_seat(struct fleet *f, struct tour *k);
 /* The hub's own: without bounds. */
 struct ticket *ticket_own(struct fleet *f);
 struct share *ticket_share(const struct ticket *t); /* NULL: the hub's own */
-/* Columns that its walk makes, until ticket_built; false: its asker makes too many at the moment. */
+/* Columns that its tour makes, until ticket_built; false: its asker makes too many at the moment. */
 bool ticket_build(struct ticket *t, uint32_t paths);
 void ticket_built(struct ticket *t);
 
-/* walk.c */
-void walk_start(struct fleet *f, struct walk *k);
-bool walk_slice(struct worker *w, struct walk *k);
-void walk_limits(struct worker *w, struct walk *k);
-/* The ids that the condition names; NULL if any device can match. */
-const struct query_ids *walk_point(const struct walk *k);
-/* This worker's part is durable: on to the next worker, or home. */
-void walk_go_on(struct worker *w, struct walk *k);
-void walk_home(struct fleet *f, struct walk *k);
+/* tour.c */
+/* It has its seat, or a fault. */
+void tour_start(struct fleet *f, struct tour *k);
+/* A slice of it; true when its part is done here. */
+bool tour_slice(struct worker *w, struct tour *k);
+after_commit tour_leaves; /* what it has seen is durable */
+/* Tours whose turn is not over may have seen what is no more. */
+void tours_undone(struct worker *w);
 /* The whole fleet has been seen: make the answer of what was gathered, unless its time is over, and send it home. */
-void walk_conclude(struct fleet *f, struct walk *k);
+void tour_conclude(struct fleet *f, struct tour *k);
 /* finish.c: is the result a large one? Then it is concluded on the finisher's thread. */
-bool finisher_takes(struct fleet *f, struct walk *k);
+bool finisher_takes(struct fleet *f, struct tour *k);
 enum err finisher_open(struct fleet *f); /* ERR_IO: no descriptor */
 enum err finisher_start(struct fleet *f);
-void finisher_stop(struct fleet *f); /* no walk is under way */
+void finisher_stop(struct fleet *f); /* no tour is under way */
 void finisher_fini(struct fleet *f);
-
-/* page.c */
-struct walk_ids *walk_ids_new(uint32_t max);
-void walk_ids_free(struct walk_ids *ids);
-/* A device for the list; false: the walk has failed. */
-bool walk_list_row(
-    struct worker *w, struct walk *k, struct shard *sh, uint32_t row, struct str device);
-/* The whole fleet has been seen: what is chosen from it is the page. */
-void walk_page_finish(struct walk *k);
-/* Is there no room for another row in the page? */
-bool walk_page_full(const struct walk *k);
-/* A row goes to the end of k->json: begin it, and when it is written, end it. */
-void walk_row_begins(struct walk *k);
-void walk_row_ends(struct walk *k);
-
-/* The time since the last lap belongs to this step; costs nothing unless the walk is to be explained. */
-void walk_lap(struct walk *k, enum walk_step step);
-
-/* scan.c */
-enum progress {
-	SHARD_DONE,
-	TURN_OVER, /* the time is: to be continued */
-	WALK_DONE  /* the page is full, TOP is reached, or it failed */
-};
-/* Go on from the walk's place in this shard, by columns. */
-enum progress scan_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
-/* walk.c: the same, or row by row, as the walk demands. */
-enum progress walk_shard(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
-/* A row that matches is delivered, or counted; false: WALK_DONE, the page is full and this row is the next one's, or the
- * walk has failed. */
-bool walk_deliver(
-    struct worker *w, struct walk *k, const struct query_row_ops *ops, const void *row);
-bool walk_count(struct worker *w, struct walk *k, const struct query_row_ops *ops, const void *row);
-/* build.c: show the columns that are to be made their rows, while there is time. */
-enum progress build_columns(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
-/* One row by its document; false: WALK_DONE. */
-bool scan_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
 
 /* worker.c: set env.identities_left; and tell of what has been made or removed */
 void worker_identities_left(struct worker *w);
 void worker_identities_changed(struct worker *w, int64_t by);
-
-/* job_walk.c: jobs, on shard 0, and what has come of their devices */
-enum progress walk_jobs(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
-enum progress walk_results(struct worker *w, struct walk *k, struct shard *sh, int64_t end_us);
-
-/* dryrun.c: one device; false: the walk is over */
-bool dryrun_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
-/* why.c: the same of WALK_WHY */
-bool why_walk_visit(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
-
-/* job_try.c: do rows that match go to a job? Then there; false: WALK_DONE */
-bool walk_takes_rows(const struct walk *k);
-bool walk_take_row(struct worker *w, struct walk *k, struct shard *sh, uint32_t row);
-void walk_trial_free(struct walk_trial *t); /* NULL is fine */
 
 /* sweep.c */
 /* The catalogue's configurations hold from now on. */

@@ -1,11 +1,11 @@
 /*
- * Looks at rollouts, one configuration after the other, one walk after the other:
+ * Looks at rollouts, one configuration after the other, one tour after the other:
  *
  *   pending               how many devices the target has, and where they lie -> the bound of the next wave
  *   running, soaking      the four counts of the devices so far
  *   rolling back          who still has it
  *
- * The bound of a wave of k devices is found by two walks: the first counts places by their high 16 bits, the second, in
+ * The bound of a wave of k devices is found by two tours: the first counts places by their high 16 bits, the second, in
  * the one bucket that matters, by their low 16.
  */
 #include "worker/rollouts.h"
@@ -38,7 +38,7 @@ struct rollouts {
 	/* the one under way */
 	enum stage stage;
 	struct rollout_seen seen;
-	struct walk_draw draw;
+	struct draw draw;
 	uint32_t buckets[BUCKETS];
 	uint64_t below; /* devices whose place lies below the bucket */
 	struct rollout next;
@@ -154,15 +154,16 @@ stage_after(struct rollouts *r, uint64_t n)
 }
 
 static void
-walk_done(struct walk *k)
+counted(struct tour *k)
 {
 	struct rollouts *r = k->owner;
-	uint64_t n = k->place.delivered;
-	bool good = k->fault.code == F_NONE;
+	uint64_t n = k->task->place.delivered;
+	enum fault_code code = k->task->fault.code;
+	bool good = code == F_NONE;
 
 	/* to ask again would be of no use */
-	r->seen.blind = k->fault.code == F_QueryTooLong || k->fault.code == F_QueryTooLarge;
-	walk_free(k);
+	r->seen.blind = code == F_QueryTooLong || code == F_QueryTooLarge;
+	tour_free(k);
 	if (good) {
 		r->stage = stage_after(r, n);
 		stage_run(r);
@@ -205,18 +206,18 @@ draw_prepare(struct rollouts *r)
 }
 
 static void
-count_walk(struct rollouts *r, struct query *q, enum configuration_count what)
+count_devices(struct rollouts *r, struct query *q, enum configuration_count what)
 {
-	struct walk *k = walk_new(r->loop, WALK_QUERY, walk_done);
+	struct query_task *t = query_task_new(q);
+	struct tour *k = tour_new(r->loop, &t->task, counted);
 
-	k->query = q;
-	k->count = true;
+	t->count = true;
 	k->owner = r;
 	if (what == COUNT_TARGETED) {
 		draw_prepare(r);
-		k->draw = &r->draw;
+		t->sink = &r->draw.sink;
 	}
-	fleet_walk(r->fleet, k);
+	fleet_tour(r->fleet, k);
 }
 
 /* Count what this stage asks for, or the first one behind it that has something to count; all is counted: what now? */
@@ -227,7 +228,7 @@ stage_run(struct rollouts *r)
 		struct query *q = count_query(current(r), asks[r->stage]);
 
 		if (q != NULL) {
-			count_walk(r, q, asks[r->stage]);
+			count_devices(r, q, asks[r->stage]);
 			return;
 		}
 		r->stage = stage_after(r, 0);
@@ -241,7 +242,7 @@ look_begin(struct rollouts *r)
 	const struct rollout *is = current(r)->rollout;
 
 	r->seen = (struct rollout_seen){ .step = is->step };
-	r->draw = (struct walk_draw){ .salt = is->salt };
+	r->draw = (struct draw){ .sink = draw_sink(), .salt = is->salt };
 	switch (is->status) {
 	case ROLLOUT_PENDING:
 		r->stage = STAGE_DRAW;

@@ -1,5 +1,5 @@
 /*
- * The rollouts of configurations, moved on by what is counted of them (config/rollout.h): a look counts by walks, and if that
+ * The rollouts of configurations, moved on by what is counted of them (config/rollout.h): a look counts by tours, and if that
  * takes the rollout a step further, the step is an operation on shard 0 as any other. On one loop; no thread waits.
  */
 #ifndef TWINHUB_WORKER_ROLLOUTS_H

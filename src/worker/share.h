@@ -1,5 +1,5 @@
 /*
- * Shares of what there is too little of: seats of walks, and bytes of answers that their clients have not read. A tree of
+ * Shares of what there is too little of: seats of tours, and bytes of answers that their clients have not read. A tree of
  * those who hold or want some of it:
  *
  *   all -> policy, or device -> address that it asks from
@@ -18,14 +18,14 @@
 #include "base/base.h"
 
 enum share_kind {
-	SHARE_CHEAP, /* seats of walks whose work is small whatever the fleet's size */
+	SHARE_CHEAP, /* seats of tours whose work is small whatever the fleet's size */
 	SHARE_COSTLY,
 	SHARE_BYTES,
 	SHARE_KINDS
 };
 #define SHARE_LANES SHARE_BYTES /* kinds that are seats */
 
-struct walk;
+struct tour;
 
 struct share {
 	struct share *parent; /* NULL: of all */
@@ -36,10 +36,10 @@ struct share {
 	uint64_t used[SHARE_KINDS], wanted[SHARE_KINDS];
 	/* The time of workers that it has had in a lane, and about the least of its children's. Any thread. */
 	atomic_uint_least64_t served_ns[SHARE_LANES], clock_ns[SHARE_LANES];
-	/* of one address: its walks that wait for a seat, oldest first, and the next one of those that have some */
-	struct walk *first[SHARE_LANES], **end[SHARE_LANES];
+	/* of one address: its tours that wait for a seat, oldest first, and the next one of those that have some */
+	struct tour *first[SHARE_LANES], **end[SHARE_LANES];
 	struct share *next[SHARE_LANES];
-	uint32_t paths; /* columns that its walks build */
+	uint32_t paths; /* columns that its tours build */
 };
 
 struct shares {

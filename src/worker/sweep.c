@@ -7,6 +7,15 @@
 
 #define SWEEP_WRITES_MAX 300u /* that one commit takes with it: others' answers wait for it */
 
+/* When all twins are evaluated next, for whoever asks why (config/why.h). */
+static void
+sweep_due(struct worker *w, int64_t us)
+{
+	w->sweep_again_us = us;
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+		shard_sweep_due(w->shards[s], us);
+}
+
 void
 sweep_configure(struct worker *w)
 {
@@ -16,9 +25,9 @@ sweep_configure(struct worker *w)
 		shard_configure(w->shards[s], set);
 	w->sweeping = true;
 	if (set == NULL || set->n == 0)
-		w->sweep_again_us = 0;
+		sweep_due(w, 0);
 	else if (w->sweep_again_us == 0) /* new catalogues do not put the next round off */
-		w->sweep_again_us = clock_mono_us() + CONFIGURE_PERIOD_US;
+		sweep_due(w, clock_mono_us() + CONFIGURE_PERIOD_US);
 }
 
 void
@@ -40,7 +49,7 @@ sweep_again(struct worker *w)
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
 		shard_sweep_again(w->shards[s]);
 	w->sweeping = true;
-	w->sweep_again_us = now_us + CONFIGURE_PERIOD_US;
+	sweep_due(w, now_us + CONFIGURE_PERIOD_US);
 }
 
 static bool

@@ -1,7 +1,7 @@
 /*
- * Tickets: what a request holds of its asker's share (share.h), from the walk that it asks for until its answer has left.
- * Walks without a seat wait here; a ticket that goes lets the next one in. One lock for the whole fleet: it is taken a few
- * times in the life of a walk.
+ * Tickets: what a request holds of its asker's share (share.h), from the tour that it asks for until its answer has left.
+ * Tours without a seat wait here; a ticket that goes lets the next one in. One lock for the whole fleet: it is taken a few
+ * times in the life of a tour.
  */
 #include "worker/priv.h"
 
@@ -19,8 +19,8 @@ struct ticket {
 void
 seats_init(struct fleet *f)
 {
-	const uint64_t limit[SHARE_KINDS] = { [SHARE_CHEAP] = WALKS_CHEAP_MAX,
-		[SHARE_COSTLY] = WALKS_COSTLY_MAX,
+	const uint64_t limit[SHARE_KINDS] = { [SHARE_CHEAP] = TOURS_CHEAP_MAX,
+		[SHARE_COSTLY] = TOURS_COSTLY_MAX,
 		[SHARE_BYTES] = f->o.answer_bytes };
 
 	for (unsigned i = 0; i < SHARE_LANES; i++)
@@ -66,7 +66,7 @@ ticket_share(const struct ticket *t)
 /* ---- seats ---- */
 
 static void
-line_put(struct seats *s, struct share *sh, enum share_kind lane, struct walk *k)
+line_put(struct seats *s, struct share *sh, enum share_kind lane, struct tour *k)
 {
 	if (sh->first[lane] == NULL) {
 		sh->next[lane] = NULL;
@@ -79,12 +79,12 @@ line_put(struct seats *s, struct share *sh, enum share_kind lane, struct walk *k
 	share_want(sh, lane, 1);
 }
 
-/* The oldest walk of the share at this place of the line; it goes to the line's end, or out of it. */
-static struct walk *
+/* The oldest tour of the share at this place of the line; it goes to the line's end, or out of it. */
+static struct tour *
 line_take(struct seats *s, struct share **at, enum share_kind lane)
 {
 	struct share *sh = *at;
-	struct walk *k = sh->first[lane];
+	struct tour *k = sh->first[lane];
 
 	sh->first[lane] = k->next;
 	if (sh->first[lane] == NULL)
@@ -101,7 +101,7 @@ line_take(struct seats *s, struct share **at, enum share_kind lane)
 	return k;
 }
 
-/* Where a share stands whose first walk has waited too long, or else one that is within its share: of these the one
+/* Where a share stands whose first tour has waited too long, or else one that is within its share: of these the one
  * whose policy has the fewest seats. NULL: nobody. */
 static struct share **
 line_next(struct seats *s, enum share_kind lane, int64_t now_us)
@@ -127,10 +127,10 @@ seat_take(struct ticket *t, enum share_kind lane)
 }
 
 /* Those whose turn it is now, linked by next. The lock is held. */
-static struct walk *
+static struct tour *
 seats_fill(struct fleet *f, enum share_kind lane)
 {
-	struct walk *first = NULL, **end = &first, *k;
+	struct tour *first = NULL, **end = &first, *k;
 	int64_t now_us = clock_mono_us();
 	struct share **at;
 
@@ -138,7 +138,7 @@ seats_fill(struct fleet *f, enum share_kind lane)
 		k = line_take(&f->seats, at, lane);
 		f->seats.nwaiting--;
 		if (now_us >= k->deadline_us)
-			fault_set(&k->fault, F_ThrottlingException,
+			fault_set(&k->task->fault, F_ThrottlingException,
 			    "too many queries at once: it has waited for its turn for as long as a "
 			    "query may take");
 		else
@@ -151,25 +151,25 @@ seats_fill(struct fleet *f, enum share_kind lane)
 }
 
 static void
-start_all(struct fleet *f, struct walk *k)
+start_all(struct fleet *f, struct tour *k)
 {
-	struct walk *next;
+	struct tour *next;
 
 	for (; k != NULL; k = next) {
 		next = k->next;
-		walk_start(f, k);
+		tour_start(f, k);
 	}
 }
 
 void
-walk_seat(struct fleet *f, struct walk *k)
+tour_seat(struct fleet *f, struct tour *k)
 {
 	struct ticket *t = k->ticket;
 	bool waits = false;
 
 	pthread_mutex_lock(&f->seats.mutex);
 	if (atomic_load(&f->stop)) {
-		fault_set(&k->fault, F_ServiceUnavailable, "the hub is stopping");
+		fault_set(&k->task->fault, F_ServiceUnavailable, "the hub is stopping");
 	} else if (t->share == NULL) {
 		/* the hub's own has its seat */
 	} else if (t->share->wanted[k->lane] == 0 &&
@@ -181,26 +181,26 @@ walk_seat(struct fleet *f, struct walk *k)
 		f->seats.nwaiting++;
 		waits = true;
 	} else {
-		fault_set(&k->fault, F_ThrottlingException,
+		fault_set(&k->task->fault, F_ThrottlingException,
 		    "too many queries at once: %u of this policy or device and address wait for "
 		    "their turn",
 		    (unsigned)t->share->wanted[k->lane]);
 	}
 	pthread_mutex_unlock(&f->seats.mutex);
 	if (!waits)
-		walk_start(f, k);
+		tour_start(f, k);
 }
 
 void
 seats_stop(struct fleet *f)
 {
-	struct walk *all = NULL, *k;
+	struct tour *all = NULL, *k;
 
 	pthread_mutex_lock(&f->seats.mutex);
 	for (int lane = 0; lane < SHARE_LANES; lane++)
 		while (f->seats.line[lane] != NULL) {
 			k = line_take(&f->seats, &f->seats.line[lane], (enum share_kind)lane);
-			fault_set(&k->fault, F_ServiceUnavailable, "the hub is stopping");
+			fault_set(&k->task->fault, F_ServiceUnavailable, "the hub is stopping");
 			k->next = all;
 			all = k;
 		}
@@ -292,7 +292,7 @@ ticket_built(struct ticket *t)
 void
 ticket_free(struct ticket *t)
 {
-	struct walk *next = NULL;
+	struct tour *next = NULL;
 	struct fleet *f;
 
 	if (t == NULL)

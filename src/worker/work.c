@@ -1,4 +1,4 @@
-/* Works, notes and walks: made by one thread, freed by another. */
+/* Works, notes and tours: made by one thread, freed by another. */
 #include "worker/priv.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * One worker: inbox -> hub_apply -> commit -> whoever waits.
  *
  * A turn: what has come, in; operations, parcels, sweeps and jobs into the gathering round; the round to the store; a slice of a
- * walk. Nobody hears of anything before it is on disk: gate.h.
+ * tour. Nobody hears of anything before it is on disk: gate.h.
  */
 #include "log/log.h"
 #include "worker/priv.h"
@@ -119,7 +119,7 @@ on_completion(struct worker *w)
 		return;
 	w->taken.nop = w->taken.nparcel = 0;
 	worker_identities_changed(w, identities(w) - before);
-	walks_undone(w);
+	tours_undone(w);
 	sweep_restart(w);
 	jobs_restart(w);
 	gate_tell(&w->gate);
@@ -255,7 +255,7 @@ worker_finished(struct worker *w)
 {
 	return w->stopping && gate_idle(&w->gate) && w->queue == NULL &&
 	    !inbox_has(&w->inbox, false) && atomic_load(&w->nwork) == 0 &&
-	    atomic_load(&w->fleet->nwalk) == 0;
+	    atomic_load(&w->fleet->ntour) == 0;
 }
 
 static int64_t
@@ -263,7 +263,7 @@ patience_us(struct worker *w)
 {
 	int64_t sweep_us, jobs_us;
 
-	if (walks_await(w) || parcel_awaits(w) || gate_awaits(&w->gate))
+	if (tours_await(w) || parcel_awaits(w) || gate_awaits(&w->gate))
 		return 0;
 	if (w->stopping || gate_needs_repair(&w->gate))
 		return RETRY_US;
@@ -284,7 +284,7 @@ worker_turn(struct worker *w)
 	jobs_turn(w);
 	round_submit(w);
 	settle_columns(w);
-	walk_turn(w);
+	tour_turn(w);
 	evict(w);
 }
 
@@ -335,6 +335,10 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 	        .next = next_batch,
 	        .may_answer = f->o.may_answer != NULL ? may_answer : NULL,
 	        .reads_fenced = f->o.reads_fenced });
+	w->slice = (struct slice){ .ctx = w,
+		.scratch = &w->query_scratch,
+		.column_bytes = f->o.column_bytes / SHARDS,
+		.env = &w->env };
 	w->env = (struct hub_env){ .mac = sas_mac_new(),
 		.scratch = &w->scratch,
 		.ctx = w,
@@ -359,6 +363,7 @@ worker_fini(struct worker *w)
 	if (w->catalogue != NULL)
 		catalogue_drop(w->fleet->o.catalogue, w->catalogue);
 	sas_mac_free(w->env.mac);
+	slice_fini(&w->slice);
 	query_scratch_fini(&w->query_scratch);
 	buf_fini(&w->scratch);
 	buf_fini(&w->key);

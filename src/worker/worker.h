@@ -11,14 +11,13 @@
 #define TWINHUB_WORKER_H
 
 #include "config/config.h"
-#include "config/dryrun.h"
+#include "config/questions.h"
 #include "hub/hub.h"
-#include "job/work.h"
-#include "config/why.h"
+#include "job/questions.h"
 #include "limit/limit.h"
 #include "net/net.h"
-#include "query/columns.h"
 #include "store/store.h"
+#include "worker/tour.h"
 
 #include <stdatomic.h>
 
@@ -141,146 +140,6 @@ struct note {
 	char bytes[];
 };
 
-/* ---- who asks ---- */
-
-/*
- * What one request holds of its asker's share: a seat of walks, and bytes of an answer that its client has not read. An
- * asker is a policy, or a device, at one address. A ticket goes with the walk and then with its answer, until that has left:
- * so who does not read has no more of either. Any thread.
- */
-struct fleet;
-struct ticket;
-struct ticket *ticket_new(struct fleet *f, struct str who, struct str from);
-void ticket_free(struct ticket *t); /* a walk that waits may begin; NULL is fine */
-/* The answer takes so many bytes now; false: more than its share, or all that there is, and nothing has changed. */
-bool ticket_hold(struct ticket *t, size_t bytes);
-size_t ticket_bytes(const struct ticket *t);
-/* Others wait for what it holds. */
-bool ticket_pressed(struct ticket *t);
-
-/* ---- a walk over the whole fleet: queries and lists ---- */
-
-/* Rows whose place in a rollout (rollout_place) lies in [from, to); if there are buckets, each is counted in the one of
- * (place - from) >> shift. */
-struct walk_draw {
-	uint64_t salt, from, to;
-	unsigned shift;
-	uint32_t *buckets; /* NULL: none */
-};
-
-enum walk_kind {
-	WALK_QUERY,
-	WALK_IDENTITIES,
-	WALK_COUNTS,
-	WALK_COLUMNS,
-	WALK_JOBS,
-	WALK_DRY_RUN,
-	WALK_WHY
-};
-
-/* Where the time of a query goes. Waiting is for its turn, behind other work and for commits that it has seen. */
-enum walk_step {
-	STEP_PARSE, /* the sender's */
-	STEP_WAIT,
-	STEP_BUILD,  /* rows shown to columns, their documents read */
-	STEP_JUDGE,  /* by columns; groups counted by columns */
-	STEP_LOAD,   /* documents from the store */
-	STEP_ASK,    /* documents, whether they match */
-	STEP_OUTPUT, /* of documents: projected, put in order, counted */
-	STEP_FINISH, /* groups put together, all put in order and written */
-	WALK_STEPS
-};
-extern const char *const walk_step_names[WALK_STEPS]; /* "parse", ... */
-
-/* A job that is only tried: its targets are listed, and some shown as they would be. */
-struct walk_trial {
-	struct job *job;    /* owned */
-	bool counts;        /* the first page: the whole fleet is counted */
-	unsigned left;      /* twins still to be shown */
-	uint64_t devices;   /* out: targets seen */
-	struct buf samples; /* out: what would become of them, with commas between */
-	bool over;          /* out: the next page begins at `end` */
-	struct query_place end;
-};
-#define WALK_TRIAL_BYTES (8u << 20) /* of samples; at it there are fewer */
-
-/*
- * Visits the shards in order, in slices between batches, each worker's part behind its commits: what it shows is durable
- * and holds every write acknowledged before it began. Two devices may be seen at slightly different moments. Aggregates
- * are gathered by all workers at once: the last bits of a SUM or AVG may differ with the number of workers.
- */
-struct walk {
-	struct msg msg; /* the fleet's */
-	enum walk_kind kind;
-	struct ticket *ticket;  /* owned; NULL: the hub's own walk, which waits for no seat */
-	struct query *query;    /* WALK_QUERY: owned */
-	bool count;             /* WALK_QUERY: rows are counted in place.delivered, none is shown */
-	struct walk_draw *draw; /* of those, only what it takes; the sender's. NULL: all */
-	bool explain;           /* WALK_QUERY: facts.ns and columns are wanted */
-	int job_type, job_status; /* WALK_JOBS: only such ones; -1: any */
-	struct dryrun *dry;       /* WALK_DRY_RUN: owned; json has entries of devices */
-	bool
-	    dry_counts; /* WALK_DRY_RUN: the whole fleet is counted, not only up to the page's end */
-	bool page_over; /* out, WALK_DRY_RUN: the next page begins at page_end */
-	struct query_place page_end;
-	struct why *why;          /* WALK_WHY: owned; json has its entries */
-	bool found;               /* out, WALK_WHY of one twin: its device is there */
-	uint32_t limit;           /* rows of this page, or identities wanted, 1 to 1000 */
-	struct query_place place; /* in: where to begin; out: where the next page begins */
-	bool more;                /* out: there may be rows behind this page */
-	uint32_t nrow;            /* out: rows in json */
-	struct rope page;         /* out: rows as JSON, with commas between, without brackets... */
-	struct buf json;          /* ...and the last of them, behind it */
-	struct shard_counts counts; /* out: WALK_COUNTS */
-	uint64_t looped;            /* out: WALK_COUNTS: shard_looped of all, since the start */
-	struct fault fault;         /* out: F_NONE, or what went wrong; then json means nothing */
-	struct loop *home;
-	void (*done)(struct walk *w); /* owns w from then on: ends with walk_free */
-	struct reply_to reply_to;     /* the sender's */
-	void *owner;                  /* the sender's: outlives the walk */
-	struct walk_facts {
-		uint64_t judged; /* row numbers looked at, by columns or one by one */
-		uint64_t asked;  /* of those, rows whose document was asked */
-		uint64_t shown;  /* rows from which columns were made */
-		uint32_t columns,
-		    held; /* paths worth a column, summed over shards; those that had one */
-		int64_t ns[WALK_STEPS]; /* explain: summed over workers */
-		int64_t total_ns;       /* from fleet_walk until it goes home */
-		size_t column_bytes;    /* WALK_COLUMNS */
-	} facts;                        /* out */
-	struct column_report *columns;  /* out: explain, those of its paths; WALK_COLUMNS: all */
-	uint64_t reflects[SHARDS];      /* out: marks of shards when they were seen; 0: not seen */
-	struct query_groups *groups;    /* the fleet's, as is all below */
-	struct query_order *order;      /* ORDER BY on rows */
-	struct walk_trial *trial;       /* owned; json has ids of targets. NULL: it is no trial */
-	bool registry; /* WALK_QUERY: json has the matching devices' identities, no results */
-	struct rope module_page; /* out: those of all their modules then, with commas between... */
-	struct buf modules;      /* ...and the last of them */
-	struct rowset *rows;     /* a job's targets: rows that match go here instead */
-	struct vector *vector;
-	uint32_t scanned; /* shard of the last turn */
-	struct walk_ids *ids;
-	struct worker *at;
-	unsigned lane;      /* enum share_kind */
-	uint32_t builds;    /* columns that it may not make yet; 0: it can have its turn */
-	bool short_of_room; /* of answers: the page ends here */
-	int64_t deadline_us;
-	int64_t begin_ns, lap_ns;
-	struct walk *next;
-	struct walk *whole, *parts; /* of an aggregate: one a worker, all at once */
-	unsigned npart;
-	atomic_uint waiting; /* parts that are not done */
-};
-
-struct walk *walk_new(struct loop *home, enum walk_kind kind, void (*done)(struct walk *w));
-void walk_free(struct walk *w);
-
-/* What a page reflects, as x-twinhub-reflects gives it: base64 of varints: the first shard seen, how many, the least of
- * their marks, and what each is above it. Nothing if no shard was seen. */
-void walk_reflects(const struct walk *w, struct buf *out);
-
-#define WALK_BYTES_MAX (16u << 20) /* of one page's JSON; at it the page ends early */
-
 /* ---- the fleet: all shards and their workers ---- */
 
 struct fleet;
@@ -295,7 +154,7 @@ struct fleet_options {
 	    work_bytes; /* of works of one worker, of senders without a bound of their own; 0: WORK_BYTES_MAX */
 	uint64_t answer_bytes;   /* of answers that are made or have not been read, in all */
 	uint64_t column_bytes;   /* memory of columns, all shards together; 0: none are made */
-	int64_t walk_us;         /* time of one walk; at it the answer is 400 */
+	int64_t tour_us;         /* time of one tour; at it the answer is 400 */
 	uint64_t identities_max; /* L-24 */
 	struct catalogue_box *catalogue;
 	struct loop *const *loops; /* reply_to.loop indexes these */
@@ -321,7 +180,6 @@ struct configurations *fleet_configurations(const struct fleet *f);
 enum err fleet_start(struct fleet *f);
 /* Any thread. The work comes back through done, whatever happens. */
 void fleet_submit(struct fleet *f, struct work *w);
-void fleet_walk(struct fleet *f, struct walk *w);
 /* Any thread; all devices in it are this worker's. It comes back through done, whatever happens. */
 void fleet_parcel(struct fleet *f, unsigned worker, struct parcel *p);
 unsigned fleet_worker_of(const struct fleet *f, struct str device);

@@ -1,5 +1,7 @@
 #include "contact.h"
 #include "config/configure.h"
+#include "task/counts.h"
+#include "task/registry.h"
 #include "worker/priv.h"
 #include "worker/rollouts.h"
 #include "world.h"
@@ -118,7 +120,7 @@ bool
 contact_job_chooses(const struct world *w, const struct vector *v)
 {
 	for (unsigned i = 0; i < w->o.nworker; i++) {
-		const struct walk *scan = w->fleet->workers[i].jobs.scan;
+		const struct query_task *scan = w->fleet->workers[i].jobs.scan;
 
 		if (scan != NULL && scan->vector == v)
 			return true;
@@ -126,7 +128,7 @@ contact_job_chooses(const struct world *w, const struct vector *v)
 	return false;
 }
 
-/* ---- walks ---- */
+/* ---- tours ---- */
 
 struct ask *
 ask_new(enum ask_kind kind, void *owner, void (*done)(struct ask *a))
@@ -147,42 +149,84 @@ ask_free(struct ask *a)
 	free(a);
 }
 
+/* Sends the plan back: a query goes on with it. */
 static void
-walk_back(struct walk *walk)
+take_query(struct ask *a, struct tour *tour)
 {
-	struct ask *a = walk->owner;
+	struct query_task *q = query_task_of(tour->task);
 
-	a->fault = walk->fault;
-	a->more = walk->more;
-	a->nrow = walk->nrow;
-	a->place = walk->place;
-	for (const struct rope_piece *p = walk->page.first; p != NULL; p = p->next)
-		buf_put(&a->rows, p->bytes, p->n);
-	buf_str(&a->rows, buf_view(&walk->json));
-	a->query = walk->query;
-	walk->query = NULL;
-	walk_free(walk);
+	if (a->kind != ASK_QUERY)
+		return;
+	a->query = q->query;
+	q->query = NULL;
+}
+
+static void
+tour_back(struct tour *tour)
+{
+	struct ask *a = tour->owner;
+	const struct task *t = tour->task;
+	const struct page *page = t->page;
+
+	a->fault = t->fault;
+	a->place = t->place;
+	if (page != NULL) {
+		a->more = page->more;
+		a->nrow = page->nrow;
+		for (const struct rope_piece *p = page->rows.pieces.first; p != NULL; p = p->next)
+			buf_put(&a->rows, p->bytes, p->n);
+		buf_str(&a->rows, buf_view(&page->rows.rest));
+	}
+	take_query(a, tour);
+	tour_free(tour);
 	a->done(a);
+}
+
+static struct task *
+query_of(struct ask *a)
+{
+	struct query_task *q = any_query_task_new(a->query);
+
+	a->query = NULL;
+	q->count = a->count;
+	q->explain = a->explain;
+	return &q->task;
+}
+
+static struct task *
+dry_run_of(struct ask *a)
+{
+	struct dryrun_task *d = dryrun_task_new();
+
+	d->run = dryrun_new(a->set, a->record, 3);
+	d->counts = true;
+	return &d->task;
+}
+
+static struct task *
+task_of(struct ask *a)
+{
+	switch (a->kind) {
+	case ASK_QUERY: return query_of(a);
+	case ASK_IDENTITIES: return list_task_new();
+	case ASK_COUNTS: return &counts_task_new()->task;
+	case ASK_COLUMNS: return &columns_task_new()->task;
+	case ASK_JOBS: return &jobs_task_new(-1, -1)->task;
+	case ASK_DRY_RUN: break;
+	}
+	return dry_run_of(a);
 }
 
 void
 ask_send(struct world *w, struct ask *a)
 {
-	static const enum walk_kind kinds[] = { WALK_QUERY, WALK_IDENTITIES, WALK_COUNTS,
-		WALK_COLUMNS, WALK_JOBS, WALK_DRY_RUN };
-	struct walk *walk = walk_new(w->loop, kinds[a->kind], walk_back);
+	struct task *t = task_of(a);
+	struct tour *tour = tour_new(w->loop, t, tour_back);
 
-	walk->owner = a;
-	walk->query = a->query;
-	a->query = NULL;
-	walk->limit = a->limit;
-	walk->place = a->place;
-	walk->count = a->count;
-	walk->explain = a->explain;
-	walk->job_type = walk->job_status = -1;
-	if (a->kind == ASK_DRY_RUN) {
-		walk->dry = dryrun_new(a->set, a->record, 3);
-		walk->dry_counts = true;
-	}
-	fleet_walk(w->fleet, walk);
+	if (t->page != NULL)
+		t->page->limit = a->limit;
+	t->place = a->place;
+	tour->explain = a->explain;
+	tour->owner = a;
+	fleet_tour(w->fleet, tour);
 }

@@ -38,7 +38,7 @@ bool contact_put_off(const struct world *w);
 /* Does a job choose its targets with it? */
 bool contact_job_chooses(const struct world *w, const struct vector *v);
 
-/* ---- a walk over the whole fleet ---- */
+/* ---- a tour of the whole fleet ---- */
 
 enum ask_kind { ASK_QUERY, ASK_IDENTITIES, ASK_COUNTS, ASK_COLUMNS, ASK_JOBS, ASK_DRY_RUN };
 

@@ -230,7 +230,7 @@ draw_options(struct world *w, uint32_t most_devices)
 		.cache_bytes = SHARDS * caches[rnd_below(&w->rnd, 4)],
 		.query_bytes = queries[rnd_below(&w->rnd, 4)],
 		.column_bytes = SHARDS * columns[rnd_below(&w->rnd, 6)],
-		.walk_us = 60 * SECOND,
+		.tour_us = 60 * SECOND,
 		.identities_max = rnd_below(&w->rnd, 4) == 0 ? n : 100000,
 		.catalogue = w->box,
 		.loops = &w->loop,
@@ -332,7 +332,7 @@ world_rest(struct world *w)
 		uint64_t home = w->nhome;
 
 		if (n > REST_MAX)
-			world_fail("%u works, %u parcels and %u walks never come back", w->nwork,
+			world_fail("%u works, %u parcels and %u tours never come back", w->nwork,
 			    w->nparcel, w->nwalk);
 		w->mono_us += 100;
 		world_round(w);

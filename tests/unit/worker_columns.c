@@ -3,6 +3,7 @@
  * documents would. The same condition is put so that no column can help: `ARRAY_CONTAINS([1], 1) = (condition)`.
  */
 #include "rnd.h"
+#include "task/counts.h"
 #include "worker_kit.h"
 
 #include <semaphore.h>
@@ -131,7 +132,7 @@ columns__show_nothing_of_what_failed(void **state)
 {
 	struct kit *k = *state;
 	struct rnd r = { 13 };
-	struct walk *w;
+	struct tour *w;
 
 	fleet_with_tags(k, &r, 1);
 	ask_both(k);
@@ -148,11 +149,11 @@ columns__show_nothing_of_what_failed(void **state)
 	kit_await(k, k->nback == 100);
 	disk_release(0);
 	do {
-		w = kit_do_walk(k,
-		    kit_walk(k, "SELECT COUNT() AS c FROM devices WHERE tags.state = 'bad'", 100));
-	} while (w->fault.code == F_ServiceUnavailable);
-	assert_int_equal(w->fault.code, F_NONE);
-	assert_true(str_eq(buf_view(&w->json), STR("{\"c\":0}")));
+		w = kit_do_tour(k,
+		    kit_tour(k, "SELECT COUNT() AS c FROM devices WHERE tags.state = 'bad'", 100));
+	} while (w->task->fault.code == F_ServiceUnavailable);
+	assert_int_equal(w->task->fault.code, F_NONE);
+	assert_true(str_eq(buf_view(&w->task->page->rows.rest), STR("{\"c\":0}")));
 }
 
 /* ---- while others write ---- */
@@ -237,15 +238,15 @@ columns__hold_every_write_acknowledged_before_the_query(void **state)
 static bool
 fits(struct kit *k, unsigned nworker, uint64_t query_bytes)
 {
-	struct walk *w;
+	struct tour *w;
 	bool ok;
 
 	k->fo.query_bytes = query_bytes;
 	kit_start(k, nworker);
-	w = kit_do_walk(
-	    k, kit_walk(k, "SELECT tags.n, COUNT() AS c FROM devices GROUP BY tags.n", 1000));
-	ok = w->fault.code == F_NONE;
-	assert_true(ok || w->fault.code == F_QueryTooLarge);
+	w = kit_do_tour(
+	    k, kit_tour(k, "SELECT tags.n, COUNT() AS c FROM devices GROUP BY tags.n", 1000));
+	ok = w->task->fault.code == F_NONE;
+	assert_true(ok || w->task->fault.code == F_QueryTooLarge);
 	kit_stop(k);
 	return ok;
 }
@@ -272,17 +273,17 @@ groups__fit_whatever_the_number_of_workers(void **state)
 }
 
 static void
-walks__end_at_their_time(void **state)
+tours__end_at_their_time(void **state)
 {
 	struct kit *k = *state;
 	struct rnd r = { 18 };
-	struct walk *w;
+	struct tour *w;
 
-	k->fo.walk_us = 0;
+	k->fo.tour_us = 0;
 	fleet_with_tags(k, &r, 1);
-	w = kit_do_walk(k, kit_walk(k, "SELECT * FROM devices", 100));
-	assert_int_equal(w->fault.code, F_QueryTooLong);
-	assert_non_null(strstr(w->fault.text, "took longer than"));
+	w = kit_do_tour(k, kit_tour(k, "SELECT * FROM devices", 100));
+	assert_int_equal(w->task->fault.code, F_QueryTooLong);
+	assert_non_null(strstr(w->task->fault.text, "took longer than"));
 }
 
 /* ---- large results ---- */
@@ -306,10 +307,10 @@ hold_run(struct msg *m)
 static atomic_bool large_is_back;
 
 static void
-large_back(struct walk *w)
+large_back(struct tour *w)
 {
 	atomic_store(&large_is_back, true);
-	kit_walk_back(w);
+	kit_tour_back(w);
 }
 
 /* What takes long at the end of a large question is no worker's: everybody else is served meanwhile. */
@@ -322,7 +323,7 @@ groups__that_are_many_are_put_together_beside_the_workers(void **state)
 	struct kit *k = *state;
 	struct hold h = { .msg.run = hold_run };
 	unsigned served = 0;
-	struct walk *w;
+	struct tour *w;
 	char twin[16];
 	bool early;
 
@@ -332,38 +333,38 @@ groups__that_are_many_are_put_together_beside_the_workers(void **state)
 	mailbox_post(&k->fleet->finisher.box, &h.msg);
 	while (sem_wait(&h.begun) != 0)
 		;
-	w = kit_walk(k, large, 3);
+	w = kit_tour(k, large, 3);
 	w->done = large_back;
-	fleet_walk(k->fleet, w);
+	fleet_tour(k->fleet, w);
 	for (unsigned i = 0; i < 20; i++) {
 		id_of(twin, i);
 		served += kit_do(k, OP_TWIN_PATCH, twin, "{'tags':{'n':1}}") == F_NONE;
-		served += kit_do_walk(k, kit_walk(k, small, 9))->fault.code == F_NONE;
+		served += kit_do_tour(k, kit_tour(k, small, 9))->task->fault.code == F_NONE;
 	}
 	kit_forget(k);
 	early = atomic_load(&large_is_back);
 	sem_post(&h.go); /* before anything can fail: the fleet stops when the finisher has */
 	assert_false(early);
 	assert_int_equal(served, 40);
-	kit_await(k, k->nwalks_back == 1);
-	assert_int_equal(k->walks_back[0]->fault.code, F_NONE);
-	assert_true(k->walks_back[0]->more);
-	assert_true(str_eq(buf_view(&k->walks_back[0]->json),
+	kit_await(k, k->ntours_back == 1);
+	assert_int_equal(k->tours_back[0]->task->fault.code, F_NONE);
+	assert_true(k->tours_back[0]->task->page->more);
+	assert_true(str_eq(buf_view(&k->tours_back[0]->task->page->rows.rest),
 	    STR("{\"deviceId\":\"d999\",\"c\":1},{\"deviceId\":\"d998\",\"c\":1},"
 	        "{\"deviceId\":\"d997\",\"c\":1}")));
 	sem_destroy(&h.begun);
 	sem_destroy(&h.go);
 }
 
-/* ---- what a walk says of itself ---- */
+/* ---- what a tour says of itself ---- */
 
-static struct walk_facts
+static struct query_seen
 facts_of(struct kit *k, const char *query)
 {
-	struct walk *w = kit_do_walk(k, kit_walk(k, query, 100));
+	struct tour *w = kit_do_tour(k, kit_tour(k, query, 100));
 
-	assert_int_equal(w->fault.code, F_NONE);
-	return w->facts;
+	assert_int_equal(w->task->fault.code, F_NONE);
+	return query_task_of(w->task)->seen;
 }
 
 static void
@@ -372,7 +373,7 @@ columns__are_made_at_the_first_use(void **state)
 	static const char query[] = "SELECT COUNT() AS c FROM devices WHERE tags.n > 100";
 	struct kit *k = *state;
 	struct rnd r = { 16 };
-	struct walk_facts f;
+	struct query_seen f;
 
 	fleet_with_tags(k, &r, 2);
 	f = facts_of(k, query);
@@ -419,17 +420,17 @@ columns__are_made_from_records_that_stay_in_the_store(void **state)
 		kit_send(k, OP_TWIN_PATCH, "d7", "{'properties':{'desired':{'a':1}}}");
 	kit_await(k, k->nback == 50);
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		struct walk *w;
-		struct walk_facts f;
+		struct tour *w;
+		struct query_seen f;
 		char *by_documents;
 
-		w = kit_do_walk(k, kit_walk(k, counts[i][0], 100));
-		by_documents = str_dup0(buf_view(&w->json));
+		w = kit_do_tour(k, kit_tour(k, counts[i][0], 100));
+		by_documents = str_dup0(buf_view(&w->task->page->rows.rest));
 		kit_stop(k);
 		kit_start(k, 1 + (unsigned)i);
-		w = kit_do_walk(k, kit_walk(k, counts[i][0], 100));
-		f = w->facts;
-		assert_true(str_eq(buf_view(&w->json), str_of(by_documents)));
+		w = kit_do_tour(k, kit_tour(k, counts[i][0], 100));
+		f = query_task_of(w->task)->seen;
+		assert_true(str_eq(buf_view(&w->task->page->rows.rest), str_of(by_documents)));
 		assert_true(f.shown >= FLEET && f.asked == 0);
 		assert_int_equal(cached_bytes(k), 0);
 		free(by_documents);
@@ -468,10 +469,10 @@ columns__made_while_devices_change_hold_every_write(void **state)
 static uint64_t
 column_bytes_of(struct kit *k)
 {
-	struct walk *w = walk_new(k->loops[0], WALK_COLUMNS, kit_walk_back);
+	struct tour *w = tour_new(k->loops[0], &columns_task_new()->task, kit_tour_back);
 
 	w->owner = k;
-	return kit_do_walk(k, w)->facts.column_bytes;
+	return ((const struct columns_task *)kit_do_tour(k, w)->task)->bytes;
 }
 
 /* Each device has a key of its own and a string that no other has: columns of such paths come and go. */
@@ -520,7 +521,7 @@ columns__order_and_count_without_documents(void **state)
 {
 	struct kit *k = *state;
 	struct rnd r = { 22 };
-	struct walk_facts f;
+	struct query_seen f;
 
 	fleet_with_tags(k, &r, 2);
 	(void)facts_of(k, "SELECT tags.n FROM devices ORDER BY tags.n DESC, deviceId");
@@ -545,16 +546,16 @@ columns__name_a_damaged_record(void **state)
 	struct kit *k = *state;
 	struct rnd r = { 21 };
 	struct buf key = { 0 };
-	struct walk *w;
+	struct tour *w;
 
 	fleet_with_tags(k, &r, 1);
 	kit_stop(k);
 	hub_key(&key, hub_shard_of(STR("d7")), STR("d7"), STR_NONE);
 	kit_store_row(k, STORE_WANTED, buf_view(&key), STR("damaged"));
 	kit_start(k, 1);
-	w = kit_do_walk(k, kit_walk(k, "SELECT COUNT() AS c FROM devices WHERE tags.n > 1", 100));
-	assert_int_equal(w->fault.code, F_StoredDamaged);
-	assert_non_null(strstr(w->fault.text, "d7"));
+	w = kit_do_tour(k, kit_tour(k, "SELECT COUNT() AS c FROM devices WHERE tags.n > 1", 100));
+	assert_int_equal(w->task->fault.code, F_StoredDamaged);
+	assert_non_null(strstr(w->task->fault.text, "d7"));
 	assert_int_equal(
 	    facts_of(k, "SELECT COUNT() AS c FROM devices WHERE status = 'x'").asked, 0);
 	buf_fini(&key);
@@ -572,7 +573,7 @@ main(void)
 		kit_test(columns__hold_every_write_acknowledged_before_the_query),
 		kit_test(groups__fit_whatever_the_number_of_workers),
 		kit_test(groups__that_are_many_are_put_together_beside_the_workers),
-		kit_test(walks__end_at_their_time),
+		kit_test(tours__end_at_their_time),
 		kit_test(columns__are_made_at_the_first_use),
 		kit_test(columns__are_made_from_records_that_stay_in_the_store),
 		kit_test(columns__made_while_devices_change_hold_every_write),

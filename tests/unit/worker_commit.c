@@ -53,13 +53,13 @@ gate__nothing_leaves_before_its_commit(void **state)
 	/* neither what has seen the change, nor what comes after in the next commit */
 	kit_send(k, OP_TWIN_READ, "d0", NULL);
 	kit_send(k, OP_TWIN_READ, "d1", NULL);
-	fleet_walk(k->fleet, kit_walk(k, "SELECT * FROM devices", 100));
+	fleet_tour(k->fleet, kit_tour(k, "SELECT * FROM devices", 100));
 	kit_send(k, OP_TWIN_PATCH, "d0", "{'properties':{'desired':{'a':2}}}");
 	kit_taken(k);
 	kit_flush(k);
-	assert_int_equal(k->nback + k->nnotes + k->nwalks_back, 0);
+	assert_int_equal(k->nback + k->nnotes + k->ntours_back, 0);
 	disk_release(0);
-	kit_await(k, k->nback == 4 && k->nnotes == 2 && k->nwalks_back == 1);
+	kit_await(k, k->nback == 4 && k->nnotes == 2 && k->ntours_back == 1);
 	kit_flush(k);
 	assert_string_equal((buf_putc(&k->notes, '\0'), k->notes.p),
 	    "notify 6 v2 {\"a\":1,\"$version\":2}\nnotify 6 v3 {\"a\":2,\"$version\":3}\n");
@@ -120,17 +120,17 @@ lease__lost_before_the_answer_is_503_a_close_and_no_change_taken_back(void **sta
 	kit_send(k, OP_TWIN_PATCH, "d0", "{'properties':{'desired':{'a':1}}}");
 	disk_await();
 	kit_send(k, OP_TWIN_READ, "d0", NULL);
-	fleet_walk(k->fleet, kit_walk(k, "SELECT * FROM devices", 100));
+	fleet_tour(k->fleet, kit_tour(k, "SELECT * FROM devices", 100));
 	kit_taken(k);
 	atomic_store(&lease, 0);
 	disk_release(0);
-	kit_await(k, k->nback == 2 && k->nnotes == 1 && k->nwalks_back == 1);
+	kit_await(k, k->nback == 2 && k->nnotes == 1 && k->ntours_back == 1);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(k->back[i]->reply.fault.code, F_ServiceUnavailable);
 		assert_non_null(strstr(k->back[i]->reply.fault.text, "may have been done, or not"));
 		assert_int_equal(k->back[i]->reply.body.n, 0);
 	}
-	assert_int_equal(k->walks_back[0]->fault.code, F_ServiceUnavailable);
+	assert_int_equal(k->tours_back[0]->task->fault.code, F_ServiceUnavailable);
 	assert_memory_equal(k->notes.p, "close 6\n", 8);
 	assert_int_equal(kit_do(k, OP_TWIN_READ, "d0", NULL), F_ServiceUnavailable);
 	atomic_store(&lease, 2);
@@ -150,9 +150,9 @@ lease__fenced_reads_and_queries_wait_for_a_commit_of_their_own(void **state)
 	store_stats(k->store, &before);
 	kit_shows(k, "d0", "'version':2");
 	kit_forget(k);
-	fleet_walk(k->fleet, kit_walk(k, "SELECT * FROM devices", 100));
-	kit_await(k, k->nwalks_back == 1);
-	assert_int_equal(k->walks_back[0]->fault.code, F_NONE);
+	fleet_tour(k->fleet, kit_tour(k, "SELECT * FROM devices", 100));
+	kit_await(k, k->ntours_back == 1);
+	assert_int_equal(k->tours_back[0]->task->fault.code, F_NONE);
 	store_stats(k->store, &after);
 	assert_true(after.commits >= before.commits + 3); /* the read, and each worker's part */
 }
@@ -201,16 +201,16 @@ failure__both_rounds_are_undone_answered_and_repaired(void **state)
 	fleet_submit(k->fleet, kit_create_work(k, "new"));
 	kit_send(k, OP_IDENTITY_DELETE, "d1", NULL);
 	kit_send(k, OP_TWIN_READ, "d2", NULL);
-	fleet_walk(k->fleet, kit_walk(k, "SELECT * FROM devices", 100));
+	fleet_tour(k->fleet, kit_tour(k, "SELECT * FROM devices", 100));
 	kit_taken(k);
 	disk_release(ENOSPC);
-	kit_await(k, k->nback == 6 && k->nwalks_back == 1);
+	kit_await(k, k->nback == 6 && k->ntours_back == 1);
 	for (unsigned i = 0; i < 6; i++) {
 		assert_int_equal(k->back[i]->reply.fault.code, F_ServiceUnavailable);
 		assert_int_equal(k->back[i]->reply.body.n, 0);
 		assert_string_equal(k->back[i]->reply.etag, "");
 	}
-	assert_int_equal(k->walks_back[0]->fault.code, F_ServiceUnavailable);
+	assert_int_equal(k->tours_back[0]->task->fault.code, F_ServiceUnavailable);
 	assert_int_equal(k->nnotes, 0);
 	assert_int_equal(fleet_identities(k->fleet), 3);
 
@@ -317,7 +317,7 @@ failure__many_times_with_a_small_cache(void **state)
 	}
 }
 
-/* A walk that is between two slices when the commit fails has seen what never was: it fails, or had not seen it. */
+/* A tour that is between two slices when the commit fails has seen what never was: it fails, or had not seen it. */
 static void
 failure__no_walk_shows_what_was_undone(void **state)
 {
@@ -327,7 +327,7 @@ failure__no_walk_shows_what_was_undone(void **state)
 	kit_start(k, 1);
 	kit_create(k, "d", 3000);
 	for (unsigned i = 0; i < 12; i++) {
-		struct walk *w;
+		struct tour *w;
 
 		do_until_stored(k, "d1", "{'tags':{'good':1}}");
 		kit_forget(k);
@@ -340,16 +340,16 @@ failure__no_walk_shows_what_was_undone(void **state)
 		}
 		disk_await();
 		kit_taken(k);
-		fleet_walk(k->fleet,
-		    kit_walk(k, "SELECT COUNT() AS c FROM devices WHERE tags.bad = 1", 10));
+		fleet_tour(k->fleet,
+		    kit_tour(k, "SELECT COUNT() AS c FROM devices WHERE tags.bad = 1", 10));
 		kit_taken(k);
 		disk_release(ENOSPC);
-		kit_await(k, k->nwalks_back == 1 && k->nback == 50);
+		kit_await(k, k->ntours_back == 1 && k->nback == 50);
 		disk_release(0);
-		w = k->walks_back[0];
-		nfailed += w->fault.code != F_NONE;
-		if (w->fault.code == F_NONE)
-			assert_memory_equal(w->json.p, "{\"c\":0}", 7);
+		w = k->tours_back[0];
+		nfailed += w->task->fault.code != F_NONE;
+		if (w->task->fault.code == F_NONE)
+			assert_memory_equal(w->task->page->rows.rest.p, "{\"c\":0}", 7);
 	}
 	assert_true(nfailed > 0);
 }
@@ -494,10 +494,10 @@ stop__answers_everything(void **state)
 		kit_send(
 		    k, i % 3 ? OP_TWIN_PATCH : OP_TWIN_READ, id, i % 3 ? "{'tags':{'a':1}}" : NULL);
 		if (i % 100 == 0)
-			fleet_walk(k->fleet, kit_walk(k, "SELECT * FROM devices", 100));
+			fleet_tour(k->fleet, kit_tour(k, "SELECT * FROM devices", 100));
 	}
 	kit_halt(k);
-	kit_await(k, k->nback == n && k->nwalks_back == n / 100);
+	kit_await(k, k->nback == n && k->ntours_back == n / 100);
 	for (unsigned i = 0; i < n; i++) {
 		enum fault_code code = k->back[i]->reply.fault.code;
 
@@ -505,7 +505,8 @@ stop__answers_everything(void **state)
 		done += code == F_NONE && k->back[i]->op.kind == OP_TWIN_PATCH;
 	}
 	assert_int_equal(kit_do(k, OP_TWIN_READ, "d0", NULL), F_ServiceUnavailable);
-	assert_int_equal(kit_do_walk(k, kit_walk(k, NULL, 5))->fault.code, F_ServiceUnavailable);
+	assert_int_equal(
+	    kit_do_tour(k, kit_tour(k, NULL, 5))->task->fault.code, F_ServiceUnavailable);
 	kit_stop(k);
 
 	kit_start(k, 2); /* what was answered with success is there */
@@ -614,7 +615,8 @@ load__other_damaged_records_are_met_when_they_are_read(void **state)
 	assert_int_equal(kit_do(k, OP_TWIN_PATCH, "d1", "{'tags':{'a':1}}"), F_StoredDamaged);
 	kit_shows(k, "d0", "'version':2");
 	assert_int_equal(
-	    kit_do_walk(k, kit_walk(k, "SELECT * FROM devices", 100))->fault.code, F_StoredDamaged);
+	    kit_do_tour(k, kit_tour(k, "SELECT * FROM devices", 100))->task->fault.code,
+	    F_StoredDamaged);
 	assert_int_equal(kit_do(k, OP_IDENTITY_GET, "d1", NULL), F_NONE);
 	buf_fini(&key);
 }

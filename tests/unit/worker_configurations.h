@@ -81,7 +81,7 @@ until(struct kit *k, const char *condition, unsigned want)
 	snprintf(query, sizeof(query), "SELECT COUNT() AS n FROM devices WHERE %s", condition);
 	snprintf(answer, sizeof(answer), "{'n':%u}", want);
 	for (int64_t since_us = clock_mono_us();;) {
-		struct walk *w = kit_do_walk(k, kit_walk(k, query, 100));
+		struct tour *w = kit_do_tour(k, kit_tour(k, query, 100));
 		bool there;
 
 		k->text.n = 0;
@@ -89,7 +89,7 @@ until(struct kit *k, const char *condition, unsigned want)
 		for (size_t i = 0; i < k->text.n; i++)
 			if (k->text.p[i] == '"')
 				k->text.p[i] = '\'';
-		there = w->fault.code == F_NONE && str_eq(buf_view(&k->text), str_of(answer));
+		there = w->task->fault.code == F_NONE && str_eq(buf_view(&k->text), str_of(answer));
 		kit_forget(k);
 		if (there)
 			return;

@@ -70,12 +70,12 @@ until_done(struct kit *k, const char *id, unsigned least)
 static UNUSED void
 counts(struct kit *k, const char *query, unsigned want)
 {
-	struct walk *w = kit_walk(k, query, 100);
+	struct tour *w = kit_tour(k, query, 100);
 
-	w->count = true;
-	w = kit_do_walk(k, w);
-	assert_int_equal(w->fault.code, F_NONE);
-	assert_int_equal(w->place.delivered, want);
+	query_task_of(w->task)->count = true;
+	w = kit_do_tour(k, w);
+	assert_int_equal(w->task->fault.code, F_NONE);
+	assert_int_equal(w->task->place.delivered, want);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * A fleet with real threads over a real store in a temporary directory, driven by the test's thread. Works and walks come
+ * A fleet with real threads over a real store in a temporary directory, driven by the test's thread. Works and tours come
  * back on loops; what came back is kept in the order of its coming. The disk can be held up at fdatasync, and told to
  * have no space: this program takes that call over, which librocksdb then calls.
  */
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "patience.h"
+#include "task/registry.h"
 #include "worker/priv.h"
 
 #include <cmocka.h>
@@ -151,8 +152,8 @@ struct kit {
 	/* under mu */
 	struct work **back;
 	unsigned nback, capback;
-	struct walk *walks_back[WALKS_COSTLY_MAX + WAITING_MAX + 8];
-	unsigned nwalks_back, nnotes, nmended;
+	struct tour *tours_back[TOURS_COSTLY_MAX + WAITING_MAX + 8];
+	unsigned ntours_back, nnotes, nmended;
 	struct buf notes; /* one a line */
 	/* of the last kit_do */
 	struct reply reply;
@@ -178,12 +179,12 @@ kit_work_back(struct work *w)
 }
 
 static UNUSED void
-kit_walk_back(struct walk *w)
+kit_tour_back(struct tour *w)
 {
 	struct kit *k = w->owner;
 
 	pthread_mutex_lock(&k->mu);
-	k->walks_back[k->nwalks_back++] = w;
+	k->tours_back[k->ntours_back++] = w;
 	pthread_cond_broadcast(&k->changed);
 	pthread_mutex_unlock(&k->mu);
 }
@@ -289,7 +290,7 @@ kit_setup(void **state)
 		.query_bytes = 1 << 20,
 		.answer_bytes = 64 << 20,
 		.column_bytes = 16 << 20,
-		.walk_us = 60 * SECOND,
+		.tour_us = 60 * SECOND,
 		.identities_max = 1000000,
 		.catalogue = k->box,
 		.loops = k->loops,
@@ -331,14 +332,14 @@ kit_halt(struct kit *k)
 	k->running = false;
 }
 
-/* Answers of walks that are back leave, with what they hold. */
+/* Answers of tours that are back leave, with what they hold. */
 static UNUSED void
 kit_leave(struct kit *k)
 {
 	pthread_mutex_lock(&k->mu);
-	for (unsigned i = 0; i < k->nwalks_back; i++) {
-		ticket_free(k->walks_back[i]->ticket);
-		k->walks_back[i]->ticket = NULL;
+	for (unsigned i = 0; i < k->ntours_back; i++) {
+		ticket_free(k->tours_back[i]->ticket);
+		k->tours_back[i]->ticket = NULL;
 	}
 	pthread_mutex_unlock(&k->mu);
 }
@@ -382,9 +383,9 @@ kit_forget(struct kit *k)
 	pthread_mutex_lock(&k->mu);
 	for (unsigned i = 0; i < k->nback; i++)
 		work_free(k->back[i]);
-	for (unsigned i = 0; i < k->nwalks_back; i++)
-		walk_free(k->walks_back[i]);
-	k->nback = k->nwalks_back = 0;
+	for (unsigned i = 0; i < k->ntours_back; i++)
+		tour_free(k->tours_back[i]);
+	k->nback = k->ntours_back = 0;
 	k->notes.n = k->nnotes = 0;
 	pthread_mutex_unlock(&k->mu);
 }
@@ -636,40 +637,42 @@ kit_shows(struct kit *k, const char *device, const char *part)
 		fail_msg("%s is not in %s", part, k->text.p);
 }
 
-/* ---- walks ---- */
+/* ---- tours ---- */
 
 /* query NULL: the list of identities. Not yet sent. */
-static UNUSED struct walk *
-kit_walk(struct kit *k, const char *query, uint32_t limit)
+static UNUSED struct tour *
+kit_tour(struct kit *k, const char *query, uint32_t limit)
 {
-	struct walk *w =
-	    walk_new(k->loops[0], query != NULL ? WALK_QUERY : WALK_IDENTITIES, kit_walk_back);
 	const struct query_options options = { .extensions = true };
 	struct fault f = { 0 };
+	struct query *q = NULL;
+	struct tour *w;
 
-	if (query != NULL && query_parse(str_of(query), &options, &w->query, &f) != ERR_OK)
+	if (query != NULL && query_parse(str_of(query), &options, &q, &f) != ERR_OK)
 		fail_msg("%s", f.text);
-	w->limit = limit;
+	w = tour_new(
+	    k->loops[0], q != NULL ? &any_query_task_new(q)->task : list_task_new(), kit_tour_back);
+	w->task->page->limit = limit;
 	w->owner = k;
 	return w;
 }
 
 /* Send it and wait; valid until the next kit_forget. */
-static UNUSED struct walk *
-kit_do_walk(struct kit *k, struct walk *w)
+static UNUSED struct tour *
+kit_do_tour(struct kit *k, struct tour *w)
 {
 	kit_forget(k);
-	fleet_walk(k->fleet, w);
-	kit_await(k, k->nwalks_back > 0);
-	return k->walks_back[0];
+	fleet_tour(k->fleet, w);
+	kit_await(k, k->ntours_back > 0);
+	return k->tours_back[0];
 }
 
 static UNUSED void
-kit_put_rows(struct buf *out, const struct walk *w)
+kit_put_rows(struct buf *out, const struct tour *w)
 {
-	for (const struct rope_piece *p = w->page.first; p != NULL; p = p->next)
+	for (const struct rope_piece *p = w->task->page->rows.pieces.first; p != NULL; p = p->next)
 		buf_put(out, p->bytes, p->n);
-	buf_str(out, buf_view(&w->json));
+	buf_str(out, buf_view(&w->task->page->rows.rest));
 }
 
 /* All rows of a query with pages of that size, as one JSON text with commas between. */
@@ -681,20 +684,20 @@ kit_query(struct kit *k, const char *query, uint32_t limit)
 
 	k->text.n = 0;
 	for (int page = 0; more; page++) {
-		struct walk *w = kit_walk(k, query, limit);
+		struct tour *w = kit_tour(k, query, limit);
 
 		assert_true(page < 100000);
-		w->place = place;
-		w = kit_do_walk(k, w);
-		if (w->fault.code != F_NONE)
-			fail_msg("%s", w->fault.text);
-		assert_true(w->nrow <= limit);
-		assert_true(w->nrow == limit || !w->more);
-		if (k->text.n > 0 && w->nrow > 0)
+		w->task->place = place;
+		w = kit_do_tour(k, w);
+		if (w->task->fault.code != F_NONE)
+			fail_msg("%s", w->task->fault.text);
+		assert_true(w->task->page->nrow <= limit);
+		assert_true(w->task->page->nrow == limit || !w->task->page->more);
+		if (k->text.n > 0 && w->task->page->nrow > 0)
 			buf_putc(&k->text, ',');
 		kit_put_rows(&k->text, w);
-		place = w->place;
-		more = w->more;
+		place = w->task->place;
+		more = w->task->page->more;
 	}
 	for (size_t i = 0; i < k->text.n; i++)
 		if (k->text.p[i] == '"')

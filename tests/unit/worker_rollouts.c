@@ -1,4 +1,4 @@
-/* Rollouts in a fleet at work: drawn and counted by walks, moved on by operations, over failures and restarts. */
+/* Rollouts in a fleet at work: drawn and counted by tours, moved on by operations, over failures and restarts. */
 #include "worker_configurations.h"
 
 #include "worker/rollouts.h"

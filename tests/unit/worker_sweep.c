@@ -9,7 +9,7 @@ static void
 sweep__R93_every_row_of_every_worker(void **state)
 {
 	struct kit *k = *state;
-	struct walk *w;
+	struct tour *w;
 
 	begin(k, 3);
 	kit_create(k, "d", FLEET);
@@ -17,15 +17,15 @@ sweep__R93_every_row_of_every_worker(void **state)
 	    kit_do_work(k, change(k, OP_CONFIGURATION_PUT, "a", body("*", 0, 1))), F_NONE);
 	until(k, "properties.desired.a = 1", FLEET);
 	kit_create(k, "new", 5); /* these need no sweep */
-	w = kit_walk(k, "SELECT * FROM devices WHERE configurations.a.status = 'Applied'", 100);
-	w->count = true;
-	w = kit_do_walk(k, w);
-	assert_int_equal(w->place.delivered, FLEET + 5);
-	assert_int_equal(w->json.n, 0);
-	w = kit_walk(k, "SELECT deviceId, COUNT() AS n FROM devices GROUP BY deviceId", 100);
-	w->count = true;
-	w = kit_do_walk(k, w);
-	assert_int_equal(w->place.delivered, FLEET + 5);
+	w = kit_tour(k, "SELECT * FROM devices WHERE configurations.a.status = 'Applied'", 100);
+	query_task_of(w->task)->count = true;
+	w = kit_do_tour(k, w);
+	assert_int_equal(w->task->place.delivered, FLEET + 5);
+	assert_int_equal(w->task->page->rows.rest.n, 0);
+	w = kit_tour(k, "SELECT deviceId, COUNT() AS n FROM devices GROUP BY deviceId", 100);
+	query_task_of(w->task)->count = true;
+	w = kit_do_tour(k, w);
+	assert_int_equal(w->task->place.delivered, FLEET + 5);
 	assert_int_equal(kit_do_work(k, change(k, OP_CONFIGURATION_DELETE, "a", NULL)), F_NONE);
 	until(k, "NOT is_defined(properties.desired.a) AND NOT is_defined(configurations)",
 	    FLEET + 5);

@@ -66,13 +66,13 @@ query__a_place_holds_over_a_start_with_other_workers(void **state)
 
 	fleet_with_devices(k, 1);
 	for (unsigned n = 2; more; n = n % 16 + 3) {
-		struct walk *w = kit_walk(k, "SELECT deviceId FROM devices", 80);
+		struct tour *w = kit_tour(k, "SELECT deviceId FROM devices", 80);
 
-		w->place = place;
-		w = kit_do_walk(k, w);
+		w->task->place = place;
+		w = kit_do_tour(k, w);
 		kit_put_rows(&rows, w);
-		place = w->place;
-		more = w->more;
+		place = w->task->place;
+		more = w->task->page->more;
 		kit_stop(k);
 		kit_start(k, n);
 	}
@@ -169,10 +169,10 @@ query__exactly_once_under_concurrent_writes(void **state)
 		    kit_query(k, "SELECT COUNT() AS c FROM devices WHERE is_defined(tags.n)", 100),
 		    "{'c':300}");
 	for (unsigned i = 0; i < 5; i++) {
-		struct walk *w = kit_do_walk(k, kit_walk(k, NULL, 1000));
+		struct tour *w = kit_do_tour(k, kit_tour(k, NULL, 1000));
 
-		assert_int_equal(w->fault.code, F_NONE);
-		assert_true(w->nrow >= FLEET && w->nrow <= FLEET + 97);
+		assert_int_equal(w->task->fault.code, F_NONE);
+		assert_true(w->task->page->nrow >= FLEET && w->task->page->nrow <= FLEET + 97);
 	}
 	atomic_store(&wr.stop, true);
 	pthread_join(thread, NULL);
@@ -216,20 +216,20 @@ static void
 query__last_page_exactly_full_has_no_successor(void **state)
 {
 	struct kit *k = *state;
-	struct walk *w;
+	struct tour *w;
 
 	fleet_with_devices(k, 2);
-	w = kit_do_walk(k, kit_walk(k, "SELECT * FROM devices WHERE tags.n < 20", 20));
-	assert_int_equal(w->nrow, 20);
-	assert_false(w->more);
-	w = kit_do_walk(k, kit_walk(k, "SELECT * FROM devices WHERE tags.n < 20", 19));
-	assert_int_equal(w->nrow, 19);
-	assert_true(w->more);
-	w = kit_do_walk(k, kit_walk(k, "SELECT TOP 20 * FROM devices", 20));
-	assert_false(w->more);
-	w = kit_do_walk(k, kit_walk(k, "SELECT * FROM devices WHERE tags.n = 4711", 20));
-	assert_int_equal(w->nrow, 0);
-	assert_false(w->more);
+	w = kit_do_tour(k, kit_tour(k, "SELECT * FROM devices WHERE tags.n < 20", 20));
+	assert_int_equal(w->task->page->nrow, 20);
+	assert_false(w->task->page->more);
+	w = kit_do_tour(k, kit_tour(k, "SELECT * FROM devices WHERE tags.n < 20", 19));
+	assert_int_equal(w->task->page->nrow, 19);
+	assert_true(w->task->page->more);
+	w = kit_do_tour(k, kit_tour(k, "SELECT TOP 20 * FROM devices", 20));
+	assert_false(w->task->page->more);
+	w = kit_do_tour(k, kit_tour(k, "SELECT * FROM devices WHERE tags.n = 4711", 20));
+	assert_int_equal(w->task->page->nrow, 0);
+	assert_false(w->task->page->more);
 }
 
 static void
@@ -272,8 +272,8 @@ query__groups_beyond_their_memory_are_refused(void **state)
 	k->fo.query_bytes = 2000;
 	fleet_with_devices(k, 2);
 	assert_int_equal(
-	    kit_do_walk(k, kit_walk(k, "SELECT COUNT() AS c FROM devices GROUP BY tags.n", 100))
-	        ->fault.code,
+	    kit_do_tour(k, kit_tour(k, "SELECT COUNT() AS c FROM devices GROUP BY tags.n", 100))
+	        ->task->fault.code,
 	    F_QueryTooLarge);
 }
 
@@ -300,21 +300,21 @@ query__named_ids_are_looked_up(void **state)
 
 /* a page ends when its text is large, and the next one goes on. */
 static void
-fill_page(struct walk *w, size_t n)
+fill_page(struct tour *w, size_t n)
 {
 	static const char blanks[1000] = { ' ' };
 
 	for (; n >= sizeof(blanks); n -= sizeof(blanks))
-		rope_put(&w->page, (struct str){ blanks, sizeof(blanks) });
+		rope_put(&w->task->page->rows.pieces, (struct str){ blanks, sizeof(blanks) });
 }
 
 /* Rows gather in pieces of memory of their own, each row once; nothing as large as a page is ever moved. */
 static void
-walks__Q03_large_pages_are_in_pieces(void **state)
+tours__Q03_large_pages_are_in_pieces(void **state)
 {
 	struct kit *k = *state;
 	struct buf patch = { 0 }, rows = { 0 };
-	struct walk *w;
+	struct tour *w;
 
 	kit_start(k, 2);
 	kit_create(k, "d", 40);
@@ -329,10 +329,12 @@ walks__Q03_large_pages_are_in_pieces(void **state)
 		id_of(id, i);
 		assert_int_equal(kit_do(k, OP_TWIN_PATCH, id, patch.p), F_NONE);
 	}
-	w = kit_do_walk(k, kit_walk(k, "SELECT * FROM devices", 100));
-	assert_int_equal(w->nrow, 40);
-	assert_true(w->page.n > 1000000 && w->page.first != w->page.last);
-	assert_true(w->json.n < 128 << 10 && w->json.cap < 256 << 10);
+	w = kit_do_tour(k, kit_tour(k, "SELECT * FROM devices", 100));
+	assert_int_equal(w->task->page->nrow, 40);
+	assert_true(w->task->page->rows.pieces.n > 1000000 &&
+	    w->task->page->rows.pieces.first != w->task->page->rows.pieces.last);
+	assert_true(
+	    w->task->page->rows.rest.n < 128 << 10 && w->task->page->rows.rest.cap < 256 << 10);
 	kit_put_rows(&rows, w);
 	buf_putc(&rows, '\0');
 	assert_int_equal(occurrences(rows.p, "\"deviceId\""), 40);
@@ -346,7 +348,7 @@ query__a_large_page_ends_early(void **state)
 {
 	struct kit *k = *state;
 	struct buf patch = { 0 };
-	struct walk *w;
+	struct tour *w;
 	uint32_t nrow;
 
 	kit_start(k, 2);
@@ -366,11 +368,11 @@ query__a_large_page_ends_early(void **state)
 		id_of(id, i);
 		assert_int_equal(kit_do(k, OP_TWIN_PATCH, id, patch.p), F_NONE);
 	}
-	w = kit_walk(k, "SELECT * FROM devices", 100);
-	fill_page(w, WALK_BYTES_MAX - 10000); /* as if that much were in the page already */
-	w = kit_do_walk(k, w);
-	nrow = w->nrow;
-	assert_true(w->more);
+	w = kit_tour(k, "SELECT * FROM devices", 100);
+	fill_page(w, PAGE_BYTES_MAX - 10000); /* as if that much were in the page already */
+	w = kit_do_tour(k, w);
+	nrow = w->task->page->nrow;
+	assert_true(w->task->page->more);
 	assert_true(nrow >= 2 && nrow < 5);
 	kit_forget(k);
 	assert_int_equal(
@@ -399,12 +401,12 @@ list__R37_is_in_the_order_of_ids(void **state)
 		id_of(ids[i], i);
 	qsort(ids, FLEET, sizeof(ids[0]), by_text);
 	for (unsigned n = 0; n < sizeof(limits) / sizeof(limits[0]); n++) {
-		struct walk *w = kit_do_walk(k, kit_walk(k, NULL, limits[n]));
+		struct tour *w = kit_do_tour(k, kit_tour(k, NULL, limits[n]));
 		uint32_t want = limits[n] < FLEET ? limits[n] : FLEET;
 		char *at;
 
-		assert_int_equal(w->fault.code, F_NONE);
-		assert_int_equal(w->nrow, want);
+		assert_int_equal(w->task->fault.code, F_NONE);
+		assert_int_equal(w->task->page->nrow, want);
 		rows.n = 0;
 		kit_put_rows(&rows, w);
 		buf_putc(&rows, '\0');
@@ -445,10 +447,10 @@ static void
 send_as(struct kit *k, const char *who, const char *from, const char *query, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		struct walk *w = kit_walk(k, query, 100);
+		struct tour *w = kit_tour(k, query, 100);
 
 		w->ticket = ticket_new(k->fleet, str_of(who), str_of(from));
-		fleet_walk(k->fleet, w);
+		fleet_tour(k->fleet, w);
 	}
 }
 
@@ -457,44 +459,44 @@ refused(const struct kit *k)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < k->nwalks_back; i++)
-		n += k->walks_back[i]->fault.code == F_ThrottlingException;
+	for (unsigned i = 0; i < k->ntours_back; i++)
+		n += k->tours_back[i]->task->fault.code == F_ThrottlingException;
 	return n;
 }
 
 /* Alone an asker has a quarter of a lane, as half is for other policies and half of the rest for other addresses. */
 static void
-walks__over_an_askers_share_wait_and_then_are_429(void **state)
+tours__over_an_askers_share_wait_and_then_are_429(void **state)
 {
-	const unsigned seats = WALKS_COSTLY_MAX / 4, all = seats + WAITING_SHARE_MAX + 5;
+	const unsigned seats = TOURS_COSTLY_MAX / 4, all = seats + WAITING_SHARE_MAX + 5;
 	struct kit *k = *state;
 
 	kit_start(k, 2);
 	disk_held(k);
 	send_as(k, "service", "here", COSTLY, all);
-	kit_await(k, k->nwalks_back == 5);
+	kit_await(k, k->ntours_back == 5);
 	assert_int_equal(refused(k), 5);
 	send_as(k, "service", "there", COSTLY, 1);
 	send_as(k, "iothubowner", "here", COSTLY, 1);
 	send_as(k, "service", "here", "SELECT * FROM devices WHERE deviceId = 'd1'", 1);
 	disk_release(0);
-	kit_await(k, k->nwalks_back >= 5 + seats + 3);
-	for (unsigned i = 0; i < k->nwalks_back;
+	kit_await(k, k->ntours_back >= 5 + seats + 3);
+	for (unsigned i = 0; i < k->ntours_back;
 	     i++) /* a seat goes with the answer: nobody gets one yet */
-		assert_true(i < 5 || k->walks_back[i]->fault.code == F_NONE);
-	assert_int_equal(k->nwalks_back, 5 + seats + 3);
-	while (k->nwalks_back < all + 3) {
-		unsigned n = k->nwalks_back;
+		assert_true(i < 5 || k->tours_back[i]->task->fault.code == F_NONE);
+	assert_int_equal(k->ntours_back, 5 + seats + 3);
+	while (k->ntours_back < all + 3) {
+		unsigned n = k->ntours_back;
 
 		kit_leave(k);
-		kit_await(k, k->nwalks_back > n);
+		kit_await(k, k->ntours_back > n);
 	}
 	assert_int_equal(refused(k), 5);
 }
 
-/* The first of both waits, without a turn, until its asker's other walks have made their columns. */
+/* The first of both waits, without a turn, until its asker's other tours have made their columns. */
 static void
-walks__of_one_asker_make_so_many_columns_at_a_time(void **state)
+tours__of_one_asker_make_so_many_columns_at_a_time(void **state)
 {
 	struct kit *k = *state;
 	struct ticket *busy;
@@ -507,11 +509,11 @@ walks__of_one_asker_make_so_many_columns_at_a_time(void **state)
 	assert_true(ticket_build(busy, BUILDING_MAX));
 	send_as(k, "service", "here", "SELECT * FROM devices WHERE tags.a = 1", 1);
 	send_as(k, "service", "there", "SELECT deviceId FROM devices WHERE tags.b = 1", 1);
-	kit_await(k, k->nwalks_back > 0);
-	n = k->nwalks_back;
-	there = ticket_share(k->walks_back[0]->ticket) != ticket_share(busy);
+	kit_await(k, k->ntours_back > 0);
+	n = k->ntours_back;
+	there = ticket_share(k->tours_back[0]->ticket) != ticket_share(busy);
 	ticket_free(busy);
-	kit_await(k, k->nwalks_back == 2);
+	kit_await(k, k->ntours_back == 2);
 	assert_int_equal(n, 1);
 	assert_true(there);
 	assert_int_equal(refused(k), 0);
@@ -531,10 +533,10 @@ main(void)
 		kit_test(query__groups_beyond_their_memory_are_refused),
 		kit_test(query__named_ids_are_looked_up),
 		kit_test(query__a_large_page_ends_early),
-		kit_test(walks__Q03_large_pages_are_in_pieces),
+		kit_test(tours__Q03_large_pages_are_in_pieces),
 		kit_test(list__R37_is_in_the_order_of_ids),
-		kit_test(walks__over_an_askers_share_wait_and_then_are_429),
-		kit_test(walks__of_one_asker_make_so_many_columns_at_a_time),
+		kit_test(tours__over_an_askers_share_wait_and_then_are_429),
+		kit_test(tours__of_one_asker_make_so_many_columns_at_a_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

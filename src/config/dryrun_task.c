@@ -1,0 +1,87 @@
+/* Dry runs: each device is evaluated as if the configuration were there. */
+#include "config/questions.h"
+
+#include <stdlib.h>
+
+static struct dryrun_task *
+of(struct task *t)
+{
+	return (struct dryrun_task *)t;
+}
+
+/* A device that would change goes into the page. The first page goes on counting beyond its end; the others stop there. */
+static enum step
+deliver(struct dryrun_task *d, struct str entry)
+{
+	struct page *page = d->task.page;
+
+	if (d->over)
+		return STEP_DONE;
+	if (!page_full(page)) {
+		page_put(page, entry);
+		return STEP_DONE;
+	}
+	d->over = true;
+	d->end = d->task.place;
+	page->more = !d->counts;
+	return d->counts ? STEP_DONE : task_ends(&d->task);
+}
+
+static enum step
+one_row(struct task *t, struct shard *sh, uint32_t row, struct slice *slice)
+{
+	struct dryrun_task *d = of(t);
+	struct str device, module;
+	struct buf entry = { 0 };
+	enum step s = STEP_DONE;
+	unsigned records;
+	uint32_t other;
+
+	(void)shard_row(sh, row, &device, &module);
+	if (module.n != 0)
+		return STEP_DONE;
+	other = dryrun_row(d->run, sh, row, &records);
+	if (other != TABLE_NONE && !task_has(slice, sh, other, records))
+		return STEP_NEED;
+	if (dryrun_device(d->run, sh, row, slice->env->now_us, &entry))
+		s = deliver(d, buf_view(&entry));
+	buf_fini(&entry);
+	return s;
+}
+
+static enum step
+step(struct task *t, struct shard *sh, struct slice *slice)
+{
+	return task_rows(t, sh, slice, one_row);
+}
+
+static bool
+is_cheap(const struct task *t)
+{
+	(void)t;
+	return false;
+}
+
+static void
+dryrun_task_free(struct task *t)
+{
+	dryrun_free(of(t)->run);
+	free(t);
+}
+
+static const struct task_kind kind = {
+	.name = "dry run of a configuration",
+	.step = step,
+	.cheap = is_cheap,
+	.free = dryrun_task_free,
+};
+
+struct dryrun_task *
+dryrun_task_new(void)
+{
+	struct dryrun_task *d = xcalloc(1, sizeof(*d));
+
+	d->task.kind = &kind;
+	d->task.page = page_new();
+	return d;
+}

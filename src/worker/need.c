@@ -1,0 +1,142 @@
+/* What a task's step needs (struct task_need), from the store: records of a row into memory, ranges of records one by one. */
+#include "worker/priv.h"
+
+/* ---- ranges ---- */
+
+void
+reader_close(struct reader *rd)
+{
+	while (rd->n > 0)
+		store_cursor_close(rd->at[--rd->n].cursor);
+}
+
+static void
+advance(struct reader_at *at)
+{
+	at->e = store_next(at->cursor, &at->key, &at->value);
+}
+
+/* One cursor for each kind of record, side by side: every identity has one of each, under the same key. */
+static enum err
+reader_open(struct worker *w, const struct task_need *need)
+{
+	struct reader *rd = &w->reader;
+	enum err e = ERR_OK;
+
+	reader_close(rd);
+	for (unsigned k = 0; k <= RECORD_COMMON && e == ERR_OK; k++) {
+		struct reader_at *at = &rd->at[rd->n];
+
+		if (!(need->records & RECORD_BIT(k)))
+			continue;
+		*at = (struct reader_at){ .kind = k };
+		e = store_cursor_open(w->fleet->o.store, record_tables[k], buf_view(&need->from),
+		    buf_view(&need->to), need->once ? STORE_SCAN_ONCE : STORE_SCAN, &at->cursor);
+		if (e != ERR_OK)
+			break;
+		rd->n++;
+		advance(at);
+	}
+	return e;
+}
+
+/* Is the key that the first one stands at there in all? Others follow up to it. */
+static bool
+all_have(struct reader *rd)
+{
+	for (unsigned i = 1; i < rd->n; i++) {
+		struct reader_at *at = &rd->at[i];
+
+		while (at->e == ERR_OK && str_cmp(at->key, rd->at[0].key) < 0)
+			advance(at);
+		if (at->e != ERR_OK || !str_eq(at->key, rd->at[0].key))
+			return false;
+	}
+	return true;
+}
+
+static void
+reader_give(struct reader *rd, struct task_need *need)
+{
+	while (rd->at[0].e == ERR_OK && !all_have(rd))
+		advance(&rd->at[0]);
+	need->e = rd->at[0].e;
+	need->key = rd->at[0].key;
+	for (unsigned i = 0; i < rd->n; i++)
+		need->values[rd->at[i].kind] = rd->at[i].value;
+}
+
+/* ---- a slice ---- */
+
+static bool
+time_is_up(void *ctx)
+{
+	return clock_mono_us() >= ((struct worker *)ctx)->slice_end_us;
+}
+
+void
+worker_slice(struct worker *w, int64_t end_us)
+{
+	w->slice_end_us = end_us;
+	w->slice.over = time_is_up;
+	w->slice.steps = 0;
+}
+
+static void
+need_met(struct worker *w, struct shard *sh)
+{
+	struct task_need *need = &w->slice.need;
+	struct reader *rd = &w->reader;
+
+	need->fault.code = F_NONE;
+	switch (need->kind) {
+	case NEED_ROW:
+		need->e = worker_load_row(w, sh, need->row, need->records, &need->fault);
+		break;
+	case NEED_KEY:
+		need->e = worker_load(w, sh, buf_view(&need->from), need->records, &need->fault);
+		break;
+	case NEED_RANGE:
+		need->e = reader_open(w, need);
+		if (need->e == ERR_OK)
+			reader_give(rd, need);
+		break;
+	case NEED_NEXT:
+		advance(&rd->at[0]);
+		reader_give(rd, need);
+		break;
+	case NEED_LEAVE:
+		need->e = w->touring == NULL || tour_may_build(w->touring, need->columns)
+		    ? ERR_OK
+		    : ERR_FULL;
+		break;
+	}
+}
+
+/* Which needs a task hears of when they cannot be met; else it has failed. */
+static bool
+is_told(const struct task *t, enum need_kind kind)
+{
+	return t->kind->tolerant || kind == NEED_RANGE || kind == NEED_NEXT || kind == NEED_LEAVE;
+}
+
+enum step
+worker_step(struct worker *w, struct task *t, struct shard *sh)
+{
+	struct task_need *need = &w->slice.need;
+	enum step s;
+
+	while ((s = task_step(t, sh, &w->slice)) == STEP_NEED) {
+		need_met(w, sh);
+		if (need->kind == NEED_ROW)
+			slice_lap(&w->slice, LAP_LOAD);
+		if (need->e == ERR_OK || is_told(t, need->kind))
+			continue;
+		t->fault = need->fault;
+		t->ended = true;
+		s = STEP_DONE;
+		break;
+	}
+	reader_close(&w->reader);
+	return s;
+}

@@ -1,0 +1,348 @@
+/* Tours: from worker to worker, or to all of them at once, and home. */
+#include "worker/priv.h"
+
+#include <stdlib.h>
+
+static void
+tour_lap(struct tour *k, enum lap lap)
+{
+	int64_t now;
+
+	if (!k->explain)
+		return;
+	now = clock_mono_ns();
+	k->ns[lap] += now - k->lap_ns;
+	k->lap_ns = now;
+}
+
+struct tour *
+tour_new(struct loop *home, struct task *task, void (*done)(struct tour *t))
+{
+	struct tour *k = xcalloc(1, sizeof(*k));
+
+	k->home = home;
+	k->task = task;
+	k->done = done;
+	return k;
+}
+
+static void
+parts_free(struct tour *k)
+{
+	for (unsigned i = 0; i < k->npart; i++)
+		task_free(k->parts[i].task);
+	free(k->parts);
+	k->parts = NULL;
+	k->npart = 0;
+}
+
+void
+tour_free(struct tour *k)
+{
+	if (k == NULL)
+		return;
+	parts_free(k);
+	task_free(k->task);
+	ticket_free(k->ticket);
+	free(k);
+}
+
+void
+tour_reflects(const struct tour *k, struct buf *out)
+{
+	struct buf numbers = { 0 };
+	unsigned first = 0, end;
+	uint64_t least;
+
+	while (first < SHARDS && k->reflects[first] == 0)
+		first++;
+	if (first == SHARDS)
+		return;
+	least = k->reflects[first];
+	for (end = first; end < SHARDS && k->reflects[end] != 0; end++)
+		if (k->reflects[end] < least)
+			least = k->reflects[end];
+	buf_varint(&numbers, first);
+	buf_varint(&numbers, end - first);
+	buf_varint(&numbers, least);
+	for (unsigned s = first; s < end; s++)
+		buf_varint(&numbers, k->reflects[s] - least);
+	base64_encode(out, numbers.p, numbers.n);
+	buf_fini(&numbers);
+}
+
+/* ---- home ---- */
+
+static void
+tour_is_home(struct msg *m)
+{
+	struct tour *k = container_of(m, struct tour, msg);
+
+	k->done(k);
+}
+
+static void
+tour_home(struct fleet *f, struct tour *k)
+{
+	tour_lap(k, LAP_FINISH);
+	ticket_built(k->ticket);
+	k->total_ns = clock_mono_ns() - k->begin_ns;
+	k->msg.run = tour_is_home;
+	loop_post(k->home, &k->msg);
+	atomic_fetch_sub(&f->ntour, 1);
+}
+
+/* Past its limit of time it has failed. */
+static void
+judge_time(const struct fleet *f, struct tour *k)
+{
+	struct fault *fault = &k->task->fault;
+
+	if (fault->code == F_NONE && clock_mono_us() >= k->deadline_us)
+		fault_set(fault, F_QueryTooLong, "the query took longer than %d s, the limit",
+		    (int)(f->o.tour_us / 1000000));
+}
+
+static void
+parts_merge(struct fleet *f, struct tour *k)
+{
+	for (unsigned i = 0; i < k->npart && k->task->fault.code == F_NONE; i++) {
+		judge_time(f, k);
+		task_merge(k->task, k->parts[i].task);
+		for (unsigned s = 0; s < SHARDS; s++)
+			k->reflects[s] += k->parts[i].reflects[s]; /* each shard is of one part */
+	}
+}
+
+void
+tour_conclude(struct fleet *f, struct tour *k)
+{
+	tour_lap(k, LAP_WAIT);
+	parts_merge(f, k);
+	judge_time(f, k);
+	task_finish(k->task);
+	tour_home(f, k);
+}
+
+/* The whole fleet has been seen. */
+static void
+tour_ends(struct fleet *f, struct tour *k)
+{
+	if (k->task->fault.code != F_NONE || !finisher_takes(f, k))
+		tour_conclude(f, k);
+}
+
+static void
+send_to(struct tour *k, struct worker *w)
+{
+	k->at = w;
+	k->msg.run = tour_arrived;
+	mailbox_post(&w->box, &k->msg);
+}
+
+/* ---- parts ---- */
+
+/* Each part has only its share of the memory. Where that was too little, the task goes the long way, with all of it. */
+static bool
+goes_alone(struct fleet *f, struct tour *k)
+{
+	bool full = false;
+
+	for (unsigned i = 0; i < k->npart; i++) {
+		enum fault_code code = k->parts[i].task->fault.code;
+
+		if (code != F_NONE && code != F_QueryTooLarge)
+			return false;
+		full |= code == F_QueryTooLarge;
+	}
+	if (!full || clock_mono_us() >= k->deadline_us)
+		return false;
+	parts_free(k);
+	send_to(k, f->of_shard[0]);
+	return true;
+}
+
+/* With the last part that is done they are put together. */
+static void
+part_ends(struct fleet *f, struct tour *part)
+{
+	struct tour *k = part->whole;
+
+	tour_lap(part, LAP_WAIT);
+	if (atomic_fetch_sub(&k->waiting, 1) > 1)
+		return;
+	for (unsigned i = 0; i < k->npart; i++)
+		for (unsigned lap = 0; lap < LAPS; lap++)
+			k->ns[lap] += k->parts[i].ns[lap];
+	k->lap_ns = k->explain ? clock_mono_ns() : 0; /* their time is counted */
+	if (!goes_alone(f, k))
+		tour_ends(f, k);
+}
+
+/* false: it has no parts. */
+static bool
+send_parts(struct fleet *f, struct tour *k)
+{
+	unsigned n = f->o.nworker;
+	struct task *first = n > 1 ? task_part(k->task, n) : NULL;
+
+	if (first == NULL)
+		return false;
+	k->npart = n;
+	k->parts = xcalloc(n, sizeof(*k->parts));
+	atomic_store(&k->waiting, n);
+	for (unsigned i = 0; i < n; i++) {
+		struct tour *p = &k->parts[i];
+
+		p->task = i == 0 ? first : task_part(k->task, n);
+		p->task->place.shard = f->workers[i].shard_from;
+		p->deadline_us = k->deadline_us;
+		p->lane = k->lane;
+		p->explain = k->explain;
+		p->lap_ns = k->begin_ns;
+		p->whole = k;
+	}
+	for (unsigned i = 0; i < n; i++)
+		send_to(&k->parts[i], &f->workers[i]);
+	return true;
+}
+
+/* ---- on its way ---- */
+
+/* A worker's part is durable: on to the next worker, or home. */
+static void
+goes_on(struct worker *w, struct tour *k)
+{
+	struct fleet *f = w->fleet;
+	struct task *t = k->task;
+
+	if (k->whole != NULL)
+		part_ends(f, k);
+	else if (t->fault.code != F_NONE || t->ended || t->place.shard >= SHARDS)
+		tour_ends(f, k);
+	else
+		send_to(k, f->of_shard[t->place.shard]);
+}
+
+static bool
+page_may_hold(void *ctx, size_t bytes)
+{
+	return ticket_hold(ctx, bytes);
+}
+
+/* It has its seat, or a fault. */
+void
+tour_start(struct fleet *f, struct tour *k)
+{
+	struct task *t = k->task;
+
+	if (t->page != NULL) {
+		t->page->hold = page_may_hold;
+		t->page->ctx = k->ticket;
+	}
+	if (t->fault.code == F_NONE)
+		task_begin(t, f->o.query_bytes);
+	if (t->fault.code != F_NONE || t->ended)
+		tour_home(f, k);
+	else if (!send_parts(f, k))
+		send_to(k, f->of_shard[t->place.shard < SHARDS ? t->place.shard : SHARDS - 1]);
+}
+
+/* The counter is raised before anybody looks at `stop`: workers wait for whoever was not refused. */
+void
+fleet_tour(struct fleet *f, struct tour *k)
+{
+	k->begin_ns = k->lap_ns = clock_mono_ns();
+	k->deadline_us = k->begin_ns / 1000 + f->o.tour_us;
+	k->lane = task_cheap(k->task) ? SHARE_CHEAP : SHARE_COSTLY;
+	if (k->ticket == NULL)
+		k->ticket = ticket_own(f);
+	atomic_fetch_add(&f->ntour, 1);
+	tour_seat(f, k);
+}
+
+/* ---- at a worker ---- */
+
+static void
+undone(struct tour *k)
+{
+	fault_set(&k->task->fault, F_ServiceUnavailable,
+	    "the state that was seen could not be stored, try again later");
+}
+
+void
+tours_undone(struct worker *w)
+{
+	for (unsigned i = 0; i < SHARE_LANES; i++)
+		for (struct tour *k = w->lanes[i].first; k != NULL; k = k->next)
+			undone(k);
+}
+
+static void
+lap_of(void *ctx, enum lap lap)
+{
+	tour_lap(((struct worker *)ctx)->touring, lap);
+}
+
+/* Go on in this worker's shards; true when its part is done. */
+static bool
+visit_shards(struct worker *w, struct tour *k)
+{
+	struct task *t = k->task;
+
+	while (!t->ended && t->place.shard < w->shard_to) {
+		struct shard *sh = w->shards[t->place.shard];
+
+		if (k->reflects[t->place.shard] == 0)
+			k->reflects[t->place.shard] = shard_mark(sh);
+		if (worker_step(w, t, sh) == STEP_OVER)
+			return false;
+		if (t->ended)
+			return true;
+		t->place.shard++;
+		t->place.row = 0;
+		if (w->slice.over(w))
+			return t->place.shard >= w->shard_to;
+	}
+	return true;
+}
+
+static bool
+may_go_on(struct worker *w, struct tour *k)
+{
+	if (w->stopping)
+		fault_set(&k->task->fault, F_ServiceUnavailable, "the hub is stopping");
+	else
+		judge_time(w->fleet, k);
+	return k->task->fault.code == F_NONE;
+}
+
+bool
+tour_slice(struct worker *w, struct tour *k)
+{
+	bool done = true;
+
+	tour_lap(k, LAP_WAIT);
+	if (may_go_on(w, k)) {
+		worker_slice(w, clock_mono_us() + SLICE_US);
+		w->touring = k;
+		w->slice.lap = k->explain ? lap_of : NULL;
+		worker_identities_left(w);
+		done = visit_shards(w, k);
+		w->touring = NULL;
+		w->slice.lap = NULL;
+	}
+	return done;
+}
+
+void
+tour_leaves(void *ctx, void *p, enum gate_end end)
+{
+	struct tour *k = p;
+
+	if (end == GATE_UNDONE)
+		undone(k);
+	else if (end == GATE_UNSAID)
+		fault_set(&k->task->fault, F_ServiceUnavailable, "%s", MAY_NOT_ANSWER);
+	goes_on(ctx, k);
+}
