@@ -180,6 +180,21 @@ store_cursor_close(struct store_cursor *c)
 
 /* ---- writing ---- */
 
+static struct buf *noted; /* NULL: nobody asks */
+
+void
+sim_store_note_keys(struct buf *keys)
+{
+	noted = keys;
+}
+
+static void
+note_key(enum store_table t, struct str key)
+{
+	if (noted != NULL && t == STORE_HUB)
+		buf_lstr(noted, key);
+}
+
 struct store_batch *
 store_batch_new(void)
 {
@@ -206,6 +221,7 @@ store_batch_free(struct store_batch *b)
 void
 store_batch_put(struct store_batch *b, enum store_table t, struct str key, struct str value)
 {
+	note_key(t, key);
 	buf_putc(&b->ops, (char)(t * 2 + 1));
 	buf_lstr(&b->ops, key);
 	buf_lstr(&b->ops, value);
@@ -215,6 +231,7 @@ store_batch_put(struct store_batch *b, enum store_table t, struct str key, struc
 void
 store_batch_delete(struct store_batch *b, enum store_table t, struct str key)
 {
+	note_key(t, key);
 	buf_putc(&b->ops, (char)(t * 2));
 	buf_lstr(&b->ops, key);
 	b->n++;

@@ -112,6 +112,7 @@ static const struct {
 	{ step_full, 1 },
 	{ step_fills, 1 },
 	{ step_walked, 6 },
+	{ step_undone, 2 },
 	{ step_rest, 8 },
 	{ world_restart, 1 },
 	{ world_crash, 2 },

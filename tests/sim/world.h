@@ -94,8 +94,10 @@ extern struct world *the_world;
 	X(bulk)       /* calls of a hundred items */                                               \
 	X(mixed)      /* of those, done in part */                                                 \
 	X(parcels)    /* as large as may be */                                                     \
-	X(deployed)   /* modules that deployments say something of */                              \
-	X(waves)      /* steps of rollouts */                                                      \
+	X(undone)     /* states of all shards, compared */                                         \
+	X(repaired)                                                                                \
+	X(deployed) /* modules that deployments say something of */                                \
+	X(waves)    /* steps of rollouts */                                                        \
 	X(restarts)                                                                                \
 	X(crashes)                                                                                 \
 	X(touches)  /* of devices by jobs, on disk */                                              \
@@ -192,6 +194,9 @@ void full_item_heard(enum fault_code code);
 void step_walked(struct world *w);
 void walked_turn(struct world *w, unsigned worker);
 void walked_drop(void);
+
+/* undone.c: a step */
+void step_undone(struct world *w);
 
 /* naive.c: what configurations should make of all twins, against what there is */
 void naive_check(struct world *w);
