@@ -8,7 +8,7 @@
 #define STEPS 600
 
 static void
-undo__random_histories_with_failures(void **state)
+undo__random_histories_with_failures_and_crashes(void **state)
 {
 	unsigned nfailed = 0;
 
@@ -34,6 +34,10 @@ undo__random_histories_with_failures(void **state)
 			case 8: lane_repaired(&l); break;
 			case 9: shard_evict(l.k.sh, rnd_below(&l.rnd, 2000)); break;
 			case 10: lane_check(&l); break;
+			case 11: /* the process dies: what was acknowledged is there, and nothing of half a commit */
+				lane_crash(&l, rnd_below(&l.rnd, 2) == 0);
+				lane_check(&l);
+				break;
 			default: break;
 			}
 		}
@@ -224,7 +228,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(undo__random_histories_with_failures),
+		cmocka_unit_test(undo__random_histories_with_failures_and_crashes),
 		kit_test(undo__what_was_put_back_is_not_evicted_before_the_repair),
 		kit_test(undo__a_deletion_comes_back_whole),
 		kit_test(undo__a_row_goes_back_where_it_was_taken_from),
