@@ -58,6 +58,7 @@ step_full(struct world *w)
 	world_rest(w);
 	if (!world_quiet(w, 30))
 		return;
+	w->ntrouble++;
 	sim_store_set(w->store, rnd_below(&w->rnd, 2) ? SIM_FULL : SIM_CRAMPED);
 	changes = sim_store_changes(w->store);
 	full = true;
@@ -77,5 +78,6 @@ step_full(struct world *w)
 void
 step_fills(struct world *w)
 {
+	w->ntrouble++;
 	sim_store_set(w->store, rnd_below(&w->rnd, 2) ? SIM_FULL : SIM_CRAMPED);
 }

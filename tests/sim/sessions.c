@@ -168,6 +168,19 @@ write_report(struct world *w)
 	world_send_noted(w, k, number);
 }
 
+/* The record of a numbered message. */
+static void
+put_message(struct work *k, uint32_t number)
+{
+	struct buf record = { 0 };
+	char text[16];
+
+	snprintf(text, sizeof(text), "m%06u", number);
+	log_message(&record, str_of(text));
+	k->op.payload = work_str(k, buf_view(&record));
+	buf_fini(&record);
+}
+
 static void
 telemetry_back(struct work *k)
 {
@@ -182,30 +195,60 @@ void
 write_telemetry(struct world *w)
 {
 	uint32_t link = some_session(w);
-	struct buf record = { 0 };
 	struct work *k;
-	char text[16];
 
 	if (link == UINT32_MAX)
 		return;
 	k = link_work(w, OP_TELEMETRY, link);
 	k->tag = telemetry_note(link);
 	k->done = telemetry_back;
-	snprintf(text, sizeof(text), "m%06u", k->tag);
-	log_message(&record, str_of(text));
-	k->op.payload = work_str(k, buf_view(&record));
-	buf_fini(&record);
+	put_message(k, k->tag);
 	world_send(w, k);
 }
 
+static uint32_t
+row_of(const struct world *w, uint32_t link)
+{
+	struct str device = str_of(link_device(w, link));
+
+	return shard_find(
+	    contact_shard(w, hub_shard_of(device)), device, str_of(link_module(link)));
+}
+
+/* Nobody has removed it meanwhile; and while the store takes no writes a will is lost: nobody can be told to send it again. */
+static void
+will_back(struct work *k)
+{
+	struct world *w = k->owner;
+
+	if (k->reply.fault.code == F_NONE && !w->dead && k->op.base_version == w->ntrouble &&
+	    row_of(w, k->op.reply_to.slot) == k->op.nduplicate && k->op.nduplicate != TABLE_NONE) {
+		telemetry_done(k->tag);
+		seen.wills++;
+	}
+	link_back(k);
+}
+
+/* The link is lost, and its will is to be found once, or it is left properly, without one. */
 void
 write_disconnect(struct world *w)
 {
 	uint32_t link = some_session(w);
+	struct work *k;
 
 	if (link == UINT32_MAX)
 		return;
-	world_send(w, link_work(w, OP_DISCONNECT, link));
+	k = link_work(w, OP_DISCONNECT, link);
+	if (rnd_below(&w->rnd, 2)) {
+		k->tag = telemetry_note(link);
+		k->done = will_back;
+		k->op.reply_to.slot = link;
+		k->op.nduplicate = row_of(w, link);
+		k->op.base_version =
+		    world_writes(w, link_device(w, link)) ? w->ntrouble : UINT64_MAX;
+		put_message(k, k->tag);
+	}
+	world_send(w, k);
 	mirror_off(link);
 	w->session_epochs[link] = 0;
 }

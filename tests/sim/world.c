@@ -162,6 +162,7 @@ fleet_down(struct world *w)
 void
 world_restart(struct world *w)
 {
+	w->ntrouble++;
 	fleet_down(w);
 	ledger_crash(); /* a stop does not wait for a repair */
 	fleet_up(w);
@@ -184,6 +185,7 @@ world_crash(struct world *w)
 			sim_store_lands(w->store, i);
 		job_watch_commit(i, found ? SIM_LANDED : SIM_FAILED);
 	}
+	w->ntrouble++;
 	disk = sim_store_copy(w->store);
 	ledger_crash();
 	w->dead = true;
@@ -315,6 +317,7 @@ world_commit(struct world *w, unsigned lane)
 void
 world_commit_fails(struct world *w)
 {
+	w->ntrouble++;
 	sim_store_set(w->store, rnd_below(&w->rnd, 2) ? SIM_BROKEN : SIM_FULL);
 	for (unsigned i = 0; i < w->o.nworker; i++) {
 		if (!sim_store_awaits(w->store, i))
@@ -372,6 +375,13 @@ world_position(const struct world *w)
 	for (uint32_t s = 0; s < SHARDS; s++)
 		n += shard_mark(contact_shard(w, s));
 	return n;
+}
+
+bool
+world_writes(const struct world *w, const char *device)
+{
+	return store_state(w->store, NULL) == STORE_READY && store_has_space(w->store) &&
+	    !contact_repairs(w, fleet_worker_of(w->fleet, str_of(device)));
 }
 
 const char *

@@ -44,6 +44,7 @@ struct world {
 	uint64_t session_epochs[DEVICES_MAX *
 	    2]; /* of the sessions, by their links, as last heard; 0: none */
 	uint32_t nid;
+	uint64_t ntrouble; /* times that the store, or the process, has failed or was full */
 	uint32_t nwork, nparcel, nwalk; /* under way */
 	uint64_t nhome;                 /* those that have come back */
 	uint64_t sent;
@@ -96,6 +97,7 @@ extern struct world *the_world;
 	X(parcels)    /* as large as may be */                                                     \
 	X(undone)     /* states of all shards, compared */                                         \
 	X(repaired)                                                                                \
+	X(wills)    /* that must be in the log */                                                  \
 	X(deployed) /* modules that deployments say something of */                                \
 	X(waves)    /* steps of rollouts */                                                        \
 	X(restarts)                                                                                \
@@ -143,7 +145,9 @@ void world_commit_fails(struct world *w);
 void world_hear(struct world *w);
 int64_t world_wall_us(const struct world *w);
 uint64_t world_position(const struct world *w); /* moves with every change of a row */
-const char *world_device(struct world *w);      /* one of its ids */
+/* Does the device's worker take changes at the moment? */
+bool world_writes(const struct world *w, const char *device);
+const char *world_device(struct world *w); /* one of its ids */
 
 /* writes.c: a work whose payload is the JSON in w->text, which is taken; none if it is empty. Then send it. */
 struct work *world_work(struct world *w, enum op_kind kind, const char *device, const char *module);
