@@ -77,14 +77,29 @@ out_close(struct out *o)
 	o->due = true;
 }
 
-static void
-key_begins(struct out *o)
+/* A comma, if one is due, and room for n bytes of a name with its quotes and colon: where they begin. */
+static char *
+key_begins(struct out *o, size_t n)
+{
+	char *p;
+
+	assert(o->depth > 0 && !in_list(o) && !o->keyed);
+	o->keyed = true;
+	buf_reserve(o->to, n + 4);
+	p = o->to->p + o->to->n;
+	if (o->due)
+		*p++ = ',';
+	o->due = false;
+	return p;
+}
+
+static struct out *
+doc_key_begins(struct out *o, struct str name)
 {
 	assert(o->depth > 0 && !in_list(o) && !o->keyed);
-	if (o->due && o->doc == NULL)
-		buf_putc(o->to, ',');
-	o->due = false;
 	o->keyed = true;
+	doc_key(o->doc, name);
+	return o;
 }
 
 struct out *
@@ -96,29 +111,23 @@ out_key(struct out *o, const char *name)
 	if (name == NULL)
 		return o;
 	n = strlen(name);
-	key_begins(o);
-	if (o->doc != NULL) {
-		doc_key(o->doc, (struct str){ name, n });
-		return o;
-	}
-	buf_reserve(o->to, n + 3);
-	p = o->to->p + o->to->n;
-	*p++ = '"';
-	memcpy(p, name, n);
-	p[n] = '"';
-	p[n + 1] = ':';
-	o->to->n += n + 3;
+	if (o->doc != NULL)
+		return doc_key_begins(o, (struct str){ name, n });
+	p = key_begins(o, n);
+	*p = '"';
+	memcpy(p + 1, name, n);
+	p[n + 1] = '"';
+	p[n + 2] = ':';
+	o->to->n = (size_t)(p + n + 3 - o->to->p);
 	return o;
 }
 
 struct out *
 out_key_str(struct out *o, struct str name)
 {
-	key_begins(o);
-	if (o->doc != NULL) {
-		doc_key(o->doc, name);
-		return o;
-	}
+	if (o->doc != NULL)
+		return doc_key_begins(o, name);
+	o->to->n = (size_t)(key_begins(o, name.n) - o->to->p);
 	doc_write_json_str(o->to, name);
 	buf_putc(o->to, ':');
 	return o;

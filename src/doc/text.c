@@ -115,14 +115,13 @@ static const char escapes[256] = {
 	['\\'] = '\\',
 };
 
-void
-doc_write_json_str(struct buf *out, struct str s)
+/* From a character that has to be escaped on. */
+static void
+write_escaped(struct buf *out, struct str s)
 {
 	static const char digits[] = "0123456789abcdef";
 	size_t from = 0;
 
-	buf_reserve(out, s.n + 2);
-	buf_putc(out, '"');
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 		char text[6] = { '\\', escapes[c], '0', '0', digits[c >> 4], digits[c & 15] };
@@ -134,6 +133,23 @@ doc_write_json_str(struct buf *out, struct str s)
 	}
 	if (from < s.n)
 		buf_put(out, s.p + from, s.n - from);
+}
+
+void
+doc_write_json_str(struct buf *out, struct str s)
+{
+	size_t n = 0;
+	char *p;
+
+	while (n < s.n && escapes[(unsigned char)s.p[n]] == 0)
+		n++;
+	buf_reserve(out, s.n + 2);
+	p = out->p + out->n;
+	*p = '"';
+	bytes_copy(p + 1, s.p, n);
+	out->n += n + 1;
+	if (n < s.n)
+		write_escaped(out, str_sub(s, n));
 	buf_putc(out, '"');
 }
 

@@ -4,12 +4,12 @@
 #define PENDING_MAX 1000u /* entries of one answer */
 
 struct listing {
-	struct buf *json;
+	struct out out;
 	uint32_t n;
 };
 
 static void
-put_path(struct buf *json, const struct pending *p)
+put_path(struct out *o, const struct pending *p)
 {
 	struct buf path = { 0 };
 
@@ -18,42 +18,35 @@ put_path(struct buf *json, const struct pending *p)
 		buf_putc(&path, '.');
 		query_step_write(&path, p->keys[i]);
 	}
-	doc_write_json_str(json, buf_view(&path));
+	out_str(out_key(o, "path"), buf_view(&path));
 	buf_fini(&path);
 }
 
 static void
-put_acknowledgement(struct buf *json, const struct pending *p)
+put_acknowledgement(struct out *o, const struct pending *p)
 {
-	buf_cstr(json, ",\"ack\":{\"status\":");
-	doc_write_json(json, p->status);
-	buf_cstr(json, ",\"version\":");
-	doc_write_json(json, p->version);
-	if (doc_defined(p->description)) {
-		buf_cstr(json, ",\"description\":");
-		doc_write_json(json, p->description);
-	}
-	buf_putc(json, '}');
+	out_open(out_key(o, "ack"));
+	out_doc(out_key(o, "status"), p->status);
+	out_doc(out_key(o, "version"), p->version);
+	out_some_doc(o, "description", p->description);
+	out_close(o);
 }
 
 static bool
 put_pending(void *ctx, const struct pending *p)
 {
 	struct listing *l = ctx;
+	struct out *o = &l->out;
 
 	if (l->n++ >= PENDING_MAX)
 		return true; /* counted only */
-	buf_cstr(l->json, l->n > 1 ? ",{\"path\":" : "{\"path\":");
-	put_path(l->json, p);
-	buf_cstr(l->json, ",\"desired\":");
-	doc_write_json(l->json, p->desired);
-	if (doc_defined(p->reported)) {
-		buf_cstr(l->json, ",\"reported\":");
-		doc_write_json(l->json, p->reported);
-	}
+	out_open(o);
+	put_path(o, p);
+	out_doc(out_key(o, "desired"), p->desired);
+	out_some_doc(o, "reported", p->reported);
 	if (p->acknowledged)
-		put_acknowledgement(l->json, p);
-	buf_putc(l->json, '}');
+		put_acknowledgement(o, p);
+	out_close(o);
 	return true;
 }
 
@@ -61,8 +54,9 @@ void
 on_twin_convergence(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
-	struct buf entries = { 0 }, *json = &reply->body;
-	struct listing l = { &entries, 0 };
+	struct buf entries = { 0 };
+	struct listing l = { out_to(&entries), 0 };
+	struct out o = out_to(&reply->body);
 	struct section reported;
 	struct wanted w;
 	int64_t activity;
@@ -72,19 +66,16 @@ on_twin_convergence(struct shard *sh, struct row *r, const struct op *op, const 
 	assert(ok);
 	(void)ok, (void)sh, (void)op, (void)env;
 	section_pending(&w.desired, &reported, put_pending, &l);
-	buf_cstr(json, "{\"deviceId\":");
-	doc_write_json_str(json, row_device(r));
-	if (r->module_n != 0) {
-		buf_cstr(json, ",\"moduleId\":");
-		doc_write_json_str(json, row_module(r));
-	}
-	buf_printf(json,
-	    ",\"converged\":%s,\"desiredVersion\":%u,\"reportedVersion\":%u,\"pendingCount\":%u,"
-	    "\"truncated\":%s,\"pending\":[",
-	    l.n == 0 ? "true" : "false", w.desired.version, reported.version, l.n,
-	    l.n > PENDING_MAX ? "true" : "false");
-	buf_str(json, buf_view(&entries));
-	buf_putc(json, ']');
-	buf_putc(json, '}');
+	out_open(&o);
+	row_put_ids(&o, r);
+	out_bool(out_key(&o, "converged"), l.n == 0);
+	out_u64(out_key(&o, "desiredVersion"), w.desired.version);
+	out_u64(out_key(&o, "reportedVersion"), reported.version);
+	out_u64(out_key(&o, "pendingCount"), l.n);
+	out_bool(out_key(&o, "truncated"), l.n > PENDING_MAX);
+	out_list(out_key(&o, "pending"));
+	out_json(&o, buf_view(&entries));
+	out_close(&o);
+	out_close(&o);
 	buf_fini(&entries);
 }

@@ -249,6 +249,7 @@ void
 on_twin_get(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
+	struct out o = out_to(&reply->body);
 	struct section reported;
 	struct wanted w;
 	int64_t activity;
@@ -258,11 +259,10 @@ on_twin_get(struct shard *sh, struct row *r, const struct op *op, const struct h
 	assert(ok);
 	(void)ok, (void)sh, (void)op, (void)env;
 	reply->deliver = listens(r, FILTER_TWIN_RES);
-	buf_cstr(&reply->body, "{\"desired\":");
-	section_write_device(&reply->body, &w.desired);
-	buf_cstr(&reply->body, ",\"reported\":");
-	section_write_device(&reply->body, &reported);
-	buf_putc(&reply->body, '}');
+	out_open(&o);
+	section_write_device(out_value(out_key(&o, "desired")), &w.desired);
+	section_write_device(out_value(out_key(&o, "reported")), &reported);
+	out_close(&o);
 }
 
 void

@@ -101,18 +101,16 @@ on_modules_list(struct shard *sh, struct row *r, const struct op *op, const stru
     struct reply *reply)
 {
 	struct row **list = xcalloc(module_count(sh, r) + 1, sizeof(struct row *));
+	struct out o = out_to(&reply->body);
 	uint32_t n = 0;
 
 	(void)op, (void)env;
 	for (struct row *m = module_first(sh, r); m != NULL; m = module_next(sh, m))
 		list[n++] = m;
 	array_sort(list, n, sizeof(list[0]), by_id);
-	buf_putc(&reply->body, '[');
-	for (uint32_t i = 0; i < n; i++) {
-		if (i > 0)
-			buf_putc(&reply->body, ',');
-		identity_write(sh, list[i], &reply->body);
-	}
-	buf_putc(&reply->body, ']');
+	out_list(&o);
+	for (uint32_t i = 0; i < n; i++)
+		identity_write(sh, list[i], out_value(&o));
+	out_close(&o);
 	free(list);
 }

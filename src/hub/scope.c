@@ -34,12 +34,18 @@ on_scope_member(struct shard *sh, struct row *r, const struct op *op, const stru
 	const struct row *module =
 	    there && op->name.n != 0 ? row_find(sh, op->device, op->name) : NULL;
 
+	struct out o = out_to(&reply->body);
+
 	(void)env;
-	buf_cstr(&reply->body, "{\"devices\":[");
+	out_open(&o);
+	out_list(out_key(&o, "devices"));
 	if (there)
-		identity_write(sh, r, &reply->body);
-	buf_cstr(&reply->body, "],\"modules\":[");
+		identity_write(sh, r, out_value(&o));
+	out_close(&o);
+	out_list(out_key(&o, "modules"));
 	if (module != NULL)
-		identity_write(sh, module, &reply->body);
-	buf_cstr(&reply->body, "],\"continuationLink\":null}");
+		identity_write(sh, module, out_value(&o));
+	out_close(&o);
+	out_null(out_key(&o, "continuationLink"));
+	out_close(&o);
 }

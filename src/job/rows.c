@@ -146,7 +146,11 @@ job_root(const void *row, enum query_root root, struct buf *scratch)
 static void
 job_document(const void *row, struct buf *json)
 {
-	query_members_write(job_members, COUNT(job_members), row, json);
+	struct out o = out_to(json);
+
+	out_open(&o);
+	query_members_write(job_members, COUNT(job_members), row, &o);
+	out_close(&o);
 }
 
 const struct query_row_ops hub_job_ops = { job_root, no_section, job_document };
@@ -273,7 +277,11 @@ target_root(const void *row, enum query_root root, struct buf *scratch)
 static void
 target_document(const void *row, struct buf *json)
 {
-	query_members_write(target_members, COUNT(target_members), row, json);
+	struct out o = out_to(json);
+
+	out_open(&o);
+	query_members_write(target_members, COUNT(target_members), row, &o);
+	out_close(&o);
 }
 
 const struct query_row_ops hub_target_ops = { target_root, no_section, target_document };

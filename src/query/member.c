@@ -2,14 +2,10 @@
 #include "query/query.h"
 
 void
-query_members_write(const struct query_member *members, size_t n, const void *row, struct buf *json)
+query_members_write(const struct query_member *members, size_t n, const void *row, struct out *o)
 {
-	struct out o = out_to(json);
-
-	out_open(&o);
 	for (const struct query_member *m = members; m < members + n; m++)
-		m->put(row, m->name, &o);
-	out_close(&o);
+		m->put(row, m->name, o);
 }
 
 const struct query_member *

@@ -11,41 +11,10 @@ static const struct root_name {
 	enum query_root root;
 	unsigned collections;
 } roots[] = {
-	{ "deviceId", QUERY_ROOT_DEVICE_ID, D | M | R },
-	{ "moduleId", QUERY_ROOT_MODULE_ID, M | R },
-	{ "etag", QUERY_ROOT_ETAG, D | M },
-	{ "deviceEtag", QUERY_ROOT_DEVICE_ETAG, D | M },
-	{ "status", QUERY_ROOT_STATUS, D | M | R | J },
-	{ "statusReason", QUERY_ROOT_STATUS_REASON, D | M },
-	{ "statusUpdateTime", QUERY_ROOT_STATUS_UPDATE_TIME, D | M },
-	{ "connectionState", QUERY_ROOT_CONNECTION_STATE, D | M },
-	{ "lastActivityTime", QUERY_ROOT_LAST_ACTIVITY_TIME, D | M },
-	{ "cloudToDeviceMessageCount", QUERY_ROOT_C2D_COUNT, D | M },
-	{ "authenticationType", QUERY_ROOT_AUTHENTICATION_TYPE, D | M },
-	{ "x509Thumbprint", QUERY_ROOT_X509_THUMBPRINT, D | M },
-	{ "modelId", QUERY_ROOT_MODEL_ID, D | M },
-	{ "version", QUERY_ROOT_VERSION, D | M },
-	{ "configurations", QUERY_ROOT_CONFIGURATIONS, D | M },
-	{ "capabilities", QUERY_ROOT_CAPABILITIES, D },
-	{ "deviceScope", QUERY_ROOT_DEVICE_SCOPE, D },
-	{ "parentScopes", QUERY_ROOT_PARENT_SCOPES, D },
-	{ "jobId", QUERY_ROOT_JOB_ID, R | J },
-	{ "jobType", QUERY_ROOT_JOB_TYPE, R },
-	{ "startTimeUtc", QUERY_ROOT_START_TIME_UTC, R },
-	{ "endTimeUtc", QUERY_ROOT_END_TIME_UTC, R },
-	{ "createdDateTimeUtc", QUERY_ROOT_CREATED_UTC, R },
-	{ "createdTimeUtc", QUERY_ROOT_CREATED_UTC, R },
-	{ "lastUpdatedDateTimeUtc", QUERY_ROOT_LAST_UPDATED_UTC, R },
-	{ "outcome", QUERY_ROOT_OUTCOME, R },
-	{ "error", QUERY_ROOT_ERROR, R },
-	{ "type", QUERY_ROOT_TYPE, J },
-	{ "queryCondition", QUERY_ROOT_QUERY_CONDITION, J },
-	{ "createdTime", QUERY_ROOT_CREATED_TIME, J },
-	{ "startTime", QUERY_ROOT_START_TIME, J },
-	{ "endTime", QUERY_ROOT_END_TIME, J },
-	{ "maxExecutionTimeInSeconds", QUERY_ROOT_MAX_EXECUTION_TIME, J },
-	{ "failureReason", QUERY_ROOT_FAILURE_REASON, J },
-	{ "statusMessage", QUERY_ROOT_STATUS_MESSAGE, J },
+#define X(id, name, collections, ...) { #name, QUERY_ROOT_##id, collections },
+	QUERY_ROOTS(X)
+#undef X
+	    { "createdTimeUtc", QUERY_ROOT_CREATED_UTC, R }, /* */
 };
 
 #undef D

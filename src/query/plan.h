@@ -33,46 +33,51 @@ enum query_collection { QUERY_DEVICES, QUERY_MODULES, QUERY_DEVICE_JOBS, QUERY_J
 enum query_item_type { QUERY_TWIN, QUERY_RAW, QUERY_DEVICE_JOB, QUERY_JOB_RESPONSE };
 const char *query_item_type_name(enum query_item_type t); /* x-ms-item-type: "Twin", ... */
 
-/* Root fields of the documents, as the documents spell them. Names in queries are resolved to these when the plan is
- * made, without regard to case (Q-22). D devices, M devices.modules, R devices.jobs (results), J jobs. */
-#define QUERY_ROOTS(X)                                                                             \
-	X(DEVICE_ID, deviceId)                      /* D M R */                                    \
-	X(MODULE_ID, moduleId)                      /* M R */                                      \
-	X(ETAG, etag)                               /* D M */                                      \
-	X(DEVICE_ETAG, deviceEtag)                  /* D M */                                      \
-	X(STATUS, status)                           /* all */                                      \
-	X(STATUS_REASON, statusReason)              /* D M */                                      \
-	X(STATUS_UPDATE_TIME, statusUpdateTime)     /* D M */                                      \
-	X(CONNECTION_STATE, connectionState)        /* D M */                                      \
-	X(LAST_ACTIVITY_TIME, lastActivityTime)     /* D M */                                      \
-	X(C2D_COUNT, cloudToDeviceMessageCount)     /* D M */                                      \
-	X(AUTHENTICATION_TYPE, authenticationType)  /* D M */                                      \
-	X(X509_THUMBPRINT, x509Thumbprint)          /* D M, object */                              \
-	X(MODEL_ID, modelId)                        /* D M */                                      \
-	X(VERSION, version)                         /* D M */                                      \
-	X(CONFIGURATIONS, configurations)           /* D M, object */                              \
-	X(CAPABILITIES, capabilities)               /* D, object */                                \
-	X(DEVICE_SCOPE, deviceScope)                /* D */                                        \
-	X(PARENT_SCOPES, parentScopes)              /* D, array */                                 \
-	X(JOB_ID, jobId)                            /* R J */                                      \
-	X(JOB_TYPE, jobType)                        /* R */                                        \
-	X(START_TIME_UTC, startTimeUtc)             /* R */                                        \
-	X(END_TIME_UTC, endTimeUtc)                 /* R */                                        \
-	X(CREATED_UTC, createdDateTimeUtc)          /* R; also asked as createdTimeUtc */   \
-	X(LAST_UPDATED_UTC, lastUpdatedDateTimeUtc) /* R */                                        \
-	X(OUTCOME, outcome)                         /* R, object */                                \
-	X(ERROR, error)                             /* R, object */                                \
-	X(TYPE, type)                               /* J */                                        \
-	X(QUERY_CONDITION, queryCondition)          /* J */                                        \
-	X(CREATED_TIME, createdTime)                /* J */                                        \
-	X(START_TIME, startTime)                    /* J */                                        \
-	X(END_TIME, endTime)                        /* J */                                        \
-	X(MAX_EXECUTION_TIME, maxExecutionTimeInSeconds) /* J */                                   \
-	X(FAILURE_REASON, failureReason)                 /* J */                                   \
-	X(STATUS_MESSAGE, statusMessage)                 /* J */
+/*
+ * Root fields of the documents, as the documents spell them. Names in queries are resolved to these when the plan is made,
+ * without regard to case (Q-22). For each: the collections that have it (D devices, M devices.modules, R devices.jobs, J jobs),
+ * and what a document's own writer puts there: a TEXT, a TIME (a text, too), or ANY value. Those of twins are first.
+ */
+#define QUERY_TWIN_ROOTS(X)                                                                        \
+	X(DEVICE_ID, deviceId, D | M | R, TEXT)                                                    \
+	X(MODULE_ID, moduleId, M | R, TEXT)                                                        \
+	X(ETAG, etag, D | M, TEXT)                                                                 \
+	X(DEVICE_ETAG, deviceEtag, D | M, ANY)                                                     \
+	X(STATUS, status, D | M | R | J, ANY)                                                      \
+	X(STATUS_REASON, statusReason, D | M, ANY)                                                 \
+	X(STATUS_UPDATE_TIME, statusUpdateTime, D | M, TIME)                                       \
+	X(CONNECTION_STATE, connectionState, D | M, ANY)                                           \
+	X(LAST_ACTIVITY_TIME, lastActivityTime, D | M, TIME)                                       \
+	X(C2D_COUNT, cloudToDeviceMessageCount, D | M, ANY)                                        \
+	X(AUTHENTICATION_TYPE, authenticationType, D | M, ANY)                                     \
+	X(X509_THUMBPRINT, x509Thumbprint, D | M, ANY)                                             \
+	X(MODEL_ID, modelId, D | M, ANY)                                                           \
+	X(VERSION, version, D | M, ANY)                                                            \
+	X(CONFIGURATIONS, configurations, D | M, ANY)                                              \
+	X(CAPABILITIES, capabilities, D, ANY)                                                      \
+	X(DEVICE_SCOPE, deviceScope, D, ANY)                                                       \
+	X(PARENT_SCOPES, parentScopes, D, ANY)
+#define QUERY_JOB_ROOTS(X)                                                                         \
+	X(JOB_ID, jobId, R | J, ANY)                                                               \
+	X(JOB_TYPE, jobType, R, ANY)                                                               \
+	X(START_TIME_UTC, startTimeUtc, R, TIME)                                                   \
+	X(END_TIME_UTC, endTimeUtc, R, TIME)                                                       \
+	X(CREATED_UTC, createdDateTimeUtc, R, TIME)                                                \
+	X(LAST_UPDATED_UTC, lastUpdatedDateTimeUtc, R, TIME)                                       \
+	X(OUTCOME, outcome, R, ANY)                                                                \
+	X(ERROR, error, R, ANY)                                                                    \
+	X(TYPE, type, J, ANY)                                                                      \
+	X(QUERY_CONDITION, queryCondition, J, ANY)                                                 \
+	X(CREATED_TIME, createdTime, J, TIME)                                                      \
+	X(START_TIME, startTime, J, TIME)                                                          \
+	X(END_TIME, endTime, J, TIME)                                                              \
+	X(MAX_EXECUTION_TIME, maxExecutionTimeInSeconds, J, ANY)                                   \
+	X(FAILURE_REASON, failureReason, J, ANY)                                                   \
+	X(STATUS_MESSAGE, statusMessage, J, ANY)
+#define QUERY_ROOTS(X) QUERY_TWIN_ROOTS(X) QUERY_JOB_ROOTS(X)
 
 enum query_root {
-#define X(id, name) QUERY_ROOT_##id,
+#define X(id, ...) QUERY_ROOT_##id,
 	QUERY_ROOTS(X)
 #undef X
 	    QUERY_ROOT_COUNT,

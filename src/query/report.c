@@ -30,7 +30,7 @@ path_name(struct buf *name, const struct path *p)
 	static const char *const sections[] = { "tags", "properties.desired",
 		"properties.reported" };
 	static const char *const roots[] = {
-#define X(id, text) #text,
+#define X(id, name, ...) #name,
 		QUERY_ROOTS(X)
 #undef X
 	};
@@ -220,33 +220,32 @@ form_of(const struct line *l)
 }
 
 static void
-line_write(const struct column_report *r, uint32_t i, bool of_plan, struct buf *json)
+put_line(struct out *o, const struct column_report *r, uint32_t i, bool of_plan)
 {
 	const struct line *l = &r->v[i];
 
-	buf_cstr(json, "{\"path\":");
-	if (l->name_n > 0)
-		doc_write_json_str(json, line_name(r, i));
-	else
-		buf_cstr(json, "null");
+	out_open(o);
+	out_str_or_null(out_key(o, "path"), l->name_n > 0 ? line_name(r, i) : STR_NONE);
 	if (of_plan)
-		buf_printf(json, ",\"from\":\"%s\"", l->documents ? "documents" : "columns");
-	buf_printf(json, ",\"form\":\"%s\",\"shards\":%u,\"held\":%u", form_of(l),
-	    (unsigned)l->shards, (unsigned)l->held);
+		out_cstr(out_key(o, "from"), l->documents ? "documents" : "columns");
+	out_cstr(out_key(o, "form"), form_of(l));
+	out_u64(out_key(o, "shards"), l->shards);
+	out_u64(out_key(o, "held"), l->held);
 	if (of_plan)
-		buf_printf(json, ",\"made\":%u", (unsigned)l->made);
-	buf_printf(json, ",\"rows\":%llu,\"values\":%u,\"bytes\":%llu}",
-	    (unsigned long long)l->rows, (unsigned)l->values, (unsigned long long)l->bytes);
+		out_u64(out_key(o, "made"), l->made);
+	out_u64(out_key(o, "rows"), l->rows);
+	out_u64(out_key(o, "values"), l->values);
+	out_u64(out_key(o, "bytes"), l->bytes);
+	out_close(o);
 }
 
 void
 column_report_write(const struct column_report *r, bool of_plan, struct buf *json)
 {
-	buf_putc(json, '[');
-	for (uint32_t i = 0; i < r->n; i++) {
-		if (i > 0)
-			buf_putc(json, ',');
-		line_write(r, i, of_plan, json);
-	}
-	buf_putc(json, ']');
+	struct out o = out_to(json);
+
+	out_list(&o);
+	for (uint32_t i = 0; i < r->n; i++)
+		put_line(&o, r, i, of_plan);
+	out_close(&o);
 }

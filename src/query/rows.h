@@ -39,9 +39,9 @@ struct query_member {
 	void (*put)(const void *row, const char *name, struct out *o);
 	unsigned needs; /* the table's owner says what */
 };
-/* The document. */
+/* All of them, into an object that is open. */
 void query_members_write(
-    const struct query_member *members, size_t n, const void *row, struct buf *json);
+    const struct query_member *members, size_t n, const void *row, struct out *o);
 /* The member that is a root; NULL: there is none. */
 const struct query_member *query_member_of(
     const struct query_member *members, size_t n, enum query_root root);

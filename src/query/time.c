@@ -8,18 +8,14 @@
 static bool
 root_is_time(enum query_root root)
 {
-	switch (root) {
-	case QUERY_ROOT_STATUS_UPDATE_TIME:
-	case QUERY_ROOT_LAST_ACTIVITY_TIME:
-	case QUERY_ROOT_START_TIME_UTC:
-	case QUERY_ROOT_END_TIME_UTC:
-	case QUERY_ROOT_CREATED_UTC:
-	case QUERY_ROOT_LAST_UPDATED_UTC:
-	case QUERY_ROOT_CREATED_TIME:
-	case QUERY_ROOT_START_TIME:
-	case QUERY_ROOT_END_TIME: return true;
-	default: return false;
-	}
+	enum { TEXT, ANY, TIME };
+	static const uint8_t kinds[] = {
+#define X(id, name, collections, kind) kind,
+		QUERY_ROOTS(X)
+#undef X
+	};
+
+	return kinds[root] == TIME;
 }
 
 static bool

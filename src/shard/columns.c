@@ -3,52 +3,57 @@
  * them. Every change of a row passes columns_note_row, undo too, and the columns call `bring` before each look at them, so what
  * they show is what the shard holds.
  */
-#include "shard/row.h"
+#include "shard/record.h"
 
 #include <stdlib.h>
 
-#define ROOT(name)   QUERY_ROOT_BIT(QUERY_ROOT_##name)
-
 #define TAGS_DESIRED (QUERY_SECTION_BIT(SECTION_TAGS) | QUERY_SECTION_BIT(SECTION_DESIRED))
 
-/* What each record has a part in. */
-static const struct query_needs parts[RECORD_KINDS] = {
-	[RECORD_IDENTITY] = { .roots = ROOT(DEVICE_ETAG) | ROOT(STATUS) | ROOT(STATUS_REASON) |
-	        ROOT(STATUS_UPDATE_TIME) | ROOT(AUTHENTICATION_TYPE) | ROOT(X509_THUMBPRINT) |
-	        ROOT(MODEL_ID) | ROOT(CAPABILITIES) | ROOT(DEVICE_SCOPE) | ROOT(PARENT_SCOPES) },
-	[RECORD_WANTED] = { .roots = ROOT(ETAG) | ROOT(VERSION) | ROOT(CONFIGURATIONS),
-	    .sections = TAGS_DESIRED },
-	[RECORD_REPORTED] = { .roots = ROOT(LAST_ACTIVITY_TIME) | ROOT(VERSION),
-	    .sections = QUERY_SECTION_BIT(SECTION_REPORTED) },
+static const uint8_t sections_of[RECORD_KINDS] = {
+	[RECORD_WANTED] = TAGS_DESIRED, [RECORD_REPORTED] = QUERY_SECTION_BIT(SECTION_REPORTED)
 };
-
-/* What needs no record. */
-#define OF_ROW (ROOT(DEVICE_ID) | ROOT(MODULE_ID) | ROOT(CONNECTION_STATE) | ROOT(C2D_COUNT))
 
 unsigned
 hub_records_of(const struct query_needs *needs)
 {
 	unsigned records = 0;
 
+	for (unsigned i = 0; i < TWIN_MEMBERS; i++)
+		if (needs->roots & QUERY_ROOT_BIT(twin_members[i].root))
+			records |= twin_members[i].needs;
 	for (int k = 0; k < RECORD_KINDS; k++)
-		if ((needs->roots & parts[k].roots) || (needs->sections & parts[k].sections))
+		if (needs->sections & sections_of[k])
 			records |= RECORD_BIT(k);
 	return records;
 }
 
-/* All that these records have a part in. */
+/* All that these records have a part in. The bit of QUERY_ROOT_NONE is nobody's. */
 static struct query_needs
 parts_of(unsigned records)
 {
 	struct query_needs all = { 0 };
 
-	for (int k = 0; k < RECORD_KINDS; k++) {
-		if (!(records & RECORD_BIT(k)))
-			continue;
-		all.roots |= parts[k].roots;
-		all.sections |= parts[k].sections;
-	}
+	if (records == 0)
+		return all;
+	for (unsigned i = 0; i < TWIN_MEMBERS; i++)
+		if (twin_members[i].needs & records)
+			all.roots |= QUERY_ROOT_BIT(twin_members[i].root);
+	for (int k = 0; k < RECORD_KINDS; k++)
+		if (records & RECORD_BIT(k))
+			all.sections |= sections_of[k];
 	return all;
+}
+
+/* What needs no record. */
+static uint64_t
+roots_of_row(void)
+{
+	uint64_t roots = 0;
+
+	for (unsigned i = 0; i < TWIN_MEMBERS; i++)
+		if (twin_members[i].needs == 0)
+			roots |= QUERY_ROOT_BIT(twin_members[i].root);
+	return roots;
 }
 
 /* ---- noting ---- */
@@ -113,7 +118,7 @@ bring(void *shard, struct query_scratch *s)
 		struct hub_row hr;
 
 		if (what & CHANGED_PRESENCE)
-			changed.roots |= OF_ROW;
+			changed.roots |= roots_of_row();
 		hub_row_open(&hr, sh, row);
 		columns_row_changed(
 		    sh->columns, row, kind_of(sh, row), &changed, &hand, &hub_query_ops, &hr, s);

@@ -98,7 +98,11 @@ unsigned filters_mask(const struct blob *session);
 /* Members of an open object: deviceId, and of a module moduleId. */
 void row_put_ids(struct out *o, const struct row *r);
 
-/* The whole twin (T-01). All records of the row but the session are in memory. */
+/* A twin's members (T-01), in order, each with the records that it comes from (RECORD_BITs). */
+#define TWIN_MEMBERS 20u
+extern const struct query_member twin_members[TWIN_MEMBERS];
+
+/* The whole twin. All records of the row but the session are in memory. */
 void twin_write(const struct shard *sh, const struct row *r, struct buf *json);
 /* The same, as if its record were this one. */
 void twin_write_as(

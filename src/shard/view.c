@@ -1,50 +1,6 @@
 /* Views: the twin and the identity as JSON (twins.md 1, service-rest.md 6.1), and a row as queries see it. */
 #include "shard/record.h"
 
-static void
-member(struct buf *json, const char *name)
-{
-	if (json->n > 0 && json->p[json->n - 1] != '{')
-		buf_putc(json, ',');
-	buf_putc(json, '"');
-	buf_cstr(json, name);
-	buf_cstr(json, "\":");
-}
-
-static void
-put_str(struct buf *json, const char *name, struct str v)
-{
-	member(json, name);
-	doc_write_json_str(json, v);
-}
-
-static void
-put_str_or_null(struct buf *json, const char *name, struct str v)
-{
-	if (v.n != 0) {
-		put_str(json, name, v);
-		return;
-	}
-	member(json, name);
-	buf_cstr(json, "null");
-}
-
-static void
-put_time(struct buf *json, const char *name, int64_t us)
-{
-	char t[TIME_TEXT_MAX];
-	size_t n = time_format(us, t);
-
-	put_str(json, name, (struct str){ t, n });
-}
-
-static void
-put_number(struct buf *json, const char *name, uint64_t v)
-{
-	member(json, name);
-	buf_u64(json, v);
-}
-
 void
 row_put_ids(struct out *o, const struct row *r)
 {
@@ -58,41 +14,11 @@ connection_state(const struct row *r)
 	return r->presence != NULL ? STR("Connected") : STR("Disconnected");
 }
 
-static void
-put_thumbprints(struct buf *json, const struct identity *id)
-{
-	member(json, "x509Thumbprint");
-	buf_putc(json, '{');
-	put_str_or_null(json, "primaryThumbprint", id->thumbs[0]);
-	put_str_or_null(json, "secondaryThumbprint", id->thumbs[1]);
-	buf_putc(json, '}');
-}
-
-static void
-put_capabilities(struct buf *json, const struct identity *id)
-{
-	member(json, "capabilities");
-	buf_cstr(json, id->edge ? "{\"iotEdge\":true}" : "{\"iotEdge\":false}");
-}
-
 /* A leaf's parent is its own scope (service-rest.md 6.1). */
 static struct str
 parent_scope(const struct identity *id)
 {
 	return id->edge ? id->parent_scope : id->scope;
-}
-
-static void
-put_scopes(struct buf *json, const struct identity *id)
-{
-	if (id->scope.n != 0)
-		put_str(json, "deviceScope", id->scope);
-	if (parent_scope(id).n != 0) {
-		member(json, "parentScopes");
-		buf_putc(json, '[');
-		doc_write_json_str(json, parent_scope(id));
-		buf_putc(json, ']');
-	}
 }
 
 static void
@@ -124,6 +50,234 @@ read_reported(struct str bytes, const struct row *r, struct section *s)
 	return r->activity_us > activity ? r->activity_us : activity;
 }
 
+/* ---- what twin, identity and export have in common ---- */
+
+static void
+put_status(struct out *o, const char *name, const struct identity *id)
+{
+	out_str(out_key(o, name), id->enabled ? STR("enabled") : STR("disabled"));
+}
+
+static void
+put_thumbprints(struct out *o, const char *name, const struct identity *id)
+{
+	out_open(out_key(o, name));
+	out_str_or_null(out_key(o, "primaryThumbprint"), id->thumbs[0]);
+	out_str_or_null(out_key(o, "secondaryThumbprint"), id->thumbs[1]);
+	out_close(o);
+}
+
+static void
+put_capabilities(struct out *o, const char *name, const struct identity *id)
+{
+	out_open(out_key(o, name));
+	out_bool(out_key(o, "iotEdge"), id->edge);
+	out_close(o);
+}
+
+static void
+put_parent_scopes(struct out *o, const char *name, const struct identity *id)
+{
+	if (parent_scope(id).n == 0)
+		return;
+	out_list(out_key(o, name));
+	out_str(o, parent_scope(id));
+	out_close(o);
+}
+
+static void
+put_sections(struct out *o, const struct section *desired, const struct section *reported)
+{
+	out_open(out_key(o, "properties"));
+	section_write_service(out_value(out_key(o, "desired")), desired, SECTION_DESIRED);
+	section_write_service(out_value(out_key(o, "reported")), reported, SECTION_REPORTED);
+	out_close(o);
+}
+
+/* ---- the twin ---- */
+
+/* A row taken apart: of the records, those that are asked for. */
+struct view {
+	const struct row *r;
+	struct identity id;
+	struct wanted w;
+	struct section reported;
+	int64_t activity_us;
+};
+
+static const struct view *
+view_of(const void *row)
+{
+	return row;
+}
+
+static bool
+is_module(const struct view *v)
+{
+	return v->r->module_n != 0;
+}
+
+static void
+put_device_id(const void *row, const char *name, struct out *o)
+{
+	out_str(out_key(o, name), row_device(view_of(row)->r));
+}
+
+static void
+put_module_id(const void *row, const char *name, struct out *o)
+{
+	out_some_str(o, name, row_module(view_of(row)->r));
+}
+
+static void
+put_etag(const void *row, const char *name, struct out *o)
+{
+	char etag[32];
+
+	wanted_etag(view_of(row)->w.counter, etag);
+	out_cstr(out_key(o, name), etag);
+}
+
+static void
+put_device_etag(const void *row, const char *name, struct out *o)
+{
+	char etag[32];
+
+	identity_etag(&view_of(row)->id, etag);
+	out_cstr(out_key(o, name), etag);
+}
+
+static void
+put_twin_status(const void *row, const char *name, struct out *o)
+{
+	put_status(o, name, &view_of(row)->id);
+}
+
+static void
+put_reason(const void *row, const char *name, struct out *o)
+{
+	out_some_str(o, name, view_of(row)->id.reason);
+}
+
+static void
+put_status_time(const void *row, const char *name, struct out *o)
+{
+	out_time(out_key(o, name), view_of(row)->id.status_us);
+}
+
+static void
+put_connection(const void *row, const char *name, struct out *o)
+{
+	out_str(out_key(o, name), connection_state(view_of(row)->r));
+}
+
+static void
+put_activity(const void *row, const char *name, struct out *o)
+{
+	out_time(out_key(o, name), view_of(row)->activity_us);
+}
+
+static void
+put_c2d(const void *row, const char *name, struct out *o)
+{
+	(void)row;
+	out_u64(out_key(o, name), 0);
+}
+
+static void
+put_auth_type(const void *row, const char *name, struct out *o)
+{
+	out_str(out_key(o, name), auth_type_names[view_of(row)->id.auth]);
+}
+
+static void
+put_twin_thumbprints(const void *row, const char *name, struct out *o)
+{
+	put_thumbprints(o, name, &view_of(row)->id);
+}
+
+static void
+put_model(const void *row, const char *name, struct out *o)
+{
+	out_str(out_key(o, name), view_of(row)->id.model_id);
+}
+
+static void
+put_version(const void *row, const char *name, struct out *o)
+{
+	out_u64(out_key(o, name), view_of(row)->w.counter + view_of(row)->reported.version);
+}
+
+static void
+put_tags(const void *row, const char *name, struct out *o)
+{
+	if (!section_empty(&view_of(row)->w.tags))
+		section_write_tags(out_value(out_key(o, name)), &view_of(row)->w.tags);
+}
+
+static void
+put_properties(const void *row, const char *name, struct out *o)
+{
+	(void)name;
+	put_sections(o, &view_of(row)->w.desired, &view_of(row)->reported);
+}
+
+static void
+put_configurations(const void *row, const char *name, struct out *o)
+{
+	if (view_of(row)->w.configurations.n != 0)
+		out_doc(out_key(o, name), doc_of(view_of(row)->w.configurations));
+}
+
+static void
+put_twin_capabilities(const void *row, const char *name, struct out *o)
+{
+	if (!is_module(row))
+		put_capabilities(o, name, &view_of(row)->id);
+}
+
+static void
+put_scope(const void *row, const char *name, struct out *o)
+{
+	if (!is_module(row))
+		out_some_str(o, name, view_of(row)->id.scope);
+}
+
+static void
+put_twin_parents(const void *row, const char *name, struct out *o)
+{
+	if (!is_module(row))
+		put_parent_scopes(o, name, &view_of(row)->id);
+}
+
+#define IDENTITY RECORD_BIT(RECORD_IDENTITY)
+#define WANTED   RECORD_BIT(RECORD_WANTED)
+#define REPORTED RECORD_BIT(RECORD_REPORTED)
+#define ROOT(id) QUERY_ROOT_##id
+
+const struct query_member twin_members[TWIN_MEMBERS] = {
+	{ "deviceId", ROOT(DEVICE_ID), put_device_id, 0 },
+	{ "moduleId", ROOT(MODULE_ID), put_module_id, 0 },
+	{ "etag", ROOT(ETAG), put_etag, WANTED },
+	{ "deviceEtag", ROOT(DEVICE_ETAG), put_device_etag, IDENTITY },
+	{ "status", ROOT(STATUS), put_twin_status, IDENTITY },
+	{ "statusReason", ROOT(STATUS_REASON), put_reason, IDENTITY },
+	{ "statusUpdateTime", ROOT(STATUS_UPDATE_TIME), put_status_time, IDENTITY },
+	{ "connectionState", ROOT(CONNECTION_STATE), put_connection, 0 },
+	{ "lastActivityTime", ROOT(LAST_ACTIVITY_TIME), put_activity, REPORTED },
+	{ "cloudToDeviceMessageCount", ROOT(C2D_COUNT), put_c2d, 0 },
+	{ "authenticationType", ROOT(AUTHENTICATION_TYPE), put_auth_type, IDENTITY },
+	{ "x509Thumbprint", ROOT(X509_THUMBPRINT), put_twin_thumbprints, IDENTITY },
+	{ "modelId", ROOT(MODEL_ID), put_model, IDENTITY },
+	{ "version", ROOT(VERSION), put_version, WANTED | REPORTED },
+	{ "tags", ROOT(NONE), put_tags, WANTED }, /* queries: row_section */
+	{ "properties", ROOT(NONE), put_properties, WANTED | REPORTED },
+	{ "configurations", ROOT(CONFIGURATIONS), put_configurations, WANTED },
+	{ "capabilities", ROOT(CAPABILITIES), put_twin_capabilities, IDENTITY },
+	{ "deviceScope", ROOT(DEVICE_SCOPE), put_scope, IDENTITY },
+	{ "parentScopes", ROOT(PARENT_SCOPES), put_twin_parents, IDENTITY },
+};
+
 void
 twin_write(const struct shard *sh, const struct row *r, struct buf *json)
 {
@@ -137,165 +291,121 @@ void
 twin_write_as(
     const struct shard *sh, const struct row *r, const struct wanted *wanted, struct buf *json)
 {
-	struct wanted w = *wanted;
-	struct identity id;
-	struct section reported;
-	int64_t activity;
-	char etag[32];
+	struct view v = { .r = r, .w = *wanted };
+	struct out o = out_to(json);
 
 	(void)sh;
-	read_identity(blob_str(r->records[RECORD_IDENTITY]), &id);
-	activity = read_reported(blob_str(r->records[RECORD_REPORTED]), r, &reported);
-	buf_putc(json, '{');
-	put_str(json, "deviceId", row_device(r));
-	if (r->module_n != 0)
-		put_str(json, "moduleId", row_module(r));
-	wanted_etag(w.counter, etag);
-	put_str(json, "etag", str_of(etag));
-	identity_etag(&id, etag);
-	put_str(json, "deviceEtag", str_of(etag));
-	put_str(json, "status", id.enabled ? STR("enabled") : STR("disabled"));
-	if (id.reason.n != 0)
-		put_str(json, "statusReason", id.reason);
-	put_time(json, "statusUpdateTime", id.status_us);
-	put_str(json, "connectionState", connection_state(r));
-	put_time(json, "lastActivityTime", activity);
-	put_number(json, "cloudToDeviceMessageCount", 0);
-	put_str(json, "authenticationType", auth_type_names[id.auth]);
-	put_thumbprints(json, &id);
-	put_str(json, "modelId", id.model_id);
-	put_number(json, "version", w.counter + reported.version);
-	if (!section_empty(&w.tags)) {
-		member(json, "tags");
-		section_write_tags(json, &w.tags);
-	}
-	member(json, "properties");
-	buf_cstr(json, "{\"desired\":");
-	section_write_service(json, &w.desired, SECTION_DESIRED);
-	buf_cstr(json, ",\"reported\":");
-	section_write_service(json, &reported, SECTION_REPORTED);
-	buf_putc(json, '}');
-	if (w.configurations.n != 0) {
-		member(json, "configurations");
-		doc_write_json(json, doc_of(w.configurations));
-	}
-	if (r->module_n == 0) {
-		put_capabilities(json, &id);
-		put_scopes(json, &id);
-	}
-	buf_putc(json, '}');
+	read_identity(blob_str(r->records[RECORD_IDENTITY]), &v.id);
+	v.activity_us = read_reported(blob_str(r->records[RECORD_REPORTED]), r, &v.reported);
+	out_open(&o);
+	query_members_write(twin_members, TWIN_MEMBERS, &v, &o);
+	out_close(&o);
+}
+
+/* ---- the identity ---- */
+
+static void
+put_authentication(struct out *o, const struct identity *id)
+{
+	out_open(out_key(o, "authentication"));
+	out_open(out_key(o, "symmetricKey"));
+	out_str_or_null(out_key(o, "primaryKey"), id->keys[0]);
+	out_str_or_null(out_key(o, "secondaryKey"), id->keys[1]);
+	out_close(o);
+	put_thumbprints(o, "x509Thumbprint", id);
+	out_str(out_key(o, "type"), auth_type_names[id->auth]); /* last: R-32 */
+	out_close(o);
+}
+
+/* Of a device. */
+static void
+put_edge(struct out *o, const struct identity *id)
+{
+	put_capabilities(o, "capabilities", id);
+	out_some_str(o, "deviceScope", id->scope);
+	put_parent_scopes(o, "parentScopes", id);
 }
 
 static void
-put_authentication(struct buf *json, const struct identity *id)
+put_generation(struct out *o, const struct identity *id)
 {
-	member(json, "authentication");
-	buf_cstr(json, "{\"symmetricKey\":{");
-	put_str_or_null(json, "primaryKey", id->keys[0]);
-	put_str_or_null(json, "secondaryKey", id->keys[1]);
-	buf_putc(json, '}');
-	put_thumbprints(json, id);
-	put_str(json, "type", auth_type_names[id->auth]); /* last: R-32 */
-	buf_putc(json, '}');
+	out_format(out_key(o, "generationId"), "%llu", (unsigned long long)id->generation);
 }
 
 void
 identity_write(const struct shard *sh, const struct row *r, struct buf *json)
 {
+	bool module = r->module_n != 0;
+	struct out o = out_to(json);
 	struct identity id;
 	char etag[32];
 
 	(void)sh;
 	read_identity(blob_str(r->records[RECORD_IDENTITY]), &id);
 	identity_etag(&id, etag);
-	buf_putc(json, '{');
-	put_str(json, "deviceId", row_device(r));
-	if (r->module_n != 0)
-		put_str(json, "moduleId", row_module(r));
-	member(json, "generationId");
-	buf_putc(json, '"');
-	buf_u64(json, id.generation);
-	buf_putc(json, '"');
-	put_str(json, "etag", str_of(etag));
-	put_str(json, "connectionState", connection_state(r));
-	if (r->module_n == 0) {
-		put_str(json, "status", id.enabled ? STR("enabled") : STR("disabled"));
-		put_str_or_null(json, "statusReason", id.reason);
+	out_open(&o);
+	row_put_ids(&o, r);
+	put_generation(&o, &id);
+	out_cstr(out_key(&o, "etag"), etag);
+	out_str(out_key(&o, "connectionState"), connection_state(r));
+	if (!module) {
+		put_status(&o, "status", &id);
+		out_str_or_null(out_key(&o, "statusReason"), id.reason);
 	}
-	put_time(json, "connectionStateUpdatedTime", r->presence_us);
-	if (r->module_n == 0)
-		put_time(json, "statusUpdatedTime", id.status_us);
-	put_time(json, "lastActivityTime", r->activity_us);
-	put_number(json, "cloudToDeviceMessageCount", 0);
-	put_authentication(json, &id);
-	if (r->module_n == 0) {
-		put_capabilities(json, &id);
-		put_scopes(json, &id);
-	} else {
-		put_str_or_null(json, "managedBy", id.managed_by);
-	}
-	buf_putc(json, '}');
+	out_time(out_key(&o, "connectionStateUpdatedTime"), r->presence_us);
+	if (!module)
+		out_time(out_key(&o, "statusUpdatedTime"), id.status_us);
+	out_time(out_key(&o, "lastActivityTime"), r->activity_us);
+	out_u64(out_key(&o, "cloudToDeviceMessageCount"), 0);
+	put_authentication(&o, &id);
+	if (!module)
+		put_edge(&o, &id);
+	else
+		out_str_or_null(out_key(&o, "managedBy"), id.managed_by);
+	out_close(&o);
 }
 
 /* ---- an export's item: ExportImportDevice (service-rest.md 8.1, 12), and what IMPORT_WHOLE takes besides ---- */
 
 static void
-put_known_time(struct buf *json, const char *name, int64_t us)
-{
-	if (us != 0)
-		put_time(json, name, us);
-}
-
-static void
-item_identity(struct buf *json, struct str device, struct str module, const struct identity *id)
+item_identity(struct out *o, struct str device, struct str module, const struct identity *id)
 {
 	char etag[32];
 
 	identity_etag(id, etag);
-	put_str(json, "id", device);
-	if (module.n != 0)
-		put_str(json, "moduleId", module);
-	put_str(json, "eTag", str_of(etag));
-	member(json, "generationId");
-	buf_printf(json, "\"%llu\"", (unsigned long long)id->generation);
+	out_str(out_key(o, "id"), device);
+	out_some_str(o, "moduleId", module);
+	out_cstr(out_key(o, "eTag"), etag);
+	put_generation(o, id);
 	if (module.n == 0) {
-		put_str(json, "status", id->enabled ? STR("enabled") : STR("disabled"));
-		if (id->reason.n != 0)
-			put_str(json, "statusReason", id->reason);
-		put_known_time(json, "statusUpdatedTime", id->status_us);
-	} else if (id->managed_by.n != 0) {
-		put_str(json, "managedBy", id->managed_by);
+		put_status(o, "status", id);
+		out_some_str(o, "statusReason", id->reason);
+		out_some_time(o, "statusUpdatedTime", id->status_us);
+	} else {
+		out_some_str(o, "managedBy", id->managed_by);
 	}
-	put_authentication(json, id);
-	if (module.n == 0) {
-		put_capabilities(json, id);
-		put_scopes(json, id);
-	}
-	if (id->model_id.n != 0)
-		put_str(json, "modelId", id->model_id);
+	put_authentication(o, id);
+	if (module.n == 0)
+		put_edge(o, id);
+	out_some_str(o, "modelId", id->model_id);
 }
 
 static void
-item_twin(struct buf *json, const struct wanted *w, const struct section *reported)
+item_twin(struct out *o, const struct wanted *w, const struct section *reported)
 {
 	char etag[32];
 
 	wanted_etag(w->counter, etag);
-	put_str(json, "twinETag", str_of(etag));
-	member(json, "tags");
-	section_write_tags(json, &w->tags);
-	member(json, "properties");
-	buf_cstr(json, "{\"desired\":");
-	section_write_service(json, &w->desired, SECTION_DESIRED);
-	buf_cstr(json, ",\"reported\":");
-	section_write_service(json, reported, SECTION_REPORTED);
-	buf_putc(json, '}');
+	out_cstr(out_key(o, "twinETag"), etag);
+	section_write_tags(out_value(out_key(o, "tags")), &w->tags);
+	put_sections(o, &w->desired, reported);
 }
 
 enum err
 hub_export_item(struct buf *json, struct str key, struct str identity, struct str wanted,
     struct str reported, bool keys)
 {
+	struct out o = out_to(json);
 	struct str device, module;
 	struct section section;
 	struct identity id;
@@ -309,11 +419,11 @@ hub_export_item(struct buf *json, struct str key, struct str identity, struct st
 		return ERR_CORRUPT;
 	if (!keys)
 		id.keys[0] = id.keys[1] = STR_NONE;
-	buf_putc(json, '{');
-	item_identity(json, device, module, &id);
-	put_known_time(json, "lastActivityTime", activity);
-	item_twin(json, &w, &section);
-	buf_putc(json, '}');
+	out_open(&o);
+	item_identity(&o, device, module, &id);
+	out_some_time(&o, "lastActivityTime", activity);
+	item_twin(&o, &w, &section);
+	out_close(&o);
 	return ERR_OK;
 }
 
@@ -365,136 +475,22 @@ record_of(const struct hub_row *hr, enum record_kind kind)
 }
 
 static struct doc
-value_str(struct buf *scratch, struct str s)
-{
-	struct doc_writer dw;
-	size_t from = scratch->n;
-
-	doc_writer_init(&dw, scratch, 0);
-	doc_put_str(&dw, 0, s);
-	return doc_of((struct str){ scratch->p + from, scratch->n - from });
-}
-
-static struct doc
-value_time(struct buf *scratch, int64_t us)
-{
-	char t[TIME_TEXT_MAX];
-	size_t n = time_format(us, t);
-
-	return value_str(scratch, (struct str){ t, n });
-}
-
-static struct doc
-value_int(struct buf *scratch, int64_t v)
-{
-	struct doc_writer dw;
-	size_t from = scratch->n;
-
-	doc_writer_init(&dw, scratch, 0);
-	doc_put_int(&dw, 0, v);
-	return doc_of((struct str){ scratch->p + from, scratch->n - from });
-}
-
-static struct doc
-value_optional(struct buf *scratch, struct str s)
-{
-	return s.n == 0 ? DOC_NONE : value_str(scratch, s);
-}
-
-static void
-put_thumb(struct doc_writer *dw, struct str key, struct str thumb)
-{
-	doc_key(dw, key);
-	if (thumb.n != 0)
-		doc_put_str(dw, 0, thumb);
-	else
-		doc_put_null(dw, 0);
-}
-
-/* Objects and arrays among the root fields. */
-static struct doc
-value_composed(struct buf *scratch, enum query_root root, const struct identity *id)
-{
-	struct doc_writer dw;
-	size_t from = scratch->n;
-
-	doc_writer_init(&dw, scratch, 0);
-	if (root == QUERY_ROOT_PARENT_SCOPES) {
-		if (parent_scope(id).n == 0)
-			return DOC_NONE;
-		doc_begin_array(&dw, 0);
-		doc_put_str(&dw, 0, parent_scope(id));
-	} else {
-		doc_begin_object(&dw, 0);
-		if (root == QUERY_ROOT_X509_THUMBPRINT) {
-			put_thumb(&dw, STR("primaryThumbprint"), id->thumbs[0]);
-			put_thumb(&dw, STR("secondaryThumbprint"), id->thumbs[1]);
-		} else {
-			doc_key(&dw, STR("iotEdge"));
-			doc_put_bool(&dw, 0, id->edge);
-		}
-	}
-	doc_end(&dw);
-	return doc_of((struct str){ scratch->p + from, scratch->n - from });
-}
-
-/* Fields that live in the identity record. */
-static struct doc
-identity_root(const struct hub_row *hr, enum query_root root, struct buf *scratch)
-{
-	struct identity id;
-	char etag[32];
-
-	read_identity(record_of(hr, RECORD_IDENTITY), &id);
-	if (row_at(hr->shard, hr->row)->module_n != 0 &&
-	    (root == QUERY_ROOT_CAPABILITIES || root == QUERY_ROOT_DEVICE_SCOPE ||
-	        root == QUERY_ROOT_PARENT_SCOPES))
-		return DOC_NONE;
-	switch (root) {
-	case QUERY_ROOT_DEVICE_ETAG:
-		identity_etag(&id, etag);
-		return value_str(scratch, str_of(etag));
-	case QUERY_ROOT_STATUS:
-		return value_str(scratch, id.enabled ? STR("enabled") : STR("disabled"));
-	case QUERY_ROOT_STATUS_REASON: return value_optional(scratch, id.reason);
-	case QUERY_ROOT_STATUS_UPDATE_TIME: return value_time(scratch, id.status_us);
-	case QUERY_ROOT_AUTHENTICATION_TYPE: return value_str(scratch, auth_type_names[id.auth]);
-	case QUERY_ROOT_MODEL_ID: return value_str(scratch, id.model_id);
-	case QUERY_ROOT_DEVICE_SCOPE: return value_optional(scratch, id.scope);
-	default: return value_composed(scratch, root, &id);
-	}
-}
-
-static struct doc
 row_root(const void *row, enum query_root root, struct buf *scratch)
 {
+	const struct query_member *m = query_member_of(twin_members, TWIN_MEMBERS, root);
 	const struct hub_row *hr = row;
-	const struct row *r = row_at(hr->shard, hr->row);
-	struct section reported;
-	struct wanted w;
-	char etag[32];
+	struct view v;
 
-	switch (root) {
-	case QUERY_ROOT_DEVICE_ID: return value_str(scratch, row_device(r));
-	case QUERY_ROOT_MODULE_ID: return value_optional(scratch, row_module(r));
-	case QUERY_ROOT_CONNECTION_STATE: return value_str(scratch, connection_state(r));
-	case QUERY_ROOT_LAST_ACTIVITY_TIME:
-		return value_time(
-		    scratch, read_reported(record_of(hr, RECORD_REPORTED), r, &reported));
-	case QUERY_ROOT_C2D_COUNT: return value_int(scratch, 0);
-	case QUERY_ROOT_ETAG:
-		read_wanted(record_of(hr, RECORD_WANTED), &w);
-		wanted_etag(w.counter, etag);
-		return value_str(scratch, str_of(etag));
-	case QUERY_ROOT_VERSION:
-		read_wanted(record_of(hr, RECORD_WANTED), &w);
-		read_reported(record_of(hr, RECORD_REPORTED), r, &reported);
-		return value_int(scratch, (int64_t)(w.counter + reported.version));
-	case QUERY_ROOT_CONFIGURATIONS:
-		read_wanted(record_of(hr, RECORD_WANTED), &w);
-		return w.configurations.n == 0 ? DOC_NONE : doc_of(w.configurations);
-	default: return identity_root(hr, root, scratch);
-	}
+	v.r = row_at(hr->shard, hr->row);
+	if (m == NULL)
+		return DOC_NONE;
+	if (m->needs & IDENTITY)
+		read_identity(record_of(hr, RECORD_IDENTITY), &v.id);
+	if (m->needs & WANTED)
+		read_wanted(record_of(hr, RECORD_WANTED), &v.w);
+	if (m->needs & REPORTED)
+		v.activity_us = read_reported(record_of(hr, RECORD_REPORTED), v.r, &v.reported);
+	return query_member_value(m, &v, scratch);
 }
 
 static const struct section *

@@ -9,7 +9,6 @@ struct property {
 };
 
 struct face {
-	struct buf *json;
 	const struct section *desired, *reported;
 	struct stamp_index desired_stamps, reported_stamps;
 };
@@ -64,80 +63,51 @@ answer_take(struct doc d, struct answer *a)
 
 /* ---- writing ---- */
 
-/* The name of a member, in an object that is open. */
 static void
-put_key(struct buf *json, struct str key)
+put_metadata(struct face *fc, const struct property *p, struct out *o)
 {
-	if (json->p[json->n - 1] != '{')
-		buf_putc(json, ',');
-	doc_write_json_str(json, key);
-	buf_putc(json, ':');
-}
-
-static void
-put_member(struct buf *json, struct str key, struct doc v)
-{
-	if (!doc_defined(v))
-		return;
-	put_key(json, key);
-	doc_write_json(json, v);
-}
-
-static void
-put_metadata(struct face *fc, const struct property *p)
-{
-	struct buf *json = fc->json;
 	struct answer a;
 
-	buf_putc(json, '{');
+	out_open(o);
 	if (doc_defined(p->desired)) {
-		put_member(json, STR("desiredValue"), p->desired);
-		put_key(json, STR("desiredVersion"));
-		buf_u64(json,
+		out_doc(out_key(o, "desiredValue"), p->desired);
+		out_u64(out_key(o, "desiredVersion"),
 		    stamp_at(fc->desired, &fc->desired_stamps, doc_stamp(p->desired)).version);
 	}
 	if (answer_take(p->reported, &a)) {
-		put_member(json, STR("ackVersion"), a.version);
-		put_member(json, STR("ackCode"), a.code);
-		put_member(json, STR("ackDescription"), a.description);
+		out_some_doc(o, "ackVersion", a.version);
+		out_some_doc(o, "ackCode", a.code);
+		out_some_doc(o, "ackDescription", a.description);
 	}
-	if (doc_defined(p->reported)) {
-		char time[TIME_TEXT_MAX];
-		struct stamp st =
-		    stamp_at(fc->reported, &fc->reported_stamps, doc_stamp(p->reported));
-
-		put_key(json, STR("lastUpdateTime"));
-		doc_write_json_str(json, (struct str){ time, time_format(st.time_us, time) });
-	}
-	buf_putc(json, '}');
+	if (doc_defined(p->reported))
+		out_time(out_key(o, "lastUpdateTime"),
+		    stamp_at(fc->reported, &fc->reported_stamps, doc_stamp(p->reported)).time_us);
+	out_close(o);
 }
 
-static void put_component(struct face *fc, struct doc desired, struct doc reported);
+static void put_component(struct face *fc, const struct property *p, struct out *o);
 
 static void
-put_one(struct face *fc, struct str key, const struct property *p, bool root, struct buf *metadata)
+put_one(struct face *fc, struct str key, const struct property *p, bool root, struct out *o,
+    struct out *metadata)
 {
-	struct buf *json = fc->json;
+	struct doc shown;
 	struct answer a;
 
 	if (root && (digital_is_component(p->reported) || digital_is_component(p->desired))) {
-		put_key(json, key);
-		buf_putc(json, '{');
-		put_component(fc, p->desired, p->reported);
-		buf_putc(json, '}');
+		put_component(fc, p, out_key_str(o, key));
 		return;
 	}
-	put_member(json, key, answer_take(p->reported, &a) ? a.value : p->reported);
-	fc->json = metadata;
-	put_key(metadata, key);
-	put_metadata(fc, p);
-	fc->json = json;
+	shown = answer_take(p->reported, &a) ? a.value : p->reported;
+	if (doc_defined(shown))
+		out_doc(out_key_str(o, key), shown);
+	put_metadata(fc, p, out_key_str(metadata, key));
 }
 
 /* All properties, those that are reported first; what there is to say of them goes to `metadata`. */
 static void
-put_properties(
-    struct face *fc, struct doc desired, struct doc reported, bool root, struct buf *metadata)
+put_properties(struct face *fc, struct doc desired, struct doc reported, bool root, struct out *o,
+    struct out *metadata)
 {
 	struct walk it = walk_of(kind_of(reported) == DOC_OBJECT ? reported : DOC_NONE);
 	struct property p = { DOC_NONE, DOC_NONE };
@@ -150,26 +120,28 @@ put_properties(
 		m = members_take(&wanted, key);
 		p.desired = m != NULL ? m->value : DOC_NONE;
 		if (root || !is_mark(key, p.reported))
-			put_one(fc, key, &p, root, metadata);
+			put_one(fc, key, &p, root, o, metadata);
 	}
 	for (uint32_t i = 0; i < wanted.n; i++) {
 		p = (struct property){ wanted.v[i].value, DOC_NONE };
 		if (!wanted.v[i].taken && (root || !is_mark(wanted.v[i].key, p.desired)))
-			put_one(fc, wanted.v[i].key, &p, root, metadata);
+			put_one(fc, wanted.v[i].key, &p, root, o, metadata);
 	}
 	members_fini(&wanted);
 }
 
 static void
-put_component(struct face *fc, struct doc desired, struct doc reported)
+put_component(struct face *fc, const struct property *p, struct out *o)
 {
 	struct buf metadata = { 0 };
+	struct out meta = out_to(&metadata);
 
-	buf_putc(&metadata, '{');
-	put_properties(fc, desired, reported, false, &metadata);
-	buf_putc(&metadata, '}');
-	put_key(fc->json, STR("$metadata"));
-	buf_str(fc->json, buf_view(&metadata));
+	out_open(o);
+	out_open(&meta);
+	put_properties(fc, p->desired, p->reported, false, o, &meta);
+	out_close(&meta);
+	out_json(out_key(o, "$metadata"), buf_view(&metadata));
+	out_close(o);
 	buf_fini(&metadata);
 }
 
@@ -177,22 +149,20 @@ void
 digital_write(struct buf *json, struct str id, struct str model, const struct section *desired,
     const struct section *reported)
 {
-	struct face fc = { .json = json, .desired = desired, .reported = reported };
+	struct face fc = { .desired = desired, .reported = reported };
 	struct buf metadata = { 0 };
+	struct out o = out_to(json), meta = out_to(&metadata);
 
 	stamp_index_init(&fc.desired_stamps, desired);
 	stamp_index_init(&fc.reported_stamps, reported);
-	buf_putc(json, '{');
-	put_key(json, STR("$dtId"));
-	doc_write_json_str(json, id);
-	buf_putc(&metadata, '{');
-	put_key(&metadata, STR("$model"));
-	doc_write_json_str(&metadata, model);
-	put_properties(&fc, desired->root, reported->root, true, &metadata);
-	buf_putc(&metadata, '}');
-	put_key(json, STR("$metadata"));
-	buf_str(json, buf_view(&metadata));
-	buf_putc(json, '}');
+	out_open(&o);
+	out_str(out_key(&o, "$dtId"), id);
+	out_open(&meta);
+	out_str(out_key(&meta, "$model"), model);
+	put_properties(&fc, desired->root, reported->root, true, &o, &meta);
+	out_close(&meta);
+	out_json(out_key(&o, "$metadata"), buf_view(&metadata));
+	out_close(&o);
 	buf_fini(&metadata);
 	stamp_index_fini(&fc.desired_stamps);
 	stamp_index_fini(&fc.reported_stamps);

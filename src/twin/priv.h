@@ -2,6 +2,7 @@
 #ifndef TWINHUB_TWIN_PRIV_H
 #define TWINHUB_TWIN_PRIV_H
 
+#include "doc/out.h"
 #include "twin/twin.h"
 #include "twin/walk.h"
 
@@ -25,6 +26,16 @@ struct stamp stamp_read(struct rd *r);
 void stamp_append(struct buf *out, const struct stamp *st);
 /* merge.c: $version after a change */
 uint32_t version_after(uint32_t version);
+
+/* ---- view.c ---- */
+
+/* The whole section as the back end sees desired and reported, to either sink. */
+void section_put(struct out *o, const struct section *s, enum section_kind kind);
+/* The $metadata of a node of s with all below it. */
+void metadata_put(struct out *o, const struct section *s, enum section_kind kind, struct doc d);
+/* The value of one of a stamp's members, $lastUpdated and so on; nothing if the stamp does not have it. */
+void stamp_put_member(
+    struct out *o, const struct stamp *st, enum section_kind kind, struct str name);
 
 /* ---- check.c ---- */
 

@@ -349,7 +349,7 @@ static void
 query_ops_agree_with_the_twin(struct kit *k, const char *id, bool module)
 {
 	static const char *const names[] = {
-#define X(root, name) #name,
+#define X(root, name, ...) #name,
 		QUERY_ROOTS(X)
 #undef X
 	};

@@ -123,7 +123,7 @@ static void
 members_agree(const struct query_row_ops *ops, const void *row)
 {
 	static const char *const names[] = {
-#define X(id, name) #name,
+#define X(id, name, ...) #name,
 		QUERY_ROOTS(X)
 #undef X
 	};

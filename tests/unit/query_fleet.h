@@ -42,7 +42,7 @@ struct fleet {
 #define FLEET_COLUMNS VECTOR_ROWS
 
 static const char *const fleet_names[] = {
-#define X(id, name) #name,
+#define X(id, name, ...) #name,
 	QUERY_ROOTS(X)
 #undef X
 };
