@@ -360,7 +360,7 @@ reply_keys(struct request *r)
 		if (g->item[i].fault.code != F_NONE)
 			continue;
 		put_item(&o, &g->item[i], "id");
-		out_json(&o, buf_view(&g->item[i].answer));
+		out_json(&o, buf_view(&g->item[i].answer)); /* members */
 		out_close(&o);
 	}
 	out_close(&o);

@@ -12,6 +12,7 @@ struct shown {
 	uint64_t results[CONFIGURATION_RESULTS_MAX];
 	struct draw draw;
 	struct buf json;
+	struct out out; /* into it */
 	struct configuration *v[CONFIGURATIONS_MAX];
 };
 
@@ -33,7 +34,7 @@ shown_reply(struct shown *s)
 	char etag[32] = "";
 
 	if (r != NULL && s->list) {
-		buf_putc(&s->json, ']');
+		out_close(&s->out);
 		reply_json(r, 200, buf_view(&s->json));
 	} else if (r != NULL) {
 		configuration_etag(s->v[0], etag);
@@ -99,9 +100,7 @@ shown_next(struct shown *s)
 		while (s->metric < configuration_metrics(s->v[s->at]))
 			if (count(s))
 				return;
-		if (s->at > 0)
-			buf_putc(&s->json, ',');
-		configuration_write(&s->json, s->v[s->at], s->results);
+		configuration_write(out_value(&s->out), s->v[s->at], s->results);
 	}
 	shown_reply(s);
 }
@@ -114,8 +113,9 @@ shown_new(struct request *r, bool list)
 	s->hl = r->hl;
 	s->to = request_address(r);
 	s->list = list;
+	s->out = out_to(&s->json);
 	if (list)
-		buf_putc(&s->json, '[');
+		out_list(&s->out);
 	return s;
 }
 

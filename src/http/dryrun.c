@@ -7,23 +7,24 @@ put_answer(struct request *r, struct tour *k)
 	const struct dryrun_task *d = (const struct dryrun_task *)k->task;
 	const struct dryrun_counts *c = dryrun_counts(d->run);
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 
-	buf_putc(&json, '{');
-	if (d->counts)
-		buf_printf(&json,
-		    "\"targetedCount\":%llu,\"changedCount\":%llu,\"changedTwinCount\":%llu,"
-		    "\"changedDesiredCount\":%llu,",
-		    (unsigned long long)c->targeted, (unsigned long long)c->devices,
-		    (unsigned long long)c->twins, (unsigned long long)c->desired);
-	buf_cstr(&json, "\"devices\":");
-	body_str(r, buf_view(&json));
+	out_open(&o);
+	if (d->counts) {
+		out_u64(out_key(&o, "targetedCount"), c->targeted);
+		out_u64(out_key(&o, "changedCount"), c->devices);
+		out_u64(out_key(&o, "changedTwinCount"), c->twins);
+		out_u64(out_key(&o, "changedDesiredCount"), c->desired);
+	}
+	body_until(r, out_key(&o, "devices"));
 	body_page(r, k);
 	if (d->counts) {
-		body_str(r, STR(",\"sample\":["));
-		body_str(r, dryrun_sample(d->run));
-		body_str(r, STR("]"));
+		out_list(out_key(&o, "sample"));
+		out_json(&o, dryrun_sample(d->run));
+		out_close(&o);
 	}
-	body_str(r, STR("}"));
+	out_close(&o);
+	body_str(r, buf_view(&json));
 	buf_fini(&json);
 }
 

@@ -14,19 +14,20 @@ static void
 put_answer(struct request *r, struct tour *k, const struct trial *t)
 {
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 
-	buf_putc(&json, '{');
+	out_open(&o);
 	if (t->counts)
-		buf_printf(&json, "\"targetedCount\":%llu,", (unsigned long long)t->devices);
-	buf_cstr(&json, "\"devices\":");
-	body_str(r, buf_view(&json));
+		out_u64(out_key(&o, "targetedCount"), t->devices);
+	body_until(r, out_key(&o, "devices"));
 	body_page(r, k);
 	if (t->counts && t->job->type == JOB_TWIN) {
-		body_str(r, STR(",\"sample\":["));
-		body_str(r, buf_view(&t->samples));
-		body_str(r, STR("]"));
+		out_list(out_key(&o, "sample"));
+		out_json(&o, buf_view(&t->samples));
+		out_close(&o);
 	}
-	body_str(r, STR("}"));
+	out_close(&o);
+	body_str(r, buf_view(&json));
 	buf_fini(&json);
 }
 

@@ -269,7 +269,9 @@ void request_refuse(struct request *r);
 /* job_try.c: what a job of this body would do; answers the request */
 void job_dry_run(struct request *r, struct doc body);
 
-/* query.c: a page's rows to the body, as an array; the tour's, with its ticket */
+/* query.c: what o has written so far, before a value that goes into the body by itself */
+void body_until(struct request *r, struct out *o);
+/* a page's rows to the body, as an array; the tour's, with its ticket */
 void body_rows(struct request *r, struct page_rows *rows);
 void body_page(struct request *r, struct tour *k);
 /* a page is answered */

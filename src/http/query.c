@@ -66,6 +66,15 @@ reply_explained(struct request *r, const struct tour *k)
 /* ---- answers ---- */
 
 void
+body_until(struct request *r, struct out *o)
+{
+	struct buf *json = out_value(o);
+
+	body_str(r, buf_view(json));
+	json->n = 0;
+}
+
+void
 body_rows(struct request *r, struct page_rows *rows)
 {
 	body_str(r, STR("["));

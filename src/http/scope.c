@@ -27,21 +27,23 @@ ask_scope(struct request *r, void (*done)(struct work *w))
 /* ---- all ---- */
 
 static void
-put_link(struct request *r, const struct tour *k, struct buf *json)
+put_link(struct request *r, const struct tour *k, struct out *o)
 {
 	const struct page *page = k->task->page;
+	struct buf link = { 0 };
 
-	if (!page->more) {
-		buf_cstr(json, "null");
-		return;
+	if (page->more) {
+		buf_cstr(&link, "/devices/");
+		buf_percent(&link, r->segment[1]);
+		buf_printf(&link,
+		    "/modules/%%24edgeHub/"
+		    "devicesAndModulesInDeviceScope?deviceCount=%u&continuationToken=",
+		    page->limit);
+		query_token_write(&link, r->query_hash, &k->task->place);
+		buf_cstr(&link, "&api-version=" SCOPE_API);
 	}
-	buf_cstr(json, "\"/devices/");
-	buf_percent(json, r->segment[1]);
-	buf_printf(json,
-	    "/modules/%%24edgeHub/devicesAndModulesInDeviceScope?deviceCount=%u&continuationToken=",
-	    page->limit);
-	query_token_write(json, r->query_hash, &k->task->place);
-	buf_cstr(json, "&api-version=" SCOPE_API "\"");
+	out_str_or_null(o, buf_view(&link));
+	buf_fini(&link);
 }
 
 static void
@@ -49,16 +51,17 @@ done_members(struct tour *k)
 {
 	struct request *r = tour_back(k);
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 
 	if (r != NULL) {
-		body_str(r, STR("{\"devices\":"));
+		out_open(&o);
+		body_until(r, out_key(&o, "devices"));
 		body_page(r, k);
-		body_str(r, STR(",\"modules\":"));
+		body_until(r, out_key(&o, "modules"));
 		body_rows(r, &k->task->page->modules);
-		body_str(r, STR(",\"continuationLink\":"));
-		put_link(r, k, &json);
+		put_link(r, k, out_key(&o, "continuationLink"));
+		out_close(&o);
 		body_str(r, buf_view(&json));
-		body_str(r, STR("}"));
 		reply_body(r, 200, NULL);
 	}
 	buf_fini(&json);

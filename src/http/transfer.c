@@ -71,12 +71,17 @@ transfer_done(struct msg *m)
 static void
 import_answer(struct transfer *t, const struct import_result *r)
 {
-	buf_printf(&t->lines,
-	    "{\"lines\":%llu,\"done\":%llu,\"there\":%llu,\"failed\":%u,\"errors\":[",
-	    (unsigned long long)r->nline, (unsigned long long)r->ndone,
-	    (unsigned long long)r->nthere, r->nfault);
-	import_faults_write(&t->lines, r, false);
-	buf_cstr(&t->lines, "]}");
+	struct out o = out_to(&t->lines);
+
+	out_open(&o);
+	out_u64(out_key(&o, "lines"), r->nline);
+	out_u64(out_key(&o, "done"), r->ndone);
+	out_u64(out_key(&o, "there"), r->nthere);
+	out_u64(out_key(&o, "failed"), r->nfault);
+	out_list(out_key(&o, "errors"));
+	import_faults_put(&o, r);
+	out_close(&o);
+	out_close(&o);
 }
 
 static void

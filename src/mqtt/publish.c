@@ -13,20 +13,20 @@ put_error_body(struct session *s, struct buf *out, const struct fault *f)
 {
 	static const char digits[] = "0123456789abcdef";
 	unsigned char random[16] = { 0 };
-	char id[32], t[TIME_TEXT_MAX];
-	size_t n = time_format(s->all->world->wall_us(s), t);
+	struct out o = out_to(out);
+	char id[32];
 
 	s->all->world->random(s, random); /* a name for the log, no secret */
 	for (size_t i = 0; i < sizeof(random); i++) {
 		id[2 * i] = digits[random[i] >> 4];
 		id[2 * i + 1] = digits[random[i] & 15];
 	}
-	buf_printf(out,
-	    "{\"errorCode\":%d,\"trackingId\":\"%.32s\",\"message\":", fault_number(f->code), id);
-	doc_write_json_str(out, str_of(f->text));
-	buf_cstr(out, ",\"timestampUtc\":");
-	doc_write_json_str(out, (struct str){ t, n });
-	buf_putc(out, '}');
+	out_open(&o);
+	out_i64(out_key(&o, "errorCode"), fault_number(f->code));
+	out_str(out_key(&o, "trackingId"), (struct str){ id, sizeof(id) });
+	out_cstr(out_key(&o, "message"), f->text);
+	out_time(out_key(&o, "timestampUtc"), s->all->world->wall_us(s));
+	out_close(&o);
 }
 
 static void

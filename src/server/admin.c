@@ -8,6 +8,7 @@ static enum err
 admin_policy_show(void *ctx, struct str name, struct buf *json)
 {
 	struct server *s = ctx;
+	struct out o = out_to(json);
 	const struct policy *p;
 	enum err e = ERR_OK;
 
@@ -17,15 +18,12 @@ admin_policy_show(void *ctx, struct str name, struct buf *json)
 		if (p == NULL)
 			e = ERR_NOT_FOUND;
 		else
-			policy_write(json, p);
+			policy_put(&o, p);
 	} else {
-		buf_putc(json, '[');
-		for (size_t i = 0; i < s->policies->n; i++) {
-			if (i > 0)
-				buf_putc(json, ',');
-			policy_write(json, &s->policies->v[i]);
-		}
-		buf_putc(json, ']');
+		out_list(&o);
+		for (size_t i = 0; i < s->policies->n; i++)
+			policy_put(&o, &s->policies->v[i]);
+		out_close(&o);
 	}
 	pthread_mutex_unlock(&s->policies_mutex);
 	return e;
@@ -37,6 +35,7 @@ admin_policy_rotate(void *ctx, struct str name, bool primary, struct buf *json, 
 {
 	struct server *s = ctx;
 	struct policies *next;
+	struct out o = out_to(json);
 	enum err e;
 
 	pthread_mutex_lock(&s->policies_mutex);
@@ -52,7 +51,7 @@ admin_policy_rotate(void *ctx, struct str name, bool primary, struct buf *json, 
 		policies_free(s->policies);
 		s->policies = next;
 		catalogue_publish(s);
-		policy_write(json, policy_find(next->v, next->n, name));
+		policy_put(&o, policy_find(next->v, next->n, name));
 	} else {
 		policies_free(next);
 	}

@@ -59,21 +59,23 @@ static enum err
 hub_write(const char *path)
 {
 	unsigned char id[16];
-	char t[TIME_TEXT_MAX];
-	struct buf json = { 0 };
-	size_t n = time_format(clock_wall_us(), t);
+	struct buf json = { 0 }, name = { 0 };
+	struct out o = out_to(&json);
 	enum err e;
 
 	if (RAND_bytes(id, sizeof(id)) != 1)
 		return ERR_IO;
-	buf_printf(&json,
-	    "{\"format\":%d,\"shards\":%d,\"hash\":\"%s\",\"created\":\"" STR_FMT "\",\"hubId\":\"",
-	    DATA_FORMAT, SHARD_COUNT, HASH_NAME, (int)n, t);
 	for (size_t i = 0; i < sizeof(id); i++)
-		buf_printf(&json, "%02x", id[i]);
-	buf_putc(&json, '"');
+		buf_printf(&name, "%02x", id[i]);
+	out_open(&o);
+	out_u64(out_key(&o, "format"), DATA_FORMAT);
+	out_u64(out_key(&o, "shards"), SHARD_COUNT);
+	out_cstr(out_key(&o, "hash"), HASH_NAME);
+	out_time(out_key(&o, "created"), clock_wall_us());
+	out_str(out_key(&o, "hubId"), buf_view(&name));
 	sealed_end(&json);
 	e = os_replace_file(path, buf_view(&json), 0644, NULL);
+	buf_fini(&name);
 	buf_fini(&json);
 	return e;
 }
@@ -394,15 +396,15 @@ endpoint_write(const char *dir, const struct endpoint *e)
 {
 	char path[DATA_PATH_MAX];
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 	enum err err = ERR_SIZE;
 
 	if (data_path(path, dir, "endpoint.json")) {
-		buf_cstr(&json, "{\"hostName\":");
-		doc_write_json_str(&json, str_of(e->host));
-		buf_cstr(&json, ",\"address\":");
-		doc_write_json_str(&json, str_of(e->address));
-		buf_printf(
-		    &json, ",\"httpsPort\":%u,\"mqttsPort\":%u", e->https_port, e->mqtts_port);
+		out_open(&o);
+		out_cstr(out_key(&o, "hostName"), e->host);
+		out_cstr(out_key(&o, "address"), e->address);
+		out_u64(out_key(&o, "httpsPort"), e->https_port);
+		out_u64(out_key(&o, "mqttsPort"), e->mqtts_port);
 		sealed_end(&json);
 		err = os_replace_file(path, buf_view(&json), 0644, NULL);
 	}

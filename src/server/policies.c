@@ -71,24 +71,18 @@ policies_load(const char *dir, struct policies **out, char *why, size_t nwhy)
 }
 
 void
-policy_write(struct buf *json, const struct policy *p)
+policy_put(struct out *o, const struct policy *p)
 {
-	buf_cstr(json, "{\"name\":");
-	doc_write_json_str(json, p->name);
-	buf_cstr(json, ",\"rights\":[");
-	for (unsigned bit = 1, first = 1; bit <= RIGHTS_ALL; bit <<= 1) {
-		if (!(p->rights & bit))
-			continue;
-		if (!first)
-			buf_putc(json, ',');
-		first = 0;
-		doc_write_json_str(json, str_of(right_name(bit)));
-	}
-	buf_cstr(json, "],\"primaryKey\":");
-	doc_write_json_str(json, p->primary);
-	buf_cstr(json, ",\"secondaryKey\":");
-	doc_write_json_str(json, p->secondary);
-	buf_putc(json, '}');
+	out_open(o);
+	out_str(out_key(o, "name"), p->name);
+	out_list(out_key(o, "rights"));
+	for (unsigned bit = 1; bit <= RIGHTS_ALL; bit <<= 1)
+		if (p->rights & bit)
+			out_cstr(o, right_name(bit));
+	out_close(o);
+	out_str(out_key(o, "primaryKey"), p->primary);
+	out_str(out_key(o, "secondaryKey"), p->secondary);
+	out_close(o);
 }
 
 enum err
@@ -96,14 +90,14 @@ policies_save(const char *dir, const struct policies *p)
 {
 	char path[DATA_PATH_MAX];
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 	enum err e = ERR_SIZE;
 
-	buf_cstr(&json, "{\"policies\":[\n");
-	for (size_t i = 0; i < p->n; i++) {
-		policy_write(&json, &p->v[i]);
-		buf_cstr(&json, i + 1 < p->n ? ",\n" : "\n");
-	}
-	buf_putc(&json, ']');
+	out_open(&o);
+	out_list(out_key(&o, "policies"));
+	for (size_t i = 0; i < p->n; i++)
+		policy_put(&o, &p->v[i]);
+	out_close(&o);
 	sealed_end(&json);
 	if (data_path(path, dir, "policies.json"))
 		e = os_replace_file(path, buf_view(&json), 0600, NULL);

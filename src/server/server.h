@@ -8,6 +8,7 @@
 #include "auth/auth.h"
 #include "base/base.h"
 #include "base/reason.h"
+#include "doc/out.h"
 #include "limit/limit.h"
 #include "option/option.h"
 
@@ -120,6 +121,6 @@ struct policies *policies_fresh(void);
 /* A new random key for one side of a policy. ERR_NOT_FOUND. */
 enum err policies_rotate(struct policies *p, struct str name, bool primary);
 /* {"name","rights":[...],"primaryKey","secondaryKey"} */
-void policy_write(struct buf *json, const struct policy *p);
+void policy_put(struct out *o, const struct policy *p);
 
 #endif

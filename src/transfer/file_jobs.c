@@ -141,58 +141,36 @@ make_id(char id[FILE_JOB_ID + 1])
 /* ---- views ---- */
 
 static void
-put_name(struct buf *json, const char *name)
-{
-	if (json->p[json->n - 1] != '{')
-		buf_putc(json, ',');
-	buf_printf(json, "\"%s\":", name);
-}
-
-static void
-put_text(struct buf *json, const char *name, const char *value)
-{
-	if (value == NULL)
-		return;
-	put_name(json, name);
-	doc_write_json_str(json, str_of(value));
-}
-
-static void
-put_time(struct buf *json, const char *name, int64_t us)
-{
-	char t[TIME_TEXT_MAX];
-
-	if (us == 0)
-		return;
-	t[time_format(us, t)] = '\0';
-	put_text(json, name, t);
-}
-
-static void
-properties_write(const struct file_job *job, struct buf *json)
+put_job(struct out *o, const struct file_job *job)
 {
 	static const char *const states[] = { [RUNNING] = "running",
 		[COMPLETED] = "completed",
 		[FAILED] = "failed",
 		[CANCELLED] = "cancelled" };
 
-	buf_putc(json, '{');
-	put_text(json, "jobId", job->id);
-	put_text(json, "type", job->import ? "import" : "export");
-	put_text(json, "status", states[job->status]);
-	put_name(json, "progress");
-	buf_u64(json, job->progress);
-	put_time(json, "startTimeUtc", job->start_us);
-	put_time(json, "endTimeUtc", job->end_us);
-	put_text(json, "inputBlobContainerUri", job->uri[0]);
-	put_text(json, "inputBlobName", job->import ? job->name[0] : NULL);
-	put_text(json, "outputBlobContainerUri", job->uri[1]);
-	put_text(json, "outputBlobName", job->import ? NULL : job->name[1]);
-	put_name(json, "excludeKeysInExport");
-	buf_cstr(json, job->keys ? "false" : "true");
-	put_text(json, "storageAuthenticationType", "keyBased");
-	put_text(json, "failureReason", job->reason[0] != '\0' ? job->reason : NULL);
-	buf_putc(json, '}');
+	out_open(o);
+	out_cstr(out_key(o, "jobId"), job->id);
+	out_cstr(out_key(o, "type"), job->import ? "import" : "export");
+	out_cstr(out_key(o, "status"), states[job->status]);
+	out_u64(out_key(o, "progress"), job->progress);
+	out_some_time(o, "startTimeUtc", job->start_us);
+	out_some_time(o, "endTimeUtc", job->end_us);
+	out_some_str(o, "inputBlobContainerUri", str_of(job->uri[0]));
+	out_some_str(o, "inputBlobName", str_of(job->import ? job->name[0] : NULL));
+	out_some_str(o, "outputBlobContainerUri", str_of(job->uri[1]));
+	out_some_str(o, "outputBlobName", str_of(job->import ? NULL : job->name[1]));
+	out_bool(out_key(o, "excludeKeysInExport"), !job->keys);
+	out_cstr(out_key(o, "storageAuthenticationType"), "keyBased");
+	out_some_str(o, "failureReason", str_of(job->reason));
+	out_close(o);
+}
+
+static void
+properties_write(const struct file_job *job, struct buf *json)
+{
+	struct out o = out_to(json);
+
+	put_job(&o, job);
 }
 
 static struct file_job *
@@ -274,15 +252,14 @@ file_job_create(
 void
 file_jobs_write(struct file_jobs *j, struct buf *json)
 {
-	buf_putc(json, '[');
+	struct out o = out_to(json);
+
+	out_list(&o);
 	pthread_mutex_lock(&j->mu);
-	for (const struct file_job *job = j->newest; job != NULL; job = job->next) {
-		if (job != j->newest)
-			buf_putc(json, ',');
-		properties_write(job, json);
-	}
+	for (const struct file_job *job = j->newest; job != NULL; job = job->next)
+		put_job(&o, job);
 	pthread_mutex_unlock(&j->mu);
-	buf_putc(json, ']');
+	out_close(&o);
 }
 
 bool

@@ -135,14 +135,9 @@ batch_run(struct file_job *job, const struct batch *b, struct new_file *errors)
 	bool good = true;
 
 	if (b->too_long > 0) {
-		buf_printf(&lines,
-		    "{\"line\":%llu,\"errorCode\":%d,\"errorStatus\":\"%s: the line has %llu "
-		    "bytes, the limit is %zu\"}\n",
-		    (unsigned long long)b->line, (int)F_GenericRequestEntityTooLarge,
-		    fault_name(F_GenericRequestEntityTooLarge), (unsigned long long)b->too_long,
-		    IMPORT_LINE_MAX);
+		import_long_line_write(&lines, b->line, b->too_long);
 	} else if (import_batch(job, b, &result, &f)) {
-		import_faults_write(&lines, &result, true);
+		import_faults_write(&lines, &result);
 	} else {
 		good = false;
 		job_fails(job, "%.300s (everything before line %llu is done)", f.text,

@@ -461,33 +461,51 @@ import_result_fini(struct import_result *r)
 }
 
 static void
-put_text(struct buf *json, const char *name, struct str value)
+put_fault(struct out *o, const struct import_result *r, const struct import_fault *f)
 {
-	buf_printf(json, ",\"%s\":", name);
-	doc_write_json_str(json, value);
+	struct buf status = { 0 };
+
+	out_open(o);
+	out_u64(out_key(o, "line"), f->line);
+	out_some_str(o, "deviceId", span_str(&r->texts, f->device));
+	out_some_str(o, "moduleId", span_str(&r->texts, f->module));
+	out_i64(out_key(o, "errorCode"), fault_number(f->code));
+	buf_cstr(&status, fault_name(f->code));
+	buf_cstr(&status, ": ");
+	buf_str(&status, span_str(&r->texts, f->text));
+	out_str(out_key(o, "errorStatus"), buf_view(&status));
+	out_close(o);
+	buf_fini(&status);
 }
 
 void
-import_faults_write(struct buf *json, const struct import_result *r, bool lines)
+import_faults_put(struct out *o, const struct import_result *r)
+{
+	for (uint32_t i = 0; i < r->nfault; i++)
+		put_fault(o, r, &r->faults[i]);
+}
+
+void
+import_faults_write(struct buf *lines, const struct import_result *r)
 {
 	for (uint32_t i = 0; i < r->nfault; i++) {
-		const struct import_fault *f = &r->faults[i];
-		struct buf status = { 0 };
+		struct out o = out_to(lines);
 
-		if (i > 0 && !lines)
-			buf_putc(json, ',');
-		buf_putc(json, '{');
-		buf_printf(json, "\"line\":%llu", (unsigned long long)f->line);
-		if (f->device.n > 0)
-			put_text(json, "deviceId", span_str(&r->texts, f->device));
-		if (f->module.n > 0)
-			put_text(json, "moduleId", span_str(&r->texts, f->module));
-		buf_printf(json, ",\"errorCode\":%d", fault_number(f->code));
-		buf_cstr(&status, fault_name(f->code));
-		buf_cstr(&status, ": ");
-		buf_str(&status, span_str(&r->texts, f->text));
-		put_text(json, "errorStatus", buf_view(&status));
-		buf_cstr(json, lines ? "}\n" : "}");
-		buf_fini(&status);
+		put_fault(&o, r, &r->faults[i]);
+		buf_putc(lines, '\n');
 	}
+}
+
+void
+import_long_line_write(struct buf *lines, uint64_t line, uint64_t size)
+{
+	struct out o = out_to(lines);
+
+	out_open(&o);
+	out_u64(out_key(&o, "line"), line);
+	out_i64(out_key(&o, "errorCode"), fault_number(F_GenericRequestEntityTooLarge));
+	out_format(out_key(&o, "errorStatus"), "%s: the line has %llu bytes, the limit is %zu",
+	    fault_name(F_GenericRequestEntityTooLarge), (unsigned long long)size, IMPORT_LINE_MAX);
+	out_close(&o);
+	buf_putc(lines, '\n');
 }

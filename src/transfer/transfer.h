@@ -70,9 +70,11 @@ struct import_result {
 enum err import_lines(
     const struct import_options *o, struct str text, struct import_result *out, struct fault *f);
 void import_result_fini(struct import_result *r);
-/* [{"line":7,"deviceId":"d","errorCode":400004,"errorStatus":"ArgumentInvalid: ..."}], without brackets; or each with a line
- * break instead of commas. */
-void import_faults_write(struct buf *json, const struct import_result *r, bool lines);
+/* {"line":7,"deviceId":"d","errorCode":400004,"errorStatus":"ArgumentInvalid: ..."}, into a list that is open; or a line each. */
+void import_faults_put(struct out *o, const struct import_result *r);
+void import_faults_write(struct buf *lines, const struct import_result *r);
+/* Such a line for one that was longer than IMPORT_LINE_MAX. */
+void import_long_line_write(struct buf *lines, uint64_t line, uint64_t size);
 
 /* ---- a file of lines, in batches ---- */
 
