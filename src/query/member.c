@@ -11,6 +11,8 @@ query_members_write(const struct query_member *members, size_t n, const void *ro
 const struct query_member *
 query_member_of(const struct query_member *members, size_t n, enum query_root root)
 {
+	if (root < n && members[root].root == root) /* a twin's first ones are at their number */
+		return &members[root];
 	for (const struct query_member *m = members; m < members + n; m++)
 		if (m->root == root)
 			return m;
