@@ -330,7 +330,7 @@ log_append(struct shard *sh, struct row *r, const struct op *op, struct str body
 	buf_putc(b, (char)id.auth);
 	buf_str(b, body);
 	bytes = buf_view(b);
-	env->put(env->ctx, RECORD_LOG, (struct str){ key, sizeof(key) }, bytes);
+	env->put(env->ctx, sh->index, RECORD_LOG, (struct str){ key, sizeof(key) }, bytes);
 }
 
 void

@@ -321,7 +321,7 @@ row_remove(struct shard *sh, struct row *r, const struct hub_env *env)
 {
 	features_row_leaves(sh, r, env);
 	for (int k = 0; k < RECORD_KINDS; k++)
-		env->del(env->ctx, (enum record_kind)k, row_key(r));
+		env->del(env->ctx, sh->index, (enum record_kind)k, row_key(r));
 	presence_close(
 	    sh, r, REASON_DELETED, true, env); /* behind the writes: it waits for the commit */
 	calls_refuse(sh, r, env);

@@ -143,8 +143,8 @@ common_write(struct shard *sh, struct str key, const struct str *value, const st
 	assert(e == ERR_OK);
 	(void)e;
 	if (value == NULL)
-		env->del(env->ctx, RECORD_COMMON, key);
+		env->del(env->ctx, sh->index, RECORD_COMMON, key);
 	else
-		env->put(env->ctx, RECORD_COMMON, key, *value);
+		env->put(env->ctx, sh->index, RECORD_COMMON, key, *value);
 	buf_fini(&old);
 }

@@ -82,8 +82,9 @@ struct hub_env {
 	struct buf *scratch; /* working memory, kept from call to call */
 	void *ctx;
 	void (*random)(void *ctx, void *p, size_t n);
-	void (*put)(void *ctx, enum record_kind kind, struct str key, struct str value);
-	void (*del)(void *ctx, enum record_kind kind, struct str key);
+	void (*put)(
+	    void *ctx, uint32_t shard, enum record_kind kind, struct str key, struct str value);
+	void (*del)(void *ctx, uint32_t shard, enum record_kind kind, struct str key);
 	void (*effect)(void *ctx, const struct effect *e);
 	struct undo *undo;
 };
@@ -97,8 +98,9 @@ void undo_free(struct undo *u);
  */
 struct undo_sink {
 	void *ctx;
-	void (*put)(void *ctx, enum record_kind kind, struct str key, struct str value);
-	void (*del)(void *ctx, enum record_kind kind, struct str key);
+	void (*put)(
+	    void *ctx, uint32_t shard, enum record_kind kind, struct str key, struct str value);
+	void (*del)(void *ctx, uint32_t shard, enum record_kind kind, struct str key);
 };
 void undo_rollback(struct undo *u, const struct undo_sink *sink);
 /* They are on disk, or, after a rollback, the sink's writes are: forget them. */

@@ -168,9 +168,9 @@ row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct s
 	if (sh->watch & RECORD_BIT(kind))
 		features_changed(sh, r, RECORD_BIT(kind));
 	if (bytes == NULL)
-		env->del(env->ctx, kind, row_key(r));
+		env->del(env->ctx, sh->index, kind, row_key(r));
 	else
-		env->put(env->ctx, kind, row_key(r), *bytes);
+		env->put(env->ctx, sh->index, kind, row_key(r), *bytes);
 }
 
 /* The store may yet hold what failed: tell it what was there before. */
@@ -183,9 +183,10 @@ repair(const struct undo_entry *e, const struct row *r, const struct undo_sink *
 		if (e->kind == UNDO_RECORD && (int)e->record != k)
 			continue;
 		if (b == NULL || b == &blob_none)
-			sink->del(sink->ctx, (enum record_kind)k, row_key(r));
+			sink->del(sink->ctx, e->shard->index, (enum record_kind)k, row_key(r));
 		else
-			sink->put(sink->ctx, (enum record_kind)k, row_key(r), blob_str(b));
+			sink->put(sink->ctx, e->shard->index, (enum record_kind)k, row_key(r),
+			    blob_str(b));
 	}
 }
 
@@ -242,9 +243,9 @@ undo_common_one(struct undo_entry *e, const struct undo_sink *sink)
 	assert(err == ERR_OK);
 	(void)err;
 	if (e->old == &blob_none)
-		sink->del(sink->ctx, RECORD_COMMON, key);
+		sink->del(sink->ctx, e->shard->index, RECORD_COMMON, key);
 	else
-		sink->put(sink->ctx, RECORD_COMMON, key, old);
+		sink->put(sink->ctx, e->shard->index, RECORD_COMMON, key, old);
 }
 
 static void

@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 
+#include "store/face.h"
 #include "store/priv.h"
 
 static enum store_result
@@ -26,6 +27,24 @@ acknowledge(struct store *s, uint64_t last)
 
 	while (was < last && !atomic_compare_exchange_weak(&s->last_row, &was, last))
 		;
+}
+
+static void
+batch_translate(const struct store_batch *b, const struct engine *e, rocksdb_writebatch_t *out)
+{
+	struct store_change c;
+	size_t at = 0;
+
+	rocksdb_writebatch_clear(out);
+	while (store_batch_next_change(b, &at, &c)) {
+		rocksdb_column_family_handle_t *table = engine_table(e, c.table);
+
+		if (c.put)
+			rocksdb_writebatch_put_cf(
+			    out, table, c.key.p, c.key.n, c.value.p, c.value.n);
+		else
+			rocksdb_writebatch_delete_cf(out, table, c.key.p, c.key.n);
+	}
 }
 
 /* On disk when it returns ERR_OK, and findable after a crash. */

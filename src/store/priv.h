@@ -159,12 +159,11 @@ enum err mark_lengths(struct mark *m, const char *dir, struct fault *f);
 /* ---- batch.c ---- */
 
 struct store_batch {
-	struct buf rows; /* per row: table, 1 put or 0 delete, key, value if put */
-	uint32_t count;
+	struct buf rows; /* changes, one behind the other */
+	uint32_t count;  /* of keys */
+	uint32_t nslot;  /* a power of two; 0: no change yet */
+	uint32_t *slots; /* by a key's hash: where its last change begins in rows, + 1; 0: free */
 };
-
-void batch_translate(
-    const struct store_batch *b, const struct engine *e, rocksdb_writebatch_t *out);
 
 /* ---- the store ---- */
 

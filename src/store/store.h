@@ -125,16 +125,17 @@ void store_cursor_close(struct store_cursor *c); /* NULL is fine */
 
 /* ---- writing ---- */
 
-/* Changes of one commit, applied in order: a later one of the same key wins. Not for two threads at once. */
+/* Changes of one commit, each of a shard; of several of one key the last is kept. Not for two threads at once. */
 struct store_batch;
 
 struct store_batch *store_batch_new(void);
 void store_batch_free(struct store_batch *b); /* NULL is fine */
-void store_batch_put(struct store_batch *b, enum store_table t, struct str key, struct str value);
-void store_batch_delete(struct store_batch *b, enum store_table t, struct str key);
-uint32_t store_batch_count(const struct store_batch *b);
-size_t store_batch_bytes(const struct store_batch *b); /* about what the log will grow by */
-void store_batch_clear(struct store_batch *b);         /* keeps its memory */
+void store_batch_put(
+    struct store_batch *b, uint32_t shard, enum store_table t, struct str key, struct str value);
+void store_batch_delete(struct store_batch *b, uint32_t shard, enum store_table t, struct str key);
+uint32_t store_batch_count(const struct store_batch *b); /* of keys */
+size_t store_batch_bytes(const struct store_batch *b);   /* about what the log will grow by */
+void store_batch_clear(struct store_batch *b);           /* keeps its memory */
 /* An empty batch as store_batch_new() makes it, in the memory of one that this lane is done with, if there is one. */
 struct store_batch *store_batch_next(struct store *s, unsigned lane);
 

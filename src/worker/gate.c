@@ -95,15 +95,15 @@ end_now(const struct gate *g)
 /* ---- the gathering round ---- */
 
 void
-gate_put(struct gate *g, enum record_kind kind, struct str key, struct str value)
+gate_put(struct gate *g, uint32_t shard, enum record_kind kind, struct str key, struct str value)
 {
-	store_batch_put(gathering(g)->batch, record_tables[kind], key, value);
+	store_batch_put(gathering(g)->batch, shard, record_tables[kind], key, value);
 }
 
 void
-gate_del(struct gate *g, enum record_kind kind, struct str key)
+gate_del(struct gate *g, uint32_t shard, enum record_kind kind, struct str key)
 {
-	store_batch_delete(gathering(g)->batch, record_tables[kind], key);
+	store_batch_delete(gathering(g)->batch, shard, record_tables[kind], key);
 }
 
 struct undo *
@@ -185,21 +185,23 @@ actions_happen(struct gate *g, struct gate_round *r, enum gate_end end)
 
 /* Repairs are kept as operations of their own: a batch that fails is the store's to free. */
 static void
-repair_put(void *ctx, enum record_kind kind, struct str key, struct str value)
+repair_put(void *ctx, uint32_t shard, enum record_kind kind, struct str key, struct str value)
 {
 	struct gate *g = ctx;
 
 	buf_putc(&g->repair, (char)(kind << 1 | 1));
+	buf_varint(&g->repair, shard);
 	buf_lstr(&g->repair, key);
 	buf_lstr(&g->repair, value);
 }
 
 static void
-repair_del(void *ctx, enum record_kind kind, struct str key)
+repair_del(void *ctx, uint32_t shard, enum record_kind kind, struct str key)
 {
 	struct gate *g = ctx;
 
 	buf_putc(&g->repair, (char)(kind << 1));
+	buf_varint(&g->repair, shard);
 	buf_lstr(&g->repair, key);
 }
 
@@ -210,12 +212,13 @@ repair_write(const struct gate *g, struct store_batch *batch)
 
 	while (!rd.bad && rd.p < rd.end) {
 		unsigned head = rd_u8(&rd);
+		uint32_t shard = (uint32_t)rd_varint(&rd);
 		struct str key = rd_lstr(&rd);
 
 		if (head & 1)
-			store_batch_put(batch, record_tables[head >> 1], key, rd_lstr(&rd));
+			store_batch_put(batch, shard, record_tables[head >> 1], key, rd_lstr(&rd));
 		else
-			store_batch_delete(batch, record_tables[head >> 1], key);
+			store_batch_delete(batch, shard, record_tables[head >> 1], key);
 	}
 	assert(!rd.bad);
 }

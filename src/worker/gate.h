@@ -89,9 +89,10 @@ void gate_turn(struct gate *g);
 
 /* ---- the gathering round ---- */
 
-/* Writes, last one of a key wins. */
-void gate_put(struct gate *g, enum record_kind kind, struct str key, struct str value);
-void gate_del(struct gate *g, enum record_kind kind, struct str key);
+/* Writes of a shard; the last one of a key counts. */
+void gate_put(
+    struct gate *g, uint32_t shard, enum record_kind kind, struct str key, struct str value);
+void gate_del(struct gate *g, uint32_t shard, enum record_kind kind, struct str key);
 /* Where to note how to undo them: another one after each gate_submit and gate_ended. */
 struct undo *gate_undo(struct gate *g);
 /* An operation is over. One that wrote nothing stands or falls with what it may have seen. */

@@ -302,7 +302,7 @@ job_slice(struct worker *w, struct job *j, int64_t end_us)
 
 /* Results of one part; false: there may be more. They are not undone: whoever goes on deletes the rest. */
 static bool
-forget_results(struct worker *w, struct str prefix)
+forget_results(struct worker *w, uint32_t shard, struct str prefix)
 {
 	struct store_cursor *c;
 	struct str key, value;
@@ -314,7 +314,7 @@ forget_results(struct worker *w, struct str prefix)
 		return false;
 	while (n < FORGET_MAX && (e = store_next(c, &key, &value)) == ERR_OK &&
 	    str_starts(key, prefix)) {
-		w->env.del(w->env.ctx, RECORD_COMMON, key);
+		w->env.del(w->env.ctx, shard, RECORD_COMMON, key);
 		n++;
 	}
 	store_cursor_close(c);
@@ -336,7 +336,7 @@ forget(struct worker *w)
 		number = shard_job_forgotten(w->shards[s], room, &results);
 		if (number == 0)
 			continue;
-		if (forget_results(w, results))
+		if (forget_results(w, s, results))
 			shard_job_forget(w->shards[s], number, &w->env);
 		return;
 	}

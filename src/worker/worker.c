@@ -23,19 +23,19 @@ env_random(void *ctx, void *p, size_t n)
 }
 
 static void
-env_put(void *ctx, enum record_kind kind, struct str key, struct str value)
+env_put(void *ctx, uint32_t shard, enum record_kind kind, struct str key, struct str value)
 {
 	struct worker *w = ctx;
 
-	gate_put(&w->gate, kind, key, value);
+	gate_put(&w->gate, shard, kind, key, value);
 }
 
 static void
-env_del(void *ctx, enum record_kind kind, struct str key)
+env_del(void *ctx, uint32_t shard, enum record_kind kind, struct str key)
 {
 	struct worker *w = ctx;
 
-	gate_del(&w->gate, kind, key);
+	gate_del(&w->gate, shard, kind, key);
 }
 
 /* ---- commits ---- */

@@ -53,9 +53,9 @@ write_rows(struct store *s)
 {
 	struct store_batch *b = store_batch_new();
 
-	store_batch_put(b, STORE_WANTED, STR("key"), STR("value"));
-	store_batch_put(b, STORE_HUB, STR("other"), STR("a longer value"));
-	store_batch_delete(b, STORE_REPORTED, STR("gone"));
+	store_batch_put(b, 0, STORE_WANTED, STR("key"), STR("value"));
+	store_batch_put(b, 0, STORE_HUB, STR("other"), STR("a longer value"));
+	store_batch_delete(b, 0, STORE_REPORTED, STR("gone"));
 	store_submit(s, 0, b, 0);
 }
 

@@ -219,8 +219,10 @@ store_batch_free(struct store_batch *b)
 }
 
 void
-store_batch_put(struct store_batch *b, enum store_table t, struct str key, struct str value)
+store_batch_put(
+    struct store_batch *b, uint32_t shard, enum store_table t, struct str key, struct str value)
 {
+	(void)shard;
 	note_key(t, key);
 	buf_putc(&b->ops, (char)(t * 2 + 1));
 	buf_lstr(&b->ops, key);
@@ -229,8 +231,9 @@ store_batch_put(struct store_batch *b, enum store_table t, struct str key, struc
 }
 
 void
-store_batch_delete(struct store_batch *b, enum store_table t, struct str key)
+store_batch_delete(struct store_batch *b, uint32_t shard, enum store_table t, struct str key)
 {
+	(void)shard;
 	note_key(t, key);
 	buf_putc(&b->ops, (char)(t * 2));
 	buf_lstr(&b->ops, key);

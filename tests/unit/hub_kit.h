@@ -131,14 +131,16 @@ kit_random(void *ctx, void *p, size_t n)
 }
 
 static UNUSED void
-kit_put_row(void *ctx, enum record_kind kind, struct str key, struct str value)
+kit_put_row(void *ctx, uint32_t shard, enum record_kind kind, struct str key, struct str value)
 {
+	(void)shard;
 	rows_add(&((struct kit *)ctx)->batch, kind, key, &value);
 }
 
 static UNUSED void
-kit_del_row(void *ctx, enum record_kind kind, struct str key)
+kit_del_row(void *ctx, uint32_t shard, enum record_kind kind, struct str key)
 {
+	(void)shard;
 	rows_add(&((struct kit *)ctx)->batch, kind, key, NULL);
 }
 

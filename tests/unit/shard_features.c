@@ -175,17 +175,17 @@ static const struct feature *const both[] = { &first, &second, NULL };
 static char written[64];
 
 static void
-put(void *ctx, enum record_kind kind, struct str key, struct str value)
+put(void *ctx, uint32_t shard, enum record_kind kind, struct str key, struct str value)
 {
-	(void)ctx;
+	(void)ctx, (void)shard;
 	snprintf(written, sizeof(written), "put %d " STR_FMT " %zu", (int)(kind == RECORD_COMMON),
 	    STR_ARG(key), value.n);
 }
 
 static void
-del(void *ctx, enum record_kind kind, struct str key)
+del(void *ctx, uint32_t shard, enum record_kind kind, struct str key)
 {
-	(void)ctx;
+	(void)ctx, (void)shard;
 	snprintf(written, sizeof(written), "del %d " STR_FMT, (int)(kind == RECORD_COMMON),
 	    STR_ARG(key));
 }

@@ -18,15 +18,15 @@ name_of(unsigned i, char room[16])
 }
 
 static void
-no_put(void *ctx, enum record_kind kind, struct str key, struct str value)
+no_put(void *ctx, uint32_t shard, enum record_kind kind, struct str key, struct str value)
 {
-	(void)ctx, (void)kind, (void)key, (void)value;
+	(void)ctx, (void)shard, (void)kind, (void)key, (void)value;
 }
 
 static void
-no_del(void *ctx, enum record_kind kind, struct str key)
+no_del(void *ctx, uint32_t shard, enum record_kind kind, struct str key)
 {
-	(void)ctx, (void)kind, (void)key;
+	(void)ctx, (void)shard, (void)kind, (void)key;
 }
 
 /* Who holds a row, or its records, may let others be made meanwhile. */

@@ -144,7 +144,7 @@ store_open__damage_in_a_long_log_is_refused_by_name(void **state)
 
 		snprintf(key, sizeof key, "k%u", i);
 		b = store_batch_new();
-		store_batch_put(b, STORE_WANTED, str_of(key), str_of(value));
+		store_batch_put(b, 0, STORE_WANTED, str_of(key), str_of(value));
 		assert_int_equal(kit_commit(k, 0, b), STORE_OK);
 	}
 	free(value);
@@ -198,7 +198,7 @@ fill_logs(struct kit *k)
 		struct store_batch *b = store_batch_new();
 
 		snprintf(key, sizeof key, "k%u", i);
-		store_batch_put(b, STORE_WANTED, str_of(key), str_of(value));
+		store_batch_put(b, 0, STORE_WANTED, str_of(key), str_of(value));
 		assert_int_equal(kit_commit(k, 0, b), STORE_OK);
 	}
 	free(value);

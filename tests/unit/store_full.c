@@ -152,7 +152,7 @@ put_sized(struct kit *k, unsigned number, size_t n)
 	}
 	memcpy(value, &number, sizeof number);
 	snprintf(key, sizeof key, "%06u", number);
-	store_batch_put(b, STORE_REPORTED, str_of(key), (struct str){ value, n });
+	store_batch_put(b, 0, STORE_REPORTED, str_of(key), (struct str){ value, n });
 	free(value);
 	return kit_commit(k, 0, b);
 }
@@ -334,7 +334,7 @@ store_submit__after_a_failure_the_lane_fails_until_resumed_others_do_not(void **
 	assert_int_equal(put_sized(k, 1, 100), STORE_FULL);
 	atomic_store(&writes_left, -1);
 	await_works_again(k);
-	store_batch_put(b, STORE_HUB, STR("other"), STR("lane"));
+	store_batch_put(b, 0, STORE_HUB, STR("other"), STR("lane"));
 	assert_int_equal(kit_commit(k, 1, b), STORE_OK);
 	assert_int_equal(put_sized(k, 2, 100), STORE_UNDONE);
 	kit_expect_none(k, STORE_REPORTED, "000002");

@@ -55,8 +55,8 @@ make_batch(unsigned lane, unsigned number)
 
 	memset(value, (int)number & 0xff, n);
 	name_row(key, lane, number);
-	store_batch_put(b, STORE_WANTED, str_of(key), (struct str){ value, n });
-	store_batch_put(b, STORE_REPORTED, str_of(key), (struct str){ value, n });
+	store_batch_put(b, 0, STORE_WANTED, str_of(key), (struct str){ value, n });
+	store_batch_put(b, 0, STORE_REPORTED, str_of(key), (struct str){ value, n });
 	free(value);
 	return b;
 }

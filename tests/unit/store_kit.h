@@ -202,7 +202,7 @@ kit_put(struct kit *k, enum store_table t, const char *key, const char *value)
 {
 	struct store_batch *b = store_batch_new();
 
-	store_batch_put(b, t, str_of(key), str_of(value));
+	store_batch_put(b, 0, t, str_of(key), str_of(value));
 	return kit_commit(k, 0, b);
 }
 

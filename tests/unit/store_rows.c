@@ -37,12 +37,12 @@ store_batch__later_change_of_a_key_wins(void **state)
 	struct store_batch *b = store_batch_new();
 
 	kit_open(k);
-	store_batch_put(b, STORE_WANTED, STR("a"), STR("1"));
-	store_batch_put(b, STORE_WANTED, STR("a"), STR("2"));
-	store_batch_put(b, STORE_WANTED, STR("b"), STR("1"));
-	store_batch_delete(b, STORE_WANTED, STR("b"));
-	store_batch_put(b, STORE_WANTED, STR("bin\0ary"), STR("\0\xff\0"));
-	assert_int_equal(store_batch_count(b), 5);
+	store_batch_put(b, 0, STORE_WANTED, STR("a"), STR("1"));
+	store_batch_put(b, 0, STORE_WANTED, STR("a"), STR("2"));
+	store_batch_put(b, 0, STORE_WANTED, STR("b"), STR("1"));
+	store_batch_delete(b, 0, STORE_WANTED, STR("b"));
+	store_batch_put(b, 0, STORE_WANTED, STR("bin\0ary"), STR("\0\xff\0"));
+	assert_int_equal(store_batch_count(b), 3);
 	assert_int_equal(kit_commit(k, 1, b), STORE_OK);
 	kit_expect(k, STORE_WANTED, "a", "2");
 	kit_expect_none(k, STORE_WANTED, "b");
@@ -56,7 +56,7 @@ store_batch__clear_empties_and_an_empty_one_completes(void **state)
 	struct store_batch *b = store_batch_new();
 
 	kit_open(k);
-	store_batch_put(b, STORE_WANTED, STR("a"), STR("1"));
+	store_batch_put(b, 0, STORE_WANTED, STR("a"), STR("1"));
 	assert_true(store_batch_bytes(b) >= 2);
 	store_batch_clear(b);
 	assert_int_equal(store_batch_count(b), 0);
@@ -77,7 +77,7 @@ fill_numbers(struct kit *k, unsigned n)
 		unsigned at = i * 7919 % n; /* not in order; 7919 is prime */
 
 		snprintf(key, sizeof key, "%05u", at);
-		store_batch_put(b, STORE_REPORTED, str_of(key), str_of(key));
+		store_batch_put(b, 0, STORE_REPORTED, str_of(key), str_of(key));
 	}
 	assert_int_equal(kit_commit(k, 0, b), STORE_OK);
 }
@@ -161,9 +161,9 @@ write_lane(void *arg)
 
 		snprintf(key, sizeof key, "%u/%u", w->lane, i);
 		snprintf(value, sizeof value, "%u", i);
-		store_batch_put(b, STORE_REPORTED, str_of(key), str_of(value));
+		store_batch_put(b, 0, STORE_REPORTED, str_of(key), str_of(value));
 		snprintf(key, sizeof key, "last/%u", w->lane);
-		store_batch_put(b, STORE_HUB, str_of(key), str_of(value));
+		store_batch_put(b, 0, STORE_HUB, str_of(key), str_of(value));
 		if (i > STORE_LANE_INFLIGHT)
 			kit_await(w->k, w->lane, i - STORE_LANE_INFLIGHT);
 		store_submit(w->k->s, w->lane, b, i);
@@ -212,18 +212,18 @@ store_batch__of_a_lane_is_used_again_empty(void **state)
 	kit_open(k);
 	a = store_batch_next(k->s, 2);
 	store_batch_put(
-	    a, STORE_HUB, STR("a"), STR("a value of some length, so that memory is used"));
+	    a, 0, STORE_HUB, STR("a"), STR("a value of some length, so that memory is used"));
 	store_submit(k->s, 2, a, 1);
 	kit_await(k, 2, 1);
 	b = store_batch_next(k->s, 2);
 	assert_ptr_equal(a, b);
 	assert_int_equal(store_batch_count(b), 0);
 	assert_int_equal(store_batch_bytes(b), 0);
-	store_batch_delete(b, STORE_HUB, STR("x"));
+	store_batch_delete(b, 0, STORE_HUB, STR("x"));
 	store_submit(k->s, 2, b, 2);
 	a = store_batch_next(k->s, 2); /* that one is on its way */
 	assert_ptr_not_equal(a, b);
-	store_batch_put(a, STORE_HUB, STR("c"), STR("3"));
+	store_batch_put(a, 0, STORE_HUB, STR("c"), STR("3"));
 	kit_await(k, 2, 2);
 	store_submit(k->s, 2, a, 3);
 	kit_await(k, 2, 3);
@@ -238,8 +238,8 @@ store_close__finishes_what_was_submitted(void **state)
 	struct store_batch *a = store_batch_new(), *b = store_batch_new();
 
 	kit_open(k);
-	store_batch_put(a, STORE_HUB, STR("a"), STR("1"));
-	store_batch_put(b, STORE_HUB, STR("b"), STR("2"));
+	store_batch_put(a, 0, STORE_HUB, STR("a"), STR("1"));
+	store_batch_put(b, 0, STORE_HUB, STR("b"), STR("2"));
 	store_submit(k->s, 3, a, 1);
 	store_submit(k->s, 3, b, 2);
 	kit_close(k);
@@ -415,7 +415,7 @@ store_log__drops_the_oldest_beyond_its_bound(void **state)
 				memcpy(event + w, &noise, 8);
 			}
 			snprintf(key, sizeof key, "%08u", at++);
-			store_batch_put(b, STORE_LOG, str_of(key), (struct str){ event, EVENT });
+			store_batch_put(b, 0, STORE_LOG, str_of(key), (struct str){ event, EVENT });
 		}
 		assert_int_equal(kit_commit(k, 0, b), STORE_OK);
 	}

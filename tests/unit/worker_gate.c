@@ -19,15 +19,15 @@ struct rig {
 };
 
 static void
-rig_put(void *ctx, enum record_kind kind, struct str key, struct str value)
+rig_put(void *ctx, uint32_t shard, enum record_kind kind, struct str key, struct str value)
 {
-	gate_put(&((struct rig *)ctx)->g, kind, key, value);
+	gate_put(&((struct rig *)ctx)->g, shard, kind, key, value);
 }
 
 static void
-rig_del(void *ctx, enum record_kind kind, struct str key)
+rig_del(void *ctx, uint32_t shard, enum record_kind kind, struct str key)
 {
-	gate_del(&((struct rig *)ctx)->g, kind, key);
+	gate_del(&((struct rig *)ctx)->g, shard, kind, key);
 }
 
 static void
@@ -274,13 +274,13 @@ gate__a_round_has_room_by_writes_and_bytes(void **state)
 	rig_init(&r);
 	assert_false(gate_has_room(&r.g, 0));
 	assert_true(gate_has_room(&r.g, 1));
-	gate_put(&r.g, RECORD_WANTED, STR("k"), STR("v"));
+	gate_put(&r.g, 0, RECORD_WANTED, STR("k"), STR("v"));
 	assert_int_equal(gate_writes(&r.g), 1);
 	assert_false(gate_has_room(&r.g, 1));
 	while (value.n < GATE_BYTES_MAX)
 		buf_cstr(&value, "0123456789abcdef");
 	assert_true(gate_has_room(&r.g, 100));
-	gate_put(&r.g, RECORD_WANTED, STR("k"), buf_view(&value));
+	gate_put(&r.g, 0, RECORD_WANTED, STR("k"), buf_view(&value));
 	assert_false(gate_has_room(&r.g, 100));
 	assert_true(rig_go(&r));
 	assert_true(gate_has_room(&r.g, 1));

@@ -368,9 +368,9 @@ kit_store_row(struct kit *k, enum store_table t, struct str key, struct str valu
 	if (store_open(&k->so, &k->store, &f) != ERR_OK)
 		fail_msg("%s", f.text);
 	if (value.p != NULL)
-		store_batch_put(b, t, key, value);
+		store_batch_put(b, 0, t, key, value);
 	else
-		store_batch_delete(b, t, key);
+		store_batch_delete(b, 0, t, key);
 	store_submit(k->store, 0, b, 0);
 	store_close(k->store);
 	k->store = NULL;
