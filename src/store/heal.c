@@ -70,12 +70,24 @@ fail_as(struct store *s, enum err e, const struct fault *f)
 		s->o.warn(s->o.ctx, f->text);
 }
 
+/* A log of which RocksDB has flushed all is removed by its name: not from a directory that has come back, and needs it until it is opened
+ * again. What is left over goes then. */
+static void
+keep_files(struct store *s)
+{
+	char *error = NULL;
+
+	rocksdb_disable_file_deletions(s->engine.db, &error);
+	rocksdb_free(error);
+}
+
 /* To RocksDB a file that is missing is a corrupt store. What a failed sync means does not change with it. */
 void
 store_fail(struct store *s, enum err e, const struct fault *f)
 {
 	struct fault away = { 0 };
 
+	keep_files(s);
 	if (e != ERR_FULL && !engine_error_is_sync(f) && store_is_away(s)) {
 		fault_set(&away, F_ServerError, "%s is not there: %s", s->dir, f->text);
 		e = ERR_IO;
