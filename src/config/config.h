@@ -78,6 +78,9 @@ bool shard_sweep_awaited(const struct shard *sh);
 uint32_t shard_sweep_row(struct shard *sh, unsigned *records);
 /* The next step: a row is brought in line, or passed over; behind the last one that it is through is written. */
 void shard_sweep(struct shard *sh, const struct hub_env *env);
+/* These steps as a task (task/task.h), with the records that they need. */
+struct task;
+struct task *sweep_task_new(void);
 /* From the first row again: what it wrote has been undone. */
 void shard_sweep_restart(struct shard *sh);
 /* Once in CONFIGURE_PERIOD_US (J-42): conditions may have come true by time, and rows have been put off (J-36). */

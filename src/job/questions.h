@@ -43,4 +43,39 @@ struct trial {
 #define TRIAL_BYTES (8u << 20) /* of samples; at it there are fewer */
 struct trial *trial_new(struct job *job);
 
+/* ---- work: the parts of jobs ---- */
+
+/* What a part sets off. */
+struct part_face {
+	void *ctx;
+	/* May no other call be begun? Of a row that has begun one: it is to be sent once this is on disk. */
+	bool (*calls_full)(void *ctx);
+	void (*call)(void *ctx, const struct job *j, uint32_t shard, uint32_t row);
+	/* Once what was written is on disk, shard 0 is to hear of it. */
+	void (*report)(void *ctx, const struct job_report *r);
+	/* Another row whose records a change of this one needs, and which; TABLE_NONE: they are all in memory. */
+	uint32_t (*family_row)(struct shard *sh, uint32_t row, unsigned *records);
+	/* What the round has says now how far the part is. */
+	void (*saved)(void *ctx);
+};
+
+/* One job's part in the shard at hand; a thread has one, which goes from job to job. STEP_DONE: there is nothing left to be done
+ * here. */
+struct part_task {
+	struct task task;
+	struct job *job; /* whose turn it is; borrowed for the slice. task.place.shard says where */
+	int64_t
+	    rest_us; /* out, WAIT_EVENT: not before, by env->elapsed_us; 0: until something comes */
+	const struct part_face *face;
+	/* the choice of targets, of one part at a time */
+	struct query_task *choice; /* NULL: none is made */
+	uint64_t choice_job;
+	struct targets chosen;
+};
+struct part_task *part_task_new(const struct part_face *face);
+/* What was chosen so far has been undone. */
+void part_task_stop(struct part_task *pt);
+/* Write how far the part is, which something else than a step has moved. */
+void part_task_save(struct part_task *pt, struct shard *sh, struct slice *slice);
+
 #endif

@@ -93,6 +93,21 @@ task_has(struct slice *slice, struct shard *sh, uint32_t row, unsigned records)
 	return false;
 }
 
+enum had
+task_had(struct slice *slice, struct shard *sh, uint32_t row, unsigned records)
+{
+	struct task_need *need = &slice->need;
+	bool failed =
+	    need->answered && need->e != ERR_OK && need->kind == NEED_ROW && need->row == row;
+
+	if (task_has(slice, sh, row, records))
+		return HAD_ALL;
+	need->answered = false;
+	if (!failed)
+		return HAD_ASKED;
+	return need->e == ERR_CORRUPT ? HAD_DAMAGED : HAD_UNREAD;
+}
+
 enum step
 task_ends(struct task *t)
 {

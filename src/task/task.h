@@ -50,6 +50,7 @@ struct task_need {
 	uint32_t columns; /* NEED_LEAVE */
 	/* The answer. ERR_OK; NEED_ROW, NEED_KEY: ERR_CORRUPT, ERR_IO, and the fault says so; NEED_RANGE, NEED_NEXT: ERR_END
 	 * behind the last one, ERR_CORRUPT, ERR_IO; NEED_LEAVE: ERR_FULL, not in this slice. Views stand until the next step is over. */
+	bool answered; /* since the step that asked */
 	enum err e;
 	struct fault fault;
 	struct str key, values[RECORD_COMMON + 1];
@@ -76,11 +77,12 @@ extern const char *const lap_names[LAPS]; /* "parse", ... */
 /* What a thread gives a task to work with. Everything in it is the thread's. */
 struct slice {
 	void *ctx;
-	bool (*over)(void *ctx); /* the time is up, or the round has no room for more */
-	void (*lap)(void *ctx,
-	    enum lap lap); /* the time since the last one belongs to this; NULL: nobody asks */
-	void (*wrote)(
-	    void *ctx, struct shard *sh); /* of tasks that write: env is right for the next row */
+	bool (*over)(void *ctx); /* the time is up */
+	/* the time since the last one belongs to this; NULL: nobody asks */
+	void (*lap)(void *ctx, enum lap lap);
+	/* Of tasks that write: the round has no room for more, so it is over; a row has been written, env is right for the next. */
+	bool (*full)(void *ctx);
+	void (*wrote)(void *ctx, struct shard *sh);
 	struct query_scratch *scratch;
 	size_t column_bytes; /* that a shard's columns may take; 0: none are made */
 	struct hub_env *env; /* of tasks that write, and of what has to know the time of day */
@@ -130,12 +132,20 @@ struct task_kind {
 	bool tolerant;
 };
 
+/* What a task of the hub's own waits for, when a slice was over before its time. */
+enum task_wait {
+	WAIT_TURN,  /* its next turn */
+	WAIT_EVENT, /* something else has to come first */
+	WAIT_STORE  /* the store cannot be read at the moment */
+};
+
 /* The beginning of every kind of task. */
 struct task {
 	const struct task_kind *kind;
 	struct query_place place; /* in: where to begin; out: where the next page begins */
 	struct page *page;        /* its own; NULL: it has none */
 	bool ended;               /* no other row matters, in any shard */
+	enum task_wait waits;     /* valid with STEP_OVER */
 	struct fault fault;       /* F_NONE, or why it has failed; it has ended then */
 };
 
@@ -153,6 +163,14 @@ void task_free(struct task *t); /* NULL is fine */
 
 /* Are these records of a row in memory? If not they are needed: `return STEP_NEED`. */
 bool task_has(struct slice *slice, struct shard *sh, uint32_t row, unsigned records);
+/* The same for tolerant tasks: what has come of it, if that was asked for. */
+enum had {
+	HAD_ALL,
+	HAD_ASKED,   /* return STEP_NEED */
+	HAD_DAMAGED, /* a stored record is */
+	HAD_UNREAD   /* the store cannot be read at the moment */
+};
+enum had task_had(struct slice *slice, struct shard *sh, uint32_t row, unsigned records);
 /* It has failed, or nothing else of it matters: for `return`. */
 enum step task_fails(struct task *t);
 enum step task_ends(struct task *t);

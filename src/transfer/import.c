@@ -83,7 +83,7 @@ parcel_done(struct parcel *p)
 
 /* Was this line applied by a call whose answer got lost? */
 static bool
-was_there(const struct import *im, const struct parcel_item *item)
+was_there(const struct import *im, const struct cargo_item *item)
 {
 	if (!im->o->again)
 		return false;
@@ -94,11 +94,11 @@ was_there(const struct import *im, const struct parcel_item *item)
 }
 
 static void
-item_back(struct import *im, const struct parcel *p, const struct parcel_item *item)
+item_back(struct import *im, const struct parcel *p, const struct cargo_item *item)
 {
 	uint64_t line = im->o->first_line + item->line;
 	int status = fault_status(item->fault);
-	struct str text = span_str(&p->texts, item->text);
+	struct str text = span_str(&p->cargo.texts, item->text);
 	struct import_fault *f;
 
 	if (item->fault == F_NONE || was_there(im, item)) {
@@ -108,8 +108,8 @@ item_back(struct import *im, const struct parcel *p, const struct parcel_item *i
 		fault_set(&im->stop, item->fault, STR_FMT, STR_ARG(text));
 	} else {
 		f = fault_add(im->out, line, item->fault, text);
-		f->device = keep(im->out, span_str(&p->bytes, item->device));
-		f->module = keep(im->out, span_str(&p->bytes, item->module));
+		f->device = keep(im->out, span_str(&p->cargo.bytes, item->device));
+		f->module = keep(im->out, span_str(&p->cargo.bytes, item->module));
 	}
 }
 
@@ -129,8 +129,8 @@ parcels_back(struct import *im, unsigned most)
 		for (; p != NULL; p = next) {
 			next = p->next;
 			im->under_way--;
-			for (uint32_t i = 0; i < p->n; i++)
-				item_back(im, p, &p->items[i]);
+			for (uint32_t i = 0; i < p->cargo.n; i++)
+				item_back(im, p, &p->cargo.items[i]);
 			parcel_free(p);
 		}
 	} while (im->under_way > most);
@@ -312,11 +312,11 @@ moved(struct span s, const struct item *item, size_t at)
 static void
 parcel_add(struct import *im, struct parcel *p, const struct item *item)
 {
-	size_t at = p->bytes.n;
+	size_t at = p->cargo.bytes.n;
 	struct str tag = span_str(&im->docs, item->tag);
 
-	buf_str(&p->bytes, span_str(&im->docs, item->doc));
-	p->items[p->n++] = (struct parcel_item){ .kind = item->mode->op,
+	buf_str(&p->cargo.bytes, span_str(&im->docs, item->doc));
+	p->cargo.items[p->cargo.n++] = (struct cargo_item){ .kind = item->mode->op,
 		.import = item->mode->import | (im->o->whole ? IMPORT_WHOLE : 0),
 		.if_match = item->mode->tag == NULL ? IF_NONE
 		    : str_eq(tag, STR("*"))         ? IF_ANY
@@ -335,7 +335,7 @@ parcel_send(struct import *im, unsigned worker, uint32_t from, uint32_t to)
 {
 	struct parcel *p = parcel_new(parcel_done, im, im->o->actor);
 
-	while (from < to && p->n < PARCEL_ITEMS_MAX && p->bytes.n < PARCEL_BYTES_MAX)
+	while (from < to && p->cargo.n < PARCEL_ITEMS_MAX && p->cargo.bytes.n < PARCEL_BYTES_MAX)
 		parcel_add(im, p, &im->items[from++]);
 	parcels_back(im, UNDER_WAY_MAX - 1);
 	im->under_way++;

@@ -143,7 +143,7 @@ op_of(struct worker *w, const struct job_call *c, enum op_kind kind)
 }
 
 static int64_t
-patience_us(const struct job_call *c, const struct job *j)
+patience_us(const struct job_call *c, struct job *j)
 {
 	return clock_mono_us() + (c->sent ? j->response_s : j->connect_s) * INT64_C(1000000);
 }
@@ -157,7 +157,7 @@ call_again(struct job_call *c)
 }
 
 static void
-call_send(struct worker *w, struct job_call *c, const struct job *j)
+call_send(struct worker *w, struct job_call *c, struct job *j)
 {
 	struct op op = op_of(w, c, OP_METHOD);
 	struct reply reply = { 0 };
@@ -204,7 +204,7 @@ job_call_heard(struct worker *w, const struct effect *e)
 {
 	struct job_call *c =
 	    e->session.slot < w->jobs.slots ? w->jobs.calls[e->session.slot] : NULL;
-	const struct job *j = c != NULL ? jobs_number(w->jobs.set, c->job) : NULL;
+	struct job *j = c != NULL ? jobs_number(w->jobs.set, c->job) : NULL;
 
 	if (c == NULL || c->generation != e->session.generation || c->state != CALL_OUT)
 		return;
@@ -222,7 +222,7 @@ job_call_heard(struct worker *w, const struct effect *e)
 }
 
 static void
-call_late(struct worker *w, struct job_call *c, const struct job *j)
+call_late(struct worker *w, struct job_call *c, struct job *j)
 {
 	cancel(w, c);
 	if (j == NULL || j->state.stop == JOB_STOP_LATE)
@@ -259,7 +259,7 @@ answer_doc(struct worker *w, const struct job_call *c, struct buf *out)
 }
 
 static void
-call_settle(struct worker *w, struct job_call *c, const struct job *j)
+call_settle(struct worker *w, struct job_call *c, struct job *j)
 {
 	struct job_answer a = { .canceled = c->canceled,
 		.fault = c->fault,
@@ -297,7 +297,7 @@ known(const struct worker *w, uint64_t job, uint32_t shard, uint32_t row)
 
 /* Calls that are under way by the record alone: whether they were answered nobody knows any more. */
 static void
-fail_lost(struct worker *w, const struct job *j, uint32_t s)
+fail_lost(struct worker *w, struct job *j, uint32_t s)
 {
 	struct job_answer lost = { .fault = F_DeviceConnectionClosedRemotely,
 		.text = STR("the hub was started anew before the device had answered") };
@@ -327,7 +327,7 @@ calls_check(struct worker *w)
 static void
 call_step(struct worker *w, struct job_call *c, int64_t now_us)
 {
-	const struct job *j = jobs_number(w->jobs.set, c->job);
+	struct job *j = jobs_number(w->jobs.set, c->job);
 	bool late = j == NULL || j->state.stop == JOB_STOP_LATE;
 
 	if ((c->state == CALL_READY || (c->state == CALL_OUT && !c->sent)) && j != NULL &&
@@ -341,7 +341,7 @@ call_step(struct worker *w, struct job_call *c, int64_t now_us)
 	}
 	if (c->state == CALL_OUT && (late || c->deadline_us <= now_us))
 		call_late(w, c, j);
-	if (c->state == CALL_ANSWERED && jobs_have_room(w))
+	if (c->state == CALL_ANSWERED && round_has_room(w, ROUND_JOBS))
 		call_settle(w, c, j);
 }
 

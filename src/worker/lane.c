@@ -102,13 +102,16 @@ tour_turn(struct worker *w)
 	}
 }
 
-bool
-tours_await(struct worker *w)
+int64_t
+tours_patience_us(const struct worker *w)
 {
+	int64_t now_us = clock_mono_us();
+
 	for (unsigned i = 0; i < SHARE_LANES; i++)
-		if (lane_next(w, &w->lanes[i]) != NULL)
-			return true;
-	return false;
+		for (const struct tour *k = w->lanes[i].first; k != NULL; k = k->next)
+			if (may_run(w, k, now_us))
+				return 0;
+	return -1;
 }
 
 void

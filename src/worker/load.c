@@ -86,18 +86,6 @@ load_ahead(struct worker *w, struct shard *sh, struct str key, enum record_kind 
 }
 
 enum err
-worker_load_family(struct worker *w, struct shard *sh, uint32_t row, struct fault *f)
-{
-	enum err e = ERR_OK;
-	unsigned records;
-	uint32_t other;
-
-	while (e == ERR_OK && (other = shard_family_row(sh, row, &records)) != TABLE_NONE)
-		e = worker_load_row(w, sh, other, records, f);
-	return e;
-}
-
-enum err
 worker_load_row(struct worker *w, struct shard *sh, uint32_t row, unsigned records, struct fault *f)
 {
 	uint64_t share = w->fleet->o.cache_bytes / SHARDS;

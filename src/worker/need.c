@@ -69,17 +69,59 @@ reader_give(struct reader *rd, struct task_need *need)
 /* ---- a slice ---- */
 
 static bool
+round_is_full(void *ctx)
+{
+	const struct worker *w = ctx;
+
+	return !round_has_room(w, w->writes_as);
+}
+
+static void
+row_is_written(void *ctx, struct shard *sh)
+{
+	struct worker *w = ctx;
+
+	if (w->writes_as == ROUND_PARCELS) /* others have no answer that could leave before */
+		gate_settle(&w->gate);
+	worker_identities_changed(w, (int64_t)shard_identities(sh) - w->identities_were);
+	w->identities_were = shard_identities(sh);
+	worker_identities_left(w);
+}
+
+static bool
 time_is_up(void *ctx)
 {
 	return clock_mono_us() >= ((struct worker *)ctx)->slice_end_us;
 }
 
 void
-worker_slice(struct worker *w, int64_t end_us)
+worker_slice(struct worker *w)
 {
-	w->slice_end_us = end_us;
-	w->slice.over = time_is_up;
+	w->slice_end_us = clock_mono_us() + SLICE_US;
 	w->slice.steps = 0;
+	w->writes_as = ROUND_WORKS;
+	worker_identities_left(w);
+}
+
+/* Of a task that writes. */
+void
+worker_slice_writes(struct worker *w, enum round_writer as)
+{
+	worker_slice(w);
+	w->writes_as = as;
+	w->env.undo = gate_undo(&w->gate);
+}
+
+void
+slice_init(struct worker *w)
+{
+	w->slice = (struct slice){ .ctx = w,
+		.over = time_is_up,
+		.full = round_is_full,
+		.wrote = row_is_written,
+		.scratch = &w->query_scratch,
+		.column_bytes = w->fleet->o.column_bytes / SHARDS,
+		.env = &w->env };
 }
 
 static void
@@ -126,8 +168,11 @@ worker_step(struct worker *w, struct task *t, struct shard *sh)
 	struct task_need *need = &w->slice.need;
 	enum step s;
 
+	need->answered = false;
+	w->identities_were = shard_identities(sh);
 	while ((s = task_step(t, sh, &w->slice)) == STEP_NEED) {
 		need_met(w, sh);
+		need->answered = true;
 		if (need->kind == NEED_ROW)
 			slice_lap(&w->slice, LAP_LOAD);
 		if (need->e == ERR_OK || is_told(t, need->kind))

@@ -14,9 +14,7 @@ parcel_new(void (*done)(struct parcel *p), void *owner, struct str actor)
 
 	p->done = done;
 	p->owner = owner;
-	p->actor = actor;
-	p->n = 0;
-	p->bytes = p->texts = (struct buf){ 0 };
+	cargo_init(&p->cargo, actor);
 	return p;
 }
 
@@ -25,31 +23,8 @@ parcel_free(struct parcel *p)
 {
 	if (p == NULL)
 		return;
-	buf_fini(&p->bytes);
-	buf_fini(&p->texts);
+	cargo_fini(&p->cargo);
 	free(p);
-}
-
-static void
-item_fault(struct parcel *p, struct parcel_item *item, const struct fault *f)
-{
-	size_t n = strlen(f->text);
-
-	item->fault = f->code;
-	item->text = (struct span){ (uint32_t)p->texts.n, (uint32_t)n };
-	buf_put(&p->texts, f->text, n);
-}
-
-/* For what has not failed by itself. */
-static void
-all_fault(struct parcel *p, const char *why)
-{
-	struct fault f;
-
-	fault_set(&f, F_ServiceUnavailable, "%s", why);
-	for (uint32_t i = 0; i < p->n; i++)
-		if (p->items[i].fault == F_NONE)
-			item_fault(p, &p->items[i], &f);
 }
 
 static void
@@ -63,7 +38,7 @@ static void
 parcel_goes(void *ctx, void *p, enum gate_end end)
 {
 	if (end != GATE_ON_DISK)
-		all_fault(p,
+		cargo_fails(&((struct parcel *)p)->cargo,
 		    end == GATE_UNDONE ? "the change could not be stored, try again later"
 		                       : MAY_NOT_ANSWER);
 	parcel_home(ctx, p);
@@ -72,63 +47,49 @@ parcel_goes(void *ctx, void *p, enum gate_end end)
 /* ---- on the worker ---- */
 
 static void
-item_apply(struct worker *w, struct parcel *p, struct parcel_item *item)
-{
-	struct op op = { .kind = item->kind,
-		.actor = ACTOR_POLICY,
-		.actor_name = p->actor,
-		.device = span_str(&p->bytes, item->device),
-		.module = span_str(&p->bytes, item->module),
-		.if_match = item->if_match,
-		.if_tag = span_str(&p->bytes, item->if_tag),
-		.payload = span_str(&p->bytes, item->payload),
-		.nduplicate = item->nduplicate,
-		.import = item->import };
-	struct reply reply;
-
-	reply_init(&reply);
-	worker_apply(w, w->shards[op_shard(&op)], &op, &reply);
-	if (reply.fault.code != F_NONE)
-		item_fault(p, item, &reply.fault);
-	reply_fini(&reply);
-}
-
-static void
 parcel_apply(struct worker *w, struct parcel *p)
 {
+	struct cargo *c = &p->cargo;
+
 	if (w->stopping)
-		all_fault(p, "the hub is stopping");
+		cargo_fails(c, "the hub is stopping");
 	else if (!w->env.can_write)
-		all_fault(p, "the store takes no writes at the moment, try again later");
-	for (uint32_t i = 0; i < p->n; i++)
-		if (p->items[i].fault == F_NONE)
-			item_apply(w, p, &p->items[i]);
+		cargo_fails(c, "the store takes no writes at the moment, try again later");
+	while (c->n > 0 && !c->task.ended) {
+		c->task.place.shard = cargo_shard(c);
+		worker_step(w, &c->task, w->shards[c->task.place.shard]);
+	}
 	w->taken.nparcel++;
 	gate_after(&w->gate, parcel_goes, p);
 	notes_behind_reply(w);
 }
 
-bool
-parcel_awaits(struct worker *w)
+static bool
+awaits(const struct worker *w)
 {
-	return w->parcels != NULL && w->taken.nparcel < PARCELS_ROUND_MAX && !worker_round_full(w);
+	return w->parcels != NULL && round_has_room(w, ROUND_PARCELS);
+}
+
+int64_t
+parcel_patience_us(const struct worker *w)
+{
+	return awaits(w) ? 0 : -1;
 }
 
 void
 parcel_turn(struct worker *w)
 {
-	int64_t end_us = w->parcels != NULL ? clock_mono_us() + SLICE_US : 0;
-
-	while (parcel_awaits(w)) {
+	if (!awaits(w))
+		return;
+	worker_slice_writes(w, ROUND_PARCELS);
+	do {
 		struct parcel *p = w->parcels;
 
 		w->parcels = p->next;
 		if (w->parcels == NULL)
 			w->parcels_end = &w->parcels;
 		parcel_apply(w, p);
-		if (clock_mono_us() >= end_us)
-			return;
-	}
+	} while (awaits(w) && !w->slice.over(w));
 }
 
 static void
@@ -152,7 +113,7 @@ fleet_parcel(struct fleet *f, unsigned worker, struct parcel *p)
 	assert(worker < f->o.nworker);
 	atomic_fetch_add(&w->nwork, 1); /* before the look at `stop`: worker_finished() */
 	if (atomic_load(&f->stop)) {
-		all_fault(p, "the hub is stopping");
+		cargo_fails(&p->cargo, "the hub is stopping");
 		parcel_home(w, p);
 		return;
 	}

@@ -23,7 +23,10 @@
 #define BUILDING_MAX      32u /* columns that tours of one asker make at a time; a query has no more */
 #define RETRY_US          20000 /* between looks at a store that takes no writes, and while stopping */
 #define SLICE_US          1000 /* a tour's turn between two batches */
-#define LOOK_EVERY        64u  /* rows between two looks at the clock */
+/* Writes in a round when work of the hub's own begins: others' answers wait for them. Without others jobs may have more. */
+#define SWEEP_WRITES_MAX 300u
+#define JOB_WRITES_MAX   300u
+#define JOB_WRITES_QUIET 2000u
 #define PARCELS_ROUND_MAX                                                                          \
 	6u /* parcels in one commit: what a device waits for, beside an import, is their time */
 
@@ -35,18 +38,16 @@ struct job_call;
 
 /* What a worker does for jobs (jobs.c). */
 struct worker_jobs {
-	struct jobs *set;        /* NULL until it is known */
-	unsigned version;        /* of the fleet's that it is */
-	uint32_t turn;           /* of the set: whose slice is next */
-	uint32_t writes_max;     /* that the round at hand may have for jobs */
-	int64_t heard_us;        /* when somebody else's operation came last; monotonic */
-	bool busy;               /* some job may have something to do here */
-	int64_t tick_us;         /* shard 0: when the time brings something about; wall clock */
-	int64_t rest_us;         /* nothing can be done before; monotonic */
-	struct query_task *scan; /* choosing the targets of one job in one shard; NULL: none is */
-	uint64_t scan_job;
-	uint32_t scan_shard;
-	struct targets scanned;
+	struct jobs *set; /* NULL until it is known */
+	unsigned version; /* of the fleet's that it is */
+	uint32_t turn;    /* of the set: whose slice is next */
+	int64_t heard_us; /* when somebody else's operation came last; monotonic */
+	bool busy;        /* some job may have something to do here */
+	int64_t tick_us;  /* shard 0: when the time brings something about; wall clock */
+	int64_t rest_us;  /* nothing can be done before; monotonic */
+	bool quiet;       /* nobody else is about: the round may have more of them */
+	struct part_task *part;
+	struct part_face face;
 	struct job_call **calls; /* by slot; NULL: free */
 	uint32_t ncall, slots;   /* of them in use; all */
 	uint32_t generation;
@@ -58,6 +59,9 @@ struct worker_jobs {
 	int64_t calls_us;          /* the first deadline; INT64_MAX: none */
 	struct doc_parser *parser; /* NULL until there is an answer */
 };
+
+/* Who adds to a round. */
+enum round_writer { ROUND_WORKS, ROUND_PARCELS, ROUND_SWEEP, ROUND_JOBS };
 
 /* A range of records that a task reads (need.c): a cursor for each kind. */
 struct reader {
@@ -97,6 +101,9 @@ struct worker {
 	unsigned lane;        /* whose turn is next */
 	struct slice slice;
 	int64_t slice_end_us;
+	enum round_writer writes_as; /* of the task that has it */
+	uint32_t
+	    identities_were;  /* in the shard at hand, when the fleet's count last took them in */
 	struct tour *touring; /* whose slice it is; NULL: it is a task of the hub's own */
 	struct reader reader;
 	struct parcel *parcels, **parcels_end;
@@ -107,6 +114,7 @@ struct worker {
 	struct fault load_fault;
 	enum err load_err;
 	bool stopping; /* the fleet's stop, as of this turn */
+	struct task *sweep;
 	bool sweeping; /* there may be rows to be brought in line with the configurations */
 	bool sweep_stuck;
 	int64_t sweep_again_us; /* 0: nothing is to be looked at again */
@@ -150,8 +158,16 @@ void worker_turn(struct worker *w);
 bool worker_finished(struct worker *w);
 /* One operation on the speculative state; what it needs is loaded. */
 void worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct reply *reply);
-/* May more be applied to the gathering round? */
-bool worker_round_full(const struct worker *w);
+
+/* round.c */
+void round_init(struct worker *w);
+/* May this one add to the gathering round? */
+bool round_has_room(const struct worker *w, enum round_writer as);
+/* To the store with it, unless that still has the other one. */
+void round_turn(struct worker *w);
+int64_t round_patience_us(const struct worker *w);
+/* The store has done with its batch. */
+void round_ended(struct worker *w);
 
 /* notes.c: hub_env.effect; and those effects that go behind the reply of their operation */
 void notes_effect(void *ctx, const struct effect *e);
@@ -164,25 +180,26 @@ bool serve_put(struct worker *w, struct msg *m);
 void serve_turn(struct worker *w);
 /* There are works that the round takes. */
 bool serve_awaits(const struct worker *w);
+int64_t serve_patience_us(const struct worker *w);
 
 /* parcel.c */
 void parcel_turn(struct worker *w);
-/* There are parcels, and the round takes one more. */
-bool parcel_awaits(struct worker *w);
+int64_t parcel_patience_us(
+    const struct worker *w); /* 0: there are some, and the round takes one more */
 
 /* load.c */
 /* Get missing records into memory; ERR_CORRUPT and ERR_IO set f. `key` is the row's. */
 enum err worker_load(
     struct worker *w, struct shard *sh, struct str key, unsigned missing, struct fault *f);
 /* The same for a tour: with what is missing, if the cache has room, comes what follows in the store. */
-/* What configurations need to be applied to a row: shard_family_row. */
-enum err worker_load_family(struct worker *w, struct shard *sh, uint32_t row, struct fault *f);
 enum err worker_load_row(
     struct worker *w, struct shard *sh, uint32_t row, unsigned records, struct fault *f);
 
 /* need.c */
-/* A slice begins, which lasts until then. */
-void worker_slice(struct worker *w, int64_t end_us);
+void slice_init(struct worker *w);
+/* A slice begins; of a task that writes, what that adds to the round is counted as this one's. */
+void worker_slice(struct worker *w);
+void worker_slice_writes(struct worker *w, enum round_writer as);
 /* Steps in a shard until it is through, or the slice over; what they need is loaded. */
 enum step worker_step(struct worker *w, struct task *t, struct shard *sh);
 void reader_close(struct reader *rd);
@@ -192,8 +209,7 @@ void lanes_init(struct worker *w);
 void tour_arrived(struct msg *m);
 /* Give the tour whose turn it is its slice; it leaves, or goes to the end of the line. */
 void tour_turn(struct worker *w);
-/* Is there one that can have a turn? */
-bool tours_await(struct worker *w);
+int64_t tours_patience_us(const struct worker *w); /* 0: there is one that can have a turn */
 /* May it make so many columns now? If not it is not its turn until it may. */
 bool tour_may_build(struct tour *k, uint32_t paths);
 
@@ -257,8 +273,7 @@ void job_calls_turn(struct worker *w);
 void job_call_heard(struct worker *w, const struct effect *e);
 void job_calls_fini(struct worker *w);
 /* jobs.c: write how far a part is, and report it when that is on disk */
-void jobs_save(struct worker *w, struct shard *sh, const struct job *j);
-bool jobs_have_room(const struct worker *w);
+void jobs_save(struct worker *w, struct shard *sh, struct job *j);
 /* How long nothing is to be done; -1: until something comes. */
 int64_t jobs_patience_us(const struct worker *w);
 

@@ -124,7 +124,13 @@ round_large(const struct worker *w)
 bool
 serve_awaits(const struct worker *w)
 {
-	return !worker_round_full(w) && inbox_has(&w->inbox, round_large(w));
+	return round_has_room(w, ROUND_WORKS) && inbox_has(&w->inbox, round_large(w));
+}
+
+int64_t
+serve_patience_us(const struct worker *w)
+{
+	return serve_awaits(w) ? 0 : -1;
 }
 
 /* Apply one, and see what it has cost everybody. A CONNECT may be a stranger's: it costs whom it names nothing. */

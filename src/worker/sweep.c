@@ -5,8 +5,6 @@
  */
 #include "worker/priv.h"
 
-#define SWEEP_WRITES_MAX 300u /* that one commit takes with it: others' answers wait for it */
-
 /* When all twins are evaluated next, for whoever asks why (config/why.h). */
 static void
 sweep_due(struct worker *w, int64_t us)
@@ -52,12 +50,6 @@ sweep_again(struct worker *w)
 	sweep_due(w, now_us + CONFIGURE_PERIOD_US);
 }
 
-static bool
-has_room(const struct worker *w)
-{
-	return gate_has_room(&w->gate, SWEEP_WRITES_MAX);
-}
-
 int64_t
 sweep_patience_us(const struct worker *w)
 {
@@ -66,7 +58,7 @@ sweep_patience_us(const struct worker *w)
 	if (w->sweeping && !w->stopping) {
 		if (!w->env.can_write || w->sweep_stuck)
 			return RETRY_US;
-		if (has_room(w))
+		if (round_has_room(w, ROUND_SWEEP))
 			return 0;
 	}
 	if (w->sweep_again_us == 0)
@@ -75,57 +67,20 @@ sweep_patience_us(const struct worker *w)
 	return left_us > 0 ? left_us : 0;
 }
 
-/* false: the store cannot be read at the moment. */
-static bool
-sweep_row(struct worker *w, struct shard *sh)
-{
-	uint32_t row, before = shard_identities(sh);
-	struct fault f = { 0 };
-	enum err e = ERR_OK;
-	unsigned records;
-
-	while (e == ERR_OK && (row = shard_sweep_row(sh, &records)) != TABLE_NONE)
-		e = worker_load_row(w, sh, row, records, &f);
-	if (e == ERR_IO)
-		return false;
-	worker_identities_left(w);
-	shard_sweep(sh, &w->env); /* passes over a row whose record is damaged */
-	worker_identities_changed(w, (int64_t)shard_identities(sh) - before);
-	return true;
-}
-
-/* Rows of one shard; false: enough for this turn. */
-static bool
-sweep_shard(struct worker *w, struct shard *sh, int64_t end_us)
-{
-	uint32_t steps = 0;
-
-	while (shard_sweep_awaited(sh)) {
-		if (!has_room(w))
-			return false;
-		if (!sweep_row(w, sh)) {
-			w->sweep_stuck = true;
-			return false;
-		}
-		if (++steps % LOOK_EVERY == 0 && clock_mono_us() >= end_us)
-			return false;
-	}
-	return true;
-}
-
 void
 sweep_turn(struct worker *w)
 {
-	int64_t end_us;
-
 	sweep_again(w);
 	if (!w->sweeping || w->stopping || !w->env.can_write)
 		return;
+	worker_slice_writes(w, ROUND_SWEEP);
 	w->sweep_stuck = false;
-	end_us = clock_mono_us() + SLICE_US;
-	w->env.undo = gate_undo(&w->gate);
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
-		if (!sweep_shard(w, w->shards[s], end_us))
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++) {
+		w->sweep->place.shard = s;
+		if (worker_step(w, w->sweep, w->shards[s]) == STEP_OVER) {
+			w->sweep_stuck = w->sweep->waits == WAIT_STORE;
 			return;
+		}
+	}
 	w->sweeping = false;
 }

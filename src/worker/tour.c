@@ -324,10 +324,9 @@ tour_slice(struct worker *w, struct tour *k)
 
 	tour_lap(k, LAP_WAIT);
 	if (may_go_on(w, k)) {
-		worker_slice(w, clock_mono_us() + SLICE_US);
+		worker_slice(w);
 		w->touring = k;
 		w->slice.lap = k->explain ? lap_of : NULL;
-		worker_identities_left(w);
 		done = visit_shards(w, k);
 		w->touring = NULL;
 		w->slice.lap = NULL;

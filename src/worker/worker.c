@@ -38,49 +38,7 @@ env_del(void *ctx, uint32_t shard, enum record_kind kind, struct str key)
 	gate_del(&w->gate, shard, kind, key);
 }
 
-/* ---- commits ---- */
-
-static void
-to_store(void *ctx, struct store_batch *b)
-{
-	struct worker *w = ctx;
-
-	store_submit(w->fleet->o.store, w->index, b, 0);
-}
-
-static void
-store_may_try_again(void *ctx)
-{
-	struct worker *w = ctx;
-
-	store_resume(w->fleet->o.store, w->index);
-}
-
-static struct store_batch *
-next_batch(void *ctx)
-{
-	struct worker *w = ctx;
-
-	return store_batch_next(w->fleet->o.store, w->index);
-}
-
-static uint64_t
-may_answer(void *ctx)
-{
-	const struct fleet_options *o = &((struct worker *)ctx)->fleet->o;
-
-	return o->may_answer(o->lease);
-}
-
-static int64_t
-identities(const struct worker *w)
-{
-	int64_t n = 0;
-
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
-		n += shard_identities(w->shards[s]);
-	return n;
-}
+/* ---- how many identities there are ---- */
 
 void
 worker_identities_changed(struct worker *w, int64_t by)
@@ -96,46 +54,6 @@ worker_identities_left(struct worker *w)
 
 	w->env.identities_left =
 	    w->fleet->o.identities_max > all ? w->fleet->o.identities_max - all : 0;
-}
-
-void
-fleet_commit_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result)
-{
-	struct fleet *f = *(struct fleet **)ctx;
-	struct worker *w = &f->workers[lane];
-
-	(void)cookie;
-	atomic_store(&w->result, (int)result);
-	mailbox_post(&w->box, &w->completion);
-}
-
-static void
-on_completion(struct worker *w)
-{
-	enum store_result result = (enum store_result)atomic_load(&w->result);
-	int64_t before = result == STORE_OK ? 0 : identities(w);
-
-	if (gate_ended(&w->gate, result))
-		return;
-	w->taken.nop = w->taken.nparcel = 0;
-	worker_identities_changed(w, identities(w) - before);
-	tours_undone(w);
-	sweep_restart(w);
-	jobs_restart(w);
-	gate_tell(&w->gate);
-}
-
-static void
-round_submit(struct worker *w)
-{
-	if (gate_submit(&w->gate))
-		w->taken.nop = w->taken.nparcel = 0;
-}
-
-bool
-worker_round_full(const struct worker *w)
-{
-	return w->taken.nop >= BATCH_OPS_MAX || !gate_has_room(&w->gate, UINT32_MAX);
 }
 
 /* ---- one operation ---- */
@@ -185,7 +103,7 @@ take_box(struct worker *w)
 	for (; m != NULL; m = next) {
 		next = m->next;
 		if (m == &w->completion) {
-			on_completion(w);
+			round_ended(w);
 			continue;
 		}
 		if (serve_put(w, m))
@@ -258,19 +176,27 @@ worker_finished(struct worker *w)
 	    atomic_load(&w->fleet->ntour) == 0;
 }
 
-static int64_t
-patience_us(struct worker *w)
-{
-	int64_t sweep_us, jobs_us;
-
-	if (tours_await(w) || parcel_awaits(w) || gate_awaits(&w->gate))
-		return 0;
-	if (w->stopping || gate_needs_repair(&w->gate))
-		return RETRY_US;
-	sweep_us = sweep_patience_us(w);
-	jobs_us = jobs_patience_us(w);
-	return sweep_us < 0 || (jobs_us >= 0 && jobs_us < sweep_us) ? jobs_us : sweep_us;
-}
+/*
+ * What a turn does, in this order: it must not be another one. Works come first, for devices wait for them; what nobody waits for
+ * fills the rest of the round; the columns learn of changes while their records are still in memory; tours look at what was
+ * done before them.
+ */
+static const struct {
+	void (*turn)(struct worker *w);
+	int64_t (*patience_us)(const struct worker
+	        *w); /* how long nothing is to be done; 0: now; -1: until something comes */
+	bool writes; /* nothing is, while the hub stops or a repair is to be written */
+} parts_of_turn[] = {
+	{ serve_turn, serve_patience_us, false },
+	{ parcel_turn, parcel_patience_us, false },
+	{ sweep_turn, sweep_patience_us, true },
+	{ jobs_turn, jobs_patience_us, true },
+	{ round_turn, round_patience_us, false },
+	{ settle_columns, NULL, false },
+	{ tour_turn, tours_patience_us, false },
+	{ evict, NULL, false },
+};
+#define PARTS (sizeof(parts_of_turn) / sizeof(parts_of_turn[0]))
 
 void
 worker_turn(struct worker *w)
@@ -278,14 +204,25 @@ worker_turn(struct worker *w)
 	take_box(w);
 	begin_turn(w);
 	run_queue(w);
-	serve_turn(w);
-	parcel_turn(w);
-	sweep_turn(w);
-	jobs_turn(w);
-	round_submit(w);
-	settle_columns(w);
-	tour_turn(w);
-	evict(w);
+	for (unsigned i = 0; i < PARTS; i++)
+		parts_of_turn[i].turn(w);
+}
+
+static int64_t
+patience_us(const struct worker *w)
+{
+	bool writes = !w->stopping && !gate_needs_repair(&w->gate);
+	int64_t least = -1;
+
+	for (unsigned i = 0; i < PARTS && least != 0; i++) {
+		int64_t us = -1;
+
+		if (parts_of_turn[i].patience_us != NULL && (writes || !parts_of_turn[i].writes))
+			us = parts_of_turn[i].patience_us(w);
+		if (us >= 0 && (least < 0 || us < least))
+			least = us;
+	}
+	return least;
 }
 
 static void
@@ -293,7 +230,7 @@ wait_for_more(struct worker *w)
 {
 	int64_t since_ns = clock_mono_ns();
 
-	mailbox_wait(&w->box, serve_awaits(w) ? 0 : patience_us(w));
+	mailbox_wait(&w->box, patience_us(w));
 	inbox_rest(&w->inbox, (uint64_t)(clock_mono_ns() - since_ns));
 }
 
@@ -327,18 +264,10 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, ui
 	lanes_init(w);
 	w->parcels_end = &w->parcels;
 	w->later_end = &w->later;
+	w->sweep = sweep_task_new();
 	jobs_init(w);
-	gate_init(&w->gate,
-	    &(struct gate_face){ .ctx = w,
-	        .submit = to_store,
-	        .resume = store_may_try_again,
-	        .next = next_batch,
-	        .may_answer = f->o.may_answer != NULL ? may_answer : NULL,
-	        .reads_fenced = f->o.reads_fenced });
-	w->slice = (struct slice){ .ctx = w,
-		.scratch = &w->query_scratch,
-		.column_bytes = f->o.column_bytes / SHARDS,
-		.env = &w->env };
+	round_init(w);
+	slice_init(w);
 	w->env = (struct hub_env){ .mac = sas_mac_new(),
 		.scratch = &w->scratch,
 		.ctx = w,
@@ -358,6 +287,7 @@ worker_fini(struct worker *w)
 	gate_fini(&w->gate);
 	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
 		shard_free(w->shards[s]);
+	task_free(w->sweep);
 	jobs_fini(w);
 	inbox_fini(&w->inbox);
 	if (w->catalogue != NULL)

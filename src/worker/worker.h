@@ -12,7 +12,7 @@
 
 #include "config/config.h"
 #include "config/questions.h"
-#include "hub/hub.h"
+#include "hub/cargo.h"
 #include "job/questions.h"
 #include "limit/limit.h"
 #include "net/net.h"
@@ -81,26 +81,8 @@ void work_show(struct work *w, struct str token, const struct tls_peer *peer);
 
 /* ---- parcels: many operations of one worker, as an import sends them ---- */
 
-#define PARCEL_ITEMS_MAX 64u
-#define PARCEL_BYTES_MAX (256u << 10) /* of payloads; the last one may go beyond it */
-
-struct span {
-	uint32_t at, n; /* in the parcel's bytes */
-};
-
-struct parcel_item {
-	enum op_kind kind; /* of those that a back end sends, without reply_to */
-	uint8_t import;
-	enum precondition if_match;
-	uint32_t nduplicate;
-	uint32_t line;
-	struct span device, module, if_tag, payload;
-	enum fault_code fault; /* out: F_NONE is done */
-	struct span text;      /* out: the fault's, in texts */
-};
-
 /*
- * Applied whole and in order, within one commit, between other operations: parcels wait until nobody else does, and a
+ * Applied whole and in order (hub/cargo.h), within one commit, between other operations: parcels wait until nobody else does, and a
  * commit holds few. Parcels to one worker keep their order.
  */
 struct parcel {
@@ -109,18 +91,10 @@ struct parcel {
 	struct parcel *next;            /* whoever has it */
 	void (*done)(struct parcel *p); /* on a worker's thread, or the sender's: short */
 	void *owner;                    /* the sender's */
-	struct str actor;               /* the policy; outlives the parcel */
-	uint32_t n;
-	struct buf bytes, texts;
-	struct parcel_item items[PARCEL_ITEMS_MAX];
+	struct cargo cargo;
 };
 struct parcel *parcel_new(void (*done)(struct parcel *p), void *owner, struct str actor);
 void parcel_free(struct parcel *p);
-static inline struct str
-span_str(const struct buf *bytes, struct span s)
-{
-	return s.n == 0 ? STR_NONE : (struct str){ bytes->p + s.at, s.n };
-}
 
 /* ---- what goes to a session, or to a method's caller, unasked: a struct effect on its way ---- */
 

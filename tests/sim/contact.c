@@ -120,7 +120,7 @@ bool
 contact_job_chooses(const struct world *w, const struct vector *v)
 {
 	for (unsigned i = 0; i < w->o.nworker; i++) {
-		const struct query_task *scan = w->fleet->workers[i].jobs.scan;
+		const struct query_task *scan = w->fleet->workers[i].jobs.part->choice;
 
 		if (scan != NULL && scan->vector == v)
 			return true;

@@ -342,12 +342,12 @@ parcel_heard(struct msg *m)
 
 	w->nparcel--;
 	w->nhome++;
-	for (uint32_t i = 0; i < p->n && !w->dead; i++) {
-		struct fault f = { .code = p->items[i].fault, .text = "" };
+	for (uint32_t i = 0; i < p->cargo.n && !w->dead; i++) {
+		struct fault f = { .code = p->cargo.items[i].fault, .text = "" };
 
 		world_check_fault(&f);
 		full_item_heard(f.code);
-		ledger_heard(w, p->items[i].line, f.code, NULL, false);
+		ledger_heard(w, p->cargo.items[i].line, f.code, NULL, false);
 	}
 	parcel_free(p);
 }
@@ -365,9 +365,9 @@ parcel_back(struct parcel *p)
 static struct span
 parcel_bytes(struct parcel *p, struct str s)
 {
-	struct span at = { (uint32_t)p->bytes.n, (uint32_t)s.n };
+	struct span at = { (uint32_t)p->cargo.bytes.n, (uint32_t)s.n };
 
-	buf_str(&p->bytes, s);
+	buf_str(&p->cargo.bytes, s);
 	return at;
 }
 
@@ -377,9 +377,9 @@ parcel_item(struct world *w, struct parcel *p, const char *device, size_t filler
 	const char *module = some_module(w);
 	uint32_t number;
 	const struct import_mode *mode = put_item(w, device, module, filler, &number);
-	struct parcel_item *item = &p->items[p->n++];
+	struct cargo_item *item = &p->cargo.items[p->cargo.n++];
 
-	*item = (struct parcel_item){ .kind = mode->op,
+	*item = (struct cargo_item){ .kind = mode->op,
 		.import = mode->import | (mode->op == OP_IDENTITY_IMPORT ? IMPORT_WHOLE : 0),
 		.if_match = IF_ANY,
 		.line = number };
@@ -404,12 +404,12 @@ write_import(struct world *w)
 
 		if (fleet_worker_of(w->fleet, str_of(device)) == worker)
 			parcel_item(w, p, device, filler);
-		if (p->n == PARCEL_ITEMS_MAX || p->bytes.n >= PARCEL_BYTES_MAX) {
+		if (p->cargo.n == PARCEL_ITEMS_MAX || p->cargo.bytes.n >= PARCEL_BYTES_MAX) {
 			seen.parcels++;
 			break;
 		}
 	}
-	if (p->n == 0) {
+	if (p->cargo.n == 0) {
 		parcel_free(p);
 		return;
 	}

@@ -1,0 +1,141 @@
+/* Rounds in a worker: what each kind of work may add to the one that gathers, and the way to the store and back. */
+#include "worker/priv.h"
+
+/* Limits of a round, of operations and parcels that it takes in, and of writes in it when work is to begin that nobody waits for:
+ * those who wait for the commit wait for them too. Of bytes each may fill it (gate.h). 0: no limit of its own. */
+struct round_limit {
+	uint32_t ops, parcels, writes;
+};
+
+static struct round_limit
+limit_of(const struct worker *w, enum round_writer as)
+{
+	switch (as) {
+	case ROUND_PARCELS:
+		return (struct round_limit){ .ops = BATCH_OPS_MAX, .parcels = PARCELS_ROUND_MAX };
+	case ROUND_SWEEP: return (struct round_limit){ .writes = SWEEP_WRITES_MAX };
+	case ROUND_JOBS:
+		return (struct round_limit){ .writes = w->jobs.quiet ? JOB_WRITES_QUIET
+			                                             : JOB_WRITES_MAX };
+	case ROUND_WORKS: break;
+	}
+	return (struct round_limit){ .ops = BATCH_OPS_MAX };
+}
+
+bool
+round_has_room(const struct worker *w, enum round_writer as)
+{
+	struct round_limit limit = limit_of(w, as);
+
+	return (limit.ops == 0 || w->taken.nop < limit.ops) &&
+	    (limit.parcels == 0 || w->taken.nparcel < limit.parcels) &&
+	    gate_has_room(&w->gate, limit.writes != 0 ? limit.writes : UINT32_MAX);
+}
+
+/* ---- to the store ---- */
+
+static void
+to_store(void *ctx, struct store_batch *b)
+{
+	struct worker *w = ctx;
+
+	store_submit(w->fleet->o.store, w->index, b, 0);
+}
+
+static void
+store_may_try_again(void *ctx)
+{
+	struct worker *w = ctx;
+
+	store_resume(w->fleet->o.store, w->index);
+}
+
+static struct store_batch *
+next_batch(void *ctx)
+{
+	struct worker *w = ctx;
+
+	return store_batch_next(w->fleet->o.store, w->index);
+}
+
+static uint64_t
+may_answer(void *ctx)
+{
+	const struct fleet_options *o = &((struct worker *)ctx)->fleet->o;
+
+	return o->may_answer(o->lease);
+}
+
+void
+round_init(struct worker *w)
+{
+	const struct fleet_options *o = &w->fleet->o;
+
+	gate_init(&w->gate,
+	    &(struct gate_face){ .ctx = w,
+	        .submit = to_store,
+	        .resume = store_may_try_again,
+	        .next = next_batch,
+	        .may_answer = o->may_answer != NULL ? may_answer : NULL,
+	        .reads_fenced = o->reads_fenced });
+}
+
+static void
+round_is_new(struct worker *w)
+{
+	w->taken.nop = w->taken.nparcel = 0;
+}
+
+void
+round_turn(struct worker *w)
+{
+	if (gate_submit(&w->gate))
+		round_is_new(w);
+}
+
+int64_t
+round_patience_us(const struct worker *w)
+{
+	if (gate_awaits(&w->gate))
+		return 0;
+	return w->stopping || gate_needs_repair(&w->gate) ? RETRY_US : -1;
+}
+
+/* ---- and back ---- */
+
+void
+fleet_commit_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result)
+{
+	struct fleet *f = *(struct fleet **)ctx;
+	struct worker *w = &f->workers[lane];
+
+	(void)cookie;
+	atomic_store(&w->result, (int)result);
+	mailbox_post(&w->box, &w->completion);
+}
+
+static int64_t
+identities(const struct worker *w)
+{
+	int64_t n = 0;
+
+	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+		n += shard_identities(w->shards[s]);
+	return n;
+}
+
+void
+round_ended(struct worker *w)
+{
+	enum store_result result = (enum store_result)atomic_load(&w->result);
+	int64_t before = result == STORE_OK ? 0 : identities(w);
+
+	if (gate_ended(&w->gate, result))
+		return;
+	round_is_new(w);
+	worker_identities_changed(w, identities(w) - before);
+	tours_undone(w);
+	sweep_restart(w);
+	jobs_restart(w);
+	gate_tell(&w->gate);
+}
