@@ -65,7 +65,7 @@ count_block(struct query_task *q, struct shard *sh, struct slice *slice)
 		s = query_row(q, sh, q->from + q->at, slice);
 		if (s != STEP_DONE || t->ended)
 			return s;
-		t->place.row = q->from + ++q->at;
+		q->at++;
 		if (slice_spent(slice, 1))
 			return block_over(q, q->from + q->at, STEP_OVER);
 	}
