@@ -20,12 +20,12 @@ struct report {
 static void
 add_element(struct buf *json, const char *file, const char *name, const char *text)
 {
-	buf_cstr(json, json->n > 0 ? ",{" : "{");
-	json_member(json, "file");
-	doc_write_json_str(json, str_of(file));
-	json_member(json, name);
-	doc_write_json_str(json, str_of(text));
-	buf_putc(json, '}');
+	struct out o = out_next(json);
+
+	out_open(&o);
+	out_cstr(out_key(&o, "file"), file);
+	out_cstr(out_key(&o, name), text);
+	out_close(&o);
 }
 
 /* file: its name in the directory; why may name it already. */
@@ -165,6 +165,7 @@ static void
 print_report(const struct args *a, const struct report *r)
 {
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 
 	if (!output_json(a)) {
 		printf("%s: %llu files, %llu rows, %llu records decoded, ", r->dir,
@@ -176,18 +177,20 @@ print_report(const struct args *a, const struct report *r)
 			printf("%llu damaged\n", (unsigned long long)r->nbad);
 		return;
 	}
-	buf_putc(&json, '{');
-	json_text(&json, "data", str_of(r->dir));
-	buf_printf(&json,
-	    ",\"files\":%llu,\"rows\":%llu,\"records\":%llu,\"damaged\":%llu,\"bad\":[",
-	    (unsigned long long)r->nfile, (unsigned long long)r->nrow,
-	    (unsigned long long)r->nrecord, (unsigned long long)r->nbad);
-	buf_str(&json, buf_view(&r->json));
-	buf_cstr(&json, "],\"notes\":[");
-	buf_str(&json, buf_view(&r->notes));
-	buf_cstr(&json, "]}");
-	printf(STR_FMT "\n", STR_ARG(buf_view(&json)));
-	buf_fini(&json);
+	out_open(&o);
+	out_str_or_null(out_key(&o, "data"), str_of(r->dir));
+	out_u64(out_key(&o, "files"), r->nfile);
+	out_u64(out_key(&o, "rows"), r->nrow);
+	out_u64(out_key(&o, "records"), r->nrecord);
+	out_u64(out_key(&o, "damaged"), r->nbad);
+	out_list(out_key(&o, "bad"));
+	out_json(&o, buf_view(&r->json));
+	out_close(&o);
+	out_list(out_key(&o, "notes"));
+	out_json(&o, buf_view(&r->notes));
+	out_close(&o);
+	out_close(&o);
+	json_say(&json);
 }
 
 int

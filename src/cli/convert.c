@@ -37,26 +37,24 @@ static bool
 take_fault(void *ctx, uint64_t line, struct str id, const char *why)
 {
 	struct converted *out = ((struct conversion *)ctx)->out;
+	struct out o = out_to(&out->faults);
 
 	out->nfault++;
-	buf_printf(&out->faults, "{\"line\":%llu", (unsigned long long)line);
-	if (id.n > 0) {
-		json_member(&out->faults, "deviceId");
-		doc_write_json_str(&out->faults, id);
-	}
-	json_member(&out->faults, "errorStatus");
-	doc_write_json_str(&out->faults, str_of(why));
-	buf_cstr(&out->faults, "}\n");
+	out_open(&o);
+	out_u64(out_key(&o, "line"), line);
+	out_some_str(&o, "deviceId", id);
+	out_cstr(out_key(&o, "errorStatus"), why);
+	out_close(&o);
+	buf_putc(&out->faults, '\n');
 	return true;
 }
 
 static void
 take_passed_over(void *ctx, struct str name)
 {
-	struct buf *passed = &((struct conversion *)ctx)->out->passed;
+	struct out o = out_next(&((struct conversion *)ctx)->out->passed);
 
-	buf_putc(passed, passed->n > 0 ? ',' : '[');
-	doc_write_json_str(passed, name);
+	out_str(&o, name);
 }
 
 /* An edge device that the hub has keeps its scope; a hub that cannot be asked is met when the lines are sent. */
@@ -98,8 +96,6 @@ convert_text(struct conversion *c, enum foreign_kind kind, const char *path, str
 		c->code = cli_fail(EXIT_FAILED,
 		    "the temporary file cannot be written: %s (TMPDIR names its directory)",
 		    strerror(errno));
-	if (c->out->passed.n > 0)
-		buf_putc(&c->out->passed, ']');
 	return c->code;
 }
 

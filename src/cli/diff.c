@@ -35,24 +35,14 @@ struct diff {
 /* ---- telling ---- */
 
 static void
-put_member(struct buf *out, const char *name, struct doc d)
-{
-	if (!doc_defined(d))
-		return;
-	json_member(out, name);
-	doc_write_json(out, d);
-}
-
-static void
-put_subject(struct buf *out, const struct diff *d)
+put_subject(struct out *o, const struct diff *d)
 {
 	if (d->configuration.n > 0) {
-		json_text(out, "configuration", d->configuration);
+		out_str(out_key(o, "configuration"), d->configuration);
 		return;
 	}
-	json_text(out, "deviceId", d->device);
-	if (d->module.n > 0)
-		json_text(out, "moduleId", d->module);
+	out_str_or_null(out_key(o, "deviceId"), d->device);
+	out_some_str(o, "moduleId", d->module);
 }
 
 static void
@@ -84,12 +74,15 @@ visible_value(struct str path, struct doc v)
 static void
 put_row(struct buf *out, const struct diff *d, struct str path, struct doc there, struct doc here)
 {
-	buf_putc(out, '{');
-	put_subject(out, d);
-	json_text(out, "path", path);
-	put_member(out, "there", visible_value(path, there));
-	put_member(out, "here", visible_value(path, here));
-	buf_cstr(out, "}\n");
+	struct out o = out_to(out);
+
+	out_open(&o);
+	put_subject(&o, d);
+	out_str_or_null(out_key(&o, "path"), path);
+	out_some_doc(&o, "there", visible_value(path, there));
+	out_some_doc(&o, "here", visible_value(path, here));
+	out_close(&o);
+	buf_putc(out, '\n');
 }
 
 static void
@@ -133,12 +126,14 @@ static void
 tell_only(struct diff *d, const char *where)
 {
 	struct buf out = { 0 };
+	struct out o = out_to(&out);
 
 	if (d->json) {
-		buf_putc(&out, '{');
-		put_subject(&out, d);
-		json_text(&out, "only", str_of(where));
-		buf_cstr(&out, "}\n");
+		out_open(&o);
+		put_subject(&o, d);
+		out_cstr(out_key(&o, "only"), where);
+		out_close(&o);
+		buf_putc(&out, '\n');
 	} else {
 		put_name(&out, d);
 		buf_printf(&out, ": only %s\n", where);
@@ -440,11 +435,22 @@ all_of_it(struct diff *d)
 static int
 show_diff(const struct diff *d)
 {
-	printf(d->json ? "{\"identities\":%llu,\"configurations\":%llu,\"different\":%llu}\n"
-	               : "%llu identities and %llu configurations of the other hub compared, %llu "
-	                 "differ\n",
-	    (unsigned long long)d->nidentity, (unsigned long long)d->nconfiguration,
-	    (unsigned long long)d->ndifferent);
+	struct buf json = { 0 };
+	struct out o = out_to(&json);
+
+	if (d->json) {
+		out_open(&o);
+		out_u64(out_key(&o, "identities"), d->nidentity);
+		out_u64(out_key(&o, "configurations"), d->nconfiguration);
+		out_u64(out_key(&o, "different"), d->ndifferent);
+		out_close(&o);
+		json_say(&json);
+	} else {
+		printf("%llu identities and %llu configurations of the other hub compared, %llu "
+		       "differ\n",
+		    (unsigned long long)d->nidentity, (unsigned long long)d->nconfiguration,
+		    (unsigned long long)d->ndifferent);
+	}
 	return d->ndifferent == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 

@@ -159,12 +159,19 @@ all_pages(struct outlet *o, const struct args *a, const struct target *t)
 static void
 show_export(const struct args *a, const struct outlet *o)
 {
+	struct buf json = { 0 };
+	struct out out = out_to(&json);
+
 	if (o->fd == STDOUT_FILENO)
 		return;
-	if (output_json(a))
-		printf("{\"lines\":%llu}\n", (unsigned long long)o->nline);
-	else
+	if (!output_json(a)) {
 		printf("%llu lines written to %s\n", (unsigned long long)o->nline, o->path);
+		return;
+	}
+	out_open(&out);
+	out_u64(out_key(&out, "lines"), o->nline);
+	out_close(&out);
+	json_say(&json);
 }
 
 int

@@ -43,81 +43,78 @@ wished_type(const struct args *a, struct doc auth)
 }
 
 static void
-put_authentication(struct buf *json, const struct args *a, struct doc was)
+put_authentication(struct out *o, const struct args *a, struct doc was)
 {
 	struct doc auth = doc_getc(was, "authentication"), keys = doc_getc(auth, "symmetricKey"),
 	           thumbs = doc_getc(auth, "x509Thumbprint");
 	struct str type = wished_type(a, auth);
 
-	json_member(json, "authentication");
-	buf_putc(json, '{');
-	json_text(json, "type", type);
+	out_open(out_key(o, "authentication"));
+	out_str_or_null(out_key(o, "type"), type);
 	/* both kinds at once are refused, so only those of the type are named */
 	if (str_eq(type, STR("sas"))) {
-		json_member(json, "symmetricKey");
-		buf_putc(json, '{');
-		json_text(
-		    json, "primaryKey", wished(a, OPT_PRIMARY_KEY, doc_getc(keys, "primaryKey")));
-		json_text(json, "secondaryKey",
+		out_open(out_key(o, "symmetricKey"));
+		out_str_or_null(out_key(o, "primaryKey"),
+		    wished(a, OPT_PRIMARY_KEY, doc_getc(keys, "primaryKey")));
+		out_str_or_null(out_key(o, "secondaryKey"),
 		    wished(a, OPT_SECONDARY_KEY, doc_getc(keys, "secondaryKey")));
-		buf_putc(json, '}');
+		out_close(o);
 	} else if (str_eq(type, STR("selfSigned"))) {
-		json_member(json, "x509Thumbprint");
-		buf_putc(json, '{');
-		json_text(json, "primaryThumbprint",
+		out_open(out_key(o, "x509Thumbprint"));
+		out_str_or_null(out_key(o, "primaryThumbprint"),
 		    wished(a, OPT_THUMBPRINT, doc_getc(thumbs, "primaryThumbprint")));
-		json_text(json, "secondaryThumbprint",
+		out_str_or_null(out_key(o, "secondaryThumbprint"),
 		    wished(a, OPT_SECONDARY_THUMBPRINT, doc_getc(thumbs, "secondaryThumbprint")));
-		buf_putc(json, '}');
+		out_close(o);
 	}
-	buf_putc(json, '}');
+	out_close(o);
 }
 
 static void
-put_same(struct buf *json, const char *name, struct doc was)
+put_same(struct out *o, const char *name, struct doc was)
 {
-	struct doc v = doc_get(was, str_of(name));
-
-	if (!doc_defined(v))
-		return;
-	json_member(json, name);
-	doc_write_json(json, v);
+	out_some_doc(o, name, doc_get(was, str_of(name)));
 }
 
 /* What modules do not have. */
 static void
-put_device_members(struct buf *json, const struct args *a, struct doc was)
+put_device_members(struct out *o, const struct args *a, struct doc was)
 {
 	struct str status = a->option[OPT_DISABLED] != NULL
 	    ? STR("disabled")
 	    : wished(a, OPT_STATUS, doc_getc(was, "status"));
 
 	if (status.n > 0)
-		json_text(json, "status", status);
-	json_text(
-	    json, "statusReason", wished(a, OPT_STATUS_REASON, doc_getc(was, "statusReason")));
-	if (a->option[OPT_EDGE] != NULL)
-		buf_cstr(json, ",\"capabilities\":{\"iotEdge\":true}");
-	else
-		put_same(json, "capabilities", was);
-	put_same(json, "deviceScope", was);
-	put_same(json, "parentScopes", was);
+		out_str_or_null(out_key(o, "status"), status);
+	out_str_or_null(out_key(o, "statusReason"),
+	    wished(a, OPT_STATUS_REASON, doc_getc(was, "statusReason")));
+	if (a->option[OPT_EDGE] != NULL) {
+		out_open(out_key(o, "capabilities"));
+		out_bool(out_key(o, "iotEdge"), true);
+		out_close(o);
+	} else {
+		put_same(o, "capabilities", was);
+	}
+	put_same(o, "deviceScope", was);
+	put_same(o, "parentScopes", was);
 }
 
 /* The body of a PUT: what is there with what is wished for. was: DOC_NONE for a new identity. */
 static void
 identity_body(struct buf *json, const struct args *a, struct subject s, struct doc was)
 {
-	buf_putc(json, '{');
-	json_text(json, "deviceId", s.device);
+	struct out o = out_to(json);
+
+	out_open(&o);
+	out_str_or_null(out_key(&o, "deviceId"), s.device);
 	if (s.module.n > 0) {
-		json_text(json, "moduleId", s.module);
-		put_same(json, "managedBy", was);
+		out_str_or_null(out_key(&o, "moduleId"), s.module);
+		put_same(&o, "managedBy", was);
 	} else {
-		put_device_members(json, a, was);
+		put_device_members(&o, a, was);
 	}
-	put_authentication(json, a, was);
-	buf_putc(json, '}');
+	put_authentication(&o, a, was);
+	out_close(&o);
 }
 
 /* Without keys: who wants them asks for them with `show` or `connection-string`. */

@@ -205,21 +205,19 @@ error_put(const struct import *im, struct buf *out, struct doc error)
 {
 	struct doc_iter it = doc_iter(error);
 	uint64_t line = number(error, STR("line"));
+	struct out o = out_to(out);
 	struct str key;
 	struct doc d;
 
 	if (im->converted.lines != NULL && line > 0 && line <= im->converted.n)
 		line = im->converted.origin[line - 1];
-	buf_printf(out, "{\"line\":%llu", (unsigned long long)line);
-	while (doc_next(&it, &key, &d)) {
-		if (str_eq(key, STR("line")))
-			continue;
-		buf_putc(out, ',');
-		doc_write_json_str(out, key);
-		buf_putc(out, ':');
-		doc_write_json(out, d);
-	}
-	buf_cstr(out, "}\n");
+	out_open(&o);
+	out_u64(out_key(&o, "line"), line);
+	while (doc_next(&it, &key, &d))
+		if (!str_eq(key, STR("line")))
+			out_doc(out_key_str(&o, key), d);
+	out_close(&o);
+	buf_putc(out, '\n');
 }
 
 static int
@@ -285,12 +283,7 @@ line_too_long(struct import *im, const struct batch *b)
 	struct buf line = { 0 };
 	int code;
 
-	buf_printf(&line,
-	    "{\"line\":%llu,\"errorCode\":%d,\"errorStatus\":\"%s: the line has %llu bytes, the "
-	    "limit is %zu\"}\n",
-	    (unsigned long long)b->line, (int)F_GenericRequestEntityTooLarge,
-	    fault_name(F_GenericRequestEntityTooLarge), (unsigned long long)b->too_long,
-	    IMPORT_LINE_MAX);
+	import_long_line_write(&line, b->line, b->too_long);
 	im->progress.failed++;
 	im->progress.offset = b->end;
 	im->progress.line = b->next_line;
@@ -460,17 +453,25 @@ import_open(struct import *im)
 static void
 show_import(const struct import *im)
 {
+	struct buf json = { 0 };
+	struct out o = out_to(&json);
 	const struct progress *p = &im->progress;
 	double s = (double)(clock_mono_us() - im->begun_us) / 1e6;
 	unsigned long long done = p->done, there = p->there, failed = p->failed;
 
 	if (output_json(im->args)) {
-		printf("{\"done\":%llu,\"there\":%llu,\"failed\":%llu,\"seconds\":%.3f", done,
-		    there, failed, s);
-		if (im->converted.passed.n > 0)
-			printf(
-			    ",\"passedOver\":" STR_FMT, STR_ARG(buf_view(&im->converted.passed)));
-		printf("}\n");
+		out_open(&o);
+		out_u64(out_key(&o, "done"), p->done);
+		out_u64(out_key(&o, "there"), p->there);
+		out_u64(out_key(&o, "failed"), p->failed);
+		out_fixed(out_key(&o, "seconds"), s, 3);
+		if (im->converted.passed.n > 0) {
+			out_list(out_key(&o, "passedOver"));
+			out_json(&o, buf_view(&im->converted.passed));
+			out_close(&o);
+		}
+		out_close(&o);
+		json_say(&json);
 		return;
 	}
 	printf("%llu lines done in %.1f s", done, s);
@@ -480,7 +481,7 @@ show_import(const struct import *im)
 		printf(", %llu refused", failed);
 	printf("\n");
 	if (im->converted.passed.n > 0)
-		printf("passed over: " STR_FMT "\n", STR_ARG(buf_view(&im->converted.passed)));
+		printf("passed over: [" STR_FMT "]\n", STR_ARG(buf_view(&im->converted.passed)));
 }
 
 static int

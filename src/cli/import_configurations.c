@@ -13,16 +13,14 @@ struct sending {
 static void
 refuse(struct sending *s, uint64_t line, struct str id, const char *why)
 {
+	struct out o = out_next(&s->errors);
+
 	s->failed++;
-	buf_putc(&s->errors, s->errors.n > 0 ? ',' : '[');
-	buf_printf(&s->errors, "{\"line\":%llu", (unsigned long long)line);
-	if (id.n > 0) {
-		json_member(&s->errors, "configuration");
-		doc_write_json_str(&s->errors, id);
-	}
-	json_member(&s->errors, "errorStatus");
-	doc_write_json_str(&s->errors, str_of(why));
-	buf_putc(&s->errors, '}');
+	out_open(&o);
+	out_u64(out_key(&o, "line"), line);
+	out_some_str(&o, "configuration", id);
+	out_cstr(out_key(&o, "errorStatus"), why);
+	out_close(&o);
 }
 
 /* Nothing, null, and an empty text or object are the same. */
@@ -143,6 +141,7 @@ configurations_send(const struct target *t, struct str lines, uint64_t first_lin
 {
 	struct sending s = { .t = t, .parser = doc_parser_new(IMPORT_LINE_MAX), .why = why };
 	struct str line, rest = lines;
+	struct out o;
 	int code = EXIT_DONE;
 
 	for (uint64_t n = first_line; rest.n > 0 && code == EXIT_DONE; n++) {
@@ -152,11 +151,15 @@ configurations_send(const struct target *t, struct str lines, uint64_t first_lin
 	}
 	answer_fini(out);
 	out->status = code == EXIT_DONE ? 200 : s.answer.status;
-	buf_printf(&out->body,
-	    "{\"done\":%llu,\"there\":%llu,\"failed\":%llu,\"errors\":", (unsigned long long)s.done,
-	    (unsigned long long)s.there, (unsigned long long)s.failed);
-	buf_str(&out->body, s.errors.n > 0 ? buf_view(&s.errors) : STR("["));
-	buf_cstr(&out->body, "]}");
+	o = out_to(&out->body);
+	out_open(&o);
+	out_u64(out_key(&o, "done"), s.done);
+	out_u64(out_key(&o, "there"), s.there);
+	out_u64(out_key(&o, "failed"), s.failed);
+	out_list(out_key(&o, "errors"));
+	out_json(&o, buf_view(&s.errors));
+	out_close(&o);
+	out_close(&o);
 	answer_parse(out);
 	buf_fini(&s.doc);
 	buf_fini(&s.json);

@@ -84,7 +84,7 @@ check_change(struct doc change)
 
 /* With the etag that jobs must have. */
 static int
-put_twin(struct buf *json, const struct args *a)
+put_twin(struct out *o, const struct args *a)
 {
 	struct buf text = { 0 }, doc = { 0 };
 	struct doc_iter it;
@@ -98,18 +98,13 @@ put_twin(struct buf *json, const struct args *a)
 		goto done;
 	if ((code = check_change(doc_of(buf_view(&doc)))) != EXIT_DONE)
 		goto done;
-	json_member(json, "updateTwin");
-	buf_cstr(json, "{\"etag\":\"*\"");
+	out_open(out_key(o, "updateTwin"));
+	out_cstr(out_key(o, "etag"), "*");
 	it = doc_iter(doc_of(buf_view(&doc)));
-	while (doc_next(&it, &key, &v)) {
-		if (str_eq(key, STR("etag")))
-			continue;
-		buf_putc(json, ',');
-		doc_write_json_str(json, key);
-		buf_putc(json, ':');
-		doc_write_json(json, v);
-	}
-	buf_putc(json, '}');
+	while (doc_next(&it, &key, &v))
+		if (!str_eq(key, STR("etag")))
+			out_doc(out_key_str(o, key), v);
+	out_close(o);
 done:
 	buf_fini(&text);
 	buf_fini(&doc);
@@ -118,40 +113,35 @@ done:
 
 /* A member with an option's number; without the option it is left out. */
 static void
-put_number(struct buf *json, const char *name, const struct args *a, enum option o)
+put_number(struct out *o, const char *name, const struct args *a, enum option of)
 {
-	if (a->option[o] == NULL)
-		return;
-	json_member(json, name);
-	buf_u64(json, a->number[o]);
+	if (a->option[of] != NULL)
+		out_u64(out_key(o, name), a->number[of]);
 }
 
 static int
-put_method(struct buf *json, const struct args *a)
+put_method(struct out *o, const struct args *a)
 {
 	struct str name = str_of(a->option[OPT_METHOD]);
 	int code;
 
 	if (!utf8_valid(name))
 		return cli_fail(EXIT_USAGE, "the method's name is not UTF-8");
-	json_member(json, "cloudToDeviceMethod");
-	buf_putc(json, '{');
-	json_text(json, "methodName", name);
-	code = method_payload_take(a, json);
-	put_number(json, "responseTimeoutInSeconds", a, OPT_RESPONSE_TIMEOUT);
-	put_number(json, "connectTimeoutInSeconds", a, OPT_CONNECT_TIMEOUT);
-	buf_putc(json, '}');
+	out_open(out_key(o, "cloudToDeviceMethod"));
+	out_str_or_null(out_key(o, "methodName"), name);
+	code = method_payload_take(a, o);
+	put_number(o, "responseTimeoutInSeconds", a, OPT_RESPONSE_TIMEOUT);
+	put_number(o, "connectTimeoutInSeconds", a, OPT_CONNECT_TIMEOUT);
+	out_close(o);
 	return code;
 }
 
 static int
-put_start(struct buf *json, const struct args *a)
+put_start(struct out *o, const struct args *a)
 {
 	const char *start = a->option[OPT_START];
-	char text[TIME_TEXT_MAX];
 	uint64_t later_s;
 	int64_t us;
-	size_t n;
 
 	if (start == NULL)
 		return EXIT_DONE;
@@ -162,29 +152,28 @@ put_start(struct buf *json, const struct args *a)
 		    "--start %s: neither a time like 2030-12-31T23:59:59Z or "
 		    "2030-12-31T23:59:59+01:00 nor +SECONDS",
 		    start);
-	n = time_format(us, text);
-	json_member(json, "startTime");
-	doc_write_json_str(json, (struct str){ text, n });
+	out_time(out_key(o, "startTime"), us);
 	return EXIT_DONE;
 }
 
 static int
 job_document(struct buf *json, const struct args *a, unsigned type)
 {
+	struct out o = out_to(json);
 	int code = options_fit(a, type);
 
 	if (code != EXIT_DONE)
 		return code;
-	buf_putc(json, '{');
-	json_text(json, "jobId", str_of(a->operand[1]));
-	json_text(json, "type", str_of(types[type].wire));
-	json_text(json, "queryCondition", str_of(a->option[OPT_CONDITION]));
-	code = type == METHOD ? put_method(json, a) : put_twin(json, a);
+	out_open(&o);
+	out_str_or_null(out_key(&o, "jobId"), str_of(a->operand[1]));
+	out_str_or_null(out_key(&o, "type"), str_of(types[type].wire));
+	out_str_or_null(out_key(&o, "queryCondition"), str_of(a->option[OPT_CONDITION]));
+	code = type == METHOD ? put_method(&o, a) : put_twin(&o, a);
 	if (code == EXIT_DONE)
-		code = put_start(json, a);
-	put_number(json, "maxExecutionTimeInSeconds", a, OPT_MAX_TIME);
-	put_number(json, "maxUpdatesPerSecond", a, OPT_RATE);
-	buf_putc(json, '}');
+		code = put_start(&o, a);
+	put_number(&o, "maxExecutionTimeInSeconds", a, OPT_MAX_TIME);
+	put_number(&o, "maxUpdatesPerSecond", a, OPT_RATE);
+	out_close(&o);
 	return code;
 }
 

@@ -29,10 +29,17 @@ directory_hold(const struct args *a, const char **dir, int *held)
 static void
 say(const struct args *a, const char *file, const char *text)
 {
-	if (output_json(a))
-		printf("{\"made\":\"%s\"}\n", file);
-	else
+	struct buf json = { 0 };
+	struct out o = out_to(&json);
+
+	if (!output_json(a)) {
 		printf("%s\n", text);
+		return;
+	}
+	out_open(&o);
+	out_cstr(out_key(&o, "made"), file);
+	out_close(&o);
+	json_say(&json);
 }
 
 static int

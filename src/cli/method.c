@@ -6,7 +6,7 @@
 #define SPARE_S 30 /* for what is not the device's: the connection, TLS, the hub */
 
 int
-method_payload_take(const struct args *a, struct buf *json)
+method_payload_take(const struct args *a, struct out *o)
 {
 	const char *text = a->option[OPT_PAYLOAD], *file = a->option[OPT_FILE];
 	struct buf doc = { 0 };
@@ -18,14 +18,8 @@ method_payload_take(const struct args *a, struct buf *json)
 		code = json_take(str_of(text), "--payload", &doc);
 	else if (file != NULL)
 		code = json_take_file(file, &doc);
-	if (code == EXIT_DONE) {
-		json_member(json, "payload");
-		if (doc.n > 0)
-			doc_write_json(json, doc_of(buf_view(&doc)));
-		else
-			buf_cstr(
-			    json, "null"); /* said, for no byte at all is no JSON to some SDKs */
-	}
+	if (code == EXIT_DONE) /* null is said, for no byte at all is no JSON to some SDKs */
+		out_doc(out_key(o, "payload"), doc.n > 0 ? doc_of(buf_view(&doc)) : DOC_NONE);
 	buf_fini(&doc);
 	return code;
 }
@@ -37,18 +31,17 @@ method_body(struct buf *json, const struct args *a, uint64_t *wait_s)
 	uint64_t response_s = a->number[OPT_METHOD_TIMEOUT],
 	         connect_s = a->number[OPT_CONNECT_TIMEOUT];
 	struct str name = str_of(a->operand[1]);
+	struct out o = out_to(json);
 	int code;
 
 	if (!utf8_valid(name))
 		return cli_fail(EXIT_USAGE, "the method's name is not UTF-8");
-	buf_putc(json, '{');
-	json_text(json, "methodName", name);
-	json_member(json, "responseTimeoutInSeconds");
-	buf_u64(json, response_s);
-	json_member(json, "connectTimeoutInSeconds");
-	buf_u64(json, connect_s);
-	code = method_payload_take(a, json);
-	buf_putc(json, '}');
+	out_open(&o);
+	out_str_or_null(out_key(&o, "methodName"), name);
+	out_u64(out_key(&o, "responseTimeoutInSeconds"), response_s);
+	out_u64(out_key(&o, "connectTimeoutInSeconds"), connect_s);
+	code = method_payload_take(a, &o);
+	out_close(&o);
 	*wait_s = response_s + connect_s;
 	return code;
 }

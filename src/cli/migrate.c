@@ -84,19 +84,20 @@ static int
 place_save(struct migration *m)
 {
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 	struct fault f = { 0 };
 	enum err e;
 
 	if (fdatasync(m->fd) != 0)
 		return file_failed(m, "written");
-	buf_putc(&json, '{');
-	for (size_t i = 0; i < NMEMBER; i++) {
-		json_member(&json, members[i].name);
-		buf_u64(&json, *(const uint64_t *)((const char *)m + members[i].at));
-	}
-	json_text(
-	    &json, "continuation", m->continuation.n > 0 ? str_of(m->continuation.p) : STR_NONE);
-	buf_cstr(&json, "}\n");
+	out_open(&o);
+	for (size_t i = 0; i < NMEMBER; i++)
+		out_u64(out_key(&o, members[i].name),
+		    *(const uint64_t *)((const char *)m + members[i].at));
+	out_str_or_null(out_key(&o, "continuation"),
+	    m->continuation.n > 0 ? str_of(m->continuation.p) : STR_NONE);
+	out_close(&o);
+	buf_putc(&json, '\n');
 	e = os_replace_file(m->progress_path, buf_view(&json), 0600, &f);
 	buf_fini(&json);
 	return e == ERR_OK ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", f.text);
@@ -320,9 +321,19 @@ file_open(struct migration *m, bool resume)
 static void
 show_migration(const struct args *a, const struct migration *m)
 {
-	printf(output_json(a) ? "{\"identities\":%llu,\"configurations\":%llu}\n"
-	                      : "%llu identities and %llu configurations written\n",
-	    (unsigned long long)m->nidentity, (unsigned long long)m->nconfiguration);
+	struct buf json = { 0 };
+	struct out o = out_to(&json);
+
+	if (!output_json(a)) {
+		printf("%llu identities and %llu configurations written\n",
+		    (unsigned long long)m->nidentity, (unsigned long long)m->nconfiguration);
+		return;
+	}
+	out_open(&o);
+	out_u64(out_key(&o, "identities"), m->nidentity);
+	out_u64(out_key(&o, "configurations"), m->nconfiguration);
+	out_close(&o);
+	json_say(&json);
 }
 
 static int

@@ -46,6 +46,8 @@ cli_policy_rotate(const struct args *a)
 	struct answer answer = { 0 };
 	struct buf path = { 0 };
 	struct str name;
+	struct buf json = { 0 };
+	struct out o = out_to(&json);
 	int code;
 
 	if (operand_policy(a->operand[0], &name) != EXIT_DONE)
@@ -59,12 +61,16 @@ cli_policy_rotate(const struct args *a)
 	code = hub_call_once(a, &(struct ask){ .method = POST, .path = path.p }, &answer);
 	if (code != EXIT_DONE)
 		goto done;
-	if (output_json(a))
-		printf("{\"name\":\"%s\",\"rotated\":\"%s\"}\n", a->operand[0],
-		    a->option[OPT_ROTATED_KEY]);
-	else
+	if (output_json(a)) {
+		out_open(&o);
+		out_cstr(out_key(&o, "name"), a->operand[0]);
+		out_cstr(out_key(&o, "rotated"), a->option[OPT_ROTATED_KEY]);
+		out_close(&o);
+		json_say(&json);
+	} else {
 		printf("the %s key of %s is a new one; tokens of the old one are refused\n",
 		    a->option[OPT_ROTATED_KEY], a->operand[0]);
+	}
 done:
 	answer_fini(&answer);
 	buf_fini(&path);

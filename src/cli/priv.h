@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
-#include "doc/doc.h"
+#include "doc/out.h"
 #include "os/clock.h"
 #include "server/server.h"
 
@@ -49,7 +49,7 @@ int json_take_file(const char *path, struct buf *doc);
 /* A change of a twin as JSON: of `text` (NULL: not given), or --file, or the parts --tags and --desired. Errors are said. */
 int twin_change_take(const struct args *a, const char *text, struct buf *json);
 /* The member "payload" of --payload or --file; without either it is left out. Errors are said. */
-int method_payload_take(const struct args *a, struct buf *json);
+int method_payload_take(const struct args *a, struct out *o);
 
 /* ---- connection strings ---- */
 
@@ -139,9 +139,8 @@ void if_match_of(struct buf *out, struct str etag);
 
 /* Whether the output is JSON: asked for, or stdout is no terminal. */
 bool output_json(const struct args *a);
-/* A member's name and colon, after a comma when it is not the first. */
-void json_member(struct buf *json, const char *name);
-void json_text(struct buf *json, const char *name, struct str v); /* null when empty */
+/* A line to stdout; the buffer is done with. */
+void json_say(struct buf *json);
 /* JSON for reading: line breaks, two blanks for each level, no $metadata. */
 void json_indent(struct buf *out, struct doc d, unsigned level);
 /* A value in one line of at most `most` characters, without what drives a terminal; - for nothing. */

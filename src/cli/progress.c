@@ -45,14 +45,15 @@ enum err
 progress_write(const char *path, const struct progress *p)
 {
 	struct buf json = { 0 };
+	struct out o = out_to(&json);
 	enum err e;
 
-	buf_putc(&json, '{');
-	for (size_t i = 0; i < NMEMBER; i++) {
-		json_member(&json, members[i].name);
-		buf_u64(&json, *(const uint64_t *)((const char *)p + members[i].at));
-	}
-	buf_cstr(&json, "}\n");
+	out_open(&o);
+	for (size_t i = 0; i < NMEMBER; i++)
+		out_u64(out_key(&o, members[i].name),
+		    *(const uint64_t *)((const char *)p + members[i].at));
+	out_close(&o);
+	buf_putc(&json, '\n');
 	e = os_replace_file(path, buf_view(&json), 0600, NULL);
 	buf_fini(&json);
 	return e;

@@ -73,6 +73,7 @@ cli_query(const struct args *a)
 	struct inquiry q = { .args = a,
 		.page_size = a->number[OPT_PAGE_SIZE],
 		.watch = { .every_s = a->number[OPT_WATCH] } };
+	struct out o;
 	int code;
 
 	if (q.watch.every_s > 0 && a->option[OPT_CSV] != NULL)
@@ -81,9 +82,10 @@ cli_query(const struct args *a)
 		return cli_fail(EXIT_USAGE, "--explain excludes --csv and --watch");
 	if (!utf8_valid(str_of(a->operand[0])))
 		return cli_fail(EXIT_USAGE, "the query is not UTF-8");
-	buf_putc(&q.body, '{');
-	json_text(&q.body, "query", str_of(a->operand[0]));
-	buf_putc(&q.body, '}');
+	o = out_to(&q.body);
+	out_open(&o);
+	out_str_or_null(out_key(&o, "query"), str_of(a->operand[0]));
+	out_close(&o);
 	code = target_open(a, &q.target);
 	if (code == EXIT_DONE)
 		code = a->option[OPT_EXPLAIN] != NULL ? explain(&q)

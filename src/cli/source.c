@@ -100,11 +100,12 @@ int
 source_page(struct source *s, const char *query, struct buf *continuation, struct answer *page)
 {
 	struct buf body = { 0 };
+	struct out o = out_to(&body);
 	int code;
 
-	buf_cstr(&body, "{\"query\":");
-	doc_write_json_str(&body, str_of(query));
-	buf_putc(&body, '}');
+	out_open(&o);
+	out_cstr(out_key(&o, "query"), query);
+	out_close(&o);
 	code = source_ask(s,
 	    &(struct ask){ .method = POST,
 	        .path = "/devices/query",

@@ -32,20 +32,21 @@ static int
 take_parts(const struct args *a, struct buf *json)
 {
 	struct buf tags = { 0 }, desired = { 0 };
+	struct out o = out_to(json);
 	int code = EXIT_DONE;
 
-	buf_putc(json, '{');
+	out_open(&o);
 	if (a->option[OPT_TAGS] != NULL) {
 		code = take_object(a->option[OPT_TAGS], "--tags", &tags);
-		json_member(json, "tags");
-		buf_cstr(json, a->option[OPT_TAGS]);
+		out_json(out_key(&o, "tags"), str_of(a->option[OPT_TAGS]));
 	}
 	if (code == EXIT_DONE && a->option[OPT_DESIRED] != NULL) {
 		code = take_object(a->option[OPT_DESIRED], "--desired", &desired);
-		json_member(json, "properties");
-		buf_printf(json, "{\"desired\":%s}", a->option[OPT_DESIRED]);
+		out_open(out_key(&o, "properties"));
+		out_json(out_key(&o, "desired"), str_of(a->option[OPT_DESIRED]));
+		out_close(&o);
 	}
-	buf_putc(json, '}');
+	out_close(&o);
 	buf_fini(&tags);
 	buf_fini(&desired);
 	return code;
