@@ -75,7 +75,10 @@ contact_table(enum record_kind kind)
 bool
 contact_repairs(const struct world *w, unsigned worker)
 {
-	return gate_needs_repair(&w->fleet->workers[worker].gate);
+	const struct worker *of = &w->fleet->workers[worker];
+
+	return gate_needs_repair(&of->gate) ||
+	    (gate_in_flight(&of->gate) && atomic_load(&of->result) != STORE_OK);
 }
 
 bool
