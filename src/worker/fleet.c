@@ -4,6 +4,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Each worker's shards: even stretches, unless it is said whose they are. */
+static uint64_t
+shards_of(const struct fleet_options *o, unsigned worker)
+{
+	uint64_t mine = 0;
+
+	for (uint32_t s = 0; s < SHARDS; s++) {
+		/* i * SHARDS / n is the first of worker i */
+		unsigned owner =
+		    o->owners != NULL ? o->owners[s] : ((s + 1) * o->nworker - 1) / SHARDS;
+
+		if (owner == worker)
+			mine |= UINT64_C(1) << s;
+	}
+	return mine;
+}
+
 struct fleet *
 fleet_new(const struct fleet_options *o)
 {
@@ -18,11 +35,11 @@ fleet_new(const struct fleet_options *o)
 	f->workers = xcalloc(o->nworker, sizeof(*f->workers));
 	f->wake = xcalloc(o->nworker, sizeof(*f->wake));
 	for (unsigned i = 0; i < o->nworker; i++) {
-		uint32_t from = i * SHARDS / o->nworker, to = (i + 1) * SHARDS / o->nworker;
+		struct worker *w = &f->workers[i];
 
-		worker_init(&f->workers[i], f, i, from, to);
-		for (uint32_t s = from; s < to; s++)
-			f->of_shard[s] = &f->workers[i];
+		worker_init(w, f, i, shards_of(o, i));
+		for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+			f->of_shard[s] = w;
 	}
 	return f;
 }
@@ -113,7 +130,8 @@ load_main(void *arg)
 	struct worker *w = arg;
 	int64_t now_us = clock_wall_us();
 
-	for (uint32_t s = w->shard_from; s < w->shard_to && w->load_err == ERR_OK; s++) {
+	for (uint32_t s = next_shard(w, 0); s < SHARDS && w->load_err == ERR_OK;
+	     s = next_shard(w, s + 1)) {
 		uint64_t last;
 
 		w->load_err = load_shard(w, s, &w->load_fault);

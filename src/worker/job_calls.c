@@ -318,10 +318,14 @@ calls_check(struct worker *w)
 
 	w->jobs.calls_check = false;
 	w->jobs.busy = true;
-	for (uint32_t i = 0; i < set->n; i++)
-		for (uint32_t s = w->shard_from;
-		     job_active(set->v[i]) && set->v[i]->type == JOB_METHOD && s < w->shard_to; s++)
-			fail_lost(w, set->v[i], s);
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct job *j = set->v[i];
+
+		if (!job_active(j) || j->type != JOB_METHOD)
+			continue;
+		for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+			fail_lost(w, j, s);
+	}
 }
 
 static void

@@ -53,7 +53,7 @@ jobs_learn(struct worker *w)
 	pthread_mutex_unlock(&f->jobs_mutex);
 	jobs_unref(w->jobs.set);
 	w->jobs.set = set;
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		shard_jobs_know(w->shards[s], set);
 	w->jobs.busy = w->jobs.forgets = w->jobs.calls_due = true;
 	w->jobs.rest_us = 0;
@@ -163,7 +163,7 @@ job_slice(struct worker *w, struct job *j)
 
 	pt->job = j;
 	pt->rest_us = 0;
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++) {
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
 		pt->task.place.shard = s;
 		if (worker_step(w, &pt->task, w->shards[s]) == STEP_OVER &&
 		    pt->task.waits != WAIT_EVENT)
@@ -210,7 +210,7 @@ forget(struct worker *w)
 	if (!w->jobs.forgets || w->jobs.learning > 0 ||
 	    gate_in_flight(&w->gate)) /* what is deleted has to be seen as deleted */
 		return;
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++) {
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
 		number = shard_job_forgotten(w->shards[s], room, &results);
 		if (number == 0)
 			continue;
@@ -226,7 +226,7 @@ forget(struct worker *w)
 static void
 tick(struct worker *w)
 {
-	if (w->shard_from == 0 && w->jobs.tick_us <= w->env.now_us)
+	if (has_shard(w, 0) && w->jobs.tick_us <= w->env.now_us)
 		w->jobs.tick_us = shard_jobs_tick(w->shards[0], &w->env);
 }
 
@@ -281,7 +281,7 @@ void
 jobs_restart(struct worker *w)
 {
 	part_task_stop(w->jobs.part);
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		shard_jobs_restart(w->shards[s]);
 	w->jobs.busy = w->jobs.forgets = w->jobs.calls_check = true;
 	w->jobs.tick_us = 0;
@@ -306,7 +306,7 @@ jobs_patience_us(const struct worker *w)
 		left_us -= clock_mono_us();
 		us = left_us > 0 ? left_us : 0;
 	}
-	if (w->shard_from != 0 || js->tick_us == INT64_MAX)
+	if (!has_shard(w, 0) || js->tick_us == INT64_MAX)
 		return us;
 	left_us = js->tick_us - w->env.now_us;
 	left_us = left_us > CLOCK_US ? CLOCK_US : left_us > 0 ? left_us : 0;

@@ -77,8 +77,8 @@ struct reader {
 struct worker {
 	struct fleet *fleet;
 	unsigned index;
-	uint32_t shard_from, shard_to; /* its shards, [from, to) */
-	struct shard *shards[SHARDS];  /* by shard number; NULL for others' */
+	uint64_t mine;                /* its shards, a bit each: has_shard, next_shard */
+	struct shard *shards[SHARDS]; /* by shard number; NULL for others' */
 	struct thread thread;
 	struct mailbox box;
 	struct msg *queue, **queue_end; /* taken from the box, not yet run: all but works */
@@ -149,8 +149,24 @@ struct fleet {
 	atomic_uint jobs_version;
 };
 
+static_assert(SHARDS == 64, "struct worker.mine");
+static inline bool
+has_shard(const struct worker *w, uint32_t s)
+{
+	return w->mine >> s & 1;
+}
+/* The first of its shards at or after s; SHARDS: there is none. */
+static inline uint32_t
+next_shard(const struct worker *w, uint32_t s)
+{
+	uint64_t rest = s < SHARDS ? w->mine >> s : 0;
+
+	return rest != 0 ? s + (uint32_t)__builtin_ctzll(rest) : SHARDS;
+}
+
 /* worker.c */
-void worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, uint32_t to);
+/* mine: its shards, a bit each. */
+void worker_init(struct worker *w, struct fleet *f, unsigned index, uint64_t mine);
 void worker_fini(struct worker *w);
 void worker_main(void *arg);
 /* One turn of it, which waits for nothing; and is there nothing left to be done before the end? */

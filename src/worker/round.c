@@ -119,7 +119,7 @@ identities(const struct worker *w)
 {
 	int64_t n = 0;
 
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		n += shard_identities(w->shards[s]);
 	return n;
 }

@@ -10,7 +10,7 @@ static void
 sweep_due(struct worker *w, int64_t us)
 {
 	w->sweep_again_us = us;
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		shard_sweep_due(w->shards[s], us);
 }
 
@@ -19,7 +19,7 @@ sweep_configure(struct worker *w)
 {
 	const struct configurations *set = w->catalogue->configurations;
 
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		shard_configure(w->shards[s], set);
 	w->sweeping = true;
 	if (set == NULL || set->n == 0)
@@ -31,7 +31,7 @@ sweep_configure(struct worker *w)
 void
 sweep_restart(struct worker *w)
 {
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		shard_sweep_restart(w->shards[s]);
 	w->sweeping = true;
 }
@@ -44,7 +44,7 @@ sweep_again(struct worker *w)
 
 	if (w->sweep_again_us == 0 || (now_us = clock_mono_us()) < w->sweep_again_us)
 		return;
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		shard_sweep_again(w->shards[s]);
 	w->sweeping = true;
 	sweep_due(w, now_us + CONFIGURE_PERIOD_US);
@@ -75,7 +75,7 @@ sweep_turn(struct worker *w)
 		return;
 	worker_slice_writes(w, ROUND_SWEEP);
 	w->sweep_stuck = false;
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++) {
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
 		w->sweep->place.shard = s;
 		if (worker_step(w, w->sweep, w->shards[s]) == STEP_OVER) {
 			w->sweep_stuck = w->sweep->waits == WAIT_STORE;

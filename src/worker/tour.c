@@ -195,7 +195,7 @@ send_parts(struct fleet *f, struct tour *k)
 		struct tour *p = &k->parts[i];
 
 		p->task = i == 0 ? first : task_part(k->task, n);
-		p->task->place.shard = f->workers[i].shard_from;
+		p->task->place.shard = next_shard(&f->workers[i], 0);
 		p->deadline_us = k->deadline_us;
 		p->lane = k->lane;
 		p->explain = k->explain;
@@ -284,13 +284,29 @@ lap_of(void *ctx, enum lap lap)
 	tour_lap(((struct worker *)ctx)->touring, lap);
 }
 
+/* Where it goes on behind this shard: a part to the next of its worker's, which are all that it sees. */
+static void
+next_place(struct worker *w, struct tour *k)
+{
+	struct query_place *place = &k->task->place;
+
+	place->shard = k->whole != NULL ? next_shard(w, place->shard + 1) : place->shard + 1;
+	place->row = 0;
+}
+
+static bool
+is_here(const struct worker *w, const struct task *t)
+{
+	return !t->ended && t->place.shard < SHARDS && has_shard(w, t->place.shard);
+}
+
 /* Go on in this worker's shards; true when its part is done. */
 static bool
 visit_shards(struct worker *w, struct tour *k)
 {
 	struct task *t = k->task;
 
-	while (!t->ended && t->place.shard < w->shard_to) {
+	while (is_here(w, t)) {
 		struct shard *sh = w->shards[t->place.shard];
 
 		if (k->reflects[t->place.shard] == 0)
@@ -299,10 +315,9 @@ visit_shards(struct worker *w, struct tour *k)
 			return false;
 		if (t->ended)
 			return true;
-		t->place.shard++;
-		t->place.row = 0;
+		next_place(w, k);
 		if (w->slice.over(w))
-			return t->place.shard >= w->shard_to;
+			return !is_here(w, t);
 	}
 	return true;
 }

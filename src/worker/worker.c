@@ -153,7 +153,7 @@ evict(struct worker *w)
 {
 	uint64_t share = w->fleet->o.cache_bytes / SHARDS;
 
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		if (shard_cached_bytes(w->shards[s]) > share)
 			shard_evict(w->shards[s], share - share / 8);
 }
@@ -162,7 +162,7 @@ evict(struct worker *w)
 static void
 settle_columns(struct worker *w)
 {
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		shard_columns_settle(w->shards[s], &w->query_scratch);
 }
 
@@ -250,13 +250,12 @@ worker_main(void *arg)
 static const struct feature *const features[] = { &configuration_feature, &job_feature, NULL };
 
 void
-worker_init(struct worker *w, struct fleet *f, unsigned index, uint32_t from, uint32_t to)
+worker_init(struct worker *w, struct fleet *f, unsigned index, uint64_t mine)
 {
 	w->fleet = f;
 	w->index = index;
-	w->shard_from = from;
-	w->shard_to = to;
-	for (uint32_t s = from; s < to; s++)
+	w->mine = mine;
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		w->shards[s] = shard_new(s, features);
 	w->queue_end = &w->queue;
 	inbox_init(&w->inbox);
@@ -285,7 +284,7 @@ worker_fini(struct worker *w)
 		assert(w->lanes[i].first == NULL);
 	assert(!inbox_has(&w->inbox, false));
 	gate_fini(&w->gate);
-	for (uint32_t s = w->shard_from; s < w->shard_to; s++)
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		shard_free(w->shards[s]);
 	task_free(w->sweep);
 	jobs_fini(w);

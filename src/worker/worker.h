@@ -121,7 +121,9 @@ struct fleet;
 struct fleet_options {
 	struct store
 	    *store; /* opened with `nworker` lanes and fleet_commit_done; outlives the fleet */
-	unsigned nworker;     /* 1 to SHARDS */
+	unsigned nworker; /* 1 to SHARDS */
+	const uint8_t
+	    *owners; /* whose each shard is; borrowed for fleet_new. NULL: even stretches */
 	uint64_t cache_bytes; /* documents in memory, all shards together */
 	uint64_t query_bytes; /* memory of one query's groups, or of the rows it sorts */
 	uint64_t

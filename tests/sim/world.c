@@ -121,8 +121,13 @@ load(struct world *w)
 static void
 fleet_up(struct world *w)
 {
+	uint8_t owners[SHARDS];
+
 	w->o.nworker = 1 + rnd_below(&w->rnd, WORKERS_MAX);
 	sim_store_reopen(w->store, w->o.nworker);
+	for (unsigned s = 0; s < SHARDS; s++)
+		owners[s] = (uint8_t)rnd_below(&w->rnd, w->o.nworker);
+	w->o.owners = rnd_below(&w->rnd, 2) ? owners : NULL; /* some have none, perhaps */
 	w->fleet = fleet_new(&w->o);
 	load(w);
 	publish(fleet_configurations(w->fleet));
