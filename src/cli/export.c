@@ -72,7 +72,7 @@ place_of(struct str line, struct buf *place)
 		module = doc_str(doc_getc(doc_of(buf_view(&doc)), "moduleId"));
 	}
 	if (id_valid(device) && (module.n == 0 || id_valid(module))) {
-		export_place(place, device, module);
+		export_cursor(place, device, module);
 		buf_putc(place, '\0');
 	}
 	buf_fini(&doc);

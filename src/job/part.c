@@ -26,7 +26,7 @@ part_key(const char *prefix, uint32_t shard, uint64_t number, char room[HUB_PREF
 }
 
 struct str
-part_place(const struct row *r)
+part_cursor_of(const struct row *r)
 {
 	return str_sub(row_key(r), 2);
 }
@@ -59,11 +59,11 @@ part_encode(struct buf *out, const struct part_state *s)
 }
 
 void
-part_set_cursor(struct part_state *s, struct str place)
+part_set_cursor(struct part_state *s, struct str cursor)
 {
-	s->cursor_n = (uint16_t)place.n;
-	if (place.n != 0)
-		memcpy(s->cursor, place.p, place.n);
+	s->cursor_n = (uint16_t)cursor.n;
+	if (cursor.n != 0)
+		memcpy(s->cursor, cursor.p, cursor.n);
 }
 
 bool
@@ -369,7 +369,7 @@ shard_job_targets(
 static bool
 comes_first(const struct shard *sh, uint32_t a, uint32_t b)
 {
-	return str_cmp(part_place(row_at(sh, a)), part_place(row_at(sh, b))) < 0;
+	return str_cmp(part_cursor_of(row_at(sh, a)), part_cursor_of(row_at(sh, b))) < 0;
 }
 
 static void
@@ -426,7 +426,7 @@ part_unorder(struct shard *sh, struct part_work *w, uint32_t row)
 static bool
 behind_cursor(const struct part_state *s, const struct row *r)
 {
-	return str_cmp(part_place(r), (struct str){ s->cursor, s->cursor_n }) > 0;
+	return str_cmp(part_cursor_of(r), (struct str){ s->cursor, s->cursor_n }) > 0;
 }
 
 void

@@ -104,7 +104,7 @@ bool part_decode(struct str record, struct part_state *s);
 enum err part_common(struct shard *sh, struct str key, const struct str *value);
 /* Key of a part's record, or the prefix of its results. */
 struct str part_key(const char *prefix, uint32_t shard, uint64_t number, char room[HUB_PREFIX_MAX]);
-void part_set_cursor(struct part_state *s, struct str place);
+void part_set_cursor(struct part_state *s, struct str cursor);
 void part_work_free(struct part_work *w); /* NULL is fine */
 /* As its record says; what is not written is forgotten. ERR_CORRUPT: it is none. */
 enum err part_reset(struct job_part *p);
@@ -115,7 +115,7 @@ void part_pop(const struct shard *sh, struct part_work *w, uint32_t i);
 /* Fresh results of one row, or the first so many. */
 void part_fresh_drop(struct part_work *w, uint32_t row, uint64_t upto);
 /* The key of a row as cursors have it. */
-struct str part_place(const struct row *r);
+struct str part_cursor_of(const struct row *r);
 void part_write(struct shard *sh, struct job_part *p, const struct hub_env *env);
 /* Take a row out of the calls under way; false: it is none of them. */
 bool part_lands(struct part_state *s, uint32_t row, int64_t *since_us);

@@ -102,7 +102,7 @@ leaves_work(struct shard *sh, struct job_part *p, const struct row *r, const str
 {
 	struct part_work *w = p->work;
 	uint32_t row = row_number(sh, r);
-	bool done = str_cmp(part_place(r), (struct str){ w->now.cursor, w->now.cursor_n }) <= 0;
+	bool done = str_cmp(part_cursor_of(r), (struct str){ w->now.cursor, w->now.cursor_n }) <= 0;
 	struct job_result what = {
 		.kind = RESULT_COMPLETED, .began_us = w->now.began_us, .ended_us = w->now.moved_us
 	};
@@ -139,7 +139,7 @@ leaves_ended(struct shard *sh, struct job_part *p, const struct row *r, uint64_t
 	what.began_us = s.began_us;
 	what.ended_us = s.moved_us;
 	if (s.stop != JOB_GOES_ON &&
-	    str_cmp(part_place(r), (struct str){ s.cursor, s.cursor_n }) > 0)
+	    str_cmp(part_cursor_of(r), (struct str){ s.cursor, s.cursor_n }) > 0)
 		result_of_stop(&what, s.stop);
 	if (rowset_has(&rows, row_number(sh, r)))
 		result_write(sh, p, r, &what, env);

@@ -345,7 +345,7 @@ tell_plain(const struct hub_targets *ts, uint32_t row, struct hub_target *t)
 	struct job_result what = { 0 };
 	bool stopped = s->ended && s->stop != JOB_GOES_ON,
 	     done = (s->ended && !stopped) ||
-	    str_cmp(part_place(r), (struct str){ s->cursor, s->cursor_n }) <= 0;
+	    str_cmp(part_cursor_of(r), (struct str){ s->cursor, s->cursor_n }) <= 0;
 
 	t->device = row_device(r);
 	t->module = row_module(r);

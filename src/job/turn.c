@@ -93,7 +93,7 @@ shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct
 	struct row *r = row_at(sh, w->heap[0]);
 	struct reply reply = { 0 };
 
-	part_set_cursor(&w->now, part_place(r));
+	part_set_cursor(&w->now, part_cursor_of(r));
 	part_pop(sh, w, 0);
 	w->moved = true;
 	if (j->type == JOB_METHOD)

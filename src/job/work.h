@@ -2,7 +2,7 @@
  * The work of jobs in shards, and what has come of it as queries see it (job/job.h has jobs themselves).
  *
  * Shard 0 has the jobs. The set of them, once on disk, is told to every shard (shard_jobs_know), and each does its part of
- * what is active in it: chooses its targets, once; gives each its turn, in the order of their keys, so that a part's place
+ * what is active in it: chooses its targets, once; gives each its turn, in the order of their keys, so that a part's cursor
  * is one key; and reports how far it is. Everything a part does is in the commits of the twins that it concerns, or undone
  * with them, so after any end of the process it goes on where it was.
  *

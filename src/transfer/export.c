@@ -13,7 +13,7 @@ struct export_page {
 };
 
 void
-export_place(struct buf *out, struct str device, struct str module)
+export_cursor(struct buf *out, struct str device, struct str module)
 {
 	struct buf key = { 0 };
 
@@ -22,13 +22,13 @@ export_place(struct buf *out, struct str device, struct str module)
 	buf_fini(&key);
 }
 
-/* The first key behind the place. */
+/* The first key behind the cursor. */
 static enum err
-begin_at(struct str place, struct buf *key, struct fault *f)
+begin_at(struct str cursor, struct buf *key, struct fault *f)
 {
-	if (place.n == 0)
+	if (cursor.n == 0)
 		return ERR_OK;
-	if (place.n > 2 * HUB_KEY_MAX || !base64_decode(key, place) || key->n < 3 ||
+	if (cursor.n > 2 * HUB_KEY_MAX || !base64_decode(key, cursor) || key->n < 3 ||
 	    key->n > HUB_KEY_MAX)
 		return fault_set(f, F_ArgumentInvalid, "the continuation is none of an export's");
 	buf_putc(key, '\0');
@@ -115,14 +115,14 @@ put_lines(struct export_page *p, uint32_t nline, struct buf *last)
 }
 
 enum err
-export_page(struct store *store, struct str place, uint32_t nline, bool keys, struct buf *lines,
+export_page(struct store *store, struct str cursor, uint32_t nline, bool keys, struct buf *lines,
     struct buf *next, struct fault *f)
 {
 	static const enum store_table tables[TABLES] = { STORE_IDENTITY, STORE_WANTED,
 		STORE_REPORTED };
 	struct export_page p = { .keys = keys, .lines = lines, .f = f };
 	struct buf from = { 0 }, last = { 0 };
-	enum err e = begin_at(place, &from, f);
+	enum err e = begin_at(cursor, &from, f);
 
 	if (e == ERR_OK) {
 		e = store_cursors_open(

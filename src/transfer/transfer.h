@@ -16,17 +16,17 @@
 #define EXPORT_LINES_MAX 10000u
 #define EXPORT_BYTES_MAX (4u << 20) /* a page ends with the line that passes it */
 
-/* A place between two lines: the key of the one before it, in base64. */
-void export_place(struct buf *out, struct str device, struct str module);
+/* A cursor, between two lines: the key of the one before it, in base64. */
+void export_cursor(struct buf *out, struct str device, struct str module);
 
 /*
  * Append the next lines, each with its line break.
- *   place  where to go on: STR_NONE, what export_place says, or `next` of the page before
+ *   cursor  where to go on: STR_NONE, what export_cursor says, or `next` of the page before
  *   next   appended to: where the next page begins; nothing when there is none
  * One page is of one moment; what is written between two pages is seen by the later one if it lies there.
- * ERR_ARG: place is none; ERR_IO, ERR_CORRUPT: the store; f says what.
+ * ERR_ARG: cursor is none; ERR_IO, ERR_CORRUPT: the store; f says what.
  */
-enum err export_page(struct store *store, struct str place, uint32_t nline, bool keys,
+enum err export_page(struct store *store, struct str cursor, uint32_t nline, bool keys,
     struct buf *lines, struct buf *next, struct fault *f);
 
 /* ---- in ---- */
