@@ -16,18 +16,18 @@
  *   in the commit of a change  a change of a row that a condition may look at, or that touches what configurations have written,
  *                              makes the row due; at the end of the operation it is evaluated, and what comes of it is written with
  *                              the change itself (J-50). Once more, if conditions look at what was written; then the row is put off
- *                              until shard_sweep_again (J-36).
+ *                              until configure_sweep_again (J-36).
  *   by the sweep               another set makes every row due that it may concern.
  *
  * The order of calls, for the sweep of one shard; the caller says how much of it is done at a time:
  *
- *   shard_configure(sh, set)                    at each new set, and at start
- *   while (shard_sweep_awaited(sh))
- *       while ((row = shard_sweep_row(sh, &records)) != TABLE_NONE)
+ *   configure_use(sh, set)                    at each new set, and at start
+ *   while (configure_sweep_awaited(sh))
+ *       while ((row = configure_sweep_row(sh, &records)) != TABLE_NONE)
  *           load these records of that row (shard_row_missing, hub_fill); a damaged one: go on as it is
- *       shard_sweep(sh, &env)                   one row; behind the last one its end is stored
- *   shard_sweep_restart(sh)                     after an undo
- *   shard_sweep_again(sh)                       every CONFIGURE_PERIOD_US
+ *       configure_sweep(sh, &env)                   one row; behind the last one its end is stored
+ *   configure_sweep_restart(sh)                     after an undo
+ *   configure_sweep_again(sh)                       every CONFIGURE_PERIOD_US
  *
  * Evaluating a row that is in line writes nothing (J-49), so a sweep may begin anew at any time. A stored hash of the set that the
  * shard is through with, says at the next start whether it has to.
@@ -65,36 +65,36 @@ enum err configuration_record(const struct configurations *set, const struct op 
     struct buf *record, struct fault *f);
 
 /* Those of the hub as last written, perhaps not on disk yet; shard 0 has them. The caller owns the set. */
-struct configurations *shard_configurations(const struct shard *sh);
+struct configurations *configurations_stored(const struct shard *sh);
 
 /* ---- every shard: brought in line ---- */
 
 /* The set that holds from now on; NULL is the empty one. Borrowed until the next call. Rows that it may concern are due. */
-void shard_configure(struct shard *sh, const struct configurations *set);
+void configure_use(struct shard *sh, const struct configurations *set);
 
 /* Is there a row yet to be looked at? */
-bool shard_sweep_awaited(const struct shard *sh);
+bool configure_sweep_awaited(const struct shard *sh);
 /* The row whose records are needed for the next step, and which (RECORD_BITs); TABLE_NONE: they are all in memory. */
-uint32_t shard_sweep_row(struct shard *sh, unsigned *records);
+uint32_t configure_sweep_row(struct shard *sh, unsigned *records);
 /* The next step: a row is brought in line, or passed over; behind the last one that it is through is written. */
-void shard_sweep(struct shard *sh, const struct hub_env *env);
+void configure_sweep(struct shard *sh, const struct hub_env *env);
 /* These steps as a task (task/task.h), with the records that they need. */
 struct task;
 struct task *sweep_task_new(void);
 /* From the first row again: what it wrote has been undone. */
-void shard_sweep_restart(struct shard *sh);
+void configure_sweep_restart(struct shard *sh);
 /* Once in CONFIGURE_PERIOD_US (J-42): conditions may have come true by time, and rows have been put off (J-36). */
-void shard_sweep_again(struct shard *sh);
+void configure_sweep_again(struct shard *sh);
 /* When that is, by env->elapsed_us; 0: never. Only told (why.h). */
-void shard_sweep_due(struct shard *sh, int64_t elapsed_us);
-int64_t shard_sweep_due_us(const struct shard *sh);
+void configure_sweep_due(struct shard *sh, int64_t elapsed_us);
+int64_t configure_sweep_due_us(const struct shard *sh);
 #define CONFIGURE_PERIOD_US (INT64_C(300) * 1000000)
 
 /* Configurations are applied to an edge device and its modules together. Before a change of a row that is made beside
  * hub_apply: another of its family, or itself, whose records are needed for that and not in memory; TABLE_NONE: there is none. */
-uint32_t shard_family_row(struct shard *sh, uint32_t row, unsigned *records);
+uint32_t configure_family_row(struct shard *sh, uint32_t row, unsigned *records);
 
 /* Rows that still changed at their second evaluation in one commit (J-36). */
-uint64_t shard_looped(const struct shard *sh);
+uint64_t configure_looped(const struct shard *sh);
 
 #endif

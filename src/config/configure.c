@@ -2,7 +2,7 @@
  * Configurations applied to twins, inside the commit of the change that concerns them (J-42 to J-54).
  *
  *   a record is written --row_write--> the row is due --end of the operation--> evaluated
- *   another set of configurations --shard_configure--> every row is due: sweep.c
+ *   another set of configurations --configure_use--> every row is due: sweep.c
  *
  * A deployment is for edge devices and says what their modules' twins have. So an edge device and its modules are evaluated
  * together, modules that a deployment names are made, and $edgeAgent, the last, bears what has become of each deployment.
@@ -331,7 +331,7 @@ configure_end(struct shard *sh, const struct op *op, const struct hub_env *env, 
 }
 
 uint32_t
-shard_family_row(struct shard *sh, uint32_t row, unsigned *records)
+configure_family_row(struct shard *sh, uint32_t row, unsigned *records)
 {
 	struct row *missing = NULL;
 

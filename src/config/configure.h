@@ -11,7 +11,7 @@ struct configure {
 	struct configurations *stored; /* shard 0: the hub's, as last written; NULL: none */
 	/* hash of the set that every row is in line with, or UNSWEPT: some with one, some with another */
 	uint64_t swept;
-	struct evaluator ev; /* its set: shard_configure; NULL: none has been told yet */
+	struct evaluator ev; /* its set: configure_use; NULL: none has been told yet */
 	unsigned watch;      /* what makes a row due; 0: there is no configuration */
 	unsigned records;    /* what evaluation needs in memory */
 	struct touched touched;
@@ -22,7 +22,7 @@ struct configure {
 	bool again;       /* that round is under way */
 	uint64_t nlooped; /* rows that still changed at their second evaluation (J-36) */
 	uint32_t *due, ndue, capdue;
-	int64_t due_us;      /* shard_sweep_due */
+	int64_t due_us;      /* configure_sweep_due */
 	uint32_t row;        /* of the sweep */
 	bool passes;         /* and that row: the change does not concern it */
 	uint32_t identities; /* of the shard when the operation began */

@@ -22,7 +22,7 @@ deliver(struct dryrun_task *d, struct str entry)
 		return STEP_DONE;
 	}
 	d->over = true;
-	d->end = d->task.place;
+	d->end = d->task.bookmark;
 	page->more = !d->counts;
 	return d->counts ? STEP_DONE : task_ends(&d->task);
 }

@@ -16,7 +16,7 @@ struct dryrun_task {
 	struct dryrun *run; /* its own */
 	bool counts; /* the first page: the whole fleet is counted, not only up to the page's end */
 	bool over;   /* out: the next page begins at `end` */
-	struct query_place end;
+	struct query_bookmark end;
 };
 struct dryrun_task *dryrun_task_new(void); /* run is to be set */
 
@@ -39,7 +39,7 @@ struct loops_task *loops_task_new(void);
 
 /* ---- a draw: of the devices that match, those whose place in a rollout (rollout_place) lies in [from, to) ---- */
 
-/* A sink: each is counted in task.place.delivered, and, if there are buckets, in the one of (place - from) >> shift. */
+/* A sink: each is counted in task.bookmark.delivered, and, if there are buckets, in the one of (place - from) >> shift. */
 struct draw {
 	struct sink sink; /* first; draw_sink. The owner frees it */
 	uint64_t salt, from, to;

@@ -97,7 +97,7 @@ configure_value(const struct shard *sh, struct str key, struct buf *out)
 }
 
 struct configurations *
-shard_configurations(const struct shard *sh)
+configurations_stored(const struct shard *sh)
 {
 	return configurations_copy(configure_of(sh)->stored);
 }

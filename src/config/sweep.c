@@ -62,7 +62,7 @@ set_changes(struct shard *sh, const struct configurations *next)
 }
 
 void
-shard_configure(struct shard *sh, const struct configurations *set)
+configure_use(struct shard *sh, const struct configurations *set)
 {
 	struct configure *c = configure_of(sh);
 
@@ -85,7 +85,7 @@ shard_configure(struct shard *sh, const struct configurations *set)
 /* ---- all rows ---- */
 
 bool
-shard_sweep_awaited(const struct shard *sh)
+configure_sweep_awaited(const struct shard *sh)
 {
 	const struct configure *c = configure_of(sh);
 
@@ -93,7 +93,7 @@ shard_sweep_awaited(const struct shard *sh)
 }
 
 void
-shard_sweep_restart(struct shard *sh)
+configure_sweep_restart(struct shard *sh)
 {
 	struct configure *c = configure_of(sh);
 
@@ -106,11 +106,11 @@ shard_sweep_restart(struct shard *sh)
 }
 
 void
-shard_sweep_again(struct shard *sh)
+configure_sweep_again(struct shard *sh)
 {
 	struct configure *c = configure_of(sh);
 
-	if (c->ev.set == NULL || shard_sweep_awaited(sh) || !(c->timed || c->postponed))
+	if (c->ev.set == NULL || configure_sweep_awaited(sh) || !(c->timed || c->postponed))
 		return;
 	c->postponed = false;
 	c->again = true;
@@ -119,13 +119,13 @@ shard_sweep_again(struct shard *sh)
 }
 
 void
-shard_sweep_due(struct shard *sh, int64_t elapsed_us)
+configure_sweep_due(struct shard *sh, int64_t elapsed_us)
 {
 	configure_of(sh)->due_us = elapsed_us;
 }
 
 int64_t
-shard_sweep_due_us(const struct shard *sh)
+configure_sweep_due_us(const struct shard *sh)
 {
 	return configure_of(sh)->due_us;
 }
@@ -191,7 +191,7 @@ records_to_decide(const struct touched *t)
 }
 
 uint32_t
-shard_sweep_row(struct shard *sh, unsigned *records)
+configure_sweep_row(struct shard *sh, unsigned *records)
 {
 	struct configure *c = configure_of(sh);
 	struct row *r = sweep_at(sh), *missing = NULL;
@@ -210,7 +210,7 @@ shard_sweep_row(struct shard *sh, unsigned *records)
 }
 
 void
-shard_sweep(struct shard *sh, const struct hub_env *env)
+configure_sweep(struct shard *sh, const struct hub_env *env)
 {
 	struct configure *c = configure_of(sh);
 	struct row *r = sweep_at(sh);
@@ -229,7 +229,7 @@ shard_sweep(struct shard *sh, const struct hub_env *env)
 }
 
 uint64_t
-shard_looped(const struct shard *sh)
+configure_looped(const struct shard *sh)
 {
 	return configure_of(sh)->nlooped;
 }

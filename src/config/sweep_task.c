@@ -9,14 +9,14 @@ static enum step
 have_row(struct task *t, struct shard *sh, struct slice *slice)
 {
 	unsigned records;
-	uint32_t row = shard_sweep_row(sh, &records);
+	uint32_t row = configure_sweep_row(sh, &records);
 
 	if (row == TABLE_NONE)
 		return STEP_DONE;
 	switch (task_had(slice, sh, row, records)) {
 	case HAD_ASKED: return STEP_NEED;
 	case HAD_UNREAD: t->waits = WAIT_STORE; return STEP_OVER;
-	default: return STEP_DONE; /* shard_sweep passes over one whose record is damaged */
+	default: return STEP_DONE; /* configure_sweep passes over one whose record is damaged */
 	}
 }
 
@@ -24,12 +24,12 @@ static enum step
 step(struct task *t, struct shard *sh, struct slice *slice)
 {
 	t->waits = WAIT_TURN;
-	while (shard_sweep_awaited(sh)) {
+	while (configure_sweep_awaited(sh)) {
 		enum step s = slice->full(slice->ctx) ? STEP_OVER : have_row(t, sh, slice);
 
 		if (s != STEP_DONE)
 			return s;
-		shard_sweep(sh, slice->env);
+		configure_sweep(sh, slice->env);
 		slice->wrote(slice->ctx, sh);
 		if (slice_spent(slice, 1))
 			return STEP_OVER;

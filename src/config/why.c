@@ -223,7 +223,7 @@ bears(const struct row *r)
 static void
 late(struct why *y, uint32_t i)
 {
-	reason_late(&y->reasons[i], shard_sweep_awaited(y->sh), y->when);
+	reason_late(&y->reasons[i], configure_sweep_awaited(y->sh), y->when);
 }
 
 /* Its condition is true for the row, but it may not have reached it. */

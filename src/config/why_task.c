@@ -13,7 +13,7 @@ of(struct task *t)
 static struct why_when
 when_of(const struct shard *sh, const struct hub_env *env)
 {
-	int64_t due_us = shard_sweep_due_us(sh), left_us = due_us - env->elapsed_us;
+	int64_t due_us = configure_sweep_due_us(sh), left_us = due_us - env->elapsed_us;
 
 	return (struct why_when){ .now_us = env->now_us,
 		.again_us = due_us == 0 ? 0 : env->now_us + (left_us > 0 ? left_us : 0),
@@ -95,7 +95,7 @@ static enum step
 loops_step(struct task *t, struct shard *sh, struct slice *slice)
 {
 	(void)slice;
-	((struct loops_task *)t)->loops += shard_looped(sh);
+	((struct loops_task *)t)->loops += configure_looped(sh);
 	return STEP_DONE;
 }
 
@@ -133,8 +133,8 @@ draw_take(
 		return STEP_DONE;
 	if (d->buckets != NULL)
 		d->buckets[(place - d->from) >> d->shift]++;
-	return ++q->task.place.delivered < query_facts(q->query)->top ? STEP_DONE
-	                                                              : task_ends(&q->task);
+	return ++q->task.bookmark.delivered < query_facts(q->query)->top ? STEP_DONE
+	                                                                 : task_ends(&q->task);
 }
 
 struct sink

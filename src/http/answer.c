@@ -44,11 +44,11 @@ tour_back(struct tour *k)
 }
 
 void
-add_continuation(struct request *r, const struct query_place *place)
+add_continuation(struct request *r, const struct query_bookmark *bookmark)
 {
 	struct buf token = { 0 };
 
-	query_token_write(&token, r->query_hash, place);
+	query_token_write(&token, r->query_hash, bookmark);
 	buf_putc(&token, '\0');
 	add_header(r, "x-ms-continuation", token.p);
 	buf_fini(&token);

@@ -50,7 +50,7 @@ counted(struct tour *k)
 	struct request *r = request_of(s->hl, s->to);
 	struct fault f = k->task->fault;
 
-	s->results[s->metric++] = k->task->place.delivered;
+	s->results[s->metric++] = k->task->bookmark.delivered;
 	tour_free(k); /* before s, which has the draw */
 	if (r != NULL && f.code == F_NONE) {
 		shown_next(s);

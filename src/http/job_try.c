@@ -95,7 +95,8 @@ prepare(struct request *r, struct doc body, struct fault *f)
 	q->sink = &t->sink;
 	if (query_page_size(request_header(r, "x-ms-max-item-count"), &q->task.page->limit, f) !=
 	        ERR_OK ||
-	    (token.n > 0 && query_token_read(token, r->query_hash, &q->task.place, f) != ERR_OK)) {
+	    (token.n > 0 &&
+	        query_token_read(token, r->query_hash, &q->task.bookmark, f) != ERR_OK)) {
 		task_free(&q->task);
 		return NULL;
 	}

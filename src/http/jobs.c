@@ -203,7 +203,8 @@ list_prepare(struct request *r, struct fault *f)
 	    r->item_type, sizeof(r->item_type), "%s", query_item_type_name(QUERY_JOB_RESPONSE));
 	t = jobs_task_new(type, status);
 	if (query_page_size(size, &t->task.page->limit, f) == ERR_OK &&
-	    (token.n == 0 || query_token_read(token, r->query_hash, &t->task.place, f) == ERR_OK))
+	    (token.n == 0 ||
+	        query_token_read(token, r->query_hash, &t->task.bookmark, f) == ERR_OK))
 		return t;
 	task_free(&t->task);
 	return NULL;

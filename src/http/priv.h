@@ -176,7 +176,7 @@ void request_asks(struct request *r, struct tour *k);
 /* Its request, if that is still there and waits for the answer: a fault is answered here. NULL otherwise. */
 struct request *tour_back(struct tour *k);
 /* There is a page behind this one, which begins there. */
-void add_continuation(struct request *r, const struct query_place *place);
+void add_continuation(struct request *r, const struct query_bookmark *bookmark);
 /* Is there room for an answer of n bytes? If not, it is another one now, and the request has ended. */
 bool answer_has_room(struct request *r, size_t n);
 /* It leaves now, and takes the request's ticket along. */

@@ -117,7 +117,7 @@ done_query(struct tour *k)
 		add_header(r, "x-ms-item-type", r->item_type);
 		add_reflects(r, k);
 		if (k->task->page->more) /* never sent empty: R-59 */
-			add_continuation(r, &k->task->place);
+			add_continuation(r, &k->task->bookmark);
 		reply_body(r, 200, NULL);
 	}
 	tour_free(k);
@@ -134,7 +134,7 @@ task_prepare(struct request *r, struct query *q, struct fault *f)
 
 	if (request_flag(r, "explain", &t->explain, f) != ERR_OK ||
 	    query_page_size(size, &t->task.page->limit, f) != ERR_OK ||
-	    (token.n > 0 && query_token_read(token, facts->hash, &t->task.place, f) != ERR_OK)) {
+	    (token.n > 0 && query_token_read(token, facts->hash, &t->task.bookmark, f) != ERR_OK)) {
 		task_free(&t->task);
 		return NULL;
 	}

@@ -39,7 +39,7 @@ put_link(struct request *r, const struct tour *k, struct out *o)
 		    "/modules/%%24edgeHub/"
 		    "devicesAndModulesInDeviceScope?deviceCount=%u&continuationToken=",
 		    page->limit);
-		query_token_write(&link, r->query_hash, &k->task->place);
+		query_token_write(&link, r->query_hash, &k->task->bookmark);
 		buf_cstr(&link, "&api-version=" SCOPE_API);
 	}
 	out_str_or_null(o, buf_view(&link));
@@ -102,7 +102,7 @@ prepare(struct request *r, struct str scope, struct fault *f)
 	q->sink = &registry_sink;
 	q->task.page->limit = n < SCOPE_PAGE_MAX ? (uint32_t)n : SCOPE_PAGE_MAX;
 	r->query_hash = query_facts(query)->hash;
-	if (token.n == 0 || query_token_read(token, r->query_hash, &q->task.place, f) == ERR_OK)
+	if (token.n == 0 || query_token_read(token, r->query_hash, &q->task.bookmark, f) == ERR_OK)
 		return q;
 	task_free(&q->task);
 	return NULL;

@@ -23,7 +23,7 @@ struct transfer {
 	struct fault fault;
 	enum err err;
 	/* out */
-	char *place;
+	char *cursor;
 	uint32_t nline;
 	bool keys;
 	struct buf lines, next;
@@ -37,7 +37,7 @@ struct transfer {
 static void
 transfer_free(struct transfer *t)
 {
-	free(t->place);
+	free(t->cursor);
 	free(t->actor);
 	buf_fini(&t->lines);
 	buf_fini(&t->next);
@@ -92,8 +92,8 @@ transfer_main(void *arg)
 
 	switch (t->kind) {
 	case TRANSFER_OUT:
-		t->err = export_page(t->hl->o.store, str_of(t->place), t->nline, t->keys, &t->lines,
-		    &t->next, &t->fault);
+		t->err = export_page(t->hl->o.store, str_of(t->cursor), t->nline, t->keys,
+		    &t->lines, &t->next, &t->fault);
 		break;
 	case TRANSFER_JOB:
 		t->err = file_job_create(t->hl->o.file_jobs, doc_of(buf_view(&t->doc)),
@@ -158,7 +158,7 @@ on_export(struct request *r)
 	t->kind = TRANSFER_OUT;
 	t->nline = nline < EXPORT_LINES_MAX ? (uint32_t)nline : EXPORT_LINES_MAX;
 	t->keys = !str_eq(request_param(r, "keys"), STR("no"));
-	t->place = str_dup0(request_header(r, "x-ms-continuation"));
+	t->cursor = str_dup0(request_header(r, "x-ms-continuation"));
 	transfer_start(r, t);
 }
 

@@ -9,7 +9,7 @@ reply_why(struct request *r, struct tour *k)
 {
 	body_page(r, k);
 	if (k->task->page->more)
-		add_continuation(r, &k->task->place);
+		add_continuation(r, &k->task->bookmark);
 	reply_body(r, 200, NULL);
 }
 
@@ -56,7 +56,8 @@ prepare(struct request *r, const struct configurations *set, struct fault *f)
 	y = why_task_new(why_new(set, id, state));
 	if (query_page_size(request_header(r, "x-ms-max-item-count"), &y->task.page->limit, f) ==
 	        ERR_OK &&
-	    (token.n == 0 || query_token_read(token, r->query_hash, &y->task.place, f) == ERR_OK))
+	    (token.n == 0 ||
+	        query_token_read(token, r->query_hash, &y->task.bookmark, f) == ERR_OK))
 		return y;
 	task_free(&y->task);
 	return NULL;
@@ -97,7 +98,7 @@ on_twin_configurations(struct request *r)
 	struct why_task *y =
 	    why_task_new(why_twin(c->configurations, r->segment[1], path_module(r)));
 
-	y->task.place.shard = hub_shard_of(r->segment[1]);
+	y->task.bookmark.shard = hub_shard_of(r->segment[1]);
 	catalogue_drop(box, c);
 	request_asks(r, request_tour(r, &y->task, done_twin));
 }

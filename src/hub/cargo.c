@@ -45,7 +45,7 @@ cargo_fails(struct cargo *c, const char *why)
 uint32_t
 cargo_shard(const struct cargo *c)
 {
-	struct op op = op_of(c, &c->items[c->task.place.row]);
+	struct op op = op_of(c, &c->items[c->task.bookmark.row]);
 
 	return op_shard(&op);
 }
@@ -84,11 +84,11 @@ step(struct task *t, struct shard *sh, struct slice *slice)
 {
 	struct cargo *c = of(t);
 
-	for (; t->place.row < c->n; t->place.row++) {
-		struct cargo_item *item = &c->items[t->place.row];
+	for (; t->bookmark.row < c->n; t->bookmark.row++) {
+		struct cargo_item *item = &c->items[t->bookmark.row];
 		struct op op = op_of(c, item);
 
-		if (op_shard(&op) != t->place.shard)
+		if (op_shard(&op) != t->bookmark.shard)
 			return STEP_DONE;
 		if (item->fault == F_NONE && item_step(c, item, &op, sh, slice) == STEP_NEED)
 			return STEP_NEED;

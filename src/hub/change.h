@@ -7,7 +7,7 @@
  *   an operation that is the feature's     a row of feature_ops.operations; hub_apply calls it between begin and end of all features
  *   a change that no client has asked for  a job's, made by the feature itself when its turn has come:
  *
- *       records: change_needs(sh, kind) of the row are in memory, and of rows beside it what the feature says (shard_family_row)
+ *       records: change_needs(sh, kind) of the row are in memory, and of rows beside it what the feature says (configure_family_row)
  *       change_begin(sh, &op)
  *       twin_prepare(row, &op, body, env, &next, &reply) ? twin_apply(...) : the reply's fault says why not
  *       twin_next_fini(&next)

@@ -50,7 +50,7 @@ reply_fini(struct reply *r)
 enum effect_kind {
 	EFFECT_NOTIFY,
 	EFFECT_CLOSE,
-	EFFECT_CONFIGURATIONS, /* shard_configurations has changed: a new catalogue */
+	EFFECT_CONFIGURATIONS, /* configurations_stored has changed: a new catalogue */
 	EFFECT_JOBS,           /* shard_jobs has changed: for all shards to know */
 	EFFECT_METHOD,         /* to a session: call it */
 	EFFECT_CALL_SENT,      /* to the caller: the device is there, and has been called */

@@ -121,7 +121,7 @@ shard_jobs(const struct shard *sh)
 /* ---- what shards report ---- */
 
 struct job_counts
-shard_job_counts(const struct shard *sh, const struct job *j)
+jobs_counts(const struct shard *sh, const struct job *j)
 {
 	const struct shard_jobs *js = jobs_of(sh);
 	const struct report_set *set = job_active(j) ? reports_find(js, j->number) : NULL;
@@ -138,7 +138,7 @@ shard_job_counts(const struct shard *sh, const struct job *j)
 }
 
 void
-shard_job_reported(struct shard *sh, const struct job_report *r)
+jobs_reported(struct shard *sh, const struct job_report *r)
 {
 	struct shard_jobs *js = jobs_of(sh);
 	struct job *j = jobs_number(js->stored, r->number);
@@ -214,7 +214,7 @@ next_state(const struct shard *sh, const struct job *j, int64_t now_us)
 	struct job_state s = j->state;
 
 	if (job_active(j) && all_ended(js, j)) {
-		s.counts = shard_job_counts(sh, j);
+		s.counts = jobs_counts(sh, j);
 		s.settled = true;
 		if (s.status == JOB_RUNNING) {
 			s.status = s.stop == JOB_STOP_FAILED ? JOB_FAILED : JOB_COMPLETED;
@@ -266,7 +266,7 @@ tick_one(struct shard *sh, const struct job *j, const struct hub_env *env)
 }
 
 int64_t
-shard_jobs_tick(struct shard *sh, const struct hub_env *env)
+jobs_tick(struct shard *sh, const struct hub_env *env)
 {
 	struct shard_jobs *js = jobs_of(sh);
 	int64_t next_us = INT64_MAX;

@@ -1,7 +1,7 @@
 /*
  * A shard's part of a job: which rows are its targets, and how far it is with them (parts.h).
  *
- *   CHOOSES --shard_job_targets--> ORDERS --shard_job_order--> WORKS --the last one has ended--> ENDS
+ *   CHOOSES --part_targets--> ORDERS --part_order--> WORKS --the last one has ended--> ENDS
  *                                    ^                           |
  *                                    +------- a new start -------+
  */
@@ -344,7 +344,7 @@ part_rows_write(
 }
 
 void
-shard_job_targets(
+part_targets(
     struct shard *sh, const struct job *j, const struct rowset *rows, const struct hub_env *env)
 {
 	struct job_part *p = part_make(sh, j->number);
@@ -430,7 +430,7 @@ behind_cursor(const struct part_state *s, const struct row *r)
 }
 
 void
-shard_job_order(struct shard *sh, const struct job *j, uint32_t steps)
+part_order(struct shard *sh, const struct job *j, uint32_t steps)
 {
 	struct part_work *w = part_find(sh, j->number)->work;
 

@@ -48,7 +48,7 @@ choice_begin(struct part_task *pt, uint32_t shard)
 	pt->choice = query_task_new(q);
 	pt->chosen.sink = targets_sink();
 	pt->choice->sink = &pt->chosen.sink;
-	pt->choice->task.place.shard = shard;
+	pt->choice->task.bookmark.shard = shard;
 	task_begin(&pt->choice->task, 0);
 	pt->choice_job = pt->job->number;
 }
@@ -59,7 +59,7 @@ choice_fails(struct part_task *pt)
 {
 	struct task *t = &pt->choice->task;
 	struct job_report broken = {
-		.number = pt->job->number, .shard = t->place.shard, .broken = true
+		.number = pt->job->number, .shard = t->bookmark.shard, .broken = true
 	};
 
 	if (t->fault.code == F_StoredDamaged)
@@ -72,12 +72,12 @@ choice_fails(struct part_task *pt)
 static enum step
 choose(struct part_task *pt, struct shard *sh, struct slice *slice)
 {
-	uint32_t shard = pt->task.place.shard;
+	uint32_t shard = pt->task.bookmark.shard;
 	struct task *choice;
 	enum step s = STEP_DONE;
 
 	if (pt->choice != NULL &&
-	    (pt->choice_job != pt->job->number || pt->choice->task.place.shard != shard))
+	    (pt->choice_job != pt->job->number || pt->choice->task.bookmark.shard != shard))
 		return waits(&pt->task, WAIT_EVENT);
 	if (pt->choice == NULL)
 		choice_begin(pt, shard);
@@ -90,7 +90,7 @@ choose(struct part_task *pt, struct shard *sh, struct slice *slice)
 		return choice_fails(pt);
 	if (s != STEP_DONE)
 		return s;
-	shard_job_targets(sh, pt->job, &pt->chosen.rows, slice->env);
+	part_targets(sh, pt->job, &pt->chosen.rows, slice->env);
 	part_task_stop(pt);
 	return STEP_DONE;
 }
@@ -154,8 +154,8 @@ one_turn(
 		return waits(t, WAIT_EVENT);
 	if (!pace_allows(pt, slice->env->elapsed_us))
 		return waits(t, WAIT_EVENT);
-	if (shard_job_step(sh, pt->job, had == HAD_DAMAGED, slice->env))
-		face->call(face->ctx, pt->job, t->place.shard, row);
+	if (part_step(sh, pt->job, had == HAD_DAMAGED, slice->env))
+		face->call(face->ctx, pt->job, t->bookmark.shard, row);
 	slice->wrote(slice->ctx, sh);
 	return slice_spent(slice, 1) ? STEP_OVER : STEP_DONE;
 }
@@ -167,7 +167,7 @@ all_turns(struct part_task *pt, struct shard *sh, struct slice *slice)
 	unsigned records;
 	uint32_t row;
 
-	while (s == STEP_DONE && (row = shard_job_row(sh, pt->job, &records)) != TABLE_NONE)
+	while (s == STEP_DONE && (row = part_row(sh, pt->job, &records)) != TABLE_NONE)
 		s = one_turn(pt, sh, row, records, slice);
 	return s;
 }
@@ -180,10 +180,10 @@ phases(struct part_task *pt, struct shard *sh, struct slice *slice)
 	enum job_phase phase;
 	enum step s = STEP_DONE;
 
-	while (s == STEP_DONE && (phase = shard_job_phase(sh, pt->job)) != JOB_ENDS) {
+	while (s == STEP_DONE && (phase = part_phase(sh, pt->job)) != JOB_ENDS) {
 		switch (phase) {
 		case JOB_CHOOSES: s = choose(pt, sh, slice); break;
-		case JOB_ORDERS: shard_job_order(sh, pt->job, ORDER_STEPS); break;
+		case JOB_ORDERS: part_order(sh, pt->job, ORDER_STEPS); break;
 		default: return all_turns(pt, sh, slice);
 		}
 		if (s == STEP_DONE && slice->over(slice->ctx))
@@ -197,7 +197,7 @@ part_task_save(struct part_task *pt, struct shard *sh, struct slice *slice)
 {
 	struct job_report r;
 
-	if (shard_job_save(sh, pt->job, slice->env, &r))
+	if (part_save(sh, pt->job, slice->env, &r))
 		pt->face->report(pt->face->ctx, &r);
 }
 

@@ -38,16 +38,16 @@ each_job(struct task *t, struct shard *sh, struct slice *slice, job_row *each)
 	struct jobs *set = shard_jobs(sh);
 	enum step s = STEP_DONE;
 
-	for (uint32_t i = jobs_from(set, t->place.row); i < set->n && s == STEP_DONE && !t->ended;
-	     i++) {
+	for (uint32_t i = jobs_from(set, t->bookmark.row);
+	     i < set->n && s == STEP_DONE && !t->ended; i++) {
 		struct hub_job row;
 
-		t->place.row = set->v[i]->number;
+		t->bookmark.row = set->v[i]->number;
 		hub_job_open(&row, sh, set->v[i]);
 		s = each(t, &row, slice);
 		if (s != STEP_DONE || t->ended)
 			break;
-		t->place.row++;
+		t->bookmark.row++;
 		if (slice_spent(slice, 1))
 			s = STEP_OVER;
 	}
@@ -173,16 +173,16 @@ results_up_to(struct results_task *rt, const struct hub_targets *ts, struct slic
 
 	if (e != ERR_OK)
 		return results_fail(t, e);
-	while ((row = shard_targets_next(ts, (uint32_t)t->place.row, stored,
+	while ((row = targets_next(ts, (uint32_t)t->bookmark.row, stored,
 	            slice->need.values[RECORD_COMMON], &of)) != TABLE_NONE) {
 		if (of.damaged)
 			return results_fail(t, ERR_CORRUPT);
-		t->place.row = row;
+		t->bookmark.row = row;
 		if (among(devices, of.device))
 			(void)take(q, &hub_target_ops, &of, slice);
 		if (t->ended)
 			return STEP_DONE;
-		t->place.row = (uint64_t)row + 1;
+		t->bookmark.row = (uint64_t)row + 1;
 		if (slice_spent(slice, 1))
 			return STEP_OVER;
 		if (row == stored) {
@@ -202,34 +202,34 @@ read_stored(struct results_task *rt, const struct hub_targets *ts, struct slice 
 	need->records = RECORD_BIT(RECORD_COMMON);
 	need->once = false;
 	need->from.n = need->to.n = 0;
-	shard_targets_key(ts, (uint32_t)rt->query.task.place.row, &need->from);
-	shard_targets_key(ts, TABLE_NONE, &need->to);
+	targets_key(ts, (uint32_t)rt->query.task.bookmark.row, &need->from);
+	targets_key(ts, TABLE_NONE, &need->to);
 	rt->reading = true;
 	return STEP_NEED;
 }
 
-/* From the task's place to the end of the job that is there, or is next; *more: there was one. */
+/* From the task's bookmark to the end of the job that is there, or is next; *more: there was one. */
 static enum step
 next_job(struct results_task *rt, struct shard *sh, struct slice *slice, bool *more)
 {
 	struct query_task *q = &rt->query;
-	struct query_place *place = &q->task.place;
-	struct hub_targets *ts = shard_targets_open(sh, place->generation);
+	struct query_bookmark *bookmark = &q->task.bookmark;
+	struct hub_targets *ts = targets_open(sh, bookmark->generation);
 	enum step s = STEP_DONE;
 
 	*more = ts != NULL;
 	if (ts == NULL)
 		return STEP_DONE;
-	if (shard_targets_job(ts)->number != place->generation)
-		place->row = 0;
-	place->generation = shard_targets_job(ts)->number;
-	if (among(&query_facts(q->query)->job_ids, shard_targets_job(ts)->id))
+	if (targets_job(ts)->number != bookmark->generation)
+		bookmark->row = 0;
+	bookmark->generation = targets_job(ts)->number;
+	if (among(&query_facts(q->query)->job_ids, targets_job(ts)->id))
 		s = rt->reading ? results_up_to(rt, ts, slice) : read_stored(rt, ts, slice);
-	shard_targets_close(ts);
+	targets_close(ts);
 	rt->reading = s == STEP_NEED;
 	if (s == STEP_DONE && !q->task.ended) {
-		place->generation++;
-		place->row = 0;
+		bookmark->generation++;
+		bookmark->row = 0;
 	}
 	return s;
 }
@@ -248,7 +248,7 @@ static enum step
 results_step(struct task *t, struct shard *sh, struct slice *slice)
 {
 	struct results_task *rt = (struct results_task *)t;
-	bool more = shard_matters(&query_facts(rt->query.query)->device_ids, t->place.shard);
+	bool more = shard_matters(&query_facts(rt->query.query)->device_ids, t->bookmark.shard);
 	enum step s = STEP_DONE;
 
 	while (more && s == STEP_DONE && !t->ended) {
@@ -257,7 +257,7 @@ results_step(struct task *t, struct shard *sh, struct slice *slice)
 			s = STEP_OVER;
 	}
 	if (s == STEP_DONE && !t->ended)
-		t->place.generation = 0;
+		t->bookmark.generation = 0;
 	return explained(&rt->query, s);
 }
 

@@ -9,8 +9,8 @@
 #include "job/work.h"
 #include "task/query.h"
 
-/* A query of any collection: of devices and modules by task/query.h; of jobs and of their results, devices.jobs, here. A place in the
- * results is (shard, number of the job as generation, row), of jobs their number: neither moves. */
+/* A query of any collection: of devices and modules by task/query.h; of jobs and of their results, devices.jobs, here. A bookmark in
+ * the results is (shard, number of the job as generation, row), of jobs their number: neither moves. */
 struct query_task *any_query_task_new(struct query *q);
 
 /* The list of jobs is no query: a filter, and whole jobs. */
@@ -38,7 +38,7 @@ struct trial {
 	uint64_t devices;   /* out: targets seen */
 	struct buf samples; /* out: what would become of them, with commas between */
 	bool over;          /* out: the next page begins at `end` */
-	struct query_place end;
+	struct query_bookmark end;
 };
 #define TRIAL_BYTES (8u << 20) /* of samples; at it there are fewer */
 struct trial *trial_new(struct job *job);
@@ -63,7 +63,8 @@ struct part_face {
  * here. */
 struct part_task {
 	struct task task;
-	struct job *job; /* whose turn it is; borrowed for the slice. task.place.shard says where */
+	struct job
+	    *job; /* whose turn it is; borrowed for the slice. task.bookmark.shard says where */
 	int64_t
 	    rest_us; /* out, WAIT_EVENT: not before, by env->elapsed_us; 0: until something comes */
 	const struct part_face *face;

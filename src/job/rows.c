@@ -133,7 +133,7 @@ void
 hub_job_open(struct hub_job *row, const struct shard *sh, const struct job *j)
 {
 	row->job = j;
-	row->counts = shard_job_counts(sh, j);
+	row->counts = jobs_counts(sh, j);
 }
 
 static struct doc
@@ -297,7 +297,7 @@ struct hub_targets {
 };
 
 struct hub_targets *
-shard_targets_open(const struct shard *sh, uint64_t number)
+targets_open(const struct shard *sh, uint64_t number)
 {
 	const struct shard_jobs *js = jobs_of(sh);
 	struct hub_targets *ts = xcalloc(1, sizeof(*ts));
@@ -311,12 +311,12 @@ shard_targets_open(const struct shard *sh, uint64_t number)
 		    rowset_decode(blob_str(ts->part->rows), &ts->rows))
 			return ts;
 	}
-	shard_targets_close(ts);
+	targets_close(ts);
 	return NULL;
 }
 
 void
-shard_targets_close(struct hub_targets *ts)
+targets_close(struct hub_targets *ts)
 {
 	if (ts == NULL)
 		return;
@@ -325,13 +325,13 @@ shard_targets_close(struct hub_targets *ts)
 }
 
 const struct job *
-shard_targets_job(const struct hub_targets *ts)
+targets_job(const struct hub_targets *ts)
 {
 	return ts->job;
 }
 
 void
-shard_targets_key(const struct hub_targets *ts, uint32_t row, struct buf *out)
+targets_key(const struct hub_targets *ts, uint32_t row, struct buf *out)
 {
 	result_key(out, ts->shard->index, ts->part->number, row);
 }
@@ -414,8 +414,8 @@ next_plain(const struct hub_targets *ts, uint32_t row)
 }
 
 uint32_t
-shard_targets_next(const struct hub_targets *ts, uint32_t row, uint32_t stored_row,
-    struct str stored, struct hub_target *t)
+targets_next(const struct hub_targets *ts, uint32_t row, uint32_t stored_row, struct str stored,
+    struct hub_target *t)
 {
 	struct str fresh = STR_NONE;
 	uint32_t fresh_row = part_fresh(ts->part, row, &fresh), at = next_plain(ts, row);

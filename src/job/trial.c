@@ -30,7 +30,7 @@ sample(struct trial *t, struct shard *sh, uint32_t row, int64_t now_us)
 	t->left--;
 	if (t->samples.n > 0)
 		buf_putc(&t->samples, ',');
-	shard_job_try(sh, row, t->job, now_us, &t->samples);
+	part_try(sh, row, t->job, now_us, &t->samples);
 }
 
 /* The first page goes on counting beyond its end; the others stop there. */
@@ -42,12 +42,12 @@ list(struct trial *t, struct query_task *q, struct shard *sh, uint32_t row)
 	if (t->over)
 		return STEP_DONE;
 	if (!page_full(page)) {
-		shard_job_target_write(sh, row, page_row(page));
+		target_write(sh, row, page_row(page));
 		page_row_ends(page);
 		return STEP_DONE;
 	}
 	t->over = true;
-	t->end = q->task.place;
+	t->end = q->task.bookmark;
 	t->end.row = row;
 	page->more = !t->counts;
 	return t->counts ? STEP_DONE : task_ends(&q->task);

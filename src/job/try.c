@@ -43,7 +43,7 @@ put_twin(struct out *o, const struct shard *sh, const struct row *r, struct twin
 }
 
 void
-shard_job_target_write(const struct shard *sh, uint32_t row, struct buf *json)
+target_write(const struct shard *sh, uint32_t row, struct buf *json)
 {
 	struct out o = out_to(json);
 
@@ -53,7 +53,7 @@ shard_job_target_write(const struct shard *sh, uint32_t row, struct buf *json)
 }
 
 void
-shard_job_try(struct shard *sh, uint32_t row, const struct job *j, int64_t now_us, struct buf *json)
+part_try(struct shard *sh, uint32_t row, const struct job *j, int64_t now_us, struct buf *json)
 {
 	const struct row *r = row_at(sh, row);
 	struct op op = { .kind = OP_TWIN_PATCH, .device = row_device(r), .module = row_module(r) };

@@ -6,7 +6,7 @@ static const uint8_t null_doc = DOC_NULL; /* doc.h: kind in the low four bits, n
 /* ---- turns ---- */
 
 enum job_phase
-shard_job_phase(struct shard *sh, const struct job *j)
+part_phase(struct shard *sh, const struct job *j)
 {
 	const struct job_part *p = part_find(sh, j->number);
 	const struct part_work *w = p != NULL ? p->work : NULL;
@@ -19,7 +19,7 @@ shard_job_phase(struct shard *sh, const struct job *j)
 }
 
 uint32_t
-shard_job_row(struct shard *sh, const struct job *j, unsigned *records)
+part_row(struct shard *sh, const struct job *j, unsigned *records)
 {
 	struct part_work *w = part_find(sh, j->number)->work;
 
@@ -86,7 +86,7 @@ begin_call(struct shard *sh, struct job_part *p, struct row *r, const struct job
 }
 
 bool
-shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env)
+part_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env)
 {
 	struct job_part *p = part_find(sh, j->number);
 	struct part_work *w = p->work;
@@ -126,7 +126,7 @@ part_lands(struct part_state *s, uint32_t row, int64_t *since_us)
 }
 
 uint32_t
-shard_job_called(const struct shard *sh, const struct job *j, uint32_t i)
+part_called(const struct shard *sh, const struct job *j, uint32_t i)
 {
 	const struct job_part *p = part_find(sh, j->number);
 
@@ -135,7 +135,7 @@ shard_job_called(const struct shard *sh, const struct job *j, uint32_t i)
 }
 
 void
-shard_job_answer(struct shard *sh, const struct job *j, uint32_t row, const struct job_answer *a,
+part_answer(struct shard *sh, const struct job *j, uint32_t row, const struct job_answer *a,
     const struct hub_env *env)
 {
 	struct job_part *p = part_find(sh, j->number);
@@ -187,8 +187,7 @@ part_end(struct shard *sh, struct job_part *p, const struct job *j, const struct
 }
 
 bool
-shard_job_save(
-    struct shard *sh, const struct job *j, const struct hub_env *env, struct job_report *r)
+part_save(struct shard *sh, const struct job *j, const struct hub_env *env, struct job_report *r)
 {
 	struct job_part *p = part_find(sh, j->number);
 	struct part_state s = { 0 };
@@ -215,7 +214,7 @@ shard_job_save(
 }
 
 void
-shard_job_committed(struct shard *sh, const struct job_report *r)
+part_committed(struct shard *sh, const struct job_report *r)
 {
 	struct job_part *p = part_find(sh, r->number);
 
@@ -249,7 +248,7 @@ drop_shells(struct shard_jobs *js)
 }
 
 uint64_t
-shard_job_forgotten(const struct shard *sh, char room[HUB_PREFIX_MAX], struct str *results)
+part_forgotten(const struct shard *sh, char room[HUB_PREFIX_MAX], struct str *results)
 {
 	const struct shard_jobs *js = jobs_of(sh);
 
@@ -266,7 +265,7 @@ shard_job_forgotten(const struct shard *sh, char room[HUB_PREFIX_MAX], struct st
 }
 
 void
-shard_job_forget(struct shard *sh, uint64_t number, const struct hub_env *env)
+part_forget(struct shard *sh, uint64_t number, const struct hub_env *env)
 {
 	char room[HUB_PREFIX_MAX];
 
@@ -275,7 +274,7 @@ shard_job_forget(struct shard *sh, uint64_t number, const struct hub_env *env)
 }
 
 void
-shard_jobs_know(struct shard *sh, struct jobs *set)
+jobs_know(struct shard *sh, struct jobs *set)
 {
 	struct shard_jobs *js = jobs_of(sh);
 
@@ -296,7 +295,7 @@ shard_jobs_know(struct shard *sh, struct jobs *set)
 }
 
 void
-shard_jobs_restart(struct shard *sh)
+jobs_undone(struct shard *sh)
 {
 	const struct shard_jobs *js = jobs_of(sh);
 

@@ -1,28 +1,28 @@
 /*
  * The work of jobs in shards, and what has come of it as queries see it (job/job.h has jobs themselves).
  *
- * Shard 0 has the jobs. The set of them, once on disk, is told to every shard (shard_jobs_know), and each does its part of
+ * Shard 0 has the jobs. The set of them, once on disk, is told to every shard (jobs_know), and each does its part of
  * what is active in it: chooses its targets, once; gives each its turn, in the order of their keys, so that a part's cursor
  * is one key; and reports how far it is. Everything a part does is in the commits of the twins that it concerns, or undone
  * with them, so after any end of the process it goes on where it was.
  *
- *   JOB_CHOOSES --shard_job_targets--> JOB_ORDERS --shard_job_order--> JOB_WORKS --the last one has ended--> JOB_ENDS
+ *   JOB_CHOOSES --part_targets--> JOB_ORDERS --part_order--> JOB_WORKS --the last one has ended--> JOB_ENDS
  *                                           ^                            |
  *                                           +-------- a new start -------+
  *
  * The order of calls, for one shard and each active job j of the set; the caller says how much is done at a time:
  *
- *   shard_jobs_know(sh, set)                          when the set is on disk, and at start
- *   switch (shard_job_phase(sh, j))
- *   JOB_CHOOSES   rows that its condition matches -> shard_job_targets, once
- *   JOB_ORDERS    shard_job_order, some steps at a time
- *   JOB_WORKS     while ((row = shard_job_row(sh, j, &records)) != TABLE_NONE)
+ *   jobs_know(sh, set)                          when the set is on disk, and at start
+ *   switch (part_phase(sh, j))
+ *   JOB_CHOOSES   rows that its condition matches -> part_targets, once
+ *   JOB_ORDERS    part_order, some steps at a time
+ *   JOB_WORKS     while ((row = part_row(sh, j, &records)) != TABLE_NONE)
  *                     those records are in memory, or damaged
- *                     shard_job_step: true: when that is on disk, call its method; then shard_job_answer
- *   shard_job_save                                    at the end of a turn, in the same commit; the report goes to shard 0 behind it:
- *   shard_job_committed, on shard 0 shard_job_reported, shard_jobs_tick
- *   shard_jobs_restart(sh)                            after an undo
- *   shard_job_forgotten, then shard_job_forget        what jobs have left that are known no more
+ *                     part_step: true: when that is on disk, call its method; then part_answer
+ *   part_save                                    at the end of a turn, in the same commit; the report goes to shard 0 behind it:
+ *   part_committed, on shard 0 jobs_reported, jobs_tick
+ *   jobs_undone(sh)                            after an undo
+ *   part_forgotten, then part_forget        what jobs have left that are known no more
  *
  * Errors: nothing here fails. A target that cannot have its change has a result that says why: a fault code and its text (J-16, J-18).
  * Ownership: a shard has a reference to the set; rows are numbers, good while the identity lives; what hub_target shows is borrowed until
@@ -53,37 +53,37 @@ struct job_report {
 	struct job_counts counts;
 	uint64_t results; /* the shard's own: how many it had written */
 };
-void shard_job_reported(struct shard *sh, const struct job_report *r);
+void jobs_reported(struct shard *sh, const struct job_report *r);
 /* Shard 0: what the time and the reports have brought about. Returns when to come again, env->now_us at the earliest;
  * INT64_MAX: when something has happened. */
-int64_t shard_jobs_tick(struct shard *sh, const struct hub_env *env);
+int64_t jobs_tick(struct shard *sh, const struct hub_env *env);
 
 /* Shard 0: as far as the shards have reported. */
-struct job_counts shard_job_counts(const struct shard *sh, const struct job *j);
+struct job_counts jobs_counts(const struct shard *sh, const struct job *j);
 
 /* The set that holds from now on; takes a reference. */
-void shard_jobs_know(struct shard *sh, struct jobs *set);
+void jobs_know(struct shard *sh, struct jobs *set);
 /* What has been done since the last commit has been undone. */
-void shard_jobs_restart(struct shard *sh);
+void jobs_undone(struct shard *sh);
 
 enum job_phase {
-	JOB_CHOOSES, /* its targets: shard_job_targets is to be called */
-	JOB_ORDERS,  /* them: shard_job_order */
-	JOB_WORKS,   /* shard_job_row, then shard_job_step */
+	JOB_CHOOSES, /* its targets: part_targets is to be called */
+	JOB_ORDERS,  /* them: part_order */
+	JOB_WORKS,   /* part_row, then part_step */
 	JOB_ENDS     /* nothing is to be done here */
 };
-enum job_phase shard_job_phase(struct shard *sh, const struct job *j);
+enum job_phase part_phase(struct shard *sh, const struct job *j);
 struct rowset;
 /* Its targets. Those that are gone meanwhile do not count. */
-void shard_job_targets(
+void part_targets(
     struct shard *sh, const struct job *j, const struct rowset *rows, const struct hub_env *env);
 /* At most `steps` steps of putting what is left into order. */
-void shard_job_order(struct shard *sh, const struct job *j, uint32_t steps);
+void part_order(struct shard *sh, const struct job *j, uint32_t steps);
 /* The row whose turn it is, and which records it needs; TABLE_NONE: none is left. */
-uint32_t shard_job_row(struct shard *sh, const struct job *j, unsigned *records);
+uint32_t part_row(struct shard *sh, const struct job *j, unsigned *records);
 /* Do it; damaged: its records cannot be had. True: its method is to be called, once this is on disk: then comes
- * shard_job_answer. */
-bool shard_job_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env);
+ * part_answer. */
+bool part_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env);
 /* What has come of the call of a row; of one that is not under way any more nothing is heard. */
 struct job_answer {
 	bool canceled;         /* the job was, before the device had been called */
@@ -92,25 +92,24 @@ struct job_answer {
 	int32_t status;        /* the device's own */
 	struct str payload;    /* a doc */
 };
-void shard_job_answer(struct shard *sh, const struct job *j, uint32_t row,
-    const struct job_answer *a, const struct hub_env *env);
+void part_answer(struct shard *sh, const struct job *j, uint32_t row, const struct job_answer *a,
+    const struct hub_env *env);
 /* What a job would do to a row whose records are in memory, and the twin as it would be; nothing is written. Appended. */
-void shard_job_try(
+void part_try(
     struct shard *sh, uint32_t row, const struct job *j, int64_t now_us, struct buf *json);
 /* Its ids as a JSON object. */
-void shard_job_target_write(const struct shard *sh, uint32_t row, struct buf *json);
+void target_write(const struct shard *sh, uint32_t row, struct buf *json);
 /* The i-th row whose call is under way; TABLE_NONE: there are no more. */
-uint32_t shard_job_called(const struct shard *sh, const struct job *j, uint32_t i);
+uint32_t part_called(const struct shard *sh, const struct job *j, uint32_t i);
 /* A job that is known no more and has left something here: its number, and the prefix of its results, which go first;
  * 0: there is none. Then its part. */
-uint64_t shard_job_forgotten(
-    const struct shard *sh, char room[HUB_PREFIX_MAX], struct str *results);
-void shard_job_forget(struct shard *sh, uint64_t number, const struct hub_env *env);
+uint64_t part_forgotten(const struct shard *sh, char room[HUB_PREFIX_MAX], struct str *results);
+void part_forget(struct shard *sh, uint64_t number, const struct hub_env *env);
 /* Write how far the part is, at the end of a turn; *r says so too. False: nothing has happened since. */
-bool shard_job_save(
+bool part_save(
     struct shard *sh, const struct job *j, const struct hub_env *env, struct job_report *r);
 /* That report is on disk. */
-void shard_job_committed(struct shard *sh, const struct job_report *r);
+void part_committed(struct shard *sh, const struct job_report *r);
 
 /* ---- as queries see it ---- */
 
@@ -147,14 +146,14 @@ extern const struct query_row_ops hub_target_ops;
 /* The targets of the first job at or after this number that has some in the shard, in the order of their rows; NULL: there
  * is none. Until the shard changes. */
 struct hub_targets;
-struct hub_targets *shard_targets_open(const struct shard *sh, uint64_t number);
-void shard_targets_close(struct hub_targets *ts); /* NULL is fine */
-const struct job *shard_targets_job(const struct hub_targets *ts);
+struct hub_targets *targets_open(const struct shard *sh, uint64_t number);
+void targets_close(struct hub_targets *ts); /* NULL is fine */
+const struct job *targets_job(const struct hub_targets *ts);
 /* Results that are stored have these keys of RECORD_COMMON, the row in their last four bytes; appended. */
-void shard_targets_key(const struct hub_targets *ts, uint32_t row, struct buf *out);
+void targets_key(const struct hub_targets *ts, uint32_t row, struct buf *out);
 /* The next target at or after `row`; stored_row, stored: the next one that is stored, TABLE_NONE: none is. Its row;
  * TABLE_NONE: there is none. */
-uint32_t shard_targets_next(const struct hub_targets *ts, uint32_t row, uint32_t stored_row,
+uint32_t targets_next(const struct hub_targets *ts, uint32_t row, uint32_t stored_row,
     struct str stored, struct hub_target *t);
 
 #endif

@@ -4,7 +4,7 @@
  *   groups:  one query_groups per part: query_groups_add for each matching row; then query_groups_merge into one,
  *            query_groups_finish, query_groups_write
  *   order:   ORDER BY on rows: query_order_wants, query_order_take for each matching row; then query_order_finish, query_order_write
- *   pages:   query_page_size; where the next one begins is a struct query_place, which travels as a token
+ *   pages:   query_page_size; where the next one begins is a struct query_bookmark, which travels as a token
  *
  * Both gather within max_bytes, the caller's: ERR_SIZE beyond it, never more memory than twice that. They outlive no plan. One
  * thread at a time.
@@ -68,7 +68,7 @@ uint32_t query_order_write(
 /* ---- pages ---- */
 
 /* Where the next page begins. The meaning of the fields is the executor's. */
-struct query_place {
+struct query_bookmark {
 	uint32_t shard;
 	uint64_t row;       /* first row not yet looked at */
 	uint64_t delivered; /* rows given so far: for TOP, and the offset into groups */
@@ -79,10 +79,10 @@ struct query_place {
 
 /* Append the token: QUERY_TOKEN_LEN characters of base64url. `hash` names the query: facts.hash, or any stable hash
  * of what a list was asked for. */
-void query_token_write(struct buf *out, uint64_t hash, const struct query_place *place);
+void query_token_write(struct buf *out, uint64_t hash, const struct query_bookmark *bookmark);
 /* ERR_ARG with F_ArgumentInvalid for a damaged token and for one of another query. */
 enum err query_token_read(
-    struct str token, uint64_t hash, struct query_place *place, struct fault *f);
+    struct str token, uint64_t hash, struct query_bookmark *bookmark, struct fault *f);
 
 /* The page size of an x-ms-max-item-count header; STR_NONE if there is none. ERR_ARG: F_ArgumentInvalid. */
 enum err query_page_size(struct str header, uint32_t *size, struct fault *f);

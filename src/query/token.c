@@ -18,17 +18,17 @@ swap_chars(char *p, size_t n, char plus, char slash, char to_plus, char to_slash
 }
 
 void
-query_token_write(struct buf *out, uint64_t hash, const struct query_place *place)
+query_token_write(struct buf *out, uint64_t hash, const struct query_bookmark *bookmark)
 {
 	struct buf b = { 0 };
 	size_t from = out->n;
 
 	buf_putc(&b, TOKEN_FORMAT);
 	for (int i = 0; i < 32; i += 8)
-		buf_putc(&b, (char)(place->shard >> i));
-	buf_le64(&b, place->row);
-	buf_le64(&b, place->delivered);
-	buf_le64(&b, place->generation);
+		buf_putc(&b, (char)(bookmark->shard >> i));
+	buf_le64(&b, bookmark->row);
+	buf_le64(&b, bookmark->delivered);
+	buf_le64(&b, bookmark->generation);
 	buf_le64(&b, hash);
 	buf_le64(&b, hash_checksum(b.p, b.n));
 	base64_encode(out, b.p, b.n);
@@ -55,10 +55,10 @@ token_bytes(struct str token, struct buf *out)
 }
 
 enum err
-query_token_read(struct str token, uint64_t hash, struct query_place *place, struct fault *f)
+query_token_read(struct str token, uint64_t hash, struct query_bookmark *bookmark, struct fault *f)
 {
 	struct buf b = { 0 };
-	struct query_place got = { 0 };
+	struct query_bookmark got = { 0 };
 	enum err e = ERR_OK;
 	struct rd r;
 
@@ -75,7 +75,7 @@ query_token_read(struct str token, uint64_t hash, struct query_place *place, str
 	if (rd_le64(&r) != hash)
 		e = fault_set(f, F_ArgumentInvalid, "The continuation token is of another query");
 	else
-		*place = got;
+		*bookmark = got;
 done:
 	buf_fini(&b);
 	return e;

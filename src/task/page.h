@@ -21,8 +21,8 @@ struct page {
 	uint32_t nrow;  /* that are in it */
 	bool more;      /* there may be rows behind it */
 	struct page_rows rows;
-	struct page_rows
-	    modules; /* of the registry's members: identities of modules, beside their devices' */
+	/* of the registry's members: identities of modules, beside their devices' */
+	struct page_rows modules;
 	/* May the answer have so many bytes? What is in `rest` is not counted. NULL: any. */
 	bool (*hold)(void *ctx, size_t bytes);
 	void *ctx;

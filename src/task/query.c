@@ -70,7 +70,7 @@ query_task_begin(struct task *t, size_t memory)
 {
 	struct query_task *q = query_task_of(t);
 	const struct query_facts *facts = query_facts(q->query);
-	uint64_t before = t->place.delivered;
+	uint64_t before = t->bookmark.delivered;
 
 	q->memory = memory;
 	if (q->explain)

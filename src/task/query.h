@@ -32,12 +32,12 @@ struct query_seen {
 };
 
 struct query_task {
-	struct task task;              /* first */
-	struct query *query;           /* its own, unless it is a part */
-	bool count;                    /* rows are counted in task.place.delivered, none is shown */
-	bool explain;                  /* columns are wanted */
-	struct sink *sink;             /* its own; NULL: none */
-	struct query_seen seen;        /* out */
+	struct task task;       /* first */
+	struct query *query;    /* its own, unless it is a part */
+	bool count;             /* rows are counted in task.bookmark.delivered, none is shown */
+	bool explain;           /* columns are wanted */
+	struct sink *sink;      /* its own; NULL: none */
+	struct query_seen seen; /* out */
 	struct column_report *columns; /* out: explain: those of its paths */
 
 	/* the files' above */
@@ -61,7 +61,7 @@ struct query_task {
 extern const struct task_kind query_task_kind;
 
 /* Takes the plan, which may be of devices and modules only (others: job/ask.h). Then `count`, `explain`, `sink`, the page's
- * limit and the task's place may be set. */
+ * limit and the task's bookmark may be set. */
 struct query_task *query_task_new(struct query *q);
 static inline struct query_task *
 query_task_of(struct task *t)

@@ -30,20 +30,20 @@ groups_finish(struct query_task *q)
 {
 	struct task *t = &q->task;
 	struct page *page = t->page;
-	uint64_t from = t->place.delivered;
+	uint64_t from = t->bookmark.delivered;
 	uint32_t count;
 
 	query_groups_finish(q->groups);
 	count = query_groups_count(q->groups);
 	if (q->count) {
-		t->place.delivered = count;
+		t->bookmark.delivered = count;
 		return;
 	}
 	for (; from < count && !page_full(page); from++) {
 		query_groups_write(q->groups, (uint32_t)from, 1, page_row(page));
 		page_row_ends(page);
 	}
-	t->place = (struct query_place){ .delivered = from };
+	t->bookmark = (struct query_bookmark){ .delivered = from };
 	page->more = from < count;
 }
 
@@ -53,7 +53,7 @@ order_finish(struct query_task *q)
 {
 	struct task *t = &q->task;
 	struct page *page = t->page;
-	uint64_t from = t->place.delivered, count;
+	uint64_t from = t->bookmark.delivered, count;
 
 	query_order_finish(q->order);
 	count = query_order_count(q->order);
@@ -61,7 +61,7 @@ order_finish(struct query_task *q)
 		query_order_write(q->order, (uint32_t)from, 1, SIZE_MAX, page_row(page));
 		page_row_ends(page);
 	}
-	t->place = (struct query_place){ .delivered = from };
+	t->bookmark = (struct query_bookmark){ .delivered = from };
 	page->more = page->nrow > 0 && from < count;
 }
 

@@ -6,8 +6,8 @@
 #include "task/query.h"
 
 #define RECORDS_A_LOOK 32u /* records read by key between two looks at the slice */
-#define MISS_COSTS                                                                                 \
-	4u /* records read by key that cost as much as one that is missing and looked up */
+/* records read by key that cost as much as one that is missing and looked up */
+#define MISS_COSTS 4u
 
 /* ---- by key ---- */
 
@@ -45,8 +45,8 @@ range_begins(struct query_task *q, const struct column_sweep *s, struct slice *s
 	need->kind = NEED_RANGE;
 	need->records = s->source;
 	need->once = true;
-	put_bound(&need->from, s->from, q->task.place.shard);
-	put_bound(&need->to, s->to, q->task.place.shard + 1);
+	put_bound(&need->from, s->from, q->task.bookmark.shard);
+	put_bound(&need->to, s->to, q->task.bookmark.shard + 1);
 	q->sweeping = true;
 	return STEP_NEED;
 }

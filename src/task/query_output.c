@@ -27,8 +27,8 @@ put_order(
 static enum step
 delivered(struct query_task *q)
 {
-	return ++q->task.place.delivered < query_facts(q->query)->top ? STEP_DONE
-	                                                              : task_ends(&q->task);
+	return ++q->task.bookmark.delivered < query_facts(q->query)->top ? STEP_DONE
+	                                                                 : task_ends(&q->task);
 }
 
 static enum step

@@ -41,7 +41,7 @@ query_row(struct query_task *q, struct shard *sh, uint32_t row, struct slice *sl
 static enum step
 block_over(struct query_task *q, uint32_t next, enum step s)
 {
-	q->task.place.row = next;
+	q->task.bookmark.row = next;
 	q->n = 0;
 	return s;
 }
@@ -59,7 +59,7 @@ count_block(struct query_task *q, struct shard *sh, struct slice *slice)
 		    ERR_OK)
 			return task_fails(t);
 		slice_lap(slice, LAP_JUDGE);
-		t->place.row = q->from + q->at;
+		t->bookmark.row = q->from + q->at;
 		if (q->at == q->n)
 			return block_over(q, q->from + q->n, STEP_DONE);
 		s = query_row(q, sh, q->from + q->at, slice);
@@ -83,12 +83,12 @@ take_block(struct query_task *q, struct shard *sh, struct slice *slice)
 
 		if (!(verdict & VERDICT_POSSIBLE))
 			continue;
-		t->place.row = row;
+		t->bookmark.row = row;
 		s = verdict_asks(verdict) ? query_row(q, sh, row, slice)
 		                          : query_take(q, sh, row, slice, true);
 		if (s != STEP_DONE || t->ended)
 			return s;
-		t->place.row = (uint64_t)row + 1;
+		t->bookmark.row = (uint64_t)row + 1;
 		if (slice_spent(slice, 1))
 			return block_over(q, row + 1, STEP_OVER);
 	}
@@ -101,7 +101,7 @@ judge_block(struct query_task *q, struct slice *slice)
 {
 	bool possible;
 
-	q->from = (uint32_t)q->task.place.row;
+	q->from = (uint32_t)q->task.bookmark.row;
 	q->n = vector_rows(q->vector) - q->from;
 	if (q->n > VECTOR_ROWS)
 		q->n = VECTOR_ROWS;
@@ -117,7 +117,7 @@ scan_blocks(struct query_task *q, struct shard *sh, struct slice *slice)
 {
 	struct task *t = &q->task;
 
-	while (q->n > 0 || t->place.row < vector_rows(q->vector)) {
+	while (q->n > 0 || t->bookmark.row < vector_rows(q->vector)) {
 		enum step s = STEP_DONE;
 
 		if (q->n == 0 && !judge_block(q, slice))
@@ -127,7 +127,7 @@ scan_blocks(struct query_task *q, struct shard *sh, struct slice *slice)
 			                      : take_block(q, sh, slice);
 		if (s != STEP_DONE || t->ended)
 			return s;
-		if (t->place.row < vector_rows(q->vector) && slice->over(slice->ctx))
+		if (t->bookmark.row < vector_rows(q->vector) && slice->over(slice->ctx))
 			return STEP_OVER;
 	}
 	return STEP_DONE;
@@ -138,7 +138,7 @@ scan_blocks(struct query_task *q, struct shard *sh, struct slice *slice)
 static void
 slice_begins(struct query_task *q, struct columns *c, struct slice *slice)
 {
-	uint32_t shard = q->task.place.shard + 1;
+	uint32_t shard = q->task.bookmark.shard + 1;
 
 	if (q->on)
 		return;

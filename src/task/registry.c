@@ -165,7 +165,7 @@ take_members(
 		hub_row_write_identity(sh, module, modules);
 	}
 	page_row_ends(page);
-	q->task.place.delivered++;
+	q->task.bookmark.delivered++;
 	slice_lap(slice, LAP_OUTPUT);
 	return STEP_DONE;
 }

@@ -144,19 +144,19 @@ task_rows_of(struct task *t, struct shard *sh, struct slice *slice, const struct
 {
 	uint32_t cost = ids->given ? 1 + ids->n : 1;
 
-	while (t->place.row < shard_rows(sh)) {
-		uint32_t row = next_row(ids, sh, (uint32_t)t->place.row);
+	while (t->bookmark.row < shard_rows(sh)) {
+		uint32_t row = next_row(ids, sh, (uint32_t)t->bookmark.row);
 		struct str device, module;
 		enum step s = STEP_DONE;
 
 		if (row >= shard_rows(sh))
 			return STEP_DONE;
-		t->place.row = row;
+		t->bookmark.row = row;
 		if (shard_row(sh, row, &device, &module))
 			s = each(t, sh, row, slice);
 		if (s != STEP_DONE || t->ended)
 			return s;
-		t->place.row = (uint64_t)row + 1;
+		t->bookmark.row = (uint64_t)row + 1;
 		if (slice_spent(slice, cost))
 			return STEP_OVER;
 	}

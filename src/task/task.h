@@ -7,7 +7,7 @@
  *
  * A task is a question (query.h, registry.h, counts.h; dry runs and reasons of configurations, jobs and their results in
  * the rooms above), or work that writes (sweeps, parts of jobs, parcels of imports). A row's number never changes while its
- * identity lives, so a place, (shard, row), survives any number of writes between two turns: what exists and matches all
+ * identity lives, so a bookmark, (shard, row), survives any number of writes between two turns: what exists and matches all
  * the time comes exactly once.
  *
  * A question to all shards whose parts can be put together (task_kind.part) has a part for each thread, side by side;
@@ -41,9 +41,8 @@ enum need_kind {
 struct task_need {
 	enum need_kind kind;
 	uint32_t row; /* NEED_ROW */
-	unsigned
-	    records; /* NEED_ROW, NEED_KEY: RECORD_BITs. NEED_RANGE: those that are read side by side; keys come that
-	                    * all of them have */
+	/* NEED_ROW, NEED_KEY: RECORD_BITs. NEED_RANGE: those that are read side by side; keys come that all of them have */
+	unsigned records;
 	struct buf from; /* NEED_KEY: the key. NEED_RANGE: [from, to) */
 	struct buf to;
 	bool once;        /* NEED_RANGE: what is read is not worth a place in the store's memory */
@@ -142,11 +141,11 @@ enum task_wait {
 /* The beginning of every kind of task. */
 struct task {
 	const struct task_kind *kind;
-	struct query_place place; /* in: where to begin; out: where the next page begins */
-	struct page *page;        /* its own; NULL: it has none */
-	bool ended;               /* no other row matters, in any shard */
-	enum task_wait waits;     /* valid with STEP_OVER */
-	struct fault fault;       /* F_NONE, or why it has failed; it has ended then */
+	struct query_bookmark bookmark; /* in: where to begin; out: where the next page begins */
+	struct page *page;              /* its own; NULL: it has none */
+	bool ended;                     /* no other row matters, in any shard */
+	enum task_wait waits;           /* valid with STEP_OVER */
+	struct fault fault;             /* F_NONE, or why it has failed; it has ended then */
 };
 
 void task_begin(struct task *t, size_t memory);
@@ -174,8 +173,8 @@ enum had task_had(struct slice *slice, struct shard *sh, uint32_t row, unsigned 
 /* It has failed, or nothing else of it matters: for `return`. */
 enum step task_fails(struct task *t);
 enum step task_ends(struct task *t);
-/* Rows one after the other from the task's place on: each(row) for those that are there, until it ends, is over or needs
- * something; a row's place is the task's while it is looked at, and behind it then. cost: of a row that is not there, in steps. */
+/* Rows one after the other from the task's bookmark on: each(row) for those that are there, until it ends, is over or needs
+ * something; a row's number is the bookmark's while it is looked at, and behind it then. cost: of a row that is not there, in steps. */
 typedef enum step task_row(struct task *t, struct shard *sh, uint32_t row, struct slice *slice);
 enum step task_rows(struct task *t, struct shard *sh, struct slice *slice, task_row *each);
 /* The same for the devices that ids names; given false: for all rows. */

@@ -193,7 +193,7 @@ fleet_load(struct fleet *f, struct fault *why)
 struct configurations *
 fleet_configurations(const struct fleet *f)
 {
-	return shard_configurations(f->of_shard[0]->shards[0]);
+	return configurations_stored(f->of_shard[0]->shards[0]);
 }
 
 /* ---- start and stop ---- */

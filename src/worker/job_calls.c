@@ -273,7 +273,7 @@ call_settle(struct worker *w, struct job_call *c, struct job *j)
 	}
 	a.payload = buf_view(&doc);
 	if (j != NULL) {
-		shard_job_answer(w->shards[c->shard], j, c->row, &a, &w->env);
+		part_answer(w->shards[c->shard], j, c->row, &a, &w->env);
 		jobs_save(w, w->shards[c->shard], j);
 	}
 	buf_fini(&doc);
@@ -303,11 +303,11 @@ fail_lost(struct worker *w, struct job *j, uint32_t s)
 		.text = STR("the hub was started anew before the device had answered") };
 	uint32_t row, i = 0;
 
-	while ((row = shard_job_called(w->shards[s], j, i)) != TABLE_NONE) {
+	while ((row = part_called(w->shards[s], j, i)) != TABLE_NONE) {
 		if (known(w, j->number, s, row))
 			i++;
 		else
-			shard_job_answer(w->shards[s], j, row, &lost, &w->env);
+			part_answer(w->shards[s], j, row, &lost, &w->env);
 	}
 }
 

@@ -54,7 +54,7 @@ jobs_learn(struct worker *w)
 	jobs_unref(w->jobs.set);
 	w->jobs.set = set;
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
-		shard_jobs_know(w->shards[s], set);
+		jobs_know(w->shards[s], set);
 	w->jobs.busy = w->jobs.forgets = w->jobs.calls_due = true;
 	w->jobs.rest_us = 0;
 	w->jobs.tick_us = 0;
@@ -73,7 +73,7 @@ report_arrived(struct msg *m)
 {
 	struct report *r = container_of(m, struct report, msg);
 
-	shard_job_reported(r->to->shards[0], &r->r);
+	jobs_reported(r->to->shards[0], &r->r);
 	r->to->jobs.tick_us = 0;
 	free(r);
 }
@@ -88,7 +88,7 @@ report_goes(void *ctx, void *p, enum gate_end end)
 		free(r);
 		return;
 	}
-	shard_job_committed(w->shards[r->r.shard], &r->r);
+	part_committed(w->shards[r->r.shard], &r->r);
 	r->to = w->fleet->of_shard[0];
 	r->msg.run = report_arrived;
 	mailbox_post(&r->to->box, &r->msg);
@@ -146,7 +146,7 @@ jobs_init(struct worker *w)
 		.calls_full = calls_full,
 		.call = call,
 		.report = report,
-		.family_row = shard_family_row,
+		.family_row = configure_family_row,
 		.saved = saved };
 	js->part = part_task_new(&js->face);
 	js->calls_us = INT64_MAX;
@@ -164,7 +164,7 @@ job_slice(struct worker *w, struct job *j)
 	pt->job = j;
 	pt->rest_us = 0;
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
-		pt->task.place.shard = s;
+		pt->task.bookmark.shard = s;
 		if (worker_step(w, &pt->task, w->shards[s]) == STEP_OVER &&
 		    pt->task.waits != WAIT_EVENT)
 			return true;
@@ -211,11 +211,11 @@ forget(struct worker *w)
 	    gate_in_flight(&w->gate)) /* what is deleted has to be seen as deleted */
 		return;
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
-		number = shard_job_forgotten(w->shards[s], room, &results);
+		number = part_forgotten(w->shards[s], room, &results);
 		if (number == 0)
 			continue;
 		if (forget_results(w, s, results))
-			shard_job_forget(w->shards[s], number, &w->env);
+			part_forget(w->shards[s], number, &w->env);
 		return;
 	}
 	w->jobs.forgets = false;
@@ -227,7 +227,7 @@ static void
 tick(struct worker *w)
 {
 	if (has_shard(w, 0) && w->jobs.tick_us <= w->env.now_us)
-		w->jobs.tick_us = shard_jobs_tick(w->shards[0], &w->env);
+		w->jobs.tick_us = jobs_tick(w->shards[0], &w->env);
 }
 
 /* Who else is about? */
@@ -282,7 +282,7 @@ jobs_restart(struct worker *w)
 {
 	part_task_stop(w->jobs.part);
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
-		shard_jobs_restart(w->shards[s]);
+		jobs_undone(w->shards[s]);
 	w->jobs.busy = w->jobs.forgets = w->jobs.calls_check = true;
 	w->jobs.tick_us = 0;
 }

@@ -72,7 +72,7 @@ notes_effect(void *ctx, const struct effect *e)
 	struct note *n;
 
 	if (e->kind == EFFECT_CONFIGURATIONS) {
-		gate_after(&w->gate, configurations_go, shard_configurations(w->shards[0]));
+		gate_after(&w->gate, configurations_go, configurations_stored(w->shards[0]));
 		return;
 	}
 	if (e->kind == EFFECT_JOBS) {

@@ -56,8 +56,8 @@ parcel_apply(struct worker *w, struct parcel *p)
 	else if (!w->env.can_write)
 		cargo_fails(c, "the store takes no writes at the moment, try again later");
 	while (c->n > 0 && !c->task.ended) {
-		c->task.place.shard = cargo_shard(c);
-		worker_step(w, &c->task, w->shards[c->task.place.shard]);
+		c->task.bookmark.shard = cargo_shard(c);
+		worker_step(w, &c->task, w->shards[c->task.bookmark.shard]);
 	}
 	w->taken.nparcel++;
 	gate_after(&w->gate, parcel_goes, p);

@@ -157,7 +157,7 @@ static void
 counted(struct tour *k)
 {
 	struct rollouts *r = k->owner;
-	uint64_t n = k->task->place.delivered;
+	uint64_t n = k->task->bookmark.delivered;
 	enum fault_code code = k->task->fault.code;
 	bool good = code == F_NONE;
 

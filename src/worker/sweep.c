@@ -11,7 +11,7 @@ sweep_due(struct worker *w, int64_t us)
 {
 	w->sweep_again_us = us;
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
-		shard_sweep_due(w->shards[s], us);
+		configure_sweep_due(w->shards[s], us);
 }
 
 void
@@ -20,7 +20,7 @@ sweep_configure(struct worker *w)
 	const struct configurations *set = w->catalogue->configurations;
 
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
-		shard_configure(w->shards[s], set);
+		configure_use(w->shards[s], set);
 	w->sweeping = true;
 	if (set == NULL || set->n == 0)
 		sweep_due(w, 0);
@@ -32,7 +32,7 @@ void
 sweep_restart(struct worker *w)
 {
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
-		shard_sweep_restart(w->shards[s]);
+		configure_sweep_restart(w->shards[s]);
 	w->sweeping = true;
 }
 
@@ -45,7 +45,7 @@ sweep_again(struct worker *w)
 	if (w->sweep_again_us == 0 || (now_us = clock_mono_us()) < w->sweep_again_us)
 		return;
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
-		shard_sweep_again(w->shards[s]);
+		configure_sweep_again(w->shards[s]);
 	w->sweeping = true;
 	sweep_due(w, now_us + CONFIGURE_PERIOD_US);
 }
@@ -76,7 +76,7 @@ sweep_turn(struct worker *w)
 	worker_slice_writes(w, ROUND_SWEEP);
 	w->sweep_stuck = false;
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
-		w->sweep->place.shard = s;
+		w->sweep->bookmark.shard = s;
 		if (worker_step(w, w->sweep, w->shards[s]) == STEP_OVER) {
 			w->sweep_stuck = w->sweep->waits == WAIT_STORE;
 			return;

@@ -195,7 +195,7 @@ send_parts(struct fleet *f, struct tour *k)
 		struct tour *p = &k->parts[i];
 
 		p->task = i == 0 ? first : task_part(k->task, n);
-		p->task->place.shard = next_shard(&f->workers[i], 0);
+		p->task->bookmark.shard = next_shard(&f->workers[i], 0);
 		p->deadline_us = k->deadline_us;
 		p->lane = k->lane;
 		p->explain = k->explain;
@@ -218,10 +218,10 @@ goes_on(struct worker *w, struct tour *k)
 
 	if (k->whole != NULL)
 		part_ends(f, k);
-	else if (t->fault.code != F_NONE || t->ended || t->place.shard >= SHARDS)
+	else if (t->fault.code != F_NONE || t->ended || t->bookmark.shard >= SHARDS)
 		tour_ends(f, k);
 	else
-		send_to(k, f->of_shard[t->place.shard]);
+		send_to(k, f->of_shard[t->bookmark.shard]);
 }
 
 static bool
@@ -245,7 +245,8 @@ tour_start(struct fleet *f, struct tour *k)
 	if (t->fault.code != F_NONE || t->ended)
 		tour_home(f, k);
 	else if (!send_parts(f, k))
-		send_to(k, f->of_shard[t->place.shard < SHARDS ? t->place.shard : SHARDS - 1]);
+		send_to(
+		    k, f->of_shard[t->bookmark.shard < SHARDS ? t->bookmark.shard : SHARDS - 1]);
 }
 
 /* The counter is raised before anybody looks at `stop`: workers wait for whoever was not refused. */
@@ -286,18 +287,18 @@ lap_of(void *ctx, enum lap lap)
 
 /* Where it goes on behind this shard: a part to the next of its worker's, which are all that it sees. */
 static void
-next_place(struct worker *w, struct tour *k)
+next_bookmark(struct worker *w, struct tour *k)
 {
-	struct query_place *place = &k->task->place;
+	struct query_bookmark *at = &k->task->bookmark;
 
-	place->shard = k->whole != NULL ? next_shard(w, place->shard + 1) : place->shard + 1;
-	place->row = 0;
+	at->shard = k->whole != NULL ? next_shard(w, at->shard + 1) : at->shard + 1;
+	at->row = 0;
 }
 
 static bool
 is_here(const struct worker *w, const struct task *t)
 {
-	return !t->ended && t->place.shard < SHARDS && has_shard(w, t->place.shard);
+	return !t->ended && t->bookmark.shard < SHARDS && has_shard(w, t->bookmark.shard);
 }
 
 /* Go on in this worker's shards; true when its part is done. */
@@ -307,15 +308,15 @@ visit_shards(struct worker *w, struct tour *k)
 	struct task *t = k->task;
 
 	while (is_here(w, t)) {
-		struct shard *sh = w->shards[t->place.shard];
+		struct shard *sh = w->shards[t->bookmark.shard];
 
-		if (k->reflects[t->place.shard] == 0)
-			k->reflects[t->place.shard] = shard_mark(sh);
+		if (k->reflects[t->bookmark.shard] == 0)
+			k->reflects[t->bookmark.shard] = shard_mark(sh);
 		if (worker_step(w, t, sh) == STEP_OVER)
 			return false;
 		if (t->ended)
 			return true;
-		next_place(w, k);
+		next_bookmark(w, k);
 		if (w->slice.over(w))
 			return !is_here(w, t);
 	}

@@ -1,4 +1,4 @@
-/* Any bytes as a page token, and as the header of a page's size: a token that is taken is the one that its place is
+/* Any bytes as a page token, and as the header of a page's size: a token that is taken is the one that its bookmark is
  * written as, and another query's is not taken. */
 #include "fuzz.h"
 #include "query/query.h"
@@ -8,41 +8,41 @@
 static void
 round_trip(struct str token)
 {
-	struct query_place place, again;
+	struct query_bookmark bookmark, again;
 	struct buf out = { 0 };
 	struct fault f = { 0 };
 
-	if (query_token_read(token, HASH, &place, &f) != ERR_OK) {
+	if (query_token_read(token, HASH, &bookmark, &f) != ERR_OK) {
 		require(f.code == F_ArgumentInvalid);
 		return;
 	}
-	query_token_write(&out, HASH, &place);
+	query_token_write(&out, HASH, &bookmark);
 	require(out.n == QUERY_TOKEN_LEN);
 	require(query_token_read(buf_view(&out), HASH, &again, &f) == ERR_OK);
-	require(again.shard == place.shard && again.row == place.row &&
-	    again.delivered == place.delivered && again.generation == place.generation);
+	require(again.shard == bookmark.shard && again.row == bookmark.row &&
+	    again.delivered == bookmark.delivered && again.generation == bookmark.generation);
 	require(query_token_read(buf_view(&out), HASH + 1, &again, &f) == ERR_ARG);
 	buf_fini(&out);
 }
 
-/* The bytes as a place: a fuzzer does not find a checksum. */
+/* The bytes as a bookmark: a fuzzer does not find a checksum. */
 static void
 place_trip(const uint8_t *data, size_t size)
 {
-	struct query_place place = { 0 };
+	struct query_bookmark bookmark = { 0 };
 	struct buf out = { 0 };
 
-	memcpy(&place.row, data, size < 8 ? size : 8);
-	place.shard = size > 8 ? data[8] % 64 : 0;
-	place.delivered = size;
-	query_token_write(&out, HASH, &place);
+	memcpy(&bookmark.row, data, size < 8 ? size : 8);
+	bookmark.shard = size > 8 ? data[8] % 64 : 0;
+	bookmark.delivered = size;
+	query_token_write(&out, HASH, &bookmark);
 	round_trip(buf_view(&out));
 	if (size > 9 && out.n > 0) { /* one character is another one */
 		struct fault f = { 0 };
 		char *at = &out.p[data[9] % out.n];
 
 		*at = *at == 'A' ? 'B' : 'A';
-		require(query_token_read(buf_view(&out), HASH, &place, &f) == ERR_ARG);
+		require(query_token_read(buf_view(&out), HASH, &bookmark, &f) == ERR_ARG);
 	}
 	buf_fini(&out);
 }

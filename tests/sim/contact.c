@@ -172,7 +172,7 @@ tour_back(struct tour *tour)
 	const struct page *page = t->page;
 
 	a->fault = t->fault;
-	a->place = t->place;
+	a->bookmark = t->bookmark;
 	if (page != NULL) {
 		a->more = page->more;
 		a->nrow = page->nrow;
@@ -228,7 +228,7 @@ ask_send(struct world *w, struct ask *a)
 
 	if (t->page != NULL)
 		t->page->limit = a->limit;
-	t->place = a->place;
+	t->bookmark = a->bookmark;
 	tour->explain = a->explain;
 	tour->owner = a;
 	fleet_tour(w->fleet, tour);

@@ -49,11 +49,11 @@ struct ask {
 	struct configurations *set; /* ASK_DRY_RUN: borrowed for the call */
 	bool count, explain;
 	uint32_t limit;
-	struct query_place place; /* out: where the next page begins */
-	bool more;                /* out */
-	uint32_t nrow;            /* out */
-	struct buf rows;          /* out */
-	struct fault fault;       /* out */
+	struct query_bookmark bookmark; /* out: where the next page begins */
+	bool more;                      /* out */
+	uint32_t nrow;                  /* out */
+	struct buf rows;                /* out */
+	struct fault fault;             /* out */
 	void *owner;
 	void (*done)(struct ask *a); /* owns it: ends with ask_free */
 };

@@ -133,7 +133,7 @@ job_watch_life(void)
 	type __wrap_##name(__VA_ARGS__);                                                           \
 	type __wrap_##name(__VA_ARGS__)
 
-WRAP(void, shard_job_targets, struct shard *sh, const struct job *j, const struct rowset *rows,
+WRAP(void, part_targets, struct shard *sh, const struct job *j, const struct rowset *rows,
     const struct hub_env *env)
 {
 	struct str device, module;
@@ -141,7 +141,7 @@ WRAP(void, shard_job_targets, struct shard *sh, const struct job *j, const struc
 	for (uint32_t row = 0; !the_world->dead && row < shard_rows(sh); row++)
 		if (rowset_has(rows, row) && shard_row(sh, row, &device, &module))
 			keyset_add(&watch.targets, key_of(j->number, device, module));
-	__real_shard_job_targets(sh, j, rows, env);
+	__real_part_targets(sh, j, rows, env);
 }
 
 static struct pace *
@@ -177,7 +177,7 @@ touch(struct world *w, struct shard *sh, const struct job *j)
 	struct str device = STR_NONE, module = STR_NONE;
 	unsigned records;
 
-	(void)shard_row(sh, shard_job_row(sh, j, &records), &device, &module);
+	(void)shard_row(sh, part_row(sh, j, &records), &device, &module);
 	if (j->rate != 0)
 		check_pace(w, j);
 	if (watch.ntouch == watch.room) {
@@ -189,12 +189,12 @@ touch(struct world *w, struct shard *sh, const struct job *j)
 		.lane = contact_worker_of(w, hub_shard_of(device)) };
 }
 
-WRAP(bool, shard_job_step, struct shard *sh, const struct job *j, bool damaged,
-    const struct hub_env *env)
+WRAP(
+    bool, part_step, struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env)
 {
 	if (!the_world->dead)
 		touch(the_world, sh, j);
-	return __real_shard_job_step(sh, j, damaged, env);
+	return __real_part_step(sh, j, damaged, env);
 }
 
 /* ---- commits ---- */

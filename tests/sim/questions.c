@@ -13,7 +13,7 @@
 struct question {
 	struct world *w;
 	struct buf text, rows; /* rows: of all pages so far */
-	struct query_place place;
+	struct query_bookmark bookmark;
 	uint32_t limit, npage;
 	bool count;
 	bool still; /* nothing has changed since it was asked: */
@@ -142,11 +142,11 @@ compare(struct question *k, const struct query *q)
 	if (from != QUERY_DEVICES && from != QUERY_MODULES)
 		return;
 	n = by_documents(k->w, q, &want);
-	if (k->count ? k->place.delivered != n && query_facts(q)->top == UINT64_MAX
+	if (k->count ? k->bookmark.delivered != n && query_facts(q)->top == UINT64_MAX
 	             : !str_eq(buf_view(&want), buf_view(&k->rows)))
 		world_fail(STR_FMT "\nis answered with (%llu rows)\n  " STR_FMT
 		                   "\nby documents it is (%llu rows)\n  " STR_FMT,
-		    STR_ARG(buf_view(&k->text)), (unsigned long long)k->place.delivered,
+		    STR_ARG(buf_view(&k->text)), (unsigned long long)k->bookmark.delivered,
 		    STR_ARG(buf_view(&k->rows)), (unsigned long long)n, STR_ARG(buf_view(&want)));
 	buf_fini(&want);
 	seen.answers++;
@@ -185,7 +185,7 @@ question_back(struct ask *a)
 	if (k->rows.n > 0 && a->nrow > 0)
 		buf_putc(&k->rows, ',');
 	buf_str(&k->rows, buf_view(&a->rows));
-	k->place = a->place;
+	k->bookmark = a->bookmark;
 	if (++k->npage == PAGES_SMALL)
 		k->limit = QUERY_PAGE_MAX;
 	k->still = !failed && nothing_moved(k);
@@ -208,7 +208,7 @@ question_page(struct question *k)
 	if (query_parse(buf_view(&k->text), &options, &a->query, &f) != ERR_OK)
 		world_fail(STR_FMT ": %s", STR_ARG(buf_view(&k->text)), f.text);
 	a->limit = k->limit;
-	a->place = k->place;
+	a->bookmark = k->bookmark;
 	a->count = k->count;
 	a->explain = rnd_below(&k->w->rnd, 8) == 0;
 	k->w->nwalk++;

@@ -23,7 +23,7 @@ static struct {
 	bool on;
 	struct query *q;
 	struct buf text;
-	struct query_place place;
+	struct query_bookmark bookmark;
 	uint32_t limit, npage;
 	struct walked_row rows[DEVICES_MAX];
 } walked;
@@ -127,7 +127,7 @@ page_back(struct ask *a)
 
 	w->nwalk--;
 	w->nhome++;
-	walked.place = a->place;
+	walked.bookmark = a->bookmark;
 	walked.npage++;
 	if (w->dead || !walked.on || a->fault.code != F_NONE || contact_stopping(w)) {
 		walked_drop();
@@ -152,7 +152,7 @@ ask_page(struct world *w)
 	if (query_parse(buf_view(&walked.text), &options, &a->query, &f) != ERR_OK)
 		world_fail(STR_FMT ": %s", STR_ARG(buf_view(&walked.text)), f.text);
 	a->limit = walked.limit;
-	a->place = walked.place;
+	a->bookmark = walked.bookmark;
 	w->nwalk++;
 	ask_send(w, a);
 }
@@ -173,7 +173,7 @@ begin(struct world *w)
 	}
 	if (query_parse(buf_view(&walked.text), &options, &walked.q, &f) != ERR_OK)
 		world_fail(STR_FMT ": %s", STR_ARG(buf_view(&walked.text)), f.text);
-	walked.place = (struct query_place){ 0 };
+	walked.bookmark = (struct query_bookmark){ 0 };
 	walked.npage = 0;
 	walked.limit = limits[rnd_below(&w->rnd, 4)];
 	walked.on = true;

@@ -28,7 +28,7 @@ configuration__R84_shows_all_members(void **state)
 static void
 text_is(struct kit *k, const uint64_t *results, const char *want)
 {
-	struct configurations *set = shard_configurations(k->sh);
+	struct configurations *set = configurations_stored(k->sh);
 	struct buf json = { 0 };
 
 	configuration_write(&json, set->v[0], results);
@@ -386,7 +386,7 @@ configuration__J49_nothing_to_change_writes_nothing(void **state)
 	put(&k, "a", "*", "{'targetCondition':'*','priority':7}");
 	put(&k, "other", NULL, simple("", 7, ".b", "1"));
 	restart(&k);
-	assert_false(shard_sweep_awaited(k.sh));
+	assert_false(configure_sweep_awaited(k.sh));
 	assert_string_equal(kit_counters(&k, "d"), before);
 	end(&k);
 }
@@ -449,12 +449,12 @@ configuration__J36_a_loop_ends(void **state)
 	kit_init(&k);
 	kit_device(&k, "d");
 	put(&k, "flip", NULL, simple("NOT IS_DEFINED(properties.desired.flip)", 0, ".flip", "1"));
-	assert_int_equal(shard_looped(k.sh), 1);
-	assert_false(shard_sweep_awaited(k.sh));
-	shard_sweep_again(k.sh);
-	assert_true(shard_sweep_awaited(k.sh));
+	assert_int_equal(configure_looped(k.sh), 1);
+	assert_false(configure_sweep_awaited(k.sh));
+	configure_sweep_again(k.sh);
+	assert_true(configure_sweep_awaited(k.sh));
 	sweep(&k);
-	assert_int_equal(shard_looped(k.sh), 2);
+	assert_int_equal(configure_looped(k.sh), 2);
 	end(&k);
 }
 
@@ -523,7 +523,7 @@ configuration__a_restart_in_the_middle_of_a_sweep(void **state)
 		sweep_one(&k);
 	kit_commit(&k);
 	restart(&k);
-	assert_true(shard_sweep_awaited(k.sh));
+	assert_true(configure_sweep_awaited(k.sh));
 	sweep(&k);
 	for (int i = 0; i < 20; i++) {
 		snprintf(id, sizeof(id), "d%d", i);
@@ -531,7 +531,7 @@ configuration__a_restart_in_the_middle_of_a_sweep(void **state)
 		kit_shows(&k, "properties/desired/a", "1");
 	}
 	restart(&k);
-	assert_false(shard_sweep_awaited(k.sh));
+	assert_false(configure_sweep_awaited(k.sh));
 	end(&k);
 }
 
@@ -688,11 +688,11 @@ configuration__J43_random_histories_with_failures(void **state)
 		bool found = rnd_below(&k.rnd, 2);
 
 		random_change(&k);
-		for (uint32_t n = rnd_below(&k.rnd, 9); n > 0 && shard_sweep_awaited(k.sh); n--)
+		for (uint32_t n = rnd_below(&k.rnd, 9); n > 0 && configure_sweep_awaited(k.sh); n--)
 			sweep_one(&k);
 		if (rnd_below(&k.rnd, 4) == 0) {
 			kit_fail(&k, found);
-			shard_sweep_restart(k.sh);
+			configure_sweep_restart(k.sh);
 		}
 		kit_commit(&k);
 		publish(&k);

@@ -254,7 +254,7 @@ deployment__L24_where_the_hub_has_no_room_it_stays_targeted(void **ignored)
 	assert_int_equal(kit_read(&k, "e/m1"), F_NONE);
 	assert_int_equal(kit_read(&k, "e/m2"), F_ModuleNotFound);
 	k.env.identities_left = 1;
-	shard_sweep_again(k.sh);
+	configure_sweep_again(k.sh);
 	sweep(&k);
 	state(&k, "a", "'Applied'");
 	assert_int_equal(kit_read(&k, "e/m2"), F_NONE);
@@ -308,7 +308,7 @@ deployment__a_sweep_loads_what_a_family_needs(void **ignored)
 	    F_NONE);
 	kit_commit(&k);
 	restart(&k);
-	assert_true(shard_sweep_awaited(k.sh));
+	assert_true(configure_sweep_awaited(k.sh));
 	sweep(&k);
 	for (int i = 0; i < 6; i++) {
 		snprintf(id, sizeof(id), "e%d/m1", i);
@@ -316,7 +316,7 @@ deployment__a_sweep_loads_what_a_family_needs(void **ignored)
 		assert_string_equal(kit_counters(&k, id), "2 3 2 1");
 	}
 	restart(&k);
-	assert_false(shard_sweep_awaited(k.sh));
+	assert_false(configure_sweep_awaited(k.sh));
 	end(&k);
 }
 

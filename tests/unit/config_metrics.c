@@ -208,7 +208,7 @@ stored__what_is_no_record_is_damage(void **state)
 	publish(&k);
 	assert_int_equal(published->n, 1);
 	assert_non_null(stored("a"));
-	assert_false(shard_sweep_awaited(k.sh)); /* through with the set, as before */
+	assert_false(configure_sweep_awaited(k.sh)); /* through with the set, as before */
 	buf_fini(&record);
 	end(&k);
 }

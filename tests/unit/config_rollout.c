@@ -450,7 +450,7 @@ rollout__RO7_a_device_joins_once_and_stays(void **state)
 		last = n;
 		if (w % 2)
 			restart(&k);
-		assert_false(shard_sweep_awaited(k.sh));
+		assert_false(configure_sweep_awaited(k.sh));
 		counted(&k, n, n, 0);
 		counted(&k, n, n, 0);
 	}
@@ -708,11 +708,12 @@ rollout__RO11_failed_commits_and_restarts(void **state)
 			run_rollout(&k, (struct op_rollout){ .action = ROLLOUT_HALT });
 		else if (round % 4 == 3)
 			run_rollout(&k, (struct op_rollout){ .action = ROLLOUT_RESUME });
-		for (uint32_t i = rnd_below(&k.rnd, FLEET); i > 0 && shard_sweep_awaited(k.sh); i--)
+		for (uint32_t i = rnd_below(&k.rnd, FLEET); i > 0 && configure_sweep_awaited(k.sh);
+		     i--)
 			sweep_one(&k);
 		if (rnd_below(&k.rnd, 3) == 0) {
 			kit_fail(&k, found);
-			shard_sweep_restart(k.sh);
+			configure_sweep_restart(k.sh);
 		}
 		kit_commit(&k);
 		publish(&k);

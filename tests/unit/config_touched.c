@@ -15,7 +15,7 @@ sweep_asks(struct kit *k)
 
 	kit_commit(k);
 	shard_evict(k->sh, 0);
-	while (shard_sweep_awaited(k->sh))
+	while (configure_sweep_awaited(k->sh))
 		asked |= sweep_one(k);
 	kit_commit(k);
 	return asked;
@@ -61,9 +61,9 @@ touched__J36_rows_that_were_put_off_are_evaluated_again(void **state)
 	kit_init(&k);
 	kit_device(&k, "d");
 	put(&k, "l", NULL, simple("NOT IS_DEFINED(properties.desired.x)", 1, ".x", "1"));
-	assert_int_equal(shard_looped(k.sh), 1);
+	assert_int_equal(configure_looped(k.sh), 1);
 	put(&k, "n", NULL, simple("tags.t = 2", 1, ".n", "1"));
-	assert_int_equal(shard_looped(k.sh), 2);
+	assert_int_equal(configure_looped(k.sh), 2);
 	end(&k);
 }
 
@@ -103,7 +103,7 @@ touched__J42_a_start_evaluates_what_looks_at_connections(void **state)
 	restart(&k);
 	sweep(&k);
 	twin_shows(&k, "d", "properties/desired/x", "-");
-	assert_false(shard_sweep_awaited(k.sh));
+	assert_false(configure_sweep_awaited(k.sh));
 	end(&k);
 }
 
@@ -125,7 +125,7 @@ touched__J42_what_the_end_of_a_link_brought_and_a_failed_commit_undid(void **sta
 	twin_shows(&k, "d", "properties/desired/x", "1");
 	kit_fail(&k, false);
 	kit_commit(&k);
-	shard_sweep_restart(k.sh);
+	configure_sweep_restart(k.sh);
 	sweep(&k);
 	twin_shows(&k, "d", "properties/desired/x", "1");
 	end(&k);
@@ -140,7 +140,7 @@ loaded(struct kit *k, uint32_t row)
 	unsigned records;
 	uint32_t other;
 
-	while ((other = shard_family_row(k->sh, row, &records)) != TABLE_NONE) {
+	while ((other = configure_family_row(k->sh, row, &records)) != TABLE_NONE) {
 		unsigned missing;
 
 		k->key.n = 0;
@@ -333,11 +333,12 @@ touched__J42_J43_J52_every_row_is_in_line_after_any_history(void **state)
 			random_row_change(&k);
 		else
 			random_set_change(&k);
-		for (uint32_t n = rnd_below(&k.rnd, 12); n > 0 && shard_sweep_awaited(k.sh); n--)
+		for (uint32_t n = rnd_below(&k.rnd, 12); n > 0 && configure_sweep_awaited(k.sh);
+		     n--)
 			sweep_one(&k);
 		if (rnd_below(&k.rnd, 10) == 0) {
 			kit_fail(&k, found);
-			shard_sweep_restart(k.sh);
+			configure_sweep_restart(k.sh);
 		}
 		kit_commit(&k);
 		publish(&k);

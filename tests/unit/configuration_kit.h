@@ -16,8 +16,8 @@ publish(struct kit *k)
 {
 	struct configurations *old = published;
 
-	published = shard_configurations(k->sh);
-	shard_configure(k->sh, published);
+	published = configurations_stored(k->sh);
+	configure_use(k->sh, published);
 	configurations_free(old);
 }
 
@@ -29,7 +29,7 @@ sweep_one(struct kit *k)
 	unsigned records, asked = 0;
 	uint32_t row;
 
-	while ((row = shard_sweep_row(k->sh, &records)) != TABLE_NONE) {
+	while ((row = configure_sweep_row(k->sh, &records)) != TABLE_NONE) {
 		unsigned missing;
 
 		asked |= records;
@@ -38,7 +38,7 @@ sweep_one(struct kit *k)
 		str_cut(str_sub(buf_view(&k->key), 2), '\0', &device, &module);
 		kit_fill(k, device, module, missing);
 	}
-	shard_sweep(k->sh, &k->env);
+	configure_sweep(k->sh, &k->env);
 	return asked;
 }
 
@@ -46,7 +46,7 @@ static UNUSED void
 sweep(struct kit *k)
 {
 	k->env.now_us += SECOND;
-	while (shard_sweep_awaited(k->sh))
+	while (configure_sweep_awaited(k->sh))
 		sweep_one(k);
 	if (!k->hold)
 		kit_commit(k);

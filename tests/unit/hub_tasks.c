@@ -97,7 +97,7 @@ tasks__Q03_a_page_ends_at_its_limit_and_the_next_goes_on(void **state)
 {
 	struct kit *k = *state;
 	unsigned n = 0;
-	struct query_place place = { 0 };
+	struct query_bookmark bookmark = { 0 };
 	bool more = true;
 
 	fleet(k);
@@ -108,12 +108,12 @@ tasks__Q03_a_page_ends_at_its_limit_and_the_next_goes_on(void **state)
 		stepper_init(&st, k, 1 << 20);
 		st.looks = 1;
 		st.cold = true;
-		q->task.place = place;
+		q->task.bookmark = bookmark;
 		stepper_runs(&st, &q->task);
 		n += q->task.page->nrow;
 		more = q->task.page->more;
 		assert_true(more ? q->task.page->nrow == 17 : q->task.page->nrow == FLEET % 17);
-		place = q->task.place;
+		bookmark = q->task.bookmark;
 		task_free(&q->task);
 		stepper_fini(&st);
 	}
@@ -228,7 +228,7 @@ tasks__without_leave_to_make_columns_wait(void **state)
 
 	fleet(k);
 	stepper_init(&st, k, 1 << 20);
-	q->task.place.shard = k->sh->index;
+	q->task.bookmark.shard = k->sh->index;
 	task_begin(&q->task, 1 << 20);
 	st.no_leave = true;
 	for (unsigned i = 1; i < 5; i++) {
@@ -262,7 +262,7 @@ tasks__parts_of_an_aggregate_are_put_together(void **state)
 	     i++) { /* each sees the same shard: counts are three times as large */
 		parts[i] = task_part(&q->task, 3);
 		assert_non_null(parts[i]);
-		parts[i]->place.shard = k->sh->index;
+		parts[i]->bookmark.shard = k->sh->index;
 		assert_int_equal(stepper_slice(&st, parts[i]), STEP_DONE);
 		task_merge(&q->task, parts[i]);
 		task_free(parts[i]);
@@ -390,7 +390,7 @@ cargo__R48_each_item_has_its_own_outcome(void **state)
 	cargo_add(k, c, OP_TWIN_PATCH, "d7", "{'tags':{'n':{'$bad':1}}}");
 	cargo_add(k, c, OP_IDENTITY_DELETE, "d8", NULL);
 	while (!c->task.ended) {
-		c->task.place.shard = cargo_shard(c);
+		c->task.bookmark.shard = cargo_shard(c);
 		assert_int_equal(stepper_slice(&st, &c->task), STEP_DONE);
 	}
 	assert_int_equal(c->items[0].fault, F_NONE);

@@ -46,7 +46,7 @@ know(struct kit *k, struct job *j)
 {
 	struct jobs *set = jobs_with(NULL, NUMBER, j);
 
-	shard_jobs_know(k->sh, set);
+	jobs_know(k->sh, set);
 	jobs_unref(set);
 }
 
@@ -61,8 +61,8 @@ begin(struct kit *k, const char *body)
 	know(k, j);
 	for (uint32_t r = 0; r < shard_rows(k->sh); r++)
 		rowset_add(&rows, r);
-	shard_job_targets(k->sh, j, &rows, &k->env);
-	shard_job_order(k->sh, j, 1000);
+	part_targets(k->sh, j, &rows, &k->env);
+	part_order(k->sh, j, 1000);
 	rowset_fini(&rows);
 	return j;
 }
@@ -79,8 +79,8 @@ save(struct kit *k, const struct job *j)
 {
 	struct job_report r;
 
-	if (shard_job_save(k->sh, j, &k->env, &r))
-		shard_job_committed(k->sh, &r);
+	if (part_save(k->sh, j, &k->env, &r))
+		part_committed(k->sh, &r);
 	kit_commit(k);
 }
 

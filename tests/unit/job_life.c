@@ -29,7 +29,7 @@ ask(struct kit *k, enum op_kind kind, const char *id, const char *body)
 static int64_t
 tick(struct kit *k)
 {
-	int64_t us = shard_jobs_tick(k->sh, &k->env);
+	int64_t us = jobs_tick(k->sh, &k->env);
 
 	kit_commit(k);
 	return us;
@@ -46,7 +46,7 @@ job_of(struct kit *k, const char *id)
 	if (k == NULL)
 		return NULL;
 	set = shard_jobs(k->sh);
-	shard_jobs_know(k->sh, set); /* as the shell does once it is on disk */
+	jobs_know(k->sh, set); /* as the shell does once it is on disk */
 	return jobs_find(set, str_of(id));
 }
 
@@ -68,7 +68,7 @@ report(struct kit *k, const char *id, uint32_t from, uint32_t to, bool ended)
 		.counts = { .devices = 3, .succeeded = 2, .failed = 1, .bytes = 10 } };
 
 	for (r.shard = from; r.shard < to; r.shard++)
-		shard_job_reported(k->sh, &r);
+		jobs_reported(k->sh, &r);
 }
 
 static void
@@ -231,7 +231,7 @@ life__J18_targets_that_cannot_be_chosen_fail_it(void **state)
 	assert_int_equal(ask(&k, OP_JOB_PUT, "j", PATCHES), F_NONE);
 	tick(&k);
 	broken.number = job_of(&k, "j")->number;
-	shard_job_reported(k.sh, &broken);
+	jobs_reported(k.sh, &broken);
 	tick(&k);
 	assert_int_equal(job_of(&k, "j")->state.stop, JOB_STOP_FAILED);
 	report(&k, "j", 0, SHARDS, true);
@@ -257,7 +257,7 @@ life__each_step_is_undone_with_its_commit(void **state)
 	assert_null(job_of(&k, "j"));
 	assert_int_equal(ask(&k, OP_JOB_PUT, "j", PATCHES), F_NONE);
 	kit_commit(&k);
-	assert_int_equal(shard_jobs_tick(k.sh, &k.env) > 0, true);
+	assert_int_equal(jobs_tick(k.sh, &k.env) > 0, true);
 	assert_int_equal(status_of(&k, "j"), JOB_RUNNING);
 	kit_fail(&k, true); /* it is found on disk all the same, and mended */
 	kit_commit(&k);

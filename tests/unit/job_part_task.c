@@ -42,7 +42,7 @@ report(void *ctx, const struct job_report *r)
 	s->nbroken += r->broken;
 	if (!r->broken) {
 		s->last = *r;
-		shard_job_committed(s->k.sh, r);
+		part_committed(s->k.sh, r);
 	}
 	kit_commit(&s->k);
 }
@@ -84,7 +84,7 @@ seen_begin(struct seen *s, const char *body)
 	face = (struct part_face){ s, calls_full, call, report, no_family, saved };
 	s->pt = part_task_new(&face);
 	s->pt->job = s->job;
-	s->pt->task.place.shard = s->k.sh->index;
+	s->pt->task.bookmark.shard = s->k.sh->index;
 }
 
 static void
@@ -140,8 +140,8 @@ part__a_record_that_cannot_be_had(void **state)
 
 	(void)state;
 	seen_begin(&s, PATCHES);
-	assert_int_equal(shard_job_phase(s.k.sh, s.job), JOB_CHOOSES);
-	while (shard_job_phase(s.k.sh, s.job) != JOB_WORKS)
+	assert_int_equal(part_phase(s.k.sh, s.job), JOB_CHOOSES);
+	while (part_phase(s.k.sh, s.job) != JOB_WORKS)
 		(void)stepper_slice(&s.st, &s.pt->task);
 	s.st.broken = "d17";
 	s.st.broken_as = ERR_IO;

@@ -20,13 +20,13 @@ part__J23_results_are_bounded_and_answers_go_without_payload_then(void **state)
 	kit_device(&k, "d2");
 	j = begin(&k, CALLS);
 	for (int i = 0; i < 2; i++) {
-		uint32_t row = shard_job_row(k.sh, j, &records);
+		uint32_t row = part_row(k.sh, j, &records);
 
-		assert_true(shard_job_step(k.sh, j, false, &k.env));
+		assert_true(part_step(k.sh, j, false, &k.env));
 		if (i == 1) /* as if so many had answered; the last one does not fit any more */
 			part_find(k.sh, NUMBER)->work->now.bytes =
 			    JOB_PART_BYTES_MAX - sizeof(doc) + 1;
-		shard_job_answer(k.sh, j, row, &a, &k.env);
+		part_answer(k.sh, j, row, &a, &k.env);
 		save(&k, j);
 		assert_true(result_of(&k, row, &r));
 		assert_int_equal(r.kind, RESULT_RESPONSE);
@@ -50,8 +50,8 @@ old_goes(struct kit *k, const char *other, uint32_t *row)
 		kit_device(k, other);
 	*row = shard_find(k->sh, STR("old"), STR_NONE);
 	j = begin(k, PATCHES);
-	assert_int_equal(shard_job_row(k->sh, j, &records), *row);
-	assert_false(shard_job_step(k->sh, j, false, &k->env));
+	assert_int_equal(part_row(k->sh, j, &records), *row);
+	assert_false(part_step(k->sh, j, false, &k->env));
 	save(k, j);
 	assert_int_equal(part_find(k->sh, NUMBER)->work == NULL, other == NULL);
 	assert_false(result_of(k, *row, &r)); /* the part tells it */
@@ -132,14 +132,14 @@ step(struct kit *k, struct job *j)
 	static char id[ID_MAX + 1];
 	struct str device, module;
 	unsigned records;
-	uint32_t row = shard_job_row(k->sh, j, &records);
+	uint32_t row = part_row(k->sh, j, &records);
 
 	if (row == TABLE_NONE)
 		return "";
 	assert_true(shard_row(k->sh, row, &device, &module));
 	snprintf(id, sizeof(id), STR_FMT, STR_ARG(device));
 	assert_int_equal(shard_row_missing(k->sh, row, records, &k->key), 0);
-	(void)shard_job_step(k->sh, j, false, &k->env);
+	(void)part_step(k->sh, j, false, &k->env);
 	return id;
 }
 
@@ -157,20 +157,20 @@ devices(struct kit *k)
 static enum target_status
 shown(struct kit *k, uint32_t row, struct hub_target *t)
 {
-	struct hub_targets *ts = shard_targets_open(k->sh, NUMBER);
+	struct hub_targets *ts = targets_open(k->sh, NUMBER);
 	struct buf key = { 0 };
 	struct kit_row *r;
 	uint32_t at;
 
 	assert_non_null(ts);
-	shard_targets_key(ts, row, &key);
+	targets_key(ts, row, &key);
 	r = rows_find(&k->store, RECORD_COMMON, buf_view(&key));
-	at = shard_targets_next(
+	at = targets_next(
 	    ts, row, r != NULL ? row : TABLE_NONE, r != NULL ? buf_view(&r->value) : STR_NONE, t);
 	assert_int_equal(at, row);
 	assert_false(t->damaged);
 	buf_fini(&key);
-	shard_targets_close(ts);
+	targets_close(ts);
 	return t->status;
 }
 
@@ -185,7 +185,7 @@ part__J20_J21_targets_have_their_turn_in_the_order_of_their_keys(void **state)
 	(void)state;
 	devices(&k);
 	j = begin(&k, PATCHES);
-	assert_int_equal(shard_job_phase(k.sh, j), JOB_WORKS);
+	assert_int_equal(part_phase(k.sh, j), JOB_WORKS);
 	assert_string_equal(step(&k, j), "a");
 	assert_string_equal(step(&k, j), "b");
 	save(&k, j);
@@ -194,13 +194,13 @@ part__J20_J21_targets_have_their_turn_in_the_order_of_their_keys(void **state)
 	assert_string_equal(step(&k, j), "c");
 	assert_string_equal(step(&k, j), "d");
 	assert_string_equal(step(&k, j), "");
-	assert_true(shard_job_save(k.sh, j, &k.env, &r));
+	assert_true(part_save(k.sh, j, &k.env, &r));
 	assert_true(r.ended);
 	assert_int_equal(r.counts.devices, 4);
 	assert_int_equal(r.counts.succeeded, 4);
-	shard_job_committed(k.sh, &r);
+	part_committed(k.sh, &r);
 	kit_commit(&k);
-	assert_int_equal(shard_job_phase(k.sh, j), JOB_ENDS);
+	assert_int_equal(part_phase(k.sh, j), JOB_ENDS);
 	assert_int_equal(kit_read(&k, "d"), F_NONE);
 	kit_shows(&k, "tags/a", "1");
 	end(&k, j);
@@ -237,14 +237,14 @@ part__J21_a_step_whose_commit_fails_has_not_been(void **state)
 	for (int found = 0; found < 2; found++) {
 		assert_string_equal(step(&k, j), "b");
 		assert_string_equal(step(&k, j), "c");
-		assert_true(shard_job_save(k.sh, j, &k.env, &r));
+		assert_true(part_save(k.sh, j, &k.env, &r));
 		assert_int_equal(r.counts.succeeded, 3);
 		kit_fail(&k, found);
-		shard_jobs_restart(k.sh);
+		jobs_undone(k.sh);
 		kit_commit(&k);
 		assert_string_equal(kit_counters(&k, "b"), "1 2 1 1");
-		assert_int_equal(shard_job_phase(k.sh, j), JOB_ORDERS);
-		shard_job_order(k.sh, j, 1000);
+		assert_int_equal(part_phase(k.sh, j), JOB_ORDERS);
+		part_order(k.sh, j, 1000);
 	}
 	assert_string_equal(step(&k, j), "b");
 	assert_string_equal(step(&k, j), "c");
@@ -269,8 +269,8 @@ part__J21_it_goes_on_after_a_start_where_it_was(void **state)
 	save(&k, j);
 	kit_restart_all(&k);
 	know(&k, j);
-	assert_int_equal(shard_job_phase(k.sh, j), JOB_ORDERS);
-	shard_job_order(k.sh, j, 1000);
+	assert_int_equal(part_phase(k.sh, j), JOB_ORDERS);
+	part_order(k.sh, j, 1000);
 	kit_read(&k, "c"); /* its records, into memory */
 	assert_string_equal(step(&k, j), "c");
 	end(&k, j);
@@ -320,10 +320,10 @@ part__a_target_whose_deletion_fails_has_its_turn(void **state)
 	k.hold = true;
 	assert_int_equal(kit_delete(&k, "a", NULL), F_NONE);
 	kit_fail(&k, true);
-	shard_jobs_restart(k.sh);
+	jobs_undone(k.sh);
 	kit_commit(&k);
 	assert_false(result_of(&k, row_of(&k, "a"), &r));
-	shard_job_order(k.sh, j, 1000);
+	part_order(k.sh, j, 1000);
 	assert_string_equal(step(&k, j), "a");
 	save(&k, j);
 	assert_int_equal(part_find(k.sh, NUMBER)->work->now.failed, 0);
@@ -358,10 +358,10 @@ part__J15_J19_who_had_no_turn_when_it_stopped(void **state)
 		now = job_in(&k, PATCHES, &stopped);
 		know(&k, now);
 		assert_string_equal(step(&k, now), "");
-		assert_true(shard_job_save(k.sh, now, &k.env, &r));
+		assert_true(part_save(k.sh, now, &k.env, &r));
 		assert_true(r.ended);
 		assert_int_equal(r.counts.failed, stops[i].failed);
-		shard_job_committed(k.sh, &r);
+		part_committed(k.sh, &r);
 		kit_commit(&k);
 		assert_int_equal(shown(&k, row_of(&k, "a"), &t), TARGET_COMPLETED);
 		assert_int_equal(shown(&k, row_of(&k, "d"), &t), stops[i].status);
@@ -393,19 +393,19 @@ part__J22_so_many_calls_are_under_way_and_the_next_waits(void **state)
 	first = row_of(&k, "d00");
 	j = begin(&k, CALLS);
 	for (unsigned i = 0; i < JOB_FLIGHTS_MAX; i++) {
-		assert_true(shard_job_row(k.sh, j, &records) != TABLE_NONE);
-		assert_true(shard_job_step(k.sh, j, false, &k.env));
+		assert_true(part_row(k.sh, j, &records) != TABLE_NONE);
+		assert_true(part_step(k.sh, j, false, &k.env));
 	}
-	assert_int_equal(shard_job_row(k.sh, j, &records), TABLE_NONE);
+	assert_int_equal(part_row(k.sh, j, &records), TABLE_NONE);
 	save(&k, j);
 	assert_int_equal(shown(&k, first, &t), TARGET_RUNNING);
-	shard_job_answer(k.sh, j, first, &gone, &k.env);
-	shard_job_answer(k.sh, j, first, &gone, &k.env); /* it is not under way any more */
+	part_answer(k.sh, j, first, &gone, &k.env);
+	part_answer(k.sh, j, first, &gone, &k.env); /* it is not under way any more */
 	save(&k, j);
 	assert_int_equal(shown(&k, first, &t), TARGET_FAILED);
 	assert_true(str_eq(t.text, STR("away")));
 	assert_int_equal(part_find(k.sh, NUMBER)->work->now.failed, 1);
-	assert_true(shard_job_row(k.sh, j, &records) != TABLE_NONE);
+	assert_true(part_row(k.sh, j, &records) != TABLE_NONE);
 	end(&k, j);
 }
 
@@ -423,14 +423,14 @@ part__J17_what_a_forgotten_job_has_left_goes(void **state)
 	devices(&k);
 	j = begin(&k, PATCHES);
 	save(&k, j);
-	assert_int_equal(shard_job_forgotten(k.sh, room, &results), 0);
+	assert_int_equal(part_forgotten(k.sh, room, &results), 0);
 	none = jobs_with(NULL, 0, NULL);
-	shard_jobs_know(k.sh, none);
+	jobs_know(k.sh, none);
 	jobs_unref(none);
-	assert_int_equal(shard_job_forgotten(k.sh, room, &results), NUMBER);
-	shard_job_forget(k.sh, NUMBER, &k.env);
+	assert_int_equal(part_forgotten(k.sh, room, &results), NUMBER);
+	part_forget(k.sh, NUMBER, &k.env);
 	kit_commit(&k);
-	assert_int_equal(shard_job_forgotten(k.sh, room, &results), 0);
+	assert_int_equal(part_forgotten(k.sh, room, &results), 0);
 	for (uint32_t i = 0; i < k.store.n; i++)
 		assert_int_not_equal(k.store.v[i].kind, RECORD_COMMON);
 	end(&k, j);

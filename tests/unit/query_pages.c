@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-static const struct query_place place = { .shard = 63,
+static const struct query_bookmark bookmark = { .shard = 63,
 	.row = UINT64_MAX - 1,
 	.delivered = 12345678901,
 	.generation = 0x8000000000000001 };
@@ -14,16 +14,16 @@ static const struct query_place place = { .shard = 63,
 static void
 query_token__Q06_comes_back_as_it_went(void **state)
 {
-	static const struct query_place places[] = { { 0 },
+	static const struct query_bookmark bookmarks[] = { { 0 },
 		{ UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX }, { 1, 2, 3, 4 } };
-	struct query_place got;
+	struct query_bookmark got;
 	struct buf b = { 0 };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+	for (size_t i = 0; i < sizeof(bookmarks) / sizeof(bookmarks[0]); i++) {
 		b.n = 0;
 		buf_cstr(&b, "before");
-		query_token_write(&b, 77 + i, &places[i]);
+		query_token_write(&b, 77 + i, &bookmarks[i]);
 		assert_int_equal(b.n, 6 + QUERY_TOKEN_LEN);
 		for (size_t k = 6; k < b.n; k++)
 			assert_non_null(strchr(
@@ -31,9 +31,10 @@ query_token__Q06_comes_back_as_it_went(void **state)
 			    b.p[k]));
 		assert_int_equal(
 		    query_token_read(str_sub(buf_view(&b), 6), 77 + i, &got, NULL), ERR_OK);
-		assert_int_equal(got.shard, places[i].shard);
-		assert_true(got.row == places[i].row && got.delivered == places[i].delivered &&
-		    got.generation == places[i].generation);
+		assert_int_equal(got.shard, bookmarks[i].shard);
+		assert_true(got.row == bookmarks[i].row &&
+		    got.delivered == bookmarks[i].delivered &&
+		    got.generation == bookmarks[i].generation);
 	}
 	buf_fini(&b);
 }
@@ -41,12 +42,12 @@ query_token__Q06_comes_back_as_it_went(void **state)
 static void
 query_token__Q04_other_query_is_refused(void **state)
 {
-	struct query_place got = { 0 };
+	struct query_bookmark got = { 0 };
 	struct fault f;
 	struct buf b = { 0 };
 
 	(void)state;
-	query_token_write(&b, 1, &place);
+	query_token_write(&b, 1, &bookmark);
 	assert_int_equal(query_token_read(buf_view(&b), 2, &got, &f), ERR_ARG);
 	assert_int_equal(f.code, F_ArgumentInvalid);
 	assert_non_null(strstr(f.text, "another query"));
@@ -60,12 +61,12 @@ query_token__Q04_damaged_is_refused(void **state)
 {
 	static const char alphabet[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=. \xC3";
-	struct query_place got;
+	struct query_bookmark got;
 	struct fault f;
 	struct buf b = { 0 };
 
 	(void)state;
-	query_token_write(&b, 1, &place);
+	query_token_write(&b, 1, &bookmark);
 	for (size_t i = 0; i < b.n; i++) {
 		char was = b.p[i];
 		for (size_t k = 0; k < sizeof(alphabet); k++) {

@@ -205,7 +205,7 @@ stepper_slice(struct stepper *st, struct task *t)
 static UNUSED void
 stepper_runs(struct stepper *st, struct task *t)
 {
-	t->place.shard = st->k->sh->index;
+	t->bookmark.shard = st->k->sh->index;
 	task_begin(t, 1 << 20);
 	while (!t->ended && stepper_slice(st, t) == STEP_OVER)
 		assert_true(st->slices < 1000000);

@@ -75,7 +75,7 @@ counts(struct kit *k, const char *query, unsigned want)
 	query_task_of(w->task)->count = true;
 	w = kit_do_tour(k, w);
 	assert_int_equal(w->task->fault.code, F_NONE);
-	assert_int_equal(w->task->place.delivered, want);
+	assert_int_equal(w->task->bookmark.delivered, want);
 }
 
 #endif

@@ -679,7 +679,7 @@ kit_put_rows(struct buf *out, const struct tour *w)
 static UNUSED const char *
 kit_query(struct kit *k, const char *query, uint32_t limit)
 {
-	struct query_place place = { 0 };
+	struct query_bookmark bookmark = { 0 };
 	bool more = true;
 
 	k->text.n = 0;
@@ -687,7 +687,7 @@ kit_query(struct kit *k, const char *query, uint32_t limit)
 		struct tour *w = kit_tour(k, query, limit);
 
 		assert_true(page < 100000);
-		w->task->place = place;
+		w->task->bookmark = bookmark;
 		w = kit_do_tour(k, w);
 		if (w->task->fault.code != F_NONE)
 			fail_msg("%s", w->task->fault.text);
@@ -696,7 +696,7 @@ kit_query(struct kit *k, const char *query, uint32_t limit)
 		if (k->text.n > 0 && w->task->page->nrow > 0)
 			buf_putc(&k->text, ',');
 		kit_put_rows(&k->text, w);
-		place = w->task->place;
+		bookmark = w->task->bookmark;
 		more = w->task->page->more;
 	}
 	for (size_t i = 0; i < k->text.n; i++)

@@ -20,12 +20,12 @@ sweep__R93_every_row_of_every_worker(void **state)
 	w = kit_tour(k, "SELECT * FROM devices WHERE configurations.a.status = 'Applied'", 100);
 	query_task_of(w->task)->count = true;
 	w = kit_do_tour(k, w);
-	assert_int_equal(w->task->place.delivered, FLEET + 5);
+	assert_int_equal(w->task->bookmark.delivered, FLEET + 5);
 	assert_int_equal(w->task->page->rows.rest.n, 0);
 	w = kit_tour(k, "SELECT deviceId, COUNT() AS n FROM devices GROUP BY deviceId", 100);
 	query_task_of(w->task)->count = true;
 	w = kit_do_tour(k, w);
-	assert_int_equal(w->task->place.delivered, FLEET + 5);
+	assert_int_equal(w->task->bookmark.delivered, FLEET + 5);
 	assert_int_equal(kit_do_work(k, change(k, OP_CONFIGURATION_DELETE, "a", NULL)), F_NONE);
 	until(k, "NOT is_defined(properties.desired.a) AND NOT is_defined(configurations)",
 	    FLEET + 5);

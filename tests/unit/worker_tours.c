@@ -60,7 +60,7 @@ static void
 query__a_place_holds_over_a_start_with_other_workers(void **state)
 {
 	struct kit *k = *state;
-	struct query_place place = { 0 };
+	struct query_bookmark bookmark = { 0 };
 	struct buf rows = { 0 };
 	bool more = true;
 
@@ -68,10 +68,10 @@ query__a_place_holds_over_a_start_with_other_workers(void **state)
 	for (unsigned n = 2; more; n = n % 16 + 3) {
 		struct tour *w = kit_tour(k, "SELECT deviceId FROM devices", 80);
 
-		w->task->place = place;
+		w->task->bookmark = bookmark;
 		w = kit_do_tour(k, w);
 		kit_put_rows(&rows, w);
-		place = w->task->place;
+		bookmark = w->task->bookmark;
 		more = w->task->page->more;
 		kit_stop(k);
 		kit_start(k, n);
