@@ -17,7 +17,7 @@ checkpoint_into(const struct engine *engine, const char *dir, struct fault *f)
 }
 
 static enum err
-checkpoint_make(struct store *s, const char *dir, struct fault *f)
+checkpoint_make(struct rocks *s, const char *dir, struct fault *f)
 {
 	enum err e = ERR_IO;
 
@@ -31,8 +31,9 @@ checkpoint_make(struct store *s, const char *dir, struct fault *f)
 }
 
 enum err
-store_checkpoint(struct store *s, const char *dir, struct fault *f)
+rocks_checkpoint(struct store *face, const char *dir, struct fault *f)
 {
+	struct rocks *s = rocks_of(face);
 	struct buf beside = { 0 };
 	enum err e;
 

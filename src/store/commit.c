@@ -9,7 +9,6 @@
  */
 #include <stdlib.h>
 
-#include "store/face.h"
 #include "store/priv.h"
 
 static enum store_result
@@ -21,7 +20,7 @@ result_of(enum err e)
 }
 
 static void
-acknowledge(struct store *s, uint64_t last)
+acknowledge(struct rocks *s, uint64_t last)
 {
 	uint64_t was = atomic_load_explicit(&s->last_row, memory_order_relaxed);
 
@@ -51,7 +50,7 @@ batch_translate(const struct store_batch *b, const struct engine *e, rocksdb_wri
 static enum err
 write_batch(struct lane *l, const struct store_batch *b, struct fault *f)
 {
-	struct store *s = l->store;
+	struct rocks *s = l->store;
 	char *error = NULL;
 	uint64_t last;
 	enum err e;
@@ -69,13 +68,14 @@ write_batch(struct lane *l, const struct store_batch *b, struct fault *f)
 static enum store_result
 commit(struct lane *l, const struct store_batch *b)
 {
-	struct store *s = l->store;
+	struct rocks *s = l->store;
 	struct fault f = { 0 };
 	bool ready;
 	enum err e = ERR_IO;
 
 	store_share(s);
-	if ((ready = store_state(s, NULL) == STORE_READY) && (e = write_batch(l, b, &f)) != ERR_OK)
+	if ((ready = rocks_state(&s->face, NULL) == STORE_READY) &&
+	    (e = write_batch(l, b, &f)) != ERR_OK)
 		store_fail(s, e, &f);
 	store_unshare(s);
 	atomic_fetch_add_explicit(e ? &s->commit_failures : &s->commits, 1, memory_order_relaxed);
@@ -121,8 +121,9 @@ batch_done(struct lane *l, struct store_batch *b)
 }
 
 struct store_batch *
-store_batch_next(struct store *s, unsigned lane)
+rocks_batch_next(struct store *face, unsigned lane)
 {
+	struct rocks *s = rocks_of(face);
 	struct lane *l = &s->lanes[lane];
 	struct store_batch *b;
 
@@ -165,8 +166,9 @@ lane_run(void *arg)
 }
 
 void
-store_submit(struct store *s, unsigned lane, struct store_batch *b, uint64_t cookie)
+rocks_submit(struct store *face, unsigned lane, struct store_batch *b, uint64_t cookie)
 {
+	struct rocks *s = rocks_of(face);
 	struct lane *l = &s->lanes[lane];
 	unsigned at;
 
@@ -184,8 +186,9 @@ store_submit(struct store *s, unsigned lane, struct store_batch *b, uint64_t coo
 }
 
 void
-store_resume(struct store *s, unsigned lane)
+rocks_resume(struct store *face, unsigned lane)
 {
+	struct rocks *s = rocks_of(face);
 	struct lane *l = &s->lanes[lane];
 
 	assert(lane < s->nlane);
@@ -196,7 +199,7 @@ store_resume(struct store *s, unsigned lane)
 }
 
 enum err
-lanes_start(struct store *s, struct fault *f)
+lanes_start(struct rocks *s, struct fault *f)
 {
 	for (unsigned i = 0; i < s->o.lanes; i++) {
 		struct lane *l = &s->lanes[i];
@@ -218,7 +221,7 @@ lanes_start(struct store *s, struct fault *f)
 }
 
 void
-lanes_stop(struct store *s)
+lanes_stop(struct rocks *s)
 {
 	for (unsigned i = 0; i < s->nlane; i++) {
 		struct lane *l = &s->lanes[i];

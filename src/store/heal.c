@@ -22,7 +22,7 @@
 #include "store/priv.h"
 
 static void
-die(struct store *s, const struct fault *f)
+die(struct rocks *s, const struct fault *f)
 {
 	char line[FAULT_TEXT_MAX + 80];
 
@@ -44,13 +44,13 @@ state_for(enum err e)
 }
 
 bool
-store_is_away(const struct store *s)
+store_is_away(const struct rocks *s)
 {
 	return !dir_has(s->dir, "CURRENT");
 }
 
 static void
-fail_as(struct store *s, enum err e, const struct fault *f)
+fail_as(struct rocks *s, enum err e, const struct fault *f)
 {
 	bool unknown = e != ERR_FULL && engine_error_is_sync(f);
 	bool first;
@@ -73,7 +73,7 @@ fail_as(struct store *s, enum err e, const struct fault *f)
 /* A log of which RocksDB has flushed all is removed by its name: not from a directory that has come back, and needs it until it is opened
  * again. What is left over goes then. */
 static void
-keep_files(struct store *s)
+keep_files(struct rocks *s)
 {
 	char *error = NULL;
 
@@ -83,7 +83,7 @@ keep_files(struct store *s)
 
 /* To RocksDB a file that is missing is a corrupt store. What a failed sync means does not change with it. */
 void
-store_fail(struct store *s, enum err e, const struct fault *f)
+store_fail(struct rocks *s, enum err e, const struct fault *f)
 {
 	struct fault away = { 0 };
 
@@ -98,7 +98,7 @@ store_fail(struct store *s, enum err e, const struct fault *f)
 
 /* A directory that comes back is another one to the system, so it is held anew. */
 static enum err
-hold_again(struct store *s, struct fault *f)
+hold_again(struct rocks *s, struct fault *f)
 {
 	struct stat held, now;
 	int fd;
@@ -116,7 +116,7 @@ hold_again(struct store *s, struct fault *f)
 }
 
 static enum err
-not_as_left(const struct store *s, struct fault *f)
+not_as_left(const struct rocks *s, struct fault *f)
 {
 	fault_set(f, F_ServerError, "%s is not as it was left: start the hub again", s->dir);
 	return ERR_CORRUPT;
@@ -124,7 +124,7 @@ not_as_left(const struct store *s, struct fault *f)
 
 /* What is in memory goes with what was left in the directory, and with nothing else that is found there. */
 static enum err
-is_the_same(struct store *s, struct fault *f)
+is_the_same(struct rocks *s, struct fault *f)
 {
 	struct buf identity = { 0 };
 	struct lengths l;
@@ -144,7 +144,7 @@ is_the_same(struct store *s, struct fault *f)
 
 /* Each row has its number, so an older copy of the same store is told by its last one. */
 static enum err
-recover_all(struct store *s, struct fault *f)
+recover_all(struct rocks *s, struct fault *f)
 {
 	enum err e = engine_recover(s, f);
 
@@ -157,7 +157,7 @@ recover_all(struct store *s, struct fault *f)
 
 /* Closing stops RocksDB's own attempts too; readers and committers are kept out by the lock. */
 static enum err
-open_again(struct store *s, struct fault *f)
+open_again(struct rocks *s, struct fault *f)
 {
 	enum err e;
 
@@ -180,14 +180,14 @@ open_again(struct store *s, struct fault *f)
 }
 
 static void
-try_heal(struct store *s)
+try_heal(struct rocks *s)
 {
 	struct fault f = { 0 };
 	struct logs logs;
 	enum err e;
 
 	if (store_is_away(s) || logs_list(s->dir, &logs, &f) != ERR_OK ||
-	    store_space(s) < logs.bytes + s->o.floor_bytes ||
+	    rocks_space(&s->face) < logs.bytes + s->o.floor_bytes ||
 	    dir_takes(s->dir, logs.bytes, &f) != ERR_OK)
 		return;
 	e = open_again(s, &f);
@@ -197,14 +197,15 @@ try_heal(struct store *s)
 
 /* Batches since the last look are covered by LENGTHS from now on; one that cannot be written is told by the next batch. */
 static void
-tick(struct store *s)
+tick(struct rocks *s)
 {
 	uint64_t commits = atomic_load_explicit(&s->commits, memory_order_relaxed);
 
 	if (commits == s->fail.ncovered)
 		return;
 	store_share(s);
-	if (store_state(s, NULL) == STORE_READY && mark_lengths(&s->mark, s->dir, NULL) == ERR_OK)
+	if (rocks_state(&s->face, NULL) == STORE_READY &&
+	    mark_lengths(&s->mark, s->dir, NULL) == ERR_OK)
 		s->fail.ncovered = commits;
 	store_unshare(s);
 }
@@ -226,7 +227,7 @@ after_ms(unsigned ms)
 
 /* Under fail.mu. Until `ms` are over, or something has changed. */
 static void
-rest(struct store *s, unsigned ms)
+rest(struct rocks *s, unsigned ms)
 {
 	struct timespec until = after_ms(ms);
 
@@ -235,7 +236,7 @@ rest(struct store *s, unsigned ms)
 
 /* Under fail.mu: true when there is something to mend, after retry_ms. */
 static bool
-await_failure(struct store *s)
+await_failure(struct rocks *s)
 {
 	struct timespec until;
 	int r = 0;
@@ -253,7 +254,7 @@ await_failure(struct store *s)
 static void *
 healer_run(void *arg)
 {
-	struct store *s = arg;
+	struct rocks *s = arg;
 	bool failed;
 
 	pthread_mutex_lock(&s->fail.mu);
@@ -271,7 +272,7 @@ healer_run(void *arg)
 }
 
 enum err
-healer_start(struct store *s, struct fault *f)
+healer_start(struct rocks *s, struct fault *f)
 {
 	int error = pthread_create(&s->fail.healer, NULL, healer_run, s);
 
@@ -282,7 +283,7 @@ healer_start(struct store *s, struct fault *f)
 }
 
 void
-healer_stop(struct store *s)
+healer_stop(struct rocks *s)
 {
 	pthread_mutex_lock(&s->fail.mu);
 	s->fail.stop = true;

@@ -17,7 +17,7 @@
 #include <rocksdb/c.h>
 
 #include "os/os.h"
-#include "store/store.h"
+#include "store/face.h"
 #include "store/tables.h"
 
 #ifdef __cplusplus
@@ -168,7 +168,7 @@ struct store_batch {
 /* ---- the store ---- */
 
 struct lane {
-	struct store *store;
+	struct rocks *store;
 	unsigned number;
 	pthread_t thread;
 	pthread_mutex_t mu;
@@ -185,7 +185,8 @@ struct lane {
 	struct store_batch *spare; /* for store_batch_next; NULL: none */
 };
 
-struct store {
+struct rocks {
+	struct store face;
 	struct store_options o;
 	char *dir;
 	int held; /* dir itself, under flock(2) while the store lives */
@@ -222,30 +223,58 @@ struct store {
 	struct lane lanes[];
 };
 
+static inline struct rocks *
+rocks_of(const struct store *face)
+{
+	return (struct rocks *)face;
+}
+
+/* ---- the functions of its face: store.h says what each does ---- */
+
+void rocks_close(struct store *face); /* rocks.c */
+enum store_state rocks_state(struct store *face, struct fault *why);
+uint32_t rocks_generation(const struct store *face);
+uint64_t rocks_space(const struct store *face);
+bool rocks_has_space(const struct store *face);
+enum err rocks_get(
+    struct store *face, enum store_table t, struct str key, struct buf *out); /* read.c */
+enum err rocks_cursors_open(struct store *face, const enum store_table *tables, unsigned n,
+    struct str from, struct str to, enum store_scan how, struct store_cursor **out);
+enum err rocks_next(struct store_cursor *face, struct str *key, struct str *value);
+void rocks_cursor_close(struct store_cursor *face);
+struct store_batch *rocks_batch_next(struct store *face, unsigned lane); /* commit.c */
+void rocks_submit(struct store *face, unsigned lane, struct store_batch *b, uint64_t cookie);
+void rocks_resume(struct store *face, unsigned lane);
+void rocks_damage(struct store *face, struct store_damage *out);                 /* scrub.c */
+void rocks_stats(struct store *face, struct store_stats *out);                   /* stats.c */
+enum err rocks_checkpoint(struct store *face, const char *dir, struct fault *f); /* checkpoint.c */
+
+/* ---- what its files share ---- */
+
 /*
  * The shared lock. The healer's wish for the exclusive one comes before those of new readers, so it is not starved by them; a thread
  * that has the lock already gets it again all the same, as it may hold a cursor while it reads.
  */
-void store_share(struct store *s);
-void store_unshare(struct store *s);
+void store_share(struct rocks *s);
+void store_unshare(struct rocks *s);
 
-enum err lanes_start(struct store *s, struct fault *f); /* commit.c */
-void lanes_stop(struct store *s);
-enum err healer_start(struct store *s, struct fault *f); /* heal.c */
-void healer_stop(struct store *s);
+enum err lanes_start(struct rocks *s, struct fault *f); /* commit.c */
+void lanes_stop(struct rocks *s);
+enum err healer_start(struct rocks *s, struct fault *f); /* heal.c */
+void healer_stop(struct rocks *s);
 /* A write ended with e: changes the state, wakes the healer, tells the operator. Under the shared lock. */
-void store_fail(struct store *s, enum err e, const struct fault *f);
-enum err scrub_start(struct store *s,
+void store_fail(struct rocks *s, enum err e, const struct fault *f);
+enum err scrub_start(struct rocks *s,
     struct fault *f); /* scrub.c; fine when it is off, and both when it does not run */
-void scrub_stop(struct store *s);
+void scrub_stop(struct rocks *s);
 /* RocksDB has met corruption: the table file that its words name is noted as damaged. */
-void damage_met(struct store *s, const struct fault *f);
+void damage_met(struct rocks *s, const struct fault *f);
 /* Its directory is not there: a disk that was unplugged, a file system that was taken off. It may return. */
-bool store_is_away(const struct store *s);
+bool store_is_away(const struct rocks *s);
 /* A read ended with e: tells the operator if it is corruption. */
-enum err store_read_failed(struct store *s, char *text);
-enum err engine_recover(struct store *s, struct fault *f); /* store.c: check the logs, open, mark */
+enum err store_read_failed(struct rocks *s, char *text);
+enum err engine_recover(struct rocks *s, struct fault *f); /* rocks.c: check the logs, open, mark */
 /* When that has failed for want of room, or as the disk takes no writes: the engine for reading. Any error leaves it closed. */
-enum err engine_recover_to_read(struct store *s, enum err e);
+enum err engine_recover_to_read(struct rocks *s, enum err e);
 
 #endif

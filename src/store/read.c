@@ -7,7 +7,7 @@
 #define BULK_READAHEAD_BYTES ((size_t)2 * 1024 * 1024)
 
 enum err
-store_read_failed(struct store *s, char *text)
+store_read_failed(struct rocks *s, char *text)
 {
 	struct fault f = { 0 };
 	enum err e = engine_error(text, &f);
@@ -26,7 +26,7 @@ store_read_failed(struct store *s, char *text)
 }
 
 static enum err
-get(struct store *s, enum store_table t, struct str key, struct buf *out)
+get(struct rocks *s, enum store_table t, struct str key, struct buf *out)
 {
 	struct engine *e = &s->engine;
 	rocksdb_pinnableslice_t *row;
@@ -47,8 +47,9 @@ get(struct store *s, enum store_table t, struct str key, struct buf *out)
 }
 
 enum err
-store_get(struct store *s, enum store_table t, struct str key, struct buf *out)
+rocks_get(struct store *face, enum store_table t, struct str key, struct buf *out)
 {
+	struct rocks *s = rocks_of(face);
 	enum err e;
 
 	store_share(s);
@@ -57,8 +58,9 @@ store_get(struct store *s, enum store_table t, struct str key, struct buf *out)
 	return e;
 }
 
-struct store_cursor {
-	struct store *store; /* its lock is held, shared, while the cursor lives */
+struct rocks_cursor {
+	struct store_cursor face;
+	struct rocks *store; /* its lock is held, shared, while the cursor lives */
 	rocksdb_readoptions_t *options;
 	rocksdb_iterator_t *rows;
 	bool begun;
@@ -66,11 +68,12 @@ struct store_cursor {
 };
 
 /* Its store's lock is the caller's to take; rows is still to be made. */
-static struct store_cursor *
-cursor_new(struct store *s, struct str to, enum store_scan how)
+static struct rocks_cursor *
+cursor_new(struct rocks *s, struct str to, enum store_scan how)
 {
-	struct store_cursor *c = xcalloc(1, sizeof *c);
+	struct rocks_cursor *c = xcalloc(1, sizeof *c);
 
+	c->face.ops = s->face.ops;
 	c->store = s;
 	c->options = rocksdb_readoptions_create();
 	if (to.n > 0) {
@@ -84,9 +87,10 @@ cursor_new(struct store *s, struct str to, enum store_scan how)
 }
 
 enum err
-store_cursors_open(struct store *s, const enum store_table *tables, unsigned n, struct str from,
+rocks_cursors_open(struct store *face, const enum store_table *tables, unsigned n, struct str from,
     struct str to, enum store_scan how, struct store_cursor **out)
 {
+	struct rocks *s = rocks_of(face);
 	const rocksdb_snapshot_t *moment = NULL;
 
 	for (unsigned i = 0; i < n; i++)
@@ -99,13 +103,13 @@ store_cursors_open(struct store *s, const enum store_table *tables, unsigned n, 
 	if (n > 1) /* an iterator keeps its moment by itself, once it is made */
 		moment = rocksdb_create_snapshot(s->engine.db);
 	for (unsigned i = 0; i < n; i++) {
-		struct store_cursor *c = cursor_new(s, to, how);
+		struct rocks_cursor *c = cursor_new(s, to, how);
 
 		rocksdb_readoptions_set_snapshot(c->options, moment);
 		c->rows = rocksdb_create_iterator_cf(
 		    s->engine.db, c->options, engine_table(&s->engine, tables[i]));
 		rocksdb_iter_seek(c->rows, from.p, from.n);
-		out[i] = c;
+		out[i] = &c->face;
 	}
 	if (moment != NULL)
 		rocksdb_release_snapshot(s->engine.db, moment);
@@ -113,15 +117,9 @@ store_cursors_open(struct store *s, const enum store_table *tables, unsigned n, 
 }
 
 enum err
-store_cursor_open(struct store *s, enum store_table t, struct str from, struct str to,
-    enum store_scan how, struct store_cursor **out)
+rocks_next(struct store_cursor *face, struct str *key, struct str *value)
 {
-	return store_cursors_open(s, &t, 1, from, to, how, out);
-}
-
-enum err
-store_next(struct store_cursor *c, struct str *key, struct str *value)
-{
+	struct rocks_cursor *c = (struct rocks_cursor *)face;
 	char *error = NULL;
 
 	if (c->begun && rocksdb_iter_valid(c->rows))
@@ -137,10 +135,10 @@ store_next(struct store_cursor *c, struct str *key, struct str *value)
 }
 
 void
-store_cursor_close(struct store_cursor *c)
+rocks_cursor_close(struct store_cursor *face)
 {
-	if (c == NULL)
-		return;
+	struct rocks_cursor *c = (struct rocks_cursor *)face;
+
 	rocksdb_iter_destroy(c->rows);
 	rocksdb_readoptions_destroy(c->options);
 	store_unshare(c->store);

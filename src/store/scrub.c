@@ -31,7 +31,7 @@ place_of(const struct store_damage *d, uint64_t number)
 
 /* True if that is news. */
 static bool
-damage_add(struct store *s, uint64_t number)
+damage_add(struct rocks *s, uint64_t number)
 {
 	struct store_damage *d = &s->fail.damage;
 	bool news;
@@ -47,7 +47,7 @@ damage_add(struct store *s, uint64_t number)
 }
 
 static void
-damage_drop(struct store *s, uint64_t number)
+damage_drop(struct rocks *s, uint64_t number)
 {
 	struct store_damage *d = &s->fail.damage;
 	unsigned i;
@@ -59,7 +59,7 @@ damage_drop(struct store *s, uint64_t number)
 }
 
 void
-damage_met(struct store *s, const struct fault *f)
+damage_met(struct rocks *s, const struct fault *f)
 {
 	const char *end = NULL, *begin;
 	uint64_t number;
@@ -73,8 +73,10 @@ damage_met(struct store *s, const struct fault *f)
 }
 
 void
-store_damage(struct store *s, struct store_damage *out)
+rocks_damage(struct store *face, struct store_damage *out)
 {
+	struct rocks *s = rocks_of(face);
+
 	pthread_mutex_lock(&s->fail.mu);
 	*out = s->fail.damage;
 	pthread_mutex_unlock(&s->fail.mu);
@@ -84,7 +86,7 @@ store_damage(struct store *s, struct store_damage *out)
 
 /* Their numbers, 8 bytes each; false when the store is closed by a failure. */
 static bool
-list_files(struct store *s, struct buf *out)
+list_files(struct rocks *s, struct buf *out)
 {
 	const rocksdb_livefiles_t *files;
 	uint64_t number;
@@ -117,7 +119,7 @@ is_listed(const struct buf *files, uint64_t number)
 }
 
 static bool
-is_in_use(struct store *s, uint64_t number)
+is_in_use(struct rocks *s, uint64_t number)
 {
 	struct buf files = { 0 };
 	bool in_use = list_files(s, &files) && is_listed(&files, number);
@@ -139,7 +141,7 @@ now_ns(void)
 
 /* False when it is to stop. */
 static bool
-wait_until(struct store *s, int64_t at_ns)
+wait_until(struct rocks *s, int64_t at_ns)
 {
 	const struct timespec until = { at_ns / SECOND_NS, at_ns % SECOND_NS };
 	int r = 0;
@@ -157,7 +159,7 @@ wait_until(struct store *s, int64_t at_ns)
 static bool
 pace(void *ctx, size_t nbyte)
 {
-	struct store *s = ctx;
+	struct rocks *s = ctx;
 	int64_t now = now_ns();
 
 	if (s->scrub.due_ns < now)
@@ -173,7 +175,7 @@ pace(void *ctx, size_t nbyte)
 /* ---- a pass ---- */
 
 static void
-tell(struct store *s, uint64_t number, const char *why)
+tell(struct rocks *s, uint64_t number, const char *why)
 {
 	char line[FAULT_TEXT_MAX + PATH_BYTES];
 
@@ -185,7 +187,7 @@ tell(struct store *s, uint64_t number, const char *why)
 }
 
 static void
-scrub_file(struct store *s, uint64_t number)
+scrub_file(struct rocks *s, uint64_t number)
 {
 	char path[PATH_BYTES];
 	bool given_up = false;
@@ -204,12 +206,12 @@ scrub_file(struct store *s, uint64_t number)
 
 /* Those that have been replaced, whoever found them. */
 static void
-forget_gone(struct store *s)
+forget_gone(struct rocks *s)
 {
 	struct buf files = { 0 };
 	struct store_damage known;
 
-	store_damage(s, &known);
+	rocks_damage(&s->face, &known);
 	if (known.n > 0 && list_files(s, &files))
 		for (unsigned i = 0; i < known.n; i++)
 			if (!is_listed(&files, known.number[i]))
@@ -218,7 +220,7 @@ forget_gone(struct store *s)
 }
 
 static void
-pass(struct store *s)
+pass(struct rocks *s)
 {
 	struct buf files = { 0 };
 	uint64_t number;
@@ -238,7 +240,7 @@ pass(struct store *s)
 static void *
 scrub_run(void *arg)
 {
-	struct store *s = arg;
+	struct rocks *s = arg;
 
 	do
 		pass(s);
@@ -247,7 +249,7 @@ scrub_run(void *arg)
 }
 
 enum err
-scrub_start(struct store *s, struct fault *f)
+scrub_start(struct rocks *s, struct fault *f)
 {
 	int error;
 
@@ -266,7 +268,7 @@ scrub_start(struct store *s, struct fault *f)
 }
 
 void
-scrub_stop(struct store *s)
+scrub_stop(struct rocks *s)
 {
 	if (!s->scrub.runs)
 		return;

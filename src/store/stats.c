@@ -75,8 +75,9 @@ engine_stats(const struct engine *e, struct store_stats *out)
 }
 
 void
-store_stats(struct store *s, struct store_stats *out)
+rocks_stats(struct store *face, struct store_stats *out)
 {
+	struct rocks *s = rocks_of(face);
 	struct logs logs = { 0 };
 
 	*out = (struct store_stats){

@@ -1,6 +1,6 @@
 /*
  * store: what is durable. Six ordered tables of bytes; batches that are on disk, all or nothing, before
- * their completion is reported; reads and scans beside them. RocksDB stands behind it and is seen nowhere else.
+ * their completion is reported; reads and scans beside them. RocksDB stands behind it (or another store: face.h) and is seen nowhere else.
  *
  * Threads: reads, submits and questions come from any thread; each lane has one committer thread of the
  * store's own, and completions are reported on it. One process at a time has a directory open.

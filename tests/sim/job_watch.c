@@ -128,11 +128,6 @@ job_watch_life(void)
 
 /* ---- targets, and their turns ---- */
 
-#define WRAP(type, name, ...)                                                                      \
-	type __real_##name(__VA_ARGS__);                                                           \
-	type __wrap_##name(__VA_ARGS__);                                                           \
-	type __wrap_##name(__VA_ARGS__)
-
 WRAP(void, part_targets, struct shard *sh, const struct job *j, const struct rowset *rows,
     const struct hub_env *env)
 {

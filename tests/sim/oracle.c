@@ -8,11 +8,6 @@
 
 #include <stdlib.h>
 
-#define WRAP(type, name, ...)                                                                      \
-	type __real_##name(__VA_ARGS__);                                                           \
-	type __wrap_##name(__VA_ARGS__);                                                           \
-	type __wrap_##name(__VA_ARGS__)
-
 /* ---- documents ---- */
 
 static void

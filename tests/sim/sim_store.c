@@ -1,5 +1,7 @@
 #include "sim_store.h"
 
+#include "store/face.h"
+
 #include <stdlib.h>
 
 struct stored {
@@ -17,7 +19,8 @@ struct lane {
 	bool failed; /* until store_resume */
 };
 
-struct store {
+struct sim_store {
+	struct store face; /* first */
 	struct table_rows tables[STORE_TABLES];
 	struct lane lanes[STORE_LANES_MAX];
 	unsigned nlane;
@@ -32,19 +35,20 @@ struct sim_disk {
 	struct table_rows tables[STORE_TABLES];
 };
 
-/* Changes one behind the other: table * 2 + (is it a put?), key, value. */
-struct store_batch {
-	struct buf ops;
-	uint32_t n;
-};
-
-struct store_cursor {
-	const struct store *s;
+struct sim_cursor {
+	struct store_cursor face; /* first */
+	const struct sim_store *s;
 	const struct table_rows *t;
 	uint32_t at;
 	uint64_t changes;
 	struct buf to;
 };
+
+static struct sim_store *
+sim_of(const struct store *face)
+{
+	return (struct sim_store *)face;
+}
 
 /* ---- rows ---- */
 
@@ -116,7 +120,7 @@ rows_delete(struct table_rows *t, struct str key)
 bool
 sim_store_peek(const struct store *s, enum store_table t, struct str key, struct str *value)
 {
-	const struct table_rows *rows = &s->tables[t];
+	const struct table_rows *rows = &sim_of(s)->tables[t];
 	uint32_t at = rows_at(rows, key);
 
 	if (!rows_hold(rows, at, key))
@@ -125,8 +129,8 @@ sim_store_peek(const struct store *s, enum store_table t, struct str key, struct
 	return true;
 }
 
-enum err
-store_get(struct store *s, enum store_table t, struct str key, struct buf *out)
+static enum err
+sim_get(struct store *s, enum store_table t, struct str key, struct buf *out)
 {
 	struct str value;
 
@@ -136,25 +140,29 @@ store_get(struct store *s, enum store_table t, struct str key, struct buf *out)
 	return ERR_OK;
 }
 
-enum err
-store_cursor_open(struct store *s, enum store_table t, struct str from, struct str to,
-    enum store_scan how, struct store_cursor **out)
+static enum err
+sim_cursors_open(struct store *face, const enum store_table *tables, unsigned n, struct str from,
+    struct str to, enum store_scan how, struct store_cursor **out)
 {
-	struct store_cursor *c = xcalloc(1, sizeof(*c));
-
 	(void)how;
-	c->s = s;
-	c->t = &s->tables[t];
-	c->at = rows_at(c->t, from);
-	c->changes = s->changes;
-	buf_str(&c->to, to);
-	*out = c;
+	for (unsigned i = 0; i < n; i++) {
+		struct sim_cursor *c = xcalloc(1, sizeof(*c));
+
+		c->face.ops = face->ops;
+		c->s = sim_of(face);
+		c->t = &c->s->tables[tables[i]];
+		c->at = rows_at(c->t, from);
+		c->changes = c->s->changes;
+		buf_str(&c->to, to);
+		out[i] = &c->face;
+	}
 	return ERR_OK;
 }
 
-enum err
-store_next(struct store_cursor *c, struct str *key, struct str *value)
+static enum err
+sim_next(struct store_cursor *face, struct str *key, struct str *value)
 {
+	struct sim_cursor *c = (struct sim_cursor *)face;
 	const struct stored *r;
 
 	assert(c->changes == c->s->changes);
@@ -169,156 +177,124 @@ store_next(struct store_cursor *c, struct str *key, struct str *value)
 	return ERR_OK;
 }
 
-void
-store_cursor_close(struct store_cursor *c)
+static void
+sim_cursor_close(struct store_cursor *face)
 {
-	if (c == NULL)
-		return;
+	struct sim_cursor *c = (struct sim_cursor *)face;
+
 	buf_fini(&c->to);
 	free(c);
 }
 
 /* ---- writing ---- */
 
-static struct buf *noted; /* NULL: nobody asks */
-
-void
-sim_store_note_keys(struct buf *keys)
-{
-	noted = keys;
-}
-
-static void
-note_key(enum store_table t, struct str key)
-{
-	if (noted != NULL && t == STORE_HUB)
-		buf_lstr(noted, key);
-}
-
-struct store_batch *
-store_batch_new(void)
-{
-	return xcalloc(1, sizeof(struct store_batch));
-}
-
-struct store_batch *
-store_batch_next(struct store *s, unsigned lane)
+static struct store_batch *
+sim_batch_next(struct store *s, unsigned lane)
 {
 	(void)s;
 	(void)lane;
 	return store_batch_new();
 }
 
-void
-store_batch_free(struct store_batch *b)
-{
-	if (b == NULL)
-		return;
-	buf_fini(&b->ops);
-	free(b);
-}
-
-void
-store_batch_put(
-    struct store_batch *b, uint32_t shard, enum store_table t, struct str key, struct str value)
-{
-	(void)shard;
-	note_key(t, key);
-	buf_putc(&b->ops, (char)(t * 2 + 1));
-	buf_lstr(&b->ops, key);
-	buf_lstr(&b->ops, value);
-	b->n++;
-}
-
-void
-store_batch_delete(struct store_batch *b, uint32_t shard, enum store_table t, struct str key)
-{
-	(void)shard;
-	note_key(t, key);
-	buf_putc(&b->ops, (char)(t * 2));
-	buf_lstr(&b->ops, key);
-	b->n++;
-}
-
-uint32_t
-store_batch_count(const struct store_batch *b)
-{
-	return b->n;
-}
-
-size_t
-store_batch_bytes(const struct store_batch *b)
-{
-	return b->ops.n;
-}
-
-void
-store_batch_clear(struct store_batch *b)
-{
-	b->ops.n = 0;
-	b->n = 0;
-}
-
 static void
-batch_apply(struct store *s, const struct store_batch *b)
+batch_apply(struct sim_store *s, const struct store_batch *b)
 {
-	struct rd rd = rd_of(buf_view(&b->ops));
+	struct store_change c;
+	size_t at = 0;
 
-	for (uint32_t i = 0; i < b->n; i++) {
-		unsigned head = rd_u8(&rd);
-		struct str key = rd_lstr(&rd);
-
-		if (head & 1)
-			rows_put(&s->tables[head / 2], key, rd_lstr(&rd));
+	while (store_batch_next_change(b, &at, &c)) {
+		if (c.put)
+			rows_put(&s->tables[c.table], c.key, c.value);
 		else
-			rows_delete(&s->tables[head / 2], key);
+			rows_delete(&s->tables[c.table], c.key);
 	}
-	assert(!rd.bad);
 	s->changes++;
 }
 
 static void
-tell(const struct store *s, unsigned lane, enum sim_commit what)
+tell(const struct sim_store *s, unsigned lane, enum sim_commit what)
 {
 	if (s->watch != NULL)
 		s->watch(lane, what);
 }
 
-void
-store_submit(struct store *s, unsigned lane, struct store_batch *b, uint64_t cookie)
+static void
+sim_submit(struct store *face, unsigned lane, struct store_batch *b, uint64_t cookie)
 {
+	struct sim_store *s = sim_of(face);
+
 	assert(lane < s->nlane && s->lanes[lane].batch == NULL);
 	s->lanes[lane].batch = b;
 	s->lanes[lane].cookie = cookie;
 	tell(s, lane, SIM_SUBMITTED);
 }
 
-void
-store_resume(struct store *s, unsigned lane)
+static void
+sim_resume(struct store *s, unsigned lane)
 {
-	s->lanes[lane].failed = false;
+	sim_of(s)->lanes[lane].failed = false;
 }
 
-enum store_state
-store_state(struct store *s, struct fault *why)
+/* ---- state ---- */
+
+static enum store_state
+sim_state(struct store *s, struct fault *why)
 {
 	if (why != NULL)
 		why->text[0] = '\0';
-	return s->state == SIM_BROKEN ? STORE_IS_FAILED
-	    : s->state == SIM_FULL    ? STORE_IS_FULL
-	                              : STORE_READY;
+	switch (sim_of(s)->state) {
+	case SIM_BROKEN: return STORE_IS_FAILED;
+	case SIM_FULL: return STORE_IS_FULL;
+	default: return STORE_READY;
+	}
 }
 
-bool
-store_has_space(const struct store *s)
+static uint32_t
+sim_generation(const struct store *s)
 {
-	return s->state != SIM_CRAMPED && s->state != SIM_FULL;
+	(void)s;
+	return 0;
+}
+
+static uint64_t
+sim_space(const struct store *s)
+{
+	(void)s;
+	return UINT64_MAX;
+}
+
+static bool
+sim_has_space(const struct store *s)
+{
+	return sim_of(s)->state != SIM_CRAMPED && sim_of(s)->state != SIM_FULL;
+}
+
+static void
+sim_damage(struct store *s, struct store_damage *out)
+{
+	(void)s;
+	*out = (struct store_damage){ 0 };
+}
+
+static void
+sim_stats(struct store *s, struct store_stats *out)
+{
+	(void)s;
+	*out = (struct store_stats){ 0 };
+}
+
+static enum err
+sim_checkpoint(struct store *s, const char *dir, struct fault *f)
+{
+	(void)s;
+	fault_set(f, F_ServerError, "what is in memory has no files for %s", dir);
+	return ERR_IO;
 }
 
 /* ---- the simulator's side ---- */
 
 static bool
-takes_batches(const struct store *s)
+takes_batches(const struct sim_store *s)
 {
 	return s->state == SIM_READY || s->state == SIM_CRAMPED;
 }
@@ -326,12 +302,13 @@ takes_batches(const struct store *s)
 bool
 sim_store_awaits(const struct store *s, unsigned lane)
 {
-	return s->lanes[lane].batch != NULL;
+	return sim_of(s)->lanes[lane].batch != NULL;
 }
 
 void
-sim_store_end(struct store *s, unsigned lane, bool ok, bool on_disk)
+sim_store_end(struct store *face, unsigned lane, bool ok, bool on_disk)
 {
+	struct sim_store *s = sim_of(face);
 	struct lane *l = &s->lanes[lane];
 	struct store_batch *b = l->batch;
 	enum store_result result = STORE_OK;
@@ -352,18 +329,19 @@ sim_store_end(struct store *s, unsigned lane, bool ok, bool on_disk)
 void
 sim_store_watch(struct store *s, void (*watch)(unsigned lane, enum sim_commit what))
 {
-	s->watch = watch;
+	sim_of(s)->watch = watch;
 }
 
 void
 sim_store_lands(struct store *s, unsigned lane)
 {
-	batch_apply(s, s->lanes[lane].batch);
+	batch_apply(sim_of(s), sim_of(s)->lanes[lane].batch);
 }
 
 struct sim_disk *
-sim_store_copy(const struct store *s)
+sim_store_copy(const struct store *face)
 {
+	const struct sim_store *s = sim_of(face);
 	struct sim_disk *d = xcalloc(1, sizeof(*d));
 
 	for (int t = 0; t < STORE_TABLES; t++)
@@ -374,8 +352,10 @@ sim_store_copy(const struct store *s)
 }
 
 void
-sim_store_back(struct store *s, struct sim_disk *d)
+sim_store_back(struct store *face, struct sim_disk *d)
 {
+	struct sim_store *s = sim_of(face);
+
 	for (int t = 0; t < STORE_TABLES; t++) {
 		rows_free(&s->tables[t]);
 		s->tables[t] = d->tables[t];
@@ -387,29 +367,60 @@ sim_store_back(struct store *s, struct sim_disk *d)
 void
 sim_store_set(struct store *s, enum sim_state state)
 {
-	s->state = state;
+	sim_of(s)->state = state;
 }
 
 uint64_t
 sim_store_changes(const struct store *s)
 {
-	return s->changes;
+	return sim_of(s)->changes;
 }
+
+static void
+sim_close(struct store *face)
+{
+	struct sim_store *s = sim_of(face);
+
+	for (int t = 0; t < STORE_TABLES; t++)
+		rows_free(&s->tables[t]);
+	free(s);
+}
+
+static const struct store_ops sim_ops = {
+	.close = sim_close,
+	.get = sim_get,
+	.cursors_open = sim_cursors_open,
+	.next = sim_next,
+	.cursor_close = sim_cursor_close,
+	.batch_next = sim_batch_next,
+	.submit = sim_submit,
+	.resume = sim_resume,
+	.state = sim_state,
+	.generation = sim_generation,
+	.space = sim_space,
+	.has_space = sim_has_space,
+	.damage = sim_damage,
+	.stats = sim_stats,
+	.checkpoint = sim_checkpoint,
+};
 
 struct store *
 sim_store_new(unsigned lanes, void *ctx, store_done *done)
 {
-	struct store *s = xcalloc(1, sizeof(*s));
+	struct sim_store *s = xcalloc(1, sizeof(*s));
 
+	s->face.ops = &sim_ops;
 	s->nlane = lanes;
 	s->ctx = ctx;
 	s->done = done;
-	return s;
+	return &s->face;
 }
 
 void
-sim_store_reopen(struct store *s, unsigned lanes)
+sim_store_reopen(struct store *face, unsigned lanes)
 {
+	struct sim_store *s = sim_of(face);
+
 	s->nlane = lanes;
 	s->state = SIM_READY;
 	memset(s->lanes, 0, sizeof(s->lanes));
@@ -418,7 +429,5 @@ sim_store_reopen(struct store *s, unsigned lanes)
 void
 sim_store_free(struct store *s)
 {
-	for (int t = 0; t < STORE_TABLES; t++)
-		rows_free(&s->tables[t]);
-	free(s);
+	store_close(s);
 }

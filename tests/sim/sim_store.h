@@ -1,6 +1,6 @@
 /*
  * A simulated store behind store.h: what is on disk is in memory, and the end of each commit is the simulator's to say. It
- * stands in for src/store at link time.
+ * has the face of store/face.h, and so store.h's functions work on it.
  */
 #ifndef SIM_STORE_H
 #define SIM_STORE_H
@@ -20,8 +20,6 @@ void sim_store_end(struct store *s, unsigned lane, bool ok, bool on_disk);
 /* READY; FULL and FAILED: every batch fails so; CRAMPED: less is free than shall stay so, and batches end well. */
 enum sim_state { SIM_READY, SIM_CRAMPED, SIM_FULL, SIM_BROKEN };
 void sim_store_set(struct store *s, enum sim_state state);
-/* Keys of STORE_HUB that batches name from now on are appended, each with its length in front; NULL: no more. */
-void sim_store_note_keys(struct buf *keys);
 /* Changes of what is on the disk so far. */
 uint64_t sim_store_changes(const struct store *s);
 

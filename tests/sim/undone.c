@@ -267,6 +267,31 @@ repair_all(struct world *w)
 	}
 }
 
+/* ---- which keys are written ---- */
+
+static struct buf *noting; /* of STORE_HUB, each with its length in front; NULL: nobody asks */
+
+static void
+note_key(enum store_table t, struct str key)
+{
+	if (noting != NULL && t == STORE_HUB)
+		buf_lstr(noting, key);
+}
+
+WRAP(void, store_batch_put, struct store_batch *b, uint32_t shard, enum store_table t,
+    struct str key, struct str value)
+{
+	note_key(t, key);
+	__real_store_batch_put(b, shard, t, key, value);
+}
+
+WRAP(void, store_batch_delete, struct store_batch *b, uint32_t shard, enum store_table t,
+    struct str key)
+{
+	note_key(t, key);
+	__real_store_batch_delete(b, shard, t, key);
+}
+
 void
 step_undone(struct world *w)
 {
@@ -281,9 +306,9 @@ step_undone(struct world *w)
 	put_disk(w, &disk);
 	frees_take(w, &frees);
 	put_all(w, buf_view(&keys), &before);
-	sim_store_note_keys(&noted);
+	noting = &noted;
 	write_much(w);
-	sim_store_note_keys(NULL);
+	noting = NULL;
 	world_commit_fails(w);
 	for (unsigned i = 0; i < w->o.nworker; i++)
 		world_turn(w, i);
@@ -295,6 +320,7 @@ step_undone(struct world *w)
 	put_disk(w, &repaired);
 	same(&disk, &repaired, "a repair leaves a trace on the disk");
 	seen.undone++;
+	seen.noted += noted.n > 0;
 	buf_fini(&keys);
 	buf_fini(&noted);
 	buf_fini(&before);

@@ -23,6 +23,12 @@
 #define DEVICES_MAX   1600u
 #define QUESTIONS_MAX 24u /* texts that are asked again */
 
+/* In place of one of the program's functions: tests/sim/CMakeLists.txt lists them. The body follows. */
+#define WRAP(type, name, ...)                                                                      \
+	type __real_##name(__VA_ARGS__);                                                           \
+	type __wrap_##name(__VA_ARGS__);                                                           \
+	type __wrap_##name(__VA_ARGS__)
+
 struct world {
 	uint32_t step;
 	struct rnd rnd; /* of the step under way */
@@ -96,6 +102,7 @@ extern struct world *the_world;
 	X(mixed)      /* of those, done in part */                                                 \
 	X(parcels)    /* as large as may be */                                                     \
 	X(undone)     /* states of all shards, compared */                                         \
+	X(noted)      /* of those, such as wrote records of the hub */                             \
 	X(repaired)                                                                                \
 	X(wills)    /* that must be in the log */                                                  \
 	X(deployed) /* modules that deployments say something of */                                \

@@ -26,7 +26,7 @@ static _Atomic int writes_left = -1; /* before writes fail with write_errno; -1:
 static _Atomic int write_errno;
 static _Atomic int sync_errno; /* 0: fsync works */
 static atomic_uint nfailed;    /* of all these calls */
-static struct store *_Atomic
+static struct rocks *_Atomic
     half_of; /* the next large write fails in the middle, at the worst moment for this store */
 
 static bool
@@ -57,7 +57,7 @@ sync_fails(void)
 
 /* A part of a batch is in its log, and the length of the log is noted just then. */
 static ssize_t
-write_half(struct store *s, int fd, const void *p, size_t n)
+write_half(struct rocks *s, int fd, const void *p, size_t n)
 {
 	assert_true(syscall(SYS_write, fd, p, n / 2) > 0);
 	assert_int_equal(mark_lengths(&s->mark, s->dir, NULL), ERR_OK);
@@ -69,7 +69,7 @@ write_half(struct store *s, int fd, const void *p, size_t n)
 ssize_t
 write(int fd, const void *p, size_t n)
 {
-	struct store *s = n >= 1000 ? atomic_exchange(&half_of, NULL) : NULL;
+	struct rocks *s = n >= 1000 ? atomic_exchange(&half_of, NULL) : NULL;
 
 	if (s != NULL)
 		return write_half(s, fd, p, n);
@@ -257,7 +257,7 @@ store_submit__heals_when_a_batch_was_written_in_part_while_lengths_were_noted(vo
 	for (int round = 0; round < 3; round++) {
 		assert_int_equal(put_sized(k, n++, ROW), STORE_OK);
 		atomic_store(&write_errno, ENOSPC);
-		atomic_store(&half_of, k->s);
+		atomic_store(&half_of, rocks_of(k->s));
 		assert_int_equal(put_sized(k, n, ROW), STORE_FULL);
 		atomic_store(&writes_left, -1);
 		await_works_again(k);
@@ -461,7 +461,7 @@ put_until_gone(struct kit *k, unsigned *n)
 static uint64_t
 rocks_number(struct kit *k, const char *property)
 {
-	struct engine *e = &k->s->engine;
+	struct engine *e = &rocks_of(k->s)->engine;
 	uint64_t n = 0, all = 0;
 
 	for (unsigned i = 0; i < ENGINE_FAMILIES; i++, all += n)
