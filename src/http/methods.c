@@ -110,8 +110,8 @@ http_note(struct http_loop *hl, const struct note *n)
 void
 methods_stop(struct http_loop *hl)
 {
-	for (uint32_t i = 0; i < hl->nslot; i++) {
-		struct request *r = hl->slots[i].request;
+	for (uint32_t i = 0; i < hl->requests.n; i++) {
+		struct request *r = slot_at(&hl->requests, i);
 
 		if (r != NULL && r->response_s != 0)
 			reply_error(r, F_ServiceUnavailable, "the hub is stopping");

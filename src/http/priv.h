@@ -2,6 +2,7 @@
 #ifndef TWINHUB_HTTP_PRIV_H
 #define TWINHUB_HTTP_PRIV_H
 
+#include "base/slots.h"
 #include "http/http.h"
 #include "log/log.h"
 #include "os/clock.h"
@@ -119,11 +120,6 @@ struct route {
 	bool bulk; /* bodies up to HTTP_BULK_MAX */
 };
 
-struct http_slot {
-	struct request *request;
-	uint32_t generation, next_free;
-};
-
 struct http_loop {
 	struct loop *loop;
 	struct http_options o;
@@ -132,8 +128,8 @@ struct http_loop {
 	unsigned nport;
 	struct doc_parser *parser;
 	struct sas_mac *mac;
-	struct http_slot *slots;
-	uint32_t nslot, free_slot, nbusy;
+	struct slots requests; /* under way */
+	uint32_t nbusy;
 	bool stopping;
 	struct buf doc, shaped, json; /* working memory */
 };

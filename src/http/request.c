@@ -3,25 +3,6 @@
 
 #include <stdlib.h>
 
-/* ---- slots ---- */
-
-static void
-slot_take(struct request *r)
-{
-	struct http_loop *hl = r->hl;
-
-	if (hl->free_slot == TABLE_NONE) {
-		r->slot = hl->nslot++;
-		hl->slots = xrealloc(hl->slots, hl->nslot * sizeof(*hl->slots));
-		hl->slots[r->slot] = (struct http_slot){ .generation = 1 };
-	} else {
-		r->slot = hl->free_slot;
-		hl->free_slot = hl->slots[r->slot].next_free;
-	}
-	hl->slots[r->slot].request = r;
-	hl->nbusy++;
-}
-
 struct request *
 request_new(struct http_loop *hl, const struct transport *by, void *link, const struct ask *ask)
 {
@@ -31,19 +12,15 @@ request_new(struct http_loop *hl, const struct transport *by, void *link, const 
 	r->by = by;
 	r->link = link;
 	r->ask = *ask;
-	slot_take(r);
+	r->slot = slot_take(&hl->requests, r);
+	hl->nbusy++;
 	return r;
 }
 
 void
 request_end(struct request *r)
 {
-	struct http_slot *s = &r->hl->slots[r->slot];
-
-	s->request = NULL;
-	s->generation++;
-	s->next_free = r->hl->free_slot;
-	r->hl->free_slot = r->slot;
+	slot_free(&r->hl->requests, r->slot);
 	r->hl->nbusy--;
 	work_free(r->then);
 	ticket_free(r->ticket);
@@ -57,15 +34,13 @@ request_address(const struct request *r)
 {
 	return (struct reply_to){ .loop = (uint16_t)loop_index(r->hl->loop),
 		.slot = r->slot,
-		.generation = r->hl->slots[r->slot].generation };
+		.generation = slot_generation(&r->hl->requests, r->slot) };
 }
 
 struct request *
 request_of(struct http_loop *hl, struct reply_to to)
 {
-	if (to.slot >= hl->nslot || hl->slots[to.slot].generation != to.generation)
-		return NULL;
-	return hl->slots[to.slot].request;
+	return slot_get(&hl->requests, to.slot, to.generation);
 }
 
 /* ---- parts of a request ---- */

@@ -136,7 +136,6 @@ http_loop_new(struct loop *l, const struct http_options *o, struct http_loop **o
 		hl->o.request_timeout_us = HTTP_REQUEST_US;
 	if (hl->o.connect_timeout_us == 0)
 		hl->o.connect_timeout_us = HTTP_REQUEST_US;
-	hl->free_slot = TABLE_NONE;
 	hl->parser = doc_parser_new(HTTP_BULK_MAX);
 	hl->mac = sas_mac_new();
 	hl->ev = evhttp_new(loop_base(l));
@@ -201,7 +200,7 @@ http_loop_free(struct http_loop *hl)
 	for (unsigned i = 0; i < hl->nport; i++)
 		https_port_free(hl->ports[i]);
 	free(hl->ports);
-	free(hl->slots);
+	slots_fini(&hl->requests);
 	doc_parser_free(hl->parser);
 	sas_mac_free(hl->mac);
 	buf_fini(&hl->doc);

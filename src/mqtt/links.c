@@ -23,7 +23,8 @@ link_end(void *ctx, struct session *s)
 static struct session *
 link_at(void *ctx, uint32_t slot)
 {
-	struct link *l = ((struct mqtt_loop *)ctx)->slots[slot].link;
+	struct mqtt_loop *ml = ctx;
+	struct link *l = slot_at(&ml->links, slot);
 
 	return l != NULL && stream_is_open(l->stream) ? &l->session : NULL;
 }
@@ -58,7 +59,7 @@ static void
 on_turn(struct loop_timer *t)
 {
 	struct mqtt_loop *ml = container_of(t, struct mqtt_loop, reaping.timer);
-	const struct reaper_links links = { ml, ml->nslot, link_at, link_end };
+	const struct reaper_links links = { ml, ml->links.n, link_at, link_end };
 	const struct catalogue *c = catalogue_use(ml->o.catalogue);
 
 	reaper_turn(&ml->reaper, c, &links, loop_now_us(ml->loop));

@@ -66,7 +66,7 @@ world_of(const struct mqtt_options *o)
 
 static void link_reads(struct link *l);
 
-/* ---- slots ---- */
+/* ---- begin and end ---- */
 
 struct mqtt_loop *
 mqtt_loop_new(struct loop *l, const struct mqtt_options *o)
@@ -76,7 +76,6 @@ mqtt_loop_new(struct loop *l, const struct mqtt_options *o)
 	ml->loop = l;
 	ml->o = *o;
 	ml->world = world_of(o);
-	ml->free_slot = TABLE_NONE;
 	sessions_init(&ml->sessions, &ml->world, o->max_in_flight);
 	turns_init(&ml->turns, o->work_bytes ? o->work_bytes : MQTT_WORK_BYTES);
 	links_init(ml);
@@ -90,7 +89,7 @@ mqtt_loop_free(struct mqtt_loop *ml)
 		return;
 	assert(ml->nsession == 0 && ml->nwork == 0); /* and the loop has gone: its timers with it */
 	sessions_fini(&ml->sessions);
-	free(ml->slots);
+	slots_fini(&ml->links);
 	free(ml);
 }
 
@@ -100,36 +99,10 @@ mqtt_loop_busy(const struct mqtt_loop *ml)
 	return ml->nsession + ml->nwork;
 }
 
-static uint32_t
-slot_take(struct mqtt_loop *ml)
-{
-	uint32_t i = ml->free_slot;
-
-	if (i == TABLE_NONE) {
-		i = ml->nslot++;
-		ml->slots = xrealloc(ml->slots, ml->nslot * sizeof(*ml->slots));
-		ml->slots[i] = (struct slot){ .generation = 1 };
-	} else {
-		ml->free_slot = ml->slots[i].next_free;
-	}
-	return i;
-}
-
-static void
-slot_give(struct mqtt_loop *ml, uint32_t i)
-{
-	ml->slots[i].link = NULL;
-	ml->slots[i].generation++;
-	ml->slots[i].next_free = ml->free_slot;
-	ml->free_slot = i;
-}
-
 static struct link *
-slot_link(struct mqtt_loop *ml, struct reply_to to)
+link_to(struct mqtt_loop *ml, struct reply_to to)
 {
-	if (to.slot >= ml->nslot || ml->slots[to.slot].generation != to.generation)
-		return NULL;
-	return ml->slots[to.slot].link;
+	return slot_get(&ml->links, to.slot, to.generation);
 }
 
 /* ---- works ---- */
@@ -151,7 +124,7 @@ work_back(struct mqtt_loop *ml, const struct work *w)
 	ml->nwork--;
 	ml->turns.bytes -= w->room;
 	links_go_on(ml);
-	return slot_link(ml, w->op.reply_to);
+	return link_to(ml, w->op.reply_to);
 }
 
 static void
@@ -323,14 +296,14 @@ on_open(struct stream *st, void *ctx)
 {
 	struct mqtt_loop *ml = ctx;
 	struct link *l = xcalloc(1, sizeof(*l));
-	struct reply_to self = { .loop = (uint16_t)loop_index(ml->loop), .slot = slot_take(ml) };
+	struct reply_to self = { .loop = (uint16_t)loop_index(ml->loop),
+		.slot = slot_take(&ml->links, l) };
 
-	self.generation = ml->slots[self.slot].generation;
+	self.generation = slot_generation(&ml->links, self.slot);
 	l->ml = ml;
 	l->stream = st;
 	l->timer.fire = on_due;
 	session_open(&l->session, &ml->sessions, self, address_key(ml, stream_peer(st)));
-	ml->slots[self.slot].link = l;
 	ml->nsession++;
 	stream_set_user(st, &mqtt_user, l);
 }
@@ -345,7 +318,7 @@ on_close(struct stream *st, enum stream_end why, void *ctx)
 	(void)st;
 	session_end(&l->session, why, &a);
 	link_perform(l, &a);
-	slot_give(ml, l->session.self.slot);
+	slot_free(&ml->links, l->session.self.slot);
 	ml->nsession--;
 	turn_dropped(&ml->turns, l);
 	links_go_on(ml);
@@ -361,8 +334,8 @@ const struct stream_user mqtt_user = {
 void
 mqtt_loop_close(struct mqtt_loop *ml)
 {
-	for (uint32_t i = 0; i < ml->nslot; i++) {
-		struct link *l = ml->slots[i].link;
+	for (uint32_t i = 0; i < ml->links.n; i++) {
+		struct link *l = slot_at(&ml->links, i);
 		struct actions a = { 0 };
 
 		if (l != NULL) {
@@ -375,7 +348,7 @@ mqtt_loop_close(struct mqtt_loop *ml)
 void
 mqtt_note(struct mqtt_loop *ml, const struct note *n)
 {
-	struct link *l = slot_link(ml, n->session);
+	struct link *l = link_to(ml, n->session);
 	struct actions a = { 0 };
 
 	if (l == NULL)

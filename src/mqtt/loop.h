@@ -2,6 +2,7 @@
 #ifndef TWINHUB_MQTT_LOOP_H
 #define TWINHUB_MQTT_LOOP_H
 
+#include "base/slots.h"
 #include "mqtt/reaper.h"
 #include "mqtt/session.h"
 
@@ -37,18 +38,12 @@ struct link {
 	struct turn turn;        /* turns.c */
 };
 
-struct slot {
-	struct link *link; /* NULL: free */
-	uint32_t generation, next_free;
-};
-
 struct mqtt_loop {
 	struct loop *loop;
 	struct mqtt_options o;
 	struct session_world world;
 	struct sessions sessions;
-	struct slot *slots;
-	uint32_t nslot, free_slot; /* free_slot: TABLE_NONE when there is none */
+	struct slots links; /* struct link; their addresses are known to workers */
 	uint32_t nsession, nwork;
 	struct turns turns;
 	struct reaper reaper;

@@ -19,7 +19,7 @@ enum call_state { CALL_MADE, CALL_BEGINS, CALL_READY, CALL_OUT, CALL_ANSWERED, C
 
 struct job_call {
 	enum call_state state;
-	uint32_t slot, generation; /* how its answer finds it */
+	uint32_t slot; /* of worker_jobs.calls: how its answer finds it */
 	uint64_t job;
 	uint32_t shard, row;
 	bool sent;           /* CALL_OUT: the device has it */
@@ -37,15 +37,17 @@ job_calls_full(const struct worker *w)
 }
 
 static struct reply_to
-address(const struct job_call *c)
+address(const struct worker *w, const struct job_call *c)
 {
-	return (struct reply_to){ .node = NODE_JOBS, .slot = c->slot, .generation = c->generation };
+	return (struct reply_to){ .node = NODE_JOBS,
+		.slot = c->slot,
+		.generation = slot_generation(&w->jobs.calls, c->slot) };
 }
 
 static void
 call_free(struct worker *w, struct job_call *c)
 {
-	w->jobs.calls[c->slot] = NULL;
+	slot_free(&w->jobs.calls, c->slot);
 	w->jobs.ncall--;
 	w->jobs.busy = true; /* there is room for another */
 	buf_fini(&c->body);
@@ -55,10 +57,10 @@ call_free(struct worker *w, struct job_call *c)
 void
 job_calls_fini(struct worker *w)
 {
-	for (uint32_t i = 0; i < w->jobs.slots; i++)
-		if (w->jobs.calls[i] != NULL)
-			call_free(w, w->jobs.calls[i]);
-	free(w->jobs.calls);
+	for (uint32_t i = 0; i < w->jobs.calls.n; i++)
+		if (slot_at(&w->jobs.calls, i) != NULL)
+			call_free(w, slot_at(&w->jobs.calls, i));
+	slots_fini(&w->jobs.calls);
 	doc_parser_free(w->jobs.parser);
 }
 
@@ -67,22 +69,11 @@ job_call_begin(struct worker *w, const struct job *j, uint32_t shard, uint32_t r
 {
 	struct worker_jobs *js = &w->jobs;
 	struct job_call *c = xcalloc(1, sizeof(*c));
-	uint32_t slot = 0;
 
-	while (slot < js->slots && js->calls[slot] != NULL)
-		slot++;
-	if (slot == js->slots) {
-		js->slots = js->slots ? js->slots * 2 : 16;
-		js->calls = xrealloc(js->calls, js->slots * sizeof(*js->calls));
-		memset(js->calls + slot, 0, (js->slots - slot) * sizeof(*js->calls));
-	}
-	js->calls[slot] = c;
 	js->ncall++;
-	*c = (struct job_call){ .slot = slot,
-		.generation = ++js->generation,
-		.job = j->number,
-		.shard = shard,
-		.row = row };
+	*c = (struct job_call){
+		.slot = slot_take(&js->calls, c), .job = j->number, .shard = shard, .row = row
+	};
 	js->made = true;
 }
 
@@ -106,8 +97,8 @@ job_calls_listed(struct worker *w)
 {
 	struct worker_jobs *js = &w->jobs;
 
-	for (uint32_t i = 0; js->made && i < js->slots; i++) {
-		struct job_call *c = js->calls[i];
+	for (uint32_t i = 0; js->made && i < js->calls.n; i++) {
+		struct job_call *c = slot_at(&js->calls, i);
 
 		if (c == NULL || c->state != CALL_MADE)
 			continue;
@@ -135,7 +126,7 @@ answered(
 static struct op
 op_of(struct worker *w, const struct job_call *c, enum op_kind kind)
 {
-	struct op op = { .kind = kind, .actor = ACTOR_JOB, .reply_to = address(c) };
+	struct op op = { .kind = kind, .actor = ACTOR_JOB, .reply_to = address(w, c) };
 
 	if (!shard_row(w->shards[c->shard], c->row, &op.device, &op.module))
 		op.device = op.module = STR_NONE; /* deleted */
@@ -202,11 +193,10 @@ call_unsent(struct worker *w, struct job_call *c)
 void
 job_call_heard(struct worker *w, const struct effect *e)
 {
-	struct job_call *c =
-	    e->session.slot < w->jobs.slots ? w->jobs.calls[e->session.slot] : NULL;
+	struct job_call *c = slot_get(&w->jobs.calls, e->session.slot, e->session.generation);
 	struct job *j = c != NULL ? jobs_number(w->jobs.set, c->job) : NULL;
 
-	if (c == NULL || c->generation != e->session.generation || c->state != CALL_OUT)
+	if (c == NULL || c->state != CALL_OUT)
 		return;
 	if (e->kind == EFFECT_CALL_DONE) {
 		answered(w, c, e->fault, e->status, e->body);
@@ -286,8 +276,8 @@ call_settle(struct worker *w, struct job_call *c, struct job *j)
 static bool
 known(const struct worker *w, uint64_t job, uint32_t shard, uint32_t row)
 {
-	for (uint32_t i = 0; i < w->jobs.slots; i++) {
-		const struct job_call *c = w->jobs.calls[i];
+	for (uint32_t i = 0; i < w->jobs.calls.n; i++) {
+		const struct job_call *c = slot_at(&w->jobs.calls, i);
 
 		if (c != NULL && c->job == job && c->shard == shard && c->row == row)
 			return true;
@@ -355,8 +345,8 @@ calls_rest(struct worker_jobs *js)
 {
 	js->calls_due = false;
 	js->calls_us = INT64_MAX;
-	for (uint32_t i = 0; i < js->slots; i++) {
-		const struct job_call *c = js->calls[i];
+	for (uint32_t i = 0; i < js->calls.n; i++) {
+		const struct job_call *c = slot_at(&js->calls, i);
 
 		if (c == NULL)
 			continue;
@@ -384,8 +374,8 @@ job_calls_turn(struct worker *w)
 	now_us = clock_mono_us();
 	if (!js->calls_due && now_us < js->calls_us)
 		return;
-	for (uint32_t i = 0; i < js->slots; i++)
-		if (js->calls[i] != NULL)
-			call_step(w, js->calls[i], now_us);
+	for (uint32_t i = 0; i < js->calls.n; i++)
+		if (slot_at(&js->calls, i) != NULL)
+			call_step(w, slot_at(&js->calls, i), now_us);
 	calls_rest(js);
 }

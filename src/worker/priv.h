@@ -2,6 +2,7 @@
 #ifndef TWINHUB_WORKER_PRIV_H
 #define TWINHUB_WORKER_PRIV_H
 
+#include "base/slots.h"
 #include "job/rowset.h"
 #include "os/clock.h"
 #include "os/thread.h"
@@ -48,9 +49,8 @@ struct worker_jobs {
 	bool quiet;       /* nobody else is about: the round may have more of them */
 	struct part_task *part;
 	struct part_face face;
-	struct job_call **calls; /* by slot; NULL: free */
-	uint32_t ncall, slots;   /* of them in use; all */
-	uint32_t generation;
+	struct slots calls; /* struct job_call */
+	uint32_t ncall;
 	bool made;                 /* some calls are not listed in their part yet */
 	bool forgets;              /* there may be parts of jobs that are known no more */
 	uint32_t learning;         /* sets since which not all is on disk that was written before */
