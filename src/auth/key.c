@@ -14,15 +14,6 @@ key_valid(struct str base64)
 	return ok;
 }
 
-static int
-hex_lower(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c;
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c : -1;
-}
-
 /* Hex in small letters; false if it is not a thumbprint. */
 static bool
 lower(struct str hex, char out[64])
@@ -30,10 +21,9 @@ lower(struct str hex, char out[64])
 	if (hex.n != 40 && hex.n != 64)
 		return false;
 	for (size_t i = 0; i < hex.n; i++) {
-		int c = hex_lower(hex.p[i]);
-		if (c < 0)
+		if (hex_digit(hex.p[i]) < 0)
 			return false;
-		out[i] = (char)c;
+		out[i] = (char)(hex.p[i] | 0x20); /* no change to 0 to 9 */
 	}
 	return true;
 }

@@ -86,15 +86,6 @@ key_print(struct str owner, struct str key)
 	return print | UINT64_C(1) << 63;
 }
 
-static void
-put_hex(char *out, const unsigned char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		out[2 * i] = "0123456789abcdef"[p[i] >> 4];
-		out[2 * i + 1] = "0123456789abcdef"[p[i] & 15];
-	}
-}
-
 void
 cert_print_of(const void *der, size_t n, struct cert_print *out)
 {
@@ -102,15 +93,15 @@ cert_print_of(const void *der, size_t n, struct cert_print *out)
 
 	if (!EVP_Digest(der, n, md, NULL, EVP_sha1(), NULL))
 		abort();
-	put_hex(out->sha1, md, sizeof(out->sha1) / 2);
+	hex_write(out->sha1, md, sizeof(out->sha1) / 2);
 	if (!EVP_Digest(der, n, md, NULL, EVP_sha256(), NULL))
 		abort();
-	put_hex(out->sha256, md, sizeof(out->sha256) / 2);
+	hex_write(out->sha256, md, sizeof(out->sha256) / 2);
 }
 
 void
 cert_print_hex(struct cert_print *out, const uint8_t sha1[20], const uint8_t sha256[32])
 {
-	put_hex(out->sha1, sha1, 20);
-	put_hex(out->sha256, sha256, 32);
+	hex_write(out->sha1, sha1, 20);
+	hex_write(out->sha256, sha256, 32);
 }

@@ -126,6 +126,21 @@ bool str_eq_secret(struct str a, struct str b);
  * literally. Returns the decoded length. RFC 3986, section 2.1. */
 size_t percent_decode(struct str s, char *out);
 
+/* ---- hexadecimal ---- */
+
+/* n bytes as 2 n small digits; no NUL. */
+void hex_write(char *out, const void *bytes, size_t n);
+/* What a digit of either case stands for; -1: it is none. */
+static inline int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 /* ---- UTF-8 ---- */
 
 bool utf8_valid(struct str s); /* RFC 3629: no surrogates, no overlong */

@@ -107,14 +107,13 @@ scan_number(struct scan *s)
 static bool
 scan_hex(struct scan *s, unsigned *v)
 {
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-
 	*v = 0;
 	for (int i = 0; i < 4; i++, s->p++) {
-		const char *at = s->p < s->end && *s->p != '\0' ? strchr(digits, *s->p) : NULL;
-		if (at == NULL)
+		int digit = s->p < s->end ? hex_digit(*s->p) : -1;
+
+		if (digit < 0)
 			return false;
-		*v = *v << 4 | ((unsigned)(at - digits) & 15);
+		*v = *v << 4 | (unsigned)digit;
 	}
 	return true;
 }

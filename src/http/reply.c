@@ -13,8 +13,8 @@ tracking_id(char out[33])
 	unsigned char random[16] = { 0 };
 
 	(void)RAND_bytes(random, sizeof(random));
-	for (size_t i = 0; i < sizeof(random); i++)
-		snprintf(out + 2 * i, 3, "%02x", random[i]);
+	hex_write(out, random, sizeof(random));
+	out[2 * sizeof(random)] = '\0';
 }
 
 void

@@ -11,16 +11,12 @@
 static void
 put_error_body(struct session *s, struct buf *out, const struct fault *f)
 {
-	static const char digits[] = "0123456789abcdef";
 	unsigned char random[16] = { 0 };
 	struct out o = out_to(out);
 	char id[32];
 
 	s->all->world->random(s, random); /* a name for the log, no secret */
-	for (size_t i = 0; i < sizeof(random); i++) {
-		id[2 * i] = digits[random[i] >> 4];
-		id[2 * i + 1] = digits[random[i] & 15];
-	}
+	hex_write(id, random, sizeof(random));
 	out_open(&o);
 	out_i64(out_key(&o, "errorCode"), fault_number(f->code));
 	out_str(out_key(&o, "trackingId"), (struct str){ id, sizeof(id) });

@@ -60,16 +60,6 @@ trim(struct str s)
 	return s;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* ---- lines: up to CR LF ---- */
 
 /* A line of *text, without its end, borrowed from f->line until line_done. */

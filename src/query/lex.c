@@ -100,15 +100,6 @@ lex_quoted(struct parser *p)
 	p->p = end + 2;
 }
 
-static int
-hex(char c)
-{
-	return digit((unsigned char)c) ? c - '0'
-	    : c >= 'a' && c <= 'f'     ? c - 'a' + 10
-	    : c >= 'A' && c <= 'F'     ? c - 'A' + 10
-	                               : -1;
-}
-
 static void
 lex_number(struct parser *p)
 {
@@ -117,9 +108,9 @@ lex_number(struct parser *p)
 
 	p->tok.kind = TOK_NUMBER;
 	if (p->end - p->p > 2 && p->p[0] == '0' && (p->p[1] == 'x' || p->p[1] == 'X') &&
-	    hex(p->p[2]) >= 0) {
-		for (p->p += 2; p->p < p->end && hex(*p->p) >= 0; p->p++)
-			p->tok.number = p->tok.number * 16 + hex(*p->p);
+	    hex_digit(p->p[2]) >= 0) {
+		for (p->p += 2; p->p < p->end && hex_digit(*p->p) >= 0; p->p++)
+			p->tok.number = p->tok.number * 16 + hex_digit(*p->p);
 	} else {
 		n = number_scan(rest(p));
 		p->tok.number = number_read(&p->q->arena, (struct str){ p->p, n });
@@ -141,9 +132,9 @@ hex4(const char *s, const char *end)
 	if (end - s < 4)
 		return -1;
 	for (int i = 0; i < 4; i++) {
-		if (hex(s[i]) < 0)
+		if (hex_digit(s[i]) < 0)
 			return -1;
-		v = v << 4 | hex(s[i]);
+		v = v << 4 | hex_digit(s[i]);
 	}
 	return v;
 }

@@ -59,23 +59,22 @@ static enum err
 hub_write(const char *path)
 {
 	unsigned char id[16];
-	struct buf json = { 0 }, name = { 0 };
+	char name[2 * sizeof(id)];
+	struct buf json = { 0 };
 	struct out o = out_to(&json);
 	enum err e;
 
 	if (RAND_bytes(id, sizeof(id)) != 1)
 		return ERR_IO;
-	for (size_t i = 0; i < sizeof(id); i++)
-		buf_printf(&name, "%02x", id[i]);
+	hex_write(name, id, sizeof(id));
 	out_open(&o);
 	out_u64(out_key(&o, "format"), DATA_FORMAT);
 	out_u64(out_key(&o, "shards"), SHARD_COUNT);
 	out_cstr(out_key(&o, "hash"), HASH_NAME);
 	out_time(out_key(&o, "created"), clock_wall_us());
-	out_str(out_key(&o, "hubId"), buf_view(&name));
+	out_str(out_key(&o, "hubId"), (struct str){ name, sizeof(name) });
 	sealed_end(&json);
 	e = os_replace_file(path, buf_view(&json), 0644, NULL);
-	buf_fini(&name);
 	buf_fini(&json);
 	return e;
 }

@@ -134,8 +134,8 @@ make_id(char id[FILE_JOB_ID + 1])
 	unsigned char random[FILE_JOB_ID / 2] = { 0 };
 
 	(void)RAND_bytes(random, sizeof(random));
-	for (size_t i = 0; i < sizeof(random); i++)
-		snprintf(id + 2 * i, 3, "%02x", random[i]);
+	hex_write(id, random, sizeof(random));
+	id[2 * sizeof(random)] = '\0';
 }
 
 /* ---- views ---- */

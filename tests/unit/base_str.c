@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include <ctype.h>
+#include <stdio.h>
+
 #include "base/base.h"
 #include "rnd.h"
 
@@ -328,6 +331,27 @@ arrays__that_are_empty_may_be_null(void **state)
 	assert_string_equal(text, "bcz");
 }
 
+static void
+hex__digits_of_every_byte_and_back(void **state)
+{
+	char text[2 * 256], one[3];
+	unsigned char all[256];
+
+	(void)state;
+	for (int i = 0; i < 256; i++)
+		all[i] = (unsigned char)i;
+	hex_write(text, all, sizeof(all));
+	for (int i = 0; i < 256; i++) {
+		snprintf(one, sizeof(one), "%02x", (unsigned)i);
+		assert_memory_equal(text + 2 * i, one, 2);
+		assert_int_equal(hex_digit(one[0]) << 4 | hex_digit(one[1]), i);
+		snprintf(one, sizeof(one), "%02X", (unsigned)i);
+		assert_int_equal(hex_digit(one[0]) << 4 | hex_digit(one[1]), i);
+		assert_int_equal(hex_digit((char)i) >= 0, i != 0 && isxdigit(i));
+	}
+	hex_write(text, NULL, 0);
+}
+
 int
 main(void)
 {
@@ -342,6 +366,7 @@ main(void)
 		cmocka_unit_test(str_eq_secret__is_an_equality),
 		cmocka_unit_test(percent_decode__decodes_once_and_keeps_what_is_invalid),
 		cmocka_unit_test(buf_percent__round_trips_every_byte),
+		cmocka_unit_test(hex__digits_of_every_byte_and_back),
 		cmocka_unit_test(utf8_valid__agrees_with_the_grammar),
 		cmocka_unit_test(utf8_escape__is_what_json_says),
 		cmocka_unit_test(utf8_next__gives_code_points),
