@@ -1,5 +1,5 @@
 /*
- * http: the service API over HTTPS (docs/spec/service-rest.md), on evhttp. A request becomes an operation or a walk of the
+ * http: the service API over HTTPS (docs/spec/service-rest.md), on evhttp. A request becomes an operation or a tour of the
  * fleet; its answer becomes the reply. The WebSocket path gives its connection to mqtt/.
  *
  * One http_loop for each event loop; it belongs to that loop's thread.
