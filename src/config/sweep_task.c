@@ -37,15 +37,7 @@ step(struct task *t, struct shard *sh, struct slice *slice)
 	return STEP_DONE;
 }
 
-static void
-sweep_free(struct task *t)
-{
-	free(t);
-}
-
-static const struct task_kind kind = {
-	.name = "sweep", .step = step, .free = sweep_free, .tolerant = true
-};
+static const struct task_kind kind = { .name = "sweep", .step = step, .tolerant = true };
 
 struct task *
 sweep_task_new(void)

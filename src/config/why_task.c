@@ -99,15 +99,8 @@ loops_step(struct task *t, struct shard *sh, struct slice *slice)
 	return STEP_DONE;
 }
 
-static void
-loops_free(struct task *t)
-{
-	free(t);
-}
-
-static const struct task_kind loops_kind = {
-	.name = "loops of configurations", .step = loops_step, .free = loops_free
-};
+static const struct task_kind loops_kind = { .name = "loops of configurations",
+	.step = loops_step };
 
 struct loops_task *
 loops_task_new(void)

@@ -100,15 +100,7 @@ listed_step(struct task *t, struct shard *sh, struct slice *slice)
 	return each_job(t, sh, slice, one_listed);
 }
 
-static void
-listed_free(struct task *t)
-{
-	free(t);
-}
-
-static const struct task_kind listed_kind = {
-	.name = "list of jobs", .step = listed_step, .free = listed_free
-};
+static const struct task_kind listed_kind = { .name = "list of jobs", .step = listed_step };
 
 struct jobs_task *
 jobs_task_new(int type, int status)

@@ -17,15 +17,7 @@ counts_step(struct task *t, struct shard *sh, struct slice *slice)
 	return STEP_DONE;
 }
 
-static void
-counts_task_free(struct task *t)
-{
-	free(t);
-}
-
-static const struct task_kind counts_kind = {
-	.name = "counts", .step = counts_step, .free = counts_task_free
-};
+static const struct task_kind counts_kind = { .name = "counts", .step = counts_step };
 
 struct counts_task *
 counts_task_new(void)

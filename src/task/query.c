@@ -72,6 +72,7 @@ query_task_begin(struct task *t, size_t memory)
 	const struct query_facts *facts = query_facts(q->query);
 	uint64_t before = t->bookmark.delivered;
 
+	assert(q->sink == NULL || (!facts->aggregate && !facts->ordered));
 	q->memory = memory;
 	if (q->explain)
 		q->columns = column_report_new();

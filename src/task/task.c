@@ -1,6 +1,8 @@
 #include "task/task.h"
 #include "task/page.h"
 
+#include <stdlib.h>
+
 const char *const lap_names[LAPS] = {
 	[LAP_PARSE] = "parse",
 	[LAP_WAIT] = "wait",
@@ -77,7 +79,10 @@ task_free(struct task *t)
 	if (t == NULL)
 		return;
 	page_free(t->page);
-	t->kind->free(t);
+	if (t->kind->free != NULL)
+		t->kind->free(t);
+	else
+		free(t);
 }
 
 /* ---- for those who write tasks ---- */

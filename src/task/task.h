@@ -126,7 +126,7 @@ struct task_kind {
 	void (*merge)(struct task *t, struct task *part); /* on failure the fault is set */
 	size_t (*bytes)(const struct task *t); /* that task_finish has to deal with; NULL: few */
 	void (*finish)(struct task *t);        /* NULL: nothing is to be done */
-	void (*free)(struct task *t);
+	void (*free)(struct task *t);          /* NULL: it is one allocation */
 	/* Step again although what was needed could not be had: need.e says so. Else the task fails. */
 	bool tolerant;
 };

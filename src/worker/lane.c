@@ -105,11 +105,9 @@ tour_turn(struct worker *w)
 int64_t
 tours_patience_us(const struct worker *w)
 {
-	int64_t now_us = clock_mono_us();
-
 	for (unsigned i = 0; i < SHARE_LANES; i++)
 		for (const struct tour *k = w->lanes[i].first; k != NULL; k = k->next)
-			if (may_run(w, k, now_us))
+			if (may_run(w, k, k->builds != 0 ? clock_mono_us() : 0))
 				return 0;
 	return -1;
 }
