@@ -74,6 +74,8 @@ query_task_begin(struct task *t, size_t memory)
 
 	assert(q->sink == NULL || (!facts->aggregate && !facts->ordered));
 	q->memory = memory;
+	q->asks = hub_records_of(&facts->match);
+	q->shows = hub_records_of(&facts->output);
 	if (q->explain)
 		q->columns = column_report_new();
 	if (facts->aggregate)

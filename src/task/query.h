@@ -45,6 +45,7 @@ struct query_task {
 	struct query_groups *groups; /* aggregates */
 	struct query_order *order;   /* ORDER BY on rows */
 	size_t memory;               /* that either may take */
+	unsigned asks, shows; /* records, as RECORD_BITs, of a row that is asked; that is put out */
 	struct vector *vector;
 	uint32_t scanned; /* shard + 1 that the vector was opened for last; 0: none */
 	/* of the slice: while it goes on nothing changes but what is loaded */

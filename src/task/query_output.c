@@ -66,7 +66,7 @@ query_task_put(
 static bool
 has_output(struct query_task *q, struct shard *sh, uint32_t row, struct slice *slice)
 {
-	return task_has(slice, sh, row, hub_records_of(&query_facts(q->query)->output));
+	return task_has(slice, sh, row, q->shows);
 }
 
 /* May the row, which has not been counted in the order yet, be one of the first? STEP_DONE with `counted` if it may. */
@@ -79,7 +79,7 @@ order_counts(
 	bool wanted = view == ORDER_TAKE;
 
 	if (view == ORDER_ASK) {
-		if (!task_has(slice, sh, row, hub_records_of(&query_facts(q->query)->match)))
+		if (!task_has(slice, sh, row, q->asks))
 			return STEP_NEED;
 		q->seen.asked += certain;
 		hub_row_open(&hr, sh, row);

@@ -21,7 +21,7 @@ query_row(struct query_task *q, struct shard *sh, uint32_t row, struct slice *sl
 	struct hub_row hr;
 
 	if (q->matched != row) {
-		if (!task_has(slice, sh, row, hub_records_of(&query_facts(q->query)->match)))
+		if (!task_has(slice, sh, row, q->asks))
 			return STEP_NEED;
 		hub_row_open(&hr, sh, row);
 		if (q->vector != NULL)
