@@ -148,7 +148,7 @@ report(struct lane *l, uint64_t cookie, enum store_result result)
 		o->done(o->ctx, l->number, cookie, result);
 }
 
-static void *
+static void
 lane_run(void *arg)
 {
 	struct lane *l = arg;
@@ -162,7 +162,6 @@ lane_run(void *arg)
 		batch_done(l, b);
 		report(l, cookie, result);
 	}
-	return NULL;
 }
 
 void
@@ -203,19 +202,15 @@ lanes_start(struct rocks *s, struct fault *f)
 {
 	for (unsigned i = 0; i < s->o.lanes; i++) {
 		struct lane *l = &s->lanes[i];
-		int error;
 
 		l->store = s;
 		l->number = i;
 		pthread_mutex_init(&l->mu, NULL);
-		pthread_cond_init(&l->more, NULL);
+		cond_init(&l->more);
 		l->scratch = rocksdb_writebatch_create();
-		if ((error = pthread_create(&l->thread, NULL, lane_run, l)) != 0) {
-			fault_set(f, F_ServerError, "starting a committer: %s", strerror(error));
-			rocksdb_writebatch_destroy(l->scratch);
-			return ERR_IO;
-		}
 		s->nlane++;
+		if (thread_start(&l->thread, lane_run, l, f, "committer %u", i) != ERR_OK)
+			return ERR_IO;
 	}
 	return ERR_OK;
 }
@@ -232,7 +227,7 @@ lanes_stop(struct rocks *s)
 		pthread_cond_signal(&l->more);
 	}
 	for (unsigned i = 0; i < s->nlane; i++) {
-		pthread_join(s->lanes[i].thread, NULL);
+		thread_join(&s->lanes[i].thread);
 		rocksdb_writebatch_destroy(s->lanes[i].scratch);
 		store_batch_free(s->lanes[i].spare);
 		pthread_cond_destroy(&s->lanes[i].more);

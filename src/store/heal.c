@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "store/priv.h"
@@ -210,48 +209,28 @@ tick(struct rocks *s)
 	store_unshare(s);
 }
 
-static struct timespec
+static int64_t
 after_ms(unsigned ms)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
-}
-
-/* Under fail.mu. Until `ms` are over, or something has changed. */
-static void
-rest(struct rocks *s, unsigned ms)
-{
-	struct timespec until = after_ms(ms);
-
-	pthread_cond_timedwait(&s->fail.wake, &s->fail.mu, &until);
+	return clock_mono_us() + (int64_t)ms * 1000;
 }
 
 /* Under fail.mu: true when there is something to mend, after retry_ms. */
 static bool
 await_failure(struct rocks *s)
 {
-	struct timespec until;
-	int r = 0;
+	int64_t until_us = after_ms(s->o.retry_ms);
 
 	if (s->state == STORE_READY || s->state == STORE_IS_CORRUPT) {
-		rest(s, s->o.tick_ms);
+		cond_wait_until(&s->fail.wake, &s->fail.mu, after_ms(s->o.tick_ms));
 		return false;
 	}
-	until = after_ms(s->o.retry_ms);
-	while (!s->fail.stop && r != ETIMEDOUT)
-		r = pthread_cond_timedwait(&s->fail.wake, &s->fail.mu, &until);
+	while (!s->fail.stop && cond_wait_until(&s->fail.wake, &s->fail.mu, until_us))
+		;
 	return !s->fail.stop;
 }
 
-static void *
+static void
 healer_run(void *arg)
 {
 	struct rocks *s = arg;
@@ -268,18 +247,12 @@ healer_run(void *arg)
 		pthread_mutex_lock(&s->fail.mu);
 	}
 	pthread_mutex_unlock(&s->fail.mu);
-	return NULL;
 }
 
 enum err
 healer_start(struct rocks *s, struct fault *f)
 {
-	int error = pthread_create(&s->fail.healer, NULL, healer_run, s);
-
-	if (error == 0)
-		return ERR_OK;
-	fault_set(f, F_ServerError, "starting the store's healer: %s", strerror(error));
-	return ERR_IO;
+	return thread_start(&s->fail.healer, healer_run, s, f, "healer");
 }
 
 void
@@ -289,5 +262,5 @@ healer_stop(struct rocks *s)
 	s->fail.stop = true;
 	pthread_cond_signal(&s->fail.wake);
 	pthread_mutex_unlock(&s->fail.mu);
-	pthread_join(s->fail.healer, NULL);
+	thread_join(&s->fail.healer);
 }

@@ -10,13 +10,14 @@
 #ifndef TWINHUB_STORE_PRIV_H
 #define TWINHUB_STORE_PRIV_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
 #include <rocksdb/c.h>
 
+#include "os/clock.h"
 #include "os/os.h"
+#include "os/thread.h"
 #include "store/face.h"
 #include "store/tables.h"
 
@@ -170,7 +171,7 @@ struct store_batch {
 struct lane {
 	struct rocks *store;
 	unsigned number;
-	pthread_t thread;
+	struct thread thread;
 	pthread_mutex_t mu;
 	pthread_cond_t more;
 	struct {
@@ -203,7 +204,7 @@ struct rocks {
 	struct {
 		pthread_mutex_t mu;  /* state is changed under it */
 		pthread_cond_t wake; /* the healer's */
-		pthread_t healer;
+		struct thread healer;
 		bool stop;
 		uint64_t ncovered;           /* commits that LENGTHS covers; the healer's */
 		struct fault why;            /* empty when ready */
@@ -211,8 +212,7 @@ struct rocks {
 		struct store_damage damage;
 	} fail;
 	struct {
-		pthread_t thread;
-		bool runs;
+		struct thread thread;
 		pthread_mutex_t mu;
 		pthread_cond_t wake; /* signalled with stop */
 		bool stop;

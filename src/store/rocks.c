@@ -199,12 +199,7 @@ lock_init(pthread_rwlock_t *lock)
 static void
 sync_init(struct rocks *s)
 {
-	pthread_condattr_t monotonic;
-
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->fail.wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init(&s->fail.wake);
 	pthread_mutex_init(&s->fail.mu, NULL);
 	pthread_mutex_init(&s->mark.mu, NULL);
 	lock_init(&s->lock);

@@ -130,26 +130,15 @@ is_in_use(struct rocks *s, uint64_t number)
 
 /* ---- pace ---- */
 
-static int64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * SECOND_NS + t.tv_nsec;
-}
-
 /* False when it is to stop. */
 static bool
 wait_until(struct rocks *s, int64_t at_ns)
 {
-	const struct timespec until = { at_ns / SECOND_NS, at_ns % SECOND_NS };
-	int r = 0;
 	bool stop;
 
 	pthread_mutex_lock(&s->scrub.mu);
-	while (!s->scrub.stop && r != ETIMEDOUT)
-		r = pthread_cond_clockwait(&s->scrub.wake, &s->scrub.mu, CLOCK_MONOTONIC, &until);
+	while (!s->scrub.stop && cond_wait_until(&s->scrub.wake, &s->scrub.mu, at_ns / 1000))
+		;
 	stop = s->scrub.stop;
 	pthread_mutex_unlock(&s->scrub.mu);
 	return !stop;
@@ -160,7 +149,7 @@ static bool
 pace(void *ctx, size_t nbyte)
 {
 	struct rocks *s = ctx;
-	int64_t now = now_ns();
+	int64_t now = clock_mono_ns();
 
 	if (s->scrub.due_ns < now)
 		s->scrub.due_ns = now;
@@ -237,47 +226,38 @@ pass(struct rocks *s)
 	atomic_fetch_add_explicit(&s->scrub.passes, 1, memory_order_relaxed);
 }
 
-static void *
+static void
 scrub_run(void *arg)
 {
 	struct rocks *s = arg;
 
 	do
 		pass(s);
-	while (wait_until(s, now_ns() + (int64_t)s->o.scrub_rest_ms * 1000000));
-	return NULL;
+	while (wait_until(s, clock_mono_ns() + (int64_t)s->o.scrub_rest_ms * 1000000));
 }
 
 enum err
 scrub_start(struct rocks *s, struct fault *f)
 {
-	int error;
-
 	if (s->o.scrub_bytes_per_s == 0)
 		return ERR_OK;
 	if (s->o.scrub_rest_ms == 0)
 		s->o.scrub_rest_ms = REST_MS_DEFAULT;
 	pthread_mutex_init(&s->scrub.mu, NULL);
-	pthread_cond_init(&s->scrub.wake, NULL);
-	error = pthread_create(&s->scrub.thread, NULL, scrub_run, s);
-	s->scrub.runs = error == 0;
-	if (error == 0)
-		return ERR_OK;
-	fault_set(f, F_ServerError, "starting the store's scrub: %s", strerror(error));
-	return ERR_IO;
+	cond_init(&s->scrub.wake);
+	return thread_start(&s->scrub.thread, scrub_run, s, f, "scrub");
 }
 
 void
 scrub_stop(struct rocks *s)
 {
-	if (!s->scrub.runs)
+	if (!s->scrub.thread.runs)
 		return;
 	pthread_mutex_lock(&s->scrub.mu);
 	s->scrub.stop = true;
 	pthread_cond_signal(&s->scrub.wake);
 	pthread_mutex_unlock(&s->scrub.mu);
-	pthread_join(s->scrub.thread, NULL);
-	s->scrub.runs = false;
+	thread_join(&s->scrub.thread);
 	pthread_cond_destroy(&s->scrub.wake);
 	pthread_mutex_destroy(&s->scrub.mu);
 }
