@@ -113,21 +113,36 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 static void log_append(struct shard *sh, struct row *r, const struct op *op, struct str body,
     const struct hub_env *env);
 
+/* On false the reply has the reason: its client has gone, so the log alone can tell. */
+static bool
+will_may_go(const struct row *r, const struct hub_env *env, struct reply *reply)
+{
+	if (r == NULL)
+		reply->reason = REASON_DELETED;
+	else if (!env->can_write)
+		reply->reason = REASON_NO_WRITES;
+	else if (r->records[RECORD_IDENTITY] != NULL)
+		return true;
+	else
+		reply->reason =
+		    REASON_NOT_STORED; /* it could not be read, so who sends it is not known */
+	if (reply->fault.code == F_NONE)
+		fault_set(&reply->fault, F_ServiceUnavailable, "%s", reason_text(reply->reason));
+	return false;
+}
+
 void
 on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
-	(void)reply;
-	if (r == NULL)
-		return;
-	if (r->presence != NULL &&
+	if (r != NULL && r->presence != NULL &&
 	    r->presence->session_epoch ==
 	        op->session_epoch) { /* a late one changes nothing: T-106 */
 		calls_lost(sh, r, env);
 		row_set_presence(sh, r, NULL);
 		r->activity_us = r->presence_us = env->now_us;
 	}
-	if (op->payload.n != 0 && env->can_write && r->records[RECORD_IDENTITY] != NULL)
+	if (op->payload.n != 0 && will_may_go(r, env, reply))
 		log_append(sh, r, op, op->payload, env);
 }
 

@@ -22,9 +22,10 @@
 
 enum op_kind {
 	/* a device's, through its session */
-	OP_CONNECT,    /* authenticate by `shown`, take over, restore the session */
-	OP_DISCONNECT, /* the link is gone; payload: the will's record, if one is to be published */
-	OP_SUBSCRIBE,  /* payload: filters, see struct filter */
+	OP_CONNECT, /* authenticate by `shown`, take over, restore the session */
+	/* the link is gone; payload: the will's record, if one is to be published. A fault: it is not, and nobody hears of it but the log */
+	OP_DISCONNECT,
+	OP_SUBSCRIBE, /* payload: filters, see struct filter */
 	OP_UNSUBSCRIBE,
 	OP_TWIN_GET,        /* device-mqtt.md 4.1 */
 	OP_REPORT,          /* payload: the patch as a doc */

@@ -13,7 +13,7 @@
 /* The answer, filled by hub_apply. body is appended to; the caller owns it. */
 struct reply {
 	struct fault fault; /* code F_NONE: success */
-	/* OP_CONNECT: why it is refused, for the log; REASON_NONE: the fault says all there is */
+	/* OP_CONNECT, OP_DISCONNECT with a will: why it is refused, for the log; REASON_NONE: the fault says all there is */
 	enum reason reason;
 	uint64_t version;     /* OP_REPORT: reported $version */
 	bool deliver;         /* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51);

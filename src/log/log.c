@@ -325,6 +325,7 @@ log_reason(const struct log_story *s)
 		[LOG_PART_REFUSED] = "refused, the connection stays",
 		[LOG_DELAYED] = "delayed, the connection stays",
 		[LOG_CLOSED] = "connection closed",
+		[LOG_WILL_LOST] = "will not published",
 	};
 	enum log_level level = reason_level(s->reason);
 	struct log_line l;

@@ -62,7 +62,8 @@ enum log_event {
 	LOG_REQUEST_REFUSED, /* HTTP */
 	LOG_PART_REFUSED,    /* something of a session that goes on */
 	LOG_DELAYED,         /* the same: it is done later */
-	LOG_CLOSED
+	LOG_CLOSED,
+	LOG_WILL_LOST /* after the end of a session */
 };
 
 struct log_story {

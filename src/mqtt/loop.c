@@ -130,7 +130,11 @@ work_back(struct mqtt_loop *ml, const struct work *w)
 static void
 on_gone(struct work *w)
 {
+	struct log_story line;
+
 	(void)work_back(w->owner, w);
+	if (session_will_lost(w, &line))
+		log_reason(&line);
 	work_free(w);
 }
 

@@ -323,6 +323,21 @@ session_orphan(const struct work *connect)
 	return w;
 }
 
+bool
+session_will_lost(const struct work *w, struct log_story *line)
+{
+	const struct reply *r = &w->reply;
+
+	if (w->op.payload.n == 0 || r->fault.code == F_NONE)
+		return false;
+	*line = (struct log_story){ .event = LOG_WILL_LOST,
+		.reason = r->reason != REASON_NONE ? r->reason : REASON_NOT_STORED,
+		.device = w->op.device,
+		.module = w->op.module,
+		.detail = str_of(r->fault.text) };
+	return true;
+}
+
 /* ---- times ---- */
 
 /* The end of the silence is set once per silence, not once per packet: at its end it looks how long the silence really was. */

@@ -130,6 +130,9 @@ void session_answer(struct session *s, const struct work *w, struct actions *a);
 /* For an accepted OP_CONNECT whose session has gone meanwhile: the shard must not think that it lives. The caller's. */
 struct work *session_orphan(const struct work *connect);
 
+/* Of an OP_DISCONNECT that comes back: true if it had a will which is not published; then the line that says so, borrowed from w. */
+bool session_will_lost(const struct work *w, struct log_story *line);
+
 /* Unasked for, from the fleet: a change of the desired properties, a call, or that it is to end. */
 void session_note(struct session *s, const struct note *n, struct actions *a);
 /* To end at its turn: true if it was not yet. */

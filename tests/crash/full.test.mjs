@@ -86,13 +86,16 @@ test('clear errors while the disk is full, reads go on, and it heals by itself',
 	other.destroy();
 });
 
-test('telemetry is not acknowledged while it cannot be kept', { skip: why }, async () => {
+test('D-30 telemetry is not acknowledged while it cannot be kept, and a will that is lost is told in the log', { skip: why }, async () => {
 	const d = await mqttDevice(hub, 'telemetry', { filters: [] });
+	const leaving = await mqttDevice(hub, 'leaving', { filters: [], login: { will: { topic: 'devices/leaving/messages/events/', payload: 'gone' } } });
 	fillUp(0);
 	await until(async () => (await ready()).status === 503, 'the hub says so', { ms: LIMIT_MS });
 	const ack = d.publish('devices/telemetry/messages/events/', 'x', { qos: 1 }).then(() => 'acknowledged', () => 'not acknowledged');
 	await within(Promise.race([d.ended, ack]), 'the connection to end'); // MQTT has no other "no" (device-mqtt.md 3.4)
 	assert.equal(await ack, 'not acknowledged');
+	leaving.destroy();
+	await until(() => /msg="will not published" reason=no-writes .*device=leaving/.test(hub.logs), 'the log tells of the will', { ms: LIMIT_MS });
 	makeRoom();
 	await writable();
 	const again = await mqttDevice(hub, 'telemetry', { filters: [] });

@@ -915,11 +915,24 @@ disconnect__D30_the_will_is_logged(void **state)
 	op.payload = STR("will");
 	kit_run(k, &op); /* its session is over: after a take-over it is published too (2.8) */
 	assert_int_equal(nlog(k), 1);
+}
+
+static void
+disconnect__D30_a_will_that_is_not_logged_has_its_reason(void **state)
+{
+	struct kit *k = *state;
+	struct op op = kit_op(OP_DISCONNECT, "d1");
+
+	kit_device(k, "d1");
 	k->env.can_write = false;
-	kit_run(k, &op);
-	assert_int_equal(nlog(k), 1);
+	assert_int_equal(kit_run(k, &op), F_NONE); /* without a will there is nothing to lose */
+	op.payload = STR("will");
+	assert_int_equal(kit_run(k, &op), F_ServiceUnavailable);
+	assert_int_equal(k->reply.reason, REASON_NO_WRITES);
 	op.device = STR("nobody");
-	assert_int_equal(kit_run(k, &op), F_NONE);
+	assert_int_equal(kit_run(k, &op), F_ServiceUnavailable);
+	assert_int_equal(k->reply.reason, REASON_DELETED);
+	assert_int_equal(nlog(k), 0);
 }
 
 /* It must be heard when nothing can be read from the store. */
@@ -937,6 +950,7 @@ disconnect__needs_no_record(void **state)
 	op.payload = STR("will");
 	assert_int_equal(hub_missing(k->sh, &op, &k->key), RECORD_BIT(RECORD_IDENTITY));
 	hub_apply(k->sh, &op, &k->env, &k->reply); /* the store could not give it */
+	assert_int_equal(k->reply.reason, REASON_NOT_STORED);
 	kit_get(k, "d1");
 	kit_shows(k, "connectionState", "'Disconnected'");
 	assert_int_equal(nlog(k), 0);
@@ -1002,6 +1016,7 @@ main(void)
 		kit_test(events__R106_each_is_a_record_and_no_session_is_needed),
 		kit_test(events__R106_of_a_disabled_device_are_refused_its_modules_too),
 		kit_test(disconnect__D30_the_will_is_logged),
+		kit_test(disconnect__D30_a_will_that_is_not_logged_has_its_reason),
 		kit_test(disconnect__needs_no_record),
 		kit_test(ack__keeps_the_fault_that_it_carries),
 	};

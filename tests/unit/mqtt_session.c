@@ -501,6 +501,32 @@ will__D30_told_on_any_end_but_a_goodbye(void **state)
 	buf_fini(&body);
 }
 
+/* As work_goes sets it when a commit fails, and on_disconnect when there is none. */
+static void
+will__D30_one_that_is_lost_has_a_line(void **state)
+{
+	struct work *w = work_new(NULL, 16, NULL);
+	struct log_story line;
+
+	(void)state;
+	w->op.kind = OP_DISCONNECT;
+	w->op.device = work_str(w, STR("d1"));
+	fault_set(&w->reply.fault, F_ServiceUnavailable, "the hub is stopping");
+	assert_false(session_will_lost(w, &line)); /* it had none */
+	w->op.payload = work_str(w, STR("will"));
+	assert_true(session_will_lost(w, &line));
+	assert_int_equal(line.event, LOG_WILL_LOST);
+	assert_int_equal(line.reason, REASON_NOT_STORED);
+	assert_true(str_eq(line.device, STR("d1")));
+	assert_true(str_eq(line.detail, STR("the hub is stopping")));
+	w->reply.reason = REASON_NO_WRITES;
+	assert_true(session_will_lost(w, &line));
+	assert_int_equal(line.reason, REASON_NO_WRITES);
+	w->reply.fault.code = F_NONE;
+	assert_false(session_will_lost(w, &line));
+	work_free(w);
+}
+
 static void
 end__each_way_of_a_stream_has_its_reason(void **state)
 {
@@ -657,6 +683,7 @@ main(void)
 		cmocka_unit_test(takeover__D25_ends_one_that_says_goodbye),
 		cmocka_unit_test(takeover__D25_stale_answers_end_it),
 		cmocka_unit_test(will__D30_told_on_any_end_but_a_goodbye),
+		cmocka_unit_test(will__D30_one_that_is_lost_has_a_line),
 		cmocka_unit_test(end__each_way_of_a_stream_has_its_reason),
 		cmocka_unit_test(doomed__D81_goes_on_until_its_turn),
 		cmocka_unit_test(doomed__D81_is_the_reason_if_it_leaves_by_itself),
