@@ -17,8 +17,8 @@ struct target {
 	struct sockaddr_in to;
 	SSL_CTX *tls;     /* NULL: plain TCP */
 	const char *name; /* the name verified in the certificate */
-	unsigned
-	    nsource; /* links start from this many loopback addresses in turn; 0: let the kernel choose */
+	/* links start from this many loopback addresses in turn; 0: let the kernel choose */
+	unsigned nsource;
 };
 
 enum link_state { LINK_CLOSED, LINK_CONNECTING, LINK_HANDSHAKE, LINK_OPEN };

@@ -63,10 +63,10 @@ struct part_face {
  * here. */
 struct part_task {
 	struct task task;
-	struct job
-	    *job; /* whose turn it is; borrowed for the slice. task.bookmark.shard says where */
-	int64_t
-	    rest_us; /* out, WAIT_EVENT: not before, by env->elapsed_us; 0: until something comes */
+	/* whose turn it is; borrowed for the slice. task.bookmark.shard says where */
+	struct job *job;
+	/* out, WAIT_EVENT: not before, by env->elapsed_us; 0: until something comes */
+	int64_t rest_us;
 	const struct part_face *face;
 	/* the choice of targets, of one part at a time */
 	struct query_task *choice; /* NULL: none is made */

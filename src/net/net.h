@@ -212,8 +212,8 @@ struct tls_peer {
 	/* of that CA, the same in every version (tls_client_cas); 0 if not chain_ok */
 	uint64_t ca_print;
 	uint8_t sha1[20], sha256[32]; /* thumbprints of the leaf */
-	char cn
-	    [TLS_CN_MAX]; /* common name of the leaf's subject (the last one), UTF-8; "" if none or too long */
+	/* common name of the leaf's subject (the last one), UTF-8; "" if none or too long */
+	char cn[TLS_CN_MAX];
 	int64_t not_before_us, not_after_us; /* the leaf's validity, wall clock: check it at use */
 };
 

@@ -69,8 +69,8 @@ struct vector {
 	struct node *where; /* NULL: none */
 	unsigned depth;     /* levels of nodes */
 	bool wanted[SLOTS_MAX];
-	bool missed
-	    [SLOTS_MAX]; /* for reports: its column was not there when the shard's turn began */
+	/* for reports: its column was not there when the shard's turn began */
+	bool missed[SLOTS_MAX];
 	/* the column that it may take part in making, by its id; 0: none */
 	uint64_t mine[SLOTS_MAX];
 	struct value bound[SLOTS_MAX];

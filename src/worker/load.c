@@ -3,8 +3,8 @@
 #include "worker/priv.h"
 
 #define AHEAD_MAX 256u /* records that one miss of a tour brings */
-#define AHEAD_SEEN                                                                                 \
-	8u /* records in memory already, one after the other: the rest was brought before */
+/* records in memory already, one after the other: the rest was brought before */
+#define AHEAD_SEEN 8u
 
 static void
 names_of(struct str key, struct str *device, struct str *module)

@@ -28,8 +28,8 @@
 #define SWEEP_WRITES_MAX 300u
 #define JOB_WRITES_MAX   300u
 #define JOB_WRITES_QUIET 2000u
-#define PARCELS_ROUND_MAX                                                                          \
-	6u /* parcels in one commit: what a device waits for, beside an import, is their time */
+/* parcels in one commit: what a device waits for, beside an import, is their time */
+#define PARCELS_ROUND_MAX 6u
 
 /* Of what is known, but may not be said from here: fleet_options.may_answer. */
 #define MAY_NOT_ANSWER                                                                             \
@@ -102,8 +102,8 @@ struct worker {
 	struct slice slice;
 	int64_t slice_end_us;
 	enum round_writer writes_as; /* of the task that has it */
-	uint32_t
-	    identities_were;  /* in the shard at hand, when the fleet's count last took them in */
+	/* in the shard at hand, when the fleet's count last took them in */
+	uint32_t identities_were;
 	struct tour *touring; /* whose slice it is; NULL: it is a task of the hub's own */
 	struct reader reader;
 	struct parcel *parcels, **parcels_end;

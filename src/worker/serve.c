@@ -6,8 +6,8 @@
  */
 #include "worker/priv.h"
 
-#define TURN_NS                                                                                    \
-	500000 /* of works; then what has come meanwhile is looked at, and a commit may begin */
+/* of works; then what has come meanwhile is looked at, and a commit may begin */
+#define TURN_NS         500000
 #define WRITTEN_BYTE_NS 8 /* what a byte that is written costs those who wait for its commit */
 
 static struct work *

@@ -119,15 +119,15 @@ struct note {
 struct fleet;
 
 struct fleet_options {
-	struct store
-	    *store; /* opened with `nworker` lanes and fleet_commit_done; outlives the fleet */
+	/* opened with `nworker` lanes and fleet_commit_done; outlives the fleet */
+	struct store *store;
 	unsigned nworker; /* 1 to SHARDS */
-	const uint8_t
-	    *owners; /* whose each shard is; borrowed for fleet_new. NULL: even stretches */
+	/* whose each shard is; borrowed for fleet_new. NULL: even stretches */
+	const uint8_t *owners;
 	uint64_t cache_bytes; /* documents in memory, all shards together */
 	uint64_t query_bytes; /* memory of one query's groups, or of the rows it sorts */
-	uint64_t
-	    work_bytes; /* of works of one worker, of senders without a bound of their own; 0: WORK_BYTES_MAX */
+	/* of works of one worker, of senders without a bound of their own; 0: WORK_BYTES_MAX */
+	uint64_t work_bytes;
 	uint64_t answer_bytes;   /* of answers that are made or have not been read, in all */
 	uint64_t column_bytes;   /* memory of columns, all shards together; 0: none are made */
 	int64_t tour_us;         /* time of one tour; at it the answer is 400 */

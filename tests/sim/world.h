@@ -56,8 +56,8 @@ struct world {
 	uint64_t sent;
 	unsigned njob;
 	bool plain; /* jobs and configurations write no twins */
-	bool
-	    restless; /* conditions may look at what configurations write: twins never come to rest */
+	/* conditions may look at what configurations write: twins never come to rest */
+	bool restless;
 	bool crowded;  /* all are in one shard, connected, and answer calls at length */
 	char name[16]; /* of a job or configuration */
 	struct doc_parser *parser;

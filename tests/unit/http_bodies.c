@@ -4,9 +4,9 @@
  */
 #include "http_kit.h"
 
-#define PAYLOAD_OVER                                                                               \
-	131071u /* bytes of a string; with its quotes one more than a payload may have */
-#define ITEMS_OVER 101u
+/* bytes of a string; with its quotes one more than a payload may have */
+#define PAYLOAD_OVER 131071u
+#define ITEMS_OVER   101u
 
 static char large_payload[PAYLOAD_OVER + 64], many_items[ITEMS_OVER * 16];
 

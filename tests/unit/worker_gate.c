@@ -12,8 +12,8 @@ struct rig {
 	struct kit k; /* first: env.ctx is both */
 	struct gate g;
 	struct store *disk;
-	struct buf
-	    told; /* "a+ b- c? ": what has happened after commits, what has not, and what may not be said */
+	/* "a+ b- c? ": what has happened after commits, what has not, and what may not be said */
+	struct buf told;
 	uint64_t lease;
 	unsigned nlook; /* at the lease */
 };
