@@ -1,5 +1,5 @@
 /*
- * export: the fleet into a file, page by page. The file itself says how far it has got: its last whole line names the place
+ * export: the fleet into a file, page by page. The file itself says how far it has got: its last whole line names the cursor
  * where the next page begins.
  */
 #include "cli/priv.h"
@@ -19,7 +19,7 @@ struct outlet {
 	const char *path;
 	int fd;
 	uint64_t nline;
-	struct buf place; /* NUL-terminated text; n is 0 at the beginning */
+	struct buf cursor; /* NUL-terminated text; n is 0 at the beginning */
 };
 
 static int
@@ -60,7 +60,7 @@ last_line(struct outlet *o, struct buf *line, off_t *end)
 }
 
 static bool
-place_of(struct str line, struct buf *place)
+cursor_of(struct str line, struct buf *cursor)
 {
 	struct doc_parser *ps = doc_parser_new(EXPORTED_LINE_MAX);
 	struct buf doc = { 0 };
@@ -72,12 +72,12 @@ place_of(struct str line, struct buf *place)
 		module = doc_str(doc_getc(doc_of(buf_view(&doc)), "moduleId"));
 	}
 	if (id_valid(device) && (module.n == 0 || id_valid(module))) {
-		export_cursor(place, device, module);
-		buf_putc(place, '\0');
+		export_cursor(cursor, device, module);
+		buf_putc(cursor, '\0');
 	}
 	buf_fini(&doc);
 	doc_parser_free(ps);
-	return place->n > 0;
+	return cursor->n > 0;
 }
 
 /* Behind the last whole line; what follows it was cut off. */
@@ -90,7 +90,7 @@ go_to_end(struct outlet *o)
 
 	if (code != EXIT_DONE)
 		goto done;
-	if (end > 0 && !place_of(buf_view(&line), &o->place)) {
+	if (end > 0 && !cursor_of(buf_view(&line), &o->cursor)) {
 		code = cli_fail(
 		    EXIT_FAILED, "%s is no export: its last line names no identity", o->path);
 		goto done;
@@ -145,13 +145,13 @@ all_pages(struct outlet *o, const struct args *a, const struct target *t)
 	int code;
 
 	do {
-		ask.continuation = o->place.p;
+		ask.continuation = o->cursor.p;
 		code = hub_call(t, &ask, &answer);
 		if (code == EXIT_DONE)
 			code = write_page(o, buf_view(&answer.body));
-		o->place.n = 0;
-		buf_str(&o->place, buf_view(&answer.continuation));
-	} while (code == EXIT_DONE && o->place.n > 0);
+		o->cursor.n = 0;
+		buf_str(&o->cursor, buf_view(&answer.continuation));
+	} while (code == EXIT_DONE && o->cursor.n > 0);
 	answer_fini(&answer);
 	return code;
 }
@@ -194,7 +194,7 @@ done:
 		code = file_failed(o.path, "written");
 	if (code == EXIT_DONE)
 		show_export(a, &o);
-	buf_fini(&o.place);
+	buf_fini(&o.cursor);
 	target_fini(&t);
 	return code;
 }

@@ -67,14 +67,14 @@ static bool
 export_pages(struct file_job *job, struct new_file *nf)
 {
 	struct file_jobs_options *o = &job->all->o;
-	struct buf lines = { 0 }, place = { 0 }, next = { 0 };
+	struct buf lines = { 0 }, cursor = { 0 }, next = { 0 };
 	struct fault f = { 0 };
 	uint64_t nline = 0;
 	bool good = true;
 
 	do {
 		lines.n = next.n = 0;
-		if (export_page(o->store, buf_view(&place), EXPORT_LINES_MAX, job->keys, &lines,
+		if (export_page(o->store, buf_view(&cursor), EXPORT_LINES_MAX, job->keys, &lines,
 		        &next, &f) != ERR_OK) {
 			job_fails(job, "%s", f.text);
 			good = false;
@@ -85,10 +85,10 @@ export_pages(struct file_job *job, struct new_file *nf)
 		for (size_t i = 0; i < lines.n; i++)
 			nline += lines.p[i] == '\n';
 		job_progress(job, nline, fleet_identities(o->fleet));
-		place.n = 0;
-		buf_str(&place, buf_view(&next));
-	} while (good && place.n > 0 && job_goes_on(job));
-	buf_fini(&lines), buf_fini(&place), buf_fini(&next);
+		cursor.n = 0;
+		buf_str(&cursor, buf_view(&next));
+	} while (good && cursor.n > 0 && job_goes_on(job));
+	buf_fini(&lines), buf_fini(&cursor), buf_fini(&next);
 	return good && job_goes_on(job);
 }
 

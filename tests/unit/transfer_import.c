@@ -34,17 +34,18 @@ put_lines(struct buf *text, const char *name, unsigned n, const char *mode)
 /* Every page of the export, of at most that many lines. */
 static void export(struct kit *k, uint32_t nline, struct buf *lines)
 {
-	struct buf place = { 0 }, next = { 0 };
+	struct buf cursor = { 0 }, next = { 0 };
 	struct fault f = { 0 };
 
 	do {
 		next.n = 0;
 		assert_int_equal(
-		    export_page(k->store, buf_view(&place), nline, true, lines, &next, &f), ERR_OK);
-		place.n = 0;
-		buf_str(&place, buf_view(&next));
+		    export_page(k->store, buf_view(&cursor), nline, true, lines, &next, &f),
+		    ERR_OK);
+		cursor.n = 0;
+		buf_str(&cursor, buf_view(&next));
 	} while (next.n > 0);
-	buf_fini(&place);
+	buf_fini(&cursor);
 	buf_fini(&next);
 }
 
