@@ -116,7 +116,7 @@ io_make(struct server *s, unsigned i)
 		.catalogue = s->catalogue,
 		.limiter = s->limiter,
 		.address_free = &s->address_free,
-		.work_bytes = eighth_of_memory(s, WORK_BYTES_LEAST) / 2 / s->nio,
+		.work_bytes = s->sizes.session_bytes,
 		.nloop = s->nio };
 	struct http_options ho = { .fleet = s->fleet,
 		.store = s->store,

@@ -10,13 +10,46 @@
 
 #include <pthread.h>
 
-#define IO_MAX           64
-#define BIND_MAX         LIST_MAX
-#define FD_RESERVE       512 /* descriptors for the store's files and the program's own */
-#define STOP_US          (INT64_C(3500) * 1000) /* for answers and goodbyes after SIGTERM */
-#define HOUR_US          (INT64_C(3600) * 1000000)
-#define WORK_BYTES_LEAST (UINT64_C(64) << 20)
-#define PLAIN_ADDRESS    "127.0.0.1"
+#define IO_MAX        64
+#define BIND_MAX      LIST_MAX
+#define FD_RESERVE    512 /* descriptors for the store's files and the program's own */
+#define STOP_US       (INT64_C(3500) * 1000) /* for answers and goodbyes after SIGTERM */
+#define HOUR_US       (INT64_C(3600) * 1000000)
+#define PLAIN_ADDRESS "127.0.0.1"
+
+/* sizes.c: what a machine has, and what of it the hub takes, by its options. */
+struct machine {
+	uint64_t cores, files; /* descriptors that a process may have */
+	uint64_t memory_bytes; /* 0: it does not say */
+};
+struct sizes {
+	unsigned nworker, nio;
+	uint64_t connections, connections_per_address;
+	uint64_t store_bytes, cache_bytes, column_bytes, answer_bytes; /* of all together */
+	uint64_t query_bytes;                                          /* groups of one query */
+	uint64_t worker_bytes;  /* requests under way, of one worker */
+	uint64_t session_bytes; /* operations of sessions under way, of one loop */
+	uint64_t link_bytes;    /* what links have not read or not sent whole, of one loop */
+};
+struct machine machine_look(void);
+struct sizes sizes_of(const struct server_options *o, const struct machine *m);
+
+/* due.c: bits of what is to be done. */
+enum {
+	DUE_CERTS = 1,       /* of our own that end soon are made anew */
+	DUE_REVIEW = 2,      /* of days: a line for each that are not good */
+	DUE_TICKETS = 4,     /* other keys */
+	DUE_LOG_GOES_ON = 8, /* the event log's time did stand still */
+};
+enum { ASKED_END = 1, ASKED_LOG = 2, ASKED_CERTS = 4 };
+struct due {
+	int64_t hour_us, day_us; /* when it was done last; monotonic */
+	unsigned njump;          /* of the clock, as clock_look counts them */
+	bool behind;             /* the event log is ahead of the clock */
+};
+struct due due_begin(int64_t now_us, unsigned njump, const struct wall_state *clock);
+unsigned due_step(struct due *d, int64_t now_us, unsigned njump, const struct wall_state *clock);
+unsigned signal_asks(int sig);
 
 /* One event loop with what is served on it. */
 struct io {
@@ -55,7 +88,8 @@ struct server {
 	struct file_jobs *file_jobs;
 	struct io io[IO_MAX];
 	struct loop *loops[IO_MAX];
-	unsigned nio, nworker;
+	struct sizes sizes;
+	unsigned nio; /* of io and loops */
 	struct port ports[3 * BIND_MAX + 1];
 	unsigned nport;
 	struct endpoint endpoint;
@@ -91,8 +125,6 @@ struct http_admin admin_of(struct server *s);
 /* listen.c */
 enum err bind_all(struct server *s);
 /* One loop's sessions, requests and listeners. */
-/* Of --memory, but so many bytes at least. */
-uint64_t eighth_of_memory(const struct server *s, uint64_t least);
 enum err io_make(struct server *s, unsigned i);
 
 /* clock.c: for clock_tell */

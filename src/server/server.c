@@ -16,17 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-/* Of one query's groups or sorted rows: with all queries that may run at once, a quarter of the memory. */
-#define QUERY_BYTES_LEAST (UINT64_C(1) << 20)
-/* Of all answers that are made or not read: a lone client's share of it, a quarter, is its largest page. */
-#define LINK_BYTES_LEAST   (UINT64_C(64) << 20)
-#define ANSWER_BYTES_LEAST (4 * (uint64_t)PAGE_BYTES_MAX)
-
-#define LOOK_S             10 /* between two looks at the clock */
+#define LOOK_S 10 /* between two looks at the clock */
 
 /* There is one server in a program: notes from workers find their loop's sessions through it. */
 static struct server *the_server;
@@ -117,31 +110,6 @@ on_note(struct note *n)
 		mqtt_note(io->mqtt, n);
 }
 
-static uint64_t
-quarter_of_memory(void)
-{
-	struct sysinfo si;
-
-	return sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit / 4 : UINT64_C(512) << 20;
-}
-
-static void
-settle_sizes(struct server *s)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	uint64_t half = cores > 1 ? (uint64_t)cores / 2 : 1, files = net_raise_nofile();
-
-	if (s->o.memory_bytes == 0)
-		s->o.memory_bytes = quarter_of_memory();
-	s->nworker = (unsigned)(s->o.workers != 0 ? s->o.workers : half > SHARDS ? SHARDS : half);
-	s->nio = (unsigned)(s->o.io_threads != 0 ? s->o.io_threads : half > IO_MAX ? IO_MAX : half);
-	if (s->o.max_connections == 0)
-		s->o.max_connections = files > 2 * FD_RESERVE ? files - FD_RESERVE : files / 2;
-	if (s->o.max_connections_per_address == 0)
-		s->o.max_connections_per_address =
-		    s->o.max_connections / 2 + 1; /* one host cannot shut out all others */
-}
-
 static void
 store_warns(void *ctx, const char *line)
 {
@@ -164,9 +132,8 @@ store_start(struct server *s)
 	char path[DATA_PATH_MAX];
 	struct fault f = { 0 };
 	struct store_options so = { .create = true,
-		.lanes = s->nworker,
-		.memory_bytes =
-		    s->o.memory_bytes / 4 > (16u << 20) ? s->o.memory_bytes / 4 : (16u << 20),
+		.lanes = s->sizes.nworker,
+		.memory_bytes = s->sizes.store_bytes,
 		.log_max_bytes = s->o.log_max_bytes,
 		.log_max_age_s = s->o.log_max_age_s,
 		.floor_bytes = s->o.free_space_bytes,
@@ -187,26 +154,17 @@ store_start(struct server *s)
 	return e == ERR_OK ? ERR_OK : fail(s, "%s", f.text);
 }
 
-uint64_t
-eighth_of_memory(const struct server *s, uint64_t least)
-{
-	uint64_t eighth = s->o.memory_bytes / 8;
-
-	return eighth > least ? eighth : least;
-}
-
 static enum err
 fleet_make(struct server *s)
 {
 	struct fault f = { 0 };
 	struct fleet_options fo = { .store = s->store,
-		.nworker = s->nworker,
-		.cache_bytes = s->o.memory_bytes / 2,
-		.work_bytes = eighth_of_memory(s, WORK_BYTES_LEAST) / 2 / s->nworker,
-		.answer_bytes = eighth_of_memory(s, ANSWER_BYTES_LEAST),
-		.query_bytes = s->o.memory_bytes / 256 > QUERY_BYTES_LEAST ? s->o.memory_bytes / 256
-		                                                           : QUERY_BYTES_LEAST,
-		.column_bytes = s->o.memory_bytes / 8,
+		.nworker = s->sizes.nworker,
+		.cache_bytes = s->sizes.cache_bytes,
+		.work_bytes = s->sizes.worker_bytes,
+		.answer_bytes = s->sizes.answer_bytes,
+		.query_bytes = s->sizes.query_bytes,
+		.column_bytes = s->sizes.column_bytes,
 		.tour_us = (int64_t)s->o.query_timeout_s * 1000000,
 		.identities_max = s->o.max_devices,
 		.catalogue = s->catalogue,
@@ -267,14 +225,17 @@ admission_make(struct server *s)
 	nets_take(&s->address_free, &s->o.address_free);
 	nets_take(&s->proxies, &s->o.proxies);
 	s->admission = admission_new(
-	    (uint32_t)s->o.max_connections, (uint32_t)s->o.max_connections_per_address);
+	    (uint32_t)s->sizes.connections, (uint32_t)s->sizes.connections_per_address);
 	admission_except(s->admission, &s->address_free);
 }
 
 static enum err
 server_start(struct server *s)
 {
-	settle_sizes(s);
+	struct machine m = machine_look();
+
+	s->sizes = sizes_of(&s->o, &m);
+	s->nio = s->sizes.nio;
 	names_collect(s);
 	limits_begin(s);
 	admission_make(s);
@@ -285,7 +246,7 @@ server_start(struct server *s)
 	for (unsigned i = 0; i < s->nio; i++) {
 		if (loop_new(i, &s->loops[i]) != ERR_OK)
 			return fail(s, "event loops cannot be made: %s", strerror(errno));
-		loop_hold_at_most(s->loops[i], eighth_of_memory(s, LINK_BYTES_LEAST) / s->nio);
+		loop_hold_at_most(s->loops[i], s->sizes.link_bytes);
 		s->io[i].loop = s->loops[i];
 	}
 	if (fleet_make(s) != ERR_OK || file_jobs_make(s) != ERR_OK)
@@ -321,8 +282,8 @@ say_ready(const struct server *s)
 	    "address",
 	    s->endpoint.host, s->endpoint.https_port, s->endpoint.mqtts_port,
 	    (unsigned long long)fleet_identities(s->fleet),
-	    (unsigned long long)s->o.max_connections,
-	    (unsigned long long)s->o.max_connections_per_address);
+	    (unsigned long long)s->sizes.connections,
+	    (unsigned long long)s->sizes.connections_per_address);
 	put_nets(&line, " but any number from ", &s->o.address_free);
 	put_nets(&line, ", PROXY v2 from ", &s->o.proxies);
 	buf_printf(&line, ", data %s\n", s->o.data);
@@ -349,56 +310,30 @@ block_signals(sigset_t *set)
 	pthread_sigmask(SIG_BLOCK, set, NULL); /* before any thread: they inherit it */
 }
 
-/* What is done from time to time. */
-struct due {
-	int64_t hour_us, day_us; /* when it was done last */
-	unsigned nchange;        /* of the clock */
-	bool behind;             /* the event log is ahead of the clock */
-};
-
-static void
-look_at_clock(struct server *s, struct due *d)
-{
-	struct wall_state clock;
-	unsigned nchange = clock_look(&clock);
-
-	if (nchange != d->nchange) {
-		d->nchange = nchange;
-		tls_again(s, false);
-		certificates_review(s);
-	}
-	if (d->behind && clock.behind_us < WALL_BACK_US)
-		log_text(LOG_INFO, "the event log's time goes on");
-	d->behind = clock.behind_us >= WALL_BACK_US;
-}
-
 static void
 do_what_is_due(struct server *s, struct due *d)
 {
-	int64_t now_us = clock_mono_us();
+	struct wall_state clock;
+	unsigned njump = clock_look(&clock), what = due_step(d, clock_mono_us(), njump, &clock);
 
-	look_at_clock(s, d);
-	if (now_us - d->hour_us >= HOUR_US) {
-		d->hour_us = now_us;
+	if (what & DUE_LOG_GOES_ON)
+		log_text(LOG_INFO, "the event log's time goes on");
+	if (what & DUE_CERTS)
 		tls_again(s, false);
-	}
-	if (now_us - d->day_us >= 24 * HOUR_US) {
-		d->day_us = now_us;
+	if (what & DUE_REVIEW)
 		certificates_review(s);
-		if (tls_rotate_tickets(s->tls) != ERR_OK)
-			log_text(LOG_ERROR, "ticket keys could not be rotated");
-	}
+	if (what & DUE_TICKETS && tls_rotate_tickets(s->tls) != ERR_OK)
+		log_text(LOG_ERROR, "ticket keys could not be rotated");
 }
 
-/* The store has records of a later time than now. */
+/* The store may have records of a later time than now. */
 static struct due
-due_begin(void)
+watch_begin(void)
 {
-	struct due d = { .hour_us = clock_mono_us(), .day_us = clock_mono_us() };
 	struct wall_state clock;
+	unsigned njump = clock_look(&clock);
+	struct due d = due_begin(clock_mono_us(), njump, &clock);
 
-	d.nchange = clock_look(&clock);
-	d.behind = clock.behind_us >= WALL_BACK_US;
 	if (d.behind)
 		log_text(LOG_WARN,
 		    "the clock is %lld s before the latest record of the event log: its time "
@@ -410,17 +345,17 @@ due_begin(void)
 static void
 run_until_stopped(struct server *s, const sigset_t *signals)
 {
-	struct due d = due_begin();
+	struct due d = watch_begin();
 
 	for (;;) {
 		struct timespec look = { LOOK_S, 0 };
-		int sig = sigtimedwait(signals, NULL, &look);
+		unsigned asked = signal_asks(sigtimedwait(signals, NULL, &look));
 
-		if (sig == SIGTERM || sig == SIGINT)
+		if (asked & ASKED_END)
 			return;
-		if (sig == SIGHUP || sig == SIGUSR1)
+		if (asked & ASKED_LOG)
 			log_reopen();
-		if (sig == SIGHUP)
+		if (asked & ASKED_CERTS)
 			tls_again(s, true);
 		do_what_is_due(s, &d);
 	}
