@@ -104,7 +104,7 @@ contact_in_line(const struct world *w)
 	for (unsigned i = 0; i < w->o.nworker; i++) {
 		const struct worker *k = &w->fleet->workers[i];
 
-		if (k->sweeping || k->catalogue->version != w->catalogue_version)
+		if (k->sweeping || k->catalogue->version != catalogue_version(w->box))
 			return false;
 	}
 	return !rollouts_busy(w->rollouts);
@@ -133,10 +133,10 @@ contact_job_chooses(const struct world *w, const struct vector *v)
 
 /* ---- tours ---- */
 
-struct ask *
-ask_new(enum ask_kind kind, void *owner, void (*done)(struct ask *a))
+struct inquiry *
+ask_new(enum ask_kind kind, void *owner, void (*done)(struct inquiry *a))
 {
-	struct ask *a = xcalloc(1, sizeof(*a));
+	struct inquiry *a = xcalloc(1, sizeof(*a));
 
 	a->kind = kind;
 	a->owner = owner;
@@ -145,7 +145,7 @@ ask_new(enum ask_kind kind, void *owner, void (*done)(struct ask *a))
 }
 
 void
-ask_free(struct ask *a)
+ask_free(struct inquiry *a)
 {
 	query_free(a->query);
 	buf_fini(&a->rows);
@@ -154,7 +154,7 @@ ask_free(struct ask *a)
 
 /* Sends the plan back: a query goes on with it. */
 static void
-take_query(struct ask *a, struct tour *tour)
+take_query(struct inquiry *a, struct tour *tour)
 {
 	struct query_task *q = query_task_of(tour->task);
 
@@ -167,7 +167,7 @@ take_query(struct ask *a, struct tour *tour)
 static void
 tour_back(struct tour *tour)
 {
-	struct ask *a = tour->owner;
+	struct inquiry *a = tour->owner;
 	const struct task *t = tour->task;
 	const struct page *page = t->page;
 
@@ -186,7 +186,7 @@ tour_back(struct tour *tour)
 }
 
 static struct task *
-query_of(struct ask *a)
+query_of(struct inquiry *a)
 {
 	struct query_task *q = any_query_task_new(a->query);
 
@@ -197,7 +197,7 @@ query_of(struct ask *a)
 }
 
 static struct task *
-dry_run_of(struct ask *a)
+dry_run_of(struct inquiry *a)
 {
 	struct dryrun_task *d = dryrun_task_new();
 
@@ -207,7 +207,7 @@ dry_run_of(struct ask *a)
 }
 
 static struct task *
-task_of(struct ask *a)
+task_of(struct inquiry *a)
 {
 	switch (a->kind) {
 	case ASK_QUERY: return query_of(a);
@@ -221,7 +221,7 @@ task_of(struct ask *a)
 }
 
 void
-ask_send(struct world *w, struct ask *a)
+ask_send(struct world *w, struct inquiry *a)
 {
 	struct task *t = task_of(a);
 	struct tour *tour = tour_new(w->loop, t, tour_back);

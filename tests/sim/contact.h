@@ -42,7 +42,7 @@ bool contact_job_chooses(const struct world *w, const struct vector *v);
 
 enum ask_kind { ASK_QUERY, ASK_IDENTITIES, ASK_COUNTS, ASK_COLUMNS, ASK_JOBS, ASK_DRY_RUN };
 
-struct ask {
+struct inquiry {
 	enum ask_kind kind;
 	struct query *query;        /* ASK_QUERY: owned */
 	struct str record;          /* ASK_DRY_RUN: of a configuration; borrowed for the call */
@@ -55,11 +55,11 @@ struct ask {
 	struct buf rows;                /* out */
 	struct fault fault;             /* out */
 	void *owner;
-	void (*done)(struct ask *a); /* owns it: ends with ask_free */
+	void (*done)(struct inquiry *a); /* owns it: ends with ask_free */
 };
-struct ask *ask_new(enum ask_kind kind, void *owner, void (*done)(struct ask *a));
-void ask_free(struct ask *a);
+struct inquiry *ask_new(enum ask_kind kind, void *owner, void (*done)(struct inquiry *a));
+void ask_free(struct inquiry *a);
 /* It comes back through done, in world_hear. */
-void ask_send(struct world *w, struct ask *a);
+void ask_send(struct world *w, struct inquiry *a);
 
 #endif

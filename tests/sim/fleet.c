@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#define STEPS     3000
+#define STEPS     3300
 #define HISTORIES 40
 #define ROWS_MAX  250000u /* judged in one history: a large fleet's is over sooner */
 

@@ -2,6 +2,7 @@
  * A store that is full: what would write is refused with what the program has for that (503), whoever asks and whatever for, and
  * changes nothing, in memory or on the disk; reads go on. When there is room again, so does the rest.
  */
+#include "requests.h"
 #include "world.h"
 
 static bool full;
@@ -50,9 +51,9 @@ void
 step_full(struct world *w)
 {
 	static void (*const some[])(struct world * w) = { write_identity, write_delete, write_keys,
-		write_twin, write_bulk, write_import, write_report, write_telemetry, write_read,
-		plan_job, plan_job_cancel, plan_configuration, plan_configuration_delete,
-		plan_rollout, plan_content, question_ask };
+		write_twin, request_send, request_send_bulk, write_import, write_report,
+		write_telemetry, write_read, plan_job, plan_job_cancel, plan_configuration,
+		plan_configuration_delete, plan_rollout, plan_content, question_ask };
 	uint64_t changes;
 
 	world_rest(w);

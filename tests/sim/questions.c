@@ -165,7 +165,7 @@ check_fault(const struct fault *f)
 }
 
 static void
-question_back(struct ask *a)
+question_back(struct inquiry *a)
 {
 	struct question *k = a->owner;
 	bool failed = a->fault.code != F_NONE, more = !failed && a->more && !k->count;
@@ -201,7 +201,7 @@ question_back(struct ask *a)
 static void
 question_page(struct question *k)
 {
-	struct ask *a = ask_new(ASK_QUERY, k, question_back);
+	struct inquiry *a = ask_new(ASK_QUERY, k, question_back);
 	const struct query_options options = { .extensions = true };
 	struct fault f = { .text = "" };
 
@@ -251,7 +251,7 @@ question_ask(struct world *w)
 /* ---- other walks ---- */
 
 static void
-other_back(struct ask *a)
+other_back(struct inquiry *a)
 {
 	struct world *w = a->owner;
 
@@ -269,7 +269,7 @@ question_other(struct world *w)
 		ASK_DRY_RUN };
 	struct configurations *set = NULL;
 	struct buf record = { 0 };
-	struct ask *a;
+	struct inquiry *a;
 
 	if (w->nwalk > UNDER_WAY_MAX / 2)
 		return;

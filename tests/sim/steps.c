@@ -1,4 +1,6 @@
 /* The steps of a history, the usual ones more often. */
+#include "front.h"
+#include "requests.h"
 #include "world.h"
 
 #include <stdlib.h>
@@ -93,7 +95,9 @@ static const struct {
 	{ write_keys, 3 },
 	{ write_twin, 70 },
 	{ write_read, 15 },
-	{ write_bulk, 15 },
+	{ request_send, 60 },
+	{ request_send_bulk, 15 },
+	{ front_errand, 15 },
 	{ write_import, 15 },
 	{ write_connect, 15 },
 	{ write_report, 50 },

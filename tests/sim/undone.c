@@ -8,6 +8,7 @@
 #include "job/parts.h"
 #include "shard/feature.h"
 #include "shard/row.h"
+#include "requests.h"
 #include "world.h"
 
 #include <stdlib.h>
@@ -240,7 +241,7 @@ static void
 write_much(struct world *w)
 {
 	static void (*const some[])(struct world * w) = { write_identity, write_delete, write_keys,
-		write_twin, write_twin, write_bulk, write_import, write_report, write_read,
+		write_twin, request_send, request_send_bulk, write_import, write_report, write_read,
 		write_connect, plan_job, plan_job_cancel, plan_configuration,
 		plan_configuration_delete, plan_rollout, plan_content, question_ask };
 

@@ -120,7 +120,7 @@ check_rows(const struct world *w)
 static void ask_page(struct world *w);
 
 static void
-page_back(struct ask *a)
+page_back(struct inquiry *a)
 {
 	struct world *w = a->owner;
 	bool more = a->more;
@@ -146,7 +146,7 @@ page_back(struct ask *a)
 static void
 ask_page(struct world *w)
 {
-	struct ask *a = ask_new(ASK_QUERY, w, page_back);
+	struct inquiry *a = ask_new(ASK_QUERY, w, page_back);
 	struct fault f = { .text = "" };
 
 	if (query_parse(buf_view(&walked.text), &options, &a->query, &f) != ERR_OK)

@@ -1,5 +1,7 @@
 /* The fleet, its clock and its turns. */
+#include "front.h"
 #include "net/priv.h"
+#include "requests.h"
 #include "world.h"
 
 #include <openssl/rand.h>
@@ -7,9 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BEGIN    (INT64_C(1704067200) * SECOND) /* 2024-01-01T00:00:00Z */
-#define CROWD    260u  /* devices in one shard whose answers are more than a job keeps there */
-#define REST_MAX 5000u /* rounds in which nothing comes home: ten times what was ever seen */
+#define BEGIN        (INT64_C(1704067200) * SECOND) /* 2024-01-01T00:00:00Z */
+#define CROWD        260u /* devices in one shard whose answers are more than a job keeps there */
+#define ANSWER_BYTES (UINT64_C(64) << 20)
+#define REST_MAX     5000u /* rounds in which nothing comes home: ten times what was ever seen */
 
 struct world *the_world;
 struct seen seen;
@@ -73,36 +76,6 @@ __wrap_RAND_bytes(unsigned char *p, int n)
 	return 1;
 }
 
-/* ---- the catalogue ---- */
-
-struct made {
-	struct catalogue c;
-	struct configurations *set;
-};
-
-static void
-made_release(struct catalogue *c)
-{
-	struct made *m = (struct made *)c;
-
-	configurations_free(m->set);
-	free(m);
-}
-
-static void
-publish(struct configurations *set)
-{
-	static const struct str hosts[] = { { SIM_HOST, sizeof(SIM_HOST) - 1 } };
-	struct made *m = xcalloc(1, sizeof(*m));
-
-	m->set = set;
-	m->c = (struct catalogue){ .version = ++the_world->catalogue_version,
-		.hosts = { hosts, 1 },
-		.skew_s = SAS_SKEW_S,
-		.configurations = set };
-	catalogue_set(the_world->box, &m->c, made_release);
-}
-
 /* ---- start and stop ---- */
 
 /* Its threads look at the clock in an order that nobody draws: it stands meanwhile. */
@@ -128,15 +101,20 @@ fleet_up(struct world *w)
 	for (unsigned s = 0; s < SHARDS; s++)
 		owners[s] = (uint8_t)rnd_below(&w->rnd, w->o.nworker);
 	w->o.owners = rnd_below(&w->rnd, 2) ? owners : NULL; /* some have none, perhaps */
+	if (loop_new(0, &w->loop) != ERR_OK)
+		world_fail("no loop");
+	front_load(w);
 	w->fleet = fleet_new(&w->o);
 	load(w);
-	publish(fleet_configurations(w->fleet));
+	front_publish(fleet_configurations(w->fleet));
 	contact_begin(w);
+	front_up(w);
 }
 
 void
 world_round(struct world *w)
 {
+	front_errand(w);
 	for (unsigned i = 0; i < w->o.nworker; i++) {
 		world_turn(w, i);
 		world_commit(w, i);
@@ -147,6 +125,7 @@ world_round(struct world *w)
 static void
 fleet_down(struct world *w)
 {
+	front_stop(w);
 	contact_stop(w);
 	world_round(w); /* they hear of it */
 	for (unsigned n = 0; !contact_finished(w); n++) {
@@ -157,7 +136,9 @@ fleet_down(struct world *w)
 	fleet_stop(w->fleet);
 	world_hear(w);
 	contact_end(w);
+	front_down();
 	fleet_free(w->fleet);
+	loop_free(w->loop);
 	memset(w->session_epochs, 0, sizeof(w->session_epochs));
 	job_watch_life();
 	mirror_all_off();
@@ -170,6 +151,7 @@ world_restart(struct world *w)
 	w->ntrouble++;
 	fleet_down(w);
 	ledger_crash(); /* a stop does not wait for a repair */
+	policies_between(w);
 	fleet_up(w);
 	seen.restarts++;
 }
@@ -194,10 +176,13 @@ world_crash(struct world *w)
 	disk = sim_store_copy(w->store);
 	ledger_crash();
 	w->dead = true;
+	front_dies(w);
 	sim_store_set(w->store, SIM_READY);
 	fleet_down(w);
 	sim_store_back(w->store, disk);
+	front_crash(w);
 	w->dead = false;
+	policies_between(w);
 	fleet_up(w);
 	seen.crashes++;
 }
@@ -236,6 +221,7 @@ draw_options(struct world *w, uint32_t most_devices)
 	w->o = (struct fleet_options){ .store = w->store,
 		.cache_bytes = SHARDS * caches[rnd_below(&w->rnd, 4)],
 		.query_bytes = queries[rnd_below(&w->rnd, 4)],
+		.answer_bytes = ANSWER_BYTES,
 		.column_bytes = SHARDS * columns[rnd_below(&w->rnd, 6)],
 		.tour_us = 60 * SECOND,
 		.identities_max = rnd_below(&w->rnd, 4) == 0 ? n : 100000,
@@ -243,7 +229,7 @@ draw_options(struct world *w, uint32_t most_devices)
 		.loops = &w->loop,
 		.nloop = 1,
 		.on_note = world_note,
-		.on_configurations = publish };
+		.on_configurations = front_publish };
 	name_devices(w, n < most_devices ? n : most_devices);
 }
 
@@ -263,20 +249,20 @@ world_new(uint64_t seed, uint32_t most_devices)
 	assert(the_world == NULL);
 	the_world = w;
 	w->rnd.state = w->clock_rnd.state = seed * 2 + 1;
-	if (loop_new(0, &w->loop) != ERR_OK)
-		world_fail("no loop");
 	w->store = sim_store_new(WORKERS_MAX, &w->fleet, fleet_commit_done);
 	sim_store_watch(w->store, commit_seen);
 	job_watch_new(w);
 	ledger_new();
 	mirror_new();
 	telemetry_new();
-	write_begin();
 	w->plain = rnd_below(&w->rnd, 2) == 0;
 	w->restless = rnd_below(&w->rnd, 4) == 0;
 	w->box = catalogue_box_new();
 	w->parser = doc_parser_new(1 << 20);
 	w->mac = sas_mac_new();
+	front_new(w);
+	front_watch(request_work_back);
+	policies_begin(w);
 	draw_options(w, most_devices);
 	fleet_up(w);
 	world_populate(w, w->crowded ? w->nid : w->nid * 7 / 10);
@@ -453,7 +439,7 @@ world_free(struct world *w)
 		question_ask(w);
 	world_rest(w);
 	fleet_down(w);
-	loop_free(w->loop);
+	front_free();
 	sim_store_free(w->store);
 	job_watch_free();
 	ledger_free();

@@ -42,7 +42,6 @@ struct world {
 	struct fleet_options o;
 	struct loop *loop;
 	struct catalogue_box *box;
-	uint64_t catalogue_version;
 	struct rollouts *rollouts; /* contact.c's */
 	bool dead;                 /* its process is: what still goes on is not heard */
 	/* its clients */
@@ -98,11 +97,21 @@ extern struct world *the_world;
 	X(full)       /* works refused for want of room */                                         \
 	X(walked)     /* rows that had to be in an answer, whatever was written meanwhile */       \
 	X(wavered)    /* and rows that met the condition for a while */                            \
-	X(bulk)       /* calls of a hundred items */                                               \
-	X(mixed)      /* of those, done in part */                                                 \
-	X(parcels)    /* as large as may be */                                                     \
-	X(undone)     /* states of all shards, compared */                                         \
-	X(noted)      /* of those, such as wrote records of the hub */                             \
+	X(asked)      /* requests over HTTP */                                                     \
+	X(midst)      /* of those, while the file of policies was replaced */                      \
+	X(allowed)    /* by their policies, checked */                                             \
+	X(denied)                                                                                  \
+	X(logged)   /* lines of why something is refused */                                        \
+	X(rotated)  /* keys of policies */                                                         \
+	X(unsynced) /* of those, such as a crash may take back */                                  \
+	X(torn)     /* of those, never answered */                                                 \
+	X(shown)    /* policies */                                                                 \
+	X(edited)   /* sets of policies, by hand */                                                \
+	X(bulk)     /* calls of a hundred items */                                                 \
+	X(mixed)    /* calls of many items, done in part */                                        \
+	X(parcels)  /* as large as may be */                                                       \
+	X(undone)   /* states of all shards, compared */                                           \
+	X(noted)    /* of those, such as wrote records of the hub */                               \
 	X(repaired)                                                                                \
 	X(wills)    /* that must be in the log */                                                  \
 	X(deployed) /* modules that deployments say something of */                                \
@@ -164,18 +173,24 @@ void world_send_noted(
 void world_work_back(struct work *k);
 void world_put_own(struct world *w, uint32_t number); /* into the object that w->text ends with */
 void world_check_fault(const struct fault *f);
-void world_note(struct note *n); /* to a session: calls are answered */
+void world_note(struct note *n);           /* to a session: calls are answered */
+const char *world_module(struct world *w); /* of a device, mostly itself: "" */
+/* Bodies, into w->text. */
+void world_put_identity(struct world *w, const char *device, const char *module);
+/* tags, and perhaps desired and reported, as members with commas between */
+void world_put_sections(struct world *w, bool nulls, bool desired, bool reported, uint32_t number);
+/* of a bulk call or import; its number in *number */
+const struct import_mode *world_put_item(
+    struct world *w, const char *device, const char *module, size_t filler, uint32_t *number);
 void world_read(struct world *w, const char *device, const char *module);
 void world_populate(struct world *w, uint32_t n);
 
 /* writes.c: steps */
-void write_begin(void);
 void write_identity(struct world *w);
 void write_delete(struct world *w);
 void write_keys(struct world *w);
 void write_twin(struct world *w);
 void write_read(struct world *w);
-void write_bulk(struct world *w);
 void write_import(struct world *w);
 
 /* sessions.c: steps */

@@ -1,6 +1,6 @@
 /*
- * What back ends write: identities one by one, in bulk and by import; twins. What is refused is as good as what is done: both
- * must leave columns in step.
+ * What back ends write: identities one by one and by import; twins. What is refused is as good as what is done: both must leave
+ * columns in step. Their requests over HTTP, and calls of many items, are in requests.c.
  */
 #include "draw.h"
 #include "world.h"
@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BULK_MAX 100u /* items of one call */
-#define ROOM     1024 /* bytes of the strings in a work, without its payload */
+#define ROOM 1024 /* bytes of the strings in a work, without its payload */
 
 /* ---- works ---- */
 
@@ -25,8 +24,6 @@ world_check_fault(const struct fault *f)
 		world_fail("the hub answers %s: %s", fault_name(f->code), f->text);
 }
 
-static void bulk_heard(uint32_t number, enum fault_code code);
-
 void
 world_work_back(struct work *k)
 {
@@ -37,7 +34,6 @@ world_work_back(struct work *k)
 	if (!w->dead)
 		world_check_fault(&k->reply.fault);
 	full_heard(k);
-	bulk_heard(k->tag, k->reply.fault.code);
 	ledger_heard(w, k->tag, k->reply.fault.code, &k->reply, k->reply.gone);
 	work_free(k);
 }
@@ -93,8 +89,8 @@ world_send_noted(struct world *w, struct work *k, uint32_t number)
 }
 
 /* A device, or now and then a module of it. */
-static const char *
-some_module(struct world *w)
+const char *
+world_module(struct world *w)
 {
 	static const char *const modules[] = { "", "", "", "", "m0", "m1" };
 
@@ -111,8 +107,8 @@ put_key(struct buf *out)
 	    "\",\"secondaryKey\":\"" SIM_KEY "\"}}");
 }
 
-static void
-put_identity(struct world *w, const char *device, const char *module)
+void
+world_put_identity(struct world *w, const char *device, const char *module)
 {
 	struct buf *b = &w->text;
 
@@ -132,7 +128,7 @@ put_one(struct world *w, const char *device, const char *module, enum preconditi
 {
 	struct work *k;
 
-	put_identity(w, device, module);
+	world_put_identity(w, device, module);
 	k = world_work(w, OP_IDENTITY_PUT, device, module);
 	k->op.if_match = if_match;
 	world_send_noted(w, k, ledger_note(w, OP_IDENTITY_PUT, device, module));
@@ -143,13 +139,13 @@ write_identity(struct world *w)
 {
 	const char *device = world_device(w);
 
-	put_one(w, device, some_module(w), rnd_below(&w->rnd, 3) ? IF_NONE : IF_ANY);
+	put_one(w, device, world_module(w), rnd_below(&w->rnd, 3) ? IF_NONE : IF_ANY);
 }
 
 void
 write_delete(struct world *w)
 {
-	const char *device = world_device(w), *module = some_module(w);
+	const char *device = world_device(w), *module = world_module(w);
 	struct work *k = world_work(w, OP_IDENTITY_DELETE, device, module);
 
 	k->op.if_match = IF_ANY;
@@ -159,7 +155,7 @@ write_delete(struct world *w)
 void
 write_keys(struct world *w)
 {
-	struct work *k = world_work(w, OP_KEYS_REGENERATE, world_device(w), some_module(w));
+	struct work *k = world_work(w, OP_KEYS_REGENERATE, world_device(w), world_module(w));
 
 	k->op.keys = 2; /* the primary one is what devices connect with */
 	world_send(w, k);
@@ -178,8 +174,8 @@ world_put_own(struct world *w, uint32_t number)
 }
 
 /* tags, and perhaps desired and reported, as members with commas between. */
-static void
-put_sections(struct world *w, bool nulls, bool desired, bool reported, uint32_t number)
+void
+world_put_sections(struct world *w, bool nulls, bool desired, bool reported, uint32_t number)
 {
 	struct buf *b = &w->text;
 
@@ -210,7 +206,7 @@ send_twin(struct world *w, enum op_kind kind, const char *device, const char *mo
 	struct work *k;
 
 	buf_putc(&w->text, '{');
-	put_sections(w, patch, desired, false, number);
+	world_put_sections(w, patch, desired, false, number);
 	buf_putc(&w->text, '}');
 	k = world_work(w, kind, device, module);
 	if (rnd_below(&w->rnd, 3) == 0) {
@@ -226,7 +222,7 @@ write_twin(struct world *w)
 	bool patch = rnd_below(&w->rnd, 4) > 0;
 	const char *device = world_device(w);
 
-	send_twin(w, patch ? OP_TWIN_PATCH : OP_TWIN_REPLACE, device, some_module(w),
+	send_twin(w, patch ? OP_TWIN_PATCH : OP_TWIN_REPLACE, device, world_module(w),
 	    !patch || rnd_below(&w->rnd, 4) > 0);
 }
 
@@ -241,7 +237,7 @@ world_read(struct world *w, const char *device, const char *module)
 void
 write_read(struct world *w)
 {
-	world_read(w, world_device(w), some_module(w));
+	world_read(w, world_device(w), world_module(w));
 }
 
 /* ---- items of bulk calls and imports ---- */
@@ -259,8 +255,9 @@ put_filler(struct buf *b, size_t n)
 }
 
 /* Its number in *number. */
-static const struct import_mode *
-put_item(struct world *w, const char *device, const char *module, size_t filler, uint32_t *number)
+const struct import_mode *
+world_put_item(
+    struct world *w, const char *device, const char *module, size_t filler, uint32_t *number)
 {
 	static const char *const modes[] = { "createOrUpdate", "createOrUpdate", "create", "update",
 		"updateTwin", "delete" };
@@ -274,64 +271,10 @@ put_item(struct world *w, const char *device, const char *module, size_t filler,
 	put_key(b);
 	buf_putc(b, ',');
 	*number = ledger_note(w, import_mode_find(str_of(mode))->op, device, module);
-	put_sections(w, false, true, rnd_below(&w->rnd, 2), *number);
+	world_put_sections(w, false, true, rnd_below(&w->rnd, 2), *number);
 	put_filler(b, filler);
 	buf_putc(b, '}');
 	return import_mode_find(str_of(mode));
-}
-
-/* A call with as many items as one may have, whose answers are not all there yet. */
-static struct {
-	uint32_t from, left, done, refused;
-} bulk;
-
-static void
-bulk_heard(uint32_t number, enum fault_code code)
-{
-	if (bulk.left == 0 || number < bulk.from || number >= bulk.from + BULK_MAX)
-		return;
-	bulk.done += code == F_NONE;
-	bulk.refused += code != F_NONE;
-	if (--bulk.left > 0)
-		return;
-	seen.bulk++;
-	seen.mixed += bulk.done > 0 && bulk.refused > 0;
-}
-
-static uint32_t
-bulk_item(struct world *w)
-{
-	const char *device = world_device(w), *module = some_module(w);
-	uint32_t number;
-	const struct import_mode *mode = put_item(w, device, module, 0, &number);
-	struct work *k = world_work(w, mode->op, device, module);
-
-	k->op.import = mode->import;
-	k->op.if_match = IF_ANY;
-	world_send_noted(w, k, number);
-	return number;
-}
-
-void
-write_bulk(struct world *w)
-{
-	bool largest = rnd_below(&w->rnd, 12) == 0 && bulk.left == 0;
-	uint32_t n = largest ? BULK_MAX : 1 + rnd_below(&w->rnd, 6), first = bulk_item(w);
-
-	if (largest) {
-		bulk.from = first;
-		bulk.left = BULK_MAX;
-		bulk.done = bulk.refused = 0;
-	}
-	while (--n > 0)
-		(void)bulk_item(w);
-}
-
-/* What is under way is another world's. */
-void
-write_begin(void)
-{
-	bulk.left = 0;
 }
 
 static void
@@ -374,9 +317,9 @@ parcel_bytes(struct parcel *p, struct str s)
 static void
 parcel_item(struct world *w, struct parcel *p, const char *device, size_t filler)
 {
-	const char *module = some_module(w);
+	const char *module = world_module(w);
 	uint32_t number;
-	const struct import_mode *mode = put_item(w, device, module, filler, &number);
+	const struct import_mode *mode = world_put_item(w, device, module, filler, &number);
 	struct cargo_item *item = &p->cargo.items[p->cargo.n++];
 
 	*item = (struct cargo_item){ .kind = mode->op,
