@@ -307,7 +307,8 @@ on_identity_put(struct shard *sh, struct row *r, const struct op *op, const stru
 	if (op->module.n != 0 && row_find(sh, op->device, STR_NONE) == NULL)
 		reply_not_found(sh, op, reply);
 	else if (identity_changeable(sh, op, reply) &&
-	    identity_request_take_put(op, &q, &reply->fault) && put_allowed(sh, r, op, reply)) {
+	    identity_request_take_put(op, &q, &reply->fault) == ERR_OK &&
+	    put_allowed(sh, r, op, reply)) {
 		if (r == NULL)
 			identity_create(sh, op, &q, env, reply);
 		else

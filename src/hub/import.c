@@ -112,7 +112,7 @@ import_allowed(
 }
 
 /* The content is version 1 of its section (T-10); a null in it deletes what is not there. */
-static bool
+static enum err
 first_section(struct buf *out, enum section_kind kind, struct doc value, const struct op *op,
     const struct hub_env *env, struct fault *f)
 {
@@ -127,17 +127,19 @@ first_section(struct buf *out, enum section_kind kind, struct doc value, const s
 	empty.version = 0;
 	e = section_merge(&empty, value, op->nduplicate, &wr, out, NULL, &changed, f);
 	buf_fini(&first);
-	return e == ERR_OK;
+	return e;
 }
 
-bool
+enum err
 identity_request_first_sections(const struct op *op, struct doc item, bool desired,
     struct identity_request *q, const struct hub_env *env, struct fault *f)
 {
-	return first_section(&q->tags, SECTION_TAGS, doc_getc(item, "tags"), op, env, f) &&
-	    (!desired ||
-	        first_section(&q->desired, SECTION_DESIRED,
-	            doc_getc(doc_getc(item, "properties"), "desired"), op, env, f));
+	enum err e = first_section(&q->tags, SECTION_TAGS, doc_getc(item, "tags"), op, env, f);
+
+	if (e != ERR_OK || !desired)
+		return e;
+	return first_section(&q->desired, SECTION_DESIRED,
+	    doc_getc(doc_getc(item, "properties"), "desired"), op, env, f);
 }
 
 static void
@@ -154,41 +156,39 @@ import_over(struct shard *sh, struct row *r, const struct op *op, struct doc ite
 	twin_next_fini(&next);
 }
 
-static bool
-parts_fit(struct doc item, struct fault *f)
+static enum err
+check_parts(struct doc item, struct fault *f)
 {
 	struct doc properties = doc_getc(item, "properties");
 	enum doc_kind kind = doc_kind(properties);
 
 	if (!doc_defined(properties) || kind == DOC_OBJECT || kind == DOC_NULL)
-		return true;
-	fault_set(f, F_ArgumentInvalid, "properties is not an object");
-	return false;
+		return ERR_OK;
+	return fault_set(f, F_ArgumentInvalid, "properties is not an object");
 }
 
 /* Whether the edge device is there was asked before, or, for an import, is not asked: it may come later in the file. */
-static bool
-scope_fits(const struct op *op, struct doc item, struct fault *f)
+static enum err
+check_scope(const struct op *op, struct doc item, struct fault *f)
 {
 	struct str scope = op->module.n == 0 ? scope_wanted(item) : STR_NONE, device;
 
 	if (scope.n == 0 || (scope.n <= SCOPE_MAX && scope_device(scope, &device)))
-		return true;
-	fault_set(f, F_ArgumentInvalid, "deviceScope is not the scope of an edge device");
-	return false;
+		return ERR_OK;
+	return fault_set(f, F_ArgumentInvalid, "deviceScope is not the scope of an edge device");
 }
 
-static bool
-import_taken(const struct op *op, struct doc item, bool exists, struct identity_request *q,
+static enum err
+take_import(const struct op *op, struct doc item, bool exists, struct identity_request *q,
     const struct hub_env *env, struct fault *f)
 {
-	if (!parts_fit(item, f) || !scope_fits(op, item, f) ||
-	    !identity_request_take(op, item, q, f))
-		return false;
+	if (check_parts(item, f) != ERR_OK || check_scope(op, item, f) != ERR_OK ||
+	    identity_request_take(op, item, q, f) != ERR_OK)
+		return ERR_ARG;
 	if (op->import & IMPORT_WHOLE)
 		identity_request_take_whole(op, item, q, env);
 	if (exists)
-		return true;
+		return ERR_OK;
 	return op->import & IMPORT_WHOLE
 	    ? identity_request_restore_twin(op, item, q, env, f)
 	    : identity_request_first_sections(op, item, true, q, env, f);
@@ -202,7 +202,7 @@ on_identity_import(struct shard *sh, struct row *r, const struct op *op, const s
 	struct identity_request q = { 0 };
 
 	if (import_allowed(sh, r, op, item, reply) &&
-	    import_taken(op, item, r != NULL, &q, env, &reply->fault)) {
+	    take_import(op, item, r != NULL, &q, env, &reply->fault) == ERR_OK) {
 		if (r == NULL)
 			identity_create(sh, op, &q, env, reply);
 		else if (op->import & IMPORT_WHOLE)

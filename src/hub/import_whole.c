@@ -102,20 +102,22 @@ is_shown(struct doc section)
 	    doc_defined(doc_getc(section, "$version"));
 }
 
-bool
+enum err
 identity_request_restore_twin(const struct op *op, struct doc item, struct identity_request *q,
     const struct hub_env *env, struct fault *f)
 {
 	struct doc properties = doc_getc(item, "properties"),
 	           desired = doc_getc(properties, "desired");
 	bool shown = is_shown(desired);
+	enum err e = identity_request_first_sections(op, item, !shown, q, env, f);
 
-	return identity_request_first_sections(op, item, !shown, q, env, f) &&
-	    (!shown ||
-	        section_restore(&q->desired, SECTION_DESIRED, desired, op->nduplicate, env->now_us,
-	            f) == ERR_OK) &&
-	    section_restore(&q->reported, SECTION_REPORTED, doc_getc(properties, "reported"),
-	        op->nduplicate, env->now_us, f) == ERR_OK;
+	if (e == ERR_OK && shown)
+		e = section_restore(
+		    &q->desired, SECTION_DESIRED, desired, op->nduplicate, env->now_us, f);
+	if (e != ERR_OK)
+		return e;
+	return section_restore(&q->reported, SECTION_REPORTED, doc_getc(properties, "reported"),
+	    op->nduplicate, env->now_us, f);
 }
 
 /* ---- onto what exists ---- */
@@ -234,7 +236,7 @@ import_whole_over(struct shard *sh, struct row *r, const struct op *op, struct d
 	bool fresh = twin_is_fresh(r);
 	struct twin_next next;
 
-	if (fresh ? identity_request_restore_twin(op, item, q, env, &reply->fault)
+	if (fresh ? identity_request_restore_twin(op, item, q, env, &reply->fault) == ERR_OK
 	          : twin_prepare(r, op, item, env, &next, reply)) {
 		identity_over(sh, r, op, fresh, q, env, reply);
 		if (reply->fault.code == F_NONE && fresh) {

@@ -54,15 +54,14 @@ row_listens_to(const struct row *r, struct str name)
 	return false;
 }
 
-static bool
-session_has_room(const struct presence *p, size_t bytes, struct fault *f)
+static enum err
+session_check_room(const struct presence *p, size_t bytes, struct fault *f)
 {
 	if (p->ncall < CALLS_MAX && (p->ncall == 0 || p->call_bytes + bytes <= CALL_BYTES_MAX))
-		return true;
-	fault_set(f, F_DeviceThrottlingLimitExceeded,
+		return ERR_OK;
+	return fault_set(f, F_DeviceThrottlingLimitExceeded,
 	    "the device has %u calls of %u bytes to answer, the limits are %u and %u", p->ncall,
 	    p->call_bytes, CALLS_MAX, CALL_BYTES_MAX);
-	return false;
 }
 
 static void
@@ -186,7 +185,7 @@ call_wakes(struct shard *sh, struct row *r, const struct call *c, const struct h
 	struct effect sent = { .kind = EFFECT_CALL_SENT, .session = c->caller };
 	struct fault f;
 
-	if (!session_has_room(r->presence, c->payload.n, &f)) {
+	if (session_check_room(r->presence, c->payload.n, &f) != ERR_OK) {
 		call_fails(&c->caller, f.code, str_of(f.text), env);
 		return;
 	}
@@ -225,14 +224,13 @@ device_disabled(struct shard *sh, const struct row *r, struct str device)
 	return owner == NULL || owner->disabled;
 }
 
-static bool
-shard_has_room(const struct shard *sh, const struct op *op, bool wait, struct fault *f)
+static enum err
+shard_check_room(const struct shard *sh, const struct op *op, bool wait, struct fault *f)
 {
 	if (sh->ncall < CALLS_SHARD_MAX &&
 	    (!wait || sh->waiting_bytes + op->payload.n <= WAITING_BYTES_MAX))
-		return true;
-	fault_set(f, F_ThrottleBacklogLimitExceeded, "too many calls are under way");
-	return false;
+		return ERR_OK;
+	return fault_set(f, F_ThrottleBacklogLimitExceeded, "too many calls are under way");
 }
 
 void
@@ -246,8 +244,8 @@ on_method(struct shard *sh, struct row *r, const struct op *op, const struct hub
 	} else if (!there && !op->method.wait) {
 		fault_set(&reply->fault, F_DeviceNotOnline,
 		    "the device is not connected, or does not listen to this method");
-	} else if (!shard_has_room(sh, op, !there, &reply->fault) ||
-	    (there && !session_has_room(r->presence, op->payload.n, &reply->fault))) {
+	} else if (shard_check_room(sh, op, !there, &reply->fault) != ERR_OK ||
+	    (there && session_check_room(r->presence, op->payload.n, &reply->fault) != ERR_OK)) {
 		return;
 	} else if (there) {
 		call_send(sh, r, &op->reply_to, op->method.name, op->payload, env);

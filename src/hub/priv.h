@@ -35,17 +35,18 @@ void calls_wake(struct shard *sh, struct row *r, const struct hub_env *env);
 void identity_request_take_whole(
     const struct op *op, struct doc item, struct identity_request *q, const struct hub_env *env);
 /* The sections of a twin that nobody has seen, as the item shows them. */
-bool identity_request_restore_twin(const struct op *op, struct doc item, struct identity_request *q,
-    const struct hub_env *env, struct fault *f);
+enum err identity_request_restore_twin(const struct op *op, struct doc item,
+    struct identity_request *q, const struct hub_env *env, struct fault *f);
 /* Tags and, if asked for, desired as a bulk call gives them to a new twin. */
-bool identity_request_first_sections(const struct op *op, struct doc item, bool desired,
+enum err identity_request_first_sections(const struct op *op, struct doc item, bool desired,
     struct identity_request *q, const struct hub_env *env, struct fault *f);
 /* An item onto what exists, by IMPORT_WHOLE. */
 void import_whole_over(struct shard *sh, struct row *r, const struct op *op, struct doc item,
     struct identity_request *q, const struct hub_env *env, struct reply *reply);
-/* From the body of op, or a part of it; on false the fault says what is wrong. The strings are the body's. */
-bool identity_request_take_put(const struct op *op, struct identity_request *q, struct fault *f);
-bool identity_request_take(
+/* From the body of op, or a part of it; ERR_ARG: the fault says what is wrong. The strings are the body's. */
+enum err identity_request_take_put(
+    const struct op *op, struct identity_request *q, struct fault *f);
+enum err identity_request_take(
     const struct op *op, struct doc body, struct identity_request *q, struct fault *f);
 /* New random keys, for each bit of `which`. */
 void identity_request_make_keys(

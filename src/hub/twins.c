@@ -186,7 +186,7 @@ twin_change_by(struct shard *sh, struct row *r, const struct op *op, struct doc 
 }
 
 /* A JSON Patch as the twin document that says the same, appended. */
-static bool
+static enum err
 digital_body(const struct row *r, const struct op *op, struct buf *body, struct fault *f)
 {
 	struct section reported;
@@ -194,13 +194,15 @@ digital_body(const struct row *r, const struct op *op, struct buf *body, struct 
 	struct buf patch = { 0 }, ops = { 0 };
 	int64_t activity;
 	struct doc_writer dw;
-	bool ok;
+	enum err e;
 
 	doc_put_unique(&ops, doc_of(op->payload));
-	ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), &w) &&
-	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported) &&
-	    digital_patch(doc_of(buf_view(&ops)), &w.desired, &reported, &patch, f) == ERR_OK;
-	if (ok) {
+	if (wanted_decode(blob_str(r->records[RECORD_WANTED]), &w) &&
+	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported))
+		e = digital_patch(doc_of(buf_view(&ops)), &w.desired, &reported, &patch, f);
+	else
+		e = fault_set(f, F_StoredDamaged, "a stored record of the device is damaged");
+	if (e == ERR_OK) {
 		doc_writer_init(&dw, body, 0);
 		doc_begin_object(&dw, 0);
 		doc_key(&dw, STR("properties"));
@@ -212,7 +214,7 @@ digital_body(const struct row *r, const struct op *op, struct buf *body, struct 
 	}
 	buf_fini(&patch);
 	buf_fini(&ops);
-	return ok;
+	return e;
 }
 
 static void
@@ -225,7 +227,7 @@ twin_change(struct shard *sh, struct row *r, const struct op *op, const struct h
 	plain.nduplicate = 0;
 	if (!op->digital)
 		twin_change_by(sh, r, op, doc_of(op->payload), env, reply);
-	else if (digital_body(r, op, &body, &reply->fault))
+	else if (digital_body(r, op, &body, &reply->fault) == ERR_OK)
 		twin_change_by(sh, r, &plain, doc_of(buf_view(&body)), env, reply);
 	buf_fini(&body);
 }
