@@ -139,28 +139,26 @@ configuration_store(
 }
 
 /* May what If-Match asks for be done to what is there? */
-static bool
-allowed(const struct configuration *old, const struct op *op, struct fault *f)
+static enum err
+check_precondition(const struct configuration *old, const struct op *op, struct fault *f)
 {
 	struct reply reply = { 0 };
 	char etag[32];
 
 	if (op->if_match == IF_NONE && op->kind == OP_CONFIGURATION_PUT) {
-		if (old != NULL)
-			fault_set(f, F_ConfigurationAlreadyExists,
-			    "Conflict: the configuration " STR_FMT " exists, " IF_MATCH_MISSING,
-			    STR_ARG(op->name));
-		return old == NULL;
+		if (old == NULL)
+			return ERR_OK;
+		return fault_set(f, F_ConfigurationAlreadyExists,
+		    "Conflict: the configuration " STR_FMT " exists, " IF_MATCH_MISSING,
+		    STR_ARG(op->name));
 	}
-	if (old == NULL) {
-		fault_set(f, F_ConfigurationNotFound, STR_FMT, STR_ARG(op->name));
-		return false;
-	}
+	if (old == NULL)
+		return fault_set(f, F_ConfigurationNotFound, STR_FMT, STR_ARG(op->name));
 	configuration_etag(old, etag);
 	if (precondition_holds(op, etag, &reply))
-		return true;
+		return ERR_OK;
 	*f = reply.fault;
-	return false;
+	return ERR_ARG;
 }
 
 enum err
@@ -172,7 +170,7 @@ configuration_record(const struct configurations *set, const struct op *op, int6
 	struct buf unique = { 0 };
 	enum err e;
 
-	if (!allowed(old, op, f))
+	if (check_precondition(old, op, f) != ERR_OK)
 		return ERR_ARG;
 	if (old == NULL && (!configuration_id_valid(op->name) || id_is_dots(op->name)))
 		return fault_set(f, F_ArgumentInvalid,
@@ -217,7 +215,8 @@ on_configuration_delete(struct shard *sh, struct row *r, const struct op *op,
     const struct hub_env *env, struct reply *reply)
 {
 	(void)r;
-	if (allowed(configurations_find(configure_of(sh)->stored, op->name), op, &reply->fault))
+	if (check_precondition(configurations_find(configure_of(sh)->stored, op->name), op,
+	        &reply->fault) == ERR_OK)
 		configuration_store(sh, op->name, NULL, env);
 }
 
@@ -232,7 +231,7 @@ on_rollout(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	struct str bytes;
 
 	(void)r;
-	if (!allowed(c, op, &reply->fault))
+	if (check_precondition(c, op, &reply->fault) != ERR_OK)
 		return;
 	if (c->rollout == NULL) {
 		fault_set(&reply->fault, F_OperationNotAllowedInCurrentState,

@@ -117,13 +117,13 @@ row_asked(const struct why *y, struct shard *sh, uint32_t row)
 	return y->module.n == 0 ? row_at(sh, row) : row_find(sh, y->id, y->module);
 }
 
-bool
-why_is_there(const struct why *y, struct shard *sh, uint32_t row, struct fault *f)
+enum err
+why_check_row(const struct why *y, struct shard *sh, uint32_t row, struct fault *f)
 {
 	if (row_asked(y, sh, row) != NULL)
-		return true;
-	fault_set(f, F_ModuleNotFound, STR_FMT "/" STR_FMT, STR_ARG(y->id), STR_ARG(y->module));
-	return false;
+		return ERR_OK;
+	return fault_set(
+	    f, F_ModuleNotFound, STR_FMT "/" STR_FMT, STR_ARG(y->id), STR_ARG(y->module));
 }
 
 /* Are deployments among what is asked for, and does the row belong to an edge device? */

@@ -34,8 +34,8 @@ void why_free(struct why *y); /* NULL is fine */
 const struct query_ids *why_ids(const struct why *y);
 /* Is the row looked at? */
 bool why_wants(const struct why *y, const struct shard *sh, uint32_t row);
-/* Of a module asked for, at its device's row: is it there? On false the fault says so. */
-bool why_is_there(const struct why *y, struct shard *sh, uint32_t row, struct fault *f);
+/* Of a module asked for, at its device's row: it must be there. ERR_ARG: it is not, as the fault says. */
+enum err why_check_row(const struct why *y, struct shard *sh, uint32_t row, struct fault *f);
 /* Before why_visit: a row whose records are needed and not in memory, again until there is none (TABLE_NONE). */
 uint32_t why_row(struct why *y, struct shard *sh, uint32_t row, unsigned *records);
 

@@ -53,7 +53,7 @@ one_row(struct task *t, struct shard *sh, uint32_t row, struct slice *slice)
 	if (other != TABLE_NONE && !task_has(slice, sh, other, records))
 		return STEP_NEED;
 	y->found = true;
-	if (!why_is_there(y->why, sh, row, &t->fault))
+	if (why_check_row(y->why, sh, row, &t->fault) != ERR_OK)
 		return task_fails(t);
 	n = why_visit(y->why, sh, row, &when, &entries);
 	s = deliver(y, buf_view(&entries), n);

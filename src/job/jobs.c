@@ -338,7 +338,7 @@ oldest_settled(const struct jobs *all)
 }
 
 /* Room for one more; the oldest that have ended give way. */
-static bool
+static enum err
 make_room(struct shard *sh, const struct hub_env *env, struct fault *f)
 {
 	struct jobs *all;
@@ -351,20 +351,18 @@ make_room(struct shard *sh, const struct hub_env *env, struct fault *f)
 		job_store(sh, old->id, NULL, env);
 	}
 	if (all == NULL || all->n < JOBS_MAX)
-		return true;
-	fault_set(f, F_ThrottlingMaxActiveJobCountExceeded,
+		return ERR_OK;
+	return fault_set(f, F_ThrottlingMaxActiveJobCountExceeded,
 	    "%u jobs are waiting or running, the limit", JOBS_MAX);
-	return false;
 }
 
-static bool
-may_start(struct shard *sh, const struct job *j, const struct hub_env *env, struct fault *f)
+static enum err
+check_start(struct shard *sh, const struct job *j, const struct hub_env *env, struct fault *f)
 {
 	if (j->start_us > env->now_us || nactive(jobs_of(sh), env->now_us) < JOBS_ACTIVE_MAX)
-		return true;
-	fault_set(f, F_ThrottlingMaxActiveJobCountExceeded,
+		return ERR_OK;
+	return fault_set(f, F_ThrottlingMaxActiveJobCountExceeded,
 	    "%u jobs are running or queued to run at once, the limit", JOBS_ACTIVE_MAX);
-	return false;
 }
 
 static uint64_t
@@ -413,7 +411,8 @@ on_job_put(struct shard *sh, struct row *r, const struct op *op, const struct hu
 		fault_set(&reply->fault, F_JobAlreadyExists, "the job " STR_FMT " exists",
 		    STR_ARG(op->name));
 	} else if ((j = make_job(sh, op, env, &reply->fault)) != NULL &&
-	    may_start(sh, j, env, &reply->fault) && make_room(sh, env, &reply->fault)) {
+	    check_start(sh, j, env, &reply->fault) == ERR_OK &&
+	    make_room(sh, env, &reply->fault) == ERR_OK) {
 		reply_job(sh, j, reply);
 		job_store(sh, j->id, &j->record, env);
 	}
