@@ -163,7 +163,7 @@ gather_fini(struct gather *g)
 		buf_fini(&g->item[i].answer), buf_fini(&g->item[i].room);
 }
 
-static bool
+static enum err
 take_item(struct request *r, struct doc d, uint32_t i, struct fault *f)
 {
 	struct item *item = &r->gather->item[i];
@@ -171,22 +171,18 @@ take_item(struct request *r, struct doc d, uint32_t i, struct fault *f)
 	if (doc_shape(d, &body_item, &item->room, &d, &item->fault) == ERR_OK)
 		item->body = d;
 	if (doc_kind(d) != DOC_OBJECT || !take_id(r, d, STR("id"), &item->device) ||
-	    item->device.n == 0 || !take_id(r, d, STR("moduleId"), &item->module)) {
-		fault_set(f, F_ArgumentInvalid, "item %u is not an object with an id", i);
-		return false;
-	}
+	    item->device.n == 0 || !take_id(r, d, STR("moduleId"), &item->module))
+		return fault_set(f, F_ArgumentInvalid, "item %u is not an object with an id", i);
 	if (!id_valid(item->device) || (item->module.n != 0 && !id_valid(item->module)))
 		fault_set(&item->fault, F_ArgumentInvalid,
 		    "the id is not 1 to %d of the characters that ids may have", ID_MAX);
 	for (uint32_t j = 0; j < i; j++) {
 		if (str_eq(item->device, r->gather->item[j].device) &&
-		    str_eq(item->module, r->gather->item[j].module)) {
-			fault_set(f, F_DeviceDefinedMultipleTimes, STR_FMT " is there twice",
+		    str_eq(item->module, r->gather->item[j].module))
+			return fault_set(f, F_DeviceDefinedMultipleTimes, STR_FMT " is there twice",
 			    STR_ARG(item->device));
-			return false;
-		}
 	}
-	return true;
+	return ERR_OK;
 }
 
 /* Every item by its id, in r->gather; on false the request is answered. */
@@ -213,7 +209,7 @@ take_items(struct request *r, struct doc list, void (*reply)(struct request *r))
 	r->gather->reply = reply;
 	request_counts(r, n);
 	for (uint32_t i = 0; i < n && doc_next(&it, &key, &d); i++) {
-		if (!take_item(r, d, i, &f)) {
+		if (take_item(r, d, i, &f) != ERR_OK) {
 			gather_fini(r->gather);
 			reply_fault(r, &f);
 			return false;

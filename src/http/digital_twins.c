@@ -44,7 +44,7 @@ on_digital_twin_patch(struct request *r)
 	struct doc_parsed info = { 0 };
 	struct work *w;
 
-	if (!request_parse(r, NULL, &info, &r->fault)) {
+	if (request_parse(r, NULL, &info, &r->fault) != ERR_OK) {
 		request_refuse(r);
 		return;
 	}
@@ -95,7 +95,7 @@ take_command(struct request *r, struct str *name, struct fault *f)
 	if (r->ask.body.n ==
 	    0) /* nobody wrote a payload: null, which every SDK of devices can parse */
 		buf_cstr(&r->hl->json, "null");
-	else if (request_parse(r, NULL, &info, f))
+	else if (request_parse(r, NULL, &info, f) == ERR_OK)
 		doc_write_json(&r->hl->json, doc_of(buf_view(&r->hl->doc)));
 	else
 		return ERR_ARG;

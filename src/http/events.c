@@ -123,7 +123,7 @@ take_batch(struct request *r, struct events *e, struct fault *f)
 	struct str key;
 	enum err err = ERR_OK;
 
-	if (!request_parse(r, &body_events, &info, f))
+	if (request_parse(r, &body_events, &info, f) != ERR_OK)
 		return ERR_ARG;
 	list = doc_of(buf_view(&r->hl->doc));
 	if (doc_kind(list) != DOC_ARRAY || doc_count(list) == 0)

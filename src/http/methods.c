@@ -120,21 +120,21 @@ methods_stop(struct http_loop *hl)
 
 /* ---- a call's beginning ---- */
 
-static bool
+static enum err
 take_call(struct request *r, struct str *name, struct fault *f)
 {
 	struct method_ask ask;
 	struct doc_parsed info;
 
 	r->hl->json.n = 0;
-	if (!request_parse(r, &body_method, &info, f) ||
+	if (request_parse(r, &body_method, &info, f) != ERR_OK ||
 	    method_ask_take(doc_of(buf_view(&r->hl->doc)), &ask, &r->hl->json, f) != ERR_OK)
-		return false;
+		return ERR_ARG;
 	warn_body(r, "", doc_of(buf_view(&r->hl->doc)), &body_method);
 	*name = ask.name;
 	r->response_s = ask.response_s;
 	r->connect_s = ask.connect_s;
-	return true;
+	return ERR_OK;
 }
 
 void
@@ -153,7 +153,7 @@ on_method_call(struct request *r)
 {
 	struct str name;
 
-	if (take_call(r, &name, &r->fault)) {
+	if (take_call(r, &name, &r->fault) == ERR_OK) {
 		method_submit(r, name);
 		return;
 	}

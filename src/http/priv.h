@@ -203,8 +203,8 @@ struct str request_param(struct request *r, const char *name);
 /* Parse the body as JSON into hl->doc, its members with the names and kinds of its shape (NULL: as they are); on a fault the request is
  * answered and false returned. */
 bool request_doc(struct request *r, const struct shape *shape, struct doc_parsed *info);
-/* The same, with the fault given to the caller instead. */
-bool request_parse(
+/* The same, with the fault given to the caller instead: ERR_ARG without a body, or as doc_parse and doc_shape. */
+enum err request_parse(
     struct request *r, const struct shape *shape, struct doc_parsed *info, struct fault *f);
 /* A query parameter that is true or false, absent: false. ERR_ARG: it is neither. */
 enum err request_flag(struct request *r, const char *name, bool *out, struct fault *f);

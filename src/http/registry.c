@@ -215,7 +215,7 @@ on_twin(struct request *r)
 		request_submit(r, request_work(r, OP_TWIN_READ, 0, done_with_body));
 		return;
 	}
-	if (!request_parse(r, &body_twin, &info, &r->fault)) {
+	if (request_parse(r, &body_twin, &info, &r->fault) != ERR_OK) {
 		request_refuse(r);
 		return;
 	}

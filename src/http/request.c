@@ -104,33 +104,37 @@ request_number(
 }
 
 /* What is written otherwise than its shape says is replaced by what it should be. */
-static bool
+static enum err
 take_shape(struct http_loop *hl, const struct shape *shape, struct fault *f)
 {
 	struct doc body;
 	struct buf as_sent = hl->doc;
+	enum err e;
 
 	hl->shaped.n = 0;
-	if (doc_shape(doc_of(buf_view(&hl->doc)), shape, &hl->shaped, &body, f) != ERR_OK)
-		return false;
+	e = doc_shape(doc_of(buf_view(&hl->doc)), shape, &hl->shaped, &body, f);
+	if (e != ERR_OK)
+		return e;
 	if (hl->shaped.n > 0) {
 		hl->doc = hl->shaped;
 		hl->shaped = as_sent;
 	}
-	return true;
+	return ERR_OK;
 }
 
-bool
+enum err
 request_parse(
     struct request *r, const struct shape *shape, struct doc_parsed *info, struct fault *f)
 {
+	enum err e;
+
 	r->hl->doc.n = 0;
-	if (r->ask.body.n == 0) {
-		fault_set(f, F_ArgumentNull, "BadRequest: the request has no body");
-		return false;
-	}
-	return doc_parse(r->hl->parser, r->ask.body, &r->hl->doc, info, f) == ERR_OK &&
-	    (shape == NULL || take_shape(r->hl, shape, f));
+	if (r->ask.body.n == 0)
+		return fault_set(f, F_ArgumentNull, "BadRequest: the request has no body");
+	e = doc_parse(r->hl->parser, r->ask.body, &r->hl->doc, info, f);
+	if (e != ERR_OK || shape == NULL)
+		return e;
+	return take_shape(r->hl, shape, f);
 }
 
 bool
@@ -138,7 +142,7 @@ request_doc(struct request *r, const struct shape *shape, struct doc_parsed *inf
 {
 	struct fault f = { 0 };
 
-	if (request_parse(r, shape, info, &f))
+	if (request_parse(r, shape, info, &f) == ERR_OK)
 		return true;
 	reply_fault(r, &f);
 	return false;

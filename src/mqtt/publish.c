@@ -146,16 +146,16 @@ request(struct session *s, enum op_kind kind, const struct mqtt_publish *p, cons
 	return w;
 }
 
-/* May it be done, by the rate limits? If not, the fault is the answer. */
-static bool
-admitted(struct session *s, enum limit_kind kind, struct fault *f)
+/* By the rate limits. ERR_FULL: not now, and the fault is the answer. */
+static enum err
+admit(struct session *s, enum limit_kind kind, struct fault *f)
 {
 	struct limit_refusal why;
 
 	if (session_may(s, kind, &why))
-		return true;
+		return ERR_OK;
 	limit_fault(&why, f);
-	return false;
+	return ERR_FULL;
 }
 
 static enum err
@@ -163,9 +163,9 @@ publish_get(
     struct session *s, const struct mqtt_publish *p, const struct topic *t, struct actions *a)
 {
 	struct fault fault = { 0 };
+	enum err e = admit(s, LIMIT_READS, &fault);
 
-	session_submit(s,
-	    request(s, OP_TWIN_GET, p, t, 0, admitted(s, LIMIT_READS, &fault) ? NULL : &fault), a);
+	session_submit(s, request(s, OP_TWIN_GET, p, t, 0, e != ERR_OK ? &fault : NULL), a);
 	return ERR_OK;
 }
 
@@ -180,7 +180,7 @@ publish_patch(
 	s->all->doc.n = 0;
 	if (t->version == TOPIC_BAD_VERSION)
 		fault_set(&fault, F_ArgumentInvalid, "$version of the topic is not a number");
-	else if (admitted(s, LIMIT_UPDATES, &fault))
+	else if (admit(s, LIMIT_UPDATES, &fault) == ERR_OK)
 		doc_parse(s->all->parser, p->payload, &s->all->doc, &info, &fault);
 	w = request(s, OP_REPORT, p, t, s->all->doc.n, fault.code != F_NONE ? &fault : NULL);
 	w->op.payload = work_str(w, buf_view(&s->all->doc));

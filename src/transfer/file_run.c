@@ -106,8 +106,8 @@ export_run(struct file_job *job)
 
 /* ---- import ---- */
 
-/* The lines of one batch; false: it cannot go on. */
-static bool
+/* The lines of one batch; on an error the job cannot go on. */
+static enum err
 import_batch(
     struct file_job *job, const struct batch *b, struct import_result *out, struct fault *f)
 {
@@ -123,7 +123,7 @@ import_batch(
 		o.again = true;
 		e = import_lines(&o, buf_view(&b->text), out, f);
 	}
-	return e == ERR_OK;
+	return e;
 }
 
 static bool
@@ -136,7 +136,7 @@ batch_run(struct file_job *job, const struct batch *b, struct new_file *errors)
 
 	if (b->too_long > 0) {
 		import_long_line_write(&lines, b->line, b->too_long);
-	} else if (import_batch(job, b, &result, &f)) {
+	} else if (import_batch(job, b, &result, &f) == ERR_OK) {
 		import_faults_write(&lines, &result);
 	} else {
 		good = false;

@@ -147,18 +147,18 @@ take_id(struct doc d, struct str key, struct str *out)
 	return doc_kind(v) == DOC_STRING || doc_kind(v) == DOC_NULL || !doc_defined(v);
 }
 
-static bool
-ids_fit(struct doc d, struct str *device, struct str *module, struct fault *f)
+static enum err
+take_ids(struct doc d, struct str *device, struct str *module, struct fault *f)
 {
 	*device = *module = STR_NONE;
 	if (doc_kind(d) != DOC_OBJECT)
-		fault_set(f, F_ArgumentInvalid, "the line is not a JSON object");
-	else if (!take_id(d, STR("id"), device) || !take_id(d, STR("moduleId"), module))
-		fault_set(f, F_ArgumentInvalid, "id or moduleId is not a string");
-	else if (!id_valid(*device) || (module->n != 0 && !id_valid(*module)))
-		fault_set(f, F_ArgumentInvalid,
+		return fault_set(f, F_ArgumentInvalid, "the line is not a JSON object");
+	if (!take_id(d, STR("id"), device) || !take_id(d, STR("moduleId"), module))
+		return fault_set(f, F_ArgumentInvalid, "id or moduleId is not a string");
+	if (!id_valid(*device) || (module->n != 0 && !id_valid(*module)))
+		return fault_set(f, F_ArgumentInvalid,
 		    "the id is not 1 to %d of the characters that ids may have", ID_MAX);
-	return f->code == F_NONE;
+	return ERR_OK;
 }
 
 /* Whose line it is that has not the shape of one. */
@@ -198,19 +198,20 @@ item_add(struct import *im, struct doc d, struct str device, struct str module,
 }
 
 /* The doc that docs ends with, its scalars in the kinds of an item. */
-static bool
-shape_fit(struct import *im, size_t start, struct fault *f)
+static enum err
+take_shape(struct import *im, size_t start, struct fault *f)
 {
 	struct doc d = doc_of(str_sub(buf_view(&im->docs), start));
+	enum err e;
 
 	im->shaped.n = 0;
-	if (doc_shape(d, &body_item, &im->shaped, &d, f) != ERR_OK)
-		return false;
+	if ((e = doc_shape(d, &body_item, &im->shaped, &d, f)) != ERR_OK)
+		return e;
 	if (im->shaped.n > 0) {
 		im->docs.n = start;
 		buf_str(&im->docs, buf_view(&im->shaped));
 	}
-	return true;
+	return ERR_OK;
 }
 
 /* What stands behind "name": in a line that is no JSON, perhaps for a fault behind it; a guess, for people. */
@@ -269,12 +270,12 @@ line_take(struct import *im, struct str text, uint32_t line)
 	struct doc d;
 
 	if (doc_parse(im->parser, text, &im->docs, &info, &f) == ERR_OK) {
-		bool fits = shape_fit(im, start, &f);
+		bool fits = take_shape(im, start, &f) == ERR_OK;
 
 		d = doc_of(str_sub(buf_view(&im->docs), start));
 		if (!fits)
 			ids_tell(d, &device, &module);
-		else if (ids_fit(d, &device, &module, &f))
+		else if (take_ids(d, &device, &module, &f) == ERR_OK)
 			mode = import_mode_of(d, im->o->mode, &f);
 	}
 	if (mode != NULL) {
