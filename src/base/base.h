@@ -4,6 +4,9 @@
  *
  * Memory that cannot be had ends the program with one line: every size here is bounded by the
  * limits of the callers, so a failed allocation is the machine's end, not a client's doing.
+ *
+ * Azure's table of codes (number, name, status) is here, not in http/: mqtt says numbers and statuses, transfer's lines of errors
+ * numbers and names (its imports act on statuses), stored results of jobs names. http/ alone knows the form of bodies (faults.c).
  */
 #ifndef TWINHUB_BASE_H
 #define TWINHUB_BASE_H
