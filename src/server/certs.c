@@ -7,30 +7,42 @@
 #include <unistd.h>
 
 static void
-name_add(struct server *s, const char *name)
+name_add(struct option_list *names, const char *name)
 {
-	for (unsigned i = 0; i < s->names.n; i++)
-		if (str_ieq(str_of(s->names.v[i]), str_of(name)))
+	for (unsigned i = 0; i < names->n; i++)
+		if (str_ieq(str_of(names->v[i]), str_of(name)))
 			return;
-	if (s->names.n < LIST_MAX)
-		s->names.v[s->names.n++] = name;
+	if (names->n < LIST_MAX)
+		names->v[names->n++] = name;
 }
 
 void
-names_collect(struct server *s)
+names_of(const struct server_options *o, const char *host, struct option_list *names)
 {
-	static char host[256];
+	*names = (struct option_list){ 0 };
+	for (unsigned i = 0; i < o->hostnames.n; i++)
+		name_add(names, o->hostnames.v[i]);
+	for (unsigned i = 0; i < o->binds.n; i++)
+		if (str_starts(str_of(o->binds.v[i]), STR("127.")))
+			name_add(names, o->binds.v[i]);
+	if (host[0] != '\0')
+		name_add(names, host);
+	name_add(names, "localhost");
+	name_add(names, "127.0.0.1");
+	name_add(names, "::1");
+}
 
-	for (unsigned i = 0; i < s->o.hostnames.n; i++)
-		name_add(s, s->o.hostnames.v[i]);
-	for (unsigned i = 0; i < s->o.binds.n; i++)
-		if (str_starts(str_of(s->o.binds.v[i]), STR("127.")))
-			name_add(s, s->o.binds.v[i]);
-	if (gethostname(host, sizeof(host) - 1) == 0 && host[0] != '\0')
-		name_add(s, host);
-	name_add(s, "localhost");
-	name_add(s, "127.0.0.1");
-	name_add(s, "::1");
+struct tls_conf
+tls_conf_of(const struct server_options *o, const char own[4][DATA_PATH_MAX])
+{
+	struct tls_conf conf = { .legacy = o->tls_legacy };
+
+	for (unsigned i = 0; i < 2; i++)
+		if (o->certs.n == 0)
+			conf.pair[i] = (struct tls_files){ own[2 * i], own[2 * i + 1] };
+		else if (i < o->certs.n)
+			conf.pair[i] = (struct tls_files){ o->certs.v[i], o->keys.v[i] };
+	return conf;
 }
 
 static enum err
@@ -120,17 +132,7 @@ tls_make(struct server *s)
 	for (unsigned i = 0; i < 4; i++)
 		if (!data_path(s->tls_paths[i], s->o.data, files[i]))
 			return fail(s, "the path of --data is too long");
-	for (unsigned i = 0; i < 2; i++) {
-		bool own = s->o.certs.n > 0, there = i < s->o.certs.n;
-
-		s->tls_conf.pair[i].cert = !own ? s->tls_paths[2 * i]
-		    : there                     ? s->o.certs.v[i]
-		                                : NULL;
-		s->tls_conf.pair[i].key = !own ? s->tls_paths[2 * i + 1]
-		    : there                    ? s->o.keys.v[i]
-		                               : NULL;
-	}
-	s->tls_conf.legacy = s->o.tls_legacy;
+	s->tls_conf = tls_conf_of(&s->o, s->tls_paths);
 	if (tls_new(&s->tls_conf, &s->tls, why) != ERR_OK)
 		return fail(s, "%s", why);
 	if (client_cas_load(s) != ERR_OK)

@@ -1,19 +1,75 @@
 /* Sockets, and what is served on them: each address and port has one for every loop. */
 #include "server/priv.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 
+/* A name is none, whatever it begins with: it may be any address. */
+static bool
+is_loopback(const char *address)
+{
+	struct in6_addr six;
+	struct in_addr four;
+
+	if (inet_pton(AF_INET, address, &four) == 1)
+		return ntohl(four.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, address, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+}
+
+unsigned
+ports_of(const struct server_options *o, struct port_spec out[PORTS_MAX])
+{
+	static const struct option_list everywhere = { { "0.0.0.0", "::" }, 2 };
+	bool chosen = o->binds.n > 0;
+	const struct option_list *at = chosen ? &o->binds : &everywhere;
+	unsigned n = 0, nplain = 0;
+
+	for (unsigned i = 0; i < at->n; i++) {
+		bool optional = !chosen && i == 1; /* a machine without IPv6 */
+
+		if (o->mqtts_port != 0)
+			out[n++] = (struct port_spec){ PORT_MQTTS, at->v[i],
+				(uint16_t)o->mqtts_port, optional };
+		out[n++] =
+		    (struct port_spec){ PORT_HTTPS, at->v[i], (uint16_t)o->https_port, optional };
+	}
+	if (o->mqtt_port == 0)
+		return n;
+	/* Plain text never leaves the machine: on the loopback addresses among --bind, else on 127.0.0.1. */
+	for (unsigned i = 0; i < o->binds.n; i++)
+		if (is_loopback(o->binds.v[i])) {
+			out[n++] = (struct port_spec){ PORT_MQTT, o->binds.v[i],
+				(uint16_t)o->mqtt_port, false };
+			nplain++;
+		}
+	if (nplain == 0)
+		out[n++] =
+		    (struct port_spec){ PORT_MQTT, PLAIN_ADDRESS, (uint16_t)o->mqtt_port, false };
+	return n;
+}
+
+struct endpoint
+endpoint_of(const struct server_options *o, const char *name)
+{
+	bool chosen = o->binds.n > 0 && !str_eq(str_of(o->binds.v[0]), STR("0.0.0.0"));
+	struct endpoint e = { 0 };
+
+	snprintf(e.host, sizeof(e.host), "%s", name);
+	snprintf(e.address, sizeof(e.address), "%s", chosen ? o->binds.v[0] : "127.0.0.1");
+	return e;
+}
+
 static enum err
-bind_one(struct server *s, int kind, const char *address, uint16_t number)
+bind_one(struct server *s, const struct port_spec *spec)
 {
 	struct port *p = &s->ports[s->nport];
 	char why[NET_WHY_MAX];
 	uint16_t bound;
 	enum err e;
 
-	p->kind = kind;
-	e = net_bind(address, number, s->nio, p->fds, &bound, why);
+	p->kind = spec->kind;
+	e = net_bind(spec->address, spec->number, s->nio, p->fds, &bound, why);
 	if (e == ERR_DENIED)
 		return fail(s,
 		    "%s; grant it with: setcap cap_net_bind_service=+ep $(command -v twinhub), or "
@@ -22,62 +78,23 @@ bind_one(struct server *s, int kind, const char *address, uint16_t number)
 	if (e != ERR_OK)
 		return fail(s, "%s", why);
 	s->nport++;
-	if (kind == PORT_HTTPS)
+	if (spec->kind == PORT_HTTPS)
 		s->endpoint.https_port = bound;
-	else if (kind == PORT_MQTTS)
+	else if (spec->kind == PORT_MQTTS)
 		s->endpoint.mqtts_port = bound;
 	return ERR_OK;
-}
-
-static bool
-is_loopback(const char *address)
-{
-	return str_starts(str_of(address), STR("127.")) || str_eq(str_of(address), STR("::1"));
-}
-
-/* Plain text never leaves the machine: on the loopback addresses among --bind, else on 127.0.0.1. */
-static enum err
-bind_plain(struct server *s)
-{
-	unsigned n = 0;
-
-	if (s->o.mqtt_port == 0)
-		return ERR_OK;
-	for (unsigned i = 0; i < s->o.binds.n; i++) {
-		if (!is_loopback(s->o.binds.v[i]))
-			continue;
-		n++;
-		if (bind_one(s, PORT_MQTT, s->o.binds.v[i], (uint16_t)s->o.mqtt_port) != ERR_OK)
-			return ERR_ARG;
-	}
-	return n > 0 ? ERR_OK : bind_one(s, PORT_MQTT, PLAIN_ADDRESS, (uint16_t)s->o.mqtt_port);
 }
 
 enum err
 bind_all(struct server *s)
 {
-	static const char *const everywhere[] = { "0.0.0.0", "::" };
-	bool chosen = s->o.binds.n > 0;
-	unsigned n = chosen ? s->o.binds.n : 2;
+	struct port_spec specs[PORTS_MAX];
+	unsigned n = ports_of(&s->o, specs);
 
-	for (unsigned i = 0; i < n; i++) {
-		const char *address = chosen ? s->o.binds.v[i] : everywhere[i];
-		bool optional = !chosen && i == 1; /* a machine without IPv6 */
-
-		if (s->o.mqtts_port != 0 &&
-		    bind_one(s, PORT_MQTTS, address, (uint16_t)s->o.mqtts_port) != ERR_OK &&
-		    !optional)
+	s->endpoint = endpoint_of(&s->o, s->names.v[0]);
+	for (unsigned i = 0; i < n; i++)
+		if (bind_one(s, &specs[i]) != ERR_OK && !specs[i].optional)
 			return ERR_ARG;
-		if (bind_one(s, PORT_HTTPS, address, (uint16_t)s->o.https_port) != ERR_OK &&
-		    !optional)
-			return ERR_ARG;
-	}
-	if (bind_plain(s) != ERR_OK)
-		return ERR_ARG;
-	snprintf(s->endpoint.host, sizeof(s->endpoint.host), "%s", s->names.v[0]);
-	snprintf(s->endpoint.address, sizeof(s->endpoint.address), "%s",
-	    chosen && !str_eq(str_of(s->o.binds.v[0]), STR("0.0.0.0")) ? s->o.binds.v[0]
-	                                                               : "127.0.0.1");
 	return ERR_OK;
 }
 

@@ -12,6 +12,7 @@
 
 #define IO_MAX        64
 #define BIND_MAX      LIST_MAX
+#define PORTS_MAX     (3 * BIND_MAX)
 #define FD_RESERVE    512 /* descriptors for the store's files and the program's own */
 #define STOP_US       (INT64_C(3500) * 1000) /* for answers and goodbyes after SIGTERM */
 #define HOUR_US       (INT64_C(3600) * 1000000)
@@ -57,13 +58,22 @@ struct io {
 	struct mqtt_loop *mqtt;
 	struct http_loop *http;
 	struct rollouts *rollouts; /* the first one's */
-	struct listener *listeners[3 * BIND_MAX + 1];
+	struct listener *listeners[PORTS_MAX];
 	unsigned nlistener;
 };
 
-/* A bound address and port, a descriptor for each loop. */
+/* listen.c: an address and port that the options ask for. */
+enum port_kind { PORT_MQTTS, PORT_HTTPS, PORT_MQTT };
+struct port_spec {
+	enum port_kind kind;
+	const char *address;
+	uint16_t number;
+	bool optional; /* it is no error if there is no such address */
+};
+
+/* One that is bound, a descriptor for each loop. */
 struct port {
-	enum { PORT_MQTTS, PORT_HTTPS, PORT_MQTT } kind;
+	enum port_kind kind;
 	int fds[IO_MAX];
 };
 
@@ -90,7 +100,7 @@ struct server {
 	struct loop *loops[IO_MAX];
 	struct sizes sizes;
 	unsigned nio; /* of io and loops */
-	struct port ports[3 * BIND_MAX + 1];
+	struct port ports[PORTS_MAX];
 	unsigned nport;
 	struct endpoint endpoint;
 	struct data_found found; /* first: until all that a first start makes is made */
@@ -107,8 +117,11 @@ void catalogue_publish(struct server *s);
 void links_again(struct server *s);
 
 /* certs.c */
-/* Names that clients may use for this hub, the first one being what it calls itself. */
-void names_collect(struct server *s);
+/* Names that clients may use for this hub, the first one being what it calls itself; host: the machine's, "" when it has none.
+ * Strings are borrowed. */
+void names_of(const struct server_options *o, const char *host, struct option_list *names);
+/* Which files TLS reads: those of the options, else the hub's own, whose paths are given. */
+struct tls_conf tls_conf_of(const struct server_options *o, const char own[4][DATA_PATH_MAX]);
 enum err tls_make(struct server *s);
 /* SIGHUP (asked), and once an hour for certificates of our own that near their end. A bad file keeps what is in use. */
 void tls_again(struct server *s, bool asked);
@@ -123,6 +136,10 @@ enum err admin_backup(void *ctx, struct str to, struct fault *f);
 struct http_admin admin_of(struct server *s);
 
 /* listen.c */
+/* How many ports there are to be bound, in this order. */
+unsigned ports_of(const struct server_options *o, struct port_spec out[PORTS_MAX]);
+/* Where commands on this machine reach the hub; ports are still to come. */
+struct endpoint endpoint_of(const struct server_options *o, const char *name);
 enum err bind_all(struct server *s);
 /* One loop's sessions, requests and listeners. */
 enum err io_make(struct server *s, unsigned i);

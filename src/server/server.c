@@ -232,11 +232,14 @@ admission_make(struct server *s)
 static enum err
 server_start(struct server *s)
 {
+	static char host[256]; /* names borrow it */
 	struct machine m = machine_look();
 
 	s->sizes = sizes_of(&s->o, &m);
 	s->nio = s->sizes.nio;
-	names_collect(s);
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		host[0] = '\0';
+	names_of(&s->o, host, &s->names);
 	limits_begin(s);
 	admission_make(s);
 	/* The store comes behind all else that a first start makes: one that is there says that nothing may be missing. */
