@@ -12,8 +12,8 @@
 
 /* ---- the table ---- */
 
-static struct str
-key_of(const struct query_groups *g, uint32_t i)
+struct str
+groups_key(const struct query_groups *g, uint32_t i)
 {
 	return (struct str){ g->keys.p + g->group[i].key, g->group[i].keylen };
 }
@@ -21,7 +21,7 @@ key_of(const struct query_groups *g, uint32_t i)
 static bool
 same_key(const void *ctx, uint32_t value, const void *key)
 {
-	return str_eq(key_of(ctx, value), *(const struct str *)key);
+	return str_eq(groups_key(ctx, value), *(const struct str *)key);
 }
 
 /* What is counted, with so many groups and bytes of keys more; ORDER BY makes sort keys of them. */
@@ -130,14 +130,14 @@ same_met(const void *ctx, uint32_t value, const void *key)
 	return str_eq(met_key(ctx, value), *(const struct str *)key);
 }
 
+#define MET_PREFIX 8 /* group, slot */
+
 static void
 put_u32(struct buf *b, uint32_t v)
 {
 	for (int i = 24; i >= 0; i -= 8)
 		buf_putc(b, (char)(v >> i));
 }
-
-#define MET_PREFIX 8 /* group, slot */
 
 static uint32_t
 get_u32(struct str s)
@@ -149,9 +149,27 @@ get_u32(struct str s)
 	return v;
 }
 
+struct str
+groups_met(const struct query_groups *g, uint32_t i, uint32_t *group, uint32_t *slot)
+{
+	struct str key = met_key(&g->met, i);
+
+	*group = get_u32(key);
+	*slot = get_u32(str_sub(key, 4));
+	return str_sub(key, MET_PREFIX);
+}
+
+static void
+met_begin(struct query_groups *g, uint32_t group, uint32_t slot)
+{
+	g->key.n = 0;
+	put_u32(&g->key, group);
+	put_u32(&g->key, slot);
+}
+
 /* The key in g->key is one more value, unless it has been met. */
 static enum err
-met_add(struct query_groups *g, struct tally *t, struct fault *f)
+met_add(struct query_groups *g, uint32_t group, uint32_t slot, struct fault *f)
 {
 	struct met_values *m = &g->met;
 	struct str key = buf_view(&g->key);
@@ -169,23 +187,21 @@ met_add(struct query_groups *g, struct tally *t, struct fault *f)
 	m->v[m->n] = (struct met){ m->keys.n, key.n };
 	buf_str(&m->keys, key);
 	table_add(&m->table, hash, m->n++);
-	t->n++;
+	g->tally[(size_t)group * g->q->ntally + slot].n++;
 	return ERR_OK;
 }
 
 static enum err
 met_row(struct query_groups *g, uint32_t group, const struct item *it, const struct row *r,
-    struct tally *t, struct fault *f)
+    struct fault *f)
 {
 	struct doc d = path_get(r, it->path);
 
 	if (!doc_defined(d))
 		return ERR_OK;
-	g->key.n = 0;
-	put_u32(&g->key, group);
-	put_u32(&g->key, it->slot);
+	met_begin(g, group, it->slot);
 	key_put(&g->key, d, &r->s->values);
-	return met_add(g, t, f);
+	return met_add(g, group, it->slot, f);
 }
 
 enum err
@@ -194,31 +210,18 @@ groups_meet(struct query_groups *g, uint32_t group, const struct item *it,
 {
 	if (value->kind == V_UNDEFINED)
 		return ERR_OK;
-	g->key.n = 0;
-	put_u32(&g->key, group);
-	put_u32(&g->key, it->slot);
+	met_begin(g, group, it->slot);
 	key_put_value(&g->key, value);
-	return met_add(g, &g->tally[(size_t)group * g->q->ntally + it->slot], f);
+	return met_add(g, group, it->slot, f);
 }
 
-static enum err
-met_merge(struct query_groups *into, const struct query_groups *from, struct fault *f)
+enum err
+groups_meet_key(
+    struct query_groups *g, uint32_t group, uint32_t slot, struct str value, struct fault *f)
 {
-	uint32_t to;
-	enum err e;
-
-	for (uint32_t i = 0; i < from->met.n; i++) {
-		struct str key = met_key(&from->met, i);
-		uint32_t slot = get_u32(str_sub(key, 4));
-		if ((e = groups_find(into, key_of(from, get_u32(key)), &to, f)))
-			return e;
-		into->key.n = 0;
-		put_u32(&into->key, to);
-		buf_str(&into->key, str_sub(key, 4));
-		if ((e = met_add(into, &into->tally[(size_t)to * into->q->ntally + slot], f)))
-			return e;
-	}
-	return ERR_OK;
+	met_begin(g, group, slot);
+	buf_str(&g->key, value);
+	return met_add(g, group, slot, f);
 }
 
 /* ---- counting ---- */
@@ -242,7 +245,7 @@ query_groups_add(struct query_groups *g, const struct query_row_ops *ops, const 
 		if (it->kind == ITEM_COUNT) {
 			t->n++;
 		} else if (it->kind == ITEM_DISTINCT) {
-			if ((e = met_row(g, i, it, &r, t, f)))
+			if ((e = met_row(g, i, it, &r, f)))
 				return e;
 		} else if (it->kind != ITEM_PATH) {
 			struct value v = path_value(&r, it->path, false);
@@ -250,26 +253,6 @@ query_groups_add(struct query_groups *g, const struct query_row_ops *ops, const 
 		}
 	}
 	return ERR_OK;
-}
-
-enum err
-query_groups_merge(struct query_groups *into, const struct query_groups *from, struct fault *f)
-{
-	uint32_t ntally = into->q->ntally, to;
-	enum err e;
-
-	assert(into->q == from->q);
-	for (uint32_t i = 0; i < from->n; i++) {
-		if ((e = groups_find(into, key_of(from, i), &to, f)))
-			return e;
-		for (const struct item *it = into->q->items; it != NULL; it = it->next) {
-			const struct tally *t = &from->tally[(size_t)i * ntally + it->slot];
-			if (it->kind != ITEM_PATH && it->kind != ITEM_DISTINCT)
-				tally_add(&into->tally[(size_t)to * ntally + it->slot], it->kind,
-				    t->n, t->v);
-		}
-	}
-	return met_merge(into, from, f);
 }
 
 /* ---- results ---- */
@@ -288,7 +271,7 @@ tally_result(const struct tally *t, enum item_kind kind, double *out)
 static void
 bind_group(const struct query_groups *g, uint32_t group, struct arena *a, struct value *bound)
 {
-	struct rd at = rd_of(key_of(g, group));
+	struct rd at = rd_of(groups_key(g, group));
 	double v;
 
 	for (uint32_t i = 0; i < g->q->ngroup; i++)
@@ -328,14 +311,14 @@ keep_groups(struct query_groups *g)
 static int
 group_order(const void *a, const void *b, void *g)
 {
-	return str_cmp(key_of(g, *(const uint32_t *)a), key_of(g, *(const uint32_t *)b));
+	return str_cmp(groups_key(g, *(const uint32_t *)a), groups_key(g, *(const uint32_t *)b));
 }
 
 /* The i-th value of a group's key, as bytes. */
 static struct str
 key_part(const struct query_groups *g, uint32_t group, uint32_t i)
 {
-	struct str key = key_of(g, group);
+	struct str key = groups_key(g, group);
 	struct rd at = rd_of(key);
 	const uint8_t *from;
 
@@ -393,7 +376,7 @@ sorted_order(const void *a, const void *b, void *sorting)
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 	int c = str_cmp(sort_key_of(s, x), sort_key_of(s, y));
 
-	return c != 0 ? c : str_cmp(key_of(s->g, x), key_of(s->g, y));
+	return c != 0 ? c : str_cmp(groups_key(s->g, x), groups_key(s->g, y));
 }
 
 static void
@@ -429,7 +412,7 @@ static bool
 write_member(
     const struct query_groups *g, uint32_t group, const struct item *it, char sep, struct buf *json)
 {
-	struct rd at = rd_of(key_of(g, group));
+	struct rd at = rd_of(groups_key(g, group));
 	size_t before = json->n;
 	double v;
 

@@ -10,6 +10,7 @@
  */
 #include "query/priv.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { K_END, K_UNDEFINED, K_NULL, K_FALSE, K_TRUE, K_NUMBER, K_STRING, K_ARRAY, K_OBJECT };
@@ -17,15 +18,16 @@ enum { K_END, K_UNDEFINED, K_NULL, K_FALSE, K_TRUE, K_NUMBER, K_STRING, K_ARRAY,
 static void
 put_number(struct buf *key, double v)
 {
+	char bytes[9] = { K_NUMBER };
 	uint64_t bits;
 
 	if (v == 0)
 		v = 0; /* -0 is 0 */
 	memcpy(&bits, &v, sizeof(bits));
 	bits = bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
-	buf_putc(key, K_NUMBER);
-	for (int i = 56; i >= 0; i -= 8)
-		buf_putc(key, (char)(bits >> i));
+	for (int i = 0; i < 8; i++)
+		bytes[1 + i] = (char)(bits >> (56 - 8 * i));
+	buf_put(key, bytes, sizeof(bytes));
 }
 
 static void
@@ -119,11 +121,12 @@ key_put_value(struct buf *key, const struct value *v)
 static double
 read_number(struct rd *at)
 {
+	struct str bytes = rd_bytes(at, 8);
 	uint64_t bits = 0;
 	double v;
 
-	for (int i = 0; i < 8; i++)
-		bits = bits << 8 | rd_u8(at);
+	for (size_t i = 0; i < bytes.n; i++)
+		bits = bits << 8 | (uint8_t)bytes.p[i];
 	bits = bits >> 63 ? bits & ~(UINT64_C(1) << 63) : ~bits;
 	memcpy(&v, &bits, sizeof(v));
 	return v;
@@ -250,4 +253,124 @@ key_invert(struct buf *key, size_t from)
 {
 	for (size_t i = from; i < key->n; i++)
 		key->p[i] = (char)~key->p[i];
+}
+
+/* ---- what comes from elsewhere ---- */
+
+/* below that of the deepest document that rows are shown as */
+#define KEY_DEPTH_MAX (DOC_DEPTH_MAX + 8)
+
+static bool
+number_valid(struct rd *at)
+{
+	double v = read_number(at);
+
+	return !at->bad && isfinite(v) && !(v == 0 && signbit(v));
+}
+
+/* Is it, without 00 00 behind it, the way to write a text? */
+static bool
+text_valid(struct str s)
+{
+	struct buf text = { 0 };
+	struct rd at;
+	uint8_t high = 0;
+	bool valid = true;
+
+	for (size_t i = 0; i < s.n; i++)
+		high |= (uint8_t)s.p[i];
+	if (high < 0x80)
+		return true;
+	for (size_t i = 0; i < s.n; i++)
+		valid &= (uint8_t)s.p[i] != 0xEE && (uint8_t)s.p[i] != 0xEF;
+	if (!valid)
+		return false;
+	at = rd_of((struct str){ s.p, s.n + 2 });
+	read_string(&text, &at);
+	valid = utf8_valid(buf_view(&text));
+	buf_fini(&text);
+	return valid;
+}
+
+static bool
+string_valid(struct rd *at)
+{
+	const uint8_t *from = at->p, *zero;
+
+	while (at->p < at->end && (zero = memchr(at->p, 0, (size_t)(at->end - at->p))) != NULL) {
+		if (at->end - zero < 2)
+			return false;
+		at->p = zero + 2;
+		if (zero[1] == 0)
+			return text_valid(
+			    (struct str){ (const char *)from, (size_t)(zero - from) });
+		if (zero[1] != 0xFF)
+			return false;
+	}
+	return false;
+}
+
+static bool value_valid(struct rd *at, unsigned depth);
+
+/* The name of a member, above the one before it. */
+static bool
+name_valid(struct rd *at, struct str *before)
+{
+	const uint8_t *from = at->p;
+	struct str name;
+
+	if (rd_u8(at) != K_STRING || !string_valid(at))
+		return false;
+	name = (struct str){ (const char *)from, (size_t)(at->p - from) };
+	if (before->n > 0 && str_cmp(*before, name) >= 0)
+		return false;
+	*before = name;
+	return true;
+}
+
+static bool
+member_valid(struct rd *at, unsigned depth)
+{
+	return at->p < at->end && *at->p != K_UNDEFINED && value_valid(at, depth);
+}
+
+static bool
+members_valid(struct rd *at, bool object, unsigned depth)
+{
+	struct str before = STR_NONE;
+
+	if (depth == 0)
+		return false;
+	while (at->p < at->end && *at->p != K_END)
+		if ((object && !name_valid(at, &before)) || !member_valid(at, depth - 1))
+			return false;
+	return rd_u8(at) == K_END && !at->bad;
+}
+
+static bool
+value_valid(struct rd *at, unsigned depth)
+{
+	switch (rd_u8(at)) {
+	case K_UNDEFINED:
+	case K_NULL:
+	case K_FALSE:
+	case K_TRUE: return true;
+	case K_NUMBER: return number_valid(at);
+	case K_STRING: return string_valid(at);
+	case K_ARRAY: return members_valid(at, false, depth);
+	case K_OBJECT: return members_valid(at, true, depth);
+	default: return false;
+	}
+}
+
+bool
+key_check(struct rd *at)
+{
+	return value_valid(at, KEY_DEPTH_MAX);
+}
+
+bool
+key_undefined(struct str key)
+{
+	return (uint8_t)key.p[0] == K_UNDEFINED;
 }

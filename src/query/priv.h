@@ -336,6 +336,14 @@ enum err groups_find(struct query_groups *g, struct str key, uint32_t *out, stru
 enum err groups_meet(struct query_groups *g, uint32_t group, const struct item *it,
     const struct value *value, struct fault *f);
 
+/* The same of a value as a group key; it is defined. */
+enum err groups_meet_key(
+    struct query_groups *g, uint32_t group, uint32_t slot, struct str value, struct fault *f);
+/* The i-th value that it has met, as a group key; of which group and slot. */
+struct str groups_met(const struct query_groups *g, uint32_t i, uint32_t *group, uint32_t *slot);
+/* The key of the i-th group. */
+struct str groups_key(const struct query_groups *g, uint32_t i);
+
 /* Add n numbers whose sum or extreme is v. */
 static inline void
 tally_add(struct tally *t, enum item_kind kind, uint64_t n, double v)
@@ -367,5 +375,22 @@ bool key_write(struct buf *json, struct rd *at);
 struct value key_value(struct rd *at, struct arena *a);
 /* What has been put since `from`, for the reverse order. */
 void key_invert(struct buf *key, size_t from);
+/* Is what stands at *at, any bytes, a value exactly as key_put writes one? Move past it. */
+bool key_check(struct rd *at);
+/* A valid one: is it undefined? */
+bool key_undefined(struct str key);
+
+/* ---- parts of a query as bytes ---- */
+
+enum partial_kind { PARTIAL_GROUPS = 'g', PARTIAL_ORDER = 'o' };
+
+/* Append the frame's beginning; the body is appended by the caller, about `room` bytes; then partial_end with what this returned. */
+size_t partial_begin(struct buf *out, enum partial_kind kind, const struct query *q, size_t room);
+void partial_end(struct buf *out, size_t from);
+/* Take a part off the front of `parts`; body: a view. ERR_CORRUPT: it is not whole, of another kind, query or format. */
+enum err partial_take(
+    struct str *parts, enum partial_kind kind, const struct query *q, struct str *body);
+/* ERR_CORRUPT, and the fault says so. */
+enum err partial_damaged(struct fault *f);
 
 #endif

@@ -1,6 +1,21 @@
 /* The last part of a query's way: parts are put together, and what was gathered becomes the page. */
 #include "task/query.h"
 
+/* As bytes, also from thread to thread: there is one way to merge, that of parts which come from elsewhere. */
+static void
+merge_groups(struct query_task *q, struct query_task *part)
+{
+	struct buf bytes = { 0 };
+	struct str parts;
+
+	query_groups_put(part->groups, &bytes);
+	query_groups_free(part->groups); /* so that it is not there twice */
+	part->groups = NULL;
+	parts = buf_view(&bytes);
+	(void)query_groups_merge(q->groups, &parts, &q->task.fault);
+	buf_fini(&bytes);
+}
+
 void
 query_task_merge(struct task *t, struct task *of)
 {
@@ -13,7 +28,7 @@ query_task_merge(struct task *t, struct task *of)
 	q->seen.held += part->seen.held;
 	if (q->explain)
 		column_report_merge(q->columns, part->columns);
-	(void)query_groups_merge(q->groups, part->groups, &t->fault);
+	merge_groups(q, part);
 }
 
 size_t

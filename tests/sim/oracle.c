@@ -222,16 +222,29 @@ WRAP(enum err, query_groups_add, struct query_groups *g, const struct query_row_
 	return e;
 }
 
-WRAP(enum err, query_groups_merge, struct query_groups *into, const struct query_groups *from,
-    struct fault *f)
-{
-	enum err e = __real_query_groups_merge(into, from, f);
-	struct shadow *to = shadow_of(into), *s = shadow_of(from);
+/* The shadow of the part that was put last: it is merged before another one is put. */
+static struct buf part_shadow;
 
-	if (e != ERR_OK || s == NULL)
+WRAP(void, query_groups_put, const struct query_groups *g, struct buf *out)
+{
+	struct shadow *s = shadow_of(g);
+
+	__real_query_groups_put(g, out);
+	part_shadow.n = 0;
+	if (s != NULL)
+		__real_query_groups_put(s->groups, &part_shadow);
+}
+
+WRAP(enum err, query_groups_merge, struct query_groups *into, struct str *parts, struct fault *f)
+{
+	enum err e = __real_query_groups_merge(into, parts, f);
+	struct shadow *to = shadow_of(into);
+	struct str shadow = buf_view(&part_shadow);
+
+	if (e != ERR_OK || shadow.n == 0)
 		shadow_drop(into);
-	else if (to != NULL)
-		(void)__real_query_groups_merge(to->groups, s->groups, NULL);
+	else if (to != NULL && __real_query_groups_merge(to->groups, &shadow, NULL) != ERR_OK)
+		world_fail("groups that are right do not come back from bytes");
 	return e;
 }
 

@@ -280,6 +280,32 @@ fleet_rows(struct fleet *fl, const struct query *q)
 	}
 }
 
+/* A part as bytes, and from there into the whole: all of them, where it is taken. */
+static inline enum err
+fleet_merge(struct query_groups *into, const struct query_groups *part, struct fault *f)
+{
+	struct buf bytes = { 0 };
+	struct str parts;
+	enum err e;
+
+	query_groups_put(part, &bytes);
+	parts = buf_view(&bytes);
+	e = query_groups_merge(into, &parts, f);
+	assert_true(e != ERR_OK || parts.n == 0);
+	buf_fini(&bytes);
+	return e;
+}
+
+static inline void
+fleet_groups_write(const struct query_groups *g, struct buf *out)
+{
+	for (uint32_t i = 0; i < query_groups_count(g); i++) {
+		if (i > 0)
+			buf_putc(out, ' ');
+		query_groups_write(g, i, 1, out);
+	}
+}
+
 /* In two parts that are merged, as two workers would; page by page. */
 static inline void
 fleet_groups(struct fleet *fl, const struct query *q)
@@ -295,13 +321,9 @@ fleet_groups(struct fleet *fl, const struct query *q)
 			    query_groups_add(part[i % 2], &fleet_ops, r, &fl->scratch, NULL),
 			    ERR_OK);
 	}
-	assert_int_equal(query_groups_merge(part[0], part[1], NULL), ERR_OK);
+	assert_int_equal(fleet_merge(part[0], part[1], NULL), ERR_OK);
 	query_groups_finish(part[0]);
-	for (uint32_t i = 0; i < query_groups_count(part[0]); i++) {
-		if (i > 0)
-			buf_putc(&fl->out, ' ');
-		query_groups_write(part[0], i, 1, &fl->out);
-	}
+	fleet_groups_write(part[0], &fl->out);
 	query_groups_free(part[0]);
 	query_groups_free(part[1]);
 }

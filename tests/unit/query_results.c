@@ -323,7 +323,7 @@ query_groups__are_bounded_with_a_clear_fault(void **state)
 	/* groups that are there go on counting, and the result is whole */
 	assert_int_equal(query_groups_add(g, &fleet_ops, &fl.row[0], &fl.scratch, &f), ERR_OK);
 	assert_int_equal(query_groups_add(other, &fleet_ops, &fl.row[99], &fl.scratch, &f), ERR_OK);
-	assert_int_equal(query_groups_merge(g, other, &f), ERR_SIZE);
+	assert_int_equal(fleet_merge(g, other, &f), ERR_SIZE);
 	query_groups_finish(g);
 	assert_int_equal(query_groups_count(g), n);
 	query_groups_write(g, 0, 2, &fl.out);
@@ -356,7 +356,7 @@ query_groups__order_and_pages_are_stable(void **state)
 		                     &fl.row[n - 1 - i], &fl.scratch, NULL),
 		    ERR_OK);
 	}
-	assert_int_equal(query_groups_merge(down, part, NULL), ERR_OK);
+	assert_int_equal(fleet_merge(down, part, NULL), ERR_OK);
 	query_groups_finish(up);
 	query_groups_finish(down);
 	query_groups_write(up, 0, UINT32_MAX, &whole);
