@@ -4,7 +4,7 @@
  *
  *   struct columns   the columns of one shard. They are made for paths that are asked for, and dropped, least recently used
  *                    first, when they outgrow their memory. Who has the rows says how they are brought up to date
- *                    (columns_bring); values are reached by a vector only, and each of its calls does that first.
+ *                    (columns_bring).
  *   struct vector    a plan made ready for blocks. It may look at any shard's columns, one after the other.
  *
  * A block's judgement says of each row: it matches, it does not, or its document must be asked (query_match). Where
@@ -19,6 +19,11 @@
  *           vector_show(v, row, kind, ops, ...)
  *   vector_judge(v, from, n, verdicts)               a block
  *   vector_add(v, verdicts, ...)                     aggregates: count what matches, up to a row that must be asked
+ *
+ * There is no way to a value but up to date. Both structures are opaque outside of query/ (scripts/rooms); whatever a caller has
+ * from here that depends on a value is an answer of one of the calls above, of vector_learn, vector_order or column_report_shard,
+ * and each of these asks columns_bring first (vector_settle, columns_settle; unit_query_fresh names them all). Within query/ a
+ * plan's columns are had from vector_column, which those calls alone lead to. The rest tells forms and sizes.
  *
  * Rows may change at any time: what has been judged is what was true then, and what is judged, ordered or added next is
  * what is true now. Each turn begins with vector_open. Columns belong to one thread at a time, as does a vector; the plan may

@@ -442,7 +442,7 @@ draw_aggregate(struct buf *text, struct rnd *r)
 static void
 split(struct fleet *fl, const struct query *q, struct rnd *r, uint32_t n, struct buf *out)
 {
-	struct query_groups *part[PARTS_MAX], *into = query_groups_new(q, GROUP_BYTES);
+	struct query_groups *part[PARTS_MAX] = { NULL }, *into = query_groups_new(q, GROUP_BYTES);
 	struct buf bytes = { 0 };
 	struct str parts;
 
