@@ -4,6 +4,7 @@
 #include "os/os.h"
 #include "os/thread.h"
 #include "requests.h"
+#include "wire.h"
 #include "server/data.h"
 #include "server/priv.h"
 #include "world.h"
@@ -24,6 +25,7 @@ struct errand_kept {
 struct watched {
 	struct work *k;
 	void (*done)(struct work *k);
+	uint32_t row; /* wire_work_goes */
 };
 
 static struct {
@@ -37,19 +39,12 @@ static struct {
 	bool lost; /* what is written now comes to no disk */
 	struct watched *watched;
 	uint32_t nwatched, room;
-	void (*back)(struct world *w, const struct work *k);
 } front;
 
 struct http_loop *
 front_http(void)
 {
 	return front.hl;
-}
-
-void
-front_watch(void (*back)(struct world *w, const struct work *k))
-{
-	front.back = back;
 }
 
 /* ---- the file ---- */
@@ -110,6 +105,7 @@ WRAP(void, log_reason, const struct log_story *story)
 {
 	assert(story->reason != REASON_NONE);
 	seen.logged++;
+	wire_logged(the_world, story);
 }
 
 /* ---- errands ---- */
@@ -152,31 +148,60 @@ front_errand(struct world *w)
 
 /* ---- works ---- */
 
+/* What is not stored of a will is told, at least by the log. */
+static void
+check_told(bool lost, uint64_t before)
+{
+	if (lost && wire_wills_lost() != before + 1)
+		world_fail("a will is lost, and no line says so");
+	seen.lost += lost;
+}
+
 static void
 front_back(struct work *k)
 {
 	struct world *w = the_world;
+	uint64_t nlost = wire_wills_lost();
+	struct watched was;
+	bool lost;
 	uint32_t i = 0;
 
 	while (front.watched[i].k != k)
 		i++;
-	k->done = front.watched[i].done;
+	was = front.watched[i];
 	front.watched[i] = front.watched[--front.nwatched];
-	if (!w->dead)
-		front.back(w, k);
-	k->done(k);
+	lost = k->op.kind == OP_DISCONNECT && k->op.payload.n > 0 &&
+	    k->reply.fault.code != F_NONE && !w->dead;
+	if (k->owner != front.hl) {
+		w->nwork--;
+		w->nhome++;
+	}
+	if (!w->dead && k->owner == front.hl)
+		request_work_back(w, k);
+	else if (!w->dead)
+		wire_work_back(w, k, was.row);
+	was.done(k);
+	check_told(lost, nlost);
 }
 
 WRAP(void, fleet_submit, struct fleet *f, struct work *k)
 {
-	if (k->owner == front.hl) {
+	struct watched *v;
+
+	if (k->owner == front.hl || k->owner == wire_mqtt()) {
 		if (front.nwatched == front.room) {
 			front.room = front.room ? front.room * 2 : 64;
 			front.watched =
 			    xrealloc(front.watched, front.room * sizeof(*front.watched));
 		}
-		front.watched[front.nwatched++] = (struct watched){ k, k->done };
+		v = &front.watched[front.nwatched++];
+		*v = (struct watched){ k, k->done, 0 };
 		k->done = front_back;
+		if (k->owner != front.hl) {
+			the_world->nwork++;
+			the_world->sent++;
+			wire_work_goes(the_world, k, &v->row);
+		}
 	}
 	__real_fleet_submit(f, k);
 }
@@ -274,11 +299,15 @@ front_up(struct world *w)
 	o.admin.not_ready = never_ready;
 	if (http_loop_new(w->loop, &o, &front.hl) != ERR_OK)
 		world_fail("no loop of HTTP");
+	wire_up(w);
+	front.server.nio = 1;
+	front.server.io[0] = (struct io){ w->loop, .mqtt = wire_mqtt(), .http = front.hl };
 }
 
 void
 front_stop(struct world *w)
 {
+	wire_stop();
 	http_loop_stop(front.hl);
 	while (front.nerrand > 0)
 		front_errand(w);

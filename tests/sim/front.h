@@ -30,9 +30,6 @@ void front_errand(struct world *w);
 unsigned front_errands(void);
 
 struct http_loop *front_http(void);
-/* Works are seen as they come back to the front, in order. */
-void front_watch(void (*back)(struct world *w, const struct work *k));
-
 /* Who administers the hub edits its policies while it does not run: a copy, and what is to be in the file. */
 struct policies *front_policies(void);
 void front_policies_write(const struct policies *p);

@@ -20,6 +20,7 @@
 #define ROWS_KEPT    64u
 #define POLICIES_MAX 12u
 #define STILL        UINT64_MAX
+#define ANY          "*" /* for a key that nobody was told */
 
 struct row {
 	char name[POLICY_TEXT];
@@ -137,6 +138,16 @@ policies_judged(const struct pass *p, bool allowed)
 	seen.denied += !allowed;
 }
 
+bool
+policies_hold(const struct pass *p)
+{
+	for (uint32_t i = 0; i < book.n; i++)
+		if (book.v[i].until == STILL && strcmp(book.v[i].name, p->name) == 0 &&
+		    row_allows(&book.v[i], p))
+			return true;
+	return false;
+}
+
 /* ---- new keys ---- */
 
 bool
@@ -155,7 +166,8 @@ policies_rotates(struct world *w, struct rotation *r)
 	next.asked = true;
 	next.side = r->side;
 	if (next.others[r->side][0] == '\0')
-		memcpy(next.others[r->side], is->keys[r->side], KEY_TEXT);
+		snprintf(next.others[r->side], KEY_TEXT, "%s",
+		    is->keys[r->side][0] != '\0' ? is->keys[r->side] : ANY);
 	next.keys[r->side][0] = '\0';
 	row_new(&next);
 	return true;
@@ -255,7 +267,7 @@ static bool
 key_may_be(const struct row *r, unsigned side, const char *key)
 {
 	return r->keys[side][0] == '\0' || strcmp(r->keys[side], key) == 0 ||
-	    strcmp(r->others[side], key) == 0;
+	    strcmp(r->others[side], ANY) == 0 || strcmp(r->others[side], key) == 0;
 }
 
 static bool

@@ -20,6 +20,7 @@ struct pass {
 void policies_pass(struct world *w, struct pass *p); /* name and key are drawn */
 void policies_asked(struct pass *p);
 void policies_judged(const struct pass *p, bool allowed);
+bool policies_hold(const struct pass *p); /* may it be enough at the moment? */
 
 /* A new key, of what is drawn; false: of nothing. One of these says what has become of it; none: nobody heard. */
 struct rotation {

@@ -1,8 +1,11 @@
 /*
- * Devices, and what they send over their sessions. A link has its number as its slot; of each device there are two, the second its
- * module's.
+ * Devices, and what they send over their sessions. Of each device there are two links, the second its module's. Some are wires
+ * (wire.h); of the others each has its number as its slot, with generation 0, and hands its operations to the fleet itself.
  */
 #include "draw.h"
+#include "front.h"
+#include "http/http.h"
+#include "wire.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -106,9 +109,15 @@ connect_back(struct work *k)
 static void
 connect_link(struct world *w, uint32_t link)
 {
-	struct work *k = link_work(w, OP_CONNECT, link);
+	struct work *k;
 	struct buf token = { 0 }, resource = { 0 };
 
+	if (wire_takes(link)) {
+		if (!wire_gives_up(link))
+			wire_connect(w, link);
+		return;
+	}
+	k = link_work(w, OP_CONNECT, link);
 	buf_printf(&resource, SIM_HOST "/devices/%s%s%s", link_device(w, link),
 	    link % 2 ? "/modules/" : "", link_module(link));
 	if (sas_make(w->mac, &token, buf_view(&resource), STR(SIM_KEY),
@@ -161,6 +170,10 @@ write_report(struct world *w)
 		write_connect(w);
 		return;
 	}
+	if (wire_takes(link)) {
+		wire_report(w, link);
+		return;
+	}
 	number = ledger_note(w, OP_REPORT, link_device(w, link), link_module(link));
 	draw_properties(&w->rnd, true, &w->text);
 	world_put_own(w, number);
@@ -199,6 +212,10 @@ write_telemetry(struct world *w)
 
 	if (link == UINT32_MAX)
 		return;
+	if (wire_takes(link)) {
+		wire_telemetry(w, link);
+		return;
+	}
 	k = link_work(w, OP_TELEMETRY, link);
 	k->tag = telemetry_note(link);
 	k->done = telemetry_back;
@@ -238,6 +255,10 @@ write_disconnect(struct world *w)
 
 	if (link == UINT32_MAX)
 		return;
+	if (wire_takes(link)) {
+		(rnd_below(&w->rnd, 3) ? wire_breaks : wire_leave)(w, link);
+		return;
+	}
 	k = link_work(w, OP_DISCONNECT, link);
 	if (rnd_below(&w->rnd, 2)) {
 		k->tag = telemetry_note(link);
@@ -253,9 +274,20 @@ write_disconnect(struct world *w)
 	w->session_epochs[link] = 0;
 }
 
+void
+write_ping(struct world *w)
+{
+	for (uint32_t n = 0; n < 8; n++) {
+		uint32_t link = some_session(w);
+
+		if (link != UINT32_MAX && wire_takes(link))
+			wire_ping(w, link);
+	}
+}
+
 /* What a device answers, as JSON: outlives the world. */
-static struct str
-answer_of(const struct world *w)
+struct str
+world_answer(const struct world *w)
 {
 	static char large[METHOD_PAYLOAD_MAX - 64];
 
@@ -272,10 +304,14 @@ void
 world_note(struct note *n)
 {
 	struct world *w = the_world;
-	struct str answer = answer_of(w);
+	struct str answer = world_answer(w);
 	struct work *k;
 
-	if (w->dead)
+	if (n->kind > EFFECT_METHOD)
+		http_note(front_http(), n);
+	else if (n->session.generation != 0)
+		mqtt_note(wire_mqtt(), n);
+	if (w->dead || n->kind > EFFECT_METHOD || n->session.generation != 0)
 		return;
 	if (n->kind == EFFECT_CLOSE)
 		mirror_off(n->session.slot);

@@ -1,6 +1,7 @@
 /* The steps of a history, the usual ones more often. */
 #include "front.h"
 #include "requests.h"
+#include "wire.h"
 #include "world.h"
 
 #include <stdlib.h>
@@ -74,6 +75,7 @@ step_rest(struct world *w)
 	world_rest(w);
 	question_ask(w); /* with nothing under way its whole answer is compared */
 	world_rest(w);
+	wire_check(w);
 	job_watch_results(w, false);
 	trace_check(w);
 	if (rnd_below(&w->rnd, 2) == 0)
@@ -99,10 +101,11 @@ static const struct {
 	{ request_send_bulk, 15 },
 	{ front_errand, 15 },
 	{ write_import, 15 },
-	{ write_connect, 15 },
+	{ write_connect, 25 },
 	{ write_report, 50 },
 	{ write_telemetry, 10 },
 	{ write_disconnect, 8 },
+	{ write_ping, 20 },
 	{ plan_job, 9 },
 	{ plan_job_cancel, 1 },
 	{ plan_configuration, 7 },

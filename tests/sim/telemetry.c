@@ -10,7 +10,9 @@ static struct {
 	struct message {
 		uint32_t link;
 		bool done, found;
-	} * v; /* by number */
+		bool will;  /* when it is sent nobody knows */
+		bool never; /* it must not be there */
+	} * v;              /* by number */
 	uint32_t n, room;
 } messages;
 
@@ -37,6 +39,21 @@ telemetry_note(uint32_t link)
 	return messages.n;
 }
 
+uint32_t
+telemetry_note_will(uint32_t link)
+{
+	uint32_t number = telemetry_note(link);
+
+	messages.v[number].will = true;
+	return number;
+}
+
+void
+telemetry_never(uint32_t number)
+{
+	messages.v[number].never = true;
+}
+
 void
 telemetry_done(uint32_t number)
 {
@@ -44,8 +61,8 @@ telemetry_done(uint32_t number)
 }
 
 /* The body ends with the number, in six digits. */
-static uint32_t
-number_of(struct str record)
+uint32_t
+telemetry_number(struct str record)
 {
 	uint64_t n = 0;
 
@@ -57,15 +74,20 @@ number_of(struct str record)
 static void
 check_record(struct str record, uint32_t *last)
 {
-	uint32_t number = number_of(record);
+	uint32_t number = telemetry_number(record);
 	struct message *m = &messages.v[number];
 
 	if (m->found)
 		world_fail("message %u is in the log twice", number);
+	if (m->never)
+		world_fail(
+		    "message %u is in the log, and was the will of a link that was left", number);
+	m->found = true;
+	if (m->will)
+		return;
 	if (last[m->link] > number)
 		world_fail(
 		    "message %u is in the log behind %u, which came later", number, last[m->link]);
-	m->found = true;
 	last[m->link] = number;
 }
 

@@ -2,6 +2,7 @@
 #include "front.h"
 #include "net/priv.h"
 #include "requests.h"
+#include "wire.h"
 #include "world.h"
 
 #include <openssl/rand.h>
@@ -139,6 +140,7 @@ fleet_down(struct world *w)
 	front_down();
 	fleet_free(w->fleet);
 	loop_free(w->loop);
+	wire_down();
 	memset(w->session_epochs, 0, sizeof(w->session_epochs));
 	job_watch_life();
 	mirror_all_off();
@@ -261,7 +263,6 @@ world_new(uint64_t seed, uint32_t most_devices)
 	w->parser = doc_parser_new(1 << 20);
 	w->mac = sas_mac_new();
 	front_new(w);
-	front_watch(request_work_back);
 	policies_begin(w);
 	draw_options(w, most_devices);
 	fleet_up(w);
@@ -282,9 +283,14 @@ world_hear(struct world *w)
 		for (; m != NULL; m = next) {
 			next = m->next;
 			m->run(m);
+			streams_turn_end(
+			    w->loop); /* answers are read in the order in which they came */
 		}
 	}
 	wheel_advance(&w->loop->wheel, w->mono_us);
+	streams_fill(w->loop);
+	wire_move(w);
+	streams_turn_end(w->loop);
 }
 
 void
@@ -322,7 +328,7 @@ void
 world_rest(struct world *w)
 {
 	sim_store_set(w->store, SIM_READY);
-	for (unsigned n = 0; w->nwork + w->nparcel + w->nwalk > 0; n++) {
+	for (unsigned n = 0; w->nwork + w->nparcel + w->nwalk > 0 || wire_busy(); n++) {
 		uint64_t home = w->nhome;
 
 		if (n > REST_MAX)

@@ -114,6 +114,11 @@ extern struct world *the_world;
 	X(noted)    /* of those, such as wrote records of the hub */                               \
 	X(repaired)                                                                                \
 	X(wills)    /* that must be in the log */                                                  \
+	X(wired)    /* sessions that spoke MQTT */                                                 \
+	X(links)    /* of those, looked at */                                                      \
+	X(reports)  /* of those, whose answers were read */                                        \
+	X(silent)   /* links that ended for silence */                                             \
+	X(lost)     /* wills whose loss was told */                                                \
 	X(deployed) /* modules that deployments say something of */                                \
 	X(waves)    /* steps of rollouts */                                                        \
 	X(restarts)                                                                                \
@@ -199,6 +204,8 @@ void write_connect_all(struct world *w);
 void write_report(struct world *w);
 void write_telemetry(struct world *w);
 void write_disconnect(struct world *w);
+void write_ping(struct world *w);
+struct str world_answer(const struct world *w); /* to calls */
 
 /* plans.c: steps */
 void plan_job(struct world *w);
@@ -268,6 +275,9 @@ void trace_check(struct world *w);
 void telemetry_new(void);
 void telemetry_free(void);
 uint32_t telemetry_note(uint32_t link);
+uint32_t telemetry_note_will(uint32_t link);
+void telemetry_never(uint32_t number);        /* nobody is to send it */
+uint32_t telemetry_number(struct str record); /* whose record it is */
 void telemetry_done(uint32_t number);
 void telemetry_check(struct world *w);
 
