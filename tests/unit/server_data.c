@@ -269,6 +269,106 @@ data_prepare__one_that_a_hub_has_is_left_alone(void **state)
 	close(store);
 }
 
+/* A checksum is no leave to open what a later program has made. */
+static void
+data_prepare__a_newer_format_is_left_to_who_knows_it(void **state)
+{
+	static const char newer[] =
+	    "{\"format\":2,\"shards\":64,\"hash\":\"xxh3-64\",\"created\":\"x\",\"hubId\":\"y\"";
+	struct dir *d = *state;
+	struct buf json = { 0 };
+
+	fill(d);
+	buf_cstr(&json, newer);
+	sealed_end(&json);
+	put(d, "hub.json", buf_view(&json));
+	assert_int_equal(prepare(d), ERR_VERSION);
+	assert_non_null(strstr(d->why, "format 2 is newer than this program's, 1"));
+	assert_null(strstr(d->why, "restore")); /* no command of this program mends it */
+	buf_fini(&json);
+}
+
+/* Settings are no part that others rely on: the defaults are in force, and it is said. */
+static void
+data_prepare__lost_settings_are_no_reason_not_to_start(void **state)
+{
+	struct dir *d = *state;
+
+	assert_int_equal(prepare(d), ERR_OK);
+	assert_false(d->found.settings_lost); /* a first start has none to lose */
+	fill(d);
+	assert_false(d->found.settings_lost);
+	unlink(path_of(d, "twinhub.conf"));
+	assert_int_equal(prepare(d), ERR_OK);
+	assert_true(d->found.settings_lost);
+	assert_int_equal(access(path_of(d, "twinhub.conf"), F_OK), 0);
+	assert_int_equal(prepare(d), ERR_OK);
+	assert_false(d->found.settings_lost);
+}
+
+static void
+put_name(void *ctx, const char *file, const char *why)
+{
+	struct buf *names = ctx;
+
+	assert_true(why[0] != '\0');
+	buf_printf(names, "%s ", file);
+}
+
+static void
+expect_names(struct buf *names, const char *expected)
+{
+	assert_true(str_eq(buf_view(names), str_of(expected)));
+	names->n = 0;
+}
+
+/* `check` shows all that is wrong at once; a start names the first. */
+static void
+data_check_parts__tells_of_each_that_is_wrong(void **state)
+{
+	struct dir *d = *state;
+	struct buf names = { 0 };
+
+	fill(d);
+	assert_int_equal(data_check_parts(d->path, true, put_name, &names), ERR_OK);
+	expect_names(&names, "");
+	put(d, "hub.json", STR("{}"));
+	unlink(path_of(d, "policies.json"));
+	unlink(path_of(d, "ca.key"));
+	assert_int_equal(data_check_parts(d->path, true, put_name, &names), ERR_CORRUPT);
+	expect_names(&names, "hub.json policies.json ca.key ");
+	assert_int_equal(data_check_parts(d->path, false, put_name, &names), ERR_CORRUPT);
+	expect_names(&names, "hub.json policies.json ");
+	assert_int_equal(prepare(d), ERR_CORRUPT);
+	assert_non_null(strstr(d->why, path_of(d, "hub.json")));
+	buf_fini(&names);
+}
+
+static void
+data_tell_anew__tells_what_a_start_adds_and_adds_nothing(void **state)
+{
+	struct dir *d = *state;
+	struct buf names = { 0 }, was, now;
+
+	fill(d);
+	data_tell_anew(d->path, put_name, &names);
+	expect_names(&names, "");
+	take_sum_off(d, "policies.json");
+	unlink(path_of(d, "twinhub.conf"));
+	was = content(d, "policies.json");
+	data_tell_anew(d->path, put_name, &names);
+	expect_names(&names, "policies.json twinhub.conf ");
+	now = content(d, "policies.json");
+	assert_true(str_eq(buf_view(&was), buf_view(&now)));
+	assert_int_equal(access(path_of(d, "twinhub.conf"), F_OK), -1);
+	assert_int_equal(prepare(d), ERR_OK);
+	data_tell_anew(d->path, put_name, &names);
+	expect_names(&names, "");
+	buf_fini(&names);
+	buf_fini(&was);
+	buf_fini(&now);
+}
+
 static void
 endpoint__any_flipped_bit_is_noticed(void **state)
 {
@@ -304,6 +404,10 @@ main(void)
 		DATA_TEST(data_prepare__files_of_a_former_program_get_a_checksum),
 		DATA_TEST(data_prepare__first_start_that_was_cut_short_is_finished),
 		DATA_TEST(data_prepare__one_that_a_hub_has_is_left_alone),
+		DATA_TEST(data_prepare__a_newer_format_is_left_to_who_knows_it),
+		DATA_TEST(data_prepare__lost_settings_are_no_reason_not_to_start),
+		DATA_TEST(data_check_parts__tells_of_each_that_is_wrong),
+		DATA_TEST(data_tell_anew__tells_what_a_start_adds_and_adds_nothing),
 		DATA_TEST(endpoint__any_flipped_bit_is_noticed),
 	};
 

@@ -193,6 +193,42 @@ settings__what_is_no_setting_is_refused_by_line(void **state)
 	    parse(WORDS("--cert", "c")), "--cert and --key go in pairs, at most two");
 }
 
+static void
+settings__a_list_takes_so_many_and_says_so(void **state)
+{
+	struct buf text = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < LIST_MAX; i++)
+		buf_printf(&text, "hostname h%u\n", i);
+	buf_putc(&text, '\0');
+	write_conf(text.p);
+	assert_string_equal(parse(NOTHING), "");
+	assert_int_equal(o.hostnames.n, LIST_MAX);
+	text.n--;
+	buf_cstr(&text, "hostname more\n");
+	buf_putc(&text, '\0');
+	write_conf(text.p);
+	assert_non_null(strstr(parse(NOTHING), "line 33: --hostname is given more than 32 times"));
+	buf_fini(&text);
+}
+
+/* What only a start would find out is found out before it begins. */
+static void
+settings__nets_and_limits_are_read_before_anything_starts(void **state)
+{
+	(void)state;
+	assert_string_equal(
+	    parse(WORDS("--proxy", "10.0.0.0/8", "--rate-limit", "device:updates=10/s")), "");
+	assert_non_null(
+	    strstr(parse(WORDS("--proxy", "10.0.0.1/8")), "--proxy 10.0.0.1/8: not an"));
+	assert_non_null(
+	    strstr(parse(WORDS("--address-free", "here")), "--address-free here: not an address"));
+	assert_non_null(strstr(parse(WORDS("--rate-limit", "device:naps=1/s")), "naps"));
+	assert_int_equal(options_parse(0, (char *[]){ NULL }, &o, why, sizeof(why)), ERR_ARG);
+	assert_string_equal(why, "--data DIR is needed");
+}
+
 /* The template says of every setting what holds anyway: read without its marks it changes nothing. */
 static void
 settings__the_template_is_good_and_changes_nothing(void **state)
@@ -248,6 +284,10 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    settings__what_is_no_setting_is_refused_by_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__a_list_takes_so_many_and_says_so, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__nets_and_limits_are_read_before_anything_starts, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    settings__the_template_is_good_and_changes_nothing, setup, teardown),
 	};
