@@ -24,7 +24,8 @@ take_section(struct shard *sh, const struct op *op, struct target *t, const stru
 	if (r == NULL) {
 		section_new(&t->fresh, env->now_us);
 		t->was = section_of(buf_view(&t->fresh));
-	} else if (wanted_decode(blob_str(r->records[RECORD_WANTED]), &w)) {
+	} else {
+		row_read_wanted(r, &w);
 		t->was = w.desired;
 	}
 	t->is = t->was;
@@ -91,8 +92,9 @@ write_target(struct shard *sh, const struct op *op, struct target *t, const stru
 		identity_request_fini(&request);
 		r = row_find(sh, op->device, t->module);
 	}
-	if (!t->changed || !wanted_decode(blob_str(r->records[RECORD_WANTED]), &w))
+	if (!t->changed)
 		return;
+	row_read_wanted(r, &w);
 	stamps = xcalloc(t->is.nstamp + 1, sizeof(*stamps));
 	section_stamps(&t->is, stamps);
 	section_difference(t->was.root, t->is.root, stamps, t->is.version, &notify);
@@ -106,60 +108,48 @@ write_target(struct shard *sh, const struct op *op, struct target *t, const stru
 	free(stamps);
 }
 
-static bool
-may_apply(struct row *r, struct doc content, struct doc modules, struct reply *reply)
+static enum err
+check_content(struct row *r, struct doc content, struct doc modules, struct fault *f)
 {
-	if (!r->edge) {
-		fault_set(&reply->fault, F_InvalidConfigurationContent,
-		    STR_FMT " is not an edge device", STR_ARG(row_device(r)));
-		return false;
-	}
-	if (doc_kind(modules) != DOC_OBJECT || doc_count(modules) == 0) {
-		fault_set(&reply->fault, F_InvalidConfigurationContent,
-		    "the content has no modulesContent");
-		return false;
-	}
+	if (!r->edge)
+		return fault_set(f, F_InvalidConfigurationContent, STR_FMT " is not an edge device",
+		    STR_ARG(row_device(r)));
+	if (doc_kind(modules) != DOC_OBJECT || doc_count(modules) == 0)
+		return fault_set(
+		    f, F_InvalidConfigurationContent, "the content has no modulesContent");
 	/* nobody would do what they say */
 	if (doc_count(doc_getc(content, "deviceContent")) > 0 ||
-	    doc_count(doc_getc(content, "moduleContent")) > 0) {
-		fault_set(&reply->fault, F_InvalidConfigurationContent,
-		    "the content has more than modulesContent");
-		return false;
-	}
-	if (doc_count(modules) > MODULES_MAX) {
-		fault_set(&reply->fault, F_TooManyModulesOnDevice,
+	    doc_count(doc_getc(content, "moduleContent")) > 0)
+		return fault_set(
+		    f, F_InvalidConfigurationContent, "the content has more than modulesContent");
+	if (doc_count(modules) > MODULES_MAX)
+		return fault_set(f, F_TooManyModulesOnDevice,
 		    "the content names %u modules, the limit is %u", doc_count(modules),
 		    MODULES_MAX);
-		return false;
-	}
-	return true;
+	return ERR_OK;
 }
 
-/* The targets, all of them ready to be written; false: the reply says why not. */
-static bool
+/* The targets, all of them ready to be written. */
+static enum err
 prepare(struct shard *sh, struct row *r, const struct op *op, struct doc modules,
-    struct target *targets, const struct hub_env *env, struct reply *reply)
+    struct target *targets, const struct hub_env *env, struct fault *f)
 {
 	struct doc_iter it = doc_iter(modules);
 	uint32_t nnew = 0;
+	enum err e;
 
 	for (struct target *t = targets; doc_next(&it, &t->module, &t->content); t++) {
 		if (!id_valid(t->module) || id_is_dots(t->module) ||
-		    doc_kind(t->content) != DOC_OBJECT) {
-			fault_set(&reply->fault, F_InvalidConfigurationContent,
+		    doc_kind(t->content) != DOC_OBJECT)
+			return fault_set(f, F_InvalidConfigurationContent,
 			    STR_FMT " is not a module and its content", STR_ARG(t->module));
-			return false;
-		}
 		nnew += take_section(sh, op, t, env);
-		if (take_target(t, env, &reply->fault) != ERR_OK)
-			return false;
+		if ((e = take_target(t, env, f)) != ERR_OK)
+			return e;
 	}
-	if (nnew > env->identities_left) {
-		fault_set(&reply->fault, F_IotHubQuotaExceeded,
-		    "the hub holds as many identities as it may");
-		return false;
-	}
-	return modules_allowed(sh, r, nnew, reply);
+	if ((e = hub_check_room(nnew, env, f)) != ERR_OK)
+		return e;
+	return modules_check_room(sh, r, nnew, f);
 }
 
 void
@@ -176,8 +166,8 @@ on_apply_content(struct shard *sh, struct row *r, const struct op *op, const str
 	modules = doc_getc(content, "modulesContent");
 	n = doc_count(modules);
 	targets = xcalloc(n + 1, sizeof(*targets));
-	if (may_apply(r, content, modules, reply) &&
-	    prepare(sh, r, op, modules, targets, env, reply))
+	if (check_content(r, content, modules, &reply->fault) == ERR_OK &&
+	    prepare(sh, r, op, modules, targets, env, &reply->fault) == ERR_OK)
 		for (uint32_t i = 0; i < n; i++)
 			write_target(sh, op, &targets[i], env);
 	for (uint32_t i = 0; i < n; i++) {

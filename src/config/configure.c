@@ -104,9 +104,8 @@ room_for_module(struct shard *sh, const struct row *device, const struct hub_env
 {
 	struct configure *c = configure_of(sh);
 	uint32_t made = sh->nidentity > c->identities ? sh->nidentity - c->identities : 0;
-	struct reply unused = { 0 };
 
-	if (!modules_allowed(sh, device, 1, &unused))
+	if (modules_check_room(sh, device, 1, NULL) != ERR_OK)
 		return false;
 	c->postponed |= made >= env->identities_left;
 	return made < env->identities_left;

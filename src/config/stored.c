@@ -142,7 +142,6 @@ configuration_store(
 static enum err
 check_precondition(const struct configuration *old, const struct op *op, struct fault *f)
 {
-	struct reply reply = { 0 };
 	char etag[32];
 
 	if (op->if_match == IF_NONE && op->kind == OP_CONFIGURATION_PUT) {
@@ -155,10 +154,7 @@ check_precondition(const struct configuration *old, const struct op *op, struct 
 	if (old == NULL)
 		return fault_set(f, F_ConfigurationNotFound, STR_FMT, STR_ARG(op->name));
 	configuration_etag(old, etag);
-	if (precondition_holds(op, etag, &reply))
-		return ERR_OK;
-	*f = reply.fault;
-	return ERR_ARG;
+	return precondition_check(op, etag, f);
 }
 
 enum err

@@ -272,8 +272,7 @@ static uint32_t
 absent_modules(struct why *y, const struct row *device, uint32_t i)
 {
 	const struct configuration *c = y->set->v[i];
-	struct reply unused = { 0 };
-	bool fits = modules_allowed(y->sh, device, 1, &unused);
+	bool fits = modules_check_room(y->sh, device, 1, NULL) == ERR_OK;
 	uint32_t n = 0;
 
 	for (uint32_t k = 0; k < c->npath; k++) {

@@ -156,24 +156,24 @@ hub_missing(struct shard *sh, const struct op *op, struct buf *key)
 	return missing != 0 || sh->watch == 0 ? missing : change_missing(sh, op, key);
 }
 
-void
-reply_not_found(struct shard *sh, const struct op *op, struct reply *reply)
+enum err
+identity_not_found(struct shard *sh, const struct op *op, struct fault *f)
 {
 	/* A device's id alone is the text. */
 	if (op->module.n == 0 || shard_find(sh, op->device, STR_NONE) == TABLE_NONE)
-		fault_set(&reply->fault, F_DeviceNotFound, STR_FMT, STR_ARG(op->device));
+		fault_set(f, F_DeviceNotFound, STR_FMT, STR_ARG(op->device));
 	else
-		fault_set(&reply->fault, F_ModuleNotFound, STR_FMT "/" STR_FMT, STR_ARG(op->device),
+		fault_set(f, F_ModuleNotFound, STR_FMT "/" STR_FMT, STR_ARG(op->device),
 		    STR_ARG(op->module));
+	return ERR_NOT_FOUND;
 }
 
-bool
-precondition_holds(const struct op *op, const char *etag, struct reply *reply)
+enum err
+precondition_check(const struct op *op, const char *etag, struct fault *f)
 {
 	if (op->if_match != IF_TAG || str_eq(op->if_tag, str_of(etag)))
-		return true;
-	fault_set(&reply->fault, F_PreconditionFailed, "PreconditionFailed");
-	return false;
+		return ERR_OK;
+	return fault_set(f, F_PreconditionFailed, "PreconditionFailed");
 }
 
 /* Of one that is a feature's. Whoever asks for it has made the shard with that feature. */
@@ -203,7 +203,7 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 		return;
 	}
 	if (r == NULL && !rule->creates) {
-		reply_not_found(sh, op, reply);
+		identity_not_found(sh, op, &reply->fault);
 		return;
 	}
 	if (r != NULL && rule->of_session)

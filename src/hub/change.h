@@ -9,7 +9,7 @@
  *
  *       records: change_needs(sh, kind) of the row are in memory, and of rows beside it what the feature says (configure_family_row)
  *       change_begin(sh, &op)
- *       twin_prepare(row, &op, body, env, &next, &reply) ? twin_apply(...) : the reply's fault says why not
+ *       twin_prepare(row, &op, body, env, &next, &fault) == ERR_OK: twin_apply(...); else the fault says why not
  *       twin_next_fini(&next)
  *       change_end(sh, &op, env, NULL)
  *
@@ -53,10 +53,10 @@ void change_begin(struct shard *sh, const struct op *op);
 void change_end(
     struct shard *sh, const struct op *op, const struct hub_env *env, struct reply *reply);
 
-/* Is the op's precondition met by this tag? On false the reply's fault is set (412). */
+/* The op's precondition must be met by this tag. ERR_ARG: it is not, as the fault says (412). */
 #define IF_MATCH_MISSING                                                                           \
 	"and to change it the header If-Match is missing (its etag in quotes, or *)"
-bool precondition_holds(const struct op *op, const char *etag, struct reply *reply);
+enum err precondition_check(const struct op *op, const char *etag, struct fault *f);
 
 /* ---- a change of a twin's wanted record: prepared, then written ---- */
 
@@ -75,14 +75,14 @@ struct twin_next {
  * By the members tags and properties.desired of the body; nothing is written yet.
  *
  *   r      a row with its wanted record in memory
- *   op     OP_TWIN_PATCH or OP_TWIN_REPLACE; its precondition has been looked at (precondition_holds)
+ *   op     OP_TWIN_PATCH or OP_TWIN_REPLACE; its precondition has been looked at (precondition_check)
  *   body   a checked twin document (body_twin), borrowed for the call
- *   next   out: what twin_apply writes; the caller's, to twin_next_fini, on false too
+ *   next   out: what twin_apply writes; the caller's, to twin_next_fini, on an error too
  *
- * On false the reply says why not: 400 for what is malformed, 403 for what does not fit (T-80 to T-82).
+ * Errors as section_merge's; the fault says why not: 400 for what is malformed, 403 for what does not fit (T-80 to T-82).
  */
-bool twin_prepare(const struct row *r, const struct op *op, struct doc body,
-    const struct hub_env *env, struct twin_next *next, struct reply *reply);
+enum err twin_prepare(const struct row *r, const struct op *op, struct doc body,
+    const struct hub_env *env, struct twin_next *next, struct fault *f);
 /* Write it, and notify a session that listens. The wanted record is still the one of twin_prepare. */
 void twin_apply(struct shard *sh, struct row *r, const struct op *op, const struct twin_next *next,
     const struct hub_env *env);
@@ -105,14 +105,16 @@ struct identity_request {
 	int64_t activity_us;
 };
 void identity_request_fini(struct identity_request *q);
-/* A new identity with its twin, nothing checked: limits (modules_allowed, env->identities_left) are the caller's. What the request leaves open - generation, etag, scope,
- * counter, sections - is made. */
+/* A new identity with its twin, nothing checked: limits (hub_check_room, modules_check_room) are the caller's. What the request
+ * leaves open - generation, etag, scope, counter, sections - is made. */
 void identity_make(struct shard *sh, struct str device, struct str module,
     struct identity_request *q, const struct hub_env *env);
 
 #define MODULES_MAX 50u /* of one device (L-25) */
-/* May `n` more be made? On false the reply's fault is set (413). device NULL: one to be made. */
-bool modules_allowed(struct shard *sh, const struct row *device, uint32_t n, struct reply *reply);
+/* Room for `n` more, of a hub and of a device (NULL: one to be made). ERR_FULL: there is none, and the fault says so (403, 413). */
+enum err hub_check_room(uint32_t n, const struct hub_env *env, struct fault *f);
+enum err modules_check_room(
+    struct shard *sh, const struct row *device, uint32_t n, struct fault *f);
 /* Has it a session that is to be called for this method? */
 bool row_listens_to(const struct row *r, struct str name);
 

@@ -59,12 +59,10 @@ on_twin_convergence(struct shard *sh, struct row *r, const struct op *op, const 
 	struct out o = out_to(&reply->body);
 	struct section reported;
 	struct wanted w;
-	int64_t activity;
-	bool ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), &w) &&
-	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported);
 
-	assert(ok);
-	(void)ok, (void)sh, (void)op, (void)env;
+	(void)sh, (void)op, (void)env;
+	row_read_wanted(r, &w);
+	row_read_reported(r, &reported);
 	section_pending(&w.desired, &reported, put_pending, &l);
 	out_open(&o);
 	row_put_ids(&o, r);

@@ -48,9 +48,10 @@ model_announced(struct shard *sh, struct row *r, const struct op *op, const stru
 	struct identity id;
 	struct str bytes;
 
-	if (!op->connect.has_model_id ||
-	    !identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id) ||
-	    str_eq(id.model_id, op->connect.model_id) || !env->can_write)
+	if (!op->connect.has_model_id || !env->can_write)
+		return;
+	row_read_identity(r, &id);
+	if (str_eq(id.model_id, op->connect.model_id))
 		return;
 	id.model_id = op->connect.model_id;
 	env->scratch->n = 0;
@@ -59,9 +60,9 @@ model_announced(struct shard *sh, struct row *r, const struct op *op, const stru
 	row_write(sh, r, RECORD_IDENTITY, &bytes, env);
 }
 
-/* On false the reply has the reason, for the log; a client learns nothing. */
-static bool
-may_connect(struct shard *sh, const struct row *r, const struct op *op, const struct hub_env *env,
+/* ERR_DENIED: the reply has the reason, for the log; a client learns nothing. */
+static enum err
+check_connect(struct shard *sh, const struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
 	struct verdict *v = &reply->verdict;
@@ -74,10 +75,10 @@ may_connect(struct shard *sh, const struct row *r, const struct op *op, const st
 	    !rights_allow(v->rights, RIGHT_DEVICE_CONNECT))
 		v->refused = REASON_POLICY_RIGHTS;
 	if (v->refused == REASON_NONE)
-		return true;
+		return ERR_OK;
 	reply->reason = v->refused;
 	fault_set(&reply->fault, F_IotHubUnauthorizedAccess, "%s", reason_text(v->refused));
-	return false;
+	return ERR_DENIED;
 }
 
 void
@@ -87,7 +88,7 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	struct presence *p;
 
 	reply->judged_by = env->catalogue->version;
-	if (!may_connect(sh, r, op, env, reply))
+	if (check_connect(sh, r, op, env, reply) != ERR_OK)
 		return;
 	if (!env->can_write && op->connect.clean == (r->records[RECORD_SESSION] != &blob_none)) {
 		reply->reason = REASON_NO_WRITES;
@@ -113,22 +114,22 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 static void log_append(struct shard *sh, struct row *r, const struct op *op, struct str body,
     const struct hub_env *env);
 
-/* On false the reply has the reason: its client has gone, so the log alone can tell. */
-static bool
-will_may_go(const struct row *r, const struct hub_env *env, struct reply *reply)
+/* On an error the reply has the reason: its client has gone, so the log alone can tell. */
+static enum err
+check_will(const struct row *r, const struct hub_env *env, struct reply *reply)
 {
 	if (r == NULL)
 		reply->reason = REASON_DELETED;
 	else if (!env->can_write)
 		reply->reason = REASON_NO_WRITES;
 	else if (r->records[RECORD_IDENTITY] != NULL)
-		return true;
+		return ERR_OK;
 	else
 		reply->reason =
 		    REASON_NOT_STORED; /* it could not be read, so who sends it is not known */
 	if (reply->fault.code == F_NONE)
 		fault_set(&reply->fault, F_ServiceUnavailable, "%s", reason_text(reply->reason));
-	return false;
+	return ERR_ARG;
 }
 
 void
@@ -142,7 +143,7 @@ on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct
 		row_set_presence(sh, r, NULL);
 		r->activity_us = r->presence_us = env->now_us;
 	}
-	if (op->payload.n != 0 && will_may_go(r, env, reply))
+	if (op->payload.n != 0 && check_will(r, env, reply) == ERR_OK)
 		log_append(sh, r, op, op->payload, env);
 }
 
@@ -267,12 +268,10 @@ on_twin_get(struct shard *sh, struct row *r, const struct op *op, const struct h
 	struct out o = out_to(&reply->body);
 	struct section reported;
 	struct wanted w;
-	int64_t activity;
-	bool ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), &w) &&
-	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported);
 
-	assert(ok);
-	(void)ok, (void)sh, (void)op, (void)env;
+	(void)sh, (void)op, (void)env;
+	row_read_wanted(r, &w);
+	row_read_reported(r, &reported);
 	reply->deliver = listens(r, FILTER_TWIN_RES);
 	out_open(&o);
 	section_write_device(out_value(out_key(&o, "desired")), &w.desired);
@@ -288,11 +287,9 @@ on_report(struct shard *sh, struct row *r, const struct op *op, const struct hub
 	struct buf *out = env->scratch;
 	struct section old;
 	struct str bytes;
-	int64_t activity;
-	bool changed, ok = reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &old);
+	bool changed;
 
-	assert(ok);
-	(void)ok;
+	row_read_reported(r, &old);
 	reply->deliver = listens(r, FILTER_TWIN_RES);
 	if (op->has_base_version && op->base_version != old.version) {
 		fault_set(&reply->fault, F_PreconditionFailed,
@@ -327,8 +324,7 @@ log_append(struct shard *sh, struct row *r, const struct op *op, struct str body
 	uint64_t now = (uint64_t)env->now_us, position = now > sh->log_next ? now : sh->log_next;
 	struct str bytes;
 
-	if (!identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id))
-		return;
+	row_read_identity(r, &id);
 	sh->log_next = position + 1;
 	key[0] = (char)(sh->index >> 8);
 	key[1] = (char)sh->index;

@@ -9,10 +9,8 @@ static void
 reply_identity(struct shard *sh, struct row *r, struct reply *reply)
 {
 	struct identity id;
-	bool ok = identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id);
 
-	assert(ok);
-	(void)ok;
+	row_read_identity(r, &id);
 	identity_etag(&id, reply->etag);
 	identity_write(sh, r, &reply->body);
 }
@@ -62,11 +60,12 @@ void
 on_scope_check(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
-	struct identity id;
+	struct identity id = { 0 };
 
 	(void)sh, (void)env;
-	if (r == NULL || !identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id) || !id.edge ||
-	    !str_eq(id.scope, op->if_tag))
+	if (r != NULL)
+		row_read_identity(r, &id);
+	if (!id.edge || !str_eq(id.scope, op->if_tag))
 		fault_set(&reply->fault, F_ArgumentInvalid,
 		    "deviceScope is not the scope of an edge device");
 }
@@ -168,14 +167,13 @@ identity_make(struct shard *sh, struct str device, struct str module, struct ide
 		modules_make_system(sh, device, env);
 }
 
-static bool
-hub_has_room(uint32_t n, const struct hub_env *env, struct reply *reply)
+enum err
+hub_check_room(uint32_t n, const struct hub_env *env, struct fault *f)
 {
 	if (n <= env->identities_left)
-		return true;
-	fault_set(
-	    &reply->fault, F_IotHubQuotaExceeded, "the hub holds as many identities as it may");
-	return false;
+		return ERR_OK;
+	fault_set(f, F_IotHubQuotaExceeded, "the hub holds as many identities as it may");
+	return ERR_FULL;
 }
 
 void
@@ -195,8 +193,8 @@ identity_create(struct shard *sh, const struct op *op, struct identity_request *
 		nmodule = 1;
 		device = row_find(sh, op->device, STR_NONE);
 	}
-	if (!hub_has_room(nmodule + (op->module.n == 0), env, reply) ||
-	    !modules_allowed(sh, device, nmodule, reply))
+	if (hub_check_room(nmodule + (op->module.n == 0), env, &reply->fault) != ERR_OK ||
+	    modules_check_room(sh, device, nmodule, &reply->fault) != ERR_OK)
 		return;
 	identity_make(sh, op->device, op->module, q, env);
 	if (op->kind != OP_IDENTITY_IMPORT)
@@ -229,8 +227,9 @@ identity_update(struct shard *sh, struct row *r, const struct op *op, struct ide
 	uint32_t nmodule = q->id.edge ? modules_system_missing(sh, r) : 0;
 	struct identity old;
 
-	if (hub_has_room(nmodule, env, reply) && modules_allowed(sh, r, nmodule, reply) &&
-	    identity_decode(blob_str(before), &old)) {
+	if (hub_check_room(nmodule, env, &reply->fault) == ERR_OK &&
+	    modules_check_room(sh, r, nmodule, &reply->fault) == ERR_OK) {
+		row_read_identity(r, &old);
 		inherit(&old, op->device, q, env);
 		make_etag(&q->id, env);
 		identity_store(sh, r, &q->id, env);
@@ -257,7 +256,8 @@ on_keys_regenerate(struct shard *sh, struct row *r, const struct op *op, const s
 	    blob_ref(r->records[RECORD_IDENTITY]); /* the request borrows from it */
 	struct identity_request q = { 0 };
 
-	if (!identity_decode(blob_str(before), &q.id) || q.id.auth != AUTH_SAS) {
+	row_read_identity(r, &q.id);
+	if (q.id.auth != AUTH_SAS) {
 		fault_set(&reply->fault, F_ArgumentInvalid, "%s", reason_text(REASON_KEY_NOT_USED));
 	} else {
 		identity_request_make_keys(&q, op->keys, env);
@@ -272,30 +272,23 @@ on_keys_regenerate(struct shard *sh, struct row *r, const struct op *op, const s
 }
 
 /* Create, replace, or refuse, by what is there and what If-Match says (service-rest.md 5.1). */
-static bool
-put_allowed(struct shard *sh, struct row *r, const struct op *op, struct reply *reply)
+static enum err
+check_put(struct shard *sh, struct row *r, const struct op *op, struct fault *f)
 {
 	struct identity id;
 	char etag[32];
 
-	if (r == NULL) {
-		if (op->if_match == IF_NONE)
-			return true;
-		reply_not_found(sh, op, reply);
-		return false;
-	}
-	if (op->if_match == IF_NONE) {
-		fault_set(&reply->fault,
+	if (r == NULL)
+		return op->if_match == IF_NONE ? ERR_OK : identity_not_found(sh, op, f);
+	if (op->if_match == IF_NONE)
+		return fault_set(f,
 		    op->module.n ? F_ModuleAlreadyExistsOnDevice : F_DeviceAlreadyExists,
 		    "Conflict: the %s " STR_FMT " exists, " IF_MATCH_MISSING,
 		    op->module.n ? "module" : "device",
 		    STR_ARG(op->module.n ? op->module : op->device));
-		return false;
-	}
-	if (!identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id))
-		return false;
+	row_read_identity(r, &id);
 	identity_etag(&id, etag);
-	return precondition_holds(op, etag, reply);
+	return precondition_check(op, etag, f);
 }
 
 void
@@ -305,10 +298,10 @@ on_identity_put(struct shard *sh, struct row *r, const struct op *op, const stru
 	struct identity_request q = { 0 };
 
 	if (op->module.n != 0 && row_find(sh, op->device, STR_NONE) == NULL)
-		reply_not_found(sh, op, reply);
-	else if (identity_changeable(sh, op, reply) &&
+		identity_not_found(sh, op, &reply->fault);
+	else if (identity_check_owner(sh, op, &reply->fault) == ERR_OK &&
 	    identity_request_take_put(op, &q, &reply->fault) == ERR_OK &&
-	    put_allowed(sh, r, op, reply)) {
+	    check_put(sh, r, op, &reply->fault) == ERR_OK) {
 		if (r == NULL)
 			identity_create(sh, op, &q, env, reply);
 		else
@@ -346,10 +339,10 @@ on_identity_delete(struct shard *sh, struct row *r, const struct op *op, const s
 	struct identity id;
 	char etag[32];
 
-	if (!identity_changeable(sh, op, reply) ||
-	    !identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id))
+	if (identity_check_owner(sh, op, &reply->fault) != ERR_OK)
 		return;
+	row_read_identity(r, &id);
 	identity_etag(&id, etag);
-	if (precondition_holds(op, etag, reply))
+	if (precondition_check(op, etag, &reply->fault) == ERR_OK)
 		identity_remove(sh, r, env);
 }

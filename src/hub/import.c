@@ -64,51 +64,45 @@ tag_plain(struct str tag)
 	return tag;
 }
 
-static bool
-tags_hold(const struct row *r, const struct op *op, struct doc item, struct reply *reply)
+static enum err
+check_tags(const struct row *r, const struct op *op, struct doc item, struct fault *f)
 {
 	struct op twin = { .if_match = IF_TAG };
 	struct doc tag = doc_getc(item, "twinETag");
 	struct identity id;
 	struct wanted w;
 	char etag[32];
+	enum err e;
 
-	if (!identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id) ||
-	    !wanted_decode(blob_str(r->records[RECORD_WANTED]), &w))
-		return false;
+	row_read_identity(r, &id);
 	identity_etag(&id, etag);
-	if (!precondition_holds(op, etag, reply))
-		return false;
+	if ((e = precondition_check(op, etag, f)) != ERR_OK)
+		return e;
 	/* an export names the etags that it saw: they are no condition */
 	if ((op->import & IMPORT_WHOLE) || doc_kind(tag) != DOC_STRING)
-		return true;
+		return ERR_OK;
+	row_read_wanted(r, &w);
 	wanted_etag(w.counter, etag);
 	twin.if_tag = tag_plain(doc_str(tag));
-	return str_eq(twin.if_tag, STR("*")) || precondition_holds(&twin, etag, reply);
+	return str_eq(twin.if_tag, STR("*")) ? ERR_OK : precondition_check(&twin, etag, f);
 }
 
-static bool
-import_allowed(
-    struct shard *sh, struct row *r, const struct op *op, struct doc item, struct reply *reply)
+static enum err
+check_import(struct shard *sh, struct row *r, const struct op *op, struct doc item, struct fault *f)
 {
 	bool no_device = op->module.n != 0 && row_find(sh, op->device, STR_NONE) == NULL;
+	enum err e;
 
-	if (no_device || (r == NULL && !(op->import & IMPORT_CREATE))) {
-		reply_not_found(sh, op, reply);
-		return false;
-	}
-	if (!identity_changeable(sh, op, reply))
-		return false;
-	if (r == NULL)
-		return true;
-	if (!(op->import & IMPORT_REPLACE)) {
-		fault_set(&reply->fault,
+	if (no_device || (r == NULL && !(op->import & IMPORT_CREATE)))
+		return identity_not_found(sh, op, f);
+	if ((e = identity_check_owner(sh, op, f)) != ERR_OK || r == NULL)
+		return e;
+	if (!(op->import & IMPORT_REPLACE))
+		return fault_set(f,
 		    op->module.n != 0 ? F_ModuleAlreadyExistsOnDevice : F_DeviceAlreadyExists,
 		    "Conflict: the %s " STR_FMT " exists", op->module.n != 0 ? "module" : "device",
 		    STR_ARG(op->module.n != 0 ? op->module : op->device));
-		return false;
-	}
-	return tags_hold(r, op, item, reply);
+	return check_tags(r, op, item, f);
 }
 
 /* The content is version 1 of its section (T-10); a null in it deletes what is not there. */
@@ -148,7 +142,7 @@ import_over(struct shard *sh, struct row *r, const struct op *op, struct doc ite
 {
 	struct twin_next next;
 
-	if (twin_prepare(r, op, item, env, &next, reply)) {
+	if (twin_prepare(r, op, item, env, &next, &reply->fault) == ERR_OK) {
 		identity_update(sh, r, op, q, env, reply);
 		if (reply->fault.code == F_NONE)
 			twin_apply(sh, r, op, &next, env);
@@ -201,7 +195,7 @@ on_identity_import(struct shard *sh, struct row *r, const struct op *op, const s
 	struct doc item = doc_of(op->payload);
 	struct identity_request q = { 0 };
 
-	if (import_allowed(sh, r, op, item, reply) &&
+	if (check_import(sh, r, op, item, &reply->fault) == ERR_OK &&
 	    take_import(op, item, r != NULL, &q, env, &reply->fault) == ERR_OK) {
 		if (r == NULL)
 			identity_create(sh, op, &q, env, reply);

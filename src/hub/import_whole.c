@@ -128,11 +128,12 @@ twin_is_fresh(const struct row *r)
 {
 	struct section reported;
 	struct wanted w;
-	int64_t activity;
 
-	return r->presence_us == 0 && wanted_decode(blob_str(r->records[RECORD_WANTED]), &w) &&
-	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported) &&
-	    w.counter == 1 && w.desired.version == 1 && reported.version == 1 && activity == 0 &&
+	row_read_wanted(r, &w);
+	row_read_reported(r, &reported);
+	return r->presence_us == 0 && w.counter == 1 && w.desired.version == 1 &&
+	    reported.version == 1 &&
+	    reported_activity(blob_str(r->records[RECORD_REPORTED])) == 0 &&
 	    section_empty(&w.tags) && section_empty(&w.desired) && section_empty(&reported);
 }
 
@@ -175,14 +176,14 @@ identity_over(struct shard *sh, struct row *r, const struct op *op, bool fresh,
     struct identity_request *q, const struct hub_env *env, struct reply *reply)
 {
 	struct blob *before = blob_ref(r->records[RECORD_IDENTITY]); /* `old` borrows from it */
-	struct identity old = { 0 };
-	bool ok = identity_decode(blob_str(before), &old);
+	struct identity old;
 
-	if (ok && q->id.auth == AUTH_SAS && q->id.keys[0].n == 0) { /* an export without keys */
+	row_read_identity(r, &old);
+	if (q->id.auth == AUTH_SAS && q->id.keys[0].n == 0) { /* an export without keys */
 		q->id.keys[0] = old.keys[0];
 		q->id.keys[1] = old.keys[1];
 	}
-	if (ok && !identity_is(r, &old, q)) {
+	if (!identity_is(r, &old, q)) {
 		if (fresh && module_is_system(op->module))
 			system_module_restore(sh, r, &old, q, env);
 		else
@@ -216,12 +217,11 @@ twin_restore(struct shard *sh, struct row *r, struct doc item, const struct iden
 	struct doc properties = doc_getc(item, "properties");
 	struct section reported;
 	struct wanted old;
-	int64_t activity;
 
+	row_read_wanted(r, &old);
+	row_read_reported(r, &reported);
 	if (!is_shown(doc_getc(properties, "desired")) &&
 	    !is_shown(doc_getc(properties, "reported")) && q->counter == 0 &&
-	    wanted_decode(blob_str(r->records[RECORD_WANTED]), &old) &&
-	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported) &&
 	    says(&q->tags, &old.tags) && says(&q->desired, &old.desired) &&
 	    says(&q->reported, &reported))
 		return;
@@ -235,9 +235,10 @@ import_whole_over(struct shard *sh, struct row *r, const struct op *op, struct d
 {
 	bool fresh = twin_is_fresh(r);
 	struct twin_next next;
+	enum err e = fresh ? identity_request_restore_twin(op, item, q, env, &reply->fault)
+	                   : twin_prepare(r, op, item, env, &next, &reply->fault);
 
-	if (fresh ? identity_request_restore_twin(op, item, q, env, &reply->fault) == ERR_OK
-	          : twin_prepare(r, op, item, env, &next, reply)) {
+	if (e == ERR_OK) {
 		identity_over(sh, r, op, fresh, q, env, reply);
 		if (reply->fault.code == F_NONE && fresh) {
 			twin_restore(sh, r, item, q, env);

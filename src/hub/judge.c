@@ -9,8 +9,9 @@ keys_of(const struct row *r, struct auth_keys *out)
 {
 	struct identity id;
 
-	if (r == NULL || !identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id))
+	if (r == NULL)
 		return false;
+	row_read_identity(r, &id);
 	*out = identity_keys(&id);
 	return true;
 }

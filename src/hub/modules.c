@@ -25,16 +25,16 @@ module_count(struct shard *sh, const struct row *device)
 	return n;
 }
 
-bool
-modules_allowed(struct shard *sh, const struct row *device, uint32_t n, struct reply *reply)
+enum err
+modules_check_room(struct shard *sh, const struct row *device, uint32_t n, struct fault *f)
 {
 	uint32_t there = device != NULL ? module_count(sh, device) : 0;
 
 	if (n == 0 || there + n <= MODULES_MAX)
-		return true;
-	fault_set(&reply->fault, F_TooManyModulesOnDevice,
-	    "the device has %u modules, the limit is %u", there, MODULES_MAX);
-	return false;
+		return ERR_OK;
+	fault_set(f, F_TooManyModulesOnDevice, "the device has %u modules, the limit is %u", there,
+	    MODULES_MAX);
+	return ERR_FULL;
 }
 
 /* ---- the modules of the edge runtime ---- */
@@ -62,21 +62,21 @@ modules_make_system(struct shard *sh, struct str device, const struct hub_env *e
 	}
 }
 
-bool
-identity_changeable(struct shard *sh, const struct op *op, struct reply *reply)
+enum err
+identity_check_owner(struct shard *sh, const struct op *op, struct fault *f)
 {
 	struct row *device = row_find(sh, op->device, STR_NONE);
 
 	if (device == NULL || !device->edge || !module_is_system(op->module))
-		return true;
+		return ERR_OK;
 	if (op->kind == OP_IDENTITY_IMPORT && (op->import & IMPORT_WHOLE))
-		return true; /* they come with their keys */
+		return ERR_OK; /* they come with their keys */
 	if (op->kind == OP_IDENTITY_PUT && op->actor == ACTOR_DEVICE &&
 	    row_find(sh, op->device, op->module) != NULL)
-		return true; /* the device's runtime gives them keys of its own */
-	fault_set(&reply->fault, F_SystemModuleModifyUnauthorizedAccess,
+		return ERR_OK; /* the device's runtime gives them keys of its own */
+	fault_set(f, F_SystemModuleModifyUnauthorizedAccess,
 	    "modules of the edge runtime are made and deleted with their device");
-	return false;
+	return ERR_DENIED;
 }
 
 /* ---- all of one device ---- */

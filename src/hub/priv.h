@@ -64,8 +64,8 @@ void twin_write_first(
     struct shard *sh, struct row *r, const struct identity_request *q, const struct hub_env *env);
 /* It goes, a device with its modules (T-91). */
 void identity_remove(struct shard *sh, struct row *r, const struct hub_env *env);
-/* The hub's own modules of an edge device are not a client's to change: on false the reply says so. */
-bool identity_changeable(struct shard *sh, const struct op *op, struct reply *reply);
+/* The hub's own modules of an edge device are not a client's to change. ERR_DENIED: it is one of them, as the fault says. */
+enum err identity_check_owner(struct shard *sh, const struct op *op, struct fault *f);
 
 /* ---- operations, one function a kind; apply.c has the table ---- */
 
@@ -77,8 +77,8 @@ op_fn on_identity_import, on_keys_regenerate;
 op_fn on_method, on_method_cancel, on_method_response;
 op_fn on_twin_convergence, on_twin_patch, on_twin_replace;
 
-/* Neither the module nor, perhaps, its device is there: the reply says which. */
-void reply_not_found(struct shard *sh, const struct op *op, struct reply *reply);
+/* Neither the module nor, perhaps, its device is there: the fault says which. Returns ERR_NOT_FOUND. */
+enum err identity_not_found(struct shard *sh, const struct op *op, struct fault *f);
 /* Drop the live session of a row, if any, and tell its link to close, and why: at once, or (paced) when its turn comes
  * among many. */
 void presence_close(

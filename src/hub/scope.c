@@ -11,7 +11,8 @@ on_scope_read(struct shard *sh, struct row *r, const struct op *op, const struct
 	struct identity id;
 
 	(void)sh, (void)op, (void)env;
-	if (!identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id) || !id.edge)
+	row_read_identity(r, &id);
+	if (!id.edge)
 		fault_set(&reply->fault, F_ArgumentInvalid, "the device is no edge device");
 	else
 		buf_str(&reply->body, id.scope);
@@ -22,8 +23,10 @@ in_scope(const struct row *r, struct str scope)
 {
 	struct identity id;
 
-	return r != NULL && identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id) &&
-	    str_eq(id.scope, scope);
+	if (r == NULL)
+		return false;
+	row_read_identity(r, &id);
+	return str_eq(id.scope, scope);
 }
 
 void

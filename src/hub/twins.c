@@ -8,12 +8,9 @@ digital_twin_write(const struct row *r, const struct section *desired, struct bu
 {
 	struct section reported;
 	struct identity id;
-	int64_t activity;
-	bool ok = identity_decode(blob_str(r->records[RECORD_IDENTITY]), &id) &&
-	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported);
 
-	assert(ok);
-	(void)ok;
+	row_read_identity(r, &id);
+	row_read_reported(r, &reported);
 	digital_write(json, row_device(r), id.model_id, desired, &reported);
 }
 
@@ -21,10 +18,8 @@ static void
 reply_twin(struct shard *sh, struct row *r, const struct op *op, struct reply *reply)
 {
 	struct wanted w;
-	bool ok = wanted_decode(blob_str(r->records[RECORD_WANTED]), &w);
 
-	assert(ok);
-	(void)ok;
+	row_read_wanted(r, &w);
 	wanted_etag(w.counter, reply->etag);
 	if (op->digital)
 		digital_twin_write(r, &w.desired, &reply->body);
@@ -55,52 +50,48 @@ member_of(struct doc object, struct str key)
 }
 
 /* A foreign id in the body would write the wrong twin (T-03). */
-static bool
-id_agrees(struct doc body, struct str key, struct str id, struct reply *reply)
+static enum err
+check_id(struct doc body, struct str key, struct str id, struct fault *f)
 {
 	struct doc v = member_of(body, key);
 
 	if (!doc_defined(v) || doc_kind(v) == DOC_NULL ||
 	    (doc_kind(v) == DOC_STRING && str_eq(doc_str(v), id)))
-		return true;
-	fault_set(&reply->fault, F_ArgumentInvalid,
+		return ERR_OK;
+	return fault_set(f, F_ArgumentInvalid,
 	    STR_FMT " in the body is not the one of the path, " STR_FMT, STR_ARG(key), STR_ARG(id));
-	return false;
 }
 
-static bool
-body_is_twin(const struct op *op, struct doc body, struct reply *reply)
+static enum err
+check_body(const struct op *op, struct doc body, struct fault *f)
 {
 	struct doc properties;
 
-	if (doc_kind(body) != DOC_OBJECT) {
-		fault_set(&reply->fault, F_ArgumentInvalid, "the body is not a JSON object");
-		return false;
-	}
+	if (doc_kind(body) != DOC_OBJECT)
+		return fault_set(f, F_ArgumentInvalid, "the body is not a JSON object");
 	properties = member_of(body, STR("properties"));
 	if (doc_defined(properties) && doc_kind(properties) != DOC_OBJECT &&
-	    doc_kind(properties) != DOC_NULL) {
-		fault_set(&reply->fault, F_ArgumentInvalid, "properties is not an object");
-		return false;
-	}
-	return id_agrees(body, STR("deviceId"), op->device, reply) &&
-	    (op->module.n == 0 || id_agrees(body, STR("moduleId"), op->module, reply));
+	    doc_kind(properties) != DOC_NULL)
+		return fault_set(f, F_ArgumentInvalid, "properties is not an object");
+	if (check_id(body, STR("deviceId"), op->device, f) != ERR_OK)
+		return ERR_ARG;
+	return op->module.n == 0 ? ERR_OK : check_id(body, STR("moduleId"), op->module, f);
 }
 
 static enum err
 section_next(const struct section *old, enum section_kind kind, struct doc value,
-    const struct op *op, const struct hub_env *env, struct next_section *next, struct reply *reply)
+    const struct op *op, const struct hub_env *env, struct next_section *next, struct fault *f)
 {
 	struct section_write wr = { .kind = kind, .now_us = env->now_us };
 	struct buf *notify = kind == SECTION_DESIRED ? &next->notify : NULL;
 
 	if (op->kind == OP_TWIN_REPLACE)
-		return section_replace(old, value, op->nduplicate, &wr, &next->bytes, notify,
-		    &next->changed, &reply->fault);
+		return section_replace(
+		    old, value, op->nduplicate, &wr, &next->bytes, notify, &next->changed, f);
 	if (!doc_defined(value))
 		return ERR_OK;
 	return section_merge(
-	    old, value, op->nduplicate, &wr, &next->bytes, notify, &next->changed, &reply->fault);
+	    old, value, op->nduplicate, &wr, &next->bytes, notify, &next->changed, f);
 }
 
 void
@@ -124,18 +115,21 @@ chosen(const struct next_section *next, const struct section *old)
 	return next->changed ? buf_view(&next->bytes) : old->bytes;
 }
 
-bool
+enum err
 twin_prepare(const struct row *r, const struct op *op, struct doc body, const struct hub_env *env,
-    struct twin_next *next, struct reply *reply)
+    struct twin_next *next, struct fault *f)
 {
 	struct doc properties = member_of(body, STR("properties"));
+	enum err e;
 
 	*next = (struct twin_next){ 0 };
-	return wanted_decode(blob_str(r->records[RECORD_WANTED]), &next->old) &&
-	    section_next(&next->old.tags, SECTION_TAGS, member_of(body, STR("tags")), op, env,
-	        &next->tags, reply) == ERR_OK &&
-	    section_next(&next->old.desired, SECTION_DESIRED, member_of(properties, STR("desired")),
-	        op, env, &next->desired, reply) == ERR_OK;
+	row_read_wanted(r, &next->old);
+	e = section_next(
+	    &next->old.tags, SECTION_TAGS, member_of(body, STR("tags")), op, env, &next->tags, f);
+	if (e != ERR_OK)
+		return e;
+	return section_next(&next->old.desired, SECTION_DESIRED,
+	    member_of(properties, STR("desired")), op, env, &next->desired, f);
 }
 
 void
@@ -172,13 +166,13 @@ twin_change_by(struct shard *sh, struct row *r, const struct op *op, struct doc 
 	struct wanted w;
 	char etag[32];
 
-	if (!body_is_twin(op, body, reply) ||
-	    !wanted_decode(blob_str(r->records[RECORD_WANTED]), &w))
+	if (check_body(op, body, &reply->fault) != ERR_OK)
 		return;
+	row_read_wanted(r, &w);
 	wanted_etag(w.counter, etag);
-	if (!precondition_holds(op, etag, reply))
+	if (precondition_check(op, etag, &reply->fault) != ERR_OK)
 		return;
-	if (twin_prepare(r, op, body, env, &next, reply)) {
+	if (twin_prepare(r, op, body, env, &next, &reply->fault) == ERR_OK) {
 		twin_apply(sh, r, op, &next, env);
 		reply_twin(sh, r, op, reply);
 	}
@@ -192,16 +186,13 @@ digital_body(const struct row *r, const struct op *op, struct buf *body, struct 
 	struct section reported;
 	struct wanted w;
 	struct buf patch = { 0 }, ops = { 0 };
-	int64_t activity;
 	struct doc_writer dw;
 	enum err e;
 
 	doc_put_unique(&ops, doc_of(op->payload));
-	if (wanted_decode(blob_str(r->records[RECORD_WANTED]), &w) &&
-	    reported_decode(blob_str(r->records[RECORD_REPORTED]), &activity, &reported))
-		e = digital_patch(doc_of(buf_view(&ops)), &w.desired, &reported, &patch, f);
-	else
-		e = fault_set(f, F_StoredDamaged, "a stored record of the device is damaged");
+	row_read_wanted(r, &w);
+	row_read_reported(r, &reported);
+	e = digital_patch(doc_of(buf_view(&ops)), &w.desired, &reported, &patch, f);
 	if (e == ERR_OK) {
 		doc_writer_init(&dw, body, 0);
 		doc_begin_object(&dw, 0);

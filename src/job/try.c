@@ -58,18 +58,17 @@ part_try(struct shard *sh, uint32_t row, const struct job *j, int64_t now_us, st
 	const struct row *r = row_at(sh, row);
 	struct op op = { .kind = OP_TWIN_PATCH, .device = row_device(r), .module = row_module(r) };
 	struct hub_env env = { .now_us = now_us };
-	struct reply reply = { 0 };
 	struct out o = out_to(json);
 	struct twin_next next;
+	struct fault f;
 
 	out_open(&o);
 	row_put_ids(&o, r);
 	put_patch(&o, j->patch);
-	if (twin_prepare(r, &op, j->patch, &env, &next, &reply))
+	if (twin_prepare(r, &op, j->patch, &env, &next, &f) == ERR_OK)
 		put_twin(&o, sh, r, &next);
 	else
-		put_error(&o, &reply.fault);
+		put_error(&o, &f);
 	out_close(&o);
 	twin_next_fini(&next);
-	reply_fini(&reply);
 }

@@ -31,10 +31,9 @@ part_row(struct shard *sh, const struct job *j, unsigned *records)
 	return w->heap[0];
 }
 
-/* false: the reply says why not. */
-static bool
+static enum err
 patch_twin(struct shard *sh, struct row *r, const struct job *j, const struct hub_env *env,
-    struct reply *reply)
+    struct fault *f)
 {
 	struct op op = { .kind = OP_TWIN_PATCH,
 		.actor = ACTOR_JOB,
@@ -42,15 +41,15 @@ patch_twin(struct shard *sh, struct row *r, const struct job *j, const struct hu
 		.device = row_device(r),
 		.module = row_module(r) };
 	struct twin_next next;
-	bool ok = twin_prepare(r, &op, j->patch, env, &next, reply);
+	enum err e = twin_prepare(r, &op, j->patch, env, &next, f);
 
-	if (ok) {
+	if (e == ERR_OK) {
 		change_begin(sh, &op);
 		twin_apply(sh, r, &op, &next, env);
 		change_end(sh, &op, env, NULL);
 	}
 	twin_next_fini(&next);
-	return ok;
+	return e;
 }
 
 static void
@@ -91,22 +90,20 @@ part_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_
 	struct job_part *p = part_find(sh, j->number);
 	struct part_work *w = p->work;
 	struct row *r = row_at(sh, w->heap[0]);
-	struct reply reply = { 0 };
+	struct fault f;
+	enum err e;
 
 	part_set_cursor(&w->now, part_cursor_of(r));
 	part_pop(sh, w, 0);
 	w->moved = true;
 	if (j->type == JOB_METHOD)
 		return begin_call(sh, p, r, j, env);
-	if (damaged)
-		fault_set(
-		    &reply.fault, F_StoredDamaged, "a stored record of the device is damaged");
-	if (!damaged && patch_twin(sh, r, j, env, &reply))
+	e = damaged ? fault_set(&f, F_StoredDamaged, "a stored record of the device is damaged")
+	            : patch_twin(sh, r, j, env, &f);
+	if (e == ERR_OK)
 		w->now.succeeded++;
 	else
-		target_fails(
-		    sh, p, r, env->now_us, reply.fault.code, str_of(reply.fault.text), env);
-	reply_fini(&reply);
+		target_fails(sh, p, r, env->now_us, f.code, str_of(f.text), env);
 	return false;
 }
 

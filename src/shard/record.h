@@ -87,6 +87,14 @@ void reported_encode(struct buf *out, int64_t activity_us, struct str section);
 bool reported_decode(struct str bytes, int64_t *activity_us, struct section *s);
 int64_t reported_activity(struct str bytes);
 
+/*
+ * The same of a row's record that is in memory. That is a record of ours, or was valid when it came from the store (hub_fill), so
+ * these cannot fail; one that is not in memory is a mistake of the caller's. What they give is borrowed from the record.
+ */
+void row_read_identity(const struct row *r, struct identity *id);
+void row_read_wanted(const struct row *r, struct wanted *w);
+void row_read_reported(const struct row *r, struct section *s);
+
 /* ---- the session record: this byte, then filters (filters_put) ---- */
 
 #define SESSION_FORMAT 1

@@ -50,6 +50,24 @@ read_reported(struct str bytes, const struct row *r, struct section *s)
 	return r->activity_us > activity ? r->activity_us : activity;
 }
 
+void
+row_read_identity(const struct row *r, struct identity *id)
+{
+	read_identity(blob_str(r->records[RECORD_IDENTITY]), id);
+}
+
+void
+row_read_wanted(const struct row *r, struct wanted *w)
+{
+	read_wanted(blob_str(r->records[RECORD_WANTED]), w);
+}
+
+void
+row_read_reported(const struct row *r, struct section *s)
+{
+	read_reported(blob_str(r->records[RECORD_REPORTED]), r, s);
+}
+
 /* ---- what twin, identity and export have in common ---- */
 
 static void
@@ -283,7 +301,7 @@ twin_write(const struct shard *sh, const struct row *r, struct buf *json)
 {
 	struct wanted w;
 
-	read_wanted(blob_str(r->records[RECORD_WANTED]), &w);
+	row_read_wanted(r, &w);
 	twin_write_as(sh, r, &w, json);
 }
 
@@ -295,7 +313,7 @@ twin_write_as(
 	struct out o = out_to(json);
 
 	(void)sh;
-	read_identity(blob_str(r->records[RECORD_IDENTITY]), &v.id);
+	row_read_identity(r, &v.id);
 	v.activity_us = read_reported(blob_str(r->records[RECORD_REPORTED]), r, &v.reported);
 	out_open(&o);
 	query_members_write(twin_members, TWIN_MEMBERS, &v, &o);
@@ -341,7 +359,7 @@ identity_write(const struct shard *sh, const struct row *r, struct buf *json)
 	char etag[32];
 
 	(void)sh;
-	read_identity(blob_str(r->records[RECORD_IDENTITY]), &id);
+	row_read_identity(r, &id);
 	identity_etag(&id, etag);
 	out_open(&o);
 	row_put_ids(&o, r);
