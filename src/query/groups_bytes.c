@@ -14,9 +14,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* rows of any fleet, and so few that no sum of counts of all its parts wraps */
-#define COUNT_MAX (UINT64_C(1) << 48)
-
 static bool
 has_number(const struct item *it)
 {
@@ -100,7 +97,7 @@ read_tally(struct rd *r, const struct item *it, struct tally *t)
 		if ((it->kind == ITEM_MIN || it->kind == ITEM_MAX) && !isfinite(t->v))
 			return false;
 	}
-	return !r->bad && t->n <= COUNT_MAX;
+	return !r->bad && t->n <= PARTIAL_ROWS_MAX;
 }
 
 /* Its number in `into` is *to. */

@@ -1,6 +1,14 @@
 /*
  * ORDER BY on rows: the first rows seen so far, as a heap with the last of them on top. A row's place is its sort key,
- * bytes in memcmp order, and then its turn: rows are shown in their own order.
+ * bytes in memcmp order, and then its turn: its shard, and within that the order in which rows are shown, their own. So the first
+ * rows of all parts are the first rows, whichever shards a part has.
+ *
+ * A part's rows as bytes (the frame: partial.c), in no order:
+ *
+ *   body     rows seen (varint) | number of rows (varint), rows
+ *   row      turn (varint) | sort key | JSON, each with its length
+ *
+ * Sort keys are compared with others and never read: any bytes will do. JSON goes to clients: it has to be a JSON text.
  */
 #include "query/priv.h"
 
@@ -22,6 +30,8 @@ struct query_order {
 	uint32_t n, cap;
 	struct buf key, json; /* of the row at hand */
 };
+
+#define TURN_SHARD 48 /* bits of a turn below its shard */
 
 struct query_order *
 query_order_new(const struct query *q, uint64_t want, size_t max_bytes)
@@ -142,16 +152,13 @@ query_order_wants(struct query_order *o, const struct query_row_ops *ops, const 
 	return order_wants(o);
 }
 
-enum err
-query_order_take(struct query_order *o, const struct query_row_ops *ops, const void *row,
-    struct query_scratch *s, struct fault *f)
+/* A row that is one of the first, as far as is known. */
+static enum err
+keep(struct query_order *o, uint64_t turn, struct str key, struct str json, struct fault *f)
 {
-	size_t freed = o->n == o->want ? o->v[0].n + KEPT_BYTES : 0, n;
+	size_t freed = o->n == o->want ? o->v[0].n + KEPT_BYTES : 0, n = key.n + json.n;
 	char *bytes;
 
-	o->json.n = 0;
-	query_project(o->q, ops, row, s, &o->json);
-	n = o->key.n + o->json.n;
 	if (o->n > 0 && o->held - freed + n + KEPT_BYTES > o->max_bytes) {
 		fault_set(f, F_QueryTooLarge,
 		    "The query sorts more than fits into its limit of %zu bytes, after %u rows",
@@ -159,12 +166,104 @@ query_order_take(struct query_order *o, const struct query_row_ops *ops, const v
 		return ERR_SIZE;
 	}
 	bytes = xmalloc(n + 1);
-	bytes_copy(bytes, o->key.p, o->key.n);
-	bytes_copy(bytes + o->key.n, o->json.p, o->json.n);
-	push(o, (struct kept){ bytes, o->key.n, n, o->seen });
+	bytes_copy(bytes, key.p, key.n);
+	bytes_copy(bytes + key.n, json.p, json.n);
+	push(o, (struct kept){ bytes, key.n, n, turn });
 	o->held += n + KEPT_BYTES;
 	return ERR_OK;
 }
+
+enum err
+query_order_take(struct query_order *o, uint32_t shard, const struct query_row_ops *ops,
+    const void *row, struct query_scratch *s, struct fault *f)
+{
+	o->json.n = 0;
+	query_project(o->q, ops, row, s, &o->json);
+	return keep(
+	    o, (uint64_t)shard << TURN_SHARD | o->seen, buf_view(&o->key), buf_view(&o->json), f);
+}
+
+/* ---- as bytes ---- */
+
+void
+query_order_put(const struct query_order *o, struct buf *out)
+{
+	size_t from = partial_begin(out, PARTIAL_ORDER, o->q, o->held);
+
+	buf_varint(out, o->seen);
+	buf_varint(out, o->n);
+	for (uint32_t i = 0; i < o->n; i++) {
+		const struct kept *k = &o->v[i];
+
+		buf_varint(out, k->turn);
+		buf_lstr(out, (struct str){ k->bytes, k->nkey });
+		buf_lstr(out, (struct str){ k->bytes + k->nkey, k->n - k->nkey });
+	}
+	partial_end(out, from);
+}
+
+static bool
+is_json(struct doc_parser *ps, struct str text, struct buf *doc)
+{
+	doc->n = 0;
+	return doc_parse(ps, text, doc, NULL, NULL) == ERR_OK;
+}
+
+/* Of equal keys the earlier turn comes first. */
+static bool
+is_first(const struct query_order *o, struct str key, uint64_t turn)
+{
+	int c;
+
+	if (o->n < o->want)
+		return true;
+	c = str_cmp(key, (struct str){ o->v[0].bytes, o->v[0].nkey });
+	return c < 0 || (c == 0 && turn < o->v[0].turn);
+}
+
+static enum err
+merge_rows(struct query_order *into, struct str body, struct doc_parser *ps, struct fault *f)
+{
+	struct rd r = rd_of(body);
+	uint64_t nseen = rd_varint(&r), n = rd_varint(&r);
+	struct buf doc = { 0 };
+	enum err e = ERR_OK;
+
+	if (nseen > PARTIAL_ROWS_MAX || n > nseen)
+		e = ERR_CORRUPT;
+	for (uint64_t i = 0; e == ERR_OK && i < n; i++) {
+		uint64_t turn = rd_varint(&r);
+		struct str key = rd_lstr(&r), json = rd_lstr(&r);
+
+		if (r.bad || !is_json(ps, json, &doc))
+			e = ERR_CORRUPT;
+		else if (is_first(into, key, turn))
+			e = keep(into, turn, key, json, f);
+	}
+	if (e == ERR_OK && (r.bad || r.p != r.end))
+		e = ERR_CORRUPT;
+	if (e == ERR_OK)
+		into->seen += nseen;
+	buf_fini(&doc);
+	return e;
+}
+
+enum err
+query_order_merge(struct query_order *into, struct str *parts, struct fault *f)
+{
+	struct str body;
+	struct doc_parser *ps;
+	enum err e = partial_take(parts, PARTIAL_ORDER, into->q, &body);
+
+	if (e == ERR_OK) {
+		ps = doc_parser_new(body.n);
+		e = merge_rows(into, body, ps, f);
+		doc_parser_free(ps);
+	}
+	return e == ERR_CORRUPT ? partial_damaged(f) : e;
+}
+
+/* ---- results ---- */
 
 size_t
 query_order_bytes(const struct query_order *o)

@@ -384,6 +384,9 @@ bool key_undefined(struct str key);
 
 enum partial_kind { PARTIAL_GROUPS = 'g', PARTIAL_ORDER = 'o' };
 
+/* rows of any fleet, and so few that no sum of counts of all its parts wraps */
+#define PARTIAL_ROWS_MAX (UINT64_C(1) << 48)
+
 /* Append the frame's beginning; the body is appended by the caller, about `room` bytes; then partial_end with what this returned. */
 size_t partial_begin(struct buf *out, enum partial_kind kind, const struct query *q, size_t room);
 void partial_end(struct buf *out, size_t from);

@@ -3,7 +3,8 @@
  *
  *   groups:  one query_groups per part: query_groups_add for each matching row; then all into one by
  *            query_groups_put and query_groups_merge; query_groups_finish, query_groups_write
- *   order:   ORDER BY on rows: query_order_wants, query_order_take for each matching row; then query_order_finish, query_order_write
+ *   order:   ORDER BY on rows: one query_order per part: query_order_wants, query_order_take for each matching row; then as groups:
+ *            query_order_put, query_order_merge; query_order_finish, query_order_write
  *   pages:   query_page_size; where the next one begins is a struct query_bookmark, which travels as a token
  *
  * Both gather within max_bytes, the caller's: ERR_SIZE beyond it, never more memory than twice that. They outlive no plan. One
@@ -54,7 +55,8 @@ void query_groups_write(const struct query_groups *g, uint32_t from, uint32_t n,
 
 struct query_order;
 
-/* The first `want` rows in the order of an ordered plan, which must outlive them. max_bytes bounds what they hold. */
+/* The first `want` rows in the order of an ordered plan, which must outlive them. max_bytes bounds what they hold. Parts of one
+ * query want the same number. */
 struct query_order *query_order_new(const struct query *q, uint64_t want, size_t max_bytes);
 void query_order_free(struct query_order *o); /* NULL is fine */
 
@@ -62,9 +64,12 @@ void query_order_free(struct query_order *o); /* NULL is fine */
  * Asks for what facts.match names. Each row is shown once, in ascending (shard, row). */
 bool query_order_wants(struct query_order *o, const struct query_row_ops *ops, const void *row,
     struct query_scratch *s);
-/* Keep it. ERR_SIZE: the limit is reached, f says so (F_QueryTooLarge). */
-enum err query_order_take(struct query_order *o, const struct query_row_ops *ops, const void *row,
-    struct query_scratch *s, struct fault *f);
+/* Keep it; shard: the row's, which no other part has. ERR_SIZE: the limit is reached, f says so (F_QueryTooLarge). */
+enum err query_order_take(struct query_order *o, uint32_t shard, const struct query_row_ops *ops,
+    const void *row, struct query_scratch *s, struct fault *f);
+/* Parts as bytes: as query_groups_put and query_groups_merge. The form is in order.c. Before query_order_finish. */
+void query_order_put(const struct query_order *o, struct buf *out);
+enum err query_order_merge(struct query_order *into, struct str *parts, struct fault *f);
 /* What it counts of its memory. */
 size_t query_order_bytes(const struct query_order *o);
 /* No more rows: put them in order. */

@@ -87,18 +87,29 @@ query_task_begin(struct task *t, size_t memory)
 		t->ended = true;
 }
 
-/* Its groups are of the whole fleet, not of a few ids: each part gathers its own, with its share of the memory. */
+/* Each part keeps all the rows that are wanted, and reads their documents: with many parts, or deep in the pages, that would be
+ * more than what is saved. */
+static bool
+order_parts(const struct query_task *q, unsigned n)
+{
+	return q->order != NULL &&
+	    (q->task.bookmark.delivered + q->task.page->limit) * n <= ORDER_PARTS_ROWS;
+}
+
+/* What it gathers is of the whole fleet, not of a few ids: each part gathers its own, with its share of the memory. */
 static struct task *
 part_of(const struct task *t, unsigned n)
 {
 	const struct query_task *q = (const struct query_task *)t;
 	struct query_task *part;
 
-	if (q->groups == NULL || ids_of(q)->given)
+	if (ids_of(q)->given || (q->groups == NULL && !order_parts(q, n)))
 		return NULL;
 	part = query_task_new(q->query);
 	part->is_part = true;
 	part->explain = q->explain;
+	part->task.page->limit = t->page->limit;
+	part->task.bookmark.delivered = t->bookmark.delivered;
 	query_task_begin(&part->task, q->memory / n);
 	return &part->task;
 }

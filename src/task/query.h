@@ -16,6 +16,9 @@
 
 struct query_task;
 
+#define ORDER_PARTS_ROWS                                                                           \
+	16384u /* rows that all parts of an ORDER BY may keep; beyond that it goes from shard to shard */
+
 /* What becomes of a row that matches, where that is none of what a query asks for. */
 struct sink {
 	/* STEP_DONE, perhaps after task_ends; STEP_NEED, and nothing has been taken of the row yet. */

@@ -1,7 +1,8 @@
 /* The last part of a query's way: parts are put together, and what was gathered becomes the page. */
 #include "task/query.h"
 
-/* As bytes, also from thread to thread: there is one way to merge, that of parts which come from elsewhere. */
+/* As bytes, also from thread to thread: there is one way to merge, that of parts which come from elsewhere. What is there as bytes
+ * goes, so that it is not there twice. */
 static void
 merge_groups(struct query_task *q, struct query_task *part)
 {
@@ -9,10 +10,24 @@ merge_groups(struct query_task *q, struct query_task *part)
 	struct str parts;
 
 	query_groups_put(part->groups, &bytes);
-	query_groups_free(part->groups); /* so that it is not there twice */
+	query_groups_free(part->groups);
 	part->groups = NULL;
 	parts = buf_view(&bytes);
 	(void)query_groups_merge(q->groups, &parts, &q->task.fault);
+	buf_fini(&bytes);
+}
+
+static void
+merge_order(struct query_task *q, struct query_task *part)
+{
+	struct buf bytes = { 0 };
+	struct str parts;
+
+	query_order_put(part->order, &bytes);
+	query_order_free(part->order);
+	part->order = NULL;
+	parts = buf_view(&bytes);
+	(void)query_order_merge(q->order, &parts, &q->task.fault);
 	buf_fini(&bytes);
 }
 
@@ -28,7 +43,10 @@ query_task_merge(struct task *t, struct task *of)
 	q->seen.held += part->seen.held;
 	if (q->explain)
 		column_report_merge(q->columns, part->columns);
-	merge_groups(q, part);
+	if (q->groups != NULL)
+		merge_groups(q, part);
+	else
+		merge_order(q, part);
 }
 
 size_t

@@ -17,7 +17,8 @@ static enum step
 put_order(
     struct query_task *q, const struct query_row_ops *ops, const void *row, struct slice *slice)
 {
-	enum err e = query_order_take(q->order, ops, row, slice->scratch, &q->task.fault);
+	enum err e = query_order_take(
+	    q->order, q->task.bookmark.shard, ops, row, slice->scratch, &q->task.fault);
 
 	slice_lap(slice, LAP_OUTPUT);
 	return e == ERR_OK ? STEP_DONE : task_fails(&q->task);

@@ -129,7 +129,7 @@ run_order(const struct query *q, const struct fuzz_row *row, struct query_scratc
 
 	for (int i = 0; i < 3; i++)
 		if (query_order_wants(o, &ops, row, s))
-			require(query_order_take(o, &ops, row, s, NULL) == ERR_OK);
+			require(query_order_take(o, 0, &ops, row, s, NULL) == ERR_OK);
 	query_order_finish(o);
 	require(query_order_count(o) == (query_facts(q)->top < 3 ? query_facts(q)->top : 3));
 	require(query_order_write(o, 0, 1, SIZE_MAX, &json) == 1);

@@ -335,16 +335,40 @@ WRAP(enum order_view, vector_order, struct vector *v, uint32_t row, struct query
 	return view;
 }
 
-WRAP(enum err, query_order_take, struct query_order *o, const struct query_row_ops *ops,
-    const void *row, struct query_scratch *scratch, struct fault *f)
+WRAP(enum err, query_order_take, struct query_order *o, uint32_t shard,
+    const struct query_row_ops *ops, const void *row, struct query_scratch *scratch,
+    struct fault *f)
 {
-	enum err e = __real_query_order_take(o, ops, row, scratch, f);
+	enum err e = __real_query_order_take(o, shard, ops, row, scratch, f);
 	struct shadow *s = shadow_of(o);
 
 	if (e != ERR_OK)
 		shadow_drop(o);
 	else if (s != NULL)
-		(void)__real_query_order_take(s->order, ops, row, scratch, NULL);
+		(void)__real_query_order_take(s->order, shard, ops, row, scratch, NULL);
+	return e;
+}
+
+WRAP(void, query_order_put, const struct query_order *o, struct buf *out)
+{
+	struct shadow *s = shadow_of(o);
+
+	__real_query_order_put(o, out);
+	part_shadow.n = 0;
+	if (s != NULL)
+		__real_query_order_put(s->order, &part_shadow);
+}
+
+WRAP(enum err, query_order_merge, struct query_order *into, struct str *parts, struct fault *f)
+{
+	enum err e = __real_query_order_merge(into, parts, f);
+	struct shadow *to = shadow_of(into);
+	struct str shadow = buf_view(&part_shadow);
+
+	if (e != ERR_OK || shadow.n == 0)
+		shadow_drop(into);
+	else if (to != NULL && __real_query_order_merge(to->order, &shadow, NULL) != ERR_OK)
+		world_fail("rows in order that are right do not come back from bytes");
 	return e;
 }
 

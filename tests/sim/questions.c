@@ -57,7 +57,7 @@ order_row(
 	all.sections |= query_facts(q)->match.sections;
 	look_load(w, sh, row, &all, &l);
 	if (query_order_wants(o, &hub_query_ops, &l.row, &w->scratch) &&
-	    query_order_take(o, &hub_query_ops, &l.row, &w->scratch, NULL) != ERR_OK)
+	    query_order_take(o, 0, &hub_query_ops, &l.row, &w->scratch, NULL) != ERR_OK)
 		world_fail("too many rows to put in order");
 	look_close(&l);
 }

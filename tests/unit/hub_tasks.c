@@ -279,6 +279,43 @@ tasks__parts_of_an_aggregate_are_put_together(void **state)
 	stepper_fini(&st);
 }
 
+static void
+tasks__Q88_parts_of_an_order_are_put_together(void **state)
+{
+	struct kit *k = *state;
+	struct query_task *q = ask("SELECT deviceId FROM devices ORDER BY tags.kind, tags.n", 3);
+	struct stepper st;
+
+	fleet(k);
+	stepper_init(&st, k, 0);
+	q->task.bookmark.delivered =
+	    1; /* the second page: what comes before it has to be known, too */
+	task_begin(&q->task, 1 << 20);
+	for (unsigned i = 0; i < 2; i++) { /* both see the same shard: each row comes twice */
+		struct task *part = task_part(&q->task, 2);
+
+		assert_non_null(part);
+		part->bookmark.shard = k->sh->index;
+		assert_int_equal(stepper_slice(&st, part), STEP_DONE);
+		task_merge(&q->task, part);
+		task_free(part);
+	}
+	task_finish(&q->task);
+	assert_string_equal(
+	    stepper_rows(&st, &q->task), "{'deviceId':'d0'},{'deviceId':'d3'},{'deviceId':'d3'}");
+	assert_true(q->task.page->more);
+	assert_int_equal(q->task.bookmark.delivered, 4);
+	assert_int_equal(q->seen.judged, 2 * FLEET);
+	task_free(&q->task);
+	/* so deep in the pages that parts would keep more than they save */
+	q = ask("SELECT deviceId FROM devices ORDER BY tags.n", 100);
+	q->task.bookmark.delivered = ORDER_PARTS_ROWS / 2;
+	task_begin(&q->task, 1 << 20);
+	assert_null(task_part(&q->task, 2));
+	task_free(&q->task);
+	stepper_fini(&st);
+}
+
 /* ---- others ---- */
 
 static void
@@ -420,6 +457,7 @@ main(void)
 		kit_test(tasks__fail_when_a_record_that_they_need_cannot_be_had),
 		kit_test(tasks__without_leave_to_make_columns_wait),
 		kit_test(tasks__parts_of_an_aggregate_are_put_together),
+		kit_test(tasks__Q88_parts_of_an_order_are_put_together),
 		kit_test(list__R37_the_smallest_ids_in_their_order),
 		kit_test(members__are_devices_with_all_their_modules),
 		kit_test(counts__are_devices_without_their_modules),

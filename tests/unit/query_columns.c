@@ -161,7 +161,7 @@ order_row(struct check *k, struct query_order *o, struct vector *v, uint32_t row
 	if (view == ORDER_TAKE ||
 	    (view == ORDER_ASK && query_order_wants(o, &fleet_ops, r, &k->rig->scratch)))
 		assert_int_equal(
-		    query_order_take(o, &fleet_ops, r, &k->rig->scratch, NULL), ERR_OK);
+		    query_order_take(o, 0, &fleet_ops, r, &k->rig->scratch, NULL), ERR_OK);
 }
 
 static void

@@ -277,7 +277,7 @@ query_order__memory_is_bounded(void **state)
 	o = query_order_new(q, 5, 100);
 	for (size_t i = 0; i < 2; i++) {
 		assert_true(query_order_wants(o, &fleet_ops, &fl.row[i], &fl.scratch));
-		assert_int_equal(query_order_take(o, &fleet_ops, &fl.row[i], &fl.scratch, &f),
+		assert_int_equal(query_order_take(o, 0, &fleet_ops, &fl.row[i], &fl.scratch, &f),
 		    i == 0 ? ERR_OK : ERR_SIZE);
 	}
 	assert_int_equal(f.code, F_QueryTooLarge);
@@ -286,7 +286,8 @@ query_order__memory_is_bounded(void **state)
 	for (size_t i = 5; i-- > 0;)
 		if (query_order_wants(o, &fleet_ops, &fl.row[i], &fl.scratch))
 			assert_int_equal(
-			    query_order_take(o, &fleet_ops, &fl.row[i], &fl.scratch, &f), ERR_OK);
+			    query_order_take(o, 0, &fleet_ops, &fl.row[i], &fl.scratch, &f),
+			    ERR_OK);
 	assert_int_equal(query_order_count(o), 5);
 	query_order_free(o);
 	query_free(q);

@@ -244,7 +244,8 @@ fleet_ordered(struct fleet *fl, const struct query *q)
 			    query_match(q, &fleet_ops, r, &fl->scratch) &&
 			    query_order_wants(o, &fleet_ops, r, &fl->scratch))
 				assert_int_equal(
-				    query_order_take(o, &fleet_ops, r, &fl->scratch, NULL), ERR_OK);
+				    query_order_take(o, 0, &fleet_ops, r, &fl->scratch, NULL),
+				    ERR_OK);
 		}
 		query_order_finish(o);
 		total = (uint32_t)query_order_count(o);

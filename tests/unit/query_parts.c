@@ -61,14 +61,99 @@ groups_of(struct fleet *fl, const struct query *q)
 	return g;
 }
 
+static const char *const orders[] = { "SELECT deviceId FROM devices ORDER BY tags.v",
+	"SELECT deviceId, tags FROM devices ORDER BY tags.n DESC, deviceId",
+	"SELECT TOP 3 tags.v, properties.reported.v AS r FROM devices ORDER BY tags.n",
+	"SELECT deviceId FROM devices WHERE tags.nothing = 1 ORDER BY tags.v" };
+#define NORDER (sizeof(orders) / sizeof(orders[0]))
+
+static void
+order_row(struct fleet *fl, struct query_order *o, const struct query *q, size_t i, uint32_t shard)
+{
+	const struct fleet_row *r = &fl->row[i];
+
+	if (query_match(q, &fleet_ops, r, &fl->scratch) &&
+	    query_order_wants(o, &fleet_ops, r, &fl->scratch))
+		assert_int_equal(
+		    query_order_take(o, shard, &fleet_ops, r, &fl->scratch, NULL), ERR_OK);
+}
+
+#define WANT 8
+
+static struct query_order *
+order_of(struct fleet *fl, const struct query *q)
+{
+	struct query_order *o = query_order_new(q, WANT, GROUP_BYTES);
+
+	for (size_t i = 0; i < fl->n; i++)
+		order_row(fl, o, q, i, 3);
+	return o;
+}
+
+/* Aggregates, then orders. */
+static struct query *
+plan_of(size_t i)
+{
+	return plan(i < NAGGREGATE ? aggregates[i] : orders[i - NAGGREGATE]);
+}
+
+/* The fleet's rows as a part. */
+static void
+part_of(struct fleet *fl, const struct query *q, struct buf *bytes)
+{
+	if (query_facts(q)->aggregate) {
+		struct query_groups *g = groups_of(fl, q);
+		query_groups_put(g, bytes);
+		query_groups_free(g);
+	} else {
+		struct query_order *o = order_of(fl, q);
+		query_order_put(o, bytes);
+		query_order_free(o);
+	}
+}
+
 static enum err
-merge_bytes(const struct query *q, size_t max_bytes, struct str parts, struct fault *f)
+merge_groups(
+    const struct query *q, size_t max_bytes, struct str parts, struct buf *json, struct fault *f)
 {
 	struct query_groups *g = query_groups_new(q, max_bytes);
 	enum err e = query_groups_merge(g, &parts, f);
 
+	if (e == ERR_OK && json != NULL) {
+		query_groups_finish(g);
+		query_groups_write(g, 0, UINT32_MAX, json);
+	}
 	query_groups_free(g);
 	return e;
+}
+
+static enum err
+merge_order(
+    const struct query *q, size_t max_bytes, struct str parts, struct buf *json, struct fault *f)
+{
+	struct query_order *o = query_order_new(q, WANT, max_bytes);
+	enum err e = query_order_merge(o, &parts, f);
+
+	if (e == ERR_OK && json != NULL) {
+		query_order_finish(o);
+		query_order_write(o, 0, UINT32_MAX, SIZE_MAX, json);
+	}
+	query_order_free(o);
+	return e;
+}
+
+/* A part merged into nothing; its rows are appended to json, which may be NULL. */
+static enum err
+merged(const struct query *q, size_t max_bytes, struct str parts, struct buf *json, struct fault *f)
+{
+	return (query_facts(q)->aggregate ? merge_groups : merge_order)(
+	    q, max_bytes, parts, json, f);
+}
+
+static enum err
+merge_bytes(const struct query *q, size_t max_bytes, struct str parts, struct fault *f)
+{
+	return merged(q, max_bytes, parts, NULL, f);
 }
 
 /* ---- what comes back ---- */
@@ -186,13 +271,11 @@ query_parts__damaged_ones_are_refused(void **state)
 
 	(void)state;
 	fleet_init(&fl, rows, sizeof(rows) / sizeof(rows[0]));
-	for (size_t i = 0; i < NAGGREGATE; i++) {
-		struct query *q = plan(aggregates[i]),
-		             *other = plan(aggregates[(i + 1) % NAGGREGATE]);
-		struct query_groups *g = groups_of(&fl, q);
+	for (size_t i = 0; i < NAGGREGATE + NORDER; i++) {
+		struct query *q = plan_of(i), *other = plan_of((i + 1) % (NAGGREGATE + NORDER));
 		struct buf bytes = { 0 };
 
-		query_groups_put(g, &bytes);
+		part_of(&fl, q, &bytes);
 		for (size_t n = 0; n < bytes.n; n++) {
 			char *cut = xmalloc(n + 1); /* so that one byte too far is seen */
 			memcpy(cut, bytes.p, n);
@@ -205,7 +288,6 @@ query_parts__damaged_ones_are_refused(void **state)
 			bytes.p[bit / 8] ^= (char)(1 << bit % 8);
 		}
 		refuses(other, buf_view(&bytes), "another query's", i);
-		query_groups_free(g);
 		buf_fini(&bytes);
 		query_free(q);
 		query_free(other);
@@ -219,7 +301,7 @@ framed(struct buf *out, const struct query *q, struct str body)
 {
 	out->n = 0;
 	buf_putc(out, 1);
-	buf_putc(out, 'g');
+	buf_putc(out, query_facts(q)->aggregate ? 'g' : 'o');
 	buf_le64(out, query_facts(q)->hash);
 	buf_le64(out, body.n);
 	buf_str(out, body);
@@ -236,27 +318,21 @@ query_parts__made_up_ones_do_no_harm(void **state)
 
 	(void)state;
 	fleet_init(&fl, rows, sizeof(rows) / sizeof(rows[0]));
-	for (size_t i = 0; i < NAGGREGATE; i++) {
-		struct query *q = plan(aggregates[i]);
-		struct query_groups *g = groups_of(&fl, q);
+	for (size_t i = 0; i < NAGGREGATE + NORDER; i++) {
+		struct query *q = plan_of(i);
 		struct buf bytes = { 0 }, part = { 0 };
 
-		query_groups_put(g, &bytes);
+		part_of(&fl, q, &bytes);
 		for (size_t bit = 18 * 8; bit < (bytes.n - 8) * 8; bit++) {
-			struct query_groups *into = query_groups_new(q, GROUP_BYTES);
 			struct buf json = { 0 }, doc = { 0 };
-			struct str parts;
 			struct fault f;
 
 			bytes.p[bit / 8] ^= (char)(1 << bit % 8);
 			framed(&part, q, (struct str){ bytes.p + 18, bytes.n - 26 });
 			bytes.p[bit / 8] ^= (char)(1 << bit % 8);
-			parts = buf_view(&part);
-			if (query_groups_merge(into, &parts, &f) == ERR_OK) {
+			buf_putc(&json, '[');
+			if (merged(q, GROUP_BYTES, buf_view(&part), &json, &f) == ERR_OK) {
 				taken++;
-				query_groups_finish(into);
-				buf_putc(&json, '[');
-				query_groups_write(into, 0, UINT32_MAX, &json);
 				buf_putc(&json, ']');
 				assert_int_equal(
 				    doc_parse(ps, buf_view(&json), &doc, NULL, &f), ERR_OK);
@@ -264,11 +340,9 @@ query_parts__made_up_ones_do_no_harm(void **state)
 				refused++;
 				assert_int_equal(f.code, F_ServerError);
 			}
-			query_groups_free(into);
 			buf_fini(&json);
 			buf_fini(&doc);
 		}
-		query_groups_free(g);
 		buf_fini(&bytes);
 		buf_fini(&part);
 		query_free(q);
@@ -282,6 +356,7 @@ static void
 query_parts__say_only_what_rows_could_have_said(void **state)
 {
 	static const char by_v[] = "SELECT tags.v, COUNT() AS c FROM devices GROUP BY tags.v";
+	static const char sorted[] = "SELECT deviceId FROM devices ORDER BY tags.v";
 	static const char least[] = "SELECT MIN(tags.n) AS m FROM devices";
 	static const char met[] = "SELECT COUNT() AS c, COUNT(DISTINCT tags.n) AS d FROM devices";
 	const struct {
@@ -289,7 +364,8 @@ query_parts__say_only_what_rows_could_have_said(void **state)
 		struct str body;
 		enum err e;
 	} all[] = {
-		{ by_v, STR("\0\0"), ERR_OK }, { by_v, STR("\1\1\2\1\0"), ERR_OK }, /* null, once */
+		{ by_v, STR("\0\0"), ERR_OK },
+		{ by_v, STR("\1\1\2\1\0"), ERR_OK },        /* null, once */
 		{ by_v, STR("\1\1\2\1\0\0"), ERR_CORRUPT }, /* more behind it */
 		{ by_v, STR("\1\0\1\0"), ERR_CORRUPT },     /* a key without a value */
 		{ by_v, STR("\1\2\2\2\1\0"), ERR_CORRUPT }, /* with two */
@@ -339,6 +415,31 @@ query_parts__say_only_what_rows_could_have_said(void **state)
 		{ met, STR("\1\0\1\1\0\1\2\4\4"), ERR_CORRUPT },
 		{ met, STR("\1\0\1\1\0\1\0"), ERR_CORRUPT },
 		{ met, STR("\1\0\1\2\0\1\1\4"), ERR_CORRUPT }, /* fewer than it says */
+		/* rows in order: none; two; no JSON; two texts; more rows than were seen; fewer than it says; more behind them */
+		{ sorted, STR("\0\0"), ERR_OK },
+		{ sorted,
+		    STR("\5\2\1\1k\1"
+		        "1\2\1k\2{}"),
+		    ERR_OK },
+		{ sorted, STR("\5\1\1\1k\1}"), ERR_CORRUPT },
+		{ sorted, STR("\5\1\1\1k\0"), ERR_CORRUPT },
+		{ sorted,
+		    STR("\5\1\1\1k\3"
+		        "1,2"),
+		    ERR_CORRUPT },
+		{ sorted,
+		    STR("\0\1\1\1k\1"
+		        "1"),
+		    ERR_CORRUPT },
+		{ sorted,
+		    STR("\5\2\1\1k\1"
+		        "1"),
+		    ERR_CORRUPT },
+		{ sorted,
+		    STR("\5\1\1\1k\1"
+		        "1\0"),
+		    ERR_CORRUPT },
+		{ sorted, STR("\x81\x80\x80\x80\x80\x80\x40\0"), ERR_CORRUPT },
 	};
 
 	(void)state;
@@ -497,6 +598,116 @@ query_parts__give_what_one_gives(void **state)
 	fleet_fini(&fl);
 }
 
+/* ---- rows in order ---- */
+
+#define SHARDS_OF 6
+
+/* The first `want` rows of the shards that are in the set. */
+static struct query_order *
+order_of_shards(struct fleet *fl, const struct query *q, uint32_t want, unsigned set)
+{
+	struct query_order *o = query_order_new(q, want, GROUP_BYTES);
+
+	for (size_t i = 0; i < fl->n; i++) {
+		uint32_t shard = (uint32_t)(i * SHARDS_OF / fl->n);
+		if (set & 1u << shard)
+			order_row(fl, o, q, i, shard);
+	}
+	return o;
+}
+
+static void
+order_write(struct query_order *o, struct buf *out)
+{
+	query_order_finish(o);
+	query_order_write(o, 0, UINT32_MAX, SIZE_MAX, out);
+	buf_printf(out, " of %u", (unsigned)query_order_count(o));
+	query_order_free(o);
+}
+
+/* Shards dealt to parts by chance, which come in any order; many rows have equal keys. */
+static void
+split_order(struct fleet *fl, const struct query *q, struct rnd *r, uint32_t want, struct buf *out)
+{
+	struct query_order *into = query_order_new(q, want, GROUP_BYTES);
+	unsigned left = (1u << SHARDS_OF) - 1;
+	struct buf bytes = { 0 };
+	struct str parts;
+
+	while (left != 0) {
+		unsigned set = left & rnd_below(r, 1u << SHARDS_OF);
+		struct query_order *part = order_of_shards(fl, q, want, set);
+
+		left &= ~set;
+		query_order_put(part, &bytes);
+		query_order_free(part);
+	}
+	parts = buf_view(&bytes);
+	while (parts.n > 0)
+		assert_int_equal(query_order_merge(into, &parts, NULL), ERR_OK);
+	order_write(into, out);
+	buf_fini(&bytes);
+}
+
+static void
+query_parts__in_order_give_what_one_gives(void **state)
+{
+	static const char *const keys[] = { "tags.n", "tags.n DESC", "tags.a",
+		"tags.k1 DESC, tags.n", "deviceId, tags.b DESC", "properties.reported DESC",
+		"nosuch" };
+	static const char *const lists[] = { "tags, deviceId", "deviceId, tags.n", "TOP 9 tags" };
+	struct rnd r = { 20261130 };
+	struct fleet fl;
+
+	(void)state;
+	random_fleet(&fl, &r);
+	for (int i = 0; i < 400; i++) {
+		struct buf text = { 0 }, want = { 0 }, got = { 0 };
+		uint32_t n = 1 + rnd_below(&r, ROWS);
+		struct query *q;
+
+		buf_printf(&text, "SELECT %s FROM devices%s ORDER BY %s", PICK(&r, lists),
+		    rnd_below(&r, 3) ? "" : " WHERE tags.n > 0", PICK(&r, keys));
+		buf_putc(&text, '\0');
+		q = plan(text.p);
+		order_write(order_of_shards(&fl, q, n, ~0u), &want);
+		split_order(&fl, q, &r, n, &got);
+		if (!str_eq(buf_view(&want), buf_view(&got)))
+			fail_msg("%s\n  gives " STR_FMT "\n  in parts " STR_FMT, text.p,
+			    STR_ARG(buf_view(&want)), STR_ARG(buf_view(&got)));
+		query_free(q);
+		buf_fini(&text);
+		buf_fini(&want);
+		buf_fini(&got);
+	}
+	fleet_fini(&fl);
+}
+
+/* What the first rows take is what counts, also of rows that come as bytes. */
+static void
+query_parts__in_order_keep_to_the_limit(void **state)
+{
+	struct query *q = plan(orders[1]);
+	struct query_order *o;
+	struct buf bytes = { 0 };
+	struct fleet fl;
+	struct fault f;
+	size_t held;
+
+	(void)state;
+	fleet_init(&fl, rows, sizeof(rows) / sizeof(rows[0]));
+	o = order_of(&fl, q);
+	held = query_order_bytes(o);
+	query_order_put(o, &bytes);
+	assert_int_equal(merge_bytes(q, held, buf_view(&bytes), &f), ERR_OK);
+	assert_int_equal(merge_bytes(q, held - 1, buf_view(&bytes), &f), ERR_SIZE);
+	assert_int_equal(f.code, F_QueryTooLarge);
+	query_order_free(o);
+	buf_fini(&bytes);
+	query_free(q);
+	fleet_fini(&fl);
+}
+
 int
 main(void)
 {
@@ -509,6 +720,8 @@ main(void)
 		cmocka_unit_test(query_parts__say_only_what_rows_could_have_said),
 		cmocka_unit_test(query_parts__keys_have_a_depth),
 		cmocka_unit_test(query_parts__give_what_one_gives),
+		cmocka_unit_test(query_parts__in_order_give_what_one_gives),
+		cmocka_unit_test(query_parts__in_order_keep_to_the_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
