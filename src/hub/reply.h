@@ -15,9 +15,10 @@ struct reply {
 	struct fault fault; /* code F_NONE: success */
 	/* OP_CONNECT, OP_DISCONNECT with a will: why it is refused, for the log; REASON_NONE: the fault says all there is */
 	enum reason reason;
-	uint64_t version;     /* OP_REPORT: reported $version */
-	bool deliver;         /* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51);
-	                     * OP_METHOD: the device has been called; else the call waits for it */
+	uint64_t version; /* OP_REPORT: reported $version */
+	/* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51); OP_METHOD: the device has been called; else the
+	 * call waits for it */
+	bool deliver;
 	bool session_present; /* OP_CONNECT */
 	bool gone;            /* the session is not the identity's current one: no answer, close */
 	uint64_t session_epoch; /* OP_CONNECT: the new session's */
@@ -51,12 +52,13 @@ enum effect_kind {
 	EFFECT_NOTIFY,
 	EFFECT_CLOSE,
 	EFFECT_CONFIGURATIONS, /* configurations_stored has changed: a new catalogue */
-	EFFECT_JOBS,           /* shard_jobs has changed: for all shards to know */
+	EFFECT_JOBS,           /* jobs_stored has changed: for all shards to know */
 	EFFECT_METHOD,         /* to a session: call it */
 	EFFECT_CALL_SENT,      /* to the caller: the device is there, and has been called */
 	EFFECT_CALL_DONE,      /* to the caller: the response, or the fault */
-	EFFECT_CALL_UNSENT /* to the caller, of EFFECT_METHOD whose commit has failed: nobody has
-	                        * been called; the shard takes it for sent until it is cancelled */
+	/* to the caller, of EFFECT_METHOD whose commit has failed: nobody has been called; the shard takes it for sent until it is
+	 * cancelled */
+	EFFECT_CALL_UNSENT
 };
 
 struct effect {

@@ -111,7 +111,7 @@ job_move(
 }
 
 struct jobs *
-shard_jobs(const struct shard *sh)
+jobs_stored(const struct shard *sh)
 {
 	const struct shard_jobs *js = jobs_of(sh);
 

@@ -35,7 +35,7 @@ typedef enum step job_row(struct task *t, const struct hub_job *row, struct slic
 static enum step
 each_job(struct task *t, struct shard *sh, struct slice *slice, job_row *each)
 {
-	struct jobs *set = shard_jobs(sh);
+	struct jobs *set = jobs_stored(sh);
 	enum step s = STEP_DONE;
 
 	for (uint32_t i = jobs_from(set, t->bookmark.row);

@@ -43,7 +43,7 @@ extern const struct feature job_feature;
 /* ---- shard 0 ---- */
 
 /* Shard 0: the set as last written, perhaps not on disk yet. The caller's reference. */
-struct jobs *shard_jobs(const struct shard *sh);
+struct jobs *jobs_stored(const struct shard *sh);
 /* Shard 0: how far a shard is, on disk. */
 struct job_report {
 	uint64_t number;

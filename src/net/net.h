@@ -303,8 +303,8 @@ void certs_review(const char *path, const char *what, int64_t now_us, cert_tell 
 
 /* ---- TLS ---- */
 
-struct
-    tls; /* the current server context, replaceable while connections live; shared by all loops */
+/* The current server context, replaceable while connections live; shared by all loops. */
+struct tls;
 
 struct tls_files {
 	const char *cert, *key; /* PEM; cert: leaf first, then its chain */

@@ -40,8 +40,9 @@ enum store_result {
 	STORE_OK,     /* on disk */
 	STORE_FULL,   /* no space; see store_resume */
 	STORE_FAILED, /* any other error; see store_resume */
-	STORE_UNDONE /* refused before any of it was written, as the store is not ready or an earlier batch of the lane
-	               * failed: it is certainly not there, nor will it be found */
+	/* refused before any of it was written, as the store is not ready or an earlier batch of the lane failed: it is certainly
+	 * not there, nor will it be found */
+	STORE_UNDONE
 };
 
 /*

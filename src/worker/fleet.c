@@ -201,7 +201,7 @@ fleet_configurations(const struct fleet *f)
 void
 fleet_begin(struct fleet *f)
 {
-	f->jobs = shard_jobs(f->of_shard[0]->shards[0]);
+	f->jobs = jobs_stored(f->of_shard[0]->shards[0]);
 	atomic_store(&f->jobs_version, 1);
 }
 

@@ -76,7 +76,7 @@ notes_effect(void *ctx, const struct effect *e)
 		return;
 	}
 	if (e->kind == EFFECT_JOBS) {
-		gate_after(&w->gate, jobs_set_goes, shard_jobs(w->shards[0]));
+		gate_after(&w->gate, jobs_set_goes, jobs_stored(w->shards[0]));
 		return;
 	}
 	if (e->kind > EFFECT_METHOD && e->session.node == NODE_JOBS) {

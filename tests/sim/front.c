@@ -29,8 +29,8 @@ struct watched {
 };
 
 static struct {
-	struct server
-	    server; /* what server/admin.c, policies.c and catalogue_publish take of one */
+	/* what server/admin.c, policies.c and catalogue_publish take of one */
+	struct server server;
 	struct http_loop *hl;
 	/* policies.json; what a crash may bring back is empty where it is synced */
 	struct buf file, former;

@@ -252,7 +252,7 @@ had_its_turn(const struct world *w, const struct job *j, const char *device, con
 void
 job_watch_called(struct world *w, struct str name, const char *device, const char *module)
 {
-	struct jobs *set = shard_jobs(contact_shard(w, 0));
+	struct jobs *set = jobs_stored(contact_shard(w, 0));
 	const struct job *j = jobs_find(set, name);
 
 	if (j == NULL)
@@ -305,7 +305,7 @@ check_result(const struct jobs *set, struct str key, struct str value, struct ke
 void
 job_watch_results(struct world *w, bool all_forgotten)
 {
-	struct jobs *set = shard_jobs(contact_shard(w, 0));
+	struct jobs *set = jobs_stored(contact_shard(w, 0));
 	struct store_cursor *c;
 	struct kept kept = { 0 };
 	struct str key, value;
@@ -369,7 +369,7 @@ job_watch_end(struct world *w)
 		jobs_unref(set);
 		w->mono_us += END_STEP_US;
 		quiet = world_quiet(w, 30);
-		set = shard_jobs(contact_shard(w, 0));
+		set = jobs_stored(contact_shard(w, 0));
 		j = job_unfinished(set);
 	}
 	if (j != NULL)

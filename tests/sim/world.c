@@ -404,7 +404,7 @@ check_identities(struct world *w)
 static void
 count_jobs(struct world *w)
 {
-	struct jobs *set = shard_jobs(contact_shard(w, 0));
+	struct jobs *set = jobs_stored(contact_shard(w, 0));
 
 	for (uint32_t i = 0; set != NULL && i < set->n; i++)
 		seen.job_writes += set->v[i]->state.counts.succeeded;

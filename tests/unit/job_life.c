@@ -45,7 +45,7 @@ job_of(struct kit *k, const char *id)
 	set = NULL;
 	if (k == NULL)
 		return NULL;
-	set = shard_jobs(k->sh);
+	set = jobs_stored(k->sh);
 	jobs_know(k->sh, set); /* as the shell does once it is on disk */
 	return jobs_find(set, str_of(id));
 }
