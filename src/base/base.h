@@ -5,8 +5,9 @@
  * Memory that cannot be had ends the program with one line: every size here is bounded by the
  * limits of the callers, so a failed allocation is the machine's end, not a client's doing.
  *
- * Azure's table of codes (number, name, status) is here, not in http/: mqtt says numbers and statuses, transfer's lines of errors
- * numbers and names (its imports act on statuses), stored results of jobs names. http/ alone knows the form of bodies (faults.c).
+ * Azure's table of codes (number, name, status) is here, not in http/: every room sets codes, and mqtt says numbers and statuses,
+ * transfer's lines of errors numbers and names (its imports act on statuses), stored results of jobs and cli names. http/ alone
+ * knows the form of bodies (faults.c).
  */
 #ifndef TWINHUB_BASE_H
 #define TWINHUB_BASE_H
@@ -229,6 +230,8 @@ bool stdout_put(struct str line, int wait_ms);
 /* ---- memory ---- */
 
 void *xmalloc(size_t n);
+/* The end of the program, with one line: for who has memory from elsewhere. */
+void out_of_memory(size_t wanted_bytes) __attribute__((noreturn));
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n);
 

@@ -36,11 +36,12 @@ stdout_put(struct str line, int wait_ms)
 	return put(STDOUT_FILENO, line, wait_ms);
 }
 
-static _Noreturn void
-out_of_memory(size_t n)
+void
+out_of_memory(size_t wanted_bytes)
 {
 	char line[80];
-	int len = snprintf(line, sizeof(line), "twinhub: out of memory (%zu bytes wanted)\n", n);
+	int len = snprintf(
+	    line, sizeof(line), "twinhub: out of memory (%zu bytes wanted)\n", wanted_bytes);
 
 	stderr_put((struct str){ line, (size_t)len }, 1000);
 	abort();

@@ -142,11 +142,12 @@ json_encode(struct json *j, struct str text, struct buf *out, uint32_t *nduplica
 	/* At the first text only: the depth is kept when the capacity grows. */
 	if (j->parser.max_depth() != DOC_DEPTH_MAX &&
 	    j->parser.allocate(capacity_least, DOC_DEPTH_MAX))
-		return ERR_SIZE;
+		out_of_memory(capacity_least);
 	refused = j->parser.parse(text.p, text.n).get(root);
+	if (refused == simdjson::MEMALLOC) /* no fault of the text */
+		out_of_memory(text.n);
 	if (refused)
-		return refused == simdjson::CAPACITY || refused == simdjson::MEMALLOC ? ERR_SIZE
-		                                                                      : ERR_SYNTAX;
+		return refused == simdjson::CAPACITY ? ERR_SIZE : ERR_SYNTAX;
 	/* The worst of all texts is an array of doubles like 1e1: nine bytes for four characters. */
 	buf_reserve(out, text.n / 4 * 9 + 32);
 	start = reinterpret_cast<uint8_t *>(out->p) + out->n;

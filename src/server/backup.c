@@ -45,6 +45,16 @@ copy_all(struct server *s, const char *dir, struct fault *f)
 	return e != ERR_OK ? e : os_sync_parent(dir, f);
 }
 
+/* The path's fault, unless it is the disk's or the machine's: errno. */
+static enum err
+not_made(const char *dir, const char *why, struct fault *f)
+{
+	bool ours = errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == ENOMEM;
+
+	return fault_set(
+	    f, ours ? F_ServerError : F_ArgumentInvalid, "%s cannot be made: %s", dir, why);
+}
+
 /* A backup in the hub's own directory would go with it, and be taken for a part of it. */
 static enum err
 target_check(const struct server *s, const char *dir, struct fault *f)
@@ -53,7 +63,7 @@ target_check(const struct server *s, const char *dir, struct fault *f)
 	struct fault why;
 
 	if (os_is_below(dir, s->o.data, &below, &why) != ERR_OK)
-		return fault_set(f, F_ArgumentInvalid, "%s cannot be made: %s", dir, why.text);
+		return not_made(dir, why.text, f);
 	if (below)
 		return fault_set(f, F_ArgumentInvalid, "%s is in the hub's data directory", dir);
 	return ERR_OK;
@@ -67,7 +77,7 @@ admin_backup(void *ctx, struct str to, struct fault *f)
 	enum err e = target_check(s, dir, f);
 
 	if (e == ERR_OK && mkdir(dir, 0700) != 0)
-		e = fault_set(f, F_ArgumentInvalid, "%s cannot be made: %s", dir, strerror(errno));
+		e = not_made(dir, strerror(errno), f);
 	else if (e == ERR_OK && (e = copy_all(s, dir, f)) != ERR_OK) {
 		struct fault why;
 

@@ -217,6 +217,6 @@ store_check(const char *dir, struct store_checkup *up, struct fault *f)
 	up->nrows = c.nrows;
 	if (!c.any)
 		return ERR_OK;
-	fault_set(f, F_ServerError, "%s has corrupt files", dir);
+	fault_set(f, F_StoredDamaged, "%s has corrupt files", dir);
 	return ERR_CORRUPT;
 }

@@ -25,7 +25,7 @@ checkpoint_make(struct rocks *s, const char *dir, struct fault *f)
 	if (s->engine.db != NULL)
 		e = checkpoint_into(&s->engine, dir, f);
 	else
-		fault_set(f, F_ServerError, "the store is closed by a failure");
+		fault_set(f, F_ServiceUnavailable, "the store is closed by a failure");
 	store_unshare(s);
 	return e != ERR_OK ? e : mark_make(dir, f);
 }

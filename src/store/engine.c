@@ -220,7 +220,7 @@ engine_error(char *text, struct fault *f)
 	bool locked = strstr(text, "lock hold by current process") != NULL ||
 	    strstr(text, "While lock file") != NULL;
 
-	fault_set(f, F_ServerError, "%s", text);
+	fault_set(f, corrupt ? F_StoredDamaged : F_ServerError, "%s", text);
 	rocksdb_free(text);
 	if (full)
 		return ERR_FULL;

@@ -56,7 +56,7 @@ manifest_name(const char *dir, char *name, uint64_t *number, struct fault *f)
 		    str_u64(str_sub(line, strlen("MANIFEST-")), number))
 			snprintf(name, NAME_BYTES, STR_FMT, STR_ARG(line));
 		else {
-			fault_set(f, F_ServerError, "does not name a manifest");
+			fault_set(f, F_StoredDamaged, "does not name a manifest");
 			e = ERR_CORRUPT;
 		}
 	}

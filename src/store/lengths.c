@@ -96,7 +96,7 @@ lengths_read(const char *dir, struct lengths *out, struct fault *f)
 	if (e == ERR_OK && !lengths_parse(buf_view(&text), out)) {
 		*out = (struct lengths){ 0 };
 		fault_set(
-		    f, F_ServerError, "%s/" LENGTHS_FILE ": does not match its checksum", dir);
+		    f, F_StoredDamaged, "%s/" LENGTHS_FILE ": does not match its checksum", dir);
 		e = ERR_CORRUPT;
 	}
 	buf_fini(&text);

@@ -30,7 +30,7 @@ mark_read(const char *dir, uint64_t *newest, struct fault *f)
 	if (e == ERR_OK &&
 	    !(str_cut(buf_view(&text), '\n', &line, &rest) && rest.n == 0 &&
 	        str_u64(line, newest))) {
-		fault_set(f, F_ServerError, "%s/%s: not the number of a log", dir, MARK_FILE);
+		fault_set(f, F_StoredDamaged, "%s/%s: not the number of a log", dir, MARK_FILE);
 		e = ERR_CORRUPT;
 	}
 	buf_fini(&text);

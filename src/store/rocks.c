@@ -43,7 +43,7 @@ note_first_bad(void *ctx, const char *file, const char *why)
 	struct opening *b = ctx;
 
 	if (!b->any)
-		fault_set(b->f, F_ServerError, "corrupt file %s/%s: %s", b->dir, file, why);
+		fault_set(b->f, F_StoredDamaged, "corrupt file %s/%s: %s", b->dir, file, why);
 	b->any = true;
 }
 
@@ -55,7 +55,7 @@ name_missing(const char *dir, struct fault *f)
 	const char *at;
 
 	if ((at = strstr(f->text, log)) != NULL)
-		fault_set(f, F_ServerError, "missing file %s/%06llu.log", dir,
+		fault_set(f, F_StoredDamaged, "missing file %s/%06llu.log", dir,
 		    strtoull(at + strlen(log), NULL, 10));
 	for (char *old = f->text; (old = strstr(old, ".ldb")) != NULL;)
 		old[1] = 's', old[2] = 's', old[3] = 't';
@@ -151,7 +151,7 @@ store_find(const struct store_options *o, struct fault *f)
 	if (there && dir_has(o->dir, "CURRENT"))
 		return ERR_OK;
 	if (there && os_each_entry(o->dir, refuse_entry, NULL, f) == ERR_EXISTS) {
-		fault_set(f, F_ServerError, "corrupt: file %s/CURRENT is missing", o->dir);
+		fault_set(f, F_StoredDamaged, "corrupt: file %s/CURRENT is missing", o->dir);
 		return ERR_CORRUPT;
 	}
 	if (o->create)

@@ -63,6 +63,17 @@ refuse(struct fault *f, const char *why)
 	return -1;
 }
 
+/* What the system refuses is the container's fault, unless it would refuse that of any other just now. */
+static int
+refuse_errno(struct fault *f)
+{
+	if (errno != EMFILE && errno != ENFILE && errno != ENOMEM)
+		return refuse(f, "the container is no directory that can be opened");
+	fault_set(f, F_ServiceUnavailable, "the container cannot be opened at the moment: %s",
+	    strerror(errno));
+	return -1;
+}
+
 /* Down from fd, which is taken over. */
 static int
 walk_down(int fd, struct str rest, struct fault *f)
@@ -84,10 +95,12 @@ walk_down(int fd, struct str rest, struct fault *f)
 		memcpy(name, part.p, part.n);
 		name[part.n] = '\0';
 		next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			refuse_errno(f);
 		close(fd);
 		fd = next;
 	}
-	return fd >= 0 ? fd : refuse(f, "the container is no directory that can be opened");
+	return fd;
 }
 
 int
@@ -106,10 +119,12 @@ container_open(const struct container_root *roots, unsigned n, struct str uri, s
 		    "directory that the operator has allowed");
 	for (unsigned i = 0; i < n; i++) {
 		struct str root = without_slashes(str_of(roots[i].path));
+		int fd;
 
-		if (str_starts(path, root) && (path.n == root.n || path.p[root.n] == '/'))
-			return walk_down(
-			    fcntl(roots[i].fd, F_DUPFD_CLOEXEC, 0), str_sub(path, root.n), f);
+		if (!str_starts(path, root) || (path.n != root.n && path.p[root.n] != '/'))
+			continue;
+		fd = fcntl(roots[i].fd, F_DUPFD_CLOEXEC, 0);
+		return fd < 0 ? refuse_errno(f) : walk_down(fd, str_sub(path, root.n), f);
 	}
 	return refuse(f,
 	    "the container is not in a directory that the operator has allowed "

@@ -26,7 +26,7 @@ before(async () => {
 	hub = await startHub({ dir: path.join(tempDir('source'), 'data'), args: ['--memory', '64M'], env });
 });
 after(async () => {
-	for (const word of ['fail', 'fail-rename']) unsay(word);
+	for (const word of ['fail', 'fail-rename', 'full']) unsay(word);
 	await hub?.stop();
 });
 
@@ -267,6 +267,20 @@ test('a backup goes where one may be, or is refused with 400', { timeout: CHECK_
 	}
 	assert.deepEqual(fs.readdirSync(hub.dir, { recursive: true }).filter((name) => !/\.(log|sst)$|MANIFEST|OPTIONS|NEWEST/.test(name)).sort(), before);
 	assert.ok(!fs.existsSync(path.join(scratch, 'a')), 'no path is cut at its NUL');
+});
+
+test('a full disk is no fault of the path that a backup is to have: 500, and 200 when there is room', { timeout: CHECK_MS }, async () => {
+	const to = `/admin/backup?to=${encodeURIComponent(broken)}`;
+	say('full');
+	try {
+		const answer = await hub.rest('POST', to);
+		assert.equal(`${answer.status} ${answer.headers['iothub-errorcode']}`, '500 ServerError');
+		assert.match(answer.body.Message, /broken cannot be made: No space left on device/);
+	} finally {
+		unsay('full');
+	}
+	assert.equal((await hub.rest('POST', to)).status, 200);
+	fs.rmSync(broken, { recursive: true });
 });
 
 test('a restore whose renames or syncs fail says so and leaves nothing', { timeout: 2 * CHECK_MS }, async () => {

@@ -4,7 +4,7 @@
  * The directory TWINHUB_HOLD_CONTROL holds the words. While `hold` is there, no fdatasync, fsync or
  * sync_file_range on a file below TWINHUB_HOLD_DATA begins before the file is gone or a file `permit`
  * can be taken away: one permit, one call. Whoever waits makes `waiting` first. While `fail` is there such calls fail with EIO. While `fail-rename` is
- * there nothing gets a name below TWINHUB_HOLD_DATA by rename.
+ * there nothing gets a name below TWINHUB_HOLD_DATA by rename. While `full` is there no directory is made below it: ENOSPC.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define POLL_US 500
@@ -124,6 +125,21 @@ rename(const char *from, const char *to)
 		return -1;
 	}
 	return real(from, to);
+}
+
+int
+mkdir(const char *path, mode_t mode)
+{
+	static int (*real)(const char *, mode_t);
+	const char *data = getenv("TWINHUB_HOLD_DATA");
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "mkdir");
+	if (data != NULL && strncmp(path, data, strlen(data)) == 0 && control_says("full")) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return real(path, mode);
 }
 
 int

@@ -3,7 +3,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct doc_parser *parser;
 
@@ -418,6 +422,64 @@ doc_put_unique__large_objects_in_linear_time(void **state)
 	buf_fini(&u);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) &&                                                              \
+    !defined(__SANITIZE_THREAD__) /* which have their own memory */
+
+/* In a process of its own: what becomes of a text that the parser would need more memory for than there is. */
+static void
+parse_without_memory(struct str text)
+{
+	struct rlimit none = { 0, 0 }, kept = { 0 };
+	struct doc_parser *ps = doc_parser_new(text.n);
+	struct buf out = { 0 };
+	struct fault f;
+	long pages = 0;
+	FILE *statm = fopen("/proc/self/statm", "r");
+
+	if (statm == NULL || fscanf(statm, "%ld", &pages) != 1)
+		_exit(2);
+	fclose(statm);
+	kept.rlim_cur = kept.rlim_max = (rlim_t)pages * (rlim_t)getpagesize() + (1u << 20);
+	setrlimit(RLIMIT_CORE, &none);
+	setrlimit(RLIMIT_AS, &kept);
+	_exit(doc_parse(ps, text, &out, NULL, &f) == ERR_OK ? 0 : 1);
+}
+
+static void
+doc_parse__memory_that_cannot_be_had_is_no_fault_of_the_text(void **state)
+{
+	struct buf text = { 0 }, said = { 0 };
+	int to[2], status;
+	char part[256];
+	ssize_t n;
+	pid_t child;
+
+	(void)state;
+	buf_reserve(&text, 16u << 20);
+	memset(text.p, ' ', 16u << 20);
+	text.p[0] = '1';
+	text.n = 16u << 20;
+	assert_int_equal(pipe(to), 0);
+	child = fork();
+	if (child == 0) {
+		dup2(to[1], STDERR_FILENO);
+		parse_without_memory(buf_view(&text));
+	}
+	close(to[1]);
+	while ((n = read(to[0], part, sizeof(part))) > 0)
+		buf_put(&said, part, (size_t)n);
+	close(to[0]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	buf_putc(&said, '\0');
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT ||
+	    strstr(said.p, "out of memory") == NULL)
+		fail_msg("status %x, '%s'", (unsigned)status, said.p);
+	buf_fini(&text);
+	buf_fini(&said);
+}
+
+#endif
+
 int
 main(void)
 {
@@ -433,6 +495,9 @@ main(void)
 		cmocka_unit_test(doc_parse__accepts_64_levels_and_not_65),
 		cmocka_unit_test(doc_parse__the_level_bound_holds_after_the_parser_grew),
 		cmocka_unit_test(doc_parse__refuses_texts_over_the_limit),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+		cmocka_unit_test(doc_parse__memory_that_cannot_be_had_is_no_fault_of_the_text),
+#endif
 		cmocka_unit_test(doc_parse__refuses_parts_over_the_encodings_length),
 		cmocka_unit_test(doc_parse__the_longest_encoding_fits),
 		cmocka_unit_test(doc_parse__appends_behind_what_is_there),

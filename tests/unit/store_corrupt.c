@@ -28,8 +28,9 @@ expect_refused(struct kit *k, const char *name)
 
 	k->f.text[0] = 0;
 	e = store_open(&k->o, &k->s, &k->f);
-	if (e != ERR_CORRUPT || strstr(k->f.text, name) == NULL)
-		fail_msg("opening with damaged %s: error %d, '%s'", name, e, k->f.text);
+	if (e != ERR_CORRUPT || k->f.code != F_StoredDamaged || strstr(k->f.text, name) == NULL)
+		fail_msg("opening with damaged %s: error %d, fault %d, '%s'", name, e,
+		    (int)k->f.code, k->f.text);
 }
 
 struct found {
@@ -53,6 +54,7 @@ expect_found(struct kit *k, const char *name)
 	struct found found = { 0 };
 
 	assert_int_equal(kit_check(k->dir, note_bad, &found, NULL, NULL, &k->f), ERR_CORRUPT);
+	assert_int_equal(k->f.code, F_StoredDamaged);
 	assert_int_equal(found.n, 1);
 	if (!str_starts(str_of(found.file), str_of(name)))
 		fail_msg("named %s instead of %s", found.file, name);
@@ -323,6 +325,7 @@ read_all_or_refuse(struct kit *k, const char *name, const char *good[5], unsigne
 
 	if (e != ERR_OK) {
 		assert_int_equal(e, ERR_CORRUPT);
+		assert_int_equal(k->f.code, F_StoredDamaged);
 		assert_non_null(strstr(k->f.text, name));
 		++*bad;
 		return;

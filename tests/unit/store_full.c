@@ -562,6 +562,8 @@ store_submit__takes_no_other_store_nor_an_older_one_for_its_own(void **state)
 		put_until_gone(k, &n);
 		assert_int_equal(rename(other, k->dir), 0);
 		await_corrupt(k, round == 1 ? "is another store" : "is not as it was left");
+		assert_int_equal(store_checkpoint(k->s, other, &k->f), ERR_IO);
+		assert_int_equal(k->f.code, F_ServiceUnavailable);
 		kit_close(k);
 		kit_shell("rm -rf", k->dir, away);
 		k->warned[0] = '\0';
