@@ -285,20 +285,27 @@ known(const struct worker *w, uint64_t job, uint32_t shard, uint32_t row)
 	return false;
 }
 
-/* Calls that are under way by the record alone: whether they were answered nobody knows any more. */
+/* Calls that are under way by the record alone: whether they were answered nobody knows any more. The record goes with their
+ * results, in one round: with the results alone, an undo or a start would have the calls end once more, by numbers of rows that
+ * may be free by then, or another's. */
 static void
 fail_lost(struct worker *w, struct job *j, uint32_t s)
 {
 	struct job_answer lost = { .fault = F_DeviceConnectionClosedRemotely,
 		.text = STR("the hub was started anew before the device had answered") };
 	uint32_t row, i = 0;
+	bool ended = false;
 
 	while ((row = part_called(w->shards[s], j, i)) != TABLE_NONE) {
-		if (known(w, j->number, s, row))
+		if (known(w, j->number, s, row)) {
 			i++;
-		else
-			part_answer(w->shards[s], j, row, &lost, &w->env);
+			continue;
+		}
+		part_answer(w->shards[s], j, row, &lost, &w->env);
+		ended = true;
 	}
+	if (ended)
+		jobs_save(w, w->shards[s], j);
 }
 
 static void
