@@ -228,6 +228,7 @@ front_new(struct world *w)
 	s->catalogue = w->box;
 	pthread_mutex_init(&s->policies_mutex, NULL);
 	front_policies_write(first);
+	wire_new_disk();
 	policies_free(first);
 }
 

@@ -7,7 +7,6 @@
 #define TOPIC_RES     "$iothub/twin/res/"
 #define TOPIC_DESIRED "$iothub/twin/PATCH/properties/desired/?$version="
 #define TOPIC_CALL    "$iothub/methods/POST/"
-#define LAST_FILTER   3 /* packet id of the last SUBSCRIBE */
 
 static const char *
 device_of(const struct world *w, const struct wire *d)
@@ -62,7 +61,9 @@ put_hello(struct world *w, struct wire *d, struct hello *h)
 {
 	static const uint16_t keeps_s[] = { 0, 0, 240, 1177 };
 
-	h->clean = rnd_below(&w->rnd, 2);
+	h->clean = d->clean = rnd_below(&w->rnd, 2);
+	if (d->clean)
+		*wire_durable(d->link) = false;
 	h->keep_alive_s = keeps_s[rnd_below(&w->rnd, 4)];
 	d->idle_us = SECOND *
 	    (h->keep_alive_s == 0 ? MQTT_IDLE_MAX_S : h->keep_alive_s + (h->keep_alive_s + 1u) / 2);
@@ -103,6 +104,7 @@ void
 wire_get(struct wire *d)
 {
 	put_publish(&d->to_hub, GET_TOPIC("g"), STR_NONE, 0);
+	d->nget++;
 }
 
 static void
@@ -110,7 +112,7 @@ subscribe(struct wire *d)
 {
 	put_filter(&d->to_hub, true, TOPIC_RES "#", 1);
 	put_filter(&d->to_hub, true, TOPIC_CALL "#", 2);
-	put_filter(&d->to_hub, true, "$iothub/twin/PATCH/properties/desired/#", LAST_FILTER);
+	put_filter(&d->to_hub, true, "$iothub/twin/PATCH/properties/desired/#", FILTERS);
 }
 
 void
@@ -120,7 +122,7 @@ wire_report(struct world *w, uint32_t link)
 	uint32_t number = ledger_note(w, OP_REPORT, device_of(w, d), module_of(d));
 	char topic[80];
 
-	if (rnd_below(&w->rnd, 6) == 0)
+	if (d->ngranted == FILTERS && rnd_below(&w->rnd, 6) == 0)
 		wire_get(d);
 	draw_properties(&w->rnd, true, &w->text);
 	world_put_own(w, number);
@@ -177,7 +179,14 @@ hear_connack(struct world *w, struct wire *d, struct str body)
 	if (!yes)
 		return;
 	wire_accepted(w, d);
-	subscribe(d);
+	*wire_durable(d->link) &= body.p[0] & 1; /* session present */
+	if (*wire_durable(d->link)) {
+		d->ngranted = FILTERS;
+		wire_get(d);
+		seen.resumed++;
+	} else {
+		subscribe(d);
+	}
 }
 
 static bool
@@ -231,7 +240,7 @@ hear_answer(struct world *w, struct wire *d, struct str topic, struct str payloa
 	(void)eat(&version, "$version=");
 	if (eat(&rid, "r"))
 		hear_report(d, number_in(rid), number_in(status), version);
-	else if (number_in(status) == 200 && is_current(d))
+	else if (d->nget-- > 0 && number_in(status) == 200 && is_current(d))
 		mirror_got(w, d->link, payload);
 }
 
@@ -280,16 +289,23 @@ id_of(struct str body)
 }
 
 static void
+hear_suback(struct wire *d, struct str body)
+{
+	if (body.n != 3 || (uint8_t)body.p[2] == SUBACK_REFUSED || ++d->ngranted < FILTERS)
+		return;
+	if (wire_is_youngest(d))
+		*wire_durable(d->link) = !d->clean;
+	wire_get(d);
+}
+
+static void
 hear_packet(struct world *w, struct wire *d, uint8_t first, struct str body)
 {
 	switch (first >> 4) {
 	case 2: hear_connack(w, d, body); break;
 	case 3: hear_publish(w, d, body); break;
 	case 4: telemetry_done(id_of(body)); break;
-	case 9:
-		if (id_of(body) == LAST_FILTER)
-			wire_get(d);
-		break;
+	case 9: hear_suback(d, body); break;
 	case 13: break; /* to a ping */
 	default: world_fail("a packet of the hub begins with %02x", first);
 	}

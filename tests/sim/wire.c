@@ -4,6 +4,7 @@
  *
  *   one that the hub has accepted, and that ends without a DISCONNECT, hands its will to its shard; one that has left does not
  *   a will that its shard has taken is in the log, once; one that it has not is told of by a line (LOG_WILL_LOST)
+ *   what was subscribed to with clean 0 is so after the next CONNECT, whatever was between
  *   silence ends a link, and nothing but silence does so in that name
  *   of two links of one identity the younger one stays; one whose policy has another key goes; shards know who has a link
  */
@@ -20,7 +21,8 @@ static struct {
 	struct mqtt_loop *ml;
 	struct wire *all;
 	struct wire *of[DEVICES_MAX * 2]; /* by link: accepted last */
-	uint64_t nwill_lost;              /* lines that say so */
+	bool durable[DEVICES_MAX * 2];
+	uint64_t nwill_lost; /* lines that say so */
 } wires;
 
 bool
@@ -39,6 +41,22 @@ struct wire *
 wire_of(uint32_t link)
 {
 	return wires.of[link];
+}
+
+bool *
+wire_durable(uint32_t link)
+{
+	return &wires.durable[link];
+}
+
+bool
+wire_is_youngest(const struct wire *d)
+{
+	const struct wire *first = wires.all;
+
+	while (first->link != d->link)
+		first = first->next;
+	return first == d;
 }
 
 static struct link *
@@ -128,6 +146,8 @@ stream_destroy(struct stream *s)
 	*at = d->next;
 	if (!w->dead)
 		check_will(d);
+	if (!d->accepted) /* perhaps it was, and nobody has heard so */
+		wires.durable[d->link] = false;
 	if (wires.of[d->link] == d) {
 		wires.of[d->link] = NULL;
 		w->session_epochs[d->link] = 0;
@@ -340,6 +360,8 @@ check_link(struct world *w, const struct wire *d)
 	if (w->mono_us - d->sent_us > 2 * d->idle_us + SLACK_US)
 		world_fail("the link of %s is silent for %lld s, and stays", w->ids[d->link / 2],
 		    (long long)((w->mono_us - d->sent_us) / SECOND));
+	if (d->nget > 0)
+		world_fail("%s asks for its twin, and is not answered", w->ids[d->link / 2]);
 	if (d->by_policy && !policies_hold(&d->pass))
 		world_fail("the link of %s was opened by a key that %s has no more",
 		    w->ids[d->link / 2], d->pass.name);
@@ -385,6 +407,12 @@ wire_up(struct world *w)
 	struct mqtt_options o = { .fleet = w->fleet, .catalogue = w->box, .nloop = 1 };
 
 	wires.ml = mqtt_loop_new(w->loop, &o);
+}
+
+void
+wire_new_disk(void)
+{
+	memset(wires.durable, 0, sizeof(wires.durable));
 }
 
 void

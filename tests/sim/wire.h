@@ -9,6 +9,8 @@
 #include "policies.h"
 #include "world.h"
 
+#define FILTERS 3u /* that each subscribes to */
+
 struct told { /* what the shard has said of a report, before the device reads it */
 	uint32_t number;
 	enum fault_code code;
@@ -19,9 +21,12 @@ struct wire {
 	struct stream stream; /* first */
 	struct wire *next;
 	uint32_t link;
-	bool accepted;       /* CONNACK has come */
-	bool goodbye, left;  /* DISCONNECT is written; the hub has read it */
-	bool willed;         /* the hub has handed the will to its shard */
+	bool accepted;      /* CONNACK has come */
+	bool goodbye, left; /* DISCONNECT is written; the hub has read it */
+	bool willed;        /* the hub has handed the will to its shard */
+	bool clean;
+	unsigned ngranted;   /* filters; FILTERS: it hears all */
+	uint32_t nget;       /* asked for, and not yet answered */
 	bool by_policy;      /* it connects with pass */
 	bool policy_refused; /* the log says that it is for that */
 	struct pass pass;
@@ -36,6 +41,7 @@ struct wire {
 /* ---- wire.c ---- */
 
 bool wire_takes(uint32_t link); /* such links are wires */
+void wire_new_disk(void);       /* no session is kept there */
 void wire_up(struct world *w);  /* a process begins */
 void wire_stop(void);           /* every session ends */
 void wire_down(void);           /* behind the end of its loop */
@@ -55,6 +61,9 @@ struct wire *wire_of(uint32_t link);
 void wire_accepted(struct world *w, struct wire *d);
 void wire_breaks(struct world *w, uint32_t link); /* the link is lost */
 
+/* A session of this link that outlives it has all filters, as SUBACKs have said. */
+bool *wire_durable(uint32_t link);
+bool wire_is_youngest(const struct wire *d); /* of its identity's */
 /* One that has not been accepted yet is lost; false: there is none. */
 bool wire_gives_up(uint32_t link);
 

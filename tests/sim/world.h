@@ -115,6 +115,7 @@ extern struct world *the_world;
 	X(repaired)                                                                                \
 	X(wills)    /* that must be in the log */                                                  \
 	X(wired)    /* sessions that spoke MQTT */                                                 \
+	X(resumed)  /* of those, with the filters of a former one */                               \
 	X(links)    /* of those, looked at */                                                      \
 	X(reports)  /* of those, whose answers were read */                                        \
 	X(silent)   /* links that ended for silence */                                             \
