@@ -188,6 +188,69 @@ csv__faults_name_line_and_column(void **state)
 	seen_fini(&s);
 }
 
+/* A bound is a bound: the last that fits is taken, the next is named. */
+static void
+csv__bounds_of_columns_steps_and_cells(void **state)
+{
+	struct buf text = { 0 };
+	struct fault f;
+	struct seen s;
+
+	(void)state;
+	for (int over = 0; over < 2; over++) {
+		text.n = 0;
+		buf_cstr(&text, "id");
+		for (int i = 1; i < 4096 + over; i++)
+			buf_printf(&text, ",tags.c%d", i);
+		buf_putc(&text, '\0');
+		if (over)
+			refuse(text.p, "line 1: there are more than 4096 columns");
+		else
+			expect(text.p, "");
+
+		text.n = 0;
+		buf_cstr(&text, "id,tags");
+		for (int i = 0; i < 64 + over; i++)
+			buf_cstr(&text, ".a");
+		buf_putc(&text, '\0');
+		if (over)
+			refuse(text.p, "there are too many");
+		else
+			expect(text.p, "");
+
+		text.n = 0;
+		buf_cstr(&text, "id,tags.a\nd,1\ne,");
+		for (int i = 0; i < (1 << 20) + over; i++)
+			buf_putc(&text, 'x');
+		buf_putc(&text, '\0');
+		assert_int_equal(read_text(&s, text.p, &f), over ? ERR_SYNTAX : ERR_OK);
+		assert_int_equal(s.n, over ? 1 : 2);
+		if (over)
+			assert_non_null(strstr(f.text, "line 3: a cell is larger than 1 MB"));
+		seen_fini(&s);
+	}
+	buf_fini(&text);
+}
+
+/* The heading says what separates; the last line needs no end, an empty one is none. */
+static void
+csv__separators_quotes_and_ends_of_lines(void **state)
+{
+	static const char one[] = "{\"id\":\"d\",\"tags\":{\"a\":\"x\"}}\n";
+
+	(void)state;
+	expect("id,tags.a\nd,x", one);
+	expect("id;tags.a\r\nd;x\r\n", one);
+	expect("id\ttags.a\n\n\nd\tx\n\n", one);
+	expect("\"id\",\"tags.a\"\n\"d\",\"x\"\n", one);
+	expect("id;tags.a\nd;\"x,;\"\"y\"\n", "{\"id\":\"d\",\"tags\":{\"a\":\"x,;\\\"y\"}}\n");
+	refuse("\"id,tags.a\";x\n", "column id,tags.a"); /* the comma is the title's */
+	expect("id,tags.a\n", "");
+	expect("tags.a,id\nx\ry,d\n", "{\"id\":\"d\",\"tags\":{\"a\":\"x\\ry\"}}\n");
+	refuse(
+	    "id,tags.a\nd,\"x\"y\n", "line 2: a quote that opens a cell is not closed at its end");
+}
+
 #define KEYS "\"authentication\":{\"type\":\"sas\",\"symmetricKey\":{\"primaryKey\":\"p\"}}"
 
 static void
@@ -318,6 +381,8 @@ main(void)
 		cmocka_unit_test(csv__cells_have_the_type_that_they_look_like),
 		cmocka_unit_test(csv__members_of_an_identity),
 		cmocka_unit_test(csv__faults_name_line_and_column),
+		cmocka_unit_test(csv__bounds_of_columns_steps_and_cells),
+		cmocka_unit_test(csv__separators_quotes_and_ends_of_lines),
 		cmocka_unit_test(state__of_todays_release),
 		cmocka_unit_test(state__of_earlier_releases),
 		cmocka_unit_test(state__cut_short_is_refused),
