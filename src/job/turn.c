@@ -144,6 +144,12 @@ part_answer(struct shard *sh, const struct job *j, uint32_t row, const struct jo
 	if (p == NULL || p->work == NULL || !part_lands(&p->work->now, row, &done.began_us))
 		return;
 	p->work->moved = true;
+	if (row_at(sh, row)->id == NULL) {
+		/* Its device has gone, and the result that it has left stands: only a stop between two rounds of a former program, which wrote results
+		 * before the part, leaves such a call. */
+		p->work->now.failed += !a->canceled;
+		return;
+	}
 	if (a->canceled) {
 		done.kind = RESULT_CANCELED;
 		result_write(sh, p, row_at(sh, row), &done, env);

@@ -409,6 +409,63 @@ part__J22_so_many_calls_are_under_way_and_the_next_waits(void **state)
 	end(&k, j);
 }
 
+/* The key of a row's result, in `out`. */
+static struct str
+result_name(const struct kit *k, uint32_t row, struct buf *out)
+{
+	out->n = 0;
+	result_key(out, k->sh->index, NUMBER, row);
+	return buf_view(out);
+}
+
+/* A former program wrote the results of lost calls before the part: stopped in between, with its device deleted, it left a part that lists
+ * a call of a row that is nobody's. */
+static void
+part__J27_a_lost_call_of_a_device_that_has_gone_leaves_no_result_without_a_name(void **state)
+{
+	struct job_answer lost = { .fault = F_DeviceConnectionClosedRemotely, .text = STR("lost") };
+	struct job_result r = { 0 };
+	char room[HUB_PREFIX_MAX];
+	struct buf part = { 0 };
+	struct hub_target t;
+	struct kit_row *stored;
+	struct str key;
+	unsigned records;
+	struct job *j;
+	struct kit k;
+	uint32_t row = 0;
+
+	(void)state;
+	devices(&k);
+	j = begin(&k, CALLS);
+	row = part_row(k.sh, j, &records);
+	assert_int_equal(row, row_of(&k, "a"));
+	assert_int_not_equal(row, 0); /* that is c's, whose turn it is not */
+	assert_true(part_step(k.sh, j, false, &k.env));
+	save(&k, j);
+	key = part_key(PART_KEY, k.sh->index, NUMBER, room);
+	stored = rows_find(&k.store, RECORD_COMMON, key);
+	buf_str(&part, buf_view(&stored->value));
+	assert_int_equal(kit_delete(&k, "a", NULL), F_NONE); /* leaves its result */
+	assert_true(result_of(&k, row, &r));
+	stored = rows_find(&k.store, RECORD_COMMON, key);
+	stored->value.n = 0;
+	buf_str(&stored->value, buf_view(&part));
+	kit_restart_all(&k);
+	know(&k, j);
+	assert_int_equal(part_called(k.sh, j, 0), row);
+	part_answer(k.sh, j, row, &lost, &k.env);
+	save(&k, j);
+	assert_int_equal(part_called(k.sh, j, 0), TABLE_NONE);
+	assert_int_equal(part_find(k.sh, NUMBER)->work->now.failed, 1);
+	assert_int_equal(shown(&k, row, &t), TARGET_FAILED);
+	assert_true(str_eq(t.device, STR("a")));
+	stored = rows_find(&k.store, RECORD_COMMON, result_name(&k, 0, &part));
+	assert_null(stored);
+	buf_fini(&part);
+	end(&k, j);
+}
+
 /* A job that is known no more: its results, then its part. */
 static void
 part__J17_what_a_forgotten_job_has_left_goes(void **state)
@@ -451,6 +508,8 @@ main(void)
 		cmocka_unit_test(part__a_target_whose_deletion_fails_has_its_turn),
 		cmocka_unit_test(part__J15_J19_who_had_no_turn_when_it_stopped),
 		cmocka_unit_test(part__J22_so_many_calls_are_under_way_and_the_next_waits),
+		cmocka_unit_test(
+		    part__J27_a_lost_call_of_a_device_that_has_gone_leaves_no_result_without_a_name),
 		cmocka_unit_test(part__J17_what_a_forgotten_job_has_left_goes),
 	};
 
