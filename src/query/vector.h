@@ -130,6 +130,24 @@ void vector_wrote(struct vector *v);
 /* The path's column, or NULL: to be judged by, or to be built. */
 void vector_turn_to(struct vector *v, uint32_t slot, struct column *c);
 void judge_bind(struct vector *v);
+/* The truth of a leaf on the values in v->bound; with this one as its only value. */
+uint8_t leaf_eval(struct vector *v, const struct leaf *l);
+uint8_t leaf_eval_value(struct vector *v, const struct leaf *l, struct value value);
+/* Is there a constant with this hash? */
+static inline bool
+leaf_has_hash(const struct leaf *l, uint32_t h)
+{
+	uint32_t lo = 0, hi = l->nhash;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (l->hashes[mid] < h)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < l->nhash && l->hashes[lo] == h;
+}
 /* Groups: forget what belonged to another shard. */
 void tallies_open(struct vector *v);
 /* Of the block [from, from + n): the rows whose groups or numbers are not in columns are asked. */
