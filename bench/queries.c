@@ -94,8 +94,8 @@ ask(const char *text, bool show)
 	hub.bytes = w->task->page->rows.rest.n;
 	hub.facts = query_task_of(w->task)->seen;
 	if (show)
-		fprintf(stderr, "%s\n  %.300s\n", text,
-		    w->task->page->rows.rest.n > 0 ? w->task->page->rows.rest.p : "");
+		fprintf(stderr, "%s\n  %.*s\n", text, (int)(hub.bytes < 300 ? hub.bytes : 300),
+		    hub.bytes > 0 ? w->task->page->rows.rest.p : "");
 	tour_free(w);
 	return ms;
 }

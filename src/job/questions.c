@@ -177,10 +177,11 @@ results_up_to(struct results_task *rt, const struct hub_targets *ts, struct slic
 		t->bookmark.row = (uint64_t)row + 1;
 		if (slice_spent(slice, 1))
 			return STEP_OVER;
-		if (row == stored) {
-			slice->need.kind = NEED_NEXT;
-			return STEP_NEED;
-		}
+		if (row != stored)
+			continue;
+		slice->next(slice->ctx);
+		if ((e = stored_row(&slice->need, &stored)) != ERR_OK)
+			return results_fail(t, e);
 	}
 	return STEP_DONE;
 }

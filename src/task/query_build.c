@@ -68,21 +68,18 @@ take_records(struct query_task *q, struct shard *sh, struct slice *slice)
 	q->seen.shown++;
 }
 
-/* What has come of the range: STEP_NEED, the next record; STEP_DONE: it is through, or cannot be read so; row by row it is said
- * why. */
+/* What has come of the range: STEP_OVER, its slice is; STEP_DONE: it is through, or cannot be read so; row by row it is said why. */
 static enum step
 range_goes_on(struct query_task *q, struct shard *sh, struct slice *slice)
 {
 	struct task_need *need = &slice->need;
 
-	if (need->e == ERR_OK) {
+	for (; need->e == ERR_OK; slice->next(slice->ctx)) {
 		take_records(q, sh, slice);
 		if (slice_spent(slice, SLICE_LOOK_EVERY / RECORDS_A_LOOK)) {
 			vector_swept(q->vector, need->key, false);
 			return STEP_OVER;
 		}
-		need->kind = NEED_NEXT;
-		return STEP_NEED;
 	}
 	q->sweeping = false;
 	q->stuck = need->e != ERR_END;

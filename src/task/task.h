@@ -31,11 +31,12 @@ struct page;
 /* ---- what a step needs ---- */
 
 enum need_kind {
-	NEED_ROW,   /* records of a row that are not in memory: task_has */
-	NEED_KEY,   /* the same of an identity by its key, for what may not be there yet */
-	NEED_RANGE, /* stored records in the order of their keys: the first one from `from` on */
-	NEED_NEXT,  /* the one behind it. The range ends with the step that is no STEP_NEED */
-	NEED_LEAVE  /* to make so many columns: who asks may make some at a time */
+	NEED_ROW, /* records of a row that are not in memory: task_has */
+	NEED_KEY, /* the same of an identity by its key, for what may not be there yet */
+	/* stored records in the order of their keys: the first one from `from` on. slice.next gives the one behind it, until the step is over that
+	 * was given the first */
+	NEED_RANGE,
+	NEED_LEAVE /* to make so many columns: who asks may make some at a time */
 };
 
 struct task_need {
@@ -47,7 +48,7 @@ struct task_need {
 	struct buf to;
 	bool once;        /* NEED_RANGE: what is read is not worth a place in the store's memory */
 	uint32_t columns; /* NEED_LEAVE */
-	/* The answer. ERR_OK; NEED_ROW, NEED_KEY: ERR_CORRUPT, ERR_IO, and the fault says so; NEED_RANGE, NEED_NEXT: ERR_END
+	/* The answer. ERR_OK; NEED_ROW, NEED_KEY: ERR_CORRUPT, ERR_IO, and the fault says so; NEED_RANGE: ERR_END
 	 * behind the last one, ERR_CORRUPT, ERR_IO; NEED_LEAVE: ERR_FULL, not in this slice. Views stand until the next step is over. */
 	bool answered; /* since the step that asked */
 	enum err e;
@@ -77,6 +78,8 @@ extern const char *const lap_names[LAPS]; /* "parse", ... */
 struct slice {
 	void *ctx;
 	bool (*over)(void *ctx); /* the time is up */
+	/* The next record of a range is the need's answer: at once, as a step for each would cost what it costs to take one. */
+	void (*next)(void *ctx);
 	/* the time since the last one belongs to this; NULL: nobody asks */
 	void (*lap)(void *ctx, enum lap lap);
 	/* Of tasks that write: the round has no room for more, so it is over; a row has been written, env is right for the next. */

@@ -66,6 +66,15 @@ reader_give(struct reader *rd, struct task_need *need)
 		need->values[rd->at[i].kind] = rd->at[i].value;
 }
 
+static void
+reader_next(void *ctx)
+{
+	struct worker *w = ctx;
+
+	advance(&w->reader.at[0]);
+	reader_give(&w->reader, &w->slice.need);
+}
+
 /* ---- a slice ---- */
 
 static bool
@@ -117,6 +126,7 @@ slice_init(struct worker *w)
 {
 	w->slice = (struct slice){ .ctx = w,
 		.over = time_is_up,
+		.next = reader_next,
 		.full = round_is_full,
 		.wrote = row_is_written,
 		.scratch = &w->query_scratch,
@@ -143,10 +153,6 @@ need_met(struct worker *w, struct shard *sh)
 		if (need->e == ERR_OK)
 			reader_give(rd, need);
 		break;
-	case NEED_NEXT:
-		advance(&rd->at[0]);
-		reader_give(rd, need);
-		break;
 	case NEED_LEAVE:
 		need->e = w->touring == NULL || tour_may_build(w->touring, need->columns)
 		    ? ERR_OK
@@ -159,7 +165,7 @@ need_met(struct worker *w, struct shard *sh)
 static bool
 is_told(const struct task *t, enum need_kind kind)
 {
-	return t->kind->tolerant || kind == NEED_RANGE || kind == NEED_NEXT || kind == NEED_LEAVE;
+	return t->kind->tolerant || kind == NEED_RANGE || kind == NEED_LEAVE;
 }
 
 enum step

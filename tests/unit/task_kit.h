@@ -51,12 +51,15 @@ stepper_wrote(void *ctx, struct shard *sh)
 	kit_commit(st->k);
 }
 
+static UNUSED void stepper_next(void *ctx);
+
 static UNUSED void
 stepper_init(struct stepper *st, struct kit *k, size_t column_bytes)
 {
 	*st = (struct stepper){ .k = k };
 	st->slice = (struct slice){ .ctx = st,
 		.over = stepper_over,
+		.next = stepper_next,
 		.full = stepper_full,
 		.wrote = stepper_wrote,
 		.scratch = &st->scratch,
@@ -152,6 +155,14 @@ stepper_range(struct stepper *st, bool first)
 }
 
 static UNUSED void
+stepper_next(void *ctx)
+{
+	struct stepper *st = ctx;
+
+	st->slice.need.e = stepper_range(st, false);
+}
+
+static UNUSED void
 stepper_meets(struct stepper *st)
 {
 	struct task_need *need = &st->slice.need;
@@ -165,7 +176,6 @@ stepper_meets(struct stepper *st)
 		need->e = stepper_fill(st, need->records);
 		break;
 	case NEED_RANGE: need->e = stepper_range(st, true); break;
-	case NEED_NEXT: need->e = stepper_range(st, false); break;
 	case NEED_LEAVE:
 		st->leaves++;
 		need->e = st->no_leave ? ERR_FULL : ERR_OK;
