@@ -519,6 +519,17 @@ kit_send(struct kit *k, enum op_kind kind, const char *device, const char *json)
 	fleet_submit(k->fleet, kit_work(k, kind, device, json));
 }
 
+/* Is this one among those that came back? Others may be under way. Under k->mu. */
+static UNUSED bool
+kit_is_back(const struct kit *k, const struct work *w)
+{
+	unsigned i = 0;
+
+	while (i < k->nback && k->back[i] != w)
+		i++;
+	return i < k->nback;
+}
+
 /* Send it, wait for it: its answer is in k->reply. Forgets what came back before. */
 static UNUSED enum fault_code
 kit_do_work(struct kit *k, struct work *w)
@@ -527,7 +538,7 @@ kit_do_work(struct kit *k, struct work *w)
 
 	kit_forget(k);
 	fleet_submit(k->fleet, w);
-	kit_await(k, k->nback > 0);
+	kit_await(k, kit_is_back(k, w));
 	k->reply = w->reply;
 	body.n = 0;
 	buf_str(&body, buf_view(&w->reply.body));
