@@ -24,6 +24,11 @@ enum { A, /* one */
 	B /* the last one, which
 	   * goes on */
 };
+struct b {
+	int64_t (*patience_us)(const struct worker
+	        *w); /* how long nothing is to be done */
+	int64_t (*whole_us)(const struct worker *w); /* of one line */
+};
 static const char *const texts[] = { "/*", "*/", "\"/*" };
 /*
  * int torn; /* not code
@@ -35,4 +40,4 @@ f(void) /* a function's type has a line of its own */
 }
 C
 found=$("$here/../scripts/torn" "$file" | sed 's/^[^:]*:\([0-9]*\):.*/\1/' | tr '\n' ' ' || true)
-[ "$found" = "1 4 6 8 16 " ] || { echo "found lines $found"; exit 1; }
+[ "$found" = "1 4 6 8 16 20 " ] || { echo "found lines $found"; exit 1; }

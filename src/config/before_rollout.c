@@ -7,15 +7,6 @@ is_leaf(struct doc d)
 	return doc_kind(d) != DOC_OBJECT || doc_count(d) == 0;
 }
 
-static bool
-member_end(struct doc_writer *dw, size_t from, bool some)
-{
-	doc_end(dw);
-	if (!some)
-		dw->out->n = from; /* a member that came out empty is none */
-	return some;
-}
-
 static bool take_below(
     struct doc_writer *dw, struct doc patch, struct doc have, const struct stamp *stamps);
 
@@ -34,7 +25,7 @@ take_all(struct doc_writer *dw, struct str key, struct doc have, const struct st
 	}
 	doc_key(dw, key);
 	doc_begin_object(dw, 0);
-	return member_end(dw, from, take_below(dw, DOC_NONE, have, stamps));
+	return doc_end_some(dw, from, take_below(dw, DOC_NONE, have, stamps));
 }
 
 /* patch DOC_NONE: all of have goes. */
@@ -55,7 +46,7 @@ take_below(struct doc_writer *dw, struct doc patch, struct doc have, const struc
 		if (doc_kind(p) == DOC_OBJECT && doc_kind(h) == DOC_OBJECT) {
 			doc_key(dw, key);
 			doc_begin_object(dw, 0);
-			some |= member_end(dw, from, take_below(dw, p, h, stamps));
+			some |= doc_end_some(dw, from, take_below(dw, p, h, stamps));
 		} else {
 			some |= take_all(dw, key, h, stamps);
 		}
@@ -76,7 +67,7 @@ before_rollout_take(
 		size_t from = out->n;
 
 		doc_begin_object(&dw, 0);
-		some |= member_end(&dw, from, take_below(&dw, c->paths[i].patch, have, stamps));
+		some |= doc_end_some(&dw, from, take_below(&dw, c->paths[i].patch, have, stamps));
 	}
 	doc_end(&dw);
 	return some;
@@ -99,7 +90,7 @@ put_missing(struct doc_writer *dw, struct doc before_rollout, struct doc have, s
 		if (!is_leaf(f)) {
 			doc_key(dw, key);
 			doc_begin_object(dw, 0);
-			some |= member_end(dw, from, put_missing(dw, f, h, w));
+			some |= doc_end_some(dw, from, put_missing(dw, f, h, w));
 		} else if (!doc_defined(h) && !doc_defined(w)) {
 			doc_key(dw, key);
 			doc_put_copy(dw, 0, f);

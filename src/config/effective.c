@@ -126,15 +126,6 @@ merge_path(struct effective *e, const struct configuration *c, uint32_t path)
 
 /* ---- nulls (J-59) ---- */
 
-static bool
-member_end(struct doc_writer *dw, size_t from, bool some)
-{
-	doc_end(dw);
-	if (!some)
-		dw->out->n = from; /* a member that came out empty is none */
-	return some;
-}
-
 static void
 put_gone(struct doc_writer *dw, struct str key)
 {
@@ -159,7 +150,7 @@ null_unite(struct doc_writer *dw, struct str key, struct doc a, struct doc b, st
 		return false;
 	doc_key(dw, key);
 	doc_begin_object(dw, 0);
-	return member_end(dw, from, nulls_unite(dw, a, b, want));
+	return doc_end_some(dw, from, nulls_unite(dw, a, b, want));
 }
 
 static bool
@@ -341,7 +332,7 @@ uncontested_member(struct doc_writer *dw, struct str key, struct doc have, struc
 			return true;
 		}
 		doc_begin_object(dw, doc_stamp(have));
-		return member_end(dw, from, uncontested(dw, have, said));
+		return doc_end_some(dw, from, uncontested(dw, have, said));
 	}
 	return false;
 }
@@ -438,7 +429,7 @@ differs(struct doc_writer *dw, struct doc was, struct doc now, const struct stam
 			from = dw->out->n;
 			doc_key(dw, key);
 			doc_begin_object(dw, 0);
-			some |= member_end(dw, from, differs(dw, old, v, stamps, version));
+			some |= doc_end_some(dw, from, differs(dw, old, v, stamps, version));
 		} else {
 			doc_key(dw, key);
 			doc_put_copy(dw, 0, v);

@@ -116,6 +116,8 @@ void doc_key(struct doc_writer *dw, struct str key); /* before each member's val
 void doc_begin_object(struct doc_writer *dw, uint32_t stamp);
 void doc_begin_array(struct doc_writer *dw, uint32_t stamp);
 void doc_end(struct doc_writer *dw); /* closes the innermost container */
+/* The same of a member that began at `from` of the buffer, its key included; without anything in it it is none. Answers `some`. */
+bool doc_end_some(struct doc_writer *dw, size_t from, bool some);
 /* Copy a whole node. Every node of the copy gets `stamp` (its own stamps are dropped, widths may differ). */
 void doc_put_copy(struct doc_writer *dw, uint32_t stamp, struct doc d);
 /* Copy a whole node of the same stamp width with its stamps: one memcpy. */

@@ -131,6 +131,15 @@ doc_end(struct doc_writer *dw)
 	node_end(dw, put_end(tag, (uint8_t *)dw->out->p + dw->out->n, kind));
 }
 
+bool
+doc_end_some(struct doc_writer *dw, size_t from, bool some)
+{
+	doc_end(dw);
+	if (!some)
+		dw->out->n = from;
+	return some;
+}
+
 void
 doc_put_copy(struct doc_writer *dw, uint32_t stamp, struct doc d)
 {

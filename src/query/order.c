@@ -235,10 +235,10 @@ merge_rows(struct query_order *into, struct str body, struct doc_parser *ps, str
 		uint64_t turn = rd_varint(&r);
 		struct str key = rd_lstr(&r), json = rd_lstr(&r);
 
-		if (r.bad || !is_json(ps, json, &doc))
+		if (r.bad)
 			e = ERR_CORRUPT;
-		else if (is_first(into, key, turn))
-			e = keep(into, turn, key, json, f);
+		else if (is_first(into, key, turn)) /* no other one is shown to anybody */
+			e = is_json(ps, json, &doc) ? keep(into, turn, key, json, f) : ERR_CORRUPT;
 	}
 	if (e == ERR_OK && (r.bad || r.p != r.end))
 		e = ERR_CORRUPT;

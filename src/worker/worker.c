@@ -183,8 +183,8 @@ worker_finished(struct worker *w)
  */
 static const struct {
 	void (*turn)(struct worker *w);
-	int64_t (*patience_us)(const struct worker
-	        *w); /* how long nothing is to be done; 0: now; -1: until something comes */
+	/* how long nothing is to be done; 0: now; -1: until something comes */
+	int64_t (*patience_us)(const struct worker *w);
 	bool writes; /* nothing is, while the hub stops or a repair is to be written */
 } parts_of_turn[] = {
 	{ serve_turn, serve_patience_us, false },

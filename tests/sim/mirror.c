@@ -39,17 +39,6 @@ mirror_all_off(void)
 		mirror_off(i);
 }
 
-static struct doc
-parsed(struct world *w, struct str json)
-{
-	struct doc_parsed info;
-
-	w->doc.n = 0;
-	if (doc_parse(w->parser, json, &w->doc, &info, NULL) != ERR_OK)
-		world_fail("no JSON: " STR_FMT, STR_ARG(json));
-	return doc_of(buf_view(&w->doc));
-}
-
 static void
 take_own(struct mirror *m, struct doc desired)
 {
@@ -63,7 +52,7 @@ void
 mirror_got(struct world *w, uint32_t link, struct str json)
 {
 	struct mirror *m = &mirrors[link];
-	struct doc desired = doc_getc(parsed(w, json), "desired");
+	struct doc desired = doc_getc(world_doc(w, json), "desired");
 
 	*m = (struct mirror){ .live = true,
 		.version = (uint64_t)doc_int(doc_getc(desired, "$version")) };
@@ -82,7 +71,7 @@ mirror_told(struct world *w, uint32_t link, uint64_t version, struct str json)
 		    link % 2 ? "/m0" : "", (unsigned long long)m->version,
 		    (unsigned long long)version);
 	m->version = version;
-	take_own(m, parsed(w, json));
+	take_own(m, world_doc(w, json));
 	seen.told++;
 }
 

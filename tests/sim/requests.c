@@ -193,17 +193,6 @@ request_work_back(struct world *w, const struct work *k)
 
 /* ---- what is asked ---- */
 
-static struct doc
-parsed(struct world *w, struct str json)
-{
-	struct doc_parsed info;
-
-	w->doc.n = 0;
-	if (doc_parse(w->parser, json, &w->doc, &info, NULL) != ERR_OK)
-		world_fail("no JSON: " STR_FMT, STR_ARG(json));
-	return doc_of(buf_view(&w->doc));
-}
-
 /* /AREA/{device}[/modules/{module}] */
 static void
 put_path(struct asked *a, const char *area, const char *device, const char *module)
@@ -319,7 +308,7 @@ hear_policies(struct world *w, struct asked *a, int status, struct str body)
 
 	if (status != 200)
 		return;
-	it = doc_iter(parsed(w, body));
+	it = doc_iter(world_doc(w, body));
 	while (doc_next(&it, &key, &d)) {
 		struct doc_iter rights = doc_iter(doc_getc(d, "rights"));
 		struct policy p = { doc_text(doc_getc(d, "name")), 0,
@@ -348,7 +337,7 @@ hear_rotation(struct world *w, struct asked *a, int status, struct str body)
 		if (status == 200)
 			world_fail("nobody's policy has a new key");
 	} else if (status == 200) {
-		policies_rotated(&a->rotation, parsed(w, body));
+		policies_rotated(&a->rotation, world_doc(w, body));
 	} else if (memmem(body.p, body.n, IN_FORCE, sizeof(IN_FORCE) - 1) != NULL) {
 		policies_unsynced(&a->rotation);
 	} else {
@@ -417,7 +406,7 @@ hear_failed(struct asked *a, struct doc line)
 static void
 hear_bulk(struct world *w, struct asked *a, int status, struct str body)
 {
-	struct doc d = parsed(w, body), flag = doc_getc(d, "isSuccessful"), line;
+	struct doc d = world_doc(w, body), flag = doc_getc(d, "isSuccessful"), line;
 	struct doc_iter it = doc_iter(doc_getc(d, "errors"));
 	uint32_t nfailed = 0, nworked = 0;
 	struct str key;

@@ -33,6 +33,17 @@ world_fail(const char *format, ...)
 	abort();
 }
 
+struct doc
+world_doc(struct world *w, struct str json)
+{
+	struct doc_parsed info;
+
+	w->doc.n = 0;
+	if (doc_parse(w->parser, json, &w->doc, &info, NULL) != ERR_OK)
+		world_fail("no JSON: " STR_FMT, STR_ARG(json));
+	return doc_of(buf_view(&w->doc));
+}
+
 /* ---- time and randomness (the linker's --wrap) ---- */
 
 int64_t __wrap_clock_mono_us(void);

@@ -147,6 +147,8 @@ void world_step(struct world *w, unsigned kind, uint64_t number);
 unsigned world_draw_kind(struct rnd *r);
 unsigned world_kinds(void);
 
+/* JSON that the hub has written, as a doc in w->doc, until the next one. */
+struct doc world_doc(struct world *w, struct str json);
 /* Says why, and ends the process. */
 void world_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
