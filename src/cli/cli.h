@@ -97,8 +97,8 @@ enum option {
 	OPTION_COUNT
 };
 /* clang-format on */
-_Static_assert(OPTION_COUNT <= 64, "a command's options are bits");
-#define OPT(id) (UINT64_C(1) << OPT_##id)
+_Static_assert(OPTION_COUNT <= OPTION_ROWS_MAX, "a command's options are bits");
+#define OPT(id) OPTION_BIT(OPT_##id)
 
 /* Who speaks to a running hub takes these; where output can be JSON or table, the last two. */
 #define OPTS_HUB    (OPT(DATA) | OPT(CONNECTION) | OPT(CA) | OPT(TIMEOUT))
@@ -116,7 +116,7 @@ struct command {
 	const char *name;     /* one word, or two: "device create" */
 	const char *operands; /* for the usage line */
 	unsigned least, most; /* operands, at most ARGS_MAX */
-	uint64_t options;     /* OPT bits */
+	option_set options;   /* OPT bits */
 	/* Exactly one of the two; both return an exit code. `raw` reads its own words, by a table of its own. */
 	int (*run)(const struct args *a);
 	int (*raw)(int argc, char **argv);

@@ -147,7 +147,7 @@ put_owners(struct buf *out, const struct manual *m, unsigned row)
 static void
 put_options(struct buf *out, const struct manual *m)
 {
-	struct option_table t = command_options(&(struct command){ .options = UINT64_MAX });
+	struct option_table t = command_options(&(struct command){ .options = ~(option_set)0 });
 
 	put_section(out, "OPTIONS");
 	buf_cstr(out, "Which of them a command takes stands with the command.\n");

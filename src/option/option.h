@@ -36,11 +36,16 @@ struct option_spec {
 	size_t at;             /* the owner's: where it keeps the value */
 };
 
+/* Bits, one for each row of a table. */
+#define OPTION_ROWS_MAX 128
+__extension__ typedef unsigned __int128 option_set;
+#define OPTION_BIT(row) ((option_set)1 << (row))
+
 /* Rows, of which a command takes some. Of rows with one name it takes at most one. */
 struct option_table {
 	const struct option_spec *v;
-	unsigned n;     /* at most 64 */
-	uint64_t taken; /* bit i: row i */
+	unsigned n; /* at most OPTION_ROWS_MAX */
+	option_set taken;
 };
 
 static inline bool

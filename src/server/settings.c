@@ -153,6 +153,6 @@ static const struct option_spec rows[] = {
 /* clang-format on */
 
 #define NROW ((unsigned)(sizeof(rows) / sizeof(rows[0])))
-_Static_assert(NROW < 64, "rows are bits");
+_Static_assert(NROW < OPTION_ROWS_MAX, "rows are bits");
 
-const struct option_table server_settings = { rows, NROW, (UINT64_C(1) << NROW) - 1 };
+const struct option_table server_settings = { rows, NROW, OPTION_BIT(NROW) - 1 };

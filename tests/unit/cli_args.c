@@ -112,7 +112,7 @@ static void
 args__each_row_is_whole(void **state)
 {
 	static const struct command all = { .name = "all",
-		.options = (UINT64_C(2) << (OPTION_COUNT - 1)) - 1 };
+		.options = OPTION_BIT(OPTION_COUNT) - 1 };
 	struct option_table t = command_options(&all);
 	char why[WHY_MAX];
 	uint64_t number;
