@@ -246,7 +246,8 @@ parse_args(struct parser *p, const struct token *name, const struct function *f)
 static struct expr *
 parse_call(struct parser *p, const struct token *name)
 {
-	const struct function *f = function_find(name->text, p->extensions);
+	const struct function *f = function_find(
+	    name->text, p->extensions ? LANG_QUERY | LANG_QUERY_EXTENDED : LANG_QUERY);
 	struct expr *e;
 
 	if (!enter(p))

@@ -35,13 +35,15 @@ eval_arith(const struct row *r, const struct expr *e)
 static struct value
 eval_call(const struct row *r, const struct expr *e)
 {
-	struct value args[QUERY_ARGS_MAX];
+	struct value args[VALUE_ARGS_MAX];
+	struct value v;
 	unsigned n = 0;
 
 	for (const struct expr *c = e->first; c != NULL; c = c->next)
 		args[n++] = c->kind == E_PATH ? path_value(r, c->path, e->function->deep)
 		                              : expr_value(r, c);
-	return e->function->call(&r->s->values, args, n);
+	v = e->function->call(&r->s->values, args, n);
+	return v.kind == V_NUMBER ? value_number(v.number) : v; /* */
 }
 
 static struct value
@@ -72,17 +74,11 @@ eval_compare(const struct row *r, const struct expr *e)
 	return value_compare(e->relop, &a, &b);
 }
 
-static enum truth
-invert(enum truth t)
-{
-	return t == IS_UNDEFINED ? t : t == IS_TRUE ? IS_FALSE : IS_TRUE;
-}
-
 /* AND is false as soon as one operand is, OR true; else undefined if one is. */
 static enum truth
 eval_logic(const struct row *r, const struct expr *e, enum truth decides)
 {
-	enum truth result = invert(decides);
+	enum truth result = truth_not(decides);
 
 	for (const struct expr *c = e->first; c != NULL; c = c->next) {
 		enum truth t = expr_truth(r, c);
@@ -102,7 +98,7 @@ expr_truth(const struct row *r, const struct expr *e)
 	switch (e->kind) {
 	case E_AND: return eval_logic(r, e, IS_FALSE);
 	case E_OR: return eval_logic(r, e, IS_TRUE);
-	case E_NOT: return invert(expr_truth(r, e->first));
+	case E_NOT: return truth_not(expr_truth(r, e->first));
 	case E_COMPARE: return eval_compare(r, e);
 	case E_DEFINED: return path_defined(r, e->path) ? IS_TRUE : IS_FALSE;
 	case E_IN: v = expr_value(r, e->first); return list_has(e->list, &v);

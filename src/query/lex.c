@@ -4,14 +4,6 @@
 #include <math.h>
 
 static bool
-blank(uint32_t c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r') || c == 0xA0 || c == 0x3000 || c == 0xFEFF ||
-	    (c >= 0x2000 && c <= 0x200B) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
-	    c == 0x205F;
-}
-
-static bool
 digit(uint32_t c)
 {
 	return c >= '0' && c <= '9';
@@ -61,7 +53,7 @@ skip(struct parser *p)
 	const char *next;
 
 	for (;;) {
-		if (p->p < p->end && blank(peek(p, &next))) {
+		if (p->p < p->end && text_blank(peek(p, &next))) {
 			p->p = next;
 		} else if (str_starts(rest(p), STR("/*"))) {
 			const char *end = memmem(p->p + 2, (size_t)(p->end - p->p) - 2, "*/", 2);
@@ -107,58 +99,16 @@ lex_number(struct parser *p)
 	size_t n;
 
 	p->tok.kind = TOK_NUMBER;
-	if (p->end - p->p > 2 && p->p[0] == '0' && (p->p[1] == 'x' || p->p[1] == 'X') &&
-	    hex_digit(p->p[2]) >= 0) {
-		for (p->p += 2; p->p < p->end && hex_digit(*p->p) >= 0; p->p++)
-			p->tok.number = p->tok.number * 16 + hex_digit(*p->p);
-	} else {
+	if ((n = number_scan_hex(rest(p), &p->tok.number)) == 0) {
 		n = number_scan(rest(p));
 		p->tok.number = number_read(&p->q->arena, (struct str){ p->p, n });
-		p->p += n;
 	}
+	p->p += n;
 	p->tok.text = (struct str){ p->tok.at, (size_t)(p->p - p->tok.at) };
 	if (!isfinite(p->tok.number))
 		bad(p, p->tok.at, "a number too large");
 	else if (p->p < p->end && letter(peek(p, &next)))
 		bad(p, p->p, "a letter in a number");
-}
-
-/* Four hex digits at s; -1 if they are not there. */
-static int32_t
-hex4(const char *s, const char *end)
-{
-	int32_t v = 0;
-
-	if (end - s < 4)
-		return -1;
-	for (int i = 0; i < 4; i++) {
-		if (hex_digit(s[i]) < 0)
-			return -1;
-		v = v << 4 | hex_digit(s[i]);
-	}
-	return v;
-}
-
-/* The \uXXXX at *s, two of them for a surrogate pair, as UTF-8 at *out. */
-static bool
-unescape(const char **s, const char *end, char **out)
-{
-	int32_t c = hex4(*s + 2, end), low;
-
-	if (c < 0 || (c >= 0xDC00 && c <= 0xDFFF))
-		return false;
-	*s += 6;
-	if (c >= 0xD800 && c <= 0xDBFF) {
-		if (end - *s < 6 || (*s)[0] != '\\' || (*s)[1] != 'u')
-			return false;
-		low = hex4(*s + 2, end);
-		if (low < 0xDC00 || low > 0xDFFF)
-			return false;
-		c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
-		*s += 6;
-	}
-	text_put_utf8(out, (uint32_t)c);
-	return true;
 }
 
 /* Decode what stands between the quotes into o, which has room for it: no escape is shorter than what it means. */
@@ -170,13 +120,10 @@ decode(struct parser *p, const char *s, const char *end, char *o)
 	while (s < end) {
 		if (*s != '\\') {
 			*o++ = *s++;
-		} else if (s[1] == '\'' || s[1] == '"' || s[1] == '\\') {
-			*o++ = s[1];
-			s += 2;
 		} else if (p->in_pattern && (s[1] == '%' || s[1] == '_')) {
 			*o++ = *s++; /* the escape is the pattern's */
 			*o++ = *s++;
-		} else if (s[1] != 'u' || !unescape(&s, end, &o)) {
+		} else if (!text_unescape(&s, end, &o)) {
 			bad(p, s, "a backslash that stands before none of ' \" \\ uXXXX");
 			return false;
 		}

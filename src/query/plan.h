@@ -7,7 +7,7 @@
  * Texts are UTF-8 and counted in code points where people are told of a place; names of roots and functions know no case.
  *
  * Errors are ERR_ARG and a fault for who wrote the text. A plan owns all that it shows; it is freed by the last user, whose business that
- * is to know. What is above a limit below is refused when it is parsed, so evaluation needs no bound of its own but QUERY_STRING_MAX.
+ * is to know. What is above a limit below is refused when it is parsed, so evaluation needs no bound of its own but VALUE_STRING_MAX.
  *
  * Rules: docs/spec/query-language.md parts 1 to 4, Q-01 to Q-40, Q-53 to Q-59, Q-81, Q-82, Q-88 to Q-90.
  */
@@ -16,14 +16,12 @@
 
 #include "twin/twin.h"
 
-#define QUERY_TEXT_MAX     8192u  /* code points */
-#define QUERY_DEPTH_MAX    64u    /* levels of parentheses, calls, NOT and signs; deeper is a 400 */
-#define QUERY_ITEMS_MAX    256u   /* select items, grouped paths */
-#define QUERY_LIST_MAX     2048u  /* constants in one list */
-#define QUERY_ARGS_MAX     32u    /* arguments of CONCAT */
-#define QUERY_STEPS_MAX    64u    /* steps of one path */
-#define QUERY_STRING_MAX   65536u /* bytes that a function may return; more is undefined */
-#define QUERY_PATTERN_MAX  256u   /* characters of a pattern of LIKE */
+#define QUERY_TEXT_MAX     8192u /* code points */
+#define QUERY_DEPTH_MAX    64u   /* levels of parentheses, calls, NOT and signs; deeper is a 400 */
+#define QUERY_ITEMS_MAX    256u  /* select items, grouped paths */
+#define QUERY_LIST_MAX     2048u /* constants in one list */
+#define QUERY_STEPS_MAX    64u   /* steps of one path */
+#define QUERY_PATTERN_MAX  256u  /* characters of a pattern of LIKE */
 
 #define QUERY_PAGE_DEFAULT 100u /* */
 #define QUERY_PAGE_MAX     1000u

@@ -10,37 +10,9 @@
 #define TWINHUB_QUERY_PRIV_H
 
 #include "query/query.h"
+#include "value/value.h"
 
-/* ---- values (Q-27) ---- */
-
-enum value_kind { V_UNDEFINED, V_NULL, V_BOOL, V_NUMBER, V_STRING, V_ARRAY, V_OBJECT };
-
-struct value {
-	enum value_kind kind;
-	union {
-		bool truth;
-		double number; /* always finite */
-		struct str string;
-		struct doc doc; /* arrays and objects; DOC_NONE where only the kind was asked for */
-	};
-};
-
-#define VALUE_UNDEFINED ((struct value){ .kind = V_UNDEFINED })
-
-enum truth { IS_FALSE, IS_TRUE, IS_UNDEFINED };
-
-enum relop { REL_EQ, REL_NE, REL_LT, REL_LE, REL_GT, REL_GE };
-
-struct value value_bool(bool v);
-struct value value_number(double v); /* undefined unless finite */
-struct value value_string(struct str s);
-struct value value_truth(enum truth t);
-struct value value_of(struct doc d); /* borrows from d */
-enum truth value_compare(enum relop op, const struct value *a, const struct value *b); /* */
-/* A total order over null, booleans, numbers and strings, for sorted lists: 0 exactly where they are equal. */
-int value_order(const struct value *a, const struct value *b);
-/* deep equality, for ARRAY_CONTAINS. */
-bool value_equals(const struct value *v, struct doc d);
+/* ---- lists (Q-36) ---- */
 
 /* The constants of an IN, sorted by value_order; what cannot equal anything is left out. */
 struct list {
@@ -50,27 +22,7 @@ struct list {
 };
 
 void list_sort(struct value *v, uint32_t n);
-enum truth list_has(const struct list *l, const struct value *v); /* */
-
-/* ---- text by UTF-16 code unit (Q-82) ---- */
-
-int utf16_cmp(struct str a, struct str b);
-size_t utf16_len(struct str s);
-/* The byte offset of a code unit; false if it is past the end or inside a surrogate pair. */
-bool utf16_offset(struct str s, size_t unit, size_t *offset);
-/* Simple case mapping of Unicode 14, into the arena. */
-struct str text_lower(struct arena *a, struct str s);
-struct str text_upper(struct arena *a, struct str s);
-/* Append a character at *out and move past it: at most four bytes. */
-void text_put_utf8(char **out, uint32_t c);
-/* Length of `digits [. digits] [e [+-] digits]` at the start of s; 0 if there is none. */
-size_t number_scan(struct str s);
-/* The start of a text, short enough for a fault. */
-struct str text_shown(struct str s);
-/* The value of a text that number_scan accepts whole; infinite if it is too large. */
-double number_read(struct arena *a, struct str s);
-/* JSON text of a result: integral values without a fraction. */
-void number_write(struct buf *json, double v);
+enum truth list_has(const struct list *l, const struct value *v);
 
 /* ---- paths (Q-20 to Q-26) ---- */
 
@@ -124,22 +76,6 @@ struct doc path_get(const struct row *r, const struct path *p);
 bool path_defined(const struct row *r, const struct path *p);
 /* The value of a path, valid until the next row. `deep`: arrays and objects too, not their kind only. */
 struct value path_value(const struct row *r, const struct path *p, bool deep);
-
-/* ---- functions (part 5) ---- */
-
-struct function {
-	const char *name;
-	uint8_t min, max; /* arguments */
-	bool deep;        /* looks into arrays and objects */
-	struct value (*call)(struct arena *a, const struct value *args, unsigned n);
-};
-
-/* extensions: those of Q-88 too. */
-const struct function *function_find(struct str name, bool extensions);
-/* What LIKE, ILIKE and BETWEEN call: [0] is the value, behind it come the operands. */
-extern const struct function function_like, function_ilike, function_between;
-/* `%` any characters, `_` one, a backslash before what stands for itself. */
-bool like_match(struct str s, struct str pattern);
 
 /* ---- expressions ---- */
 

@@ -1,5 +1,5 @@
 /* Values and how they compare: the table of Q-30. */
-#include "query/priv.h"
+#include "value/value.h"
 
 #include <math.h>
 
@@ -13,6 +13,12 @@ struct value
 value_number(double v)
 {
 	return isfinite(v) ? (struct value){ .kind = V_NUMBER, .number = v } : VALUE_UNDEFINED;
+}
+
+struct value
+value_real(double v)
+{
+	return isnan(v) ? VALUE_UNDEFINED : (struct value){ .kind = V_NUMBER, .number = v };
 }
 
 struct value
@@ -49,8 +55,8 @@ truth_of(bool v)
 	return v ? IS_TRUE : IS_FALSE;
 }
 
-static enum truth
-compare_result(enum relop op, int c)
+enum truth
+value_compare_result(enum relop op, int c)
 {
 	switch (op) {
 	case REL_EQ: return truth_of(c == 0);
@@ -84,10 +90,10 @@ value_compare(enum relop op, const struct value *a, const struct value *b)
 	if (a->kind == V_BOOL)
 		return equality ? truth_of((a->truth == b->truth) == (op == REL_EQ)) : IS_UNDEFINED;
 	if (a->kind == V_NUMBER)
-		return compare_result(op, number_cmp(a->number, b->number));
+		return value_compare_result(op, number_cmp(a->number, b->number));
 	if (equality)
 		return truth_of(str_eq(a->string, b->string) == (op == REL_EQ));
-	return compare_result(op, utf16_cmp(a->string, b->string));
+	return value_compare_result(op, utf16_cmp(a->string, b->string));
 }
 
 int
@@ -115,39 +121,8 @@ value_equals(const struct value *v, struct doc d)
 	return value_order(v, &e) == 0;
 }
 
-static int
-list_order(const void *a, const void *b)
-{
-	return value_order(a, b);
-}
-
-void
-list_sort(struct value *v, uint32_t n)
-{
-	array_sort(v, n, sizeof(*v), list_order);
-}
-
-/* The OR of comparisons: true if one is, else undefined if one is, else false. With a constant of the value's own
- * kind, or null on either side, a comparison is never undefined. */
 enum truth
-list_has(const struct list *l, const struct value *v)
+truth_not(enum truth t)
 {
-	uint32_t lo = 0, hi = l->n;
-	unsigned comparable = 1u << V_NULL | 1u << v->kind;
-
-	if (v->kind == V_UNDEFINED || v->kind >= V_ARRAY)
-		return IS_UNDEFINED;
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-		int c = value_order(&l->v[mid], v);
-		if (c == 0)
-			return IS_TRUE;
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (v->kind == V_NULL)
-		comparable = 1u << V_NULL | 1u << V_BOOL | 1u << V_NUMBER | 1u << V_STRING;
-	return l->kinds & ~comparable ? IS_UNDEFINED : IS_FALSE;
+	return t == IS_UNDEFINED ? t : t == IS_TRUE ? IS_FALSE : IS_TRUE;
 }

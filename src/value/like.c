@@ -2,7 +2,7 @@
  * Patterns of LIKE (Q-88). After a failure only the last `%` takes one character more, so the work is at most the
  * length of the text times that of the pattern, which QUERY_PATTERN_MAX bounds.
  */
-#include "query/priv.h"
+#include "value/value.h"
 
 /* Behind the character at s, which is before end. */
 static const char *

@@ -1,5 +1,5 @@
 /* The functions of a condition (part 5, Q-83). IS_DEFINED is part of the grammar, not of this table. */
-#include "query/priv.h"
+#include "value/value.h"
 
 #include <math.h>
 
@@ -94,20 +94,20 @@ array_contains(struct arena *a, const struct value *v, unsigned n)
 
 IS_KIND(is_null, k == V_NULL)
 IS_KIND(is_bool, k == V_BOOL)
-IS_KIND(is_number, k == V_NUMBER)
+IS_KIND(is_number, k == V_NUMBER && isfinite(v[0].number)) /* */
 IS_KIND(is_string, k == V_STRING)
 IS_KIND(is_array, k == V_ARRAY)
 IS_KIND(is_object, k == V_OBJECT)
 IS_KIND(is_primitive, k >= V_NULL && k <= V_STRING)
 
-/* ---- numbers: value_number makes undefined what is not finite (Q-84) ---- */
+/* ---- numbers ---- */
 
 #define OF_NUMBER(name, result)                                                                    \
 	static struct value name(struct arena *a, const struct value *v, unsigned n)               \
 	{                                                                                          \
 		double x = v[0].kind == V_NUMBER ? v[0].number : NAN;                              \
 		(void)a, (void)n;                                                                  \
-		return value_number(result);                                                       \
+		return value_real(result);                                                         \
 	}
 
 OF_NUMBER(call_abs, fabs(x))
@@ -124,7 +124,7 @@ call_power(struct arena *a, const struct value *v, unsigned n)
 	(void)a, (void)n;
 	if (v[0].kind != V_NUMBER || v[1].kind != V_NUMBER)
 		return VALUE_UNDEFINED;
-	return value_number(pow(v[0].number, v[1].number));
+	return value_real(pow(v[0].number, v[1].number));
 }
 
 static struct value
@@ -144,7 +144,7 @@ as_number(struct arena *a, const struct value *v, unsigned n)
 	if (s.n == (size_t)sign || number_scan(str_sub(s, sign)) != s.n - sign)
 		return VALUE_UNDEFINED;
 	x = number_read(a, str_sub(s, sign));
-	return value_number(s.p[0] == '-' ? -x : x);
+	return value_real(s.p[0] == '-' ? -x : x);
 }
 
 /* ---- strings ---- */
@@ -152,7 +152,7 @@ as_number(struct arena *a, const struct value *v, unsigned n)
 static struct value
 bounded(struct str s)
 {
-	return s.n > QUERY_STRING_MAX ? VALUE_UNDEFINED : value_string(s);
+	return s.n > VALUE_STRING_MAX ? VALUE_UNDEFINED : value_string(s);
 }
 
 static struct value
@@ -166,7 +166,7 @@ concat(struct arena *a, const struct value *v, unsigned n)
 			return VALUE_UNDEFINED;
 		total += v[i].string.n;
 	}
-	if (total > QUERY_STRING_MAX)
+	if (total > VALUE_STRING_MAX)
 		return VALUE_UNDEFINED;
 	p = arena_alloc(a, total + 1);
 	for (unsigned i = 0; i < n; i++) {
@@ -243,54 +243,51 @@ index_of(struct arena *a, const struct value *v, unsigned n)
 	    at == NULL ? -1 : (double)utf16_len((struct str){ s.p, (size_t)(at - s.p) }));
 }
 
+#define Q  LANG_QUERY
+#define QE LANG_QUERY_EXTENDED
+#define R  LANG_ROUTE
+
 static const struct function functions[] = {
-	{ "STARTSWITH", 2, 2, false, starts_with },
-	{ "ENDSWITH", 2, 2, false, ends_with },
-	{ "ARRAY_CONTAINS", 2, 2, true, array_contains },
-	{ "IS_NULL", 1, 1, false, is_null },
-	{ "IS_BOOL", 1, 1, false, is_bool },
-	{ "IS_NUMBER", 1, 1, false, is_number },
-	{ "IS_STRING", 1, 1, false, is_string },
-	{ "IS_ARRAY", 1, 1, false, is_array },
-	{ "IS_OBJECT", 1, 1, false, is_object },
-	{ "IS_PRIMITIVE", 1, 1, false, is_primitive },
-	{ "ABS", 1, 1, false, call_abs },
-	{ "EXP", 1, 1, false, call_exp },
-	{ "POWER", 2, 2, false, call_power },
-	{ "SQUARE", 1, 1, false, call_square },
-	{ "CEILING", 1, 1, false, call_ceiling },
-	{ "FLOOR", 1, 1, false, call_floor },
-	{ "SIGN", 1, 1, false, call_sign },
-	{ "SQRT", 1, 1, false, call_sqrt },
-	{ "AS_NUMBER", 1, 1, false, as_number },
-	{ "CONCAT", 2, QUERY_ARGS_MAX, false, concat },
-	{ "LENGTH", 1, 1, false, length },
-	{ "LOWER", 1, 1, false, lower },
-	{ "UPPER", 1, 1, false, upper },
-	{ "SUBSTRING", 2, 3, false, substring },
-	{ "INDEX_OF", 2, 2, false, index_of },
+	{ "STARTSWITH", Q, "s", 2, 2, V_BOOL, false, starts_with },
+	{ "ENDSWITH", Q, "s", 2, 2, V_BOOL, false, ends_with },
+	{ "STARTS_WITH", QE | R, "s", 2, 2, V_BOOL, false, starts_with },
+	{ "ENDS_WITH", QE | R, "s", 2, 2, V_BOOL, false, ends_with },
+	{ "CONTAINS", QE | R, "s", 2, 2, V_BOOL, false, contains },
+	{ "ARRAY_CONTAINS", Q, "*", 2, 2, V_BOOL, true, array_contains },
+	{ "IS_NULL", Q | R, "*", 1, 1, V_BOOL, false, is_null },
+	{ "IS_BOOL", Q | R, "*", 1, 1, V_BOOL, false, is_bool },
+	{ "IS_NUMBER", Q | R, "*", 1, 1, V_BOOL, false, is_number },
+	{ "IS_STRING", Q | R, "*", 1, 1, V_BOOL, false, is_string },
+	{ "IS_ARRAY", Q | R, "*", 1, 1, V_BOOL, false, is_array },
+	{ "IS_OBJECT", Q | R, "*", 1, 1, V_BOOL, false, is_object },
+	{ "IS_PRIMITIVE", Q | R, "*", 1, 1, V_BOOL, false, is_primitive },
+	{ "ABS", Q | R, "n", 1, 1, V_NUMBER, false, call_abs },
+	{ "EXP", Q | R, "n", 1, 1, V_NUMBER, false, call_exp },
+	{ "POWER", Q | R, "n", 2, 2, V_NUMBER, false, call_power },
+	{ "SQUARE", Q | R, "n", 1, 1, V_NUMBER, false, call_square },
+	{ "CEILING", Q | R, "n", 1, 1, V_NUMBER, false, call_ceiling },
+	{ "FLOOR", Q | R, "n", 1, 1, V_NUMBER, false, call_floor },
+	{ "SIGN", Q | R, "n", 1, 1, V_NUMBER, false, call_sign },
+	{ "SQRT", Q | R, "n", 1, 1, V_NUMBER, false, call_sqrt },
+	{ "AS_NUMBER", Q | R, "x", 1, 1, V_NUMBER, false, as_number },
+	{ "CONCAT", Q | R, "s", 2, VALUE_ARGS_MAX, V_STRING, false, concat },
+	{ "LENGTH", Q | R, "s", 1, 1, V_NUMBER, false, length },
+	{ "LOWER", Q | R, "s", 1, 1, V_STRING, false, lower },
+	{ "UPPER", Q | R, "s", 1, 1, V_STRING, false, upper },
+	{ "SUBSTRING", Q | R, "sn", 2, 3, V_STRING, false, substring },
+	{ "INDEX_OF", Q | R, "s", 2, 2, V_NUMBER, false, index_of },
 };
 
-/* */
-static const struct function extensions_only[] = {
-	{ "STARTS_WITH", 2, 2, false, starts_with },
-	{ "ENDS_WITH", 2, 2, false, ends_with },
-	{ "CONTAINS", 2, 2, false, contains },
-};
-
-const struct function function_like = { "LIKE", 2, 2, false, call_like },
-                      function_ilike = { "ILIKE", 2, 2, false, call_ilike },
-                      function_between = { "BETWEEN", 3, 3, false, call_between };
+const struct function function_like = { "LIKE", QE, "s", 2, 2, V_BOOL, false, call_like },
+                      function_ilike = { "ILIKE", QE, "s", 2, 2, V_BOOL, false, call_ilike },
+                      function_between = { "BETWEEN", QE, "*", 3, 3, V_BOOL, false, call_between };
 
 const struct function *
-function_find(struct str name, bool extensions)
+function_find(struct str name, unsigned languages)
 {
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
-		if (str_ieq(name, str_of(functions[i].name)))
+		if ((functions[i].languages & languages) != 0 &&
+		    str_ieq(name, str_of(functions[i].name)))
 			return &functions[i];
-	for (size_t i = 0; extensions && i < sizeof(extensions_only) / sizeof(extensions_only[0]);
-	     i++)
-		if (str_ieq(name, str_of(extensions_only[i].name)))
-			return &extensions_only[i];
 	return NULL;
 }

@@ -1,5 +1,5 @@
-/* Strings as the query language counts them, by UTF-16 code unit (Q-82), case mapping, and numbers as text. */
-#include "query/priv.h"
+/* Strings as the languages count them, by UTF-16 code unit (Q-82), case mapping, blanks, escapes, and numbers as text. */
+#include "value/value.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -53,8 +53,9 @@ utf16_offset(struct str s, size_t unit, size_t *offset)
 	return at == unit;
 }
 
-void
-text_put_utf8(char **out, uint32_t c)
+/* Append a character at *out and move past it: at most four bytes. */
+static void
+put_utf8(char **out, uint32_t c)
 {
 	char *o = *out;
 
@@ -88,7 +89,7 @@ text_map(struct arena *a, struct str s, ucs4_t (*map)(ucs4_t c), char from, int 
 			char c = *p++;
 			*o++ = c >= from && c < from + 26 ? (char)(c + ascii_delta) : c;
 		} else {
-			text_put_utf8(&o, map(utf8_next(&p, end)));
+			put_utf8(&o, map(utf8_next(&p, end)));
 		}
 	}
 	return (struct str){ start, (size_t)(o - start) };
@@ -104,6 +105,66 @@ struct str
 text_upper(struct arena *a, struct str s)
 {
 	return text_map(a, s, uc_toupper, 'a', -32);
+}
+
+bool
+text_blank(uint32_t c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r') || c == 0xA0 || c == 0x3000 || c == 0xFEFF ||
+	    (c >= 0x2000 && c <= 0x200B) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+	    c == 0x205F;
+}
+
+/* Four hex digits at s; -1 if they are not there. */
+static int32_t
+hex4(const char *s, const char *end)
+{
+	int32_t v = 0;
+
+	if (end - s < 4)
+		return -1;
+	for (int i = 0; i < 4; i++) {
+		if (hex_digit(s[i]) < 0)
+			return -1;
+		v = v << 4 | hex_digit(s[i]);
+	}
+	return v;
+}
+
+/* The \uXXXX at *s, two of them for a surrogate pair, as UTF-8 at *out. */
+static bool
+unescape_unicode(const char **s, const char *end, char **out)
+{
+	int32_t c = hex4(*s + 2, end), low;
+
+	if (c < 0 || (c >= 0xDC00 && c <= 0xDFFF))
+		return false;
+	*s += 6;
+	if (c >= 0xD800 && c <= 0xDBFF) {
+		if (end - *s < 6 || (*s)[0] != '\\' || (*s)[1] != 'u')
+			return false;
+		low = hex4(*s + 2, end);
+		if (low < 0xDC00 || low > 0xDFFF)
+			return false;
+		c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
+		*s += 6;
+	}
+	put_utf8(out, (uint32_t)c);
+	return true;
+}
+
+bool
+text_unescape(const char **s, const char *end, char **out)
+{
+	if (end - *s < 2)
+		return false;
+	if ((*s)[1] == 'u')
+		return unescape_unicode(s, end, out);
+	if (!char_among((*s)[1], "'\"\\"))
+		return false;
+	*(*out)++ = (*s)[1];
+	*s += 2;
+	return true;
 }
 
 #define SHOWN_MAX 40
@@ -144,6 +205,18 @@ number_scan(struct str s)
 			n = i;
 	}
 	return n;
+}
+
+size_t
+number_scan_hex(struct str s, double *out)
+{
+	size_t i = 2;
+
+	if (s.n < 3 || s.p[0] != '0' || (s.p[1] != 'x' && s.p[1] != 'X') || hex_digit(s.p[2]) < 0)
+		return 0;
+	for (*out = 0; i < s.n && hex_digit(s.p[i]) >= 0; i++)
+		*out = *out * 16 + hex_digit(s.p[i]);
+	return i;
 }
 
 double
