@@ -2,7 +2,7 @@
 
 _twinhub_words() {
 	case $1 in
-	'') echo 'help completion serve device module method twin configuration job query statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
+	'') echo 'help completion serve wait stop device module method twin configuration job query statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
 	completion) echo 'bash zsh' ;;
 	device) echo 'create show list update delete' ;;
 	module) echo 'create show list update delete' ;;
@@ -16,7 +16,9 @@ _twinhub_words() {
 }
 _twinhub_options() {
 	case $1 in
-	'serve') echo '--help --data --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --free-space --scrub-rate --verify --rate-limit --import-export-dir --log-file --log-level --tls-legacy --strict-queries' ;;
+	'serve') echo '--help --data --background --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --free-space --scrub-rate --verify --rate-limit --import-export-dir --log-file --log-level --tls-legacy --strict-queries' ;;
+	'wait') echo '--help --data --connection-string --ca --timeout --json --table' ;;
+	'stop') echo '--help --data --timeout --json --table' ;;
 	'device create') echo '--help --data --connection-string --ca --timeout --json --table --status-reason --disabled --edge --primary-key --secondary-key --thumbprint --secondary-thumbprint --x509-ca' ;;
 	'device show') echo '--help --data --connection-string --ca --timeout --json --table' ;;
 	'device list') echo '--help --data --connection-string --ca --timeout --json --table --csv --page-size' ;;
@@ -97,6 +99,12 @@ _twinhub_value() {
 	'serve --import-export-dir') echo -d ;;
 	'serve --log-file') echo -f ;;
 	'serve --log-level') echo -W 'error warn info debug' ;;
+	'wait --data') echo -d ;;
+	'wait --connection-string')  ;;
+	'wait --ca') echo -f ;;
+	'wait --timeout')  ;;
+	'stop --data') echo -d ;;
+	'stop --timeout')  ;;
 	'device create --data') echo -d ;;
 	'device create --connection-string')  ;;
 	'device create --ca') echo -f ;;

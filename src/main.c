@@ -38,8 +38,20 @@ static const struct command commands[] = {
 	{
 		.name = "serve", .operands = "--data DIR", .raw = serve, .table = &server_settings,
 		.summary = "run a hub",
-		.note = "Until SIGTERM; SIGHUP loads certificates anew. The options are also lines of DIR/twinhub.conf, without dashes.",
+		.note = "Until SIGTERM, or twinhub stop; SIGHUP loads certificates anew. The options are also lines of DIR/twinhub.conf, without dashes.",
 		.example = SERVE_EXAMPLE,
+	}, {
+		.name = "wait", .operands = "", .run = cli_wait,
+		.options = HUB,
+		.summary = "until a hub is ready",
+		.note = "It may be started later: a directory that is missing is waited for, too. When --timeout is over: exit code 3, and why.",
+		.example = "  twinhub wait --timeout 30 " DATA,
+	}, {
+		.name = "stop", .operands = "", .run = cli_stop,
+		.options = OPT(DATA) | OPT(TIMEOUT) | OPTS_OUTPUT,
+		.summary = "end the hub on a data directory, and wait until it has ended",
+		.note = "As SIGTERM does: what is in hand is answered and stored.",
+		.example = "  twinhub stop " DATA,
 	}, {
 		.name = "device create", .operands = "ID", .least = 1, .most = 1, .run = cli_identity_create,
 		.options = HUB | CREDENTIALS | OPT(EDGE) | OPT(DISABLED) | OPT(STATUS_REASON),

@@ -196,12 +196,12 @@ print_report(const struct args *a, const struct report *r)
 int
 cli_check(const struct args *a)
 {
-	struct report r = { .dir = a->option[OPT_DATA], .quiet = output_json(a) };
+	struct report r = { .dir = data_named(a), .quiet = output_json(a) };
 	char why[DATA_WHY_MAX];
 	enum err e;
 
 	if (r.dir == NULL)
-		return cli_fail(EXIT_USAGE, "--data DIR is needed");
+		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
 	e = data_check(r.dir, why, sizeof(why));
 	if (e == ERR_VERSION || (e == ERR_NOT_FOUND && !there(&r, "store")))
 		return cli_fail(exit_of(e), "%s", why);

@@ -31,9 +31,9 @@ enum exit_code {
  */
 /* clang-format off */
 #define OPTIONS(X) \
-	X(DATA, "data", TAKES_DIR("DIR"), "the hub's data directory") \
+	X(DATA, "data", TAKES_DIR("DIR"), "the hub's data directory; or set TWINHUB_DATA") \
 	X(CONNECTION, "connection-string", TAKES_TEXT("TEXT"), "how to reach the hub and sign in; or set TWINHUB_CONNECTION_STRING") \
-	X(CA, "ca", TAKES_FILE("FILE"), "trust the hub's certificate by this CA, not the system's") \
+	X(CA, "ca", TAKES_FILE("FILE"), "trust the hub's certificate by this CA, not the system's; or set TWINHUB_CA") \
 	X(TIMEOUT, "timeout", TAKES_SECONDS(1, 3600, "60"), "how long to wait for an answer") \
 	X(METHOD_TIMEOUT, "timeout", TAKES_SECONDS(5, 300, "30"), "how long the device may take to answer") \
 	X(JSON, "json", TAKES_NOTHING, "print JSON on a terminal, too") \
@@ -177,6 +177,9 @@ int cli_connection_string(const struct args *a);
 int cli_sas(const struct args *a);
 int cli_restore(const struct args *a);
 int cli_check(const struct args *a);
+
+int cli_wait(const struct args *a);
+int cli_stop(const struct args *a);
 
 /* mend.c */
 int cli_ca_renew(const struct args *a);

@@ -6,11 +6,12 @@
 
 #define OWNER      "iothubowner"
 #define HTTPS_PORT 443
+#define MQTTS_PORT 8883
 
 /* Who signs in, and with what. */
 struct signer {
 	char host[HOST_MAX];
-	uint16_t https_port;
+	uint16_t https_port, mqtts_port;
 	struct str policy;      /* empty: the subject signs in */
 	struct subject subject; /* its device is empty: the policy signs in */
 	char key[KEY_TEXT_MAX]; /* empty: the subject has a certificate */
@@ -33,6 +34,7 @@ find_host(const struct args *a, const char *dir, struct signer *s)
 	    (int)sizeof(s->host))
 		return cli_fail(EXIT_USAGE, "--hostname is too long");
 	s->https_port = err == ERR_OK ? e.https_port : HTTPS_PORT;
+	s->mqtts_port = err == ERR_OK ? e.mqtts_port : MQTTS_PORT;
 	return EXIT_DONE;
 }
 
@@ -125,6 +127,17 @@ signer_find(const struct args *a, struct signer *s)
 
 /* ---- the commands ---- */
 
+/* The SDKs dial the ports of Azure and can be told no others. */
+static void
+ports_warn(const struct signer *s)
+{
+	if (s->subject.device.n == 0 && s->https_port != HTTPS_PORT)
+		cli_warn("HTTPS is not on port 443: twinhub's own commands take this, service SDKs "
+		         "dial 443 whatever it says");
+	if (s->subject.device.n > 0 && s->mqtts_port != MQTTS_PORT)
+		cli_warn("MQTT is not on port 8883, and device SDKs dial no other one");
+}
+
 int
 cli_connection_string(const struct args *a)
 {
@@ -133,6 +146,7 @@ cli_connection_string(const struct args *a)
 
 	if (code != EXIT_DONE)
 		goto done;
+	ports_warn(&s);
 	if (s.subject.device.n > 0)
 		printf("HostName=%s;DeviceId=" STR_FMT "%s" STR_FMT ";%s%s\n", s.host,
 		    STR_ARG(s.subject.device), s.subject.module.n > 0 ? ";ModuleId=" : "",

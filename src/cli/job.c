@@ -22,7 +22,7 @@ job_path(struct buf *path, const char *id, const char *tail)
 
 static const struct {
 	const char *name, *wire;
-	uint64_t options; /* that do not belong to the other one */
+	option_set options; /* that do not belong to the other one */
 } types[] = {
 	{ "twin-update", "scheduleUpdateTwin", OPT(PATCH) | OPT(TAGS) | OPT(DESIRED) },
 	{ "method", "scheduleDeviceMethod",
@@ -46,7 +46,7 @@ type_of(const char *text)
 static int
 options_fit(const struct args *a, unsigned type)
 {
-	uint64_t strange = types[1 - type].options;
+	option_set strange = types[1 - type].options;
 
 	for (int o = 0; o < OPTION_COUNT; o++)
 		if ((strange >> o & 1) && a->option[o] != NULL)

@@ -270,7 +270,10 @@ manual_page(struct buf *out, const struct manual *m)
 	put_exit_codes(out);
 	put_section(out, "ENVIRONMENT");
 	buf_cstr(out,
-	    ".TP\n\\fBTWINHUB_CONNECTION_STRING\\fR\nAs \\fB\\-\\-connection\\-string\\fR.\n"
+	    ".TP\n\\fBTWINHUB_DATA\\fR\nAs \\fB\\-\\-data\\fR, of \\fBserve\\fR too.\n"
+	    ".TP\n\\fBTWINHUB_CONNECTION_STRING\\fR\nAs \\fB\\-\\-connection\\-string\\fR. "
+	    "What is on the command line wins; both this and \\fBTWINHUB_DATA\\fR are an error.\n"
+	    ".TP\n\\fBTWINHUB_CA\\fR\nAs \\fB\\-\\-ca\\fR, with a connection string.\n"
 	    ".TP\n\\fBTWINHUB_FROM_CONNECTION_STRING\\fR\nAs \\fB\\-\\-from\\fR.\n"
 	    ".TP\n\\fBTMPDIR\\fR\nWhere pages of CSV wait; else \\fI/tmp\\fR.\n");
 	put_section(out, "SEE ALSO");
@@ -341,7 +344,9 @@ put_value(struct buf *value, struct buf *without, const struct option_spec *spec
 	    spec->zero != NULL && spec->fallback != NULL && strcmp(spec->fallback, "0") == 0;
 
 	option_range(value, spec);
-	if (value->n == 0)
+	if (spec->kind == OPTION_SWITCH)
+		buf_cstr(value, "takes none");
+	else if (value->n == 0)
 		buf_printf(value, "`%s`", spec->value);
 	if (spec->zero != NULL && !zero_holds)
 		buf_printf(value, "; 0: %s", spec->zero);

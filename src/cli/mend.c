@@ -15,9 +15,9 @@ directory_hold(const struct args *a, const char **dir, int *held)
 	struct fault f = { 0 };
 	enum err e;
 
-	*dir = a->option[OPT_DATA];
+	*dir = data_named(a);
 	if (*dir == NULL)
-		return cli_fail(EXIT_USAGE, "--data DIR is needed");
+		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
 	if (!data_path(path, *dir, "store"))
 		return cli_fail(EXIT_USAGE, "the path of --data is too long");
 	e = os_hold_dir(path, held, &f);

@@ -77,7 +77,9 @@ struct target {
 
 /* By --connection-string, --data or the environment. Errors are said. */
 int target_open(const struct args *a, struct target *t);
-/* By --data alone. */
+/* A connection string by the command line or the environment; NULL: a directory is named. Errors, as none of both, are said. */
+int connection_named(const struct args *a, const char **text);
+/* By a data directory alone. */
 int target_of_data(const struct args *a, const char *dir, struct target *t);
 /* Its parts: --timeout and the option of a CA; a policy's connection string. Errors are said. */
 int target_init(const struct args *a, enum option ca, struct target *t);
@@ -268,7 +270,9 @@ void csv_free(struct csv *csv);
 
 /* ---- a data directory ---- */
 
-/* --data, checked to be a data directory. Errors are said. */
+/* --data, or TWINHUB_DATA; NULL: neither. */
+const char *data_named(const struct args *a);
+/* The same, checked to be a data directory. Errors are said. */
 int data_open(const struct args *a, const char **dir);
 /* A key of a policy in the directory. Errors are said. */
 int policy_key(const char *dir, struct str policy, bool primary, char out[KEY_TEXT_MAX]);

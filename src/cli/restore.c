@@ -221,14 +221,14 @@ take_back(const char *dir, bool made)
 int
 cli_restore(const struct args *a)
 {
-	const char *backup = a->operand[0], *dir = a->option[OPT_DATA];
+	const char *backup = a->operand[0], *dir = data_named(a);
 	char stage[DATA_PATH_MAX];
 	struct failure f = { "" };
 	bool made;
 	int code;
 
 	if (dir == NULL)
-		return cli_fail(EXIT_USAGE, "--data DIR is needed");
+		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
 	if (!data_path(stage, dir, STAGE))
 		return cli_fail(EXIT_USAGE, "the path of --data is too long");
 	code = backup_check(backup);

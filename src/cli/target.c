@@ -8,6 +8,7 @@
 
 #define OWNER           "iothubowner" /* the policy that may do everything */
 #define CONNECTION_NAME "TWINHUB_CONNECTION_STRING"
+#define CA_NAME         "TWINHUB_CA"
 
 static bool
 put_text(char *out, size_t room, struct str s)
@@ -17,15 +18,21 @@ put_text(char *out, size_t room, struct str s)
 
 /* ---- data directories ---- */
 
+const char *
+data_named(const struct args *a)
+{
+	return a->option[OPT_DATA] != NULL ? a->option[OPT_DATA] : data_of_environment();
+}
+
 int
 data_open(const struct args *a, const char **dir)
 {
 	char why[WHY_MAX];
 	enum err e;
 
-	*dir = a->option[OPT_DATA];
+	*dir = data_named(a);
 	if (*dir == NULL)
-		return cli_fail(EXIT_USAGE, "--data DIR is needed");
+		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
 	e = data_check(*dir, why, sizeof(why));
 	return e == ERR_OK ? EXIT_DONE : cli_fail(exit_of(e), "%s", why);
 }
@@ -93,24 +100,52 @@ target_of_text(const char *text, struct target *t)
 	return EXIT_DONE;
 }
 
-/* What is on the command line wins over the environment. */
+/* Of the environment; NULL: not set, or empty. */
+static const char *
+variable(const char *name)
+{
+	const char *text = getenv(name);
+
+	return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+/* What is on the command line wins over the environment. Which of two variables somebody has meant is not guessed: a command may
+ * delete things. */
+int
+connection_named(const struct args *a, const char **text)
+{
+	*text = a->option[OPT_CONNECTION];
+	if (*text != NULL && a->option[OPT_DATA] != NULL)
+		return cli_fail(EXIT_USAGE, "--data and --connection-string are both given");
+	if (*text != NULL || a->option[OPT_DATA] != NULL)
+		return EXIT_DONE;
+	*text = variable(CONNECTION_NAME);
+	if (*text != NULL && data_of_environment() != NULL)
+		return cli_fail(EXIT_USAGE,
+		    DATA_NAME " and " CONNECTION_NAME " are both set: give --data or "
+		              "--connection-string");
+	if (*text == NULL && data_of_environment() == NULL)
+		return cli_fail(EXIT_USAGE,
+		    "which hub? give --data DIR or --connection-string TEXT, or set " DATA_NAME
+		    " or " CONNECTION_NAME);
+	return EXIT_DONE;
+}
+
+/* A CA of the environment is for hubs that are elsewhere: --data knows its own. */
 static int
 target_find(const struct args *a, struct target *t)
 {
-	const char *text = a->option[OPT_CONNECTION], *dir;
-	int code;
+	const char *text, *dir, *ca = variable(CA_NAME);
+	int code = connection_named(a, &text);
 
-	if (text != NULL && a->option[OPT_DATA] != NULL)
-		return cli_fail(EXIT_USAGE, "--data and --connection-string are both given");
-	if (a->option[OPT_DATA] != NULL) {
+	if (code != EXIT_DONE)
+		return code;
+	if (text == NULL) {
 		code = data_open(a, &dir);
 		return code == EXIT_DONE ? target_of_data(a, dir, t) : code;
 	}
-	if (text == NULL)
-		text = getenv(CONNECTION_NAME);
-	if (text == NULL || text[0] == '\0')
-		return cli_fail(EXIT_USAGE,
-		    "which hub? give --data DIR, --connection-string TEXT or set " CONNECTION_NAME);
+	if (a->option[OPT_CA] == NULL && ca != NULL && !put_text(t->ca, sizeof(t->ca), str_of(ca)))
+		return cli_fail(EXIT_USAGE, "the path in " CA_NAME " is too long");
 	return target_of_text(text, t);
 }
 

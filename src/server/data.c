@@ -5,6 +5,7 @@
 #include "os/clock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -283,6 +284,40 @@ data_tell_anew(const char *dir, data_bad *tell, void *ctx)
 		    "it is missing: a start makes one with the defaults, which are in force");
 }
 
+/* What may be in a directory that is no hub's yet: of the file system, of who has written the settings first, of a start that
+ * was cut short. */
+static enum err
+strange_entry(void *ctx, const char *name)
+{
+	static const char *const known[] = { "lost+found", "twinhub.conf", "twinhub.conf.new",
+		"policies.json", "policies.json.new", "hub.json.new", "hub.log" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(name, known[i]) == 0)
+			return ERR_OK;
+	snprintf(ctx, NAME_MAX + 1, "%s", name);
+	return ERR_EXISTS;
+}
+
+enum err
+data_make(const char *dir, char *why, size_t nwhy)
+{
+	char strange[NAME_MAX + 1];
+
+	if (mkdir(dir, 0700) == 0 ? os_sync_parent(dir, NULL) != ERR_OK : errno != EEXIST) {
+		snprintf(why, nwhy, "%s cannot be made: %s", dir, strerror(errno));
+		return ERR_IO;
+	}
+	if (is_there(dir, "hub.json") || is_there(dir, "endpoint.json") || has_store(dir) ||
+	    os_each_entry(dir, strange_entry, strange, NULL) != ERR_EXISTS)
+		return ERR_OK;
+	snprintf(why, nwhy,
+	    "%s is not empty (there is '%s') and was never a hub's: give --data a folder of its "
+	    "own",
+	    dir, strange);
+	return ERR_EXISTS;
+}
+
 /* One that a hub has filled: nothing in it is made anew that only looks as if it were its first start. */
 static enum err
 data_resume(const char *dir, bool own_ca, char *why, size_t nwhy)
@@ -370,10 +405,8 @@ data_prepare(const char *dir, bool own_ca, struct data_found *found, char *why, 
 {
 	enum err e;
 
-	if (mkdir(dir, 0700) != 0 ? errno != EEXIST : os_sync_parent(dir, NULL) != ERR_OK) {
-		snprintf(why, nwhy, "%s cannot be made: %s", dir, strerror(errno));
-		return ERR_IO;
-	}
+	if ((e = data_make(dir, why, nwhy)) != ERR_OK)
+		return e;
 	*found = (struct data_found){ .held = -1 };
 	if ((e = data_hold(dir, &found->held, why, nwhy)) != ERR_OK)
 		return e;
@@ -404,6 +437,7 @@ endpoint_write(const char *dir, const struct endpoint *e)
 		out_cstr(out_key(&o, "address"), e->address);
 		out_u64(out_key(&o, "httpsPort"), e->https_port);
 		out_u64(out_key(&o, "mqttsPort"), e->mqtts_port);
+		out_u64(out_key(&o, "pid"), e->pid);
 		sealed_end(&json);
 		err = os_replace_file(path, buf_view(&json), 0644, NULL);
 	}
@@ -428,6 +462,7 @@ endpoint_read(const char *dir, struct endpoint *e)
 		snprintf(e->address, sizeof(e->address), STR_FMT, STR_ARG(json_str(d, "address")));
 		e->https_port = (uint16_t)json_number(d, "httpsPort");
 		e->mqtts_port = (uint16_t)json_number(d, "mqttsPort");
+		e->pid = (uint32_t)json_number(d, "pid");
 		if (e->host[0] == '\0' || e->address[0] == '\0')
 			err = ERR_CORRUPT;
 	}

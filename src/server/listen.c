@@ -72,7 +72,10 @@ bind_one(struct server *s, const struct port_spec *spec)
 	e = net_bind(spec->address, spec->number, s->nio, p->fds, &bound, why);
 	if (e == ERR_DENIED)
 		return fail(s,
-		    "%s; grant it with: setcap cap_net_bind_service=+ep $(command -v twinhub), or "
+		    "%s; take another one (--https-port 8443: devices on 8883 and this command "
+		    "line need no "
+		    "443), or grant it with: setcap cap_net_bind_service=+ep $(command -v "
+		    "twinhub), or "
 		    "sysctl net.ipv4.ip_unprivileged_port_start=443",
 		    why);
 	if (e != ERR_OK)

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define CONF_MAX (1u << 20) /* bytes of twinhub.conf */
 
@@ -35,7 +36,7 @@ value_keep(struct server_options *o, const struct option_spec *spec, const char 
 	case OPTION_NUMBER:
 	case OPTION_SIZE: *(uint64_t *)field = number; return ERR_OK;
 	case OPTION_WORD: *(enum log_level *)field = (enum log_level)number; return ERR_OK;
-	case OPTION_SWITCH:
+	case OPTION_SWITCH: *(bool *)field = true; return ERR_OK;
 	case OPTION_YES_NO: *(bool *)field = number != 0; return ERR_OK;
 	default: *(const char **)field = text; return ERR_OK;
 	}
@@ -206,6 +207,14 @@ parse_conf(
 	return e == ERR_OK ? e : ERR_ARG;
 }
 
+const char *
+data_of_environment(void)
+{
+	const char *dir = getenv(DATA_NAME);
+
+	return dir != NULL && dir[0] != '\0' ? dir : NULL;
+}
+
 enum err
 options_parse(int argc, char **argv, struct server_options *o, char *why, size_t nwhy)
 {
@@ -215,6 +224,8 @@ options_parse(int argc, char **argv, struct server_options *o, char *why, size_t
 	defaults(o);
 	if (parse_argv(argc, argv, &line, why, nwhy) != ERR_OK)
 		return ERR_ARG;
+	if (line.data == NULL)
+		line.data = o->data = data_of_environment();
 	if (line.data == NULL) {
 		snprintf(why, nwhy, "--data DIR is needed");
 		return ERR_ARG;

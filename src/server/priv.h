@@ -132,6 +132,14 @@ void certificates_review(struct server *s);
 /* backup.c: into a new directory, outside of the hub's own. Removed again on an error. */
 enum err admin_backup(void *ctx, struct str to, struct fault *f);
 
+/* background.c */
+#define BACKGROUND_LOG "hub.log" /* in the data directory; unless --log-file names another one */
+/* True: this process is the hub, and its line "ready" goes to who was called. False: it is who was called, and ends with *code; or
+ * s->why says what went wrong. Before any thread. */
+bool background_split(struct server *s, int *code);
+/* Ready, and on its own from now on. */
+void background_settle(const struct server *s);
+
 /* admin.c: what the API asks of the program */
 struct http_admin admin_of(struct server *s);
 

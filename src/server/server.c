@@ -260,6 +260,7 @@ server_start(struct server *s)
 	for (unsigned i = 0; i < s->nio; i++)
 		if (loop_start(s->loops[i]) != ERR_OK)
 			return fail(s, "threads cannot be started: %s", strerror(errno));
+	s->endpoint.pid = (uint32_t)getpid();
 	if (endpoint_write(s->o.data, &s->endpoint) != ERR_OK) /* reading needs no room */
 		log_text(LOG_WARN,
 		    "%s/endpoint.json cannot be written: %s; commands with --data may miss this "
@@ -407,10 +408,17 @@ server_run(const struct server_options *o)
 {
 	struct server *s = xcalloc(1, sizeof(*s));
 	sigset_t signals;
+	int code;
 
 	s->o = *o;
 	the_server = s;
 	umask(077);
+	if (o->background && !background_split(s, &code)) {
+		if (s->why[0] != '\0')
+			say_failed(s->why);
+		free(s);
+		return code;
+	}
 	/* The size at which memory is the system's again as soon as it is freed, fixed: glibc would raise it. */
 	mallopt(M_MMAP_THRESHOLD, ROPE_PIECE_BYTES / 2);
 	block_signals(&signals);
@@ -427,6 +435,8 @@ server_run(const struct server_options *o)
 	if (s->found.settings_lost)
 		log_text(LOG_WARN, "twinhub.conf was missing: the defaults are in force");
 	say_ready(s);
+	if (o->background)
+		background_settle(s);
 	run_until_stopped(s, &signals);
 	server_stop(s);
 	log_stop(LOG_STOP_US);

@@ -47,11 +47,15 @@ struct server_options {
 	uint64_t scrub_bytes; /* a second; 0: no scrub */
 	bool verify;          /* every stored file, before serving */
 	bool strict_queries;  /* only what the service itself understands: Q-88 */
+	bool background;      /* end when the hub is ready, which goes on */
 };
 
 /* Defaults, then DATA/twinhub.conf, then the command line (argv[0] is the first option). ERR_ARG: one line in why. Strings
  * are borrowed from argv and from memory that lives as long as the program. */
 enum err options_parse(int argc, char **argv, struct server_options *o, char *why, size_t nwhy);
+/* TWINHUB_DATA, for want of --data; NULL: not set, or empty. */
+#define DATA_NAME "TWINHUB_DATA"
+const char *data_of_environment(void);
 /* The table: settings.c. */
 extern const struct option_table server_settings;
 /* The text of a fresh twinhub.conf: every option with its default, commented out. */
@@ -68,12 +72,15 @@ int server_run(const struct server_options *o);
 /* DIR/name; false when too long. */
 bool data_path(char out[DATA_PATH_MAX], const char *dir, const char *name);
 
+/* The directory, mode 0700, if it is missing. ERR_EXISTS: it is no hub's, and holds something else; ERR_IO. One line in why. */
+enum err data_make(const char *dir, char *why, size_t nwhy);
+
 /*
- * Make the directory (mode 0700) and what is in it at a first start: hub.json, twinhub.conf, policies.json with fresh keys. In one
+ * Make the directory (data_make) and what is in it at a first start: hub.json, twinhub.conf, policies.json with fresh keys. In one
  * that a hub has filled nothing is made but twinhub.conf: what is missing or damaged is refused, with the command that mends it.
  * Before anything is written the directory is taken: until found->held is closed, or the program ends, no other hub has it.
  * own_ca: the certificates are the hub's own; found: out, how it was.
- * ERR_LOCKED, ERR_VERSION: made by a newer format, ERR_CORRUPT, ERR_NOT_FOUND, ERR_IO: one line in why, naming the file.
+ * ERR_EXISTS, ERR_LOCKED, ERR_VERSION: made by a newer format, ERR_CORRUPT, ERR_NOT_FOUND, ERR_IO: one line in why, naming the file.
  */
 struct data_found {
 	bool first;         /* it is the first start */
@@ -99,6 +106,7 @@ struct endpoint {
 	char host[256];   /* name for tokens and certificates */
 	char address[64]; /* to dial */
 	uint16_t https_port, mqtts_port;
+	uint32_t pid; /* of the hub; 0: it was a former program */
 };
 enum err endpoint_write(const char *dir, const struct endpoint *e);
 enum err endpoint_read(const char *dir, struct endpoint *e);

@@ -10,7 +10,13 @@ static const struct option_spec rows[] = {
 	{
 		.name = "data", .value = "DIR", .kind = OPTION_DIR, .line_only = true, AT(data),
 		.help = "the data directory; made when missing",
-		.note = "Needed, and no line of the file: the file is in it.",
+		.note = "Needed, here or as `TWINHUB_DATA` in the environment, and no line of the file: the file is in it. A folder that "
+			"holds something else is refused.",
+	}, {
+		.name = "background", .kind = OPTION_SWITCH, .line_only = true, AT(background),
+		.help = "end when the hub is ready; it goes on until `twinhub stop`",
+		.note = "Prints the line `twinhub ready`, or why there is no hub, as without it. The log goes to `DATA/hub.log`, unless `log-file` "
+			"says otherwise. For a first try and for scripts; a service needs no such thing.",
 	}, {
 		.name = "hostname", .value = "NAME", .kind = OPTION_TEXT, .many = true, AT(hostnames),
 		.otherwise = "this machine's",
