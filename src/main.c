@@ -56,7 +56,7 @@ static const struct command commands[] = {
 		.name = "device create", .operands = "ID", .least = 1, .most = 1, .run = cli_identity_create,
 		.options = HUB | CREDENTIALS | OPT(EDGE) | OPT(DISABLED) | OPT(STATUS_REASON),
 		.summary = "register a device",
-		.note = "Without credentials the hub makes two keys; connection-string shows them.",
+		.note = "Without credentials the hub makes two keys. connectionString, of the first one, is what the device connects with.",
 		.example = "  twinhub device create thermostat-1 " DATA "\n"
 			"  twinhub device create pump-7 --thumbprint 2F1C...9A " DATA,
 	}, {
@@ -84,7 +84,7 @@ static const struct command commands[] = {
 		.name = "module create", .operands = "DEVICE ID", .least = 2, .most = 2, .run = cli_identity_create,
 		.options = HUB | CREDENTIALS,
 		.summary = "register a module of a device",
-		.note = "Without credentials the hub makes two keys; connection-string shows them.",
+		.note = "Without credentials the hub makes two keys. connectionString, of the first one, is what the module connects with.",
 		.example = "  twinhub module create thermostat-1 updater " DATA "\n"
 			"  twinhub connection-string --device thermostat-1 --module updater " DATA,
 	}, {

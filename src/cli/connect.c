@@ -138,9 +138,32 @@ ports_warn(const struct signer *s)
 		cli_warn("MQTT is not on port 8883, and device SDKs dial no other one");
 }
 
+static void
+policy_connection(struct buf *out, const struct signer *s)
+{
+	buf_printf(out, "HostName=%s", s->host);
+	if (s->https_port != HTTPS_PORT)
+		buf_printf(out, ":%u", s->https_port);
+	buf_printf(
+	    out, ";SharedAccessKeyName=" STR_FMT ";SharedAccessKey=%s", STR_ARG(s->policy), s->key);
+}
+
+void
+subject_connection(struct buf *out, const char *host, struct subject s, struct str key)
+{
+	buf_printf(out, "HostName=%s;DeviceId=" STR_FMT, host, STR_ARG(s.device));
+	if (s.module.n > 0)
+		buf_printf(out, ";ModuleId=" STR_FMT, STR_ARG(s.module));
+	if (key.n > 0)
+		buf_printf(out, ";SharedAccessKey=" STR_FMT, STR_ARG(key));
+	else
+		buf_cstr(out, ";x509=true");
+}
+
 int
 cli_connection_string(const struct args *a)
 {
+	struct buf text = { 0 };
 	struct signer s;
 	int code = signer_find(a, &s);
 
@@ -148,17 +171,14 @@ cli_connection_string(const struct args *a)
 		goto done;
 	ports_warn(&s);
 	if (s.subject.device.n > 0)
-		printf("HostName=%s;DeviceId=" STR_FMT "%s" STR_FMT ";%s%s\n", s.host,
-		    STR_ARG(s.subject.device), s.subject.module.n > 0 ? ";ModuleId=" : "",
-		    STR_ARG(s.subject.module), s.key[0] != '\0' ? "SharedAccessKey=" : "x509=true",
-		    s.key);
-	else if (s.https_port != HTTPS_PORT)
-		printf("HostName=%s:%u;SharedAccessKeyName=" STR_FMT ";SharedAccessKey=%s\n",
-		    s.host, s.https_port, STR_ARG(s.policy), s.key);
+		subject_connection(&text, s.host, s.subject, str_of(s.key));
 	else
-		printf("HostName=%s;SharedAccessKeyName=" STR_FMT ";SharedAccessKey=%s\n", s.host,
-		    STR_ARG(s.policy), s.key);
+		policy_connection(&text, &s);
+	printf(STR_FMT "\n", STR_ARG(buf_view(&text)));
 done:
+	if (text.p != NULL)
+		OPENSSL_cleanse(text.p, text.cap);
+	buf_fini(&text);
 	OPENSSL_cleanse(&s, sizeof(s));
 	return code;
 }

@@ -4,6 +4,7 @@
  */
 #include "cli/priv.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 
 #define LIST_TEXT                                                                                  \
@@ -117,9 +118,9 @@ identity_body(struct buf *json, const struct args *a, struct subject s, struct d
 	out_close(&o);
 }
 
-/* Without keys: who wants them asks for them with `show` or `connection-string`. */
+/* Without keys: who wants them asks for them with `show` or `connection-string`. connection: a member more; empty: none. */
 static void
-show_without_keys(const struct args *a, struct doc d)
+show_without_keys(const struct args *a, struct doc d, struct str connection)
 {
 	struct doc_iter it = doc_iter(d), auth;
 	struct buf out = { 0 };
@@ -145,9 +146,28 @@ show_without_keys(const struct args *a, struct doc d)
 		}
 		doc_end(&dw);
 	}
+	if (connection.n > 0) {
+		doc_key(&dw, STR("connectionString"));
+		doc_put_str(&dw, 0, connection);
+	}
 	doc_end(&dw);
 	show_record(a, doc_of(buf_view(&out)));
+	if (connection.n > 0)
+		OPENSSL_cleanse(out.p, out.cap);
 	buf_fini(&out);
+}
+
+/* Of one that is new: what it is for is to connect. */
+static void
+show_new(const struct args *a, const struct target *t, struct subject s, struct doc d)
+{
+	struct doc keys = doc_getc(doc_getc(d, "authentication"), "symmetricKey");
+	struct buf text = { 0 };
+
+	subject_connection(&text, t->host, s, doc_str(doc_getc(keys, "primaryKey")));
+	show_without_keys(a, d, buf_view(&text));
+	OPENSSL_cleanse(text.p, text.cap);
+	buf_fini(&text);
 }
 
 static int
@@ -164,8 +184,10 @@ identity_put(const struct args *a, const struct target *t, struct subject s, str
 	    &(struct ask){
 	        .method = PUT, .path = path.p, .body = buf_view(&body), .if_match = if_match },
 	    &answer);
-	if (code == EXIT_DONE)
-		show_without_keys(a, doc_of(buf_view(&answer.doc)));
+	if (code == EXIT_DONE && !doc_defined(was))
+		show_new(a, t, s, doc_of(buf_view(&answer.doc)));
+	else if (code == EXIT_DONE)
+		show_without_keys(a, doc_of(buf_view(&answer.doc)), STR_NONE);
 	answer_fini(&answer);
 	buf_fini(&path);
 	buf_fini(&body);

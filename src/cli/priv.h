@@ -63,6 +63,9 @@ struct conn_string {
  * from text. False: one line in why, without the key. */
 bool conn_string_parse(struct str text, struct conn_string *out, char *why, size_t nwhy);
 
+/* What a device or module connects with. key empty: it has a certificate. */
+void subject_connection(struct buf *out, const char *host, struct subject s, struct str key);
+
 /* ---- a running hub ---- */
 
 struct target {

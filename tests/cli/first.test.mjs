@@ -134,3 +134,17 @@ test('O-65 a connection string for a port that SDKs do not dial is told as such'
 	await usual.createDevice('d');
 	for (const of of [[], ['--device', 'd']]) assert.equal((await usual.cli(['connection-string', ...of])).stderr, '');
 });
+
+test('O-67 create shows what the device or module connects with', async () => {
+	const hub = await startHub({ args: ['--hostname', 'hub.example.test'] });
+	hubs.push(hub);
+	const made = async (...args) => JSON.parse((await hub.cli([...args])).stdout).connectionString;
+	const shown = async (...args) => (await hub.cli(['connection-string', ...args])).stdout.trim();
+	const device = await made('device', 'create', 'd');
+	assert.match(device, /^HostName=hub\.example\.test;DeviceId=d;SharedAccessKey=[A-Za-z0-9+/]{43}=$/);
+	assert.equal(device, await shown('--device', 'd'));
+	assert.equal(await made('module', 'create', 'd', 'm'), await shown('--device', 'd', '--module', 'm'));
+	assert.equal(await made('device', 'create', 'x', '--x509-ca'), 'HostName=hub.example.test;DeviceId=x;x509=true');
+	assert.match((await hub.cli(['device', 'create', 't', '--table'])).stdout, /^connectionString +HostName=hub\.example\.test;DeviceId=t;SharedAccessKey=\S+$/m);
+	assert.equal(await made('device', 'update', 'd', '--status', 'disabled'), undefined, 'who has it knows it');
+});
