@@ -157,6 +157,36 @@ show_without_keys(const struct args *a, struct doc d, struct str connection)
 	buf_fini(&out);
 }
 
+/* For people: the rest is what every new one has. */
+static void
+show_few(const struct args *a, struct subject s, struct doc d, struct str connection)
+{
+	struct doc auth = doc_getc(d, "authentication"), status = doc_getc(d, "status");
+	struct buf out = { 0 };
+	struct doc_writer dw;
+
+	doc_writer_init(&dw, &out, 0);
+	doc_begin_object(&dw, 0);
+	doc_key(&dw, STR("deviceId"));
+	doc_put_str(&dw, 0, s.device);
+	if (s.module.n > 0) {
+		doc_key(&dw, STR("moduleId"));
+		doc_put_str(&dw, 0, s.module);
+	}
+	if (doc_kind(status) == DOC_STRING) {
+		doc_key(&dw, STR("status"));
+		doc_put_copy(&dw, 0, status);
+	}
+	doc_key(&dw, STR("authenticationType"));
+	doc_put_str(&dw, 0, doc_str(doc_getc(auth, "type")));
+	doc_key(&dw, STR("connectionString"));
+	doc_put_str(&dw, 0, connection);
+	doc_end(&dw);
+	show_record(a, doc_of(buf_view(&out)));
+	OPENSSL_cleanse(out.p, out.cap);
+	buf_fini(&out);
+}
+
 /* Of one that is new: what it is for is to connect. */
 static void
 show_new(const struct args *a, const struct target *t, struct subject s, struct doc d)
@@ -165,7 +195,10 @@ show_new(const struct args *a, const struct target *t, struct subject s, struct 
 	struct buf text = { 0 };
 
 	subject_connection(&text, t->host, s, doc_str(doc_getc(keys, "primaryKey")));
-	show_without_keys(a, d, buf_view(&text));
+	if (output_json(a))
+		show_without_keys(a, d, buf_view(&text));
+	else
+		show_few(a, s, d, buf_view(&text));
 	OPENSSL_cleanse(text.p, text.cap);
 	buf_fini(&text);
 }

@@ -8,6 +8,7 @@
 #define CELL_MOST   80 /* characters */
 #define COLUMNS_MAX 64
 #define GAP         2
+#define NEVER       "0001-01-01T00:00:00Z" /* what .NET has for a time that has not been */
 
 bool
 output_json(const struct args *a)
@@ -145,7 +146,7 @@ cell_text(struct buf *out, struct doc d, unsigned most)
 	if (is_void(d))
 		buf_putc(&text, '-');
 	else if (doc_kind(d) == DOC_STRING)
-		buf_str(&text, doc_str(d));
+		buf_str(&text, str_eq(doc_str(d), STR(NEVER)) ? STR("never") : doc_str(d));
 	else if (all_strings(d))
 		put_list(&text, d);
 	else

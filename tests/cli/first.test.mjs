@@ -148,3 +148,12 @@ test('O-67 create shows what the device or module connects with', async () => {
 	assert.match((await hub.cli(['device', 'create', 't', '--table'])).stdout, /^connectionString +HostName=hub\.example\.test;DeviceId=t;SharedAccessKey=\S+$/m);
 	assert.equal(await made('device', 'update', 'd', '--status', 'disabled'), undefined, 'who has it knows it');
 });
+
+test('O-69 what has never been is never, in tables', async () => {
+	const hub = await startHub();
+	hubs.push(hub);
+	await hub.createDevice('d');
+	assert.match((await hub.cli(['device', 'show', 'd', '--table'])).stdout, /^lastActivityTime +never$/m);
+	assert.doesNotMatch((await hub.cli(['device', 'list', '--table'])).stdout, /0001-/);
+	assert.match((await hub.cli(['device', 'list', '--csv'])).stdout, /0001-01-01T00:00:00Z/, 'programs get what the hub says');
+});
