@@ -53,9 +53,8 @@ utf16_offset(struct str s, size_t unit, size_t *offset)
 	return at == unit;
 }
 
-/* Append a character at *out and move past it: at most four bytes. */
-static void
-put_utf8(char **out, uint32_t c)
+void
+text_put_utf8(char **out, uint32_t c)
 {
 	char *o = *out;
 
@@ -89,7 +88,7 @@ text_map(struct arena *a, struct str s, ucs4_t (*map)(ucs4_t c), char from, int 
 			char c = *p++;
 			*o++ = c >= from && c < from + 26 ? (char)(c + ascii_delta) : c;
 		} else {
-			put_utf8(&o, map(utf8_next(&p, end)));
+			text_put_utf8(&o, map(utf8_next(&p, end)));
 		}
 	}
 	return (struct str){ start, (size_t)(o - start) };
@@ -136,20 +135,21 @@ static bool
 unescape_unicode(const char **s, const char *end, char **out)
 {
 	int32_t c = hex4(*s + 2, end), low;
+	size_t n = 6;
 
 	if (c < 0 || (c >= 0xDC00 && c <= 0xDFFF))
 		return false;
-	*s += 6;
 	if (c >= 0xD800 && c <= 0xDBFF) {
-		if (end - *s < 6 || (*s)[0] != '\\' || (*s)[1] != 'u')
+		if (end - *s < 12 || (*s)[6] != '\\' || (*s)[7] != 'u')
 			return false;
-		low = hex4(*s + 2, end);
+		low = hex4(*s + 8, end);
 		if (low < 0xDC00 || low > 0xDFFF)
 			return false;
 		c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
-		*s += 6;
+		n = 12;
 	}
-	put_utf8(out, (uint32_t)c);
+	*s += n;
+	text_put_utf8(out, (uint32_t)c);
 	return true;
 }
 

@@ -68,10 +68,12 @@ bool utf16_offset(struct str s, size_t unit, size_t *offset);
 /* Simple case mapping of Unicode 14, into the arena. */
 struct str text_lower(struct arena *a, struct str s);
 struct str text_upper(struct arena *a, struct str s);
+/* Append a character at *out and move past it: at most four bytes. */
+void text_put_utf8(char **out, uint32_t c);
 /* Does this character stand between words (Q-18)? */
 bool text_blank(uint32_t c);
 /* The escape \' \" \\ \uXXXX at *s, two of the last for a surrogate pair: what it means is put at *out, both are moved on. No escape is
- * shorter than that. false: it is none (Q-38). */
+ * shorter than that. false: it is none (Q-38), and *s stays. */
 bool text_unescape(const char **s, const char *end, char **out);
 /* Length of `digits [. digits] [e [+-] digits]` at the start of s; 0 if there is none. */
 size_t number_scan(struct str s);
