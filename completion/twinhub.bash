@@ -16,7 +16,7 @@ _twinhub_words() {
 }
 _twinhub_options() {
 	case $1 in
-	'serve') echo '--help --data --background --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --free-space --scrub-rate --verify --rate-limit --import-export-dir --log-file --log-level --tls-legacy --strict-queries' ;;
+	'serve') echo '--help --data --background --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --free-space --scrub-rate --verify --rate-limit --import-export-dir --log-file --log-level --tls-legacy --strict-queries' ;;
 	'wait') echo '--help --data --connection-string --ca --timeout --json --table' ;;
 	'stop') echo '--help --data --timeout --json --table' ;;
 	'device create') echo '--help --data --connection-string --ca --timeout --json --table --status-reason --disabled --edge --primary-key --secondary-key --thumbprint --secondary-thumbprint --x509-ca' ;;
@@ -93,6 +93,8 @@ _twinhub_value() {
 	'serve --max-token-ttl')  ;;
 	'serve --log-max-size')  ;;
 	'serve --log-max-age')  ;;
+	'serve --changes-max-size')  ;;
+	'serve --changes-max-age')  ;;
 	'serve --free-space')  ;;
 	'serve --scrub-rate')  ;;
 	'serve --rate-limit')  ;;

@@ -287,6 +287,9 @@ bool time_parse(struct str s, int64_t *us);
 void base64_encode(struct buf *out, const void *p, size_t n);
 /* Appends the decoded bytes; false (and out unchanged) on anything but canonical base64. */
 bool base64_decode(struct buf *out, struct str s);
+/* The same for URLs (section 5), without padding. */
+void base64url_encode(struct buf *out, const void *p, size_t n);
+bool base64url_decode(struct buf *out, struct str s);
 
 /* ---- faults: an error as a client of the API sees it (service-rest.md 4.2) ---- */
 

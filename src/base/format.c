@@ -231,6 +231,40 @@ base64_decode(struct buf *out, struct str s)
 	return true;
 }
 
+static void
+swap_chars(char *p, size_t n, const char from[2], const char to[2])
+{
+	for (size_t i = 0; i < n; i++)
+		p[i] = p[i] == from[0] ? to[0] : p[i] == from[1] ? to[1] : p[i];
+}
+
+void
+base64url_encode(struct buf *out, const void *p, size_t n)
+{
+	size_t from = out->n;
+
+	base64_encode(out, p, n);
+	while (out->n > from && out->p[out->n - 1] == '=')
+		out->n--;
+	swap_chars(out->p + from, out->n - from, "+/", "-_");
+}
+
+bool
+base64url_decode(struct buf *out, struct str s)
+{
+	struct buf text = { 0 };
+	bool ok = s.n == 0 ||
+	    (memchr(s.p, '+', s.n) == NULL && memchr(s.p, '/', s.n) == NULL && s.p[s.n - 1] != '=');
+
+	buf_str(&text, s);
+	swap_chars(text.p, text.n, "-_", "+/");
+	while (text.n % 4 != 0)
+		buf_putc(&text, '=');
+	ok = ok && base64_decode(out, buf_view(&text));
+	buf_fini(&text);
+	return ok;
+}
+
 enum err
 fault_set(struct fault *f, enum fault_code code, const char *fmt, ...)
 {

@@ -19,6 +19,7 @@ static void
 write_row(struct shard *sh, struct row *r, const struct evaluation *e, const struct hub_env *env)
 {
 	struct configure *c = configure_of(sh);
+	struct log_cause was;
 	struct str bytes;
 
 	if (c->swept != c->ev.set->hash && c->swept != UNSWEPT)
@@ -32,7 +33,9 @@ write_row(struct shard *sh, struct row *r, const struct evaluation *e, const str
 	wanted_encode(env->scratch, e->wanted.counter + e->steps, e->wanted.tags.bytes,
 	    e->desired.bytes, e->configurations, e->before_rollout);
 	bytes = buf_view(env->scratch);
+	was = log_because(sh, ACTOR_CONFIGURATION, section_stamp(&e->desired, 0).by);
 	row_write(sh, r, RECORD_WANTED, &bytes, env);
+	sh->log.cause = was;
 	if (e->changed)
 		desired_notify(r, doc_of(buf_view(&c->notify)), e->desired.version, env);
 }

@@ -45,7 +45,7 @@ static const struct rule {
 	[OP_METHOD_CANCEL] = { on_method_cancel, 0, false, true, false },
 	[OP_TWIN_REPLACE] = { on_twin_replace, IDENTITY | WANTED | REPORTED, true, false, false },
 	/* done by features: struct feature_ops */
-	[OP_APPLY_CONTENT] = { NULL, IDENTITY, true, false, false, WANTED },
+	[OP_APPLY_CONTENT] = { NULL, IDENTITY, true, false, false, WANTED | REPORTED },
 	[OP_CONFIGURATION_PUT] = { NULL, 0, true, true, false },
 	[OP_CONFIGURATION_DELETE] = { NULL, 0, true, true, false },
 	[OP_JOB_PUT] = { NULL, 0, true, true, false },
@@ -107,9 +107,17 @@ change_missing(struct shard *sh, const struct op *op, struct buf *key)
 	return missing;
 }
 
+static void
+because(struct shard *sh, const struct op *op)
+{
+	log_because(sh, op->actor, op->actor_name);
+	sh->log.cause.replaces = op->kind == OP_TWIN_REPLACE;
+}
+
 void
 change_begin(struct shard *sh, const struct op *op)
 {
+	because(sh, op);
 	for (uint32_t i = 0; i < sh->nfeature; i++)
 		if (sh->features[i].watch != 0 && ops_of(sh, i)->begin != NULL)
 			ops_of(sh, i)->begin(sh, op);
@@ -140,6 +148,8 @@ missing_of(struct shard *sh, const struct op *op, struct buf *key)
 	if (op->kind == OP_DISCONNECT && op->payload.n == 0)
 		needs = 0;
 	needs |= change_needs(sh, op->kind);
+	if (rule->writes && needs & (WANTED | REPORTED))
+		needs |= row_version_needs(r);
 	missing = shard_row_missing(sh, row_number(sh, r), needs, key);
 	if (rule->modules == 0 || r->module_n != 0)
 		return missing;
@@ -211,6 +221,8 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 	apply = rule->apply != NULL ? rule->apply : feature_operation(sh, op->kind);
 	if (sh->watch != 0)
 		change_begin(sh, op);
+	else
+		because(sh, op);
 	apply(sh, r, op, env, reply);
 	if (sh->watch != 0)
 		change_end(sh, op, env, reply);

@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#define LOG_FORMAT 1
-
 /* ---- sessions (device-mqtt.md 2.7) ---- */
 
 void
@@ -111,9 +109,6 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	calls_wake(sh, r, env);
 }
 
-static void log_append(struct shard *sh, struct row *r, const struct op *op, struct str body,
-    const struct hub_env *env);
-
 /* On an error the reply has the reason: its client has gone, so the log alone can tell. */
 static enum err
 check_will(const struct row *r, const struct hub_env *env, struct reply *reply)
@@ -144,7 +139,7 @@ on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct
 		r->activity_us = r->presence_us = env->now_us;
 	}
 	if (op->payload.n != 0 && check_will(r, env, reply) == ERR_OK)
-		log_append(sh, r, op, op->payload, env);
+		log_sent(sh, r, EVENT_WILL, op->payload, env);
 }
 
 /* ---- subscriptions (device-mqtt.md 3.1, 3.2) ---- */
@@ -308,48 +303,14 @@ on_report(struct shard *sh, struct row *r, const struct op *op, const struct hub
 	reply->version = version_after(old.version);
 }
 
-/* ---- the event log ---- */
-
-/*
- * Key: shard (2 bytes, big-endian), position (8 bytes, big-endian). Value:
- *   format | time | actor kind | actor | device | module | generation | authentication | body
- */
-static void
-log_append(struct shard *sh, struct row *r, const struct op *op, struct str body,
-    const struct hub_env *env)
-{
-	struct buf *b = env->scratch;
-	struct identity id;
-	char key[10];
-	uint64_t now = (uint64_t)env->now_us, position = now > sh->log_next ? now : sh->log_next;
-	struct str bytes;
-
-	row_read_identity(r, &id);
-	sh->log_next = position + 1;
-	key[0] = (char)(sh->index >> 8);
-	key[1] = (char)sh->index;
-	for (int i = 0; i < 8; i++)
-		key[2 + i] = (char)(position >> (56 - 8 * i));
-	b->n = 0;
-	buf_putc(b, LOG_FORMAT);
-	buf_varint(b, position);
-	buf_putc(b, (char)op->actor);
-	buf_lstr(b, op->actor_name);
-	buf_lstr(b, op->device);
-	buf_lstr(b, op->module);
-	buf_varint(b, id.generation);
-	buf_putc(b, (char)id.auth);
-	buf_str(b, body);
-	bytes = buf_view(b);
-	env->put(env->ctx, sh->index, RECORD_LOG, (struct str){ key, sizeof(key) }, bytes);
-}
+/* ---- messages ---- */
 
 void
 on_telemetry(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
 	(void)reply;
-	log_append(sh, r, op, op->payload, env);
+	log_sent(sh, r, EVENT_MESSAGE, op->payload, env);
 }
 
 void
@@ -364,7 +325,7 @@ on_events(struct shard *sh, struct row *r, const struct op *op, const struct hub
 		return;
 	}
 	while (rd.p < rd.end && !rd.bad)
-		log_append(sh, r, op, rd_lstr(&rd), env);
+		log_sent(sh, r, EVENT_MESSAGE, rd_lstr(&rd), env);
 	r->activity_us = env->now_us;
 }
 

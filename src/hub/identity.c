@@ -160,9 +160,11 @@ identity_make(struct shard *sh, struct str device, struct str module, struct ide
 	q->id.row = row_number(sh, r);
 	if (q->id.etag == 0)
 		make_etag(&q->id, env);
+	log_create_begin(sh);
 	identity_store(sh, r, &q->id, env);
 	r->activity_us = q->activity_us;
 	twin_write_first(sh, r, q, env);
+	log_create_end(sh, r, env);
 	if (q->id.edge)
 		modules_make_system(sh, device, env);
 }
@@ -314,6 +316,7 @@ static void
 row_remove(struct shard *sh, struct row *r, const struct hub_env *env)
 {
 	features_row_leaves(sh, r, env);
+	log_deleted(sh, r, env);
 	for (int k = 0; k < RECORD_KINDS; k++)
 		env->del(env->ctx, sh->index, (enum record_kind)k, row_key(r));
 	presence_close(

@@ -153,7 +153,7 @@ identity_is(const struct row *r, const struct identity *old, const struct identi
 	if (id.edge && old->edge)
 		id.scope = old->scope;
 	identity_encode(&bytes, &id);
-	same = str_eq(buf_view(&bytes), blob_str(r->records[RECORD_IDENTITY]));
+	same = record_same(buf_view(&bytes), blob_str(r->records[RECORD_IDENTITY]));
 	buf_fini(&bytes);
 	return same;
 }

@@ -64,8 +64,6 @@ enum op_kind {
 
 enum { NODE_CLIENT, NODE_JOBS }; /* reply_to.node: whose call of a method it is */
 
-enum actor_kind { ACTOR_HUB, ACTOR_DEVICE, ACTOR_POLICY, ACTOR_JOB, ACTOR_CONFIGURATION };
-
 struct op_connect {
 	bool clean;
 	bool has_model_id;

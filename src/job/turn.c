@@ -25,9 +25,10 @@ part_row(struct shard *sh, const struct job *j, unsigned *records)
 
 	if (w->nheap == 0 || j->state.stop != JOB_GOES_ON || w->now.nflight == JOB_FLIGHTS_MAX)
 		return TABLE_NONE;
-	*records = j->type == JOB_TWIN ? RECORD_BIT(RECORD_WANTED) : 0;
+	*records = 0;
 	if (j->type == JOB_TWIN)
-		*records |= change_needs(sh, OP_TWIN_PATCH);
+		*records = RECORD_BIT(RECORD_WANTED) | change_needs(sh, OP_TWIN_PATCH) |
+		    row_version_needs(row_at(sh, w->heap[0]));
 	return w->heap[0];
 }
 

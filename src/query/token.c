@@ -10,18 +10,10 @@
 #define TOKEN_BYTES  45
 #define TOKEN_SIGNED (TOKEN_BYTES - 8)
 
-static void
-swap_chars(char *p, size_t n, char plus, char slash, char to_plus, char to_slash)
-{
-	for (size_t i = 0; i < n; i++)
-		p[i] = p[i] == plus ? to_plus : p[i] == slash ? to_slash : p[i];
-}
-
 void
 query_token_write(struct buf *out, uint64_t hash, const struct query_bookmark *bookmark)
 {
 	struct buf b = { 0 };
-	size_t from = out->n;
 
 	buf_putc(&b, TOKEN_FORMAT);
 	for (int i = 0; i < 32; i += 8)
@@ -31,8 +23,7 @@ query_token_write(struct buf *out, uint64_t hash, const struct query_bookmark *b
 	buf_le64(&b, bookmark->generation);
 	buf_le64(&b, hash);
 	buf_le64(&b, hash_checksum(b.p, b.n));
-	base64_encode(out, b.p, b.n);
-	swap_chars(out->p + from, out->n - from, '+', '/', '-', '_');
+	base64url_encode(out, b.p, b.n);
 	buf_fini(&b);
 }
 
@@ -40,15 +31,9 @@ query_token_write(struct buf *out, uint64_t hash, const struct query_bookmark *b
 static bool
 token_bytes(struct str token, struct buf *out)
 {
-	char text[QUERY_TOKEN_LEN];
 	struct rd r;
 
-	if (token.n != sizeof(text) || memchr(token.p, '+', token.n) ||
-	    memchr(token.p, '/', token.n))
-		return false;
-	memcpy(text, token.p, sizeof(text));
-	swap_chars(text, sizeof(text), '-', '_', '+', '/');
-	if (!base64_decode(out, (struct str){ text, sizeof(text) }) || out->n != TOKEN_BYTES)
+	if (token.n != QUERY_TOKEN_LEN || !base64url_decode(out, token) || out->n != TOKEN_BYTES)
 		return false;
 	r = rd_of(str_sub(buf_view(out), TOKEN_SIGNED));
 	return out->p[0] == TOKEN_FORMAT && rd_le64(&r) == hash_checksum(out->p, TOKEN_SIGNED);

@@ -57,27 +57,35 @@ json_number(struct doc obj, const char *key)
 /* ---- hub.json ---- */
 
 static enum err
-hub_write(const char *path)
+hub_put(const char *path, struct str created, struct str id)
 {
-	unsigned char id[16];
-	char name[2 * sizeof(id)];
 	struct buf json = { 0 };
 	struct out o = out_to(&json);
 	enum err e;
 
-	if (RAND_bytes(id, sizeof(id)) != 1)
-		return ERR_IO;
-	hex_write(name, id, sizeof(id));
 	out_open(&o);
 	out_u64(out_key(&o, "format"), DATA_FORMAT);
 	out_u64(out_key(&o, "shards"), SHARD_COUNT);
 	out_cstr(out_key(&o, "hash"), HASH_NAME);
-	out_time(out_key(&o, "created"), clock_wall_us());
-	out_str(out_key(&o, "hubId"), (struct str){ name, sizeof(name) });
+	out_str(out_key(&o, "created"), created);
+	out_str(out_key(&o, "hubId"), id);
 	sealed_end(&json);
 	e = os_replace_file(path, buf_view(&json), 0644, NULL);
 	buf_fini(&json);
 	return e;
+}
+
+static enum err
+hub_write(const char *path)
+{
+	unsigned char id[16];
+	char name[2 * sizeof(id)], created[TIME_TEXT_MAX];
+	size_t n = time_format(clock_wall_us(), created);
+
+	if (RAND_bytes(id, sizeof(id)) != 1)
+		return ERR_IO;
+	hex_write(name, id, sizeof(id));
+	return hub_put(path, (struct str){ created, n }, (struct str){ name, sizeof(name) });
 }
 
 static enum err
@@ -413,6 +421,32 @@ data_prepare(const char *dir, bool own_ca, struct data_found *found, char *why, 
 	found->first = !has_store(dir) && !is_there(dir, "endpoint.json");
 	e = found->first ? data_begin(dir, why, nwhy) : data_resume(dir, own_ca, why, nwhy);
 	return e != ERR_OK ? e : ensure_conf(dir, found, why, nwhy);
+}
+
+/*
+ * Format 2 has the log of changes, and positions at the ends of records, in its store: the store makes the one when it is opened to be
+ * written, and the others come as records are written. So all that is to be done is to say so first: a former program would take the one for
+ * damage, and the other, too.
+ */
+enum err
+data_raise(const char *dir, char *why, size_t nwhy)
+{
+	char path[DATA_PATH_MAX];
+	struct sealed file;
+	struct doc d;
+	enum err e;
+
+	if (!data_path(path, dir, "hub.json"))
+		return too_long(why, nwhy);
+	if ((e = sealed_read(path, &file, why, nwhy)) == ERR_OK) {
+		d = doc_of(buf_view(&file.json));
+		if (json_number(d, "format") < DATA_FORMAT &&
+		    (e = hub_put(path, json_str(d, "created"), json_str(d, "hubId"))) != ERR_OK)
+			snprintf(why, nwhy, "%s cannot be brought to format %d: %s", path,
+			    DATA_FORMAT, strerror(errno));
+	}
+	sealed_fini(&file);
+	return e;
 }
 
 enum err

@@ -136,6 +136,8 @@ store_start(struct server *s)
 		.memory_bytes = s->sizes.store_bytes,
 		.log_max_bytes = s->o.log_max_bytes,
 		.log_max_age_s = s->o.log_max_age_s,
+		.changes_max_bytes = s->o.changes_max_bytes,
+		.changes_max_age_s = s->o.changes_max_age_s,
 		.floor_bytes = s->o.free_space_bytes,
 		.verify = s->o.verify,
 		.scrub_bytes_per_s = s->o.scrub_bytes,
@@ -147,6 +149,8 @@ store_start(struct server *s)
 
 	if (!data_path(path, s->o.data, "store"))
 		return fail(s, "the path of --data is too long");
+	if (data_raise(s->o.data, s->why, sizeof(s->why)) != ERR_OK)
+		return ERR_IO;
 	so.dir = path;
 	e = store_open(&so, &s->store, &f);
 	if (e == ERR_LOCKED)

@@ -35,10 +35,11 @@ struct server_options {
 	struct option_list address_free, proxies; /* nets: 10.0.0.0/8 */
 	uint64_t connect_timeout_s, request_timeout_s;
 	uint64_t query_timeout_s;
-	uint64_t token_skew_s, token_ttl_max_s; /* L-79; 0: any */
-	uint64_t log_max_bytes, log_max_age_s;  /* the event log */
-	uint64_t free_space_bytes;              /* below it changes are refused */
-	struct option_list rate_limits;         /* as they are written, and read: */
+	uint64_t token_skew_s, token_ttl_max_s;        /* L-79; 0: any */
+	uint64_t log_max_bytes, log_max_age_s;         /* the log's messages */
+	uint64_t changes_max_bytes, changes_max_age_s; /* and all else of it */
+	uint64_t free_space_bytes;                     /* below it changes are refused */
+	struct option_list rate_limits;                /* as they are written, and read: */
 	struct limit_rules limits;
 	struct option_list import_export_dirs; /* directories that jobs may read and write */
 	const char *log_file;                  /* NULL: stderr */
@@ -66,7 +67,7 @@ int server_run(const struct server_options *o);
 
 /* ---- the data directory ---- */
 
-#define DATA_FORMAT   1
+#define DATA_FORMAT   2
 #define DATA_PATH_MAX 4096
 
 /* DIR/name; false when too long. */
@@ -89,6 +90,9 @@ struct data_found {
 };
 enum err data_prepare(
     const char *dir, bool own_ca, struct data_found *found, char *why, size_t nwhy);
+/* Bring the description of a checked directory of a former format to this program's, before its store is written. A kill leaves the one or
+ * the other. ERR_FULL, ERR_IO, and as data_check: one line in why. */
+enum err data_raise(const char *dir, char *why, size_t nwhy);
 /* hub.json must be there: for commands that work on an existing directory. */
 enum err data_check(const char *dir, char *why, size_t nwhy);
 /* Calls bad for each of hub.json, policies.json and the CA that is missing or damaged: its file, and a line that names it and says what

@@ -110,11 +110,19 @@ static const struct option_spec rows[] = {
 			"of an hour, the command line for itself of ten minutes, `twinhub sas` as `--ttl` says.",
 	}, {
 		.name = "log-max-size", .value = "SIZE", .kind = OPTION_SIZE, .least = 1u << 20, .fallback = "1G", AT(log_max_bytes),
-		.help = "event log on disk; the oldest is dropped",
+		.help = "messages of devices on disk; the oldest are dropped",
 	}, {
 		.name = "log-max-age", .value = "SECONDS", .kind = OPTION_NUMBER, .least = 1, .most = 604800, .zero = "by size only",
 		.fallback = "86400", AT(log_max_age_s),
-		.help = "age of the event log",
+		.help = "age of the messages of devices",
+	}, {
+		.name = "changes-max-size", .value = "SIZE", .kind = OPTION_SIZE, .least = 1u << 20, .fallback = "4G", AT(changes_max_bytes),
+		.help = "log of changes on disk; the oldest are dropped",
+		.note = "What has become of twins and identities: see [events](spec/events.md).",
+	}, {
+		.name = "changes-max-age", .value = "SECONDS", .kind = OPTION_NUMBER, .least = 1, .most = 315360000, .zero = "by size only",
+		.fallback = "2592000", AT(changes_max_age_s),
+		.help = "age of the log of changes",
 	}, {
 		.name = "free-space", .value = "SIZE", .kind = OPTION_SIZE, .fallback = "64M", AT(free_space_bytes),
 		.help = "free disk space below which changes are refused",

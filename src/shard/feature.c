@@ -107,15 +107,23 @@ shard_common(struct shard *sh, struct str key, const struct str *value)
 {
 	const struct feature *f = owner_of(sh, key);
 
+	if (str_starts(key, STR(LOG_END_PREFIX)))
+		return log_end_load(sh, value);
 	return f != NULL ? f->load(sh, key, value) : ERR_OK;
 }
 
-/* Those of one feature after the other. */
+/* The log's end, then those of one feature after the other. */
 bool
 shard_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX])
 {
 	uint32_t i = 0;
 
+	if (prefix->n == 0) {
+		*prefix = log_end_key(sh, room);
+		return true;
+	}
+	if (str_starts(*prefix, STR(LOG_END_PREFIX)))
+		*prefix = STR_NONE;
 	while (prefix->n != 0 && i < sh->nfeature && !owns(sh->features[i].feature, *prefix))
 		i++;
 	for (; i < sh->nfeature; i++) {

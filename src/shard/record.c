@@ -7,6 +7,53 @@
 /* of a wanted record: with the values before a rollout at its end */
 #define FORMAT_BEFORE_ROLLOUT 2
 
+/* Highest bit of a format: a position is at the end. */
+#define HEADED 0x80u
+
+/* ---- the position at the end ---- */
+
+/* What is between the format and the position. The format is 0, which none is, of what is too short. */
+static struct str
+content_of(struct str record, uint8_t *format)
+{
+	bool headed = record.n > 0 && (uint8_t)record.p[0] & HEADED;
+	size_t ends = 1 + (headed ? RECORD_HEAD : 0);
+
+	*format = 0;
+	if (record.n < ends)
+		return STR_NONE;
+	*format = (uint8_t)record.p[0] & (uint8_t)~HEADED;
+	return (struct str){ record.p + 1, record.n - ends };
+}
+
+void
+record_put_head(char *record, size_t n, uint64_t position)
+{
+	record[0] = (char)((uint8_t)record[0] | HEADED);
+	for (unsigned i = 0; i < RECORD_HEAD; i++)
+		record[n + i] = (char)(position >> (8 * i));
+}
+
+uint64_t
+record_head(struct str record)
+{
+	struct rd rd;
+
+	if (record.n < 1 + RECORD_HEAD || !((uint8_t)record.p[0] & HEADED))
+		return 0;
+	rd = rd_of(str_sub(record, record.n - RECORD_HEAD));
+	return rd_le64(&rd);
+}
+
+bool
+record_same(struct str a, struct str b)
+{
+	uint8_t fa, fb;
+	struct str ca = content_of(a, &fa), cb = content_of(b, &fb);
+
+	return fa == fb && str_eq(ca, cb);
+}
+
 void
 hub_key(struct buf *out, uint32_t shard, struct str device, struct str module)
 {
@@ -121,13 +168,15 @@ bool
 identity_decode(struct str bytes, struct identity *id)
 {
 	struct doc_iter it;
-	struct str key;
+	struct str key, content;
 	struct doc v;
+	uint8_t format;
 
 	*id = (struct identity){ .enabled = true };
-	if (bytes.n < 2 || bytes.p[0] != FORMAT)
+	content = content_of(bytes, &format);
+	if (content.n == 0 || format != FORMAT)
 		return false;
-	it = doc_iter(doc_of(str_sub(bytes, 1)));
+	it = doc_iter(doc_of(content));
 	while (doc_next(&it, &key, &v))
 		if (key.n != 1 || !identity_member(id, key.p[0], v))
 			return false;
@@ -166,8 +215,8 @@ wanted_encode(struct buf *out, uint64_t counter, struct str tags, struct str des
 static bool
 wanted_split(struct str bytes, struct wanted *w, struct str *tags, struct str *desired)
 {
-	struct rd rd = rd_of(bytes);
-	uint8_t format = rd_u8(&rd);
+	uint8_t format;
+	struct rd rd = rd_of(content_of(bytes, &format));
 
 	w->counter = rd_varint(&rd);
 	*tags = rd_lstr(&rd);
@@ -204,13 +253,29 @@ wanted_check(struct str bytes)
 bool
 reported_check(struct str bytes)
 {
-	struct rd rd = rd_of(bytes);
+	uint8_t format;
+	struct rd rd = rd_of(content_of(bytes, &format));
 
-	if (rd_u8(&rd) != FORMAT)
-		return false;
 	rd_varint(&rd);
-	return !rd.bad &&
+	return format == FORMAT && !rd.bad &&
 	    section_check((struct str){ (const char *)rd.p, (size_t)(rd.end - rd.p) }) == ERR_OK;
+}
+
+uint64_t
+wanted_counter(struct str bytes)
+{
+	struct rd rd = rd_of(str_sub(bytes, 1));
+
+	return rd_varint(&rd);
+}
+
+uint32_t
+reported_version(struct str bytes)
+{
+	struct section s;
+	int64_t activity_us;
+
+	return reported_decode(bytes, &activity_us, &s) ? s.version : 0;
 }
 
 int64_t
@@ -248,11 +313,11 @@ reported_encode(struct buf *out, int64_t activity_us, struct str section)
 bool
 reported_decode(struct str bytes, int64_t *activity_us, struct section *s)
 {
-	struct rd rd = rd_of(bytes);
-	bool format = rd_u8(&rd) == FORMAT;
+	uint8_t format;
+	struct rd rd = rd_of(content_of(bytes, &format));
 
 	*activity_us = (int64_t)rd_varint(&rd);
-	if (!format || rd.bad)
+	if (format != FORMAT || rd.bad)
 		return false;
 	*s = section_of((struct str){ (const char *)rd.p, (size_t)(rd.end - rd.p) });
 	return true;
@@ -296,11 +361,11 @@ record_valid(enum record_kind kind, struct str bytes)
 	struct identity id;
 	struct rd rd = rd_of(bytes);
 	struct filter f;
+	uint8_t format;
 
 	switch (kind) {
 	case RECORD_IDENTITY:
-		return bytes.n > 1 && doc_valid(str_sub(bytes, 1), 0, 4) &&
-		    identity_decode(bytes, &id);
+		return doc_valid(content_of(bytes, &format), 0, 4) && identity_decode(bytes, &id);
 	case RECORD_WANTED: return wanted_check(bytes);
 	case RECORD_REPORTED: return reported_check(bytes);
 	case RECORD_SESSION:

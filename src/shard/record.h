@@ -6,6 +6,9 @@
  *   reported   format | last activity | section
  *   session    format | filters (filters_put), to the end
  *
+ * Identity, wanted and reported records have the position of the newest record of the log that tells of them (E-06) at their end: RECORD_HEAD
+ * bytes, little-endian, if the highest bit of the format is set. Those of a directory of format 1 have none.
+ *
  * Format is one byte, numbers are varints, sections as in twin/twin.h. A key is hub_key's (shard/shard.h).
  *
  * Every byte has been checked when it came from the store (record_valid, by hub_fill), and what was written since was made here: so the
@@ -23,6 +26,16 @@
 #define TWINHUB_SHARD_RECORD_H
 
 #include "shard/row.h"
+
+/* ---- the position at the end ---- */
+
+#define RECORD_HEAD 8u
+/* Put it behind n bytes of a record; there is room. */
+void record_put_head(char *record, size_t n, uint64_t position);
+/* 0: it has none. */
+uint64_t record_head(struct str record);
+/* Do they say the same, wherever they stand in the log? */
+bool record_same(struct str a, struct str b);
 
 /* ---- the identity record ---- */
 
@@ -70,6 +83,7 @@ struct wanted {
 void wanted_encode(struct buf *out, uint64_t counter, struct str tags, struct str desired,
     struct str configurations, struct str before_rollout);
 bool wanted_decode(struct str bytes, struct wanted *w);
+uint64_t wanted_counter(struct str bytes);
 /* Is every byte of it valid? For records from the store: record_valid. */
 bool wanted_check(struct str bytes);
 bool reported_check(struct str bytes);
@@ -86,6 +100,7 @@ version_after(uint32_t version)
 void reported_encode(struct buf *out, int64_t activity_us, struct str section);
 bool reported_decode(struct str bytes, int64_t *activity_us, struct section *s);
 int64_t reported_activity(struct str bytes);
+uint32_t reported_version(struct str bytes);
 
 /*
  * The same of a row's record that is in memory. That is a record of ours, or was valid when it came from the store (hub_fill), so

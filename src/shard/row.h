@@ -27,6 +27,8 @@ struct blob {
 extern struct blob blob_none;
 
 struct blob *blob_new(struct str bytes);
+/* The same with the position of its newest record of the log at the end (record.h). */
+struct blob *blob_new_headed(struct str bytes, uint64_t position);
 struct blob *blob_ref(struct blob *b);
 void blob_unref(struct blob *b); /* NULL and blob_none are fine */
 static inline struct str
@@ -70,9 +72,31 @@ struct row {
 	uint32_t number;             /* its own, of one that is not free */
 	/* row number + 1 of a device's newest module; of a module: of the next one. 0: none */
 	uint32_t chain;
+	/* What its records say, for the version of its twin (T-14), though they may not be in memory any more. 0: not known since the start */
+	uint32_t reported_version;
+	uint64_t counter;
 	struct blob *records[RECORD_KINDS]; /* NULL: not in memory; &blob_none: there is none */
 	struct presence *presence;          /* row_set_presence */
 	int64_t activity_us, presence_us;   /* last activity; last change of the connection */
+};
+
+/* The log of a shard (log.c). */
+struct log_end {
+	uint64_t next;   /* the position of the next record */
+	int64_t time_us; /* of the last one: it never goes back */
+	bool stored;     /* it is from the first record on */
+};
+struct shard_log {
+	struct log_end end;
+	/* Who changes what is written now, and whether the whole twin. Texts are borrowed for the operation. */
+	struct log_cause {
+		enum actor_kind actor;
+		struct str name;
+		bool replaces;
+	} cause;
+	/* The position of one record that stands for all of this identity's that are written now; 0: none does. */
+	uint64_t whole;
+	struct buf record, parts[6]; /* working memory */
 };
 
 struct free_row {
@@ -100,7 +124,8 @@ struct shard {
 	uint32_t ncall;                /* waiting and sent */
 	size_t waiting_bytes;          /* of their payloads */
 	uint64_t call_last;
-	uint64_t log_next, session_epoch_next;
+	struct shard_log log;
+	uint64_t session_epoch_next;
 	uint64_t mark;           /* one more with every change of a row; grows over restarts */
 	uint64_t generation;     /* the newest identity's; each has one of its own */
 	struct columns *columns; /* NULL until queries want them */
@@ -148,11 +173,47 @@ struct row *module_next(struct shard *sh, const struct row *module);
 /* Replace a record of a row by bytes (NULL: none), write it through env, and note how to undo it. */
 void row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct str *bytes,
     const struct hub_env *env);
+/* Records of a row that are not in memory, without which nobody knows its twin's version: before a change of it. */
+unsigned row_version_needs(const struct row *r);
+
+/* ---- the log: log.c ---- */
+
+/* Append a record: its time and position are the log's, the position is answered. With its end it is part of the round, and is taken
+ * back with it. */
+uint64_t log_append(struct shard *sh, struct event *e, const struct hub_env *env);
+/* The cause of what follows, until the next one. The former one is answered, to be set again. */
+struct log_cause log_because(struct shard *sh, enum actor_kind actor, struct str name);
+/*
+ * What row_write asks: a record of this row, `old` before, is about to become `bytes`: the position that the record shall name, after
+ * a record of the change has been appended, if there is one.
+ */
+uint64_t log_record_written(struct shard *sh, const struct row *r, enum record_kind kind,
+    const struct blob *old, struct str bytes, const struct hub_env *env);
+/* An identity is made: all of its records are written between these two; they name the position of the one record that tells of it. */
+void log_create_begin(struct shard *sh);
+void log_create_end(struct shard *sh, const struct row *r, const struct hub_env *env);
+/* It goes: all of its records are in memory. */
+void log_deleted(struct shard *sh, const struct row *r, const struct hub_env *env);
+/* A message, of who is the cause. */
+void log_sent(struct shard *sh, const struct row *r, enum event_kind kind, struct str body,
+    const struct hub_env *env);
+/* The stored end of the log: its key, its value as it is now (false: it has none), and one from the store, or a former one; ERR_CORRUPT. */
+#define LOG_END_PREFIX "events/"
+struct str log_end_key(const struct shard *sh, char room[HUB_PREFIX_MAX]);
+bool log_end_value(const struct shard *sh, struct buf *out);
+enum err log_end_load(struct shard *sh, const struct str *value);
+/* undo.c's: the newest record is taken back, and the end is where it was. */
+void log_take_back(struct shard *sh, enum record_kind family, const struct log_end *end,
+    const struct undo_sink *sink);
+void log_fini(struct shard *sh);
+
 /* Take a row for a new identity, with no record in memory. */
 struct row *row_create(
     struct undo *u, struct shard *sh, struct str device, struct str module, int64_t elapsed_us);
 /* Moves the row's contents into the entry and frees the row. */
 void undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t elapsed_us);
+/* A record of the log is about to be appended. */
+void undo_logged(struct undo *u, struct shard *sh, enum record_kind family);
 void undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t session_epoch);
 void undo_filters(
     struct undo *u, struct shard *sh, uint32_t row, uint64_t session_epoch, struct blob *old);

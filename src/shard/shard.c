@@ -25,6 +25,18 @@ blob_new(struct str bytes)
 }
 
 struct blob *
+blob_new_headed(struct str bytes, uint64_t position)
+{
+	struct blob *b = xmalloc(sizeof(*b) + bytes.n + RECORD_HEAD);
+
+	b->refs = 1;
+	b->n = (uint32_t)(bytes.n + RECORD_HEAD);
+	memcpy(b->bytes, bytes.p, bytes.n);
+	record_put_head(b->bytes, bytes.n, position);
+	return b;
+}
+
+struct blob *
 blob_ref(struct blob *b)
 {
 	if (b != NULL && b != &blob_none)
@@ -67,6 +79,7 @@ shard_new(uint32_t index, const struct feature *const *features)
 
 	sh->index = index;
 	sh->session_epoch_next = 1;
+	sh->log.end.next = 1;
 	features_init(sh, features);
 	return sh;
 }
@@ -98,6 +111,7 @@ shard_free(struct shard *sh)
 	free(sh->free);
 	table_fini(&sh->ids);
 	features_fini(sh);
+	log_fini(sh);
 	free(sh);
 }
 
@@ -358,10 +372,30 @@ free_pull(struct shard *sh, uint32_t row)
 	sh->nfree--;
 }
 
+/* Remembered when the record goes from memory. */
+static void
+row_see_version(struct row *r, enum record_kind kind, struct str record)
+{
+	if (kind == RECORD_WANTED)
+		r->counter = wanted_counter(record);
+	else if (kind == RECORD_REPORTED)
+		r->reported_version = reported_version(record);
+}
+
+unsigned
+row_version_needs(const struct row *r)
+{
+	return (r->counter == 0 ? RECORD_BIT(RECORD_WANTED) : 0) |
+	    (r->reported_version == 0 ? RECORD_BIT(RECORD_REPORTED) : 0);
+}
+
 void
 row_set_cached(struct shard *sh, struct row *r, enum record_kind kind, struct blob *b)
 {
 	struct blob *old = r->records[kind];
+
+	if (b != NULL && b != &blob_none)
+		row_see_version(r, kind, blob_str(b));
 
 	if (old != NULL)
 		sh->cached_bytes -= old->n;
@@ -455,8 +489,7 @@ shard_load(struct shard *sh, struct str key, struct str record)
 	struct identity id;
 	struct str device, module;
 
-	if (key.n < 4 || !doc_valid(record.n ? str_sub(record, 1) : record, 0, 4) ||
-	    !identity_decode(record, &id))
+	if (key.n < 4 || !record_valid(RECORD_IDENTITY, record) || !identity_decode(record, &id))
 		return ERR_CORRUPT;
 	if (!str_cut(str_sub(key, 2), '\0', &device, &module) || !id_valid(device) ||
 	    (module.n && !id_valid(module)))
@@ -473,15 +506,18 @@ shard_load(struct shard *sh, struct str key, struct str record)
 }
 
 /* Nobody knows when the free rows became so: they may be named by what was handed out just before the stop. */
-void
-shard_loaded(struct shard *sh, uint64_t log_position, int64_t elapsed_us)
+int64_t
+shard_loaded(struct shard *sh, uint64_t position, int64_t now_us, int64_t elapsed_us)
 {
+	int64_t from_us = now_us > sh->log.end.time_us ? now_us : sh->log.end.time_us;
+
 	for (uint32_t i = 0; i < sh->nrow; i++)
 		if (row_at(sh, i)->id == NULL)
 			free_push(sh, i, elapsed_us);
-	sh->log_next = log_position + 1;
-	sh->session_epoch_next = log_position + 1; /* grows over restarts, as positions do */
-	sh->mark = log_position + 1;
+	if (position >= sh->log.end.next)
+		sh->log.end.next = position + 1;
+	sh->session_epoch_next = sh->mark = (uint64_t)from_us + 1;
+	return from_us;
 }
 
 uint64_t

@@ -15,6 +15,7 @@
 
 #include "auth/auth.h"
 #include "codec/codec.h"
+#include "event/event.h"
 #include "query/query.h"
 #include "twin/twin.h"
 
@@ -31,7 +32,8 @@ enum record_kind {
 	RECORD_REPORTED, /* last activity, reported */
 	RECORD_SESSION,  /* filters of a durable session; absent: none */
 	RECORD_KINDS,
-	RECORD_LOG = RECORD_KINDS, /* the event log; only ever put */
+	RECORD_LOG = RECORD_KINDS, /* the log's messages: event/event.h */
+	RECORD_CHANGES,            /* and all else of it */
 	RECORD_COMMON              /* of no identity: those of features; shard_common */
 };
 #define RECORD_BIT(kind) (1u << (kind))
@@ -126,8 +128,18 @@ enum err shard_load(struct shard *sh, struct str key, struct str record);
 enum err shard_common(struct shard *sh, struct str key, const struct str *value);
 /* The prefixes of the keys that a shard has there: give the one before, first STR_NONE, until false. */
 bool shard_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX]);
-/* After the last: the free rows begin their rest, log positions start above `log_position`. */
-void shard_loaded(struct shard *sh, uint64_t log_position, int64_t elapsed_us);
+/*
+ * After the last: the free rows begin their rest; marks and epochs of sessions go on from now_us, or from the time of the last record of the
+ * log, if that is later: what is answered is the later one. `position`: the last one of a log whose end is not stored, of a directory of
+ * format 1; else 0.
+ */
+int64_t shard_loaded(struct shard *sh, uint64_t position, int64_t now_us, int64_t elapsed_us);
+/* Is the log's end stored? It is from the first record on. */
+bool shard_log_known(const struct shard *sh);
+/* The position that the next record of the log gets. */
+uint64_t shard_log_next(const struct shard *sh);
+/* The end of the log as it is now: it belongs into each batch that has records of the log, once. */
+void shard_put_log_end(struct shard *sh, const struct undo_sink *sink);
 
 /* Give one record of an identity that is not in memory; value NULL: there is none. ERR_CORRUPT names nothing: the caller knows
  * the key. */

@@ -14,6 +14,7 @@ enum undo_kind {
 	UNDO_CONNECTED,
 	UNDO_FILTERS,
 	UNDO_COMMON,
+	UNDO_LOGGED,
 	UNDO_DONE /* rolled back: it only keeps documents in memory */
 };
 
@@ -23,7 +24,8 @@ struct undo_entry {
 	struct shard *shard;
 	uint32_t row;
 	uint64_t session_epoch;
-	int64_t since_us; /* UNDO_CREATED: how long the row had been free */
+	int64_t since_us;       /* UNDO_CREATED: how long the row had been free */
+	struct log_end log_end; /* UNDO_LOGGED: before it */
 	struct blob *old, *new;
 	struct row *deleted;
 };
@@ -142,6 +144,15 @@ undo_filters(
 }
 
 void
+undo_logged(struct undo *u, struct shard *sh, enum record_kind family)
+{
+	struct undo_entry *e = undo_push(u, UNDO_LOGGED, sh, 0);
+
+	e->record = family;
+	e->log_end = sh->log.end;
+}
+
+void
 undo_common(struct undo *u, struct shard *sh, struct str key, const struct str *old)
 {
 	struct undo_entry *e = undo_push(u, UNDO_COMMON, sh, 0);
@@ -155,8 +166,13 @@ void
 row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct str *bytes,
     const struct hub_env *env)
 {
+	bool told = bytes != NULL && kind != RECORD_SESSION;
+	uint64_t position =
+	    told ? log_record_written(sh, r, kind, r->records[kind], *bytes, env) : 0;
 	struct undo_entry *e = undo_push(env->undo, UNDO_RECORD, sh, row_number(sh, r));
-	struct blob *b = bytes == NULL ? &blob_none : blob_new(*bytes);
+	struct blob *b = bytes == NULL ? &blob_none
+	    : told                     ? blob_new_headed(*bytes, position)
+	                               : blob_new(*bytes);
 
 	e->record = kind;
 	e->old = blob_ref(r->records[kind]);
@@ -170,7 +186,7 @@ row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct s
 	if (bytes == NULL)
 		env->del(env->ctx, sh->index, kind, row_key(r));
 	else
-		env->put(env->ctx, sh->index, kind, row_key(r), *bytes);
+		env->put(env->ctx, sh->index, kind, row_key(r), blob_str(b));
 }
 
 /* The store may yet hold what failed: tell it what was there before. */
@@ -230,6 +246,7 @@ undo_row(struct undo_entry *e, const struct undo_sink *sink)
 		}
 		break;
 	case UNDO_COMMON:
+	case UNDO_LOGGED:
 	case UNDO_DONE: break;
 	}
 }
@@ -253,6 +270,8 @@ undo_one(struct undo_entry *e, const struct undo_sink *sink)
 {
 	if (e->kind == UNDO_COMMON)
 		undo_common_one(e, sink);
+	else if (e->kind == UNDO_LOGGED)
+		log_take_back(e->shard, e->record, &e->log_end, sink);
 	else if (e->kind != UNDO_DONE)
 		undo_row(e, sink);
 	e->kind = UNDO_DONE;

@@ -7,12 +7,13 @@
 
 #include "store/priv.h"
 
-#define MB                (1024 * 1024ull)
-#define MEMORY_DEFAULT    (64 * MB)
-#define MEMORY_MIN        (16 * MB)
-#define LOG_BYTES_DEFAULT (1024 * MB)
-#define LOG_FILES         256 /* about so many at most; each takes a descriptor */
-#define LOG_LEVEL_FATAL   4
+#define MB                    (1024 * 1024ull)
+#define MEMORY_DEFAULT        (64 * MB)
+#define MEMORY_MIN            (16 * MB)
+#define LOG_BYTES_DEFAULT     (1024 * MB)
+#define CHANGES_BYTES_DEFAULT (4096 * MB)
+#define LOG_FILES             256 /* about so many at most; each takes a descriptor */
+#define LOG_LEVEL_FATAL       4
 /* kTolerateCorruptedTailRecords: refuses a bad record, accepts a torn tail */
 #define RECOVERY_TORN_TAIL_ONLY 0
 #define COMPACTION_BYTES_PER_S  (256 * (int64_t)MB)
@@ -25,6 +26,9 @@ static const char *const family_names[ENGINE_FAMILIES] = {
 	[1 + STORE_SESSION] = "session",
 	[1 + STORE_HUB] = "hub",
 	[1 + STORE_LOG] = "log",
+	[1 + STORE_CHANGES] = "changes",
+	[1 + STORE_MESSAGES] = "messages",
+	[1 + STORE_PARTITIONS] = "partitions",
 };
 
 static uint64_t
@@ -62,7 +66,6 @@ options_common(const struct store_options *o, enum engine_mode mode, const struc
 	rocksdb_ratelimiter_t *limiter;
 
 	rocksdb_options_set_create_if_missing(r, mode == ENGINE_CREATE);
-	rocksdb_options_set_create_missing_column_families(r, mode == ENGINE_CREATE);
 	rocksdb_options_set_error_if_exists(r, mode == ENGINE_CREATE);
 	rocksdb_options_set_paranoid_checks(r, 1);
 	rocksdb_options_set_wal_recovery_mode(r, RECOVERY_TORN_TAIL_ONLY);
@@ -116,11 +119,10 @@ options_table(rocksdb_options_t *r, rocksdb_cache_t *cache)
  * are merged up to write_buffer_size, which here bounds the number of files and not memory.
  */
 static rocksdb_options_t *
-options_log(const rocksdb_options_t *common, const struct store_options *o, struct fault *f)
+options_log(const rocksdb_options_t *common, uint64_t bytes, uint64_t age_s, struct fault *f)
 {
 	rocksdb_options_t *r = rocksdb_options_create_copy((rocksdb_options_t *)common);
-	uint64_t bytes = o->log_max_bytes ? o->log_max_bytes : LOG_BYTES_DEFAULT;
-	char text[160];
+	char text[240];
 
 	if (bytes / LOG_FILES > rocksdb_options_get_write_buffer_size(r))
 		rocksdb_options_set_write_buffer_size(r, bytes / LOG_FILES);
@@ -128,31 +130,86 @@ options_log(const rocksdb_options_t *common, const struct store_options *o, stru
 	rocksdb_options_set_level0_file_num_compaction_trigger(r, 8);
 	snprintf(text, sizeof text,
 	    "compaction_options_fifo={max_table_files_size=%" PRIu64
-	    ";allow_compaction=true};ttl=%" PRIu64,
-	    bytes, o->log_max_age_s);
+	    ";allow_compaction=true};ttl=%" PRIu64 ";memtable_insert_with_hint_prefix_extractor="
+	    "rocksdb.FixedPrefix.2", /* each shard appends */
+	    bytes, age_s);
 	return options_by_name(r, text, f);
 }
 
-static rocksdb_t *
-open_families(const char *dir, enum engine_mode mode, const rocksdb_options_t *common,
-    const rocksdb_options_t *log, rocksdb_column_family_handle_t **handles, char **error)
-{
+/* Of each family; those that are not the common ones are in `own`, to be destroyed. */
+struct family_options {
 	const rocksdb_options_t *each[ENGINE_FAMILIES];
+	rocksdb_options_t *log, *changes;
+};
 
+static bool
+family_options_init(struct family_options *fo, const rocksdb_options_t *common,
+    const struct store_options *o, struct fault *f)
+{
+	fo->log = options_log(
+	    common, o->log_max_bytes ? o->log_max_bytes : LOG_BYTES_DEFAULT, o->log_max_age_s, f);
+	fo->changes =
+	    options_log(common, o->changes_max_bytes ? o->changes_max_bytes : CHANGES_BYTES_DEFAULT,
+	        o->changes_max_age_s, f);
 	for (unsigned i = 0; i < ENGINE_FAMILIES; i++)
-		each[i] = i == 1 + STORE_LOG ? log : common;
-	if (mode == ENGINE_READ_ONLY)
+		fo->each[i] = i == 1 + STORE_LOG ? fo->log
+		    : i == 1 + STORE_CHANGES     ? fo->changes
+		                                 : common;
+	return fo->log != NULL && fo->changes != NULL;
+}
+
+static void
+family_options_fini(struct family_options *fo)
+{
+	if (fo->log != NULL)
+		rocksdb_options_destroy(fo->log);
+	if (fo->changes != NULL)
+		rocksdb_options_destroy(fo->changes);
+}
+
+/*
+ * Stores of format 1 have the first of the families only, and one whose raising was ended some more: RocksDB makes them one after the other.
+ * What else is not there it refuses, or names.
+ */
+static unsigned
+families_there(const char *dir, const rocksdb_options_t *common)
+{
+	char *error = NULL;
+	size_t n;
+	char **names = rocksdb_list_column_families(common, dir, &n, &error);
+
+	if (error != NULL) {
+		rocksdb_free(error);
+		return ENGINE_FAMILIES;
+	}
+	rocksdb_list_column_families_destroy(names, n);
+	return n >= ENGINE_FORMER && n < ENGINE_FAMILIES ? (unsigned)n : ENGINE_FAMILIES;
+}
+
+static rocksdb_t *
+open_families(struct engine *e, const char *dir, enum engine_mode mode, rocksdb_options_t *common,
+    const struct family_options *fo, char **error)
+{
+	unsigned there = mode == ENGINE_CREATE ? ENGINE_FAMILIES : families_there(dir, common);
+
+	e->families = ENGINE_FAMILIES;
+	if (mode == ENGINE_READ_ONLY) {
+		e->families = there;
 		return rocksdb_open_for_read_only_column_families(
-		    common, dir, ENGINE_FAMILIES, family_names, each, handles, 0, error);
+		    common, dir, (int)there, family_names, fo->each, e->family, 0, error);
+	}
+	rocksdb_options_set_create_missing_column_families(
+	    common, there != ENGINE_FAMILIES || mode == ENGINE_CREATE);
 	return rocksdb_open_column_families(
-	    common, dir, ENGINE_FAMILIES, family_names, each, handles, error);
+	    common, dir, ENGINE_FAMILIES, family_names, fo->each, e->family, error);
 }
 
 enum err
 engine_open(struct engine *e, const char *dir, const struct store_options *o, enum engine_mode mode,
     const struct tables_told *told, struct fault *f)
 {
-	rocksdb_options_t *common, *log = NULL;
+	struct family_options fo = { 0 };
+	rocksdb_options_t *common;
 	char *error = NULL;
 	enum err r = ERR_IO;
 
@@ -161,9 +218,9 @@ engine_open(struct engine *e, const char *dir, const struct store_options *o, en
 		return ERR_IO;
 	e->cache = rocksdb_cache_create_lru(memory_of(o) / 4 * 3);
 	options_table(common, e->cache);
-	if ((log = options_log(common, o, f)) == NULL)
+	if (!family_options_init(&fo, common, o, f))
 		goto done;
-	e->db = open_families(dir, mode, common, log, e->family, &error);
+	e->db = open_families(e, dir, mode, common, &fo, &error);
 	if (error != NULL) {
 		e->db = NULL;
 		r = engine_error(error, f);
@@ -174,8 +231,7 @@ engine_open(struct engine *e, const char *dir, const struct store_options *o, en
 	rocksdb_writeoptions_set_sync(e->write, 1);
 	r = ERR_OK;
 done:
-	if (log != NULL)
-		rocksdb_options_destroy(log);
+	family_options_fini(&fo);
 	rocksdb_options_destroy(common);
 	if (r != ERR_OK)
 		engine_close(e);
@@ -186,7 +242,7 @@ void
 engine_close(struct engine *e)
 {
 	if (e->db != NULL) {
-		for (unsigned i = 0; i < ENGINE_FAMILIES; i++)
+		for (unsigned i = 0; i < e->families; i++)
 			rocksdb_column_family_handle_destroy(e->family[i]);
 		rocksdb_close(e->db);
 		rocksdb_readoptions_destroy(e->read);
@@ -202,7 +258,7 @@ engine_version(const struct engine *e)
 {
 	uint64_t sum = 0, n;
 
-	for (unsigned i = 0; i < ENGINE_FAMILIES; i++)
+	for (unsigned i = 0; i < e->families; i++)
 		if (rocksdb_property_int_cf(
 		        e->db, e->family[i], "rocksdb.current-super-version-number", &n) == 0)
 			sum += n;

@@ -82,10 +82,13 @@ enum err logs_list(const char *dir, struct logs *out, struct fault *f);
 
 /* ---- engine.c: one open RocksDB ---- */
 
-#define ENGINE_FAMILIES (1 + STORE_TABLES) /* RocksDB insists on "default"; nothing is in it */
+#define ENGINE_FAMILIES (1 + STORE_TABLES)  /* RocksDB insists on "default"; nothing is in it */
+#define ENGINE_FORMER   (1 + STORE_CHANGES) /* of format 1 */
 
 struct engine {
 	rocksdb_t *db; /* NULL: closed */
+	/* how many there are: less of a store of format 1 that is opened for reading, which has none from STORE_CHANGES on */
+	unsigned families;
 	rocksdb_column_family_handle_t *family[ENGINE_FAMILIES];
 	rocksdb_cache_t *cache;
 	rocksdb_readoptions_t *read;
@@ -98,6 +101,7 @@ enum engine_mode { ENGINE_OPEN, ENGINE_CREATE, ENGINE_READ_ONLY };
 enum err engine_open(struct engine *e, const char *dir, const struct store_options *o,
     enum engine_mode mode, const struct tables_told *told, struct fault *f);
 void engine_close(struct engine *e); /* fine when closed */
+/* NULL: there is no such table (engine.families). */
 static inline rocksdb_column_family_handle_t *
 engine_table(const struct engine *e, enum store_table t)
 {

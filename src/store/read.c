@@ -35,6 +35,8 @@ get(struct rocks *s, enum store_table t, struct str key, struct buf *out)
 
 	if (e->db == NULL)
 		return ERR_IO;
+	if (engine_table(e, t) == NULL)
+		return ERR_NOT_FOUND;
 	row = rocksdb_get_pinned_cf(e->db, e->read, engine_table(e, t), key.p, key.n, &error);
 	if (error != NULL)
 		return store_read_failed(s, error);
@@ -86,6 +88,18 @@ cursor_new(struct rocks *s, struct str to, enum store_scan how)
 	return c;
 }
 
+/* A table that is not there (engine.families) has no rows. */
+static void
+cursor_seek(struct rocks_cursor *c, enum store_table t, struct str from)
+{
+	const struct engine *e = &c->store->engine;
+
+	if (engine_table(e, t) == NULL)
+		return;
+	c->rows = rocksdb_create_iterator_cf(e->db, c->options, engine_table(e, t));
+	rocksdb_iter_seek(c->rows, from.p, from.n);
+}
+
 enum err
 rocks_cursors_open(struct store *face, const enum store_table *tables, unsigned n, struct str from,
     struct str to, enum store_scan how, struct store_cursor **out)
@@ -106,9 +120,7 @@ rocks_cursors_open(struct store *face, const enum store_table *tables, unsigned 
 		struct rocks_cursor *c = cursor_new(s, to, how);
 
 		rocksdb_readoptions_set_snapshot(c->options, moment);
-		c->rows = rocksdb_create_iterator_cf(
-		    s->engine.db, c->options, engine_table(&s->engine, tables[i]));
-		rocksdb_iter_seek(c->rows, from.p, from.n);
+		cursor_seek(c, tables[i], from);
 		out[i] = &c->face;
 	}
 	if (moment != NULL)
@@ -122,6 +134,8 @@ rocks_next(struct store_cursor *face, struct str *key, struct str *value)
 	struct rocks_cursor *c = (struct rocks_cursor *)face;
 	char *error = NULL;
 
+	if (c->rows == NULL)
+		return ERR_END;
 	if (c->begun && rocksdb_iter_valid(c->rows))
 		rocksdb_iter_next(c->rows);
 	c->begun = true;
@@ -139,7 +153,8 @@ rocks_cursor_close(struct store_cursor *face)
 {
 	struct rocks_cursor *c = (struct rocks_cursor *)face;
 
-	rocksdb_iter_destroy(c->rows);
+	if (c->rows != NULL)
+		rocksdb_iter_destroy(c->rows);
 	rocksdb_readoptions_destroy(c->options);
 	store_unshare(c->store);
 	buf_fini(&c->to);

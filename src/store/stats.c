@@ -52,6 +52,8 @@ count_files(const struct engine *e, struct store_stats *out)
 		out->table_bytes += bytes;
 		if (strcmp(rocksdb_livefiles_column_family_name(files, i), "log") == 0)
 			out->log_bytes += bytes;
+		else if (strcmp(rocksdb_livefiles_column_family_name(files, i), "changes") == 0)
+			out->changes_bytes += bytes;
 	}
 	rocksdb_livefiles_destroy(files);
 }
@@ -59,8 +61,8 @@ count_files(const struct engine *e, struct store_stats *out)
 static void
 engine_stats(const struct engine *e, struct store_stats *out)
 {
-	for (unsigned i = 0; i < ENGINE_FAMILIES; i++) {
-		uint64_t l0 = i == 1 + STORE_LOG ? 0 : l0_of(e, i);
+	for (unsigned i = 0; i < e->families; i++) {
+		uint64_t l0 = i == 1 + STORE_LOG || i == 1 + STORE_CHANGES ? 0 : l0_of(e, i);
 
 		if (l0 > out->l0_files)
 			out->l0_files = l0;

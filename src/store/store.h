@@ -1,5 +1,5 @@
 /*
- * store: what is durable. Six ordered tables of bytes; batches that are on disk, all or nothing, before
+ * store: what is durable. Nine ordered tables of bytes; batches that are on disk, all or nothing, before
  * their completion is reported; reads and scans beside them. RocksDB stands behind it (or another store: face.h) and is seen nowhere else.
  *
  * Threads: reads, submits and questions come from any thread; each lane has one committer thread of the
@@ -25,7 +25,10 @@ enum store_table {
 	STORE_REPORTED,
 	STORE_SESSION,
 	STORE_HUB, /* the catalogue, counters */
-	STORE_LOG, /* the event log: whole files are dropped, oldest first, by size and by age */
+	STORE_LOG, /* the log's messages: whole files are dropped, oldest first, by size and by age */
+	STORE_CHANGES,    /* and all else of it, likewise */
+	STORE_MESSAGES,   /* to devices, that wait for them */
+	STORE_PARTITIONS, /* the log once more, as partitions number it */
 	STORE_TABLES
 };
 
@@ -59,8 +62,10 @@ struct store_options {
 	unsigned lanes; /* committers, 1..STORE_LANES_MAX: one for each worker */
 	/* block cache and write buffers together; 0: 64 MB; at least 16 MB */
 	uint64_t memory_bytes;
-	uint64_t log_max_bytes; /* of STORE_LOG on disk; 0: 1 GB */
-	uint64_t log_max_age_s; /* older files of STORE_LOG go; 0: never by age */
+	uint64_t log_max_bytes;     /* of STORE_LOG on disk; 0: 1 GB */
+	uint64_t log_max_age_s;     /* older files of STORE_LOG go; 0: never by age */
+	uint64_t changes_max_bytes; /* the same of STORE_CHANGES; 0: 4 GB */
+	uint64_t changes_max_age_s;
 	/* space that shall stay free: store_has_space, and before opening again */
 	uint64_t floor_bytes;
 	unsigned retry_ms; /* between attempts to open again after a failure; 0: 1,000 */
@@ -174,7 +179,8 @@ struct store_stats {
 	uint64_t commits, commit_bytes, commit_failures; /* batches */
 	uint64_t wal_bytes, table_bytes, table_files;    /* on disk */
 	uint64_t log_bytes;                              /* of table_bytes, STORE_LOG */
-	uint64_t l0_files; /* most of any table but STORE_LOG: 20 slow, 36 stop writes */
+	uint64_t changes_bytes;                          /* of table_bytes, STORE_CHANGES */
+	uint64_t l0_files; /* most of any table but those of the log: 20 slow, 36 stop writes */
 	uint64_t stall_ms; /* writers held up by compaction, since opening */
 	bool write_stopped;
 	uint64_t memtable_bytes, cache_bytes, cache_pinned_bytes, reader_bytes; /* memory */

@@ -51,17 +51,17 @@ stamps_valid(const struct section *s)
 	return !r.bad && r.p == r.end;
 }
 
-/* No null, no empty key, no stamp beyond the table. What is inside an array bears no stamp (its view has width 0).
- * *size grows by what it counts (T-81): one walk does for both. */
+/* No null where there may be none, no empty key, no stamp beyond the table. What is inside an array bears no stamp (its view has width
+ * 0), and is never null. *size grows by what it counts (T-81): one walk does for both. */
 static bool
-node_valid(const struct section *s, struct doc d, uint32_t *size)
+node_valid(const struct section *s, struct doc d, bool nulls, uint32_t *size)
 {
 	enum doc_kind kind = kind_of(d);
 	struct walk it;
 	struct doc value;
 	struct str key;
 
-	if (kind == DOC_NULL || (d.w > 0 && doc_stamp(d) >= s->nstamp))
+	if ((kind == DOC_NULL && !(nulls && d.w > 0)) || (d.w > 0 && doc_stamp(d) >= s->nstamp))
 		return false;
 	if (kind != DOC_OBJECT && kind != DOC_ARRAY) {
 		*size += twin_counted_size(d);
@@ -69,15 +69,15 @@ node_valid(const struct section *s, struct doc d, uint32_t *size)
 	}
 	it = walk_of(d);
 	while (walk_next(&it, &key, &value)) {
-		if ((it.object && key.n == 0) || !node_valid(s, value, size))
+		if ((it.object && key.n == 0) || !node_valid(s, value, nulls, size))
 			return false;
 		*size += (uint32_t)key.n;
 	}
 	return true;
 }
 
-enum err
-section_check(struct str bytes)
+static enum err
+check(struct str bytes, bool before)
 {
 	struct section s = { 0 };
 	struct str tree;
@@ -92,9 +92,21 @@ section_check(struct str bytes)
 		return ERR_CORRUPT;
 	tree = (struct str){ (const char *)s.root.p, (size_t)(s.root.end - s.root.p) };
 	if (!doc_valid(tree, width, TWIN_DEPTH_MAX + 1) || doc_kind(s.root) != DOC_OBJECT ||
-	    !node_valid(&s, s.root, &size) || size != s.size)
+	    !node_valid(&s, s.root, before, &size) || (size != s.size && !before))
 		return ERR_CORRUPT;
 	return ERR_OK;
+}
+
+enum err
+section_check(struct str bytes)
+{
+	return check(bytes, false);
+}
+
+enum err
+section_before_check(struct str before)
+{
+	return check(before, true);
 }
 
 void

@@ -157,6 +157,26 @@ enum laid section_lay(
     const struct section *old, const struct overlay *o, int64_t now_us, struct buf *out);
 bool section_fits(const struct section *s, enum section_kind kind);
 
+/* ---- what a step has changed ---- */
+
+/*
+ * What differs between two forms of one section, in values or stamps (of tags: in values and the version, their stamp is shown to nobody):
+ *
+ *   before   a section's stored form: version, size and stamps of `old`, and of its members those that differ, an object with those of its
+ *            members that do; null where `old` had nothing. section_take_back makes `old` of `new` with it
+ *   patch    a doc: the merge patch (RFC 7396) that leads from `old` to `new`, with what has got another stamp alone, too
+ *
+ * Both are appended. False: nothing differs, and nothing is. Linear in the two, and in their stamps.
+ */
+bool section_delta(const struct section *old, const struct section *new, enum section_kind kind,
+    struct buf *before, struct buf *patch);
+/* Is that what section_delta gave as `before`? For bytes from outside this process. */
+enum err section_before_check(struct str before);
+/* The section before that step, appended: what `after` it was, and what section_delta gave (or section_before_check has passed; of another
+ * section it is nonsense, but a sound one as far as its bytes go). Members that the step removed stand at the end of their objects. */
+void section_take_back(
+    const struct section *after, struct str before, enum section_kind kind, struct buf *out);
+
 /* ---- views, appended as JSON text ---- */
 
 /* The section as a device sees it: members, then "$version":N (T-52). */

@@ -96,32 +96,41 @@ load_common(struct worker *w, uint32_t s, struct fault *why)
 	return e == ERR_END ? ERR_OK : e;
 }
 
-/*
- * The log's positions are its times in microseconds. Those beyond now are of a clock that was ahead: what comes next is
- * put behind them, and the clock told.
- */
+/* The last position of the shard's log from `from` on, or the first one that is met; 0: there is none. */
 static enum err
-load_log(struct worker *w, uint32_t s, int64_t now_us, uint64_t *last)
+log_position(struct worker *w, uint32_t shard, uint64_t from, bool first, uint64_t *position)
 {
-	char from[10] = { (char)(s >> 8), (char)s },
-	     to[2] = { (char)((s + 1) >> 8), (char)(s + 1) };
+	char to[2] = { (char)((shard + 1) >> 8), (char)(shard + 1) }, key[EVENT_KEY];
 	struct store_cursor *c;
-	struct str key, value;
+	struct str row, value;
 	enum err e;
 
-	*last = (uint64_t)now_us;
-	for (int i = 0; i < 8; i++)
-		from[2 + i] = (char)((uint64_t)now_us >> (56 - 8 * i));
-	e = store_cursor_open(w->fleet->o.store, STORE_LOG, (struct str){ from, 10 },
+	*position = 0;
+	event_key(key, shard, from);
+	e = store_cursor_open(w->fleet->o.store, STORE_LOG, (struct str){ key, EVENT_KEY },
 	    (struct str){ to, 2 }, STORE_SCAN, &c);
 	if (e != ERR_OK)
 		return e;
-	while ((e = store_next(c, &key, &value)) == ERR_OK && key.n == 10)
-		for (size_t i = 2; i < 10; i++)
-			*last =
-			    i == 2 ? (unsigned char)key.p[i] : *last << 8 | (unsigned char)key.p[i];
+	do
+		e = store_next(c, &row, &value);
+	while (e == ERR_OK && event_key_decode(row, &shard, position) && !first);
 	store_cursor_close(c);
 	return e == ERR_END ? ERR_OK : e;
+}
+
+/*
+ * The last position of a log of format 1, whose positions are times in microseconds and whose end is not stored. A scan from now on, of what a
+ * clock that was ahead has left; else it is now, if there is any. 0: there is no record.
+ */
+static enum err
+load_former_log(struct worker *w, uint32_t s, int64_t now_us, uint64_t *last)
+{
+	enum err e = log_position(w, s, (uint64_t)now_us, false, last);
+
+	if (e == ERR_OK && *last == 0 && (e = log_position(w, s, 0, true, last)) == ERR_OK &&
+	    *last != 0)
+		*last = (uint64_t)now_us;
+	return e;
 }
 
 static void
@@ -132,17 +141,20 @@ load_main(void *arg)
 
 	for (uint32_t s = next_shard(w, 0); s < SHARDS && w->load_err == ERR_OK;
 	     s = next_shard(w, s + 1)) {
-		uint64_t last;
+		uint64_t last = 0;
+		int64_t from_us;
 
 		w->load_err = load_shard(w, s, &w->load_fault);
 		if (w->load_err == ERR_OK)
 			w->load_err = load_common(w, s, &w->load_fault);
-		if (w->load_err == ERR_OK)
-			w->load_err = load_log(w, s, now_us, &last);
-		if (w->load_err == ERR_OK)
-			shard_loaded(w->shards[s], last, clock_mono_us());
-		if (w->load_err == ERR_OK && (int64_t)last > now_us)
-			clock_given((int64_t)last);
+		if (w->load_err == ERR_OK && !shard_log_known(w->shards[s]))
+			w->load_err = load_former_log(w, s, now_us, &last);
+		if (w->load_err != ERR_OK)
+			break;
+		from_us = shard_loaded(w->shards[s], last, now_us, clock_mono_us());
+		if (from_us > now_us)
+			clock_given(from_us);
+		atomic_store(&w->fleet->log_ends[s], shard_log_next(w->shards[s]));
 		atomic_fetch_add(&w->fleet->identities, shard_identities(w->shards[s]));
 	}
 }

@@ -27,7 +27,8 @@
 #include "hub/hub.h"
 #include "store/store.h"
 
-extern const enum store_table record_tables[]; /* by enum record_kind, RECORD_LOG too */
+/* By enum record_kind, those of the log and RECORD_COMMON too. */
+extern const enum store_table record_tables[];
 
 /* of a round's writes, or of what would undo them; the rest waits */
 #define GATE_BYTES_MAX (8u << 20)

@@ -24,10 +24,11 @@
 #define BUILDING_MAX      32u /* columns that tours of one asker make at a time; a query has no more */
 #define RETRY_US          20000 /* between looks at a store that takes no writes, and while stopping */
 #define SLICE_US          1000 /* a tour's turn between two batches */
-/* Writes in a round when work of the hub's own begins: others' answers wait for them. Without others jobs may have more. */
-#define SWEEP_WRITES_MAX 300u
-#define JOB_WRITES_MAX   300u
-#define JOB_WRITES_QUIET 2000u
+/* Writes in a round when work of the hub's own begins: others' answers wait for them. Without others jobs may have more. A change is two: the
+ * record and that of the log. */
+#define SWEEP_WRITES_MAX 600u
+#define JOB_WRITES_MAX   600u
+#define JOB_WRITES_QUIET 4000u
 /* parcels in one commit: what a device waits for, beside an import, is their time */
 #define PARCELS_ROUND_MAX 6u
 
@@ -79,6 +80,7 @@ struct worker {
 	unsigned index;
 	uint64_t mine;                /* its shards, a bit each: has_shard, next_shard */
 	struct shard *shards[SHARDS]; /* by shard number; NULL for others' */
+	uint64_t log_flying[SHARDS];  /* ends of their logs when what the store has is on disk */
 	struct thread thread;
 	struct mailbox box;
 	struct msg *queue, **queue_end; /* taken from the box, not yet run: all but works */
@@ -127,6 +129,7 @@ struct fleet {
 	struct fleet_options o;
 	struct worker *workers;
 	struct worker *of_shard[SHARDS];
+	atomic_uint_least64_t log_ends[SHARDS]; /* of the log on disk: fleet_log_end */
 	atomic_uint_least64_t identities;
 	atomic_uint ntour; /* with a seat or without */
 	struct seats {

@@ -34,11 +34,46 @@ round_has_room(const struct worker *w, enum round_writer as)
 
 /* ---- to the store ---- */
 
+uint64_t
+fleet_log_end(const struct fleet *f, uint32_t shard)
+{
+	return atomic_load_explicit(&f->log_ends[shard], memory_order_acquire);
+}
+
+static void
+put_into(void *ctx, uint32_t shard, enum record_kind kind, struct str key, struct str value)
+{
+	store_batch_put(ctx, shard, record_tables[kind], key, value);
+}
+
+/* How far the log will be when this batch is on disk. Where it has grown the batch has its end, once for all records. */
+static void
+log_flies(struct worker *w, struct store_batch *b)
+{
+	const struct undo_sink sink = { .ctx = b, .put = put_into };
+
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
+		w->log_flying[s] = shard_log_next(w->shards[s]);
+		if (w->log_flying[s] != fleet_log_end(w->fleet, s))
+			shard_put_log_end(w->shards[s], &sink);
+	}
+}
+
+/* It is: whoever reads the log may read so far (E-03, E-28). */
+static void
+log_landed(struct worker *w)
+{
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+		atomic_store_explicit(
+		    &w->fleet->log_ends[s], w->log_flying[s], memory_order_release);
+}
+
 static void
 to_store(void *ctx, struct store_batch *b)
 {
 	struct worker *w = ctx;
 
+	log_flies(w, b);
 	store_submit(w->fleet->o.store, w->index, b, 0);
 }
 
@@ -130,6 +165,8 @@ round_ended(struct worker *w)
 	enum store_result result = (enum store_result)atomic_load(&w->result);
 	int64_t before = result == STORE_OK ? 0 : identities(w);
 
+	if (result == STORE_OK)
+		log_landed(w);
 	if (gate_ended(&w->gate, result))
 		return;
 	round_is_new(w);

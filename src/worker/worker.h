@@ -148,6 +148,8 @@ struct fleet_options {
 struct fleet *fleet_new(const struct fleet_options *o);
 /* To be given to store_open as the completion callback; ctx is a `struct fleet **` that is set before the first submit. */
 void fleet_commit_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result);
+/* The position behind the last record of a shard's log that is on disk: what is before it may be read, and stays. From any thread. */
+uint64_t fleet_log_end(const struct fleet *f, uint32_t shard);
 /* Read every identity from the store. ERR_CORRUPT, ERR_IO with a text that names the key or file. */
 enum err fleet_load(struct fleet *f, struct fault *why);
 /* Those that were loaded; the caller owns the set. Before fleet_start. */

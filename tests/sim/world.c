@@ -449,6 +449,7 @@ world_free(struct world *w)
 	ledger_look(w);
 	job_watch_end(w);
 	telemetry_check(w);
+	replayed_check(w);
 	count_jobs(w);
 	count_configured(w);
 	naive_check(w);

@@ -130,6 +130,7 @@ extern struct world *the_world;
 	X(told)     /* notifications */                                                            \
 	X(compared) /* records in memory, with those on the disk */                                \
 	X(messages) /* looked for in the log */                                                    \
+	X(replayed) /* records of the log, over an empty fleet */                                  \
 	X(results)  /* of jobs, looked at */                                                       \
 	X(dropped)  /* columns, for want of memory */
 #define SEEN_FIELD(name) uint64_t name;
@@ -283,6 +284,9 @@ void telemetry_never(uint32_t number);        /* nobody is to send it */
 uint32_t telemetry_number(struct str record); /* whose record it is */
 void telemetry_done(uint32_t number);
 void telemetry_check(struct world *w);
+
+/* replayed.c: the log gives the twins */
+void replayed_check(struct world *w);
 
 /* questions.c: steps */
 void question_ask(struct world *w);

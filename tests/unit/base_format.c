@@ -147,6 +147,30 @@ base64__test_vectors_of_the_rfc(void **state)
 	}
 }
 
+static void
+base64url__has_no_padding_and_other_characters(void **state)
+{
+	static const char *const cases[][2] = { { "", "" }, { "f", "Zg" }, { "fo", "Zm8" },
+		{ "foo", "Zm9v" }, { "\xFB\xFF", "-_8" } };
+	static const char *const bad[] = { "Zg==", "Z", "Zh", "+/8", "-/8", "Zm9v=", "Zm 9" };
+	struct buf b = { 0 };
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		b.n = 0;
+		base64url_encode(&b, cases[i][0], strlen(cases[i][0]));
+		assert_true(str_eq(buf_view(&b), str_of(cases[i][1])));
+		b.n = 0;
+		assert_true(base64url_decode(&b, str_of(cases[i][1])));
+		assert_true(str_eq(buf_view(&b), str_of(cases[i][0])));
+	}
+	b.n = 0;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(base64url_decode(&b, str_of(bad[i])));
+	assert_int_equal(b.n, 0);
+	buf_fini(&b);
+}
+
 /* Every string of four characters from a small alphabet: accepted if and only if encoding gives it back. */
 static void
 base64_decode__only_canonical_text(void **state)
@@ -303,6 +327,7 @@ main(void)
 		cmocka_unit_test(time_parse__T04_the_accepted_forms),
 		cmocka_unit_test(time_parse__refuses_all_else),
 		cmocka_unit_test(base64__test_vectors_of_the_rfc),
+		cmocka_unit_test(base64url__has_no_padding_and_other_characters),
 		cmocka_unit_test(base64_decode__only_canonical_text),
 		cmocka_unit_test(base64_decode__leaves_the_output_on_error),
 		cmocka_unit_test(base64__random_bytes_round_trip),

@@ -225,6 +225,8 @@ stored__each_shard_has_its_prefixes(void **state)
 		struct shard *sh = shard_new(i * 5, features);
 		struct str prefix = STR_NONE;
 
+		assert_true(shard_common_prefix(sh, &prefix, room));
+		assert_memory_equal(prefix.p, i == 0 ? "events/\0\0" : "events/\0\5", 9);
 		if (i == 0) {
 			assert_true(shard_common_prefix(sh, &prefix, room));
 			assert_true(str_eq(prefix, STR("configuration/")));

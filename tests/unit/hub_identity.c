@@ -110,7 +110,7 @@ identity__R24_if_match_on_a_missing_device_is_404(void **state)
 	assert_int_equal(kit_put(k, "d1", "*", "{}"), F_DeviceNotFound);
 	assert_int_equal(kit_put(k, "d1", "MQ==", "{}"), F_DeviceNotFound);
 	assert_string_equal(k->reply.fault.text, "d1");
-	assert_int_equal(k->store.n, 0);
+	assert_int_equal(kit_records(k), 0);
 }
 
 static void
@@ -201,7 +201,7 @@ identity__R28_what_a_body_may_not_hold(void **state)
 	    "'x509Thumbprint':{'primaryThumbprint':'%s'}}}",
 	    KEY1, KEY2, thumb);
 	assert_int_equal(kit_put(k, "d1", NULL, both), F_ArgumentInvalid);
-	assert_int_equal(k->store.n, 0);
+	assert_int_equal(kit_records(k), 0);
 	assert_int_equal(shard_identities(k->sh), 0);
 }
 
@@ -302,9 +302,9 @@ identity__R34_delete_takes_all_records(void **state)
 
 	kit_device(k, "d1");
 	kit_connect(k, "d1", 7, false);
-	assert_int_equal(k->store.n, 4);
+	assert_int_equal(kit_records(k), 4);
 	assert_int_equal(kit_delete(k, "d1", "*"), F_NONE);
-	assert_int_equal(k->store.n, 0);
+	assert_int_equal(kit_records(k), 0);
 	assert_int_equal(k->reply.body.n, 0);
 	assert_int_equal(shard_identities(k->sh), 0);
 	assert_int_equal(shard_cached_bytes(k->sh), 0);
@@ -517,7 +517,7 @@ fill__damaged_records_never_crash(void **state)
 	for (uint32_t i = 0; i < k->store.n; i++) {
 		struct kit_row *r = &k->store.v[i];
 
-		for (size_t at = 0; at < r->value.n; at++) {
+		for (size_t at = 0; r->kind < RECORD_KINDS && at < r->value.n; at++) {
 			struct str device, module, value = buf_view(&r->value);
 			char was = r->value.p[at];
 			struct shard *sh = shard_new(3, NULL);

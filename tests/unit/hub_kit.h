@@ -227,9 +227,19 @@ kit_fini(struct kit *k)
 	buf_fini(&k->reply.warning);
 }
 
+/* As who submits a batch does. */
+static UNUSED void
+kit_put_log_end(struct kit *k)
+{
+	const struct undo_sink sink = { k, kit_put_row, kit_del_row };
+
+	shard_put_log_end(k->sh, &sink);
+}
+
 static UNUSED void
 kit_commit(struct kit *k)
 {
+	kit_put_log_end(k);
 	rows_apply(&k->store, &k->batch);
 	rows_clear(&k->batch);
 	undo_commit(k->undo);
@@ -241,8 +251,10 @@ kit_fail(struct kit *k, bool found)
 {
 	struct undo_sink sink = { k, kit_put_row, kit_del_row };
 
-	if (found)
+	if (found) {
+		kit_put_log_end(k);
 		rows_apply(&k->store, &k->batch);
+	}
 	rows_clear(&k->batch);
 	undo_rollback(k->undo, &sink);
 }
@@ -263,7 +275,14 @@ kit_restart(struct kit *k)
 				assert_int_equal(
 				    shard_load(sh, buf_view(&r->key), buf_view(&r->value)), ERR_OK);
 		}
-	shard_loaded(sh, (uint64_t)k->env.now_us, k->env.elapsed_us);
+	for (uint32_t i = 0; i < k->store.n; i++) {
+		const struct kit_row *r = &k->store.v[i];
+		struct str key = buf_view(&r->key), value = buf_view(&r->value);
+
+		if (r->kind == RECORD_COMMON && str_starts(key, STR("events/")))
+			assert_int_equal(shard_common(sh, key, &value), ERR_OK);
+	}
+	shard_loaded(sh, 0, k->env.now_us, k->env.elapsed_us);
 	kit_shard(k, sh);
 }
 
@@ -301,6 +320,17 @@ kit_op(enum op_kind kind, const char *id)
 
 	str_cut(str_of(id), '/', &op.device, &op.module);
 	return op;
+}
+
+/* What is stored of identities: the log, and what belongs to no identity, not counted. */
+static UNUSED uint32_t
+kit_records(const struct kit *k)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < k->store.n; i++)
+		n += k->store.v[i].kind < RECORD_KINDS;
+	return n;
 }
 
 static UNUSED void

@@ -232,7 +232,7 @@ module__T91_goes_with_its_device(void **state)
 	assert_int_equal(kit_delete(k, "d1", "*"), F_NONE);
 	assert_string_equal(kit_effects(k), "close 5");
 	assert_int_equal(shard_identities(k->sh), 0);
-	assert_int_equal(k->store.n, 0);
+	assert_int_equal(kit_records(k), 0);
 	kit_device(k, "d1");
 	assert_string_equal(list(k, "d1"), "");
 }
@@ -263,7 +263,7 @@ module__T91_all_come_back_when_the_commit_fails(void **state)
 		kit_read(k, "d1/m2");
 		kit_shows(k, "tags/a", "1");
 		assert_int_equal(kit_delete(k, "d1", "*"), F_NONE);
-		assert_int_equal(k->store.n, 0);
+		assert_int_equal(kit_records(k), 0);
 	}
 }
 

@@ -111,7 +111,7 @@ session__D23_clean_1_drops_what_was_stored(void **state)
 	kit_effects(k);
 	kit_patch(k, "d1", NULL, "{'properties':{'desired':{'a':1}}}");
 	assert_string_equal(kit_effects(k), "");
-	assert_int_equal(k->store.n, 3); /* no session record */
+	assert_int_equal(kit_records(k), 3); /* no session record */
 	kit_connect(k, "d1", 3, false);
 	assert_false(k->reply.session_present);
 }

@@ -86,7 +86,7 @@ undo__a_deletion_comes_back_whole(void **state)
 	kit_shows(k, "tags", "{'a':1}");
 	kit_shows(k, "connectionState", "'Disconnected'"); /* its link was told to close */
 	kit_commit(k);
-	assert_int_equal(k->store.n, 4);
+	assert_int_equal(kit_records(k), 4);
 	kit_restart(k);
 	kit_read(k, "d1");
 	kit_shows(k, "tags", "{'a':1}");

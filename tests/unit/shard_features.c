@@ -243,8 +243,9 @@ feature__a_start_reads_one_after_the_other(void **state)
 	(void)state;
 	while (shard_common_prefix(sh, &prefix, room))
 		strncat(all, prefix.p, prefix.n);
-	assert_string_equal(all, "one/uno/two/");
+	assert_string_equal(all, "events/one/uno/two/"); /* and two zeros: the shard's number */
 	prefix = STR_NONE;
+	assert_true(shard_common_prefix(none, &prefix, room));
 	assert_false(shard_common_prefix(none, &prefix, room));
 	shard_free(sh);
 	shard_free(none);

@@ -128,10 +128,10 @@ static void
 write_compressed(struct kit *k)
 {
 	static const char *const names[] = { "default", "identity", "wanted", "reported", "session",
-		"hub", "log" };
+		"hub", "log", "changes", "messages", "partitions" };
 	rocksdb_options_t *base = rocksdb_options_create(), *all = rocksdb_options_create();
-	const rocksdb_options_t *each[7];
-	rocksdb_column_family_handle_t *families[7];
+	const rocksdb_options_t *each[10];
+	rocksdb_column_family_handle_t *families[10];
 	rocksdb_writeoptions_t *w = rocksdb_writeoptions_create();
 	char *error = NULL;
 	rocksdb_t *db;
@@ -142,16 +142,16 @@ write_compressed(struct kit *k)
 	    "recovery=true",
 	    all, &error);
 	assert_null(error);
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < 10; i++)
 		each[i] = all;
-	db = rocksdb_open_column_families(all, k->dir, 7, names, each, families, &error);
+	db = rocksdb_open_column_families(all, k->dir, 10, names, each, families, &error);
 	if (error != NULL)
 		fail_msg("%s", error);
 	rocksdb_writeoptions_set_sync(w, 1);
 	for (int i = 0; i < 100; i++)
 		rocksdb_put_cf(db, w, families[3], "compressed", 10, "row", 3, &error);
 	assert_null(error);
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < 10; i++)
 		rocksdb_column_family_handle_destroy(families[i]);
 	rocksdb_close(db);
 	rocksdb_writeoptions_destroy(w);
@@ -186,6 +186,68 @@ store_open__leaves_records_of_unknown_types_to_rocksdb(void **state)
 	assert_non_null(strstr(k->warned, "not known here"));
 	kit_expect(k, STORE_REPORTED, "one", "first");
 	kit_expect(k, STORE_REPORTED, "compressed", "row");
+}
+
+/* ---- a store of a former release, which has fewer tables ---- */
+
+/* Only the first `keep` families are left. */
+static void
+drop_families(struct kit *k, unsigned keep)
+{
+	static const char *const names[] = { "default", "identity", "wanted", "reported", "session",
+		"hub", "log", "changes", "messages", "partitions" };
+	rocksdb_options_t *base = rocksdb_options_create(), *o = rocksdb_options_create();
+	const rocksdb_options_t *each[10] = { o, o, o, o, o, o, o, o, o, o };
+	rocksdb_column_family_handle_t *families[10];
+	char *error = NULL;
+	rocksdb_t *db;
+
+	rocksdb_get_options_from_string(base,
+	    "track_and_verify_wals_in_manifest=true;avoid_flush_during_recovery=true;"
+	    "avoid_flush_during_shutdown=true",
+	    o, &error);
+	assert_null(error);
+	db = rocksdb_open_column_families(o, k->dir, 10, names, each, families, &error);
+	assert_null(error);
+	for (unsigned i = 9; i >= keep; i--)
+		rocksdb_drop_column_family(db, families[i], &error);
+	assert_null(error);
+	for (int i = 0; i < 10; i++)
+		rocksdb_column_family_handle_destroy(families[i]);
+	rocksdb_close(db);
+	rocksdb_options_destroy(o);
+	rocksdb_options_destroy(base);
+}
+
+/* With 7 it is one of format 1; with more of them making the others was ended. */
+static void
+store_open__gives_a_former_store_its_new_tables_from_any_point(void **state)
+{
+	struct kit *k = *state;
+	struct found found;
+	struct buf b = { 0 };
+	uint64_t nrows;
+
+	for (unsigned keep = 10; keep >= 7; keep--) {
+		kit_open(k);
+		assert_int_equal(kit_put(k, STORE_REPORTED, "one", "first"), STORE_OK);
+		kit_close(k);
+		drop_families(k, keep);
+		look(k, &found, &nrows);
+		k->o.read_only = true;
+		kit_open(k);
+		kit_expect(k, STORE_REPORTED, "one", "first");
+		assert_int_equal(store_get(k->s, STORE_CHANGES, STR("none"), &b), ERR_NOT_FOUND);
+		assert_int_equal(store_get(k->s, STORE_PARTITIONS, STR("none"), &b), ERR_NOT_FOUND);
+		kit_close(k);
+		k->o.read_only = false;
+		kit_open(k);
+		kit_expect(k, STORE_REPORTED, "one", "first");
+		assert_int_equal(kit_put(k, STORE_PARTITIONS, "p", "q"), STORE_OK);
+		kit_expect(k, STORE_PARTITIONS, "p", "q");
+		kit_close(k);
+		kit_shell("rm -rf", k->dir, k->dir);
+	}
 }
 
 /* CRC-32C, bit by bit. */
@@ -305,6 +367,7 @@ main(void)
 		CHECK_TEST(store_check__changes_no_byte_of_a_killed_store),
 		CHECK_TEST(store_check__tells_what_a_start_would_drop_or_remove),
 		CHECK_TEST(store_open__read_only_reads_all_and_changes_no_byte),
+		CHECK_TEST(store_open__gives_a_former_store_its_new_tables_from_any_point),
 		CHECK_TEST(store_open__leaves_records_of_unknown_types_to_rocksdb),
 		CHECK_TEST(store_check__leaves_records_of_unknown_types_in_the_manifest_to_rocksdb),
 		CHECK_TEST(store_check__tells_what_a_store_of_a_former_program_lacks),

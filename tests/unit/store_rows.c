@@ -5,7 +5,8 @@ static void
 store_get__finds_in_its_table_only(void **state)
 {
 	struct kit *k = *state;
-	static const char *const values[STORE_TABLES] = { "i", "w", "r", "s", "h", "l" };
+	static const char *const values[STORE_TABLES] = { "i", "w", "r", "s", "h", "l", "c", "m",
+		"p" };
 
 	kit_open(k);
 	for (unsigned t = 0; t < STORE_TABLES; t++)

@@ -1,0 +1,92 @@
+/*
+ * event: the records of the log (docs/spec/events.md), as they are stored and as they are read. Pure.
+ *
+ * A record, format 2:
+ *
+ *   format (1 byte) | kind (1) | time_us (varint) | actor (1) | name of the actor | device | module (each with its length before it) |
+ *   numbers, by enum event_number, how many (1 byte) and each a varint | fields: enum event_field (1 byte), bytes with their length,
+ *   to the end, in rising order
+ *
+ * The name of a device that acts for itself is left out. Format 1, of telemetry alone: format | time_us | actor | name | device |
+ * module | generation (varint) | authentication (1 byte) | body, to the end. Formats are read for ever; kinds, numbers and fields are
+ * part of them: append only.
+ *
+ * Its key: shard (2 bytes, big-endian), position (8 bytes, big-endian). Positions begin with 1 in each shard and are dense (E-02).
+ *
+ * Ownership: what an event has of bytes is borrowed, from who fills it or from the record.
+ */
+#ifndef TWINHUB_EVENT_H
+#define TWINHUB_EVENT_H
+
+#include "base/base.h"
+
+/* Who acts. */
+enum actor_kind { ACTOR_HUB, ACTOR_DEVICE, ACTOR_POLICY, ACTOR_JOB, ACTOR_CONFIGURATION, ACTORS };
+
+enum event_kind {
+	EVENT_MESSAGE = 1, /* telemetry */
+	EVENT_WILL = 2,    /* a will's message */
+	EVENT_TWIN_CHANGED =
+	    3, /* a step of its version; or other stamps alone: then no field is a patch of a section that counts it */
+	EVENT_TWIN_REPLACED = 4,    /* by a PUT */
+	EVENT_CREATED = 5,          /* an identity with its twin; an import's, too */
+	EVENT_IDENTITY_CHANGED = 6, /* keys, authentication, status, scope */
+	EVENT_DELETED = 7,
+	EVENT_KINDS
+};
+/* Of which of the log's two families is it? Else of the changes (E-07). */
+static inline bool
+event_is_message(enum event_kind kind)
+{
+	return kind == EVENT_MESSAGE || kind == EVENT_WILL;
+}
+
+enum event_number {
+	EVENT_GENERATION,     /* of the identity; 0: not known */
+	EVENT_AUTHENTICATION, /* enum auth_type; of messages */
+	EVENT_VERSION,        /* of the twin, after it */
+	EVENT_COUNTER,        /* of the twin's etag, after it */
+	/* positions of the records before in the three chains that it belongs to (E-06); 0: it is the first, or not of that chain */
+	EVENT_BEFORE_IDENTITY,
+	EVENT_BEFORE_WANTED,
+	EVENT_BEFORE_REPORTED,
+	EVENT_NUMBERS
+};
+
+enum event_field {
+	EVENT_BODY = 1, /* of a message: bag and payload (message.h of who speaks; mqtt) */
+	/* of changes: merge patches as docs, and what was before (section_delta) */
+	EVENT_PATCH_TAGS,
+	EVENT_PATCH_DESIRED,
+	EVENT_PATCH_REPORTED,
+	EVENT_WAS_TAGS,
+	EVENT_WAS_DESIRED,
+	EVENT_WAS_REPORTED,
+	/* whole records as stored: of EVENT_CREATED as they are then; of EVENT_DELETED as they were; the reported one of EVENT_TWIN_REPLACED */
+	EVENT_WANTED,
+	EVENT_REPORTED,
+	EVENT_IDENTITY,     /* a record without keys, after the change */
+	EVENT_WAS_IDENTITY, /* before it */
+	EVENT_FIELDS
+};
+
+struct event {
+	enum event_kind kind;
+	int64_t time_us;
+	enum actor_kind actor;
+	struct str actor_name, device, module;
+	uint64_t numbers[EVENT_NUMBERS];
+	struct str fields[EVENT_FIELDS]; /* empty: there is none */
+};
+
+/* Append the record, in format 2. */
+void event_encode(struct buf *out, const struct event *e);
+/* From a record of either format. ERR_CORRUPT; ERR_VERSION: of a later format. Its fields are not looked into. */
+enum err event_decode(struct str record, struct event *e);
+
+#define EVENT_KEY 10u
+void event_key(char out[EVENT_KEY], uint32_t shard, uint64_t position);
+/* false: these bytes are no such key. */
+bool event_key_decode(struct str key, uint32_t *shard, uint64_t *position);
+
+#endif

@@ -1,0 +1,221 @@
+/*
+ * The log from its first record on, over an empty fleet, gives the twins that there are; its positions are dense, and its end is where the
+ * store says (E-01 to E-06).
+ */
+#include "world.h"
+
+#include <stdlib.h>
+
+#include "event/event.h"
+#include "shard/record.h"
+
+/* An identity as the log tells of it. */
+struct replica {
+	struct buf key;
+	struct buf sections[SECTION_KINDS];
+	bool there;
+};
+
+static struct {
+	struct replica *v;
+	uint32_t n, room;
+} replicas;
+
+static struct replica *
+replica_of(struct str key)
+{
+	struct replica *r = NULL;
+
+	for (uint32_t i = 0; i < replicas.n; i++)
+		if (str_eq(buf_view(&replicas.v[i].key), key))
+			return &replicas.v[i];
+	if (replicas.n == replicas.room) {
+		replicas.room = replicas.room ? replicas.room * 2 : 256;
+		replicas.v = xrealloc(replicas.v, replicas.room * sizeof(*replicas.v));
+	}
+	r = &replicas.v[replicas.n++];
+	*r = (struct replica){ .there = false };
+	buf_str(&r->key, key);
+	return r;
+}
+
+static void
+set_section(struct replica *r, enum section_kind kind, const struct section *s)
+{
+	r->sections[kind].n = 0;
+	buf_str(&r->sections[kind], s->bytes);
+}
+
+static void
+created(struct replica *r, const struct event *e)
+{
+	struct wanted w;
+	struct section reported;
+	int64_t activity_us;
+
+	if (r->there)
+		world_fail("the log creates " STR_FMT " a second time", STR_ARG(e->device));
+	if (!wanted_decode(e->fields[EVENT_WANTED], &w) ||
+	    !reported_decode(e->fields[EVENT_REPORTED], &activity_us, &reported))
+		world_fail("no twin in the record of " STR_FMT, STR_ARG(e->device));
+	r->there = true;
+	set_section(r, SECTION_TAGS, &w.tags);
+	set_section(r, SECTION_DESIRED, &w.desired);
+	set_section(r, SECTION_REPORTED, &reported);
+}
+
+/* Patches have no '$' keys and no limits that the change was not within; what they say of stamps alone changes nothing here. */
+static void
+changed(struct replica *r, const struct event *e)
+{
+	for (enum section_kind kind = SECTION_TAGS; kind < SECTION_KINDS; kind++) {
+		struct section_write wr = { .kind = kind, .now_us = e->time_us, .any_size = true };
+		struct str patch = e->fields[EVENT_PATCH_TAGS + kind];
+		struct section old = section_of(buf_view(&r->sections[kind]));
+		struct buf out = { 0 };
+		struct fault f;
+		bool changed;
+
+		if (patch.n == 0)
+			continue;
+		if (section_merge(&old, doc_of(patch), 0, &wr, &out, NULL, &changed, &f) != ERR_OK)
+			world_fail("a patch of the log cannot be applied: %s", f.text);
+		if (changed) {
+			buf_fini(&r->sections[kind]);
+			r->sections[kind] = out;
+		}
+	}
+}
+
+static void
+replay(struct str key, const struct event *e)
+{
+	struct replica *r;
+
+	if (event_is_message(e->kind))
+		return;
+	r = replica_of(key);
+	if (e->kind != EVENT_CREATED && !r->there)
+		world_fail("the log tells of " STR_FMT " before it is there", STR_ARG(e->device));
+	if (e->kind == EVENT_CREATED)
+		created(r, e);
+	else if (e->kind == EVENT_DELETED)
+		r->there = false;
+	else if (e->kind != EVENT_IDENTITY_CHANGED)
+		changed(r, e);
+	seen.replayed++;
+}
+
+/* ---- the log, in its order ---- */
+
+struct tail {
+	struct store_cursor *c;
+	struct str key, value;
+	bool more;
+};
+
+static void
+tail_next(struct tail *t)
+{
+	t->more = store_next(t->c, &t->key, &t->value) == ERR_OK;
+}
+
+static void
+take_record(struct tail *t, uint32_t *shard, uint64_t *last)
+{
+	uint64_t position;
+	uint32_t of;
+	struct event e;
+	struct buf key = { 0 };
+
+	if (!event_key_decode(t->key, &of, &position) || event_decode(t->value, &e) != ERR_OK)
+		world_fail("a record of the log cannot be read");
+	if (of != *shard)
+		*last = 0;
+	*shard = of;
+	if (position != *last + 1)
+		world_fail("the log of shard %u goes from %llu to %llu", of,
+		    (unsigned long long)*last, (unsigned long long)position);
+	*last = position;
+	hub_key(&key, of, e.device, e.module);
+	replay(buf_view(&key), &e);
+	buf_fini(&key);
+	tail_next(t);
+}
+
+static void
+replay_all(struct store_cursor *messages, struct store_cursor *changes)
+{
+	struct tail a = { .c = messages }, b = { .c = changes };
+	uint32_t shard = UINT32_MAX;
+	uint64_t last = 0;
+
+	tail_next(&a);
+	tail_next(&b);
+	while (a.more || b.more)
+		take_record(
+		    !b.more || (a.more && str_cmp(a.key, b.key) < 0) ? &a : &b, &shard, &last);
+}
+
+/* ---- against the twins ---- */
+
+static void
+compare_section(const struct replica *r, enum section_kind kind, const struct section *s)
+{
+	struct section told = section_of(buf_view(&r->sections[kind]));
+
+	if (!doc_equal(told.root, s->root))
+		world_fail("section %d of " STR_FMT " is not what the log gives", (int)kind,
+		    STR_ARG(str_sub(buf_view(&r->key), 2)));
+}
+
+static void
+compare_table(struct store_cursor *c, enum store_table table)
+{
+	struct str key, value;
+	uint32_t n = 0;
+
+	while (store_next(c, &key, &value) == ERR_OK) {
+		const struct replica *r = replica_of(key);
+		struct wanted w;
+		struct section s;
+		int64_t activity_us;
+
+		n++;
+		if (!r->there)
+			world_fail(STR_FMT " is not in the log", STR_ARG(str_sub(key, 2)));
+		if (table == STORE_REPORTED && reported_decode(value, &activity_us, &s))
+			compare_section(r, SECTION_REPORTED, &s);
+		if (table == STORE_WANTED && wanted_decode(value, &w)) {
+			compare_section(r, SECTION_TAGS, &w.tags);
+			compare_section(r, SECTION_DESIRED, &w.desired);
+		}
+	}
+	for (uint32_t i = 0; i < replicas.n; i++)
+		n -= replicas.v[i].there;
+	if (n != 0)
+		world_fail("the log has %d twins more than the store", -(int)n);
+}
+
+void
+replayed_check(struct world *w)
+{
+	static const enum store_table tables[] = { STORE_LOG, STORE_CHANGES, STORE_WANTED,
+		STORE_REPORTED };
+	struct store_cursor *c[4];
+
+	if (store_cursors_open(w->store, tables, 4, STR_NONE, STR_NONE, STORE_SCAN, c) != ERR_OK)
+		world_fail("no cursors");
+	replay_all(c[0], c[1]);
+	compare_table(c[2], STORE_WANTED);
+	compare_table(c[3], STORE_REPORTED);
+	for (int i = 0; i < 4; i++)
+		store_cursor_close(c[i]);
+	for (uint32_t i = 0; i < replicas.n; i++) {
+		buf_fini(&replicas.v[i].key);
+		for (int k = 0; k < SECTION_KINDS; k++)
+			buf_fini(&replicas.v[i].sections[k]);
+	}
+	free(replicas.v);
+	memset(&replicas, 0, sizeof(replicas));
+}
