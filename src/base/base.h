@@ -315,6 +315,7 @@ bool base64url_decode(struct buf *out, struct str s);
 	X(401100, SystemModuleModifyUnauthorizedAccess)                                            \
 	X(403002, IotHubQuotaExceeded)                                                             \
 	X(403003, JobQuotaExceeded)                                                                \
+	X(403004, DeviceMaximumQueueDepthExceeded)                                                 \
 	X(403010, OperationNotAvailableInCurrentTier)                                              \
 	X(403100, DeviceModelMaxPropertiesExceeded)                                                \
 	X(404000, GenericNotFound)                                                                 \
@@ -331,6 +332,7 @@ bool base64url_decode(struct buf *out, struct str s);
 	X(409301, ModuleAlreadyExistsOnDevice)                                                     \
 	X(409401, ConfigurationAlreadyExists)                                                      \
 	X(412001, PreconditionFailed)                                                              \
+	X(412002, DeviceMessageLockLost)                                                           \
 	X(413000, GenericRequestEntityTooLarge)                                                    \
 	X(413001, MessageTooLarge)                                                                 \
 	X(413002, TooManyDevices)                                                                  \
