@@ -55,6 +55,16 @@ bag_next(struct str *rest, struct buf *text, struct bag_pair *pair)
 	return true;
 }
 
+void
+bag_put(struct buf *out, enum bag_key key, struct str name, struct str value, bool first)
+{
+	if (!first)
+		buf_putc(out, '&');
+	buf_percent(out, key == BAG_CUSTOM ? name : str_of(keys[key].wire));
+	buf_putc(out, '=');
+	buf_percent(out, value);
+}
+
 struct str
 bag_key_name(enum bag_key k)
 {

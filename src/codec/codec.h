@@ -224,6 +224,12 @@ struct bag_pair {
  * (D-62); invalid percent sequences stay as they are. The caller owns *text (buf_fini). */
 bool bag_next(struct str *rest, struct buf *text, struct bag_pair *pair);
 
+/*
+ * A pair as a device reads it (6.2): the key's name on the wire, of BAG_CUSTOM `name`, then the value, all but A-Za-z0-9-_.~ as %XX; with
+ * `&` before it unless it is the first. Appended.
+ */
+void bag_put(struct buf *out, enum bag_key key, struct str name, struct str value, bool first);
+
 /* The name under which a system property is stored, e.g. "message-id"; empty for BAG_CUSTOM. */
 struct str bag_key_name(enum bag_key k);
 
@@ -233,6 +239,8 @@ void topic_put_twin_got(struct buf *out, struct str rid);                      /
 void topic_put_twin_patched(struct buf *out, struct str rid, int64_t version); /* 204 (D-45) */
 void topic_put_twin_error(struct buf *out, int status, struct str rid); /* three digits (4.2) */
 void topic_put_desired(struct buf *out, int64_t version);               /* D-52 */
+/* devices/{d}/messages/devicebound/, to be followed by the bag (6.2). */
+void topic_put_devicebound(struct buf *out, struct str device);
 /* rid is of [0-9a-z]+, name is method_name_valid(): asserted (D-55). */
 void topic_put_method(struct buf *out, struct str name, struct str rid);
 

@@ -212,6 +212,14 @@ topic_put_desired(struct buf *out, int64_t version)
 	buf_u64(out, (uint64_t)version);
 }
 
+void
+topic_put_devicebound(struct buf *out, struct str device)
+{
+	buf_cstr(out, "devices/");
+	buf_str(out, device);
+	buf_cstr(out, "/messages/devicebound/");
+}
+
 __attribute__((unused)) static bool /* but by an assert */
 method_rid_valid(struct str rid)
 {

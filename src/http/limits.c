@@ -17,6 +17,8 @@ static const struct {
 	{ "digitaltwins", LIMIT_READS, LIMIT_UPDATES },
 	{ "devices/query", LIMIT_QUERIES, LIMIT_QUERIES },
 	{ "devices/{device}/messages/events", LIMIT_SENDS, LIMIT_SENDS },
+	{ "devices/{device}/messages/deviceBound", LIMIT_READS, LIMIT_METHODS },
+	{ "messages", LIMIT_READS, LIMIT_METHODS },
 	{ "devices/{device}/modules/{module}/messages/events", LIMIT_SENDS, LIMIT_SENDS },
 	{ "devices/{device}/applyConfigurationContent", LIMIT_CONFIGURATIONS,
 	    LIMIT_CONFIGURATIONS },

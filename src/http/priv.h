@@ -40,7 +40,8 @@ struct ask {
 	const struct https_fault *fault; /* NULL; or it is no request, and why */
 };
 
-#define ANSWER_HEADERS_MAX 16 /* of one answer; all are ours */
+#define ANSWER_HEADERS_MAX                                                                         \
+	(32 + MESSAGE_PROPERTIES_MAX) /* of one answer; all are ours, or a message's properties */
 
 /* What goes out, with the body that the transport lent (struct transport). */
 struct answer {
@@ -98,6 +99,7 @@ struct request {
 	uint16_t connect_s, response_s; /* response_s 0: it is no call */
 	bool called;                    /* the device has been called */
 	bool command;                   /* of a digital twin: answered as one */
+	uint64_t shards;                /* that may have feedback, and have not been asked */
 	struct gather *gather;          /* of a bulk call, in the arena */
 	struct ticket *ticket;          /* NULL: it holds nothing of what is shared */
 	bool toured;                    /* it has been answered by a tour, whose ticket it is */
@@ -131,6 +133,7 @@ struct http_loop {
 	struct slots requests; /* under way */
 	uint32_t nbusy;
 	bool stopping;
+	uint32_t feedback_turn;       /* which shard is asked first */
 	struct buf doc, shaped, json; /* working memory */
 };
 
@@ -200,6 +203,8 @@ struct str request_header(const struct request *r, const char *name); /* STR_NON
 struct str request_decoded(struct request *r, struct str raw);
 /* A query parameter, decoded into the request's arena; STR_NONE: absent. */
 struct str request_param(struct request *r, const char *name);
+/* Is it there, with or without a value? */
+bool request_has_param(const struct request *r, const char *name);
 /* Parse the body as JSON into hl->doc, its members with the names and kinds of its shape (NULL: as they are); on a fault the request is
  * answered and false returned. */
 bool request_doc(struct request *r, const struct shape *shape, struct doc_parsed *info);
@@ -284,8 +289,10 @@ void store_report_write(struct store *store, struct buf *json);
 /* handlers */
 handler on_device_get, on_device_put, on_device_delete, on_devices_list, on_device_modules;
 handler on_twin, on_convergence, on_query, on_method_call;
-handler on_bulk, on_keys, on_statistics, on_column_statistics, on_store_statistics, on_purge,
-    on_feedback;
+handler on_bulk, on_keys, on_statistics, on_column_statistics, on_store_statistics,
+    on_message_statistics;
+handler on_message_post, on_message_poll, on_message_settled, on_purge, on_feedback,
+    on_feedback_settled;
 handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_configuration_post, on_rollout_action, on_test_queries,
     on_apply_configuration, on_configuration_devices, on_twin_configurations;
@@ -294,7 +301,7 @@ handler on_policies, on_policy_rotate, on_backup;
 handler on_digital_twin_get, on_digital_twin_patch, on_digital_command;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,
     on_file_job_cancel;
-handler on_events_post, on_scope_list, on_scope_target, on_nested, on_no_files, on_no_messages;
+handler on_events_post, on_scope_list, on_scope_target, on_nested, on_no_files;
 void on_health(struct request *r, bool ready);
 
 #endif

@@ -113,42 +113,6 @@ on_device_put(struct request *r)
 		check_scope(r, w, scope);
 }
 
-/* ---- messages to devices: there are none ---- */
-
-static void
-done_purge(struct work *w)
-{
-	struct request *r = work_back(w);
-	struct buf json = { 0 };
-	struct out o = out_to(&json);
-
-	if (r != NULL) {
-		out_open(&o);
-		out_key(&o, "deviceId");
-		out_str(&o, w->op.device);
-		out_key(&o, "moduleId");
-		out_null(&o);
-		out_key(&o, "totalMessagesPurged");
-		out_u64(&o, 0);
-		out_close(&o);
-		reply_json(r, 200, buf_view(&json));
-	}
-	buf_fini(&json);
-	work_free(w);
-}
-
-void
-on_purge(struct request *r)
-{
-	request_submit(r, request_work(r, OP_IDENTITY_GET, 0, done_purge));
-}
-
-void
-on_feedback(struct request *r)
-{
-	reply_empty(r, 204);
-}
-
 /* ---- lists ---- */
 
 static void

@@ -76,6 +76,20 @@ request_param(struct request *r, const char *name)
 	return STR_NONE;
 }
 
+bool
+request_has_param(const struct request *r, const char *name)
+{
+	struct str rest = r->query, pair, key, value;
+
+	while (rest.n > 0) {
+		str_cut(rest, '&', &pair, &rest);
+		str_cut(pair, '=', &key, &value);
+		if (str_ieq(key, str_of(name)))
+			return true;
+	}
+	return false;
+}
+
 enum err
 request_flag(struct request *r, const char *name, bool *out, struct fault *f)
 {

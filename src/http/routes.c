@@ -52,7 +52,15 @@ const struct route routes[] = {
 	    false },
 	{ HTTP_DELETE, "devices/{device}/commands", ANY(SERVICE | WRITE_REGISTRY), on_purge,
 	    false },
+	{ HTTP_POST, "devices/{device}/messages/deviceBound", ANY(SERVICE), on_message_post,
+	    false },
 	{ HTTP_GET, "messages/serviceBound/feedback", ANY(SERVICE), on_feedback, false },
+	{ HTTP_DELETE, "messages/serviceBound/feedback/{lock}", ANY(SERVICE), on_feedback_settled,
+	    false },
+	{ HTTP_POST, "messages/serviceBound/feedback/{lock}/abandon", ANY(SERVICE),
+	    on_feedback_settled, false },
+	{ HTTP_GET, "statistics/messages", ANY(SERVICE | READ_REGISTRY), on_message_statistics,
+	    false },
 	{ HTTP_GET, "statistics/devices", ANY(SERVICE | READ_REGISTRY), on_statistics, false },
 	{ HTTP_GET, "statistics/service", ANY(SERVICE | READ_REGISTRY), on_statistics, false },
 	{ HTTP_GET, "statistics/configurations", ANY(SERVICE | READ_REGISTRY), on_statistics,
@@ -120,11 +128,12 @@ const struct route routes[] = {
 	    on_nested, false },
 	{ HTTP_POST, "devices/{device}/files", ANY(CONNECTS), on_no_files, false },
 	{ HTTP_POST, "devices/{device}/files/notifications", ANY(CONNECTS), on_no_files, false },
-	{ HTTP_GET, "devices/{device}/messages/deviceBound", ANY(CONNECTS), on_no_messages, false },
+	{ HTTP_GET, "devices/{device}/messages/deviceBound", ANY(CONNECTS), on_message_poll,
+	    false },
 	{ HTTP_DELETE, "devices/{device}/messages/deviceBound/{lock}", ANY(CONNECTS),
-	    on_no_messages, false },
+	    on_message_settled, false },
 	{ HTTP_POST, "devices/{device}/messages/deviceBound/{lock}/abandon", ANY(CONNECTS),
-	    on_no_messages, false },
+	    on_message_settled, false },
 };
 const size_t nroutes = sizeof(routes) / sizeof(routes[0]);
 
@@ -138,12 +147,6 @@ void
 on_no_files(struct request *r)
 {
 	reply_error(r, F_GenericNotImplemented, "uploads of files are not served here");
-}
-
-void
-on_no_messages(struct request *r)
-{
-	reply_error(r, F_GenericNotImplemented, "messages to devices are not served here");
 }
 
 void

@@ -77,6 +77,35 @@ done_columns(struct tour *k)
 	tour_free(k);
 }
 
+static void
+done_messages(struct tour *k)
+{
+	const struct message_counts *c = &((const struct messages_task *)k->task)->counts;
+	struct request *r = tour_back(k);
+	struct buf json = { 0 };
+	struct out o = out_to(&json);
+
+	if (r != NULL) {
+		out_open(&o);
+		put_count(&o, "queued", c->queued);
+		put_count(&o, "feedback", c->feedback);
+		out_open(out_key(&o, "deadLettered"));
+		for (unsigned end = MESSAGE_EXPIRED; end < MESSAGE_ENDS; end++)
+			put_count(&o, message_end_name((enum message_end)end).p, c->dead[end]);
+		out_close(&o);
+		put_count(&o, "feedbackDropped", c->dropped);
+		out_close(&o);
+		reply_object(r, &json);
+	}
+	tour_free(k);
+}
+
+void
+on_message_statistics(struct request *r)
+{
+	request_asks(r, request_tour(r, &messages_task_new()->task, done_messages));
+}
+
 void
 on_statistics(struct request *r)
 {

@@ -14,17 +14,26 @@ static const struct rule {
 	bool of_session;  /* only for the identity's current session */
 	unsigned modules; /* records of each of the device's modules */
 	unsigned device;  /* records of a module's device */
+	bool queue;       /* with its queue, if there is one, and the identity for its feedback */
 } rules[OP_KINDS] = {
-	[OP_CONNECT] = { on_connect, IDENTITY | SESSION, false, true, false, 0, IDENTITY },
+	[OP_CONNECT] = { on_connect, IDENTITY | SESSION, false, true, false, 0, IDENTITY, true },
 	[OP_JUDGE] = { on_judge, IDENTITY, false, true, false, 0, IDENTITY },
 	[OP_DISCONNECT] = { on_disconnect, IDENTITY, false, true, false },
-	[OP_SUBSCRIBE] = { on_subscribe, SESSION, false, false, true },
+	[OP_SUBSCRIBE] = { on_subscribe, SESSION, false, false, true, .queue = true },
 	[OP_UNSUBSCRIBE] = { on_unsubscribe, SESSION, false, false, true },
 	[OP_TWIN_GET] = { on_twin_get, WANTED | REPORTED, false, false, true },
 	[OP_REPORT] = { on_report, REPORTED, true, false, true },
 	[OP_TELEMETRY] = { on_telemetry, IDENTITY, true, false, true },
 	[OP_METHOD_RESPONSE] = { on_method_response, 0, false, false, true },
 	[OP_ACK] = { on_ack, 0, false, false, true },
+	[OP_MESSAGE_ACK] = { on_message_ack, 0, true, false, true, .queue = true },
+	[OP_MESSAGE_RECEIVE] = { on_message_receive, IDENTITY, true, false, false, .queue = true },
+	[OP_MESSAGE_SETTLE] = { on_message_settle, IDENTITY, true, false, false, .queue = true },
+	[OP_MESSAGE_SEND] = { on_message_send, 0, true, false, false, .queue = true },
+	[OP_MESSAGES_PURGE] = { on_messages_purge, 0, true, false, false, .queue = true },
+	[OP_MESSAGES_LOOK] = { on_messages_look, 0, true, true, false, .queue = true },
+	[OP_FEEDBACK_RECEIVE] = { on_feedback_receive, 0, false, true, false },
+	[OP_FEEDBACK_SETTLE] = { on_feedback_settle, 0, true, true, false },
 	[OP_EVENTS] = { on_events, IDENTITY, true, false, false },
 	[OP_SCOPE_READ] = { on_scope_read, IDENTITY, false, false, false },
 	[OP_SCOPE_MEMBER] = { on_scope_member, IDENTITY | REPORTED, false, true, false,
@@ -32,7 +41,7 @@ static const struct rule {
 	[OP_IDENTITY_GET] = { on_identity_get, IDENTITY | REPORTED, false, false, false },
 	[OP_IDENTITY_PUT] = { on_identity_put, IDENTITY | REPORTED, true, true, false },
 	[OP_IDENTITY_DELETE] = { on_identity_delete, IDENTITY | WANTED | REPORTED | SESSION, true,
-	    false, false, IDENTITY | WANTED | REPORTED | SESSION },
+	    false, false, IDENTITY | WANTED | REPORTED | SESSION, .queue = true },
 	[OP_IDENTITY_IMPORT] = { on_identity_import, IDENTITY | WANTED | REPORTED, true, true,
 	    false },
 	[OP_KEYS_REGENERATE] = { on_keys_regenerate, IDENTITY, true, false, false },
@@ -70,6 +79,8 @@ op_shard(const struct op *op)
 	case OP_JOB_PUT:
 	case OP_JOB_GET:
 	case OP_JOB_CANCEL: return 0;
+	case OP_FEEDBACK_RECEIVE:
+	case OP_FEEDBACK_SETTLE: return op->message.shard % SHARDS;
 	default: return hub_shard_of(op->device);
 	}
 }
@@ -148,6 +159,8 @@ missing_of(struct shard *sh, const struct op *op, struct buf *key)
 	if (op->kind == OP_DISCONNECT && op->payload.n == 0)
 		needs = 0;
 	needs |= change_needs(sh, op->kind);
+	if (rule->queue && r->nmessage != 0)
+		needs |= RECORD_BIT(RECORD_QUEUE) | IDENTITY;
 	if (rule->writes && needs & (WANTED | REPORTED))
 		needs |= row_version_needs(r);
 	missing = shard_row_missing(sh, row_number(sh, r), needs, key);

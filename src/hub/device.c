@@ -106,7 +106,9 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	row_set_presence(sh, r, p);
 	r->activity_us = r->presence_us = env->now_us;
 	undo_connected(env->undo, sh, row_number(sh, r), p->session_epoch);
+	p->restored = reply->session_present;
 	calls_wake(sh, r, env);
+	messages_look(sh, r, env);
 }
 
 /* On an error the reply has the reason: its client has gone, so the log alone can tell. */
@@ -226,6 +228,7 @@ on_subscribe(struct shard *sh, struct row *r, const struct op *op, const struct 
 		buf_putc(&reply->body, (char)list_add(&l, &f));
 	list_write(sh, r, &l, env, reply);
 	calls_wake(sh, r, env);
+	messages_look(sh, r, env);
 	blob_unref(before);
 }
 

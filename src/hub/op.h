@@ -31,13 +31,20 @@ enum op_kind {
 	OP_REPORT,          /* payload: the patch as a doc */
 	OP_TELEMETRY,       /* payload: the log record's body */
 	OP_METHOD_RESPONSE, /* payload: its JSON text; see struct op_method */
+	OP_MESSAGE_ACK,     /* a PUBACK: message.packet_id is complete */
 	OP_ACK, /* nothing to do but keep its place in the order of acknowledgements (D-40) */
 	/* a device's without a session */
 	OP_EVENTS, /* payload: bodies of log records, each with its length in front (buf_lstr): all of them, or none */
-	OP_SCOPE_READ, /* the answer: the scope of this edge device */
+	OP_MESSAGE_RECEIVE, /* the next message, locked: reply.message */
+	OP_MESSAGE_SETTLE,  /* message.token, by message.outcome */
+	OP_SCOPE_READ,      /* the answer: the scope of this edge device */
 	OP_SCOPE_MEMBER, /* the device, and its module `name` if that is given, if they are in the scope if_tag */
 	OP_JUDGE, /* may who shows `shown` ask for path `name`? The answer: reply.verdict, for the device and its modules */
 	/* a back end's */
+	OP_MESSAGE_SEND, /* payload: properties and body (message_put_property; message.bag_bytes of the former); see struct op_message */
+	OP_MESSAGES_PURGE, /* the answer: reply.version, how many */
+	OP_FEEDBACK_RECEIVE, /* of message.shard. The answer: an array, locked; reply.etag its token. Empty: there is none */
+	OP_FEEDBACK_SETTLE, /* message.token, by message.outcome */
 	OP_IDENTITY_GET,
 	OP_IDENTITY_PUT, /* payload: the identity as a doc */
 	OP_IDENTITY_DELETE,
@@ -59,6 +66,9 @@ enum op_kind {
 	OP_JOB_GET,
 	OP_JOB_CANCEL,
 	OP_ROLLOUT, /* rollout: what is asked of it, or has been seen of it */
+	/* the hub's own, of a device: what is dead goes, what is free is delivered. payload: the key of a body that is due; if nothing lists
+	 * it, it is erased */
+	OP_MESSAGES_LOOK,
 	OP_KINDS
 };
 
@@ -108,6 +118,23 @@ struct op_method {
 	uint64_t call;         /* OP_METHOD_RESPONSE: the effect's */
 	int32_t status;        /* the device's own */
 	enum fault_code fault; /* what is wrong with the response; F_NONE: nothing */
+};
+
+/* ---- messages to devices ---- */
+
+enum message_outcome { MESSAGE_COMPLETE, MESSAGE_REJECT, MESSAGE_ABANDON };
+
+struct op_message {
+	/* OP_MESSAGE_SEND */
+	int64_t expiry_us; /* 0: its sender has not said */
+	enum message_ack ack;
+	uint32_t bag_bytes;
+	/* of those that settle */
+	enum message_outcome outcome;
+	uint16_t packet_id;
+	unsigned char token[LOCK_TOKEN];
+	uint16_t lock_s; /* OP_MESSAGE_RECEIVE: 0: the usual time */
+	uint8_t shard;   /* OP_FEEDBACK_* */
 };
 
 /* ---- of a rollout (config/rollout.h) ---- */
@@ -178,6 +205,7 @@ struct op {
 	struct op_connect connect;
 	struct op_method method;
 	struct op_rollout rollout;
+	struct op_message message;
 	bool digital;   /* OP_TWIN_READ, OP_TWIN_PATCH (a JSON Patch): as a digital twin */
 	uint8_t import; /* OP_IDENTITY_IMPORT */
 	uint8_t keys;   /* OP_KEYS_REGENERATE: bit 0 the primary one, bit 1 the secondary one */

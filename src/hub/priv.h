@@ -29,6 +29,17 @@ void calls_refuse(struct shard *sh, struct row *r, const struct hub_env *env);
 /* The session listens to more than before: what waited for that is sent. */
 void calls_wake(struct shard *sh, struct row *r, const struct hub_env *env);
 
+/* ---- messages to devices: messages.c ---- */
+
+/* The dead go, what is free is delivered to a session that listens. Only the queue's record is looked at and written; nothing is done
+ * while the store takes no writes, or the record is not in memory. */
+void messages_look(struct shard *sh, struct row *r, const struct hub_env *env);
+/* Its device goes. */
+void messages_leave(struct shard *sh, struct row *r, const struct hub_env *env);
+/* feedback.c: a message of this device has ended; counted, and told if its sender wants to know. */
+void message_ended(struct shard *sh, const struct row *r, const struct queue_entry *e,
+    enum message_end end, const struct hub_env *env);
+
 /* ---- identities: made, replaced, removed ---- */
 
 /* What IMPORT_WHOLE takes of an item besides: import_whole.c. */
@@ -74,6 +85,8 @@ op_fn on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_twin_get, on_r
     on_ack;
 op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check, on_modules_list;
 op_fn on_identity_import, on_keys_regenerate;
+op_fn on_message_send, on_message_receive, on_message_settle, on_message_ack, on_messages_purge,
+    on_messages_look, on_feedback_receive, on_feedback_settle;
 op_fn on_method, on_method_cancel, on_method_response;
 op_fn on_twin_convergence, on_twin_patch, on_twin_replace;
 

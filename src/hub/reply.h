@@ -24,8 +24,15 @@ struct reply {
 	uint64_t session_epoch; /* OP_CONNECT: the new session's */
 	struct verdict verdict; /* OP_CONNECT, OP_JUDGE; end_us is when the link must end (D-20) */
 	uint64_t judged_by;     /* OP_CONNECT: version of the catalogue that it was judged by */
-	char etag[32];          /* without quotes; empty: none */
-	struct buf body;        /* JSON; OP_SUBSCRIBE: one return code a filter */
+	char etag[40];          /* without quotes; empty: none */
+	/* OP_MESSAGE_RECEIVE: what there is to say of the message. Its record is read by its key, behind the commit, by who applies
+	 * operations, and is the body of the reply then. number 0: there is none */
+	struct message_out {
+		uint64_t number;
+		uint32_t deliveries; /* before this one */
+		char key[MESSAGE_KEY];
+	} message;
+	struct buf body; /* JSON; OP_SUBSCRIBE: one return code a filter */
 	/* OP_TWIN_PATCH, OP_TWIN_REPLACE: what configurations put back (J-68) */
 	struct buf warning;
 };
@@ -53,13 +60,24 @@ enum effect_kind {
 	EFFECT_CLOSE,
 	EFFECT_CONFIGURATIONS, /* configurations_stored has changed: a new catalogue */
 	EFFECT_JOBS,           /* jobs_stored has changed: for all shards to know */
+	EFFECT_ERASE,          /* body: the key of a message's body that is wanted no more */
+	EFFECT_FEEDBACK,       /* there is some in the shard `version`, or none any more */
 	EFFECT_METHOD,         /* to a session: call it */
 	EFFECT_CALL_SENT,      /* to the caller: the device is there, and has been called */
 	EFFECT_CALL_DONE,      /* to the caller: the response, or the fault */
 	/* to the caller, of EFFECT_METHOD whose commit has failed: nobody has been called; the shard takes it for sent until it is
 	 * cancelled */
-	EFFECT_CALL_UNSENT
+	EFFECT_CALL_UNSENT,
+	/* to a session: deliver a message. `call` is its number, body the key of its record, which is read behind the commit */
+	EFFECT_MESSAGE
 };
+
+/* Is it for the caller of a method, not for a session? */
+static inline bool
+effect_is_callers(enum effect_kind kind)
+{
+	return kind >= EFFECT_CALL_SENT && kind <= EFFECT_CALL_UNSENT;
+}
 
 struct effect {
 	enum effect_kind kind;
@@ -73,7 +91,9 @@ struct effect {
 	struct str body;
 	int32_t status;        /* EFFECT_CALL_DONE: the device's own */
 	enum fault_code fault; /* EFFECT_CALL_DONE: F_NONE: there is a response */
-	bool paced;            /* EFFECT_CLOSE: one of many, perhaps: not all at once */
+	uint8_t qos;           /* EFFECT_MESSAGE; as is dup */
+	bool dup;
+	bool paced; /* EFFECT_CLOSE: one of many, perhaps: not all at once */
 };
 
 #endif

@@ -53,6 +53,11 @@ void on_subscribed(struct session *s, const struct work *w, struct actions *a);
 enum err telemetry_body(
     struct session *s, struct str bag, struct str payload, bool retain, bool will, struct buf *out);
 
+/* messages.c: a message for the device, and its PUBACK */
+void session_message(struct session *s, const struct note *n, struct actions *a);
+session_on on_puback_packet;
+void on_acknowledged(struct session *s, const struct work *w, struct actions *a);
+
 /* methods.c */
 void session_call(struct session *s, const struct note *n, struct actions *a);
 enum err publish_method_response(

@@ -201,14 +201,6 @@ on_pingreq(struct session *s, const struct mqtt_packet *p, int64_t now_us, struc
 	return ERR_OK;
 }
 
-/* There is no message of QoS 1 to a device yet that it could acknowledge; late ones are harmless. */
-static enum err
-on_puback(struct session *s, const struct mqtt_packet *p, int64_t now_us, struct actions *a)
-{
-	(void)s, (void)p, (void)now_us, (void)a;
-	return ERR_OK;
-}
-
 static enum err
 on_disconnect_packet(
     struct session *s, const struct mqtt_packet *p, int64_t now_us, struct actions *a)
@@ -225,7 +217,7 @@ static const struct rule {
 } rules[16] = {
 	[MQTT_CONNECT] = { on_connect_packet, BIT(S_NEW) },
 	[MQTT_PUBLISH] = { on_publish_packet, BIT(S_LIVE) },
-	[MQTT_PUBACK] = { on_puback, BIT(S_LIVE) },
+	[MQTT_PUBACK] = { on_puback_packet, BIT(S_LIVE) },
 	[MQTT_SUBSCRIBE] = { on_subscribe_packet, BIT(S_LIVE) },
 	[MQTT_UNSUBSCRIBE] = { on_subscribe_packet, BIT(S_LIVE) },
 	[MQTT_PINGREQ] = { on_pingreq, BIT(S_LIVE) },
@@ -294,6 +286,8 @@ session_answer(struct session *s, const struct work *w, struct actions *a)
 		session_gone(s, a);
 	else if (w->op.kind == OP_SUBSCRIBE || w->op.kind == OP_UNSUBSCRIBE)
 		on_subscribed(s, w, a);
+	else if (w->op.kind == OP_MESSAGE_ACK)
+		on_acknowledged(s, w, a);
 	else
 		on_published(s, w, a);
 }
@@ -407,6 +401,8 @@ session_note(struct session *s, const struct note *n, struct actions *a)
 		session_leave(s, SESSION_DROPS, n->reason, a);
 	else if (s->state == S_LIVE && n->kind == EFFECT_METHOD)
 		session_call(s, n, a);
+	else if (s->state == S_LIVE && n->kind == EFFECT_MESSAGE)
+		session_message(s, n, a);
 	else if (s->state == S_LIVE)
 		send_desired(s, n, a);
 }

@@ -19,6 +19,7 @@
 #define TWINHUB_MQTT_SESSION_H
 
 #include "log/log.h"
+#include "message/message.h"
 #include "mqtt/mqtt.h"
 
 enum session_state { S_NEW, S_ASKING, S_LIVE, S_LEAVING, S_CLOSED, S_STATES };
@@ -77,13 +78,15 @@ struct session {
 	enum reason doomed;        /* why it ends when its turn comes; REASON_NONE: it is not to */
 	struct str device, module; /* in ids */
 	char ids[2 * ID_MAX];
-	uint64_t session_epoch;     /* of the hub; 0: it has not been accepted */
-	uint32_t idle_s;            /* seconds of silence that end the link */
-	uint32_t nwork, work_bytes; /* operations under way */
-	size_t waiting;             /* bytes of an unfinished CONNECT */
-	struct buf will;            /* the will's log record body; empty: none */
-	struct opened opened;       /* what opened it */
-	char *policy;               /* whose key that is; NULL: no policy's */
+	uint64_t session_epoch;         /* of the hub; 0: it has not been accepted */
+	uint32_t idle_s;                /* seconds of silence that end the link */
+	uint32_t nwork, work_bytes;     /* operations under way */
+	uint16_t out[MESSAGES_OUT_MAX]; /* packet ids of messages that are not acknowledged */
+	uint8_t nout;
+	size_t waiting;       /* bytes of an unfinished CONNECT */
+	struct buf will;      /* the will's log record body; empty: none */
+	struct opened opened; /* what opened it */
+	char *policy;         /* whose key that is; NULL: no policy's */
 	/* last packet; SESSION_NEVER: it could not be heard since the last look */
 	int64_t heard_us;
 	int64_t idle_us, token_us, rest_us; /* when they are due; SESSION_NEVER */

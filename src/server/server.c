@@ -104,7 +104,7 @@ on_note(struct note *n)
 {
 	const struct io *io = &the_server->io[n->session.loop];
 
-	if (n->kind > EFFECT_METHOD)
+	if (effect_is_callers(n->kind))
 		http_note(io->http, n);
 	else
 		mqtt_note(io->mqtt, n);

@@ -2,6 +2,12 @@
 #include "shard/record.h"
 
 uint32_t
+shard_index(const struct shard *sh)
+{
+	return sh->index;
+}
+
+uint32_t
 shard_rows(const struct shard *sh)
 {
 	return sh->nrow;
@@ -17,6 +23,12 @@ const struct shard_counts *
 shard_counts(const struct shard *sh)
 {
 	return &sh->counts;
+}
+
+uint64_t
+shard_messages(const struct shard *sh)
+{
+	return sh->nmessage;
 }
 
 uint64_t
@@ -55,6 +67,12 @@ shard_row_missing(struct shard *sh, uint32_t row, unsigned wanted, struct buf *k
 	return missing;
 }
 
+static bool
+record_may_lack(const struct row *r, enum record_kind kind)
+{
+	return kind == RECORD_SESSION || (kind == RECORD_QUEUE && r->nmessage == 0);
+}
+
 enum err
 hub_fill(struct shard *sh, struct str device, struct str module, enum record_kind kind,
     const struct str *value)
@@ -62,7 +80,7 @@ hub_fill(struct shard *sh, struct str device, struct str module, enum record_kin
 	struct row *r = row_find(sh, device, module);
 
 	assert(r != NULL && r->records[kind] == NULL);
-	if (value == NULL ? kind != RECORD_SESSION : !record_valid(kind, *value))
+	if (value == NULL ? !record_may_lack(r, kind) : !record_valid(kind, *value))
 		return ERR_CORRUPT;
 	row_set_cached(sh, r, kind, value == NULL ? &blob_none : blob_new(*value));
 	if (kind == RECORD_REPORTED && r->activity_us == 0)

@@ -119,6 +119,8 @@ bring(void *shard, struct query_scratch *s)
 
 		if (what & CHANGED_PRESENCE)
 			changed.roots |= roots_of_row();
+		if (what & RECORD_BIT(RECORD_QUEUE)) /* the row knows how many it has */
+			changed.roots |= QUERY_ROOT_BIT(QUERY_ROOT_C2D_COUNT);
 		hub_row_open(&hr, sh, row);
 		columns_row_changed(
 		    sh->columns, row, kind_of(sh, row), &changed, &hand, &hub_query_ops, &hr, s);

@@ -375,6 +375,7 @@ record_valid(enum record_kind kind, struct str bytes)
 			if (f.kind == FILTER_REFUSED || f.kind >= FILTER_KINDS)
 				return false;
 		return !rd.bad;
+	case RECORD_QUEUE: return queue_count(bytes) > 0;
 	default: return false;
 	}
 }

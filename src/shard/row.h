@@ -56,6 +56,7 @@ struct presence {
 	struct reply_to session;
 	uint64_t session_epoch;
 	bool clean;
+	bool restored;        /* its subscriptions are those of a session before it */
 	struct opened opened; /* what opened it */
 	struct blob *filters; /* a session record; never NULL */
 	unsigned listens;     /* bit per enum filter_kind */
@@ -66,6 +67,7 @@ struct presence {
 struct row {
 	char *id; /* its key: shard, device, 0, module; and one more 0. NULL: the row is free */
 	uint8_t device_n, module_n;
+	uint8_t nmessage;            /* in its queue, whose record may not be in memory */
 	bool touched : 1;            /* since the eviction hand passed */
 	bool disabled : 1, edge : 1; /* as the identity record says: row_see_identity */
 	bool awaited : 1;            /* calls wait for it */
@@ -126,6 +128,9 @@ struct shard {
 	uint64_t call_last;
 	struct shard_log log;
 	uint64_t session_epoch_next;
+	uint64_t nmessage;       /* in all queues */
+	uint64_t message_last;   /* the highest number of a message since the start */
+	struct locks locks;      /* of messages that are out: in memory only */
 	uint64_t mark;           /* one more with every change of a row; grows over restarts */
 	uint64_t generation;     /* the newest identity's; each has one of its own */
 	struct columns *columns; /* NULL until queries want them */

@@ -112,6 +112,7 @@ shard_free(struct shard *sh)
 	table_fini(&sh->ids);
 	features_fini(sh);
 	log_fini(sh);
+	locks_fini(&sh->locks);
 	free(sh);
 }
 
@@ -382,6 +383,14 @@ row_see_version(struct row *r, enum record_kind kind, struct str record)
 		r->reported_version = reported_version(record);
 }
 
+/* How many messages wait for it now. */
+static void
+row_see_messages(struct shard *sh, struct row *r, unsigned n)
+{
+	sh->nmessage += n - (uint64_t)r->nmessage;
+	r->nmessage = (uint8_t)n;
+}
+
 unsigned
 row_version_needs(const struct row *r)
 {
@@ -396,6 +405,8 @@ row_set_cached(struct shard *sh, struct row *r, enum record_kind kind, struct bl
 
 	if (b != NULL && b != &blob_none)
 		row_see_version(r, kind, blob_str(b));
+	if (b != NULL && kind == RECORD_QUEUE)
+		row_see_messages(sh, r, b == &blob_none ? 0 : queue_count(blob_str(b)));
 
 	if (old != NULL)
 		sh->cached_bytes -= old->n;
@@ -437,6 +448,7 @@ row_untake(struct shard *sh, uint32_t row, int64_t since_us)
 	row_unlink(sh, row);
 	for (int k = 0; k < RECORD_KINDS; k++)
 		row_set_cached(sh, r, (enum record_kind)k, NULL);
+	row_see_messages(sh, r, 0);
 	row_fini(r);
 	if (since_us != ROW_GREW) {
 		free_unshift(sh, row, since_us);
@@ -458,6 +470,7 @@ row_take_out(struct shard *sh, uint32_t row, int64_t elapsed_us, struct row *out
 		sh->cached_bytes -= r->records[k]->n;
 		sh->cached[k]--;
 	}
+	sh->nmessage -= r->nmessage;
 	*out = *r;
 	*r = (struct row){ 0 };
 	free_push(sh, row, elapsed_us);
@@ -470,6 +483,7 @@ row_put_back(struct shard *sh, uint32_t row, struct row *from)
 
 	free_pull(sh, row);
 	*r = *from;
+	sh->nmessage += r->nmessage;
 	from->id = NULL;
 	from->presence = NULL;
 	for (int k = 0; k < RECORD_KINDS; k++) {
@@ -502,6 +516,20 @@ shard_load(struct shard *sh, struct str key, struct str record)
 	row_see_identity(sh, row_name(sh, id.row, device, module), &id);
 	if (id.generation > sh->generation)
 		sh->generation = id.generation;
+	return ERR_OK;
+}
+
+enum err
+shard_load_queue(struct shard *sh, struct str key, struct str record)
+{
+	struct str device, module;
+	struct row *r;
+	unsigned n = queue_count(record);
+
+	if (key.n < 4 || !str_cut(str_sub(key, 2), '\0', &device, &module) || module.n != 0 ||
+	    n == 0 || (r = row_find(sh, device, STR_NONE)) == NULL)
+		return ERR_CORRUPT;
+	row_see_messages(sh, r, n);
 	return ERR_OK;
 }
 

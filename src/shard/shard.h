@@ -16,6 +16,7 @@
 #include "auth/auth.h"
 #include "codec/codec.h"
 #include "event/event.h"
+#include "message/message.h"
 #include "query/query.h"
 #include "twin/twin.h"
 
@@ -31,9 +32,11 @@ enum record_kind {
 	RECORD_WANTED,   /* etag counter, tags, desired, configurations */
 	RECORD_REPORTED, /* last activity, reported */
 	RECORD_SESSION,  /* filters of a durable session; absent: none */
+	RECORD_QUEUE,    /* of messages to a device (message/message.h); absent: it is empty */
 	RECORD_KINDS,
 	RECORD_LOG = RECORD_KINDS, /* the log's messages: event/event.h */
 	RECORD_CHANGES,            /* and all else of it */
+	RECORD_MESSAGE,            /* the body of a message to a device */
 	RECORD_COMMON              /* of no identity: those of features; shard_common */
 };
 #define RECORD_BIT(kind) (1u << (kind))
@@ -120,10 +123,13 @@ struct feature;
 /* features: NULL at the end, borrowed for its life; NULL: none. */
 struct shard *shard_new(uint32_t index, const struct feature *const *features);
 void shard_free(struct shard *sh);
+uint32_t shard_index(const struct shard *sh);
 
 /* At start: one identity record as stored, in the order of their keys. ERR_CORRUPT if it is not one, its row is taken,
  * or it is a module without its device. */
 enum err shard_load(struct shard *sh, struct str key, struct str record);
+/* Then its queues, as stored: how many messages each device has is known from then on. ERR_CORRUPT: it is none, or nobody's. */
+enum err shard_load_queue(struct shard *sh, struct str key, struct str record);
 /* One record of RECORD_COMMON as stored; value NULL: it is gone. ERR_CORRUPT. What is no feature's here is passed over. */
 enum err shard_common(struct shard *sh, struct str key, const struct str *value);
 /* The prefixes of the keys that a shard has there: give the one before, first STR_NONE, until false. */
@@ -154,6 +160,7 @@ uint64_t shard_mark(const struct shard *sh);
 uint32_t shard_rows(const struct shard *sh);         /* row numbers are below this */
 uint32_t shard_identities(const struct shard *sh);   /* devices and modules */
 uint64_t shard_cached_bytes(const struct shard *sh); /* documents in memory */
+uint64_t shard_messages(const struct shard *sh);     /* to its devices, that wait */
 /* How many identities have no such record in memory. */
 uint32_t shard_records_missing(const struct shard *sh, enum record_kind kind);
 /* Devices, modules not counted (service-rest.md 14). */

@@ -166,7 +166,7 @@ void
 row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct str *bytes,
     const struct hub_env *env)
 {
-	bool told = bytes != NULL && kind != RECORD_SESSION;
+	bool told = bytes != NULL && kind <= RECORD_REPORTED;
 	uint64_t position =
 	    told ? log_record_written(sh, r, kind, r->records[kind], *bytes, env) : 0;
 	struct undo_entry *e = undo_push(env->undo, UNDO_RECORD, sh, row_number(sh, r));

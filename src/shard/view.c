@@ -198,8 +198,7 @@ put_activity(const void *row, const char *name, struct out *o)
 static void
 put_c2d(const void *row, const char *name, struct out *o)
 {
-	(void)row;
-	out_u64(out_key(o, name), 0);
+	out_u64(out_key(o, name), view_of(row)->r->nmessage);
 }
 
 static void
@@ -374,7 +373,7 @@ identity_write(const struct shard *sh, const struct row *r, struct buf *json)
 	if (!module)
 		out_time(out_key(&o, "statusUpdatedTime"), id.status_us);
 	out_time(out_key(&o, "lastActivityTime"), r->activity_us);
-	out_u64(out_key(&o, "cloudToDeviceMessageCount"), 0);
+	out_u64(out_key(&o, "cloudToDeviceMessageCount"), r->nmessage);
 	put_authentication(&o, &id);
 	if (!module)
 		put_edge(&o, &id);

@@ -69,6 +69,29 @@ load_shard(struct worker *w, uint32_t s, struct fault *why)
 	return e == ERR_END ? ERR_OK : e;
 }
 
+/* How many messages each device has waiting. Their bodies stand elsewhere in the table. */
+static enum err
+load_queues(struct worker *w, uint32_t s, struct fault *why)
+{
+	char from[2] = { (char)(s >> 8), (char)s }, to[2] = { (char)((s + 1) >> 8), (char)(s + 1) };
+	struct store_cursor *c;
+	struct str key, value;
+	enum err e = store_cursor_open(w->fleet->o.store, STORE_MESSAGES, (struct str){ from, 2 },
+	    (struct str){ to, 2 }, STORE_SCAN_BULK, &c);
+
+	if (e != ERR_OK)
+		return e;
+	while ((e = store_next(c, &key, &value)) == ERR_OK) {
+		if ((e = shard_load_queue(w->shards[s], key, value)) != ERR_OK) {
+			fault_set(why, F_StoredDamaged, "the queue of " STR_FMT " is damaged",
+			    STR_ARG(str_sub(key, key.n < 2 ? key.n : 2)));
+			break;
+		}
+	}
+	store_cursor_close(c);
+	return e == ERR_END ? ERR_OK : e;
+}
+
 /* What belongs to no identity. */
 static enum err
 load_common(struct worker *w, uint32_t s, struct fault *why)
@@ -146,7 +169,11 @@ load_main(void *arg)
 
 		w->load_err = load_shard(w, s, &w->load_fault);
 		if (w->load_err == ERR_OK)
+			w->load_err = load_queues(w, s, &w->load_fault);
+		if (w->load_err == ERR_OK)
 			w->load_err = load_common(w, s, &w->load_fault);
+		if (w->load_err == ERR_OK)
+			feedback_told(w, w->shards[s], GATE_ON_DISK);
 		if (w->load_err == ERR_OK && !shard_log_known(w->shards[s]))
 			w->load_err = load_former_log(w, s, now_us, &last);
 		if (w->load_err != ERR_OK)
@@ -317,6 +344,12 @@ uint64_t
 fleet_column_bytes(const struct fleet *f)
 {
 	return f->o.column_bytes;
+}
+
+uint64_t
+fleet_feedback(const struct fleet *f)
+{
+	return atomic_load(&f->feedback);
 }
 
 uint64_t

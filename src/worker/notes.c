@@ -21,6 +21,25 @@ call_unsent(struct worker *w, const struct note *n)
 		post(w, note_new(&e, w->fleet->o.on_note));
 }
 
+/* The session gets its message: the record is on disk by now. NULL: it cannot be read. */
+static struct note *
+message_note(struct worker *w, const struct note *n)
+{
+	struct effect e = { .kind = EFFECT_MESSAGE,
+		.session = n->session,
+		.call = n->call,
+		.qos = n->qos,
+		.dup = n->dup };
+	struct note *whole = NULL;
+
+	w->value.n = 0;
+	if (message_fetch(w, n->body, &w->value) == ERR_OK) {
+		e.body = buf_view(&w->value);
+		whole = note_new(&e, w->fleet->o.on_note);
+	}
+	return whole;
+}
+
 /* Its device does not hear of a change that stays: so it comes again, and reads its twin. */
 static void
 close_unheard(struct worker *w, const struct note *n)
@@ -39,8 +58,17 @@ static void
 note_goes(void *ctx, void *p, enum gate_end end)
 {
 	struct worker *w = ctx;
-	struct note *n = p;
+	struct note *n = p, *whole;
 
+	if (n->kind == EFFECT_MESSAGE) {
+		whole = end == GATE_ON_DISK ? message_note(w, n) : NULL;
+		if (whole != NULL)
+			post(w, whole);
+		else
+			close_unheard(w, n); /* it is out with this session: the next one gets it */
+		free(n);
+		return;
+	}
 	if (end == GATE_ON_DISK || n->kind == EFFECT_CLOSE || n->kind == EFFECT_CALL_DONE) {
 		post(w, n);
 		return;
@@ -79,7 +107,15 @@ notes_effect(void *ctx, const struct effect *e)
 		gate_after(&w->gate, jobs_set_goes, jobs_stored(w->shards[0]));
 		return;
 	}
-	if (e->kind > EFFECT_METHOD && e->session.node == NODE_JOBS) {
+	if (e->kind == EFFECT_ERASE) {
+		body_erase(w, e->body);
+		return;
+	}
+	if (e->kind == EFFECT_FEEDBACK) {
+		gate_after(&w->gate, feedback_told, w->shards[e->version]);
+		return;
+	}
+	if (effect_is_callers(e->kind) && e->session.node == NODE_JOBS) {
 		job_call_heard(w, e);
 		return;
 	}

@@ -75,6 +75,23 @@ struct reader {
 	} at[RECORD_KINDS];
 };
 
+/* Bodies of messages that are wanted no more, until the next batch takes their deletions: what is lost of them with the process, or
+ * over the bound, is erased when it is due. */
+#define ERASED_MAX 4096u
+
+/* What a worker does for messages to devices (messages.c). */
+struct worker_messages {
+	char (*erased)[MESSAGE_KEY];
+	uint32_t nerased;
+	/* monotonic: when locks are looked at next, and bodies whose time is over */
+	int64_t look_us, due_us;
+	uint32_t shard;         /* of the look for the latter */
+	char from[MESSAGE_KEY]; /* in it: where it goes on */
+	/* the store took no writes: sessions may wait for what could not be delivered */
+	bool stuck;
+	struct buf due; /* working memory: keys and devices of bodies that are due */
+};
+
 struct worker {
 	struct fleet *fleet;
 	unsigned index;
@@ -121,6 +138,7 @@ struct worker {
 	bool sweep_stuck;
 	int64_t sweep_again_us; /* 0: nothing is to be looked at again */
 	struct worker_jobs jobs;
+	struct worker_messages messages;
 	struct msg poke; /* a new catalogue, or a new set of jobs */
 	atomic_bool poked;
 };
@@ -131,7 +149,8 @@ struct fleet {
 	struct worker *of_shard[SHARDS];
 	atomic_uint_least64_t log_ends[SHARDS]; /* of the log on disk: fleet_log_end */
 	atomic_uint_least64_t identities;
-	atomic_uint ntour; /* with a seat or without */
+	atomic_uint_least64_t feedback; /* shards that have some, a bit each: fleet_feedback */
+	atomic_uint ntour;              /* with a seat or without */
 	struct seats {
 		pthread_mutex_t mutex;
 		struct shares shares;
@@ -295,6 +314,18 @@ void job_calls_fini(struct worker *w);
 void jobs_save(struct worker *w, struct shard *sh, struct job *j);
 /* How long nothing is to be done; -1: until something comes. */
 int64_t jobs_patience_us(const struct worker *w);
+
+/* messages.c: what is behind the commit of a message */
+void messages_init(struct worker *w);
+void messages_fini(struct worker *w);
+void messages_turn(struct worker *w);
+int64_t messages_patience_us(const struct worker *w);
+after_commit feedback_told;
+void body_erase(struct worker *w, struct str key); /* wanted no more, behind the commit */
+/* A body into out; ERR_OK, or the line of why not is in the log. */
+enum err message_fetch(struct worker *w, struct str key, struct buf *out);
+/* The body of a reply that has a message; its fault if it cannot be read. */
+void message_reply(struct worker *w, struct reply *reply);
 
 /* fleet.c */
 /* All is loaded: turns may begin. */

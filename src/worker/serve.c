@@ -42,11 +42,14 @@ work_goes(void *ctx, void *p, enum gate_end end)
 	if (end != GATE_ON_DISK) {
 		k->reply.body.n = 0;
 		k->reply.etag[0] = '\0';
+		k->reply.message.number = 0;
 		k->reply.session_epoch = 0;
 		k->reply.session_present = false;
 		fault_set(&k->reply.fault, F_ServiceUnavailable, "%s",
 		    end == GATE_UNDONE ? "the change could not be stored, try again later"
 		                       : MAY_NOT_ANSWER);
+	} else if (k->reply.message.number != 0) {
+		message_reply(w, &k->reply);
 	}
 	work_over(w, k);
 }

@@ -107,6 +107,8 @@ note_new(const struct effect *e, void (*on_note)(struct note *n))
 	n->status = e->status;
 	n->fault = e->fault;
 	n->paced = e->paced;
+	n->qos = e->qos;
+	n->dup = e->dup;
 	n->name = (struct str){ n->bytes, e->name.n };
 	n->body = (struct str){ n->bytes + e->name.n, e->body.n };
 	n->on_note = on_note;

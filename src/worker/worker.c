@@ -190,6 +190,7 @@ static const struct {
 	{ serve_turn, serve_patience_us, false },
 	{ parcel_turn, parcel_patience_us, false },
 	{ sweep_turn, sweep_patience_us, true },
+	{ messages_turn, messages_patience_us, true },
 	{ jobs_turn, jobs_patience_us, true },
 	{ round_turn, round_patience_us, false },
 	{ settle_columns, NULL, false },
@@ -247,7 +248,8 @@ worker_main(void *arg)
 }
 
 /* What is kept in a shard beside its twins. */
-static const struct feature *const features[] = { &configuration_feature, &job_feature, NULL };
+static const struct feature *const features[] = { &configuration_feature, &job_feature,
+	&message_feature, NULL };
 
 void
 worker_init(struct worker *w, struct fleet *f, unsigned index, uint64_t mine)
@@ -265,6 +267,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint64_t mine)
 	w->later_end = &w->later;
 	w->sweep = sweep_task_new();
 	jobs_init(w);
+	messages_init(w);
 	round_init(w);
 	slice_init(w);
 	w->env = (struct hub_env){ .mac = sas_mac_new(),
@@ -288,6 +291,7 @@ worker_fini(struct worker *w)
 		shard_free(w->shards[s]);
 	task_free(w->sweep);
 	jobs_fini(w);
+	messages_fini(w);
 	inbox_fini(&w->inbox);
 	if (w->catalogue != NULL)
 		catalogue_drop(w->fleet->o.catalogue, w->catalogue);

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "config/questions.h"
 #include "hub/cargo.h"
+#include "hub/messages.h"
 #include "job/questions.h"
 #include "limit/limit.h"
 #include "net/net.h"
@@ -109,6 +110,8 @@ struct note {
 	int32_t status;
 	enum fault_code fault;
 	bool paced;
+	uint8_t qos; /* EFFECT_MESSAGE; body is its record (message/message.h) */
+	bool dup;
 	struct str name, body;           /* in bytes */
 	void (*on_note)(struct note *n); /* borrows n */
 	char bytes[];
@@ -169,6 +172,8 @@ void fleet_free(struct fleet *f);
 /* Threads, and what columns may take together, as given. */
 unsigned fleet_workers(const struct fleet *f);
 uint64_t fleet_column_bytes(const struct fleet *f);
+/* Shards that have feedback on disk, or had, a bit each; any thread. */
+uint64_t fleet_feedback(const struct fleet *f);
 /* Identities (devices and modules) in the fleet; any thread. */
 uint64_t fleet_identities(const struct fleet *f);
 

@@ -222,7 +222,7 @@ test('R-109 az iot hub digital-twin show, update, invoke-command', async () => {
 	d.destroy();
 });
 
-test('R-106 R-110 R-96 R-97 az iot device send-d2c-message and simulate over HTTP; upload and c2d-message say that they are not served', async () => {
+test('R-106 R-110 R-96 R-97 az iot device send-d2c-message and simulate over HTTP; upload says that it is not served, c2d-message is', async () => {
 	await create('http');
 	const token = await hub.token({ resource: `${hub.addr}/devices/http` });
 	const send = (method, target, body, headers = {}) => hub.rest(method, target, { token, body, headers: { ...CLIENT, ...(body === undefined ? { 'Content-Length': '0' } : { 'Content-Type': 'application/json; charset=utf-8' }), ...headers } });
@@ -232,12 +232,23 @@ test('R-106 R-110 R-96 R-97 az iot device send-d2c-message and simulate over HTT
 	const answered = await send('POST', '/devices/http/messages/events', simulated, { 'content-type': 'application/json', 'content-encoding': 'utf-8' });
 	assert.equal(answered.status, 204, answered.text);
 	assert.ok(walHolds(hub, simulated));
-	for (const [method, target, body] of [['POST', '/devices/http/files', '{"blobName": "a.txt"}'], ['GET', '/devices/http/messages/deviceBound'], ['DELETE', '/devices/http/messages/deviceBound/lock'], ['DELETE', '/devices/http/messages/deviceBound/lock?reject='], ['POST', '/devices/http/messages/deviceBound/lock/abandon']]) {
+	for (const [method, target, body] of [['POST', '/devices/http/files', '{"blobName": "a.txt"}']]) {
 		const told = await send(method, target, body, method === 'GET' ? { 'IotHub-MessageLockTimeout': '60' } : {});
 		assert.equal(told.status, 501, `${method} ${target}: ${told.text}`);
 		assert.match(told.body.Message, /not served here/);
 	}
-	ok(await az('DELETE', '/devices/http/commands'));
+	const bound = '/devices/http/messages/deviceBound';
+	for (const body of ['one', 'two', 'three']) assert.equal((await hub.rest('POST', bound, { body })).status, 204);
+	const receive = async (seconds) => send('GET', bound, undefined, { 'IotHub-MessageLockTimeout': seconds });
+	assert.equal((await receive('4')).status, 400);
+	for (const [text, method, more] of [['one', 'DELETE', ''], ['two', 'DELETE', '?reject='], ['three', 'POST', '/abandon']]) {
+		const got = await receive('60');
+		assert.deepEqual([got.status, got.text, got.headers['iothub-deliverycount']], [200, text, '0']);
+		const settled = await send(method, `${bound}/${got.headers.etag.replaceAll('"', '')}${more}`);
+		assert.equal(settled.status, 204, settled.text);
+	}
+	for (const [method, more] of [['DELETE', ''], ['DELETE', '?reject='], ['POST', '/abandon']]) assert.equal((await send(method, `${bound}/lock${more}`)).status, 412);
+	assert.equal(ok(await az('DELETE', '/devices/http/commands')).totalMessagesPurged, 1);
 	ok(await az('GET', '/statistics/devices'));
 	ok(await az('GET', '/statistics/service'));
 });

@@ -231,7 +231,7 @@ test('R-96 statistics count devices, enabled, disabled, connected', async () => 
 	assert.equal((await other.rest('GET', '/statistics/devices', { policy: 'service' })).status, 200);
 });
 
-test('R-97 R-98 purging and feedback: there are no messages', async () => {
+test('R-97 R-98 purging and feedback where there are no messages', async () => {
 	await hub.createDevice('purge');
 	const purged = await hub.rest('DELETE', '/devices/purge/commands');
 	assert.equal(purged.status, 200);

@@ -307,11 +307,11 @@ world_note(struct note *n)
 	struct str answer = world_answer(w);
 	struct work *k;
 
-	if (n->kind > EFFECT_METHOD)
+	if (effect_is_callers(n->kind))
 		http_note(front_http(), n);
 	else if (n->session.generation != 0)
 		mqtt_note(wire_mqtt(), n);
-	if (w->dead || n->kind > EFFECT_METHOD || n->session.generation != 0)
+	if (w->dead || effect_is_callers(n->kind) || n->session.generation != 0)
 		return;
 	if (n->kind == EFFECT_CLOSE)
 		mirror_off(n->session.slot);

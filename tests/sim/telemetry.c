@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 static struct {
-	struct message {
+	struct logged {
 		uint32_t link;
 		bool done, found;
 		bool will;  /* when it is sent nobody knows */
@@ -35,7 +35,7 @@ telemetry_note(uint32_t link)
 		messages.room = messages.room ? messages.room * 2 : 256;
 		messages.v = xrealloc(messages.v, messages.room * sizeof(*messages.v));
 	}
-	messages.v[++messages.n] = (struct message){ .link = link };
+	messages.v[++messages.n] = (struct logged){ .link = link };
 	return messages.n;
 }
 
@@ -75,7 +75,7 @@ static void
 check_record(struct str record, uint32_t *last)
 {
 	uint32_t number = telemetry_number(record);
-	struct message *m = &messages.v[number];
+	struct logged *m = &messages.v[number];
 
 	if (m->found)
 		world_fail("message %u is in the log twice", number);

@@ -282,6 +282,11 @@ kit_restart(struct kit *k)
 		if (r->kind == RECORD_COMMON && str_starts(key, STR("events/")))
 			assert_int_equal(shard_common(sh, key, &value), ERR_OK);
 	}
+	for (uint32_t i = 0; i < k->store.n; i++)
+		if (k->store.v[i].kind == RECORD_QUEUE)
+			assert_int_equal(shard_load_queue(sh, buf_view(&k->store.v[i].key),
+			                     buf_view(&k->store.v[i].value)),
+			    ERR_OK);
 	shard_loaded(sh, 0, k->env.now_us, k->env.elapsed_us);
 	kit_shard(k, sh);
 }
