@@ -2,11 +2,12 @@
 
 _twinhub_words() {
 	case $1 in
-	'') echo 'help completion serve wait stop device module method twin configuration job query statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
+	'') echo 'help completion serve wait stop device module method message twin configuration job query statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
 	completion) echo 'bash zsh' ;;
 	device) echo 'create show list update delete' ;;
 	module) echo 'create show list update delete' ;;
 	method) echo 'invoke' ;;
+	message) echo 'send purge feedback' ;;
 	twin) echo 'show convergence update replace' ;;
 	configuration) echo 'create show list why update delete halt resume advance rollback' ;;
 	job) echo 'create show list cancel results' ;;
@@ -30,6 +31,9 @@ _twinhub_options() {
 	'module update') echo '--help --data --connection-string --ca --timeout --json --table --primary-key --secondary-key --thumbprint --secondary-thumbprint --x509-ca --etag' ;;
 	'module delete') echo '--help --data --connection-string --ca --timeout --json --table --etag' ;;
 	'method invoke') echo '--help --data --connection-string --ca --timeout --json --table --module --payload --connect-timeout --file' ;;
+	'message send') echo '--help --data --connection-string --ca --timeout --text --properties --message-id --correlation-id --content-type --ack --expires-in --file' ;;
+	'message purge') echo '--help --data --connection-string --ca --timeout --json --table' ;;
+	'message feedback') echo '--help --data --connection-string --ca --timeout --json --table --keep' ;;
 	'twin show') echo '--help --data --connection-string --ca --timeout --json --table --module' ;;
 	'twin convergence') echo '--help --data --connection-string --ca --timeout --json --table --module' ;;
 	'twin update') echo '--help --data --connection-string --ca --timeout --json --table --module --etag --tags --desired --file' ;;
@@ -50,7 +54,7 @@ _twinhub_options() {
 	'job cancel') echo '--help --data --connection-string --ca --timeout --json --table' ;;
 	'job results') echo '--help --data --connection-string --ca --timeout --json --table --csv --status --page-size' ;;
 	'query') echo '--help --data --connection-string --ca --timeout --json --table --csv --explain --watch --page-size' ;;
-	'statistics') echo '--help --data --connection-string --ca --timeout --json --table --columns --store' ;;
+	'statistics') echo '--help --data --connection-string --ca --timeout --json --table --columns --store --messages' ;;
 	'policy show') echo '--help --data --connection-string --ca --timeout --json --table' ;;
 	'policy rotate') echo '--help --data --connection-string --ca --timeout --json --table --key' ;;
 	'policy reset') echo '--help --data --json --table' ;;
@@ -179,6 +183,26 @@ _twinhub_value() {
 	'method invoke --payload')  ;;
 	'method invoke --connect-timeout')  ;;
 	'method invoke --file') echo -f ;;
+	'message send --data') echo -d ;;
+	'message send --connection-string')  ;;
+	'message send --ca') echo -f ;;
+	'message send --timeout')  ;;
+	'message send --text')  ;;
+	'message send --properties')  ;;
+	'message send --message-id')  ;;
+	'message send --correlation-id')  ;;
+	'message send --content-type')  ;;
+	'message send --ack') echo -W 'none positive negative full' ;;
+	'message send --expires-in')  ;;
+	'message send --file') echo -f ;;
+	'message purge --data') echo -d ;;
+	'message purge --connection-string')  ;;
+	'message purge --ca') echo -f ;;
+	'message purge --timeout')  ;;
+	'message feedback --data') echo -d ;;
+	'message feedback --connection-string')  ;;
+	'message feedback --ca') echo -f ;;
+	'message feedback --timeout')  ;;
 	'twin show --data') echo -d ;;
 	'twin show --connection-string')  ;;
 	'twin show --ca') echo -f ;;

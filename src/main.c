@@ -118,6 +118,28 @@ static const struct command commands[] = {
 		.example = "  twinhub method invoke thermostat-1 reboot --payload '{\"delay\":5}' --connect-timeout 60 " DATA "\n"
 			"  twinhub method invoke thermostat-1 status --module updater " DATA,
 	}, {
+		.name = "message send", .operands = "DEVICE", .least = 1, .most = 1, .run = cli_message_send,
+		.options = OPTS_HUB | OPT(TEXT) | OPT(FILE) | OPT(PROPERTIES) | OPT(MESSAGE_ID) | OPT(CORRELATION_ID) | OPT(CONTENT_TYPE) | OPT(ACK) | OPT(EXPIRES_IN),
+		.summary = "put a message into a device's queue",
+		.note = "It waits there until the device takes it, or its time is over; the hub has it on disk when the command ends.\n"
+			"--file: the body, of any bytes, instead of --text; without either it is empty.\n"
+			"--ack: positive tells when the device has it, negative when it will never have it, full both (message feedback).",
+		.example = "  twinhub message send thermostat-1 --text 'turn on' --properties '{\"level\":\"7\"}' --ack full --message-id on-1 " DATA "\n"
+			"  twinhub message send thermostat-1 --file firmware.json --content-type application/json --expires-in 86400 " DATA,
+	}, {
+		.name = "message purge", .operands = "DEVICE", .least = 1, .most = 1, .run = cli_message_purge,
+		.options = HUB,
+		.summary = "empty a device's queue of messages",
+		.note = "What the device has at the moment, and has not acknowledged, stays.",
+		.example = "  twinhub message purge thermostat-1 " DATA,
+	}, {
+		.name = "message feedback", .operands = "", .run = cli_message_feedback,
+		.options = HUB | OPT(KEEP),
+		.summary = "what has become of messages that were sent with --ack",
+		.note = "Shows what there is and takes it out: who asks next does not see it.\n"
+			"--keep: nothing is taken out; what was shown is hidden from others for a minute.",
+		.example = "  twinhub message feedback " DATA,
+	}, {
 		.name = "twin show", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_show,
 		.options = HUB | OPT(MODULE),
 		.summary = "a device's or module's twin",
@@ -270,12 +292,13 @@ static const struct command commands[] = {
 			"  twinhub query \"SELECT status, COUNT() AS n FROM devices GROUP BY status\" --watch 5 " DATA,
 	}, {
 		.name = "statistics", .operands = "", .run = cli_statistics,
-		.options = HUB | OPT(COLUMNS) | OPT(STORE),
+		.options = HUB | OPT(COLUMNS) | OPT(STORE) | OPT(MESSAGES),
 		.summary = "how many devices there are, and how many are connected",
 		.note = "Modules are not counted.",
 		.example = "  twinhub statistics " DATA "\n"
 			"  twinhub statistics --columns " DATA "\n"
-			"  twinhub statistics --store " DATA,
+			"  twinhub statistics --store " DATA "\n"
+			"  twinhub statistics --messages " DATA,
 	}, {
 		.name = "policy show", .operands = "[NAME]", .most = 1, .run = cli_policy_show,
 		.options = HUB,

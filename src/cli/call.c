@@ -20,6 +20,7 @@ answer_fini(struct answer *a)
 	wipe(&a->doc);
 	wipe(&a->continuation);
 	wipe(&a->warning);
+	wipe(&a->etag);
 	a->status = 0;
 	a->retry_after_s = 0;
 }

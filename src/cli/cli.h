@@ -45,6 +45,15 @@ enum exit_code {
 	X(WATCH, "watch", TAKES_SECONDS(1, 86400, NULL), "ask again so long after each answer, until Ctrl-C") \
 	X(MODULE, "module", TAKES_TEXT("ID"), "this module of the device") \
 	X(PAYLOAD, "payload", TAKES_TEXT("JSON"), "what the device gets; any JSON value, or null without it") \
+	X(TEXT, "text", TAKES_TEXT("TEXT"), "the message's body") \
+	X(PROPERTIES, "properties", TAKES_TEXT("JSON"), "an object of texts, for the device's application") \
+	X(MESSAGE_ID, "message-id", TAKES_TEXT_OR("ID", "a new one"), "what feedback names it by") \
+	X(CORRELATION_ID, "correlation-id", TAKES_TEXT("ID"), "what it is about") \
+	X(CONTENT_TYPE, "content-type", TAKES_TEXT("TYPE"), "of the body: application/json") \
+	X(ACK, "ack", TAKES_WORD("ACK", option_acks, "none"), "for which ends feedback is wanted") \
+	X(EXPIRES_IN, "expires-in", TAKES_SECONDS(1, 172800, "3600"), "how long it waits for the device") \
+	X(KEEP, "keep", TAKES_NOTHING, "leave it there for others") \
+	X(MESSAGES, "messages", TAKES_NOTHING, "messages to devices that wait, and that nobody got") \
 	X(CONNECT_TIMEOUT, "connect-timeout", TAKES_SECONDS(0, 300, "0"), "how long to wait for the device to connect") \
 	X(POLICY, "policy", TAKES_TEXT_OR("NAME", "iothubowner"), "the shared access policy") \
 	X(DEVICE, "device", TAKES_TEXT("ID"), "the device, instead of a policy") \
@@ -150,6 +159,9 @@ int cli_twin_update(const struct args *a);
 int cli_twin_replace(const struct args *a);
 int cli_query(const struct args *a);
 int cli_method_invoke(const struct args *a);
+int cli_message_send(const struct args *a);
+int cli_message_purge(const struct args *a);
+int cli_message_feedback(const struct args *a);
 int cli_statistics(const struct args *a);
 int cli_configuration_create(const struct args *a);
 int cli_configuration_show(const struct args *a);

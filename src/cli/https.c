@@ -120,6 +120,7 @@ on_answer(struct evhttp_request *req, void *arg)
 	c->out->body.n += (size_t)evbuffer_remove(in, c->out->body.p, n);
 	keep_header(req, "x-ms-continuation", &c->out->continuation);
 	keep_header(req, "x-twinhub-warning", &c->out->warning);
+	keep_header(req, "ETag", &c->out->etag);
 	c->out->retry_after_s = retry_after(req);
 	c->out->status = evhttp_request_get_response_code(req);
 	c->answered = true;
@@ -197,7 +198,11 @@ add_headers(struct evhttp_request *req, const struct target *t, const struct ask
 	evhttp_add_header(h, "Connection", "close");
 	evhttp_add_header(h, "User-Agent", "twinhub/" TWINHUB_VERSION);
 	if (ask->body.n > 0)
-		evhttp_add_header(h, "Content-Type", "application/json; charset=utf-8");
+		evhttp_add_header(h, "Content-Type",
+		    ask->type != NULL ? ask->type : "application/json; charset=utf-8");
+	for (const char *const *more = ask->headers; more != NULL && *more != NULL; more += 2)
+		if (evhttp_add_header(h, more[0], more[1]) != 0)
+			return false;
 	if (ask->method != GET) {
 		snprintf(number, sizeof(number), "%zu", ask->body.n);
 		evhttp_add_header(h, "Content-Length", number);

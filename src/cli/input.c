@@ -35,21 +35,27 @@ read_stdin(struct buf *text)
 }
 
 int
+bytes_take_file(const char *path, struct buf *bytes)
+{
+	enum err e = strcmp(path, "-") == 0 ? read_stdin(bytes)
+	                                    : os_read_file(path, DOCUMENT_MAX, bytes, NULL);
+
+	if (e == ERR_OK)
+		return EXIT_DONE;
+	return cli_fail(e == ERR_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_USAGE, "--file %s: %s", path,
+	    e == ERR_NOT_FOUND  ? "there is no such file"
+	        : e == ERR_SIZE ? "larger than 1 MB"
+	                        : "cannot be read");
+}
+
+int
 json_take_file(const char *path, struct buf *doc)
 {
 	struct buf text = { 0 };
-	enum err e = strcmp(path, "-") == 0 ? read_stdin(&text)
-	                                    : os_read_file(path, DOCUMENT_MAX, &text, NULL);
-	int code;
+	int code = bytes_take_file(path, &text);
 
-	if (e == ERR_OK)
+	if (code == EXIT_DONE)
 		code = json_take(buf_view(&text), path, doc);
-	else
-		code = cli_fail(e == ERR_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_USAGE, "--file %s: %s",
-		    path,
-		    e == ERR_NOT_FOUND  ? "there is no such file"
-		        : e == ERR_SIZE ? "larger than 1 MB"
-		                        : "cannot be read");
 	buf_fini(&text);
 	return code;
 }

@@ -94,6 +94,7 @@ static const struct kind {
 	{ RECORD_WANTED, STORE_WANTED, "desired properties and tags" },
 	{ RECORD_REPORTED, STORE_REPORTED, "reported properties" },
 	{ RECORD_SESSION, STORE_SESSION, "session" },
+	{ RECORD_QUEUE, STORE_MESSAGES, "queue of messages" },
 };
 
 static void

@@ -45,6 +45,8 @@ int subject_of(const char *device, const char *module, struct subject *out);
  * message. Errors are said. */
 int json_take(struct str text, const char *what, struct buf *doc);
 int json_take_file(const char *path, struct buf *doc);
+/* The bytes of a file, or of stdin, likewise. */
+int bytes_take_file(const char *path, struct buf *bytes);
 
 /* A change of a twin as JSON: of `text` (NULL: not given), or --file, or the parts --tags and --desired. Errors are said. */
 int twin_change_take(const struct args *a, const char *text, struct buf *json);
@@ -95,7 +97,10 @@ struct ask {
 	enum method method;
 	/* percent-encoded, from the slash, perhaps with parameters; api-version is added */
 	const char *path;
-	struct str body;          /* JSON; empty: none */
+	struct str body;  /* JSON, unless type says what; empty: none */
+	const char *type; /* its Content-Type; NULL: JSON's */
+	/* more headers, name and value in turn, NULL at the end; NULL: none */
+	const char *const *headers;
 	const char *if_match;     /* NULL: none */
 	const char *continuation; /* NULL or empty: none */
 	uint64_t page_size;       /* 0: none */
@@ -110,6 +115,7 @@ struct answer {
 	struct buf doc;          /* body parsed */
 	unsigned retry_after_s;  /* 0: it does not say */
 	struct buf warning;      /* x-twinhub-warning; a text as well */
+	struct buf etag;         /* likewise, in quotes */
 };
 bool answer_parse(struct answer *a); /* body to doc, if there is a body; false: it is not JSON */
 void answer_fini(struct answer *a);  /* wipes it; it can be used again */

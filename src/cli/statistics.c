@@ -1,5 +1,5 @@
 /* statistics: how many devices there are, and how many are connected; with --columns, what queries keep in memory; with
- * --store, the store's figures. */
+ * --store, the store's figures; with --messages, those of messages to devices. */
 #include "cli/priv.h"
 
 /* Append the members of one answer. */
@@ -52,6 +52,8 @@ cli_statistics(const struct args *a)
 		return show_statistics(a, "/statistics/columns", true);
 	if (a->option[OPT_STORE] != NULL)
 		return show_statistics(a, "/statistics/store", false);
+	if (a->option[OPT_MESSAGES] != NULL)
+		return show_statistics(a, "/statistics/messages", false);
 	code = target_open(a, &t);
 	doc_writer_init(&dw, &record, 0);
 	doc_begin_object(&dw, 0);
