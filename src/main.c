@@ -31,7 +31,7 @@ serve(int argc, char **argv)
 	    OPT(PAYLOAD) | OPT(RESPONSE_TIMEOUT) | OPT(CONNECT_TIMEOUT) | OPT(START) |             \
 	    OPT(MAX_TIME) | OPT(RATE))
 #define CONFIGURATION (OPT(FILE) | OPT(CONDITION) | OPT(PRIORITY) | OPT(LABELS))
-#define SIGN_IN       (OPT(DATA) | OPT(POLICY) | OPT(DEVICE) | OPT(MODULE) | OPT(KEY) | OPT(HOSTNAME))
+#define SIGN_IN       (OPTS_HUB | OPT(POLICY) | OPT(DEVICE) | OPT(MODULE) | OPT(KEY) | OPT(HOSTNAME))
 
 /* clang-format off */
 static const struct command commands[] = {
@@ -320,12 +320,15 @@ static const struct command commands[] = {
 		.name = "connection-string", .operands = "", .run = cli_connection_string,
 		.options = SIGN_IN,
 		.summary = "what a back end or a device connects with",
+		.note = "Of a hub elsewhere by --connection-string of a policy that may read keys (RegistryRead for devices, iothubowner for "
+			"policies), with --ca for a hub of its own CA.",
 		.example = "  twinhub connection-string --policy service " DATA "\n"
 			"  twinhub connection-string --device thermostat-1 --module updater " DATA,
 	}, {
 		.name = "sas", .operands = "", .run = cli_sas,
 		.options = SIGN_IN | OPT(TTL) | OPT(RESOURCE),
 		.summary = "make a shared access signature",
+		.note = "The key comes from --data, or from a hub elsewhere by --connection-string, as for connection-string.",
 		.example = "  twinhub sas --policy service --ttl 600 " DATA,
 	}, {
 		.name = "backup", .operands = "DIR", .least = 1, .most = 1, .run = cli_backup,

@@ -55,7 +55,7 @@ enum exit_code {
 	X(KEEP, "keep", TAKES_NOTHING, "leave it there for others") \
 	X(MESSAGES, "messages", TAKES_NOTHING, "messages to devices that wait, and that nobody got") \
 	X(CONNECT_TIMEOUT, "connect-timeout", TAKES_SECONDS(0, 300, "0"), "how long to wait for the device to connect") \
-	X(POLICY, "policy", TAKES_TEXT_OR("NAME", "iothubowner"), "the shared access policy") \
+	X(POLICY, "policy", TAKES_TEXT_OR("NAME", "iothubowner, or that of --connection-string"), "the shared access policy") \
 	X(DEVICE, "device", TAKES_TEXT("ID"), "the device, instead of a policy") \
 	X(KEY, "key", TAKES_WORD("WHICH", option_keys, "primary"), "which of the two keys") \
 	X(ROTATED_KEY, "key", TAKES_WORD("WHICH", option_keys, NULL), "which of the two keys; it must be said") \

@@ -12,10 +12,62 @@
 struct signer {
 	char host[HOST_MAX];
 	uint16_t https_port, mqtts_port;
-	struct str policy;      /* empty: the subject signs in */
-	struct subject subject; /* its device is empty: the policy signs in */
-	char key[KEY_TEXT_MAX]; /* empty: the subject has a certificate */
+	struct str policy;                    /* empty: the subject signs in */
+	struct subject subject;               /* its device is empty: the policy signs in */
+	char key[KEY_TEXT_MAX];               /* empty: the subject has a certificate */
+	char own_policy[POLICY_NAME_MAX + 1]; /* of a connection string */
 };
+
+/* A hub takes tokens for its own names only. */
+static bool
+is_name_of(const struct endpoint *e, struct str name)
+{
+	struct str rest = str_of(e->names), one;
+
+	while (rest.n > 0) {
+		str_cut(rest, ' ', &one, &rest);
+		if (str_ieq(one, name))
+			return true;
+	}
+	return e->names[0] == '\0'; /* a former program has not said */
+}
+
+static void
+hostname_warn(const struct args *a, const struct endpoint *e)
+{
+	char text[WHY_MAX];
+
+	if (is_name_of(e, str_of(a->option[OPT_HOSTNAME])))
+		return;
+	snprintf(text, sizeof(text),
+	    "the hub does not know the name %.200s and refuses who comes with it: serve it with "
+	    "--hostname",
+	    a->option[OPT_HOSTNAME]);
+	cli_warn(text);
+}
+
+/* HOST, or HOST/devices/... */
+static void
+resource_warn(const struct args *a, const struct endpoint *e)
+{
+	struct str host, rest;
+	char text[WHY_MAX];
+
+	str_cut(str_of(a->option[OPT_RESOURCE]), '/', &host, &rest);
+	if (is_name_of(e, host))
+		return;
+	snprintf(text, sizeof(text),
+	    "the hub refuses tokens for '%.200s': a resource begins with its name, as %.100s or "
+	    "%.100s/devices/ID",
+	    a->option[OPT_RESOURCE], e->host, e->host);
+	cli_warn(text);
+}
+
+static bool
+host_is(struct signer *s, const char *name)
+{
+	return snprintf(s->host, sizeof(s->host), "%s", name) < (int)sizeof(s->host);
+}
 
 static int
 find_host(const struct args *a, const char *dir, struct signer *s)
@@ -30,9 +82,12 @@ find_host(const struct args *a, const char *dir, struct signer *s)
 		return cli_fail(EXIT_NOT_FOUND,
 		    "no hub has been started on %s yet: its name is unknown; give --hostname NAME",
 		    dir);
-	if (snprintf(s->host, sizeof(s->host), "%s", name != NULL ? name : e.host) >=
-	    (int)sizeof(s->host))
+	if (!host_is(s, name != NULL ? name : e.host))
 		return cli_fail(EXIT_USAGE, "--hostname is too long");
+	if (err == ERR_OK && name != NULL)
+		hostname_warn(a, &e);
+	if (err == ERR_OK && a->option[OPT_RESOURCE] != NULL)
+		resource_warn(a, &e);
 	s->https_port = err == ERR_OK ? e.https_port : HTTPS_PORT;
 	s->mqtts_port = err == ERR_OK ? e.mqtts_port : MQTTS_PORT;
 	return EXIT_DONE;
@@ -80,34 +135,112 @@ identity_find(const struct args *a, const char *dir, struct subject s, struct an
 	return e == ERR_OK ? EXIT_DONE : cli_fail(exit_of(e), "%s", f.text);
 }
 
+/* Empty: it has a certificate instead. */
 static int
-subject_key(const struct args *a, const char *dir, bool primary, struct signer *s)
+subject_key_of(struct answer *answer, bool primary, char out[KEY_TEXT_MAX])
+{
+	struct doc auth, key;
+
+	if (!answer_parse(answer))
+		return cli_fail(EXIT_FAILED, "the hub's answer is not JSON");
+	auth = doc_getc(doc_of(buf_view(&answer->doc)), "authentication");
+	key = doc_get(
+	    doc_getc(auth, "symmetricKey"), primary ? STR("primaryKey") : STR("secondaryKey"));
+	snprintf(out, KEY_TEXT_MAX, STR_FMT, STR_ARG(doc_str(key)));
+	return EXIT_DONE;
+}
+
+static int
+sign_here(const struct args *a, bool primary, struct signer *s)
 {
 	struct answer answer = { 0 };
-	struct doc auth, key;
-	int code = identity_find(a, dir, s->subject, &answer);
+	const char *dir;
+	int code;
+
+	if ((code = data_open(a, &dir)) != EXIT_DONE || (code = find_host(a, dir, s)) != EXIT_DONE)
+		return code;
+	if (s->subject.device.n == 0) {
+		if (s->policy.n == 0)
+			s->policy = STR(OWNER);
+		return policy_key(dir, s->policy, primary, s->key);
+	}
+	code = identity_find(a, dir, s->subject, &answer);
+	if (code == EXIT_DONE)
+		code = subject_key_of(&answer, primary, s->key);
+	answer_fini(&answer);
+	return code;
+}
+
+/* ---- of a hub elsewhere: by a policy that may read keys ---- */
+
+static int
+policy_key_of(const struct target *t, struct signer *s, bool primary)
+{
+	struct answer answer = { 0 };
+	struct buf path = { 0 };
+	struct doc d;
+	int code;
+
+	path_of(&path, "/admin/policies/", s->policy);
+	code = hub_call(t, &(struct ask){ .method = GET, .path = path.p }, &answer);
+	if (code == EXIT_DONE) {
+		d = doc_get(doc_of(buf_view(&answer.doc)),
+		    primary ? STR("primaryKey") : STR("secondaryKey"));
+		snprintf(s->key, sizeof(s->key), STR_FMT, STR_ARG(doc_str(d)));
+	}
+	answer_fini(&answer);
+	buf_fini(&path);
+	return code;
+}
+
+static int
+subject_key_there(const struct target *t, struct signer *s, bool primary)
+{
+	struct answer answer = { 0 };
+	struct buf path = { 0 };
+	int code;
+
+	subject_path(&path, "/devices/", s->subject, "");
+	code = hub_call(t, &(struct ask){ .method = GET, .path = path.p }, &answer);
+	if (code == EXIT_DONE)
+		code = subject_key_of(&answer, primary, s->key);
+	answer_fini(&answer);
+	buf_fini(&path);
+	return code;
+}
+
+/* Without --policy: the one that asks. */
+static int
+sign_there(const struct args *a, bool primary, struct signer *s)
+{
+	const char *name = a->option[OPT_HOSTNAME];
+	struct target t = { 0 };
+	int code = target_open(a, &t);
 
 	if (code != EXIT_DONE)
 		goto done;
-	if (!answer_parse(&answer)) {
-		code = cli_fail(EXIT_FAILED, "the hub's answer is not JSON");
-		goto done;
-	}
-	auth = doc_getc(doc_of(buf_view(&answer.doc)), "authentication");
-	key = doc_get(
-	    doc_getc(auth, "symmetricKey"), primary ? STR("primaryKey") : STR("secondaryKey"));
-	snprintf(s->key, sizeof(s->key), STR_FMT, STR_ARG(doc_str(key)));
+	if (!host_is(s, name != NULL ? name : t.host))
+		code = cli_fail(EXIT_USAGE, "--hostname is too long");
+	s->https_port = t.port;
+	s->mqtts_port = MQTTS_PORT; /* which one it is, a hub elsewhere does not say */
+	snprintf(s->own_policy, sizeof(s->own_policy), "%s", t.policy);
+	if (s->policy.n == 0)
+		s->policy = str_of(s->own_policy);
+	if (code == EXIT_DONE)
+		code = s->subject.device.n > 0 ? subject_key_there(&t, s, primary)
+		                               : policy_key_of(&t, s, primary);
+	if (s->subject.device.n > 0)
+		s->policy = STR_NONE;
 done:
-	answer_fini(&answer);
+	target_fini(&t);
 	return code;
 }
 
 static int
 signer_find(const struct args *a, struct signer *s)
 {
-	const char *dir;
 	bool primary = a->number[OPT_KEY] == KEY_PRIMARY;
-	int code;
+	const char *text;
 
 	*s = (struct signer){ 0 };
 	if (a->option[OPT_DEVICE] != NULL && a->option[OPT_POLICY] != NULL)
@@ -117,12 +250,10 @@ signer_find(const struct args *a, struct signer *s)
 		return EXIT_USAGE;
 	if (a->option[OPT_DEVICE] == NULL && a->option[OPT_MODULE] != NULL)
 		return cli_fail(EXIT_USAGE, "--module needs --device");
-	if ((code = data_open(a, &dir)) != EXIT_DONE || (code = find_host(a, dir, s)) != EXIT_DONE)
-		return code;
-	if (s->subject.device.n > 0)
-		return subject_key(a, dir, primary, s);
-	s->policy = a->option[OPT_POLICY] != NULL ? str_of(a->option[OPT_POLICY]) : STR(OWNER);
-	return policy_key(dir, s->policy, primary, s->key);
+	s->policy = str_of(a->option[OPT_POLICY]);
+	if (connection_named(a, &text) != EXIT_DONE)
+		return EXIT_USAGE;
+	return text != NULL ? sign_there(a, primary, s) : sign_here(a, primary, s);
 }
 
 /* ---- the commands ---- */

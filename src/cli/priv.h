@@ -77,7 +77,9 @@ struct target {
 	char policy[POLICY_NAME_MAX + 1];
 	char key[KEY_TEXT_MAX];
 	char ca[DATA_PATH_MAX]; /* PEM file; empty: the system's trust store */
-	uint64_t timeout_s;     /* for a whole call */
+	/* PEM file of certificates that are trusted as they are, whatever names and days they have; empty: none */
+	char served[DATA_PATH_MAX];
+	uint64_t timeout_s; /* for a whole call */
 };
 
 /* By --connection-string, --data or the environment. Errors are said. */

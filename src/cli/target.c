@@ -58,6 +58,13 @@ policy_key(const char *dir, struct str policy, bool primary, char out[KEY_TEXT_M
 	return code;
 }
 
+static void
+path_if_there(char out[DATA_PATH_MAX], const char *dir, const char *name)
+{
+	if (!data_path(out, dir, name) || access(out, R_OK) != 0)
+		out[0] = '\0';
+}
+
 int
 target_of_data(const struct args *a, const char *dir, struct target *t)
 {
@@ -73,9 +80,11 @@ target_of_data(const struct args *a, const char *dir, struct target *t)
 	put_text(t->address, sizeof(t->address), str_of(e.address));
 	t->port = e.https_port;
 	put_text(t->policy, sizeof(t->policy), STR(OWNER));
-	if (a->option[OPT_CA] == NULL &&
-	    (!data_path(t->ca, dir, "ca.pem") || access(t->ca, R_OK) != 0))
-		t->ca[0] = '\0'; /* a hub with certificates from elsewhere has none */
+	if (a->option[OPT_CA] == NULL) {
+		path_if_there(
+		    t->ca, dir, "ca.pem"); /* a hub with certificates from elsewhere has none */
+		path_if_there(t->served, dir, SERVED_FILE);
+	}
 	return policy_key(dir, STR(OWNER), true, t->key);
 }
 

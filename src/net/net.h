@@ -326,6 +326,7 @@ enum err tls_rotate_tickets(struct tls *t);
  * certificates. `version` must change whenever anything in the set changes, removal and
  * revocation too: tickets from another version are worth a full handshake. ERR_ARG: pem[i] is no such
  * certificate. */
+enum err tls_client_cas_check(const struct str *pem, unsigned n, char why[NET_WHY_MAX]);
 enum err tls_set_client_cas(
     struct tls *t, const struct str *pem, unsigned n, uint64_t version, char why[NET_WHY_MAX]);
 /* Prints of those CAs, as struct tls_peer has them: at most max; how many there are. */
@@ -333,6 +334,12 @@ unsigned tls_client_cas(struct tls *t, uint64_t *print, unsigned max);
 /* Tell of each certificate in use whose days are not good: server certificates, their chains, client CAs. `tell` must not
  * call tls_ functions. */
 void tls_review(struct tls *t, int64_t now_us, cert_tell *tell, void *ctx);
+/* Tell what else clients hold against the server certificates in use: `what` for the certificate of `subject`. names: what clients
+ * dial. `tell` must not call tls_ functions. */
+typedef void cert_flaw(void *ctx, const char *subject, const char *what);
+void tls_judge(struct tls *t, const char *const *names, unsigned nname, cert_flaw *tell, void *ctx);
+/* Append the server certificates in use in PEM, without their chains. */
+void tls_served(struct tls *t, struct buf *pem);
 /* A new server-side SSL of the current context; never NULL. */
 struct ssl_st *tls_accept(struct tls *t, bool ask_client_cert);
 

@@ -4,6 +4,7 @@
  * hold a reference to theirs.
  */
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +191,17 @@ tls_rotate_tickets(struct tls *t)
 }
 
 enum err
+tls_client_cas_check(const struct str *pem, unsigned n, char why[NET_WHY_MAX])
+{
+	struct tls_cas *cas = NULL;
+	enum err e = tls_cas_parse(pem, n, 1, &cas, why);
+
+	if (e == ERR_OK)
+		tls_cas_unref(cas);
+	return e;
+}
+
+enum err
 tls_set_client_cas(
     struct tls *t, const struct str *pem, unsigned n, uint64_t version, char why[NET_WHY_MAX])
 {
@@ -228,6 +240,33 @@ tls_review(struct tls *t, int64_t now_us, cert_tell *tell, void *ctx)
 	for (unsigned i = 0; i < t->parts.cas->n; i++)
 		cert_review(t->parts.cas->ca[i], "client CA", now_us, tell, ctx);
 	pthread_mutex_unlock(&t->build);
+}
+
+void
+tls_judge(struct tls *t, const char *const *names, unsigned nname, cert_flaw *tell, void *ctx)
+{
+	pthread_mutex_lock(&t->build);
+	for (unsigned i = 0; i < t->parts.npair; i++)
+		cert_judge(&t->parts.pair[i], names, nname, tell, ctx);
+	pthread_mutex_unlock(&t->build);
+}
+
+void
+tls_served(struct tls *t, struct buf *pem)
+{
+	BIO *out = BIO_new(BIO_s_mem());
+	char *text;
+	long n;
+
+	if (out == NULL)
+		out_of_memory(0);
+	pthread_mutex_lock(&t->build);
+	for (unsigned i = 0; i < t->parts.npair; i++)
+		(void)PEM_write_bio_X509(out, t->parts.pair[i].leaf);
+	pthread_mutex_unlock(&t->build);
+	n = BIO_get_mem_data(out, &text);
+	buf_put(pem, text, (size_t)n);
+	BIO_free(out);
 }
 
 unsigned

@@ -51,6 +51,10 @@ struct cert_life cert_life_of(const X509 *x);
 /* Tell of it, unless its days are good. */
 void cert_review(X509 *x, const char *what, int64_t now_us, cert_tell *tell, void *ctx);
 
+/* certs_judge.c: tls_judge, of one. */
+void cert_judge(
+    const struct tls_pair *p, const char *const *names, unsigned nname, cert_flaw *tell, void *ctx);
+
 /* What a certificate says of its own: prints, common name, validity. The rest of out stays as it is. */
 void tls_leaf_read(X509 *leaf, struct tls_peer *out);
 

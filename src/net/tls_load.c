@@ -1,8 +1,10 @@
 /* Certificates and keys from PEM. Nothing here prompts for a password. */
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/tls.h"
 
@@ -18,14 +20,32 @@ no_password(char *out, int size, int writing, void *arg)
 	return -1;
 }
 
+/* NULL: said in why, in words that a person looks for the file by. */
+static BIO *
+open_file(const char *path, char why[NET_WHY_MAX])
+{
+	BIO *in;
+
+	errno = 0;
+	if ((in = BIO_new_file(path, "r")) != NULL)
+		return in;
+	if (errno == ENOENT)
+		why_set(why, "%.400s is missing", path);
+	else
+		why_set(why, "%.400s cannot be read: %s", path, strerror(errno));
+	ERR_clear_error();
+	return NULL;
+}
+
 static enum err
 load_certs(const char *path, struct tls_pair *p, char why[NET_WHY_MAX])
 {
-	BIO *in = BIO_new_file(path, "r");
+	BIO *in = open_file(path, why);
 	X509 *x;
 
-	if (in)
-		p->leaf = PEM_read_bio_X509(in, NULL, no_password, NULL);
+	if (in == NULL)
+		return ERR_ARG;
+	p->leaf = PEM_read_bio_X509(in, NULL, no_password, NULL);
 	if (p->leaf == NULL) {
 		why_ssl(why, "no certificate", path);
 		BIO_free(in);
@@ -43,10 +63,11 @@ load_certs(const char *path, struct tls_pair *p, char why[NET_WHY_MAX])
 static enum err
 load_key(const char *path, struct tls_pair *p, char why[NET_WHY_MAX])
 {
-	BIO *in = BIO_new_file(path, "r");
+	BIO *in = open_file(path, why);
 
-	if (in)
-		p->key = PEM_read_bio_PrivateKey(in, NULL, no_password, NULL);
+	if (in == NULL)
+		return ERR_ARG;
+	p->key = PEM_read_bio_PrivateKey(in, NULL, no_password, NULL);
 	BIO_free(in);
 	if (p->key == NULL) {
 		why_ssl(why, "no private key without a password", path);

@@ -61,8 +61,8 @@ certificates_make(struct server *s, bool *changed)
 	return fail(s, "certificates: %s", why);
 }
 
-static enum err
-client_cas_load(struct server *s)
+enum err
+client_cas_read(struct server *s, struct tls *tls)
 {
 	struct buf files[LIST_MAX] = { 0 };
 	struct str pem[LIST_MAX];
@@ -71,24 +71,34 @@ client_cas_load(struct server *s)
 	enum err e = ERR_OK;
 
 	for (unsigned i = 0; i < s->o.client_cas.n && e == ERR_OK; i++) {
-		if (os_read_file(s->o.client_cas.v[i], 1u << 20, &files[i], NULL) != ERR_OK)
+		e = os_read_file(s->o.client_cas.v[i], 1u << 20, &files[i], NULL);
+		if (e == ERR_NOT_FOUND)
+			e = fail(s, "--client-ca %s is missing", s->o.client_cas.v[i]);
+		else if (e != ERR_OK)
 			e = fail(s, "--client-ca %s cannot be read: %s", s->o.client_cas.v[i],
 			    strerror(errno));
 		pem[i] = buf_view(&files[i]);
 		version = version * 31 + hash_checksum(files[i].p, files[i].n);
 	}
 	if (e == ERR_OK &&
-	    tls_set_client_cas(s->tls, pem, s->o.client_cas.n, version, why) != ERR_OK)
+	    (tls == NULL ? tls_client_cas_check(pem, s->o.client_cas.n, why)
+	                 : tls_set_client_cas(tls, pem, s->o.client_cas.n, version, why)) != ERR_OK)
 		e = fail(s, "--client-ca: %s", why);
-	if (e == ERR_OK) {
-		pthread_mutex_lock(&s->policies_mutex);
-		s->ncas = tls_client_cas(s->tls, s->cas, LIST_MAX);
-		catalogue_publish(s);
-		pthread_mutex_unlock(&s->policies_mutex);
-	}
 	for (unsigned i = 0; i < s->o.client_cas.n; i++)
 		buf_fini(&files[i]);
 	return e;
+}
+
+static enum err
+client_cas_load(struct server *s)
+{
+	if (client_cas_read(s, s->tls) != ERR_OK)
+		return ERR_ARG;
+	pthread_mutex_lock(&s->policies_mutex);
+	s->ncas = tls_client_cas(s->tls, s->cas, LIST_MAX);
+	catalogue_publish(s);
+	pthread_mutex_unlock(&s->policies_mutex);
+	return ERR_OK;
 }
 
 static void
@@ -109,14 +119,49 @@ tell_days(void *ctx, const struct cert_told *c)
 }
 
 void
+certificates_judge(struct server *s, cert_flaw *tell, void *ctx)
+{
+	const struct option_list *asked = s->o.hostnames.n > 0 ? &s->o.hostnames : &s->names;
+
+	/* without --hostname: what the hub calls itself. Those of its own making have every name. */
+	if (s->o.certs.n > 0)
+		tls_judge(s->tls, asked->v, asked == &s->names ? 1 : asked->n, tell, ctx);
+}
+
+static void
+tell_flaw(void *ctx, const char *subject, const char *what)
+{
+	(void)ctx;
+	log_pairs(LOG_WARN, "clients may refuse a server certificate",
+	    (const struct log_pair[]){
+	        { "subject", str_of(subject) }, { "why", str_of(what) }, { NULL, STR_NONE } });
+}
+
+void
 certificates_review(struct server *s)
 {
 	int64_t now_us = clock_wall_us();
 	char ca[DATA_PATH_MAX];
 
 	tls_review(s->tls, now_us, tell_days, NULL);
+	certificates_judge(s, tell_flaw, NULL);
 	if (s->o.certs.n == 0 && data_path(ca, s->o.data, "ca.pem"))
 		certs_review(ca, "the local CA", now_us, tell_days, NULL);
+}
+
+/* What commands on this machine trust (cli/target.c), whoever has signed it. */
+static void
+served_write(struct server *s)
+{
+	char path[DATA_PATH_MAX];
+	struct buf pem = { 0 };
+	struct fault f = { 0 };
+
+	tls_served(s->tls, &pem);
+	if (data_path(path, s->o.data, SERVED_FILE) &&
+	    os_replace_file(path, buf_view(&pem), 0644, &f) != ERR_OK)
+		log_text(LOG_WARN, "%s; commands with --data may not trust this hub", f.text);
+	buf_fini(&pem);
 }
 
 enum err
@@ -137,6 +182,7 @@ tls_make(struct server *s)
 		return fail(s, "%s", why);
 	if (client_cas_load(s) != ERR_OK)
 		return ERR_ARG;
+	served_write(s);
 	certificates_review(s);
 	return ERR_OK;
 }
@@ -152,10 +198,12 @@ tls_again(struct server *s, bool asked)
 		log_text(LOG_ERROR, "%s", s->why);
 	if (!asked && !changed)
 		return;
-	if (tls_reload(s->tls, &s->tls_conf, why) == ERR_OK)
+	if (tls_reload(s->tls, &s->tls_conf, why) == ERR_OK) {
+		served_write(s);
 		log_text(LOG_INFO, "certificates loaded anew");
-	else
+	} else {
 		log_text(LOG_ERROR, "certificates not loaded, the old ones stay: %s", why);
+	}
 	if (asked && client_cas_load(s) != ERR_OK)
 		log_text(LOG_ERROR, "%s", s->why);
 	else if (asked)

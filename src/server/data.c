@@ -307,17 +307,28 @@ strange_entry(void *ctx, const char *name)
 	return ERR_EXISTS;
 }
 
+bool
+data_is_hub(const char *dir)
+{
+	return is_there(dir, "hub.json") || is_there(dir, "endpoint.json") || has_store(dir);
+}
+
 enum err
 data_make(const char *dir, char *why, size_t nwhy)
 {
-	char strange[NAME_MAX + 1];
-
 	if (mkdir(dir, 0700) == 0 ? os_sync_parent(dir, NULL) != ERR_OK : errno != EEXIST) {
 		snprintf(why, nwhy, "%s cannot be made: %s", dir, strerror(errno));
 		return ERR_IO;
 	}
-	if (is_there(dir, "hub.json") || is_there(dir, "endpoint.json") || has_store(dir) ||
-	    os_each_entry(dir, strange_entry, strange, NULL) != ERR_EXISTS)
+	return data_strange(dir, why, nwhy);
+}
+
+enum err
+data_strange(const char *dir, char *why, size_t nwhy)
+{
+	char strange[NAME_MAX + 1];
+
+	if (data_is_hub(dir) || os_each_entry(dir, strange_entry, strange, NULL) != ERR_EXISTS)
 		return ERR_OK;
 	snprintf(why, nwhy,
 	    "%s is not empty (there is '%s') and was never a hub's: give --data a folder of its "
@@ -472,6 +483,7 @@ endpoint_write(const char *dir, const struct endpoint *e)
 		out_u64(out_key(&o, "httpsPort"), e->https_port);
 		out_u64(out_key(&o, "mqttsPort"), e->mqtts_port);
 		out_u64(out_key(&o, "pid"), e->pid);
+		out_cstr(out_key(&o, "names"), e->names);
 		sealed_end(&json);
 		err = os_replace_file(path, buf_view(&json), 0644, NULL);
 	}
@@ -497,6 +509,7 @@ endpoint_read(const char *dir, struct endpoint *e)
 		e->https_port = (uint16_t)json_number(d, "httpsPort");
 		e->mqtts_port = (uint16_t)json_number(d, "mqttsPort");
 		e->pid = (uint32_t)json_number(d, "pid");
+		snprintf(e->names, sizeof(e->names), STR_FMT, STR_ARG(json_str(d, "names")));
 		if (e->host[0] == '\0' || e->address[0] == '\0')
 			err = ERR_CORRUPT;
 	}

@@ -123,6 +123,10 @@ void names_of(const struct server_options *o, const char *host, struct option_li
 /* Which files TLS reads: those of the options, else the hub's own, whose paths are given. */
 struct tls_conf tls_conf_of(const struct server_options *o, const char own[4][DATA_PATH_MAX]);
 enum err tls_make(struct server *s);
+/* Read --client-ca; tls: to use them from now on; NULL: only see whether they are good. s->why says what is wrong. */
+enum err client_cas_read(struct server *s, struct tls *tls);
+/* What clients will hold against certificates from elsewhere; part of the review. */
+void certificates_judge(struct server *s, cert_flaw *tell, void *ctx);
 /* SIGHUP (asked), and once an hour for certificates of our own that near their end. A bad file keeps what is in use. */
 void tls_again(struct server *s, bool asked);
 /* Log each certificate in use that has ended, is not valid yet, or ends soon. At start and when they change this is done;
@@ -131,6 +135,9 @@ void certificates_review(struct server *s);
 
 /* backup.c: into a new directory, outside of the hub's own. Removed again on an error. */
 enum err admin_backup(void *ctx, struct str to, struct fault *f);
+
+/* check.c: the exit code. */
+int server_check(struct server *s);
 
 /* background.c */
 #define BACKGROUND_LOG "hub.log" /* in the data directory; unless --log-file names another one */

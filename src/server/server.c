@@ -233,6 +233,21 @@ admission_make(struct server *s)
 	admission_except(s->admission, &s->address_free);
 }
 
+/* What does not fit is not known to commands, which only warn by it. */
+static void
+put_names(const struct option_list *names, char *out, size_t room)
+{
+	size_t used = 0, n;
+
+	for (unsigned i = 0; i < names->n; i++) {
+		n = strlen(names->v[i]);
+		if (used + n + 2 > room)
+			return;
+		used += (size_t)snprintf(
+		    out + used, room - used, "%s%s", i > 0 ? " " : "", names->v[i]);
+	}
+}
+
 static enum err
 server_start(struct server *s)
 {
@@ -265,6 +280,7 @@ server_start(struct server *s)
 		if (loop_start(s->loops[i]) != ERR_OK)
 			return fail(s, "threads cannot be started: %s", strerror(errno));
 	s->endpoint.pid = (uint32_t)getpid();
+	put_names(&s->names, s->endpoint.names, sizeof(s->endpoint.names));
 	if (endpoint_write(s->o.data, &s->endpoint) != ERR_OK) /* reading needs no room */
 		log_text(LOG_WARN,
 		    "%s/endpoint.json cannot be written: %s; commands with --data may miss this "
@@ -417,6 +433,12 @@ server_run(const struct server_options *o)
 	s->o = *o;
 	the_server = s;
 	umask(077);
+	if (o->check) {
+		net_init();
+		code = server_check(s);
+		free(s);
+		return code;
+	}
 	if (o->background && !background_split(s, &code)) {
 		if (s->why[0] != '\0')
 			say_failed(s->why);

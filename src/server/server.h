@@ -49,6 +49,7 @@ struct server_options {
 	bool verify;          /* every stored file, before serving */
 	bool strict_queries;  /* only what the service itself understands: Q-88 */
 	bool background;      /* end when the hub is ready, which goes on */
+	bool check;           /* tell what is wrong, and end */
 };
 
 /* Defaults, then DATA/twinhub.conf, then the command line (argv[0] is the first option). ERR_ARG: one line in why. Strings
@@ -93,6 +94,11 @@ enum err data_prepare(
 /* Bring the description of a checked directory of a former format to this program's, before its store is written. A kill leaves the one or
  * the other. ERR_FULL, ERR_IO, and as data_check: one line in why. */
 enum err data_raise(const char *dir, char *why, size_t nwhy);
+/* The first half of it, which changes nothing: is the directory, if it is there, a hub's or one that may become one? */
+enum err data_strange(const char *dir, char *why, size_t nwhy);
+bool data_is_hub(const char *dir); /* has a start filled it? */
+/* The server certificates in use, in PEM: what commands with --data trust. Written at each start and reload. */
+#define SERVED_FILE "served.pem"
 /* hub.json must be there: for commands that work on an existing directory. */
 enum err data_check(const char *dir, char *why, size_t nwhy);
 /* Calls bad for each of hub.json, policies.json and the CA that is missing or damaged: its file, and a line that names it and says what
@@ -111,6 +117,8 @@ struct endpoint {
 	char address[64]; /* to dial */
 	uint16_t https_port, mqtts_port;
 	uint32_t pid; /* of the hub; 0: it was a former program */
+	char names
+	    [2048]; /* all that clients may call it by, with blanks between; empty: not known */
 };
 enum err endpoint_write(const char *dir, const struct endpoint *e);
 enum err endpoint_read(const char *dir, struct endpoint *e);

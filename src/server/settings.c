@@ -18,6 +18,11 @@ static const struct option_spec rows[] = {
 		.note = "Prints the line `twinhub ready`, or why there is no hub, as without it. The log goes to `DATA/hub.log`, unless `log-file` "
 			"says otherwise. For a first try and for scripts; a service needs no such thing.",
 	}, {
+		.name = "check", .kind = OPTION_SWITCH, .line_only = true, AT(check),
+		.help = "tell what is wrong with settings, files and certificates, start nothing, and end",
+		.note = "Exit code 0 if a start finds nothing to refuse and clients nothing to hold against the certificates, else 1 with a line for each. A "
+			"hub may run on the directory meanwhile: for before a restart or reload.",
+	}, {
 		.name = "hostname", .value = "NAME", .kind = OPTION_TEXT, .many = true, AT(hostnames),
 		.otherwise = "this machine's",
 		.help = "a name clients use",

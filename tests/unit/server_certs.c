@@ -375,7 +375,7 @@ client_cas__another_one_is_in_force_when_asked_for_and_a_bad_one_never(void **st
 
 	unlink(path);
 	tls_again(&h->s, true);
-	assert_non_null(strstr(logged(h), "client.pem cannot be read"));
+	assert_non_null(strstr(logged(h), "client.pem is missing"));
 	assert_int_equal(cas_in_force(h, &now, &later), 1);
 	assert_int_equal(later, version);
 
@@ -425,7 +425,7 @@ client_cas__one_that_cannot_be_read_ends_the_start(void **state)
 
 	h->s.o.client_cas = (struct option_list){ { in(h, "client.pem") }, 1 };
 	assert_int_equal(tls_make(&h->s), ERR_ARG);
-	assert_non_null(strstr(h->s.why, "client.pem cannot be read"));
+	assert_non_null(strstr(h->s.why, "client.pem is missing"));
 }
 
 #define HUB_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

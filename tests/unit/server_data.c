@@ -372,7 +372,8 @@ data_tell_anew__tells_what_a_start_adds_and_adds_nothing(void **state)
 static void
 endpoint__any_flipped_bit_is_noticed(void **state)
 {
-	static const struct endpoint e = { "hub.test", "127.0.0.1", 443, 8883, 4711 };
+	static const struct endpoint e = { "hub.test", "127.0.0.1", 443, 8883, 4711,
+		"hub.test localhost" };
 	struct dir *d = *state;
 	struct endpoint found;
 	struct buf was;

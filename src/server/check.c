@@ -1,0 +1,145 @@
+/*
+ * serve --check: would the hub start, and would its clients be content with it? Nothing is changed, nothing is listened on, and a hub may run
+ * on the directory meanwhile: for before a restart or a reload.
+ */
+#include "server/priv.h"
+#include "transfer/transfer.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+struct check {
+	struct server *s;
+	unsigned nbad;  /* what a start would refuse */
+	unsigned nflaw; /* what it would not */
+};
+
+static void
+say(const char *kind, const char *text)
+{
+	fprintf(stderr, "twinhub: %s%s\n", kind, text);
+}
+
+static void
+refused(struct check *c, const char *why)
+{
+	say("", why);
+	c->nbad++;
+}
+
+static void
+flawed(struct check *c, const char *text)
+{
+	say("warning: ", text);
+	c->nflaw++;
+}
+
+/* ---- the directory ---- */
+
+static void
+on_bad_part(void *ctx, const char *file, const char *why)
+{
+	(void)file;
+	refused(ctx, why);
+}
+
+static void
+directory_check(struct check *c)
+{
+	const char *dir = c->s->o.data;
+	char why[DATA_WHY_MAX];
+
+	if (access(dir, F_OK) != 0)
+		return; /* its first start makes it */
+	if (access(dir, R_OK | W_OK | X_OK) != 0) {
+		snprintf(why, sizeof(why), "%s cannot be used by this user", dir);
+		refused(c, why);
+	} else if (data_strange(dir, why, sizeof(why)) != ERR_OK) {
+		refused(c, why);
+	} else if (data_is_hub(dir)) {
+		data_check_parts(dir, c->s->o.certs.n == 0, on_bad_part, c);
+	}
+}
+
+/* ---- certificates ---- */
+
+static void
+on_days(void *ctx, const struct cert_told *t)
+{
+	static const char *const words[] = { [CERT_ENDS_SOON] = "ends soon",
+		[CERT_EARLY] = "is not valid yet",
+		[CERT_ENDED] = "has ended" };
+	char text[512], until[TIME_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "%s %s %s: its last day is %.*s", t->what, t->subject,
+	    words[t->days], (int)time_format(t->life.until_us, until), until);
+	flawed(ctx, text);
+}
+
+static void
+on_flaw(void *ctx, const char *subject, const char *what)
+{
+	char text[NET_WHY_MAX + 320];
+
+	snprintf(text, sizeof(text), "server certificate %s: %s", subject, what);
+	flawed(ctx, text);
+}
+
+/* Those of the hub's own are made, and made anew, by a start. */
+static void
+certificates_check(struct check *c)
+{
+	struct server *s = c->s;
+	char why[NET_WHY_MAX];
+
+	s->tls_conf = tls_conf_of(&s->o, (const char(*)[DATA_PATH_MAX])s->tls_paths);
+	if (s->o.certs.n > 0 && tls_new(&s->tls_conf, &s->tls, why) != ERR_OK) {
+		refused(c, why);
+		return;
+	}
+	if (s->tls == NULL)
+		return;
+	tls_review(s->tls, clock_wall_us(), on_days, c);
+	certificates_judge(s, on_flaw, c);
+}
+
+static void
+client_cas_check(struct check *c)
+{
+	if (client_cas_read(c->s, NULL) != ERR_OK)
+		refused(c, c->s->why);
+}
+
+/* ---- the rest ---- */
+
+static void
+directories_check(struct check *c)
+{
+	struct server *s = c->s;
+	struct file_jobs_options o = { .dirs = s->o.import_export_dirs.v,
+		.ndir = s->o.import_export_dirs.n };
+	struct file_jobs *jobs = NULL;
+
+	if (file_jobs_new(&o, &jobs, s->why, sizeof(s->why)) != ERR_OK)
+		refused(c, s->why);
+	file_jobs_free(jobs);
+}
+
+int
+server_check(struct server *s)
+{
+	struct check c = { .s = s };
+	static char host[256];
+
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		host[0] = '\0';
+	names_of(&s->o, host, &s->names);
+	directory_check(&c);
+	certificates_check(&c);
+	client_cas_check(&c);
+	directories_check(&c);
+	tls_free(s->tls);
+	if (c.nbad == 0 && c.nflaw == 0)
+		printf("the configuration is good\n");
+	return c.nbad > 0 || c.nflaw > 0 ? 1 : 0;
+}
