@@ -347,11 +347,12 @@ static const struct command commands[] = {
 			"  twinhub export fleet.ndjson --resume " DATA,
 	}, {
 		.name = "import", .operands = "FILE", .least = 1, .most = 1, .run = cli_import,
-		.options = HUB | OPT(RESUME) | OPT(MODE) | OPT(DRY_RUN),
+		.options = HUB | OPT(RESUME) | OPT(MODE) | OPT(DRY_RUN) | OPT(YES),
 		.summary = "make or change identities and twins by the lines of a file",
 		.note = "What is new is as in the file, with its keys, etags, versions and times. FILE may be - for stdin.\n"
 			"FILE may also be a state file of az iot hub state export, or CSV with a heading: deviceId, moduleId, status, "
 			"primaryKey, ..., and paths as tags.site, desired.interval. --dry-run prints the lines that would be sent.\n"
+			"--mode delete asks before it removes what the file names, or wants --yes.\n"
 			"Lines that are refused are told in FILE.errors, and the exit code is 1.\n"
 			"FILE.progress tells how far it has got; --resume goes on from there. --timeout is also how long a hub that "
 			"does not answer is asked again.",

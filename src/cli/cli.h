@@ -97,6 +97,7 @@ enum exit_code {
 	X(NEW_KEY, "new-key", TAKES_NOTHING, "another key, though the one that is there is good") \
 	X(FROM, "from", TAKES_TEXT("TEXT"), "the hub to read: a policy's connection string; or set TWINHUB_FROM_CONNECTION_STRING") \
 	X(FROM_CA, "from-ca", TAKES_FILE("FILE"), "trust that hub's certificate by this CA") \
+	X(YES, "yes", TAKES_NOTHING, "do not ask") \
 	X(MODE, "mode", TAKES_WORD("MODE", option_modes, "createOrUpdate"), "of lines without importMode")
 
 enum option {

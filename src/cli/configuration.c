@@ -254,6 +254,9 @@ configuration_put(const struct args *a, const struct target *t, const char *path
 	if (code != EXIT_DONE)
 		goto done;
 	configuration_print(a, doc_of(buf_view(&answer.doc)));
+	if (if_match == NULL)
+		matches_tell(
+		    t, doc_text(doc_getc(doc_of(buf_view(&answer.doc)), "targetCondition")));
 done:
 	answer_fini(&answer);
 	return code;

@@ -264,6 +264,19 @@ identity_change(const struct args *a, const struct target *t, struct subject s, 
 	return code;
 }
 
+/* An --etag alone changes nothing. */
+static bool
+changes_any(const struct args *a)
+{
+	static const enum option changes[] = { OPT_PRIMARY_KEY, OPT_SECONDARY_KEY, OPT_THUMBPRINT,
+		OPT_SECONDARY_THUMBPRINT, OPT_X509_CA, OPT_STATUS, OPT_STATUS_REASON };
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		if (a->option[changes[i]] != NULL)
+			return true;
+	return false;
+}
+
 int
 cli_identity_update(const struct args *a)
 {
@@ -276,6 +289,10 @@ cli_identity_update(const struct args *a)
 	if (subject_of(a->operand[0], a->operand[1], &s) != EXIT_DONE ||
 	    options_fit(a) != EXIT_DONE)
 		return EXIT_USAGE;
+	if (!changes_any(a))
+		return cli_fail(EXIT_USAGE,
+		    "nothing to change: give %skeys, thumbprints or --x509-ca",
+		    s.module.n > 0 ? "" : "--status, --status-reason, ");
 	subject_path(&path, "/devices/", s, "");
 	code = target_open(a, &t);
 	if (code != EXIT_DONE)

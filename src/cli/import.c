@@ -63,8 +63,8 @@ batch_post(struct sender *s)
 	const char *mode = s->import->args->option[OPT_MODE];
 	struct buf path = { 0 };
 
-	buf_printf(&path, "/admin/import?firstLine=%llu%s", (unsigned long long)s->batch.line,
-	    s->again ? "&again=yes" : "");
+	buf_printf(&path, "/admin/import?firstLine=%llu&strict=yes%s",
+	    (unsigned long long)s->batch.line, s->again ? "&again=yes" : "");
 	if (mode != NULL) {
 		buf_cstr(&path, "&importMode=");
 		buf_percent(&path, str_of(mode));
@@ -519,6 +519,36 @@ dry_run(struct import *im)
 	    EXIT_FAILED, "%llu lines would be refused", (unsigned long long)im->converted.nfault);
 }
 
+static bool
+deletes(const struct args *a)
+{
+	return a->option[OPT_MODE] != NULL &&
+	    str_starts(str_of(a->option[OPT_MODE]), STR("delete"));
+}
+
+/* One word more or less turns a file that fills a hub into one that empties it. */
+static int
+may_begin(const struct args *a)
+{
+	char answer[8] = "";
+
+	if (a->option[OPT_DRY_RUN] != NULL && a->option[OPT_RESUME] != NULL)
+		return cli_fail(EXIT_USAGE, "--dry-run and --resume exclude each other");
+	if (!deletes(a) || a->option[OPT_YES] != NULL || a->option[OPT_DRY_RUN] != NULL)
+		return EXIT_DONE;
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return cli_fail(EXIT_USAGE,
+		    "--mode %s removes what the file names: give --yes, or --dry-run to see the "
+		    "lines",
+		    a->option[OPT_MODE]);
+	fprintf(stderr,
+	    "Remove all identities that %s names, with their twins? yes or no: ", a->operand[0]);
+	fflush(stderr); /* a line of a guarded terminal waits for its end */
+	if (fgets(answer, sizeof(answer), stdin) != NULL && strcmp(answer, "yes\n") == 0)
+		return EXIT_DONE;
+	return cli_fail(EXIT_FAILED, "nothing was removed");
+}
+
 int
 cli_import(const struct args *a)
 {
@@ -529,10 +559,8 @@ cli_import(const struct args *a)
 	im->errors = im->file = im->reader.fd = -1;
 	im->reader.line = im->progress.line = 1;
 	im->begun_us = clock_mono_us();
-	if (a->option[OPT_DRY_RUN] != NULL && a->option[OPT_RESUME] != NULL) {
-		code = cli_fail(EXIT_USAGE, "--dry-run and --resume exclude each other");
+	if ((code = may_begin(a)) != EXIT_DONE)
 		goto done;
-	}
 	if ((code = target_open(a, &im->target)) != EXIT_DONE)
 		goto done;
 	if ((code = import_open(im)) != EXIT_DONE)

@@ -196,6 +196,8 @@ cli_job_create(const struct args *a)
 {
 	bool dry = a->option[OPT_DRY_RUN] != NULL;
 	struct buf path = { 0 }, json = { 0 };
+	struct answer answer = { 0 };
+	struct target t = { 0 };
 	unsigned type = type_of(a->operand[0]);
 	int code;
 
@@ -206,13 +208,22 @@ cli_job_create(const struct args *a)
 		goto done;
 	if ((code = job_document(&json, a, type)) != EXIT_DONE)
 		goto done;
-	code = job_call(a,
+	if ((code = target_open(a, &t)) != EXIT_DONE)
+		goto done;
+	code = hub_call(&t,
 	    &(struct ask){ .method = dry ? POST : PUT,
 	        .path = path.p,
 	        .body = buf_view(&json),
 	        .page_size = dry ? a->number[OPT_PAGE_SIZE] : 0 },
-	    dry ? dry_run_show : job_print);
+	    &answer);
+	if (code != EXIT_DONE)
+		goto done;
+	(dry ? dry_run_show : job_print)(a, doc_of(buf_view(&answer.doc)));
+	if (!dry && a->option[OPT_START] == NULL)
+		matches_tell(&t, str_of(a->option[OPT_CONDITION]));
 done:
+	answer_fini(&answer);
+	target_fini(&t);
 	buf_fini(&path);
 	buf_fini(&json);
 	return code;

@@ -140,6 +140,8 @@ int hub_pages(const struct target *t, const struct ask *ask,
     int (*page)(void *ctx, struct doc rows, bool more), void *ctx);
 /* target_open, hub_call. */
 int hub_call_once(const struct args *a, const struct ask *ask, struct answer *out);
+/* Warn if what a job or configuration is for is nothing at present. Its condition; empty: none. */
+void matches_tell(const struct target *t, struct str condition);
 /* A collection and a name in it, percent-encoded, with its NUL. */
 void path_of(struct buf *out, const char *collection, struct str name);
 /* "/devices/D" or "/devices/D/modules/M" of the collection "/devices/", then the tail and a NUL. */

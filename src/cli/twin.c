@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "hub/bodies.h"
+
 static int
 is_object(const struct buf *doc, const char *what)
 {
@@ -95,11 +97,40 @@ twin_call(const struct args *a, enum method method, const char *tail, struct str
 	return code;
 }
 
+/* A member that no twin has, or has elsewhere, would be accepted and change nothing. Of what was read from a twin and is given back
+ * the members that are the hub's own are no such thing; $version tells that reported properties were read. */
+static int
+change_judge(struct str json, bool merge)
+{
+	struct buf doc = { 0 }, why = { 0 };
+	int code = json_take(json, "the twin document", &doc);
+	struct doc d = doc_of(buf_view(&doc)), properties = doc_getc(d, "properties"),
+	           reported = doc_getc(properties, "reported");
+
+	if (code != EXIT_DONE)
+		goto done;
+	if (body_stray(d, &body_twin, &why))
+		code = cli_fail(EXIT_USAGE, STR_FMT, STR_ARG(buf_view(&why)));
+	else if (doc_count(reported) > 0 && !doc_defined(doc_getc(reported, "$version")))
+		code = cli_fail(EXIT_USAGE, "properties.reported is written by the device alone");
+	else if (merge && !doc_defined(doc_getc(d, "tags")) &&
+	    !doc_defined(doc_getc(properties, "desired")))
+		code =
+		    cli_fail(EXIT_USAGE, "nothing to change: neither tags nor properties.desired");
+done:
+	buf_fini(&doc);
+	buf_fini(&why);
+	return code;
+}
+
 static int
 twin_write(const struct args *a, enum method method)
 {
 	struct buf body = { 0 }, tag = { 0 };
 	int code = twin_change_take(a, a->operand[1], &body);
+
+	if (code == EXIT_DONE)
+		code = change_judge(buf_view(&body), method == PATCH);
 
 	if_match_of(&tag, str_of(a->option[OPT_ETAG]));
 	if (code == EXIT_DONE)

@@ -170,6 +170,7 @@ take_import(struct request *r, struct import_options *o)
 	o->fleet = r->hl->o.fleet;
 	o->whole = true;
 	o->again = str_eq(request_param(r, "again"), STR("yes"));
+	o->strict = str_eq(request_param(r, "strict"), STR("yes"));
 	o->mode = mode.n == 0 ? import_mode_default : import_mode_find(mode);
 	o->first_line = 1;
 	if (o->mode == NULL)

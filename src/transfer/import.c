@@ -153,6 +153,8 @@ take_ids(struct doc d, struct str *device, struct str *module, struct fault *f)
 	*device = *module = STR_NONE;
 	if (doc_kind(d) != DOC_OBJECT)
 		return fault_set(f, F_ArgumentInvalid, "the line is not a JSON object");
+	if (!doc_defined(doc_getc(d, "id")) && doc_defined(doc_getc(d, "deviceId")))
+		return fault_set(f, F_ArgumentInvalid, "deviceId is no member of a line, id is");
 	if (!take_id(d, STR("id"), device) || !take_id(d, STR("moduleId"), module))
 		return fault_set(f, F_ArgumentInvalid, "id or moduleId is not a string");
 	if (!id_valid(*device) || (module->n != 0 && !id_valid(*module)))
@@ -247,6 +249,18 @@ fault_name_it(struct import *im, struct import_fault *refused, struct str line, 
 		refused->module = keep(im->out, module);
 }
 
+static enum err
+stray_refuse(struct doc d, struct fault *f)
+{
+	struct buf why = { 0 };
+	enum err e = ERR_OK;
+
+	if (body_stray(d, &body_item, &why))
+		e = fault_set(f, F_ArgumentInvalid, STR_FMT, STR_ARG(buf_view(&why)));
+	buf_fini(&why);
+	return e;
+}
+
 static void
 stray_note(struct import *im, struct doc d, uint32_t line)
 {
@@ -275,7 +289,8 @@ line_take(struct import *im, struct str text, uint32_t line)
 		d = doc_of(str_sub(buf_view(&im->docs), start));
 		if (!fits)
 			ids_tell(d, &device, &module);
-		else if (take_ids(d, &device, &module, &f) == ERR_OK)
+		else if (take_ids(d, &device, &module, &f) == ERR_OK &&
+		    (!im->o->strict || stray_refuse(d, &f) == ERR_OK))
 			mode = import_mode_of(d, im->o->mode, &f);
 	}
 	if (mode != NULL) {

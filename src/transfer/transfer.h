@@ -40,6 +40,7 @@ struct import_options {
 	bool whole;                     /* IMPORT_WHOLE */
 	/* perhaps these lines have been applied before: what was there already is no fault of theirs */
 	bool again;
+	bool strict;         /* a line with a member that no item has is refused */
 	uint64_t first_line; /* number of the first line */
 };
 
