@@ -19,7 +19,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 #define REASONS_OF(X) \
 	/* a connection is not admitted */ \
 	X(TOO_MANY_CONNECTIONS, "too-many-connections", HUB, WARN, "the hub has as many connections as it may (--max-connections)") \
-	X(TOO_MANY_OF_ADDRESS, "too-many-of-address", HUB, WARN, "the address has as many connections as one may (--max-connections-per-address)") \
+	X(TOO_MANY_OF_ADDRESS, "too-many-of-address", HUB, WARN, "the address has as many connections as one may, and devices behind one NAT share an address (--max-connections-per-address, --address-free)") \
 	X(NO_DESCRIPTORS, "no-descriptors", HUB, ERROR, "the program has no descriptor left for it") \
 	X(PROXY_HEADER, "proxy-header", PEER, WARN, "the peer is a balancer (--proxy) and did not name its client, by PROXY protocol version 2") \
 	/* a TLS handshake does not come to its end */ \

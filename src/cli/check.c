@@ -202,6 +202,8 @@ cli_check(const struct args *a)
 
 	if (r.dir == NULL)
 		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
+	if (data_allowed_whole(r.dir) != EXIT_DONE)
+		return EXIT_DENIED;
 	e = data_check(r.dir, why, sizeof(why));
 	if (e == ERR_VERSION || (e == ERR_NOT_FOUND && !there(&r, "store")))
 		return cli_fail(exit_of(e), "%s", why);

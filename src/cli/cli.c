@@ -22,6 +22,7 @@ const struct exit_text exit_texts[] = {
 	{ EXIT_LOCKED, "another process has the data directory open", NULL },
 	{ EXIT_CONFLICT, "it exists already, or has another etag by now", NULL },
 	{ EXIT_DEVICE, "the device is not connected, or has not answered", NULL },
+	{ EXIT_DENIED, "this user may not read the data directory", NULL },
 };
 const size_t exit_texts_n = sizeof(exit_texts) / sizeof(exit_texts[0]);
 

@@ -22,7 +22,8 @@ enum exit_code {
 	EXIT_DAMAGED = 5,  /* stored data is damaged, or of a newer format */
 	EXIT_LOCKED = 6,   /* another process has the data directory open */
 	EXIT_CONFLICT = 7, /* it exists already, or has another etag by now */
-	EXIT_DEVICE = 8    /* the device is not connected, or has not answered */
+	EXIT_DEVICE = 8,   /* the device is not connected, or has not answered */
+	EXIT_DENIED = 9    /* this user may not read the data directory */
 };
 
 /*

@@ -18,6 +18,8 @@ directory_hold(const struct args *a, const char **dir, int *held)
 	*dir = data_named(a);
 	if (*dir == NULL)
 		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
+	if (data_allowed(*dir) != EXIT_DONE)
+		return EXIT_DENIED;
 	if (!data_path(path, *dir, "store"))
 		return cli_fail(EXIT_USAGE, "the path of --data is too long");
 	e = os_hold_dir(path, held, &f);

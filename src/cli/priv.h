@@ -287,6 +287,9 @@ void csv_free(struct csv *csv);
 const char *data_named(const struct args *a);
 /* The same, checked to be a data directory. Errors are said. */
 int data_open(const struct args *a, const char **dir);
+/* May this user read what says how to sign in; may it read everything? EXIT_DENIED, said; what is not there is no matter here. */
+int data_allowed(const char *dir);
+int data_allowed_whole(const char *dir);
 /* A key of a policy in the directory. Errors are said. */
 int policy_key(const char *dir, struct str policy, bool primary, char out[KEY_TEXT_MAX]);
 

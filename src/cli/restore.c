@@ -57,16 +57,18 @@ copy_file(const struct copy *c, const struct stat *st)
 	return ok;
 }
 
-/* endpoint.json says where the hub of the backup was reached, not this one. */
+/* What is the backup's own: that it is one, and of a directory that a hub has served, where that was reached, what it served and logged. */
 static bool
 copy_named(const struct copy *c, const char *name)
 {
+	static const char *const left[] = { BACKUP_FILE, "endpoint.json", SERVED_FILE, "hub.log" };
 	char from[DATA_PATH_MAX], to[DATA_PATH_MAX];
 	struct copy below = { from, to, c->depth + 1, c->failure };
 	struct stat st;
 
-	if (strcmp(name, "endpoint.json") == 0)
-		return true;
+	for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++)
+		if (strcmp(name, left[i]) == 0)
+			return true;
 	errno = ENAMETOOLONG;
 	if (!data_path(from, c->from, name) || !data_path(to, c->to, name) || lstat(from, &st) != 0)
 		return fails(c->failure, name, "cannot be copied");
@@ -231,7 +233,9 @@ cli_restore(const struct args *a)
 		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
 	if (!data_path(stage, dir, STAGE))
 		return cli_fail(EXIT_USAGE, "the path of --data is too long");
-	code = backup_check(backup);
+	code = data_allowed_whole(backup);
+	if (code == EXIT_DONE)
+		code = backup_check(backup);
 	if (code == EXIT_DONE)
 		code = target_make(dir, &made);
 	if (code != EXIT_DONE)

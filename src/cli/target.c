@@ -33,6 +33,8 @@ data_open(const struct args *a, const char **dir)
 	*dir = data_named(a);
 	if (*dir == NULL)
 		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
+	if (data_allowed(*dir) != EXIT_DONE)
+		return EXIT_DENIED;
 	e = data_check(*dir, why, sizeof(why));
 	return e == ERR_OK ? EXIT_DONE : cli_fail(exit_of(e), "%s", why);
 }

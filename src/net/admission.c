@@ -2,6 +2,7 @@
  * Admission: connections are counted, in all and by address. One lock for all loops: it is taken twice in the life of a
  * connection. Addresses live in slots; free slots are chained through `count`.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "net/priv.h"
@@ -131,11 +132,17 @@ address_leave(struct admission *adm, const struct net_addr *a)
 		party_remove(adm, i);
 }
 
+/* With the limit that was met. */
 static enum reason
-told(enum reason refused, const struct net_addr *a)
+told(const struct admission *adm, enum reason refused, const struct net_addr *a)
 {
+	uint32_t limit =
+	    refused == REASON_TOO_MANY_OF_ADDRESS ? adm->max_per_address : adm->max_total;
+	char text[32];
+	int n = snprintf(text, sizeof(text), "the limit is %u", limit);
+
 	if (refused != REASON_NONE)
-		log_peer(LOG_NOT_ADMITTED, refused, a, STR_NONE);
+		log_peer(LOG_NOT_ADMITTED, refused, a, (struct str){ text, (size_t)n });
 	return refused;
 }
 
@@ -149,7 +156,7 @@ admission_enter(struct admission *adm, const struct net_addr *a)
 	if (refused == REASON_NONE && (refused = address_enter(adm, a)) != REASON_NONE)
 		adm->total--;
 	pthread_mutex_unlock(&adm->lock);
-	return told(refused, a);
+	return told(adm, refused, a);
 }
 
 enum reason
@@ -160,7 +167,7 @@ admission_enter_unknown(struct admission *adm, const struct net_addr *proxy)
 	pthread_mutex_lock(&adm->lock);
 	refused = total_enter(adm);
 	pthread_mutex_unlock(&adm->lock);
-	return told(refused, proxy);
+	return told(adm, refused, proxy);
 }
 
 enum reason
@@ -171,7 +178,7 @@ admission_name(struct admission *adm, const struct net_addr *a)
 	pthread_mutex_lock(&adm->lock);
 	refused = address_enter(adm, a);
 	pthread_mutex_unlock(&adm->lock);
-	return told(refused, a);
+	return told(adm, refused, a);
 }
 
 void

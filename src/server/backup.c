@@ -42,6 +42,8 @@ copy_all(struct server *s, const char *dir, struct fault *f)
 		e = fault_set(f, F_ArgumentInvalid, "the path is too long");
 	if (e == ERR_OK)
 		e = store_checkpoint(s->store, store, f);
+	if (e == ERR_OK)
+		e = backup_mark(dir, f);
 	return e != ERR_OK ? e : os_sync_parent(dir, f);
 }
 

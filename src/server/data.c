@@ -172,7 +172,7 @@ static const struct part {
 enum err
 data_check_parts(const char *dir, bool own_ca, data_bad *bad, void *ctx)
 {
-	char why[DATA_WHY_MAX], line[sizeof(why) + 128];
+	char why[DATA_WHY_MAX], line[sizeof(why) + 256];
 	enum err e, first = ERR_OK;
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -182,8 +182,15 @@ data_check_parts(const char *dir, bool own_ca, data_bad *bad, void *ctx)
 			continue;
 		if ((e = parts[i].check(dir, &file, why, sizeof(why))) == ERR_OK)
 			continue;
-		snprintf(line, sizeof(line), "%s%s%s", why, e == ERR_VERSION ? "" : "; ",
-		    e == ERR_VERSION ? "" : parts[i].mend);
+		if (parts[i].check == ca_part && !data_has_own_ca(dir))
+			snprintf(line, sizeof(line),
+			    "%s: the hub had certificates from elsewhere, and is started without: "
+			    "give "
+			    "the former --cert and --key, or %s",
+			    why, parts[i].mend);
+		else
+			snprintf(line, sizeof(line), "%s%s%s", why, e == ERR_VERSION ? "" : "; ",
+			    e == ERR_VERSION ? "" : parts[i].mend);
 		bad(ctx, file, line);
 		if (first == ERR_OK)
 			first = e;
@@ -328,6 +335,13 @@ data_strange(const char *dir, char *why, size_t nwhy)
 {
 	char strange[NAME_MAX + 1];
 
+	if (is_there(dir, BACKUP_FILE)) {
+		snprintf(why, nwhy,
+		    "%s is a backup, and stays one: make a data directory of it with `twinhub "
+		    "restore %s --data NEW`",
+		    dir, dir);
+		return ERR_EXISTS;
+	}
 	if (data_is_hub(dir) || os_each_entry(dir, strange_entry, strange, NULL) != ERR_EXISTS)
 		return ERR_OK;
 	snprintf(why, nwhy,
@@ -464,6 +478,24 @@ enum err
 data_check(const char *dir, char *why, size_t nwhy)
 {
 	return hub_check(dir, why, nwhy);
+}
+
+enum err
+backup_mark(const char *dir, struct fault *f)
+{
+	char path[DATA_PATH_MAX];
+	struct buf json = { 0 };
+	struct out o = out_to(&json);
+	enum err e;
+
+	if (!data_path(path, dir, BACKUP_FILE))
+		return fault_set(f, F_ArgumentInvalid, "the path is too long");
+	out_open(&o);
+	out_time(out_key(&o, "made"), clock_wall_us());
+	sealed_end(&json);
+	e = os_replace_file(path, buf_view(&json), 0644, f);
+	buf_fini(&json);
+	return e;
 }
 
 /* ---- the endpoint ---- */

@@ -25,6 +25,7 @@ struct machine {
 };
 struct sizes {
 	unsigned nworker, nio;
+	uint64_t memory_bytes; /* --memory, or what stands for it */
 	uint64_t connections, connections_per_address;
 	uint64_t store_bytes, cache_bytes, column_bytes, answer_bytes; /* of all together */
 	uint64_t query_bytes;                                          /* groups of one query */

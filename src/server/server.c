@@ -310,6 +310,7 @@ say_ready(const struct server *s)
 	    (unsigned long long)s->sizes.connections_per_address);
 	put_nets(&line, " but any number from ", &s->o.address_free);
 	put_nets(&line, ", PROXY v2 from ", &s->o.proxies);
+	buf_printf(&line, ", memory %llu MB", (unsigned long long)(s->sizes.memory_bytes >> 20));
 	buf_printf(&line, ", data %s\n", s->o.data);
 	/* A reader who stalls must not keep this thread from its signals. */
 	if (!stdout_put(buf_view(&line), (int)(LOG_STOP_US / 1000)))

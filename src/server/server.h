@@ -99,6 +99,9 @@ enum err data_strange(const char *dir, char *why, size_t nwhy);
 bool data_is_hub(const char *dir); /* has a start filled it? */
 /* The server certificates in use, in PEM: what commands with --data trust. Written at each start and reload. */
 #define SERVED_FILE "served.pem"
+/* In a backup, so that no hub takes it for its own directory; `restore` leaves it out. */
+#define BACKUP_FILE "backup.json"
+enum err backup_mark(const char *dir, struct fault *f);
 /* hub.json must be there: for commands that work on an existing directory. */
 enum err data_check(const char *dir, char *why, size_t nwhy);
 /* Calls bad for each of hub.json, policies.json and the CA that is missing or damaged: its file, and a line that names it and says what

@@ -81,7 +81,7 @@ static const struct option_spec rows[] = {
 	}, {
 		.name = "max-connections-per-address", .value = "N", .kind = OPTION_NUMBER, .least = 1, .most = 10000000,
 		.zero = "half of all", .fallback = "0", AT(max_connections_per_address),
-		.help = "connections of one address",
+		.help = "connections of one address; devices behind one NAT share an address",
 		.note = "Half of all, so that one host cannot shut out the others. Devices behind one NAT share an address: raise it there, or "
 			"name their net in `address-free`; for a balancer see [behind a balancer](#behind-a-balancer).",
 	}, {

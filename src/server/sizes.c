@@ -61,6 +61,7 @@ sizes_of(const struct server_options *o, const struct machine *m)
 		connections = files > 2 * FD_RESERVE ? files - FD_RESERVE : files / 2;
 	return (struct sizes){ .nworker = nworker,
 		.nio = nio,
+		.memory_bytes = memory,
 		.connections = connections,
 		/* one host cannot shut out all others */
 		.connections_per_address = o->max_connections_per_address != 0

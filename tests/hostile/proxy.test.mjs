@@ -201,7 +201,7 @@ test('L-99 a WebSocket has its client', async () => {
 });
 
 test('L-98 L-99 the ready line says what is in force', () => {
-	assert.match(scene.hub.logs, new RegExp(`^twinhub ready: .*, ${PER_ADDRESS} of one address but any number from 127\\.201\\.0\\.0/16, PROXY v2 from 127\\.200\\.0\\.0/16, data `, 'm'));
+	assert.match(scene.hub.logs, new RegExp(`^twinhub ready: .*, ${PER_ADDRESS} of one address but any number from 127\\.201\\.0\\.0/16, PROXY v2 from 127\\.200\\.0\\.0/16, memory [0-9]+ MB, data `, 'm'));
 });
 
 test('L-98 L-99 a net that is none is refused at start', async () => {
