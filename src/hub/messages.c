@@ -130,6 +130,7 @@ session_listens(const struct row *r, uint8_t *qos)
 	return false;
 }
 
+/* Within what a link may hold for its peer (M-11). */
 static bool
 session_has_room(const struct shard *sh, const struct row *r, uint32_t size)
 {
@@ -155,6 +156,7 @@ deliver(
 	struct effect effect = { .kind = EFFECT_MESSAGE,
 		.session = p->session,
 		.call = e->number,
+		.size = e->size,
 		.qos = qos,
 		.dup = qos != 0 && p->restored && e->kept,
 		.body = { key, sizeof(key) } };
@@ -164,6 +166,32 @@ deliver(
 	e->deliveries++;
 	e->kept = !p->clean;
 	env->effect(env->ctx, &effect);
+}
+
+/* What it may have now, in order (M-03). true: some went out. */
+static bool
+deliver_all(
+    struct shard *sh, struct row *r, struct queue *q, uint8_t qos, const struct hub_env *env)
+{
+	uint64_t left = env->message_bytes_left;
+	bool any = false;
+
+	for (unsigned i = 0; i < q->n; i++) {
+		uint32_t size = q->v[i].size;
+
+		if (lock_of(sh, r, &q->v[i]) != NULL)
+			continue;
+		if (!session_has_room(sh, r, size))
+			break;
+		if (size > left) {
+			sh->messages_held = true;
+			break;
+		}
+		left -= size;
+		deliver(sh, r, &q->v[i], qos, env);
+		any = true;
+	}
+	return any;
 }
 
 void
@@ -179,14 +207,7 @@ messages_look(struct shard *sh, struct row *r, const struct hub_env *env)
 	queue_read(r, &q);
 	changed = queue_bury(sh, r, &q, env);
 	if (session_listens(r, &qos))
-		for (unsigned i = 0; i < q.n; i++) {
-			if (lock_of(sh, r, &q.v[i]) != NULL)
-				continue;
-			if (!session_has_room(sh, r, q.v[i].size))
-				break; /* in order (M-03) */
-			deliver(sh, r, &q.v[i], qos, env);
-			changed = true;
-		}
+		changed |= deliver_all(sh, r, &q, qos, env);
 	if (changed)
 		queue_write(sh, r, &q, env);
 }
@@ -476,9 +497,12 @@ messages_timed(const struct shard *sh)
 }
 
 bool
-messages_full(const struct shard *sh)
+messages_held(struct shard *sh)
 {
-	return sh->locks.n >= LOCKS_MAX;
+	bool held = sh->messages_held;
+
+	sh->messages_held = false;
+	return held;
 }
 
 bool

@@ -13,9 +13,11 @@ extern const struct feature message_feature;
 
 /* A device with a message that is out no more, as its time is over: it wants an OP_MESSAGES_LOOK. false: there is none. */
 bool messages_over(struct shard *sh, int64_t elapsed_us, struct str *device);
-/* Is anything out for a time? And is all out that may be (LOCKS_MAX), so that others wait? */
+/* Is anything out for a time? */
 bool messages_timed(const struct shard *sh);
-bool messages_full(const struct shard *sh);
+/* Has a session, since the last question, been given less than it may have (message_bytes_left)? Those of messages_awaited are to be
+ * looked at again. */
+bool messages_held(struct shard *sh);
 /* A device with messages that listens, of the rows from *row on, which is moved on; false: there is no more. */
 bool messages_awaited(struct shard *sh, uint32_t *row, struct str *device);
 /* Feedback that nobody has taken in its time goes; in an operation. */

@@ -91,7 +91,8 @@ struct effect {
 	struct str body;
 	int32_t status;        /* EFFECT_CALL_DONE: the device's own */
 	enum fault_code fault; /* EFFECT_CALL_DONE: F_NONE: there is a response */
-	uint8_t qos;           /* EFFECT_MESSAGE; as is dup */
+	uint32_t size;         /* EFFECT_MESSAGE; as are qos and dup */
+	uint8_t qos;
 	bool dup;
 	bool paced; /* EFFECT_CLOSE: one of many, perhaps: not all at once */
 };

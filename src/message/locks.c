@@ -84,7 +84,7 @@ make_row(struct locks *l, uint32_t row)
 	}
 	assert(l->v != NULL);
 	at = &l->v[l->nrow];
-	*at = (struct locks_row){ .row = row, .v = xcalloc(MESSAGES_OUT_MAX, sizeof(*at->v)) };
+	*at = (struct locks_row){ .row = row };
 	table_add(&l->rows, row_hash(row), l->nrow++);
 	return at;
 }
@@ -153,7 +153,7 @@ locks_room(const struct locks *l, uint32_t row)
 {
 	const struct locks_row *at = find_row(l, row);
 
-	return l->n < LOCKS_MAX && (at == NULL || at->n < MESSAGES_OUT_MAX);
+	return at == NULL || (at->n < MESSAGES_OUT_MAX && l->n < LOCKS_MAX);
 }
 
 void
@@ -162,6 +162,10 @@ locks_add(struct locks *l, uint32_t row, const struct lock *lock)
 	struct locks_row *at = make_row(l, row);
 
 	assert(at->n < MESSAGES_OUT_MAX);
+	if (at->n == at->room) {
+		at->room = at->room != 0 ? (uint8_t)(at->room * 2) : 1;
+		at->v = xrealloc(at->v, at->room * sizeof(*at->v));
+	}
 	at->v[at->n++] = *lock;
 	l->n++;
 	if (lock->session_epoch == 0 && (l->next_us == 0 || lock->until_us < l->next_us))

@@ -148,14 +148,15 @@ struct lock {
 struct locks {
 	struct table rows; /* row -> place in v */
 	struct locks_row {
-		uint32_t row, n; /* n 0: nobody's */
-		struct lock *v;  /* MESSAGES_OUT_MAX of them */
+		uint32_t row;
+		uint8_t n, room;
+		struct lock *v;
 	} * v;
 	uint32_t nrow, cap;
 	uint32_t n;      /* in all */
 	int64_t next_us; /* no timed lock ends before; 0: there is none */
 };
-#define LOCKS_MAX 16384u /* of a shard; beyond it nothing is delivered there until some have gone */
+#define LOCKS_MAX 16384u /* of a shard; beyond it a row has one at a time */
 
 void locks_fini(struct locks *l);
 /* Those of a row, *n of them; NULL: it has none. Good until the next change. */

@@ -128,11 +128,12 @@ struct shard {
 	uint64_t call_last;
 	struct shard_log log;
 	uint64_t session_epoch_next;
-	uint64_t nmessage;       /* in all queues */
-	uint64_t message_last;   /* the highest number of a message since the start */
-	struct locks locks;      /* of messages that are out: in memory only */
-	uint64_t mark;           /* one more with every change of a row; grows over restarts */
-	uint64_t generation;     /* the newest identity's; each has one of its own */
+	uint64_t nmessage;     /* in all queues */
+	uint64_t message_last; /* the highest number of a message since the start */
+	struct locks locks;    /* of messages that are out: in memory only */
+	bool messages_held;  /* a session has been given less than it may have, for want of room */
+	uint64_t mark;       /* one more with every change of a row; grows over restarts */
+	uint64_t generation; /* the newest identity's; each has one of its own */
 	struct columns *columns; /* NULL until queries want them */
 	struct {
 		uint8_t *bits; /* by row: RECORD_BIT and the bits below; 0: not listed */

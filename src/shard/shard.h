@@ -82,7 +82,8 @@ struct hub_env {
 	int64_t elapsed_us;
 	struct sas_mac *mac; /* of the calling thread */
 	const struct catalogue *catalogue;
-	uint64_t identities_left; /* how many more may be created (L-24) */
+	uint64_t identities_left;    /* how many more may be created (L-24) */
+	uint64_t message_bytes_left; /* of messages that may be given to sessions now */
 	bool can_write; /* false: the store takes no writes; only what op_writes denies comes */
 	struct buf *scratch; /* working memory, kept from call to call */
 	void *ctx;

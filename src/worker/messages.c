@@ -30,6 +30,28 @@ messages_fini(struct worker *w)
 	buf_fini(&w->messages.due);
 }
 
+/* ---- around an operation ---- */
+
+void
+messages_begin(struct worker *w)
+{
+	uint64_t flying = atomic_load(&w->fleet->message_bytes);
+
+	w->env.message_bytes_left = flying < MESSAGE_BYTES_MAX ? MESSAGE_BYTES_MAX - flying : 0;
+}
+
+void
+messages_end(struct worker *w, struct shard *sh)
+{
+	struct worker_messages *m = &w->messages;
+
+	if (!messages_held(sh))
+		return;
+	m->stuck = true;
+	if (m->look_us > w->env.elapsed_us + LOOK_US)
+		m->look_us = w->env.elapsed_us + LOOK_US;
+}
+
 /* ---- bodies, behind commits ---- */
 
 enum err
@@ -235,12 +257,6 @@ look_due(struct worker *w)
 }
 
 static void
-look_full(struct worker *w, struct shard *sh)
-{
-	w->messages.stuck = w->messages.stuck || messages_full(sh);
-}
-
-static void
 each_shard(struct worker *w, void (*looks)(struct worker *w, struct shard *sh))
 {
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
@@ -273,7 +289,6 @@ messages_turn(struct worker *w)
 	if (m->stuck) {
 		m->stuck = false;
 		each_shard(w, look_awaited);
-		each_shard(w, look_full);
 	}
 	m->look_us = w->env.elapsed_us + (quiet(w) ? DUE_US : LOOK_US);
 	erase(w, true);

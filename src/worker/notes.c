@@ -35,7 +35,9 @@ message_note(struct worker *w, const struct note *n)
 	w->value.n = 0;
 	if (message_fetch(w, n->body, &w->value) == ERR_OK) {
 		e.body = buf_view(&w->value);
+		e.size = n->size;
 		whole = note_new(&e, w->fleet->o.on_note);
+		whole->counted = &w->fleet->message_bytes;
 	}
 	return whole;
 }
@@ -66,7 +68,9 @@ note_goes(void *ctx, void *p, enum gate_end end)
 			post(w, whole);
 		else
 			close_unheard(w, n); /* it is out with this session: the next one gets it */
-		free(n);
+		if (whole != NULL)
+			n->counted = NULL; /* counted in there */
+		note_free(n);
 		return;
 	}
 	if (end == GATE_ON_DISK || n->kind == EFFECT_CLOSE || n->kind == EFFECT_CALL_DONE) {
@@ -120,6 +124,10 @@ notes_effect(void *ctx, const struct effect *e)
 		return;
 	}
 	n = note_new(e, w->fleet->o.on_note);
+	if (e->kind == EFFECT_MESSAGE) {
+		n->counted = &w->fleet->message_bytes;
+		atomic_fetch_add(n->counted, n->size);
+	}
 	if (e->kind < EFFECT_METHOD) {
 		gate_after(&w->gate, note_goes, n);
 		return;

@@ -78,6 +78,8 @@ struct reader {
 /* Bodies of messages that are wanted no more, until the next batch takes their deletions: what is lost of them with the process, or
  * over the bound, is erased when it is due. */
 #define ERASED_MAX 4096u
+/* Of messages on their way to sessions, in the fleet; those that would pass it wait for the next look. */
+#define MESSAGE_BYTES_MAX (32u << 20)
 
 /* What a worker does for messages to devices (messages.c). */
 struct worker_messages {
@@ -149,6 +151,8 @@ struct fleet {
 	struct worker *of_shard[SHARDS];
 	atomic_uint_least64_t log_ends[SHARDS]; /* of the log on disk: fleet_log_end */
 	atomic_uint_least64_t identities;
+	atomic_uint_least64_t
+	    message_bytes; /* of messages on their way to sessions, until their loops have them */
 	atomic_uint_least64_t feedback; /* shards that have some, a bit each: fleet_feedback */
 	atomic_uint ntour;              /* with a seat or without */
 	struct seats {
@@ -318,6 +322,9 @@ int64_t jobs_patience_us(const struct worker *w);
 /* messages.c: what is behind the commit of a message */
 void messages_init(struct worker *w);
 void messages_fini(struct worker *w);
+/* Before an operation: how much it may deliver. After it: what has been held back. */
+void messages_begin(struct worker *w);
+void messages_end(struct worker *w, struct shard *sh);
 void messages_turn(struct worker *w);
 int64_t messages_patience_us(const struct worker *w);
 after_commit feedback_told;
@@ -334,6 +341,7 @@ void fleet_poke(struct fleet *f);
 
 /* work.c */
 void work_home(struct work *w);
+void note_free(struct note *n);
 struct note *note_new(const struct effect *e, void (*on_note)(struct note *n));
 
 #endif

@@ -83,13 +83,21 @@ work_home(struct work *w)
 	loop_post(w->home, &w->msg);
 }
 
+void
+note_free(struct note *n)
+{
+	if (n->counted != NULL)
+		atomic_fetch_sub(n->counted, n->size);
+	free(n);
+}
+
 static void
 note_arrived(struct msg *m)
 {
 	struct note *n = container_of(m, struct note, msg);
 
 	n->on_note(n);
-	free(n);
+	note_free(n);
 }
 
 struct note *
@@ -108,6 +116,8 @@ note_new(const struct effect *e, void (*on_note)(struct note *n))
 	n->fault = e->fault;
 	n->paced = e->paced;
 	n->qos = e->qos;
+	n->size = e->size;
+	n->counted = NULL;
 	n->dup = e->dup;
 	n->name = (struct str){ n->bytes, e->name.n };
 	n->body = (struct str){ n->bytes + e->name.n, e->body.n };

@@ -86,9 +86,11 @@ worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct rep
 		break; /* the link is gone whatever the store says */
 	}
 	worker_identities_left(w);
+	messages_begin(w);
 	w->env.undo = gate_undo(&w->gate);
 	hub_apply(sh, op, &w->env, reply);
 	gate_settle(&w->gate);
+	messages_end(w, sh);
 	worker_identities_changed(w, (int64_t)shard_identities(sh) - before);
 }
 

@@ -110,7 +110,10 @@ struct note {
 	int32_t status;
 	enum fault_code fault;
 	bool paced;
-	uint8_t qos; /* EFFECT_MESSAGE; body is its record (message/message.h) */
+	/* EFFECT_MESSAGE; body is its record (message/message.h), size what it counts for until it has arrived: fleet.message_bytes */
+	uint32_t size;
+	atomic_uint_least64_t *counted;
+	uint8_t qos;
 	bool dup;
 	struct str name, body;           /* in bytes */
 	void (*on_note)(struct note *n); /* borrows n */

@@ -197,6 +197,7 @@ kit_init(struct kit *k)
 		.mac = sas_mac_new(),
 		.catalogue = &k->catalogue,
 		.identities_left = 1000000,
+		.message_bytes_left = 1 << 20,
 		.can_write = true,
 		.scratch = &k->scratch,
 		.ctx = k,

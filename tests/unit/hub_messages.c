@@ -445,6 +445,27 @@ messages__M15_wait_for_a_store_that_takes_no_writes(void **state)
 }
 
 static void
+messages__M11_what_would_pass_the_bound_of_all_waits(void **state)
+{
+	struct kit *k = *state;
+	uint64_t session_epoch;
+
+	kit_device(k, "d1");
+	send(k, "d1", "four", ACK_NONE);
+	send(k, "d1", "five5", ACK_NONE);
+	k->env.message_bytes_left =
+	    12; /* with its id and 2 bytes for that, one has 10, the other 12 */
+	session_epoch = kit_connect(k, "d1", 7, true);
+	kit_subscribe(k, "d1", session_epoch, "C");
+	assert_string_equal(kit_effects(k), "message 7 #1 q1");
+	assert_true(messages_held(k->sh));
+	assert_false(messages_held(k->sh));
+	look(k, "d1");
+	assert_string_equal(kit_effects(k), "message 7 #2 q1");
+	assert_false(messages_held(k->sh));
+}
+
+static void
 messages__M20_M25_a_body_that_no_queue_lists_is_erased_when_it_is_due(void **state)
 {
 	struct kit *k = *state;
@@ -524,6 +545,7 @@ main(void)
 		TEST(messages__M01_L64_50_are_the_most_and_the_dead_make_room),
 		TEST(messages__M24_a_purge_leaves_what_is_out),
 		TEST(messages__M15_wait_for_a_store_that_takes_no_writes),
+		TEST(messages__M11_what_would_pass_the_bound_of_all_waits),
 		TEST(messages__M20_M25_a_body_that_no_queue_lists_is_erased_when_it_is_due),
 		TEST(messages__M22_M23_feedback_is_bounded_locked_and_ends),
 	};

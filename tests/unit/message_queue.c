@@ -258,6 +258,31 @@ lock__M10_agrees_with_a_list(void **state)
 	free(list);
 }
 
+/* Beyond the bound each row may have one: nobody waits for what others do not acknowledge. */
+static void
+lock__M10_a_full_shard_leaves_one_to_each_row(void **state)
+{
+	const struct lock lock = { .number = 1, .session_epoch = 7 };
+	struct locks l = { 0 };
+	uint32_t row = 0;
+
+	(void)state;
+	while (l.n < LOCKS_MAX) {
+		struct lock next = lock;
+
+		next.number = l.n + 1;
+		assert_true(locks_room(&l, row));
+		locks_add(&l, row, &next);
+		row += !locks_room(&l, row);
+	}
+	assert_int_equal(row, LOCKS_MAX / MESSAGES_OUT_MAX);
+	assert_true(locks_room(&l, row));
+	locks_add(&l, row, &lock);
+	assert_false(locks_room(&l, row));
+	assert_true(locks_room(&l, row + 1));
+	locks_fini(&l);
+}
+
 int
 main(void)
 {
@@ -270,6 +295,7 @@ main(void)
 		cmocka_unit_test(queue__M12_M20_dies_of_time_and_of_deliveries),
 		cmocka_unit_test(lock__M13_tokens_are_guids_of_dotnet),
 		cmocka_unit_test(lock__M10_agrees_with_a_list),
+		cmocka_unit_test(lock__M10_a_full_shard_leaves_one_to_each_row),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
