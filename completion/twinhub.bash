@@ -48,7 +48,7 @@ _twinhub_options() {
 	'configuration resume') echo '--help --data --connection-string --ca --timeout --json --table' ;;
 	'configuration advance') echo '--help --data --connection-string --ca --timeout --json --table' ;;
 	'configuration rollback') echo '--help --data --connection-string --ca --timeout --json --table' ;;
-	'job create') echo '--help --data --connection-string --ca --timeout --json --table --payload --connect-timeout --tags --desired --file --condition --patch --method --response-timeout --start --max-time --rate --dry-run' ;;
+	'job create') echo '--help --data --connection-string --ca --timeout --json --table --payload --text --properties --message-id --correlation-id --content-type --ack --expires-in --connect-timeout --tags --desired --file --condition --patch --method --response-timeout --start --max-time --rate --dry-run' ;;
 	'job show') echo '--help --data --connection-string --ca --timeout --json --table --watch' ;;
 	'job list') echo '--help --data --connection-string --ca --timeout --json --table --csv --status --page-size --type' ;;
 	'job cancel') echo '--help --data --connection-string --ca --timeout --json --table' ;;
@@ -289,6 +289,13 @@ _twinhub_value() {
 	'job create --ca') echo -f ;;
 	'job create --timeout')  ;;
 	'job create --payload')  ;;
+	'job create --text')  ;;
+	'job create --properties')  ;;
+	'job create --message-id')  ;;
+	'job create --correlation-id')  ;;
+	'job create --content-type')  ;;
+	'job create --ack') echo -W 'none positive negative full' ;;
+	'job create --expires-in')  ;;
 	'job create --connect-timeout')  ;;
 	'job create --tags')  ;;
 	'job create --desired')  ;;
@@ -311,7 +318,7 @@ _twinhub_value() {
 	'job list --timeout')  ;;
 	'job list --status') echo -W 'queued scheduled running completed failed cancelled canceled enqueued unknown' ;;
 	'job list --page-size')  ;;
-	'job list --type') echo -W 'twin-update method scheduleUpdateTwin scheduleDeviceMethod' ;;
+	'job list --type') echo -W 'twin-update method message scheduleUpdateTwin scheduleDeviceMethod scheduleDeviceMessage' ;;
 	'job cancel --data') echo -d ;;
 	'job cancel --connection-string')  ;;
 	'job cancel --ca') echo -f ;;

@@ -242,16 +242,18 @@ static const struct command commands[] = {
 		.example = "  twinhub configuration rollback firmware-2 " DATA,
 	}, {
 		.name = "job create", .operands = "TYPE ID", .least = 2, .most = 2, .run = cli_job_create,
-		.options = HUB | JOB | OPT(DRY_RUN),
-		.summary = "change many twins, or call a method of many devices: TYPE is twin-update or method",
+		.options = HUB | JOB | OPT(DRY_RUN) | OPT(TEXT) | OPT(PROPERTIES) | OPT(MESSAGE_ID) | OPT(CORRELATION_ID) | OPT(CONTENT_TYPE) | OPT(ACK) | OPT(EXPIRES_IN),
+		.summary = "change many twins, call a method of many devices, or send them a message: TYPE is twin-update, method or message",
 		.note = "A job is on the devices that match when it starts; --condition is what stands behind WHERE, * for all devices, "
 			"or FROM devices.modules WHERE ... for modules. A job's id cannot be used again for 30 days after its end.\n"
 			"twin-update: --patch, --file, or --tags and --desired, merged into each twin, whether the device is connected "
 			"or not.\n"
 			"method: --method with --payload or --file; a device that is not connected fails after --connect-timeout.\n"
+			"message: --text or --file (of any bytes), --properties and the rest as for message send; it waits in each device's queue.\n"
 			"--dry-run: how many devices match now, the first 1,000 of them, and for ten what their twins would be like.",
 		.example = "  twinhub job create twin-update winter-1 --condition \"tags.floor = 3\" --desired '{\"mode\":\"winter\"}' " DATA "\n"
-			"  twinhub job create method reboot-1 --condition '*' --method reboot --payload '{\"delay\":5}' --start +3600 --rate 50 " DATA,
+			"  twinhub job create method reboot-1 --condition '*' --method reboot --payload '{\"delay\":5}' --start +3600 --rate 50 " DATA "\n"
+			"  twinhub job create message notice-1 --condition \"tags.floor = 3\" --text 'closed on Friday' --ack full " DATA,
 	}, {
 		.name = "job show", .operands = "ID", .least = 1, .most = 1, .run = cli_job_show,
 		.options = HUB | OPT(WATCH),

@@ -12,8 +12,8 @@ static const char *const option_result_statuses[] = { "pending", "scheduled", "r
 	"completed", "failed", "canceled", NULL };
 static const char *const option_states[] = { "targeted", "reached", "applied", "notReached",
 	"notApplied", NULL };
-static const char *const option_job_types[] = { "twin-update", "method", "scheduleUpdateTwin",
-	"scheduleDeviceMethod", NULL };
+static const char *const option_job_types[] = { "twin-update", "method", "message",
+	"scheduleUpdateTwin", "scheduleDeviceMethod", "scheduleDeviceMessage", NULL };
 static const char *const option_modes[] = { "createOrUpdate", "create", "update",
 	"updateIfMatchETag", "createOrUpdateIfMatchETag", "delete", "deleteIfMatchETag",
 	"updateTwin", "updateTwinIfMatchETag", NULL };

@@ -27,8 +27,11 @@ static const struct {
 	{ "twin-update", "scheduleUpdateTwin", OPT(PATCH) | OPT(TAGS) | OPT(DESIRED) },
 	{ "method", "scheduleDeviceMethod",
 	    OPT(METHOD) | OPT(PAYLOAD) | OPT(RESPONSE_TIMEOUT) | OPT(CONNECT_TIMEOUT) },
+	{ "message", "scheduleDeviceMessage",
+	    OPT(TEXT) | OPT(PROPERTIES) | OPT(MESSAGE_ID) | OPT(CORRELATION_ID) |
+	        OPT(CONTENT_TYPE) | OPT(ACK) | OPT(EXPIRES_IN) },
 };
-enum { TWIN_UPDATE, METHOD, TYPES };
+enum { TWIN_UPDATE, METHOD, MESSAGE, TYPES };
 
 /* TYPES, said: it is none. */
 static unsigned
@@ -37,7 +40,7 @@ type_of(const char *text)
 	for (unsigned i = 0; i < TYPES; i++)
 		if (strcmp(text, types[i].name) == 0 || strcmp(text, types[i].wire) == 0)
 			return i;
-	cli_fail(EXIT_USAGE, "'%s' is no type of job: twin-update or method", text);
+	cli_fail(EXIT_USAGE, "'%s' is no type of job: twin-update, method or message", text);
 	return TYPES;
 }
 
@@ -46,8 +49,10 @@ type_of(const char *text)
 static int
 options_fit(const struct args *a, unsigned type)
 {
-	option_set strange = types[1 - type].options;
+	option_set strange = 0;
 
+	for (unsigned i = 0; i < TYPES; i++)
+		strange |= i != type ? types[i].options : 0;
 	for (int o = 0; o < OPTION_COUNT; o++)
 		if ((strange >> o & 1) && a->option[o] != NULL)
 			return cli_fail(EXIT_USAGE, "--%s does not belong to a job of type %s",
@@ -137,6 +142,67 @@ put_method(struct out *o, const struct args *a)
 }
 
 static int
+put_properties(struct out *o, const char *json)
+{
+	struct buf doc = { 0 };
+	int code = json_take(str_of(json), "--properties", &doc);
+
+	if (code == EXIT_DONE)
+		out_doc(out_key(o, "properties"), doc_of(buf_view(&doc)));
+	buf_fini(&doc);
+	return code;
+}
+
+/* Of any bytes. */
+static int
+put_body(struct out *o, const char *file)
+{
+	struct buf bytes = { 0 }, text = { 0 };
+	int code = bytes_take_file(file, &bytes);
+
+	if (code == EXIT_DONE) {
+		base64_encode(&text, bytes.p, bytes.n);
+		out_str(out_key(o, "body"), buf_view(&text));
+		out_bool(out_key(o, "base64Encoded"), true);
+	}
+	buf_fini(&bytes);
+	buf_fini(&text);
+	return code;
+}
+
+static int
+put_message(struct out *o, const struct args *a)
+{
+	static const struct {
+		enum option option;
+		const char *member;
+	} texts[] = { { OPT_TEXT, "body" }, { OPT_MESSAGE_ID, "messageId" },
+		{ OPT_CORRELATION_ID, "correlationId" }, { OPT_CONTENT_TYPE, "contentType" } };
+	int code = EXIT_DONE;
+
+	if (a->option[OPT_TEXT] != NULL && a->option[OPT_FILE] != NULL)
+		return cli_fail(EXIT_USAGE, "--text and --file are both given");
+	out_open(out_key(o, "cloudToDeviceMessage"));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && code == EXIT_DONE; i++) {
+		struct str text = str_of(a->option[texts[i].option]);
+
+		if (!utf8_valid(text))
+			code =
+			    cli_fail(EXIT_USAGE, "--%s is not UTF-8", option_name(texts[i].option));
+		else if (text.p != NULL)
+			out_str(out_key(o, texts[i].member), text);
+	}
+	out_str(out_key(o, "ack"), str_of(option_word(a, OPT_ACK)));
+	put_number(o, "timeToLiveInSeconds", a, OPT_EXPIRES_IN);
+	if (code == EXIT_DONE && a->option[OPT_PROPERTIES] != NULL)
+		code = put_properties(o, a->option[OPT_PROPERTIES]);
+	if (code == EXIT_DONE && a->option[OPT_FILE] != NULL)
+		code = put_body(o, a->option[OPT_FILE]);
+	out_close(o);
+	return code;
+}
+
+static int
 put_start(struct out *o, const struct args *a)
 {
 	const char *start = a->option[OPT_START];
@@ -168,7 +234,9 @@ job_document(struct buf *json, const struct args *a, unsigned type)
 	out_str_or_null(out_key(&o, "jobId"), str_of(a->operand[1]));
 	out_str_or_null(out_key(&o, "type"), str_of(types[type].wire));
 	out_str_or_null(out_key(&o, "queryCondition"), str_of(a->option[OPT_CONDITION]));
-	code = type == METHOD ? put_method(&o, a) : put_twin(&o, a);
+	code = type == METHOD ? put_method(&o, a)
+	    : type == MESSAGE ? put_message(&o, a)
+	                      : put_twin(&o, a);
 	if (code == EXIT_DONE)
 		code = put_start(&o, a);
 	put_number(&o, "maxExecutionTimeInSeconds", a, OPT_MAX_TIME);

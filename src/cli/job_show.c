@@ -79,7 +79,8 @@ static void
 job_view(struct view *v, struct doc job)
 {
 	struct doc twin = doc_getc(job, "updateTwin"),
-	           method = doc_getc(job, "cloudToDeviceMethod");
+	           method = doc_getc(job, "cloudToDeviceMethod"),
+	           message = doc_getc(job, "cloudToDeviceMessage");
 
 	view_line(v, "id", doc_getc(job, "jobId"));
 	view_line(v, "type", doc_getc(job, "type"));
@@ -97,6 +98,8 @@ job_view(struct view *v, struct doc job)
 		view_block(v, "change", twin);
 	if (doc_defined(method))
 		view_block(v, "method", method);
+	if (doc_defined(message))
+		view_block(v, "sends", message);
 }
 
 void

@@ -159,8 +159,8 @@ missing_of(struct shard *sh, const struct op *op, struct buf *key)
 	if (op->kind == OP_DISCONNECT && op->payload.n == 0)
 		needs = 0;
 	needs |= change_needs(sh, op->kind);
-	if (rule->queue && r->nmessage != 0)
-		needs |= RECORD_BIT(RECORD_QUEUE) | IDENTITY;
+	if (rule->queue)
+		needs |= message_needs(r);
 	if (rule->writes && needs & (WANTED | REPORTED))
 		needs |= row_version_needs(r);
 	missing = shard_row_missing(sh, row_number(sh, r), needs, key);

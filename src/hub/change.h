@@ -92,6 +92,18 @@ void desired_notify(
     const struct row *r, struct doc members, uint32_t version, const struct hub_env *env);
 op_fn on_twin_read;
 
+/* ---- messages to devices ---- */
+
+/* Records of a row that a message to it needs in memory. */
+static inline unsigned
+message_needs(const struct row *r)
+{
+	return r->nmessage != 0 ? RECORD_BIT(RECORD_QUEUE) | RECORD_BIT(RECORD_IDENTITY) : 0;
+}
+/* As OP_MESSAGE_SEND; on an error the fault says why, and nothing has changed. */
+enum err message_send(struct shard *sh, struct row *r, const struct op *op,
+    const struct hub_env *env, struct fault *f);
+
 /* ---- identities ---- */
 
 /* What a PUT asks for. What is generated lives here until the record is written. */

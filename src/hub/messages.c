@@ -277,9 +277,9 @@ queue_append(struct shard *sh, struct queue *q, const struct message *m, const s
 	body_write(sh, m, number, env);
 }
 
-void
-on_message_send(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
-    struct reply *reply)
+enum err
+message_send(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct fault *f)
 {
 	struct message m = { .enqueued_us = env->now_us,
 		.expiry_us = expiry_of(op, env),
@@ -289,15 +289,25 @@ on_message_send(struct shard *sh, struct row *r, const struct op *op, const stru
 		.properties = { op->payload.p, op->message.bag_bytes },
 		.payload = str_sub(op->payload, op->message.bag_bytes) };
 	struct queue q;
+	enum err e;
 
 	locks_look(sh, r, env);
 	queue_read(r, &q);
-	if (check_send(op, &m, q.n - queue_dead(sh, r, &q, env->now_us), &reply->fault) != ERR_OK)
-		return;
+	e = check_send(op, &m, q.n - queue_dead(sh, r, &q, env->now_us), f);
+	if (e != ERR_OK)
+		return e;
 	queue_bury(sh, r, &q, env);
 	queue_append(sh, &q, &m, env);
 	queue_write(sh, r, &q, env);
 	messages_look(sh, r, env);
+	return ERR_OK;
+}
+
+void
+on_message_send(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	(void)message_send(sh, r, op, env, &reply->fault);
 }
 
 /* ---- receiving ---- */

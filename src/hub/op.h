@@ -137,6 +137,13 @@ struct op_message {
 	uint8_t shard;   /* OP_FEEDBACK_* */
 };
 
+/*
+ * What a body says of a message (service-rest.md 15, jobs-and-configurations.md 15): its properties and then its body are appended to payload,
+ * m has ack and bag_bytes. life_s: how long it may wait; 0: it does not say. ERR_ARG, ERR_SIZE: f says what is wrong.
+ */
+enum err message_ask_take(
+    struct doc body, struct op_message *m, uint32_t *life_s, struct buf *payload, struct fault *f);
+
 /* ---- of a rollout (config/rollout.h) ---- */
 
 enum rollout_action {

@@ -136,21 +136,41 @@ check_method(struct doc method, struct fault *f)
 }
 
 static enum err
+check_message(struct doc message, struct fault *f)
+{
+	struct buf payload = { 0 };
+	struct op_message m = { 0 };
+	struct fault why;
+	uint32_t life_s;
+	enum err e = ERR_OK;
+
+	if (doc_kind(message) != DOC_OBJECT)
+		return fault_set(f, F_ArgumentInvalid, "cloudToDeviceMessage is not an object");
+	if (message_ask_take(message, &m, &life_s, &payload, &why) != ERR_OK)
+		e = fault_set(
+		    f, F_ArgumentInvalid, "cloudToDeviceMessage: %s", why.text); /* J-06 */
+	buf_fini(&payload);
+	return e;
+}
+
+static enum err
 check_work(struct doc body, struct fault *f)
 {
-	struct doc type = doc_getc(body, "type"), twin = doc_getc(body, "updateTwin"),
-	           method = doc_getc(body, "cloudToDeviceMethod");
-	struct str name = doc_kind(type) == DOC_STRING ? doc_str(type) : STR_NONE;
-	bool is_twin = str_ieq(name, str_of(job_type_name(JOB_TWIN)));
+	static enum err (*const check[JOB_TYPES])(struct doc work, struct fault * f) = {
+		[JOB_TWIN] = check_twin, [JOB_METHOD] = check_method, [JOB_MESSAGE] = check_message
+	};
+	struct doc type = doc_getc(body, "type");
+	enum job_type t = job_type_find(doc_kind(type) == DOC_STRING ? doc_str(type) : STR_NONE);
 
-	if (!is_twin && !str_ieq(name, str_of(job_type_name(JOB_METHOD))))
-		return fault_set(f, F_ArgumentInvalid, "type is neither %s nor %s",
-		    job_type_name(JOB_TWIN), job_type_name(JOB_METHOD));
-	if (given(is_twin ? method : twin))
-		return fault_set(f, F_ArgumentInvalid, "%s does not belong to a job of type %s",
-		    is_twin ? "cloudToDeviceMethod" : "updateTwin",
-		    job_type_name(is_twin ? JOB_TWIN : JOB_METHOD));
-	return is_twin ? check_twin(twin, f) : check_method(method, f);
+	if (t == JOB_TYPES)
+		return fault_set(f, F_ArgumentInvalid, "type is none of %s, %s, %s",
+		    job_type_name(JOB_TWIN), job_type_name(JOB_METHOD), job_type_name(JOB_MESSAGE));
+	for (unsigned i = 0; i < JOB_TYPES; i++)
+		if (i != t && given(doc_get(body, str_of(job_type_member((enum job_type)i)))))
+			return fault_set(f, F_ArgumentInvalid,
+			    "%s does not belong to a job of type %s",
+			    job_type_member((enum job_type)i), job_type_name(t));
+	return check[t](doc_get(body, str_of(job_type_member(t))), f);
 }
 
 enum err

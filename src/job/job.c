@@ -12,10 +12,34 @@
 
 #define FORMAT 1
 
+static const struct {
+	const char *name, *member;
+} types[JOB_TYPES] = {
+	[JOB_TWIN] = { "scheduleUpdateTwin", "updateTwin" },
+	[JOB_METHOD] = { "scheduleDeviceMethod", "cloudToDeviceMethod" },
+	[JOB_MESSAGE] = { "scheduleDeviceMessage", "cloudToDeviceMessage" },
+};
+
 const char *
 job_type_name(enum job_type t)
 {
-	return t == JOB_TWIN ? "scheduleUpdateTwin" : "scheduleDeviceMethod";
+	return types[t].name;
+}
+
+const char *
+job_type_member(enum job_type t)
+{
+	return types[t].member;
+}
+
+enum job_type
+job_type_find(struct str name)
+{
+	unsigned t = 0;
+
+	while (t < JOB_TYPES && !str_ieq(name, str_of(types[t].name)))
+		t++;
+	return (enum job_type)t;
 }
 
 const char *
@@ -76,33 +100,59 @@ text_of(struct doc d)
 	return doc_kind(d) == DOC_STRING ? doc_str(d) : STR_NONE;
 }
 
-/* What the body says of the work itself, checked when it came. */
 static enum err
-take_work(struct job *j)
+take_twin(struct job *j, struct doc work)
 {
-	struct method_ask ask;
-	struct buf payload = { 0 };
-	struct str condition = text_of(doc_getc(j->body, "queryCondition"));
-	enum err e = ERR_OK;
+	j->patch = work;
+	return doc_kind(j->patch) == DOC_OBJECT ? ERR_OK : ERR_CORRUPT;
+}
 
-	if (query_parse_condition(condition, &j->target, NULL) != ERR_OK)
-		return ERR_CORRUPT;
-	j->type = str_ieq(text_of(doc_getc(j->body, "type")), str_of(job_type_name(JOB_TWIN)))
-	    ? JOB_TWIN
-	    : JOB_METHOD;
-	if (j->type == JOB_TWIN) {
-		j->patch = doc_getc(j->body, "updateTwin");
-		return doc_kind(j->patch) == DOC_OBJECT ? ERR_OK : ERR_CORRUPT;
-	}
-	if (method_ask_take(doc_getc(j->body, "cloudToDeviceMethod"), &ask, &payload, NULL) !=
-	    ERR_OK)
-		e = ERR_CORRUPT;
+static enum err
+take_method(struct job *j, struct doc work)
+{
+	struct buf payload = { 0 };
+	struct method_ask ask;
+	enum err e = method_ask_take(work, &ask, &payload, NULL);
+
 	j->method = ask.name;
 	j->payload = arena_str(&j->arena, buf_view(&payload));
 	j->response_s = ask.response_s;
 	j->connect_s = ask.connect_s;
 	buf_fini(&payload);
-	return e;
+	return e == ERR_OK ? ERR_OK : ERR_CORRUPT;
+}
+
+static enum err
+take_message(struct job *j, struct doc work)
+{
+	struct buf payload = { 0 };
+	struct op_message m = { 0 };
+	enum err e = message_ask_take(work, &m, &j->message.life_s, &payload, NULL);
+
+	j->payload = arena_str(&j->arena, buf_view(&payload));
+	j->message.ack = (uint8_t)m.ack;
+	j->message.bag_bytes = m.bag_bytes;
+	j->message.named =
+	    message_property_find((struct str){ j->payload.p, m.bag_bytes }, BAG_MESSAGE_ID).n > 0;
+	buf_fini(&payload);
+	return e == ERR_OK ? ERR_OK : ERR_CORRUPT;
+}
+
+/* What the body says of the work itself, checked when it came. */
+static enum err
+take_work(struct job *j)
+{
+	static enum err (*const take[JOB_TYPES])(struct job * j, struct doc work) = {
+		[JOB_TWIN] = take_twin, [JOB_METHOD] = take_method, [JOB_MESSAGE] = take_message
+	};
+	struct str condition = text_of(doc_getc(j->body, "queryCondition"));
+
+	if (query_parse_condition(condition, &j->target, NULL) != ERR_OK)
+		return ERR_CORRUPT;
+	j->type = job_type_find(text_of(doc_getc(j->body, "type")));
+	if (j->type == JOB_TYPES)
+		return ERR_CORRUPT;
+	return take[j->type](j, doc_get(j->body, str_of(job_type_member(j->type))));
 }
 
 static enum err

@@ -38,7 +38,7 @@
 #define JOB_HISTORY_US     (INT64_C(30) * 86400 * 1000000) /* J-17 */
 #define JOB_SECONDS        3600 /* maxExecutionTimeInSeconds, if none is given */
 
-enum job_type { JOB_TWIN, JOB_METHOD, JOB_TYPES };
+enum job_type { JOB_TWIN, JOB_METHOD, JOB_MESSAGE, JOB_TYPES };
 enum job_status {
 	JOB_QUEUED,
 	JOB_SCHEDULED,
@@ -49,6 +49,10 @@ enum job_status {
 	JOB_STATUSES
 };
 const char *job_type_name(enum job_type t);
+/* The member of a job that says what is to be done. */
+const char *job_type_member(enum job_type t);
+/* By its name, without case; JOB_TYPES: there is none. */
+enum job_type job_type_find(struct str name);
 const char *job_status_name(enum job_status s);
 
 /* Why devices that have not had their turn shall not have it any more. */
@@ -79,10 +83,16 @@ struct job {
 	int64_t max_s;
 	uint32_t rate; /* devices a second; 0: no limit of its own */
 	struct query *target;
-	struct doc body;    /* what was sent, without repeated members */
-	struct doc patch;   /* JOB_TWIN: the twin document */
-	struct str method;  /* JOB_METHOD */
-	struct str payload; /* JOB_METHOD: the JSON text for the device */
+	struct doc body;   /* what was sent, without repeated members */
+	struct doc patch;  /* JOB_TWIN: the twin document */
+	struct str method; /* JOB_METHOD */
+	/* JOB_METHOD: the JSON text for the device; JOB_MESSAGE: as OP_MESSAGE_SEND has it */
+	struct str payload;
+	struct job_message {
+		uint8_t ack; /* enum message_ack */
+		uint32_t bag_bytes, life_s;
+		bool named; /* it has a message id; else each gets one of its own */
+	} message;
 	uint16_t response_s, connect_s;
 	struct str record;
 	struct arena arena;

@@ -87,6 +87,13 @@ put_method(const void *row, const char *name, struct out *o)
 }
 
 static void
+put_message(const void *row, const char *name, struct out *o)
+{
+	if (job_of(row)->type == JOB_MESSAGE)
+		out_doc(out_key(o, name), doc_getc(job_of(row)->body, "cloudToDeviceMessage"));
+}
+
+static void
 put_status(const void *row, const char *name, struct out *o)
 {
 	out_cstr(out_key(o, name), job_status_name(job_of(row)->state.status));
@@ -124,6 +131,7 @@ static const struct query_member job_members[] = {
 	{ "type", QUERY_ROOT_TYPE, put_type, 0 },
 	{ "updateTwin", QUERY_ROOT_NONE, put_patch, 0 },
 	{ "cloudToDeviceMethod", QUERY_ROOT_NONE, put_method, 0 },
+	{ "cloudToDeviceMessage", QUERY_ROOT_NONE, put_message, 0 },
 	{ "status", QUERY_ROOT_STATUS, put_status, 0 },
 	{ "failureReason", QUERY_ROOT_FAILURE_REASON, put_failure, 0 },
 	{ "deviceJobStatistics", QUERY_ROOT_NONE, put_counts, 0 },

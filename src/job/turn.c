@@ -29,6 +29,8 @@ part_row(struct shard *sh, const struct job *j, unsigned *records)
 	if (j->type == JOB_TWIN)
 		*records = RECORD_BIT(RECORD_WANTED) | change_needs(sh, OP_TWIN_PATCH) |
 		    row_version_needs(row_at(sh, w->heap[0]));
+	else if (j->type == JOB_MESSAGE)
+		*records = message_needs(row_at(sh, w->heap[0]));
 	return w->heap[0];
 }
 
@@ -50,6 +52,47 @@ patch_twin(struct shard *sh, struct row *r, const struct job *j, const struct hu
 		change_end(sh, &op, env, NULL);
 	}
 	twin_next_fini(&next);
+	return e;
+}
+
+/* With a message id of its own, unless all shall have the same (M-22 names it by that). */
+static enum err
+put_message_id(struct buf *payload, const struct hub_env *env, struct fault *f)
+{
+	unsigned char random[LOCK_TOKEN];
+	char id[LOCK_TOKEN_TEXT];
+	struct message_property p = { .key = BAG_MESSAGE_ID };
+	size_t size = 0;
+	unsigned n = 0;
+
+	env->random(env->ctx, random, sizeof(random));
+	lock_token_write(id, random);
+	p.value = str_of(id);
+	return message_put_property(payload, &p, &size, &n, f);
+}
+
+static enum err
+send_message(struct shard *sh, struct row *r, const struct job *j, const struct hub_env *env,
+    struct fault *f)
+{
+	struct op op = { .kind = OP_MESSAGE_SEND,
+		.actor = ACTOR_JOB,
+		.actor_name = j->id,
+		.device = row_device(r),
+		.module = row_module(r),
+		.message = {
+		    .ack = (enum message_ack)j->message.ack, .bag_bytes = j->message.bag_bytes } };
+	struct buf payload = { 0 };
+	enum err e = j->message.named ? ERR_OK : put_message_id(&payload, env, f);
+
+	op.message.bag_bytes += (uint32_t)payload.n;
+	if (j->message.life_s != 0)
+		op.message.expiry_us = env->now_us + j->message.life_s * INT64_C(1000000);
+	buf_str(&payload, j->payload);
+	op.payload = buf_view(&payload);
+	if (e == ERR_OK)
+		e = message_send(sh, r, &op, env, f);
+	buf_fini(&payload);
 	return e;
 }
 
@@ -100,7 +143,8 @@ part_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_
 	if (j->type == JOB_METHOD)
 		return begin_call(sh, p, r, j, env);
 	e = damaged ? fault_set(&f, F_StoredDamaged, "a stored record of the device is damaged")
-	            : patch_twin(sh, r, j, env, &f);
+	    : j->type == JOB_MESSAGE ? send_message(sh, r, j, env, &f)
+	                             : patch_twin(sh, r, j, env, &f);
 	if (e == ERR_OK)
 		w->now.succeeded++;
 	else

@@ -165,8 +165,11 @@ job_slice(struct worker *w, struct job *j)
 	pt->rest_us = 0;
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
 		pt->task.bookmark.shard = s;
-		if (worker_step(w, &pt->task, w->shards[s]) == STEP_OVER &&
-		    pt->task.waits != WAIT_EVENT)
+		enum step step = worker_step(w, &pt->task, w->shards[s]);
+
+		notes_behind_reply(w); /* messages to sessions */
+		messages_end(w, w->shards[s]);
+		if (step == STEP_OVER && pt->task.waits != WAIT_EVENT)
 			return true;
 		if (pt->rest_us != 0)
 			w->jobs.rest_us = pt->rest_us;
@@ -274,6 +277,7 @@ jobs_turn(struct worker *w)
 	if (!w->jobs.busy || clock_mono_us() < w->jobs.rest_us)
 		return;
 	worker_slice_writes(w, ROUND_JOBS);
+	messages_begin(w);
 	slice_of_jobs(w);
 }
 

@@ -127,6 +127,7 @@ notes_effect(void *ctx, const struct effect *e)
 	if (e->kind == EFFECT_MESSAGE) {
 		n->counted = &w->fleet->message_bytes;
 		atomic_fetch_add(n->counted, n->size);
+		messages_begin(w);
 	}
 	if (e->kind < EFFECT_METHOD) {
 		gate_after(&w->gate, note_goes, n);

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { sasToken, startHub, stopAll, tempDir } from '../lib/hub.mjs';
+import { sasToken, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
 
 let hub;
 const dir = tempDir('messages');
@@ -52,4 +52,20 @@ test('message: what is wrong is told, and nothing is sent', async () => {
 		[['d1', '--ack', 'some'], 2, /--ack some/], [['d1', '--expires-in', '172801'], 2, /--expires-in/], [['d1', '--file', path.join(dir, 'nothing')], 4, /no such file/], [['nobody', '--text', 'x'], 4, /DeviceNotFound/], [['d1', '--text', 'y'.repeat(66000)], 1, /MessageTooLarge/]])
 		assert.match(await cli(['message', 'send', ...words], { code }), text);
 	assert.match(await cli(['message', 'purge', 'nobody'], { code: 4 }), /DeviceNotFound/);
+});
+
+test('job create message: text, bytes and terms, for many devices; what does not belong to it is refused', async () => {
+	for (const id of ['j1', 'j2']) {
+		await hub.createDevice(id);
+		await hub.rest('PATCH', `/twins/${id}`, { body: { tags: { floor: 3 } } });
+	}
+	const made = await json(['job', 'create', 'message', 'notice-1', '--condition', 'tags.floor = 3', '--text', 'closed', '--properties', '{"a":"b"}', '--ack', 'full', '--expires-in', '600', '--message-id', 'n']);
+	assert.deepEqual(made.cloudToDeviceMessage, { body: 'closed', messageId: 'n', ack: 'full', timeToLiveInSeconds: 600, properties: { a: 'b' } });
+	await until(async () => (await json(['job', 'show', 'notice-1'])).status === 'completed', 'the job has ended');
+	for (const id of ['j1', 'j2']) assert.equal((await hub.rest('GET', `/twins/${id}`)).body.cloudToDeviceMessageCount, 1);
+	assert.deepEqual((await json(['job', 'list', '--type', 'message'])).map((j) => j.jobId), ['notice-1']);
+	assert.match(await cli(['job', 'show', 'notice-1', '--table']), /^sends +\{\n +"body": "closed"/m);
+	assert.deepEqual((await json(['job', 'create', 'message', 'bytes', '--condition', "deviceId = 'none'", '--file', path.join(dir, 'body')])).cloudToDeviceMessage, { ack: 'none', body: 'AAH/Cg0=', base64Encoded: true });
+	assert.match(await cli(['job', 'create', 'message', 'x', '--condition', '*', '--method', 'm'], { code: 2 }), /--method does not belong to a job of type message/);
+	assert.match(await cli(['job', 'create', 'method', 'x', '--condition', '*', '--method', 'm', '--text', 'a'], { code: 2 }), /--text does not belong to a job of type method/);
 });

@@ -39,8 +39,9 @@ check__J04_J05_J06_J08_what_is_wrong_is_refused_and_named(void **state)
 		{ "j", TWIN("'jobId':'k'," TAGS),
 		    "jobId in the body is not the one of the path, j" },
 		{ "j", "{'queryCondition':'*'," TAGS "}",
-		    "type is neither scheduleUpdateTwin nor scheduleDeviceMethod" },
-		{ "j", "{'type':'export','queryCondition':'*'," TAGS "}", "type is neither" },
+		    "type is none of scheduleUpdateTwin, scheduleDeviceMethod, "
+		    "scheduleDeviceMessage" },
+		{ "j", "{'type':'export','queryCondition':'*'," TAGS "}", "type is none of" },
 		{ "j", TWIN(TAGS ",'cloudToDeviceMethod':{'methodName':'m'}"),
 		    "cloudToDeviceMethod does not belong to a job of type scheduleUpdateTwin" },
 		{ "j", TWIN("'updateTwin':1"), "updateTwin is not an object" },
