@@ -156,7 +156,9 @@ identity_make(struct shard *sh, struct str device, struct str module, struct ide
 		q->id.scope = make_scope(device, q->id.generation, q->scope);
 	if (q->id.auth == AUTH_SAS && q->id.keys[0].n == 0)
 		identity_request_make_keys(q, 3, env);
+	/* whatever the store has still of a namesake */
 	row_set_cached(sh, r, RECORD_SESSION, &blob_none);
+	row_set_cached(sh, r, RECORD_QUEUE, &blob_none);
 	q->id.row = row_number(sh, r);
 	if (q->id.etag == 0)
 		make_etag(&q->id, env);

@@ -10,6 +10,9 @@
 #ifndef HUB_HISTORY_H
 #define HUB_HISTORY_H
 
+#include "hub/messages.h"
+
+#define KIT_FEATURES &message_feature
 #include "hub_kit.h"
 
 #define DEVICES 6
@@ -24,6 +27,7 @@ struct model_device {
 	bool live, clean, live_d; /* a link; its session has that filter */
 	uint64_t session_epoch;
 	uint32_t slot;
+	unsigned nmessage; /* in its queue */
 };
 
 struct model {
@@ -377,6 +381,68 @@ step_telemetry(struct lane *l, unsigned i, struct model_device *d)
 		assert_int_equal(kit_run(&l->k, &op), F_NONE);
 }
 
+static UNUSED unsigned
+queued(const struct lane *l, unsigned i)
+{
+	const struct row *r = row_find(l->k.sh, str_of(device_name(l, i)), STR_NONE);
+
+	return r != NULL ? r->nmessage : 0;
+}
+
+static UNUSED void
+step_send(struct lane *l, unsigned i, struct model_device *d)
+{
+	struct op op = kit_op(OP_MESSAGE_SEND, device_name(l, i));
+	enum fault_code code;
+
+	op.payload = STR("turn on");
+	op.message.ack = rnd_below(&l->rnd, 2) == 0 ? ACK_FULL : ACK_NONE;
+	code = kit_run(&l->k, &op);
+	assert_int_equal(code,
+	    !d->exists                       ? F_DeviceNotFound
+	        : d->nmessage < MESSAGES_MAX ? F_NONE
+	                                     : F_DeviceMaximumQueueDepthExceeded);
+	d->nmessage += code == F_NONE;
+}
+
+/* Taken, and then completed, rejected, given back, or kept for a minute. */
+static UNUSED void
+step_take(struct lane *l, unsigned i, struct model_device *d)
+{
+	struct op op = kit_op(OP_MESSAGE_RECEIVE, device_name(l, i));
+	uint32_t what = rnd_below(&l->rnd, 4);
+
+	if (!d->exists || d->disabled || kit_run(&l->k, &op) != F_NONE ||
+	    l->k.reply.message.number == 0) {
+		d->nmessage = queued(l, i); /* what was delivered too often has gone */
+		return;
+	}
+	lane_settle(l);
+	op.kind = OP_MESSAGE_SETTLE;
+	op.message.outcome = (enum message_outcome)(what % 3);
+	assert_true(lock_token_parse(str_of(l->k.reply.etag), op.message.token));
+	d->nmessage = queued(l, i);
+	if (what == 3)
+		return;
+	assert_int_equal(kit_run(&l->k, &op), F_NONE);
+	if (op.message.outcome != MESSAGE_ABANDON)
+		assert_int_equal(queued(l, i), d->nmessage - 1);
+	d->nmessage = queued(l, i);
+}
+
+static UNUSED void
+step_purge(struct lane *l, unsigned i, struct model_device *d)
+{
+	struct op op = kit_op(OP_MESSAGES_PURGE, device_name(l, i));
+	unsigned before = d->nmessage;
+
+	if (!d->exists)
+		return;
+	assert_int_equal(kit_run(&l->k, &op), F_NONE);
+	d->nmessage = queued(l, i);
+	assert_true(l->k.reply.version <= before - d->nmessage);
+}
+
 /* One random operation, its answer checked; only one that a shard without a writing store is given, if it must not. */
 static UNUSED void
 lane_step(struct lane *l)
@@ -388,8 +454,9 @@ lane_step(struct lane *l)
 		bool writes;
 	} steps[] = { { step_put, 3, true }, { step_delete, 1, true }, { step_write, 5, true },
 		{ step_report, 6, true }, { step_connect, 4, false }, { step_subscribe, 2, true },
-		{ step_disconnect, 1, false }, { step_telemetry, 1, true } };
-	unsigned i = rnd_below(&l->rnd, DEVICES), at = rnd_below(&l->rnd, 23), s = 0;
+		{ step_disconnect, 1, false }, { step_telemetry, 1, true }, { step_send, 4, true },
+		{ step_take, 3, true }, { step_purge, 1, true } };
+	unsigned i = rnd_below(&l->rnd, DEVICES), at = rnd_below(&l->rnd, 31), s = 0;
 
 	while (at >= steps[s].weight)
 		at -= steps[s++].weight;
@@ -538,10 +605,13 @@ static UNUSED void
 lane_check(struct lane *l)
 {
 	uint32_t n = 0;
+	uint64_t nmessage = 0;
 
 	for (unsigned i = 0; i < DEVICES; i++) {
 		const struct model_device *d = &l->now.d[i];
 		char want[64];
+
+		nmessage += d->nmessage;
 
 		if (!d->exists) {
 			assert_int_equal(kit_read(&l->k, device_name(l, i)), F_DeviceNotFound);
@@ -554,10 +624,12 @@ lane_check(struct lane *l)
 		check_values(l, "tags", d->tags);
 		check_values(l, "properties/desired", d->desired);
 		check_values(l, "properties/reported", d->reported);
+		assert_int_equal(queued(l, i), d->nmessage);
 		kit_shows(&l->k, "status", d->disabled ? "'disabled'" : "'enabled'");
 		kit_shows(&l->k, "connectionState", d->live ? "'Connected'" : "'Disconnected'");
 	}
 	assert_int_equal(shard_identities(l->k.sh), n);
+	assert_int_equal(shard_messages(l->k.sh), nmessage);
 	lane_settle(l);
 }
 
