@@ -82,6 +82,19 @@ test('R-116 the SDK polls over HTTPS: complete, reject, abandon', async () => {
 	await call(client, 'close').catch(() => {});
 });
 
+test('M-20 M-21 R-117 L-65 a message whose time is over goes by itself, and its sender is told, also after a stop', async () => {
+	await hub.createDevice('late');
+	const before = (await hub.rest('GET', '/statistics/messages')).body.deadLettered.Expired;
+	await send('late', 'soon', { 'iothub-messageid': 'late-1', 'iothub-ack': 'negative', 'iothub-expiry': new Date(Date.now() + 1500).toISOString() });
+	await send('late', 'stays');
+	await hub.kill();
+	await hub.start();
+	await until(async () => await count('late') === 1, 'the first one has gone');
+	assert.equal((await hub.rest('GET', '/statistics/messages')).body.deadLettered.Expired, before + 1);
+	const told = await until(async () => { const answer = await hub.rest('GET', '/messages/serviceBound/feedback'); return answer.status === 200 && answer; }, 'its feedback');
+	assert.deepEqual(told.body.map((f) => [f.originalMessageId, f.statusCode]).filter(([id]) => id === 'late-1'), [['late-1', 'Expired']]);
+});
+
 // A stop at any moment: what was answered 204 is there, once, until its completion was answered 204.
 test('M-02 M-14 killed under load: nothing acknowledged is lost, nothing completed comes back', async () => {
 	const ids = Array.from({ length: 6 }, (_, i) => `k${i}`), keys = {};
