@@ -4,6 +4,7 @@
  *
  *   plan.h     the text: limits, collections, roots; query_parse, query_facts, query_review
  *   rows.h     one row: query_row_ops, query_match, query_project; tables of members
+ *   paths.h    which paths a plan names, and what a row must have at one of them
  *   results.h  many rows: groups, ORDER BY, pages and their tokens
  *   columns.h  values of many rows at a path, kept beside the rows; column.h: one of them
  *   vector.h   a block of rows judged, counted and ordered by columns: the same answers as rows.h, or "ask the document"
