@@ -293,6 +293,17 @@ static const struct command commands[] = {
 		.example = "  twinhub query \"SELECT deviceId FROM devices WHERE tags.floor = 3\" " DATA "\n"
 			"  twinhub query \"SELECT status, COUNT() AS n FROM devices GROUP BY status\" --watch 5 " DATA,
 	}, {
+		.name = "monitor", .operands = "", .run = cli_monitor,
+		.options = HUB | OPT(DEVICE) | OPT(MODULE) | OPT(SOURCE) | OPT(PATH) | OPT(SINCE) | OPT(NO_FOLLOW),
+		.summary = "events as they happen: telemetry, changes of twins, devices made and deleted",
+		.note = "A line each on a terminal: when, whose, what, by whom, and the change or the message. --json, or piped: CloudEvents, one a "
+			"line.\n"
+			"Until Ctrl-C. A connection that ends is made again, from where it was.\n"
+			"Sources: DeviceMessages, TwinChangeEvents, DeviceLifecycleEvents, DeviceConnectionStateEvents.",
+		.example = "  twinhub monitor " DATA "\n"
+			"  twinhub monitor --device pump-1 --from earliest " DATA "\n"
+			"  twinhub monitor --source TwinChangeEvents --path properties.reported --json " DATA,
+	}, {
 		.name = "statistics", .operands = "", .run = cli_statistics,
 		.options = HUB | OPT(COLUMNS) | OPT(STORE) | OPT(MESSAGES),
 		.summary = "how many devices there are, and how many are connected",

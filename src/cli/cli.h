@@ -99,6 +99,10 @@ enum exit_code {
 	X(FROM, "from", TAKES_TEXT("TEXT"), "the hub to read: a policy's connection string; or set TWINHUB_FROM_CONNECTION_STRING") \
 	X(FROM_CA, "from-ca", TAKES_FILE("FILE"), "trust that hub's certificate by this CA") \
 	X(YES, "yes", TAKES_NOTHING, "do not ask") \
+	X(SOURCE, "source", TAKES_TEXT("LIST"), "only events of these, as DeviceMessages,TwinChangeEvents") \
+	X(PATH, "path", TAKES_TEXT("PATH"), "only changes of it, as properties.reported.a") \
+	X(SINCE, "from", TAKES_TEXT_OR("WHERE", "now"), "now, earliest, a time, or a position") \
+	X(NO_FOLLOW, "no-follow", TAKES_NOTHING, "end when all that is there has come") \
 	X(MODE, "mode", TAKES_WORD("MODE", option_modes, "createOrUpdate"), "of lines without importMode")
 
 enum option {
@@ -160,6 +164,7 @@ int cli_twin_convergence(const struct args *a);
 int cli_twin_update(const struct args *a);
 int cli_twin_replace(const struct args *a);
 int cli_query(const struct args *a);
+int cli_monitor(const struct args *a);
 int cli_method_invoke(const struct args *a);
 int cli_message_send(const struct args *a);
 int cli_message_purge(const struct args *a);

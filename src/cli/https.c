@@ -27,13 +27,14 @@ struct call {
 	const struct target *t;
 	char address[HOST_MAX]; /* as digits */
 	struct answer *out;
+	const struct ask *ask;
 	struct event_base *base;
 	SSL_CTX *ctx;
 	SSL *ssl; /* a reference of our own: it is asked after the connection has gone */
 	struct bufferevent *bev;
 	struct evhttp_connection *conn;
 	unsigned long ssl_error;
-	bool answered, too_large, late;
+	bool answered, too_large, late, streams;
 };
 
 /* ---- TLS ---- */
@@ -149,6 +150,40 @@ on_answer(struct evhttp_request *req, void *arg)
 	c->answered = true;
 }
 
+static bool
+is_success(struct evhttp_request *req)
+{
+	int status = evhttp_request_get_response_code(req);
+
+	return status >= 200 && status <= 299;
+}
+
+static int
+on_header(struct evhttp_request *req, void *arg)
+{
+	struct call *c = arg;
+
+	c->streams = c->streams || is_success(req);
+	return 0;
+}
+
+/* A part of the body: libevent drops it behind this. */
+static void
+on_part(struct evhttp_request *req, void *arg)
+{
+	struct call *c = arg;
+	struct evbuffer *in = evhttp_request_get_input_buffer(req);
+	size_t n = evbuffer_get_length(in);
+	struct str part = { n == 0 ? NULL : (const char *)evbuffer_pullup(in, -1), n };
+
+	if (!is_success(req)) {
+		if (c->out->body.n + n <= ANSWER_MAX)
+			buf_str(&c->out->body, part);
+	} else if (n != 0 && !c->ask->piece(c->ask->piece_ctx, part)) {
+		event_base_loopbreak(c->base);
+	}
+}
+
 static void
 on_error(enum evhttp_request_error e, void *arg)
 {
@@ -163,6 +198,8 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	struct call *c = arg;
 
 	(void)fd, (void)what;
+	if (c->streams)
+		return;
 	c->late = true;
 	event_base_loopbreak(c->base);
 }
@@ -186,8 +223,12 @@ connection_make(struct call *c)
 		return false;
 	}
 	evhttp_connection_set_max_headers_size(c->conn, HEADERS_MAX);
-	evhttp_connection_set_max_body_size(c->conn, ANSWER_MAX);
-	evhttp_connection_set_timeout(c->conn, (int)c->t->timeout_s + 1); /* ours comes first */
+	evhttp_connection_set_max_body_size(
+	    c->conn, c->ask->piece != NULL ? EV_SSIZE_MAX : (ev_ssize_t)ANSWER_MAX);
+	evhttp_connection_set_timeout(c->conn,
+	    c->ask->piece != NULL && c->t->timeout_s < STREAM_SILENCE_S
+	        ? STREAM_SILENCE_S
+	        : (int)c->t->timeout_s + 1); /* ours comes first */
 	return true;
 }
 
@@ -258,6 +299,10 @@ request_send(struct call *c, const struct ask *ask)
 	if (req == NULL)
 		return false;
 	evhttp_request_set_error_cb(req, on_error);
+	if (ask->piece != NULL) {
+		evhttp_request_set_header_cb(req, on_header);
+		evhttp_request_set_chunked_cb(req, on_part);
+	}
 	if (!add_headers(req, c->t, ask)) {
 		evhttp_request_free(req);
 		return false;
@@ -319,7 +364,7 @@ call_fini(struct call *c)
 enum err
 https_call(const struct target *t, const struct ask *ask, struct answer *out, char why[WHY_MAX])
 {
-	struct call c = { .t = t, .out = out };
+	struct call c = { .t = t, .out = out, .ask = ask };
 	int64_t until_us = clock_mono_us() + (int64_t)t->timeout_s * 1000000, left_us;
 	struct timeval deadline;
 

@@ -108,7 +108,12 @@ struct ask {
 	uint64_t page_size;       /* 0: none */
 	bool raw;                 /* the answer is no JSON text */
 	bool warned;              /* what the hub warns of is said elsewhere */
+	/* NULL; or it gets the body of a success as it comes, which may be for ever: --timeout is for its head, then the hub may be silent for
+	 * STREAM_SILENCE_S. False: it is enough */
+	bool (*piece)(void *ctx, struct str bytes);
+	void *piece_ctx;
 };
+#define STREAM_SILENCE_S 45 /* it says something every 15 s */
 
 struct answer {
 	int status;

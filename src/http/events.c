@@ -2,6 +2,7 @@
  * POST /devices/{id}[/modules/{id}]/messages/events: telemetry over HTTPS (service-rest.md 3.5). One message is the body, its properties
  * are headers; with the batch's Content-Type the body is an array of them. All are in the log, on disk, before the answer.
  */
+#include "event/message.h"
 #include "http/priv.h"
 
 #define EVENT_BATCH_TYPE "application/vnd.microsoft.iothub.json"
@@ -34,6 +35,8 @@ struct events {
 static bool
 put_property(struct events *e, struct str name, struct str value)
 {
+	bool system = false;
+
 	if (name.n > sizeof(APP_PREFIX) - 1 &&
 	    str_ieq((struct str){ name.p, sizeof(APP_PREFIX) - 1 }, STR(APP_PREFIX))) {
 		name = str_sub(name, sizeof(APP_PREFIX) - 1);
@@ -44,10 +47,11 @@ put_property(struct events *e, struct str name, struct str value)
 			i++;
 		if (i == NSYSTEM)
 			return false;
+		system = true;
 		name = bag_key_name(system_names[i].key);
 	}
 	e->size += name.n + value.n;
-	log_property(&e->one, name, value);
+	(system ? message_put_system : message_put)(&e->one, name, value);
 	return true;
 }
 
@@ -55,7 +59,7 @@ static void
 put_message(struct events *e, struct str payload)
 {
 	e->size += payload.n;
-	log_message(&e->one, payload);
+	message_end(&e->one, payload);
 	buf_lstr(e->all, buf_view(&e->one));
 	e->one.n = 0;
 }
@@ -90,7 +94,7 @@ take_properties(struct events *e, struct doc properties, uint32_t i, struct faul
 		if (put_property(e, name, doc_str(v)))
 			continue;
 		e->size += name.n + doc_str(v).n; /* older clients leave the prefix out */
-		log_property(&e->one, name, doc_str(v));
+		message_put(&e->one, name, doc_str(v));
 	}
 	return ERR_OK;
 }

@@ -30,6 +30,7 @@ struct http_options {
 	struct fleet *fleet;
 	struct store *store; /* exports read it */
 	struct file_jobs *file_jobs;
+	struct feed *feed; /* reads events */
 	struct catalogue_box *catalogue;
 	struct tls *tls;
 	struct admission *admission;

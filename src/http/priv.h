@@ -67,6 +67,14 @@ struct transport {
 	void (*send)(void *link, const struct answer *a, const struct https_answer *hold);
 	/* The connection becomes a stream of MQTT, or the request is answered why not. */
 	void (*upgrade)(struct request *r);
+	/*
+	 * An answer whose end is not known. Its head leaves; gone() once, if the client leaves before stream_over, and then stream_over is all
+	 * that may still be called for the link. stream_put: more of it, copied; left(), perhaps more than once, when all of it has gone to the
+	 * system. stream_over: that was its end; drop: the connection ends at once, as its client does not read.
+	 */
+	void (*stream)(void *link, const struct answer *a, void (*gone)(void *ctx), void *ctx);
+	void (*stream_put)(void *link, struct str bytes, void (*left)(void *ctx), void *ctx);
+	void (*stream_over)(void *link, bool drop);
 };
 
 /* A request under way. */
@@ -132,6 +140,7 @@ struct http_loop {
 	struct sas_mac *mac;
 	struct slots requests; /* under way */
 	uint32_t nbusy;
+	struct event_stream *streams; /* of those, answers without an end */
 	bool stopping;
 	uint32_t feedback_turn;       /* which shard is asked first */
 	struct buf doc, shaped, json; /* working memory */
@@ -160,6 +169,8 @@ void reply_body(struct request *r, int status, const char *type);
 void reply_json(struct request *r, int status, struct str body);
 void reply_etag(struct request *r, int status, struct str body, const char *etag);
 void reply_empty(struct request *r, int status);
+/* An answer without an end begins: see struct transport. The request stays until who streams ends it. */
+void reply_stream(struct request *r, const char *type, void (*gone)(void *ctx), void *ctx);
 void reply_fault(struct request *r, const struct fault *f);
 void reply_error(struct request *r, enum fault_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -211,6 +222,9 @@ bool request_doc(struct request *r, const struct shape *shape, struct doc_parsed
 /* The same, with the fault given to the caller instead: ERR_ARG without a body, or as doc_parse and doc_shape. */
 enum err request_parse(
     struct request *r, const struct shape *shape, struct doc_parsed *info, struct fault *f);
+/* No query parameters but these; ERR_ARG names one. */
+enum err request_knows(
+    const struct request *r, const char *const *names, size_t n, struct fault *f);
 /* A query parameter that is true or false, absent: false. ERR_ARG: it is neither. */
 enum err request_flag(struct request *r, const char *name, bool *out, struct fault *f);
 /* One that is an integer; absent: *out stays. ERR_ARG: it is none, or out of bounds. */
@@ -261,6 +275,8 @@ void configuration_dry_run(struct request *r, struct work *w);
 /* methods.c */
 /* Every waiting call is answered 503. */
 void methods_stop(struct http_loop *hl);
+/* event_stream.c */
+void event_streams_stop(struct http_loop *hl);
 /* Call it; the payload's text is in hl->json, r has its timeouts. */
 void method_submit(struct request *r, struct str name);
 
@@ -301,7 +317,7 @@ handler on_policies, on_policy_rotate, on_backup;
 handler on_digital_twin_get, on_digital_twin_patch, on_digital_command;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,
     on_file_job_cancel;
-handler on_events_post, on_scope_list, on_scope_target, on_nested, on_no_files;
+handler on_events_post, on_events_read, on_scope_list, on_scope_target, on_nested, on_no_files;
 void on_health(struct request *r, bool ready);
 
 #endif

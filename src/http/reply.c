@@ -107,6 +107,18 @@ reply_body(struct request *r, int status, const char *type)
 }
 
 void
+reply_stream(struct request *r, const char *type, void (*gone)(void *ctx), void *ctx)
+{
+	add_header(r, "Content-Type", type);
+	add_header(r, "Cache-Control", "no-cache");
+	if (r->warning.n > 0)
+		add_header(r, "x-twinhub-warning", r->warning.p);
+	r->answer.status = 200;
+	r->answer.reason = outcome_of(200)->words;
+	r->by->stream(r->link, &r->answer, gone, ctx);
+}
+
+void
 reply_json(struct request *r, int status, struct str body)
 {
 	if (status != 204)

@@ -91,6 +91,25 @@ request_has_param(const struct request *r, const char *name)
 }
 
 enum err
+request_knows(const struct request *r, const char *const *names, size_t n, struct fault *f)
+{
+	struct str rest = r->query, pair, key, value;
+
+	while (rest.n > 0) {
+		size_t i = 0;
+
+		str_cut(rest, '&', &pair, &rest);
+		str_cut(pair, '=', &key, &value);
+		while (i < n && !str_ieq(key, str_of(names[i])))
+			i++;
+		if (i == n && key.n != 0)
+			return fault_set(
+			    f, F_ArgumentInvalid, STR_FMT " is no parameter of this", STR_ARG(key));
+	}
+	return ERR_OK;
+}
+
+enum err
 request_flag(struct request *r, const char *name, bool *out, struct fault *f)
 {
 	struct str v = request_param(r, name);

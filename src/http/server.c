@@ -67,7 +67,51 @@ upgrade(struct request *r)
 		reply_fault(r, &f);
 }
 
-static const struct transport by_evhttp = { shown_by_client, body_of_answer, send_answer, upgrade };
+/* ---- answers without an end ---- */
+
+static void
+begin_stream(void *link, const struct answer *a, void (*gone)(void *ctx), void *ctx)
+{
+	struct bufferevent *bev = connection_of(link);
+
+	for (size_t i = 0; i < a->nheader; i++)
+		evhttp_add_header(evhttp_request_get_output_headers(link), a->headers[i].name,
+		    a->headers[i].value);
+	evhttp_send_reply_start(link, a->status, a->reason);
+	if (bev != NULL)
+		https_streams(bev, gone, ctx);
+	else
+		gone(ctx);
+}
+
+static void
+put_to_stream(void *link, struct str bytes, void (*left)(void *ctx), void *ctx)
+{
+	struct evbuffer *piece = evbuffer_new();
+	struct bufferevent *bev = connection_of(link);
+
+	evbuffer_add(piece, bytes.p, bytes.n);
+	evhttp_send_reply_chunk(link, piece);
+	evbuffer_free(piece);
+	if (bev != NULL)
+		https_stream_waits(bev, left, ctx);
+}
+
+static void
+end_stream(void *link, bool drop)
+{
+	struct bufferevent *bev = connection_of(link);
+
+	if (bev != NULL) {
+		https_stream_over(bev, HTTP_IDLE_US);
+		if (drop)
+			https_drop(bev, REASON_SLOW_READER);
+	}
+	evhttp_send_reply_end(link);
+}
+
+static const struct transport by_evhttp = { shown_by_client, body_of_answer, send_answer, upgrade,
+	begin_stream, put_to_stream, end_stream };
 
 /* ---- the way in ---- */
 
@@ -179,6 +223,7 @@ http_loop_stop(struct http_loop *hl)
 	for (unsigned i = 0; i < hl->nport; i++)
 		https_port_stop(hl->ports[i]);
 	methods_stop(hl);
+	event_streams_stop(hl);
 }
 
 uint32_t

@@ -4,6 +4,7 @@
  * Everything goes through the session's shard, faults found here and mere acknowledgements too: so answers and PUBACKs leave
  * in the order in which the packets came (D-40), each behind the commit that it stands for.
  */
+#include "event/message.h"
 #include "mqtt/priv.h"
 
 /* ---- answers ---- */
@@ -97,16 +98,18 @@ telemetry_body(
 		if (pair.system == BAG_DEVICE_ID || pair.system == BAG_MODULE_ID)
 			continue; /* the hub's to say: D-63 */
 		size += pair.key.n + pair.value.n;
-		log_property(out, pair.system == BAG_CUSTOM ? pair.key : bag_key_name(pair.system),
-		    pair.value);
+		if (pair.system == BAG_CUSTOM)
+			message_put(out, pair.key, pair.value);
+		else
+			message_put_system(out, bag_key_name(pair.system), pair.value);
 	}
 	if (size > MQTT_MESSAGE_MAX)
 		return ERR_SIZE;
 	if (retain)
-		log_property(out, STR("mqtt-retain"), STR("true"));
+		message_put(out, STR("mqtt-retain"), STR("true"));
 	if (will)
-		log_property(out, STR("iothub-MessageType"), STR("Will"));
-	log_message(out, payload);
+		message_put(out, STR("iothub-MessageType"), STR("Will"));
+	message_end(out, payload);
 	return ERR_OK;
 }
 

@@ -49,6 +49,9 @@ struct https_conn {
 	int64_t accepted_us;
 	struct answer answer;
 	int64_t idle_us;
+	/* of an answer without an end; NULL: it is none, or nobody waits */
+	void (*gone)(void *ctx), (*left)(void *ctx);
+	void *gone_ctx, *left_ctx;
 };
 
 #define REFUSED_HEAD "GET /refused HTTP/1.1\r\nHost: -\r\nConnection: close\r\n\r\n"
@@ -223,8 +226,9 @@ on_output(struct evbuffer *out, const struct evbuffer_cb_info *info, void *arg)
 {
 	struct https_conn *c = arg;
 
-	(void)out;
 	answer_left(&c->answer, info->n_deleted);
+	if (info->n_deleted != 0 && c->left != NULL && evbuffer_get_length(out) == 0)
+		c->left(c->left_ctx);
 }
 
 static int conn_index;
@@ -239,6 +243,8 @@ conn_free(void *parent, void *p, CRYPTO_EX_DATA *ad, int index, long argl, void 
 	if (c == NULL)
 		return;
 	conn_told(c);
+	if (c->gone != NULL)
+		c->gone(c->gone_ctx);
 	answer_over(&c->answer);
 	waiting_clear(c);
 	loop_timer_clear(c->port->loop, &c->deadline);
@@ -499,6 +505,56 @@ https_answers(struct bufferevent *bev, size_t bytes, const struct https_answer *
 	answer_begins(&c->answer, bytes, a, loop_now_us(c->port->loop));
 	c->idle_us = idle_us;
 	loop_timer_set(c->port->loop, &c->deadline, loop_now_us(c->port->loop) + HTTPS_LOOK_US);
+}
+
+void
+https_streams(struct bufferevent *bev, void (*gone)(void *ctx), void *ctx)
+{
+	struct https_conn *c = conn_of(bev);
+
+	bufferevent_set_timeouts(bev, NULL, NULL); /* nothing may pass for as long as it likes */
+	bufferevent_enable(bev, EV_READ);          /* to hear when it has left */
+	if (c == NULL)
+		return;
+	c->answered = true;
+	c->gone = gone;
+	c->gone_ctx = ctx;
+}
+
+void
+https_stream_waits(struct bufferevent *bev, void (*left)(void *ctx), void *ctx)
+{
+	struct https_conn *c = conn_of(bev);
+
+	if (c == NULL)
+		return;
+	c->left = left;
+	c->left_ctx = ctx;
+	if (evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+		left(ctx);
+}
+
+void
+https_stream_over(struct bufferevent *bev, int64_t idle_us)
+{
+	struct https_conn *c = conn_of(bev);
+
+	if (c == NULL)
+		return;
+	c->gone = c->left = NULL;
+	https_answers(bev, evbuffer_get_length(bufferevent_get_output(bev)), NULL, idle_us);
+}
+
+void
+https_drop(struct bufferevent *bev, enum reason why)
+{
+	struct https_conn *c = conn_of(bev);
+
+	if (c == NULL)
+		return;
+	c->why = why;
+	answer_over(&c->answer);
+	loop_timer_set(c->port->loop, &c->deadline, loop_now_us(c->port->loop));
 }
 
 void

@@ -437,6 +437,14 @@ struct https_answer {
 void https_answers(
     struct bufferevent *bev, size_t bytes, const struct https_answer *a, int64_t idle_us);
 void https_release(struct bufferevent *bev);
+/* An answer without an end begins, behind its head: no time limit of the connection's until it is over. gone: if it ends before. */
+void https_streams(struct bufferevent *bev, void (*gone)(void *ctx), void *ctx);
+/* When all of it that has been put has gone to the system, perhaps at once: left(). */
+void https_stream_waits(struct bufferevent *bev, void (*left)(void *ctx), void *ctx);
+/* Neither gone nor left will be called; its last bytes are an answer's like others. */
+void https_stream_over(struct bufferevent *bev, int64_t idle_us);
+/* The connection ends in this turn of the loop, for that reason. */
+void https_drop(struct bufferevent *bev, enum reason why);
 /* What its client has shown of itself, as stream_tls_peer. */
 void https_shown(struct bufferevent *bev, struct tls_peer *out);
 /* Its address; false: not known. */

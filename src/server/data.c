@@ -475,6 +475,21 @@ data_raise(const char *dir, char *why, size_t nwhy)
 }
 
 enum err
+data_hub_number(const char *dir, uint32_t *number, char *why, size_t nwhy)
+{
+	char path[DATA_PATH_MAX];
+	struct sealed file;
+	enum err e;
+
+	if (!data_path(path, dir, "hub.json"))
+		return too_long(why, nwhy);
+	if ((e = sealed_read(path, &file, why, nwhy)) == ERR_OK)
+		*number = (uint32_t)hash_stable(json_str(doc_of(buf_view(&file.json)), "hubId"));
+	sealed_fini(&file);
+	return e;
+}
+
+enum err
 data_check(const char *dir, char *why, size_t nwhy)
 {
 	return hub_check(dir, why, nwhy);

@@ -141,6 +141,7 @@ io_make(struct server *s, unsigned i)
 	struct http_options ho = { .fleet = s->fleet,
 		.store = s->store,
 		.file_jobs = s->file_jobs,
+		.feed = s->feed,
 		.catalogue = s->catalogue,
 		.tls = s->tls,
 		.admission = s->admission,

@@ -2,6 +2,7 @@
 #ifndef TWINHUB_SERVER_PRIV_H
 #define TWINHUB_SERVER_PRIV_H
 
+#include "feed/feed.h"
 #include "http/http.h"
 #include "log/log.h"
 #include "os/clock.h"
@@ -96,6 +97,7 @@ struct server {
 	unsigned ncas;
 	struct store *store;
 	struct fleet *fleet;
+	struct feed *feed;
 	struct file_jobs *file_jobs;
 	struct io io[IO_MAX];
 	struct loop *loops[IO_MAX];

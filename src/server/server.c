@@ -159,6 +159,18 @@ store_start(struct server *s)
 }
 
 static enum err
+feed_make(struct server *s)
+{
+	struct feed_options o = { .fleet = s->fleet, .store = s->store };
+	enum err e = data_hub_number(s->o.data, &o.hub, s->why, sizeof(s->why));
+
+	o.name = str_of(s->names.v[0]);
+	if (e == ERR_OK && feed_new(&o, &s->feed) != ERR_OK)
+		e = fail(s, "the reader of events cannot be started: %s", strerror(errno));
+	return e;
+}
+
+static enum err
 fleet_make(struct server *s)
 {
 	struct fault f = { 0 };
@@ -181,6 +193,8 @@ fleet_make(struct server *s)
 	if (fleet_load(s->fleet, &f) != ERR_OK)
 		return fail(s, "%s", f.text);
 	on_configurations(fleet_configurations(s->fleet));
+	if (feed_make(s) != ERR_OK)
+		return ERR_IO;
 	return fleet_start(s->fleet) == ERR_OK
 	    ? ERR_OK
 	    : fail(s, "threads cannot be started: %s", strerror(errno));

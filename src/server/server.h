@@ -102,6 +102,8 @@ bool data_is_hub(const char *dir); /* has a start filled it? */
 /* In a backup, so that no hub takes it for its own directory; `restore` leaves it out. */
 #define BACKUP_FILE "backup.json"
 enum err backup_mark(const char *dir, struct fault *f);
+/* A number of this hub's, by its hubId: in positions of its log. */
+enum err data_hub_number(const char *dir, uint32_t *number, char *why, size_t nwhy);
 /* hub.json must be there: for commands that work on an existing directory. */
 enum err data_check(const char *dir, char *why, size_t nwhy);
 /* Calls bad for each of hub.json, policies.json and the CA that is missing or damaged: its file, and a line that names it and says what

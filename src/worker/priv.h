@@ -150,6 +150,8 @@ struct fleet {
 	struct worker *workers;
 	struct worker *of_shard[SHARDS];
 	atomic_uint_least64_t log_ends[SHARDS]; /* of the log on disk: fleet_log_end */
+	void (*log_grew)(void *ctx);            /* NULL: nobody hears of it */
+	void *log_ctx;
 	atomic_uint_least64_t identities;
 	atomic_uint_least64_t
 	    message_bytes; /* of messages on their way to sessions, until their loops have them */

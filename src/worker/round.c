@@ -63,9 +63,24 @@ log_flies(struct worker *w, struct store_batch *b)
 static void
 log_landed(struct worker *w)
 {
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
-		atomic_store_explicit(
-		    &w->fleet->log_ends[s], w->log_flying[s], memory_order_release);
+	struct fleet *f = w->fleet;
+	bool grew = false;
+
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
+		if (w->log_flying[s] == fleet_log_end(f, s))
+			continue;
+		atomic_store_explicit(&f->log_ends[s], w->log_flying[s], memory_order_release);
+		grew = true;
+	}
+	if (grew && f->log_grew != NULL)
+		f->log_grew(f->log_ctx);
+}
+
+void
+fleet_hear_log(struct fleet *f, void (*grew)(void *ctx), void *ctx)
+{
+	f->log_grew = grew;
+	f->log_ctx = ctx;
 }
 
 static void

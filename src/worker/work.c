@@ -128,18 +128,3 @@ note_new(const struct effect *e, void (*on_note)(struct note *n))
 		memcpy(n->bytes + e->name.n, e->body.p, e->body.n);
 	return n;
 }
-
-void
-log_property(struct buf *out, struct str key, struct str value)
-{
-	buf_putc(out, 1);
-	buf_lstr(out, key);
-	buf_lstr(out, value);
-}
-
-void
-log_message(struct buf *out, struct str payload)
-{
-	buf_putc(out, 0);
-	buf_lstr(out, payload);
-}

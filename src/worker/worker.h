@@ -156,6 +156,8 @@ struct fleet *fleet_new(const struct fleet_options *o);
 void fleet_commit_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result);
 /* The position behind the last record of a shard's log that is on disk: what is before it may be read, and stays. From any thread. */
 uint64_t fleet_log_end(const struct fleet *f, uint32_t shard);
+/* Called on a worker's thread behind each commit that has records of the log. Before the fleet starts. */
+void fleet_hear_log(struct fleet *f, void (*grew)(void *ctx), void *ctx);
 /* Read every identity from the store. ERR_CORRUPT, ERR_IO with a text that names the key or file. */
 enum err fleet_load(struct fleet *f, struct fault *why);
 /* Those that were loaded; the caller owns the set. Before fleet_start. */
@@ -179,10 +181,5 @@ uint64_t fleet_column_bytes(const struct fleet *f);
 uint64_t fleet_feedback(const struct fleet *f);
 /* Identities (devices and modules) in the fleet; any thread. */
 uint64_t fleet_identities(const struct fleet *f);
-
-/* Writes a log record's body as OP_TELEMETRY and the will of OP_DISCONNECT want it (struct op, payload): properties in
- * order, then the message. Call log_property for each, then log_message once. */
-void log_property(struct buf *out, struct str key, struct str value);
-void log_message(struct buf *out, struct str payload);
 
 #endif

@@ -7,7 +7,9 @@ export function walHolds(hub, text) {
 	return fs.readdirSync(store).filter((name) => name.endsWith('.log')).some((name) => fs.readFileSync(path.join(store, name)).includes(text));
 }
 
-// A property of a message as its record has it: 1, length, name, length, value.
+const SYSTEM = ['message-id', 'correlation-id', 'content-type', 'content-encoding'];
+
+// A property of a message as its record has it: 2 (the application's) or 3 (the system's), length, name, length, value.
 export function walProperty(name, value) {
-	return Buffer.concat([Buffer.from([1, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]);
+	return Buffer.concat([Buffer.from([SYSTEM.includes(name) ? 3 : 2, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]);
 }

@@ -161,7 +161,9 @@ sent(void *link, const struct answer *answer, const struct https_answer *hold)
 	asked_free(a);
 }
 
-static const struct transport by_simulator = { shown, body_of, sent, upgrade };
+static const struct transport by_simulator = {
+	.shown = shown, .body = body_of, .send = sent, .upgrade = upgrade
+};
 
 /* ---- works ---- */
 

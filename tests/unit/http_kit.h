@@ -110,7 +110,9 @@ kit_upgraded(struct request *r)
 	request_end(r);
 }
 
-static const struct transport by_kit = { kit_shown, kit_body, kit_sent, kit_upgraded };
+static const struct transport by_kit = {
+	.shown = kit_shown, .body = kit_body, .send = kit_sent, .upgrade = kit_upgraded
+};
 
 /* ---- asking ---- */
 

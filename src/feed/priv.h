@@ -1,0 +1,38 @@
+/* feed: what its files share. */
+#ifndef TWINHUB_FEED_PRIV_H
+#define TWINHUB_FEED_PRIV_H
+
+#include "feed/feed.h"
+
+/* ---- stretches: a part of a shard's log in memory, with what was written of it for readers ---- */
+
+struct stretch_item {
+	uint64_t position;
+	uint32_t at, n;           /* its record, in `records` */
+	uint32_t json_at, json_n; /* of `json`; n 0: not written yet */
+};
+
+struct stretch {
+	uint64_t from,
+	    to; /* all of the log from <= position < to is in it, or gone; from == to: it is empty */
+	struct stretch_item *v;
+	uint32_t n, room;
+	struct buf records, json;
+};
+
+/* Read from `from` on, up to `end` or to the bounds of a stretch. ERR_IO, ERR_CORRUPT. */
+enum err stretch_read(
+    struct stretch *s, struct store *store, uint32_t shard, uint64_t from, uint64_t end);
+void stretch_fini(struct stretch *s);
+/* The first item at or behind a position; s->n: none. */
+uint32_t stretch_find(const struct stretch *s, uint64_t position);
+
+/* The first position of the shard's log whose record is no older than that, or `end`. */
+enum err log_find_time(
+    struct store *store, uint32_t shard, uint64_t end, int64_t time_us, uint64_t *position);
+
+/* Does it concern the reader? filter.c */
+bool filter_takes(const struct feed_filter *f, const struct event *e);
+void filter_copy(struct feed_filter *f, struct buf *text);
+
+#endif

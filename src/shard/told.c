@@ -1,0 +1,509 @@
+/* Events as CloudEvents: see told.h. */
+#include "shard/told.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "doc/out.h"
+#include "event/message.h"
+#include "shard/record.h"
+
+const struct str told_source_names[TOLD_SOURCES] = {
+	[TOLD_MESSAGES] = { "DeviceMessages", 14 },
+	[TOLD_TWINS] = { "TwinChangeEvents", 16 },
+	[TOLD_LIFE_CYCLE] = { "DeviceLifecycleEvents", 21 },
+	[TOLD_CONNECTIONS] = { "DeviceConnectionStateEvents", 27 },
+};
+
+struct teller {
+	struct str hub;
+	struct doc_parser *parser;
+	struct buf doc; /* working memory */
+};
+
+struct teller *
+teller_new(struct str hub)
+{
+	struct teller *t = xcalloc(1, sizeof(*t) + hub.n);
+
+	memcpy(t + 1, hub.p, hub.n);
+	t->hub = (struct str){ (const char *)(t + 1), hub.n };
+	t->parser = doc_parser_new(TOLD_JSON_MAX);
+	return t;
+}
+
+void
+teller_free(struct teller *t)
+{
+	if (t == NULL)
+		return;
+	doc_parser_free(t->parser);
+	buf_fini(&t->doc);
+	free(t);
+}
+
+static const char *const actor_names[ACTORS] = { "hub", "device", "policy", "job",
+	"configuration" };
+
+/* Of a section that the step has changed? A step that has changed nothing but the version is a record, and no event (T-95). */
+static bool
+has_change(const struct event *e, enum section_kind kind)
+{
+	struct str patch = e->fields[EVENT_PATCH_TAGS + kind];
+
+	return patch.n != 0 && doc_count(doc_of(patch)) != 0;
+}
+
+static bool
+has_changes(const struct event *e)
+{
+	return has_change(e, SECTION_TAGS) || has_change(e, SECTION_DESIRED) ||
+	    has_change(e, SECTION_REPORTED);
+}
+
+enum told_source
+told_source_of(const struct event *e)
+{
+	switch (e->kind) {
+	case EVENT_MESSAGE:
+	case EVENT_WILL: return TOLD_MESSAGES;
+	case EVENT_TWIN_CHANGED: return has_changes(e) ? TOLD_TWINS : TOLD_NOBODY;
+	case EVENT_TWIN_REPLACED: return TOLD_TWINS;
+	case EVENT_CREATED:
+	case EVENT_DELETED: return TOLD_LIFE_CYCLE;
+	case EVENT_IDENTITY_CHANGED:
+	case EVENT_KINDS: break;
+	}
+	return TOLD_NOBODY;
+}
+
+const char *
+told_type(const struct event *e)
+{
+	static const char *const types[EVENT_KINDS] = {
+		[EVENT_MESSAGE] = "Microsoft.Devices.DeviceTelemetry",
+		[EVENT_WILL] = "Microsoft.Devices.DeviceTelemetry",
+		[EVENT_TWIN_CHANGED] = "twinhub.twin.changed",
+		[EVENT_TWIN_REPLACED] = "twinhub.twin.replaced",
+		[EVENT_CREATED] = "Microsoft.Devices.DeviceCreated",
+		[EVENT_DELETED] = "Microsoft.Devices.DeviceDeleted",
+	};
+
+	return told_source_of(e) == TOLD_NOBODY ? NULL : types[e->kind];
+}
+
+/* ---- who and what ---- */
+
+static void
+put_subject(struct out *o, const struct event *e)
+{
+	struct buf text = { 0 };
+
+	buf_cstr(&text, "devices/");
+	buf_str(&text, e->device);
+	if (e->module.n != 0) {
+		buf_cstr(&text, "/modules/");
+		buf_str(&text, e->module);
+	}
+	out_str(out_key(o, "subject"), buf_view(&text));
+	buf_fini(&text);
+}
+
+static void
+put_actor(struct out *o, const struct event *e)
+{
+	struct buf text = { 0 };
+
+	buf_cstr(&text, actor_names[e->actor]);
+	if (e->actor_name.n != 0)
+		buf_putc(&text, ':');
+	buf_str(&text, e->actor_name);
+	out_str(out_key(o, "twinhubactor"), buf_view(&text));
+	buf_fini(&text);
+}
+
+static void
+put_ids(struct out *o, const struct event *e)
+{
+	out_str(out_key(o, "deviceId"), e->device);
+	out_some_str(o, "moduleId", e->module);
+}
+
+/* ---- messages ---- */
+
+/* A property's bytes are the client's: what is no UTF-8 is shown as base64. */
+static void
+put_property(struct out *o, struct str name, struct str value)
+{
+	struct buf text = { 0 };
+
+	if (!utf8_valid(name))
+		return;
+	if (utf8_valid(value)) {
+		out_str(out_key_str(o, name), value);
+		return;
+	}
+	base64_encode(&text, value.p, value.n);
+	out_str(out_key_str(o, name), buf_view(&text));
+	buf_fini(&text);
+}
+
+/* Its properties of one sort; the payload. */
+static struct str
+put_properties(struct out *o, struct str body, bool system)
+{
+	struct message_property p;
+
+	while (message_next(&body, &p))
+		if (p.system == system)
+			put_property(o, p.name, p.value);
+	return body;
+}
+
+static void
+put_system(struct out *o, const struct event *e)
+{
+	static const char *const methods[AUTH_TYPES] = {
+		[AUTH_SAS] = "{\"scope\":\"device\",\"type\":\"sas\",\"issuer\":\"iothub\"}",
+		[AUTH_SELF_SIGNED] =
+		    "{\"scope\":\"device\",\"type\":\"x509\",\"issuer\":\"external\"}",
+		[AUTH_CA] =
+		    "{\"scope\":\"device\",\"type\":\"x509Certificate\",\"issuer\":\"external\"}",
+	};
+	uint64_t auth = e->numbers[EVENT_AUTHENTICATION];
+
+	put_properties(o, e->fields[EVENT_BODY], true);
+	out_str(out_key(o, "iothub-connection-device-id"), e->device);
+	out_some_str(o, "iothub-connection-module-id", e->module);
+	if (auth < AUTH_TYPES && methods[auth] != NULL)
+		out_cstr(out_key(o, "iothub-connection-auth-method"), methods[auth]);
+	out_format(out_key(o, "iothub-connection-auth-generation-id"), "%" PRIu64,
+	    e->numbers[EVENT_GENERATION]);
+	out_time(out_key(o, "iothub-enqueuedtime"), e->time_us);
+	out_cstr(out_key(o, "iothub-message-source"), "Telemetry");
+}
+
+/* Is the body said to be JSON in UTF-8, and is it? Then it stands as such; else as base64, as Event Grid has it. */
+static bool
+said_json(struct str body)
+{
+	struct message_property p;
+	bool json = false, utf8 = true;
+
+	while (message_next(&body, &p)) {
+		if (!p.system)
+			continue;
+		if (str_eq(p.name, STR("content-type")))
+			json = str_ieq(p.value, STR("application/json")) ||
+			    (p.value.n > 16 &&
+			        str_ieq((struct str){ p.value.p, 17 }, STR("application/json;")));
+		if (str_eq(p.name, STR("content-encoding")))
+			utf8 = str_ieq(p.value, STR("utf-8"));
+	}
+	return json && utf8;
+}
+
+static void
+put_payload(struct teller *t, struct out *o, struct str payload, bool json)
+{
+	struct doc_parsed info;
+
+	t->doc.n = 0;
+	if (json && doc_parse(t->parser, payload, &t->doc, &info, NULL) == ERR_OK) {
+		out_doc(out_key(o, "body"), doc_of(buf_view(&t->doc)));
+		return;
+	}
+	t->doc.n = 0;
+	base64_encode(&t->doc, payload.p, payload.n);
+	out_str(out_key(o, "body"), buf_view(&t->doc));
+}
+
+static void
+put_message(struct teller *t, struct out *o, const struct event *e)
+{
+	struct str body = e->fields[EVENT_BODY], payload;
+
+	out_open(o);
+	out_open(out_key(o, "properties"));
+	payload = put_properties(o, body, false);
+	out_close(o);
+	out_open(out_key(o, "systemProperties"));
+	put_system(o, e);
+	out_close(o);
+	put_payload(t, o, payload, said_json(body));
+	out_close(o);
+}
+
+/* ---- changes ---- */
+
+/* $metadata of what a change touches: all of it has the time and version of the change. */
+static void
+put_touched(struct out *o, struct doc patch, int64_t time_us, uint32_t version)
+{
+	struct doc_iter it = doc_iter(doc_kind(patch) == DOC_OBJECT ? patch : DOC_NONE);
+	struct doc value;
+	struct str key;
+
+	out_open(o);
+	out_time(out_key(o, "$lastUpdated"), time_us);
+	if (version != 0)
+		out_u64(out_key(o, "$lastUpdatedVersion"), version);
+	while (doc_next(&it, &key, &value))
+		if (doc_kind(value) != DOC_NULL)
+			put_touched(out_key_str(o, key), value, time_us, version);
+	out_close(o);
+}
+
+static void
+put_members(struct out *o, struct doc d)
+{
+	struct doc_iter it = doc_iter(d);
+	struct doc value;
+	struct str key;
+
+	while (doc_next(&it, &key, &value))
+		out_doc(out_key_str(o, key), value);
+}
+
+static void
+put_change(struct out *o, const struct event *e, enum section_kind kind)
+{
+	struct doc patch = doc_of(e->fields[EVENT_PATCH_TAGS + kind]);
+	struct section was = section_of(e->fields[EVENT_WAS_TAGS + kind]);
+	uint32_t version = version_after(was.version);
+
+	out_open(o);
+	put_members(o, patch);
+	if (kind != SECTION_TAGS) {
+		put_touched(out_key(o, "$metadata"), patch, e->time_us,
+		    kind == SECTION_DESIRED ? version : 0);
+		out_u64(out_key(o, "$version"), version);
+	}
+	out_close(o);
+}
+
+/* T-93 */
+static void
+put_changed(struct teller *t, struct out *o, const struct event *e)
+{
+	bool desired = has_change(e, SECTION_DESIRED), reported = has_change(e, SECTION_REPORTED);
+
+	(void)t;
+	out_open(o);
+	out_u64(out_key(o, "version"), e->numbers[EVENT_VERSION]);
+	if (has_change(e, SECTION_TAGS))
+		put_change(out_key(o, "tags"), e, SECTION_TAGS);
+	if (desired || reported)
+		out_open(out_key(o, "properties"));
+	if (desired)
+		put_change(out_key(o, "desired"), e, SECTION_DESIRED);
+	if (reported)
+		put_change(out_key(o, "reported"), e, SECTION_REPORTED);
+	if (desired || reported)
+		out_close(o);
+	out_close(o);
+}
+
+/* ---- whole twins ---- */
+
+static void
+put_sections(struct out *o, const struct event *e, bool tags)
+{
+	struct wanted w;
+	struct section reported;
+	int64_t activity_us;
+
+	if (!wanted_decode(e->fields[EVENT_WANTED], &w) ||
+	    !reported_decode(e->fields[EVENT_REPORTED], &activity_us, &reported))
+		return;
+	if (tags)
+		section_write_tags(out_value(out_key(o, "tags")), &w.tags);
+	out_open(out_key(o, "properties"));
+	section_write_service(out_value(out_key(o, "desired")), &w.desired, SECTION_DESIRED);
+	section_write_service(out_value(out_key(o, "reported")), &reported, SECTION_REPORTED);
+	out_close(o);
+}
+
+static void
+put_etag(struct out *o, const struct event *e)
+{
+	char etag[32];
+
+	wanted_etag(e->numbers[EVENT_COUNTER], etag);
+	out_cstr(out_key(o, "etag"), etag);
+}
+
+/* T-94 */
+static void
+put_replaced(struct teller *t, struct out *o, const struct event *e)
+{
+	(void)t;
+	out_open(o);
+	put_ids(o, e);
+	put_etag(o, e);
+	out_u64(out_key(o, "version"), e->numbers[EVENT_VERSION]);
+	put_sections(o, e, true);
+	out_close(o);
+}
+
+/* T-99, T-102 */
+static void
+put_whole(struct teller *t, struct out *o, const struct event *e)
+{
+	static const char *const types[AUTH_TYPES] = { [AUTH_SAS] = "sas",
+		[AUTH_SELF_SIGNED] = "selfSigned",
+		[AUTH_CA] = "certificateAuthority" };
+	struct identity id;
+	char etag[32];
+
+	(void)t;
+	out_open(o);
+	put_ids(o, e);
+	put_etag(o, e);
+	if (identity_decode(e->fields[EVENT_IDENTITY], &id)) {
+		identity_etag(&id, etag);
+		out_cstr(out_key(o, "deviceEtag"), etag);
+		out_cstr(out_key(o, "status"), id.enabled ? "enabled" : "disabled");
+		out_some_str(o, "statusReason", id.reason);
+		out_time(out_key(o, "statusUpdateTime"), id.status_us);
+		if (types[id.auth] != NULL)
+			out_cstr(out_key(o, "authenticationType"), types[id.auth]);
+		out_open(out_key(o, "x509Thumbprint"));
+		out_str_or_null(out_key(o, "primaryThumbprint"), id.thumbs[0]);
+		out_str_or_null(out_key(o, "secondaryThumbprint"), id.thumbs[1]);
+		out_close(o);
+	}
+	out_cstr(out_key(o, "connectionState"), "Disconnected");
+	out_time(out_key(o, "lastActivityTime"), 0);
+	out_u64(out_key(o, "cloudToDeviceMessageCount"), 0);
+	out_u64(out_key(o, "version"), e->numbers[EVENT_VERSION]);
+	put_sections(o, e, true);
+	out_close(o);
+}
+
+static void
+put_body(struct teller *t, struct out *o, const struct event *e)
+{
+	static void (*const put[EVENT_KINDS])(
+	    struct teller *, struct out *, const struct event *) = {
+		[EVENT_MESSAGE] = put_message,
+		[EVENT_WILL] = put_message,
+		[EVENT_TWIN_CHANGED] = put_changed,
+		[EVENT_TWIN_REPLACED] = put_replaced,
+		[EVENT_CREATED] = put_whole,
+		[EVENT_DELETED] = put_whole,
+	};
+
+	put[e->kind](t, o, e);
+}
+
+void
+told_body(struct teller *t, struct buf *json, const struct event *e)
+{
+	struct out o = out_to(json);
+
+	put_body(t, &o, e);
+}
+
+/* ---- the envelope ---- */
+
+static void
+put_envelope(struct out *o, struct str hub, const char *type, int64_t time_us)
+{
+	struct buf source = { 0 };
+
+	buf_cstr(&source, "/hubs/");
+	buf_str(&source, hub);
+	out_cstr(out_key(o, "specversion"), "1.0");
+	out_cstr(out_key(o, "type"), type);
+	out_str(out_key(o, "source"), buf_view(&source));
+	out_time(out_key(o, "time"), time_us);
+	out_cstr(out_key(o, "datacontenttype"), "application/json");
+	buf_fini(&source);
+}
+
+/* Event Grid's data where the type is its own: E-24. */
+static void
+put_data(struct teller *t, struct out *o, const struct event *e)
+{
+	if (told_source_of(e) != TOLD_LIFE_CYCLE) {
+		put_body(t, o, e);
+		return;
+	}
+	out_open(o);
+	put_body(t, out_key(o, "twin"), e);
+	out_str(out_key(o, "hubName"), t->hub);
+	put_ids(o, e);
+	out_close(o);
+}
+
+void
+told_write(
+    struct teller *t, struct buf *json, const struct event *e, uint32_t shard, uint64_t position)
+{
+	struct out o = out_to(json);
+
+	out_open(&o);
+	out_format(out_key(&o, "id"), "%u-%" PRIu64, shard, position);
+	put_envelope(&o, t->hub, told_type(e), e->time_us);
+	put_subject(&o, e);
+	put_actor(&o, e);
+	put_data(t, out_key(&o, "data"), e);
+	out_close(&o);
+}
+
+void
+told_write_dropped(
+    struct teller *t, struct buf *json, uint64_t missing, unsigned shards, int64_t now_us)
+{
+	struct out o = out_to(json);
+
+	out_open(&o);
+	out_format(out_key(&o, "id"), "dropped-%" PRId64, now_us);
+	put_envelope(&o, t->hub, "twinhub.events.dropped", now_us);
+	out_open(out_key(&o, "data"));
+	out_u64(out_key(&o, "positions"), missing);
+	out_u64(out_key(&o, "shards"), shards);
+	out_close(&o);
+	out_close(&o);
+}
+
+/* ---- paths ---- */
+
+/* Is something at this path in the patch, or above it: a null or a value that replaces what was below? */
+static bool
+touches(struct doc patch, const struct str *path, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (doc_kind(patch) != DOC_OBJECT)
+			return i != 0;
+		patch = doc_get(patch, path[i]);
+		if (!doc_defined(patch))
+			return false;
+	}
+	return true;
+}
+
+bool
+told_touches(const struct event *e, const struct str *path, unsigned n)
+{
+	static const struct str names[SECTION_KINDS] = { { "tags", 4 }, { "desired", 7 },
+		{ "reported", 8 } };
+	enum section_kind kind = SECTION_TAGS;
+
+	if (n != 0 && str_eq(path[0], STR("properties"))) {
+		path++;
+		n--;
+		kind = SECTION_DESIRED;
+	}
+	for (int last = kind == SECTION_TAGS ? SECTION_TAGS : SECTION_REPORTED; (int)kind <= last;
+	     kind++) {
+		struct str patch = e->fields[EVENT_PATCH_TAGS + kind];
+
+		if (patch.n != 0 &&
+		    (n == 0 ||
+		        (str_eq(path[0], names[kind]) && touches(doc_of(patch), path + 1, n - 1))))
+			return true;
+	}
+	return e->kind == EVENT_TWIN_REPLACED;
+}

@@ -1,0 +1,44 @@
+/*
+ * told: an event of the log as those who read it see it: a CloudEvent 1.0 in structured JSON (docs/spec/events.md, E-23 and E-24), with the
+ * bodies of twins.md 8. Pure.
+ */
+#ifndef TWINHUB_SHARD_TOLD_H
+#define TWINHUB_SHARD_TOLD_H
+
+#include "doc/doc.h"
+#include "event/event.h"
+
+/* Sources of events, as routes name them. */
+enum told_source {
+	TOLD_MESSAGES,
+	TOLD_TWINS,
+	TOLD_LIFE_CYCLE,
+	TOLD_CONNECTIONS,
+	TOLD_SOURCES,
+	TOLD_NOBODY = TOLD_SOURCES /* it is in the log, and shown to nobody: E-08 */
+};
+extern const struct str told_source_names[TOLD_SOURCES]; /* TwinChangeEvents */
+
+enum told_source told_source_of(const struct event *e);
+
+/* Its type; NULL for TOLD_NOBODY's. */
+const char *told_type(const struct event *e);
+/* Writes them; for one thread. hub: its host name, copied. */
+struct teller;
+#define TOLD_JSON_MAX (1u << 20) /* of a message that is told as JSON; a longer one is base64 */
+struct teller *teller_new(struct str hub);
+void teller_free(struct teller *t); /* NULL is fine */
+
+/* The body of twins.md 8, as JSON; of a message its data in Event Grid's form. Its fields are sound records of this hub. */
+void told_body(struct teller *t, struct buf *json, const struct event *e);
+/* The whole CloudEvent, one line without its end. */
+void told_write(
+    struct teller *t, struct buf *json, const struct event *e, uint32_t shard, uint64_t position);
+/* One that stands for `missing` positions of so many shards that retention has dropped (E-12). */
+void told_write_dropped(
+    struct teller *t, struct buf *json, uint64_t missing, unsigned shards, int64_t now_us);
+
+/* Does a twin change touch this path, tags.a or properties.reported.a.b? (T-98) n: its steps. */
+bool told_touches(const struct event *e, const struct str *path, unsigned n);
+
+#endif
