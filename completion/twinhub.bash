@@ -2,7 +2,7 @@
 
 _twinhub_words() {
 	case $1 in
-	'') echo 'help completion serve wait stop device module method message twin configuration job query statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
+	'') echo 'help completion serve wait stop device module method message twin configuration job query monitor statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
 	completion) echo 'bash zsh' ;;
 	device) echo 'create show list update delete' ;;
 	module) echo 'create show list update delete' ;;
@@ -17,7 +17,7 @@ _twinhub_words() {
 }
 _twinhub_options() {
 	case $1 in
-	'serve') echo '--help --data --background --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --free-space --scrub-rate --verify --rate-limit --import-export-dir --log-file --log-level --tls-legacy --strict-queries' ;;
+	'serve') echo '--help --data --background --check --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --free-space --scrub-rate --verify --rate-limit --import-export-dir --log-file --log-level --tls-legacy --strict-queries' ;;
 	'wait') echo '--help --data --connection-string --ca --timeout --json --table' ;;
 	'stop') echo '--help --data --timeout --json --table' ;;
 	'device create') echo '--help --data --connection-string --ca --timeout --json --table --status-reason --disabled --edge --primary-key --secondary-key --thumbprint --secondary-thumbprint --x509-ca' ;;
@@ -54,15 +54,16 @@ _twinhub_options() {
 	'job cancel') echo '--help --data --connection-string --ca --timeout --json --table' ;;
 	'job results') echo '--help --data --connection-string --ca --timeout --json --table --csv --status --page-size' ;;
 	'query') echo '--help --data --connection-string --ca --timeout --json --table --csv --explain --watch --page-size' ;;
+	'monitor') echo '--help --data --connection-string --ca --timeout --json --table --module --device --source --path --where --from --no-follow' ;;
 	'statistics') echo '--help --data --connection-string --ca --timeout --json --table --columns --store --messages' ;;
 	'policy show') echo '--help --data --connection-string --ca --timeout --json --table' ;;
 	'policy rotate') echo '--help --data --connection-string --ca --timeout --json --table --key' ;;
 	'policy reset') echo '--help --data --json --table' ;;
-	'connection-string') echo '--help --data --module --policy --device --key --hostname' ;;
-	'sas') echo '--help --data --module --policy --device --key --hostname --ttl --resource' ;;
+	'connection-string') echo '--help --data --connection-string --ca --timeout --module --policy --device --key --hostname' ;;
+	'sas') echo '--help --data --connection-string --ca --timeout --module --policy --device --key --hostname --ttl --resource' ;;
 	'backup') echo '--help --data --connection-string --ca --timeout --json --table' ;;
 	'export') echo '--help --data --connection-string --ca --timeout --json --table --resume --no-keys' ;;
-	'import') echo '--help --data --connection-string --ca --timeout --json --table --dry-run --resume --mode' ;;
+	'import') echo '--help --data --connection-string --ca --timeout --json --table --dry-run --resume --yes --mode' ;;
 	'migrate') echo '--help --timeout --json --table --rate --resume --no-keys --from --from-ca' ;;
 	'diff') echo '--help --data --connection-string --ca --timeout --json --table --rate --no-keys --from --from-ca' ;;
 	'restore') echo '--help --data --json --table' ;;
@@ -335,6 +336,16 @@ _twinhub_value() {
 	'query --timeout')  ;;
 	'query --watch')  ;;
 	'query --page-size')  ;;
+	'monitor --data') echo -d ;;
+	'monitor --connection-string')  ;;
+	'monitor --ca') echo -f ;;
+	'monitor --timeout')  ;;
+	'monitor --module')  ;;
+	'monitor --device')  ;;
+	'monitor --source')  ;;
+	'monitor --path')  ;;
+	'monitor --where')  ;;
+	'monitor --from')  ;;
 	'statistics --data') echo -d ;;
 	'statistics --connection-string')  ;;
 	'statistics --ca') echo -f ;;
@@ -350,12 +361,18 @@ _twinhub_value() {
 	'policy rotate --key') echo -W 'primary secondary' ;;
 	'policy reset --data') echo -d ;;
 	'connection-string --data') echo -d ;;
+	'connection-string --connection-string')  ;;
+	'connection-string --ca') echo -f ;;
+	'connection-string --timeout')  ;;
 	'connection-string --module')  ;;
 	'connection-string --policy')  ;;
 	'connection-string --device')  ;;
 	'connection-string --key') echo -W 'primary secondary' ;;
 	'connection-string --hostname')  ;;
 	'sas --data') echo -d ;;
+	'sas --connection-string')  ;;
+	'sas --ca') echo -f ;;
+	'sas --timeout')  ;;
 	'sas --module')  ;;
 	'sas --policy')  ;;
 	'sas --device')  ;;

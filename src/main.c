@@ -294,7 +294,7 @@ static const struct command commands[] = {
 			"  twinhub query \"SELECT status, COUNT() AS n FROM devices GROUP BY status\" --watch 5 " DATA,
 	}, {
 		.name = "monitor", .operands = "", .run = cli_monitor,
-		.options = HUB | OPT(DEVICE) | OPT(MODULE) | OPT(SOURCE) | OPT(PATH) | OPT(SINCE) | OPT(NO_FOLLOW),
+		.options = HUB | OPT(DEVICE) | OPT(MODULE) | OPT(SOURCE) | OPT(PATH) | OPT(WHERE) | OPT(SINCE) | OPT(NO_FOLLOW),
 		.summary = "events as they happen: telemetry, changes of twins, devices made and deleted",
 		.note = "A line each on a terminal: when, whose, what, by whom, and the change or the message. --json, or piped: CloudEvents, one a "
 			"line.\n"
@@ -302,7 +302,8 @@ static const struct command commands[] = {
 			"Sources: DeviceMessages, TwinChangeEvents, DeviceLifecycleEvents, DeviceConnectionStateEvents.",
 		.example = "  twinhub monitor " DATA "\n"
 			"  twinhub monitor --device pump-1 --from earliest " DATA "\n"
-			"  twinhub monitor --source TwinChangeEvents --path properties.reported --json " DATA,
+			"  twinhub monitor --source TwinChangeEvents --path properties.reported --json " DATA "\n"
+			"  twinhub monitor --where \"level = 'alarm' AND $body.temperature > 80\" " DATA,
 	}, {
 		.name = "statistics", .operands = "", .run = cli_statistics,
 		.options = HUB | OPT(COLUMNS) | OPT(STORE) | OPT(MESSAGES),

@@ -101,6 +101,7 @@ enum exit_code {
 	X(YES, "yes", TAKES_NOTHING, "do not ask") \
 	X(SOURCE, "source", TAKES_TEXT("LIST"), "only events of these, as DeviceMessages,TwinChangeEvents") \
 	X(PATH, "path", TAKES_TEXT("PATH"), "only changes of it, as properties.reported.a") \
+	X(WHERE, "where", TAKES_TEXT("CONDITION"), "only events that a routing condition is true of") \
 	X(SINCE, "from", TAKES_TEXT_OR("WHERE", "now"), "now, earliest, a time, or a position") \
 	X(NO_FOLLOW, "no-follow", TAKES_NOTHING, "end when all that is there has come") \
 	X(MODE, "mode", TAKES_WORD("MODE", option_modes, "createOrUpdate"), "of lines without importMode")

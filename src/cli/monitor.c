@@ -171,6 +171,7 @@ path_make(struct monitor *m)
 	put_option(m, "module", OPT_MODULE);
 	put_option(m, "source", OPT_SOURCE);
 	put_option(m, "path", OPT_PATH);
+	put_option(m, "where", OPT_WHERE);
 	if (m->position.n != 0)
 		put_parameter(&m->path, "from", buf_view(&m->position));
 	else

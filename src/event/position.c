@@ -140,6 +140,7 @@ position_read(struct str text, uint32_t hub, struct position *out, struct fault 
 	if (good && !foreign)
 		return ERR_OK;
 	fault_set(f, F_ArgumentInvalid,
-	    good ? "the position is one of another hub" : "this is no position of the event log, nor now, earliest or a time");
+	    good ? "the position is one of another hub"
+	         : "this is no position of the event log, nor now, earliest or a time");
 	return ERR_ARG;
 }

@@ -29,6 +29,7 @@ struct feed_reader {
 struct feed {
 	struct feed_options o;
 	struct teller *teller;
+	struct judge *judge;
 	struct mailbox box;
 	struct thread thread;
 	struct msg grown, end;
@@ -133,7 +134,8 @@ reader_takes(struct feed_reader *r, uint32_t s, struct stretch *stretch, struct 
 	struct feed_event told = { .shard = s, .position = item->position, .e = &e };
 	struct str record = { stretch->records.p + item->at, item->n };
 
-	if (event_decode(record, &e) != ERR_OK || !filter_takes(&r->c.filter, &e))
+	if (event_decode(record, &e) != ERR_OK ||
+	    !filter_takes(&r->c.filter, r->feed->judge, &e, s))
 		return true;
 	if (r->missing != 0 && !reader_tells_gap(r))
 		return false;
@@ -425,6 +427,7 @@ feed_new(const struct feed_options *o, struct feed **out)
 		return ERR_IO;
 	}
 	f->teller = teller_new(o->name);
+	f->judge = judge_new(o->store, f->teller);
 	f->o.name = STR_NONE;
 	f->grown.run = on_grown;
 	f->end.run = on_end;
@@ -451,6 +454,7 @@ feed_free(struct feed *f)
 	mailbox_fini(&f->box);
 	for (uint32_t s = 0; s < SHARDS; s++)
 		stretch_fini(&f->stretches[s]);
+	judge_free(f->judge);
 	teller_free(f->teller);
 	pthread_mutex_destroy(&f->mu);
 	free(f);

@@ -12,6 +12,7 @@
 #define TWINHUB_FEED_H
 
 #include "event/position.h"
+#include "route/route.h"
 #include "shard/told.h"
 #include "worker/worker.h"
 
@@ -43,7 +44,8 @@ struct feed_filter {
 	unsigned sources;          /* a bit for each enum told_source; 0: all */
 	struct str device, module; /* empty: any */
 	struct str path[FEED_PATH_STEPS];
-	unsigned npath; /* 0: whatever it touches */
+	unsigned npath;                    /* 0: whatever it touches */
+	const struct condition *condition; /* NULL: any. Its owner keeps it until over() */
 };
 
 /* From a source's name, without case; TOLD_NOBODY: there is none. */

@@ -12,7 +12,7 @@ feed_source(struct str name)
 }
 
 bool
-filter_takes(const struct feed_filter *f, const struct event *e)
+filter_takes(const struct feed_filter *f, struct judge *j, const struct event *e, uint32_t shard)
 {
 	enum told_source source = told_source_of(e);
 
@@ -22,7 +22,9 @@ filter_takes(const struct feed_filter *f, const struct event *e)
 		return false;
 	if (f->module.n != 0 && !str_eq(f->module, e->module))
 		return false;
-	return f->npath == 0 || (source == TOLD_TWINS && told_touches(e, f->path, f->npath));
+	if (f->npath != 0 && (source != TOLD_TWINS || !told_touches(e, f->path, f->npath)))
+		return false;
+	return f->condition == NULL || judge_matches(j, f->condition, e, shard);
 }
 
 /* Its texts into one buffer of its own. */

@@ -31,8 +31,16 @@ uint32_t stretch_find(const struct stretch *s, uint64_t position);
 enum err log_find_time(
     struct store *store, uint32_t shard, uint64_t end, int64_t time_us, uint64_t *position);
 
+/* judge.c: whether a condition is true of an event; for one thread */
+struct judge;
+struct judge *judge_new(struct store *store, struct teller *teller);
+void judge_free(struct judge *j); /* NULL is fine */
+bool judge_matches(
+    struct judge *j, const struct condition *c, const struct event *e, uint32_t shard);
+
 /* Does it concern the reader? filter.c */
-bool filter_takes(const struct feed_filter *f, const struct event *e);
+bool filter_takes(
+    const struct feed_filter *f, struct judge *j, const struct event *e, uint32_t shard);
 void filter_copy(struct feed_filter *f, struct buf *text);
 
 #endif

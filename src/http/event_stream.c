@@ -32,6 +32,7 @@ struct event_stream {
 	struct position until, told;
 	int64_t told_us; /* when the last bytes were posted; clock_mono_us */
 	enum err failed;
+	struct condition *condition;
 };
 
 /* ---- on the feed's thread ---- */
@@ -179,6 +180,7 @@ on_over(struct msg *m)
 	if (s->next != NULL)
 		s->next->prev = s->prev;
 	request_end(s->r);
+	route_condition_free(s->condition);
 	buf_fini(&s->bytes);
 	free(s);
 }
@@ -241,6 +243,25 @@ take_path(struct request *r, struct feed_filter *filter, struct fault *f)
 }
 
 static enum err
+take_condition(
+    struct request *r, struct feed_filter *filter, struct condition **out, struct fault *f)
+{
+	struct str text = request_param(r, "where");
+	unsigned sources = filter->sources == 0 || filter->sources == 1u << TOLD_TWINS
+	    ? ROUTE_SOURCE_BIT(ROUTE_TWIN_CHANGES)
+	    : filter->sources;
+	struct route_error error;
+
+	if (text.n == 0)
+		return ERR_OK;
+	if (route_condition_compile(text, sources, out, &error) != ERR_OK)
+		return fault_set(f, F_ArgumentInvalid, "where, line %u, column %u: %s",
+		    error.start.line, error.start.column, error.text);
+	filter->condition = *out;
+	return ERR_OK;
+}
+
+static enum err
 take_from(struct request *r, struct feed_reader_conf *c, struct fault *f)
 {
 	struct str last = request_header(r, "Last-Event-ID"), from = request_param(r, "from");
@@ -260,20 +281,23 @@ take_from(struct request *r, struct feed_reader_conf *c, struct fault *f)
 }
 
 static enum err
-take_parameters(struct request *r, struct feed_reader_conf *c, bool *follow, struct fault *f)
+take_parameters(
+    struct request *r, struct event_stream *s, struct feed_reader_conf *c, struct fault *f)
 {
 	static const char *const known[] = { "source", "device", "module", "path", "from", "follow",
-		"api-version" };
+		"where", "api-version" };
 	struct str value = request_param(r, "follow");
 	enum err e = request_knows(r, known, sizeof(known) / sizeof(known[0]), f);
 
-	*follow = true;
+	s->follow = true;
 	if (e == ERR_OK && value.n != 0)
-		e = request_flag(r, "follow", follow, f);
+		e = request_flag(r, "follow", &s->follow, f);
 	if (e == ERR_OK)
 		e = take_sources(r, &c->filter, f);
 	if (e == ERR_OK)
 		e = take_path(r, &c->filter, f);
+	if (e == ERR_OK)
+		e = take_condition(r, &c->filter, &s->condition, f);
 	if (e == ERR_OK)
 		e = take_from(r, c, f);
 	c->filter.device = request_param(r, "device");
@@ -335,7 +359,8 @@ on_events_read(struct request *r)
 	s->timer.fire = on_stalled;
 	s->told_us = clock_mono_us();
 	c.ctx = s;
-	if (take_parameters(r, &c, &s->follow, &f) != ERR_OK || events_begin(s, &c, &f) != ERR_OK) {
+	if (take_parameters(r, s, &c, &f) != ERR_OK || events_begin(s, &c, &f) != ERR_OK) {
+		route_condition_free(s->condition);
 		free(s);
 		reply_fault(r, &f);
 		return;

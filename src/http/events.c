@@ -2,7 +2,7 @@
  * POST /devices/{id}[/modules/{id}]/messages/events: telemetry over HTTPS (service-rest.md 3.5). One message is the body, its properties
  * are headers; with the batch's Content-Type the body is an array of them. All are in the log, on disk, before the answer.
  */
-#include "event/message.h"
+#include "event/telemetry.h"
 #include "http/priv.h"
 
 #define EVENT_BATCH_TYPE "application/vnd.microsoft.iothub.json"
@@ -51,7 +51,7 @@ put_property(struct events *e, struct str name, struct str value)
 		name = bag_key_name(system_names[i].key);
 	}
 	e->size += name.n + value.n;
-	(system ? message_put_system : message_put)(&e->one, name, value);
+	(system ? telemetry_put_system : telemetry_put)(&e->one, name, value);
 	return true;
 }
 
@@ -59,7 +59,7 @@ static void
 put_message(struct events *e, struct str payload)
 {
 	e->size += payload.n;
-	message_end(&e->one, payload);
+	telemetry_end(&e->one, payload);
 	buf_lstr(e->all, buf_view(&e->one));
 	e->one.n = 0;
 }
@@ -94,7 +94,7 @@ take_properties(struct events *e, struct doc properties, uint32_t i, struct faul
 		if (put_property(e, name, doc_str(v)))
 			continue;
 		e->size += name.n + doc_str(v).n; /* older clients leave the prefix out */
-		message_put(&e->one, name, doc_str(v));
+		telemetry_put(&e->one, name, doc_str(v));
 	}
 	return ERR_OK;
 }

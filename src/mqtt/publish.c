@@ -4,7 +4,7 @@
  * Everything goes through the session's shard, faults found here and mere acknowledgements too: so answers and PUBACKs leave
  * in the order in which the packets came (D-40), each behind the commit that it stands for.
  */
-#include "event/message.h"
+#include "event/telemetry.h"
 #include "mqtt/priv.h"
 
 /* ---- answers ---- */
@@ -99,17 +99,17 @@ telemetry_body(
 			continue; /* the hub's to say: D-63 */
 		size += pair.key.n + pair.value.n;
 		if (pair.system == BAG_CUSTOM)
-			message_put(out, pair.key, pair.value);
+			telemetry_put(out, pair.key, pair.value);
 		else
-			message_put_system(out, bag_key_name(pair.system), pair.value);
+			telemetry_put_system(out, bag_key_name(pair.system), pair.value);
 	}
 	if (size > MQTT_MESSAGE_MAX)
 		return ERR_SIZE;
 	if (retain)
-		message_put(out, STR("mqtt-retain"), STR("true"));
+		telemetry_put(out, STR("mqtt-retain"), STR("true"));
 	if (will)
-		message_put(out, STR("iothub-MessageType"), STR("Will"));
-	message_end(out, payload);
+		telemetry_put(out, STR("iothub-MessageType"), STR("Will"));
+	telemetry_end(out, payload);
 	return ERR_OK;
 }
 

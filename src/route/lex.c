@@ -220,7 +220,7 @@ lex_symbol(struct parser *p)
 }
 
 void
-lex_next(struct parser *p)
+route_lex_next(struct parser *p)
 {
 	const char *next;
 

@@ -26,7 +26,7 @@ take_op(struct parser *p, char op)
 {
 	if (!at_op(p, op))
 		return false;
-	lex_next(p);
+	route_lex_next(p);
 	return true;
 }
 
@@ -127,7 +127,7 @@ parse_system(struct parser *p, bool forced)
 	p->c->needs.twin |= e->kind == E_TWIN;
 	p->c->needs.system |= e->kind == E_SYSTEM;
 	p->c->needs.properties |= !forced;
-	lex_next(p);
+	route_lex_next(p);
 	return e;
 }
 
@@ -136,7 +136,7 @@ parse_forced(struct parser *p)
 {
 	struct expr *e;
 
-	lex_next(p);
+	route_lex_next(p);
 	if (p->tok.kind != TOK_SYSTEM)
 		return unexpected(p, "a system property");
 	if ((e = parse_system(p, true)) == NULL)
@@ -189,7 +189,7 @@ parse_changed(struct parser *p, const struct token *name, const struct token *op
 		return NULL;
 	}
 	p->c->needs.body = true;
-	lex_next(p);
+	route_lex_next(p);
 	return take_close(p, open, ")") ? e : NULL;
 }
 
@@ -254,7 +254,7 @@ parse_word(struct parser *p)
 	struct expr *e;
 	struct value v;
 
-	lex_next(p);
+	route_lex_next(p);
 	open = p->tok;
 	if (take_op(p, '('))
 		return parse_call(p, &word, &open);
@@ -272,7 +272,7 @@ parse_parentheses(struct parser *p)
 	struct token open = p->tok;
 	struct expr *e;
 
-	lex_next(p);
+	route_lex_next(p);
 	if (!enter(p) || (e = parse_level(p, LOWEST)) == NULL ||
 	    !take_close(p, &open, "an operator or )"))
 		return NULL;
@@ -289,8 +289,8 @@ parse_primary(struct parser *p)
 	case TOK_BAD: return NULL;
 	case TOK_WORD: return parse_word(p);
 	case TOK_SYSTEM: return parse_system(p, false);
-	case TOK_NUMBER: lex_next(p); return expr_constant(p, value_real(t.number));
-	case TOK_STRING: lex_next(p); return expr_constant(p, value_string(t.text));
+	case TOK_NUMBER: route_lex_next(p); return expr_constant(p, value_real(t.number));
+	case TOK_STRING: route_lex_next(p); return expr_constant(p, value_string(t.text));
 	case TOK_OP:
 		if (t.op == '(')
 			return parse_parentheses(p);
@@ -311,7 +311,7 @@ parse_unary(
 	struct token op = p->tok;
 	struct expr *e;
 
-	lex_next(p);
+	route_lex_next(p);
 	if (!enter(p) || (e = expr_new(p, kind, is)) == NULL || (e->first = operand(p)) == NULL ||
 	    !kinds_of_unary(p, &op, e->first))
 		return NULL;
@@ -347,7 +347,7 @@ fold_more(struct parser *p, struct expr *fold, struct expr **tail, unsigned leve
 	struct token op = p->tok;
 	struct expr left = { .is = fold->is }, *right;
 
-	lex_next(p);
+	route_lex_next(p);
 	if ((right = parse_level(p, level + 1)) == NULL)
 		return false;
 	right->before = op.op;
@@ -393,7 +393,7 @@ parse_text(struct parser *p)
 	if (!utf8_valid(text))
 		return fault_at(
 		    p, text.p, text.p, "Syntax error: the condition is not valid UTF-8");
-	lex_next(p);
+	route_lex_next(p);
 	if (p->tok.kind == TOK_END)
 		return true;
 	if ((p->c->root = parse_level(p, LOWEST)) == NULL)

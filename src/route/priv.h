@@ -93,7 +93,7 @@ struct parser {
 	bool failed;
 };
 
-void lex_next(struct parser *p); /* a fault gives TOK_BAD */
+void route_lex_next(struct parser *p); /* a fault gives TOK_BAD */
 
 /* The first fault counts. Returns false. */
 bool fault_at(struct parser *p, const char *at, const char *end, const char *fmt, ...)

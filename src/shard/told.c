@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "doc/out.h"
-#include "event/message.h"
+#include "event/telemetry.h"
 #include "shard/record.h"
 
 const struct str told_source_names[TOLD_SOURCES] = {
@@ -152,9 +152,9 @@ put_property(struct out *o, struct str name, struct str value)
 static struct str
 put_properties(struct out *o, struct str body, bool system)
 {
-	struct message_property p;
+	struct telemetry_property p;
 
-	while (message_next(&body, &p))
+	while (telemetry_next(&body, &p))
 		if (p.system == system)
 			put_property(o, p.name, p.value);
 	return body;
@@ -187,10 +187,10 @@ put_system(struct out *o, const struct event *e)
 static bool
 said_json(struct str body)
 {
-	struct message_property p;
+	struct telemetry_property p;
 	bool json = false, utf8 = true;
 
-	while (message_next(&body, &p)) {
+	while (telemetry_next(&body, &p)) {
 		if (!p.system)
 			continue;
 		if (str_eq(p.name, STR("content-type")))
@@ -403,6 +403,71 @@ told_body(struct teller *t, struct buf *json, const struct event *e)
 	struct out o = out_to(json);
 
 	put_body(t, &o, e);
+}
+
+struct str
+teller_hub(const struct teller *t)
+{
+	return t->hub;
+}
+
+/* ---- for conditions ---- */
+
+const char *
+told_schema(const struct event *e)
+{
+	if (told_source_of(e) == TOLD_TWINS)
+		return "twinChangeNotification";
+	return e->module.n != 0 ? "moduleLifecycleNotification" : "deviceLifecycleNotification";
+}
+
+const char *
+told_operation(const struct event *e)
+{
+	bool module = e->module.n != 0;
+
+	switch (e->kind) {
+	case EVENT_TWIN_CHANGED: return "updateTwin";
+	case EVENT_TWIN_REPLACED: return "replaceTwin";
+	case EVENT_CREATED: return module ? "createModuleIdentity" : "createDeviceIdentity";
+	case EVENT_DELETED: return module ? "deleteModuleIdentity" : "deleteDeviceIdentity";
+	case EVENT_MESSAGE:
+	case EVENT_WILL:
+	case EVENT_IDENTITY_CHANGED:
+	case EVENT_KINDS: break;
+	}
+	return "";
+}
+
+static struct doc
+walk(struct doc d, const struct str *path, unsigned nstep)
+{
+	for (unsigned i = 0; i < nstep && doc_defined(d); i++)
+		d = doc_kind(d) == DOC_OBJECT ? doc_get(d, path[i]) : DOC_NONE;
+	return d;
+}
+
+struct doc
+told_twin_get(struct str wanted, struct str reported, const struct str *path, unsigned nstep)
+{
+	struct wanted w;
+	struct section s;
+	int64_t activity_us;
+	bool properties = nstep > 1 && str_eq(path[0], STR("properties"));
+
+	if (properties && str_eq(path[1], STR("reported"))) {
+		if (!record_valid(RECORD_REPORTED, reported) ||
+		    !reported_decode(reported, &activity_us, &s))
+			return DOC_NONE;
+		return walk(s.root, path + 2, nstep - 2);
+	}
+	if (nstep == 0 || !record_valid(RECORD_WANTED, wanted) || !wanted_decode(wanted, &w))
+		return DOC_NONE;
+	if (str_eq(path[0], STR("tags")))
+		return walk(w.tags.root, path + 1, nstep - 1);
+	if (properties && str_eq(path[1], STR("desired")))
+		return walk(w.desired.root, path + 2, nstep - 2);
+	return DOC_NONE;
 }
 
 /* ---- the envelope ---- */

@@ -38,6 +38,15 @@ void told_write(
 void told_write_dropped(
     struct teller *t, struct buf *json, uint64_t missing, unsigned shards, int64_t now_us);
 
+struct str teller_hub(const struct teller *t);
+/* Of an event that is no message: iothub-message-schema and opType (twins.md 8.1). */
+const char *told_schema(const struct event *e);
+const char *told_operation(const struct event *e);
+/* The value at a path of a twin, "tags", "a" or "properties", "desired", "a", of its wanted and reported records as they come from the
+ * store; DOC_NONE: there is none, or the records are none. */
+struct doc told_twin_get(
+    struct str wanted, struct str reported, const struct str *path, unsigned nstep);
+
 /* Does a twin change touch this path, tags.a or properties.reported.a.b? (T-98) n: its steps. */
 bool told_touches(const struct event *e, const struct str *path, unsigned n);
 

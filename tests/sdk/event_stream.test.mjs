@@ -149,6 +149,33 @@ test('E-22 only what was asked for: sources, modules, paths', async () => {
 	assert.deepEqual(await types('path=properties.reported'), []);
 });
 
+test('E-22 Q-66 Q-67 Q-80 Q-92 by a routing condition: properties, body, twin, what a change includes', async () => {
+	await hub.createDevice('judged');
+	await patch('judged', { tags: { floor: 3 } });
+	await patch('judged', { properties: { desired: { a: 1 } } });
+	const device = await mqttDevice(hub, 'judged', { filters: [] });
+	const send = (bag, body) => device.publish(`devices/judged/messages/events/${bag}`, body, { qos: 1 });
+	await send('$.ct=application%2Fjson&$.ce=utf-8&level=alarm', '{"t":90}');
+	await send('$.ct=application%2Fjson&$.ce=utf-8&level=info', '{"t":95}');
+	await send('level=alarm', '{"t":99}'); // not said to be JSON
+	await hub.rest('DELETE', '/devices/judged', { headers: { 'If-Match': '*' } });
+	const found = async (where, more = '') => (await lines(`from=earliest&device=judged${more}&where=${encodeURIComponent(where)}`)).events
+		.map((e) => e.data.body?.t ?? e.data.version ?? e.type.split('.').at(-1));
+	assert.deepEqual(await found("level = 'alarm' AND $body.t > 80"), [90]);
+	assert.deepEqual(await found('$body.t > 80'), [90, 95]);
+	assert.deepEqual(await found("$connectionDeviceId = 'judged' AND level = 'info'"), [95]);
+	assert.deepEqual(await found('twin_change_includes(tags.floor)', '&source=TwinChangeEvents'), [3]);
+	assert.deepEqual(await found("opType = 'deleteDeviceIdentity'"), ['DeviceDeleted']);
+	assert.deepEqual(await found('$body.properties.desired.a = 1', '&source=TwinChangeEvents'), [4]);
+	await hub.createDevice('judged2');
+	await patch('judged2', { tags: { floor: 5 } });
+	const other = await lines(`from=earliest&device=judged2&where=${encodeURIComponent('$twin.tags.floor = 5')}`);
+	assert.equal(other.events.length, 2);
+	const wrong = await hub.rest('GET', `/events?where=${encodeURIComponent("level = 'alarm' AND (")}`);
+	assert.equal(wrong.status, 400);
+	assert.match(wrong.text, /where, line 1, column \d+: /);
+});
+
 test('E-10 E-21 E-22 what is no position, source, path or parameter is refused by name', async () => {
 	const refused = async (parameters, says, headers = {}) => {
 		const answer = await hub.rest('GET', `/events?${parameters}`, { headers });

@@ -3,7 +3,7 @@
  * (wire.h); of the others each has its number as its slot, with generation 0, and hands its operations to the fleet itself.
  */
 #include "draw.h"
-#include "event/message.h"
+#include "event/telemetry.h"
 #include "front.h"
 #include "http/http.h"
 #include "wire.h"
@@ -190,7 +190,7 @@ put_message(struct work *k, uint32_t number)
 	char text[16];
 
 	snprintf(text, sizeof(text), "m%06u", number);
-	message_end(&record, str_of(text));
+	telemetry_end(&record, str_of(text));
 	k->op.payload = work_str(k, buf_view(&record));
 	buf_fini(&record);
 }

@@ -94,7 +94,9 @@ rows_apply(struct kit_rows *to, const struct kit_rows *batch)
 {
 	for (uint32_t i = 0; i < batch->n; i++) {
 		const struct kit_row *b = &batch->v[i];
-		struct kit_row *r = rows_find(to, b->kind, buf_view(&b->key));
+		/* a position of the log is given once, or deleted before */
+		bool new = b->put && (b->kind == RECORD_LOG || b->kind == RECORD_CHANGES);
+		struct kit_row *r = new ? NULL : rows_find(to, b->kind, buf_view(&b->key));
 		struct str value = buf_view(&b->value);
 
 		if (r != NULL)

@@ -5,7 +5,7 @@
 #ifndef MQTT_KIT_H
 #define MQTT_KIT_H
 
-#include "event/message.h"
+#include "event/telemetry.h"
 #include "mqtt/session.h"
 
 #include <stdio.h>

@@ -481,9 +481,9 @@ will__D30_told_on_any_end_but_a_goodbye(void **state)
 	struct desk d;
 
 	(void)state;
-	message_put(&body, STR("k"), STR("v"));
-	message_put(&body, STR("iothub-MessageType"), STR("Will"));
-	message_end(&body, STR("I am gone"));
+	telemetry_put(&body, STR("k"), STR("v"));
+	telemetry_put(&body, STR("iothub-MessageType"), STR("Will"));
+	telemetry_end(&body, STR("I am gone"));
 	for (unsigned way = 0; way < 11; way++) {
 		desk_init(&d, 0);
 		desk_live(&d, &h);

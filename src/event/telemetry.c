@@ -1,5 +1,5 @@
-/* Bodies of messages: see message.h. */
-#include "event/message.h"
+/* Bodies of messages: see telemetry.h. */
+#include "event/telemetry.h"
 
 /* The byte before a property. A former release had one for both kinds: known names are the system's there. */
 enum { MARK_END, MARK_FORMER, MARK_APPLICATION, MARK_SYSTEM };
@@ -18,19 +18,19 @@ put(struct buf *out, int mark, struct str name, struct str value)
 }
 
 void
-message_put(struct buf *out, struct str name, struct str value)
+telemetry_put(struct buf *out, struct str name, struct str value)
 {
 	put(out, MARK_APPLICATION, name, value);
 }
 
 void
-message_put_system(struct buf *out, struct str name, struct str value)
+telemetry_put_system(struct buf *out, struct str name, struct str value)
 {
 	put(out, MARK_SYSTEM, name, value);
 }
 
 void
-message_end(struct buf *out, struct str payload)
+telemetry_end(struct buf *out, struct str payload)
 {
 	buf_putc(out, MARK_END);
 	buf_lstr(out, payload);
@@ -46,7 +46,7 @@ is_system(struct str name)
 }
 
 bool
-message_next(struct str *rest, struct message_property *p)
+telemetry_next(struct str *rest, struct telemetry_property *p)
 {
 	struct rd rd = rd_of(*rest);
 	uint8_t mark = rd_u8(&rd);
