@@ -141,11 +141,30 @@ static const struct command commands[] = {
 		.example = "  twinhub message feedback " DATA,
 	}, {
 		.name = "twin show", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_show,
-		.options = HUB | OPT(MODULE),
+		.options = HUB | OPT(MODULE) | OPT(AT) | OPT(AT_VERSION),
 		.summary = "a device's or module's twin",
-		.note = "On a terminal without $metadata; --json shows all.",
+		.note = "On a terminal without $metadata; --json shows all. --at and --at-version: as it was, within what the log keeps "
+			"(serve --changes-max-age).",
 		.example = "  twinhub twin show thermostat-1 " DATA "\n"
 			"  twinhub twin show thermostat-1 --module updater " DATA,
+	}, {
+		.name = "twin log", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_log,
+		.options = HUB | OPT(MODULE),
+		.summary = "what has happened to a twin, the newest first",
+		.note = "A line each: when, with which version, what, by whom, the change. JSON has what was before, too.",
+		.example = "  twinhub twin log thermostat-1 " DATA "\n"
+			"  twinhub twin log thermostat-1 --json " DATA " | head -1",
+	}, {
+		.name = "twin diff", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_diff,
+		.options = OPTS_HUB | OPT(MODULE) | OPT(AT) | OPT(AT_VERSION),
+		.summary = "in what a twin differs from what it was",
+		.example = "  twinhub twin diff thermostat-1 --at 2026-11-29T10:00:00Z " DATA,
+	}, {
+		.name = "twin restore", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_restore,
+		.options = OPTS_HUB | OPT(MODULE) | OPT(AT) | OPT(AT_VERSION) | OPT(DRY_RUN),
+		.summary = "make tags and desired properties what they were",
+		.note = "Each change that it makes is a line. What the device has reported stays. Refused if the twin changes meanwhile.",
+		.example = "  twinhub twin restore thermostat-1 --at 2026-11-29T10:00:00Z --dry-run " DATA,
 	}, {
 		.name = "twin convergence", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_convergence,
 		.options = HUB | OPT(MODULE),

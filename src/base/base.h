@@ -331,6 +331,7 @@ bool base64url_decode(struct buf *out, struct str s);
 	X(409104, JobAlreadyExists)                                                                \
 	X(409301, ModuleAlreadyExistsOnDevice)                                                     \
 	X(409401, ConfigurationAlreadyExists)                                                      \
+	X(410001, HistoryNotKept)                                                                  \
 	X(412001, PreconditionFailed)                                                              \
 	X(412002, DeviceMessageLockLost)                                                           \
 	X(413000, GenericRequestEntityTooLarge)                                                    \

@@ -99,6 +99,8 @@ enum exit_code {
 	X(FROM, "from", TAKES_TEXT("TEXT"), "the hub to read: a policy's connection string; or set TWINHUB_FROM_CONNECTION_STRING") \
 	X(FROM_CA, "from-ca", TAKES_FILE("FILE"), "trust that hub's certificate by this CA") \
 	X(YES, "yes", TAKES_NOTHING, "do not ask") \
+	X(AT, "at", TAKES_TEXT("TIME"), "as it was then: 2026-11-29T10:00:00Z") \
+	X(AT_VERSION, "at-version", TAKES_NUMBER(1, 9223372036854775807, NULL), "as it was with this version") \
 	X(SOURCE, "source", TAKES_TEXT("LIST"), "only events of these, as DeviceMessages,TwinChangeEvents") \
 	X(PATH, "path", TAKES_TEXT("PATH"), "only changes of it, as properties.reported.a") \
 	X(WHERE, "where", TAKES_TEXT("CONDITION"), "only events that a routing condition is true of") \
@@ -161,6 +163,9 @@ int cli_identity_delete(const struct args *a);
 int cli_device_list(const struct args *a);
 int cli_module_list(const struct args *a);
 int cli_twin_show(const struct args *a);
+int cli_twin_log(const struct args *a);
+int cli_twin_diff(const struct args *a);
+int cli_twin_restore(const struct args *a);
 int cli_twin_convergence(const struct args *a);
 int cli_twin_update(const struct args *a);
 int cli_twin_replace(const struct args *a);

@@ -152,6 +152,9 @@ void path_of(struct buf *out, const char *collection, struct str name);
 /* "/devices/D" or "/devices/D/modules/M" of the collection "/devices/", then the tail and a NUL. */
 void subject_path(struct buf *out, const char *collection, struct subject s, const char *tail);
 
+/* "/twins/d1", as it was at the time or version that the options say, if they say one; with its NUL. */
+void twin_past_path(const struct args *a, struct subject s, struct buf *path);
+
 /* The header's value with its NUL: the etag in quotes, or * when it is empty. */
 void if_match_of(struct buf *out, struct str etag);
 

@@ -143,7 +143,22 @@ twin_write(const struct args *a, enum method method)
 int
 cli_twin_show(const struct args *a)
 {
-	return twin_call(a, GET, "", STR_NONE, NULL, show_record);
+	struct answer answer = { 0 };
+	struct buf path = { 0 };
+	struct subject s;
+	int code = subject_of(a->operand[0], a->option[OPT_MODULE], &s);
+
+	if (code != EXIT_DONE)
+		return code;
+	if (a->option[OPT_AT] != NULL && a->option[OPT_AT_VERSION] != NULL)
+		return cli_fail(EXIT_USAGE, "--at and --at-version exclude each other");
+	twin_past_path(a, s, &path);
+	code = hub_call_once(a, &(struct ask){ .method = GET, .path = path.p }, &answer);
+	if (code == EXIT_DONE)
+		show_record(a, doc_of(buf_view(&answer.doc)));
+	answer_fini(&answer);
+	buf_fini(&path);
+	return code;
 }
 
 /* For people: the twin's state in lines, what is pending as rows. */

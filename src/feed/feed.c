@@ -396,6 +396,24 @@ feed_close(struct feed_reader *r)
 }
 
 void
+feed_run(struct feed *f, struct msg *m)
+{
+	mailbox_post(&f->box, m);
+}
+
+struct store *
+feed_store(struct feed *f)
+{
+	return f->o.store;
+}
+
+struct teller *
+feed_teller(struct feed *f)
+{
+	return f->teller;
+}
+
+void
 feed_position_write(const struct feed *f, struct buf *out, const struct position *p)
 {
 	position_write(out, p, f->o.hub);

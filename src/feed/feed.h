@@ -13,6 +13,7 @@
 
 #include "event/position.h"
 #include "route/route.h"
+#include "shard/past.h"
 #include "shard/told.h"
 #include "worker/worker.h"
 
@@ -90,6 +91,16 @@ enum err feed_open(
 void feed_more(struct feed_reader *r);
 /* Once; nothing else afterwards. */
 void feed_close(struct feed_reader *r);
+
+/* ---- reading the past, on the feed's thread ---- */
+
+/* Run it there, between turns of readers; it is short, and posts itself again for more. It may call the three below. */
+void feed_run(struct feed *f, struct msg *m);
+/* One record, of a change; appended. ERR_NOT_FOUND: retention has dropped it; ERR_IO, ERR_CORRUPT. */
+enum err feed_record(struct feed *f, uint32_t shard, uint64_t position, struct buf *out);
+/* The twin's records as they are on disk, of one moment. ERR_NOT_FOUND: there is no such identity. */
+enum err feed_twin(struct feed *f, struct str device, struct str module, struct past *out);
+struct teller *feed_teller(struct feed *f);
 
 /* As text, and from text (E-10); any thread. */
 void feed_position_write(const struct feed *f, struct buf *out, const struct position *p);

@@ -31,6 +31,8 @@ uint32_t stretch_find(const struct stretch *s, uint64_t position);
 enum err log_find_time(
     struct store *store, uint32_t shard, uint64_t end, int64_t time_us, uint64_t *position);
 
+struct store *feed_store(struct feed *f);
+
 /* judge.c: whether a condition is true of an event; for one thread */
 struct judge;
 struct judge *judge_new(struct store *store, struct teller *teller);

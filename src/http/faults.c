@@ -16,7 +16,7 @@ static const struct outcome outcomes[] = {
 	    NULL }, /* who asks is judged where the reason is known */
 	{ 403, "Forbidden", REASON_QUOTA, NULL }, { 404, "Not Found", REASON_NONE, NULL },
 	{ 405, "Method Not Allowed", REASON_NONE, NULL }, { 409, "Conflict", REASON_NONE, NULL },
-	{ 412, "Precondition Failed", REASON_NONE, NULL },
+	{ 410, "Gone", REASON_NONE, NULL }, { 412, "Precondition Failed", REASON_NONE, NULL },
 	{ 413, "Payload Too Large", REASON_NONE, NULL },
 	{ 415, "Unsupported Media Type", REASON_NONE, NULL },
 	{ 429, "Too Many Requests", REASON_OVERLOADED, RETRY_AFTER_S },

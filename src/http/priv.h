@@ -140,6 +140,7 @@ struct http_loop {
 	struct sas_mac *mac;
 	struct slots requests; /* under way */
 	uint32_t nbusy;
+	uint32_t nhistory;            /* questions about the past */
 	struct event_stream *streams; /* of those, answers without an end */
 	bool stopping;
 	uint32_t feedback_turn;       /* which shard is asked first */
@@ -317,7 +318,10 @@ handler on_policies, on_policy_rotate, on_backup;
 handler on_digital_twin_get, on_digital_twin_patch, on_digital_command;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,
     on_file_job_cancel;
-handler on_events_post, on_events_read, on_scope_list, on_scope_target, on_nested, on_no_files;
+handler on_events_post, on_events_read, on_twin_history, on_scope_list, on_scope_target, on_nested,
+    on_no_files;
+/* history.c: the twin as it was, if that is what the query asks for */
+bool on_twin_past(struct request *r);
 void on_health(struct request *r, bool ready);
 
 #endif

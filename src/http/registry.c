@@ -176,7 +176,8 @@ on_twin(struct request *r)
 	struct work *w;
 
 	if (r->method == HTTP_GET) {
-		request_submit(r, request_work(r, OP_TWIN_READ, 0, done_with_body));
+		if (!on_twin_past(r))
+			request_submit(r, request_work(r, OP_TWIN_READ, 0, done_with_body));
 		return;
 	}
 	if (request_parse(r, &body_twin, &info, &r->fault) != ERR_OK) {

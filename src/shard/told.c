@@ -109,8 +109,8 @@ put_subject(struct out *o, const struct event *e)
 	buf_fini(&text);
 }
 
-static void
-put_actor(struct out *o, const struct event *e)
+void
+told_actor(struct out *o, const char *name, const struct event *e)
 {
 	struct buf text = { 0 };
 
@@ -118,7 +118,7 @@ put_actor(struct out *o, const struct event *e)
 	if (e->actor_name.n != 0)
 		buf_putc(&text, ':');
 	buf_str(&text, e->actor_name);
-	out_str(out_key(o, "twinhubactor"), buf_view(&text));
+	out_str(out_key(o, name), buf_view(&text));
 	buf_fini(&text);
 }
 
@@ -307,7 +307,7 @@ put_changed(struct teller *t, struct out *o, const struct event *e)
 /* ---- whole twins ---- */
 
 static void
-put_sections(struct out *o, const struct event *e, bool tags)
+put_sections(struct out *o, const struct event *e, bool empty_tags)
 {
 	struct wanted w;
 	struct section reported;
@@ -316,7 +316,7 @@ put_sections(struct out *o, const struct event *e, bool tags)
 	if (!wanted_decode(e->fields[EVENT_WANTED], &w) ||
 	    !reported_decode(e->fields[EVENT_REPORTED], &activity_us, &reported))
 		return;
-	if (tags)
+	if (empty_tags || !section_empty(&w.tags))
 		section_write_tags(out_value(out_key(o, "tags")), &w.tags);
 	out_open(out_key(o, "properties"));
 	section_write_service(out_value(out_key(o, "desired")), &w.desired, SECTION_DESIRED);
@@ -377,7 +377,7 @@ put_whole(struct teller *t, struct out *o, const struct event *e)
 	out_time(out_key(o, "lastActivityTime"), 0);
 	out_u64(out_key(o, "cloudToDeviceMessageCount"), 0);
 	out_u64(out_key(o, "version"), e->numbers[EVENT_VERSION]);
-	put_sections(o, e, true);
+	put_sections(o, e, false);
 	out_close(o);
 }
 
@@ -512,7 +512,7 @@ told_write(
 	out_format(out_key(&o, "id"), "%u-%" PRIu64, shard, position);
 	put_envelope(&o, t->hub, told_type(e), e->time_us);
 	put_subject(&o, e);
-	put_actor(&o, e);
+	told_actor(&o, "twinhubactor", e);
 	put_data(t, out_key(&o, "data"), e);
 	out_close(&o);
 }

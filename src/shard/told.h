@@ -38,6 +38,9 @@ void told_write(
 void told_write_dropped(
     struct teller *t, struct buf *json, uint64_t missing, unsigned shards, int64_t now_us);
 
+struct out;
+/* A member: who did it, "policy:service". */
+void told_actor(struct out *o, const char *name, const struct event *e);
 struct str teller_hub(const struct teller *t);
 /* Of an event that is no message: iothub-message-schema and opType (twins.md 8.1). */
 const char *told_schema(const struct event *e);
