@@ -25,7 +25,7 @@ serve(int argc, char **argv)
 	    OPT(X509_CA))
 #define HUB      (OPTS_HUB | OPTS_OUTPUT)
 #define DOCUMENT (OPT(MODULE) | OPT(TAGS) | OPT(DESIRED) | OPT(FILE) | OPT(ETAG))
-#define ROWS     (HUB | OPT(CSV))
+#define ROWS     ((HUB & ~OPT(OUTPUT)) | OPT(CSV) | OPT(OUTPUT_ROWS))
 #define JOB                                                                                        \
 	(OPT(CONDITION) | OPT(PATCH) | OPT(FILE) | OPT(TAGS) | OPT(DESIRED) | OPT(METHOD) |        \
 	    OPT(PAYLOAD) | OPT(RESPONSE_TIMEOUT) | OPT(CONNECT_TIMEOUT) | OPT(START) |             \
@@ -66,9 +66,10 @@ static const struct command commands[] = {
 		.example = "  twinhub device show thermostat-1 " DATA,
 	}, {
 		.name = "device list", .operands = "", .run = cli_device_list,
-		.options = ROWS | OPT(PAGE_SIZE),
-		.summary = "all devices",
-		.example = "  twinhub device list " DATA,
+		.options = ROWS | OPT(PAGE_SIZE) | OPT(LIST_WHERE) | OPT(TOP) | OPT(ORDER),
+		.summary = "all devices, or those of a condition",
+		.example = "  twinhub device list " DATA "\n"
+			"  twinhub device list --where \"tags.floor = 3\" --order \"lastActivityTime DESC\" --top 20 " DATA,
 	}, {
 		.name = "device update", .operands = "ID", .least = 1, .most = 1, .run = cli_identity_update,
 		.options = HUB | CREDENTIALS | OPT(STATUS) | OPT(STATUS_REASON) | OPT(ETAG),
@@ -80,6 +81,23 @@ static const struct command commands[] = {
 		.options = HUB | OPT(ETAG),
 		.summary = "remove a device and its twin",
 		.example = "  twinhub device delete thermostat-1 " DATA,
+	}, {
+		.name = "device renew-key", .operands = "ID", .least = 1, .most = 1, .run = cli_renew_key,
+		.options = HUB | OPT(RENEWED_KEY),
+		.summary = "give a device a new primary or secondary key, or both",
+		.note = "What the old key has opened is closed. Shows the connection string with the primary key.",
+		.example = "  twinhub device renew-key thermostat-1 --key secondary " DATA,
+	}, {
+		.name = "device children", .operands = "ID", .least = 1, .most = 1, .run = cli_device_children,
+		.options = ROWS | OPT(PAGE_SIZE),
+		.summary = "the devices behind an edge device",
+		.example = "  twinhub device children gateway-1 " DATA,
+	}, {
+		.name = "device parent", .operands = "ID [PARENT]", .least = 1, .most = 2, .run = cli_device_parent,
+		.options = HUB | OPT(NONE),
+		.summary = "the edge device that a device is behind; show or set it",
+		.example = "  twinhub device parent thermostat-1 gateway-1 " DATA "\n"
+			"  twinhub device parent thermostat-1 --none " DATA,
 	}, {
 		.name = "module create", .operands = "DEVICE ID", .least = 2, .most = 2, .run = cli_identity_create,
 		.options = HUB | CREDENTIALS,
@@ -108,6 +126,12 @@ static const struct command commands[] = {
 		.options = HUB | OPT(ETAG),
 		.summary = "remove a module and its twin",
 		.example = "  twinhub module delete thermostat-1 updater " DATA,
+	}, {
+		.name = "module renew-key", .operands = "DEVICE ID", .least = 2, .most = 2, .run = cli_renew_key,
+		.options = HUB | OPT(RENEWED_KEY),
+		.summary = "give a module a new primary or secondary key, or both",
+		.note = "What the old key has opened is closed. Shows the connection string with the primary key.",
+		.example = "  twinhub module renew-key thermostat-1 updater --key both " DATA,
 	}, {
 		.name = "method invoke", .operands = "DEVICE NAME", .least = 2, .most = 2, .run = cli_method_invoke,
 		.options = (HUB & ~OPT(TIMEOUT)) | OPT(METHOD_TIMEOUT) | OPT(MODULE) | OPT(PAYLOAD) | OPT(FILE) | OPT(CONNECT_TIMEOUT),
@@ -334,9 +358,11 @@ static const struct command commands[] = {
 			"  twinhub statistics --messages " DATA,
 	}, {
 		.name = "policy show", .operands = "[NAME]", .most = 1, .run = cli_policy_show,
-		.options = HUB,
-		.summary = "shared access policies with their keys",
-		.example = "  twinhub policy show service " DATA,
+		.options = ROWS | OPT(KEYS),
+		.summary = "shared access policies and their rights",
+		.note = "Without their keys, unless --keys.",
+		.example = "  twinhub policy show " DATA "\n"
+			"  twinhub policy show service --keys " DATA,
 	}, {
 		.name = "policy rotate", .operands = "NAME", .least = 1, .most = 1, .run = cli_policy_rotate,
 		.options = HUB | OPT(ROTATED_KEY),

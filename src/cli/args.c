@@ -14,6 +14,10 @@ static const char *const option_states[] = { "targeted", "reached", "applied", "
 	"notApplied", NULL };
 static const char *const option_job_types[] = { "twin-update", "method", "message",
 	"scheduleUpdateTwin", "scheduleDeviceMethod", "scheduleDeviceMessage", NULL };
+static const char *const option_renewals[] = { "primary", "secondary", "both", NULL };
+static const char *const option_outputs[] = { "json", "table", NULL };
+/* output_settle knows the first three, rows_init the last one */
+static const char *const option_outputs_rows[] = { "json", "table", "csv", "name", NULL };
 static const char *const option_modes[] = { "createOrUpdate", "create", "update",
 	"updateIfMatchETag", "createOrUpdateIfMatchETag", "delete", "deleteIfMatchETag",
 	"updateTwin", "updateTwinIfMatchETag", NULL };
@@ -86,6 +90,9 @@ take_option(const struct option_table *t, const struct command *c, int argc, cha
 	return true;
 }
 
+/* The one option with a short name, as az has it. */
+static char output_word[] = "--output";
+
 bool
 args_parse(const struct command *c, int argc, char **argv, struct args *out, char *why, size_t nwhy)
 {
@@ -97,6 +104,8 @@ args_parse(const struct command *c, int argc, char **argv, struct args *out, cha
 	defaults(out);
 	for (int i = 0; i < argc; i += used) {
 		used = 1;
+		if (!only_operands && strcmp(argv[i], "-o") == 0)
+			argv[i] = output_word;
 		if (!only_operands && strcmp(argv[i], "--") == 0) {
 			only_operands = true;
 		} else if (!only_operands && str_starts(str_of(argv[i]), STR("--"))) {

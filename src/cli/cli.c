@@ -128,9 +128,9 @@ help_all(const struct command *commands, size_t n)
 		printf("  %-32s %s\n", head, commands[i].summary);
 	}
 	printf("  %-32s %s\n  %-32s %s\n  %-32s %s\n", "help [COMMAND]",
-	    "what a command does; also COMMAND --help", "completion bash|zsh",
-	    "a script for the shell, to complete commands and options by", "--version",
-	    "the program's version");
+	    "what a command does; also COMMAND --help", "completion bash|zsh|fish",
+	    "a script for the shell, to complete commands and options by", "version",
+	    "the program's version; also --version");
 	printf(
 	    "\nHow a command finds its hub: --data DIR on the same machine, or --connection-string "
 	    "TEXT, or\nTWINHUB_CONNECTION_STRING in the environment. Results are tables on a "
@@ -202,6 +202,25 @@ wants_help(int argc, char **argv)
 	return false;
 }
 
+/* --output is the same said in one option, as az has it. */
+static int
+output_settle(struct args *a)
+{
+	static const enum option formats[] = { OPT_JSON, OPT_TABLE, OPT_CSV };
+	enum option given = a->option[OPT_OUTPUT] != NULL ? OPT_OUTPUT : OPT_OUTPUT_ROWS;
+	bool other = a->option[OPT_JSON] != NULL || a->option[OPT_TABLE] != NULL ||
+	    a->option[OPT_CSV] != NULL;
+
+	if (a->option[given] == NULL)
+		return EXIT_DONE;
+	if (other)
+		return cli_fail(
+		    EXIT_USAGE, "--output excludes --json, --table and --csv, which are the same");
+	if (a->number[given] < sizeof(formats) / sizeof(formats[0]))
+		a->option[formats[a->number[given]]] = "";
+	return EXIT_DONE;
+}
+
 static int
 command_run(const struct command *c, int argc, char **argv)
 {
@@ -216,6 +235,8 @@ command_run(const struct command *c, int argc, char **argv)
 		return c->raw(argc, argv);
 	if (!args_parse(c, argc, argv, &a, why, sizeof(why)))
 		return cli_fail(EXIT_USAGE, "%s", why);
+	if (output_settle(&a) != EXIT_DONE)
+		return EXIT_USAGE;
 	if ((a.option[OPT_JSON] != NULL) + (a.option[OPT_TABLE] != NULL) +
 	        (a.option[OPT_CSV] != NULL) >
 	    1)
@@ -250,7 +271,7 @@ help_printed(const struct manual *m, int argc, char **argv)
 static int
 help_completion(void)
 {
-	printf("usage: twinhub completion bash|zsh\n\nPrint a script that completes commands, "
+	printf("usage: twinhub completion bash|zsh|fish\n\nPrint a script that completes commands, "
 	       "options and "
 	       "their values.\n\nexample:\n  source <(twinhub completion bash)\n");
 	return EXIT_DONE;
@@ -266,7 +287,7 @@ completion(const struct manual *m, int argc, char **argv)
 	buf_fini(&out);
 	if (known || (argc > 0 && is_help(argv[0])))
 		return known ? EXIT_DONE : help_completion();
-	return cli_fail(EXIT_USAGE, "usage: twinhub completion bash, or zsh");
+	return cli_fail(EXIT_USAGE, "usage: twinhub completion bash, zsh or fish");
 }
 
 static int
@@ -300,7 +321,7 @@ dispatch(const struct command *commands, size_t n, int argc, char **argv)
 		fprintf(stderr, "usage: twinhub COMMAND [options] (see twinhub --help)\n");
 		return EXIT_USAGE;
 	}
-	if (strcmp(argv[0], "--version") == 0) {
+	if (strcmp(argv[0], "--version") == 0 || strcmp(argv[0], "version") == 0) {
 		printf("twinhub " TWINHUB_VERSION "\n");
 		return EXIT_DONE;
 	}

@@ -40,6 +40,15 @@ enum exit_code {
 	X(JSON, "json", TAKES_NOTHING, "print JSON on a terminal, too") \
 	X(TABLE, "table", TAKES_NOTHING, "print tables when piped, too") \
 	X(CSV, "csv", TAKES_NOTHING, "print CSV (RFC 4180)") \
+	X(OUTPUT, "output", TAKES_WORD("FORMAT", option_outputs, NULL), "the same in one word; also -o") \
+	X(OUTPUT_ROWS, "output", TAKES_WORD("FORMAT", option_outputs_rows, NULL), "the same in one word, name: the first column alone; also -o") \
+	X(LIST_WHERE, "where", TAKES_TEXT("CONDITION"), "only those, as behind WHERE of a query") \
+	X(TOP, "top", TAKES_NUMBER(1, 1000000, NULL), "only the first so many") \
+	X(ORDER, "order", TAKES_TEXT("PATH"), "ordered by this path; \"PATH DESC\": the largest first") \
+	X(KEYS, "keys", TAKES_NOTHING, "with the keys") \
+	X(RIGHTS, "rights", TAKES_TEXT("LIST"), "RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect; with commas between") \
+	X(NONE, "none", TAKES_NOTHING, "from now on none") \
+	X(RENEWED_KEY, "key", TAKES_WORD("WHICH", option_renewals, NULL), "which of the two keys; it must be said") \
 	X(EXPLAIN, "explain", TAKES_NOTHING, "run the first page, and show what it cost instead of its rows") \
 	X(COLUMNS, "columns", TAKES_NOTHING, "the columns that queries have made, and their memory") \
 	X(STORE, "store", TAKES_NOTHING, "what the store has on disk, has written and has read again") \
@@ -120,7 +129,7 @@ _Static_assert(OPTION_COUNT <= OPTION_ROWS_MAX, "a command's options are bits");
 
 /* Who speaks to a running hub takes these; where output can be JSON or table, the last two. */
 #define OPTS_HUB    (OPT(DATA) | OPT(CONNECTION) | OPT(CA) | OPT(TIMEOUT))
-#define OPTS_OUTPUT (OPT(JSON) | OPT(TABLE))
+#define OPTS_OUTPUT (OPT(JSON) | OPT(TABLE) | OPT(OUTPUT))
 
 #define ARGS_MAX    2
 
@@ -202,6 +211,10 @@ int cli_connection_string(const struct args *a);
 int cli_sas(const struct args *a);
 int cli_restore(const struct args *a);
 int cli_check(const struct args *a);
+
+int cli_renew_key(const struct args *a);
+int cli_device_children(const struct args *a);
+int cli_device_parent(const struct args *a);
 
 int cli_wait(const struct args *a);
 int cli_stop(const struct args *a);

@@ -1,14 +1,22 @@
 /*
- * Completion of the command line, as a script for bash or zsh: which words and options there are, and for values that are words,
+ * Completion of the command line, as a script for bash, zsh or fish (completion_fish.c): which words and options there are, and for values that are words,
  * files or directories which ones. Nothing is asked of a hub.
  */
-#include "cli/manual.h"
+#include "cli/completion.h"
+
+const char *const completion_shells[] = { "bash", "zsh", "fish", NULL };
 
 static bool
 names_files(const struct command *c)
 {
 	return strstr(c->operands, "FILE") != NULL || strstr(c->operands, "DIR") != NULL ||
 	    strstr(c->operands, "BACKUP") != NULL;
+}
+
+bool
+completion_files(const struct command *c)
+{
+	return names_files(c) && c->raw == NULL;
 }
 
 /* The first word of the name; is it the first command that has it? */
@@ -22,6 +30,14 @@ is_first_of_family(const struct manual *m, size_t i, struct str *word)
 		return true;
 	str_cut(str_of(m->commands[i - 1].name), ' ', &other, &rest);
 	return !str_eq(*word, other);
+}
+
+bool
+completion_first(const struct manual *m, size_t i)
+{
+	struct str word;
+
+	return is_first_of_family(m, i, &word);
 }
 
 static bool
@@ -39,11 +55,11 @@ bash_words(struct buf *out, const struct manual *m)
 {
 	struct str family, second;
 
-	buf_cstr(out, "_twinhub_words() {\n\tcase $1 in\n\t'') echo 'help completion");
+	buf_cstr(out, "_twinhub_words() {\n\tcase $1 in\n\t'') echo 'help completion version");
 	for (size_t i = 0; i < m->n; i++)
 		if (is_first_of_family(m, i, &family))
 			buf_printf(out, " " STR_FMT, STR_ARG(family));
-	buf_cstr(out, "' ;;\n\tcompletion) echo 'bash zsh' ;;\n");
+	buf_cstr(out, "' ;;\n\tcompletion) echo 'bash zsh fish' ;;\n");
 	for (size_t i = 0; i < m->n; i++) {
 		if (!is_first_of_family(m, i, &family) ||
 		    !second_word(&m->commands[i], family, &second))
@@ -235,13 +251,15 @@ zsh_words(struct buf *out, const struct manual *m)
 {
 	struct str family, second;
 
-	buf_cstr(out, "\tfirst=('help:what a command does' 'completion:what a shell completes by'");
+	buf_cstr(out,
+	    "\tfirst=('help:what a command does' 'completion:what a shell completes by' "
+	    "'version:the version of the program'");
 	for (size_t i = 0; i < m->n; i++)
 		if (is_first_of_family(m, i, &family))
 			zsh_word(out, family,
 			    second_word(&m->commands[i], family, &second) ? "commands"
 			                                                  : m->commands[i].summary);
-	buf_cstr(out, ")\n\tcase $words[2] in\n\tcompletion) second=(bash zsh) ;;\n");
+	buf_cstr(out, ")\n\tcase $words[2] in\n\tcompletion) second=(bash zsh fish) ;;\n");
 	for (size_t i = 0; i < m->n; i++) {
 		if (!is_first_of_family(m, i, &family) ||
 		    !second_word(&m->commands[i], family, &second))
@@ -283,6 +301,8 @@ completion_script(struct buf *out, const struct manual *m, const char *shell)
 		bash_script(out, m);
 	else if (strcmp(shell, "zsh") == 0)
 		zsh_script(out, m);
+	else if (strcmp(shell, "fish") == 0)
+		completion_fish(out, m);
 	else
 		return false;
 	return true;

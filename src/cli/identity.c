@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #define LIST_TEXT                                                                                  \
-	"SELECT deviceId, status, connectionState, authenticationType, lastActivityTime FROM "     \
+	"deviceId, status, connectionState, authenticationType, lastActivityTime FROM "            \
 	"devices"
 
 /* An option's value; when it is not given, what was there. */
@@ -332,9 +332,22 @@ int
 cli_device_list(const struct args *a)
 {
 	struct args query = *a;
+	struct buf text = { 0 };
+	int code;
 
-	query.operand[0] = LIST_TEXT;
-	return cli_query(&query);
+	buf_cstr(&text, "SELECT ");
+	if (a->option[OPT_TOP] != NULL)
+		buf_printf(&text, "TOP %llu ", (unsigned long long)a->number[OPT_TOP]);
+	buf_cstr(&text, LIST_TEXT);
+	if (a->option[OPT_LIST_WHERE] != NULL)
+		buf_printf(&text, " WHERE %s", a->option[OPT_LIST_WHERE]);
+	if (a->option[OPT_ORDER] != NULL)
+		buf_printf(&text, " ORDER BY %s", a->option[OPT_ORDER]);
+	buf_putc(&text, '\0');
+	query.operand[0] = text.p;
+	code = cli_query(&query);
+	buf_fini(&text);
+	return code;
 }
 
 int

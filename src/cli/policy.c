@@ -1,6 +1,7 @@
 /* policy show|rotate, and backup: what operators ask of a running hub. */
 #include "cli/priv.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,10 +15,58 @@ operand_policy(const char *text, struct str *name)
 	return cli_fail(EXIT_USAGE, "'%s' is no policy's name", text);
 }
 
+static void
+policy_view(struct doc_writer *dw, struct doc policy, bool keys)
+{
+	struct doc_iter it = doc_iter(policy);
+	struct str key;
+	struct doc v;
+
+	doc_begin_object(dw, 0);
+	while (doc_next(&it, &key, &v)) {
+		if (!keys && str_ends(key, STR("Key")))
+			continue;
+		doc_key(dw, key);
+		doc_put_copy(dw, 0, v);
+	}
+	doc_end(dw);
+}
+
+/* An array of policies, or one, also as an array: keys are shown to who asks for them, not to who stands behind. */
+static void
+policies_view(struct buf *out, struct doc d, bool keys, bool as_rows)
+{
+	struct doc_iter it = doc_iter(d);
+	struct doc_writer dw;
+	struct str key;
+	struct doc v;
+
+	doc_writer_init(&dw, out, 0);
+	if (doc_kind(d) != DOC_ARRAY && !as_rows) {
+		policy_view(&dw, d, keys);
+		return;
+	}
+	doc_begin_array(&dw, 0);
+	if (doc_kind(d) != DOC_ARRAY)
+		policy_view(&dw, d, keys);
+	while (doc_kind(d) == DOC_ARRAY && doc_next(&it, &key, &v))
+		policy_view(&dw, v, keys);
+	doc_end(&dw);
+}
+
+static void
+wipe(struct buf *b)
+{
+	if (b->p != NULL)
+		OPENSSL_cleanse(b->p, b->cap);
+	buf_fini(b);
+}
+
 int
 cli_policy_show(const struct args *a)
 {
-	bool one = a->operand[0] != NULL;
+	struct buf view = { 0 };
+	bool one = a->operand[0] != NULL, rows;
 	struct answer answer = { 0 };
 	struct buf path = { 0 };
 	struct str name;
@@ -29,11 +78,14 @@ cli_policy_show(const struct args *a)
 	code = hub_call_once(a, &(struct ask){ .method = GET, .path = path.p }, &answer);
 	if (code != EXIT_DONE)
 		goto done;
-	if (one)
-		show_record(a, doc_of(buf_view(&answer.doc)));
+	rows = !one || a->option[OPT_CSV] != NULL || output_names(a);
+	policies_view(&view, doc_of(buf_view(&answer.doc)), a->option[OPT_KEYS] != NULL, rows);
+	if (!rows)
+		show_record(a, doc_of(buf_view(&view)));
 	else
-		code = rows_show(a, doc_of(buf_view(&answer.doc)));
+		code = rows_show(a, doc_of(buf_view(&view)));
 done:
+	wipe(&view);
 	answer_fini(&answer);
 	buf_fini(&path);
 	return code;

@@ -162,6 +162,8 @@ void if_match_of(struct buf *out, struct str etag);
 
 /* Whether the output is JSON: asked for, or stdout is no terminal. */
 bool output_json(const struct args *a);
+/* Is it the first column alone? Then output_json says yes. */
+bool output_names(const struct args *a);
 /* A line to stdout; the buffer is done with. */
 void json_say(struct buf *json);
 /* JSON for reading: line breaks, two blanks for each level, no $metadata. */
@@ -176,9 +178,11 @@ int show_sections(const struct args *a, struct doc d);
 /* Rows that come page by page. As CSV, the heading has the columns of all pages: when there are several, they wait in a
  * temporary file (in TMPDIR, or /tmp; without a name) until the last one is there. Both return an exit code; errors are said. */
 struct rows_view {
-	enum rows_format { ROWS_TABLE, ROWS_JSON, ROWS_CSV } format;
+	enum rows_format { ROWS_TABLE, ROWS_JSON, ROWS_CSV, ROWS_NAME } format;
 	uint64_t nrow;
 	struct buf head; /* ROWS_TABLE: the heading that stands above the last rows */
+	struct buf
+	    dropped; /* ROWS_TABLE: names of the last rows' columns for which there was no room */
 	struct csv *csv; /* ROWS_CSV */
 };
 void rows_init(struct rows_view *v, const struct args *a);

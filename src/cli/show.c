@@ -3,18 +3,29 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define CELL_MOST   80 /* characters */
 #define COLUMNS_MAX 64
 #define GAP         2
+#define CUT_LEAST   12                     /* characters that a column keeps */
 #define NEVER       "0001-01-01T00:00:00Z" /* what .NET has for a time that has not been */
+
+bool
+output_names(const struct args *a)
+{
+	return a->option[OPT_OUTPUT_ROWS] != NULL &&
+	    strcmp(a->option[OPT_OUTPUT_ROWS], "name") == 0;
+}
 
 bool
 output_json(const struct args *a)
 {
 	if (a->option[OPT_JSON] != NULL || a->option[OPT_TABLE] != NULL)
 		return a->option[OPT_JSON] != NULL;
+	if (output_names(a))
+		return true; /* of what is whole: the view for people has no columns */
 	return !isatty(STDOUT_FILENO);
 }
 
@@ -283,6 +294,73 @@ measure(struct columns *c, struct doc array)
 	buf_fini(&cell);
 }
 
+/* Of the terminal; 0: there is none, and no limit. */
+static unsigned
+room(void)
+{
+	struct winsize w;
+
+	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+}
+
+static unsigned
+width_of(const struct columns *c)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < c->n; i++)
+		sum += c->width[i] + (i > 0 ? GAP : 0);
+	return sum;
+}
+
+static unsigned
+widest(const struct columns *c)
+{
+	unsigned at = 0;
+
+	for (unsigned i = 1; i < c->n; i++)
+		if (c->width[i] > c->width[at])
+			at = i;
+	return at;
+}
+
+/* A row is one line: the widest columns are cut, and when that is not enough the last ones are left out, and named at the end. */
+static void
+fit(struct rows_view *v, struct columns *c, unsigned most)
+{
+	unsigned over, i;
+
+	v->dropped.n = 0;
+	while (most > 0 && width_of(c) > most) {
+		over = width_of(c) - most;
+		i = widest(c);
+		if (c->width[i] > CUT_LEAST) {
+			c->width[i] =
+			    c->width[i] > CUT_LEAST + over ? c->width[i] - over : CUT_LEAST;
+			continue;
+		}
+		if (c->n == 1)
+			return;
+		c->n--;
+		buf_printf(&v->dropped, "%s" STR_FMT, v->dropped.n > 0 ? ", " : "",
+		    STR_ARG(c->name[c->n]));
+	}
+}
+
+/* A cell in its column. */
+static void
+put_cell(struct buf *line, struct str cell, unsigned width)
+{
+	struct buf cut = { 0 };
+
+	if (text_width(cell) > width) {
+		put_visible(&cut, cell, width - 3); /* and "..." */
+		cell = buf_view(&cut);
+	}
+	put_padded(line, cell, width + GAP);
+	buf_fini(&cut);
+}
+
 static void
 print_head(struct rows_view *v, const struct columns *c)
 {
@@ -291,7 +369,7 @@ print_head(struct rows_view *v, const struct columns *c)
 	for (unsigned i = 0; i < c->n; i++) {
 		cell.n = 0;
 		put_visible(&cell, c->name[i], UINT32_MAX);
-		put_padded(&line, buf_view(&cell), c->width[i] + GAP);
+		put_cell(&line, buf_view(&cell), c->width[i]);
 	}
 	/* the same columns need no new heading */
 	if (!str_eq(buf_view(&v->head), buf_view(&line))) {
@@ -317,7 +395,7 @@ print_rows(const struct columns *c, struct doc array)
 		for (unsigned i = 0; i < c->n; i++) {
 			cell.n = 0;
 			cell_text(&cell, doc_get(row, c->name[i]), CELL_MOST);
-			put_padded(&line, buf_view(&cell), c->width[i] + GAP);
+			put_cell(&line, buf_view(&cell), c->width[i]);
 		}
 		print(&line);
 	}
@@ -328,7 +406,9 @@ print_rows(const struct columns *c, struct doc array)
 void
 rows_init(struct rows_view *v, const struct args *a)
 {
-	*v = (struct rows_view){ .format = output_json(a) ? ROWS_JSON : ROWS_TABLE };
+	*v = (struct rows_view){ .format = output_names(a) ? ROWS_NAME
+		    : output_json(a)                       ? ROWS_JSON
+		                                           : ROWS_TABLE };
 	if (a->option[OPT_CSV] != NULL) {
 		v->format = ROWS_CSV;
 		v->csv = csv_new();
@@ -368,9 +448,32 @@ print_table_rows(struct rows_view *v, struct doc array)
 		return;
 	c = xcalloc(1, sizeof(*c));
 	measure(c, array);
+	fit(v, c, room());
 	print_head(v, c);
 	print_rows(c, array);
 	free(c);
+}
+
+/* For loops of a shell: the first column, a line each. */
+static void
+print_names(struct doc array)
+{
+	struct doc_iter rows = doc_iter(array), members;
+	struct buf line = { 0 };
+	struct str key;
+	struct doc row, v;
+
+	while (doc_next(&rows, &key, &row)) {
+		members = doc_iter(row);
+		if (!doc_next(&members, &key, &v))
+			continue;
+		if (doc_kind(v) == DOC_STRING)
+			buf_str(&line, doc_str(v));
+		else
+			doc_write_json(&line, v);
+		print(&line);
+	}
+	buf_fini(&line);
 }
 
 /* The members that are no arrays, as an object of their own. */
@@ -416,6 +519,7 @@ show_sections(const struct args *a, struct doc d)
 		view = (struct rows_view){ .format = ROWS_TABLE };
 		print_table_rows(&view, v);
 		buf_fini(&view.head);
+		buf_fini(&view.dropped);
 	}
 	return EXIT_DONE;
 }
@@ -428,10 +532,21 @@ rows_page(struct rows_view *v, struct doc array, bool more)
 	switch (v->format) {
 	case ROWS_TABLE: print_table_rows(v, array); break;
 	case ROWS_JSON: print_json_rows(v, array); break;
+	case ROWS_NAME: print_names(array); break;
 	case ROWS_CSV: code = csv_page(v->csv, array, more); break;
 	}
 	v->nrow += doc_count(array);
 	return code;
+}
+
+static void
+rows_end(const struct rows_view *v)
+{
+	printf("%s%llu row%s\n", v->nrow > 0 ? "\n" : "", (unsigned long long)v->nrow,
+	    v->nrow == 1 ? "" : "s");
+	if (v->dropped.n > 0)
+		printf("not shown for want of room: " STR_FMT " (--json has all)\n",
+		    STR_ARG(buf_view(&v->dropped)));
 }
 
 int
@@ -441,11 +556,11 @@ rows_fini(struct rows_view *v, int code)
 		code = csv_end(v->csv);
 	else if (code == EXIT_DONE && v->format == ROWS_JSON)
 		printf("%s]\n", v->nrow > 0 ? "\n" : "");
-	else if (code == EXIT_DONE)
-		printf("%s%llu row%s\n", v->nrow > 0 ? "\n" : "", (unsigned long long)v->nrow,
-		    v->nrow == 1 ? "" : "s");
+	else if (code == EXIT_DONE && v->format == ROWS_TABLE)
+		rows_end(v);
 	csv_free(v->csv);
 	buf_fini(&v->head);
+	buf_fini(&v->dropped);
 	return code;
 }
 

