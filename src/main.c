@@ -364,6 +364,18 @@ static const struct command commands[] = {
 		.example = "  twinhub policy show " DATA "\n"
 			"  twinhub policy show service --keys " DATA,
 	}, {
+		.name = "policy create", .operands = "NAME", .least = 1, .most = 1, .run = cli_policy_create,
+		.options = HUB | OPT(RIGHTS) | OPT(KEYS),
+		.summary = "make a shared access policy with two keys",
+		.example = "  twinhub policy create dashboards --rights RegistryRead,ServiceConnect " DATA "\n"
+			"  twinhub connection-string --policy dashboards " DATA,
+	}, {
+		.name = "policy delete", .operands = "NAME", .least = 1, .most = 1, .run = cli_policy_delete,
+		.options = HUB,
+		.summary = "remove a shared access policy, and end what its keys have opened",
+		.note = "iothubowner stays: commands on the hub's machine sign in with it.",
+		.example = "  twinhub policy delete dashboards " DATA,
+	}, {
 		.name = "policy rotate", .operands = "NAME", .least = 1, .most = 1, .run = cli_policy_rotate,
 		.options = HUB | OPT(ROTATED_KEY),
 		.summary = "give a policy a new primary or secondary key",

@@ -201,6 +201,8 @@ int cli_job_list(const struct args *a);
 int cli_job_cancel(const struct args *a);
 int cli_job_results(const struct args *a);
 int cli_policy_show(const struct args *a);
+int cli_policy_create(const struct args *a);
+int cli_policy_delete(const struct args *a);
 int cli_policy_rotate(const struct args *a);
 int cli_export(const struct args *a);
 int cli_import(const struct args *a);

@@ -1,4 +1,4 @@
-/* policy show|rotate, and backup: what operators ask of a running hub. */
+/* policy show|create|delete|rotate, and backup: what operators ask of a running hub. */
 #include "cli/priv.h"
 
 #include <openssl/crypto.h>
@@ -86,6 +86,54 @@ cli_policy_show(const struct args *a)
 		code = rows_show(a, doc_of(buf_view(&view)));
 done:
 	wipe(&view);
+	answer_fini(&answer);
+	buf_fini(&path);
+	return code;
+}
+
+int
+cli_policy_create(const struct args *a)
+{
+	struct answer answer = { 0 };
+	struct buf path = { 0 }, view = { 0 };
+	struct str name;
+	int code;
+
+	if (operand_policy(a->operand[0], &name) != EXIT_DONE)
+		return EXIT_USAGE;
+	if (a->option[OPT_RIGHTS] == NULL)
+		return cli_fail(EXIT_USAGE, "--rights is missing: what the policy may do");
+	buf_cstr(&path, "/admin/policies/");
+	buf_percent(&path, name);
+	buf_cstr(&path, "?rights=");
+	buf_percent(&path, str_of(a->option[OPT_RIGHTS]));
+	buf_putc(&path, '\0');
+	code = hub_call_once(a, &(struct ask){ .method = PUT, .path = path.p }, &answer);
+	if (code == EXIT_DONE) {
+		policies_view(
+		    &view, doc_of(buf_view(&answer.doc)), a->option[OPT_KEYS] != NULL, false);
+		show_record(a, doc_of(buf_view(&view)));
+	}
+	wipe(&view);
+	answer_fini(&answer);
+	buf_fini(&path);
+	return code;
+}
+
+int
+cli_policy_delete(const struct args *a)
+{
+	struct answer answer = { 0 };
+	struct buf path = { 0 };
+	struct str name;
+	int code;
+
+	if (operand_policy(a->operand[0], &name) != EXIT_DONE)
+		return EXIT_USAGE;
+	path_of(&path, "/admin/policies/", name);
+	code = hub_call_once(a, &(struct ask){ .method = DELETE, .path = path.p }, &answer);
+	if (code == EXIT_DONE && !output_json(a))
+		printf("deleted %s\n", a->operand[0]);
 	answer_fini(&answer);
 	buf_fini(&path);
 	return code;

@@ -100,9 +100,11 @@ put_wave_head(struct view *v, struct doc plan, struct doc is, uint32_t n)
 
 	snprintf(label, sizeof(label), "wave %u", n);
 	cell_text(&text, doc_defined(percent) ? percent : doc_getc(plan, "count"), UINT32_MAX);
-	buf_cstr(&text, doc_defined(percent) ? " %, " : " devices, ");
+	buf_cstr(&text, doc_defined(percent) ? " % of all that are targeted, " : " devices, ");
 	if (doc_defined(is))
-		buf_str(&text, doc_str(doc_getc(is, "status")));
+		buf_printf(&text, STR_FMT "; of the %llu devices up to here:",
+		    STR_ARG(doc_str(doc_getc(is, "status"))),
+		    (unsigned long long)number(doc_getc(is, "targeted")));
 	else
 		buf_cstr(&text, "not begun");
 	view_text(v, label, buf_view(&text));

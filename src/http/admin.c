@@ -11,7 +11,14 @@
 
 static atomic_uint nerrand;
 
-enum errand_kind { ERRAND_SHOW, ERRAND_ROTATE, ERRAND_BACKUP, ERRAND_STORE };
+enum errand_kind {
+	ERRAND_SHOW,
+	ERRAND_CREATE,
+	ERRAND_DELETE,
+	ERRAND_ROTATE,
+	ERRAND_BACKUP,
+	ERRAND_STORE
+};
 
 struct errand {
 	struct msg msg;
@@ -20,6 +27,7 @@ struct errand {
 	struct reply_to reply_to;
 	char *name; /* policy, or directory */
 	bool primary;
+	unsigned rights;
 	struct buf json;
 	struct fault fault;
 };
@@ -32,6 +40,8 @@ errand_done(struct msg *m)
 
 	if (r != NULL && e->fault.code != F_NONE)
 		reply_fault(r, &e->fault);
+	else if (r != NULL && e->kind == ERRAND_DELETE)
+		reply_empty(r, 204);
 	else if (r != NULL)
 		reply_json(r, 200, buf_view(&e->json));
 	free(e->name);
@@ -48,6 +58,9 @@ errand_do(struct errand *e)
 
 	switch (e->kind) {
 	case ERRAND_SHOW: return a->policy_show(a->ctx, str_of(e->name), &e->json);
+	case ERRAND_CREATE:
+		return a->policy_create(a->ctx, str_of(e->name), e->rights, &e->json, &e->fault);
+	case ERRAND_DELETE: return a->policy_delete(a->ctx, str_of(e->name), &e->fault);
 	case ERRAND_ROTATE:
 		return a->policy_rotate(a->ctx, str_of(e->name), e->primary, &e->json, &e->fault);
 	case ERRAND_BACKUP:
@@ -76,7 +89,7 @@ errand_main(void *arg)
 }
 
 static void
-errand_start(struct request *r, enum errand_kind kind, struct str name, bool primary)
+errand_start(struct request *r, enum errand_kind kind, struct str name, unsigned detail)
 {
 	struct errand *e;
 	struct thread thread = { 0 };
@@ -93,7 +106,8 @@ errand_start(struct request *r, enum errand_kind kind, struct str name, bool pri
 	e->hl = r->hl;
 	e->reply_to = request_address(r);
 	e->name = str_dup0(name);
-	e->primary = primary;
+	e->primary = detail != 0;
+	e->rights = detail;
 	if (thread_start(&thread, errand_main, e, &f, "errand") == ERR_OK) {
 		thread_let_go(&thread);
 		return;
@@ -120,6 +134,44 @@ on_policy_rotate(struct request *r)
 		return;
 	}
 	errand_start(r, ERRAND_ROTATE, r->segment[2], str_eq(key, STR("primary")));
+}
+
+/* RegistryRead,ServiceConnect; 0: not of that kind. */
+static unsigned
+rights_of(struct str list)
+{
+	unsigned rights = 0, right;
+	struct str one;
+
+	while (list.n > 0) {
+		str_cut(list, ',', &one, &list);
+		if ((right = right_of(one)) == 0)
+			return 0;
+		rights |= right;
+	}
+	return rights;
+}
+
+void
+on_policy_create(struct request *r)
+{
+	unsigned rights = rights_of(request_param(r, "rights"));
+
+	if (!policy_name_valid(r->segment[2]))
+		reply_error(r, F_ArgumentInvalid,
+		    "the name is not 1 to %d letters, digits and _ - @ .", POLICY_NAME_MAX);
+	else if (rights == 0)
+		reply_error(r, F_ArgumentInvalid,
+		    "rights are not RegistryRead, RegistryWrite, ServiceConnect or DeviceConnect, "
+		    "with commas between");
+	else
+		errand_start(r, ERRAND_CREATE, r->segment[2], rights);
+}
+
+void
+on_policy_delete(struct request *r)
+{
+	errand_start(r, ERRAND_DELETE, r->segment[2], 0);
 }
 
 /* What is printed in a line, and what the system takes for the end of a path, has no place in one. */

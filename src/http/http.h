@@ -24,6 +24,11 @@ struct http_admin {
 	enum err (*backup)(void *ctx, struct str to, struct fault *f);
 	/* GET /readyz: NULL when the hub takes requests and writes, else why not, one line. */
 	const char *(*not_ready)(void *ctx, char why[NET_WHY_MAX]);
+	/* PUT /admin/policies/{name}?rights=A,B: one more, with keys of its own. DELETE /admin/policies/{name}. On disk before they
+	 * return; else f says why. ERR_NOT_FOUND: that alone is not said. */
+	enum err (*policy_create)(
+	    void *ctx, struct str name, unsigned rights, struct buf *json, struct fault *f);
+	enum err (*policy_delete)(void *ctx, struct str name, struct fault *f);
 };
 
 struct http_options {

@@ -314,7 +314,7 @@ handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_configuration_post, on_rollout_action, on_test_queries,
     on_apply_configuration, on_configuration_devices, on_twin_configurations;
 handler on_jobs_list, on_job_create, on_job_try, on_job_read, on_job_stop;
-handler on_policies, on_policy_rotate, on_backup;
+handler on_policies, on_policy_rotate, on_policy_create, on_policy_delete, on_backup;
 handler on_digital_twin_get, on_digital_twin_patch, on_digital_command;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,
     on_file_job_cancel;

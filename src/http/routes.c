@@ -91,6 +91,8 @@ const struct route routes[] = {
 	    on_apply_configuration, false },
 	{ HTTP_GET, "admin/policies", ALL(RIGHTS_ALL), on_policies, false },
 	{ HTTP_GET, "admin/policies/{name}", ALL(RIGHTS_ALL), on_policies, false },
+	{ HTTP_PUT, "admin/policies/{name}", ALL(RIGHTS_ALL), on_policy_create, false },
+	{ HTTP_DELETE, "admin/policies/{name}", ALL(RIGHTS_ALL), on_policy_delete, false },
 	{ HTTP_POST, "admin/policies/{name}/rotate", ALL(RIGHTS_ALL), on_policy_rotate, false },
 	{ HTTP_POST, "admin/backup", ALL(RIGHTS_ALL), on_backup, false },
 	{ HTTP_GET, "jobs/v2/query", ANY(SERVICE | READ_REGISTRY), on_jobs_list, false },

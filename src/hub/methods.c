@@ -240,7 +240,8 @@ on_method(struct shard *sh, struct row *r, const struct op *op, const struct hub
 	bool there = row_listens_to(r, op->method.name);
 
 	if (device_disabled(sh, r, op->device)) {
-		fault_set(&reply->fault, F_DeviceNotFound, STR_FMT, STR_ARG(op->device));
+		fault_set(&reply->fault, F_DeviceNotFound, STR_FMT ": the device is disabled",
+		    STR_ARG(op->device));
 	} else if (!there && !op->method.wait) {
 		fault_set(&reply->fault, F_DeviceNotOnline,
 		    "the device is not connected, or does not listen to this method");

@@ -61,6 +61,79 @@ admin_policy_rotate(void *ctx, struct str name, bool primary, struct buf *json, 
 	return e;
 }
 
+/* next is another list than the one in force: made durable, then put in force. `what`: of a fault. */
+static enum err
+policies_switch(struct server *s, struct policies *next, const char *what, struct fault *f)
+{
+	enum err e = policies_save(s->o.data, next);
+
+	if (e != ERR_OK)
+		fault_set(f, F_ServiceUnavailable,
+		    e == ERR_UNSYNCED ? "%s, but a crash may undo it: try again"
+		                      : "it could not be stored that %s",
+		    what);
+	if (e != ERR_OK && e != ERR_UNSYNCED) {
+		policies_free(next);
+		return e;
+	}
+	policies_free(s->policies);
+	s->policies = next;
+	catalogue_publish(s);
+	return e;
+}
+
+static enum err
+admin_policy_create(void *ctx, struct str name, unsigned rights, struct buf *json, struct fault *f)
+{
+	struct server *s = ctx;
+	struct policies *next;
+	struct out o = out_to(json);
+	enum err e;
+
+	pthread_mutex_lock(&s->policies_mutex);
+	next = policies_copy(s->policies);
+	e = policies_add(next, name, rights);
+	if (e == ERR_OK) {
+		e = policies_switch(s, next, "the policy is there", f);
+		if (e == ERR_OK)
+			policy_put(&o, policy_find(s->policies->v, s->policies->n, name));
+	} else {
+		if (e == ERR_EXISTS)
+			fault_set(f, F_ArgumentInvalid, "there is a policy '" STR_FMT "' already",
+			    STR_ARG(name));
+		else if (e == ERR_SIZE)
+			fault_set(f, F_ArgumentInvalid, "there are %d policies, the limit",
+			    HUB_POLICIES_MAX);
+		policies_free(next);
+	}
+	pthread_mutex_unlock(&s->policies_mutex);
+	return e;
+}
+
+/* Links that it has opened are closed, as when its key is rotated. */
+static enum err
+admin_policy_delete(void *ctx, struct str name, struct fault *f)
+{
+	struct server *s = ctx;
+	struct policies *next;
+	enum err e;
+
+	if (str_eq(name, STR(POLICY_OWNER)))
+		return fault_set(f, F_ArgumentInvalid,
+		    "'" POLICY_OWNER "' stays: commands on the hub's machine sign in with it");
+	pthread_mutex_lock(&s->policies_mutex);
+	next = policies_copy(s->policies);
+	e = policies_remove(next, name);
+	if (e == ERR_OK)
+		e = policies_switch(s, next, "the policy is gone", f);
+	else
+		policies_free(next);
+	pthread_mutex_unlock(&s->policies_mutex);
+	if (e == ERR_OK || e == ERR_UNSYNCED)
+		links_again(s);
+	return e;
+}
+
 static const char *
 admin_not_ready(void *ctx, char why[NET_WHY_MAX])
 {
@@ -83,5 +156,5 @@ struct http_admin
 admin_of(struct server *s)
 {
 	return (struct http_admin){ s, admin_policy_show, admin_policy_rotate, admin_backup,
-		admin_not_ready };
+		admin_not_ready, admin_policy_create, admin_policy_delete };
 }

@@ -145,7 +145,7 @@ policies_copy(const struct policies *p)
 {
 	struct policies *c = xcalloc(1, sizeof(*c));
 
-	c->v = xcalloc(p->n + 1, sizeof(*c->v));
+	c->v = xcalloc(p->n + 1, sizeof(*c->v)); /* room for one more: policies_add */
 	for (c->n = 0; c->n < p->n; c->n++) {
 		c->v[c->n] = p->v[c->n];
 		c->v[c->n].name = arena_str(&c->arena, p->v[c->n].name);
@@ -174,6 +174,36 @@ policies_rotate(struct policies *p, struct str name, bool primary)
 		return random_key(&p->arena, primary ? &p->v[i].primary : &p->v[i].secondary)
 		    ? ERR_OK
 		    : ERR_IO;
+	}
+	return ERR_NOT_FOUND;
+}
+
+/* p is a copy, which has room for one. */
+enum err
+policies_add(struct policies *p, struct str name, unsigned rights)
+{
+	struct policy *v = &p->v[p->n];
+
+	if (policy_find(p->v, p->n, name) != NULL)
+		return ERR_EXISTS;
+	if (p->n >= HUB_POLICIES_MAX)
+		return ERR_SIZE;
+	*v = (struct policy){ .name = arena_str(&p->arena, name), .rights = rights };
+	if (!random_key(&p->arena, &v->primary) || !random_key(&p->arena, &v->secondary))
+		return ERR_IO;
+	p->n++;
+	return ERR_OK;
+}
+
+enum err
+policies_remove(struct policies *p, struct str name)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		if (!str_eq(p->v[i].name, name))
+			continue;
+		memmove(&p->v[i], &p->v[i + 1], (p->n - i - 1) * sizeof(*p->v));
+		p->n--;
+		return ERR_OK;
 	}
 	return ERR_NOT_FOUND;
 }

@@ -150,6 +150,8 @@ bool background_split(struct server *s, int *code);
 /* Ready, and on its own from now on. */
 void background_settle(const struct server *s);
 
+#define POLICY_OWNER "iothubowner" /* what commands with --data sign in with */
+
 /* admin.c: what the API asks of the program */
 struct http_admin admin_of(struct server *s);
 

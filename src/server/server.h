@@ -143,6 +143,10 @@ enum err policies_load(const char *dir, struct policies **out, char *why, size_t
 enum err policies_save(const char *dir, const struct policies *p);
 /* The five defaults, each with two random keys. */
 struct policies *policies_fresh(void);
+/* One more, with random keys, at most HUB_POLICIES_MAX. ERR_EXISTS, ERR_SIZE, ERR_IO: no random numbers. */
+#define HUB_POLICIES_MAX 64
+enum err policies_add(struct policies *p, struct str name, unsigned rights);
+enum err policies_remove(struct policies *p, struct str name); /* ERR_NOT_FOUND */
 /* A new random key for one side of a policy. ERR_NOT_FOUND. */
 enum err policies_rotate(struct policies *p, struct str name, bool primary);
 /* {"name","rights":[...],"primaryKey","secondaryKey"} */

@@ -112,3 +112,23 @@ test('twinhub version', () => {
 	assert.match(said('version'), /^twinhub \d+\.\d+\.\d+\n$/);
 	assert.equal(said('version'), said('--version'));
 });
+
+test('O-90 policies are made and removed; what they may is what was said, and their keys end with them', async () => {
+	const made = await cli(['policy', 'create', 'dash', '--rights', 'RegistryRead,ServiceConnect']);
+	assert.deepEqual(made, { name: 'dash', rights: ['RegistryRead', 'ServiceConnect'] });
+	const text = (await hub.cli(['connection-string', '--policy', 'dash'])).stdout.trim();
+	const as = (...args) => spawnSync(BINARY, [...args, '--connection-string', text, '--ca', hub.ca], { encoding: 'utf8' });
+	assert.equal(as('device', 'show', 'a1').status, 0);
+	assert.equal(as('device', 'create', 'no').status, 1);
+	assert.match(await cli(['policy', 'create', 'dash', '--rights', 'RegistryRead'], { code: 1 }), /there is a policy 'dash' already/);
+	assert.match(await cli(['policy', 'create', 'more', '--rights', 'Everything'], { code: 1 }), /rights are not RegistryRead/);
+	assert.match(await cli(['policy', 'create', 'more'], { code: 2 }), /--rights is missing/);
+	await hub.restart();
+	assert.equal(as('device', 'show', 'a1').status, 0, 'it is on disk');
+	await cli(['policy', 'delete', 'dash']);
+	assert.equal(as('device', 'show', 'a1').status, 1);
+	await cli(['policy', 'delete', 'dash'], { code: 4 });
+	assert.match(await cli(['policy', 'delete', 'iothubowner'], { code: 1 }), /stays/);
+	for (let i = 0; i < 59; i++) assert.equal((await hub.rest('PUT', `/admin/policies/p${i}?rights=RegistryRead`)).status, 200);
+	assert.match((await hub.rest('PUT', '/admin/policies/p59?rights=RegistryRead')).text, /there are 64 policies, the limit/);
+});

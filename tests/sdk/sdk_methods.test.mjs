@@ -198,6 +198,7 @@ test('R-69 unknown or disabled device, unknown module: 404 in format A', async (
 	const off = await call('off', { methodName: 'm', connectTimeoutInSeconds: 100 });
 	assert.equal(off.status, 404);
 	assert.equal(code(off), 'DeviceNotFound');
+	assert.match(off.body.Message, /;off: the device is disabled$/);
 	await hub.createDevice('nomod');
 	const module = await hub.rest('POST', '/twins/nomod/modules/m/methods', { body: { methodName: 'm' } });
 	assert.equal(module.status, 404);

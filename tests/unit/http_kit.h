@@ -164,6 +164,20 @@ kit_no_policy(void *ctx, struct str name, struct buf *json)
 }
 
 static enum err
+kit_no_creation(void *ctx, struct str name, unsigned rights, struct buf *json, struct fault *f)
+{
+	(void)ctx, (void)name, (void)rights, (void)json, (void)f;
+	return ERR_IO;
+}
+
+static enum err
+kit_no_deletion(void *ctx, struct str name, struct fault *f)
+{
+	(void)ctx, (void)name, (void)f;
+	return ERR_NOT_FOUND;
+}
+
+static enum err
 kit_no_rotation(void *ctx, struct str name, bool primary, struct buf *json, struct fault *f)
 {
 	(void)ctx, (void)name, (void)primary, (void)json, (void)f;
@@ -228,7 +242,8 @@ http_setup(void **state)
 		.store = k->store,
 		.file_jobs = the_http.jobs,
 		.catalogue = k->box,
-		.admin = { k, kit_no_policy, kit_no_rotation, kit_no_backup, kit_ready } };
+		.admin = { k, kit_no_policy, kit_no_rotation, kit_no_backup, kit_ready,
+		    kit_no_creation, kit_no_deletion } };
 	return http_loop_new(the_http.loop, &o, &the_http.hl) == ERR_OK ? 0 : -1;
 }
 

@@ -66,6 +66,8 @@ static const struct row {
 	{ HTTP_POST, "devices/{device}/applyConfigurationContent", "SW", 400, "ArgumentNull" },
 	{ HTTP_GET, "admin/policies", EVERY "RWSD", 200, "" },
 	{ HTTP_GET, "admin/policies/{name}", EVERY "RWSD", 404, "GenericNotFound" },
+	{ HTTP_PUT, "admin/policies/{name}", EVERY "RWSD", 400, "ArgumentInvalid" },
+	{ HTTP_DELETE, "admin/policies/{name}", EVERY "RWSD", 404, "GenericNotFound" },
 	{ HTTP_POST, "admin/policies/{name}/rotate", EVERY "RWSD", 400, "ArgumentInvalid" },
 	{ HTTP_POST, "admin/backup", EVERY "RWSD", 400, "ArgumentInvalid" },
 	{ HTTP_GET, "jobs/v2/query", "SR", 200, "" },
