@@ -1,11 +1,24 @@
 // The Azure SDKs as the tests use them: the real packages, nothing changed in them.
 import { createRequire } from 'node:module';
+import { after } from 'node:test';
 import { Inbox, within } from './wait.mjs';
 
 const require = createRequire(import.meta.url);
 export const { Registry } = require('azure-iothub');
 export const { Client, Message, SharedAccessKeyAuthenticationProvider } = require('azure-iot-device');
 export const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
+const { ExponentialBackOffWithJitter } = require('azure-iot-common');
+
+// The SDK's own policy, until the client is closed: close() ends no attempt to connect again that is under way, which without an end goes on
+// for four minutes and keeps the process alive so long.
+class UntilClosed extends ExponentialBackOffWithJitter {
+	closed = false;
+	shouldRetry(error) { return !this.closed && super.shouldRetry(error); }
+}
+
+// Whoever forgets to: a file ends when its tests do, on every Node.
+const devices = new Set();
+after(() => Promise.all([...devices].map((device) => device.close().catch(() => {}))));
 
 // The registry client. It trusts the hub through NODE_EXTRA_CA_CERTS: run the file by tests/run.mjs.
 export async function registryOf(hub, policy = 'iothubowner') {
@@ -30,8 +43,12 @@ export class SdkDevice {
 	connects = new Inbox();
 	disconnects = new Inbox();
 
+	#retries = new UntilClosed(true);
+
 	constructor(client) {
 		this.client = client;
+		client.setRetryPolicy(this.#retries);
+		devices.add(this);
 		client.on('connect', () => this.connects.push('connect'));
 		client.on('disconnect', (cause) => this.disconnects.push(cause));
 		client.on('error', () => {});
@@ -70,7 +87,11 @@ export class SdkDevice {
 
 	notification(what = 'a desired notification') { return this.notifications.next(undefined, what); }
 
-	close() { return within(this.client.close(), 'the device client to close'); }
+	close() {
+		this.#retries.closed = true;
+		devices.delete(this);
+		return within(this.client.close(), 'the device client to close');
+	}
 }
 
 // A device by connection string over MQTT (or MqttWs).
