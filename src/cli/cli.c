@@ -262,10 +262,10 @@ help_printed(const struct manual *m, int argc, char **argv)
 		    manual_table(&out, m, argv[1]);
 	fwrite(out.p, 1, out.n, stdout);
 	buf_fini(&out);
-	return known
-	    ? EXIT_DONE
-	    : cli_fail(EXIT_USAGE,
-	          "usage: twinhub help --man [serve], or --markdown options, commands or codes");
+	return known ? EXIT_DONE
+	             : cli_fail(EXIT_USAGE,
+	                   "usage: twinhub help --man [serve], or --markdown options, commands, "
+	                   "codes, routes or openapi");
 }
 
 static int

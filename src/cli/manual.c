@@ -413,6 +413,20 @@ table_codes(struct buf *out, const struct manual *m)
 	}
 }
 
+static void
+table_routes(struct buf *out, const struct manual *m)
+{
+	(void)m;
+	server_routes_print(out, false);
+}
+
+static void
+table_openapi(struct buf *out, const struct manual *m)
+{
+	(void)m;
+	server_routes_print(out, true);
+}
+
 bool
 manual_table(struct buf *out, const struct manual *m, const char *which)
 {
@@ -423,6 +437,8 @@ manual_table(struct buf *out, const struct manual *m, const char *which)
 		{ "options", table_options },
 		{ "commands", table_commands },
 		{ "codes", table_codes },
+		{ "routes", table_routes },
+		{ "openapi", table_openapi },
 	};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)

@@ -20,7 +20,7 @@ struct manual {
 void manual_page(struct buf *out, const struct manual *m);
 /* The page of a command that has a table of options of its own: twinhub-serve(8). False: there is none of that name. */
 bool manual_page_of(struct buf *out, const struct manual *m, const char *name);
-/* A table in Markdown: "options" (of serve), "commands" or "codes". False: there is no such table. */
+/* A table in Markdown: "options" (of serve), "commands", "codes", "routes"; and "openapi", which is JSON. False: there is no such table. */
 bool manual_table(struct buf *out, const struct manual *m, const char *which);
 /* What a shell completes by: "bash" or "zsh". False: another one. */
 bool completion_script(struct buf *out, const struct manual *m, const char *shell);

@@ -31,6 +31,10 @@ struct http_admin {
 	enum err (*policy_delete)(void *ctx, struct str name, struct fault *f);
 };
 
+/* The table of routes: Markdown, and OpenAPI 3.0 in JSON. */
+void http_routes_table(struct buf *out);
+void http_routes_openapi(struct buf *out);
+
 struct http_options {
 	struct fleet *fleet;
 	struct store *store; /* exports read it */

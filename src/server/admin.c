@@ -152,6 +152,12 @@ admin_not_ready(void *ctx, char why[NET_WHY_MAX])
 	return why;
 }
 
+void
+server_routes_print(struct buf *out, bool openapi)
+{
+	(openapi ? http_routes_openapi : http_routes_table)(out);
+}
+
 struct http_admin
 admin_of(struct server *s)
 {

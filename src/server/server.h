@@ -63,6 +63,9 @@ extern const struct option_table server_settings;
 /* The text of a fresh twinhub.conf: every option with its default, commented out. */
 void options_template(struct buf *out);
 
+/* The routes that a hub serves, printed (http/reference.c): OpenAPI, or a table in Markdown. */
+void server_routes_print(struct buf *out, bool openapi);
+
 /* Run until SIGTERM or SIGINT. Returns the exit code. */
 int server_run(const struct server_options *o);
 
