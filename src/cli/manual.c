@@ -252,7 +252,7 @@ manual_page(struct buf *out, const struct manual *m)
 	buf_cstr(out,
 	    ".B twinhub\n\\fICOMMAND\\fR [\\fIoperands\\fR] [\\fIoptions\\fR]\n.br\n"
 	    ".B twinhub help\n[\\fICOMMAND\\fR]\n.br\n"
-	    ".B twinhub completion bash\n|\n.B zsh\n");
+	    ".B twinhub completion bash\n|\n.B zsh\n|\n.B fish\n");
 	put_section(out, "DESCRIPTION");
 	buf_cstr(out,
 	    "\\fBtwinhub serve\\fR runs a hub; the other commands speak to a running one, or work "
