@@ -180,10 +180,9 @@ int show_sections(const struct args *a, struct doc d);
 struct rows_view {
 	enum rows_format { ROWS_TABLE, ROWS_JSON, ROWS_CSV, ROWS_NAME } format;
 	uint64_t nrow;
-	struct buf head; /* ROWS_TABLE: the heading that stands above the last rows */
-	struct buf
-	    dropped; /* ROWS_TABLE: names of the last rows' columns for which there was no room */
-	struct csv *csv; /* ROWS_CSV */
+	struct buf head;    /* ROWS_TABLE: the heading that stands above the last rows */
+	struct buf dropped; /* ROWS_TABLE: names of columns for which there was no room */
+	struct csv *csv;    /* ROWS_CSV */
 };
 void rows_init(struct rows_view *v, const struct args *a);
 void rows_open(struct rows_view *v); /* before the first page, when it is sure to come */
