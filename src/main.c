@@ -284,6 +284,69 @@ static const struct command commands[] = {
 		.summary = "take a rollout's configuration from all devices, and put back what was there before",
 		.example = "  twinhub configuration rollback firmware-2 " DATA,
 	}, {
+		.name = "sink create", .operands = "ID", .least = 1, .most = 1, .run = cli_sink_create,
+		.options = HUB | OPT(FILE),
+		.summary = "a place that the hub brings events to: a webhook, or a file",
+		.note = "--file: {\"kind\": \"webhook\", \"url\": \"https://...\", \"secret\": \"whsec_...\"} or {\"kind\": \"file\", \"path\": \"a/b.ndjson\"}; "
+			"all members are in the manual. Routes say what goes there.",
+		.example = "  twinhub sink create alerts --file alerts.json " DATA,
+	}, {
+		.name = "sink show", .operands = "ID", .least = 1, .most = 1, .run = cli_sink_show,
+		.options = HUB,
+		.summary = "a sink, and how it goes: what was delivered, what is left, the last error",
+		.example = "  twinhub sink show alerts " DATA,
+	}, {
+		.name = "sink list", .operands = "", .run = cli_sink_list,
+		.options = ROWS,
+		.summary = "all sinks",
+		.example = "  twinhub sink list " DATA,
+	}, {
+		.name = "sink update", .operands = "ID", .least = 1, .most = 1, .run = cli_sink_update,
+		.options = HUB | OPT(FILE) | OPT(ETAG),
+		.summary = "replace a sink's definition; it goes on where it is",
+		.note = "All of it is replaced, but secrets that the file leaves out or has as \"***\". One that has stopped begins again.",
+		.example = "  twinhub sink update alerts --file alerts.json " DATA,
+	}, {
+		.name = "sink delete", .operands = "ID", .least = 1, .most = 1, .run = cli_sink_delete,
+		.options = HUB | OPT(ETAG),
+		.summary = "remove a sink, to which no route leads any more",
+		.example = "  twinhub sink delete alerts " DATA,
+	}, {
+		.name = "route create", .operands = "ID", .least = 1, .most = 1, .run = cli_route_create,
+		.options = HUB | OPT(FILE),
+		.summary = "which events go to a sink",
+		.note = "--file: {\"source\": \"DeviceMessages\", \"condition\": \"level = 'hot'\", \"endpointNames\": [\"alerts\"]}; without a condition all of "
+			"that source.",
+		.example = "  twinhub route create hot --file hot.json " DATA,
+	}, {
+		.name = "route show", .operands = "ID", .least = 1, .most = 1, .run = cli_route_show,
+		.options = HUB,
+		.summary = "a route",
+		.example = "  twinhub route show hot " DATA,
+	}, {
+		.name = "route list", .operands = "", .run = cli_route_list,
+		.options = ROWS,
+		.summary = "all routes, the fallback route too",
+		.example = "  twinhub route list " DATA,
+	}, {
+		.name = "route update", .operands = "ID", .least = 1, .most = 1, .run = cli_route_update,
+		.options = HUB | OPT(FILE) | OPT(ETAG),
+		.summary = "replace a route",
+		.note = "Of the route $fallback only isEnabled can be changed.",
+		.example = "  twinhub route update hot --file hot.json " DATA,
+	}, {
+		.name = "route delete", .operands = "ID", .least = 1, .most = 1, .run = cli_route_delete,
+		.options = HUB | OPT(ETAG),
+		.summary = "remove a route",
+		.example = "  twinhub route delete hot " DATA,
+	}, {
+		.name = "route test", .operands = "ID", .least = 1, .most = 1, .run = cli_route_test,
+		.options = HUB | OPT(FILE),
+		.summary = "what a route says of a sample, and where its condition is wrong",
+		.note = "--file: {\"message\": {\"body\": ..., \"appProperties\": {...}, \"systemProperties\": {...}}, \"twin\": {...}}, and perhaps \"route\" "
+			"in the place of the stored one.",
+		.example = "  twinhub route test hot --file sample.json " DATA,
+	}, {
 		.name = "job create", .operands = "TYPE ID", .least = 2, .most = 2, .run = cli_job_create,
 		.options = HUB | JOB | OPT(DRY_RUN) | OPT(TEXT) | OPT(PROPERTIES) | OPT(MESSAGE_ID) | OPT(CORRELATION_ID) | OPT(CONTENT_TYPE) | OPT(ACK) | OPT(EXPIRES_IN),
 		.summary = "change many twins, call a method of many devices, or send them a message: TYPE is twin-update, method or message",

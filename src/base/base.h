@@ -327,6 +327,7 @@ bool base64url_decode(struct buf *out, struct str s);
 	X(404301, ConfigurationNotFound)                                                           \
 	X(405000, GenericMethodNotAllowed)                                                         \
 	X(405102, OperationNotAllowedInCurrentState)                                               \
+	X(409000, GenericConflict)                                                                 \
 	X(409001, DeviceAlreadyExists)                                                             \
 	X(409104, JobAlreadyExists)                                                                \
 	X(409301, ModuleAlreadyExistsOnDevice)                                                     \

@@ -18,7 +18,7 @@ enum exit_code {
 	EXIT_USAGE = 2,       /* the command line is wrong */
 	EXIT_UNREACHABLE = 3, /* no hub answers there, or its certificate is not trusted */
 	EXIT_NOT_FOUND =
-	    4, /* no such device, module, configuration, job, policy, directory or file */
+	    4, /* no such device, module, configuration, job, sink, route, policy, directory or file */
 	EXIT_DAMAGED = 5,  /* stored data is damaged, or of a newer format */
 	EXIT_LOCKED = 6,   /* another process has the data directory open */
 	EXIT_CONFLICT = 7, /* it exists already, or has another etag by now */
@@ -195,6 +195,17 @@ int cli_rollout_halt(const struct args *a);
 int cli_rollout_resume(const struct args *a);
 int cli_rollout_advance(const struct args *a);
 int cli_rollout_rollback(const struct args *a);
+int cli_sink_create(const struct args *a);
+int cli_sink_update(const struct args *a);
+int cli_sink_show(const struct args *a);
+int cli_sink_list(const struct args *a);
+int cli_sink_delete(const struct args *a);
+int cli_route_create(const struct args *a);
+int cli_route_update(const struct args *a);
+int cli_route_show(const struct args *a);
+int cli_route_list(const struct args *a);
+int cli_route_delete(const struct args *a);
+int cli_route_test(const struct args *a);
 int cli_job_create(const struct args *a);
 int cli_job_show(const struct args *a);
 int cli_job_list(const struct args *a);

@@ -185,8 +185,8 @@ done_empty(struct work *w)
 	work_free(w);
 }
 
-static struct work *
-configuration_work(struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w))
+struct work *
+named_work(struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w))
 {
 	struct str id = r->segment[1];
 	struct work *w =
@@ -221,7 +221,7 @@ on_configuration_update(struct request *r)
 	warn_body(r, "", body, &body_configuration);
 	warn_condition(r, "targetCondition", doc_getc(body, "targetCondition"));
 	warn_metrics(r, doc_getc(doc_getc(body, "metrics"), "queries"));
-	w = configuration_work(r, OP_CONFIGURATION_PUT, r->hl->doc.n, done_put);
+	w = named_work(r, OP_CONFIGURATION_PUT, r->hl->doc.n, done_put);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));
 	w->op.nduplicate = info.nduplicate;
 	if (dry)
@@ -245,7 +245,7 @@ on_configuration_post(struct request *r)
 void
 on_configuration_remove(struct request *r)
 {
-	request_submit(r, configuration_work(r, OP_CONFIGURATION_DELETE, 0, done_empty));
+	request_submit(r, named_work(r, OP_CONFIGURATION_DELETE, 0, done_empty));
 }
 
 /* ---- POST /configurations/{configuration}/rollout/{action} ---- */
@@ -268,7 +268,7 @@ on_rollout_action(struct request *r)
 	for (int a = ROLLOUT_LOOK + 1; a < ROLLOUT_ACTIONS; a++) {
 		if (!str_eq(r->segment[3], rollout_action_names[a]))
 			continue;
-		w = configuration_work(r, OP_ROLLOUT, 0, done_rollout);
+		w = named_work(r, OP_ROLLOUT, 0, done_rollout);
 		w->op.rollout.action = (enum rollout_action)a;
 		request_submit(r, w);
 		return;

@@ -7,6 +7,7 @@
 #ifndef TWINHUB_HTTP_H
 #define TWINHUB_HTTP_H
 
+#include "deliver/deliver.h"
 #include "mqtt/mqtt.h"
 
 /* What the program around the API does on its request: policies and backups are files, no shard's business. Called on a
@@ -41,6 +42,7 @@ struct http_options {
 	struct file_jobs *file_jobs;
 	struct feed *feed; /* reads events */
 	struct catalogue_box *catalogue;
+	struct deliveries *deliveries;
 	struct tls *tls;
 	struct admission *admission;
 	const struct nets *proxies;      /* peers there name their clients; NULL: nobody */

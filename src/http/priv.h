@@ -270,6 +270,10 @@ bool path_ids_good(const struct request *r);
 /* The work is back: its request is answered with the fault, or is the caller's to answer. */
 struct request *work_back(struct work *w);
 
+/* configurations.c: a work about what the path names in segment 1 and is no identity: a configuration, a sink, a route. room: for its payload */
+struct work *named_work(
+    struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w));
+
 /* dryrun.c: what OP_CONFIGURATION_PUT would do; takes the work */
 void configuration_dry_run(struct request *r, struct work *w);
 
@@ -314,6 +318,8 @@ handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_configuration_post, on_rollout_action, on_test_queries,
     on_apply_configuration, on_configuration_devices, on_twin_configurations;
 handler on_jobs_list, on_job_create, on_job_try, on_job_read, on_job_stop;
+handler on_sinks_list, on_sink_get, on_sink_put, on_sink_delete, on_sink_statistics;
+handler on_routes_list, on_route_get, on_route_put, on_route_delete, on_route_test;
 handler on_policies, on_policy_rotate, on_policy_create, on_policy_delete, on_backup;
 handler on_digital_twin_get, on_digital_twin_patch, on_digital_command;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,

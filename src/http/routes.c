@@ -112,6 +112,17 @@ const struct route routes[] = {
 	    false },
 	{ HTTP_POST, "digitaltwins/{device}/components/{component}/commands/{command}",
 	    ANY(SERVICE), on_digital_command, false },
+	/* sinks and routes: events.md 4 */
+	{ HTTP_GET, "sinks", ANY(SERVICE), on_sinks_list, false },
+	{ HTTP_GET, "sinks/{sink}", ANY(SERVICE), on_sink_get, false },
+	{ HTTP_PUT, "sinks/{sink}", ALL(RIGHTS_ALL), on_sink_put, false },
+	{ HTTP_DELETE, "sinks/{sink}", ALL(RIGHTS_ALL), on_sink_delete, false },
+	{ HTTP_GET, "routes", ANY(SERVICE), on_routes_list, false },
+	{ HTTP_GET, "routes/{route}", ANY(SERVICE), on_route_get, false },
+	{ HTTP_PUT, "routes/{route}", ALL(RIGHTS_ALL), on_route_put, false },
+	{ HTTP_DELETE, "routes/{route}", ALL(RIGHTS_ALL), on_route_delete, false },
+	{ HTTP_POST, "routes/{route}/test", ANY(SERVICE), on_route_test, false },
+	{ HTTP_GET, "statistics/sinks", ANY(SERVICE | READ_REGISTRY), on_sink_statistics, false },
 	/* devices' own: service-rest.md 3.5 */
 	{ HTTP_POST, "devices/{device}/messages/events", ANY(CONNECTS), on_events_post, false },
 	{ HTTP_POST, "devices/{device}/modules/{module}/messages/events", ANY(CONNECTS),

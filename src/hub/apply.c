@@ -61,6 +61,11 @@ static const struct rule {
 	[OP_JOB_GET] = { NULL, 0, false, true, false },
 	[OP_JOB_CANCEL] = { NULL, 0, true, true, false },
 	[OP_ROLLOUT] = { NULL, 0, true, true, false },
+	[OP_SINK_PUT] = { NULL, 0, true, true, false },
+	[OP_SINK_DELETE] = { NULL, 0, true, true, false },
+	[OP_SINK_CURSOR] = { NULL, 0, true, true, false },
+	[OP_ROUTE_PUT] = { NULL, 0, true, true, false },
+	[OP_ROUTE_DELETE] = { NULL, 0, true, true, false },
 };
 
 bool
@@ -76,6 +81,11 @@ op_shard(const struct op *op)
 	case OP_CONFIGURATION_PUT:
 	case OP_CONFIGURATION_DELETE:
 	case OP_ROLLOUT:
+	case OP_SINK_PUT:
+	case OP_SINK_DELETE:
+	case OP_SINK_CURSOR:
+	case OP_ROUTE_PUT:
+	case OP_ROUTE_DELETE:
 	case OP_JOB_PUT:
 	case OP_JOB_GET:
 	case OP_JOB_CANCEL: return 0;

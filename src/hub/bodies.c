@@ -261,3 +261,24 @@ body_stray(struct doc body, const struct shape *s, struct buf *why)
 {
 	return stray_below(body, s->of, STR_NONE, why);
 }
+
+/* ---- sinks and routes: events.md 4 ---- */
+
+static const struct shape sink_members[] = { TEXT("id"), TEXT("kind"), BOOL("enabled"),
+	TEXT("from"), INT("batchEvents", 1, 500), TEXT("url"), INT("timeoutSeconds", 1, 120),
+	BOOL("handshake"), TEXT("secret"), TEXT("token"), TEXT("clientCertificate"),
+	TEXT("clientKey"), TEXT("ca"), TEXT("path"), INT("maxBytes", 64 << 10, INT64_C(4) << 30),
+	INT("files", 1, 100), TEXT("brokers"), TEXT("topic"), BOOL("tls"), TEXT("mechanism"),
+	TEXT("username"), TEXT("password"), TEXT("etag"), ANY("createdTime"),
+	ANY("lastUpdatedTime"), ANY("status"), SHAPE_END };
+const struct shape body_sink = BODY(sink_members);
+static const struct shape route_members[] = { TEXT("id"), TEXT("name"), TEXT("source"),
+	ANY("condition"), LIST("endpointNames", &text), BOOL("isEnabled"), TEXT("etag"),
+	ANY("createdTime"), ANY("lastUpdatedTime"), SHAPE_END };
+const struct shape body_route = BODY(route_members);
+/* A sample's own values are as they are. */
+static const struct shape sample_members[] = { ANY("body"), MAP("appProperties", &text),
+	MAP("systemProperties", &text), SHAPE_END };
+static const struct shape route_test_members[] = { OBJECT("message", sample_members), ANY("twin"),
+	OBJECT("route", route_members), SHAPE_END };
+const struct shape body_route_test = BODY(route_test_members);

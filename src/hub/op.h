@@ -65,7 +65,12 @@ enum op_kind {
 	OP_JOB_PUT, /* name: the job; payload: what is asked for, as a doc */
 	OP_JOB_GET,
 	OP_JOB_CANCEL,
-	OP_ROLLOUT, /* rollout: what is asked of it, or has been seen of it */
+	OP_ROLLOUT,  /* rollout: what is asked of it, or has been seen of it */
+	OP_SINK_PUT, /* name: the sink, or the route; payload: as a doc */
+	OP_SINK_DELETE,
+	OP_SINK_CURSOR, /* payload: how far the sink's place has taken the log; base_version: created_us of the sink */
+	OP_ROUTE_PUT,
+	OP_ROUTE_DELETE,
 	/* the hub's own, of a device: what is dead goes, what is free is delivered. payload: the key of a body that is due; if nothing lists
 	 * it, it is erased */
 	OP_MESSAGES_LOOK,

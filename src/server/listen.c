@@ -143,6 +143,7 @@ io_make(struct server *s, unsigned i)
 		.file_jobs = s->file_jobs,
 		.feed = s->feed,
 		.catalogue = s->catalogue,
+		.deliveries = s->deliveries,
 		.tls = s->tls,
 		.admission = s->admission,
 		.limiter = s->limiter,

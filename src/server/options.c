@@ -177,7 +177,8 @@ static enum err
 options_settle(struct server_options *o, char *why, size_t nwhy)
 {
 	if (nets_check(&o->address_free, "address-free", why, nwhy) != ERR_OK ||
-	    nets_check(&o->proxies, "proxy", why, nwhy) != ERR_OK)
+	    nets_check(&o->proxies, "proxy", why, nwhy) != ERR_OK ||
+	    nets_check(&o->sink_allow, "sink-allow", why, nwhy) != ERR_OK)
 		return ERR_ARG;
 	if (o->certs.n != o->keys.n || o->certs.n > 2) {
 		snprintf(why, nwhy, "--cert and --key go in pairs, at most two");

@@ -87,7 +87,7 @@ struct server {
 	char tls_paths[4][DATA_PATH_MAX];
 	struct admission *admission;
 	struct limiter *limiter; /* NULL: no rate limits */
-	struct nets address_free, proxies;
+	struct nets address_free, proxies, sink_allow;
 	struct catalogue_box *catalogue;
 	pthread_mutex_t policies_mutex;
 	struct policies *policies;
@@ -99,6 +99,7 @@ struct server {
 	struct fleet *fleet;
 	struct feed *feed;
 	struct file_jobs *file_jobs;
+	struct deliveries *deliveries;
 	struct io io[IO_MAX];
 	struct loop *loops[IO_MAX];
 	struct sizes sizes;

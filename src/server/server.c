@@ -97,6 +97,13 @@ on_configurations(struct configurations *set)
 	pthread_mutex_unlock(&s->policies_mutex);
 }
 
+/* As on_configurations. */
+static void
+on_routing(struct routing *set)
+{
+	deliveries_learn(the_server->deliveries, set);
+}
+
 /* ---- start ---- */
 
 static void
@@ -187,17 +194,29 @@ fleet_make(struct server *s)
 		.loops = s->loops,
 		.nloop = s->nio,
 		.on_note = on_note,
-		.on_configurations = on_configurations };
+		.on_configurations = on_configurations,
+		.on_routing = on_routing };
 
 	s->fleet = fleet_new(&fo);
 	if (fleet_load(s->fleet, &f) != ERR_OK)
 		return fail(s, "%s", f.text);
 	on_configurations(fleet_configurations(s->fleet));
+	on_routing(fleet_routing(s->fleet));
 	if (feed_make(s) != ERR_OK)
 		return ERR_IO;
 	return fleet_start(s->fleet) == ERR_OK
 	    ? ERR_OK
 	    : fail(s, "threads cannot be started: %s", strerror(errno));
+}
+
+static enum err
+deliveries_make(struct server *s)
+{
+	struct deliveries_options o = { .senders = { .allow = s->sink_allow, .dir = s->o.sink_dir },
+		.origin = str_of(s->endpoint.host) };
+	struct fault f = { 0 };
+
+	return deliveries_new(&o, &s->deliveries, &f) == ERR_OK ? ERR_OK : fail(s, "%s", f.text);
 }
 
 static enum err
@@ -242,6 +261,7 @@ admission_make(struct server *s)
 {
 	nets_take(&s->address_free, &s->o.address_free);
 	nets_take(&s->proxies, &s->o.proxies);
+	nets_take(&s->sink_allow, &s->o.sink_allow);
 	s->admission = admission_new(
 	    (uint32_t)s->sizes.connections, (uint32_t)s->sizes.connections_per_address);
 	admission_except(s->admission, &s->address_free);
@@ -285,7 +305,7 @@ server_start(struct server *s)
 		loop_hold_at_most(s->loops[i], s->sizes.link_bytes);
 		s->io[i].loop = s->loops[i];
 	}
-	if (fleet_make(s) != ERR_OK || file_jobs_make(s) != ERR_OK)
+	if (deliveries_make(s) != ERR_OK || fleet_make(s) != ERR_OK || file_jobs_make(s) != ERR_OK)
 		return ERR_ARG;
 	for (unsigned i = 0; i < s->nio; i++)
 		if (io_make(s, i) != ERR_OK)

@@ -42,7 +42,9 @@ struct server_options {
 	struct option_list rate_limits;                /* as they are written, and read: */
 	struct limit_rules limits;
 	struct option_list import_export_dirs; /* directories that jobs may read and write */
-	const char *log_file;                  /* NULL: stderr */
+	const char *sink_dir;                  /* files of sinks are below; NULL: none */
+	struct option_list sink_allow; /* nets: where webhooks may go besides what is public */
+	const char *log_file;          /* NULL: stderr */
 	enum log_level log_level;
 	bool tls_legacy;      /* CBC suites of TLS 1.2 */
 	uint64_t scrub_bytes; /* a second; 0: no scrub */

@@ -152,6 +152,14 @@ static const struct option_spec rows[] = {
 		.note = "Files there [import and export jobs](#export-and-import) of the service SDKs may read and write. Without one such jobs are "
 			"refused.",
 	}, {
+		.name = "sink-dir", .value = "DIR", .kind = OPTION_DIR, AT(sink_dir),
+		.help = "the directory below which sinks of kind file write",
+		.note = "Without it there are no such [sinks](#sinks-and-routes).",
+	}, {
+		.name = "sink-allow", .value = "NET", .kind = OPTION_TEXT, .many = true, AT(sink_allow),
+		.help = "addresses that webhooks may go to although they are not public, as 10.1.0.0/16",
+		.note = "Nets, written as those of `address-free`. Without one [webhooks](#sinks-and-routes) go to public addresses alone.",
+	}, {
 		.name = "log-file", .value = "FILE", .kind = OPTION_FILE, .otherwise = "stderr", AT(log_file),
 		.help = "the log goes there; opened anew on SIGHUP and SIGUSR1",
 		.note = "[The log](#health-and-log).",

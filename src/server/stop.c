@@ -105,6 +105,7 @@ server_stop(struct server *s)
 		loop_free(s->loops[i]);
 		mqtt_loop_free(s->io[i].mqtt);
 	}
+	deliveries_free(s->deliveries);
 	feed_free(s->feed);
 	file_jobs_free(s->file_jobs); /* its thread gets no answers but refusals by now */
 	store_close(s->store);

@@ -107,6 +107,10 @@ sender_new(struct senders *all, const struct sink_spec *spec, struct sender **ou
 	enum err e;
 
 	assert(spec->kind < SINK_KINDS);
+	if (sender_kinds[spec->kind] == NULL) {
+		free(s);
+		return fault_set(f, F_GenericNotImplemented, "sinks of this kind are not served");
+	}
 	s->all = all;
 	s->spec = *spec;
 	s->ops = sender_kinds[spec->kind];

@@ -235,6 +235,12 @@ fleet_configurations(const struct fleet *f)
 	return configurations_stored(f->of_shard[0]->shards[0]);
 }
 
+struct routing *
+fleet_routing(const struct fleet *f)
+{
+	return routing_stored(f->of_shard[0]->shards[0]);
+}
+
 /* ---- start and stop ---- */
 
 void

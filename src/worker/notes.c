@@ -97,6 +97,18 @@ configurations_go(void *ctx, void *p, enum gate_end end)
 	fleet_poke(w->fleet);
 }
 
+/* After a failure nobody has heard of the set. */
+static void
+routing_goes(void *ctx, void *p, enum gate_end end)
+{
+	struct worker *w = ctx;
+
+	if (end == GATE_UNDONE || w->fleet->o.on_routing == NULL)
+		routing_unref(p);
+	else
+		w->fleet->o.on_routing(p);
+}
+
 void
 notes_effect(void *ctx, const struct effect *e)
 {
@@ -105,6 +117,10 @@ notes_effect(void *ctx, const struct effect *e)
 
 	if (e->kind == EFFECT_CONFIGURATIONS) {
 		gate_after(&w->gate, configurations_go, configurations_stored(w->shards[0]));
+		return;
+	}
+	if (e->kind == EFFECT_ROUTING) {
+		gate_after(&w->gate, routing_goes, routing_stored(w->shards[0]));
 		return;
 	}
 	if (e->kind == EFFECT_JOBS) {

@@ -251,7 +251,7 @@ worker_main(void *arg)
 
 /* What is kept in a shard beside its twins. */
 static const struct feature *const features[] = { &configuration_feature, &job_feature,
-	&message_feature, NULL };
+	&message_feature, &routing_feature, NULL };
 
 void
 worker_init(struct worker *w, struct fleet *f, unsigned index, uint64_t mine)

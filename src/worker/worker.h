@@ -17,6 +17,7 @@
 #include "job/questions.h"
 #include "limit/limit.h"
 #include "net/net.h"
+#include "routing/routing.h"
 #include "store/store.h"
 #include "worker/tour.h"
 
@@ -145,6 +146,8 @@ struct fleet_options {
 	/* The configurations have changed, on disk: a new catalogue is to be set before it returns. Owns the set. A
 	 * worker's thread; NULL: nobody cares. */
 	void (*on_configurations)(struct configurations *set);
+	/* Sinks, routes or both have changed, on disk. Owns the set. As on_configurations. */
+	void (*on_routing)(struct routing *set);
 	/* For several machines: the gate's (worker/gate.h). NULL, false: this process alone has the store. */
 	uint64_t (*may_answer)(void *lease);
 	void *lease;
@@ -162,6 +165,7 @@ void fleet_hear_log(struct fleet *f, void (*grew)(void *ctx), void *ctx);
 enum err fleet_load(struct fleet *f, struct fault *why);
 /* Those that were loaded; the caller owns the set. Before fleet_start. */
 struct configurations *fleet_configurations(const struct fleet *f);
+struct routing *fleet_routing(const struct fleet *f);
 /* ERR_IO: no threads or descriptors; none runs then. */
 enum err fleet_start(struct fleet *f);
 /* Any thread. The work comes back through done, whatever happens. */

@@ -46,6 +46,7 @@ static struct {
 	struct loop *loop;
 	struct http_loop *hl;
 	struct file_jobs *jobs;
+	struct deliveries *deliveries;
 	struct policy policies[POLICIES];
 	char names[POLICIES][8];
 	char tokens[POLICIES][256];
@@ -228,6 +229,7 @@ http_setup(void **state)
 	struct file_jobs_options jobs;
 	struct kit *k;
 	char why[256];
+	struct fault f;
 
 	if (kit_setup(state) != 0)
 		return -1;
@@ -238,10 +240,13 @@ http_setup(void **state)
 	if (file_jobs_new(&jobs, &the_http.jobs, why, sizeof(why)) != ERR_OK ||
 	    loop_new(0, &the_http.loop) != ERR_OK)
 		return -1;
+	if (deliveries_new(&(struct deliveries_options){ 0 }, &the_http.deliveries, &f) != ERR_OK)
+		return -1;
 	o = (struct http_options){ .fleet = k->fleet,
 		.store = k->store,
 		.file_jobs = the_http.jobs,
 		.catalogue = k->box,
+		.deliveries = the_http.deliveries,
 		.admin = { k, kit_no_policy, kit_no_rotation, kit_no_backup, kit_ready,
 		    kit_no_creation, kit_no_deletion } };
 	return http_loop_new(the_http.loop, &o, &the_http.hl) == ERR_OK ? 0 : -1;
@@ -253,6 +258,7 @@ http_teardown(void **state)
 	struct kit *k = *state;
 
 	file_jobs_free(the_http.jobs);
+	deliveries_free(the_http.deliveries);
 	kit_halt(k);
 	http_loop_free(the_http.hl);
 	loop_free(the_http.loop);

@@ -82,6 +82,7 @@ rows_fini(struct kit_rows *r)
 static UNUSED struct kit_row *
 rows_find(const struct kit_rows *r, enum record_kind kind, struct str key)
 {
+	assert(r->n == 0 || r->v != NULL);
 	for (uint32_t i = 0; i < r->n; i++)
 		if (r->v[i].kind == kind && str_eq(buf_view(&r->v[i].key), key))
 			return &r->v[i];
@@ -92,6 +93,7 @@ rows_find(const struct kit_rows *r, enum record_kind kind, struct str key)
 static UNUSED void
 rows_apply(struct kit_rows *to, const struct kit_rows *batch)
 {
+	assert(batch->n == 0 || batch->v != NULL);
 	for (uint32_t i = 0; i < batch->n; i++) {
 		const struct kit_row *b = &batch->v[i];
 		/* a position of the log is given once, or deleted before */
@@ -152,7 +154,7 @@ kit_effect(void *ctx, const struct effect *e)
 	struct kit *k = ctx;
 
 	if (e->kind == EFFECT_CONFIGURATIONS || e->kind == EFFECT_ERASE ||
-	    e->kind == EFFECT_FEEDBACK)
+	    e->kind == EFFECT_FEEDBACK || e->kind == EFFECT_ROUTING)
 		return; /* the test's affair */
 	if (k->effects.n > 0)
 		buf_putc(&k->effects, '\n');

@@ -1,0 +1,38 @@
+/*
+ * deliver: sinks at work. What shard 0 has of sinks and routes becomes senders (sink/); what they have taken becomes their cursors
+ * (docs/spec/events.md 4).
+ *
+ *   routing --deliveries_learn--> outlets --sender_offer--> senders --over--> OP_SINK_CURSOR
+ *
+ * One thread, "sinks", makes and ends them, so nobody else waits for a place. Any thread may call what is here.
+ */
+#ifndef TWINHUB_DELIVER_H
+#define TWINHUB_DELIVER_H
+
+#include "sink/sink.h"
+#include "worker/worker.h"
+
+struct deliveries;
+
+struct deliveries_options {
+	struct senders_options senders;
+	struct str origin; /* the hub's host name, for handshakes; outlives it */
+};
+
+/* ERR_IO, and those of senders_new: f says why. */
+enum err deliveries_new(
+    const struct deliveries_options *o, struct deliveries **out, struct fault *f);
+/* The sinks and routes that are on disk; takes the set. Returns at once. */
+void deliveries_learn(struct deliveries *d, struct routing *set);
+/* Nothing is sent any more when it returns. */
+void deliveries_stop(struct deliveries *d);
+void deliveries_free(struct deliveries *d); /* NULL is fine */
+
+/* Those that were learned last; the caller's. */
+struct routing *deliveries_routing(struct deliveries *d);
+/* The member "status" of a sink's answer (E-38). */
+void deliveries_show(struct deliveries *d, const struct sink_def *sink, struct out *o);
+/* All of them: [{"id", "kind", "status"}] */
+void deliveries_show_all(struct deliveries *d, struct out *o);
+
+#endif
