@@ -20,7 +20,7 @@ drop(struct deliveries *d, uint32_t i)
 {
 	struct outlet *o = d->v[i];
 
-	outlet_end(d, o);
+	outlet_end(o);
 	pthread_mutex_lock(&d->mu);
 	d->v[i] = d->v[--d->n];
 	pthread_mutex_unlock(&d->mu);
@@ -46,38 +46,51 @@ change(struct deliveries *d, struct outlet *o, struct sink_def *def)
 
 	if (was->counter == def->counter)
 		return;
-	outlet_end(d, o);
+	outlet_pause(o);
 	pthread_mutex_lock(&d->mu);
+	pthread_mutex_lock(&o->mu);
 	o->def = sink_def_ref(def);
+	pthread_mutex_unlock(&o->mu);
 	pthread_mutex_unlock(&d->mu);
 	sink_def_unref(was);
-	outlet_begin(d, o);
+	outlet_begin(o);
 }
 
-static void
-add(struct deliveries *d, struct sink_def *def)
+static struct outlet *
+add(struct deliveries *d, struct sink_def *def, const struct cursor *c)
 {
-	struct outlet *o = outlet_new(def);
+	struct outlet *o = outlet_new(d, def, c);
 
 	pthread_mutex_lock(&d->mu);
 	d->v[d->n++] = o;
 	pthread_mutex_unlock(&d->mu);
-	outlet_begin(d, o);
+	outlet_begin(o);
+	return o;
 }
 
 /* As the set says. Only this thread changes the list. */
 static void
-take_up(struct deliveries *d, const struct routing *set)
+take_up(struct deliveries *d, struct routing *set)
 {
 	drop_strangers(d, set);
 	for (uint32_t i = 0; i < set->nsink; i++) {
 		struct outlet *o = outlet_of(d, set->sinks[i]->id);
 
 		if (o == NULL)
-			add(d, set->sinks[i]);
+			o = add(d, set->sinks[i], set->cursors[i]);
 		else
 			change(d, o, set->sinks[i]);
+		outlet_route(o, set);
 	}
+}
+
+static void
+look_around(struct deliveries *d)
+{
+	int64_t now_us = clock_mono_us();
+
+	for (uint32_t i = 0; i < d->n; i++)
+		outlet_look(d->v[i], now_us);
 }
 
 static void
@@ -88,16 +101,16 @@ deliveries_main(void *ctx)
 
 	pthread_mutex_lock(&d->mu);
 	while (!d->stop) {
-		if (!d->changed) {
-			(void)cond_wait_until(&d->wake, &d->mu, clock_mono_us() + LOOK_US);
-			continue;
-		}
+		set = d->changed ? routing_ref(d->set) : NULL;
 		d->changed = false;
-		set = routing_ref(d->set);
 		pthread_mutex_unlock(&d->mu);
-		take_up(d, set);
+		if (set != NULL)
+			take_up(d, set);
 		routing_unref(set);
+		look_around(d);
 		pthread_mutex_lock(&d->mu);
+		if (!d->changed && !d->stop)
+			(void)cond_wait_until(&d->wake, &d->mu, clock_mono_us() + LOOK_US);
 	}
 	pthread_mutex_unlock(&d->mu);
 	while (d->n > 0)
@@ -116,14 +129,20 @@ deliveries_new(const struct deliveries_options *o, struct deliveries **out, stru
 	d->set = routing_new();
 	pthread_mutex_init(&d->mu, NULL);
 	cond_init(&d->wake);
+	judge_init(&d->judge);
 	e = senders_new(&o->senders, &d->senders, f);
-	if (e == ERR_OK)
-		e = thread_start(&d->thread, deliveries_main, d, f, "sinks");
 	if (e != ERR_OK)
 		deliveries_free(d);
 	else
 		*out = d;
 	return e;
+}
+
+enum err
+deliveries_begin(struct deliveries *d, const struct deliveries_world *w, struct fault *f)
+{
+	d->world = *w;
+	return thread_start(&d->thread, deliveries_main, d, f, "sinks");
 }
 
 void
@@ -157,6 +176,7 @@ deliveries_free(struct deliveries *d)
 		return;
 	deliveries_stop(d);
 	senders_free(d->senders);
+	judge_fini(&d->judge);
 	routing_unref(d->set);
 	pthread_cond_destroy(&d->wake);
 	pthread_mutex_destroy(&d->mu);
@@ -179,7 +199,7 @@ deliveries_routing(struct deliveries *d)
 void
 deliveries_show(struct deliveries *d, const struct sink_def *sink, struct out *o)
 {
-	const struct outlet *outlet;
+	struct outlet *outlet;
 
 	pthread_mutex_lock(&d->mu);
 	outlet = outlet_of(d, sink->id);

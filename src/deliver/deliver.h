@@ -2,13 +2,15 @@
  * deliver: sinks at work. What shard 0 has of sinks and routes becomes senders (sink/); what they have taken becomes their cursors
  * (docs/spec/events.md 4).
  *
- *   routing --deliveries_learn--> outlets --sender_offer--> senders --over--> OP_SINK_CURSOR
+ *   routing --deliveries_learn--> outlets
+ *   feed --take--> outlets --sender_offer--> senders --over--> outlets --OP_SINK_CURSOR--> shard 0
  *
  * One thread, "sinks", makes and ends them, so nobody else waits for a place. Any thread may call what is here.
  */
 #ifndef TWINHUB_DELIVER_H
 #define TWINHUB_DELIVER_H
 
+#include "feed/feed.h"
 #include "sink/sink.h"
 #include "worker/worker.h"
 
@@ -19,12 +21,21 @@ struct deliveries_options {
 	struct str origin; /* the hub's host name, for handshakes; outlives it */
 };
 
+/* What sinks are fed from, and where their cursors go: there is more of a hub by then. */
+struct deliveries_world {
+	struct fleet *fleet;
+	struct feed *feed;
+	struct loop *loop; /* where answers of the fleet come */
+};
+
 /* ERR_IO, and those of senders_new: f says why. */
 enum err deliveries_new(
     const struct deliveries_options *o, struct deliveries **out, struct fault *f);
+/* Events go to sinks from now on. ERR_IO: no thread. */
+enum err deliveries_begin(struct deliveries *d, const struct deliveries_world *w, struct fault *f);
 /* The sinks and routes that are on disk; takes the set. Returns at once. */
 void deliveries_learn(struct deliveries *d, struct routing *set);
-/* Nothing is sent any more when it returns. */
+/* Nothing is sent or read any more when it returns; the fleet and its loop still run. */
 void deliveries_stop(struct deliveries *d);
 void deliveries_free(struct deliveries *d); /* NULL is fine */
 

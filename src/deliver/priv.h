@@ -7,18 +7,63 @@
 
 #define OUTLET_DISABLED "disabled" /* its state beside those of senders */
 
-/* A sink at work. The thread's, but for what is said to be with the lock. */
+/* ---- does an event go to a sink? judge.c ---- */
+
+/* The feed's thread's own: the event that was looked into last, for all who ask about it. */
+struct judge {
+	struct doc_parser *ps;
+	uint32_t shard;
+	uint64_t position; /* 0: none */
+	struct buf doc;
+};
+void judge_init(struct judge *j);
+void judge_fini(struct judge *j);
+/* Does some enabled route of the set take it to this sink? (E-33) */
+bool judge_takes(
+    struct judge *j, const struct routing *set, struct str sink, const struct feed_event *e);
+/* How many positions a gap stands for. */
+uint64_t judge_gap(struct judge *j, const struct feed_event *e);
+
+/* ---- a sink at work: outlet.c ---- */
+
+/*
+ *   reader --take--> batch --rest--> sender --over--> taken --once a second--> the stored cursor
+ *
+ * One batch is filled, sent and empty again; while it is away nothing is taken, and the reader rests. What the place has is behind `taken`; where
+ * the reader stands does not matter, as a new one begins there.
+ *
+ * Locks: mu is over what several threads touch, and comes behind that of the deliveries and before a sender's.
+ */
 struct outlet {
-	struct sink_def *def;
-	/* NULL: it is disabled, or cannot be one, and why. Changed with the lock */
-	struct sender *sender;
+	struct deliveries *d;
+	struct sink_def
+	    *def; /* changed by the thread with both locks, so either is enough to read it */
+	pthread_mutex_t mu;
+	pthread_cond_t quiet; /* the reader is gone; a cursor has been written */
+	/* with mu: */
+	struct sender *sender; /* NULL: it is disabled, or cannot be one, and why */
 	struct fault fault;
+	struct routing *set;
+	struct feed_reader *reader;
+	bool reading;                  /* a reader is there, or going */
+	bool failed;                   /* it has */
+	bool away;                     /* the batch is the sender's */
+	bool begun;                    /* `taken` is known */
+	bool dirty;                    /* and not stored */
+	bool writing;                  /* a cursor is on its way to the disk */
+	int64_t write_us;              /* not before that; monotonic */
+	int64_t read_us;               /* the same of a new reader, after one that has failed */
+	struct position taken, filled; /* behind what the place has; behind what is in the batch */
+	struct sink_batch batch;
+	uint64_t dropped; /* positions that retention has taken before they were sent */
 };
 
 struct deliveries {
 	struct deliveries_options o;
+	struct deliveries_world world;
 	struct senders *senders;
 	struct thread thread;
+	struct judge judge;
 	pthread_mutex_t mu;
 	pthread_cond_t wake;
 	/* with mu: */
@@ -28,13 +73,20 @@ struct deliveries {
 	uint32_t n;
 };
 
-/* outlet.c */
-struct outlet *outlet_new(struct sink_def *def);
+struct outlet *outlet_new(struct deliveries *d, struct sink_def *def, const struct cursor *c);
+/* It has ended. */
 void outlet_free(struct outlet *o);
-/* Its sender, as the definition wants it; what it was before has ended. Without the lock. */
-void outlet_begin(struct deliveries *d, struct outlet *o);
-void outlet_end(struct deliveries *d, struct outlet *o);
-/* The value of "status"; with the lock. */
-void outlet_show(const struct outlet *o, struct out *out);
+/* Its sender, as the definition wants it; what it was before has ended. */
+void outlet_begin(struct outlet *o);
+/* Nothing is sent any more; what was in the batch stays, for the next sender. */
+void outlet_pause(struct outlet *o);
+/* The same, and nothing is read; the cursor is on disk, if it can be. */
+void outlet_end(struct outlet *o);
+/* Another set of routes: what is read from now on goes by it. */
+void outlet_route(struct outlet *o, struct routing *set);
+/* What is due: a reader, a cursor. Once a second, and when it is woken. */
+void outlet_look(struct outlet *o, int64_t now_us);
+/* The value of "status"; with the lock of the deliveries. */
+void outlet_show(struct outlet *o, struct out *out);
 
 #endif

@@ -151,19 +151,6 @@ done_delete(struct work *w)
 	work_free(w);
 }
 
-/* Nothing is taken that would look as if it worked. */
-static bool
-is_fed(struct request *r, const struct shape *shape)
-{
-	bool off = doc_kind(doc_getc(doc_of(buf_view(&r->hl->doc)), "enabled")) == DOC_FALSE;
-
-	if (shape != &body_sink || off)
-		return true;
-	reply_error(r, F_GenericNotImplemented,
-	    "events do not go to sinks yet: only with enabled false they are taken");
-	return false;
-}
-
 static void
 put_from_body(
     struct request *r, enum op_kind kind, const struct shape *shape, void (*done)(struct work *w))
@@ -171,7 +158,7 @@ put_from_body(
 	struct doc_parsed info;
 	struct work *w;
 
-	if (!request_doc(r, shape, &info) || !is_fed(r, shape))
+	if (!request_doc(r, shape, &info))
 		return;
 	w = named_work(r, kind, r->hl->doc.n, done);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));

@@ -219,6 +219,16 @@ deliveries_make(struct server *s)
 	return deliveries_new(&o, &s->deliveries, &f) == ERR_OK ? ERR_OK : fail(s, "%s", f.text);
 }
 
+/* The first loop takes the answers to its cursors. */
+static enum err
+deliveries_start(struct server *s)
+{
+	const struct deliveries_world w = { s->fleet, s->feed, s->loops[0] };
+	struct fault f = { 0 };
+
+	return deliveries_begin(s->deliveries, &w, &f) == ERR_OK ? ERR_OK : fail(s, "%s", f.text);
+}
+
 static enum err
 file_jobs_make(struct server *s)
 {
@@ -314,6 +324,8 @@ server_start(struct server *s)
 		if (loop_start(s->loops[i]) != ERR_OK)
 			return fail(s, "threads cannot be started: %s", strerror(errno));
 	s->endpoint.pid = (uint32_t)getpid();
+	if (deliveries_start(s) != ERR_OK)
+		return ERR_ARG;
 	put_names(&s->names, s->endpoint.names, sizeof(s->endpoint.names));
 	if (endpoint_write(s->o.data, &s->endpoint) != ERR_OK) /* reading needs no room */
 		log_text(LOG_WARN,

@@ -87,6 +87,7 @@ server_stop(struct server *s)
 	for (unsigned i = 0; i < s->nio; i++)
 		tell(s, i, close_sessions, NULL);
 	wait_idle(s, until_us);
+	deliveries_stop(s->deliveries); /* while cursors can still be written */
 	fleet_stop(s->fleet);
 	if (!wait_idle(s, until_us)) {
 		/* A backup under way, or a client that takes no answer. All that was acknowledged is on disk. */
