@@ -2,7 +2,7 @@
 
 _twinhub_words() {
 	case $1 in
-	'') echo 'help completion version serve wait stop device module method message twin configuration job query monitor statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
+	'') echo 'help completion version serve wait stop device module method message twin configuration sink route job query monitor statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
 	completion) echo 'bash zsh fish' ;;
 	device) echo 'create show list update delete renew-key children parent' ;;
 	module) echo 'create show list update delete renew-key' ;;
@@ -10,6 +10,8 @@ _twinhub_words() {
 	message) echo 'send purge feedback' ;;
 	twin) echo 'show log diff restore convergence update replace' ;;
 	configuration) echo 'create show list why update delete halt resume advance rollback' ;;
+	sink) echo 'create show list update delete' ;;
+	route) echo 'create show list update delete test' ;;
 	job) echo 'create show list cancel results' ;;
 	policy) echo 'show create delete rotate reset' ;;
 	ca) echo 'renew' ;;
@@ -17,7 +19,7 @@ _twinhub_words() {
 }
 _twinhub_options() {
 	case $1 in
-	'serve') echo '--help --data --background --check --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --free-space --scrub-rate --verify --rate-limit --import-export-dir --log-file --log-level --tls-legacy --strict-queries' ;;
+	'serve') echo '--help --data --background --check --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --free-space --scrub-rate --verify --rate-limit --import-export-dir --sink-dir --sink-allow --log-file --log-level --tls-legacy --strict-queries' ;;
 	'wait') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'stop') echo '--help --data --timeout --json --table --output' ;;
 	'device create') echo '--help --data --connection-string --ca --timeout --json --table --output --status-reason --disabled --edge --primary-key --secondary-key --thumbprint --secondary-thumbprint --x509-ca' ;;
@@ -55,6 +57,17 @@ _twinhub_options() {
 	'configuration resume') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'configuration advance') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'configuration rollback') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
+	'sink create') echo '--help --data --connection-string --ca --timeout --json --table --output --file' ;;
+	'sink show') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
+	'sink list') echo '--help --data --connection-string --ca --timeout --json --table --csv --output' ;;
+	'sink update') echo '--help --data --connection-string --ca --timeout --json --table --output --etag --file' ;;
+	'sink delete') echo '--help --data --connection-string --ca --timeout --json --table --output --etag' ;;
+	'route create') echo '--help --data --connection-string --ca --timeout --json --table --output --file' ;;
+	'route show') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
+	'route list') echo '--help --data --connection-string --ca --timeout --json --table --csv --output' ;;
+	'route update') echo '--help --data --connection-string --ca --timeout --json --table --output --etag --file' ;;
+	'route delete') echo '--help --data --connection-string --ca --timeout --json --table --output --etag' ;;
+	'route test') echo '--help --data --connection-string --ca --timeout --json --table --output --file' ;;
 	'job create') echo '--help --data --connection-string --ca --timeout --json --table --output --payload --text --properties --message-id --correlation-id --content-type --ack --expires-in --connect-timeout --tags --desired --file --condition --patch --method --response-timeout --start --max-time --rate --dry-run' ;;
 	'job show') echo '--help --data --connection-string --ca --timeout --json --table --output --watch' ;;
 	'job list') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --status --page-size --type' ;;
@@ -113,6 +126,8 @@ _twinhub_value() {
 	'serve --scrub-rate')  ;;
 	'serve --rate-limit')  ;;
 	'serve --import-export-dir') echo -d ;;
+	'serve --sink-dir') echo -d ;;
+	'serve --sink-allow')  ;;
 	'serve --log-file') echo -f ;;
 	'serve --log-level') echo -W 'error warn info debug' ;;
 	'wait --data') echo -d ;;
@@ -371,6 +386,70 @@ _twinhub_value() {
 	'configuration rollback --ca') echo -f ;;
 	'configuration rollback --timeout')  ;;
 	'configuration rollback --output') echo -W 'json table' ;;
+	'sink create --data') echo -d ;;
+	'sink create --connection-string')  ;;
+	'sink create --ca') echo -f ;;
+	'sink create --timeout')  ;;
+	'sink create --output') echo -W 'json table' ;;
+	'sink create --file') echo -f ;;
+	'sink show --data') echo -d ;;
+	'sink show --connection-string')  ;;
+	'sink show --ca') echo -f ;;
+	'sink show --timeout')  ;;
+	'sink show --output') echo -W 'json table' ;;
+	'sink list --data') echo -d ;;
+	'sink list --connection-string')  ;;
+	'sink list --ca') echo -f ;;
+	'sink list --timeout')  ;;
+	'sink list --output') echo -W 'json table csv name' ;;
+	'sink update --data') echo -d ;;
+	'sink update --connection-string')  ;;
+	'sink update --ca') echo -f ;;
+	'sink update --timeout')  ;;
+	'sink update --output') echo -W 'json table' ;;
+	'sink update --etag')  ;;
+	'sink update --file') echo -f ;;
+	'sink delete --data') echo -d ;;
+	'sink delete --connection-string')  ;;
+	'sink delete --ca') echo -f ;;
+	'sink delete --timeout')  ;;
+	'sink delete --output') echo -W 'json table' ;;
+	'sink delete --etag')  ;;
+	'route create --data') echo -d ;;
+	'route create --connection-string')  ;;
+	'route create --ca') echo -f ;;
+	'route create --timeout')  ;;
+	'route create --output') echo -W 'json table' ;;
+	'route create --file') echo -f ;;
+	'route show --data') echo -d ;;
+	'route show --connection-string')  ;;
+	'route show --ca') echo -f ;;
+	'route show --timeout')  ;;
+	'route show --output') echo -W 'json table' ;;
+	'route list --data') echo -d ;;
+	'route list --connection-string')  ;;
+	'route list --ca') echo -f ;;
+	'route list --timeout')  ;;
+	'route list --output') echo -W 'json table csv name' ;;
+	'route update --data') echo -d ;;
+	'route update --connection-string')  ;;
+	'route update --ca') echo -f ;;
+	'route update --timeout')  ;;
+	'route update --output') echo -W 'json table' ;;
+	'route update --etag')  ;;
+	'route update --file') echo -f ;;
+	'route delete --data') echo -d ;;
+	'route delete --connection-string')  ;;
+	'route delete --ca') echo -f ;;
+	'route delete --timeout')  ;;
+	'route delete --output') echo -W 'json table' ;;
+	'route delete --etag')  ;;
+	'route test --data') echo -d ;;
+	'route test --connection-string')  ;;
+	'route test --ca') echo -f ;;
+	'route test --timeout')  ;;
+	'route test --output') echo -W 'json table' ;;
+	'route test --file') echo -f ;;
 	'job create --data') echo -d ;;
 	'job create --connection-string')  ;;
 	'job create --ca') echo -f ;;

@@ -286,7 +286,7 @@ static const struct command commands[] = {
 	}, {
 		.name = "sink create", .operands = "ID", .least = 1, .most = 1, .run = cli_sink_create,
 		.options = HUB | OPT(FILE),
-		.summary = "a place that the hub brings events to: a webhook, or a file",
+		.summary = "a place that the hub brings events to: a webhook, a file, or a topic of Kafka",
 		.note = "--file: {\"kind\": \"webhook\", \"url\": \"https://...\", \"secret\": \"whsec_...\"} or {\"kind\": \"file\", \"path\": \"a/b.ndjson\"}; "
 			"all members are in the manual. Routes say what goes there.",
 		.example = "  twinhub sink create alerts --file alerts.json " DATA,

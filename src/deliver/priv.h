@@ -36,8 +36,8 @@ uint64_t judge_gap(struct judge *j, const struct feed_event *e);
  */
 struct outlet {
 	struct deliveries *d;
-	struct sink_def
-	    *def; /* changed by the thread with both locks, so either is enough to read it */
+	/* changed by the thread with both locks, so either is enough to read it */
+	struct sink_def *def;
 	pthread_mutex_t mu;
 	pthread_cond_t quiet; /* the reader is gone; a cursor has been written */
 	/* with mu: */

@@ -80,6 +80,9 @@ bool sender_is_ending(struct sender *s);
 /* file.c */
 extern const struct sender_ops file_ops;
 
+/* kafka.c */
+extern const struct sender_ops kafka_ops;
+
 /* sign.c */
 #define SIGN_ID_MAX 17
 /* The same for the same bytes: a name of what is sent, for who has seen it already. */

@@ -48,7 +48,7 @@ senders_new(const struct senders_options *o, struct senders **out, struct fault 
 }
 
 static const struct sender_ops *const sender_kinds[SINK_KINDS] = {
-	[SINK_WEBHOOK] = &hook_ops, [SINK_FILE] = &file_ops
+	[SINK_WEBHOOK] = &hook_ops, [SINK_FILE] = &file_ops, [SINK_KAFKA] = &kafka_ops
 };
 
 void
@@ -107,10 +107,6 @@ sender_new(struct senders *all, const struct sink_spec *spec, struct sender **ou
 	enum err e;
 
 	assert(spec->kind < SINK_KINDS);
-	if (sender_kinds[spec->kind] == NULL) {
-		free(s);
-		return fault_set(f, F_GenericNotImplemented, "sinks of this kind are not served");
-	}
 	s->all = all;
 	s->spec = *spec;
 	s->ops = sender_kinds[spec->kind];

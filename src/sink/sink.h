@@ -76,9 +76,10 @@ struct senders;
 struct sender;
 
 struct senders_options {
-	struct nets allow;   /* where webhooks may go besides what is public */
-	const char *dir;     /* absolute; NULL: files are refused */
-	const char *plugins; /* the directory of twinhub-kafka.so */
+	struct nets allow; /* where webhooks may go besides what is public */
+	const char *dir;   /* absolute; NULL: files are refused */
+	/* the directory of twinhub-kafka.so; NULL: the program's, or ../lib/twinhub of it */
+	const char *plugins;
 };
 
 /* ERR_IO: no thread or descriptors; ERR_NOT_FOUND and others: of the directory. f says which. */
