@@ -21,7 +21,8 @@ before(async () => {
 after(() => stopAll(hub));
 
 // Names that are nobody's, and dry runs where there are such: what is called changes nothing.
-const target = (at, method) => at.replace(/\{[^}]*\}/g, 'nobody') + (method === 'POST' ? '?dryRun=true' : '');
+// A stream of events would not end: it is asked for from nowhere.
+const target = (at, method) => at.replace(/\{[^}]*\}/g, 'nobody') + (method === 'POST' ? '?dryRun=true' : at === '/events' ? '?from=nowhere' : '');
 const path404 = /there is nothing at this path/, method405 = /this path does not have this method/;
 
 test('O-92 R-115 every route of openapi.json is served, to who has the rights that stand there and to nobody else', async () => {
@@ -47,7 +48,7 @@ test('O-92 a path or method that is not in openapi.json is refused as such', asy
 	let asked = 0;
 	for (const at of Object.keys(paths))
 		for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) {
-			const there = target(at, method);
+			const there = target(at, method).split('?')[0];
 			if (patterns.some((p) => p.method === method && p.is.test(there))) continue;
 			asked++;
 			assert.match((await hub.rest(method, there)).text, method405, `${method} ${at}`);
