@@ -223,3 +223,18 @@ test('M-04 M-05 M-06 L-63 R-116 what is refused says why and queues nothing', as
 	for (const policy of ['device', 'registryReadWrite']) assert.equal((await send('r1', 'x', {}, { token: await hub.token({ policy }) })).status, 401);
 	assert.equal(await count('r1'), 0);
 });
+
+test('M-07 R-116 a disabled device\'s queue is filled, and given to nobody; another device\'s token opens no queue', async () => {
+	const { primaryKey } = (await hub.createDevice('off1')).authentication.symmetricKey;
+	const other = (await hub.createDevice('off2')).authentication.symmetricKey.primaryKey;
+	const own = (id, key) => hub.rest('GET', at('off1'), { token: sasToken({ resource: `${hub.addr}/devices/${id}`, key }) });
+	await hub.rest('PUT', '/devices/off1', { headers: { 'If-Match': '*' }, body: { deviceId: 'off1', status: 'disabled', authentication: { symmetricKey: { primaryKey, secondaryKey: primaryKey } } } });
+	await sent('off1', 'waits');
+	assert.equal((await own('off1', primaryKey)).status, 401);
+	assert.equal((await hub.rest('GET', at('off1'), { token: await hub.token({ policy: 'device' }) })).status, 401);
+	await hub.rest('PUT', '/devices/off1', { headers: { 'If-Match': '*' }, body: { deviceId: 'off1', authentication: { symmetricKey: { primaryKey, secondaryKey: primaryKey } } } });
+	assert.equal((await own('off2', other)).status, 401);
+	assert.equal((await own('off1', other)).status, 401);
+	const got = await own('off1', primaryKey);
+	assert.deepEqual([got.text, got.headers['iothub-deliverycount']], ['waits', '0']);
+});
