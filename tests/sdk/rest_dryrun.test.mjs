@@ -139,7 +139,9 @@ test('configuration create and update --dry-run', async () => {
 	assert.match(table, /^targetedCount +12$/m);
 	assert.match(table, /^dry-\d+ +\{"dry":7\}$/m);
 	assert.equal((await hub.rest('GET', '/configurations/cli-dry')).status, 404);
-	await cli(['configuration', 'create', 'cli-dry', '--file', file, '--condition', '']);
+	const made = await hub.cli(['configuration', 'create', 'cli-dry', '--file', file, '--condition', '']);
+	assert.equal(made.code, 0, made.stderr);
+	assert.match(made.stderr, /without a condition nothing has it/);
 	const update = await cli(['configuration', 'update', 'cli-dry', '--condition', '*', '--dry-run']);
 	assert.equal(update.changedCount, COUNT);
 	assert.equal((await hub.rest('GET', '/configurations/cli-dry')).body.targetCondition, '');
