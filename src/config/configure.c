@@ -67,6 +67,13 @@ row_in_line(struct shard *sh, struct row *r, struct family *family, const struct
 
 /* ---- an edge device and its modules ---- */
 
+/* What evaluating a row takes: what is written of it has its twin's version in the log. */
+unsigned
+row_wants(const struct configure *c, const struct row *r)
+{
+	return c->records | row_version_needs(r);
+}
+
 static bool
 at_hand(const struct row *r, unsigned records)
 {
@@ -97,6 +104,22 @@ row_not_at_hand(struct shard *sh, struct row *r, unsigned records)
 		return device;
 	for (m = module_first(sh, device); m != NULL; m = module_next(sh, m))
 		if (!at_hand(m, records))
+			return m;
+	return NULL;
+}
+
+struct row *
+row_not_ready(struct shard *sh, struct row *r)
+{
+	const struct configure *c = configure_of(sh);
+	struct row *device = row_family_of(sh, r), *m;
+
+	if (device == NULL)
+		return at_hand(r, row_wants(c, r)) ? NULL : r;
+	if (!at_hand(device, row_wants(c, device)))
+		return device;
+	for (m = module_first(sh, device); m != NULL; m = module_next(sh, m))
+		if (!at_hand(m, row_wants(c, m)))
 			return m;
 	return NULL;
 }
@@ -171,7 +194,7 @@ row_bring_in_line(struct shard *sh, struct row *r, const struct hub_env *env)
 	struct configure *c = configure_of(sh);
 	struct row *device = row_family_of(sh, r);
 
-	if (row_not_at_hand(sh, r, c->records) != NULL) {
+	if (row_not_ready(sh, r) != NULL) {
 		c->postponed = true;
 		return;
 	}
@@ -259,9 +282,11 @@ configure_missing(struct shard *sh, const struct op *op, struct buf *key)
 	if (records == 0 || !configure_of(sh)->ev.set->edge || device == NULL ||
 	    !(device->edge || may_turn))
 		return 0;
-	missing = shard_row_missing(sh, row_number(sh, device), records, key);
+	missing =
+	    shard_row_missing(sh, row_number(sh, device), records | row_version_needs(device), key);
 	for (m = module_first(sh, device); m != NULL && missing == 0; m = module_next(sh, m))
-		missing = shard_row_missing(sh, row_number(sh, m), records, key);
+		missing =
+		    shard_row_missing(sh, row_number(sh, m), records | row_version_needs(m), key);
 	return missing;
 }
 
@@ -338,8 +363,8 @@ configure_family_row(struct shard *sh, uint32_t row, unsigned *records)
 	struct row *missing = NULL;
 
 	if (configure_of(sh)->watch != 0 && row < sh->nrow && row_at(sh, row)->id != NULL) {
-		*records = configure_of(sh)->records;
-		missing = row_not_at_hand(sh, row_at(sh, row), *records);
+		missing = row_not_ready(sh, row_at(sh, row));
+		*records = missing != NULL ? row_wants(configure_of(sh), missing) : 0;
 	}
 	return missing != NULL ? row_number(sh, missing) : TABLE_NONE;
 }

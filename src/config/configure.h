@@ -43,6 +43,9 @@ configure_of(const struct shard *sh)
 struct row *row_family_of(struct shard *sh, struct row *r);
 /* A row of the family, or this row alone, of which some of these are not in memory; NULL: none. */
 struct row *row_not_at_hand(struct shard *sh, struct row *r, unsigned records);
+/* The same of what evaluation takes, which is row_wants() of the row that is returned. */
+struct row *row_not_ready(struct shard *sh, struct row *r);
+unsigned row_wants(const struct configure *c, const struct row *r);
 /* Evaluate a row, or the family that it belongs to, and write what that changes. */
 void row_bring_in_line(struct shard *sh, struct row *r, const struct hub_env *env);
 

@@ -203,8 +203,8 @@ configure_sweep_row(struct shard *sh, unsigned *records)
 		c->passes = missing == NULL && !concerns(sh, r);
 	}
 	if (r != NULL && missing == NULL && !c->passes) {
-		*records = c->records;
-		missing = row_not_at_hand(sh, r, *records);
+		missing = row_not_ready(sh, r);
+		*records = missing != NULL ? row_wants(c, missing) : 0;
 	}
 	return missing != NULL ? row_number(sh, missing) : TABLE_NONE;
 }

@@ -171,7 +171,7 @@ missing_of(struct shard *sh, const struct op *op, struct buf *key)
 	needs |= change_needs(sh, op->kind);
 	if (rule->queue)
 		needs |= message_needs(r);
-	if (rule->writes && needs & (WANTED | REPORTED))
+	if ((rule->writes || change_needs(sh, op->kind) != 0) && needs & (WANTED | REPORTED))
 		needs |= row_version_needs(r);
 	missing = shard_row_missing(sh, row_number(sh, r), needs, key);
 	if (rule->modules == 0 || r->module_n != 0)

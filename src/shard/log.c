@@ -256,6 +256,7 @@ take_wanted(struct shard *sh, const struct row *r, struct event *e, struct str o
 	changed |= take_section(sh, e, &was.tags, &is.tags, SECTION_TAGS);
 	changed |= take_section(sh, e, &was.desired, &is.desired, SECTION_DESIRED);
 	e->numbers[EVENT_COUNTER] = is.counter;
+	assert(r->reported_version != 0); /* row_version_needs */
 	e->numbers[EVENT_VERSION] = is.counter + r->reported_version;
 	if (sh->log.cause.replaces && r->records[RECORD_REPORTED] != NULL) {
 		e->kind = EVENT_TWIN_REPLACED;
@@ -275,6 +276,7 @@ take_reported(
 	if (!reported_decode(old, &activity_us, &was) || !reported_decode(new, &activity_us, &is) ||
 	    !take_section(sh, e, &was, &is, SECTION_REPORTED))
 		return false;
+	assert(r->counter != 0); /* row_version_needs */
 	e->numbers[EVENT_COUNTER] = r->counter;
 	e->numbers[EVENT_VERSION] = r->counter + is.version;
 	return true;

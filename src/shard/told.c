@@ -570,5 +570,5 @@ told_touches(const struct event *e, const struct str *path, unsigned n)
 		        (str_eq(path[0], names[kind]) && touches(doc_of(patch), path + 1, n - 1))))
 			return true;
 	}
-	return e->kind == EVENT_TWIN_REPLACED;
+	return false;
 }
