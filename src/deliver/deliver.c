@@ -129,7 +129,6 @@ deliveries_new(const struct deliveries_options *o, struct deliveries **out, stru
 	d->set = routing_new();
 	pthread_mutex_init(&d->mu, NULL);
 	cond_init(&d->wake);
-	judge_init(&d->judge);
 	e = senders_new(&o->senders, &d->senders, f);
 	if (e != ERR_OK)
 		deliveries_free(d);
@@ -176,7 +175,6 @@ deliveries_free(struct deliveries *d)
 		return;
 	deliveries_stop(d);
 	senders_free(d->senders);
-	judge_fini(&d->judge);
 	routing_unref(d->set);
 	pthread_cond_destroy(&d->wake);
 	pthread_mutex_destroy(&d->mu);

@@ -112,19 +112,28 @@ is_full(const struct outlet *o, size_t more)
 }
 
 static bool
+wants(void *ctx, const struct feed_event *e)
+{
+	struct outlet *o = ctx;
+	bool takes;
+
+	pthread_mutex_lock(&o->mu);
+	takes = routes_take(o->d->world.feed, o->set, o->def->id, e);
+	pthread_mutex_unlock(&o->mu);
+	return takes;
+}
+
+static bool
 take(void *ctx, const struct feed_event *e)
 {
 	struct outlet *o = ctx;
-	struct judge *j = &o->d->judge;
-	bool room = true;
+	bool room;
 
 	pthread_mutex_lock(&o->mu);
-	if (e->e == NULL || judge_takes(j, o->set, o->def->id, e)) {
-		room = !is_full(o, e->json.n);
-		if (room)
-			sink_batch_add(&o->batch, e->json, e->e != NULL ? e->e->device : STR_NONE);
-		if (room && e->e == NULL)
-			o->dropped += judge_gap(j, e);
+	room = !is_full(o, e->json.n);
+	if (room) {
+		sink_batch_add(&o->batch, e->json, e->e != NULL ? e->e->device : STR_NONE);
+		o->dropped += e->missing;
 	}
 	pthread_mutex_unlock(&o->mu);
 	return room;
@@ -182,9 +191,12 @@ reader_over(void *ctx)
 static struct feed_reader_conf
 reader_conf(struct outlet *o)
 {
-	struct feed_reader_conf c = {
-		.ctx = o, .take = take, .rest = rest, .fails = reader_fails, .over = reader_over
-	};
+	struct feed_reader_conf c = { .ctx = o,
+		.wants = wants,
+		.take = take,
+		.rest = rest,
+		.fails = reader_fails,
+		.over = reader_over };
 
 	if (o->begun) {
 		c.from = FEED_POSITION;

@@ -7,22 +7,11 @@
 
 #define OUTLET_DISABLED "disabled" /* its state beside those of senders */
 
-/* ---- does an event go to a sink? judge.c ---- */
+/* ---- does an event go to a sink? routes.c ---- */
 
-/* The feed's thread's own: the event that was looked into last, for all who ask about it. */
-struct judge {
-	struct doc_parser *ps;
-	uint32_t shard;
-	uint64_t position; /* 0: none */
-	struct buf doc;
-};
-void judge_init(struct judge *j);
-void judge_fini(struct judge *j);
-/* Does some enabled route of the set take it to this sink? (E-33) */
-bool judge_takes(
-    struct judge *j, const struct routing *set, struct str sink, const struct feed_event *e);
-/* How many positions a gap stands for. */
-uint64_t judge_gap(struct judge *j, const struct feed_event *e);
+/* Does some enabled route of the set take it to this sink? (E-33) On the feed's thread. */
+bool routes_take(
+    struct feed *f, const struct routing *set, struct str sink, const struct feed_event *e);
 
 /* ---- a sink at work: outlet.c ---- */
 
@@ -63,7 +52,6 @@ struct deliveries {
 	struct deliveries_world world;
 	struct senders *senders;
 	struct thread thread;
-	struct judge judge;
 	pthread_mutex_t mu;
 	pthread_cond_t wake;
 	/* with mu: */

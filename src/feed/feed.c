@@ -119,6 +119,7 @@ reader_tells_gap(struct feed_reader *r)
 	told_write_dropped(r->feed->teller, &json, r->missing,
 	    (unsigned)__builtin_popcountll(r->missing_shards), clock_wall_us());
 	gap.json = buf_view(&json);
+	gap.missing = r->missing;
 	taken = r->c.take(r->c.ctx, &gap);
 	buf_fini(&json);
 	if (taken)
@@ -134,8 +135,11 @@ reader_takes(struct feed_reader *r, uint32_t s, struct stretch *stretch, struct 
 	struct feed_event told = { .shard = s, .position = item->position, .e = &e };
 	struct str record = { stretch->records.p + item->at, item->n };
 
-	if (event_decode(record, &e) != ERR_OK ||
-	    !filter_takes(&r->c.filter, r->feed->judge, &e, s))
+	if (event_decode(record, &e) != ERR_OK)
+		return true;
+	judge_look(r->feed->judge, &e, s);
+	if (!filter_takes(&r->c.filter, r->feed->judge, &e) ||
+	    (r->c.wants != NULL && !r->c.wants(r->c.ctx, &told)))
 		return true;
 	if (r->missing != 0 && !reader_tells_gap(r))
 		return false;
@@ -393,6 +397,12 @@ void
 feed_close(struct feed_reader *r)
 {
 	mailbox_post(&r->feed->box, &r->closed);
+}
+
+bool
+feed_matches(struct feed *f, const struct condition *c)
+{
+	return judge_matches(f->judge, c);
 }
 
 void

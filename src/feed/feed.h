@@ -58,7 +58,8 @@ struct feed_event {
 	uint32_t shard;
 	uint64_t position;
 	const struct event *e; /* NULL: a gap (E-12) */
-	struct str json;       /* the CloudEvent */
+	struct str json;       /* the CloudEvent; not yet written for wants() */
+	uint64_t missing;      /* positions that a gap stands for */
 };
 
 /* From where: see E-21. */
@@ -71,6 +72,8 @@ struct feed_reader_conf {
 	struct feed_filter filter; /* its texts are copied */
 	uint64_t asker;            /* whose share it takes; 0: the hub's own, which has no bound */
 	void *ctx;
+	/* Is this event, which passes the filter, for it? Asked before its JSON is written, and of no gap. NULL: all are. */
+	bool (*wants)(void *ctx, const struct feed_event *e);
 	/* One event; false: there is no room, it comes again. */
 	bool (*take)(void *ctx, const struct feed_event *e);
 	/*
@@ -91,6 +94,9 @@ enum err feed_open(
 void feed_more(struct feed_reader *r);
 /* Once; nothing else afterwards. */
 void feed_close(struct feed_reader *r);
+
+/* From wants() and take() alone: is the condition true of the event that they were given? What it needs of it is made once, however many ask. */
+bool feed_matches(struct feed *f, const struct condition *c);
 
 /* ---- reading the past, on the feed's thread ---- */
 

@@ -12,7 +12,7 @@ feed_source(struct str name)
 }
 
 bool
-filter_takes(const struct feed_filter *f, struct judge *j, const struct event *e, uint32_t shard)
+filter_takes(const struct feed_filter *f, struct judge *j, const struct event *e)
 {
 	enum told_source source = told_source_of(e);
 
@@ -24,7 +24,7 @@ filter_takes(const struct feed_filter *f, struct judge *j, const struct event *e
 		return false;
 	if (f->npath != 0 && (source != TOLD_TWINS || !told_touches(e, f->path, f->npath)))
 		return false;
-	return f->condition == NULL || judge_matches(j, f->condition, e, shard);
+	return f->condition == NULL || judge_matches(j, f->condition);
 }
 
 /* Its texts into one buffer of its own. */

@@ -1,6 +1,8 @@
 /* An event as routing conditions see it (query-language.md 8; twins.md 8.1). */
 #include "feed/priv.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "event/telemetry.h"
@@ -30,7 +32,8 @@ struct judge {
 	struct str payload, type, encoding;
 	const struct event *e;
 	uint32_t shard;
-	bool has_body, has_twin;
+	char generation[24];
+	bool has_properties, has_body, has_twin;
 };
 
 struct judge *
@@ -127,16 +130,27 @@ take_notice(struct judge *j)
 }
 
 static void
-take_both(struct judge *j)
+take_properties(struct judge *j)
 {
+	struct str method = told_auth_method(j->e);
+
+	if (j->has_properties)
+		return;
+	j->has_properties = true;
 	put(j, true, STR("enqueuedTime"), time_text(j, j->e->time_us));
 	put(j, true, STR("connectionDeviceId"), j->e->device);
 	if (j->e->module.n != 0)
 		put(j, true, STR("connectionModuleId"), j->e->module);
-	if (event_is_message(j->e->kind))
+	if (method.n != 0)
+		put(j, true, STR("connectionAuthMethod"), method);
+	if (event_is_message(j->e->kind)) {
+		snprintf(j->generation, sizeof(j->generation), "%" PRIu64,
+		    j->e->numbers[EVENT_GENERATION]);
+		put(j, true, STR("connectionDeviceGenerationId"), str_of(j->generation));
 		take_message(j);
-	else
+	} else {
 		take_notice(j);
+	}
 }
 
 /* ---- body and twin: made when a condition asks ---- */
@@ -179,23 +193,30 @@ twin_of(void *ctx, const struct str *path, unsigned nstep, struct arena *a)
 	return told_twin_get(buf_view(&j->wanted), buf_view(&j->reported), path, nstep);
 }
 
+void
+judge_look(struct judge *j, const struct event *e, uint32_t shard)
+{
+	j->e = e;
+	j->shard = shard;
+	j->n[0] = j->n[1] = 0;
+	j->has_properties = j->has_body = j->has_twin = false;
+	j->payload = j->type = j->encoding = STR_NONE;
+}
+
 bool
-judge_matches(struct judge *j, const struct condition *c, const struct event *e, uint32_t shard)
+judge_matches(struct judge *j, const struct condition *c)
 {
 	static const enum route_source sources[TOLD_SOURCES] = { [TOLD_MESSAGES] = ROUTE_MESSAGES,
 		[TOLD_TWINS] = ROUTE_TWIN_CHANGES,
 		[TOLD_LIFE_CYCLE] = ROUTE_LIFECYCLE,
 		[TOLD_CONNECTIONS] = ROUTE_CONNECTION };
+	const struct route_needs *needs = route_condition_needs(c);
 	struct route_message m = {
-		.source = sources[told_source_of(e)], .ctx = j, .body = body_of, .twin = twin_of
+		.source = sources[told_source_of(j->e)], .ctx = j, .body = body_of, .twin = twin_of
 	};
 
-	j->e = e;
-	j->shard = shard;
-	j->n[0] = j->n[1] = 0;
-	j->has_body = j->has_twin = false;
-	j->payload = j->type = j->encoding = STR_NONE;
-	take_both(j);
+	if (needs->properties || needs->system || needs->body)
+		take_properties(j); /* they say what the body is */
 	m.properties = j->v[0];
 	m.nproperty = j->n[0];
 	m.system = j->v[1];

@@ -37,12 +37,12 @@ struct store *feed_store(struct feed *f);
 struct judge;
 struct judge *judge_new(struct store *store, struct teller *teller);
 void judge_free(struct judge *j); /* NULL is fine */
-bool judge_matches(
-    struct judge *j, const struct condition *c, const struct event *e, uint32_t shard);
+/* The event that is asked about from here on, until another one is; borrowed. */
+void judge_look(struct judge *j, const struct event *e, uint32_t shard);
+bool judge_matches(struct judge *j, const struct condition *c);
 
-/* Does it concern the reader? filter.c */
-bool filter_takes(
-    const struct feed_filter *f, struct judge *j, const struct event *e, uint32_t shard);
+/* Does it concern the reader? The judge looks at it. filter.c */
+bool filter_takes(const struct feed_filter *f, struct judge *j, const struct event *e);
 void filter_copy(struct feed_filter *f, struct buf *text);
 
 #endif

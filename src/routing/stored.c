@@ -329,23 +329,6 @@ on_sink_cursor(struct shard *sh, struct row *r, const struct op *op, const struc
 	buf_fini(&value);
 }
 
-/* Nobody looks a twin up for a message. */
-static enum err
-check_needs(struct str id, struct str record, struct fault *f)
-{
-	struct route_def *d = NULL;
-	bool twin;
-
-	if (route_def_new(id, record, &d) != ERR_OK)
-		return fault_set(f, F_ServerError, "this route cannot be stored");
-	twin = d->compiled != NULL && route_condition_needs(d->compiled)->twin;
-	route_def_unref(d);
-	if (twin)
-		return fault_set(
-		    f, F_GenericNotImplemented, "conditions on $twin are not served for routes");
-	return ERR_OK;
-}
-
 static enum err
 route_record(const struct routing *set, const struct op *op, int64_t now_us, struct buf *record,
     struct fault *f)
@@ -361,8 +344,6 @@ route_record(const struct routing *set, const struct op *op, int64_t now_us, str
 		    f, F_IotHubQuotaExceeded, "there are %u routes, the limit", ROUTES_MAX);
 	if (e == ERR_OK)
 		e = route_encode(record, op->name, body_of(op, &unique), old, set, now_us, f);
-	if (e == ERR_OK)
-		e = check_needs(op->name, buf_view(record), f);
 	buf_fini(&unique);
 	return e;
 }

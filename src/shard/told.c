@@ -160,8 +160,8 @@ put_properties(struct out *o, struct str body, bool system)
 	return body;
 }
 
-static void
-put_system(struct out *o, const struct event *e)
+struct str
+told_auth_method(const struct event *e)
 {
 	static const char *const methods[AUTH_TYPES] = {
 		[AUTH_SAS] = "{\"scope\":\"device\",\"type\":\"sas\",\"issuer\":\"iothub\"}",
@@ -172,11 +172,20 @@ put_system(struct out *o, const struct event *e)
 	};
 	uint64_t auth = e->numbers[EVENT_AUTHENTICATION];
 
+	if (!event_is_message(e->kind) || auth >= AUTH_TYPES || methods[auth] == NULL)
+		return STR_NONE;
+	return str_of(methods[auth]);
+}
+
+static void
+put_system(struct out *o, const struct event *e)
+{
+	struct str method = told_auth_method(e);
+
 	put_properties(o, e->fields[EVENT_BODY], true);
 	out_str(out_key(o, "iothub-connection-device-id"), e->device);
 	out_some_str(o, "iothub-connection-module-id", e->module);
-	if (auth < AUTH_TYPES && methods[auth] != NULL)
-		out_cstr(out_key(o, "iothub-connection-auth-method"), methods[auth]);
+	out_some_str(o, "iothub-connection-auth-method", method);
 	out_format(out_key(o, "iothub-connection-auth-generation-id"), "%" PRIu64,
 	    e->numbers[EVENT_GENERATION]);
 	out_time(out_key(o, "iothub-enqueuedtime"), e->time_us);

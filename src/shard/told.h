@@ -41,6 +41,8 @@ void told_write_dropped(
 struct out;
 /* A member: who did it, "policy:service". */
 void told_actor(struct out *o, const char *name, const struct event *e);
+/* Of a message: how its device proved itself, as Azure writes it; empty: it did not. */
+struct str told_auth_method(const struct event *e);
 struct str teller_hub(const struct teller *t);
 /* Of an event that is no message: iothub-message-schema and opType (twins.md 8.1). */
 const char *told_schema(const struct event *e);

@@ -147,6 +147,9 @@ test('E-22 only what was asked for: sources, modules, paths', async () => {
 	assert.deepEqual(await types('path=tags.a.c'), []);
 	assert.deepEqual(await types('path=properties.desired.a.b'), [' changed', '/modules/m1 changed']); // a became 1: what was below is gone
 	assert.deepEqual(await types('path=properties.reported'), []);
+	await hub.rest('PUT', '/twins/picked', { body: { tags: { a: { b: 9 } }, properties: { desired: { a: 1 } } } });
+	assert.deepEqual(await types('path=tags.z'), []); // a twin that was replaced is no change of every path
+	assert.deepEqual(await types('path=tags.a.b'), [' changed', ' replaced']);
 });
 
 test('E-22 Q-66 Q-67 Q-80 Q-92 by a routing condition: properties, body, twin, what a change includes', async () => {
