@@ -175,16 +175,6 @@ done_put(struct work *w)
 	work_free(w);
 }
 
-static void
-done_empty(struct work *w)
-{
-	struct request *r = work_back(w);
-
-	if (r != NULL)
-		reply_empty(r, 204);
-	work_free(w);
-}
-
 struct work *
 named_work(struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w))
 {

@@ -95,16 +95,6 @@ take_properties(const struct request *r, struct draft *d, struct fault *f)
 	return e;
 }
 
-static void
-done_empty(struct work *w)
-{
-	struct request *r = work_back(w);
-
-	if (r != NULL)
-		reply_empty(r, 204);
-	work_free(w);
-}
-
 void
 on_message_post(struct request *r)
 {

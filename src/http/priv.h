@@ -269,6 +269,8 @@ bool path_ids_good(const struct request *r);
 /* registry.c */
 /* The work is back: its request is answered with the fault, or is the caller's to answer. */
 struct request *work_back(struct work *w);
+/* The end of a work whose success says nothing: 204. */
+void done_empty(struct work *w);
 
 /* configurations.c: a work about what the path names in segment 1 and is no identity: a configuration, a sink, a route. room: for its payload */
 struct work *named_work(

@@ -18,6 +18,16 @@ work_back(struct work *w)
 	return r;
 }
 
+void
+done_empty(struct work *w)
+{
+	struct request *r = work_back(w);
+
+	if (r != NULL)
+		reply_empty(r, 204);
+	work_free(w);
+}
+
 static void
 done_with_body(struct work *w)
 {
@@ -25,16 +35,6 @@ done_with_body(struct work *w)
 
 	if (r != NULL)
 		reply_etag(r, 200, buf_view(&w->reply.body), w->reply.etag);
-	work_free(w);
-}
-
-static void
-done_empty(struct work *w)
-{
-	struct request *r = work_back(w);
-
-	if (r != NULL)
-		reply_empty(r, 204);
 	work_free(w);
 }
 

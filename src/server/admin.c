@@ -29,6 +29,26 @@ admin_policy_show(void *ctx, struct str name, struct buf *json)
 	return e;
 }
 
+/* next is another list than the one in force: made durable, then put in force. The texts are of a fault: it may be undone by a crash; it
+ * is not stored. */
+static enum err
+policies_switch(struct server *s, struct policies *next, const char *unsynced, const char *unstored,
+    struct fault *f)
+{
+	enum err e = policies_save(s->o.data, next);
+
+	if (e != ERR_OK)
+		fault_set(f, F_ServiceUnavailable, "%s", e == ERR_UNSYNCED ? unsynced : unstored);
+	if (e != ERR_OK && e != ERR_UNSYNCED) {
+		policies_free(next);
+		return e;
+	}
+	policies_free(s->policies); /* what is in force is what the file says */
+	s->policies = next;
+	catalogue_publish(s);
+	return e;
+}
+
 /* On disk before it is in force, in force before it is answered. */
 static enum err
 admin_policy_rotate(void *ctx, struct str name, bool primary, struct buf *json, struct fault *f)
@@ -41,44 +61,18 @@ admin_policy_rotate(void *ctx, struct str name, bool primary, struct buf *json, 
 	pthread_mutex_lock(&s->policies_mutex);
 	next = policies_copy(s->policies);
 	e = policies_rotate(next, name, primary);
-	if (e == ERR_OK && (e = policies_save(s->o.data, next)) != ERR_OK)
-		fault_set(f, F_ServiceUnavailable,
-		    e == ERR_UNSYNCED
-		        ? "the new key is in force, but a crash may bring the old one back: "
-		          "rotate it again"
-		        : "the new key could not be stored, the old one stays");
-	if (e == ERR_OK || e == ERR_UNSYNCED) { /* what is in force is what the file says */
-		policies_free(s->policies);
-		s->policies = next;
-		catalogue_publish(s);
-		policy_put(&o, policy_find(next->v, next->n, name));
-	} else {
+	if (e == ERR_OK)
+		e = policies_switch(s, next,
+		    "the new key is in force, but a crash may bring the old one back: rotate it "
+		    "again",
+		    "the new key could not be stored, the old one stays", f);
+	else
 		policies_free(next);
-	}
+	if (e == ERR_OK || e == ERR_UNSYNCED)
+		policy_put(&o, policy_find(s->policies->v, s->policies->n, name));
 	pthread_mutex_unlock(&s->policies_mutex);
 	if (e == ERR_OK || e == ERR_UNSYNCED)
 		links_again(s);
-	return e;
-}
-
-/* next is another list than the one in force: made durable, then put in force. `what`: of a fault. */
-static enum err
-policies_switch(struct server *s, struct policies *next, const char *what, struct fault *f)
-{
-	enum err e = policies_save(s->o.data, next);
-
-	if (e != ERR_OK)
-		fault_set(f, F_ServiceUnavailable,
-		    e == ERR_UNSYNCED ? "%s, but a crash may undo it: try again"
-		                      : "it could not be stored that %s",
-		    what);
-	if (e != ERR_OK && e != ERR_UNSYNCED) {
-		policies_free(next);
-		return e;
-	}
-	policies_free(s->policies);
-	s->policies = next;
-	catalogue_publish(s);
 	return e;
 }
 
@@ -94,7 +88,9 @@ admin_policy_create(void *ctx, struct str name, unsigned rights, struct buf *jso
 	next = policies_copy(s->policies);
 	e = policies_add(next, name, rights);
 	if (e == ERR_OK) {
-		e = policies_switch(s, next, "the policy is there", f);
+		e = policies_switch(s, next,
+		    "the policy is there, but a crash may undo it: try again",
+		    "the policy could not be stored, there is none", f);
 		if (e == ERR_OK)
 			policy_put(&o, policy_find(s->policies->v, s->policies->n, name));
 	} else {
@@ -125,7 +121,9 @@ admin_policy_delete(void *ctx, struct str name, struct fault *f)
 	next = policies_copy(s->policies);
 	e = policies_remove(next, name);
 	if (e == ERR_OK)
-		e = policies_switch(s, next, "the policy is gone", f);
+		e = policies_switch(s, next,
+		    "the policy is gone, but a crash may bring it back: try again",
+		    "that the policy is gone could not be stored, it stays", f);
 	else
 		policies_free(next);
 	pthread_mutex_unlock(&s->policies_mutex);
