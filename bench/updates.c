@@ -39,7 +39,7 @@ static const char usage[] =
     "  --warmup N        seconds before that (2)\n"
     "  --threads N       of this program (1)\n"
     "  --sources N       client addresses 127.100.x.y used in turn (64)\n"
-    "  --pid N           the server's process, for its CPU time\n"
+    "  --pid N           the server's process, for its CPU time and what it writes\n"
     "example: BENCH_KEY=... bench_updates --target hub --host 127.0.2.1 --port 1883 --conns 1000\n";
 
 static _Noreturn void
@@ -146,6 +146,42 @@ cpu_seconds(int pid)
 	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
+/* Bytes that a process has made the disk take so far, in whole pages; -1 if that is not known. proc(5) */
+static double
+written_bytes(int pid)
+{
+	char path[64], line[128];
+	unsigned long long n;
+	double bytes = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/io", pid);
+	if (pid == 0 || (f = fopen(path, "r")) == NULL)
+		return -1;
+	while (bytes < 0 && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "write_bytes: %llu", &n) == 1)
+			bytes = (double)n;
+	fclose(f);
+	return bytes;
+}
+
+/* What the server has used; -1: not known. */
+struct usage {
+	double cpu_s, written;
+};
+
+static struct usage
+usage_of(int pid)
+{
+	return (struct usage){ cpu_seconds(pid), written_bytes(pid) };
+}
+
+static double
+difference(double now, double before)
+{
+	return now < 0 || before < 0 ? -1 : now - before;
+}
+
 static double
 seconds_now(void)
 {
@@ -171,12 +207,13 @@ wait_until(struct run *run, double end, const atomic_uint *count, unsigned goal)
 		usleep(1000);
 }
 
-/* Returns the seconds measured; *cpu is what the server used in them, -1 if unknown. */
+/* Returns the seconds measured, and what the server used in them. */
 static double
-measure(struct run *run, const struct options *o, double *cpu)
+measure(struct run *run, const struct options *o, struct usage *used)
 {
 	bool rotates = run->plan.per_session > 0;
-	double begin, used, taken;
+	struct usage before, now;
+	double begin, taken;
 
 	if (!rotates) {
 		wait_until(run, seconds_now() + CONNECT_S, &run->nready, run->plan.nclient);
@@ -187,18 +224,20 @@ measure(struct run *run, const struct options *o, double *cpu)
 		}
 		wait_until(run, seconds_now() + o->warmup, NULL, 0);
 	}
-	used = cpu_seconds(o->pid);
+	before = usage_of(o->pid);
 	begin = seconds_now();
 	atomic_store(&run->phase, PHASE_MEASURE);
 	wait_until(run, begin + o->seconds, rotates ? &run->nfinished : NULL, run->plan.ndevice);
 	atomic_store(&run->phase, PHASE_END);
 	taken = seconds_now() - begin;
-	*cpu = used < 0 ? -1 : cpu_seconds(o->pid) - used;
+	now = usage_of(o->pid);
+	*used = (struct usage){ difference(now.cpu_s, before.cpu_s),
+		difference(now.written, before.written) };
 	return taken;
 }
 
 static void
-report(const struct worker *all, const struct plan *p, double seconds, double cpu)
+report(const struct worker *all, const struct plan *p, double seconds, const struct usage *used)
 {
 	const struct hist *h = &all->hists[0];
 
@@ -207,9 +246,11 @@ report(const struct worker *all, const struct plan *p, double seconds, double cp
 	    (unsigned long long)h->count, seconds, (double)h->count / seconds,
 	    hist_quantile(h, 0.5) / 1e3, hist_quantile(h, 0.99) / 1e3,
 	    hist_quantile(h, 0.999) / 1e3, (double)h->max_us / 1e3);
-	if (cpu >= 0 && h->count > 0)
-		printf(
-		    "\"cpu_s\":%.2f,\"cpu_s_per_100k\":%.3f,", cpu, cpu * 1e5 / (double)h->count);
+	if (used->cpu_s >= 0 && h->count > 0)
+		printf("\"cpu_s\":%.2f,\"cpu_s_per_100k\":%.3f,", used->cpu_s,
+		    used->cpu_s * 1e5 / (double)h->count);
+	if (used->written >= 0 && h->count > 0)
+		printf("\"disk_bytes_each\":%.0f,", used->written / (double)h->count);
 	printf("\"errors\":%llu,\"sessions\":%llu,\"conns\":%u,\"inflight\":%u,\"tls\":%s}\n",
 	    (unsigned long long)all->nerror, (unsigned long long)all->nsession, p->nclient,
 	    p->inflight, p->target.tls ? "true" : "false");
@@ -236,7 +277,8 @@ main(int argc, char **argv)
 		                      .target = { .nsource = 64 } } };
 	struct options o = { .policy = "device", .seconds = 10, .warmup = 2, .threads = 1 };
 	pthread_t threads[THREADS_MAX];
-	double seconds, cpu;
+	struct usage used;
+	double seconds;
 
 	options_read(&o, &run.plan, argc, argv);
 	plan_finish(&run.plan, &o);
@@ -247,13 +289,13 @@ main(int argc, char **argv)
 			atomic_store(&run.phase, PHASE_MEASURE);
 		pthread_create(&threads[i], NULL, thread_main, &workers[i]);
 	}
-	seconds = measure(&run, &o, &cpu);
+	seconds = measure(&run, &o, &used);
 	for (unsigned i = 0; i < o.threads; i++) {
 		pthread_join(threads[i], NULL);
 		gather(&all, &workers[i]);
 	}
 	if (!atomic_load(&run.failed))
-		report(&all, &run.plan, seconds, cpu);
+		report(&all, &run.plan, seconds, &used);
 	target_fini(&run.plan.target);
 	buf_fini(&run.plan.password);
 	return atomic_load(&run.failed) ? 1 : 0;

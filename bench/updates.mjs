@@ -94,7 +94,7 @@ async function runCase(what, servers, caFile) {
 		hub_per_s: hub.per_s ?? null, peer_per_s: peer.per_s, ratio: hub.per_s ? round(hub.per_s / peer.per_s, 3) : null,
 		p50_ms: hub.p50_ms ?? null, p99_ms: hub.p99_ms ?? null, p999_ms: hub.p999_ms ?? null,
 		peer_p50_ms: peer.p50_ms, peer_p99_ms: peer.p99_ms, peer_p999_ms: peer.p999_ms,
-		hub_cpu_s_per_100k: hub.cpu_s_per_100k ?? null, peer_cpu_s_per_100k: peer.cpu_s_per_100k,
+		hub_cpu_s_per_100k: hub.cpu_s_per_100k ?? null, hub_disk_bytes_each: hub.disk_bytes_each ?? null, peer_cpu_s_per_100k: peer.cpu_s_per_100k,
 		hub_runs: runs.hub.map((r) => r.per_s), peer_runs: runs.broker.map((r) => r.per_s),
 		errors: runs.hub.reduce((n, r) => n + r.errors, 0) };
 }
@@ -104,7 +104,7 @@ function printCases(cases) {
 		['connections', (c) => c.conns], ['in flight', (c) => c.inflight], ['over', (c) => (c.tls ? 'TLS' : 'plain')],
 		['twins', (c) => c.twins ?? c.conns], ['hub/s', (c) => c.hub_per_s], ['mosquitto/s', (c) => c.peer_per_s],
 		['ratio', (c) => c.ratio], ['p50 ms', (c) => c.p50_ms], ['p99 ms', (c) => c.p99_ms], ['p99.9 ms', (c) => c.p999_ms],
-		['peer p99', (c) => c.peer_p99_ms], ['hub CPU s/100k', (c) => c.hub_cpu_s_per_100k],
+		['peer p99', (c) => c.peer_p99_ms], ['hub CPU s/100k', (c) => c.hub_cpu_s_per_100k], ['hub disk bytes each', (c) => c.hub_disk_bytes_each],
 		['peer CPU s/100k', (c) => c.peer_cpu_s_per_100k], ['errors', (c) => c.errors]], cases);
 	if (cases.some((c) => c.twins))
 		console.log(`\nthe rows with more twins than connections: each device connects, sends ${options.rotate === 1 ? 'one patch' : `${options.rotate} patches`}, disconnects;\n` +

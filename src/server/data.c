@@ -450,8 +450,8 @@ data_prepare(const char *dir, bool own_ca, struct data_found *found, char *why, 
 
 /*
  * Format 2 has the log of changes, and positions at the ends of records, in its store: the store makes the one when it is opened to be
- * written, and the others come as records are written. So all that is to be done is to say so first: a former program would take the one for
- * damage, and the other, too.
+ * written, and the others come as records are written, as do the rows of many records of format 3. So all that is to be done is to say so first: a
+ * former program would take each of these for damage.
  */
 enum err
 data_raise(const char *dir, char *why, size_t nwhy)

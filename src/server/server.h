@@ -73,7 +73,7 @@ int server_run(const struct server_options *o);
 
 /* ---- the data directory ---- */
 
-#define DATA_FORMAT   2
+#define DATA_FORMAT   3
 #define DATA_PATH_MAX 4096
 
 /* DIR/name; false when too long. */

@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 
+#include "store/pack.h"
 #include "store/priv.h"
 
 static enum store_result
@@ -29,21 +30,31 @@ acknowledge(struct rocks *s, uint64_t last)
 }
 
 static void
-batch_translate(const struct store_batch *b, const struct engine *e, rocksdb_writebatch_t *out)
+put_row(void *ctx, enum store_table t, struct str key, struct str value)
+{
+	struct lane *l = ctx;
+
+	rocksdb_writebatch_put_cf(
+	    l->scratch, engine_table(&l->store->engine, t), key.p, key.n, value.p, value.n);
+}
+
+static void
+batch_translate(const struct store_batch *b, struct lane *l)
 {
 	struct store_change c;
 	size_t at = 0;
 
-	rocksdb_writebatch_clear(out);
+	rocksdb_writebatch_clear(l->scratch);
 	while (store_batch_next_change(b, &at, &c)) {
-		rocksdb_column_family_handle_t *table = engine_table(e, c.table);
-
-		if (c.put)
-			rocksdb_writebatch_put_cf(
-			    out, table, c.key.p, c.key.n, c.value.p, c.value.n);
+		if (!c.put)
+			rocksdb_writebatch_delete_cf(
+			    l->scratch, engine_table(&l->store->engine, c.table), c.key.p, c.key.n);
+		else if (pack_table(c.table))
+			packer_add(l->packer, c.table, c.key, c.value);
 		else
-			rocksdb_writebatch_delete_cf(out, table, c.key.p, c.key.n);
+			put_row(l, c.table, c.key, c.value);
 	}
+	packer_end(l->packer);
 }
 
 /* On disk when it returns ERR_OK, and findable after a crash. */
@@ -55,7 +66,7 @@ write_batch(struct lane *l, const struct store_batch *b, struct fault *f)
 	uint64_t last;
 	enum err e;
 
-	batch_translate(b, &s->engine, l->scratch);
+	batch_translate(b, l);
 	rocksdb_write(s->engine.db, s->engine.write, l->scratch, &error);
 	if (error != NULL)
 		return engine_error(error, f);
@@ -208,6 +219,7 @@ lanes_start(struct rocks *s, struct fault *f)
 		pthread_mutex_init(&l->mu, NULL);
 		cond_init(&l->more);
 		l->scratch = rocksdb_writebatch_create();
+		l->packer = packer_new(put_row, l);
 		s->nlane++;
 		if (thread_start(&l->thread, lane_run, l, f, "committer %u", i) != ERR_OK)
 			return ERR_IO;
@@ -229,6 +241,7 @@ lanes_stop(struct rocks *s)
 	for (unsigned i = 0; i < s->nlane; i++) {
 		thread_join(&s->lanes[i].thread);
 		rocksdb_writebatch_destroy(s->lanes[i].scratch);
+		packer_free(s->lanes[i].packer);
 		store_batch_free(s->lanes[i].spare);
 		pthread_cond_destroy(&s->lanes[i].more);
 		pthread_mutex_destroy(&s->lanes[i].mu);

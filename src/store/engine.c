@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "store/pack.h"
 #include "store/priv.h"
 
 #define MB                    (1024 * 1024ull)
@@ -122,7 +123,7 @@ static rocksdb_options_t *
 options_log(const rocksdb_options_t *common, uint64_t bytes, uint64_t age_s, struct fault *f)
 {
 	rocksdb_options_t *r = rocksdb_options_create_copy((rocksdb_options_t *)common);
-	char text[240];
+	char text[300];
 
 	if (bytes / LOG_FILES > rocksdb_options_get_write_buffer_size(r))
 		rocksdb_options_set_write_buffer_size(r, bytes / LOG_FILES);
@@ -131,8 +132,9 @@ options_log(const rocksdb_options_t *common, uint64_t bytes, uint64_t age_s, str
 	snprintf(text, sizeof text,
 	    "compaction_options_fifo={max_table_files_size=%" PRIu64
 	    ";allow_compaction=true};ttl=%" PRIu64 ";memtable_insert_with_hint_prefix_extractor="
-	    "rocksdb.FixedPrefix.2", /* each shard appends */
-	    bytes, age_s);
+	    "rocksdb.FixedPrefix.2;"                   /* each shard appends */
+	    "prefix_extractor=rocksdb.FixedPrefix.%u", /* pack.h: reads of what is within a row */
+	    bytes, age_s, PACK_PREFIX);
 	return options_by_name(r, text, f);
 }
 

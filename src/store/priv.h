@@ -187,6 +187,7 @@ struct lane {
 	bool stop;
 	bool poisoned; /* all batches are refused until store_resume */
 	rocksdb_writebatch_t *scratch;
+	struct packer *packer;     /* fills scratch */
 	struct store_batch *spare; /* for store_batch_next; NULL: none */
 };
 

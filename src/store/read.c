@@ -2,6 +2,7 @@
  * addition each way beside a read of 5 us. */
 #include <stdlib.h>
 
+#include "store/pack.h"
 #include "store/priv.h"
 
 #define BULK_READAHEAD_BYTES ((size_t)2 * 1024 * 1024)
@@ -48,6 +49,72 @@ get(struct rocks *s, enum store_table t, struct str key, struct buf *out)
 	return ERR_OK;
 }
 
+/* Append the record of this key, which the row may have. */
+static enum err
+unpack(struct str row_key, struct str row, struct str key, struct buf *out)
+{
+	struct pack_walk w;
+	struct str k, value;
+	enum err e;
+
+	pack_walk_begin(&w, row_key, row);
+	while ((e = pack_walk_next(&w, &k, &value)) == ERR_OK && !str_eq(k, key))
+		;
+	if (e == ERR_OK)
+		buf_str(out, value);
+	return e == ERR_END ? ERR_NOT_FOUND : e;
+}
+
+/* It is the first of its row. Filters tell of each table file whether it has the key. */
+static enum err
+get_first(struct rocks *s, enum store_table t, struct str key, struct buf *out)
+{
+	struct buf row = { 0 };
+	enum err e = get(s, t, key, &row);
+
+	if (e == ERR_OK)
+		e = unpack(key, buf_view(&row), key, out);
+	buf_fini(&row);
+	return e;
+}
+
+/* It is within the row before its key, if there is one in its stretch. Filters tell of each table file whether it has any of the stretch. */
+static enum err
+get_within(struct rocks *s, enum store_table t, struct str key, struct buf *out)
+{
+	rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+	rocksdb_iterator_t *rows;
+	struct str row_key, row;
+	char *error = NULL;
+	enum err e = ERR_NOT_FOUND;
+
+	rocksdb_readoptions_set_prefix_same_as_start(options, 1);
+	rows = rocksdb_create_iterator_cf(s->engine.db, options, engine_table(&s->engine, t));
+	rocksdb_iter_seek_for_prev(rows, key.p, key.n);
+	if (rocksdb_iter_valid(rows)) {
+		row_key.p = rocksdb_iter_key(rows, &row_key.n);
+		row.p = rocksdb_iter_value(rows, &row.n);
+		e = unpack(row_key, row, key, out);
+	} else {
+		rocksdb_iter_get_error(rows, &error);
+		if (error != NULL)
+			e = store_read_failed(s, error);
+	}
+	rocksdb_iter_destroy(rows);
+	rocksdb_readoptions_destroy(options);
+	return e;
+}
+
+static enum err
+get_packed(struct rocks *s, enum store_table t, struct str key, struct buf *out)
+{
+	enum err e = get_first(s, t, key, out);
+
+	if (e == ERR_NOT_FOUND && key.n == PACK_KEY && engine_table(&s->engine, t) != NULL)
+		e = get_within(s, t, key, out);
+	return e;
+}
+
 enum err
 rocks_get(struct store *face, enum store_table t, struct str key, struct buf *out)
 {
@@ -55,7 +122,7 @@ rocks_get(struct store *face, enum store_table t, struct str key, struct buf *ou
 	enum err e;
 
 	store_share(s);
-	e = get(s, t, key, out);
+	e = pack_table(t) ? get_packed(s, t, key, out) : get(s, t, key, out);
 	store_unshare(s);
 	return e;
 }
@@ -67,6 +134,10 @@ struct rocks_cursor {
 	rocksdb_iterator_t *rows;
 	bool begun;
 	struct buf to; /* RocksDB borrows the bound */
+	/* of a table of the log, whose rows are taken apart */
+	bool packed, in_row;
+	struct pack_walk walk;
+	struct buf from;
 };
 
 /* Its store's lock is the caller's to take; rows is still to be made. */
@@ -93,9 +164,16 @@ static void
 cursor_seek(struct rocks_cursor *c, enum store_table t, struct str from)
 {
 	const struct engine *e = &c->store->engine;
+	char room[PACK_KEY];
 
 	if (engine_table(e, t) == NULL)
 		return;
+	c->packed = pack_table(t);
+	if (c->packed) {
+		buf_str(&c->from, from);
+		from = pack_seek_from(from, room);
+		rocksdb_readoptions_set_total_order_seek(c->options, 1);
+	}
 	c->rows = rocksdb_create_iterator_cf(e->db, c->options, engine_table(e, t));
 	rocksdb_iter_seek(c->rows, from.p, from.n);
 }
@@ -128,10 +206,9 @@ rocks_cursors_open(struct store *face, const enum store_table *tables, unsigned 
 	return ERR_OK;
 }
 
-enum err
-rocks_next(struct store_cursor *face, struct str *key, struct str *value)
+static enum err
+next_row(struct rocks_cursor *c, struct str *key, struct str *value)
 {
-	struct rocks_cursor *c = (struct rocks_cursor *)face;
 	char *error = NULL;
 
 	if (c->rows == NULL)
@@ -148,6 +225,37 @@ rocks_next(struct store_cursor *face, struct str *key, struct str *value)
 	return error == NULL ? ERR_END : store_read_failed(c->store, error);
 }
 
+/* What the first and the last row have beyond the bounds is left out. */
+static enum err
+next_record(struct rocks_cursor *c, struct str *key, struct str *value)
+{
+	struct str row_key, row;
+	enum err e;
+
+	for (;;) {
+		while (c->in_row && (e = pack_walk_next(&c->walk, key, value)) != ERR_END) {
+			if (e != ERR_OK)
+				return e;
+			if (c->to.n > 0 && str_cmp(*key, buf_view(&c->to)) >= 0)
+				return ERR_END;
+			if (str_cmp(*key, buf_view(&c->from)) >= 0)
+				return ERR_OK;
+		}
+		if ((e = next_row(c, &row_key, &row)) != ERR_OK)
+			return e;
+		pack_walk_begin(&c->walk, row_key, row);
+		c->in_row = true;
+	}
+}
+
+enum err
+rocks_next(struct store_cursor *face, struct str *key, struct str *value)
+{
+	struct rocks_cursor *c = (struct rocks_cursor *)face;
+
+	return c->packed ? next_record(c, key, value) : next_row(c, key, value);
+}
+
 void
 rocks_cursor_close(struct store_cursor *face)
 {
@@ -158,5 +266,6 @@ rocks_cursor_close(struct store_cursor *face)
 	rocksdb_readoptions_destroy(c->options);
 	store_unshare(c->store);
 	buf_fini(&c->to);
+	buf_fini(&c->from);
 	free(c);
 }

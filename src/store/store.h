@@ -138,6 +138,7 @@ struct store_batch *store_batch_new(void);
 void store_batch_free(struct store_batch *b); /* NULL is fine */
 void store_batch_put(
     struct store_batch *b, uint32_t shard, enum store_table t, struct str key, struct str value);
+/* Of STORE_LOG and STORE_CHANGES only all records together that a former batch has put of a shard: they may stand in one row (pack.h). */
 void store_batch_delete(struct store_batch *b, uint32_t shard, enum store_table t, struct str key);
 uint32_t store_batch_count(const struct store_batch *b); /* of keys */
 size_t store_batch_bytes(const struct store_batch *b);   /* about what the log will grow by */

@@ -1,4 +1,4 @@
-// Data directories of a former program of stored format 1 open on this one, and show what they showed. They were made by
+// Data directories of former programs, of each stored format, open on this one, and show what they showed. They were made by
 // former/make.mjs: one was stopped, one killed with all of it in its log. The hub's clock says what it said then, for jobs are
 // forgotten after a month.
 import { after, before, test } from 'node:test';
@@ -13,12 +13,16 @@ const CHECK_MS = 180_000 * Number(process.env.TWINHUB_TEST_SLOW ?? 1);
 const LIBRARY = path.join(path.dirname(BINARY), 'libset_clock.so');
 const scratch = tempDir('former');
 const hubs = [];
-const read = (name) => JSON.parse(fs.readFileSync(path.join(scratch, name), 'utf8'));
+const FORMATS = [1, 2];
+const read = (dir) => JSON.parse(fs.readFileSync(`${dir}.json`, 'utf8'));
 
 before(() => {
 	assert.ok(fs.existsSync(LIBRARY), `no ${LIBRARY}: build the target set_clock`);
 	process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'; // certificates of then end a year later
-	execFileSync('tar', ['-C', scratch, '-xf', path.join(REPOSITORY, 'tests/crash/former/data.tar.xz')]);
+	for (const format of FORMATS) {
+		fs.mkdirSync(path.join(scratch, String(format)));
+		execFileSync('tar', ['-C', path.join(scratch, String(format)), '-xf', path.join(REPOSITORY, `tests/crash/former/format${format}.tar.xz`)]);
+	}
 });
 after(() => stopAll(...hubs));
 
@@ -40,9 +44,9 @@ function differences(then, now, at = '') {
 	return Object.keys(then).filter((key) => !MEMORY_ONLY.includes(key)).flatMap((key) => differences(then[key], now[key], `${at}/${key}`));
 }
 
-for (const name of ['stopped', 'killed']) {
-	test(`a directory that was ${name} shows what it showed, is written, backed up and restored`, { timeout: 4 * CHECK_MS }, async () => {
-		const dir = path.join(scratch, name), { clock, shown } = read(`${name}.json`);
+for (const [format, name] of FORMATS.flatMap((format) => [[format, 'stopped'], [format, 'killed']])) {
+	test(`a directory of format ${format} that was ${name} shows what it showed, is written, backed up and restored`, { timeout: 4 * CHECK_MS }, async () => {
+		const dir = path.join(scratch, String(format), name), { clock, shown } = read(dir);
 		const env = { LD_PRELOAD: LIBRARY, TWINHUB_CLOCK: String(clock + 60) };
 		const checked = new Hub({ addr: '127.0.0.1', dir, env });
 		const check = await checked.cli(['check', '--json'], { timeout: CHECK_MS });
@@ -50,7 +54,7 @@ for (const name of ['stopped', 'killed']) {
 		assert.ok(JSON.parse(check.stdout).records > 90, check.stdout);
 
 		const hub = await open(dir, clock);
-		const now = await show(hub);
+		const now = await show(hub, format);
 		for (const part of Object.keys(shown)) {
 			assert.deepEqual(Object.keys(now[part]).sort(), Object.keys(shown[part]).sort(), part);
 			assert.deepEqual(differences(shown[part], now[part], part), []);
@@ -62,15 +66,15 @@ for (const name of ['stopped', 'killed']) {
 		assert.equal(told.body.after, 1, 'on the filter of then');
 		await device.disconnect();
 
-		const to = path.join(scratch, `${name}-backup`), restored = path.join(scratch, `${name}-restored`);
+		const to = `${dir}-backup`, restored = `${dir}-restored`;
 		assert.equal((await hub.cli(['backup', to], { timeout: CHECK_MS })).code, 0);
-		const last = await show(hub);
+		const last = await show(hub, format);
 		await hub.stop();
 		assert.ok(/"sum"/.test(fs.readFileSync(path.join(dir, 'policies.json'), 'utf8')), 'it has a checksum now');
 		assert.equal((await hub.cli(['check'], { timeout: CHECK_MS })).code, 0);
 		assert.equal((await hub.cli(['restore', to, '--data', restored], { timeout: CHECK_MS, data: false })).code, 0);
 		const again = await open(restored, clock);
-		const found = await show(again);
+		const found = await show(again, format);
 		for (const part of ['identities', 'modules', 'configurations', 'jobs', 'results']) assert.deepEqual(differences(last[part], found[part], part), []);
 		await again.stop();
 	});

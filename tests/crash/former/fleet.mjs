@@ -75,8 +75,17 @@ async function jobs(hub) {
 		await until(async () => ['completed', 'failed', 'cancelled'].includes((await ask(hub, 'GET', `/jobs/v2/${id}`)).status), `the job ${id}`);
 }
 
-// Fill a hub; the result is its device, still connected.
-export async function fill(hub) {
+// What format 2 has brought: changes in the log, and messages that wait for their devices.
+async function sinceFormat2(hub) {
+	await ask(hub, 'PUT', '/devices/changed', { deviceId: 'changed' });
+	await ask(hub, 'PUT', '/devices/deaf', { deviceId: 'deaf' });
+	for (let n = 1; n <= 5; n++) await ask(hub, 'PATCH', '/twins/changed', { tags: { n }, properties: { desired: { n: { of: n }, odd: n % 2 ? true : null } } });
+	await ask(hub, 'POST', '/devices/deaf/messages/deviceBound', undefined, { 'iothub-messageid': 'm1' });
+}
+
+// Fill a hub, which writes this format; the result is its device, still connected.
+export async function fill(hub, format) {
+	if (format >= 2) await sinceFormat2(hub);
 	await identities(hub);
 	await twins(hub);
 	const link = await device(hub);
@@ -87,9 +96,18 @@ export async function fill(hub) {
 
 const by = (list, ...keys) => Object.fromEntries(list.map((one) => [keys.map((key) => one[key]).join('/'), one]));
 
-// Everything that a hub shows of it.
-export async function show(hub) {
+async function shownSinceFormat2(hub) {
 	return {
+		history: by(await ask(hub, 'GET', '/twins/changed/history'), 'id'),
+		former: await ask(hub, 'GET', '/twins/changed?atVersion=4'),
+		messages: await ask(hub, 'GET', '/statistics/messages'),
+	};
+}
+
+// Everything that a hub shows of it.
+export async function show(hub, format) {
+	return {
+		...(format >= 2 ? await shownSinceFormat2(hub) : {}),
 		identities: by(await ask(hub, 'GET', '/devices?top=1000'), 'deviceId'),
 		modules: by(await ask(hub, 'GET', '/devices/plain/modules'), 'moduleId'),
 		twins: by(await query(hub, 'SELECT * FROM devices'), 'deviceId'),
