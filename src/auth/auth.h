@@ -206,7 +206,9 @@ struct verdict {
 void auth_judge(
     struct sas_mac *m, const struct auth_ask *ask, const struct credentials *c, struct verdict *v);
 
-/* Does what opened a link still count for the identity, or for the policies and CAs? Each knows its own part. */
+/* Is one of its keys the one of that print? */
+bool policy_has_key(const struct policy *p, uint64_t print);
+/* Does what opened a device's link still count for the identity, or for the policies and CAs? Each knows its own part. */
 bool opened_holds(const struct opened *o, const struct auth_keys *keys);
 bool opened_known(const struct opened *o, const struct policy *policies, size_t npolicies,
     const uint64_t *cas, size_t nca);

@@ -51,6 +51,12 @@ ca_known(uint64_t ca, const uint64_t *cas, size_t nca)
 }
 
 bool
+policy_has_key(const struct policy *p, uint64_t print)
+{
+	return key_print(p->name, p->primary) == print || key_print(p->name, p->secondary) == print;
+}
+
+bool
 opened_known(const struct opened *o, const struct policy *policies, size_t npolicies,
     const uint64_t *cas, size_t nca)
 {
@@ -58,8 +64,7 @@ opened_known(const struct opened *o, const struct policy *policies, size_t npoli
 		return o->ca == 0 || ca_known(o->ca, cas, nca);
 	for (size_t i = 0; i < npolicies; i++)
 		if (rights_allow(policies[i].rights, RIGHT_DEVICE_CONNECT) &&
-		    (key_print(policies[i].name, policies[i].primary) == o->print ||
-		        key_print(policies[i].name, policies[i].secondary) == o->print))
+		    policy_has_key(&policies[i], o->print))
 			return true;
 	return false;
 }

@@ -113,6 +113,10 @@ take_line(struct monitor *m, struct str line)
 		m->position.n = 0;
 		buf_str(&m->position, doc_str(doc_getc(e, "position")));
 		fflush(stdout);
+	} else if (doc_kind(doc_getc(e, "closed")) == DOC_STRING) {
+		struct str text = doc_str(doc_getc(e, "text"));
+
+		cli_note("the hub ends it: " STR_FMT, STR_ARG(text));
 	} else if (m->json) {
 		say_str(line);
 		putchar('\n');

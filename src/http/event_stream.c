@@ -1,30 +1,27 @@
 /*
  * GET /events: what the feed reads for a client, as server-sent events or lines of JSON, for as long as the client likes (docs/spec/events.md 3).
  *
- *   feed's thread: take -> gather, until it is a batch -> rest --post--> loop: stream_put -> left --feed_more--> take
+ *   feed's thread: take -> gather, until it is a batch -> rest --post--> loop: answer_stream_put -> left --feed_more--> take
  *
- * One batch is on its way at a time, so a client that does not read costs one batch, and after EVENT_STALL_US its connection.
+ * One batch is on its way at a time, so a client that does not read costs one batch, and after ten seconds its connection (answer_stream.h).
  */
-#include "http/priv.h"
+#include "http/answer_stream.h"
 
 #include <stdlib.h>
 
 #include "feed/feed.h"
 
 #define EVENT_BATCH_BYTES (64u << 10) /* of one batch; an event alone may have more */
-#define EVENT_STALL_US    (INT64_C(10) * 1000000)
 #define EVENT_POSITION_US                                                                          \
 	(INT64_C(1) * 1000000) /* between positions when events pass that are not for it */
 #define EVENT_BEAT_US (INT64_C(15) * 1000000) /* between comments when nothing passes */
 
 struct event_stream {
 	struct msg batch_msg, over_msg;
-	struct request *r; /* the loop's, as are timer, closing and client */
-	struct loop_timer timer;
-	bool closing, client;
+	struct answer_stream stream; /* the loop's */
+	struct loop *loop;
 	struct feed_reader *reader;
 	struct feed *feed;
-	struct event_stream *next, **prev; /* of the loop */
 	/* the feed's thread, until a batch is posted; then the loop's, until it asks for more */
 	struct buf bytes;
 	bool finished; /* all that was asked for is in it */
@@ -86,7 +83,7 @@ events_rest(void *ctx, const struct position *at, bool end)
 	if (s->bytes.n == 0)
 		return true;
 	s->told_us = clock_mono_us();
-	loop_post(s->r->hl->loop, &s->batch_msg);
+	loop_post(s->loop, &s->batch_msg);
 	return false;
 }
 
@@ -97,7 +94,7 @@ events_fail(void *ctx, enum err why)
 
 	s->failed = why;
 	s->finished = true;
-	loop_post(s->r->hl->loop, &s->batch_msg);
+	loop_post(s->loop, &s->batch_msg);
 }
 
 static void
@@ -105,70 +102,49 @@ events_over(void *ctx)
 {
 	struct event_stream *s = ctx;
 
-	loop_post(s->r->hl->loop, &s->over_msg);
+	loop_post(s->loop, &s->over_msg);
 }
 
 /* ---- on the loop ---- */
 
-static void
-events_close(struct event_stream *s, bool drop)
+static struct event_stream *
+of_stream(struct answer_stream *s)
 {
-	if (s->closing)
-		return;
-	s->closing = true;
-	loop_timer_clear(s->r->hl->loop, &s->timer);
-	if (s->client)
-		s->r->by->stream_over(s->r->link, drop);
-	s->client = false;
-	feed_close(s->reader);
-}
-
-/* The client has left: the request is the transport's no more. */
-static void
-on_gone(void *ctx)
-{
-	struct event_stream *s = ctx;
-
-	s->r->by->stream_over(s->r->link, false);
-	s->client = false;
-	events_close(s, false);
+	return container_of(s, struct event_stream, stream);
 }
 
 static void
-on_left(void *ctx)
+events_left(struct answer_stream *stream)
 {
-	struct event_stream *s = ctx;
+	struct event_stream *s = of_stream(stream);
 
-	if (s->closing || !loop_timer_is_set(&s->timer))
-		return;
-	loop_timer_clear(s->r->hl->loop, &s->timer);
 	s->bytes.n = 0;
 	feed_more(s->reader);
 }
 
 static void
-on_stalled(struct loop_timer *t)
+events_ended(struct answer_stream *stream)
 {
-	events_close(container_of(t, struct event_stream, timer), true);
+	feed_close(of_stream(stream)->reader);
 }
+
+static const struct answer_stream_face events_face = { events_left, events_ended };
 
 static void
 on_batch(struct msg *m)
 {
 	struct event_stream *s = container_of(m, struct event_stream, batch_msg);
-	struct loop *l = s->r->hl->loop;
 
-	if (s->closing)
+	if (s->stream.closing)
 		return;
 	if (s->failed != ERR_OK) {
 		log_text(LOG_ERROR, "the event log cannot be read on for a reader of events");
-		events_close(s, true);
+		answer_stream_end(&s->stream, REASON_FAILED);
 		return;
 	}
-	loop_timer_set(l, &s->timer, loop_now_us(l) + EVENT_STALL_US);
-	s->r->by->stream_put(s->r->link, buf_view(&s->bytes), on_left, s);
+	answer_stream_put(&s->stream, buf_view(&s->bytes));
 	if (s->finished)
-		events_close(s, false);
+		answer_stream_end(&s->stream, REASON_NONE);
 }
 
 static void
@@ -176,24 +152,10 @@ on_over(struct msg *m)
 {
 	struct event_stream *s = container_of(m, struct event_stream, over_msg);
 
-	*s->prev = s->next;
-	if (s->next != NULL)
-		s->next->prev = s->prev;
-	request_end(s->r);
+	answer_stream_fini(&s->stream);
 	route_condition_free(s->condition);
 	buf_fini(&s->bytes);
 	free(s);
-}
-
-void
-event_streams_stop(struct http_loop *hl)
-{
-	struct event_stream *next;
-
-	for (struct event_stream *s = hl->streams; s != NULL; s = next) {
-		next = s->next;
-		events_close(s, false);
-	}
 }
 
 /* ---- what is asked for ---- */
@@ -307,32 +269,6 @@ take_parameters(
 
 /* ---- the beginning ---- */
 
-static bool
-wants_sse(const struct request *r)
-{
-	struct str accept = request_header(r, "Accept"), one;
-
-	while (accept.n != 0) {
-		str_cut(accept, ',', &one, &accept);
-		str_cut(one, ';', &one, &(struct str){ 0 });
-		while (one.n != 0 && *one.p == ' ')
-			one = str_sub(one, 1);
-		if (str_ieq(one, STR("text/event-stream")))
-			return true;
-	}
-	return false;
-}
-
-static void
-events_link(struct event_stream *s, struct http_loop *hl)
-{
-	s->next = hl->streams;
-	s->prev = &hl->streams;
-	if (s->next != NULL)
-		s->next->prev = &s->next;
-	hl->streams = s;
-}
-
 static enum err
 events_begin(struct event_stream *s, const struct feed_reader_conf *c, struct fault *f)
 {
@@ -351,12 +287,11 @@ on_events_read(struct request *r)
 	struct event_stream *s = xcalloc(1, sizeof(*s));
 	struct fault f;
 
-	s->r = r;
+	s->loop = r->hl->loop;
 	s->feed = r->hl->o.feed;
-	s->sse = wants_sse(r);
+	s->sse = answer_stream_wants_sse(r);
 	s->batch_msg.run = on_batch;
 	s->over_msg.run = on_over;
-	s->timer.fire = on_stalled;
 	s->told_us = clock_mono_us();
 	c.ctx = s;
 	if (take_parameters(r, s, &c, &f) != ERR_OK || events_begin(s, &c, &f) != ERR_OK) {
@@ -365,7 +300,5 @@ on_events_read(struct request *r)
 		reply_fault(r, &f);
 		return;
 	}
-	events_link(s, r->hl);
-	s->client = true;
-	reply_stream(r, s->sse ? "text/event-stream" : "application/x-ndjson", on_gone, s);
+	answer_stream_begin(&s->stream, r, s->sse, &events_face);
 }

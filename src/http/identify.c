@@ -96,5 +96,7 @@ request_identify(struct request *r)
 	r->actor = ACTOR_POLICY;
 	r->asker = arena_str(&r->arena, (struct str){ v.policy, v.policy_n });
 	r->rights = v.rights;
+	r->opened = v.opened;
+	r->end_us = v.end_us;
 	request_dispatch(r);
 }

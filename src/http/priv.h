@@ -70,7 +70,7 @@ struct transport {
 	/*
 	 * An answer whose end is not known. Its head leaves; gone() once, if the client leaves before stream_over, and then stream_over is all
 	 * that may still be called for the link. stream_put: more of it, copied; left(), perhaps more than once, when all of it has gone to the
-	 * system. stream_over: that was its end; drop: the connection ends at once, as its client does not read.
+	 * system. stream_over: that was its end; drop: the connection ends at once, as its client does not read. left NULL: nobody waits.
 	 */
 	void (*stream)(void *link, const struct answer *a, void (*gone)(void *ctx), void *ctx);
 	void (*stream_put)(void *link, struct str bytes, void (*left)(void *ctx), void *ctx);
@@ -95,7 +95,9 @@ struct request {
 	enum actor_kind actor;
 	struct str asker; /* who asks, in the arena: a policy, or a device */
 	unsigned rights;
-	enum reason refused; /* why, when no fault says it: the client learns nothing more */
+	struct opened opened; /* a policy's, with what it has shown */
+	int64_t end_us;       /* when that ends; 0: never */
+	enum reason refused;  /* why, when no fault says it: the client learns nothing more */
 	const struct route *route;
 	struct work *then;  /* to be submitted when the work under way has succeeded */
 	char item_type[16]; /* of a query under way */
@@ -140,8 +142,9 @@ struct http_loop {
 	struct sas_mac *mac;
 	struct slots requests; /* under way */
 	uint32_t nbusy;
-	uint32_t nhistory;            /* questions about the past */
-	struct event_stream *streams; /* of those, answers without an end */
+	uint32_t nhistory;             /* questions about the past */
+	struct answer_stream *streams; /* of those, answers without an end */
+	struct loop_timer streams_look;
 	bool stopping;
 	uint32_t feedback_turn;       /* which shard is asked first */
 	struct buf doc, shaped, json; /* working memory */
@@ -282,8 +285,6 @@ void configuration_dry_run(struct request *r, struct work *w);
 /* methods.c */
 /* Every waiting call is answered 503. */
 void methods_stop(struct http_loop *hl);
-/* event_stream.c */
-void event_streams_stop(struct http_loop *hl);
 /* Call it; the payload's text is in hl->json, r has its timeouts. */
 void method_submit(struct request *r, struct str name);
 

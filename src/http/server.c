@@ -2,7 +2,7 @@
  * The transport: evhttp's requests become struct ask, what was answered becomes evhttp's reply. All that http/ knows of sockets,
  * and of libevent's requests, is here.
  */
-#include "http/priv.h"
+#include "http/answer_stream.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -93,7 +93,7 @@ put_to_stream(void *link, struct str bytes, void (*left)(void *ctx), void *ctx)
 	evbuffer_add(piece, bytes.p, bytes.n);
 	evhttp_send_reply_chunk(link, piece);
 	evbuffer_free(piece);
-	if (bev != NULL)
+	if (bev != NULL && left != NULL)
 		https_stream_waits(bev, left, ctx);
 }
 
@@ -223,7 +223,7 @@ http_loop_stop(struct http_loop *hl)
 	for (unsigned i = 0; i < hl->nport; i++)
 		https_port_stop(hl->ports[i]);
 	methods_stop(hl);
-	event_streams_stop(hl);
+	answer_streams_stop(hl);
 }
 
 uint32_t

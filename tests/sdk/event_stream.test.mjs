@@ -232,6 +232,45 @@ test('E-26 one that does not read is cut, others hear all the same', async () =>
 	device.end?.();
 });
 
+// What a stream of lines says of its end; its policy is made for it.
+async function farewell(policy, ends, { ttl = 3600 } = {}) {
+	assert.equal((await hub.rest('PUT', `/admin/policies/${policy}?rights=ServiceConnect`)).status, 200);
+	const headers = { Authorization: await hub.token({ policy, ttl }) };
+	const answer = await new Promise((resolve, reject) => https.get({ host: hub.addr, path: `/events?${API}`, headers, ca: hub.pem, agent: false }, resolve).on('error', reject));
+	assert.equal(answer.statusCode, 200);
+	let text = '';
+	answer.on('data', (piece) => { text += piece; });
+	const over = new Promise((resolve) => { answer.on('close', resolve); });
+	await ends(policy);
+	await within(over, 'the stream ends');
+	await until(() => hub.logs.includes(`policy=${policy}`), 'the log tells of it');
+	return JSON.parse(text.trimEnd().split('\n').at(-1));
+}
+
+test('E-29 a stream ends with what opened it, and says why', async () => {
+	assert.deepEqual(await farewell('rotated', (name) => hub.rest('POST', `/admin/policies/${name}/rotate?key=primary`)),
+		{ closed: 'policy-key-changed', text: 'the key of its token is the policy\'s no more' });
+	assert.equal((await farewell('kept', async (name) => { // as long as all of it counts it goes on
+		await hub.rest('POST', `/admin/policies/${name}/rotate?key=secondary`);
+		await new Promise((resolve) => { setTimeout(resolve, 2500); });
+		assert.doesNotMatch(hub.logs, /policy=kept/);
+		await hub.rest('DELETE', `/admin/policies/${name}`);
+	})).closed, 'policy-key-changed');
+	assert.equal((await farewell('removed', (name) => hub.rest('DELETE', `/admin/policies/${name}`))).closed, 'policy-key-changed');
+	assert.equal((await farewell('short', () => {}, { ttl: -298 })).closed, 'token-end'); // 300 s are forgiven
+});
+
+test('E-29 one that goes on is told when the hub stops', async () => {
+	const other = await startHub();
+	const headers = { Authorization: await other.token() };
+	const source = new EventSource(`https://${other.addr}/events?${API}`, { headers, https: { ca: other.pem } });
+	const closed = new Promise((resolve) => { source.addEventListener('closed', (message) => resolve(JSON.parse(message.data))); });
+	await within(new Promise((resolve) => { source.onopen = resolve; }), 'the stream opens');
+	await stopAll(other);
+	assert.equal((await within(closed, 'the last word')).reason, 'stopping');
+	source.close();
+});
+
 test('`twinhub monitor` shows them on a line each, and as CloudEvents', async () => {
 	await hub.createDevice('watched');
 	await patch('watched', { properties: { desired: { a: 1 } } });
