@@ -73,7 +73,7 @@ _twinhub_options() {
 	'job list') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --status --page-size --type' ;;
 	'job cancel') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'job results') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --status --page-size' ;;
-	'query') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --explain --watch --page-size' ;;
+	'query') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --explain --watch --page-size --at' ;;
 	'monitor') echo '--help --data --connection-string --ca --timeout --json --table --output --module --device --source --path --where --from --no-follow' ;;
 	'statistics') echo '--help --data --connection-string --ca --timeout --json --table --output --columns --store --messages' ;;
 	'policy show') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --keys' ;;
@@ -507,6 +507,7 @@ _twinhub_value() {
 	'query --output') echo -W 'json table csv name' ;;
 	'query --watch')  ;;
 	'query --page-size')  ;;
+	'query --at')  ;;
 	'monitor --data') echo -d ;;
 	'monitor --connection-string')  ;;
 	'monitor --ca') echo -f ;;

@@ -682,6 +682,7 @@ complete -c twinhub -n '__twinhub_is query' -l output -x -a 'json table csv name
 complete -c twinhub -n '__twinhub_is query' -l explain -d 'run the first page, and show what it cost instead of its rows'
 complete -c twinhub -n '__twinhub_is query' -l watch -x -d 'ask again so long after each answer, until Ctrl-C'
 complete -c twinhub -n '__twinhub_is query' -l page-size -x -d 'rows fetched at a time'
+complete -c twinhub -n '__twinhub_is query' -l at -x -d 'as it was then: 2026-11-29T10:00:00Z'
 complete -c twinhub -n '__twinhub_is query' -l help -d 'what it does'
 complete -c twinhub -n '__twinhub_at' -a 'monitor' -d 'events as they happen: telemetry, changes of twins, devices made and deleted'
 complete -c twinhub -n '__twinhub_is monitor' -l data -x -a '(__fish_complete_directories)' -d 'the hub\'s data directory; or set TWINHUB_DATA'

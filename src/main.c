@@ -388,11 +388,12 @@ static const struct command commands[] = {
 			"  twinhub job results reboot-1 --csv " DATA " > reboot-1.csv",
 	}, {
 		.name = "query", .operands = "TEXT", .least = 1, .most = 1, .run = cli_query,
-		.options = ROWS | OPT(WATCH) | OPT(PAGE_SIZE) | OPT(EXPLAIN),
+		.options = ROWS | OPT(WATCH) | OPT(PAGE_SIZE) | OPT(EXPLAIN) | OPT(AT),
 		.summary = "what a query finds, all pages",
 		.note = "--csv: the heading has the members of all rows in the order in which they are first seen; null and missing are "
 			"empty, an empty string is \"\", objects and arrays are JSON text. When there are several pages nothing is "
 			"printed before the last: they wait in a file in TMPDIR.\n"
+			"--at: of the fleet as it was then, as AS OF at the end of the query asks for it.\n"
 			"--watch: a terminal is cleared for each answer; when piped, one answer follows the other.\n"
 			"--explain: which columns stood for the documents, how many rows were judged by columns, asked by document and "
 			"shown to columns, and the time of each step, all workers together.",

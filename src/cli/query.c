@@ -67,12 +67,33 @@ explain(struct inquiry *q)
 	return code;
 }
 
+/* The operand; with --at, its end comes before the semicolon that may stand there. False: that is no time. */
+static bool
+put_text(const struct args *a, struct buf *text)
+{
+	struct str query = str_of(a->operand[0]);
+	int64_t at_us;
+
+	if (a->option[OPT_AT] != NULL && !time_parse(str_of(a->option[OPT_AT]), &at_us))
+		return false;
+	if (a->option[OPT_AT] == NULL) {
+		buf_str(text, query);
+		return true;
+	}
+	while (query.n != 0 && char_among(query.p[query.n - 1], "; \t\r\n"))
+		query.n--;
+	buf_str(text, query);
+	buf_printf(text, " AS OF '%s'", a->option[OPT_AT]);
+	return true;
+}
+
 int
 cli_query(const struct args *a)
 {
 	struct inquiry q = { .args = a,
 		.page_size = a->number[OPT_PAGE_SIZE],
 		.watch = { .every_s = a->number[OPT_WATCH] } };
+	struct buf text = { 0 };
 	struct out o;
 	int code;
 
@@ -82,10 +103,13 @@ cli_query(const struct args *a)
 		return cli_fail(EXIT_USAGE, "--explain excludes --csv and --watch");
 	if (!utf8_valid(str_of(a->operand[0])))
 		return cli_fail(EXIT_USAGE, "the query is not UTF-8");
+	if (!put_text(a, &text))
+		return cli_fail(EXIT_USAGE, "--at is a time, as 2026-11-29T10:00:00Z");
 	o = out_to(&q.body);
 	out_open(&o);
-	out_str_or_null(out_key(&o, "query"), str_of(a->operand[0]));
+	out_str_or_null(out_key(&o, "query"), buf_view(&text));
 	out_close(&o);
+	buf_fini(&text);
 	code = target_open(a, &q.target);
 	if (code == EXIT_DONE)
 		code = a->option[OPT_EXPLAIN] != NULL ? explain(&q)

@@ -50,6 +50,7 @@ enum event_number {
 	EVENT_BEFORE_IDENTITY,
 	EVENT_BEFORE_WANTED,
 	EVENT_BEFORE_REPORTED,
+	EVENT_WAS_COUNTER, /* of the twin's etag, before a change of tags and desired; 0: not known */
 	EVENT_NUMBERS
 };
 

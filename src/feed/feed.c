@@ -417,12 +417,6 @@ feed_store(struct feed *f)
 	return f->o.store;
 }
 
-struct teller *
-feed_teller(struct feed *f)
-{
-	return f->teller;
-}
-
 void
 feed_position_write(const struct feed *f, struct buf *out, const struct position *p)
 {

@@ -106,7 +106,8 @@ void feed_run(struct feed *f, struct msg *m);
 enum err feed_record(struct feed *f, uint32_t shard, uint64_t position, struct buf *out);
 /* The twin's records as they are on disk, of one moment. ERR_NOT_FOUND: there is no such identity. */
 enum err feed_twin(struct feed *f, struct str device, struct str module, struct past *out);
-struct teller *feed_teller(struct feed *f);
+/* changes_kept_since (then.h). */
+enum err feed_kept_since(struct feed *f, int64_t *time_us);
 
 /* As text, and from text (E-10); any thread. */
 void feed_position_write(const struct feed *f, struct buf *out, const struct position *p);

@@ -1,5 +1,6 @@
 /* The past, read for who shows it: see feed.h. */
 #include "feed/priv.h"
+#include "feed/then.h"
 
 enum err
 feed_record(struct feed *f, uint32_t shard, uint64_t position, struct buf *out)
@@ -8,6 +9,12 @@ feed_record(struct feed *f, uint32_t shard, uint64_t position, struct buf *out)
 
 	event_key(key, shard, position);
 	return store_get(feed_store(f), STORE_CHANGES, (struct str){ key, EVENT_KEY }, out);
+}
+
+enum err
+feed_kept_since(struct feed *f, int64_t *time_us)
+{
+	return changes_kept_since(feed_store(f), time_us);
 }
 
 enum err

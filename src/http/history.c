@@ -1,5 +1,5 @@
 /*
- * A twin as it was, and what has happened to it (docs/spec/events.md 6): GET /twins/{id}/history, GET /twins/{id}?at= and ?atVersion=. The
+ * A twin as it was, and what has happened to it (docs/spec/events.md 7): GET /twins/{id}/history, GET /twins/{id}?at= and ?atVersion=. The
  * feed's thread reads, some records at a time; the request waits.
  */
 #include "http/priv.h"
@@ -31,6 +31,7 @@ struct history {
 	struct str device, module;
 	struct past past;
 	bool begun;
+	bool homed;        /* of a module: its device is there */
 	bool then;         /* the twin is as it was then; only its version is looked for */
 	int64_t oldest_us; /* of the records read */
 	struct buf record, json, mark, ids;
@@ -53,26 +54,59 @@ history_free(struct history *h)
 static void
 fail(struct history *h, enum err e)
 {
-	if (e == ERR_NOT_FOUND)
+	if (e == ERR_NOT_FOUND && h->module.n != 0 && h->homed)
+		fault_set(&h->fault, F_ModuleNotFound, STR_FMT "/" STR_FMT, STR_ARG(h->device),
+		    STR_ARG(h->module));
+	else if (e == ERR_NOT_FOUND)
 		fault_set(&h->fault, F_DeviceNotFound, STR_FMT, STR_ARG(h->device));
 	else
 		fault_set(&h->fault, F_ServerError, "the event log cannot be read");
 }
 
+static void
+put_twin(struct history *h)
+{
+	past_write(&h->json, &h->past, h->device, h->module);
+}
+
 /* 410: what was before the oldest record is not known. */
 static void
-gone(struct history *h)
+not_kept(struct history *h, int64_t kept_us)
 {
 	char text[TIME_TEXT_MAX];
-	size_t n = time_format(h->oldest_us, text);
+	size_t n;
 
-	if (h->past.begun)
-		fault_set(&h->fault, F_GenericNotFound, "the twin was made at %.*s", (int)n, text);
-	else if (h->oldest_us == 0)
+	if (h->oldest_us != 0 && h->oldest_us < kept_us)
+		kept_us = h->oldest_us;
+	n = kept_us == INT64_MAX ? 0 : time_format(kept_us, text);
+	if (n == 0)
 		fault_set(&h->fault, F_HistoryNotKept, "nothing of what was before is kept");
 	else
 		fault_set(
 		    &h->fault, F_HistoryNotKept, "what is kept goes back to %.*s", (int)n, text);
+}
+
+/* There is no older record of the twin. That says nothing of a time from which on all changes are kept: it was so already then. */
+static void
+at_end(struct history *h)
+{
+	char text[TIME_TEXT_MAX];
+	int64_t kept_us;
+
+	if (h->past.begun) {
+		size_t n = time_format(h->oldest_us, text);
+
+		fault_set(&h->fault, F_GenericNotFound, "the twin was made at %.*s", (int)n, text);
+	} else if (feed_kept_since(h->feed, &kept_us) != ERR_OK) {
+		fail(h, ERR_IO);
+	} else if (h->past.version != 0 && h->kind == HISTORY_AT_TIME && h->time_us >= kept_us) {
+		put_twin(h);
+	} else if (h->past.version != 0 && h->kind == HISTORY_AT_VERSION &&
+	    h->past.version == h->version) {
+		put_twin(h);
+	} else {
+		not_kept(h, kept_us);
+	}
 }
 
 static enum err
@@ -82,6 +116,12 @@ begin(struct history *h)
 	uint64_t generation;
 	enum err e = feed_twin(h->feed, h->device, h->module, &h->past);
 
+	if (e == ERR_NOT_FOUND && h->module.n != 0) {
+		struct past home = { .begun = false };
+
+		h->homed = feed_twin(h->feed, h->device, STR_NONE, &home) == ERR_OK;
+		past_fini(&home);
+	}
 	if (e != ERR_OK || h->mark.n == 0)
 		return e;
 	if (!past_mark_read(buf_view(&h->mark), &as, &generation) ||
@@ -128,7 +168,7 @@ step(struct history *h)
 		err = feed_record(h->feed, h->shard, at, &h->record);
 	if (err == ERR_NOT_FOUND) {
 		if (h->kind != HISTORY_PAGE_OF)
-			gone(h);
+			at_end(h);
 		memset(h->past.heads, 0, sizeof(h->past.heads));
 		return false;
 	}
@@ -148,7 +188,7 @@ step(struct history *h)
 			fault_set(&h->fault, F_GenericNotFound, "no step had version %llu",
 			    (unsigned long long)h->version);
 		else
-			past_write(feed_teller(h->feed), &h->json, &h->past, &e);
+			put_twin(h);
 		return false;
 	}
 	if (h->then) {

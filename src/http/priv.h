@@ -146,6 +146,7 @@ struct http_loop {
 	struct answer_stream *streams; /* of those, answers without an end */
 	struct loop_timer streams_look;
 	bool stopping;
+	atomic_bool stops;            /* the same, for threads of its requests */
 	uint32_t feedback_turn;       /* which shard is asked first */
 	struct buf doc, shaped, json; /* working memory */
 };
@@ -331,6 +332,8 @@ handler on_events_post, on_events_read, on_twin_history, on_scope_list, on_scope
     on_no_files;
 /* history.c: the twin as it was, if that is what the query asks for */
 bool on_twin_past(struct request *r);
+/* A query AS OF a time, which is taken. */
+void past_query_start(struct request *r, struct query *query);
 void on_health(struct request *r, bool ready);
 
 #endif

@@ -147,7 +147,8 @@ task_prepare(struct request *r, struct query *q, struct fault *f)
 static void
 ask(struct request *r, struct str text)
 {
-	const struct query_options options = { .extensions = !r->hl->o.strict_queries };
+	const struct query_options options = { .extensions = !r->hl->o.strict_queries,
+		.past = true };
 	int64_t begin_ns = clock_mono_ns(), parsed_ns;
 	struct fault f = { 0 };
 	struct query *q = NULL;
@@ -156,6 +157,10 @@ ask(struct request *r, struct str text)
 
 	if (query_parse(text, &options, &q, &f) != ERR_OK) {
 		reply_fault(r, &f);
+		return;
+	}
+	if (query_facts(q)->past) {
+		past_query_start(r, q);
 		return;
 	}
 	parsed_ns = clock_mono_ns() - begin_ns;

@@ -220,6 +220,7 @@ void
 http_loop_stop(struct http_loop *hl)
 {
 	hl->stopping = true;
+	atomic_store(&hl->stops, true);
 	for (unsigned i = 0; i < hl->nport; i++)
 		https_port_stop(hl->ports[i]);
 	methods_stop(hl);

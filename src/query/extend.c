@@ -1,5 +1,5 @@
 /*
- * Extensions of the language (Q-88, Q-89): DISTINCT, HAVING, ORDER BY, IS_CONVERGED. Their words are none of the reserved ones: they mean
+ * Extensions of the language (Q-88, Q-89, Q-94): DISTINCT, HAVING, ORDER BY, IS_CONVERGED, AS OF. Their words are none of the reserved ones: they mean
  * something only where nothing else can stand.
  *
  * DISTINCT is GROUP BY of all items. HAVING and ORDER BY of groups are on paths of their own, q->refs, whose slots count
@@ -126,6 +126,64 @@ parse_order(struct parser *p)
 	p->of_groups = p->in_condition = false;
 	p->q->facts.ordered = !makes_groups(p->q);
 	return parsed;
+}
+
+/* ---- AS OF (Q-94) ---- */
+
+bool
+parse_at_past(struct parser *p)
+{
+	struct token tok = p->tok;
+	const char *at = p->p;
+	bool found = false;
+
+	if (!p->extensions || !tok_word(&tok, "AS"))
+		return false;
+	lex_next(p);
+	if (tok_word(&p->tok, "OF")) {
+		lex_next(p);
+		found = p->tok.kind == TOK_STRING;
+	}
+	p->tok = tok;
+	p->p = at;
+	return found;
+}
+
+bool
+parse_past(struct parser *p)
+{
+	struct query_facts *facts = &p->q->facts;
+	const char *at = p->tok.at;
+
+	if (!parse_word(p, "AS"))
+		return true;
+	if (!parse_word(p, "OF"))
+		return parse_unexpected(p, "OF");
+	if (p->tok.kind != TOK_STRING || !time_parse(p->tok.text, &facts->as_of_us))
+		return parse_unexpected(p, "a time, as '2026-11-29T10:00:00Z',");
+	lex_next(p);
+	if (!p->past)
+		return parse_fault(p, at, "AS OF is for queries that are asked once");
+	if (facts->collection > QUERY_MODULES)
+		return parse_fault(p, at, "AS OF is for devices and devices.modules");
+	facts->past = true;
+	return true;
+}
+
+bool
+plan_past(struct parser *p)
+{
+	const uint64_t unknown = QUERY_ROOT_BIT(QUERY_ROOT_CONNECTION_STATE) |
+	    QUERY_ROOT_BIT(QUERY_ROOT_LAST_ACTIVITY_TIME) | QUERY_ROOT_BIT(QUERY_ROOT_C2D_COUNT) |
+	    QUERY_ROOT_BIT(QUERY_ROOT_CONFIGURATIONS);
+
+	for (struct path *path = p->q->facts.past ? p->q->paths : NULL; path != NULL;
+	     path = path->next)
+		if (path->kind == PATH_ROOT && (unknown & QUERY_ROOT_BIT(path->root)) != 0)
+			return parse_fault(p, path->at,
+			    STR_FMT " is not in the log: nobody knows what it was then",
+			    STR_ARG(path->name));
+	return true;
 }
 
 /* ---- what the names mean ---- */

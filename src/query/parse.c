@@ -145,7 +145,7 @@ parse_path(struct parser *p, const struct token *first)
 static bool
 parse_alias(struct parser *p, struct str *alias)
 {
-	bool as = parse_word(p, "AS");
+	bool as = !parse_at_past(p) && parse_word(p, "AS");
 
 	if (!parse_at_name(p) || (!as && unsupported(&p->tok)))
 		return !as || parse_unexpected(p, "a name");
@@ -361,6 +361,8 @@ parse_query(struct parser *p, const struct query_options *options)
 		return false;
 	if (p->extensions && parse_word(p, "ORDER") && !parse_order(p))
 		return false;
+	if (p->extensions && !parse_past(p))
+		return false;
 	return parse_end(p);
 }
 
@@ -470,6 +472,7 @@ query_parse(
 		return fault_set(f, F_ArgumentNull, "The query is empty");
 	parser_init(&p, text, 0, f);
 	p.extensions = options != NULL && options->extensions;
+	p.past = options != NULL && options->past;
 	return plan_done(&p, parse_query(&p, options), out);
 }
 

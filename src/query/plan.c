@@ -251,7 +251,7 @@ plan_finish(struct parser *p)
 	struct query_facts *f = &q->facts;
 
 	plan_order_aliases(q);
-	if (!resolve_paths(p) || !check_items(p))
+	if (!resolve_paths(p) || !plan_past(p) || !check_items(p))
 		return false;
 	number_paths(q);
 	plan_times(q);

@@ -9,7 +9,7 @@
  * Errors are ERR_ARG and a fault for who wrote the text. A plan owns all that it shows; it is freed by the last user, whose business that
  * is to know. What is above a limit below is refused when it is parsed, so evaluation needs no bound of its own but VALUE_STRING_MAX.
  *
- * Rules: docs/spec/query-language.md parts 1 to 4, Q-01 to Q-40, Q-53 to Q-59, Q-81, Q-82, Q-88 to Q-90.
+ * Rules: docs/spec/query-language.md parts 1 to 4, Q-01 to Q-40, Q-53 to Q-59, Q-81, Q-82, Q-88 to Q-90, Q-94.
  */
 #ifndef TWINHUB_QUERY_PLAN_H
 #define TWINHUB_QUERY_PLAN_H
@@ -93,6 +93,7 @@ struct query_options {
 	bool from_optional; /* metrics of configurations: a text without FROM is completed */
 	enum query_collection from; /* with this; QUERY_DEVICES or QUERY_MODULES */
 	bool extensions;            /* what the service itself refuses */
+	bool past;                  /* with these, AS OF */
 };
 
 /*
@@ -147,6 +148,8 @@ struct query_facts {
 	bool ordered;    /* ORDER BY on rows: use query_order, never query_project */
 	bool everything; /* no condition: every row matches */
 	bool nothing;    /* no row matches: the empty target condition */
+	bool past; /* of the fleet as it was at as_of_us, which is the caller's business */
+	int64_t as_of_us;
 	uint32_t condition_at, condition_n; /* bytes of the text; 0 of them: no condition */
 	struct query_ids device_ids; /* from a conjunct deviceId = 'x' or deviceId IN [...] */
 	struct query_ids job_ids;    /* the same of jobId */

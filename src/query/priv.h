@@ -183,6 +183,7 @@ struct parser {
 	struct buf values; /* stack of list elements */
 	bool in_condition;
 	bool extensions; /* */
+	bool past;       /* */
 	bool of_groups;  /* paths go to q->refs */
 	bool in_pattern; /* the next string is one of LIKE */
 };
@@ -213,6 +214,10 @@ struct path *parse_converged(struct parser *p, const struct token *name);
 /* HAVING and ORDER BY: extend.c. */
 bool parse_having(struct parser *p);
 bool parse_order(struct parser *p);
+/* Does AS OF with its time stand here, and no alias? */
+bool parse_at_past(struct parser *p);
+/* The same, if it stands here: false on a fault alone. */
+bool parse_past(struct parser *p);
 /* DISTINCT: take the word if it is one here. */
 void parse_distinct(struct parser *p);
 /* A path of the plan, as written. */
@@ -229,6 +234,8 @@ void plan_times(struct query *q);
 void plan_order_aliases(struct query *q);
 bool plan_refs(struct parser *p);
 bool plan_distinct(struct parser *p);
+/* No path is of what is not known of then. */
+bool plan_past(struct parser *p);
 
 /* ---- groups ---- */
 

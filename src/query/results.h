@@ -100,6 +100,11 @@ void query_token_write(struct buf *out, uint64_t hash, const struct query_bookma
 enum err query_token_read(
     struct str token, uint64_t hash, struct query_bookmark *bookmark, struct fault *f);
 
+/* The same of a place in the order of keys, for rows that have no number: of any length. key: appended to; empty: from the beginning on. */
+void query_place_write(struct buf *out, uint64_t hash, uint64_t delivered, struct str key);
+enum err query_place_read(
+    struct str token, uint64_t hash, uint64_t *delivered, struct buf *key, struct fault *f);
+
 /* The page size of an x-ms-max-item-count header; STR_NONE if there is none. ERR_ARG: F_ArgumentInvalid. */
 enum err query_page_size(struct str header, uint32_t *size, struct fault *f);
 

@@ -66,6 +66,52 @@ done:
 	return e;
 }
 
+/* ---- places by key: format | delivered (8) | hash (8) | key | checksum (8) ---- */
+
+#define PLACE_FORMAT    2
+#define PLACE_BYTES_MIN 25
+#define PLACE_LEN_MAX   1024
+
+void
+query_place_write(struct buf *out, uint64_t hash, uint64_t delivered, struct str key)
+{
+	struct buf b = { 0 };
+
+	buf_putc(&b, PLACE_FORMAT);
+	buf_le64(&b, delivered);
+	buf_le64(&b, hash);
+	buf_str(&b, key);
+	buf_le64(&b, hash_checksum(b.p, b.n));
+	base64url_encode(out, b.p, b.n);
+	buf_fini(&b);
+}
+
+enum err
+query_place_read(
+    struct str token, uint64_t hash, uint64_t *delivered, struct buf *key, struct fault *f)
+{
+	struct buf b = { 0 };
+	enum err e = ERR_OK;
+	struct rd r, sum;
+
+	if (token.n > PLACE_LEN_MAX || !base64url_decode(&b, token) || b.n < PLACE_BYTES_MIN)
+		goto damaged;
+	r = rd_of((struct str){ b.p + 1, b.n - 1 });
+	sum = rd_of(str_sub(buf_view(&b), b.n - 8));
+	if (b.p[0] != PLACE_FORMAT || rd_le64(&sum) != hash_checksum(b.p, b.n - 8))
+		goto damaged;
+	*delivered = rd_le64(&r);
+	if (rd_le64(&r) != hash)
+		e = fault_set(f, F_ArgumentInvalid, "The continuation token is of another query");
+	else
+		buf_str(key, rd_bytes(&r, b.n - PLACE_BYTES_MIN));
+	buf_fini(&b);
+	return e;
+damaged:
+	buf_fini(&b);
+	return fault_set(f, F_ArgumentInvalid, "The continuation token is damaged");
+}
+
 enum err
 query_page_size(struct str header, uint32_t *size, struct fault *f)
 {

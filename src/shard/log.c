@@ -256,6 +256,7 @@ take_wanted(struct shard *sh, const struct row *r, struct event *e, struct str o
 	changed |= take_section(sh, e, &was.tags, &is.tags, SECTION_TAGS);
 	changed |= take_section(sh, e, &was.desired, &is.desired, SECTION_DESIRED);
 	e->numbers[EVENT_COUNTER] = is.counter;
+	e->numbers[EVENT_WAS_COUNTER] = was.counter;
 	assert(r->reported_version != 0); /* row_version_needs */
 	e->numbers[EVENT_VERSION] = is.counter + r->reported_version;
 	if (sh->log.cause.replaces && r->records[RECORD_REPORTED] != NULL) {

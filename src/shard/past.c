@@ -24,7 +24,7 @@ past_begin(struct past *p, struct str identity, struct str wanted, struct str re
 	struct section s;
 	int64_t activity_us;
 
-	*p = (struct past){ .begun = false };
+	p->begun = false;
 	for (unsigned k = 0; k < PAST_CHAINS; k++)
 		if (!record_valid((enum record_kind)k, records[k]))
 			return ERR_CORRUPT;
@@ -41,6 +41,20 @@ past_begin(struct past *p, struct str identity, struct str wanted, struct str re
 	keep(&p->desired, w.desired.bytes);
 	keep(&p->reported, s.bytes);
 	return ERR_OK;
+}
+
+enum err
+past_begin_deleted(struct past *p, const struct event *e)
+{
+	enum err err;
+
+	if (e->kind != EVENT_DELETED)
+		return ERR_CORRUPT;
+	err = past_begin(
+	    p, e->fields[EVENT_IDENTITY], e->fields[EVENT_WANTED], e->fields[EVENT_REPORTED]);
+	for (unsigned k = 0; k < PAST_CHAINS; k++)
+		p->heads[k] = e->numbers[EVENT_BEFORE_IDENTITY + k];
+	return err;
 }
 
 void
@@ -92,6 +106,16 @@ section_back(struct past *p, struct buf *section, const struct event *e, enum se
 	return ERR_OK;
 }
 
+/* What a device reports does not move the etag. */
+static void
+version_back(struct past *p, const struct event *e)
+{
+	bool reported = e->fields[EVENT_WAS_REPORTED].n != 0;
+
+	p->counter = e->numbers[reported ? EVENT_COUNTER : EVENT_WAS_COUNTER];
+	p->version = p->counter == 0 ? 0 : p->counter + section_of(buf_view(&p->reported)).version;
+}
+
 enum err
 past_take_back(struct past *p, const struct event *e, uint64_t position)
 {
@@ -104,7 +128,7 @@ past_take_back(struct past *p, const struct event *e, uint64_t position)
 	if (err == ERR_OK && e->fields[EVENT_WAS_IDENTITY].n != 0)
 		keep(&p->identity, e->fields[EVENT_WAS_IDENTITY]);
 	if (e->numbers[EVENT_VERSION] != 0)
-		p->version = p->counter = 0;
+		version_back(p, e);
 	past_pass(p, e, position);
 	return err;
 }
@@ -119,25 +143,6 @@ past_learn(struct past *p, const struct event *e)
 }
 
 /* ---- shown ---- */
-
-void
-past_write(struct teller *t, struct buf *json, const struct past *p, const struct event *e)
-{
-	struct event as = { .kind = EVENT_CREATED, .device = e->device, .module = e->module };
-	struct buf wanted = { 0 }, reported = { 0 };
-
-	as.numbers[EVENT_VERSION] = p->version;
-	as.numbers[EVENT_COUNTER] = p->counter;
-	wanted_encode(
-	    &wanted, p->counter, buf_view(&p->tags), buf_view(&p->desired), STR_NONE, STR_NONE);
-	reported_encode(&reported, 0, buf_view(&p->reported));
-	as.fields[EVENT_WANTED] = buf_view(&wanted);
-	as.fields[EVENT_REPORTED] = buf_view(&reported);
-	as.fields[EVENT_IDENTITY] = buf_view(&p->identity);
-	told_body(t, json, &as);
-	buf_fini(&wanted);
-	buf_fini(&reported);
-}
 
 static void
 put_section(struct out *o, const struct event *e, enum section_kind kind, bool before)

@@ -1,5 +1,5 @@
 /*
- * past: a twin as it was, made of what it is and of the log's records about it, the newest first (docs/spec/events.md 6). Pure: whoever reads the
+ * past: a twin as it was, made of what it is and of the log's records about it, the newest first (docs/spec/events.md 7). Pure: whoever reads the
  * store gives the records.
  *
  *	past_begin(&p, identity, wanted, reported);     as the store has them, of one moment
@@ -11,6 +11,7 @@
 #ifndef TWINHUB_SHARD_PAST_H
 #define TWINHUB_SHARD_PAST_H
 
+#include "query/rows.h"
 #include "shard/told.h"
 
 #define PAST_CHAINS 3u /* identity; tags and desired; reported: enum record_kind */
@@ -20,14 +21,16 @@ struct past {
 	    [PAST_CHAINS]; /* 0: nothing of it is left to take back, or nothing was ever kept */
 	bool begun;        /* all is taken back: it was not there before */
 	uint64_t generation;
-	/* of the twin and its etag, as it is in here; 0: the next older record that has them says so */
+	/* of the twin and its etag, as it is in here; 0: the next older record that has them says so. (Records since EVENT_WAS_COUNTER do.) */
 	uint64_t version, counter;
 	struct buf identity, tags, desired, reported; /* stored forms as they were then */
 	struct buf spare;
 };
 
-/* ERR_CORRUPT: these are no records of a twin. To be ended by past_fini. */
+/* ERR_CORRUPT: these are no records of a twin. p is { 0 } or was begun before; to be ended by past_fini. */
 enum err past_begin(struct past *p, struct str identity, struct str wanted, struct str reported);
+/* The same of what the record of a deletion has, which is to be the newest. */
+enum err past_begin_deleted(struct past *p, const struct event *e);
 void past_fini(struct past *p);
 /* 0: nothing is left; it was made then (begun), or what was before is not kept. */
 uint64_t past_next(const struct past *p);
@@ -36,12 +39,21 @@ enum err past_take_back(struct past *p, const struct event *e, uint64_t position
 /* The same of the heads alone, for who shows records and no twin. */
 void past_pass(struct past *p, const struct event *e, uint64_t position);
 
-/* The twin as it is in p, whose version is known. e: a record of it, for its names. */
-void past_write(struct teller *t, struct buf *json, const struct past *p, const struct event *e);
-/* A record that is to be taken back next, or that is older: it says the version, if it has one. */
+/* The twin as it is in p, whose version is known: a GET's document without what is not known of then (E-71). */
+void past_write(struct buf *json, const struct past *p, struct str device, struct str module);
+/* A record that is to be taken back next, or that is older: it says the version, if it has one and that is not known. */
 void past_learn(struct past *p, const struct event *e);
 /* One entry of a history: what the record says, with what was before. */
 void past_entry(struct buf *json, const struct event *e, uint32_t shard, uint64_t position);
+
+/* The same for queries; made anew when p changes. Their bytes are p's. */
+struct past_row {
+	const struct past *past;
+	struct str device, module;
+	unsigned have; /* sections, as QUERY_SECTION_BITs */
+	struct section sections[SECTION_KINDS];
+};
+extern const struct query_row_ops past_query_ops;
 
 /* Where a page of a history ends: heads and generation as text, and back. false: it is no such text. */
 void past_mark_write(struct buf *out, const struct past *p);

@@ -109,6 +109,10 @@ uint32_t reported_version(struct str bytes);
 void row_read_identity(const struct row *r, struct identity *id);
 void row_read_wanted(const struct row *r, struct wanted *w);
 void row_read_reported(const struct row *r, struct section *s);
+/* And of bytes that are known to be such a record; the row may know of a later activity. */
+void bytes_read_identity(struct str bytes, struct identity *id);
+void bytes_read_wanted(struct str bytes, struct wanted *w);
+int64_t bytes_read_reported(struct str bytes, const struct row *r, struct section *s);
 
 /* ---- the session record: this byte, then filters (filters_put) ---- */
 
@@ -121,7 +125,17 @@ unsigned filters_mask(const struct blob *session);
 /* Members of an open object: deviceId, and of a module moduleId. */
 void row_put_ids(struct out *o, const struct row *r);
 
-/* A twin's members (T-01), in order, each with the records that it comes from (RECORD_BITs). */
+/* A row taken apart: of the records, those that are asked for. */
+struct view {
+	const struct row *r; /* NULL: of a twin that is past */
+	struct str device, module;
+	struct identity id;
+	struct wanted w;
+	struct section reported;
+	int64_t activity_us;
+};
+
+/* A twin's members (T-01), in order, each with the records that it comes from (RECORD_BITs). Of structs view. */
 #define TWIN_MEMBERS 20u
 extern const struct query_member twin_members[TWIN_MEMBERS];
 

@@ -21,8 +21,8 @@ parent_scope(const struct identity *id)
 	return id->edge ? id->parent_scope : id->scope;
 }
 
-static void
-read_identity(struct str bytes, struct identity *id)
+void
+bytes_read_identity(struct str bytes, struct identity *id)
 {
 	bool ok = identity_decode(bytes, id);
 
@@ -30,8 +30,8 @@ read_identity(struct str bytes, struct identity *id)
 	(void)ok;
 }
 
-static void
-read_wanted(struct str bytes, struct wanted *w)
+void
+bytes_read_wanted(struct str bytes, struct wanted *w)
 {
 	bool ok = wanted_decode(bytes, w);
 
@@ -39,8 +39,8 @@ read_wanted(struct str bytes, struct wanted *w)
 	(void)ok;
 }
 
-static int64_t
-read_reported(struct str bytes, const struct row *r, struct section *s)
+int64_t
+bytes_read_reported(struct str bytes, const struct row *r, struct section *s)
 {
 	int64_t activity;
 	bool ok = reported_decode(bytes, &activity, s);
@@ -53,19 +53,19 @@ read_reported(struct str bytes, const struct row *r, struct section *s)
 void
 row_read_identity(const struct row *r, struct identity *id)
 {
-	read_identity(blob_str(r->records[RECORD_IDENTITY]), id);
+	bytes_read_identity(blob_str(r->records[RECORD_IDENTITY]), id);
 }
 
 void
 row_read_wanted(const struct row *r, struct wanted *w)
 {
-	read_wanted(blob_str(r->records[RECORD_WANTED]), w);
+	bytes_read_wanted(blob_str(r->records[RECORD_WANTED]), w);
 }
 
 void
 row_read_reported(const struct row *r, struct section *s)
 {
-	read_reported(blob_str(r->records[RECORD_REPORTED]), r, s);
+	bytes_read_reported(blob_str(r->records[RECORD_REPORTED]), r, s);
 }
 
 /* ---- what twin, identity and export have in common ---- */
@@ -114,15 +114,6 @@ put_sections(struct out *o, const struct section *desired, const struct section 
 
 /* ---- the twin ---- */
 
-/* A row taken apart: of the records, those that are asked for. */
-struct view {
-	const struct row *r;
-	struct identity id;
-	struct wanted w;
-	struct section reported;
-	int64_t activity_us;
-};
-
 static const struct view *
 view_of(const void *row)
 {
@@ -132,19 +123,19 @@ view_of(const void *row)
 static bool
 is_module(const struct view *v)
 {
-	return v->r->module_n != 0;
+	return v->module.n != 0;
 }
 
 static void
 put_device_id(const void *row, const char *name, struct out *o)
 {
-	out_str(out_key(o, name), row_device(view_of(row)->r));
+	out_str(out_key(o, name), view_of(row)->device);
 }
 
 static void
 put_module_id(const void *row, const char *name, struct out *o)
 {
-	out_some_str(o, name, row_module(view_of(row)->r));
+	out_some_str(o, name, view_of(row)->module);
 }
 
 static void
@@ -308,12 +299,12 @@ void
 twin_write_as(
     const struct shard *sh, const struct row *r, const struct wanted *wanted, struct buf *json)
 {
-	struct view v = { .r = r, .w = *wanted };
+	struct view v = { .r = r, .device = row_device(r), .module = row_module(r), .w = *wanted };
 	struct out o = out_to(json);
 
 	(void)sh;
 	row_read_identity(r, &v.id);
-	v.activity_us = read_reported(blob_str(r->records[RECORD_REPORTED]), r, &v.reported);
+	v.activity_us = bytes_read_reported(blob_str(r->records[RECORD_REPORTED]), r, &v.reported);
 	out_open(&o);
 	query_members_write(twin_members, TWIN_MEMBERS, &v, &o);
 	out_close(&o);
@@ -449,95 +440,3 @@ hub_row_write_identity(const struct shard *sh, uint32_t row, struct buf *json)
 {
 	identity_write(sh, row_at(sh, row), json);
 }
-
-/* ---- a row as queries see it ---- */
-
-void
-hub_row_open(struct hub_row *r, const struct shard *sh, uint32_t row)
-{
-	r->shard = sh;
-	r->row = row;
-	r->have = 0;
-	r->ngiven = 0;
-}
-
-bool
-hub_row_meet(struct hub_row *r, struct shard *sh, struct str key)
-{
-	struct str device, module;
-	uint32_t row;
-
-	str_cut(str_sub(key, 2), '\0', &device, &module);
-	row = shard_find(sh, device, module);
-	if (row != TABLE_NONE)
-		hub_row_open(r, sh, row);
-	return row != TABLE_NONE;
-}
-
-bool
-hub_row_give(struct hub_row *r, enum record_kind kind, struct str value)
-{
-	if (row_at(r->shard, r->row)->records[kind] != NULL)
-		return true;
-	r->given[kind] = value;
-	r->ngiven |= RECORD_BIT(kind);
-	return record_valid(kind, value);
-}
-
-static struct str
-record_of(const struct hub_row *hr, enum record_kind kind)
-{
-	return hr->ngiven & RECORD_BIT(kind) ? hr->given[kind]
-	                                     : blob_str(row_at(hr->shard, hr->row)->records[kind]);
-}
-
-static struct doc
-row_root(const void *row, enum query_root root, struct buf *scratch)
-{
-	const struct query_member *m = query_member_of(twin_members, TWIN_MEMBERS, root);
-	const struct hub_row *hr = row;
-	struct view v;
-
-	v.r = row_at(hr->shard, hr->row);
-	if (m == NULL)
-		return DOC_NONE;
-	if (m->needs & IDENTITY)
-		read_identity(record_of(hr, RECORD_IDENTITY), &v.id);
-	if (m->needs & WANTED)
-		read_wanted(record_of(hr, RECORD_WANTED), &v.w);
-	if (m->needs & REPORTED)
-		v.activity_us = read_reported(record_of(hr, RECORD_REPORTED), v.r, &v.reported);
-	return query_member_value(m, &v, scratch);
-}
-
-static const struct section *
-row_section(const void *row, enum section_kind kind)
-{
-	struct hub_row *hr = (struct hub_row *)row; /* prepared on first use */
-	const struct row *r = row_at(hr->shard, hr->row);
-	struct wanted w;
-
-	if (!(hr->have & (1u << kind))) {
-		if (kind == SECTION_REPORTED) {
-			read_reported(
-			    record_of(hr, RECORD_REPORTED), r, &hr->sections[SECTION_REPORTED]);
-			hr->have |= 1u << SECTION_REPORTED;
-		} else {
-			read_wanted(record_of(hr, RECORD_WANTED), &w);
-			hr->sections[SECTION_TAGS] = w.tags;
-			hr->sections[SECTION_DESIRED] = w.desired;
-			hr->have |= 1u << SECTION_TAGS | 1u << SECTION_DESIRED;
-		}
-	}
-	return &hr->sections[kind];
-}
-
-static void
-row_write_document(const void *row, struct buf *json)
-{
-	const struct hub_row *hr = row;
-
-	twin_write(hr->shard, row_at(hr->shard, hr->row), json);
-}
-
-const struct query_row_ops hub_query_ops = { row_root, row_section, row_write_document };

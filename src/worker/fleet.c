@@ -346,6 +346,12 @@ fleet_workers(const struct fleet *f)
 	return f->o.nworker;
 }
 
+size_t
+fleet_query_bytes(const struct fleet *f)
+{
+	return f->o.query_bytes;
+}
+
 uint64_t
 fleet_column_bytes(const struct fleet *f)
 {

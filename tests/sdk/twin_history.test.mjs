@@ -107,6 +107,9 @@ test('E-72 what never was is 404, what is asked for wrongly 400, each says why',
 	await refused('/twins/wrong?atVersion=2&at=2030-01-01T00:00:00Z', 400, /exclude each other/);
 	await refused('/twins/wrong?atVersion=99', 404, /no step had version 99/);
 	await refused('/twins/nobody?atVersion=2', 404, /DeviceNotFound/);
+	await refused('/twins/nobody/modules/m/history', 404, /DeviceNotFound/);
+	await refused('/twins/wrong/modules/m/history', 404, /ModuleNotFound.*wrong\/m/);
+	await refused('/twins/wrong/modules/m?at=2020-01-01T00:00:00Z', 404, /ModuleNotFound.*wrong\/m/);
 	assert.equal((await hub.rest('GET', '/twins/wrong/history', { policy: 'device' })).status, 401);
 	assert.equal((await hub.rest('GET', '/twins/wrong/history', { headers: { 'x-ms-continuation': 'x' } })).status, 400);
 });
