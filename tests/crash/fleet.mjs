@@ -5,11 +5,14 @@
 //   sent, not answered    may be there or not, but whole or not at all
 //   shown to a reader     must be there: reads show only what is durable
 //
+// With `events`, the event log is held against the same books (events.mjs).
+//
 // Everything random comes from one seed.
 import assert from 'node:assert/strict';
 import https from 'node:https';
 import { randomUUID } from 'node:crypto';
 import mqtt from 'mqtt';
+import { EventBooks } from './events.mjs';
 import { mqttUsername, sasToken, within, TWIN_RESPONSES, DESIRED_CHANGES } from '../lib/hub.mjs';
 
 const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
@@ -66,7 +69,7 @@ const etagCounter = (etag) => Number(Buffer.from(etag, 'base64').readBigUInt64BE
 // One device: reports over MQTT with a window, on a durable session that it subscribes on once only.
 class Device {
 	constructor(fleet, id, key) {
-		Object.assign(this, { fleet, id, key, n: 0, base: {}, version: 1, sent: [], subscribed: false, shownSeq: 0, notified: 0, reports: 0, telemetry: 0 });
+		Object.assign(this, { fleet, id, key, n: 0, base: {}, version: 1, sent: [], subscribed: false, shownSeq: 0, notified: 0, reports: 0, messages: [] });
 		this.random = fleet.fork();
 	}
 
@@ -123,7 +126,9 @@ class Device {
 	}
 
 	#telemetry(n) {
-		this.client.publish(`devices/${this.id}/messages/events/%24.mid=${n}`, JSON.stringify({ n }), { qos: 1 }, (error) => { if (!error) this.telemetry++; });
+		const message = { n, acknowledged: false };
+		this.messages.push(message);
+		this.client.publish(`devices/${this.id}/messages/events/%24.mid=${n}`, JSON.stringify({ n }), { qos: 1 }, (error) => { message.acknowledged = !error; });
 	}
 
 	#judge(entry, { status, version, payload }) {
@@ -156,7 +161,8 @@ class Device {
 		assert.equal(twin.properties.reported.$version, version, `${this.id}: reported.$version`);
 		assert.ok((actual.seq ?? 0) >= this.shownSeq, `${this.id}: seq ${actual.seq} after ${this.shownSeq} had been shown`);
 		assert.ok(twin.properties.desired.$version >= this.notified, `${this.id}: desired.$version ${twin.properties.desired.$version} after ${this.notified} had been notified`);
-		Object.assign(this, { base: actual, version, sent: [], shownSeq: 0, notified: 0 });
+		this.fleet.events?.verifyDevice(this.id, twin, applied.filter((e) => e.acknowledged), this.messages);
+		Object.assign(this, { base: actual, version, sent: [], messages: [], shownSeq: 0, notified: 0 });
 	}
 }
 
@@ -267,6 +273,7 @@ class Registrar {
 			const now = list.get(id);
 			for (const member of ['etag', 'generationId', 'statusReason', 'authentication']) assert.deepEqual(now[member], was[member], `${id}: ${member}`);
 		}
+		this.fleet.events?.verifyIdentities(`${this.name}-`, this.there.keys());
 		for (const id of [...this.there.keys()].slice(0, 3)) assert.equal((await this.fleet.rest('GET', `/twins/${id}`)).status, 200, `the twin of ${id}`);
 	}
 }
@@ -306,10 +313,11 @@ class Reader {
 }
 
 export class Fleet {
-	constructor(hub, { seed = 1, prefix = '', devices = 6, operators = 3, registrars = 2, readers = 1 } = {}) {
+	constructor(hub, { seed = 1, prefix = '', devices = 6, operators = 3, registrars = 2, readers = 1, events = false } = {}) {
 		Object.assign(this, { hub, prefix, size: { devices, operators, registrars, readers }, acknowledged: 0, refused: 0, running: false, mayRefuse: false,
 			mayReappear: false, afterCrash: false });
 		this.random = randomFrom(seed);
+		this.events = events ? new EventBooks(this) : null;
 	}
 
 	fork() { return randomFrom(Math.floor(this.random() * 2 ** 32)); }
@@ -337,6 +345,7 @@ export class Fleet {
 
 	// Start all clients. A client that fails while the hub is meant to serve makes `failed` reject.
 	start() {
+		this.events?.listen();
 		this.running = true;
 		this.dying = false;
 		this.agent.destroy();
@@ -376,6 +385,7 @@ export class Fleet {
 	}
 
 	async verify() {
+		await this.events?.read();
 		for (const device of this.devices) {
 			const answer = await this.rest('GET', `/twins/${device.id}`);
 			assert.equal(answer.status, 200, `the twin of ${device.id}: ${answer.text}`);

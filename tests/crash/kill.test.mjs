@@ -1,4 +1,4 @@
-// kill -9 at any moment: nothing acknowledged is lost, no document is torn, nothing shown is taken back.
+// kill -9 at any moment: nothing acknowledged is lost, no document is torn, nothing shown is taken back, and the log tells of each change once.
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { startHub } from '../lib/hub.mjs';
@@ -14,11 +14,11 @@ after(async () => {
 	await hub?.stop();
 });
 
-test(`${ROUNDS} times SIGKILL under load`, { timeout: ROUNDS * 120_000 * SLOW }, async (t) => {
+test(`E-01 E-02 E-03 ${ROUNDS} times SIGKILL under load`, { timeout: ROUNDS * 120_000 * SLOW }, async (t) => {
 	const seed = chooseSeed('kill');
 	const random = randomFrom(seed);
 	hub = await startHub();
-	fleet = new Fleet(hub, { seed });
+	fleet = new Fleet(hub, { seed, events: true });
 	await fleet.prepare();
 	for (let round = 1; round <= ROUNDS; round++) {
 		const before = fleet.acknowledged, times = [Date.now()];
@@ -40,5 +40,7 @@ test(`${ROUNDS} times SIGKILL under load`, { timeout: ROUNDS * 120_000 * SLOW },
 		t.diagnostic(`round ${round}: ${fleet.acknowledged - before} acknowledged writes are there; ` +
 			`load ${load} ms, check ${check} ms, start ${start} ms, comparison ${verify} ms`);
 	}
+	t.diagnostic(`${fleet.events.events} events`);
+	assert.ok(fleet.events.events > fleet.acknowledged, 'each change has its event');
 	assert.ok(fleet.acknowledged > ROUNDS * 20, `only ${fleet.acknowledged} writes were acknowledged: no load`);
 });

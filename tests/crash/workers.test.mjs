@@ -12,7 +12,7 @@ after(async () => {
 
 test('2, 1 and 16 workers open the same data', { timeout: 300_000 }, async () => {
 	hub = await startHub({ args: ['--workers', '2'] });
-	fleet = new Fleet(hub, { seed: chooseSeed('workers') });
+	fleet = new Fleet(hub, { seed: chooseSeed('workers'), events: true });
 	await fleet.prepare();
 	for (const workers of [2, 1, 16, 3, 1]) {
 		fleet.start();
