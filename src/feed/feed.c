@@ -33,8 +33,9 @@ struct feed {
 	struct mailbox box;
 	struct thread thread;
 	struct msg grown, end;
-	atomic_bool told; /* `grown` is on its way */
-	atomic_uint open; /* readers */
+	atomic_bool told;   /* `grown` is on its way */
+	atomic_uint open;   /* readers */
+	atomic_uint hidden; /* a bit for each enum told_source that nobody is shown */
 	bool over;
 	struct feed_reader *readers;
 	struct stretch stretches[SHARDS];
@@ -42,6 +43,18 @@ struct feed {
 	uint64_t askers[FEED_READERS_MAX];
 	unsigned nasker;
 };
+
+void
+feed_show(struct feed *f, const struct log_what *what)
+{
+	unsigned hidden = 0;
+
+	if (!what->twin_changes)
+		hidden |= 1u << TOLD_TWINS;
+	if (!what->life_cycle)
+		hidden |= 1u << TOLD_LIFE_CYCLE;
+	atomic_store(&f->hidden, hidden);
+}
 
 /* ---- where a reader begins ---- */
 
@@ -138,7 +151,8 @@ reader_takes(struct feed_reader *r, uint32_t s, struct stretch *stretch, struct 
 	if (event_decode(record, &e) != ERR_OK)
 		return true;
 	judge_look(r->feed->judge, &e, s);
-	if (!filter_takes(&r->c.filter, r->feed->judge, &e) ||
+	if ((atomic_load(&r->feed->hidden) & 1u << told_source_of(&e)) != 0 ||
+	    !filter_takes(&r->c.filter, r->feed->judge, &e) ||
 	    (r->c.wants != NULL && !r->c.wants(r->c.ctx, &told)))
 		return true;
 	if (r->missing != 0 && !reader_tells_gap(r))

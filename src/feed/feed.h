@@ -39,6 +39,9 @@ enum err feed_new(const struct feed_options *o, struct feed **out);
 /* No reader is left in it, and the fleet has stopped; NULL is fine. */
 void feed_free(struct feed *f);
 
+/* Twin changes or life cycle are shown to nobody from now on, or are again (E-09); all of them are at first. Any thread. */
+void feed_show(struct feed *f, const struct log_what *what);
+
 /* ---- which events ---- */
 
 struct feed_filter {

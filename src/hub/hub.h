@@ -53,6 +53,7 @@ struct catalogue {
 	const uint64_t *cas; /* prints of the CAs of clients (struct credentials); borrowed */
 	size_t nca;
 	const struct configurations *configurations; /* borrowed; NULL: none */
+	const struct log_what *log;                  /* borrowed; NULL: log_what_default */
 };
 
 /* What it says of who is good; who asks is left open. */

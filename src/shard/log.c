@@ -152,6 +152,8 @@ log_sent(struct shard *sh, const struct row *r, enum event_kind kind, struct str
 	struct event e = event_of(sh, r, kind);
 	struct identity id;
 
+	if (!env_logs(env)->telemetry)
+		return;
 	row_read_identity(r, &id);
 	e.numbers[EVENT_GENERATION] = id.generation;
 	e.numbers[EVENT_AUTHENTICATION] = (uint64_t)id.auth;

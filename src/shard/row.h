@@ -200,7 +200,7 @@ void log_create_begin(struct shard *sh);
 void log_create_end(struct shard *sh, const struct row *r, const struct hub_env *env);
 /* It goes: all of its records are in memory. */
 void log_deleted(struct shard *sh, const struct row *r, const struct hub_env *env);
-/* A message, of who is the cause. */
+/* A message, of who is the cause, if such are logged. */
 void log_sent(struct shard *sh, const struct row *r, enum event_kind kind, struct str body,
     const struct hub_env *env);
 /* The stored end of the log: its key, its value as it is now (false: it has none), and one from the store, or a former one; ERR_CORRUPT. */

@@ -16,6 +16,7 @@
 #include "auth/auth.h"
 #include "codec/codec.h"
 #include "event/event.h"
+#include "event/what.h"
 #include "message/message.h"
 #include "query/query.h"
 #include "twin/twin.h"
@@ -82,6 +83,7 @@ struct hub_env {
 	int64_t elapsed_us;
 	struct sas_mac *mac; /* of the calling thread */
 	const struct catalogue *catalogue;
+	const struct log_what *log;  /* which records are made; NULL: log_what_default */
 	uint64_t identities_left;    /* how many more may be created (L-24) */
 	uint64_t message_bytes_left; /* of messages that may be given to sessions now */
 	bool can_write; /* false: the store takes no writes; only what op_writes denies comes */
@@ -94,6 +96,12 @@ struct hub_env {
 	void (*effect)(void *ctx, const struct effect *e);
 	struct undo *undo;
 };
+
+static inline const struct log_what *
+env_logs(const struct hub_env *env)
+{
+	return env->log != NULL ? env->log : &log_what_default;
+}
 
 struct undo *undo_new(void);
 void undo_free(struct undo *u);

@@ -67,6 +67,7 @@ catalogue_refresh(struct worker *w)
 	    w->catalogue->version == catalogue_version(w->fleet->o.catalogue))
 		return;
 	w->catalogue = w->env.catalogue = catalogue_use(w->fleet->o.catalogue);
+	w->env.log = w->catalogue->log;
 	sweep_configure(w);
 	if (before != NULL)
 		catalogue_drop(w->fleet->o.catalogue, before);

@@ -110,6 +110,23 @@ log__E01_each_change_has_its_record(void **state)
 }
 
 static void
+log__E09_telemetry_that_is_off_is_taken_and_not_kept(void **state)
+{
+	static const struct log_what nothing;
+	struct kit *k = *state;
+	struct op message = kit_op(OP_TELEMETRY, "d1");
+
+	k->env.log = &nothing;
+	kit_device(k, "d1");
+	message.session_epoch = kit_connect(k, "d1", 1, true);
+	message.payload = STR("body");
+	assert_int_equal(kit_run(k, &message), F_NONE);
+	kit_patch(k, "d1", NULL, "{'tags':{'a':1}}");
+	assert_dense(k);
+	assert_int_equal(shard_log_next(k->sh), 3);
+}
+
+static void
 log__E04_says_who(void **state)
 {
 	struct kit *k = *state;
@@ -360,6 +377,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    log__E01_each_change_has_its_record, kit_setup, kit_teardown),
+		cmocka_unit_test_setup_teardown(
+		    log__E09_telemetry_that_is_off_is_taken_and_not_kept, kit_setup, kit_teardown),
 		cmocka_unit_test_setup_teardown(log__E04_says_who, kit_setup, kit_teardown),
 		cmocka_unit_test_setup_teardown(
 		    log__E06_changes_are_chained, kit_setup, kit_teardown),
