@@ -43,7 +43,7 @@ _twinhub_options() {
 	'twin show') echo '--help --data --connection-string --ca --timeout --json --table --output --module --at --at-version' ;;
 	'twin log') echo '--help --data --connection-string --ca --timeout --json --table --output --module' ;;
 	'twin diff') echo '--help --data --connection-string --ca --timeout --module --at --at-version' ;;
-	'twin restore') echo '--help --data --connection-string --ca --timeout --module --dry-run --at --at-version' ;;
+	'twin restore') echo '--help --data --connection-string --ca --timeout --json --table --output --module --condition --dry-run --at --at-version' ;;
 	'twin convergence') echo '--help --data --connection-string --ca --timeout --json --table --output --module' ;;
 	'twin update') echo '--help --data --connection-string --ca --timeout --json --table --output --module --etag --tags --desired --file' ;;
 	'twin replace') echo '--help --data --connection-string --ca --timeout --json --table --output --module --etag --tags --desired --file' ;;
@@ -68,7 +68,7 @@ _twinhub_options() {
 	'route update') echo '--help --data --connection-string --ca --timeout --json --table --output --etag --file' ;;
 	'route delete') echo '--help --data --connection-string --ca --timeout --json --table --output --etag' ;;
 	'route test') echo '--help --data --connection-string --ca --timeout --json --table --output --file' ;;
-	'job create') echo '--help --data --connection-string --ca --timeout --json --table --output --payload --text --properties --message-id --correlation-id --content-type --ack --expires-in --connect-timeout --tags --desired --file --condition --patch --method --response-timeout --start --max-time --rate --dry-run' ;;
+	'job create') echo '--help --data --connection-string --ca --timeout --json --table --output --payload --text --properties --message-id --correlation-id --content-type --ack --expires-in --connect-timeout --tags --desired --file --condition --patch --method --response-timeout --start --max-time --rate --dry-run --at' ;;
 	'job show') echo '--help --data --connection-string --ca --timeout --json --table --output --watch' ;;
 	'job list') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --status --page-size --type' ;;
 	'job cancel') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
@@ -294,7 +294,9 @@ _twinhub_value() {
 	'twin restore --connection-string')  ;;
 	'twin restore --ca') echo -f ;;
 	'twin restore --timeout')  ;;
+	'twin restore --output') echo -W 'json table' ;;
 	'twin restore --module')  ;;
+	'twin restore --condition')  ;;
 	'twin restore --at')  ;;
 	'twin restore --at-version')  ;;
 	'twin convergence --data') echo -d ;;
@@ -474,6 +476,7 @@ _twinhub_value() {
 	'job create --start')  ;;
 	'job create --max-time')  ;;
 	'job create --rate')  ;;
+	'job create --at')  ;;
 	'job show --data') echo -d ;;
 	'job show --connection-string')  ;;
 	'job show --ca') echo -f ;;
@@ -487,7 +490,7 @@ _twinhub_value() {
 	'job list --output') echo -W 'json table csv name' ;;
 	'job list --status') echo -W 'queued scheduled running completed failed cancelled canceled enqueued unknown' ;;
 	'job list --page-size')  ;;
-	'job list --type') echo -W 'twin-update method message scheduleUpdateTwin scheduleDeviceMethod scheduleDeviceMessage' ;;
+	'job list --type') echo -W 'twin-update method message restore scheduleUpdateTwin scheduleDeviceMethod scheduleDeviceMessage scheduleRestoreTwin' ;;
 	'job cancel --data') echo -d ;;
 	'job cancel --connection-string')  ;;
 	'job cancel --ca') echo -f ;;

@@ -184,11 +184,14 @@ static const struct command commands[] = {
 		.summary = "in what a twin differs from what it was",
 		.example = "  twinhub twin diff thermostat-1 --at 2026-11-29T10:00:00Z " DATA,
 	}, {
-		.name = "twin restore", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_restore,
-		.options = OPTS_HUB | OPT(MODULE) | OPT(AT) | OPT(AT_VERSION) | OPT(DRY_RUN),
+		.name = "twin restore", .operands = "[ID]", .least = 0, .most = 1, .run = cli_twin_restore,
+		.options = HUB | OPT(MODULE) | OPT(AT) | OPT(AT_VERSION) | OPT(DRY_RUN) | OPT(CONDITION),
 		.summary = "make tags and desired properties what they were",
-		.note = "Each change that it makes is a line. What the device has reported stays. Refused if the twin changes meanwhile.",
-		.example = "  twinhub twin restore thermostat-1 --at 2026-11-29T10:00:00Z --dry-run " DATA,
+		.note = "Each change that it makes is a line. What the device has reported stays. Refused if the twin changes meanwhile.\n"
+			"--condition: of all devices that match now, by a job of type restore, which is shown; job show and job results tell what becomes of it. "
+			"With --dry-run: how many match, and for ten what would come back.",
+		.example = "  twinhub twin restore thermostat-1 --at 2026-11-29T10:00:00Z --dry-run " DATA "\n"
+			"  twinhub twin restore --condition \"tags.floor = 3\" --at 2026-11-29T10:00:00Z " DATA,
 	}, {
 		.name = "twin convergence", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_convergence,
 		.options = HUB | OPT(MODULE),
@@ -348,18 +351,20 @@ static const struct command commands[] = {
 		.example = "  twinhub route test hot --file sample.json " DATA,
 	}, {
 		.name = "job create", .operands = "TYPE ID", .least = 2, .most = 2, .run = cli_job_create,
-		.options = HUB | JOB | OPT(DRY_RUN) | OPT(TEXT) | OPT(PROPERTIES) | OPT(MESSAGE_ID) | OPT(CORRELATION_ID) | OPT(CONTENT_TYPE) | OPT(ACK) | OPT(EXPIRES_IN),
-		.summary = "change many twins, call a method of many devices, or send them a message: TYPE is twin-update, method or message",
+		.options = HUB | JOB | OPT(DRY_RUN) | OPT(TEXT) | OPT(PROPERTIES) | OPT(MESSAGE_ID) | OPT(CORRELATION_ID) | OPT(CONTENT_TYPE) | OPT(ACK) | OPT(EXPIRES_IN) | OPT(AT),
+		.summary = "change many twins, call a method of many devices, send them a message, or restore twins: TYPE is twin-update, method, message or restore",
 		.note = "A job is on the devices that match when it starts; --condition is what stands behind WHERE, * for all devices, "
 			"or FROM devices.modules WHERE ... for modules. A job's id cannot be used again for 30 days after its end.\n"
 			"twin-update: --patch, --file, or --tags and --desired, merged into each twin, whether the device is connected "
 			"or not.\n"
 			"method: --method with --payload or --file; a device that is not connected fails after --connect-timeout.\n"
 			"message: --text or --file (of any bytes), --properties and the rest as for message send; it waits in each device's queue.\n"
+			"restore: makes tags and desired properties what they were --at a time; what devices have reported stays.\n"
 			"--dry-run: how many devices match now, the first 1,000 of them, and for ten what their twins would be like.",
 		.example = "  twinhub job create twin-update winter-1 --condition \"tags.floor = 3\" --desired '{\"mode\":\"winter\"}' " DATA "\n"
 			"  twinhub job create method reboot-1 --condition '*' --method reboot --payload '{\"delay\":5}' --start +3600 --rate 50 " DATA "\n"
-			"  twinhub job create message notice-1 --condition \"tags.floor = 3\" --text 'closed on Friday' --ack full " DATA,
+			"  twinhub job create message notice-1 --condition \"tags.floor = 3\" --text 'closed on Friday' --ack full " DATA "\n"
+			"  twinhub job create restore undo-1 --condition \"tags.floor = 3\" --at 2026-11-29T10:00:00Z --rate 100 " DATA,
 	}, {
 		.name = "job show", .operands = "ID", .least = 1, .most = 1, .run = cli_job_show,
 		.options = HUB | OPT(WATCH),

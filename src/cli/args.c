@@ -12,8 +12,9 @@ static const char *const option_result_statuses[] = { "pending", "scheduled", "r
 	"completed", "failed", "canceled", NULL };
 static const char *const option_states[] = { "targeted", "reached", "applied", "notReached",
 	"notApplied", NULL };
-static const char *const option_job_types[] = { "twin-update", "method", "message",
-	"scheduleUpdateTwin", "scheduleDeviceMethod", "scheduleDeviceMessage", NULL };
+static const char *const option_job_types[] = { "twin-update", "method", "message", "restore",
+	"scheduleUpdateTwin", "scheduleDeviceMethod", "scheduleDeviceMessage",
+	"scheduleRestoreTwin", NULL };
 static const char *const option_renewals[] = { "primary", "secondary", "both", NULL };
 static const char *const option_outputs[] = { "json", "table", NULL };
 /* output_settle knows the first three, rows_init the last one */

@@ -155,7 +155,7 @@ static void
 sample_rows(struct buf *out, struct doc sample)
 {
 	static const struct str names[] = { { "deviceId", 8 }, { "moduleId", 8 }, { "patch", 5 },
-		{ "error", 5 } };
+		{ "replacement", 11 }, { "error", 5 } };
 	struct doc_iter it = doc_iter(sample);
 	struct doc_writer dw;
 	struct str key;

@@ -30,8 +30,9 @@ static const struct {
 	{ "message", "scheduleDeviceMessage",
 	    OPT(TEXT) | OPT(PROPERTIES) | OPT(MESSAGE_ID) | OPT(CORRELATION_ID) |
 	        OPT(CONTENT_TYPE) | OPT(ACK) | OPT(EXPIRES_IN) },
+	{ "restore", "scheduleRestoreTwin", OPT(AT) },
 };
-enum { TWIN_UPDATE, METHOD, MESSAGE, TYPES };
+enum { TWIN_UPDATE, METHOD, MESSAGE, RESTORE, TYPES };
 
 /* TYPES, said: it is none. */
 static unsigned
@@ -40,7 +41,8 @@ type_of(const char *text)
 	for (unsigned i = 0; i < TYPES; i++)
 		if (strcmp(text, types[i].name) == 0 || strcmp(text, types[i].wire) == 0)
 			return i;
-	cli_fail(EXIT_USAGE, "'%s' is no type of job: twin-update, method or message", text);
+	cli_fail(
+	    EXIT_USAGE, "'%s' is no type of job: twin-update, method, message or restore", text);
 	return TYPES;
 }
 
@@ -64,6 +66,9 @@ options_fit(const struct args *a, unsigned type)
 		return cli_fail(EXIT_USAGE, "--condition is not UTF-8");
 	if (type == METHOD && a->option[OPT_METHOD] == NULL)
 		return cli_fail(EXIT_USAGE, "--method is missing: the name of the method to call");
+	if (type == RESTORE && a->option[OPT_AT] == NULL)
+		return cli_fail(
+		    EXIT_USAGE, "--at is missing: the time whose twins are to come back");
 	return EXIT_DONE;
 }
 
@@ -203,6 +208,20 @@ put_message(struct out *o, const struct args *a)
 }
 
 static int
+put_restore(struct out *o, const struct args *a)
+{
+	int64_t at_us;
+
+	if (!time_parse(str_of(a->option[OPT_AT]), &at_us))
+		return cli_fail(
+		    EXIT_USAGE, "--at %s: no time like 2026-11-29T10:00:00Z", a->option[OPT_AT]);
+	out_open(out_key(o, "restoreTwin"));
+	out_time(out_key(o, "at"), at_us);
+	out_close(o);
+	return EXIT_DONE;
+}
+
+static int
 put_start(struct out *o, const struct args *a)
 {
 	const char *start = a->option[OPT_START];
@@ -223,7 +242,7 @@ put_start(struct out *o, const struct args *a)
 }
 
 static int
-job_document(struct buf *json, const struct args *a, unsigned type)
+job_document(struct buf *json, const struct args *a, const char *id, unsigned type)
 {
 	struct out o = out_to(json);
 	int code = options_fit(a, type);
@@ -231,11 +250,12 @@ job_document(struct buf *json, const struct args *a, unsigned type)
 	if (code != EXIT_DONE)
 		return code;
 	out_open(&o);
-	out_str_or_null(out_key(&o, "jobId"), str_of(a->operand[1]));
+	out_str_or_null(out_key(&o, "jobId"), str_of(id));
 	out_str_or_null(out_key(&o, "type"), str_of(types[type].wire));
 	out_str_or_null(out_key(&o, "queryCondition"), str_of(a->option[OPT_CONDITION]));
 	code = type == METHOD ? put_method(&o, a)
 	    : type == MESSAGE ? put_message(&o, a)
+	    : type == RESTORE ? put_restore(&o, a)
 	                      : put_twin(&o, a);
 	if (code == EXIT_DONE)
 		code = put_start(&o, a);
@@ -259,22 +279,18 @@ job_call(
 	return code;
 }
 
-int
-cli_job_create(const struct args *a)
+static int
+job_make(const struct args *a, const char *id, unsigned type)
 {
 	bool dry = a->option[OPT_DRY_RUN] != NULL;
 	struct buf path = { 0 }, json = { 0 };
 	struct answer answer = { 0 };
 	struct target t = { 0 };
-	unsigned type = type_of(a->operand[0]);
-	int code;
+	int code = job_path(&path, id, dry ? "?dryRun=true" : "");
 
-	if (type == TYPES)
-		return EXIT_USAGE;
-	code = job_path(&path, a->operand[1], dry ? "?dryRun=true" : "");
 	if (code != EXIT_DONE)
 		goto done;
-	if ((code = job_document(&json, a, type)) != EXIT_DONE)
+	if ((code = job_document(&json, a, id, type)) != EXIT_DONE)
 		goto done;
 	if ((code = target_open(a, &t)) != EXIT_DONE)
 		goto done;
@@ -295,6 +311,23 @@ done:
 	buf_fini(&path);
 	buf_fini(&json);
 	return code;
+}
+
+int
+cli_job_create(const struct args *a)
+{
+	unsigned type = type_of(a->operand[0]);
+
+	return type == TYPES ? EXIT_USAGE : job_make(a, a->operand[1], type);
+}
+
+int
+job_restore(const struct args *a)
+{
+	char id[64];
+
+	snprintf(id, sizeof(id), "restore-%lld", (long long)clock_wall_us());
+	return job_make(a, id, RESTORE);
 }
 
 int

@@ -280,5 +280,14 @@ cli_twin_diff(const struct args *a)
 int
 cli_twin_restore(const struct args *a)
 {
+	bool one = a->operand[0] != NULL, set = a->option[OPT_CONDITION] != NULL;
+
+	if (one == set)
+		return cli_fail(EXIT_USAGE, "which twin, or --condition for a set of them");
+	if (set && (a->option[OPT_MODULE] != NULL || a->option[OPT_AT_VERSION] != NULL))
+		return cli_fail(
+		    EXIT_USAGE, "--module and --at-version are of one twin, not of a set of them");
+	if (set)
+		return job_restore(a);
 	return twin_compare(a, true);
 }

@@ -251,6 +251,8 @@ void configuration_print(const struct args *a, struct doc c);
 /* The member "why": the texts of an entry's reasons, in one line. */
 void reasons_line(struct doc_writer *dw, struct doc entry);
 /* What a dry run says: JSON in one line; for people the counts, then the first twins with their patches. */
+/* twin restore of a set: a job of a name of its own. */
+int job_restore(const struct args *a);
 void dry_run_show(const struct args *a, struct doc d);
 void configuration_view(struct view *v, struct doc c);
 /* Have all that are targeted got it? */

@@ -109,7 +109,7 @@ void feed_run(struct feed *f, struct msg *m);
 enum err feed_record(struct feed *f, uint32_t shard, uint64_t position, struct buf *out);
 /* The twin's records as they are on disk, of one moment. ERR_NOT_FOUND: there is no such identity. */
 enum err feed_twin(struct feed *f, struct str device, struct str module, struct past *out);
-/* changes_kept_since (then.h). */
+/* changes_kept_since (worker.h). */
 enum err feed_kept_since(struct feed *f, int64_t *time_us);
 
 /* As text, and from text (E-10); any thread. */

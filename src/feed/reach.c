@@ -1,6 +1,5 @@
 /* The past, read for who shows it: see feed.h. */
 #include "feed/priv.h"
-#include "feed/then.h"
 
 enum err
 feed_record(struct feed *f, uint32_t shard, uint64_t position, struct buf *out)

@@ -39,7 +39,4 @@ struct then {
 
 void then_run(struct then *t);
 
-/* The time of the oldest change that is kept, whoever's; INT64_MAX: none is. ERR_IO, ERR_CORRUPT. */
-enum err changes_kept_since(struct store *store, int64_t *time_us);
-
 #endif

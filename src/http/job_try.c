@@ -10,6 +10,12 @@ trial_of(const struct tour *k)
 	return (const struct trial *)query_task_of(k->task)->sink;
 }
 
+static bool
+shows_twins(const struct job *j)
+{
+	return j->type == JOB_TWIN || j->type == JOB_RESTORE;
+}
+
 static void
 put_answer(struct request *r, struct tour *k, const struct trial *t)
 {
@@ -21,7 +27,7 @@ put_answer(struct request *r, struct tour *k, const struct trial *t)
 		out_u64(out_key(&o, "targetedCount"), t->devices);
 	body_until(r, out_key(&o, "devices"));
 	body_page(r, k);
-	if (t->counts && t->job->type == JOB_TWIN) {
+	if (t->counts && shows_twins(t->job)) {
 		out_list(out_key(&o, "sample"));
 		out_json(&o, buf_view(&t->samples));
 		out_close(&o);
@@ -90,7 +96,7 @@ prepare(struct request *r, struct doc body, struct fault *f)
 		t->sink.free(&t->sink);
 		return NULL;
 	}
-	t->left = t->counts && job->type == JOB_TWIN ? sample : 0;
+	t->left = t->counts && shows_twins(job) ? sample : 0;
 	q = query_task_new(target);
 	q->sink = &t->sink;
 	if (query_page_size(request_header(r, "x-ms-max-item-count"), &q->task.page->limit, f) !=

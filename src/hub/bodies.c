@@ -99,11 +99,12 @@ static const struct shape message_members[] = { TEXT("body"), BOOL("base64Encode
 	MAP("properties", &text), TEXT("messageId"), TEXT("correlationId"), TEXT("userId"),
 	TEXT("contentType"), TEXT("contentEncoding"), TEXT("ack"),
 	INT("timeToLiveInSeconds", 1, 172800), SHAPE_END };
+static const struct shape restore_members[] = { TEXT("at"), SHAPE_END };
 static const struct shape job_members[] = { TEXT("jobId"), TEXT("type"), TEXT("startTime"),
 	ANY("queryCondition"), INT("maxExecutionTimeInSeconds", 1, INT32_MAX),
 	INT("maxUpdatesPerSecond", 1, JOB_RATE_MAX), OBJECT("cloudToDeviceMethod", method_members),
 	OBJECT("cloudToDeviceMessage", message_members), OBJECT("updateTwin", twin_members),
-	SHAPE_END };
+	OBJECT("restoreTwin", restore_members), SHAPE_END };
 const struct shape body_job = BODY(job_members);
 
 static const struct shape query_members[] = { ANY("query"), SHAPE_END };

@@ -153,8 +153,32 @@ check_message(struct doc message, struct fault *f)
 	return e;
 }
 
+/* J-71 */
 static enum err
-check_work(struct doc body, struct fault *f)
+check_restore(struct doc restore, int64_t now_us, struct fault *f)
+{
+	struct doc at = doc_getc(restore, "at"), v;
+	struct doc_iter it;
+	struct str key;
+	int64_t at_us;
+
+	if (doc_kind(restore) != DOC_OBJECT)
+		return fault_set(f, F_ArgumentInvalid, "restoreTwin is not an object");
+	it = doc_iter(restore);
+	while (doc_next(&it, &key, &v))
+		if (!str_eq(key, STR("at")))
+			return fault_set(f, F_ArgumentInvalid,
+			    "restoreTwin." STR_FMT " is no member of it, at is", STR_ARG(key));
+	if (doc_kind(at) != DOC_STRING || !time_parse(doc_str(at), &at_us))
+		return fault_set(
+		    f, F_ArgumentInvalid, "restoreTwin.at is not a time like 2026-11-29T10:00:00Z");
+	if (at_us > now_us)
+		return fault_set(f, F_ArgumentInvalid, "restoreTwin.at is a time to come");
+	return ERR_OK;
+}
+
+static enum err
+check_work(struct doc body, int64_t now_us, struct fault *f)
 {
 	static enum err (*const check[JOB_TYPES])(struct doc work, struct fault * f) = {
 		[JOB_TWIN] = check_twin, [JOB_METHOD] = check_method, [JOB_MESSAGE] = check_message
@@ -163,13 +187,16 @@ check_work(struct doc body, struct fault *f)
 	enum job_type t = job_type_find(doc_kind(type) == DOC_STRING ? doc_str(type) : STR_NONE);
 
 	if (t == JOB_TYPES)
-		return fault_set(f, F_ArgumentInvalid, "type is none of %s, %s, %s",
-		    job_type_name(JOB_TWIN), job_type_name(JOB_METHOD), job_type_name(JOB_MESSAGE));
+		return fault_set(f, F_ArgumentInvalid, "type is none of %s, %s, %s, %s",
+		    job_type_name(JOB_TWIN), job_type_name(JOB_METHOD), job_type_name(JOB_MESSAGE),
+		    job_type_name(JOB_RESTORE));
 	for (unsigned i = 0; i < JOB_TYPES; i++)
 		if (i != t && given(doc_get(body, str_of(job_type_member((enum job_type)i)))))
 			return fault_set(f, F_ArgumentInvalid,
 			    "%s does not belong to a job of type %s",
 			    job_type_member((enum job_type)i), job_type_name(t));
+	if (t == JOB_RESTORE)
+		return check_restore(doc_get(body, str_of(job_type_member(t))), now_us, f);
 	return check[t](doc_get(body, str_of(job_type_member(t))), f);
 }
 
@@ -186,7 +213,7 @@ job_encode_new(struct buf *out, struct str id, uint64_t number, struct doc body,
 	if (doc_size(body) > JOB_SIZE_MAX)
 		return fault_set(f, F_ArgumentInvalid, "the job has %zu bytes, the limit is %u",
 		    doc_size(body), JOB_SIZE_MAX);
-	if ((e = check_id(body, id, f)) != ERR_OK || (e = check_work(body, f)) != ERR_OK ||
+	if ((e = check_id(body, id, f)) != ERR_OK || (e = check_work(body, now_us, f)) != ERR_OK ||
 	    (e = check_condition(body, f)) != ERR_OK ||
 	    (e = check_start(body, now_us, &j.start_us, f)) != ERR_OK ||
 	    (e = check_number(body, STR("maxExecutionTimeInSeconds"), INT32_MAX, JOB_SECONDS,

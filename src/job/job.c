@@ -18,6 +18,7 @@ static const struct {
 	[JOB_TWIN] = { "scheduleUpdateTwin", "updateTwin" },
 	[JOB_METHOD] = { "scheduleDeviceMethod", "cloudToDeviceMethod" },
 	[JOB_MESSAGE] = { "scheduleDeviceMessage", "cloudToDeviceMessage" },
+	[JOB_RESTORE] = { "scheduleRestoreTwin", "restoreTwin" },
 };
 
 const char *
@@ -138,13 +139,21 @@ take_message(struct job *j, struct doc work)
 	return e == ERR_OK ? ERR_OK : ERR_CORRUPT;
 }
 
+static enum err
+take_restore(struct job *j, struct doc work)
+{
+	return time_parse(text_of(doc_getc(work, "at")), &j->at_us) ? ERR_OK : ERR_CORRUPT;
+}
+
 /* What the body says of the work itself, checked when it came. */
 static enum err
 take_work(struct job *j)
 {
-	static enum err (*const take[JOB_TYPES])(struct job * j, struct doc work) = {
-		[JOB_TWIN] = take_twin, [JOB_METHOD] = take_method, [JOB_MESSAGE] = take_message
-	};
+	static enum err (*const take[JOB_TYPES])(
+	    struct job * j, struct doc work) = { [JOB_TWIN] = take_twin,
+		[JOB_METHOD] = take_method,
+		[JOB_MESSAGE] = take_message,
+		[JOB_RESTORE] = take_restore };
 	struct str condition = text_of(doc_getc(j->body, "queryCondition"));
 
 	if (query_parse_condition(condition, &j->target, NULL) != ERR_OK)

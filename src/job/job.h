@@ -38,7 +38,7 @@
 #define JOB_HISTORY_US     (INT64_C(30) * 86400 * 1000000) /* J-17 */
 #define JOB_SECONDS        3600 /* maxExecutionTimeInSeconds, if none is given */
 
-enum job_type { JOB_TWIN, JOB_METHOD, JOB_MESSAGE, JOB_TYPES };
+enum job_type { JOB_TWIN, JOB_METHOD, JOB_MESSAGE, JOB_RESTORE, JOB_TYPES };
 enum job_status {
 	JOB_QUEUED,
 	JOB_SCHEDULED,
@@ -94,6 +94,7 @@ struct job {
 		bool named; /* it has a message id; else each gets one of its own */
 	} message;
 	uint16_t response_s, connect_s;
+	int64_t at_us; /* JOB_RESTORE: to what was then */
 	struct str record;
 	struct arena arena;
 	atomic_int_least64_t pace_ns; /* when the next device may have its turn: the workers' */

@@ -8,6 +8,9 @@
 
 #include <stdlib.h>
 
+#define LATER_US 2000 /* until what a twin was made to a moment ago is on disk, mostly */
+#define HELD_US                                                                                    \
+	INT64_C(100000)    /* a job that has not gone on with a twin's past for so long has ended */
 #define ORDER_STEPS   256u /* of putting targets into order, between two looks at the slice */
 #define PACE_BURST_NS INT64_C(100000000) /* a job that could not go on may catch up on this much */
 
@@ -29,6 +32,7 @@ waits(struct task *t, enum task_wait for_what)
 void
 part_task_stop(struct part_task *pt)
 {
+	former_forget(&pt->former);
 	if (pt->choice == NULL)
 		return;
 	task_free(&pt->choice->task);
@@ -135,6 +139,29 @@ have_row(const struct part_face *face, struct shard *sh, uint32_t row, unsigned 
 	return had;
 }
 
+/* STEP_DONE: it is in pt->former, which one job has at a time, as long as it goes on with it. What is not on disk yet will be so with the next commit. */
+static enum step
+know_former(struct part_task *pt, struct shard *sh, uint32_t row, struct slice *slice)
+{
+	int64_t now_us = slice->env->elapsed_us;
+
+	if (pt->former.begun && !pt->former.ready && pt->former_job != pt->job->number &&
+	    now_us < pt->former_us + HELD_US) {
+		pt->rest_us = now_us + LATER_US;
+		return waits(&pt->task, WAIT_EVENT);
+	}
+	pt->former_job = pt->job->number;
+	pt->former_us = now_us;
+	switch (former_step(&pt->former, sh, row, pt->job->at_us, slice)) {
+	case FORMER_READY: return STEP_DONE;
+	case FORMER_NEEDS: return STEP_NEED;
+	case FORMER_OVER: return STEP_OVER;
+	case FORMER_LATER: pt->rest_us = now_us + LATER_US; return waits(&pt->task, WAIT_EVENT);
+	case FORMER_UNREAD: break;
+	}
+	return waits(&pt->task, WAIT_STORE);
+}
+
 static enum step
 one_turn(
     struct part_task *pt, struct shard *sh, uint32_t row, unsigned records, struct slice *slice)
@@ -150,11 +177,19 @@ one_turn(
 		return STEP_NEED;
 	if (had == HAD_UNREAD)
 		return waits(t, WAIT_STORE);
+	if (pt->job->type == JOB_RESTORE && had == HAD_ALL) {
+		enum step s = know_former(pt, sh, row, slice);
+
+		if (s != STEP_DONE)
+			return s;
+	}
 	if (face->calls_full(face->ctx)) /* an answer wakes it */
 		return waits(t, WAIT_EVENT);
 	if (!pace_allows(pt, slice->env->elapsed_us))
 		return waits(t, WAIT_EVENT);
-	if (part_step(sh, pt->job, had == HAD_DAMAGED, slice->env))
+	if (pt->job->type == JOB_RESTORE)
+		part_restore(sh, pt->job, had == HAD_DAMAGED ? NULL : &pt->former, slice->env);
+	else if (part_step(sh, pt->job, had == HAD_DAMAGED, slice->env))
 		face->call(face->ctx, pt->job, t->bookmark.shard, row);
 	slice->wrote(slice->ctx, sh);
 	return slice_spent(slice, 1) ? STEP_OVER : STEP_DONE;
@@ -220,6 +255,7 @@ static void
 part_free(struct task *t)
 {
 	part_task_stop(of(t));
+	former_fini(&of(t)->former);
 	free(t);
 }
 

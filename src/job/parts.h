@@ -144,6 +144,7 @@ enum result_kind {
 	RESULT_CANCELED,
 	RESULT_FAILED,
 	RESULT_RESPONSE,
+	RESULT_UNCHANGED, /* of a twin that was as it shall be: nothing was written */
 	RESULT_KINDS
 };
 

@@ -37,7 +37,8 @@ struct trial {
 	unsigned left;      /* twins still to be shown */
 	uint64_t devices;   /* out: targets seen */
 	struct buf samples; /* out: what would become of them, with commas between */
-	bool over;          /* out: the next page begins at `end` */
+	struct former former;
+	bool over; /* out: the next page begins at `end` */
 	struct query_bookmark end;
 };
 #define TRIAL_BYTES (8u << 20) /* of samples; at it there are fewer */
@@ -72,6 +73,9 @@ struct part_task {
 	struct query_task *choice; /* NULL: none is made */
 	uint64_t choice_job;
 	struct targets chosen;
+	struct former former; /* of the row whose turn is next; of one job at a time */
+	uint64_t former_job;
+	int64_t former_us; /* when it was gone on with */
 };
 struct part_task *part_task_new(const struct part_face *face);
 /* What was chosen so far has been undone. */

@@ -94,6 +94,13 @@ put_message(const void *row, const char *name, struct out *o)
 }
 
 static void
+put_restore(const void *row, const char *name, struct out *o)
+{
+	if (job_of(row)->type == JOB_RESTORE)
+		out_doc(out_key(o, name), doc_getc(job_of(row)->body, "restoreTwin"));
+}
+
+static void
 put_status(const void *row, const char *name, struct out *o)
 {
 	out_cstr(out_key(o, name), job_status_name(job_of(row)->state.status));
@@ -132,6 +139,7 @@ static const struct query_member job_members[] = {
 	{ "updateTwin", QUERY_ROOT_NONE, put_patch, 0 },
 	{ "cloudToDeviceMethod", QUERY_ROOT_NONE, put_method, 0 },
 	{ "cloudToDeviceMessage", QUERY_ROOT_NONE, put_message, 0 },
+	{ "restoreTwin", QUERY_ROOT_NONE, put_restore, 0 },
 	{ "status", QUERY_ROOT_STATUS, put_status, 0 },
 	{ "failureReason", QUERY_ROOT_FAILURE_REASON, put_failure, 0 },
 	{ "deviceJobStatistics", QUERY_ROOT_NONE, put_counts, 0 },
@@ -246,6 +254,8 @@ put_outcome(const void *row, const char *name, struct out *o)
 		out_doc(out_key(o, "payload"), t->answer);
 		out_close(o);
 	}
+	if (t->job->type == JOB_RESTORE) /* J-72 */
+		out_bool(out_key(o, "restored"), !t->unchanged);
 	out_close(o);
 }
 
@@ -390,7 +400,8 @@ tell_result(struct str bytes, struct hub_target *t)
 		                                                       TARGET_COMPLETED,
 		[RESULT_CANCELED] = TARGET_CANCELED,
 		[RESULT_FAILED] = TARGET_FAILED,
-		[RESULT_RESPONSE] = TARGET_COMPLETED };
+		[RESULT_RESPONSE] = TARGET_COMPLETED,
+		[RESULT_UNCHANGED] = TARGET_COMPLETED };
 	struct job_result r;
 
 	if (!result_decode(bytes, &r))
@@ -403,6 +414,7 @@ tell_result(struct str bytes, struct hub_target *t)
 	t->code = r.code;
 	t->text = r.text;
 	t->answered = r.kind == RESULT_RESPONSE;
+	t->unchanged = r.kind == RESULT_UNCHANGED;
 	t->answer_status = r.status;
 	t->answer = doc_of(r.payload);
 	return true;

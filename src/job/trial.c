@@ -30,7 +30,7 @@ sample(struct trial *t, struct shard *sh, uint32_t row, int64_t now_us)
 	t->left--;
 	if (t->samples.n > 0)
 		buf_putc(&t->samples, ',');
-	part_try(sh, row, t->job, now_us, &t->samples);
+	part_try(sh, row, t->job, &t->former, now_us, &t->samples);
 }
 
 /* The first page goes on counting beyond its end; the others stop there. */
@@ -53,6 +53,22 @@ list(struct trial *t, struct query_task *q, struct shard *sh, uint32_t row)
 	return t->counts ? STEP_DONE : task_ends(&q->task);
 }
 
+/* What it was, for a job that restores it. */
+static enum step
+know_former(
+    struct trial *t, struct query_task *q, struct shard *sh, uint32_t row, struct slice *slice)
+{
+	switch (former_step(&t->former, sh, row, t->job->at_us, slice)) {
+	case FORMER_READY: return STEP_DONE;
+	case FORMER_NEEDS: return STEP_NEED;
+	case FORMER_OVER:
+	case FORMER_LATER: return STEP_OVER;
+	case FORMER_UNREAD: break;
+	}
+	fault_set(&q->task.fault, F_ServiceUnavailable, "the event log cannot be read");
+	return task_fails(&q->task);
+}
+
 static enum step
 trial_take(
     struct sink *sink, struct query_task *q, struct shard *sh, uint32_t row, struct slice *slice)
@@ -62,6 +78,12 @@ trial_take(
 
 	if (shows && !task_has(slice, sh, row, TWIN))
 		return STEP_NEED;
+	if (shows && t->job->type == JOB_RESTORE) {
+		enum step s = know_former(t, q, sh, row, slice);
+
+		if (s != STEP_DONE)
+			return s;
+	}
 	t->devices++;
 	if (shows)
 		sample(t, sh, row, slice->env->now_us);
@@ -75,6 +97,7 @@ trial_free(struct sink *sink)
 
 	job_unref(t->job);
 	buf_fini(&t->samples);
+	former_fini(&t->former);
 	free(t);
 }
 

@@ -52,8 +52,39 @@ target_write(const struct shard *sh, uint32_t row, struct buf *json)
 	out_close(&o);
 }
 
+/* The document that would take the place of tags and desired properties, if it is not what they are. */
+static void
+try_restore(struct out *o, const struct shard *sh, const struct row *r, const struct former *was,
+    int64_t now_us)
+{
+	struct op op = {
+		.kind = OP_TWIN_REPLACE, .device = row_device(r), .module = row_module(r)
+	};
+	struct hub_env env = { .now_us = now_us };
+	struct twin_next next = { .tags = { .changed = false } };
+	struct buf body = { 0 };
+	struct fault f = was->fault;
+
+	if (f.code == F_NONE && former_is(was, r)) {
+		row_read_wanted(r, &next.old);
+		put_twin(o, sh, r, &next);
+		return;
+	}
+	if (f.code == F_NONE) {
+		former_document(was, &body);
+		out_doc(out_key(o, "replacement"), doc_of(buf_view(&body)));
+		if (twin_prepare(r, &op, doc_of(buf_view(&body)), &env, &next, &f) == ERR_OK)
+			put_twin(o, sh, r, &next);
+	}
+	if (f.code != F_NONE)
+		put_error(o, &f);
+	twin_next_fini(&next);
+	buf_fini(&body);
+}
+
 void
-part_try(struct shard *sh, uint32_t row, const struct job *j, int64_t now_us, struct buf *json)
+part_try(struct shard *sh, uint32_t row, const struct job *j, const struct former *was,
+    int64_t now_us, struct buf *json)
 {
 	const struct row *r = row_at(sh, row);
 	struct op op = { .kind = OP_TWIN_PATCH, .device = row_device(r), .module = row_module(r) };
@@ -64,6 +95,11 @@ part_try(struct shard *sh, uint32_t row, const struct job *j, int64_t now_us, st
 
 	out_open(&o);
 	row_put_ids(&o, r);
+	if (j->type == JOB_RESTORE) {
+		try_restore(&o, sh, r, was, now_us);
+		out_close(&o);
+		return;
+	}
 	put_patch(&o, j->patch);
 	if (twin_prepare(r, &op, j->patch, &env, &next, &f) == ERR_OK)
 		put_twin(&o, sh, r, &next);

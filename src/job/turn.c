@@ -29,6 +29,9 @@ part_row(struct shard *sh, const struct job *j, unsigned *records)
 	if (j->type == JOB_TWIN)
 		*records = RECORD_BIT(RECORD_WANTED) | change_needs(sh, OP_TWIN_PATCH) |
 		    row_version_needs(row_at(sh, w->heap[0]));
+	else if (j->type == JOB_RESTORE)
+		*records = RECORD_BIT(RECORD_WANTED) | RECORD_BIT(RECORD_REPORTED) |
+		    change_needs(sh, OP_TWIN_REPLACE);
 	else if (j->type == JOB_MESSAGE)
 		*records = message_needs(row_at(sh, w->heap[0]));
 	return w->heap[0];
@@ -128,18 +131,27 @@ begin_call(struct shard *sh, struct job_part *p, struct row *r, const struct job
 	return true;
 }
 
+/* The turn of the first one is over, whatever comes of it. */
+static struct row *
+take_turn(struct shard *sh, struct part_work *w)
+{
+	struct row *r = row_at(sh, w->heap[0]);
+
+	part_set_cursor(&w->now, part_cursor_of(r));
+	part_pop(sh, w, 0);
+	w->moved = true;
+	return r;
+}
+
 bool
 part_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env)
 {
 	struct job_part *p = part_find(sh, j->number);
 	struct part_work *w = p->work;
-	struct row *r = row_at(sh, w->heap[0]);
+	struct row *r = take_turn(sh, w);
 	struct fault f;
 	enum err e;
 
-	part_set_cursor(&w->now, part_cursor_of(r));
-	part_pop(sh, w, 0);
-	w->moved = true;
 	if (j->type == JOB_METHOD)
 		return begin_call(sh, p, r, j, env);
 	e = damaged ? fault_set(&f, F_StoredDamaged, "a stored record of the device is damaged")
@@ -150,6 +162,60 @@ part_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_
 	else
 		target_fails(sh, p, r, env->now_us, f.code, str_of(f.text), env);
 	return false;
+}
+
+/* ---- what was ---- */
+
+static enum err
+replace_twin(struct shard *sh, struct row *r, const struct job *j, const struct former *was,
+    const struct hub_env *env, struct fault *f)
+{
+	struct op op = { .kind = OP_TWIN_REPLACE,
+		.actor = ACTOR_JOB,
+		.actor_name = j->id,
+		.device = row_device(r),
+		.module = row_module(r) };
+	struct buf body = { 0 };
+	struct twin_next next;
+	enum err e;
+
+	former_document(was, &body);
+	e = twin_prepare(r, &op, doc_of(buf_view(&body)), env, &next, f);
+	if (e == ERR_OK) {
+		change_begin(sh, &op);
+		twin_apply(sh, r, &op, &next, env);
+		change_end(sh, &op, env, NULL);
+	}
+	twin_next_fini(&next);
+	buf_fini(&body);
+	return e;
+}
+
+void
+part_restore(
+    struct shard *sh, const struct job *j, const struct former *was, const struct hub_env *env)
+{
+	struct job_part *p = part_find(sh, j->number);
+	struct part_work *w = p->work;
+	struct row *r = take_turn(sh, w);
+	struct job_result same = {
+		.kind = RESULT_UNCHANGED, .began_us = env->now_us, .ended_us = env->now_us
+	};
+	struct fault f;
+	enum err e = ERR_OK;
+
+	if (was == NULL)
+		e = fault_set(&f, F_StoredDamaged, "a stored record of the device is damaged");
+	else if (was->fault.code != F_NONE)
+		e = fault_set(&f, was->fault.code, "%s", was->fault.text);
+	else if (former_is(was, r))
+		result_write(sh, p, r, &same, env);
+	else
+		e = replace_twin(sh, r, j, was, env, &f);
+	if (e == ERR_OK)
+		w->now.succeeded++;
+	else
+		target_fails(sh, p, r, env->now_us, f.code, str_of(f.text), env);
 }
 
 /* ---- calls under way ---- */

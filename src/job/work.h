@@ -30,12 +30,13 @@
  *
  * A feature of shards (shard/feature.h): an identity that goes leaves its result under its name.
  *
- * Rules: docs/spec/jobs-and-configurations.md, part A (J-01 to J-27).
+ * Rules: docs/spec/jobs-and-configurations.md, part A (J-01 to J-27), J-69 to J-74.
  */
 #ifndef TWINHUB_JOB_WORK_H
 #define TWINHUB_JOB_WORK_H
 
 #include "hub/hub.h"
+#include "job/former.h"
 #include "job/job.h"
 
 extern const struct feature job_feature;
@@ -84,6 +85,9 @@ uint32_t part_row(struct shard *sh, const struct job *j, unsigned *records);
 /* Do it; damaged: its records cannot be had. True: its method is to be called, once this is on disk: then comes
  * part_answer. */
 bool part_step(struct shard *sh, const struct job *j, bool damaged, const struct hub_env *env);
+/* The same of a JOB_RESTORE, whose row's former twin is ready, or says why there is none; NULL: its records are damaged. */
+void part_restore(
+    struct shard *sh, const struct job *j, const struct former *was, const struct hub_env *env);
 /* What has come of the call of a row; of one that is not under way any more nothing is heard. */
 struct job_answer {
 	bool canceled;         /* the job was, before the device had been called */
@@ -94,9 +98,10 @@ struct job_answer {
 };
 void part_answer(struct shard *sh, const struct job *j, uint32_t row, const struct job_answer *a,
     const struct hub_env *env);
-/* What a job would do to a row whose records are in memory, and the twin as it would be; nothing is written. Appended. */
-void part_try(
-    struct shard *sh, uint32_t row, const struct job *j, int64_t now_us, struct buf *json);
+/* What a job would do to a row whose records are in memory, and the twin as it would be; nothing is written. was: of a JOB_RESTORE.
+ * Appended. */
+void part_try(struct shard *sh, uint32_t row, const struct job *j, const struct former *was,
+    int64_t now_us, struct buf *json);
 /* Its ids as a JSON object. */
 void target_write(const struct shard *sh, uint32_t row, struct buf *json);
 /* The i-th row whose call is under way; TABLE_NONE: there are no more. */
@@ -139,7 +144,8 @@ struct hub_target {
 	bool answered;                          /* by the device: */
 	int32_t answer_status;
 	struct doc answer;
-	bool damaged; /* its record is: nothing else holds */
+	bool unchanged; /* JOB_RESTORE: it was as it shall be */
+	bool damaged;   /* its record is: nothing else holds */
 };
 extern const struct query_row_ops hub_target_ops;
 

@@ -58,6 +58,21 @@ past_begin_deleted(struct past *p, const struct event *e)
 }
 
 void
+past_begin_wanted(struct past *p, struct str wanted)
+{
+	struct wanted w;
+
+	bytes_read_wanted(wanted, &w);
+	p->begun = false;
+	memset(p->heads, 0, sizeof(p->heads));
+	p->heads[RECORD_WANTED] = record_head(wanted);
+	p->version = 0;
+	p->identity.n = p->reported.n = 0;
+	keep(&p->tags, w.tags.bytes);
+	keep(&p->desired, w.desired.bytes);
+}
+
+void
 past_fini(struct past *p)
 {
 	buf_fini(&p->identity);
@@ -91,13 +106,14 @@ static enum err
 section_back(struct past *p, struct buf *section, const struct event *e, enum section_kind kind)
 {
 	struct str before = e->fields[EVENT_WAS_TAGS + kind];
-	struct section after = section_of(buf_view(section));
+	struct section after;
 	struct buf was;
 
 	if (before.n == 0)
 		return ERR_OK;
 	if (section_before_check(before) != ERR_OK)
 		return ERR_CORRUPT;
+	after = section_of(buf_view(section));
 	p->spare.n = 0;
 	section_take_back(&after, before, kind, &p->spare);
 	was = *section;
@@ -113,7 +129,9 @@ version_back(struct past *p, const struct event *e)
 	bool reported = e->fields[EVENT_WAS_REPORTED].n != 0;
 
 	p->counter = e->numbers[reported ? EVENT_COUNTER : EVENT_WAS_COUNTER];
-	p->version = p->counter == 0 ? 0 : p->counter + section_of(buf_view(&p->reported)).version;
+	p->version = 0;
+	if (p->counter != 0 && p->reported.n != 0)
+		p->version = p->counter + section_of(buf_view(&p->reported)).version;
 }
 
 enum err

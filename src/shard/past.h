@@ -31,6 +31,8 @@ struct past {
 enum err past_begin(struct past *p, struct str identity, struct str wanted, struct str reported);
 /* The same of what the record of a deletion has, which is to be the newest. */
 enum err past_begin_deleted(struct past *p, const struct event *e);
+/* Of tags and desired properties alone: a sound wanted record, in memory. Nothing else of p means anything then, and it has no version. */
+void past_begin_wanted(struct past *p, struct str wanted);
 void past_fini(struct past *p);
 /* 0: nothing is left; it was made then (begun), or what was before is not kept. */
 uint64_t past_next(const struct past *p);

@@ -19,6 +19,7 @@ slice_fini(struct slice *slice)
 {
 	buf_fini(&slice->need.from);
 	buf_fini(&slice->need.to);
+	buf_fini(&slice->need.record);
 }
 
 void

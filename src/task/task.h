@@ -36,7 +36,8 @@ enum need_kind {
 	/* stored records in the order of their keys: the first one from `from` on. slice.next gives the one behind it, until the step is over that
 	 * was given the first */
 	NEED_RANGE,
-	NEED_LEAVE /* to make so many columns: who asks may make some at a time */
+	NEED_LEAVE, /* to make so many columns: who asks may make some at a time */
+	NEED_LOG    /* the record of a change in the shard's log, as it is on disk */
 };
 
 struct task_need {
@@ -46,14 +47,18 @@ struct task_need {
 	unsigned records;
 	struct buf from; /* NEED_KEY: the key. NEED_RANGE: [from, to) */
 	struct buf to;
-	bool once;        /* NEED_RANGE: what is read is not worth a place in the store's memory */
-	uint32_t columns; /* NEED_LEAVE */
+	bool once;         /* NEED_RANGE: what is read is not worth a place in the store's memory */
+	uint32_t columns;  /* NEED_LEAVE */
+	uint64_t position; /* NEED_LOG; 0: there is none */
 	/* The answer. ERR_OK; NEED_ROW, NEED_KEY: ERR_CORRUPT, ERR_IO, and the fault says so; NEED_RANGE: ERR_END
-	 * behind the last one, ERR_CORRUPT, ERR_IO; NEED_LEAVE: ERR_FULL, not in this slice. Views stand until the next step is over. */
+	 * behind the last one, ERR_CORRUPT, ERR_IO; NEED_LEAVE: ERR_FULL, not in this slice; NEED_LOG: ERR_MORE, it is not on disk yet;
+	 * ERR_NOT_FOUND, and all changes since kept_us are; ERR_IO. Views stand until the next step is over. */
 	bool answered; /* since the step that asked */
 	enum err e;
 	struct fault fault;
 	struct str key, values[RECORD_COMMON + 1];
+	struct buf record; /* NEED_LOG */
+	int64_t kept_us;
 };
 
 /* ---- a slice: a task's time in one turn of a thread ---- */

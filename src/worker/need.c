@@ -1,6 +1,8 @@
 /* What a task's step needs (struct task_need), from the store: records of a row into memory, ranges of records one by one. */
 #include "worker/priv.h"
 
+#define KEPT_LOOK_US INT64_C(10000000) /* between two looks at how far back changes are kept */
+
 /* ---- ranges ---- */
 
 void
@@ -73,6 +75,41 @@ reader_next(void *ctx)
 
 	advance(&w->reader.at[0]);
 	reader_give(&w->reader, &w->slice.need);
+}
+
+/* ---- the log ---- */
+
+/* The time of the oldest change that is kept moves seldom, and asking for it takes a look at each shard. */
+static enum err
+kept_since(struct worker *w, int64_t *kept_us)
+{
+	int64_t now_us = clock_mono_us();
+	enum err e = ERR_OK;
+
+	if (w->kept_look_us == 0 || now_us - w->kept_look_us > KEPT_LOOK_US) {
+		e = changes_kept_since(w->fleet->o.store, &w->kept_us);
+		w->kept_look_us = e == ERR_OK ? now_us : 0;
+	}
+	*kept_us = w->kept_us;
+	return e;
+}
+
+static enum err
+read_log(struct worker *w, uint32_t shard, struct task_need *need)
+{
+	char key[EVENT_KEY];
+	enum err e = ERR_NOT_FOUND;
+
+	need->record.n = 0;
+	if (need->position >= fleet_log_end(w->fleet, shard))
+		return ERR_MORE;
+	event_key(key, shard, need->position);
+	if (need->position != 0)
+		e = store_get(w->fleet->o.store, STORE_CHANGES, (struct str){ key, EVENT_KEY },
+		    &need->record);
+	if (e == ERR_NOT_FOUND && kept_since(w, &need->kept_us) != ERR_OK)
+		e = ERR_IO;
+	return e;
 }
 
 /* ---- a slice ---- */
@@ -158,6 +195,7 @@ need_met(struct worker *w, struct shard *sh)
 		    ? ERR_OK
 		    : ERR_FULL;
 		break;
+	case NEED_LOG: need->e = read_log(w, shard_index(sh), need); break;
 	}
 }
 
@@ -165,7 +203,7 @@ need_met(struct worker *w, struct shard *sh)
 static bool
 is_told(const struct task *t, enum need_kind kind)
 {
-	return t->kind->tolerant || kind == NEED_RANGE || kind == NEED_LEAVE;
+	return t->kind->tolerant || (kind != NEED_ROW && kind != NEED_KEY);
 }
 
 enum step

@@ -121,6 +121,7 @@ struct worker {
 	} lanes[SHARE_LANES]; /* tours that have a turn here */
 	unsigned lane;        /* whose turn is next */
 	struct slice slice;
+	int64_t kept_us, kept_look_us; /* of the log, and when that was looked for; 0: never */
 	int64_t slice_end_us;
 	enum round_writer writes_as; /* of the task that has it */
 	/* in the shard at hand, when the fleet's count last took them in */

@@ -159,6 +159,8 @@ struct fleet *fleet_new(const struct fleet_options *o);
 void fleet_commit_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result);
 /* The position behind the last record of a shard's log that is on disk: what is before it may be read, and stays. From any thread. */
 uint64_t fleet_log_end(const struct fleet *f, uint32_t shard);
+/* The time of the oldest change that is kept in the log, whoever's; INT64_MAX: none is. ERR_IO, ERR_CORRUPT. */
+enum err changes_kept_since(struct store *store, int64_t *time_us);
 /* Memory of one query, as in its options. */
 size_t fleet_query_bytes(const struct fleet *f);
 /* Called on a worker's thread behind each commit that has records of the log. Before the fleet starts. */

@@ -19,9 +19,11 @@ struct stepper {
 	bool cold;          /* nothing is in memory when a slice begins */
 	const char *broken; /* this device's records cannot be read */
 	enum err broken_as;
+	int64_t kept_us;                     /* what is older is not in the log */
+	uint64_t on_disk;                    /* the log's end there; 0: all of it is */
 	void (*between)(struct stepper *st); /* after a slice; NULL: nothing */
 	/* what has come of it */
-	unsigned looked, slices, rows, ranges, leaves, wrote;
+	unsigned looked, slices, rows, ranges, leaves, wrote, logs;
 	uint32_t at; /* of the range: the row of the store given last */
 };
 
@@ -162,6 +164,27 @@ stepper_next(void *ctx)
 	st->slice.need.e = stepper_range(st, false);
 }
 
+static UNUSED enum err
+stepper_log(struct stepper *st)
+{
+	struct task_need *need = &st->slice.need;
+	char key[EVENT_KEY];
+	struct kit_row *r;
+	struct event e;
+
+	st->logs++;
+	need->record.n = 0;
+	need->kept_us = st->kept_us;
+	if (st->on_disk != 0 && need->position >= st->on_disk)
+		return ERR_MORE;
+	event_key(key, shard_index(st->k->sh), need->position);
+	r = rows_find(&st->k->store, RECORD_CHANGES, (struct str){ key, EVENT_KEY });
+	if (r == NULL || event_decode(buf_view(&r->value), &e) != ERR_OK || e.time_us < st->kept_us)
+		return ERR_NOT_FOUND;
+	buf_str(&need->record, buf_view(&r->value));
+	return ERR_OK;
+}
+
 static UNUSED void
 stepper_meets(struct stepper *st)
 {
@@ -180,6 +203,7 @@ stepper_meets(struct stepper *st)
 		st->leaves++;
 		need->e = st->no_leave ? ERR_FULL : ERR_OK;
 		break;
+	case NEED_LOG: need->e = stepper_log(st); break;
 	}
 	need->answered = true;
 }
