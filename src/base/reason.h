@@ -93,6 +93,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 	X(REQUEST_FRAMING, "request-framing", PEER, WARN, "what came is no request as RFC 9112 has it, or is too large") \
 	/* something of a session is refused, and the session goes on */ \
 	X(FILTER, "filter", PEER, INFO, "a topic filter that the hub does not have, or one too many") \
+	X(WATCH_SLOW, "watch-slow", PEER, WARN, "changes come faster than who watches a query reads them") \
+	X(WATCH_ROWS, "watch-rows", HUB, INFO, "a query that is watched has more rows than one may have") \
 	X(NOTIFICATION_SIZE, "notification-size", HUB, WARN, "a notification over the size that a packet may have")
 /* clang-format on */
 

@@ -431,6 +431,12 @@ feed_store(struct feed *f)
 	return f->o.store;
 }
 
+uint32_t
+feed_hub(const struct feed *f)
+{
+	return f->o.hub;
+}
+
 void
 feed_position_write(const struct feed *f, struct buf *out, const struct position *p)
 {

@@ -113,6 +113,7 @@ enum err feed_twin(struct feed *f, struct str device, struct str module, struct 
 enum err feed_kept_since(struct feed *f, int64_t *time_us);
 
 /* As text, and from text (E-10); any thread. */
+uint32_t feed_hub(const struct feed *f); /* the number in its positions */
 void feed_position_write(const struct feed *f, struct buf *out, const struct position *p);
 enum err feed_position_read(
     const struct feed *f, struct str text, struct position *out, struct fault *why);

@@ -313,7 +313,7 @@ void store_report_write(struct store *store, struct buf *json);
 
 /* handlers */
 handler on_device_get, on_device_put, on_device_delete, on_devices_list, on_device_modules;
-handler on_twin, on_convergence, on_query, on_method_call;
+handler on_twin, on_convergence, on_query, on_query_watch, on_twin_watch, on_method_call;
 handler on_bulk, on_keys, on_statistics, on_column_statistics, on_store_statistics,
     on_message_statistics;
 handler on_message_post, on_message_poll, on_message_settled, on_purge, on_feedback,

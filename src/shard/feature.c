@@ -59,8 +59,16 @@ void
 features_changed(struct shard *sh, struct row *r, unsigned what)
 {
 	for (uint32_t i = 0; i < sh->nfeature; i++)
-		if (sh->features[i].watch & what)
+		if (sh->features[i].watch & what && sh->features[i].feature->row_changed != NULL)
 			sh->features[i].feature->row_changed(sh, r, what);
+}
+
+void
+features_change(struct shard *sh, struct row *r, unsigned what)
+{
+	for (uint32_t i = 0; i < sh->nfeature; i++)
+		if (sh->features[i].watch & what && sh->features[i].feature->row_changes != NULL)
+			sh->features[i].feature->row_changes(sh, r, what);
 }
 
 void
@@ -86,7 +94,7 @@ features_chose_between(const struct shard *sh, uint64_t a, uint64_t b)
 static bool
 owns(const struct feature *f, struct str key)
 {
-	for (const char *const *p = f->key_prefixes; *p != NULL; p++)
+	for (const char *const *p = f->key_prefixes; p != NULL && *p != NULL; p++)
 		if (str_starts(key, str_of(*p)))
 			return true;
 	return false;
@@ -127,7 +135,8 @@ shard_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PR
 	while (prefix->n != 0 && i < sh->nfeature && !owns(sh->features[i].feature, *prefix))
 		i++;
 	for (; i < sh->nfeature; i++) {
-		if (sh->features[i].feature->next_prefix(sh, prefix, room))
+		if (sh->features[i].feature->next_prefix != NULL &&
+		    sh->features[i].feature->next_prefix(sh, prefix, room))
 			return true;
 		*prefix = STR_NONE;
 	}

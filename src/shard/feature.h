@@ -2,9 +2,10 @@
  * Features: what the rooms above keep in a shard, and what they hear of its rows. A shard is made with a list of them, and
  * knows them by this table alone, so that nothing in it calls upwards. They are told in the order of the list.
  *
- *   row_write ----------------.
- *   row_set_presence ----------+--> row_changed   if the feature watches that
+ *   row_write ----------------.  ,-> row_changes   before it
+ *   row_set_presence ----------+-+-> row_changed   behind it, if the feature watches that
  *   a device is made an edge one'
+ *   an identity is made -----------> row_changed   with WATCH_COMES
  *   an identity goes --------------> row_leaves
  *   a start, a write, its undo ----> load         of its records of RECORD_COMMON
  *   hub_apply ---------------------> ops          (hub/change.h: struct feature_ops)
@@ -34,7 +35,8 @@
 
 #define WATCH_PRESENCE (1u << 8) /* a session has begun or ended */
 /* A device becomes an edge one, or is none any more: the row is still as before. */
-#define WATCH_EDGE (1u << 9)
+#define WATCH_EDGE  (1u << 9)
+#define WATCH_COMES (1u << 10) /* an identity has been made: its records are written next */
 
 struct feature_ops;
 
@@ -43,7 +45,7 @@ struct feature {
 	size_t state_bytes; /* of what it keeps in each shard, at first zero: shard_state */
 	void (*fini)(void *state);
 
-	/* Its records: their keys begin with one of these, NULL at the end. */
+	/* Its records: their keys begin with one of these, NULL at the end. NULL: it has none, nor load, next_prefix and value. */
 	const char *const *key_prefixes;
 	/* A record as it is now, value NULL: it is gone; both borrowed for the call. ERR_CORRUPT: it cannot be what was written, and nothing
 	 * has changed. */
@@ -53,9 +55,11 @@ struct feature {
 	/* The value in memory, appended; false: there is none. */
 	bool (*value)(const struct shard *sh, struct str key, struct buf *out);
 
-	/* Something of a row that it watches has changed, in an operation; what: one of RECORD_BITs and WATCH_*. NULL: it never
-	 * watches. It may note the row, and does what is to be done at the end of the operation. */
+	/* Something of a row that it watches has changed, in an operation; what: one of RECORD_BITs and WATCH_*. NULL: it does not
+	 * want to know. It may note the row, and does what is to be done at the end of the operation. */
 	void (*row_changed)(struct shard *sh, struct row *r, unsigned what);
+	/* The same, when it is about to change: the row is still as before. Not of WATCH_EDGE and WATCH_COMES. NULL: it is not asked. */
+	void (*row_changes)(struct shard *sh, struct row *r, unsigned what);
 	/* An identity is about to go, all of its records in memory. May be NULL. */
 	void (*row_leaves)(struct shard *sh, struct row *r, const struct hub_env *env);
 	/* Does it know something of identities older than some moment, which lies between generations a and b? So a row that
@@ -81,6 +85,7 @@ void common_write(
 
 /* To be called where sh->watch has `what`. */
 void features_changed(struct shard *sh, struct row *r, unsigned what);
+void features_change(struct shard *sh, struct row *r, unsigned what); /* before: row_changes */
 void features_row_leaves(struct shard *sh, struct row *r, const struct hub_env *env);
 bool features_chose_between(const struct shard *sh, uint64_t a, uint64_t b);
 

@@ -106,7 +106,7 @@ struct free_row {
 	int64_t since_us;
 };
 
-#define FEATURES_MAX 4u /* of a shard */
+#define FEATURES_MAX 5u /* of a shard */
 
 struct shard {
 	uint32_t index;
@@ -181,6 +181,9 @@ void row_write(struct shard *sh, struct row *r, enum record_kind kind, const str
     const struct hub_env *env);
 /* Records of a row that are not in memory, without which nobody knows its twin's version: before a change of it. */
 unsigned row_version_needs(const struct row *r);
+
+/* A row that need not be one of the shard's: as it was, say. Borrowed, as long as it is looked at. */
+void hub_row_open_as(struct hub_row *r, const struct shard *sh, const struct row *as);
 
 /* ---- the log: log.c ---- */
 

@@ -13,8 +13,16 @@ hub_row_open(struct hub_row *r, const struct shard *sh, uint32_t row)
 {
 	r->shard = sh;
 	r->row = row;
+	r->as = row < sh->nrow ? row_at(sh, row) : NULL; /* of one that has gone nothing is asked */
 	r->have = 0;
 	r->ngiven = 0;
+}
+
+void
+hub_row_open_as(struct hub_row *r, const struct shard *sh, const struct row *as)
+{
+	hub_row_open(r, sh, row_number(sh, as));
+	r->as = as;
 }
 
 bool
@@ -33,7 +41,7 @@ hub_row_meet(struct hub_row *r, struct shard *sh, struct str key)
 bool
 hub_row_give(struct hub_row *r, enum record_kind kind, struct str value)
 {
-	if (row_at(r->shard, r->row)->records[kind] != NULL)
+	if (r->as->records[kind] != NULL)
 		return true;
 	r->given[kind] = value;
 	r->ngiven |= RECORD_BIT(kind);
@@ -43,8 +51,7 @@ hub_row_give(struct hub_row *r, enum record_kind kind, struct str value)
 static struct str
 record_of(const struct hub_row *hr, enum record_kind kind)
 {
-	return hr->ngiven & RECORD_BIT(kind) ? hr->given[kind]
-	                                     : blob_str(row_at(hr->shard, hr->row)->records[kind]);
+	return hr->ngiven & RECORD_BIT(kind) ? hr->given[kind] : blob_str(hr->as->records[kind]);
 }
 
 static struct doc
@@ -54,7 +61,7 @@ row_root(const void *row, enum query_root root, struct buf *scratch)
 	const struct hub_row *hr = row;
 	struct view v;
 
-	v.r = row_at(hr->shard, hr->row);
+	v.r = hr->as;
 	v.device = row_device(v.r);
 	v.module = row_module(v.r);
 	if (m == NULL)
@@ -73,7 +80,7 @@ static const struct section *
 row_section(const void *row, enum section_kind kind)
 {
 	struct hub_row *hr = (struct hub_row *)row; /* prepared on first use */
-	const struct row *r = row_at(hr->shard, hr->row);
+	const struct row *r = hr->as;
 	struct wanted w;
 
 	if (!(hr->have & (1u << kind))) {
@@ -96,7 +103,7 @@ row_write_document(const void *row, struct buf *json)
 {
 	const struct hub_row *hr = row;
 
-	twin_write(hr->shard, row_at(hr->shard, hr->row), json);
+	twin_write(hr->shard, hr->as, json);
 }
 
 const struct query_row_ops hub_query_ops = { row_root, row_section, row_write_document };

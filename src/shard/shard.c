@@ -296,6 +296,8 @@ row_see_identity(struct shard *sh, struct row *r, const struct identity *id)
 void
 row_set_presence(struct shard *sh, struct row *r, struct presence *p)
 {
+	if (sh->watch & WATCH_PRESENCE)
+		features_change(sh, r, WATCH_PRESENCE);
 	if (r->module_n == 0)
 		sh->counts.connected += (uint32_t)(p != NULL) - (uint32_t)(r->presence != NULL);
 	if (r->presence != NULL)

@@ -200,9 +200,11 @@ void hub_row_write_identity(const struct shard *sh, uint32_t row, struct buf *js
 unsigned hub_records_of(const struct query_needs *needs);
 
 /* A row as the query language sees it: hub_query_ops with a struct hub_row prepared for it. */
+struct row;
 struct hub_row {
 	const struct shard *shard;
 	uint32_t row;
+	const struct row *as;                   /* it, or it as it was */
 	struct section sections[SECTION_KINDS]; /* prepared on first use */
 	unsigned have;                          /* sections prepared */
 	struct str given[RECORD_KINDS];         /* records that are not in memory */

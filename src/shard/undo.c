@@ -112,6 +112,8 @@ row_create(
 	struct row *r = row_take(sh, device, module, elapsed_us, &since_us);
 
 	undo_push(u, UNDO_CREATED, sh, row_number(sh, r))->since_us = since_us;
+	if (sh->watch & WATCH_COMES)
+		features_changed(sh, r, WATCH_COMES);
 	return r;
 }
 
@@ -179,6 +181,8 @@ row_write(struct shard *sh, struct row *r, enum record_kind kind, const struct s
 	e->new = blob_ref(b);
 	if (e->old != NULL)
 		env->undo->bytes += e->old->n;
+	if (sh->watch & RECORD_BIT(kind))
+		features_change(sh, r, RECORD_BIT(kind));
 	row_set_cached(sh, r, kind, b);
 	columns_note_row(sh, r, RECORD_BIT(kind));
 	if (sh->watch & RECORD_BIT(kind))

@@ -34,9 +34,18 @@ query_task_free(struct task *t)
 	column_report_free(q->columns);
 	if (q->sink != NULL && q->sink->free != NULL)
 		q->sink->free(q->sink);
-	if (!q->is_part)
+	if (!q->borrows)
 		query_free(q->query);
 	free(q);
+}
+
+struct query_task *
+query_task_borrow(const struct query *query)
+{
+	struct query_task *q = query_task_new((struct query *)query); /* which nobody changes */
+
+	q->borrows = true;
+	return q;
 }
 
 /* ---- the plan ---- */
@@ -105,8 +114,7 @@ part_of(const struct task *t, unsigned n)
 
 	if (ids_of(q)->given || (q->groups == NULL && !order_parts(q, n)))
 		return NULL;
-	part = query_task_new(q->query);
-	part->is_part = true;
+	part = query_task_borrow(q->query);
 	part->explain = q->explain;
 	part->task.page->limit = t->page->limit;
 	part->task.bookmark.delivered = t->bookmark.delivered;

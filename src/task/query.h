@@ -36,7 +36,7 @@ struct query_seen {
 
 struct query_task {
 	struct task task;       /* first */
-	struct query *query;    /* its own, unless it is a part */
+	struct query *query;    /* its own, unless it is borrowed */
 	bool count;             /* rows are counted in task.bookmark.delivered, none is shown */
 	bool explain;           /* columns are wanted */
 	struct sink *sink;      /* its own; NULL: none */
@@ -44,7 +44,7 @@ struct query_task {
 	struct column_report *columns; /* out: explain: those of its paths */
 
 	/* the files' above */
-	bool is_part;
+	bool borrows;
 	struct query_groups *groups; /* aggregates */
 	struct query_order *order;   /* ORDER BY on rows */
 	size_t memory;               /* that either may take */
@@ -67,6 +67,8 @@ extern const struct task_kind query_task_kind;
 /* Takes the plan, which may be of devices and modules only (others: job/ask.h). Then `count`, `explain`, `sink`, the page's
  * limit and the task's bookmark may be set. */
 struct query_task *query_task_new(struct query *q);
+/* The same with a plan that somebody else keeps. */
+struct query_task *query_task_borrow(const struct query *q);
 static inline struct query_task *
 query_task_of(struct task *t)
 {

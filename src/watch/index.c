@@ -57,6 +57,7 @@ struct watch_index {
 	struct table table;                 /* hash -> first pair */
 	uint32_t change;
 	unsigned records;
+	bool connection;
 	struct buf was; /* a value of the row as it was */
 };
 
@@ -101,6 +102,12 @@ unsigned
 watch_index_records(const struct watch_index *ix)
 {
 	return ix->records;
+}
+
+bool
+watch_index_connection(const struct watch_index *ix)
+{
+	return ix->connection;
 }
 
 /* One more of an array that doubles; returns its place. */
@@ -315,12 +322,15 @@ static void
 sum_records(struct watch_index *ix)
 {
 	ix->records = 0;
+	ix->connection = false;
 	for (uint32_t i = 0; i < ix->nentry; i++) {
 		struct query_needs n;
 		if (ix->entries[i].watch == NULL)
 			continue;
 		n = watch_needs(ix->entries[i].watch);
 		ix->records |= hub_records_of(&n);
+		ix->connection |= query_facts(watch_query(ix->entries[i].watch))->whole ||
+		    (n.roots & QUERY_ROOT_BIT(QUERY_ROOT_CONNECTION_STATE)) != 0;
 	}
 }
 

@@ -32,6 +32,8 @@ void watch_index_remove(struct watch_index *ix, uint64_t id);
 uint32_t watch_index_count(const struct watch_index *ix);
 /* The records of what all of them look at, as RECORD_BITs. */
 unsigned watch_index_records(const struct watch_index *ix);
+/* Does any of them look at connectionState, be it in a whole document? */
+bool watch_index_connection(const struct watch_index *ix);
 
 /* A change of one row. */
 struct watch_change {

@@ -29,6 +29,9 @@ unwatchable(const struct query_facts *f)
 		       "with every row";
 	if (roots & QUERY_ROOT_BIT(QUERY_ROOT_LAST_ACTIVITY_TIME))
 		return "lastActivityTime cannot be watched: it moves without a change of the twin";
+	if (roots & QUERY_ROOT_BIT(QUERY_ROOT_C2D_COUNT))
+		return "cloudToDeviceMessageCount cannot be watched: it moves without a change of "
+		       "the twin";
 	if (roots & QUERY_ROOT_BIT(QUERY_ROOT_VERSION))
 		return "version cannot be watched: $version of desired or reported can";
 	return NULL;

@@ -32,6 +32,7 @@ fleet_new(const struct fleet_options *o)
 		f->o.work_bytes = WORK_BYTES_MAX;
 	pthread_mutex_init(&f->jobs_mutex, NULL);
 	seats_init(f);
+	lives_init(f);
 	f->workers = xcalloc(o->nworker, sizeof(*f->workers));
 	f->wake = xcalloc(o->nworker, sizeof(*f->wake));
 	for (unsigned i = 0; i < o->nworker; i++) {
@@ -303,7 +304,8 @@ drop_all(struct msg *m)
 
 	for (; m != NULL; m = next) {
 		next = m->next;
-		jobs_drop(m);
+		if (!watches_drop(m))
+			jobs_drop(m);
 	}
 }
 
@@ -333,6 +335,7 @@ fleet_free(struct fleet *f)
 		worker_fini(&f->workers[i]);
 	finisher_fini(f);
 	seats_fini(f);
+	lives_fini(f);
 	jobs_unref(f->jobs);
 	pthread_mutex_destroy(&f->jobs_mutex);
 	free(f->workers);

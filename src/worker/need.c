@@ -127,6 +127,7 @@ row_is_written(void *ctx, struct shard *sh)
 {
 	struct worker *w = ctx;
 
+	watches_hear(w, sh);
 	if (w->writes_as == ROUND_PARCELS) /* others have no answer that could leave before */
 		gate_settle(&w->gate);
 	worker_identities_changed(w, (int64_t)shard_identities(sh) - w->identities_were);

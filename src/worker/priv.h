@@ -94,6 +94,13 @@ struct worker_messages {
 	struct buf due; /* working memory: keys and devices of bodies that are due */
 };
 
+/* What a worker does for watches (watches.c). */
+struct worker_watches {
+	struct watch_index *index;
+	struct watching *first, *last; /* last: whose first rows had their turn last */
+	uint32_t n, nscan;             /* of those, with first rows that are not all found */
+};
+
 struct worker {
 	struct fleet *fleet;
 	unsigned index;
@@ -142,6 +149,7 @@ struct worker {
 	int64_t sweep_again_us; /* 0: nothing is to be looked at again */
 	struct worker_jobs jobs;
 	struct worker_messages messages;
+	struct worker_watches watches;
 	struct msg poke; /* a new catalogue, or a new set of jobs */
 	atomic_bool poked;
 };
@@ -171,6 +179,16 @@ struct fleet {
 		struct msg last; /* the stop's */
 		bool has_box, over;
 	} finisher;
+	struct lives { /* live.c */
+		pthread_mutex_t mutex;
+		struct watch_index *index;
+		struct lives_of {
+			uint64_t asker;
+			uint32_t n;
+		} * of;
+		uint32_t nof;
+		atomic_size_t waiting; /* bytes to be told */
+	} lives;
 	atomic_bool stop;
 	struct msg *wake; /* one a worker: the stop's alarm clock */
 	pthread_mutex_t jobs_mutex;
@@ -336,6 +354,22 @@ void body_erase(struct worker *w, struct str key); /* wanted no more, behind the
 enum err message_fetch(struct worker *w, struct str key, struct buf *out);
 /* The body of a reply that has a message; its fault if it cannot be read. */
 void message_reply(struct worker *w, struct reply *reply);
+
+/* watches.c */
+void watches_init(struct worker *w);
+void watches_fini(struct worker *w);
+/* An operation is over: what has it made of rows that are watched? */
+void watches_hear(struct worker *w, struct shard *sh);
+/* Both rounds are undone. */
+void watches_undone(struct worker *w);
+void watches_turn(struct worker *w);
+int64_t watches_patience_us(const struct worker *w);
+bool watches_drop(struct msg *m); /* as jobs_drop; false: it is none of theirs */
+
+/* live.c */
+void lives_init(struct fleet *f);
+void lives_fini(struct fleet *f);
+void lives_untold(struct fleet *f, size_t bytes); /* of a watch that is no more */
 
 /* fleet.c */
 /* All is loaded: turns may begin. */

@@ -189,5 +189,6 @@ round_ended(struct worker *w)
 	tours_undone(w);
 	sweep_restart(w);
 	jobs_restart(w);
+	watches_undone(w);
 	gate_tell(&w->gate);
 }

@@ -5,6 +5,7 @@
  * tour. Nobody hears of anything before it is on disk: gate.h.
  */
 #include "log/log.h"
+#include "watch/touched.h"
 #include "worker/priv.h"
 
 #include <openssl/rand.h>
@@ -90,6 +91,7 @@ worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct rep
 	messages_begin(w);
 	w->env.undo = gate_undo(&w->gate);
 	hub_apply(sh, op, &w->env, reply);
+	watches_hear(w, sh);
 	gate_settle(&w->gate);
 	messages_end(w, sh);
 	worker_identities_changed(w, (int64_t)shard_identities(sh) - before);
@@ -198,6 +200,7 @@ static const struct {
 	{ round_turn, round_patience_us, false },
 	{ settle_columns, NULL, false },
 	{ tour_turn, tours_patience_us, false },
+	{ watches_turn, watches_patience_us, false },
 	{ evict, NULL, false },
 };
 #define PARTS (sizeof(parts_of_turn) / sizeof(parts_of_turn[0]))
@@ -250,9 +253,9 @@ worker_main(void *arg)
 	}
 }
 
-/* What is kept in a shard beside its twins. */
+/* What is kept in a shard beside its twins, and hears of them. Watches hear last: of what the others have made of it (E-56). */
 static const struct feature *const features[] = { &configuration_feature, &job_feature,
-	&message_feature, &routing_feature, NULL };
+	&message_feature, &routing_feature, &watch_feature, NULL };
 
 void
 worker_init(struct worker *w, struct fleet *f, unsigned index, uint64_t mine)
@@ -271,6 +274,7 @@ worker_init(struct worker *w, struct fleet *f, unsigned index, uint64_t mine)
 	w->sweep = sweep_task_new();
 	jobs_init(w);
 	messages_init(w);
+	watches_init(w);
 	round_init(w);
 	slice_init(w);
 	w->env = (struct hub_env){ .mac = sas_mac_new(),
@@ -290,6 +294,7 @@ worker_fini(struct worker *w)
 		assert(w->lanes[i].first == NULL);
 	assert(!inbox_has(&w->inbox, false));
 	gate_fini(&w->gate);
+	watches_fini(w);
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		shard_free(w->shards[s]);
 	task_free(w->sweep);

@@ -49,6 +49,8 @@ watch_compile__E51_what_may_be_watched(void **state)
 	refused("SELECT TOP 3 * FROM devices", "TOP");
 	refused("SELECT * FROM devices WHERE lastActivityTime > '2020'", "lastActivityTime");
 	refused("SELECT lastActivityTime FROM devices", "lastActivityTime");
+	refused("SELECT * FROM devices WHERE cloudToDeviceMessageCount > 0",
+	    "cloudToDeviceMessageCount");
 	refused("SELECT * FROM devices WHERE version = 3", "version cannot");
 	refused("SELECT version FROM devices", "version cannot");
 	refused("SELECT * FROM", "Line 1:14");
