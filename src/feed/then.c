@@ -413,11 +413,41 @@ piece(struct run *r)
 
 /* ---- shards ---- */
 
+/*
+ * The first change behind the moment, or where the next one will be. What is named before it and not there any more was dropped, so it is older
+ * than all that is kept.
+ */
+static enum err
+find_since(struct run *r)
+{
+	uint64_t end = fleet_log_end(r->t->fleet, r->shard), position;
+	char first[EVENT_KEY], last[EVENT_KEY];
+	struct store_cursor *c;
+	struct str key, record;
+	uint32_t shard;
+	enum err e =
+	    log_find_time(r->t->store, r->shard, end + END_SLACK, moment(r) + 1, &position);
+
+	if (e != ERR_OK)
+		return e;
+	event_key(first, r->shard, position);
+	event_key(last, r->shard, UINT64_MAX);
+	e = store_cursor_open(r->t->store, STORE_CHANGES, (struct str){ first, EVENT_KEY },
+	    (struct str){ last, EVENT_KEY }, STORE_SCAN_ONCE, &c);
+	if (e != ERR_OK)
+		return e;
+	e = store_next(c, &key, &record);
+	if (e == ERR_OK && !event_key_decode(key, &shard, &position))
+		e = ERR_CORRUPT;
+	r->since = e == ERR_END ? end : position;
+	store_cursor_close(c);
+	return e == ERR_END ? ERR_OK : e;
+}
+
 static bool
 shard_begins(struct run *r)
 {
-	enum err e = log_find_time(r->t->store, r->shard,
-	    fleet_log_end(r->t->fleet, r->shard) + END_SLACK, moment(r) + 1, &r->since);
+	enum err e = find_since(r);
 
 	gone_clear(&r->gone);
 	r->walked = r->since;
