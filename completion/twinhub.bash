@@ -2,9 +2,10 @@
 
 _twinhub_words() {
 	case $1 in
-	'') echo 'help completion version serve wait stop device module method message twin configuration sink route job query monitor statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
+	'') echo 'help completion version serve wait stop device connection module method message twin configuration sink route job query monitor statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
 	completion) echo 'bash zsh fish' ;;
-	device) echo 'create show list update delete renew-key children parent' ;;
+	device) echo 'create show list update delete renew-key children parent why' ;;
+	connection) echo 'list show kick' ;;
 	module) echo 'create show list update delete renew-key' ;;
 	method) echo 'invoke' ;;
 	message) echo 'send purge feedback' ;;
@@ -30,6 +31,10 @@ _twinhub_options() {
 	'device renew-key') echo '--help --data --connection-string --ca --timeout --json --table --output --key' ;;
 	'device children') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --page-size' ;;
 	'device parent') echo '--help --data --connection-string --ca --timeout --json --table --output --none' ;;
+	'device why') echo '--help --data --connection-string --ca --timeout --json --table --output --module' ;;
+	'connection list') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --top --state --order --reason --address' ;;
+	'connection show') echo '--help --data --connection-string --ca --timeout --json --table --output --module' ;;
+	'connection kick') echo '--help --data --connection-string --ca --timeout --module' ;;
 	'module create') echo '--help --data --connection-string --ca --timeout --json --table --output --primary-key --secondary-key --thumbprint --secondary-thumbprint --x509-ca' ;;
 	'module show') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'module list') echo '--help --data --connection-string --ca --timeout --json --table --csv --output' ;;
@@ -197,6 +202,33 @@ _twinhub_value() {
 	'device parent --ca') echo -f ;;
 	'device parent --timeout')  ;;
 	'device parent --output') echo -W 'json table' ;;
+	'device why --data') echo -d ;;
+	'device why --connection-string')  ;;
+	'device why --ca') echo -f ;;
+	'device why --timeout')  ;;
+	'device why --output') echo -W 'json table' ;;
+	'device why --module')  ;;
+	'connection list --data') echo -d ;;
+	'connection list --connection-string')  ;;
+	'connection list --ca') echo -f ;;
+	'connection list --timeout')  ;;
+	'connection list --output') echo -W 'json table csv name' ;;
+	'connection list --top')  ;;
+	'connection list --state') echo -W 'connected disconnected' ;;
+	'connection list --order') echo -W 'id connects' ;;
+	'connection list --reason')  ;;
+	'connection list --address')  ;;
+	'connection show --data') echo -d ;;
+	'connection show --connection-string')  ;;
+	'connection show --ca') echo -f ;;
+	'connection show --timeout')  ;;
+	'connection show --output') echo -W 'json table' ;;
+	'connection show --module')  ;;
+	'connection kick --data') echo -d ;;
+	'connection kick --connection-string')  ;;
+	'connection kick --ca') echo -f ;;
+	'connection kick --timeout')  ;;
+	'connection kick --module')  ;;
 	'module create --data') echo -d ;;
 	'module create --connection-string')  ;;
 	'module create --ca') echo -f ;;

@@ -99,6 +99,30 @@ static const struct command commands[] = {
 		.example = "  twinhub device parent thermostat-1 gateway-1 " DATA "\n"
 			"  twinhub device parent thermostat-1 --none " DATA,
 	}, {
+		.name = "device why", .operands = "ID", .least = 1, .most = 1, .run = cli_device_why,
+		.options = HUB | OPT(MODULE),
+		.summary = "why a device is not connected, or does not report what is desired",
+		.note = "From what the running hub remembers; `connection show` has all of it.",
+		.example = "  twinhub device why thermostat-1 " DATA,
+	}, {
+		.name = "connection list", .operands = "", .least = 0, .most = 0, .run = cli_connection_list,
+		.options = ROWS | OPT(CONNECTION_ORDER) | OPT(CONNECTION_STATE) | OPT(REASON) | OPT(ADDRESS) | OPT(TOP),
+		.summary = "connections of devices and modules: who is there, who left last and why",
+		.note = "What the running hub remembers since its start, of modules, too.",
+		.example = "  twinhub connection list --order connects --top 20 " DATA "\n"
+			"  twinhub connection list --state disconnected --reason keep-alive " DATA,
+	}, {
+		.name = "connection show", .operands = "DEVICE", .least = 1, .most = 1, .run = cli_connection_show,
+		.options = HUB | OPT(MODULE),
+		.summary = "a device's connection, how the last one ended, what was refused last",
+		.example = "  twinhub connection show thermostat-1 " DATA,
+	}, {
+		.name = "connection kick", .operands = "DEVICE", .least = 1, .most = 1, .run = cli_connection_kick,
+		.options = OPTS_HUB | OPT(MODULE),
+		.summary = "end a device's connection",
+		.note = "It may come again at once, as most do. To keep it out: `device update ID --status disabled`.",
+		.example = "  twinhub connection kick thermostat-1 " DATA,
+	}, {
 		.name = "module create", .operands = "DEVICE ID", .least = 2, .most = 2, .run = cli_identity_create,
 		.options = HUB | CREDENTIALS,
 		.summary = "register a module of a device",

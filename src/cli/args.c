@@ -15,6 +15,8 @@ static const char *const option_states[] = { "targeted", "reached", "applied", "
 static const char *const option_job_types[] = { "twin-update", "method", "message", "restore",
 	"scheduleUpdateTwin", "scheduleDeviceMethod", "scheduleDeviceMessage",
 	"scheduleRestoreTwin", NULL };
+static const char *const option_connections[] = { "connected", "disconnected", NULL };
+static const char *const option_connection_orders[] = { "id", "connects", NULL };
 static const char *const option_renewals[] = { "primary", "secondary", "both", NULL };
 static const char *const option_outputs[] = { "json", "table", NULL };
 /* output_settle knows the first three, rows_init the last one */

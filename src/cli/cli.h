@@ -76,6 +76,10 @@ enum exit_code {
 	X(JOB_STATUS, "status", TAKES_WORD("STATUS", option_job_statuses, NULL), "only jobs of this status") \
 	X(RESULT_STATUS, "status", TAKES_WORD("STATUS", option_result_statuses, NULL), "only devices of this status") \
 	X(STATE, "state", TAKES_WORD("STATE", option_states, "notApplied"), "only twins in this state") \
+	X(CONNECTION_STATE, "state", TAKES_WORD("STATE", option_connections, NULL), "only these") \
+	X(CONNECTION_ORDER, "order", TAKES_WORD("ORDER", option_connection_orders, "id"), "connects: who has connected most often in the last hour first") \
+	X(REASON, "reason", TAKES_TEXT("REASON"), "only those whose last end or refusal had this reason, as keep-alive") \
+	X(ADDRESS, "address", TAKES_TEXT("IP"), "only those of this address") \
 	X(STATUS_REASON, "status-reason", TAKES_TEXT("TEXT"), "why; at most 128 characters") \
 	X(DISABLED, "disabled", TAKES_NOTHING, "the device may not connect yet") \
 	X(EDGE, "edge", TAKES_NOTHING, "it is an IoT Edge device") \
@@ -227,6 +231,10 @@ int cli_check(const struct args *a);
 
 int cli_renew_key(const struct args *a);
 int cli_device_children(const struct args *a);
+int cli_device_why(const struct args *a);
+int cli_connection_list(const struct args *a);
+int cli_connection_show(const struct args *a);
+int cli_connection_kick(const struct args *a);
 int cli_device_parent(const struct args *a);
 
 int cli_wait(const struct args *a);

@@ -48,7 +48,8 @@ struct http_options {
 	const struct nets *proxies;      /* peers there name their clients; NULL: nobody */
 	const struct nets *address_free; /* no limits by address for these; NULL: for all */
 	struct limiter *limiter;         /* NULL: no rate limits */
-	struct mqtt_loop *mqtt;          /* of this loop: sessions of WebSocket clients */
+	struct stories *stories;
+	struct mqtt_loop *mqtt; /* of this loop: sessions of WebSocket clients */
 	struct http_admin admin;
 	bool strict_queries;        /* no extensions of the query language: Q-88 */
 	int64_t connect_timeout_us; /* from accept to a WebSocket's CONNECT. 0: HTTP_REQUEST_US */

@@ -334,6 +334,7 @@ handler on_events_post, on_events_read, on_twin_history, on_scope_list, on_scope
 bool on_twin_past(struct request *r);
 /* A query AS OF a time, which is taken. */
 void past_query_start(struct request *r, struct query *query);
+handler on_connection, on_connection_end, on_connections;
 void on_health(struct request *r, bool ready);
 
 #endif

@@ -5,19 +5,36 @@
 
 /* ---- sessions (device-mqtt.md 2.7) ---- */
 
+static void
+presence_end(struct shard *sh, struct row *r, struct effect *e, const struct hub_env *env)
+{
+	if (r->presence == NULL)
+		return;
+	e->session = r->presence->session;
+	env->effect(env->ctx, e);
+	calls_lost(sh, r, env);
+	row_set_presence(sh, r, NULL);
+	r->presence_us = env->now_us;
+}
+
 void
 presence_close(
     struct shard *sh, struct row *r, enum reason why, bool paced, const struct hub_env *env)
 {
 	struct effect e = { .kind = EFFECT_CLOSE, .reason = why, .paced = paced };
 
-	if (r->presence == NULL)
-		return;
-	e.session = r->presence->session;
-	env->effect(env->ctx, &e);
-	calls_lost(sh, r, env);
-	row_set_presence(sh, r, NULL);
-	r->presence_us = env->now_us;
+	presence_end(sh, r, &e, env);
+}
+
+/* Once the newer one has authenticated (D-25). */
+static void
+presence_taken(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env)
+{
+	struct effect e = {
+		.kind = EFFECT_CLOSE, .reason = REASON_TAKEN_OVER, .body = op->connect.from
+	};
+
+	presence_end(sh, r, &e, env);
 }
 
 static struct blob *
@@ -95,7 +112,7 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	}
 	reply->session_present = session_restore(sh, r, op->connect.clean, env);
 	model_announced(sh, r, op, env);
-	presence_close(sh, r, REASON_TAKEN_OVER, false, env); /* once it has authenticated (D-25) */
+	presence_taken(sh, r, op, env);
 	p = xcalloc(1, sizeof(*p));
 	p->session = op->reply_to;
 	p->opened = reply->verdict.opened;
@@ -271,6 +288,7 @@ on_twin_get(struct shard *sh, struct row *r, const struct op *op, const struct h
 	row_read_wanted(r, &w);
 	row_read_reported(r, &reported);
 	reply->deliver = listens(r, FILTER_TWIN_RES);
+	reply->version = w.desired.version;
 	out_open(&o);
 	section_write_device(out_value(out_key(&o, "desired")), &w.desired);
 	section_write_device(out_value(out_key(&o, "reported")), &reported);

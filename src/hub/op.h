@@ -74,6 +74,9 @@ enum op_kind {
 	/* the hub's own, of a device: what is dead goes, what is free is delivered. payload: the key of a body that is due; if nothing lists
 	 * it, it is erased */
 	OP_MESSAGES_LOOK,
+	/* a back end's, of connections */
+	OP_CONNECTION_GET,   /* the answer: members of an object, what the shard knows of it */
+	OP_CONNECTION_CLOSE, /* it ends, if there is one; if not, a fault */
 	OP_KINDS
 };
 
@@ -83,6 +86,7 @@ struct op_connect {
 	bool clean;
 	bool has_model_id;
 	struct str model_id;
+	struct str from; /* its address, for the log of whom it takes over */
 };
 
 enum precondition { IF_NONE, IF_ANY, IF_TAG };

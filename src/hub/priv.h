@@ -88,6 +88,7 @@ op_fn on_identity_import, on_keys_regenerate;
 op_fn on_message_send, on_message_receive, on_message_settle, on_message_ack, on_messages_purge,
     on_messages_look, on_feedback_receive, on_feedback_settle;
 op_fn on_method, on_method_cancel, on_method_response;
+op_fn on_connection_get, on_connection_close;
 op_fn on_twin_convergence, on_twin_patch, on_twin_replace;
 
 /* Neither the module nor, perhaps, its device is there: the fault says which. Returns ERR_NOT_FOUND. */

@@ -15,9 +15,10 @@ struct reply {
 	struct fault fault; /* code F_NONE: success */
 	/* OP_CONNECT, OP_DISCONNECT with a will: why it is refused, for the log; REASON_NONE: the fault says all there is */
 	enum reason reason;
-	uint64_t version; /* OP_REPORT: reported $version */
+	/* OP_REPORT: reported $version; OP_TWIN_GET: that of the desired properties */
+	uint64_t version;
 	/* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51); OP_METHOD: the device has been called; else the
-	 * call waits for it */
+	 * call waits for it; OP_CONNECTION_GET: it is connected */
 	bool deliver;
 	bool session_present; /* OP_CONNECT */
 	bool gone;            /* the session is not the identity's current one: no answer, close */
@@ -88,7 +89,8 @@ struct effect {
 	uint64_t call;           /* EFFECT_METHOD: how the response names it */
 	struct reply_to caller;  /* EFFECT_METHOD */
 	struct str name;         /* EFFECT_METHOD; borrowed, as is body */
-	/* EFFECT_NOTIFY: the whole notification; of methods: the JSON text, each way; of a fault: its text */
+	/* EFFECT_NOTIFY: the whole notification; EFFECT_CLOSE: the address of who takes its place, if that is known; of methods: the
+	 * JSON text, each way; of a fault: its text */
 	struct str body;
 	int32_t status;        /* EFFECT_CALL_DONE: the device's own */
 	enum fault_code fault; /* EFFECT_CALL_DONE: F_NONE: there is a response */

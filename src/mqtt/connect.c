@@ -118,18 +118,23 @@ ask(struct session *s, const struct mqtt_connect *c, const struct mqtt_user *use
     struct actions *a)
 {
 	struct str token = c->has_password ? c->password : STR_NONE;
+	const struct session_world *world = s->all->world;
+	char text[NET_ADDR_TEXT_MAX];
+	struct str from = world->from != NULL ? str_of(world->from(s, text)) : STR_NONE;
 	struct tls_peer peer = { 0 };
 	struct work *w;
 	struct op_connect *oc;
 
-	s->all->world->shows(s, &peer);
-	w = session_work(s, OP_CONNECT, WORK_SHOWN_ROOM(token) + user->model_id.n);
+	world->shows(s, &peer);
+	w = session_work(s, OP_CONNECT, WORK_SHOWN_ROOM(token) + user->model_id.n + from.n);
 	work_show(w, token, &peer);
 	oc = &w->op.connect;
 	oc->clean = c->clean_session;
 	oc->has_model_id = user->model_id.n != 0;
 	oc->model_id = work_str(w, user->model_id);
+	oc->from = work_str(w, from);
 	s->on_behalf = user->on_behalf;
+	s->client = user->client_type.n > 0 ? str_dup0(user->client_type) : NULL;
 	session_asks(s);
 	session_submit(s, w, a);
 }

@@ -45,6 +45,12 @@ world_wall_us(struct session *s)
 	return clock_wall_us();
 }
 
+static const char *
+world_from(struct session *s, char out[NET_ADDR_TEXT_MAX])
+{
+	return net_addr_text(stream_peer(link_of(s)->stream), out);
+}
+
 static void
 world_random(struct session *s, unsigned char out[16])
 {
@@ -61,6 +67,7 @@ world_of(const struct mqtt_options *o)
 		.allows = o->limiter != NULL ? world_allows : NULL,
 		.takes = o->limiter != NULL ? world_takes : NULL,
 		.wall_us = world_wall_us,
+		.from = world_from,
 		.random = world_random };
 }
 
@@ -219,6 +226,11 @@ link_perform(struct link *l, struct actions *a)
 {
 	if (a->line.reason != REASON_NONE)
 		tell(l, &a->line);
+	if (a->line.event == LOG_CONNECT_REFUSED && a->line.reason != REASON_NONE)
+		told_refused(l, &a->line);
+	if (a->accepted)
+		told_accepted(l);
+	told_performed(l, a);
 	if (a->send.n != 0)
 		stream_write(l->stream, a->send);
 	if (a->work != NULL)
@@ -274,6 +286,8 @@ on_data(struct stream *st, struct str in, void *ctx)
 		e = session_bytes(
 		    &l->session, str_sub(in, used), loop_now_us(l->ml->loop), &size, &a);
 		turn_over(&l->ml->turns, l);
+		if (e == ERR_OK)
+			told_received(l, (struct str){ in.p + used, size });
 		link_perform(l, &a);
 		if (e == ERR_OK)
 			used += size;
@@ -321,6 +335,7 @@ on_close(struct stream *st, enum stream_end why, void *ctx)
 
 	(void)st;
 	session_end(&l->session, why, &a);
+	told_closed(l, a.line.reason);
 	link_perform(l, &a);
 	slot_free(&ml->links, l->session.self.slot);
 	ml->nsession--;

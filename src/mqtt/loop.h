@@ -34,8 +34,10 @@ struct link {
 	struct session session;
 	struct mqtt_loop *ml;
 	struct stream *stream;
-	struct loop_timer timer; /* at session_due_us */
-	struct turn turn;        /* turns.c */
+	struct loop_timer timer;     /* at session_due_us */
+	struct turn turn;            /* turns.c */
+	struct story *story;         /* told.c; NULL: it is not accepted, or nobody is told */
+	struct story_counts *counts; /* of it */
 };
 
 struct mqtt_loop {
@@ -63,6 +65,14 @@ link_of(const struct session *s)
 
 /* loop.c */
 void link_perform(struct link *l, struct actions *a);
+
+/* told.c: what stories are told of a link, if anybody is. A CONNECT of it is accepted, or refused as the line says; */
+void told_accepted(struct link *l);
+void told_refused(struct link *l, const struct log_story *line);
+/* a packet has come, whole; what was to be done has been; and it is over. */
+void told_received(struct link *l, struct str packet);
+void told_performed(struct link *l, const struct actions *a);
+void told_closed(struct link *l, enum reason why);
 
 /* links.c: links whose opener counts no more */
 enum reason link_outdated(struct session *s, uint64_t judged_by);

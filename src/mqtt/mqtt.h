@@ -9,12 +9,14 @@
 #define TWINHUB_MQTT_H
 
 #include "net/net.h"
+#include "story/story.h"
 #include "worker/worker.h"
 
 struct mqtt_options {
 	struct fleet *fleet;
 	struct catalogue_box *catalogue;
 	struct limiter *limiter;         /* NULL: no rate limits */
+	struct stories *stories;         /* NULL: nobody is told */
 	const struct nets *address_free; /* no rate limits by address for these; NULL: for all */
 	size_t work_bytes; /* of all its sessions' operations on their way; 0: MQTT_WORK_BYTES */
 	unsigned nloop;    /* that share what is bounded for all; 0: 1 */

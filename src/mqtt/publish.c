@@ -49,8 +49,11 @@ put_twin_answer(struct session *s, const struct work *w, struct buf *packet)
 	else
 		topic_put_twin_patched(topic, w->rid, (int64_t)w->reply.version);
 	if (mqtt_put_publish(packet, buf_view(topic), buf_view(&w->reply.body), 0, false, 0) ==
-	    ERR_OK)
+	    ERR_OK) {
+		if (w->op.kind == OP_TWIN_GET)
+			s->desired_sent = (uint32_t)w->reply.version;
 		return;
+	}
 	fault_set(big, F_ServerError,
 	    "the twin as text is %zu bytes, more than a packet may have (%d)", w->reply.body.n,
 	    MQTT_SEND_MAX);

@@ -58,6 +58,8 @@ session_fini(struct session *s)
 {
 	buf_fini(&s->will);
 	free(s->policy);
+	free(s->client);
+	free(s->taken_by);
 }
 
 /* ---- actions ---- */
@@ -384,10 +386,25 @@ send_desired(struct session *s, const struct note *n, struct actions *a)
 
 	topic->n = 0;
 	topic_put_desired(topic, n->version);
-	if (mqtt_put_publish(session_packet(s), buf_view(topic), n->body, 0, false, 0) == ERR_OK)
+	if (mqtt_put_publish(session_packet(s), buf_view(topic), n->body, 0, false, 0) == ERR_OK) {
+		s->desired_sent = n->version;
 		session_send(s, a);
-	else
+	} else {
 		session_log(s, LOG_PART_REFUSED, REASON_NOTIFICATION_SIZE, STR_NONE, STR_NONE, a);
+	}
+}
+
+static void
+dropped(struct session *s, const struct note *n, struct actions *a)
+{
+	struct buf by = { 0 };
+
+	if (s->taken_by == NULL && n->body.n > 0) {
+		buf_printf(&by, "by " STR_FMT, STR_ARG(n->body));
+		s->taken_by = str_dup0(buf_view(&by));
+	}
+	buf_fini(&by);
+	session_leave(s, SESSION_DROPS, n->reason, a);
 }
 
 void
@@ -398,7 +415,7 @@ session_note(struct session *s, const struct note *n, struct actions *a)
 	if (n->kind == EFFECT_CLOSE && n->paced)
 		a->doomed = session_doom(s, n->reason);
 	else if (n->kind == EFFECT_CLOSE)
-		session_leave(s, SESSION_DROPS, n->reason, a);
+		dropped(s, n, a);
 	else if (s->state == S_LIVE && n->kind == EFFECT_METHOD)
 		session_call(s, n, a);
 	else if (s->state == S_LIVE && n->kind == EFFECT_MESSAGE)
@@ -476,7 +493,7 @@ void
 session_end(struct session *s, enum stream_end end, struct actions *a)
 {
 	if (!s->told)
-		session_log(s, LOG_CLOSED, reason_of_end(s, end), STR_NONE, STR_NONE, a);
+		session_log(s, LOG_CLOSED, reason_of_end(s, end), STR_NONE, str_of(s->taken_by), a);
 	if (s->session_epoch != 0)
 		a->work = disconnect(s);
 	session_move(s, S_CLOSED);

@@ -44,6 +44,8 @@ struct session_world {
 	    struct limit_refusal *why);
 	/* What the body of an error bears: when it was, and a number to find it by. */
 	int64_t (*wall_us)(struct session *s);
+	/* Where its client is; empty: not known. NULL: nobody's is. */
+	const char *(*from)(struct session *s, char out[NET_ADDR_TEXT_MAX]);
 	void (*random)(struct session *s, unsigned char out[16]);
 };
 
@@ -87,6 +89,10 @@ struct session {
 	struct buf will;      /* the will's log record body; empty: none */
 	struct opened opened; /* what opened it */
 	char *policy;         /* whose key that is; NULL: no policy's */
+	char *client;         /* what it calls itself, until it is accepted; NULL: nothing */
+	/* $version of the desired properties that it was given last; 0: none were */
+	uint32_t desired_sent;
+	char *taken_by; /* "by ", and the address of who has taken its place; NULL: not known */
 	/* last packet; SESSION_NEVER: it could not be heard since the last look */
 	int64_t heard_us;
 	int64_t idle_us, token_us, rest_us; /* when they are due; SESSION_NEVER */

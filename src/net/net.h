@@ -218,6 +218,8 @@ struct tls_peer {
 };
 
 bool stream_is_tls(const struct stream *s);
+/* "TLSv1.3", for ever; NULL: plain text. */
+const char *stream_tls_version(const struct stream *s);
 /* All zero without TLS or certificate. Costs two hashes. */
 void stream_tls_peer(const struct stream *s, struct tls_peer *out);
 void tls_peer_of(struct ssl_st *ssl, struct tls_peer *out);
@@ -237,6 +239,7 @@ struct stream_ops {
 	size_t (*below)(const struct stream *s); /* bytes of output held below s->out; NULL: none */
 	struct ssl_st *(*ssl)(const struct stream *s); /* NULL: never TLS */
 	void (*destroy)(struct stream *s);             /* release everything, s itself too */
+	bool websocket;                                /* bytes come in frames */
 };
 
 /* First member of each kind. Touch only what ops need. */

@@ -389,6 +389,12 @@ stream_is_tls(const struct stream *s)
 	return s->ops->ssl && s->ops->ssl(s);
 }
 
+const char *
+stream_tls_version(const struct stream *s)
+{
+	return stream_is_tls(s) ? SSL_get_version(s->ops->ssl(s)) : NULL;
+}
+
 void
 stream_tls_peer(const struct stream *s, struct tls_peer *out)
 {

@@ -135,6 +135,7 @@ io_make(struct server *s, unsigned i)
 	struct mqtt_options mo = { .fleet = s->fleet,
 		.catalogue = s->catalogue,
 		.limiter = s->limiter,
+		.stories = s->stories,
 		.address_free = &s->address_free,
 		.work_bytes = s->sizes.session_bytes,
 		.nloop = s->nio };
@@ -147,6 +148,7 @@ io_make(struct server *s, unsigned i)
 		.tls = s->tls,
 		.admission = s->admission,
 		.limiter = s->limiter,
+		.stories = s->stories,
 		.proxies = &s->proxies,
 		.address_free = &s->address_free,
 		.connect_timeout_us = (int64_t)s->o.connect_timeout_s * 1000000,

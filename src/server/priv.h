@@ -87,6 +87,7 @@ struct server {
 	char tls_paths[4][DATA_PATH_MAX];
 	struct admission *admission;
 	struct limiter *limiter; /* NULL: no rate limits */
+	struct stories *stories;
 	struct nets address_free, proxies, sink_allow;
 	struct catalogue_box *catalogue;
 	pthread_mutex_t policies_mutex;

@@ -304,6 +304,7 @@ server_start(struct server *s)
 		host[0] = '\0';
 	names_of(&s->o, host, &s->names);
 	limits_begin(s);
+	s->stories = stories_new();
 	admission_make(s);
 	/* The store comes behind all else that a first start makes: one that is there says that nothing may be missing. */
 	if (policies_start(s) != ERR_OK || tls_make(s) != ERR_OK || bind_all(s) != ERR_OK ||

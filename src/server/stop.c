@@ -117,4 +117,5 @@ server_stop(struct server *s)
 	tls_free(s->tls);
 	admission_free(s->admission);
 	limiter_free(s->limiter);
+	stories_free(s->stories);
 }

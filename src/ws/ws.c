@@ -407,6 +407,7 @@ static const struct stream_ops ws_ops = {
 	.below = ws_below,
 	.ssl = ws_ssl,
 	.destroy = ws_destroy,
+	.websocket = true,
 };
 
 /* ---- the take-over ---- */

@@ -47,6 +47,7 @@ static struct {
 	struct http_loop *hl;
 	struct file_jobs *jobs;
 	struct deliveries *deliveries;
+	struct stories *stories;
 	struct policy policies[POLICIES];
 	char names[POLICIES][8];
 	char tokens[POLICIES][256];
@@ -240,6 +241,7 @@ http_setup(void **state)
 	if (file_jobs_new(&jobs, &the_http.jobs, why, sizeof(why)) != ERR_OK ||
 	    loop_new(0, &the_http.loop) != ERR_OK)
 		return -1;
+	the_http.stories = stories_new();
 	if (deliveries_new(&(struct deliveries_options){ 0 }, &the_http.deliveries, &f) != ERR_OK)
 		return -1;
 	o = (struct http_options){ .fleet = k->fleet,
@@ -247,6 +249,7 @@ http_setup(void **state)
 		.file_jobs = the_http.jobs,
 		.catalogue = k->box,
 		.deliveries = the_http.deliveries,
+		.stories = the_http.stories,
 		.admin = { k, kit_no_policy, kit_no_rotation, kit_no_backup, kit_ready,
 		    kit_no_creation, kit_no_deletion } };
 	return http_loop_new(the_http.loop, &o, &the_http.hl) == ERR_OK ? 0 : -1;
@@ -259,6 +262,7 @@ http_teardown(void **state)
 
 	file_jobs_free(the_http.jobs);
 	deliveries_free(the_http.deliveries);
+	stories_free(the_http.stories);
 	kit_halt(k);
 	http_loop_free(the_http.hl);
 	loop_free(the_http.loop);

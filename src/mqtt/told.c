@@ -1,0 +1,93 @@
+/* The loop's side of stories (story/story.h): what is told of a link as it begins, with each packet, and at its end. */
+#include "mqtt/loop.h"
+#include "os/clock.h"
+
+enum { PUBLISH_BYTE = MQTT_PUBLISH << 4 };
+
+static bool
+is_publish(char first)
+{
+	return ((unsigned char)first & 0xF0) == PUBLISH_BYTE;
+}
+
+static void
+tell_now(const struct link *l)
+{
+	const struct session *s = &l->session;
+
+	atomic_store_explicit(&l->counts->in_flight, s->nwork + s->nout, memory_order_relaxed);
+	atomic_store_explicit(&l->counts->desired, s->desired_sent, memory_order_relaxed);
+}
+
+void
+told_accepted(struct link *l)
+{
+	struct session *s = &l->session;
+	struct story_link link = { .number = s->session_epoch,
+		.from = *stream_peer(l->stream),
+		.tls = stream_tls_version(l->stream),
+		.websocket = l->stream->ops->websocket,
+		.client = str_of(s->client) };
+
+	if (l->ml->o.stories == NULL)
+		return;
+	l->story = story_began(l->ml->o.stories, s->device, s->module, &link, clock_wall_us());
+	l->counts = story_counts(l->story);
+}
+
+void
+told_refused(struct link *l, const struct log_story *line)
+{
+	if (l->ml->o.stories != NULL)
+		story_refused(l->ml->o.stories, line->device, line->module, line->reason,
+		    stream_peer(l->stream), clock_wall_us());
+}
+
+void
+told_received(struct link *l, struct str packet)
+{
+	if (l->counts == NULL)
+		return;
+	story_count(&l->counts->received_bytes, packet.n);
+	if (is_publish(packet.p[0]))
+		story_count(&l->counts->received, 1);
+}
+
+/* How many of these whole packets, which are ours, are PUBLISHes. */
+static uint64_t
+publishes(struct str packets)
+{
+	uint64_t n = 0;
+
+	while (packets.n > 0) {
+		struct rd rd = rd_of(str_sub(packets, 1));
+		uint64_t rest = rd_varint(&rd);
+		size_t head = (size_t)((const char *)rd.p - packets.p);
+
+		n += is_publish(packets.p[0]);
+		packets = str_sub(packets, head + (size_t)rest);
+	}
+	return n;
+}
+
+void
+told_performed(struct link *l, const struct actions *a)
+{
+	if (l->counts == NULL)
+		return;
+	if (a->send.n > 0) {
+		story_count(&l->counts->sent_bytes, a->send.n);
+		story_count(&l->counts->sent, publishes(a->send));
+	}
+	tell_now(l);
+}
+
+void
+told_closed(struct link *l, enum reason why)
+{
+	if (l->story == NULL)
+		return;
+	story_ended(l->ml->o.stories, l->story, l->session.session_epoch, why, clock_wall_us());
+	l->story = NULL;
+	l->counts = NULL;
+}
