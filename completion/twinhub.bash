@@ -9,7 +9,7 @@ _twinhub_words() {
 	module) echo 'create show list update delete renew-key' ;;
 	method) echo 'invoke' ;;
 	message) echo 'send purge feedback' ;;
-	twin) echo 'show log diff restore convergence update replace' ;;
+	twin) echo 'show watch log diff restore convergence update replace' ;;
 	configuration) echo 'create show list why update delete halt resume advance rollback' ;;
 	sink) echo 'create show list update delete' ;;
 	route) echo 'create show list update delete test' ;;
@@ -46,6 +46,7 @@ _twinhub_options() {
 	'message purge') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'message feedback') echo '--help --data --connection-string --ca --timeout --json --table --output --keep' ;;
 	'twin show') echo '--help --data --connection-string --ca --timeout --json --table --output --module --at --at-version' ;;
+	'twin watch') echo '--help --data --connection-string --ca --timeout --json --table --output --module' ;;
 	'twin log') echo '--help --data --connection-string --ca --timeout --json --table --output --module' ;;
 	'twin diff') echo '--help --data --connection-string --ca --timeout --module --at --at-version' ;;
 	'twin restore') echo '--help --data --connection-string --ca --timeout --json --table --output --module --condition --dry-run --at --at-version' ;;
@@ -78,7 +79,7 @@ _twinhub_options() {
 	'job list') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --status --page-size --type' ;;
 	'job cancel') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'job results') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --status --page-size' ;;
-	'query') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --explain --watch --page-size --at' ;;
+	'query') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --explain --watch --live --page-size --at' ;;
 	'monitor') echo '--help --data --connection-string --ca --timeout --json --table --output --module --device --source --path --where --from --no-follow' ;;
 	'statistics') echo '--help --data --connection-string --ca --timeout --json --table --output --columns --store --messages' ;;
 	'policy show') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --keys' ;;
@@ -309,6 +310,12 @@ _twinhub_value() {
 	'twin show --module')  ;;
 	'twin show --at')  ;;
 	'twin show --at-version')  ;;
+	'twin watch --data') echo -d ;;
+	'twin watch --connection-string')  ;;
+	'twin watch --ca') echo -f ;;
+	'twin watch --timeout')  ;;
+	'twin watch --output') echo -W 'json table' ;;
+	'twin watch --module')  ;;
 	'twin log --data') echo -d ;;
 	'twin log --connection-string')  ;;
 	'twin log --ca') echo -f ;;

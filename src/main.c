@@ -196,6 +196,13 @@ static const struct command commands[] = {
 		.example = "  twinhub twin show thermostat-1 " DATA "\n"
 			"  twinhub twin show thermostat-1 --module updater " DATA,
 	}, {
+		.name = "twin watch", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_watch,
+		.options = HUB | OPT(MODULE),
+		.summary = "a twin, then each change of it as it happens",
+		.note = "A line each, without $metadata on a terminal, until Ctrl-C. A connection that ends is made again, with the twin as it is "
+			"then.",
+		.example = "  twinhub twin watch thermostat-1 " DATA,
+	}, {
 		.name = "twin log", .operands = "ID", .least = 1, .most = 1, .run = cli_twin_log,
 		.options = HUB | OPT(MODULE),
 		.summary = "what has happened to a twin, the newest first",
@@ -417,16 +424,19 @@ static const struct command commands[] = {
 			"  twinhub job results reboot-1 --csv " DATA " > reboot-1.csv",
 	}, {
 		.name = "query", .operands = "TEXT", .least = 1, .most = 1, .run = cli_query,
-		.options = ROWS | OPT(WATCH) | OPT(PAGE_SIZE) | OPT(EXPLAIN) | OPT(AT),
+		.options = ROWS | OPT(WATCH) | OPT(PAGE_SIZE) | OPT(EXPLAIN) | OPT(AT) | OPT(LIVE),
 		.summary = "what a query finds, all pages",
 		.note = "--csv: the heading has the members of all rows in the order in which they are first seen; null and missing are "
 			"empty, an empty string is \"\", objects and arrays are JSON text. When there are several pages nothing is "
 			"printed before the last: they wait in a file in TMPDIR.\n"
 			"--at: of the fleet as it was then, as AS OF at the end of the query asks for it.\n"
+			"--live: a line for each row, then for each that enters, changes or leaves, as it is written: what can be watched is "
+			"SELECT of paths or * FROM devices or devices.modules, with a WHERE. JSON: one event a line.\n"
 			"--watch: a terminal is cleared for each answer; when piped, one answer follows the other.\n"
 			"--explain: which columns stood for the documents, how many rows were judged by columns, asked by document and "
 			"shown to columns, and the time of each step, all workers together.",
 		.example = "  twinhub query \"SELECT deviceId FROM devices WHERE tags.floor = 3\" " DATA "\n"
+			"  twinhub query \"SELECT deviceId, properties.reported.temperature FROM devices WHERE tags.floor = 3\" --live " DATA "\n"
 			"  twinhub query \"SELECT status, COUNT() AS n FROM devices GROUP BY status\" --watch 5 " DATA,
 	}, {
 		.name = "monitor", .operands = "", .run = cli_monitor,

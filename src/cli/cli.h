@@ -53,6 +53,7 @@ enum exit_code {
 	X(COLUMNS, "columns", TAKES_NOTHING, "the columns that queries have made, and their memory") \
 	X(STORE, "store", TAKES_NOTHING, "what the store has on disk, has written and has read again") \
 	X(WATCH, "watch", TAKES_SECONDS(1, 86400, NULL), "ask again so long after each answer, until Ctrl-C") \
+	X(LIVE, "live", TAKES_NOTHING, "then what becomes of it, as it happens, until Ctrl-C") \
 	X(MODULE, "module", TAKES_TEXT("ID"), "this module of the device") \
 	X(PAYLOAD, "payload", TAKES_TEXT("JSON"), "what the device gets; any JSON value, or null without it") \
 	X(TEXT, "text", TAKES_TEXT("TEXT"), "the message's body") \
@@ -176,6 +177,7 @@ int cli_identity_delete(const struct args *a);
 int cli_device_list(const struct args *a);
 int cli_module_list(const struct args *a);
 int cli_twin_show(const struct args *a);
+int cli_twin_watch(const struct args *a);
 int cli_twin_log(const struct args *a);
 int cli_twin_diff(const struct args *a);
 int cli_twin_restore(const struct args *a);

@@ -227,6 +227,29 @@ void view_fini(struct view *v);
 /* A file in TMPDIR, or /tmp, that has no name any more and so goes with the process. NULL, with errno. */
 FILE *file_without_name(void);
 
+/* ---- lines.c: answers that come line by line, perhaps for ever ---- */
+
+struct lines {
+	/* Each that is JSON, as it came and parsed; borrowed. Why the hub ends it is said already. */
+	void (*take)(void *ctx, struct str line, struct doc d);
+	void *ctx;
+	bool came;  /* anything at all */
+	bool final; /* what the hub has said will be so again */
+	struct buf line, doc;
+	struct doc_parser *parser;
+	unsigned pause_s;
+};
+void lines_init(struct lines *l, void (*take)(void *ctx, struct str line, struct doc d), void *ctx);
+void lines_fini(struct lines *l);
+/* Until the connection ends. EXIT_UNREACHABLE: it may be tried again, after lines_rest. */
+int lines_read(struct lines *l, struct target *t, struct ask *ask, char why[WHY_MAX]);
+/* A while, longer each time that nothing has come since. */
+void lines_rest(struct lines *l, const char *from_where);
+void say_str(struct str s);
+void say_plain(struct doc d); /* for people: without $metadata, in one line */
+/* live.c: a query's body, watched */
+int query_live(const struct args *a, struct target *t, struct str body);
+
 /* ---- --watch ---- */
 
 struct watch {

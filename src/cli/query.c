@@ -101,6 +101,10 @@ cli_query(const struct args *a)
 		return cli_fail(EXIT_USAGE, "--csv and --watch exclude each other");
 	if (a->option[OPT_EXPLAIN] != NULL && (q.watch.every_s > 0 || a->option[OPT_CSV] != NULL))
 		return cli_fail(EXIT_USAGE, "--explain excludes --csv and --watch");
+	if (a->option[OPT_LIVE] != NULL &&
+	    (q.watch.every_s > 0 || a->option[OPT_CSV] != NULL || a->option[OPT_EXPLAIN] != NULL ||
+	        a->option[OPT_AT] != NULL))
+		return cli_fail(EXIT_USAGE, "--live excludes --csv, --watch, --explain and --at");
 	if (!utf8_valid(str_of(a->operand[0])))
 		return cli_fail(EXIT_USAGE, "the query is not UTF-8");
 	if (!put_text(a, &text))
@@ -112,8 +116,9 @@ cli_query(const struct args *a)
 	buf_fini(&text);
 	code = target_open(a, &q.target);
 	if (code == EXIT_DONE)
-		code = a->option[OPT_EXPLAIN] != NULL ? explain(&q)
-		                                      : watch_run(&q.watch, round_run, &q);
+		code = a->option[OPT_LIVE] != NULL   ? query_live(a, &q.target, buf_view(&q.body))
+		    : a->option[OPT_EXPLAIN] != NULL ? explain(&q)
+		                                     : watch_run(&q.watch, round_run, &q);
 	target_fini(&q.target);
 	buf_fini(&q.body);
 	return code;

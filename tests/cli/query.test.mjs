@@ -152,6 +152,36 @@ test('what has no effect is a line on stderr, once for all pages, and part of an
 	await cli(['twin', 'update', 'wa1', '--tags', '{"a-b":1}']);
 });
 
+test('E-64 --live and twin watch: what is found, and then what becomes of it, over a restart too', async () => {
+	await hub.createDevice('live1');
+	await tag('live1', { hall: 'a', n: 1 });
+	const w = watching(['query', "SELECT tags.n FROM devices WHERE tags.hall = 'a'", '--live']);
+	const events = (text) => text.trimEnd().split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
+	await w.until((text) => text.includes('"ready"'), 'the first rows');
+	assert.deepEqual(events(w.text)[0], { event: 'row', deviceId: 'live1', row: { n: 1 } });
+	await tag('live1', { n: 2 });
+	await w.until((text) => text.includes('"n":2'), 'the change');
+	assert.equal(events(w.text).at(-1).event, 'change');
+	const people = watching(['query', "SELECT tags.n FROM devices WHERE tags.hall = 'a'", '--live', '--table']);
+	await people.until((text) => text === 'row     live1  {"n":2}\nready   1 rows\n', 'lines for people');
+	const one = watching(['twin', 'watch', 'live1', '--table']);
+	await one.until((text) => /^row     live1  \{"deviceId":"live1",.*\nready   1 rows\n$/.test(text) && !text.includes('$metadata'), 'the twin');
+	await hub.restart();
+	await tag('live1', { hall: 'b' });
+	await w.until((text) => text.split('"ready"').length === 3, 'it begins anew');
+	await one.until((text) => text.split('ready').length === 3, 'it begins anew');
+	await tag('live1', { hall: 'a' });
+	await w.until((text) => events(text).at(-1).event === 'enter', 'who enters then');
+	assert.match(w.errors, /the hub ends it: the hub stops\ntwinhub: the connection has ended; again in 1 s, from the first row/);
+	for (const each of [w, people, one]) each.child.kill('SIGINT');
+	await w.ended();
+	const refused = await hub.cli(['query', 'SELECT COUNT() FROM devices', '--live']);
+	assert.equal(refused.code, 1);
+	assert.match(refused.stderr, /cannot be watched/);
+	assert.equal((await hub.cli(['query', 'SELECT * FROM devices', '--live', '--csv'])).code, 2);
+	assert.equal((await hub.cli(['twin', 'watch', 'nobody'])).code, 4);
+});
+
 // Whatever drives a terminal, reverses text or is not seen, by whichever command and in whichever form: on a terminal it is escaped,
 // and JSON stays the same JSON. A pipe gets it as it is.
 const HIDDEN = '\u001b[31m\u009b2J\u202e\u2066\u2028\u200b\u00ad\u{e0041}\r';
