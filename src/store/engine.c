@@ -13,7 +13,6 @@
 #define MEMORY_MIN            (16 * MB)
 #define LOG_BYTES_DEFAULT     (1024 * MB)
 #define CHANGES_BYTES_DEFAULT (4096 * MB)
-#define LOG_FILES             256 /* about so many at most; each takes a descriptor */
 #define LOG_LEVEL_FATAL       4
 /* kTolerateCorruptedTailRecords: refuses a bad record, accepts a torn tail */
 #define RECOVERY_TORN_TAIL_ONLY 0
@@ -116,8 +115,8 @@ options_table(rocksdb_options_t *r, rocksdb_cache_t *cache)
 }
 
 /*
- * The event log: first in, first out; whole files are dropped. Small files (a slow log, flushed with the other tables)
- * are merged up to write_buffer_size, which here bounds the number of files and not memory.
+ * The event log: first in, first out; whole files are dropped. Small files (a slow log, flushed with the other tables) are merged by retain.c;
+ * RocksDB would merge young ones with old ones, and drop both with the latter.
  */
 static rocksdb_options_t *
 options_log(const rocksdb_options_t *common, uint64_t bytes, uint64_t age_s, struct fault *f)
@@ -125,16 +124,15 @@ options_log(const rocksdb_options_t *common, uint64_t bytes, uint64_t age_s, str
 	rocksdb_options_t *r = rocksdb_options_create_copy((rocksdb_options_t *)common);
 	char text[300];
 
-	if (bytes / LOG_FILES > rocksdb_options_get_write_buffer_size(r))
-		rocksdb_options_set_write_buffer_size(r, bytes / LOG_FILES);
 	rocksdb_options_set_compaction_style(r, rocksdb_fifo_compaction);
-	rocksdb_options_set_level0_file_num_compaction_trigger(r, 8);
+	/* few files: what all tables together may have in memory ends it before */
+	rocksdb_options_set_write_buffer_size(r, 2 * rocksdb_options_get_write_buffer_size(r));
 	snprintf(text, sizeof text,
 	    "compaction_options_fifo={max_table_files_size=%" PRIu64
-	    ";allow_compaction=true};ttl=%" PRIu64 ";memtable_insert_with_hint_prefix_extractor="
+	    ";allow_compaction=false};ttl=%" PRIu64 ";memtable_insert_with_hint_prefix_extractor="
 	    "rocksdb.FixedPrefix.2;"                   /* each shard appends */
 	    "prefix_extractor=rocksdb.FixedPrefix.%u", /* pack.h: reads of what is within a row */
-	    bytes, age_s, PACK_PREFIX);
+	    bytes, retain_ttl_s(age_s), PACK_PREFIX);
 	return options_by_name(r, text, f);
 }
 

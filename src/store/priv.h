@@ -224,6 +224,13 @@ struct rocks {
 		int64_t due_ns; /* the next read, by the monotonic clock; the thread's */
 		_Atomic uint64_t bytes, files, passes;
 	} scrub;
+	struct {
+		struct thread thread;
+		pthread_mutex_t mu;
+		pthread_cond_t wake; /* signalled with stop */
+		bool stop;
+		unsigned rest_ms;
+	} retain;
 	unsigned nlane; /* started */
 	struct lane lanes[];
 };
@@ -272,6 +279,11 @@ void store_fail(struct rocks *s, enum err e, const struct fault *f);
 enum err scrub_start(struct rocks *s,
     struct fault *f); /* scrub.c; fine when it is off, and both when it does not run */
 void scrub_stop(struct rocks *s);
+enum err retain_start(struct rocks *s, struct fault *f); /* retain.c */
+void retain_stop(struct rocks *s);
+/* Of a family of the log that is kept so long; 0: not by age. RocksDB's option, and the time that one file may span. */
+uint64_t retain_ttl_s(uint64_t age_s);
+uint64_t retain_span_s(uint64_t age_s);
 /* RocksDB has met corruption: the table file that its words name is noted as damaged. */
 void damage_met(struct rocks *s, const struct fault *f);
 /* Its directory is not there: a disk that was unplugged, a file system that was taken off. It may return. */

@@ -284,8 +284,11 @@ threads_start(struct rocks *s, struct fault *f)
 
 	if (e != ERR_OK)
 		return e;
-	if ((e = lanes_start(s, f)) == ERR_OK && (e = scrub_start(s, f)) == ERR_OK)
-		return ERR_OK;
+	if ((e = lanes_start(s, f)) == ERR_OK && (e = retain_start(s, f)) == ERR_OK) {
+		if ((e = scrub_start(s, f)) == ERR_OK)
+			return ERR_OK;
+		retain_stop(s);
+	}
 	lanes_stop(s);
 	healer_stop(s);
 	return e;
@@ -340,6 +343,7 @@ rocks_close(struct store *face)
 
 	scrub_stop(s);
 	lanes_stop(s);
+	retain_stop(s);
 	if (!s->o.read_only)
 		healer_stop(s);
 	engine_close(&s->engine);

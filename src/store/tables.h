@@ -29,6 +29,25 @@ typedef bool table_pace(void *ctx, size_t nbyte);
  */
 char *table_read(const char *path, table_pace *pace, void *ctx, bool *given_up);
 
+struct rocksdb_t;
+struct rocksdb_column_family_handle_t;
+
+/* One of an open FIFO family. Times are seconds since 1970: of its oldest record, and when it was made. */
+struct table_file {
+	uint64_t number, bytes, oldest_s, made_s;
+	/* a start has made it of a log: it does not say when, and RocksDB never finds it old. Then both times are of that start */
+	bool ageless;
+	bool busy; /* it is being merged */
+};
+typedef void table_file_seen(void *ctx, const struct table_file *file);
+
+/* The newest first. */
+void tables_of_family(struct rocksdb_t *db, struct rocksdb_column_family_handle_t *family,
+    table_file_seen *seen, void *ctx);
+/* Neighbours become one; returns when they have. NULL, or RocksDB's words: free() them. */
+char *tables_merge(struct rocksdb_t *db, struct rocksdb_column_family_handle_t *family,
+    const struct table_file *files, size_t n);
+
 /* The version of the library at run time: "7.8.3". */
 const char *tables_version(void);
 

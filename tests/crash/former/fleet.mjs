@@ -97,9 +97,10 @@ export async function fill(hub, format) {
 const by = (list, ...keys) => Object.fromEntries(list.map((one) => [keys.map((key) => one[key]).join('/'), one]));
 
 async function shownSinceFormat2(hub) {
+	const { tags, properties, version, etag } = await ask(hub, 'GET', '/twins/changed?atVersion=4');
 	return {
 		history: by(await ask(hub, 'GET', '/twins/changed/history'), 'id'),
-		former: await ask(hub, 'GET', '/twins/changed?atVersion=4'),
+		former: { tags, properties, version, etag },
 		messages: await ask(hub, 'GET', '/statistics/messages'),
 	};
 }
