@@ -2,7 +2,7 @@
 
 _twinhub_words() {
 	case $1 in
-	'') echo 'help completion version serve wait stop device connection module method message twin configuration sink route job query monitor statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
+	'') echo 'help completion version serve wait stop device connection module method message twin configuration settings sink route job query monitor statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
 	completion) echo 'bash zsh fish' ;;
 	device) echo 'create show list update delete renew-key children parent why' ;;
 	connection) echo 'list show kick' ;;
@@ -11,6 +11,7 @@ _twinhub_words() {
 	message) echo 'send purge feedback' ;;
 	twin) echo 'show watch log diff restore convergence update replace' ;;
 	configuration) echo 'create show list why update delete halt resume advance rollback' ;;
+	settings) echo 'show set' ;;
 	sink) echo 'create show list update delete' ;;
 	route) echo 'create show list update delete test' ;;
 	job) echo 'create show list cancel results' ;;
@@ -20,7 +21,7 @@ _twinhub_words() {
 }
 _twinhub_options() {
 	case $1 in
-	'serve') echo '--help --data --background --check --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --free-space --scrub-rate --verify --rate-limit --import-export-dir --sink-dir --sink-allow --log-file --log-level --tls-legacy --strict-queries' ;;
+	'serve') echo '--help --data --background --check --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --event-partitions --free-space --scrub-rate --verify --rate-limit --import-export-dir --sink-dir --sink-allow --log-file --log-level --tls-legacy --strict-queries' ;;
 	'wait') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'stop') echo '--help --data --timeout --json --table --output' ;;
 	'device create') echo '--help --data --connection-string --ca --timeout --json --table --output --status-reason --disabled --edge --primary-key --secondary-key --thumbprint --secondary-thumbprint --x509-ca' ;;
@@ -63,6 +64,8 @@ _twinhub_options() {
 	'configuration resume') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'configuration advance') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'configuration rollback') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
+	'settings show') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
+	'settings set') echo '--help --data --connection-string --ca --timeout --json --table --output --etag' ;;
 	'sink create') echo '--help --data --connection-string --ca --timeout --json --table --output --file' ;;
 	'sink show') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'sink list') echo '--help --data --connection-string --ca --timeout --json --table --csv --output' ;;
@@ -128,6 +131,7 @@ _twinhub_value() {
 	'serve --log-max-age')  ;;
 	'serve --changes-max-size')  ;;
 	'serve --changes-max-age')  ;;
+	'serve --event-partitions')  ;;
 	'serve --free-space')  ;;
 	'serve --scrub-rate')  ;;
 	'serve --rate-limit')  ;;
@@ -427,6 +431,17 @@ _twinhub_value() {
 	'configuration rollback --ca') echo -f ;;
 	'configuration rollback --timeout')  ;;
 	'configuration rollback --output') echo -W 'json table' ;;
+	'settings show --data') echo -d ;;
+	'settings show --connection-string')  ;;
+	'settings show --ca') echo -f ;;
+	'settings show --timeout')  ;;
+	'settings show --output') echo -W 'json table' ;;
+	'settings set --data') echo -d ;;
+	'settings set --connection-string')  ;;
+	'settings set --ca') echo -f ;;
+	'settings set --timeout')  ;;
+	'settings set --output') echo -W 'json table' ;;
+	'settings set --etag')  ;;
 	'sink create --data') echo -d ;;
 	'sink create --connection-string')  ;;
 	'sink create --ca') echo -f ;;

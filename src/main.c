@@ -318,6 +318,18 @@ static const struct command commands[] = {
 		.summary = "take a rollout's configuration from all devices, and put back what was there before",
 		.example = "  twinhub configuration rollback firmware-2 " DATA,
 	}, {
+		.name = "settings show", .operands = "", .run = cli_settings_show,
+		.options = HUB,
+		.summary = "what is set for the whole hub: what is logged, how long it stays, messages to devices",
+		.example = "  twinhub settings show " DATA,
+	}, {
+		.name = "settings set", .operands = "NAME VALUE", .least = 2, .most = 2, .run = cli_settings_set,
+		.options = HUB | OPT(ETAG),
+		.summary = "change one of them; it is in force at once",
+		.note = "NAME as `settings show --json` has it: log.methods, retention.changesMaxAge. VALUE: yes or no, a number, also as 2G, or default.",
+		.example = "  twinhub settings set log.methods yes " DATA "\n"
+			"  twinhub settings set retention.logMaxSize 2G " DATA,
+	}, {
 		.name = "sink create", .operands = "ID", .least = 1, .most = 1, .run = cli_sink_create,
 		.options = HUB | OPT(FILE),
 		.summary = "a place that the hub brings events to: a webhook, a file, or a topic of Kafka",

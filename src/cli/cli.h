@@ -201,6 +201,8 @@ int cli_rollout_halt(const struct args *a);
 int cli_rollout_resume(const struct args *a);
 int cli_rollout_advance(const struct args *a);
 int cli_rollout_rollback(const struct args *a);
+int cli_settings_show(const struct args *a);
+int cli_settings_set(const struct args *a);
 int cli_sink_create(const struct args *a);
 int cli_sink_update(const struct args *a);
 int cli_sink_show(const struct args *a);

@@ -13,7 +13,8 @@ open_store(const char *dir, struct store **out, struct fault *f)
 		.dir = dir,
 		.read_only = true,
 		.lanes = 1,
-		.log_max_bytes = INT64_MAX, /* the event log's bounds are the hub's business */
+		.retention = { UINT64_MAX, 0, UINT64_MAX,
+		    0 }, /* the event log's bounds are the hub's business */
 	};
 
 	return store_open(&o, out, f);

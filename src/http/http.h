@@ -9,6 +9,7 @@
 
 #include "deliver/deliver.h"
 #include "mqtt/mqtt.h"
+#include "settings/settings.h"
 
 /* What the program around the API does on its request: policies and backups are files, no shard's business. Called on a
  * loop's thread; short. Texts of faults are for the client. */
@@ -30,6 +31,8 @@ struct http_admin {
 	enum err (*policy_create)(
 	    void *ctx, struct str name, unsigned rights, struct buf *json, struct fault *f);
 	enum err (*policy_delete)(void *ctx, struct str name, struct fault *f);
+	/* GET /settings: those in force; the caller's. */
+	struct settings *(*settings)(void *ctx);
 };
 
 /* The table of routes: Markdown, and OpenAPI 3.0 in JSON. */

@@ -136,6 +136,8 @@ const struct route routes[] = {
 	{ HTTP_DELETE, "routes/{route}", ALL(RIGHTS_ALL), on_route_delete, false },
 	{ HTTP_POST, "routes/{route}/test", ANY(SERVICE), on_route_test, false },
 	{ HTTP_GET, "statistics/sinks", ANY(SERVICE | READ_REGISTRY), on_sink_statistics, false },
+	{ HTTP_GET, "settings", ANY(SERVICE | READ_REGISTRY), on_settings_get, false },
+	{ HTTP_PATCH, "settings", ALL(RIGHTS_ALL), on_settings_patch, false },
 	/* devices' own: service-rest.md 3.5 */
 	{ HTTP_POST, "devices/{device}/messages/events", ANY(CONNECTS), on_events_post, false },
 	{ HTTP_POST, "devices/{device}/modules/{module}/messages/events", ANY(CONNECTS),

@@ -69,6 +69,7 @@ static const struct rule {
 	[OP_SINK_CURSOR] = { NULL, 0, true, true, false },
 	[OP_ROUTE_PUT] = { NULL, 0, true, true, false },
 	[OP_ROUTE_DELETE] = { NULL, 0, true, true, false },
+	[OP_SETTINGS_PATCH] = { NULL, 0, true, true, false },
 };
 
 bool
@@ -89,6 +90,7 @@ op_shard(const struct op *op)
 	case OP_SINK_CURSOR:
 	case OP_ROUTE_PUT:
 	case OP_ROUTE_DELETE:
+	case OP_SETTINGS_PATCH:
 	case OP_JOB_PUT:
 	case OP_JOB_GET:
 	case OP_JOB_CANCEL: return 0;

@@ -277,6 +277,9 @@ static const struct shape route_members[] = { TEXT("id"), TEXT("name"), TEXT("so
 	ANY("condition"), LIST("endpointNames", &text), BOOL("isEnabled"), TEXT("etag"),
 	ANY("createdTime"), ANY("lastUpdatedTime"), SHAPE_END };
 const struct shape body_route = BODY(route_members);
+/* Their own table looks at them: settings/values.c. */
+static const struct shape settings_members[] = { ANY("log"), SHAPE_END };
+const struct shape body_settings = BODY(settings_members);
 /* A sample's own values are as they are. */
 static const struct shape sample_members[] = { ANY("body"), MAP("appProperties", &text),
 	MAP("systemProperties", &text), SHAPE_END };

@@ -18,7 +18,7 @@ extern const struct shape body_method;
 extern const struct shape body_job;
 extern const struct shape body_events; /* a batch; its bodies are data, and as they are */
 extern const struct shape body_configuration;
-extern const struct shape body_sink, body_route, body_route_test;
+extern const struct shape body_sink, body_route, body_route_test, body_settings;
 extern const struct shape body_content;      /* applyConfigurationContent, wrapped or not */
 extern const struct shape body_test_queries; /* POST /configurations/testQueries */
 extern const struct shape body_query;        /* POST /devices/query */

@@ -15,9 +15,8 @@
 #define FORMAT        1
 #define DEAD_KEY      "deadletters/"
 #define FEEDBACK_KEY  "feedback/"
-#define FEEDBACK_MAX  1024u                     /* of a shard */
-#define FEEDBACK_PAGE 64u                       /* in one answer */
-#define FEEDBACK_US   (INT64_C(3600) * 1000000) /* L-68 */
+#define FEEDBACK_MAX  1024u /* of a shard */
+#define FEEDBACK_PAGE 64u   /* in one answer */
 
 struct told {
 	uint64_t number;
@@ -353,7 +352,7 @@ on_feedback_receive(struct shard *sh, struct row *r, const struct op *op, const 
 		if (n++ == 0)
 			out_list(&o);
 		told_write(&o, &s->v[i]);
-		s->v[i].until_us = env->elapsed_us + MESSAGE_LOCK_US;
+		s->v[i].until_us = env->elapsed_us + env_messages(env)->feedback_lock_us;
 		memcpy(s->v[i].token, token, sizeof(token));
 	}
 	if (s->n == 0)
@@ -392,19 +391,19 @@ on_feedback_settle(struct shard *sh, struct row *r, const struct op *op, const s
 /* ---- time, counts ---- */
 
 static int64_t
-told_due_us(const struct told *t)
+told_due_us(const struct told *t, int64_t life_us)
 {
 	struct feedback f;
 
-	return feedback_decode(blob_str(t->record), &f) ? f.ended_us + FEEDBACK_US : 0;
+	return feedback_decode(blob_str(t->record), &f) ? f.ended_us + life_us : 0;
 }
 
 int64_t
-feedback_due_us(const struct shard *sh)
+feedback_due_us(const struct shard *sh, const struct hub_env *env)
 {
 	const struct shard_feedback *s = feedback_of(sh);
 
-	return s->n > 0 ? told_due_us(&s->v[0]) : 0;
+	return s->n > 0 ? told_due_us(&s->v[0], env_messages(env)->feedback_life_us) : 0;
 }
 
 void
@@ -412,7 +411,7 @@ feedback_expire(struct shard *sh, const struct hub_env *env)
 {
 	struct shard_feedback *s = feedback_of(sh);
 
-	while (s->n > 0 && told_due_us(&s->v[0]) <= env->now_us)
+	while (s->n > 0 && feedback_due_us(sh, env) <= env->now_us)
 		told_end(sh, s->v[0].number, env);
 }
 

@@ -54,6 +54,7 @@ struct catalogue {
 	size_t nca;
 	const struct configurations *configurations; /* borrowed; NULL: none */
 	const struct log_what *log;                  /* borrowed; NULL: log_what_default */
+	const struct message_rules *messages;        /* borrowed; NULL: message_rules_default */
 };
 
 /* What it says of who is good; who asks is left open. */

@@ -83,13 +83,14 @@ entry_end(struct shard *sh, struct row *r, struct queue *q, unsigned i, enum mes
 
 /* How many are dead and not out. */
 static unsigned
-queue_dead(const struct shard *sh, const struct row *r, const struct queue *q, int64_t now_us)
+queue_dead(
+    const struct shard *sh, const struct row *r, const struct queue *q, const struct hub_env *env)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < q->n; i++)
 		n += lock_of(sh, r, &q->v[i]) == NULL &&
-		    queue_entry_end(&q->v[i], now_us) != MESSAGE_ENDS;
+		    queue_entry_end(&q->v[i], env_messages(env), env->now_us) != MESSAGE_ENDS;
 	return n;
 }
 
@@ -100,7 +101,8 @@ queue_bury(struct shard *sh, struct row *r, struct queue *q, const struct hub_en
 	unsigned n = q->n;
 
 	for (unsigned i = q->n; i > 0; i--) {
-		enum message_end end = queue_entry_end(&q->v[i - 1], env->now_us);
+		enum message_end end =
+		    queue_entry_end(&q->v[i - 1], env_messages(env), env->now_us);
 
 		if (end != MESSAGE_ENDS && lock_of(sh, r, &q->v[i - 1]) == NULL)
 			entry_end(sh, r, q, i - 1, end, env);
@@ -221,7 +223,7 @@ expiry_of(const struct op *op, const struct hub_env *env)
 	int64_t last_us = env->now_us + MESSAGE_LIFE_MAX_US;
 
 	if (op->message.expiry_us == 0)
-		return env->now_us + MESSAGE_LIFE_US;
+		return env->now_us + env_messages(env)->life_us;
 	if (op->message.expiry_us <= env->now_us)
 		return 0;
 	return op->message.expiry_us < last_us ? op->message.expiry_us : last_us;
@@ -293,7 +295,7 @@ message_send(struct shard *sh, struct row *r, const struct op *op, const struct 
 
 	locks_look(sh, r, env);
 	queue_read(r, &q);
-	e = check_send(op, &m, q.n - queue_dead(sh, r, &q, env->now_us), f);
+	e = check_send(op, &m, q.n - queue_dead(sh, r, &q, env), f);
 	if (e != ERR_OK)
 		return e;
 	queue_bury(sh, r, &q, env);
@@ -328,8 +330,8 @@ static void
 hand_out(struct shard *sh, struct row *r, struct queue_entry *e, const struct op *op,
     const struct hub_env *env, struct reply *reply)
 {
-	int64_t lock_us =
-	    op->message.lock_s != 0 ? op->message.lock_s * INT64_C(1000000) : MESSAGE_LOCK_US;
+	int64_t lock_us = op->message.lock_s != 0 ? op->message.lock_s * INT64_C(1000000)
+	                                          : env_messages(env)->lock_us;
 	struct lock lock = {
 		.number = e->number, .size = e->size, .until_us = env->elapsed_us + lock_us
 	};

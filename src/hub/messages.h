@@ -23,7 +23,7 @@ bool messages_awaited(struct shard *sh, uint32_t *row, struct str *device);
 /* Feedback that nobody has taken in its time goes; in an operation. */
 void feedback_expire(struct shard *sh, const struct hub_env *env);
 /* Is there any, locked or not? And when does the oldest one's time end? 0: there is none. */
-int64_t feedback_due_us(const struct shard *sh);
+int64_t feedback_due_us(const struct shard *sh, const struct hub_env *env);
 
 /* What is there of messages: in one shard, or summed up. */
 struct message_counts {

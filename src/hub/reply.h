@@ -60,6 +60,7 @@ enum effect_kind {
 	EFFECT_NOTIFY,
 	EFFECT_CLOSE,
 	EFFECT_CONFIGURATIONS, /* configurations_stored has changed: a new catalogue */
+	EFFECT_SETTINGS,       /* settings_stored has changed: for the program to know */
 	EFFECT_ROUTING,        /* routing_stored has changed: for the program to know */
 	EFFECT_JOBS,           /* jobs_stored has changed: for all shards to know */
 	EFFECT_ERASE,          /* body: the key of a message's body that is wanted no more */

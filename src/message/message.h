@@ -26,12 +26,19 @@
 	(16u << 10) /* of that, properties: names and values, and 2 bytes for each */
 #define MESSAGE_PROPERTIES_MAX 100u                           /* how many */
 #define MESSAGE_ID_MAX         128u                           /* bytes of a message id */
-#define MESSAGE_LIFE_US        (INT64_C(3600) * 1000000)      /* of one that does not say (L-65) */
 #define MESSAGE_LIFE_MAX_US    (INT64_C(2) * 86400 * 1000000) /* of any */
-#define MESSAGE_DELIVERIES_MAX 10u                            /* L-66 */
 #define MESSAGES_OUT_MAX       16u                            /* of a device */
 #define MESSAGES_OUT_BYTES     (256u << 10)                   /* of them, with one session */
-#define MESSAGE_LOCK_US        (INT64_C(60) * 1000000)        /* L-67 */
+
+/* What a hub's settings say of messages (L-65 to L-68). */
+struct message_rules {
+	int64_t life_us;          /* of one that does not say */
+	int64_t lock_us;          /* of a delivery other than to a session */
+	int64_t feedback_life_us; /* feedback is kept so long */
+	int64_t feedback_lock_us;
+	uint32_t deliveries; /* after so many a message is dead */
+};
+extern const struct message_rules message_rules_default;
 
 /* For what its sender wants feedback: bits. */
 enum message_ack { ACK_NONE = 0, ACK_POSITIVE = 1, ACK_NEGATIVE = 2, ACK_FULL = 3 };
@@ -125,7 +132,8 @@ uint64_t queue_next_number(const struct queue *q, uint64_t last, int64_t now_us)
 unsigned queue_find(const struct queue *q, uint64_t number);
 void queue_remove(struct queue *q, unsigned i);
 /* Its time is over, or it has been delivered as often as it may: how it ends. MESSAGE_ENDS: it does not. */
-enum message_end queue_entry_end(const struct queue_entry *e, int64_t now_us);
+enum message_end queue_entry_end(
+    const struct queue_entry *e, const struct message_rules *rules, int64_t now_us);
 
 /* ---- locks ---- */
 

@@ -111,10 +111,18 @@ queue_remove(struct queue *q, unsigned i)
 	memmove(&q->v[i], &q->v[i + 1], (q->n - i) * sizeof(q->v[0]));
 }
 
+const struct message_rules message_rules_default = {
+	.life_us = INT64_C(3600) * 1000000,
+	.lock_us = INT64_C(60) * 1000000,
+	.feedback_life_us = INT64_C(3600) * 1000000,
+	.feedback_lock_us = INT64_C(60) * 1000000,
+	.deliveries = 10,
+};
+
 enum message_end
-queue_entry_end(const struct queue_entry *e, int64_t now_us)
+queue_entry_end(const struct queue_entry *e, const struct message_rules *rules, int64_t now_us)
 {
 	if (e->expiry_us <= now_us)
 		return MESSAGE_EXPIRED;
-	return e->deliveries >= MESSAGE_DELIVERIES_MAX ? MESSAGE_DELIVERED_OUT : MESSAGE_ENDS;
+	return e->deliveries >= rules->deliveries ? MESSAGE_DELIVERED_OUT : MESSAGE_ENDS;
 }

@@ -160,5 +160,5 @@ struct http_admin
 admin_of(struct server *s)
 {
 	return (struct http_admin){ s, admin_policy_show, admin_policy_rotate, admin_backup,
-		admin_not_ready, admin_policy_create, admin_policy_delete };
+		admin_not_ready, admin_policy_create, admin_policy_delete, admin_settings };
 }

@@ -23,6 +23,7 @@ value_keep(struct server_options *o, const struct option_spec *spec, const char 
 	char *field = (char *)o + spec->at;
 	struct option_list *list = list_at(o, spec);
 
+	o->given |= OPTION_BIT(spec - server_settings.v);
 	if (spec->many) {
 		if (list->n == LIST_MAX) {
 			snprintf(
@@ -60,6 +61,7 @@ defaults(struct server_options *o)
 		else
 			assert(!"a default out of its own range");
 	}
+	o->given = 0;
 }
 
 static enum err
@@ -180,6 +182,11 @@ options_settle(struct server_options *o, char *why, size_t nwhy)
 	    nets_check(&o->proxies, "proxy", why, nwhy) != ERR_OK ||
 	    nets_check(&o->sink_allow, "sink-allow", why, nwhy) != ERR_OK)
 		return ERR_ARG;
+	if ((o->partitions & (o->partitions - 1)) != 0) {
+		snprintf(why, nwhy, "--event-partitions %u: 1, 2, 4, 8, 16 or 32",
+		    (unsigned)o->partitions);
+		return ERR_ARG;
+	}
 	if (o->certs.n != o->keys.n || o->certs.n > 2) {
 		snprintf(why, nwhy, "--cert and --key go in pairs, at most two");
 		return ERR_ARG;

@@ -93,6 +93,7 @@ struct server {
 	pthread_mutex_t policies_mutex;
 	struct policies *policies;
 	struct configurations *configurations;
+	struct settings *settings; /* in force */
 	uint64_t catalogue_version;
 	uint64_t cas[LIST_MAX]; /* prints of the clients' CAs */
 	unsigned ncas;
@@ -137,6 +138,15 @@ void tls_again(struct server *s, bool asked);
 /* Log each certificate in use that has ended, is not valid yet, or ends soon. At start and when they change this is done;
  * daily it is the caller's. */
 void certificates_review(struct server *s);
+
+/* hub_settings.c */
+/* From now on; takes them. Any thread, once there are feed and store. */
+void settings_take(struct server *s, struct settings *set);
+/* What the store has of them, or else the options; the caller's. Before the fleet starts. */
+struct settings *settings_first(const struct server *s);
+/* The first ones are stored; options that are not used are told. Fleet and loops run. */
+void settings_begin(struct server *s);
+struct settings *admin_settings(void *ctx);
 
 /* backup.c: into a new directory, outside of the hub's own. Removed again on an error. */
 enum err admin_backup(void *ctx, struct str to, struct fault *f);

@@ -41,6 +41,8 @@ struct made_catalogue {
 	struct catalogue c;
 	struct policies *policies;
 	struct configurations *configurations;
+	struct log_what log;
+	struct message_rules messages;
 	struct str names[LIST_MAX];
 	uint64_t cas[LIST_MAX];
 };
@@ -65,6 +67,8 @@ catalogue_publish(struct server *s)
 	for (unsigned i = 0; i < s->names.n; i++)
 		m->names[i] = str_of(s->names.v[i]);
 	memcpy(m->cas, s->cas, sizeof(m->cas));
+	m->log = s->settings != NULL ? settings_log(s->settings) : log_what_default;
+	m->messages = s->settings != NULL ? settings_messages(s->settings) : message_rules_default;
 	m->c = (struct catalogue){ .version = ++s->catalogue_version,
 		.policies = m->policies->v,
 		.npolicies = m->policies->n,
@@ -73,7 +77,9 @@ catalogue_publish(struct server *s)
 		.ttl_max_s = (int64_t)s->o.token_ttl_max_s,
 		.cas = m->cas,
 		.nca = s->ncas,
-		.configurations = m->configurations };
+		.configurations = m->configurations,
+		.log = &m->log,
+		.messages = &m->messages };
 	catalogue_set(s->catalogue, &m->c, catalogue_release);
 }
 
@@ -102,6 +108,13 @@ static void
 on_routing(struct routing *set)
 {
 	deliveries_learn(the_server->deliveries, set);
+}
+
+/* As on_configurations. */
+static void
+on_settings(struct settings *set)
+{
+	settings_take(the_server, set);
 }
 
 /* ---- start ---- */
@@ -141,10 +154,8 @@ store_start(struct server *s)
 	struct store_options so = { .create = true,
 		.lanes = s->sizes.nworker,
 		.memory_bytes = s->sizes.store_bytes,
-		.log_max_bytes = s->o.log_max_bytes,
-		.log_max_age_s = s->o.log_max_age_s,
-		.changes_max_bytes = s->o.changes_max_bytes,
-		.changes_max_age_s = s->o.changes_max_age_s,
+		/* until the settings are known, which are in it */
+		.retention = { UINT64_MAX, 0, UINT64_MAX, 0 },
 		.floor_bytes = s->o.free_space_bytes,
 		.verify = s->o.verify,
 		.scrub_bytes_per_s = s->o.scrub_bytes,
@@ -195,7 +206,8 @@ fleet_make(struct server *s)
 		.nloop = s->nio,
 		.on_note = on_note,
 		.on_configurations = on_configurations,
-		.on_routing = on_routing };
+		.on_routing = on_routing,
+		.on_settings = on_settings };
 
 	s->fleet = fleet_new(&fo);
 	if (fleet_load(s->fleet, &f) != ERR_OK)
@@ -204,6 +216,7 @@ fleet_make(struct server *s)
 	on_routing(fleet_routing(s->fleet));
 	if (feed_make(s) != ERR_OK)
 		return ERR_IO;
+	on_settings(settings_first(s));
 	return fleet_start(s->fleet) == ERR_OK
 	    ? ERR_OK
 	    : fail(s, "threads cannot be started: %s", strerror(errno));
@@ -325,6 +338,7 @@ server_start(struct server *s)
 		if (loop_start(s->loops[i]) != ERR_OK)
 			return fail(s, "threads cannot be started: %s", strerror(errno));
 	s->endpoint.pid = (uint32_t)getpid();
+	settings_begin(s);
 	if (deliveries_start(s) != ERR_OK)
 		return ERR_ARG;
 	put_names(&s->names, s->endpoint.names, sizeof(s->endpoint.names));

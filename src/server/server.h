@@ -38,6 +38,7 @@ struct server_options {
 	uint64_t token_skew_s, token_ttl_max_s;        /* L-79; 0: any */
 	uint64_t log_max_bytes, log_max_age_s;         /* the log's messages */
 	uint64_t changes_max_bytes, changes_max_age_s; /* and all else of it */
+	uint64_t partitions;                           /* of events, in a new directory */
 	uint64_t free_space_bytes;                     /* below it changes are refused */
 	struct option_list rate_limits;                /* as they are written, and read: */
 	struct limit_rules limits;
@@ -52,6 +53,7 @@ struct server_options {
 	bool strict_queries;  /* only what the service itself understands: Q-88 */
 	bool background;      /* end when the hub is ready, which goes on */
 	bool check;           /* tell what is wrong, and end */
+	option_set given;     /* rows that somebody has given, by file or command line */
 };
 
 /* Defaults, then DATA/twinhub.conf, then the command line (argv[0] is the first option). ERR_ARG: one line in why. Strings

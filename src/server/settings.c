@@ -1,6 +1,9 @@
 /* The options of `serve`, which are the lines of twinhub.conf as well: options.c reads them, the manual prints them. */
 #include "server/server.h"
 
+#define FIRST                                                                                      \
+	"The first value of a [setting of the hub](#settings-of-the-hub), which is what is in "    \
+	"force from then on."
 #define AT(field) .at = offsetof(struct server_options, field)
 
 /* clang-format off */
@@ -116,18 +119,25 @@ static const struct option_spec rows[] = {
 	}, {
 		.name = "log-max-size", .value = "SIZE", .kind = OPTION_SIZE, .least = 1u << 20, .fallback = "1G", AT(log_max_bytes),
 		.help = "messages of devices on disk; the oldest are dropped",
+		.note = FIRST,
 	}, {
 		.name = "log-max-age", .value = "SECONDS", .kind = OPTION_NUMBER, .least = 1, .most = 604800, .zero = "by size only",
 		.fallback = "86400", AT(log_max_age_s),
 		.help = "age of the messages of devices",
+		.note = FIRST,
 	}, {
 		.name = "changes-max-size", .value = "SIZE", .kind = OPTION_SIZE, .least = 1u << 20, .fallback = "4G", AT(changes_max_bytes),
 		.help = "log of changes on disk; the oldest are dropped",
-		.note = "What has become of twins and identities: see [events](spec/events.md).",
+		.note = "What has become of twins and identities: see [events](spec/events.md). " FIRST,
 	}, {
 		.name = "changes-max-age", .value = "SECONDS", .kind = OPTION_NUMBER, .least = 1, .most = 315360000, .zero = "by size only",
 		.fallback = "2592000", AT(changes_max_age_s),
 		.help = "age of the log of changes",
+		.note = FIRST,
+	}, {
+		.name = "event-partitions", .value = "N", .kind = OPTION_NUMBER, .least = 1, .most = 32, .fallback = "4", AT(partitions),
+		.help = "partitions of events in a new data directory: 1, 2, 4, 8, 16 or 32",
+		.note = "Fixed when the directory is made; one of before has 4.",
 	}, {
 		.name = "free-space", .value = "SIZE", .kind = OPTION_SIZE, .fallback = "64M", AT(free_space_bytes),
 		.help = "free disk space below which changes are refused",

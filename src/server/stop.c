@@ -113,6 +113,7 @@ server_stop(struct server *s)
 	fleet_free(s->fleet);
 	catalogue_box_free(s->catalogue);
 	policies_free(s->policies);
+	settings_unref(s->settings);
 	configurations_free(s->configurations);
 	tls_free(s->tls);
 	admission_free(s->admission);

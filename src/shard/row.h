@@ -106,7 +106,7 @@ struct free_row {
 	int64_t since_us;
 };
 
-#define FEATURES_MAX 5u /* of a shard */
+#define FEATURES_MAX 8u /* of a shard */
 
 struct shard {
 	uint32_t index;

@@ -83,9 +83,10 @@ struct hub_env {
 	int64_t elapsed_us;
 	struct sas_mac *mac; /* of the calling thread */
 	const struct catalogue *catalogue;
-	const struct log_what *log;  /* which records are made; NULL: log_what_default */
-	uint64_t identities_left;    /* how many more may be created (L-24) */
-	uint64_t message_bytes_left; /* of messages that may be given to sessions now */
+	const struct log_what *log;           /* which records are made; NULL: log_what_default */
+	const struct message_rules *messages; /* NULL: message_rules_default */
+	uint64_t identities_left;             /* how many more may be created (L-24) */
+	uint64_t message_bytes_left;          /* of messages that may be given to sessions now */
 	bool can_write; /* false: the store takes no writes; only what op_writes denies comes */
 	struct buf *scratch; /* working memory, kept from call to call */
 	void *ctx;
@@ -101,6 +102,12 @@ static inline const struct log_what *
 env_logs(const struct hub_env *env)
 {
 	return env->log != NULL ? env->log : &log_what_default;
+}
+
+static inline const struct message_rules *
+env_messages(const struct hub_env *env)
+{
+	return env->messages != NULL ? env->messages : &message_rules_default;
 }
 
 struct undo *undo_new(void);

@@ -8,12 +8,10 @@
 #include "store/pack.h"
 #include "store/priv.h"
 
-#define MB                    (1024 * 1024ull)
-#define MEMORY_DEFAULT        (64 * MB)
-#define MEMORY_MIN            (16 * MB)
-#define LOG_BYTES_DEFAULT     (1024 * MB)
-#define CHANGES_BYTES_DEFAULT (4096 * MB)
-#define LOG_LEVEL_FATAL       4
+#define MB              (1024 * 1024ull)
+#define MEMORY_DEFAULT  (64 * MB)
+#define MEMORY_MIN      (16 * MB)
+#define LOG_LEVEL_FATAL 4
 /* kTolerateCorruptedTailRecords: refuses a bad record, accepts a torn tail */
 #define RECOVERY_TORN_TAIL_ONLY 0
 #define COMPACTION_BYTES_PER_S  (256 * (int64_t)MB)
@@ -119,20 +117,21 @@ options_table(rocksdb_options_t *r, rocksdb_cache_t *cache)
  * RocksDB would merge young ones with old ones, and drop both with the latter.
  */
 static rocksdb_options_t *
-options_log(const rocksdb_options_t *common, uint64_t bytes, uint64_t age_s, struct fault *f)
+options_log(const rocksdb_options_t *common, enum store_table t, uint64_t bytes, uint64_t age_s,
+    struct fault *f)
 {
 	rocksdb_options_t *r = rocksdb_options_create_copy((rocksdb_options_t *)common);
-	char text[300];
+	char text[400], fifo[RETAIN_FIFO_MAX];
 
 	rocksdb_options_set_compaction_style(r, rocksdb_fifo_compaction);
 	/* few files: what all tables together may have in memory ends it before */
 	rocksdb_options_set_write_buffer_size(r, 2 * rocksdb_options_get_write_buffer_size(r));
+	retain_fifo(fifo, t, bytes);
 	snprintf(text, sizeof text,
-	    "compaction_options_fifo={max_table_files_size=%" PRIu64
-	    ";allow_compaction=false};ttl=%" PRIu64 ";memtable_insert_with_hint_prefix_extractor="
+	    "compaction_options_fifo=%s;ttl=%" PRIu64 ";memtable_insert_with_hint_prefix_extractor="
 	    "rocksdb.FixedPrefix.2;"                   /* each shard appends */
 	    "prefix_extractor=rocksdb.FixedPrefix.%u", /* pack.h: reads of what is within a row */
-	    bytes, retain_ttl_s(age_s), PACK_PREFIX);
+	    fifo, retain_ttl_s(age_s), PACK_PREFIX);
 	return options_by_name(r, text, f);
 }
 
@@ -146,11 +145,10 @@ static bool
 family_options_init(struct family_options *fo, const rocksdb_options_t *common,
     const struct store_options *o, struct fault *f)
 {
-	fo->log = options_log(
-	    common, o->log_max_bytes ? o->log_max_bytes : LOG_BYTES_DEFAULT, o->log_max_age_s, f);
-	fo->changes =
-	    options_log(common, o->changes_max_bytes ? o->changes_max_bytes : CHANGES_BYTES_DEFAULT,
-	        o->changes_max_age_s, f);
+	const struct store_retention *r = &o->retention;
+
+	fo->log = options_log(common, STORE_LOG, r->log_bytes, r->log_age_s, f);
+	fo->changes = options_log(common, STORE_CHANGES, r->changes_bytes, r->changes_age_s, f);
 	for (unsigned i = 0; i < ENGINE_FAMILIES; i++)
 		fo->each[i] = i == 1 + STORE_LOG ? fo->log
 		    : i == 1 + STORE_CHANGES     ? fo->changes

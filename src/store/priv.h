@@ -227,9 +227,9 @@ struct rocks {
 	struct {
 		struct thread thread;
 		pthread_mutex_t mu;
-		pthread_cond_t wake; /* signalled with stop */
-		bool stop;
-		unsigned rest_ms;
+		pthread_cond_t wake; /* signalled with those behind it */
+		bool stop, changed;
+		struct store_retention next; /* what o.retention is to be, if that has changed */
 	} retain;
 	unsigned nlane; /* started */
 	struct lane lanes[];
@@ -257,6 +257,7 @@ void rocks_cursor_close(struct store_cursor *face);
 struct store_batch *rocks_batch_next(struct store *face, unsigned lane); /* commit.c */
 void rocks_submit(struct store *face, unsigned lane, struct store_batch *b, uint64_t cookie);
 void rocks_resume(struct store *face, unsigned lane);
+void rocks_retain(struct store *face, const struct store_retention *r);          /* retain.c */
 void rocks_damage(struct store *face, struct store_damage *out);                 /* scrub.c */
 void rocks_stats(struct store *face, struct store_stats *out);                   /* stats.c */
 enum err rocks_checkpoint(struct store *face, const char *dir, struct fault *f); /* checkpoint.c */
@@ -272,7 +273,7 @@ void store_unshare(struct rocks *s);
 
 enum err lanes_start(struct rocks *s, struct fault *f); /* commit.c */
 void lanes_stop(struct rocks *s);
-enum err healer_start(struct rocks *s, struct fault *f); /* heal.c */
+enum err healer_start(struct rocks *s, struct fault *f); /* retain.c */
 void healer_stop(struct rocks *s);
 /* A write ended with e: changes the state, wakes the healer, tells the operator. Under the shared lock. */
 void store_fail(struct rocks *s, enum err e, const struct fault *f);
@@ -284,6 +285,9 @@ void retain_stop(struct rocks *s);
 /* Of a family of the log that is kept so long; 0: not by age. RocksDB's option, and the time that one file may span. */
 uint64_t retain_ttl_s(uint64_t age_s);
 uint64_t retain_span_s(uint64_t age_s);
+/* RocksDB's option of a family that has so many bytes (as store_retention has them). */
+#define RETAIN_FIFO_MAX 80
+void retain_fifo(char out[RETAIN_FIFO_MAX], enum store_table t, uint64_t bytes);
 /* RocksDB has met corruption: the table file that its words name is noted as damaged. */
 void damage_met(struct rocks *s, const struct fault *f);
 /* Its directory is not there: a disk that was unplugged, a file system that was taken off. It may return. */

@@ -15,11 +15,13 @@
 
 #include "store/priv.h"
 
-#define SPANS       32u /* of an age */
-#define SPAN_MIN_S  1u
-#define LOOK_MS     10000u /* between looks, at the most */
-#define MERGE_FILES 8u     /* that are merged, at the least */
-#define MERGE_BYTES (UINT64_C(128) << 20)
+#define SPANS                 32u /* of an age */
+#define SPAN_MIN_S            1u
+#define LOG_BYTES_DEFAULT     (UINT64_C(1) << 30)
+#define CHANGES_BYTES_DEFAULT (UINT64_C(4) << 30)
+#define LOOK_MS               10000u /* between looks, at the most */
+#define MERGE_FILES           8u     /* that are merged, at the least */
+#define MERGE_BYTES           (UINT64_C(128) << 20)
 
 uint64_t
 retain_span_s(uint64_t age_s)
@@ -37,7 +39,22 @@ retain_ttl_s(uint64_t age_s)
 static uint64_t
 age_of(const struct rocks *s, enum store_table t)
 {
-	return t == STORE_LOG ? s->o.log_max_age_s : s->o.changes_max_age_s;
+	return t == STORE_LOG ? s->o.retention.log_age_s : s->o.retention.changes_age_s;
+}
+
+static uint64_t
+bytes_of(const struct rocks *s, enum store_table t)
+{
+	return t == STORE_LOG ? s->o.retention.log_bytes : s->o.retention.changes_bytes;
+}
+
+void
+retain_fifo(char out[RETAIN_FIFO_MAX], enum store_table t, uint64_t bytes)
+{
+	if (bytes == 0)
+		bytes = t == STORE_LOG ? LOG_BYTES_DEFAULT : CHANGES_BYTES_DEFAULT;
+	snprintf(out, RETAIN_FIFO_MAX, "{max_table_files_size=%" PRIu64 ";allow_compaction=false}",
+	    bytes > INT64_MAX ? INT64_MAX : bytes);
 }
 
 /* ---- what is small ---- */
@@ -120,16 +137,17 @@ flush(struct rocks *s, enum store_table t)
 	rocksdb_flushoptions_destroy(o);
 }
 
-/* A change of an option, to what it is. */
+/* Options are set, to what they are: RocksDB looks at sizes and ages then. */
 static void
-judge_ages(struct rocks *s, enum store_table t)
+judge(struct rocks *s, enum store_table t)
 {
-	static const char *const names[] = { "ttl" };
-	char text[24], *error = NULL;
-	const char *values[] = { text };
+	static const char *const names[] = { "ttl", "compaction_options_fifo" };
+	char text[24], fifo[RETAIN_FIFO_MAX], *error = NULL;
+	const char *values[] = { text, fifo };
 
 	snprintf(text, sizeof(text), "%" PRIu64, retain_ttl_s(age_of(s, t)));
-	rocksdb_set_options_cf(s->engine.db, engine_table(&s->engine, t), 1, names, values, &error);
+	retain_fifo(fifo, t, bytes_of(s, t));
+	rocksdb_set_options_cf(s->engine.db, engine_table(&s->engine, t), 2, names, values, &error);
 	rocksdb_free(error);
 }
 
@@ -150,6 +168,8 @@ look_at(struct rocks *s, enum store_table t, int64_t now_us, int64_t *due_us)
 	uint64_t span_s = age_of(s, t) == 0 ? 0 : retain_span_s(age_of(s, t));
 	bool due = span_s != 0 && now_us >= *due_us;
 
+	if (bytes_of(s, t) == UINT64_MAX)
+		return; /* nobody has said yet what span files may have */
 	if (due) {
 		*due_us = now_us + (int64_t)span_s * 1000000;
 		flush(s, t);
@@ -157,15 +177,38 @@ look_at(struct rocks *s, enum store_table t, int64_t now_us, int64_t *due_us)
 	while (!stopping(s) && merge_some(s, t, span_s))
 		;
 	if (due)
-		judge_ages(s, t);
+		judge(s, t);
+}
+
+/* With the lock: the healer opens the store by these options, and not meanwhile. True: they are others from now on. */
+static bool
+retention_take(struct rocks *s)
+{
+	bool changed;
+
+	pthread_mutex_lock(&s->retain.mu);
+	changed = s->retain.changed;
+	if (changed)
+		s->o.retention = s->retain.next;
+	s->retain.changed = false;
+	pthread_mutex_unlock(&s->retain.mu);
+	return changed;
 }
 
 static void
 look(struct rocks *s, int64_t due_us[2])
 {
 	int64_t now_us = clock_mono_us();
+	bool changed;
 
 	store_share(s);
+	changed = retention_take(s);
+	if (changed)
+		due_us[0] = due_us[1] = 0;
+	if (changed && s->engine.db != NULL && rocks_state(&s->face, NULL) == STORE_READY) {
+		judge(s, STORE_LOG);
+		judge(s, STORE_CHANGES);
+	}
 	if (s->engine.db != NULL && rocks_state(&s->face, NULL) == STORE_READY) {
 		look_at(s, STORE_LOG, now_us, &due_us[0]);
 		look_at(s, STORE_CHANGES, now_us, &due_us[1]);
@@ -173,14 +216,26 @@ look(struct rocks *s, int64_t due_us[2])
 	store_unshare(s);
 }
 
+static unsigned
+rest_of(const struct rocks *s)
+{
+	uint64_t least = LOOK_MS;
+
+	for (enum store_table t = STORE_LOG; t <= STORE_CHANGES; t++)
+		if (age_of(s, t) != 0 && retain_span_s(age_of(s, t)) * 500 < least)
+			least = retain_span_s(age_of(s, t)) * 500;
+	return (unsigned)least;
+}
+
 /* False: it is to stop. */
 static bool
 rests(struct rocks *s)
 {
-	int64_t until_us = clock_mono_us() + (int64_t)s->retain.rest_ms * 1000;
+	int64_t until_us = clock_mono_us() + (int64_t)rest_of(s) * 1000;
 
 	pthread_mutex_lock(&s->retain.mu);
-	while (!s->retain.stop && cond_wait_until(&s->retain.wake, &s->retain.mu, until_us))
+	while (!s->retain.stop && !s->retain.changed &&
+	    cond_wait_until(&s->retain.wake, &s->retain.mu, until_us))
 		;
 	pthread_mutex_unlock(&s->retain.mu);
 	return !stopping(s);
@@ -197,24 +252,24 @@ retain_run(void *arg)
 	while (rests(s));
 }
 
-static unsigned
-rest_of(const struct rocks *s)
-{
-	uint64_t least = LOOK_MS;
-
-	for (enum store_table t = STORE_LOG; t <= STORE_CHANGES; t++)
-		if (age_of(s, t) != 0 && retain_span_s(age_of(s, t)) * 500 < least)
-			least = retain_span_s(age_of(s, t)) * 500;
-	return (unsigned)least;
-}
-
 enum err
 retain_start(struct rocks *s, struct fault *f)
 {
-	s->retain.rest_ms = rest_of(s);
 	pthread_mutex_init(&s->retain.mu, NULL);
 	cond_init(&s->retain.wake);
 	return thread_start(&s->retain.thread, retain_run, s, f, "retention");
+}
+
+void
+rocks_retain(struct store *face, const struct store_retention *r)
+{
+	struct rocks *s = rocks_of(face);
+
+	pthread_mutex_lock(&s->retain.mu);
+	s->retain.next = *r;
+	s->retain.changed = true;
+	pthread_cond_signal(&s->retain.wake);
+	pthread_mutex_unlock(&s->retain.mu);
 }
 
 void

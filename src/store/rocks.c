@@ -303,6 +303,7 @@ static const struct store_ops rocks_ops = {
 	.batch_next = rocks_batch_next,
 	.submit = rocks_submit,
 	.resume = rocks_resume,
+	.retain = rocks_retain,
 	.state = rocks_state,
 	.generation = rocks_generation,
 	.space = rocks_space,

@@ -63,6 +63,13 @@ store_resume(struct store *s, unsigned lane)
 	s->ops->resume(s, lane);
 }
 
+void
+store_retain(struct store *s, const struct store_retention *r)
+{
+	if (s->ops->retain != NULL)
+		s->ops->retain(s, r);
+}
+
 /* ---- state ---- */
 
 enum store_state

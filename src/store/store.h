@@ -54,6 +54,14 @@ enum store_result {
  */
 typedef void store_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result);
 
+/* How much of the two tables of the log stays. */
+struct store_retention {
+	uint64_t log_bytes;     /* of STORE_LOG on disk; 0: 1 GB; UINT64_MAX: nothing goes */
+	uint64_t log_age_s;     /* older files of STORE_LOG go; 0: never by age */
+	uint64_t changes_bytes; /* the same of STORE_CHANGES; 0: 4 GB */
+	uint64_t changes_age_s;
+};
+
 struct store_options {
 	const char *dir; /* the store's alone; its parent must exist */
 	bool create;     /* make it when there is none; else that is ERR_NOT_FOUND */
@@ -62,10 +70,7 @@ struct store_options {
 	unsigned lanes; /* committers, 1..STORE_LANES_MAX: one for each worker */
 	/* block cache and write buffers together; 0: 64 MB; at least 16 MB */
 	uint64_t memory_bytes;
-	uint64_t log_max_bytes;     /* of STORE_LOG on disk; 0: 1 GB */
-	uint64_t log_max_age_s;     /* older files of STORE_LOG go; 0: never by age */
-	uint64_t changes_max_bytes; /* the same of STORE_CHANGES; 0: 4 GB */
-	uint64_t changes_max_age_s;
+	struct store_retention retention; /* at first; store_retain */
 	/* space that shall stay free: store_has_space, and before opening again */
 	uint64_t floor_bytes;
 	unsigned retry_ms; /* between attempts to open again after a failure; 0: 1,000 */
@@ -159,6 +164,9 @@ void store_submit(struct store *s, unsigned lane, struct store_batch *b, uint64_
  * One that was full or failed may yet be found on disk when the store was opened again (as one, never in part).
  */
 void store_resume(struct store *s, unsigned lane);
+
+/* From now on so much of the log stays. Returns at once: files go soon after, on the store's own threads. Any thread. */
+void store_retain(struct store *s, const struct store_retention *r);
 
 /* ---- state ---- */
 

@@ -242,6 +242,12 @@ fleet_routing(const struct fleet *f)
 	return routing_stored(f->of_shard[0]->shards[0]);
 }
 
+struct settings *
+fleet_settings(const struct fleet *f)
+{
+	return settings_stored(f->of_shard[0]->shards[0]);
+}
+
 /* ---- start and stop ---- */
 
 void

@@ -111,7 +111,7 @@ feedback_told(void *ctx, void *p, enum gate_end end)
 	uint64_t bit = UINT64_C(1) << shard_index(sh);
 
 	(void)end;
-	if (feedback_due_us(sh) != 0)
+	if (feedback_due_us(sh, &w->env) != 0)
 		atomic_fetch_or(&w->fleet->feedback, bit);
 	else
 		atomic_fetch_and(&w->fleet->feedback, ~bit);
@@ -187,7 +187,7 @@ look_awaited(struct worker *w, struct shard *sh)
 static void
 look_feedback(struct worker *w, struct shard *sh)
 {
-	int64_t due_us = feedback_due_us(sh);
+	int64_t due_us = feedback_due_us(sh, &w->env);
 
 	if (due_us == 0 || due_us > w->env.now_us || !may_write(w))
 		return;

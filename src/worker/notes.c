@@ -109,6 +109,20 @@ routing_goes(void *ctx, void *p, enum gate_end end)
 		w->fleet->o.on_routing(p);
 }
 
+/* Workers look at the catalogue anew. */
+static void
+settings_go(void *ctx, void *p, enum gate_end end)
+{
+	struct worker *w = ctx;
+
+	if (end == GATE_UNDONE || w->fleet->o.on_settings == NULL) {
+		settings_unref(p);
+		return;
+	}
+	w->fleet->o.on_settings(p);
+	fleet_poke(w->fleet);
+}
+
 void
 notes_effect(void *ctx, const struct effect *e)
 {
@@ -121,6 +135,10 @@ notes_effect(void *ctx, const struct effect *e)
 	}
 	if (e->kind == EFFECT_ROUTING) {
 		gate_after(&w->gate, routing_goes, routing_stored(w->shards[0]));
+		return;
+	}
+	if (e->kind == EFFECT_SETTINGS) {
+		gate_after(&w->gate, settings_go, settings_stored(w->shards[0]));
 		return;
 	}
 	if (e->kind == EFFECT_JOBS) {

@@ -69,6 +69,7 @@ catalogue_refresh(struct worker *w)
 		return;
 	w->catalogue = w->env.catalogue = catalogue_use(w->fleet->o.catalogue);
 	w->env.log = w->catalogue->log;
+	w->env.messages = w->catalogue->messages;
 	sweep_configure(w);
 	if (before != NULL)
 		catalogue_drop(w->fleet->o.catalogue, before);
@@ -255,7 +256,7 @@ worker_main(void *arg)
 
 /* What is kept in a shard beside its twins, and hears of them. Watches hear last: of what the others have made of it (E-56). */
 static const struct feature *const features[] = { &configuration_feature, &job_feature,
-	&message_feature, &routing_feature, &watch_feature, NULL };
+	&message_feature, &routing_feature, &settings_feature, &watch_feature, NULL };
 
 void
 worker_init(struct worker *w, struct fleet *f, unsigned index, uint64_t mine)

@@ -18,6 +18,7 @@
 #include "limit/limit.h"
 #include "net/net.h"
 #include "routing/routing.h"
+#include "settings/settings.h"
 #include "store/store.h"
 #include "worker/tour.h"
 
@@ -148,6 +149,8 @@ struct fleet_options {
 	void (*on_configurations)(struct configurations *set);
 	/* Sinks, routes or both have changed, on disk. Owns the set. As on_configurations. */
 	void (*on_routing)(struct routing *set);
+	/* Settings have changed, on disk. Owns them. As on_configurations. */
+	void (*on_settings)(struct settings *s);
 	/* For several machines: the gate's (worker/gate.h). NULL, false: this process alone has the store. */
 	uint64_t (*may_answer)(void *lease);
 	void *lease;
@@ -170,6 +173,7 @@ enum err fleet_load(struct fleet *f, struct fault *why);
 /* Those that were loaded; the caller owns the set. Before fleet_start. */
 struct configurations *fleet_configurations(const struct fleet *f);
 struct routing *fleet_routing(const struct fleet *f);
+struct settings *fleet_settings(const struct fleet *f);
 /* ERR_IO: no threads or descriptors; none runs then. */
 enum err fleet_start(struct fleet *f);
 /* Any thread. The work comes back through done, whatever happens. */

@@ -117,6 +117,8 @@ static const struct row {
 	{ HTTP_PUT, "routes/{route}", EVERY "RWSD", 400, "ArgumentNull" },
 	{ HTTP_DELETE, "routes/{route}", EVERY "RWSD", 404, "GenericNotFound" },
 	{ HTTP_POST, "routes/{route}/test", "S", 400, "ArgumentNull" },
+	{ HTTP_GET, "settings", "SR", 200, "" },
+	{ HTTP_PATCH, "settings", EVERY "RWSD", 400, "ArgumentNull" },
 	{ HTTP_GET, "statistics/sinks", "SR", 200, "" },
 	{ HTTP_POST, "devices/{device}/files", "dmD", 501, "GenericNotImplemented" },
 	{ HTTP_POST, "devices/{device}/files/notifications", "dmD", 501, "GenericNotImplemented" },

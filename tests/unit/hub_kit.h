@@ -154,7 +154,7 @@ kit_effect(void *ctx, const struct effect *e)
 	struct kit *k = ctx;
 
 	if (e->kind == EFFECT_CONFIGURATIONS || e->kind == EFFECT_ERASE ||
-	    e->kind == EFFECT_FEEDBACK || e->kind == EFFECT_ROUTING)
+	    e->kind == EFFECT_FEEDBACK || e->kind == EFFECT_ROUTING || e->kind == EFFECT_SETTINGS)
 		return; /* the test's affair */
 	if (k->effects.n > 0)
 		buf_putc(&k->effects, '\n');

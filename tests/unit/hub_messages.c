@@ -333,7 +333,7 @@ messages__M10_M15_a_lock_that_is_over_gives_the_message_to_who_listens(void **st
 	kit_subscribe(k, "d1", session_epoch, "C");
 	assert_string_equal(kit_effects(k), "");
 	assert_false(messages_over(k->sh, k->env.elapsed_us, &device));
-	k->env.elapsed_us += MESSAGE_LOCK_US;
+	k->env.elapsed_us += message_rules_default.lock_us;
 	assert_true(messages_over(k->sh, k->env.elapsed_us, &device));
 	assert_true(str_eq(device, STR("d1")));
 	look(k, "d1");
@@ -355,7 +355,7 @@ messages__M05_M20_die_of_their_time(void **state)
 	look(k, "d1");
 	assert_string_equal(kit_effects(k), "feedback\nerase #1");
 	assert_int_equal(count(k, "d1"), 1);
-	k->env.now_us += MESSAGE_LIFE_US;
+	k->env.now_us += message_rules_default.life_us;
 	receive(k, "d1");
 	assert_int_equal(k->reply.message.number, 0);
 	assert_int_equal(count(k, "d1"), 0);
@@ -370,7 +370,7 @@ messages__M12_M21_die_of_their_deliveries(void **state)
 
 	kit_device(k, "d1");
 	send(k, "d1", "m1", ACK_NEGATIVE);
-	for (unsigned i = 0; i < MESSAGE_DELIVERIES_MAX; i++) {
+	for (unsigned i = 0; i < message_rules_default.deliveries; i++) {
 		receive(k, "d1");
 		assert_int_equal(k->reply.message.deliveries, i);
 		assert_int_equal(
@@ -509,7 +509,7 @@ messages__M22_M23_feedback_is_bounded_locked_and_ends(void **state)
 	assert_int_equal(settle(k, OP_FEEDBACK_SETTLE, "", token, MESSAGE_ABANDON), F_NONE);
 	assert_int_equal(
 	    settle(k, OP_FEEDBACK_SETTLE, "", token, MESSAGE_COMPLETE), F_DeviceMessageLockLost);
-	k->env.elapsed_us += MESSAGE_LOCK_US; /* the other lock is over, too */
+	k->env.elapsed_us += message_rules_default.lock_us; /* the other lock is over, too */
 	while (feedback(k)[0] != '\0') {
 		assert_int_equal(
 		    settle(k, OP_FEEDBACK_SETTLE, "", k->reply.etag, MESSAGE_COMPLETE), F_NONE);
@@ -521,10 +521,10 @@ messages__M22_M23_feedback_is_bounded_locked_and_ends(void **state)
 	send_until(k, "d1", "late", ACK_NEGATIVE, k->env.now_us + 5 * SECOND);
 	k->env.now_us += 10 * SECOND;
 	look(k, "d1");
-	assert_true(feedback_due_us(k->sh) > k->env.now_us);
-	k->env.now_us = feedback_due_us(k->sh);
+	assert_true(feedback_due_us(k->sh, &k->env) > k->env.now_us);
+	k->env.now_us = feedback_due_us(k->sh, &k->env);
 	feedback_expire(k->sh, &k->env);
-	assert_int_equal(feedback_due_us(k->sh), 0);
+	assert_int_equal(feedback_due_us(k->sh, &k->env), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, kit_teardown)

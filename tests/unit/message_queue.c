@@ -172,11 +172,11 @@ queue__M12_M20_dies_of_time_and_of_deliveries(void **state)
 	struct queue_entry e = { .number = 1, .expiry_us = 100 };
 
 	(void)state;
-	assert_int_equal(queue_entry_end(&e, 99), MESSAGE_ENDS);
-	assert_int_equal(queue_entry_end(&e, 100), MESSAGE_EXPIRED);
-	e.deliveries = MESSAGE_DELIVERIES_MAX;
-	assert_int_equal(queue_entry_end(&e, 99), MESSAGE_DELIVERED_OUT);
-	assert_int_equal(queue_entry_end(&e, 100), MESSAGE_EXPIRED);
+	assert_int_equal(queue_entry_end(&e, &message_rules_default, 99), MESSAGE_ENDS);
+	assert_int_equal(queue_entry_end(&e, &message_rules_default, 100), MESSAGE_EXPIRED);
+	e.deliveries = message_rules_default.deliveries;
+	assert_int_equal(queue_entry_end(&e, &message_rules_default, 99), MESSAGE_DELIVERED_OUT);
+	assert_int_equal(queue_entry_end(&e, &message_rules_default, 100), MESSAGE_EXPIRED);
 }
 
 static void

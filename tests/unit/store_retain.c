@@ -62,7 +62,7 @@ retain__e07_a_hub_that_is_started_often_keeps_what_is_young(void **state)
 	struct kit *k = *state;
 	int64_t put_us[RECORDS];
 
-	k->o.changes_max_age_s = AGE_S;
+	k->o.retention.changes_age_s = AGE_S;
 	for (unsigned i = 0; i < RECORDS; i++) {
 		kit_open(k);
 		put_us[i] = clock_mono_us();
@@ -82,7 +82,7 @@ retain__e07_a_quiet_hub_forgets_too(void **state)
 	struct kit *k = *state;
 	int64_t put_us[RECORDS];
 
-	k->o.changes_max_age_s = AGE_S;
+	k->o.retention.changes_age_s = AGE_S;
 	kit_open(k);
 	for (unsigned i = 0; i < RECORDS; i++) {
 		put_us[i] = clock_mono_us();

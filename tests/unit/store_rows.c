@@ -404,8 +404,8 @@ store_log__drops_the_oldest_beyond_its_bound(void **state)
 	struct store_stats st;
 
 	k->o.memory_bytes = 16 << 20;
-	k->o.log_max_bytes = LOG_MAX;
-	k->o.log_max_age_s = 3600;
+	k->o.retention.log_bytes = LOG_MAX;
+	k->o.retention.log_age_s = 3600;
 	kit_open(k);
 	for (unsigned i = 0; i < nbatch; i++) {
 		struct store_batch *b = store_batch_new();
