@@ -94,7 +94,7 @@ features_chose_between(const struct shard *sh, uint64_t a, uint64_t b)
 static bool
 owns(const struct feature *f, struct str key)
 {
-	for (const char *const *p = f->key_prefixes; p != NULL && *p != NULL; p++)
+	for (const char *const *p = f->key_prefixes; *p != NULL; p++)
 		if (str_starts(key, str_of(*p)))
 			return true;
 	return false;

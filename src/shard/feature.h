@@ -45,7 +45,7 @@ struct feature {
 	size_t state_bytes; /* of what it keeps in each shard, at first zero: shard_state */
 	void (*fini)(void *state);
 
-	/* Its records: their keys begin with one of these, NULL at the end. NULL: it has none, nor load, next_prefix and value. */
+	/* Its records: their keys begin with one of these, NULL at the end. If there are none it has no load, next_prefix and value. */
 	const char *const *key_prefixes;
 	/* A record as it is now, value NULL: it is gone; both borrowed for the call. ERR_CORRUPT: it cannot be what was written, and nothing
 	 * has changed. */

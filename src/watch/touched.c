@@ -117,9 +117,12 @@ row_leaves(struct shard *sh, struct row *r, const struct hub_env *env)
 			t->was.records[k] = blob_ref(r->records[k]);
 }
 
+static const char *const no_prefixes[] = { NULL };
+
 const struct feature watch_feature = {
 	.state_bytes = sizeof(struct noted),
 	.fini = noted_fini,
+	.key_prefixes = no_prefixes,
 	.row_changes = row_changes,
 	.row_changed = row_changed,
 	.row_leaves = row_leaves,

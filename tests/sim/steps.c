@@ -78,6 +78,7 @@ step_rest(struct world *w)
 	wire_check(w);
 	job_watch_results(w, false);
 	trace_check(w);
+	watched_check(w);
 	if (rnd_below(&w->rnd, 2) == 0)
 		naive_check(w);
 	if (rnd_below(&w->rnd, 3) == 0)
@@ -119,6 +120,7 @@ static const struct {
 	{ step_full, 1 },
 	{ step_fills, 1 },
 	{ step_walked, 6 },
+	{ step_watched, 12 },
 	{ step_undone, 2 },
 	{ step_rest, 8 },
 	{ world_restart, 1 },

@@ -137,6 +137,7 @@ world_round(struct world *w)
 static void
 fleet_down(struct world *w)
 {
+	watched_drop(w);
 	front_stop(w);
 	contact_stop(w);
 	world_round(w); /* they hear of it */
@@ -310,6 +311,7 @@ world_turn(struct world *w, unsigned worker)
 	contact_turn(w, worker);
 	walked_turn(w, worker);
 	world_hear(w);
+	watched_turn(w);
 }
 
 void

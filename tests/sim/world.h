@@ -97,6 +97,9 @@ extern struct world *the_world;
 	X(full)       /* works refused for want of room */                                         \
 	X(walked)     /* rows that had to be in an answer, whatever was written meanwhile */       \
 	X(wavered)    /* and rows that met the condition for a while */                            \
+	X(watched)    /* events of live queries */                                                 \
+	X(unwatched)  /* live queries that ended, as a commit failed */                            \
+	X(followed)   /* rows of live queries, compared */                                         \
 	X(asked)      /* requests over HTTP */                                                     \
 	X(midst)      /* of those, while the file of policies was replaced */                      \
 	X(allowed)    /* by their policies, checked */                                             \
@@ -231,6 +234,12 @@ void full_item_heard(enum fault_code code);
 void step_walked(struct world *w);
 void walked_turn(struct world *w, unsigned worker);
 void walked_drop(void);
+
+/* watched.c: a step; behind each turn; when all rests; before the fleet goes */
+void step_watched(struct world *w);
+void watched_turn(struct world *w);
+void watched_check(struct world *w);
+void watched_drop(struct world *w);
 
 /* undone.c: a step */
 void step_undone(struct world *w);
