@@ -32,6 +32,8 @@ enum event_kind {
 	EVENT_CREATED = 5,          /* an identity with its twin; an import's, too */
 	EVENT_IDENTITY_CHANGED = 6, /* keys, authentication, status, scope */
 	EVENT_DELETED = 7,
+	EVENT_CONNECTED = 8, /* a session has begun */
+	EVENT_DISCONNECTED = 9,
 	EVENT_KINDS
 };
 /* Of which of the log's two families is it? Else of the changes (E-07). */
@@ -51,6 +53,7 @@ enum event_number {
 	EVENT_BEFORE_WANTED,
 	EVENT_BEFORE_REPORTED,
 	EVENT_WAS_COUNTER, /* of the twin's etag, before a change of tags and desired; 0: not known */
+	EVENT_FLAPS, /* of connections: sessions that have begun and ended besides, before it */
 	EVENT_NUMBERS
 };
 
@@ -68,6 +71,7 @@ enum event_field {
 	EVENT_REPORTED,
 	EVENT_IDENTITY,     /* a record without keys, after the change */
 	EVENT_WAS_IDENTITY, /* before it */
+	EVENT_REASON, /* of connections: the id of the reason for which the last session ended; none has: nothing */
 	EVENT_FIELDS
 };
 
@@ -78,6 +82,7 @@ struct event {
 	struct str actor_name, device, module;
 	uint64_t numbers[EVENT_NUMBERS];
 	struct str fields[EVENT_FIELDS]; /* empty: there is none */
+	uint64_t position; /* where it stands, if who read it says so: it is not in the record */
 };
 
 /* Append the record, in format 2. */

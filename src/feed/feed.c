@@ -150,6 +150,7 @@ reader_takes(struct feed_reader *r, uint32_t s, struct stretch *stretch, struct 
 
 	if (event_decode(record, &e) != ERR_OK)
 		return true;
+	e.position = item->position;
 	judge_look(r->feed->judge, &e, s);
 	if ((atomic_load(&r->feed->hidden) & 1u << told_source_of(&e)) != 0 ||
 	    !filter_takes(&r->c.filter, r->feed->judge, &e) ||

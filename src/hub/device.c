@@ -14,6 +14,7 @@ presence_end(struct shard *sh, struct row *r, struct effect *e, const struct hub
 	env->effect(env->ctx, e);
 	calls_lost(sh, r, env);
 	row_set_presence(sh, r, NULL);
+	connection_ended(sh, r, e->reason, env);
 	r->presence_us = env->now_us;
 }
 
@@ -123,6 +124,7 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	row_set_presence(sh, r, p);
 	r->activity_us = r->presence_us = env->now_us;
 	undo_connected(env->undo, sh, row_number(sh, r), p->session_epoch);
+	connection_begun(sh, r, env);
 	p->restored = reply->session_present;
 	calls_wake(sh, r, env);
 	messages_look(sh, r, env);
@@ -155,6 +157,7 @@ on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct
 	        op->session_epoch) { /* a late one changes nothing: T-106 */
 		calls_lost(sh, r, env);
 		row_set_presence(sh, r, NULL);
+		connection_ended(sh, r, op->ended, env);
 		r->activity_us = r->presence_us = env->now_us;
 	}
 	if (op->payload.n != 0 && check_will(r, env, reply) == ERR_OK)

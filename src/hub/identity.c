@@ -319,6 +319,7 @@ row_remove(struct shard *sh, struct row *r, const struct hub_env *env)
 {
 	features_row_leaves(sh, r, env);
 	messages_leave(sh, r, env);
+	connection_gone(sh, r, env);
 	log_deleted(sh, r, env);
 	for (int k = 0; k < RECORD_KINDS; k++)
 		env->del(env->ctx, sh->index, (enum record_kind)k, row_key(r));

@@ -220,6 +220,7 @@ struct op {
 	struct reply_to reply_to;
 	struct credentials shown; /* OP_CONNECT, OP_JUDGE */
 	struct op_connect connect;
+	enum reason ended; /* OP_DISCONNECT: why the link has */
 	struct op_method method;
 	struct op_rollout rollout;
 	struct op_message message;

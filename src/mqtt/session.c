@@ -311,6 +311,7 @@ session_orphan(const struct work *connect)
 	struct work *w = work_new(NULL, connect->op.device.n + connect->op.module.n, NULL);
 
 	w->op.kind = OP_DISCONNECT;
+	w->op.ended = REASON_LEFT;
 	w->op.actor = ACTOR_DEVICE;
 	w->op.device = w->op.actor_name = work_str(w, connect->op.device);
 	w->op.module = work_str(w, connect->op.module);
@@ -479,11 +480,12 @@ reason_of_end(const struct session *s, enum stream_end end)
 
 /* Its shard hears of it, and gets the will unless the client has said goodbye. */
 static struct work *
-disconnect(const struct session *s)
+disconnect(const struct session *s, enum reason why)
 {
 	bool will = !s->said_goodbye && s->will.n != 0;
 	struct work *w = session_work(s, OP_DISCONNECT, will ? s->will.n : 0);
 
+	w->op.ended = why;
 	if (will)
 		w->op.payload = work_str(w, buf_view(&s->will));
 	return w;
@@ -495,7 +497,7 @@ session_end(struct session *s, enum stream_end end, struct actions *a)
 	if (!s->told)
 		session_log(s, LOG_CLOSED, reason_of_end(s, end), STR_NONE, str_of(s->taken_by), a);
 	if (s->session_epoch != 0)
-		a->work = disconnect(s);
+		a->work = disconnect(s, reason_of_end(s, end));
 	session_move(s, S_CLOSED);
 	strangers_count(s, 0);
 }

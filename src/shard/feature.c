@@ -117,10 +117,12 @@ shard_common(struct shard *sh, struct str key, const struct str *value)
 
 	if (str_starts(key, STR(LOG_END_PREFIX)))
 		return log_end_load(sh, value);
+	if (str_starts(key, STR(CONNECTIONS_PREFIX)))
+		return connections_load(sh, key, value);
 	return f != NULL ? f->load(sh, key, value) : ERR_OK;
 }
 
-/* The log's end, then those of one feature after the other. */
+/* The log's end, what it says of sessions, then those of one feature after the other. */
 bool
 shard_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX])
 {
@@ -130,7 +132,11 @@ shard_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PR
 		*prefix = log_end_key(sh, room);
 		return true;
 	}
-	if (str_starts(*prefix, STR(LOG_END_PREFIX)))
+	if (str_starts(*prefix, STR(LOG_END_PREFIX))) {
+		*prefix = connections_prefix(sh, room);
+		return true;
+	}
+	if (str_starts(*prefix, STR(CONNECTIONS_PREFIX)))
 		*prefix = STR_NONE;
 	while (prefix->n != 0 && i < sh->nfeature && !owns(sh->features[i].feature, *prefix))
 		i++;

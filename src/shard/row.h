@@ -11,6 +11,7 @@
 #ifndef TWINHUB_SHARD_ROW_H
 #define TWINHUB_SHARD_ROW_H
 
+#include "base/reason.h"
 #include "query/columns.h"
 #include "shard/shard.h"
 
@@ -64,6 +65,14 @@ struct presence {
 	uint32_t ncall, call_bytes;
 };
 
+/* What has become of its session since the log has last told of that (connection.c). */
+struct untold {
+	uint32_t begun; /* sessions */
+	uint8_t why;    /* enum reason: the last one has ended so */
+	bool lost;      /* the one that the log knows of has ended with the program */
+	bool listed;
+};
+
 struct row {
 	char *id; /* its key: shard, device, 0, module; and one more 0. NULL: the row is free */
 	uint8_t device_n, module_n;
@@ -77,6 +86,7 @@ struct row {
 	/* What its records say, for the version of its twin (T-14), though they may not be in memory any more. 0: not known since the start */
 	uint32_t reported_version;
 	uint64_t counter;
+	struct untold untold;
 	struct blob *records[RECORD_KINDS]; /* NULL: not in memory; &blob_none: there is none */
 	struct presence *presence;          /* row_set_presence */
 	int64_t activity_us, presence_us;   /* last activity; last change of the connection */
@@ -99,6 +109,15 @@ struct shard_log {
 	/* The position of one record that stands for all of this identity's that are written now; 0: none does. */
 	uint64_t whole;
 	struct buf record, parts[6]; /* working memory */
+};
+
+/* What it has told of sessions, and has not yet (connection.c). */
+struct shard_connections {
+	uint8_t *bits; /* by row: it is connected, as the log says */
+	uint32_t nbyte;
+	uint32_t *rows; /* those listed, oldest first, from `from` on; some have gone since */
+	uint32_t from, n, cap;
+	int64_t since_us; /* the oldest, by elapsed_us */
 };
 
 struct free_row {
@@ -127,6 +146,7 @@ struct shard {
 	size_t waiting_bytes;          /* of their payloads */
 	uint64_t call_last;
 	struct shard_log log;
+	struct shard_connections connections;
 	uint64_t session_epoch_next;
 	uint64_t nmessage;     /* in all queues */
 	uint64_t message_last; /* the highest number of a message since the start */
@@ -216,6 +236,25 @@ void log_take_back(struct shard *sh, enum record_kind family, const struct log_e
     const struct undo_sink *sink);
 void log_fini(struct shard *sh);
 
+/* ---- what the log says of sessions: connection.c ---- */
+
+/* A session has begun: r->presence is set with it. One has ended, and why. Noted, and told by connections_tell. */
+void connection_begun(struct shard *sh, struct row *r, const struct hub_env *env);
+void connection_ended(struct shard *sh, struct row *r, enum reason why, const struct hub_env *env);
+/* The identity goes: what is to be told of it is told at once, with the end of the session that it has. */
+void connection_gone(struct shard *sh, struct row *r, const struct hub_env *env);
+/* undo.c's: the beginning is taken back; what was told is untold again; the row has come back. */
+void connection_unbegun(struct shard *sh, struct row *r);
+void connection_untold(struct shard *sh, struct row *r, const struct untold *was);
+void connection_back(struct shard *sh, struct row *r);
+/* Its stored bits: the prefix of their keys, and one from the store, or a former one; ERR_CORRUPT. */
+#define CONNECTIONS_PREFIX "connected/"
+struct str connections_prefix(const struct shard *sh, char room[HUB_PREFIX_MAX]);
+enum err connections_load(struct shard *sh, struct str key, const struct str *value);
+void connections_loaded(
+    struct shard *sh); /* all of them: whom they say to be connected is not any more */
+void connections_fini(struct shard *sh);
+
 /* Take a row for a new identity, with no record in memory. */
 struct row *row_create(
     struct undo *u, struct shard *sh, struct str device, struct str module, int64_t elapsed_us);
@@ -223,6 +262,8 @@ struct row *row_create(
 void undo_deleted(struct undo *u, struct shard *sh, uint32_t row, int64_t elapsed_us);
 /* A record of the log is about to be appended. */
 void undo_logged(struct undo *u, struct shard *sh, enum record_kind family);
+/* It is about to be told what was not. */
+void undo_connection(struct undo *u, struct shard *sh, uint32_t row, const struct untold *was);
 void undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t session_epoch);
 void undo_filters(
     struct undo *u, struct shard *sh, uint32_t row, uint64_t session_epoch, struct blob *old);

@@ -112,6 +112,7 @@ shard_free(struct shard *sh)
 	table_fini(&sh->ids);
 	features_fini(sh);
 	log_fini(sh);
+	connections_fini(sh);
 	locks_fini(&sh->locks);
 	free(sh);
 }
@@ -544,6 +545,7 @@ shard_loaded(struct shard *sh, uint64_t position, int64_t now_us, int64_t elapse
 	for (uint32_t i = 0; i < sh->nrow; i++)
 		if (row_at(sh, i)->id == NULL)
 			free_push(sh, i, elapsed_us);
+	connections_loaded(sh);
 	if (position >= sh->log.end.next)
 		sh->log.end.next = position + 1;
 	sh->session_epoch_next = sh->mark = (uint64_t)from_us + 1;

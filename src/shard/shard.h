@@ -185,6 +185,13 @@ struct shard_counts {
 };
 const struct shard_counts *shard_counts(const struct shard *sh);
 
+/* ---- sessions, in the log ---- */
+
+/* Is there something of them that the log has not told yet? Since when, by elapsed_us. */
+bool connections_wait(const struct shard *sh, int64_t *since_us);
+/* Tell it of at most `max` rows, oldest first, by records of this round; how many rows it looked at. */
+uint32_t connections_tell(struct shard *sh, uint32_t max, const struct hub_env *env);
+
 /* ---- its rows, by number ---- */
 
 /* A row by number: its ids. false when the row is free. */

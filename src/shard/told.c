@@ -7,6 +7,7 @@
 #include "doc/out.h"
 #include "event/telemetry.h"
 #include "shard/record.h"
+#include "shard/told_parts.h"
 
 const struct str told_source_names[TOLD_SOURCES] = {
 	[TOLD_MESSAGES] = { "DeviceMessages", 14 },
@@ -71,6 +72,8 @@ told_source_of(const struct event *e)
 	case EVENT_TWIN_REPLACED: return TOLD_TWINS;
 	case EVENT_CREATED:
 	case EVENT_DELETED: return TOLD_LIFE_CYCLE;
+	case EVENT_CONNECTED:
+	case EVENT_DISCONNECTED: return TOLD_CONNECTIONS;
 	case EVENT_IDENTITY_CHANGED:
 	case EVENT_KINDS: break;
 	}
@@ -87,6 +90,8 @@ told_type(const struct event *e)
 		[EVENT_TWIN_REPLACED] = "twinhub.twin.replaced",
 		[EVENT_CREATED] = "Microsoft.Devices.DeviceCreated",
 		[EVENT_DELETED] = "Microsoft.Devices.DeviceDeleted",
+		[EVENT_CONNECTED] = "Microsoft.Devices.DeviceConnected",
+		[EVENT_DISCONNECTED] = "Microsoft.Devices.DeviceDisconnected",
 	};
 
 	return told_source_of(e) == TOLD_NOBODY ? NULL : types[e->kind];
@@ -122,8 +127,8 @@ told_actor(struct out *o, const char *name, const struct event *e)
 	buf_fini(&text);
 }
 
-static void
-put_ids(struct out *o, const struct event *e)
+void
+told_put_ids(struct out *o, const struct event *e)
 {
 	out_str(out_key(o, "deviceId"), e->device);
 	out_some_str(o, "moduleId", e->module);
@@ -348,7 +353,7 @@ put_replaced(struct teller *t, struct out *o, const struct event *e)
 {
 	(void)t;
 	out_open(o);
-	put_ids(o, e);
+	told_put_ids(o, e);
 	put_etag(o, e);
 	out_u64(out_key(o, "version"), e->numbers[EVENT_VERSION]);
 	put_sections(o, e, true);
@@ -367,7 +372,7 @@ put_whole(struct teller *t, struct out *o, const struct event *e)
 
 	(void)t;
 	out_open(o);
-	put_ids(o, e);
+	told_put_ids(o, e);
 	put_etag(o, e);
 	if (identity_decode(e->fields[EVENT_IDENTITY], &id)) {
 		identity_etag(&id, etag);
@@ -390,6 +395,16 @@ put_whole(struct teller *t, struct out *o, const struct event *e)
 	out_close(o);
 }
 
+/* T-100 */
+static void
+put_connection(struct teller *t, struct out *o, const struct event *e)
+{
+	(void)t;
+	out_open(o);
+	told_put_connection(o, e);
+	out_close(o);
+}
+
 static void
 put_body(struct teller *t, struct out *o, const struct event *e)
 {
@@ -401,6 +416,8 @@ put_body(struct teller *t, struct out *o, const struct event *e)
 		[EVENT_TWIN_REPLACED] = put_replaced,
 		[EVENT_CREATED] = put_whole,
 		[EVENT_DELETED] = put_whole,
+		[EVENT_CONNECTED] = put_connection,
+		[EVENT_DISCONNECTED] = put_connection,
 	};
 
 	put[e->kind](t, o, e);
@@ -425,27 +442,31 @@ teller_hub(const struct teller *t)
 const char *
 told_schema(const struct event *e)
 {
-	if (told_source_of(e) == TOLD_TWINS)
-		return "twinChangeNotification";
+	switch (told_source_of(e)) {
+	case TOLD_TWINS: return "twinChangeNotification";
+	case TOLD_CONNECTIONS: return "deviceConnectionStateNotification";
+	default: break;
+	}
 	return e->module.n != 0 ? "moduleLifecycleNotification" : "deviceLifecycleNotification";
 }
 
 const char *
 told_operation(const struct event *e)
 {
-	bool module = e->module.n != 0;
+	static const char *const names[EVENT_KINDS] = {
+		[EVENT_TWIN_CHANGED] = "updateTwin",
+		[EVENT_TWIN_REPLACED] = "replaceTwin",
+		[EVENT_CREATED] = "createDeviceIdentity",
+		[EVENT_DELETED] = "deleteDeviceIdentity",
+		[EVENT_CONNECTED] = "deviceConnected",
+		[EVENT_DISCONNECTED] = "deviceDisconnected",
+	};
 
-	switch (e->kind) {
-	case EVENT_TWIN_CHANGED: return "updateTwin";
-	case EVENT_TWIN_REPLACED: return "replaceTwin";
-	case EVENT_CREATED: return module ? "createModuleIdentity" : "createDeviceIdentity";
-	case EVENT_DELETED: return module ? "deleteModuleIdentity" : "deleteDeviceIdentity";
-	case EVENT_MESSAGE:
-	case EVENT_WILL:
-	case EVENT_IDENTITY_CHANGED:
-	case EVENT_KINDS: break;
-	}
-	return "";
+	if (e->module.n != 0 && e->kind == EVENT_CREATED)
+		return "createModuleIdentity";
+	if (e->module.n != 0 && e->kind == EVENT_DELETED)
+		return "deleteModuleIdentity";
+	return names[e->kind] != NULL ? names[e->kind] : "";
 }
 
 static struct doc
@@ -500,14 +521,17 @@ put_envelope(struct out *o, struct str hub, const char *type, int64_t time_us)
 static void
 put_data(struct teller *t, struct out *o, const struct event *e)
 {
-	if (told_source_of(e) != TOLD_LIFE_CYCLE) {
+	enum told_source source = told_source_of(e);
+
+	if (source != TOLD_LIFE_CYCLE && source != TOLD_CONNECTIONS) {
 		put_body(t, o, e);
 		return;
 	}
 	out_open(o);
-	put_body(t, out_key(o, "twin"), e);
+	put_body(t,
+	    out_key(o, source == TOLD_LIFE_CYCLE ? "twin" : "deviceConnectionStateEventInfo"), e);
 	out_str(out_key(o, "hubName"), t->hub);
-	put_ids(o, e);
+	told_put_ids(o, e);
 	out_close(o);
 }
 

@@ -12,6 +12,7 @@ enum undo_kind {
 	UNDO_CREATED,
 	UNDO_DELETED,
 	UNDO_CONNECTED,
+	UNDO_CONNECTION,
 	UNDO_FILTERS,
 	UNDO_COMMON,
 	UNDO_LOGGED,
@@ -26,6 +27,7 @@ struct undo_entry {
 	uint64_t session_epoch;
 	int64_t since_us;       /* UNDO_CREATED: how long the row had been free */
 	struct log_end log_end; /* UNDO_LOGGED: before it */
+	struct untold untold;   /* UNDO_CONNECTION: before it */
 	struct blob *old, *new;
 	struct row *deleted;
 };
@@ -136,6 +138,12 @@ undo_connected(struct undo *u, struct shard *sh, uint32_t row, uint64_t session_
 }
 
 void
+undo_connection(struct undo *u, struct shard *sh, uint32_t row, const struct untold *was)
+{
+	undo_push(u, UNDO_CONNECTION, sh, row)->untold = *was;
+}
+
+void
 undo_filters(
     struct undo *u, struct shard *sh, uint32_t row, uint64_t session_epoch, struct blob *old)
 {
@@ -236,12 +244,15 @@ undo_row(struct undo_entry *e, const struct undo_sink *sink)
 	case UNDO_CREATED: row_untake(e->shard, e->row, e->since_us); break;
 	case UNDO_DELETED:
 		row_put_back(e->shard, e->row, e->deleted);
+		connection_back(e->shard, r);
 		repair(e, r, sink);
 		break;
 	case UNDO_CONNECTED:
 		if (current)
 			row_set_presence(e->shard, r, NULL);
+		connection_unbegun(e->shard, r);
 		break;
+	case UNDO_CONNECTION: connection_untold(e->shard, r, &e->untold); break;
 	case UNDO_FILTERS:
 		if (current) {
 			blob_unref(r->presence->filters);

@@ -117,7 +117,7 @@ struct worker {
 
 	struct gate gate;
 	struct {
-		uint32_t nop, nparcel;
+		uint32_t nop, nparcel, nconnection;
 	} taken;               /* by the gathering round */
 	struct msg completion; /* posted by the committer */
 	atomic_int result;     /* enum store_result, valid with completion */
@@ -150,6 +150,10 @@ struct worker {
 	struct worker_jobs jobs;
 	struct worker_messages messages;
 	struct worker_watches watches;
+	struct {                /* connections.c */
+		int64_t due_us; /* when what waits is to be told; INT64_MAX: nothing does */
+		uint32_t shard; /* whose turn is first */
+	} connections;
 	struct msg poke; /* a new catalogue, or a new set of jobs */
 	atomic_bool poked;
 };
@@ -370,6 +374,11 @@ bool watches_drop(struct msg *m); /* as jobs_drop; false: it is none of theirs *
 void lives_init(struct fleet *f);
 void lives_fini(struct fleet *f);
 void lives_untold(struct fleet *f, size_t bytes); /* of a watch that is no more */
+/* connections.c: what the log says of sessions */
+void connections_turn(struct worker *w);
+int64_t connections_patience_us(const struct worker *w);
+/* Nothing waits, or the store takes nothing. */
+bool connections_told(const struct worker *w);
 
 /* fleet.c */
 /* All is loaded: turns may begin. */

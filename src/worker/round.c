@@ -133,7 +133,7 @@ round_init(struct worker *w)
 static void
 round_is_new(struct worker *w)
 {
-	w->taken.nop = w->taken.nparcel = 0;
+	w->taken.nop = w->taken.nparcel = w->taken.nconnection = 0;
 }
 
 void

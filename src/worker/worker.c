@@ -179,7 +179,7 @@ worker_finished(struct worker *w)
 {
 	return w->stopping && gate_idle(&w->gate) && w->queue == NULL &&
 	    !inbox_has(&w->inbox, false) && atomic_load(&w->nwork) == 0 &&
-	    atomic_load(&w->fleet->ntour) == 0;
+	    atomic_load(&w->fleet->ntour) == 0 && connections_told(w);
 }
 
 /*
@@ -198,6 +198,7 @@ static const struct {
 	{ sweep_turn, sweep_patience_us, true },
 	{ messages_turn, messages_patience_us, true },
 	{ jobs_turn, jobs_patience_us, true },
+	{ connections_turn, connections_patience_us, true },
 	{ round_turn, round_patience_us, false },
 	{ settle_columns, NULL, false },
 	{ tour_turn, tours_patience_us, false },

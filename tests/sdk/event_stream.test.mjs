@@ -34,7 +34,7 @@ async function listen(parameters, { lastEventId } = {}) {
 
 const patch = (id, body) => hub.rest('PATCH', `/twins/${id}`, { body });
 
-test('E-01 E-20 E-23 E-24 T-93 T-99 each thing that happened is an event, in the order of its device', async () => {
+test('T-93 T-94 T-95 T-99 E-01 E-20 E-23 E-24 each thing that happened is an event, in the order of its device', async () => {
 	await hub.createDevice('all');
 	await patch('all', { tags: { floor: 3 }, properties: { desired: { a: { b: 1 }, c: 2 } } });
 	await patch('all', { properties: { desired: { c: null } } });

@@ -1,6 +1,6 @@
 /*
  * The log from its first record on, over an empty fleet, gives the twins that there are; its positions are dense, and its end is where the
- * store says (E-01 to E-06).
+ * store says (E-01 to E-06). Of each identity it tells who is connected, and each session once (E-90 to E-94).
  */
 #include "world.h"
 
@@ -13,7 +13,8 @@
 struct replica {
 	struct buf key;
 	struct buf sections[SECTION_KINDS];
-	bool there;
+	bool there, connected;
+	uint32_t begun; /* sessions */
 };
 
 static struct {
@@ -87,6 +88,25 @@ changed(struct replica *r, const struct event *e)
 	}
 }
 
+/* A beginning follows any state, as a session may take over; an end that nothing begins tells of sessions that came and went. */
+static void
+connection(struct replica *r, const struct event *e)
+{
+	bool begins = e->kind == EVENT_CONNECTED;
+	uint32_t flaps = (uint32_t)e->numbers[EVENT_FLAPS];
+	bool ended = !begins || r->connected || flaps > 0;
+
+	if (!begins && !r->connected && flaps == 0)
+		world_fail("the log ends a session of " STR_FMT " that it did not begin",
+		    STR_ARG(e->device));
+	if (ended != (e->fields[EVENT_REASON].n != 0))
+		world_fail("a session of " STR_FMT " has %s reason for its end", STR_ARG(e->device),
+		    ended ? "no" : "a");
+	r->connected = begins;
+	r->begun += flaps + begins;
+	seen.sessions++;
+}
+
 static void
 replay(struct str key, const struct event *e)
 {
@@ -99,6 +119,8 @@ replay(struct str key, const struct event *e)
 		world_fail("the log tells of " STR_FMT " before it is there", STR_ARG(e->device));
 	if (e->kind == EVENT_CREATED)
 		created(r, e);
+	else if (e->kind == EVENT_CONNECTED || e->kind == EVENT_DISCONNECTED)
+		connection(r, e);
 	else if (e->kind == EVENT_DELETED)
 		r->there = false;
 	else if (e->kind != EVENT_IDENTITY_CHANGED)
@@ -197,6 +219,37 @@ compare_table(struct store_cursor *c, enum store_table table)
 		world_fail("the log has %d twins more than the store", -(int)n);
 }
 
+/* Who is connected, as the log says: the stored bits say the same, and so does the shard, but for what it is yet to tell. */
+static void
+compare_sessions(struct world *w, const struct replica *r)
+{
+	struct str device, module;
+	struct shard *sh;
+	uint32_t n, accepted;
+	const struct row *row;
+	bool bit;
+
+	str_cut(str_sub(buf_view(&r->key), 2), '\0', &device, &module);
+	sh = contact_shard(w, hub_shard_of(device));
+	n = shard_find(sh, device, module);
+	if (!r->there && r->connected)
+		world_fail(STR_FMT " has gone, and is connected", STR_ARG(device));
+	if (n == TABLE_NONE)
+		return;
+	row = row_at(sh, n);
+	bit = n / 8 < sh->connections.nbyte && (sh->connections.bits[n / 8] >> n % 8 & 1) != 0;
+	if (bit != r->connected)
+		world_fail(STR_FMT " is %sconnected, but not for the log", STR_ARG(device),
+		    bit ? "" : "not ");
+	if (!row->untold.listed && r->connected != (row->presence != NULL))
+		world_fail("the log does not know that " STR_FMT " is %s", STR_ARG(device),
+		    r->connected ? "gone" : "there");
+	if (sessions_accepted(w, device, module, &accepted) &&
+	    accepted != r->begun + row->untold.begun)
+		world_fail("of %u sessions of " STR_FMT "/" STR_FMT " the log has %u, %u to come",
+		    accepted, STR_ARG(device), STR_ARG(module), r->begun, row->untold.begun);
+}
+
 void
 replayed_check(struct world *w)
 {
@@ -209,6 +262,8 @@ replayed_check(struct world *w)
 	replay_all(c[0], c[1]);
 	compare_table(c[2], STORE_WANTED);
 	compare_table(c[3], STORE_REPORTED);
+	for (uint32_t i = 0; i < replicas.n; i++)
+		compare_sessions(w, &replicas.v[i]);
 	for (int i = 0; i < 4; i++)
 		store_cursor_close(c[i]);
 	for (uint32_t i = 0; i < replicas.n; i++) {

@@ -6,6 +6,7 @@
 #include "event/telemetry.h"
 #include "front.h"
 #include "http/http.h"
+#include "shard/row.h"
 #include "wire.h"
 #include "world.h"
 
@@ -37,7 +38,49 @@ link_work(struct world *w, enum op_kind kind, uint32_t link)
 	k->op.actor = ACTOR_DEVICE;
 	k->op.actor_name = k->op.device;
 	k->op.session_epoch = w->session_epochs[link];
+	k->op.ended = REASON_LEFT; /* of OP_DISCONNECT */
 	return k;
+}
+
+/* ---- how many sessions each link has had, for the log to tell ---- */
+
+static struct {
+	uint32_t accepted;
+	bool unsure; /* a crash has taken what nobody knows, or it was a wire's */
+} tallies[DEVICES_MAX * 2];
+
+bool
+sessions_accepted(const struct world *w, struct str device, struct str module, uint32_t *n)
+{
+	for (uint32_t link = 0; link < w->nid * 2; link++)
+		if (str_eq(device, str_of(link_device(w, link))) &&
+		    str_eq(module, str_of(link_module(link)))) {
+			*n = tallies[link].accepted;
+			return !tallies[link].unsure;
+		}
+	return false;
+}
+
+void
+sessions_forget(void)
+{
+	memset(tallies, 0, sizeof(tallies));
+}
+
+/* The fleet ends: what was not told of these is lost. all: so is what is on its way. */
+void
+sessions_end(const struct world *w, bool all)
+{
+	for (uint32_t link = 0; link < w->nid * 2; link++) {
+		struct str device = str_of(link_device(w, link));
+		uint32_t s = hub_shard_of(device);
+		struct shard *sh = contact_shard(w, s);
+		uint32_t n = shard_find(sh, device, str_of(link_module(link)));
+
+		if ((n != TABLE_NONE && row_at(sh, n)->untold.listed) ||
+		    (all && !contact_rests(w, contact_worker_of(w, s))))
+			tallies[link].unsure = true;
+	}
 }
 
 /* What the tag of these works says is their link. */
@@ -103,7 +146,9 @@ connect_back(struct work *k)
 		mirror_off(k->tag);
 		subscribe(w, k->tag);
 		seen.connected++;
+		tallies[k->tag].accepted++;
 	}
+	tallies[k->tag].unsure |= w->dead;
 	link_back(k);
 }
 
@@ -114,6 +159,7 @@ connect_link(struct world *w, uint32_t link)
 	struct buf token = { 0 }, resource = { 0 };
 
 	if (wire_takes(link)) {
+		tallies[link].unsure = true;
 		if (!wire_gives_up(link))
 			wire_connect(w, link);
 		return;

@@ -148,6 +148,8 @@ fleet_down(struct world *w)
 	}
 	fleet_stop(w->fleet);
 	world_hear(w);
+	if (!w->dead)
+		sessions_end(w, false);
 	contact_end(w);
 	front_down();
 	fleet_free(w->fleet);
@@ -189,6 +191,7 @@ world_crash(struct world *w)
 	w->ntrouble++;
 	disk = sim_store_copy(w->store);
 	ledger_crash();
+	sessions_end(w, true);
 	w->dead = true;
 	front_dies(w);
 	sim_store_set(w->store, SIM_READY);
@@ -464,6 +467,7 @@ world_free(struct world *w)
 	job_watch_free();
 	ledger_free();
 	mirror_free();
+	sessions_forget();
 	telemetry_free();
 	catalogue_box_free(w->box);
 	doc_parser_free(w->parser);

@@ -134,6 +134,7 @@ extern struct world *the_world;
 	X(compared) /* records in memory, with those on the disk */                                \
 	X(messages) /* looked for in the log */                                                    \
 	X(replayed) /* records of the log, over an empty fleet */                                  \
+	X(sessions) /* of those, of sessions */                                                    \
 	X(results)  /* of jobs, looked at */                                                       \
 	X(dropped)  /* columns, for want of memory */
 #define SEEN_FIELD(name) uint64_t name;
@@ -205,7 +206,12 @@ void write_twin(struct world *w);
 void write_read(struct world *w);
 void write_import(struct world *w);
 
-/* sessions.c: steps */
+/* sessions.c */
+/* How many sessions of the identity were accepted; false: nobody knows. */
+bool sessions_accepted(const struct world *w, struct str device, struct str module, uint32_t *n);
+void sessions_forget(void);
+void sessions_end(const struct world *w, bool all);
+/* steps */
 void write_connect(struct world *w);
 void write_connect_all(struct world *w);
 void write_report(struct world *w);

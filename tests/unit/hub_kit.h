@@ -285,7 +285,8 @@ kit_restart(struct kit *k)
 		const struct kit_row *r = &k->store.v[i];
 		struct str key = buf_view(&r->key), value = buf_view(&r->value);
 
-		if (r->kind == RECORD_COMMON && str_starts(key, STR("events/")))
+		if (r->kind == RECORD_COMMON &&
+		    (str_starts(key, STR("events/")) || str_starts(key, STR("connected/"))))
 			assert_int_equal(shard_common(sh, key, &value), ERR_OK);
 	}
 	for (uint32_t i = 0; i < k->store.n; i++)

@@ -66,7 +66,7 @@ log__E01_each_change_has_its_record(void **state)
 {
 	static const enum event_kind kinds[] = { EVENT_CREATED, EVENT_TWIN_CHANGED,
 		EVENT_TWIN_CHANGED, EVENT_TWIN_REPLACED, EVENT_MESSAGE, EVENT_IDENTITY_CHANGED,
-		EVENT_DELETED };
+		EVENT_DISCONNECTED, EVENT_DELETED };
 	struct kit *k = *state;
 	struct op regenerate = kit_op(OP_KEYS_REGENERATE, "d1"), message;
 	struct buf text = { 0 };
@@ -87,8 +87,8 @@ log__E01_each_change_has_its_record(void **state)
 	kit_patch(k, "d1", NULL, "{'properties':{'desired':{'nothing':null}}}"); /* T-39 */
 	kit_delete(k, "d1", NULL);
 	assert_dense(k);
-	assert_int_equal(shard_log_next(k->sh), 8);
-	for (uint64_t p = 1; p <= 7; p++) {
+	assert_int_equal(shard_log_next(k->sh), 9);
+	for (uint64_t p = 1; p <= 8; p++) {
 		assert_true(log_at(k, p, &e));
 		assert_int_equal(e.kind, kinds[p - 1]);
 		assert_true(str_eq(e.device, STR("d1")));

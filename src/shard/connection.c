@@ -1,0 +1,285 @@
+/*
+ * What the log says of sessions: a record when an identity's begins or ends (docs/spec/events.md, E-90 to E-94).
+ *
+ * Nobody waits for these records. What happens is noted in the row (struct untold), the row is listed, and connections_tell writes what the
+ * log does not know yet of some rows at a time, with whatever round it is called for. What it has to say is the difference between two
+ * states, what the log has said last (a bit of each row) and what is, and how many sessions have begun and ended between: so one that came and went
+ * in the meantime is counted and not lost, and a failed round needs no more than what was noted before it.
+ *
+ * The bits are stored with the records, CHUNK rows in a value, by row numbers, which are an identity's for its life:
+ *
+ *   "connected/" shard (2 bytes) chunk (4), big-endian -> format | bits, lowest first, without zeros at the end. No record: none is set.
+ *
+ * A bit that is set when the shard is loaded is of a session that has ended with the program: its end is told first of all.
+ */
+#include "shard/record.h"
+
+#include <stdlib.h>
+
+#define FORMAT      1
+#define CHUNK       256u /* rows */
+#define CHUNK_BYTES (CHUNK / 8)
+
+/* ---- the bits ---- */
+
+static bool
+bit_of(const struct shard *sh, uint32_t row)
+{
+	return row / 8 < sh->connections.nbyte && sh->connections.bits[row / 8] >> row % 8 & 1;
+}
+
+static void
+bits_reserve(struct shard *sh, uint32_t row)
+{
+	struct shard_connections *c = &sh->connections;
+	uint32_t need = (row / CHUNK + 1) * CHUNK_BYTES;
+
+	if (need <= c->nbyte)
+		return;
+	need = need < c->nbyte * 2 ? c->nbyte * 2 : need;
+	c->bits = xrealloc(c->bits, need);
+	memset(c->bits + c->nbyte, 0, need - c->nbyte);
+	c->nbyte = need;
+}
+
+static struct str
+chunk_key(const struct shard *sh, uint32_t chunk, char room[HUB_PREFIX_MAX])
+{
+	size_t n = sizeof(CONNECTIONS_PREFIX) - 1;
+
+	memcpy(room, CONNECTIONS_PREFIX, n);
+	room[n++] = (char)(sh->index >> 8);
+	room[n++] = (char)sh->index;
+	for (int shift = 24; shift >= 0; shift -= 8)
+		room[n++] = (char)(chunk >> shift);
+	return (struct str){ room, n };
+}
+
+struct str
+connections_prefix(const struct shard *sh, char room[HUB_PREFIX_MAX])
+{
+	struct str key = chunk_key(sh, 0, room);
+
+	return (struct str){ key.p, key.n - 4 };
+}
+
+/* The value of a chunk, of 1 + CHUNK_BYTES at most; empty: there is none. */
+static struct str
+chunk_value(const struct shard *sh, uint32_t chunk, char room[1 + CHUNK_BYTES])
+{
+	size_t n = CHUNK_BYTES;
+
+	room[0] = FORMAT;
+	memcpy(room + 1, sh->connections.bits + chunk * CHUNK_BYTES, CHUNK_BYTES);
+	while (n > 0 && room[n] == 0)
+		n--;
+	return n == 0 ? STR_NONE : (struct str){ room, 1 + n };
+}
+
+enum err
+connections_load(struct shard *sh, struct str key, const struct str *value)
+{
+	struct str at = str_sub(key, sizeof(CONNECTIONS_PREFIX) - 1 + 2);
+	struct rd rd = rd_of(value != NULL ? *value : STR_NONE);
+	uint32_t chunk = 0;
+
+	if (at.n != 4 || (value != NULL && (rd_u8(&rd) != FORMAT || value->n > 1 + CHUNK_BYTES)))
+		return ERR_CORRUPT;
+	for (int i = 0; i < 4; i++)
+		chunk = chunk << 8 | (unsigned char)at.p[i];
+	if (chunk > sh->nrow / CHUNK)
+		return ERR_CORRUPT; /* each row is there before: so many bits are not a stranger's to make room for */
+	bits_reserve(sh, chunk * CHUNK);
+	memset(sh->connections.bits + chunk * CHUNK_BYTES, 0, CHUNK_BYTES);
+	if (value != NULL)
+		memcpy(sh->connections.bits + chunk * CHUNK_BYTES, value->p + 1, value->n - 1);
+	return ERR_OK;
+}
+
+/* The log says that it is connected, or that it is not, from this round on. */
+static void
+bit_write(struct shard *sh, const struct row *r, bool connected, const struct hub_env *env)
+{
+	uint32_t row = row_number(sh, r), chunk = row / CHUNK;
+	char room[HUB_PREFIX_MAX], old[1 + CHUNK_BYTES], new[1 + CHUNK_BYTES];
+	struct str key = chunk_key(sh, chunk, room), was, is;
+
+	bits_reserve(sh, row);
+	was = chunk_value(sh, chunk, old);
+	undo_common(env->undo, sh, key, was.n != 0 ? &was : NULL);
+	sh->connections.bits[row / 8] ^= (uint8_t)(1u << row % 8);
+	assert(bit_of(sh, row) == connected);
+	is = chunk_value(sh, chunk, new);
+	if (is.n == 0)
+		env->del(env->ctx, sh->index, RECORD_COMMON, key);
+	else
+		env->put(env->ctx, sh->index, RECORD_COMMON, key, is);
+	(void)connected;
+}
+
+/* ---- the list: rows of which there may be something to tell ---- */
+
+static void
+list(struct shard *sh, struct row *r, int64_t elapsed_us)
+{
+	struct shard_connections *c = &sh->connections;
+
+	if (r->untold.listed)
+		return;
+	r->untold.listed = true;
+	if (c->n == c->cap) {
+		c->cap = c->cap ? c->cap * 2 : 64;
+		c->rows = xrealloc(c->rows, c->cap * sizeof(*c->rows));
+	}
+	if (c->from == c->n)
+		c->since_us = elapsed_us;
+	c->rows[c->n++] = row_number(sh, r);
+}
+
+void
+connection_begun(struct shard *sh, struct row *r, const struct hub_env *env)
+{
+	r->untold.begun++;
+	list(sh, r, env->elapsed_us);
+}
+
+void
+connection_ended(struct shard *sh, struct row *r, enum reason why, const struct hub_env *env)
+{
+	r->untold.why = (uint8_t)why;
+	list(sh, r, env->elapsed_us);
+}
+
+void
+connection_unbegun(struct shard *sh, struct row *r)
+{
+	assert(r->untold.begun > 0);
+	r->untold.begun--;
+	list(sh, r, INT64_MIN);
+}
+
+void
+connection_untold(struct shard *sh, struct row *r, const struct untold *was)
+{
+	r->untold.begun += was->begun;
+	if (r->untold.why == REASON_NONE)
+		r->untold.why = was->why;
+	r->untold.lost |= was->lost;
+	list(sh, r, INT64_MIN);
+}
+
+void
+connection_back(struct shard *sh, struct row *r)
+{
+	r->untold.listed = false;
+	list(sh, r, INT64_MIN);
+}
+
+void
+connections_loaded(struct shard *sh)
+{
+	for (uint32_t i = 0; i < sh->nrow; i++) {
+		struct row *r = row_at(sh, i);
+
+		if (!bit_of(sh, i) || r->id == NULL)
+			continue;
+		r->untold.lost = true;
+		list(sh, r, INT64_MIN);
+	}
+}
+
+void
+connections_fini(struct shard *sh)
+{
+	free(sh->connections.bits);
+	free(sh->connections.rows);
+}
+
+static_assert(REASONS <= UINT8_MAX, "struct untold.why");
+
+/* ---- records ---- */
+
+/* flaps: sessions that have begun and ended besides; why: the last one that ended, REASON_NONE: none has. */
+static void
+append(struct shard *sh, const struct row *r, bool connected, uint32_t flaps, enum reason why,
+    const struct hub_env *env)
+{
+	struct event e = { .kind = connected ? EVENT_CONNECTED : EVENT_DISCONNECTED,
+		.actor = ACTOR_DEVICE,
+		.actor_name = row_device(r),
+		.device = row_device(r),
+		.module = row_module(r) };
+
+	if (!connected && reason_by(why) != BY_PEER) {
+		e.actor = ACTOR_HUB;
+		e.actor_name = STR_NONE;
+	}
+	e.numbers[EVENT_FLAPS] = flaps;
+	if (why != REASON_NONE)
+		e.fields[EVENT_REASON] = str_of(reason_id(why));
+	log_append(sh, &e, env);
+}
+
+/* What is not known of the row; afterwards all is. */
+static void
+tell(struct shard *sh, struct row *r, bool connected, const struct hub_env *env)
+{
+	struct untold was = r->untold;
+	bool bit = bit_of(sh, row_number(sh, r)), told = bit;
+
+	r->untold = (struct untold){ 0 };
+	if (told == connected && was.begun == 0 && !was.lost)
+		return;
+	undo_connection(env->undo, sh, row_number(sh, r), &was);
+	if (was.lost && told) {
+		append(sh, r, false, 0, REASON_HUB_ENDED, env);
+		told = false;
+	}
+	if (connected)
+		append(sh, r, true, was.begun > 0 ? was.begun - 1 : 0,
+		    told || was.begun > 1 ? (enum reason)was.why : REASON_NONE, env);
+	else if (told || was.begun > 0)
+		append(sh, r, false, was.begun, (enum reason)was.why, env);
+	if (bit != connected)
+		bit_write(sh, r, connected, env);
+}
+
+void
+connection_gone(struct shard *sh, struct row *r, const struct hub_env *env)
+{
+	if (r->presence != NULL)
+		r->untold.why = REASON_DELETED;
+	if (env_logs(env)->connection)
+		tell(sh, r, false, env);
+	else if (bit_of(sh, row_number(sh, r)))
+		bit_write(sh, r, false, env);
+}
+
+bool
+connections_wait(const struct shard *sh, int64_t *since_us)
+{
+	*since_us = sh->connections.since_us;
+	return sh->connections.from != sh->connections.n;
+}
+
+uint32_t
+connections_tell(struct shard *sh, uint32_t max, const struct hub_env *env)
+{
+	struct shard_connections *c = &sh->connections;
+	uint32_t n = 0;
+
+	for (; n < max && c->from != c->n; n++) {
+		struct row *r = c->rows[c->from] < sh->nrow ? row_at(sh, c->rows[c->from]) : NULL;
+
+		c->from++;
+		if (r == NULL || !r->untold.listed)
+			continue; /* it has gone since, or was told for another reason */
+		if (env_logs(env)->connection)
+			tell(sh, r, r->presence != NULL, env);
+		else
+			r->untold = (struct untold){ 0 };
+	}
+	if (c->from == c->n)
+		c->from = c->n = 0;
+	return n;
+}
