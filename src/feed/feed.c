@@ -148,7 +148,7 @@ reader_takes(struct feed_reader *r, uint32_t s, struct stretch *stretch, struct 
 	struct feed_event told = { .shard = s, .position = item->position, .e = &e };
 	struct str record = { stretch->records.p + item->at, item->n };
 
-	if (event_decode(record, &e) != ERR_OK)
+	if (event_decode(record, &e) != ERR_OK || !told_sound(&e))
 		return true;
 	e.position = item->position;
 	judge_look(r->feed->judge, &e, s);

@@ -167,6 +167,8 @@ read_record(struct run *r, uint64_t position, struct event *e)
 	}
 	if (err == ERR_OK)
 		err = event_decode(buf_view(&r->record), e);
+	if (err == ERR_OK && !told_sound(e))
+		err = ERR_CORRUPT;
 	if (err != ERR_OK)
 		unread(r, err);
 	return err == ERR_OK;

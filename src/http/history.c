@@ -172,7 +172,7 @@ step(struct history *h)
 		memset(h->past.heads, 0, sizeof(h->past.heads));
 		return false;
 	}
-	if (err != ERR_OK || event_decode(buf_view(&h->record), &e) != ERR_OK) {
+	if (err != ERR_OK || event_decode(buf_view(&h->record), &e) != ERR_OK || !told_sound(&e)) {
 		fail(h, ERR_CORRUPT);
 		return false;
 	}

@@ -68,7 +68,7 @@ take_record(struct former *f, uint64_t at, struct str record)
 {
 	struct event e;
 
-	if (event_decode(record, &e) != ERR_OK)
+	if (event_decode(record, &e) != ERR_OK || !told_sound(&e))
 		return ERR_CORRUPT;
 	if (e.time_us <= f->at_us) {
 		f->ready = true;

@@ -29,6 +29,8 @@ struct teller;
 struct teller *teller_new(struct str hub);
 void teller_free(struct teller *t); /* NULL is fine */
 
+/* Of one that event_decode has taken: are its names and fields sound? Who reads the log asks once; all below trusts it. */
+bool told_sound(const struct event *e);
 /* The body of twins.md 8, as JSON; of a message its data in Event Grid's form. Its fields are sound records of this hub. */
 void told_body(struct teller *t, struct buf *json, const struct event *e);
 /* The whole CloudEvent, one line without its end. */

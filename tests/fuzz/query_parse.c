@@ -145,6 +145,7 @@ accepted(struct query *q, const struct fuzz_row *row)
 	struct query_scratch s = { 0 };
 	struct buf json = { 0 };
 
+	require(!f->past || f->collection <= QUERY_MODULES);
 	require(f->top > 0 && !(f->everything && f->nothing) && !(f->whole && f->aggregate));
 	for (uint32_t i = 1; i < f->device_ids.n; i++)
 		require(str_cmp(f->device_ids.v[i - 1], f->device_ids.v[i]) < 0);
@@ -167,7 +168,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct fuzz_row row;
 	static const struct query_options modes[] = { { .extensions = false },
-		{ .extensions = true } };
+		{ .extensions = true }, { .extensions = true, .past = true } };
 	struct str text = { (const char *)data, size };
 	struct fault f = { .text = "" };
 	struct query *q = NULL;

@@ -47,6 +47,47 @@ place_trip(const uint8_t *data, size_t size)
 	buf_fini(&out);
 }
 
+/* A place by key: the same. */
+static void
+key_trip(struct str token)
+{
+	struct buf key = { 0 }, out = { 0 }, again = { 0 };
+	struct fault f = { 0 };
+	uint64_t delivered, other;
+
+	if (query_place_read(token, HASH, &delivered, &key, &f) != ERR_OK) {
+		require(f.code == F_ArgumentInvalid && key.n == 0);
+		return;
+	}
+	query_place_write(&out, HASH, delivered, buf_view(&key));
+	require(query_place_read(buf_view(&out), HASH, &other, &again, &f) == ERR_OK);
+	require(other == delivered && str_eq(buf_view(&key), buf_view(&again)));
+	require(query_place_read(buf_view(&out), HASH + 1, &other, &again, &f) == ERR_ARG);
+	buf_fini(&key);
+	buf_fini(&out);
+	buf_fini(&again);
+}
+
+static void
+any_key(struct str key)
+{
+	struct buf out = { 0 };
+
+	query_place_write(&out, HASH, key.n, (struct str){ key.p, key.n < 300 ? key.n : 300 });
+	key_trip(buf_view(&out));
+	if (key.n > 0) { /* one character is another one */
+		char *at = &out.p[(unsigned char)key.p[0] % out.n];
+		struct fault f = { 0 };
+		struct buf none = { 0 };
+		uint64_t delivered;
+
+		*at = *at == 'A' ? 'B' : 'A';
+		require(query_place_read(buf_view(&out), HASH, &delivered, &none, &f) == ERR_ARG);
+		require(none.n == 0);
+	}
+	buf_fini(&out);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -56,6 +97,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	round_trip(text);
 	place_trip(data, size);
+	key_trip(text);
+	any_key(text);
 	if (query_page_size(text, &page, &f) == ERR_OK)
 		require(page > 0 && page <= QUERY_PAGE_MAX);
 	else
