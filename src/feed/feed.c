@@ -106,7 +106,7 @@ reader_stretch(struct feed_reader *r, uint32_t s, uint64_t end, struct stretch *
 			return ERR_OK;
 		r->own_shard = s;
 	}
-	return stretch_read(*out, r->feed->o.store, s, from, end);
+	return stretch_read(*out, &r->feed->o, s, from, end);
 }
 
 /* Positions up to `to` that are not there: retention has dropped them. */
@@ -296,6 +296,7 @@ on_opened(struct msg *m)
 	r->next = r->feed->readers;
 	r->feed->readers = r;
 	r->room = true;
+	fleet_reads_log(r->feed->o.fleet, true);
 	if (e != ERR_OK) {
 		r->failed = true;
 		r->c.fails(r->c.ctx, e);
@@ -331,6 +332,7 @@ on_closed(struct msg *m)
 	while (*at != r)
 		at = &(*at)->next;
 	*at = r->next;
+	fleet_reads_log(f->o.fleet, f->readers != NULL);
 	atomic_fetch_sub(&f->open, 1);
 	share_back(f, r->c.asker);
 	r->c.over(r->c.ctx);

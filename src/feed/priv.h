@@ -22,7 +22,7 @@ struct stretch {
 
 /* Read from `from` on, up to `end` or to the bounds of a stretch. ERR_IO, ERR_CORRUPT. */
 enum err stretch_read(
-    struct stretch *s, struct store *store, uint32_t shard, uint64_t from, uint64_t end);
+    struct stretch *s, const struct feed_options *o, uint32_t shard, uint64_t from, uint64_t end);
 void stretch_fini(struct stretch *s);
 /* The first item at or behind a position; s->n: none. */
 uint32_t stretch_find(const struct stretch *s, uint64_t position);

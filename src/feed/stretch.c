@@ -1,4 +1,4 @@
-/* Parts of the log, read from both of its tables in the order of positions. */
+/* Parts of the log: its newest records from memory, all others from both of its tables in the order of positions. */
 #include <stdlib.h>
 
 #include "feed/priv.h"
@@ -98,19 +98,41 @@ stretch_empty(struct stretch *s, uint64_t from)
 		buf_fini(&s->json);
 }
 
-enum err
-stretch_read(struct stretch *s, struct store *store, uint32_t shard, uint64_t from, uint64_t end)
+static bool
+has_room(const struct stretch *s)
+{
+	return s->n < FEED_STRETCH_EVENTS && s->records.n < FEED_STRETCH_BYTES;
+}
+
+/* What of it lies before the end that is wanted. */
+struct tail_part {
+	struct stretch *s;
+	uint64_t end;
+};
+
+static bool
+take_newest(void *ctx, uint64_t position, struct str record)
+{
+	struct tail_part *part = ctx;
+
+	if (position >= part->end || !has_room(part->s))
+		return false;
+	stretch_add(part->s, position, record);
+	part->s->to = position + 1;
+	return true;
+}
+
+static enum err
+stretch_load(struct stretch *s, struct store *store, uint32_t shard, uint64_t from, uint64_t end)
 {
 	struct strands strands;
 	struct strand *t;
 	enum err e;
 
-	stretch_empty(s, from);
 	e = strands_open(&strands, store, shard, from, end);
 	if (e != ERR_OK)
 		return e;
-	while (e == ERR_OK && (t = strands_least(&strands)) != NULL && s->n < FEED_STRETCH_EVENTS &&
-	    s->records.n < FEED_STRETCH_BYTES) {
+	while (e == ERR_OK && (t = strands_least(&strands)) != NULL && has_room(s)) {
 		stretch_add(s, t->position, t->record);
 		e = strand_next(t);
 	}
@@ -118,6 +140,18 @@ stretch_read(struct stretch *s, struct store *store, uint32_t shard, uint64_t fr
 		s->to = strands_least(&strands) == NULL ? end : s->v[s->n - 1].position + 1;
 	strands_close(&strands);
 	return e;
+}
+
+enum err
+stretch_read(
+    struct stretch *s, const struct feed_options *o, uint32_t shard, uint64_t from, uint64_t end)
+{
+	struct tail_part newest = { s, end };
+
+	stretch_empty(s, from);
+	if (fleet_log_tail(o->fleet, shard, from, take_newest, &newest))
+		return ERR_OK;
+	return stretch_load(s, o->store, shard, from, end);
 }
 
 void

@@ -33,6 +33,8 @@ fleet_new(const struct fleet_options *o)
 	pthread_mutex_init(&f->jobs_mutex, NULL);
 	seats_init(f);
 	lives_init(f);
+	for (uint32_t s = 0; s < SHARDS; s++)
+		tail_init(&f->tails[s]);
 	f->workers = xcalloc(o->nworker, sizeof(*f->workers));
 	f->wake = xcalloc(o->nworker, sizeof(*f->wake));
 	for (unsigned i = 0; i < o->nworker; i++) {
@@ -342,6 +344,8 @@ fleet_free(struct fleet *f)
 	finisher_fini(f);
 	seats_fini(f);
 	lives_fini(f);
+	for (uint32_t s = 0; s < SHARDS; s++)
+		tail_fini(&f->tails[s]);
 	jobs_unref(f->jobs);
 	pthread_mutex_destroy(&f->jobs_mutex);
 	free(f->workers);

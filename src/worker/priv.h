@@ -9,6 +9,7 @@
 #include "worker/gate.h"
 #include "worker/inbox.h"
 #include "worker/share.h"
+#include "worker/tail.h"
 #include "worker/worker.h"
 
 #include <pthread.h>
@@ -107,6 +108,8 @@ struct worker {
 	uint64_t mine;                /* its shards, a bit each: has_shard, next_shard */
 	struct shard *shards[SHARDS]; /* by shard number; NULL for others' */
 	uint64_t log_flying[SHARDS];  /* ends of their logs when what the store has is on disk */
+	/* records for tails, of the round that gathers and of what the store has: shard (1 byte), key, length, bytes */
+	struct buf tail_gathering, tail_flying;
 	struct thread thread;
 	struct mailbox box;
 	struct msg *queue, **queue_end; /* taken from the box, not yet run: all but works */
@@ -163,7 +166,9 @@ struct fleet {
 	struct worker *workers;
 	struct worker *of_shard[SHARDS];
 	atomic_uint_least64_t log_ends[SHARDS]; /* of the log on disk: fleet_log_end */
-	void (*log_grew)(void *ctx);            /* NULL: nobody hears of it */
+	struct tail tails[SHARDS];
+	atomic_bool log_read;        /* somebody reads at its end */
+	void (*log_grew)(void *ctx); /* NULL: nobody hears of it */
 	void *log_ctx;
 	atomic_uint_least64_t identities;
 	atomic_uint_least64_t
@@ -225,6 +230,13 @@ void worker_turn(struct worker *w);
 bool worker_finished(struct worker *w);
 /* One operation on the speculative state; what it needs is loaded. */
 void worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct reply *reply);
+
+/* tails.c: a record of the log is written; the round leaves; it is on disk, and the ends of the log do not say so yet; it is not */
+void tail_gather(struct worker *w, uint32_t shard, struct str key, struct str record);
+void tails_fly(struct worker *w);
+void tails_land(struct worker *w);
+void tails_fail(struct worker *w);
+void tails_fini(struct worker *w);
 
 /* round.c */
 void round_init(struct worker *w);

@@ -89,6 +89,7 @@ to_store(void *ctx, struct store_batch *b)
 	struct worker *w = ctx;
 
 	log_flies(w, b);
+	tails_fly(w);
 	store_submit(w->fleet->o.store, w->index, b, 0);
 }
 
@@ -180,11 +181,14 @@ round_ended(struct worker *w)
 	enum store_result result = (enum store_result)atomic_load(&w->result);
 	int64_t before = result == STORE_OK ? 0 : identities(w);
 
-	if (result == STORE_OK)
+	if (result == STORE_OK) {
+		tails_land(w);
 		log_landed(w);
+	}
 	if (gate_ended(&w->gate, result))
 		return;
 	round_is_new(w);
+	tails_fail(w);
 	worker_identities_changed(w, identities(w) - before);
 	tours_undone(w);
 	sweep_restart(w);

@@ -29,6 +29,8 @@ env_put(void *ctx, uint32_t shard, enum record_kind kind, struct str key, struct
 	struct worker *w = ctx;
 
 	gate_put(&w->gate, shard, kind, key, value);
+	if (kind == RECORD_LOG || kind == RECORD_CHANGES)
+		tail_gather(w, shard, key, value);
 }
 
 static void
@@ -296,6 +298,7 @@ worker_fini(struct worker *w)
 		assert(w->lanes[i].first == NULL);
 	assert(!inbox_has(&w->inbox, false));
 	gate_fini(&w->gate);
+	tails_fini(w);
 	watches_fini(w);
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		shard_free(w->shards[s]);

@@ -162,6 +162,14 @@ struct fleet *fleet_new(const struct fleet_options *o);
 void fleet_commit_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result);
 /* The position behind the last record of a shard's log that is on disk: what is before it may be read, and stays. From any thread. */
 uint64_t fleet_log_end(const struct fleet *f, uint32_t shard);
+/* Does somebody read at its end? Then its newest records are kept in memory, 64 KB of a shard. */
+void fleet_reads_log(struct fleet *f, bool reads);
+/*
+ * Of each record of a shard's log from `from` on, in order, until it says no: false if they are in the store alone. What is seen may be behind
+ * fleet_log_end as it was asked for before.
+ */
+bool fleet_log_tail(struct fleet *f, uint32_t shard, uint64_t from,
+    bool (*seen)(void *ctx, uint64_t position, struct str record), void *ctx);
 /* The time of the oldest change that is kept in the log, whoever's; INT64_MAX: none is. ERR_IO, ERR_CORRUPT. */
 enum err changes_kept_since(struct store *store, int64_t *time_us);
 /* Memory of one query, as in its options. */
