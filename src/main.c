@@ -453,11 +453,12 @@ static const struct command commands[] = {
 	}, {
 		.name = "monitor", .operands = "", .run = cli_monitor,
 		.options = HUB | OPT(DEVICE) | OPT(MODULE) | OPT(SOURCE) | OPT(PATH) | OPT(WHERE) | OPT(SINCE) | OPT(NO_FOLLOW),
-		.summary = "events as they happen: telemetry, changes of twins, devices made and deleted",
+		.summary = "events as they happen: telemetry, changes of twins, devices made, deleted, connected, jobs, administration",
 		.note = "A line each on a terminal: when, whose, what, by whom, and the change or the message. --json, or piped: CloudEvents, one a "
 			"line.\n"
 			"Until Ctrl-C. A connection that ends is made again, from where it was.\n"
-			"Sources: DeviceMessages, TwinChangeEvents, DeviceLifecycleEvents, DeviceConnectionStateEvents.",
+			"Sources: DeviceMessages, TwinChangeEvents, DeviceLifecycleEvents, DeviceConnectionStateEvents,\n"
+			"DeviceJobLifecycleEvents, MethodEvents (off unless set), AdministrationEvents.",
 		.example = "  twinhub monitor " DATA "\n"
 			"  twinhub monitor --device pump-1 --from earliest " DATA "\n"
 			"  twinhub monitor --source TwinChangeEvents --path properties.reported --json " DATA "\n"

@@ -25,6 +25,8 @@ say_data(struct doc type, struct doc data)
 
 	if (str_eq(name, STR("Microsoft.Devices.DeviceTelemetry")))
 		shown = doc_getc(data, "body");
+	else if (doc_defined(doc_getc(data, "deviceConnectionStateEventInfo")))
+		shown = doc_getc(doc_getc(data, "deviceConnectionStateEventInfo"), "reason");
 	else if (str_starts(name, STR("Microsoft.Devices.")))
 		shown = DOC_NONE;
 	if (doc_defined(shown))
@@ -50,6 +52,10 @@ say_event(struct doc e)
 	if (!str_starts(actor, STR("device:"))) {
 		printf("  ");
 		say_str(actor);
+	}
+	if (doc_defined(doc_getc(e, "twinhubcause"))) {
+		printf(" ");
+		say_str(doc_str(doc_getc(e, "twinhubcause")));
 	}
 	printf("  ");
 	say_data(doc_getc(e, "type"), doc_getc(e, "data"));

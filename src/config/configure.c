@@ -7,6 +7,7 @@
  * A deployment is for edge devices and says what their modules' twins have. So an edge device and its modules are evaluated
  * together, modules that a deployment names are made, and $edgeAgent, the last, bears what has become of each deployment.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "config/configure.h"
@@ -15,12 +16,25 @@
 
 /* ---- one row ---- */
 
+/* The wave that a rollout of this configuration is in, as a cause; empty: none. */
+static struct str
+wave_of(const struct configurations *set, struct str id, char room[24])
+{
+	const struct configuration *c = configurations_find(set, id);
+
+	if (c == NULL || c->rollout == NULL || c->rollout->begun == 0)
+		return STR_NONE;
+	snprintf(room, 24, "wave:%u", c->rollout->begun);
+	return str_of(room);
+}
+
 static void
 write_row(struct shard *sh, struct row *r, const struct evaluation *e, const struct hub_env *env)
 {
 	struct configure *c = configure_of(sh);
 	struct log_cause was;
 	struct str bytes;
+	char wave[24];
 
 	if (c->swept != c->ev.set->hash && c->swept != UNSWEPT)
 		swept_write(sh, UNSWEPT, env); /* else the old set, come back, would seem to hold */
@@ -34,6 +48,7 @@ write_row(struct shard *sh, struct row *r, const struct evaluation *e, const str
 	    e->desired.bytes, e->configurations, e->before_rollout);
 	bytes = buf_view(env->scratch);
 	was = log_because(sh, ACTOR_CONFIGURATION, section_stamp(&e->desired, 0).by);
+	sh->log.cause.why = wave_of(c->ev.set, sh->log.cause.name, wave);
 	row_write(sh, r, RECORD_WANTED, &bytes, env);
 	sh->log.cause = was;
 	if (e->changed)

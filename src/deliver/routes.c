@@ -8,7 +8,10 @@ routes_take(struct feed *f, const struct routing *set, struct str sink, const st
 	static const enum route_source sources[TOLD_SOURCES] = { [TOLD_MESSAGES] = ROUTE_MESSAGES,
 		[TOLD_TWINS] = ROUTE_TWIN_CHANGES,
 		[TOLD_LIFE_CYCLE] = ROUTE_LIFECYCLE,
-		[TOLD_CONNECTIONS] = ROUTE_CONNECTION };
+		[TOLD_CONNECTIONS] = ROUTE_CONNECTION,
+		[TOLD_JOBS] = ROUTE_JOBS,
+		[TOLD_METHODS] = ROUTE_METHODS,
+		[TOLD_ADMINISTRATION] = ROUTE_ADMINISTRATION };
 	enum told_source told = told_source_of(e->e);
 
 	for (uint32_t i = 0; told < TOLD_SOURCES && i < set->nroute; i++) {

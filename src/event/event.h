@@ -34,6 +34,10 @@ enum event_kind {
 	EVENT_DELETED = 7,
 	EVENT_CONNECTED = 8, /* a session has begun */
 	EVENT_DISCONNECTED = 9,
+	EVENT_JOB_ENDED = 10,
+	EVENT_METHOD_CALLED = 11,
+	EVENT_METHOD_ANSWERED = 12,
+	EVENT_ADMIN = 13, /* of the hub: numbers[EVENT_ADMIN_WHAT] */
 	EVENT_KINDS
 };
 /* Of which of the log's two families is it? Else of the changes (E-07). */
@@ -54,6 +58,7 @@ enum event_number {
 	EVENT_BEFORE_REPORTED,
 	EVENT_WAS_COUNTER, /* of the twin's etag, before a change of tags and desired; 0: not known */
 	EVENT_FLAPS, /* of connections: sessions that have begun and ended besides, before it */
+	EVENT_ADMIN_WHAT, /* enum admin_what */
 	EVENT_NUMBERS
 };
 
@@ -72,7 +77,29 @@ enum event_field {
 	EVENT_IDENTITY,     /* a record without keys, after the change */
 	EVENT_WAS_IDENTITY, /* before it */
 	EVENT_REASON, /* of connections: the id of the reason for which the last session ended; none has: nothing */
+	EVENT_ABOUT, /* of what is none of a twin: an object, as a doc, which is what is told of it */
+	EVENT_CAUSE, /* of changes: what has made the actor do it, as a text; "import", "wave:2" */
 	EVENT_FIELDS
+};
+
+/* What has been done to the hub. Append only. */
+enum admin_what {
+	ADMIN_NONE,
+	ADMIN_POLICY_CREATED,
+	ADMIN_POLICY_DELETED,
+	ADMIN_KEY_ROTATED,
+	ADMIN_BACKUP,
+	ADMIN_EXPORT,
+	ADMIN_IMPORT,
+	ADMIN_FILE_JOB, /* an import or export of files has been asked for */
+	ADMIN_SINK_WRITTEN,
+	ADMIN_SINK_DELETED,
+	ADMIN_ROUTE_WRITTEN,
+	ADMIN_ROUTE_DELETED,
+	ADMIN_CONFIGURATION_WRITTEN,
+	ADMIN_CONFIGURATION_DELETED,
+	ADMIN_SETTINGS_CHANGED,
+	ADMIN_WHATS
 };
 
 struct event {

@@ -119,7 +119,8 @@ take_notice(struct judge *j)
 	const struct event *e = j->e;
 
 	put(j, false, STR("hubName"), teller_hub(j->teller));
-	put(j, false, STR("deviceId"), e->device);
+	if (e->device.n != 0)
+		put(j, false, STR("deviceId"), e->device);
 	if (e->module.n != 0)
 		put(j, false, STR("moduleId"), e->module);
 	put(j, false, STR("operationTimestamp"), buf_view(&j->text));
@@ -138,7 +139,8 @@ take_properties(struct judge *j)
 		return;
 	j->has_properties = true;
 	put(j, true, STR("enqueuedTime"), time_text(j, j->e->time_us));
-	put(j, true, STR("connectionDeviceId"), j->e->device);
+	if (j->e->device.n != 0)
+		put(j, true, STR("connectionDeviceId"), j->e->device);
 	if (j->e->module.n != 0)
 		put(j, true, STR("connectionModuleId"), j->e->module);
 	if (method.n != 0)
@@ -209,7 +211,10 @@ judge_matches(struct judge *j, const struct condition *c)
 	static const enum route_source sources[TOLD_SOURCES] = { [TOLD_MESSAGES] = ROUTE_MESSAGES,
 		[TOLD_TWINS] = ROUTE_TWIN_CHANGES,
 		[TOLD_LIFE_CYCLE] = ROUTE_LIFECYCLE,
-		[TOLD_CONNECTIONS] = ROUTE_CONNECTION };
+		[TOLD_CONNECTIONS] = ROUTE_CONNECTION,
+		[TOLD_JOBS] = ROUTE_JOBS,
+		[TOLD_METHODS] = ROUTE_METHODS,
+		[TOLD_ADMINISTRATION] = ROUTE_ADMINISTRATION };
 	const struct route_needs *needs = route_condition_needs(c);
 	struct route_message m = {
 		.source = sources[told_source_of(j->e)], .ctx = j, .body = body_of, .twin = twin_of

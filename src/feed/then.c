@@ -130,21 +130,29 @@ walk(struct run *r)
 	gone_sort(&r->gone, buf_view(&r->at));
 }
 
-/* Does the shard's log begin with the shard itself? Its first record is that of its first identity, or there was never one. */
+/* Does the shard's log begin with the shard itself? The first record of an identity is that of its first one, or there was never one. What is
+ * told of the hub may stand before it; of that so many are passed. */
+#define WHOLE_PASSED 64u
 static bool
 is_whole(struct run *r)
 {
+	uint64_t end = fleet_log_end(r->t->fleet, r->shard);
 	char key[EVENT_KEY];
 	struct event e;
-	enum err err;
 
-	event_key(key, r->shard, 1);
-	r->record.n = 0;
-	err = store_get(r->t->store, STORE_CHANGES, (struct str){ key, EVENT_KEY }, &r->record);
-	if (err == ERR_NOT_FOUND)
-		return fleet_log_end(r->t->fleet, r->shard) <= 1;
-	return err == ERR_OK && event_decode(buf_view(&r->record), &e) == ERR_OK &&
-	    e.kind == EVENT_CREATED;
+	for (uint64_t position = 1; position <= WHOLE_PASSED; position++) {
+		if (position >= end)
+			return true;
+		event_key(key, r->shard, position);
+		r->record.n = 0;
+		if (store_get(r->t->store, STORE_CHANGES, (struct str){ key, EVENT_KEY },
+		        &r->record) != ERR_OK ||
+		    event_decode(buf_view(&r->record), &e) != ERR_OK)
+			return false;
+		if (e.device.n != 0)
+			return e.kind == EVENT_CREATED;
+	}
+	return false;
 }
 
 /* ---- one identity ---- */

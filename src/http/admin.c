@@ -26,6 +26,7 @@ struct errand {
 	struct http_loop *hl;
 	struct reply_to reply_to;
 	char *name; /* policy, or directory */
+	struct admin_asker asker;
 	bool primary;
 	unsigned rights;
 	struct buf json;
@@ -33,9 +34,19 @@ struct errand {
 };
 
 static void
-errand_done(struct msg *m)
+errand_free(struct errand *e)
 {
-	struct errand *e = container_of(m, struct errand, msg);
+	free(e->name);
+	admin_asker_fini(&e->asker);
+	buf_fini(&e->json);
+	free(e);
+	atomic_fetch_sub(&nerrand, 1);
+}
+
+static void
+errand_answer(void *ctx)
+{
+	struct errand *e = ctx;
 	struct request *r = request_of(e->hl, e->reply_to);
 
 	if (r != NULL && e->fault.code != F_NONE)
@@ -44,10 +55,25 @@ errand_done(struct msg *m)
 		reply_empty(r, 204);
 	else if (r != NULL)
 		reply_json(r, 200, buf_view(&e->json));
-	free(e->name);
-	buf_fini(&e->json);
-	free(e);
-	atomic_fetch_sub(&nerrand, 1);
+	errand_free(e);
+}
+
+/* The answer comes behind the record of what has been done. */
+static void
+errand_done(struct msg *m)
+{
+	static const enum admin_what told[] = { [ERRAND_CREATE] = ADMIN_POLICY_CREATED,
+		[ERRAND_DELETE] = ADMIN_POLICY_DELETED,
+		[ERRAND_ROTATE] = ADMIN_KEY_ROTATED,
+		[ERRAND_BACKUP] = ADMIN_BACKUP,
+		[ERRAND_STORE] = ADMIN_NONE };
+	struct errand *e = container_of(m, struct errand, msg);
+	struct admin_told what = { .what = told[e->kind], .name = str_of(e->name) };
+
+	if (e->fault.code != F_NONE || what.what == ADMIN_NONE)
+		errand_answer(e);
+	else
+		admin_tell(e->hl, &e->asker, &what, e, errand_answer);
 }
 
 static enum err
@@ -106,15 +132,14 @@ errand_start(struct request *r, enum errand_kind kind, struct str name, unsigned
 	e->hl = r->hl;
 	e->reply_to = request_address(r);
 	e->name = str_dup0(name);
+	admin_asker_take(&e->asker, r);
 	e->primary = detail != 0;
 	e->rights = detail;
 	if (thread_start(&thread, errand_main, e, &f, "errand") == ERR_OK) {
 		thread_let_go(&thread);
 		return;
 	}
-	free(e->name);
-	free(e);
-	atomic_fetch_sub(&nerrand, 1);
+	errand_free(e);
 	reply_fault(r, &f);
 }
 

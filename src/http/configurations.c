@@ -178,14 +178,16 @@ done_put(struct work *w)
 struct work *
 named_work(struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w))
 {
-	struct str id = r->segment[1];
-	struct work *w =
-	    work_new(r->hl->loop, id.n + r->asker.n + room + request_if_match_room(r), done);
+	char text[NET_ADDR_TEXT_MAX];
+	struct str id = r->segment[1], peer = str_of(net_addr_text(&r->ask.from, text));
+	struct work *w = work_new(
+	    r->hl->loop, id.n + r->asker.n + peer.n + room + request_if_match_room(r), done);
 
 	w->op.kind = kind;
 	w->op.actor = ACTOR_POLICY;
 	w->op.actor_name = work_str(w, r->asker);
 	w->op.name = work_str(w, id);
+	w->op.peer = work_str(w, peer);
 	w->op.reply_to = request_address(r);
 	w->owner = r->hl;
 	request_if_match(r, w);

@@ -174,7 +174,8 @@ take_sources(struct request *r, struct feed_filter *filter, struct fault *f)
 		if (source == TOLD_NOBODY)
 			return fault_set(f, F_ArgumentInvalid,
 			    "source: " STR_FMT " is none of DeviceMessages, TwinChangeEvents, "
-			    "DeviceLifecycleEvents, DeviceConnectionStateEvents",
+			    "DeviceLifecycleEvents, DeviceConnectionStateEvents, "
+			    "DeviceJobLifecycleEvents, MethodEvents, AdministrationEvents",
 			    STR_ARG(name));
 		filter->sources |= 1u << source;
 	}

@@ -276,6 +276,23 @@ struct request *work_back(struct work *w);
 /* The end of a work whose success says nothing: 204. */
 void done_empty(struct work *w);
 
+/* ---- what is done to the hub, for the log: admin_log.c ---- */
+
+/* Who asks, kept: the request may be gone by the time that it is done. */
+struct admin_asker {
+	char *actor;
+	char peer[NET_ADDR_TEXT_MAX];
+};
+void admin_asker_take(struct admin_asker *a, const struct request *r);
+void admin_asker_fini(struct admin_asker *a);
+struct admin_told {
+	enum admin_what what;
+	struct str name, more; /* of OP_ADMIN */
+};
+/* Then `then`, on this loop: when it is in the log, on disk, or cannot be. */
+void admin_tell(struct http_loop *hl, const struct admin_asker *a, const struct admin_told *what,
+    void *ctx, void (*then)(void *ctx));
+
 /* configurations.c: a work about what the path names in segment 1 and is no identity: a configuration, a sink, a route. room: for its payload */
 struct work *named_work(
     struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w));

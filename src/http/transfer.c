@@ -29,7 +29,8 @@ struct transfer {
 	struct buf lines, next;
 	/* in */
 	struct import_options import;
-	char *actor;
+	struct admin_asker asker;
+	struct buf told; /* of the log, as a doc */
 	struct str body; /* the request's; of a job as a doc, in `doc` */
 	struct buf doc, stray;
 };
@@ -38,7 +39,8 @@ static void
 transfer_free(struct transfer *t)
 {
 	free(t->cursor);
-	free(t->actor);
+	admin_asker_fini(&t->asker);
+	buf_fini(&t->told);
 	buf_fini(&t->lines);
 	buf_fini(&t->next);
 	buf_fini(&t->doc);
@@ -48,9 +50,9 @@ transfer_free(struct transfer *t)
 }
 
 static void
-transfer_done(struct msg *m)
+transfer_answer(void *ctx)
 {
-	struct transfer *t = container_of(m, struct transfer, msg);
+	struct transfer *t = ctx;
 	struct request *r = request_of(t->hl, t->reply_to);
 
 	if (r != NULL && t->err != ERR_OK) {
@@ -66,6 +68,65 @@ transfer_done(struct msg *m)
 		reply_body(r, 200, t->kind == TRANSFER_OUT ? NDJSON : NULL);
 	}
 	transfer_free(t);
+}
+
+/* Of an export its first page is told, of an import each request. */
+static void
+transfer_done(struct msg *m)
+{
+	static const enum admin_what told[] = { [TRANSFER_OUT] = ADMIN_EXPORT,
+		[TRANSFER_IN] = ADMIN_IMPORT,
+		[TRANSFER_JOB] = ADMIN_FILE_JOB };
+	struct transfer *t = container_of(m, struct transfer, msg);
+	struct admin_told what = { .what = told[t->kind], .more = buf_view(&t->told) };
+
+	if (t->err != ERR_OK || (t->kind == TRANSFER_OUT && t->cursor[0] != '\0'))
+		transfer_answer(t);
+	else
+		admin_tell(t->hl, &t->asker, &what, t, transfer_answer);
+}
+
+/* What the log has of it: an object as a doc. */
+static void
+told_counts(struct transfer *t, const struct import_result *r)
+{
+	struct doc_writer dw;
+	struct out o;
+
+	doc_writer_init(&dw, &t->told, 0);
+	o = out_to_doc(&dw);
+	out_open(&o);
+	out_u64(out_key(&o, "lines"), r->nline);
+	out_u64(out_key(&o, "done"), r->ndone);
+	out_u64(out_key(&o, "failed"), r->nfault);
+	out_close(&o);
+}
+
+static void
+told_kind(struct transfer *t)
+{
+	struct doc type = doc_getc(doc_of(buf_view(&t->doc)), "type");
+	struct doc_writer dw;
+	struct out o;
+
+	doc_writer_init(&dw, &t->told, 0);
+	o = out_to_doc(&dw);
+	out_open(&o);
+	out_doc(out_key(&o, "type"), type);
+	out_close(&o);
+}
+
+static void
+told_keys(struct transfer *t)
+{
+	struct doc_writer dw;
+	struct out o;
+
+	doc_writer_init(&dw, &t->told, 0);
+	o = out_to_doc(&dw);
+	out_open(&o);
+	out_bool(out_key(&o, "keys"), t->keys);
+	out_close(&o);
 }
 
 static void
@@ -94,14 +155,17 @@ transfer_main(void *arg)
 	case TRANSFER_OUT:
 		t->err = export_page(t->hl->o.store, str_of(t->cursor), t->nline, t->keys,
 		    &t->lines, &t->next, &t->fault);
+		told_keys(t);
 		break;
 	case TRANSFER_JOB:
 		t->err = file_job_create(t->hl->o.file_jobs, doc_of(buf_view(&t->doc)),
-		    str_of(t->actor), &t->lines, &t->fault);
+		    str_of(t->asker.actor), &t->lines, &t->fault);
+		told_kind(t);
 		break;
 	case TRANSFER_IN:
 		t->err = import_lines(&t->import, t->body, &result, &t->fault);
 		import_answer(t, &result);
+		told_counts(t, &result);
 		buf_str(&t->stray, buf_view(&result.stray));
 		import_result_fini(&result);
 		break;
@@ -124,6 +188,7 @@ transfer_new(struct request *r)
 	t = xcalloc(1, sizeof(*t));
 	t->hl = r->hl;
 	t->reply_to = request_address(r);
+	admin_asker_take(&t->asker, r);
 	return t;
 }
 
@@ -193,8 +258,7 @@ on_import(struct request *r)
 	if (!take_import(r, &o) || (t = transfer_new(r)) == NULL)
 		return;
 	t->kind = TRANSFER_IN;
-	t->actor = str_dup0(r->asker);
-	o.actor = str_of(t->actor);
+	o.actor = str_of(t->asker.actor);
 	t->import = o;
 	t->body = r->ask.body;
 	transfer_start(r, t);
@@ -211,7 +275,6 @@ on_file_job_create(struct request *r)
 	if (!request_doc(r, &body_file_job, &info) || (t = transfer_new(r)) == NULL)
 		return;
 	t->kind = TRANSFER_JOB;
-	t->actor = str_dup0(r->asker);
 	doc_put_unique(&t->doc, doc_of(buf_view(&r->hl->doc)));
 	transfer_start(r, t);
 }

@@ -15,6 +15,7 @@ static const struct rule {
 	unsigned modules; /* records of each of the device's modules */
 	unsigned device;  /* records of a module's device */
 	bool queue;       /* with its queue, if there is one, and the identity for its feedback */
+	uint8_t admin;    /* enum admin_what: what it is to the log, done by somebody */
 } rules[OP_KINDS] = {
 	[OP_CONNECT] = { on_connect, IDENTITY | SESSION, false, true, false, 0, IDENTITY, true },
 	[OP_JUDGE] = { on_judge, IDENTITY, false, true, false, 0, IDENTITY },
@@ -56,20 +57,23 @@ static const struct rule {
 	[OP_METHOD] = { on_method, 0, false, false, false },
 	[OP_METHOD_CANCEL] = { on_method_cancel, 0, false, true, false },
 	[OP_TWIN_REPLACE] = { on_twin_replace, IDENTITY | WANTED | REPORTED, true, false, false },
+	[OP_ADMIN] = { on_admin, 0, true, true, false },
 	/* done by features: struct feature_ops */
 	[OP_APPLY_CONTENT] = { NULL, IDENTITY, true, false, false, WANTED | REPORTED },
-	[OP_CONFIGURATION_PUT] = { NULL, 0, true, true, false },
-	[OP_CONFIGURATION_DELETE] = { NULL, 0, true, true, false },
+	[OP_CONFIGURATION_PUT] = { NULL, 0, true, true, false,
+	    .admin = ADMIN_CONFIGURATION_WRITTEN },
+	[OP_CONFIGURATION_DELETE] = { NULL, 0, true, true, false,
+	    .admin = ADMIN_CONFIGURATION_DELETED },
 	[OP_JOB_PUT] = { NULL, 0, true, true, false },
 	[OP_JOB_GET] = { NULL, 0, false, true, false },
 	[OP_JOB_CANCEL] = { NULL, 0, true, true, false },
 	[OP_ROLLOUT] = { NULL, 0, true, true, false },
-	[OP_SINK_PUT] = { NULL, 0, true, true, false },
-	[OP_SINK_DELETE] = { NULL, 0, true, true, false },
+	[OP_SINK_PUT] = { NULL, 0, true, true, false, .admin = ADMIN_SINK_WRITTEN },
+	[OP_SINK_DELETE] = { NULL, 0, true, true, false, .admin = ADMIN_SINK_DELETED },
 	[OP_SINK_CURSOR] = { NULL, 0, true, true, false },
-	[OP_ROUTE_PUT] = { NULL, 0, true, true, false },
-	[OP_ROUTE_DELETE] = { NULL, 0, true, true, false },
-	[OP_SETTINGS_PATCH] = { NULL, 0, true, true, false },
+	[OP_ROUTE_PUT] = { NULL, 0, true, true, false, .admin = ADMIN_ROUTE_WRITTEN },
+	[OP_ROUTE_DELETE] = { NULL, 0, true, true, false, .admin = ADMIN_ROUTE_DELETED },
+	[OP_SETTINGS_PATCH] = { NULL, 0, true, true, false, .admin = ADMIN_SETTINGS_CHANGED },
 };
 
 bool
@@ -93,7 +97,8 @@ op_shard(const struct op *op)
 	case OP_SETTINGS_PATCH:
 	case OP_JOB_PUT:
 	case OP_JOB_GET:
-	case OP_JOB_CANCEL: return 0;
+	case OP_JOB_CANCEL:
+	case OP_ADMIN: return 0;
 	case OP_FEEDBACK_RECEIVE:
 	case OP_FEEDBACK_SETTLE: return op->message.shard % SHARDS;
 	default: return hub_shard_of(op->device);
@@ -138,6 +143,8 @@ because(struct shard *sh, const struct op *op)
 {
 	log_because(sh, op->actor, op->actor_name);
 	sh->log.cause.replaces = op->kind == OP_TWIN_REPLACE;
+	if (op->kind == OP_IDENTITY_IMPORT && (op->import & IMPORT_WHOLE) != 0)
+		sh->log.cause.why = STR("import");
 }
 
 void
@@ -252,6 +259,8 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 	else
 		because(sh, op);
 	apply(sh, r, op, env, reply);
+	if (rule->admin != ADMIN_NONE && op->actor != ACTOR_HUB && reply->fault.code == F_NONE)
+		admin_done(sh, (enum admin_what)rule->admin, op, env);
 	if (sh->watch != 0)
 		change_end(sh, op, env, reply);
 }

@@ -78,6 +78,7 @@ call_send(struct shard *sh, struct row *r, const struct reply_to *caller, struct
 
 	c->caller = *caller;
 	c->number = e.call = ++sh->call_last;
+	c->logged = method_called(sh, r, name, payload.n, env);
 	c->payload.n = payload.n;
 	c->next = p->calls;
 	p->calls = c;
@@ -295,6 +296,7 @@ on_method_response(struct shard *sh, struct row *r, const struct op *op, const s
 	if (*at == NULL)
 		return;
 	e.session = (*at)->caller;
+	method_answered(sh, r, (*at)->logged, op, env);
 	sent_drop(sh, r->presence, at);
 	env->effect(env->ctx, &e);
 }

@@ -78,6 +78,17 @@ void identity_remove(struct shard *sh, struct row *r, const struct hub_env *env)
 /* The hub's own modules of an edge device are not a client's to change. ERR_DENIED: it is one of them, as the fault says. */
 enum err identity_check_owner(struct shard *sh, const struct op *op, struct fault *f);
 
+/* ---- the log, of what is no twin's: notice.c ---- */
+
+/* Somebody has done this to the hub, by this operation. */
+void admin_done(
+    struct shard *sh, enum admin_what what, const struct op *op, const struct hub_env *env);
+/* A method is called, by the cause; the record's position, 0: there is none. Later: its device has answered. */
+uint64_t method_called(struct shard *sh, const struct row *r, struct str name, size_t bytes,
+    const struct hub_env *env);
+void method_answered(struct shard *sh, const struct row *r, uint64_t called, const struct op *op,
+    const struct hub_env *env);
+
 /* ---- operations, one function a kind; apply.c has the table ---- */
 
 op_fn on_judge, on_events, on_scope_read, on_scope_member;
@@ -87,6 +98,7 @@ op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check, on_m
 op_fn on_identity_import, on_keys_regenerate;
 op_fn on_message_send, on_message_receive, on_message_settle, on_message_ack, on_messages_purge,
     on_messages_look, on_feedback_receive, on_feedback_settle;
+op_fn on_admin;
 op_fn on_method, on_method_cancel, on_method_response;
 op_fn on_connection_get, on_connection_close;
 op_fn on_twin_convergence, on_twin_patch, on_twin_replace;

@@ -97,6 +97,38 @@ job_store(struct shard *sh, struct str id, const struct str *record, const struc
 	buf_fini(&key);
 }
 
+/* It has ended, and nothing of it is under way (J-28). */
+static void
+job_told(
+    struct shard *sh, const struct job *j, const struct job_state *s, const struct hub_env *env)
+{
+	struct event e = { .kind = EVENT_JOB_ENDED };
+	struct log_cause was = log_because(sh, ACTOR_JOB, j->id);
+	struct doc_writer dw;
+	struct buf doc = { 0 };
+	struct out o;
+
+	doc_writer_init(&dw, &doc, 0);
+	o = out_to_doc(&dw);
+	out_open(&o);
+	out_str(out_key(&o, "jobId"), j->id);
+	out_cstr(out_key(&o, "type"), job_type_name(j->type));
+	out_cstr(out_key(&o, "status"), job_status_name(s->status));
+	out_time(out_key(&o, "startTime"), s->began_us);
+	out_time(out_key(&o, "endTime"), s->end_us);
+	out_some_str(&o, "failureReason", s->failure);
+	out_open(out_key(&o, "deviceJobStatistics"));
+	out_u64(out_key(&o, "deviceCount"), s->counts.devices);
+	out_u64(out_key(&o, "failedCount"), s->counts.failed);
+	out_u64(out_key(&o, "succeededCount"), s->counts.succeeded);
+	out_close(&o);
+	out_close(&o);
+	e.fields[EVENT_ABOUT] = buf_view(&doc);
+	log_notice(sh, &e, env);
+	sh->log.cause = was;
+	buf_fini(&doc);
+}
+
 static void
 job_move(
     struct shard *sh, const struct job *j, const struct job_state *state, const struct hub_env *env)
@@ -106,6 +138,8 @@ job_move(
 
 	job_encode(&record, j, state);
 	bytes = buf_view(&record);
+	if (state->settled && !j->state.settled && env_logs(env)->jobs)
+		job_told(sh, j, state, env);
 	job_store(sh, j->id, &bytes, env); /* j has its last use before this */
 	buf_fini(&record);
 }

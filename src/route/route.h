@@ -30,6 +30,8 @@ enum route_source {
 	ROUTE_LIFECYCLE,
 	ROUTE_CONNECTION,
 	ROUTE_JOBS,
+	ROUTE_METHODS,        /* calls and answers */
+	ROUTE_ADMINISTRATION, /* what is done to the hub */
 	ROUTE_SOURCES
 };
 #define ROUTE_SOURCE_BIT(source) (1u << (source))

@@ -9,7 +9,10 @@
 const char *const event_source_names[ROUTE_SOURCES] = { [ROUTE_MESSAGES] = "DeviceMessages",
 	[ROUTE_TWIN_CHANGES] = "TwinChangeEvents",
 	[ROUTE_LIFECYCLE] = "DeviceLifecycleEvents",
-	[ROUTE_CONNECTION] = "DeviceConnectionStateEvents" };
+	[ROUTE_CONNECTION] = "DeviceConnectionStateEvents",
+	[ROUTE_JOBS] = "DeviceJobLifecycleEvents",
+	[ROUTE_METHODS] = "MethodEvents",
+	[ROUTE_ADMINISTRATION] = "AdministrationEvents" };
 
 bool
 event_source_find(struct str name, enum route_source *out)

@@ -142,7 +142,16 @@ event_of(const struct shard *sh, const struct row *r, enum event_kind kind)
 		.actor = sh->log.cause.actor,
 		.actor_name = sh->log.cause.name,
 		.device = row_device(r),
-		.module = row_module(r) };
+		.module = row_module(r),
+		.fields[EVENT_CAUSE] = event_is_message(kind) ? STR_NONE : sh->log.cause.why };
+}
+
+uint64_t
+log_notice(struct shard *sh, struct event *e, const struct hub_env *env)
+{
+	e->actor = sh->log.cause.actor;
+	e->actor_name = sh->log.cause.name;
+	return log_append(sh, e, env);
 }
 
 void

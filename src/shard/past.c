@@ -244,6 +244,7 @@ past_entry(struct buf *json, const struct event *e, uint32_t shard, uint64_t pos
 	if (changes[e->kind] != NULL)
 		out_cstr(out_key(&o, "change"), changes[e->kind]);
 	told_actor(&o, "actor", e);
+	out_some_str(&o, "cause", e->fields[EVENT_CAUSE]);
 	put_change(&o, e);
 	out_close(&o);
 }

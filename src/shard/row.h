@@ -45,6 +45,7 @@ struct call {
 	struct call *next;
 	struct reply_to caller;
 	uint64_t number;
+	uint64_t logged; /* position of the record that it was called; 0: there is none */
 	/* of a waiting one, in bytes: */
 	struct str device, module, name;
 	struct str payload; /* of a sent one the length only */
@@ -104,6 +105,7 @@ struct shard_log {
 	struct log_cause {
 		enum actor_kind actor;
 		struct str name;
+		struct str why; /* what has made it do that: EVENT_CAUSE */
 		bool replaces;
 	} cause;
 	/* The position of one record that stands for all of this identity's that are written now; 0: none does. */
@@ -223,6 +225,8 @@ void log_create_begin(struct shard *sh);
 void log_create_end(struct shard *sh, const struct row *r, const struct hub_env *env);
 /* It goes: all of its records are in memory. */
 void log_deleted(struct shard *sh, const struct row *r, const struct hub_env *env);
+/* What is no change of a twin, by the cause: it appends the record, and answers the position. */
+uint64_t log_notice(struct shard *sh, struct event *e, const struct hub_env *env);
 /* A message, of who is the cause, if such are logged. */
 void log_sent(struct shard *sh, const struct row *r, enum event_kind kind, struct str body,
     const struct hub_env *env);

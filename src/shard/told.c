@@ -14,6 +14,9 @@ const struct str told_source_names[TOLD_SOURCES] = {
 	[TOLD_TWINS] = { "TwinChangeEvents", 16 },
 	[TOLD_LIFE_CYCLE] = { "DeviceLifecycleEvents", 21 },
 	[TOLD_CONNECTIONS] = { "DeviceConnectionStateEvents", 27 },
+	[TOLD_JOBS] = { "DeviceJobLifecycleEvents", 24 },
+	[TOLD_METHODS] = { "MethodEvents", 12 },
+	[TOLD_ADMINISTRATION] = { "AdministrationEvents", 20 },
 };
 
 struct teller {
@@ -74,6 +77,10 @@ told_source_of(const struct event *e)
 	case EVENT_DELETED: return TOLD_LIFE_CYCLE;
 	case EVENT_CONNECTED:
 	case EVENT_DISCONNECTED: return TOLD_CONNECTIONS;
+	case EVENT_JOB_ENDED: return TOLD_JOBS;
+	case EVENT_METHOD_CALLED:
+	case EVENT_METHOD_ANSWERED: return TOLD_METHODS;
+	case EVENT_ADMIN: return told_admin_type(e) != NULL ? TOLD_ADMINISTRATION : TOLD_NOBODY;
 	case EVENT_IDENTITY_CHANGED:
 	case EVENT_KINDS: break;
 	}
@@ -92,8 +99,13 @@ told_type(const struct event *e)
 		[EVENT_DELETED] = "Microsoft.Devices.DeviceDeleted",
 		[EVENT_CONNECTED] = "Microsoft.Devices.DeviceConnected",
 		[EVENT_DISCONNECTED] = "Microsoft.Devices.DeviceDisconnected",
+		[EVENT_JOB_ENDED] = "twinhub.job.ended",
+		[EVENT_METHOD_CALLED] = "twinhub.method.called",
+		[EVENT_METHOD_ANSWERED] = "twinhub.method.answered",
 	};
 
+	if (e->kind == EVENT_ADMIN)
+		return told_admin_type(e);
 	return told_source_of(e) == TOLD_NOBODY ? NULL : types[e->kind];
 }
 
@@ -405,6 +417,14 @@ put_connection(struct teller *t, struct out *o, const struct event *e)
 	out_close(o);
 }
 
+/* What is said of it stands in the record. */
+static void
+put_about(struct teller *t, struct out *o, const struct event *e)
+{
+	(void)t;
+	out_doc(o, doc_of(e->fields[EVENT_ABOUT]));
+}
+
 static void
 put_body(struct teller *t, struct out *o, const struct event *e)
 {
@@ -418,6 +438,10 @@ put_body(struct teller *t, struct out *o, const struct event *e)
 		[EVENT_DELETED] = put_whole,
 		[EVENT_CONNECTED] = put_connection,
 		[EVENT_DISCONNECTED] = put_connection,
+		[EVENT_JOB_ENDED] = put_about,
+		[EVENT_METHOD_CALLED] = put_about,
+		[EVENT_METHOD_ANSWERED] = put_about,
+		[EVENT_ADMIN] = put_about,
 	};
 
 	put[e->kind](t, o, e);
@@ -445,6 +469,9 @@ told_schema(const struct event *e)
 	switch (told_source_of(e)) {
 	case TOLD_TWINS: return "twinChangeNotification";
 	case TOLD_CONNECTIONS: return "deviceConnectionStateNotification";
+	case TOLD_JOBS: return "deviceJobLifecycleNotification";
+	case TOLD_METHODS: return "methodNotification";
+	case TOLD_ADMINISTRATION: return "administrationNotification";
 	default: break;
 	}
 	return e->module.n != 0 ? "moduleLifecycleNotification" : "deviceLifecycleNotification";
@@ -460,8 +487,13 @@ told_operation(const struct event *e)
 		[EVENT_DELETED] = "deleteDeviceIdentity",
 		[EVENT_CONNECTED] = "deviceConnected",
 		[EVENT_DISCONNECTED] = "deviceDisconnected",
+		[EVENT_JOB_ENDED] = "jobEnded",
+		[EVENT_METHOD_CALLED] = "methodCalled",
+		[EVENT_METHOD_ANSWERED] = "methodAnswered",
 	};
 
+	if (e->kind == EVENT_ADMIN)
+		return told_admin_type(e) + sizeof(TOLD_ADMIN_PREFIX) - 1;
 	if (e->module.n != 0 && e->kind == EVENT_CREATED)
 		return "createModuleIdentity";
 	if (e->module.n != 0 && e->kind == EVENT_DELETED)
@@ -544,8 +576,10 @@ told_write(
 	out_open(&o);
 	out_format(out_key(&o, "id"), "%u-%" PRIu64, shard, position);
 	put_envelope(&o, t->hub, told_type(e), e->time_us);
-	put_subject(&o, e);
+	if (e->device.n != 0)
+		put_subject(&o, e);
 	told_actor(&o, "twinhubactor", e);
+	out_some_str(&o, "twinhubcause", e->fields[EVENT_CAUSE]);
 	put_data(t, out_key(&o, "data"), e);
 	out_close(&o);
 }
@@ -564,44 +598,4 @@ told_write_dropped(
 	out_u64(out_key(&o, "shards"), shards);
 	out_close(&o);
 	out_close(&o);
-}
-
-/* ---- paths ---- */
-
-/* Is something at this path in the patch, or above it: a null or a value that replaces what was below? */
-static bool
-touches(struct doc patch, const struct str *path, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		if (doc_kind(patch) != DOC_OBJECT)
-			return i != 0;
-		patch = doc_get(patch, path[i]);
-		if (!doc_defined(patch))
-			return false;
-	}
-	return true;
-}
-
-bool
-told_touches(const struct event *e, const struct str *path, unsigned n)
-{
-	static const struct str names[SECTION_KINDS] = { { "tags", 4 }, { "desired", 7 },
-		{ "reported", 8 } };
-	enum section_kind kind = SECTION_TAGS;
-
-	if (n != 0 && str_eq(path[0], STR("properties"))) {
-		path++;
-		n--;
-		kind = SECTION_DESIRED;
-	}
-	for (int last = kind == SECTION_TAGS ? SECTION_TAGS : SECTION_REPORTED; (int)kind <= last;
-	     kind++) {
-		struct str patch = e->fields[EVENT_PATCH_TAGS + kind];
-
-		if (patch.n != 0 &&
-		    (n == 0 ||
-		        (str_eq(path[0], names[kind]) && touches(doc_of(patch), path + 1, n - 1))))
-			return true;
-	}
-	return false;
 }

@@ -14,6 +14,9 @@ enum told_source {
 	TOLD_TWINS,
 	TOLD_LIFE_CYCLE,
 	TOLD_CONNECTIONS,
+	TOLD_JOBS,
+	TOLD_METHODS,
+	TOLD_ADMINISTRATION,
 	TOLD_SOURCES,
 	TOLD_NOBODY = TOLD_SOURCES /* it is in the log, and shown to nobody: E-08 */
 };

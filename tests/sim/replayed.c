@@ -112,7 +112,7 @@ replay(struct str key, const struct event *e)
 {
 	struct replica *r;
 
-	if (event_is_message(e->kind))
+	if (event_is_message(e->kind) || e->device.n == 0)
 		return;
 	r = replica_of(key);
 	if (e->kind != EVENT_CREATED && !r->there)

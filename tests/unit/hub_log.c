@@ -126,6 +126,104 @@ log__E09_telemetry_that_is_off_is_taken_and_not_kept(void **state)
 	assert_int_equal(shard_log_next(k->sh), 3);
 }
 
+/* What is said of it: the record's object as JSON. */
+static const char *
+about(const struct event *e, struct buf *b)
+{
+	return patch_text(e, EVENT_ABOUT, b);
+}
+
+static void
+log__E97_administration_is_told_by_shard_0(void **state)
+{
+	static const struct log_what nothing;
+	struct kit *k = *state;
+	struct buf text = { 0 };
+	struct op op = kit_op(OP_ADMIN, "");
+	struct event e;
+
+	op.actor = ACTOR_POLICY;
+	op.actor_name = STR("iothubowner");
+	op.admin = ADMIN_KEY_ROTATED;
+	op.name = STR("service");
+	op.peer = STR("10.0.0.1:5");
+	assert_int_equal(op_shard(&op), 0);
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	assert_true(log_at(k, 1, &e));
+	assert_int_equal(e.kind, EVENT_ADMIN);
+	assert_int_equal(e.numbers[EVENT_ADMIN_WHAT], ADMIN_KEY_ROTATED);
+	assert_true(str_eq(e.actor_name, STR("iothubowner")));
+	assert_string_equal(about(&e, &text), "{\"name\":\"service\",\"peer\":\"10.0.0.1:5\"}");
+	op.admin = ADMIN_BACKUP;
+	op.name = STR("/bad/\xff");
+	kit_doc(k, "{'lines':3}", &op);
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	assert_true(log_at(k, 2, &e));
+	assert_string_equal(about(&e, &text), "{\"peer\":\"10.0.0.1:5\",\"lines\":3}");
+	k->env.log = &nothing;
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	assert_int_equal(shard_log_next(k->sh), 3);
+	buf_fini(&text);
+}
+
+static void
+log__E96_methods_are_told_where_they_are_logged(void **state)
+{
+	static const struct log_what methods = { .methods = true };
+	struct kit *k = *state;
+	struct buf text = { 0 };
+	struct op call = kit_op(OP_METHOD, "d1"), answer = kit_op(OP_METHOD_RESPONSE, "d1");
+	struct event e;
+
+	kit_device(k, "d1");
+	answer.session_epoch = kit_connect(k, "d1", 1, true);
+	kit_subscribe(k, "d1", answer.session_epoch, "m");
+	call.actor = ACTOR_POLICY;
+	call.actor_name = STR("service");
+	call.method.name = STR("open");
+	call.payload = STR("{\"secret\":1}");
+	assert_int_equal(kit_run(k, &call), F_NONE);
+	assert_int_equal(shard_log_next(k->sh), 2); /* off unless set */
+	k->env.log = &methods;
+	assert_int_equal(kit_run(k, &call), F_NONE);
+	answer.method.call = 2;
+	answer.method.status = 200;
+	answer.payload = STR("{}");
+	assert_int_equal(kit_run(k, &answer), F_NONE);
+	assert_int_equal(kit_run(k, &answer), F_NONE); /* a second one is nobody's */
+	assert_int_equal(shard_log_next(k->sh), 4);
+	log_at(k, 2, &e);
+	assert_int_equal(e.kind, EVENT_METHOD_CALLED);
+	assert_true(str_eq(e.actor_name, STR("service")));
+	assert_string_equal(about(&e, &text), "{\"methodName\":\"open\",\"payloadBytes\":12}");
+	log_at(k, 3, &e);
+	assert_int_equal(e.kind, EVENT_METHOD_ANSWERED);
+	assert_string_equal(
+	    about(&e, &text), "{\"call\":\"3-2\",\"status\":200,\"payloadBytes\":2}");
+	k->env.can_write = false;
+	assert_int_equal(kit_run(k, &call), F_NONE);
+	k->env.can_write = true;
+	assert_int_equal(shard_log_next(k->sh), 4);
+	buf_fini(&text);
+}
+
+static void
+log__E98_an_import_is_the_cause_of_what_it_writes(void **state)
+{
+	struct kit *k = *state;
+	struct op op = kit_op(OP_IDENTITY_IMPORT, "d1");
+	struct event e;
+
+	kit_doc(k, "{'id':'d1','tags':{'a':1}}", &op);
+	op.import = IMPORT_CREATE | IMPORT_REPLACE | IMPORT_WHOLE;
+	assert_int_equal(kit_run(k, &op), F_NONE);
+	kit_patch(k, "d1", NULL, "{'tags':{'a':2}}");
+	log_at(k, 1, &e);
+	assert_true(str_eq(e.fields[EVENT_CAUSE], STR("import")));
+	log_at(k, 2, &e);
+	assert_int_equal(e.fields[EVENT_CAUSE].n, 0);
+}
+
 static void
 log__E04_says_who(void **state)
 {
@@ -379,6 +477,12 @@ main(void)
 		    log__E01_each_change_has_its_record, kit_setup, kit_teardown),
 		cmocka_unit_test_setup_teardown(
 		    log__E09_telemetry_that_is_off_is_taken_and_not_kept, kit_setup, kit_teardown),
+		cmocka_unit_test_setup_teardown(
+		    log__E97_administration_is_told_by_shard_0, kit_setup, kit_teardown),
+		cmocka_unit_test_setup_teardown(
+		    log__E96_methods_are_told_where_they_are_logged, kit_setup, kit_teardown),
+		cmocka_unit_test_setup_teardown(
+		    log__E98_an_import_is_the_cause_of_what_it_writes, kit_setup, kit_teardown),
 		cmocka_unit_test_setup_teardown(log__E04_says_who, kit_setup, kit_teardown),
 		cmocka_unit_test_setup_teardown(
 		    log__E06_changes_are_chained, kit_setup, kit_teardown),

@@ -78,6 +78,57 @@ end_0(struct kit *k)
 	kit_fini(k);
 }
 
+/* Records of the log that say that a job has ended; *e is the last of them. */
+static unsigned
+told_ended(const struct kit *k, struct event *e)
+{
+	struct event one;
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < k->store.n; i++) {
+		if (k->store.v[i].kind != RECORD_CHANGES ||
+		    event_decode(buf_view(&k->store.v[i].value), &one) != ERR_OK ||
+		    one.kind != EVENT_JOB_ENDED)
+			continue;
+		*e = one;
+		n++;
+	}
+	return n;
+}
+
+static void
+life__J28_its_end_is_told_once(void **state)
+{
+	struct buf json = { 0 };
+	struct event e;
+	struct kit k;
+
+	(void)state;
+	kit_init_0(&k);
+	assert_int_equal(ask(&k, OP_JOB_PUT, "j", PATCHES), F_NONE);
+	tick(&k);
+	assert_int_equal(told_ended(&k, &e), 0);
+	assert_int_equal(ask(&k, OP_JOB_CANCEL, "j", NULL), F_NONE);
+	assert_int_equal(told_ended(&k, &e), 0); /* some of it is under way */
+	report(&k, "j", 0, SHARDS, true);
+	k.hold = true; /* a failed round: it is told again */
+	jobs_tick(k.sh, &k.env);
+	kit_fail(&k, true);
+	kit_commit(&k);
+	k.hold = false;
+	assert_int_equal(told_ended(&k, &e), 0);
+	tick(&k);
+	tick(&k);
+	assert_int_equal(told_ended(&k, &e), 1);
+	assert_int_equal(e.actor, ACTOR_JOB);
+	assert_true(str_eq(e.actor_name, STR("j")));
+	doc_write_json(&json, doc_get(doc_of(e.fields[EVENT_ABOUT]), STR("deviceJobStatistics")));
+	assert_true(str_eq(buf_view(&json),
+	    STR("{\"deviceCount\":192,\"failedCount\":64,\"succeededCount\":128}")));
+	buf_fini(&json);
+	end_0(&k);
+}
+
 static void
 life__J14_J16_it_runs_until_all_shards_have_ended(void **state)
 {
@@ -277,6 +328,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(life__J28_its_end_is_told_once),
 		cmocka_unit_test(life__J14_J16_it_runs_until_all_shards_have_ended),
 		cmocka_unit_test(life__J08_J14_a_later_start_is_waited_for),
 		cmocka_unit_test(life__J10_so_many_run_and_the_next_is_refused),
