@@ -60,6 +60,7 @@ complete -c twinhub -n '__twinhub_is serve' -l import-export-dir -x -a '(__fish_
 complete -c twinhub -n '__twinhub_is serve' -l sink-dir -x -a '(__fish_complete_directories)' -d 'the directory below which sinks of kind file write'
 complete -c twinhub -n '__twinhub_is serve' -l sink-allow -x -d 'addresses that webhooks may go to although they are not public, as 10.1.0.0/16'
 complete -c twinhub -n '__twinhub_is serve' -l log-file -r -F -d 'the log goes there; opened anew on SIGHUP and SIGUSR1'
+complete -c twinhub -n '__twinhub_is serve' -l log-format -x -a 'logfmt json' -d 'logfmt, or json: an object a line'
 complete -c twinhub -n '__twinhub_is serve' -l log-level -x -a 'error warn info debug' -d 'lines up to this one are written'
 complete -c twinhub -n '__twinhub_is serve' -l tls-legacy -a 'yes no' -d 'with the CBC suites of TLS 1.2, for clients that know no better'
 complete -c twinhub -n '__twinhub_is serve' -l strict-queries -a 'yes no' -d 'refuse what Azure\'s query language lacks'

@@ -8,17 +8,24 @@
 #define WEBSOCKET_PATH "/$iothub/websocket"
 
 /* Methods that routes have. */
+static const char *const method_names[] = { [HTTP_GET] = "GET",
+	[HTTP_PUT] = "PUT",
+	[HTTP_POST] = "POST",
+	[HTTP_PATCH] = "PATCH",
+	[HTTP_DELETE] = "DELETE" };
+#define METHOD_NAMES (sizeof(method_names) / sizeof(method_names[0]))
+
+const char *
+http_method_name(enum http_method m)
+{
+	return m < METHOD_NAMES ? method_names[m] : m == HTTP_HEAD ? "HEAD" : "other";
+}
+
 enum http_method
 http_method_find(struct str name)
 {
-	static const char *const names[] = { [HTTP_GET] = "GET",
-		[HTTP_PUT] = "PUT",
-		[HTTP_POST] = "POST",
-		[HTTP_PATCH] = "PATCH",
-		[HTTP_DELETE] = "DELETE" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (str_ieq(name, str_of(names[i])))
+	for (size_t i = 0; i < METHOD_NAMES; i++)
+		if (str_ieq(name, str_of(method_names[i])))
 			return (enum http_method)i;
 	return HTTP_OTHER;
 }

@@ -99,6 +99,7 @@ struct request {
 	int64_t end_us;       /* when that ends; 0: never */
 	enum reason refused;  /* why, when no fault says it: the client learns nothing more */
 	const struct route *route;
+	int64_t began_us;   /* on the loop's clock */
 	struct work *then;  /* to be submitted when the work under way has succeeded */
 	char item_type[16]; /* of a query under way */
 	uint64_t query_hash;
@@ -163,6 +164,9 @@ const struct outcome *outcome_of(int status);
 /* The body (service-rest.md 4.1): in format B what went wrong with a device, all else in format A. id: a tracking id. */
 void fault_write(struct buf *json, const struct fault *f, const char *id, int64_t now_us);
 
+/* audit.c: lines of the log about an answer that is about to leave: an administrative act that was done; with debug, each request */
+void request_tell(const struct request *r, int status);
+
 /* reply.c: the body, in parts, then the reply */
 void body_str(struct request *r, struct str s);
 /* Without a copy: they are the answer's, and go as it goes. */
@@ -201,6 +205,7 @@ void answer_leaves(struct request *r);
 void request_identify(struct request *r);
 
 /* dispatch.c */
+const char *http_method_name(enum http_method m);
 enum http_method http_method_find(struct str name); /* without case; HTTP_OTHER: no route has it */
 /* What it asks for is looked at, and it is answered now or later. */
 void request_begin(struct request *r);

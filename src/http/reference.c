@@ -2,18 +2,6 @@
 #include "http/priv.h"
 
 static const char *
-method_word(enum http_method m)
-{
-	static const char *const words[] = { [HTTP_GET] = "GET",
-		[HTTP_PUT] = "PUT",
-		[HTTP_POST] = "POST",
-		[HTTP_PATCH] = "PATCH",
-		[HTTP_DELETE] = "DELETE" };
-
-	return words[m];
-}
-
-static const char *
 right_word(unsigned right)
 {
 	if (right == RIGHT_DEVICE_SELF)
@@ -54,7 +42,7 @@ http_routes_table(struct buf *out)
 		const struct route *r = &routes[i];
 		struct phrase p = { out, r->need.all ? " and " : " or ", 0 };
 
-		buf_printf(out, "| %s | `/%s` | ", method_word(r->method), r->path);
+		buf_printf(out, "| %s | `/%s` | ", http_method_name(r->method), r->path);
 		each_right(r->need.rights, phrase_word, &p);
 		buf_printf(out, " | %s |\n", r->bulk ? "8 MB" : "1 MB");
 	}

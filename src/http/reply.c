@@ -102,6 +102,7 @@ reply_body(struct request *r, int status, const char *type)
 		evbuffer_drain(body, n); /* it would be sent, as the beginning of the next answer */
 	r->answer.status = status;
 	r->answer.reason = outcome_of(status)->words;
+	request_tell(r, status);
 	answer_leaves(r);
 	request_end(r);
 }
@@ -115,6 +116,7 @@ reply_stream(struct request *r, const char *type, void (*gone)(void *ctx), void 
 		add_header(r, "x-twinhub-warning", r->warning.p);
 	r->answer.status = 200;
 	r->answer.reason = outcome_of(200)->words;
+	request_tell(r, 200);
 	r->by->stream(r->link, &r->answer, gone, ctx);
 }
 

@@ -12,6 +12,7 @@ request_new(struct http_loop *hl, const struct transport *by, void *link, const 
 	r->by = by;
 	r->link = link;
 	r->ask = *ask;
+	r->began_us = loop_now_us(hl->loop);
 	r->slot = slot_take(&hl->requests, r);
 	hl->nbusy++;
 	return r;

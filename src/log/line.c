@@ -1,10 +1,10 @@
-/* One line of logfmt. Nothing that a client sent can look like another line, another key or another character. */
+/* One line of logfmt, or one object of JSON. Nothing that a client sent can look like another line, another key or another character. */
 #include <stdio.h>
 
 #include "log/priv.h"
 
 #define MARK      "..."
-#define MARK_ROOM 8 /* the mark, a closing quote and the line end always fit */
+#define MARK_ROOM 9 /* the mark, a closing quote and the line end always fit */
 
 static void
 put(struct log_line *l, const char *p, size_t n)
@@ -68,7 +68,7 @@ put_quoted(struct log_line *l, struct str s)
 		put(l, out, n);
 		written += n;
 	}
-	if (l->cut) { /* MARK_ROOM was kept for this */
+	if (l->cut) { /* MARK_ROOM was kept for this, and for the brace */
 		memcpy(l->text + l->n, MARK "\"", sizeof(MARK));
 		l->n += sizeof(MARK);
 	} else {
@@ -78,19 +78,30 @@ put_quoted(struct log_line *l, struct str s)
 
 /* ---- lines ---- */
 
+static void
+put_key(struct log_line *l, const char *key, size_t nkey)
+{
+	if (l->json)
+		put(l, l->n > 0 ? ",\"" : "{\"", 2);
+	else if (l->n > 0)
+		put(l, " ", 1);
+	put(l, key, nkey);
+	if (l->json)
+		put(l, "\":", 2);
+	else
+		put(l, "=", 1);
+}
+
 void
 log_line_put(struct log_line *l, const char *key, struct str value)
 {
 	size_t nkey = strlen(key);
 
 	/* A key is written with room for a value, or not at all. */
-	if (value.n == 0 || l->cut || l->n + nkey + 4 > LOG_LINE_MAX - MARK_ROOM)
+	if (value.n == 0 || l->cut || l->n + nkey + 6 > LOG_LINE_MAX - MARK_ROOM)
 		return;
-	if (l->n > 0)
-		put(l, " ", 1);
-	put(l, key, nkey);
-	put(l, "=", 1);
-	if (is_plain(value) && l->n + value.n <= LOG_LINE_MAX - MARK_ROOM)
+	put_key(l, key, nkey);
+	if (!l->json && is_plain(value) && l->n + value.n <= LOG_LINE_MAX - MARK_ROOM)
 		put(l, value.p, value.n);
 	else
 		put_quoted(l, value);
@@ -101,8 +112,14 @@ log_line_number(struct log_line *l, const char *key, uint64_t value)
 {
 	char text[24];
 	int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	size_t nkey = strlen(key);
 
-	log_line_put(l, key, (struct str){ text, (size_t)n });
+	if (!l->json) {
+		log_line_put(l, key, (struct str){ text, (size_t)n });
+	} else if (!l->cut && l->n + nkey + (size_t)n + 6 <= LOG_LINE_MAX - MARK_ROOM) {
+		put_key(l, key, nkey);
+		put(l, text, (size_t)n);
+	}
 }
 
 void
@@ -121,5 +138,7 @@ log_line_begin(struct log_line *l, int64_t wall_us, enum log_level level, struct
 void
 log_line_end(struct log_line *l)
 {
+	if (l->json)
+		l->text[l->n++] = '}';
 	l->text[l->n++] = '\n';
 }

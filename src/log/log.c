@@ -14,6 +14,7 @@
 static struct {
 	atomic_bool running;
 	atomic_int level;
+	atomic_bool json;
 	atomic_bool reopen;
 	_Atomic uint64_t nput,
 	    nwritten; /* lines: what SIGABRT waits for, where no mutex may be taken */
@@ -61,11 +62,18 @@ write_all(const char *p, size_t n)
 }
 
 static void
+line_begin(struct log_line *l, enum log_level level, struct str msg)
+{
+	l->json = atomic_load_explicit(&the.json, memory_order_relaxed);
+	log_line_begin(l, clock_machine_us(), level, msg);
+}
+
+static void
 write_counted(enum log_level level, const char *msg, enum reason reason, uint64_t count)
 {
 	struct log_line l;
 
-	log_line_begin(&l, clock_machine_us(), level, str_of(msg));
+	line_begin(&l, level, str_of(msg));
 	if (reason != REASON_NONE)
 		log_line_put(&l, "reason", str_of(reason_id(reason)));
 	log_line_number(&l, "count", count);
@@ -190,6 +198,7 @@ log_start(const struct log_options *o)
 	bool aside;
 
 	atomic_store(&the.level, (int)o->level);
+	atomic_store(&the.json, o->json);
 	the.path = o->path != NULL ? str_dup0(str_of(o->path)) : NULL;
 	the.fd = o->path != NULL ? open_file(o->path) : o->fd;
 	why = errno;
@@ -297,7 +306,7 @@ log_text(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_line_begin(&l, clock_machine_us(), level, str_of(text));
+	line_begin(&l, level, str_of(text));
 	line_go(&l);
 }
 
@@ -308,7 +317,7 @@ log_pairs(enum log_level level, const char *msg, const struct log_pair *pairs)
 
 	if (!log_wants(level))
 		return;
-	log_line_begin(&l, clock_machine_us(), level, str_of(msg));
+	line_begin(&l, level, str_of(msg));
 	for (; pairs->key != NULL; pairs++)
 		log_line_put(&l, pairs->key, pairs->value);
 	line_go(&l);
@@ -332,7 +341,7 @@ log_reason(const struct log_story *s)
 
 	if (!log_wants(level) || !log_fold_admits(&the.fold, s->reason, mono_second()))
 		return;
-	log_line_begin(&l, clock_machine_us(), level, str_of(events[s->event]));
+	line_begin(&l, level, str_of(events[s->event]));
 	log_line_put(&l, "reason", str_of(reason_id(s->reason)));
 	log_line_put(&l, "by", str_of(reason_by_name(reason_by(s->reason))));
 	log_line_put(&l, "why", str_of(reason_text(s->reason)));

@@ -1,5 +1,5 @@
 /*
- * log: lines about the running program, to stderr or a file, in logfmt:
+ * log: lines about the running program, to stderr or a file, in logfmt or, by option, as JSON with the same keys:
  *
  *   ts=2026-03-01T12:00:00.0000000Z level=info msg="connection closed" reason=keep-alive by=peer why="..." device=d1 address=10.0.0.7:3311
  *
@@ -25,6 +25,7 @@ struct log_options {
 	enum log_level level; /* lines up to this one are written */
 	const char *path;     /* appended to; NULL: to fd */
 	int fd;
+	bool json; /* not logfmt */
 };
 
 /*

@@ -8,12 +8,14 @@
 #include "os/clock.h"
 #include "os/thread.h"
 
-/* ---- line.c: one line of logfmt being made; pure ---- */
+/* ---- line.c: one line being made; pure ---- */
 
 struct log_line {
 	char text[LOG_LINE_MAX]; /* n bytes, no line end yet, no NUL */
 	size_t n;
 	bool cut; /* something did not fit */
+	/* an object, all of whose values but counts are strings; else logfmt. Before log_line_begin */
+	bool json;
 };
 
 /* ts, level and msg. */

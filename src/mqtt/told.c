@@ -19,6 +19,22 @@ tell_now(const struct link *l)
 	atomic_store_explicit(&l->counts->desired, s->desired_sent, memory_order_relaxed);
 }
 
+static void
+log_opened(const struct link *l, const struct story_link *link)
+{
+	const struct session *s = &l->session;
+	char peer[NET_ADDR_TEXT_MAX];
+
+	if (log_wants(LOG_DEBUG))
+		log_pairs(LOG_DEBUG, "connection accepted",
+		    (const struct log_pair[]){ { "device", s->device }, { "module", s->module },
+		        { "policy", str_of(s->policy) },
+		        { "address", str_of(net_addr_text(&link->from, peer)) },
+		        { "protocol", link->websocket ? STR("websocket") : STR("mqtt") },
+		        { "tls", str_of(link->tls) }, { "client", link->client },
+		        { NULL, STR_NONE } });
+}
+
 void
 told_accepted(struct link *l)
 {
@@ -29,6 +45,7 @@ told_accepted(struct link *l)
 		.websocket = l->stream->ops->websocket,
 		.client = str_of(s->client) };
 
+	log_opened(l, &link);
 	if (l->ml->o.stories == NULL)
 		return;
 	l->story = story_began(l->ml->o.stories, s->device, s->module, &link, clock_wall_us());

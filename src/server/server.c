@@ -464,9 +464,10 @@ seed_tables(void)
 static enum err
 log_begin(struct server *s)
 {
-	struct log_options o = {
-		.level = s->o.log_level, .path = s->o.log_file, .fd = STDERR_FILENO
-	};
+	struct log_options o = { .level = s->o.log_level,
+		.path = s->o.log_file,
+		.fd = STDERR_FILENO,
+		.json = s->o.log_format == LOG_JSON };
 
 	if (log_start(&o) == ERR_OK)
 		return ERR_OK;

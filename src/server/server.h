@@ -47,6 +47,7 @@ struct server_options {
 	struct option_list sink_allow; /* nets: where webhooks may go besides what is public */
 	const char *log_file;          /* NULL: stderr */
 	enum log_level log_level;
+	enum log_format { LOG_LOGFMT, LOG_JSON } log_format;
 	bool tls_legacy;      /* CBC suites of TLS 1.2 */
 	uint64_t scrub_bytes; /* a second; 0: no scrub */
 	bool verify;          /* every stored file, before serving */

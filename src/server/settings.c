@@ -7,6 +7,7 @@
 #define AT(field) .at = offsetof(struct server_options, field)
 
 /* clang-format off */
+static const char *const log_formats[] = { "logfmt", "json", NULL }; /* as enum log_format */
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL }; /* as enum log_level */
 
 static const struct option_spec rows[] = {
@@ -173,6 +174,10 @@ static const struct option_spec rows[] = {
 		.name = "log-file", .value = "FILE", .kind = OPTION_FILE, .otherwise = "stderr", AT(log_file),
 		.help = "the log goes there; opened anew on SIGHUP and SIGUSR1",
 		.note = "[The log](#health-and-log).",
+	}, {
+		.name = "log-format", .value = "FORMAT", .kind = OPTION_WORD, .words = log_formats, .fallback = "logfmt", AT(log_format),
+		.help = "logfmt, or json: an object a line",
+		.note = "The same keys in both. Lines before the log begins, as why a start is refused, are plain text.",
 	}, {
 		.name = "log-level", .value = "LEVEL", .kind = OPTION_WORD, .words = levels, .fallback = "info", AT(log_level),
 		.help = "lines up to this one are written",

@@ -18,10 +18,12 @@ import { promisify } from 'node:util';
 import { randomInt } from 'node:crypto';
 import { restRequest } from './rest.mjs';
 import { parseConnectionString, sasToken } from './sas.mjs';
+import { secretIn } from './secrets.mjs';
 
 export * from './mqtt.mjs';
 export * from './rest.mjs';
 export * from './sas.mjs';
+export * from './secrets.mjs';
 export * from './wait.mjs';
 export * from './x509.mjs';
 
@@ -175,8 +177,16 @@ export class Hub {
 		if (process.env.TWINHUB_TEST_VERBOSE) process.stderr.write(text);
 	}
 
-	// SIGTERM; fails unless the hub ends, with code 0, and no sanitizer complained.
+	// What is in its --log-file.
+	#file() {
+		const at = this.args.indexOf('--log-file');
+		return at >= 0 && fs.statSync(this.args[at + 1], { throwIfNoEntry: false })?.isFile() ? fs.readFileSync(this.args[at + 1], 'utf8') : '';
+	}
+
+	// SIGTERM; fails unless the hub ends, with code 0, no sanitizer complained, and no key or token is in its log (O-18).
 	async stop() {
+		const secret = secretIn(this.#log + this.#file(), this.dir);
+		if (secret) throw this.#failure(`a secret is in the log: ${secret}`);
 		const died = this.#died;
 		this.#died = null;
 		if (died) throw this.#failure(`the hub had ended by itself (${describeEnd(died)})`);

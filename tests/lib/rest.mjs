@@ -1,6 +1,7 @@
 // One HTTPS request, with nothing between the test and the wire that mends it.
 import https from 'node:https';
 import net from 'node:net';
+import { keepSecretsOf } from './secrets.mjs';
 
 const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
 export const API_VERSION = '2021-04-12';
@@ -15,6 +16,7 @@ export function restRequest({ host, port = 443, ca, method, path, body, headers 
 	const target = apiVersion === null || /[?&]api-version=/.test(path) ? path
 		: `${path}${path.includes('?') ? '&' : '?'}api-version=${apiVersion}`;
 	const payload = body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+	if (payload !== undefined && payload.length < 1 << 20) keepSecretsOf(payload);
 	const all = { ...headers };
 	if (authorization !== null) all.Authorization ??= authorization;
 	if (payload !== undefined) {
@@ -36,6 +38,7 @@ export function restRequest({ host, port = 443, ca, method, path, body, headers 
 }
 
 function readAnswer(response, text) {
+	if (text.length < 1 << 20) keepSecretsOf(text);
 	const json = /application\/json/.test(response.headers['content-type'] ?? '');
 	return { status: response.statusCode, headers: response.headers, text, body: json && text !== '' ? JSON.parse(text) : text };
 }

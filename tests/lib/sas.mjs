@@ -1,5 +1,6 @@
 // Shared access signatures (docs/spec/device-mqtt.md 2.3) and connection strings.
 import { createHmac } from 'node:crypto';
+import { keepSecret } from './secrets.mjs';
 
 // "HostName=..;SharedAccessKey=.." as an object; values may contain "=".
 export function parseConnectionString(text) {
@@ -11,7 +12,10 @@ export function parseConnectionString(text) {
 
 // The signature itself: base64, not URL-encoded.
 export function sasSignature(sr, se, key) {
-	return createHmac('sha256', Buffer.from(key, 'base64')).update(`${sr}\n${se}`).digest('base64');
+	const signature = createHmac('sha256', Buffer.from(key, 'base64')).update(`${sr}\n${se}`).digest('base64');
+	keepSecret(key);
+	keepSecret(signature);
+	return signature;
 }
 
 // A token.

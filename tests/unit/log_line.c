@@ -14,6 +14,7 @@ value(const char *bytes, size_t n)
 {
 	static struct log_line l;
 
+	l.json = false;
 	l.n = 0;
 	l.cut = false;
 	log_line_put(&l, "k", (struct str){ bytes, n });
@@ -26,7 +27,7 @@ value(const char *bytes, size_t n)
 static void
 log_line__is_logfmt(void **state)
 {
-	struct log_line l;
+	struct log_line l = { 0 };
 
 	(void)state;
 	log_line_begin(&l, 1, LOG_WARN, STR("two words"));
@@ -38,6 +39,31 @@ log_line__is_logfmt(void **state)
 	assert_string_equal(l.text,
 	    "ts=1970-01-01T00:00:00.0000010Z level=warn msg=\"two words\" device=d-1.x:y "
 	    "count=7\n");
+}
+
+static void
+log_line__O17_is_json_with_the_same_keys(void **state)
+{
+	struct log_line l = { .json = true };
+	char big[3 * LOG_VALUE_MAX];
+
+	(void)state;
+	log_line_begin(&l, 1, LOG_WARN, STR("a \"word\""));
+	log_line_put(&l, "module", STR_NONE);
+	log_line_put(&l, "device", STR("d\n1"));
+	log_line_number(&l, "count", 7);
+	log_line_end(&l);
+	l.text[l.n] = '\0';
+	assert_string_equal(l.text,
+	    "{\"ts\":\"1970-01-01T00:00:00.0000010Z\",\"level\":\"warn\",\"msg\":\"a "
+	    "\\\"word\\\"\",\"device\":\"d\\n1\",\"count\":7}\n");
+	memset(big, 'x', sizeof(big));
+	log_line_begin(&l, 1, LOG_WARN, STR("m"));
+	for (char key[] = "a"; key[0] < 'z'; key[0]++)
+		log_line_put(&l, key, (struct str){ big, sizeof(big) });
+	log_line_end(&l);
+	assert_true(l.n <= LOG_LINE_MAX);
+	assert_memory_equal(l.text + l.n - 6, "...\"}\n", 6);
 }
 
 static void
@@ -77,7 +103,7 @@ log_line__any_bytes_make_one_line(void **state)
 {
 	struct rnd r = { 1 };
 	char bytes[3000];
-	struct log_line l;
+	struct log_line l = { 0 };
 
 	(void)state;
 	for (int round = 0; round < 20000; round++) {
@@ -108,7 +134,7 @@ static void
 log_line__long_values_and_lines_are_cut_and_marked(void **state)
 {
 	char big[5000];
-	struct log_line l;
+	struct log_line l = { 0 };
 
 	(void)state;
 	memset(big, 'x', sizeof(big));
@@ -159,6 +185,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(log_line__is_logfmt),
+		cmocka_unit_test(log_line__O17_is_json_with_the_same_keys),
 		cmocka_unit_test(log_line__escapes_what_could_be_taken_for_something_else),
 		cmocka_unit_test(log_line__any_bytes_make_one_line),
 		cmocka_unit_test(log_line__long_values_and_lines_are_cut_and_marked),
