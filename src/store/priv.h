@@ -273,7 +273,7 @@ void store_unshare(struct rocks *s);
 
 enum err lanes_start(struct rocks *s, struct fault *f); /* commit.c */
 void lanes_stop(struct rocks *s);
-enum err healer_start(struct rocks *s, struct fault *f); /* retain.c */
+enum err healer_start(struct rocks *s, struct fault *f); /* heal.c */
 void healer_stop(struct rocks *s);
 /* A write ended with e: changes the state, wakes the healer, tells the operator. Under the shared lock. */
 void store_fail(struct rocks *s, enum err e, const struct fault *f);
