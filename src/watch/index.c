@@ -412,6 +412,7 @@ struct question {
 	struct watch_index *ix;
 	const struct watch_change *c;
 	struct query_scratch *s;
+	watch_shows *shows;
 	watch_heard *heard;
 	void *ctx;
 };
@@ -422,7 +423,9 @@ ask(const struct question *q, struct entry *e)
 	const struct watch_change *c = q->c;
 	const struct query *query = watch_query(e->watch);
 	bool whole = query_facts(query)->whole, all = c->was == NULL || c->is == NULL;
-	struct watch_hit hit = { e->id, e->watch, false, all || whole };
+	struct watch_hit hit = {
+		.id = e->id, .watch = e->watch, .moved = all, .differs = all || whole
+	};
 	bool concerns = all || whole;
 
 	if (e->asked == q->ix->change || query_facts(query)->collection != c->collection)
@@ -432,8 +435,9 @@ ask(const struct question *q, struct entry *e)
 		bool changed = q->ix->paths[e->looks[i].path].changed;
 		concerns |= changed;
 		hit.differs |= changed && e->looks[i].shown;
+		hit.moved |= changed && !e->looks[i].shown;
 	}
-	if (!concerns)
+	if (!concerns || (!hit.moved && q->shows != NULL && !q->shows(q->ctx, e->id)))
 		return;
 	hit.matches = c->is != NULL && query_match(query, c->ops, c->is, q->s);
 	q->heard(q->ctx, &hit);
@@ -459,9 +463,9 @@ ask_key(const struct question *q, uint32_t path, const void *row)
 
 void
 watch_index_ask(struct watch_index *ix, const struct watch_change *c, struct query_scratch *s,
-    watch_heard *heard, void *ctx)
+    watch_shows *shows, watch_heard *heard, void *ctx)
 {
-	const struct question q = { ix, c, s, heard, ctx };
+	const struct question q = { ix, c, s, shows, heard, ctx };
 	bool both = c->was != NULL && c->is != NULL;
 
 	ix->change++;

@@ -45,15 +45,22 @@ struct watch_change {
 	bool connection; /* connectionState is another one, which rows do not tell apart */
 };
 
+/*
+ * Whom the row as it was has been shown to, or will be: asked of a watch before its condition is, where nothing that the condition looks at has
+ * changed. false: it did not match, so it does not now, and nobody hears of it. NULL: nobody knows.
+ */
+typedef bool watch_shows(void *ctx, uint64_t id);
+
 /* One that it concerns. */
 struct watch_hit {
 	uint64_t id;
 	const struct watch *watch;
 	bool matches; /* the row as it is */
+	bool moved;   /* what the condition looks at: else it matched before as it does now */
 	bool differs; /* what the select list shows of it */
 };
 typedef void watch_heard(void *ctx, const struct watch_hit *hit);
 void watch_index_ask(struct watch_index *ix, const struct watch_change *c, struct query_scratch *s,
-    watch_heard *heard, void *ctx);
+    watch_shows *shows, watch_heard *heard, void *ctx);
 
 #endif

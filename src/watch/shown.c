@@ -9,8 +9,8 @@ watch_shown_fini(struct watch_shown *s)
 	*s = (struct watch_shown){ 0 };
 }
 
-static bool
-has(const struct watch_shown *s, uint32_t shard, uint32_t row)
+bool
+watch_shown_has(const struct watch_shown *s, uint32_t shard, uint32_t row)
 {
 	return row / 64 < s->shards[shard].words &&
 	    (s->shards[shard].bits[row / 64] >> row % 64 & 1) != 0;
@@ -41,7 +41,7 @@ watch_shown_take(struct watch_shown *s, const struct watch_sight *seen, enum wat
 	bool shown, matches = seen->matches || seen->first;
 
 	assert(seen->shard < SHARDS);
-	shown = has(s, seen->shard, seen->row);
+	shown = watch_shown_has(s, seen->shard, seen->row);
 	*step = WATCH_NONE;
 	if (shown == matches) {
 		if (shown && !seen->first && seen->differs)

@@ -27,6 +27,8 @@ struct watch_shown {
 
 void watch_shown_fini(struct watch_shown *s);
 
+bool watch_shown_has(const struct watch_shown *s, uint32_t shard, uint32_t row);
+
 /* What has been seen of a row. */
 struct watch_sight {
 	uint32_t shard, row;

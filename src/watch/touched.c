@@ -162,9 +162,18 @@ watch_missing(struct shard *sh, const struct watch_index *ix, struct buf *key)
 
 struct asking {
 	struct watch_news news;
+	watch_row_shows *shows;
 	watch_tell *tell;
 	void *ctx;
 };
+
+static bool
+shows(void *ctx, uint64_t id)
+{
+	const struct asking *a = ctx;
+
+	return a->shows(a->ctx, id, a->news.row);
+}
 
 static void
 heard(void *ctx, const struct watch_hit *hit)
@@ -204,15 +213,15 @@ ask(struct shard *sh, struct touched *t, struct watch_index *ix, struct query_sc
 		.ops = &hub_query_ops,
 		.was = c.was,
 		.is = c.is };
-	watch_index_ask(ix, &c, s, heard, a);
+	watch_index_ask(ix, &c, s, shows, heard, a);
 }
 
 void
-watch_touched(
-    struct shard *sh, struct watch_index *ix, struct query_scratch *s, watch_tell *tell, void *ctx)
+watch_touched(struct shard *sh, struct watch_index *ix, struct query_scratch *s,
+    watch_row_shows *row_shows, watch_tell *tell, void *ctx)
 {
 	struct noted *all = noted_of(sh);
-	struct asking a = { .tell = tell, .ctx = ctx };
+	struct asking a = { .shows = row_shows, .tell = tell, .ctx = ctx };
 
 	for (uint32_t i = 0; i < all->n; i++)
 		ask(sh, &all->v[i], ix, s, &a);

@@ -18,8 +18,9 @@
 
 #include <stdlib.h>
 
-#define SCAN_BYTES  (64u << 10) /* of rows that one slice finds: then others have their turn */
-#define EVENT_BYTES 400u        /* that an event has beside its members: its name, a position */
+#define SCAN_BYTES   (64u << 10) /* of rows that one slice finds: then others have their turn */
+#define SCAN_BUSY_US 500         /* of a slice while others wait */
+#define EVENT_BYTES  400u        /* that an event has beside its members: its name, a position */
 
 /* ---- what is found, on its way to be told ---- */
 
@@ -194,6 +195,16 @@ struct hearing {
 	struct told *told;
 };
 
+/* What is on its way behind a commit may show it yet; first rows that are not found yet will show it as it is then. */
+static bool
+shows(void *ctx, uint64_t id, uint32_t row)
+{
+	const struct hearing *h = ctx;
+	const struct watching *x = (struct watching *)(uintptr_t)id;
+
+	return x->refs > 1 || watch_shown_has(&x->shown, shard_index(h->sh), row);
+}
+
 static void
 hear(void *ctx, const struct watch_news *n)
 {
@@ -212,8 +223,9 @@ hear(void *ctx, const struct watch_news *n)
 	if (x->over)
 		return;
 	/* who has been shown what it was, or will be, has nothing to hear: neither then nor now, or then as now */
-	matched = n->was != NULL &&
-	    query_match(watch_query(x->watch), n->ops, n->was, &h->w->query_scratch);
+	matched = n->hit->moved ? n->was != NULL &&
+	        query_match(watch_query(x->watch), n->ops, n->was, &h->w->query_scratch)
+	                        : s.seen.matches;
 	if (matched == s.seen.matches && !(matched && s.seen.differs))
 		return;
 	if (h->told == NULL)
@@ -248,7 +260,7 @@ watches_hear(struct worker *w, struct shard *sh)
 		watch_forget(sh);
 		return;
 	}
-	watch_touched(sh, w->watches.index, &w->query_scratch, hear, &h);
+	watch_touched(sh, w->watches.index, &w->query_scratch, shows, hear, &h);
 	if (h.told != NULL)
 		tell_behind_commit(w, h.told);
 }
@@ -349,6 +361,8 @@ scan_slice(struct worker *w, struct watching *x)
 	bool all;
 
 	worker_slice(w);
+	if (serve_awaits(w)) /* nobody waits for first rows as devices wait for answers */
+		w->slice_end_us -= SLICE_US - SCAN_BUSY_US;
 	if (x->scan == NULL)
 		scan_open(w, x);
 	x->scan->sink = &f.sink;

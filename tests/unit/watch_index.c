@@ -96,7 +96,7 @@ asks(struct rig *rig, int was, int is, unsigned records, bool connection, const 
 
 	if (fleet_in_collection(&rig->fl.row[is < 0 ? was : is], QUERY_MODULES))
 		c.collection = QUERY_MODULES;
-	watch_index_ask(rig->ix, &c, &rig->fl.scratch, hear, &h);
+	watch_index_ask(rig->ix, &c, &rig->fl.scratch, NULL, hear, &h);
 	for (unsigned id = 0; id < HEARD_MAX; id++)
 		if (h.mark[id] != '\0')
 			buf_printf(&text, "%s%u%c", text.n > 0 ? " " : "", id, h.mark[id]);
@@ -409,7 +409,7 @@ watch_index__E57_agrees_with_a_naive_reader(void **state)
 		c.was = &fl.row[0];
 		c.is = &fl.row[1];
 		memset(n.hit, 0, sizeof(n.hit));
-		watch_index_ask(ix, &c, &fl.scratch, note, &n);
+		watch_index_ask(ix, &c, &fl.scratch, NULL, note, &n);
 		compare(&fl, &n, &fl.row[0], &fl.row[1]);
 		fleet_fini(&fl);
 	}
