@@ -791,6 +791,7 @@ complete -c twinhub -n '__twinhub_is statistics' -l table -d 'print tables when 
 complete -c twinhub -n '__twinhub_is statistics' -l output -x -a 'json table' -d 'the same in one word; also -o'
 complete -c twinhub -n '__twinhub_is statistics' -l columns -d 'the columns that queries have made, and their memory'
 complete -c twinhub -n '__twinhub_is statistics' -l store -d 'what the store has on disk, has written and has read again'
+complete -c twinhub -n '__twinhub_is statistics' -l events -d 'how far the event log reaches back, and what it takes on disk'
 complete -c twinhub -n '__twinhub_is statistics' -l messages -d 'messages to devices that wait, and that nobody got'
 complete -c twinhub -n '__twinhub_is statistics' -l help -d 'what it does'
 complete -c twinhub -n '__twinhub_at' -a 'policy' -d 'commands'

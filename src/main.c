@@ -465,12 +465,13 @@ static const struct command commands[] = {
 			"  twinhub monitor --where \"level = 'alarm' AND $body.temperature > 80\" " DATA,
 	}, {
 		.name = "statistics", .operands = "", .run = cli_statistics,
-		.options = HUB | OPT(COLUMNS) | OPT(STORE) | OPT(MESSAGES),
+		.options = HUB | OPT(COLUMNS) | OPT(STORE) | OPT(EVENTS) | OPT(MESSAGES),
 		.summary = "how many devices there are, and how many are connected",
 		.note = "Modules are not counted.",
 		.example = "  twinhub statistics " DATA "\n"
 			"  twinhub statistics --columns " DATA "\n"
 			"  twinhub statistics --store " DATA "\n"
+			"  twinhub statistics --events " DATA "\n"
 			"  twinhub statistics --messages " DATA,
 	}, {
 		.name = "policy show", .operands = "[NAME]", .most = 1, .run = cli_policy_show,

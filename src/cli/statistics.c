@@ -52,6 +52,8 @@ cli_statistics(const struct args *a)
 		return show_statistics(a, "/statistics/columns", true);
 	if (a->option[OPT_STORE] != NULL)
 		return show_statistics(a, "/statistics/store", false);
+	if (a->option[OPT_EVENTS] != NULL)
+		return show_statistics(a, "/statistics/events", true);
 	if (a->option[OPT_MESSAGES] != NULL)
 		return show_statistics(a, "/statistics/messages", false);
 	code = target_open(a, &t);

@@ -112,6 +112,21 @@ enum err feed_twin(struct feed *f, struct str device, struct str module, struct 
 /* changes_kept_since (worker.h). */
 enum err feed_kept_since(struct feed *f, int64_t *time_us);
 
+/* ---- how far it reaches back (E-07); any thread, 128 seeks ---- */
+
+enum feed_family_kind { FEED_TELEMETRY, FEED_CHANGES, FEED_FAMILIES };
+struct feed_family {
+	/* of each shard the first record's that is left; the end: none is */
+	struct position oldest;
+	int64_t oldest_us; /* 0: there is none */
+};
+struct feed_extent {
+	struct feed_family family[FEED_FAMILIES];
+	struct position end;
+};
+/* ERR_IO, ERR_CORRUPT. */
+enum err feed_extent(struct feed *f, struct feed_extent *out);
+
 /* As text, and from text (E-10); any thread. */
 uint32_t feed_hub(const struct feed *f); /* the number in its positions */
 void feed_position_write(const struct feed *f, struct buf *out, const struct position *p);

@@ -17,7 +17,8 @@ enum errand_kind {
 	ERRAND_DELETE,
 	ERRAND_ROTATE,
 	ERRAND_BACKUP,
-	ERRAND_STORE
+	ERRAND_STORE,
+	ERRAND_LOG,
 };
 
 struct errand {
@@ -95,6 +96,7 @@ errand_do(struct errand *e)
 		out_cstr(&o, e->name);
 		out_close(&o);
 		return a->backup(a->ctx, str_of(e->name), &e->fault);
+	case ERRAND_LOG: return log_report_write(e->hl, &e->json);
 	case ERRAND_STORE: store_report_write(e->hl->o.store, &e->json); return ERR_OK;
 	}
 	return ERR_ARG;
@@ -229,6 +231,12 @@ void
 on_store_statistics(struct request *r)
 {
 	errand_start(r, ERRAND_STORE, STR_NONE, false);
+}
+
+void
+on_log_statistics(struct request *r)
+{
+	errand_start(r, ERRAND_LOG, STR_NONE, false);
 }
 
 /* A clock that is off and damaged files keep nobody from serving; who watches is told. */

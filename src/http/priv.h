@@ -344,7 +344,9 @@ handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_configuration_post, on_rollout_action, on_test_queries,
     on_apply_configuration, on_configuration_devices, on_twin_configurations;
 handler on_jobs_list, on_job_create, on_job_try, on_job_read, on_job_stop;
-handler on_settings_get, on_settings_patch;
+handler on_settings_get, on_settings_patch, on_log_statistics;
+/* log_statistics.c: on an errand's thread; appended. ERR_IO, ERR_CORRUPT. */
+enum err log_report_write(struct http_loop *hl, struct buf *json);
 handler on_sinks_list, on_sink_get, on_sink_put, on_sink_delete, on_sink_statistics;
 handler on_routes_list, on_route_get, on_route_put, on_route_delete, on_route_test;
 handler on_policies, on_policy_rotate, on_policy_create, on_policy_delete, on_backup;

@@ -73,6 +73,27 @@ test('E-82 messages to devices live as long as the settings say', async () => {
 	ok(await hub.rest('GET', '/devices/d/messages/deviceBound'), 204);
 });
 
+test('E-85 E-07 the oldest that is left of each family is told, and moves with retention', async () => {
+	const statistics = async () => ok(await hub.rest('GET', '/statistics/events', { policy: 'registryRead' })).body;
+	const events = async (from) => ok(await hub.rest('GET', `/events?follow=false&source=DeviceMessages&from=${from}`)).text.split('\n').filter((l) => l.includes('"specversion"')).map((l) => JSON.parse(l));
+
+	ok(await patch({ retention: { logMaxAge: 1, logMaxSize: null } }));
+	await until(async () => (await statistics()).telemetry.oldestTime === undefined, 'all messages are gone');
+	const empty = await statistics();
+	assert.equal(empty.telemetry.oldestPosition, empty.endPosition);
+	assert.deepEqual([empty.telemetry.maxSize, empty.telemetry.maxAge], [2 ** 30, 1]);
+	assert.ok(Date.parse(empty.changes.oldestTime) < Date.now() && empty.records > 60);
+	ok(await patch({ retention: { logMaxAge: 3600 } }));
+	ok(await hub.rest('POST', '/devices/d/messages/events', { body: { text: 'new' } }), 204);
+	const one = await statistics();
+	assert.equal(one.records, empty.records + 1);
+	const [first] = await events(one.telemetry.oldestPosition);
+	assert.equal(first.time, one.telemetry.oldestTime);
+	assert.equal(first.type, 'Microsoft.Devices.DeviceTelemetry');
+	const shown = await hub.cli(['statistics', '--events', '--json']);
+	assert.equal(JSON.parse(shown.stdout).telemetry.oldestTime, one.telemetry.oldestTime, shown.stderr);
+});
+
 test('E-80 reading takes RegistryRead or ServiceConnect, writing all rights', async () => {
 	ok(await hub.rest('GET', '/settings', { policy: 'registryRead' }));
 	ok(await hub.rest('GET', '/settings', { policy: 'service' }));
@@ -82,10 +103,10 @@ test('E-80 reading takes RegistryRead or ServiceConnect, writing all rights', as
 test('E-82 E-83 what was set is there after any end of the hub, and an option that differs is named as not used', async () => {
 	const was = await settings();
 	await hub.kill();
-	hub.args = ['--log-max-age', '3600', '--event-partitions', '16'];
+	hub.args = ['--log-max-age', '4000', '--event-partitions', '16'];
 	await hub.start();
 	assert.deepEqual(await settings(), was);
-	assert.match(hub.logs, /log-max-age 3600 is not used: the hub's setting retention\.logMaxAge is 1, .*twinhub settings set/);
+	assert.match(hub.logs, /log-max-age 4000 is not used: the hub's setting retention\.logMaxAge is 3600, .*twinhub settings set/);
 	assert.match(hub.logs, /event-partitions 16 is not used: the hub's setting events\.partitions is 8/);
 });
 

@@ -46,6 +46,7 @@ static struct {
 	struct loop *loop;
 	struct http_loop *hl;
 	struct file_jobs *jobs;
+	struct feed *feed;
 	struct deliveries *deliveries;
 	struct stories *stories;
 	struct policy policies[POLICIES];
@@ -193,6 +194,13 @@ kit_no_backup(void *ctx, struct str to, struct fault *f)
 	return fault_set(f, F_ServiceUnavailable, "no backup here");
 }
 
+static inline struct settings *
+kit_settings(void *ctx)
+{
+	(void)ctx;
+	return settings_new();
+}
+
 static const char *
 kit_ready(void *ctx, char why[NET_WHY_MAX])
 {
@@ -244,14 +252,19 @@ http_setup(void **state)
 	the_http.stories = stories_new();
 	if (deliveries_new(&(struct deliveries_options){ 0 }, &the_http.deliveries, &f) != ERR_OK)
 		return -1;
+	if (feed_new(
+	        &(struct feed_options){ .fleet = k->fleet, .store = k->store, .name = STR("hub") },
+	        &the_http.feed) != ERR_OK)
+		return -1;
 	o = (struct http_options){ .fleet = k->fleet,
 		.store = k->store,
+		.feed = the_http.feed,
 		.file_jobs = the_http.jobs,
 		.catalogue = k->box,
 		.deliveries = the_http.deliveries,
 		.stories = the_http.stories,
 		.admin = { k, kit_no_policy, kit_no_rotation, kit_no_backup, kit_ready,
-		    kit_no_creation, kit_no_deletion } };
+		    kit_no_creation, kit_no_deletion, kit_settings } };
 	return http_loop_new(the_http.loop, &o, &the_http.hl) == ERR_OK ? 0 : -1;
 }
 
@@ -264,6 +277,7 @@ http_teardown(void **state)
 	deliveries_free(the_http.deliveries);
 	stories_free(the_http.stories);
 	kit_halt(k);
+	feed_free(the_http.feed);
 	http_loop_free(the_http.hl);
 	loop_free(the_http.loop);
 	return kit_teardown(state);
