@@ -39,6 +39,23 @@ struct told {
 	struct watching *found; /* NULL; or its first rows are all found with these: a reference */
 };
 
+/* The index knows it by its address. */
+static uint64_t
+watching_id(const struct watching *x)
+{
+	return (uintptr_t)x;
+}
+
+static struct watching *
+watching_of(uint64_t id)
+{
+	uintptr_t at = (uintptr_t)id;
+	struct watching *x;
+
+	memcpy(&x, &at, sizeof(x));
+	return x;
+}
+
 static void
 watching_drop(struct watching *x)
 {
@@ -200,7 +217,7 @@ static bool
 shows(void *ctx, uint64_t id, uint32_t row)
 {
 	const struct hearing *h = ctx;
-	const struct watching *x = (struct watching *)(uintptr_t)id;
+	const struct watching *x = watching_of(id);
 
 	return x->refs > 1 || watch_shown_has(&x->shown, shard_index(h->sh), row);
 }
@@ -209,7 +226,7 @@ static void
 hear(void *ctx, const struct watch_news *n)
 {
 	struct hearing *h = ctx;
-	struct watching *x = (struct watching *)(uintptr_t)n->hit->id;
+	struct watching *x = watching_of(n->hit->id);
 	struct sighting s = { .seen = { .shard = shard_index(h->sh),
 		                  .row = n->row,
 		                  .matches = n->hit->matches,
@@ -442,7 +459,7 @@ live_arrives(struct msg *m)
 	w->watches.first = part->x = x;
 	w->watches.n++;
 	w->watches.nscan++;
-	e = watch_index_add(w->watches.index, x->watch, (uint64_t)(uintptr_t)x, &f);
+	e = watch_index_add(w->watches.index, x->watch, watching_id(x), &f);
 	assert(e == ERR_OK); /* take_place */
 	(void)e;
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
@@ -470,7 +487,7 @@ live_leaves(struct msg *m)
 	struct worker *w = part->at;
 	struct watching *x = part->x;
 
-	watch_index_remove(w->watches.index, (uint64_t)(uintptr_t)x);
+	watch_index_remove(w->watches.index, watching_id(x));
 	listen_all(w);
 	watching_ends(w, x);
 	watching_unlink(w, x);
@@ -494,9 +511,12 @@ watches_init(struct worker *w)
 void
 watches_fini(struct worker *w)
 {
-	while (w->watches.first != NULL) {
-		watching_ends(w, w->watches.first);
-		watching_unlink(w, w->watches.first);
+	struct watching *next;
+
+	for (struct watching *x = w->watches.first; x != NULL; x = next) {
+		next = x->next;
+		watching_ends(w, x);
+		watching_drop(x);
 	}
 	watch_index_free(w->watches.index);
 }
