@@ -28,7 +28,8 @@ const oldest = (answer) => {
 };
 
 before(async () => {
-	hub = await startHub({ args: ['--changes-max-size', '1M'] });
+	hub = await startHub();
+	assert.equal((await hub.rest('PATCH', '/settings', { body: { retention: { changesMaxSize: 1 << 20 } } })).status, 200);
 	jobs = new Jobs(hub);
 	for (const id of ['busy', 'quiet', 'gone']) {
 		await hub.createDevice(id);

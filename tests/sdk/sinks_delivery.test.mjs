@@ -3,45 +3,13 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import fs from 'node:fs';
-import https from 'node:https';
 import path from 'node:path';
 import { startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
+import { Receiver } from '../lib/receiver.mjs';
 
 let hub, receiver;
 const files = tempDir('sinks');
 const SECRET = Buffer.alloc(32, 7);
-
-// A receiver with the hub's own certificate. What it answers is the test's choice: answer(request) -> status, or null for silence.
-class Receiver {
-	requests = [];
-	events = [];
-	answer = () => 200;
-
-	async start(dir, host) {
-		const read = (name) => fs.readFileSync(path.join(dir, name));
-		this.server = https.createServer({ cert: read('server-ecdsa.pem'), key: read('server-ecdsa.key') }, (request, response) => {
-			const parts = [];
-			request.on('data', (part) => parts.push(part));
-			request.on('end', () => this.#take(request, response, Buffer.concat(parts).toString()));
-		});
-		await new Promise((resolve) => this.server.listen(0, host, resolve));
-		this.url = `https://${host}:${this.server.address().port}/events`;
-		return this;
-	}
-
-	#take(request, response, body) {
-		const one = { method: request.method, headers: request.headers, body };
-		const status = request.method === 'OPTIONS' ? 200 : this.answer(one);
-		this.requests.push(one);
-		if (status === null) return;
-		if (request.method === 'OPTIONS') response.setHeader('WebHook-Allowed-Origin', request.headers['webhook-request-origin']);
-		if (request.method === 'POST' && status === 200) this.events.push(...JSON.parse(body));
-		response.writeHead(status).end();
-	}
-
-	of(device) { return this.events.filter((e) => e.subject === `devices/${device}`); }
-	stop() { this.server.closeAllConnections(); this.server.close(); }
-}
 
 const ok = (answer, status = 200) => { assert.equal(answer.status, status, answer.text); return answer; };
 const put = (target, body, options = {}) => hub.rest('PUT', target, { body, ...options });
