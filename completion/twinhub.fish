@@ -765,7 +765,7 @@ complete -c twinhub -n '__twinhub_is query' -l live -d 'then what becomes of it,
 complete -c twinhub -n '__twinhub_is query' -l page-size -x -d 'rows fetched at a time'
 complete -c twinhub -n '__twinhub_is query' -l at -x -d 'as it was then: 2026-11-29T10:00:00Z'
 complete -c twinhub -n '__twinhub_is query' -l help -d 'what it does'
-complete -c twinhub -n '__twinhub_at' -a 'monitor' -d 'events as they happen: telemetry, changes of twins, devices made and deleted'
+complete -c twinhub -n '__twinhub_at' -a 'monitor' -d 'events as they happen: telemetry, changes of twins, devices made, deleted, connected, jobs, administration'
 complete -c twinhub -n '__twinhub_is monitor' -l data -x -a '(__fish_complete_directories)' -d 'the hub\'s data directory; or set TWINHUB_DATA'
 complete -c twinhub -n '__twinhub_is monitor' -l connection-string -x -d 'how to reach the hub and sign in; or set TWINHUB_CONNECTION_STRING'
 complete -c twinhub -n '__twinhub_is monitor' -l ca -r -F -d 'trust the hub\'s certificate by this CA, not the system\'s; or set TWINHUB_CA'

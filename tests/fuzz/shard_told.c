@@ -1,0 +1,120 @@
+/*
+ * Any bytes as a record of the event log: what is one is written again as the same, and is told: its fields, once they are what they are said to
+ * be, as records of this hub are, make one line of JSON.
+ */
+#include "doc/doc.h"
+#include "event/telemetry.h"
+#include "shard/past.h"
+#include "shard/record.h"
+#include "shard/told.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+require(bool held)
+{
+	if (!held)
+		abort();
+}
+
+static void
+again(const struct event *e)
+{
+	struct buf b = { 0 };
+	struct event back;
+
+	event_encode(&b, e);
+	require(event_decode(buf_view(&b), &back) == ERR_OK);
+	require(back.kind == e->kind && back.time_us == e->time_us && back.actor == e->actor &&
+	    str_eq(back.actor_name, e->actor_name) && str_eq(back.device, e->device) &&
+	    str_eq(back.module, e->module));
+	require(memcmp(back.numbers, e->numbers, sizeof(e->numbers)) == 0);
+	for (int i = 0; i < EVENT_FIELDS; i++)
+		require(str_eq(back.fields[i], e->fields[i]));
+	buf_fini(&b);
+}
+
+static bool
+sound_doc(struct str bytes)
+{
+	return bytes.n == 0 || doc_valid(bytes, 0, 32);
+}
+
+/* What the hub writes is so; told.h asks for it. */
+static bool
+sound(const struct event *e)
+{
+	static const enum record_kind records[] = { RECORD_WANTED, RECORD_REPORTED, RECORD_IDENTITY,
+		RECORD_IDENTITY };
+
+	if (!utf8_valid(e->actor_name) || !id_valid(e->device) ||
+	    (e->module.n != 0 && !id_valid(e->module)) || !sound_doc(e->fields[EVENT_ABOUT]) ||
+	    !utf8_valid(e->fields[EVENT_REASON]) || !utf8_valid(e->fields[EVENT_CAUSE]))
+		return false;
+	if (e->kind >= EVENT_JOB_ENDED && e->fields[EVENT_ABOUT].n == 0)
+		return false;
+	for (int k = 0; k < 3; k++) {
+		struct str patch = e->fields[EVENT_PATCH_TAGS + k],
+		           was = e->fields[EVENT_WAS_TAGS + k];
+
+		if (!sound_doc(patch) || (patch.n != 0 && section_before_check(was) != ERR_OK))
+			return false;
+	}
+	for (int k = 0; k < 4; k++) {
+		struct str record = e->fields[EVENT_WANTED + k];
+
+		if (record.n != 0 && !record_valid(records[k], record))
+			return false;
+	}
+	return true;
+}
+
+static void
+tell(struct event *e)
+{
+	static struct teller *teller;
+	static struct doc_parser *parser;
+	struct buf json = { 0 }, doc = { 0 };
+	struct doc_parsed info;
+	struct fault f;
+
+	if (teller == NULL) {
+		teller = teller_new(STR("hub"));
+		parser = doc_parser_new(1 << 24);
+	}
+	e->position = UINT64_MAX;
+	require((told_type(e) == NULL) == (told_source_of(e) == TOLD_NOBODY));
+	if (told_type(e) != NULL) {
+		told_write(teller, &json, e, 63, e->position);
+		require(doc_parse(parser, buf_view(&json), &doc, &info, &f) == ERR_OK);
+		require(told_schema(e)[0] != '\0');
+		(void)told_operation(e);
+	}
+	json.n = 0;
+	past_entry(&json, e, 63, e->position);
+	buf_fini(&json);
+	buf_fini(&doc);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct str record = { (const char *)data, size };
+	struct event e;
+
+	if (event_decode(record, &e) != ERR_OK)
+		return 0;
+	again(&e);
+	if (event_is_message(e.kind)) {
+		struct telemetry_property p;
+		struct str rest = e.fields[EVENT_BODY];
+
+		while (telemetry_next(&rest, &p))
+			require(rest.n < e.fields[EVENT_BODY].n);
+	}
+	if (sound(&e))
+		tell(&e);
+	return 0;
+}
