@@ -27,9 +27,11 @@ again(const struct event *e)
 
 	event_encode(&b, e);
 	require(event_decode(buf_view(&b), &back) == ERR_OK);
+	/* format 1 could have had a device without a name act; format 2 leaves out one that acts for itself */
+	require(str_eq(back.actor_name, e->actor_name) ||
+	    (e->actor == ACTOR_DEVICE && e->actor_name.n == 0));
 	require(back.kind == e->kind && back.time_us == e->time_us && back.actor == e->actor &&
-	    str_eq(back.actor_name, e->actor_name) && str_eq(back.device, e->device) &&
-	    str_eq(back.module, e->module));
+	    str_eq(back.device, e->device) && str_eq(back.module, e->module));
 	require(memcmp(back.numbers, e->numbers, sizeof(e->numbers)) == 0);
 	for (int i = 0; i < EVENT_FIELDS; i++)
 		require(str_eq(back.fields[i], e->fields[i]));
@@ -55,6 +57,9 @@ sound(const struct event *e)
 		return false;
 	if (e->kind >= EVENT_JOB_ENDED && e->fields[EVENT_ABOUT].n == 0)
 		return false;
+	for (int i = 0; i < EVENT_NUMBERS; i++)
+		if (e->numbers[i] > INT64_MAX)
+			return false; /* counts and positions: JSON of ours has no more */
 	for (int k = 0; k < 3; k++) {
 		struct str patch = e->fields[EVENT_PATCH_TAGS + k],
 		           was = e->fields[EVENT_WAS_TAGS + k];
