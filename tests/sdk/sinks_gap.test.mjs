@@ -91,12 +91,14 @@ test('E-37 E-12 a cursor that retention has passed goes on with what is left, be
 	}, 'all that is left is delivered');
 	const events = receiver.events, gaps = events.filter((e) => e.type === 'twinhub.events.dropped');
 	assert.equal(gaps.length, 1, JSON.stringify(gaps));
-	assert.equal(events[0].type, 'twinhub.events.dropped', 'it comes first');
 	assert.deepEqual(Object.keys(gaps[0].data).sort(), ['positions', 'shards']);
-	const got = events.filter((e) => e.subject === 'devices/gap').map((e) => Number(e.data.properties.n));
-	assert.deepEqual(got, Array.from({ length: sent - got[0] }, (_, i) => got[0] + i), 'all that is left, in order');
-	assert.ok(got[0] >= left && got[0] > 0, `${got[0]} of ${left}`);
 	assert.equal(gaps[0].data.shards, 1);
-	assert.equal(gaps[0].data.positions, got[0], 'each position between is counted');
+	// What it had read before that was dropped may come before it; then the gap, where it is, and all that is left.
+	const at = events.indexOf(gaps[0]), n = (some) => some.filter((e) => e.subject === 'devices/gap').map((e) => Number(e.data.properties.n));
+	const before = n(events.slice(0, at)), behind = n(events.slice(at + 1));
+	assert.deepEqual(before, Array.from({ length: before.length }, (_, i) => i));
+	assert.deepEqual(behind, Array.from({ length: sent - behind[0] }, (_, i) => behind[0] + i), 'all that is left, in order');
+	assert.ok(behind[0] >= left && behind[0] > before.length, `${behind[0]} of ${left}, behind ${before.length}`);
+	assert.equal(gaps[0].data.positions, behind[0] - before.length, 'each position between is counted');
 	assert.equal((await status('gap')).dropped, gaps[0].data.positions);
 });
