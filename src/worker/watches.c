@@ -497,9 +497,12 @@ live_leaves(struct msg *m)
 bool
 watches_drop(struct msg *m)
 {
-	if (m->run == live_leaves)
-		live_part_over(container_of(m, struct live_part, unwatch)->live);
-	return m->run == live_leaves || m->run == live_arrives;
+	if (m->run == live_arrives)
+		return true;
+	if (m->run != live_leaves)
+		return false;
+	live_part_over(container_of(m, struct live_part, unwatch)->live); /* m goes with it */
+	return true;
 }
 
 void
