@@ -444,6 +444,7 @@ put_body(struct teller *t, struct out *o, const struct event *e)
 		[EVENT_ADMIN] = put_about,
 	};
 
+	assert(e->kind < EVENT_KINDS && put[e->kind] != NULL); /* told_type has one for it */
 	put[e->kind](t, o, e);
 }
 
