@@ -73,6 +73,7 @@ static void
 take_up(struct deliveries *d, struct routing *set)
 {
 	drop_strangers(d, set);
+	appender_route(d->appender, set);
 	for (uint32_t i = 0; i < set->nsink; i++) {
 		struct outlet *o = outlet_of(d, set->sinks[i]->id);
 
@@ -89,6 +90,7 @@ look_around(struct deliveries *d)
 {
 	int64_t now_us = clock_mono_us();
 
+	appender_look(d->appender, now_us);
 	for (uint32_t i = 0; i < d->n; i++)
 		outlet_look(d->v[i], now_us);
 }
@@ -113,6 +115,7 @@ deliveries_main(void *ctx)
 			(void)cond_wait_until(&d->wake, &d->mu, clock_mono_us() + LOOK_US);
 	}
 	pthread_mutex_unlock(&d->mu);
+	appender_end(d->appender);
 	while (d->n > 0)
 		drop(d, d->n - 1);
 }
@@ -127,6 +130,7 @@ deliveries_new(const struct deliveries_options *o, struct deliveries **out, stru
 
 	d->o = *o;
 	d->set = routing_new();
+	d->appender = appender_new(d);
 	pthread_mutex_init(&d->mu, NULL);
 	cond_init(&d->wake);
 	e = senders_new(&o->senders, &d->senders, f);
@@ -141,6 +145,7 @@ enum err
 deliveries_begin(struct deliveries *d, const struct deliveries_world *w, struct fault *f)
 {
 	d->world = *w;
+	appender_begin(d->appender, w->ends, w->npartition);
 	return thread_start(&d->thread, deliveries_main, d, f, "sinks");
 }
 
@@ -175,10 +180,17 @@ deliveries_free(struct deliveries *d)
 		return;
 	deliveries_stop(d);
 	senders_free(d->senders);
+	appender_free(d->appender);
 	routing_unref(d->set);
 	pthread_cond_destroy(&d->wake);
 	pthread_mutex_destroy(&d->mu);
 	free(d);
+}
+
+struct str
+deliveries_hub(const struct deliveries *d)
+{
+	return d->o.origin;
 }
 
 struct routing *

@@ -11,6 +11,7 @@
 #define TWINHUB_DELIVER_H
 
 #include "feed/feed.h"
+#include "partition/partition.h"
 #include "sink/sink.h"
 #include "worker/worker.h"
 
@@ -26,6 +27,9 @@ struct deliveries_world {
 	struct fleet *fleet;
 	struct feed *feed;
 	struct loop *loop; /* where answers of the fleet come */
+	/* events are numbered in so many partitions, from these on (fleet_partition); borrowed for the call; 0: they are not */
+	const struct partition_end *ends;
+	uint32_t npartition;
 };
 
 /* ERR_IO, and those of senders_new: f says why. */
@@ -39,6 +43,8 @@ void deliveries_learn(struct deliveries *d, struct routing *set);
 void deliveries_stop(struct deliveries *d);
 void deliveries_free(struct deliveries *d); /* NULL is fine */
 
+/* The hub's name; borrowed. */
+struct str deliveries_hub(const struct deliveries *d);
 /* Those that were learned last; the caller's. */
 struct routing *deliveries_routing(struct deliveries *d);
 /* The member "status" of a sink's answer (E-38). */

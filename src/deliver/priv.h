@@ -3,6 +3,7 @@
 #define TWINHUB_DELIVER_PRIV_H
 
 #include "deliver/deliver.h"
+#include "deliver/partitions.h"
 #include "os/thread.h"
 
 #define OUTLET_DISABLED "disabled" /* its state beside those of senders */
@@ -12,6 +13,22 @@
 /* Does some enabled route of the set take it to this sink? (E-33) On the feed's thread. */
 bool routes_take(
     struct feed *f, const struct routing *set, struct str sink, const struct feed_event *e);
+
+/* Does it go to the built-in endpoint? The fallback route takes what no other one takes anywhere (E-34). */
+bool routes_take_built_in(struct feed *f, const struct routing *set, const struct feed_event *e);
+
+/* ---- who numbers events: appender.c; on the thread of sinks, but for what is asked ---- */
+
+struct appender;
+struct appender *appender_new(struct deliveries *d);
+void appender_free(struct appender *a); /* NULL is fine; it has ended */
+void appender_begin(struct appender *a, const struct partition_end *ends, uint32_t n);
+void appender_route(struct appender *a, struct routing *set);
+void appender_look(struct appender *a, int64_t now_us);
+void appender_end(struct appender *a);
+/* How many there are, for somebody who reads them; begins: nobody has before, and it is time to look. */
+uint32_t appender_ask(struct appender *a, bool *begins);
+struct partition_info appender_info(struct appender *a, uint32_t partition);
 
 /* ---- a sink at work: outlet.c ---- */
 
@@ -51,6 +68,7 @@ struct deliveries {
 	struct deliveries_options o;
 	struct deliveries_world world;
 	struct senders *senders;
+	struct appender *appender;
 	struct thread thread;
 	pthread_mutex_t mu;
 	pthread_cond_t wake;

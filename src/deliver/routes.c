@@ -2,24 +2,45 @@
 #include "deliver/priv.h"
 #include "shard/told.h"
 
-bool
-routes_take(struct feed *f, const struct routing *set, struct str sink, const struct feed_event *e)
+/* Is the route of its source, and true of it? */
+static bool
+route_takes(struct feed *f, const struct route_def *r, const struct feed_event *e)
 {
 	static const enum route_source sources[TOLD_SOURCES] = { [TOLD_MESSAGES] = ROUTE_MESSAGES,
 		[TOLD_TWINS] = ROUTE_TWIN_CHANGES,
 		[TOLD_LIFE_CYCLE] = ROUTE_LIFECYCLE,
-		[TOLD_CONNECTIONS] = ROUTE_CONNECTION,
-		[TOLD_JOBS] = ROUTE_JOBS,
-		[TOLD_METHODS] = ROUTE_METHODS,
-		[TOLD_ADMINISTRATION] = ROUTE_ADMINISTRATION };
+		[TOLD_CONNECTIONS] = ROUTE_CONNECTION };
 	enum told_source told = told_source_of(e->e);
 
-	for (uint32_t i = 0; told < TOLD_SOURCES && i < set->nroute; i++) {
+	return told < TOLD_SOURCES && r->enabled && r->source == sources[told] &&
+	    r->compiled != NULL && feed_matches(f, r->compiled);
+}
+
+bool
+routes_take(struct feed *f, const struct routing *set, struct str sink, const struct feed_event *e)
+{
+	for (uint32_t i = 0; i < set->nroute; i++)
+		if (str_eq(set->routes[i]->endpoint, sink) && route_takes(f, set->routes[i], e))
+			return true;
+	return false;
+}
+
+bool
+routes_take_built_in(struct feed *f, const struct routing *set, const struct feed_event *e)
+{
+	bool elsewhere = false, fallback = false;
+
+	for (uint32_t i = 0; i < set->nroute; i++) {
 		const struct route_def *r = set->routes[i];
 
-		if (r->enabled && r->source == sources[told] && r->compiled != NULL &&
-		    str_eq(r->endpoint, sink) && feed_matches(f, r->compiled))
+		if (!route_takes(f, r, e))
+			continue;
+		if (str_eq(r->id, STR(FALLBACK)))
+			fallback = true;
+		else if (str_eq(r->endpoint, STR(BUILT_IN)))
 			return true;
+		else
+			elsewhere = true;
 	}
-	return false;
+	return fallback && !elsewhere;
 }

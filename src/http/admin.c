@@ -19,6 +19,7 @@ enum errand_kind {
 	ERRAND_BACKUP,
 	ERRAND_STORE,
 	ERRAND_LOG,
+	ERRAND_PARTITION,
 };
 
 struct errand {
@@ -96,6 +97,8 @@ errand_do(struct errand *e)
 		out_cstr(&o, e->name);
 		out_close(&o);
 		return a->backup(a->ctx, str_of(e->name), &e->fault);
+	case ERRAND_PARTITION:
+		return partition_page_write(e->hl, e->rights, str_of(e->name), &e->json);
 	case ERRAND_LOG: return log_report_write(e->hl, &e->json);
 	case ERRAND_STORE: store_report_write(e->hl->o.store, &e->json); return ERR_OK;
 	}
@@ -231,6 +234,12 @@ void
 on_store_statistics(struct request *r)
 {
 	errand_start(r, ERRAND_STORE, STR_NONE, false);
+}
+
+void
+errand_partition(struct request *r, uint32_t partition, struct str sequence)
+{
+	errand_start(r, ERRAND_PARTITION, sequence, partition);
 }
 
 void

@@ -344,6 +344,12 @@ handler on_configurations_list, on_configuration_get, on_configuration_update,
     on_configuration_remove, on_configuration_post, on_rollout_action, on_test_queries,
     on_apply_configuration, on_configuration_devices, on_twin_configurations;
 handler on_jobs_list, on_job_create, on_job_try, on_job_read, on_job_stop;
+handler on_partitions, on_partition_read;
+/* partitions.c: on an errand's thread; from: a sequence, or empty. Appended. ERR_IO, ERR_CORRUPT. */
+enum err partition_page_write(
+    struct http_loop *hl, uint32_t partition, struct str from, struct buf *json);
+/* admin.c */
+void errand_partition(struct request *r, uint32_t partition, struct str sequence);
 handler on_settings_get, on_settings_patch, on_log_statistics;
 /* log_statistics.c: on an errand's thread; appended. ERR_IO, ERR_CORRUPT. */
 enum err log_report_write(struct http_loop *hl, struct buf *json);

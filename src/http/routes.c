@@ -85,6 +85,8 @@ const struct route routes[] = {
 	    false },
 	{ HTTP_GET, "statistics/store", ANY(SERVICE | READ_REGISTRY), on_store_statistics, false },
 	{ HTTP_GET, "statistics/events", ANY(SERVICE | READ_REGISTRY), on_log_statistics, false },
+	{ HTTP_GET, "events/partitions", ANY(SERVICE), on_partitions, false },
+	{ HTTP_GET, "events/partitions/{partition}", ANY(SERVICE), on_partition_read, false },
 	{ HTTP_GET, "events", ANY(SERVICE), on_events_read, false },
 	{ HTTP_GET, "configurations", ANY(SERVICE | READ_REGISTRY), on_configurations_list, false },
 	{ HTTP_POST, "configurations/testQueries", ANY(SERVICE | WRITE_REGISTRY), on_test_queries,

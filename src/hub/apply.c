@@ -73,6 +73,7 @@ static const struct rule {
 	[OP_SINK_CURSOR] = { NULL, 0, true, true, false },
 	[OP_ROUTE_PUT] = { NULL, 0, true, true, false, .admin = ADMIN_ROUTE_WRITTEN },
 	[OP_ROUTE_DELETE] = { NULL, 0, true, true, false, .admin = ADMIN_ROUTE_DELETED },
+	[OP_PARTITION_APPEND] = { NULL, 0, true, true, false },
 	[OP_SETTINGS_PATCH] = { NULL, 0, true, true, false, .admin = ADMIN_SETTINGS_CHANGED },
 };
 
@@ -99,6 +100,7 @@ op_shard(const struct op *op)
 	case OP_JOB_GET:
 	case OP_JOB_CANCEL:
 	case OP_ADMIN: return 0;
+	case OP_PARTITION_APPEND: return op->partition;
 	case OP_FEEDBACK_RECEIVE:
 	case OP_FEEDBACK_SETTLE: return op->message.shard % SHARDS;
 	default: return hub_shard_of(op->device);

@@ -71,6 +71,7 @@ enum op_kind {
 	OP_SINK_CURSOR, /* payload: how far the sink's place has taken the log; base_version: created_us of the sink */
 	OP_ROUTE_PUT,
 	OP_ROUTE_DELETE,
+	OP_PARTITION_APPEND, /* partition; payload: partition_append_put */
 	OP_SETTINGS_PATCH, /* payload: a merge patch as a doc; of the hub itself: the first ones, what is fixed among them */
 	/* the hub's own, of a device: what is dead goes, what is free is delivered. payload: the key of a body that is due; if nothing lists
 	 * it, it is erased */
@@ -207,6 +208,7 @@ enum err method_ask_take(
 
 struct op {
 	enum op_kind kind;
+	uint8_t partition; /* OP_PARTITION_APPEND: which, and so its shard */
 	enum actor_kind actor;
 	struct str actor_name;      /* device id, policy name, ... */
 	struct str device, module;  /* module empty: the device itself */

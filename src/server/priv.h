@@ -94,6 +94,8 @@ struct server {
 	struct policies *policies;
 	struct configurations *configurations;
 	struct settings *settings; /* in force */
+	/* of the built-in endpoint, as the store has them at the start */
+	struct partition_end partitions[PARTITIONS_MAX];
 	uint64_t catalogue_version;
 	uint64_t cas[LIST_MAX]; /* prints of the clients' CAs */
 	unsigned ncas;

@@ -217,6 +217,9 @@ fleet_make(struct server *s)
 	if (feed_make(s) != ERR_OK)
 		return ERR_IO;
 	on_settings(settings_first(s));
+	for (uint32_t i = 0; i < (uint32_t)s->settings->v[SETTING_PARTITIONS]; i++)
+		fleet_partition(
+		    s->fleet, i, (uint32_t)s->settings->v[SETTING_PARTITIONS], &s->partitions[i]);
 	return fleet_start(s->fleet) == ERR_OK
 	    ? ERR_OK
 	    : fail(s, "threads cannot be started: %s", strerror(errno));
@@ -236,7 +239,13 @@ deliveries_make(struct server *s)
 static enum err
 deliveries_start(struct server *s)
 {
-	const struct deliveries_world w = { s->fleet, s->feed, s->loops[0] };
+	/* Their number is fixed once it is stored. */
+	const struct deliveries_world w = { .fleet = s->fleet,
+		.feed = s->feed,
+		.loop = s->loops[0],
+		.ends = s->partitions,
+		.npartition =
+		    s->settings->counter != 0 ? (uint32_t)s->settings->v[SETTING_PARTITIONS] : 0 };
 	struct fault f = { 0 };
 
 	return deliveries_begin(s->deliveries, &w, &f) == ERR_OK ? ERR_OK : fail(s, "%s", f.text);

@@ -38,6 +38,7 @@ enum record_kind {
 	RECORD_LOG = RECORD_KINDS, /* the log's messages: event/event.h */
 	RECORD_CHANGES,            /* and all else of it */
 	RECORD_MESSAGE,            /* the body of a message to a device */
+	RECORD_PARTITION,          /* of events, as partitions number them: partition/partition.h */
 	RECORD_COMMON              /* of no identity: those of features; shard_common */
 };
 #define RECORD_BIT(kind) (1u << (kind))

@@ -244,6 +244,12 @@ fleet_routing(const struct fleet *f)
 	return routing_stored(f->of_shard[0]->shards[0]);
 }
 
+void
+fleet_partition(const struct fleet *f, uint32_t partition, uint32_t n, struct partition_end *out)
+{
+	(void)partition_stored(f->of_shard[partition]->shards[partition], partition, n, out);
+}
+
 struct settings *
 fleet_settings(const struct fleet *f)
 {

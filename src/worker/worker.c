@@ -259,7 +259,8 @@ worker_main(void *arg)
 
 /* What is kept in a shard beside its twins, and hears of them. Watches hear last: of what the others have made of it (E-56). */
 static const struct feature *const features[] = { &configuration_feature, &job_feature,
-	&message_feature, &routing_feature, &settings_feature, &watch_feature, NULL };
+	&message_feature, &routing_feature, &settings_feature, &partition_feature, &watch_feature,
+	NULL };
 
 void
 worker_init(struct worker *w, struct fleet *f, unsigned index, uint64_t mine)

@@ -17,6 +17,7 @@
 #include "job/questions.h"
 #include "limit/limit.h"
 #include "net/net.h"
+#include "partition/partition.h"
 #include "routing/routing.h"
 #include "settings/settings.h"
 #include "store/store.h"
@@ -182,6 +183,9 @@ enum err fleet_load(struct fleet *f, struct fault *why);
 struct configurations *fleet_configurations(const struct fleet *f);
 struct routing *fleet_routing(const struct fleet *f);
 struct settings *fleet_settings(const struct fleet *f);
+/* How far a partition of n has come. */
+void fleet_partition(
+    const struct fleet *f, uint32_t partition, uint32_t n, struct partition_end *out);
 /* ERR_IO: no threads or descriptors; none runs then. */
 enum err fleet_start(struct fleet *f);
 /* Any thread. The work comes back through done, whatever happens. */

@@ -62,6 +62,8 @@ static const struct row {
 	{ HTTP_GET, "statistics/columns", "SR", 200, "" },
 	{ HTTP_GET, "statistics/store", "SR", 200, "" },
 	{ HTTP_GET, "statistics/events", "SR", 200, "" },
+	{ HTTP_GET, "events/partitions", "S", 503, "ServiceUnavailable" },
+	{ HTTP_GET, "events/partitions/{partition}", "S", 503, "ServiceUnavailable" },
 	{ HTTP_GET, "events", "S", 400, "ArgumentInvalid" },
 	{ HTTP_GET, "configurations", "SR", 200, "" },
 	{ HTTP_POST, "configurations/testQueries", "SW", 400, "ArgumentNull" },
