@@ -34,6 +34,7 @@ complete -c twinhub -n '__twinhub_is serve' -l mqtt-port -x -d 'MQTT in plain te
 complete -c twinhub -n '__twinhub_is serve' -l cert -r -F -d 'a server certificate chain in PEM, with --key; at most two'
 complete -c twinhub -n '__twinhub_is serve' -l key -r -F -d 'the key of the --cert at the same place'
 complete -c twinhub -n '__twinhub_is serve' -l client-ca -r -F -d 'a CA that device certificates descend from'
+complete -c twinhub -n '__twinhub_is serve' -l client-crl -r -F -d 'certificates that a client CA has revoked: a CRL in PEM'
 complete -c twinhub -n '__twinhub_is serve' -l memory -x -d 'memory for documents and caches'
 complete -c twinhub -n '__twinhub_is serve' -l workers -x -d 'threads that own the shards'
 complete -c twinhub -n '__twinhub_is serve' -l io-threads -x -d 'threads that serve connections'

@@ -160,6 +160,7 @@ struct credentials {
 	struct str common_name;  /* of the leaf's subject */
 	uint64_t ca;      /* print of the registered CA that its chain leads to; 0: to none */
 	bool ca_outdated; /* to none, as a CA certificate of the chain is outside its days */
+	bool ca_revoked;  /* to none, as one of the chain is revoked */
 	int64_t not_before_us, not_after_us;
 };
 

@@ -206,7 +206,9 @@ leaf_refused(
 	if (k->type != AUTH_CA)
 		return REASON_CERTIFICATE_NOT_USED;
 	if (c->ca == 0 || !ca_known(c->ca, ask->cas, ask->nca))
-		return c->ca_outdated ? REASON_CERTIFICATE_CA_DAYS : REASON_CERTIFICATE_CA;
+		return c->ca_revoked ? REASON_CERTIFICATE_REVOKED
+		    : c->ca_outdated ? REASON_CERTIFICATE_CA_DAYS
+		                     : REASON_CERTIFICATE_CA;
 	if (!common_name_is(
 	        c->common_name, ask->device, by == OPENED_BY_SELF ? ask->module : STR_NONE))
 		return REASON_CERTIFICATE_NAME;

@@ -52,6 +52,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 	X(CERTIFICATE_PRINT, "certificate-print", PEER, INFO, "the certificate has another thumbprint") \
 	X(CERTIFICATE_CA, "certificate-ca", PEER, INFO, "the certificate does not lead to a registered CA") \
 	X(CERTIFICATE_CA_DAYS, "certificate-ca-days", PEER, INFO, "a CA certificate of the certificate's chain has expired, or is not valid yet") \
+	X(CERTIFICATE_REVOKED, "certificate-revoked", PEER, INFO, "the certificate, or a CA of its chain, is on a list of revoked ones (--client-crl)") \
 	X(CERTIFICATE_NAME, "certificate-name", PEER, INFO, "the certificate's common name is another id") \
 	X(NESTED_EDGE, "nested-edge", PEER, INFO, "an edge device asks for one below it (auth-chain), which is not served: NestedEdgeEnabled=false of $edgeHub makes it ask otherwise") \
 	X(IDENTITY_UNKNOWN, "identity-unknown", PEER, INFO, "no such identity") \

@@ -55,6 +55,14 @@ link_outdated(struct session *s, uint64_t judged_by)
 	return why;
 }
 
+bool
+link_revoked(struct session *s)
+{
+	const struct link *l = link_of(s);
+
+	return tls_is_revoked(l->ml->o.tls, l->stream);
+}
+
 static void
 on_turn(struct loop_timer *t)
 {

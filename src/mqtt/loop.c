@@ -64,6 +64,7 @@ world_of(const struct mqtt_options *o)
 	return (struct session_world){ .host_is_mine = world_host_is_mine,
 		.shows = world_shows,
 		.outdated = link_outdated,
+		.revoked = o->tls != NULL ? link_revoked : NULL,
 		.allows = o->limiter != NULL ? world_allows : NULL,
 		.takes = o->limiter != NULL ? world_takes : NULL,
 		.wall_us = world_wall_us,

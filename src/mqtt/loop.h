@@ -77,6 +77,7 @@ void told_closed(struct link *l, enum reason why);
 /* links.c: links whose opener counts no more */
 enum reason link_outdated(struct session *s, uint64_t judged_by);
 /* It has been doomed: it ends now, or when its turn comes among the others that are closed for such a reason. */
+bool link_revoked(struct session *s);
 void link_doomed(struct link *l);
 void links_init(struct mqtt_loop *ml);
 

@@ -17,6 +17,7 @@ struct mqtt_options {
 	struct catalogue_box *catalogue;
 	struct limiter *limiter;         /* NULL: no rate limits */
 	struct stories *stories;         /* NULL: nobody is told */
+	struct tls *tls;                 /* NULL: no certificate is revoked while it is in use */
 	const struct nets *address_free; /* no rate limits by address for these; NULL: for all */
 	size_t work_bytes; /* of all its sessions' operations on their way; 0: MQTT_WORK_BYTES */
 	unsigned nloop;    /* that share what is bounded for all; 0: 1 */

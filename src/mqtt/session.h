@@ -37,6 +37,8 @@ struct session_world {
 	void (*shows)(struct session *s, struct tls_peer *out);
 	/* Why s->opened counts no more, if the catalogue is not the one of version judged_by any more; REASON_NONE: it does. */
 	enum reason (*outdated)(struct session *s, uint64_t judged_by);
+	/* Has the certificate that opened it been revoked since? NULL: none ever is. */
+	bool (*revoked)(struct session *s);
 	/* limiter_allows, limiter_takes. Both NULL: there are no rate limits. */
 	bool (*allows)(struct session *s, enum limit_kind kind, const struct limit_asker *asker,
 	    struct limit_refusal *why);

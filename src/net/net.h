@@ -207,7 +207,8 @@ struct tls_peer {
 	bool chain_ok; /* verified to the client CA number `ca` of catalogue version ca_version */
 	/* a CA certificate of the chain was outside its days: so it is not ok */
 	bool chain_outdated;
-	uint32_t ca; /* index into the CAs that tls_set_client_cas was given */
+	bool chain_revoked; /* one of the chain is revoked: so it is not ok */
+	uint32_t ca;        /* index into the CAs that tls_set_client_cas was given */
 	uint64_t ca_version;
 	/* of that CA, the same in every version (tls_client_cas); 0 if not chain_ok */
 	uint64_t ca_print;
@@ -327,11 +328,14 @@ enum err tls_reload(struct tls *t, const struct tls_conf *conf, char why[NET_WHY
 enum err tls_rotate_tickets(struct tls *t);
 /* The CAs that client certificates may descend from: pem[i] holds one certificate that may sign
  * certificates. `version` must change whenever anything in the set changes, removal and
- * revocation too: tickets from another version are worth a full handshake. ERR_ARG: pem[i] is no such
- * certificate. */
-enum err tls_client_cas_check(const struct str *pem, unsigned n, char why[NET_WHY_MAX]);
-enum err tls_set_client_cas(
-    struct tls *t, const struct str *pem, unsigned n, uint64_t version, char why[NET_WHY_MAX]);
+ * revocation too: tickets from another version are worth a full handshake. crl[i] holds lists of revoked certificates,
+ * each signed by one of them. A list whose days are over still counts. ERR_ARG: pem[i] is no such certificate, crl[i] no such list. */
+enum err tls_client_cas_check(
+    const struct str *pem, unsigned n, const struct str *crl, unsigned ncrl, char why[NET_WHY_MAX]);
+enum err tls_set_client_cas(struct tls *t, const struct str *pem, unsigned n, const struct str *crl,
+    unsigned ncrl, uint64_t version, char why[NET_WHY_MAX]);
+/* Does one of the lists in use name the certificate that the client of this stream has shown? Any thread that may touch s. */
+bool tls_is_revoked(struct tls *t, const struct stream *s);
 /* Prints of those CAs, as struct tls_peer has them: at most max; how many there are. */
 unsigned tls_client_cas(struct tls *t, uint64_t *print, unsigned max);
 /* Tell of each certificate in use whose days are not good: server certificates, their chains, client CAs. `tell` must not

@@ -119,7 +119,7 @@ tls_new(const struct tls_conf *conf, struct tls **out, char why[NET_WHY_MAX])
 	pthread_mutex_init(&t->build, NULL);
 	pthread_mutex_init(&t->lock, NULL);
 	t->parts.legacy = conf->legacy;
-	if ((e = tls_cas_parse(NULL, 0, 0, &t->parts.cas, why)) ||
+	if ((e = tls_cas_parse(NULL, 0, NULL, 0, 0, &t->parts.cas, why)) ||
 	    (e = tls_pairs_load(conf, t->parts.pair, &t->parts.npair, why)))
 		goto failed;
 	if (RAND_bytes(t->parts.ticket_keys, TICKET_KEYS_SIZE) != 1) {
@@ -191,10 +191,11 @@ tls_rotate_tickets(struct tls *t)
 }
 
 enum err
-tls_client_cas_check(const struct str *pem, unsigned n, char why[NET_WHY_MAX])
+tls_client_cas_check(
+    const struct str *pem, unsigned n, const struct str *crl, unsigned ncrl, char why[NET_WHY_MAX])
 {
 	struct tls_cas *cas = NULL;
-	enum err e = tls_cas_parse(pem, n, 1, &cas, why);
+	enum err e = tls_cas_parse(pem, n, crl, ncrl, 1, &cas, why);
 
 	if (e == ERR_OK)
 		tls_cas_unref(cas);
@@ -202,14 +203,14 @@ tls_client_cas_check(const struct str *pem, unsigned n, char why[NET_WHY_MAX])
 }
 
 enum err
-tls_set_client_cas(
-    struct tls *t, const struct str *pem, unsigned n, uint64_t version, char why[NET_WHY_MAX])
+tls_set_client_cas(struct tls *t, const struct str *pem, unsigned n, const struct str *crl,
+    unsigned ncrl, uint64_t version, char why[NET_WHY_MAX])
 {
 	struct tls_parts next;
 	struct tls_cas *cas;
 	enum err e;
 
-	if ((e = tls_cas_parse(pem, n, version, &cas, why)))
+	if ((e = tls_cas_parse(pem, n, crl, ncrl, version, &cas, why)))
 		return e;
 	pthread_mutex_lock(&t->build);
 	next = t->parts;
@@ -223,6 +224,20 @@ tls_set_client_cas(
 	OPENSSL_cleanse(&next.ticket_keys, TICKET_KEYS_SIZE);
 	pthread_mutex_unlock(&t->build);
 	return e;
+}
+
+bool
+tls_is_revoked(struct tls *t, const struct stream *s)
+{
+	X509 *leaf = stream_is_tls(s) ? SSL_get0_peer_certificate(s->ops->ssl(s)) : NULL;
+	bool revoked;
+
+	if (leaf == NULL)
+		return false;
+	pthread_mutex_lock(&t->build);
+	revoked = tls_cas_revoke(t->parts.cas, leaf);
+	pthread_mutex_unlock(&t->build);
+	return revoked;
 }
 
 void

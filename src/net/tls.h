@@ -22,7 +22,8 @@ struct tls_cas {
 	uint64_t version;
 	unsigned n;
 	X509 **ca;
-	uint64_t *print; /* of each (net.h: tls_client_cas) */
+	uint64_t *print;           /* of each (net.h: tls_client_cas) */
+	STACK_OF(X509_CRL) * crls; /* each of one of these */
 };
 
 /* Everything a context is made from. */
@@ -38,8 +39,10 @@ enum err tls_pairs_load(
     const struct tls_conf *conf, struct tls_pair pair[2], unsigned *n, char why[NET_WHY_MAX]);
 void tls_pairs_fini(struct tls_pair pair[2]);
 
-enum err tls_cas_parse(const struct str *pem, unsigned n, uint64_t version, struct tls_cas **out,
-    char why[NET_WHY_MAX]);
+enum err tls_cas_parse(const struct str *pem, unsigned n, const struct str *crl, unsigned ncrl,
+    uint64_t version, struct tls_cas **out, char why[NET_WHY_MAX]);
+/* Is the certificate on a list of who has signed it? */
+bool tls_cas_revoke(const struct tls_cas *cas, X509 *x);
 struct tls_cas *tls_cas_ref(struct tls_cas *cas);
 void tls_cas_unref(struct tls_cas *cas); /* NULL is fine */
 

@@ -154,14 +154,71 @@ print_of(const X509 *x)
 	return print | UINT64_C(1) << 63;
 }
 
+static bool
+crl_is_ours(const struct tls_cas *cas, X509_CRL *crl)
+{
+	for (unsigned i = 0; i < cas->n; i++)
+		if (X509_NAME_cmp(X509_get_subject_name(cas->ca[i]), X509_CRL_get_issuer(crl)) ==
+		        0 &&
+		    X509_CRL_verify(crl, X509_get0_pubkey(cas->ca[i])) == 1)
+			return true;
+	return false;
+}
+
+/* All lists of a file, one at the least. */
+static enum err
+parse_crls(struct tls_cas *cas, struct str pem, unsigned i, char why[NET_WHY_MAX])
+{
+	BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
+	X509_CRL *crl;
+	unsigned n = 0;
+	enum err e = ERR_OK;
+
+	while (e == ERR_OK && (crl = PEM_read_bio_X509_CRL(in, NULL, no_password, NULL)) != NULL) {
+		n++;
+		if (!crl_is_ours(cas, crl)) {
+			why_set(
+			    why, "list of revoked certificates %u: no client CA has signed it", i);
+			X509_CRL_free(crl);
+			e = ERR_ARG;
+		} else if (sk_X509_CRL_push(cas->crls, crl) <= 0) {
+			out_of_memory(sizeof(void *));
+		}
+	}
+	if (n == 0) {
+		why_set(why, "list of revoked certificates %u: no CRL in PEM", i);
+		e = ERR_ARG;
+	}
+	BIO_free(in);
+	ERR_clear_error();
+	return e;
+}
+
+bool
+tls_cas_revoke(const struct tls_cas *cas, X509 *x)
+{
+	X509_REVOKED *entry;
+
+	for (int i = 0; i < sk_X509_CRL_num(cas->crls); i++) {
+		X509_CRL *crl = sk_X509_CRL_value(cas->crls, i);
+
+		if (X509_NAME_cmp(X509_get_issuer_name(x), X509_CRL_get_issuer(crl)) == 0 &&
+		    X509_CRL_get0_by_cert(crl, &entry, x) == 1)
+			return true;
+	}
+	return false;
+}
+
 enum err
-tls_cas_parse(const struct str *pem, unsigned n, uint64_t version, struct tls_cas **out,
-    char why[NET_WHY_MAX])
+tls_cas_parse(const struct str *pem, unsigned n, const struct str *crl, unsigned ncrl,
+    uint64_t version, struct tls_cas **out, char why[NET_WHY_MAX])
 {
 	struct tls_cas *cas = xcalloc(1, sizeof *cas);
 
 	refs_init(&cas->refs);
 	cas->version = version;
+	if ((cas->crls = sk_X509_CRL_new_null()) == NULL)
+		out_of_memory(sizeof(void *));
 	cas->ca = xcalloc(n ? n : 1, sizeof(X509 *));
 	cas->print = xcalloc(n ? n : 1, sizeof(*cas->print));
 	for (; cas->n < n; cas->n++) {
@@ -173,6 +230,14 @@ tls_cas_parse(const struct str *pem, unsigned n, uint64_t version, struct tls_ca
 			return ERR_ARG;
 		}
 		cas->print[cas->n] = print_of(cas->ca[cas->n]);
+	}
+	for (unsigned i = 0; i < ncrl; i++) {
+		enum err e = parse_crls(cas, crl[i], i, why);
+
+		if (e != ERR_OK) {
+			tls_cas_unref(cas);
+			return e;
+		}
 	}
 	*out = cas;
 	return ERR_OK;
@@ -192,6 +257,7 @@ tls_cas_unref(struct tls_cas *cas)
 		return;
 	for (unsigned i = 0; i < cas->n; i++)
 		X509_free(cas->ca[i]);
+	sk_X509_CRL_pop_free(cas->crls, X509_CRL_free);
 	free(cas->ca);
 	free(cas->print);
 	free(cas);

@@ -13,11 +13,12 @@
 /* What a ticket bears. Both ends are this process (ticket keys are not stored), so the layout is free. */
 struct verdict {
 	uint64_t version;
-	uint32_t ca; /* index + 1; CA_NONE, CA_OUTDATED */
+	uint32_t ca; /* index + 1; CA_NONE, CA_OUTDATED, CA_REVOKED */
 };
 
 #define CA_NONE     0u         /* the chain ends nowhere */
 #define CA_OUTDATED UINT32_MAX /* one above the leaf is outside its days */
+#define CA_REVOKED  (UINT32_MAX - 1)
 
 static int cas_index;   /* SSL_CTX: struct tls_cas */
 static int ca_of_index; /* SSL: struct verdict's ca, as a pointer */
@@ -61,6 +62,16 @@ ca_outdated(X509_STORE_CTX *x)
 	    (why == X509_V_ERR_CERT_HAS_EXPIRED || why == X509_V_ERR_CERT_NOT_YET_VALID);
 }
 
+/* One of the chain, but for who is trusted. */
+static bool
+chain_revoked(const struct tls_cas *cas, STACK_OF(X509) * chain)
+{
+	for (int i = 0; i + 1 < sk_X509_num(chain) || i == 0; i++)
+		if (tls_cas_revoke(cas, sk_X509_value(chain, i)))
+			return true;
+	return false;
+}
+
 /* Always 1: the handshake goes on. */
 static int
 verify_client(X509_STORE_CTX *x, void *arg)
@@ -74,6 +85,8 @@ verify_client(X509_STORE_CTX *x, void *arg)
 		STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(x);
 
 		ca = find_ca(cas_of(ssl), sk_X509_value(chain, sk_X509_num(chain) - 1));
+		if (ca != CA_NONE && chain_revoked(cas_of(ssl), chain))
+			ca = CA_REVOKED;
 	} else if (ca_outdated(x)) {
 		ca = CA_OUTDATED;
 	}
@@ -206,7 +219,8 @@ tls_peer_of(SSL *ssl, struct tls_peer *out)
 	v = verdict_of(ssl);
 	out->has_cert = true;
 	out->chain_outdated = v.ca == CA_OUTDATED;
-	out->chain_ok = v.ca != CA_NONE && v.ca != CA_OUTDATED;
+	out->chain_revoked = v.ca == CA_REVOKED;
+	out->chain_ok = v.ca != CA_NONE && v.ca < CA_REVOKED;
 	out->ca = out->chain_ok ? v.ca - 1 : 0;
 	out->ca_version = v.version;
 	if (out->chain_ok && v.ca <= cas_of(ssl)->n && v.version == cas_of(ssl)->version)

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define CLIENT_FILE_MAX (16u << 20) /* bytes of a file of CAs or of revoked certificates */
 
 static void
 name_add(struct option_list *names, const char *name)
@@ -61,30 +64,44 @@ certificates_make(struct server *s, bool *changed)
 	return fail(s, "certificates: %s", why);
 }
 
+/* The files of an option, each whole; version has their bytes in it. */
+static enum err
+files_read(struct server *s, const char *option, const struct option_list *list, struct buf *files,
+    struct str *texts, uint64_t *version)
+{
+	enum err e = ERR_OK;
+
+	for (unsigned i = 0; i < list->n && e == ERR_OK; i++) {
+		e = os_read_file(list->v[i], CLIENT_FILE_MAX, &files[i], NULL);
+		if (e == ERR_NOT_FOUND)
+			e = fail(s, "%s %s is missing", option, list->v[i]);
+		else if (e != ERR_OK)
+			e = fail(
+			    s, "%s %s cannot be read: %s", option, list->v[i], strerror(errno));
+		texts[i] = buf_view(&files[i]);
+		*version = *version * 31 + hash_checksum(files[i].p, files[i].n);
+	}
+	return e;
+}
+
 enum err
 client_cas_read(struct server *s, struct tls *tls)
 {
-	struct buf files[LIST_MAX] = { 0 };
-	struct str pem[LIST_MAX];
+	const struct option_list *cas = &s->o.client_cas, *crls = &s->o.client_crls;
+	struct buf files[2 * LIST_MAX] = { 0 };
+	struct str pem[LIST_MAX], crl[LIST_MAX];
 	char why[NET_WHY_MAX];
 	uint64_t version = 1;
-	enum err e = ERR_OK;
+	enum err e = files_read(s, "--client-ca", cas, files, pem, &version);
 
-	for (unsigned i = 0; i < s->o.client_cas.n && e == ERR_OK; i++) {
-		e = os_read_file(s->o.client_cas.v[i], 1u << 20, &files[i], NULL);
-		if (e == ERR_NOT_FOUND)
-			e = fail(s, "--client-ca %s is missing", s->o.client_cas.v[i]);
-		else if (e != ERR_OK)
-			e = fail(s, "--client-ca %s cannot be read: %s", s->o.client_cas.v[i],
-			    strerror(errno));
-		pem[i] = buf_view(&files[i]);
-		version = version * 31 + hash_checksum(files[i].p, files[i].n);
-	}
+	if (e == ERR_OK)
+		e = files_read(s, "--client-crl", crls, files + LIST_MAX, crl, &version);
 	if (e == ERR_OK &&
-	    (tls == NULL ? tls_client_cas_check(pem, s->o.client_cas.n, why)
-	                 : tls_set_client_cas(tls, pem, s->o.client_cas.n, version, why)) != ERR_OK)
+	    (tls == NULL
+	            ? tls_client_cas_check(pem, cas->n, crl, crls->n, why)
+	            : tls_set_client_cas(tls, pem, cas->n, crl, crls->n, version, why)) != ERR_OK)
 		e = fail(s, "--client-ca: %s", why);
-	for (unsigned i = 0; i < s->o.client_cas.n; i++)
+	for (unsigned i = 0; i < 2 * LIST_MAX; i++)
 		buf_fini(&files[i]);
 	return e;
 }
@@ -182,6 +199,7 @@ tls_make(struct server *s)
 		return fail(s, "%s", why);
 	if (client_cas_load(s) != ERR_OK)
 		return ERR_ARG;
+	certificates_noted(s);
 	served_write(s);
 	certificates_review(s);
 	return ERR_OK;
@@ -209,4 +227,54 @@ tls_again(struct server *s, bool asked)
 	else if (asked)
 		links_again(s);
 	certificates_review(s);
+}
+
+/* ---- files that change ---- */
+
+/* What a file is now, without its bytes; a missing one is something, too. */
+static uint64_t
+file_mark(uint64_t h, const char *path)
+{
+	struct stat st = { 0 };
+	uint64_t parts[6] = { h };
+
+	if (stat(path, &st) == 0) {
+		parts[1] = st.st_ino;
+		parts[2] = st.st_dev;
+		parts[3] = (uint64_t)st.st_size;
+		parts[4] = (uint64_t)st.st_mtim.tv_sec;
+		parts[5] = (uint64_t)st.st_mtim.tv_nsec;
+	}
+	return hash_checksum(parts, sizeof(parts));
+}
+
+static uint64_t
+files_mark(const struct server *s)
+{
+	const struct option_list *lists[] = { &s->o.certs, &s->o.keys, &s->o.client_cas,
+		&s->o.client_crls };
+	uint64_t h = 1;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		for (unsigned k = 0; k < lists[i]->n; k++)
+			h = file_mark(h, lists[i]->v[k]);
+	return h;
+}
+
+bool
+certificates_changed(struct server *s)
+{
+	uint64_t now = files_mark(s), before = s->files_seen;
+
+	s->files_seen = now;
+	if (now != before || now == s->files_loaded)
+		return false;
+	s->files_loaded = now;
+	return true;
+}
+
+void
+certificates_noted(struct server *s)
+{
+	s->files_loaded = s->files_seen = files_mark(s);
 }

@@ -136,6 +136,7 @@ io_make(struct server *s, unsigned i)
 		.catalogue = s->catalogue,
 		.limiter = s->limiter,
 		.stories = s->stories,
+		.tls = s->tls,
 		.address_free = &s->address_free,
 		.work_bytes = s->sizes.session_bytes,
 		.nloop = s->nio };

@@ -84,6 +84,7 @@ struct server {
 	struct option_list names; /* host names of this hub, and addresses it is bound to */
 	struct tls *tls;
 	struct tls_conf tls_conf;
+	uint64_t files_loaded, files_seen; /* certs.c: marks of the certificates' files */
 	char tls_paths[4][DATA_PATH_MAX];
 	struct admission *admission;
 	struct limiter *limiter; /* NULL: no rate limits */
@@ -137,6 +138,11 @@ enum err client_cas_read(struct server *s, struct tls *tls);
 void certificates_judge(struct server *s, cert_flaw *tell, void *ctx);
 /* SIGHUP (asked), and once an hour for certificates of our own that near their end. A bad file keeps what is in use. */
 void tls_again(struct server *s, bool asked);
+/* Since they were read last, have files of --cert, --key, --client-ca or --client-crl changed? True once, when they are again as they were at the
+ * look before: who writes several is let finish. To be asked from time to time. */
+bool certificates_changed(struct server *s);
+/* As they are they are read now. */
+void certificates_noted(struct server *s);
 /* Log each certificate in use that has ended, is not valid yet, or ends soon. At start and when they change this is done;
  * daily it is the caller's. */
 void certificates_review(struct server *s);

@@ -451,6 +451,8 @@ run_until_stopped(struct server *s, const sigset_t *signals)
 		if (asked & ASKED_LOG)
 			log_reopen();
 		if (asked & ASKED_CERTS)
+			certificates_noted(s);
+		if (asked & ASKED_CERTS || certificates_changed(s))
 			tls_again(s, true);
 		do_what_is_due(s, &d);
 	}

@@ -26,7 +26,7 @@ struct option_list {
 
 struct server_options {
 	const char *data;
-	struct option_list hostnames, binds, certs, keys, client_cas;
+	struct option_list hostnames, binds, certs, keys, client_cas, client_crls;
 	uint64_t mqtts_port, https_port, mqtt_port; /* mqtt_port 0: off */
 	uint64_t memory_bytes; /* documents, columns, block cache and write buffers together */
 	uint64_t workers, io_threads; /* 0: by the number of cores */

@@ -63,6 +63,11 @@ static const struct option_spec rows[] = {
 		.help = "a CA that device certificates descend from",
 		.note = "One certificate in each file.",
 	}, {
+		.name = "client-crl", .value = "FILE", .kind = OPTION_FILE, .many = true, AT(client_crls),
+		.help = "certificates that a client CA has revoked: a CRL in PEM",
+		.note = "One or more lists in each file, each signed by a `client-ca`. Read again when it changes; links of what is revoked are closed. A list "
+			"whose days are over still counts.",
+	}, {
 		.name = "memory", .value = "SIZE", .kind = OPTION_SIZE, .least = 64u << 20, .otherwise = "a quarter of the machine's", AT(memory_bytes),
 		.help = "memory for documents and caches",
 		.note = "See [sizing](#sizing).",

@@ -28,7 +28,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct tls_cas *cas = NULL;
 
 	try_leaf(data, size);
-	if (tls_cas_parse(&pem, 1, 1, &cas, why) == ERR_OK)
+	if (tls_cas_parse(&pem, 1, &pem, 1, 1, &cas, why) == ERR_OK)
 		require(cas->n > 0);
 	else
 		require(cas == NULL && why[0] != '\0');

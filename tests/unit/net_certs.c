@@ -471,7 +471,7 @@ certs__in_use_are_told_from_thirty_days_before_their_end(void **state)
 	assert_int_equal(h.n[CERT_EARLY], 2);
 
 	h = (struct heard){ 0 };
-	assert_int_equal(tls_set_client_cas(t.tls, texts, 2, 1, why), ERR_OK);
+	assert_int_equal(tls_set_client_cas(t.tls, texts, 2, NULL, 0, 1, why), ERR_OK);
 	tls_review(t.tls, now, hear, &h);
 	assert_int_equal(h.n[CERT_ENDED], 1);
 	assert_int_equal(h.n[CERT_ENDS_SOON], 1); /* good for a day */

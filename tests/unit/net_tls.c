@@ -11,7 +11,7 @@ use_cas(struct tls_rig *t, const struct made_cert *cas, unsigned n, uint64_t ver
 		texts[i] = pem_of(&cas[i]);
 		pem[i] = str_of(texts[i]);
 	}
-	assert_int_equal(tls_set_client_cas(t->tls, pem, n, version, why), ERR_OK);
+	assert_int_equal(tls_set_client_cas(t->tls, pem, n, NULL, 0, version, why), ERR_OK);
 	for (unsigned i = 0; i < n; i++)
 		free(texts[i]);
 }
@@ -308,7 +308,7 @@ tls__client_ca_must_be_one(void **state)
 	(void)state;
 	tls_rig_init(&t);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(tls_set_client_cas(t.tls, &bad[i], 1, 1, why), ERR_ARG);
+		assert_int_equal(tls_set_client_cas(t.tls, &bad[i], 1, NULL, 0, 1, why), ERR_ARG);
 		assert_non_null(strstr(why, "client CA 0"));
 	}
 	free(text);
