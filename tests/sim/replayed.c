@@ -84,6 +84,8 @@ changed(struct replica *r, const struct event *e)
 		if (changed) {
 			buf_fini(&r->sections[kind]);
 			r->sections[kind] = out;
+		} else {
+			buf_fini(&out);
 		}
 	}
 }
