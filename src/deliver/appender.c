@@ -9,8 +9,8 @@
 #define AGAIN_US (INT64_C(1) * 1000000) /* after an append has failed */
 #define QUIET_US                                                                                   \
 	(INT64_C(1) *                                                                              \
-	    1000000)  /* between appends that only say how far the log has been looked at */
-#define GONE_MAX 256u /* rows that go with one append */
+	    1000000) /* between appends that only say how far the log has been looked at */
+#define TRIM_US (INT64_C(10) * 1000000) /* between looks at what retention has dropped */
 
 struct partition {
 	struct appender *owner;
@@ -18,6 +18,7 @@ struct partition {
 	struct partition_end next; /* with what is on its way, or gathered */
 	struct partition_entry *v;
 	uint32_t n, room;
+	struct trim trim; /* is due, if it begins behind the end's begin */
 	bool away;
 };
 
@@ -32,7 +33,8 @@ struct appender {
 	struct feed_reader *reader;
 	bool wanted; /* somebody has asked for partitions, ever (E-104) */
 	bool reading, failed;
-	int64_t read_us, wrote_us; /* monotonic: no reader before; the last append */
+	int64_t read_us, wrote_us,
+	    trim_us; /* monotonic: no reader before; the last append; the next look */
 };
 
 /* ---- appends ---- */
@@ -65,7 +67,13 @@ append(struct appender *a, uint32_t number)
 	struct buf payload = { 0 };
 	struct work *w;
 
-	partition_append_put(&payload, number, &p->end, &p->next, p->v, p->n, NULL, 0);
+	if (p->trim.begin > p->end.begin)
+		p->next.begin = p->trim.begin;
+	else
+		p->trim.n = 0;
+	partition_append_put(
+	    &payload, number, &p->end, &p->next, p->v, p->n, p->trim.rows, p->trim.n);
+	p->trim.n = 0;
 	w = work_new(a->d->world.loop, payload.n, appended);
 	w->op.kind = OP_PARTITION_APPEND;
 	w->op.actor = ACTOR_HUB;
@@ -138,7 +146,10 @@ rest(void *ctx, const struct position *at, bool end)
 			a->partitions[i].next.at[s] = at->next[s];
 	room = a->naway == 0 && !a->failed;
 	for (uint32_t i = 0; room && i < a->n; i++)
-		if (a->partitions[i].n > 0 || (quiet && has_moved(&a->partitions[i], i, at))) {
+		if (a->partitions[i].n > 0 ||
+		    (quiet &&
+		        (has_moved(&a->partitions[i], i, at) ||
+		            a->partitions[i].trim.begin > a->partitions[i].end.begin))) {
 			append(a, i);
 			a->wrote_us = now_us;
 		}
@@ -189,6 +200,7 @@ reader_open(struct appender *a)
 
 		p->next = p->end;
 		p->n = 0;
+		p->trim = (struct trim){ 0 }; /* looked for anew */
 		for (uint32_t s = i; s < SHARDS; s += a->n)
 			c.position.next[s] = p->end.at[s];
 	}
@@ -213,6 +225,28 @@ reader_close(struct appender *a)
 	pthread_mutex_unlock(&a->mu);
 }
 
+/* What is not there any more, told to the next append. */
+static void
+trim(struct appender *a)
+{
+	struct trim *t = xcalloc(1, sizeof(*t));
+	struct feed_extent extent;
+	struct partition_end end;
+	enum err e = feed_extent(a->d->world.feed, &extent);
+
+	for (uint32_t i = 0; e == ERR_OK && i < a->n; i++) {
+		pthread_mutex_lock(&a->mu);
+		end = a->partitions[i].end;
+		pthread_mutex_unlock(&a->mu);
+		e = trim_look(a->d->world.store, &extent, i, &end, t);
+		pthread_mutex_lock(&a->mu);
+		if (e == ERR_OK && a->partitions[i].end.begin == end.begin)
+			a->partitions[i].trim = *t;
+		pthread_mutex_unlock(&a->mu);
+	}
+	free(t);
+}
+
 void
 appender_look(struct appender *a, int64_t now_us)
 {
@@ -230,7 +264,12 @@ appender_look(struct appender *a, int64_t now_us)
 	pthread_mutex_lock(&a->mu);
 	if (a->wanted && a->reader == NULL && now_us >= a->read_us)
 		reader_open(a);
+	broken = a->reader == NULL;
 	pthread_mutex_unlock(&a->mu);
+	if (!broken && now_us >= a->trim_us) {
+		a->trim_us = now_us + TRIM_US;
+		trim(a);
+	}
 }
 
 void

@@ -26,6 +26,7 @@ struct deliveries_options {
 struct deliveries_world {
 	struct fleet *fleet;
 	struct feed *feed;
+	struct store *store;
 	struct loop *loop; /* where answers of the fleet come */
 	/* events are numbered in so many partitions, from these on (fleet_partition); borrowed for the call; 0: they are not */
 	const struct partition_end *ends;

@@ -30,6 +30,18 @@ void appender_end(struct appender *a);
 uint32_t appender_ask(struct appender *a, bool *begins);
 struct partition_info appender_info(struct appender *a, uint32_t partition);
 
+/* ---- what goes from the front of a partition: trim.c ---- */
+
+#define TRIM_ROWS 256u /* at a time; the next ones with the next look */
+struct trim {
+	uint64_t begin; /* the oldest sequence that is left */
+	uint64_t rows[TRIM_ROWS];
+	uint32_t n;
+};
+/* ERR_IO, ERR_CORRUPT: out is not to be used. */
+enum err trim_look(struct store *store, const struct feed_extent *extent, uint32_t partition,
+    const struct partition_end *end, struct trim *out);
+
 /* ---- a sink at work: outlet.c ---- */
 
 /*

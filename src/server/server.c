@@ -242,6 +242,7 @@ deliveries_start(struct server *s)
 	/* Their number is fixed once it is stored. */
 	const struct deliveries_world w = { .fleet = s->fleet,
 		.feed = s->feed,
+		.store = s->store,
 		.loop = s->loops[0],
 		.ends = s->partitions,
 		.npartition =

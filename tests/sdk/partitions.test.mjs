@@ -103,3 +103,19 @@ test('E-100 killed under load: sequences are dense, each event once, in the orde
 	}
 	assert.ok(messages.length > 100, `${messages.length} messages`);
 });
+
+test('E-105 what retention has dropped goes from the front, and sequences go on', async () => {
+	const was = await infos();
+	ok(await hub.rest('PATCH', '/settings', { body: { retention: { logMaxAge: 1, changesMaxAge: 1 } } }));
+	await until(async () => (await infos()).every((p) => p.isEmpty), 'all partitions are empty', { ms: 40_000 });
+	assert.deepEqual((await infos()).map((p) => [p.beginSequence, p.lastSequence]), was.map((p) => [p.lastSequence + 1, p.lastSequence]));
+	ok(await hub.rest('PATCH', '/settings', { body: { retention: { logMaxAge: 3600, changesMaxAge: 3600 } } }));
+	ok(await send('d3', 'after'), 204);
+	await until(async () => (await everything()).flat().length === 1, 'it is numbered');
+	const [one] = (await everything()).flat();
+	assert.equal(text(one).n, 'after');
+	assert.ok(was.some((p) => p.lastSequence + 1 === one.sequence));
+	await hub.kill();
+	await hub.start();
+	assert.deepEqual((await everything()).flat(), [one]);
+});
