@@ -20,6 +20,7 @@ enum errand_kind {
 	ERRAND_STORE,
 	ERRAND_LOG,
 	ERRAND_PARTITION,
+	ERRAND_KINDS
 };
 
 struct errand {
@@ -64,11 +65,10 @@ errand_answer(void *ctx)
 static void
 errand_done(struct msg *m)
 {
-	static const enum admin_what told[] = { [ERRAND_CREATE] = ADMIN_POLICY_CREATED,
+	static const enum admin_what told[ERRAND_KINDS] = { [ERRAND_CREATE] = ADMIN_POLICY_CREATED,
 		[ERRAND_DELETE] = ADMIN_POLICY_DELETED,
 		[ERRAND_ROTATE] = ADMIN_KEY_ROTATED,
-		[ERRAND_BACKUP] = ADMIN_BACKUP,
-		[ERRAND_STORE] = ADMIN_NONE };
+		[ERRAND_BACKUP] = ADMIN_BACKUP };
 	struct errand *e = container_of(m, struct errand, msg);
 	struct admin_told what = { .what = told[e->kind], .name = str_of(e->name) };
 
@@ -100,6 +100,7 @@ errand_do(struct errand *e)
 	case ERRAND_PARTITION:
 		return partition_page_write(e->hl, e->rights, str_of(e->name), &e->json);
 	case ERRAND_LOG: return log_report_write(e->hl, &e->json);
+	case ERRAND_KINDS: break;
 	case ERRAND_STORE: store_report_write(e->hl->o.store, &e->json); return ERR_OK;
 	}
 	return ERR_ARG;

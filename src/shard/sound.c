@@ -38,14 +38,30 @@ numbers_sound(const struct event *e)
 	return true;
 }
 
+/* Of a device or module, but for what is the hub's own. */
+static bool
+ids_sound(const struct event *e)
+{
+	if (e->kind == EVENT_JOB_ENDED || e->kind == EVENT_ADMIN)
+		return e->device.n == 0 && e->module.n == 0;
+	return id_valid(e->device) && (e->module.n == 0 || id_valid(e->module));
+}
+
+/* What stands for itself, and texts. */
+static bool
+about_sound(const struct event *e)
+{
+	return (e->kind < EVENT_JOB_ENDED || patch_sound(e->fields[EVENT_ABOUT])) &&
+	    utf8_valid(e->fields[EVENT_REASON]) && utf8_valid(e->fields[EVENT_CAUSE]);
+}
+
 bool
 told_sound(const struct event *e)
 {
 	bool whole = e->kind == EVENT_CREATED || e->kind == EVENT_DELETED,
 	     identity = whole || e->kind == EVENT_IDENTITY_CHANGED;
 
-	return numbers_sound(e) && id_valid(e->device) &&
-	    (e->module.n == 0 || id_valid(e->module)) && utf8_valid(e->actor_name) &&
+	return numbers_sound(e) && ids_sound(e) && about_sound(e) && utf8_valid(e->actor_name) &&
 	    change_sound(e, SECTION_TAGS) && change_sound(e, SECTION_DESIRED) &&
 	    change_sound(e, SECTION_REPORTED) &&
 	    record_sound(e, EVENT_IDENTITY, RECORD_IDENTITY, identity) &&

@@ -5,7 +5,6 @@
 #include "doc/doc.h"
 #include "event/telemetry.h"
 #include "shard/past.h"
-#include "shard/record.h"
 #include "shard/told.h"
 
 #include <stdlib.h>
@@ -36,44 +35,6 @@ again(const struct event *e)
 	for (int i = 0; i < EVENT_FIELDS; i++)
 		require(str_eq(back.fields[i], e->fields[i]));
 	buf_fini(&b);
-}
-
-static bool
-sound_doc(struct str bytes)
-{
-	return bytes.n == 0 || doc_valid(bytes, 0, 32);
-}
-
-/* What the hub writes is so; told.h asks for it. */
-static bool
-sound(const struct event *e)
-{
-	static const enum record_kind records[] = { RECORD_WANTED, RECORD_REPORTED, RECORD_IDENTITY,
-		RECORD_IDENTITY };
-
-	if (!utf8_valid(e->actor_name) || !id_valid(e->device) ||
-	    (e->module.n != 0 && !id_valid(e->module)) || !sound_doc(e->fields[EVENT_ABOUT]) ||
-	    !utf8_valid(e->fields[EVENT_REASON]) || !utf8_valid(e->fields[EVENT_CAUSE]))
-		return false;
-	if (e->kind >= EVENT_JOB_ENDED && e->fields[EVENT_ABOUT].n == 0)
-		return false;
-	for (int i = 0; i < EVENT_NUMBERS; i++)
-		if (e->numbers[i] > INT64_MAX)
-			return false; /* counts and positions: JSON of ours has no more */
-	for (int k = 0; k < 3; k++) {
-		struct str patch = e->fields[EVENT_PATCH_TAGS + k],
-		           was = e->fields[EVENT_WAS_TAGS + k];
-
-		if (!sound_doc(patch) || (patch.n != 0 && section_before_check(was) != ERR_OK))
-			return false;
-	}
-	for (int k = 0; k < 4; k++) {
-		struct str record = e->fields[EVENT_WANTED + k];
-
-		if (record.n != 0 && !record_valid(records[k], record))
-			return false;
-	}
-	return true;
 }
 
 static void
@@ -119,7 +80,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		while (telemetry_next(&rest, &p))
 			require(rest.n < e.fields[EVENT_BODY].n);
 	}
-	if (sound(&e))
+	if (told_sound(&e))
 		tell(&e);
 	return 0;
 }

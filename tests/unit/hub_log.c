@@ -2,6 +2,7 @@
 #include "hub_kit.h"
 
 #include "shard/record.h"
+#include "shard/told.h"
 
 /* The record at that position, decoded; false: there is none. */
 static bool
@@ -151,6 +152,7 @@ log__E97_administration_is_told_by_shard_0(void **state)
 	assert_int_equal(kit_run(k, &op), F_NONE);
 	assert_true(log_at(k, 1, &e));
 	assert_int_equal(e.kind, EVENT_ADMIN);
+	assert_true(told_sound(&e));
 	assert_int_equal(e.numbers[EVENT_ADMIN_WHAT], ADMIN_KEY_ROTATED);
 	assert_true(str_eq(e.actor_name, STR("iothubowner")));
 	assert_string_equal(about(&e, &text), "{\"name\":\"service\",\"peer\":\"10.0.0.1:5\"}");
@@ -194,6 +196,7 @@ log__E96_methods_are_told_where_they_are_logged(void **state)
 	assert_int_equal(shard_log_next(k->sh), 4);
 	log_at(k, 2, &e);
 	assert_int_equal(e.kind, EVENT_METHOD_CALLED);
+	assert_true(told_sound(&e));
 	assert_true(str_eq(e.actor_name, STR("service")));
 	assert_string_equal(about(&e, &text), "{\"methodName\":\"open\",\"payloadBytes\":12}");
 	log_at(k, 3, &e);
