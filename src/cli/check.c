@@ -90,13 +90,12 @@ on_cert_anew(void *ctx, const char *path, const char *why)
 static void
 check_files(struct report *r)
 {
-	char *argv[] = { (char *)"--data", (char *)r->dir };
 	char why[WHY_MAX];
 	struct server_options o;
 	bool own_ca = false;
 
 	r->nfile += 3;
-	if (options_parse(2, argv, &o, why, sizeof(why)) != ERR_OK)
+	if (options_of_data(r->dir, &o, why, sizeof(why)) != ERR_OK)
 		bad(r, "twinhub.conf", why);
 	else
 		own_ca = o.certs.n == 0 && data_has_own_ca(r->dir);

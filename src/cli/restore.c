@@ -158,12 +158,11 @@ on_bad_part(void *ctx, const char *file, const char *why)
 static bool
 backup_has_ca(const char *backup)
 {
-	char *argv[] = { (char *)"--data", (char *)backup };
 	char why[WHY_MAX];
 	struct server_options o;
 
 	return data_has_own_ca(backup) &&
-	    (options_parse(2, argv, &o, why, sizeof(why)) != ERR_OK || o.certs.n == 0);
+	    (options_of_data(backup, &o, why, sizeof(why)) != ERR_OK || o.certs.n == 0);
 }
 
 /* A damaged backup is found out before anything is made of it. */

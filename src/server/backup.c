@@ -9,14 +9,14 @@
 #define BACKUP_DEPTH 2 /* of directories in it: the store, and the store while it is made */
 
 static enum err
-copy_file(const char *from_dir, const char *to_dir, const char *name, struct fault *f)
+copy_file(const char *from, const char *to_dir, const char *name, struct fault *f)
 {
-	char from[DATA_PATH_MAX], to[DATA_PATH_MAX];
+	char to[DATA_PATH_MAX];
 	struct buf bytes = { 0 };
 	struct stat st;
 	enum err e;
 
-	if (!data_path(from, from_dir, name) || !data_path(to, to_dir, name))
+	if (!data_path(to, to_dir, name))
 		return fault_set(f, F_ArgumentInvalid, "the path is too long");
 	if (stat(from, &st) != 0) /* certificates may be elsewhere */
 		return errno == ENOENT ? ERR_OK : os_fault(f, "reading", from);
@@ -28,16 +28,29 @@ copy_file(const char *from_dir, const char *to_dir, const char *name, struct fau
 }
 
 static enum err
+copy_own(const struct server *s, const char *to_dir, const char *name, struct fault *f)
+{
+	char from[DATA_PATH_MAX];
+
+	/* The settings that are in force, wherever they are. */
+	if (s->o.config != NULL && strcmp(name, CONF_FILE) == 0)
+		return copy_file(s->o.config, to_dir, name, f);
+	if (!data_path(from, s->o.data, name))
+		return fault_set(f, F_ArgumentInvalid, "the path is too long");
+	return copy_file(from, to_dir, name, f);
+}
+
+static enum err
 copy_all(struct server *s, const char *dir, struct fault *f)
 {
-	static const char *const files[] = { "hub.json", "twinhub.conf", "policies.json", "ca.pem",
+	static const char *const files[] = { "hub.json", CONF_FILE, "policies.json", "ca.pem",
 		"ca.key", "server-ecdsa.pem", "server-ecdsa.key", "server-rsa.pem",
 		"server-rsa.key" };
 	char store[DATA_PATH_MAX];
 	enum err e = ERR_OK;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && e == ERR_OK; i++)
-		e = copy_file(s->o.data, dir, files[i], f);
+		e = copy_own(s, dir, files[i], f);
 	if (e == ERR_OK && !data_path(store, dir, "store"))
 		e = fault_set(f, F_ArgumentInvalid, "the path is too long");
 	if (e == ERR_OK)

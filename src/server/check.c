@@ -110,6 +110,39 @@ client_cas_check(struct check *c)
 		refused(c, c->s->why);
 }
 
+/* ---- the settings ---- */
+
+static void
+setting_tell(const char *name, const char *value, const char *from)
+{
+	printf("%s %s: %s\n", name, value, from);
+}
+
+/* Each one that somebody has given, with who: several may have. */
+static void
+settings_tell(struct check *c)
+{
+	const struct server_options *o = &c->s->o;
+	char path[DATA_PATH_MAX], text[DATA_PATH_MAX + 128];
+
+	for (unsigned i = 0; i < server_settings.n; i++) {
+		const struct option_spec *spec = &server_settings.v[i];
+		const struct option_list *list = options_list(o, i);
+		const char *from = option_source_name(o->told[i].from);
+
+		if (o->told[i].from == OPTION_FALLBACK || spec->kind == OPTION_SWITCH)
+			continue;
+		for (unsigned k = 0; list != NULL && k < list->n; k++)
+			setting_tell(spec->name, list->v[k], from);
+		if (list == NULL)
+			setting_tell(spec->name, o->told[i].text, from);
+	}
+	if (options_other_file(o, path)) {
+		snprintf(text, sizeof(text), "%s is ignored: another file was named", path);
+		flawed(c, text);
+	}
+}
+
 /* ---- the rest ---- */
 
 static void
@@ -134,6 +167,7 @@ server_check(struct server *s)
 	if (gethostname(host, sizeof(host) - 1) != 0)
 		host[0] = '\0';
 	names_of(&s->o, host, &s->names);
+	settings_tell(&c);
 	directory_check(&c);
 	certificates_check(&c);
 	client_cas_check(&c);

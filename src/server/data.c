@@ -434,7 +434,8 @@ ensure_conf(const char *dir, struct data_found *found, char *why, size_t nwhy)
 }
 
 enum err
-data_prepare(const char *dir, bool own_ca, struct data_found *found, char *why, size_t nwhy)
+data_prepare(
+    const char *dir, bool own_ca, bool own_conf, struct data_found *found, char *why, size_t nwhy)
 {
 	enum err e;
 
@@ -445,7 +446,7 @@ data_prepare(const char *dir, bool own_ca, struct data_found *found, char *why, 
 		return e;
 	found->first = !has_store(dir) && !is_there(dir, "endpoint.json");
 	e = found->first ? data_begin(dir, why, nwhy) : data_resume(dir, own_ca, why, nwhy);
-	return e != ERR_OK ? e : ensure_conf(dir, found, why, nwhy);
+	return e != ERR_OK || !own_conf ? e : ensure_conf(dir, found, why, nwhy);
 }
 
 /*

@@ -1,13 +1,30 @@
-/* Options read: the defaults, then DATA/twinhub.conf, then the command line, all by the table of settings.c. */
+/* Options read: the defaults, then the file of settings, the environment, the command line, all by the table of settings.c. */
 #include "net/net.h"
 #include "os/os.h"
 #include "server/server.h"
 
 #include <assert.h>
+#include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONF_MAX (1u << 20) /* bytes of twinhub.conf */
+#define CONF_MAX     (1u << 20) /* bytes of a file of settings */
+#define CONF_NAME    "TWINHUB_CONFIG"
+#define ENV_PREFIX   "TWINHUB_"
+#define ENV_NAME_MAX 64
+
+/* Where values come from: each wins over those before it. */
+static const char *const sources[] = { [OPTION_FALLBACK] = "the default",
+	[OPTION_OF_FILE] = "the file",
+	[OPTION_OF_ENVIRONMENT] = "the environment",
+	[OPTION_OF_LINE] = "the command line" };
+
+const char *
+option_source_name(enum option_source from)
+{
+	return sources[from];
+}
 
 static struct option_list *
 list_at(struct server_options *o, const struct option_spec *spec)
@@ -15,15 +32,19 @@ list_at(struct server_options *o, const struct option_spec *spec)
 	return (struct option_list *)((char *)o + spec->at);
 }
 
-/* The value has been judged. */
+/* The value has been judged. A list replaces the one of a source that was read before. */
 static enum err
-value_keep(struct server_options *o, const struct option_spec *spec, const char *text,
-    uint64_t number, char *why, size_t nwhy)
+value_keep(struct server_options *o, const struct option_spec *spec, enum option_source from,
+    const char *text, uint64_t number, char *why, size_t nwhy)
 {
 	char *field = (char *)o + spec->at;
 	struct option_list *list = list_at(o, spec);
+	struct option_told *told = &o->told[spec - server_settings.v];
 
 	o->given |= OPTION_BIT(spec - server_settings.v);
+	if (spec->many && told->from != from)
+		list->n = 0;
+	*told = (struct option_told){ from, text };
 	if (spec->many) {
 		if (list->n == LIST_MAX) {
 			snprintf(
@@ -57,7 +78,8 @@ defaults(struct server_options *o)
 		if (spec->fallback == NULL)
 			continue;
 		if (option_judge(spec, spec->fallback, &number, why, sizeof(why)) == ERR_OK)
-			value_keep(o, spec, spec->fallback, number, why, sizeof(why));
+			value_keep(
+			    o, spec, OPTION_FALLBACK, spec->fallback, number, why, sizeof(why));
 		else
 			assert(!"a default out of its own range");
 	}
@@ -76,8 +98,8 @@ parse_argv(int argc, char **argv, struct server_options *o, char *why, size_t nw
 		}
 		if (option_read(&server_settings, "serve", argc - i, argv + i, &given, why, nwhy) !=
 		        ERR_OK ||
-		    value_keep(o, &server_settings.v[given.row], given.text, given.number, why,
-		        nwhy) != ERR_OK)
+		    value_keep(o, &server_settings.v[given.row], OPTION_OF_LINE, given.text,
+		        given.number, why, nwhy) != ERR_OK)
 			return ERR_ARG;
 	}
 	return ERR_OK;
@@ -104,14 +126,25 @@ keep(struct str value)
 	return p;
 }
 
-/* One line `name value`. */
+/* A value that is text in a file or the environment. */
+static enum err
+text_take(struct server_options *o, const struct option_spec *spec, enum option_source from,
+    struct str value, char *why, size_t nwhy)
+{
+	const char *text = keep(value);
+	uint64_t number;
+
+	if (option_judge(spec, text, &number, why, nwhy) != ERR_OK)
+		return ERR_ARG;
+	return value_keep(o, spec, from, text, number, why, nwhy);
+}
+
+/* One line `name value`. In DATA/twinhub.conf `data` is what has led there: a restored one may name where it was. */
 static enum err
 line_read(struct str line, struct server_options *o, char *why, size_t nwhy)
 {
 	const struct option_spec *spec;
 	struct str name, value;
-	const char *text;
-	uint64_t number;
 	int row;
 
 	str_cut(line, ' ', &name, &value);
@@ -122,10 +155,9 @@ line_read(struct str line, struct server_options *o, char *why, size_t nwhy)
 		snprintf(why, nwhy, "'" STR_FMT "' is no setting with a value", STR_ARG(line));
 		return ERR_ARG;
 	}
-	text = keep(value);
-	if (option_judge(spec, text, &number, why, nwhy) != ERR_OK)
-		return ERR_ARG;
-	return value_keep(o, spec, text, number, why, nwhy);
+	if (o->config == NULL && spec->at == offsetof(struct server_options, data))
+		return ERR_OK;
+	return text_take(o, spec, OPTION_OF_FILE, value, why, nwhy);
 }
 
 /* '#' begins a line that is a comment. */
@@ -194,58 +226,174 @@ options_settle(struct server_options *o, char *why, size_t nwhy)
 	return limits_settle(o, why, nwhy);
 }
 
-/* The file, if there is one; a list on the command line replaces the file's. */
+/* The file; DATA/twinhub.conf may be missing, one that was named may not. */
 static enum err
-parse_conf(
-    const char *path, struct server_options *line, struct server_options *o, char *why, size_t nwhy)
+parse_conf(const char *path, struct server_options *o, char *why, size_t nwhy)
 {
 	struct buf text = { 0 };
 	enum err e = os_read_file(path, CONF_MAX, &text, NULL);
 
 	if (e == ERR_OK)
 		e = parse_file(path, text.p, text.n, o, why, nwhy);
-	else if (e == ERR_NOT_FOUND)
+	else if (e == ERR_NOT_FOUND && o->config == NULL)
 		e = ERR_OK;
+	else if (e == ERR_SIZE)
+		snprintf(why, nwhy, "%s has more than %u bytes", path, CONF_MAX);
 	else
-		snprintf(why, nwhy, "%s cannot be read", path);
-	for (unsigned i = 0; i < server_settings.n; i++)
-		if (server_settings.v[i].many && list_at(line, &server_settings.v[i])->n > 0)
-			list_at(o, &server_settings.v[i])->n = 0;
+		snprintf(why, nwhy, "%s cannot be read: %s", path, strerror(errno));
 	buf_fini(&text);
 	return e == ERR_OK ? e : ERR_ARG;
+}
+
+/* ---- the environment ---- */
+
+static const char *
+environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* max-devices is TWINHUB_MAX_DEVICES. */
+static void
+environment_name(const struct option_spec *spec, char out[ENV_NAME_MAX])
+{
+	size_t n = (size_t)snprintf(out, ENV_NAME_MAX, ENV_PREFIX "%s", spec->name);
+
+	for (size_t i = 0; i < n && i < ENV_NAME_MAX - 1; i++)
+		out[i] = out[i] == '-' ? '_' : (char)toupper((unsigned char)out[i]);
+}
+
+/* A list has blanks between its values. Names that no option has are somebody else's: clusters set TWINHUB_PORT for a service. */
+static enum err
+variable_read(struct server_options *o, const struct option_spec *spec, const char *name,
+    const char *value, char *why, size_t nwhy)
+{
+	struct str rest = trim(str_of(value)), one;
+	char reason[512];
+
+	while (rest.n > 0) {
+		if (!spec->many) {
+			one = rest;
+			rest = STR("");
+		} else {
+			str_cut(rest, ' ', &one, &rest);
+			rest = trim(rest);
+		}
+		if (text_take(o, spec, OPTION_OF_ENVIRONMENT, one, reason, sizeof(reason)) !=
+		    ERR_OK) {
+			snprintf(why, nwhy, "%s in the environment: %s", name, reason);
+			return ERR_ARG;
+		}
+	}
+	return ERR_OK;
+}
+
+static enum err
+parse_environment(struct server_options *o, char *why, size_t nwhy)
+{
+	char name[ENV_NAME_MAX];
+	const char *value;
+
+	for (unsigned i = 0; i < server_settings.n; i++) {
+		if (server_settings.v[i].line_only)
+			continue;
+		environment_name(&server_settings.v[i], name);
+		value = environment(name);
+		if (value != NULL &&
+		    variable_read(o, &server_settings.v[i], name, value, why, nwhy) != ERR_OK)
+			return ERR_ARG;
+	}
+	return ERR_OK;
 }
 
 const char *
 data_of_environment(void)
 {
-	const char *dir = getenv(DATA_NAME);
+	return environment(DATA_NAME);
+}
 
-	return dir != NULL && dir[0] != '\0' ? dir : NULL;
+/* ---- all of them ---- */
+
+/* The file that was asked for, else DATA/twinhub.conf. */
+static enum err
+file_read(const struct server_options *line, struct server_options *o, char *why, size_t nwhy)
+{
+	const char *data = line->data != NULL ? line->data : data_of_environment();
+	char path[DATA_PATH_MAX];
+
+	o->config = line->config != NULL ? line->config : environment(CONF_NAME);
+	if (o->config != NULL)
+		return parse_conf(o->config, o, why, nwhy);
+	if (data == NULL) {
+		snprintf(why, nwhy, "--data DIR is needed");
+		return ERR_ARG;
+	}
+	if (!data_path(path, data, CONF_FILE)) {
+		snprintf(why, nwhy, "the path of --data is too long");
+		return ERR_ARG;
+	}
+	return parse_conf(path, o, why, nwhy);
 }
 
 enum err
 options_parse(int argc, char **argv, struct server_options *o, char *why, size_t nwhy)
 {
 	struct server_options line = { 0 };
+
+	defaults(o);
+	if (parse_argv(argc, argv, &line, why, nwhy) != ERR_OK ||
+	    file_read(&line, o, why, nwhy) != ERR_OK || parse_environment(o, why, nwhy) != ERR_OK ||
+	    parse_argv(argc, argv, o, why, nwhy) != ERR_OK)
+		return ERR_ARG;
+	if (o->data == NULL) {
+		snprintf(why, nwhy, "--data DIR is needed, here or as a line of %s", o->config);
+		return ERR_ARG;
+	}
+	return options_settle(o, why, nwhy);
+}
+
+const struct option_list *
+options_list(const struct server_options *o, unsigned row)
+{
+	const struct option_spec *spec = &server_settings.v[row];
+
+	return spec->many ? (const struct option_list *)((const char *)o + spec->at) : NULL;
+}
+
+enum err
+options_of_data(const char *dir, struct server_options *o, char *why, size_t nwhy)
+{
 	char path[DATA_PATH_MAX];
 
 	defaults(o);
-	if (parse_argv(argc, argv, &line, why, nwhy) != ERR_OK)
-		return ERR_ARG;
-	if (line.data == NULL)
-		line.data = o->data = data_of_environment();
-	if (line.data == NULL) {
-		snprintf(why, nwhy, "--data DIR is needed");
+	o->data = dir;
+	if (!data_path(path, dir, CONF_FILE)) {
+		snprintf(why, nwhy, "the path of the directory is too long");
 		return ERR_ARG;
 	}
-	if (!data_path(path, line.data, "twinhub.conf")) {
-		snprintf(why, nwhy, "the path of --data is too long");
-		return ERR_ARG;
-	}
-	if (parse_conf(path, &line, o, why, nwhy) != ERR_OK ||
-	    parse_argv(argc, argv, o, why, nwhy) != ERR_OK)
+	if (parse_conf(path, o, why, nwhy) != ERR_OK)
 		return ERR_ARG;
 	return options_settle(o, why, nwhy);
+}
+
+bool
+options_other_file(const struct server_options *o, char path[DATA_PATH_MAX])
+{
+	struct buf text = { 0 }, fresh = { 0 };
+	bool other = false;
+
+	if (o->config != NULL && data_path(path, o->data, CONF_FILE) &&
+	    strcmp(path, o->config) != 0 &&
+	    os_read_file(path, CONF_MAX, &text, NULL) != ERR_NOT_FOUND) {
+		/* One that nobody has written in since a first start made it says nothing. */
+		options_template(&fresh);
+		other = !str_eq(buf_view(&text), buf_view(&fresh));
+	}
+	buf_fini(&text);
+	buf_fini(&fresh);
+	return other;
 }
 
 void
@@ -254,6 +402,7 @@ options_template(struct buf *out)
 	buf_cstr(out,
 	    "# twinhub's settings: lines of `name value`, as on the command line without the "
 	    "dashes.\n"
-	    "# The command line wins over this file.\n");
+	    "# The command line wins over TWINHUB_NAME in the environment, and that over this "
+	    "file.\n");
 	option_template(out, &server_settings);
 }

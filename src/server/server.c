@@ -502,6 +502,7 @@ int
 server_run(const struct server_options *o)
 {
 	struct server *s = xcalloc(1, sizeof(*s));
+	char path[DATA_PATH_MAX];
 	sigset_t signals;
 	int code;
 
@@ -527,7 +528,8 @@ server_run(const struct server_options *o)
 	clock_tell(server_clock_told);
 	seed_tables();
 	if (log_begin(s) != ERR_OK ||
-	    data_prepare(o->data, o->certs.n == 0, &s->found, s->why, sizeof(s->why)) != ERR_OK ||
+	    data_prepare(o->data, o->certs.n == 0, o->config == NULL, &s->found, s->why,
+	        sizeof(s->why)) != ERR_OK ||
 	    server_start(s) != ERR_OK) {
 		log_stop(LOG_STOP_US);
 		say_failed(s->why);
@@ -535,6 +537,8 @@ server_run(const struct server_options *o)
 	}
 	if (s->found.settings_lost)
 		log_text(LOG_WARN, "twinhub.conf was missing: the defaults are in force");
+	if (options_other_file(o, path))
+		log_text(LOG_WARN, "%s is ignored: the settings are in %s", path, o->config);
 	say_ready(s);
 	if (o->background)
 		background_settle(s);

@@ -12,9 +12,10 @@
 #include "limit/limit.h"
 #include "option/option.h"
 
-/* ---- options: one table for the command line and DATA/twinhub.conf ---- */
+/* ---- options: one table for the command line, the environment and the file of settings ---- */
 
-#define LIST_MAX 32
+#define LIST_MAX      32
+#define DATA_PATH_MAX 4096
 /* Tokens that the command line makes for itself; a hub takes no limit that would refuse them, on clocks 300 s apart. */
 #define COMMAND_TOKEN_S   600
 #define TOKEN_TTL_LEAST_S (COMMAND_TOKEN_S + 300)
@@ -24,8 +25,19 @@ struct option_list {
 	unsigned n;
 };
 
+/* Where a value comes from; what stands further down wins (O-100). */
+enum option_source { OPTION_FALLBACK, OPTION_OF_FILE, OPTION_OF_ENVIRONMENT, OPTION_OF_LINE };
+const char *option_source_name(enum option_source from);
+struct option_told {
+	enum option_source from;
+	const char
+	    *text; /* the value as it was written; of a list the last one; NULL: nobody has said */
+};
+
 struct server_options {
+	struct option_told told[OPTION_ROWS_MAX]; /* by row */
 	const char *data;
+	const char *config; /* the file of settings that was named; NULL: DATA/twinhub.conf */
 	struct option_list hostnames, binds, certs, keys, client_cas, client_crls;
 	uint64_t mqtts_port, https_port, mqtt_port; /* mqtt_port 0: off */
 	uint64_t memory_bytes; /* documents, columns, block cache and write buffers together */
@@ -57,9 +69,17 @@ struct server_options {
 	option_set given;     /* rows that somebody has given, by file or command line */
 };
 
-/* Defaults, then DATA/twinhub.conf, then the command line (argv[0] is the first option). ERR_ARG: one line in why. Strings
- * are borrowed from argv and from memory that lives as long as the program. */
+/* Defaults, then the file (--config, TWINHUB_CONFIG, else DATA/twinhub.conf), then TWINHUB_NAME of each option in the environment, then
+ * the command line (argv[0] is the first option). ERR_ARG: one line in why. Strings are borrowed from argv, the environment and memory that
+ * lives as long as the program. O-100, O-101. */
 enum err options_parse(int argc, char **argv, struct server_options *o, char *why, size_t nwhy);
+/* What DATA/twinhub.conf alone says, of a directory or backup that is not being served. ERR_ARG: as options_parse. */
+enum err options_of_data(const char *dir, struct server_options *o, char *why, size_t nwhy);
+/* The list of a row; NULL: it is none. */
+const struct option_list *options_list(const struct server_options *o, unsigned row);
+/* Is there a DATA/twinhub.conf that says something, and another file was named? Its path (O-101). */
+bool options_other_file(const struct server_options *o, char path[DATA_PATH_MAX]);
+#define CONF_FILE "twinhub.conf"
 /* TWINHUB_DATA, for want of --data; NULL: not set, or empty. */
 #define DATA_NAME "TWINHUB_DATA"
 const char *data_of_environment(void);
@@ -76,8 +96,7 @@ int server_run(const struct server_options *o);
 
 /* ---- the data directory ---- */
 
-#define DATA_FORMAT   3
-#define DATA_PATH_MAX 4096
+#define DATA_FORMAT 3
 
 /* DIR/name; false when too long. */
 bool data_path(char out[DATA_PATH_MAX], const char *dir, const char *name);
@@ -89,7 +108,7 @@ enum err data_make(const char *dir, char *why, size_t nwhy);
  * Make the directory (data_make) and what is in it at a first start: hub.json, twinhub.conf, policies.json with fresh keys. In one
  * that a hub has filled nothing is made but twinhub.conf: what is missing or damaged is refused, with the command that mends it.
  * Before anything is written the directory is taken: until found->held is closed, or the program ends, no other hub has it.
- * own_ca: the certificates are the hub's own; found: out, how it was.
+ * own_ca: the certificates are the hub's own; own_conf: its settings are in the directory; found: out, how it was.
  * ERR_EXISTS, ERR_LOCKED, ERR_VERSION: made by a newer format, ERR_CORRUPT, ERR_NOT_FOUND, ERR_IO: one line in why, naming the file.
  */
 struct data_found {
@@ -98,7 +117,7 @@ struct data_found {
 	int held;           /* the directory */
 };
 enum err data_prepare(
-    const char *dir, bool own_ca, struct data_found *found, char *why, size_t nwhy);
+    const char *dir, bool own_ca, bool own_conf, struct data_found *found, char *why, size_t nwhy);
 /* Bring the description of a checked directory of a former format to this program's, before its store is written. A kill leaves the one or
  * the other. ERR_FULL, ERR_IO, and as data_check: one line in why. */
 enum err data_raise(const char *dir, char *why, size_t nwhy);

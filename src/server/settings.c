@@ -12,10 +12,16 @@ static const char *const levels[] = { "error", "warn", "info", "debug", NULL }; 
 
 static const struct option_spec rows[] = {
 	{
-		.name = "data", .value = "DIR", .kind = OPTION_DIR, .line_only = true, AT(data),
+		.name = "data", .value = "DIR", .kind = OPTION_DIR, AT(data),
 		.help = "the data directory; made when missing",
-		.note = "Needed, here or as `TWINHUB_DATA` in the environment, and no line of the file: the file is in it. A folder that "
-			"holds something else is refused.",
+		.note = "Needed: on the command line, as `TWINHUB_DATA` in the environment, or in the file that `config` names (in `DATA/twinhub.conf` it means "
+			"nothing: the file is in it). A folder that holds something else is refused.",
+	}, {
+		.name = "config", .value = "FILE", .kind = OPTION_FILE, .line_only = true, AT(config),
+		.otherwise = "DATA/twinhub.conf",
+		.help = "the file of settings",
+		.note = "Or `TWINHUB_CONFIG` in the environment. It must be there, and `DATA/twinhub.conf` is ignored: a line of the log says so if it says "
+			"anything.",
 	}, {
 		.name = "background", .kind = OPTION_SWITCH, .line_only = true, AT(background),
 		.help = "end when the hub is ready; it goes on until `twinhub stop`",

@@ -157,3 +157,16 @@ test('O-69 what has never been is never, in tables', async () => {
 	assert.doesNotMatch((await hub.cli(['device', 'list', '--table'])).stdout, /0001-/);
 	assert.match((await hub.cli(['device', 'list', '--csv'])).stdout, /0001-01-01T00:00:00Z/, 'programs get what the hub says');
 });
+
+test('O-100 O-101 serve --check tells where settings come from, and which file is ignored', () => {
+	const dir = tempDir('first'), file = path.join(dir, 'named.conf'), data = path.join(dir, 'data');
+	fs.mkdirSync(data);
+	fs.writeFileSync(path.join(data, 'twinhub.conf'), 'workers 3\n');
+	fs.writeFileSync(file, `data ${data}\nworkers 1\nmax-devices 5\n`);
+	const r = run(['serve', '--check', '--config', file, '--https-port', '0'], { env: { TWINHUB_WORKERS: '2' } });
+	assert.equal(r.status, 1, r.stderr);
+	assert.match(r.stdout, /^max-devices 5: the file$/m);
+	assert.match(r.stdout, /^workers 2: the environment$/m);
+	assert.match(r.stdout, /^https-port 0: the command line$/m);
+	assert.match(r.stderr, /^twinhub: warning: \S+\/data\/twinhub\.conf is ignored: another file was named$/m);
+});

@@ -45,7 +45,7 @@ setup(void **state)
 		return -1;
 	snprintf(h->data, sizeof h->data, "%s/data", h->root);
 	h->s.o.data = h->data;
-	if (data_prepare(h->data, true, &h->s.found, why, sizeof why) != ERR_OK)
+	if (data_prepare(h->data, true, true, &h->s.found, why, sizeof why) != ERR_OK)
 		return -1;
 	h->s.catalogue = catalogue_box_new();
 	pthread_mutex_init(&h->s.policies_mutex, NULL);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -172,7 +173,7 @@ settings__a_wrong_value_is_refused_alike_on_the_line_and_in_the_file(void **stat
 static void
 settings__what_is_no_setting_is_refused_by_line(void **state)
 {
-	static const char *const lines[] = { "data /elsewhere", "nothing 1", "workers",
+	static const char *const lines[] = { "config /elsewhere", "nothing 1", "workers",
 		"--workers 1" };
 
 	(void)state;
@@ -264,10 +265,73 @@ settings__the_template_is_good_and_changes_nothing(void **state)
 	assert_string_equal(parse(NOTHING), "");
 	assert_true(o.given != before.given); /* as somebody has */
 	o.given = before.given;
+	memset(o.told, 0, sizeof(o.told)); /* that they stand in a file now is all the difference */
+	memset(before.told, 0, sizeof(before.told));
 	assert_memory_equal(&o, &before, sizeof(o));
 	assert_true(n >= 20);
 	buf_fini(&text);
 	buf_fini(&conf);
+}
+
+/* ---- O-100, O-101 ---- */
+
+static void
+settings__O100_line_then_environment_then_file(void **state)
+{
+	(void)state;
+	write_conf("max-devices 1\nworkers 1\nmemory 64M\nhostname file.test\nhostname two.test\n");
+	setenv("TWINHUB_MAX_DEVICES", "2", 1);
+	setenv("TWINHUB_WORKERS", "2", 1);
+	setenv("TWINHUB_HOSTNAME", " one.test  other.test ", 1);
+	setenv("TWINHUB_PORT", "tcp://10.0.0.1:443", 1); /* a cluster's */
+	assert_string_equal(parse(WORDS("--max-devices", "3")), "");
+	assert_int_equal(o.max_devices, 3);
+	assert_int_equal(o.workers, 2);
+	assert_int_equal(o.memory_bytes, 64 << 20);
+	assert_int_equal(o.hostnames.n, 2);
+	assert_string_equal(o.hostnames.v[0], "one.test");
+	assert_string_equal(o.hostnames.v[1], "other.test");
+	setenv("TWINHUB_WORKERS", "many", 1);
+	parse(NOTHING);
+	assert_non_null(strstr(why, "TWINHUB_WORKERS in the environment: "));
+	unsetenv("TWINHUB_MAX_DEVICES");
+	unsetenv("TWINHUB_WORKERS");
+	unsetenv("TWINHUB_HOSTNAME");
+	unsetenv("TWINHUB_PORT");
+}
+
+static void
+settings__O101_a_named_file_is_read_instead(void **state)
+{
+	char path[128], other[DATA_PATH_MAX], line[160];
+	char *argv[] = { "--config", path };
+	FILE *f;
+
+	(void)state;
+	write_conf("workers 1\n");
+	snprintf(path, sizeof(path), "%s/named.conf", dir);
+	assert_int_equal(options_parse(2, argv, &o, why, sizeof(why)), ERR_ARG); /* it is missing */
+	assert_non_null(strstr(why, "named.conf cannot be read"));
+	f = fopen(path, "w");
+	assert_non_null(f);
+	snprintf(line, sizeof(line), "data %s\nmax-devices 7\n", dir);
+	fputs(line, f);
+	fclose(f);
+	assert_int_equal(options_parse(2, argv, &o, why, sizeof(why)), ERR_OK);
+	assert_string_equal(o.data, dir);
+	assert_int_equal(o.max_devices, 7);
+	assert_int_equal(o.workers, 0);
+	assert_true(options_other_file(&o, other));
+	unlink(path);
+}
+
+static void
+settings__O101_data_means_nothing_in_its_own_file(void **state)
+{
+	(void)state;
+	write_conf("data /nowhere\n");
+	assert_string_equal(parse(NOTHING), "");
+	assert_string_equal(o.data, dir);
 }
 
 int
@@ -275,6 +339,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(settings__each_row_is_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__O100_line_then_environment_then_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__O101_a_named_file_is_read_instead, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__O101_data_means_nothing_in_its_own_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    settings__words_of_the_log_level_are_its_levels, setup, teardown),
 		cmocka_unit_test_setup_teardown(
