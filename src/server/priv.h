@@ -54,6 +54,30 @@ struct due due_begin(int64_t now_us, unsigned njump, const struct wall_state *cl
 unsigned due_step(struct due *d, int64_t now_us, unsigned njump, const struct wall_state *clock);
 unsigned signal_asks(int sig);
 
+/* notify.c: what a service manager is told, if one has asked: lines of NAME=value. The main thread's. */
+void notify_begin(void);
+void notify_tell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int64_t notify_watchdog_us(
+    void); /* how often it wants to hear WATCHDOG=1 at the least; 0: not at all */
+
+/* pulse.c: does a thread turn? A count that moves with each turn. Zeroed at first. */
+struct pulse {
+	uint64_t count;
+	int64_t since_us; /* when it moved last, or was seen at rest; monotonic */
+	bool told;
+};
+struct ping {
+	struct msg msg;
+	atomic_bool out; /* posted, and not run yet */
+	struct pulse pulse;
+};
+/* Has it been busy, without a turn, for so long? */
+bool pulse_stands(struct pulse *p, bool busy, uint64_t count, int64_t now_us, int64_t limit_us);
+
+/* cgroup.c: bytes of memory that control groups allow; 0: no limit. group: a path below root, as "/a/b". */
+uint64_t cgroup_limit(const char *root, struct str group);
+uint64_t cgroup_memory(void);
+
 /* One event loop with what is served on it. */
 struct io {
 	struct loop *loop;
@@ -109,6 +133,8 @@ struct server {
 	struct loop *loops[IO_MAX];
 	struct sizes sizes;
 	unsigned nio; /* of io and loops */
+	struct ping pings[IO_MAX];
+	struct pulse turns[SHARDS]; /* by worker */
 	struct port ports[PORTS_MAX];
 	unsigned nport;
 	struct endpoint endpoint;
@@ -155,6 +181,9 @@ struct settings *settings_first(const struct server *s);
 /* The first ones are stored; options that are not used are told. Fleet and loops run. */
 void settings_begin(struct server *s);
 struct settings *admin_settings(void *ctx);
+
+/* Loops and workers: does each turn? Who stands for limit_us has a line in the log, and false. All is started. */
+bool pulses_good(struct server *s, int64_t now_us, int64_t limit_us);
 
 /* backup.c: into a new directory, outside of the hub's own. Removed again on an error. */
 enum err admin_backup(void *ctx, struct str to, struct fault *f);

@@ -19,7 +19,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define LOOK_S 10 /* between two looks at the clock */
+#define LOOK_US (INT64_C(10) * 1000000) /* between two looks at the clock, at the most */
+#define STUCK_US                                                                                   \
+	(INT64_C(30) * 1000000) /* a turn of a loop or worker, where no watchdog says otherwise */
 
 /* There is one server in a program: notes from workers find their loop's sessions through it. */
 static struct server *the_server;
@@ -438,13 +440,43 @@ watch_begin(void)
 	return d;
 }
 
+/* SIGHUP: the manager waits for READY before it calls the reload done. */
+static void
+reload(struct server *s)
+{
+	notify_tell("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
+	certificates_noted(s);
+	tls_again(s, true);
+	notify_tell("READY=1");
+}
+
+static void
+tell_manager(struct server *s, bool ready)
+{
+	notify_tell("%sSTATUS=serves %llu identities, %u connections", ready ? "READY=1\n" : "",
+	    (unsigned long long)fleet_identities(s->fleet), admission_count(s->admission));
+}
+
+/* Half of what the watchdog allows is for who stands still to be named in the log. */
+static void
+look_at_threads(struct server *s, int64_t watchdog_us)
+{
+	int64_t limit_us = watchdog_us > 0 ? watchdog_us / 2 : STUCK_US;
+
+	if (pulses_good(s, clock_mono_us(), limit_us) && watchdog_us > 0)
+		notify_tell("WATCHDOG=1");
+}
+
 static void
 run_until_stopped(struct server *s, const sigset_t *signals)
 {
 	struct due d = watch_begin();
+	int64_t watchdog_us = notify_watchdog_us(), look_us = LOOK_US;
 
+	if (watchdog_us > 0 && watchdog_us / 4 < look_us)
+		look_us = watchdog_us / 4;
 	for (;;) {
-		struct timespec look = { LOOK_S, 0 };
+		struct timespec look = { look_us / 1000000, look_us % 1000000 * 1000 };
 		unsigned asked = signal_asks(sigtimedwait(signals, NULL, &look));
 
 		if (asked & ASKED_END)
@@ -452,10 +484,12 @@ run_until_stopped(struct server *s, const sigset_t *signals)
 		if (asked & ASKED_LOG)
 			log_reopen();
 		if (asked & ASKED_CERTS)
-			certificates_noted(s);
-		if (asked & ASKED_CERTS || certificates_changed(s))
+			reload(s);
+		else if (certificates_changed(s))
 			tls_again(s, true);
 		do_what_is_due(s, &d);
+		look_at_threads(s, watchdog_us);
+		tell_manager(s, false);
 	}
 }
 
@@ -540,9 +574,12 @@ server_run(const struct server_options *o)
 	if (options_other_file(o, path))
 		log_text(LOG_WARN, "%s is ignored: the settings are in %s", path, o->config);
 	say_ready(s);
+	notify_begin();
+	tell_manager(s, true);
 	if (o->background)
 		background_settle(s);
 	run_until_stopped(s, &signals);
+	notify_tell("STOPPING=1");
 	server_stop(s);
 	log_stop(LOG_STOP_US);
 	close(s->found.held);

@@ -74,7 +74,7 @@ static const struct option_spec rows[] = {
 		.note = "One or more lists in each file, each signed by a `client-ca`. Read again when it changes; links of what is revoked are closed. A list "
 			"whose days are over still counts.",
 	}, {
-		.name = "memory", .value = "SIZE", .kind = OPTION_SIZE, .least = 64u << 20, .otherwise = "a quarter of the machine's", AT(memory_bytes),
+		.name = "memory", .value = "SIZE", .kind = OPTION_SIZE, .least = 64u << 20, .otherwise = "a quarter of the machine's, or of what a control group allows", AT(memory_bytes),
 		.help = "memory for documents and caches",
 		.note = "See [sizing](#sizing).",
 	}, {

@@ -19,10 +19,14 @@ machine_look(void)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	struct sysinfo si;
+	uint64_t memory = sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 0,
+	         allowed = cgroup_memory();
 
+	if (allowed != 0 && (memory == 0 || allowed < memory))
+		memory = allowed;
 	return (struct machine){ .cores = cores > 0 ? (uint64_t)cores : 1,
 		.files = net_raise_nofile(),
-		.memory_bytes = sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 0 };
+		.memory_bytes = memory };
 }
 
 static uint64_t

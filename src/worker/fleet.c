@@ -365,6 +365,12 @@ fleet_workers(const struct fleet *f)
 	return f->o.nworker;
 }
 
+uint64_t
+fleet_turns(const struct fleet *f, unsigned worker)
+{
+	return atomic_load(&f->workers[worker].turns);
+}
+
 size_t
 fleet_query_bytes(const struct fleet *f)
 {

@@ -105,6 +105,7 @@ struct worker_watches {
 struct worker {
 	struct fleet *fleet;
 	unsigned index;
+	_Atomic uint64_t turns;       /* fleet_turns */
 	uint64_t mine;                /* its shards, a bit each: has_shard, next_shard */
 	struct shard *shards[SHARDS]; /* by shard number; NULL for others' */
 	uint64_t log_flying[SHARDS];  /* ends of their logs when what the store has is on disk */

@@ -241,7 +241,9 @@ wait_for_more(struct worker *w)
 {
 	int64_t since_ns = clock_mono_ns();
 
+	atomic_fetch_add(&w->turns, 1);
 	mailbox_wait(&w->box, patience_us(w));
+	atomic_fetch_add(&w->turns, 1);
 	inbox_rest(&w->inbox, (uint64_t)(clock_mono_ns() - since_ns));
 }
 
@@ -250,11 +252,14 @@ worker_main(void *arg)
 {
 	struct worker *w = arg;
 
+	atomic_fetch_add(&w->turns, 1);
 	while (!worker_finished(w)) {
 		if (!serve_awaits(w) || gate_in_flight(&w->gate))
 			wait_for_more(w);
 		worker_turn(w);
+		atomic_fetch_add(&w->turns, 2);
 	}
+	atomic_fetch_add(&w->turns, 1);
 }
 
 /* What is kept in a shard beside its twins, and hears of them. Watches hear last: of what the others have made of it (E-56). */

@@ -200,6 +200,8 @@ void fleet_free(struct fleet *f);
 
 /* Threads, and what columns may take together, as given. */
 unsigned fleet_workers(const struct fleet *f);
+/* A number that moves with each turn of a worker: odd while it is in one, even while it waits or has no thread; any thread. */
+uint64_t fleet_turns(const struct fleet *f, unsigned worker);
 uint64_t fleet_column_bytes(const struct fleet *f);
 /* Shards that have feedback on disk, or had, a bit each; any thread. */
 uint64_t fleet_feedback(const struct fleet *f);

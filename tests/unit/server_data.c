@@ -249,13 +249,15 @@ data_prepare__one_that_a_hub_has_is_left_alone(void **state)
 	struct dir *d = *state;
 	int store;
 
-	assert_int_equal(data_prepare(d->path, true, true, &d->found, d->why, sizeof d->why), ERR_OK);
+	assert_int_equal(
+	    data_prepare(d->path, true, true, &d->found, d->why, sizeof d->why), ERR_OK);
 	assert_int_equal(unlink(path_of(d, "policies.json")), 0);
 	for (int i = 0; i < 2; i++) {
 		struct data_found second;
 		char why[DATA_WHY_MAX];
 
-		assert_int_equal(data_prepare(d->path, true, true, &second, why, sizeof why), ERR_LOCKED);
+		assert_int_equal(
+		    data_prepare(d->path, true, true, &second, why, sizeof why), ERR_LOCKED);
 		assert_non_null(strstr(why, "in use by another hub"));
 		if (second.held >= 0)
 			close(second.held);

@@ -1,0 +1,44 @@
+// What a service manager hears of the hub, and what a control group lets it have.
+import { after, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { BINARY, freeAddress, stopAll, tempDir, until } from '../lib/hub.mjs';
+
+after(() => stopAll());
+
+// Node knows no datagrams of AF_UNIX.
+const LISTEN = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print('bound', flush=True)
+while True:
+    print(repr(s.recv(4096).decode()), flush=True)
+`;
+
+test('O-102 O-103 the manager hears READY, a status, the watchdog fed, RELOADING and STOPPING', async () => {
+	const dir = tempDir('service'), socket = path.join(dir, 'notify');
+	const manager = spawn('python3', ['-c', LISTEN, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+	let heard = '';
+	manager.stdout.on('data', (text) => { heard += text; });
+	await until(() => heard.includes('bound'), 'told');
+	const hub = spawn(BINARY, ['serve', '--data', path.join(dir, 'data'), '--bind', await freeAddress(), '--https-port', '0'], {
+		stdio: 'ignore',
+		env: { ...process.env, NOTIFY_SOCKET: socket, WATCHDOG_USEC: '4000000' },
+	});
+	try {
+		await until(() => /READY=1\\nSTATUS=serves 0 identities, 0 connections/.test(heard), 'told');
+		await until(() => (heard.match(/WATCHDOG=1/g) ?? []).length >= 2, 'fed', { ms: 15_000 });
+		hub.kill('SIGHUP');
+		await until(() => /RELOADING=1\\nMONOTONIC_USEC=\d+/.test(heard), 'told');
+		await until(() => (heard.match(/READY=1/g) ?? []).length === 2, 'told');
+		const ended = new Promise((resolve) => { hub.once('exit', resolve); });
+		hub.kill('SIGTERM');
+		assert.equal(await ended, 0);
+		await until(() => /STOPPING=1/.test(heard), 'told');
+	} finally {
+		hub.kill('SIGKILL');
+		manager.kill('SIGKILL');
+	}
+});
