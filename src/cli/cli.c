@@ -266,7 +266,7 @@ help_printed(const struct manual *m, int argc, char **argv)
 	return known ? EXIT_DONE
 	             : cli_fail(EXIT_USAGE,
 	                   "usage: twinhub help --man [serve], or --markdown options, commands, "
-	                   "codes, routes or openapi");
+	                   "codes, routes, openapi or settings");
 }
 
 static int

@@ -427,6 +427,15 @@ table_openapi(struct buf *out, const struct manual *m)
 	server_routes_print(out, true);
 }
 
+/* The file of settings that a package puts into /etc. */
+static void
+table_settings(struct buf *out, const struct manual *m)
+{
+	(void)m;
+	buf_cstr(out, "# The data directory.\ndata /var/lib/twinhub\n\n");
+	options_template(out);
+}
+
 bool
 manual_table(struct buf *out, const struct manual *m, const char *which)
 {
@@ -439,6 +448,7 @@ manual_table(struct buf *out, const struct manual *m, const char *which)
 		{ "codes", table_codes },
 		{ "routes", table_routes },
 		{ "openapi", table_openapi },
+		{ "settings", table_settings },
 	};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)

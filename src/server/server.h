@@ -30,8 +30,8 @@ enum option_source { OPTION_FALLBACK, OPTION_OF_FILE, OPTION_OF_ENVIRONMENT, OPT
 const char *option_source_name(enum option_source from);
 struct option_told {
 	enum option_source from;
-	const char
-	    *text; /* the value as it was written; of a list the last one; NULL: nobody has said */
+	/* The value as it was written; of a list the last one; NULL: nobody has said. */
+	const char *text;
 };
 
 struct server_options {

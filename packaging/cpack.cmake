@@ -1,0 +1,59 @@
+# `cpack` in the build folder makes twinhub_VERSION_ARCH.deb and twinhub-kafka_VERSION_ARCH.deb: docs/operations.md, "As a service".
+# What stands at absolute places is for packages alone: `cmake --install` leaves it out.
+set(package ${CMAKE_SOURCE_DIR}/packaging)
+install(FILES ${package}/twinhub.service DESTINATION /lib/systemd/system COMPONENT hub EXCLUDE_FROM_ALL)
+install(FILES ${package}/twinhub.conf DESTINATION /etc/twinhub COMPONENT hub EXCLUDE_FROM_ALL)
+
+# Debian wants its papers beside each package, and compressed.
+find_program(GZIP gzip)
+function(paper from to)
+	add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/package/${to}.gz DEPENDS ${CMAKE_SOURCE_DIR}/${from}
+		COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/package
+		COMMAND ${GZIP} -9nc ${CMAKE_SOURCE_DIR}/${from} > ${CMAKE_BINARY_DIR}/package/${to}.gz VERBATIM)
+endfunction()
+paper(CHANGELOG.md changelog)
+foreach(page twinhub.1 twinhub.conf.5 twinhub-serve.8)
+	paper(man/${page} ${page})
+	list(APPEND pages ${CMAKE_BINARY_DIR}/package/${page}.gz)
+	string(REGEX REPLACE ".*\\." "" section ${page})
+	install(FILES ${CMAKE_BINARY_DIR}/package/${page}.gz DESTINATION share/man/man${section} COMPONENT hub EXCLUDE_FROM_ALL)
+endforeach()
+add_custom_target(papers ALL DEPENDS ${CMAKE_BINARY_DIR}/package/changelog.gz ${pages})
+foreach(part hub kafka)
+	set(name twinhub)
+	if(part STREQUAL kafka)
+		set(name twinhub-kafka)
+	endif()
+	install(FILES ${package}/copyright ${CMAKE_BINARY_DIR}/package/changelog.gz DESTINATION share/doc/${name}
+		COMPONENT ${part} EXCLUDE_FROM_ALL)
+endforeach()
+
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON) # tests are no part of a package: scripts/package builds what is
+set(CPACK_GENERATOR DEB)
+set(CPACK_SET_DESTDIR ON)
+set(CPACK_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_PACKAGE_CONTACT "twinhub maintainers <maintainers@twinhub.invalid>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "self-hosted hub of device twins, for devices and services of Azure IoT")
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_COMPONENTS_ALL hub)
+if(TARGET twinhub-kafka)
+	list(APPEND CPACK_COMPONENTS_ALL kafka)
+endif()
+set(CPACK_COMPONENTS_GROUPING IGNORE)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION net)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
+	OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+set(CPACK_DEBIAN_HUB_PACKAGE_NAME twinhub)
+set(CPACK_DEBIAN_HUB_PACKAGE_DEPENDS "adduser, init-system-helpers (>= 1.54), ca-certificates")
+set(CPACK_DEBIAN_HUB_PACKAGE_SUGGESTS "twinhub-kafka")
+set(CPACK_DEBIAN_HUB_PACKAGE_CONTROL_EXTRA
+	"${package}/preinst;${package}/postinst;${package}/prerm;${package}/postrm;${package}/conffiles")
+set(CPACK_COMPONENT_HUB_DESCRIPTION "One program that speaks the device twins, direct methods and messages of Azure IoT Hub to unmodified SDKs.")
+set(CPACK_DEBIAN_KAFKA_PACKAGE_NAME twinhub-kafka)
+set(CPACK_DEBIAN_KAFKA_PACKAGE_DEPENDS "twinhub (= ${PROJECT_VERSION})")
+set(CPACK_COMPONENT_KAFKA_DESCRIPTION "The plug-in of twinhub by which sinks write to Apache Kafka.")
+include(CPack)
