@@ -70,6 +70,13 @@ upgrade(struct request *r)
 /* ---- answers without an end ---- */
 
 static void
+on_taken_down(struct evhttp_connection *conn, void *ctx)
+{
+	(void)ctx;
+	https_stream_gone(evhttp_connection_get_bufferevent(conn));
+}
+
+static void
 begin_stream(void *link, const struct answer *a, void (*gone)(void *ctx), void *ctx)
 {
 	struct bufferevent *bev = connection_of(link);
@@ -78,10 +85,12 @@ begin_stream(void *link, const struct answer *a, void (*gone)(void *ctx), void *
 		evhttp_add_header(evhttp_request_get_output_headers(link), a->headers[i].name,
 		    a->headers[i].value);
 	evhttp_send_reply_start(link, a->status, a->reason);
-	if (bev != NULL)
-		https_streams(bev, gone, ctx);
-	else
+	if (bev == NULL) {
 		gone(ctx);
+		return;
+	}
+	https_streams(bev, gone, ctx);
+	evhttp_connection_set_closecb(evhttp_request_get_connection(link), on_taken_down, NULL);
 }
 
 static void
@@ -103,6 +112,7 @@ end_stream(void *link, bool drop)
 	struct bufferevent *bev = connection_of(link);
 
 	if (bev != NULL) {
+		evhttp_connection_set_closecb(evhttp_request_get_connection(link), NULL, NULL);
 		https_stream_over(bev, HTTP_IDLE_US);
 		if (drop)
 			https_drop(bev, REASON_SLOW_READER);

@@ -234,6 +234,17 @@ on_output(struct evbuffer *out, const struct evbuffer_cb_info *info, void *arg)
 static int conn_index;
 static pthread_once_t conn_index_once = PTHREAD_ONCE_INIT;
 
+/* Once; nobody waits any more for what was put. */
+static void
+stream_gone(struct https_conn *c)
+{
+	void (*gone)(void *ctx) = c->gone;
+
+	c->gone = c->left = NULL;
+	if (gone != NULL)
+		gone(c->gone_ctx);
+}
+
 static void
 conn_free(void *parent, void *p, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
 {
@@ -243,8 +254,7 @@ conn_free(void *parent, void *p, CRYPTO_EX_DATA *ad, int index, long argl, void 
 	if (c == NULL)
 		return;
 	conn_told(c);
-	if (c->gone != NULL)
-		c->gone(c->gone_ctx);
+	stream_gone(c);
 	answer_over(&c->answer);
 	waiting_clear(c);
 	loop_timer_clear(c->port->loop, &c->deadline);
@@ -519,6 +529,15 @@ https_streams(struct bufferevent *bev, void (*gone)(void *ctx), void *ctx)
 	c->answered = true;
 	c->gone = gone;
 	c->gone_ctx = ctx;
+}
+
+void
+https_stream_gone(struct bufferevent *bev)
+{
+	struct https_conn *c = conn_of(bev);
+
+	if (c != NULL)
+		stream_gone(c);
 }
 
 void

@@ -446,6 +446,9 @@ void https_answers(
 void https_release(struct bufferevent *bev);
 /* An answer without an end begins, behind its head: no time limit of the connection's until it is over. gone: if it ends before. */
 void https_streams(struct bufferevent *bev, void (*gone)(void *ctx), void *ctx);
+/* evhttp takes the connection down, and its request is on its own from here on: gone(), unless that was called or the answer is over. (The
+ * connection itself ends in a later turn of the loop.) */
+void https_stream_gone(struct bufferevent *bev);
 /* When all of it that has been put has gone to the system, perhaps at once: left(). */
 void https_stream_waits(struct bufferevent *bev, void (*left)(void *ctx), void *ctx);
 /* Neither gone nor left will be called; its last bytes are an answer's like others. */

@@ -271,6 +271,23 @@ test('E-29 one that goes on is told when the hub stops', async () => {
 	source.close();
 });
 
+test('E-29 clients that leave in the moment in which the hub stops', async () => {
+	for (let round = 0; round < 4; round++) {
+		const other = await startHub();
+		const headers = { Authorization: await other.token() };
+		const open = await Promise.all(Array.from({ length: 12 }, () => new Promise((resolve, reject) => {
+			const request = https.get({ host: other.addr, path: `/events?${API}`, headers, ca: other.pem, agent: false }, () => resolve(request)).on('error', reject);
+		})));
+		for (const request of open) request.on('error', () => {});
+		const over = stopAll(other); // fails if the hub does not end as it should
+		for (const request of open) {
+			request.destroy();
+			await new Promise((resolve) => { setTimeout(resolve, Math.random()); });
+		}
+		await over;
+	}
+});
+
 test('`twinhub monitor` shows them on a line each, and as CloudEvents', async () => {
 	await hub.createDevice('watched');
 	await patch('watched', { properties: { desired: { a: 1 } } });
