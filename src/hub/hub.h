@@ -67,6 +67,8 @@ uint32_t op_shard(const struct op *op);
 /* Does the operation write, so that it must be refused while the store cannot? Those that begin, change and end a session
  * may: they look at env->can_write themselves. */
 bool op_writes(enum op_kind kind);
+/* What metrics call it; NULL: there is none of this number. */
+const char *op_name(unsigned kind);
 
 /* Which records does the operation need that are not in memory? Those of one row, whose key is appended to key: ask again
  * when they are there, until the answer is 0. */

@@ -1,8 +1,15 @@
 /* The loop's side of stories (story/story.h): what is told of a link as it begins, with each packet, and at its end. */
+#include "metric/metric.h"
 #include "mqtt/loop.h"
 #include "os/clock.h"
 
 enum { PUBLISH_BYTE = MQTT_PUBLISH << 4 };
+
+static unsigned
+protocol_of(const struct link *l)
+{
+	return l->stream->ops->websocket ? METRIC_WEBSOCKET : METRIC_MQTT;
+}
 
 static bool
 is_publish(char first)
@@ -50,11 +57,14 @@ told_accepted(struct link *l)
 		return;
 	l->story = story_began(l->ml->o.stories, s->device, s->module, &link, clock_wall_us());
 	l->counts = story_counts(l->story);
+	metric_add(METRIC_CONNECTS, protocol_of(l), 1);
+	metric_add(METRIC_CONNECTIONS, protocol_of(l), 1);
 }
 
 void
 told_refused(struct link *l, const struct log_story *line)
 {
+	metric_add(METRIC_REFUSALS, line->reason, 1);
 	if (l->ml->o.stories != NULL)
 		story_refused(l->ml->o.stories, line->device, line->module, line->reason,
 		    stream_peer(l->stream), clock_wall_us());
@@ -105,6 +115,8 @@ told_closed(struct link *l, enum reason why)
 	if (l->story == NULL)
 		return;
 	story_ended(l->ml->o.stories, l->story, l->session.session_epoch, why, clock_wall_us());
+	metric_add(METRIC_DISCONNECTS, why, 1);
+	metric_add(METRIC_CONNECTIONS, protocol_of(l), -1);
 	l->story = NULL;
 	l->counts = NULL;
 }

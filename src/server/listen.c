@@ -5,9 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* A name is none, whatever it begins with: it may be any address. */
-static bool
-is_loopback(const char *address)
+bool
+address_is_loopback(const char *address)
 {
 	struct in6_addr six;
 	struct in_addr four;
@@ -38,7 +37,7 @@ ports_of(const struct server_options *o, struct port_spec out[PORTS_MAX])
 		return n;
 	/* Plain text never leaves the machine: on the loopback addresses among --bind, else on 127.0.0.1. */
 	for (unsigned i = 0; i < o->binds.n; i++)
-		if (is_loopback(o->binds.v[i])) {
+		if (address_is_loopback(o->binds.v[i])) {
 			out[n++] = (struct port_spec){ PORT_MQTT, o->binds.v[i],
 				(uint16_t)o->mqtt_port, false };
 			nplain++;

@@ -5,6 +5,7 @@
 #include "feed/feed.h"
 #include "http/http.h"
 #include "log/log.h"
+#include "net/scrape.h"
 #include "os/clock.h"
 #include "server/server.h"
 #include "worker/rollouts.h"
@@ -137,6 +138,10 @@ struct server {
 	struct pulse turns[SHARDS]; /* by worker */
 	struct port ports[PORTS_MAX];
 	unsigned nport;
+	int metrics_fd;      /* -1: none, or the page's */
+	char *metrics_token; /* NULL: for everybody on this machine */
+	struct scrape *metrics;
+	int64_t ready_us; /* monotonic */
 	struct endpoint endpoint;
 	struct data_found found; /* first: until all that a first start makes is made */
 	char why[DATA_WHY_MAX];
@@ -212,6 +217,22 @@ struct endpoint endpoint_of(const struct server_options *o, const char *name);
 enum err bind_all(struct server *s);
 /* One loop's sessions, requests and listeners. */
 enum err io_make(struct server *s, unsigned i);
+
+/* A name is none, whatever it begins with: it may be any address. */
+bool address_is_loopback(const char *address);
+
+/* metrics.c */
+#define METRICS_PORT 9464
+struct metrics_place {
+	bool asked, off, bad; /* by --metrics-bind; bad: it is no place */
+	char address[64];
+	uint16_t port;
+};
+struct metrics_place metrics_place_of(const struct server_options *o);
+/* Before the store: a place that was asked for and cannot be had ends the start; the usual one is warned of. */
+enum err metrics_bind(struct server *s);
+enum err metrics_start(struct server *s); /* store and fleet are there until metrics_stop */
+void metrics_stop(struct server *s);
 
 /* clock.c: for clock_tell */
 void server_clock_told(enum wall_news news, int64_t by_us);

@@ -333,7 +333,7 @@ server_start(struct server *s)
 	admission_make(s);
 	/* The store comes behind all else that a first start makes: one that is there says that nothing may be missing. */
 	if (policies_start(s) != ERR_OK || tls_make(s) != ERR_OK || bind_all(s) != ERR_OK ||
-	    store_start(s) != ERR_OK)
+	    metrics_bind(s) != ERR_OK || store_start(s) != ERR_OK)
 		return ERR_ARG;
 	for (unsigned i = 0; i < s->nio; i++) {
 		if (loop_new(i, &s->loops[i]) != ERR_OK)
@@ -351,7 +351,7 @@ server_start(struct server *s)
 			return fail(s, "threads cannot be started: %s", strerror(errno));
 	s->endpoint.pid = (uint32_t)getpid();
 	settings_begin(s);
-	if (deliveries_start(s) != ERR_OK)
+	if (deliveries_start(s) != ERR_OK || metrics_start(s) != ERR_OK)
 		return ERR_ARG;
 	put_names(&s->names, s->endpoint.names, sizeof(s->endpoint.names));
 	if (endpoint_write(s->o.data, &s->endpoint) != ERR_OK) /* reading needs no room */

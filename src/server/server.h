@@ -60,13 +60,14 @@ struct server_options {
 	const char *log_file;          /* NULL: stderr */
 	enum log_level log_level;
 	enum log_format { LOG_LOGFMT, LOG_JSON } log_format;
-	bool tls_legacy;      /* CBC suites of TLS 1.2 */
-	uint64_t scrub_bytes; /* a second; 0: no scrub */
-	bool verify;          /* every stored file, before serving */
-	bool strict_queries;  /* only what the service itself understands: Q-88 */
-	bool background;      /* end when the hub is ready, which goes on */
-	bool check;           /* tell what is wrong, and end */
-	option_set given;     /* rows that somebody has given, by file or command line */
+	const char *metrics_bind, *metrics_token_file; /* NULL: the usual place; none */
+	bool tls_legacy;                               /* CBC suites of TLS 1.2 */
+	uint64_t scrub_bytes;                          /* a second; 0: no scrub */
+	bool verify;                                   /* every stored file, before serving */
+	bool strict_queries; /* only what the service itself understands: Q-88 */
+	bool background;     /* end when the hub is ready, which goes on */
+	bool check;          /* tell what is wrong, and end */
+	option_set given;    /* rows that somebody has given, by file or command line */
 };
 
 /* Defaults, then the file (--config, TWINHUB_CONFIG, else DATA/twinhub.conf), then TWINHUB_NAME of each option in the environment, then
@@ -87,6 +88,8 @@ const char *data_of_environment(void);
 extern const struct option_table server_settings;
 /* The text of a fresh twinhub.conf: every option with its default, commented out. */
 void options_template(struct buf *out);
+/* May metrics be served where they are asked for? ERR_ARG: one line in why. */
+enum err metrics_check(const struct server_options *o, char *why, size_t nwhy);
 
 /* The routes that a hub serves, printed (http/reference.c): OpenAPI, or a table in Markdown. */
 void server_routes_print(struct buf *out, bool openapi);

@@ -193,6 +193,15 @@ static const struct option_spec rows[] = {
 		.name = "log-level", .value = "LEVEL", .kind = OPTION_WORD, .words = levels, .fallback = "info", AT(log_level),
 		.help = "lines up to this one are written",
 	}, {
+		.name = "metrics-bind", .value = "PLACE", .kind = OPTION_TEXT, AT(metrics_bind), .otherwise = "9464 on loopback",
+		.help = "ADDR:PORT where GET /metrics is served, in plain HTTP; or off",
+		.note = "[Metrics](#metrics). Without it port 9464 of the first loopback address among `bind`, else of 127.0.0.1, if that is free. "
+			"Beyond loopback it needs `metrics-token-file`. `off`: nowhere.",
+	}, {
+		.name = "metrics-token-file", .value = "FILE", .kind = OPTION_FILE, AT(metrics_token_file),
+		.help = "who asks for metrics must show what is in it, as a bearer token",
+		.note = "One line of at least 16 characters.",
+	}, {
 		.name = "tls-legacy", .value = "yes|no", .kind = OPTION_YES_NO, .fallback = "no", AT(tls_legacy),
 		.help = "with the CBC suites of TLS 1.2, for clients that know no better",
 		.note = "TLS 1.2 with CBC suites (AES and SHA-256 or SHA-384, with forward secrecy), too, for devices that have neither GCM nor "

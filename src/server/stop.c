@@ -87,6 +87,7 @@ server_stop(struct server *s)
 	for (unsigned i = 0; i < s->nio; i++)
 		tell(s, i, close_sessions, NULL);
 	wait_idle(s, until_us);
+	metrics_stop(s);
 	deliveries_stop(s->deliveries); /* while cursors can still be written */
 	fleet_stop(s->fleet);
 	if (!wait_idle(s, until_us)) {

@@ -9,6 +9,8 @@
  */
 #include <stdlib.h>
 
+#include "metric/metric.h"
+#include "os/clock.h"
 #include "store/pack.h"
 #include "store/priv.h"
 
@@ -82,6 +84,7 @@ commit(struct lane *l, const struct store_batch *b)
 	struct rocks *s = l->store;
 	struct fault f = { 0 };
 	bool ready;
+	int64_t begin_ns = clock_mono_ns();
 	enum err e = ERR_IO;
 
 	store_share(s);
@@ -90,8 +93,11 @@ commit(struct lane *l, const struct store_batch *b)
 		store_fail(s, e, &f);
 	store_unshare(s);
 	atomic_fetch_add_explicit(e ? &s->commit_failures : &s->commits, 1, memory_order_relaxed);
-	if (e == ERR_OK)
+	if (e == ERR_OK) {
 		atomic_fetch_add_explicit(&s->commit_bytes, b->rows.n, memory_order_relaxed);
+		metric_seen(METRIC_COMMIT_SECONDS, 0, (uint64_t)(clock_mono_ns() - begin_ns));
+		metric_seen(METRIC_COMMIT_SIZE, 0, b->rows.n);
+	}
 	return ready ? result_of(e) : STORE_UNDONE;
 }
 

@@ -4,6 +4,7 @@
  * What a quiet device waits for is the commit under way, the round that gathers, and its commit. So a round that is large
  * already takes no more from those who have had their share, until the store is ready for it.
  */
+#include "metric/metric.h"
 #include "worker/priv.h"
 
 /* of works; then what has come meanwhile is looked at, and a commit may begin */
@@ -22,10 +23,24 @@ bytes_counted(const struct work *k)
 	return k->roomy ? 0 : k->room;
 }
 
+_Static_assert(OP_KINDS <= METRIC_OPERATIONS_MAX, "metrics have a label for each");
+
+static void
+count_answer(const struct work *k)
+{
+	int status = k->reply.fault.code == F_NONE ? 200 : fault_status(k->reply.fault.code);
+	unsigned result = status < 400 ? METRIC_OK : status < 500 ? METRIC_REFUSED : METRIC_FAILED;
+
+	metric_add(METRIC_OPERATIONS, (unsigned)k->op.kind * METRIC_RESULTS + result, 1);
+	metric_seen(
+	    METRIC_OPERATION_SECONDS, k->op.kind, (uint64_t)(clock_mono_ns() - k->since_ns));
+}
+
 /* It has its answer. The last look at the fleet, which may stop now. */
 static void
 work_over(struct worker *w, struct work *k)
 {
+	count_answer(k);
 	if (bytes_counted(k) != 0)
 		atomic_fetch_sub(&w->work_bytes, bytes_counted(k));
 	work_home(k);
@@ -89,6 +104,7 @@ fleet_submit(struct fleet *f, struct work *k)
 	size_t bytes = bytes_counted(k);
 	bool full = atomic_fetch_add(&w->nwork, 1) >= INBOX_MAX;
 
+	k->since_ns = clock_mono_ns();
 	if (bytes != 0)
 		full |= atomic_fetch_add(&w->work_bytes, bytes) + bytes > f->o.work_bytes;
 	if (atomic_load(&f->stop)) {

@@ -54,6 +54,7 @@ struct work {
 	uint64_t asker;    /* the sender's: whose share it takes; 0: the hub's own */
 	struct worker *at; /* the fleet's, as is shard */
 	uint32_t shard;
+	int64_t since_ns;  /* the fleet's: when it was submitted */
 	size_t used, room; /* of bytes */
 	char bytes[];      /* the strings of op */
 };

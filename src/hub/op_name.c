@@ -1,0 +1,62 @@
+/* What operations are called in metrics: never changed, as programs look for them. */
+#include "hub/hub.h"
+
+const char *
+op_name(unsigned kind)
+{
+	static const char *const names[OP_KINDS] = {
+		[OP_CONNECT] = "connect",
+		[OP_DISCONNECT] = "disconnect",
+		[OP_SUBSCRIBE] = "subscribe",
+		[OP_UNSUBSCRIBE] = "unsubscribe",
+		[OP_TWIN_GET] = "twin-get",
+		[OP_REPORT] = "report",
+		[OP_TELEMETRY] = "telemetry",
+		[OP_METHOD_RESPONSE] = "method-response",
+		[OP_MESSAGE_ACK] = "message-ack",
+		[OP_ACK] = "ack",
+		[OP_EVENTS] = "events",
+		[OP_MESSAGE_RECEIVE] = "message-receive",
+		[OP_MESSAGE_SETTLE] = "message-settle",
+		[OP_SCOPE_READ] = "scope-read",
+		[OP_SCOPE_MEMBER] = "scope-member",
+		[OP_JUDGE] = "judge",
+		[OP_MESSAGE_SEND] = "message-send",
+		[OP_MESSAGES_PURGE] = "messages-purge",
+		[OP_MESSAGES_LOOK] = "messages-look",
+		[OP_FEEDBACK_RECEIVE] = "feedback-receive",
+		[OP_FEEDBACK_SETTLE] = "feedback-settle",
+		[OP_IDENTITY_GET] = "identity-get",
+		[OP_IDENTITY_PUT] = "identity-put",
+		[OP_IDENTITY_DELETE] = "identity-delete",
+		[OP_IDENTITY_IMPORT] = "identity-import",
+		[OP_KEYS_REGENERATE] = "keys-regenerate",
+		[OP_MODULES_LIST] = "modules-list",
+		[OP_SCOPE_CHECK] = "scope-check",
+		[OP_TWIN_READ] = "twin-read",
+		[OP_TWIN_CONVERGENCE] = "twin-convergence",
+		[OP_TWIN_PATCH] = "twin-patch",
+		[OP_TWIN_REPLACE] = "twin-replace",
+		[OP_METHOD] = "method",
+		[OP_METHOD_CANCEL] = "method-cancel",
+		[OP_APPLY_CONTENT] = "apply-content",
+		[OP_CONFIGURATION_PUT] = "configuration-put",
+		[OP_CONFIGURATION_DELETE] = "configuration-delete",
+		[OP_JOB_PUT] = "job-put",
+		[OP_JOB_GET] = "job-get",
+		[OP_JOB_CANCEL] = "job-cancel",
+		[OP_ROLLOUT] = "rollout",
+		[OP_SINK_PUT] = "sink-put",
+		[OP_SINK_DELETE] = "sink-delete",
+		[OP_SINK_CURSOR] = "sink-cursor",
+		[OP_ROUTE_PUT] = "route-put",
+		[OP_ROUTE_DELETE] = "route-delete",
+		[OP_SETTINGS_PATCH] = "settings-patch",
+		[OP_CONNECTION_GET] = "connection-get",
+		[OP_CONNECTION_CLOSE] = "connection-close",
+		[OP_ADMIN] = "admin",
+		[OP_PARTITION_APPEND] = "partition-append",
+	};
+
+	return kind < OP_KINDS ? names[kind] : NULL;
+}

@@ -1,0 +1,123 @@
+/*
+ * Cells: a set for each thread that counts, until SETS_MAX are given out; the threads that come after that share one, with locked
+ * instructions. A set stays its thread's, as what was counted must not be lost when that ends, so the long-lived ones, which do the
+ * work and begin to count first, have theirs.
+ */
+#include "metric/priv.h"
+
+#include <assert.h>
+
+#define SETS_MAX 192u
+
+const uint64_t bounds_ns[BOUNDS] = { 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000,
+	10000000, 25000000, 50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000,
+	5000000000, 10000000000 };
+const uint64_t bounds_bytes[BOUNDS] = { 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768,
+	65536, 131072, 262144, 524288, 1048576, 4194304, 16777216 };
+
+/* How many cells each has, so that offsets are known when the program is made. */
+enum {
+	N_NONE = 1,
+	N_PROTOCOL = METRIC_PROTOCOLS,
+	N_REASON = REASONS,
+	N_OPERATION = METRIC_OPERATIONS_MAX,
+	N_RESULT = METRIC_OPERATIONS_MAX * METRIC_RESULTS,
+	W_COUNTER = 1,
+	W_GAUGE = 1,
+	W_SECONDS = WIDTH,
+	W_SIZES = WIDTH
+};
+struct cells {
+#define X(id, kind, label, name, help) atomic_uint_least64_t id[N_##label * W_##kind];
+	METRICS_COUNTED(X)
+#undef X
+} __attribute__((aligned(64)));
+enum { CELLS = sizeof(struct cells) / sizeof(uint64_t) };
+
+const unsigned label_sizes[LABELS] = { [LABEL_NONE] = N_NONE,
+	[LABEL_PROTOCOL] = N_PROTOCOL,
+	[LABEL_REASON] = N_REASON,
+	[LABEL_OPERATION] = N_OPERATION,
+	[LABEL_RESULT] = N_RESULT };
+
+const struct counted counted[METRICS] = {
+#define X(id, kind, label, name, help)                                                             \
+	{ METRIC_##kind, LABEL_##label, offsetof(struct cells, id) / sizeof(uint64_t), name, help },
+	METRICS_COUNTED(X)
+#undef X
+};
+
+/* The last one is shared. */
+static atomic_uint_least64_t sets[SETS_MAX + 1][CELLS] __attribute__((aligned(64)));
+static atomic_uint nset;
+static _Thread_local atomic_uint_least64_t *mine;
+
+static void
+claim(void)
+{
+	unsigned i = atomic_load_explicit(&nset, memory_order_relaxed);
+
+	while (i < SETS_MAX && !atomic_compare_exchange_weak(&nset, &i, i + 1))
+		;
+	mine = sets[i];
+}
+
+static void
+add(uint32_t at, uint64_t n)
+{
+	atomic_uint_least64_t *cell;
+
+	if (mine == NULL)
+		claim();
+	cell = mine + at;
+	if (mine == sets[SETS_MAX])
+		atomic_fetch_add_explicit(cell, n, memory_order_relaxed);
+	else
+		atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n,
+		    memory_order_relaxed);
+}
+
+void
+metric_add(enum metric_counted m, unsigned label, int64_t n)
+{
+	assert(label < label_sizes[counted[m].label]);
+	add(counted[m].at + label, (uint64_t)n);
+}
+
+void
+metric_seen(enum metric_counted m, unsigned label, uint64_t value)
+{
+	const struct counted *c = &counted[m];
+	const uint64_t *bounds = c->kind == METRIC_SECONDS ? bounds_ns : bounds_bytes;
+	uint32_t at = c->at + label * WIDTH;
+	unsigned i = 0;
+
+	assert(label < label_sizes[c->label]);
+	while (i < BOUNDS && value > bounds[i])
+		i++;
+	add(at + i, 1);
+	add(at + BOUNDS + 1, value);
+}
+
+uint64_t
+cells_sum(uint32_t at)
+{
+	unsigned n = atomic_load_explicit(&nset, memory_order_relaxed);
+	uint64_t sum = atomic_load_explicit(&sets[SETS_MAX][at], memory_order_relaxed);
+
+	for (unsigned i = 0; i < n && i < SETS_MAX; i++)
+		sum += atomic_load_explicit(&sets[i][at], memory_order_relaxed);
+	return sum;
+}
+
+uint64_t
+metric_read(enum metric_counted m, unsigned label)
+{
+	const struct counted *c = &counted[m];
+	unsigned width = width_of(c), ncount = width == 1 ? 1 : BOUNDS + 1;
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < ncount; i++)
+		sum += cells_sum(c->at + label * width + i);
+	return sum;
+}

@@ -1,0 +1,31 @@
+/* metric: what its files share. */
+#ifndef TWINHUB_METRIC_PRIV_H
+#define TWINHUB_METRIC_PRIV_H
+
+#include "metric/metric.h"
+
+#include <stdatomic.h>
+
+#define BOUNDS 17           /* of a histogram, without the last one, which is +Inf */
+#define WIDTH  (BOUNDS + 2) /* a count for each bound and for +Inf, and the sum */
+
+extern const uint64_t bounds_ns[BOUNDS], bounds_bytes[BOUNDS];
+
+struct counted {
+	enum metric_kind kind;
+	enum metric_label label;
+	uint32_t at; /* its first cell */
+	const char *name, *help;
+};
+extern const struct counted counted[METRICS];
+extern const unsigned label_sizes[LABELS];
+
+static inline unsigned
+width_of(const struct counted *c)
+{
+	return c->kind == METRIC_SECONDS || c->kind == METRIC_SIZES ? WIDTH : 1;
+}
+/* Of one cell, over all threads. */
+uint64_t cells_sum(uint32_t at);
+
+#endif

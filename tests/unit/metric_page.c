@@ -1,0 +1,147 @@
+/* Figures: what is counted on any thread is in the page, once, in both formats. */
+#include "metric/metric.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *
+name_of(unsigned kind)
+{
+	return kind == 0 ? "first" : kind == 3 ? "fourth" : NULL;
+}
+
+static const struct metric_names names = { name_of };
+
+/* NUL-terminated; the caller's. */
+static char *
+page(enum metric_format f)
+{
+	static const double looks[LOOKS] = { [LOOK_STALL] = 1.25, [LOOK_FREE] = 12345678901234 };
+	struct buf out = { 0 };
+
+	metric_write(&out, f, &names, looks);
+	buf_putc(&out, '\0');
+	return out.p;
+}
+
+static bool
+has_line(const char *text, const char *line)
+{
+	size_t n = strlen(line);
+
+	for (const char *p = text; (p = strstr(p, line)) != NULL; p++)
+		if ((p == text || p[-1] == '\n') && p[n] == '\n')
+			return true;
+	return false;
+}
+
+static void *
+count_some(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < 1000; i++)
+		metric_add(METRIC_CONNECTS, METRIC_WEBSOCKET, 1);
+	metric_add(METRIC_CONNECTIONS, METRIC_WEBSOCKET, 5);
+	return NULL;
+}
+
+/* More threads than there are sets: the last ones share one. */
+static void
+metric__O120_what_any_thread_counts_is_summed(void **state)
+{
+	pthread_t t[8];
+	char *text;
+
+	(void)state;
+	for (unsigned round = 0; round < 30; round++) {
+		for (unsigned i = 0; i < 8; i++)
+			assert_int_equal(pthread_create(&t[i], NULL, count_some, NULL), 0);
+		for (unsigned i = 0; i < 8; i++)
+			pthread_join(t[i], NULL);
+	}
+	metric_add(METRIC_CONNECTIONS, METRIC_WEBSOCKET, -200);
+	assert_int_equal(metric_read(METRIC_CONNECTS, METRIC_WEBSOCKET), 240000);
+	text = page(METRIC_PROMETHEUS);
+	assert_true(has_line(text, "twinhub_connects_total{protocol=\"websocket\"} 240000"));
+	assert_true(has_line(text, "twinhub_connects_total{protocol=\"mqtt\"} 0"));
+	assert_true(has_line(text, "twinhub_connections{protocol=\"websocket\"} 1000"));
+	free(text);
+}
+
+static void
+metric__O120_histograms_are_cumulative_and_in_base_units(void **state)
+{
+	char *text;
+
+	(void)state;
+	metric_seen(METRIC_OPERATION_SECONDS, 3, 50000);
+	metric_seen(METRIC_OPERATION_SECONDS, 3, 50001);
+	metric_seen(METRIC_OPERATION_SECONDS, 3, UINT64_C(20000000000));
+	metric_seen(METRIC_COMMIT_SIZE, 0, 100);
+	metric_add(METRIC_OPERATIONS, 3 * METRIC_RESULTS + METRIC_REFUSED, 2);
+	text = page(METRIC_PROMETHEUS);
+	assert_true(has_line(text, "# TYPE twinhub_operation_seconds histogram"));
+	assert_true(has_line(
+	    text, "twinhub_operation_seconds_bucket{operation=\"fourth\",le=\"5e-05\"} 1"));
+	assert_true(has_line(
+	    text, "twinhub_operation_seconds_bucket{operation=\"fourth\",le=\"0.0001\"} 2"));
+	assert_true(
+	    has_line(text, "twinhub_operation_seconds_bucket{operation=\"fourth\",le=\"10\"} 2"));
+	assert_true(
+	    has_line(text, "twinhub_operation_seconds_bucket{operation=\"fourth\",le=\"+Inf\"} 3"));
+	assert_true(has_line(text, "twinhub_operation_seconds_count{operation=\"fourth\"} 3"));
+	assert_true(
+	    has_line(text, "twinhub_operation_seconds_sum{operation=\"fourth\"} 20.000100001"));
+	assert_true(has_line(text, "twinhub_commit_size_bytes_bucket{le=\"128\"} 1"));
+	assert_true(has_line(text, "twinhub_commit_size_bytes_sum 100"));
+	assert_true(
+	    has_line(text, "twinhub_operations_total{operation=\"fourth\",result=\"refused\"} 2"));
+	assert_null(strstr(text, "operation=\"first\",le=")); /* nothing was seen */
+	assert_true(has_line(text, "twinhub_store_stall_seconds_total 1.25"));
+	assert_true(has_line(text, "twinhub_free_space_bytes 12345678901234"));
+	free(text);
+}
+
+static void
+metric__O121_openmetrics_by_accept(void **state)
+{
+	char *text;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(metric_format_of(STR("text/plain")), METRIC_PROMETHEUS);
+	assert_int_equal(metric_format_of(STR("")), METRIC_PROMETHEUS);
+	assert_int_equal(
+	    metric_format_of(STR("application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1")),
+	    METRIC_OPENMETRICS);
+	text = page(METRIC_OPENMETRICS);
+	n = strlen(text);
+	assert_true(has_line(text, "# TYPE twinhub_connects counter"));
+	assert_null(strstr(text, "# TYPE twinhub_connects_total"));
+	assert_string_equal(text + n - 6, "# EOF\n");
+	free(text);
+	text = page(METRIC_PROMETHEUS);
+	assert_true(has_line(text, "# TYPE twinhub_connects_total counter"));
+	assert_null(strstr(text, "# EOF"));
+	free(text);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(metric__O120_what_any_thread_counts_is_summed),
+		cmocka_unit_test(metric__O120_histograms_are_cumulative_and_in_base_units),
+		cmocka_unit_test(metric__O121_openmetrics_by_accept),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
