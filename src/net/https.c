@@ -274,11 +274,25 @@ make_conn_index(void)
 	conn_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, conn_free);
 }
 
+/*
+ * evhttp has let go of it, and it ends in a later turn of the loop: libevent counts down to its end a second time for who asks anything of it
+ * until then.
+ */
+static bool
+is_down(const struct https_conn *c)
+{
+	bufferevent_event_cb on_event;
+
+	bufferevent_getcb(c->bev, NULL, NULL, &on_event, NULL);
+	return on_event == NULL;
+}
+
 /* As if the peer had left: evhttp, or who has taken the connection over, cleans up. */
 static void
 conn_end(struct https_conn *c)
 {
-	bufferevent_trigger_event(c->bev, BEV_EVENT_EOF | BEV_EVENT_READING, 0);
+	if (!is_down(c))
+		bufferevent_trigger_event(c->bev, BEV_EVENT_EOF | BEV_EVENT_READING, 0);
 }
 
 static enum err
