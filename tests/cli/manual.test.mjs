@@ -83,7 +83,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
 
 test('bash completes commands, options, words and paths', () => {
 	assert.deepEqual(new Set(bash('')), new Set(['help', 'completion', 'version', ...commands.map((c) => c.split(' ')[0])]));
-	assert.deepEqual(bash('con'), ['configuration', 'connection-string']);
+	assert.deepEqual(bash('con'), ['connection', 'configuration', 'connection-string']);
 	assert.deepEqual(bash('device', 'd'), ['delete']);
 	assert.deepEqual(bash('help', 'device', 'd'), ['delete']);
 	for (const command of commands) assert.deepEqual(new Set(bash(...command.split(' '), '--')), new Set(['--help', ...optionsOf(command)]), command);
