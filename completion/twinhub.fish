@@ -27,6 +27,8 @@ complete -c twinhub -n '__twinhub_is serve' -l data -x -a '(__fish_complete_dire
 complete -c twinhub -n '__twinhub_is serve' -l config -r -F -d 'the file of settings'
 complete -c twinhub -n '__twinhub_is serve' -l background -d 'end when the hub is ready; it goes on until `twinhub stop`'
 complete -c twinhub -n '__twinhub_is serve' -l check -d 'tell what is wrong with settings, files and certificates, start nothing, and end'
+complete -c twinhub -n '__twinhub_is serve' -l ephemeral -d 'a hub for tests, gone with who started it; its ready line is JSON'
+complete -c twinhub -n '__twinhub_is serve' -l ports -x -a 'standard any' -d 'with --ephemeral: standard (--https-port and --mqtts-port), or any that are free'
 complete -c twinhub -n '__twinhub_is serve' -l hostname -x -d 'a name clients use'
 complete -c twinhub -n '__twinhub_is serve' -l bind -x -d 'an address to listen on'
 complete -c twinhub -n '__twinhub_is serve' -l mqtts-port -x -d 'MQTT over TLS'

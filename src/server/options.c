@@ -339,14 +339,40 @@ file_read(const struct server_options *line, struct server_options *o, char *why
 	return parse_conf(path, o, why, nwhy);
 }
 
+/* No directory yet, so no file: the command line has it all. */
+static enum err
+parse_ephemeral(int argc, char **argv, struct server_options *o, char *why, size_t nwhy)
+{
+	if (parse_argv(argc, argv, o, why, nwhy) != ERR_OK)
+		return ERR_ARG;
+	if (o->data != NULL || o->config != NULL || o->background || o->check) {
+		snprintf(why, nwhy,
+		    "--ephemeral has all from the command line and ends with who started it: no "
+		    "--data, --config, --background or --check");
+		return ERR_ARG;
+	}
+	if (o->ports == PORTS_ANY && o->binds.n > 0) {
+		snprintf(why, nwhy, "--ports any has an address of its own: no --bind");
+		return ERR_ARG;
+	}
+	return options_settle(o, why, nwhy);
+}
+
 enum err
 options_parse(int argc, char **argv, struct server_options *o, char *why, size_t nwhy)
 {
 	struct server_options line = { 0 };
 
 	defaults(o);
-	if (parse_argv(argc, argv, &line, why, nwhy) != ERR_OK ||
-	    file_read(&line, o, why, nwhy) != ERR_OK || parse_environment(o, why, nwhy) != ERR_OK ||
+	if (parse_argv(argc, argv, &line, why, nwhy) != ERR_OK)
+		return ERR_ARG;
+	if (line.ephemeral)
+		return parse_ephemeral(argc, argv, o, why, nwhy);
+	if (line.ports != PORTS_STANDARD) {
+		snprintf(why, nwhy, "--ports is for --ephemeral; see --https-port, --mqtts-port");
+		return ERR_ARG;
+	}
+	if (file_read(&line, o, why, nwhy) != ERR_OK || parse_environment(o, why, nwhy) != ERR_OK ||
 	    parse_argv(argc, argv, o, why, nwhy) != ERR_OK)
 		return ERR_ARG;
 	if (o->data == NULL) {

@@ -204,6 +204,16 @@ bool background_split(struct server *s, int *code);
 /* Ready, and on its own from now on. */
 void background_settle(const struct server *s);
 
+/* ephemeral.c: one in a process. */
+/* A directory, and an address with its ports: they are in s->o then. The log runs. */
+enum err ephemeral_begin(struct server *s);
+/* Has who started it gone? */
+bool ephemeral_orphaned(void);
+/* The line for who started it: JSON, with keys. */
+void ephemeral_ready(const struct server *s, struct buf *line);
+/* Removes the directory, if there is one. */
+void ephemeral_end(void);
+
 #define POLICY_OWNER "iothubowner" /* what commands with --data sign in with */
 
 /* admin.c: what the API asks of the program */

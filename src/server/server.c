@@ -22,6 +22,7 @@
 #define LOOK_US (INT64_C(10) * 1000000) /* between two looks at the clock, at the most */
 #define STUCK_US                                                                                   \
 	(INT64_C(30) * 1000000) /* a turn of a loop or worker, where no watchdog says otherwise */
+#define LOOK_BACK_US (INT64_C(1) * 1000000) /* and at who has started an ephemeral hub */
 
 /* There is one server in a program: notes from workers find their loop's sessions through it. */
 static struct server *the_server;
@@ -370,24 +371,34 @@ put_nets(struct buf *line, const char *before, const struct option_list *nets)
 }
 
 static void
-say_ready(const struct server *s)
+ready_line(const struct server *s, struct buf *line)
 {
-	struct buf line = { 0 };
-
-	buf_printf(&line,
+	buf_printf(line,
 	    "twinhub ready: %s, https %u, mqtts %u, %llu identities, %llu connections, %llu of one "
 	    "address",
 	    s->endpoint.host, s->endpoint.https_port, s->endpoint.mqtts_port,
 	    (unsigned long long)fleet_identities(s->fleet),
 	    (unsigned long long)s->sizes.connections,
 	    (unsigned long long)s->sizes.connections_per_address);
-	put_nets(&line, " but any number from ", &s->o.address_free);
-	put_nets(&line, ", PROXY v2 from ", &s->o.proxies);
-	buf_printf(&line, ", memory %llu MB", (unsigned long long)(s->sizes.memory_bytes >> 20));
-	buf_printf(&line, ", data %s\n", s->o.data);
+	put_nets(line, " but any number from ", &s->o.address_free);
+	put_nets(line, ", PROXY v2 from ", &s->o.proxies);
+	buf_printf(line, ", memory %llu MB", (unsigned long long)(s->sizes.memory_bytes >> 20));
+	buf_printf(line, ", data %s\n", s->o.data);
+}
+
+static void
+say_ready(const struct server *s)
+{
+	struct buf line = { 0 };
+
+	(s->o.ephemeral ? ephemeral_ready : ready_line)(s, &line);
 	/* A reader who stalls must not keep this thread from its signals. */
-	if (!stdout_put(buf_view(&line), (int)(LOG_STOP_US / 1000)))
-		log_text(LOG_WARN, "nobody takes from stdout: " STR_FMT, (int)line.n - 1, line.p);
+	if (!stdout_put(buf_view(&line), (int)(LOG_STOP_US / 1000))) {
+		if (s->o.ephemeral) /* its line has keys */
+			line.n = 0;
+		log_text(LOG_WARN, "nobody takes from stdout: " STR_FMT,
+		    line.n > 0 ? (int)line.n - 1 : 0, line.n > 0 ? line.p : "");
+	}
 	buf_fini(&line);
 }
 
@@ -475,11 +486,13 @@ run_until_stopped(struct server *s, const sigset_t *signals)
 
 	if (watchdog_us > 0 && watchdog_us / 4 < look_us)
 		look_us = watchdog_us / 4;
+	if (s->o.ephemeral && LOOK_BACK_US < look_us)
+		look_us = LOOK_BACK_US;
 	for (;;) {
 		struct timespec look = { look_us / 1000000, look_us % 1000000 * 1000 };
 		unsigned asked = signal_asks(sigtimedwait(signals, NULL, &look));
 
-		if (asked & ASKED_END)
+		if ((asked & ASKED_END) || (s->o.ephemeral && ephemeral_orphaned()))
 			return;
 		if (asked & ASKED_LOG)
 			log_reopen();
@@ -561,12 +574,13 @@ server_run(const struct server_options *o)
 	net_init();
 	clock_tell(server_clock_told);
 	seed_tables();
-	if (log_begin(s) != ERR_OK ||
-	    data_prepare(o->data, o->certs.n == 0, o->config == NULL, &s->found, s->why,
+	if (log_begin(s) != ERR_OK || (o->ephemeral && ephemeral_begin(s) != ERR_OK) ||
+	    data_prepare(s->o.data, o->certs.n == 0, o->config == NULL, &s->found, s->why,
 	        sizeof(s->why)) != ERR_OK ||
 	    server_start(s) != ERR_OK) {
 		log_stop(LOG_STOP_US);
 		say_failed(s->why);
+		ephemeral_end();
 		_exit(1); /* half-made threads and sockets end with the process */
 	}
 	if (s->found.settings_lost)
@@ -582,6 +596,7 @@ server_run(const struct server_options *o)
 	notify_tell("STOPPING=1");
 	server_stop(s);
 	log_stop(LOG_STOP_US);
+	ephemeral_end();
 	close(s->found.held);
 	free(s);
 	the_server = NULL;

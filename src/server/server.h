@@ -67,7 +67,9 @@ struct server_options {
 	bool strict_queries; /* only what the service itself understands: Q-88 */
 	bool background;     /* end when the hub is ready, which goes on */
 	bool check;          /* tell what is wrong, and end */
-	option_set given;    /* rows that somebody has given, by file or command line */
+	bool ephemeral;      /* data is NULL until the hub has made its own */
+	enum port_choice { PORTS_STANDARD, PORTS_ANY } ports;
+	option_set given; /* rows that somebody has given, by file or command line */
 };
 
 /* Defaults, then the file (--config, TWINHUB_CONFIG, else DATA/twinhub.conf), then TWINHUB_NAME of each option in the environment, then

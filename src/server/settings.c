@@ -8,6 +8,7 @@
 
 /* clang-format off */
 static const char *const log_formats[] = { "logfmt", "json", NULL }; /* as enum log_format */
+static const char *const ports[] = { "standard", "any", NULL }; /* as enum port_choice */
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL }; /* as enum log_level */
 
 static const struct option_spec rows[] = {
@@ -32,6 +33,17 @@ static const struct option_spec rows[] = {
 		.help = "tell what is wrong with settings, files and certificates, start nothing, and end",
 		.note = "Exit code 0 if a start finds nothing to refuse and clients nothing to hold against the certificates, else 1 with a line for each. A "
 			"hub may run on the directory meanwhile: for before a restart or reload.",
+	}, {
+		.name = "ephemeral", .kind = OPTION_SWITCH, .line_only = true, AT(ephemeral),
+		.help = "a hub for tests, gone with who started it; its ready line is JSON",
+		.note = "Instead of `data`: the directory is a temporary one (in `TMPDIR`), removed at the end. Without `bind` the hub takes a loopback "
+			"address that nobody else has, so that several stand side by side on the ports that SDKs dial. The line it prints when "
+			"it serves has connection strings and the CA. It ends when the process that started it has ended, or when its "
+			"standard input, if that is a pipe, is closed. See [a hub for tests](start/ci.md).",
+	}, {
+		.name = "ports", .value = "WHICH", .kind = OPTION_WORD, .words = ports, .fallback = "standard", .line_only = true, AT(ports),
+		.help = "with --ephemeral: standard (--https-port and --mqtts-port), or any that are free",
+		.note = "For programs that can be told which ports; SDKs cannot.",
 	}, {
 		.name = "hostname", .value = "NAME", .kind = OPTION_TEXT, .many = true, AT(hostnames),
 		.otherwise = "this machine's",
