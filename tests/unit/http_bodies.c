@@ -132,8 +132,9 @@ static const struct row {
 	{ HTTP_PATCH, "/twins/here?" API, "{\"tags\":{\"a\":1}}", 412, "PreconditionFailed", NULL,
 	    "If-Match", "\"x\"" },
 	{ HTTP_PUT, "/jobs/v2/j?" API, "{\"type\":\"reboot\"}", 400, "ArgumentInvalid",
-	    "type is none of scheduleUpdateTwin, scheduleDeviceMethod, scheduleDeviceMessage", NULL,
-	    NULL },
+	    "type is none of scheduleUpdateTwin, scheduleDeviceMethod, scheduleDeviceMessage, "
+	    "scheduleRestoreTwin",
+	    NULL, NULL },
 	{ HTTP_PUT, "/jobs/v2/j?dryRun=perhaps&" API, "{}", 400, "ArgumentInvalid",
 	    "dryRun is neither true nor false", NULL, NULL },
 	{ HTTP_GET, "/jobs/v2/query?jobType=reboot&" API, NULL, 400, "ArgumentInvalid",

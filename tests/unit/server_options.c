@@ -154,7 +154,8 @@ settings__a_wrong_value_is_refused_alike_on_the_line_and_in_the_file(void **stat
 		const struct option_spec *spec = &server_settings.v[i];
 		uint64_t number;
 
-		if (option_judge(spec, "+1", &number, why, sizeof(why)) == ERR_OK)
+		if (spec->line_only ||
+		    option_judge(spec, "+1", &number, why, sizeof(why)) == ERR_OK)
 			continue;
 		judged++;
 		write_conf("");
