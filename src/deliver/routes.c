@@ -6,13 +6,7 @@
 static bool
 route_takes(struct feed *f, const struct route_def *r, const struct feed_event *e)
 {
-	static const enum route_source sources[TOLD_SOURCES] = { [TOLD_MESSAGES] = ROUTE_MESSAGES,
-		[TOLD_TWINS] = ROUTE_TWIN_CHANGES,
-		[TOLD_LIFE_CYCLE] = ROUTE_LIFECYCLE,
-		[TOLD_CONNECTIONS] = ROUTE_CONNECTION };
-	enum told_source told = told_source_of(e->e);
-
-	return told < TOLD_SOURCES && r->enabled && r->source == sources[told] &&
+	return r->enabled && r->source == feed_route_source(told_source_of(e->e)) &&
 	    r->compiled != NULL && feed_matches(f, r->compiled);
 }
 

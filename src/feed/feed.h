@@ -54,6 +54,8 @@ struct feed_filter {
 
 /* From a source's name, without case; TOLD_NOBODY: there is none. */
 enum told_source feed_source(struct str name);
+/* As routes and conditions have it; ROUTE_SOURCES: none has it. */
+enum route_source feed_route_source(enum told_source source);
 
 /* ---- readers ---- */
 
