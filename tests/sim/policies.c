@@ -31,6 +31,7 @@ struct row {
 	unsigned side; /* which one */
 	char others[2]
 	           [KEY_TEXT]; /* what the disk may have there all the same; empty: nothing else */
+	uint64_t unsynced;     /* when it was said that it could not be synced; 0: it was not */
 };
 
 static struct {
@@ -195,14 +196,16 @@ put_in_force(const struct rotation *r, const char *key)
 	asked->asked = false;
 	if (key != NULL)
 		snprintf(asked->keys[asked->side], KEY_TEXT, "%s", key);
+	else
+		asked->unsynced = book.now;
 }
 
-/* The others that could not be synced are on the disk now, too: they are in the same file. */
+/* The others that could not be synced before are on the disk now, too: they are in the same file. (An answer may come later than its sync.) */
 static void
-all_is_synced(void)
+all_is_synced(uint64_t before)
 {
 	for (uint32_t i = 0; i < book.n; i++)
-		if (book.v[i].until == STILL && !book.v[i].asked)
+		if (book.v[i].until == STILL && !book.v[i].asked && book.v[i].unsynced < before)
 			book.v[i].others[0][0] = book.v[i].others[1][0] = '\0';
 }
 
@@ -212,12 +215,16 @@ policies_rotated(const struct rotation *r, struct doc answer)
 	struct str key =
 	    doc_text(doc_get(answer, str_of(r->side == 0 ? "primaryKey" : "secondaryKey")));
 	char text[KEY_TEXT];
+	const struct row *asked;
+	uint64_t since;
 
 	snprintf(text, sizeof(text), STR_FMT, STR_ARG(key));
 	if (!key_valid(key))
 		world_fail("the new key of %s is '%s'", r->name, text);
+	asked = row_of(r->name, true);
+	since = asked != NULL ? asked->from : 0;
 	put_in_force(r, text);
-	all_is_synced();
+	all_is_synced(since);
 	seen.rotated++;
 }
 
@@ -301,7 +308,7 @@ take_file(const struct policies *p)
 	uint32_t nbefore = book.n;
 
 	if (!front_unsynced())
-		all_is_synced();
+		all_is_synced(UINT64_MAX);
 	book.now++;
 	for (size_t i = 0; i < p->n; i++) {
 		struct row is = row_read(&p->v[i]), *was = row_of(is.name, false);
