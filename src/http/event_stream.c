@@ -119,7 +119,10 @@ events_left(struct answer_stream *stream)
 	struct event_stream *s = of_stream(stream);
 
 	s->bytes.n = 0;
-	feed_more(s->reader);
+	if (s->finished)
+		answer_stream_end(stream, REASON_NONE);
+	else
+		feed_more(s->reader);
 }
 
 static void
@@ -142,9 +145,8 @@ on_batch(struct msg *m)
 		answer_stream_end(&s->stream, REASON_FAILED);
 		return;
 	}
+	/* the end comes when they have left: evhttp takes the end of what was written before for that of the answer, and closes */
 	answer_stream_put(&s->stream, buf_view(&s->bytes));
-	if (s->finished)
-		answer_stream_end(&s->stream, REASON_NONE);
 }
 
 static void
