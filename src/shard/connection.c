@@ -127,6 +127,12 @@ list(struct shard *sh, struct row *r, int64_t elapsed_us)
 	if (r->untold.listed)
 		return;
 	r->untold.listed = true;
+	if (c->n == c->cap &&
+	    c->from > c->n / 2) { /* it may never run empty: what was told makes room */
+		c->n -= c->from;
+		memmove(c->rows, c->rows + c->from, c->n * sizeof(*c->rows));
+		c->from = 0;
+	}
 	if (c->n == c->cap) {
 		c->cap = c->cap ? c->cap * 2 : 64;
 		c->rows = xrealloc(c->rows, c->cap * sizeof(*c->rows));

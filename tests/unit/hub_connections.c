@@ -263,6 +263,29 @@ connection__what_is_no_record_is_damage(void **state)
 	    ERR_CORRUPT);
 }
 
+/* Somebody always waits to be told: the list holds those who do, and not all who ever have. */
+static void
+connection__a_list_that_never_runs_empty_does_not_grow(void **state)
+{
+	static const char *const ids[] = { "d1", "d2", "d3" };
+	struct kit *k = *state;
+	uint64_t epochs[3];
+	int64_t since_us;
+
+	for (unsigned i = 0; i < 3; i++) {
+		kit_device(k, ids[i]);
+		epochs[i] = kit_connect(k, ids[i], i + 1, true);
+	}
+	for (unsigned i = 0; i < 3000; i++) {
+		connections_tell(k->sh, 1, &k->env); /* the oldest, who comes again as the newest */
+		kit_commit(k);
+		leave(k, ids[i % 3], epochs[i % 3], REASON_LEFT);
+		epochs[i % 3] = kit_connect(k, ids[i % 3], i % 3 + 1, true);
+		assert_true(connections_wait(k->sh, &since_us));
+	}
+	assert_true(k->sh->connections.cap <= 128);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
 
 int
@@ -276,6 +299,7 @@ main(void)
 		TEST(connection__E94_after_a_kill_the_missing_end_is_told),
 		TEST(connection__E09_off_there_are_none),
 		TEST(connection__what_is_no_record_is_damage),
+		TEST(connection__a_list_that_never_runs_empty_does_not_grow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
