@@ -22,6 +22,7 @@
 #define LOOK_MS               10000u /* between looks, at the most */
 #define MERGE_FILES           8u     /* that are merged, at the least */
 #define MERGE_BYTES           (UINT64_C(128) << 20)
+#define LOOK_MERGES           64u /* of a family in one look: the rest in the next */
 
 uint64_t
 retain_span_s(uint64_t age_s)
@@ -174,7 +175,7 @@ look_at(struct rocks *s, enum store_table t, int64_t now_us, int64_t *due_us)
 		*due_us = now_us + (int64_t)span_s * 1000000;
 		flush(s, t);
 	}
-	while (!stopping(s) && merge_some(s, t, span_s))
+	for (unsigned i = 0; i < LOOK_MERGES && !stopping(s) && merge_some(s, t, span_s); i++)
 		;
 	if (due)
 		judge(s, t);
