@@ -119,10 +119,7 @@ events_left(struct answer_stream *stream)
 	struct event_stream *s = of_stream(stream);
 
 	s->bytes.n = 0;
-	if (s->finished)
-		answer_stream_end(stream, REASON_NONE);
-	else
-		feed_more(s->reader);
+	feed_more(s->reader);
 }
 
 static void
@@ -145,8 +142,9 @@ on_batch(struct msg *m)
 		answer_stream_end(&s->stream, REASON_FAILED);
 		return;
 	}
-	/* the end comes when they have left: evhttp takes the end of what was written before for that of the answer, and closes */
 	answer_stream_put(&s->stream, buf_view(&s->bytes));
+	if (s->finished)
+		answer_stream_end(&s->stream, REASON_NONE);
 }
 
 static void

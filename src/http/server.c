@@ -106,18 +106,43 @@ put_to_stream(void *link, struct str bytes, void (*left)(void *ctx), void *ctx)
 		https_stream_waits(bev, left, ctx);
 }
 
+/* Nothing is on its way any more, or will be. */
 static void
-end_stream(void *link, bool drop)
+finish_stream(void *link)
 {
 	struct bufferevent *bev = connection_of(link);
 
 	if (bev != NULL) {
 		evhttp_connection_set_closecb(evhttp_request_get_connection(link), NULL, NULL);
-		https_stream_over(bev, HTTP_IDLE_US);
-		if (drop)
-			https_drop(bev, REASON_SLOW_READER);
+		https_stream_done(bev);
 	}
 	evhttp_send_reply_end(link);
+}
+
+/* The client has left before the last bytes had. A request that still belongs to its connection goes with it. */
+static void
+drop_request(void *link)
+{
+	if (evhttp_request_get_connection(link) == NULL)
+		evhttp_send_reply_end(link);
+}
+
+/*
+ * The end is said when all that was put has left: evhttp hears of a write in a later turn of the loop, takes that of an earlier piece for the
+ * end's, and closes a connection that is not kept before the rest is out.
+ */
+static void
+end_stream(void *link, bool drop)
+{
+	struct bufferevent *bev = connection_of(link);
+
+	if (bev == NULL || drop) {
+		if (bev != NULL)
+			https_drop(bev, REASON_SLOW_READER);
+		finish_stream(link);
+		return;
+	}
+	https_stream_over(bev, HTTP_IDLE_US, drop_request, finish_stream, link);
 }
 
 static const struct transport by_evhttp = { shown_by_client, body_of_answer, send_answer, upgrade,

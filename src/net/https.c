@@ -568,14 +568,28 @@ https_stream_waits(struct bufferevent *bev, void (*left)(void *ctx), void *ctx)
 }
 
 void
-https_stream_over(struct bufferevent *bev, int64_t idle_us)
+https_stream_over(struct bufferevent *bev, int64_t idle_us, void (*gone)(void *ctx),
+    void (*left)(void *ctx), void *ctx)
 {
 	struct https_conn *c = conn_of(bev);
 
-	if (c == NULL)
+	if (c == NULL) {
+		left(ctx);
 		return;
-	c->gone = c->left = NULL;
+	}
+	c->gone = gone;
+	c->gone_ctx = ctx;
 	https_answers(bev, evbuffer_get_length(bufferevent_get_output(bev)), NULL, idle_us);
+	https_stream_waits(bev, left, ctx);
+}
+
+void
+https_stream_done(struct bufferevent *bev)
+{
+	struct https_conn *c = conn_of(bev);
+
+	if (c != NULL)
+		c->gone = c->left = NULL;
 }
 
 void

@@ -451,8 +451,11 @@ void https_streams(struct bufferevent *bev, void (*gone)(void *ctx), void *ctx);
 void https_stream_gone(struct bufferevent *bev);
 /* When all of it that has been put has gone to the system, perhaps at once: left(). */
 void https_stream_waits(struct bufferevent *bev, void (*left)(void *ctx), void *ctx);
-/* Neither gone nor left will be called; its last bytes are an answer's like others. */
-void https_stream_over(struct bufferevent *bev, int64_t idle_us);
+/* Its last bytes have been put, and have the time that an answer's have: left() when they have gone, perhaps at once, or gone(). */
+void https_stream_over(struct bufferevent *bev, int64_t idle_us, void (*gone)(void *ctx),
+    void (*left)(void *ctx), void *ctx);
+/* Neither will be called any more. */
+void https_stream_done(struct bufferevent *bev);
 /* The connection ends in this turn of the loop, for that reason. */
 void https_drop(struct bufferevent *bev, enum reason why);
 /* What its client has shown of itself, as stream_tls_peer. */

@@ -204,6 +204,24 @@ async function raw(parameters) {
 	return new Promise((resolve, reject) => https.get({ host: hub.addr, path: `/events?${API}&${parameters}`, headers, ca: hub.pem, agent: false }, resolve).on('error', reject));
 }
 
+test('E-20 answers come whole, on connections that are not kept, while the log grows', async () => {
+	await hub.createDevice('grows');
+	let over = false;
+	const writes = (async () => { for (let n = 0; !over; n++) await patch('grows', { tags: { n } }); })();
+	for (let round = 0; round < 60; round++) {
+		const texts = await Promise.all(Array.from({ length: 4 }, async () => {
+			const answer = await raw('from=earliest&follow=false&device=grows');
+			let text = '';
+			answer.on('data', (piece) => { text += piece; });
+			await new Promise((resolve, reject) => { answer.on('end', resolve).on('error', reject); }); // an answer that is cut is an error
+			return text;
+		}));
+		for (const text of texts) assert.ok(JSON.parse(text.trimEnd().split('\n').at(-1)).position, 'the last line is a position');
+	}
+	over = true;
+	await writes;
+});
+
 test('E-27 the readers of one policy have a bound, and one that leaves makes room', async () => {
 	const open = [];
 	for (let i = 0; i < 16; i++) open.push(await raw('from=now'));
