@@ -194,7 +194,7 @@ test('every HTTPS connection that ends has its reason, too', async () => {
 	await within(new Promise((resolve) => last.on('error', () => {}).once('secureConnect', resolve)), 'the handshake');
 	await hub.rest('GET', '/healthz'); // the loop has seen the one before
 	await hub.stop();
-	assert.match(hub.logs, /msg="connection closed" reason=stopping by=operator why=".*" address=127\.\S+/);
+	await until(() => /msg="connection closed" reason=stopping by=operator why=".*" address=127\.\S+/.test(hub.logs), 'the log says so');
 });
 
 test('one time limit from accept through the handshake to CONNECT', async () => {

@@ -126,7 +126,7 @@ test('L-97 telemetry beyond its rate is not lost: its PUBACK comes later, and th
 	await Promise.all([1, 2, 3, 4].map((i) => c.publish('devices/t1/messages/events/', `m${i}`, { qos: 1 })));
 	assert.ok(process.hrtime.bigint() - began >= 1_400_000_000n, 'three of them waited for half a second each');
 	assert.equal((await c.twinGet()).status, 200);
-	assert.match(h.logs, /msg="delayed, the connection stays" reason=rate-limit .*device=t1 .*operation type sends, by the rate limit of each device/);
+	await until(() => /msg="delayed, the connection stays" reason=rate-limit .*device=t1 .*operation type sends, by the rate limit of each device/.test(h.logs), 'the log says so');
 	assert.equal(h.logs.split('delayed, the connection stays').length, 2, 'once');
 	await c.disconnect();
 	await h.stop();

@@ -106,8 +106,8 @@ test('E-82 E-83 what was set is there after any end of the hub, and an option th
 	hub.args = ['--log-max-age', '4000', '--event-partitions', '16'];
 	await hub.start();
 	assert.deepEqual(await settings(), was);
-	assert.match(hub.logs, /log-max-age 4000 is not used: the hub's setting retention\.logMaxAge is 3600, .*twinhub settings set/);
-	assert.match(hub.logs, /event-partitions 16 is not used: the hub's setting events\.partitions is 8/);
+	await until(() => /log-max-age 4000 is not used: the hub's setting retention\.logMaxAge is 3600, .*twinhub settings set/.test(hub.logs), 'the log says so');
+	await until(() => /event-partitions 16 is not used: the hub's setting events\.partitions is 8/.test(hub.logs), 'the log says so');
 });
 
 test('E-80 a backup has them', async () => {
