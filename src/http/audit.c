@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-/* What is an administrative act: anything but GET on paths that begin so. What a back end does all day, with devices, twins and
- * messages, is none; what takes identities or their keys away is. */
+/* What is an administrative act: whatever changes what takes all rights, and anything but GET on paths that begin so. What a back end does all
+ * day, with devices, twins and messages, is none; what takes identities or their keys away is. */
 static const struct {
 	const char *path;
 	enum http_method method; /* HTTP_OTHER: any but GET */
@@ -17,9 +17,6 @@ static const struct {
 	{ "configurations/testQueries", HTTP_GET },
 	{ "configurations", HTTP_OTHER },
 	{ "jobs", HTTP_OTHER },
-	{ "routes/{route}/test", HTTP_GET },
-	{ "routes", HTTP_OTHER },
-	{ "sinks", HTTP_OTHER },
 	{ "devices/keys/regenerate", HTTP_OTHER },
 	{ "devices/{device}/applyConfigurationContent", HTTP_OTHER },
 	{ "devices/{device}/commands", HTTP_OTHER },
@@ -31,10 +28,13 @@ static const struct {
 static bool
 is_act(const struct route *route)
 {
+	if (route->method == HTTP_GET)
+		return false;
+	if (route->need.all && route->need.rights == RIGHTS_ALL)
+		return true;
 	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
 		if (str_starts(str_of(route->path), str_of(acts[i].path)))
-			return route->method != HTTP_GET &&
-			    (acts[i].method == HTTP_OTHER || acts[i].method == route->method);
+			return acts[i].method == HTTP_OTHER || acts[i].method == route->method;
 	return false;
 }
 

@@ -63,6 +63,9 @@ test('O-19 an administrative act has a line: who, what, from where', async () =>
 	assert.match(await act('POST', '/admin/policies/service/rotate?key=secondary'), /query="key=secondary&api-version=/);
 	await act('PUT', '/admin/policies/p1?rights=RegistryRead');
 	await act('DELETE', '/admin/policies/p1');
+	await act('PATCH', '/settings', { log: { methods: true } });
+	await act('PUT', '/routes/r1', { source: 'DeviceMessages', endpointNames: ['events'] });
+	await act('DELETE', '/routes/r1');
 	await act('POST', '/admin/import', '{"id":"new"}\n');
 	await act('POST', '/devices/keys/regenerate', { policyKey: 'primaryKey', devices: [{ id: 'gone' }] });
 	await act('PUT', '/configurations/c1', { id: 'c1', priority: 1, targetCondition: '*', content: { deviceContent: { 'properties.desired.a': 1 } } });
@@ -76,6 +79,7 @@ test('O-19 an administrative act has a line: who, what, from where', async () =>
 	await hub.rest('PATCH', '/twins/new', { body: { tags: { a: 1 } } });
 	await hub.rest('POST', '/devices/query', { body: { query: 'SELECT * FROM devices' } });
 	await hub.rest('DELETE', '/admin/policies/none');
+	await hub.rest('POST', '/routes/$fallback/test', { body: {} });
 	assert.equal(hub.logs.split('administrative act').length, before, 'no act: reading, twins, what was refused');
 });
 
