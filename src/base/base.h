@@ -285,6 +285,8 @@ bool time_parse(struct str s, int64_t *us);
 /* ---- base64 (RFC 4648, section 4, with padding) ---- */
 
 void base64_encode(struct buf *out, const void *p, size_t n);
+/* The etag of what counts its changes: base64 of the decimal number. out holds 32 bytes, NUL-terminated. */
+void decimal_etag(uint64_t n, char out[32]);
 /* Appends the decoded bytes; false (and out unchanged) on anything but canonical base64. */
 bool base64_decode(struct buf *out, struct str s);
 /* The same for URLs (section 5), without padding. */

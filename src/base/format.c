@@ -212,6 +212,20 @@ base64_group(const char *c, bool last, unsigned char out[3])
 	return 3 - pad;
 }
 
+void
+decimal_etag(uint64_t n, char out[32])
+{
+	struct buf digits = { 0 }, b = { 0 };
+
+	buf_u64(&digits, n);
+	base64_encode(&b, digits.p, digits.n);
+	assert(b.n < 32);
+	memcpy(out, b.p, b.n);
+	out[b.n] = '\0';
+	buf_fini(&digits);
+	buf_fini(&b);
+}
+
 bool
 base64_decode(struct buf *out, struct str s)
 {

@@ -228,15 +228,7 @@ configuration_unref(struct configuration *c)
 void
 configuration_etag(const struct configuration *c, char out[32])
 {
-	struct buf digits = { 0 }, b = { 0 };
-
-	buf_u64(&digits, c->counter);
-	base64_encode(&b, digits.p, digits.n);
-	assert(b.n < 32);
-	memcpy(out, b.p, b.n);
-	out[b.n] = '\0';
-	buf_fini(&digits);
-	buf_fini(&b);
+	decimal_etag(c->counter, out);
 }
 
 int64_t

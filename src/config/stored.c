@@ -162,7 +162,6 @@ configuration_record(const struct configurations *set, const struct op *op, int6
     struct buf *record, struct fault *f)
 {
 	const struct configuration *old = configurations_find(set, op->name);
-	struct doc body = doc_of(op->payload);
 	struct buf unique = { 0 };
 	enum err e;
 
@@ -177,11 +176,8 @@ configuration_record(const struct configurations *set, const struct op *op, int6
 	if (old == NULL && set != NULL && set->n >= CONFIGURATIONS_MAX)
 		return fault_set(f, F_ConfigurationCountLimitExceeded,
 		    "there are %u configurations, the limit", CONFIGURATIONS_MAX);
-	if (op->nduplicate > 0) {
-		doc_put_unique(&unique, body);
-		body = doc_of(buf_view(&unique));
-	}
-	e = configuration_encode(record, op->name, body, old, op->actor_name, now_us, f);
+	e = configuration_encode(
+	    record, op->name, op_body(op, &unique), old, op->actor_name, now_us, f);
 	buf_fini(&unique);
 	return e;
 }

@@ -30,7 +30,7 @@ reply_shown(struct request *r, uint64_t counter)
 {
 	char etag[32];
 
-	routing_etag(counter, etag);
+	decimal_etag(counter, etag);
 	if (counter != 0)
 		reply_etag(r, 200, buf_view(&r->hl->json), etag);
 	else /* nobody has written it */

@@ -215,6 +215,17 @@ identity_not_found(struct shard *sh, const struct op *op, struct fault *f)
 	return ERR_NOT_FOUND;
 }
 
+struct doc
+op_body(const struct op *op, struct buf *unique)
+{
+	struct doc body = doc_of(op->payload);
+
+	if (op->nduplicate == 0)
+		return body;
+	doc_put_unique(unique, body);
+	return doc_of(buf_view(unique));
+}
+
 enum err
 precondition_check(const struct op *op, const char *etag, struct fault *f)
 {

@@ -58,6 +58,9 @@ void change_end(
 	"and to change it the header If-Match is missing (its etag in quotes, or *)"
 enum err precondition_check(const struct op *op, const char *etag, struct fault *f);
 
+/* Its payload, a document, each member once; borrowed from it, or made in `unique`. */
+struct doc op_body(const struct op *op, struct buf *unique);
+
 /* ---- a change of a twin's wanted record: prepared, then written ---- */
 
 /* A section's new form: what section_merge or section_replace gave. */

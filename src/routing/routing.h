@@ -112,7 +112,6 @@ void sink_def_show(struct out *o, const struct sink_def *d);
 void route_def_show(struct out *o, const struct route_def *d);
 /* Those that every hub has. */
 void built_in_show(struct out *o);
-void routing_etag(uint64_t counter, char out[32]);
 
 /*
  * What a route says of a sample (E-35). body: of the request, checked by body_route_test; stored: the route, or NULL if there is none and

@@ -200,7 +200,7 @@ check_precondition(uint64_t counter, const struct op *op, struct fault *f)
 	if (counter == 0)
 		return fault_set(f, F_PreconditionFailed,
 		    "PreconditionFailed: there is none " STR_FMT, STR_ARG(op->name));
-	routing_etag(counter, etag);
+	decimal_etag(counter, etag);
 	return precondition_check(op, etag, f);
 }
 
@@ -208,18 +208,6 @@ static enum err
 no_such(const struct op *op, struct fault *f, const char *what)
 {
 	return fault_set(f, F_GenericNotFound, "there is no %s " STR_FMT, what, STR_ARG(op->name));
-}
-
-/* As the body says it, each member once. */
-static struct doc
-body_of(const struct op *op, struct buf *unique)
-{
-	struct doc body = doc_of(op->payload);
-
-	if (op->nduplicate == 0)
-		return body;
-	doc_put_unique(unique, body);
-	return doc_of(buf_view(unique));
 }
 
 /* No two write the same file. */
@@ -251,7 +239,7 @@ sink_record(const struct routing *set, const struct op *op, int64_t now_us, stru
 	if (e == ERR_OK && old == NULL && set->nsink == SINKS_MAX)
 		e = fault_set(f, F_IotHubQuotaExceeded, "there are %u sinks, the limit", SINKS_MAX);
 	if (e == ERR_OK)
-		e = sink_encode(record, body_of(op, &unique), old, now_us, f);
+		e = sink_encode(record, op_body(op, &unique), old, now_us, f);
 	if (e == ERR_OK && sink_def_new(op->name, buf_view(record), &d) != ERR_OK)
 		e = fault_set(f, F_ServerError, "this sink cannot be stored");
 	if (e == ERR_OK)
@@ -273,7 +261,7 @@ on_sink_put(struct shard *sh, struct row *r, const struct op *op, const struct h
 	if (sink_record(set, op, env->now_us, &record, &reply->fault) == ERR_OK) {
 		bytes = buf_view(&record);
 		store_and_tell(sh, SINK, op->name, &bytes, env);
-		routing_etag(routing_sink(state_of(sh)->set, op->name)->counter, reply->etag);
+		decimal_etag(routing_sink(state_of(sh)->set, op->name)->counter, reply->etag);
 	}
 	routing_unref(set);
 	buf_fini(&record);
@@ -343,7 +331,7 @@ route_record(const struct routing *set, const struct op *op, int64_t now_us, str
 		e = fault_set(
 		    f, F_IotHubQuotaExceeded, "there are %u routes, the limit", ROUTES_MAX);
 	if (e == ERR_OK)
-		e = route_encode(record, op->name, body_of(op, &unique), old, set, now_us, f);
+		e = route_encode(record, op->name, op_body(op, &unique), old, set, now_us, f);
 	buf_fini(&unique);
 	return e;
 }
@@ -360,7 +348,7 @@ on_route_put(struct shard *sh, struct row *r, const struct op *op, const struct 
 	if (route_record(set, op, env->now_us, &record, &reply->fault) == ERR_OK) {
 		bytes = buf_view(&record);
 		store_and_tell(sh, ROUTE, op->name, &bytes, env);
-		routing_etag(routing_route(state_of(sh)->set, op->name)->counter, reply->etag);
+		decimal_etag(routing_route(state_of(sh)->set, op->name)->counter, reply->etag);
 	}
 	routing_unref(set);
 	buf_fini(&record);

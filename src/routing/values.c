@@ -80,20 +80,6 @@ routing_id_check(struct str id, struct fault *f)
 	    "the id is not 1 to %u characters A-Z a-z 0-9 - . _, or it is . or ..", ROUTING_ID_MAX);
 }
 
-void
-routing_etag(uint64_t counter, char out[32])
-{
-	struct buf digits = { 0 }, b = { 0 };
-
-	buf_u64(&digits, counter);
-	base64_encode(&b, digits.p, digits.n);
-	assert(b.n < 32);
-	memcpy(out, b.p, b.n);
-	out[b.n] = '\0';
-	buf_fini(&digits);
-	buf_fini(&b);
-}
-
 static void
 show_head(struct out *o, uint64_t counter, int64_t created_us, int64_t updated_us)
 {
@@ -101,7 +87,7 @@ show_head(struct out *o, uint64_t counter, int64_t created_us, int64_t updated_u
 
 	if (counter == 0)
 		return; /* nobody has written it */
-	routing_etag(counter, etag);
+	decimal_etag(counter, etag);
 	out_cstr(out_key(o, "etag"), etag);
 	out_time(out_key(o, "createdTime"), created_us);
 	out_time(out_key(o, "lastUpdatedTime"), updated_us);

@@ -73,17 +73,6 @@ settings_value(const struct shard *sh, struct str key, struct buf *out)
 
 /* ---- the operation ---- */
 
-static struct doc
-patch_of(const struct op *op, struct buf *unique)
-{
-	struct doc body = doc_of(op->payload);
-
-	if (op->nduplicate == 0)
-		return body;
-	doc_put_unique(unique, body);
-	return doc_of(buf_view(unique));
-}
-
 static enum err
 next_record(struct buf *record, const struct settings *now, const struct op *op, int64_t now_us,
     struct fault *f)
@@ -95,7 +84,7 @@ next_record(struct buf *record, const struct settings *now, const struct op *op,
 	settings_etag(now, etag);
 	e = precondition_check(op, etag, f);
 	if (e == ERR_OK)
-		e = settings_patch(record, now, patch_of(op, &unique),
+		e = settings_patch(record, now, op_body(op, &unique),
 		    now->counter == 0 && op->actor == ACTOR_HUB, now_us, f);
 	buf_fini(&unique);
 	return e;

@@ -80,15 +80,7 @@ settings_unref(struct settings *s)
 void
 settings_etag(const struct settings *s, char out[32])
 {
-	struct buf digits = { 0 }, b = { 0 };
-
-	buf_u64(&digits, s->counter);
-	base64_encode(&b, digits.p, digits.n);
-	assert(b.n < 32);
-	memcpy(out, b.p, b.n);
-	out[b.n] = '\0';
-	buf_fini(&digits);
-	buf_fini(&b);
+	decimal_etag(s->counter, out);
 }
 
 struct log_what

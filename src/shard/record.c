@@ -186,15 +186,7 @@ identity_decode(struct str bytes, struct identity *id)
 void
 identity_etag(const struct identity *id, char out[32])
 {
-	char digits[24];
-	struct buf b = { 0 };
-	int n = snprintf(digits, sizeof(digits), "%u", (unsigned)id->etag);
-
-	base64_encode(&b, digits, (size_t)n);
-	assert(b.n < 32);
-	memcpy(out, b.p, b.n);
-	out[b.n] = '\0';
-	buf_fini(&b);
+	decimal_etag((unsigned)id->etag, out);
 }
 
 void

@@ -10,15 +10,6 @@ struct page {
 	bool more;
 };
 
-static int
-str_order(struct str a, struct str b)
-{
-	size_t n = a.n < b.n ? a.n : b.n;
-	int c = n > 0 ? memcmp(a.p, b.p, n) : 0;
-
-	return c != 0 ? c : (a.n > b.n) - (a.n < b.n);
-}
-
 struct place {
 	struct str device, module;
 	uint32_t nconnect;
@@ -38,8 +29,8 @@ compare(const struct stories_ask *ask, struct place a, struct place b)
 
 	if (ask->by_connects && a.nconnect != b.nconnect)
 		return a.nconnect > b.nconnect ? -1 : 1;
-	c = str_order(a.device, b.device);
-	return c != 0 ? c : str_order(a.module, b.module);
+	c = str_cmp(a.device, b.device);
+	return c != 0 ? c : str_cmp(a.module, b.module);
 }
 
 static bool
