@@ -94,6 +94,8 @@ check(struct str bytes, bool before)
 	if (!doc_valid(tree, width, TWIN_DEPTH_MAX + 1) || doc_kind(s.root) != DOC_OBJECT ||
 	    !node_valid(&s, s.root, before, &size) || (size != s.size && !before))
 		return ERR_CORRUPT;
+	if (before && doc_stamp(s.root) != 0) /* the first stamp is the root's: section_seal */
+		return ERR_CORRUPT;
 	return ERR_OK;
 }
 
