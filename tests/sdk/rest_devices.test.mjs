@@ -39,7 +39,7 @@ test('R-32 type is the last member of authentication', async () => {
 	assert.match(text, /"authentication":\{"symmetricKey":\{[^}]*\},"x509Thumbprint":\{[^}]*\},"type":"sas"\}/);
 });
 
-test('R-21 L-41 an existing device without If-Match: 409', async () => {
+test('R-21 L-41 O-91 an existing device without If-Match: 409', async () => {
 	await put('exists');
 	assertError(await put('exists'), 409, 'DeviceAlreadyExists');
 	assert.equal((await put('exists')).body.Message, 'ErrorCode:DeviceAlreadyExists;Conflict: the device exists exists, and to change it the header If-Match is missing (its etag in quotes, or *)');

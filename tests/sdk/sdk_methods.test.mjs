@@ -189,7 +189,7 @@ test('R-68 D-60 T-115 no answer: 504101 after the response timeout; a late one i
 	d.destroy();
 });
 
-test('R-69 unknown or disabled device, unknown module: 404 in format A', async () => {
+test('R-69 O-91 unknown or disabled device, unknown module: 404 in format A', async () => {
 	const unknown = await call('nobody', { methodName: 'm', connectTimeoutInSeconds: 100 });
 	assert.equal(unknown.status, 404);
 	assert.equal(code(unknown), 'DeviceNotFound');

@@ -63,8 +63,16 @@ test('E-82 retention is in force without a restart', async () => {
 	await until(async () => (await bytes()) < 2 << 20, 'the log is within its size');
 });
 
-test('E-82 messages to devices live as long as the settings say', async () => {
-	ok(await patch({ cloudToDevice: { defaultTimeToLive: 60, maxDeliveryCount: 1, lockDuration: 5 } }));
+test('E-82 L-66 L-67 messages to devices are delivered as often and locked as long as the settings say', async () => {
+	ok(await patch({ cloudToDevice: { defaultTimeToLive: 60, maxDeliveryCount: 2, lockDuration: 5 } }));
+	ok(await hub.rest('POST', '/devices/d/messages/deviceBound', { body: 'twice', headers: { 'Content-Type': 'text/plain' } }), 204);
+	const first = ok(await hub.rest('GET', '/devices/d/messages/deviceBound')).headers.etag.replaceAll('"', ''), from = Date.now();
+	let again;
+	await until(async () => (again = await hub.rest('GET', '/devices/d/messages/deviceBound')).status === 200, 'its lock is over', { ms: 20_000 });
+	assert.ok(Date.now() - from > 4000, 'not before');
+	assert.match(ok(await hub.rest('DELETE', `/devices/d/messages/deviceBound/${first}`), 412).text, /DeviceMessageLockLost/);
+	ok(await hub.rest('DELETE', `/devices/d/messages/deviceBound/${again.headers.etag.replaceAll('"', '')}`), 204);
+	ok(await patch({ cloudToDevice: { maxDeliveryCount: 1 } }));
 	ok(await hub.rest('POST', '/devices/d/messages/deviceBound', { body: 'once', headers: { 'Content-Type': 'text/plain' } }), 204);
 	const got = ok(await hub.rest('GET', '/devices/d/messages/deviceBound'));
 	const lock = got.headers.etag.replaceAll('"', '');
