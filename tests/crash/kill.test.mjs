@@ -14,7 +14,7 @@ after(async () => {
 	await hub?.stop();
 });
 
-test(`E-01 E-02 E-03 ${ROUNDS} times SIGKILL under load`, { timeout: ROUNDS * 120_000 * SLOW }, async (t) => {
+test(`E-01 E-02 E-03 E-28 ${ROUNDS} times SIGKILL under load`, { timeout: ROUNDS * 120_000 * SLOW }, async (t) => {
 	const seed = chooseSeed('kill');
 	const random = randomFrom(seed);
 	hub = await startHub();

@@ -222,6 +222,15 @@ test('E-20 answers come whole, on connections that are not kept, while the log g
 	await writes;
 });
 
+test('E-08 an identity that has changed is in its history, and no event', async () => {
+	const identity = await hub.createDevice('other');
+	const put = await hub.rest('PUT', '/devices/other', { body: { ...identity, status: 'disabled' }, headers: { 'If-Match': '*' } });
+	assert.equal(put.status, 200, put.text);
+	await patch('other', { tags: { a: 1 } });
+	assert.deepEqual((await lines('from=earliest&device=other')).events.map((e) => e.type), ['Microsoft.Devices.DeviceCreated', 'twinhub.twin.changed']);
+	assert.deepEqual((await hub.rest('GET', '/twins/other/history')).body.map((e) => e.change), ['changed', 'identityChanged', 'created']);
+});
+
 test('E-27 the readers of one policy have a bound, and one that leaves makes room', async () => {
 	const open = [];
 	for (let i = 0; i < 16; i++) open.push(await raw('from=now'));

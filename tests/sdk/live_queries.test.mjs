@@ -15,7 +15,7 @@ after(() => stopAll(hub));
 const patch = (id, body) => hub.rest('PATCH', `/twins/${id}`, { body });
 const remove = (id) => hub.rest('DELETE', `/devices/${id}`, { headers: { 'If-Match': '*' } });
 
-test('E-50 E-60 first the rows that match, then who enters, changes and leaves', async () => {
+test('E-50 E-60 E-61 first the rows that match, then who enters, changes and leaves', async () => {
 	for (const id of ['a1', 'a2', 'a3']) await hub.createDevice(id);
 	await patch('a1', { tags: { site: 'x', n: 1 } });
 	await patch('a2', { tags: { site: 'y', n: 1 } });

@@ -57,7 +57,7 @@ expect_all_gone(struct kit *k, unsigned n, int64_t since_us)
 
 /* Each start makes a small file: they are merged, and none of them takes younger records along when its oldest is due. */
 static void
-retain__e07_a_hub_that_is_started_often_keeps_what_is_young(void **state)
+retain__E07_a_hub_that_is_started_often_keeps_what_is_young(void **state)
 {
 	struct kit *k = *state;
 	int64_t put_us[RECORDS];
@@ -77,7 +77,7 @@ retain__e07_a_hub_that_is_started_often_keeps_what_is_young(void **state)
 
 /* What is in memory alone, and not much of it, becomes old as well; and nothing is written any more when it is due. */
 static void
-retain__e07_a_quiet_hub_forgets_too(void **state)
+retain__E07_a_quiet_hub_forgets_too(void **state)
 {
 	struct kit *k = *state;
 	int64_t put_us[RECORDS];
@@ -122,8 +122,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ROW_TEST(retain__e07_a_hub_that_is_started_often_keeps_what_is_young),
-		ROW_TEST(retain__e07_a_quiet_hub_forgets_too),
+		ROW_TEST(retain__E07_a_hub_that_is_started_often_keeps_what_is_young),
+		ROW_TEST(retain__E07_a_quiet_hub_forgets_too),
 		ROW_TEST(retain__without_an_age_small_files_are_merged),
 	};
 
