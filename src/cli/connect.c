@@ -32,6 +32,16 @@ is_name_of(const struct endpoint *e, struct str name)
 	return e->names[0] == '\0'; /* a former program has not said */
 }
 
+/* HOST of HOST, or of HOST/devices/... */
+static struct str
+host_of_resource(const struct args *a)
+{
+	struct str host, rest;
+
+	str_cut(str_of(a->option[OPT_RESOURCE]), '/', &host, &rest);
+	return host;
+}
+
 static void
 hostname_warn(const struct args *a, const struct endpoint *e)
 {
@@ -46,15 +56,12 @@ hostname_warn(const struct args *a, const struct endpoint *e)
 	cli_warn(text);
 }
 
-/* HOST, or HOST/devices/... */
 static void
 resource_warn(const struct args *a, const struct endpoint *e)
 {
-	struct str host, rest;
 	char text[WHY_MAX];
 
-	str_cut(str_of(a->option[OPT_RESOURCE]), '/', &host, &rest);
-	if (is_name_of(e, host))
+	if (is_name_of(e, host_of_resource(a)))
 		return;
 	snprintf(text, sizeof(text),
 	    "the hub refuses tokens for '%.200s': a resource begins with its name, as %.100s or "
@@ -209,6 +216,21 @@ subject_key_there(const struct target *t, struct signer *s, bool primary)
 	return code;
 }
 
+/* All that is known of a hub elsewhere is the name that the connection string has. */
+static void
+other_name_warn(struct str name, const struct target *t)
+{
+	char text[WHY_MAX];
+
+	if (str_ieq(name, str_of(t->host)))
+		return;
+	snprintf(text, sizeof(text),
+	    "the connection string has HostName=%.200s: the hub refuses what is for '" STR_FMT
+	    "', unless it is served as that, too",
+	    t->host, STR_ARG(name));
+	cli_warn(text);
+}
+
 /* Without --policy: the one that asks. */
 static int
 sign_there(const struct args *a, bool primary, struct signer *s)
@@ -221,6 +243,10 @@ sign_there(const struct args *a, bool primary, struct signer *s)
 		goto done;
 	if (!host_is(s, name != NULL ? name : t.host))
 		code = cli_fail(EXIT_USAGE, "--hostname is too long");
+	if (code == EXIT_DONE && name != NULL)
+		other_name_warn(str_of(name), &t);
+	if (code == EXIT_DONE && a->option[OPT_RESOURCE] != NULL)
+		other_name_warn(host_of_resource(a), &t);
 	s->https_port = t.port;
 	s->mqtts_port = MQTTS_PORT; /* which one it is, a hub elsewhere does not say */
 	snprintf(s->own_policy, sizeof(s->own_policy), "%s", t.policy);

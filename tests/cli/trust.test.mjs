@@ -46,6 +46,10 @@ test('O-70 connection-string and sas work from anywhere, with the CA of the hub'
 	assert.equal(run(['connection-string', '--device', 'd', '--connection-string', owner]).status, 3, 'without the CA');
 	assert.equal(run(['connection-string', '--device', 'd'], { TWINHUB_CONNECTION_STRING: owner, TWINHUB_CA: hub.ca }).status, 0);
 	const service = there('connection-string', '--policy', 'service').stdout.trim();
+	const stray = (...args) => run([...args, '--connection-string', owner, '--ca', hub.ca]).stderr;
+	assert.match(stray('sas', '--resource', 'x/devices/d'), /^twinhub: warning: the connection string has HostName=[^ ]+: the hub refuses what is for 'x', [^\n]*\n$/);
+	assert.match(stray('connection-string', '--hostname', 'other'), /the hub refuses what is for 'other'/);
+	assert.equal(stray('sas', '--resource', `${hub.addr}/devices/d`), '');
 	const denied = run(['connection-string', '--device', 'd', '--connection-string', service, '--ca', hub.ca]);
 	assert.equal(denied.status, 1);
 	assert.match(denied.stderr, /^twinhub: [^\n]+\n$/);
