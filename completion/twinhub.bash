@@ -21,7 +21,7 @@ _twinhub_words() {
 }
 _twinhub_options() {
 	case $1 in
-	'serve') echo '--help --data --config --background --check --ephemeral --ports --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --client-crl --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --event-partitions --free-space --scrub-rate --verify --rate-limit --import-export-dir --sink-dir --sink-allow --log-file --log-format --log-level --metrics-bind --metrics-token-file --tls-legacy --strict-queries' ;;
+	'serve') echo '--help --data --config --background --check --ephemeral --ports --seed --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --client-crl --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --event-partitions --free-space --scrub-rate --verify --rate-limit --import-export-dir --sink-dir --sink-allow --log-file --log-format --log-level --metrics-bind --metrics-token-file --tls-legacy --strict-queries' ;;
 	'wait') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'stop') echo '--help --data --timeout --json --table --output' ;;
 	'device create') echo '--help --data --connection-string --ca --timeout --json --table --output --status-reason --disabled --edge --primary-key --secondary-key --thumbprint --secondary-thumbprint --x509-ca' ;;
@@ -108,6 +108,7 @@ _twinhub_value() {
 	'serve --data') echo -d ;;
 	'serve --config') echo -f ;;
 	'serve --ports') echo -W 'standard any' ;;
+	'serve --seed') echo -f ;;
 	'serve --hostname')  ;;
 	'serve --bind')  ;;
 	'serve --mqtts-port')  ;;

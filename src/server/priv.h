@@ -214,6 +214,9 @@ void ephemeral_ready(const struct server *s, struct buf *line);
 /* Removes the directory, if there is one. */
 void ephemeral_end(void);
 
+/* seed.c: the lines of --seed, all of them, are on disk; or s->why says which one is wrong, and some may be. Loops and fleet run. */
+enum err seed_plant(struct server *s);
+
 #define POLICY_OWNER "iothubowner" /* what commands with --data sign in with */
 
 /* admin.c: what the API asks of the program */

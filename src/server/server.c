@@ -545,6 +545,15 @@ say_failed(const char *why)
 	    (int)(LOG_STOP_US / 1000));
 }
 
+static int
+start_failed(struct server *s)
+{
+	log_stop(LOG_STOP_US);
+	say_failed(s->why);
+	ephemeral_end();
+	return 1;
+}
+
 int
 server_run(const struct server_options *o)
 {
@@ -577,11 +586,11 @@ server_run(const struct server_options *o)
 	if (log_begin(s) != ERR_OK || (o->ephemeral && ephemeral_begin(s) != ERR_OK) ||
 	    data_prepare(s->o.data, o->certs.n == 0, o->config == NULL, &s->found, s->why,
 	        sizeof(s->why)) != ERR_OK ||
-	    server_start(s) != ERR_OK) {
-		log_stop(LOG_STOP_US);
-		say_failed(s->why);
-		ephemeral_end();
-		_exit(1); /* half-made threads and sockets end with the process */
+	    server_start(s) != ERR_OK)
+		_exit(start_failed(s)); /* half-made threads and sockets end with the process */
+	if (o->seed != NULL && seed_plant(s) != ERR_OK) {
+		server_stop(s);
+		return start_failed(s);
 	}
 	if (s->found.settings_lost)
 		log_text(LOG_WARN, "twinhub.conf was missing: the defaults are in force");

@@ -39,11 +39,16 @@ static const struct option_spec rows[] = {
 		.note = "Instead of `data`: the directory is a temporary one (in `TMPDIR`), removed at the end. Without `bind` the hub takes a loopback "
 			"address that nobody else has, so that several stand side by side on the ports that SDKs dial. The line it prints when "
 			"it serves has connection strings and the CA. It ends when the process that started it has ended, or when its "
-			"standard input, if that is a pipe, is closed. See [a hub for tests](start/ci.md).",
+			"standard input, if that is a pipe, is closed. See [a hub for tests](emulator.md).",
 	}, {
 		.name = "ports", .value = "WHICH", .kind = OPTION_WORD, .words = ports, .fallback = "standard", .line_only = true, AT(ports),
 		.help = "with --ephemeral: standard (--https-port and --mqtts-port), or any that are free",
 		.note = "For programs that can be told which ports; SDKs cannot.",
+	}, {
+		.name = "seed", .value = "FILE", .kind = OPTION_FILE, .line_only = true, AT(seed),
+		.help = "with --ephemeral: devices, modules, twins and configurations to begin with",
+		.note = "Lines as `twinhub export` writes them. The hub is ready when all of them are in; one that is refused ends the start, and the message "
+			"says which line, and what of it.",
 	}, {
 		.name = "hostname", .value = "NAME", .kind = OPTION_TEXT, .many = true, AT(hostnames),
 		.otherwise = "this machine's",

@@ -6,22 +6,9 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import tls from 'node:tls';
 import { BINARY, tempDir, until } from '../lib/hub.mjs';
+import { endAll, endLater, ephemeral } from '../lib/ephemeral.mjs';
 
-const started = [];
-after(() => started.forEach((p) => p.kill('SIGKILL')));
-
-// A hub with a pipe for its standard input, and its ready line.
-async function ephemeral(...args) {
-	const tmp = tempDir('ephemeral');
-	const hub = spawn(BINARY, ['serve', '--ephemeral', ...args], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, TMPDIR: tmp, TWINHUB_DATA: '/nowhere', TWINHUB_MEMORY: 'nonsense' } });
-	started.push(hub);
-	let out = '', err = '';
-	hub.stdout.on('data', (d) => { out += d; });
-	hub.stderr.on('data', (d) => { err += d; });
-	await until(() => out.endsWith('\n') || hub.exitCode !== null, 'the hub serves');
-	assert.equal(hub.exitCode, null, err);
-	return { hub, tmp, ready: JSON.parse(out), log: () => err };
-}
+after(endAll);
 
 const command = (data, ...args) => spawnSync(BINARY, [...args, '--data', data], { encoding: 'utf8', timeout: 60_000 });
 const greeted = ({ ready: { address, ca } }, port) => new Promise((resolve, reject) => {
@@ -66,7 +53,7 @@ test('O-144 it ends when its standard input is closed', async () => {
 test('O-144 it ends with who started it', async () => {
 	const tmp = tempDir('ephemeral');
 	const parent = spawn('sh', ['-c', `"${BINARY}" serve --ephemeral --ports any </dev/null & wait`], { stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, TMPDIR: tmp } });
-	started.push(parent);
+	endLater(parent);
 	let out = '';
 	parent.stdout.on('data', (d) => { out += d; });
 	await until(() => out.endsWith('\n'), 'the hub serves');
@@ -86,7 +73,7 @@ test('O-142 without the right to 443 HTTPS is on a free port, devices on 8883', 
 	const tmp = tempDir('ephemeral');
 	const hub = spawn('setpriv', ['--bounding-set', '-net_bind_service', '--inh-caps', '-net_bind_service', BINARY, 'serve', '--ephemeral'],
 		{ stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, TMPDIR: tmp } });
-	started.push(hub);
+	endLater(hub);
 	let out = '', err = '';
 	hub.stdout.on('data', (d) => { out += d; });
 	hub.stderr.on('data', (d) => { err += d; });
