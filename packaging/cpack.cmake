@@ -6,25 +6,28 @@ install(FILES ${package}/twinhub.conf DESTINATION /etc/twinhub COMPONENT hub EXC
 
 # Debian wants its papers beside each package, and compressed.
 find_program(GZIP gzip)
-function(paper from to)
-	add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/package/${to}.gz DEPENDS ${CMAKE_SOURCE_DIR}/${from}
-		COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/package
-		COMMAND ${GZIP} -9nc ${CMAKE_SOURCE_DIR}/${from} > ${CMAKE_BINARY_DIR}/package/${to}.gz VERBATIM)
-endfunction()
-paper(CHANGELOG.md changelog)
-foreach(page twinhub.1 twinhub.conf.5 twinhub-serve.8)
-	paper(man/${page} ${page})
-	list(APPEND pages ${CMAKE_BINARY_DIR}/package/${page}.gz)
-	string(REGEX REPLACE ".*\\." "" section ${page})
-	install(FILES ${CMAKE_BINARY_DIR}/package/${page}.gz DESTINATION share/man/man${section} COMPONENT hub EXCLUDE_FROM_ALL)
-endforeach()
-add_custom_target(papers ALL DEPENDS ${CMAKE_BINARY_DIR}/package/changelog.gz ${pages})
+set(papers ${CMAKE_BINARY_DIR}/package)
+add_custom_command(OUTPUT ${papers}/changelog.gz DEPENDS ${CMAKE_SOURCE_DIR}/CHANGELOG.md
+	COMMAND ${CMAKE_COMMAND} -E make_directory ${papers}
+	COMMAND ${GZIP} -9nc ${CMAKE_SOURCE_DIR}/CHANGELOG.md > ${papers}/changelog.gz VERBATIM)
+set(made ${papers}/changelog.gz)
+if(TARGET pages)
+	add_custom_command(OUTPUT ${papers}/stamp DEPENDS ${CMAKE_BINARY_DIR}/man/stamp
+		COMMAND ${CMAKE_COMMAND} -E rm -rf ${papers}/man
+		COMMAND ${CMAKE_COMMAND} -E copy_directory ${CMAKE_BINARY_DIR}/man ${papers}/man
+		COMMAND ${CMAKE_COMMAND} -E rm -f ${papers}/man/stamp
+		COMMAND ${GZIP} -9nr ${papers}/man
+		COMMAND ${CMAKE_COMMAND} -E touch ${papers}/stamp VERBATIM)
+	list(APPEND made ${papers}/stamp)
+	install(DIRECTORY ${papers}/man/ DESTINATION share/man COMPONENT hub EXCLUDE_FROM_ALL)
+endif()
+add_custom_target(papers ALL DEPENDS ${made})
 foreach(part hub kafka)
 	set(name twinhub)
 	if(part STREQUAL kafka)
 		set(name twinhub-kafka)
 	endif()
-	install(FILES ${package}/copyright ${CMAKE_BINARY_DIR}/package/changelog.gz DESTINATION share/doc/${name}
+	install(FILES ${package}/copyright ${papers}/changelog.gz DESTINATION share/doc/${name}
 		COMPONENT ${part} EXCLUDE_FROM_ALL)
 endforeach()
 

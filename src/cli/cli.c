@@ -247,17 +247,28 @@ command_run(const struct command *c, int argc, char **argv)
 	return c->run(&a);
 }
 
-/* help --man [serve], help --markdown TABLE: what the manual pages and docs/operations.md are made of (scripts/manual). */
+/* help --man [COMMAND|twinhub.conf]: its page, without a name the program's. */
+static bool
+help_page(struct buf *out, const struct manual *m, int argc, char **argv)
+{
+	char name[64];
+
+	if (argc > 2)
+		return false;
+	snprintf(name, sizeof(name), "%s%s%s", argc > 0 ? argv[0] : "twinhub", argc > 1 ? " " : "",
+	    argc > 1 ? argv[1] : "");
+	return manual_page(out, m, name);
+}
+
+/* help --man, help --markdown TABLE: what the manual pages and files of the tree are made of (scripts/pages, scripts/manual). */
 static int
 help_printed(const struct manual *m, int argc, char **argv)
 {
 	struct buf out = { 0 };
-	bool known = true;
+	bool known;
 
-	if (strcmp(argv[0], "--man") == 0 && argc == 1)
-		manual_page(&out, m);
-	else if (strcmp(argv[0], "--man") == 0 && argc == 2)
-		known = manual_page_of(&out, m, argv[1]);
+	if (strcmp(argv[0], "--man") == 0)
+		known = help_page(&out, m, argc - 1, argv + 1);
 	else
 		known = argc == 2 && strcmp(argv[0], "--markdown") == 0 &&
 		    manual_table(&out, m, argv[1]);
@@ -265,8 +276,8 @@ help_printed(const struct manual *m, int argc, char **argv)
 	buf_fini(&out);
 	return known ? EXIT_DONE
 	             : cli_fail(EXIT_USAGE,
-	                   "usage: twinhub help --man [serve], or --markdown options, commands, "
-	                   "codes, routes, openapi or settings");
+	                   "usage: twinhub help --man [COMMAND], or --markdown options, commands, "
+	                   "codes, routes, openapi, settings or pages");
 }
 
 static int

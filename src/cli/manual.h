@@ -16,11 +16,11 @@ struct manual {
 	size_t n;
 };
 
-/* twinhub(1), in roff. */
-void manual_page(struct buf *out, const struct manual *m);
-/* The page of a command that has a table of options of its own: twinhub-serve(8). False: there is none of that name. */
-bool manual_page_of(struct buf *out, const struct manual *m, const char *name);
-/* A table in Markdown: "options" (of serve), "commands", "codes", "routes"; and "openapi", which is JSON. False: there is no such table. */
+/* A page in mdoc: of "twinhub", of "twinhub.conf", or of a command by its name ("device create"). False: there is no such page. O-107. */
+bool manual_page(struct buf *out, const struct manual *m, const char *name);
+/* A line for each page: its file ("twinhub-device-create.1"), a blank, and the name that manual_page knows it by. */
+void manual_names(struct buf *out, const struct manual *m);
+/* A table in Markdown: "options" (of serve), "commands", "codes", "routes"; "openapi", which is JSON; "settings", a file of them; "pages", the lines of manual_names. False: there is no such table. */
 bool manual_table(struct buf *out, const struct manual *m, const char *which);
 /* What a shell completes by: "bash" or "zsh". False: another one. */
 bool completion_script(struct buf *out, const struct manual *m, const char *shell);

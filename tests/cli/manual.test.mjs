@@ -1,10 +1,11 @@
 // What is printed from the tables of commands and options: the manual pages, and the completions of bash and zsh as these shells run them.
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { BINARY } from '../lib/hub.mjs';
+import { BINARY, tempDir } from '../lib/hub.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
@@ -29,18 +30,53 @@ const help = print('--help');
 const commands = [...help.matchAll(/^ {2}([a-z][a-z-]*(?: [a-z][a-z-]*)?)(?= )/gm)].map((m) => m[1].trim()).filter((name) => !/^help|^completion|^version/.test(name));
 const optionsOf = (command) => [...print('help', ...command.split(' ')).matchAll(/^ {2}(--[a-z0-9-]+)/gm)].map((m) => m[1]);
 
-test('the manual pages are well-formed, and have every command and option', () => {
-	const pages = { '': commands.map((c) => `   ${c}`), serve: optionsOf('serve') };
-	for (const [name, words] of Object.entries(pages)) {
-		const r = run('man', ['--warnings', '-E', 'ascii', '-l', '-'], print('help', '--man', ...(name ? [name] : [])));
-		assert.equal(r.status, 0);
-		assert.equal(r.stderr, '', 'groff complains of nothing');
-		for (const word of words) assert.ok(new RegExp(`^ *${word.trim()}\\b`, 'm').test(r.stdout), `${name}: ${word}`);
+const scratch = tempDir('manual');
+
+test('O-107 a page for the program, for each command and for the settings: mdoc, of which mandoc and groff say nothing', () => {
+	const r = run(path.join(ROOT, 'scripts/pages'), [BINARY, path.join(scratch, 'man')]);
+	assert.equal(r.status, 0, r.stderr);
+	const pages = ['1', '5', '8'].flatMap((n) => fs.readdirSync(path.join(scratch, 'man', `man${n}`)).map((name) => path.join(scratch, 'man', `man${n}`, name)));
+	const names = new Set(pages.map((page) => path.basename(page)));
+	assert.deepEqual(names, new Set(['twinhub.1', 'twinhub.conf.5', ...commands.map((c) => `twinhub-${c.replace(' ', '-')}.${c === 'serve' ? 8 : 1}`)]));
+	const text = Object.fromEntries(pages.map((page) => [path.basename(page), fs.readFileSync(page, 'utf8')]));
+	for (const page of Object.values(text))
+		for (const [, name, section] of page.matchAll(/^\.(?:It )?Xr (\S+) (\d)/gm)) assert.ok(names.has(`${name}.${section}`), `there is ${name}(${section})`);
+	// It looks for other pages where they are installed: that they are there was seen above.
+	const lint = run('mandoc', ['-T', 'lint', '-W', 'all', ...pages]).stdout.split('\n').filter((line) => line && !/referenced manual not found: Xr twinhub/.test(line));
+	assert.deepEqual(lint, []);
+	const groff = run('man', ['--warnings', '-E', 'ascii', '-l', ...pages]);
+	assert.deepEqual([groff.status, groff.stderr], [0, '']);
+	for (const command of commands) {
+		const page = text[`twinhub-${command.replace(' ', '-')}.${command === 'serve' ? 8 : 1}`];
+		assert.deepEqual(new Set([...page.matchAll(/^\.It Fl \\-(\S+)/gm)].map((m) => `--${m[1].replaceAll('\\-', '-')}`)), new Set(optionsOf(command)), command);
+		assert.equal(run(BINARY, ['help', '--man', ...command.split(' ')]).stdout, page);
 	}
+	for (const command of commands) assert.ok(text['twinhub.1'].includes(`.It Xr twinhub-${command.replace(' ', '-')} `), command);
+});
+
+const template = () => print('help', '--markdown', 'settings');
+
+test('O-105 O-107 the settings of the package and twinhub.conf(5) have each option that a file may have, with what holds without it', () => {
+	const inFile = new Set(['data']); // each name, once among comments
+	for (const [, name] of template().matchAll(/^# ([a-z0-9-]+) (?=[^\n]*$)/gm)) if (/^[a-z0-9-]+$/.test(name)) inFile.add(name);
+	const page = print('help', '--man', 'twinhub.conf');
+	const inPage = new Set([...page.matchAll(/^\.It Ic (\S+)/gm)].map((m) => m[1].replaceAll('\\-', '-')));
+	const lineOnly = new Set(['config', 'background', 'check', 'ephemeral', 'ports', 'help']);
+	const taken = optionsOf('serve').map((o) => o.slice(2)).filter((o) => !lineOnly.has(o));
+	assert.deepEqual(inPage, new Set(taken));
+	for (const name of taken) assert.ok(inFile.has(name), `${name} is in the file`);
+	assert.equal(fs.readFileSync(path.join(ROOT, 'packaging/twinhub.conf'), 'utf8'), template());
+	// Every line that is commented out is one that a start takes, where it has a value of its own.
+	const lines = template().split('\n').filter((line) => /^# [a-z0-9-]+ \S+$/.test(line)).map((line) => line.slice(2));
+	const whole = lines.filter((line) => taken.includes(line.split(' ')[0]) && !/ [A-Z]{2,}$/.test(line));
+	assert.ok(whole.length > 20, `${whole.length} lines`);
+	fs.writeFileSync(path.join(scratch, 'whole.conf'), `data ${scratch}/data\n${whole.join('\n')}\n`);
+	const r = run(BINARY, ['serve', '--check', '--config', path.join(scratch, 'whole.conf'), '--bind', '127.0.0.1', '--https-port', '0', '--mqtts-port', '0']);
+	assert.equal(r.status, 0, r.stdout + r.stderr);
 });
 
 test('what is no page, table or shell is refused', () => {
-	for (const args of [['help', '--man', 'query'], ['help', '--markdown'], ['help', '--markdown', 'x'], ['help', '--nothing'], ['completion'], ['completion', 'csh'], ['completion', 'bash', 'x']]) {
+	for (const args of [['help', '--man', 'nothing'], ['help', '--man', 'device'], ['help', '--man', 'device', 'create', 'x'], ['help', '--markdown'], ['help', '--markdown', 'x'], ['help', '--nothing'], ['completion'], ['completion', 'csh'], ['completion', 'bash', 'x']]) {
 		const r = run(BINARY, args);
 		assert.deepEqual([r.status, r.stdout], [2, ''], args.join(' '));
 		assert.match(r.stderr, /^twinhub: usage: [^\n]+\n$/);
@@ -81,7 +117,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
 	return r.stdout.split('\n').filter(Boolean);
 }
 
-test('bash completes commands, options, words and paths', () => {
+test('O-108 bash completes commands, options, words and paths', () => {
 	assert.deepEqual(new Set(bash('')), new Set(['help', 'completion', 'version', ...commands.map((c) => c.split(' ')[0])]));
 	assert.deepEqual(bash('con'), ['connection', 'configuration', 'connection-string']);
 	assert.deepEqual(bash('device', 'd'), ['delete']);
@@ -111,7 +147,7 @@ _twinhub`;
 	return r.stdout.split('\n').filter(Boolean);
 }
 
-test('zsh completes commands and has every option of each', () => {
+test('O-108 zsh completes commands and has every option of each', () => {
 	assert.deepEqual(new Set(zsh('')), new Set(['help', 'completion', 'version', ...commands.map((c) => c.split(' ')[0])]));
 	assert.deepEqual(zsh('policy', '').slice(0, 2), ['show', 'create']);
 	for (const command of commands) {
@@ -130,7 +166,7 @@ function fish(lines) {
 	return r.stdout.split('==\n').slice(0, -1).map((part) => part.split('\n').filter(Boolean).map((l) => l.split('\t')[0].replace(/=$/, '')));
 }
 
-test('fish completes commands, options, words and paths', () => {
+test('O-108 fish completes commands, options, words and paths', () => {
 	const expected = [
 		['twinhub ', ['help', 'completion', 'version', ...commands.map((c) => c.split(' ')[0])]],
 		['twinhub device d', ['delete']],
@@ -143,4 +179,42 @@ test('fish completes commands, options, words and paths', () => {
 	const offered = fish(expected.map(([line]) => line));
 	assert.equal(offered.length, expected.length);
 	for (const [i, [line, words]] of expected.entries()) assert.deepEqual(new Set(offered[i]), new Set(words), line);
+});
+
+// A shell as a person has it, at a terminal: its first lines, then what is typed until what is awaited is shown.
+const TERMINAL = `
+import os, pty, select, sys, time
+first, typed, awaited, shell = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ.update(TERM='dumb', PS1='> ', HOME='/nonexistent')
+    os.execvp(shell[0], shell)
+seen, end = b'', time.time() + 20
+def until(text):
+    global seen
+    while text not in seen and time.time() < end:
+        if select.select([fd], [], [], 0.1)[0]:
+            try: seen += os.read(fd, 65536)
+            except OSError: return
+os.write(fd, (first + '; echo lo""aded\\n').encode())
+until(b'loaded')
+os.write(fd, typed.encode())
+until(awaited.encode())
+os.kill(pid, 9)
+print(seen.decode(errors='replace'))
+`;
+function terminal(shell, first, typed, awaited) {
+	const r = run('python3', ['-c', TERMINAL, first, typed, awaited, ...shell]);
+	assert.equal(r.status, 0, r.stderr);
+	return r.stdout.split('loaded').at(-1);
+}
+
+test('O-108 bash and zsh at a terminal load the scripts of the package without a word, and complete by them', () => {
+	const dir = path.join(ROOT, 'completion');
+	const first = { bash: `source ${dir}/twinhub.bash`, zsh: `fpath=(${dir} $fpath); autoload -Uz compinit; compinit -u -D` };
+	const bash = terminal(['bash', '--norc', '--noprofile', '-i'], first.bash, 'twinhub device ren\t', 'renew-key');
+	assert.match(bash, /twinhub device renew-key/);
+	const zsh = terminal(['zsh', '-f', '-i'], first.zsh, 'twinhub policy ro\t', 'rotate');
+	assert.match(zsh, /policy.*rotate/);
+	for (const text of [bash, zsh]) assert.doesNotMatch(text, /error|not found|bad |warning/i);
 });
