@@ -50,6 +50,49 @@ admin_tell(struct http_loop *hl, const struct admin_asker *a, const struct admin
 	w->op.actor_name = work_str(w, actor);
 	w->op.peer = work_str(w, peer);
 	w->op.name = work_str(w, what->name);
-	w->op.payload = work_str(w, what->more);
+	w->op.told = work_str(w, what->more);
 	fleet_submit(hl->o.fleet, w);
+}
+
+/* ---- by the operation itself ---- */
+
+void
+work_peer(struct work *w, const struct request *r)
+{
+	char text[NET_ADDR_TEXT_MAX];
+
+	w->op.peer = work_str(w, str_of(net_addr_text(&r->ask.from, text)));
+}
+
+static struct out
+told_begin(struct doc_writer *dw, struct buf *doc)
+{
+	struct out o;
+
+	doc_writer_init(dw, doc, 0);
+	o = out_to_doc(dw);
+	out_open(&o);
+	return o;
+}
+
+void
+told_text(struct buf *doc, const char *name, struct str value)
+{
+	struct doc_writer dw;
+	struct out o = told_begin(&dw, doc);
+
+	out_str(out_key(&o, name), value);
+	out_close(&o);
+}
+
+void
+told_member(struct buf *doc, struct doc body, const char *name)
+{
+	struct doc value = doc_get(body, str_of(name));
+	struct doc_writer dw;
+	struct out o = told_begin(&dw, doc);
+
+	if (doc_defined(value))
+		out_doc(out_key(&o, name), value);
+	out_close(&o);
 }

@@ -176,18 +176,17 @@ done_put(struct work *w)
 }
 
 struct work *
-named_work(struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w))
+named_work(
+    struct request *r, enum op_kind kind, struct str id, size_t room, void (*done)(struct work *w))
 {
-	char text[NET_ADDR_TEXT_MAX];
-	struct str id = r->segment[1], peer = str_of(net_addr_text(&r->ask.from, text));
-	struct work *w = work_new(
-	    r->hl->loop, id.n + r->asker.n + peer.n + room + request_if_match_room(r), done);
+	struct work *w = work_new(r->hl->loop,
+	    id.n + r->asker.n + WORK_PEER_ROOM + room + request_if_match_room(r), done);
 
 	w->op.kind = kind;
 	w->op.actor = ACTOR_POLICY;
 	w->op.actor_name = work_str(w, r->asker);
 	w->op.name = work_str(w, id);
-	w->op.peer = work_str(w, peer);
+	work_peer(w, r);
 	w->op.reply_to = request_address(r);
 	w->owner = r->hl;
 	request_if_match(r, w);
@@ -213,7 +212,7 @@ on_configuration_update(struct request *r)
 	warn_body(r, "", body, &body_configuration);
 	warn_condition(r, "targetCondition", doc_getc(body, "targetCondition"));
 	warn_metrics(r, doc_getc(doc_getc(body, "metrics"), "queries"));
-	w = named_work(r, OP_CONFIGURATION_PUT, r->hl->doc.n, done_put);
+	w = named_work(r, OP_CONFIGURATION_PUT, r->segment[1], r->hl->doc.n, done_put);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));
 	w->op.nduplicate = info.nduplicate;
 	if (dry)
@@ -237,7 +236,7 @@ on_configuration_post(struct request *r)
 void
 on_configuration_remove(struct request *r)
 {
-	request_submit(r, named_work(r, OP_CONFIGURATION_DELETE, 0, done_empty));
+	request_submit(r, named_work(r, OP_CONFIGURATION_DELETE, r->segment[1], 0, done_empty));
 }
 
 /* ---- POST /configurations/{configuration}/rollout/{action} ---- */
@@ -255,13 +254,17 @@ done_rollout(struct work *w)
 void
 on_rollout_action(struct request *r)
 {
+	struct buf told = { 0 };
 	struct work *w;
 
 	for (int a = ROLLOUT_LOOK + 1; a < ROLLOUT_ACTIONS; a++) {
 		if (!str_eq(r->segment[3], rollout_action_names[a]))
 			continue;
-		w = named_work(r, OP_ROLLOUT, 0, done_rollout);
+		told_text(&told, "action", r->segment[3]);
+		w = named_work(r, OP_ROLLOUT, r->segment[1], told.n, done_rollout);
 		w->op.rollout.action = (enum rollout_action)a;
+		w->op.told = work_str(w, buf_view(&told));
+		buf_fini(&told);
 		request_submit(r, w);
 		return;
 	}

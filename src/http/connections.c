@@ -106,7 +106,10 @@ on_connection(struct request *r)
 void
 on_connection_end(struct request *r)
 {
-	request_submit(r, request_work(r, OP_CONNECTION_CLOSE, 0, done_empty));
+	struct work *w = request_work(r, OP_CONNECTION_CLOSE, WORK_PEER_ROOM, done_empty);
+
+	work_peer(w, r);
+	request_submit(r, w);
 }
 
 /* ---- all ---- */

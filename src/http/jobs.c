@@ -17,16 +17,24 @@ done_job(struct work *w)
 static struct work *
 job_work(struct request *r, enum op_kind kind, size_t room)
 {
-	struct str id = r->segment[2];
-	struct work *w = work_new(r->hl->loop, id.n + r->asker.n + room, done_job);
+	return named_work(r, kind, r->segment[2], room, done_job);
+}
 
-	w->op.kind = kind;
-	w->op.actor = ACTOR_POLICY;
-	w->op.actor_name = work_str(w, r->asker);
-	w->op.name = work_str(w, id);
-	w->op.reply_to = request_address(r);
-	w->owner = r->hl;
-	return w;
+static void
+job_put(struct request *r, uint32_t nduplicate)
+{
+	struct str body = buf_view(&r->hl->doc);
+	struct buf told = { 0 }, unique = { 0 };
+	struct work *w;
+
+	doc_put_unique(&unique, doc_of(body));
+	told_member(&told, doc_of(buf_view(&unique)), "type");
+	w = job_work(r, OP_JOB_PUT, body.n + told.n);
+	w->op.payload = work_str(w, body);
+	w->op.told = work_str(w, buf_view(&told));
+	w->op.nduplicate = nduplicate;
+	request_submit(r, w);
+	buf_fini(&told), buf_fini(&unique);
 }
 
 /* dryRun=true: nothing is to be done. False: the request has been answered. */
@@ -55,7 +63,6 @@ static void
 job_body(struct request *r, bool dry)
 {
 	struct doc_parsed info;
-	struct work *w;
 	struct doc body;
 
 	if (!request_doc(r, &body_job, &info))
@@ -64,14 +71,10 @@ job_body(struct request *r, bool dry)
 	warn_body(r, "", body, &body_job);
 	warn_condition(r, "queryCondition", doc_getc(body, "queryCondition"));
 	warn_twin(r, "updateTwin.", doc_getc(body, "updateTwin"));
-	if (dry) {
+	if (dry)
 		try_job(r, info.nduplicate);
-		return;
-	}
-	w = job_work(r, OP_JOB_PUT, r->hl->doc.n);
-	w->op.payload = work_str(w, buf_view(&r->hl->doc));
-	w->op.nduplicate = info.nduplicate;
-	request_submit(r, w);
+	else
+		job_put(r, info.nduplicate);
 }
 
 void

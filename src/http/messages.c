@@ -138,7 +138,10 @@ done_purge(struct work *w)
 void
 on_purge(struct request *r)
 {
-	request_submit(r, request_work(r, OP_MESSAGES_PURGE, 0, done_purge));
+	struct work *w = request_work(r, OP_MESSAGES_PURGE, WORK_PEER_ROOM, done_purge);
+
+	work_peer(w, r);
+	request_submit(r, w);
 }
 
 /* ---- receiving ---- */

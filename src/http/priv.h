@@ -292,15 +292,23 @@ void admin_asker_take(struct admin_asker *a, const struct request *r);
 void admin_asker_fini(struct admin_asker *a);
 struct admin_told {
 	enum admin_what what;
-	struct str name, more; /* of OP_ADMIN */
+	struct str name, more; /* op.name, op.told */
 };
 /* Then `then`, on this loop: when it is in the log, on disk, or cannot be. */
 void admin_tell(struct http_loop *hl, const struct admin_asker *a, const struct admin_told *what,
     void *ctx, void (*then)(void *ctx));
 
-/* configurations.c: a work about what the path names in segment 1 and is no identity: a configuration, a sink, a route. room: for its payload */
+/* The address of who asks, for the log; the work has this much room for it. */
+#define WORK_PEER_ROOM NET_ADDR_TEXT_MAX
+void work_peer(struct work *w, const struct request *r);
+/* An object of one member, as a doc, for op.told; appended. */
+void told_text(struct buf *doc, const char *name, struct str value);
+/* As the body has it; an empty object, if it has none. */
+void told_member(struct buf *doc, struct doc body, const char *name);
+
+/* configurations.c: a work about what is no identity: a configuration, a job, a sink, a route. room: for its strings besides */
 struct work *named_work(
-    struct request *r, enum op_kind kind, size_t room, void (*done)(struct work *w));
+    struct request *r, enum op_kind kind, struct str id, size_t room, void (*done)(struct work *w));
 
 /* dryrun.c: what OP_CONFIGURATION_PUT would do; takes the work */
 void configuration_dry_run(struct request *r, struct work *w);

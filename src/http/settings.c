@@ -35,7 +35,7 @@ on_settings_patch(struct request *r)
 
 	if (!request_doc(r, &body_settings, &info))
 		return;
-	w = named_work(r, OP_SETTINGS_PATCH, r->hl->doc.n, done_settings_patch);
+	w = named_work(r, OP_SETTINGS_PATCH, STR_NONE, r->hl->doc.n, done_settings_patch);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));
 	w->op.nduplicate = info.nduplicate;
 	request_submit(r, w);

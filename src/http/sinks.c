@@ -160,7 +160,7 @@ put_from_body(
 
 	if (!request_doc(r, shape, &info))
 		return;
-	w = named_work(r, kind, r->hl->doc.n, done);
+	w = named_work(r, kind, r->segment[1], r->hl->doc.n, done);
 	w->op.payload = work_str(w, buf_view(&r->hl->doc));
 	w->op.nduplicate = info.nduplicate;
 	request_submit(r, w);
@@ -181,13 +181,13 @@ on_route_put(struct request *r)
 void
 on_sink_delete(struct request *r)
 {
-	request_submit(r, named_work(r, OP_SINK_DELETE, 0, done_delete));
+	request_submit(r, named_work(r, OP_SINK_DELETE, r->segment[1], 0, done_delete));
 }
 
 void
 on_route_delete(struct request *r)
 {
-	request_submit(r, named_work(r, OP_ROUTE_DELETE, 0, done_delete));
+	request_submit(r, named_work(r, OP_ROUTE_DELETE, r->segment[1], 0, done_delete));
 }
 
 /* ---- POST /routes/{route}/test ---- */

@@ -33,6 +33,7 @@ struct transfer {
 	struct buf told; /* of the log, as a doc */
 	struct str body; /* the request's; of a job as a doc, in `doc` */
 	struct buf doc, stray;
+	char job[FILE_JOB_ID + 1];
 };
 
 static void
@@ -78,7 +79,7 @@ transfer_done(struct msg *m)
 		[TRANSFER_IN] = ADMIN_IMPORT,
 		[TRANSFER_JOB] = ADMIN_FILE_JOB };
 	struct transfer *t = container_of(m, struct transfer, msg);
-	struct admin_told what = { .what = told[t->kind], .more = buf_view(&t->told) };
+	struct admin_told what = { told[t->kind], str_of(t->job), buf_view(&t->told) };
 
 	if (t->err != ERR_OK || (t->kind == TRANSFER_OUT && t->cursor[0] != '\0'))
 		transfer_answer(t);
@@ -99,20 +100,6 @@ told_counts(struct transfer *t, const struct import_result *r)
 	out_u64(out_key(&o, "lines"), r->nline);
 	out_u64(out_key(&o, "done"), r->ndone);
 	out_u64(out_key(&o, "failed"), r->nfault);
-	out_close(&o);
-}
-
-static void
-told_kind(struct transfer *t)
-{
-	struct doc type = doc_getc(doc_of(buf_view(&t->doc)), "type");
-	struct doc_writer dw;
-	struct out o;
-
-	doc_writer_init(&dw, &t->told, 0);
-	o = out_to_doc(&dw);
-	out_open(&o);
-	out_doc(out_key(&o, "type"), type);
 	out_close(&o);
 }
 
@@ -159,8 +146,8 @@ transfer_main(void *arg)
 		break;
 	case TRANSFER_JOB:
 		t->err = file_job_create(t->hl->o.file_jobs, doc_of(buf_view(&t->doc)),
-		    str_of(t->asker.actor), &t->lines, &t->fault);
-		told_kind(t);
+		    str_of(t->asker.actor), t->job, &t->lines, &t->fault);
+		told_member(&t->told, doc_of(buf_view(&t->doc)), "type");
 		break;
 	case TRANSFER_IN:
 		t->err = import_lines(&t->import, t->body, &result, &t->fault);
@@ -307,11 +294,46 @@ on_file_job_read(struct request *r)
 	buf_fini(&json);
 }
 
+/* A cancel on its way into the log. */
+struct cancel {
+	struct http_loop *hl;
+	struct reply_to reply_to;
+	struct admin_asker asker;
+};
+
+static void
+cancel_answer(void *ctx)
+{
+	struct cancel *c = ctx;
+	struct request *r = request_of(c->hl, c->reply_to);
+
+	if (r != NULL)
+		reply_empty(r, 204);
+	admin_asker_fini(&c->asker);
+	free(c);
+}
+
+static void
+cancel_tell(struct request *r)
+{
+	struct admin_told what = { ADMIN_JOB_CANCELLED, r->segment[1], STR_NONE };
+	struct cancel *c = xcalloc(1, sizeof(*c));
+
+	c->hl = r->hl;
+	c->reply_to = request_address(r);
+	admin_asker_take(&c->asker, r);
+	admin_tell(r->hl, &c->asker, &what, c, cancel_answer);
+}
+
 void
 on_file_job_cancel(struct request *r)
 {
-	if (file_job_cancel(r->hl->o.file_jobs, r->segment[1]))
-		reply_empty(r, 204);
-	else
+	bool was_running;
+
+	if (!file_job_cancel(r->hl->o.file_jobs, r->segment[1], &was_running))
 		no_such_job(r);
+	else if (was_running)
+		cancel_tell(r);
+	else
+		reply_empty(r, 204);
 }

@@ -31,13 +31,15 @@ static const struct rule {
 	[OP_MESSAGE_RECEIVE] = { on_message_receive, IDENTITY, true, false, false, .queue = true },
 	[OP_MESSAGE_SETTLE] = { on_message_settle, IDENTITY, true, false, false, .queue = true },
 	[OP_MESSAGE_SEND] = { on_message_send, 0, true, false, false, .queue = true },
-	[OP_MESSAGES_PURGE] = { on_messages_purge, 0, true, false, false, .queue = true },
+	[OP_MESSAGES_PURGE] = { on_messages_purge, 0, true, false, false, .queue = true,
+	    .admin = ADMIN_MESSAGES_PURGED },
 	[OP_MESSAGES_LOOK] = { on_messages_look, 0, true, true, false, .queue = true },
 	[OP_FEEDBACK_RECEIVE] = { on_feedback_receive, 0, false, true, false },
 	[OP_FEEDBACK_SETTLE] = { on_feedback_settle, 0, true, true, false },
 	[OP_CONNECTION_GET] = { on_connection_get, IDENTITY | WANTED | REPORTED, false, false,
 	    false },
-	[OP_CONNECTION_CLOSE] = { on_connection_close, 0, false, false, false },
+	[OP_CONNECTION_CLOSE] = { on_connection_close, 0, false, false, false,
+	    .admin = ADMIN_CONNECTION_CLOSED },
 	[OP_EVENTS] = { on_events, IDENTITY, true, false, false },
 	[OP_SCOPE_READ] = { on_scope_read, IDENTITY, false, false, false },
 	[OP_SCOPE_MEMBER] = { on_scope_member, IDENTITY | REPORTED, false, true, false,
@@ -58,16 +60,17 @@ static const struct rule {
 	[OP_METHOD_CANCEL] = { on_method_cancel, 0, false, true, false },
 	[OP_TWIN_REPLACE] = { on_twin_replace, IDENTITY | WANTED | REPORTED, true, false, false },
 	[OP_ADMIN] = { on_admin, 0, true, true, false },
+	[OP_JOB_TOLD] = { on_job_told, 0, true, true, false },
 	/* done by features: struct feature_ops */
 	[OP_APPLY_CONTENT] = { NULL, IDENTITY, true, false, false, WANTED | REPORTED },
 	[OP_CONFIGURATION_PUT] = { NULL, 0, true, true, false,
 	    .admin = ADMIN_CONFIGURATION_WRITTEN },
 	[OP_CONFIGURATION_DELETE] = { NULL, 0, true, true, false,
 	    .admin = ADMIN_CONFIGURATION_DELETED },
-	[OP_JOB_PUT] = { NULL, 0, true, true, false },
+	[OP_JOB_PUT] = { NULL, 0, true, true, false, .admin = ADMIN_JOB_CREATED },
 	[OP_JOB_GET] = { NULL, 0, false, true, false },
-	[OP_JOB_CANCEL] = { NULL, 0, true, true, false },
-	[OP_ROLLOUT] = { NULL, 0, true, true, false },
+	[OP_JOB_CANCEL] = { NULL, 0, true, true, false, .admin = ADMIN_JOB_CANCELLED },
+	[OP_ROLLOUT] = { NULL, 0, true, true, false, .admin = ADMIN_ROLLOUT },
 	[OP_SINK_PUT] = { NULL, 0, true, true, false, .admin = ADMIN_SINK_WRITTEN },
 	[OP_SINK_DELETE] = { NULL, 0, true, true, false, .admin = ADMIN_SINK_DELETED },
 	[OP_SINK_CURSOR] = { NULL, 0, true, true, false },
@@ -99,7 +102,8 @@ op_shard(const struct op *op)
 	case OP_JOB_PUT:
 	case OP_JOB_GET:
 	case OP_JOB_CANCEL:
-	case OP_ADMIN: return 0;
+	case OP_ADMIN:
+	case OP_JOB_TOLD: return 0;
 	case OP_PARTITION_APPEND: return op->partition;
 	case OP_FEEDBACK_RECEIVE:
 	case OP_FEEDBACK_SETTLE: return op->message.shard % SHARDS;
@@ -273,7 +277,7 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 		because(sh, op);
 	apply(sh, r, op, env, reply);
 	if (rule->admin != ADMIN_NONE && op->actor != ACTOR_HUB && reply->fault.code == F_NONE)
-		admin_done(sh, (enum admin_what)rule->admin, op, env);
+		admin_done(sh, (enum admin_what)rule->admin, op, reply, env);
 	if (sh->watch != 0)
 		change_end(sh, op, env, reply);
 }

@@ -33,26 +33,36 @@ about_end(struct about *a, struct shard *sh, struct event *e, const struct hub_e
 
 /* ---- administration ---- */
 
-void
-admin_done(struct shard *sh, enum admin_what what, const struct op *op, const struct hub_env *env)
+static void
+put_told(struct out *o, struct str told)
 {
-	struct event e = { .kind = EVENT_ADMIN };
-	struct doc more =
-	    op->kind == OP_ADMIN && op->payload.n != 0 ? doc_of(op->payload) : DOC_NONE;
-	struct doc_iter it = doc_iter(more);
+	struct doc_iter it = doc_iter(told.n != 0 ? doc_of(told) : DOC_NONE);
 	struct doc value;
 	struct str key;
+
+	while (doc_next(&it, &key, &value))
+		out_doc(out_key_str(o, key), value);
+}
+
+void
+admin_done(struct shard *sh, enum admin_what what, const struct op *op, const struct reply *reply,
+    const struct hub_env *env)
+{
+	struct str name = op->device.n != 0 ? op->device : op->name;
+	struct event e = { .kind = EVENT_ADMIN };
 	struct about a;
 
-	if (!env_logs(env)->administration)
+	if (!env_logs(env)->administration || !env->can_write)
 		return;
 	e.numbers[EVENT_ADMIN_WHAT] = what;
 	about_begin(&a);
-	if (utf8_valid(op->name)) /* a path need not be */
-		out_some_str(&a.o, "name", op->name);
+	if (utf8_valid(name)) /* a path need not be */
+		out_some_str(&a.o, "name", name);
+	out_some_str(&a.o, "moduleId", op->module);
 	out_some_str(&a.o, "peer", op->peer);
-	while (doc_next(&it, &key, &value))
-		out_doc(out_key_str(&a.o, key), value);
+	put_told(&a.o, op->told);
+	if (what == ADMIN_MESSAGES_PURGED)
+		out_u64(out_key(&a.o, "messages"), reply->version);
 	about_end(&a, sh, &e, env);
 }
 
@@ -60,8 +70,25 @@ void
 on_admin(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
 {
+	(void)r;
+	admin_done(sh, (enum admin_what)op->admin, op, reply, env);
+}
+
+/* ---- jobs of others: those of shards tell it themselves ---- */
+
+void
+on_job_told(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
+    struct reply *reply)
+{
+	struct event e = { .kind = EVENT_JOB_ENDED };
+	struct about a;
+
 	(void)r, (void)reply;
-	admin_done(sh, (enum admin_what)op->admin, op, env);
+	if (!env_logs(env)->jobs)
+		return;
+	about_begin(&a);
+	put_told(&a.o, op->told);
+	about_end(&a, sh, &e, env);
 }
 
 /* ---- methods ---- */

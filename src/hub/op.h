@@ -79,7 +79,8 @@ enum op_kind {
 	/* a back end's, of connections */
 	OP_CONNECTION_GET,   /* the answer: members of an object, what the shard knows of it */
 	OP_CONNECTION_CLOSE, /* it ends, if there is one; if not, a fault */
-	OP_ADMIN, /* the hub's own, on shard 0: admin has been done to `name`; payload: more of it, an object as a doc, or empty */
+	OP_ADMIN,    /* the hub's own, on shard 0: admin has been done to `name` (peer, told) */
+	OP_JOB_TOLD, /* the hub's own, on shard 0: a job that shards know nothing of has ended; told: what is said of it */
 	OP_KINDS
 };
 
@@ -227,11 +228,12 @@ struct op {
 	struct op_method method;
 	struct op_rollout rollout;
 	struct op_message message;
-	bool digital;    /* OP_TWIN_READ, OP_TWIN_PATCH (a JSON Patch): as a digital twin */
-	struct str peer; /* of who administers: its address, for the log; empty: not known */
-	uint8_t admin;   /* OP_ADMIN: enum admin_what */
-	uint8_t import;  /* OP_IDENTITY_IMPORT */
-	uint8_t keys;    /* OP_KEYS_REGENERATE: bit 0 the primary one, bit 1 the secondary one */
+	bool digital; /* OP_TWIN_READ, OP_TWIN_PATCH (a JSON Patch): as a digital twin */
+	/* of what is told as administration: the address of who does it; more of it, an object as a doc. Empty: not known */
+	struct str peer, told;
+	uint8_t admin;  /* OP_ADMIN: enum admin_what */
+	uint8_t import; /* OP_IDENTITY_IMPORT */
+	uint8_t keys;   /* OP_KEYS_REGENERATE: bit 0 the primary one, bit 1 the secondary one */
 };
 
 #endif

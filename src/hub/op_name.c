@@ -55,6 +55,7 @@ op_name(unsigned kind)
 		[OP_CONNECTION_GET] = "connection-get",
 		[OP_CONNECTION_CLOSE] = "connection-close",
 		[OP_ADMIN] = "admin",
+		[OP_JOB_TOLD] = "job-told",
 		[OP_PARTITION_APPEND] = "partition-append",
 	};
 

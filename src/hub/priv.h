@@ -81,8 +81,8 @@ enum err identity_check_owner(struct shard *sh, const struct op *op, struct faul
 /* ---- the log, of what is no twin's: notice.c ---- */
 
 /* Somebody has done this to the hub, by this operation. */
-void admin_done(
-    struct shard *sh, enum admin_what what, const struct op *op, const struct hub_env *env);
+void admin_done(struct shard *sh, enum admin_what what, const struct op *op,
+    const struct reply *reply, const struct hub_env *env);
 /* A method is called, by the cause; the record's position, 0: there is none. Later: its device has answered. */
 uint64_t method_called(struct shard *sh, const struct row *r, struct str name, size_t bytes,
     const struct hub_env *env);
@@ -98,7 +98,7 @@ op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check, on_m
 op_fn on_identity_import, on_keys_regenerate;
 op_fn on_message_send, on_message_receive, on_message_settle, on_message_ack, on_messages_purge,
     on_messages_look, on_feedback_receive, on_feedback_settle;
-op_fn on_admin;
+op_fn on_admin, on_job_told;
 op_fn on_method, on_method_cancel, on_method_response;
 op_fn on_connection_get, on_connection_close;
 op_fn on_twin_convergence, on_twin_patch, on_twin_replace;

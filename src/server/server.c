@@ -260,6 +260,7 @@ file_jobs_make(struct server *s)
 {
 	struct file_jobs_options o = { .fleet = s->fleet,
 		.store = s->store,
+		.loop = s->loops[0],
 		.dirs = s->o.import_export_dirs.v,
 		.ndir = s->o.import_export_dirs.n };
 

@@ -88,7 +88,8 @@ server_stop(struct server *s)
 		tell(s, i, close_sessions, NULL);
 	wait_idle(s, until_us);
 	metrics_stop(s);
-	deliveries_stop(s->deliveries); /* while cursors can still be written */
+	file_jobs_stop(s->file_jobs);   /* while the end of one can still be written */
+	deliveries_stop(s->deliveries); /* as can cursors */
 	fleet_stop(s->fleet);
 	if (!wait_idle(s, until_us)) {
 		/* A backup under way, or a client that takes no answer. All that was acknowledged is on disk. */
@@ -109,7 +110,7 @@ server_stop(struct server *s)
 	}
 	deliveries_free(s->deliveries);
 	feed_free(s->feed);
-	file_jobs_free(s->file_jobs); /* its thread gets no answers but refusals by now */
+	file_jobs_free(s->file_jobs);
 	store_close(s->store);
 	fleet_free(s->fleet);
 	catalogue_box_free(s->catalogue);

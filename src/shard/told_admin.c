@@ -21,6 +21,11 @@ told_admin_type(const struct event *e)
 		[ADMIN_CONFIGURATION_WRITTEN] = TYPE("configuration.written"),
 		[ADMIN_CONFIGURATION_DELETED] = TYPE("configuration.deleted"),
 		[ADMIN_SETTINGS_CHANGED] = TYPE("settings.changed"),
+		[ADMIN_ROLLOUT] = TYPE("configuration.rollout"),
+		[ADMIN_JOB_CREATED] = TYPE("job.created"),
+		[ADMIN_JOB_CANCELLED] = TYPE("job.cancelled"),
+		[ADMIN_MESSAGES_PURGED] = TYPE("messages.purged"),
+		[ADMIN_CONNECTION_CLOSED] = TYPE("connection.closed"),
 	};
 	uint64_t what = e->numbers[EVENT_ADMIN_WHAT];
 

@@ -24,20 +24,24 @@ job_main(void *arg)
 {
 	struct file_job *job = arg;
 	struct file_jobs *j = job->all;
+	enum file_job_status status;
+	int64_t end_us;
 
 	file_job_run(job);
 	if (job->in >= 0)
 		close(job->in);
 	close(job->out);
 	pthread_mutex_lock(&j->mu);
-	if (job->status == RUNNING && j->stop)
-		job->status = CANCELLED;
-	else if (job->status == RUNNING) {
-		job->status = COMPLETED;
+	status = job->status != RUNNING ? job->status : j->stop ? CANCELLED : COMPLETED;
+	end_us = job->end_us != 0 ? job->end_us : clock_wall_us();
+	job->over = true;
+	pthread_mutex_unlock(&j->mu);
+	file_job_tell(job, status, end_us);
+	pthread_mutex_lock(&j->mu);
+	job->status = status;
+	if (status == COMPLETED)
 		job->progress = 100;
-	}
-	if (job->end_us == 0)
-		job->end_us = clock_wall_us();
+	job->end_us = end_us;
 	j->busy = false;
 	pthread_mutex_unlock(&j->mu);
 }
@@ -140,18 +144,24 @@ make_id(char id[FILE_JOB_ID + 1])
 
 /* ---- views ---- */
 
-static void
-put_job(struct out *o, const struct file_job *job)
+const char *
+file_job_status_name(enum file_job_status status)
 {
-	static const char *const states[] = { [RUNNING] = "running",
+	static const char *const names[] = { [RUNNING] = "running",
 		[COMPLETED] = "completed",
 		[FAILED] = "failed",
 		[CANCELLED] = "cancelled" };
 
+	return names[status];
+}
+
+static void
+put_job(struct out *o, const struct file_job *job)
+{
 	out_open(o);
 	out_cstr(out_key(o, "jobId"), job->id);
 	out_cstr(out_key(o, "type"), job->import ? "import" : "export");
-	out_cstr(out_key(o, "status"), states[job->status]);
+	out_cstr(out_key(o, "status"), file_job_status_name(job->status));
 	out_u64(out_key(o, "progress"), job->progress);
 	out_some_time(o, "startTimeUtc", job->start_us);
 	out_some_time(o, "endTimeUtc", job->end_us);
@@ -221,8 +231,8 @@ job_start(struct file_jobs *j, struct file_job *job, struct fault *f)
 }
 
 enum err
-file_job_create(
-    struct file_jobs *j, struct doc body, struct str policy, struct buf *json, struct fault *f)
+file_job_create(struct file_jobs *j, struct doc body, struct str policy, char id[FILE_JOB_ID + 1],
+    struct buf *json, struct fault *f)
 {
 	struct file_job *job = xcalloc(1, sizeof(*job));
 	enum err e;
@@ -232,6 +242,7 @@ file_job_create(
 	job->actor = str_dup0(policy);
 	job->start_us = clock_wall_us();
 	make_id(job->id);
+	memcpy(id, job->id, sizeof(job->id));
 	e = take_body(job, body, f);
 	if (e == ERR_OK) {
 		pthread_mutex_lock(&j->mu);
@@ -276,13 +287,14 @@ file_job_write(struct file_jobs *j, struct str id, struct buf *json)
 }
 
 bool
-file_job_cancel(struct file_jobs *j, struct str id)
+file_job_cancel(struct file_jobs *j, struct str id, bool *was_running)
 {
 	struct file_job *job;
 
 	pthread_mutex_lock(&j->mu);
 	job = job_find(j, id);
-	if (job != NULL && job->status == RUNNING) {
+	*was_running = job != NULL && job->status == RUNNING && !job->over;
+	if (*was_running) {
 		job->status = CANCELLED;
 		job->end_us = clock_wall_us();
 		pthread_cond_signal(&j->stopped);
@@ -310,17 +322,23 @@ file_jobs_new(const struct file_jobs_options *o, struct file_jobs **out, char *w
 }
 
 void
+file_jobs_stop(struct file_jobs *j)
+{
+	pthread_mutex_lock(&j->mu);
+	j->stop = true;
+	pthread_cond_signal(&j->stopped);
+	pthread_mutex_unlock(&j->mu);
+	thread_join(&j->thread);
+}
+
+void
 file_jobs_free(struct file_jobs *j)
 {
 	struct file_job *next;
 
 	if (j == NULL)
 		return;
-	pthread_mutex_lock(&j->mu);
-	j->stop = true;
-	pthread_cond_signal(&j->stopped);
-	pthread_mutex_unlock(&j->mu);
-	thread_join(&j->thread);
+	file_jobs_stop(j);
 	for (struct file_job *job = j->newest; job != NULL; job = next) {
 		next = job->next;
 		file_job_free(job);

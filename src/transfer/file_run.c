@@ -88,6 +88,7 @@ export_pages(struct file_job *job, struct new_file *nf)
 		cursor.n = 0;
 		buf_str(&cursor, buf_view(&next));
 	} while (good && cursor.n > 0 && job_goes_on(job));
+	job->done = nline;
 	buf_fini(&lines), buf_fini(&cursor), buf_fini(&next);
 	return good && job_goes_on(job);
 }
@@ -136,8 +137,11 @@ batch_run(struct file_job *job, const struct batch *b, struct new_file *errors)
 
 	if (b->too_long > 0) {
 		import_long_line_write(&lines, b->line, b->too_long);
+		job->failed++;
 	} else if (import_batch(job, b, &result, &f) == ERR_OK) {
 		import_faults_write(&lines, &result);
+		job->done += result.ndone;
+		job->failed += result.nfault;
 	} else {
 		good = false;
 		job_fails(job, "%.300s (everything before line %llu is done)", f.text,

@@ -34,8 +34,6 @@ void new_file_end(struct new_file *nf); /* without commit: it is gone */
 
 enum file_job_status { RUNNING, COMPLETED, FAILED, CANCELLED };
 
-#define FILE_JOB_ID 32 /* digits */
-
 struct file_job {
 	struct file_job *next; /* older */
 	struct file_jobs *all;
@@ -43,9 +41,13 @@ struct file_job {
 	bool import, keys;
 	char *uri[2], *name[2]; /* of the input and the output; uri[0] NULL: an export */
 	char *actor;
-	int in, out; /* directories; the thread's */
+	/* the thread's: */
+	int in, out;           /* directories */
+	uint64_t done, failed; /* identities, or lines of an import */
 	/* with mu: */
 	enum file_job_status status;
+	/* nothing is done any more, and what it has ended as stands fast; shown when the log has it */
+	bool over;
 	unsigned progress;
 	int64_t start_us, end_us;
 	char reason[FAULT_TEXT_MAX];
@@ -55,13 +57,18 @@ struct file_jobs {
 	struct file_jobs_options o;
 	struct container_root *roots;
 	pthread_mutex_t mu;
-	pthread_cond_t stopped; /* signalled with stop and with a cancel */
+	/* signalled with stop, with a cancel, and when the log has a job's end, or cannot have it */
+	pthread_cond_t stopped;
 	struct file_job *newest;
-	bool stop, busy; /* busy: a thread works */
+	bool stop, busy;    /* busy: a thread works */
+	bool told, refused; /* of the job's end: the log has answered; it was not taken */
 	struct thread thread;
 };
 
 /* Do what the job is for, on its thread; from then on it is failed, or as it was. */
 void file_job_run(struct file_job *job);
+/* Its end, as `status` at end_us, to the log (E-95): waits until it is there, or cannot be. */
+void file_job_tell(struct file_job *job, enum file_job_status status, int64_t end_us);
+const char *file_job_status_name(enum file_job_status status);
 
 #endif

@@ -118,10 +118,13 @@ enum err batch_read(struct line_reader *r, struct batch *b);
  */
 #define FILE_JOBS_KEPT 100u
 
+#define FILE_JOB_ID    32 /* digits */
+
 struct file_jobs;
 struct file_jobs_options {
 	struct fleet *fleet;
 	struct store *store;
+	struct loop *loop;       /* hears that the log has the end of a job */
 	const char *const *dirs; /* borrowed, as is the fleet */
 	unsigned ndir;           /* 0: no job can be made */
 };
@@ -129,18 +132,20 @@ struct file_jobs_options {
 /* ERR_ARG: why says which directory cannot be had. */
 enum err file_jobs_new(
     const struct file_jobs_options *o, struct file_jobs **out, char *why, size_t nwhy);
-/* The job under way ends. The fleet answers still, if only with faults. NULL is fine. */
-void file_jobs_free(struct file_jobs *j);
+/* The job under way ends, and none begins any more. The fleet and the loop still run, so that its end gets into the log. */
+void file_jobs_stop(struct file_jobs *j);
+void file_jobs_free(struct file_jobs *j); /* after that. NULL is fine */
 
 /*
- * Begin the job that the body asks for, and append its JobProperties. Touches files: not on a loop's thread.
+ * Begin the job that the body asks for, and append its JobProperties; id gets its id. Touches files: not on a loop's thread.
  * F_BlobContainerValidationError: no file: URI, or not in the directories; F_ArgumentInvalid; F_JobQuotaExceeded.
  */
-enum err file_job_create(
-    struct file_jobs *j, struct doc body, struct str policy, struct buf *json, struct fault *f);
+enum err file_job_create(struct file_jobs *j, struct doc body, struct str policy,
+    char id[FILE_JOB_ID + 1], struct buf *json, struct fault *f);
 void file_jobs_write(struct file_jobs *j, struct buf *json); /* an array, newest first */
 bool file_job_write(
     struct file_jobs *j, struct str id, struct buf *json); /* false: there is none */
-bool file_job_cancel(struct file_jobs *j, struct str id);  /* false: there is none */
+/* False: there is none. was_running: it has an effect. */
+bool file_job_cancel(struct file_jobs *j, struct str id, bool *was_running);
 
 #endif

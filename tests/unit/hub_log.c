@@ -159,6 +159,7 @@ log__E97_administration_is_told_by_shard_0(void **state)
 	op.admin = ADMIN_BACKUP;
 	op.name = STR("/bad/\xff");
 	kit_doc(k, "{'lines':3}", &op);
+	op.told = op.payload;
 	assert_int_equal(kit_run(k, &op), F_NONE);
 	assert_true(log_at(k, 2, &e));
 	assert_string_equal(about(&e, &text), "{\"peer\":\"10.0.0.1:5\",\"lines\":3}");
