@@ -527,6 +527,50 @@ messages__M22_M23_feedback_is_bounded_locked_and_ends(void **state)
 	assert_int_equal(feedback_due_us(k->sh, &k->env), 0);
 }
 
+/* One that is told to its sender; when. */
+static int64_t
+tell(struct kit *k, const char *id)
+{
+	send(k, "d1", id, ACK_POSITIVE);
+	receive(k, "d1");
+	settle(k, OP_MESSAGE_SETTLE, "d1", k->reply.etag, MESSAGE_COMPLETE);
+	return k->env.now_us;
+}
+
+static void
+messages__L68_M22_E82_feedback_is_kept_as_long_as_is_set_and_then_lost(void **state)
+{
+	struct message_rules rules = message_rules_default;
+	struct kit *k = *state;
+	int64_t first_us, second_us;
+
+	kit_device(k, "d1");
+	first_us = tell(k, "m1");
+	k->env.now_us += 30 * SECOND;
+	second_us = tell(k, "m2");
+	assert_true(feedback_due_us(k->sh, &k->env) == first_us + 3600 * SECOND);
+	rules.feedback_life_us =
+	    172800 * SECOND; /* the longest; it is of those that are there, too */
+	k->env.messages = &rules;
+	assert_true(feedback_due_us(k->sh, &k->env) == first_us + 172800 * SECOND);
+	rules.feedback_life_us = 60 * SECOND;
+	k->env.now_us = first_us + 60 * SECOND - 1;
+	feedback_expire(k->sh, &k->env);
+	assert_string_equal(feedback(k), "m1 Success, m2 Success");
+	k->env.elapsed_us += rules.feedback_lock_us;
+	k->env.now_us = first_us + 60 * SECOND;
+	feedback_expire(k->sh, &k->env);
+	assert_string_equal(feedback(k), "m2 Success");
+	assert_true(feedback_due_us(k->sh, &k->env) == second_us + 60 * SECOND);
+	k->env.elapsed_us += rules.feedback_lock_us;
+	k->env.now_us = second_us + 60 * SECOND;
+	feedback_expire(k->sh, &k->env);
+	assert_string_equal(feedback(k), "");
+	assert_int_equal(feedback_due_us(k->sh, &k->env), 0);
+	for (uint32_t i = 0; i < k->store.n; i++)
+		assert_false(str_starts(buf_view(&k->store.v[i].key), STR("feedback/")));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, kit_teardown)
 
 int
@@ -548,6 +592,7 @@ main(void)
 		TEST(messages__M11_what_would_pass_the_bound_of_all_waits),
 		TEST(messages__M20_M25_a_body_that_no_queue_lists_is_erased_when_it_is_due),
 		TEST(messages__M22_M23_feedback_is_bounded_locked_and_ends),
+		TEST(messages__L68_M22_E82_feedback_is_kept_as_long_as_is_set_and_then_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
