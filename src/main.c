@@ -464,15 +464,19 @@ static const struct command commands[] = {
 			"  twinhub monitor --source TwinChangeEvents --path properties.reported --json " DATA "\n"
 			"  twinhub monitor --where \"level = 'alarm' AND $body.temperature > 80\" " DATA,
 	}, {
-		.name = "statistics", .operands = "", .run = cli_statistics,
-		.options = HUB | OPT(COLUMNS) | OPT(STORE) | OPT(EVENTS) | OPT(MESSAGES),
+		.name = "statistics", .operands = "[paths|queries]", .most = 1, .run = cli_statistics,
+		.options = HUB | OPT(COLUMNS) | OPT(STORE) | OPT(EVENTS) | OPT(MESSAGES) | OPT(PREFIX) | OPT(TOP),
 		.summary = "how many devices there are, and how many are connected",
-		.note = "Modules are not counted.",
+		.note = "Modules are not counted.\n"
+			"statistics paths: which paths the twins of the fleet have, how many twins have each, with values of which kinds. Looks at every twin.\n"
+			"statistics queries: the hundred queries of the last hour that took longest, with what they cost.",
 		.example = "  twinhub statistics " DATA "\n"
 			"  twinhub statistics --columns " DATA "\n"
 			"  twinhub statistics --store " DATA "\n"
 			"  twinhub statistics --events " DATA "\n"
-			"  twinhub statistics --messages " DATA,
+			"  twinhub statistics --messages " DATA "\n"
+			"  twinhub statistics paths --prefix properties.reported --top 20 " DATA "\n"
+			"  twinhub statistics queries --table " DATA,
 	}, {
 		.name = "policy show", .operands = "[NAME]", .most = 1, .run = cli_policy_show,
 		.options = ROWS | OPT(KEYS),

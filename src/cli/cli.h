@@ -51,6 +51,7 @@ enum exit_code {
 	X(RENEWED_KEY, "key", TAKES_WORD("WHICH", option_renewals, NULL), "which of the two keys; it must be said") \
 	X(EXPLAIN, "explain", TAKES_NOTHING, "run the first page, and show what it cost instead of its rows") \
 	X(COLUMNS, "columns", TAKES_NOTHING, "the columns that queries have made, and their memory") \
+	X(PREFIX, "prefix", TAKES_TEXT("TEXT"), "only paths that begin with it, as properties.reported.fw") \
 	X(STORE, "store", TAKES_NOTHING, "what the store has on disk, has written and has read again") \
 	X(WATCH, "watch", TAKES_SECONDS(1, 86400, NULL), "ask again so long after each answer, until Ctrl-C") \
 	X(LIVE, "live", TAKES_NOTHING, "then what becomes of it, as it happens, until Ctrl-C") \

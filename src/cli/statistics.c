@@ -1,5 +1,6 @@
 /* statistics: how many devices there are, and how many are connected; with --columns, what queries keep in memory; with
- * --store, the store's figures; with --messages, those of messages to devices. */
+ * --store, the store's figures; with --messages, those of messages to devices. statistics paths: which paths twins have; statistics
+ * queries: the slowest ones. */
 #include "cli/priv.h"
 
 /* Append the members of one answer. */
@@ -40,6 +41,46 @@ done:
 	return code;
 }
 
+static int
+show_paths(const struct args *a)
+{
+	const char *prefix = a->option[OPT_PREFIX];
+	struct buf path = { 0 };
+	int code;
+
+	buf_printf(&path, "/statistics/paths?top=%llu",
+	    a->option[OPT_TOP] != NULL ? (unsigned long long)a->number[OPT_TOP] : 100);
+	if (prefix != NULL) {
+		buf_cstr(&path, "&prefix=");
+		buf_percent(&path, str_of(prefix));
+	}
+	buf_putc(&path, '\0');
+	code = show_statistics(a, path.p, true);
+	buf_fini(&path);
+	return code;
+}
+
+/* What the operand names. */
+static int
+show_named(const struct args *a)
+{
+	bool paths = strcmp(a->operand[0], "paths") == 0;
+
+	if (a->option[OPT_COLUMNS] != NULL || a->option[OPT_STORE] != NULL ||
+	    a->option[OPT_EVENTS] != NULL || a->option[OPT_MESSAGES] != NULL)
+		return cli_fail(EXIT_USAGE,
+		    "statistics %s takes none of --columns, --store, --events and --messages",
+		    a->operand[0]);
+	if (paths)
+		return show_paths(a);
+	if (strcmp(a->operand[0], "queries") != 0)
+		return cli_fail(EXIT_USAGE,
+		    "there are statistics of paths and queries, none of '%s'", a->operand[0]);
+	if (a->option[OPT_PREFIX] != NULL || a->option[OPT_TOP] != NULL)
+		return cli_fail(EXIT_USAGE, "--prefix and --top are for statistics paths");
+	return show_statistics(a, "/statistics/queries", true);
+}
+
 int
 cli_statistics(const struct args *a)
 {
@@ -48,6 +89,10 @@ cli_statistics(const struct args *a)
 	struct target t;
 	int code;
 
+	if (a->operand[0] != NULL)
+		return show_named(a);
+	if (a->option[OPT_PREFIX] != NULL || a->option[OPT_TOP] != NULL)
+		return cli_fail(EXIT_USAGE, "--prefix and --top are for statistics paths");
 	if (a->option[OPT_COLUMNS] != NULL)
 		return show_statistics(a, "/statistics/columns", true);
 	if (a->option[OPT_STORE] != NULL)

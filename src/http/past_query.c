@@ -29,7 +29,7 @@ struct past_query {
 	struct then then;
 	uint64_t asker;
 	bool explain;
-	int64_t begin_us;
+	int64_t begin_us, took_us;
 };
 
 /* ---- shares ---- */
@@ -115,25 +115,52 @@ put_count(struct out *o, const char *name, uint64_t n)
 
 /* What it has cost: E-76. */
 static void
-reply_cost(struct request *r, const struct past_query *p)
+cost_write(const struct past_query *p, struct str warning, struct buf *json)
 {
 	const struct page *page = p->q->task.page;
-	struct buf json = { 0 };
-	struct out o = out_to(&json);
+	struct out o = out_to(json);
 
 	out_open(&o);
-	out_fixed(out_key(&o, "engineMs"), (double)(clock_mono_us() - p->begin_us) / 1e3, 3);
+	out_fixed(out_key(&o, "engineMs"), (double)p->took_us / 1e3, 3);
 	put_count(&o, "rowsReturned", page->nrow);
 	out_bool(out_key(&o, "more"), page->more);
 	put_count(&o, "rowsJudged", p->q->seen.judged);
 	put_count(&o, "rowsTakenBack", p->then.back);
 	put_count(&o, "rowsGoneSince", p->then.gone);
 	put_count(&o, "changesRead", p->then.changes);
-	if (r->warning.n > 0)
-		out_str(out_key(&o, "warning"), r->warning);
+	out_some_str(&o, "warning", warning);
 	out_close(&o);
+}
+
+static void
+reply_cost(struct request *r, const struct past_query *p)
+{
+	struct buf json = { 0 };
+
+	cost_write(p, r->warning, &json);
 	reply_json(r, 200, buf_view(&json));
 	buf_fini(&json);
+}
+
+static void
+cost_for_slow(const void *ctx, bool columns, struct buf *json)
+{
+	(void)columns; /* it has none */
+	cost_write(ctx, STR_NONE, json);
+}
+
+static void
+tell_slow(const struct past_query *p)
+{
+	slow_take(&(struct query_run){ .text = query_text(p->q->query),
+	    .now_us = clock_wall_us(),
+	    .ns = p->took_us * 1000,
+	    .failed = p->q->task.fault.code != F_NONE,
+	    .judged = p->q->seen.judged,
+	    .asked = p->q->seen.judged, /* each by its document */
+	    .returned = p->q->task.page->nrow,
+	    .ctx = p,
+	    .explain = cost_for_slow });
 }
 
 static void
@@ -155,6 +182,8 @@ past_query_done(struct msg *m)
 	struct request *r = request_of(p->hl, p->reply_to);
 	struct task *t = &p->q->task;
 
+	p->took_us = clock_mono_us() - p->begin_us;
+	tell_slow(p);
 	if (r != NULL && t->fault.code != F_NONE) {
 		reply_fault(r, &t->fault);
 	} else if (r != NULL && p->explain) {

@@ -103,6 +103,8 @@ struct request {
 	struct work *then;  /* to be submitted when the work under way has succeeded */
 	char item_type[16]; /* of a query under way */
 	uint64_t query_hash;
+	uint32_t top;       /* of paths: so many are shown */
+	bool explain;       /* of a query under way: what it costs is the answer */
 	struct fault fault; /* of the body, to be told later */
 	struct str warning; /* x-twinhub-warning of an answer of success, in the arena */
 	/* of a method's call */
@@ -325,6 +327,17 @@ void request_refuse(struct request *r);
 /* job_try.c: what a job of this body would do; answers the request */
 void job_dry_run(struct request *r, struct doc body);
 
+/* slow.c: a query has been run: text, engine time, what it has seen. explain: appends what the query route says of that, with columns or without */
+struct query_run {
+	struct str text;
+	int64_t now_us, ns;
+	bool failed;
+	uint64_t judged, asked, returned;
+	const void *ctx;
+	void (*explain)(const void *ctx, bool columns, struct buf *json);
+};
+void slow_take(const struct query_run *run);
+
 /* query.c: what o has written so far, before a value that goes into the body by itself */
 void body_until(struct request *r, struct out *o);
 /* a page's rows to the body, as an array; the tour's, with its ticket */
@@ -345,7 +358,7 @@ void store_report_write(struct store *store, struct buf *json);
 handler on_device_get, on_device_put, on_device_delete, on_devices_list, on_device_modules;
 handler on_twin, on_convergence, on_query, on_query_watch, on_twin_watch, on_method_call;
 handler on_bulk, on_keys, on_statistics, on_column_statistics, on_store_statistics,
-    on_message_statistics;
+    on_message_statistics, on_path_statistics, on_query_statistics;
 handler on_message_post, on_message_poll, on_message_settled, on_purge, on_feedback,
     on_feedback_settled;
 handler on_configurations_list, on_configuration_get, on_configuration_update,

@@ -34,33 +34,67 @@ put_steps(struct out *o, const struct tour *k)
 	out_close(o);
 }
 
+/* warning, columns: with them. */
 static void
-reply_explained(struct request *r, const struct tour *k)
+explain_write(
+    const struct tour *k, uint32_t workers, struct str warning, bool columns, struct buf *json)
 {
 	const struct query_task *q = query_task_of(k->task);
 	const struct page *page = k->task->page;
-	struct buf json = { 0 };
-	struct out o = out_to(&json);
+	struct out o = out_to(json);
 
 	out_open(&o);
 	put_ms(&o, "engineMs", k->total_ns);
-	put_number(&o, "workers", fleet_workers(r->hl->o.fleet));
+	put_number(&o, "workers", workers);
 	put_number(&o, "rowsReturned", page->nrow);
 	out_key(&o, "more");
 	out_bool(&o, page->more);
 	put_number(&o, "rowsJudged", q->seen.judged);
 	put_number(&o, "rowsAsked", q->seen.asked);
 	put_number(&o, "rowsShown", q->seen.shown);
-	if (r->warning.n > 0) {
-		out_key(&o, "warning");
-		out_str(&o, r->warning);
-	}
+	out_some_str(&o, "warning", warning);
 	put_steps(&o, k);
-	out_key(&o, "columns");
-	column_report_write(q->columns, true, out_value(&o));
+	if (columns) {
+		out_key(&o, "columns");
+		column_report_write(q->columns, true, out_value(&o));
+	}
 	out_close(&o);
+}
+
+static void
+reply_explained(struct request *r, const struct tour *k)
+{
+	struct buf json = { 0 };
+
+	explain_write(k, fleet_workers(r->hl->o.fleet), r->warning, true, &json);
 	reply_json(r, 200, buf_view(&json));
 	buf_fini(&json);
+}
+
+static void
+explain_for_slow(const void *ctx, bool columns, struct buf *json)
+{
+	const struct tour *k = ctx;
+
+	explain_write(
+	    k, fleet_workers(((struct http_loop *)k->owner)->o.fleet), STR_NONE, columns, json);
+}
+
+/* Also when nobody waits for the answer any more. */
+static void
+tell_slow(const struct tour *k)
+{
+	const struct query_task *q = query_task_of(k->task);
+
+	slow_take(&(struct query_run){ .text = query_text(q->query),
+	    .now_us = clock_wall_us(),
+	    .ns = k->ns[LAP_PARSE] + k->total_ns,
+	    .failed = k->task->fault.code != F_NONE,
+	    .judged = q->seen.judged,
+	    .asked = q->seen.asked,
+	    .returned = k->task->page->nrow,
+	    .ctx = k,
+	    .explain = explain_for_slow });
 }
 
 /* ---- answers ---- */
@@ -110,7 +144,7 @@ done_query(struct tour *k)
 {
 	struct request *r = tour_back(k);
 
-	if (r != NULL && k->explain) {
+	if (r != NULL && r->explain) {
 		reply_explained(r, k);
 	} else if (r != NULL) {
 		body_page(r, k);
@@ -123,6 +157,13 @@ done_query(struct tour *k)
 	tour_free(k);
 }
 
+static void
+done_asked(struct tour *k)
+{
+	tell_slow(k);
+	done_query(k);
+}
+
 /* NULL: f says what is wrong. */
 static struct query_task *
 task_prepare(struct request *r, struct query *q, struct fault *f)
@@ -132,7 +173,7 @@ task_prepare(struct request *r, struct query *q, struct fault *f)
 	const struct query_facts *facts = query_facts(q);
 	struct query_task *t = any_query_task_new(q);
 
-	if (request_flag(r, "explain", &t->explain, f) != ERR_OK ||
+	if (request_flag(r, "explain", &r->explain, f) != ERR_OK ||
 	    query_page_size(size, &t->task.page->limit, f) != ERR_OK ||
 	    (token.n > 0 && query_token_read(token, facts->hash, &t->task.bookmark, f) != ERR_OK)) {
 		task_free(&t->task);
@@ -169,8 +210,9 @@ ask(struct request *r, struct str text)
 		reply_fault(r, &f);
 		return;
 	}
-	k = request_tour(r, &t->task, done_query);
-	k->explain = t->explain;
+	t->explain = true; /* for the slowest queries */
+	k = request_tour(r, &t->task, done_asked);
+	k->explain = true;
 	k->ns[LAP_PARSE] = parsed_ns;
 	request_asks(r, k);
 }

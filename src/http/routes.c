@@ -83,6 +83,8 @@ const struct route routes[] = {
 	    false },
 	{ HTTP_GET, "statistics/columns", ANY(SERVICE | READ_REGISTRY), on_column_statistics,
 	    false },
+	{ HTTP_GET, "statistics/paths", ANY(SERVICE | READ_REGISTRY), on_path_statistics, false },
+	{ HTTP_GET, "statistics/queries", ANY(SERVICE), on_query_statistics, false },
 	{ HTTP_GET, "statistics/store", ANY(SERVICE | READ_REGISTRY), on_store_statistics, false },
 	{ HTTP_GET, "statistics/events", ANY(SERVICE | READ_REGISTRY), on_log_statistics, false },
 	{ HTTP_GET, "events/partitions", ANY(SERVICE), on_partitions, false },

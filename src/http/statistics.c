@@ -2,6 +2,10 @@
  * have, the columns that queries have made, and how often configurations have changed their own target (J-36). */
 #include "http/priv.h"
 #include "task/counts.h"
+#include "task/paths.h"
+
+#define PATHS_SHOWN     100
+#define PATHS_SHOWN_MAX 1000
 
 static void
 put_count(struct out *o, const char *name, uint64_t n)
@@ -119,4 +123,40 @@ void
 on_column_statistics(struct request *r)
 {
 	request_asks(r, request_tour(r, &columns_task_new()->task, done_columns));
+}
+
+/* ---- paths of twins: O-130, O-131 ---- */
+
+static void
+done_paths(struct tour *k)
+{
+	struct request *r = tour_back(k);
+	struct buf json = { 0 };
+
+	if (r != NULL) {
+		paths_write(k->task, r->top, &json);
+		reply_object(r, &json);
+	}
+	tour_free(k);
+}
+
+void
+on_path_statistics(struct request *r)
+{
+	static const char *const known[] = { "prefix", "top", "api-version" };
+	struct str prefix = request_param(r, "prefix");
+	int64_t top = PATHS_SHOWN;
+	struct fault f = { 0 };
+
+	if (request_knows(r, known, sizeof(known) / sizeof(known[0]), &f) == ERR_OK &&
+	    request_number(r, "top", 1, PATHS_SHOWN_MAX, &top, &f) == ERR_OK &&
+	    prefix.n > PATH_TEXT_MAX)
+		fault_set(&f, F_ArgumentInvalid, "prefix has %zu bytes, over the limit of %u",
+		    prefix.n, PATH_TEXT_MAX);
+	if (f.code != F_NONE) {
+		reply_fault(r, &f);
+		return;
+	}
+	r->top = (uint32_t)top;
+	request_asks(r, request_tour(r, paths_task_new(prefix), done_paths));
 }

@@ -26,6 +26,12 @@ query_free(struct query *q)
 	free(q);
 }
 
+struct str
+query_text(const struct query *q)
+{
+	return q->text;
+}
+
 const struct query_facts *
 query_facts(const struct query *q)
 {

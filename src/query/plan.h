@@ -161,6 +161,9 @@ struct query_facts {
 /* Borrowed from the plan. */
 const struct query_facts *query_facts(const struct query *q);
 
+/* As it was given. Borrowed from the plan. */
+struct str query_text(const struct query *q);
+
 /* A key as a step of a path in a query: a name, or in double brackets where it is none. */
 void query_step_write(struct buf *out, struct str key);
 

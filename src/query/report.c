@@ -18,8 +18,11 @@ struct line {
 struct column_report {
 	struct buf names;
 	struct line *v;
-	uint32_t n;
+	uint32_t n, room;
 	struct table table; /* lines by name */
+	/* of the plan that was added last: which line a slot has, plus one; 0: not known yet */
+	const struct query *plan;
+	uint32_t of_slot[SLOTS_MAX];
 };
 
 /* ---- facts ---- */
@@ -116,10 +119,12 @@ line_of(struct column_report *r, struct str name)
 	i = table_get(&r->table, hash, same_name, r, &name);
 	if (i != TABLE_NONE)
 		return &r->v[i];
-	if (r->v == NULL)
-		r->v = xcalloc(COLUMN_LINES_MAX, sizeof(*r->v));
 	if (r->n >= COLUMN_LINES_MAX - 1 && name.n > 0)
 		return line_of(r, STR(""));
+	if (r->n == r->room) {
+		r->room = r->room == 0 ? 8 : 2 * r->room;
+		r->v = xrealloc(r->v, r->room * sizeof(*r->v));
+	}
 	i = r->n++;
 	r->v[i] = (struct line){ .name = r->names.n, .name_n = name.n };
 	buf_str(&r->names, name);
@@ -154,20 +159,37 @@ column_report_shard(
 	buf_fini(&name);
 }
 
-/* One path of a plan; c NULL: no column is looked at, or there is none. */
-static void
-report_path(struct column_report *r, const struct path *p, const struct column *c, bool made)
+/* Each shard adds its figures, but names are looked up once: every query has a report. */
+static struct line *
+line_of_slot(struct column_report *r, const struct query *q, uint32_t slot)
 {
-	static const struct column_facts none = { .form = COLUMN_NONE };
-	struct column_facts f = c != NULL ? facts_of(c) : none;
 	struct buf name = { 0 };
 	struct line *l;
 
-	path_name(&name, p);
+	if (r->plan != q) {
+		r->plan = q;
+		memset(r->of_slot, 0, sizeof(r->of_slot));
+	}
+	if (r->of_slot[slot] != 0)
+		return &r->v[r->of_slot[slot] - 1];
+	path_name(&name, q->slots[slot]);
 	l = line_of(r, buf_view(&name));
+	r->of_slot[slot] = (uint32_t)(l - r->v) + 1;
+	buf_fini(&name);
+	return l;
+}
+
+/* One path of a plan; c NULL: no column is looked at, or there is none. */
+static void
+report_path(struct column_report *r, const struct query *q, uint32_t slot, const struct column *c,
+    bool made)
+{
+	static const struct column_facts none = { .form = COLUMN_NONE };
+	struct column_facts f = c != NULL ? facts_of(c) : none;
+	struct line *l = line_of_slot(r, q, slot);
+
 	l->documents |= c == NULL;
 	line_add(l, &f, made);
-	buf_fini(&name);
 }
 
 void
@@ -175,7 +197,7 @@ column_report_plan(struct column_report *r, const struct vector *v)
 {
 	for (uint32_t i = 0; i < v->q->nslot; i++) {
 		const struct path *p = v->q->slots[i];
-		report_path(r, p, v->wanted[i] ? columns_find(v->columns, p) : NULL,
+		report_path(r, v->q, i, v->wanted[i] ? columns_find(v->columns, p) : NULL,
 		    v->missed[i] && v->held[i] != NULL);
 	}
 }
@@ -184,7 +206,7 @@ void
 column_report_paths(struct column_report *r, const struct query *q)
 {
 	for (uint32_t i = 0; i < q->nslot; i++)
-		report_path(r, q->slots[i], NULL, false);
+		report_path(r, q, i, NULL, false);
 }
 
 void
@@ -208,15 +230,29 @@ column_report_merge(struct column_report *into, const struct column_report *from
 /* ---- writing ---- */
 
 /* The form that most shards have; of equally many the largest. */
-static const char *
-form_of(const struct line *l)
+static enum column_form
+form_most(const struct line *l)
 {
 	unsigned best = COLUMN_NONE;
 
 	for (unsigned f = COLUMN_NONE; f < FORMS; f++)
 		if (l->of_form[f] > 0 && l->of_form[f] >= l->of_form[best])
 			best = f;
-	return column_form_name((enum column_form)best);
+	return (enum column_form)best;
+}
+
+bool
+column_report_find(const struct column_report *r, struct str name, struct column_facts *out)
+{
+	uint32_t i = table_get(&r->table, hash_table(name), same_name, r, &name);
+	const struct line *l = i != TABLE_NONE ? &r->v[i] : NULL;
+
+	if (l != NULL)
+		*out = (struct column_facts){ .form = form_most(l),
+			.values = l->values,
+			.rows = (uint32_t)l->rows,
+			.bytes = l->bytes };
+	return l != NULL;
 }
 
 static void
@@ -228,7 +264,7 @@ put_line(struct out *o, const struct column_report *r, uint32_t i, bool of_plan)
 	out_str_or_null(out_key(o, "path"), l->name_n > 0 ? line_name(r, i) : STR_NONE);
 	if (of_plan)
 		out_cstr(out_key(o, "from"), l->documents ? "documents" : "columns");
-	out_cstr(out_key(o, "form"), form_of(l));
+	out_cstr(out_key(o, "form"), column_form_name(form_most(l)));
 	out_u64(out_key(o, "shards"), l->shards);
 	out_u64(out_key(o, "held"), l->held);
 	if (of_plan)

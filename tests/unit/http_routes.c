@@ -60,6 +60,8 @@ static const struct row {
 	{ HTTP_GET, "statistics/service", "SR", 200, "" },
 	{ HTTP_GET, "statistics/configurations", "SR", 200, "" },
 	{ HTTP_GET, "statistics/columns", "SR", 200, "" },
+	{ HTTP_GET, "statistics/paths", "SR", 200, "" },
+	{ HTTP_GET, "statistics/queries", "S", 200, "" },
 	{ HTTP_GET, "statistics/store", "SR", 200, "" },
 	{ HTTP_GET, "statistics/events", "SR", 200, "" },
 	{ HTTP_GET, "events/partitions", "S", 503, "ServiceUnavailable" },

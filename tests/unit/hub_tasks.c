@@ -4,6 +4,7 @@
 
 #include "hub/cargo.h"
 #include "task/counts.h"
+#include "task/paths.h"
 #include "task/query.h"
 #include "task/registry.h"
 
@@ -383,6 +384,118 @@ counts__are_devices_without_their_modules(void **state)
 	stepper_fini(&st);
 }
 
+/* ---- paths ---- */
+
+/* With ' for ". Until the next call. */
+static const char *
+paths_json(struct kit *k, struct task *t, uint32_t top)
+{
+	struct buf *out = &k->text;
+
+	out->n = 0;
+	paths_write(t, top, out);
+	kit_quotes(out, '"', '\'');
+	buf_putc(out, '\0');
+	return out->p;
+}
+
+static void
+paths__O130_each_twin_is_counted_once_however_it_is_stepped(void **state)
+{
+	struct kit *k = *state;
+
+	fleet(k);
+	kit_patch(k, "d4", NULL, "{'tags':{'a-b':{'x':[1],'s':'t'},'n':'four'}}");
+	kit_body(k, OP_TWIN_PATCH, "d3/m1", NULL, "{'tags':{'n':true}}");
+	for (unsigned way = 0; way < 6; way++) {
+		struct task *t = paths_task_new(STR("tags"));
+		struct stepper st;
+
+		stepper_init(&st, k, 1 << 20);
+		st.looks = way % 3;
+		st.cold = way / 3;
+		stepper_runs(&st, t);
+		assert_int_equal(t->fault.code, F_NONE);
+		assert_true(way % 3 == 0 || st.slices > 10);
+		assert_string_equal(paths_json(k, t, 100),
+		    "{'twins':151,'damagedTwins':0,'morePaths':0,'uncounted':0,'paths':["
+		    "{'path':'tags','twins':151,'modules':1,'kinds':{'object':151}},"
+		    "{'path':'tags.n','twins':151,'modules':1,'kinds':{'boolean':1,'number':149,'"
+		    "string':1}},"
+		    "{'path':'tags.kind','twins':150,'modules':0,'kinds':{'string':150}},"
+		    "{'path':'tags.[[a-b]]','twins':1,'modules':0,'kinds':{'object':1}},"
+		    "{'path':'tags.[[a-b]].s','twins':1,'modules':0,'kinds':{'string':1}},"
+		    "{'path':'tags.[[a-b]].x','twins':1,'modules':0,'kinds':{'array':1}}]}");
+		task_free(t);
+		stepper_fini(&st);
+	}
+}
+
+/* The text of a path that begins so; what no path can begin with is looked for in no twin. */
+static void
+paths__O130_a_prefix_is_of_the_text(void **state)
+{
+	static const struct {
+		const char *prefix, *first;
+	} cases[] = {
+		{ "tags.k", "[{'path':'tags.kind'," },
+		{ "tags.kind", "[{'path':'tags.kind'," },
+		{ "tags.kinds",
+		    "'twins':150,'damagedTwins':0,'morePaths':0,'uncounted':0,'paths':[]}" },
+		{ "properties", "'paths':[]}" },
+		{ "deviceId", "{'twins':0," },
+		{ "", "[{'path':'tags'," },
+	};
+	struct kit *k = *state;
+
+	fleet(k);
+	kit_body(k, OP_IDENTITY_DELETE, "d3/m1", "*", NULL);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct task *t = paths_task_new(str_of(cases[i].prefix));
+		struct stepper st;
+
+		stepper_init(&st, k, 0);
+		stepper_runs(&st, t);
+		assert_non_null(strstr(paths_json(k, t, 1), cases[i].first));
+		task_free(t);
+		stepper_fini(&st);
+	}
+}
+
+/* A map with another key in each twin: 256 of its members have a path, the rest is counted, and others keep their place. */
+static void
+paths__O131_a_map_takes_no_place_from_the_rest(void **state)
+{
+	struct kit *k = *state;
+	struct task *t = paths_task_new(STR_NONE);
+	struct stepper st;
+	const char *json;
+
+	fleet(k);
+	for (unsigned i = 0; i < 10; i++) {
+		struct buf patch = { 0 };
+		char id[16];
+
+		snprintf(id, sizeof(id), "d%u", i);
+		buf_cstr(&patch, "{'tags':{'map':{");
+		for (unsigned j = 0; j < 30; j++)
+			buf_printf(&patch, "%s'k%u':{'v':1}", j > 0 ? "," : "", i * 30 + j);
+		buf_cstr(&patch, "},'z':1}}");
+		buf_putc(&patch, '\0');
+		kit_patch(k, id, NULL, patch.p);
+		buf_fini(&patch);
+	}
+	stepper_init(&st, k, 0);
+	stepper_runs(&st, t);
+	json = paths_json(k, t, 5);
+	assert_non_null(strstr(json, "'morePaths':512,'uncounted':44,"));
+	assert_non_null(strstr(json,
+	    "{'path':'tags.map','twins':10,'modules':0,'kinds':{'object':10},'otherMembers':44}"));
+	assert_non_null(strstr(json, "{'path':'tags.z','twins':10,"));
+	task_free(t);
+	stepper_fini(&st);
+}
+
 /* ---- cargo ---- */
 
 static struct span
@@ -461,6 +574,9 @@ main(void)
 		kit_test(list__R37_the_smallest_ids_in_their_order),
 		kit_test(members__are_devices_with_all_their_modules),
 		kit_test(counts__are_devices_without_their_modules),
+		kit_test(paths__O130_each_twin_is_counted_once_however_it_is_stepped),
+		kit_test(paths__O130_a_prefix_is_of_the_text),
+		kit_test(paths__O131_a_map_takes_no_place_from_the_rest),
 		kit_test(cargo__R48_each_item_has_its_own_outcome),
 	};
 
