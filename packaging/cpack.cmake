@@ -1,4 +1,4 @@
-# `cpack` in the build folder makes twinhub_VERSION_ARCH.deb and twinhub-kafka_VERSION_ARCH.deb: docs/operations.md, "As a service".
+# `cpack` in the build folder makes twinhub_VERSION_ARCH.deb and twinhub-kafka_VERSION_ARCH.deb: docs/install.md.
 # What stands at absolute places is for packages alone: `cmake --install` leaves it out.
 set(package ${CMAKE_SOURCE_DIR}/packaging)
 install(FILES ${package}/twinhub.service DESTINATION /lib/systemd/system COMPONENT hub EXCLUDE_FROM_ALL)
@@ -55,7 +55,7 @@ set(CPACK_DEBIAN_HUB_PACKAGE_DEPENDS "adduser, init-system-helpers (>= 1.54), ca
 set(CPACK_DEBIAN_HUB_PACKAGE_SUGGESTS "twinhub-kafka")
 set(CPACK_DEBIAN_HUB_PACKAGE_CONTROL_EXTRA
 	"${package}/preinst;${package}/postinst;${package}/prerm;${package}/postrm;${package}/conffiles")
-set(CPACK_COMPONENT_HUB_DESCRIPTION "One program that speaks the device twins, direct methods and messages of Azure IoT Hub to unmodified SDKs.")
+set(CPACK_COMPONENT_HUB_DESCRIPTION "One program that speaks the device twins, direct methods and messages\nof Azure IoT Hub to unmodified SDKs.")
 set(CPACK_DEBIAN_KAFKA_PACKAGE_NAME twinhub-kafka)
 set(CPACK_DEBIAN_KAFKA_PACKAGE_DEPENDS "twinhub (= ${PROJECT_VERSION})")
 set(CPACK_COMPONENT_KAFKA_DESCRIPTION "The plug-in of twinhub by which sinks write to Apache Kafka.")

@@ -1,9 +1,10 @@
 // What a service manager hears of the hub, and what a control group lets it have.
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
-import { BINARY, freeAddress, stopAll, tempDir, until } from '../lib/hub.mjs';
+import { BINARY, REPOSITORY, freeAddress, stopAll, tempDir, until } from '../lib/hub.mjs';
 
 after(() => stopAll());
 
@@ -41,4 +42,19 @@ test('O-102 O-103 the manager hears READY, a status, the watchdog fed, RELOADING
 		hub.kill('SIGKILL');
 		manager.kill('SIGKILL');
 	}
+});
+
+test('O-111 systemd finds nothing wrong with the unit and little to hold against it; the documentation has it as it is', () => {
+	const unit = fs.readFileSync(path.join(REPOSITORY, 'packaging/twinhub.service'), 'utf8');
+	const printed = /```ini\n([^]*?)```/.exec(fs.readFileSync(path.join(REPOSITORY, 'docs/install.md'), 'utf8'))[1];
+	assert.equal(printed, unit);
+	// Where the package has the program, this tree has its own; pages of the manual are not installed.
+	const file = path.join(tempDir('unit'), 'twinhub.service');
+	fs.writeFileSync(file, unit.replace('/usr/bin/twinhub', BINARY));
+	const analyze = (...args) => spawnSync('systemd-analyze', [...args, file], { encoding: 'utf8' });
+	const verified = analyze('verify', '--man=no');
+	assert.deepEqual([verified.error, verified.status, verified.stderr], [undefined, 0, '']);
+	const judged = analyze('security', '--offline=yes', '--no-pager', '--threshold=20'); // tenths
+	assert.equal(judged.status, 0, judged.stdout);
+	assert.match(judged.stdout, /exposure level for twinhub\.service: [01]\.\d OK/);
 });
