@@ -84,7 +84,7 @@ _twinhub_options() {
 	'job results') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --status --page-size' ;;
 	'query') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --explain --watch --live --page-size --at' ;;
 	'monitor') echo '--help --data --connection-string --ca --timeout --json --table --output --module --device --source --path --where --from --no-follow' ;;
-	'statistics') echo '--help --data --connection-string --ca --timeout --json --table --output --columns --store --events --messages' ;;
+	'statistics') echo '--help --data --connection-string --ca --timeout --json --table --output --top --columns --prefix --store --events --messages' ;;
 	'policy show') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --keys' ;;
 	'policy create') echo '--help --data --connection-string --ca --timeout --json --table --output --keys --rights' ;;
 	'policy delete') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
@@ -588,6 +588,8 @@ _twinhub_value() {
 	'statistics --ca') echo -f ;;
 	'statistics --timeout')  ;;
 	'statistics --output') echo -W 'json table' ;;
+	'statistics --top')  ;;
+	'statistics --prefix')  ;;
 	'policy show --data') echo -d ;;
 	'policy show --connection-string')  ;;
 	'policy show --ca') echo -f ;;
