@@ -116,6 +116,13 @@ table_openapi(struct buf *out, const struct manual *m)
 	server_routes_print(out, true);
 }
 
+static void
+table_metrics(struct buf *out, const struct manual *m)
+{
+	(void)m;
+	server_metrics_print(out);
+}
+
 /* The file of settings that a package puts into /etc. */
 static void
 table_settings(struct buf *out, const struct manual *m)
@@ -137,6 +144,7 @@ manual_table(struct buf *out, const struct manual *m, const char *which)
 		{ "codes", table_codes },
 		{ "routes", table_routes },
 		{ "openapi", table_openapi },
+		{ "metrics", table_metrics },
 		{ "settings", table_settings },
 		{ "pages", manual_names },
 	};

@@ -33,6 +33,8 @@ enum rollout_status {
 	ROLLOUT_STATUSES
 };
 
+extern const struct str rollout_status_names[ROLLOUT_STATUSES];
+
 struct rollout_wave {
 	double percent;              /* of the target when the wave is drawn; 0: count says it */
 	uint64_t count;              /* devices in all, those of earlier waves with them */

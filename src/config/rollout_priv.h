@@ -21,6 +21,4 @@ enum rollout_happening {
 	HAPPENINGS
 };
 
-extern const struct str rollout_status_names[ROLLOUT_STATUSES];
-
 #endif

@@ -1,5 +1,6 @@
 /* The thread of sinks: what is to be there is made, what is not is ended. */
 #include "deliver/priv.h"
+#include "metric/metric.h"
 #include "os/clock.h"
 
 #define LOOK_US (INT64_C(1) * 1000000)
@@ -240,4 +241,15 @@ deliveries_show_all(struct deliveries *d, struct out *o)
 	}
 	out_close(o);
 	routing_unref(set);
+}
+
+void
+deliveries_look(struct deliveries *d, struct metric_looks *looks)
+{
+	for (unsigned i = 0; i < METRIC_SINKS; i++)
+		looks->sinks[i] = looks->sinks_failing[i] = looks->sink_lag_events[i] = 0;
+	pthread_mutex_lock(&d->mu);
+	for (uint32_t i = 0; i < d->n; i++)
+		outlet_look_at(d->v[i], looks);
+	pthread_mutex_unlock(&d->mu);
 }

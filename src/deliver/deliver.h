@@ -52,5 +52,8 @@ struct routing *deliveries_routing(struct deliveries *d);
 void deliveries_show(struct deliveries *d, const struct sink_def *sink, struct out *o);
 /* All of them: [{"id", "kind", "status"}] */
 void deliveries_show_all(struct deliveries *d, struct out *o);
+struct metric_looks;
+/* What metrics show of them. */
+void deliveries_look(struct deliveries *d, struct metric_looks *looks);
 
 #endif

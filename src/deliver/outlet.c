@@ -1,10 +1,23 @@
 /* One sink at work: from the log to its sender, and from what the place has taken to the cursor. */
 #include "deliver/priv.h"
 #include "log/log.h"
+#include "metric/metric.h"
 #include "os/clock.h"
+
+#include <math.h>
 
 #define WRITE_EVERY_US (INT64_C(1) * 1000000)
 #define AGAIN_US       (INT64_C(10) * 1000000) /* after the log could not be read */
+
+static enum sink_kind
+kind_of(const struct sink_def *def)
+{
+	static const enum sink_kind kinds[SINK_TYPES] = {
+		[TO_WEBHOOK] = SINK_WEBHOOK, [TO_FILE] = SINK_FILE, [TO_KAFKA] = SINK_KAFKA
+	};
+
+	return kinds[def->type];
+}
 
 /* ---- cursors as bytes: of each shard the next position, as varints ---- */
 
@@ -134,6 +147,7 @@ take(void *ctx, const struct feed_event *e)
 	if (room) {
 		sink_batch_add(&o->batch, e->json, e->e != NULL ? e->e->device : STR_NONE);
 		o->dropped += e->missing;
+		metric_add(METRIC_SINK_DROPPED, kind_of(o->def), (int64_t)e->missing);
 	}
 	pthread_mutex_unlock(&o->mu);
 	return room;
@@ -324,12 +338,8 @@ outlet_look(struct outlet *o, int64_t now_us)
 static struct sink_spec
 spec_of(const struct deliveries *d, const struct sink_def *def, struct buf *secret)
 {
-	static const enum sink_kind kinds[SINK_TYPES] = {
-		[TO_WEBHOOK] = SINK_WEBHOOK, [TO_FILE] = SINK_FILE, [TO_KAFKA] = SINK_KAFKA
-	};
-
 	sink_secret(def, secret);
-	return (struct sink_spec){ .kind = kinds[def->type],
+	return (struct sink_spec){ .kind = kind_of(def),
 		.name = def->id,
 		.url = sink_text(def, "url"),
 		.secret = buf_view(secret),
@@ -435,18 +445,23 @@ show_sender(const struct outlet *o, struct out *out)
 }
 
 /* Positions of the log behind what the place has; of some of them nothing is for it. */
-static void
-show_lag(const struct outlet *o, struct out *out)
+static uint64_t
+lag_of(const struct outlet *o)
 {
 	struct position end;
 	uint64_t lag = 0;
 
-	if (!o->begun || o->d->world.feed == NULL)
-		return;
 	feed_now(o->d->world.feed, &end);
 	for (unsigned s = 0; s < POSITION_SHARDS; s++)
 		lag += end.next[s] > o->taken.next[s] ? end.next[s] - o->taken.next[s] : 0;
-	out_u64(out_key(out, "lag"), lag);
+	return lag;
+}
+
+static void
+show_lag(const struct outlet *o, struct out *out)
+{
+	if (o->begun && o->d->world.feed != NULL)
+		out_u64(out_key(out, "lag"), lag_of(o));
 }
 
 void
@@ -468,4 +483,25 @@ outlet_show(struct outlet *o, struct out *out)
 	}
 	pthread_mutex_unlock(&o->mu);
 	out_close(out);
+}
+
+void
+outlet_look_at(struct outlet *o, struct metric_looks *looks)
+{
+	enum sink_kind kind = kind_of(o->def);
+	struct sender_state st = { 0 };
+	bool fails;
+
+	pthread_mutex_lock(&o->mu);
+	if (o->sender != NULL)
+		sender_look(o->sender, &st);
+	fails = st.attempts > 0 || st.phase == SENDER_STOPPED || o->fault.code != F_NONE;
+	if (o->def->enabled) {
+		looks->sinks[kind]++;
+		looks->sinks_failing[kind] += fails;
+		if (o->begun && o->d->world.feed != NULL)
+			looks->sink_lag_events[kind] =
+			    fmax(looks->sink_lag_events[kind], (double)lag_of(o));
+	}
+	pthread_mutex_unlock(&o->mu);
 }

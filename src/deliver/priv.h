@@ -106,5 +106,8 @@ void outlet_route(struct outlet *o, struct routing *set);
 void outlet_look(struct outlet *o, int64_t now_us);
 /* The value of "status"; with the lock of the deliveries. */
 void outlet_show(struct outlet *o, struct out *out);
+struct metric_looks;
+/* What metrics show of it, added to those of its kind; likewise. */
+void outlet_look_at(struct outlet *o, struct metric_looks *looks);
 
 #endif

@@ -440,6 +440,12 @@ feed_hub(const struct feed *f)
 	return f->o.hub;
 }
 
+unsigned
+feed_readers(const struct feed *f)
+{
+	return atomic_load(&f->open);
+}
+
 void
 feed_position_write(const struct feed *f, struct buf *out, const struct position *p)
 {

@@ -136,5 +136,6 @@ enum err feed_position_read(
     const struct feed *f, struct str text, struct position *out, struct fault *why);
 /* All that is in the log now is before it. */
 void feed_now(const struct feed *f, struct position *out);
+unsigned feed_readers(const struct feed *f); /* that are open */
 
 #endif

@@ -4,6 +4,7 @@
  * Keys and tokens are in neither.
  */
 #include "http/priv.h"
+#include "metric/metric.h"
 
 #include <stdio.h>
 
@@ -63,6 +64,7 @@ request_tell(const struct request *r, int status)
 	char text[16];
 	bool done = status >= 200 && status < 300 && r->route != NULL && is_act(r->route);
 
+	metric_add(METRIC_REQUESTS, METRIC_1XX + (unsigned)status / 100 - 1, 1);
 	if (!done && !log_wants(LOG_DEBUG))
 		return;
 	snprintf(text, sizeof(text), "%d", status);

@@ -1,5 +1,6 @@
 /* Replies: JSON, what is said of a fault (faults.c), headers of every answer. */
 #include "http/priv.h"
+#include "metric/metric.h"
 
 #include <event2/buffer.h>
 #include <openssl/rand.h>
@@ -161,6 +162,7 @@ log_refused(const struct request *r, const struct fault *f)
 		s.reason = outcome_of(fault_status(f->code))->reason;
 	if (s.reason == REASON_NONE)
 		return;
+	metric_add(METRIC_REQUEST_REFUSALS, s.reason, 1);
 	*(r->actor == ACTOR_POLICY ? &s.policy : &s.device) = r->asker;
 	if (r->ask.named)
 		s.peer = net_addr_text(&r->ask.from, peer);

@@ -1,5 +1,6 @@
 /* Requests under way: slots for the answers to find them, their parts, and the works that come of them. */
 #include "http/priv.h"
+#include "metric/metric.h"
 
 #include <stdlib.h>
 
@@ -15,6 +16,7 @@ request_new(struct http_loop *hl, const struct transport *by, void *link, const 
 	r->began_us = loop_now_us(hl->loop);
 	r->slot = slot_take(&hl->requests, r);
 	hl->nbusy++;
+	metric_add(METRIC_REQUESTS_RUNNING, 0, 1);
 	return r;
 }
 
@@ -23,6 +25,7 @@ request_end(struct request *r)
 {
 	slot_free(&r->hl->requests, r->slot);
 	r->hl->nbusy--;
+	metric_add(METRIC_REQUESTS_RUNNING, 0, -1);
 	work_free(r->then);
 	ticket_free(r->ticket);
 	loop_timer_clear(r->hl->loop, &r->timer);

@@ -415,18 +415,23 @@ feedback_expire(struct shard *sh, const struct hub_env *env)
 		told_end(sh, s->v[0].number, env);
 }
 
-static enum step
-count(struct task *t, struct shard *sh, struct slice *slice)
+void
+messages_count(const struct shard *sh, struct message_counts *sum)
 {
-	struct message_counts *sum = &((struct messages_task *)t)->counts;
 	const struct shard_feedback *s = feedback_of(sh);
 
-	(void)slice;
 	sum->queued += shard_messages(sh);
 	sum->feedback += s->n;
 	sum->dropped += s->dropped;
 	for (unsigned i = 0; i < MESSAGE_ENDS; i++)
 		sum->dead[i] += s->dead[i];
+}
+
+static enum step
+count(struct task *t, struct shard *sh, struct slice *slice)
+{
+	(void)slice;
+	messages_count(sh, &((struct messages_task *)t)->counts);
 	return STEP_DONE;
 }
 

@@ -29,6 +29,7 @@ int64_t feedback_due_us(const struct shard *sh, const struct hub_env *env);
 struct message_counts {
 	uint64_t queued, feedback, dead[MESSAGE_ENDS], dropped;
 };
+void messages_count(const struct shard *sh, struct message_counts *sum);
 struct messages_task {
 	struct task task;
 	struct message_counts counts; /* out */

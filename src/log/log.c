@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "log/priv.h"
+#include "metric/metric.h"
 
 #define SECOND_US INT64_C(1000000)
 
@@ -89,8 +90,10 @@ write_batch(const struct log_batch *b)
 
 	if (the.torn && b->n > 0)
 		(void)write_all("\n", 1);
-	if (!write_all(b->p, b->n))
+	if (!write_all(b->p, b->n)) {
 		the.lost += b->nline;
+		metric_add(METRIC_LOG_DROPPED, 0, b->nline);
+	}
 	atomic_fetch_add(&the.nwritten, b->nline);
 	missing = the.lost + b->ndropped;
 	the.lost = 0;
@@ -285,13 +288,22 @@ log_wants(enum log_level level)
 }
 
 static void
-line_go(struct log_line *l)
+line_go(struct log_line *l, enum log_level level)
 {
 	log_line_end(l);
+	metric_add(METRIC_LOG_LINES, level, 1);
 	if (!atomic_load(&the.running))
 		stderr_put((struct str){ l->text, l->n }, 0);
 	else if (log_queue_put(&the.queue, l->text, l->n))
 		atomic_fetch_add(&the.nput, 1);
+	else
+		metric_add(METRIC_LOG_DROPPED, 0, 1);
+}
+
+size_t
+log_waiting(void)
+{
+	return the.made ? log_queue_bytes(&the.queue) : 0;
 }
 
 void
@@ -307,7 +319,7 @@ log_text(enum log_level level, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	line_begin(&l, level, str_of(text));
-	line_go(&l);
+	line_go(&l, level);
 }
 
 void
@@ -320,7 +332,7 @@ log_pairs(enum log_level level, const char *msg, const struct log_pair *pairs)
 	line_begin(&l, level, str_of(msg));
 	for (; pairs->key != NULL; pairs++)
 		log_line_put(&l, pairs->key, pairs->value);
-	line_go(&l);
+	line_go(&l, level);
 }
 
 void
@@ -351,5 +363,5 @@ log_reason(const struct log_story *s)
 	log_line_put(&l, "request", s->request);
 	log_line_put(&l, "address", str_of(s->peer));
 	log_line_put(&l, "detail", s->detail);
-	line_go(&l);
+	line_go(&l, level);
 }

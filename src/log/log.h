@@ -41,6 +41,8 @@ bool log_flush(int64_t timeout_us);
 void log_stop(int64_t timeout_us);
 /* What waits, and then this line to stderr, in LOG_STOP_US: for who ends the program next. */
 void log_fatal(const char *msg);
+/* Bytes of lines that wait to be written. */
+size_t log_waiting(void);
 
 /* "error", ... and back; false if there is none of that name. */
 const char *log_level_name(enum log_level level);

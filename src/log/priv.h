@@ -53,6 +53,7 @@ void log_queue_fini(struct log_queue *q);
 bool log_queue_put(struct log_queue *q, const char *line, size_t n);
 /* Wait for lines or a nudge, at most wait_us. False: stopping, and nothing is left; then log_queue_done is to follow. */
 bool log_queue_take(struct log_queue *q, int64_t wait_us, struct log_batch *out);
+size_t log_queue_bytes(struct log_queue *q); /* that wait */
 void log_queue_nudge(struct log_queue *q);
 void log_queue_begin(struct log_queue *q); /* again, after an end */
 void log_queue_stop(struct log_queue *q);

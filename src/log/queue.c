@@ -72,6 +72,17 @@ log_queue_take(struct log_queue *q, int64_t wait_us, struct log_batch *out)
 	return more;
 }
 
+size_t
+log_queue_bytes(struct log_queue *q)
+{
+	size_t n;
+
+	pthread_mutex_lock(&q->mutex);
+	n = q->n;
+	pthread_mutex_unlock(&q->mutex);
+	return n;
+}
+
 void
 log_queue_nudge(struct log_queue *q)
 {

@@ -16,29 +16,19 @@ const uint64_t bounds_bytes[BOUNDS] = { 64, 128, 256, 512, 1024, 2048, 4096, 819
 	65536, 131072, 262144, 524288, 1048576, 4194304, 16777216 };
 
 /* How many cells each has, so that offsets are known when the program is made. */
-enum {
-	N_NONE = 1,
-	N_PROTOCOL = METRIC_PROTOCOLS,
-	N_REASON = REASONS,
-	N_OPERATION = METRIC_OPERATIONS_MAX,
-	N_RESULT = METRIC_OPERATIONS_MAX * METRIC_RESULTS,
-	W_COUNTER = 1,
-	W_GAUGE = 1,
-	W_SECONDS = WIDTH,
-	W_SIZES = WIDTH
-};
+enum { W_COUNTER = 1, W_GAUGE = 1, W_SECONDS = WIDTH, W_SIZES = WIDTH };
 struct cells {
-#define X(id, kind, label, name, help) atomic_uint_least64_t id[N_##label * W_##kind];
+#define X(id, kind, label, name, help) atomic_uint_least64_t id[METRIC_N_##label * W_##kind];
 	METRICS_COUNTED(X)
 #undef X
 } __attribute__((aligned(64)));
 enum { CELLS = sizeof(struct cells) / sizeof(uint64_t) };
 
-const unsigned label_sizes[LABELS] = { [LABEL_NONE] = N_NONE,
-	[LABEL_PROTOCOL] = N_PROTOCOL,
-	[LABEL_REASON] = N_REASON,
-	[LABEL_OPERATION] = N_OPERATION,
-	[LABEL_RESULT] = N_RESULT };
+const struct label labels[LABELS] = {
+#define X(id, key, n) { key, n },
+	METRIC_LABELS(X)
+#undef X
+};
 
 const struct counted counted[METRICS] = {
 #define X(id, kind, label, name, help)                                                             \
@@ -80,7 +70,7 @@ add(uint32_t at, uint64_t n)
 void
 metric_add(enum metric_counted m, unsigned label, int64_t n)
 {
-	assert(label < label_sizes[counted[m].label]);
+	assert(label < labels[counted[m].label].n);
 	add(counted[m].at + label, (uint64_t)n);
 }
 
@@ -92,7 +82,7 @@ metric_seen(enum metric_counted m, unsigned label, uint64_t value)
 	uint32_t at = c->at + label * WIDTH;
 	unsigned i = 0;
 
-	assert(label < label_sizes[c->label]);
+	assert(label < labels[c->label].n);
 	while (i < BOUNDS && value > bounds[i])
 		i++;
 	add(at + i, 1);

@@ -16,18 +16,66 @@
 #include "base/base.h"
 #include "base/reason.h"
 
-/* What one label tells apart. */
+/* What a label tells apart: its key in the page, how many values it has at most, and where their names come from. */
+/* clang-format off */
+#define METRIC_LABELS(X) \
+	X(NONE, "", 1) \
+	X(PROTOCOL, "protocol", METRIC_PROTOCOLS) \
+	X(REASON, "reason", REASONS)                        /* enum reason */ \
+	X(OPERATION, "operation", METRIC_OPERATIONS_MAX)    /* named above */ \
+	X(RESULT, "result", METRIC_OPERATIONS_MAX * METRIC_RESULTS) /* operation * METRIC_RESULTS + enum metric_result */ \
+	X(STATUS, "status", METRIC_STATUSES) \
+	X(QUEUE, "queue", METRIC_QUEUES) \
+	X(ROOM, "queue", METRIC_ROOMS) \
+	X(COST, "cost", METRIC_COSTS) \
+	X(SINK, "kind", METRIC_SINKS) \
+	X(LEVEL, "level", METRIC_LEVELS)                    /* enum log_level */ \
+	X(CERTIFICATE, "certificate", METRIC_CERTIFICATES) \
+	X(JOB, "status", METRIC_JOBS)                       /* named above, as are the two that follow */ \
+	X(ROLLOUT, "status", METRIC_ROLLOUTS) \
+	X(MESSAGE_END, "end", METRIC_MESSAGE_ENDS) \
+	X(VERSION, "version", 1)
+/* clang-format on */
 enum metric_label {
-	LABEL_NONE,
-	LABEL_PROTOCOL,  /* enum metric_protocol */
-	LABEL_REASON,    /* enum reason */
-	LABEL_OPERATION, /* as metric_names.operation has them */
-	LABEL_RESULT,    /* operation * METRIC_RESULTS + enum metric_result */
-	LABELS
+#define X(id, key, n) LABEL_##id,
+	METRIC_LABELS(X)
+#undef X
+	    LABELS
 };
 enum metric_protocol { METRIC_MQTT, METRIC_WEBSOCKET, METRIC_PROTOCOLS };
 enum metric_result { METRIC_OK, METRIC_REFUSED, METRIC_FAILED, METRIC_RESULTS };
+/* Of HTTP, by its first digit. */
+enum metric_status { METRIC_1XX, METRIC_2XX, METRIC_3XX, METRIC_4XX, METRIC_5XX, METRIC_STATUSES };
+/* What waits, in number */
+enum metric_queue {
+	QUEUE_OPERATIONS, /* in the workers, and behind their commits */
+	QUEUE_COMMITS,    /* batches that the disk has not taken yet */
+	QUEUE_QUERIES,    /* questions to the whole fleet: under way or waiting */
+	QUEUE_SEATS,      /* of them, those that wait until others have ended */
+	METRIC_QUEUES
+};
+/* .. and in bytes. */
+enum metric_room {
+	ROOM_OPERATIONS,
+	ROOM_MESSAGES, /* to devices, on their way to their sessions */
+	ROOM_WATCHES,  /* what live queries have to be told */
+	ROOM_ANSWERS,  /* of queries, until their clients have read them */
+	ROOM_LOG,      /* lines that wait for who reads the log */
+	METRIC_ROOMS
+};
+enum metric_cost { METRIC_CHEAP, METRIC_COSTLY, METRIC_COSTS }; /* as lanes of tours */
+enum metric_sink { METRIC_WEBHOOK, METRIC_FILE, METRIC_KAFKA, METRIC_SINKS }; /* enum sink_kind */
+enum metric_certificate { METRIC_SERVER, METRIC_SERVER_CA, METRIC_CLIENT_CA, METRIC_CERTIFICATES };
 #define METRIC_OPERATIONS_MAX 64u /* at most */
+#define METRIC_LEVELS         4u
+#define METRIC_JOBS           6u
+#define METRIC_ROLLOUTS       7u
+#define METRIC_MESSAGE_ENDS   5u
+enum {
+#define X(id, key, n) METRIC_N_##id = n,
+	METRIC_LABELS(X)
+#undef X
+};
 
 enum metric_kind {
 	METRIC_COUNTER, /* only grows */
@@ -43,37 +91,96 @@ enum metric_kind {
 	X(CONNECTS, COUNTER, PROTOCOL, "connects", "CONNECTs that were accepted") \
 	X(REFUSALS, COUNTER, REASON, "connects_refused", "CONNECTs that were refused") \
 	X(DISCONNECTS, COUNTER, REASON, "disconnects", "Connections that have ended") \
+	X(RECEIVED, COUNTER, PROTOCOL, "received_bytes", "Bytes of MQTT packets from devices") \
+	X(SENT, COUNTER, PROTOCOL, "sent_bytes", "Bytes of MQTT packets to devices") \
 	X(OPERATIONS, COUNTER, RESULT, "operations", "Operations that were answered: ok, refused (4xx), failed (5xx)") \
 	X(OPERATION_SECONDS, SECONDS, OPERATION, "operation_seconds", "From an operation's arrival to its answer, its commit included") \
+	X(QUEUE_SECONDS, SECONDS, NONE, "queue_wait_seconds", "From an operation's arrival until its turn") \
+	X(GATE_SECONDS, SECONDS, NONE, "gate_wait_seconds", "From an operation's turn until its answer may leave: the commit that it waits for") \
+	X(DOCUMENT_HITS, COUNTER, NONE, "document_cache_hits", "Operations that found all they needed in memory") \
+	X(DOCUMENT_MISSES, COUNTER, NONE, "document_cache_misses", "Operations that had to read the store") \
+	X(QUERY_SECONDS, SECONDS, COST, "query_seconds", "Questions to the whole fleet (queries, counts), from arrival to answer; cheap: whatever its size") \
+	X(REQUESTS, COUNTER, STATUS, "http_requests", "HTTP requests that were answered, by the first digit of the status") \
+	X(REQUESTS_RUNNING, GAUGE, NONE, "http_requests_running", "HTTP requests that have not been answered yet") \
+	X(REQUEST_REFUSALS, COUNTER, REASON, "http_requests_refused", "HTTP requests that were refused for a reason of the table of reasons") \
 	X(COMMIT_SECONDS, SECONDS, NONE, "commit_seconds", "Time of a commit, one write and its fsync") \
-	X(COMMIT_SIZE, SIZES, NONE, "commit_size_bytes", "Size of a commit")
-/* The same of what is looked at; all without labels. */
+	X(COMMIT_SIZE, SIZES, NONE, "commit_size_bytes", "Size of a commit") \
+	X(FSYNC_SECONDS, SECONDS, NONE, "fsync_seconds", "Time of an fsync of the write-ahead log; commits of several workers share one") \
+	X(BLOCK_HITS, COUNTER, NONE, "store_cache_hits", "Blocks of table files that were found in the cache") \
+	X(BLOCK_MISSES, COUNTER, NONE, "store_cache_misses", "Blocks of table files that were read from the disk") \
+	X(SWEEP_SECONDS, SECONDS, NONE, "sweep_seconds", "Time in which a worker has brought all its twins in line with the configurations") \
+	X(SWEEP_TWINS, COUNTER, NONE, "sweep_twins", "Twins that sweeps have looked at") \
+	X(SWEEPS, GAUGE, NONE, "sweeps_running", "Workers that are in a sweep") \
+	X(SINK_EVENTS, COUNTER, SINK, "sink_events_delivered", "Events that sinks have taken") \
+	X(SINK_GIVEN_UP, COUNTER, SINK, "sink_events_given_up", "Events that a sink refuses for good") \
+	X(SINK_DROPPED, COUNTER, SINK, "sink_events_dropped", "Positions of the log that retention has taken before a sink had them") \
+	X(SINK_FAILURES, COUNTER, SINK, "sink_attempts_failed", "Attempts to deliver that have failed") \
+	X(LOG_LINES, COUNTER, LEVEL, "log_lines", "Lines for the log") \
+	X(LOG_DROPPED, COUNTER, NONE, "log_lines_dropped", "Lines that were lost as nobody read the log")
+/* The same of what is looked at: kind, label, name, what it is. */
 #define METRICS_LOOKED(X) \
-	X(IDENTITIES, GAUGE, "identities", "Devices and modules in the hub") \
-	X(COMMITS, COUNTER, "store_commits", "Batches that were committed") \
-	X(COMMIT_BYTES, COUNTER, "store_commit_bytes", "Bytes of batches that were committed") \
-	X(COMMIT_FAILURES, COUNTER, "store_commit_failures", "Batches that could not be committed") \
-	X(STORE_WRITES, GAUGE, "store_takes_writes", "1 when changes are taken") \
-	X(DAMAGED, GAUGE, "store_damaged_files", "Files that are known to be damaged (at most 16 are counted)") \
-	X(WAL, GAUGE, "store_wal_bytes", "Write-ahead log on disk") \
-	X(TABLE_BYTES, GAUGE, "store_table_bytes", "Table files on disk") \
-	X(TABLE_FILES, GAUGE, "store_table_files", "Number of table files") \
-	X(TELEMETRY_LOG, GAUGE, "store_log_bytes", "Of them, messages of devices") \
-	X(CHANGES_LOG, GAUGE, "store_changes_bytes", "Of them, the log of changes") \
-	X(LEVEL0, GAUGE, "store_level0_files", "Files of level 0, most of any table: 20 slow writes down, 36 stop them") \
-	X(STALL, COUNTER, "store_stall_seconds", "Time for which compaction has held up writers") \
-	X(MEMTABLES, GAUGE, "store_memtable_bytes", "Memory of what is not in table files yet") \
-	X(BLOCKS, GAUGE, "store_cache_bytes", "Memory of the cache of blocks") \
-	X(SCRUBBED, COUNTER, "scrub_bytes", "Bytes that the scrub has read again") \
-	X(SCRUBS, COUNTER, "scrub_passes", "Whole passes of the scrub") \
-	X(FREE, GAUGE, "free_space_bytes", "Free on the file system of the data directory") \
-	X(FREE_FLOOR, GAUGE, "free_space_floor_bytes", "Below it changes are refused (--free-space)") \
-	X(COLUMN_MAX, GAUGE, "columns_max_bytes", "Memory that columns of queries may take") \
-	X(FEEDBACK, GAUGE, "feedback_messages", "Records of feedback that wait for a back end") \
-	X(RESIDENT, GAUGE, "resident_memory_bytes", "Memory of the process") \
-	X(MEMORY_MAX, GAUGE, "memory_limit_bytes", "Memory for documents and caches (--memory)") \
-	X(CONNECTIONS_MAX, GAUGE, "connections_max", "Connections that may be there at once") \
-	X(UPTIME, GAUGE, "uptime_seconds", "Since the hub was ready")
+	X(GAUGE, VERSION, build_info, "1: the version that runs") \
+	X(GAUGE, NONE, uptime_seconds, "Since the hub was ready") \
+	X(GAUGE, NONE, identities, "Devices and modules in the hub") \
+	X(GAUGE, NONE, devices, "Devices in the hub, modules not counted") \
+	X(GAUGE, NONE, devices_disabled, "Of them, those that are disabled") \
+	X(GAUGE, NONE, connections_open, "Connections of any kind, HTTPS with them") \
+	X(GAUGE, NONE, connections_max, "Connections that may be there at once") \
+	X(GAUGE, QUEUE, queue_length, "What is under way or waits") \
+	X(GAUGE, ROOM, queue_bytes, "Memory of what is under way or waits") \
+	X(COUNTER, NONE, store_commits, "Batches that were committed") \
+	X(COUNTER, NONE, store_commit_bytes, "Bytes of batches that were committed") \
+	X(COUNTER, NONE, store_commit_failures, "Batches that could not be committed") \
+	X(GAUGE, NONE, store_takes_writes, "1 when changes are taken") \
+	X(GAUGE, NONE, store_damaged_files, "Files that are known to be damaged (at most 16 are counted)") \
+	X(GAUGE, NONE, store_wal_bytes, "Write-ahead log on disk") \
+	X(GAUGE, NONE, store_table_bytes, "Table files on disk") \
+	X(GAUGE, NONE, store_table_files, "Number of table files") \
+	X(GAUGE, NONE, store_log_bytes, "Of them, messages of devices") \
+	X(GAUGE, NONE, store_changes_bytes, "Of them, the log of changes") \
+	X(GAUGE, NONE, store_level0_files, "Files of level 0, most of any table: 20 slow writes down, 36 stop them") \
+	X(COUNTER, NONE, store_stall_seconds, "Time for which compaction has held up writers") \
+	X(GAUGE, NONE, store_write_stopped, "1 while compaction holds up writers altogether") \
+	X(GAUGE, NONE, store_compactions_running, "Compactions that run") \
+	X(GAUGE, NONE, store_compaction_pending_bytes, "Estimate of what compaction has to rewrite") \
+	X(GAUGE, NONE, store_flushes_running, "Flushes that run") \
+	X(GAUGE, NONE, store_memtables_waiting, "Memtables that wait for their flush") \
+	X(COUNTER, NONE, store_background_errors, "Errors of RocksDB's own work") \
+	X(GAUGE, NONE, store_keys, "Estimate of the rows of the store") \
+	X(GAUGE, NONE, store_snapshots, "Moments that readers hold on to") \
+	X(GAUGE, NONE, store_memtable_bytes, "Memory of what is not in table files yet") \
+	X(GAUGE, NONE, store_cache_bytes, "Memory of the cache of blocks") \
+	X(GAUGE, NONE, store_cache_pinned_bytes, "Of it, what is in use and cannot go") \
+	X(GAUGE, NONE, store_reader_bytes, "Memory of open table files beside the cache") \
+	X(COUNTER, NONE, scrub_bytes, "Bytes that the scrub has read again") \
+	X(COUNTER, NONE, scrub_files, "Files that the scrub has read again") \
+	X(COUNTER, NONE, scrub_passes, "Whole passes of the scrub") \
+	X(GAUGE, NONE, scrub_progress_ratio, "How much of its pass the scrub has behind it; 0: it rests, or is off") \
+	X(GAUGE, NONE, free_space_bytes, "Free on the file system of the data directory") \
+	X(GAUGE, NONE, free_space_floor_bytes, "Below it changes are refused (--free-space)") \
+	X(GAUGE, NONE, document_cache_bytes, "Memory of documents") \
+	X(GAUGE, NONE, document_cache_max_bytes, "What it may be") \
+	X(GAUGE, NONE, columns, "Columns that queries have made, in all shards") \
+	X(GAUGE, NONE, columns_bytes, "Memory of columns") \
+	X(GAUGE, NONE, columns_max_bytes, "What it may be") \
+	X(GAUGE, JOB, jobs, "Jobs that are remembered, by their status") \
+	X(GAUGE, NONE, configurations, "Configurations") \
+	X(GAUGE, ROLLOUT, rollouts, "Configurations with a rollout, by its status") \
+	X(GAUGE, SINK, sinks, "Sinks that are enabled") \
+	X(GAUGE, SINK, sinks_failing, "Of them, those whose last attempt has failed, or that cannot begin") \
+	X(GAUGE, SINK, sink_lag_events, "Positions of the log behind what a sink has, of the one that is farthest behind") \
+	X(COUNTER, NONE, event_records, "Records of the event log, since the hub was made") \
+	X(GAUGE, NONE, event_readers, "Readers of the event stream, those of sinks with them") \
+	X(GAUGE, NONE, watches, "Live queries") \
+	X(GAUGE, NONE, messages_queued, "Messages to devices that wait") \
+	X(COUNTER, MESSAGE_END, messages_dead_lettered, "Messages to devices that have ended without success") \
+	X(GAUGE, NONE, feedback_messages, "Records of feedback that wait for a back end") \
+	X(GAUGE, CERTIFICATE, certificate_left_seconds, "Until the first certificate in use ends; negative: it has") \
+	X(GAUGE, NONE, resident_memory_bytes, "Memory of the process") \
+	X(GAUGE, NONE, memory_limit_bytes, "Memory for documents and caches (--memory)") \
+	X(COUNTER, NONE, cpu_seconds, "CPU time of the process") \
+	X(GAUGE, NONE, open_files, "Descriptors in use") \
+	X(GAUGE, NONE, open_files_max, "Descriptors that the process may have")
 /* clang-format on */
 
 enum metric_counted {
@@ -82,11 +189,11 @@ enum metric_counted {
 #undef X
 	    METRICS
 };
-enum metric_looked {
-#define X(id, kind, name, help) LOOK_##id,
+/* What is looked at, a value for each of its label; NAN: not known, and no line for it. */
+struct metric_looks {
+#define X(kind, label, name, help) double name[METRIC_N_##label];
 	METRICS_LOOKED(X)
 #undef X
-	    LOOKS
 };
 
 /* ---- counting ---- */
@@ -103,7 +210,7 @@ uint64_t metric_read(enum metric_counted m, unsigned label);
 
 /* Names that are in rooms above. NULL: there is no such number, and no line for it. */
 struct metric_names {
-	const char *(*operation)(unsigned kind);
+	const char *(*of)(enum metric_label label, unsigned i);
 };
 enum metric_format { METRIC_PROMETHEUS, METRIC_OPENMETRICS };
 
@@ -111,8 +218,9 @@ enum metric_format { METRIC_PROMETHEUS, METRIC_OPENMETRICS };
 const char *metric_type(enum metric_format f);
 /* What a scraper that sends this Accept wants; empty: the former. */
 enum metric_format metric_format_of(struct str accept);
-/* looks: LOOKS figures. */
-void metric_write(
-    struct buf *out, enum metric_format f, const struct metric_names *names, const double *looks);
+void metric_write(struct buf *out, enum metric_format f, const struct metric_names *names,
+    const struct metric_looks *looks);
+/* The figures themselves, as rows of a table in Markdown (O-124). */
+void metric_table(struct buf *out, const struct metric_names *names);
 
 #endif

@@ -18,7 +18,11 @@ struct counted {
 	const char *name, *help;
 };
 extern const struct counted counted[METRICS];
-extern const unsigned label_sizes[LABELS];
+struct label {
+	const char *key;
+	unsigned n;
+};
+extern const struct label labels[LABELS];
 
 static inline unsigned
 width_of(const struct counted *c)

@@ -4,16 +4,23 @@
  */
 #include "metric/priv.h"
 
+#include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 
-static const struct {
+static const struct looked {
 	enum metric_kind kind;
+	enum metric_label label;
+	uint32_t at; /* in struct metric_looks, as doubles */
 	const char *name, *help;
-} looked[LOOKS] = {
-#define X(id, kind, name, help) { METRIC_##kind, name, help },
+} looked[] = {
+#define X(kind, label, name, help)                                                                 \
+	{ METRIC_##kind, LABEL_##label, offsetof(struct metric_looks, name) / sizeof(double),      \
+		#name, help },
 	METRICS_LOOKED(X)
 #undef X
 };
+#define LOOKS (sizeof(looked) / sizeof(looked[0]))
 
 static const char *const kind_names[] = { "counter", "gauge", "histogram", "histogram" };
 
@@ -52,42 +59,58 @@ describe(struct buf *out, enum metric_format f, enum metric_kind kind, const cha
 	    end, kind_names[kind]);
 }
 
+/* The names of labels that no room above has a table of. */
+static const char *const own_names[LABELS][8] = {
+	[LABEL_PROTOCOL] = { "mqtt", "websocket" },
+	[LABEL_STATUS] = { "1xx", "2xx", "3xx", "4xx", "5xx" },
+	[LABEL_QUEUE] = { "operations", "commits", "queries", "queries-waiting" },
+	[LABEL_ROOM] = { "operations", "messages", "watches", "answers", "log" },
+	[LABEL_COST] = { "cheap", "costly" },
+	[LABEL_SINK] = { "webhook", "file", "kafka" },
+	[LABEL_CERTIFICATE] = { "server", "server-ca", "client-ca" },
+};
+
+/* NULL: there is no such number. */
+static const char *
+label_name(enum metric_label label, const struct metric_names *names, unsigned i)
+{
+	if (label == LABEL_REASON)
+		return i == REASON_NONE ? NULL : reason_id((enum reason)i);
+	if (own_names[label][0] != NULL)
+		return own_names[label][i];
+	return names->of(label, i);
+}
+
 /* Into room: the labels without braces, "" when there are none. False: there is no such number. */
 static bool
 labels_of(
-    const struct counted *c, const struct metric_names *names, unsigned i, char *room, size_t nroom)
+    enum metric_label label, const struct metric_names *names, unsigned i, char *room, size_t nroom)
 {
-	static const char *const protocols[] = { "mqtt", "websocket" };
 	static const char *const results[] = { "ok", "refused", "failed" };
-	const char *operation;
+	bool both = label == LABEL_RESULT;
+	const char *name;
 
-	switch (c->label) {
-	case LABEL_PROTOCOL: snprintf(room, nroom, "protocol=\"%s\"", protocols[i]); return true;
-	case LABEL_REASON:
-		snprintf(room, nroom, "reason=\"%s\"", reason_id((enum reason)i));
-		return i != REASON_NONE;
-	case LABEL_OPERATION:
-		if ((operation = names->operation(i)) == NULL)
-			return false;
-		snprintf(room, nroom, "operation=\"%s\"", operation);
+	room[0] = '\0';
+	if (label == LABEL_NONE)
 		return true;
-	case LABEL_RESULT:
-		if ((operation = names->operation(i / METRIC_RESULTS)) == NULL)
-			return false;
-		snprintf(room, nroom, "operation=\"%s\",result=\"%s\"", operation,
+	name = both ? names->of(LABEL_OPERATION, i / METRIC_RESULTS) : label_name(label, names, i);
+	if (name == NULL)
+		return false;
+	if (both)
+		snprintf(room, nroom, "operation=\"%s\",result=\"%s\"", name,
 		    results[i % METRIC_RESULTS]);
-		return true;
-	default: room[0] = '\0'; return true;
-	}
+	else
+		snprintf(room, nroom, "%s=\"%s\"", labels[label].key, name);
+	return true;
 }
 
 static void
-write_histogram(struct buf *out, const struct counted *c, uint32_t at, const char *labels)
+write_histogram(struct buf *out, const struct counted *c, uint32_t at, const char *label)
 {
 	const uint64_t *bounds = c->kind == METRIC_SECONDS ? bounds_ns : bounds_bytes;
 	double unit = c->kind == METRIC_SECONDS ? 1e9 : 1;
-	const char *comma = labels[0] != '\0' ? "," : "", *open = labels[0] != '\0' ? "{" : "",
-	           *close = labels[0] != '\0' ? "}" : "";
+	const char *comma = label[0] != '\0' ? "," : "", *open = label[0] != '\0' ? "{" : "",
+	           *close = label[0] != '\0' ? "}" : "";
 	uint64_t counts[BOUNDS + 1], below = 0, all = 0;
 
 	/* Read once, so that the lines are of one moment whatever is counted meanwhile. */
@@ -97,45 +120,62 @@ write_histogram(struct buf *out, const struct counted *c, uint32_t at, const cha
 		return;
 	for (unsigned i = 0; i < BOUNDS; i++) {
 		below += counts[i];
-		buf_printf(out, "twinhub_%s_bucket{%s%sle=\"%.9g\"} %llu\n", c->name, labels, comma,
+		buf_printf(out, "twinhub_%s_bucket{%s%sle=\"%.9g\"} %llu\n", c->name, label, comma,
 		    (double)bounds[i] / unit, (unsigned long long)below);
 	}
-	buf_printf(out, "twinhub_%s_bucket{%s%sle=\"+Inf\"} %llu\n", c->name, labels, comma,
+	buf_printf(out, "twinhub_%s_bucket{%s%sle=\"+Inf\"} %llu\n", c->name, label, comma,
 	    (unsigned long long)all);
-	buf_printf(out, "twinhub_%s_sum%s%s%s %.15g\n", c->name, open, labels, close,
+	buf_printf(out, "twinhub_%s_sum%s%s%s %.15g\n", c->name, open, label, close,
 	    (double)cells_sum(at + BOUNDS + 1) / unit);
-	buf_printf(out, "twinhub_%s_count%s%s%s %llu\n", c->name, open, labels, close,
+	buf_printf(out, "twinhub_%s_count%s%s%s %llu\n", c->name, open, label, close,
 	    (unsigned long long)all);
 }
 
 static void
-write_number(struct buf *out, const struct counted *c, uint32_t at, const char *labels)
+write_name(struct buf *out, enum metric_kind kind, const char *name, const char *label)
 {
-	buf_printf(out, "twinhub_%s%s", c->name, suffix(c->kind));
-	if (labels[0] != '\0')
-		buf_printf(out, "{%s}", labels);
-	buf_printf(out, " %lld\n", (long long)cells_sum(at));
+	buf_printf(out, "twinhub_%s%s", name, suffix(kind));
+	if (label[0] != '\0')
+		buf_printf(out, "{%s}", label);
 }
 
 static void
 write_counted(struct buf *out, const struct counted *c, const struct metric_names *names)
 {
 	unsigned width = width_of(c);
-	char labels[160];
+	char label[160];
 
-	for (unsigned i = 0; i < label_sizes[c->label]; i++) {
-		if (!labels_of(c, names, i, labels, sizeof(labels)))
+	for (unsigned i = 0; i < labels[c->label].n; i++) {
+		uint32_t at = c->at + i * width;
+
+		if (!labels_of(c->label, names, i, label, sizeof(label)))
 			continue;
-		if (width == 1)
-			write_number(out, c, c->at + i, labels);
-		else
-			write_histogram(out, c, c->at + i * width, labels);
+		if (width > 1) {
+			write_histogram(out, c, at, label);
+			continue;
+		}
+		write_name(out, c->kind, c->name, label);
+		buf_printf(out, " %lld\n", (long long)cells_sum(at));
+	}
+}
+
+static void
+write_looked(
+    struct buf *out, const struct looked *l, const struct metric_names *names, const double *values)
+{
+	char label[160];
+
+	for (unsigned i = 0; i < labels[l->label].n; i++) {
+		if (isnan(values[i]) || !labels_of(l->label, names, i, label, sizeof(label)))
+			continue;
+		write_name(out, l->kind, l->name, label);
+		buf_printf(out, " %.15g\n", values[i]);
 	}
 }
 
 void
-metric_write(
-    struct buf *out, enum metric_format f, const struct metric_names *names, const double *looks)
+metric_write(struct buf *out, enum metric_format f, const struct metric_names *names,
+    const struct metric_looks *looks)
 {
 	for (unsigned m = 0; m < METRICS; m++) {
 		describe(out, f, counted[m].kind, counted[m].name, counted[m].help);
@@ -143,9 +183,55 @@ metric_write(
 	}
 	for (unsigned m = 0; m < LOOKS; m++) {
 		describe(out, f, looked[m].kind, looked[m].name, looked[m].help);
-		buf_printf(
-		    out, "twinhub_%s%s %.15g\n", looked[m].name, suffix(looked[m].kind), looks[m]);
+		write_looked(out, &looked[m], names, (const double *)looks + looked[m].at);
 	}
 	if (f == METRIC_OPENMETRICS)
 		buf_cstr(out, "# EOF\n");
+}
+
+/* ---- the table ---- */
+
+/* The values of a label, or how many there are when it is many. */
+static void
+put_values(struct buf *out, enum metric_label label, const struct metric_names *names)
+{
+	const char *name;
+	bool first = true;
+
+	if (label == LABEL_RESULT) {
+		buf_cstr(out, "`operation`, `result` (ok, refused, failed)");
+		return;
+	}
+	buf_printf(out, "`%s`", labels[label].key);
+	if (label == LABEL_REASON || label == LABEL_OPERATION || label == LABEL_VERSION)
+		return;
+	for (unsigned i = 0; i < labels[label].n; i++) {
+		if ((name = label_name(label, names, i)) == NULL)
+			continue;
+		buf_printf(out, "%s%s", first ? " (" : ", ", name);
+		first = false;
+	}
+	buf_cstr(out, ")");
+}
+
+static void
+put_row(struct buf *out, enum metric_kind kind, enum metric_label label, const char *name,
+    const char *help, const struct metric_names *names)
+{
+	buf_printf(out, "| `twinhub_%s%s` | %s | ", name, suffix(kind), kind_names[kind]);
+	if (label != LABEL_NONE)
+		put_values(out, label, names);
+	buf_printf(out, " | %s |\n", help);
+}
+
+void
+metric_table(struct buf *out, const struct metric_names *names)
+{
+	buf_cstr(out, "| figure | type | labels | what |\n| --- | --- | --- | --- |\n");
+	for (unsigned m = 0; m < METRICS; m++)
+		put_row(out, counted[m].kind, counted[m].label, counted[m].name, counted[m].help,
+		    names);
+	for (unsigned m = 0; m < LOOKS; m++)
+		put_row(
+		    out, looked[m].kind, looked[m].label, looked[m].name, looked[m].help, names);
 }

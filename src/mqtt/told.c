@@ -76,6 +76,7 @@ told_received(struct link *l, struct str packet)
 	if (l->counts == NULL)
 		return;
 	story_count(&l->counts->received_bytes, packet.n);
+	metric_add(METRIC_RECEIVED, protocol_of(l), (int64_t)packet.n);
 	if (is_publish(packet.p[0]))
 		story_count(&l->counts->received, 1);
 }
@@ -104,6 +105,7 @@ told_performed(struct link *l, const struct actions *a)
 		return;
 	if (a->send.n > 0) {
 		story_count(&l->counts->sent_bytes, a->send.n);
+		metric_add(METRIC_SENT, protocol_of(l), (int64_t)a->send.n);
 		story_count(&l->counts->sent, publishes(a->send));
 	}
 	tell_now(l);

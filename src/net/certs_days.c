@@ -44,6 +44,25 @@ cert_review(X509 *x, const char *what, int64_t now_us, cert_tell *tell, void *ct
 	tell(ctx, &told);
 }
 
+int64_t
+certs_end(const char *path)
+{
+	BIO *in = BIO_new_file(path, "r");
+	int64_t first_us = INT64_MAX;
+	X509 *x;
+
+	while (in != NULL && (x = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+		struct cert_life life = cert_life_of(x);
+
+		if (life.until_us < first_us)
+			first_us = life.until_us;
+		X509_free(x);
+	}
+	BIO_free(in);
+	ERR_clear_error(); /* "no start line" is how the file ends */
+	return first_us;
+}
+
 void
 certs_review(const char *path, const char *what, int64_t now_us, cert_tell *tell, void *ctx)
 {

@@ -304,6 +304,7 @@ struct cert_told {
 typedef void cert_tell(void *ctx, const struct cert_told *c);
 /* Tell of those in a PEM file; nothing if it cannot be read. */
 void certs_review(const char *path, const char *what, int64_t now_us, cert_tell *tell, void *ctx);
+int64_t certs_end(const char *path); /* when the first of them ends; INT64_MAX: there is none */
 
 /* ---- TLS ---- */
 
@@ -341,6 +342,11 @@ unsigned tls_client_cas(struct tls *t, uint64_t *print, unsigned max);
 /* Tell of each certificate in use whose days are not good: server certificates, their chains, client CAs. `tell` must not
  * call tls_ functions. */
 void tls_review(struct tls *t, int64_t now_us, cert_tell *tell, void *ctx);
+struct tls_ends {
+	int64_t server_us, server_ca_us, client_ca_us;
+};
+/* When the first of them ends; INT64_MAX: there is none. */
+void tls_ends(struct tls *t, struct tls_ends *out);
 /* Tell what else clients hold against the server certificates in use: `what` for the certificate of `subject`. names: what clients
  * dial. `tell` must not call tls_ functions. */
 typedef void cert_flaw(void *ctx, const char *subject, const char *what);

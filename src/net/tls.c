@@ -257,6 +257,32 @@ tls_review(struct tls *t, int64_t now_us, cert_tell *tell, void *ctx)
 	pthread_mutex_unlock(&t->build);
 }
 
+static void
+ends(int64_t *first_us, const X509 *x)
+{
+	struct cert_life life = cert_life_of(x);
+
+	if (life.until_us < *first_us)
+		*first_us = life.until_us;
+}
+
+void
+tls_ends(struct tls *t, struct tls_ends *out)
+{
+	*out = (struct tls_ends){ INT64_MAX, INT64_MAX, INT64_MAX };
+	pthread_mutex_lock(&t->build);
+	for (unsigned i = 0; i < t->parts.npair; i++) {
+		const struct tls_pair *p = &t->parts.pair[i];
+
+		ends(&out->server_us, p->leaf);
+		for (int k = 0; k < sk_X509_num(p->chain); k++)
+			ends(&out->server_ca_us, sk_X509_value(p->chain, k));
+	}
+	for (unsigned i = 0; i < t->parts.cas->n; i++)
+		ends(&out->client_ca_us, t->parts.cas->ca[i]);
+	pthread_mutex_unlock(&t->build);
+}
+
 void
 tls_judge(struct tls *t, const char *const *names, unsigned nname, cert_flaw *tell, void *ctx)
 {

@@ -281,6 +281,16 @@ columns_bytes(const struct columns *c)
 	return n;
 }
 
+uint32_t
+columns_made(const struct columns *c)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->n; i++)
+		n += c->v[i]->form != COLUMN_NONE;
+	return n;
+}
+
 void
 columns_trim(struct columns *c)
 {

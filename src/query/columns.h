@@ -90,6 +90,7 @@ struct column_facts {
  * query. */
 bool columns_facts(const struct columns *c, uint32_t n, struct column_facts *out, struct buf *name);
 size_t columns_bytes(const struct columns *c);
+uint32_t columns_made(const struct columns *c); /* those that hold something */
 
 /* ---- a plan on columns ---- */
 

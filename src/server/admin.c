@@ -1,4 +1,5 @@
 /* What operators ask of the program through the API: policies, readiness. */
+#include "metric/metric.h"
 #include "server/priv.h"
 
 #include <stdio.h>
@@ -148,6 +149,12 @@ admin_not_ready(void *ctx, char why[NET_WHY_MAX])
 	else
 		return NULL;
 	return why;
+}
+
+void
+server_metrics_print(struct buf *out)
+{
+	metric_table(out, &metrics_names);
 }
 
 void

@@ -1,5 +1,4 @@
-/* /metrics: where it is served, to whom, and the figures that are looked at when somebody asks (O-120 to O-123). */
-#include "hub/hub.h"
+/* /metrics: where it is served, and to whom (O-120 to O-123). */
 #include "metric/metric.h"
 #include "net/scrape.h"
 #include "os/os.h"
@@ -101,73 +100,15 @@ token_read(struct server *s)
 	return e;
 }
 
-/* ---- what is looked at ---- */
-
-static double
-resident_bytes(void)
-{
-	unsigned long long all, resident = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
-
-	if (f != NULL) {
-		if (fscanf(f, "%llu %llu", &all, &resident) != 2)
-			resident = 0;
-		fclose(f);
-	}
-	return (double)resident * (double)sysconf(_SC_PAGESIZE);
-}
-
-static void
-look_at_store(const struct server *s, double *looks)
-{
-	struct store_damage d;
-	struct store_stats n;
-
-	store_stats(s->store, &n);
-	store_damage(s->store, &d);
-	looks[LOOK_COMMITS] = (double)n.commits;
-	looks[LOOK_COMMIT_BYTES] = (double)n.commit_bytes;
-	looks[LOOK_COMMIT_FAILURES] = (double)n.commit_failures;
-	looks[LOOK_STORE_WRITES] =
-	    store_state(s->store, NULL) == STORE_READY && store_has_space(s->store);
-	looks[LOOK_DAMAGED] = d.n;
-	looks[LOOK_WAL] = (double)n.wal_bytes;
-	looks[LOOK_TABLE_BYTES] = (double)n.table_bytes;
-	looks[LOOK_TABLE_FILES] = (double)n.table_files;
-	looks[LOOK_TELEMETRY_LOG] = (double)n.log_bytes;
-	looks[LOOK_CHANGES_LOG] = (double)n.changes_bytes;
-	looks[LOOK_LEVEL0] = (double)n.l0_files;
-	looks[LOOK_STALL] = (double)n.stall_ms / 1000;
-	looks[LOOK_MEMTABLES] = (double)n.memtable_bytes;
-	looks[LOOK_BLOCKS] = (double)n.cache_bytes;
-	looks[LOOK_SCRUBBED] = (double)n.scrub_bytes;
-	looks[LOOK_SCRUBS] = (double)n.scrub_passes;
-	looks[LOOK_FREE] = (double)store_space(s->store);
-}
-
-static void
-look(const struct server *s, double *looks)
-{
-	look_at_store(s, looks);
-	looks[LOOK_IDENTITIES] = (double)fleet_identities(s->fleet);
-	looks[LOOK_FREE_FLOOR] = (double)s->o.free_space_bytes;
-	looks[LOOK_COLUMN_MAX] = (double)fleet_column_bytes(s->fleet);
-	looks[LOOK_FEEDBACK] = (double)fleet_feedback(s->fleet);
-	looks[LOOK_RESIDENT] = resident_bytes();
-	looks[LOOK_MEMORY_MAX] = (double)s->sizes.memory_bytes;
-	looks[LOOK_CONNECTIONS_MAX] = (double)s->sizes.connections;
-	looks[LOOK_UPTIME] = (double)(clock_mono_us() - s->ready_us) / 1e6;
-}
-
 static const char *
 write_page(void *ctx, struct str accept, struct buf *out)
 {
-	static const struct metric_names names = { .operation = op_name };
 	enum metric_format f = metric_format_of(accept);
-	double looks[LOOKS] = { 0 };
+	struct metric_looks *looks = xmalloc(sizeof(*looks));
 
-	look(ctx, looks);
-	metric_write(out, f, &names, looks);
+	metrics_look(ctx, looks);
+	metric_write(out, f, &metrics_names, looks);
+	free(looks);
 	return metric_type(f);
 }
 

@@ -247,6 +247,10 @@ enum err metrics_bind(struct server *s);
 enum err metrics_start(struct server *s); /* store and fleet are there until metrics_stop */
 void metrics_stop(struct server *s);
 
+/* figures.c */
+extern const struct metric_names metrics_names;
+void metrics_look(const struct server *s, struct metric_looks *l);
+
 /* clock.c: for clock_tell */
 void server_clock_told(enum wall_news news, int64_t by_us);
 

@@ -130,6 +130,12 @@ bring(void *shard, struct query_scratch *s)
 	return sh->nrow;
 }
 
+const struct columns *
+shard_columns_there(const struct shard *sh)
+{
+	return sh->columns;
+}
+
 struct columns *
 shard_columns(struct shard *sh, size_t max_bytes)
 {

@@ -243,6 +243,8 @@ bool hub_row_give(struct hub_row *r, enum record_kind kind, struct str value);
  * keeps to the limit, too.
  */
 struct columns *shard_columns(struct shard *sh, size_t max_bytes);
+/* The same without making them; NULL: there are none. */
+const struct columns *shard_columns_there(const struct shard *sh);
 void shard_columns_settle(struct shard *sh, struct query_scratch *s);
 
 #endif

@@ -5,9 +5,13 @@
 #include <unistd.h>
 
 #include "log/log.h"
+#include "metric/metric.h"
 #include "os/clock.h"
 #include "os/os.h"
 #include "sink/priv.h"
+
+_Static_assert(
+    (int)SINK_KINDS == METRIC_SINKS && (int)SINK_KAFKA == METRIC_KAFKA, "as metrics name them");
 
 const char *const sender_phase_names[SENDER_PHASES] = { "idle", "sending", "waiting", "stopped" };
 
@@ -227,6 +231,7 @@ enum told { TOLD_NOTHING, TOLD_FAILS, TOLD_WORKS, TOLD_GIVEN_UP, TOLD_STOPPED };
 static enum told
 note_failure(struct sender *s, const struct attempt *a)
 {
+	metric_add(METRIC_SINK_FAILURES, s->spec.kind, 1);
 	s->state.error_us = clock_wall_us();
 	snprintf(s->state.error, sizeof s->state.error, "%s", a->text);
 	if (a->end == ATTEMPT_GONE) {
@@ -245,6 +250,7 @@ note_success(struct sender *s, struct part part)
 	pace_good(&s->pace);
 	s->state.success_us = clock_wall_us();
 	s->state.delivered += part.n;
+	metric_add(METRIC_SINK_EVENTS, s->spec.kind, part.n);
 	s->done += part.n;
 	return failed ? TOLD_WORKS : TOLD_NOTHING;
 }
@@ -263,6 +269,7 @@ settle(struct sender *s, struct part part, const struct attempt *a)
 	s->state.error_us = clock_wall_us();
 	snprintf(s->state.error, sizeof s->state.error, "%s", a->text);
 	s->state.given_up++;
+	metric_add(METRIC_SINK_GIVEN_UP, s->spec.kind, 1);
 	s->done++;
 	return TOLD_GIVEN_UP;
 }

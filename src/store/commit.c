@@ -214,6 +214,19 @@ rocks_resume(struct store *face, unsigned lane)
 	pthread_mutex_unlock(&l->mu);
 }
 
+uint64_t
+lanes_inflight(struct rocks *s)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < s->nlane; i++) {
+		pthread_mutex_lock(&s->lanes[i].mu);
+		n += s->lanes[i].inflight;
+		pthread_mutex_unlock(&s->lanes[i].mu);
+	}
+	return n;
+}
+
 enum err
 lanes_start(struct rocks *s, struct fault *f)
 {

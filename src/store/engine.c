@@ -58,7 +58,7 @@ static rocksdb_options_t *
 options_common(const struct store_options *o, enum engine_mode mode, const struct tables_told *told,
     struct fault *f)
 {
-	char listener[TABLES_LISTENER_MAX] = "", text[320];
+	char listener[TABLES_LISTENER_MAX] = "", text[384];
 	rocksdb_options_t *r = rocksdb_options_create();
 	uint64_t memory = memory_of(o);
 	rocksdb_ratelimiter_t *limiter;
@@ -91,8 +91,8 @@ options_common(const struct store_options *o, enum engine_mode mode, const struc
 	snprintf(text, sizeof text,
 	    "track_and_verify_wals_in_manifest=true;"
 	    "file_checksum_gen_factory=FileChecksumGenCrc32cFactory;" /* of whole table files: store_check */
-	    "ttl=0;periodic_compaction_seconds=0;%s",
-	    listener);
+	    "ttl=0;periodic_compaction_seconds=0;%s;%s",
+	    tables_counts(), listener);
 	return options_by_name(r, text, f);
 }
 

@@ -222,7 +222,7 @@ struct rocks {
 		pthread_cond_t wake; /* signalled with stop */
 		bool stop;
 		int64_t due_ns; /* the next read, by the monotonic clock; the thread's */
-		_Atomic uint64_t bytes, files, passes;
+		_Atomic uint64_t bytes, files, passes, of, done;
 	} scrub;
 	struct {
 		struct thread thread;
@@ -273,6 +273,7 @@ void store_unshare(struct rocks *s);
 
 enum err lanes_start(struct rocks *s, struct fault *f); /* commit.c */
 void lanes_stop(struct rocks *s);
+uint64_t lanes_inflight(struct rocks *s);                /* batches of all lanes */
 enum err healer_start(struct rocks *s, struct fault *f); /* heal.c */
 void healer_stop(struct rocks *s);
 /* A write ended with e: changes the state, wakes the healer, tells the operator. Under the shared lock. */

@@ -215,12 +215,16 @@ pass(struct rocks *s)
 	uint64_t number;
 
 	(void)list_files(s, &files);
+	atomic_store(&s->scrub.done, 0);
+	atomic_store(&s->scrub.of, files.n / sizeof number);
 	for (size_t at = 0; at < files.n; at += sizeof number) {
 		memcpy(&number, files.p + at, sizeof number);
 		if (!wait_until(s, 0))
 			break;
 		scrub_file(s, number);
+		atomic_fetch_add(&s->scrub.done, 1);
 	}
+	atomic_store(&s->scrub.of, 0);
 	forget_gone(s);
 	buf_fini(&files);
 	atomic_fetch_add_explicit(&s->scrub.passes, 1, memory_order_relaxed);

@@ -1,7 +1,24 @@
 /* Numbers for the operator, from RocksDB's properties. */
 #include <inttypes.h>
 
+#include "metric/metric.h"
 #include "store/priv.h"
+
+/* ---- what RocksDB counts; on any thread ---- */
+
+void
+tables_synced(uint64_t us)
+{
+	metric_seen(METRIC_FSYNC_SECONDS, 0, us * 1000);
+}
+
+void
+tables_blocks(bool cached, uint64_t n)
+{
+	metric_add(cached ? METRIC_BLOCK_HITS : METRIC_BLOCK_MISSES, 0, (int64_t)n);
+}
+
+/* ---- what it is asked ---- */
 
 static uint64_t
 family_number(const struct engine *e, unsigned family, const char *property)
@@ -67,9 +84,17 @@ engine_stats(const struct engine *e, struct store_stats *out)
 		if (l0 > out->l0_files)
 			out->l0_files = l0;
 		out->memtable_bytes += family_number(e, i, "rocksdb.cur-size-all-mem-tables");
+		out->memtables += family_number(e, i, "rocksdb.num-immutable-mem-table");
+		out->compaction_bytes +=
+		    family_number(e, i, "rocksdb.estimate-pending-compaction-bytes");
+		out->keys += family_number(e, i, "rocksdb.estimate-num-keys");
 		out->reader_bytes += family_number(e, i, "rocksdb.estimate-table-readers-mem");
 	}
 	out->write_stopped = family_number(e, 0, "rocksdb.is-write-stopped") != 0;
+	out->compactions = family_number(e, 0, "rocksdb.num-running-compactions");
+	out->flushes = family_number(e, 0, "rocksdb.num-running-flushes");
+	out->errors = family_number(e, 0, "rocksdb.background-errors");
+	out->snapshots = family_number(e, 0, "rocksdb.num-snapshots");
 	out->cache_bytes = rocksdb_cache_get_usage(e->cache);
 	out->cache_pinned_bytes = rocksdb_cache_get_pinned_usage(e->cache);
 	out->stall_ms = stall_ms(e);
@@ -89,6 +114,9 @@ rocks_stats(struct store *face, struct store_stats *out)
 		.scrub_bytes = atomic_load(&s->scrub.bytes),
 		.scrub_files = atomic_load(&s->scrub.files),
 		.scrub_passes = atomic_load(&s->scrub.passes),
+		.scrub_of = atomic_load(&s->scrub.of),
+		.scrub_done = atomic_load(&s->scrub.done),
+		.inflight = lanes_inflight(s),
 	};
 	if (logs_list(s->dir, &logs, NULL) == ERR_OK)
 		out->wal_bytes = logs.bytes;

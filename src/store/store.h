@@ -193,8 +193,16 @@ struct store_stats {
 	uint64_t stall_ms; /* writers held up by compaction, since opening */
 	bool write_stopped;
 	uint64_t memtable_bytes, cache_bytes, cache_pinned_bytes, reader_bytes; /* memory */
+	uint64_t compactions, flushes,
+	    memtables;             /* that run; memtables that wait for their flush */
+	uint64_t compaction_bytes; /* estimate of what has to be rewritten */
+	uint64_t errors;           /* of RocksDB's own work, since opening */
+	uint64_t keys, snapshots;  /* estimate; moments that readers hold on to */
+	uint64_t inflight;         /* batches submitted and not yet reported */
 	uint64_t scrub_bytes, scrub_files,
 	    scrub_passes; /* read again since opening; whole passes */
+	/* files of the pass under way, and those that it has behind it; 0 of 0: it rests */
+	uint64_t scrub_of, scrub_done;
 };
 
 /* Table files that a read or the scrub has found damaged, and that are still in use as far as the scrub knows. */

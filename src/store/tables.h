@@ -63,6 +63,15 @@ struct tables_told {
 /* The option by whose text a database that is opened tells it; told is borrowed until that is closed. */
 void tables_listener(const struct tables_told *told, char text[TABLES_LISTENER_MAX]);
 
+/*
+ * What it counts (stats.c), on its threads or who calls it: an fsync of the write-ahead log took so long; blocks of table files were in the
+ * cache, or were read.
+ */
+void tables_synced(uint64_t us);
+void tables_blocks(bool cached, uint64_t n);
+/* The option by which a database that is opened counts. */
+const char *tables_counts(void);
+
 #ifdef __cplusplus
 }
 #endif

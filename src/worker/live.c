@@ -266,6 +266,18 @@ take_place(struct fleet *f, struct live *l, struct fault *why)
 	return e;
 }
 
+uint32_t
+lives_count(struct fleet *f)
+{
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&f->lives.mutex);
+	for (uint32_t i = 0; i < f->lives.nof; i++)
+		n += f->lives.of[i].n;
+	pthread_mutex_unlock(&f->lives.mutex);
+	return n;
+}
+
 static void
 leave_place(struct fleet *f, struct live *l)
 {

@@ -1,4 +1,5 @@
 /* What a task's step needs (struct task_need), from the store: records of a row into memory, ranges of records one by one. */
+#include "metric/metric.h"
 #include "worker/priv.h"
 
 #define KEPT_LOOK_US INT64_C(10000000) /* between two looks at how far back changes are kept */
@@ -128,6 +129,8 @@ row_is_written(void *ctx, struct shard *sh)
 	struct worker *w = ctx;
 
 	watches_hear(w, sh);
+	if (w->writes_as == ROUND_SWEEP)
+		metric_add(METRIC_SWEEP_TWINS, 0, 1);
 	if (w->writes_as == ROUND_PARCELS) /* others have no answer that could leave before */
 		gate_settle(&w->gate);
 	worker_identities_changed(w, (int64_t)shard_identities(sh) - w->identities_were);

@@ -95,6 +95,19 @@ struct worker_messages {
 	struct buf due; /* working memory: keys and devices of bodies that are due */
 };
 
+/* What is summed up of a worker's shards once a second (figures.c). */
+enum figure {
+	FIGURE_DEVICES,
+	FIGURE_DISABLED,
+	FIGURE_CACHED_BYTES,
+	FIGURE_COLUMNS,
+	FIGURE_COLUMN_BYTES,
+	FIGURE_QUEUED,
+	FIGURE_FEEDBACK,
+	FIGURE_DEAD,
+	FIGURES = FIGURE_DEAD + MESSAGE_ENDS
+};
+
 /* What a worker does for watches (watches.c). */
 struct worker_watches {
 	struct watch_index *index;
@@ -151,6 +164,7 @@ struct worker {
 	bool sweeping; /* there may be rows to be brought in line with the configurations */
 	bool sweep_stuck;
 	int64_t sweep_again_us; /* 0: nothing is to be looked at again */
+	int64_t sweep_since_us;
 	struct worker_jobs jobs;
 	struct worker_messages messages;
 	struct worker_watches watches;
@@ -158,6 +172,11 @@ struct worker {
 		int64_t due_us; /* when what waits is to be told; INT64_MAX: nothing does */
 		uint32_t shard; /* whose turn is first */
 	} connections;
+	struct worker_figures { /* figures.c: what its shards are, for who asks; any thread */
+		atomic_uint_least64_t v[FIGURES];
+		int64_t looked_us; /* monotonic; the worker's, as is stale */
+		bool stale;        /* there were turns since */
+	} figures;
 	struct msg poke; /* a new catalogue, or a new set of jobs */
 	atomic_bool poked;
 };
@@ -328,6 +347,10 @@ void finisher_fini(struct fleet *f);
 void worker_identities_left(struct worker *w);
 void worker_identities_changed(struct worker *w, int64_t by);
 
+/* figures.c */
+void figures_turn(struct worker *w);
+int64_t figures_patience_us(const struct worker *w);
+
 /* sweep.c */
 /* The catalogue's configurations hold from now on. */
 void sweep_configure(struct worker *w);
@@ -386,6 +409,7 @@ bool watches_drop(struct msg *m); /* as jobs_drop; false: it is none of theirs *
 /* live.c */
 void lives_init(struct fleet *f);
 void lives_fini(struct fleet *f);
+uint32_t lives_count(struct fleet *f);
 void lives_untold(struct fleet *f, size_t bytes); /* of a watch that is no more */
 /* connections.c: what the log says of sessions */
 void connections_turn(struct worker *w);

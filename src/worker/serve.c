@@ -28,12 +28,14 @@ _Static_assert(OP_KINDS <= METRIC_OPERATIONS_MAX, "metrics have a label for each
 static void
 count_answer(const struct work *k)
 {
+	int64_t now_ns = clock_mono_ns();
 	int status = k->reply.fault.code == F_NONE ? 200 : fault_status(k->reply.fault.code);
 	unsigned result = status < 400 ? METRIC_OK : status < 500 ? METRIC_REFUSED : METRIC_FAILED;
 
 	metric_add(METRIC_OPERATIONS, (unsigned)k->op.kind * METRIC_RESULTS + result, 1);
-	metric_seen(
-	    METRIC_OPERATION_SECONDS, k->op.kind, (uint64_t)(clock_mono_ns() - k->since_ns));
+	metric_seen(METRIC_OPERATION_SECONDS, k->op.kind, (uint64_t)(now_ns - k->since_ns));
+	if (k->turn_ns != 0)
+		metric_seen(METRIC_GATE_SECONDS, 0, (uint64_t)(now_ns - k->turn_ns));
 }
 
 /* It has its answer. The last look at the fleet, which may stop now. */
@@ -161,6 +163,8 @@ serve_one(struct worker *w, struct msg *m, int64_t *last_ns)
 	bool stranger = work_of(m)->op.kind == OP_CONNECT;
 	int64_t since_ns = *last_ns;
 
+	work_of(m)->turn_ns = since_ns;
+	metric_seen(METRIC_QUEUE_SECONDS, 0, (uint64_t)(since_ns - work_of(m)->since_ns));
 	m->run(m);
 	*last_ns = clock_mono_ns();
 	inbox_paid(&w->inbox,

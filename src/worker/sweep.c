@@ -3,6 +3,7 @@
  * writes in the same commits as everybody's (docs/architecture.md). A shard remembers on disk with which set it is
  * through; what is not remembered is begun anew at the next start, and writes nothing where it was done.
  */
+#include "metric/metric.h"
 #include "worker/priv.h"
 
 /* When all twins are evaluated next, for whoever asks why (config/why.h). */
@@ -14,6 +15,25 @@ sweep_due(struct worker *w, int64_t us)
 		configure_sweep_due(w->shards[s], us);
 }
 
+static void
+sweep_begins(struct worker *w)
+{
+	if (w->sweeping)
+		return;
+	w->sweeping = true;
+	w->sweep_since_us = clock_mono_us();
+	metric_add(METRIC_SWEEPS, 0, 1);
+}
+
+static void
+sweep_ends(struct worker *w)
+{
+	w->sweeping = false;
+	metric_add(METRIC_SWEEPS, 0, -1);
+	metric_seen(
+	    METRIC_SWEEP_SECONDS, 0, (uint64_t)(clock_mono_us() - w->sweep_since_us) * 1000);
+}
+
 void
 sweep_configure(struct worker *w)
 {
@@ -21,7 +41,7 @@ sweep_configure(struct worker *w)
 
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		configure_use(w->shards[s], set);
-	w->sweeping = true;
+	sweep_begins(w);
 	if (set == NULL || set->n == 0)
 		sweep_due(w, 0);
 	else if (w->sweep_again_us == 0) /* new catalogues do not put the next round off */
@@ -33,7 +53,7 @@ sweep_restart(struct worker *w)
 {
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		configure_sweep_restart(w->shards[s]);
-	w->sweeping = true;
+	sweep_begins(w);
 }
 
 /* What time has brought about (J-42). */
@@ -46,7 +66,7 @@ sweep_again(struct worker *w)
 		return;
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		configure_sweep_again(w->shards[s]);
-	w->sweeping = true;
+	sweep_begins(w);
 	sweep_due(w, now_us + CONFIGURE_PERIOD_US);
 }
 
@@ -82,5 +102,5 @@ sweep_turn(struct worker *w)
 			return;
 		}
 	}
-	w->sweeping = false;
+	sweep_ends(w);
 }

@@ -1,7 +1,11 @@
 /* Tours: from worker to worker, or to all of them at once, and home. */
+#include "metric/metric.h"
 #include "worker/priv.h"
 
 #include <stdlib.h>
+
+_Static_assert(
+    (int)SHARE_COSTLY == METRIC_COSTLY && (int)SHARE_LANES == METRIC_COSTS, "as metrics name them");
 
 static void
 tour_lap(struct tour *k, enum lap lap)
@@ -87,6 +91,7 @@ tour_home(struct fleet *f, struct tour *k)
 	tour_lap(k, LAP_FINISH);
 	ticket_built(k->ticket);
 	k->total_ns = clock_mono_ns() - k->begin_ns;
+	metric_seen(METRIC_QUERY_SECONDS, k->lane, (uint64_t)k->total_ns);
 	k->msg.run = tour_is_home;
 	loop_post(k->home, &k->msg);
 	atomic_fetch_sub(&f->ntour, 1);

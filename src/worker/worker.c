@@ -5,6 +5,7 @@
  * tour. Nobody hears of anything before it is on disk: gate.h.
  */
 #include "log/log.h"
+#include "metric/metric.h"
 #include "watch/touched.h"
 #include "worker/priv.h"
 
@@ -82,14 +83,17 @@ worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct rep
 {
 	uint32_t before = shard_identities(sh);
 	unsigned missing;
+	bool hit = true;
 
 	while (w->key.n = 0, (missing = hub_missing(sh, op, &w->key)) != 0) {
+		hit = false;
 		if (worker_load(w, sh, buf_view(&w->key), missing, &reply->fault) == ERR_OK)
 			continue;
 		if (op->kind != OP_DISCONNECT)
 			return;
 		break; /* the link is gone whatever the store says */
 	}
+	metric_add(hit ? METRIC_DOCUMENT_HITS : METRIC_DOCUMENT_MISSES, 0, 1);
 	worker_identities_left(w);
 	messages_begin(w);
 	w->env.undo = gate_undo(&w->gate);
@@ -206,6 +210,7 @@ static const struct {
 	{ tour_turn, tours_patience_us, false },
 	{ watches_turn, watches_patience_us, false },
 	{ evict, NULL, false },
+	{ figures_turn, figures_patience_us, false },
 };
 #define PARTS (sizeof(parts_of_turn) / sizeof(parts_of_turn[0]))
 

@@ -16,6 +16,7 @@
 #include "hub/messages.h"
 #include "job/questions.h"
 #include "limit/limit.h"
+#include "metric/metric.h"
 #include "net/net.h"
 #include "partition/partition.h"
 #include "routing/routing.h"
@@ -55,6 +56,7 @@ struct work {
 	struct worker *at; /* the fleet's, as is shard */
 	uint32_t shard;
 	int64_t since_ns;  /* the fleet's: when it was submitted */
+	int64_t turn_ns;   /* and when its turn was; 0: it had none */
 	size_t used, room; /* of bytes */
 	char bytes[];      /* the strings of op */
 };
@@ -208,5 +210,9 @@ uint64_t fleet_column_bytes(const struct fleet *f);
 uint64_t fleet_feedback(const struct fleet *f);
 /* Identities (devices and modules) in the fleet; any thread. */
 uint64_t fleet_identities(const struct fleet *f);
+/* What metrics show of the fleet; what is in shards is as it was a second ago. Any thread. */
+void fleet_look(struct fleet *f, struct metric_looks *looks);
+/* Names of labels that metrics do not have themselves: metric_names.of. */
+const char *fleet_label_name(enum metric_label label, unsigned i);
 
 #endif

@@ -1,6 +1,7 @@
 /* Figures: what is counted on any thread is in the page, once, in both formats. */
 #include "metric/metric.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,8 +14,10 @@
 #include <cmocka.h>
 
 static const char *
-name_of(unsigned kind)
+name_of(enum metric_label label, unsigned kind)
 {
+	if (label == LABEL_JOB)
+		return kind == 1 ? NULL : "somehow";
 	return kind == 0 ? "first" : kind == 3 ? "fourth" : NULL;
 }
 
@@ -24,10 +27,13 @@ static const struct metric_names names = { name_of };
 static char *
 page(enum metric_format f)
 {
-	static const double looks[LOOKS] = { [LOOK_STALL] = 1.25, [LOOK_FREE] = 12345678901234 };
+	static const struct metric_looks looks = { .store_stall_seconds = { 1.25 },
+		.free_space_bytes = { 12345678901234 },
+		.queue_length = { [QUEUE_SEATS] = 7 },
+		.certificate_left_seconds = { -5.5, NAN } };
 	struct buf out = { 0 };
 
-	metric_write(&out, f, &names, looks);
+	metric_write(&out, f, &names, &looks);
 	buf_putc(&out, '\0');
 	return out.p;
 }
@@ -107,6 +113,11 @@ metric__O120_histograms_are_cumulative_and_in_base_units(void **state)
 	assert_null(strstr(text, "operation=\"first\",le=")); /* nothing was seen */
 	assert_true(has_line(text, "twinhub_store_stall_seconds_total 1.25"));
 	assert_true(has_line(text, "twinhub_free_space_bytes 12345678901234"));
+	assert_true(has_line(text, "twinhub_queue_length{queue=\"queries-waiting\"} 7"));
+	assert_true(
+	    has_line(text, "twinhub_certificate_left_seconds{certificate=\"server\"} -5.5"));
+	/* not known */
+	assert_null(strstr(text, "twinhub_certificate_left_seconds{certificate=\"server-ca\"}"));
 	free(text);
 }
 
@@ -134,6 +145,30 @@ metric__O121_openmetrics_by_accept(void **state)
 	free(text);
 }
 
+/* Each name of the page has its row, and no more; of what is not known there is no line. */
+static void
+metric__O124_the_table_has_a_row_for_each_figure(void **state)
+{
+	char *text = page(METRIC_PROMETHEUS), row[256];
+	struct buf table = { 0 };
+	unsigned nrow = 0, ntype = 0;
+
+	(void)state;
+	metric_table(&table, &names);
+	buf_putc(&table, '\0');
+	for (const char *p = table.p; (p = strstr(p, "| `twinhub_")) != NULL; p++)
+		nrow++;
+	for (const char *p = text; (p = strstr(p, "# TYPE ")) != NULL; p++, ntype++) {
+		snprintf(row, sizeof(row), "| `%.*s` | ", (int)strcspn(p + 7, " "), p + 7);
+		assert_non_null(strstr(table.p, row));
+	}
+	assert_true(ntype > 80);
+	assert_int_equal(nrow, ntype);
+	assert_null(strstr(text, "twinhub_certificate_left_seconds{certificate=\"server-ca\"}"));
+	buf_fini(&table);
+	free(text);
+}
+
 int
 main(void)
 {
@@ -141,6 +176,7 @@ main(void)
 		cmocka_unit_test(metric__O120_what_any_thread_counts_is_summed),
 		cmocka_unit_test(metric__O120_histograms_are_cumulative_and_in_base_units),
 		cmocka_unit_test(metric__O121_openmetrics_by_accept),
+		cmocka_unit_test(metric__O124_the_table_has_a_row_for_each_figure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

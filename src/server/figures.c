@@ -1,0 +1,161 @@
+/* The figures that are looked at when somebody asks for metrics (O-120). */
+#include "metric/metric.h"
+#include "os/os.h"
+#include "server/priv.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+const struct metric_names metrics_names = { .of = fleet_label_name };
+
+/* ---- the process ---- */
+
+static double
+resident_bytes(void)
+{
+	unsigned long long all, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f != NULL) {
+		if (fscanf(f, "%llu %llu", &all, &resident) != 2)
+			resident = 0;
+		fclose(f);
+	}
+	return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double
+open_files(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	double n = 0;
+
+	if (d == NULL)
+		return NAN;
+	for (const struct dirent *e; (e = readdir(d)) != NULL;)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n - 1; /* without the one that looks */
+}
+
+static double
+seconds(const struct timeval *t)
+{
+	return (double)t->tv_sec + (double)t->tv_usec / 1e6;
+}
+
+static void
+look_at_process(const struct server *s, struct metric_looks *l)
+{
+	struct rusage used;
+	struct rlimit files;
+
+	l->build_info[0] = 1;
+	l->uptime_seconds[0] = (double)(clock_mono_us() - s->ready_us) / 1e6;
+	l->resident_memory_bytes[0] = resident_bytes();
+	l->memory_limit_bytes[0] = (double)s->sizes.memory_bytes;
+	l->cpu_seconds[0] = getrusage(RUSAGE_SELF, &used) == 0
+	    ? seconds(&used.ru_utime) + seconds(&used.ru_stime)
+	    : NAN;
+	l->open_files[0] = open_files();
+	l->open_files_max[0] = getrlimit(RLIMIT_NOFILE, &files) == 0 ? (double)files.rlim_cur : NAN;
+	l->queue_bytes[ROOM_LOG] = (double)log_waiting();
+}
+
+/* ---- the store ---- */
+
+static void
+look_at_files(const struct server *s, const struct store_stats *n, struct metric_looks *l)
+{
+	l->store_wal_bytes[0] = (double)n->wal_bytes;
+	l->store_table_bytes[0] = (double)n->table_bytes;
+	l->store_table_files[0] = (double)n->table_files;
+	l->store_log_bytes[0] = (double)n->log_bytes;
+	l->store_changes_bytes[0] = (double)n->changes_bytes;
+	l->free_space_bytes[0] = (double)store_space(s->store);
+	l->free_space_floor_bytes[0] = (double)s->o.free_space_bytes;
+	l->scrub_bytes[0] = (double)n->scrub_bytes;
+	l->scrub_files[0] = (double)n->scrub_files;
+	l->scrub_passes[0] = (double)n->scrub_passes;
+	l->scrub_progress_ratio[0] =
+	    n->scrub_of == 0 ? 0 : fmin((double)n->scrub_done / (double)n->scrub_of, 1);
+}
+
+static void
+look_at_engine(const struct store_stats *n, struct metric_looks *l)
+{
+	l->store_level0_files[0] = (double)n->l0_files;
+	l->store_stall_seconds[0] = (double)n->stall_ms / 1000;
+	l->store_write_stopped[0] = n->write_stopped;
+	l->store_compactions_running[0] = (double)n->compactions;
+	l->store_compaction_pending_bytes[0] = (double)n->compaction_bytes;
+	l->store_flushes_running[0] = (double)n->flushes;
+	l->store_memtables_waiting[0] = (double)n->memtables;
+	l->store_background_errors[0] = (double)n->errors;
+	l->store_keys[0] = (double)n->keys;
+	l->store_snapshots[0] = (double)n->snapshots;
+	l->store_memtable_bytes[0] = (double)n->memtable_bytes;
+	l->store_cache_bytes[0] = (double)n->cache_bytes;
+	l->store_cache_pinned_bytes[0] = (double)n->cache_pinned_bytes;
+	l->store_reader_bytes[0] = (double)n->reader_bytes;
+}
+
+static void
+look_at_store(const struct server *s, struct metric_looks *l)
+{
+	struct store_damage d;
+	struct store_stats n;
+
+	store_stats(s->store, &n);
+	store_damage(s->store, &d);
+	l->store_commits[0] = (double)n.commits;
+	l->store_commit_bytes[0] = (double)n.commit_bytes;
+	l->store_commit_failures[0] = (double)n.commit_failures;
+	l->store_takes_writes[0] =
+	    store_state(s->store, NULL) == STORE_READY && store_has_space(s->store);
+	l->store_damaged_files[0] = d.n;
+	l->queue_length[QUEUE_COMMITS] = (double)n.inflight;
+	look_at_files(s, &n, l);
+	look_at_engine(&n, l);
+}
+
+/* ---- certificates ---- */
+
+static double
+left_seconds(int64_t end_us)
+{
+	return end_us == INT64_MAX ? NAN : (double)(end_us - clock_wall_us()) / 1e6;
+}
+
+static void
+look_at_certificates(const struct server *s, double *left)
+{
+	char ca[DATA_PATH_MAX];
+	struct tls_ends ends;
+	int64_t own_us;
+
+	tls_ends(s->tls, &ends);
+	if (s->o.certs.n == 0 && data_path(ca, s->o.data, "ca.pem") &&
+	    (own_us = certs_end(ca)) < ends.server_ca_us)
+		ends.server_ca_us = own_us;
+	left[METRIC_SERVER] = left_seconds(ends.server_us);
+	left[METRIC_SERVER_CA] = left_seconds(ends.server_ca_us);
+	left[METRIC_CLIENT_CA] = left_seconds(ends.client_ca_us);
+}
+
+void
+metrics_look(const struct server *s, struct metric_looks *l)
+{
+	look_at_process(s, l);
+	look_at_store(s, l);
+	look_at_certificates(s, l->certificate_left_seconds);
+	fleet_look(s->fleet, l);
+	deliveries_look(s->deliveries, l);
+	l->event_readers[0] = feed_readers(s->feed);
+	l->connections_open[0] = admission_count(s->admission);
+	l->connections_max[0] = (double)s->sizes.connections;
+}
