@@ -166,9 +166,10 @@ policies_rotates(struct world *w, struct rotation *r)
 	next.from = ++book.now;
 	next.asked = true;
 	next.side = r->side;
-	if (next.others[r->side][0] == '\0')
-		snprintf(next.others[r->side], KEY_TEXT, "%s",
-		    is->keys[r->side][0] != '\0' ? is->keys[r->side] : ANY);
+	/* With an older one still possible, the disk may have that, or the one of now: a sync of another policy's in between writes it. */
+	snprintf(next.others[r->side], KEY_TEXT, "%s",
+	    next.others[r->side][0] == '\0' && is->keys[r->side][0] != '\0' ? is->keys[r->side]
+	                                                                    : ANY);
 	next.keys[r->side][0] = '\0';
 	row_new(&next);
 	return true;

@@ -140,7 +140,7 @@ stream__byte_by_byte_sender_is_understood(void **state)
 	fd = client_connect(r.port);
 	for (int i = 0; i < 10; i++) {
 		for (int j = 0; j < 4; j++)
-			assert_int_equal(send(fd, "abcd" + j, 1, 0), 1);
+			assert_int_equal(send(fd, &"abcd"[j], 1, 0), 1);
 		assert_true(client_read(fd, got, 4));
 		assert_memory_equal(got, "abcd", 4);
 	}
