@@ -258,20 +258,27 @@ on_end(struct msg *m)
 	container_of(m, struct feed, end)->over = true;
 }
 
+bool
+feed_turn(struct feed *f)
+{
+	struct msg *m, *next;
+
+	for (m = mailbox_take_all(&f->box); m != NULL; m = next) {
+		next = m->next;
+		m->run(m);
+	}
+	return all_turn(f);
+}
+
 static void
 feed_main(void *arg)
 {
 	struct feed *f = arg;
-	struct msg *m, *next;
 	bool more = false;
 
 	while (!f->over) {
 		mailbox_wait(&f->box, more ? 0 : f->readers != NULL ? TICK_US : -1);
-		for (m = mailbox_take_all(&f->box); m != NULL; m = next) {
-			next = m->next;
-			m->run(m);
-		}
-		more = all_turn(f);
+		more = feed_turn(f);
 	}
 }
 

@@ -33,6 +33,9 @@ enum err log_find_time(
 
 struct store *feed_store(struct feed *f);
 
+/* What its thread does between two waits; true: there is more to do. The simulator has no such thread. */
+bool feed_turn(struct feed *f);
+
 /* judge.c: whether a condition is true of an event; for one thread */
 struct judge;
 struct judge *judge_new(struct store *store, struct teller *teller);

@@ -119,6 +119,8 @@ WRAP(enum err, thread_start, struct thread *t, void (*run)(void *ctx), void *ctx
 	va_start(ap, name);
 	vsnprintf(text, sizeof(text), name, ap);
 	va_end(ap);
+	if (strcmp(text, "feed") == 0)
+		return ERR_OK; /* numbered.c has its turns */
 	if (strcmp(text, "errand") != 0)
 		return __real_thread_start(t, run, ctx, f, "%s", text);
 	assert(front.nerrand < ERRANDS_MAX);

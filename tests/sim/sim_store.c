@@ -365,6 +365,15 @@ sim_store_back(struct store *face, struct sim_disk *d)
 }
 
 void
+sim_store_drop(struct store *face, enum store_table t, struct str key)
+{
+	struct sim_store *s = sim_of(face);
+
+	rows_delete(&s->tables[t], key);
+	s->changes++;
+}
+
+void
 sim_store_set(struct store *s, enum sim_state state)
 {
 	sim_of(s)->state = state;

@@ -34,6 +34,9 @@ struct sim_disk;
 struct sim_disk *sim_store_copy(const struct store *s);
 void sim_store_back(struct store *s, struct sim_disk *disk);
 
+/* Retention drops a row. */
+void sim_store_drop(struct store *s, enum store_table t, struct str key);
+
 /* A value as it stands, borrowed until a commit ends; false: there is none. */
 bool sim_store_peek(const struct store *s, enum store_table t, struct str key, struct str *value);
 

@@ -79,6 +79,8 @@ step_rest(struct world *w)
 	job_watch_results(w, false);
 	trace_check(w);
 	watched_check(w);
+	if (rnd_below(&w->rnd, 4) == 0)
+		numbered_check(w, 60);
 	if (rnd_below(&w->rnd, 2) == 0)
 		naive_check(w);
 	if (rnd_below(&w->rnd, 3) == 0)
@@ -122,6 +124,9 @@ static const struct {
 	{ step_walked, 6 },
 	{ step_watched, 12 },
 	{ step_undone, 2 },
+	{ step_appender, 40 },
+	{ step_numbered, 12 },
+	{ step_retention, 2 },
 	{ step_rest, 8 },
 	{ world_restart, 1 },
 	{ world_crash, 2 },

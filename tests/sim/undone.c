@@ -77,6 +77,8 @@ shard_of_key(struct str key)
 
 	if (str_starts(key, STR(JOB_KEY)) || str_starts(key, STR("configuration/")))
 		return 0;
+	if (str_starts(key, STR("partition/")))
+		return p[0];
 	return (uint32_t)p[0] << 8 | p[1];
 }
 

@@ -117,10 +117,12 @@ fleet_up(struct world *w)
 		world_fail("no loop");
 	front_load(w);
 	w->fleet = fleet_new(&w->o);
+	numbered_up(w);
 	load(w);
 	front_publish(fleet_configurations(w->fleet));
 	contact_begin(w);
 	front_up(w);
+	numbered_begin(w);
 }
 
 void
@@ -138,6 +140,7 @@ static void
 fleet_down(struct world *w)
 {
 	watched_drop(w);
+	numbered_down(w);
 	front_stop(w);
 	contact_stop(w);
 	world_round(w); /* they hear of it */
@@ -147,6 +150,7 @@ fleet_down(struct world *w)
 		world_round(w);
 	}
 	fleet_stop(w->fleet);
+	numbered_end();
 	world_hear(w);
 	if (!w->dead)
 		sessions_end(w, false);
@@ -276,6 +280,7 @@ world_new(uint64_t seed, uint32_t most_devices)
 	w->restless = rnd_below(&w->rnd, 4) == 0;
 	w->box = catalogue_box_new();
 	w->parser = doc_parser_new(1 << 20);
+	numbered_new(w);
 	w->mac = sas_mac_new();
 	front_new(w);
 	policies_begin(w);
@@ -315,6 +320,7 @@ world_turn(struct world *w, unsigned worker)
 	walked_turn(w, worker);
 	world_hear(w);
 	watched_turn(w);
+	numbered_turn(w);
 }
 
 void
@@ -453,8 +459,12 @@ world_free(struct world *w)
 	check_identities(w);
 	ledger_look(w);
 	job_watch_end(w);
-	telemetry_check(w);
-	replayed_check(w);
+	if (!numbered_check(w, 5000))
+		world_fail("partitions do not come to the end of the log");
+	if (!w->retains) {
+		telemetry_check(w);
+		replayed_check(w);
+	}
 	count_jobs(w);
 	count_configured(w);
 	naive_check(w);
@@ -468,6 +478,7 @@ world_free(struct world *w)
 	ledger_free();
 	mirror_free();
 	sessions_forget();
+	numbered_free();
 	telemetry_free();
 	catalogue_box_free(w->box);
 	doc_parser_free(w->parser);

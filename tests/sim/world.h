@@ -57,6 +57,7 @@ struct world {
 	bool plain; /* jobs and configurations write no twins */
 	/* conditions may look at what configurations write: twins never come to rest */
 	bool restless;
+	bool retains;  /* retention drops records of the log */
 	bool crowded;  /* all are in one shard, connected, and answer calls at length */
 	char name[16]; /* of a job or configuration */
 	struct doc_parser *parser;
@@ -134,6 +135,11 @@ extern struct world *the_world;
 	X(compared) /* records in memory, with those on the disk */                                \
 	X(messages) /* looked for in the log */                                                    \
 	X(replayed) /* records of the log, over an empty fleet */                                  \
+	X(numbered) /* events in partitions */                                                     \
+	X(complete) /* partitions, compared with the log */                                        \
+	X(appends)  /* that have failed */                                                         \
+	X(retained) /* records that retention has dropped */                                       \
+	X(trimmed)  /* events that went from partitions for that */                                \
 	X(sessions) /* of those, of sessions */                                                    \
 	X(results)  /* of jobs, looked at */                                                       \
 	X(dropped)  /* columns, for want of memory */
@@ -302,6 +308,20 @@ void telemetry_check(struct world *w);
 
 /* replayed.c: the log gives the twins */
 void replayed_check(struct world *w);
+
+/* numbered.c: events in partitions. Behind each turn; steps; when all rests (true: they have come to the end of the log) */
+void numbered_new(struct world *w);
+void numbered_free(void);
+void numbered_up(struct world *w); /* before the fleet has loaded */
+void numbered_begin(struct world *w);
+void numbered_down(
+    struct world *w);    /* nothing is read or appended any more; the fleet still runs */
+void numbered_end(void); /* behind fleet_stop */
+void numbered_turn(struct world *w);
+void step_appender(struct world *w);
+void step_numbered(struct world *w);
+void step_retention(struct world *w);
+bool numbered_check(struct world *w, unsigned rounds);
 
 /* questions.c: steps */
 void question_ask(struct world *w);
