@@ -88,6 +88,9 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 	X(STOPPING, "stopping", OPERATOR, INFO, "the hub stops") \
 	/* a request is refused, or its connection ends */ \
 	X(QUOTA, "quota", HUB, INFO, "what the hub is set to allow is used up, or it is not set to do this") \
+	X(NOT_SERVED, "not-served", HUB, INFO, "the hub does not do what was asked for") \
+	X(DEVICE_ANSWER, "device-answer", PEER, INFO, "what the device answered to a method cannot be passed on") \
+	X(DEVICE_LATE, "device-late", PEER, INFO, "the device did not answer a method in time") \
 	X(REQUEST_LATE, "request-late", PEER, INFO, "there was no whole request in time (--request-timeout)") \
 	X(REQUEST_IDLE, "request-idle", HUB, DEBUG, "no further request in time") \
 	X(REQUEST_BYTES, "request-bytes", HUB, WARN, "the bytes of unfinished requests, of all clients together, are over their bound") \

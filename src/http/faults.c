@@ -20,9 +20,10 @@ static const struct outcome outcomes[] = {
 	{ 413, "Payload Too Large", REASON_NONE, NULL },
 	{ 415, "Unsupported Media Type", REASON_NONE, NULL },
 	{ 429, "Too Many Requests", REASON_OVERLOADED, RETRY_AFTER_S },
-	{ 501, "Not Implemented", REASON_NONE, NULL }, { 502, "Bad Gateway", REASON_NONE, NULL },
+	{ 501, "Not Implemented", REASON_NOT_SERVED, NULL },
+	{ 502, "Bad Gateway", REASON_DEVICE_ANSWER, NULL },
 	{ 503, "Service Unavailable", REASON_UNAVAILABLE, RETRY_AFTER_S },
-	{ 504, "Gateway Timeout", REASON_NONE, NULL },
+	{ 504, "Gateway Timeout", REASON_DEVICE_LATE, NULL },
 	{ 500, "Internal Server Error", REASON_FAILED, NULL }, /* the last: any other, too */
 };
 #define NOUTCOME (sizeof(outcomes) / sizeof(outcomes[0]))

@@ -83,7 +83,10 @@ request_identify(struct request *r)
 	struct sas t;
 	bool parsed = token.n != 0 && sas_parse(token, &t) == ERR_OK;
 
+	if (parsed)
+		r->claimed_policy = arena_str(&r->arena, sas_policy(&t));
 	if ((token.n == 0 || (parsed && sas_policy(&t).n == 0)) && path_of_device(r, &module)) {
+		r->claimed_device = r->segment[1];
 		ask_shard(r, token, module);
 		return;
 	}

@@ -94,6 +94,8 @@ struct request {
 	enum path_found found; /* where the path leads */
 	enum actor_kind actor;
 	struct str asker; /* who asks, in the arena: a policy, or a device */
+	struct str claimed_policy,
+	    claimed_device; /* who says that it asks, for the log; likewise */
 	unsigned rights;
 	struct opened opened; /* a policy's, with what it has shown */
 	int64_t end_us;       /* when that ends; 0: never */

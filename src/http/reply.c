@@ -147,6 +147,16 @@ reply_empty(struct request *r, int status)
 	reply_body(r, status, NULL);
 }
 
+/* Who says that it asks, known to be so or not; where it is a device's fault, that device. */
+static void
+put_who(const struct request *r, struct log_story *s)
+{
+	bool answered = s->reason == REASON_DEVICE_LATE || s->reason == REASON_DEVICE_ANSWER;
+
+	s->device = answered && r->nsegment > 1 ? r->segment[1] : r->claimed_device;
+	s->policy = r->claimed_policy;
+}
+
 /* What an operator wants to hear of: who is not let in, and what the hub could not do. The rest is the client's affair. */
 static void
 log_refused(const struct request *r, const struct fault *f)
@@ -163,7 +173,9 @@ log_refused(const struct request *r, const struct fault *f)
 	if (s.reason == REASON_NONE)
 		return;
 	metric_add(METRIC_REQUEST_REFUSALS, s.reason, 1);
-	*(r->actor == ACTOR_POLICY ? &s.policy : &s.device) = r->asker;
+	s.status = (unsigned)fault_status(f->code);
+	s.route = r->route != NULL ? r->route->path : NULL;
+	put_who(r, &s);
 	if (r->ask.named)
 		s.peer = net_addr_text(&r->ask.from, peer);
 	log_reason(&s);

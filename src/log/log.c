@@ -70,17 +70,48 @@ line_begin(struct log_line *l, enum log_level level, struct str msg)
 }
 
 static void
-write_counted(enum log_level level, const char *msg, enum reason reason, uint64_t count)
+write_line(struct log_line *l)
+{
+	log_line_end(l);
+	if (!write_all(l->text, l->n))
+		the.lost++;
+}
+
+static void
+write_dropped(uint64_t count)
 {
 	struct log_line l;
 
-	line_begin(&l, level, str_of(msg));
-	if (reason != REASON_NONE)
-		log_line_put(&l, "reason", str_of(reason_id(reason)));
+	line_begin(&l, LOG_WARN, STR("log lines dropped"));
 	log_line_number(&l, "count", count);
-	log_line_end(&l);
-	if (!write_all(l.text, l.n))
-		the.lost++;
+	write_line(&l);
+}
+
+/* As text, which all values but counts are (O-17); 0: none. */
+static void
+put_u32(struct log_line *l, const char *key, uint32_t value)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%u", value);
+
+	if (value != 0)
+		log_line_put(l, key, (struct str){ text, (size_t)n });
+}
+
+static void
+write_folded(const struct log_folded *f)
+{
+	struct log_line l;
+
+	line_begin(&l, reason_level(f->reason), STR("more lines of this reason"));
+	log_line_put(&l, "reason", str_of(reason_id(f->reason)));
+	log_line_put(&l, "device", f->who.device);
+	log_line_put(&l, "module", f->who.module);
+	log_line_put(&l, "policy", f->who.policy);
+	log_line_put(&l, "address", f->who.address);
+	log_line_number(&l, "count", f->count);
+	put_u32(&l, "seconds", f->seconds);
+	write_line(&l);
 }
 
 static void
@@ -99,7 +130,7 @@ write_batch(const struct log_batch *b)
 	the.lost = 0;
 	if (missing == 0)
 		return;
-	write_counted(LOG_WARN, "log lines dropped", REASON_NONE, missing);
+	write_dropped(missing);
 	if (the.lost > 0) /* not even that could be written */
 		the.lost = missing;
 }
@@ -107,12 +138,16 @@ write_batch(const struct log_batch *b)
 static void
 settle_repeats(uint32_t second)
 {
-	for (unsigned r = REASON_NONE + 1; r < REASONS; r++) {
-		unsigned n = log_fold_settle(&the.fold, (enum reason)r, second);
+	struct log_folded f;
+	uint32_t at = 0;
 
-		if (n > 0)
-			write_counted(reason_level((enum reason)r), "more lines of this reason",
-			    (enum reason)r, n);
+	while (log_fold_next(&the.fold, &at, second, &f))
+		write_folded(&f);
+	for (unsigned r = REASON_NONE + 1; r < REASONS; r++) {
+		f = (struct log_folded){ .reason = (enum reason)r,
+			.count = log_fold_settle(&the.fold, (enum reason)r, second) };
+		if (f.count > 0)
+			write_folded(&f);
 	}
 }
 
@@ -212,6 +247,8 @@ log_start(const struct log_options *o)
 		return ERR_IO;
 	if (!the.made)
 		log_queue_init(&the.queue, LOG_QUEUE_MAX);
+	if (!the.made)
+		log_fold_init(&the.fold);
 	the.made = true;
 	log_queue_begin(&the.queue);
 	if (thread_start(&the.thread, writer, NULL, NULL, "log") != ERR_OK)
@@ -335,6 +372,16 @@ log_pairs(enum log_level level, const char *msg, const struct log_pair *pairs)
 	line_go(&l, level);
 }
 
+/* Who asks for every session and request gets them; before there is a log nobody would tell a count. */
+static bool
+told_again(const struct log_story *s)
+{
+	struct log_who who = { s->device, s->module, s->policy, str_of(s->peer) };
+
+	return log_wants(LOG_DEBUG) || !atomic_load(&the.running) ||
+	    log_fold_admits(&the.fold, s->reason, &who, mono_second());
+}
+
 void
 log_reason(const struct log_story *s)
 {
@@ -343,6 +390,7 @@ log_reason(const struct log_story *s)
 		[LOG_TLS_FAILED] = "TLS handshake failed",
 		[LOG_CONNECT_REFUSED] = "CONNECT refused",
 		[LOG_REQUEST_REFUSED] = "request refused",
+		[LOG_SUBSCRIPTION_REFUSED] = "subscription refused",
 		[LOG_PART_REFUSED] = "refused, the connection stays",
 		[LOG_DELAYED] = "delayed, the connection stays",
 		[LOG_CLOSED] = "connection closed",
@@ -351,7 +399,7 @@ log_reason(const struct log_story *s)
 	enum log_level level = reason_level(s->reason);
 	struct log_line l;
 
-	if (!log_wants(level) || !log_fold_admits(&the.fold, s->reason, mono_second()))
+	if (!log_wants(level) || !told_again(s))
 		return;
 	line_begin(&l, level, str_of(events[s->event]));
 	log_line_put(&l, "reason", str_of(reason_id(s->reason)));
@@ -360,6 +408,8 @@ log_reason(const struct log_story *s)
 	log_line_put(&l, "device", s->device);
 	log_line_put(&l, "module", s->module);
 	log_line_put(&l, "policy", s->policy);
+	put_u32(&l, "status", s->status);
+	log_line_put(&l, "route", str_of(s->route));
 	log_line_put(&l, "request", s->request);
 	log_line_put(&l, "address", str_of(s->peer));
 	log_line_put(&l, "detail", s->detail);

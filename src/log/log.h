@@ -15,11 +15,15 @@
 #include "base/base.h"
 #include "base/reason.h"
 
-#define LOG_LINE_MAX  2048          /* bytes of a line; what is beyond is cut and marked "..." */
-#define LOG_VALUE_MAX 512           /* bytes of one value as it is written; likewise */
-#define LOG_QUEUE_MAX (256u * 1024) /* bytes of lines that wait; further ones are dropped */
-#define LOG_SAME_MAX  10u           /* lines of one reason in a second; further ones are counted */
-#define LOG_STOP_US   (INT64_C(1000000)) /* for what waits when the program ends */
+#define LOG_LINE_MAX   2048          /* bytes of a line; what is beyond is cut and marked "..." */
+#define LOG_VALUE_MAX  512           /* bytes of one value as it is written; likewise */
+#define LOG_QUEUE_MAX  (256u * 1024) /* bytes of lines that wait; further ones are dropped */
+#define LOG_SAME_MAX   10u           /* lines of one reason in a second; further ones are counted */
+#define LOG_REPEATS    3u            /* lines of one reason and one asker in a span; likewise */
+#define LOG_SPAN_S     10u /* a span; each that had repeats is followed by one twice as long */
+#define LOG_SPAN_MAX_S 320u
+#define LOG_FOLDS      1024u              /* askers that repeat themselves, at a time */
+#define LOG_STOP_US    (INT64_C(1000000)) /* for what waits when the program ends */
 
 struct log_options {
 	enum log_level level; /* lines up to this one are written */
@@ -63,8 +67,9 @@ enum log_event {
 	LOG_TLS_FAILED,      /* in its handshake */
 	LOG_CONNECT_REFUSED, /* MQTT */
 	LOG_REQUEST_REFUSED, /* HTTP */
-	LOG_PART_REFUSED,    /* something of a session that goes on */
-	LOG_DELAYED,         /* the same: it is done later */
+	LOG_SUBSCRIPTION_REFUSED,
+	LOG_PART_REFUSED, /* something else of a session that goes on */
+	LOG_DELAYED,      /* the same: it is done later */
 	LOG_CLOSED,
 	LOG_WILL_LOST /* after the end of a session */
 };
@@ -74,11 +79,13 @@ struct log_story {
 	enum reason reason;
 	struct str device, module;  /* empty: not known, none. As are the others */
 	struct str policy, request; /* of HTTP; the path as sent */
+	const char *route;          /* likewise, as the table of routes has it; NULL: none */
+	unsigned status;            /* likewise; 0: none */
 	struct str detail;          /* what the library or the packet says beside it */
 	const char *peer;           /* "10.0.0.7:3311"; NULL: not known */
 };
 
-/* One line; of one reason LOG_SAME_MAX a second, the rest is counted in a line of its own. */
+/* One line. Repeats are counted, by reason and asker and by reason alone, and their count has a line of its own (O-24); at level debug each is told. */
 void log_reason(const struct log_story *s);
 
 #endif

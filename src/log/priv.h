@@ -61,15 +61,48 @@ void log_queue_done(struct log_queue *q); /* the taker's last word */
 /* Until all is taken and written (the taker has come back for more, or is done); false: not in time. */
 bool log_queue_await(struct log_queue *q, int64_t timeout_us);
 
-/* ---- fold.c: how often one reason may be told ---- */
+/* ---- fold.c: how often one reason may be told, of one asker and of all ---- */
+
+#define LOG_FOLD_WAYS    4u /* places that an entry can have */
+#define LOG_FOLD_SETS    (LOG_FOLDS / LOG_FOLD_WAYS)
+#define LOG_FOLD_STRIPES 16u
+#define LOG_ADDRESS_MAX  48u
+#define LOG_WHO_PARTS    4u
+#define LOG_WHO_TEXT     (3 * ID_MAX + LOG_ADDRESS_MAX)
+
+/* Empty: not known. With a device neither policy nor address count. */
+struct log_who {
+	struct str device, module, policy, address; /* address: with its port, or without */
+};
+
+struct log_repeat {
+	uint64_t key; /* 0: none */
+	enum reason reason;
+	uint32_t began_s, span_s, ntold, nleft;
+	uint8_t n[LOG_WHO_PARTS]; /* bytes of each part, one behind the other in text */
+	char text[LOG_WHO_TEXT];
+};
 
 struct log_fold {
 	_Atomic uint64_t window[REASONS]; /* the second, times 2^32, and lines in it */
 	atomic_uint left_out[REASONS];
+	pthread_mutex_t mutex[LOG_FOLD_STRIPES]; /* of sets of repeats */
+	struct log_repeat repeats[LOG_FOLDS];
 };
 
-bool log_fold_admits(struct log_fold *f, enum reason r, uint32_t second);
-/* How many were left out, if its second is over; 0: none, or not yet. */
+struct log_folded {
+	enum reason reason;
+	struct log_who who; /* in text */
+	uint32_t count;
+	uint32_t seconds; /* since the span began; 0: not known */
+	char text[LOG_WHO_TEXT];
+};
+
+void log_fold_init(struct log_fold *f); /* of zeros */
+bool log_fold_admits(struct log_fold *f, enum reason r, const struct log_who *w, uint32_t second);
+/* How many of one reason were left out whoever asked, if its second is over; 0: none, or not yet. */
 unsigned log_fold_settle(struct log_fold *f, enum reason r, uint32_t second);
+/* From *at on, 0 at first, the next one whose span is over and has left something out. False: there is none. UINT32_MAX: all are over. */
+bool log_fold_next(struct log_fold *f, uint32_t *at, uint32_t second, struct log_folded *out);
 
 #endif

@@ -13,6 +13,10 @@ void session_send(struct session *s, struct actions *a);
 void session_leave(struct session *s, enum session_ending how, enum reason why, struct actions *a);
 /* A rule is broken: ends at once. ERR_PROTOCOL. */
 enum err session_fault(struct session *s, enum reason why, struct actions *a);
+/* Before either of both: what its line says beside the reason. Without what follows a '?', as keys and tokens may stand there. */
+void session_detail(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Of a topic or filter what a line may show. */
+struct str session_shows(struct str topic);
 /* What it was told by its shard does not hold any more. */
 void session_gone(struct session *s, struct actions *a);
 /* A line in the log. */

@@ -218,5 +218,6 @@ on_publish_packet(
 		return ERR_OK;
 	case TOPIC_FORBIDDEN: break;
 	}
+	session_detail(s, STR_FMT, STR_ARG(session_shows(p->topic)));
 	return session_fault(s, REASON_TOPIC, a);
 }

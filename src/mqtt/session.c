@@ -1,9 +1,11 @@
 /* What all of a session goes through: its states, the dispatch of packets, back-pressure, times, notes, its end. */
 #include "mqtt/priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-#define BIT(x) (1u << (x))
+#define BIT(x)    (1u << (x))
+#define SHOWN_MAX 128u /* bytes of a topic */
 
 static const unsigned may_move[S_STATES] = {
 	[S_NEW] = BIT(S_ASKING) | BIT(S_LEAVING) | BIT(S_CLOSED),
@@ -59,7 +61,7 @@ session_fini(struct session *s)
 	buf_fini(&s->will);
 	free(s->policy);
 	free(s->client);
-	free(s->taken_by);
+	free(s->detail);
 }
 
 /* ---- actions ---- */
@@ -99,6 +101,30 @@ session_leave(struct session *s, enum session_ending how, enum reason why, struc
 		a->ending = how;
 	if (s->state != S_LEAVING)
 		session_move(s, S_LEAVING);
+}
+
+/* Of its end, as that stands: the first one. */
+void
+session_detail(struct session *s, const char *fmt, ...)
+{
+	char text[2 * SHOWN_MAX];
+	va_list ap;
+
+	if (s->detail != NULL || s->why != REASON_NONE)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	s->detail = str_dup0(str_of(text));
+}
+
+struct str
+session_shows(struct str topic)
+{
+	struct str head, rest;
+
+	str_cut(topic, '?', &head, &rest);
+	return (struct str){ head.p, head.n < SHOWN_MAX ? head.n : SHOWN_MAX };
 }
 
 enum err
@@ -234,13 +260,31 @@ packet_allowed(const struct session *s, enum mqtt_type type)
 	return r->step != NULL && (r->states & BIT(s->state));
 }
 
+static const char *
+packet_name(unsigned type)
+{
+	static const char *const names[16] = { "no packet", "CONNECT", "CONNACK", "PUBLISH",
+		"PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE", "SUBACK", "UNSUBSCRIBE",
+		"UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "no packet" };
+
+	return names[type & 15];
+}
+
+static enum err
+out_of_turn(struct session *s, enum mqtt_type type, struct actions *a)
+{
+	session_detail(
+	    s, "%s %s", packet_name(type), s->state == S_NEW ? "before CONNECT" : "after CONNECT");
+	return session_fault(s, REASON_OUT_OF_TURN, a);
+}
+
 enum err
 session_step(struct session *s, const struct mqtt_packet *p, int64_t now_us, struct actions *a)
 {
 	if (s->state == S_LEAVING || s->state == S_CLOSED)
 		return ERR_PROTOCOL;
 	if (!packet_allowed(s, p->type))
-		return session_fault(s, REASON_OUT_OF_TURN, a);
+		return out_of_turn(s, p->type, a);
 	s->heard_us = now_us;
 	return rules[p->type & 15].step(s, p, now_us, a);
 }
@@ -253,10 +297,13 @@ session_bytes(struct session *s, struct str in, int64_t now_us, size_t *size, st
 
 	if (e == ERR_OK)
 		return session_step(s, &p, now_us, a);
-	if (e != ERR_MORE)
+	if (e != ERR_MORE) {
+		session_detail(s, "%s, first byte 0x%02x", packet_name((uint8_t)in.p[0] >> 4),
+		    (uint8_t)in.p[0]);
 		return session_fault(s, REASON_MALFORMED, a);
+	}
 	if (p.type != 0 && !packet_allowed(s, p.type)) /* a stranger's first byte tells */
-		return session_fault(s, REASON_OUT_OF_TURN, a);
+		return out_of_turn(s, p.type, a);
 	return ERR_MORE;
 }
 
@@ -398,13 +445,8 @@ send_desired(struct session *s, const struct note *n, struct actions *a)
 static void
 dropped(struct session *s, const struct note *n, struct actions *a)
 {
-	struct buf by = { 0 };
-
-	if (s->taken_by == NULL && n->body.n > 0) {
-		buf_printf(&by, "by " STR_FMT, STR_ARG(n->body));
-		s->taken_by = str_dup0(buf_view(&by));
-	}
-	buf_fini(&by);
+	if (n->body.n > 0)
+		session_detail(s, "by " STR_FMT, STR_ARG(n->body));
 	session_leave(s, SESSION_DROPS, n->reason, a);
 }
 
@@ -495,7 +537,7 @@ void
 session_end(struct session *s, enum stream_end end, struct actions *a)
 {
 	if (!s->told)
-		session_log(s, LOG_CLOSED, reason_of_end(s, end), STR_NONE, str_of(s->taken_by), a);
+		session_log(s, LOG_CLOSED, reason_of_end(s, end), STR_NONE, str_of(s->detail), a);
 	if (s->session_epoch != 0)
 		a->work = disconnect(s, reason_of_end(s, end));
 	session_move(s, S_CLOSED);

@@ -94,7 +94,8 @@ struct session {
 	char *client;         /* what it calls itself, until it is accepted; NULL: nothing */
 	/* $version of the desired properties that it was given last; 0: none were */
 	uint32_t desired_sent;
-	char *taken_by; /* "by ", and the address of who has taken its place; NULL: not known */
+	/* what its end's line says beside the reason: who has taken its place, which packet was wrong; NULL: nothing */
+	char *detail;
 	/* last packet; SESSION_NEVER: it could not be heard since the last look */
 	int64_t heard_us;
 	int64_t idle_us, token_us, rest_us; /* when they are due; SESSION_NEVER */

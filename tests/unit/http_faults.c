@@ -45,7 +45,7 @@ faults__R101_who_is_to_come_again_and_what_is_logged(void **state)
 
 		assert_int_equal(how->retry_after != NULL, again);
 		assert_int_equal(
-		    how->reason != REASON_NONE, again || status == 403 || status == 500);
+		    how->reason != REASON_NONE, again || status == 403 || status >= 500);
 	}
 }
 

@@ -147,20 +147,138 @@ log_line__long_values_and_lines_are_cut_and_marked(void **state)
 	assert_true(l.n <= LOG_LINE_MAX && l.n > LOG_LINE_MAX - 450);
 }
 
-static void
-log_fold__ten_a_second_and_a_count(void **state)
+static struct log_fold fold;
+
+static const struct log_who *
+device(const char *id)
 {
-	static struct log_fold f;
+	static struct log_who w;
+
+	w = (struct log_who){ .device = str_of(id), .address = STR("10.0.0.1:1") };
+	return &w;
+}
+
+static unsigned
+admitted(enum reason r, const struct log_who *w, unsigned n, uint32_t second)
+{
+	unsigned yes = 0;
+
+	while (n-- > 0)
+		yes += log_fold_admits(&fold, r, w, second);
+	return yes;
+}
+
+static void
+fold_begin(void)
+{
+	memset(&fold, 0, sizeof(fold));
+	log_fold_init(&fold);
+}
+
+static void
+log_fold__O24_ten_a_second_and_a_count(void **state)
+{
+	struct log_who nobody = { .device = STR_NONE };
 
 	(void)state;
-	for (int i = 0; i < 25; i++)
-		assert_int_equal(log_fold_admits(&f, REASON_LEFT, 5), i < 10);
-	assert_true(
-	    log_fold_admits(&f, REASON_KEEP_ALIVE, 5)); /* another one has a share of its own */
-	assert_int_equal(log_fold_settle(&f, REASON_LEFT, 5), 0); /* its second is not over */
-	assert_int_equal(log_fold_settle(&f, REASON_LEFT, 6), 15);
-	assert_int_equal(log_fold_settle(&f, REASON_LEFT, 6), 0);
-	assert_true(log_fold_admits(&f, REASON_LEFT, 6));
+	fold_begin();
+	assert_int_equal(admitted(REASON_LEFT, &nobody, 25, 5), 10);
+	/* another one has a share of its own */
+	assert_int_equal(admitted(REASON_KEEP_ALIVE, &nobody, 1, 5), 1);
+	assert_int_equal(log_fold_settle(&fold, REASON_LEFT, 5), 0); /* its second is not over */
+	assert_int_equal(log_fold_settle(&fold, REASON_LEFT, 6), 15);
+	assert_int_equal(log_fold_settle(&fold, REASON_LEFT, 6), 0);
+	assert_int_equal(admitted(REASON_LEFT, &nobody, 1, 6), 1);
+}
+
+static void
+log_fold__O24_who_repeats_itself_takes_no_line_from_others(void **state)
+{
+	static struct log_folded out;
+	uint32_t at = 0;
+
+	(void)state;
+	fold_begin();
+	assert_int_equal(admitted(REASON_KEY_SIGNATURE, device("loud"), 1000, 5), LOG_REPEATS);
+	assert_int_equal(admitted(REASON_KEY_SIGNATURE, device("quiet"), 1, 5), 1);
+	assert_int_equal(admitted(REASON_LEFT, device("loud"), 1, 5), 1);
+	assert_false(
+	    log_fold_next(&fold, &at, 5 + LOG_SPAN_S - 1, &out)); /* its span is not over */
+	at = 0;
+	assert_true(log_fold_next(&fold, &at, 5 + LOG_SPAN_S, &out));
+	assert_int_equal(out.reason, REASON_KEY_SIGNATURE);
+	assert_true(str_eq(out.who.device, STR("loud")) && out.who.address.n == 0);
+	assert_int_equal(out.count, 997);
+	assert_int_equal(out.seconds, LOG_SPAN_S);
+	assert_false(log_fold_next(&fold, &at, 5 + LOG_SPAN_S, &out));
+}
+
+static void
+log_fold__O24_a_span_with_repeats_is_followed_by_a_longer_one(void **state)
+{
+	static struct log_folded out;
+	unsigned lines = 0, counts = 0, sum = 0;
+	uint32_t at;
+
+	(void)state;
+	fold_begin();
+	for (uint32_t second = 1; second <= 3600; second++) {
+		lines += admitted(REASON_KEY_SIGNATURE, device("loop"), 1, second);
+		for (at = 0; log_fold_next(&fold, &at, second, &out); counts++)
+			sum += out.count;
+	}
+	for (at = 0; log_fold_next(&fold, &at, UINT32_MAX, &out);)
+		sum += out.count;
+	assert_int_equal(lines + sum, 3600); /* none is missing */
+	assert_in_range(counts, 10, 20);
+	assert_int_equal(lines % LOG_REPEATS, 0);
+	assert_in_range(lines, 30, 60);
+}
+
+static void
+log_fold__O24_the_port_and_the_path_make_nobody_new(void **state)
+{
+	struct log_who one = { .policy = STR("service"), .address = STR("10.0.0.1:1") },
+	               same = { .policy = STR("service"), .address = STR("10.0.0.1:2") },
+	               other = { .policy = STR("service"), .address = STR("10.0.0.2:1") },
+	               six = { .address = STR("[fd00::1]:1") };
+	static struct log_folded out;
+	uint32_t at = 0;
+
+	(void)state;
+	fold_begin();
+	assert_int_equal(admitted(REASON_FAILED, &one, 2, 5) + admitted(REASON_FAILED, &same, 2, 5),
+	    LOG_REPEATS);
+	assert_int_equal(admitted(REASON_FAILED, &other, 1, 5), 1);
+	assert_true(log_fold_next(&fold, &at, 100, &out));
+	assert_true(str_eq(out.who.policy, STR("service")));
+	assert_true(str_eq(out.who.address, STR("10.0.0.1")));
+	assert_int_equal(admitted(REASON_TLS_FAILED, &six, 4, 5), LOG_REPEATS);
+	at = 0;
+	assert_true(log_fold_next(&fold, &at, 200, &out));
+	assert_true(str_eq(out.who.address, STR("[fd00::1]")));
+}
+
+/* A stranger with many names makes the table forget, and no line: the sum of lines and counts is what came. */
+static void
+log_fold__O24_many_names_lose_no_count(void **state)
+{
+	static struct log_folded out;
+	unsigned sum = 0;
+	char id[ID_MAX];
+	uint32_t at = 0;
+
+	(void)state;
+	fold_begin();
+	for (unsigned i = 0; i < 20000; i++) {
+		snprintf(id, sizeof(id), "%0100u", i);
+		sum += admitted(REASON_IDENTITY_UNKNOWN, device(id), 5, 5);
+	}
+	assert_int_equal(sum, LOG_SAME_MAX);
+	while (log_fold_next(&fold, &at, UINT32_MAX, &out))
+		sum += out.count;
+	sum += log_fold_settle(&fold, REASON_IDENTITY_UNKNOWN, UINT32_MAX);
+	assert_int_equal(sum, 100000);
 }
 
 static void
@@ -189,7 +307,11 @@ main(void)
 		cmocka_unit_test(log_line__escapes_what_could_be_taken_for_something_else),
 		cmocka_unit_test(log_line__any_bytes_make_one_line),
 		cmocka_unit_test(log_line__long_values_and_lines_are_cut_and_marked),
-		cmocka_unit_test(log_fold__ten_a_second_and_a_count),
+		cmocka_unit_test(log_fold__O24_ten_a_second_and_a_count),
+		cmocka_unit_test(log_fold__O24_who_repeats_itself_takes_no_line_from_others),
+		cmocka_unit_test(log_fold__O24_a_span_with_repeats_is_followed_by_a_longer_one),
+		cmocka_unit_test(log_fold__O24_the_port_and_the_path_make_nobody_new),
+		cmocka_unit_test(log_fold__O24_many_names_lose_no_count),
 		cmocka_unit_test(reason__ids_are_words_and_differ),
 	};
 
