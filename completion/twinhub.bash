@@ -2,7 +2,7 @@
 
 _twinhub_words() {
 	case $1 in
-	'') echo 'help completion version serve wait stop device connection module method message twin configuration settings sink route job query monitor statistics policy connection-string sas backup export import migrate diff restore check ca' ;;
+	'') echo 'help completion version serve wait stop device connection module method message twin configuration settings sink route job query monitor statistics top policy connection-string sas backup export import migrate diff restore check ca' ;;
 	completion) echo 'bash zsh fish' ;;
 	device) echo 'create show list update delete renew-key children parent why' ;;
 	connection) echo 'list show kick' ;;
@@ -85,6 +85,7 @@ _twinhub_options() {
 	'query') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --explain --watch --live --page-size --at' ;;
 	'monitor') echo '--help --data --connection-string --ca --timeout --json --table --output --module --device --source --path --where --from --no-follow' ;;
 	'statistics') echo '--help --data --connection-string --ca --timeout --json --table --output --top --columns --prefix --store --events --messages' ;;
+	'top') echo '--help --data --connection-string --ca --timeout --json --table --output --watch --once' ;;
 	'policy show') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --keys' ;;
 	'policy create') echo '--help --data --connection-string --ca --timeout --json --table --output --keys --rights' ;;
 	'policy delete') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
@@ -590,6 +591,12 @@ _twinhub_value() {
 	'statistics --output') echo -W 'json table' ;;
 	'statistics --top')  ;;
 	'statistics --prefix')  ;;
+	'top --data') echo -d ;;
+	'top --connection-string')  ;;
+	'top --ca') echo -f ;;
+	'top --timeout')  ;;
+	'top --output') echo -W 'json table' ;;
+	'top --watch')  ;;
 	'policy show --data') echo -d ;;
 	'policy show --connection-string')  ;;
 	'policy show --ca') echo -f ;;

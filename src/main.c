@@ -478,6 +478,14 @@ static const struct command commands[] = {
 			"  twinhub statistics paths --prefix properties.reported --top 20 " DATA "\n"
 			"  twinhub statistics queries --table " DATA,
 	}, {
+		.name = "top", .operands = "", .run = cli_top,
+		.options = HUB | OPT(WATCH) | OPT(ONCE),
+		.summary = "what a hub does, live: rates, latencies, connections, queues, sinks, disk",
+		.note = "Drawn anew every two seconds, or as --watch says; q or Ctrl-C ends it. Rates and percentiles are of the last 2 to 12 seconds.\n"
+			"--json, or piped: all figures of each look as JSON in a line. --once: one look. Wants the right ServiceConnect.",
+		.example = "  twinhub top " DATA "\n"
+			"  twinhub top --once --json " DATA,
+	}, {
 		.name = "policy show", .operands = "[NAME]", .most = 1, .run = cli_policy_show,
 		.options = ROWS | OPT(KEYS),
 		.summary = "shared access policies and their rights",

@@ -277,7 +277,7 @@ help_printed(const struct manual *m, int argc, char **argv)
 	return known ? EXIT_DONE
 	             : cli_fail(EXIT_USAGE,
 	                   "usage: twinhub help --man [COMMAND], or --markdown options, commands, "
-	                   "codes, routes, openapi, metrics, settings or pages");
+	                   "codes, routes, openapi, metrics, figures, settings or pages");
 }
 
 static int

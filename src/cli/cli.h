@@ -54,6 +54,7 @@ enum exit_code {
 	X(PREFIX, "prefix", TAKES_TEXT("TEXT"), "only paths that begin with it, as properties.reported.fw") \
 	X(STORE, "store", TAKES_NOTHING, "what the store has on disk, has written and has read again") \
 	X(WATCH, "watch", TAKES_SECONDS(1, 86400, NULL), "ask again so long after each answer, until Ctrl-C") \
+	X(ONCE, "once", TAKES_NOTHING, "look once, and end") \
 	X(LIVE, "live", TAKES_NOTHING, "then what becomes of it, as it happens, until Ctrl-C") \
 	X(MODULE, "module", TAKES_TEXT("ID"), "this module of the device") \
 	X(PAYLOAD, "payload", TAKES_TEXT("JSON"), "what the device gets; any JSON value, or null without it") \
@@ -193,6 +194,7 @@ int cli_message_send(const struct args *a);
 int cli_message_purge(const struct args *a);
 int cli_message_feedback(const struct args *a);
 int cli_statistics(const struct args *a);
+int cli_top(const struct args *a);
 int cli_configuration_create(const struct args *a);
 int cli_configuration_show(const struct args *a);
 int cli_configuration_list(const struct args *a);

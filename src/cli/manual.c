@@ -120,7 +120,14 @@ static void
 table_metrics(struct buf *out, const struct manual *m)
 {
 	(void)m;
-	server_metrics_print(out);
+	server_metrics_print(out, false);
+}
+
+static void
+table_figures(struct buf *out, const struct manual *m)
+{
+	(void)m;
+	server_metrics_print(out, true);
 }
 
 /* The file of settings that a package puts into /etc. */
@@ -145,6 +152,7 @@ manual_table(struct buf *out, const struct manual *m, const char *which)
 		{ "routes", table_routes },
 		{ "openapi", table_openapi },
 		{ "metrics", table_metrics },
+		{ "figures", table_figures },
 		{ "settings", table_settings },
 		{ "pages", manual_names },
 	};

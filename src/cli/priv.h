@@ -250,6 +250,17 @@ void say_plain(struct doc d); /* for people: without $metadata, in one line */
 /* live.c: a query's body, watched */
 int query_live(const struct args *a, struct target *t, struct str body);
 
+/* ---- screen.c: a terminal that is drawn anew again and again ---- */
+
+/* From now on it is ours, if stdout is one and `draws`; whatever ends the program, a signal too, it is given back. */
+void screen_open(bool draws);
+void screen_close(void);
+bool screen_ours(void);
+/* All of it; where it is not ours it is printed. */
+void screen_draw(struct str text);
+/* False: somebody wants to leave. */
+bool screen_wait(uint64_t seconds);
+
 /* ---- --watch ---- */
 
 struct watch {

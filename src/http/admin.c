@@ -5,6 +5,7 @@
 #include "http/priv.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define ERRANDS_MAX 4u /* at once, each with a thread of its own */
@@ -20,6 +21,7 @@ enum errand_kind {
 	ERRAND_STORE,
 	ERRAND_LOG,
 	ERRAND_PARTITION,
+	ERRAND_FIGURES,
 	ERRAND_KINDS
 };
 
@@ -28,7 +30,7 @@ struct errand {
 	enum errand_kind kind;
 	struct http_loop *hl;
 	struct reply_to reply_to;
-	char *name; /* policy, or directory */
+	char *name; /* policy, directory, sequence, or time in us */
 	struct admin_asker asker;
 	bool primary;
 	unsigned rights;
@@ -99,6 +101,9 @@ errand_do(struct errand *e)
 		return a->backup(a->ctx, str_of(e->name), &e->fault);
 	case ERRAND_PARTITION:
 		return partition_page_write(e->hl, e->rights, str_of(e->name), &e->json);
+	case ERRAND_FIGURES:
+		figures_report_write(e->hl, strtoll(e->name, NULL, 10), e->rights, &e->json);
+		return ERR_OK;
 	case ERRAND_LOG: return log_report_write(e->hl, &e->json);
 	case ERRAND_KINDS: break;
 	case ERRAND_STORE: store_report_write(e->hl->o.store, &e->json); return ERR_OK;
@@ -235,6 +240,15 @@ void
 on_store_statistics(struct request *r)
 {
 	errand_start(r, ERRAND_STORE, STR_NONE, false);
+}
+
+void
+errand_figures(struct request *r, int64_t from_us, unsigned step_s)
+{
+	char from[24];
+
+	snprintf(from, sizeof(from), "%lld", (long long)from_us);
+	errand_start(r, ERRAND_FIGURES, str_of(from), step_s);
 }
 
 void

@@ -8,6 +8,7 @@
 #define TWINHUB_HTTP_H
 
 #include "deliver/deliver.h"
+#include "metric/chart.h"
 #include "mqtt/mqtt.h"
 #include "settings/settings.h"
 
@@ -33,6 +34,9 @@ struct http_admin {
 	enum err (*policy_delete)(void *ctx, struct str name, struct fault *f);
 	/* GET /settings: those in force; the caller's. */
 	struct settings *(*settings)(void *ctx);
+	/* GET /statistics/metrics: the last day, borrowed for good, and this moment. On a thread of its own. */
+	struct chart *chart;
+	void (*chart_now)(void *ctx, struct chart_point *out);
 };
 
 /* The table of routes: Markdown, and OpenAPI 3.0 in JSON. */

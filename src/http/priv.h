@@ -373,7 +373,10 @@ enum err partition_page_write(
     struct http_loop *hl, uint32_t partition, struct str from, struct buf *json);
 /* admin.c */
 void errand_partition(struct request *r, uint32_t partition, struct str sequence);
-handler on_settings_get, on_settings_patch, on_log_statistics;
+/* charts.c: on an errand's thread; appended */
+void figures_report_write(struct http_loop *hl, int64_t from_us, unsigned step_s, struct buf *json);
+void errand_figures(struct request *r, int64_t from_us, unsigned step_s);
+handler on_settings_get, on_settings_patch, on_figures, on_log_statistics;
 /* log_statistics.c: on an errand's thread; appended. ERR_IO, ERR_CORRUPT. */
 enum err log_report_write(struct http_loop *hl, struct buf *json);
 handler on_sinks_list, on_sink_get, on_sink_put, on_sink_delete, on_sink_statistics;

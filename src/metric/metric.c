@@ -9,11 +9,11 @@
 
 #define SETS_MAX 192u
 
-const uint64_t bounds_ns[BOUNDS] = { 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000,
-	10000000, 25000000, 50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000,
-	5000000000, 10000000000 };
-const uint64_t bounds_bytes[BOUNDS] = { 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768,
-	65536, 131072, 262144, 524288, 1048576, 4194304, 16777216 };
+const uint64_t bounds_ns[METRIC_BOUNDS] = { 50000, 100000, 250000, 500000, 1000000, 2500000,
+	5000000, 10000000, 25000000, 50000000, 100000000, 250000000, 500000000, 1000000000,
+	2500000000, 5000000000, 10000000000 };
+const uint64_t bounds_bytes[METRIC_BOUNDS] = { 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384,
+	32768, 65536, 131072, 262144, 524288, 1048576, 4194304, 16777216 };
 
 /* How many cells each has, so that offsets are known when the program is made. */
 enum { W_COUNTER = 1, W_GAUGE = 1, W_SECONDS = WIDTH, W_SIZES = WIDTH };
@@ -83,10 +83,10 @@ metric_seen(enum metric_counted m, unsigned label, uint64_t value)
 	unsigned i = 0;
 
 	assert(label < labels[c->label].n);
-	while (i < BOUNDS && value > bounds[i])
+	while (i < METRIC_BOUNDS && value > bounds[i])
 		i++;
 	add(at + i, 1);
-	add(at + BOUNDS + 1, value);
+	add(at + METRIC_BOUNDS + 1, value);
 }
 
 uint64_t
@@ -104,7 +104,7 @@ uint64_t
 metric_read(enum metric_counted m, unsigned label)
 {
 	const struct counted *c = &counted[m];
-	unsigned width = width_of(c), ncount = width == 1 ? 1 : BOUNDS + 1;
+	unsigned width = width_of(c), ncount = width == 1 ? 1 : METRIC_BOUNDS + 1;
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < ncount; i++)

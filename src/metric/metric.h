@@ -69,6 +69,7 @@ enum metric_certificate { METRIC_SERVER, METRIC_SERVER_CA, METRIC_CLIENT_CA, MET
 #define METRIC_OPERATIONS_MAX 64u /* at most */
 #define METRIC_LEVELS         4u
 #define METRIC_JOBS           6u
+#define METRIC_JOB_RUNNING    2u
 #define METRIC_ROLLOUTS       7u
 #define METRIC_MESSAGE_ENDS   5u
 enum {
@@ -77,6 +78,7 @@ enum {
 #undef X
 };
 
+#define METRIC_BOUNDS 17 /* of a histogram, without the last one, which is +Inf */
 enum metric_kind {
 	METRIC_COUNTER, /* only grows */
 	METRIC_GAUGE,

@@ -6,10 +6,9 @@
 
 #include <stdatomic.h>
 
-#define BOUNDS 17           /* of a histogram, without the last one, which is +Inf */
-#define WIDTH  (BOUNDS + 2) /* a count for each bound and for +Inf, and the sum */
+#define WIDTH (METRIC_BOUNDS + 2) /* a count for each bound and for +Inf, and the sum */
 
-extern const uint64_t bounds_ns[BOUNDS], bounds_bytes[BOUNDS];
+extern const uint64_t bounds_ns[METRIC_BOUNDS], bounds_bytes[METRIC_BOUNDS];
 
 struct counted {
 	enum metric_kind kind;

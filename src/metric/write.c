@@ -111,14 +111,14 @@ write_histogram(struct buf *out, const struct counted *c, uint32_t at, const cha
 	double unit = c->kind == METRIC_SECONDS ? 1e9 : 1;
 	const char *comma = label[0] != '\0' ? "," : "", *open = label[0] != '\0' ? "{" : "",
 	           *close = label[0] != '\0' ? "}" : "";
-	uint64_t counts[BOUNDS + 1], below = 0, all = 0;
+	uint64_t counts[METRIC_BOUNDS + 1], below = 0, all = 0;
 
 	/* Read once, so that the lines are of one moment whatever is counted meanwhile. */
-	for (unsigned i = 0; i <= BOUNDS; i++)
+	for (unsigned i = 0; i <= METRIC_BOUNDS; i++)
 		all += counts[i] = cells_sum(at + i);
 	if (all == 0)
 		return;
-	for (unsigned i = 0; i < BOUNDS; i++) {
+	for (unsigned i = 0; i < METRIC_BOUNDS; i++) {
 		below += counts[i];
 		buf_printf(out, "twinhub_%s_bucket{%s%sle=\"%.9g\"} %llu\n", c->name, label, comma,
 		    (double)bounds[i] / unit, (unsigned long long)below);
@@ -126,7 +126,7 @@ write_histogram(struct buf *out, const struct counted *c, uint32_t at, const cha
 	buf_printf(out, "twinhub_%s_bucket{%s%sle=\"+Inf\"} %llu\n", c->name, label, comma,
 	    (unsigned long long)all);
 	buf_printf(out, "twinhub_%s_sum%s%s%s %.15g\n", c->name, open, label, close,
-	    (double)cells_sum(at + BOUNDS + 1) / unit);
+	    (double)cells_sum(at + METRIC_BOUNDS + 1) / unit);
 	buf_printf(out, "twinhub_%s_count%s%s%s %llu\n", c->name, open, label, close,
 	    (unsigned long long)all);
 }

@@ -152,9 +152,12 @@ admin_not_ready(void *ctx, char why[NET_WHY_MAX])
 }
 
 void
-server_metrics_print(struct buf *out)
+server_metrics_print(struct buf *out, bool chart)
 {
-	metric_table(out, &metrics_names);
+	if (chart)
+		chart_table(out);
+	else
+		metric_table(out, &metrics_names);
 }
 
 void
@@ -167,5 +170,6 @@ struct http_admin
 admin_of(struct server *s)
 {
 	return (struct http_admin){ s, admin_policy_show, admin_policy_rotate, admin_backup,
-		admin_not_ready, admin_policy_create, admin_policy_delete, admin_settings };
+		admin_not_ready, admin_policy_create, admin_policy_delete, admin_settings, s->chart,
+		admin_chart_now };
 }

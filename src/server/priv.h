@@ -5,7 +5,9 @@
 #include "feed/feed.h"
 #include "http/http.h"
 #include "log/log.h"
+#include "metric/chart.h"
 #include "net/scrape.h"
+#include "os/thread.h"
 #include "os/clock.h"
 #include "server/server.h"
 #include "worker/rollouts.h"
@@ -142,6 +144,11 @@ struct server {
 	char *metrics_token; /* NULL: for everybody on this machine */
 	struct scrape *metrics;
 	int64_t ready_us; /* monotonic */
+	struct chart *chart;
+	struct thread chart_thread; /* chart.c; with those behind it */
+	pthread_mutex_t chart_mutex;
+	pthread_cond_t chart_wake;
+	bool chart_stop;
 	struct endpoint endpoint;
 	struct data_found found; /* first: until all that a first start makes is made */
 	char why[DATA_WHY_MAX];
@@ -246,6 +253,11 @@ struct metrics_place metrics_place_of(const struct server_options *o);
 enum err metrics_bind(struct server *s);
 enum err metrics_start(struct server *s); /* store and fleet are there until metrics_stop */
 void metrics_stop(struct server *s);
+
+/* chart.c: samples, from now on until chart_stop; store, fleet and deliveries are there */
+enum err chart_start(struct server *s);
+void chart_stop(struct server *s);
+void admin_chart_now(void *ctx, struct chart_point *out);
 
 /* figures.c */
 extern const struct metric_names metrics_names;

@@ -332,6 +332,7 @@ server_start(struct server *s)
 	names_of(&s->o, host, &s->names);
 	limits_begin(s);
 	s->stories = stories_new();
+	s->chart = chart_new();
 	admission_make(s);
 	/* The store comes behind all else that a first start makes: one that is there says that nothing may be missing. */
 	if (policies_start(s) != ERR_OK || tls_make(s) != ERR_OK || bind_all(s) != ERR_OK ||
@@ -353,7 +354,7 @@ server_start(struct server *s)
 			return fail(s, "threads cannot be started: %s", strerror(errno));
 	s->endpoint.pid = (uint32_t)getpid();
 	settings_begin(s);
-	if (deliveries_start(s) != ERR_OK || metrics_start(s) != ERR_OK)
+	if (deliveries_start(s) != ERR_OK || metrics_start(s) != ERR_OK || chart_start(s) != ERR_OK)
 		return ERR_ARG;
 	put_names(&s->names, s->endpoint.names, sizeof(s->endpoint.names));
 	if (endpoint_write(s->o.data, &s->endpoint) != ERR_OK) /* reading needs no room */

@@ -96,8 +96,8 @@ enum err metrics_check(const struct server_options *o, char *why, size_t nwhy);
 
 /* The routes that a hub serves, printed (http/reference.c): OpenAPI, or a table in Markdown. */
 void server_routes_print(struct buf *out, bool openapi);
-/* The table of metrics: Markdown (O-124). */
-void server_metrics_print(struct buf *out);
+/* The table of metrics, or of what GET /statistics/metrics has: Markdown (O-124). */
+void server_metrics_print(struct buf *out, bool chart);
 
 /* Run until SIGTERM or SIGINT. Returns the exit code. */
 int server_run(const struct server_options *o);

@@ -88,6 +88,7 @@ server_stop(struct server *s)
 		tell(s, i, close_sessions, NULL);
 	wait_idle(s, until_us);
 	metrics_stop(s);
+	chart_stop(s);
 	file_jobs_stop(s->file_jobs);   /* while the end of one can still be written */
 	deliveries_stop(s->deliveries); /* as can cursors */
 	fleet_stop(s->fleet);
@@ -121,4 +122,5 @@ server_stop(struct server *s)
 	admission_free(s->admission);
 	limiter_free(s->limiter);
 	stories_free(s->stories);
+	chart_free(s->chart);
 }

@@ -9,6 +9,7 @@
 #define FIGURES_US INT64_C(1000000)
 
 _Static_assert((unsigned)JOB_STATUSES == METRIC_JOBS, "names of labels");
+_Static_assert((unsigned)JOB_RUNNING == METRIC_JOB_RUNNING, "names of labels");
 _Static_assert((unsigned)ROLLOUT_STATUSES == METRIC_ROLLOUTS, "names of labels");
 _Static_assert((unsigned)MESSAGE_ENDS == METRIC_MESSAGE_ENDS, "names of labels");
 _Static_assert(LOG_DEBUG + 1 == METRIC_LEVELS, "names of labels");

@@ -49,6 +49,7 @@ static struct {
 	struct feed *feed;
 	struct deliveries *deliveries;
 	struct stories *stories;
+	struct chart *chart;
 	struct policy policies[POLICIES];
 	char names[POLICIES][8];
 	char tokens[POLICIES][256];
@@ -209,6 +210,13 @@ kit_ready(void *ctx, char why[NET_WHY_MAX])
 }
 
 static void
+kit_now(void *ctx, struct chart_point *out)
+{
+	(void)ctx;
+	*out = (struct chart_point){ 0 };
+}
+
+static void
 kit_policies_release(struct catalogue *c)
 {
 	free(c);
@@ -250,6 +258,7 @@ http_setup(void **state)
 	    loop_new(0, &the_http.loop) != ERR_OK)
 		return -1;
 	the_http.stories = stories_new();
+	the_http.chart = chart_new();
 	if (deliveries_new(&(struct deliveries_options){ 0 }, &the_http.deliveries, &f) != ERR_OK)
 		return -1;
 	if (feed_new(
@@ -264,7 +273,7 @@ http_setup(void **state)
 		.deliveries = the_http.deliveries,
 		.stories = the_http.stories,
 		.admin = { k, kit_no_policy, kit_no_rotation, kit_no_backup, kit_ready,
-		    kit_no_creation, kit_no_deletion, kit_settings } };
+		    kit_no_creation, kit_no_deletion, kit_settings, the_http.chart, kit_now } };
 	return http_loop_new(the_http.loop, &o, &the_http.hl) == ERR_OK ? 0 : -1;
 }
 
@@ -276,6 +285,7 @@ http_teardown(void **state)
 	file_jobs_free(the_http.jobs);
 	deliveries_free(the_http.deliveries);
 	stories_free(the_http.stories);
+	chart_free(the_http.chart);
 	kit_halt(k);
 	feed_free(the_http.feed);
 	http_loop_free(the_http.hl);

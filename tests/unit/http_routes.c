@@ -63,6 +63,7 @@ static const struct row {
 	{ HTTP_GET, "statistics/paths", "SR", 200, "" },
 	{ HTTP_GET, "statistics/queries", "S", 200, "" },
 	{ HTTP_GET, "statistics/store", "SR", 200, "" },
+	{ HTTP_GET, "statistics/metrics", "S", 200, "" },
 	{ HTTP_GET, "statistics/events", "SR", 200, "" },
 	{ HTTP_GET, "events/partitions", "S", 503, "ServiceUnavailable" },
 	{ HTTP_GET, "events/partitions/{partition}", "S", 503, "ServiceUnavailable" },
