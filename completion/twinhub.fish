@@ -67,6 +67,8 @@ complete -c twinhub -n '__twinhub_is serve' -l sink-allow -x -d 'addresses that 
 complete -c twinhub -n '__twinhub_is serve' -l log-file -r -F -d 'the log goes there; opened anew on SIGHUP and SIGUSR1'
 complete -c twinhub -n '__twinhub_is serve' -l log-format -x -a 'logfmt json' -d 'logfmt, or json: an object a line'
 complete -c twinhub -n '__twinhub_is serve' -l log-level -x -a 'error warn info debug' -d 'lines up to this one are written'
+complete -c twinhub -n '__twinhub_is serve' -l slow-query -x -d 'a query that takes longer has a line in the log'
+complete -c twinhub -n '__twinhub_is serve' -l slow-sweep -x -d 'a sweep of configurations that takes longer has a line in the log'
 complete -c twinhub -n '__twinhub_is serve' -l metrics-bind -x -d 'ADDR:PORT where GET /metrics is served, in plain HTTP; or off'
 complete -c twinhub -n '__twinhub_is serve' -l metrics-token-file -r -F -d 'who asks for metrics must show what is in it, as a bearer token'
 complete -c twinhub -n '__twinhub_is serve' -l tls-legacy -a 'yes no' -d 'with the CBC suites of TLS 1.2, for clients that know no better'

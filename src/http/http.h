@@ -58,6 +58,7 @@ struct http_options {
 	struct stories *stories;
 	struct mqtt_loop *mqtt; /* of this loop: sessions of WebSocket clients */
 	struct http_admin admin;
+	int64_t slow_query_us;      /* from here on a query has a line in the log; 0: never */
 	bool strict_queries;        /* no extensions of the query language: Q-88 */
 	int64_t connect_timeout_us; /* from accept to a WebSocket's CONNECT. 0: HTTP_REQUEST_US */
 	/* absolute: handshake and first request, and each later request. 0: HTTP_REQUEST_US */

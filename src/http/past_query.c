@@ -150,17 +150,18 @@ cost_for_slow(const void *ctx, bool columns, struct buf *json)
 }
 
 static void
-tell_slow(const struct past_query *p)
+tell_slow(const struct past_query *p, const struct request *r)
 {
-	slow_take(&(struct query_run){ .text = query_text(p->q->query),
-	    .now_us = clock_wall_us(),
-	    .ns = p->took_us * 1000,
-	    .failed = p->q->task.fault.code != F_NONE,
-	    .judged = p->q->seen.judged,
-	    .asked = p->q->seen.judged, /* each by its document */
-	    .returned = p->q->task.page->nrow,
-	    .ctx = p,
-	    .explain = cost_for_slow });
+	slow_tell(p->hl, r,
+	    &(struct query_run){ .text = query_text(p->q->query),
+	        .now_us = clock_wall_us(),
+	        .ns = p->took_us * 1000,
+	        .failed = p->q->task.fault.code != F_NONE,
+	        .judged = p->q->seen.judged,
+	        .asked = p->q->seen.judged, /* each by its document */
+	        .returned = p->q->task.page->nrow,
+	        .ctx = p,
+	        .explain = cost_for_slow });
 }
 
 static void
@@ -183,7 +184,7 @@ past_query_done(struct msg *m)
 	struct task *t = &p->q->task;
 
 	p->took_us = clock_mono_us() - p->begin_us;
-	tell_slow(p);
+	tell_slow(p, r);
 	if (r != NULL && t->fault.code != F_NONE) {
 		reply_fault(r, &t->fault);
 	} else if (r != NULL && p->explain) {

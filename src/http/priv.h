@@ -339,6 +339,8 @@ struct query_run {
 	void (*explain)(const void *ctx, bool columns, struct buf *json);
 };
 void slow_take(const struct query_run *run);
+/* The same, and a line in the log if it took longer than --slow-query. r: who waits for it; NULL: nobody any more. */
+void slow_tell(const struct http_loop *hl, const struct request *r, const struct query_run *run);
 
 /* query.c: what o has written so far, before a value that goes into the body by itself */
 void body_until(struct request *r, struct out *o);

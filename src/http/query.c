@@ -82,19 +82,20 @@ explain_for_slow(const void *ctx, bool columns, struct buf *json)
 
 /* Also when nobody waits for the answer any more. */
 static void
-tell_slow(const struct tour *k)
+tell_slow(const struct tour *k, const struct request *r)
 {
 	const struct query_task *q = query_task_of(k->task);
 
-	slow_take(&(struct query_run){ .text = query_text(q->query),
-	    .now_us = clock_wall_us(),
-	    .ns = k->ns[LAP_PARSE] + k->total_ns,
-	    .failed = k->task->fault.code != F_NONE,
-	    .judged = q->seen.judged,
-	    .asked = q->seen.asked,
-	    .returned = k->task->page->nrow,
-	    .ctx = k,
-	    .explain = explain_for_slow });
+	slow_tell(k->owner, r,
+	    &(struct query_run){ .text = query_text(q->query),
+	        .now_us = clock_wall_us(),
+	        .ns = k->ns[LAP_PARSE] + k->total_ns,
+	        .failed = k->task->fault.code != F_NONE,
+	        .judged = q->seen.judged,
+	        .asked = q->seen.asked,
+	        .returned = k->task->page->nrow,
+	        .ctx = k,
+	        .explain = explain_for_slow });
 }
 
 /* ---- answers ---- */
@@ -160,7 +161,7 @@ done_query(struct tour *k)
 static void
 done_asked(struct tour *k)
 {
-	tell_slow(k);
+	tell_slow(k, request_of(k->owner, k->reply_to));
 	done_query(k);
 }
 

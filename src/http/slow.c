@@ -153,6 +153,31 @@ put_entry(const struct slow *s, struct out *o)
 	out_close(o);
 }
 
+/* Repeats of one asker are counted, as those of any reason. */
+static void
+log_slow(const struct request *r, const struct query_run *run)
+{
+	struct log_story s = { .event = LOG_SLOW_QUERY,
+		.reason = REASON_SLOW_QUERY,
+		.ms = (uint32_t)(run->ns / 1000000),
+		.query = run->text };
+	char peer[NET_ADDR_TEXT_MAX];
+
+	if (r != NULL)
+		s.policy = r->asker;
+	if (r != NULL && r->ask.named)
+		s.peer = net_addr_text(&r->ask.from, peer);
+	log_reason(&s);
+}
+
+void
+slow_tell(const struct http_loop *hl, const struct request *r, const struct query_run *run)
+{
+	slow_take(run);
+	if (hl->o.slow_query_us > 0 && run->ns / 1000 >= hl->o.slow_query_us)
+		log_slow(r, run);
+}
+
 static int
 order(const void *a, const void *b)
 {

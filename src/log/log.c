@@ -395,6 +395,7 @@ log_reason(const struct log_story *s)
 		[LOG_DELAYED] = "delayed, the connection stays",
 		[LOG_CLOSED] = "connection closed",
 		[LOG_WILL_LOST] = "will not published",
+		[LOG_SLOW_QUERY] = "slow query",
 	};
 	enum log_level level = reason_level(s->reason);
 	struct log_line l;
@@ -412,6 +413,8 @@ log_reason(const struct log_story *s)
 	log_line_put(&l, "route", str_of(s->route));
 	log_line_put(&l, "request", s->request);
 	log_line_put(&l, "address", str_of(s->peer));
+	put_u32(&l, "ms", s->ms);
+	log_line_put(&l, "query", s->query);
 	log_line_put(&l, "detail", s->detail);
 	line_go(&l, level);
 }

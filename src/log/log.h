@@ -71,7 +71,8 @@ enum log_event {
 	LOG_PART_REFUSED, /* something else of a session that goes on */
 	LOG_DELAYED,      /* the same: it is done later */
 	LOG_CLOSED,
-	LOG_WILL_LOST /* after the end of a session */
+	LOG_WILL_LOST, /* after the end of a session */
+	LOG_SLOW_QUERY /* it was answered, or would have been */
 };
 
 struct log_story {
@@ -81,6 +82,8 @@ struct log_story {
 	struct str policy, request; /* of HTTP; the path as sent */
 	const char *route;          /* likewise, as the table of routes has it; NULL: none */
 	unsigned status;            /* likewise; 0: none */
+	uint32_t ms;                /* what it took; 0: not told */
+	struct str query;           /* cut as any value */
 	struct str detail;          /* what the library or the packet says beside it */
 	const char *peer;           /* "10.0.0.7:3311"; NULL: not known */
 };

@@ -153,6 +153,7 @@ io_make(struct server *s, unsigned i)
 		.address_free = &s->address_free,
 		.connect_timeout_us = (int64_t)s->o.connect_timeout_s * 1000000,
 		.request_timeout_us = (int64_t)s->o.request_timeout_s * 1000000,
+		.slow_query_us = (int64_t)s->o.slow_query_ms * 1000,
 		.strict_queries = s->o.strict_queries,
 		.admin = admin_of(s) };
 

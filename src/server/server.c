@@ -203,6 +203,7 @@ fleet_make(struct server *s)
 		.query_bytes = s->sizes.query_bytes,
 		.column_bytes = s->sizes.column_bytes,
 		.tour_us = (int64_t)s->o.query_timeout_s * 1000000,
+		.slow_sweep_us = (int64_t)s->o.slow_sweep_ms * 1000,
 		.identities_max = s->o.max_devices,
 		.catalogue = s->catalogue,
 		.loops = s->loops,

@@ -59,6 +59,7 @@ struct server_options {
 	struct option_list sink_allow; /* nets: where webhooks may go besides what is public */
 	const char *log_file;          /* NULL: stderr */
 	enum log_level log_level;
+	unsigned slow_query_ms, slow_sweep_ms; /* from where on there is a line; 0: never */
 	enum log_format { LOG_LOGFMT, LOG_JSON } log_format;
 	const char *metrics_bind, *metrics_token_file; /* NULL: the usual place; none */
 	bool tls_legacy;                               /* CBC suites of TLS 1.2 */

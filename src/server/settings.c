@@ -210,6 +210,14 @@ static const struct option_spec rows[] = {
 		.name = "log-level", .value = "LEVEL", .kind = OPTION_WORD, .words = levels, .fallback = "info", AT(log_level),
 		.help = "lines up to this one are written",
 	}, {
+		.name = "slow-query", .value = "MS", .kind = OPTION_NUMBER, .least = 1, .most = 3600000, .zero = "never", .fallback = "1000", AT(slow_query_ms),
+		.help = "a query that takes longer has a line in the log",
+		.note = "With who has asked, its text (512 bytes) and its time. Milliseconds, from when the hub begins with it until its page is made.",
+	}, {
+		.name = "slow-sweep", .value = "MS", .kind = OPTION_NUMBER, .least = 1, .most = 86400000, .zero = "never", .fallback = "60000", AT(slow_sweep_ms),
+		.help = "a sweep of configurations that takes longer has a line in the log",
+		.note = "And one more when it is through. Milliseconds; a sweep brings the twins of a worker in line with the configurations.",
+	}, {
 		.name = "metrics-bind", .value = "PLACE", .kind = OPTION_TEXT, AT(metrics_bind), .otherwise = "9464 on loopback",
 		.help = "ADDR:PORT where GET /metrics is served, in plain HTTP; or off",
 		.note = "[Metrics](#metrics). Without it port 9464 of the first loopback address among `bind`, else of 127.0.0.1, if that is free. "

@@ -48,6 +48,26 @@ store_is_away(const struct rocks *s)
 	return !dir_has(s->dir, "CURRENT");
 }
 
+void
+state_told(const struct rocks *s, enum store_state state, const struct fault *why)
+{
+	static const char *const states[] = {
+		[STORE_READY] = "the store works again",
+		[STORE_IS_FULL] = "the disk is full, changes are refused",
+		[STORE_IS_FAILED] = "the store has failed, changes are refused",
+		[STORE_IS_CORRUPT] = "the store is damaged, changes are refused until a start",
+	};
+	char line[FAULT_TEXT_MAX + 80];
+
+	if (s->o.warn == NULL)
+		return;
+	if (state == STORE_READY)
+		snprintf(line, sizeof(line), "%s", states[state]);
+	else
+		snprintf(line, sizeof(line), "%s: %s", states[state], why->text);
+	s->o.warn(s->o.ctx, line);
+}
+
 static void
 fail_as(struct rocks *s, enum err e, const struct fault *f)
 {
@@ -65,8 +85,8 @@ fail_as(struct rocks *s, enum err e, const struct fault *f)
 		damage_met(s, f);
 	if (unknown)
 		die(s, f);
-	else if (first && s->o.warn != NULL)
-		s->o.warn(s->o.ctx, f->text);
+	else if (first)
+		state_told(s, s->state, f);
 }
 
 /* A log of which RocksDB has flushed all is removed by its name: not from a directory that has come back, and needs it until it is opened
@@ -190,8 +210,8 @@ try_heal(struct rocks *s)
 	    dir_takes(s->dir, logs.bytes, &f) != ERR_OK)
 		return;
 	e = open_again(s, &f);
-	if (s->o.warn != NULL && (e == ERR_OK || e == ERR_CORRUPT)) /* else it is tried again */
-		s->o.warn(s->o.ctx, e == ERR_OK ? "the store works again" : f.text);
+	if (e == ERR_OK || e == ERR_CORRUPT) /* else it is tried again */
+		state_told(s, e == ERR_OK ? STORE_READY : STORE_IS_CORRUPT, &f);
 }
 
 /* Batches since the last look are covered by LENGTHS from now on; one that cannot be written is told by the next batch. */

@@ -204,6 +204,7 @@ struct rocks {
 	_Atomic uint64_t last_row; /* that was acknowledged: its number */
 	struct mark mark;
 	_Atomic enum store_state state;
+	atomic_bool cramped; /* free space is below the floor, and a line has said so */
 	_Atomic uint32_t generation;
 	_Atomic uint64_t commits, commit_bytes, commit_failures;
 	struct {
@@ -234,6 +235,9 @@ struct rocks {
 	unsigned nlane; /* started */
 	struct lane lanes[];
 };
+
+/* A line: it is in this state from now on, and why. */
+void state_told(const struct rocks *s, enum store_state state, const struct fault *why);
 
 static inline struct rocks *
 rocks_of(const struct store *face)

@@ -272,8 +272,7 @@ recover_first(struct rocks *s, struct fault *f)
 	atomic_store(&s->last_row, rocksdb_get_latest_sequence_number(s->engine.db));
 	s->state = e == ERR_FULL ? STORE_IS_FULL : STORE_IS_FAILED;
 	s->fail.why = *f;
-	if (s->o.warn != NULL)
-		s->o.warn(s->o.ctx, f->text);
+	state_told(s, s->state, f);
 	return ERR_OK;
 }
 
@@ -390,8 +389,34 @@ rocks_space(const struct store *face)
 	return (uint64_t)v.f_bavail * v.f_frsize;
 }
 
+/* Once for each change, whoever asks first. That there is room again is told when there is an eighth more, and so not again and again. */
+static void
+room_told(struct rocks *s, bool has, uint64_t free_bytes)
+{
+	uint64_t floor = s->o.floor_bytes;
+	char line[160];
+
+	if ((has && free_bytes < floor + floor / 8) || s->o.warn == NULL ||
+	    atomic_exchange(&s->cramped, !has) == !has)
+		return;
+	if (has)
+		snprintf(line, sizeof(line), "the disk has room again: changes are taken");
+	else
+		snprintf(line, sizeof(line),
+		    "the disk is full, changes are refused: %llu bytes are free, and %llu are to "
+		    "stay (--free-space)",
+		    (unsigned long long)free_bytes, (unsigned long long)floor);
+	s->o.warn(s->o.ctx, line);
+}
+
 bool
 rocks_has_space(const struct store *face)
 {
-	return rocks_space(face) >= rocks_of(face)->o.floor_bytes;
+	struct rocks *s = rocks_of(face);
+	uint64_t free_bytes = rocks_space(face);
+	bool has = free_bytes >= s->o.floor_bytes;
+
+	if (has == atomic_load_explicit(&s->cramped, memory_order_relaxed))
+		room_told(s, has, free_bytes);
+	return has;
 }

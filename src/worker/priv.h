@@ -165,6 +165,7 @@ struct worker {
 	bool sweep_stuck;
 	int64_t sweep_again_us; /* 0: nothing is to be looked at again */
 	int64_t sweep_since_us;
+	bool sweep_slow; /* its line is in the log */
 	struct worker_jobs jobs;
 	struct worker_messages messages;
 	struct worker_watches watches;

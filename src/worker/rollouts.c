@@ -9,8 +9,10 @@
  * the one bucket that matters, by their low 16.
  */
 #include "worker/rollouts.h"
+#include "log/log.h"
 #include "os/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define BUCKETS 65536u
@@ -55,12 +57,36 @@ current(const struct rollouts *r)
 
 /* ---- the end of a look ---- */
 
+/* By itself: what people ask for is an administrative act. */
+static void
+tell_step(const struct configuration *c, const struct rollout *now)
+{
+	static const char *const msgs[ROLLOUT_STATUSES] = {
+		[ROLLOUT_HALTED] = "rollout halted",
+		[ROLLOUT_ROLLING_BACK] = "rollout is rolled back",
+		[ROLLOUT_ROLLED_BACK] = "rollout was rolled back",
+		[ROLLOUT_COMPLETED] = "rollout completed",
+	};
+	const struct rollout_event *last = now->nevent > 0 ? &now->events[now->nevent - 1] : NULL;
+	bool bad = now->status == ROLLOUT_HALTED || now->status == ROLLOUT_ROLLING_BACK;
+	char wave[16];
+
+	if (now->status == c->rollout->status || msgs[now->status] == NULL)
+		return;
+	snprintf(wave, sizeof(wave), "%u", now->begun);
+	log_pairs(bad ? LOG_WARN : LOG_INFO, msgs[now->status],
+	    (const struct log_pair[]){ { "configuration", c->id }, { "wave", str_of(wave) },
+	        { "why", last != NULL ? str_of(last->reason) : STR_NONE }, { NULL, STR_NONE } });
+}
+
 static void
 step_done(struct work *w)
 {
 	struct rollouts *r = w->owner;
 
 	r->moved |= w->reply.fault.code == F_NONE;
+	if (w->reply.fault.code == F_NONE)
+		tell_step(current(r), &r->next);
 	work_free(w);
 	r->at++;
 	look_next(r);

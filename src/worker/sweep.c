@@ -3,6 +3,9 @@
  * writes in the same commits as everybody's (docs/architecture.md). A shard remembers on disk with which set it is
  * through; what is not remembered is begun anew at the next start, and writes nothing where it was done.
  */
+#include <stdio.h>
+
+#include "log/log.h"
 #include "metric/metric.h"
 #include "worker/priv.h"
 
@@ -13,6 +16,34 @@ sweep_due(struct worker *w, int64_t us)
 	w->sweep_again_us = us;
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		configure_sweep_due(w->shards[s], us);
+}
+
+static void
+sweep_tell(const struct worker *w, const char *msg)
+{
+	char worker[16], seconds[32];
+	int64_t us = clock_mono_us() - w->sweep_since_us;
+
+	snprintf(worker, sizeof(worker), "%u", w->index);
+	snprintf(seconds, sizeof(seconds), "%lld.%03lld", (long long)(us / 1000000),
+	    (long long)(us / 1000 % 1000));
+	log_pairs(LOG_WARN, msg,
+	    (const struct log_pair[]){ { "worker", str_of(worker) }, { "seconds", str_of(seconds) },
+	        { "why", w->env.can_write ? STR_NONE : STR("the store takes no writes") },
+	        { NULL, STR_NONE } });
+}
+
+/* Once, and once more at its end. */
+static void
+sweep_is_slow(struct worker *w)
+{
+	int64_t slow_us = w->fleet->o.slow_sweep_us;
+
+	if (!w->sweeping || w->sweep_slow || slow_us == 0 ||
+	    clock_mono_us() - w->sweep_since_us < slow_us)
+		return;
+	w->sweep_slow = true;
+	sweep_tell(w, "a sweep of configurations is slow");
 }
 
 static void
@@ -28,7 +59,10 @@ sweep_begins(struct worker *w)
 static void
 sweep_ends(struct worker *w)
 {
-	w->sweeping = false;
+	sweep_is_slow(w);
+	if (w->sweep_slow)
+		sweep_tell(w, "the slow sweep of configurations is through");
+	w->sweeping = w->sweep_slow = false;
 	metric_add(METRIC_SWEEPS, 0, -1);
 	metric_seen(
 	    METRIC_SWEEP_SECONDS, 0, (uint64_t)(clock_mono_us() - w->sweep_since_us) * 1000);
@@ -91,6 +125,7 @@ void
 sweep_turn(struct worker *w)
 {
 	sweep_again(w);
+	sweep_is_slow(w);
 	if (!w->sweeping || w->stopping || !w->env.can_write)
 		return;
 	worker_slice_writes(w, ROUND_SWEEP);

@@ -142,6 +142,7 @@ struct fleet_options {
 	uint64_t work_bytes;
 	uint64_t answer_bytes;   /* of answers that are made or have not been read, in all */
 	uint64_t column_bytes;   /* memory of columns, all shards together; 0: none are made */
+	int64_t slow_sweep_us;   /* a sweep that takes longer has a line in the log; 0: none */
 	int64_t tour_us;         /* time of one tour; at it the answer is 400 */
 	uint64_t identities_max; /* L-24 */
 	struct catalogue_box *catalogue;

@@ -49,7 +49,7 @@ const makeRoom = () => fs.rmSync(ballast, { force: true });
 const ready = () => hub.rest('GET', '/readyz', { token: null, apiVersion: null });
 const writable = () => until(async () => (await hub.rest('PATCH', '/twins/full', { body: { tags: { probe: 1 } } })).status === 200, 'changes are taken again', { ms: LIMIT_MS });
 
-test('clear errors while the disk is full, reads go on, and it heals by itself', { skip: why }, async () => {
+test('O-27 clear errors while the disk is full, reads go on, and it heals by itself', { skip: why }, async () => {
 	const d = await mqttDevice(hub, 'full');
 	const other = await mqttDevice(hub, 'talker');
 	assert.equal((await d.report({ x: 'before' })).status, 204);
@@ -82,6 +82,9 @@ test('clear errors while the disk is full, reads go on, and it heals by itself',
 	}
 	assert.equal((await d.report({ x: 'after' })).status, 204);
 	assert.equal((await d.twinGet()).body.reported.x, 'after');
+	// a line for each change, and none for each refusal
+	assert.equal(hub.logs.split(/level=warn msg="the disk is full, changes are refused: \d+ bytes are free, and \d+ are to stay \(--free-space\)"/).length, 3, hub.logs);
+	await until(() => hub.logs.split('msg="the disk has room again: changes are taken"').length === 3, 'both ends');
 	d.destroy();
 	other.destroy();
 });

@@ -139,3 +139,37 @@ test('O-26 who closed a connection and why: keep-alive, end of the token, a stop
 	await own.stop();
 	await seen(/msg="connection closed" reason=stopping by=operator why=".*?" device=stays /);
 });
+
+test('O-28 a slow query has a line: who, its text, cut, and how long', async () => {
+	const own = await another(['--slow-query', '1']);
+	const seen = (what) => until(() => what.test(own.logs), `a line like ${what}`);
+	const fleet = Array.from({ length: 4000 }, (_, i) => JSON.stringify({ id: `d${i}`, tags: { a: `text ${i}` } })).join('\n');
+	assert.equal((await own.rest('POST', '/admin/import', { body: `${fleet}\n` })).status, 200);
+	const condition = Array.from({ length: 60 }, (_, i) => `tags.a != 'literal ${i}'`).join(' AND ');
+	assert.equal((await own.rest('POST', '/devices/query', { policy: 'service', body: { query: `SELECT COUNT() AS n FROM devices WHERE ${condition} AND STARTSWITH(tags.a, 'text')` } })).status, 200);
+	await seen(/level=warn msg="slow query" reason=slow-query by=peer why="a query took longer than --slow-query" policy=service address=127\.\S+:\d+ ms=\d+ query="SELECT COUNT\(\) AS n FROM devices WHERE tags.a != 'literal 0' [^"]*\.\.\."$/m);
+	assert.doesNotMatch(hub.logs, /slow query/, 'none without the option that takes so little');
+});
+
+test('O-29 a slow sweep of configurations has a line, and one when it is through', async () => {
+	const own = await another(['--slow-sweep', '1', '--workers', '1']);
+	const fleet = Array.from({ length: 2000 }, (_, i) => JSON.stringify({ id: `d${i}` })).join('\n');
+	assert.equal((await own.rest('POST', '/admin/import', { body: `${fleet}\n` })).status, 200);
+	await own.rest('PUT', '/configurations/c1', { body: { id: 'c1', priority: 1, targetCondition: '*', content: { deviceContent: { 'properties.desired.a': 1 } } } });
+	await until(() => /level=warn msg="the slow sweep of configurations is through" worker=0 seconds=\d+\.\d{3}$/m.test(own.logs), 'its end');
+	assert.match(own.logs, /level=warn msg="a sweep of configurations is slow" worker=0 seconds=\d+\.\d{3}$/m);
+	assert.equal(own.logs.split('a sweep of configurations is slow').length, own.logs.split('the slow sweep of configurations is through').length, 'each has its end');
+});
+
+test('O-30 a rollout that halts, or comes to its end, has one line', async () => {
+	await hub.createDevice('rolled');
+	await hub.rest('PATCH', '/twins/rolled', { body: { tags: { rolls: true } } });
+	const put = (id, wave) => hub.rest('PUT', `/configurations/${id}`, { body: { id, priority: 1, targetCondition: 'tags.rolls = true', content: { deviceContent: { [`properties.desired.${id}`]: 1 } },
+		rollout: { waves: [{ percent: 100, ...wave }] } } });
+	assert.equal((await put('bad', { failureQuery: 'properties.desired.bad = 1', maxFailurePercent: 10 })).status, 200);
+	await line(/level=warn msg="rollout halted" configuration=bad wave=1 why="1 of 1 devices fail, over 10 %"$/);
+	assert.equal((await put('good', {})).status, 200);
+	await line(/level=info msg="rollout completed" configuration=good wave=1/);
+	await new Promise((resolve) => setTimeout(resolve, 2500)); // two more looks
+	assert.equal(lines(/msg="rollout halted"/).length, 1);
+});
