@@ -2,9 +2,17 @@
 #ifndef HUB_KIT_FUZZ_H
 #define HUB_KIT_FUZZ_H
 
+#include "hub/messages.h"
 #include "job/work.h"
+#include "partition/partition.h"
+#include "routing/routing.h"
+#include "settings/settings.h"
+#include "watch/touched.h"
 
-#define KIT_FEATURES &configuration_feature, &job_feature
+/* as a worker has them */
+#define KIT_FEATURES                                                                               \
+	&configuration_feature, &job_feature, &message_feature, &routing_feature,                  \
+	    &settings_feature, &partition_feature, &watch_feature
 #include "../unit/configuration_kit.h"
 #include "fuzz.h"
 
