@@ -119,8 +119,11 @@ check_own(const struct world *w, uint32_t twin, enum section_kind kind, struct d
 	uint32_t own = doc_defined(v) ? (uint32_t)doc_int(v) : 0;
 	const struct sent *s = own > 0 && own <= ledger.n ? &ledger.sent[own] : NULL;
 	bool may = s != NULL && s->twin == twin && (s->state == LOST || s->state == MAYBE);
+	/* a job may have brought a former one back, or the time before the first */
+	bool back = w->restores && kind != SECTION_REPORTED &&
+	    (own == 0 || (s != NULL && s->twin == twin && (may || s->state == DONE)));
 
-	if (own != t->own[kind] && !(t->loose && may) && !(t->unsure && own == 0))
+	if (own != t->own[kind] && !back && !(t->loose && may) && !(t->unsure && own == 0))
 		wrong(w, twin, names[kind], own, t->own[kind]);
 	t->own[kind] = own;
 }

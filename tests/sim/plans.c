@@ -39,6 +39,49 @@ job_name(struct world *w, unsigned number)
 	return w->name;
 }
 
+/* Jobs that restore, by number. */
+static struct {
+	unsigned job;
+	int64_t at_us;
+} restores[64];
+static unsigned nrestore;
+
+bool
+plan_restores(struct str job, int64_t *at_us)
+{
+	uint64_t number;
+
+	if (!str_starts(job, STR("j")) || !str_u64(str_sub(job, 1), &number))
+		return false;
+	for (unsigned i = 0; i < nrestore; i++)
+		if (restores[i].job == number) {
+			*at_us = restores[i].at_us;
+			return true;
+		}
+	return false;
+}
+
+void
+plan_forget(void)
+{
+	nrestore = 0;
+}
+
+static void
+put_restore(struct world *w)
+{
+	static const uint32_t most_s[] = { 1, 10, 1000, 100000 };
+	char at[TIME_TEXT_MAX];
+	int64_t at_us = world_wall_us(w) - 2 * SECOND -
+	    rnd_below(&w->rnd, most_s[rnd_below(&w->rnd, 4)]) * SECOND;
+
+	restores[nrestore].job = w->njob;
+	restores[nrestore++].at_us = at_us;
+	(void)time_format(at_us, at);
+	buf_printf(
+	    &w->text, "{\"type\":\"scheduleRestoreTwin\",\"restoreTwin\":{\"at\":\"%s\"},", at);
+}
+
 /* One that calls a method calls it by its own name. */
 static void
 put_job(struct world *w, bool calls)
@@ -46,7 +89,10 @@ put_job(struct world *w, bool calls)
 	struct buf *b = &w->text;
 	char at[TIME_TEXT_MAX];
 
-	if (calls) {
+	if (!calls && w->restores && rnd_below(&w->rnd, 2) == 0 &&
+	    nrestore < sizeof(restores) / sizeof(restores[0])) {
+		put_restore(w);
+	} else if (calls) {
 		buf_printf(b,
 		    "{\"type\":\"scheduleDeviceMethod\",\"cloudToDeviceMethod\":{\"methodName\":"
 		    "\"j%u\",\"responseTimeoutInSeconds\":5,\"connectTimeoutInSeconds\":%u},",

@@ -8,13 +8,21 @@
 
 #include "event/event.h"
 #include "shard/record.h"
+#include "shard/told.h"
 
 /* An identity as the log tells of it. */
 struct replica {
 	struct buf key;
 	struct buf sections[SECTION_KINDS];
 	bool there, connected;
-	uint32_t begun; /* sessions */
+	bool configured; /* by a configuration, ever */
+	uint32_t begun;  /* sessions */
+	/* tags and desired properties as they were, each from its time on */
+	struct once {
+		int64_t time_us;
+		struct buf sections[2];
+	} * former;
+	uint32_t nformer, room;
 };
 
 static struct {
@@ -41,6 +49,57 @@ replica_of(struct str key)
 }
 
 static void
+forget(struct replica *r)
+{
+	for (uint32_t i = 0; i < r->nformer; i++) {
+		buf_fini(&r->former[i].sections[0]);
+		buf_fini(&r->former[i].sections[1]);
+	}
+	r->nformer = 0;
+}
+
+static void
+remember(struct replica *r, int64_t time_us)
+{
+	struct once *f;
+
+	if (r->nformer == r->room) {
+		r->room = r->room ? r->room * 2 : 16;
+		r->former = xrealloc(r->former, r->room * sizeof(*r->former));
+	}
+	f = &r->former[r->nformer++];
+	*f = (struct once){ .time_us = time_us };
+	buf_str(&f->sections[0], buf_view(&r->sections[SECTION_TAGS]));
+	buf_str(&f->sections[1], buf_view(&r->sections[SECTION_DESIRED]));
+}
+
+/* A job has restored it: it is what it was at the job's time; what configurations say of desired properties goes before that (J-71). */
+static void
+check_restored(const struct replica *r, const struct event *e)
+{
+	static const enum section_kind kinds[] = { SECTION_TAGS, SECTION_DESIRED };
+	const struct once *f = NULL;
+	int64_t at_us;
+
+	if (e->actor != ACTOR_JOB || !plan_restores(e->actor_name, &at_us))
+		return;
+	for (uint32_t i = 0; i < r->nformer && r->former[i].time_us <= at_us; i++)
+		f = &r->former[i];
+	if (f == NULL)
+		world_fail(STR_FMT " restores " STR_FMT " to before it was there",
+		    STR_ARG(e->actor_name), STR_ARG(e->device));
+	for (unsigned i = 0; i < 2; i++) {
+		struct section was = section_of(buf_view(&f->sections[i])),
+		               is = section_of(buf_view(&r->sections[kinds[i]]));
+
+		if ((i == 0 || !r->configured) && !doc_equal(was.root, is.root))
+			world_fail(STR_FMT " does not restore section %u of " STR_FMT,
+			    STR_ARG(e->actor_name), i, STR_ARG(e->device));
+	}
+	seen.restored++;
+}
+
+static void
 set_section(struct replica *r, enum section_kind kind, const struct section *s)
 {
 	r->sections[kind].n = 0;
@@ -63,6 +122,9 @@ created(struct replica *r, const struct event *e)
 	set_section(r, SECTION_TAGS, &w.tags);
 	set_section(r, SECTION_DESIRED, &w.desired);
 	set_section(r, SECTION_REPORTED, &reported);
+	r->configured = e->actor == ACTOR_CONFIGURATION;
+	forget(r);
+	remember(r, e->time_us);
 }
 
 /* Patches have no '$' keys and no limits that the change was not within; what they say of stamps alone changes nothing here. */
@@ -88,6 +150,9 @@ changed(struct replica *r, const struct event *e)
 			buf_fini(&out);
 		}
 	}
+	r->configured |= e->actor == ACTOR_CONFIGURATION;
+	check_restored(r, e);
+	remember(r, e->time_us);
 }
 
 /* A beginning follows any state, as a session may take over; an end that nothing begins tells of sessions that came and went. */
@@ -114,6 +179,8 @@ replay(struct str key, const struct event *e)
 {
 	struct replica *r;
 
+	if (e->device.n == 0)
+		noticed_record(e);
 	if (event_is_message(e->kind) || e->device.n == 0)
 		return;
 	r = replica_of(key);
@@ -154,6 +221,8 @@ take_record(struct tail *t, uint32_t *shard, uint64_t *last)
 
 	if (!event_key_decode(t->key, &of, &position) || event_decode(t->value, &e) != ERR_OK)
 		world_fail("a record of the log cannot be read");
+	if (!told_sound(&e)) /* readers trust what comes from memory to be that */
+		world_fail("a record of the log is not sound");
 	if (of != *shard)
 		*last = 0;
 	*shard = of;
@@ -264,12 +333,15 @@ replayed_check(struct world *w)
 	replay_all(c[0], c[1]);
 	compare_table(c[2], STORE_WANTED);
 	compare_table(c[3], STORE_REPORTED);
+	noticed_check();
 	for (uint32_t i = 0; i < replicas.n; i++)
 		compare_sessions(w, &replicas.v[i]);
 	for (int i = 0; i < 4; i++)
 		store_cursor_close(c[i]);
 	for (uint32_t i = 0; i < replicas.n; i++) {
 		buf_fini(&replicas.v[i].key);
+		forget(&replicas.v[i]);
+		free(replicas.v[i].former);
 		for (int k = 0; k < SECTION_KINDS; k++)
 			buf_fini(&replicas.v[i].sections[k]);
 	}

@@ -276,10 +276,13 @@ world_new(uint64_t seed, uint32_t most_devices)
 	ledger_new();
 	mirror_new();
 	telemetry_new();
+	noticed_new();
+	plan_forget();
 	w->plain = rnd_below(&w->rnd, 2) == 0;
 	w->restless = rnd_below(&w->rnd, 4) == 0;
 	w->box = catalogue_box_new();
 	w->parser = doc_parser_new(1 << 20);
+	w->restores = rnd_below(&w->rnd, 2) == 0;
 	numbered_new(w);
 	w->mac = sas_mac_new();
 	front_new(w);
@@ -480,6 +483,7 @@ world_free(struct world *w)
 	sessions_forget();
 	numbered_free();
 	telemetry_free();
+	noticed_free();
 	catalogue_box_free(w->box);
 	doc_parser_free(w->parser);
 	sas_mac_free(w->mac);

@@ -57,6 +57,7 @@ struct world {
 	bool plain; /* jobs and configurations write no twins */
 	/* conditions may look at what configurations write: twins never come to rest */
 	bool restless;
+	bool restores; /* jobs restore twins, too */
 	bool retains;  /* retention drops records of the log */
 	bool crowded;  /* all are in one shard, connected, and answer calls at length */
 	char name[16]; /* of a job or configuration */
@@ -136,6 +137,9 @@ extern struct world *the_world;
 	X(messages) /* looked for in the log */                                                    \
 	X(replayed) /* records of the log, over an empty fleet */                                  \
 	X(numbered) /* events in partitions */                                                     \
+	X(acts)     /* administration, told */                                                     \
+	X(ends)     /* of jobs, told */                                                            \
+	X(restored) /* twins, by jobs */                                                           \
 	X(complete) /* partitions, compared with the log */                                        \
 	X(appends)  /* that have failed */                                                         \
 	X(retained) /* records that retention has dropped */                                       \
@@ -228,6 +232,9 @@ struct str world_answer(const struct world *w); /* to calls */
 
 /* plans.c: steps */
 void plan_job(struct world *w);
+/* When a job restores to; false: it is no such job. */
+bool plan_restores(struct str job, int64_t *at_us);
+void plan_forget(void);
 void plan_job_cancel(struct world *w);
 void plan_configuration(struct world *w);
 void plan_configuration_delete(struct world *w);
@@ -308,6 +315,14 @@ void telemetry_check(struct world *w);
 
 /* replayed.c: the log gives the twins */
 void replayed_check(struct world *w);
+
+/* noticed.c: what is told of the hub itself. A work that is back; a record of the log; behind the last one */
+struct event;
+void noticed_new(void);
+void noticed_free(void);
+void noticed_heard(const struct world *w, const struct work *k);
+void noticed_record(const struct event *e);
+void noticed_check(void);
 
 /* numbered.c: events in partitions. Behind each turn; steps; when all rests (true: they have come to the end of the log) */
 void numbered_new(struct world *w);

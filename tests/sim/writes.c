@@ -34,6 +34,7 @@ world_work_back(struct work *k)
 	if (!w->dead)
 		world_check_fault(&k->reply.fault);
 	full_heard(k);
+	noticed_heard(w, k);
 	ledger_heard(w, k->tag, k->reply.fault.code, &k->reply, k->reply.gone);
 	work_free(k);
 }
