@@ -25,6 +25,7 @@ struct client {
 	struct worker *worker;
 	struct slot *slots;
 	bool ready;
+	unsigned device;
 	unsigned issued, acked; /* in this session */
 	unsigned nin;
 	char in[IN_MAX];
@@ -151,8 +152,14 @@ put_patch(struct client *c, unsigned place, uint64_t since_us)
 	struct buf topic = { text, 0, sizeof(text) }, *body = &c->worker->body;
 	unsigned uses = UINT16_MAX / p->inflight - 1;
 
-	buf_str(&topic, STR("$iothub/twin/PATCH/properties/reported/?$rid="));
-	buf_u64(&topic, (uint64_t)s->nuse * p->inflight + place);
+	if (p->telemetry) {
+		buf_cstr(&topic, "devices/");
+		device_put(&topic, c->device);
+		buf_cstr(&topic, "/messages/events/");
+	} else {
+		buf_str(&topic, STR("$iothub/twin/PATCH/properties/reported/?$rid="));
+		buf_u64(&topic, (uint64_t)s->nuse * p->inflight + place);
+	}
 	body->n = 0;
 	if (p->keys > 0)
 		put_large_body(body, p->keys, s->nuse);
@@ -204,7 +211,8 @@ next_session(struct client *c)
 		fail(c, "cannot connect");
 		return false;
 	}
-	put_connect(c, (unsigned)((uint64_t)nth * run->plan.stride % run->plan.ndevice));
+	c->device = (unsigned)((uint64_t)nth * run->plan.stride % run->plan.ndevice);
+	put_connect(c, c->device);
 	if (run->plan.hub)
 		put_subscribe(c);
 	if (run->plan.per_session > 0)
@@ -300,7 +308,7 @@ on_puback(struct client *c, struct str packet)
 {
 	unsigned id;
 
-	if (plan_of(c)->hub) /* counted when the 204 comes */
+	if (plan_of(c)->hub && !plan_of(c)->telemetry) /* counted when the 204 comes */
 		return;
 	id = packet.n == 2 ? (uint8_t)packet.p[0] * 256u + (uint8_t)packet.p[1] : 0;
 	if (id == 0)

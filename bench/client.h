@@ -28,10 +28,11 @@ enum phase { PHASE_CONNECT, PHASE_WARM, PHASE_MEASURE, PHASE_END };
 /* What every client does; not changed during the run. */
 struct plan {
 	struct target target;
-	bool hub;     /* false: any broker */
-	bool clean;   /* clean session flag */
-	bool notify;  /* hear of desired properties, too */
-	unsigned qos; /* 0 or 1; 0 only against a hub */
+	bool hub;       /* false: any broker */
+	bool clean;     /* clean session flag */
+	bool notify;    /* hear of desired properties, too */
+	bool telemetry; /* messages, not patches; QoS 1, acknowledged by PUBACK */
+	unsigned qos;   /* 0 or 1; 0 only against a hub */
 	unsigned nclient, inflight, per_session, ndevice, stride;
 	unsigned keys;    /* of each patch, all of them new values; 0: a device's about 100 bytes */
 	unsigned rate;    /* patches a second of each thread; 0: as acknowledgements come */

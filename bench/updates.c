@@ -1,5 +1,5 @@
 /*
- * bench_updates: reported patches against one server, from connections with a fixed window each.
+ * bench_updates: reported patches, or telemetry, against one server, from connections with a fixed window each.
  * Prints one JSON object: acknowledged updates a second, latency quantiles, CPU of the server.
  * bench/updates starts the servers and calls this for every case; see --help for the options.
  */
@@ -32,6 +32,7 @@ static const char usage[] =
     "  --conns N         connections (50)\n"
     "  --inflight N      patches in flight on each (1)\n"
     "  --qos 0|1         of the patches (1); 0 only against a hub\n"
+    "  --what updates|telemetry  reported patches, or messages of QoS 1 (updates)\n"
     "  --clean 0|1       clean session flag (1)\n"
     "  --devices N       devices bench-0000000 to N-1 exist (as many as connections)\n"
     "  --rotate N        N patches as one device, then on as the next, until all are touched\n"
@@ -71,7 +72,7 @@ options_read(struct options *o, struct plan *p, int argc, char **argv)
 		{ "qos", 1, NULL, 'q' }, { "clean", 1, NULL, 'k' }, { "devices", 1, NULL, 'd' },
 		{ "rotate", 1, NULL, 'r' }, { "seconds", 1, NULL, 's' }, { "warmup", 1, NULL, 'u' },
 		{ "threads", 1, NULL, 't' }, { "sources", 1, NULL, 'o' }, { "pid", 1, NULL, 'i' },
-		{ "help", 0, NULL, '?' }, { NULL, 0, NULL, 0 } };
+		{ "what", 1, NULL, 'm' }, { "help", 0, NULL, '?' }, { NULL, 0, NULL, 0 } };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -92,14 +93,15 @@ options_read(struct options *o, struct plan *p, int argc, char **argv)
 		case 'u': o->warmup = number(optarg, 0, 3600); break;
 		case 't': o->threads = number(optarg, 1, THREADS_MAX); break;
 		case 'o': p->target.nsource = number(optarg, 0, 10000); break;
+		case 'm': p->telemetry = strcmp(optarg, "telemetry") == 0; break;
 		case 'i': o->pid = (int)number(optarg, 1, INT32_MAX); break;
 		default: bad_usage("options are");
 		}
 	}
 	if (o->host == NULL || o->port == 0)
 		bad_usage("--host and --port are needed");
-	if (!p->hub && p->qos == 0)
-		bad_usage("a broker acknowledges QoS 1 only");
+	if ((!p->hub || p->telemetry) && p->qos == 0)
+		bad_usage("a broker acknowledges QoS 1 only, as a hub does telemetry");
 	if (o->threads > p->nclient)
 		o->threads = p->nclient;
 }
