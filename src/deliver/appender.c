@@ -35,6 +35,9 @@ struct appender {
 	bool reading, failed;
 	int64_t read_us, wrote_us,
 	    trim_us; /* monotonic: no reader before; the last append; the next look */
+	/* that of sinks alone: what the log began with when partitions were looked through, 0 where it was empty; something of it is still to go */
+	uint64_t began[FEED_FAMILIES][SHARDS];
+	bool behind;
 };
 
 /* ---- appends ---- */
@@ -117,7 +120,7 @@ wants(void *ctx, const struct feed_event *e)
 			.position = e->position,
 			.time_us = p->next.last_us,
 			.shard = (uint8_t)e->shard,
-			.telemetry = told_source_of(e->e) == TOLD_MESSAGES };
+			.telemetry = e->source == TOLD_MESSAGES };
 	}
 	pthread_mutex_unlock(&a->mu);
 	return false; /* nobody needs its JSON */
@@ -225,6 +228,24 @@ reader_close(struct appender *a)
 	pthread_mutex_unlock(&a->mu);
 }
 
+/* Has retention dropped anything since they were looked through? That reads an index that may be long. */
+static bool
+log_has_moved(struct appender *a, const struct feed_extent *extent)
+{
+	bool moved = false;
+
+	for (unsigned f = 0; f < FEED_FAMILIES; f++)
+		for (uint32_t s = 0; s < SHARDS; s++) {
+			uint64_t oldest = extent->family[f].oldest.next[s];
+
+			if (oldest == extent->end.next[s])
+				oldest = 0; /* empty: what comes does not make it another one */
+			moved |= a->began[f][s] != oldest;
+			a->began[f][s] = oldest;
+		}
+	return moved;
+}
+
 /* What is not there any more, told to the next append. */
 static void
 trim(struct appender *a)
@@ -233,8 +254,10 @@ trim(struct appender *a)
 	struct feed_extent extent;
 	struct partition_end end;
 	enum err e = feed_extent(a->d->world.feed, &extent);
+	bool look = e == ERR_OK && (log_has_moved(a, &extent) || a->behind);
 
-	for (uint32_t i = 0; e == ERR_OK && i < a->n; i++) {
+	a->behind = a->behind && !look;
+	for (uint32_t i = 0; look && e == ERR_OK && i < a->n; i++) {
 		pthread_mutex_lock(&a->mu);
 		end = a->partitions[i].end;
 		pthread_mutex_unlock(&a->mu);
@@ -243,6 +266,8 @@ trim(struct appender *a)
 		if (e == ERR_OK && a->partitions[i].end.begin == end.begin)
 			a->partitions[i].trim = *t;
 		pthread_mutex_unlock(&a->mu);
+		a->behind |= e != ERR_OK ||
+		    t->begin != end.begin; /* until it is on disk, and no more is found */
 	}
 	free(t);
 }

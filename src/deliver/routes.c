@@ -6,8 +6,8 @@
 static bool
 route_takes(struct feed *f, const struct route_def *r, const struct feed_event *e)
 {
-	return r->enabled && r->source == feed_route_source(told_source_of(e->e)) &&
-	    r->compiled != NULL && feed_matches(f, r->compiled);
+	return r->enabled && r->source == feed_route_source(e->source) && r->compiled != NULL &&
+	    feed_matches(f, r->compiled);
 }
 
 bool

@@ -148,12 +148,13 @@ reader_takes(struct feed_reader *r, uint32_t s, struct stretch *stretch, struct 
 	struct feed_event told = { .shard = s, .position = item->position, .e = &e };
 	struct str record = { stretch->records.p + item->at, item->n };
 
-	if (event_decode(record, &e) != ERR_OK || !told_sound(&e))
+	if (event_decode(record, &e) != ERR_OK || (!stretch->own && !told_sound(&e)))
 		return true;
 	e.position = item->position;
+	told.source = told_source_of(&e);
 	judge_look(r->feed->judge, &e, s);
-	if ((atomic_load(&r->feed->hidden) & 1u << told_source_of(&e)) != 0 ||
-	    !filter_takes(&r->c.filter, r->feed->judge, &e) ||
+	if ((atomic_load(&r->feed->hidden) & 1u << told.source) != 0 ||
+	    !filter_takes(&r->c.filter, r->feed->judge, &e, told.source) ||
 	    (r->c.wants != NULL && !r->c.wants(r->c.ctx, &told)))
 		return true;
 	if (r->missing != 0 && !reader_tells_gap(r))
@@ -167,23 +168,37 @@ reader_takes(struct feed_reader *r, uint32_t s, struct stretch *stretch, struct 
 	return r->c.take(r->c.ctx, &told);
 }
 
+/* What is left of a turn. */
+struct turn {
+	uint32_t events;
+	int64_t until_us;
+};
+
+static bool
+turn_over(const struct turn *t)
+{
+	return t->events == 0 || clock_mono_us() >= t->until_us;
+}
+
 /* What there is of one shard, at most so much. False: it has no room. */
 static bool
-reader_reads(struct feed_reader *r, uint32_t s, uint64_t end, uint32_t *left, enum err *e)
+reader_reads(struct feed_reader *r, uint32_t s, uint64_t end, struct turn *turn, enum err *e)
 {
+	bool over = false;
 	struct stretch *stretch;
 
 	*e = reader_stretch(r, s, end, &stretch);
 	if (*e != ERR_OK)
 		return false;
-	for (uint32_t i = stretch_find(stretch, r->at.next[s]); i < stretch->n && *left != 0; i++) {
+	for (uint32_t i = stretch_find(stretch, r->at.next[s]); i < stretch->n && !over; i++) {
 		reader_passes(r, s, stretch->v[i].position);
 		if (!reader_takes(r, s, stretch, &stretch->v[i]))
 			return false;
 		r->at.next[s] = stretch->v[i].position + 1;
-		--*left;
+		turn->events--;
+		over = turn_over(turn);
 	}
-	if (*left != 0)
+	if (!over)
 		reader_passes(r, s, stretch->to);
 	return true;
 }
@@ -201,11 +216,12 @@ reader_is_behind(const struct feed_reader *r)
 static bool
 reader_turn(struct feed_reader *r)
 {
-	uint32_t left = FEED_TURN_EVENTS, quiet = 0;
+	struct turn turn = { FEED_TURN_EVENTS, clock_mono_us() + FEED_TURN_US };
+	uint32_t quiet = 0;
 	enum err e = ERR_OK;
 	bool room = true, behind;
 
-	while (room && left != 0 && quiet < SHARDS) {
+	while (room && !turn_over(&turn) && quiet < SHARDS) {
 		uint32_t s = r->shard;
 		uint64_t end = fleet_log_end(r->feed->o.fleet, s);
 
@@ -215,7 +231,7 @@ reader_turn(struct feed_reader *r)
 			continue;
 		}
 		quiet = 0;
-		room = reader_reads(r, s, end, &left, &e);
+		room = reader_reads(r, s, end, &turn, &e);
 		if (!room)
 			r->shard = s;
 	}

@@ -30,8 +30,9 @@ struct feed_options {
 #define FEED_STRETCH_BYTES  (64u << 10) /* of records read at a time, of one shard */
 #define FEED_STRETCH_EVENTS 512u        /* and so many */
 #define FEED_TURN_EVENTS    4096u       /* of one reader, before it is another one's turn */
-#define FEED_READERS_MAX    64u         /* E-27 */
-#define FEED_SHARE_MAX      16u         /* of one asker */
+#define FEED_TURN_US        10000 /* and so long, as a condition may cost milliseconds an event */
+#define FEED_READERS_MAX    64u   /* E-27 */
+#define FEED_SHARE_MAX      16u   /* of one asker */
 #define FEED_PATH_STEPS     16u
 
 /* Its thread runs when it returns. ERR_IO: no descriptor or thread. */
@@ -63,8 +64,9 @@ struct feed_event {
 	uint32_t shard;
 	uint64_t position;
 	const struct event *e; /* NULL: a gap (E-12) */
-	struct str json;       /* the CloudEvent; not yet written for wants() */
-	uint64_t missing;      /* positions that a gap stands for */
+	enum told_source source;
+	struct str json;  /* the CloudEvent; not yet written for wants() */
+	uint64_t missing; /* positions that a gap stands for */
 };
 
 /* From where: see E-21. */

@@ -12,10 +12,9 @@ feed_source(struct str name)
 }
 
 bool
-filter_takes(const struct feed_filter *f, struct judge *j, const struct event *e)
+filter_takes(
+    const struct feed_filter *f, struct judge *j, const struct event *e, enum told_source source)
 {
-	enum told_source source = told_source_of(e);
-
 	if (source == TOLD_NOBODY || (f->sources != 0 && (f->sources & 1u << source) == 0))
 		return false;
 	if (f->device.n != 0 && !str_eq(f->device, e->device))

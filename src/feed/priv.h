@@ -15,6 +15,7 @@ struct stretch_item {
 struct stretch {
 	uint64_t from,
 	    to; /* all of the log from <= position < to is in it, or gone; from == to: it is empty */
+	bool own; /* from this process's memory, not from a disk: told_sound is true of it */
 	struct stretch_item *v;
 	uint32_t n, room;
 	struct buf records, json;
@@ -45,7 +46,8 @@ void judge_look(struct judge *j, const struct event *e, uint32_t shard);
 bool judge_matches(struct judge *j, const struct condition *c);
 
 /* Does it concern the reader? The judge looks at it. filter.c */
-bool filter_takes(const struct feed_filter *f, struct judge *j, const struct event *e);
+bool filter_takes(
+    const struct feed_filter *f, struct judge *j, const struct event *e, enum told_source source);
 void filter_copy(struct feed_filter *f, struct buf *text);
 
 #endif

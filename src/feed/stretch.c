@@ -149,7 +149,8 @@ stretch_read(
 	struct tail_part newest = { s, end };
 
 	stretch_empty(s, from);
-	if (fleet_log_tail(o->fleet, shard, from, take_newest, &newest))
+	s->own = fleet_log_tail(o->fleet, shard, from, take_newest, &newest);
+	if (s->own)
 		return ERR_OK;
 	return stretch_load(s, o->store, shard, from, end);
 }

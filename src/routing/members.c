@@ -32,17 +32,37 @@ printable(struct str s)
 	return true;
 }
 
+/* "name", "name:443", "[::1]:443"; whether there is such a name is asked when it is called. */
+static bool
+authority_good(struct str s)
+{
+	const char *bracket = s.n > 0 && s.p[0] == '[' ? memchr(s.p, ']', s.n) : NULL;
+	struct str host, port = STR_NONE;
+	uint64_t number = 443;
+	bool named;
+
+	if (s.n > 0 && s.p[0] == '[' && bracket == NULL)
+		return false;
+	host = (struct str){ s.p, bracket != NULL ? (size_t)(bracket + 1 - s.p) : 0 };
+	while (bracket == NULL && host.n < s.n && s.p[host.n] != ':')
+		host.n++;
+	port = str_sub(s, host.n);
+	named = port.n == 0 || (port.p[0] == ':' && str_u64(str_sub(port, 1), &number));
+	return host.n > 0 && named && number > 0 && number <= UINT16_MAX;
+}
+
 static bool
 url_good(struct str s, const char **why)
 {
 	struct str host = str_sub(s, str_starts(s, STR("https://")) ? 8 : 0);
 	size_t n = 0;
 
-	*why = "begins with https://, has a host, no user and no #, and is of printable ASCII";
+	*why = "begins with https://, has a host, a port of 1 to 65535 if any, no user and no #, "
+	       "and is of printable ASCII";
 	while (n < host.n && !char_among(host.p[n], "/?"))
 		n++;
-	return host.n < s.n && printable(s) && n > 0 && memchr(host.p, '@', n) == NULL &&
-	    memchr(s.p, '#', s.n) == NULL;
+	return host.n < s.n && printable(s) && authority_good((struct str){ host.p, n }) &&
+	    memchr(host.p, '@', n) == NULL && memchr(s.p, '#', s.n) == NULL;
 }
 
 static bool

@@ -53,9 +53,14 @@ static const char *const actor_names[ACTORS] = { "hub", "device", "policy", "job
 static bool
 has_change(const struct event *e, enum section_kind kind)
 {
-	struct str patch = e->fields[EVENT_PATCH_TAGS + kind];
+	struct str patch = e->fields[EVENT_PATCH_TAGS + kind], key;
+	struct doc_iter members;
+	struct doc value;
 
-	return patch.n != 0 && doc_count(doc_of(patch)) != 0;
+	if (patch.n == 0)
+		return false;
+	members = doc_iter(doc_of(patch));
+	return doc_next(&members, &key, &value);
 }
 
 static bool

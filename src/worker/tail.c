@@ -15,6 +15,15 @@ records_of(const struct tail *t)
 	return rd_of(str_sub(buf_view(&t->records), t->begin));
 }
 
+/* The same, from where nothing at or behind `from` is left out. */
+static struct rd
+records_from(const struct tail *t, uint64_t from)
+{
+	if (t->read_at < t->begin || from < t->read)
+		return records_of(t);
+	return rd_of(str_sub(buf_view(&t->records), t->read_at));
+}
+
 void
 tail_init(struct tail *t)
 {
@@ -47,6 +56,7 @@ drop_oldest(struct tail *t)
 		return;
 	t->records.n -= t->begin;
 	memmove(t->records.p, t->records.p + t->begin, t->records.n);
+	t->read_at = t->read_at > t->begin ? t->read_at - t->begin : 0;
 	t->begin = 0;
 }
 
@@ -55,8 +65,8 @@ begin_anew(struct tail *t, uint64_t position)
 {
 	if (t->records.cap > 4 * TAIL_BYTES) /* one of the former was large */
 		buf_fini(&t->records);
-	t->records.n = t->begin = 0;
-	t->from = position;
+	t->records.n = t->begin = t->read_at = 0;
+	t->from = t->read = position;
 }
 
 void
@@ -81,12 +91,15 @@ tail_read(struct tail *t, uint64_t from, tail_seen *seen, void *ctx)
 
 	pthread_mutex_lock(&t->mu);
 	reaches = from >= t->from && from < t->to;
-	rd = records_of(t);
+	rd = records_from(t, from);
 	while (reaches && more && rd.p < rd.end) {
+		size_t at = (size_t)((const char *)rd.p - t->records.p);
 		struct str record = next_record(&rd, &position);
 
 		if (position >= from)
 			more = seen(ctx, position, record);
+		t->read = more ? position + 1 : position;
+		t->read_at = more ? (size_t)((const char *)rd.p - t->records.p) : at;
 	}
 	pthread_mutex_unlock(&t->mu);
 	return reaches;

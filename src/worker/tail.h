@@ -23,6 +23,9 @@ struct tail {
 	uint64_t from, to; /* from <= position < to are in it */
 	struct buf records;
 	size_t begin; /* of the first one in `records` */
+	/* where the last reader stopped, so that the next one need not pass what has been read: a position, and its place in `records` */
+	uint64_t read;
+	size_t read_at;
 };
 
 void tail_init(struct tail *t);
