@@ -10,6 +10,7 @@
 #define ROW_FORMAT 1
 #define END_FORMAT 1
 #define TELEMETRY  0x40u
+#define TIME_MAX   ((uint64_t)INT64_MAX / 2) /* what is later is damage */
 
 void
 partition_end_init(struct partition_end *end, uint32_t n)
@@ -36,17 +37,21 @@ partition_end_read(struct str bytes, uint32_t partition, struct partition_end *o
 {
 	struct rd rd = rd_of(bytes);
 	bool good = rd_u8(&rd) == END_FORMAT;
-	uint64_t n = rd_varint(&rd);
+	uint64_t n = rd_varint(&rd), last_us;
 
 	if (!good || n == 0 || n > PARTITIONS_MAX || partition >= n)
 		return ERR_CORRUPT;
 	partition_end_init(out, (uint32_t)n);
 	out->begin = rd_varint(&rd);
 	out->next = rd_varint(&rd);
-	out->last_us = (int64_t)rd_varint(&rd);
-	for (uint32_t s = partition; s < SHARDS; s += out->n)
+	last_us = rd_varint(&rd);
+	out->last_us = (int64_t)last_us;
+	for (uint32_t s = partition; s < SHARDS; s += out->n) {
 		out->at[s] = rd_varint(&rd);
-	return rd.bad || rd.p != rd.end || out->begin > out->next ? ERR_CORRUPT : ERR_OK;
+		good = good && out->at[s] != 0;
+	}
+	good = good && !rd.bad && rd.p == rd.end && out->begin <= out->next && last_us <= TIME_MAX;
+	return good ? ERR_OK : ERR_CORRUPT;
 }
 
 /* ---- rows ---- */
@@ -79,27 +84,33 @@ row_put(struct buf *out, const struct partition_entry *v, uint32_t n)
 void
 partition_row_begin(struct partition_row *r, uint64_t sequence, struct str value)
 {
+	uint64_t time_us;
+
 	*r = (struct partition_row){ .rd = rd_of(value), .sequence = sequence };
 	r->bad = rd_u8(&r->rd) != ROW_FORMAT;
 	r->left = rd_varint(&r->rd);
-	r->time_us = (int64_t)rd_varint(&r->rd);
-	r->bad = r->bad || r->rd.bad || r->left > PARTITION_STRETCH;
+	time_us = rd_varint(&r->rd);
+	r->time_us = (int64_t)time_us;
+	r->bad = r->bad || r->rd.bad || r->left > PARTITION_STRETCH || time_us > TIME_MAX;
 }
 
 enum err
 partition_row_next(struct partition_row *r, struct partition_entry *out)
 {
+	uint64_t more_us;
 	uint8_t of;
 
 	if (!r->bad && r->left == 0)
 		return r->rd.p == r->rd.end ? ERR_END : ERR_CORRUPT;
 	of = rd_u8(&r->rd);
 	out->position = rd_varint(&r->rd);
-	r->time_us += (int64_t)rd_varint(&r->rd);
+	more_us = rd_varint(&r->rd);
+	r->bad = r->bad || more_us > TIME_MAX - (uint64_t)r->time_us;
 	if (r->bad || r->rd.bad || (of & ~(TELEMETRY | (SHARDS - 1))) != 0)
 		return ERR_CORRUPT;
 	out->shard = of & (SHARDS - 1);
 	out->telemetry = (of & TELEMETRY) != 0;
+	r->time_us += (int64_t)more_us;
 	out->time_us = r->time_us;
 	out->sequence = r->sequence++;
 	r->left--;

@@ -37,7 +37,7 @@ static bool
 authority_good(struct str s)
 {
 	const char *bracket = s.n > 0 && s.p[0] == '[' ? memchr(s.p, ']', s.n) : NULL;
-	struct str host, port = STR_NONE;
+	struct str host, port;
 	uint64_t number = 443;
 	bool named;
 

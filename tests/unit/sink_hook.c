@@ -18,6 +18,7 @@
 #define REQUESTS_MAX 32
 #define CLOSE_IT     "" /* no answer: the connection ends */
 #define HANG         "hang"
+#define DRIP         "drip"
 #define ALLOW                                                                                      \
 	"HTTP/1.1 200 OK\r\nWebHook-Allowed-Origin: hub.example\r\nContent-Length: 0\r\n"          \
 	"Connection: close\r\n\r\n"
@@ -79,6 +80,21 @@ peer_of(SSL *ssl)
 	X509_free(cert);
 }
 
+/* A header that goes on and on. */
+static void
+drip(SSL *ssl)
+{
+	bool stop = false;
+
+	SSL_write(ssl, "HTTP/1.1 200 OK\r\nX: ", 20);
+	while (!stop && SSL_write(ssl, "x", 1) == 1) {
+		usleep(20000);
+		pthread_mutex_lock(&rx.mu);
+		stop = rx.stop;
+		pthread_mutex_unlock(&rx.mu);
+	}
+}
+
 static void
 serve(SSL *ssl)
 {
@@ -98,7 +114,9 @@ serve(SSL *ssl)
 	while (strcmp(answer, HANG) == 0 && !rx.stop)
 		pthread_cond_wait(&rx.more, &rx.mu);
 	pthread_mutex_unlock(&rx.mu);
-	if (answer[0] != '\0')
+	if (strcmp(answer, DRIP) == 0)
+		drip(ssl);
+	else if (answer[0] != '\0')
 		SSL_write(ssl, answer, (int)strlen(answer));
 	SSL_shutdown(ssl);
 }
@@ -523,6 +541,66 @@ hook__E40_of_a_long_answer_little_is_read(void **state)
 	buf_fini(&answer);
 }
 
+/* Whatever it sends that is no answer: it is tried again later, and nothing of it is kept. */
+static void
+hook__E40_E43_what_is_no_answer_is_tried_again(void **state)
+{
+	struct sink_spec spec = spec_of();
+	struct sender_state st;
+	struct buf many = { 0 };
+	struct owner o;
+
+	(void)state;
+	for (int i = 0; i < 5000; i++)
+		buf_cstr(&many, "HTTP/1.1 100 Continue\r\nX: 0123456789\r\n\r\n");
+	buf_putc(&many, '\0');
+	const char *const answers[] = { "", "garbage\r\n\r\n", "\r\n", "HTTP/1.1 abc\r\n\r\n",
+		"HTTP/1.1 2000 OK\r\n\r\n", "HTTP/9.9 200 OK\r\n\r\n",
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nless", many.p };
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		struct sender *s = sender_of(all, &spec);
+
+		rx.answers[0] = answers[i];
+		owner_init(&o);
+		owner_fill(&o, 1, 1);
+		assert_true(sender_offer(s, &o.batch));
+		st = failed_await(s, 1);
+		assert_int_equal(st.phase, SENDER_WAITING);
+		assert_true(st.error[0] != '\0');
+		sender_end(s);
+		owner_fini(&o);
+	}
+	buf_fini(&many);
+}
+
+/* A byte now and then keeps it no longer than an answer may take. */
+static void
+hook__E40_an_answer_that_never_ends_is_given_up(void **state)
+{
+	struct sink_spec spec = spec_of();
+	struct sender_state st;
+	struct sender *s;
+	struct owner o;
+
+	(void)state;
+	spec.timeout_s = 1;
+	s = sender_of(all, &spec);
+	rx.answers[0] = DRIP;
+	owner_init(&o);
+	owner_fill(&o, 1, 1);
+	assert_true(sender_offer(s, &o.batch));
+	st = failed_await(s, 1);
+	assert_int_equal(st.phase, SENDER_WAITING);
+	assert_non_null(strstr(st.error, "imed out"));
+	pthread_mutex_lock(&rx.mu);
+	rx.stop = true;
+	pthread_mutex_unlock(&rx.mu);
+	sender_end(s);
+	owner_fini(&o);
+}
+
 /* By number and by name: it is the address that counts. */
 static void
 hook__E44_no_connection_is_opened_to_loopback(void **state)
@@ -656,6 +734,8 @@ main(void)
 		cmocka_unit_test(hook__E43_what_is_too_large_comes_in_halves),
 		cmocka_unit_test(hook__E40_E43_redirects_are_not_followed),
 		cmocka_unit_test(hook__E40_of_a_long_answer_little_is_read),
+		cmocka_unit_test(hook__E40_E43_what_is_no_answer_is_tried_again),
+		cmocka_unit_test(hook__E40_an_answer_that_never_ends_is_given_up),
 		cmocka_unit_test(hook__E44_no_connection_is_opened_to_loopback),
 		cmocka_unit_test(hook__E40_the_server_shows_a_certificate_of_the_ca),
 		cmocka_unit_test(hook__E40_the_hub_shows_its_own),
