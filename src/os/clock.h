@@ -12,6 +12,8 @@
 /* Since some point in the past; never goes back, stands while the machine sleeps. For timeouts and for what is measured. */
 int64_t clock_mono_us(void);
 int64_t clock_mono_ns(void); /* the same in nanoseconds */
+/* Processor time that this thread has had; takes a system call. */
+int64_t clock_thread_ns(void);
 
 /* Since 1970-01-01 UTC, as wall_judge has it. It may go back; a jump ahead is followed only when it has lasted. */
 int64_t clock_wall_us(void);

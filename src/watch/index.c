@@ -412,7 +412,7 @@ struct question {
 	struct watch_index *ix;
 	const struct watch_change *c;
 	struct query_scratch *s;
-	watch_shows *shows;
+	watch_asks *asks;
 	watch_heard *heard;
 	void *ctx;
 };
@@ -437,7 +437,7 @@ ask(const struct question *q, struct entry *e)
 		hit.differs |= changed && e->looks[i].shown;
 		hit.moved |= changed && !e->looks[i].shown;
 	}
-	if (!concerns || (!hit.moved && q->shows != NULL && !q->shows(q->ctx, e->id)))
+	if (!concerns || (q->asks != NULL && !q->asks(q->ctx, e->id, hit.moved)))
 		return;
 	hit.matches = c->is != NULL && query_match(query, c->ops, c->is, q->s);
 	q->heard(q->ctx, &hit);
@@ -463,9 +463,9 @@ ask_key(const struct question *q, uint32_t path, const void *row)
 
 void
 watch_index_ask(struct watch_index *ix, const struct watch_change *c, struct query_scratch *s,
-    watch_shows *shows, watch_heard *heard, void *ctx)
+    watch_asks *asks, watch_heard *heard, void *ctx)
 {
-	const struct question q = { ix, c, s, shows, heard, ctx };
+	const struct question q = { ix, c, s, asks, heard, ctx };
 	bool both = c->was != NULL && c->is != NULL;
 
 	ix->change++;

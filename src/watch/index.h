@@ -46,10 +46,10 @@ struct watch_change {
 };
 
 /*
- * Whom the row as it was has been shown to, or will be: asked of a watch before its condition is, where nothing that the condition looks at has
- * changed. false: it did not match, so it does not now, and nobody hears of it. NULL: nobody knows.
+ * Is the condition of a watch that it concerns to be asked? moved: something that the condition looks at has changed. Else false for one to which the
+ * row as it was has not been shown and will not be: it did not match, so it does not now, and nobody hears of it. NULL: all are asked.
  */
-typedef bool watch_shows(void *ctx, uint64_t id);
+typedef bool watch_asks(void *ctx, uint64_t id, bool moved);
 
 /* One that it concerns. */
 struct watch_hit {
@@ -61,6 +61,6 @@ struct watch_hit {
 };
 typedef void watch_heard(void *ctx, const struct watch_hit *hit);
 void watch_index_ask(struct watch_index *ix, const struct watch_change *c, struct query_scratch *s,
-    watch_shows *shows, watch_heard *heard, void *ctx);
+    watch_asks *asks, watch_heard *heard, void *ctx);
 
 #endif

@@ -162,17 +162,17 @@ watch_missing(struct shard *sh, const struct watch_index *ix, struct buf *key)
 
 struct asking {
 	struct watch_news news;
-	watch_row_shows *shows;
+	watch_row_asks *asks;
 	watch_tell *tell;
 	void *ctx;
 };
 
 static bool
-shows(void *ctx, uint64_t id)
+asks(void *ctx, uint64_t id, bool moved)
 {
 	const struct asking *a = ctx;
 
-	return a->shows(a->ctx, id, a->news.row);
+	return a->asks(a->ctx, id, a->news.row, moved);
 }
 
 static void
@@ -213,15 +213,15 @@ ask(struct shard *sh, struct touched *t, struct watch_index *ix, struct query_sc
 		.ops = &hub_query_ops,
 		.was = c.was,
 		.is = c.is };
-	watch_index_ask(ix, &c, s, shows, heard, a);
+	watch_index_ask(ix, &c, s, asks, heard, a);
 }
 
 void
 watch_touched(struct shard *sh, struct watch_index *ix, struct query_scratch *s,
-    watch_row_shows *row_shows, watch_tell *tell, void *ctx)
+    watch_row_asks *row_asks, watch_tell *tell, void *ctx)
 {
 	struct noted *all = noted_of(sh);
-	struct asking a = { .shows = row_shows, .tell = tell, .ctx = ctx };
+	struct asking a = { .asks = row_asks, .tell = tell, .ctx = ctx };
 
 	for (uint32_t i = 0; i < all->n; i++)
 		ask(sh, &all->v[i], ix, s, &a);

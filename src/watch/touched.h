@@ -31,11 +31,11 @@ struct watch_news {
 	const struct query_row_ops *ops;
 	const void *was, *is; /* NULL: it was not there; it is no more */
 };
-/* row: as watch_shows asks, of this row. */
-typedef bool watch_row_shows(void *ctx, uint64_t id, uint32_t row);
+/* As watch_asks, of this row. */
+typedef bool watch_row_asks(void *ctx, uint64_t id, uint32_t row, bool moved);
 typedef void watch_tell(void *ctx, const struct watch_news *n);
 void watch_touched(struct shard *sh, struct watch_index *ix, struct query_scratch *s,
-    watch_row_shows *shows, watch_tell *tell, void *ctx);
+    watch_row_asks *asks, watch_tell *tell, void *ctx);
 /* What is noted is undone, or nobody's business. */
 void watch_forget(struct shard *sh);
 

@@ -112,7 +112,9 @@ enum figure {
 struct worker_watches {
 	struct watch_index *index;
 	struct watching *first, *last; /* last: whose first rows had their turn last */
-	uint32_t n, nscan;             /* of those, with first rows that are not all found */
+	int64_t credit_ns,
+	    credit_at_ns;  /* what costly conditions may take; when that was reckoned */
+	uint32_t n, nscan; /* of those, with first rows that are not all found */
 };
 
 struct worker {

@@ -20,7 +20,12 @@
 
 #define SCAN_BYTES   (64u << 10) /* of rows that one slice finds: then others have their turn */
 #define SCAN_BUSY_US 500         /* of a slice while others wait */
-#define EVENT_BYTES  400u        /* that an event has beside its members: its name, a position */
+/* What conditions may take of a worker, as each change of a row asks many. Those that are quick are always asked; all others together have so much at once, and
+ * a quarter of the time that passes. */
+#define WATCH_CHEAP_NS INT64_C(100000)
+#define WATCH_BURST_NS INT64_C(20000000)
+#define WATCH_SHARE    4
+#define EVENT_BYTES    400u /* that an event has beside its members: its name, a position */
 
 /* ---- what is found, on its way to be told ---- */
 
@@ -210,16 +215,80 @@ struct hearing {
 	struct worker *w;
 	struct shard *sh;
 	struct told *told;
+	/* when a condition began: by processor time if it may be costly, else clock_mono_ns */
+	int64_t asked_ns;
+	/* processor time when it began, or when one was slow that was not known to be */
+	int64_t cpu_ns;
+	bool slow; /* there was such a one: nobody is known to be quick */
 };
 
 /* What is on its way behind a commit may show it yet; first rows that are not found yet will show it as it is then. */
 static bool
-shows(void *ctx, uint64_t id, uint32_t row)
+shows(const struct hearing *h, const struct watching *x, uint32_t row)
 {
-	const struct hearing *h = ctx;
-	const struct watching *x = watching_of(id);
-
 	return x->refs > 1 || watch_shown_has(&x->shown, shard_index(h->sh), row);
+}
+
+/* What costly conditions may take now. */
+static int64_t
+credit_now(struct worker *w)
+{
+	struct worker_watches *all = &w->watches;
+	int64_t now_ns = clock_mono_ns(), more = (now_ns - all->credit_at_ns) / WATCH_SHARE;
+
+	all->credit_ns =
+	    more < WATCH_BURST_NS - all->credit_ns ? all->credit_ns + more : WATCH_BURST_NS;
+	all->credit_at_ns = now_ns;
+	return all->credit_ns;
+}
+
+static bool
+asks(void *ctx, uint64_t id, uint32_t row, bool moved)
+{
+	struct hearing *h = ctx;
+	struct watching *x = watching_of(id);
+
+	if (x->over || !(moved || shows(h, x, row)))
+		return false;
+	if ((x->costly || h->slow) && credit_now(h->w) <= 0) {
+		watching_cut(h->w, x, REASON_OVERLOADED);
+		return false;
+	}
+	h->asked_ns = x->costly ? clock_thread_ns() : clock_mono_ns();
+	return true;
+}
+
+static void
+asked_costly(struct hearing *h, struct watching *x)
+{
+	int64_t taken_ns = clock_thread_ns() - h->asked_ns;
+
+	x->slow = x->slow || taken_ns > WATCH_CHEAP_NS;
+	x->costly = x->slow; /* once is enough, or it would be quick and slow in turn */
+	if (taken_ns > WATCH_CHEAP_NS)
+		h->w->watches.credit_ns -= taken_ns;
+}
+
+/* Slow by the clock: has another thread had the processor? */
+static void
+asked_long(struct hearing *h, struct watching *x)
+{
+	int64_t cpu_ns = clock_thread_ns(), taken_ns = cpu_ns - h->cpu_ns;
+
+	h->cpu_ns = cpu_ns;
+	if (taken_ns <= WATCH_CHEAP_NS)
+		return;
+	x->costly = x->slow = h->slow = true;
+	h->w->watches.credit_ns -= taken_ns;
+}
+
+static void
+asked(struct hearing *h, struct watching *x)
+{
+	if (x->costly)
+		asked_costly(h, x);
+	else if (clock_mono_ns() - h->asked_ns > WATCH_CHEAP_NS)
+		asked_long(h, x);
 }
 
 static void
@@ -237,12 +306,11 @@ hear(void *ctx, const struct watch_news *n)
 		.row = n->is };
 	bool matched;
 
-	if (x->over)
-		return;
 	/* who has been shown what it was, or will be, has nothing to hear: neither then nor now, or then as now */
 	matched = n->hit->moved ? n->was != NULL &&
 	        query_match(watch_query(x->watch), n->ops, n->was, &h->w->query_scratch)
 	                        : s.seen.matches;
+	asked(h, x);
 	if (matched == s.seen.matches && !(matched && s.seen.differs))
 		return;
 	if (h->told == NULL)
@@ -268,6 +336,7 @@ watches_hear(struct worker *w, struct shard *sh)
 
 	if (w->watches.n == 0 || !watch_any(sh))
 		return;
+	h.cpu_ns = clock_thread_ns();
 	while (w->key.n = 0, (missing = watch_missing(sh, w->watches.index, &w->key)) != 0) {
 		enum err e = worker_load(w, sh, buf_view(&w->key), missing, &f);
 
@@ -277,7 +346,7 @@ watches_hear(struct worker *w, struct shard *sh)
 		watch_forget(sh);
 		return;
 	}
-	watch_touched(sh, w->watches.index, &w->query_scratch, shows, hear, &h);
+	watch_touched(sh, w->watches.index, &w->query_scratch, asks, hear, &h);
 	if (h.told != NULL)
 		tell_behind_commit(w, h.told);
 }
@@ -450,6 +519,7 @@ live_arrives(struct msg *m)
 	*x = (struct watching){ .live = part->live,
 		.watch = watch_ref(live_watch(part->live)),
 		.refs = 1,
+		.costly = true,
 		.scans = true,
 		.at.shard = next_shard(w, 0),
 		.next = w->watches.first,

@@ -11,8 +11,11 @@
 /* What a worker does for one watch. Its own. */
 struct watching {
 	struct live *live;
-	struct watch *watch;      /* a reference */
-	uint32_t refs;            /* the worker's, and one of each that is to be told */
+	struct watch *watch; /* a reference */
+	uint32_t refs;       /* the worker's, and one of each that is to be told */
+	/* its condition may take long: until it has been asked it is taken for such a one */
+	bool costly;
+	bool slow;                /* it has taken long */
 	bool over;                /* nothing more is told of what is found here */
 	struct watch_shown shown; /* as on disk: it follows what has been told */
 	bool scans;               /* the first rows are not all found yet */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { until } from '../lib/hub.mjs';
 import { watchQuery, watchRoute } from '../lib/watch.mjs';
 import { notObjects } from './documents.mjs';
-import { SLOW, Scene, expectFault, rssBytes } from './harness.mjs';
+import { SLOW, Scene, cpuSeconds, expectFault, rssBytes } from './harness.mjs';
 
 const MB = 2 ** 20, ASKER_MAX = 1024;
 
@@ -91,6 +91,28 @@ test('E-62 clients that open and do not read cost a bounded amount of memory', a
 	assert.ok(rssBytes(scene.hub.pid) - before < 200 * MB, `${Math.round((rssBytes(scene.hub.pid) - before) / MB)} MB more`);
 	await scene.servesOthers();
 	for (const w of all) w.close();
+});
+
+test('E-62 watches whose conditions cost milliseconds a row end as overloaded, and hold up neither devices nor other watches', { timeout: 120_000 * SLOW }, async () => {
+	const long = 'a'.repeat(4000);
+	const costly = Array.from({ length: 55 }, (_, i) => `properties.desired.x LIKE '%${'a_'.repeat(50)}b${i}%'`).join(' OR ');
+	const set = (id, n) => scene.rest('PATCH', `/twins/${id}`, { body: { properties: { desired: { x: `${long}${n}` } } } });
+	assert.equal((await set('b1', 0)).status, 200);
+	const quick = await watchQuery(scene.hub, 'SELECT properties.desired.x AS x FROM devices WHERE is_defined(properties.desired.x)');
+	await quick.ready();
+	const all = await Promise.all(Array.from({ length: 40 }, () => watchQuery(scene.hub, `SELECT deviceId FROM devices WHERE ${costly}`)));
+	for (const w of all) await w.ready();
+	const before = cpuSeconds(scene.hub.pid);
+	assert.equal((await set('b1', 1)).status, 200);
+	assert.equal((await set('b1', 2)).status, 200);
+	const spent = cpuSeconds(scene.hub.pid) - before;
+	assert.ok(spent < 1, `two changes have cost ${spent} s`);
+	assert.match((await quick.next('change')).row.x, /1$/);
+	assert.match((await quick.next('change')).row.x, /2$/);
+	const ended = () => all.filter((w) => w.seen.some((e) => e.event === 'closed' && e.reason === 'overloaded')).length;
+	await until(() => ended() > 25, 'most of them have ended');
+	for (const w of [...all, quick]) w.close();
+	await scene.servesOthers();
 });
 
 test('E-59 watches that are opened and left at once leave nothing', { timeout: 120_000 * SLOW }, async () => {

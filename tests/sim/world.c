@@ -48,6 +48,7 @@ world_doc(struct world *w, struct str json)
 
 int64_t __wrap_clock_mono_us(void);
 int64_t __wrap_clock_mono_ns(void);
+int64_t __wrap_clock_thread_ns(void);
 int64_t __wrap_clock_wall_us(void);
 int __wrap_RAND_bytes(unsigned char *p, int n);
 
@@ -70,6 +71,12 @@ __wrap_clock_mono_us(void)
 
 int64_t
 __wrap_clock_mono_ns(void)
+{
+	return the_world->mono_us * 1000;
+}
+
+int64_t
+__wrap_clock_thread_ns(void)
 {
 	return the_world->mono_us * 1000;
 }
