@@ -61,6 +61,7 @@ complete -c twinhub -n '__twinhub_is serve' -l free-space -x -d 'free disk space
 complete -c twinhub -n '__twinhub_is serve' -l scrub-rate -x -d 'bytes a second at which stored files are read again, once a day'
 complete -c twinhub -n '__twinhub_is serve' -l verify -a 'yes no' -d 'read every stored file before serving; what is damaged is refused'
 complete -c twinhub -n '__twinhub_is serve' -l rate-limit -x -d 'as device:updates=10/s, for each device, module, policy or address'
+complete -c twinhub -n '__twinhub_is serve' -l auth-backoff -x -d 'the longest wait of who fails to authenticate again and again'
 complete -c twinhub -n '__twinhub_is serve' -l import-export-dir -x -a '(__fish_complete_directories)' -d 'a directory whose files import and export jobs may use'
 complete -c twinhub -n '__twinhub_is serve' -l sink-dir -x -a '(__fish_complete_directories)' -d 'the directory below which sinks of kind file write'
 complete -c twinhub -n '__twinhub_is serve' -l sink-allow -x -d 'addresses that webhooks may go to although they are not public, as 10.1.0.0/16'

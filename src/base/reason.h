@@ -55,6 +55,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 	X(CERTIFICATE_REVOKED, "certificate-revoked", PEER, INFO, "the certificate, or a CA of its chain, is on a list of revoked ones (--client-crl)") \
 	X(CERTIFICATE_NAME, "certificate-name", PEER, INFO, "the certificate's common name is another id") \
 	X(NESTED_EDGE, "nested-edge", PEER, INFO, "an edge device asks for one below it (auth-chain), which is not served: NestedEdgeEnabled=false of $edgeHub makes it ask otherwise") \
+	X(AUTH_BACKOFF, "auth-backoff", PEER, INFO, "its attempts to authenticate have failed again and again, so it has to wait (--auth-backoff)") \
 	X(IDENTITY_UNKNOWN, "identity-unknown", PEER, INFO, "no such identity") \
 	X(NO_WRITES, "no-writes", HUB, WARN, "the store takes no writes") \
 	X(UNAVAILABLE, "unavailable", HUB, WARN, "the hub cannot do it at the moment") \

@@ -185,6 +185,17 @@ put_cause(struct buf *b, struct doc event)
 	    STR_ARG(text(event, "why")), STR_ARG(text(event, "reason")));
 }
 
+/* Of who is held off: what it is held off for. */
+static void
+put_backoff(struct buf *b, struct doc refused)
+{
+	if (!str_eq(text(refused, "reason"), STR("auth-backoff")))
+		return;
+	buf_printf(b,
+	    " It had failed before for " STR_FMT ", and is judged again from " STR_FMT " on.",
+	    STR_ARG(text(refused, "cause")), STR_ARG(text(refused, "until")));
+}
+
 #define FLAPS 6 /* connects in an hour from which on it is told */
 
 static void
@@ -225,6 +236,7 @@ why_not_connected(struct buf *b, struct doc d)
 		    (long long)number(refused, "count"));
 		put_cause(b, refused);
 		buf_cstr(b, ".");
+		put_backoff(b, refused);
 	}
 	if (doc_defined(ended)) {
 		buf_cstr(b, " Its last connection ended");

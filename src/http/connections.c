@@ -34,6 +34,10 @@ put_event(struct out *o, const char *name, const struct story_event *e, uint32_t
 	put_address(o, "address", &e->from);
 	if (count > 0)
 		out_u64(out_key(o, "count"), count);
+	if (e->reason == REASON_AUTH_BACKOFF) {
+		out_cstr(out_key(o, "cause"), reason_id(e->cause));
+		out_time(out_key(o, "until"), e->at_us + e->wait_us);
+	}
 	out_close(o);
 }
 

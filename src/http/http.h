@@ -55,6 +55,7 @@ struct http_options {
 	const struct nets *proxies;      /* peers there name their clients; NULL: nobody */
 	const struct nets *address_free; /* no limits by address for these; NULL: for all */
 	struct limiter *limiter;         /* NULL: no rate limits */
+	struct offenders *offenders;     /* NULL: nobody is held off */
 	struct stories *stories;
 	struct mqtt_loop *mqtt; /* of this loop: sessions of WebSocket clients */
 	struct http_admin admin;

@@ -5,9 +5,56 @@
  */
 #include "http/priv.h"
 
+#include <stdio.h>
+
+/* ---- who fails again and again ---- */
+
+/* Who says that it asks, and from where. Whose address no limit concerns is not held off either. */
+static struct backoff_who
+who_of(const struct request *r)
+{
+	bool is_free = !r->ask.named ||
+	    (r->hl->o.address_free != NULL && nets_have(r->hl->o.address_free, &r->ask.from));
+	uint64_t name = r->claimed_policy.n > 0 ? asker_key(r->claimed_policy, STR("policy"))
+	                                        : asker_key(r->claimed_device, path_module(r));
+
+	return (struct backoff_who){ name,
+		is_free ? 0 : asker_key(net_addr_party(&r->ask.from), STR_NONE) };
+}
+
+static void
+hold_off(struct request *r, const struct backoff_wait *w)
+{
+	char text[BACKOFF_TEXT_MAX], seconds[24];
+
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)backoff_wait_s(w));
+	add_header(r, "Retry-After", seconds);
+	r->refused = REASON_AUTH_BACKOFF;
+	r->told = arena_str(&r->arena, str_of(backoff_text(w, text)));
+	reply_error(r, F_ThrottlingException,
+	    "authentication has failed again and again, wait %s seconds", seconds);
+}
+
+static bool
+held_off(struct request *r)
+{
+	struct backoff_wait w;
+
+	if (!offenders_hold(r->hl->o.offenders, who_of(r), &w))
+		return false;
+	hold_off(r, &w);
+	return true;
+}
+
 static void
 refuse(struct request *r, const struct verdict *v)
 {
+	struct backoff_wait w;
+
+	if (offenders_failed(r->hl->o.offenders, who_of(r), v->refused, false, &w)) {
+		hold_off(r, &w);
+		return;
+	}
 	r->refused = v->refused;
 	if (v->tell)
 		reply_error(
@@ -15,6 +62,8 @@ refuse(struct request *r, const struct verdict *v)
 	else
 		reply_error(r, F_IotHubUnauthorizedAccess, "Unauthorized");
 }
+
+/* ---- judging ---- */
 
 static void
 on_judged(struct work *w)
@@ -27,6 +76,7 @@ on_judged(struct work *w)
 	} else if (r != NULL && w->reply.fault.code != F_NONE) {
 		reply_fault(r, &w->reply.fault);
 	} else if (r != NULL) {
+		offenders_passed(r->hl->o.offenders, who_of(r));
 		r->actor = ACTOR_DEVICE;
 		r->asker = r->segment[1];
 		r->rights = v->rights;
@@ -87,15 +137,19 @@ request_identify(struct request *r)
 		r->claimed_policy = arena_str(&r->arena, sas_policy(&t));
 	if ((token.n == 0 || (parsed && sas_policy(&t).n == 0)) && path_of_device(r, &module)) {
 		r->claimed_device = r->segment[1];
-		ask_shard(r, token, module);
+		if (!held_off(r))
+			ask_shard(r, token, module);
 		return;
 	}
+	if (held_off(r))
+		return;
 	if (token.n != 0)
 		judge_policy(r, token, &v);
 	if (v.refused != REASON_NONE) {
 		refuse(r, &v);
 		return;
 	}
+	offenders_passed(r->hl->o.offenders, who_of(r));
 	r->actor = ACTOR_POLICY;
 	r->asker = arena_str(&r->arena, (struct str){ v.policy, v.policy_n });
 	r->rights = v.rights;

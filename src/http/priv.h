@@ -100,6 +100,7 @@ struct request {
 	struct opened opened; /* a policy's, with what it has shown */
 	int64_t end_us;       /* when that ends; 0: never */
 	enum reason refused;  /* why, when no fault says it: the client learns nothing more */
+	struct str told;      /* what the log says beside it; empty: nothing */
 	const struct route *route;
 	int64_t began_us;   /* on the loop's clock */
 	struct work *then;  /* to be submitted when the work under way has succeeded */

@@ -168,6 +168,8 @@ log_refused(const struct request *r, const struct fault *f)
 		s.request = r->sent_path;
 	if (s.reason == REASON_NONE || s.reason == REASON_REQUEST_FRAMING)
 		s.detail = str_of(f->text);
+	if (r->told.n > 0)
+		s.detail = r->told;
 	if (s.reason == REASON_NONE)
 		s.reason = outcome_of(fault_status(f->code))->reason;
 	if (s.reason == REASON_NONE)

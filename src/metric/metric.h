@@ -128,6 +128,7 @@ enum metric_kind {
 	X(GAUGE, NONE, devices_disabled, "Of them, those that are disabled") \
 	X(GAUGE, NONE, connections_open, "Connections of any kind, HTTPS with them") \
 	X(GAUGE, NONE, connections_max, "Connections that may be there at once") \
+	X(GAUGE, NONE, auth_backoff_waiting, "Who has failed to authenticate again and again, and has to wait: devices and policies at an address, and addresses") \
 	X(GAUGE, QUEUE, queue_length, "What is under way or waits") \
 	X(GAUGE, ROOM, queue_bytes, "Memory of what is under way or waits") \
 	X(COUNTER, NONE, store_commits, "Batches that were committed") \

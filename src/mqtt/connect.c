@@ -27,9 +27,25 @@ reason_of_fault(const struct fault *f)
 }
 
 static void
+hold_off(struct session *s, struct actions *a)
+{
+	char text[BACKOFF_TEXT_MAX];
+
+	fault_set(&s->all->fault, F_ThrottlingException, "%s", backoff_text(&s->backoff, text));
+	refuse(
+	    s, CONNACK_UNAVAILABLE, REASON_AUTH_BACKOFF, STR_NONE, str_of(s->all->fault.text), a);
+}
+
+static void
 refuse_by_verdict(struct session *s, const struct reply *r, struct actions *a)
 {
 	bool told = r->reason != REASON_NONE;
+
+	if (told && s->all->world->failed != NULL &&
+	    s->all->world->failed(s, r->reason, &s->backoff)) {
+		hold_off(s, a);
+		return;
+	}
 
 	if (s->on_behalf && fault_status(r->fault.code) == 401) {
 		refuse(s, CONNACK_DENIED, REASON_NESTED_EDGE, STR_NONE, str_of(r->fault.text), a);
@@ -64,6 +80,8 @@ on_judged(
 		a->work = session_orphan(w); /* its shard believes that it has begun */
 		refuse_by_limit(s, &why, a);
 	} else {
+		if (s->all->world->passed != NULL)
+			s->all->world->passed(s);
 		connack(s, CONNACK_ACCEPTED, r->session_present, a);
 		session_accepted(s, r, now_us, wall_us, a);
 		outdated = s->all->world->outdated(s, r->judged_by);
@@ -160,6 +178,8 @@ on_connect_packet(struct session *s, const struct mqtt_packet *p, int64_t now_us
 	}
 	if (why != REASON_NONE) {
 		refuse(s, code, why, c->client_id, STR_NONE, a);
+	} else if (s->all->world->holds != NULL && s->all->world->holds(s, &s->backoff)) {
+		hold_off(s, a);
 	} else if (!session_may_ask(s, c->has_password ? c->password : STR_NONE, &limit)) {
 		refuse_by_limit(s, &limit, a);
 	} else {

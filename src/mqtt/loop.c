@@ -38,6 +38,32 @@ world_takes(struct session *s, enum limit_kind kind, const struct limit_asker *a
 	return limiter_takes(link_of(s)->ml->o.limiter, kind, asker, why);
 }
 
+static struct backoff_who
+who_of(const struct session *s)
+{
+	return (struct backoff_who){ asker_key(s->device, s->module), s->address };
+}
+
+static bool
+world_holds(struct session *s, struct backoff_wait *out)
+{
+	return offenders_hold(link_of(s)->ml->o.offenders, who_of(s), out);
+}
+
+static bool
+world_failed(struct session *s, enum reason why, struct backoff_wait *out)
+{
+	const struct link *l = link_of(s);
+
+	return offenders_failed(l->ml->o.offenders, who_of(s), why, told_known(l), out);
+}
+
+static void
+world_passed(struct session *s)
+{
+	offenders_passed(link_of(s)->ml->o.offenders, who_of(s));
+}
+
 static int64_t
 world_wall_us(struct session *s)
 {
@@ -67,6 +93,9 @@ world_of(const struct mqtt_options *o)
 		.revoked = o->tls != NULL ? link_revoked : NULL,
 		.allows = o->limiter != NULL ? world_allows : NULL,
 		.takes = o->limiter != NULL ? world_takes : NULL,
+		.holds = o->offenders != NULL ? world_holds : NULL,
+		.failed = o->offenders != NULL ? world_failed : NULL,
+		.passed = o->offenders != NULL ? world_passed : NULL,
 		.wall_us = world_wall_us,
 		.from = world_from,
 		.random = world_random };
@@ -304,7 +333,7 @@ on_data(struct stream *st, struct str in, void *ctx)
 static uint64_t
 address_key(const struct mqtt_loop *ml, const struct net_addr *peer)
 {
-	if (ml->o.limiter == NULL ||
+	if ((ml->o.limiter == NULL && ml->o.offenders == NULL) ||
 	    (ml->o.address_free != NULL && nets_have(ml->o.address_free, peer)))
 		return 0;
 	return asker_key(net_addr_party(peer), STR_NONE);

@@ -69,6 +69,8 @@ void link_perform(struct link *l, struct actions *a);
 /* told.c: what stories are told of a link, if anybody is. A CONNECT of it is accepted, or refused as the line says; */
 void told_accepted(struct link *l);
 void told_refused(struct link *l, const struct log_story *line);
+/* Was its identity's connection, or the last one, from where this one comes? */
+bool told_known(const struct link *l);
 /* a packet has come, whole; what was to be done has been; and it is over. */
 void told_received(struct link *l, struct str packet);
 void told_performed(struct link *l, const struct actions *a);

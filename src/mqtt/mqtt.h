@@ -16,6 +16,7 @@ struct mqtt_options {
 	struct fleet *fleet;
 	struct catalogue_box *catalogue;
 	struct limiter *limiter;         /* NULL: no rate limits */
+	struct offenders *offenders;     /* NULL: nobody is held off */
 	struct stories *stories;         /* NULL: nobody is told */
 	struct tls *tls;                 /* NULL: no certificate is revoked while it is in use */
 	const struct nets *address_free; /* no rate limits by address for these; NULL: for all */

@@ -44,6 +44,10 @@ struct session_world {
 	    struct limit_refusal *why);
 	bool (*takes)(struct session *s, enum limit_kind kind, const struct limit_asker *asker,
 	    struct limit_refusal *why);
+	/* offenders_hold, offenders_failed, offenders_passed, of the identity that it says to be. All NULL: nobody is held off. */
+	bool (*holds)(struct session *s, struct backoff_wait *out);
+	bool (*failed)(struct session *s, enum reason why, struct backoff_wait *out);
+	void (*passed)(struct session *s);
 	/* What the body of an error bears: when it was, and a number to find it by. */
 	int64_t (*wall_us)(struct session *s);
 	/* Where its client is; empty: not known. NULL: nobody's is. */
@@ -96,6 +100,7 @@ struct session {
 	uint32_t desired_sent;
 	/* what its end's line says beside the reason: who has taken its place, which packet was wrong; NULL: nothing */
 	char *detail;
+	struct backoff_wait backoff; /* of its refusal, for REASON_AUTH_BACKOFF */
 	/* last packet; SESSION_NEVER: it could not be heard since the last look */
 	int64_t heard_us;
 	int64_t idle_us, token_us, rest_us; /* when they are due; SESSION_NEVER */

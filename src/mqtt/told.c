@@ -66,8 +66,24 @@ told_refused(struct link *l, const struct log_story *line)
 {
 	metric_add(METRIC_REFUSALS, line->reason, 1);
 	if (l->ml->o.stories != NULL)
-		story_refused(l->ml->o.stories, line->device, line->module, line->reason,
-		    stream_peer(l->stream), clock_wall_us());
+		story_refused(l->ml->o.stories, line->device, line->module,
+		    &(struct story_event){ .reason = line->reason,
+		        .at_us = clock_wall_us(),
+		        .from = *stream_peer(l->stream),
+		        .cause = l->session.backoff.cause,
+		        .wait_us = l->session.backoff.wait_ns / 1000 });
+}
+
+bool
+told_known(const struct link *l)
+{
+	const struct session *s = &l->session;
+	struct story_view v;
+
+	return l->ml->o.stories != NULL &&
+	    story_read(l->ml->o.stories, s->device, s->module, clock_wall_us(), &v) &&
+	    v.since_us != 0 &&
+	    str_eq(net_addr_party(&v.from), net_addr_party(stream_peer(l->stream)));
 }
 
 void

@@ -156,6 +156,7 @@ metrics_look(const struct server *s, struct metric_looks *l)
 	fleet_look(s->fleet, l);
 	deliveries_look(s->deliveries, l);
 	l->event_readers[0] = feed_readers(s->feed);
+	l->auth_backoff_waiting[0] = offenders_waiting(s->offenders);
 	l->connections_open[0] = admission_count(s->admission);
 	l->connections_max[0] = (double)s->sizes.connections;
 }

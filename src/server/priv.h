@@ -114,7 +114,8 @@ struct server {
 	uint64_t files_loaded, files_seen; /* certs.c: marks of the certificates' files */
 	char tls_paths[4][DATA_PATH_MAX];
 	struct admission *admission;
-	struct limiter *limiter; /* NULL: no rate limits */
+	struct limiter *limiter;     /* NULL: no rate limits */
+	struct offenders *offenders; /* NULL: nobody is held off */
 	struct stories *stories;
 	struct nets address_free, proxies, sink_allow;
 	struct catalogue_box *catalogue;

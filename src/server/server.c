@@ -283,6 +283,7 @@ static void
 limits_begin(struct server *s)
 {
 	s->limiter = limiter_new(&s->o.limits, s->o.max_devices);
+	s->offenders = offenders_new(s->o.auth_backoff_s);
 	for (unsigned i = 0; i < s->o.rate_limits.n; i++)
 		log_text(LOG_INFO, "rate limit in force: %s", s->o.rate_limits.v[i]);
 }

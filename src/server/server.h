@@ -54,6 +54,7 @@ struct server_options {
 	uint64_t free_space_bytes;                     /* below it changes are refused */
 	struct option_list rate_limits;                /* as they are written, and read: */
 	struct limit_rules limits;
+	unsigned auth_backoff_s;               /* the longest wait; 0: nobody is held off */
 	struct option_list import_export_dirs; /* directories that jobs may read and write */
 	const char *sink_dir;                  /* files of sinks are below; NULL: none */
 	struct option_list sink_allow; /* nets: where webhooks may go besides what is public */

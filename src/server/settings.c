@@ -186,6 +186,11 @@ static const struct option_spec rows[] = {
 			"L-97](spec/limits.md). Clients behind one NAT share an address: give rules for policies and devices "
 			"instead, or name the net in `address-free`.",
 	}, {
+		.name = "auth-backoff", .value = "SECONDS", .kind = OPTION_NUMBER, .least = 1, .most = 86400, .zero = "off", .fallback = "0", AT(auth_backoff_s),
+		.help = "the longest wait of who fails to authenticate again and again",
+		.note = "From its fifth failure in a row on a device (or policy), at the address that says to be it, waits 1 s, 2 s, 4 s, up to so long: [who fails "
+			"again and again](troubleshooting.md#who-fails-again-and-again).",
+	}, {
 		.name = "import-export-dir", .value = "DIR", .kind = OPTION_DIR, .many = true, AT(import_export_dirs),
 		.help = "a directory whose files import and export jobs may use",
 		.note = "Files there [import and export jobs](#export-and-import) of the service SDKs may read and write. Without one such jobs are "

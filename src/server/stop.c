@@ -121,6 +121,7 @@ server_stop(struct server *s)
 	tls_free(s->tls);
 	admission_free(s->admission);
 	limiter_free(s->limiter);
+	offenders_free(s->offenders);
 	stories_free(s->stories);
 	chart_free(s->chart);
 }

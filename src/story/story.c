@@ -260,7 +260,7 @@ story_ended(struct stories *st, struct story *s, uint64_t number, enum reason wh
 	struct stripe *p = stripe_of(st, s->hash);
 
 	pthread_mutex_lock(&p->mutex);
-	s->ended = (struct story_event){ why, now_us, s->from };
+	s->ended = (struct story_event){ .reason = why, .at_us = now_us, .from = s->from };
 	if (s->number == number) {
 		s->connected = false;
 		atomic_store(&s->counts.in_flight, 0);
@@ -271,8 +271,8 @@ story_ended(struct stories *st, struct story *s, uint64_t number, enum reason wh
 }
 
 void
-story_refused(struct stories *st, struct str device, struct str module, enum reason why,
-    const struct net_addr *from, int64_t now_us)
+story_refused(
+    struct stories *st, struct str device, struct str module, const struct story_event *what)
 {
 	uint64_t hash;
 	struct stripe *p;
@@ -284,7 +284,7 @@ story_refused(struct stories *st, struct str device, struct str module, enum rea
 	p = stripe_of(st, hash);
 	pthread_mutex_lock(&p->mutex);
 	s = take(p, hash, device, module);
-	s->refused = (struct story_event){ why, now_us, *from };
+	s->refused = *what;
 	s->nrefused += s->nrefused < UINT32_MAX;
 	if (s->nlive == 0)
 		list_put(p, s);

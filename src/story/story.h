@@ -25,6 +25,15 @@
 struct stories;
 struct story;
 
+struct story_event {
+	enum reason reason; /* REASON_NONE: there was none */
+	int64_t at_us;
+	struct net_addr from;
+	/* of REASON_AUTH_BACKOFF: why it had failed before, and how long it has to wait */
+	enum reason cause;
+	int64_t wait_us;
+};
+
 struct stories *stories_new(void);
 void stories_free(struct stories *st); /* nobody is connected; NULL is fine */
 
@@ -66,16 +75,10 @@ struct story_counts *story_counts(struct story *s);
 void story_ended(
     struct stories *st, struct story *s, uint64_t number, enum reason why, int64_t now_us);
 /* Somebody who claimed to be this one; ids that can be none are ignored. */
-void story_refused(struct stories *st, struct str device, struct str module, enum reason why,
-    const struct net_addr *from, int64_t now_us);
+void story_refused(
+    struct stories *st, struct str device, struct str module, const struct story_event *what);
 
 /* ---- what is asked ---- */
-
-struct story_event {
-	enum reason reason; /* REASON_NONE: there was none */
-	int64_t at_us;
-	struct net_addr from;
-};
 
 /* As it was at one moment. */
 struct story_view {

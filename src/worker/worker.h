@@ -15,6 +15,7 @@
 #include "hub/cargo.h"
 #include "hub/messages.h"
 #include "job/questions.h"
+#include "limit/backoff.h"
 #include "limit/limit.h"
 #include "metric/metric.h"
 #include "net/net.h"
@@ -74,6 +75,17 @@ bool limiter_takes(struct limiter *l, enum limit_kind kind, const struct limit_a
     struct limit_refusal *why);
 void limiter_owes(
     struct limiter *l, enum limit_kind kind, const struct limit_asker *asker, uint32_t n);
+
+/* ---- who fails to authenticate again and again (limit/backoff.h), of the whole hub; any thread ---- */
+
+struct offenders;
+struct offenders *offenders_new(uint32_t most_s); /* 0: NULL */
+void offenders_free(struct offenders *o); /* NULL is fine here, and below: nobody is held off */
+bool offenders_hold(struct offenders *o, struct backoff_who who, struct backoff_wait *out);
+bool offenders_failed(struct offenders *o, struct backoff_who who, enum reason why, bool known,
+    struct backoff_wait *out);
+void offenders_passed(struct offenders *o, struct backoff_who who);
+uint32_t offenders_waiting(struct offenders *o);
 
 /* Who asks, and, unless it is a device with its modules, from where. Works of one asker keep their order. */
 uint64_t asker_key(struct str who, struct str from);

@@ -11,6 +11,13 @@
 
 static const struct net_addr here = { .ip = { [10] = 0xFF, 0xFF, 10, 0, 0, 1 }, .port = 1000 };
 
+static void
+refuse(struct stories *st, const char *id, struct str module, enum reason why, int64_t now_us)
+{
+	story_refused(st, str_of(id), module,
+	    &(struct story_event){ .reason = why, .at_us = now_us, .from = here });
+}
+
 static struct story_link
 link_of(uint64_t number, struct str client)
 {
@@ -70,8 +77,8 @@ story__O11_the_end_of_an_older_link_is_not_the_newer_ones(void **state)
 	assert_int_equal(v.received, 0);
 	assert_int_equal(v.ended.reason, REASON_TAKEN_OVER);
 	assert_true(str_eq(v.client, STR("sdk")));
-	story_refused(st, STR("d"), STR("m"), REASON_KEY_SIGNATURE, &here, NOW + 3);
-	story_refused(st, STR("d"), STR("m"), REASON_KEY_SIGNATURE, &here, NOW + 4);
+	refuse(st, "d", STR("m"), REASON_KEY_SIGNATURE, NOW + 3);
+	refuse(st, "d", STR("m"), REASON_KEY_SIGNATURE, NOW + 4);
 	story_ended(st, b, 2, REASON_KEEP_ALIVE, NOW + 5);
 	story_read(st, STR("d"), STR("m"), NOW, &v);
 	assert_false(v.connected);
@@ -127,11 +134,11 @@ story__O14_strangers_take_no_story_away(void **state)
 	visit(st, "known", 1, NOW);
 	for (unsigned i = 0; i < 3 * STORIES_CLAIMED_MAX; i++) {
 		snprintf(id, sizeof(id), "nobody%u", i);
-		story_refused(st, str_of(id), STR_NONE, REASON_IDENTITY_UNKNOWN, &here, NOW);
+		refuse(st, id, STR_NONE, REASON_IDENTITY_UNKNOWN, NOW);
 	}
 	assert_true(story_read(st, STR("known"), STR_NONE, NOW, &v));
 	assert_in_range(count_all(st, STORY_ANY), STORIES_CLAIMED_MAX / 2, STORIES_CLAIMED_MAX + 1);
-	story_refused(st, STR("no id /"), STR_NONE, REASON_USER_NAME, &here, NOW);
+	refuse(st, "no id /", STR_NONE, REASON_USER_NAME, NOW);
 	assert_false(story_read(st, STR("no id /"), STR_NONE, NOW, &v));
 	stories_free(st);
 }
