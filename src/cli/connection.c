@@ -180,9 +180,13 @@ is_true(struct doc d, const char *name)
 static void
 put_cause(struct buf *b, struct doc event)
 {
-	buf_printf(b, " at " STR_FMT " from " STR_FMT ": " STR_FMT " (" STR_FMT ")",
-	    STR_ARG(text(event, "time")), STR_ARG(text(event, "address")),
-	    STR_ARG(text(event, "why")), STR_ARG(text(event, "reason")));
+	struct str address = text(event, "address"); /* the log knows none */
+
+	buf_printf(b, " at " STR_FMT, STR_ARG(text(event, "time")));
+	if (address.n > 0)
+		buf_printf(b, " from " STR_FMT, STR_ARG(address));
+	buf_printf(b, ": " STR_FMT " (" STR_FMT ")", STR_ARG(text(event, "why")),
+	    STR_ARG(text(event, "reason")));
 }
 
 /* Of who is held off: what it is held off for. */

@@ -4,12 +4,15 @@
  */
 #include "http/priv.h"
 
+#include "feed/feed.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #define CONNECTIONS_PAGE     100u
 #define CONNECTIONS_PAGE_MAX 1000u
-#define LISTINGS_MAX         4u /* pages at once, each with a thread of its own */
+#define LAST_ENDS_MAX        64u /* of a loop, at a time */
+#define LISTINGS_MAX         4u  /* pages at once, each with a thread of its own */
 
 /* ---- one story as JSON ---- */
 
@@ -31,7 +34,8 @@ put_event(struct out *o, const char *name, const struct story_event *e, uint32_t
 	out_cstr(out_key(o, "reason"), reason_id(e->reason));
 	out_cstr(out_key(o, "by"), reason_by_name(reason_by(e->reason)));
 	out_cstr(out_key(o, "why"), reason_text(e->reason));
-	put_address(o, "address", &e->from);
+	if (e->from.port != 0) /* the log knows none */
+		put_address(o, "address", &e->from);
 	if (count > 0)
 		out_u64(out_key(o, "count"), count);
 	if (e->reason == REASON_AUTH_BACKOFF) {
@@ -80,23 +84,109 @@ put_story(struct out *o, const struct story_view *v)
 
 /* ---- one ---- */
 
+/* json: what the shard knows, an object. */
+static void
+reply_story(struct request *r, struct str json, const struct story_view *v)
+{
+	struct buf answer = { 0 };
+	struct out o = out_to(&answer);
+
+	out_open(&o);
+	out_json(&o, str_sub(json, 1)); /* without its brace */
+	put_story(&o, v);
+	out_close(&o);
+	reply_json(r, 200, buf_view(&answer));
+	buf_fini(&answer);
+}
+
+/*
+ * What memory does not know of the last end, as the hub was started since or the story had to go, the log does (O-32): a point read, on the feed's
+ * thread. It does not know the address.
+ */
+struct last_end {
+	struct msg msg, back;
+	struct http_loop *hl;
+	struct work *work; /* its answer waits */
+	struct story_event ended;
+};
+
+static void
+end_read(struct msg *m)
+{
+	struct last_end *l = container_of(m, struct last_end, msg);
+	const struct op *op = &l->work->op;
+	struct buf record = { 0 };
+	struct event e;
+
+	/* what retention has dropped is not known any more; what cannot be read has its line */
+	if (feed_record(l->hl->o.feed, hub_shard_of(op->device), l->work->reply.version, &record) ==
+	        ERR_OK &&
+	    event_decode(buf_view(&record), &e) == ERR_OK && str_eq(e.device, op->device) &&
+	    str_eq(e.module, op->module)) {
+		l->ended.reason = told_reason(&e);
+		l->ended.at_us = e.time_us;
+	}
+	buf_fini(&record);
+	loop_post(l->hl->loop, &l->back);
+}
+
+static void
+view_of(struct http_loop *hl, const struct work *w, struct story_view *v)
+{
+	story_read(hl->o.stories, w->op.device, w->op.module, clock_wall_us(), v);
+	v->connected = v->connected && w->reply.deliver; /* the shard hears of an end last */
+}
+
+static void
+end_back(struct msg *m)
+{
+	struct last_end *l = container_of(m, struct last_end, back);
+	struct request *r = request_of(l->hl, l->work->op.reply_to);
+	struct story_view v;
+
+	l->hl->nlast_end--;
+	view_of(l->hl, l->work, &v);
+	if (v.ended.reason == REASON_NONE)
+		v.ended = l->ended;
+	if (r != NULL)
+		reply_story(r, buf_view(&l->work->reply.body), &v);
+	work_free(l->work);
+	free(l);
+}
+
+static void
+end_ask(struct request *r, struct work *w)
+{
+	struct last_end *l;
+
+	if (r->hl->nlast_end == LAST_ENDS_MAX) {
+		reply_error(r, F_ThrottlingException,
+		    "%u such requests wait for the log, which is the limit", LAST_ENDS_MAX);
+		work_free(w);
+		return;
+	}
+	r->hl->nlast_end++;
+	l = xcalloc(1, sizeof(*l));
+	l->msg.run = end_read;
+	l->back.run = end_back;
+	l->hl = r->hl;
+	l->work = w;
+	feed_run(r->hl->o.feed, &l->msg);
+}
+
 static void
 done_connection(struct work *w)
 {
 	struct request *r = work_back(w);
 	struct story_view v;
-	struct buf json = { 0 };
-	struct out o = out_to(&json);
 
 	if (r != NULL) {
-		story_read(r->hl->o.stories, w->op.device, w->op.module, clock_wall_us(), &v);
-		v.connected = v.connected && w->reply.deliver; /* the shard hears of an end last */
-		out_open(&o);
-		out_json(&o, str_sub(buf_view(&w->reply.body), 1)); /* without its brace */
-		put_story(&o, &v);
-		out_close(&o);
-		reply_json(r, 200, buf_view(&json));
-		buf_fini(&json);
+		view_of(r->hl, w, &v);
+		if (v.ended.reason == REASON_NONE && w->reply.version != 0) {
+			end_ask(r, w);
+			return;
+		}
+		reply_story(r, buf_view(&w->reply.body), &v);
 	}
 	work_free(w);
 }

@@ -149,6 +149,7 @@ struct http_loop {
 	struct slots requests; /* under way */
 	uint32_t nbusy;
 	uint32_t nhistory;             /* questions about the past */
+	uint32_t nlast_end;            /* about ends that only the log knows */
 	struct answer_stream *streams; /* of those, answers without an end */
 	struct loop_timer streams_look;
 	bool stopping;

@@ -54,6 +54,7 @@ on_connection_get(struct shard *sh, struct row *r, const struct op *op, const st
 	row_read_reported(r, &reported);
 	section_pending(&w.desired, &reported, count_pending, &npending);
 	reply->deliver = r->presence != NULL;
+	reply->version = connection_last_end(sh, r);
 	out_open(&o);
 	row_put_ids(&o, r);
 	out_cstr(out_key(&o, "status"), id.enabled ? "enabled" : "disabled");
@@ -65,7 +66,6 @@ on_connection_get(struct shard *sh, struct row *r, const struct op *op, const st
 	out_some_time(&o, "lastActivityTime", r->activity_us);
 	if (r->presence != NULL)
 		put_subscriptions(&o, r->presence);
-	(void)sh;
 }
 
 void

@@ -15,7 +15,8 @@ struct reply {
 	struct fault fault; /* code F_NONE: success */
 	/* OP_CONNECT, OP_DISCONNECT with a will: why it is refused, for the log; REASON_NONE: the fault says all there is */
 	enum reason reason;
-	/* OP_REPORT: reported $version; OP_TWIN_GET: that of the desired properties */
+	/* OP_REPORT: reported $version; OP_TWIN_GET: that of the desired properties; OP_CONNECTION_GET: where the log tells of the end of
+	 * its last session, 0: nowhere */
 	uint64_t version;
 	/* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51); OP_METHOD: the device has been called; else the
 	 * call waits for it; OP_CONNECTION_GET: it is connected */

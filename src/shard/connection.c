@@ -10,6 +10,10 @@
  *
  *   "connected/" shard (2 bytes) chunk (4), big-endian -> format | bits, lowest first, without zeros at the end. No record: none is set.
  *
+ * Beside them stands where the log last tells of the end of a session, so that after a start it is a point read (O-32):
+ *
+ *   "ended/" shard (2 bytes) row (4), big-endian -> format | position (8, little-endian). No record: nowhere.
+ *
  * A bit that is set when the shard is loaded is of a session that has ended with the program: its end is told first of all.
  */
 #include "shard/record.h"
@@ -19,6 +23,7 @@
 #define FORMAT      1
 #define CHUNK       256u /* rows */
 #define CHUNK_BYTES (CHUNK / 8)
+#define ENDED_BYTES 9u
 
 /* ---- the bits ---- */
 
@@ -117,6 +122,106 @@ bit_write(struct shard *sh, const struct row *r, bool connected, const struct hu
 	(void)connected;
 }
 
+/* ---- where ends are told ---- */
+
+static struct str
+ended_key(const struct shard *sh, uint32_t row, char room[HUB_PREFIX_MAX])
+{
+	size_t n = sizeof(ENDED_PREFIX) - 1;
+
+	memcpy(room, ENDED_PREFIX, n);
+	room[n++] = (char)(sh->index >> 8);
+	room[n++] = (char)sh->index;
+	for (int shift = 24; shift >= 0; shift -= 8)
+		room[n++] = (char)(row >> shift);
+	return (struct str){ room, n };
+}
+
+struct str
+ended_prefix(const struct shard *sh, char room[HUB_PREFIX_MAX])
+{
+	struct str key = ended_key(sh, 0, room);
+
+	return (struct str){ key.p, key.n - 4 };
+}
+
+static void
+ended_set(struct shard *sh, uint32_t row, uint64_t position)
+{
+	struct shard_connections *c = &sh->connections;
+	uint32_t need = (row / CHUNK + 1) * CHUNK;
+
+	if (row >= c->nended && position == 0)
+		return;
+	if (row >= c->nended) {
+		need = need < c->nended * 2 ? c->nended * 2 : need;
+		c->ended = xrealloc(c->ended, need * sizeof(*c->ended));
+		memset(c->ended + c->nended, 0, (need - c->nended) * sizeof(*c->ended));
+		c->nended = need;
+	}
+	c->ended[row] = position;
+}
+
+static uint64_t
+ended_of(const struct shard *sh, uint32_t row)
+{
+	return row < sh->connections.nended ? sh->connections.ended[row] : 0;
+}
+
+uint64_t
+connection_last_end(const struct shard *sh, const struct row *r)
+{
+	return ended_of(sh, row_number(sh, r));
+}
+
+enum err
+ended_load(struct shard *sh, struct str key, const struct str *value)
+{
+	struct str at = str_sub(key, sizeof(ENDED_PREFIX) - 1 + 2);
+	struct rd rd = rd_of(value != NULL ? *value : STR_NONE);
+	uint8_t format = value != NULL ? rd_u8(&rd) : FORMAT;
+	uint64_t position = value != NULL ? rd_le64(&rd) : 0;
+	uint32_t row = 0;
+
+	if (at.n != 4 ||
+	    (value != NULL && (rd.bad || rd.p != rd.end || format != FORMAT || position == 0)))
+		return ERR_CORRUPT;
+	for (int i = 0; i < 4; i++)
+		row = row << 8 | (unsigned char)at.p[i];
+	if (row >= sh->nrow)
+		return ERR_CORRUPT;
+	ended_set(sh, row, position);
+	return ERR_OK;
+}
+
+static struct str
+ended_put(char out[ENDED_BYTES], uint64_t position)
+{
+	out[0] = FORMAT;
+	for (unsigned i = 0; i < ENDED_BYTES - 1; i++)
+		out[1 + i] = (char)(position >> 8 * i);
+	return (struct str){ out, ENDED_BYTES };
+}
+
+/* 0: nowhere any more. */
+static void
+ended_write(struct shard *sh, const struct row *r, uint64_t position, const struct hub_env *env)
+{
+	uint32_t row = row_number(sh, r);
+	uint64_t before = ended_of(sh, row);
+	char room[HUB_PREFIX_MAX], old[ENDED_BYTES], new[ENDED_BYTES];
+	struct str key = ended_key(sh, row, room), was = ended_put(old, before);
+
+	if (before == position)
+		return;
+	undo_common(env->undo, sh, key, before != 0 ? &was : NULL);
+	ended_set(sh, row, position);
+	if (position == 0)
+		env->del(env->ctx, sh->index, RECORD_COMMON, key);
+	else
+		env->put(env->ctx, sh->index, RECORD_COMMON, key, ended_put(new, position));
+}
+
 /* ---- the list: rows of which there may be something to tell ---- */
 
 static void
@@ -198,6 +303,7 @@ void
 connections_fini(struct shard *sh)
 {
 	free(sh->connections.bits);
+	free(sh->connections.ended);
 	free(sh->connections.rows);
 }
 
@@ -215,6 +321,7 @@ append(struct shard *sh, const struct row *r, bool connected, uint32_t flaps, en
 		.actor_name = row_device(r),
 		.device = row_device(r),
 		.module = row_module(r) };
+	uint64_t position;
 
 	if (!connected && reason_by(why) != BY_PEER) {
 		e.actor = ACTOR_HUB;
@@ -223,7 +330,9 @@ append(struct shard *sh, const struct row *r, bool connected, uint32_t flaps, en
 	e.numbers[EVENT_FLAPS] = flaps;
 	if (why != REASON_NONE)
 		e.fields[EVENT_REASON] = str_of(reason_id(why));
-	log_append(sh, &e, env);
+	position = log_append(sh, &e, env);
+	if (why != REASON_NONE)
+		ended_write(sh, r, position, env);
 }
 
 /* What is not known of the row; afterwards all is. */
@@ -259,6 +368,7 @@ connection_gone(struct shard *sh, struct row *r, const struct hub_env *env)
 		tell(sh, r, false, env);
 	else if (bit_of(sh, row_number(sh, r)))
 		bit_write(sh, r, false, env);
+	ended_write(sh, r, 0, env); /* the row may be another's next */
 }
 
 bool

@@ -119,6 +119,8 @@ shard_common(struct shard *sh, struct str key, const struct str *value)
 		return log_end_load(sh, value);
 	if (str_starts(key, STR(CONNECTIONS_PREFIX)))
 		return connections_load(sh, key, value);
+	if (str_starts(key, STR(ENDED_PREFIX)))
+		return ended_load(sh, key, value);
 	return f != NULL ? f->load(sh, key, value) : ERR_OK;
 }
 
@@ -136,7 +138,11 @@ shard_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PR
 		*prefix = connections_prefix(sh, room);
 		return true;
 	}
-	if (str_starts(*prefix, STR(CONNECTIONS_PREFIX)))
+	if (str_starts(*prefix, STR(CONNECTIONS_PREFIX))) {
+		*prefix = ended_prefix(sh, room);
+		return true;
+	}
+	if (str_starts(*prefix, STR(ENDED_PREFIX)))
 		*prefix = STR_NONE;
 	while (prefix->n != 0 && i < sh->nfeature && !owns(sh->features[i].feature, *prefix))
 		i++;

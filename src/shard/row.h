@@ -117,6 +117,8 @@ struct shard_log {
 struct shard_connections {
 	uint8_t *bits; /* by row: it is connected, as the log says */
 	uint32_t nbyte;
+	uint64_t *ended; /* by row: where the log last tells of a session's end; 0: nowhere */
+	uint32_t nended;
 	uint32_t *rows; /* those listed, oldest first, from `from` on; some have gone since */
 	uint32_t from, n, cap;
 	int64_t since_us; /* the oldest, by elapsed_us */
@@ -255,6 +257,12 @@ void connection_back(struct shard *sh, struct row *r);
 #define CONNECTIONS_PREFIX "connected/"
 struct str connections_prefix(const struct shard *sh, char room[HUB_PREFIX_MAX]);
 enum err connections_load(struct shard *sh, struct str key, const struct str *value);
+/* The same of where their ends are told. */
+#define ENDED_PREFIX "ended/"
+struct str ended_prefix(const struct shard *sh, char room[HUB_PREFIX_MAX]);
+enum err ended_load(struct shard *sh, struct str key, const struct str *value);
+/* The position of the newest record of the log that tells of the end of a session of this identity; 0: none is known. */
+uint64_t connection_last_end(const struct shard *sh, const struct row *r);
 void connections_loaded(
     struct shard *sh); /* all of them: whom they say to be connected is not any more */
 void connections_fini(struct shard *sh);

@@ -6,6 +6,7 @@
 #define TWINHUB_SHARD_TOLD_H
 
 #include "doc/doc.h"
+#include "base/reason.h"
 #include "event/event.h"
 
 /* Sources of events, as routes name them. */
@@ -59,5 +60,8 @@ struct doc told_twin_get(
 
 /* Does a twin change touch this path, tags.a or properties.reported.a.b? (T-98) n: its steps. */
 bool told_touches(const struct event *e, const struct str *path, unsigned n);
+
+/* Of a connection's record: why the last session ended. REASON_NONE: none has, or for a reason of a later program. */
+enum reason told_reason(const struct event *e);
 
 #endif

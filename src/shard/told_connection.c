@@ -15,6 +15,12 @@ reason_of(struct str id)
 	return REASON_NONE;
 }
 
+enum reason
+told_reason(const struct event *e)
+{
+	return reason_of(e->fields[EVENT_REASON]);
+}
+
 void
 told_put_connection(struct out *o, const struct event *e)
 {

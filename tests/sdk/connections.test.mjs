@@ -170,3 +170,62 @@ test('O-16 device why: in a sentence', async () => {
 	for (let i = 0; i < 7; i++) await mqttDevice(hub, 'shy');
 	assert.match(await why('shy'), /has connected 8 times in the last hour; the connection before ended at .* \(taken-over\)/);
 });
+
+test('O-32 after a start the last disconnect comes from the log; device why has it, too', async () => {
+	const own = await startHub();
+	try {
+		const last = async (id) => (await own.rest('GET', `/devices/${id}/connection`)).body.lastDisconnect;
+		for (const id of ['said', 'killed', 'deleted', 'never']) await own.createDevice(id);
+		const d = await mqttDevice(own, 'said');
+		await d.disconnect();
+		await until(async () => (await last('said'))?.reason === 'goodbye', 'the end');
+		const ended = await last('said');
+		const stopped = await mqttDevice(own, 'stopped');
+		await own.restart();
+		stopped.destroy();
+		const said = await last('said');
+		assert.deepEqual([said.reason, said.by], ['goodbye', 'peer']);
+		assert.ok(Math.abs(Date.parse(said.time) - Date.parse(ended.time)) < 3000, `${said.time} ${ended.time}`);
+		assert.equal(said.address, undefined, 'the log has none');
+		assert.equal((await last('stopped')).reason, 'stopping');
+		assert.equal(await last('never'), undefined);
+		assert.match((await commands(own)(['device', 'why', 'said', '--json'])).why, /Its last connection ended at \S+: DISCONNECT.* \(goodbye\)/);
+		// a kill: the end that nobody has written, and one that was
+		const k = await mqttDevice(own, 'killed');
+		await mqttDevice(own, 'deleted');
+		await new Promise((resolve) => setTimeout(resolve, 1500)); // E-94: a second of it may be lost
+		await own.kill();
+		k.destroy();
+		await own.start();
+		await until(async () => (await last('killed'))?.reason === 'hub-ended', 'the end that the start writes');
+		assert.equal((await last('said')).reason, 'goodbye', 'two starts later');
+		// connected again: what was before is still the last end
+		await mqttDevice(own, 'killed');
+		assert.equal((await last('killed')).reason, 'hub-ended');
+		// another identity of the same name has no past
+		await own.rest('DELETE', '/devices/deleted', { headers: { 'If-Match': '*' } });
+		await own.createDevice('deleted');
+		await own.restart();
+		assert.equal(await last('deleted'), undefined);
+	} finally {
+		await stopAll(own);
+	}
+});
+
+test('O-32 of a module, too', async () => {
+	const own = await startHub();
+	try {
+		await own.createDevice('md');
+		const m = (await own.rest('PUT', '/devices/md/modules/m1', { body: { deviceId: 'md', moduleId: 'm1' } })).body;
+		const c = await RawMqtt.open(own);
+		await c.connect({ clientId: 'md/m1', username: mqttUsername(own.addr, 'md/m1'), password: sasToken({ resource: `${own.addr}/devices/md/modules/m1`, key: m.authentication.symmetricKey.primaryKey }) });
+		c.destroy();
+		const story = async () => (await own.rest('GET', '/devices/md/modules/m1/connection')).body;
+		await until(async () => (await story()).lastDisconnect?.reason === 'left', 'the end');
+		await own.restart();
+		assert.equal((await story()).lastDisconnect.reason, 'left');
+		assert.equal((await own.rest('GET', '/devices/md/connection')).body.lastDisconnect, undefined);
+	} finally {
+		await stopAll(own);
+	}
+});

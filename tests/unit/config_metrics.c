@@ -229,6 +229,8 @@ stored__each_shard_has_its_prefixes(void **state)
 		assert_memory_equal(prefix.p, i == 0 ? "events/\0\0" : "events/\0\5", 9);
 		assert_true(shard_common_prefix(sh, &prefix, room));
 		assert_memory_equal(prefix.p, i == 0 ? "connected/\0\0" : "connected/\0\5", 12);
+		assert_true(shard_common_prefix(sh, &prefix, room));
+		assert_memory_equal(prefix.p, i == 0 ? "ended/\0\0" : "ended/\0\5", 8);
 		if (i == 0) {
 			assert_true(shard_common_prefix(sh, &prefix, room));
 			assert_true(str_eq(prefix, STR("configuration/")));

@@ -55,6 +55,12 @@ leave(struct kit *k, const char *id, uint64_t session_epoch, enum reason why)
 	assert_int_equal(kit_run(k, &op), F_NONE);
 }
 
+static uint64_t
+last_end(struct kit *k, const char *id)
+{
+	return connection_last_end(k->sh, row_find(k->sh, str_of(id), STR_NONE));
+}
+
 static void
 connection__E90_begins_and_ends_with_the_reason(void **state)
 {
@@ -159,6 +165,7 @@ connection__E03_what_was_told_and_failed_is_told_again(void **state)
 		assert_int_equal(shard_log_next(k->sh), from);
 		k->hold = false;
 		assert_string_equal(told_since(k, from, &text), "");
+		assert_int_equal(last_end(k, "d1"), 0); /* O-32 */
 		tell(k);
 		assert_string_equal(told_since(k, from, &text), "-1 left");
 		kit_connect(k, "d1", 1, true);
@@ -263,6 +270,57 @@ connection__what_is_no_record_is_damage(void **state)
 	    ERR_CORRUPT);
 }
 
+/* Where the log tells of the last end is known over undo and restart, and goes with the identity. */
+static void
+connection__O32_the_place_of_the_last_end_is_kept(void **state)
+{
+	struct kit *k = *state;
+	uint64_t at;
+
+	kit_device(k, "d1");
+	assert_int_equal(last_end(k, "d1"), 0);
+	leave(k, "d1", kit_connect(k, "d1", 1, true), REASON_LEFT);
+	tell(k);
+	at = shard_log_next(k->sh) - 1;
+	assert_int_equal(last_end(k, "d1"), at);
+	kit_connect(k, "d1", 1, true);
+	tell(k); /* a beginning tells of no end */
+	assert_int_equal(last_end(k, "d1"), at);
+	kit_connect(k, "d1", 2, true); /* takes over */
+	tell(k);
+	assert_int_equal(last_end(k, "d1"), shard_log_next(k->sh) - 1);
+	at = last_end(k, "d1");
+	kit_restart(k);
+	assert_int_equal(last_end(k, "d1"), at);
+	tell(k); /* of who was connected: hub-ended */
+	assert_int_equal(last_end(k, "d1"), shard_log_next(k->sh) - 1);
+	assert_true(last_end(k, "d1") > at);
+	assert_int_equal(kit_delete(k, "d1", "*"), F_NONE);
+	kit_device(k, "d1"); /* of that name, and perhaps that row */
+	assert_int_equal(last_end(k, "d1"), 0);
+	kit_restart(k);
+	assert_int_equal(last_end(k, "d1"), 0);
+}
+
+static void
+connection__O32_what_is_no_place_is_damage(void **state)
+{
+	static const struct str key = { "ended/\0\3\0\0\0\0", 12 };
+	struct kit *k = *state;
+
+	kit_device(k, "d1");
+	assert_int_equal(
+	    shard_common(k->sh, key, &(struct str){ "\1\7\0\0\0\0\0\0\0", 9 }), ERR_OK);
+	assert_int_equal(
+	    shard_common(k->sh, key, &(struct str){ "\2\7\0\0\0\0\0\0\0", 9 }), ERR_CORRUPT);
+	assert_int_equal(
+	    shard_common(k->sh, key, &(struct str){ "\1\0\0\0\0\0\0\0\0", 9 }), ERR_CORRUPT);
+	assert_int_equal(shard_common(k->sh, key, &(struct str){ "\1\7", 2 }), ERR_CORRUPT);
+	assert_int_equal(shard_common(k->sh, (struct str){ "ended/\0\3\0\0\377\0", 12 },
+	                     &(struct str){ "\1\7\0\0\0\0\0\0\0", 9 }),
+	    ERR_CORRUPT);
+}
+
 /* Somebody always waits to be told: the list holds those who do, and not all who ever have. */
 static void
 connection__a_list_that_never_runs_empty_does_not_grow(void **state)
@@ -298,6 +356,8 @@ main(void)
 		TEST(connection__E03_what_was_told_and_failed_is_told_again),
 		TEST(connection__E94_after_a_kill_the_missing_end_is_told),
 		TEST(connection__E09_off_there_are_none),
+		TEST(connection__O32_the_place_of_the_last_end_is_kept),
+		TEST(connection__O32_what_is_no_place_is_damage),
 		TEST(connection__what_is_no_record_is_damage),
 		TEST(connection__a_list_that_never_runs_empty_does_not_grow),
 	};

@@ -286,7 +286,8 @@ kit_restart(struct kit *k)
 		struct str key = buf_view(&r->key), value = buf_view(&r->value);
 
 		if (r->kind == RECORD_COMMON &&
-		    (str_starts(key, STR("events/")) || str_starts(key, STR("connected/"))))
+		    (str_starts(key, STR("events/")) || str_starts(key, STR("connected/")) ||
+		        str_starts(key, STR("ended/"))))
 			assert_int_equal(shard_common(sh, key, &value), ERR_OK);
 	}
 	for (uint32_t i = 0; i < k->store.n; i++)
