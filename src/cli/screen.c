@@ -139,7 +139,7 @@ screen_draw(struct str text)
 	for (unsigned i = 1; text.n > 0 && i < size.ws_row; i++) {
 		str_cut(text, '\n', &line, &text);
 		put_cut(&frame, line, size.ws_col);
-		buf_cstr(&frame, "\x1b[K\r\n");
+		buf_cstr(&frame, "\x1b[K\n");
 	}
 	buf_cstr(&frame, "\x1b[J");
 	buf_putc(&frame, '\0');

@@ -136,7 +136,9 @@ show(const struct top *top, struct doc now)
 	if (top->nround > 0 && !screen_ours())
 		buf_putc(&text, '\n');
 	put_visible(&text, str_of(top->t.host), UINT32_MAX);
-	buf_printf(&text, "  " STR_FMT "Z", STR_ARG(time));
+	buf_cstr(&text, "  ");
+	put_visible(&text, time, UINT32_MAX);
+	buf_putc(&text, 'Z');
 	if (screen_ours())
 		buf_printf(&text, "  every %llu s, q ends", (unsigned long long)top->every_s);
 	buf_cstr(&text, "\n\n");

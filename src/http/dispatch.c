@@ -4,6 +4,7 @@
  * struct ask: no socket is looked at.
  */
 #include "http/priv.h"
+#include "metric/metric.h"
 
 #define WEBSOCKET_PATH "/$iothub/websocket"
 
@@ -119,6 +120,13 @@ refuse_bytes(struct request *r)
 	    r->ask.fault->why);
 }
 
+static void
+upgrade(struct request *r)
+{
+	metric_add(METRIC_REQUESTS, METRIC_1XX, 1);
+	r->by->upgrade(r);
+}
+
 void
 request_begin(struct request *r)
 {
@@ -133,7 +141,7 @@ request_begin(struct request *r)
 	else if (r->hl->stopping)
 		reply_error(r, F_ServiceUnavailable, "the hub is stopping");
 	else if (path_is(r, WEBSOCKET_PATH) && r->ask.websocket)
-		r->by->upgrade(r);
+		upgrade(r);
 	else if ((r->found = path_find(r)) == PATH_UNKNOWN && r->ask.websocket)
 		/* Its token would come with the CONNECT, for which there is no stream. */
 		reply_error(r, F_GenericNotFound,

@@ -20,12 +20,13 @@ export function commands(hub) {
 	};
 }
 
-// A command that goes on: what it prints comes in pieces; on a terminal child.stdin is the keyboard.
-export function watching(hub, args, { terminal = false } = {}) {
+// A command that goes on: what it prints comes in pieces; on a terminal child.stdin is the keyboard, and then: what its shell does when the
+// command has stopped.
+export function watching(hub, args, { terminal = false, then } = {}) {
 	const words = [BINARY, ...args, '--data', hub.dir];
 	const quoted = words.map((w) => `'${w.replaceAll("'", "'\\''")}'`).join(' ');
 	const child = terminal
-		? spawn('script', ['-qec', `exec ${quoted}`, '/dev/null'], { stdio: 'pipe' })
+		? spawn('script', ['-qec', then === undefined ? `exec ${quoted}` : `set -m; ${quoted}; ${then}`, '/dev/null'], { stdio: 'pipe' })
 		: spawn(words[0], words.slice(1), { stdio: 'pipe' });
 	const pieces = new Inbox();
 	let text = '', errors = '';

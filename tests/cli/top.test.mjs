@@ -71,6 +71,19 @@ test('O-128 a signal gives the terminal back, and is what it is to others', asyn
 	}
 });
 
+test('O-128 while it is stopped the terminal is what it was, and it goes on', async () => {
+	const top = watching(hub, ['top', '--watch', '1'], { terminal: true, then: 'echo it stands; fg' });
+	await top.until((text) => text.includes('Operations'), 'a look');
+	top.child.stdin.write('\x1a'); // Ctrl-Z
+	await top.until((text) => /it stands[^]*Operations/.test(text), 'the next look');
+	top.child.stdin.write('q');
+	assert.equal((await top.ended()).code, 0);
+	const [first, second] = top.text.split('it stands');
+	assert.ok(first.includes(LEAVE) && !first.slice(first.indexOf(LEAVE)).includes('Operations'), 'given back before');
+	assert.ok(second.includes(ENTER) && second.indexOf(ENTER) < second.indexOf('Operations'));
+	assert.ok(second.endsWith(LEAVE));
+});
+
 test('O-127 a hub that goes away is said, and waited for', async () => {
 	const other = await startHub();
 	const top = watching(other, ['top', '--watch', '1', '-o', 'table']);

@@ -58,7 +58,7 @@ test('O-120 O-124 each figure moves as what it counts happens', { timeout: 120_0
 		'http_requests_total{status="2xx"}', 'event_records_total', 'operations_total{operation="identity-put",result="ok"}', 'operation_seconds_count{operation="identity-put"}']);
 	await rose(async () => links.push(await mqttDevice(hub, 'd1'), await mqttDevice(hub, 'd2', { ws: true })), ['connections{protocol="mqtt"}', 'connections{protocol="websocket"}',
 		'connects_total{protocol="mqtt"}', 'connects_total{protocol="websocket"}', 'received_bytes_total{protocol="mqtt"}', 'received_bytes_total{protocol="websocket"}',
-		'sent_bytes_total{protocol="mqtt"}', 'sent_bytes_total{protocol="websocket"}', 'connections_open', 'open_files']);
+		'sent_bytes_total{protocol="mqtt"}', 'sent_bytes_total{protocol="websocket"}', 'connections_open', 'open_files', 'http_requests_total{status="1xx"}']);
 	await rose(sayNo, ['connects_refused_total{reason="key-signature"}', 'http_requests_total{status="4xx"}', 'log_lines_total{level="info"}', 'operations_total{operation="twin-read",result="refused"}']);
 	const refused = [...(await scrape())].filter(([name, v]) => name.startsWith('http_requests_refused_total') && v > 0);
 	assert.equal(refused.length, 1, 'the 401 has its reason');
@@ -109,7 +109,7 @@ test('O-125 GET /statistics/metrics: now, and a point each ten seconds', { timeo
 		const begin = Date.now();
 		const { body } = await until(async () => {
 			const answer = await charts();
-			return ok(answer) && answer.body.times.length > 0 && answer.body.figures.operations.at(-1) > 1 && answer.body.now.operations > 1 && answer.body.now.operationP99 !== null && answer;
+			return ok(answer) && answer.body.times.length > 0 && answer.body.figures.operations.at(-1) > 1 && answer.body.now.operations > 1 && answer.body.now.operationP99 !== null && answer.body.now.sinksFailing === 1 && answer;
 		}, 'a point', { ms: 40_000, pauseMs: 500 });
 		assert.equal(body.step, 10);
 		const names = Object.keys(body.units);
@@ -122,7 +122,7 @@ test('O-125 GET /statistics/metrics: now, and a point each ten seconds', { timeo
 		assert.ok(body.now.operations > 1 && body.now.commits > 1 && body.now.requests > 1, JSON.stringify(body.now));
 		assert.ok(body.now.operationP99 > 0 && body.now.operationP99 < 5 && body.now.fsyncP99 > 0);
 		assert.ok(body.now.identities >= 6 && body.now.freeBytes > 1e6 && body.now.takesWrites === 1);
-		assert.equal(body.now.sinksFailing, 1);
+		assert.equal(body.now.sinksFailing, 1, 'the one that is down');
 		const last = body.figures.commitP99.at(-1);
 		assert.ok(last > 0 && last < 5);
 		// several as one; from now on there is none yet
@@ -146,4 +146,17 @@ test('O-125 what is asked for wrongly is 400; RegistryRead is not enough', async
 	assert.equal((await charts('', { policy: 'registryRead' })).status, 401);
 	assert.equal((await charts('', { policy: 'device' })).status, 401);
 	assert.equal((await charts('', { policy: 'service' })).status, 200);
+});
+
+test('O-120 what is not in memory is read, and what is read is in table files', async () => {
+	await hub.restart();
+	const first = await scrape();
+	assert.equal(first.get('document_cache_misses_total'), 0);
+	for (let i = 0; i < 5; i++) ok(await hub.rest('GET', `/twins/d${i}`));
+	const last = await scrape();
+	assert.ok(last.get('document_cache_misses_total') >= 5);
+	assert.ok(last.get('store_cache_misses_total') + last.get('store_cache_hits_total') > 0);
+	for (const name of ['store_table_bytes', 'store_table_files', 'store_cache_bytes', 'jobs{status="scheduled"}', 'sinks{kind="file"}', 'devices_disabled', 'feedback_messages',
+		'messages_dead_lettered_total{end="Purged"}'])
+		assert.ok(last.get(name) > 0, name);
 });

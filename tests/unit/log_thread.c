@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "log/priv.h"
+#include "metric/metric.h"
 
 /* ---- the queue ---- */
 
@@ -103,10 +104,12 @@ read_all(void *arg)
 /* Nobody reads: 100,000 lines go nowhere, and take no time. Then somebody reads: nothing is torn, and each line is there or
  * counted. */
 static void
-log__a_stalled_reader_costs_lines_and_they_are_counted(void **state)
+log__O120_a_stalled_reader_costs_lines_and_they_are_counted(void **state)
 {
 	const unsigned long nline = 100000;
 	unsigned long there = 0, dropped = 0;
+	uint64_t dropped_before = metric_read(METRIC_LOG_DROPPED, 0),
+	         lines_before = metric_read(METRIC_LOG_LINES, LOG_INFO);
 	struct buf all = { 0 };
 	pthread_t thread;
 	char *save;
@@ -133,6 +136,8 @@ log__a_stalled_reader_costs_lines_and_they_are_counted(void **state)
 	}
 	assert_true(dropped > 0);
 	assert_int_equal(there + dropped, nline);
+	assert_int_equal(metric_read(METRIC_LOG_DROPPED, 0) - dropped_before, dropped);
+	assert_int_equal(metric_read(METRIC_LOG_LINES, LOG_INFO) - lines_before, nline);
 	buf_fini(&all);
 }
 
@@ -280,7 +285,7 @@ main(void)
 		cmocka_unit_test(log_queue__a_full_one_drops_and_counts),
 		cmocka_unit_test(log__what_was_said_before_an_abort_gets_out),
 		cmocka_unit_test(log__ends_in_time_though_nobody_reads),
-		cmocka_unit_test(log__a_stalled_reader_costs_lines_and_they_are_counted),
+		cmocka_unit_test(log__O120_a_stalled_reader_costs_lines_and_they_are_counted),
 		cmocka_unit_test(log__levels_and_repeats),
 		cmocka_unit_test(log__a_moved_file_is_opened_anew),
 	};

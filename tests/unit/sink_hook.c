@@ -1,5 +1,6 @@
 /* Webhooks, to a receiver on loopback that speaks TLS and answers as it is told (E-40 to E-44). */
 #include "sink_kit.h"
+#include "metric/metric.h"
 
 #include <arpa/inet.h>
 #include <openssl/hmac.h>
@@ -465,8 +466,10 @@ hook__E43_gone_is_for_good(void **state)
 }
 
 static void
-hook__E43_what_is_too_large_comes_in_halves(void **state)
+hook__E43_O120_what_is_too_large_comes_in_halves(void **state)
 {
+	uint64_t given_up = metric_read(METRIC_SINK_GIVEN_UP, METRIC_WEBHOOK),
+	         delivered = metric_read(METRIC_SINK_EVENTS, METRIC_WEBHOOK);
 	static const char *const bodies[] = {
 		"[{\"id\":\"1\"},{\"id\":\"2\"},{\"id\":\"3\"},{\"id\":\"4\"}]",
 		"[{\"id\":\"1\"},{\"id\":\"2\"}]", "[{\"id\":\"1\"}]", "[{\"id\":\"2\"}]",
@@ -488,6 +491,8 @@ hook__E43_what_is_too_large_comes_in_halves(void **state)
 	sender_look(s, &st);
 	assert_int_equal(st.delivered, 3);
 	assert_int_equal(st.given_up, 1);
+	assert_int_equal(metric_read(METRIC_SINK_GIVEN_UP, METRIC_WEBHOOK) - given_up, 1);
+	assert_int_equal(metric_read(METRIC_SINK_EVENTS, METRIC_WEBHOOK) - delivered, 3);
 	assert_int_equal(st.attempts, 0);
 	sender_end(s);
 	owner_fini(&o);
@@ -731,7 +736,7 @@ main(void)
 		cmocka_unit_test(hook__E42_an_allowed_rate_is_kept),
 		cmocka_unit_test(hook__E41_E43_it_is_tried_again_and_signed_each_time),
 		cmocka_unit_test(hook__E43_gone_is_for_good),
-		cmocka_unit_test(hook__E43_what_is_too_large_comes_in_halves),
+		cmocka_unit_test(hook__E43_O120_what_is_too_large_comes_in_halves),
 		cmocka_unit_test(hook__E40_E43_redirects_are_not_followed),
 		cmocka_unit_test(hook__E40_of_a_long_answer_little_is_read),
 		cmocka_unit_test(hook__E40_E43_what_is_no_answer_is_tried_again),
