@@ -55,7 +55,7 @@ measure(void *out)
 		clock_gettime(CLOCK_MONOTONIC, &t);
 		sum += (uint64_t)t.tv_nsec;
 	}
-	c->clock_ns = (now_ns() - begin) / (ROUNDS / 10);
+	c->clock_ns = (now_ns() - begin) / (ROUNDS / 10.0);
 	if (sum == 1) /* it is not left out */
 		puts("");
 	return NULL;

@@ -1,11 +1,11 @@
 /*
- * Cells: a set for each thread that counts, until SETS_MAX are given out; the threads that come after that share one, with locked
- * instructions. A set stays its thread's, as what was counted must not be lost when that ends, so the long-lived ones, which do the
- * work and begin to count first, have theirs.
+ * Cells: a set for each thread that counts, SETS_MAX at once; threads beyond that share one, with locked instructions. What was counted stays in a
+ * set when its thread ends, and the next thread counts on from there.
  */
 #include "metric/priv.h"
 
 #include <assert.h>
+#include <pthread.h>
 
 #define SETS_MAX 192u
 
@@ -39,17 +39,50 @@ const struct counted counted[METRICS] = {
 
 /* The last one is shared. */
 static atomic_uint_least64_t sets[SETS_MAX + 1][CELLS] __attribute__((aligned(64)));
-static atomic_uint nset;
+static atomic_uint nset; /* that were ever given out */
 static _Thread_local atomic_uint_least64_t *mine;
+static struct {
+	pthread_once_t once;
+	pthread_mutex_t mutex;
+	pthread_key_t key; /* of a thread's set, so that its end is heard of */
+	bool has_key;
+	unsigned n;
+	atomic_uint_least64_t *v[SETS_MAX];
+} given_back = { .once = PTHREAD_ONCE_INIT, .mutex = PTHREAD_MUTEX_INITIALIZER };
 
+static void
+give_back(void *set)
+{
+	mine = NULL;
+	pthread_mutex_lock(&given_back.mutex);
+	given_back.v[given_back.n++] = set;
+	pthread_mutex_unlock(&given_back.mutex);
+}
+
+static void
+hear_of_ends(void)
+{
+	given_back.has_key = pthread_key_create(&given_back.key, give_back) == 0;
+}
+
+/* The mutex shows the next thread what the former one has counted. */
 static void
 claim(void)
 {
-	unsigned i = atomic_load_explicit(&nset, memory_order_relaxed);
+	unsigned n;
 
-	while (i < SETS_MAX && !atomic_compare_exchange_weak(&nset, &i, i + 1))
-		;
-	mine = sets[i];
+	pthread_once(&given_back.once, hear_of_ends);
+	pthread_mutex_lock(&given_back.mutex);
+	n = atomic_load_explicit(&nset, memory_order_relaxed);
+	if (given_back.n > 0)
+		mine = given_back.v[--given_back.n];
+	else if (n < SETS_MAX)
+		mine = sets[n], atomic_store_explicit(&nset, n + 1, memory_order_relaxed);
+	else
+		mine = sets[SETS_MAX];
+	pthread_mutex_unlock(&given_back.mutex);
+	if (mine != sets[SETS_MAX] && given_back.has_key)
+		(void)pthread_setspecific(given_back.key, mine); /* if not, it stays its own */
 }
 
 static void

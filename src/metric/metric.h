@@ -73,7 +73,7 @@ enum metric_certificate { METRIC_SERVER, METRIC_SERVER_CA, METRIC_CLIENT_CA, MET
 #define METRIC_ROLLOUTS       7u
 #define METRIC_MESSAGE_ENDS   5u
 enum {
-#define X(id, key, n) METRIC_N_##id = n,
+#define X(id, key, n) METRIC_N_##id = (n),
 	METRIC_LABELS(X)
 #undef X
 };

@@ -14,16 +14,57 @@ before(async () => {
 });
 after(() => stopAll(hub));
 
-const scrape = () => new Promise((resolve, reject) => {
-	http.get({ host: hub.addr, port: 9464, path: '/metrics', agent: false }, (answer) => {
+const page = (headers = {}) => new Promise((resolve, reject) => {
+	http.get({ host: hub.addr, port: 9464, path: '/metrics', headers, agent: false }, (answer) => {
 		let body = '';
-		answer.setEncoding('utf8').on('data', (part) => { body += part; }).on('end', () => resolve(series(body)));
+		answer.setEncoding('utf8').on('data', (part) => { body += part; }).on('end', () => resolve(body));
 	}).on('error', reject);
 });
+const scrape = async () => series(await page());
 const series = (body) => new Map(body.split('\n').filter((line) => line !== '' && !line.startsWith('#')).map((line) => {
 	const cut = line.lastIndexOf(' ');
 	return [line.slice('twinhub_'.length, cut), Number(line.slice(cut + 1))];
 }));
+// What the two formats say of a page, line by line; it fails on whatever neither allows. Prometheus names a counter with its _total, OpenMetrics without.
+function check(body, open) {
+	const families = new Map(), seen = new Set();
+	let family, type, last;
+	const lines = body.split('\n');
+	assert.equal(lines.pop(), '', 'the last line ends');
+	if (open) assert.equal(lines.pop(), '# EOF');
+	for (const line of lines) {
+		let m;
+		if ((m = /^# HELP (twinhub_[a-z0-9_]+) (\S.*)$/.exec(line))) {
+			[, family] = m;
+			assert.ok(!families.has(family), `${family} once`);
+			families.set(family, 0);
+		} else if ((m = /^# TYPE (\S+) (counter|gauge|histogram)$/.exec(line))) {
+			assert.equal(m[1], family, 'HELP and TYPE are beside each other');
+			[, , type] = m;
+			if (!open) assert.equal(type === 'counter', family.endsWith('_total'), family);
+			else assert.ok(!family.endsWith('_total'), family);
+		} else {
+			m = /^(twinhub_[a-z0-9_]+)((?:\{[a-z_]+="[^"\\\n]*"(?:,[a-z_]+="[^"\\\n]*")*\})?) (-?[0-9.]+(?:e[+-]?\d+)?|\+Inf)$/.exec(line);
+			assert.ok(m, `a sample: ${line}`);
+			const [, name, label, value] = m;
+			const suffixes = type === 'histogram' ? ['_bucket', '_sum', '_count'] : [open && type === 'counter' ? '_total' : ''];
+			assert.ok(suffixes.some((suffix) => name === family + suffix), `${name} is of ${family}`);
+			assert.ok(!seen.has(name + label), `${name}${label} once`);
+			seen.add(name + label);
+			families.set(family, families.get(family) + 1);
+			const le = /le="([^"]*)"/.exec(label)?.[1];
+			if (name.endsWith('_bucket')) {
+				const bound = le === '+Inf' ? Infinity : Number(le), of = label.replace(/,?le="[^"]*"/, '');
+				if (last?.of === name + of) assert.ok(bound > last.bound && Number(value) >= last.value, line);
+				last = { of: name + of, bound, value: Number(value) };
+			} else if (name.endsWith('_count') && type === 'histogram') {
+				assert.equal(last.bound, Infinity);
+				assert.equal(Number(value), last.value, line);
+			}
+		}
+	}
+	return { families: [...families.keys()].map((name) => name.replace(/_total$/, '')), series: [...seen] };
+}
 const ok = (answer, status = 200) => { assert.equal(answer.status, status, answer.text); return answer.body; };
 const put = (target, body) => hub.rest('PUT', target, { body });
 const charts = (query = '', options = {}) => hub.rest('GET', `/statistics/metrics${query}`, options);
@@ -94,6 +135,15 @@ test('O-120 O-124 each figure moves as what it counts happens', { timeout: 120_0
 	for (const link of links) await link.disconnect();
 });
 
+test('O-120 O-121 both formats are what their specifications allow, and say the same', async () => {
+	const text = check(await page(), false), open = check(await page({ accept: 'application/openmetrics-text; version=1.0.0' }), true);
+
+	assert.deepEqual(open.families, text.families);
+	assert.deepEqual(open.series, text.series);
+	assert.ok(text.series.length > 300 && text.series.length < 3000, `${text.series.length} series`);
+	for (const name of ['d0', 'd1', 'off', 'iothubowner', hub.addr, 'down', 'events.jsonl']) assert.ok(!text.series.some((one) => one.includes(`"${name}"`)), `no ${name}`);
+});
+
 test('O-124 what the page has is what the reference lists, and the other way round', async () => {
 	const listed = [...fs.readFileSync(path.join(REPOSITORY, 'docs/reference/metrics.md'), 'utf8').matchAll(/^\| `twinhub_(\w+)` \| (\w+) \|/gm)];
 	const there = new Set([...(await scrape()).keys()].map((name) => name.replace(/\{.*/, '').replace(/_(bucket|sum|count)$/, '')));
@@ -137,12 +187,13 @@ test('O-125 GET /statistics/metrics: now, and a point each ten seconds', { timeo
 });
 
 test('O-125 what is asked for wrongly is 400; RegistryRead is not enough', async () => {
-	for (const query of ['?step=5', '?step=15', '?step=0', '?step=-10', '?step=x', '?step=86410', '?step=99999999999999999999', '?from=yesterday', '?from=', '?from=2999-01-01T00:00:00Z',
+	for (const query of ['?step=5', '?step=15', '?step=0', '?step=-10', '?step=x', '?step=86410', '?step=99999999999999999999', '?from=yesterday', '?from=2999-01-01T00:00:00Z',
 		'?to=2026-01-01T00:00:00Z', '?from=1&step=10', '?limit=3']) {
 		const answer = await charts(query);
 		assert.equal(answer.status, 400, `${query}: ${answer.text}`);
 		assert.match(answer.text, /ArgumentInvalid/, query);
 	}
+	assert.equal((await charts('?from=&step=')).status, 200);
 	assert.equal((await charts('', { policy: 'registryRead' })).status, 401);
 	assert.equal((await charts('', { policy: 'device' })).status, 401);
 	assert.equal((await charts('', { policy: 'service' })).status, 200);

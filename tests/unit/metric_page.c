@@ -59,11 +59,25 @@ count_some(void *arg)
 	return NULL;
 }
 
-/* More threads than there are sets: the last ones share one. */
+#define CROWD 250u
+static pthread_barrier_t all_have_counted;
+
+static void *
+count_in_a_crowd(void *arg)
+{
+	(void)arg;
+	metric_add(METRIC_DISCONNECTS, REASON_LEFT, 1);
+	pthread_barrier_wait(&all_have_counted);
+	for (unsigned i = 1; i < 1000; i++)
+		metric_add(METRIC_DISCONNECTS, REASON_LEFT, 1);
+	return NULL;
+}
+
+/* One after the other they have the same sets; more at once than there are sets share one. */
 static void
 metric__O120_what_any_thread_counts_is_summed(void **state)
 {
-	pthread_t t[8];
+	pthread_t t[8], crowd[CROWD];
 	char *text;
 
 	(void)state;
@@ -73,8 +87,15 @@ metric__O120_what_any_thread_counts_is_summed(void **state)
 		for (unsigned i = 0; i < 8; i++)
 			pthread_join(t[i], NULL);
 	}
-	metric_add(METRIC_CONNECTIONS, METRIC_WEBSOCKET, -200);
 	assert_int_equal(metric_read(METRIC_CONNECTS, METRIC_WEBSOCKET), 240000);
+	pthread_barrier_init(&all_have_counted, NULL, CROWD);
+	for (unsigned i = 0; i < CROWD; i++)
+		assert_int_equal(pthread_create(&crowd[i], NULL, count_in_a_crowd, NULL), 0);
+	for (unsigned i = 0; i < CROWD; i++)
+		pthread_join(crowd[i], NULL);
+	pthread_barrier_destroy(&all_have_counted);
+	assert_int_equal(metric_read(METRIC_DISCONNECTS, REASON_LEFT), CROWD * 1000);
+	metric_add(METRIC_CONNECTIONS, METRIC_WEBSOCKET, -200);
 	text = page(METRIC_PROMETHEUS);
 	assert_true(has_line(text, "twinhub_connects_total{protocol=\"websocket\"} 240000"));
 	assert_true(has_line(text, "twinhub_connects_total{protocol=\"mqtt\"} 0"));
