@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { BINARY, REPOSITORY, freeAddress, stopAll, tempDir, until } from '../lib/hub.mjs';
+import { BINARY, Hub, REPOSITORY, freeAddress, stopAll, tempDir, until } from '../lib/hub.mjs';
 
 after(() => stopAll());
 
@@ -57,4 +57,79 @@ test('O-111 systemd finds nothing wrong with the unit and little to hold against
 	const judged = analyze('security', '--offline=yes', '--no-pager', '--threshold=20'); // tenths
 	assert.equal(judged.status, 0, judged.stdout);
 	assert.match(judged.stdout, /exposure level for twinhub\.service: [01]\.\d OK/);
+});
+
+// Holds one thread of a process, as a debugger does, until its input ends: a worker when it is at work. The others go on.
+const HOLD = `
+import ctypes, os, sys
+pid, name = sys.argv[1:]
+tid = next(int(t) for t in os.listdir('/proc/%s/task' % pid) if open('/proc/%s/task/%s/comm' % (pid, t)).read().strip() == name)
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long] * 4
+def ptrace(request):
+    if libc.ptrace(request, tid, 0, 0) != 0: sys.exit(os.strerror(ctypes.get_errno()))
+ptrace(0x4206)  # PTRACE_SEIZE
+while name.startswith('worker') and open('/proc/%s/task/%d/stat' % (pid, tid)).read().split()[3] != 'R': pass
+ptrace(0x4207)  # PTRACE_INTERRUPT
+os.waitpid(tid, 0x40000000)  # __WALL
+print('held', flush=True)
+sys.stdin.read()
+`;
+async function holding(pid, name, during) {
+	const child = spawn('python3', ['-c', HOLD, String(pid), name], { stdio: ['pipe', 'pipe', 'inherit'] });
+	const ended = new Promise((resolve) => { child.once('exit', resolve); });
+	await new Promise((resolve, reject) => { child.stdout.once('data', resolve); ended.then((code) => reject(new Error(`nothing is held: ${code}`))); });
+	try {
+		return await during();
+	} finally {
+		child.stdin.end();
+		await ended;
+	}
+}
+
+test('O-103 a loop or a worker that is really held is named in the log, the watchdog goes hungry, and is fed when it turns again', { skip: process.getuid() !== 0 && 'takes root' }, async () => {
+	const dir = tempDir('held'), socket = path.join(dir, 'notify');
+	const manager = spawn('python3', ['-c', LISTEN, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+	let heard = '';
+	manager.stdout.on('data', (text) => { heard += text; });
+	await until(() => heard.includes('bound'), 'told');
+	// Half of the watchdog's time is how long a thread may stand: 1 s.
+	const hub = new Hub({ addr: await freeAddress(), dir: path.join(dir, 'data'), args: ['--workers', '1', '--io-threads', '2'],
+		env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '2000000' } });
+	let busy = true;
+	try {
+		await hub.start();
+		for (let n = 0; n < 20; n++) {
+			const body = Array.from({ length: 100 }, (_, i) => ({ id: `d${n}-${i}`, importMode: 'create', tags: { text: `${n} ${'x'.repeat(200)} ${i}` } }));
+			assert.equal((await hub.rest('POST', '/devices', { body })).status, 200);
+		}
+		const fed = () => (heard.match(/WATCHDOG=1/g) ?? []).length;
+		const named = (what, how) => (hub.logs.match(new RegExp(`${what} has not turned for \\d+ s|${what} turns again`, 'g')) ?? []).filter((line) => line.includes(how)).length;
+		const held = (what) => holding(hub.pid, what, async () => {
+			const seen = await until(() => named(what, 'has not turned') > 0, `${what} is named`, { ms: 3_000 }).catch(() => false);
+			if (!seen) return false;
+			const last = fed();
+			await new Promise((resolve) => { setTimeout(resolve, 1250); }); // two and a half times what feeds it otherwise
+			assert.equal(fed(), last, `the watchdog is fed while ${what} is held`);
+			return true;
+		});
+		assert.ok(await held('loop 1'));
+		await until(() => named('loop 1', 'turns again') > 0, 'loop 1 turns again');
+
+		// A worker that rests is not stuck: it has to be held in a turn. There is always one with this going on, or nearly.
+		const ask = async () => { while (busy) await hub.rest('POST', '/devices/query', { body: { query: "SELECT * FROM devices WHERE ENDSWITH(tags.text, 'y')" } }).catch(() => {}); };
+		const asking = Array.from({ length: 8 }, ask);
+		let seen = false;
+		for (let tries = 0; tries < 10 && !seen; tries++) seen = await held('worker 0');
+		assert.ok(seen, hub.logs.slice(-2000));
+		await until(() => named('worker 0', 'turns again') > 0, 'worker 0 turns again');
+		busy = false;
+		await Promise.all(asking);
+		const last = fed();
+		await until(() => fed() > last, 'it is fed again');
+	} finally {
+		busy = false;
+		await hub.stop();
+		manager.kill('SIGKILL');
+	}
 });
