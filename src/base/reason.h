@@ -98,6 +98,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 	X(REQUEST_CUT, "request-cut", PEER, INFO, "the peer left before its request was whole or had its answer") \
 	X(REQUESTS_DONE, "requests-done", PEER, DEBUG, "the peer ended the connection while it had no request under way, or had asked for its end") \
 	X(REQUEST_FRAMING, "request-framing", PEER, WARN, "what came is no request as RFC 9112 has it, or is too large") \
+	/* a request is answered, and late */ \
 	X(SLOW_QUERY, "slow-query", PEER, WARN, "a query took longer than --slow-query") \
 	/* something of a session is refused, and the session goes on */ \
 	X(FILTER, "filter", PEER, INFO, "a topic filter that the hub does not have, or one too many") \

@@ -1,7 +1,10 @@
 // Lines of the log: what has one, in both forms, and what is in none (docs/spec/operate.md 5).
 import { after, test } from 'node:test';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
 import assert from 'node:assert/strict';
-import { Hub, keepSecret, mqttDevice, mqttUsername, RawMqtt, sasToken, startHub, stopAll, until } from '../lib/hub.mjs';
+import { Hub, REPOSITORY, tempDir, keepSecret, mqttDevice, mqttUsername, RawMqtt, sasToken, startHub, stopAll, until } from '../lib/hub.mjs';
 import { secretIn } from '../lib/secrets.mjs';
 
 const hubs = [];
@@ -91,4 +94,44 @@ test('O-18 a key or token in a log is found', () => {
 	assert.equal(secretIn('x sig=abcdefghij&se=1', '/nowhere'), 'x sig=abcdefghij&se=1');
 	assert.equal(secretIn('ts=1 msg="connection closed" reason=left device=d1', '/nowhere'), null);
 	assert.ok(Hub.prototype.stop.toString().includes('secretIn'));
+});
+
+test('O-36 each line that the code can log has its entry in docs/troubleshooting.md, and no other', () => {
+	const check = (root) => spawnSync('node', [path.join(root, 'scripts/log-lines'), '--check'], { encoding: 'utf8' });
+	const { status, stderr } = check(REPOSITORY);
+	assert.equal(status, 0, stderr);
+	// a line more in the code, an entry more on the page
+	const root = tempDir('lines');
+	for (const part of ['src', 'docs', 'scripts']) fs.cpSync(path.join(REPOSITORY, part), path.join(root, part), { recursive: true });
+	fs.appendFileSync(path.join(root, 'src/server/pulse.c'), '\nvoid x(void) { log_text(LOG_WARN, "a line that nobody explains: %s", "x"); }\n');
+	const page = path.join(root, 'docs/troubleshooting.md');
+	fs.writeFileSync(page, fs.readFileSync(page, 'utf8').replace('| `slow query` |', '| `slow query`, `a line that nothing logs` |'));
+	const bad = check(root);
+	assert.equal(bad.status, 1);
+	assert.match(bad.stderr, /no entry for "a line that nobody explains: \.\.\." \(src\/server\/pulse\.c\)/);
+	assert.match(bad.stderr, /an entry for "a line that nothing logs", which nothing logs/);
+});
+
+test('O-31 no line is lost when the log file is moved under load and SIGUSR1 is sent', async () => {
+	const dir = tempDir('moved'), file = path.join(dir, 'log');
+	const hub = await start(['--log-file', file, '--log-level', 'debug']);
+	await hub.createDevice('d1');
+	const asked = 400, moves = 4;
+	for (let i = 0; i < asked; i += 20) {
+		await Promise.all(Array.from({ length: 20 }, (_, k) => hub.rest('GET', `/devices/d1?n=${i + k}`)));
+		if ((i / 20) % 5 === 4) {
+			const to = `${file}.${Math.floor(i / 100)}`;
+			const under = hub.rest('GET', '/devices/d1');
+			fs.renameSync(file, to);
+			hub.signal('SIGUSR1');
+			await under;
+			await until(() => fs.existsSync(file), 'a new file');
+		}
+	}
+	await hub.rest('GET', '/devices/last');
+	const all = () => fs.readdirSync(dir).filter((name) => name.startsWith('log')).map((name) => fs.readFileSync(path.join(dir, name), 'utf8')).join('');
+	await until(() => all().includes('path=/devices/last '), 'the last line');
+	assert.equal(fs.readdirSync(dir).filter((name) => name.startsWith('log')).length, moves + 1);
+	assert.equal(all().split('msg=request method=GET path=/devices/d1 ').length - 1, asked + moves, 'each has its line');
+	for (const l of all().split('\n')) assert.match(l, /^(ts=.*|)$/, 'no line is torn');
 });
