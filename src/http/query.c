@@ -213,7 +213,8 @@ ask(struct request *r, struct str text)
 	}
 	t->explain = true; /* for the slowest queries */
 	k = request_tour(r, &t->task, done_asked);
-	k->explain = true;
+	k->explain = r->explain;
+	k->samples = true;
 	k->ns[LAP_PARSE] = parsed_ns;
 	request_asks(r, k);
 }

@@ -7,12 +7,14 @@
 _Static_assert(
     (int)SHARE_COSTLY == METRIC_COSTLY && (int)SHARE_LANES == METRIC_COSTS, "as metrics name them");
 
+#define SAMPLED 8u
+
 static void
 tour_lap(struct tour *k, enum lap lap)
 {
 	int64_t now;
 
-	if (!k->explain)
+	if (!k->explain && !k->samples)
 		return;
 	now = clock_mono_ns();
 	k->ns[lap] += now - k->lap_ns;
@@ -85,10 +87,26 @@ tour_is_home(struct msg *m)
 	k->done(k);
 }
 
+/* What was not told apart is divided as what was. */
+static void
+laps_split(struct tour *k)
+{
+	int64_t known = 0;
+
+	for (unsigned lap = LAP_BUILD; lap <= LAP_OUTPUT; lap++)
+		known += k->ns[lap];
+	if (known == 0)
+		return;
+	for (unsigned lap = LAP_BUILD; lap <= LAP_OUTPUT; lap++)
+		k->ns[lap] += (int64_t)((double)k->ns[lap] / (double)known * (double)k->unsplit_ns);
+	k->unsplit_ns = 0;
+}
+
 static void
 tour_home(struct fleet *f, struct tour *k)
 {
 	tour_lap(k, LAP_FINISH);
+	laps_split(k);
 	ticket_built(k->ticket);
 	k->total_ns = clock_mono_ns() - k->begin_ns;
 	metric_seen(METRIC_QUERY_SECONDS, k->lane, (uint64_t)k->total_ns);
@@ -176,10 +194,12 @@ part_ends(struct fleet *f, struct tour *part)
 	tour_lap(part, LAP_WAIT);
 	if (atomic_fetch_sub(&k->waiting, 1) > 1)
 		return;
-	for (unsigned i = 0; i < k->npart; i++)
+	for (unsigned i = 0; i < k->npart; i++) {
 		for (unsigned lap = 0; lap < LAPS; lap++)
 			k->ns[lap] += k->parts[i].ns[lap];
-	k->lap_ns = k->explain ? clock_mono_ns() : 0; /* their time is counted */
+		k->unsplit_ns += k->parts[i].unsplit_ns;
+	}
+	k->lap_ns = k->explain || k->samples ? clock_mono_ns() : 0; /* their time is counted */
 	if (!goes_alone(f, k))
 		tour_ends(f, k);
 }
@@ -204,6 +224,7 @@ send_parts(struct fleet *f, struct tour *k)
 		p->deadline_us = k->deadline_us;
 		p->lane = k->lane;
 		p->explain = k->explain;
+		p->samples = k->samples;
 		p->lap_ns = k->begin_ns;
 		p->whole = k;
 	}
@@ -338,17 +359,29 @@ may_go_on(struct worker *w, struct tour *k)
 	return k->task->fault.code == F_NONE;
 }
 
+/* The slice that is over was not looked at closely. */
+static void
+slice_unsplit(struct tour *k)
+{
+	int64_t now = clock_mono_ns();
+
+	k->unsplit_ns += now - k->lap_ns;
+	k->lap_ns = now;
+}
+
 bool
 tour_slice(struct worker *w, struct tour *k)
 {
-	bool done = true;
+	bool sampled = k->samples && k->nslice++ % SAMPLED == 0, done = true;
 
 	tour_lap(k, LAP_WAIT);
 	if (may_go_on(w, k)) {
 		worker_slice(w);
 		w->touring = k;
-		w->slice.lap = k->explain ? lap_of : NULL;
+		w->slice.lap = k->explain || sampled ? lap_of : NULL;
 		done = visit_shards(w, k);
+		if (k->samples && w->slice.lap == NULL)
+			slice_unsplit(k);
 		w->touring = NULL;
 		w->slice.lap = NULL;
 	}

@@ -41,6 +41,7 @@ struct tour {
 	struct task *task;     /* its own. out: what has come of it; its fault, if any, first */
 	struct ticket *ticket; /* its own; NULL: the hub's own tour, which waits for no seat */
 	bool explain;          /* ns is wanted */
+	bool samples;          /* the same, about: one slice in SAMPLED is told apart */
 	struct loop *home;     /* where done runs */
 	void (*done)(struct tour *t); /* owns t from then on: ends with tour_free */
 	struct reply_to reply_to;     /* the sender's */
@@ -53,6 +54,8 @@ struct tour {
 	unsigned lane;   /* enum share_kind */
 	uint32_t builds; /* columns that it may not make yet; 0: it can have its turn */
 	int64_t deadline_us, begin_ns, lap_ns;
+	uint32_t nslice;
+	int64_t unsplit_ns; /* of slices that were not looked at closely */
 	struct tour *next;
 	struct tour *whole, *parts; /* of a task in parts: one a worker, all at once */
 	unsigned npart;
