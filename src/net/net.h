@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/base.h"
+#include "base/ip.h"
 #include "base/reason.h"
 
 struct event_base;
@@ -116,10 +117,7 @@ const char *net_addr_text(const struct net_addr *a, char out[NET_ADDR_TEXT_MAX])
 
 #define NETS_MAX 32
 struct nets {
-	struct net_range {
-		uint8_t ip[16];
-		unsigned bits; /* of ip, from its first one */
-	} v[NETS_MAX];
+	struct ip_net v[NETS_MAX];
 	unsigned n;
 };
 /* "10.0.0.0/8", "fd00::/8", or an address alone. ERR_ARG: it is none, has bits set beyond its length, or is one too many. */
