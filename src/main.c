@@ -465,7 +465,7 @@ static const struct command commands[] = {
 			"  twinhub monitor --where \"level = 'alarm' AND $body.temperature > 80\" " DATA,
 	}, {
 		.name = "statistics", .operands = "[paths|queries]", .most = 1, .run = cli_statistics,
-		.options = HUB | OPT(COLUMNS) | OPT(STORE) | OPT(EVENTS) | OPT(MESSAGES) | OPT(PREFIX) | OPT(TOP),
+		.options = HUB | OPT(COLUMNS) | OPT(STORE) | OPT(EVENTS) | OPT(LIMITS) | OPT(MESSAGES) | OPT(PREFIX) | OPT(TOP),
 		.summary = "how many devices there are, and how many are connected",
 		.note = "Modules are not counted.\n"
 			"statistics paths: which paths the twins of the fleet have, how many twins have each, with values of which kinds. Looks at every twin.\n"
@@ -474,6 +474,7 @@ static const struct command commands[] = {
 			"  twinhub statistics --columns " DATA "\n"
 			"  twinhub statistics --store " DATA "\n"
 			"  twinhub statistics --events " DATA "\n"
+			"  twinhub statistics --limits " DATA "\n"
 			"  twinhub statistics --messages " DATA "\n"
 			"  twinhub statistics paths --prefix properties.reported --top 20 " DATA "\n"
 			"  twinhub statistics queries --table " DATA,

@@ -67,6 +67,7 @@ enum exit_code {
 	X(EXPIRES_IN, "expires-in", TAKES_SECONDS(1, 172800, "3600"), "how long it waits for the device") \
 	X(KEEP, "keep", TAKES_NOTHING, "leave it there for others") \
 	X(EVENTS, "events", TAKES_NOTHING, "how far the event log reaches back, and what it takes on disk") \
+	X(LIMITS, "limits", TAKES_NOTHING, "rates, shares and quotas in force, and what they have refused") \
 	X(MESSAGES, "messages", TAKES_NOTHING, "messages to devices that wait, and that nobody got") \
 	X(CONNECT_TIMEOUT, "connect-timeout", TAKES_SECONDS(0, 300, "0"), "how long to wait for the device to connect") \
 	X(POLICY, "policy", TAKES_TEXT_OR("NAME", "iothubowner, or that of --connection-string"), "the shared access policy") \

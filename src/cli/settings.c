@@ -47,6 +47,24 @@ put_value(struct doc_writer *dw, const char *text)
 		doc_put_str(dw, 0, str_of(text));
 }
 
+/* Up to the next dot that is in no parentheses: names of policies and nets have dots. */
+static bool
+part_cut(struct str s, struct str *part, struct str *rest)
+{
+	bool within = false;
+
+	for (size_t i = 0; i < s.n; i++) {
+		within = s.p[i] == '(' || (within && s.p[i] != ')');
+		if (s.p[i] != '.' || within)
+			continue;
+		*part = (struct str){ s.p, i };
+		*rest = str_sub(s, i + 1);
+		return true;
+	}
+	*part = s;
+	return false;
+}
+
 /* "a.b" and a value: {"a":{"b":value}} */
 static int
 put_setting(struct buf *json, const char *name, const char *value)
@@ -59,7 +77,7 @@ put_setting(struct buf *json, const char *name, const char *value)
 
 	doc_writer_init(&dw, &bytes, 0);
 	while (more && depth < PARTS_MAX) {
-		more = str_cut(rest, '.', &part, &rest);
+		more = part_cut(rest, &part, &rest);
 		doc_begin_object(&dw, 0);
 		doc_key(&dw, part);
 		depth++;

@@ -56,6 +56,8 @@ struct http_options {
 	const struct nets *address_free; /* no limits by address for these; NULL: for all */
 	struct limiter *limiter;         /* NULL: no rate limits */
 	struct offenders *offenders;     /* NULL: nobody is held off */
+	const char *throttle;            /* the edition that they are of, "S1"; NULL: none */
+	uint64_t units;
 	struct stories *stories;
 	struct mqtt_loop *mqtt; /* of this loop: sessions of WebSocket clients */
 	struct http_admin admin;

@@ -272,6 +272,8 @@ void warn_twin(struct request *r, const char *prefix, struct doc twin);
 bool request_admitted(struct request *r);
 /* It is n operations, not one: what is beyond the first is a debt. */
 void request_counts(struct request *r, uint32_t n);
+/* Its answer is of so many bytes. */
+void request_answered(struct request *r, int status, uint64_t bytes);
 
 struct str path_plain(struct arena *a, struct str raw);
 /* The path's segments, each decoded once, and with PATH_ROUTE the route that they lead to. */
@@ -380,7 +382,7 @@ void errand_partition(struct request *r, uint32_t partition, struct str sequence
 /* charts.c: on an errand's thread; appended */
 void figures_report_write(struct http_loop *hl, int64_t from_us, unsigned step_s, struct buf *json);
 void errand_figures(struct request *r, int64_t from_us, unsigned step_s);
-handler on_settings_get, on_settings_patch, on_figures, on_log_statistics;
+handler on_settings_get, on_settings_patch, on_figures, on_log_statistics, on_limit_statistics;
 /* log_statistics.c: on an errand's thread; appended. ERR_IO, ERR_CORRUPT. */
 enum err log_report_write(struct http_loop *hl, struct buf *json);
 handler on_sinks_list, on_sink_get, on_sink_put, on_sink_delete, on_sink_statistics;

@@ -87,6 +87,7 @@ reply_body(struct request *r, int status, const char *type)
 
 	if (!answer_has_room(r, n))
 		return;
+	request_answered(r, status, n);
 	tracking_id(id);
 	snprintf(
 	    guid, sizeof(guid), "%.8s-%.4s-%.4s-%.4s-%.12s", id, id + 8, id + 12, id + 16, id + 20);

@@ -88,6 +88,7 @@ const struct route routes[] = {
 	{ HTTP_GET, "statistics/store", ANY(SERVICE | READ_REGISTRY), on_store_statistics, false },
 	{ HTTP_GET, "statistics/metrics", ANY(SERVICE), on_figures, false },
 	{ HTTP_GET, "statistics/events", ANY(SERVICE | READ_REGISTRY), on_log_statistics, false },
+	{ HTTP_GET, "statistics/limits", ANY(SERVICE | READ_REGISTRY), on_limit_statistics, false },
 	{ HTTP_GET, "events/partitions", ANY(SERVICE), on_partitions, false },
 	{ HTTP_GET, "events/partitions/{partition}", ANY(SERVICE), on_partition_read, false },
 	{ HTTP_GET, "events", ANY(SERVICE), on_events_read, false },

@@ -34,6 +34,9 @@
 	X(JOB, "status", METRIC_JOBS)                       /* named above, as are the two that follow */ \
 	X(ROLLOUT, "status", METRIC_ROLLOUTS) \
 	X(MESSAGE_END, "end", METRIC_MESSAGE_ENDS) \
+	X(LIMITED, "operation", METRIC_LIMITED_MAX)         /* kinds of operations that limits tell apart; named above, as is the next */ \
+	X(LIMITER, "limit", METRIC_LIMITERS_MAX)            /* whose limit */ \
+	X(LIMIT, "limit", METRIC_LIMITED_MAX * METRIC_LIMITERS_MAX) /* the former * METRIC_LIMITERS_MAX + the latter */ \
 	X(VERSION, "version", 1)
 /* clang-format on */
 enum metric_label {
@@ -67,6 +70,8 @@ enum metric_cost { METRIC_CHEAP, METRIC_COSTLY, METRIC_COSTS }; /* as lanes of t
 enum metric_sink { METRIC_WEBHOOK, METRIC_FILE, METRIC_KAFKA, METRIC_SINKS }; /* enum sink_kind */
 enum metric_certificate { METRIC_SERVER, METRIC_SERVER_CA, METRIC_CLIENT_CA, METRIC_CERTIFICATES };
 #define METRIC_OPERATIONS_MAX 64u /* at most */
+#define METRIC_LIMITED_MAX    16u
+#define METRIC_LIMITERS_MAX   8u
 #define METRIC_LEVELS         4u
 #define METRIC_JOBS           6u
 #define METRIC_JOB_RUNNING    2u
@@ -105,6 +110,7 @@ enum metric_kind {
 	X(REQUESTS, COUNTER, STATUS, "http_requests", "HTTP requests that were answered, by the first digit of the status") \
 	X(REQUESTS_RUNNING, GAUGE, NONE, "http_requests_running", "HTTP requests that have not been answered yet") \
 	X(REQUEST_REFUSALS, COUNTER, REASON, "http_requests_refused", "HTTP requests that were refused for a reason of the table of reasons") \
+	X(THROTTLED, COUNTER, LIMIT, "throttled", "What rate limits and the day's quota have refused, or put off") \
 	X(COMMIT_SECONDS, SECONDS, NONE, "commit_seconds", "Time of a commit, one write and its fsync") \
 	X(COMMIT_SIZE, SIZES, NONE, "commit_size_bytes", "Size of a commit") \
 	X(FSYNC_SECONDS, SECONDS, NONE, "fsync_seconds", "Time of an fsync of the write-ahead log; commits of several workers share one") \
@@ -179,6 +185,8 @@ enum metric_kind {
 	X(COUNTER, MESSAGE_END, messages_dead_lettered, "Messages to devices that have ended without success") \
 	X(GAUGE, NONE, feedback_messages, "Records of feedback that wait for a back end") \
 	X(GAUGE, CERTIFICATE, certificate_left_seconds, "Until the first certificate in use ends; negative: it has") \
+	X(GAUGE, NONE, daily_messages, "Messages of this day (UTC) that count by the setting limits.dailyMessages") \
+	X(GAUGE, NONE, daily_messages_max, "So many a day there may be; 0: any number") \
 	X(GAUGE, NONE, resident_memory_bytes, "Memory of the process") \
 	X(GAUGE, NONE, memory_limit_bytes, "Memory for documents and caches (--memory)") \
 	X(COUNTER, NONE, cpu_seconds, "CPU time of the process") \

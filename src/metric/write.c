@@ -81,26 +81,39 @@ label_name(enum metric_label label, const struct metric_names *names, unsigned i
 	return names->of(label, i);
 }
 
+static const char *const results[] = { "ok", "refused", "failed" };
+
+/* Two labels in one. */
+static bool
+pair_of(
+    const struct metric_names *names, enum metric_label label, unsigned i, char *room, size_t nroom)
+{
+	bool result = label == LABEL_RESULT;
+	unsigned n = result ? METRIC_RESULTS : METRIC_LIMITERS_MAX;
+	const char *operation = names->of(result ? LABEL_OPERATION : LABEL_LIMITED, i / n);
+	const char *second = result ? results[i % n] : names->of(LABEL_LIMITER, i % n);
+
+	if (operation == NULL || second == NULL)
+		return false;
+	snprintf(room, nroom, "operation=\"%s\",%s=\"%s\"", operation, labels[label].key, second);
+	return true;
+}
+
 /* Into room: the labels without braces, "" when there are none. False: there is no such number. */
 static bool
 labels_of(
     enum metric_label label, const struct metric_names *names, unsigned i, char *room, size_t nroom)
 {
-	static const char *const results[] = { "ok", "refused", "failed" };
-	bool both = label == LABEL_RESULT;
 	const char *name;
 
 	room[0] = '\0';
 	if (label == LABEL_NONE)
 		return true;
-	name = both ? names->of(LABEL_OPERATION, i / METRIC_RESULTS) : label_name(label, names, i);
-	if (name == NULL)
+	if (label == LABEL_RESULT || label == LABEL_LIMIT)
+		return pair_of(names, label, i, room, nroom);
+	if ((name = label_name(label, names, i)) == NULL)
 		return false;
-	if (both)
-		snprintf(room, nroom, "operation=\"%s\",result=\"%s\"", name,
-		    results[i % METRIC_RESULTS]);
-	else
-		snprintf(room, nroom, "%s=\"%s\"", labels[label].key, name);
+	snprintf(room, nroom, "%s=\"%s\"", labels[label].key, name);
 	return true;
 }
 
@@ -201,6 +214,11 @@ put_values(struct buf *out, enum metric_label label, const struct metric_names *
 	if (label == LABEL_RESULT) {
 		buf_cstr(out, "`operation`, `result` (ok, refused, failed)");
 		return;
+	}
+	if (label == LABEL_LIMIT) {
+		put_values(out, LABEL_LIMITED, names);
+		buf_cstr(out, ", ");
+		label = LABEL_LIMITER;
 	}
 	buf_printf(out, "`%s`", labels[label].key);
 	if (label == LABEL_REASON || label == LABEL_OPERATION || label == LABEL_VERSION)

@@ -12,6 +12,7 @@ asker_of(const struct session *s, struct str policy)
 	struct limit_asker asker = { 0 };
 
 	asker.key[LIMIT_DEVICE] = asker_key(s->device, STR_NONE);
+	asker.key[LIMIT_ADDRESS] = s->address;
 	if (s->module.n > 0)
 		asker.key[LIMIT_MODULE] = asker_key(s->device, s->module);
 	if (policy.n > 0)
@@ -22,19 +23,23 @@ asker_of(const struct session *s, struct str policy)
 static bool
 limited(const struct session *s)
 {
-	return s->all->world->takes != NULL;
+	const struct session_world *world = s->all->world;
+
+	return world->limited != NULL && atomic_load_explicit(world->limited, memory_order_relaxed);
 }
 
+/* An address counts before anybody is known; of the others, and of the hub, nothing goes to strangers. */
 bool
 session_may_ask(struct session *s, struct str token, struct limit_refusal *why)
 {
 	const struct session_world *world = s->all->world;
-	struct limit_asker claimed, from = { 0 };
+	struct limit_asker claimed, from = { .skip = LIMIT_BIT(LIMIT_HUB) };
 	struct sas t;
 
 	if (!limited(s))
 		return true;
 	claimed = asker_of(s, sas_parse(token, &t) == ERR_OK ? sas_policy(&t) : STR_NONE);
+	claimed.skip = LIMIT_BIT(LIMIT_ADDRESS);
 	from.key[LIMIT_ADDRESS] = s->address;
 	return world->takes(s, LIMIT_CONNECTIONS, &from, why) &&
 	    world->allows(s, LIMIT_CONNECTIONS, &claimed, why);
@@ -49,6 +54,7 @@ session_may_begin(struct session *s, const struct verdict *v, struct limit_refus
 	if (!limited(s))
 		return true;
 	asker = asker_of(s, by_policy ? (struct str){ v->policy, v->policy_n } : STR_NONE);
+	asker.skip = LIMIT_BIT(LIMIT_ADDRESS);
 	return s->all->world->takes(s, LIMIT_CONNECTIONS, &asker, why);
 }
 
@@ -60,8 +66,14 @@ session_may(struct session *s, enum limit_kind kind, struct limit_refusal *why)
 	if (!limited(s))
 		return true;
 	asker = asker_of(s, str_of(s->policy));
-	asker.key[LIMIT_ADDRESS] = s->address;
 	return s->all->world->takes(s, kind, &asker, why);
+}
+
+void
+session_meters(struct session *s, uint64_t bytes)
+{
+	if (limited(s))
+		s->all->world->meters(s, bytes);
 }
 
 /* The first time is told: who looks for what is late finds why. */
@@ -84,6 +96,8 @@ session_may_send(struct session *s, int64_t now_us, struct actions *a)
 
 	if (session_may(s, LIMIT_SENDS, &why))
 		return ERR_OK;
+	if (why.whose == LIMIT_DAILY)
+		return session_fault(s, REASON_QUOTA, a); /* L-23: it would wait for midnight */
 	if (why.wait_ns / 1000 > MQTT_REST_MAX_US)
 		return session_fault(s, REASON_RATE_LIMIT, a); /* L-22 */
 	rest(s, &why, now_us, a);

@@ -24,18 +24,39 @@ world_shows(struct session *s, struct tls_peer *out)
 	stream_tls_peer(link_of(s)->stream, out);
 }
 
+/* With where it comes from, which a session does not know. */
+static struct limit_asker
+from_there(struct session *s, const struct limit_asker *asker)
+{
+	struct limit_asker a = *asker;
+
+	if (a.key[LIMIT_ADDRESS] != 0)
+		memcpy(a.ip, stream_peer(link_of(s)->stream)->ip, sizeof(a.ip));
+	return a;
+}
+
 static bool
 world_allows(struct session *s, enum limit_kind kind, const struct limit_asker *asker,
     struct limit_refusal *why)
 {
-	return limiter_allows(link_of(s)->ml->o.limiter, kind, asker, why);
+	struct limit_asker a = from_there(s, asker);
+
+	return limiter_allows(link_of(s)->ml->o.limiter, kind, &a, why);
 }
 
 static bool
 world_takes(struct session *s, enum limit_kind kind, const struct limit_asker *asker,
     struct limit_refusal *why)
 {
-	return limiter_takes(link_of(s)->ml->o.limiter, kind, asker, why);
+	struct limit_asker a = from_there(s, asker);
+
+	return limiter_takes(link_of(s)->ml->o.limiter, kind, &a, why);
+}
+
+static void
+world_meters(struct session *s, uint64_t bytes)
+{
+	limiter_meters(link_of(s)->ml->o.limiter, bytes);
 }
 
 static struct backoff_who
@@ -91,11 +112,13 @@ world_of(const struct mqtt_options *o)
 		.shows = world_shows,
 		.outdated = link_outdated,
 		.revoked = o->tls != NULL ? link_revoked : NULL,
-		.allows = o->limiter != NULL ? world_allows : NULL,
-		.takes = o->limiter != NULL ? world_takes : NULL,
 		.holds = o->offenders != NULL ? world_holds : NULL,
 		.failed = o->offenders != NULL ? world_failed : NULL,
 		.passed = o->offenders != NULL ? world_passed : NULL,
+		.limited = o->limiter != NULL ? limiter_flag(o->limiter) : NULL,
+		.allows = world_allows,
+		.takes = world_takes,
+		.meters = world_meters,
 		.wall_us = world_wall_us,
 		.from = world_from,
 		.random = world_random };

@@ -39,6 +39,8 @@ bool session_may_ask(struct session *s, struct str token, struct limit_refusal *
 /* ...and once it is known who that is. */
 bool session_may_begin(struct session *s, const struct verdict *v, struct limit_refusal *why);
 bool session_may(struct session *s, enum limit_kind kind, struct limit_refusal *why);
+/* So many bytes of the day's messages went. */
+void session_meters(struct session *s, uint64_t bytes);
 /* Telemetry. ERR_MORE, ERR_PROTOCOL: as session_step. */
 enum err session_may_send(struct session *s, int64_t now_us, struct actions *a);
 

@@ -50,8 +50,10 @@ put_twin_answer(struct session *s, const struct work *w, struct buf *packet)
 		topic_put_twin_patched(topic, w->rid, (int64_t)w->reply.version);
 	if (mqtt_put_publish(packet, buf_view(topic), buf_view(&w->reply.body), 0, false, 0) ==
 	    ERR_OK) {
-		if (w->op.kind == OP_TWIN_GET)
+		if (w->op.kind == OP_TWIN_GET) {
 			s->desired_sent = (uint32_t)w->reply.version;
+			session_meters(s, w->reply.body.n);
+		}
 		return;
 	}
 	fault_set(big, F_ServerError,
@@ -129,6 +131,7 @@ publish_telemetry(struct session *s, const struct mqtt_publish *p, const struct 
 	b->n = 0;
 	if (telemetry_body(s, t->bag, p->payload, p->retain, false, b) != ERR_OK)
 		return session_fault(s, REASON_MESSAGE_SIZE, a); /* D-64 */
+	session_meters(s, p->payload.n);
 	w = session_work(s, OP_TELEMETRY, b->n);
 	w->op.payload = work_str(w, buf_view(b));
 	w->tag = p->packet_id;
@@ -152,15 +155,19 @@ request(struct session *s, enum op_kind kind, const struct mqtt_publish *p, cons
 	return w;
 }
 
-/* By the rate limits. ERR_FULL: not now, and the fault is the answer. */
+/* By the rate limits. ERR_FULL: not now, and the fault is the answer; the log has it. */
 static enum err
-admit(struct session *s, enum limit_kind kind, struct fault *f)
+admit(struct session *s, enum limit_kind kind, struct fault *f, struct actions *a)
 {
 	struct limit_refusal why;
 
 	if (session_may(s, kind, &why))
 		return ERR_OK;
 	limit_fault(&why, f);
+	s->all->fault = *f;
+	session_log(s, LOG_PART_REFUSED,
+	    why.whose == LIMIT_DAILY ? REASON_QUOTA : REASON_RATE_LIMIT, STR_NONE,
+	    str_of(s->all->fault.text), a);
 	return ERR_FULL;
 }
 
@@ -169,7 +176,7 @@ publish_get(
     struct session *s, const struct mqtt_publish *p, const struct topic *t, struct actions *a)
 {
 	struct fault fault = { 0 };
-	enum err e = admit(s, LIMIT_READS, &fault);
+	enum err e = admit(s, LIMIT_READS, &fault, a);
 
 	session_submit(s, request(s, OP_TWIN_GET, p, t, 0, e != ERR_OK ? &fault : NULL), a);
 	return ERR_OK;
@@ -186,8 +193,10 @@ publish_patch(
 	s->all->doc.n = 0;
 	if (t->version == TOPIC_BAD_VERSION)
 		fault_set(&fault, F_ArgumentInvalid, "$version of the topic is not a number");
-	else if (admit(s, LIMIT_UPDATES, &fault) == ERR_OK)
+	else if (admit(s, LIMIT_UPDATES, &fault, a) == ERR_OK) {
+		session_meters(s, p->payload.n);
 		doc_parse(s->all->parser, p->payload, &s->all->doc, &info, &fault);
+	}
 	w = request(s, OP_REPORT, p, t, s->all->doc.n, fault.code != F_NONE ? &fault : NULL);
 	w->op.payload = work_str(w, buf_view(&s->all->doc));
 	w->op.nduplicate = info.nduplicate;

@@ -436,6 +436,7 @@ send_desired(struct session *s, const struct note *n, struct actions *a)
 	topic_put_desired(topic, n->version);
 	if (mqtt_put_publish(session_packet(s), buf_view(topic), n->body, 0, false, 0) == ERR_OK) {
 		s->desired_sent = n->version;
+		session_meters(s, n->body.n);
 		session_send(s, a);
 	} else {
 		session_log(s, LOG_PART_REFUSED, REASON_NOTIFICATION_SIZE, STR_NONE, STR_NONE, a);

@@ -39,7 +39,9 @@ struct session_world {
 	enum reason (*outdated)(struct session *s, uint64_t judged_by);
 	/* Has the certificate that opened it been revoked since? NULL: none ever is. */
 	bool (*revoked)(struct session *s);
-	/* limiter_allows, limiter_takes. Both NULL: there are no rate limits. */
+	/* Are there rate limits now? NULL: never. Nothing of the three below is asked as long as there are none. */
+	const atomic_bool *limited;
+	/* limiter_allows, limiter_takes, limiter_meters; the first two put the address of the session's client into a copy of the asker. */
 	bool (*allows)(struct session *s, enum limit_kind kind, const struct limit_asker *asker,
 	    struct limit_refusal *why);
 	bool (*takes)(struct session *s, enum limit_kind kind, const struct limit_asker *asker,
@@ -48,6 +50,7 @@ struct session_world {
 	bool (*holds)(struct session *s, struct backoff_wait *out);
 	bool (*failed)(struct session *s, enum reason why, struct backoff_wait *out);
 	void (*passed)(struct session *s);
+	void (*meters)(struct session *s, uint64_t bytes);
 	/* What the body of an error bears: when it was, and a number to find it by. */
 	int64_t (*wall_us)(struct session *s);
 	/* Where its client is; empty: not known. NULL: nobody's is. */

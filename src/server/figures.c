@@ -152,11 +152,23 @@ look_at_certificates(const struct server *s, double *left)
 	left[METRIC_CLIENT_CA] = left_seconds(ends.client_ca_us);
 }
 
+static void
+look_at_limits(const struct server *s, struct metric_looks *l)
+{
+	struct limiter_state *state = xmalloc(sizeof(*state));
+
+	limiter_look(s->limiter, state);
+	l->daily_messages[0] = (double)state->daily.used;
+	l->daily_messages_max[0] = (double)state->daily.most;
+	free(state);
+}
+
 void
 metrics_look(const struct server *s, struct metric_looks *l)
 {
 	look_at_process(s, l);
 	look_at_store(s, l);
+	look_at_limits(s, l);
 	look_at_certificates(s, l->certificate_left_seconds);
 	fleet_look(s->fleet, l);
 	deliveries_look(s->deliveries, l);

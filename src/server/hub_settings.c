@@ -7,6 +7,7 @@
 #include "server/priv.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* Options that are first values. */
 static const struct first_value {
@@ -35,6 +36,26 @@ option_of(const struct server *s, const struct first_value *v)
 
 /* ---- in force ---- */
 
+/* Buckets are full after it, so only what has changed is taken. */
+static void
+limits_take_settings(struct server *s, const struct settings *set)
+{
+	struct limit_rules *rules;
+	char why[256];
+
+	if (s->settings != NULL && settings_limits_same(s->settings, set))
+		return;
+	rules = xmalloc(sizeof(*rules));
+	if (settings_limits(set, rules, why, sizeof(why)) != ERR_OK)
+		log_text(LOG_ERROR, "the limits among the settings are not in force: %s", why);
+	else if (limiter_set(s->limiter, rules) != ERR_OK)
+		log_text(LOG_WARN,
+		    "options and settings name more than %u policies and nets, the limit: some "
+		    "limits are not in force",
+		    LIMIT_NAMED_MAX);
+	free(rules);
+}
+
 void
 settings_take(struct server *s, struct settings *set)
 {
@@ -47,6 +68,7 @@ settings_take(struct server *s, struct settings *set)
 	const struct log_what what = settings_log(set);
 
 	pthread_mutex_lock(&s->policies_mutex);
+	limits_take_settings(s, set);
 	settings_unref(s->settings);
 	s->settings = set;
 	catalogue_publish(s);

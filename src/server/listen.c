@@ -150,6 +150,8 @@ io_make(struct server *s, unsigned i)
 		.admission = s->admission,
 		.limiter = s->limiter,
 		.offenders = s->offenders,
+		.throttle = s->o.throttle != THROTTLE_OFF ? throttle_name(s->o.throttle) : NULL,
+		.units = s->o.units,
 		.stories = s->stories,
 		.proxies = &s->proxies,
 		.address_free = &s->address_free,

@@ -180,15 +180,24 @@ parse_file(const char *path, char *text, size_t n, struct server_options *o, cha
 	return ERR_OK;
 }
 
+/* Rules of one's own over those of the edition. */
 static enum err
 limits_settle(struct server_options *o, char *why, size_t nwhy)
 {
+	struct limit_rules own = { 0 };
 	enum err e = ERR_OK;
 
 	o->limits = (struct limit_rules){ 0 };
 	for (unsigned i = 0; i < o->rate_limits.n && e == ERR_OK; i++)
-		e = limit_rule_parse(str_of(o->rate_limits.v[i]), &o->limits, why, nwhy);
-	return e;
+		e = limit_rule_parse(str_of(o->rate_limits.v[i]), &own, why, nwhy);
+	if (e == ERR_OK && o->throttle != THROTTLE_OFF)
+		e = limit_preset(
+		    str_of(throttle_name(o->throttle)), o->units, &o->limits, why, nwhy);
+	if (e == ERR_OK && o->throttle == THROTTLE_OFF && o->units != 1) {
+		snprintf(why, nwhy, "--units is how many of --throttle, which is not there");
+		e = ERR_ARG;
+	}
+	return e == ERR_OK ? limit_rules_over(&o->limits, &own) : e;
 }
 
 static enum err

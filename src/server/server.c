@@ -284,6 +284,9 @@ limits_begin(struct server *s)
 {
 	s->limiter = limiter_new(&s->o.limits, s->o.max_devices);
 	s->offenders = offenders_new(s->o.auth_backoff_s);
+	if (s->o.throttle != THROTTLE_OFF)
+		log_text(LOG_INFO, "throttled as %s, units %u: see twinhub statistics --limits",
+		    throttle_name(s->o.throttle), (unsigned)s->o.units);
 	for (unsigned i = 0; i < s->o.rate_limits.n; i++)
 		log_text(LOG_INFO, "rate limit in force: %s", s->o.rate_limits.v[i]);
 }

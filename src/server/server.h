@@ -54,7 +54,15 @@ struct server_options {
 	uint64_t free_space_bytes;                     /* below it changes are refused */
 	struct option_list rate_limits;                /* as they are written, and read: */
 	struct limit_rules limits;
-	unsigned auth_backoff_s;               /* the longest wait; 0: nobody is held off */
+	unsigned auth_backoff_s; /* the longest wait; 0: nobody is held off */
+	enum throttle_edition {
+		THROTTLE_OFF,
+		THROTTLE_F1,
+		THROTTLE_S1,
+		THROTTLE_S2,
+		THROTTLE_S3
+	} throttle;
+	uint64_t units; /* of that edition of Azure's, whose limits are below those */
 	struct option_list import_export_dirs; /* directories that jobs may read and write */
 	const char *sink_dir;                  /* files of sinks are below; NULL: none */
 	struct option_list sink_allow; /* nets: where webhooks may go besides what is public */
@@ -89,6 +97,8 @@ bool options_other_file(const struct server_options *o, char path[DATA_PATH_MAX]
 /* TWINHUB_DATA, for want of --data; NULL: not set, or empty. */
 #define DATA_NAME "TWINHUB_DATA"
 const char *data_of_environment(void);
+/* "S1" */
+const char *throttle_name(enum throttle_edition edition);
 /* The table: settings.c. */
 extern const struct option_table server_settings;
 /* The text of a fresh twinhub.conf: every option with its default, commented out. */

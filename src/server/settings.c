@@ -9,6 +9,7 @@
 /* clang-format off */
 static const char *const log_formats[] = { "logfmt", "json", NULL }; /* as enum log_format */
 static const char *const ports[] = { "standard", "any", NULL }; /* as enum port_choice */
+static const char *const editions[] = { "off", "F1", "S1", "S2", "S3", NULL }; /* as enum throttle_edition */
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL }; /* as enum log_level */
 
 static const struct option_spec rows[] = {
@@ -183,13 +184,21 @@ static const struct option_spec rows[] = {
 		.help = "as device:updates=10/s, for each device, module, policy or address",
 		.note = "As `device:updates=10/s` or `policy:queries=20/m,5`: what each device, module, policy or address may do in a second, "
 			"minute, hour or day, and how much of it at once; one line for each rule. Kinds and answers: [limits.md, L-94 to "
-			"L-97](spec/limits.md). Clients behind one NAT share an address: give rules for policies and devices "
+			"L-97](spec/limits.md); more in [quotas](quotas.md). Clients behind one NAT share an address: give rules for policies and devices "
 			"instead, or name the net in `address-free`.",
 	}, {
 		.name = "auth-backoff", .value = "SECONDS", .kind = OPTION_NUMBER, .least = 1, .most = 86400, .zero = "off", .fallback = "0", AT(auth_backoff_s),
 		.help = "the longest wait of who fails to authenticate again and again",
 		.note = "From its fifth failure in a row on a device (or policy), at the address that says to be it, waits 1 s, 2 s, 4 s, up to so long: [who fails "
 			"again and again](troubleshooting.md#who-fails-again-and-again).",
+	}, {
+		.name = "throttle", .value = "EDITION", .kind = OPTION_WORD, .words = editions, .fallback = "off", AT(throttle),
+		.help = "limits as Azure's F1, S1, S2 or S3 has them, to test programs against",
+		.note = "Rates counted for the whole hub, and messages a day, as an edition of Azure's IoT Hub has them: [quotas](quotas.md#as-azure). "
+			"What `rate-limit` and the hub's settings say of a rate holds in place of that.",
+	}, {
+		.name = "units", .value = "N", .kind = OPTION_NUMBER, .least = 1, .most = 200, .fallback = "1", AT(units),
+		.help = "how many units of the --throttle",
 	}, {
 		.name = "import-export-dir", .value = "DIR", .kind = OPTION_DIR, .many = true, AT(import_export_dirs),
 		.help = "a directory whose files import and export jobs may use",
@@ -248,3 +257,9 @@ static const struct option_spec rows[] = {
 _Static_assert(NROW < OPTION_ROWS_MAX, "rows are bits");
 
 const struct option_table server_settings = { rows, NROW, OPTION_BIT(NROW) - 1 };
+
+const char *
+throttle_name(enum throttle_edition edition)
+{
+	return editions[edition];
+}

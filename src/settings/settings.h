@@ -4,7 +4,8 @@
  *
  *   PATCH --settings_patch--> record --common_write--> settings_read --EFFECT_SETTINGS--> the program
  *
- * A setting is a number: the table in values.c says its name, its bounds and what it is in a hub that has never heard of it.
+ * A setting is a number: the table in values.c says its name, its bounds and what it is in a hub that has never heard of it. Beside these are
+ * rates and shares, two lists of texts (docs/spec/operate.md 11; limits.c).
  */
 #ifndef TWINHUB_SETTINGS_H
 #define TWINHUB_SETTINGS_H
@@ -12,6 +13,7 @@
 #include "base/refs.h"
 #include "doc/out.h"
 #include "event/what.h"
+#include "limit/limit.h"
 #include "message/message.h"
 #include "shard/shard.h"
 
@@ -34,7 +36,18 @@ enum setting {
 	SETTING_MESSAGE_LOCK,
 	SETTING_FEEDBACK_LIFE,
 	SETTING_FEEDBACK_LOCK,
+	SETTING_DAILY_MESSAGES,
+	SETTING_MESSAGE_BLOCK, /* bytes */
 	SETTINGS
+};
+
+/* "policy(team-a):updates" and "100/s", "policy(team-a)" and "30"; by their keys. */
+#define LIMIT_LINES_MAX 256u
+struct limit_lines {
+	struct limit_line {
+		char key[96], value[32];
+	} * v;
+	unsigned n;
 };
 
 struct settings {
@@ -42,6 +55,7 @@ struct settings {
 	uint64_t counter; /* the etag; 0: nobody has stored them */
 	int64_t updated_us;
 	int64_t v[SETTINGS];
+	struct limit_lines rates, shares;
 };
 
 /* Those of a hub that has none; the caller's. */
@@ -68,6 +82,9 @@ enum err settings_read(struct str record, struct settings **out);
 /* What others take of them. */
 struct log_what settings_log(const struct settings *s);
 struct message_rules settings_messages(const struct settings *s);
+/* ERR_ARG: one line in why; never of settings that were taken by settings_patch. */
+enum err settings_limits(const struct settings *s, struct limit_rules *out, char *why, size_t nwhy);
+bool settings_limits_same(const struct settings *a, const struct settings *b);
 
 /* ---- in a shard ---- */
 

@@ -2,9 +2,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "settings/settings.h"
+#include "settings/priv.h"
 
-#define SETTINGS_FORMAT            1
+#define SETTINGS_FORMAT            2 /* 1: without rates and shares */
 #define YEARS_10_S                 INT64_C(315360000)
 
 #define OF(section, name)          section "." name, section, NULL, name
@@ -42,6 +42,9 @@ static const struct spec {
 	    60, 172800, 3600 },
 	[SETTING_FEEDBACK_LOCK] = { WITHIN("cloudToDevice", "feedback", "lockDuration"), false,
 	    false, 5, 300, 60 },
+	[SETTING_DAILY_MESSAGES] = { OF(LIMITS, "dailyMessages"), false, false, 1, INT64_C(1) << 50,
+	    0, true },
+	[SETTING_MESSAGE_BLOCK] = { OF(LIMITS, "messageBlock"), false, false, 512, 262144, 4096 },
 };
 
 const char *
@@ -73,8 +76,11 @@ settings_ref(struct settings *s)
 void
 settings_unref(struct settings *s)
 {
-	if (s != NULL && refs_drop(&s->refs))
-		free(s);
+	if (s == NULL || !refs_drop(&s->refs))
+		return;
+	limit_lines_fini(&s->rates);
+	limit_lines_fini(&s->shares);
+	free(s);
 }
 
 void
@@ -114,6 +120,14 @@ same(const char *a, const char *b)
 	return (a == NULL && b == NULL) || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+static void
+section_end(struct out *o, const struct settings *s, const char *section)
+{
+	if (strcmp(section, LIMITS) == 0)
+		settings_limits_show(o, s);
+	out_close(o);
+}
+
 void
 settings_show(struct out *o, const struct settings *s)
 {
@@ -129,7 +143,7 @@ settings_show(struct out *o, const struct settings *s)
 		}
 		if (!same(section, p->section)) {
 			if (section != NULL)
-				out_close(o);
+				section_end(o, s, section);
 			out_open(out_key(o, section = p->section));
 		}
 		if (p->sub != NULL && sub == NULL)
@@ -142,7 +156,7 @@ settings_show(struct out *o, const struct settings *s)
 	}
 	if (sub != NULL)
 		out_close(o);
-	out_close(o);
+	section_end(o, s, section);
 	out_close(o);
 }
 
@@ -233,6 +247,13 @@ set(struct patch *t, enum setting i, struct doc v)
 	return e;
 }
 
+static bool
+is_list(const char *section, struct str key)
+{
+	return section != NULL && strcmp(section, LIMITS) == 0 &&
+	    (str_eq(key, STR(RATES)) || str_eq(key, STR(SHARES)));
+}
+
 /* The members of one level; at most two are below the first. */
 static enum err
 level(struct patch *t, struct doc d, const char *section, const char *sub)
@@ -249,6 +270,10 @@ level(struct patch *t, struct doc d, const char *section, const char *sub)
 		    at != NULL ? at : "the document of settings");
 	it = doc_iter(d);
 	while (e == ERR_OK && doc_next(&it, &key, &v)) {
+		if (is_list(section, key)) {
+			e = settings_limits_patch(t->to, key, v, t->f);
+			continue;
+		}
 		if (!find(key, section, sub, &i, &deeper))
 			return fault_set(t->f, F_ArgumentInvalid,
 			    "there is no setting %s%s%s%s%.*s", section != NULL ? section : "",
@@ -264,19 +289,26 @@ level(struct patch *t, struct doc d, const char *section, const char *sub)
 	return e;
 }
 
-/* ---- records: format | counter | time | how many | each, by its number ---- */
+/* ---- records: format | counter | time | how many | each, by its number | rates | shares ---- */
 
 enum err
 settings_patch(struct buf *record, const struct settings *s, struct doc patch, bool first,
     int64_t now_us, struct fault *f)
 {
 	struct settings next = *s;
-	enum err e = level(&(struct patch){ &next, first, f }, patch, NULL, NULL);
+	enum err e;
 
+	limit_lines_copy(&next.rates, &s->rates);
+	limit_lines_copy(&next.shares, &s->shares);
+	e = level(&(struct patch){ &next, first, f }, patch, NULL, NULL);
+	if (e == ERR_OK)
+		e = settings_limits_check(&next, f);
 	next.counter++;
 	next.updated_us = now_us;
 	if (e == ERR_OK)
 		settings_record(record, &next);
+	limit_lines_fini(&next.rates);
+	limit_lines_fini(&next.shares);
 	return e;
 }
 
@@ -289,6 +321,8 @@ settings_record(struct buf *out, const struct settings *s)
 	buf_varint(out, SETTINGS);
 	for (unsigned i = 0; i < SETTINGS; i++)
 		buf_varint(out, (uint64_t)s->v[i]);
+	limit_lines_put(out, &s->rates);
+	limit_lines_put(out, &s->shares);
 }
 
 /* One of a former program has less of them: the others are as in a hub that has none. */
@@ -297,8 +331,9 @@ settings_read(struct str record, struct settings **out)
 {
 	struct rd rd = rd_of(record);
 	struct settings *s = settings_new();
+	uint8_t format = rd_u8(&rd);
+	bool good = format >= 1 && format <= SETTINGS_FORMAT;
 	uint64_t n;
-	bool good = rd_u8(&rd) == SETTINGS_FORMAT;
 
 	s->counter = rd_varint(&rd);
 	s->updated_us = (int64_t)rd_varint(&rd);
@@ -309,6 +344,8 @@ settings_read(struct str record, struct settings **out)
 		good = (s->v[i] >= specs[i].least && s->v[i] <= specs[i].most) ||
 		    (specs[i].zero && s->v[i] == 0);
 	}
+	if (good && format > 1)
+		good = limit_lines_read(&rd, &s->rates) && limit_lines_read(&rd, &s->shares);
 	if (!good || rd.bad || rd.p != rd.end) {
 		settings_unref(s);
 		return ERR_CORRUPT;

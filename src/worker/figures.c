@@ -160,6 +160,8 @@ fleet_label_name(enum metric_label label, unsigned i)
 	/* one that has succeeded is no dead letter */
 	case LABEL_MESSAGE_END:
 		return i == MESSAGE_SUCCESS ? NULL : message_end_name((enum message_end)i).p;
+	case LABEL_LIMITED: return limit_kind_name(i);
+	case LABEL_LIMITER: return limit_whose_name(i);
 	case LABEL_VERSION: return TWINHUB_VERSION;
 	default: return NULL;
 	}

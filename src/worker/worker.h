@@ -64,17 +64,37 @@ struct work {
 
 /* ---- rate limits (limit/limit.h) of the whole hub; any thread ---- */
 
+/*
+ * The rules in force are those of the start with the hub's settings over them. Who asks before each operation looks at the flag first, which
+ * costs a branch as long as there are no rules: NULL for l is the same as none.
+ */
 struct limiter;
-/* NULL: there are none. Of so many identities at most. */
-struct limiter *limiter_new(const struct limit_rules *rules, uint64_t nidentity);
+/* Of so many identities at most. */
+struct limiter *limiter_new(const struct limit_rules *start, uint64_t nidentity);
 void limiter_free(struct limiter *l); /* NULL is fine */
-/* As limits_allow, limits_take, limits_owe, now. NULL: always, always, nothing. */
+/* From now on over those of the start; keys of named policies are set here. All buckets are full; the day's messages stay counted. ERR_FULL: as
+ * limit_rules_over. */
+enum err limiter_set(struct limiter *l, const struct limit_rules *set);
+/* Is there any rule? The flag lives as long as l. */
+const atomic_bool *limiter_flag(const struct limiter *l);
+/* As limits_allow, limits_take, limits_owe, limit_daily_allows, now; what is refused is counted. NULL: always, always, nothing. */
 bool limiter_allows(struct limiter *l, enum limit_kind kind, const struct limit_asker *asker,
     struct limit_refusal *why);
 bool limiter_takes(struct limiter *l, enum limit_kind kind, const struct limit_asker *asker,
     struct limit_refusal *why);
 void limiter_owes(
     struct limiter *l, enum limit_kind kind, const struct limit_asker *asker, uint32_t n);
+/* So many bytes of the day's messages, as one or more of them. */
+void limiter_meters(struct limiter *l, uint64_t bytes);
+
+struct limiter_state {
+	struct limit_rules rules;
+	struct limit_daily daily;
+	uint64_t nbucket,
+	    npushed; /* places of the table; limits.pushed, since the rules are in force */
+};
+/* What is in force now, a copy. */
+void limiter_look(struct limiter *l, struct limiter_state *out);
 
 /* ---- who fails to authenticate again and again (limit/backoff.h), of the whole hub; any thread ---- */
 

@@ -65,6 +65,7 @@ static const struct row {
 	{ HTTP_GET, "statistics/store", "SR", 200, "" },
 	{ HTTP_GET, "statistics/metrics", "S", 200, "" },
 	{ HTTP_GET, "statistics/events", "SR", 200, "" },
+	{ HTTP_GET, "statistics/limits", "SR", 200, "" },
 	{ HTTP_GET, "events/partitions", "S", 503, "ServiceUnavailable" },
 	{ HTTP_GET, "events/partitions/{partition}", "S", 503, "ServiceUnavailable" },
 	{ HTTP_GET, "events", "S", 400, "ArgumentInvalid" },

@@ -183,7 +183,8 @@ rules__L94_that_are_none_are_refused(void **state)
 		"device:updates=", "device:updates=10", "device:updates=10/", "device:updates=10/y",
 		"device:updates=0/s", "device:updates=-1/s", "device:updates=1.5/s",
 		"device:updates=1000001/s", "device:updates=10/s,", "device:updates=10/s,0",
-		"device:updates=10/s,1,2", "Device:updates=10/s", "hub:updates=10/s",
+		"device:updates=10/s,1,2", "Device:updates=10/s", "hub(a):updates=10/s",
+		"policy():updates=1/s", "policy(a:updates=1/s", "device(a):updates=1/s",
 		"device:all=10/s", " device:updates=10/s",
 		"device:updates=99999999999999999999/s" };
 	const struct limit_rules none = { 0 };
@@ -249,8 +250,9 @@ static void
 limits__L95_each_asker_and_kind_has_its_own(void **state)
 {
 	struct limits l = limits_of("device:updates=1/s,2", "device:reads=1/s", 3);
-	struct limit_asker a = { { [LIMIT_DEVICE] = 1 } }, b = { { [LIMIT_DEVICE] = 2 } },
-	                   policy = { { [LIMIT_POLICY] = 1 } };
+	struct limit_asker a = { .key = { [LIMIT_DEVICE] = 1 } },
+	                   b = { .key = { [LIMIT_DEVICE] = 2 } },
+	                   policy = { .key = { [LIMIT_POLICY] = 1 } };
 	struct limit_refusal why;
 
 	(void)state;
@@ -274,7 +276,8 @@ static void
 limits__L95_what_is_refused_takes_nothing(void **state)
 {
 	struct limits l = limits_of("policy:updates=1/s,5", "address:updates=1/s,1", 3);
-	struct limit_asker one = { { [LIMIT_POLICY] = 1, [LIMIT_ADDRESS] = 1 } }, other = one;
+	struct limit_asker one = { .key = { [LIMIT_POLICY] = 1, [LIMIT_ADDRESS] = 1 } },
+	                   other = one;
 	struct limit_refusal why;
 
 	(void)state;
@@ -298,7 +301,7 @@ static void
 limits__strangers_push_out_full_buckets_first(void **state)
 {
 	struct limits l = limits_of("device:updates=1/h,3", NULL, 3);
-	struct limit_asker mine = { { [LIMIT_DEVICE] = UINT64_C(0x1234567) } }, other = mine;
+	struct limit_asker mine = { .key = { [LIMIT_DEVICE] = UINT64_C(0x1234567) } }, other = mine;
 	struct limit_refusal why;
 
 	(void)state;
@@ -318,7 +321,7 @@ limits__none_is_forgotten_in_a_fleet_that_uses_what_it_may(void **state)
 {
 	const uint64_t fleet = 300000, minute_ns = 60 * (uint64_t)SECOND;
 	struct limits l = limits_of("device:updates=1/m", NULL, fleet);
-	struct limit_asker mine = { { [LIMIT_DEVICE] = UINT64_C(0x1234567) } }, other = mine;
+	struct limit_asker mine = { .key = { [LIMIT_DEVICE] = UINT64_C(0x1234567) } }, other = mine;
 	struct limit_refusal why;
 	unsigned n = 0;
 
@@ -339,7 +342,7 @@ static void
 limits__a_look_takes_nothing(void **state)
 {
 	struct limits l = limits_of("device:connections=1/h", NULL, 3);
-	struct limit_asker mine = { { [LIMIT_DEVICE] = 5 } }, other = mine;
+	struct limit_asker mine = { .key = { [LIMIT_DEVICE] = 5 } }, other = mine;
 	struct limit_refusal why;
 
 	(void)state;
@@ -359,7 +362,9 @@ limits__a_look_takes_nothing(void **state)
 static void
 limits__R101_L97_say_whose_limit_and_how_long(void **state)
 {
-	struct limit_refusal why = { LIMIT_UPDATES, LIMIT_DEVICE, SECOND / 3 };
+	struct limit_refusal why = {
+		.kind = LIMIT_UPDATES, .whose = LIMIT_DEVICE, .wait_ns = SECOND / 3
+	};
 	struct fault f = { 0 };
 
 	(void)state;
@@ -369,7 +374,9 @@ limits__R101_L97_say_whose_limit_and_how_long(void **state)
 	    "request has been throttled, wait 1 seconds, operation type updates, by the rate limit "
 	    "of each "
 	    "device");
-	why = (struct limit_refusal){ LIMIT_QUERIES, LIMIT_POLICY, 3 * SECOND + 1 };
+	why = (struct limit_refusal){
+		.kind = LIMIT_QUERIES, .whose = LIMIT_POLICY, .wait_ns = 3 * SECOND + 1
+	};
 	limit_fault(&why, &f);
 	assert_int_equal(f.code, F_ThrottlingException);
 	assert_non_null(strstr(f.text, "wait 4 seconds, operation type queries"));

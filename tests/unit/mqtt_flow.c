@@ -435,7 +435,7 @@ limit__L97_connect_is_refused_with_3(void **state)
 	const struct hello h = HELLO_D1;
 	struct buf want = { 0 };
 	struct limit_refusal why;
-	struct limit_asker d1 = { { [LIMIT_DEVICE] = asker_key(STR("d1"), STR_NONE) } };
+	struct limit_asker d1 = { .key = { [LIMIT_DEVICE] = asker_key(STR("d1"), STR_NONE) } };
 	struct desk d;
 
 	(void)state;

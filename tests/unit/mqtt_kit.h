@@ -24,6 +24,7 @@ struct desk {
 	int64_t now_us, wall_us;
 	enum reason outdated; /* the catalogue's word on what has opened it */
 	struct limits limits; /* if limited */
+	uint64_t metered;     /* bytes */
 	/* what has come of it */
 	struct buf sent;
 	struct work **works; /* under way, oldest first */
@@ -64,6 +65,8 @@ desk_outdated(struct session *s, uint64_t judged_by)
 	return desk_of(s)->outdated;
 }
 
+static const atomic_bool desk_limited = true;
+
 static bool
 desk_allows(struct session *s, enum limit_kind kind, const struct limit_asker *asker,
     struct limit_refusal *why)
@@ -80,6 +83,13 @@ desk_takes(struct session *s, enum limit_kind kind, const struct limit_asker *as
 	struct desk *d = desk_of(s);
 
 	return limits_take(&d->limits, kind, asker, d->now_us * 1000, why);
+}
+
+static void
+desk_meters(struct session *s, uint64_t bytes)
+{
+	(void)s;
+	desk_of(s)->metered += bytes;
 }
 
 static int64_t
@@ -130,8 +140,10 @@ desk_limit(struct desk *d, const char *rule)
 	assert(e == ERR_OK);
 	(void)e;
 	limits_init(&d->limits, &rules, 10);
+	d->world.limited = &desk_limited;
 	d->world.allows = desk_allows;
 	d->world.takes = desk_takes;
+	d->world.meters = desk_meters;
 }
 
 static UNUSED void

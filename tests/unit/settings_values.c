@@ -72,7 +72,8 @@ settings__E80_are_there_before_anybody_has_set_them(void **state)
 	    "'retention':{'logMaxSize':1073741824,'logMaxAge':86400,'changesMaxSize':4294967296,"
 	    "'changesMaxAge':2592000},'events':{'partitions':4},"
 	    "'cloudToDevice':{'defaultTimeToLive':3600,'maxDeliveryCount':10,'lockDuration':60,"
-	    "'feedback':{'timeToLive':3600,'lockDuration':60}}}");
+	    "'feedback':{'timeToLive':3600,'lockDuration':60}},"
+	    "'limits':{'dailyMessages':0,'messageBlock':4096,'rates':{},'shares':{}}}");
 }
 
 static void
