@@ -159,6 +159,76 @@ settings__E80_records_of_former_programs_are_read(void **state)
 	assert_int_equal(settings_read(STR_NONE, &s), ERR_CORRUPT);
 }
 
+/* ---- limits ---- */
+
+static void
+limits__O150_O151_change_by_a_merge_patch_and_are_kept(void **state)
+{
+	struct settings *s, *again;
+	struct limit_rules rules;
+	struct buf record = { 0 };
+	char why[256];
+
+	(void)state;
+	assert_int_equal(patch(NULL,
+	                     "{'limits':{'rates':{'policy:queries':'20/m,5','hub:updates':'50/s'},"
+	                     "'shares':{'policy(team-a)':30}}}"),
+	    F_NONE);
+	assert_int_equal(patch(NULL,
+	                     "{'limits':{'rates':{'hub:updates':null,'hub:reads':'none',"
+	                     "'policy:queries':'10/m'},'dailyMessages':8000}}"),
+	    F_NONE);
+	assert_non_null(strstr(shown(),
+	    "'limits':{'dailyMessages':8000,'messageBlock':4096,'rates':{'hub:reads':'none',"
+	    "'policy:queries':'10/m'},'shares':{'policy(team-a)':30}}}"));
+	s = settings_stored(k.sh);
+	settings_record(&record, s);
+	assert_int_equal(settings_read(buf_view(&record), &again), ERR_OK);
+	assert_true(settings_limits_same(s, again));
+	assert_int_equal(settings_limits(again, &rules, why, sizeof(why)), ERR_OK);
+	assert_int_equal(rules.n, 2);
+	assert_int_equal(rules.shares, 30);
+	assert_int_equal(rules.daily, 8000);
+	for (size_t cut = 1; cut < 30; cut++) { /* a record that is cut off is none */
+		struct settings *none = NULL;
+
+		assert_int_equal(
+		    settings_read((struct str){ record.p, record.n - cut }, &none), ERR_CORRUPT);
+	}
+	settings_unref(again);
+	settings_unref(s);
+	buf_fini(&record);
+	assert_int_equal(patch(NULL, "{'limits':{'rates':null,'shares':null}}"), F_NONE);
+	assert_non_null(strstr(shown(), "'rates':{},'shares':{}"));
+}
+
+static void
+limits__O150_E81_what_is_none_changes_nothing(void **state)
+{
+	static const char *const bad[] = { "{'limits':{'rates':{'policy:queries':5}}}",
+		"{'limits':{'rates':{'policy:queries':'5'}}}", "{'limits':{'rates':[]}}",
+		"{'limits':{'rates':{'':'5/s'}}}", "{'limits':{'shares':{'policy(a)':'30'}}}",
+		"{'limits':{'shares':{'policy(a)':-1}}}", "{'limits':{'shares':{'policy(a)':0}}}",
+		"{'limits':{'shares':{'policy(a)':60,'policy(b)':40}}}",
+		"{'limits':{'rates':{'policy:reads\\u0000':'5/s'}}}",
+		"{'limits':{'rates':{'policy:reads':'5/s\\u0000'}}}",
+		"{'limits':{'rates':{'policy:reads':'1/s'},'none':1}}", "{'limits':null}",
+		"{'limits':{'messageBlock':511}}", "{'limits':{'dailyMessages':-1}}" };
+	struct buf many = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(patch(NULL, bad[i]), F_ArgumentInvalid);
+	buf_cstr(&many, "{'limits':{'rates':{");
+	for (unsigned i = 0; i <= LIMIT_LINES_MAX; i++)
+		buf_printf(&many, "%s'policy(p%u):reads':'1/s'", i > 0 ? "," : "", i);
+	buf_cstr(&many, "}}}");
+	buf_putc(&many, '\0');
+	assert_int_equal(patch(NULL, many.p), F_ArgumentInvalid);
+	buf_fini(&many);
+	assert_non_null(strstr(shown(), "'rates':{},'shares':{}"));
+}
+
 int
 main(void)
 {
@@ -171,6 +241,10 @@ main(void)
 		    settings__E81_E84_say_what_is_wrong_and_change_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    settings__E83_E84_first_values_are_the_hubs_own_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    limits__O150_O151_change_by_a_merge_patch_and_are_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    limits__O150_E81_what_is_none_changes_nothing, setup, teardown),
 		cmocka_unit_test(settings__E80_records_of_former_programs_are_read),
 	};
 
