@@ -77,9 +77,9 @@ struct limit_named {
 	char name[LIMIT_NAME_MAX];
 	uint64_t key; /* of a policy, as askers have it; the caller's to set */
 	struct ip_net net;
-	struct limit_rate
-	    rate[LIMIT_KINDS]; /* in place of that of each; burst 0: nothing is said */
-	unsigned share;        /* percent of the hub's rates; 0: none */
+	/* in place of that of each; burst 0: nothing is said */
+	struct limit_rate rate[LIMIT_KINDS];
+	unsigned share; /* percent of the hub's rates; 0: none */
 };
 
 /* A rate with burst 0: nothing is said. With each_ns 0: that there is no limit. */

@@ -5,6 +5,8 @@
  */
 #include "mqtt/priv.h"
 
+#define REST_LONGER_US INT64_C(1000000)
+
 /* What a module does counts for its device, too. */
 static struct limit_asker
 asker_of(const struct session *s, struct str policy)
@@ -76,6 +78,19 @@ session_meters(struct session *s, uint64_t bytes)
 		s->all->world->meters(s, bytes);
 }
 
+/*
+ * Many may wait for one bucket, and each is told the time of the next one in it: if all came then, all but one would wait again. So who was
+ * told once waits longer, half as long again as it has waited, up to a second, no two sessions alike.
+ */
+static int64_t
+rest_of(const struct session *s, int64_t wait_us, int64_t waited_us)
+{
+	int64_t longer_us = waited_us / 2 < REST_LONGER_US ? waited_us / 2 : REST_LONGER_US;
+
+	longer_us += longer_us * (int64_t)(s->self.slot * 2654435761u >> 28) / 32;
+	return wait_us > longer_us ? wait_us : longer_us;
+}
+
 /* The first time is told: who looks for what is late finds why. */
 static void
 rest(struct session *s, const struct limit_refusal *why, int64_t now_us, struct actions *a)
@@ -86,7 +101,7 @@ rest(struct session *s, const struct limit_refusal *why, int64_t now_us, struct 
 		    s, LOG_DELAYED, REASON_RATE_LIMIT, STR_NONE, str_of(s->all->fault.text), a);
 	}
 	s->delayed = true;
-	s->rest_us = now_us + why->wait_ns / 1000 + 1;
+	s->rest_us = now_us + rest_of(s, why->wait_ns / 1000 + 1, now_us - s->late_us);
 }
 
 enum err
@@ -94,11 +109,15 @@ session_may_send(struct session *s, int64_t now_us, struct actions *a)
 {
 	struct limit_refusal why;
 
-	if (session_may(s, LIMIT_SENDS, &why))
+	if (session_may(s, LIMIT_SENDS, &why)) {
+		s->late_us = 0;
 		return ERR_OK;
+	}
 	if (why.whose == LIMIT_DAILY)
 		return session_fault(s, REASON_QUOTA, a); /* L-23: it would wait for midnight */
-	if (why.wait_ns / 1000 > MQTT_REST_MAX_US)
+	if (s->late_us == 0)
+		s->late_us = now_us;
+	if (now_us - s->late_us + why.wait_ns / 1000 > MQTT_REST_MAX_US)
 		return session_fault(s, REASON_RATE_LIMIT, a); /* L-22 */
 	rest(s, &why, now_us, a);
 	return ERR_MORE;

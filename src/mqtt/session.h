@@ -107,6 +107,7 @@ struct session {
 	/* last packet; SESSION_NEVER: it could not be heard since the last look */
 	int64_t heard_us;
 	int64_t idle_us, token_us, rest_us; /* when they are due; SESSION_NEVER */
+	int64_t late_us; /* since when a message waits for a rate limit; 0: none does */
 };
 
 enum session_ending {

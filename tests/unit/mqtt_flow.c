@@ -382,6 +382,38 @@ limit__L22_telemetry_that_would_wait_long_ends_the_link(void **state)
 	desk_fini(&d);
 }
 
+/* Others are always faster: it asks seldom, and after a minute it is told to go. */
+static void
+limit__L97_who_waits_beside_many_asks_seldom_and_not_for_ever(void **state)
+{
+	struct limit_asker other = { .key = { [LIMIT_DEVICE] = 1 } };
+	struct limit_refusal why;
+	unsigned nasked = 0;
+	int64_t since_us;
+	struct desk d;
+
+	(void)state;
+	live(&d, 0, 0);
+	desk_limit(&d, "hub:sends=100/s,1");
+	since_us = d.now_us;
+	desk_publish(&d, EVENTS_D1, STR("x"), 0);
+	desk_publish(&d, EVENTS_D1, STR("x"), 0);
+	assert_in_range(session_due_us(&d.s) - d.now_us, SECOND / 100, SECOND / 100 + 2);
+	for (; d.ending == SESSION_STAYS; nasked++) {
+		d.now_us = session_due_us(&d.s);
+		while (desk_takes(&d.s, LIMIT_SENDS, &other, &why))
+			;
+		desk_tick(&d);
+		assert_true(session_reads(&d.s));
+		desk_publish(&d, EVENTS_D1, STR("x"), 0);
+	}
+	assert_int_equal(d.s.why, REASON_RATE_LIMIT);
+	assert_in_range(d.now_us - since_us, 60 * SECOND, 62 * SECOND);
+	assert_in_range(nasked, 40, 100);
+	assert_int_equal(d.nwork, 1);
+	desk_fini(&d);
+}
+
 /* Who may not be read for longer than its keep-alive is not silent. */
 static void
 limit__D26_waiting_is_no_silence(void **state)
@@ -593,6 +625,7 @@ main(void)
 		cmocka_unit_test(pressure__D26_waiting_for_the_hub_is_no_silence),
 		cmocka_unit_test(limit__L22_L97_telemetry_waits_and_comes_again),
 		cmocka_unit_test(limit__L22_telemetry_that_would_wait_long_ends_the_link),
+		cmocka_unit_test(limit__L97_who_waits_beside_many_asks_seldom_and_not_for_ever),
 		cmocka_unit_test(limit__D26_waiting_is_no_silence),
 		cmocka_unit_test(limit__L22_L97_twin_requests_are_answered_429_in_order),
 		cmocka_unit_test(limit__L97_connect_is_refused_with_3),
