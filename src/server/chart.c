@@ -36,25 +36,25 @@ wait_until(struct server *s, int64_t mono_us)
 	return !stop;
 }
 
-/* The next of the clock's tens: it is more than half of one away. */
 static int64_t
-next_ten(int64_t wall_us)
+nearest_ten(int64_t wall_us)
 {
-	return (wall_us + CHART_STEP_US + CHART_STEP_US / 2) / CHART_STEP_US * CHART_STEP_US;
+	return (wall_us + CHART_STEP_US / 2) / CHART_STEP_US * CHART_STEP_US;
 }
 
+/* The clock may be set at any moment: a time is what it is when the sample is taken, and no wait is longer than 15 s. */
 static void
 chart_main(void *arg)
 {
 	struct server *s = arg;
 	struct chart_sample *now = xmalloc(sizeof(*now));
-	int64_t at_us = clock_wall_us();
+	int64_t wall_us;
 
 	do {
-		sample(s, at_us, now);
+		sample(s, nearest_ten(clock_wall_us()), now);
 		chart_add(s->chart, now);
-		at_us = next_ten(clock_wall_us());
-	} while (wait_until(s, clock_mono_us() + at_us - clock_wall_us()));
+		wall_us = clock_wall_us();
+	} while (wait_until(s, clock_mono_us() + nearest_ten(wall_us) + CHART_STEP_US - wall_us));
 	free(now);
 }
 
