@@ -30,6 +30,7 @@ complete -c twinhub -n '__twinhub_is serve' -l check -d 'tell what is wrong with
 complete -c twinhub -n '__twinhub_is serve' -l ephemeral -d 'a hub for tests, gone with who started it; its ready line is JSON'
 complete -c twinhub -n '__twinhub_is serve' -l ports -x -a 'standard any' -d 'with --ephemeral: standard (--https-port and --mqtts-port), or any that are free'
 complete -c twinhub -n '__twinhub_is serve' -l seed -r -F -d 'with --ephemeral: devices, modules, twins and configurations to begin with'
+complete -c twinhub -n '__twinhub_is serve' -l clock -d 'with --ephemeral: POST /admin/clock puts the hub\'s clock ahead'
 complete -c twinhub -n '__twinhub_is serve' -l hostname -x -d 'a name clients use'
 complete -c twinhub -n '__twinhub_is serve' -l bind -x -d 'an address to listen on'
 complete -c twinhub -n '__twinhub_is serve' -l mqtts-port -x -d 'MQTT over TLS'

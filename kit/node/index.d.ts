@@ -30,7 +30,30 @@ export interface Hub {
 	device(deviceId: string): Promise<Identity>;
 	getTwin(deviceId: string): Promise<any>;
 	updateTwin(deviceId: string, patch: object): Promise<any>;
+	/** The hub's time, which tests put ahead: by 'PT2H', or by seconds. */
+	readonly clock: { advance(by: string | number): Promise<HubTime>; now(): Promise<HubTime> };
+	/** What is to go wrong, by order. */
+	readonly faults: { add(fault: Fault): Promise<Fault>; list(): Promise<Fault[]>; clear(): Promise<void> };
 	stop(): Promise<void>;
+}
+
+export interface Fault {
+	fault: 'dropLink' | 'refuseConnect' | 'refuseTwin' | 'delayTwin' | 'loseNotification' | 'unavailable' | 'tokenSkew';
+	/** How often; in a list, how often it will still happen. */
+	count?: number;
+	/** To this device; to all without it. */
+	device?: string;
+	/** Of refuseTwin. */
+	status?: 429 | 500 | 503;
+	/** Of delayTwin and tokenSkew: by how much; of unavailable: how long. */
+	seconds?: number;
+	/** In a list: how often it has happened. */
+	readonly met?: number;
+}
+
+export interface HubTime {
+	now: string;
+	aheadSeconds: number;
 }
 
 export interface HubOptions {

@@ -43,6 +43,16 @@ class Hub {
 	// One that is there, of a seed for example.
 	async device(deviceId) { return this.#identity(await this.request('GET', `/devices/${segment(deviceId)}`)); }
 
+	// The hub's time: clock.advance('PT2H') or of seconds puts it ahead, clock.now() says what it is. Both resolve to { now, aheadSeconds }.
+	get clock() {
+		return { advance: (by) => this.request('POST', '/admin/clock', { advance: by }), now: () => this.request('GET', '/admin/clock') };
+	}
+
+	// What is to go wrong: add({ fault: 'dropLink', count: 2, device: 'd1' }), list() of what is left, clear().
+	get faults() {
+		return { add: (fault) => this.request('POST', '/admin/faults', fault), list: () => this.request('GET', '/admin/faults'), clear: () => this.request('DELETE', '/admin/faults') };
+	}
+
 	getTwin(deviceId) { return this.request('GET', `/twins/${segment(deviceId)}`); }
 	updateTwin(deviceId, patch) { return this.request('PATCH', `/twins/${segment(deviceId)}`, patch); }
 

@@ -105,7 +105,7 @@ class HubProcess {
 // options: seed (a file, or an array of lines as objects), ports ('any'), args (more of `twinhub serve`), timeoutMs.
 async function startProgram({ seed, ports, args = [], timeoutMs = READY_MS, env = process.env } = {}) {
 	const program = findProgram(env), planted = seedFile(seed);
-	const argv = ['serve', '--ephemeral', ...(ports ? ['--ports', ports] : []), ...(planted.file ? ['--seed', planted.file] : []), ...args];
+	const argv = ['serve', '--ephemeral', '--clock', ...(ports ? ['--ports', ports] : []), ...(planted.file ? ['--seed', planted.file] : []), ...args];
 	try {
 		// A session of its own: Ctrl-C in a terminal is for the tests, and the hub ends with them.
 		const hub = new HubProcess(spawn(program, argv, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env }));

@@ -7,7 +7,6 @@ const https = require('node:https');
 const API_VERSION = '2021-04-12';
 const REQUEST_MS = 60_000;
 
-// Hours ahead: a test may have moved the hub's clock.
 function token(resource, policy, key, seconds) {
 	const sr = encodeURIComponent(resource), se = Math.floor(seconds);
 	const sig = createHmac('sha256', Buffer.from(key, 'base64')).update(`${sr}\n${se}`).digest('base64');

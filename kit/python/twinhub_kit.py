@@ -96,7 +96,7 @@ class Hub:
     @classmethod
     def start(cls, seed=None, ports=None, args=(), timeout=READY_S):
         """seed: a file, or a list of its lines as dictionaries. ports: "any". args: more options of `twinhub serve`."""
-        argv = [find_program(), "serve", "--ephemeral", *(["--ports", ports] if ports else []), *args]
+        argv = [find_program(), "serve", "--ephemeral", "--clock", *(["--ports", ports] if ports else []), *args]
         with contextlib.ExitStack() as stack:
             if seed is not None and not isinstance(seed, (str, os.PathLike)):
                 file = stack.enter_context(tempfile.NamedTemporaryFile("w", prefix="twinhub-seed-", suffix=".ndjson", encoding="utf-8"))
@@ -192,6 +192,21 @@ class Hub:
     def device(self, device_id):
         """One that is there, of a seed for example."""
         return self._identity(self.request("GET", f"/devices/{quote(device_id, safe='')}"))
+
+    def advance_clock(self, by):
+        """Put the hub's clock ahead: "PT2H", or seconds."""
+        return self.request("POST", "/admin/clock", {"advance": by})
+
+    def add_fault(self, fault, **more):
+        """What is to go wrong: add_fault("dropLink", count=2, device="d1")."""
+        return self.request("POST", "/admin/faults", {"fault": fault, **more})
+
+    def faults(self):
+        """What is left of the orders."""
+        return self.request("GET", "/admin/faults")
+
+    def clear_faults(self):
+        self.request("DELETE", "/admin/faults")
 
     def get_twin(self, device_id):
         return self.request("GET", f"/twins/{quote(device_id, safe='')}")

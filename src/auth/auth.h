@@ -162,6 +162,7 @@ struct credentials {
 	bool ca_outdated; /* to none, as a CA certificate of the chain is outside its days */
 	bool ca_revoked;  /* to none, as one of the chain is revoked */
 	int64_t not_before_us, not_after_us;
+	int64_t late_us; /* by so much later than it is the token is judged; 0 but in tests */
 };
 
 struct auth_ask {

@@ -151,11 +151,12 @@ signature_refused(
 }
 
 static enum reason
-token_refused(struct sas_mac *m, const struct auth_ask *ask, struct str token, struct verdict *v)
+token_refused(
+    struct sas_mac *m, const struct auth_ask *ask, const struct credentials *c, struct verdict *v)
 {
 	enum reason refused;
 	struct sas t;
-	enum err e = sas_parse(token, &t);
+	enum err e = sas_parse(c->token, &t);
 
 	if (e == ERR_RANGE) {
 		v->tell = true; /* what was sent says it, and no key */
@@ -164,7 +165,7 @@ token_refused(struct sas_mac *m, const struct auth_ask *ask, struct str token, s
 	if (e != ERR_OK)
 		return REASON_TOKEN_FORM;
 	v->end_us = sas_end_us(&t, ask->skew_s);
-	if (ask->now_us > v->end_us)
+	if (ask->now_us + c->late_us > v->end_us)
 		return REASON_TOKEN_EXPIRED;
 	refused = signature_refused(m, ask, &t, v);
 	if (refused != REASON_NONE)
@@ -240,8 +241,7 @@ auth_judge(
     struct sas_mac *m, const struct auth_ask *ask, const struct credentials *c, struct verdict *v)
 {
 	memset(v, 0, sizeof(*v));
-	v->refused =
-	    c->token.n != 0 ? token_refused(m, ask, c->token, v) : certificate_refused(ask, c, v);
+	v->refused = c->token.n != 0 ? token_refused(m, ask, c, v) : certificate_refused(ask, c, v);
 	if (v->refused != REASON_NONE)
 		v->rights = 0;
 }

@@ -281,6 +281,8 @@ void table_remove(struct table *t, uint64_t hash, uint32_t value);
 size_t time_format(int64_t us, char out[TIME_TEXT_MAX]);
 /* Accepts 0 to 7 fractional digits and Z, an offset as +02:00, or nothing for UTC (T-04); any time of 0001-01-01 gives 0. */
 bool time_parse(struct str s, int64_t *us);
+/* P1DT2H3M4S or a part of it, weeks too; not months and years, whose length nobody knows. False: it is none. */
+bool duration_parse(struct str s, int64_t *seconds);
 
 /* ---- base64 (RFC 4648, section 4, with padding) ---- */
 

@@ -104,7 +104,9 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 	X(FILTER, "filter", PEER, INFO, "a topic filter that the hub does not have, or one too many") \
 	X(WATCH_SLOW, "watch-slow", PEER, WARN, "changes come faster than who watches a query reads them") \
 	X(WATCH_ROWS, "watch-rows", HUB, INFO, "a query that is watched has more rows than one may have") \
-	X(NOTIFICATION_SIZE, "notification-size", HUB, WARN, "a notification over the size that a packet may have")
+	X(NOTIFICATION_SIZE, "notification-size", HUB, WARN, "a notification over the size that a packet may have") \
+	/* by order of a test */ \
+	X(ORDERED, "ordered", OPERATOR, INFO, "a test has ordered it to go wrong (POST /admin/faults)")
 /* clang-format on */
 
 enum reason {

@@ -21,6 +21,7 @@ enum errand_kind {
 	ERRAND_STORE,
 	ERRAND_LOG,
 	ERRAND_PARTITION,
+	ERRAND_CLOCK,
 	ERRAND_FIGURES,
 	ERRAND_KINDS
 };
@@ -101,6 +102,7 @@ errand_do(struct errand *e)
 		return a->backup(a->ctx, str_of(e->name), &e->fault);
 	case ERRAND_PARTITION:
 		return partition_page_write(e->hl, e->rights, str_of(e->name), &e->json);
+	case ERRAND_CLOCK: return clock_put_ahead(e->hl, e->rights, &e->json, &e->fault);
 	case ERRAND_FIGURES:
 		figures_report_write(e->hl, strtoll(e->name, NULL, 10), e->rights, &e->json);
 		return ERR_OK;
@@ -255,6 +257,12 @@ void
 errand_partition(struct request *r, uint32_t partition, struct str sequence)
 {
 	errand_start(r, ERRAND_PARTITION, sequence, partition);
+}
+
+void
+errand_clock(struct request *r, uint32_t seconds)
+{
+	errand_start(r, ERRAND_CLOCK, STR_NONE, seconds);
 }
 
 void

@@ -94,6 +94,9 @@ request_dispatch(struct request *r)
 		reply_error(r, F_GenericRequestEntityTooLarge,
 		    "the body has %zu bytes, the limit is %u", r->ask.body.n,
 		    r->route->bulk ? HTTP_BULK_MAX : HTTP_BODY_MAX);
+	} else if (request_is_lost(r)) {
+		r->refused = REASON_ORDERED;
+		reply_error(r, F_ServiceUnavailable, "by order of a test");
 	} else if (request_admitted(r)) {
 		r->route->run(r);
 	}

@@ -37,6 +37,9 @@ struct http_admin {
 	/* GET /statistics/metrics: the last day, borrowed for good, and this moment. On a thread of its own. */
 	struct chart *chart;
 	void (*chart_now)(void *ctx, struct chart_point *out);
+	/* POST /admin/clock: the hub's clock is ahead by so much more; false: that is too much. NULL: it is not to be moved. Not on a
+	 * loop. */
+	bool (*clock_advance)(void *ctx, int64_t by_us);
 };
 
 /* The table of routes: Markdown, and OpenAPI 3.0 in JSON. */
@@ -55,6 +58,7 @@ struct http_options {
 	const struct nets *proxies;      /* peers there name their clients; NULL: nobody */
 	const struct nets *address_free; /* no limits by address for these; NULL: for all */
 	struct limiter *limiter;         /* NULL: no rate limits */
+	struct mishaps *mishaps;         /* NULL: nothing goes wrong by order */
 	struct offenders *offenders;     /* NULL: nobody is held off */
 	const char *throttle;            /* the edition that they are of, "S1"; NULL: none */
 	uint64_t units;

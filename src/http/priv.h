@@ -379,6 +379,16 @@ enum err partition_page_write(
     struct http_loop *hl, uint32_t partition, struct str from, struct buf *json);
 /* admin.c */
 void errand_partition(struct request *r, uint32_t partition, struct str sequence);
+/* The hub's clock goes ahead, and the request is answered; clock.c does it. */
+void errand_clock(struct request *r, uint32_t seconds);
+enum err clock_put_ahead(
+    const struct http_loop *hl, uint32_t seconds, struct buf *json, struct fault *f);
+handler on_clock_get, on_clock_post;
+handler on_mishaps_list, on_mishaps_order, on_mishaps_clear;
+
+/* mishaps.c: what a test has ordered to go wrong; never, where there are none */
+bool request_is_lost(struct request *r);          /* it is to be answered 503 */
+int64_t request_token_late_us(struct request *r); /* credentials.late_us of its token */
 /* charts.c: on an errand's thread; appended */
 void figures_report_write(struct http_loop *hl, int64_t from_us, unsigned step_s, struct buf *json);
 void errand_figures(struct request *r, int64_t from_us, unsigned step_s);

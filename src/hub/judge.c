@@ -42,7 +42,7 @@ identity_judge(struct shard *sh, const struct row *r, const struct op *op,
     const struct hub_env *env, struct verdict *v)
 {
 	const struct row *device = op->module.n == 0 ? r : row_find(sh, op->device, STR_NONE);
-	struct auth_ask ask = catalogue_ask(env->catalogue, env->now_us);
+	struct auth_ask ask = catalogue_ask(env->catalogue, env->now_us - env->ahead_us);
 	struct auth_keys own, parent;
 
 	ask.device = op->device;

@@ -140,12 +140,15 @@ ask(struct session *s, const struct mqtt_connect *c, const struct mqtt_user *use
 	char text[NET_ADDR_TEXT_MAX];
 	struct str from = world->from != NULL ? str_of(world->from(s, text)) : STR_NONE;
 	struct tls_peer peer = { 0 };
+	struct mishap_met met;
 	struct work *w;
 	struct op_connect *oc;
 
 	world->shows(s, &peer);
 	w = session_work(s, OP_CONNECT, WORK_SHOWN_ROOM(token) + user->model_id.n + from.n);
 	work_show(w, token, &peer);
+	if (token.n != 0 && session_meets(s, MISHAP_TOKEN_SKEW, &met))
+		w->op.shown.late_us = met.us;
 	oc = &w->op.connect;
 	oc->clean = c->clean_session;
 	oc->has_model_id = user->model_id.n != 0;
@@ -164,6 +167,7 @@ on_connect_packet(struct session *s, const struct mqtt_packet *p, int64_t now_us
 	enum mqtt_connack code = CONNACK_DENIED; /* D-10 */
 	enum reason why = REASON_NONE;
 	struct limit_refusal limit;
+	struct mishap_met met;
 	struct mqtt_user user;
 
 	(void)now_us;
@@ -178,6 +182,8 @@ on_connect_packet(struct session *s, const struct mqtt_packet *p, int64_t now_us
 	}
 	if (why != REASON_NONE) {
 		refuse(s, code, why, c->client_id, STR_NONE, a);
+	} else if (session_meets(s, MISHAP_REFUSE_CONNECT, &met)) {
+		refuse(s, CONNACK_UNAVAILABLE, REASON_ORDERED, STR_NONE, STR_NONE, a);
 	} else if (s->all->world->holds != NULL && s->all->world->holds(s, &s->backoff)) {
 		hold_off(s, a);
 	} else if (!session_may_ask(s, c->has_password ? c->password : STR_NONE, &limit)) {

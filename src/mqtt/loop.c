@@ -59,6 +59,14 @@ world_meters(struct session *s, uint64_t bytes)
 	limiter_meters(link_of(s)->ml->o.limiter, bytes);
 }
 
+static bool
+world_meets(struct session *s, enum mishap what, struct mishap_met *out)
+{
+	const struct mqtt_loop *ml = link_of(s)->ml;
+
+	return mishap_meets(ml->o.mishaps, what, s->device, loop_now_us(ml->loop), out);
+}
+
 static struct backoff_who
 who_of(const struct session *s)
 {
@@ -112,6 +120,7 @@ world_of(const struct mqtt_options *o)
 		.shows = world_shows,
 		.outdated = link_outdated,
 		.revoked = o->tls != NULL ? link_revoked : NULL,
+		.meets = o->mishaps != NULL ? world_meets : NULL,
 		.holds = o->offenders != NULL ? world_holds : NULL,
 		.failed = o->offenders != NULL ? world_failed : NULL,
 		.passed = o->offenders != NULL ? world_passed : NULL,
@@ -235,7 +244,7 @@ on_verdict(struct work *w)
 	struct actions a = { 0 };
 
 	if (l != NULL) {
-		session_verdict(&l->session, w, loop_now_us(ml->loop), clock_wall_us(), &a);
+		session_verdict(&l->session, w, loop_now_us(ml->loop), clock_clients_us(), &a);
 		link_perform(l, &a);
 	} else if (w->reply.fault.code == F_NONE) {
 		submit(ml, session_orphan(w));
@@ -415,6 +424,39 @@ mqtt_loop_close(struct mqtt_loop *ml)
 			link_perform(l, &a);
 		}
 	}
+}
+
+struct later {
+	struct msg msg;
+	struct mqtt_loop *ml;
+	int64_t by_us;
+};
+
+static void
+on_later(struct msg *m)
+{
+	struct later *later = container_of(m, struct later, msg);
+
+	for (uint32_t i = 0; i < later->ml->links.n; i++) {
+		struct link *l = slot_at(&later->ml->links, i);
+
+		if (l != NULL) {
+			session_later(&l->session, later->by_us);
+			keep_time(l);
+		}
+	}
+	free(later);
+}
+
+void
+mqtt_loop_later(struct mqtt_loop *ml, int64_t by_us)
+{
+	struct later *later = xcalloc(1, sizeof(*later));
+
+	later->msg.run = on_later;
+	later->ml = ml;
+	later->by_us = by_us;
+	loop_post(ml->loop, &later->msg);
 }
 
 void

@@ -16,6 +16,7 @@ struct mqtt_options {
 	struct fleet *fleet;
 	struct catalogue_box *catalogue;
 	struct limiter *limiter;         /* NULL: no rate limits */
+	struct mishaps *mishaps;         /* NULL: nothing goes wrong by order */
 	struct offenders *offenders;     /* NULL: nobody is held off */
 	struct stories *stories;         /* NULL: nobody is told */
 	struct tls *tls;                 /* NULL: no certificate is revoked while it is in use */
@@ -54,6 +55,9 @@ void mqtt_note(struct mqtt_loop *ml, const struct note *n);
  * MQTT_CLOSINGS_A_SECOND on all loops together, each with its reason. Any thread; the loop runs, or is to run. */
 void mqtt_loop_review(struct mqtt_loop *ml);
 #define MQTT_CLOSINGS_A_SECOND 1000u
+
+/* The hub's clock has been advanced: tokens of links that are there end so much sooner. As mqtt_loop_review. */
+void mqtt_loop_later(struct mqtt_loop *ml, int64_t by_us);
 
 /* End every session as if its link had failed: at a stop. Wills are published. */
 void mqtt_loop_close(struct mqtt_loop *ml);

@@ -31,6 +31,9 @@ void session_asks(struct session *s);
 void session_accepted(
     struct session *s, const struct reply *r, int64_t now_us, int64_t wall_us, struct actions *a);
 
+/* By order of a test: is it to go wrong now? */
+bool session_meets(struct session *s, enum mishap what, struct mishap_met *out);
+
 /* limits.c: rate limits. Each says whether it may be done now; then it is. */
 
 /* A CONNECT, when nothing is known but where it comes from and who it says it is; of the latter nothing is taken, for it may

@@ -171,13 +171,42 @@ admit(struct session *s, enum limit_kind kind, struct fault *f, struct actions *
 	return ERR_FULL;
 }
 
+/* By order of a test: the answer is another one. */
+static enum err
+spared(struct session *s, struct fault *f)
+{
+	struct mishap_met met;
+
+	if (!session_meets(s, MISHAP_REFUSE_TWIN, &met))
+		return ERR_OK;
+	fault_set(f, met.code, "by order of a test");
+	return ERR_IO;
+}
+
+/* By order of a test: it is looked at again when its time has come; until then nothing is read. */
+static bool
+held_up(struct session *s, int64_t now_us)
+{
+	struct mishap_met met;
+
+	if (s->late || !session_meets(s, MISHAP_DELAY_TWIN, &met)) {
+		s->late = false;
+		return false;
+	}
+	s->late = true;
+	s->rest_us = now_us + met.us;
+	return true;
+}
+
 static enum err
 publish_get(
     struct session *s, const struct mqtt_publish *p, const struct topic *t, struct actions *a)
 {
 	struct fault fault = { 0 };
-	enum err e = admit(s, LIMIT_READS, &fault, a);
+	enum err e = spared(s, &fault);
 
+	if (e == ERR_OK)
+		e = admit(s, LIMIT_READS, &fault, a);
 	session_submit(s, request(s, OP_TWIN_GET, p, t, 0, e != ERR_OK ? &fault : NULL), a);
 	return ERR_OK;
 }
@@ -193,7 +222,7 @@ publish_patch(
 	s->all->doc.n = 0;
 	if (t->version == TOPIC_BAD_VERSION)
 		fault_set(&fault, F_ArgumentInvalid, "$version of the topic is not a number");
-	else if (admit(s, LIMIT_UPDATES, &fault, a) == ERR_OK) {
+	else if (spared(s, &fault) == ERR_OK && admit(s, LIMIT_UPDATES, &fault, a) == ERR_OK) {
 		session_meters(s, p->payload.n);
 		doc_parse(s->all->parser, p->payload, &s->all->doc, &info, &fault);
 	}
@@ -218,8 +247,8 @@ on_publish_packet(
 
 	switch (topic_parse(p->topic, &self, &t)) {
 	case TOPIC_TELEMETRY: return publish_telemetry(s, p, &t, now_us, a);
-	case TOPIC_TWIN_PATCH: return publish_patch(s, p, &t, a);
-	case TOPIC_TWIN_GET: return publish_get(s, p, &t, a);
+	case TOPIC_TWIN_PATCH: return held_up(s, now_us) ? ERR_MORE : publish_patch(s, p, &t, a);
+	case TOPIC_TWIN_GET: return held_up(s, now_us) ? ERR_MORE : publish_get(s, p, &t, a);
 	case TOPIC_METHOD_RESPONSE: return publish_method_response(s, p, &t, a);
 	case TOPIC_IGNORED:
 		t.rid = STR_NONE;

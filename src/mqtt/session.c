@@ -252,6 +252,12 @@ static const struct rule {
 	[MQTT_DISCONNECT] = { on_disconnect_packet, BIT(S_LIVE) },
 };
 
+bool
+session_meets(struct session *s, enum mishap what, struct mishap_met *out)
+{
+	return s->all->world->meets != NULL && s->all->world->meets(s, what, out);
+}
+
 static bool
 packet_allowed(const struct session *s, enum mqtt_type type)
 {
@@ -281,10 +287,15 @@ out_of_turn(struct session *s, enum mqtt_type type, struct actions *a)
 enum err
 session_step(struct session *s, const struct mqtt_packet *p, int64_t now_us, struct actions *a)
 {
+	struct mishap_met met;
+
 	if (s->state == S_LEAVING || s->state == S_CLOSED)
 		return ERR_PROTOCOL;
 	if (!packet_allowed(s, p->type))
 		return out_of_turn(s, p->type, a);
+	if (p->type != MQTT_DISCONNECT && s->state == S_LIVE &&
+	    session_meets(s, MISHAP_DROP_LINK, &met))
+		return session_fault(s, REASON_ORDERED, a);
 	s->heard_us = now_us;
 	return rules[p->type & 15].step(s, p, now_us, a);
 }
@@ -400,6 +411,14 @@ idle_ends(struct session *s, int64_t now_us, struct actions *a)
 		s->idle_us = s->heard_us + idle_us;
 }
 
+/* Its silence is counted by the clock that went on by itself. */
+void
+session_later(struct session *s, int64_t by_us)
+{
+	if (s->token_us != SESSION_NEVER)
+		s->token_us -= by_us;
+}
+
 int64_t
 session_due_us(const struct session *s)
 {
@@ -454,6 +473,8 @@ dropped(struct session *s, const struct note *n, struct actions *a)
 void
 session_note(struct session *s, const struct note *n, struct actions *a)
 {
+	struct mishap_met met;
+
 	if (s->state == S_CLOSED)
 		return;
 	if (n->kind == EFFECT_CLOSE && n->paced)
@@ -464,7 +485,7 @@ session_note(struct session *s, const struct note *n, struct actions *a)
 		session_call(s, n, a);
 	else if (s->state == S_LIVE && n->kind == EFFECT_MESSAGE)
 		session_message(s, n, a);
-	else if (s->state == S_LIVE)
+	else if (s->state == S_LIVE && !session_meets(s, MISHAP_LOSE_NOTIFICATION, &met))
 		send_desired(s, n, a);
 }
 

@@ -20,6 +20,7 @@
 
 #include "log/log.h"
 #include "message/message.h"
+#include "mishap/mishap.h"
 #include "mqtt/mqtt.h"
 
 enum session_state { S_NEW, S_ASKING, S_LIVE, S_LEAVING, S_CLOSED, S_STATES };
@@ -46,6 +47,8 @@ struct session_world {
 	    struct limit_refusal *why);
 	bool (*takes)(struct session *s, enum limit_kind kind, const struct limit_asker *asker,
 	    struct limit_refusal *why);
+	/* Is this to go wrong now, by order of a test? NULL: nothing is. */
+	bool (*meets)(struct session *s, enum mishap what, struct mishap_met *out);
 	/* offenders_hold, offenders_failed, offenders_passed, of the identity that it says to be. All NULL: nobody is held off. */
 	bool (*holds)(struct session *s, struct backoff_wait *out);
 	bool (*failed)(struct session *s, enum reason why, struct backoff_wait *out);
@@ -84,6 +87,7 @@ struct session {
 	bool delayed;              /* it has had to wait for a rate limit once */
 	bool said_goodbye;         /* DISCONNECT came: the will is off */
 	bool on_behalf;            /* its CONNECT says that another one speaks for it */
+	bool late;                 /* the packet at hand has been held up by order */
 	bool told;                 /* its refusal is in the log: its end need not be */
 	enum reason why;           /* of its end, once that is decided here */
 	enum reason doomed;        /* why it ends when its turn comes; REASON_NONE: it is not to */
@@ -165,6 +169,8 @@ void session_stop(struct session *s, struct actions *a);
 
 /* When session_tick is to be called next: now_us is then at least that. Changes only in an input. */
 int64_t session_due_us(const struct session *s);
+/* The clock of the hub has been put ahead: its token ends so much sooner. */
+void session_later(struct session *s, int64_t by_us);
 void session_tick(struct session *s, int64_t now_us, struct actions *a);
 
 /* The stream is gone: the last input. */

@@ -80,7 +80,7 @@ verify_client(X509_STORE_CTX *x, void *arg)
 	uint32_t ca = CA_NONE;
 
 	(void)arg;
-	X509_STORE_CTX_set_time(x, 0, (time_t)(clock_wall_us() / 1000000));
+	X509_STORE_CTX_set_time(x, 0, (time_t)(clock_clients_us() / 1000000));
 	if (X509_verify_cert(x) == 1) {
 		STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(x);
 

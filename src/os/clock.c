@@ -17,6 +17,7 @@ static struct {
 	_Atomic int64_t
 	    offset_us; /* wall.offset_us, for who need not ask: NOT_PLAIN if all have to */
 	atomic_uint nchange;
+	_Atomic int64_t ahead_us; /* what tests have advanced */
 	void (*told)(enum wall_news news, int64_t by_us);
 } the = { .mutex = PTHREAD_MUTEX_INITIALIZER, .offset_us = NOT_PLAIN };
 
@@ -94,7 +95,7 @@ judge(void)
 }
 
 int64_t
-clock_wall_us(void)
+clock_clients_us(void)
 {
 	int64_t wall_us = clock_us(CLOCK_REALTIME), mono_us = clock_us(CLOCK_BOOTTIME),
 	        offset_us = atomic_load(&the.offset_us);
@@ -103,6 +104,12 @@ clock_wall_us(void)
 	    wall_us - mono_us >= offset_us - WALL_BACK_US)
 		return wall_us;
 	return judge();
+}
+
+int64_t
+clock_wall_us(void)
+{
+	return clock_clients_us() + clock_ahead_us();
 }
 
 int64_t
@@ -127,6 +134,26 @@ clock_look(struct wall_state *out)
 	*out = wall_state(&the.wall, clock_us(CLOCK_BOOTTIME));
 	pthread_mutex_unlock(&the.mutex);
 	return atomic_load(&the.nchange);
+}
+
+/* ---- time for tests ---- */
+
+void
+clock_advance(int64_t by_us)
+{
+	atomic_fetch_add(&the.ahead_us, by_us);
+}
+
+int64_t
+clock_ahead_us(void)
+{
+	return atomic_load_explicit(&the.ahead_us, memory_order_relaxed);
+}
+
+int64_t
+clock_elapsed_us(void)
+{
+	return clock_mono_us() + clock_ahead_us();
 }
 
 /* ---- sleep ---- */

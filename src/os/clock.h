@@ -20,6 +20,17 @@ int64_t clock_wall_us(void);
 /* The same as the machine has it, jumps and all: for lines of the log, which people hold against other logs. */
 int64_t clock_machine_us(void);
 
+/*
+ * For tests alone: time that has not passed. clock_wall_us is ahead by so much from then on, and so is clock_elapsed_us; clock_mono_us is
+ * not, by which two parties that are in contact wait for one another. Never back.
+ */
+void clock_advance(int64_t by_us);
+int64_t clock_ahead_us(void); /* by all of that together; 0 elsewhere */
+/* clock_mono_us, and what was advanced: for what has to rest or to last. */
+int64_t clock_elapsed_us(void);
+/* clock_wall_us without it, which is what clients have: tokens and certificates are made, and so judged, by it. */
+int64_t clock_clients_us(void);
+
 /* A time that was stored, perhaps by a clock that was ahead. */
 void clock_given(int64_t stored_us);
 /* How the clock stands. Returns how often the time has made a jump: another number than before, and what depends on the

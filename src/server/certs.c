@@ -56,7 +56,7 @@ certificates_make(struct server *s, bool *changed)
 	*changed = false;
 	if (s->o.certs.n > 0)
 		return ERR_OK;
-	if (certs_ensure(s->o.data, s->names.v, s->names.n, clock_wall_us(), s->found.first,
+	if (certs_ensure(s->o.data, s->names.v, s->names.n, clock_clients_us(), s->found.first,
 	        changed, why) == ERR_OK) {
 		s->found.first = false; /* a CA that is lost later is not replaced in silence */
 		return ERR_OK;
@@ -157,7 +157,7 @@ tell_flaw(void *ctx, const char *subject, const char *what)
 void
 certificates_review(struct server *s)
 {
-	int64_t now_us = clock_wall_us();
+	int64_t now_us = clock_clients_us(); /* it is clients who look at them */
 	char ca[DATA_PATH_MAX];
 
 	tls_review(s->tls, now_us, tell_days, NULL);

@@ -56,15 +56,21 @@ limits_take_settings(struct server *s, const struct settings *set)
 	free(rules);
 }
 
-void
-settings_take(struct server *s, struct settings *set)
+static struct store_retention
+retention_of(const struct settings *set)
 {
-	const struct store_retention keep = {
+	return (struct store_retention){
 		.log_bytes = (uint64_t)set->v[SETTING_LOG_MAX_SIZE],
 		.log_age_s = (uint64_t)set->v[SETTING_LOG_MAX_AGE],
 		.changes_bytes = (uint64_t)set->v[SETTING_CHANGES_MAX_SIZE],
 		.changes_age_s = (uint64_t)set->v[SETTING_CHANGES_MAX_AGE],
 	};
+}
+
+void
+settings_take(struct server *s, struct settings *set)
+{
+	const struct store_retention keep = retention_of(set);
 	const struct log_what what = settings_log(set);
 
 	pthread_mutex_lock(&s->policies_mutex);
@@ -74,6 +80,16 @@ settings_take(struct server *s, struct settings *set)
 	catalogue_publish(s);
 	pthread_mutex_unlock(&s->policies_mutex);
 	feed_show(s->feed, &what);
+	store_retain(s->store, &keep);
+}
+
+void
+settings_retain(struct server *s)
+{
+	struct settings *set = admin_settings(s);
+	const struct store_retention keep = retention_of(set);
+
+	settings_unref(set);
 	store_retain(s->store, &keep);
 }
 

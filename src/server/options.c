@@ -381,8 +381,10 @@ options_parse(int argc, char **argv, struct server_options *o, char *why, size_t
 		snprintf(why, nwhy, "--ports is for --ephemeral; see --https-port, --mqtts-port");
 		return ERR_ARG;
 	}
-	if (line.seed != NULL) {
-		snprintf(why, nwhy, "--seed is for --ephemeral; see `twinhub import`");
+	if (line.seed != NULL || line.clock) {
+		snprintf(why, nwhy,
+		    line.clock ? "--clock is for --ephemeral"
+		               : "--seed is for --ephemeral; see `twinhub import`");
 		return ERR_ARG;
 	}
 	if (file_read(&line, o, why, nwhy) != ERR_OK || parse_environment(o, why, nwhy) != ERR_OK ||

@@ -5,6 +5,7 @@
 #include "feed/feed.h"
 #include "http/http.h"
 #include "log/log.h"
+#include "mishap/mishap.h"
 #include "metric/chart.h"
 #include "net/scrape.h"
 #include "os/thread.h"
@@ -116,6 +117,7 @@ struct server {
 	struct admission *admission;
 	struct limiter *limiter;     /* NULL: no rate limits */
 	struct offenders *offenders; /* NULL: nobody is held off */
+	struct mishaps *mishaps;     /* NULL: it is no hub for tests */
 	struct stories *stories;
 	struct nets address_free, proxies, sink_allow;
 	struct catalogue_box *catalogue;
@@ -189,6 +191,8 @@ void certificates_review(struct server *s);
 /* hub_settings.c */
 /* From now on; takes them. Any thread, once there are feed and store. */
 void settings_take(struct server *s, struct settings *set);
+/* The store looks at once how old the log is by them. Any thread, later. */
+void settings_retain(struct server *s);
 /* What the store has of them, or else the options; the caller's. Before the fleet starts. */
 struct settings *settings_first(const struct server *s);
 /* The first ones are stored; options that are not used are told. Fleet and loops run. */
@@ -221,6 +225,11 @@ bool ephemeral_orphaned(void);
 void ephemeral_ready(const struct server *s, struct buf *line);
 /* Removes the directory, if there is one. */
 void ephemeral_end(void);
+
+/* advance.c: the hub's clock is put ahead, and looked at everywhere. False: it would be more than CLOCK_AHEAD_MAX_US in all.
+ * Writes files: not on a loop. */
+#define CLOCK_AHEAD_MAX_US (INT64_C(3650) * 24 * HOUR_US)
+bool admin_clock_advance(void *ctx, int64_t by_us);
 
 /* seed.c: the lines of --seed, all of them, are on disk; or s->why says which one is wrong, and some may be. Loops and fleet run. */
 enum err seed_plant(struct server *s);

@@ -162,6 +162,7 @@ store_start(struct server *s)
 		.floor_bytes = s->o.free_space_bytes,
 		.verify = s->o.verify,
 		.scrub_bytes_per_s = s->o.scrub_bytes,
+		.ahead_us = s->o.clock ? clock_ahead_us : NULL,
 		.ctx = &s->fleet,
 		.done = fleet_commit_done,
 		.warn = store_warns,
@@ -337,6 +338,8 @@ server_start(struct server *s)
 	names_of(&s->o, host, &s->names);
 	limits_begin(s);
 	s->stories = stories_new();
+	if (s->o.ephemeral)
+		s->mishaps = mishaps_new();
 	s->chart = chart_new();
 	admission_make(s);
 	/* The store comes behind all else that a first start makes: one that is there says that nothing may be missing. */

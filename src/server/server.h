@@ -79,6 +79,7 @@ struct server_options {
 	bool check;          /* tell what is wrong, and end */
 	bool ephemeral;      /* data is NULL until the hub has made its own */
 	enum port_choice { PORTS_STANDARD, PORTS_ANY } ports;
+	bool clock;       /* of an ephemeral hub: it may be put ahead */
 	const char *seed; /* lines that an ephemeral hub begins with; NULL: none */
 	option_set given; /* rows that somebody has given, by file or command line */
 };

@@ -51,6 +51,10 @@ static const struct option_spec rows[] = {
 		.note = "Lines as `twinhub export` writes them. The hub is ready when all of them are in; one that is refused ends the start, and the message "
 			"says which line, and what of it.",
 	}, {
+		.name = "clock", .kind = OPTION_SWITCH, .line_only = true, AT(clock),
+		.help = "with --ephemeral: POST /admin/clock puts the hub's clock ahead",
+		.note = "Tokens of links, messages, locks, jobs and the log get old by order: see [a hub for tests](emulator.md#time).",
+	}, {
 		.name = "hostname", .value = "NAME", .kind = OPTION_TEXT, .many = true, AT(hostnames),
 		.otherwise = "this machine's",
 		.help = "a name clients use",

@@ -123,5 +123,6 @@ server_stop(struct server *s)
 	limiter_free(s->limiter);
 	offenders_free(s->offenders);
 	stories_free(s->stories);
+	mishaps_free(s->mishaps);
 	chart_free(s->chart);
 }

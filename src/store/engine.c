@@ -83,6 +83,8 @@ options_common(const struct store_options *o, enum engine_mode mode, const struc
 	rocksdb_options_set_write_buffer_size(r, memory / 8 > 32 * MB ? 32 * MB : memory / 8);
 	rocksdb_options_set_max_write_buffer_number(r, 4);
 	rocksdb_options_set_compression(r, rocksdb_lz4_compression);
+	if (o->ahead_us != NULL)
+		rocksdb_options_set_env(r, tables_env(o->ahead_us));
 	limiter = rocksdb_ratelimiter_create(COMPACTION_BYTES_PER_S, 100 * 1000, 10);
 	rocksdb_options_set_ratelimiter(r, limiter);
 	rocksdb_ratelimiter_destroy(limiter);

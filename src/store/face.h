@@ -21,6 +21,7 @@ struct store_ops {
 	void (*submit)(struct store *s, unsigned lane, struct store_batch *b, uint64_t cookie);
 	void (*resume)(struct store *s, unsigned lane);
 	void (*retain)(struct store *s, const struct store_retention *r); /* NULL: it keeps all */
+	void (*log_to_files)(struct store *s);                            /* NULL: it has no ages */
 	enum store_state (*state)(struct store *s, struct fault *why);
 	uint32_t (*generation)(const struct store *s);
 	uint64_t (*space)(const struct store *s);

@@ -262,6 +262,7 @@ struct store_batch *rocks_batch_next(struct store *face, unsigned lane); /* comm
 void rocks_submit(struct store *face, unsigned lane, struct store_batch *b, uint64_t cookie);
 void rocks_resume(struct store *face, unsigned lane);
 void rocks_retain(struct store *face, const struct store_retention *r);          /* retain.c */
+void rocks_log_to_files(struct store *face);                                     /* retain.c */
 void rocks_damage(struct store *face, struct store_damage *out);                 /* scrub.c */
 void rocks_stats(struct store *face, struct store_stats *out);                   /* stats.c */
 enum err rocks_checkpoint(struct store *face, const char *dir, struct fault *f); /* checkpoint.c */

@@ -274,6 +274,19 @@ rocks_retain(struct store *face, const struct store_retention *r)
 }
 
 void
+rocks_log_to_files(struct store *face)
+{
+	struct rocks *s = rocks_of(face);
+
+	store_share(s);
+	if (s->engine.db != NULL && rocks_state(face, NULL) == STORE_READY) {
+		flush(s, STORE_LOG);
+		flush(s, STORE_CHANGES);
+	}
+	store_unshare(s);
+}
+
+void
 retain_stop(struct rocks *s)
 {
 	if (!s->retain.thread.runs)

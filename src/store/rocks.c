@@ -303,6 +303,7 @@ static const struct store_ops rocks_ops = {
 	.submit = rocks_submit,
 	.resume = rocks_resume,
 	.retain = rocks_retain,
+	.log_to_files = rocks_log_to_files,
 	.state = rocks_state,
 	.generation = rocks_generation,
 	.space = rocks_space,

@@ -70,6 +70,13 @@ store_retain(struct store *s, const struct store_retention *r)
 		s->ops->retain(s, r);
 }
 
+void
+store_log_to_files(struct store *s)
+{
+	if (s->ops->log_to_files != NULL)
+		s->ops->log_to_files(s);
+}
+
 /* ---- state ---- */
 
 enum store_state

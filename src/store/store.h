@@ -77,6 +77,8 @@ struct store_options {
 	bool verify; /* at opening each table file is read against its checksum: ERR_CORRUPT */
 	uint64_t scrub_bytes_per_s; /* at which table files are read again; 0: they are not */
 	unsigned scrub_rest_ms;     /* between two such passes; 0: a day */
+	/* NULL, or by how much its clock is ahead of the machine's: for tests, in which the log gets old by order */
+	int64_t (*ahead_us)(void);
 	unsigned tick_ms; /* until the length of what is acknowledged is noted; 0: 10,000 */
 	void *ctx;        /* for the callbacks; each of them may be NULL */
 	store_done *done;
@@ -167,6 +169,8 @@ void store_resume(struct store *s, unsigned lane);
 
 /* From now on so much of the log stays. Returns at once: files go soon after, on the store's own threads. Any thread. */
 void store_retain(struct store *s, const struct store_retention *r);
+/* What the log has in memory gets files, whose age counts from now: before the clock is put ahead. Returns when they are there. */
+void store_log_to_files(struct store *s);
 
 /* ---- state ---- */
 

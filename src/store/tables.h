@@ -48,6 +48,10 @@ void tables_of_family(struct rocksdb_t *db, struct rocksdb_column_family_handle_
 char *tables_merge(struct rocksdb_t *db, struct rocksdb_column_family_handle_t *family,
     const struct table_file *files, size_t n);
 
+struct rocksdb_env_t;
+/* The machine's files, and its clock ahead by so much. One in a program, which lasts. */
+struct rocksdb_env_t *tables_env(int64_t (*ahead_us)(void));
+
 /* The version of the library at run time: "7.8.3". */
 const char *tables_version(void);
 

@@ -172,7 +172,7 @@ job_slice(struct worker *w, struct job *j)
 		if (step == STEP_OVER && pt->task.waits != WAIT_EVENT)
 			return true;
 		if (pt->rest_us != 0)
-			w->jobs.rest_us = pt->rest_us;
+			w->jobs.rest_us = pt->rest_us - w->env.ahead_us; /* by clock_mono_us */
 	}
 	return false;
 }

@@ -423,7 +423,6 @@ bool connections_told(const struct worker *w);
 /* fleet.c */
 /* All is loaded: turns may begin. */
 void fleet_begin(struct fleet *f);
-void fleet_poke(struct fleet *f);
 
 /* work.c */
 void work_home(struct work *w);

@@ -79,7 +79,7 @@ sweep_configure(struct worker *w)
 	if (set == NULL || set->n == 0)
 		sweep_due(w, 0);
 	else if (w->sweep_again_us == 0) /* new catalogues do not put the next round off */
-		sweep_due(w, clock_mono_us() + CONFIGURE_PERIOD_US);
+		sweep_due(w, w->env.elapsed_us + CONFIGURE_PERIOD_US);
 }
 
 void
@@ -94,14 +94,12 @@ sweep_restart(struct worker *w)
 static void
 sweep_again(struct worker *w)
 {
-	int64_t now_us;
-
-	if (w->sweep_again_us == 0 || (now_us = clock_mono_us()) < w->sweep_again_us)
+	if (w->sweep_again_us == 0 || w->env.elapsed_us < w->sweep_again_us)
 		return;
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		configure_sweep_again(w->shards[s]);
 	sweep_begins(w);
-	sweep_due(w, now_us + CONFIGURE_PERIOD_US);
+	sweep_due(w, w->env.elapsed_us + CONFIGURE_PERIOD_US);
 }
 
 int64_t
@@ -117,7 +115,7 @@ sweep_patience_us(const struct worker *w)
 	}
 	if (w->sweep_again_us == 0)
 		return -1;
-	left_us = w->sweep_again_us - clock_mono_us();
+	left_us = w->sweep_again_us - w->env.elapsed_us;
 	return left_us > 0 ? left_us : 0;
 }
 

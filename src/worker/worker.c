@@ -146,7 +146,8 @@ begin_turn(struct worker *w)
 
 	if (now > w->env.now_us || w->env.now_us - now > WALL_BACK_US)
 		w->env.now_us = now; /* it stands still for small steps back, and follows others */
-	w->env.elapsed_us = clock_mono_us();
+	w->env.ahead_us = clock_ahead_us();
+	w->env.elapsed_us = clock_elapsed_us();
 	w->env.can_write = store_state(w->fleet->o.store, NULL) == STORE_READY &&
 	    store_has_space(w->fleet->o.store);
 	w->stopping = atomic_load(&w->fleet->stop);

@@ -234,6 +234,9 @@ unsigned fleet_worker_of(const struct fleet *f, struct str device);
 void fleet_stop(struct fleet *f);
 void fleet_free(struct fleet *f);
 
+/* Workers look around, also those that have nothing to do: something of all of them is another, as the time is in tests. Any thread. */
+void fleet_poke(struct fleet *f);
+
 /* Threads, and what columns may take together, as given. */
 unsigned fleet_workers(const struct fleet *f);
 /* A number that moves with each turn of a worker: odd while it is in one, even while it waits or has no thread; any thread. */

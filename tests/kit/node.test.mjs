@@ -122,6 +122,31 @@ test('O-171 the program is TWINHUB_BIN, else in PATH; what is wrong is said, wit
 	}
 });
 
+test('O-178 O-147 the service SDK meets what was ordered, and the time that was advanced', () => {
+	write('ordered.js', `
+const assert = require('node:assert');
+const { Registry } = require('azure-iothub');
+const { wrappedHub } = require('twinhub-kit');
+(async () => {
+	const hub = wrappedHub(), registry = Registry.fromConnectionString(process.env.IOTHUB_CONNECTION_STRING);
+	await hub.createDevice('d1');
+	await hub.faults.add({ fault: 'unavailable', device: 'd1', count: 1 });
+	assert.deepEqual(await hub.faults.list(), [{ fault: 'unavailable', device: 'd1', count: 1, met: 0 }]);
+	await assert.rejects(registry.getTwin('d1'), (e) => e.name === 'ServiceUnavailableError');
+	assert.equal((await registry.getTwin('d1')).responseBody.deviceId, 'd1');
+	await hub.faults.add({ fault: 'dropLink' });
+	await hub.faults.clear();
+	assert.deepEqual(await hub.faults.list(), []);
+	assert.equal((await hub.clock.advance('P1D')).aheadSeconds, 86400);
+	assert.equal((await hub.clock.advance(60)).aheadSeconds, 86460);
+	await registry.updateTwin('d1', { tags: { a: 1 } }, '*');
+	assert.ok(Date.parse((await hub.clock.now()).now) > Date.now() + 86_000_000);
+})();
+`);
+	const end = run(['--', process.execPath, 'ordered.js']);
+	assert.equal(end.status, 0, end.stderr);
+});
+
 test('O-172 startHub: devices in one program, a seed of values, two hubs side by side, an end without stop', () => {
 	write('own.mjs', `
 import { startHub } from 'twinhub-kit';

@@ -81,3 +81,22 @@ def test_no_hub(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(HubError, match="no program twinhub in PATH"):
         Hub.start()
+
+
+def test_time(fresh_twinhub):
+    before = fresh_twinhub.request("GET", "/admin/clock")
+    after = fresh_twinhub.advance_clock("P1D")
+    assert (before["aheadSeconds"], after["aheadSeconds"]) == (0, 86400) and after["now"] > before["now"]
+
+
+def test_faults(fresh_twinhub):
+    fresh_twinhub.add_fault("unavailable", device="seeded", count=2)
+    for _ in range(2):
+        with pytest.raises(HubError) as refused:
+            fresh_twinhub.get_twin("seeded")
+        assert refused.value.status == 503
+    assert fresh_twinhub.get_twin("seeded")["tags"] == {"floor": 3}
+    fresh_twinhub.add_fault("dropLink")
+    assert [one["fault"] for one in fresh_twinhub.faults()] == ["dropLink"]
+    fresh_twinhub.clear_faults()
+    assert fresh_twinhub.faults() == []

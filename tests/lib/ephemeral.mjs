@@ -29,3 +29,23 @@ export async function ephemeral(...args) {
 		authorization: sasToken({ resource: ready.hostName, key, policy: 'iothubowner', ttl: 3600 + skew }), ...options });
 	return { hub, tmp, ready, ca, rest, log: () => err };
 }
+
+// The same with what mqttDevice and sdkDevice ask of a hub; stop() fails unless it ends well.
+export async function testHub(...args) {
+	const { hub, ready, rest, log } = await ephemeral(...args);
+	const addr = ready.address;
+	const createDevice = async (id) => {
+		const answer = await rest('PUT', `/devices/${id}`, { body: { deviceId: id } });
+		assert.equal(answer.status, 200, answer.text);
+		return answer.body;
+	};
+	const key = async (id) => (await rest('GET', `/devices/${id}`)).body.authentication.symmetricKey.primaryKey;
+	return { addr, mqttsPort: ready.mqttsPort, httpsPort: ready.httpsPort, ca: ready.ca, pem: fs.readFileSync(ready.ca, 'utf8'), rest, log, createDevice, key,
+		deviceConnectionString: async (id) => `HostName=${addr};DeviceId=${id};SharedAccessKey=${await key(id)}`,
+		async stop() {
+			const end = new Promise((resolve) => hub.once('exit', (code, signal) => resolve([code, signal])));
+			hub.stdin.end();
+			assert.deepEqual(await end, [0, null], log());
+			assert.doesNotMatch(log(), /ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:/);
+		} };
+}

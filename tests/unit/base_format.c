@@ -317,6 +317,31 @@ fault__causes_are_seen_as_what_azure_has_for_them(void **state)
 	assert_string_equal(fault_name(F_StoredDamaged), "ServerError");
 }
 
+static void
+duration_parse__O147_days_and_parts_of_them(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} good[] = { { "PT1S", 1 }, { "PT0S", 0 }, { "PT90M", 5400 }, { "P1W", 604800 },
+		{ "P1DT2H3M4S", 93784 }, { "P2W1D", 1296000 }, { "PT999999999S", 999999999 } };
+	static const char *const bad[] = { "", "P", "PT", "1H", "P1H", "PT1D", "P1M", "P1Y", "P1DT",
+		"PT1M1H", "PT1H1H", "PT1", "PT-1S", "PT1.5S", "pt1s", " PT1S", "PT1S ", "PT1TS",
+		"PT9999999999S" };
+	int64_t seconds = 7;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_true(duration_parse(str_of(good[i].text), &seconds));
+		assert_int_equal(seconds, good[i].seconds);
+	}
+	seconds = 7;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (duration_parse(str_of(bad[i]), &seconds))
+			fail_msg("'%s' was taken", bad[i]);
+	assert_int_equal(seconds, 7);
+}
+
 int
 main(void)
 {
@@ -326,6 +351,7 @@ main(void)
 		cmocka_unit_test(time_format__agrees_with_gmtime),
 		cmocka_unit_test(time_parse__T04_the_accepted_forms),
 		cmocka_unit_test(time_parse__refuses_all_else),
+		cmocka_unit_test(duration_parse__O147_days_and_parts_of_them),
 		cmocka_unit_test(base64__test_vectors_of_the_rfc),
 		cmocka_unit_test(base64url__has_no_padding_and_other_characters),
 		cmocka_unit_test(base64_decode__only_canonical_text),
