@@ -77,7 +77,7 @@ def _part(connection_string, name):
 class Hub:
     """A hub that runs. Hub.start() makes one; stop(), or the end of `with`, ends it."""
 
-    def __init__(self, ready, process=None, log=None):
+    def __init__(self, ready, process, log, reader):
         self.host_name = ready["hostName"]
         self.address = ready["address"]
         self.https_port = ready["httpsPort"]
@@ -89,7 +89,8 @@ class Hub:
         self._key = _part(self.connection_string, "SharedAccessKey")
         self.ssl_context = ssl.create_default_context(cafile=self.ca)
         self._process = process
-        self._log = log if log is not None else collections.deque()
+        self._log = log
+        self._reader = reader
 
     # ---- begin and end ----
 
@@ -121,9 +122,11 @@ class Hub:
         in_time = late.is_alive()
         late.cancel()
         if line.endswith("\n"):
-            return cls(json.loads(line), process, log)
+            return cls(json.loads(line), process, log, reader)
         code = process.wait()
         reader.join(STOP_S)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
         why = f"has not started (exit code {code})" if in_time else f"was not ready in {timeout} s"
         raise HubError(f"the hub {why}\n{''.join(log)}".rstrip())
 
@@ -139,7 +142,9 @@ class Hub:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._reader.join(STOP_S)
         process.stdout.close()
+        process.stderr.close()
 
     def __enter__(self):
         return self

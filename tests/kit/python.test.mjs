@@ -1,5 +1,5 @@
 // kit/python as its users have it: in an empty folder, with Debian's pytest, and a device that is Debian's paho.
-import { test } from 'node:test';
+import { before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -8,10 +8,18 @@ import { BINARY, REPOSITORY, tempDir } from '../lib/hub.mjs';
 
 const PYTHON = '/usr/bin/python3'; // Debian's, which has Debian's packages
 const folder = tempDir('pytest');
-const env = { ...process.env, TWINHUB_BIN: BINARY, PYTHONPATH: path.join(REPOSITORY, 'kit/python'), PYTHONDONTWRITEBYTECODE: '1', TMPDIR: tempDir('pytest-tmp') };
+const installed = tempDir('wheel');
+const env = { ...process.env, TWINHUB_BIN: BINARY, PYTHONPATH: installed, PYTHONDONTWRITEBYTECODE: '1', TMPDIR: tempDir('pytest-tmp') };
+
+// What pip does, which Debian's Python has not: the wheel is made, and unpacked.
+before(() => {
+	const text = 'import sys, zipfile\nsys.path.insert(0, sys.argv[1])\nimport kit_wheel\nzipfile.ZipFile(sys.argv[2] + "/" + kit_wheel.build_wheel(sys.argv[2])).extractall(sys.argv[2])\n';
+	const end = spawnSync(PYTHON, ['-c', text, path.join(REPOSITORY, 'kit/python'), installed], { encoding: 'utf8', env });
+	assert.equal(end.status, 0, end.stderr);
+});
 
 function pytest(...args) {
-	return spawnSync(PYTHON, ['-m', 'pytest', '-q', '-p', 'twinhub_kit', '-p', 'no:cacheprovider', ...args], { cwd: folder, encoding: 'utf8', timeout: 120_000, env });
+	return spawnSync(PYTHON, ['-W', 'error', '-m', 'pytest', '-q', '-W', 'error', '-p', 'no:cacheprovider', ...args], { cwd: folder, encoding: 'utf8', timeout: 120_000, env });
 }
 
 test('O-173 fixtures of pytest: a device and a back end, one hub for the session or for a test, a seed', () => {

@@ -40,7 +40,7 @@ export async function testHub(...args) {
 		return answer.body;
 	};
 	const key = async (id) => (await rest('GET', `/devices/${id}`)).body.authentication.symmetricKey.primaryKey;
-	return { addr, mqttsPort: ready.mqttsPort, httpsPort: ready.httpsPort, ca: ready.ca, pem: fs.readFileSync(ready.ca, 'utf8'), rest, log, createDevice, key,
+	return { addr, mqttsPort: ready.mqttsPort, httpsPort: ready.httpsPort, ca: ready.ca, connectionStrings: ready.connectionStrings, pem: fs.readFileSync(ready.ca, 'utf8'), rest, log, createDevice, key,
 		deviceConnectionString: async (id) => `HostName=${addr};DeviceId=${id};SharedAccessKey=${await key(id)}`,
 		async stop() {
 			const end = new Promise((resolve) => hub.once('exit', (code, signal) => resolve([code, signal])));

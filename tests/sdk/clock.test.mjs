@@ -1,7 +1,8 @@
 // serve --ephemeral --clock: what gets old by order, and what does not.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { PACKET, mqttDevice, sasToken, until } from '../lib/hub.mjs';
+import https from 'node:https';
+import { PACKET, mqttDevice, parseConnectionString, sasToken, until, within } from '../lib/hub.mjs';
 import { endAll, ephemeral, testHub } from '../lib/ephemeral.mjs';
 import { sdkDevice } from '../lib/sdk.mjs';
 
@@ -113,4 +114,31 @@ test('O-148 the log gets old', async () => {
 	await advance('PT1H', HOUR);
 	await until(async () => await left() === undefined, 'nothing is left of it');
 	await device.disconnect();
+});
+
+test('O-148 a rollout has soaked', async () => {
+	for (const id of ['r1', 'r2']) {
+		await hub.createDevice(id);
+		ok(await hub.rest('PATCH', `/twins/${id}`, { body: { tags: { fleet: 'r' } } }));
+	}
+	const wave = { successQuery: "tags.fleet = 'r'" };
+	ok(await hub.rest('PUT', '/configurations/soak', { body: { id: 'soak', targetCondition: "tags.fleet = 'r'", content: { deviceContent: { 'properties.desired.fw': 'v2' } },
+		rollout: { waves: [{ ...wave, count: 1, soakSeconds: 7200 }, { ...wave, percent: 100 }] } } }));
+	const state = async () => (await hub.rest('GET', '/configurations/soak')).body.rollout.state;
+	await until(async () => (await state()).status === 'soaking', 'it soaks');
+	await advance('PT3H', 3 * HOUR);
+	await until(async () => (await state()).status === 'completed', 'the last wave');
+});
+
+test('O-148 O-149 an answer without an end, too, ends with its token', async () => {
+	const { SharedAccessKey: key } = parseConnectionString(hub.connectionStrings.service);
+	const headers = { Authorization: sasToken({ resource: hub.addr, key, policy: 'service', ttl: HOUR }) };
+	const answer = await new Promise((resolve, reject) => https.get({ host: hub.addr, path: '/events?api-version=2021-04-12', headers, ca: hub.pem, agent: false }, resolve).on('error', reject));
+	assert.equal(answer.statusCode, 200);
+	let text = '';
+	answer.setEncoding('utf8').on('data', (d) => { text += d; });
+	const ended = new Promise((resolve) => answer.on('end', resolve));
+	await advance('PT2H', 2 * HOUR);
+	await within(ended, 'its end');
+	assert.match(text, /"closed":"token-end"/);
 });
