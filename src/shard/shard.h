@@ -82,7 +82,7 @@ struct hub_env {
 	int64_t now_us; /* one instant per batch; goes back with the clock, if that is set back */
 	/* since some point in the past; never goes back: for what has to rest */
 	int64_t elapsed_us;
-	int64_t ahead_us; /* of the clocks of clients, whose tokens are judged: 0 but in tests */
+	int64_t ahead_us;    /* of the clocks of clients, whose tokens are judged: 0 but in tests */
 	struct sas_mac *mac; /* of the calling thread */
 	const struct catalogue *catalogue;
 	const struct log_what *log;           /* which records are made; NULL: log_what_default */
