@@ -21,7 +21,7 @@ _twinhub_words() {
 }
 _twinhub_options() {
 	case $1 in
-	'serve') echo '--help --data --config --background --check --ephemeral --ports --seed --clock --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --client-crl --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --event-partitions --free-space --scrub-rate --verify --rate-limit --import-export-dir --sink-dir --sink-allow --log-file --log-format --log-level --metrics-bind --metrics-token-file --tls-legacy --strict-queries' ;;
+	'serve') echo '--help --data --config --background --check --ephemeral --ports --seed --clock --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --client-crl --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --event-partitions --free-space --scrub-rate --verify --rate-limit --auth-backoff --import-export-dir --sink-dir --sink-allow --log-file --log-format --log-level --slow-query --slow-sweep --metrics-bind --metrics-token-file --tls-legacy --strict-queries' ;;
 	'wait') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'stop') echo '--help --data --timeout --json --table --output' ;;
 	'device create') echo '--help --data --connection-string --ca --timeout --json --table --output --status-reason --disabled --edge --primary-key --secondary-key --thumbprint --secondary-thumbprint --x509-ca' ;;
@@ -140,12 +140,15 @@ _twinhub_value() {
 	'serve --free-space')  ;;
 	'serve --scrub-rate')  ;;
 	'serve --rate-limit')  ;;
+	'serve --auth-backoff')  ;;
 	'serve --import-export-dir') echo -d ;;
 	'serve --sink-dir') echo -d ;;
 	'serve --sink-allow')  ;;
 	'serve --log-file') echo -f ;;
 	'serve --log-format') echo -W 'logfmt json' ;;
 	'serve --log-level') echo -W 'error warn info debug' ;;
+	'serve --slow-query')  ;;
+	'serve --slow-sweep')  ;;
 	'serve --metrics-bind')  ;;
 	'serve --metrics-token-file') echo -f ;;
 	'wait --data') echo -d ;;
