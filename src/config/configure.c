@@ -152,19 +152,23 @@ room_for_module(struct shard *sh, const struct row *device, const struct hub_env
 	return made < env->identities_left;
 }
 
-/* A module that a deployment names and that is not there is made. false: there is no room for it. */
+/* A module that a deployment names and that is not there is made, by it. false: there is no room for it. */
 static bool
-module_there(struct shard *sh, struct str device, struct str module, const struct hub_env *env)
+module_there(struct shard *sh, struct str device, struct str module, struct str deployment,
+    const struct hub_env *env)
 {
 	struct identity_request w = {
 		.id = { .enabled = true, .auth = AUTH_SAS, .managed_by = STR("IotEdge") }
 	};
+	struct log_cause was;
 
 	if (shard_find(sh, device, module) != TABLE_NONE)
 		return true;
 	if (!room_for_module(sh, row_find(sh, device, STR_NONE), env))
 		return false;
+	was = log_because(sh, ACTOR_CONFIGURATION, deployment);
 	identity_make(sh, device, module, &w, env);
+	sh->log.cause = was;
 	identity_request_fini(&w);
 	return true;
 }
@@ -178,7 +182,8 @@ modules_there(struct shard *sh, struct str device, struct family *family, const 
 		uint32_t i = set->order[o];
 
 		for (uint32_t k = 0; chosen_has(&family->force, i) && k < set->v[i]->npath; k++)
-			if (!module_there(sh, device, set->v[i]->paths[k].module, env))
+			if (!module_there(
+			        sh, device, set->v[i]->paths[k].module, set->v[i]->id, env))
 				chosen_add(&family->failed, i);
 	}
 }

@@ -153,6 +153,13 @@ because(struct shard *sh, const struct op *op)
 		sh->log.cause.why = STR("import");
 }
 
+/* Its name goes with the operation: what is written later, by a sweep, is not its doing. */
+static void
+because_over(struct shard *sh)
+{
+	log_because(sh, ACTOR_HUB, STR_NONE);
+}
+
 void
 change_begin(struct shard *sh, const struct op *op)
 {
@@ -168,6 +175,7 @@ change_end(struct shard *sh, const struct op *op, const struct hub_env *env, str
 	for (uint32_t i = 0; i < sh->nfeature; i++)
 		if (sh->features[i].watch != 0 && ops_of(sh, i)->end != NULL)
 			ops_of(sh, i)->end(sh, op, env, reply);
+	because_over(sh);
 }
 
 /* ---- what an operation needs ---- */
@@ -280,4 +288,6 @@ hub_apply(struct shard *sh, const struct op *op, const struct hub_env *env, stru
 		admin_done(sh, (enum admin_what)rule->admin, op, reply, env);
 	if (sh->watch != 0)
 		change_end(sh, op, env, reply);
+	else
+		because_over(sh);
 }

@@ -222,7 +222,8 @@ take_record(struct tail *t, uint32_t *shard, uint64_t *last)
 	if (!event_key_decode(t->key, &of, &position) || event_decode(t->value, &e) != ERR_OK)
 		world_fail("a record of the log cannot be read");
 	if (!told_sound(&e)) /* readers trust what comes from memory to be that */
-		world_fail("a record of the log is not sound");
+		world_fail("record %llu of shard %u, kind %d, is not sound",
+		    (unsigned long long)position, of, (int)e.kind);
 	if (of != *shard)
 		*last = 0;
 	*shard = of;

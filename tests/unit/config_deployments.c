@@ -1,6 +1,8 @@
 /* Edge deployments: what a request may say, and what they make of the modules of edge devices (J-35 to J-60). */
 #include "configuration_kit.h"
 
+#include "shard/told.h"
+
 #define BARE "'properties.desired'"
 
 /* A deployment: a base if agent is given, with $edgeHub; and more modules. */
@@ -289,6 +291,43 @@ deployment__J50_a_module_that_is_deleted_is_made_again(void **ignored)
 	end(&k);
 }
 
+/* Who has made a module, as the log says. */
+static struct str
+maker(const struct kit *k, const char *module, enum actor_kind *actor)
+{
+	struct event e;
+
+	for (uint32_t i = 0; i < k->store.n; i++)
+		if (k->store.v[i].kind == RECORD_CHANGES &&
+		    event_decode(buf_view(&k->store.v[i].value), &e) == ERR_OK &&
+		    e.kind == EVENT_CREATED && str_eq(e.module, str_of(module))) {
+			assert_true(told_sound(&e));
+			*actor = e.actor;
+			return e.actor_name;
+		}
+	fail_msg("nobody has made %s", module);
+	return STR_NONE;
+}
+
+/* A sweep is no operation: whoever had the last one has nothing to do with it, and is perhaps no more. */
+static void
+deployment__E04_a_module_is_made_by_its_deployment(void **ignored)
+{
+	enum actor_kind actor;
+	struct kit k;
+
+	(void)ignored;
+	kit_init(&k);
+	edge(&k, "e");
+	put(&k, "a", NULL, deployment("*", 1, "{'v':1}", "'m1':{" BARE ":{'x':1}}"));
+	put(&k, "b", NULL, deployment("*", 2, NULL, "'m2':{" BARE ":{'y':1}}"));
+	assert_true(str_eq(maker(&k, "m1", &actor), STR("a")));
+	assert_int_equal(actor, ACTOR_CONFIGURATION);
+	assert_true(str_eq(maker(&k, "m2", &actor), STR("b")));
+	assert_int_equal(actor, ACTOR_CONFIGURATION);
+	end(&k);
+}
+
 static void
 deployment__a_sweep_loads_what_a_family_needs(void **ignored)
 {
@@ -405,6 +444,7 @@ main(void)
 		    deployment__L25_where_there_is_no_room_for_a_module_it_stays_targeted),
 		cmocka_unit_test(deployment__L24_where_the_hub_has_no_room_it_stays_targeted),
 		cmocka_unit_test(deployment__J50_a_module_that_is_deleted_is_made_again),
+		cmocka_unit_test(deployment__E04_a_module_is_made_by_its_deployment),
 		cmocka_unit_test(deployment__a_sweep_loads_what_a_family_needs),
 		cmocka_unit_test(deployment__J31_J57_contents_that_are_refused),
 		cmocka_unit_test(deployment__J32_J38_what_is_shown_and_kept),
