@@ -1,4 +1,5 @@
 #include "client.h"
+#include "device/packet.h"
 #include "token.h"
 
 #include <errno.h>
@@ -10,8 +11,6 @@
 
 #define IN_MAX      2048 /* no packet for us is longer */
 #define OPENING_MAX 128  /* connections being made at once, per thread */
-
-enum { CONNECT = 1, CONNACK, PUBLISH, PUBACK, SUBSCRIBE = 8, SUBACK, DISCONNECT = 14 };
 
 /* A place in the window. Its packet ids and request ids are congruent to its number, so that an
  * acknowledgement finds its place in whatever order it comes. */
@@ -60,23 +59,6 @@ fail(struct client *c, const char *why)
 /* ---- packets out ---- */
 
 static void
-put_header(struct buf *b, unsigned first, size_t n)
-{
-	buf_putc(b, (char)first);
-	do {
-		buf_putc(b, (char)((n & 127) | (n > 127 ? 128 : 0)));
-		n >>= 7;
-	} while (n > 0);
-}
-
-static void
-put_text(struct buf *b, struct str s)
-{
-	buf_u16be(b, (uint16_t)s.n);
-	buf_str(b, s);
-}
-
-static void
 put_connect(struct client *c, unsigned device)
 {
 	const struct plan *p = plan_of(c);
@@ -88,14 +70,11 @@ put_connect(struct client *c, unsigned device)
 	buf_putc(&user, '/');
 	buf_str(&user, buf_view(&id));
 	buf_cstr(&user, "/?api-version=2021-04-12");
-	put_header(out, CONNECT << 4, 10 + 2 + id.n + 2 + user.n + 2 + p->password.n);
-	put_text(out, STR("MQTT"));
-	buf_putc(out, 4);
-	buf_putc(out, (char)(0xc0 | (p->clean ? 2 : 0)));
-	buf_u16be(out, 0);
-	put_text(out, buf_view(&id));
-	put_text(out, buf_view(&user));
-	put_text(out, buf_view(&p->password));
+	packet_put_connect(out,
+	    &(struct packet_connect){ .client_id = buf_view(&id),
+	        .user = buf_view(&user),
+	        .password = buf_view(&p->password),
+	        .clean_session = p->clean });
 	buf_fini(&user);
 	buf_fini(&id);
 }
@@ -105,17 +84,8 @@ put_subscribe(struct client *c)
 {
 	const struct str filters[] = { STR("$iothub/twin/res/#"),
 		STR("$iothub/twin/PATCH/properties/desired/#") };
-	unsigned n = plan_of(c)->notify ? 2 : 1;
-	size_t bytes = 2;
 
-	for (unsigned i = 0; i < n; i++)
-		bytes += 2 + filters[i].n + 1;
-	put_header(&c->link.out, SUBSCRIBE << 4 | 2, bytes);
-	buf_u16be(&c->link.out, UINT16_MAX);
-	for (unsigned i = 0; i < n; i++) {
-		put_text(&c->link.out, filters[i]);
-		buf_putc(&c->link.out, 0);
-	}
+	packet_put_subscribe(&c->link.out, UINT16_MAX, filters, plan_of(c)->notify ? 2 : 1);
 }
 
 /* About 100 bytes in which a counter and a reading move, as a device reports. */
@@ -165,9 +135,9 @@ put_patch(struct client *c, unsigned place, uint64_t since_us)
 		put_large_body(body, p->keys, s->nuse);
 	else
 		put_body(body, s->nuse);
-	put_header(
-	    &c->link.out, PUBLISH << 4 | p->qos << 1, 2 + topic.n + (p->qos ? 2 : 0) + body->n);
-	put_text(&c->link.out, buf_view(&topic));
+	packet_put_header(&c->link.out, MQTT_PUBLISH << 4 | p->qos << 1,
+	    2 + topic.n + (p->qos ? 2 : 0) + body->n);
+	packet_put_text(&c->link.out, buf_view(&topic));
 	if (p->qos)
 		buf_u16be(&c->link.out, (uint16_t)(s->nuse % uses * p->inflight + place + 1));
 	buf_str(&c->link.out, buf_view(body));
@@ -248,7 +218,7 @@ on_ready(struct client *c)
 static void
 end_session(struct client *c)
 {
-	put_header(&c->link.out, DISCONNECT << 4, 0);
+	packet_put_empty(&c->link.out, MQTT_DISCONNECT);
 	flush(c);
 	link_close(&c->link);
 	atomic_fetch_add(&c->worker->run->nfinished, 1);
@@ -275,17 +245,16 @@ on_ack(struct client *c, unsigned place)
 
 /* "$iothub/twin/res/204/?$rid=17&$version=3" */
 static void
-on_answer(struct client *c, struct str packet)
+on_answer(struct client *c, const struct packet *p)
 {
-	struct str topic, status, rest, rid;
+	struct str topic, payload, status, rest, rid;
+	uint16_t id;
 	uint64_t n;
 
-	if (packet.n < 2 ||
-	    (topic.n = (uint8_t)packet.p[0] * 256u + (uint8_t)packet.p[1]) + 2 > packet.n) {
+	if (!packet_publish(p, &topic, &payload, &id)) {
 		fail(c, "malformed PUBLISH");
 		return;
 	}
-	topic.p = packet.p + 2;
 	if (!str_starts(topic, STR("$iothub/twin/res/"))) {
 		c->worker->nnote++;
 		return;
@@ -318,53 +287,39 @@ on_puback(struct client *c, struct str packet)
 }
 
 static void
-on_packet(struct client *c, unsigned type, struct str packet)
+on_packet(struct client *c, const struct packet *p)
 {
+	struct str body = p->body;
+
 	errno = 0;
-	switch (type) {
-	case CONNACK:
-		if (packet.n != 2 || packet.p[1] != 0)
+	switch (packet_type(p)) {
+	case MQTT_CONNACK:
+		if (body.n != 2 || body.p[1] != 0)
 			fail(c, "CONNECT refused");
 		else if (!plan_of(c)->hub)
 			on_ready(c);
 		break;
-	case SUBACK:
-		if (packet.n < 3 || (packet.p[packet.n - 1] & 0x80) != 0)
+	case MQTT_SUBACK:
+		if (body.n < 3 || (body.p[body.n - 1] & 0x80) != 0)
 			fail(c, "SUBSCRIBE refused");
 		else
 			on_ready(c);
 		break;
-	case PUBACK: on_puback(c, packet); break;
-	case PUBLISH: on_answer(c, packet); break;
+	case MQTT_PUBACK: on_puback(c, body); break;
+	case MQTT_PUBLISH: on_answer(c, p); break;
 	default: fail(c, "unexpected packet"); break;
 	}
-}
-
-/* Length of the packet at p, and of its fixed header; 0: incomplete. */
-static size_t
-packet_length(const char *p, size_t n, size_t *header)
-{
-	size_t len = 0;
-
-	for (size_t i = 1; i < n && i < 5; i++) {
-		len |= (size_t)(p[i] & 127) << (7 * (i - 1));
-		if ((p[i] & 128) == 0) {
-			*header = i + 1;
-			return i + 1 + len;
-		}
-	}
-	return 0;
 }
 
 static void
 parse(struct client *c)
 {
-	size_t at = 0, len, header;
+	struct packet p;
+	size_t at = 0, n;
 
-	while ((len = packet_length(c->in + at, c->nin - at, &header)) > 0 && len <= c->nin - at) {
-		on_packet(
-		    c, (uint8_t)c->in[at] >> 4, (struct str){ c->in + at + header, len - header });
-		at += len;
+	while (packet_take((struct str){ c->in + at, c->nin - at }, &p, &n) == ERR_OK) {
+		on_packet(c, &p);
+		at += n;
 	}
 	c->nin -= (unsigned)at;
 	memmove(c->in, c->in + at, c->nin);

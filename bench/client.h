@@ -16,8 +16,8 @@
 #ifndef TWINHUB_BENCH_CLIENT_H
 #define TWINHUB_BENCH_CLIENT_H
 
-#include "hist.h"
-#include "link.h"
+#include "device/hist.h"
+#include "target.h"
 
 #include <stdatomic.h>
 
@@ -27,7 +27,7 @@ enum phase { PHASE_CONNECT, PHASE_WARM, PHASE_MEASURE, PHASE_END };
 
 /* What every client does; not changed during the run. */
 struct plan {
-	struct target target;
+	struct link_target target;
 	bool hub;       /* false: any broker */
 	bool clean;     /* clean session flag */
 	bool notify;    /* hear of desired properties, too */

@@ -3,8 +3,8 @@
  * HTTPS connections with one request in flight on each. A device that exists already is fine.
  * Prints one JSON object with what it did.
  */
-#include "hist.h"
-#include "link.h"
+#include "device/hist.h"
+#include "target.h"
 #include "token.h"
 
 #include <getopt.h>
@@ -27,7 +27,7 @@ struct client {
 };
 
 struct fill {
-	struct target target;
+	struct link_target target;
 	const char *name;
 	struct buf head; /* the header lines that all requests share */
 	int epoll;

@@ -465,7 +465,7 @@ static const struct command commands[] = {
 			"  twinhub monitor --where \"level = 'alarm' AND $body.temperature > 80\" " DATA,
 	}, {
 		.name = "statistics", .operands = "[paths|queries]", .most = 1, .run = cli_statistics,
-		.options = HUB | OPT(COLUMNS) | OPT(STORE) | OPT(EVENTS) | OPT(LIMITS) | OPT(MESSAGES) | OPT(PREFIX) | OPT(TOP),
+		.options = HUB | OPT(COLUMNS) | OPT(STORE) | OPT(EVENTS) | OPT(LIMITS) | OPT(MESSAGES) | OPT(BACKUPS) | OPT(PREFIX) | OPT(TOP),
 		.summary = "how many devices there are, and how many are connected",
 		.note = "Modules are not counted.\n"
 			"statistics paths: which paths the twins of the fleet have, how many twins have each, with values of which kinds. Looks at every twin.\n"
@@ -476,6 +476,7 @@ static const struct command commands[] = {
 			"  twinhub statistics --events " DATA "\n"
 			"  twinhub statistics --limits " DATA "\n"
 			"  twinhub statistics --messages " DATA "\n"
+			"  twinhub statistics --backups " DATA "\n"
 			"  twinhub statistics paths --prefix properties.reported --top 20 " DATA "\n"
 			"  twinhub statistics queries --table " DATA,
 	}, {
@@ -533,10 +534,11 @@ static const struct command commands[] = {
 		.example = "  twinhub sas --policy service --ttl 600 " DATA,
 	}, {
 		.name = "backup", .operands = "DIR", .least = 1, .most = 1, .run = cli_backup,
-		.options = HUB,
+		.options = (HUB & ~OPT(TIMEOUT)) | OPT(BACKUP_TIMEOUT),
 		.summary = "copy a running hub into a new directory on its machine",
-		.note = "On the hub's own file system big files are shared by hard links: copy the backup elsewhere to be safe from a "
-			"broken disk. It holds keys: guard it like the hub.",
+		.note = "With a manifest of checksums, which restore and check verify. On the hub's own file system big files are shared by hard links: copy "
+			"the backup elsewhere to be safe from a broken disk. It holds keys: guard it like the hub. For backups of its own accord: "
+			"serve --backup-dir.",
 		.example = "  twinhub backup /var/backups/twinhub-monday " DATA,
 	}, {
 		.name = "export", .operands = "FILE", .least = 1, .most = 1, .run = cli_export,
@@ -579,15 +581,31 @@ static const struct command commands[] = {
 		.name = "restore", .operands = "BACKUP", .least = 1, .most = 1, .run = cli_restore,
 		.options = OPT(DATA) | OPTS_OUTPUT,
 		.summary = "make a data directory of a backup",
-		.note = "The backup is verified first; the directory must be missing or empty.",
+		.note = "The backup is held against its manifest first, and what has been copied once more; the directory must be missing or empty.",
 		.example = "  twinhub restore /var/backups/twinhub-monday " DATA,
 	}, {
 		.name = "check", .operands = "", .run = cli_check,
-		.options = OPT(DATA) | OPTS_OUTPUT,
-		.summary = "verify each byte of a stopped hub's data, and change none",
+		.options = HUB | OPT(ONLINE),
+		.summary = "verify each byte of a stopped hub's data, or of a backup, and change none",
 		.note = "Every bad file is named, and what a start would drop, remove or make anew. When all files are good, each "
-			"record is decoded.",
-		.example = "  twinhub check " DATA,
+			"record is decoded. A backup is held against its manifest besides: --data is its directory.\n"
+			"--online: the hub runs, and its latest backup is verified, on the hub's machine. The exit code is 4 when it has none, and 1 when "
+			"the backup is good but the hub's backups fail, or are overdue.",
+		.example = "  twinhub check " DATA "\n"
+			"  twinhub check --online " DATA,
+	}, {
+		.name = "simulate", .operands = "", .run = cli_simulate,
+		.options = HUB | OPT(DEVICES) | OPT(PATTERN) | OPT(SIM_RATE) | OPT(SIM_TLS) | OPT(FOR) | OPT(SIM_PREFIX) | OPT(CLEANUP),
+		.summary = "run many devices in one process, that behave like real ones",
+		.note = "They are registered, or taken over with the keys that they have when their ids are there already; --connection-string of one device runs "
+			"that one. Until Ctrl-C, or --for.\n"
+			"sensor: telemetry, and a patch of reported properties with each tenth message. tutorial: follows desired.telemetryConfig "
+			"(configId, sendFrequency) and reports Pending, then Success or Failed. flaky: a sensor that comes and goes.\n"
+			"Who is thrown out is back after 1, 2, 4, ... up to 60 s, any part of it by chance. How it goes is a line on stderr; what has come of it is a line of JSON on "
+			"stdout at the end.\n"
+			"--cleanup removes what it has registered, in this run or one before, and nothing that was there.",
+		.example = "  twinhub simulate --devices 100 " DATA "\n"
+			"  twinhub simulate --devices 1000 --pattern tutorial --for 60 --cleanup " DATA,
 	}, {
 		.name = "ca renew", .operands = "", .run = cli_ca_renew,
 		.options = OPT(DATA) | OPT(NEW_KEY) | OPTS_OUTPUT,

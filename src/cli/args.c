@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 static const char *const option_keys[] = { "primary", "secondary", NULL };
+static const char *const option_patterns[] = { "tutorial", "sensor", "flaky", NULL };
 static const char *const option_acks[] = { "none", "positive", "negative", "full", NULL };
 static const char *const option_statuses[] = { "enabled", "disabled", NULL };
 static const char *const option_job_statuses[] = { "queued", "scheduled", "running", "completed",

@@ -4,17 +4,21 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "backup/backup.h"
 #include "net/net.h"
 #include "store/store.h"
 
 #define BAD_SAID_MOST 1000 /* lines; the rest is only counted */
+#define ONLINE_TRIES  3
 
 struct report {
 	const char *dir;
-	uint64_t nfile, nrow, nrecord, nbad, nnote;
+	struct manifest manifest; /* of a backup */
+	uint64_t nfile, nrow, nrecord, nidentity, nbad, nnote;
 	struct buf json, notes; /* elements of "bad" and "notes" */
 	bool quiet;             /* notes are for the JSON */
 	bool locked;
+	bool online, gone; /* a running hub's: it may remove it meanwhile */
 };
 
 static void
@@ -32,7 +36,9 @@ add_element(struct buf *json, const char *file, const char *name, const char *te
 static void
 bad(struct report *r, const char *file, const char *why)
 {
-	if (r->nbad++ >= BAD_SAID_MOST)
+	if (r->online && access(r->dir, F_OK) != 0)
+		r->gone = true;
+	if (r->gone || r->nbad++ >= BAD_SAID_MOST)
 		return;
 	if (strstr(why, r->dir) != NULL)
 		cli_fail(EXIT_DAMAGED, "%s", why);
@@ -107,6 +113,40 @@ check_files(struct report *r)
 	r->nfile += 6;
 }
 
+/* ---- the manifest of a backup ---- */
+
+static void
+check_manifest(struct report *r)
+{
+	char why[BACKUP_WHY_MAX];
+	struct backup_checkup up = { .bad = on_bad_part, .ctx = r };
+	enum err e = manifest_read(r->dir, &r->manifest, why, sizeof(why));
+
+	if (e == ERR_NOT_FOUND) /* no backup, or of a program that has marked none */
+		return;
+	r->nfile++;
+	if (e != ERR_OK)
+		bad(r, BACKUP_FILE, why);
+	else if (!r->manifest.listed)
+		note(r, BACKUP_FILE, NO_MANIFEST);
+	else
+		backup_verify(r->dir, &r->manifest, &up);
+}
+
+/* Behind all else: files that are as the manifest says have what it says of them in them. */
+static void
+check_count(struct report *r)
+{
+	char why[128];
+
+	if (!r->manifest.listed || r->nbad > 0 || r->locked ||
+	    r->nidentity == r->manifest.identities)
+		return;
+	snprintf(why, sizeof(why), "says %llu identities, and there are %llu",
+	    (unsigned long long)r->manifest.identities, (unsigned long long)r->nidentity);
+	bad(r, BACKUP_FILE, why);
+}
+
 /* ---- the store ---- */
 
 static void
@@ -152,13 +192,29 @@ check_store(struct report *r)
 	r->nfile += up.nfiles;
 	r->nrow = up.nrows;
 	if (e == ERR_OK) /* opening it is for stores whose bytes are good */
-		e = records_check(path, on_bad_record, r, &r->nrecord, &f);
+		e = records_check(path, on_bad_record, r, &r->nrecord, &r->nidentity, &f);
 	r->locked = e == ERR_LOCKED;
 	if (e != ERR_OK && !r->locked && r->nbad == nbad)
 		bad(r, "store", f.text[0] != '\0' ? f.text : "it cannot be read");
 }
 
 /* ---- all of it ---- */
+
+static void
+put_backup(struct out *o, const struct manifest *m)
+{
+	out_open(out_key(o, "backup"));
+	out_time(out_key(o, "made"), m->made_us);
+	out_bool(out_key(o, "manifest"), m->listed);
+	if (m->listed) {
+		out_cstr(out_key(o, "program"), m->program);
+		out_u64(out_key(o, "format"), m->format);
+		out_u64(out_key(o, "identities"), m->identities);
+		out_u64(out_key(o, "bytes"), m->bytes);
+		out_cstr(out_key(o, "sha256"), m->sha256);
+	}
+	out_close(o);
+}
 
 static void
 print_report(const struct args *a, const struct report *r)
@@ -178,6 +234,8 @@ print_report(const struct args *a, const struct report *r)
 	}
 	out_open(&o);
 	out_str_or_null(out_key(&o, "data"), str_of(r->dir));
+	if (r->manifest.made_us != 0)
+		put_backup(&o, &r->manifest);
 	out_u64(out_key(&o, "files"), r->nfile);
 	out_u64(out_key(&o, "rows"), r->nrow);
 	out_u64(out_key(&o, "records"), r->nrecord);
@@ -192,27 +250,76 @@ print_report(const struct args *a, const struct report *r)
 	json_say(&json);
 }
 
+static void
+report_fini(struct report *r)
+{
+	manifest_fini(&r->manifest);
+	buf_fini(&r->json);
+	buf_fini(&r->notes);
+}
+
+/* The exit code; of one that has gone meanwhile EXIT_NOT_FOUND, with nothing said. */
+static int
+check_dir(const struct args *a, struct report *r)
+{
+	char why[DATA_WHY_MAX];
+	enum err e;
+
+	if (data_allowed_whole(r->dir) != EXIT_DONE)
+		return EXIT_DENIED;
+	e = data_check(r->dir, why, sizeof(why));
+	if (r->online && access(r->dir, F_OK) != 0)
+		return EXIT_NOT_FOUND;
+	if (e == ERR_VERSION || (e == ERR_NOT_FOUND && !there(r, "store")))
+		return cli_fail(exit_of(e), "%s", why);
+	check_manifest(r);
+	check_files(r);
+	check_store(r);
+	check_count(r);
+	if (r->gone)
+		return EXIT_NOT_FOUND;
+	if (r->locked)
+		cli_fail(EXIT_LOCKED, "%s is in use by a hub: stop it first", r->dir);
+	else
+		print_report(a, r);
+	return r->nbad > 0 ? EXIT_DAMAGED : r->locked ? EXIT_LOCKED : EXIT_DONE;
+}
+
+/* The hub may remove the one that is being read, when a newer one is whole: then that. */
+static int
+check_online(const struct args *a)
+{
+	struct latest_backup latest;
+	int code;
+
+	for (unsigned i = 0; i < ONLINE_TRIES; i++) {
+		struct report r = { .dir = latest.path, .quiet = output_json(a), .online = true };
+
+		if ((code = backup_latest(a, &latest)) != EXIT_DONE)
+			return code;
+		code = check_dir(a, &r);
+		report_fini(&r);
+		if (code != EXIT_NOT_FOUND)
+			break;
+	}
+	if (code == EXIT_NOT_FOUND)
+		return cli_fail(code, "backups go faster than they can be read: keep more of them");
+	if (code == EXIT_DONE && latest.late[0] != '\0')
+		return cli_fail(EXIT_FAILED, "%s", latest.late);
+	return code;
+}
+
 int
 cli_check(const struct args *a)
 {
 	struct report r = { .dir = data_named(a), .quiet = output_json(a) };
-	char why[DATA_WHY_MAX];
-	enum err e;
+	int code;
 
+	if (a->option[OPT_ONLINE] != NULL)
+		return check_online(a);
 	if (r.dir == NULL)
 		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
-	if (data_allowed_whole(r.dir) != EXIT_DONE)
-		return EXIT_DENIED;
-	e = data_check(r.dir, why, sizeof(why));
-	if (e == ERR_VERSION || (e == ERR_NOT_FOUND && !there(&r, "store")))
-		return cli_fail(exit_of(e), "%s", why);
-	check_files(&r);
-	check_store(&r);
-	if (r.locked)
-		cli_fail(EXIT_LOCKED, "%s is in use by a hub: stop it first", r.dir);
-	else
-		print_report(a, &r);
-	buf_fini(&r.json);
-	buf_fini(&r.notes);
-	return r.nbad > 0 ? EXIT_DAMAGED : r.locked ? EXIT_LOCKED : EXIT_DONE;
+	code = check_dir(a, &r);
+	report_fini(&r);
+	return code;
 }

@@ -36,6 +36,15 @@ enum exit_code {
 	X(CONNECTION, "connection-string", TAKES_TEXT("TEXT"), "how to reach the hub and sign in; or set TWINHUB_CONNECTION_STRING") \
 	X(CA, "ca", TAKES_FILE("FILE"), "trust the hub's certificate by this CA, not the system's; or set TWINHUB_CA") \
 	X(TIMEOUT, "timeout", TAKES_SECONDS(1, 3600, "60"), "how long to wait for an answer") \
+	X(BACKUP_TIMEOUT, "timeout", TAKES_SECONDS(1, 86400, "3600"), "how long it may take") \
+	X(ONLINE, "online", TAKES_NOTHING, "the latest backup of the hub that runs, instead of a stopped one's data") \
+	X(DEVICES, "devices", TAKES_NUMBER(1, 100000, NULL), "how many; it must be said") \
+	X(PATTERN, "pattern", TAKES_WORD("PATTERN", option_patterns, "sensor"), "what they do") \
+	X(SIM_RATE, "rate", TAKES_NUMBER(1, 1000000, NULL), "messages a second of all together; without it one of each device in ten seconds") \
+	X(SIM_TLS, "tls", TAKES_NOTHING, "MQTT over TLS, as it always is") \
+	X(FOR, "for", TAKES_NUMBER(1, 31536000, NULL), "seconds to run, instead of until Ctrl-C") \
+	X(SIM_PREFIX, "prefix", TAKES_TEXT_OR("TEXT", "sim-"), "what their ids begin with") \
+	X(CLEANUP, "cleanup", TAKES_NOTHING, "remove at the end what it has registered") \
 	X(METHOD_TIMEOUT, "timeout", TAKES_SECONDS(5, 300, "30"), "how long the device may take to answer") \
 	X(JSON, "json", TAKES_NOTHING, "print JSON on a terminal, too") \
 	X(TABLE, "table", TAKES_NOTHING, "print tables when piped, too") \
@@ -53,6 +62,7 @@ enum exit_code {
 	X(COLUMNS, "columns", TAKES_NOTHING, "the columns that queries have made, and their memory") \
 	X(PREFIX, "prefix", TAKES_TEXT("TEXT"), "only paths that begin with it, as properties.reported.fw") \
 	X(STORE, "store", TAKES_NOTHING, "what the store has on disk, has written and has read again") \
+	X(BACKUPS, "backups", TAKES_NOTHING, "how backups went, and those that are there") \
 	X(WATCH, "watch", TAKES_SECONDS(1, 86400, NULL), "ask again so long after each answer, until Ctrl-C") \
 	X(ONCE, "once", TAKES_NOTHING, "look once, and end") \
 	X(LIVE, "live", TAKES_NOTHING, "then what becomes of it, as it happens, until Ctrl-C") \
@@ -248,6 +258,7 @@ int cli_device_parent(const struct args *a);
 
 int cli_wait(const struct args *a);
 int cli_stop(const struct args *a);
+int cli_simulate(const struct args *a);
 
 /* mend.c */
 int cli_ca_renew(const struct args *a);

@@ -48,11 +48,11 @@ is_address(const char *host)
 }
 
 static bool
-trust_file(struct call *c, const char *path, char why[WHY_MAX])
+trust_file(SSL_CTX *ctx, const char *path, char why[WHY_MAX])
 {
 	if (access(path, F_OK) != 0)
 		snprintf(why, WHY_MAX, "%.400s is missing", path);
-	else if (SSL_CTX_load_verify_file(c->ctx, path) == 1)
+	else if (SSL_CTX_load_verify_file(ctx, path) == 1)
 		return true;
 	else
 		snprintf(why, WHY_MAX, "%.400s holds no CA certificate that can be read", path);
@@ -60,13 +60,26 @@ trust_file(struct call *c, const char *path, char why[WHY_MAX])
 }
 
 static bool
-trust(struct call *c, char why[WHY_MAX])
+trust(SSL_CTX *ctx, const struct target *t, char why[WHY_MAX])
 {
-	if (c->t->served[0] != '\0' && !trust_file(c, c->t->served, why))
+	if (t->served[0] != '\0' && !trust_file(ctx, t->served, why))
 		return false;
-	if (c->t->ca[0] != '\0')
-		return trust_file(c, c->t->ca, why);
-	return c->t->served[0] != '\0' || SSL_CTX_set_default_verify_paths(c->ctx) == 1;
+	if (t->ca[0] != '\0')
+		return trust_file(ctx, t->ca, why);
+	return t->served[0] != '\0' || SSL_CTX_set_default_verify_paths(ctx) == 1;
+}
+
+SSL_CTX *
+https_context(const struct target *t, char why[WHY_MAX])
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	snprintf(why, WHY_MAX, "TLS cannot be set up");
+	if (ctx != NULL && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+	    trust(ctx, t, why))
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
 }
 
 /* The hub itself has said what it serves, on this machine: neither its name nor its days say more. */
@@ -87,10 +100,7 @@ tls_prepare(struct call *c, char why[WHY_MAX])
 	X509_VERIFY_PARAM *param;
 	int ok;
 
-	snprintf(why, WHY_MAX, "TLS cannot be set up");
-	c->ctx = SSL_CTX_new(TLS_client_method());
-	if (c->ctx == NULL || SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION) != 1 ||
-	    !trust(c, why) || (c->ssl = SSL_new(c->ctx)) == NULL)
+	if ((c->ctx = https_context(c->t, why)) == NULL || (c->ssl = SSL_new(c->ctx)) == NULL)
 		return false;
 	SSL_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
 	if (c->t->served[0] != '\0')

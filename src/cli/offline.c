@@ -81,7 +81,7 @@ struct scan {
 	struct store *store;
 	struct shard *shard;
 	uint32_t index;
-	uint64_t nrecord, nbad;
+	uint64_t nrecord, nidentity, nbad;
 	void (*bad)(void *ctx, const char *what);
 	void *ctx;
 };
@@ -117,6 +117,7 @@ record_check(struct scan *sc, const struct kind *k, struct str key, struct str v
 	struct str device, module;
 
 	sc->nrecord++;
+	sc->nidentity += k->record == RECORD_IDENTITY;
 	if (key.n < 3 || !str_cut(str_sub(key, 2), '\0', &device, &module) ||
 	    hub_shard_of(device) != sc->index)
 		bad_record(sc, k, key, "its key is none");
@@ -190,7 +191,7 @@ shard_check(struct scan *sc)
 
 enum err
 records_check(const char *store_dir, void (*bad)(void *ctx, const char *what), void *ctx,
-    uint64_t *nrecord, struct fault *f)
+    uint64_t *nrecord, uint64_t *nidentity, struct fault *f)
 {
 	struct scan sc = { .bad = bad, .ctx = ctx };
 	enum err e = open_store(store_dir, &sc.store, f);
@@ -201,5 +202,6 @@ records_check(const char *store_dir, void (*bad)(void *ctx, const char *what), v
 		fault_set(f, F_ServerError, "%s cannot be read", store_dir);
 	store_close(sc.store);
 	*nrecord = sc.nrecord;
+	*nidentity = sc.nidentity;
 	return e == ERR_OK && sc.nbad > 0 ? ERR_CORRUPT : e;
 }

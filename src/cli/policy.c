@@ -1,4 +1,4 @@
-/* policy show|create|delete|rotate, and backup: what operators ask of a running hub. */
+/* policy show|create|delete|rotate: what operators ask of a running hub. */
 #include "cli/priv.h"
 
 #include <openssl/crypto.h>
@@ -174,45 +174,5 @@ cli_policy_rotate(const struct args *a)
 done:
 	answer_fini(&answer);
 	buf_fini(&path);
-	return code;
-}
-
-/* A hub knows no working directory of its clients. */
-static int
-absolute(const char *path, struct buf *out)
-{
-	char cwd[DATA_PATH_MAX];
-
-	if (path[0] != '/') {
-		if (getcwd(cwd, sizeof(cwd)) == NULL)
-			return cli_fail(EXIT_FAILED, "the working directory has no name");
-		buf_cstr(out, cwd);
-		buf_putc(out, '/');
-	}
-	buf_cstr(out, path);
-	return EXIT_DONE;
-}
-
-int
-cli_backup(const struct args *a)
-{
-	struct answer answer = { 0 };
-	struct buf path = { 0 }, dir = { 0 };
-	int code = absolute(a->operand[0], &dir);
-
-	if (code != EXIT_DONE)
-		return code;
-	path_of(&path, "/admin/backup?to=", buf_view(&dir));
-	code = hub_call_once(a, &(struct ask){ .method = POST, .path = path.p }, &answer);
-	if (code != EXIT_DONE)
-		goto done;
-	if (output_json(a))
-		show_record(a, doc_of(buf_view(&answer.doc)));
-	else
-		printf("backup in " STR_FMT "\n", STR_ARG(buf_view(&dir)));
-done:
-	answer_fini(&answer);
-	buf_fini(&path);
-	buf_fini(&dir);
 	return code;
 }

@@ -131,6 +131,8 @@ void answer_fini(struct answer *a);  /* wipes it; it can be used again */
  * time, the rest ends at until_us (clock_mono_us). ERR_IO: one line in why. */
 enum err reach(const struct target *t, int64_t until_us, char address[HOST_MAX], char why[WHY_MAX]);
 
+/* What trusts as the target says; SSL_CTX_free. NULL: one line in why. */
+SSL_CTX *https_context(const struct target *t, char why[WHY_MAX]);
 /* One request over a connection of its own. ERR_OK: there is a status; else one line in why. */
 enum err https_call(
     const struct target *t, const struct ask *ask, struct answer *out, char why[WHY_MAX]);
@@ -328,6 +330,20 @@ int csv_page(struct csv *csv, struct doc rows, bool more);
 int csv_end(struct csv *csv); /* prints what waits */
 void csv_free(struct csv *csv);
 
+/* ---- backups ---- */
+
+/* The newest one of a running hub that is on this machine. */
+struct latest_backup {
+	char path[DATA_PATH_MAX]; /* "" when there is none */
+	int64_t made_us;
+	bool said;                /* the hub knows of one, wherever it is */
+	char late[WHY_MAX + 128]; /* a line when they fail, or are overdue; else "" */
+};
+int backup_latest(const struct args *a, struct latest_backup *out); /* EXIT_NOT_FOUND, said */
+#define NO_MANIFEST                                                                                \
+	"it lists no files, as those of former programs: what has checksums of its own is "        \
+	"verified, and not whether all is there"
+
 /* ---- a data directory ---- */
 
 /* --data, or TWINHUB_DATA; NULL: neither. */
@@ -345,9 +361,9 @@ int policy_key(const char *dir, struct str policy, bool primary, char out[KEY_TE
 /* Append the JSON of an identity. ERR_NOT_FOUND, ERR_LOCKED: a hub has it, ERR_CORRUPT, ERR_IO: one line in f. */
 enum err identity_from_store(const char *dir, struct subject s, struct buf *json, struct fault *f);
 
-/* Decode each record of identities, twins and sessions. bad is called for each one that is not what was written.
+/* Decode each record of identities, twins and sessions, and count them. bad is called for each one that is not what was written.
  * ERR_OK, ERR_CORRUPT when some were bad, or what store_open says. */
 enum err records_check(const char *store_dir, void (*bad)(void *ctx, const char *what), void *ctx,
-    uint64_t *nrecord, struct fault *f);
+    uint64_t *nrecord, uint64_t *nidentity, struct fault *f);
 
 #endif

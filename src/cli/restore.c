@@ -1,5 +1,6 @@
 /*
- * restore: a backup becomes a data directory. Everything is copied into DIR/.restore and made durable there; then each
+ * restore: a backup becomes a data directory. It is held against its manifest, before anything is made of it and once more as it
+ * arrives. Everything is copied into DIR/.restore and made durable there; then each
  * file gets its name, hub.json last. The target may be a mount point, so it is filled, not replaced.
  */
 #include "cli/priv.h"
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backup/backup.h"
 #include "os/os.h"
 #include "store/store.h"
 
@@ -38,16 +40,25 @@ struct copy {
 
 static bool copy_dir(const struct copy *c);
 
+/* In a backup all are the owner's alone. What others may read in a data directory (operations.md) they may again. */
+static mode_t
+mode_of(const struct copy *c, const char *name)
+{
+	struct str s = str_of(name);
+
+	return c->depth > 0 || str_ends(s, STR(".key")) || str_eq(s, STR("policies.json")) ? 0600
+	                                                                                   : 0644;
+}
+
 static bool
-copy_file(const struct copy *c, const struct stat *st)
+copy_file(const struct copy *c, mode_t mode)
 {
 	int in = open(c->from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), out = -1;
 	bool ok;
 
 	if (in >= 0)
-		out = open(c->to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st->st_mode & 0700);
-	ok =
-	    out >= 0 && fchmod(out, st->st_mode & 0777) == 0 && os_copy(in, out) && fsync(out) == 0;
+		out = open(c->to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode & 0600);
+	ok = out >= 0 && fchmod(out, mode) == 0 && os_copy(in, out) && fsync(out) == 0;
 	if (!ok)
 		fails(c->failure, c->from, "cannot be copied");
 	if (in >= 0)
@@ -61,7 +72,8 @@ copy_file(const struct copy *c, const struct stat *st)
 static bool
 copy_named(const struct copy *c, const char *name)
 {
-	static const char *const left[] = { BACKUP_FILE, "endpoint.json", SERVED_FILE, "hub.log" };
+	static const char *const left[] = { BACKUP_FILE, "endpoint.json", SERVED_FILE, "hub.log",
+		BACKUP_STAGE };
 	char from[DATA_PATH_MAX], to[DATA_PATH_MAX];
 	struct copy below = { from, to, c->depth + 1, c->failure };
 	struct stat st;
@@ -73,7 +85,7 @@ copy_named(const struct copy *c, const char *name)
 	if (!data_path(from, c->from, name) || !data_path(to, c->to, name) || lstat(from, &st) != 0)
 		return fails(c->failure, name, "cannot be copied");
 	if (S_ISREG(st.st_mode))
-		return copy_file(&below, &st);
+		return copy_file(&below, mode_of(c, name));
 	errno = EINVAL;
 	if (!S_ISDIR(st.st_mode) || below.depth >= DEPTH_MOST)
 		return fails(c->failure, from, "has no place in a backup");
@@ -154,6 +166,37 @@ on_bad_part(void *ctx, const char *file, const char *why)
 	cli_fail(EXIT_DAMAGED, "%s", why);
 }
 
+static void
+on_bad_listed(void *ctx, const char *file, const char *why)
+{
+	if (strchr(why, '/') != NULL) /* the system's words name it */
+		cli_fail(EXIT_DAMAGED, "%s", why);
+	else
+		cli_fail(EXIT_DAMAGED, "%s/%s: %s", (const char *)ctx, file, why);
+}
+
+/* Files beside each other, as the manifest lists them. */
+static int
+listed_check(const char *dir, const struct manifest *m)
+{
+	struct backup_checkup up = { .bad = on_bad_listed, .ctx = (void *)dir };
+
+	return !m->listed || backup_verify(dir, m, &up) == ERR_OK ? EXIT_DONE : EXIT_DAMAGED;
+}
+
+static int
+manifest_take(const char *backup, struct manifest *m)
+{
+	char why[BACKUP_WHY_MAX];
+	enum err e = manifest_read(backup, m, why, sizeof(why));
+
+	if (e != ERR_OK && e != ERR_NOT_FOUND)
+		return cli_fail(exit_of(e), "%s", why);
+	if (!m->listed && access(backup, F_OK) == 0)
+		cli_note("%s/" BACKUP_FILE ": " NO_MANIFEST, backup);
+	return listed_check(backup, m);
+}
+
 /* One of a hub with certificates from elsewhere has none. */
 static bool
 backup_has_ca(const char *backup)
@@ -219,31 +262,44 @@ take_back(const char *dir, bool made)
 		cli_fail(EXIT_FAILED, "what was restored of it stays: %s", f.text);
 }
 
-int
-cli_restore(const struct args *a)
+static int
+restore(const char *backup, const char *dir, const struct manifest *m)
 {
-	const char *backup = a->operand[0], *dir = data_named(a);
 	char stage[DATA_PATH_MAX];
 	struct failure f = { "" };
 	bool made;
 	int code;
 
-	if (dir == NULL)
-		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
 	if (!data_path(stage, dir, STAGE))
 		return cli_fail(EXIT_USAGE, "the path of --data is too long");
+	if ((code = target_make(dir, &made)) != EXIT_DONE)
+		return code;
+	if (!copy_dir(&(struct copy){ backup, stage, 0, &f }) ||
+	    (code = listed_check(stage, m)) != EXIT_DONE || !name_all(stage, dir, &f)) {
+		take_back(dir, made);
+		return code != EXIT_DONE ? code : cli_fail(EXIT_FAILED, "%s", f.text);
+	}
+	return EXIT_DONE;
+}
+
+int
+cli_restore(const struct args *a)
+{
+	const char *backup = a->operand[0], *dir = data_named(a);
+	struct manifest m = { 0 };
+	int code;
+
+	if (dir == NULL)
+		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
 	code = data_allowed_whole(backup);
+	if (code == EXIT_DONE)
+		code = manifest_take(backup, &m);
 	if (code == EXIT_DONE)
 		code = backup_check(backup);
 	if (code == EXIT_DONE)
-		code = target_make(dir, &made);
-	if (code != EXIT_DONE)
-		return code;
-	if (!copy_dir(&(struct copy){ backup, stage, 0, &f }) || !name_all(stage, dir, &f)) {
-		take_back(dir, made);
-		return cli_fail(EXIT_FAILED, "%s", f.text);
-	}
-	if (!output_json(a))
+		code = restore(backup, dir, &m);
+	manifest_fini(&m);
+	if (code == EXIT_DONE && !output_json(a))
 		printf("restored into %s; start it with: twinhub serve --data %s\n", dir, dir);
-	return EXIT_DONE;
+	return code;
 }

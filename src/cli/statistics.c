@@ -1,5 +1,5 @@
 /* statistics: how many devices there are, and how many are connected; with --columns, what queries keep in memory; with
- * --store, the store's figures; with --messages, those of messages to devices; with --limits, the limits in force. statistics paths: which paths twins have; statistics
+ * --store, the store's figures; with --backups, how those went; with --messages, those of messages to devices; with --limits, the limits in force. statistics paths: which paths twins have; statistics
  * queries: the slowest ones. */
 #include "cli/priv.h"
 
@@ -97,6 +97,8 @@ cli_statistics(const struct args *a)
 		return show_statistics(a, "/statistics/columns", true);
 	if (a->option[OPT_STORE] != NULL)
 		return show_statistics(a, "/statistics/store", false);
+	if (a->option[OPT_BACKUPS] != NULL)
+		return show_statistics(a, "/admin/backups", true);
 	if (a->option[OPT_EVENTS] != NULL)
 		return show_statistics(a, "/statistics/events", true);
 	if (a->option[OPT_LIMITS] != NULL)

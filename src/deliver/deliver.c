@@ -147,7 +147,7 @@ deliveries_begin(struct deliveries *d, const struct deliveries_world *w, struct 
 {
 	d->world = *w;
 	appender_begin(d->appender, w->ends, w->npartition);
-	return thread_start(&d->thread, deliveries_main, d, f, "sinks");
+	return w->rests ? ERR_OK : thread_start(&d->thread, deliveries_main, d, f, "sinks");
 }
 
 void

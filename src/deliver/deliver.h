@@ -31,6 +31,7 @@ struct deliveries_world {
 	/* events are numbered in so many partitions, from these on (fleet_partition); borrowed for the call; 0: they are not */
 	const struct partition_end *ends;
 	uint32_t npartition;
+	bool rests; /* nothing is delivered, nor numbered: a rehearsal */
 };
 
 /* ERR_IO, and those of senders_new: f says why. */

@@ -18,6 +18,7 @@ enum errand_kind {
 	ERRAND_DELETE,
 	ERRAND_ROTATE,
 	ERRAND_BACKUP,
+	ERRAND_BACKUPS,
 	ERRAND_STORE,
 	ERRAND_LOG,
 	ERRAND_PARTITION,
@@ -85,7 +86,6 @@ static enum err
 errand_do(struct errand *e)
 {
 	const struct http_admin *a = &e->hl->o.admin;
-	struct out o = out_to(&e->json);
 
 	switch (e->kind) {
 	case ERRAND_SHOW: return a->policy_show(a->ctx, str_of(e->name), &e->json);
@@ -94,12 +94,8 @@ errand_do(struct errand *e)
 	case ERRAND_DELETE: return a->policy_delete(a->ctx, str_of(e->name), &e->fault);
 	case ERRAND_ROTATE:
 		return a->policy_rotate(a->ctx, str_of(e->name), e->primary, &e->json, &e->fault);
-	case ERRAND_BACKUP:
-		out_open(&o);
-		out_key(&o, "backup");
-		out_cstr(&o, e->name);
-		out_close(&o);
-		return a->backup(a->ctx, str_of(e->name), &e->fault);
+	case ERRAND_BACKUP: return a->backup(a->ctx, str_of(e->name), &e->json, &e->fault);
+	case ERRAND_BACKUPS: a->backups(a->ctx, &e->json); return ERR_OK;
 	case ERRAND_PARTITION:
 		return partition_page_write(e->hl, e->rights, str_of(e->name), &e->json);
 	case ERRAND_CLOCK: return clock_put_ahead(e->hl, e->rights, &e->json, &e->fault);
@@ -239,6 +235,12 @@ on_backup(struct request *r)
 }
 
 void
+on_backups(struct request *r)
+{
+	errand_start(r, ERRAND_BACKUPS, STR_NONE, false);
+}
+
+void
 on_store_statistics(struct request *r)
 {
 	errand_start(r, ERRAND_STORE, STR_NONE, false);
@@ -277,6 +279,7 @@ reply_ready(struct request *r)
 {
 	struct store_damage damage;
 	struct wall_state clock;
+	const struct http_admin *a = &r->hl->o.admin;
 	struct buf *json = &r->hl->json;
 	struct out o = out_to(json);
 
@@ -296,6 +299,7 @@ reply_ready(struct request *r)
 	store_damage(r->hl->o.store, &damage);
 	if (damage.n > 0)
 		damage_write(r->hl->o.store, &o);
+	out_some_time(&o, "backupsFailingSince", a->backups_failing(a->ctx));
 	out_close(&o);
 	reply_json(r, 200, buf_view(json));
 }

@@ -24,7 +24,7 @@ struct http_admin {
 	enum err (*policy_rotate)(
 	    void *ctx, struct str name, bool primary, struct buf *json, struct fault *f);
 	/* POST /admin/backup?to=DIR: an online backup into a new directory. */
-	enum err (*backup)(void *ctx, struct str to, struct fault *f);
+	enum err (*backup)(void *ctx, struct str to, struct buf *json, struct fault *f);
 	/* GET /readyz: NULL when the hub takes requests and writes, else why not, one line. */
 	const char *(*not_ready)(void *ctx, char why[NET_WHY_MAX]);
 	/* PUT /admin/policies/{name}?rights=A,B: one more, with keys of its own. DELETE /admin/policies/{name}. On disk before they
@@ -37,6 +37,10 @@ struct http_admin {
 	/* GET /statistics/metrics: the last day, borrowed for good, and this moment. On a thread of its own. */
 	struct chart *chart;
 	void (*chart_now)(void *ctx, struct chart_point *out);
+	/* GET /admin/backups: how they went. */
+	void (*backups)(void *ctx, struct buf *json);
+	/* GET /readyz: since when no scheduled backup has gone well; 0: all is well. */
+	int64_t (*backups_failing)(void *ctx);
 	/* POST /admin/clock: the hub's clock is ahead by so much more; false: that is too much. NULL: it is not to be moved. Not on a
 	 * loop. */
 	bool (*clock_advance)(void *ctx, int64_t by_us);

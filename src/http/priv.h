@@ -397,7 +397,7 @@ handler on_settings_get, on_settings_patch, on_figures, on_log_statistics, on_li
 enum err log_report_write(struct http_loop *hl, struct buf *json);
 handler on_sinks_list, on_sink_get, on_sink_put, on_sink_delete, on_sink_statistics;
 handler on_routes_list, on_route_get, on_route_put, on_route_delete, on_route_test;
-handler on_policies, on_policy_rotate, on_policy_create, on_policy_delete, on_backup;
+handler on_policies, on_policy_rotate, on_policy_create, on_policy_delete, on_backup, on_backups;
 handler on_digital_twin_get, on_digital_twin_patch, on_digital_command;
 handler on_import, on_export, on_file_job_create, on_file_jobs_list, on_file_job_read,
     on_file_job_cancel;

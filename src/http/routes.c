@@ -120,6 +120,7 @@ const struct route routes[] = {
 	{ HTTP_GET, "admin/faults", ALL(RIGHTS_ALL), on_mishaps_list, false },
 	{ HTTP_POST, "admin/faults", ALL(RIGHTS_ALL), on_mishaps_order, false },
 	{ HTTP_DELETE, "admin/faults", ALL(RIGHTS_ALL), on_mishaps_clear, false },
+	{ HTTP_GET, "admin/backups", ALL(RIGHTS_ALL), on_backups, false },
 	{ HTTP_GET, "jobs/v2/query", ANY(SERVICE | READ_REGISTRY), on_jobs_list, false },
 	{ HTTP_POST, "jobs/v2/{job}", ANY(SERVICE | WRITE_REGISTRY), on_job_try, false },
 	{ HTTP_PUT, "jobs/v2/{job}", ANY(SERVICE | WRITE_REGISTRY), on_job_create, false },

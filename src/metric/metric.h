@@ -167,6 +167,11 @@ enum metric_kind {
 	X(GAUGE, NONE, scrub_progress_ratio, "How much of its pass the scrub has behind it; 0: it rests, or is off") \
 	X(GAUGE, NONE, free_space_bytes, "Free on the file system of the data directory") \
 	X(GAUGE, NONE, free_space_floor_bytes, "Below it changes are refused (--free-space)") \
+	X(GAUGE, NONE, backup_last_success_timestamp_seconds, "When the last good backup began, since 1970; 0: none is known") \
+	X(GAUGE, NONE, backup_last_duration_seconds, "How long it took; 0: it was made before this start") \
+	X(GAUGE, NONE, backup_last_bytes, "Bytes of its files") \
+	X(COUNTER, NONE, backups, "Backups that were made") \
+	X(COUNTER, NONE, backup_failures, "Backups that have failed") \
 	X(GAUGE, NONE, document_cache_bytes, "Memory of documents") \
 	X(GAUGE, NONE, document_cache_max_bytes, "What it may be") \
 	X(GAUGE, NONE, columns, "Columns that queries have made, in all shards") \

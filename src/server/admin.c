@@ -171,5 +171,6 @@ admin_of(struct server *s)
 {
 	return (struct http_admin){ s, admin_policy_show, admin_policy_rotate, admin_backup,
 		admin_not_ready, admin_policy_create, admin_policy_delete, admin_settings, s->chart,
-		admin_chart_now, .clock_advance = s->o.clock ? admin_clock_advance : NULL };
+		admin_chart_now, admin_backups, admin_backups_failing,
+		.clock_advance = s->o.clock ? admin_clock_advance : NULL };
 }

@@ -1,106 +1,504 @@
-/* An online backup: the files beside the store, and the store, in a new directory that is whole or not there. */
+/*
+ * Backups of a running hub: of its own accord, by --backup-dir, and when an operator asks. One at a time; what is read and written for one is
+ * paced. How they went is remembered, for /readyz, GET /admin/backups and metrics. O-160 to O-167.
+ */
+#include "backup/backup.h"
+#include "hub/hub.h"
 #include "os/os.h"
+#include "os/thread.h"
 #include "server/priv.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
-#define BACKUP_DEPTH 2 /* of directories in it: the store, and the store while it is made */
+#define SECOND_US INT64_C(1000000)
+#define RETRY_US  (300 * SECOND_US) /* after a failure, unless the next one is due before */
+#define SAID_MAX  1000u             /* backups of the directory in an answer */
 
-static enum err
-copy_file(const char *from, const char *to_dir, const char *name, struct fault *f)
+struct success {
+	char path[DATA_PATH_MAX];
+	struct backup_made made;
+	int64_t at_us,
+	    took_us; /* when it began, by the wall clock; 0: it was there before this start */
+	bool scheduled;
+};
+
+struct backups {
+	char hub[64];
+	pthread_mutex_t making; /* who makes one */
+	int64_t due_ns;         /* of the next read or write; under it */
+	pthread_mutex_t mu;
+	pthread_cond_t wake;
+	struct thread thread;
+	bool stop, running;
+	uint64_t nsuccess, nfailure; /* since the start */
+	struct success last;         /* at_us 0: none is known */
+	int64_t failed_us;           /* the last failure; 0: none */
+	int64_t failing_us; /* since when no scheduled one has gone well; 0: the last did */
+	char failed_path[DATA_PATH_MAX], why[FAULT_TEXT_MAX];
+	int64_t next_us; /* by the wall clock, of the next scheduled one; 0: there are none */
+};
+
+/* ---- pace ---- */
+
+static bool
+stopping(struct backups *b)
 {
-	char to[DATA_PATH_MAX];
-	struct buf bytes = { 0 };
-	struct stat st;
+	bool stop;
+
+	pthread_mutex_lock(&b->mu);
+	stop = b->stop;
+	pthread_mutex_unlock(&b->mu);
+	return stop;
+}
+
+/* False when the hub stops. */
+static bool
+rest_until(struct backups *b, int64_t until_us)
+{
+	bool stop;
+
+	pthread_mutex_lock(&b->mu);
+	while (!b->stop && cond_wait_until(&b->wake, &b->mu, until_us))
+		;
+	stop = b->stop;
+	pthread_mutex_unlock(&b->mu);
+	return !stop;
+}
+
+static bool
+pace(void *ctx, size_t nbyte)
+{
+	struct server *s = ctx;
+	struct backups *b = s->backups;
+	int64_t now = clock_mono_ns();
+
+	if (s->o.backup_bytes == 0)
+		return !stopping(b);
+	if (b->due_ns < now)
+		b->due_ns = now;
+	if (!rest_until(b, b->due_ns / 1000))
+		return false;
+	b->due_ns += (int64_t)((double)nbyte / (double)s->o.backup_bytes * 1e9);
+	return true;
+}
+
+/* ---- one ---- */
+
+static void
+warn(void *ctx, const char *line)
+{
+	(void)ctx;
+	log_text(LOG_WARN, "%s", line);
+}
+
+static void
+note_success(struct backups *b, const struct success *done)
+{
+	pthread_mutex_lock(&b->mu);
+	b->last = *done;
+	b->nsuccess++;
+	if (done->scheduled)
+		b->failing_us = 0;
+	pthread_mutex_unlock(&b->mu);
+	log_text(LOG_INFO,
+	    "backup made: %s, %" PRIu64 " bytes in %" PRIu64 " files, %" PRIu64
+	    " bytes copied, %" PRIu64 " identities, %" PRId64 " ms",
+	    done->path, done->made.bytes, done->made.files, done->made.copied_bytes,
+	    done->made.identities, done->took_us / 1000);
+}
+
+static void
+note_failure(struct backups *b, const char *path, bool scheduled, const char *why)
+{
+	int64_t now = clock_wall_us();
+
+	pthread_mutex_lock(&b->mu);
+	b->nfailure++;
+	b->failed_us = now;
+	if (scheduled && b->failing_us == 0)
+		b->failing_us = now;
+	snprintf(b->failed_path, sizeof(b->failed_path), "%s", path);
+	snprintf(b->why, sizeof(b->why), "%s", why);
+	pthread_mutex_unlock(&b->mu);
+	log_text(LOG_ERROR, "backup failed: %s: %s", path, why);
+}
+
+static void
+say_running(struct backups *b, bool running)
+{
+	pthread_mutex_lock(&b->mu);
+	b->running = running;
+	pthread_mutex_unlock(&b->mu);
+}
+
+/* like: "" when there is none. */
+static enum err
+make(struct server *s, const char *path, const char *like, bool scheduled, struct success *done,
+    struct fault *f)
+{
+	struct backups *b = s->backups;
+	struct backup_source from = { .store = s->store,
+		.data = s->o.data,
+		.config = s->o.config,
+		.program = TWINHUB_VERSION,
+		.hub = b->hub,
+		.format = DATA_FORMAT,
+		.like = like[0] != '\0' ? like : NULL,
+		.pace = pace,
+		.ctx = s,
+		.warn = warn };
+	int64_t began_us;
 	enum err e;
 
-	if (!data_path(to, to_dir, name))
-		return fault_set(f, F_ArgumentInvalid, "the path is too long");
-	if (stat(from, &st) != 0) /* certificates may be elsewhere */
-		return errno == ENOENT ? ERR_OK : os_fault(f, "reading", from);
-	e = os_read_file(from, 1u << 20, &bytes, f);
+	pthread_mutex_lock(&b->making);
+	began_us = clock_mono_us();
+	from.made_us = clock_wall_us();
+	*done = (struct success){ .at_us = from.made_us, .scheduled = scheduled };
+	snprintf(done->path, sizeof(done->path), "%s", path);
+	say_running(b, true);
+	e = backup_make(&from, path, &done->made, f);
+	say_running(b, false);
+	done->took_us = clock_mono_us() - began_us;
+	pthread_mutex_unlock(&b->making);
 	if (e == ERR_OK)
-		e = os_replace_file(to, buf_view(&bytes), st.st_mode & 0777, f);
-	buf_fini(&bytes);
+		note_success(b, done);
+	else if (f->code != F_ArgumentInvalid ||
+	    scheduled) /* else there is no such place, and who asked is told */
+		note_failure(b, path, scheduled, f->text);
 	return e;
 }
 
-static enum err
-copy_own(const struct server *s, const char *to_dir, const char *name, struct fault *f)
-{
-	char from[DATA_PATH_MAX];
+/* ---- when an operator asks ---- */
 
-	/* The settings that are in force, wherever they are. */
-	if (s->o.config != NULL && strcmp(name, CONF_FILE) == 0)
-		return copy_file(s->o.config, to_dir, name, f);
-	if (!data_path(from, s->o.data, name))
-		return fault_set(f, F_ArgumentInvalid, "the path is too long");
-	return copy_file(from, to_dir, name, f);
+static void
+put_made(struct out *o, const struct success *done)
+{
+	out_time(out_key(o, "made"), done->at_us);
+	out_u64(out_key(o, "files"), done->made.files);
+	out_u64(out_key(o, "bytes"), done->made.bytes);
+	out_u64(out_key(o, "identities"), done->made.identities);
+	if (done->took_us == 0)
+		return;
+	out_u64(out_key(o, "copiedBytes"), done->made.copied_bytes);
+	out_fixed(out_key(o, "seconds"), (double)done->took_us / 1e6, 3);
 }
 
-static enum err
-copy_all(struct server *s, const char *dir, struct fault *f)
+enum err
+admin_backup(void *ctx, struct str to, struct buf *json, struct fault *f)
 {
-	static const char *const files[] = { "hub.json", CONF_FILE, "policies.json", "ca.pem",
-		"ca.key", "server-ecdsa.pem", "server-ecdsa.key", "server-rsa.pem",
-		"server-rsa.key" };
-	char store[DATA_PATH_MAX];
-	enum err e = ERR_OK;
+	struct server *s = ctx;
+	struct out o = out_to(json);
+	char *dir = str_dup0(to);
+	struct success done;
+	enum err e = make(s, dir, "", false, &done, f);
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && e == ERR_OK; i++)
-		e = copy_own(s, dir, files[i], f);
-	if (e == ERR_OK && !data_path(store, dir, "store"))
-		e = fault_set(f, F_ArgumentInvalid, "the path is too long");
-	if (e == ERR_OK)
-		e = store_checkpoint(s->store, store, f);
-	if (e == ERR_OK)
-		e = backup_mark(dir, f);
-	return e != ERR_OK ? e : os_sync_parent(dir, f);
+	if (e == ERR_OK) {
+		out_open(&o);
+		out_cstr(out_key(&o, "backup"), dir);
+		put_made(&o, &done);
+		out_close(&o);
+	}
+	free(dir);
+	return e;
 }
 
-/* The path's fault, unless it is the disk's or the machine's: errno. */
-static enum err
-not_made(const char *dir, const char *why, struct fault *f)
-{
-	bool ours = errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == ENOMEM;
+/* ---- of its own accord ---- */
 
-	return fault_set(
-	    f, ours ? F_ServerError : F_ArgumentInvalid, "%s cannot be made: %s", dir, why);
+static void
+told_cut_short(void *ctx, const char *path)
+{
+	(void)ctx;
+	log_text(LOG_WARN, "%s was cut short, and is removed", path);
 }
 
-/* A backup in the hub's own directory would go with it, and be taken for a part of it. */
+/* The directory, absolute: the working directory is the hub's, and paths are told to others. */
 static enum err
-target_check(const struct server *s, const char *dir, struct fault *f)
+directory(const struct server *s, char out[DATA_PATH_MAX], struct fault *f)
+{
+	const char *dir = s->o.backup_dir;
+	char *real;
+
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+		return os_fault(f, "making", dir);
+	if ((real = realpath(dir, NULL)) == NULL)
+		return os_fault(f, "finding", dir);
+	snprintf(out, DATA_PATH_MAX, "%s", real);
+	free(real);
+	return ERR_OK;
+}
+
+/* A name of its own, even if one of this second is there. */
+static bool
+name_new(const char *dir, int64_t now_us, char name[BACKUP_DIR_NAME_MAX], char path[DATA_PATH_MAX])
+{
+	struct stat st;
+
+	for (unsigned i = 0; i < 60; i++) {
+		backup_dir_name(now_us + (int64_t)i * SECOND_US, name);
+		if (!data_path(path, dir, name))
+			return false;
+		if (lstat(path, &st) != 0 && errno == ENOENT)
+			return true;
+	}
+	return false;
+}
+
+static void
+keep(struct server *s, const char *dir, const char *name)
+{
+	struct fault f = { 0 };
+	unsigned gone;
+
+	if (backups_keep(dir, s->backups->hub, name, (unsigned)s->o.backup_keep, &gone, &f) !=
+	    ERR_OK)
+		log_text(LOG_WARN, "old backups cannot be removed: %s", f.text);
+	if (gone > 0)
+		log_text(LOG_INFO, "%u old backups removed, %u are kept", gone,
+		    (unsigned)s->o.backup_keep);
+}
+
+/* False: it failed. */
+static bool
+run_scheduled(struct server *s)
+{
+	char dir[DATA_PATH_MAX], path[DATA_PATH_MAX], like[DATA_PATH_MAX] = "",
+	                                              name[BACKUP_DIR_NAME_MAX];
+	struct backup_seen *v = NULL;
+	struct success done;
+	struct fault f = { 0 };
+	size_t n = 0;
+	bool good;
+
+	if (directory(s, dir, &f) != ERR_OK ||
+	    backups_list(dir, s->backups->hub, &v, &n, &f) != ERR_OK) {
+		note_failure(s->backups, s->o.backup_dir, true, f.text);
+		return false;
+	}
+	backups_clean(dir, told_cut_short, NULL);
+	if (n > 0 && !data_path(like, dir, v[0].name))
+		like[0] = '\0';
+	free(v);
+	if (!name_new(dir, clock_wall_us(), name, path)) {
+		note_failure(s->backups, dir, true, "there is no name for it");
+		return false;
+	}
+	good = make(s, path, like, true, &done, &f) == ERR_OK;
+	if (good)
+		keep(s, dir, name);
+	return good;
+}
+
+/* The newest that is there: its path is remembered as that of the last one. How long until the next is due: us. */
+static int64_t
+first_due(struct server *s)
+{
+	struct backups *b = s->backups;
+	int64_t every = (int64_t)s->o.backup_every_s * SECOND_US, since = every;
+	char dir[DATA_PATH_MAX];
+	struct backup_seen *v = NULL;
+	struct fault f;
+	size_t n = 0;
+
+	if (directory(s, dir, &f) == ERR_OK && backups_list(dir, b->hub, &v, &n, &f) == ERR_OK &&
+	    n > 0) {
+		since = clock_wall_us() - v[0].made_us;
+		pthread_mutex_lock(&b->mu);
+		b->last = (struct success){ .made = { v[0].files, v[0].bytes, 0, v[0].identities },
+			.at_us = v[0].made_us,
+			.scheduled = true };
+		if (!data_path(b->last.path, dir, v[0].name))
+			b->last.at_us = 0;
+		pthread_mutex_unlock(&b->mu);
+	}
+	free(v);
+	return since < 0 ? every : since >= every ? 0 : every - since;
+}
+
+static void
+say_next(struct backups *b, int64_t in_us)
+{
+	pthread_mutex_lock(&b->mu);
+	b->next_us = clock_wall_us() + in_us;
+	pthread_mutex_unlock(&b->mu);
+}
+
+static void
+backups_main(void *ctx)
+{
+	struct server *s = ctx;
+	struct backups *b = s->backups;
+	int64_t every = (int64_t)s->o.backup_every_s * SECOND_US, due = clock_mono_us(), now;
+	int64_t retry = every < RETRY_US ? every : RETRY_US;
+
+	for (due += first_due(s);; due += run_scheduled(s) ? every : retry) {
+		if (due < (now = clock_mono_us())) /* it took longer than that */
+			due = now;
+		say_next(b, due - now);
+		if (!rest_until(b, due))
+			return;
+	}
+}
+
+/* ---- how they went ---- */
+
+static void
+put_list(struct server *s, struct out *o)
+{
+	char dir[DATA_PATH_MAX], path[DATA_PATH_MAX];
+	struct backup_seen *v = NULL;
+	struct fault f;
+	size_t n = 0;
+
+	out_list(out_key(o, "backups"));
+	if (directory(s, dir, &f) == ERR_OK)
+		backups_list(dir, s->backups->hub, &v, &n, &f);
+	for (size_t i = 0; i < n && i < SAID_MAX; i++) {
+		out_open(o);
+		if (data_path(path, dir, v[i].name))
+			out_cstr(out_key(o, "path"), path);
+		out_time(out_key(o, "made"), v[i].made_us);
+		out_u64(out_key(o, "files"), v[i].files);
+		out_u64(out_key(o, "bytes"), v[i].bytes);
+		out_u64(out_key(o, "identities"), v[i].identities);
+		out_close(o);
+	}
+	out_close(o);
+	free(v);
+}
+
+static void
+put_state(struct backups *b, struct out *o)
+{
+	pthread_mutex_lock(&b->mu);
+	out_bool(out_key(o, "running"), b->running);
+	out_u64(out_key(o, "successes"), b->nsuccess);
+	out_u64(out_key(o, "failures"), b->nfailure);
+	if (b->last.at_us != 0) {
+		out_open(out_key(o, "lastSuccess"));
+		out_cstr(out_key(o, "path"), b->last.path);
+		out_bool(out_key(o, "scheduled"), b->last.scheduled);
+		put_made(o, &b->last);
+		out_close(o);
+	}
+	if (b->failed_us != 0) {
+		out_open(out_key(o, "lastFailure"));
+		out_cstr(out_key(o, "path"), b->failed_path);
+		out_time(out_key(o, "time"), b->failed_us);
+		out_cstr(out_key(o, "why"), b->why);
+		out_close(o);
+	}
+	out_some_time(o, "failingSince", b->failing_us);
+	out_some_time(o, "next", b->next_us);
+	pthread_mutex_unlock(&b->mu);
+}
+
+void
+admin_backups(void *ctx, struct buf *json)
+{
+	struct server *s = ctx;
+	struct out o = out_to(json);
+
+	out_open(&o);
+	if (s->o.backup_dir != NULL) {
+		out_cstr(out_key(&o, "directory"), s->o.backup_dir);
+		out_u64(out_key(&o, "everySeconds"), s->o.backup_every_s);
+		out_u64(out_key(&o, "keep"), s->o.backup_keep);
+	}
+	put_state(s->backups, &o);
+	if (s->o.backup_dir != NULL)
+		put_list(s, &o);
+	out_close(&o);
+}
+
+int64_t
+admin_backups_failing(void *ctx)
+{
+	struct server *s = ctx;
+	int64_t since;
+
+	pthread_mutex_lock(&s->backups->mu);
+	since = s->backups->failing_us;
+	pthread_mutex_unlock(&s->backups->mu);
+	return since;
+}
+
+void
+backups_figures(const struct server *s, struct backups_figures *out)
+{
+	struct backups *b = s->backups;
+
+	pthread_mutex_lock(&b->mu);
+	*out = (struct backups_figures){ (double)b->last.at_us / 1e6, (double)b->last.took_us / 1e6,
+		b->last.made.bytes, b->nsuccess, b->nfailure };
+	pthread_mutex_unlock(&b->mu);
+}
+
+/* ---- their life ---- */
+
+enum err
+backups_place_check(struct server *s)
 {
 	bool below = false;
-	struct fault why;
 
-	if (os_is_below(dir, s->o.data, &below, &why) != ERR_OK)
-		return not_made(dir, why.text, f);
-	if (below)
-		return fault_set(f, F_ArgumentInvalid, "%s is in the hub's data directory", dir);
+	if (s->o.backup_dir != NULL &&
+	    os_is_below(s->o.backup_dir, s->o.data, &below, NULL) == ERR_OK && below)
+		return fail(s, "--backup-dir %s is in the hub's data directory", s->o.backup_dir);
 	return ERR_OK;
 }
 
 enum err
-admin_backup(void *ctx, struct str to, struct fault *f)
+backups_make(struct server *s)
 {
-	struct server *s = ctx;
-	char *dir = str_dup0(to);
-	enum err e = target_check(s, dir, f);
+	struct backups *b = xcalloc(1, sizeof(*b));
 
-	if (e == ERR_OK && mkdir(dir, 0700) != 0)
-		e = not_made(dir, strerror(errno), f);
-	else if (e == ERR_OK && (e = copy_all(s, dir, f)) != ERR_OK) {
-		struct fault why;
+	s->backups = b;
+	pthread_mutex_init(&b->making, NULL);
+	pthread_mutex_init(&b->mu, NULL);
+	cond_init(&b->wake);
+	if (data_hub_id(s->o.data, b->hub, sizeof(b->hub), s->why, sizeof(s->why)) != ERR_OK)
+		return ERR_ARG;
+	if (backup_clean_stage(s->o.data))
+		log_text(LOG_WARN, "a backup was cut short: what is left of it in %s is removed",
+		    s->o.data);
+	return backups_place_check(s);
+}
 
-		if (f->code == F_NONE)
-			fault_set(f, F_ServerError, "the hub could not be copied");
-		if (os_remove_tree(dir, BACKUP_DEPTH, &why) != ERR_OK)
-			log_text(LOG_WARN, "%s", why.text);
-	}
-	free(dir);
-	return e;
+enum err
+backups_start(struct server *s)
+{
+	struct fault f = { 0 };
+
+	if (s->o.backup_dir == NULL ||
+	    thread_start(&s->backups->thread, backups_main, s, &f, "backups") == ERR_OK)
+		return ERR_OK;
+	return fail(s, "%s", f.text);
+}
+
+void
+backups_stop(struct server *s)
+{
+	struct backups *b = s->backups;
+
+	pthread_mutex_lock(&b->mu);
+	b->stop = true;
+	pthread_cond_broadcast(&b->wake);
+	pthread_mutex_unlock(&b->mu);
+	thread_join(&b->thread);
+}
+
+void
+backups_free(struct server *s)
+{
+	struct backups *b = s->backups;
+
+	if (b == NULL)
+		return;
+	pthread_cond_destroy(&b->wake);
+	pthread_mutex_destroy(&b->mu);
+	pthread_mutex_destroy(&b->making);
+	free(b);
+	s->backups = NULL;
 }

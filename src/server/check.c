@@ -153,6 +153,8 @@ directories_check(struct check *c)
 		.ndir = s->o.import_export_dirs.n };
 	struct file_jobs *jobs = NULL;
 
+	if (backups_place_check(s) != ERR_OK)
+		refused(c, s->why);
 	if (file_jobs_new(&o, &jobs, s->why, sizeof(s->why)) != ERR_OK)
 		refused(c, s->why);
 	file_jobs_free(jobs);

@@ -1,7 +1,9 @@
 /* The data directory: what a hub is, on disk, besides its store. */
+#include "backup/backup.h"
 #include "net/net.h"
 #include "os/os.h"
-#include "server/data.h"
+#include "sealed/sealed.h"
+#include "server/server.h"
 #include "os/clock.h"
 
 #include <errno.h>
@@ -36,22 +38,6 @@ is_there(const char *dir, const char *name)
 	char path[DATA_PATH_MAX];
 
 	return data_path(path, dir, name) && access(path, F_OK) == 0;
-}
-
-struct str
-json_str(struct doc obj, const char *key)
-{
-	struct doc v = doc_get(obj, str_of(key));
-
-	return doc_kind(v) == DOC_STRING ? doc_str(v) : STR_NONE;
-}
-
-uint64_t
-json_number(struct doc obj, const char *key)
-{
-	struct doc v = doc_get(obj, str_of(key));
-
-	return doc_kind(v) == DOC_INT && doc_int(v) >= 0 ? (uint64_t)doc_int(v) : 0;
 }
 
 /* ---- hub.json ---- */
@@ -476,6 +462,22 @@ data_raise(const char *dir, char *why, size_t nwhy)
 }
 
 enum err
+data_hub_id(const char *dir, char *out, size_t room, char *why, size_t nwhy)
+{
+	char path[DATA_PATH_MAX];
+	struct sealed file;
+	enum err e;
+
+	if (!data_path(path, dir, "hub.json"))
+		return too_long(why, nwhy);
+	if ((e = sealed_read(path, &file, why, nwhy)) == ERR_OK)
+		snprintf(
+		    out, room, STR_FMT, STR_ARG(json_str(doc_of(buf_view(&file.json)), "hubId")));
+	sealed_fini(&file);
+	return e;
+}
+
+enum err
 data_hub_number(const char *dir, uint32_t *number, char *why, size_t nwhy)
 {
 	char path[DATA_PATH_MAX];
@@ -494,24 +496,6 @@ enum err
 data_check(const char *dir, char *why, size_t nwhy)
 {
 	return hub_check(dir, why, nwhy);
-}
-
-enum err
-backup_mark(const char *dir, struct fault *f)
-{
-	char path[DATA_PATH_MAX];
-	struct buf json = { 0 };
-	struct out o = out_to(&json);
-	enum err e;
-
-	if (!data_path(path, dir, BACKUP_FILE))
-		return fault_set(f, F_ArgumentInvalid, "the path is too long");
-	out_open(&o);
-	out_time(out_key(&o, "made"), clock_wall_us());
-	sealed_end(&json);
-	e = os_replace_file(path, buf_view(&json), 0644, f);
-	buf_fini(&json);
-	return e;
 }
 
 /* ---- the endpoint ---- */

@@ -128,6 +128,21 @@ look_at_store(const struct server *s, struct metric_looks *l)
 	look_at_engine(&n, l);
 }
 
+/* ---- backups ---- */
+
+static void
+look_at_backups(const struct server *s, struct metric_looks *l)
+{
+	struct backups_figures n;
+
+	backups_figures(s, &n);
+	l->backup_last_success_timestamp_seconds[0] = n.last_s;
+	l->backup_last_duration_seconds[0] = n.took_s;
+	l->backup_last_bytes[0] = (double)n.bytes;
+	l->backups[0] = (double)n.nsuccess;
+	l->backup_failures[0] = (double)n.nfailure;
+}
+
 /* ---- certificates ---- */
 
 static double
@@ -169,6 +184,7 @@ metrics_look(const struct server *s, struct metric_looks *l)
 	look_at_process(s, l);
 	look_at_store(s, l);
 	look_at_limits(s, l);
+	look_at_backups(s, l);
 	look_at_certificates(s, l->certificate_left_seconds);
 	fleet_look(s->fleet, l);
 	deliveries_look(s->deliveries, l);

@@ -354,10 +354,10 @@ parse_ephemeral(int argc, char **argv, struct server_options *o, char *why, size
 {
 	if (parse_argv(argc, argv, o, why, nwhy) != ERR_OK)
 		return ERR_ARG;
-	if (o->data != NULL || o->config != NULL || o->background || o->check) {
+	if (o->data != NULL || o->config != NULL || o->background || o->check || o->rehearse) {
 		snprintf(why, nwhy,
 		    "--ephemeral has all from the command line and ends with who started it: no "
-		    "--data, --config, --background or --check");
+		    "--data, --config, --background, --check or --rehearse");
 		return ERR_ARG;
 	}
 	if (o->ports == PORTS_ANY && o->binds.n > 0) {
@@ -365,6 +365,31 @@ parse_ephemeral(int argc, char **argv, struct server_options *o, char *why, size
 		return ERR_ARG;
 	}
 	return options_settle(o, why, nwhy);
+}
+
+static void
+unless_asked(struct server_options *o, const char *name, uint64_t *number, uint64_t value)
+{
+	if (o->told[option_find(&server_settings, str_of(name))].from != OPTION_OF_LINE)
+		*number = value;
+}
+
+/* What the settings of the hub that it is of say would be in that one's way, or go on in its name. */
+static void
+rehearse_settle(struct server_options *o)
+{
+	uint64_t asked = 1;
+
+	unless_asked(o, "bind", &asked, 0);
+	if (asked == 0)
+		o->binds = (struct option_list){ { "127.0.0.1" }, 1 };
+	unless_asked(o, "https-port", &o->https_port, 0);
+	unless_asked(o, "mqtts-port", &o->mqtts_port, 0);
+	unless_asked(o, "mqtt-port", &o->mqtt_port, 0);
+	if (o->told[option_find(&server_settings, STR("log-file"))].from != OPTION_OF_LINE)
+		o->log_file = NULL;
+	o->metrics_bind = "off";
+	o->backup_dir = NULL;
 }
 
 enum err
@@ -394,6 +419,8 @@ options_parse(int argc, char **argv, struct server_options *o, char *why, size_t
 		snprintf(why, nwhy, "--data DIR is needed, here or as a line of %s", o->config);
 		return ERR_ARG;
 	}
+	if (o->rehearse)
+		rehearse_settle(o);
 	return options_settle(o, why, nwhy);
 }
 

@@ -1,7 +1,8 @@
 /* The shared access policies: policies.json, and what is done with them in memory. */
 #include "doc/doc.h"
 #include "os/os.h"
-#include "server/data.h"
+#include "sealed/sealed.h"
+#include "server/server.h"
 
 #include <openssl/rand.h>
 #include <stdio.h>

@@ -134,6 +134,7 @@ struct server {
 	struct fleet *fleet;
 	struct feed *feed;
 	struct file_jobs *file_jobs;
+	struct backups *backups;
 	struct deliveries *deliveries;
 	struct io io[IO_MAX];
 	struct loop *loops[IO_MAX];
@@ -202,8 +203,24 @@ struct settings *admin_settings(void *ctx);
 /* Loops and workers: does each turn? Who stands for limit_us has a line in the log, and false. All is started. */
 bool pulses_good(struct server *s, int64_t now_us, int64_t limit_us);
 
-/* backup.c: into a new directory, outside of the hub's own. Removed again on an error. */
-enum err admin_backup(void *ctx, struct str to, struct fault *f);
+/* backup.c */
+struct backups_figures {
+	double last_s, took_s; /* of the last good one: since 1970; 0: none is known */
+	uint64_t bytes, nsuccess, nfailure;
+};
+/* Is --backup-dir in the data directory? s->why. */
+enum err backups_place_check(struct server *s);
+/* Before there are threads that may ask for one; what a kill has left of one goes. */
+enum err backups_make(struct server *s);
+enum err backups_start(struct server *s); /* those by --backup-dir, from now on */
+/* None begins any more, and one that is under way is given up. */
+void backups_stop(struct server *s);
+void backups_free(struct server *s);
+void backups_figures(const struct server *s, struct backups_figures *out);
+/* Into a new directory, outside of the hub's own; json: what was made. On an error nothing of it is there. */
+enum err admin_backup(void *ctx, struct str to, struct buf *json, struct fault *f);
+void admin_backups(void *ctx, struct buf *json);
+int64_t admin_backups_failing(void *ctx);
 
 /* check.c: the exit code. */
 int server_check(struct server *s);

@@ -245,7 +245,8 @@ static enum err
 deliveries_start(struct server *s)
 {
 	/* Their number is fixed once it is stored. */
-	const struct deliveries_world w = { .fleet = s->fleet,
+	const struct deliveries_world w = { .rests = s->o.rehearse,
+		.fleet = s->fleet,
 		.feed = s->feed,
 		.store = s->store,
 		.loop = s->loops[0],
@@ -344,7 +345,7 @@ server_start(struct server *s)
 	admission_make(s);
 	/* The store comes behind all else that a first start makes: one that is there says that nothing may be missing. */
 	if (policies_start(s) != ERR_OK || tls_make(s) != ERR_OK || bind_all(s) != ERR_OK ||
-	    metrics_bind(s) != ERR_OK || store_start(s) != ERR_OK)
+	    metrics_bind(s) != ERR_OK || backups_make(s) != ERR_OK || store_start(s) != ERR_OK)
 		return ERR_ARG;
 	for (unsigned i = 0; i < s->nio; i++) {
 		if (loop_new(i, &s->loops[i]) != ERR_OK)
@@ -362,7 +363,8 @@ server_start(struct server *s)
 			return fail(s, "threads cannot be started: %s", strerror(errno));
 	s->endpoint.pid = (uint32_t)getpid();
 	settings_begin(s);
-	if (deliveries_start(s) != ERR_OK || metrics_start(s) != ERR_OK || chart_start(s) != ERR_OK)
+	if (deliveries_start(s) != ERR_OK || metrics_start(s) != ERR_OK ||
+	    chart_start(s) != ERR_OK || backups_start(s) != ERR_OK)
 		return ERR_ARG;
 	put_names(&s->names, s->endpoint.names, sizeof(s->endpoint.names));
 	if (endpoint_write(s->o.data, &s->endpoint) != ERR_OK) /* reading needs no room */

@@ -52,7 +52,10 @@ struct server_options {
 	uint64_t changes_max_bytes, changes_max_age_s; /* and all else of it */
 	uint64_t partitions;                           /* of events, in a new directory */
 	uint64_t free_space_bytes;                     /* below it changes are refused */
-	struct option_list rate_limits;                /* as they are written, and read: */
+	const char *backup_dir;                        /* NULL: backups are made by hand alone */
+	uint64_t backup_every_s, backup_keep;
+	uint64_t backup_bytes; /* a second that one reads or writes; 0: as fast as it goes */
+	struct option_list rate_limits; /* as they are written, and read: */
 	struct limit_rules limits;
 	unsigned auth_backoff_s; /* the longest wait; 0: nobody is held off */
 	enum throttle_edition {
@@ -75,6 +78,7 @@ struct server_options {
 	uint64_t scrub_bytes;                          /* a second; 0: no scrub */
 	bool verify;                                   /* every stored file, before serving */
 	bool strict_queries; /* only what the service itself understands: Q-88 */
+	bool rehearse;       /* a restore is tried: loopback only, no deliveries, no backups */
 	bool background;     /* end when the hub is ready, which goes on */
 	bool check;          /* tell what is wrong, and end */
 	bool ephemeral;      /* data is NULL until the hub has made its own */
@@ -147,11 +151,10 @@ enum err data_strange(const char *dir, char *why, size_t nwhy);
 bool data_is_hub(const char *dir); /* has a start filled it? */
 /* The server certificates in use, in PEM: what commands with --data trust. Written at each start and reload. */
 #define SERVED_FILE "served.pem"
-/* In a backup, so that no hub takes it for its own directory; `restore` leaves it out. */
-#define BACKUP_FILE "backup.json"
-enum err backup_mark(const char *dir, struct fault *f);
 /* A number of this hub's, by its hubId: in positions of its log. */
 enum err data_hub_number(const char *dir, uint32_t *number, char *why, size_t nwhy);
+/* Its hubId. */
+enum err data_hub_id(const char *dir, char *out, size_t room, char *why, size_t nwhy);
 /* hub.json must be there: for commands that work on an existing directory. */
 enum err data_check(const char *dir, char *why, size_t nwhy);
 /* Calls bad for each of hub.json, policies.json and the CA that is missing or damaged: its file, and a line that names it and says what

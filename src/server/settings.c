@@ -30,6 +30,12 @@ static const struct option_spec rows[] = {
 		.note = "Prints the line `twinhub ready`, or why there is no hub, as without it. The log goes to `DATA/hub.log`, unless `log-file` "
 			"says otherwise. For a first try and for scripts; a service needs no such thing.",
 	}, {
+		.name = "rehearse", .kind = OPTION_SWITCH, .line_only = true, AT(rehearse),
+		.help = "try a restored hub beside the real one: loopback, free ports, nothing leaves it",
+		.note = "Of what the file of settings says, addresses, ports, log and backups do not hold: it listens on 127.0.0.1 alone, HTTPS on a free port and no "
+			"MQTT, unless the command line names others. It delivers to no sink, numbers no events for partitions, makes no backups of its own accord and serves no "
+			"metrics. See [backups](backup.md#the-drill).",
+	}, {
 		.name = "check", .kind = OPTION_SWITCH, .line_only = true, AT(check),
 		.help = "tell what is wrong with settings, files and certificates, start nothing, and end",
 		.note = "Exit code 0 if a start finds nothing to refuse and clients nothing to hold against the certificates, else 1 with a line for each. A "
@@ -176,6 +182,23 @@ static const struct option_spec rows[] = {
 		.name = "free-space", .value = "SIZE", .kind = OPTION_SIZE, .fallback = "64M", AT(free_space_bytes),
 		.help = "free disk space below which changes are refused",
 		.note = "At least the size of the logs (128 MB) is a good value on a small disk.",
+	}, {
+		.name = "backup-dir", .value = "DIR", .kind = OPTION_DIR, AT(backup_dir),
+		.help = "a directory in which the hub makes backups of itself",
+		.note = "Each in a folder of its own, `twinhub-20261130T093000Z`. Made (0700) when missing; its parent must be there, and it may not be in the data "
+			"directory. On another disk it saves from the loss of this one. See [backups](backup.md).",
+	}, {
+		.name = "backup-every", .value = "SECONDS", .kind = OPTION_NUMBER, .least = 1, .most = 31536000, .fallback = "86400", AT(backup_every_s),
+		.help = "how often, with --backup-dir",
+		.note = "From the beginning of one to that of the next, over restarts, too. After a failure it is tried again in five minutes.",
+	}, {
+		.name = "backup-keep", .value = "N", .kind = OPTION_NUMBER, .least = 1, .most = 1000, .fallback = "7", AT(backup_keep),
+		.help = "how many of them stay; older ones are removed when a new one is whole",
+		.note = "Those of this hub alone, under the names that it gives them.",
+	}, {
+		.name = "backup-rate", .value = "SIZE", .kind = OPTION_SIZE, .least = 1u << 20, .zero = "as fast as it goes", .fallback = "64M", AT(backup_bytes),
+		.help = "bytes a second that a backup reads, to checksum them, and writes",
+		.note = "Of those that are asked for, too.",
 	}, {
 		.name = "scrub-rate", .value = "SIZE", .kind = OPTION_SIZE, .zero = "never", .fallback = "4M", AT(scrub_bytes),
 		.help = "bytes a second at which stored files are read again, once a day",

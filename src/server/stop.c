@@ -86,6 +86,7 @@ server_stop(struct server *s)
 	/* Sessions end first, while their shards still hear of it: wills are stored. */
 	for (unsigned i = 0; i < s->nio; i++)
 		tell(s, i, close_sessions, NULL);
+	backups_stop(s);
 	wait_idle(s, until_us);
 	metrics_stop(s);
 	chart_stop(s);
@@ -93,7 +94,7 @@ server_stop(struct server *s)
 	deliveries_stop(s->deliveries); /* as can cursors */
 	fleet_stop(s->fleet);
 	if (!wait_idle(s, until_us)) {
-		/* A backup under way, or a client that takes no answer. All that was acknowledged is on disk. */
+		/* A client that takes no answer. All that was acknowledged is on disk. */
 		log_text(LOG_WARN, "stopped before everything under way had its answer");
 		log_stop(LOG_STOP_US);
 		_exit(0);
@@ -114,6 +115,7 @@ server_stop(struct server *s)
 	file_jobs_free(s->file_jobs);
 	store_close(s->store);
 	fleet_free(s->fleet);
+	backups_free(s);
 	catalogue_box_free(s->catalogue);
 	policies_free(s->policies);
 	settings_unref(s->settings);

@@ -191,6 +191,42 @@ tables_check(const char *dir, const struct findings *to)
 	buf_fini(&c.tables);
 }
 
+struct listing {
+	store_table_seen *seen;
+	void *ctx;
+	uint64_t without; /* the number of a table that has none; 0: each has one */
+};
+
+static void
+list_table(void *ctx, uint64_t number, const char *sum, size_t nsum)
+{
+	struct listing *l = ctx;
+	char name[NAME_BYTES];
+
+	snprintf(name, sizeof name, "%06" PRIu64 ".sst", number);
+	if (nsum != 4)
+		l->without = number;
+	else
+		l->seen(l->ctx, name, be32(sum));
+}
+
+enum err
+store_tables(const char *dir, store_table_seen *seen, void *ctx, struct fault *f)
+{
+	struct listing l = { .seen = seen, .ctx = ctx };
+	char *error = tables_list(dir, list_table, &l);
+
+	if (error != NULL)
+		fault_set(f, F_ServerError, "%s: %s", dir, error);
+	else if (l.without != 0)
+		fault_set(f, F_ServerError, "%s/%06" PRIu64 ".sst: its checksum was not recorded",
+		    dir, l.without);
+	else
+		return ERR_OK;
+	free(error);
+	return ERR_CORRUPT;
+}
+
 enum err
 store_check(const char *dir, struct store_checkup *up, struct fault *f)
 {

@@ -227,6 +227,11 @@ void store_stats(struct store *s, struct store_stats *out);
  * ERR_EXISTS, ERR_FULL, ERR_IO, ERR_CORRUPT.
  */
 enum err store_checkpoint(struct store *s, const char *dir, struct fault *f);
+/* Of such a directory, or another store that nobody writes to: its table files ("000012.sst") and the CRC-32C that each was written with. Changes
+ * no byte. ERR_CORRUPT: a checksum was not recorded, or what the library says. */
+typedef void store_table_seen(void *ctx, const char *file, uint32_t crc32c);
+enum err store_tables(const char *dir, store_table_seen *seen, void *ctx, struct fault *f);
+uint32_t store_crc32c(uint32_t crc, const void *bytes, size_t n); /* of more bytes; 0 at first */
 
 /* file: its name in the store's directory. */
 typedef void store_tell(void *ctx, const char *file, const char *what);

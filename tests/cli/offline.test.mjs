@@ -52,7 +52,7 @@ test('a running hub has its directory for itself', async () => {
 
 test('backup and restore: the same hub, keys, certificates and twins', async () => {
 	const backup = path.join(scratch, 'backup'), data = path.join(scratch, 'restored');
-	assert.deepEqual(JSON.parse(await expect(0, 'backup', backup, '--data', hub.dir)), { backup });
+	assert.equal(JSON.parse(await expect(0, 'backup', backup, '--data', hub.dir)).backup, backup);
 	await expect(1, 'backup', backup, '--data', hub.dir); // it is there already
 	await hub.rest('DELETE', '/devices/d3', { headers: { 'If-Match': '*' } }); // after the backup
 	await hub.stop();

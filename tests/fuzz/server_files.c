@@ -1,7 +1,7 @@
 /* Any bytes as twinhub.conf and as policies.json or hub.json: taken or refused with a reason, policies that are taken are the same
  * when they have been saved, and what has a checksum is what it was. */
 #include "fuzz_dir.h"
-#include "server/data.h"
+#include "sealed/sealed.h"
 #include "server/server.h"
 
 /* Values of options live as long as the program. */

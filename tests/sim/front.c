@@ -5,7 +5,8 @@
 #include "os/thread.h"
 #include "requests.h"
 #include "wire.h"
-#include "server/data.h"
+#include "sealed/sealed.h"
+#include "server/server.h"
 #include "server/priv.h"
 #include "world.h"
 

@@ -189,10 +189,23 @@ kit_no_rotation(void *ctx, struct str name, bool primary, struct buf *json, stru
 }
 
 static enum err
-kit_no_backup(void *ctx, struct str to, struct fault *f)
+kit_no_backup(void *ctx, struct str to, struct buf *json, struct fault *f)
 {
-	(void)ctx, (void)to;
+	(void)ctx, (void)to, (void)json;
 	return fault_set(f, F_ServiceUnavailable, "no backup here");
+}
+
+static void
+kit_backups(void *ctx, struct buf *json)
+{
+	(void)ctx;
+	buf_cstr(json, "{}");
+}
+
+static int64_t
+kit_backups_failing(void *ctx)
+{
+	return (void)ctx, 0;
 }
 
 static inline struct settings *
@@ -273,7 +286,8 @@ http_setup(void **state)
 		.deliveries = the_http.deliveries,
 		.stories = the_http.stories,
 		.admin = { k, kit_no_policy, kit_no_rotation, kit_no_backup, kit_ready,
-		    kit_no_creation, kit_no_deletion, kit_settings, the_http.chart, kit_now } };
+		    kit_no_creation, kit_no_deletion, kit_settings, the_http.chart, kit_now,
+		    kit_backups, kit_backups_failing } };
 	return http_loop_new(the_http.loop, &o, &the_http.hl) == ERR_OK ? 0 : -1;
 }
 

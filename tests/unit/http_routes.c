@@ -90,6 +90,7 @@ static const struct row {
 	{ HTTP_GET, "admin/faults", EVERY "RWSD", 404, "GenericNotFound" },
 	{ HTTP_POST, "admin/faults", EVERY "RWSD", 404, "GenericNotFound" },
 	{ HTTP_DELETE, "admin/faults", EVERY "RWSD", 404, "GenericNotFound" },
+	{ HTTP_GET, "admin/backups", EVERY "RWSD", 200, "" },
 	{ HTTP_GET, "jobs/v2/query", "SR", 200, "" },
 	{ HTTP_POST, "jobs/v2/{job}", "SW", 405, "GenericMethodNotAllowed" },
 	{ HTTP_PUT, "jobs/v2/{job}", "SW", 400, "ArgumentNull" },

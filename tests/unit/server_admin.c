@@ -52,6 +52,8 @@ setup(void **state)
 	if (policies_load(h->data, &h->s.policies, why, sizeof why) != ERR_OK)
 		return -1;
 	catalogue_publish(&h->s);
+	if (backups_make(&h->s) != ERR_OK)
+		return -1;
 	h->admin = admin_of(&h->s);
 	return 0;
 }
@@ -64,6 +66,7 @@ teardown(void **state)
 	if (h->s.store != NULL)
 		store_close(h->s.store);
 	close(h->s.found.held);
+	backups_free(&h->s);
 	catalogue_box_free(h->s.catalogue);
 	policies_free(h->s.policies);
 	pthread_mutex_destroy(&h->s.policies_mutex);
@@ -223,8 +226,14 @@ not_ready__O02_says_how_much_a_full_disk_lacks(void **state)
 static enum err
 backup(struct hub *h, const char *to)
 {
+	struct buf json = { 0 };
+	enum err e;
+
 	h->f = (struct fault){ 0 };
-	return h->admin.backup(h->admin.ctx, str_of(to), &h->f);
+	e = h->admin.backup(h->admin.ctx, str_of(to), &json, &h->f);
+	assert_int_equal(json.n > 0, e == ERR_OK);
+	buf_fini(&json);
+	return e;
 }
 
 static void
@@ -233,7 +242,7 @@ backup__has_the_store_and_the_files_with_their_modes(void **state)
 	static const struct {
 		const char *name;
 		unsigned mode;
-	} files[] = { { "hub.json", 0644 }, { "twinhub.conf", 0644 }, { "policies.json", 0600 },
+	} files[] = { { "hub.json", 0600 }, { "twinhub.conf", 0600 }, { "policies.json", 0600 },
 		{ "store/CURRENT", 0 } };
 	struct hub *h = *state;
 	struct stat st;

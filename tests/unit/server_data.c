@@ -13,7 +13,8 @@
 
 #include "net/net.h"
 #include "os/os.h"
-#include "server/data.h"
+#include "sealed/sealed.h"
+#include "server/server.h"
 #include "os/clock.h"
 
 struct dir {

@@ -10,7 +10,8 @@
 #include <cmocka.h>
 
 #include "os/os.h"
-#include "server/data.h"
+#include "sealed/sealed.h"
+#include "server/server.h"
 
 #define KEY "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 

@@ -1,6 +1,6 @@
-/* Files of JSON with a checksum at their end: data.h. */
+/* Files of JSON with a checksum at their end. */
 #include "os/os.h"
-#include "server/data.h"
+#include "sealed/sealed.h"
 
 #include <inttypes.h>
 #include <openssl/crypto.h>
@@ -9,7 +9,6 @@
 #define SUM       ",\"sum\":\""
 #define SUM_END   "\"}\n"
 #define SUM_BYTES (sizeof(SUM) - 1 + 16 + sizeof(SUM_END) - 1)
-#define FILE_MAX  (1u << 20)
 
 void
 sealed_end(struct buf *json)
@@ -39,9 +38,9 @@ sum_fits(struct str text)
 }
 
 static bool
-is_object(struct str text, struct buf *json)
+is_object(struct str text, size_t max_bytes, struct buf *json)
 {
-	struct doc_parser *ps = doc_parser_new(FILE_MAX);
+	struct doc_parser *ps = doc_parser_new(max_bytes);
 	struct doc_parsed info;
 	bool yes = doc_parse(ps, text, json, &info, NULL) == ERR_OK &&
 	    doc_kind(doc_of(buf_view(json))) == DOC_OBJECT;
@@ -51,11 +50,11 @@ is_object(struct str text, struct buf *json)
 }
 
 enum err
-sealed_read(const char *path, struct sealed *out, char *why, size_t nwhy)
+sealed_read_most(const char *path, size_t max_bytes, struct sealed *out, char *why, size_t nwhy)
 {
 	struct buf text = { 0 };
 	struct fault f = { 0 };
-	enum err e = os_read_file(path, FILE_MAX, &text, &f);
+	enum err e = os_read_file(path, max_bytes, &text, &f);
 	struct str all = buf_view(&text);
 
 	*out = (struct sealed){ 0 };
@@ -66,7 +65,7 @@ sealed_read(const char *path, struct sealed *out, char *why, size_t nwhy)
 	} else if ((out->has_sum = has_sum(all)) && !sum_fits(all)) {
 		snprintf(why, nwhy, "%s is damaged: it is not what its checksum says", path);
 		e = ERR_CORRUPT;
-	} else if (!is_object(all, &out->json)) {
+	} else if (!is_object(all, max_bytes, &out->json)) {
 		snprintf(why, nwhy, "%s is damaged: it is no JSON object", path);
 		e = ERR_CORRUPT;
 	}
@@ -74,6 +73,12 @@ sealed_read(const char *path, struct sealed *out, char *why, size_t nwhy)
 		sealed_fini(out);
 	buf_fini(&text);
 	return e;
+}
+
+enum err
+sealed_read(const char *path, struct sealed *out, char *why, size_t nwhy)
+{
+	return sealed_read_most(path, SEALED_MAX, out, why, nwhy);
 }
 
 static bool
@@ -114,7 +119,7 @@ enum err
 sealed_add(const char *path, unsigned mode, struct fault *f)
 {
 	struct buf text = { 0 };
-	enum err e = os_read_file(path, FILE_MAX, &text, f);
+	enum err e = os_read_file(path, SEALED_MAX, &text, f);
 
 	while (e == ERR_OK && text.n > 0 && text.p[text.n - 1] != '}')
 		text.n--;
@@ -125,4 +130,22 @@ sealed_add(const char *path, unsigned mode, struct fault *f)
 	}
 	buf_fini(&text);
 	return e;
+}
+
+/* ---- members ---- */
+
+struct str
+json_str(struct doc obj, const char *key)
+{
+	struct doc v = doc_get(obj, str_of(key));
+
+	return doc_kind(v) == DOC_STRING ? doc_str(v) : STR_NONE;
+}
+
+uint64_t
+json_number(struct doc obj, const char *key)
+{
+	struct doc v = doc_get(obj, str_of(key));
+
+	return doc_kind(v) == DOC_INT && doc_int(v) >= 0 ? (uint64_t)doc_int(v) : 0;
 }

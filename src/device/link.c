@@ -1,4 +1,4 @@
-#include "link.h"
+#include "device/link.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -10,47 +10,35 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static SSL_CTX *
-tls_context(const char *ca_file)
+bool
+link_target_of(
+    struct link_target *t, const char *address, uint16_t port, SSL_CTX *tls, const char *name)
 {
-	SSL_CTX *c = SSL_CTX_new(TLS_client_method());
-
-	if (c == NULL || SSL_CTX_load_verify_file(c, ca_file) != 1) {
-		fprintf(stderr, "bench: cannot use the CA file %s\n", ca_file);
-		exit(2);
+	*t = (struct link_target){ .name = name, .tls = tls };
+	if (inet_pton(AF_INET, address, &t->to.v4.sin_addr) == 1) {
+		t->to.v4.sin_family = AF_INET;
+		t->to.v4.sin_port = htons(port);
+		t->nto = sizeof(t->to.v4);
+	} else if (inet_pton(AF_INET6, address, &t->to.v6.sin6_addr) == 1) {
+		t->to.v6.sin6_family = AF_INET6;
+		t->to.v6.sin6_port = htons(port);
+		t->nto = sizeof(t->to.v6);
+	} else {
+		return false;
 	}
-	SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_read_ahead(c, 1);
-	SSL_CTX_set_mode(c,
+	if (tls == NULL)
+		return true;
+	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_read_ahead(tls, 1);
+	SSL_CTX_set_mode(tls,
 	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 	        SSL_MODE_ENABLE_PARTIAL_WRITE);
-	return c;
-}
-
-void
-target_init(struct target *t, const char *host, int port, const char *ca_file, const char *name)
-{
-	*t = (struct target){ .name = name };
-	t->to.sin_family = AF_INET;
-	t->to.sin_port = htons((uint16_t)port);
-	if (inet_pton(AF_INET, host, &t->to.sin_addr) != 1) {
-		fprintf(stderr, "bench: %s is not an IPv4 address\n", host);
-		exit(2);
-	}
-	if (ca_file != NULL)
-		t->tls = tls_context(ca_file);
-}
-
-void
-target_fini(struct target *t)
-{
-	SSL_CTX_free(t->tls);
-	t->tls = NULL;
+	return true;
 }
 
 /* Many source addresses: short connections by the million would use up the ports of one. */
 static void
-choose_source(int fd, const struct target *t, unsigned nth)
+choose_source(int fd, const struct link_target *t, unsigned nth)
 {
 	struct sockaddr_in from = { .sin_family = AF_INET };
 	unsigned i = nth % t->nsource;
@@ -59,7 +47,7 @@ choose_source(int fd, const struct target *t, unsigned nth)
 	from.sin_addr.s_addr = htonl(0x7f640001u + ((i / 200) << 8) + i % 200); /* 127.100.x.y */
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&from, sizeof(from)) != 0)
-		perror("bench: bind");
+		perror("bind");
 }
 
 static void
@@ -72,21 +60,20 @@ watch(struct link *l, int op, bool out)
 }
 
 enum err
-link_open(struct link *l, const struct target *t, unsigned nth, int epoll, void *owner)
+link_open(struct link *l, const struct link_target *t, unsigned nth, int epoll, void *owner)
 {
 	int on = 1;
 
 	l->owner = owner;
 	l->epoll = epoll;
 	l->out.n = l->sent = 0;
-	l->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	l->fd = socket(t->to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->fd < 0)
 		return ERR_IO;
 	setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (t->nsource > 0)
 		choose_source(l->fd, t, nth);
-	if (connect(l->fd, (const struct sockaddr *)&t->to, sizeof(t->to)) != 0 &&
-	    errno != EINPROGRESS) {
+	if (connect(l->fd, &t->to.any, t->nto) != 0 && errno != EINPROGRESS) {
 		close(l->fd);
 		return ERR_IO;
 	}
@@ -96,19 +83,23 @@ link_open(struct link *l, const struct target *t, unsigned nth, int epoll, void 
 }
 
 static enum err
-start_tls(struct link *l, const struct target *t)
+start_tls(struct link *l, const struct link_target *t)
 {
-	struct in_addr ip;
+	unsigned char ip[16];
+	bool digits = inet_pton(AF_INET, t->name, ip) == 1 || inet_pton(AF_INET6, t->name, ip) == 1;
 
 	l->ssl = SSL_new(t->tls);
 	if (l->ssl == NULL || SSL_set_fd(l->ssl, l->fd) != 1)
 		return ERR_IO;
-	if (inet_pton(AF_INET, t->name, &ip) == 1) {
+	if (t->pinned)
+		X509_VERIFY_PARAM_set_flags(
+		    SSL_get0_param(l->ssl), X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
+	else if (digits)
 		X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(l->ssl), t->name);
-	} else {
+	else
 		SSL_set1_host(l->ssl, t->name);
+	if (!digits)
 		SSL_set_tlsext_host_name(l->ssl, t->name);
-	}
 	SSL_set_connect_state(l->ssl);
 	l->state = LINK_HANDSHAKE;
 	return ERR_OK;
@@ -134,7 +125,7 @@ handshake(struct link *l)
 }
 
 enum err
-link_advance(struct link *l, const struct target *t)
+link_advance(struct link *l, const struct link_target *t)
 {
 	int failed = 0;
 	socklen_t n = sizeof(failed);

@@ -1,16 +1,15 @@
 /*
- * server: what the files on the data directory share. A file of JSON that is the program's own ends with a checksum:
+ * sealed: files of JSON that are the program's own, with a checksum at their end:
  *
  *   {"format":1,"shards":64,...,"sum":"0f3c9a2b55d81e64"}\n      of all that is before ,"sum"
  *
  * To JSON a flipped bit may be another number, name or key. A file that has none is of a former program, or of somebody who has
  * edited it and taken the checksum off; it gets one at the next start.
  */
-#ifndef TWINHUB_SERVER_DATA_H
-#define TWINHUB_SERVER_DATA_H
+#ifndef TWINHUB_SEALED_H
+#define TWINHUB_SEALED_H
 
 #include "doc/doc.h"
-#include "server/server.h"
 
 /* json: an object whose closing brace is still to come. */
 void sealed_end(struct buf *json);
@@ -24,7 +23,10 @@ struct sealed {
  * ERR_CORRUPT: no object, or not what the checksum says. ERR_NOT_FOUND, ERR_IO. One line in why, which names the file.
  * What has no checksum is to be asked whether its members are known: it may be its name that is damaged.
  */
+#define SEALED_MAX (1u << 20) /* bytes, where no other number is said */
 enum err sealed_read(const char *path, struct sealed *out, char *why, size_t nwhy);
+enum err sealed_read_most(
+    const char *path, size_t max_bytes, struct sealed *out, char *why, size_t nwhy);
 enum err sealed_known(const struct sealed *file, const char *path, const char *const *members,
     char *why, size_t nwhy);
 void sealed_fini(struct sealed *file);

@@ -2,7 +2,7 @@
  * Bucket of a value v: below 64 the value itself; above, the position of its top bit chooses a group
  * of 64 and the next six bits the place in it.
  */
-#include "hist.h"
+#include "device/hist.h"
 
 static unsigned
 bucket_of(uint64_t us)

@@ -2,8 +2,8 @@
  * A latency histogram: counts in buckets of at most 1.6 % width, from 1 us to over an hour, in a
  * fixed 17 KB. Recording is a shift and an add; two histograms of different threads can be merged.
  */
-#ifndef TWINHUB_BENCH_HIST_H
-#define TWINHUB_BENCH_HIST_H
+#ifndef TWINHUB_DEVICE_HIST_H
+#define TWINHUB_DEVICE_HIST_H
 
 #include <stdint.h>
 

@@ -1,10 +1,10 @@
 /*
- * link: one outgoing connection of a load generator, plain or TLS, without blocking. It is driven by
+ * link: one outgoing connection of a device, plain or TLS, without blocking. It is driven by
  * a level-triggered epoll: call link_advance() until it says LINK_OPEN, then link_read() and
  * link_flush(). EPOLLOUT is watched only while something waits to be written.
  */
-#ifndef TWINHUB_BENCH_LINK_H
-#define TWINHUB_BENCH_LINK_H
+#ifndef TWINHUB_DEVICE_LINK_H
+#define TWINHUB_DEVICE_LINK_H
 
 #include "base/base.h"
 
@@ -13,10 +13,16 @@
 #include <sys/types.h>
 
 /* Where all links of a run go. */
-struct target {
-	struct sockaddr_in to;
+struct link_target {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} to;
+	socklen_t nto;
 	SSL_CTX *tls;     /* NULL: plain TCP */
-	const char *name; /* the name verified in the certificate */
+	const char *name; /* the name verified in the certificate, unless */
+	bool pinned;      /* the certificate is trusted as it is */
 	/* links start from this many loopback addresses in turn; 0: let the kernel choose */
 	unsigned nsource;
 };
@@ -33,15 +39,15 @@ struct link {
 	size_t sent;
 };
 
-/* Ends the program with one line if the address or the CA file cannot be used. A NULL ca_file means plain TCP. */
-void target_init(
-    struct target *t, const char *host, int port, const char *ca_file, const char *name);
-void target_fini(struct target *t);
+/* address: digits. tls, which may be NULL, is set to what links need. False: it is no address. */
+bool link_target_of(
+    struct link_target *t, const char *address, uint16_t port, SSL_CTX *tls, const char *name);
 
 /* Start to connect; the nth link of the run. Errors: ERR_IO, with errno. */
-enum err link_open(struct link *l, const struct target *t, unsigned nth, int epoll, void *owner);
+enum err link_open(
+    struct link *l, const struct link_target *t, unsigned nth, int epoll, void *owner);
 /* After an event while not LINK_OPEN. ERR_OK: look at l->state. ERR_IO: refused, or TLS failed. */
-enum err link_advance(struct link *l, const struct target *t);
+enum err link_advance(struct link *l, const struct link_target *t);
 /* Bytes read; 0: none now; -1: the peer is gone. */
 ssize_t link_read(struct link *l, void *p, size_t n);
 /* True if TLS has read more from the socket than link_read() returned: no event will come for it. */

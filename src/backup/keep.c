@@ -1,0 +1,157 @@
+/* Backups side by side in one directory: their names, which are ours, which go. */
+#include "backup/priv.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PREFIX "twinhub-"
+#define STAMP  16 /* 20261130T093000Z */
+
+void
+backup_dir_name(int64_t us, char out[BACKUP_DIR_NAME_MAX])
+{
+	char text[TIME_TEXT_MAX]; /* 2026-11-30T09:30:00.0000000Z */
+
+	time_format(us, text);
+	snprintf(out, BACKUP_DIR_NAME_MAX, PREFIX "%.4s%.2s%.2sT%.2s%.2s%.2sZ", text, text + 5,
+	    text + 8, text + 11, text + 14, text + 17);
+}
+
+/* Does a name have that form? what stands behind it. */
+static bool
+name_ours(const char *name, const char **behind)
+{
+	static const char form[] = "00000000T000000Z";
+	const char *p = name + strlen(PREFIX);
+
+	if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+		return false;
+	for (unsigned i = 0; i < STAMP; i++)
+		if (form[i] == '0' ? p[i] < '0' || p[i] > '9' : p[i] != form[i])
+			return false;
+	*behind = p + STAMP;
+	return true;
+}
+
+/* ---- listing ---- */
+
+struct listing {
+	const char *dir, *hub;
+	struct backup_seen *v;
+	size_t n;
+};
+
+static enum err
+list_entry(void *ctx, const char *name)
+{
+	struct listing *l = ctx;
+	char path[OS_PATH_MAX], why[BACKUP_WHY_MAX];
+	struct backup_seen *seen;
+	struct manifest m;
+	const char *behind;
+	struct stat st;
+
+	if (!name_ours(name, &behind) || *behind != '\0' || !join(path, l->dir, name) ||
+	    lstat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+		return ERR_OK;
+	if (manifest_read(path, &m, why, sizeof(why)) == ERR_OK && m.listed &&
+	    strcmp(m.hub, l->hub) == 0) {
+		l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+		seen = &l->v[l->n++];
+		*seen = (struct backup_seen){ .made_us = m.made_us,
+			.files = m.n,
+			.bytes = m.bytes,
+			.identities = m.identities };
+		snprintf(seen->name, sizeof(seen->name), "%s", name);
+	}
+	manifest_fini(&m);
+	return ERR_OK;
+}
+
+/* Newest first; of one moment, as a clock that was set back may make it, by name. */
+static int
+newest_first(const void *a, const void *b)
+{
+	const struct backup_seen *x = a, *y = b;
+
+	if (x->made_us != y->made_us)
+		return x->made_us > y->made_us ? -1 : 1;
+	return strcmp(y->name, x->name);
+}
+
+enum err
+backups_list(const char *dir, const char *hub, struct backup_seen **out, size_t *n, struct fault *f)
+{
+	struct listing l = { dir, hub, NULL, 0 };
+	enum err e = os_each_entry(dir, list_entry, &l, f);
+
+	array_sort(l.v, l.n, sizeof(*l.v), newest_first);
+	*out = l.v;
+	*n = l.n;
+	return e;
+}
+
+/* ---- what was cut short ---- */
+
+struct cleaning {
+	const char *dir;
+	void (*told)(void *ctx, const char *path);
+	void *ctx;
+};
+
+static enum err
+clean_entry(void *ctx, const char *name)
+{
+	const struct cleaning *c = ctx;
+	char path[OS_PATH_MAX];
+	const char *behind;
+
+	if (name_ours(name, &behind) && strcmp(behind, PARTIAL) == 0 && join(path, c->dir, name) &&
+	    partial_remove(path, NULL) == ERR_OK)
+		c->told(c->ctx, path);
+	return ERR_OK;
+}
+
+void
+backups_clean(const char *dir, void (*told)(void *ctx, const char *path), void *ctx)
+{
+	struct cleaning c = { dir, told, ctx };
+
+	os_each_entry(dir, clean_entry, &c, NULL);
+}
+
+/* ---- which go ---- */
+
+/* Under the name of a partial one first: a kill in between leaves what is cleaned up, and never half a backup. */
+static enum err
+remove_one(const char *dir, const char *name, struct fault *f)
+{
+	char path[OS_PATH_MAX], partial[OS_PATH_MAX];
+	int n = snprintf(partial, sizeof(partial), "%s/%s" PARTIAL, dir, name);
+	enum err e;
+
+	if (!join(path, dir, name) || n < 0 || (size_t)n >= sizeof(partial))
+		return os_fault(f, "removing", name);
+	e = os_rename(path, partial, f);
+	return e != ERR_OK && e != ERR_UNSYNCED ? e : os_remove_tree(partial, TREE_DEPTH, f);
+}
+
+enum err
+backups_keep(const char *dir, const char *hub, const char *made, unsigned keep, unsigned *gone,
+    struct fault *f)
+{
+	struct backup_seen *v;
+	size_t n;
+	enum err e = backups_list(dir, hub, &v, &n, f);
+
+	*gone = 0;
+	for (size_t i = n; i > keep && e == ERR_OK; i--) {
+		if (strcmp(v[i - 1].name, made) == 0)
+			continue;
+		if ((e = remove_one(dir, v[i - 1].name, f)) == ERR_OK)
+			++*gone;
+	}
+	free(v);
+	return e;
+}

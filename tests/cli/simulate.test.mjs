@@ -1,0 +1,126 @@
+// twinhub simulate: devices that behave like real ones, against a real hub. O-180 to O-186.
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { BINARY, startHub, stopAll, until } from '../lib/hub.mjs';
+
+const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
+let hub;
+before(async () => { hub = await startHub(); });
+after(() => stopAll(hub));
+
+// One that runs: its summary is there when it has ended.
+function simulate(...args) {
+	const child = spawn(BINARY, ['simulate', ...args], { env: { ...process.env, TWINHUB_DATA: '', TWINHUB_CONNECTION_STRING: '' } });
+	const r = { child, stdout: '', stderr: '' };
+	child.stdout.on('data', (part) => { r.stdout += part; });
+	child.stderr.on('data', (part) => { r.stderr += part; });
+	r.ended = new Promise((resolve) => child.on('exit', (code, signal) => setImmediate(() => resolve(Object.assign(r, { code, signal })))));
+	r.end = async (signal = 'SIGINT') => {
+		child.kill(signal);
+		await r.ended;
+		assert.equal(r.code, 0, `${r.signal} ${r.stdout}${r.stderr}`);
+		return JSON.parse(r.stdout);
+	};
+	return r;
+}
+const crowd = (...args) => simulate('--data', hub.dir, ...args);
+const rows = async (query) => {
+	const answer = await hub.rest('POST', '/devices/query', { body: { query } });
+	assert.equal(answer.status, 200, answer.text);
+	return answer.body;
+};
+const connected = async (prefix) => (await rows(`SELECT deviceId FROM devices WHERE STARTSWITH(deviceId, '${prefix}') AND connectionState = 'Connected'`)).length;
+
+test('O-180 O-182 O-185 O-187 O-188 sensors send and report; Ctrl-C ends them, and --cleanup removes what was made', { timeout: 60_000 * SLOW }, async () => {
+	await hub.createDevice('s-000003'); // was there before, with its own key
+	const s = crowd('--devices', '20', '--prefix', 's-', '--rate', '100', '--tls', '--cleanup');
+	await until(async () => await connected('s-') === 20, 'all are connected');
+	await until(async () => (await rows("SELECT deviceId FROM devices WHERE STARTSWITH(deviceId, 's-') AND is_defined(properties.reported.sent)")).length === 20, 'each has reported');
+	const story = (await hub.rest('GET', '/devices/s-000000/connection')).body;
+	assert.match(story.tls, /TLSv1\.[23]/);
+	assert.equal(story.client, 'twinhub-simulate');
+	const sum = await s.end();
+	assert.deepEqual([sum.devices, sum.connectedMost, sum.connects], [20, 20, 20]);
+	assert.ok(sum.messages >= 20 && sum.updates >= 20, s.stdout);
+	assert.ok(Object.values(sum.errors).every((n) => n === 0), s.stdout);
+	assert.ok(sum.memoryBytes > 1e6 && sum.memoryBytes < 100e6, s.stdout);
+	assert.ok(sum.latencyMilliseconds.p50 > 0 && sum.latencyMilliseconds.p99 >= sum.latencyMilliseconds.p50);
+	assert.match(s.stderr, /20 of 20 connected, messages \d+ \(\d+\/s\), updates \d+, errors 0, latency p50 [\d.]+ p99 [\d.]+ ms/);
+	assert.match(s.stderr, /19 devices are removed/);
+	assert.deepEqual((await rows("SELECT deviceId FROM devices WHERE STARTSWITH(deviceId, 's-')")).map((d) => d.deviceId), ['s-000003']);
+});
+
+test('O-181 O-185 they are taken over by the next run with the keys they have; only what simulate has made is removed', { timeout: 60_000 * SLOW }, async () => {
+	const first = crowd('--devices', '5', '--prefix', 't-');
+	await until(async () => await connected('t-') === 5, 'all are connected');
+	await first.end('SIGTERM');
+	const key = (await hub.rest('GET', '/devices/t-000001')).body.authentication.symmetricKey.primaryKey;
+	const second = crowd('--devices', '5', '--prefix', 't-', '--for', '1', '--cleanup');
+	await second.ended;
+	assert.equal(second.code, 0, second.stderr);
+	assert.equal(JSON.parse(second.stdout).connectedMost, 5);
+	assert.ok(key.length > 0);
+	assert.equal((await rows("SELECT deviceId FROM devices WHERE STARTSWITH(deviceId, 't-')")).length, 0);
+	// One device by its own connection string; a policy's from elsewhere.
+	await hub.createDevice('alone');
+	const one = simulate('--connection-string', await hub.deviceConnectionString('alone'), '--ca', hub.ca, '--devices', '1');
+	await until(async () => await connected('alone') === 1, 'it is connected');
+	await one.end();
+	const two = simulate('--connection-string', await hub.deviceConnectionString('alone'), '--ca', hub.ca, '--devices', '2');
+	await two.ended;
+	assert.equal(two.code, 2);
+	const far = simulate('--connection-string', await hub.connectionString(), '--ca', hub.ca, '--devices', '2', '--prefix', 'far-', '--for', '1', '--cleanup');
+	await far.ended;
+	assert.equal(far.code, 0, far.stderr);
+});
+
+test('O-183 the tutorial\'s devices report Pending, then Success or Failed, and follow what comes while they work', { timeout: 60_000 * SLOW }, async () => {
+	const s = crowd('--devices', '6', '--prefix', 'u-', '--pattern', 'tutorial');
+	await until(async () => await connected('u-') === 6, 'all are connected');
+	const wish = (i, body) => hub.rest('PATCH', `/twins/u-00000${i}`, { body: { properties: { desired: { telemetryConfig: body } } } });
+	const known = async (i) => (await hub.rest('GET', `/twins/u-00000${i}`)).body.properties.reported.telemetryConfig ?? {};
+	for (let i = 0; i < 5; i++) await wish(i, { configId: `c${i}`, sendFrequency: '30s' });
+	await wish(5, { configId: 'bad', sendFrequency: 'often' });
+	await until(async () => (await known(0)).status === 'Pending', 'Pending comes first', { pauseMs: 5 });
+	assert.equal((await known(0)).pendingConfig?.configId, 'c0');
+	await wish(1, { configId: 'newer', sendFrequency: '5m' });
+	for (const [i, id] of [[0, 'c0'], [1, 'newer'], [2, 'c2']]) {
+		const end = await until(async () => { const k = await known(i); return k.status === 'Success' && k.configId === id && k; }, `${i} has ${id}`);
+		assert.equal(end.pendingConfig, undefined);
+		assert.equal(end.sendFrequency, id === 'newer' ? '5m' : '30s');
+	}
+	const bad = await until(async () => { const k = await known(5); return k.status === 'Failed' && k; }, 'Failed');
+	assert.match(bad.reason, /sendFrequency/);
+	assert.equal(bad.pendingConfig.configId, 'bad');
+	// One that is thrown out comes back, reads its twin, and goes on.
+	await hub.rest('DELETE', '/devices/u-000002/connection');
+	await wish(2, { configId: 'while-away', sendFrequency: '1h' });
+	await until(async () => (await known(2)).configId === 'while-away', 'it has caught up');
+	const sum = await s.end();
+	assert.ok(sum.settled >= 7 && sum.updates >= 14, s.stdout);
+	assert.equal(sum.errors.closed, 1);
+});
+
+test('O-184 O-186 O-187 flaky ones come and go by themselves; errors have their reasons, and nobody hammers', { timeout: 90_000 * SLOW }, async () => {
+	const s = crowd('--devices', '30', '--prefix', 'f-', '--pattern', 'flaky');
+	await until(async () => (await hub.rest('GET', '/connections?state=disconnected')).body.some((c) => c.deviceId.startsWith('f-')), 'some have gone', { ms: 60_000 * SLOW });
+	const gone = (await hub.rest('GET', '/devices/f-000000')).body;
+	await hub.rest('PUT', '/devices/f-000000', { body: { ...gone, status: 'disabled' }, headers: { 'If-Match': '*' } });
+	await hub.rest('DELETE', '/devices/f-000001', { headers: { 'If-Match': '*' } });
+	await new Promise((resolve) => setTimeout(resolve, 4000 * SLOW));
+	const sum = await s.end();
+	assert.ok(sum.connects > 30, s.stdout);
+	assert.ok(sum.errors.denied + sum.errors.closed >= 2 && sum.errors.denied < 20, s.stdout);
+	assert.ok(sum.errors.protocol === 0 && sum.errors.answer === 0, s.stdout);
+});
+
+test('O-180 what cannot be is said', async () => {
+	for (const [code, args, what] of [[2, [], /--devices/], [2, ['--devices', '0'], /1 to 100000/], [2, ['--devices', '2', '--pattern', 'x'], /tutorial, sensor or flaky|tutorial/],
+		[2, ['--devices', '2', '--prefix', 'a b'], /--prefix/], [2, ['--devices', '2', '--prefix', 'x'.repeat(60)], /--prefix/]]) {
+		const r = crowd(...args);
+		await r.ended;
+		assert.equal(r.code, code, `${args}: ${r.stdout}${r.stderr}`);
+		assert.match(r.stderr, what);
+	}
+});
