@@ -462,7 +462,8 @@ hold(struct play *p, struct str *in)
 static void
 rival(struct play *p, struct str *in)
 {
-	const struct limit_asker d1 = { { [LIMIT_DEVICE] = asker_key(STR("d1"), STR_NONE) } };
+	const struct limit_asker d1 = { .key = {
+		                            [LIMIT_DEVICE] = asker_key(STR("d1"), STR_NONE) } };
 	static const enum limit_kind kinds[] = { LIMIT_SENDS, LIMIT_UPDATES, LIMIT_CONNECTIONS };
 	enum limit_kind kind = kinds[fuzz_choice(in, 3)];
 	struct limit_refusal why;
