@@ -50,6 +50,7 @@ int64_t __wrap_clock_mono_us(void);
 int64_t __wrap_clock_mono_ns(void);
 int64_t __wrap_clock_thread_ns(void);
 int64_t __wrap_clock_wall_us(void);
+int64_t __wrap_clock_clients_us(void);
 int __wrap_RAND_bytes(unsigned char *p, int n);
 
 int64_t
@@ -83,6 +84,13 @@ __wrap_clock_thread_ns(void)
 
 int64_t
 __wrap_clock_wall_us(void)
+{
+	return world_wall_us(the_world);
+}
+
+/* That of who makes tokens. */
+int64_t
+__wrap_clock_clients_us(void)
 {
 	return world_wall_us(the_world);
 }
