@@ -21,7 +21,7 @@ _twinhub_words() {
 }
 _twinhub_options() {
 	case $1 in
-	'serve') echo '--help --data --config --background --check --ephemeral --ports --seed --clock --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --client-crl --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --event-partitions --free-space --scrub-rate --verify --rate-limit --auth-backoff --import-export-dir --sink-dir --sink-allow --log-file --log-format --log-level --slow-query --slow-sweep --metrics-bind --metrics-token-file --tls-legacy --strict-queries' ;;
+	'serve') echo '--help --data --config --background --check --ephemeral --ports --seed --clock --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --client-crl --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --event-partitions --free-space --scrub-rate --verify --rate-limit --auth-backoff --throttle --units --import-export-dir --sink-dir --sink-allow --log-file --log-format --log-level --slow-query --slow-sweep --metrics-bind --metrics-token-file --tls-legacy --strict-queries' ;;
 	'wait') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'stop') echo '--help --data --timeout --json --table --output' ;;
 	'device create') echo '--help --data --connection-string --ca --timeout --json --table --output --status-reason --disabled --edge --primary-key --secondary-key --thumbprint --secondary-thumbprint --x509-ca' ;;
@@ -84,7 +84,7 @@ _twinhub_options() {
 	'job results') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --status --page-size' ;;
 	'query') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --explain --watch --live --page-size --at' ;;
 	'monitor') echo '--help --data --connection-string --ca --timeout --json --table --output --module --device --source --path --where --from --no-follow' ;;
-	'statistics') echo '--help --data --connection-string --ca --timeout --json --table --output --top --columns --prefix --store --events --messages' ;;
+	'statistics') echo '--help --data --connection-string --ca --timeout --json --table --output --top --columns --prefix --store --events --limits --messages' ;;
 	'top') echo '--help --data --connection-string --ca --timeout --json --table --output --watch --once' ;;
 	'policy show') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --keys' ;;
 	'policy create') echo '--help --data --connection-string --ca --timeout --json --table --output --keys --rights' ;;
@@ -141,6 +141,8 @@ _twinhub_value() {
 	'serve --scrub-rate')  ;;
 	'serve --rate-limit')  ;;
 	'serve --auth-backoff')  ;;
+	'serve --throttle') echo -W 'off F1 S1 S2 S3' ;;
+	'serve --units')  ;;
 	'serve --import-export-dir') echo -d ;;
 	'serve --sink-dir') echo -d ;;
 	'serve --sink-allow')  ;;
