@@ -40,7 +40,7 @@ held_off(struct request *r)
 {
 	struct backoff_wait w;
 
-	if (!offenders_hold(r->hl->o.offenders, who_of(r), &w))
+	if (!offenders_hold(r->hl->o.offenders, who_of(r), r->claimed_policy.n > 0, &w))
 		return false;
 	hold_off(r, &w);
 	return true;
@@ -51,7 +51,7 @@ refuse(struct request *r, const struct verdict *v)
 {
 	struct backoff_wait w;
 
-	if (offenders_failed(r->hl->o.offenders, who_of(r), v->refused, false, &w)) {
+	if (offenders_failed(r->hl->o.offenders, who_of(r), v->refused, &w)) {
 		hold_off(r, &w);
 		return;
 	}

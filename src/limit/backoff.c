@@ -141,41 +141,51 @@ show(const struct backoff_entry *e, int64_t now_ns, struct backoff_wait *out)
 }
 
 bool
-backoff_holds(
-    const struct backoff *b, struct backoff_who who, int64_t now_ns, struct backoff_wait *out)
+backoff_holds(const struct backoff *b, struct backoff_who who, bool known, int64_t now_ns,
+    struct backoff_wait *out)
 {
 	const struct backoff_entry *e = who.address != 0 ? find(b, pair_key(who), now_ns) : NULL;
 
-	if (e == NULL || e->until_ns <= now_ns)
+	if (e == NULL || e->until_ns <= now_ns || known || e->known)
 		return false;
 	show(e, now_ns, out);
 	return true;
 }
 
-bool
-backoff_failed(struct backoff *b, struct backoff_who who, enum reason why, bool known,
-    int64_t now_ns, struct backoff_wait *out)
+/* True: it is one whose pairs wait from their first failure on. */
+static bool
+address_failed(struct backoff *b, struct backoff_who who, enum reason why, int64_t now_ns)
 {
-	struct backoff_entry *pair, *address;
-	int64_t most_ns = b->most_ns;
+	struct backoff_entry *e = take(b, address_key(who), now_ns);
+
+	count(e, why, now_ns);
+	e->until_ns = now_ns + wait_after(e->failures, BACKOFF_ADDRESS_FREE, b->most_ns);
+	return e->failures >= BACKOFF_ADDRESS_FREE;
+}
+
+bool
+backoff_failed(struct backoff *b, struct backoff_who who, enum reason why, int64_t now_ns,
+    struct backoff_wait *out)
+{
+	struct backoff_entry *pair;
 	bool offends;
 
 	*out = (struct backoff_wait){ .wait_ns = 0 };
 	if (who.address == 0 || !backoff_counts(why))
 		return false;
-	address = take(b, address_key(who), now_ns);
-	count(address, why, now_ns);
-	offends = address->failures >= BACKOFF_ADDRESS_FREE;
-	address->until_ns = now_ns + wait_after(address->failures, BACKOFF_ADDRESS_FREE, most_ns);
+	pair = find(b, pair_key(who), now_ns);
+	if (pair != NULL &&
+	    pair->until_ns > now_ns) { /* it is known, and was judged all the same */
+		show(pair, now_ns, out);
+		return true;
+	}
+	offends = address_failed(b, who, why, now_ns);
 	pair = take(b, pair_key(who), now_ns);
 	count(pair, why, now_ns);
-	known = pair->known |= known;
-	if (known && most_ns > BACKOFF_KNOWN_S * SECOND_NS)
-		most_ns = BACKOFF_KNOWN_S * SECOND_NS;
 	pair->until_ns =
-	    now_ns + wait_after(pair->failures, offends && !known ? 1 : BACKOFF_PAIR_FREE, most_ns);
+	    now_ns + wait_after(pair->failures, offends ? 1 : BACKOFF_PAIR_FREE, b->most_ns);
 	show(pair, now_ns, out);
-	out->by_address = offends && !known && pair->failures < BACKOFF_PAIR_FREE;
+	out->by_address = offends && pair->failures < BACKOFF_PAIR_FREE;
 	return out->by_address;
 }
 

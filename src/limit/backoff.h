@@ -4,8 +4,9 @@
  * What is kept is of a pair, an identity or policy that somebody says to be and the address that says so, and of the address. Never of the
  * identity alone: else whoever sends wrong keys for it from anywhere would lock it out everywhere.
  *
- *   pair      from the 5th failure in a row on it waits 1 s, 2 s, 4 s, ... `most`. While it waits it is not judged, whatever it shows. One that
- *             has shown a right key since it is known waits 2 s at most: so one of two programs behind an address cannot keep the other out
+ *   pair      from the 5th failure in a row on it waits 1 s, 2 s, 4 s, ... `most`. While it waits it is not judged, whatever it shows; but one
+ *             that is known to have shown a right key there is: a right one is let in, a wrong one changes nothing. So who sends wrong keys from
+ *             behind the same address, however fast, keeps nobody out who was in. A policy is always known, as several programs use it
  *   address   from the 50th failure on, of whoever, each pair of it waits from its first failure on, and is said to be held by its address.
  *             Who shows a right key first is let in all the same: an address may be a whole site
  *
@@ -24,7 +25,6 @@
 #define BACKOFF_WAYS         4u     /* places that one can have */
 #define BACKOFF_PAIR_FREE    5u     /* the failure that is the first to be followed by a wait */
 #define BACKOFF_ADDRESS_FREE 50u
-#define BACKOFF_KNOWN_S      2 /* at most, of who has shown a right key */
 #define BACKOFF_QUIET_S      600
 
 struct backoff_entry {
@@ -56,12 +56,12 @@ void backoff_init(struct backoff *b, int64_t most_ns);
 void backoff_fini(struct backoff *b);
 /* Is it a failure of authentication, and not of rights, of a status or of the hub? */
 bool backoff_counts(enum reason why);
-/* True: it has to wait, and is not to be judged. */
-bool backoff_holds(
-    const struct backoff *b, struct backoff_who who, int64_t now_ns, struct backoff_wait *out);
-/* It was judged and has failed; known: it is known to have shown a right key there before; *out: what that has brought about. True: for its address more than for itself. */
-bool backoff_failed(struct backoff *b, struct backoff_who who, enum reason why, bool known,
-    int64_t now_ns, struct backoff_wait *out);
+/* True: it has to wait, and is not to be judged. known: see above, if the caller knows. */
+bool backoff_holds(const struct backoff *b, struct backoff_who who, bool known, int64_t now_ns,
+    struct backoff_wait *out);
+/* It was judged and has failed. True: *out is to be told, and not why: it waits already, or its address has failed so often. */
+bool backoff_failed(struct backoff *b, struct backoff_who who, enum reason why, int64_t now_ns,
+    struct backoff_wait *out);
 /* It was judged and is good. */
 void backoff_passed(struct backoff *b, struct backoff_who who, int64_t now_ns);
 /* How many wait. */

@@ -76,15 +76,16 @@ who_of(const struct session *s)
 static bool
 world_holds(struct session *s, struct backoff_wait *out)
 {
-	return offenders_hold(link_of(s)->ml->o.offenders, who_of(s), out);
+	const struct link *l = link_of(s);
+
+	return l->ml->o.offenders != NULL &&
+	    offenders_hold(l->ml->o.offenders, who_of(s), told_known(l), out);
 }
 
 static bool
 world_failed(struct session *s, enum reason why, struct backoff_wait *out)
 {
-	const struct link *l = link_of(s);
-
-	return offenders_failed(l->ml->o.offenders, who_of(s), why, told_known(l), out);
+	return offenders_failed(link_of(s)->ml->o.offenders, who_of(s), why, out);
 }
 
 static void

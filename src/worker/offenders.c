@@ -34,30 +34,30 @@ offenders_free(struct offenders *o)
 }
 
 bool
-offenders_hold(struct offenders *o, struct backoff_who who, struct backoff_wait *out)
+offenders_hold(struct offenders *o, struct backoff_who who, bool known, struct backoff_wait *out)
 {
 	bool holds;
 
 	if (o == NULL)
 		return false;
 	pthread_mutex_lock(&o->mu);
-	holds = backoff_holds(&o->backoff, who, clock_mono_ns(), out);
+	holds = backoff_holds(&o->backoff, who, known, clock_mono_ns(), out);
 	pthread_mutex_unlock(&o->mu);
 	return holds;
 }
 
 bool
-offenders_failed(struct offenders *o, struct backoff_who who, enum reason why, bool known,
-    struct backoff_wait *out)
+offenders_failed(
+    struct offenders *o, struct backoff_who who, enum reason why, struct backoff_wait *out)
 {
-	bool by_address;
+	bool told;
 
 	if (o == NULL)
 		return false;
 	pthread_mutex_lock(&o->mu);
-	by_address = backoff_failed(&o->backoff, who, why, known, clock_mono_ns(), out);
+	told = backoff_failed(&o->backoff, who, why, clock_mono_ns(), out);
 	pthread_mutex_unlock(&o->mu);
-	return by_address;
+	return told;
 }
 
 void

@@ -101,9 +101,10 @@ void limiter_look(struct limiter *l, struct limiter_state *out);
 struct offenders;
 struct offenders *offenders_new(uint32_t most_s); /* 0: NULL */
 void offenders_free(struct offenders *o); /* NULL is fine here, and below: nobody is held off */
-bool offenders_hold(struct offenders *o, struct backoff_who who, struct backoff_wait *out);
-bool offenders_failed(struct offenders *o, struct backoff_who who, enum reason why, bool known,
-    struct backoff_wait *out);
+bool offenders_hold(
+    struct offenders *o, struct backoff_who who, bool known, struct backoff_wait *out);
+bool offenders_failed(
+    struct offenders *o, struct backoff_who who, enum reason why, struct backoff_wait *out);
 void offenders_passed(struct offenders *o, struct backoff_who who);
 uint32_t offenders_waiting(struct offenders *o);
 

@@ -3,9 +3,12 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { connectPacket, deviceLogin, mqttDevice, RawMqtt, sasToken, startHub, stopAll, until } from '../lib/hub.mjs';
 
-let hub;
+let hub, talkative; // talkative: tells all, and what takes longer than a millisecond
 const others = [];
-before(async () => { hub = await startHub(); });
+before(async () => {
+	hub = await startHub();
+	talkative = await another(['--log-level', 'debug', '--slow-query', '1', '--slow-sweep', '1', '--workers', '1']);
+});
 after(() => stopAll(hub, ...others));
 
 async function another(args) {
@@ -41,7 +44,7 @@ test('O-24 repeats are folded by reason and device, none is missing in the sum, 
 });
 
 test('O-24 with --log-level debug nothing is folded', async () => {
-	const open = await another(['--log-level', 'debug']);
+	const open = talkative;
 	await open.createDevice('loud');
 	for (let i = 0; i < 20; i++) {
 		const c = await RawMqtt.open(open);
@@ -141,7 +144,7 @@ test('O-26 who closed a connection and why: keep-alive, end of the token, a stop
 });
 
 test('O-28 a slow query has a line: who, its text, cut, and how long', async () => {
-	const own = await another(['--slow-query', '1']);
+	const own = talkative;
 	const seen = (what) => until(() => what.test(own.logs), `a line like ${what}`);
 	const fleet = Array.from({ length: 4000 }, (_, i) => JSON.stringify({ id: `d${i}`, tags: { a: `text ${i}` } })).join('\n');
 	assert.equal((await own.rest('POST', '/admin/import', { body: `${fleet}\n` })).status, 200);
@@ -152,9 +155,7 @@ test('O-28 a slow query has a line: who, its text, cut, and how long', async () 
 });
 
 test('O-29 a slow sweep of configurations has a line, and one when it is through', async () => {
-	const own = await another(['--slow-sweep', '1', '--workers', '1']);
-	const fleet = Array.from({ length: 2000 }, (_, i) => JSON.stringify({ id: `d${i}` })).join('\n');
-	assert.equal((await own.rest('POST', '/admin/import', { body: `${fleet}\n` })).status, 200);
+	const own = talkative; // with the fleet of the test before
 	await own.rest('PUT', '/configurations/c1', { body: { id: 'c1', priority: 1, targetCondition: '*', content: { deviceContent: { 'properties.desired.a': 1 } } } });
 	await until(() => /level=warn msg="the slow sweep of configurations is through" worker=0 seconds=\d+\.\d{3}$/m.test(own.logs), 'its end');
 	assert.match(own.logs, /level=warn msg="a sweep of configurations is slow" worker=0 seconds=\d+\.\d{3}$/m);
@@ -170,6 +171,6 @@ test('O-30 a rollout that halts, or comes to its end, has one line', async () =>
 	await line(/level=warn msg="rollout halted" configuration=bad wave=1 why="1 of 1 devices fail, over 10 %"$/);
 	assert.equal((await put('good', {})).status, 200);
 	await line(/level=info msg="rollout completed" configuration=good wave=1/);
-	await new Promise((resolve) => setTimeout(resolve, 2500)); // two more looks
+	await new Promise((resolve) => setTimeout(resolve, 1500)); // one more look
 	assert.equal(lines(/msg="rollout halted"/).length, 1);
 });

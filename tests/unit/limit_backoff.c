@@ -38,13 +38,13 @@ static void
 failed(struct backoff_who x, unsigned n)
 {
 	while (n-- > 0)
-		(void)backoff_failed(&b, x, REASON_KEY_SIGNATURE, false, now, &w);
+		(void)backoff_failed(&b, x, REASON_KEY_SIGNATURE, now, &w);
 }
 
 static int64_t
 waits(struct backoff_who x)
 {
-	return backoff_holds(&b, x, now, &w) ? w.wait_ns / S : 0;
+	return backoff_holds(&b, x, false, now, &w) ? w.wait_ns / S : 0;
 }
 
 static void
@@ -79,20 +79,27 @@ backoff__O34_wrong_keys_from_elsewhere_lock_nobody_out(void **state)
 }
 
 static void
-backoff__O34_a_right_key_ends_it_and_is_remembered(void **state)
+backoff__O34_who_is_known_is_judged_while_it_waits(void **state)
 {
 	(void)state;
 	failed(who(1, 7), 6);
+	assert_int_equal(
+	    waits(who(1, 7)), 1); /* the sixth came within the wait: nobody counts it */
+	assert_int_equal(w.failures, 5);
+	assert_false(
+	    backoff_holds(&b, who(1, 7), true, now, &w)); /* known otherwise, or a policy */
 	now += 2 * S;
 	backoff_passed(&b, who(1, 7), now);
 	failed(who(1, 7), 4);
-	assert_int_equal(waits(who(1, 7)), 0);
-	failed(who(1, 7), 100);
-	assert_int_equal(waits(who(1, 7)), BACKOFF_KNOWN_S);
-	/* or it is known by what else is remembered of it */
-	for (int i = 0; i < 100; i++)
-		(void)backoff_failed(&b, who(3, 9), REASON_KEY_SIGNATURE, true, now, &w);
-	assert_int_equal(waits(who(3, 9)), BACKOFF_KNOWN_S);
+	assert_int_equal(w.wait_ns, 0); /* in a row, anew */
+	failed(who(1, 7), 1);
+	assert_int_equal(w.wait_ns, S);
+	assert_int_equal(waits(who(1, 7)), 0); /* it waits, but is judged */
+	for (int i = 0; i < 1000; i++)         /* wrong ones, however many, change nothing */
+		assert_true(backoff_failed(&b, who(1, 7), REASON_KEY_SIGNATURE, now, &w));
+	assert_int_equal(w.wait_ns, S);
+	backoff_passed(&b, who(1, 7), now);
+	assert_int_equal(backoff_waiting(&b, now), 0);
 }
 
 static void
@@ -100,15 +107,14 @@ backoff__O34_an_address_of_many_failures_holds_each_after_its_first(void **state
 {
 	(void)state;
 	for (unsigned i = 1; i < BACKOFF_ADDRESS_FREE; i++) {
-		assert_false(
-		    backoff_failed(&b, who(100 + i, 7), REASON_IDENTITY_UNKNOWN, false, now, &w));
+		assert_false(backoff_failed(&b, who(100 + i, 7), REASON_IDENTITY_UNKNOWN, now, &w));
 		assert_int_equal(w.wait_ns, 0);
 	}
-	assert_true(backoff_failed(&b, who(999, 7), REASON_IDENTITY_UNKNOWN, false, now, &w));
+	assert_true(backoff_failed(&b, who(999, 7), REASON_IDENTITY_UNKNOWN, now, &w));
 	assert_true(w.by_address && w.wait_ns == S);
 	assert_int_equal(waits(who(999, 7)), 1);
 	assert_int_equal(waits(who(5, 7)), 0); /* whoever has not failed is judged */
-	assert_false(backoff_failed(&b, who(999, 8), REASON_IDENTITY_UNKNOWN, false, now, &w));
+	assert_false(backoff_failed(&b, who(999, 8), REASON_IDENTITY_UNKNOWN, now, &w));
 }
 
 static void
@@ -116,11 +122,10 @@ backoff__O33_what_is_no_failure_of_authentication_counts_for_nothing(void **stat
 {
 	(void)state;
 	for (int i = 0; i < 100; i++) {
-		(void)backoff_failed(&b, who(1, 7), REASON_DISABLED, false, now, &w);
-		(void)backoff_failed(&b, who(1, 7), REASON_POLICY_RIGHTS, false, now, &w);
-		(void)backoff_failed(&b, who(1, 7), REASON_RATE_LIMIT, false, now, &w);
-		(void)backoff_failed(
-		    &b, who(1, 0), REASON_KEY_SIGNATURE, false, now, &w); /* free */
+		(void)backoff_failed(&b, who(1, 7), REASON_DISABLED, now, &w);
+		(void)backoff_failed(&b, who(1, 7), REASON_POLICY_RIGHTS, now, &w);
+		(void)backoff_failed(&b, who(1, 7), REASON_RATE_LIMIT, now, &w);
+		(void)backoff_failed(&b, who(1, 0), REASON_KEY_SIGNATURE, now, &w); /* free */
 	}
 	assert_int_equal(waits(who(1, 7)) + waits(who(1, 0)), 0);
 	assert_int_equal(backoff_waiting(&b, now), 0);
@@ -132,7 +137,7 @@ backoff__O35_many_names_make_nobody_wait(void **state)
 	(void)state;
 	failed(who(1, 7), 10);
 	for (uint64_t i = 0; i < 200000; i++)
-		(void)backoff_failed(&b, who(1000 + i, 8), REASON_IDENTITY_UNKNOWN, false, now, &w);
+		(void)backoff_failed(&b, who(1000 + i, 8), REASON_IDENTITY_UNKNOWN, now, &w);
 	for (uint64_t i = 0; i < 1000; i++)
 		assert_int_equal(waits(who(500000 + i, 9)), 0);
 	assert_true(backoff_waiting(&b, now) <= BACKOFF_ENTRIES);
@@ -147,7 +152,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    backoff__O34_wrong_keys_from_elsewhere_lock_nobody_out, begin, end),
 		cmocka_unit_test_setup_teardown(
-		    backoff__O34_a_right_key_ends_it_and_is_remembered, begin, end),
+		    backoff__O34_who_is_known_is_judged_while_it_waits, begin, end),
 		cmocka_unit_test_setup_teardown(
 		    backoff__O34_an_address_of_many_failures_holds_each_after_its_first, begin,
 		    end),
