@@ -5,6 +5,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { BINARY, Hub, REPOSITORY, freeAddress, stopAll, tempDir, until } from '../lib/hub.mjs';
+import { holding } from '../lib/hold.mjs';
 
 after(() => stopAll());
 
@@ -58,34 +59,6 @@ test('O-111 systemd finds nothing wrong with the unit and little to hold against
 	assert.equal(judged.status, 0, judged.stdout);
 	assert.match(judged.stdout, /exposure level for twinhub\.service: [01]\.\d OK/);
 });
-
-// Holds one thread of a process, as a debugger does, until its input ends: a worker when it is at work. The others go on.
-const HOLD = `
-import ctypes, os, sys
-pid, name = sys.argv[1:]
-tid = next(int(t) for t in os.listdir('/proc/%s/task' % pid) if open('/proc/%s/task/%s/comm' % (pid, t)).read().strip() == name)
-libc = ctypes.CDLL(None, use_errno=True)
-libc.ptrace.argtypes = [ctypes.c_long] * 4
-def ptrace(request):
-    if libc.ptrace(request, tid, 0, 0) != 0: sys.exit(os.strerror(ctypes.get_errno()))
-ptrace(0x4206)  # PTRACE_SEIZE
-while name.startswith('worker') and open('/proc/%s/task/%d/stat' % (pid, tid)).read().split()[3] != 'R': pass
-ptrace(0x4207)  # PTRACE_INTERRUPT
-os.waitpid(tid, 0x40000000)  # __WALL
-print('held', flush=True)
-sys.stdin.read()
-`;
-async function holding(pid, name, during) {
-	const child = spawn('python3', ['-c', HOLD, String(pid), name], { stdio: ['pipe', 'pipe', 'inherit'] });
-	const ended = new Promise((resolve) => { child.once('exit', resolve); });
-	await new Promise((resolve, reject) => { child.stdout.once('data', resolve); ended.then((code) => reject(new Error(`nothing is held: ${code}`))); });
-	try {
-		return await during();
-	} finally {
-		child.stdin.end();
-		await ended;
-	}
-}
 
 test('O-103 a loop or a worker that is really held is named in the log, the watchdog goes hungry, and is fed when it turns again', { skip: process.getuid() !== 0 && 'takes root' }, async () => {
 	const dir = tempDir('held'), socket = path.join(dir, 'notify');

@@ -35,9 +35,9 @@ export function must(program, args, options) {
 export class Root {
 	#mounts = [];
 
-	constructor() {
+	constructor({ include = [] } = {}) {
 		this.dir = path.join(tempDir('root'), 'root');
-		must('debootstrap', ['--variant=minbase', 'bookworm', this.dir]);
+		must('debootstrap', ['--variant=minbase', ...(include.length > 0 ? [`--include=${include}`] : []), 'bookworm', this.dir]);
 		this.#mount(['-t', 'proc', 'proc'], 'proc');
 		this.#mount(['--bind', '/dev'], 'dev');
 		// No service is started in a folder.
@@ -59,8 +59,10 @@ export class Root {
 	must(...words) { return must('chroot', this.#words(words)); }
 	spawn(...words) { return spawn('chroot', this.#words(words), { stdio: ['ignore', 'pipe', 'pipe'] }); }
 
-	close() {
+	unmount() {
 		for (const at of this.#mounts.reverse()) run('umount', [at]);
 		this.#mounts = [];
 	}
+
+	close() { this.unmount(); }
 }
