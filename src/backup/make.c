@@ -45,12 +45,16 @@ enum err
 partial_remove(const char *path, struct fault *f)
 {
 	char mark[OS_PATH_MAX], manifest[OS_PATH_MAX];
+	struct stat st;
 
-	if (rmdir(path) == 0) /* killed before its first file */
+	/* What a link leads to is not what was cut short here, whatever is in it. */
+	if (lstat(path, &st) != 0)
+		return os_fault(f, "finding", path);
+	if (S_ISDIR(st.st_mode) && rmdir(path) == 0) /* killed before its first file */
 		return ERR_OK;
 	if (!join(mark, path, MARK) || !join(manifest, path, BACKUP_FILE))
 		return os_fault(f, "removing", path);
-	if (access(mark, F_OK) == 0 || access(manifest, F_OK) == 0)
+	if (S_ISDIR(st.st_mode) && (access(mark, F_OK) == 0 || access(manifest, F_OK) == 0))
 		return os_remove_tree(path, TREE_DEPTH, f);
 	fault_set(f, F_ArgumentInvalid, "%s is there, and no backup that was cut short", path);
 	return ERR_EXISTS;

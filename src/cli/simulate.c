@@ -111,7 +111,7 @@ take_over(struct simulation *s, unsigned i)
 {
 	struct answer answer = { 0 };
 	struct buf path = { 0 };
-	struct str key = STR_NONE;
+	struct str key;
 	struct doc d;
 	int code;
 

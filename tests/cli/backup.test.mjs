@@ -81,7 +81,9 @@ test('O-160 O-167 a manifest says what is in a backup; each file that is not so 
 	for (const [name, damage] of damages) {
 		const copy = copyOf(backup);
 		damage(path.join(copy, name));
-		for (const args of [['check', '--data', copy], ['restore', copy, '--data', target]]) {
+		// Both read all of it by the same function: restore is asked of some.
+		const asked = [['check', '--data', copy], ['restore', copy, '--data', target]].slice(0, damages.findIndex(([other]) => other === name) % 3 === 0 ? 2 : 1);
+		for (const args of asked) {
 			const r = run(...args);
 			assert.equal(r.code, 5, `${args[0]} ${name}: ${r.stdout}${r.stderr}`);
 			assert.ok(r.stderr.includes(path.join(copy, name)), `${args[0]} ${name}: ${r.stderr}`);
@@ -131,11 +133,12 @@ test('O-163 O-164 O-165 one at its time, the newest stay, and what is not ours i
 	fs.writeFileSync(path.join(dir, 'twinhub-20010101T000004Z.partial', 'backup.part'), '');
 	fs.mkdirSync(path.join(dir, 'twinhub-20010101T000005Z.partial'));
 	fs.writeFileSync(path.join(dir, 'twinhub-20010101T000005Z.partial', 'mine'), 'not the hub\'s');
+	fs.symlinkSync(path.join(dir, 'by-hand'), path.join(dir, 'twinhub-20010101T000006Z.partial'));
 	const ours = () => scheduled(dir).filter((name) => !name.startsWith('twinhub-2001'));
 	const first = ours()[0];
 	await until(() => !ours().includes(first), 'the oldest has gone');
 	assert.ok(ours().length <= 3, ours().join());
-	for (const name of ['twinhub-20010101T000000Z', 'twinhub-20010101T000001Z', 'twinhub-20010101T000002Z', 'twinhub-20010101T000003Z.old', 'by-hand', 'twinhub-20010101T000005Z.partial/mine'])
+	for (const name of ['twinhub-20010101T000000Z', 'twinhub-20010101T000001Z', 'twinhub-20010101T000002Z', 'twinhub-20010101T000003Z.old', 'by-hand/backup.json', 'by-hand/hub.json', 'twinhub-20010101T000005Z.partial/mine'])
 		assert.ok(fs.existsSync(path.join(dir, name)), name);
 	assert.ok(!fs.existsSync(path.join(dir, 'twinhub-20010101T000004Z.partial')));
 	await until(() => /20010101T000004Z\.partial was cut short, and is removed/.test(hub.logs), 'the log tells');

@@ -1,5 +1,6 @@
 /* Any bytes as twinhub.conf and as policies.json or hub.json: taken or refused with a reason, policies that are taken are the same
  * when they have been saved, and what has a checksum is what it was. */
+#include "backup/backup.h"
 #include "fuzz_dir.h"
 #include "sealed/sealed.h"
 #include "server/server.h"
@@ -50,6 +51,38 @@ try_sealed(struct str text)
 	buf_fini(&all);
 }
 
+/* Of a backup that somebody hands over. What is taken stays in its directory. */
+static void
+try_manifest(void)
+{
+	struct manifest m;
+	char why[BACKUP_WHY_MAX] = "";
+
+	require((manifest_read(fuzz_dir, &m, why, sizeof(why)) == ERR_OK) == (why[0] == '\0'));
+	for (size_t i = 0; i < m.n; i++) {
+		require(m.files[i].name[0] != '/' && m.files[i].name[0] != '.' &&
+		    strstr(m.files[i].name, "/.") == NULL);
+		require(manifest_find(&m, m.files[i].name) == &m.files[i]);
+	}
+	manifest_fini(&m);
+}
+
+static void
+try_manifests(struct str text)
+{
+	struct buf all = { 0 };
+
+	fuzz_file("backup.json", text);
+	try_manifest();
+	if (!str_ends(text, STR("}")))
+		return;
+	buf_put(&all, text.p, text.n - 1);
+	sealed_end(&all);
+	fuzz_file("backup.json", buf_view(&all));
+	try_manifest();
+	buf_fini(&all);
+}
+
 static void
 try_policies(struct str text)
 {
@@ -57,6 +90,7 @@ try_policies(struct str text)
 	char why[512] = "";
 
 	try_sealed(text);
+	try_manifests(text);
 	fuzz_file("policies.json", text);
 	if (policies_load(fuzz_dir, &p, why, sizeof(why)) != ERR_OK) {
 		require(why[0] != '\0');
