@@ -2,7 +2,7 @@
 
 _twinhub_words() {
 	case $1 in
-	'') echo 'help completion version serve wait stop device connection module method message twin configuration settings sink route job query monitor statistics top policy connection-string sas backup export import migrate diff restore check ca' ;;
+	'') echo 'help completion version serve wait stop device connection module method message twin configuration settings sink route job query monitor statistics top policy connection-string sas backup export import migrate diff restore check simulate ca' ;;
 	completion) echo 'bash zsh fish' ;;
 	device) echo 'create show list update delete renew-key children parent why' ;;
 	connection) echo 'list show kick' ;;
@@ -21,7 +21,7 @@ _twinhub_words() {
 }
 _twinhub_options() {
 	case $1 in
-	'serve') echo '--help --data --config --background --check --ephemeral --ports --seed --clock --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --client-crl --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --event-partitions --free-space --scrub-rate --verify --rate-limit --auth-backoff --throttle --units --import-export-dir --sink-dir --sink-allow --log-file --log-format --log-level --slow-query --slow-sweep --metrics-bind --metrics-token-file --tls-legacy --strict-queries' ;;
+	'serve') echo '--help --data --config --background --rehearse --check --ephemeral --ports --seed --clock --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --client-crl --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --event-partitions --free-space --backup-dir --backup-every --backup-keep --backup-rate --scrub-rate --verify --rate-limit --auth-backoff --throttle --units --import-export-dir --sink-dir --sink-allow --log-file --log-format --log-level --slow-query --slow-sweep --metrics-bind --metrics-token-file --tls-legacy --strict-queries' ;;
 	'wait') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'stop') echo '--help --data --timeout --json --table --output' ;;
 	'device create') echo '--help --data --connection-string --ca --timeout --json --table --output --status-reason --disabled --edge --primary-key --secondary-key --thumbprint --secondary-thumbprint --x509-ca' ;;
@@ -84,7 +84,7 @@ _twinhub_options() {
 	'job results') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --status --page-size' ;;
 	'query') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --explain --watch --live --page-size --at' ;;
 	'monitor') echo '--help --data --connection-string --ca --timeout --json --table --output --module --device --source --path --where --from --no-follow' ;;
-	'statistics') echo '--help --data --connection-string --ca --timeout --json --table --output --top --columns --prefix --store --events --limits --messages' ;;
+	'statistics') echo '--help --data --connection-string --ca --timeout --json --table --output --top --columns --prefix --store --backups --events --limits --messages' ;;
 	'top') echo '--help --data --connection-string --ca --timeout --json --table --output --watch --once' ;;
 	'policy show') echo '--help --data --connection-string --ca --timeout --json --table --csv --output --keys' ;;
 	'policy create') echo '--help --data --connection-string --ca --timeout --json --table --output --keys --rights' ;;
@@ -99,7 +99,8 @@ _twinhub_options() {
 	'migrate') echo '--help --timeout --json --table --output --rate --resume --no-keys --from --from-ca' ;;
 	'diff') echo '--help --data --connection-string --ca --timeout --json --table --output --rate --no-keys --from --from-ca' ;;
 	'restore') echo '--help --data --json --table --output' ;;
-	'check') echo '--help --data --json --table --output' ;;
+	'check') echo '--help --data --connection-string --ca --timeout --online --json --table --output' ;;
+	'simulate') echo '--help --data --connection-string --ca --timeout --devices --pattern --rate --tls --for --prefix --cleanup --json --table --output' ;;
 	'ca renew') echo '--help --data --json --table --output --new-key' ;;
 	esac
 }
@@ -138,6 +139,10 @@ _twinhub_value() {
 	'serve --changes-max-age')  ;;
 	'serve --event-partitions')  ;;
 	'serve --free-space')  ;;
+	'serve --backup-dir') echo -d ;;
+	'serve --backup-every')  ;;
+	'serve --backup-keep')  ;;
+	'serve --backup-rate')  ;;
 	'serve --scrub-rate')  ;;
 	'serve --rate-limit')  ;;
 	'serve --auth-backoff')  ;;
@@ -678,7 +683,20 @@ _twinhub_value() {
 	'restore --data') echo -d ;;
 	'restore --output') echo -W 'json table' ;;
 	'check --data') echo -d ;;
+	'check --connection-string')  ;;
+	'check --ca') echo -f ;;
+	'check --timeout')  ;;
 	'check --output') echo -W 'json table' ;;
+	'simulate --data') echo -d ;;
+	'simulate --connection-string')  ;;
+	'simulate --ca') echo -f ;;
+	'simulate --timeout')  ;;
+	'simulate --devices')  ;;
+	'simulate --pattern') echo -W 'tutorial sensor flaky' ;;
+	'simulate --rate')  ;;
+	'simulate --for')  ;;
+	'simulate --prefix')  ;;
+	'simulate --output') echo -W 'json table' ;;
 	'ca renew --data') echo -d ;;
 	'ca renew --output') echo -W 'json table' ;;
 	*) return 1 ;;
