@@ -25,6 +25,7 @@ struct option_spec {
 	enum option_kind kind;
 	bool many;            /* may be given again: a list */
 	bool line_only;       /* no line of a file of settings */
+	bool secret;          /* its value may have a key in it: nobody is shown it */
 	uint64_t least, most; /* of a number or size; most 0: no end */
 	/* 0 is good besides, and this is what it means; NULL: 0 is as any other */
 	const char *zero;

@@ -150,6 +150,12 @@ clock_ahead_us(void)
 	return atomic_load_explicit(&the.ahead_us, memory_order_relaxed);
 }
 
+int64_t
+clock_elapsed_us(void)
+{
+	return clock_mono_us() + clock_ahead_us();
+}
+
 /* ---- sleep ---- */
 
 void

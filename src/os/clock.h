@@ -26,12 +26,8 @@ int64_t clock_machine_us(void);
  */
 void clock_advance(int64_t by_us);
 int64_t clock_ahead_us(void); /* by all of that together; 0 elsewhere */
-/* For what has to rest or to last. */
-static inline int64_t
-clock_elapsed_us(void)
-{
-	return clock_mono_us() + clock_ahead_us();
-}
+/* clock_mono_us, and what was advanced: for what has to rest or to last. */
+int64_t clock_elapsed_us(void);
 /* clock_wall_us without it, which is what clients have: tokens and certificates are made, and so judged, by it. */
 int64_t clock_clients_us(void);
 

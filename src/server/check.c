@@ -135,7 +135,7 @@ settings_tell(struct check *c)
 		for (unsigned k = 0; list != NULL && k < list->n; k++)
 			setting_tell(spec->name, list->v[k], from);
 		if (list == NULL)
-			setting_tell(spec->name, o->told[i].text, from);
+			setting_tell(spec->name, spec->secret ? "***" : o->told[i].text, from);
 	}
 	if (options_other_file(o, path)) {
 		snprintf(text, sizeof(text), "%s is ignored: another file was named", path);

@@ -216,12 +216,32 @@ any_entry(void *ctx, const char *name)
 }
 
 static bool
-has_store(const char *dir)
+has_files(const char *dir, const char *name)
 {
 	char path[DATA_PATH_MAX];
 
-	return data_path(path, dir, "store") &&
+	return data_path(path, dir, name) &&
 	    os_each_entry(path, any_entry, NULL, NULL) == ERR_EXISTS;
+}
+
+/* Of its own, or what a node of several keeps of one that is elsewhere. */
+static bool
+has_store(const char *dir)
+{
+	return has_files(dir, "store") || has_files(dir, CLUSTER_SCRATCH);
+}
+
+enum err
+data_is_of(const char *dir, bool cluster, char *why, size_t nwhy)
+{
+	if (cluster ? !has_files(dir, "store") : !has_files(dir, CLUSTER_SCRATCH))
+		return ERR_OK;
+	snprintf(why, nwhy,
+	    cluster
+	        ? "%s has a store of its own: a hub by itself, which is served without --cluster"
+	        : "%s is that of a node of several: serve it with --cluster",
+	    dir);
+	return ERR_EXISTS;
 }
 
 struct first {

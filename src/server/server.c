@@ -6,6 +6,7 @@
  *
  * The sockets come before the store: a port that is taken is found out in a millisecond.
  */
+#include "pg/pg.h"
 #include "server/priv.h"
 #include "transfer/transfer.h"
 
@@ -149,6 +150,32 @@ store_dies(void *ctx, const char *line)
 	_exit(EX_IOERR);
 }
 
+static void
+cluster_ends(void *ctx, enum pg_end code, const char *line)
+{
+	(void)ctx;
+	log_fatal(line);
+	_exit((int)code);
+}
+
+static enum err
+cluster_open(struct server *s, const struct store_options *so)
+{
+	char path[DATA_PATH_MAX], id[DATA_ID_MAX];
+	struct pg_options po = {
+		.url = s->o.cluster, .node = s->o.node, .hub = id, .dir = id, .ends = cluster_ends
+	};
+	struct fault f = { 0 };
+
+	if (!data_path(path, s->o.data, CLUSTER_SCRATCH))
+		return fail(s, "the path of --data is too long");
+	if (data_hub_id(s->o.data, id, sizeof(id), s->why, sizeof(s->why)) != ERR_OK)
+		return ERR_IO;
+	po.store = *so;
+	po.store.dir = path;
+	return pg_open(&po, &s->store, &f) == ERR_OK ? ERR_OK : fail(s, "%s", f.text);
+}
+
 static enum err
 store_start(struct server *s)
 {
@@ -171,8 +198,11 @@ store_start(struct server *s)
 
 	if (!data_path(path, s->o.data, "store"))
 		return fail(s, "the path of --data is too long");
-	if (data_raise(s->o.data, s->why, sizeof(s->why)) != ERR_OK)
+	if (data_is_of(s->o.data, s->o.cluster != NULL, s->why, sizeof(s->why)) != ERR_OK ||
+	    data_raise(s->o.data, s->why, sizeof(s->why)) != ERR_OK)
 		return ERR_IO;
+	if (s->o.cluster != NULL)
+		return cluster_open(s, &so);
 	so.dir = path;
 	e = store_open(&so, &s->store, &f);
 	if (e == ERR_LOCKED)

@@ -81,7 +81,10 @@ struct server_options {
 	bool rehearse;       /* a restore is tried: loopback only, no deliveries, no backups */
 	bool background;     /* end when the hub is ready, which goes on */
 	bool check;          /* tell what is wrong, and end */
-	bool ephemeral;      /* data is NULL until the hub has made its own */
+	const char
+	    *cluster;     /* where PostgreSQL is, by libpq; NULL: the hub has a store of its own */
+	const char *node; /* of several: its name */
+	bool ephemeral;   /* data is NULL until the hub has made its own */
 	enum port_choice { PORTS_STANDARD, PORTS_ANY } ports;
 	bool clock;       /* of an ephemeral hub: it may be put ahead */
 	const char *seed; /* lines that an ephemeral hub begins with; NULL: none */
@@ -152,6 +155,11 @@ bool data_is_hub(const char *dir); /* has a start filled it? */
 /* The server certificates in use, in PEM: what commands with --data trust. Written at each start and reload. */
 #define SERVED_FILE "served.pem"
 /* A number of this hub's, by its hubId: in positions of its log. */
+/* A node of several: what it keeps beside the truth, which is elsewhere. Emptied at each start. */
+#define CLUSTER_SCRATCH "scratch"
+#define DATA_ID_MAX     64
+/* A hub by itself has a store, a node of several has none: is the directory of that kind? */
+enum err data_is_of(const char *dir, bool cluster, char *why, size_t nwhy);
 enum err data_hub_number(const char *dir, uint32_t *number, char *why, size_t nwhy);
 /* Its hubId. */
 enum err data_hub_id(const char *dir, char *out, size_t room, char *why, size_t nwhy);

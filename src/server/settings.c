@@ -264,6 +264,15 @@ static const struct option_spec rows[] = {
 		.note = "[Metrics](#metrics). Without it port 9464 of the first loopback address among `bind`, else of 127.0.0.1, if that is free. "
 			"Beyond loopback it needs `metrics-token-file`. `off`: nowhere.",
 	}, {
+		.name = "cluster", .value = "URL", .kind = OPTION_TEXT, .secret = true, AT(cluster),
+		.help = "PostgreSQL that has the hub's data, by libpq: postgresql://HOST/DATABASE?...",
+		.note = "Several hosts may stand in it. Then the data directory has keys and certificates alone, and what is in PostgreSQL is backed up there. "
+			"One node serves it at a time: several at once are not there yet.",
+	}, {
+		.name = "node", .value = "NAME", .kind = OPTION_TEXT, .fallback = "node1", AT(node),
+		.help = "with --cluster: the name of this node",
+		.note = "One data directory has it, and no other.",
+	}, {
 		.name = "metrics-token-file", .value = "FILE", .kind = OPTION_FILE, AT(metrics_token_file),
 		.help = "who asks for metrics must show what is in it, as a bearer token",
 		.note = "One line of at least 16 characters.",

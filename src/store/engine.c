@@ -228,7 +228,8 @@ engine_open(struct engine *e, const char *dir, const struct store_options *o, en
 	}
 	e->read = rocksdb_readoptions_create();
 	e->write = rocksdb_writeoptions_create();
-	rocksdb_writeoptions_set_sync(e->write, 1);
+	rocksdb_writeoptions_set_sync(e->write, !o->scratch);
+	rocksdb_writeoptions_disable_WAL(e->write, o->scratch);
 	r = ERR_OK;
 done:
 	family_options_fini(&fo);

@@ -67,6 +67,8 @@ struct store_options {
 	bool create;     /* make it when there is none; else that is ERR_NOT_FOUND */
 	/* change no byte of it: logs are replayed in memory, nothing may be submitted */
 	bool read_only;
+	/* without a log and without syncs: for what is thrown away at the next start */
+	bool scratch;
 	unsigned lanes; /* committers, 1..STORE_LANES_MAX: one for each worker */
 	/* block cache and write buffers together; 0: 64 MB; at least 16 MB */
 	uint64_t memory_bytes;

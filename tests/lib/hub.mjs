@@ -8,14 +8,14 @@
 // Trust: the Azure service SDK takes another CA only from NODE_EXTRA_CA_CERTS, which Node reads when it starts.
 // So tests/run.mjs starts each file with a data directory that already has its CA, and the first startHub()
 // of the process uses it. Any other hub has a CA of its own (hub.ca, hub.pem): give it to the client.
-import { spawn, execFile } from 'node:child_process';
+import { spawn, spawnSync, execFile } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { restRequest } from './rest.mjs';
 import { parseConnectionString, sasToken } from './sas.mjs';
 import { secretIn } from './secrets.mjs';
@@ -97,6 +97,16 @@ export async function startHub(options = {}) {
 	return hub;
 }
 
+// TWINHUB_TEST_POSTGRES: a server, as postgresql://USER@HOST:PORT, on which each hub gets a database of its own.
+function databaseOf(dir) {
+	const server = process.env.TWINHUB_TEST_POSTGRES;
+	if (!server) return [];
+	const name = `hub_${createHash('sha256').update(dir).digest('hex').slice(0, 24)}`;
+	const made = spawnSync('psql', [`${server}/postgres`, '-qc', `CREATE DATABASE ${name}`], { encoding: 'utf8' });
+	if (made.status !== 0 && !/already exists/.test(made.stderr)) throw new Error(`no database: ${made.stderr}`);
+	return ['--cluster', `${server}/${name}`];
+}
+
 export class Hub {
 	#keys = new Map();
 	#child = null;
@@ -132,7 +142,7 @@ export class Hub {
 	async start() {
 		if (this.#child) throw new Error('the hub runs already');
 		if (!fs.existsSync(this.binary)) throw new Error(`no ${this.binary}: build first, or set TWINHUB_BIN`);
-		const child = spawn(this.binary, ['serve', '--data', this.dir, '--bind', this.addr, ...this.args], {
+		const child = spawn(this.binary, ['serve', '--data', this.dir, '--bind', this.addr, ...databaseOf(this.dir), ...this.args], {
 			env: { ...process.env, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'] });
 		this.#child = child;
 		this.#asked = false;

@@ -1,0 +1,212 @@
+/* A connection to PostgreSQL: questions with an end, what it says on one line. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "pg/priv.h"
+
+#define PARAMS_MAX 16u
+
+static void
+on_notice(void *ctx, const PGresult *r)
+{
+	struct conn *c = ctx;
+	const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	c->warned |= severity != NULL && strcmp(severity, "WARNING") == 0;
+}
+
+/* libpq's words have line ends, and name hosts, never passwords. */
+static void
+one_line(struct fault *f, const char *text)
+{
+	char line[FAULT_TEXT_MAX];
+	size_t n = 0;
+
+	for (; *text != '\0' && n + 1 < sizeof(line); text++)
+		line[n++] = *text == '\n' || *text == '\t' ? ' ' : *text;
+	while (n > 0 && line[n - 1] == ' ')
+		n--;
+	line[n] = '\0';
+	fault_set(f, F_ServerError, "PostgreSQL: %s", line);
+}
+
+void
+conn_fault(const struct conn *c, const PGresult *r, struct fault *f)
+{
+	const char *text = r != NULL ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+
+	one_line(f, text != NULL ? text : c->pg != NULL ? PQerrorMessage(c->pg) : "no connection");
+}
+
+void
+conn_close(struct conn *c)
+{
+	PQfinish(c->pg);
+	c->pg = NULL;
+}
+
+static enum err
+settings_make(struct conn *c, struct fault *f)
+{
+	static const char sql[] =
+	    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; SET "
+	    "client_min_messages = warning; "
+	    "SET synchronous_commit = on; SET bytea_output = hex; SET lock_timeout = 5000";
+	PGresult *r = PQexec(c->pg, sql);
+	enum err e = PQresultStatus(r) == PGRES_COMMAND_OK ? ERR_OK : ERR_IO;
+
+	if (e != ERR_OK)
+		conn_fault(c, r, f);
+	PQclear(r);
+	return e;
+}
+
+enum err
+conn_open(struct conn *c, const struct pg_options *o, uint64_t generation, const char *purpose,
+    struct fault *f)
+{
+	char name[128];
+	const char *keys[] = { "dbname", "application_name", "target_session_attrs",
+		"connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
+		"tcp_user_timeout", NULL };
+	const char *values[] = { o->url, name, "read-write", "3", "2", "1", "3", "3000", NULL };
+
+	snprintf(name, sizeof(name), "twinhub/%s/%llu/%s", o->node, (unsigned long long)generation,
+	    purpose);
+	c->warned = false;
+	c->pg = PQconnectdbParams(keys, values, 1);
+	if (PQstatus(c->pg) != CONNECTION_OK) {
+		conn_fault(c, NULL, f);
+		conn_close(c);
+		return ERR_IO;
+	}
+	PQsetNoticeReceiver(c->pg, on_notice, c);
+	if (settings_make(c, f) == ERR_OK)
+		return ERR_OK;
+	conn_close(c);
+	return ERR_IO;
+}
+
+/* Until something can be read or written. */
+static bool
+wait_for(PGconn *pg, short what, int64_t until_us)
+{
+	struct pollfd fd = { .fd = PQsocket(pg), .events = what };
+
+	for (;;) {
+		int64_t left_us = until_us == INT64_MAX ? INT64_MAX : until_us - clock_mono_us();
+		int ms = left_us == INT64_MAX ? -1 : left_us > 0 ? (int)(left_us / 1000) + 1 : 0;
+		int n = poll(&fd, 1, ms);
+
+		if (n > 0)
+			return true;
+		if (n == 0 || errno != EINTR)
+			return false;
+	}
+}
+
+static bool
+all_is_sent(PGconn *pg, int64_t until_us)
+{
+	int left;
+
+	while ((left = PQflush(pg)) == 1)
+		if (!wait_for(pg, POLLIN | POLLOUT, until_us) || !PQconsumeInput(pg))
+			return false;
+	return left == 0;
+}
+
+/* The last result of the question, NULL if it does not come. */
+static PGresult *
+result_take(PGconn *pg, int64_t until_us)
+{
+	PGresult *last = NULL, *r;
+
+	for (;;) {
+		while (PQisBusy(pg))
+			if (!wait_for(pg, POLLIN, until_us) || !PQconsumeInput(pg)) {
+				PQclear(last);
+				return NULL;
+			}
+		if ((r = PQgetResult(pg)) == NULL)
+			return last;
+		PQclear(last);
+		last = r;
+	}
+}
+
+enum err
+conn_ask(struct conn *c, const char *sql, unsigned n, const struct param *v, int64_t until_us,
+    PGresult **out, struct fault *f)
+{
+	const char *values[PARAMS_MAX];
+	int lengths[PARAMS_MAX], formats[PARAMS_MAX];
+	Oid types[PARAMS_MAX];
+
+	assert(n <= PARAMS_MAX);
+	*out = NULL;
+	for (unsigned i = 0; i < n; i++) {
+		types[i] = v[i].type;
+		values[i] = v[i].null ? NULL : v[i].value.p != NULL ? v[i].value.p : "";
+		lengths[i] = (int)v[i].value.n;
+		formats[i] = 1;
+	}
+	c->warned = false;
+	if (c->pg == NULL) {
+		conn_fault(c, NULL, f);
+		return ERR_IO;
+	}
+	PQsetnonblocking(c->pg, 1);
+	if (PQsendQueryParams(c->pg, sql, (int)n, types, values, lengths, formats, 1) &&
+	    all_is_sent(c->pg, until_us))
+		*out = result_take(c->pg, until_us);
+	if (*out == NULL || PQstatus(c->pg) != CONNECTION_OK) {
+		if (PQstatus(c->pg) == CONNECTION_OK)
+			fault_set(f, F_ServerError, "PostgreSQL has not answered in time");
+		else
+			conn_fault(c, *out, f);
+		PQclear(*out);
+		*out = NULL;
+		conn_close(c);
+		return ERR_IO;
+	}
+	return ERR_OK;
+}
+
+enum err
+conn_do(struct conn *c, const char *sql, unsigned n, const struct param *v, struct fault *f)
+{
+	PGresult *r;
+	enum err e = conn_ask(c, sql, n, v, clock_mono_us() + PG_PATIENCE_US, &r, f);
+
+	if (e != ERR_OK)
+		return e;
+	if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK) {
+		conn_fault(c, r, f);
+		e = ERR_ARG;
+	}
+	PQclear(r);
+	return e;
+}
+
+bool
+result_is(const PGresult *r, const char *sqlstate)
+{
+	const char *is = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
+	return is != NULL && strcmp(is, sqlstate) == 0;
+}
+
+struct str
+field(const PGresult *r, int row, int column)
+{
+	return (struct str){ PQgetvalue(r, row, column), (size_t)PQgetlength(r, row, column) };
+}
+
+int64_t
+field_int8(const PGresult *r, int row, int column)
+{
+	return (int64_t)be_get(field(r, row, column));
+}

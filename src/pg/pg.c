@@ -1,0 +1,209 @@
+/* Opening, closing, and what of the face is the scratch's. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pg/priv.h"
+
+/* ---- reading ---- */
+
+static enum err
+pg_get(struct store *face, enum store_table t, struct str key, struct buf *out)
+{
+	struct pg *p = pg_of(face);
+
+	return pack_table(t) ? log_get(p, t, key, out) : store_get(p->scratch, t, key, out);
+}
+
+/* Tables of the log and others have no moment together, and nobody asks for one. */
+static enum err
+pg_cursors_open(struct store *face, const enum store_table *tables, unsigned n, struct str from,
+    struct str to, enum store_scan how, struct store_cursor **out)
+{
+	struct pg *p = pg_of(face);
+
+	if (!pack_table(tables[0]))
+		return store_cursors_open(p->scratch, tables, n, from, to, how, out);
+	for (unsigned i = 0; i < n; i++) {
+		assert(pack_table(tables[i]));
+		(void)log_cursor_open(p, tables[i], from, to, &out[i]);
+	}
+	return ERR_OK;
+}
+
+/* ---- state ---- */
+
+static enum store_state
+pg_state(struct store *face, struct fault *why)
+{
+	struct pg *p = pg_of(face);
+	enum store_state state;
+
+	if (why == NULL)
+		return atomic_load_explicit(&p->state, memory_order_acquire);
+	pthread_mutex_lock(&p->mu);
+	state = p->state;
+	*why = p->why;
+	pthread_mutex_unlock(&p->mu);
+	return state;
+}
+
+/* Memory has never to be compared with what is stored: it is known what became of each commit. */
+static uint32_t
+pg_generation(const struct store *face)
+{
+	(void)face;
+	return 0;
+}
+
+static uint64_t
+pg_space(const struct store *face)
+{
+	return store_space(pg_of(face)->scratch);
+}
+
+static bool
+pg_has_space(const struct store *face)
+{
+	return store_has_space(pg_of(face)->scratch);
+}
+
+static void
+pg_damage(struct store *face, struct store_damage *out)
+{
+	store_damage(pg_of(face)->scratch, out);
+}
+
+static void
+pg_stats(struct store *face, struct store_stats *out)
+{
+	struct pg *p = pg_of(face);
+
+	store_stats(p->scratch, out);
+	out->commits = atomic_load(&p->commits);
+	out->commit_bytes = atomic_load(&p->commit_bytes);
+	out->commit_failures = atomic_load(&p->commit_failures);
+}
+
+static enum err
+pg_checkpoint(struct store *face, const char *dir, struct fault *f)
+{
+	(void)face, (void)dir;
+	return fault_set(f, F_GenericNotImplemented,
+	    "the hub's data is in PostgreSQL: it is backed up there (pg_basebackup and its log)");
+}
+
+/* ---- opening and closing ---- */
+
+static void
+pg_free(struct pg *p)
+{
+	conn_close(&p->commit);
+	readers_fini(p);
+	pthread_cond_destroy(&p->more);
+	pthread_cond_destroy(&p->filling.heard);
+	pthread_cond_destroy(&p->upkeep.wake);
+	pthread_mutex_destroy(&p->mu);
+	free(p);
+}
+
+static void
+pg_close(struct store *face)
+{
+	struct pg *p = pg_of(face);
+
+	upkeep_stop(p);
+	committer_stop(p);
+	store_close(p->scratch);
+	pg_free(p);
+}
+
+static const struct store_ops pg_ops = {
+	.close = pg_close,
+	.get = pg_get,
+	.cursors_open = pg_cursors_open,
+	.next = log_next,
+	.cursor_close = log_cursor_close,
+	.batch_next = pg_batch_next,
+	.submit = pg_submit,
+	.resume = pg_resume,
+	.retain = pg_retain,
+	.state = pg_state,
+	.generation = pg_generation,
+	.space = pg_space,
+	.has_space = pg_has_space,
+	.damage = pg_damage,
+	.stats = pg_stats,
+	.checkpoint = pg_checkpoint,
+};
+
+/* The context of its completions is a pointer to p, which is moved by nobody. */
+static enum err
+scratch_open(struct pg *p, struct fault *f)
+{
+	struct store_options so = p->o.store;
+	enum err e = os_remove_tree(so.dir, 0, f);
+
+	if (e != ERR_OK)
+		return e;
+	so.create = true;
+	so.scratch = true;
+	so.verify = false;
+	so.scrub_bytes_per_s = 0;
+	so.ctx = &p->self;
+	so.done = scratch_done;
+	return store_open(&so, &p->scratch, f);
+}
+
+static enum err
+begin(struct pg *p, struct fault *f)
+{
+	enum err e = conn_open(&p->commit, &p->o, 0, "start", f);
+
+	if (e == ERR_OK)
+		e = schema_ready(&p->commit, &p->o, f);
+	if (e == ERR_OK)
+		e = node_begin(p, f);
+	conn_close(&p->commit);
+	if (e == ERR_OK)
+		e = conn_open(&p->commit, &p->o, p->generation, "commit", f);
+	if (e == ERR_OK)
+		e = shards_take(p, p->owned, f);
+	if (e == ERR_OK)
+		e = shards_read(p, f);
+	if (e == ERR_OK)
+		e = older_read(p, f);
+	return e;
+}
+
+enum err
+pg_open(const struct pg_options *o, struct store **out, struct fault *f)
+{
+	struct pg *p = xcalloc(1, sizeof(*p));
+	enum err e;
+
+	p->face.ops = &pg_ops;
+	p->o = *o;
+	p->self = p;
+	pthread_mutex_init(&p->mu, NULL);
+	cond_init(&p->more);
+	cond_init(&p->filling.heard);
+	cond_init(&p->upkeep.wake);
+	p->upkeep.keep = o->store.retention;
+	readers_init(p);
+	if ((e = scratch_open(p, f)) != ERR_OK) {
+		pg_free(p);
+		return e;
+	}
+	e = begin(p, f);
+	p->o.hub = p->o.dir = p->o.store.dir = NULL; /* the caller's, for the call */
+	if (e == ERR_OK && (e = committer_start(p, f)) == ERR_OK) {
+		if ((e = upkeep_start(p, f)) == ERR_OK) {
+			*out = &p->face;
+			return ERR_OK;
+		}
+		committer_stop(p);
+	}
+	store_close(p->scratch);
+	pg_free(p);
+	return e;
+}

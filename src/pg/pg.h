@@ -1,0 +1,50 @@
+/*
+ * pg: the store of a hub whose truth is in PostgreSQL (docs/cluster-design.md, 3 to 5). It is a store like RocksDB's (store/face.h): callers
+ * of store.h notice nothing.
+ *
+ *   submit -> one committer joins what all lanes have waiting -> CALL th_commit, one transaction -> scratch -> done
+ *   get, cursors -> scratch: RocksDB without a log, filled by COPY when a shard is taken, thrown away at the next start
+ *   of the log's two tables the scratch has what was written since: what is older is read from PostgreSQL
+ *
+ * A shard is written under a fence: its epoch, its count of commits and the incarnation that has it, compared in the transaction that writes.
+ * Who finds another epoch has been replaced, and who finds another count has had its history taken away: both end the program, as nothing
+ * that is in memory counts any more.
+ *
+ * What becomes of a commit is always known before it is reported. A lost connection, a WARNING, or no word for PG_WORD_US leaves that open; then
+ * the shards are taken again, which waits for the former transaction or shuts it out, and the count says it. Meanwhile the state is
+ * STORE_IS_FAILED and the lanes wait.
+ *
+ * libpq is seen in this room alone.
+ */
+#ifndef TWINHUB_PG_PG_H
+#define TWINHUB_PG_PG_H
+
+#include "store/store.h"
+
+#define PG_WORD_US (INT64_C(3) * 1000 * 1000) /* for an answer of the server */
+
+/* Exit codes, by store_options.fatal's caller: see `enum pg_end`. */
+enum pg_end {
+	PG_REPLACED = 75, /* another incarnation has a shard of this one's: start anew */
+	PG_LOST = 76      /* the database has lost what was acknowledged */
+};
+
+struct pg_options {
+	const char *url;  /* postgresql://..., of libpq; several hosts may stand in it */
+	const char *node; /* 1 to 64 of A-Z a-z 0-9 - _ */
+	const char *hub;  /* the id of the hub: that of the database, or the one it gets */
+	const char
+	    *dir; /* a random id of the data directory: who has another one is another node */
+	/* Of the scratch: dir, lanes, memory, floor, ctx, done, warn, fatal as for RocksDB's. dir is emptied. */
+	struct store_options store;
+	/* As store_options.fatal, with the code to end with; must not return. */
+	void (*ends)(void *ctx, enum pg_end code, const char *line);
+};
+
+/*
+ * Open it, url and node outlive it: the schema is made where there is none, all shards are taken and read. ERR_IO with libpq's words; ERR_LOCKED: another node has a
+ * shard and lives; ERR_ARG: the database is another hub's, or of a newer schema.
+ */
+enum err pg_open(const struct pg_options *o, struct store **out, struct fault *f);
+
+#endif

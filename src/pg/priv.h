@@ -1,0 +1,189 @@
+/* pg: what its files share. */
+#ifndef TWINHUB_PG_PRIV_H
+#define TWINHUB_PG_PRIV_H
+
+#include <libpq-fe.h>
+#include <stdatomic.h>
+
+#include "os/clock.h"
+#include "os/os.h"
+#include "os/thread.h"
+#include "pg/pg.h"
+#include "store/face.h"
+#include "store/pack.h"
+
+#define PG_SCHEMA      1
+#define PG_SHARDS      64u
+#define PG_JOIN_MAX    ((size_t)16 * 1024 * 1024) /* bytes of batches in one call, the first aside */
+#define PG_PATIENCE_US INT64_C(10000000)          /* for what is not on the way of a commit */
+#define PG_RETRY_US    INT64_C(500000)            /* between attempts to reach a server */
+#define PG_READERS     2u                         /* connections that read the log */
+#define PG_PAGE        64                         /* rows of the log that one question brings */
+#define PG_URL_MAX     4096
+
+/* ---- conn.c: one connection, its time, its words ---- */
+
+struct conn {
+	PGconn *pg;  /* NULL: there is none */
+	bool warned; /* a WARNING came since the last question */
+};
+
+/* purpose: commit, load: a part of application_name. ERR_IO with libpq's words. */
+enum err conn_open(struct conn *c, const struct pg_options *o, uint64_t generation,
+    const char *purpose, struct fault *f);
+void conn_close(struct conn *c); /* fine when closed */
+/*
+ * Ask, and wait until until_us (clock_mono_us; INT64_MAX: as long as it takes). *out: what came, to be given back by PQclear; NULL: nothing came in
+ * time or the connection is lost, and is closed. Parameters and results are binary.
+ */
+struct param {
+	Oid type;
+	struct str value;
+	bool null;
+};
+enum err conn_ask(struct conn *c, const char *sql, unsigned n, const struct param *v,
+    int64_t until_us, PGresult **out, struct fault *f);
+/* The same where only success counts. ERR_ARG: the server has refused it, f says what. */
+enum err conn_do(
+    struct conn *c, const char *sql, unsigned n, const struct param *v, struct fault *f);
+/* What the server said, on one line. */
+void conn_fault(const struct conn *c, const PGresult *r, struct fault *f);
+/* Has the server refused with this SQLSTATE? */
+bool result_is(const PGresult *r, const char *sqlstate);
+/* A field of the first row or of another one; binary numbers. */
+struct str field(const PGresult *r, int row, int column);
+int64_t field_int8(const PGresult *r, int row, int column);
+
+/* ---- array.c: arrays and numbers as PostgreSQL has them in binary ---- */
+
+enum pg_type {
+	PG_BOOL = 16,
+	PG_BYTEA = 17,
+	PG_INT8 = 20,
+	PG_INT2 = 21,
+	PG_INT4 = 23,
+	PG_TEXT = 25
+};
+enum pg_array { PG_BYTEAS = 1001, PG_INT2S = 1005, PG_INT4S = 1007, PG_INT8S = 1016 };
+
+struct array {
+	enum pg_type of;
+	uint32_t n;
+	bool nulls;
+	struct buf bytes; /* with room for its head */
+};
+void array_begin(struct array *a, enum pg_type of); /* keeps its memory */
+void array_bytes(struct array *a, struct str value);
+void array_null(struct array *a);
+void array_int(struct array *a, int64_t value); /* of the array's type */
+/* Its head is written; borrowed until array_begin. */
+struct str array_view(struct array *a);
+void array_fini(struct array *a);
+void be_put(char *to, uint64_t value, unsigned n);
+uint64_t be_get(struct str s);
+
+/* ---- the store ---- */
+
+/* What this incarnation has of a shard. */
+struct owned {
+	int64_t epoch, pos; /* of the row: who has it, how many commits it has had */
+};
+
+/* The two tables of the log. */
+enum family { FAMILY_LOG, FAMILY_CHANGES, FAMILIES };
+
+/* Batches that have one transaction, or that wait for one. */
+struct waiting {
+	struct store_batch *batch; /* NULL: none */
+	uint64_t cookie;
+};
+
+struct pg_lane {
+	struct waiting queue[STORE_LANE_INFLIGHT];
+	unsigned head, queued, inflight;
+	bool poisoned;         /* until store_resume */
+	struct waiting flying; /* in the call that is under way */
+};
+
+struct call; /* commit.c */
+
+struct pg {
+	struct store face;
+	struct pg *self; /* the scratch has a pointer to it */
+	struct pg_options o;
+	struct store *scratch;
+	uint64_t generation; /* of the node */
+	struct owned owned[PG_SHARDS];
+	/* where the newest row of before it was taken begins, -1: there was none. What is behind it is in the scratch */
+	int64_t older[FAMILIES][PG_SHARDS];
+	struct conn commit; /* the committer's */
+	struct call *call;
+	pthread_mutex_t mu;
+	pthread_cond_t more;
+	struct thread committer;
+	bool stop;
+	unsigned nlane;
+	struct pg_lane lanes[STORE_LANES_MAX];
+	_Atomic enum store_state state;
+	struct fault why;          /* under mu */
+	_Atomic uint32_t resolved; /* unknown outcomes that were found out */
+	_Atomic uint64_t commits, commit_bytes, commit_failures;
+	/* one fill of the scratch at a time: its lane 0 says when it is done */
+	struct {
+		bool on, done;
+		enum store_result result;
+		pthread_cond_t heard;
+	} filling; /* under mu */
+	struct {
+		struct thread thread;
+		pthread_cond_t wake;
+		bool due;
+		struct store_retention keep;
+	} upkeep; /* under mu */
+	struct {
+		pthread_mutex_t mu;
+		pthread_cond_t free;
+		bool used[PG_READERS];
+		struct conn conn[PG_READERS];
+	} readers;
+};
+
+static inline struct pg *
+pg_of(const struct store *face)
+{
+	return (struct pg *)face;
+}
+
+/* schema.c */
+enum err schema_ready(struct conn *c, const struct pg_options *o, struct fault *f);
+
+/* take.c: the node's row, its shards; the latter read into the scratch */
+enum err node_begin(struct pg *p, struct fault *f);
+/* All that is this incarnation's, with the next epoch. ERR_LOCKED: another one has it; ERR_IO. `was` gets what it was before. */
+enum err shards_take(struct pg *p, struct owned now[PG_SHARDS], struct fault *f);
+enum err shards_read(struct pg *p, struct fault *f);
+enum err older_read(struct pg *p, struct fault *f);
+
+/* upkeep.c: partitions of the log, made before they are needed, dropped when nobody is to have them any more */
+enum err upkeep_start(struct pg *p, struct fault *f);
+void upkeep_stop(struct pg *p);
+void pg_retain(struct store *face, const struct store_retention *r);
+
+/* commit.c */
+enum err committer_start(struct pg *p, struct fault *f);
+void committer_stop(struct pg *p);
+void scratch_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result);
+void pg_submit(struct store *face, unsigned lane, struct store_batch *b, uint64_t cookie);
+void pg_resume(struct store *face, unsigned lane);
+struct store_batch *pg_batch_next(struct store *face, unsigned lane);
+
+/* log.c: the two tables of the log */
+enum err log_get(struct pg *p, enum store_table t, struct str key, struct buf *out);
+enum err log_cursor_open(
+    struct pg *p, enum store_table t, struct str from, struct str to, struct store_cursor **out);
+enum err log_next(struct store_cursor *c, struct str *key, struct str *value);
+void log_cursor_close(struct store_cursor *c);
+void readers_init(struct pg *p);
+void readers_fini(struct pg *p);
+
+#endif

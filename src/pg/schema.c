@@ -1,0 +1,122 @@
+/* The schema, made where there is none. docs/cluster-design.md, 3, says why each statement is as it is. */
+#include <stdlib.h>
+
+#include "pg/priv.h"
+
+/* One transaction: two nodes that begin at once wait for each other on the lock. */
+static const char schema[] =
+    "BEGIN;"
+    "SELECT pg_advisory_xact_lock(7242191);"
+    "CREATE TABLE IF NOT EXISTS hub (one bool PRIMARY KEY DEFAULT true CHECK (one), id text NOT "
+    "NULL, schema int NOT NULL,"
+    "  level int NOT NULL, lost jsonb, common bigint NOT NULL DEFAULT 1);"
+    "CREATE TABLE IF NOT EXISTS node (id text PRIMARY KEY, slot int UNIQUE NOT NULL, generation "
+    "bigint NOT NULL,"
+    "  beat bigint NOT NULL DEFAULT 0, state text NOT NULL DEFAULT 'live', dir text NOT NULL, "
+    "address text, cert bytea,"
+    "  identities bigint NOT NULL DEFAULT 0, info jsonb) WITH (fillfactor = 10);"
+    "CREATE TABLE IF NOT EXISTS shard (shard int PRIMARY KEY, epoch bigint NOT NULL, node text, "
+    "generation bigint,"
+    "  pos bigint NOT NULL DEFAULT 0, at bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10);"
+    "INSERT INTO shard (shard, epoch) SELECT s, 0 FROM generate_series(0, 63) s ON CONFLICT DO "
+    "NOTHING;"
+    "CREATE TABLE IF NOT EXISTS rec (shard int, tbl smallint, key bytea, value bytea NOT NULL, "
+    "PRIMARY KEY (shard, tbl, key))"
+    "  WITH (fillfactor = 80);"
+    "ALTER TABLE rec ALTER value SET STORAGE EXTERNAL;"
+    "CREATE TABLE IF NOT EXISTS log (shard int, pos bigint, at bigint, body bytea NOT NULL, "
+    "PRIMARY KEY (shard, pos, at))"
+    "  PARTITION BY RANGE (at);"
+    "CREATE TABLE IF NOT EXISTS log_rest PARTITION OF log DEFAULT;"
+    "CREATE TABLE IF NOT EXISTS changes (shard int, pos bigint, at bigint, body bytea NOT NULL, "
+    "PRIMARY KEY (shard, pos, at))"
+    "  PARTITION BY RANGE (at);"
+    "CREATE TABLE IF NOT EXISTS changes_rest PARTITION OF changes DEFAULT;"
+    "CREATE OR REPLACE FUNCTION th_take(me text, gen bigint, which int[]) RETURNS SETOF shard "
+    "LANGUAGE plpgsql AS $$"
+    " DECLARE s int;"
+    " BEGIN"
+    "  PERFORM 1 FROM node WHERE id = me AND generation = gen AND state IN ('live', 'draining') "
+    "FOR SHARE;"
+    "  IF NOT FOUND THEN RAISE 'buried' USING ERRCODE = 'TH002'; END IF;"
+    "  FOREACH s IN ARRAY which LOOP"
+    "   RETURN QUERY UPDATE shard x SET epoch = x.epoch + 1, node = me, generation = gen"
+    "    WHERE x.shard = s AND ((x.node = me AND x.generation = gen) OR x.node IS NULL OR NOT "
+    "EXISTS ("
+    "      SELECT 1 FROM node n WHERE n.id = x.node AND n.generation = x.generation AND n.state IN "
+    "('live', 'draining')))"
+    "    RETURNING x.*;"
+    "  END LOOP;"
+    " END $$;"
+    /* fs, fe, fpos: the fence; rs to rv: records, each key once, NULL: it goes; ls to lb: rows of the log, which say of themselves whose they are */
+    "CREATE OR REPLACE PROCEDURE th_commit(me text, gen bigint, fs int[], fe bigint[], fpos "
+    "bigint[], fat bigint,"
+    "   rs int[], rt smallint[], rk bytea[], rv bytea[], ls int[], lp bigint[], lb bytea[], cs "
+    "int[], cp bigint[], cb bytea[])"
+    " LANGUAGE plpgsql AS $$"
+    " DECLARE n int;"
+    " BEGIN"
+    "  INSERT INTO rec SELECT * FROM unnest(rs, rt, rk, rv) AS t(s, t, k, v) WHERE v IS NOT NULL"
+    "   ON CONFLICT (shard, tbl, key) DO UPDATE SET value = excluded.value;"
+    "  IF array_position(rv, NULL) IS NOT NULL THEN"
+    "   DELETE FROM rec USING unnest(rs, rt, rk, rv) AS t(s, t, k, v) WHERE v IS NULL AND shard = "
+    "s AND tbl = t AND key = k;"
+    "  END IF;"
+    "  IF cardinality(ls) > 0 THEN INSERT INTO log SELECT s, p, fat, b FROM unnest(ls, lp, lb) AS "
+    "t(s, p, b); END IF;"
+    "  IF cardinality(cs) > 0 THEN INSERT INTO changes SELECT s, p, fat, b FROM unnest(cs, cp, cb) "
+    "AS t(s, p, b); END IF;"
+    "  UPDATE shard x SET pos = x.pos + 1, at = greatest(x.at, fat) FROM unnest(fs, fe, fpos) AS "
+    "f(s, e, p)"
+    "   WHERE x.shard = f.s AND x.epoch = f.e AND x.pos = f.p AND x.node = me AND x.generation = "
+    "gen;"
+    "  GET DIAGNOSTICS n = ROW_COUNT;"
+    "  IF n <> cardinality(fs) THEN RAISE 'fenced' USING ERRCODE = 'TH001'; END IF;"
+    "  COMMIT;"
+    " END $$;"
+    "COMMIT;";
+
+static enum err
+schema_make(struct conn *c, struct fault *f)
+{
+	PGresult *r = PQexec(c->pg, schema);
+	enum err e = ERR_OK;
+
+	if (PQresultStatus(r) != PGRES_COMMAND_OK) {
+		conn_fault(c, r, f);
+		e = ERR_IO;
+	}
+	PQclear(r);
+	return e;
+}
+
+/* The database is this hub's, or nobody's yet. */
+enum err
+schema_ready(struct conn *c, const struct pg_options *o, struct fault *f)
+{
+	const struct param id = { PG_TEXT, str_of(o->hub), false };
+	PGresult *r;
+	enum err e = schema_make(c, f);
+
+	if (e == ERR_OK)
+		e = conn_do(c,
+		    "INSERT INTO hub (id, schema, level) VALUES ($1, 1, 1) ON CONFLICT DO NOTHING",
+		    1, &id, f);
+	if (e == ERR_OK)
+		e = conn_ask(c, "SELECT id, schema FROM hub", 0, NULL,
+		    clock_mono_us() + PG_PATIENCE_US, &r, f);
+	if (e != ERR_OK)
+		return e;
+	if (PQntuples(r) != 1)
+		conn_fault(c, r, f), e = ERR_IO;
+	else if (be_get(field(r, 0, 1)) > PG_SCHEMA)
+		e = fault_set(f, F_ServerError,
+		    "the database has schema %llu, this program knows %d: it is of a newer one",
+		    (unsigned long long)be_get(field(r, 0, 1)), PG_SCHEMA);
+	else if (!str_eq(field(r, 0, 0), str_of(o->hub)))
+		e = fault_set(f, F_ServerError,
+		    "the database is that of the hub " STR_FMT ", not of %s",
+		    STR_ARG(field(r, 0, 0)), o->hub);
+	PQclear(r);
+	return e;
+}

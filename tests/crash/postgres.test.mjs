@@ -1,0 +1,124 @@
+// A hub whose data is in PostgreSQL: whatever dies - the hub, the server, a connection in the middle of a commit - nothing acknowledged is lost,
+// and a hub that has been replaced, or whose database has lost something, ends and says so. docs/cluster-design.md, 1 to 5.
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { BINARY, Hub, freeAddress, startHub, tempDir } from '../lib/hub.mjs';
+import { Postgres, hasPostgres } from '../lib/postgres.mjs';
+import { until } from '../lib/wait.mjs';
+import { Fleet, chooseSeed, randomFrom } from './fleet.mjs';
+
+const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
+const ROUNDS = Number(process.env.TWINHUB_CRASH_ROUNDS ?? 10);
+
+let server;
+const hubs = [];
+before(async () => {
+	if (!hasPostgres) throw new Error('postgresql-15 is not installed: scripts/setup --test');
+	server = await Postgres.start();
+});
+after(async () => {
+	for (const hub of hubs) if (hub.running) await hub.stop();
+	server?.stop();
+});
+
+async function hubOn(database, options = {}) {
+	if (server.sql('postgres', `SELECT count(*) FROM pg_database WHERE datname = '${database}'`) === '0') server.sql('postgres', `CREATE DATABASE ${database}`);
+	const hub = await startHub({ dir: path.join(tempDir('node'), 'data'), args: ['--cluster', server.url(database)], ...options });
+	hubs.push(hub);
+	return hub;
+}
+
+const WEATHER = {
+	'the hub is killed': async (fleet, hub) => {
+		await fleet.crash();
+		await hub.start();
+	},
+	'the server crashes and is back': async (fleet, hub) => {
+		server.crash();
+		server.begin();
+		await until(async () => (await hub.rest('GET', '/readyz')).status === 200, 'the hub takes changes again', 60_000 * SLOW);
+		await fleet.during(300 * SLOW);
+		await fleet.stop();
+	},
+	'the connection is cut in the middle of commits': async (fleet, hub) => {
+		for (let i = 0; i < 10; i++) {
+			server.sql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'twinhub/%/commit'");
+			await fleet.during(50);
+		}
+		await until(async () => (await hub.rest('GET', '/readyz')).status === 200, 'the hub takes changes again', 60_000 * SLOW);
+		await fleet.stop();
+	},
+	'both are killed': async (fleet, hub) => {
+		server.crash();
+		await fleet.crash();
+		server.begin();
+		await hub.start();
+	},
+};
+
+test(`O-191 ${ROUNDS} times something dies under load`, { timeout: ROUNDS * 120_000 * SLOW }, async (t) => {
+	const seed = chooseSeed('postgres');
+	const random = randomFrom(seed);
+	const hub = await hubOn('load');
+	const fleet = new Fleet(hub, { seed, events: true });
+	t.after(() => fleet.close());
+	await fleet.prepare();
+	fleet.mayRefuse = true;
+	const kinds = Object.entries(WEATHER);
+	for (let round = 0; round < ROUNDS; round++) {
+		const [what, happens] = kinds[round % kinds.length];
+		const before = fleet.acknowledged;
+		fleet.start();
+		await fleet.during(300 + random() * 1000 * SLOW);
+		await happens(fleet, hub);
+		await fleet.verify();
+		t.diagnostic(`round ${round + 1}, ${what}: ${fleet.acknowledged - before} acknowledged writes are there`);
+	}
+	assert.ok(fleet.acknowledged > ROUNDS * 20, `only ${fleet.acknowledged} writes were acknowledged: no load`);
+});
+
+test('O-192 who has been replaced ends, and says so', async () => {
+	const hub = await hubOn('replaced');
+	await hub.createDevice('d');
+	server.sql('replaced', "UPDATE shard SET epoch = epoch + 1, node = 'other', generation = 1; INSERT INTO node (id, slot, generation, dir) VALUES ('other', 7, 1, 'x')");
+	const ended = hub.ended();
+	await hub.rest('PATCH', '/twins/d', { body: { tags: { a: 1 } } }).catch(() => {});
+	assert.equal((await ended).code, 75);
+	assert.match(hub.logs, /the hub's shards are another's/);
+	assert.equal(server.sql('replaced', "SELECT count(*) FROM changes"), '1', 'its last change is not there');
+});
+
+test('O-192 a database that has lost what was acknowledged is not served on', async () => {
+	const hub = await hubOn('lost');
+	await hub.createDevice('d');
+	server.sql('lost', 'UPDATE shard SET pos = pos - 1 WHERE pos > 1');
+	server.sql('lost', 'UPDATE shard SET pos = pos - 1 WHERE pos > 0');
+	const ended = hub.ended();
+	await hub.rest('PATCH', '/twins/d', { body: { tags: { a: 1 } } }).catch(() => {});
+	assert.equal((await ended).code, 76);
+	assert.match(hub.logs, /the database has lost what was acknowledged: shard \d+, epoch \d+, has had \d+ commits, of which \d+ are there/);
+});
+
+test('O-190 O-193 a database is one hub\'s, a node one directory\'s, and a directory of one kind', async () => {
+	const hub = await hubOn('mine');
+	const refused = async (text, dir, ...args) => {
+		const other = new Hub({ addr: await freeAddress(), dir, args });
+		await assert.rejects(other.start(), text);
+	};
+	const fresh = () => path.join(tempDir('node'), 'data');
+	await refused(/the database is that of the hub [0-9a-f-]+, not of/, fresh(), '--cluster', server.url('mine'));
+	const check = spawnSync(BINARY, ['serve', '--check', '--data', fresh(), '--cluster', 'postgresql://u:word@h/d'], { encoding: 'utf8' });
+	assert.match(check.stdout, /^cluster \*\*\*: /m);
+	assert.doesNotMatch(check.stdout + check.stderr, /word/);
+	await refused(/PostgreSQL: .*does not exist/, fresh(), '--cluster', server.url('nothing'));
+	await hub.stop();
+	await refused(/is that of a node of several: serve it with --cluster/, hub.dir);
+	const alone = await startHub();
+	await alone.stop();
+	await refused(/has a store of its own: a hub by itself/, alone.dir, '--cluster', server.url('mine'));
+	await hub.start();
+	await hub.createDevice('still');
+	assert.match((await hub.rest('POST', `/admin/backup?to=${encodeURIComponent(path.join(hub.dir, '../b'))}`)).text, /it is backed up there/);
+});
