@@ -33,8 +33,7 @@ struct pg_options {
 	const char *url;  /* postgresql://..., of libpq; several hosts may stand in it */
 	const char *node; /* 1 to 64 of A-Z a-z 0-9 - _ */
 	const char *hub;  /* the id of the hub: that of the database, or the one it gets */
-	const char
-	    *dir; /* a random id of the data directory: who has another one is another node */
+	const char *dir;  /* an id of the data directory: who has another one is another node */
 	/* Of the scratch: dir, lanes, memory, floor, ctx, done, warn, fatal as for RocksDB's. dir is emptied. */
 	struct store_options store;
 	/* As store_options.fatal, with the code to end with; must not return. */

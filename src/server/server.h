@@ -81,10 +81,9 @@ struct server_options {
 	bool rehearse;       /* a restore is tried: loopback only, no deliveries, no backups */
 	bool background;     /* end when the hub is ready, which goes on */
 	bool check;          /* tell what is wrong, and end */
-	const char
-	    *cluster;     /* where PostgreSQL is, by libpq; NULL: the hub has a store of its own */
-	const char *node; /* of several: its name */
-	bool ephemeral;   /* data is NULL until the hub has made its own */
+	const char *cluster; /* where PostgreSQL is; NULL: the hub has a store of its own */
+	const char *node;    /* of several: its name */
+	bool ephemeral;      /* data is NULL until the hub has made its own */
 	enum port_choice { PORTS_STANDARD, PORTS_ANY } ports;
 	bool clock;       /* of an ephemeral hub: it may be put ahead */
 	const char *seed; /* lines that an ephemeral hub begins with; NULL: none */
