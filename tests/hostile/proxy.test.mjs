@@ -14,7 +14,7 @@ const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 let scene;
 before(async () => {
 	scene = await Scene.start({ devices: ['b'], args: ['--proxy', '127.200.0.0/16', '--rate-limit', 'address:configurations=2/d,2', '--address-free', '127.201.0.0/16', '--max-connections-per-address', String(PER_ADDRESS),
-		'--connect-timeout', String(TIMEOUT_S * SLOW), '--request-timeout', String(TIMEOUT_S * SLOW)] });
+		'--connect-timeout', String(TIMEOUT_S * SLOW), '--request-timeout', String(TIMEOUT_S * SLOW), '--log-level', 'debug'] }); // each line is awaited: none is folded
 });
 after(() => scene?.stop());
 
