@@ -88,7 +88,7 @@ static const struct option_spec rows[] = {
 		.name = "cert", .value = "FILE", .kind = OPTION_FILE, .many = true, AT(certs),
 		.otherwise = "the hub's own",
 		.help = "a server certificate chain in PEM, with --key; at most two",
-		.note = "[Certificates](#certificates) from elsewhere, in pairs, at most two, of different kinds (ECDSA and RSA).",
+		.note = "[Certificates](certificates.md) from elsewhere, in pairs, at most two, of different kinds (ECDSA and RSA).",
 	}, {
 		.name = "key", .value = "FILE", .kind = OPTION_FILE, .many = true, AT(keys),
 		.help = "the key of the --cert at the same place",
