@@ -35,9 +35,9 @@ struct appender {
 	bool reading, failed;
 	int64_t read_us, wrote_us,
 	    trim_us; /* monotonic: no reader before; the last append; the next look */
-	/* that of sinks alone: what the log began with when partitions were looked through, 0 where it was empty; something of it is still to go */
-	uint64_t began[FEED_FAMILIES][SHARDS];
-	bool behind;
+	/* what the log began with when partitions were looked through, 0 where it was empty; and what was gone then: all before it */
+	uint64_t began[FEED_FAMILIES][SHARDS], gone[FEED_FAMILIES][SHARDS];
+	bool behind; /* something of it is still to go */
 };
 
 /* ---- appends ---- */
@@ -72,8 +72,6 @@ append(struct appender *a, uint32_t number)
 
 	if (p->trim.begin > p->end.begin)
 		p->next.begin = p->trim.begin;
-	else
-		p->trim.n = 0;
 	partition_append_put(
 	    &payload, number, &p->end, &p->next, p->v, p->n, p->trim.rows, p->trim.n);
 	p->trim.n = 0;
@@ -104,6 +102,7 @@ has_moved(const struct partition *p, uint32_t number, const struct position *at)
 static bool
 wants(void *ctx, const struct feed_event *e)
 {
+	enum feed_family_kind family = e->source == TOLD_MESSAGES ? FEED_TELEMETRY : FEED_CHANGES;
 	struct appender *a = ctx;
 	struct partition *p;
 
@@ -114,6 +113,8 @@ wants(void *ctx, const struct feed_event *e)
 			p->room = p->room ? 2 * p->room : 64;
 			p->v = xrealloc(p->v, p->room * sizeof(*p->v));
 		}
+		/* it was in memory, and went from the disk before it had its number */
+		a->behind |= e->position < a->gone[family][e->shard];
 		if (e->e->time_us > p->next.last_us)
 			p->next.last_us = e->e->time_us;
 		p->v[p->n++] = (struct partition_entry){ .sequence = p->next.next++,
@@ -152,7 +153,8 @@ rest(void *ctx, const struct position *at, bool end)
 		if (a->partitions[i].n > 0 ||
 		    (quiet &&
 		        (has_moved(&a->partitions[i], i, at) ||
-		            a->partitions[i].trim.begin > a->partitions[i].end.begin))) {
+		            a->partitions[i].trim.begin > a->partitions[i].end.begin ||
+		            a->partitions[i].trim.n > 0))) {
 			append(a, i);
 			a->wrote_us = now_us;
 		}
@@ -228,7 +230,7 @@ reader_close(struct appender *a)
 	pthread_mutex_unlock(&a->mu);
 }
 
-/* Has retention dropped anything since they were looked through? That reads an index that may be long. */
+/* Has retention dropped anything since they were looked through? That reads an index that may be long. With the lock. */
 static bool
 log_has_moved(struct appender *a, const struct feed_extent *extent)
 {
@@ -240,6 +242,7 @@ log_has_moved(struct appender *a, const struct feed_extent *extent)
 
 			if (oldest == extent->end.next[s])
 				oldest = 0; /* empty: what comes does not make it another one */
+			a->gone[f][s] = extent->family[f].oldest.next[s];
 			moved |= a->began[f][s] != oldest;
 			a->began[f][s] = oldest;
 		}
@@ -254,20 +257,24 @@ trim(struct appender *a)
 	struct feed_extent extent;
 	struct partition_end end;
 	enum err e = feed_extent(a->d->world.feed, &extent);
-	bool look = e == ERR_OK && (log_has_moved(a, &extent) || a->behind);
+	bool look;
 
+	pthread_mutex_lock(&a->mu);
+	look = e == ERR_OK && (log_has_moved(a, &extent) || a->behind);
 	a->behind = a->behind && !look;
+	pthread_mutex_unlock(&a->mu);
 	for (uint32_t i = 0; look && e == ERR_OK && i < a->n; i++) {
 		pthread_mutex_lock(&a->mu);
 		end = a->partitions[i].end;
+		a->behind |= a->partitions[i].n > 0; /* on its way, and not looked at */
 		pthread_mutex_unlock(&a->mu);
 		e = trim_look(a->d->world.store, &extent, i, &end, t);
 		pthread_mutex_lock(&a->mu);
 		if (e == ERR_OK && a->partitions[i].end.begin == end.begin)
 			a->partitions[i].trim = *t;
+		/* until it is on disk, and no more is found */
+		a->behind |= e != ERR_OK || t->begin != end.begin || t->n > 0;
 		pthread_mutex_unlock(&a->mu);
-		a->behind |= e != ERR_OK ||
-		    t->begin != end.begin; /* until it is on disk, and no more is found */
 	}
 	free(t);
 }

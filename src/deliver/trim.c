@@ -8,7 +8,6 @@ struct trimming {
 	uint64_t begin;
 	uint64_t first[TRIM_ROWS], last[TRIM_ROWS]; /* of rows that may go */
 	uint32_t n;
-	bool more; /* rows */
 };
 
 static bool
@@ -34,10 +33,8 @@ look_at(struct trimming *t, uint64_t first, struct str value)
 	if (t->n < TRIM_ROWS) {
 		t->first[t->n] = first;
 		t->last[t->n++] = e.sequence;
-	} else {
-		t->more = true;
 	}
-	return e.time_us <= t->until_us;
+	return e.time_us <= t->until_us || e.sequence < t->begin;
 }
 
 /* When the younger of both families begins. */
@@ -72,7 +69,7 @@ trim_look(struct store *store, const struct feed_extent *extent, uint32_t partit
 	enum err e;
 
 	*out = (struct trim){ .begin = end->begin };
-	event_key(from, partition, end->begin - end->begin % PARTITION_STRETCH);
+	event_key(from, partition, 0); /* rows before the begin are few: those that are to go */
 	event_key(to, partition, end->next);
 	e = store_cursor_open(store, STORE_PARTITIONS, (struct str){ from, EVENT_KEY },
 	    (struct str){ to, EVENT_KEY }, STORE_SCAN_ONCE, &c);
@@ -81,9 +78,8 @@ trim_look(struct store *store, const struct feed_extent *extent, uint32_t partit
 	while (more && (e = store_next(c, &key, &value)) == ERR_OK)
 		more = event_key_decode(key, &of, &first) && look_at(&t, first, value);
 	store_cursor_close(c);
-	if (t.more && out->begin > t.last[TRIM_ROWS - 1]) /* no row is left behind */
-		out->begin = t.last[TRIM_ROWS - 1] + 1;
-	for (uint32_t i = 0; i < t.n && t.last[i] < out->begin; i++)
+	/* A row goes when the begin behind it is on disk: an append that is taken back may have deleted it all the same. */
+	for (uint32_t i = 0; i < t.n && t.last[i] < end->begin; i++)
 		out->rows[out->n++] = t.first[i];
 	return e == ERR_END ? ERR_OK : e;
 }
