@@ -54,6 +54,7 @@ export const HEALTHY = {
 	'twinhub_jobs{status="completed"}': '0+1x120',
 	'twinhub_certificate_left_seconds{certificate="server"}': '20000000-60x120',
 	'twinhub_certificate_left_seconds{certificate="server-ca"}': '200000000-60x120',
+	'twinhub_backup_failures_total': still(0),
 	'twinhub_log_lines_dropped_total': still(0),
 };
 
@@ -92,6 +93,7 @@ export const SCENARIOS = [
 	{ alert: 'TwinhubSinkGivesUp', quiet: 19, fires: 22, series: { 'twinhub_sink_events_given_up_total{kind="webhook"}': turns(20, 0, 2) } },
 	{ alert: 'TwinhubRolloutHalted', quiet: 20, fires: 22, series: { 'twinhub_rollouts{status="halted"}': turns(20, 0, 1) } },
 	{ alert: 'TwinhubJobsFailed', quiet: 19, fires: 22, until: 70, series: { 'twinhub_jobs{status="failed"}': turns(20, 1, 2) } },
+	{ alert: 'TwinhubBackupFailed', quiet: 19, fires: 22, series: { twinhub_backup_failures_total: turns(20, 0, 2) } },
 	{ alert: 'TwinhubCertificateEnds', quiet: 55, fires: 65, series: { 'twinhub_certificate_left_seconds{certificate="server"}': `1800000-60x${END}` } },
 	{ alert: 'TwinhubCertificateEndsSoon', quiet: 19, fires: 22, series: { 'twinhub_certificate_left_seconds{certificate="client-ca"}': turns(20, 9e6, 100000) } },
 	{ alert: 'TwinhubLogLinesLost', quiet: 19, fires: 22, until: 30, series: { twinhub_log_lines_dropped_total: turns(20, 0, 9) } },
