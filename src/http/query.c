@@ -86,6 +86,8 @@ tell_slow(const struct tour *k, const struct request *r)
 {
 	const struct query_task *q = query_task_of(k->task);
 
+	if (q->columns == NULL) /* it was refused before it ran: O-132 */
+		return;
 	slow_tell(k->owner, r,
 	    &(struct query_run){ .text = query_text(q->query),
 	        .now_us = clock_wall_us(),

@@ -34,7 +34,8 @@ struct option_spec {
 	const char *otherwise; /* what holds without it, in words */
 	const char *help;      /* a phrase */
 	const char *note;      /* NULL, or sentences for the manual: `code`, [text](link) */
-	size_t at;             /* the owner's: where it keeps the value */
+	size_t at;             /* the owner's: where it keeps the value, and the size of that */
+	size_t room;
 };
 
 /* Bits, one for each row of a table. */

@@ -33,6 +33,20 @@ list_at(struct server_options *o, const struct option_spec *spec)
 }
 
 /* The value has been judged. A list replaces the one of a source that was read before. */
+/* What a value of this kind is kept in: a field of another size would be written over its neighbour. */
+static size_t
+room_of(enum option_kind kind)
+{
+	switch (kind) {
+	case OPTION_NUMBER:
+	case OPTION_SIZE: return sizeof(uint64_t);
+	case OPTION_WORD: return sizeof(enum log_level);
+	case OPTION_SWITCH:
+	case OPTION_YES_NO: return sizeof(bool);
+	default: return sizeof(const char *);
+	}
+}
+
 static enum err
 value_keep(struct server_options *o, const struct option_spec *spec, enum option_source from,
     const char *text, uint64_t number, char *why, size_t nwhy)
@@ -54,6 +68,7 @@ value_keep(struct server_options *o, const struct option_spec *spec, enum option
 		list->v[list->n++] = text;
 		return ERR_OK;
 	}
+	assert(spec->room == room_of(spec->kind));
 	switch (spec->kind) {
 	case OPTION_NUMBER:
 	case OPTION_SIZE: *(uint64_t *)field = number; return ERR_OK;

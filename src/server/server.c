@@ -162,9 +162,11 @@ static enum err
 cluster_open(struct server *s, const struct store_options *so)
 {
 	char path[DATA_PATH_MAX], id[DATA_ID_MAX];
-	struct pg_options po = {
-		.url = s->o.cluster, .node = s->o.node, .hub = id, .dir = id, .ends = cluster_ends
-	};
+	struct pg_options po = { .url = s->o.cluster,
+		.node = s->o.node != NULL ? s->o.node : "node1",
+		.hub = id,
+		.dir = id,
+		.ends = cluster_ends };
 	struct fault f = { 0 };
 
 	if (!data_path(path, s->o.data, CLUSTER_SCRATCH))

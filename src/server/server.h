@@ -57,7 +57,7 @@ struct server_options {
 	uint64_t backup_bytes; /* a second that one reads or writes; 0: as fast as it goes */
 	struct option_list rate_limits; /* as they are written, and read: */
 	struct limit_rules limits;
-	unsigned auth_backoff_s; /* the longest wait; 0: nobody is held off */
+	uint64_t auth_backoff_s; /* the longest wait; 0: nobody is held off */
 	enum throttle_edition {
 		THROTTLE_OFF,
 		THROTTLE_F1,
@@ -71,7 +71,7 @@ struct server_options {
 	struct option_list sink_allow; /* nets: where webhooks may go besides what is public */
 	const char *log_file;          /* NULL: stderr */
 	enum log_level log_level;
-	unsigned slow_query_ms, slow_sweep_ms; /* from where on there is a line; 0: never */
+	uint64_t slow_query_ms, slow_sweep_ms; /* from where on there is a line; 0: never */
 	enum log_format { LOG_LOGFMT, LOG_JSON } log_format;
 	const char *metrics_bind, *metrics_token_file; /* NULL: the usual place; none */
 	bool tls_legacy;                               /* CBC suites of TLS 1.2 */

@@ -4,7 +4,7 @@
 #define FIRST                                                                                      \
 	"The first value of a [setting of the hub](#settings-of-the-hub), which is what is in "    \
 	"force from then on."
-#define AT(field) .at = offsetof(struct server_options, field)
+#define AT(field)  .at = offsetof(struct server_options, field), .room = sizeof(((struct server_options *)0)->field)
 
 /* clang-format off */
 static const char *const log_formats[] = { "logfmt", "json", NULL }; /* as enum log_format */
@@ -269,7 +269,7 @@ static const struct option_spec rows[] = {
 		.note = "Several hosts may stand in it. Then the data directory has keys and certificates alone, and what is in PostgreSQL is backed up there. "
 			"One node serves it at a time: several at once are not there yet.",
 	}, {
-		.name = "node", .value = "NAME", .kind = OPTION_TEXT, .fallback = "node1", AT(node),
+		.name = "node", .value = "NAME", .kind = OPTION_TEXT, .otherwise = "node1", AT(node),
 		.help = "with --cluster: the name of this node",
 		.note = "One data directory has it, and no other.",
 	}, {
