@@ -417,6 +417,10 @@ feed_open(
 	r->feed = f;
 	r->c = *c;
 	filter_copy(&r->c.filter, &r->text);
+	if (c->from == FEED_NOW) { /* when it was asked for, not when the thread comes to it */
+		feed_now(f, &r->c.position);
+		r->c.from = FEED_POSITION;
+	}
 	r->opened.run = on_opened;
 	r->more.run = on_more;
 	r->closed.run = on_closed;
