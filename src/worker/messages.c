@@ -281,6 +281,7 @@ messages_turn(struct worker *w)
 
 	if (w->stopping || !w->env.can_write) {
 		m->stuck = m->stuck || !w->env.can_write;
+		m->look_us = w->env.elapsed_us + RETRY_US; /* or it would be due all the time */
 		return;
 	}
 	erase(w, false);
