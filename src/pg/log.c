@@ -87,21 +87,6 @@ key_make(char key[PACK_KEY], uint32_t shard, uint64_t position)
 	be_put(key + 2, position, 8);
 }
 
-static enum err
-record_of(struct str row_key, struct str row, struct str key, struct buf *out)
-{
-	struct pack_walk w;
-	struct str k, value;
-	enum err e;
-
-	pack_walk_begin(&w, row_key, row);
-	while ((e = pack_walk_next(&w, &k, &value)) == ERR_OK && !str_eq(k, key))
-		;
-	if (e == ERR_OK)
-		buf_str(out, value);
-	return e == ERR_END ? ERR_NOT_FOUND : e;
-}
-
 static int64_t
 older_of(const struct pg *p, enum store_table t, uint32_t shard)
 {
@@ -133,7 +118,7 @@ older_get(struct pg *p, enum store_table t, struct str key, struct buf *out)
 	if (PQntuples(r) > 0) {
 		key_make(
 		    row_key, (uint32_t)be_get((struct str){ key.p, 2 }), be_get(field(r, 0, 0)));
-		e = record_of((struct str){ row_key, PACK_KEY }, field(r, 0, 1), key, out);
+		e = pack_find((struct str){ row_key, PACK_KEY }, field(r, 0, 1), key, out);
 	}
 	PQclear(r);
 	return e;

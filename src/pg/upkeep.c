@@ -17,6 +17,8 @@
 struct upkept {
 	struct conn conn;
 	struct pg *p;
+	struct fault made[FAMILIES],
+	    dropped[FAMILIES]; /* what was said last of what does not work */
 };
 
 /* One partition, and the bytes of all. */
@@ -139,6 +141,19 @@ partitions_drop(struct upkept *u, const struct family_keep *k, int64_t now_us, s
 	return e;
 }
 
+/* Without partitions rows go to those for the rest, which have an age and no size: somebody should know. */
+static void
+upkeep_tell(const struct upkept *u, struct fault *told, enum err e, const struct fault *f)
+{
+	const struct store_options *o = &u->p->o.store;
+
+	if (e != ERR_ARG || strcmp(told->text, f->text) == 0)
+		return;
+	*told = *f;
+	if (o->warn != NULL)
+		o->warn(o->ctx, f->text);
+}
+
 /* What does not work is tried again at the next turn; that the server is away the committer tells. */
 static void
 upkeep_turn(struct upkept *u, const struct store_retention *keep)
@@ -154,8 +169,11 @@ upkeep_turn(struct upkept *u, const struct store_retention *keep)
 		return;
 	for (unsigned i = 0; i < FAMILIES; i++) {
 		e = partitions_make(u, &families[i], now_us, &f);
-		if (e != ERR_IO)
+		upkeep_tell(u, &u->made[i], e, &f);
+		if (e != ERR_IO) {
 			e = partitions_drop(u, &families[i], now_us, &f);
+			upkeep_tell(u, &u->dropped[i], e, &f);
+		}
 		if (e == ERR_IO)
 			return;
 	}

@@ -176,6 +176,21 @@ pack_walk_next(struct pack_walk *w, struct str *key, struct str *value)
 	return ERR_OK;
 }
 
+enum err
+pack_find(struct str row_key, struct str row, struct str key, struct buf *out)
+{
+	struct pack_walk w;
+	struct str k, value;
+	enum err e;
+
+	pack_walk_begin(&w, row_key, row);
+	while ((e = pack_walk_next(&w, &k, &value)) == ERR_OK && !str_eq(k, key))
+		;
+	if (e == ERR_OK)
+		buf_str(out, value);
+	return e == ERR_END ? ERR_NOT_FOUND : e;
+}
+
 struct str
 pack_seek_from(struct str key, char room[PACK_KEY])
 {

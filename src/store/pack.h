@@ -56,6 +56,8 @@ struct pack_walk {
 void pack_walk_begin(struct pack_walk *w, struct str key, struct str value);
 /* The next one; its key is borrowed until the next call. ERR_END; ERR_CORRUPT. */
 enum err pack_walk_next(struct pack_walk *w, struct str *key, struct str *value);
+/* Append the record of this key, which the row may have. ERR_NOT_FOUND; ERR_CORRUPT. */
+enum err pack_find(struct str row_key, struct str row, struct str key, struct buf *out);
 /* Where rows begin that may have the record of this key, or one behind it: of its length, into room. */
 struct str pack_seek_from(struct str key, char room[PACK_KEY]);
 

@@ -49,22 +49,6 @@ get(struct rocks *s, enum store_table t, struct str key, struct buf *out)
 	return ERR_OK;
 }
 
-/* Append the record of this key, which the row may have. */
-static enum err
-unpack(struct str row_key, struct str row, struct str key, struct buf *out)
-{
-	struct pack_walk w;
-	struct str k, value;
-	enum err e;
-
-	pack_walk_begin(&w, row_key, row);
-	while ((e = pack_walk_next(&w, &k, &value)) == ERR_OK && !str_eq(k, key))
-		;
-	if (e == ERR_OK)
-		buf_str(out, value);
-	return e == ERR_END ? ERR_NOT_FOUND : e;
-}
-
 /* It is the first of its row. Filters tell of each table file whether it has the key. */
 static enum err
 get_first(struct rocks *s, enum store_table t, struct str key, struct buf *out)
@@ -73,7 +57,7 @@ get_first(struct rocks *s, enum store_table t, struct str key, struct buf *out)
 	enum err e = get(s, t, key, &row);
 
 	if (e == ERR_OK)
-		e = unpack(key, buf_view(&row), key, out);
+		e = pack_find(key, buf_view(&row), key, out);
 	buf_fini(&row);
 	return e;
 }
@@ -94,7 +78,7 @@ get_within(struct rocks *s, enum store_table t, struct str key, struct buf *out)
 	if (rocksdb_iter_valid(rows)) {
 		row_key.p = rocksdb_iter_key(rows, &row_key.n);
 		row.p = rocksdb_iter_value(rows, &row.n);
-		e = unpack(row_key, row, key, out);
+		e = pack_find(row_key, row, key, out);
 	} else {
 		rocksdb_iter_get_error(rows, &error);
 		if (error != NULL)
