@@ -232,7 +232,7 @@ enum metric_format { METRIC_PROMETHEUS, METRIC_OPENMETRICS };
 
 /* The media type of a page. */
 const char *metric_type(enum metric_format f);
-/* What a scraper that sends this Accept wants; empty: the former. */
+/* What a scraper that sends this Accept wants: the latter only if it is named there, and text is not wanted more. */
 enum metric_format metric_format_of(struct str accept);
 void metric_write(struct buf *out, enum metric_format f, const struct metric_names *names,
     const struct metric_looks *looks);

@@ -1,5 +1,5 @@
 /*
- * The page: Prometheus' text format 0.0.4, and OpenMetrics 1.0, which names a counter without _total in what describes it and ends
+ * The page: Prometheus' text format 0.0.4, and OpenMetrics 1.0, which names a counter without _total in what describes it, names units, and ends
  * with # EOF. Histograms have lines once something was seen, all else from the start on, so that a first error is a rise.
  */
 #include "metric/priv.h"
@@ -22,6 +22,7 @@ static const struct looked {
 };
 #define LOOKS (sizeof(looked) / sizeof(looked[0]))
 
+static const char *const units[] = { "_seconds", "_bytes", "_ratio" };
 static const char *const kind_names[] = { "counter", "gauge", "histogram", "histogram" };
 
 const char *
@@ -30,17 +31,6 @@ metric_type(enum metric_format f)
 	return f == METRIC_OPENMETRICS
 	    ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
 	    : "text/plain; version=0.0.4; charset=utf-8";
-}
-
-enum metric_format
-metric_format_of(struct str accept)
-{
-	static const struct str want = { "application/openmetrics-text", 28 };
-
-	for (size_t i = 0; i + want.n <= accept.n; i++)
-		if (str_eq((struct str){ accept.p + i, want.n }, want))
-			return METRIC_OPENMETRICS;
-	return METRIC_PROMETHEUS;
 }
 
 static const char *
@@ -57,6 +47,20 @@ describe(struct buf *out, enum metric_format f, enum metric_kind kind, const cha
 
 	buf_printf(out, "# HELP twinhub_%s%s %s\n# TYPE twinhub_%s%s %s\n", name, end, help, name,
 	    end, kind_names[kind]);
+	for (size_t i = 0; f == METRIC_OPENMETRICS && i < sizeof(units) / sizeof(units[0]); i++)
+		if (str_ends(str_of(name), str_of(units[i])))
+			buf_printf(out, "# UNIT twinhub_%s %s\n", name, units[i] + 1);
+}
+
+/* OpenMetrics wants to see that a bound is no whole number. */
+static void
+write_bound(struct buf *out, enum metric_format f, double bound)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.9g", bound);
+	buf_printf(
+	    out, "%s%s", text, f == METRIC_OPENMETRICS && strpbrk(text, ".e") == NULL ? ".0" : "");
 }
 
 /* The names of labels that no room above has a table of. */
@@ -118,7 +122,8 @@ labels_of(
 }
 
 static void
-write_histogram(struct buf *out, const struct counted *c, uint32_t at, const char *label)
+write_histogram(
+    struct buf *out, enum metric_format f, const struct counted *c, uint32_t at, const char *label)
 {
 	const uint64_t *bounds = c->kind == METRIC_SECONDS ? bounds_ns : bounds_bytes;
 	double unit = c->kind == METRIC_SECONDS ? 1e9 : 1;
@@ -133,8 +138,9 @@ write_histogram(struct buf *out, const struct counted *c, uint32_t at, const cha
 		return;
 	for (unsigned i = 0; i < METRIC_BOUNDS; i++) {
 		below += counts[i];
-		buf_printf(out, "twinhub_%s_bucket{%s%sle=\"%.9g\"} %llu\n", c->name, label, comma,
-		    (double)bounds[i] / unit, (unsigned long long)below);
+		buf_printf(out, "twinhub_%s_bucket{%s%sle=\"", c->name, label, comma);
+		write_bound(out, f, (double)bounds[i] / unit);
+		buf_printf(out, "\"} %llu\n", (unsigned long long)below);
 	}
 	buf_printf(out, "twinhub_%s_bucket{%s%sle=\"+Inf\"} %llu\n", c->name, label, comma,
 	    (unsigned long long)all);
@@ -153,7 +159,8 @@ write_name(struct buf *out, enum metric_kind kind, const char *name, const char 
 }
 
 static void
-write_counted(struct buf *out, const struct counted *c, const struct metric_names *names)
+write_counted(struct buf *out, enum metric_format f, const struct counted *c,
+    const struct metric_names *names)
 {
 	unsigned width = width_of(c);
 	char label[160];
@@ -164,7 +171,7 @@ write_counted(struct buf *out, const struct counted *c, const struct metric_name
 		if (!labels_of(c->label, names, i, label, sizeof(label)))
 			continue;
 		if (width > 1) {
-			write_histogram(out, c, at, label);
+			write_histogram(out, f, c, at, label);
 			continue;
 		}
 		write_name(out, c->kind, c->name, label);
@@ -192,7 +199,7 @@ metric_write(struct buf *out, enum metric_format f, const struct metric_names *n
 {
 	for (unsigned m = 0; m < METRICS; m++) {
 		describe(out, f, counted[m].kind, counted[m].name, counted[m].help);
-		write_counted(out, &counted[m], names);
+		write_counted(out, f, &counted[m], names);
 	}
 	for (unsigned m = 0; m < LOOKS; m++) {
 		describe(out, f, looked[m].kind, looked[m].name, looked[m].help);

@@ -1,203 +1,211 @@
-/* One page over plain HTTP: see scrape.h. A connection has two seconds in all, so that who says nothing holds up others no longer. */
+/*
+ * One page over plain HTTP: see scrape.h. A thread, and a few connections at once, so that who says nothing, or takes nothing, holds up nobody.
+ *
+ *   READS --the head is there--> WRITES --all is sent--> ENDS --the other side has closed--> gone
+ *
+ * and gone from anywhere when its time is over. In ENDS what still comes is thrown away: closing before would reset the connection, and
+ * with it the answer. Where there are as many as may be, the one that has been there longest makes room, if that is
+ * SCRAPE_IDLE_US and it is not in WRITES; until then further ones stay in the listener's queue.
+ */
 #include "net/scrape.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SCRAPE_US      INT64_C(2000000)
-#define SCRAPE_BACKLOG 16
+#define SCRAPE_BACKLOG  64
+#define SCRAPE_IDLE_US  INT64_C(250000)
+#define SCRAPE_PAUSE_MS 100 /* while there are no descriptors, or no places */
+
+enum visit_state { READS, WRITES, ENDS };
+struct visit {
+	enum visit_state state;
+	int fd;
+	int64_t until_us;
+	size_t n; /* bytes of the head */
+	char head[SCRAPE_REQUEST_MAX];
+	struct buf out;
+	size_t nsent;
+};
 
 struct scrape {
 	struct scrape_options o;
 	struct thread thread;
 	int stop;
+	bool pauses; /* no descriptors: connections stay in the queue */
+	unsigned n;
+	struct visit visits[SCRAPE_VISITS];
 };
 
-/* ---- what is asked and answered: pure ---- */
+/* ---- one connection: each step is false when it is over ---- */
 
-/* The value of a header, whatever case its name is in; empty: there is none. */
-static struct str
-header(struct str head, struct str name)
+static bool
+may_come_again(void)
 {
-	struct str line, rest = head, key, value;
-
-	while (rest.n > 0) {
-		str_cut(rest, '\n', &line, &rest);
-		str_cut(line, ':', &key, &value);
-		if (key.n != name.n || strncasecmp(key.p, name.p, name.n) != 0)
-			continue;
-		while (value.n > 0 && value.p[0] == ' ')
-			value = str_sub(value, 1);
-		while (value.n > 0 && (value.p[value.n - 1] == '\r' || value.p[value.n - 1] == ' '))
-			value.n--;
-		return value;
-	}
-	return (struct str){ "", 0 };
+	return errno == EAGAIN || errno == EINTR;
 }
 
 static bool
-may_read(const struct scrape_options *o, struct str head)
+visit_ends(struct visit *v)
 {
-	struct str shown = header(head, STR("authorization"));
+	char waste[4096];
+	ssize_t got = recv(v->fd, waste, sizeof(waste), 0);
 
-	if (o->token == NULL)
+	return got > 0 || (got < 0 && may_come_again());
+}
+
+static bool
+visit_writes(struct visit *v)
+{
+	ssize_t n;
+
+	while (v->nsent < v->out.n) {
+		n = send(v->fd, v->out.p + v->nsent, v->out.n - v->nsent, MSG_NOSIGNAL);
+		if (n < 0)
+			return may_come_again();
+		v->nsent += (size_t)n;
+	}
+	v->state = ENDS;
+	return shutdown(v->fd, SHUT_WR) == 0;
+}
+
+static bool
+visit_reads(const struct scrape_options *o, struct visit *v)
+{
+	ssize_t got = recv(v->fd, v->head + v->n, sizeof(v->head) - v->n, 0);
+
+	if (got <= 0)
+		return got < 0 && may_come_again();
+	v->n += (size_t)got;
+	if (memmem(v->head, v->n, "\r\n\r\n", 4) != NULL)
+		scrape_answer(o, (struct str){ v->head, v->n }, &v->out);
+	else if (v->n == sizeof(v->head))
+		scrape_too_long(&v->out);
+	else
 		return true;
-	if (!str_starts(shown, STR("Bearer ")))
-		return false;
-	shown = str_sub(shown, 7);
-	return shown.n == strlen(o->token) && CRYPTO_memcmp(shown.p, o->token, shown.n) == 0;
+	v->state = WRITES;
+	return visit_writes(v);
+}
+
+/* ---- all of them ---- */
+
+static void
+leave(struct scrape *p, unsigned i)
+{
+	struct visit *v = &p->visits[i], *last = &p->visits[--p->n];
+
+	close(v->fd);
+	buf_fini(&v->out);
+	if (v != last)
+		*v = *last;
+}
+
+/* The place of a further one; SCRAPE_VISITS: there is none. They stand in no order. */
+static unsigned
+place(const struct scrape *p, int64_t now_us)
+{
+	int64_t first_us = now_us + SCRAPE_US - SCRAPE_IDLE_US;
+	unsigned found = SCRAPE_VISITS;
+
+	if (p->n < SCRAPE_VISITS)
+		return p->n;
+	for (unsigned i = 0; i < p->n; i++)
+		if (p->visits[i].state != WRITES && p->visits[i].until_us <= first_us) {
+			first_us = p->visits[i].until_us;
+			found = i;
+		}
+	return found;
 }
 
 static void
-put_answer(struct buf *out, const char *status, const char *type, struct str body, bool head)
+receive(struct scrape *p)
 {
-	buf_printf(out,
-	    "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n",
-	    status, type, body.n,
-	    strncmp(status, "401", 3) == 0 ? "WWW-Authenticate: Bearer\r\n" : "");
-	if (!head)
-		buf_str(out, body);
+	unsigned at = place(p, clock_mono_us());
+	struct visit *v;
+	int fd;
+
+	if (at == SCRAPE_VISITS)
+		return;
+	fd = accept4(p->o.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	p->pauses = fd < 0 && !may_come_again() && errno != ECONNABORTED;
+	if (fd < 0)
+		return;
+	if (at < p->n)
+		leave(p, at);
+	v = &p->visits[p->n++];
+	v->state = READS;
+	v->fd = fd;
+	v->until_us = clock_mono_us() + SCRAPE_US;
+	v->n = v->nsent = 0;
+	v->out = (struct buf){ 0 };
 }
 
-static void
-put_error(struct buf *out, const char *status)
-{
-	struct buf body = { 0 };
-
-	buf_printf(&body, "%s\n", status);
-	put_answer(out, status, "text/plain", buf_view(&body), false);
-	buf_fini(&body);
-}
-
-void
-scrape_answer(const struct scrape_options *o, struct str request, struct buf *out)
-{
-	struct str line, rest, method, target, path, more;
-	struct buf body = { 0 };
-	const char *type;
-
-	str_cut(request, '\n', &line, &rest);
-	str_cut(line, ' ', &method, &target);
-	str_cut(target, ' ', &target, &more);
-	str_cut(target, '?', &path, &more);
-	if (!str_eq(method, STR("GET")) && !str_eq(method, STR("HEAD"))) {
-		put_error(out, "405 Method Not Allowed");
-	} else if (!str_eq(path, str_of(o->path))) {
-		put_error(out, "404 Not Found");
-	} else if (!may_read(o, rest)) {
-		put_error(out, "401 Unauthorized");
-	} else {
-		type = o->write(o->ctx, header(rest, STR("accept")), &body);
-		put_answer(out, "200 OK", type, buf_view(&body), str_eq(method, STR("HEAD")));
-	}
-	buf_fini(&body);
-}
-
-/* ---- sockets ---- */
-
-/* False: the time is over, or the connection. */
 static bool
-ready(int fd, short what, int64_t until_us)
+visit_goes_on(struct scrape *p, struct visit *v, short happened, int64_t now_us)
 {
-	struct pollfd p = { fd, what, 0 };
-	int64_t left_us = until_us - clock_mono_us();
-	int n;
-
-	while (left_us > 0) {
-		n = poll(&p, 1, (int)(left_us / 1000) + 1);
-		if (n > 0)
-			return true;
-		if (n < 0 && errno != EINTR)
-			return false;
-		left_us = until_us - clock_mono_us();
+	if (now_us >= v->until_us)
+		return false;
+	if (happened == 0)
+		return true;
+	switch (v->state) {
+	case READS: return visit_reads(&p->o, v);
+	case WRITES: return visit_writes(v);
+	case ENDS: return visit_ends(v);
 	}
 	return false;
 }
 
-static bool
-whole(const char *p, size_t n)
+/* at[0] is the end's, at[1] the listener's, then one for each connection. How long to wait, in ms; -1: for ever. */
+static int
+prepare(const struct scrape *p, struct pollfd at[SCRAPE_VISITS + 2])
 {
-	return memmem(p, n, "\r\n\r\n", 4) != NULL;
-}
+	int64_t now_us = clock_mono_us(), first_us = INT64_MAX;
+	bool open = !p->pauses && place(p, now_us) < SCRAPE_VISITS;
+	int wait_ms;
 
-/* The head of a request; false: there is none. *n is SCRAPE_REQUEST_MAX when it is too long. */
-static bool
-take(int fd, char room[SCRAPE_REQUEST_MAX], size_t *n, int64_t until_us)
-{
-	ssize_t got;
+	at[0] = (struct pollfd){ .fd = p->stop, .events = POLLIN };
+	at[1] = (struct pollfd){ .fd = open ? p->o.fd : -1, .events = POLLIN };
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct visit *v = &p->visits[i];
 
-	for (*n = 0; *n < SCRAPE_REQUEST_MAX && !whole(room, *n); *n += (size_t)got) {
-		if (!ready(fd, POLLIN, until_us))
-			return false;
-		got = recv(fd, room + *n, SCRAPE_REQUEST_MAX - *n, 0);
-		if (got < 0 && (errno == EINTR || errno == EAGAIN))
-			got = 0;
-		else if (got <= 0)
-			return false;
+		at[2 + i] =
+		    (struct pollfd){ .fd = v->fd, .events = v->state == WRITES ? POLLOUT : POLLIN };
+		if (v->until_us < first_us)
+			first_us = v->until_us;
 	}
-	return true;
-}
-
-static void
-give(int fd, struct str bytes, int64_t until_us)
-{
-	ssize_t n;
-
-	while (bytes.n > 0 && ready(fd, POLLOUT, until_us)) {
-		n = send(fd, bytes.p, bytes.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n > 0)
-			bytes = str_sub(bytes, (size_t)n);
-		else if (errno != EAGAIN && errno != EINTR)
-			return;
-	}
-	shutdown(fd, SHUT_WR);
-}
-
-static void
-serve(struct scrape *p, int fd)
-{
-	int64_t until_us = clock_mono_us() + SCRAPE_US;
-	char room[SCRAPE_REQUEST_MAX];
-	struct buf out = { 0 };
-	size_t n;
-
-	if (take(fd, room, &n, until_us)) {
-		if (whole(room, n))
-			scrape_answer(&p->o, (struct str){ room, n }, &out);
-		else
-			put_error(&out, "431 Request Header Fields Too Large");
-		give(fd, buf_view(&out), until_us);
-	}
-	buf_fini(&out);
-	close(fd);
+	if (first_us == INT64_MAX)
+		return open ? -1 : SCRAPE_PAUSE_MS;
+	wait_ms = first_us > now_us ? (int)((first_us - now_us) / 1000) + 1 : 0;
+	return open || wait_ms < SCRAPE_PAUSE_MS ? wait_ms : SCRAPE_PAUSE_MS;
 }
 
 static void
 scrape_main(void *arg)
 {
 	struct scrape *p = arg;
-	struct pollfd at[2] = { { p->o.fd, POLLIN, 0 }, { p->stop, POLLIN, 0 } };
-	int fd;
+	struct pollfd at[SCRAPE_VISITS + 2];
+	int64_t now_us;
+	int wait_ms;
 
 	for (;;) {
-		if (poll(at, 2, -1) < 0)
+		wait_ms = prepare(p, at);
+		if (poll(at, 2 + p->n, wait_ms) < 0)
 			continue; /* EINTR, as signals are not this thread's */
-		if (at[1].revents != 0)
+		if (at[0].revents != 0)
 			return;
-		fd = accept4(p->o.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd >= 0)
-			serve(p, fd);
-		else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			clock_sleep_us(
-			    100000); /* no descriptors: the connection stays in the queue */
+		now_us = clock_mono_us();
+		/* From the end: the place of who leaves is taken by one that was looked at. */
+		for (unsigned i = p->n; i-- > 0;)
+			if (!visit_goes_on(p, &p->visits[i], at[2 + i].revents, now_us))
+				leave(p, i);
+		p->pauses = false;
+		if (at[1].revents != 0)
+			receive(p);
 	}
 }
 
@@ -225,6 +233,8 @@ scrape_free(struct scrape *p)
 	if (p->stop >= 0)
 		(void)!eventfd_write(p->stop, 1);
 	thread_join(&p->thread);
+	while (p->n > 0)
+		leave(p, p->n - 1);
 	close(p->o.fd);
 	if (p->stop >= 0)
 		close(p->stop);

@@ -3,6 +3,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
+import net from 'node:net';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { BINARY, startHub, tempDir } from '../lib/hub.mjs';
@@ -53,6 +54,39 @@ test('O-122 nothing else is served there', async () => {
 	const head = await ask(hub.addr, { method: 'HEAD' });
 	assert.equal(head.status, 200);
 	assert.equal(head.body, '');
+	assert.equal((await ask(hub.addr, { method: 'HEAD', at: '/devices' })).status, 404);
+	await hub.stop();
+});
+
+// What comes back of some bytes, until the other side closes; how long that took, in ms.
+function exchange(addr, bytes) {
+	const begin = Date.now();
+	return new Promise((resolve) => {
+		const socket = net.connect(9464, addr, () => socket.end(bytes));
+		let text = '';
+		socket.on('error', () => {}).on('data', (part) => { text += part; }).on('close', () => resolve({ text, ms: Date.now() - begin }));
+	});
+}
+
+test('O-122 who says nothing, too much or takes nothing holds up nobody', async () => {
+	const hub = await startHub();
+	const idle = [], open = () => new Promise((resolve) => { const socket = net.connect(9464, hub.addr, () => resolve(socket)); idle.push(socket.on('error', () => {})); });
+
+	for (let i = 0; i < 40; i++) await open();
+	for (let i = 0; i < 8; i++) (await open()).write('GET /metrics HTTP/1.1\r\n\r\n'); // whose answer is not read
+	for (const socket of idle) socket.pause();
+	const one = await exchange(hub.addr, 'GET /metrics HTTP/1.1\r\n\r\n');
+	assert.match(one.text, /^HTTP\/1\.1 200 /);
+	assert.ok(one.ms < 1500, `${one.ms} ms`);
+	for (let i = 0; i < 100; i++) await open(); // more than are served side by side
+	assert.match((await exchange(hub.addr, 'GET /metrics HTTP/1.1\r\n\r\n')).text, /^HTTP\/1\.1 200 /);
+	for (const socket of idle) socket.destroy();
+	const many = await Promise.all(Array.from({ length: 100 }, () => ask(hub.addr)));
+	assert.deepEqual([...new Set(many.map((answer) => answer.status))], [200]);
+	// the answer comes, however much is still on its way to the hub
+	assert.match((await exchange(hub.addr, `GET /metrics HTTP/1.1\r\nX: ${'x'.repeat(5_000_000)}\r\n\r\n`)).text, /^HTTP\/1\.1 431 /);
+	assert.match((await exchange(hub.addr, `POST /metrics HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n${'x'.repeat(5_000_000)}`)).text, /^HTTP\/1\.1 405 /);
+	assert.equal((await exchange(hub.addr, 'GET /metrics HTTP/1.1\r\nHalf: ')).text, '');
 	await hub.stop();
 });
 
@@ -67,11 +101,15 @@ test('O-123 with a token, and not beyond loopback without one', async () => {
 	assert.equal((await ask(hub.addr, { headers: { authorization: 'Bearer a-token-of-a-scraper' } })).status, 200);
 	await hub.stop();
 	for (const [place, why] of [['0.0.0.0:9464', /--metrics-token-file is needed/], ['localhost.example:1', /--metrics-token-file is needed/],
-		['127.0.0.1', /ADDRESS:PORT/], ['::1:9464', /ADDRESS:PORT/], ['127.0.0.1:0', /ADDRESS:PORT/]]) {
+		['[::]:9464', /--metrics-token-file is needed/], ['[::ffff:10.0.0.1]:9464', /--metrics-token-file is needed/], ['9464', /ADDRESS:PORT/], ['', /ADDRESS:PORT|metrics-bind/],
+		['127.0.0.1:65536', /ADDRESS:PORT/], ['[::1]', /ADDRESS:PORT/], ['127.0.0.1', /ADDRESS:PORT/], ['::1:9464', /ADDRESS:PORT/], ['127.0.0.1:0', /ADDRESS:PORT/]]) {
 		const run = serve('--metrics-bind', place);
 		assert.notEqual(run.status, 0, place);
 		assert.match(run.stderr, why, place);
 	}
+	const six = await startHub({ args: ['--metrics-bind', '[::1]:9465'] });
+	assert.equal((await ask('::1', { port: 9465 })).status, 200);
+	await six.stop();
 	const off = await startHub({ args: ['--metrics-bind', 'off'] });
 	await assert.rejects(ask(off.addr), /ECONNREFUSED/);
 	await off.stop();

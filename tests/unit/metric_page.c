@@ -145,24 +145,73 @@ metric__O120_histograms_are_cumulative_and_in_base_units(void **state)
 static void
 metric__O121_openmetrics_by_accept(void **state)
 {
+	static const char *const open[] = {
+		"application/openmetrics-text",
+		"application/OpenMetrics-Text ; Version=1.0.0",
+		"application/openmetrics-text;version=0.0.1;q=1.000",
+		"application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
+		"text/plain;q=0.5;version=0.0.4,*/*;q=1,application/openmetrics-text; q=0.75",
+		"text/html, application/openmetrics-text;q=0.001",
+		"application/openmetrics-text;version=9,application/openmetrics-text;version=1.0.0",
+		/* Prometheus 2 and 3 */
+		"application/openmetrics-text;version=1.0.0,application/"
+		"openmetrics-text;version=0.0.1;"
+		"q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+		"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+		"application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;"
+		"escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+	};
+	static const char *const text_plain[] = {
+		"",
+		"*/*",
+		"text/plain",
+		"application/json",
+		"application/*",
+		"application/openmetrics-text;q=0",
+		"application/openmetrics-text;q=0.000",
+		"application/openmetrics-text;q=2",
+		"application/openmetrics-text;q=",
+		"application/openmetrics-text;q=0.5.5",
+		"application/openmetrics-text;q=abc",
+		"application/openmetrics-text;q=-1",
+		"application/openmetrics-text;version=2.0.0",
+		"application/openmetrics-text-x",
+		"x-application/openmetrics-text",
+		"text/html;a=application/openmetrics-text",
+		"text/plain,application/openmetrics-text;q=0.5",
+		"text/*;q=0.6,application/openmetrics-text;q=0.5",
+		"application/openmetrics-text;q=0.5,*/*",
+		",;,;q=;",
+	};
 	char *text;
 	size_t n;
 
 	(void)state;
-	assert_int_equal(metric_format_of(STR("text/plain")), METRIC_PROMETHEUS);
-	assert_int_equal(metric_format_of(STR("")), METRIC_PROMETHEUS);
-	assert_int_equal(
-	    metric_format_of(STR("application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1")),
-	    METRIC_OPENMETRICS);
+	for (unsigned i = 0; i < sizeof(open) / sizeof(open[0]); i++)
+		if (metric_format_of(str_of(open[i])) != METRIC_OPENMETRICS)
+			fail_msg("%s", open[i]);
+	for (unsigned i = 0; i < sizeof(text_plain) / sizeof(text_plain[0]); i++)
+		if (metric_format_of(str_of(text_plain[i])) != METRIC_PROMETHEUS)
+			fail_msg("%s", text_plain[i]);
+	metric_seen(METRIC_COMMIT_SECONDS, 0, 1);
 	text = page(METRIC_OPENMETRICS);
 	n = strlen(text);
 	assert_true(has_line(text, "# TYPE twinhub_connects counter"));
 	assert_null(strstr(text, "# TYPE twinhub_connects_total"));
+	assert_true(has_line(text, "# UNIT twinhub_received_bytes bytes"));
+	assert_true(has_line(text, "# UNIT twinhub_commit_seconds seconds"));
+	assert_true(has_line(text, "# UNIT twinhub_scrub_progress_ratio ratio"));
+	assert_null(strstr(text, "# UNIT twinhub_connects "));
+	assert_true(has_line(text, "twinhub_commit_seconds_bucket{le=\"5e-05\"} 1"));
+	assert_true(has_line(text, "twinhub_commit_seconds_bucket{le=\"0.25\"} 1"));
+	assert_true(has_line(text, "twinhub_commit_seconds_bucket{le=\"10.0\"} 1"));
 	assert_string_equal(text + n - 6, "# EOF\n");
 	free(text);
 	text = page(METRIC_PROMETHEUS);
 	assert_true(has_line(text, "# TYPE twinhub_connects_total counter"));
 	assert_null(strstr(text, "# EOF"));
+	assert_null(strstr(text, "# UNIT"));
+	assert_true(has_line(text, "twinhub_commit_seconds_bucket{le=\"10\"} 1"));
 	free(text);
 }
 
