@@ -4,7 +4,9 @@
 #define FIRST                                                                                      \
 	"The first value of a [setting of the hub](#settings-of-the-hub), which is what is in "    \
 	"force from then on."
-#define AT(field)  .at = offsetof(struct server_options, field), .room = sizeof(((struct server_options *)0)->field)
+#define AT(field)                                                                                  \
+	.at = offsetof(struct server_options, field),                                              \
+	.room = sizeof(((struct server_options *)0)->field)
 
 /* clang-format off */
 static const char *const log_formats[] = { "logfmt", "json", NULL }; /* as enum log_format */
