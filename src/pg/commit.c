@@ -324,6 +324,12 @@ stops(struct pg *p)
 	return stop;
 }
 
+static bool
+is_full(const struct fault *f)
+{
+	return strstr(f->text, "No space left") != NULL;
+}
+
 /* What may still be under way from here is ended, and the shards are taken. */
 static enum err
 take_again(struct pg *p, struct owned now[PG_SHARDS], struct fault *f)
@@ -368,17 +374,37 @@ counts_say(struct pg *p, const struct call *c, const struct owned now[PG_SHARDS]
 	return made ? MADE : UNDONE;
 }
 
-/* Until the server answers and it is known what became of the call. UNKNOWN: the store is being closed. */
+/*
+ * What refused a commit would refuse the next, too, though the shards, whose rows are there, can be taken: a full disk, a server that may only
+ * be read. Tried by a transaction that needs new room, a megabyte, and is not committed, so nothing of it stays.
+ */
+static enum err
+takes_writes(struct pg *p, struct fault *f)
+{
+	static const char *const sql[] = {
+		"BEGIN",
+		"CREATE TABLE room (v text)",
+		"INSERT INTO room SELECT repeat('x', 1000) FROM generate_series(1, 1000)",
+		"ROLLBACK",
+	};
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; e == ERR_OK && i < sizeof(sql) / sizeof(*sql); i++)
+		e = conn_do(&p->commit, sql[i], 0, NULL, f);
+	return e;
+}
+
+/* Until the server takes writes and it is known what became of the call. UNKNOWN: the store is being closed. */
 static enum outcome
-find_out(struct pg *p, const struct call *c, const struct fault *first, enum store_state as)
+find_out(struct pg *p, const struct call *c, const struct fault *first)
 {
 	struct owned now[PG_SHARDS];
 	struct fault f = *first;
 	enum outcome outcome;
 
-	told(p, as, &f);
 	for (;;) {
-		if (take_again(p, now, &f) == ERR_OK)
+		told(p, is_full(&f) ? STORE_IS_FULL : STORE_IS_FAILED, &f);
+		if (take_again(p, now, &f) == ERR_OK && takes_writes(p, &f) == ERR_OK)
 			break;
 		refuse_waiting(p, true);
 		if (stops(p))
@@ -398,22 +424,15 @@ back_to_work(struct pg *p)
 	told(p, STORE_READY, NULL);
 }
 
-static bool
-is_full(const struct fault *f)
-{
-	return strstr(f->text, "No space left") != NULL;
-}
-
 static void
 call_run(struct pg *p, struct call *c)
 {
 	struct fault f = { 0 };
 	bool fenced = false;
 	enum outcome outcome = call_make(p, c, &fenced, &f);
-	enum store_state as = is_full(&f) ? STORE_IS_FULL : STORE_IS_FAILED;
 
 	if (outcome == UNKNOWN) {
-		outcome = find_out(p, c, &f, as);
+		outcome = find_out(p, c, &f);
 		if (outcome == UNKNOWN) {
 			call_is_not(p, STORE_FAILED);
 			return;
@@ -426,7 +445,7 @@ call_run(struct pg *p, struct call *c)
 	} else if (outcome == UNDONE) {
 		call_is_not(p, STORE_UNDONE);
 		/* fenced: what is there says whether somebody else has it, or history was lost */
-		if (find_out(p, c, &f, as) != UNKNOWN)
+		if (find_out(p, c, &f) != UNKNOWN)
 			back_to_work(p);
 	} else {
 		call_is_made(p, c);

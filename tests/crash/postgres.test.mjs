@@ -2,7 +2,8 @@
 // and a hub that has been replaced, or whose database has lost something, ends and says so. docs/cluster-design.md, 1 to 5.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 import { BINARY, Hub, freeAddress, startHub, tempDir } from '../lib/hub.mjs';
 import { Postgres, hasPostgres } from '../lib/postgres.mjs';
@@ -22,6 +23,12 @@ after(async () => {
 	for (const hub of hubs) if (hub.running) await hub.stop();
 	server?.stop();
 });
+
+// 4 KB that cannot be pressed, of a number.
+function randomText(n) {
+	const random = randomFrom(n + 1);
+	return Array.from({ length: 4000 }, () => String.fromCharCode(97 + Math.floor(random() * 26))).join('');
+}
 
 async function hubOn(database, options = {}) {
 	if (server.sql('postgres', `SELECT count(*) FROM pg_database WHERE datname = '${database}'`) === '0') server.sql('postgres', `CREATE DATABASE ${database}`);
@@ -77,6 +84,49 @@ test(`O-191 ${ROUNDS} times something dies under load`, { timeout: ROUNDS * 120_
 		t.diagnostic(`round ${round + 1}, ${what}: ${fleet.acknowledged - before} acknowledged writes are there`);
 	}
 	assert.ok(fleet.acknowledged > ROUNDS * 20, `only ${fleet.acknowledged} writes were acknowledged: no load`);
+});
+
+// A database on a small file system of its own, where the server's log is not.
+function smallDatabase(name) {
+	const mount = tempDir('small');
+	execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m,mode=0777', 'tmpfs', mount], { stdio: 'pipe' });
+	fs.chmodSync(path.dirname(mount), 0o755);
+	const dir = path.join(mount, 'tables');
+	fs.mkdirSync(dir, { mode: 0o700 });
+	execFileSync('chown', ['postgres:', dir]);
+	server.sql('postgres', `CREATE TABLESPACE small LOCATION '${dir}'`);
+	server.sql('postgres', `CREATE DATABASE ${name} TABLESPACE small`);
+	return mount;
+}
+
+test('O-191 a server that is full is away until it has room, and both are told once', { skip: process.getuid() !== 0 && 'mounting takes root' }, async (t) => {
+	const mount = smallDatabase('small');
+	t.after(() => execFileSync('umount', ['-l', mount]));
+	const hub = await hubOn('small');
+	const times = (what) => hub.logs.split(what).length - 1;
+	const change = async (n) => (await hub.rest('PATCH', '/twins/d', { body: { tags: { [`a${n % 20}`]: randomText(n) } } })).status;
+	await hub.createDevice('d');
+	const { bavail, bsize } = fs.statfsSync(mount);
+	execFileSync('fallocate', ['-l', String(bavail * bsize - 65536), path.join(mount, 'ballast')]);
+	let n = 0, last = 0, refused = 0;
+	await until(async () => {
+		const status = await change(n++);
+		if (status === 200) last = n - 1;
+		return status === 503;
+	}, 'changes are refused', 60_000 * SLOW);
+	for (let i = 0; i < 40; i++, n++) {
+		const status = await change(n);
+		refused += status === 503;
+		if (status === 200) last = n;
+		await new Promise((resolve) => setTimeout(resolve, 100));
+	}
+	assert.equal(refused, 40, hub.logs.slice(-2000));
+	assert.equal(times('No space left'), 1, hub.logs.slice(-2000));
+	assert.equal(times('the store works again'), 0);
+	assert.equal((await hub.rest('GET', '/twins/d')).body.tags[`a${last % 20}`], randomText(last), 'what was acknowledged is read');
+	fs.rmSync(path.join(mount, 'ballast'));
+	await until(async () => (await change(n++)) === 200, 'changes are taken again', 60_000 * SLOW);
+	assert.equal(times('the store works again'), 1);
 });
 
 test('O-192 who has been replaced ends, and says so', async () => {
