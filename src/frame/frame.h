@@ -1,0 +1,135 @@
+/*
+ * frame: what goes between the nodes of a hub, as values, and back. No connection, no state.
+ *
+ *   head    length of the body (4 bytes, big-endian), kind, flags
+ *   body    fields, in rising order of their tags: tag << 1 | 1 and bytes with their length, or tag << 1 and a number (buf_varint). What is 0
+ *           or empty is left out; a tag that is not known is passed over, so a node of the next release may say more
+ *
+ * Frames of one link keep their order.
+ *
+ * Strings in what is read are borrowed from the frame's bytes. What is read is fit to be used: numbers are within their enums, ids are valid,
+ * docs have been checked. docs/cluster-design.md, 6.
+ */
+#ifndef TWINHUB_FRAME_H
+#define TWINHUB_FRAME_H
+
+#include "hub/hub.h"
+
+#define FRAME_PROTOCOL 1u /* the newest that this program speaks, and the oldest */
+#define FRAME_HEAD     6u
+#define FRAME_MAX      (4u << 20) /* bytes of a body */
+#define FRAME_SESSIONS 256u       /* of one RESUME */
+
+enum frame_kind {
+	FRAME_HELLO = 1,
+	FRAME_MAP,
+	FRAME_PING,
+	FRAME_PONG,
+	FRAME_OP,
+	FRAME_REPLY,
+	FRAME_NOT_MINE, /* the operation was not applied */
+	FRAME_EFFECT,
+	FRAME_RESUME,
+	FRAME_RESUMED,
+	FRAME_POKE,
+	FRAME_POKED,
+	FRAME_KINDS
+};
+
+struct frame {
+	enum frame_kind kind;
+	struct str body; /* borrowed from what was read */
+};
+
+/* ---- heads ---- */
+
+/* Where a body begins: frame_end fills in its length. ERR_SIZE: it is over FRAME_MAX, and is gone from out. */
+size_t frame_begin(struct buf *out, enum frame_kind kind);
+enum err frame_end(struct buf *out, size_t begun);
+
+/*
+ * The first frame of `in`, which may hold a part of one or more than one. size: bytes that it took.
+ * ERR_MORE: it is not all there; size is what it will take, 0 while not known. ERR_PROTOCOL: f says why; the link is of no more use.
+ */
+enum err frame_read(struct str in, struct frame *frame, size_t *size, struct fault *f);
+
+/* ---- what they say ---- */
+
+struct hello {
+	uint64_t protocol_min, protocol_max;
+	struct str hub, node, version; /* the hub's id, the node's name, the program's release */
+	uint64_t slot, generation;
+	uint64_t common; /* version of what is hub-wide, as this node has it in force */
+};
+
+enum shard_state { SHARD_NOT_KNOWN, SHARD_LOADING, SHARD_SERVED, SHARD_LEAVING, SHARD_STATES };
+
+/* Of each shard, in its order: who has it, as the sender knows. */
+struct shard_map {
+	struct shard_at {
+		uint64_t epoch;
+		uint16_t slot; /* of the node */
+		uint8_t state; /* enum shard_state */
+	} of[SHARDS];
+};
+
+struct asked {
+	uint64_t seq; /* the sender's: the answer names it */
+	uint64_t shard;
+	struct op op;
+};
+
+struct answered {
+	uint64_t seq;
+	struct reply reply; /* read: body and warning are the caller's, appended to */
+};
+
+struct not_mine {
+	uint64_t seq, shard;
+	uint64_t epoch; /* the highest that is known of the shard; 0: none */
+};
+
+/* A session that its edge would have the shard's owner take up. */
+struct resumed_session {
+	struct str device, module;
+	struct reply_to session;
+	uint64_t session_epoch;
+	uint64_t
+	    generation; /* of the identity, hashed with its etag: what it was when the session began */
+	struct str filters; /* as OP_SUBSCRIBE has them */
+	struct opened opened;
+	uint64_t desired; /* the version that the device has been told; 0: none */
+	int64_t since_us;
+	bool clean;
+};
+
+struct resume {
+	uint64_t seq, shard;
+	uint64_t n;
+	struct resumed_session sessions[FRAME_SESSIONS];
+};
+
+/* To be given to frame_end; frame_begin has been called with the kind. */
+void hello_write(struct buf *out, const struct hello *h);
+void map_write(struct buf *out, const struct shard_map *m);
+void asked_write(struct buf *out, const struct asked *a);
+void answered_write(struct buf *out, const struct answered *a);
+void not_mine_write(struct buf *out, const struct not_mine *n);
+void effect_write(struct buf *out, const struct effect *e);
+void resume_write(struct buf *out, const struct resume *r);
+/* RESUMED: seq and shard; PING, PONG: their number and a bit for each shard that has feedback; POKE, POKED: the version and 0. */
+void numbers_write(struct buf *out, uint64_t a, uint64_t b);
+
+/* ERR_PROTOCOL: f says what is wrong; nothing is left to be freed. */
+enum err hello_read(struct str body, struct hello *h, struct fault *f);
+enum err map_read(struct str body, struct shard_map *m, struct fault *f);
+enum err asked_read(struct str body, struct asked *a, struct fault *f);
+enum err answered_read(struct str body, struct answered *a, struct fault *f);
+enum err not_mine_read(struct str body, struct not_mine *n, struct fault *f);
+enum err effect_read(struct str body, struct effect *e, struct fault *f);
+enum err resume_read(struct str body, struct resume *r, struct fault *f);
+enum err numbers_read(struct str body, uint64_t *a, uint64_t *b, struct fault *f);
+
+const char *frame_name(enum frame_kind kind);
+
+#endif

@@ -1,0 +1,12 @@
+#ifndef TWINHUB_FRAME_PRIV_H
+#define TWINHUB_FRAME_PRIV_H
+
+#include "frame/fields.h"
+#include "frame/frame.h"
+
+#define COUNT(table) (sizeof(table) / sizeof(*(table)))
+
+/* As OP_SUBSCRIBE or a session has them, at most so many. */
+bool frame_filters_good(struct str filters, unsigned most);
+
+#endif

@@ -1,0 +1,79 @@
+/* Any bytes as frames of another node: refused, or what may be used and is written again as it was said. */
+#include "frame/frame.h"
+#include "fuzz.h"
+
+static struct asked asked;
+static struct resume resume;
+
+/* What was read and is written again is read as the same: written once more it is the same bytes. */
+static void
+op_again(struct str body)
+{
+	struct buf once = { 0 }, twice = { 0 };
+	struct fault f;
+
+	if (asked_read(body, &asked, &f) != ERR_OK)
+		return;
+	require(asked.op.kind < OP_KINDS && op_shard(&asked.op) == asked.shard);
+	asked_write(&once, &asked);
+	require(asked_read(buf_view(&once), &asked, &f) == ERR_OK);
+	asked_write(&twice, &asked);
+	require(str_eq(buf_view(&once), buf_view(&twice)));
+	buf_fini(&once);
+	buf_fini(&twice);
+}
+
+static void
+reply_again(struct str body)
+{
+	struct answered a;
+	struct fault f;
+
+	if (answered_read(body, &a, &f) != ERR_OK)
+		return;
+	require(strnlen(a.reply.etag, sizeof(a.reply.etag)) < sizeof(a.reply.etag));
+	require(strnlen(a.reply.fault.text, FAULT_TEXT_MAX) < FAULT_TEXT_MAX);
+	require(a.reply.verdict.policy_n <= POLICY_NAME_MAX);
+	reply_fini(&a.reply);
+}
+
+static void
+one(const struct frame *frame)
+{
+	struct shard_map map;
+	struct hello hello;
+	struct not_mine not_mine;
+	struct effect effect;
+	struct fault f;
+	uint64_t a, b;
+
+	require(frame_name(frame->kind) != NULL);
+	switch (frame->kind) {
+	case FRAME_HELLO: hello_read(frame->body, &hello, &f); break;
+	case FRAME_MAP: map_read(frame->body, &map, &f); break;
+	case FRAME_OP: op_again(frame->body); break;
+	case FRAME_REPLY: reply_again(frame->body); break;
+	case FRAME_NOT_MINE: not_mine_read(frame->body, &not_mine, &f); break;
+	case FRAME_EFFECT: effect_read(frame->body, &effect, &f); break;
+	case FRAME_RESUME:
+		if (resume_read(frame->body, &resume, &f) == ERR_OK)
+			require(resume.n <= FRAME_SESSIONS && resume.shard < SHARDS);
+		break;
+	default: numbers_read(frame->body, &a, &b, &f);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct str rest = { (const char *)data, size };
+	struct frame frame;
+	struct fault f;
+	size_t took;
+
+	while (frame_read(rest, &frame, &took, &f) == ERR_OK) {
+		one(&frame);
+		rest = str_sub(rest, took);
+	}
+	return 0;
+}
