@@ -58,11 +58,12 @@ extern const struct feature configuration_feature;
  *
  *   set      the configurations that are there
  *   op       name, payload and precondition as for hub_apply
+ *   counts   how many there may be; NULL: nothing is said
  *
  * ERR_ARG: f says why it is not taken; record is as before.
  */
-enum err configuration_record(const struct configurations *set, const struct op *op, int64_t now_us,
-    struct buf *record, struct fault *f);
+enum err configuration_record(const struct configurations *set, const struct op *op,
+    const struct limit_counts *counts, int64_t now_us, struct buf *record, struct fault *f);
 
 /* Those of the hub as last written, perhaps not on disk yet; shard 0 has them. The caller owns the set. */
 struct configurations *configurations_stored(const struct shard *sh);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "config/configure.h"
+#include "limit/limit.h"
 
 #define CONFIGURATION "configuration/"
 #define SWEPT         "swept/"
@@ -158,10 +159,11 @@ check_precondition(const struct configuration *old, const struct op *op, struct 
 }
 
 enum err
-configuration_record(const struct configurations *set, const struct op *op, int64_t now_us,
-    struct buf *record, struct fault *f)
+configuration_record(const struct configurations *set, const struct op *op,
+    const struct limit_counts *counts, int64_t now_us, struct buf *record, struct fault *f)
 {
 	const struct configuration *old = configurations_find(set, op->name);
+	uint64_t most = limit_most(counts, LIMIT_ALL_CONFIGURATIONS, CONFIGURATIONS_MAX);
 	struct buf unique = { 0 };
 	enum err e;
 
@@ -173,9 +175,9 @@ configuration_record(const struct configurations *set, const struct op *op, int6
 		    "of "
 		    "&^[]{}\\/\"<>|, and not . or ..",
 		    CONFIGURATION_ID_MAX);
-	if (old == NULL && set != NULL && set->n >= CONFIGURATIONS_MAX)
+	if (old == NULL && set != NULL && set->n >= most)
 		return fault_set(f, F_ConfigurationCountLimitExceeded,
-		    "there are %u configurations, the limit", CONFIGURATIONS_MAX);
+		    "there are %u configurations, the limit is %u", set->n, (unsigned)most);
 	e = configuration_encode(
 	    record, op->name, op_body(op, &unique), old, op->actor_name, now_us, f);
 	buf_fini(&unique);
@@ -191,8 +193,8 @@ on_configuration_put(struct shard *sh, struct row *r, const struct op *op,
 	struct str bytes;
 
 	(void)r;
-	if (configuration_record(
-	        configure_of(sh)->stored, op, env->now_us, &record, &reply->fault) == ERR_OK) {
+	if (configuration_record(configure_of(sh)->stored, op, env->counts, env->now_us, &record,
+	        &reply->fault) == ERR_OK) {
 		bytes = buf_view(&record);
 		configuration_store(sh, op->name, &bytes, env);
 		c = configurations_find(configure_of(sh)->stored, op->name);

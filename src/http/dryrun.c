@@ -80,7 +80,8 @@ prepare(struct request *r, struct dryrun_task *d, const struct work *w, struct f
 	         request_header(r, "x-ms-max-item-count"), &d->task.page->limit, f)) == ERR_OK &&
 	    (token.n == 0 ||
 	        (e = query_token_read(token, r->query_hash, &d->task.bookmark, f)) == ERR_OK) &&
-	    (e = configuration_record(set, &w->op, clock_wall_us(), &record, f)) == ERR_OK)
+	    (e = configuration_record(set, &w->op, c->counts, clock_wall_us(), &record, f)) ==
+	        ERR_OK)
 		d->run = dryrun_new(set, buf_view(&record), d->counts ? sample : 0);
 	catalogue_drop(r->hl->o.catalogue, c);
 	buf_fini(&record);

@@ -62,6 +62,17 @@ put_throttle(struct out *o, const struct http_options *opt)
 	out_close(o);
 }
 
+/* Those that are said. */
+static void
+put_counts(struct out *o, const struct limit_counts *c)
+{
+	out_open(out_key(o, "counts"));
+	for (unsigned i = 0; i < LIMIT_COUNTS; i++)
+		if (c->most[i] != 0)
+			out_u64(out_key(o, limit_count_name(i)), c->most[i]);
+	out_close(o);
+}
+
 static void
 put_daily(struct out *o, const struct limit_daily *d)
 {
@@ -88,6 +99,7 @@ on_limit_statistics(struct request *r)
 	put_throttle(&o, &r->hl->o);
 	put_texts(&o, "rates", limit_rule_text, false, &state->rules);
 	put_texts(&o, "shares", limit_share_text, true, &state->rules);
+	put_counts(&o, &state->rules.counts);
 	out_open(out_key(&o, "throttled"));
 	for (unsigned kind = 0; kind < LIMIT_KINDS; kind++)
 		put_throttled_of(&o, kind);

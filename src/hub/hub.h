@@ -55,6 +55,7 @@ struct catalogue {
 	const struct configurations *configurations; /* borrowed; NULL: none */
 	const struct log_what *log;                  /* borrowed; NULL: log_what_default */
 	const struct message_rules *messages;        /* borrowed; NULL: message_rules_default */
+	const struct limit_counts *counts;           /* borrowed; NULL: nothing is said */
 };
 
 /* What it says of who is good; who asks is left open. */

@@ -29,9 +29,10 @@
 #include "base/refs.h"
 #include "query/query.h"
 
-#define JOBS_MAX        4096u /* remembered at once; beyond it the oldest that has ended is forgotten */
-#define JOBS_ACTIVE_MAX 10u                 /* running, or queued to run at once (L-56) */
-#define JOBS_BYTES_MAX  (UINT64_C(4) << 30) /* of results; beyond it the same */
+#define JOBS_MAX 4096u /* remembered at once; beyond it the oldest that has ended is forgotten */
+#define JOBS_ACTIVE_MAX                                                                            \
+	10u /* running, or queued to run at once (L-56); a hub may have less: LIMIT_ACTIVE_JOBS */
+#define JOBS_BYTES_MAX (UINT64_C(4) << 30) /* of results; beyond it the same */
 /* of one job's results in a shard; beyond it answers go without payload */
 #define JOB_PART_BYTES_MAX (16u << 20)
 #define JOB_SIZE_MAX       (256u << 10) /* bytes of what was asked for, as a doc */

@@ -8,6 +8,7 @@
  * One that was cancelled while it ran is not settled before its shards have ended, as calls that were sent end as they end.
  */
 #include "job/parts.h"
+#include "limit/limit.h"
 
 #include <stdlib.h>
 
@@ -240,12 +241,20 @@ deadline_us(const struct job *j)
 	return j->state.began_us + j->max_s * 1000000;
 }
 
+/* So many may run, or be queued to run at once. */
+static uint32_t
+active_most(const struct hub_env *env)
+{
+	return (uint32_t)limit_most(env->counts, LIMIT_ACTIVE_JOBS, JOBS_ACTIVE_MAX);
+}
+
 /* The state that follows, or the same. */
 static struct job_state
-next_state(const struct shard *sh, const struct job *j, int64_t now_us)
+next_state(const struct shard *sh, const struct job *j, const struct hub_env *env)
 {
 	const struct shard_jobs *js = jobs_of(sh);
 	struct job_state s = j->state;
+	int64_t now_us = env->now_us;
 
 	if (job_active(j) && all_ended(js, j)) {
 		s.counts = jobs_counts(sh, j);
@@ -264,7 +273,7 @@ next_state(const struct shard *sh, const struct job *j, int64_t now_us)
 	} else if (s.status == JOB_QUEUED && j->start_us > now_us) {
 		s.status = JOB_SCHEDULED;
 	} else if ((s.status == JOB_QUEUED || s.status == JOB_SCHEDULED) && j->start_us <= now_us &&
-	    nrunning(js) < JOBS_ACTIVE_MAX) {
+	    nrunning(js) < active_most(env)) {
 		s.status = JOB_RUNNING;
 		s.began_us = now_us;
 	}
@@ -287,7 +296,7 @@ due_us(const struct job *j, bool full)
 static bool
 tick_one(struct shard *sh, const struct job *j, const struct hub_env *env)
 {
-	struct job_state s = next_state(sh, j, env->now_us);
+	struct job_state s = next_state(sh, j, env);
 
 	if (j->state.settled && j->state.end_us + JOB_HISTORY_US <= env->now_us) {
 		job_store(sh, j->id, NULL, env);
@@ -308,7 +317,7 @@ jobs_tick(struct shard *sh, const struct hub_env *env)
 
 	if (js->stored == NULL)
 		return INT64_MAX;
-	if (js->next_us > env->now_us)
+	if (js->next_us > env->now_us && js->most == active_most(env))
 		return js->next_us;
 	for (uint32_t i = 0; i < js->stored->n;) {
 		uint64_t number = js->stored->v[i]->number;
@@ -319,7 +328,8 @@ jobs_tick(struct shard *sh, const struct hub_env *env)
 		}
 		i++;
 	}
-	full = nrunning(js) >= JOBS_ACTIVE_MAX;
+	js->most = active_most(env);
+	full = nrunning(js) >= js->most;
 	for (uint32_t i = 0; i < js->stored->n; i++) {
 		int64_t us = due_us(js->stored->v[i], full);
 
@@ -393,10 +403,10 @@ make_room(struct shard *sh, const struct hub_env *env, struct fault *f)
 static enum err
 check_start(struct shard *sh, const struct job *j, const struct hub_env *env, struct fault *f)
 {
-	if (j->start_us > env->now_us || nactive(jobs_of(sh), env->now_us) < JOBS_ACTIVE_MAX)
+	if (j->start_us > env->now_us || nactive(jobs_of(sh), env->now_us) < active_most(env))
 		return ERR_OK;
 	return fault_set(f, F_ThrottlingMaxActiveJobCountExceeded,
-	    "%u jobs are running or queued to run at once, the limit", JOBS_ACTIVE_MAX);
+	    "%u jobs are running or queued to run at once, the limit", active_most(env));
 }
 
 static uint64_t

@@ -101,24 +101,45 @@ choose(struct part_task *pt, struct shard *sh, struct slice *slice)
 
 /* ---- turns ---- */
 
-/* May one more device have its turn (maxUpdatesPerSecond)? All threads take from the same pace. */
+static bool
+rests(struct part_task *pt, int64_t now_ns, int64_t wait_ns)
+{
+	pt->rest_us = (now_ns + wait_ns) / 1000 + 1;
+	return false;
+}
+
+/* ...of the hub, for all jobs together? */
+static bool
+hub_allows(struct part_task *pt, int64_t now_ns)
+{
+	bool again = pt->put_off;
+	int64_t wait_ns;
+
+	pt->put_off = !pt->face->paces(pt->face->ctx, again, &wait_ns);
+	return !pt->put_off || rests(pt, now_ns, wait_ns);
+}
+
+/* May one more device have its turn (maxUpdatesPerSecond)? All threads take from the same pace. The hub's is asked last, so that nothing of
+ * it is taken in vain, but for what another thread is faster with. */
 static bool
 pace_allows(struct part_task *pt, int64_t elapsed_us)
 {
 	struct job *j = pt->job;
 	int64_t now_ns = elapsed_us * 1000, was = atomic_load(&j->pace_ns), until, wait_ns;
 	struct limit_rate rate = { 0, 1 };
+	bool taken = false;
 
 	if (j->rate == 0)
-		return true;
+		return hub_allows(pt, now_ns);
 	rate.each_ns = INT64_C(1000000000) / j->rate;
 	rate.burst += (uint32_t)(PACE_BURST_NS / rate.each_ns);
 	do {
 		until = was;
-		if (!limit_take(&until, &rate, now_ns, &wait_ns)) {
-			pt->rest_us = (now_ns + wait_ns) / 1000 + 1;
+		if (!limit_take(&until, &rate, now_ns, &wait_ns))
+			return rests(pt, now_ns, wait_ns);
+		if (!taken && !hub_allows(pt, now_ns))
 			return false;
-		}
+		taken = true;
 	} while (!atomic_compare_exchange_weak(&j->pace_ns, &was, until));
 	return true;
 }

@@ -80,7 +80,8 @@ void reports_free(struct job_reports *rs); /* NULL is fine */
 struct shard_jobs {
 	struct jobs *stored; /* shard 0: the hub's, as last written; NULL: none */
 	struct job_reports *reports;
-	int64_t next_us;        /* shard 0: when the time brings something about */
+	int64_t next_us;        /* shard 0: when the time brings something about, */
+	uint32_t most;          /* as long as so many jobs may run at once */
 	struct jobs *known;     /* to this shard; NULL: none */
 	struct job_part **part; /* by number */
 	uint32_t npart, cappart;

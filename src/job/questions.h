@@ -52,6 +52,8 @@ struct part_face {
 	/* May no other call be begun? Of a row that has begun one: it is to be sent once this is on disk. */
 	bool (*calls_full)(void *ctx);
 	void (*call)(void *ctx, const struct job *j, uint32_t shard, uint32_t row);
+	/* May one more device of any job have its turn now (L-16)? Then it is taken. No: not before *wait_ns; again: it was put off before. */
+	bool (*paces)(void *ctx, bool again, int64_t *wait_ns);
 	/* Once what was written is on disk, shard 0 is to hear of it. */
 	void (*report)(void *ctx, const struct job_report *r);
 	/* Another row whose records a change of this one needs, and which; TABLE_NONE: they are all in memory. */
@@ -68,6 +70,7 @@ struct part_task {
 	struct job *job;
 	/* out, WAIT_EVENT: not before, by env->elapsed_us; 0: until something comes */
 	int64_t rest_us;
+	bool put_off; /* the next turn was, by `paces` */
 	const struct part_face *face;
 	/* the choice of targets, of one part at a time */
 	struct query_task *choice; /* NULL: none is made */

@@ -49,6 +49,7 @@ enum limit_kind {
 	LIMIT_CONFIGURATIONS, /* requests about configurations */
 	LIMIT_MESSAGES,       /* to devices: sent */
 	LIMIT_RECEIVES,       /* the same: fetched and settled over HTTPS, and feedback */
+	LIMIT_JOB_DEVICES,    /* that jobs change or call: no asker's, so no share is of it */
 	LIMIT_KINDS
 };
 #define LIMIT_METHOD_BLOCK 4096u /* bytes of a call's payload that count as one */
@@ -63,6 +64,23 @@ enum limit_whose {
 	LIMIT_DAILY = LIMIT_WHOSE, /* the day's messages: daily.c */
 	LIMIT_SORTS
 };
+
+/* How many there may be at once. */
+enum limit_count {
+	LIMIT_IDENTITIES, /* devices and modules */
+	LIMIT_ALL_CONFIGURATIONS,
+	LIMIT_ROUTES,
+	LIMIT_SINKS,
+	LIMIT_ACTIVE_JOBS, /* that run, or are queued to run at once */
+	LIMIT_COUNTS
+};
+struct limit_counts {
+	uint64_t most[LIMIT_COUNTS]; /* 0: nothing is said */
+};
+/* "activeJobs"; NULL: there is no such number. */
+const char *limit_count_name(unsigned what);
+/* So many at most where the program itself takes `bound`. counts NULL: nothing is said. */
+uint64_t limit_most(const struct limit_counts *counts, enum limit_count what, uint64_t bound);
 
 /* "updates", "policy"; NULL: there is no such number. */
 const char *limit_kind_name(unsigned kind);
@@ -90,6 +108,7 @@ struct limit_rules {
 	unsigned shares;       /* percent that are given away */
 	unsigned n;            /* rates that are said */
 	uint64_t daily, block; /* messages a day, 0: any number; bytes of one */
+	struct limit_counts counts;
 };
 
 /*
@@ -119,8 +138,8 @@ bool limit_share_text(const struct limit_rules *rules, unsigned i, struct limit_
 /* ---- those of Azure's editions (limits.md 1, 2) ---- */
 
 /*
- * The rates, counted for the hub, and the day's messages of "F1", "S1", "S2" or "S3" with so many units. ERR_ARG: there is no such edition, or
- * it has no so many; one line in why.
+ * The rates, counted for the hub, the day's messages and the counts of "F1", "S1", "S2" or "S3" with so many units. ERR_ARG: there is no such
+ * edition, or it has no so many; one line in why.
  */
 enum err limit_preset(
     struct str edition, uint64_t units, struct limit_rules *out, char *why, size_t nwhy);

@@ -59,6 +59,10 @@ shares_init(struct limits *l, enum limit_kind kind)
 
 	if (whole->each_ns == 0)
 		return;
+	if (kind == LIMIT_JOB_DEVICES) {
+		l->rest[kind] = *whole;
+		return;
+	}
 	for (unsigned i = 0; i < l->rules.nnamed; i++) {
 		struct limit_rate *share = &l->own[i].share[kind];
 

@@ -1,4 +1,4 @@
-/* What Azure's editions of a hub may do (limits.md 1, 2): each rate is counted for the whole hub, and what one unit of time brings may come at once. */
+/* What Azure's editions of a hub may do, and have (limits.md 1 to 3, 7): each rate is counted for the whole hub, and what one unit of time brings may come at once. */
 #include "limit/limit.h"
 
 #include <stdio.h>
@@ -24,6 +24,7 @@ struct throttle {
 static const struct edition {
 	const char *name;
 	uint64_t units, daily, block; /* at most; of each unit; bytes of a message */
+	struct limit_counts counts;
 	struct throttle of[LIMIT_KINDS];
 } editions[] = {
 #define SMALL                                                                                      \
@@ -33,11 +34,16 @@ static const struct edition {
 		[LIMIT_METHODS] = PER_S(40, 0), [LIMIT_REGISTRY] = PER_MINUTE(100),                \
 		[LIMIT_QUERIES] = PER_MINUTE(20), [LIMIT_JOBS] = PER_MINUTE(100),                  \
 		[LIMIT_CONFIGURATIONS] = PER_MINUTE(20), [LIMIT_MESSAGES] = PER_MINUTE(100),       \
-		[LIMIT_RECEIVES] = PER_MINUTE(1000)                                                \
+		[LIMIT_RECEIVES] = PER_MINUTE(1000), [LIMIT_JOB_DEVICES] = PER_S(0, 10)            \
 	}
-	{ "F1", 1, 8000, 512, SMALL },
-	{ "S1", 200, 400000, 4096, SMALL },
-	{ "S2", 200, 6000000, 4096,
+#define FREE                                                                                       \
+	{                                                                                          \
+		[LIMIT_IDENTITIES] = 500, [LIMIT_ALL_CONFIGURATIONS] = 10, [LIMIT_ROUTES] = 5,     \
+		[LIMIT_SINKS] = 1, [LIMIT_ACTIVE_JOBS] = 1                                         \
+	}
+	{ "F1", 1, 8000, 512, { FREE }, SMALL },
+	{ "S1", 200, 400000, 4096, { { [LIMIT_ACTIVE_JOBS] = 1 } }, SMALL },
+	{ "S2", 200, 6000000, 4096, { { [LIMIT_ACTIVE_JOBS] = 5 } },
 	    { [LIMIT_CONNECTIONS] = PER_S(120, 0),
 	        [LIMIT_SENDS] = PER_S(120, 0),
 	        [LIMIT_READS] = PER_S(10, 100),
@@ -48,8 +54,9 @@ static const struct edition {
 	        [LIMIT_JOBS] = PER_MINUTE(100),
 	        [LIMIT_CONFIGURATIONS] = PER_MINUTE(20),
 	        [LIMIT_MESSAGES] = PER_MINUTE(100),
-	        [LIMIT_RECEIVES] = PER_MINUTE(1000) } },
-	{ "S3", 10, 300000000, 4096,
+	        [LIMIT_RECEIVES] = PER_MINUTE(1000),
+	        [LIMIT_JOB_DEVICES] = PER_S(1, 10) } },
+	{ "S3", 10, 300000000, 4096, { { [LIMIT_ACTIVE_JOBS] = 10 } },
 	    { [LIMIT_CONNECTIONS] = PER_S(6000, 0),
 	        [LIMIT_SENDS] = PER_S(6000, 0),
 	        [LIMIT_READS] = PER_S(500, 0),
@@ -60,7 +67,8 @@ static const struct edition {
 	        [LIMIT_JOBS] = PER_MINUTE(5000),
 	        [LIMIT_CONFIGURATIONS] = PER_MINUTE(20),
 	        [LIMIT_MESSAGES] = PER_MINUTE(5000),
-	        [LIMIT_RECEIVES] = PER_MINUTE(50000) } },
+	        [LIMIT_RECEIVES] = PER_MINUTE(50000),
+	        [LIMIT_JOB_DEVICES] = PER_S(50, 0) } },
 };
 
 static const struct edition *
@@ -95,8 +103,9 @@ limit_preset(struct str name, uint64_t units, struct limit_rules *out, char *why
 		    (unsigned long long)e->units, (unsigned long long)units);
 		return ERR_ARG;
 	}
-	*out =
-	    (struct limit_rules){ .n = LIMIT_KINDS, .daily = e->daily * units, .block = e->block };
+	*out = (struct limit_rules){
+		.n = LIMIT_KINDS, .daily = e->daily * units, .block = e->block, .counts = e->counts
+	};
 	for (unsigned kind = 0; kind < LIMIT_KINDS; kind++)
 		out->rate[LIMIT_HUB][kind] = rate_of(&e->of[kind], units);
 	return ERR_OK;

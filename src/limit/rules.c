@@ -9,11 +9,14 @@
 #define FILL_MAX (INT64_C(366) * 86400 * SECOND_NS)
 
 static const char *const kinds[LIMIT_KINDS] = { "connections", "sends", "reads", "updates",
-	"methods", "registry", "queries", "jobs", "configurations", "messages", "receives" };
+	"methods", "registry", "queries", "jobs", "configurations", "messages", "receives",
+	"jobDevices" };
 static const char *const whose_names[LIMIT_SORTS] = { "device", "module", "policy", "address",
 	"hub", "daily" };
+static const char *const counts[LIMIT_COUNTS] = { "identities", "configurations", "routes", "sinks",
+	"activeJobs" };
 
-/* What devices and modules ask for; the rest is for back ends. */
+/* What devices and modules ask for; the rest is for back ends, but for what jobs do by themselves. */
 static const bool of_devices[LIMIT_KINDS] = { [LIMIT_CONNECTIONS] = true,
 	[LIMIT_SENDS] = true,
 	[LIMIT_READS] = true,
@@ -37,6 +40,18 @@ const char *
 limit_whose_name(unsigned whose)
 {
 	return whose < LIMIT_SORTS ? whose_names[whose] : NULL;
+}
+
+const char *
+limit_count_name(unsigned what)
+{
+	return what < LIMIT_COUNTS ? counts[what] : NULL;
+}
+
+uint64_t
+limit_most(const struct limit_counts *c, enum limit_count what, uint64_t bound)
+{
+	return c != NULL && c->most[what] != 0 && c->most[what] < bound ? c->most[what] : bound;
 }
 
 static unsigned
@@ -194,12 +209,21 @@ too_many(char *why, size_t nwhy)
 
 /* ---- a rule ---- */
 
+/* Is it something that such an asker asks for? */
+static bool
+asks_for(unsigned whose, unsigned kind)
+{
+	if (kind == LIMIT_JOB_DEVICES)
+		return whose == LIMIT_HUB;
+	return whose > LIMIT_MODULE || of_devices[kind];
+}
+
 /* One that would not do what it seems to is none. */
 static bool
 rule_useful(struct str key, unsigned whose, unsigned kind, const struct limit_rate *rate, char *why,
     size_t nwhy)
 {
-	if (whose <= LIMIT_MODULE && !of_devices[kind])
+	if (!asks_for(whose, kind))
 		snprintf(why, nwhy, "a rate limit for %s:%s would limit nothing: no %s asks for %s",
 		    whose_names[whose], kinds[kind], whose_names[whose], kinds[kind]);
 	else if (rate->each_ns != 0 && rate->burst > FILL_MAX / rate->each_ns)
@@ -361,6 +385,9 @@ limit_rules_over(struct limit_rules *rules, const struct limit_rules *top)
 		rules->daily = top->daily;
 		rules->block = top->block;
 	}
+	for (unsigned i = 0; i < LIMIT_COUNTS; i++)
+		if (top->counts.most[i] != 0)
+			rules->counts.most[i] = top->counts.most[i];
 	return e;
 }
 

@@ -8,6 +8,7 @@
  * A cursor is never there without its sink: it is deleted before it, and undone behind it.
  */
 #include "hub/change.h"
+#include "limit/limit.h"
 #include "routing/priv.h"
 
 #define SINK   "sink/"
@@ -223,8 +224,17 @@ check_path(const struct routing *set, const struct sink_def *d, struct fault *f)
 }
 
 static enum err
-sink_record(const struct routing *set, const struct op *op, int64_t now_us, struct buf *record,
-    struct fault *f)
+check_room(unsigned n, const char *what, uint64_t most, struct fault *f)
+{
+	if (n < most)
+		return ERR_OK;
+	return fault_set(
+	    f, F_IotHubQuotaExceeded, "there are %u %s, the limit is %u", n, what, (unsigned)most);
+}
+
+static enum err
+sink_record(const struct routing *set, const struct op *op, const struct hub_env *env,
+    struct buf *record, struct fault *f)
 {
 	const struct sink_def *old = routing_sink(set, op->name);
 	struct sink_def *d = NULL;
@@ -236,10 +246,11 @@ sink_record(const struct routing *set, const struct op *op, int64_t now_us, stru
 	if (e == ERR_OK && str_eq(op->name, STR(BUILT_IN)))
 		e = fault_set(f, F_ArgumentInvalid,
 		    "the sink " BUILT_IN " is the hub's own, and cannot be written");
-	if (e == ERR_OK && old == NULL && set->nsink == SINKS_MAX)
-		e = fault_set(f, F_IotHubQuotaExceeded, "there are %u sinks, the limit", SINKS_MAX);
+	if (e == ERR_OK && old == NULL)
+		e = check_room(
+		    set->nsink, "sinks", limit_most(env->counts, LIMIT_SINKS, SINKS_MAX), f);
 	if (e == ERR_OK)
-		e = sink_encode(record, op_body(op, &unique), old, now_us, f);
+		e = sink_encode(record, op_body(op, &unique), old, env->now_us, f);
 	if (e == ERR_OK && sink_def_new(op->name, buf_view(record), &d) != ERR_OK)
 		e = fault_set(f, F_ServerError, "this sink cannot be stored");
 	if (e == ERR_OK)
@@ -258,7 +269,7 @@ on_sink_put(struct shard *sh, struct row *r, const struct op *op, const struct h
 	struct str bytes;
 
 	(void)r;
-	if (sink_record(set, op, env->now_us, &record, &reply->fault) == ERR_OK) {
+	if (sink_record(set, op, env, &record, &reply->fault) == ERR_OK) {
 		bytes = buf_view(&record);
 		store_and_tell(sh, SINK, op->name, &bytes, env);
 		decimal_etag(routing_sink(state_of(sh)->set, op->name)->counter, reply->etag);
@@ -318,8 +329,8 @@ on_sink_cursor(struct shard *sh, struct row *r, const struct op *op, const struc
 }
 
 static enum err
-route_record(const struct routing *set, const struct op *op, int64_t now_us, struct buf *record,
-    struct fault *f)
+route_record(const struct routing *set, const struct op *op, const struct hub_env *env,
+    struct buf *record, struct fault *f)
 {
 	const struct route_def *old = routing_route(set, op->name);
 	struct buf unique = { 0 };
@@ -327,11 +338,11 @@ route_record(const struct routing *set, const struct op *op, int64_t now_us, str
 
 	if (e == ERR_OK && !str_eq(op->name, STR(FALLBACK)))
 		e = routing_id_check(op->name, f);
-	if (e == ERR_OK && old == NULL && set->nroute == ROUTES_MAX)
-		e = fault_set(
-		    f, F_IotHubQuotaExceeded, "there are %u routes, the limit", ROUTES_MAX);
+	if (e == ERR_OK && old == NULL)
+		e = check_room(set->nroute - 1, "routes beside the fallback",
+		    limit_most(env->counts, LIMIT_ROUTES, ROUTES_MAX - 1), f);
 	if (e == ERR_OK)
-		e = route_encode(record, op->name, op_body(op, &unique), old, set, now_us, f);
+		e = route_encode(record, op->name, op_body(op, &unique), old, set, env->now_us, f);
 	buf_fini(&unique);
 	return e;
 }
@@ -345,7 +356,7 @@ on_route_put(struct shard *sh, struct row *r, const struct op *op, const struct 
 	struct str bytes;
 
 	(void)r;
-	if (route_record(set, op, env->now_us, &record, &reply->fault) == ERR_OK) {
+	if (route_record(set, op, env, &record, &reply->fault) == ERR_OK) {
 		bytes = buf_view(&record);
 		store_and_tell(sh, ROUTE, op->name, &bytes, env);
 		decimal_etag(routing_route(state_of(sh)->set, op->name)->counter, reply->etag);

@@ -47,6 +47,7 @@ struct made_catalogue {
 	struct configurations *configurations;
 	struct log_what log;
 	struct message_rules messages;
+	struct limit_counts counts;
 	struct str names[LIST_MAX];
 	uint64_t cas[LIST_MAX];
 };
@@ -73,6 +74,8 @@ catalogue_publish(struct server *s)
 	memcpy(m->cas, s->cas, sizeof(m->cas));
 	m->log = s->settings != NULL ? settings_log(s->settings) : log_what_default;
 	m->messages = s->settings != NULL ? settings_messages(s->settings) : message_rules_default;
+	if (s->limiter != NULL)
+		m->counts = limiter_counts(s->limiter);
 	m->c = (struct catalogue){ .version = ++s->catalogue_version,
 		.policies = m->policies->v,
 		.npolicies = m->policies->n,
@@ -83,7 +86,8 @@ catalogue_publish(struct server *s)
 		.nca = s->ncas,
 		.configurations = m->configurations,
 		.log = &m->log,
-		.messages = &m->messages };
+		.messages = &m->messages,
+		.counts = &m->counts };
 	catalogue_set(s->catalogue, &m->c, catalogue_release);
 }
 
@@ -238,6 +242,7 @@ fleet_make(struct server *s)
 		.tour_us = (int64_t)s->o.query_timeout_s * 1000000,
 		.slow_sweep_us = (int64_t)s->o.slow_sweep_ms * 1000,
 		.identities_max = s->o.max_devices,
+		.limiter = s->limiter,
 		.catalogue = s->catalogue,
 		.loops = s->loops,
 		.nloop = s->nio,

@@ -83,6 +83,8 @@ settings_limits(const struct settings *s, struct limit_rules *out, char *why, si
 
 	*out = (struct limit_rules){ .daily = (uint64_t)s->v[SETTING_DAILY_MESSAGES],
 		.block = (uint64_t)s->v[SETTING_MESSAGE_BLOCK] };
+	for (unsigned i = 0; i < LIMIT_COUNTS; i++)
+		out->counts.most[i] = (uint64_t)s->v[SETTING_COUNTS + i];
 	for (unsigned i = 0; i < s->rates.n && e == ERR_OK; i++)
 		e = limit_rule_set(
 		    out, str_of(s->rates.v[i].key), str_of(s->rates.v[i].value), why, nwhy);
@@ -96,6 +98,8 @@ settings_limits_same(const struct settings *a, const struct settings *b)
 {
 	return a->v[SETTING_DAILY_MESSAGES] == b->v[SETTING_DAILY_MESSAGES] &&
 	    a->v[SETTING_MESSAGE_BLOCK] == b->v[SETTING_MESSAGE_BLOCK] &&
+	    memcmp(&a->v[SETTING_COUNTS], &b->v[SETTING_COUNTS], LIMIT_COUNTS * sizeof(a->v[0])) ==
+	    0 &&
 	    a->rates.n == b->rates.n && a->shares.n == b->shares.n &&
 	    (a->rates.n == 0 ||
 	        memcmp(a->rates.v, b->rates.v, a->rates.n * sizeof(*a->rates.v)) == 0) &&

@@ -38,6 +38,8 @@ enum setting {
 	SETTING_FEEDBACK_LOCK,
 	SETTING_DAILY_MESSAGES,
 	SETTING_MESSAGE_BLOCK, /* bytes */
+	SETTING_COUNTS,        /* the first of LIMIT_COUNTS, in the order of enum limit_count */
+	SETTING_ACTIVE_JOBS = SETTING_COUNTS + LIMIT_ACTIVE_JOBS,
 	SETTINGS
 };
 

@@ -45,6 +45,14 @@ static const struct spec {
 	[SETTING_DAILY_MESSAGES] = { OF(LIMITS, "dailyMessages"), false, false, 1, INT64_C(1) << 50,
 	    0, true },
 	[SETTING_MESSAGE_BLOCK] = { OF(LIMITS, "messageBlock"), false, false, 512, 262144, 4096 },
+	/* 0: as many as options and the program say */
+	[SETTING_COUNTS +
+	    LIMIT_IDENTITIES] = { OF(LIMITS, "identities"), false, false, 1, 100000000, 0, true },
+	[SETTING_COUNTS + LIMIT_ALL_CONFIGURATIONS] = { OF(LIMITS, "configurations"), false, false,
+	    1, 100, 0, true },
+	[SETTING_COUNTS + LIMIT_ROUTES] = { OF(LIMITS, "routes"), false, false, 1, 99, 0, true },
+	[SETTING_COUNTS + LIMIT_SINKS] = { OF(LIMITS, "sinks"), false, false, 1, 32, 0, true },
+	[SETTING_ACTIVE_JOBS] = { OF(LIMITS, "activeJobs"), false, false, 1, 10, 0, true },
 };
 
 const char *

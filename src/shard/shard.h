@@ -77,6 +77,7 @@ struct reply_to {
 struct undo;
 struct effect;
 struct catalogue;
+struct limit_counts;
 
 struct hub_env {
 	int64_t now_us; /* one instant per batch; goes back with the clock, if that is set back */
@@ -87,8 +88,10 @@ struct hub_env {
 	const struct catalogue *catalogue;
 	const struct log_what *log;           /* which records are made; NULL: log_what_default */
 	const struct message_rules *messages; /* NULL: message_rules_default */
-	uint64_t identities_left;             /* how many more may be created (L-24) */
-	uint64_t message_bytes_left;          /* of messages that may be given to sessions now */
+	/* how many there may be of other things; NULL: nothing is said */
+	const struct limit_counts *counts;
+	uint64_t identities_left;    /* how many more may be created (L-24) */
+	uint64_t message_bytes_left; /* of messages that may be given to sessions now */
 	bool can_write; /* false: the store takes no writes; only what op_writes denies comes */
 	struct buf *scratch; /* working memory, kept from call to call */
 	void *ctx;

@@ -131,6 +131,12 @@ call(void *ctx, const struct job *j, uint32_t shard, uint32_t row)
 	job_call_begin(ctx, j, shard, row);
 }
 
+static bool
+paces(void *ctx, bool again, int64_t *wait_ns)
+{
+	return limiter_paces(((struct worker *)ctx)->fleet->o.limiter, again, wait_ns);
+}
+
 static void
 saved(void *ctx)
 {
@@ -145,6 +151,7 @@ jobs_init(struct worker *w)
 	js->face = (struct part_face){ .ctx = w,
 		.calls_full = calls_full,
 		.call = call,
+		.paces = paces,
 		.report = report,
 		.family_row = configure_family_row,
 		.saved = saved };
@@ -153,6 +160,14 @@ jobs_init(struct worker *w)
 	/* What a start has to do is due from the beginning on, whichever set of jobs is the first that this worker sees: another
 	 * worker may have moved on to a newer one by then. */
 	js->calls_check = true;
+}
+
+/* Of several that rest the first that is due says for how long. */
+static void
+rest_until(struct worker_jobs *js, int64_t us)
+{
+	if (js->rest_us == 0 || us < js->rest_us)
+		js->rest_us = us;
 }
 
 /* One job's parts here, one shard after the other: true: it has had its slice. */
@@ -172,7 +187,7 @@ job_slice(struct worker *w, struct job *j)
 		if (step == STEP_OVER && pt->task.waits != WAIT_EVENT)
 			return true;
 		if (pt->rest_us != 0)
-			w->jobs.rest_us = pt->rest_us - w->env.ahead_us; /* by clock_mono_us */
+			rest_until(&w->jobs, pt->rest_us - w->env.ahead_us); /* by clock_mono_us */
 	}
 	return false;
 }

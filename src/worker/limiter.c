@@ -67,6 +67,17 @@ limiter_set(struct limiter *l, const struct limit_rules *set)
 	return e;
 }
 
+struct limit_counts
+limiter_counts(struct limiter *l)
+{
+	struct limit_counts counts;
+
+	pthread_mutex_lock(&l->mu);
+	counts = l->limits.rules.counts;
+	pthread_mutex_unlock(&l->mu);
+	return counts;
+}
+
 const atomic_bool *
 limiter_flag(const struct limiter *l)
 {
@@ -115,6 +126,23 @@ limiter_takes(struct limiter *l, enum limit_kind kind, const struct limit_asker 
 	    limits_take(&l->limits, kind, asker, clock_mono_ns(), why);
 	pthread_mutex_unlock(&l->mu);
 	return counted(takes, why);
+}
+
+bool
+limiter_paces(struct limiter *l, bool again, int64_t *wait_ns)
+{
+	static const struct limit_asker nobody = { 0 };
+	struct limit_refusal why;
+	bool takes;
+
+	if (!is_on(l))
+		return true;
+	pthread_mutex_lock(&l->mu);
+	takes = limits_take(&l->limits, LIMIT_JOB_DEVICES, &nobody, clock_mono_ns(), &why);
+	pthread_mutex_unlock(&l->mu);
+	if (!takes)
+		*wait_ns = why.wait_ns;
+	return takes || (again ? false : counted(false, &why));
 }
 
 void

@@ -54,10 +54,10 @@ worker_identities_changed(struct worker *w, int64_t by)
 void
 worker_identities_left(struct worker *w)
 {
-	uint64_t all = atomic_load(&w->fleet->identities);
+	uint64_t all = atomic_load(&w->fleet->identities),
+	         most = limit_most(w->env.counts, LIMIT_IDENTITIES, w->fleet->o.identities_max);
 
-	w->env.identities_left =
-	    w->fleet->o.identities_max > all ? w->fleet->o.identities_max - all : 0;
+	w->env.identities_left = most > all ? most - all : 0;
 }
 
 /* ---- one operation ---- */
@@ -73,6 +73,8 @@ catalogue_refresh(struct worker *w)
 	w->catalogue = w->env.catalogue = catalogue_use(w->fleet->o.catalogue);
 	w->env.log = w->catalogue->log;
 	w->env.messages = w->catalogue->messages;
+	w->env.counts = w->catalogue->counts;
+	w->jobs.tick_us = 0; /* more of them may run, perhaps */
 	sweep_configure(w);
 	if (before != NULL)
 		catalogue_drop(w->fleet->o.catalogue, before);

@@ -75,6 +75,8 @@ void limiter_free(struct limiter *l); /* NULL is fine */
 /* From now on over those of the start; keys of named policies are set here. All buckets are full; the day's messages stay counted. ERR_FULL: as
  * limit_rules_over. */
 enum err limiter_set(struct limiter *l, const struct limit_rules *set);
+/* How many there may be of what. */
+struct limit_counts limiter_counts(struct limiter *l);
 /* Is there any rule? The flag lives as long as l. */
 const atomic_bool *limiter_flag(const struct limiter *l);
 /* As limits_allow, limits_take, limits_owe, limit_daily_allows, now; what is refused is counted. NULL: always, always, nothing. */
@@ -82,6 +84,8 @@ bool limiter_allows(struct limiter *l, enum limit_kind kind, const struct limit_
     struct limit_refusal *why);
 bool limiter_takes(struct limiter *l, enum limit_kind kind, const struct limit_asker *asker,
     struct limit_refusal *why);
+/* May jobs do one more device? No: not before *wait_ns. again: it has been put off before, and is not counted once more. */
+bool limiter_paces(struct limiter *l, bool again, int64_t *wait_ns);
 void limiter_owes(
     struct limiter *l, enum limit_kind kind, const struct limit_asker *asker, uint32_t n);
 /* So many bytes of the day's messages, as one or more of them. */
@@ -178,6 +182,7 @@ struct fleet_options {
 	int64_t slow_sweep_us;   /* a sweep that takes longer has a line in the log; 0: none */
 	int64_t tour_us;         /* time of one tour; at it the answer is 400 */
 	uint64_t identities_max; /* L-24 */
+	struct limiter *limiter; /* of what jobs do; NULL: none */
 	struct catalogue_box *catalogue;
 	struct loop *const *loops; /* reply_to.loop indexes these */
 	unsigned nloop;

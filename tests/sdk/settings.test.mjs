@@ -23,7 +23,7 @@ test('E-80 E-83 E-84 the first values are those of the options', async () => {
 		retention: { logMaxSize: 2 ** 30, logMaxAge: 7200, changesMaxSize: 4 * 2 ** 30, changesMaxAge: 2592000 },
 		events: { partitions: 8 },
 		cloudToDevice: { defaultTimeToLive: 3600, maxDeliveryCount: 10, lockDuration: 60, feedback: { timeToLive: 3600, lockDuration: 60 } },
-		limits: { dailyMessages: 0, messageBlock: 4096, rates: {}, shares: {} },
+		limits: { dailyMessages: 0, messageBlock: 4096, identities: 0, configurations: 0, routes: 0, sinks: 0, activeJobs: 0, rates: {}, shares: {} },
 	});
 });
 

@@ -1,6 +1,8 @@
 /* Configurations: what a request may say, and what they make of twins (jobs-and-configurations.md, part B). */
 #include "configuration_kit.h"
 
+#include "limit/limit.h"
+
 /* ---- requests ---- */
 
 static void
@@ -203,6 +205,7 @@ configuration__J32_J33_all_but_the_content_changes(void **state)
 static void
 configuration__L32_J34_at_most_100(void **state)
 {
+	static const struct limit_counts few = { { [LIMIT_ALL_CONFIGURATIONS] = 10 } };
 	char name[16];
 	struct kit k;
 
@@ -215,12 +218,31 @@ configuration__L32_J34_at_most_100(void **state)
 	assert_int_equal(try_put(&k, "more", NULL, simple("*", 0, ".a", "1")),
 	    F_ConfigurationCountLimitExceeded);
 	assert_int_equal(try_put(&k, "c7", "*", simple("*", 200, ".a", "1")), F_NONE);
+	k.env.counts = &few; /* what is there stays, and may be changed */
+	assert_int_equal(try_put(&k, "c7", "*", simple("*", 200, ".a", "1")), F_NONE);
 	kit_device(&k, "d");
 	publish(&k);
 	sweep(&k);
 	twin_shows(&k, "d", "properties/desired/a", "1");
 	kit_shows(&k, "configurations/c7/status", "'Applied'");
 	kit_shows(&k, "configurations/c99/status", "'Targeted'");
+	end(&k);
+}
+
+static void
+configuration__L32_O159_as_many_as_the_hub_lets_be(void **state)
+{
+	static const struct limit_counts few = { { [LIMIT_ALL_CONFIGURATIONS] = 2 } };
+	struct kit k;
+
+	(void)state;
+	kit_init(&k);
+	k.env.counts = &few;
+	assert_int_equal(try_put(&k, "a", NULL, simple("*", 1, ".a", "1")), F_NONE);
+	assert_int_equal(try_put(&k, "b", NULL, simple("*", 1, ".a", "1")), F_NONE);
+	assert_int_equal(
+	    try_put(&k, "c", NULL, simple("*", 1, ".a", "1")), F_ConfigurationCountLimitExceeded);
+	assert_int_equal(try_put(&k, "b", "*", simple("*", 2, ".a", "1")), F_NONE);
 	end(&k);
 }
 
@@ -719,6 +741,7 @@ main(void)
 		cmocka_unit_test(configuration__J57_J60_L33_bad_bodies),
 		cmocka_unit_test(configuration__J32_J33_all_but_the_content_changes),
 		cmocka_unit_test(configuration__L32_J34_at_most_100),
+		cmocka_unit_test(configuration__L32_O159_as_many_as_the_hub_lets_be),
 		cmocka_unit_test(configuration__J43_J45_J46_J47_J50_J53_test_vector),
 		cmocka_unit_test(configuration__T07a_a_new_identity_has_it_at_once),
 		cmocka_unit_test(configuration__T30_J48_a_manual_write_drops_the_author),

@@ -40,7 +40,7 @@ foretell(struct kit *k, const char *name, const char *etag, const char *json, st
 
 	*out = (struct foretold){ 0 };
 	kit_doc(k, json, &op);
-	if (configuration_record(published, &op, k->env.now_us, &record, &f) != ERR_OK)
+	if (configuration_record(published, &op, NULL, k->env.now_us, &record, &f) != ERR_OK)
 		return f.code;
 	d = dryrun_new(published, buf_view(&record), DRYRUN_SAMPLE_MAX);
 	for (uint32_t row = 0; row < shard_rows(k->sh); row++) {

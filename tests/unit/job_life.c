@@ -1,6 +1,8 @@
 /* The life of jobs on shard 0: moved by the time and by what the shards report, each step undone with its commit. */
 #include "job_kit.h"
 
+#include "limit/limit.h"
+
 #define MINUTE (60 * SECOND)
 
 #define LATER(year)                                                                                \
@@ -208,6 +210,39 @@ life__J10_so_many_run_and_the_next_is_refused(void **state)
 	end_0(&k);
 }
 
+/* A hub that lets less of them run; what waits goes on as soon as it lets more. */
+static void
+life__L56_L83_O159_as_many_as_the_hub_lets_run(void **state)
+{
+	struct limit_counts counts = { { [LIMIT_ACTIVE_JOBS] = 1 } };
+	struct kit k;
+
+	(void)state;
+	kit_init_0(&k);
+	k.env.counts = &counts;
+	assert_int_equal(ask(&k, OP_JOB_PUT, "j", PATCHES), F_NONE);
+	assert_int_equal(
+	    ask(&k, OP_JOB_PUT, "more", PATCHES), F_ThrottlingMaxActiveJobCountExceeded);
+	assert_int_equal(ask(&k, OP_JOB_PUT, "later", LATER("2024")), F_NONE);
+	tick(&k);
+	k.env.now_us = BEGIN + 60 * MINUTE - 20 * SECOND;
+	tick(&k);
+	k.env.now_us = BEGIN + 60 * MINUTE;
+	tick(&k);
+	assert_int_equal(status_of(&k, "later"), JOB_SCHEDULED);
+	counts.most[LIMIT_ACTIVE_JOBS] = 2;
+	tick(&k);
+	assert_int_equal(status_of(&k, "later"), JOB_RUNNING);
+	counts.most[LIMIT_ACTIVE_JOBS] = 1; /* what runs goes on */
+	tick(&k);
+	assert_int_equal(status_of(&k, "later"), JOB_RUNNING);
+	assert_int_equal(
+	    ask(&k, OP_JOB_PUT, "more", PATCHES), F_ThrottlingMaxActiveJobCountExceeded);
+	counts.most[LIMIT_ACTIVE_JOBS] = 0;
+	assert_int_equal(ask(&k, OP_JOB_PUT, "more", PATCHES), F_NONE);
+	end_0(&k);
+}
+
 static void
 life__J09_an_id_is_taken_until_its_history_is_over(void **state)
 {
@@ -332,6 +367,7 @@ main(void)
 		cmocka_unit_test(life__J14_J16_it_runs_until_all_shards_have_ended),
 		cmocka_unit_test(life__J08_J14_a_later_start_is_waited_for),
 		cmocka_unit_test(life__J10_so_many_run_and_the_next_is_refused),
+		cmocka_unit_test(life__L56_L83_O159_as_many_as_the_hub_lets_run),
 		cmocka_unit_test(life__J09_an_id_is_taken_until_its_history_is_over),
 		cmocka_unit_test(
 		    life__J15_a_running_one_is_cancelled_and_settled_when_all_have_ended),

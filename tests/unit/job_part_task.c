@@ -12,6 +12,8 @@ struct seen {
 	struct part_task *pt;
 	struct job *job;
 	unsigned calls, nbroken, full_after; /* full_after: so many calls may be under way */
+	unsigned pace_after, paced,
+	    put_off; /* pace_after: so many devices the hub lets through; 0: all */
 	struct job_report last;
 };
 
@@ -32,6 +34,21 @@ call(void *ctx, const struct job *j, uint32_t shard, uint32_t row)
 	assert_int_equal(shard, s->k.sh->index);
 	assert_true(row < shard_rows(s->k.sh));
 	s->calls++;
+}
+
+/* So many devices; then a device each second, which has come when wait_us says so. */
+static bool
+paces(void *ctx, bool again, int64_t *wait_ns)
+{
+	struct seen *s = ctx;
+
+	*wait_ns = 1000000000;
+	if (s->paced < s->pace_after || s->pace_after == 0) {
+		s->paced++;
+		return true;
+	}
+	s->put_off += !again;
+	return false;
 }
 
 static void
@@ -81,7 +98,7 @@ seen_begin(struct seen *s, const char *body)
 	stepper_init(&s->st, &s->k, 0);
 	s->st.cold = true;
 	s->st.looks = 1;
-	face = (struct part_face){ s, calls_full, call, report, no_family, saved };
+	face = (struct part_face){ s, calls_full, call, paces, report, no_family, saved };
 	s->pt = part_task_new(&face);
 	s->pt->job = s->job;
 	s->pt->task.bookmark.shard = s->k.sh->index;
@@ -198,6 +215,46 @@ part__waits_when_no_call_may_be_begun(void **state)
 	seen_end(&s);
 }
 
+/* All jobs together have a pace of the hub's: what is beyond it waits, and is counted once. */
+static void
+part__L16_waits_for_the_hubs_pace(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	seen_begin(&s, PATCHES);
+	s.pace_after = 10;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(slices(&s), STEP_OVER);
+		assert_int_equal(s.pt->task.waits, WAIT_EVENT);
+		assert_int_equal(s.pt->rest_us, s.k.env.elapsed_us + 1000000 + 1);
+		assert_int_equal(s.last.counts.succeeded, 10);
+		assert_int_equal(s.put_off, 1);
+	}
+	s.pace_after = 0;
+	assert_int_equal(slices(&s), STEP_DONE);
+	assert_int_equal(s.last.counts.succeeded, TARGETS);
+	assert_int_equal(s.paced, TARGETS);
+	seen_end(&s);
+}
+
+/* A job that rests for its own pace takes nothing of the hub's. */
+static void
+part__L16_J08_a_job_that_rests_takes_nothing_of_the_hubs_pace(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	seen_begin(&s,
+	    "{'type':'scheduleUpdateTwin','queryCondition':'*','maxUpdatesPerSecond':1,"
+	    "'updateTwin':{'etag':'*','tags':{'a':1}}}");
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(slices(&s), STEP_OVER);
+	assert_int_equal(s.last.counts.succeeded, 1);
+	assert_int_equal(s.paced, 1);
+	seen_end(&s);
+}
+
 int
 main(void)
 {
@@ -205,6 +262,8 @@ main(void)
 		cmocka_unit_test(part__J18_each_target_has_one_turn),
 		cmocka_unit_test(part__a_record_that_cannot_be_had),
 		cmocka_unit_test(part__J18_a_damaged_record_while_targets_are_chosen),
+		cmocka_unit_test(part__L16_waits_for_the_hubs_pace),
+		cmocka_unit_test(part__L16_J08_a_job_that_rests_takes_nothing_of_the_hubs_pace),
 		cmocka_unit_test(part__waits_when_no_call_may_be_begun),
 	};
 

@@ -454,7 +454,7 @@ rules__O150_what_is_said_later_holds(void **state)
 /* ---- editions ---- */
 
 static void
-editions__L01_L02_L05_L06_L07_L08_L09_L11_L12_L13_L14_L15_L17_are_the_tables(void **state)
+editions__L01_L02_L05_L06_L07_L08_L09_L11_L12_L13_L14_L15_L16_L17_are_the_tables(void **state)
 {
 	static const struct {
 		const char *name;
@@ -463,26 +463,26 @@ editions__L01_L02_L05_L06_L07_L08_L09_L11_L12_L13_L14_L15_L17_are_the_tables(voi
 	} rows[] = {
 		{ "F1", 1, 8000, 512,
 		    "100/s 100/s 100/s 50/s 40/s 100/m,100 20/m,20 100/m,100 20/m,20 100/m,100 "
-		    "1000/m,1000 " },
+		    "1000/m,1000 10/s " },
 		{ "S1", 1, 400000, 4096,
 		    "100/s 100/s 100/s 50/s 40/s 100/m,100 20/m,20 100/m,100 20/m,20 100/m,100 "
-		    "1000/m,1000 " },
+		    "1000/m,1000 10/s " },
 		{ "S1", 20, 8000000, 4096,
 		    "240/s 240/s 100/s 50/s 800/s 2000/m,2000 400/m,400 2000/m,2000 400/m,400 "
-		    "2000/m,2000 20000/m,20000 " },
+		    "2000/m,2000 20000/m,20000 10/s " },
 		{ "S2", 1, 6000000, 4096,
 		    "120/s 120/s 100/s 50/s 120/s 100/m,100 20/m,20 100/m,100 20/m,20 100/m,100 "
-		    "1000/m,1000 " },
+		    "1000/m,1000 10/s " },
 		{ "S2", 20, 120000000, 4096,
 		    "2400/s 2400/s 200/s 100/s 2400/s 2000/m,2000 400/m,400 2000/m,2000 400/m,400 "
-		    "2000/m,2000 20000/m,20000 " },
+		    "2000/m,2000 20000/m,20000 20/s " },
 		{ "S3", 1, 300000000, 4096,
 		    "6000/s 6000/s 500/s 250/s 6144/s 5000/m,5000 1000/m,1000 5000/m,5000 20/m,20 "
-		    "5000/m,5000 50000/m,50000 " },
+		    "5000/m,5000 50000/m,50000 50/s " },
 	};
 	static const enum limit_kind order[] = { LIMIT_CONNECTIONS, LIMIT_SENDS, LIMIT_READS,
 		LIMIT_UPDATES, LIMIT_METHODS, LIMIT_REGISTRY, LIMIT_QUERIES, LIMIT_JOBS,
-		LIMIT_CONFIGURATIONS, LIMIT_MESSAGES, LIMIT_RECEIVES };
+		LIMIT_CONFIGURATIONS, LIMIT_MESSAGES, LIMIT_RECEIVES, LIMIT_JOB_DEVICES };
 
 	(void)state;
 	for (unsigned row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
@@ -509,6 +509,60 @@ editions__L01_L02_L05_L06_L07_L08_L09_L11_L12_L13_L14_L15_L17_are_the_tables(voi
 		buf_fini(&t.key);
 		buf_fini(&t.rate);
 	}
+}
+
+static void
+editions__L24_L29_L30_L32_L56_O159_have_so_many_of_each(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t units, most[LIMIT_COUNTS];
+	} rows[] = { { "F1", 1, { 500, 10, 5, 1, 1 } }, { "S1", 200, { 0, 0, 0, 0, 1 } },
+		{ "S2", 7, { 0, 0, 0, 0, 5 } }, { "S3", 10, { 0, 0, 0, 0, 10 } } };
+	struct limit_rules rules, top = { .counts = { { [LIMIT_IDENTITIES] = 600 } } };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(
+		    limit_preset(str_of(rows[i].name), rows[i].units, &rules, why_text, 256),
+		    ERR_OK);
+		assert_memory_equal(rules.counts.most, rows[i].most, sizeof(rows[i].most));
+	}
+	assert_int_equal(limit_preset(STR("F1"), 1, &rules, why_text, 256), ERR_OK);
+	assert_int_equal(limit_rules_over(&rules, &top), ERR_OK);
+	assert_int_equal(limit_most(&rules.counts, LIMIT_IDENTITIES, 1000), 600);
+	assert_int_equal(limit_most(&rules.counts, LIMIT_IDENTITIES, 100), 100);
+	assert_int_equal(limit_most(&rules.counts, LIMIT_SINKS, 32), 1);
+	assert_int_equal(limit_most(NULL, LIMIT_SINKS, 32), 32);
+	assert_string_equal(limit_count_name(LIMIT_ACTIVE_JOBS), "activeJobs");
+	assert_null(limit_count_name(LIMIT_COUNTS));
+}
+
+/* Nobody asks for them, so a share of the hub takes nothing from them. */
+static void
+rules__L16_O151_devices_of_jobs_are_nobodys(void **state)
+{
+	static const char *const bad[] = { "policy:jobDevices=1/s", "address:jobDevices=1/s",
+		"device:jobDevices=1/s", "policy(a):jobDevices=1/s",
+		"address(10.0.0.0/8):jobDevices=1/s" };
+	static const struct limit_asker nobody = { 0 };
+	struct limit_rules rules = { 0 };
+	struct limit_refusal why;
+	struct limits l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(
+		    limit_rule_parse(str_of(bad[i]), &rules, why_text, sizeof(why_text)), ERR_ARG);
+		assert_non_null(strstr(why_text, "would limit nothing"));
+	}
+	shared(&l, "hub:jobDevices=10/s");
+	for (unsigned i = 0; i < 10; i++)
+		assert_true(limits_take(&l, LIMIT_JOB_DEVICES, &nobody, NOW, &why));
+	assert_false(limits_take(&l, LIMIT_JOB_DEVICES, &nobody, NOW, &why));
+	assert_int_equal(why.whose, LIMIT_HUB);
+	assert_int_equal(why.wait_ns, SECOND / 10);
+	limits_fini(&l);
 }
 
 static void
@@ -623,7 +677,9 @@ main(void)
 		cmocka_unit_test(names__O152_are_so_many),
 		cmocka_unit_test(rules__O150_what_is_said_later_holds),
 		cmocka_unit_test(
-		    editions__L01_L02_L05_L06_L07_L08_L09_L11_L12_L13_L14_L15_L17_are_the_tables),
+		    editions__L01_L02_L05_L06_L07_L08_L09_L11_L12_L13_L14_L15_L16_L17_are_the_tables),
+		cmocka_unit_test(editions__L24_L29_L30_L32_L56_O159_have_so_many_of_each),
+		cmocka_unit_test(rules__L16_O151_devices_of_jobs_are_nobodys),
 		cmocka_unit_test(editions__L03_O154_have_so_many_units),
 		cmocka_unit_test(daily__L20_L23_O153_until_the_next_day),
 		cmocka_unit_test(daily__O153_without_a_quota_nothing_is_counted),

@@ -73,7 +73,8 @@ settings__E80_are_there_before_anybody_has_set_them(void **state)
 	    "'changesMaxAge':2592000},'events':{'partitions':4},"
 	    "'cloudToDevice':{'defaultTimeToLive':3600,'maxDeliveryCount':10,'lockDuration':60,"
 	    "'feedback':{'timeToLive':3600,'lockDuration':60}},"
-	    "'limits':{'dailyMessages':0,'messageBlock':4096,'rates':{},'shares':{}}}");
+	    "'limits':{'dailyMessages':0,'messageBlock':4096,'identities':0,'configurations':0,"
+	    "'routes':0,'sinks':0,'activeJobs':0,'rates':{},'shares':{}}}");
 }
 
 static void
@@ -176,10 +177,13 @@ limits__O150_O151_change_by_a_merge_patch_and_are_kept(void **state)
 	    F_NONE);
 	assert_int_equal(patch(NULL,
 	                     "{'limits':{'rates':{'hub:updates':null,'hub:reads':'none',"
-	                     "'policy:queries':'10/m'},'dailyMessages':8000}}"),
+	                     "'policy:queries':'10/m'},'dailyMessages':8000,'identities':500,"
+	                     "'activeJobs':1}}"),
 	    F_NONE);
 	assert_non_null(strstr(shown(),
-	    "'limits':{'dailyMessages':8000,'messageBlock':4096,'rates':{'hub:reads':'none',"
+	    "'limits':{'dailyMessages':8000,'messageBlock':4096,'identities':500,'configurations':"
+	    "0,"
+	    "'routes':0,'sinks':0,'activeJobs':1,'rates':{'hub:reads':'none',"
 	    "'policy:queries':'10/m'},'shares':{'policy(team-a)':30}}}"));
 	s = settings_stored(k.sh);
 	settings_record(&record, s);
@@ -189,6 +193,9 @@ limits__O150_O151_change_by_a_merge_patch_and_are_kept(void **state)
 	assert_int_equal(rules.n, 2);
 	assert_int_equal(rules.shares, 30);
 	assert_int_equal(rules.daily, 8000);
+	assert_int_equal(rules.counts.most[LIMIT_IDENTITIES], 500);
+	assert_int_equal(rules.counts.most[LIMIT_SINKS], 0);
+	assert_int_equal(rules.counts.most[LIMIT_ACTIVE_JOBS], 1);
 	for (size_t cut = 1; cut < 30; cut++) { /* a record that is cut off is none */
 		struct settings *none = NULL;
 
@@ -213,7 +220,10 @@ limits__O150_E81_what_is_none_changes_nothing(void **state)
 		"{'limits':{'rates':{'policy:reads\\u0000':'5/s'}}}",
 		"{'limits':{'rates':{'policy:reads':'5/s\\u0000'}}}",
 		"{'limits':{'rates':{'policy:reads':'1/s'},'none':1}}", "{'limits':null}",
-		"{'limits':{'messageBlock':511}}", "{'limits':{'dailyMessages':-1}}" };
+		"{'limits':{'messageBlock':511}}", "{'limits':{'dailyMessages':-1}}",
+		"{'limits':{'activeJobs':11}}", "{'limits':{'configurations':101}}",
+		"{'limits':{'sinks':33}}", "{'limits':{'routes':100}}",
+		"{'limits':{'identities':100000001}}", "{'limits':{'routes':'5'}}" };
 	struct buf many = { 0 };
 
 	(void)state;
