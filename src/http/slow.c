@@ -189,12 +189,18 @@ order(const void *a, const void *b)
 void
 on_query_statistics(struct request *r)
 {
+	static const char *const known[] = { "api-version" };
 	const struct slow *sorted[SLOW_MAX];
 	int64_t now_us = clock_wall_us();
 	struct buf json = { 0 };
 	struct out o = out_to(&json);
+	struct fault f = { 0 };
 	unsigned n = 0;
 
+	if (request_knows(r, known, sizeof(known) / sizeof(known[0]), &f) != ERR_OK) {
+		reply_fault(r, &f);
+		return;
+	}
 	pthread_mutex_lock(&slowest.mu);
 	for (unsigned i = 0; i < slowest.n; i++)
 		if (!is_old(&slowest.v[i], now_us))

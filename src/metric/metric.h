@@ -33,6 +33,7 @@
 	X(CERTIFICATE, "certificate", METRIC_CERTIFICATES) \
 	X(JOB, "status", METRIC_JOBS)                       /* named above, as are the two that follow */ \
 	X(ROLLOUT, "status", METRIC_ROLLOUTS) \
+	X(JOB_KIND, "kind", METRIC_JOB_KINDS) \
 	X(MESSAGE_END, "end", METRIC_MESSAGE_ENDS) \
 	X(LIMITED, "operation", METRIC_LIMITED_MAX)         /* kinds of operations that limits tell apart; named above, as is the next */ \
 	X(LIMITER, "limit", METRIC_LIMITERS_MAX)            /* whose limit */ \
@@ -69,6 +70,7 @@ enum metric_room {
 enum metric_cost { METRIC_CHEAP, METRIC_COSTLY, METRIC_COSTS }; /* as lanes of tours */
 enum metric_sink { METRIC_WEBHOOK, METRIC_FILE, METRIC_KAFKA, METRIC_SINKS }; /* enum sink_kind */
 enum metric_certificate { METRIC_SERVER, METRIC_SERVER_CA, METRIC_CLIENT_CA, METRIC_CERTIFICATES };
+enum metric_job_kind { METRIC_SCHEDULED, METRIC_IMPORT_EXPORT, METRIC_JOB_KINDS };
 #define METRIC_OPERATIONS_MAX 64u /* at most */
 #define METRIC_LIMITED_MAX    16u
 #define METRIC_LIMITERS_MAX   8u
@@ -119,6 +121,7 @@ enum metric_kind {
 	X(SWEEP_SECONDS, SECONDS, NONE, "sweep_seconds", "Time in which a worker has brought all its twins in line with the configurations") \
 	X(SWEEP_TWINS, COUNTER, NONE, "sweep_twins", "Twins that sweeps have looked at") \
 	X(SWEEPS, GAUGE, NONE, "sweeps_running", "Workers that are in a sweep") \
+	X(JOBS_FAILED, COUNTER, JOB_KIND, "jobs_failed", "Jobs that have ended as failed") \
 	X(SINK_EVENTS, COUNTER, SINK, "sink_events_delivered", "Events that sinks have taken") \
 	X(SINK_GIVEN_UP, COUNTER, SINK, "sink_events_given_up", "Events that a sink refuses for good") \
 	X(SINK_DROPPED, COUNTER, SINK, "sink_events_dropped", "Positions of the log that retention has taken before a sink had them") \

@@ -72,6 +72,7 @@ static const char *const own_names[LABELS][8] = {
 	[LABEL_COST] = { "cheap", "costly" },
 	[LABEL_SINK] = { "webhook", "file", "kafka" },
 	[LABEL_CERTIFICATE] = { "server", "server-ca", "client-ca" },
+	[LABEL_JOB_KIND] = { "scheduled", "import-export" },
 };
 
 /* NULL: there is no such number. */

@@ -8,6 +8,7 @@
  * A job is running as soon as it is made: there is no queue, a second one is refused (L-40). A cancelled one shows so at once;
  * its thread may need a moment more, and until then no other job begins.
  */
+#include "metric/metric.h"
 #include "transfer/files.h"
 
 #include <openssl/rand.h>
@@ -36,6 +37,8 @@ job_main(void *arg)
 	end_us = job->end_us != 0 ? job->end_us : clock_wall_us();
 	job->over = true;
 	pthread_mutex_unlock(&j->mu);
+	if (status == FAILED)
+		metric_add(METRIC_JOBS_FAILED, METRIC_IMPORT_EXPORT, 1);
 	file_job_tell(job, status, end_us);
 	pthread_mutex_lock(&j->mu);
 	job->status = status;

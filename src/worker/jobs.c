@@ -2,6 +2,7 @@
  * Jobs in a worker: the parts that its shards have in what is running, in slices between batches, their writes in the same
  * commits as everybody's (docs/architecture.md, "Jobs"). Each turn one job has the slice; the next turn is another one's.
  */
+#include "metric/metric.h"
 #include "worker/priv.h"
 
 #include <stdlib.h>
@@ -10,6 +11,21 @@
 #define CLOCK_US 10000000 /* how long to wait for a time of day: the clock may be set meanwhile */
 
 /* ---- the set of jobs, and reports ---- */
+
+/* Of the new set, those that have ended so since the old one. */
+static void
+count_failed(const struct jobs *old, const struct jobs *set)
+{
+	const struct job *was;
+
+	for (uint32_t i = 0; i < set->n; i++) {
+		if (set->v[i]->state.status != JOB_FAILED)
+			continue;
+		was = old != NULL ? jobs_number(old, set->v[i]->number) : NULL;
+		if (was == NULL || was->state.status != JOB_FAILED)
+			metric_add(METRIC_JOBS_FAILED, METRIC_SCHEDULED, 1);
+	}
+}
 
 void
 jobs_set_goes(void *ctx, void *p, enum gate_end end)
@@ -25,6 +41,7 @@ jobs_set_goes(void *ctx, void *p, enum gate_end end)
 	old = f->jobs;
 	f->jobs = set;
 	pthread_mutex_unlock(&f->jobs_mutex);
+	count_failed(old, set);
 	atomic_fetch_add(&f->jobs_version, 1);
 	jobs_unref(old);
 	fleet_poke(f);

@@ -63,6 +63,7 @@ test('O-132 queries: each text once, the slowest first, with what it cost', asyn
 	for (let turn = 0; turn < 3; turn++) await query(slow);
 	for (let page = 0, token; page < 2; page++) token = (await query('SELECT deviceId FROM devices', { headers: { 'x-ms-max-item-count': '5', ...(token && { 'x-ms-continuation': token }) } })).headers['x-ms-continuation'];
 	assert.equal((await query('SELECT FROM')).status, 400);
+	assert.match((await hub.rest('GET', '/statistics/queries?top=5')).body.Message, /ArgumentInvalid;top is no parameter/);
 	const { queries } = await statistics('queries');
 	const of = (text) => queries.filter((one) => one.query === text);
 	assert.equal(of(slow).length, 1);
