@@ -462,11 +462,13 @@ page_of_settings(struct buf *out)
 	put_heading(out, STR(CONF_PAGE), 5, "settings of a hub of device twins");
 	put_section(out, "DESCRIPTION");
 	put_text(out,
-	    "A line has a setting's name, blanks, and its value up to the end of the line. Blanks "
-	    "around both mean nothing, as do empty lines and lines that begin with `#`. A setting "
-	    "that may be repeated is a list: a line for each value. Sizes take K, M, G or T behind "
-	    "the number: powers of 1024. A name that is none, a value that is out of range, or a "
-	    "name without a value ends the start with the line's number.");
+	    "A line has a setting's name, blanks, and its value up to the end of the line, without "
+	    "quotes. Blanks around both mean nothing, as do empty lines and lines that begin with "
+	    "`#`; a comment behind a value is none. A setting that may be repeated is a list: a "
+	    "line for each value; of one that may not the last line counts, and a warning tells. "
+	    "Sizes take K, M, G or T behind the number: powers of 1024. A name that is none, a "
+	    "value that is out of range, or a name without a value ends the start with the line's "
+	    "number. A line has at most 4096 bytes, the file 1 MB.");
 	put_note(out,
 	    "`twinhub serve` reads the file that `--config` or `TWINHUB_CONFIG` names, else "
 	    "`DATA/twinhub.conf`, at its start. The command line wins over the environment, that "

@@ -70,7 +70,7 @@ bind_fault(const char *address, uint16_t port, char why[NET_WHY_MAX])
 		    address, port);
 		return ERR_DENIED;
 	case EADDRNOTAVAIL:
-		why_set(why, "%s port %u: this machine has no such address", address, port);
+		why_set(why, "%s: this machine has no such address", address);
 		return ERR_ARG;
 	default: why_set(why, "%s port %u: %s", address, port, strerror(error)); return ERR_IO;
 	}

@@ -61,6 +61,12 @@ option_taken(const struct option_table *t, unsigned i)
 /* Which row has this name; -1: none that is taken. */
 int option_find(const struct option_table *t, struct str name);
 
+/* Which row was perhaps meant by a name that none has: its own but for a letter or two, or the one that begins so; -1: none. */
+int option_near(const struct option_table *t, struct str name);
+
+/* Append at most `most` bytes of a stranger's text for a message, what is hidden in it (utf8_hidden) escaped; "..." where it is cut. */
+void option_show(struct buf *out, struct str text, size_t most);
+
 /* Is the text a value of the row? *number: of a number or size what it is, of a word its place, of yes or no 1 or 0, else 0.
  * ERR_ARG: "--NAME TEXT: not ..." with what is taken in why. */
 enum err option_judge(

@@ -3,7 +3,9 @@
 
 #include <stdio.h>
 
-#define SIZE_UNITS "KMGT"
+#define SIZE_UNITS  "KMGT"
+#define VALUE_SHOWN 200 /* bytes, in messages */
+#define NAME_SHOWN  64
 
 int
 option_find(const struct option_table *t, struct str name)
@@ -73,16 +75,19 @@ option_judge(
 		[OPTION_WORD] = "",
 		[OPTION_YES_NO] = "",
 	};
-	struct buf range = { 0 };
+	struct buf range = { 0 }, shown = { 0 };
 
 	if (is_value(spec, str_of(text), number))
 		return ERR_OK;
 	option_range(&range, spec);
 	if (spec->zero != NULL && spec->least > 0)
 		buf_cstr(&range, ", or 0");
-	snprintf(why, nwhy, "--%s %s: not %s%s" STR_FMT, spec->name, text, what[spec->kind],
+	option_show(&shown, str_of(text), VALUE_SHOWN);
+	snprintf(why, nwhy, "--%s " STR_FMT ": not %s%s" STR_FMT, spec->name,
+	    STR_ARG(buf_view(&shown)), what[spec->kind],
 	    spec->kind == OPTION_SIZE && range.n > 0 ? ", " : "", STR_ARG(buf_view(&range)));
 	buf_fini(&range);
+	buf_fini(&shown);
 	return ERR_ARG;
 }
 
@@ -101,6 +106,27 @@ value_of(const struct option_spec *spec, const char *inlined, int argc, char **a
 	return argc > 1 ? argv[1] : NULL;
 }
 
+/* No file has no name: an empty one is a variable of a script that was not set. */
+static bool
+is_path(const struct option_spec *spec)
+{
+	return spec->kind == OPTION_FILE || spec->kind == OPTION_DIR;
+}
+
+static void
+unknown_tell(
+    const struct option_table *t, const char *command, struct str name, char *why, size_t nwhy)
+{
+	struct buf shown = { 0 };
+	int near = option_near(t, name);
+
+	option_show(&shown, name, NAME_SHOWN);
+	snprintf(why, nwhy, "%s has no option '--" STR_FMT "'%s%s%s (see twinhub %s --help)",
+	    command, STR_ARG(buf_view(&shown)), near < 0 ? "" : "; did you mean --",
+	    near < 0 ? "" : t->v[near].name, near < 0 ? "" : "?", command);
+	buf_fini(&shown);
+}
+
 enum err
 option_read(const struct option_table *t, const char *command, int argc, char **argv,
     struct option_given *out, char *why, size_t nwhy)
@@ -113,13 +139,12 @@ option_read(const struct option_table *t, const char *command, int argc, char **
 		name.n = (size_t)(inlined++ - name.p);
 	row = option_find(t, name);
 	if (row < 0) {
-		snprintf(why, nwhy, "%s has no option '--" STR_FMT "' (see twinhub %s --help)",
-		    command, STR_ARG(name), command);
+		unknown_tell(t, command, name, why, nwhy);
 		return ERR_ARG;
 	}
 	out->row = (unsigned)row;
 	out->text = value_of(&t->v[row], inlined, argc, argv, &out->used);
-	if (out->text == NULL) {
+	if (out->text == NULL || (out->text[0] == '\0' && is_path(&t->v[row]))) {
 		snprintf(why, nwhy,
 		    t->v[row].kind == OPTION_SWITCH ? "--%s takes no value" : "--%s needs a value",
 		    t->v[row].name);

@@ -5,6 +5,7 @@
 #include "server/priv.h"
 #include "transfer/transfer.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -118,12 +119,17 @@ setting_tell(const char *name, const char *value, const char *from)
 	printf("%s %s: %s\n", name, value, from);
 }
 
+static void
+on_idle(void *ctx, const char *text)
+{
+	flawed(ctx, text);
+}
+
 /* Each one that somebody has given, with who: several may have. */
 static void
 settings_tell(struct check *c)
 {
 	const struct server_options *o = &c->s->o;
-	char path[DATA_PATH_MAX], text[DATA_PATH_MAX + 128];
 
 	for (unsigned i = 0; i < server_settings.n; i++) {
 		const struct option_spec *spec = &server_settings.v[i];
@@ -137,13 +143,70 @@ settings_tell(struct check *c)
 		if (list == NULL)
 			setting_tell(spec->name, spec->secret ? "***" : o->told[i].text, from);
 	}
-	if (options_other_file(o, path)) {
-		snprintf(text, sizeof(text), "%s is ignored: another file was named", path);
-		flawed(c, text);
-	}
+	options_idle(o, on_idle, c);
 }
 
 /* ---- the rest ---- */
+
+/* Is it one of this machine's? Bound for a moment, on a port that is free, and not listened on. */
+static void
+address_check(struct check *c, const char *option, const char *address)
+{
+	char why[NET_WHY_MAX], text[NET_WHY_MAX + 32];
+	uint16_t bound;
+	int fd;
+
+	if (net_bind(address, 0, 1, &fd, &bound, why) == ERR_OK) {
+		close(fd);
+		return;
+	}
+	snprintf(text, sizeof(text), "--%s %s", option, why);
+	refused(c, text);
+}
+
+static void
+addresses_check(struct check *c)
+{
+	const struct server_options *o = &c->s->o;
+	struct metrics_place at = metrics_place_of(o);
+
+	for (unsigned i = 0; i < o->binds.n; i++)
+		address_check(c, "bind", o->binds.v[i]);
+	if (at.asked && !at.off)
+		address_check(c, "metrics-bind", at.address);
+	if (metrics_token_read(c->s) != ERR_OK)
+		refused(c, c->s->why);
+}
+
+/* May this user do so with it? */
+static void
+path_check(struct check *c, const char *option, const char *path, int rights)
+{
+	char text[DATA_PATH_MAX + 128];
+
+	if (access(path, rights) == 0)
+		return;
+	snprintf(text, sizeof(text), "--%s %s: %s", option, path, strerror(errno));
+	refused(c, text);
+}
+
+/* A log that is not there yet is made, in a directory that is. */
+static void
+log_check(struct check *c)
+{
+	const char *file = c->s->o.log_file, *slash = file != NULL ? strrchr(file, '/') : NULL;
+	char dir[DATA_PATH_MAX];
+
+	if (file == NULL)
+		return;
+	if (access(file, F_OK) == 0) {
+		path_check(c, "log-file", file, W_OK);
+		return;
+	}
+	snprintf(dir, sizeof(dir), "%.*s", slash == NULL ? 1 : (int)(slash - file) + 1,
+	    slash == NULL ? "." : file);
+	path_check(c, "log-file", dir, W_OK | X_OK);
+}
 
 static void
 directories_check(struct check *c)
@@ -153,6 +216,9 @@ directories_check(struct check *c)
 		.ndir = s->o.import_export_dirs.n };
 	struct file_jobs *jobs = NULL;
 
+	log_check(c);
+	if (s->o.sink_dir != NULL)
+		path_check(c, "sink-dir", s->o.sink_dir, R_OK | X_OK);
 	if (backups_place_check(s) != ERR_OK)
 		refused(c, s->why);
 	if (file_jobs_new(&o, &jobs, s->why, sizeof(s->why)) != ERR_OK)
@@ -173,6 +239,7 @@ server_check(struct server *s)
 	directory_check(&c);
 	certificates_check(&c);
 	client_cas_check(&c);
+	addresses_check(&c);
 	directories_check(&c);
 	tls_free(s->tls);
 	if (c.nbad == 0 && c.nflaw == 0)

@@ -69,8 +69,8 @@ metrics_check(const struct server_options *o, char *why, size_t nwhy)
 }
 
 /* The first line of the file, which is all of it. */
-static enum err
-token_read(struct server *s)
+enum err
+metrics_token_read(struct server *s)
 {
 	const char *path = s->o.metrics_token_file;
 	struct buf text = { 0 };
@@ -124,7 +124,7 @@ metrics_bind(struct server *s)
 	s->metrics_fd = -1;
 	if (at.off)
 		return ERR_OK;
-	if (token_read(s) != ERR_OK)
+	if (metrics_token_read(s) != ERR_OK)
 		return ERR_ARG;
 	if (net_bind(at.address, at.port, 1, &s->metrics_fd, &bound, why) == ERR_OK)
 		return ERR_OK;

@@ -1,18 +1,18 @@
 /* Options read: the defaults, then the file of settings, the environment, the command line, all by the table of settings.c. */
-#include "net/net.h"
-#include "os/os.h"
-#include "server/server.h"
+#include "server/priv.h"
 
 #include <assert.h>
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONF_MAX     (1u << 20) /* bytes of a file of settings */
-#define CONF_NAME    "TWINHUB_CONFIG"
-#define ENV_PREFIX   "TWINHUB_"
-#define ENV_NAME_MAX 64
+#define CONF_NAME         "TWINHUB_CONFIG"
+#define ENV_PREFIX        "TWINHUB_"
+#define ENV_NAME_MAX      64
+#define BLANKS            " \t\r\n"
+
+#define HOST_NAME_LONGEST 253 /* RFC 1035, without the last dot */
+#define HOST_NAME_SHOWN   100
 
 /* Where values come from: each wins over those before it. */
 static const char *const sources[] = { [OPTION_FALLBACK] = "the default",
@@ -32,7 +32,6 @@ list_at(struct server_options *o, const struct option_spec *spec)
 	return (struct option_list *)((char *)o + spec->at);
 }
 
-/* The value has been judged. A list replaces the one of a source that was read before. */
 /* What a value of this kind is kept in: a field of another size would be written over its neighbour. */
 static size_t
 room_of(enum option_kind kind)
@@ -47,6 +46,7 @@ room_of(enum option_kind kind)
 	}
 }
 
+/* The value has been judged. A list replaces the one of a source that was read before. */
 static enum err
 value_keep(struct server_options *o, const struct option_spec *spec, enum option_source from,
     const char *text, uint64_t number, char *why, size_t nwhy)
@@ -58,7 +58,7 @@ value_keep(struct server_options *o, const struct option_spec *spec, enum option
 	o->given |= OPTION_BIT(spec - server_settings.v);
 	if (spec->many && told->from != from)
 		list->n = 0;
-	*told = (struct option_told){ from, text };
+	*told = (struct option_told){ .from = from, .text = text };
 	if (spec->many) {
 		if (list->n == LIST_MAX) {
 			snprintf(
@@ -120,17 +120,28 @@ parse_argv(int argc, char **argv, struct server_options *o, char *why, size_t nw
 	return ERR_OK;
 }
 
-static struct str
-trim(struct str s)
+struct str
+blanks_trimmed(struct str s)
 {
-	while (s.n > 0 && char_among(s.p[0], " \t\r"))
+	while (s.n > 0 && char_among(s.p[0], BLANKS))
 		s = str_sub(s, 1);
-	while (s.n > 0 && char_among(s.p[s.n - 1], " \t\r"))
+	while (s.n > 0 && char_among(s.p[s.n - 1], BLANKS))
 		s.n--;
 	return s;
 }
 
-/* Values of the file live as long as the program: options borrow them. */
+struct str
+word_cut(struct str *rest)
+{
+	struct str word = { rest->p, 0 };
+
+	while (word.n < rest->n && !char_among(rest->p[word.n], BLANKS))
+		word.n++;
+	*rest = blanks_trimmed(str_sub(*rest, word.n));
+	return word;
+}
+
+/* Values of a file and the environment live as long as the program: options borrow them. */
 static const char *
 keep(struct str value)
 {
@@ -141,8 +152,7 @@ keep(struct str value)
 	return p;
 }
 
-/* A value that is text in a file or the environment. */
-static enum err
+enum err
 text_take(struct server_options *o, const struct option_spec *spec, enum option_source from,
     struct str value, char *why, size_t nwhy)
 {
@@ -152,47 +162,6 @@ text_take(struct server_options *o, const struct option_spec *spec, enum option_
 	if (option_judge(spec, text, &number, why, nwhy) != ERR_OK)
 		return ERR_ARG;
 	return value_keep(o, spec, from, text, number, why, nwhy);
-}
-
-/* One line `name value`. In DATA/twinhub.conf `data` is what has led there: a restored one may name where it was. */
-static enum err
-line_read(struct str line, struct server_options *o, char *why, size_t nwhy)
-{
-	const struct option_spec *spec;
-	struct str name, value;
-	int row;
-
-	str_cut(line, ' ', &name, &value);
-	value = trim(value);
-	row = option_find(&server_settings, name);
-	spec = row < 0 ? NULL : &server_settings.v[row];
-	if (spec == NULL || spec->line_only || value.n == 0) {
-		snprintf(why, nwhy, "'" STR_FMT "' is no setting with a value", STR_ARG(line));
-		return ERR_ARG;
-	}
-	if (o->config == NULL && spec->at == offsetof(struct server_options, data))
-		return ERR_OK;
-	return text_take(o, spec, OPTION_OF_FILE, value, why, nwhy);
-}
-
-/* '#' begins a line that is a comment. */
-static enum err
-parse_file(const char *path, char *text, size_t n, struct server_options *o, char *why, size_t nwhy)
-{
-	struct str rest = { text, n }, line;
-	char reason[512];
-
-	for (unsigned number = 1; rest.n > 0; number++) {
-		str_cut(rest, '\n', &line, &rest);
-		line = trim(line);
-		if (line.n == 0 || line.p[0] == '#')
-			continue;
-		if (line_read(line, o, reason, sizeof(reason)) != ERR_OK) {
-			snprintf(why, nwhy, "%s, line %u: %s", path, number, reason);
-			return ERR_ARG;
-		}
-	}
-	return ERR_OK;
 }
 
 /* Rules of one's own over those of the edition. */
@@ -231,10 +200,40 @@ nets_check(const struct option_list *list, const char *name, char *why, size_t n
 	return ERR_OK;
 }
 
+/* Letters, digits and what stands in names and addresses: "hub-1.example.test", "::1". */
+static bool
+is_host(struct str name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if (!isalnum((unsigned char)name.p[i]) && !char_among(name.p[i], "-._:"))
+			return false;
+	return name.n > 0 && name.n <= HOST_NAME_LONGEST;
+}
+
+static enum err
+hosts_check(const struct server_options *o, char *why, size_t nwhy)
+{
+	struct buf shown = { 0 };
+
+	for (unsigned i = 0; i < o->hostnames.n; i++) {
+		if (is_host(str_of(o->hostnames.v[i])))
+			continue;
+		option_show(&shown, str_of(o->hostnames.v[i]), HOST_NAME_SHOWN);
+		snprintf(why, nwhy,
+		    "--hostname " STR_FMT ": not one name, of letters, digits, '-', '.' and '_', "
+		    "or IP address, of %u bytes at most",
+		    STR_ARG(buf_view(&shown)), HOST_NAME_LONGEST);
+		buf_fini(&shown);
+		return ERR_ARG;
+	}
+	return ERR_OK;
+}
+
 static enum err
 options_settle(struct server_options *o, char *why, size_t nwhy)
 {
-	if (nets_check(&o->address_free, "address-free", why, nwhy) != ERR_OK ||
+	if (hosts_check(o, why, nwhy) != ERR_OK ||
+	    nets_check(&o->address_free, "address-free", why, nwhy) != ERR_OK ||
 	    nets_check(&o->proxies, "proxy", why, nwhy) != ERR_OK ||
 	    nets_check(&o->sink_allow, "sink-allow", why, nwhy) != ERR_OK)
 		return ERR_ARG;
@@ -252,33 +251,16 @@ options_settle(struct server_options *o, char *why, size_t nwhy)
 	return limits_settle(o, why, nwhy);
 }
 
-/* The file; DATA/twinhub.conf may be missing, one that was named may not. */
-static enum err
-parse_conf(const char *path, struct server_options *o, char *why, size_t nwhy)
-{
-	struct buf text = { 0 };
-	enum err e = os_read_file(path, CONF_MAX, &text, NULL);
-
-	if (e == ERR_OK)
-		e = parse_file(path, text.p, text.n, o, why, nwhy);
-	else if (e == ERR_NOT_FOUND && o->config == NULL)
-		e = ERR_OK;
-	else if (e == ERR_SIZE)
-		snprintf(why, nwhy, "%s has more than %u bytes", path, CONF_MAX);
-	else
-		snprintf(why, nwhy, "%s cannot be read: %s", path, strerror(errno));
-	buf_fini(&text);
-	return e == ERR_OK ? e : ERR_ARG;
-}
-
 /* ---- the environment ---- */
 
+/* Without the blanks around it: YAML's blocks end with a line's end. NULL: not set, or nothing but those. */
 static const char *
 environment(const char *name)
 {
 	const char *value = getenv(name);
+	struct str text = blanks_trimmed(str_of(value != NULL ? value : ""));
 
-	return value != NULL && value[0] != '\0' ? value : NULL;
+	return text.n > 0 ? keep(text) : NULL;
 }
 
 /* max-devices is TWINHUB_MAX_DEVICES. */
@@ -296,16 +278,15 @@ static enum err
 variable_read(struct server_options *o, const struct option_spec *spec, const char *name,
     const char *value, char *why, size_t nwhy)
 {
-	struct str rest = trim(str_of(value)), one;
+	struct str rest = str_of(value), one;
 	char reason[512];
 
 	while (rest.n > 0) {
-		if (!spec->many) {
+		if (spec->many) {
+			one = word_cut(&rest);
+		} else {
 			one = rest;
 			rest = STR("");
-		} else {
-			str_cut(rest, ' ', &one, &rest);
-			rest = trim(rest);
 		}
 		if (text_take(o, spec, OPTION_OF_ENVIRONMENT, one, reason, sizeof(reason)) !=
 		    ERR_OK) {
@@ -351,7 +332,7 @@ file_read(const struct server_options *line, struct server_options *o, char *why
 
 	o->config = line->config != NULL ? line->config : environment(CONF_NAME);
 	if (o->config != NULL)
-		return parse_conf(o->config, o, why, nwhy);
+		return conf_read(o->config, o, why, nwhy);
 	if (data == NULL) {
 		snprintf(why, nwhy, "--data DIR is needed");
 		return ERR_ARG;
@@ -360,7 +341,7 @@ file_read(const struct server_options *line, struct server_options *o, char *why
 		snprintf(why, nwhy, "the path of --data is too long");
 		return ERR_ARG;
 	}
-	return parse_conf(path, o, why, nwhy);
+	return conf_read(path, o, why, nwhy);
 }
 
 /* No directory yet, so no file: the command line has it all. */
@@ -458,27 +439,9 @@ options_of_data(const char *dir, struct server_options *o, char *why, size_t nwh
 		snprintf(why, nwhy, "the path of the directory is too long");
 		return ERR_ARG;
 	}
-	if (parse_conf(path, o, why, nwhy) != ERR_OK)
+	if (conf_read(path, o, why, nwhy) != ERR_OK)
 		return ERR_ARG;
 	return options_settle(o, why, nwhy);
-}
-
-bool
-options_other_file(const struct server_options *o, char path[DATA_PATH_MAX])
-{
-	struct buf text = { 0 }, fresh = { 0 };
-	bool other = false;
-
-	if (o->config != NULL && data_path(path, o->data, CONF_FILE) &&
-	    strcmp(path, o->config) != 0 &&
-	    os_read_file(path, CONF_MAX, &text, NULL) != ERR_NOT_FOUND) {
-		/* One that nobody has written in since a first start made it says nothing. */
-		options_template(&fresh);
-		other = !str_eq(buf_view(&text), buf_view(&fresh));
-	}
-	buf_fini(&text);
-	buf_fini(&fresh);
-	return other;
 }
 
 void

@@ -41,6 +41,16 @@ struct sizes {
 struct machine machine_look(void);
 struct sizes sizes_of(const struct server_options *o, const struct machine *m);
 
+/* options.c: what a file and the environment share. Blanks are those of a line, and its end. */
+struct str blanks_trimmed(struct str s);
+/* Cut the first word off, with the blanks behind it. */
+struct str word_cut(struct str *rest);
+/* A value that is text, judged and kept. ERR_ARG: why. */
+enum err text_take(struct server_options *o, const struct option_spec *spec,
+    enum option_source from, struct str value, char *why, size_t nwhy);
+/* conf.c: the file of settings; one that nobody has named (o->config) may be missing. ERR_ARG: why. */
+enum err conf_read(const char *path, struct server_options *o, char *why, size_t nwhy);
+
 /* due.c: bits of what is to be done. */
 enum {
 	DUE_CERTS = 1,       /* of our own that end soon are made anew */
@@ -278,7 +288,8 @@ struct metrics_place {
 struct metrics_place metrics_place_of(const struct server_options *o);
 /* Before the store: a place that was asked for and cannot be had ends the start; the usual one is warned of. */
 enum err metrics_bind(struct server *s);
-enum err metrics_start(struct server *s); /* store and fleet are there until metrics_stop */
+enum err metrics_token_read(struct server *s); /* of --metrics-token-file, if it is given */
+enum err metrics_start(struct server *s);      /* store and fleet are there until metrics_stop */
 void metrics_stop(struct server *s);
 
 /* chart.c: samples, from now on until chart_stop; store, fleet and deliveries are there */

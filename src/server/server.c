@@ -603,11 +603,17 @@ start_failed(struct server *s)
 	return 1;
 }
 
+static void
+on_idle(void *ctx, const char *text)
+{
+	(void)ctx;
+	log_text(LOG_WARN, "%s", text);
+}
+
 int
 server_run(const struct server_options *o)
 {
 	struct server *s = xcalloc(1, sizeof(*s));
-	char path[DATA_PATH_MAX];
 	sigset_t signals;
 	int code;
 
@@ -643,8 +649,7 @@ server_run(const struct server_options *o)
 	}
 	if (s->found.settings_lost)
 		log_text(LOG_WARN, "twinhub.conf was missing: the defaults are in force");
-	if (options_other_file(o, path))
-		log_text(LOG_WARN, "%s is ignored: the settings are in %s", path, o->config);
+	options_idle(&s->o, on_idle, NULL);
 	say_ready(s);
 	notify_begin();
 	tell_manager(s, true);

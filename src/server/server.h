@@ -30,6 +30,8 @@ enum option_source { OPTION_FALLBACK, OPTION_OF_FILE, OPTION_OF_ENVIRONMENT, OPT
 const char *option_source_name(enum option_source from);
 struct option_told {
 	enum option_source from;
+	unsigned line,
+	    former; /* of a file; 0: none. former: of a value that does not count, since this one came */
 	/* The value as it was written; of a list the last one; NULL: nobody has said. */
 	const char *text;
 };
@@ -98,8 +100,10 @@ enum err options_parse(int argc, char **argv, struct server_options *o, char *wh
 enum err options_of_data(const char *dir, struct server_options *o, char *why, size_t nwhy);
 /* The list of a row; NULL: it is none. */
 const struct option_list *options_list(const struct server_options *o, unsigned row);
-/* Is there a DATA/twinhub.conf that says something, and another file was named? Its path (O-101). */
-bool options_other_file(const struct server_options *o, char path[DATA_PATH_MAX]);
+/* What of the settings is not in force although it stands somewhere, a call for each: a DATA/twinhub.conf that says something when another
+ * file was named, and a line of the file that a later one has taken the place of (O-101). */
+void options_idle(
+    const struct server_options *o, void (*tell)(void *ctx, const char *text), void *ctx);
 #define CONF_FILE "twinhub.conf"
 /* TWINHUB_DATA, for want of --data; NULL: not set, or empty. */
 #define DATA_NAME "TWINHUB_DATA"

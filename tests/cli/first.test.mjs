@@ -168,5 +168,5 @@ test('O-100 O-101 serve --check tells where settings come from, and which file i
 	assert.match(r.stdout, /^max-devices 5: the file$/m);
 	assert.match(r.stdout, /^workers 2: the environment$/m);
 	assert.match(r.stdout, /^https-port 0: the command line$/m);
-	assert.match(r.stderr, /^twinhub: warning: \S+\/data\/twinhub\.conf is ignored: another file was named$/m);
+	assert.match(r.stderr, /^twinhub: warning: \S+\/data\/twinhub\.conf is ignored: the settings are in \S+$/m);
 });

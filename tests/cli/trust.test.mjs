@@ -122,6 +122,11 @@ test('O-74 serve --check tells what is wrong with settings, files and certificat
 	};
 	const cert = makeCertificate({ dir, cn: 'checked', days: 90, san: 'DNS:hub.example.test' }), other = makeCertificate({ dir, cn: 'other', days: 90, san: 'DNS:other.test' });
 	assert.equal(check(...name, ...served(cert)).status, 0);
+	wrong(/^twinhub: --bind 192\.0\.2\.1: this machine has no such address\n$/, ['--bind', '192.0.2.1']);
+	wrong(/^twinhub: --metrics-bind 192\.0\.2\.1: this machine has no such address\n[^\n]*\/nowhere\/token[^\n]*\n$/,
+		['--metrics-bind', '192.0.2.1:9464', '--metrics-token-file', '/nowhere/token']);
+	wrong(/^twinhub: --log-file \/nowhere\/: No such file or directory\n$/, ['--log-file', '/nowhere/hub.log']);
+	wrong(/^twinhub: --sink-dir \/nowhere: No such file or directory\n$/, ['--sink-dir', '/nowhere']);
 	wrong(/^twinhub: \/nowhere\/cert.pem is missing\n$/, ['--cert', '/nowhere/cert.pem', '--key', cert.keyFile]);
 	wrong(/^twinhub: \/nowhere\/key.pem is missing\n$/, ['--cert', cert.certFile, '--key', '/nowhere/key.pem']);
 	wrong(/not the key of the certificate/, ['--cert', cert.certFile, '--key', other.keyFile]);

@@ -115,7 +115,9 @@ option__only_rows_that_are_taken_are_known(void **state)
 	assert_string_equal(read_words(&table, WORDS("--=1")),
 	    "serve has no option '--' (see twinhub serve --help)");
 	assert_string_equal(read_words(&table, WORDS("--ttls=1")),
-	    "serve has no option '--ttls' (see twinhub serve --help)");
+	    "serve has no option '--ttls'; did you mean --ttl? (see twinhub serve --help)");
+	assert_string_equal(read_words(&few, WORDS("--tt")),
+	    "serve has no option '--tt'; did you mean --ttl? (see twinhub serve --help)");
 }
 
 static void

@@ -33,7 +33,7 @@ teardown(void **state)
 }
 
 static void
-write_conf(const char *text)
+write_bytes(struct str text)
 {
 	char path[128];
 	FILE *f;
@@ -41,8 +41,33 @@ write_conf(const char *text)
 	snprintf(path, sizeof(path), "%s/twinhub.conf", dir);
 	f = fopen(path, "w");
 	assert_non_null(f);
-	fputs(text, f);
+	assert_int_equal(fwrite(text.p, 1, text.n, f), text.n);
 	assert_int_equal(fclose(f), 0);
+}
+
+static void
+write_conf(const char *text)
+{
+	write_bytes(str_of(text));
+}
+
+/* What options_idle tells, a line for each. */
+static struct buf idle;
+
+static void
+on_idle(void *ctx, const char *text)
+{
+	(void)ctx;
+	buf_printf(&idle, "%s\n", text);
+}
+
+static const char *
+idle_of(void)
+{
+	idle.n = 0;
+	options_idle(&o, on_idle, NULL);
+	buf_putc(&idle, '\0');
+	return idle.p;
 }
 
 /* What is said; "" when all is taken. */
@@ -171,28 +196,100 @@ settings__a_wrong_value_is_refused_alike_on_the_line_and_in_the_file(void **stat
 	assert_true(judged >= 20);
 }
 
+/* What stands in the file and would not do what it seems to, with the hint that helps; no more of it is told than its name. */
 static void
-settings__what_is_no_setting_is_refused_by_line(void **state)
+settings__O101_what_is_no_setting_is_refused_by_line(void **state)
 {
-	static const char *const lines[] = { "config /elsewhere", "nothing 1", "workers",
-		"--workers 1" };
+	static const struct {
+		const char *line, *expected;
+	} cases[] = {
+		{ "config /elsewhere", "'config' is for the command line only" },
+		{ "nothing 1", "'nothing' is no setting (see twinhub serve --help)" },
+		{ "max-device 7", "'max-device' is no setting; did you mean max-devices?" },
+		{ "max_devices 7", "'max_devices' is no setting; did you mean max-devices?" },
+		{ "Max-Devices 7", "'Max-Devices' is no setting; did you mean max-devices?" },
+		{ "max-devices: 7", "'max-devices:' is no setting; did you mean max-devices?" },
+		{ "host a.test", "'host' is no setting; did you mean hostname?" },
+		{ "checks yes", "'checks' is no setting (see twinhub serve --help)" },
+		{ "workers", "workers needs a value" },
+		{ "--workers 1", "'--workers' is no setting: names have no dashes in front" },
+		{ "workers=1", "workers and its value have a blank between them, no '='" },
+		{ "log-file = x", "log-file and its value have a blank between them, no '='" },
+		{ "log-file \"/x\"", "log-file has its value without quotes" },
+		{ "hostname 'a'", "hostname has its value without quotes" },
+		{ "log-file /x # here",
+		    "log-file has a comment behind its value, which needs a line of its own" },
+		{ "clusters postgresql://u:hidden@h/d",
+		    "'clusters' is no setting; did you mean cluster?" },
+		{ "cluster=postgresql://u:hidden@h/d",
+		    "cluster and its value have a blank between them, no '='" },
+		{ "\x1b[31mred", "'\\u001b[31mred' is no setting (see twinhub serve --help)" },
+		{ "\xff\xfe", "'\\ufffd\\ufffd' is no setting (see twinhub serve --help)" },
+		{ "workers \x1b[31m", "--workers \\u001b[31m: not a number from 1 to 64, or 0" },
+	};
 
 	(void)state;
-	for (unsigned i = 0; i < 4; i++) {
-		char text[64], expected[128];
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[128], expected[256];
 
-		snprintf(text, sizeof(text), "# first\n%s\n", lines[i]);
-		snprintf(expected, sizeof(expected), "line 2: '%s' is no setting with a value",
-		    lines[i]);
+		snprintf(text, sizeof(text), "# first\n%s\n", cases[i].line);
+		snprintf(expected, sizeof(expected), "%s/twinhub.conf, line 2: %s", dir,
+		    cases[i].expected);
 		write_conf(text);
-		parse(NOTHING);
-		assert_non_null(strstr(why, expected));
+		assert_string_equal(parse(NOTHING), expected);
 	}
 	write_conf("");
 	assert_string_equal(parse(WORDS("x")), "unexpected argument 'x'");
 	assert_non_null(strstr(parse(WORDS("--nothing")), "serve has no option '--nothing'"));
 	assert_string_equal(
 	    parse(WORDS("--cert", "c")), "--cert and --key go in pairs, at most two");
+	assert_string_equal(parse(WORDS("--log-file=")), "--log-file needs a value");
+}
+
+static void
+settings__O101_a_file_that_is_no_text_is_refused(void **state)
+{
+	static char line[5000];
+	char expected[128];
+
+	(void)state;
+	write_bytes(STR("workers 1\nhostname a\0b\n"));
+	snprintf(expected, sizeof(expected),
+	    "%s/twinhub.conf, line 2: a byte 0 is in it: this is no text", dir);
+	assert_string_equal(parse(NOTHING), expected);
+	memset(line, 'a', sizeof(line) - 1);
+	memcpy(line, "log-file ", 9);
+	line[4096] = '\n';
+	write_bytes((struct str){ line, 4097 });
+	assert_string_equal(parse(NOTHING), "");
+	line[4096] = 'a';
+	write_conf(line);
+	assert_non_null(strstr(parse(NOTHING), "line 1: it has 4999 bytes, and 4096 are the most"));
+}
+
+static void
+settings__O101_editors_of_other_systems_are_understood(void **state)
+{
+	(void)state;
+	write_conf(
+	    "\xef\xbb\xbfworkers\t3\r\nhostname \t a.test\t\r\n\r\n\t# a comment\r\nio-threads 2");
+	assert_string_equal(parse(NOTHING), "");
+	assert_int_equal(o.workers, 3);
+	assert_int_equal(o.io_threads, 2);
+	assert_string_equal(o.hostnames.v[0], "a.test");
+}
+
+static void
+settings__a_host_has_a_name_that_clients_can_dial(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		static char *const good[] = { "a.test", "10.0.0.5", "::1", "under_score-1" };
+		static char *const bad[] = { "", "a.test b.test", "a.test,b.test", "https://a" };
+
+		assert_string_equal(parse(WORDS("--hostname", good[i])), "");
+		assert_non_null(strstr(parse(WORDS("--hostname", bad[i])), ": not one name, of"));
+	}
 }
 
 static void
@@ -283,15 +380,16 @@ settings__O100_line_then_environment_then_file(void **state)
 	write_conf("max-devices 1\nworkers 1\nmemory 64M\nhostname file.test\nhostname two.test\n");
 	setenv("TWINHUB_MAX_DEVICES", "2", 1);
 	setenv("TWINHUB_WORKERS", "2", 1);
-	setenv("TWINHUB_HOSTNAME", " one.test  other.test ", 1);
+	setenv("TWINHUB_HOSTNAME", " one.test  other.test\t\nthird.test\n", 1);
 	setenv("TWINHUB_PORT", "tcp://10.0.0.1:443", 1); /* a cluster's */
 	assert_string_equal(parse(WORDS("--max-devices", "3")), "");
 	assert_int_equal(o.max_devices, 3);
 	assert_int_equal(o.workers, 2);
 	assert_int_equal(o.memory_bytes, 64 << 20);
-	assert_int_equal(o.hostnames.n, 2);
+	assert_int_equal(o.hostnames.n, 3);
 	assert_string_equal(o.hostnames.v[0], "one.test");
 	assert_string_equal(o.hostnames.v[1], "other.test");
+	assert_string_equal(o.hostnames.v[2], "third.test");
 	setenv("TWINHUB_WORKERS", "many", 1);
 	parse(NOTHING);
 	assert_non_null(strstr(why, "TWINHUB_WORKERS in the environment: "));
@@ -301,10 +399,45 @@ settings__O100_line_then_environment_then_file(void **state)
 	unsetenv("TWINHUB_PORT");
 }
 
+/* Blanks around a value are no part of it, of the one that leads to the file neither. */
+static void
+settings__O100_blanks_around_data_are_not_its(void **state)
+{
+	char text[128];
+
+	(void)state;
+	write_conf("workers 3\n");
+	snprintf(text, sizeof(text), " %s\n", dir);
+	setenv("TWINHUB_DATA", text, 1);
+	setenv("TWINHUB_CONFIG", " \n", 1);
+	assert_int_equal(options_parse(0, NOTHING, &o, why, sizeof(why)), ERR_OK);
+	assert_string_equal(o.data, dir);
+	assert_int_equal(o.workers, 3);
+	unsetenv("TWINHUB_DATA");
+	unsetenv("TWINHUB_CONFIG");
+}
+
+/* Not silently: a line that another one has taken the place of. What an environment says in place of both is no matter of the file's. */
+static void
+settings__O101_of_two_lines_the_last_counts_and_that_is_told(void **state)
+{
+	char expected[256];
+
+	(void)state;
+	write_conf("workers 1\n# comment\nhostname a\nhostname b\nworkers 2\nworkers 3\n");
+	assert_string_equal(parse(NOTHING), "");
+	assert_int_equal(o.workers, 3);
+	snprintf(expected, sizeof(expected),
+	    "%s/twinhub.conf: workers in line 6 takes the place of line 5\n", dir);
+	assert_string_equal(idle_of(), expected);
+	assert_string_equal(parse(WORDS("--workers", "4")), "");
+	assert_string_equal(idle_of(), "");
+}
+
 static void
 settings__O101_a_named_file_is_read_instead(void **state)
 {
-	char path[128], other[DATA_PATH_MAX], line[160];
+	char path[128], line[160], expected[256], there[256];
 	char *argv[] = { "--config", path };
 	FILE *f;
 
@@ -322,7 +455,15 @@ settings__O101_a_named_file_is_read_instead(void **state)
 	assert_string_equal(o.data, dir);
 	assert_int_equal(o.max_devices, 7);
 	assert_int_equal(o.workers, 0);
-	assert_true(options_other_file(&o, other));
+	snprintf(expected, sizeof(expected), "%s/twinhub.conf is ignored: the settings are in %s\n",
+	    dir, path);
+	assert_string_equal(idle_of(), expected);
+	/* another name of the same file is not another file */
+	write_conf(line);
+	snprintf(there, sizeof(there), "%s/./twinhub.conf", dir);
+	argv[1] = there;
+	assert_int_equal(options_parse(2, argv, &o, why, sizeof(why)), ERR_OK);
+	assert_string_equal(idle_of(), "");
 	unlink(path);
 }
 
@@ -356,7 +497,17 @@ main(void)
 		    settings__a_wrong_value_is_refused_alike_on_the_line_and_in_the_file, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(
-		    settings__what_is_no_setting_is_refused_by_line, setup, teardown),
+		    settings__O100_blanks_around_data_are_not_its, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__O101_of_two_lines_the_last_counts_and_that_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__O101_what_is_no_setting_is_refused_by_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__O101_a_file_that_is_no_text_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__O101_editors_of_other_systems_are_understood, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings__a_host_has_a_name_that_clients_can_dial, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    settings__a_list_takes_so_many_and_says_so, setup, teardown),
 		cmocka_unit_test_setup_teardown(
@@ -365,5 +516,8 @@ main(void)
 		    settings__the_template_is_good_and_changes_nothing, setup, teardown),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	buf_fini(&idle);
+	return failed;
 }
