@@ -19,6 +19,7 @@
 #include "store/store.h"
 
 #define BACKUP_FILE      "backup.json"
+#define BACKUP_MARK      "backup.part"  /* in a backup that is not whole, with the hub's id */
 #define BACKUP_STAGE     "backup.stage" /* in a data directory, while one is made */
 #define BACKUP_FILES_MAX 65536u         /* in one backup */
 #define BACKUP_NAME_MAX  64u            /* bytes of a file's name in a manifest, with the NUL */
@@ -45,8 +46,8 @@ struct manifest {
 };
 
 /*
- * Of a directory. ERR_NOT_FOUND: there is none. ERR_CORRUPT: not what was written; ERR_VERSION; ERR_IO: one line in why, with the file's
- * path. manifest_fini frees it, whatever was returned.
+ * Of a directory. ERR_NOT_FOUND: there is none. ERR_CORRUPT: not what was written, or of a backup that is not whole; ERR_SIZE: longer than
+ * any; ERR_IO: one line in why, with the file's path. manifest_fini frees it, whatever was returned.
  */
 enum err manifest_read(const char *dir, struct manifest *out, char *why, size_t nwhy);
 /* Sorts the files, and writes. ERR_SIZE, ERR_FULL, ERR_IO, ERR_UNSYNCED. */
@@ -124,9 +125,10 @@ void backup_dir_name(int64_t us, char out[BACKUP_DIR_NAME_MAX]);
  * ERR_NOT_FOUND: the directory. */
 enum err backups_list(
     const char *dir, const char *hub, struct backup_seen **out, size_t *n, struct fault *f);
-/* Ends those that a kill has cut short, and tells each. */
-void backups_clean(const char *dir, void (*told)(void *ctx, const char *path), void *ctx);
-/* The newest `keep` stay, and `made` in any case. Whole ones of this hub alone go, the oldest first; a kill leaves one whole or for
+/* Ends those of this hub that a kill has cut short, and tells each. */
+void backups_clean(
+    const char *dir, const char *hub, void (*told)(void *ctx, const char *path), void *ctx);
+/* `made` stays and, of the others, the newest `keep` - 1. Whole ones of this hub alone go, the oldest first; a kill leaves one whole or for
  * backups_clean. How many have gone: *gone. ERR_IO and what else removing may return: f. */
 enum err backups_keep(const char *dir, const char *hub, const char *made, unsigned keep,
     unsigned *gone, struct fault *f);

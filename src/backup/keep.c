@@ -95,7 +95,7 @@ backups_list(const char *dir, const char *hub, struct backup_seen **out, size_t 
 /* ---- what was cut short ---- */
 
 struct cleaning {
-	const char *dir;
+	const char *dir, *hub;
 	void (*told)(void *ctx, const char *path);
 	void *ctx;
 };
@@ -108,15 +108,16 @@ clean_entry(void *ctx, const char *name)
 	const char *behind;
 
 	if (name_ours(name, &behind) && strcmp(behind, PARTIAL) == 0 && join(path, c->dir, name) &&
-	    partial_remove(path, NULL) == ERR_OK)
+	    partial_remove(path, c->hub, NULL) == ERR_OK)
 		c->told(c->ctx, path);
 	return ERR_OK;
 }
 
 void
-backups_clean(const char *dir, void (*told)(void *ctx, const char *path), void *ctx)
+backups_clean(
+    const char *dir, const char *hub, void (*told)(void *ctx, const char *path), void *ctx)
 {
-	struct cleaning c = { dir, told, ctx };
+	struct cleaning c = { dir, hub, told, ctx };
 
 	os_each_entry(dir, clean_entry, &c, NULL);
 }
@@ -125,7 +126,7 @@ backups_clean(const char *dir, void (*told)(void *ctx, const char *path), void *
 
 /* Under the name of a partial one first: a kill in between leaves what is cleaned up, and never half a backup. */
 static enum err
-remove_one(const char *dir, const char *name, struct fault *f)
+remove_one(const char *dir, const char *name, const char *hub, struct fault *f)
 {
 	char path[OS_PATH_MAX], partial[OS_PATH_MAX];
 	int n = snprintf(partial, sizeof(partial), "%s/%s" PARTIAL, dir, name);
@@ -133,8 +134,8 @@ remove_one(const char *dir, const char *name, struct fault *f)
 
 	if (!join(path, dir, name) || n < 0 || (size_t)n >= sizeof(partial))
 		return os_fault(f, "removing", name);
-	e = os_rename(path, partial, f);
-	return e != ERR_OK && e != ERR_UNSYNCED ? e : os_remove_tree(partial, TREE_DEPTH, f);
+	e = partial_from(path, partial, hub, f);
+	return e != ERR_OK ? e : partial_discard(partial, f);
 }
 
 enum err
@@ -142,15 +143,20 @@ backups_keep(const char *dir, const char *hub, const char *made, unsigned keep, 
     struct fault *f)
 {
 	struct backup_seen *v;
-	size_t n;
+	size_t n, others;
 	enum err e = backups_list(dir, hub, &v, &n, f);
 
 	*gone = 0;
-	for (size_t i = n; i > keep && e == ERR_OK; i--) {
+	others = n;
+	for (size_t i = 0; i < n; i++) /* it is not the newest where the clock was set back */
+		others -= strcmp(v[i].name, made) == 0;
+	for (size_t i = n; i > 0 && others >= keep && e == ERR_OK; i--) {
 		if (strcmp(v[i - 1].name, made) == 0)
 			continue;
-		if ((e = remove_one(dir, v[i - 1].name, f)) == ERR_OK)
-			++*gone;
+		if ((e = remove_one(dir, v[i - 1].name, hub, f)) != ERR_OK)
+			continue;
+		++*gone;
+		others--;
 	}
 	free(v);
 	return e;

@@ -41,25 +41,6 @@ given_up(struct make *k)
 
 /* ---- a place for it ---- */
 
-enum err
-partial_remove(const char *path, struct fault *f)
-{
-	char mark[OS_PATH_MAX], manifest[OS_PATH_MAX];
-	struct stat st;
-
-	/* What a link leads to is not what was cut short here, whatever is in it. */
-	if (lstat(path, &st) != 0)
-		return os_fault(f, "finding", path);
-	if (S_ISDIR(st.st_mode) && rmdir(path) == 0) /* killed before its first file */
-		return ERR_OK;
-	if (!join(mark, path, MARK) || !join(manifest, path, BACKUP_FILE))
-		return os_fault(f, "removing", path);
-	if (S_ISDIR(st.st_mode) && (access(mark, F_OK) == 0 || access(manifest, F_OK) == 0))
-		return os_remove_tree(path, TREE_DEPTH, f);
-	fault_set(f, F_ArgumentInvalid, "%s is there, and no backup that was cut short", path);
-	return ERR_EXISTS;
-}
-
 static void
 tell(const struct make *k, const char *fmt, const char *path)
 {
@@ -102,25 +83,18 @@ place_check(struct make *k)
 }
 
 static enum err
-partial_make(struct make *k)
+place_take(struct make *k)
 {
-	char mark[OS_PATH_MAX];
 	struct stat st;
-	int fd;
 
 	if (lstat(k->partial, &st) == 0) {
-		if (partial_remove(k->partial, k->f) != ERR_OK)
+		if (partial_remove(k->partial, k->s->hub, k->f) != ERR_OK)
 			return ERR_IO;
 		tell(k, " was cut short, and is removed", k->partial);
 	}
-	if (mkdir(k->partial, 0700) != 0)
+	if (partial_make(k->partial, k->s->hub, NULL) != ERR_OK)
 		return not_made(k, strerror(errno));
-	fd = join(mark, k->partial, MARK) ? open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
-	if (fd >= 0 && close(fd) == 0)
-		return ERR_OK;
-	os_fault(k->f, "creating", k->partial);
-	rmdir(k->partial);
-	return ERR_IO;
+	return ERR_OK;
 }
 
 static bool
@@ -365,18 +339,28 @@ place_owns(struct make *k)
 /* ---- how many identities are in it ---- */
 
 static enum err
-count_rows(struct store *store, uint64_t *n)
+count_rows(struct make *k, struct store *store)
 {
 	struct store_cursor *c;
 	struct str key, value;
+	size_t nread = 0;
 	enum err e =
 	    store_cursor_open(store, STORE_IDENTITY, STR_NONE, STR_NONE, STORE_SCAN_BULK, &c);
 
-	*n = 0;
 	if (e != ERR_OK)
 		return e;
-	while ((e = store_next(c, &key, &value)) == ERR_OK)
-		++*n;
+	while ((e = store_next(c, &key, &value)) == ERR_OK) {
+		k->m.identities++;
+		nread += key.n + value.n;
+		if (nread < PIECE)
+			continue;
+		if (k->s->pace != NULL && !k->s->pace(k->s->ctx, nread)) {
+			e = given_up(k);
+			store_cursor_close(c);
+			return e;
+		}
+		nread = 0;
+	}
 	store_cursor_close(c);
 	return e == ERR_END ? ERR_OK : e;
 }
@@ -393,7 +377,7 @@ count(struct make *k)
 	struct store *store = NULL;
 	enum err e = store_open(&o, &store, k->f);
 
-	if (e == ERR_OK && (e = count_rows(store, &k->m.identities)) != ERR_OK)
+	if (e == ERR_OK && (e = count_rows(k, store)) != ERR_OK && e != ERR_END)
 		fault_set(k->f, F_ServerError, "the identities of the copy cannot be read");
 	store_close(store);
 	return e;
@@ -407,8 +391,8 @@ finish(struct make *k)
 	char mark[OS_PATH_MAX];
 	enum err e = manifest_write(k->partial, &k->m, k->f);
 
-	if (e == ERR_OK && (!join(mark, k->partial, MARK) || unlink(mark) != 0))
-		e = os_fault(k->f, "removing", MARK);
+	if (e == ERR_OK && (!join(mark, k->partial, BACKUP_MARK) || unlink(mark) != 0))
+		e = os_fault(k->f, "removing", BACKUP_MARK);
 	if (e == ERR_OK)
 		e = os_sync_dir(k->partial, k->f);
 	if (e == ERR_OK && (e = os_rename(k->partial, k->dir, k->f)) == ERR_UNSYNCED)
@@ -419,7 +403,7 @@ finish(struct make *k)
 static enum err
 fill(struct make *k)
 {
-	enum err e = partial_make(k);
+	enum err e = place_take(k);
 
 	if (e != ERR_OK)
 		return e;
@@ -429,7 +413,8 @@ fill(struct make *k)
 	    (e = place_owns(k)) == ERR_OK)
 		e = finish(k);
 	backup_clean_stage(k->s->data);
-	if (e != ERR_OK && os_remove_tree(k->partial, TREE_DEPTH, NULL) != ERR_OK)
+	if (e != ERR_OK && partial_discard(k->partial, NULL) != ERR_OK &&
+	    access(k->partial, F_OK) == 0)
 		tell(k, " cannot be removed", k->partial);
 	return e;
 }

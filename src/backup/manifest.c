@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "doc/out.h"
 #include "sealed/sealed.h"
@@ -126,13 +128,18 @@ copy_text(char *out, size_t room, struct str s)
 	return true;
 }
 
-/* A name that leads out of the directory would be read, and restored, there. */
+/* A name that leads out of the directory would be read, and restored, there; one with a line feed in it is two to sha256sum(1). */
 static bool
 name_good(struct str name)
 {
+	static const char of[] =
+	    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-";
 	struct str below = str_starts(name, STR("store/")) ? str_sub(name, 6) : name;
+	bool good = below.n > 0 && below.p[0] != '.';
 
-	return below.n > 0 && below.p[0] != '.' && memchr(below.p, '/', below.n) == NULL;
+	for (size_t i = 0; i < below.n && good; i++)
+		good = memchr(of, below.p[i], sizeof(of) - 1) != NULL;
+	return good;
 }
 
 static bool
@@ -189,6 +196,33 @@ read_members(struct doc d, struct manifest *m)
 	    read_files(doc_getc(d, "files"), m);
 }
 
+/* In a data directory there is none of it, nor of former programs' backups. What is cut short has no manifest, but a mark. */
+static enum err
+none_there(const char *dir, char *why, size_t nwhy)
+{
+	char mark[OS_PATH_MAX];
+
+	if (!join(mark, dir, BACKUP_MARK) || access(mark, F_OK) != 0)
+		return ERR_NOT_FOUND;
+	snprintf(why, nwhy, "%s is no backup: it was cut short, or is being made", dir);
+	return ERR_CORRUPT;
+}
+
+/* Who reads a pipe or a device waits for it, or has no end of it. */
+static enum err
+file_take(const char *dir, const char *path, struct sealed *file, char *why, size_t nwhy)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? none_there(dir, why, nwhy)
+		                       : sealed_read_most(path, MANIFEST_MAX, file, why, nwhy);
+	if (S_ISREG(st.st_mode))
+		return sealed_read_most(path, MANIFEST_MAX, file, why, nwhy);
+	snprintf(why, nwhy, "%s is no file", path);
+	return ERR_CORRUPT;
+}
+
 enum err
 manifest_read(const char *dir, struct manifest *out, char *why, size_t nwhy)
 {
@@ -202,7 +236,7 @@ manifest_read(const char *dir, struct manifest *out, char *why, size_t nwhy)
 		snprintf(why, nwhy, "the path of the backup is too long");
 		return ERR_SIZE;
 	}
-	if ((e = sealed_read_most(path, MANIFEST_MAX, &file, why, nwhy)) != ERR_OK)
+	if ((e = file_take(dir, path, &file, why, nwhy)) != ERR_OK)
 		return e;
 	d = doc_of(buf_view(&file.json));
 	out->listed = doc_defined(doc_getc(d, "files"));

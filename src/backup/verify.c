@@ -132,17 +132,31 @@ verify_entry(void *ctx, const char *name)
 	return ERR_OK;
 }
 
+/* Both directories themselves: not what a link leads to, which may be the running hub's. */
+static void
+verify_dir(struct verify *v, const char *name)
+{
+	char path[OS_PATH_MAX];
+	struct fault f = { 0 };
+	struct stat st;
+
+	v->below = name[0] == '\0' ? "" : "store/";
+	if (!join(path, v->dir, name) || lstat(path, &st) != 0)
+		bad(v, name, errno == ENOENT ? "missing" : strerror(errno));
+	else if (name[0] != '\0' && !S_ISDIR(st.st_mode))
+		bad(v, name, "is no directory");
+	else if (os_each_entry(path, verify_entry, v, &f) != ERR_OK)
+		bad(v, name, f.text);
+}
+
 enum err
 backup_verify(const char *dir, const struct manifest *m, struct backup_checkup *up)
 {
 	struct verify v = { .dir = dir, .below = "", .m = m, .up = up };
-	char store[OS_PATH_MAX];
 
 	for (size_t i = 0; i < m->n; i++)
 		verify_file(&v, &m->files[i]);
-	os_each_entry(dir, verify_entry, &v, NULL);
-	v.below = "store/";
-	if (join(store, dir, "store"))
-		os_each_entry(store, verify_entry, &v, NULL);
+	verify_dir(&v, "");
+	verify_dir(&v, "store");
 	return v.any ? ERR_CORRUPT : ERR_OK;
 }

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define HOUR_US INT64_C(3600000000)
+
 /* A hub knows no working directory of its clients. */
 static int
 absolute(const char *path, struct buf *out)
@@ -77,29 +79,46 @@ take(struct latest_backup *out, struct doc one)
 	out->made_us = made_us;
 }
 
+/* A disk that does not answer lets one be made for ever; a big hub's first one takes its time. */
+static bool
+is_making(struct doc d, int64_t every_us)
+{
+	int64_t since_us;
+
+	return doc_kind(doc_getc(d, "running")) == DOC_TRUE &&
+	    (!time_parse(doc_text(doc_getc(d, "runningSince")), &since_us) ||
+	        clock_wall_us() - since_us <= 2 * every_us + HOUR_US);
+}
+
+static void
+late_take(struct doc d, struct latest_backup *out)
+{
+	int64_t every_us = doc_int(doc_getc(d, "everySeconds")) * 1000000,
+	        age_us = clock_wall_us() - out->made_us;
+
+	if (doc_defined(doc_getc(d, "failingSince")))
+		snprintf(out->late, sizeof(out->late),
+		    "the hub's backups fail since " STR_FMT ": " STR_FMT,
+		    STR_ARG(doc_text(doc_getc(d, "failingSince"))),
+		    STR_ARG(doc_text(doc_getc(doc_getc(d, "lastFailure"), "why"))));
+	else if (every_us > 0 && age_us > 2 * every_us && !is_making(d, every_us))
+		snprintf(out->late, sizeof(out->late),
+		    "the latest backup is %lld s old, and one is due every %lld s",
+		    (long long)(age_us / 1000000), (long long)(every_us / 1000000));
+}
+
 /* What the hub says of its backups: the newest that is here, and what is wrong with how they go. */
 static void
 answer_take(struct doc d, struct latest_backup *out)
 {
 	struct doc_iter it = doc_iter(doc_getc(d, "backups"));
-	struct doc one, failure = doc_getc(d, "lastFailure");
-	int64_t every_us = doc_int(doc_getc(d, "everySeconds")) * 1000000, age_us;
 	struct str key;
+	struct doc one;
 
 	take(out, doc_getc(d, "lastSuccess"));
 	while (doc_next(&it, &key, &one))
 		take(out, one);
-	age_us = clock_wall_us() - out->made_us;
-	if (doc_defined(doc_getc(d, "failingSince")))
-		snprintf(out->late, sizeof(out->late),
-		    "the hub's backups fail since " STR_FMT ": " STR_FMT,
-		    STR_ARG(doc_text(doc_getc(d, "failingSince"))),
-		    STR_ARG(doc_text(doc_getc(failure, "why"))));
-	else if (every_us > 0 && age_us > 2 * every_us &&
-	    doc_kind(doc_getc(d, "running")) != DOC_TRUE)
-		snprintf(out->late, sizeof(out->late),
-		    "the latest backup is %lld s old, and one is due every %lld s",
-		    (long long)(age_us / 1000000), (long long)(every_us / 1000000));
+	late_take(d, out);
 }
 
 int

@@ -31,6 +31,9 @@ walk_entry(void *ctx, const char *name)
 	struct stat st;
 	enum err e;
 
+	/* The file system's own, where the directory is all of one: root's alone, and nothing of a hub is in it. */
+	if (strcmp(name, "lost+found") == 0)
+		return ERR_OK;
 	if (!data_path(path, w->dir, name) || lstat(path, &st) != 0)
 		return ERR_OK;
 	if (denied(path, R_OK)) {

@@ -40,14 +40,17 @@ struct copy {
 
 static bool copy_dir(const struct copy *c);
 
-/* In a backup all are the owner's alone. What others may read in a data directory (operations.md) they may again. */
+/* In a backup all are the owner's alone. What others may read in a data directory (operations.md) they may again; but settings,
+ * which were elsewhere, it may be, for few, with a password in them. */
 static mode_t
 mode_of(const struct copy *c, const char *name)
 {
 	struct str s = str_of(name);
 
-	return c->depth > 0 || str_ends(s, STR(".key")) || str_eq(s, STR("policies.json")) ? 0600
-	                                                                                   : 0644;
+	return c->depth > 0 || str_ends(s, STR(".key")) || str_ends(s, STR(".conf")) ||
+	        str_eq(s, STR("policies.json"))
+	    ? 0600
+	    : 0644;
 }
 
 static bool
@@ -228,11 +231,18 @@ backup_check(const char *backup)
 	    backup, f.text[0] != '\0' ? f.text : "its store is missing");
 }
 
+/* Not of the file system, where the directory is all of one. */
+static bool
+is_ours(const char *name)
+{
+	return strcmp(name, "lost+found") != 0;
+}
+
 static enum err
 any_entry(void *ctx, const char *name)
 {
-	(void)ctx, (void)name;
-	return ERR_EXISTS;
+	(void)ctx;
+	return is_ours(name) ? ERR_EXISTS : ERR_OK;
 }
 
 static int
@@ -250,14 +260,37 @@ target_make(const char *dir, bool *made)
 	return e == ERR_OK ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", f.text);
 }
 
+struct back {
+	const char *dir;
+	struct fault *f;
+};
+
+static enum err
+back_entry(void *ctx, const char *name)
+{
+	const struct back *b = ctx;
+	char path[DATA_PATH_MAX];
+
+	if (!is_ours(name))
+		return ERR_OK;
+	errno = ENAMETOOLONG;
+	if (!data_path(path, b->dir, name))
+		return os_fault(b->f, "removing", name);
+	if (unlink(path) == 0)
+		return ERR_OK;
+	return errno == EISDIR ? os_remove_tree(path, DEPTH_MOST, b->f)
+	                       : os_fault(b->f, "removing", path);
+}
+
 /* It was missing or empty: all that is in it came from here. */
 static void
 take_back(const char *dir, bool made)
 {
 	struct fault f;
-	enum err e =
-	    made ? os_remove_tree(dir, DEPTH_MOST + 1, &f) : os_empty_dir(dir, DEPTH_MOST + 1, &f);
+	enum err e = os_each_entry(dir, back_entry, &(struct back){ dir, &f }, &f);
 
+	if (e == ERR_OK && made && rmdir(dir) != 0)
+		e = os_fault(&f, "removing", dir);
 	if (e != ERR_OK)
 		cli_fail(EXIT_FAILED, "what was restored of it stays: %s", f.text);
 }

@@ -97,21 +97,14 @@ remove_entry(void *ctx, const char *name)
 }
 
 enum err
-os_empty_dir(const char *dir, unsigned depth, struct fault *f)
-{
-	struct remover r = { dir, depth, f };
-
-	return os_each_entry(dir, remove_entry, &r, f);
-}
-
-enum err
 os_remove_tree(const char *dir, unsigned depth, struct fault *f)
 {
+	struct remover r = { dir, depth, f };
 	enum err e;
 
 	if (access(dir, F_OK) != 0 && errno == ENOENT)
 		return ERR_OK;
-	if ((e = os_empty_dir(dir, depth, f)) != ERR_OK)
+	if ((e = os_each_entry(dir, remove_entry, &r, f)) != ERR_OK)
 		return e;
 	return rmdir(dir) == 0 ? ERR_OK : os_fault(f, "removing", dir);
 }

@@ -45,8 +45,6 @@ enum err os_sync_dir(const char *dir, struct fault *f);
 enum err os_sync_parent(const char *path, struct fault *f); /* what makes path's name durable */
 /* Remove a directory with what is in it, directories down to `depth` levels below it; ERR_OK when there is none. */
 enum err os_remove_tree(const char *dir, unsigned depth, struct fault *f);
-/* The same, but the directory stays, empty. */
-enum err os_empty_dir(const char *dir, unsigned depth, struct fault *f);
 /* Is path this directory, or below it, whatever links lead there? Its parent must exist, itself not. */
 enum err os_is_below(const char *path, const char *dir, bool *below, struct fault *f);
 

@@ -32,7 +32,8 @@ struct backups {
 	pthread_mutex_t mu;
 	pthread_cond_t wake;
 	struct thread thread;
-	bool stop, running;
+	bool stop;
+	int64_t running_us; /* since when one is being made, by the wall clock; 0: none is */
 	uint64_t nsuccess, nfailure; /* since the start */
 	struct success last;         /* at_us 0: none is known */
 	int64_t failed_us;           /* the last failure; 0: none */
@@ -127,10 +128,10 @@ note_failure(struct backups *b, const char *path, bool scheduled, const char *wh
 }
 
 static void
-say_running(struct backups *b, bool running)
+say_running(struct backups *b, int64_t since_us)
 {
 	pthread_mutex_lock(&b->mu);
-	b->running = running;
+	b->running_us = since_us;
 	pthread_mutex_unlock(&b->mu);
 }
 
@@ -158,9 +159,9 @@ make(struct server *s, const char *path, const char *like, bool scheduled, struc
 	from.made_us = clock_wall_us();
 	*done = (struct success){ .at_us = from.made_us, .scheduled = scheduled };
 	snprintf(done->path, sizeof(done->path), "%s", path);
-	say_running(b, true);
+	say_running(b, from.made_us);
 	e = backup_make(&from, path, &done->made, f);
-	say_running(b, false);
+	say_running(b, 0);
 	done->took_us = clock_mono_us() - began_us;
 	pthread_mutex_unlock(&b->making);
 	if (e == ERR_OK)
@@ -221,8 +222,6 @@ directory(const struct server *s, char out[DATA_PATH_MAX], struct fault *f)
 	const char *dir = s->o.backup_dir;
 	char *real;
 
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-		return os_fault(f, "making", dir);
 	if ((real = realpath(dir, NULL)) == NULL)
 		return os_fault(f, "finding", dir);
 	snprintf(out, DATA_PATH_MAX, "%s", real);
@@ -230,17 +229,38 @@ directory(const struct server *s, char out[DATA_PATH_MAX], struct fault *f)
 	return ERR_OK;
 }
 
+/* Who has made it will not wonder; who had backups in it wonders where they are. */
+static enum err
+directory_make(const struct server *s, struct fault *f)
+{
+	const char *dir = s->o.backup_dir;
+
+	if (mkdir(dir, 0700) != 0)
+		return errno == EEXIST ? ERR_OK : os_fault(f, "making", dir);
+	log_text(LOG_WARN, "%s was not there, and is made for backups", dir);
+	return os_sync_parent(dir, f);
+}
+
+static bool
+is_free(const char *path)
+{
+	char partial[DATA_PATH_MAX + 16];
+	struct stat st;
+
+	snprintf(partial, sizeof(partial), "%s.partial", path); /* another hub's, of this second */
+	return lstat(path, &st) != 0 && errno == ENOENT && lstat(partial, &st) != 0 &&
+	    errno == ENOENT;
+}
+
 /* A name of its own, even if one of this second is there. */
 static bool
 name_new(const char *dir, int64_t now_us, char name[BACKUP_DIR_NAME_MAX], char path[DATA_PATH_MAX])
 {
-	struct stat st;
-
 	for (unsigned i = 0; i < 60; i++) {
 		backup_dir_name(now_us + (int64_t)i * SECOND_US, name);
 		if (!data_path(path, dir, name))
 			return false;
-		if (lstat(path, &st) != 0 && errno == ENOENT)
+		if (is_free(path))
 			return true;
 	}
 	return false;
@@ -272,12 +292,12 @@ run_scheduled(struct server *s)
 	size_t n = 0;
 	bool good;
 
-	if (directory(s, dir, &f) != ERR_OK ||
+	if (directory_make(s, &f) != ERR_OK || directory(s, dir, &f) != ERR_OK ||
 	    backups_list(dir, s->backups->hub, &v, &n, &f) != ERR_OK) {
 		note_failure(s->backups, s->o.backup_dir, true, f.text);
 		return false;
 	}
-	backups_clean(dir, told_cut_short, NULL);
+	backups_clean(dir, s->backups->hub, told_cut_short, NULL);
 	if (n > 0 && !data_path(like, dir, v[0].name))
 		like[0] = '\0';
 	free(v);
@@ -373,7 +393,8 @@ static void
 put_state(struct backups *b, struct out *o)
 {
 	pthread_mutex_lock(&b->mu);
-	out_bool(out_key(o, "running"), b->running);
+	out_bool(out_key(o, "running"), b->running_us != 0);
+	out_some_time(o, "runningSince", b->running_us);
 	out_u64(out_key(o, "successes"), b->nsuccess);
 	out_u64(out_key(o, "failures"), b->nfailure);
 	if (b->last.at_us != 0) {
@@ -441,12 +462,18 @@ backups_figures(const struct server *s, struct backups_figures *out)
 enum err
 backups_place_check(struct server *s)
 {
+	const char *dir = s->o.backup_dir;
+	char in_it[DATA_PATH_MAX];
 	bool below = false;
 
-	if (s->o.backup_dir != NULL &&
-	    os_is_below(s->o.backup_dir, s->o.data, &below, NULL) == ERR_OK && below)
-		return fail(s, "--backup-dir %s is in the hub's data directory", s->o.backup_dir);
-	return ERR_OK;
+	if (dir == NULL)
+		return ERR_OK;
+	if (!data_path(in_it, dir, "x"))
+		return fail(s, "the path of --backup-dir is too long");
+	/* What a link leads to, if it is there; else what it would be made in. */
+	if (os_is_below(in_it, s->o.data, &below, NULL) != ERR_OK)
+		os_is_below(dir, s->o.data, &below, NULL);
+	return below ? fail(s, "--backup-dir %s is in the hub's data directory", dir) : ERR_OK;
 }
 
 enum err

@@ -348,6 +348,11 @@ data_strange(const char *dir, char *why, size_t nwhy)
 		    dir, dir);
 		return ERR_EXISTS;
 	}
+	if (is_there(dir, BACKUP_MARK)) {
+		snprintf(why, nwhy, "%s is no hub's: a backup that was cut short, or is being made",
+		    dir);
+		return ERR_EXISTS;
+	}
 	if (data_is_hub(dir) || os_each_entry(dir, strange_entry, strange, NULL) != ERR_EXISTS)
 		return ERR_OK;
 	snprintf(why, nwhy,

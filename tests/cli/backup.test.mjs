@@ -5,7 +5,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { BINARY, REPOSITORY, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
+import { BINARY, REPOSITORY, freeAddress, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
 
 const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
 const hubs = [];
@@ -121,7 +121,7 @@ test('O-163 O-164 O-165 one at its time, the newest stay, and what is not ours i
 	await until(() => fs.existsSync(dir) && scheduled(dir).length > 0, 'the first one');
 	assert.equal(fs.statSync(dir).mode & 0o777, 0o700);
 	// Other things that bear, or nearly bear, such a name: another hub's, a damaged one, a file, one that was cut short.
-	const one = path.join(dir, scheduled(dir)[0]), foreign = path.join(dir, 'twinhub-20010101T000000Z');
+	const one = copyOf(path.join(dir, scheduled(dir).at(-1))), foreign = path.join(dir, 'twinhub-20010101T000000Z');
 	const other = await hubOf();
 	expect(0, 'backup', foreign, '--data', other.dir);
 	fs.cpSync(one, path.join(dir, 'twinhub-20010101T000001Z'), { recursive: true });
@@ -240,6 +240,120 @@ test('O-168 check --online has an exit code for each thing that may be', async (
 	assert.match(expect(5, 'check', '--online', '--data', hub.dir), new RegExp(table));
 	fs.rmSync(backup, { recursive: true });
 	assert.match(expect(4, 'check', '--online', '--data', hub.dir), /not on this machine, or are gone/);
+});
+
+const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
+const possible = process.getuid() === 0 && spawnSync(NOBODY[0], [...NOBODY.slice(1), BINARY, '--version']).status === 0;
+
+test('O-168 check --online: 9 to a user who may not read the backup, wherever that is refused', { skip: !possible && 'needs root, and a program that others may run' }, async () => {
+	const hub = await hubOf(), root = tempDir('denied'), backup = path.join(root, 'b'), ca = path.join(tempDir('ca'), 'ca.pem');
+	expect(0, 'backup', backup, '--data', hub.dir);
+	fs.chmodSync(path.dirname(ca), 0o755);
+	fs.copyFileSync(hub.ca, ca);
+	fs.chmodSync(ca, 0o644);
+	const text = await hub.connectionString('iothubowner'), args = ['check', '--online', '--connection-string', text, '--ca', ca];
+	assert.equal(run(...args).code, 0);
+	for (const [at, mode] of [[root, 0o700], [root, 0o755], [backup, 0o755], [path.join(backup, 'store'), 0o755]]) {
+		fs.chmodSync(at, mode);
+		const r = spawnSync(NOBODY[0], [...NOBODY.slice(1), BINARY, ...args], { encoding: 'utf8' });
+		assert.equal(r.status, 9, `${at} ${mode}: ${r.stdout}${r.stderr}`);
+		assert.match(r.stderr, /^twinhub: \S+ may not be read by this user/);
+	}
+	for (const file of files(backup)) fs.chmodSync(path.join(backup, file), 0o644);
+	const r = spawnSync(NOBODY[0], [...NOBODY.slice(1), BINARY, ...args], { encoding: 'utf8' });
+	assert.equal(r.status, 0, r.stderr);
+});
+
+test('O-168 check --online: 1 when the newest is overdue; one that is being made excuses it for a while, not for ever', { timeout: 120_000 * SLOW }, async () => {
+	const [clock, hold] = ['set_clock', 'hold_sync'].map((name) => path.join(path.dirname(BINARY), `lib${name}.so`));
+	const control = tempDir('words'), root = tempDir('overdue'), slow = path.join(root, 'slow');
+	const hub = await hubOf({ args: ['--backup-dir', path.join(root, 'backups'), '--backup-every', '600'],
+		env: { LD_PRELOAD: hold, TWINHUB_HOLD_CONTROL: control, TWINHUB_HOLD_DATA: slow, ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0` } });
+	await until(async () => (await state(hub)).successes > 0, 'the first one');
+	// In so many seconds, by the clock of who asks.
+	const online = (s) => spawnSync(BINARY, ['check', '--online', '--data', hub.dir], { encoding: 'utf8',
+		env: { ...process.env, LD_PRELOAD: clock, TWINHUB_CLOCK: String(Math.floor(Date.now() / 1000) + s), ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0` } });
+	assert.equal(online(1000).status, 0);
+	const late = online(1800);
+	assert.equal(late.status, 1, late.stderr);
+	assert.match(late.stderr, /^twinhub: the latest backup is 1[89]\d\d s old, and one is due every 600 s\n$/);
+	fs.writeFileSync(path.join(control, 'hold'), '');
+	const making = hub.rest('POST', `/admin/backup?to=${encodeURIComponent(slow)}`);
+	await until(async () => (await state(hub)).running, 'one is being made');
+	assert.ok(Math.abs(Date.parse((await state(hub)).runningSince) - Date.now()) < 60_000 * SLOW);
+	assert.equal(online(1800).status, 0);
+	assert.equal(online(7200).status, 1);
+	fs.rmSync(path.join(control, 'hold'));
+	assert.equal((await making).status, 200);
+	assert.equal((await state(hub)).runningSince, undefined);
+});
+
+test('O-161 what is not whole yet is no backup, and no hub\'s data', async () => {
+	const hub = await hubOf(), backup = path.join(tempDir('half'), 'b'), target = path.join(tempDir('half'), 'data');
+	expect(0, 'backup', backup, '--data', hub.dir);
+	fs.rmSync(path.join(backup, 'backup.json'));
+	fs.writeFileSync(path.join(backup, 'backup.part'), '');
+	assert.match(expect(5, 'check', '--data', backup), /it was cut short, or is being made/);
+	assert.match(expect(5, 'restore', backup, '--data', target), /it was cut short, or is being made/);
+	assert.match(expect(1, 'serve', '--data', backup, '--bind', await freeAddress()), /a backup that was cut short, or is being made/);
+	assert.ok(!fs.existsSync(target));
+});
+
+test('O-163 a directory in the data directory is refused, whatever link leads there', async () => {
+	const hub = await hubOf(), root = tempDir('within');
+	await hub.stop();
+	fs.symlinkSync(hub.dir, path.join(root, 'data'));
+	fs.symlinkSync(path.join(hub.dir, 'store'), path.join(root, 'store'));
+	fs.symlinkSync(root, path.join(root, 'elsewhere'));
+	for (const dir of [hub.dir, `${hub.dir}/`, path.join(hub.dir, 'b'), path.join(hub.dir, 'store'), path.join(root, 'data'), path.join(root, 'data', 'b'), path.join(root, 'store')])
+		assert.match(expect(1, 'serve', '--data', hub.dir, '--bind', hub.addr, '--backup-dir', dir), /--backup-dir \S+ is in the hub's data directory/);
+	expect(0, 'serve', '--data', hub.dir, '--bind', hub.addr, '--backup-dir', path.join(root, 'elsewhere'), '--check');
+});
+
+test('O-164 two hubs with one directory: each makes its own, and takes away nothing of the other\'s', { timeout: 120_000 * SLOW }, async () => {
+	const dir = path.join(tempDir('two'), 'backups'), args = ['--backup-dir', dir, '--backup-every', '1', '--backup-keep', '2'];
+	const two = [await hubOf({ args }), await hubOf({ args })];
+	for (const hub of two) await until(async () => (await state(hub)).successes >= 4, 'four of each');
+	for (const hub of two) {
+		const s = await state(hub);
+		assert.deepEqual([s.failures, s.lastFailure], [0, undefined]);
+		assert.doesNotMatch(hub.logs, /was cut short/);
+	}
+	await stopAll(...two);
+	const of = new Map();
+	for (const name of scheduled(dir)) {
+		expect(0, 'check', '--data', path.join(dir, name));
+		of.set(manifest(path.join(dir, name)).hubId, (of.get(manifest(path.join(dir, name)).hubId) ?? 0) + 1);
+	}
+	assert.deepEqual([...of.values()], [2, 2]);
+});
+
+test('O-163 a directory that has gone is made again, and the log tells', { timeout: 120_000 * SLOW }, async () => {
+	const dir = path.join(tempDir('gone'), 'backups');
+	const hub = await hubOf({ args: ['--backup-dir', dir, '--backup-every', '1'] });
+	await until(async () => (await state(hub)).successes > 0, 'the first one');
+	fs.rmSync(dir, { recursive: true, force: true });
+	const { successes } = await until(async () => { const s = await state(hub); return s.backups.length === 0 && s; }, 'it has gone');
+	await until(async () => (await state(hub)).successes > successes, 'the next one');
+	assert.equal(hub.logs.match(/level=warn msg="\S+backups was not there, and is made for backups"/g)?.length, 2, hub.logs);
+	await hub.stop();
+});
+
+test('O-167 a directory that is all of a file system is filled, and checked: lost+found is nobody\'s', { skip: !possible && 'needs root, and a program that others may run' }, async () => {
+	const hub = await hubOf(), root = tempDir('mount'), backup = path.join(root, 'b'), target = path.join(root, 'data');
+	expect(0, 'backup', backup, '--data', hub.dir);
+	fs.mkdirSync(path.join(target, 'lost+found'), { recursive: true });
+	fs.mkdirSync(path.join(target, 'other'));
+	assert.match(expect(7, 'restore', backup, '--data', target), /data is not empty/);
+	fs.rmdirSync(path.join(target, 'other'));
+	fs.writeFileSync(path.join(target, 'lost+found', '#12'), 'x');
+	expect(0, 'restore', backup, '--data', target);
+	assert.equal(fs.readFileSync(path.join(target, 'lost+found', '#12'), 'utf8'), 'x');
+	for (const at of [root, target, ...files(target).map((name) => path.join(target, name)), path.join(target, 'store')]) spawnSync('chown', ['65534:65534', at]);
+	fs.chmodSync(path.join(target, 'lost+found'), 0o700);
+	fs.chownSync(path.join(target, 'lost+found'), 0, 0);
+	const r = spawnSync(NOBODY[0], [...NOBODY.slice(1), BINARY, 'check', '--data', target], { encoding: 'utf8' });
+	assert.equal(r.status, 0, r.stderr);
 });
 
 test('O-166 O-161 a backup is paced; a hub that stops gives it up and leaves nothing of it', { timeout: 120_000 * SLOW }, async () => {
