@@ -160,7 +160,7 @@ struct credentials {
 	struct str common_name;  /* of the leaf's subject */
 	uint64_t ca;      /* print of the registered CA that its chain leads to; 0: to none */
 	bool ca_outdated; /* to none, as a CA certificate of the chain is outside its days */
-	bool ca_revoked;  /* to none, as one of the chain is revoked */
+	bool revoked;     /* it, or a CA certificate of its chain, is on a list of its CA */
 	int64_t not_before_us, not_after_us;
 	int64_t late_us; /* by so much later than it is the token is judged; 0 but in tests */
 };
@@ -189,6 +189,7 @@ enum opener { OPENED_BY_POLICY, OPENED_BY_SELF, OPENED_BY_PARENT };
 /* What a link remembers of what opened it, to be closed when that counts no more. */
 struct opened {
 	enum opener by;
+	bool by_certificate;
 	uint64_t print; /* of the key (key_print); of certificates of a CA: that they are */
 	uint64_t ca;    /* of certificates of a CA: which; else 0 */
 };

@@ -202,18 +202,18 @@ leaf_refused(
 		if (side == KEY_NEITHER)
 			return REASON_CERTIFICATE_PRINT;
 		accept_identity(ask, by, side_print(k, side), v);
+		v->opened.by_certificate = true;
 		return REASON_NONE;
 	}
 	if (k->type != AUTH_CA)
 		return REASON_CERTIFICATE_NOT_USED;
 	if (c->ca == 0 || !ca_known(c->ca, ask->cas, ask->nca))
-		return c->ca_revoked ? REASON_CERTIFICATE_REVOKED
-		    : c->ca_outdated ? REASON_CERTIFICATE_CA_DAYS
-		                     : REASON_CERTIFICATE_CA;
+		return c->ca_outdated ? REASON_CERTIFICATE_CA_DAYS : REASON_CERTIFICATE_CA;
 	if (!common_name_is(
 	        c->common_name, ask->device, by == OPENED_BY_SELF ? ask->module : STR_NONE))
 		return REASON_CERTIFICATE_NAME;
 	accept_identity(ask, by, PRINT_OF_CA, v);
+	v->opened.by_certificate = true;
 	v->opened.ca = c->ca;
 	return REASON_NONE;
 }
@@ -229,6 +229,8 @@ certificate_refused(const struct auth_ask *ask, const struct credentials *c, str
 		return REASON_CERTIFICATE_EXPIRED;
 	if (ask->now_us < c->not_before_us)
 		return REASON_CERTIFICATE_EARLY;
+	if (c->revoked) /* however it is registered: by its print, too */
+		return REASON_CERTIFICATE_REVOKED;
 	refused = leaf_refused(ask, c, OPENED_BY_SELF, v);
 	if (refused != REASON_NONE && ask->parent != NULL &&
 	    leaf_refused(ask, c, OPENED_BY_PARENT, v) == REASON_NONE)

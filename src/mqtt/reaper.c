@@ -55,8 +55,8 @@ look(struct reaper *rp, struct session *s, const struct catalogue *c)
 {
 	const struct session_world *world = s->all->world;
 	enum reason why = reaper_outdated(s, c);
-
-	if (why == REASON_NONE && s->opened.ca != 0 && world->revoked != NULL && world->revoked(s))
+	if (why == REASON_NONE && s->opened.by_certificate && world->revoked != NULL &&
+	    world->revoked(s))
 		why = REASON_CERTIFICATE_REVOKED;
 
 	if (why != REASON_NONE && session_doom(s, why))

@@ -44,6 +44,20 @@ cert_review(X509 *x, const char *what, int64_t now_us, cert_tell *tell, void *ct
 	tell(ctx, &told);
 }
 
+/* One without an end is never old. */
+void
+crl_review(X509_CRL *crl, int64_t now_us, cert_tell *tell, void *ctx)
+{
+	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
+	struct cert_told told = { .what = "list of revoked certificates", .days = CERT_LIST_OLD };
+
+	if (next == NULL || now_us <= asn1_us(next))
+		return;
+	told.life = (struct cert_life){ asn1_us(X509_CRL_get0_lastUpdate(crl)), asn1_us(next) };
+	X509_NAME_oneline(X509_CRL_get_issuer(crl), told.subject, sizeof(told.subject));
+	tell(ctx, &told);
+}
+
 int64_t
 certs_end(const char *path)
 {

@@ -23,6 +23,7 @@
 
 #include "net/framing.h"
 #include "net/priv.h"
+#include "net/tls.h"
 
 struct https_conn {
 	struct https_port *port;
@@ -473,10 +474,14 @@ void
 https_shown(struct bufferevent *bev, struct tls_peer *out)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(bev);
+	const struct https_conn *c = conn_of(bev);
 
 	memset(out, 0, sizeof *out);
-	if (ssl != NULL)
-		tls_peer_of(ssl, out);
+	if (ssl == NULL)
+		return;
+	tls_peer_of(ssl, out);
+	/* since the handshake, which may be a day of requests ago */
+	out->revoked = out->revoked || tls_revokes(c->port->conf.tls, ssl);
 }
 
 /* The answer has left, or what of it the socket holds: the next message may come. */

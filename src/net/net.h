@@ -205,8 +205,8 @@ struct tls_peer {
 	bool chain_ok; /* verified to the client CA number `ca` of catalogue version ca_version */
 	/* a CA certificate of the chain was outside its days: so it is not ok */
 	bool chain_outdated;
-	bool chain_revoked; /* one of the chain is revoked: so it is not ok */
-	uint32_t ca;        /* index into the CAs that tls_set_client_cas was given */
+	bool revoked; /* it is, or one of its chain: so that is not ok */
+	uint32_t ca;  /* index into the CAs that tls_set_client_cas was given */
 	uint64_t ca_version;
 	/* of that CA, the same in every version (tls_client_cas); 0 if not chain_ok */
 	uint64_t ca_print;
@@ -285,7 +285,13 @@ bool stream_is_open(const struct stream *s);
 
 #define CERTS_WARN_DAYS 30
 
-enum cert_days { CERT_GOOD, CERT_ENDS_SOON, CERT_EARLY, CERT_ENDED }; /* soon: CERTS_WARN_DAYS */
+enum cert_days {
+	CERT_GOOD,
+	CERT_ENDS_SOON, /* CERTS_WARN_DAYS */
+	CERT_EARLY,
+	CERT_ENDED,
+	CERT_LIST_OLD /* it is a list of revoked ones, and a newer one is due */
+};
 
 struct cert_life {
 	int64_t from_us, until_us; /* wall clock; both belong to it */
@@ -294,8 +300,8 @@ enum cert_days cert_days_of(const struct cert_life *life, int64_t now_us);
 
 /* One whose days are not good. */
 struct cert_told {
-	const char *what; /* "server certificate" */
-	char subject[256];
+	const char *what;  /* "server certificate" */
+	char subject[256]; /* of a list: its issuer */
 	struct cert_life life;
 	enum cert_days days;
 };
@@ -325,15 +331,29 @@ void tls_free(struct tls *t); /* NULL is fine; running connections keep what the
 enum err tls_reload(struct tls *t, const struct tls_conf *conf, char why[NET_WHY_MAX]);
 /* New ticket keys; old tickets are worth a full handshake. To be called daily. */
 enum err tls_rotate_tickets(struct tls *t);
-/* The CAs that client certificates may descend from: pem[i] holds one certificate that may sign
- * certificates. `version` must change whenever anything in the set changes, removal and
- * revocation too: tickets from another version are worth a full handshake. crl[i] holds lists of revoked certificates,
- * each signed by one of them. A list whose days are over still counts. ERR_ARG: pem[i] is no such certificate, crl[i] no such list. */
-enum err tls_client_cas_check(
-    const struct str *pem, unsigned n, const struct str *crl, unsigned ncrl, char why[NET_WHY_MAX]);
-enum err tls_set_client_cas(struct tls *t, const struct str *pem, unsigned n, const struct str *crl,
-    unsigned ncrl, uint64_t version, char why[NET_WHY_MAX]);
-/* Does one of the lists in use name the certificate that the client of this stream has shown? Any thread that may touch s. */
+/* Text in PEM, and where it is from, for `why`. */
+struct tls_text {
+	const char *name;
+	struct str pem;
+};
+/*
+ * The CAs that client certificates may descend from: ca[i] holds one certificate that may sign certificates. crl[i] holds lists of
+ * revoked certificates, one at the least and each signed by one of them. A list whose days are over still counts. `version` must
+ * change whenever anything in the set changes, removal and revocation too: tickets from another version are worth a full handshake.
+ */
+struct tls_client_cas {
+	struct tls_text *ca, *crl;
+	unsigned nca, ncrl;
+	uint64_t version;
+};
+/* ERR_ARG: one of them is not what it should be, or its text is cut short; nothing changes. */
+enum err tls_client_cas_check(const struct tls_client_cas *from, char why[NET_WHY_MAX]);
+enum err tls_set_client_cas(
+    struct tls *t, const struct tls_client_cas *from, char why[NET_WHY_MAX]);
+/*
+ * Does one of the lists in use name the certificate that the client of this stream has shown, or a CA of its chain? Any thread that may
+ * touch s.
+ */
 bool tls_is_revoked(struct tls *t, const struct stream *s);
 /* Prints of those CAs, as struct tls_peer has them: at most max; how many there are. */
 unsigned tls_client_cas(struct tls *t, uint64_t *print, unsigned max);

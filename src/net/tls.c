@@ -119,7 +119,7 @@ tls_new(const struct tls_conf *conf, struct tls **out, char why[NET_WHY_MAX])
 	pthread_mutex_init(&t->build, NULL);
 	pthread_mutex_init(&t->lock, NULL);
 	t->parts.legacy = conf->legacy;
-	if ((e = tls_cas_parse(NULL, 0, NULL, 0, 0, &t->parts.cas, why)) ||
+	if ((e = tls_cas_parse(NULL, &t->parts.cas, why)) ||
 	    (e = tls_pairs_load(conf, t->parts.pair, &t->parts.npair, why)))
 		goto failed;
 	if (RAND_bytes(t->parts.ticket_keys, TICKET_KEYS_SIZE) != 1) {
@@ -191,11 +191,10 @@ tls_rotate_tickets(struct tls *t)
 }
 
 enum err
-tls_client_cas_check(
-    const struct str *pem, unsigned n, const struct str *crl, unsigned ncrl, char why[NET_WHY_MAX])
+tls_client_cas_check(const struct tls_client_cas *from, char why[NET_WHY_MAX])
 {
 	struct tls_cas *cas = NULL;
-	enum err e = tls_cas_parse(pem, n, crl, ncrl, 1, &cas, why);
+	enum err e = tls_cas_parse(from, &cas, why);
 
 	if (e == ERR_OK)
 		tls_cas_unref(cas);
@@ -203,14 +202,13 @@ tls_client_cas_check(
 }
 
 enum err
-tls_set_client_cas(struct tls *t, const struct str *pem, unsigned n, const struct str *crl,
-    unsigned ncrl, uint64_t version, char why[NET_WHY_MAX])
+tls_set_client_cas(struct tls *t, const struct tls_client_cas *from, char why[NET_WHY_MAX])
 {
 	struct tls_parts next;
 	struct tls_cas *cas;
 	enum err e;
 
-	if ((e = tls_cas_parse(pem, n, crl, ncrl, version, &cas, why)))
+	if ((e = tls_cas_parse(from, &cas, why)))
 		return e;
 	pthread_mutex_lock(&t->build);
 	next = t->parts;
@@ -227,17 +225,25 @@ tls_set_client_cas(struct tls *t, const struct str *pem, unsigned n, const struc
 }
 
 bool
-tls_is_revoked(struct tls *t, const struct stream *s)
+tls_revokes(struct tls *t, SSL *ssl)
 {
-	X509 *leaf = stream_is_tls(s) ? SSL_get0_peer_certificate(s->ops->ssl(s)) : NULL;
+	struct tls_cas *cas;
 	bool revoked;
 
-	if (leaf == NULL)
+	if (SSL_get0_peer_certificate(ssl) == NULL)
 		return false;
-	pthread_mutex_lock(&t->build);
-	revoked = tls_cas_revoke(t->parts.cas, leaf);
-	pthread_mutex_unlock(&t->build);
+	pthread_mutex_lock(&t->lock);
+	cas = tls_cas_ref(tls_bound_cas(t->current));
+	pthread_mutex_unlock(&t->lock);
+	revoked = tls_cas_revoke_peer(cas, ssl);
+	tls_cas_unref(cas);
 	return revoked;
+}
+
+bool
+tls_is_revoked(struct tls *t, const struct stream *s)
+{
+	return stream_is_tls(s) && tls_revokes(t, s->ops->ssl(s));
 }
 
 void
@@ -254,6 +260,8 @@ tls_review(struct tls *t, int64_t now_us, cert_tell *tell, void *ctx)
 	}
 	for (unsigned i = 0; i < t->parts.cas->n; i++)
 		cert_review(t->parts.cas->ca[i], "client CA", now_us, tell, ctx);
+	for (int i = 0; i < sk_X509_CRL_num(t->parts.cas->crls); i++)
+		crl_review(sk_X509_CRL_value(t->parts.cas->crls, i), now_us, tell, ctx);
 	pthread_mutex_unlock(&t->build);
 }
 

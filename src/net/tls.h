@@ -39,9 +39,10 @@ enum err tls_pairs_load(
     const struct tls_conf *conf, struct tls_pair pair[2], unsigned *n, char why[NET_WHY_MAX]);
 void tls_pairs_fini(struct tls_pair pair[2]);
 
-enum err tls_cas_parse(const struct str *pem, unsigned n, const struct str *crl, unsigned ncrl,
-    uint64_t version, struct tls_cas **out, char why[NET_WHY_MAX]);
-/* Is the certificate on a list of who has signed it? */
+/* from NULL: none. */
+enum err tls_cas_parse(
+    const struct tls_client_cas *from, struct tls_cas **out, char why[NET_WHY_MAX]);
+/* Is the certificate on a list of the CA that has signed it? */
 bool tls_cas_revoke(const struct tls_cas *cas, X509 *x);
 struct tls_cas *tls_cas_ref(struct tls_cas *cas);
 void tls_cas_unref(struct tls_cas *cas); /* NULL is fine */
@@ -49,10 +50,18 @@ void tls_cas_unref(struct tls_cas *cas); /* NULL is fine */
 /* Make a context check client certificates against the CAs and bind its tickets to them. False: no memory. */
 bool tls_bind_cas(SSL_CTX *ctx, struct tls_cas *cas);
 
+/* Of a context that it was bound to; borrowed. */
+struct tls_cas *tls_bound_cas(const SSL_CTX *ctx);
+/* Is what the client of this connection has shown revoked by these lists, or one of its chain? */
+bool tls_cas_revoke_peer(const struct tls_cas *cas, SSL *ssl);
+/* As tls_is_revoked. */
+bool tls_revokes(struct tls *t, SSL *ssl);
+
 /* certs_days.c */
 struct cert_life cert_life_of(const X509 *x);
 /* Tell of it, unless its days are good. */
 void cert_review(X509 *x, const char *what, int64_t now_us, cert_tell *tell, void *ctx);
+void crl_review(X509_CRL *crl, int64_t now_us, cert_tell *tell, void *ctx);
 
 /* certs_judge.c: tls_judge, of one. */
 void cert_judge(

@@ -130,7 +130,7 @@ tls_pairs_fini(struct tls_pair pair[2])
 static X509 *
 parse_ca(struct str pem)
 {
-	BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
+	BIO *in = BIO_new_mem_buf(pem.n > 0 ? pem.p : "", (int)pem.n);
 	X509 *x = PEM_read_bio_X509(in, NULL, no_password, NULL);
 
 	BIO_free(in);
@@ -154,6 +154,7 @@ print_of(const X509 *x)
 	return print | UINT64_C(1) << 63;
 }
 
+/* Which of them has signed it? */
 static bool
 crl_is_ours(const struct tls_cas *cas, X509_CRL *crl)
 {
@@ -165,33 +166,66 @@ crl_is_ours(const struct tls_cas *cas, X509_CRL *crl)
 	return false;
 }
 
-/* All lists of a file, one at the least. */
-static enum err
-parse_crls(struct tls_cas *cas, struct str pem, unsigned i, char why[NET_WHY_MAX])
+/* After the last one: is that the end of the text, and not one that is damaged or cut short? */
+static bool
+is_end_of_pem(void)
 {
-	BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
+	unsigned long e = ERR_peek_last_error();
+
+	return ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
+}
+
+static enum err
+crl_take(struct tls_cas *cas, X509_CRL *crl, const char *name, char why[NET_WHY_MAX])
+{
+	if (!crl_is_ours(cas, crl)) {
+		why_set(why, "%.180s: no client CA has signed it", name);
+		X509_CRL_free(crl);
+		return ERR_ARG;
+	}
+	if (sk_X509_CRL_push(cas->crls, crl) <= 0)
+		out_of_memory(sizeof(void *));
+	return ERR_OK;
+}
+
+/* All lists of a file, one at the least: what is cut short would let in whom the rest of it shuts out. */
+static enum err
+parse_crls(struct tls_cas *cas, const struct tls_text *from, char why[NET_WHY_MAX])
+{
+	BIO *in = BIO_new_mem_buf(from->pem.n > 0 ? from->pem.p : "", (int)from->pem.n);
 	X509_CRL *crl;
 	unsigned n = 0;
 	enum err e = ERR_OK;
 
+	ERR_clear_error();
 	while (e == ERR_OK && (crl = PEM_read_bio_X509_CRL(in, NULL, no_password, NULL)) != NULL) {
 		n++;
-		if (!crl_is_ours(cas, crl)) {
-			why_set(
-			    why, "list of revoked certificates %u: no client CA has signed it", i);
-			X509_CRL_free(crl);
-			e = ERR_ARG;
-		} else if (sk_X509_CRL_push(cas->crls, crl) <= 0) {
-			out_of_memory(sizeof(void *));
-		}
+		e = crl_take(cas, crl, from->name, why);
 	}
-	if (n == 0) {
-		why_set(why, "list of revoked certificates %u: no CRL in PEM", i);
+	if (e == ERR_OK && !is_end_of_pem()) {
+		why_set(why, "%.180s: a CRL in it is damaged or cut short", from->name);
+		e = ERR_ARG;
+	} else if (n == 0) {
+		why_set(why, "%.180s: no CRL in PEM", from->name);
 		e = ERR_ARG;
 	}
 	BIO_free(in);
 	ERR_clear_error();
 	return e;
+}
+
+/* Who is called as its issuer is, and has not signed it, has nothing to say of it. */
+static bool
+cas_signed(const struct tls_cas *cas, X509 *x)
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < cas->n && !found; i++)
+		found = X509_NAME_cmp(X509_get_subject_name(cas->ca[i]), X509_get_issuer_name(x)) ==
+		        0 &&
+		    X509_verify(x, X509_get0_pubkey(cas->ca[i])) == 1;
+	ERR_clear_error();
+	return found;
 }
 
 bool
@@ -204,43 +238,48 @@ tls_cas_revoke(const struct tls_cas *cas, X509 *x)
 
 		if (X509_NAME_cmp(X509_get_issuer_name(x), X509_CRL_get_issuer(crl)) == 0 &&
 		    X509_CRL_get0_by_cert(crl, &entry, x) == 1)
-			return true;
+			return cas_signed(cas, x);
 	}
 	return false;
 }
 
-enum err
-tls_cas_parse(const struct str *pem, unsigned n, const struct str *crl, unsigned ncrl,
-    uint64_t version, struct tls_cas **out, char why[NET_WHY_MAX])
+static enum err
+cas_fill(struct tls_cas *cas, const struct tls_client_cas *from, char why[NET_WHY_MAX])
 {
-	struct tls_cas *cas = xcalloc(1, sizeof *cas);
+	enum err e = ERR_OK;
 
-	refs_init(&cas->refs);
-	cas->version = version;
-	if ((cas->crls = sk_X509_CRL_new_null()) == NULL)
-		out_of_memory(sizeof(void *));
-	cas->ca = xcalloc(n ? n : 1, sizeof(X509 *));
-	cas->print = xcalloc(n ? n : 1, sizeof(*cas->print));
-	for (; cas->n < n; cas->n++) {
-		cas->ca[cas->n] = parse_ca(pem[cas->n]);
+	cas->version = from->version;
+	cas->ca = xcalloc(from->nca + 1, sizeof(X509 *));
+	cas->print = xcalloc(from->nca + 1, sizeof(*cas->print));
+	for (; cas->n < from->nca; cas->n++) {
+		cas->ca[cas->n] = parse_ca(from->ca[cas->n].pem);
 		if (cas->ca[cas->n] == NULL) {
-			why_set(
-			    why, "client CA %u: no PEM certificate that may sign others", cas->n);
-			tls_cas_unref(cas);
+			why_set(why, "%.180s: no PEM certificate that may sign others",
+			    from->ca[cas->n].name);
 			return ERR_ARG;
 		}
 		cas->print[cas->n] = print_of(cas->ca[cas->n]);
 	}
-	for (unsigned i = 0; i < ncrl; i++) {
-		enum err e = parse_crls(cas, crl[i], i, why);
+	for (unsigned i = 0; i < from->ncrl && e == ERR_OK; i++)
+		e = parse_crls(cas, &from->crl[i], why);
+	return e;
+}
 
-		if (e != ERR_OK) {
-			tls_cas_unref(cas);
-			return e;
-		}
-	}
-	*out = cas;
-	return ERR_OK;
+enum err
+tls_cas_parse(const struct tls_client_cas *from, struct tls_cas **out, char why[NET_WHY_MAX])
+{
+	struct tls_cas *cas = xcalloc(1, sizeof *cas);
+	enum err e;
+
+	refs_init(&cas->refs);
+	if ((cas->crls = sk_X509_CRL_new_null()) == NULL)
+		out_of_memory(sizeof(void *));
+	e = from != NULL ? cas_fill(cas, from, why) : ERR_OK;
+	if (e == ERR_OK)
+		*out = cas;
+	else
+		tls_cas_unref(cas);
+	return e;
 }
 
 struct tls_cas *

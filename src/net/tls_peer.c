@@ -2,7 +2,8 @@
  * Client certificates. Any is accepted in the handshake; whether its chain ends at one of our CAs is kept,
  * for CONNECT to decide. The chain itself is gone after a resumption, so the answer travels in the ticket:
  * the number of the CA or why there is none, and the version of the set it counts in. A ticket of a client with a certificate from another
- * version is refused, and the full handshake that follows asks the new set.
+ * version is refused, and the full handshake that follows asks the new set. Where there are lists of revoked certificates, so is one of a
+ * client with a CA between its certificate and ours: that one may be revoked while the connection is open.
  */
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -13,7 +14,8 @@
 /* What a ticket bears. Both ends are this process (ticket keys are not stored), so the layout is free. */
 struct verdict {
 	uint64_t version;
-	uint32_t ca; /* index + 1; CA_NONE, CA_OUTDATED, CA_REVOKED */
+	uint32_t ca;      /* index + 1; CA_NONE, CA_OUTDATED, CA_REVOKED */
+	uint32_t between; /* is there a CA between its certificate and that one? */
 };
 
 #define CA_NONE     0u         /* the chain ends nowhere */
@@ -38,10 +40,16 @@ make_indexes(void)
 	ca_of_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 }
 
+struct tls_cas *
+tls_bound_cas(const SSL_CTX *ctx)
+{
+	return SSL_CTX_get_ex_data(ctx, cas_index);
+}
+
 static const struct tls_cas *
 cas_of(const SSL *ssl)
 {
-	return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), cas_index);
+	return tls_bound_cas(SSL_get_SSL_CTX(ssl));
 }
 
 static uint32_t
@@ -72,6 +80,16 @@ chain_revoked(const struct tls_cas *cas, STACK_OF(X509) * chain)
 	return false;
 }
 
+bool
+tls_cas_revoke_peer(const struct tls_cas *cas, SSL *ssl)
+{
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+
+	/* after a resumption there is none, and no CA between (open_ticket) */
+	return sk_X509_num(chain) > 0 ? chain_revoked(cas, chain)
+	                              : tls_cas_revoke(cas, SSL_get0_peer_certificate(ssl));
+}
+
 /* Always 1: the handshake goes on. */
 static int
 verify_client(X509_STORE_CTX *x, void *arg)
@@ -87,6 +105,8 @@ verify_client(X509_STORE_CTX *x, void *arg)
 		ca = find_ca(cas_of(ssl), sk_X509_value(chain, sk_X509_num(chain) - 1));
 		if (ca != CA_NONE && chain_revoked(cas_of(ssl), chain))
 			ca = CA_REVOKED;
+	} else if (tls_cas_revoke(cas_of(ssl), X509_STORE_CTX_get0_cert(x))) {
+		ca = CA_REVOKED;
 	} else if (ca_outdated(x)) {
 		ca = CA_OUTDATED;
 	}
@@ -119,6 +139,7 @@ verdict_of(SSL *ssl)
 	} else {
 		v.version = cas_of(ssl)->version;
 		v.ca = (uint32_t)(uintptr_t)SSL_get_ex_data(ssl, ca_of_index);
+		v.between = sk_X509_num(SSL_get0_verified_chain(ssl)) > 2;
 	}
 	return v;
 }
@@ -131,6 +152,7 @@ make_ticket(SSL *ssl, void *arg)
 	(void)arg;
 	v.version = from.version; /* field by field: no stray bytes of padding in the ticket */
 	v.ca = from.ca;
+	v.between = from.between;
 	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &v, sizeof v);
 }
 
@@ -147,7 +169,9 @@ open_ticket(SSL *ssl, SSL_SESSION *ss, const unsigned char *name, size_t namelen
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	if (!read_verdict(ss, &v))
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	if (SSL_SESSION_get0_peer(ss) && v.version != cas_of(ssl)->version)
+	if (SSL_SESSION_get0_peer(ss) &&
+	    (v.version != cas_of(ssl)->version ||
+	        (v.between && sk_X509_CRL_num(cas_of(ssl)->crls) > 0)))
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
@@ -219,7 +243,7 @@ tls_peer_of(SSL *ssl, struct tls_peer *out)
 	v = verdict_of(ssl);
 	out->has_cert = true;
 	out->chain_outdated = v.ca == CA_OUTDATED;
-	out->chain_revoked = v.ca == CA_REVOKED;
+	out->revoked = v.ca == CA_REVOKED;
 	out->chain_ok = v.ca != CA_NONE && v.ca < CA_REVOKED;
 	out->ca = out->chain_ok ? v.ca - 1 : 0;
 	out->ca_version = v.version;

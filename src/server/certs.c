@@ -64,45 +64,62 @@ certificates_make(struct server *s, bool *changed)
 	return fail(s, "certificates: %s", why);
 }
 
+struct client_files {
+	struct buf text[LIST_MAX], name[LIST_MAX];
+	struct tls_text from[LIST_MAX];
+};
+
 /* The files of an option, each whole; version has their bytes in it. */
 static enum err
-files_read(struct server *s, const char *option, const struct option_list *list, struct buf *files,
-    struct str *texts, uint64_t *version)
+files_read(struct server *s, const char *option, const struct option_list *list,
+    struct client_files *f, uint64_t *version)
 {
 	enum err e = ERR_OK;
 
 	for (unsigned i = 0; i < list->n && e == ERR_OK; i++) {
-		e = os_read_file(list->v[i], CLIENT_FILE_MAX, &files[i], NULL);
+		e = os_read_file(list->v[i], CLIENT_FILE_MAX, &f->text[i], NULL);
 		if (e == ERR_NOT_FOUND)
 			e = fail(s, "%s %s is missing", option, list->v[i]);
 		else if (e != ERR_OK)
 			e = fail(
 			    s, "%s %s cannot be read: %s", option, list->v[i], strerror(errno));
-		texts[i] = buf_view(&files[i]);
-		*version = *version * 31 + hash_checksum(files[i].p, files[i].n);
+		buf_printf(&f->name[i], "%s %s", option, list->v[i]);
+		buf_putc(&f->name[i], '\0');
+		f->from[i] = (struct tls_text){ f->name[i].p, buf_view(&f->text[i]) };
+		*version = *version * 31 + hash_checksum(f->text[i].p, f->text[i].n);
 	}
 	return e;
+}
+
+static void
+files_fini(struct client_files *f)
+{
+	for (unsigned i = 0; i < LIST_MAX; i++) {
+		buf_fini(&f->text[i]);
+		buf_fini(&f->name[i]);
+	}
 }
 
 enum err
 client_cas_read(struct server *s, struct tls *tls)
 {
-	const struct option_list *cas = &s->o.client_cas, *crls = &s->o.client_crls;
-	struct buf files[2 * LIST_MAX] = { 0 };
-	struct str pem[LIST_MAX], crl[LIST_MAX];
+	struct client_files cas = { 0 }, crls = { 0 };
+	struct tls_client_cas from = { .ca = cas.from,
+		.nca = s->o.client_cas.n,
+		.crl = crls.from,
+		.ncrl = s->o.client_crls.n,
+		.version = 1 };
 	char why[NET_WHY_MAX];
-	uint64_t version = 1;
-	enum err e = files_read(s, "--client-ca", cas, files, pem, &version);
+	enum err e = files_read(s, "--client-ca", &s->o.client_cas, &cas, &from.version);
 
 	if (e == ERR_OK)
-		e = files_read(s, "--client-crl", crls, files + LIST_MAX, crl, &version);
+		e = files_read(s, "--client-crl", &s->o.client_crls, &crls, &from.version);
 	if (e == ERR_OK &&
-	    (tls == NULL
-	            ? tls_client_cas_check(pem, cas->n, crl, crls->n, why)
-	            : tls_set_client_cas(tls, pem, cas->n, crl, crls->n, version, why)) != ERR_OK)
-		e = fail(s, "--client-ca: %s", why);
-	for (unsigned i = 0; i < 2 * LIST_MAX; i++)
-		buf_fini(&files[i]);
+	    (tls == NULL ? tls_client_cas_check(&from, why)
+	                 : tls_set_client_cas(tls, &from, why)) != ERR_OK)
+		e = fail(s, "%s", why);
+	files_fini(&cas);
+	files_fini(&crls);
 	return e;
 }
 
@@ -123,13 +140,15 @@ tell_days(void *ctx, const struct cert_told *c)
 {
 	static const char *const msgs[] = { [CERT_ENDS_SOON] = "a certificate ends soon",
 		[CERT_EARLY] = "a certificate is not valid yet",
-		[CERT_ENDED] = "a certificate has ended" };
+		[CERT_ENDED] = "a certificate has ended",
+		[CERT_LIST_OLD] = "a list of revoked certificates is out of date" };
 	char from[TIME_TEXT_MAX], until[TIME_TEXT_MAX];
 	struct str from_text = { from, time_format(c->life.from_us, from) },
 	           until_text = { until, time_format(c->life.until_us, until) };
 
 	(void)ctx;
-	log_pairs(c->days == CERT_ENDS_SOON ? LOG_WARN : LOG_ERROR, msgs[c->days],
+	log_pairs(c->days == CERT_EARLY || c->days == CERT_ENDED ? LOG_ERROR : LOG_WARN,
+	    msgs[c->days],
 	    (const struct log_pair[]){ { "certificate", str_of(c->what) },
 	        { "subject", str_of(c->subject) }, { "from", from_text }, { "until", until_text },
 	        { NULL, STR_NONE } });
@@ -223,7 +242,8 @@ tls_again(struct server *s, bool asked)
 		log_text(LOG_ERROR, "certificates not loaded, the old ones stay: %s", why);
 	}
 	if (asked && client_cas_load(s) != ERR_OK)
-		log_text(LOG_ERROR, "%s", s->why);
+		log_text(
+		    LOG_ERROR, "client CAs and CRLs not loaded, the old ones stay: %s", s->why);
 	else if (asked)
 		links_again(s);
 	certificates_review(s);

@@ -69,7 +69,8 @@ on_days(void *ctx, const struct cert_told *t)
 {
 	static const char *const words[] = { [CERT_ENDS_SOON] = "ends soon",
 		[CERT_EARLY] = "is not valid yet",
-		[CERT_ENDED] = "has ended" };
+		[CERT_ENDED] = "has ended",
+		[CERT_LIST_OLD] = "is out of date" };
 	char text[512], until[TIME_TEXT_MAX];
 
 	snprintf(text, sizeof(text), "%s %s %s: its last day is %.*s", t->what, t->subject,

@@ -64,7 +64,7 @@ work_show(struct work *w, struct str token, const struct tls_peer *peer)
 	c->common_name = work_str(w, str_of(peer->cn));
 	c->ca = peer->ca_print;
 	c->ca_outdated = peer->chain_outdated;
-	c->ca_revoked = peer->chain_revoked;
+	c->revoked = peer->revoked;
 	c->not_before_us = peer->not_before_us;
 	c->not_after_us = peer->not_after_us;
 }

@@ -23,12 +23,15 @@ try_leaf(const uint8_t *data, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct str pem = { (const char *)data, size };
+	struct tls_text text = { "fuzz", { (const char *)data, size } };
+	struct tls_client_cas from = {
+		.ca = &text, .nca = 1, .crl = &text, .ncrl = 1, .version = 1
+	};
 	char why[NET_WHY_MAX] = "";
 	struct tls_cas *cas = NULL;
 
 	try_leaf(data, size);
-	if (tls_cas_parse(&pem, 1, &pem, 1, 1, &cas, why) == ERR_OK)
+	if (tls_cas_parse(&from, &cas, why) == ERR_OK)
 		require(cas->n > 0);
 	else
 		require(cas == NULL && why[0] != '\0');

@@ -264,6 +264,9 @@ auth_judge__D18_certificates_say_what_is_wrong_with_them(void **state)
 	c.ca_outdated = true;
 	assert_string_equal(judged_by(&ask, &c),
 	    "a CA certificate of the certificate's chain has expired, or is not valid yet");
+	c.revoked = true;
+	assert_string_equal(judged_by(&ask, &c),
+	    "the certificate, or a CA of its chain, is on a list of revoked ones (--client-crl)");
 	c = certificate("d2", CA);
 	assert_string_equal(judged_by(&ask, &c), "the certificate's common name is another id");
 	c.has_certificate = false;

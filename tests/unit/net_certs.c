@@ -432,7 +432,7 @@ cert_days__begin_and_end_by_the_microsecond(void **state)
 }
 
 struct heard {
-	unsigned n[CERT_ENDED + 1];
+	unsigned n[CERT_LIST_OLD + 1];
 	char what[64], subject[256];
 };
 
@@ -452,7 +452,8 @@ certs__in_use_are_told_from_thirty_days_before_their_end(void **state)
 	struct made_cert cas[2] = { make_cert("Good CA", true, NULL),
 		make_cert_ended("Old CA", true, NULL, 3) };
 	char why[NET_WHY_MAX], *pem[2] = { pem_of(&cas[0]), pem_of(&cas[1]) };
-	struct str texts[2] = { str_of(pem[0]), str_of(pem[1]) };
+	struct tls_text texts[2] = { { "0", str_of(pem[0]) }, { "1", str_of(pem[1]) } };
+	struct tls_client_cas from = { .ca = texts, .nca = 2, .version = 1 };
 	int64_t now = clock_wall_us();
 	struct heard h = { 0 };
 	struct tls_rig t;
@@ -471,7 +472,7 @@ certs__in_use_are_told_from_thirty_days_before_their_end(void **state)
 	assert_int_equal(h.n[CERT_EARLY], 2);
 
 	h = (struct heard){ 0 };
-	assert_int_equal(tls_set_client_cas(t.tls, texts, 2, NULL, 0, 1, why), ERR_OK);
+	assert_int_equal(tls_set_client_cas(t.tls, &from, why), ERR_OK);
 	tls_review(t.tls, now, hear, &h);
 	assert_int_equal(h.n[CERT_ENDED], 1);
 	assert_int_equal(h.n[CERT_ENDS_SOON], 1); /* good for a day */

@@ -4,14 +4,15 @@
 static void
 use_cas(struct tls_rig *t, const struct made_cert *cas, unsigned n, uint64_t version)
 {
-	struct str pem[4];
+	struct tls_text pem[4];
+	struct tls_client_cas from = { .ca = pem, .nca = n, .version = version };
 	char *texts[4], why[NET_WHY_MAX] = "";
 
 	for (unsigned i = 0; i < n; i++) {
 		texts[i] = pem_of(&cas[i]);
-		pem[i] = str_of(texts[i]);
+		pem[i] = (struct tls_text){ "a CA", str_of(texts[i]) };
 	}
-	assert_int_equal(tls_set_client_cas(t->tls, pem, n, NULL, 0, version, why), ERR_OK);
+	assert_int_equal(tls_set_client_cas(t->tls, &from, why), ERR_OK);
 	for (unsigned i = 0; i < n; i++)
 		free(texts[i]);
 }
@@ -302,14 +303,17 @@ tls__client_ca_must_be_one(void **state)
 {
 	struct made_cert dev = make_cert("dev-3", false, NULL);
 	char why[NET_WHY_MAX] = "", *text = pem_of(&dev);
-	struct str bad[2] = { str_of(text), STR("-----BEGIN CERTIFICATE-----\nrubbish\n") };
+	struct tls_text bad[3] = { { "x.pem", str_of(text) },
+		{ "x.pem", STR("-----BEGIN CERTIFICATE-----\nrubbish\n") }, { "x.pem", STR_NONE } };
 	struct tls_rig t;
 
 	(void)state;
 	tls_rig_init(&t);
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(tls_set_client_cas(t.tls, &bad[i], 1, NULL, 0, 1, why), ERR_ARG);
-		assert_non_null(strstr(why, "client CA 0"));
+	for (int i = 0; i < 3; i++) {
+		struct tls_client_cas from = { .ca = &bad[i], .nca = 1, .version = 1 };
+
+		assert_int_equal(tls_set_client_cas(t.tls, &from, why), ERR_ARG);
+		assert_string_equal(why, "x.pem: no PEM certificate that may sign others");
 	}
 	free(text);
 	made_cert_fini(&dev);
