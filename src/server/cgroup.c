@@ -1,5 +1,5 @@
 /* What the control group of this process, or one above it, lets it have of memory: less than the machine has, in a container and under a
- * service manager (O-104). Version 2 of control groups; without them there is no such limit. */
+ * service manager (O-104). Version 2 of control groups, or what version 1 calls its memory controller; without them there is no such limit. */
 #include "os/os.h"
 #include "server/priv.h"
 
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define CGROUP_ROOT     "/sys/fs/cgroup"
-#define CGROUP_FILE_MAX 4096
+#define CGROUP_FILE_MAX 65536
 
 static uint64_t
 limit_in(const char *dir, const char *name)
@@ -43,6 +43,7 @@ cgroup_limit(const char *root, struct str group)
 			return least;
 		least = least_of(least, limit_in(dir, "memory.max"));
 		least = least_of(least, limit_in(dir, "memory.high"));
+		least = least_of(least, limit_in(dir, "memory.limit_in_bytes")); /* version 1 */
 		if (group.n == 0)
 			return least;
 		do
@@ -51,22 +52,47 @@ cgroup_limit(const char *root, struct str group)
 	}
 }
 
-/* The line "0::/path" of /proc/self/cgroup. */
+static bool
+is_among(struct str list, struct str name)
+{
+	struct str one;
+
+	while (list.n > 0) {
+		str_cut(list, ',', &one, &list);
+		if (str_eq(one, name))
+			return true;
+	}
+	return false;
+}
+
+/* Lines of NUMBER:CONTROLLERS:/path; of version 2 it is "0::/path", and version 1 has a tree for the memory's. */
+uint64_t
+cgroup_limits(const char *root, struct str self)
+{
+	struct str line, number, controllers, path;
+	char memory[DATA_PATH_MAX];
+	uint64_t limit = 0;
+
+	while (self.n > 0) {
+		str_cut(self, '\n', &line, &self);
+		str_cut(line, ':', &number, &line);
+		str_cut(line, ':', &controllers, &path);
+		if (controllers.n == 0)
+			limit = least_of(limit, cgroup_limit(root, path));
+		else if (is_among(controllers, STR("memory")) && data_path(memory, root, "memory"))
+			limit = least_of(limit, cgroup_limit(memory, path));
+	}
+	return limit;
+}
+
 uint64_t
 cgroup_memory(void)
 {
 	struct buf text = { 0 };
-	struct str rest, line;
 	uint64_t limit = 0;
 
-	if (os_read_file("/proc/self/cgroup", CGROUP_FILE_MAX, &text, NULL) == ERR_OK) {
-		rest = buf_view(&text);
-		while (rest.n > 0) {
-			str_cut(rest, '\n', &line, &rest);
-			if (str_starts(line, STR("0::")))
-				limit = cgroup_limit(CGROUP_ROOT, str_sub(line, 3));
-		}
-	}
+	if (os_read_file("/proc/self/cgroup", CGROUP_FILE_MAX, &text, NULL) == ERR_OK)
+		limit = cgroup_limits(CGROUP_ROOT, buf_view(&text));
 	buf_fini(&text);
 	return limit;
 }

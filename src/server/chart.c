@@ -2,11 +2,12 @@
 #include "server/priv.h"
 
 static void
-sample(const struct server *s, int64_t wall_us, struct chart_sample *out)
+sample(struct server *s, int64_t wall_us, struct chart_sample *out)
 {
 	struct metric_looks *looks = xcalloc(1, sizeof(*looks));
 
 	metrics_look(s, looks);
+	atomic_store(&s->takes_nothing, looks->store_takes_writes[0] == 0);
 	chart_sample(out, looks, wall_us, clock_mono_us());
 	free(looks);
 }
@@ -14,7 +15,7 @@ sample(const struct server *s, int64_t wall_us, struct chart_sample *out)
 void
 admin_chart_now(void *ctx, struct chart_point *out)
 {
-	const struct server *s = ctx;
+	struct server *s = ctx;
 	struct chart_sample *now = xmalloc(sizeof(*now));
 
 	sample(s, clock_wall_us(), now);

@@ -30,10 +30,12 @@ notify_begin(void)
 	nmanager = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
 }
 
-/* A manager that takes nothing must not keep the hub: it is not waited for. */
+/* A manager that takes nothing must not keep the hub: it is not waited for. That has one line in the log, until it takes something again. */
 void
 notify_tell(const char *fmt, ...)
 {
+	static bool is_deaf;
+	bool heard;
 	char text[512];
 	va_list ap;
 	int fd, n;
@@ -46,10 +48,12 @@ notify_tell(const char *fmt, ...)
 	if (n < 0 || (size_t)n >= sizeof(text))
 		n = sizeof(text) - 1;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 ||
-	    sendto(fd, text, (size_t)n, MSG_NOSIGNAL, (const struct sockaddr *)&manager, nmanager) <
-	        0)
+	heard = fd >= 0 &&
+	    sendto(fd, text, (size_t)n, MSG_NOSIGNAL, (const struct sockaddr *)&manager,
+	        nmanager) >= 0;
+	if (!heard && !is_deaf)
 		log_text(LOG_WARN, "the service manager cannot be told: %s", strerror(errno));
+	is_deaf = !heard;
 	if (fd >= 0)
 		close(fd);
 }

@@ -90,6 +90,7 @@ bool pulse_stands(struct pulse *p, bool busy, uint64_t count, int64_t now_us, in
 
 /* cgroup.c: bytes of memory that control groups allow; 0: no limit. group: a path below root, as "/a/b". */
 uint64_t cgroup_limit(const char *root, struct str group);
+uint64_t cgroup_limits(const char *root, struct str self); /* self: as /proc/self/cgroup has it */
 uint64_t cgroup_memory(void);
 
 /* One event loop with what is served on it. */
@@ -160,6 +161,7 @@ struct server {
 	int64_t ready_us; /* monotonic */
 	struct chart *chart;
 	struct thread chart_thread; /* chart.c; with those behind it */
+	atomic_bool takes_nothing;  /* at the last sample: changes are refused */
 	pthread_mutex_t chart_mutex;
 	pthread_cond_t chart_wake;
 	bool chart_stop;

@@ -513,8 +513,9 @@ reload(struct server *s)
 static void
 tell_manager(struct server *s, bool ready)
 {
-	notify_tell("%sSTATUS=serves %llu identities, %u connections", ready ? "READY=1\n" : "",
-	    (unsigned long long)fleet_identities(s->fleet), admission_count(s->admission));
+	notify_tell("%sSTATUS=serves %llu identities, %u connections%s", ready ? "READY=1\n" : "",
+	    (unsigned long long)fleet_identities(s->fleet), admission_count(s->admission),
+	    atomic_load(&s->takes_nothing) ? ", takes no changes: see /readyz and the log" : "");
 }
 
 /* Half of what the watchdog allows is for who stands still to be named in the log. */
@@ -577,8 +578,11 @@ log_begin(struct server *s)
 		.fd = STDERR_FILENO,
 		.json = s->o.log_format == LOG_JSON };
 
-	if (log_start(&o) == ERR_OK)
+	if (log_start(&o) == ERR_OK) {
+		notify_begin();
+		notify_tell("STATUS=starts: reads what is stored");
 		return ERR_OK;
+	}
 	return fail(s, "the log %s cannot be opened: %s", o.path != NULL ? o.path : "thread",
 	    strerror(errno));
 }
@@ -597,6 +601,11 @@ say_failed(const char *why)
 static int
 start_failed(struct server *s)
 {
+	/* Text of its own: it may name files, and those whatever. */
+	for (char *p = s->why; *p != '\0'; p++)
+		if (*p == '\n')
+			*p = ' ';
+	notify_tell("STATUS=cannot start: %s", s->why);
 	log_stop(LOG_STOP_US);
 	say_failed(s->why);
 	ephemeral_end();
@@ -651,7 +660,6 @@ server_run(const struct server_options *o)
 		log_text(LOG_WARN, "twinhub.conf was missing: the defaults are in force");
 	options_idle(&s->o, on_idle, NULL);
 	say_ready(s);
-	notify_begin();
 	tell_manager(s, true);
 	if (o->background)
 		background_settle(s);

@@ -31,6 +31,7 @@ test('O-102 O-103 the manager hears READY, a status, the watchdog fed, RELOADING
 	});
 	try {
 		await until(() => /READY=1\\nSTATUS=serves 0 identities, 0 connections/.test(heard), 'told');
+		assert.ok(heard.indexOf('STATUS=starts: ') < heard.indexOf('READY=1') && heard.includes('STATUS=starts: '), heard);
 		await until(() => (heard.match(/WATCHDOG=1/g) ?? []).length >= 2, 'fed', { ms: 15_000 });
 		hub.kill('SIGHUP');
 		await until(() => /RELOADING=1\\nMONOTONIC_USEC=\d+/.test(heard), 'told');
@@ -39,6 +40,20 @@ test('O-102 O-103 the manager hears READY, a status, the watchdog fed, RELOADING
 		hub.kill('SIGTERM');
 		assert.equal(await ended, 0);
 		await until(() => /STOPPING=1/.test(heard), 'told');
+		// which cannot start says why, and never that it is ready
+		heard = '';
+		const failed = spawnSync(BINARY, ['serve', '--data', path.join(dir, 'data'), '--bind', await freeAddress(), '--https-port', '0', '--cert', '/nowhere/at\nREADY=1', '--key', '/nowhere'], { env: { ...process.env, NOTIFY_SOCKET: socket } });
+		assert.equal(failed.status, 1);
+		await until(() => /STATUS=cannot start: .*nowhere/.test(heard), 'told');
+		assert.doesNotMatch(heard, /^'READY|\\nREADY/m);
+		// changes that are refused are in the status
+		heard = '';
+		const full = spawn(BINARY, ['serve', '--data', path.join(dir, 'data'), '--bind', await freeAddress(), '--https-port', '0', '--free-space', String(2 ** 50)], { stdio: 'ignore', env: { ...process.env, NOTIFY_SOCKET: socket } });
+		try {
+			await until(() => /STATUS=serves 0 identities, 0 connections, takes no changes/.test(heard), 'told', { ms: 25_000 });
+		} finally {
+			full.kill('SIGKILL');
+		}
 	} finally {
 		hub.kill('SIGKILL');
 		manager.kill('SIGKILL');
