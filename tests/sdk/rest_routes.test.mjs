@@ -6,7 +6,8 @@ import path from 'node:path';
 import { REPOSITORY, sasToken, startHub, stopAll } from '../lib/hub.mjs';
 
 const { paths } = JSON.parse(fs.readFileSync(path.join(REPOSITORY, 'docs/reference/openapi.json'), 'utf8'));
-const routes = Object.entries(paths).flatMap(([at, methods]) => Object.entries(methods).map(([method, o]) => ({ at, method: method.toUpperCase(), o })));
+// But /healthz and /readyz, which take no token, and so are no routes of the table.
+const routes = Object.entries(paths).flatMap(([at, methods]) => Object.entries(methods).map(([method, o]) => ({ at, method: method.toUpperCase(), o }))).filter(({ o }) => o.security === undefined);
 const RIGHTS = { RegistryRead: [], RegistryWrite: ['RegistryRead'], ServiceConnect: [], DeviceConnect: [] };
 const tokens = {};
 let hub;
@@ -46,7 +47,7 @@ test('O-92 a path or method that is not in openapi.json is refused as such', asy
 	assert.match((await hub.rest('GET', '/nothing')).text, path404);
 	const patterns = routes.map((r) => ({ method: r.method, is: new RegExp(`^${r.at.replaceAll('$', '\\$').replace(/\{[^}]*\}/g, '[^/]+')}$`) }));
 	let asked = 0;
-	for (const at of Object.keys(paths))
+	for (const at of new Set(routes.map((r) => r.at)))
 		for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) {
 			const there = target(at, method).split('?')[0];
 			if (patterns.some((p) => p.method === method && p.is.test(there))) continue;
