@@ -100,7 +100,7 @@ _twinhub_options() {
 	'diff') echo '--help --data --connection-string --ca --timeout --json --table --output --rate --no-keys --from --from-ca' ;;
 	'restore') echo '--help --data --json --table --output' ;;
 	'check') echo '--help --data --connection-string --ca --timeout --online --json --table --output' ;;
-	'simulate') echo '--help --data --connection-string --ca --timeout --devices --pattern --rate --tls --for --prefix --cleanup --json --table --output' ;;
+	'simulate') echo '--help --data --connection-string --ca --timeout --devices --pattern --rate --tls --for --prefix --cleanup --json --table --output --ttl' ;;
 	'ca renew') echo '--help --data --json --table --output --new-key' ;;
 	esac
 }
@@ -699,6 +699,7 @@ _twinhub_value() {
 	'simulate --for')  ;;
 	'simulate --prefix')  ;;
 	'simulate --output') echo -W 'json table' ;;
+	'simulate --ttl')  ;;
 	'ca renew --data') echo -d ;;
 	'ca renew --output') echo -W 'json table' ;;
 	*) return 1 ;;

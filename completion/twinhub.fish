@@ -994,6 +994,7 @@ complete -c twinhub -n '__twinhub_is simulate' -l cleanup -d 'remove at the end 
 complete -c twinhub -n '__twinhub_is simulate' -l json -d 'print JSON on a terminal, too'
 complete -c twinhub -n '__twinhub_is simulate' -l table -d 'print tables when piped, too'
 complete -c twinhub -n '__twinhub_is simulate' -l output -x -a 'json table' -d 'the same in one word; also -o'
+complete -c twinhub -n '__twinhub_is simulate' -l ttl -x -d 'how long the token is good'
 complete -c twinhub -n '__twinhub_is simulate' -l help -d 'what it does'
 complete -c twinhub -n '__twinhub_at' -a 'ca' -d 'commands'
 complete -c twinhub -n '__twinhub_at ca' -a 'renew' -d 'make the certificate of a stopped hub\'s CA anew'

@@ -595,7 +595,7 @@ static const struct command commands[] = {
 			"  twinhub check --online " DATA,
 	}, {
 		.name = "simulate", .operands = "", .run = cli_simulate,
-		.options = HUB | OPT(DEVICES) | OPT(PATTERN) | OPT(SIM_RATE) | OPT(SIM_TLS) | OPT(FOR) | OPT(SIM_PREFIX) | OPT(CLEANUP),
+		.options = HUB | OPT(DEVICES) | OPT(PATTERN) | OPT(SIM_RATE) | OPT(SIM_TLS) | OPT(TTL) | OPT(FOR) | OPT(SIM_PREFIX) | OPT(CLEANUP),
 		.summary = "run many devices in one process, that behave like real ones",
 		.note = "They are registered, or taken over with the keys that they have when their ids are there already; --connection-string of one device runs "
 			"that one. Until Ctrl-C, or --for.\n"

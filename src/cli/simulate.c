@@ -377,6 +377,7 @@ run(struct simulation *s)
 	struct crowd_options o = { .host = s->t.host,
 		.keys = s->keys,
 		.n = s->n,
+		.token_s = (int64_t)s->a->number[OPT_TTL],
 		.pattern = patterns[s->a->number[OPT_PATTERN]],
 		.rate = s->a->number[OPT_SIM_RATE] > 0 ? (double)s->a->number[OPT_SIM_RATE]
 		                                       : (double)s->n / 10 };

@@ -9,8 +9,6 @@
 #define KEEP_ALIVE_S 240
 #define PING_US      (INT64_C(200) * SECOND_US)
 #define OPEN_US      (30 * SECOND_US) /* until CONNACK and SUBACK */
-#define TOKEN_S      3600
-#define TOKEN_US     (INT64_C(3000) * SECOND_US) /* of it: then another one, by another connection */
 #define BACK_MOST_US (60 * SECOND_US)
 #define EVENTS_MAX   256
 #define PACKET_MAX   (512u << 10)
@@ -154,7 +152,7 @@ put_connect(struct device *d)
 	c->resource.n = 0;
 	buf_printf(&c->resource, "%s/devices/%s", c->o.host, key->id);
 	(void)sas_make(c->mac, &c->text, buf_view(&c->resource), str_of(key->key),
-	    clock_wall_us() / SECOND_US + TOKEN_S, STR_NONE);
+	    (clock_wall_us() + SECOND_US - 1) / SECOND_US + c->o.token_s, STR_NONE);
 	connect.password = buf_view(&c->text);
 	packet_put_connect(&d->link.out, &connect);
 }
@@ -185,6 +183,8 @@ static void
 device_ready(struct device *d)
 {
 	struct crowd *c = d->crowd;
+	/* Its token is of then. Before it ends another connection comes with another one. */
+	int64_t opened_us = d->state_us - OPEN_US, token_us = c->o.token_s * SECOND_US / 6 * 5;
 
 	d->state = DEVICE_READY;
 	c->nopening--;
@@ -193,7 +193,7 @@ device_ready(struct device *d)
 		c->figures.most = c->figures.ready;
 	d->back_us = SECOND_US;
 	d->act_us = d->answer_us = INT64_MAX;
-	d->leave_us = c->now_us + TOKEN_US - crowd_below(c, TOKEN_US / 10);
+	d->leave_us = opened_us + token_us - crowd_below(c, token_us / 10);
 	d->ping_us = c->now_us + PING_US;
 	pattern_ready(d);
 }

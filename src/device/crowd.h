@@ -1,5 +1,5 @@
 /*
- * crowd: many devices in one thread, that behave like real ones (O-180 to O-189). Each has a connection of its own, signs in with its own key, and
+ * crowd: many devices in one thread, that behave like real ones (O-180 to O-188). Each has a connection of its own, signs in with its own key, and
  * does what its pattern says:
  *
  *   sensor    telemetry (QoS 1), and a patch of reported properties with each tenth message
@@ -55,7 +55,8 @@ struct crowd_options {
 	const struct crowd_key *keys;
 	unsigned n; /* at most CROWD_MAX */
 	enum crowd_pattern pattern;
-	double rate; /* messages a second, of all together */
+	double rate;     /* messages a second, of all together */
+	int64_t token_s; /* life of a token, from 1 */
 	uint64_t seed;
 };
 
@@ -71,7 +72,7 @@ struct crowd_figures {
 };
 
 struct crowd;
-/* Ends the program's run with ERR_IO and errno when there are no descriptors. The options' strings are borrowed. */
+/* ERR_IO, with errno: there are no descriptors. The options' strings are borrowed. */
 enum err crowd_new(const struct crowd_options *o, struct crowd **out);
 void crowd_free(struct crowd *c);
 /* For `us`, or until *stop is set, by a signal. */

@@ -2,7 +2,10 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { BINARY, startHub, stopAll, until } from '../lib/hub.mjs';
+import fs from 'node:fs';
+import tls from 'node:tls';
+import { BINARY, freeAddress, startHub, stopAll, tempDir, until, within } from '../lib/hub.mjs';
+import { makeCertificate } from '../lib/x509.mjs';
 
 const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
 let hub;
@@ -113,6 +116,73 @@ test('O-184 O-186 O-187 flaky ones come and go by themselves; errors have their 
 	assert.ok(sum.connects > 30, s.stdout);
 	assert.ok(sum.errors.denied + sum.errors.closed >= 2 && sum.errors.denied < 20, s.stdout);
 	assert.ok(sum.errors.protocol === 0 && sum.errors.answer === 0, s.stdout);
+});
+
+test('O-180 L-79 each comes with a new token before the old one has ended, and says DISCONNECT before', { timeout: 60_000 * SLOW }, async () => {
+	const h = await startHub({ args: ['--token-skew', '0'] });
+	const s = simulate('--data', h.dir, '--devices', '8', '--rate', '16', '--ttl', '3');
+	await until(async () => (await h.rest('GET', '/connections?order=connects')).body.filter((c) => c.connectsLastHour >= 3).length === 8, 'each has come three times');
+	const sum = await s.end();
+	assert.ok(sum.connects >= 24, s.stdout);
+	assert.deepEqual([sum.connectedMost, Object.values(sum.errors).filter((n) => n > 0)], [8, []], s.stdout);
+	assert.match(h.logs, /msg="connection closed" reason=goodbye/);
+	assert.doesNotMatch(h.logs, /msg="connection closed" reason=(?!goodbye|stopping)/);
+	await h.stop();
+});
+
+// A hub that says what it likes after a SUBACK: to what it says the device answers by leaving.
+async function wayward(bytes) {
+	const addr = await freeAddress();
+	const dir = tempDir('wayward'), issuer = makeCertificate({ dir, cn: 'issuer', ca: true });
+	const certificate = makeCertificate({ dir, cn: 'wayward', issuer, san: `IP:${addr}` });
+	let said, gone;
+	const answered = new Promise((resolve) => { said = resolve; }), left = new Promise((resolve) => { gone = resolve; });
+	const server = tls.createServer({ key: certificate.key, cert: certificate.cert }, (link) => {
+		link.on('error', () => {}).on('close', gone);
+		link.once('data', () => link.write(Buffer.concat([Buffer.from([0x20, 2, 0, 0, 0x90, 4, 0xff, 0xff, 1, 1]), bytes]), said));
+	});
+	await new Promise((resolve) => server.listen(8883, addr, resolve));
+	const s = simulate('--connection-string', `HostName=${addr};DeviceId=d;SharedAccessKey=${Buffer.alloc(32, 7).toString('base64')}`, '--ca', issuer.certFile, '--devices', '1');
+	return { s, answered, left, close: () => server.close() };
+}
+
+test('O-188 a packet of over 512 KB is an error, at its header; so are bytes that are no packet', { timeout: 60_000 * SLOW }, async () => {
+	const length = (n) => Buffer.from([0x30, (n & 127) | 128, ((n >> 7) & 127) | 128, (n >> 14) & 127]);
+	const endless = Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff]);
+	for (const [bytes, fails] of [[length((512 << 10) - 4), false], [length((512 << 10) - 3), true], [endless, true], [Buffer.from([0x30, 1, 7]), true], [Buffer.from([0x10, 0]), true]]) {
+		const { s, answered, left, close } = await wayward(bytes);
+		await within(answered, 'a link');
+		if (fails) await within(left, `the device leaves for ${bytes.toString('hex')}`);
+		else assert.equal(await Promise.race([left.then(() => 'left'), new Promise((resolve) => setTimeout(resolve, 300, 'waits'))]), 'waits');
+		const sum = await s.end();
+		assert.equal(sum.errors.protocol > 0, fails, `${bytes.toString('hex')}: ${s.stdout}`);
+		close();
+	}
+});
+
+test('O-188 a configuration of over 4 KB is an error, and nothing is reported of it', { timeout: 60_000 * SLOW }, async () => {
+	const s = crowd('--devices', '2', '--prefix', 'k-', '--pattern', 'tutorial');
+	await until(async () => await connected('k-') === 2, 'both are connected');
+	const wish = (id, more) => hub.rest('PATCH', `/twins/${id}`, { body: { properties: { desired: { telemetryConfig: { configId: 'c', sendFrequency: '30s', ...more } } } } });
+	const around = JSON.stringify({ configId: 'c', sendFrequency: '30s', a: '', b: '' }).length;
+	assert.equal((await wish('k-000000', { a: 'x'.repeat(2000), b: 'x'.repeat(4096 - around - 2000) })).status, 200);
+	assert.equal((await wish('k-000001', { a: 'x'.repeat(2000), b: 'x'.repeat(4097 - around - 2000) })).status, 200);
+	const known = async (id) => (await hub.rest('GET', `/twins/${id}`)).body.properties.reported.telemetryConfig;
+	await until(async () => (await known('k-000000'))?.status === 'Success', 'the one of 4 KB is applied');
+	assert.equal(await known('k-000001'), undefined);
+	const sum = await s.end();
+	assert.deepEqual([sum.errors.answer, sum.settled], [1, 1], s.stdout);
+});
+
+test('O-188 memory goes with the number of devices: about 25 KB each', { timeout: 60_000 * SLOW }, async () => {
+	const used = [];
+	for (const n of [20, 420]) {
+		const s = crowd('--devices', `${n}`, '--prefix', 'm-', '--cleanup');
+		await until(async () => (await hub.rest('GET', '/statistics/service')).body.connectedDeviceCount >= n, 'all are connected', { pauseMs: 50 });
+		used.push((await s.end()).memoryBytes);
+	}
+	const each = (used[1] - used[0]) / 400;
+	assert.ok(each < 40_000, `${each} bytes for a device`);
 });
 
 test('O-180 what cannot be is said', async () => {
