@@ -32,11 +32,12 @@ function testFiles(paths) {
 	});
 }
 
-// What is set for other programs' sake and would change these: colours, proxies that the SDKs would ask for the hub, and the mark
-// of a test runner that runs this one.
+// What is set for other programs' sake and would change these: colours, proxies that the SDKs would ask for the hub, the mark
+// of a test runner that runs this one, and which hub somebody uses or how he wants it (the start page has TWINHUB_DATA exported).
 function environment() {
-	const foreign = /^(FORCE_COLOR|CLICOLOR_FORCE|NODE_TEST_CONTEXT|(https?|all)_proxy|HTTPS?_PROXY|ALL_PROXY)$/;
-	return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
+	const foreign = /^(FORCE_COLOR|CLICOLOR_FORCE|NODE_TEST_CONTEXT|(https?|all)_proxy|HTTPS?_PROXY|ALL_PROXY|COLUMNS)$/;
+	const ours = /^TWINHUB_(?!TEST_|SIM_|CRASH_|HOLD_|BIN$|LONG$|SEED$|PACKAGES$|CLOCK)/;
+	return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name) && !ours.test(name)));
 }
 
 // A data directory with its CA, on an address of its own.

@@ -119,9 +119,13 @@ hub_try(const struct target *t, const struct ask *ask, struct answer *out, char 
 		refusal_text(out, why, WHY_MAX, &device);
 		return device ? EXIT_DEVICE : exit_of_status(out->status);
 	}
-	if (parsed)
+	if (!parsed)
+		snprintf(why, WHY_MAX, "the hub's answer is not JSON");
+	else if (!answer_fits(ask, doc_of(buf_view(&out->doc))))
+		snprintf(
+		    why, WHY_MAX, "%s:%u answers as no hub does: is it one?", t->host, t->port);
+	else
 		return EXIT_DONE;
-	snprintf(why, WHY_MAX, "the hub's answer is not JSON");
 	return EXIT_FAILED;
 }
 
@@ -155,6 +159,12 @@ hub_pages(const struct target *t, const struct ask *ask,
 			break;
 		if (warning.n == 0)
 			buf_str(&warning, buf_view(&answer.warning));
+		if (answer.continuation.n > 0 &&
+		    str_eq(buf_view(&continuation), buf_view(&answer.continuation))) {
+			code = cli_fail(EXIT_FAILED,
+			    "%s:%u answers with the same page again and again", t->host, t->port);
+			break;
+		}
 		continuation.n = 0;
 		buf_str(&continuation, buf_view(&answer.continuation));
 		code = page(ctx, doc_of(buf_view(&answer.doc)), continuation.n > 0);

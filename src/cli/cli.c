@@ -163,11 +163,10 @@ command_find(const struct command *commands, size_t n, int argc, char **argv, in
 	return NULL;
 }
 
-/* `twinhub device` and `twinhub device --help`: the commands of a family. */
-static int
-help_family(const struct command *commands, size_t n, const char *family, enum exit_code code)
+/* `twinhub device` and `twinhub device --help`: the commands of a family. False: there is none of this name. */
+static bool
+help_family(const struct command *commands, size_t n, const char *family, FILE *out)
 {
-	FILE *out = code == EXIT_DONE ? stdout : stderr;
 	struct str first, second;
 	char head[64];
 	bool any = false;
@@ -183,9 +182,84 @@ help_family(const struct command *commands, size_t n, const char *family, enum e
 		    head, sizeof(head), "twinhub %s %s", commands[i].name, commands[i].operands);
 		fprintf(out, "  %-36s %s\n", head, commands[i].summary);
 	}
-	if (any)
-		return code;
-	return cli_fail(EXIT_USAGE, "there is no command '%s' (see twinhub --help)", family);
+	return any;
+}
+
+/* How far a command is from what was typed; the words of its name may have been typed the other way round. */
+static unsigned
+command_distance(const char *name, struct str word, struct str next)
+{
+	struct str first, second;
+	unsigned n, swapped;
+
+	if (!str_cut(str_of(name), ' ', &first, &second))
+		return word_distance(word, first);
+	if (next.n == 0)
+		return WORD_FAR;
+	n = word_distance(word, first) + word_distance(next, second);
+	swapped = word_distance(word, second) + word_distance(next, first) + 1;
+	return swapped < n ? swapped : n;
+}
+
+/* What may have been meant; NULL: nothing that is near. */
+static const char *
+command_meant(const struct command *commands, size_t n, struct str word, struct str next)
+{
+	static const char *const others[] = { "help", "completion", "version" };
+	const size_t nother = sizeof(others) / sizeof(others[0]);
+	unsigned least = WORD_FAR, far;
+	const char *meant = NULL, *name;
+
+	for (size_t i = 0; i < n + nother; i++) {
+		name = i < n ? commands[i].name : others[i - n];
+		far = command_distance(name, word, next);
+		if (far < least) {
+			least = far;
+			meant = name;
+		}
+	}
+	return meant;
+}
+
+/* The family of that name, or of nearly that one; NULL: there is none. */
+static const char *
+family_meant(const struct command *commands, size_t n, struct str word, char out[64])
+{
+	unsigned least = WORD_FAR, far;
+	struct str first, second;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!str_cut(str_of(commands[i].name), ' ', &first, &second))
+			continue;
+		far = word_distance(word, first);
+		if (far < least) {
+			least = far;
+			snprintf(out, 64, STR_FMT, STR_ARG(first));
+		}
+	}
+	return least < WORD_FAR ? out : NULL;
+}
+
+static int
+no_command(const struct command *commands, size_t n, int argc, char **argv)
+{
+	struct str next = argc > 1 && argv[1][0] != '-' ? str_of(argv[1]) : STR_NONE;
+	const char *meant = command_meant(commands, n, str_of(argv[0]), next);
+	char family[64];
+	bool right; /* the family is, and its commands stand below */
+
+	if (meant == NULL)
+		meant = family_meant(commands, n, str_of(argv[0]), family);
+	right = meant != NULL && strcmp(meant, argv[0]) == 0;
+	if (right)
+		meant = NULL;
+	if (!right || next.n > 0)
+		cli_fail(EXIT_USAGE,
+		    "there is no command '%s%s" STR_FMT "'%s%s%s (see twinhub --help)", argv[0],
+		    next.n > 0 ? " " : "", STR_ARG(next), meant != NULL ? "; did you mean '" : "",
+		    meant != NULL ? meant : "", meant != NULL ? "'?" : "");
+	help_family(commands, n, argv[0], stderr);
+	return EXIT_USAGE;
 }
 
 static bool
@@ -318,7 +392,9 @@ help(const struct command *commands, size_t n, int argc, char **argv)
 		return help_printed(&(struct manual){ commands, n }, argc, argv);
 	c = command_find(commands, n, argc, argv, &used);
 	if (c == NULL)
-		return help_family(commands, n, argv[0], EXIT_DONE);
+		return help_family(commands, n, argv[0], stdout)
+		    ? EXIT_DONE
+		    : no_command(commands, n, argc, argv);
 	help_command(c);
 	return EXIT_DONE;
 }
@@ -344,8 +420,9 @@ dispatch(const struct command *commands, size_t n, int argc, char **argv)
 	c = command_find(commands, n, argc, argv, &used);
 	if (c != NULL)
 		return command_run(c, argc - used, argv + used);
-	return help_family(
-	    commands, n, argv[0], argc > 1 && is_help(argv[1]) ? EXIT_DONE : EXIT_USAGE);
+	if (argc > 1 && is_help(argv[1]) && help_family(commands, n, argv[0], stdout))
+		return EXIT_DONE;
+	return no_command(commands, n, argc, argv);
 }
 
 int

@@ -45,12 +45,18 @@ check_members(struct doc document, struct str id, const char *file)
 
 	if (doc_kind(document) != DOC_OBJECT)
 		return cli_fail(EXIT_USAGE, "--file %s: not a JSON object", file);
-	while (doc_next(&it, &key, &v))
+	while (doc_next(&it, &key, &v)) {
+		if (str_ends(key, STR("Content"))) /* az takes the content alone, too */
+			return cli_fail(EXIT_USAGE,
+			    "--file %s: '" STR_FMT "' belongs into the content: "
+			    "{\"content\":{\"" STR_FMT "\":...}}",
+			    file, STR_ARG(key), STR_ARG(key));
 		if (!is_member(key))
 			return cli_fail(EXIT_USAGE,
 			    "--file %s: '" STR_FMT "' is no member of a configuration (content, "
 			    "targetCondition, priority, labels, metrics, ...)",
 			    file, STR_ARG(key));
+	}
 	if (doc_kind(own) == DOC_STRING && !str_eq(doc_str(own), id))
 		return cli_fail(EXIT_USAGE, "--file %s: its id is '" STR_FMT "', not '" STR_FMT "'",
 		    file, STR_ARG(doc_str(own)), STR_ARG(id));

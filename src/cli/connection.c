@@ -226,7 +226,7 @@ is_later(struct doc a, struct doc b)
 {
 	struct str s = text(a, "time"), t = text(b, "time");
 
-	return doc_defined(a) && (!doc_defined(b) || (s.n == t.n && memcmp(s.p, t.p, s.n) > 0));
+	return doc_defined(a) && (!doc_defined(b) || str_cmp(s, t) > 0);
 }
 
 static void

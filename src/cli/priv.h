@@ -127,6 +127,9 @@ struct answer {
 bool answer_parse(struct answer *a); /* body to doc, if there is a body; false: it is not JSON */
 void answer_fini(struct answer *a);  /* wipes it; it can be used again */
 
+/* Has the answer to this the shape that a hub's has? Of what is read nowhere, yes. O-95. */
+bool answer_fits(const struct ask *ask, struct doc d);
+
 /* An address of the target, as digits, that accepts connections. The lookup of the name has the resolver's own limit of
  * time, the rest ends at until_us (clock_mono_us). ERR_IO: one line in why. */
 enum err reach(const struct target *t, int64_t until_us, char address[HOST_MAX], char why[WHY_MAX]);
@@ -137,7 +140,7 @@ SSL_CTX *https_context(const struct target *t, char why[WHY_MAX]);
 enum err https_call(
     const struct target *t, const struct ask *ask, struct answer *out, char why[WHY_MAX]);
 
-/* The same, and a status of 2xx with a body that is JSON, empty, or raw as asked for; else the exit code, and why. status is
+/* The same, and a status of 2xx with a body that is JSON as a hub's, empty, or raw as asked for; else the exit code, and why. status is
  * 0 when there was no answer. From any thread. */
 int hub_try(const struct target *t, const struct ask *ask, struct answer *out, char why[WHY_MAX]);
 /* The same for commands: a status of 2xx and a body that is JSON or empty; else it is said, with the exit code. */
@@ -170,8 +173,9 @@ bool output_names(const struct args *a);
 void json_say(struct buf *json);
 /* JSON for reading: line breaks, two blanks for each level, no $metadata. */
 void json_indent(struct buf *out, struct doc d, unsigned level);
-/* A value in one line of at most `most` characters, without what drives a terminal; - for nothing. */
+/* A value in one line of at most `most` columns, without what drives a terminal; - for nothing. */
 void cell_text(struct buf *out, struct doc d, unsigned most);
+bool cell_void(struct doc d); /* nothing, or an object of nothing */
 
 /* One object: JSON in one line, or a line for each member. */
 void show_record(const struct args *a, struct doc d);
@@ -201,9 +205,10 @@ bool terminal_write(int fd, struct str bytes);
 /* What does, if stdout is one: of our own making. */
 void terminal_control(const char *sequence);
 
-/* Append s, cut at `most` characters, with a ? for what is hidden (utf8_hidden). */
+/* Append s, cut at `most` columns of a terminal (then "..."), with a ? for what is hidden (utf8_hidden) and for more marks on a letter than
+ * anybody writes. */
 void put_visible(struct buf *out, struct str s, unsigned most);
-unsigned text_width(struct str s); /* characters of valid UTF-8 */
+unsigned text_width(struct str s); /* columns of a terminal that put_visible's text of it takes */
 void put_padded(struct buf *out, struct str s, unsigned width);
 
 /* ---- a view: lines of a label and what it says, made whole in memory and printed at once ---- */

@@ -1,4 +1,4 @@
-/* JSON for programs, tables and indented text for people. */
+/* JSON for programs, tables and indented text for people. What a value looks like in a table: cell.c. */
 #include "cli/priv.h"
 
 #include <stdio.h>
@@ -6,11 +6,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define CELL_MOST   80 /* characters */
+#define CELL_MOST   80 /* columns of the terminal */
 #define COLUMNS_MAX 64
 #define GAP         2
-#define CUT_LEAST   12                     /* characters that a column keeps */
-#define NEVER       "0001-01-01T00:00:00Z" /* what .NET has for a time that has not been */
+#define ROOM_MOST   100000
+#define CUT_LEAST   12 /* columns of the terminal that a column keeps */
 
 bool
 output_names(const struct args *a)
@@ -83,107 +83,7 @@ json_indent(struct buf *out, struct doc d, unsigned level)
 	buf_putc(out, object ? '}' : ']');
 }
 
-/* ---- cells ---- */
-
-void
-put_visible(struct buf *out, struct str s, unsigned most)
-{
-	for (unsigned n = 0; s.n > 0; n++) {
-		const char *at = s.p;
-
-		if (n == most) {
-			buf_cstr(out, "...");
-			return;
-		}
-		if (utf8_hidden(utf8_take(&s)))
-			buf_putc(out, '?');
-		else
-			buf_put(out, at, (size_t)(s.p - at));
-	}
-}
-
-static bool
-all_strings(struct doc d)
-{
-	struct doc_iter it = doc_iter(d);
-	struct str key;
-	struct doc v;
-
-	if (doc_kind(d) != DOC_ARRAY || doc_count(d) == 0)
-		return false;
-	while (doc_next(&it, &key, &v))
-		if (doc_kind(v) != DOC_STRING)
-			return false;
-	return true;
-}
-
-/* Nothing, or an object of nothing. */
-static bool
-is_void(struct doc d)
-{
-	struct doc_iter it = doc_iter(d);
-	struct str key;
-	struct doc v;
-
-	if (!doc_defined(d) || doc_kind(d) == DOC_NULL)
-		return true;
-	if (doc_kind(d) != DOC_OBJECT)
-		return false;
-	while (doc_next(&it, &key, &v))
-		if (doc_kind(v) != DOC_NULL)
-			return false;
-	return true;
-}
-
-static void
-put_list(struct buf *out, struct doc d)
-{
-	struct doc_iter it = doc_iter(d);
-	struct str key;
-	struct doc v;
-
-	while (doc_next(&it, &key, &v)) {
-		if (out->n > 0)
-			buf_cstr(out, ", ");
-		buf_str(out, doc_str(v));
-	}
-}
-
-void
-cell_text(struct buf *out, struct doc d, unsigned most)
-{
-	struct buf text = { 0 };
-
-	if (is_void(d))
-		buf_putc(&text, '-');
-	else if (doc_kind(d) == DOC_STRING)
-		buf_str(&text, str_eq(doc_str(d), STR(NEVER)) ? STR("never") : doc_str(d));
-	else if (all_strings(d))
-		put_list(&text, d);
-	else
-		doc_write_json(&text, d);
-	put_visible(out, buf_view(&text), most);
-	buf_fini(&text);
-}
-
-unsigned
-text_width(struct str s)
-{
-	const char *p = s.p, *end = str_end(s);
-	unsigned n = 0;
-
-	for (; p < end; n++)
-		utf8_next(&p, end);
-	return n;
-}
-
-void
-put_padded(struct buf *out, struct str s, unsigned width)
-{
-	buf_str(out, s);
-	for (unsigned n = text_width(s); n < width; n++)
-		buf_putc(out, ' ');
-}
+/* ---- lines ---- */
 
 static void
 print(struct buf *line)
@@ -214,7 +114,7 @@ print_members(struct doc d)
 		name.n = nested.n = 0;
 		put_visible(&name, key, CELL_MOST);
 		put_padded(&line, buf_view(&name), width + GAP);
-		if (doc_kind(v) == DOC_OBJECT && !is_void(v)) {
+		if (doc_kind(v) == DOC_OBJECT && !cell_void(v)) {
 			struct str rest, one;
 
 			json_indent(&nested, v, 0);
@@ -294,13 +194,19 @@ measure(struct columns *c, struct doc array)
 	buf_fini(&cell);
 }
 
-/* Of the terminal; 0: there is none, and no limit. */
+/* Of the terminal; 0: there is none, and no limit. Who sets COLUMNS knows better, or has a terminal that does not know. */
 static unsigned
 room(void)
 {
+	const char *said = getenv("COLUMNS");
 	struct winsize w;
+	uint64_t n;
 
-	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+	if (!isatty(STDOUT_FILENO))
+		return 0;
+	if (said != NULL && str_u64(str_of(said), &n) && n > 0 && n <= ROOM_MOST)
+		return (unsigned)n;
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
 }
 
 static unsigned
@@ -342,8 +248,8 @@ fit(struct rows_view *v, struct columns *c, unsigned most)
 		if (c->n == 1)
 			return;
 		c->n--;
-		buf_printf(&v->dropped, "%s" STR_FMT, v->dropped.n > 0 ? ", " : "",
-		    STR_ARG(c->name[c->n]));
+		buf_cstr(&v->dropped, v->dropped.n > 0 ? ", " : "");
+		put_visible(&v->dropped, c->name[c->n], CELL_MOST);
 	}
 }
 

@@ -147,7 +147,7 @@ chunk_register(struct simulation *s, unsigned from, unsigned n)
 		if (!key_make(s->keys[i].key))
 			return cli_fail(EXIT_FAILED, "there are no random numbers");
 	if ((code = bulk(s, from, n, true, &answer)) != EXIT_DONE)
-		return code;
+		goto done;
 	for (unsigned i = from; i < from + n; i++)
 		s->ours[i] = true;
 	it = doc_iter(doc_getc(doc_of(buf_view(&answer.doc)), "errors"));
@@ -165,6 +165,7 @@ chunk_register(struct simulation *s, unsigned from, unsigned n)
 		else
 			code = take_over(s, i);
 	}
+done:
 	answer_fini(&answer);
 	return code;
 }

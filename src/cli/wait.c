@@ -55,6 +55,11 @@ look(const struct args *a, uint64_t left_s, char why[WHY_MAX])
 		goto done;
 	t.timeout_s = left_s;
 	code = hub_try(&t, &(struct ask){ .method = GET, .path = "/readyz" }, &answer, refusal);
+	if (code == EXIT_DONE &&
+	    !str_eq(doc_text(doc_getc(doc_of(buf_view(&answer.doc)), "status")), STR("ready"))) {
+		snprintf(refusal, sizeof(refusal), "what answers there is no hub");
+		code = EXIT_FAILED;
+	}
 	if (code != EXIT_DONE)
 		snprintf(why, WHY_MAX, "%s", refusal);
 	if (code != EXIT_DONE)

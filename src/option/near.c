@@ -11,33 +11,41 @@ folded(char c)
 	return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+static bool
+same(struct str a, size_t i, struct str b, size_t k)
+{
+	return folded(a.p[i]) == folded(b.p[k]);
+}
+
 static unsigned
 least(unsigned a, unsigned b)
 {
 	return a < b ? a : b;
 }
 
-/* How many letters are to be put in, taken out or changed for a to be b (Levenshtein's). */
+/* How many letters are to be put in, taken out, changed, or swapped with the next for a to be b (optimal string alignment). */
 static unsigned
 distance(struct str a, struct str b)
 {
-	unsigned row[NAME_MAX_NEAR + 1];
+	unsigned rows[3][NAME_MAX_NEAR + 1], *before = rows[0], *above = rows[1], *row = rows[2];
 
-	for (unsigned i = 0; i <= b.n; i++)
-		row[i] = i;
+	for (unsigned k = 0; k <= b.n; k++)
+		above[k] = k;
 	for (size_t i = 1; i <= a.n; i++) {
-		unsigned diagonal = row[0];
+		unsigned *spent = before;
 
 		row[0] = (unsigned)i;
 		for (size_t k = 1; k <= b.n; k++) {
-			unsigned above = row[k],
-			         changed = diagonal + (folded(a.p[i - 1]) != folded(b.p[k - 1]));
-
-			row[k] = least(changed, least(above, row[k - 1]) + 1);
-			diagonal = above;
+			row[k] = least(above[k - 1] + !same(a, i - 1, b, k - 1),
+			    least(above[k], row[k - 1]) + 1);
+			if (i > 1 && k > 1 && same(a, i - 1, b, k - 2) && same(a, i - 2, b, k - 1))
+				row[k] = least(row[k], before[k - 2] + 1);
 		}
+		before = above;
+		above = row;
+		row = spent;
 	}
-	return row[b.n];
+	return above[b.n];
 }
 
 static bool
@@ -47,22 +55,26 @@ begins(struct str name, struct str beginning)
 	    distance((struct str){ name.p, beginning.n }, beginning) == 0;
 }
 
+unsigned
+word_distance(struct str typed, struct str name)
+{
+	/* Of a short name a letter, of a longer one two. */
+	unsigned most = typed.n < 6 ? 1 : 2, d;
+
+	if (typed.n < 2 || typed.n > NAME_MAX_NEAR || name.n > NAME_MAX_NEAR)
+		return WORD_FAR;
+	d = begins(name, typed) ? most : distance(typed, name);
+	return d <= most ? d : WORD_FAR;
+}
+
 int
 option_near(const struct option_table *t, struct str name)
 {
-	/* Of a short name a letter, of a longer one two. */
-	unsigned most = name.n < 6 ? 1 : 2, best = most + 1;
+	unsigned best = WORD_FAR, d;
 	int found = -1;
 
-	if (name.n < 2 || name.n > NAME_MAX_NEAR)
-		return -1;
 	for (unsigned i = 0; i < t->n; i++) {
-		struct str own = str_of(t->v[i].name);
-		unsigned d;
-
-		if (!option_taken(t, i) || own.n > NAME_MAX_NEAR)
-			continue;
-		d = begins(own, name) ? most : distance(name, own);
+		d = option_taken(t, i) ? word_distance(name, str_of(t->v[i].name)) : WORD_FAR;
 		if (d < best) {
 			best = d;
 			found = (int)i;

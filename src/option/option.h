@@ -64,6 +64,11 @@ int option_find(const struct option_table *t, struct str name);
 /* Which row was perhaps meant by a name that none has: its own but for a letter or two, or the one that begins so; -1: none. */
 int option_near(const struct option_table *t, struct str name);
 
+/* How many letters of a typed word have to be put in, taken out, changed or swapped with the next until it is the name; case and '_' for '-'
+ * count for nothing, a beginning as a typing error. WORD_FAR: it is more than that. O-93 */
+#define WORD_FAR 1000u
+unsigned word_distance(struct str typed, struct str name);
+
 /* Append at most `most` bytes of a stranger's text for a message, what is hidden in it (utf8_hidden) escaped; "..." where it is cut. */
 void option_show(struct buf *out, struct str text, size_t most);
 

@@ -38,6 +38,25 @@ test('O-84 a table fits the terminal: wide columns are cut, the last ones left o
 	assert.doesNotMatch(piped, /not shown/, 'a pipe has no width');
 });
 
+test('O-94 columns are as wide as a terminal draws them, and COLUMNS says how many there are', async () => {
+	const texts = { wa: '計画計画', wb: '😀😀', wc: 'e\u0301e\u0301', wd: 'x\u001b[31my\nz', we: 'a' + '\u0301'.repeat(50) };
+	for (const [id, text] of Object.entries(texts)) {
+		await hub.createDevice(id);
+		await hub.rest('PATCH', `/twins/${id}`, { body: { tags: { text, behind: 'end' } } });
+	}
+	const width = (text) => [...text].reduce((n, c) => n + (/\p{M}/u.test(c) ? 0 : /[\u1100-\u115f\u2e80-\uffdc]|\p{Emoji_Presentation}/u.test(c) ? 2 : 1), 0);
+	const query = "SELECT deviceId, tags.text, tags.behind FROM devices WHERE STARTSWITH(deviceId, 'w') ORDER BY deviceId";
+	const lines = onTerminal(80, 'query', query).split('\n').slice(0, 6);
+	const at = width(lines[0].split('behind')[0]);
+	for (const line of lines.slice(1)) assert.equal(width(line.split('end')[0]), at, lines.join('\n'));
+	assert.match(lines[4], /x\?\[31my\?z/);
+	assert.ok(lines[5].length < 80, 'a tower of accents is cut');
+	const told = (columns) => spawnSync('script', ['-qec', `stty cols 0; exec ${BINARY} device list --data ${hub.dir}`, '/dev/null'], { encoding: 'utf8', input: '', env: { ...process.env, COLUMNS: columns } }).stdout.split('\r\n');
+	for (const line of told('40').slice(0, -4)) assert.ok(line.length <= 40, line);
+	for (const columns of ['200', '0', 'many', '-5', '99999999999']) assert.match(told(columns)[0], /^deviceId .*lastActivityTime$/, columns);
+	for (const id of Object.keys(texts)) await cli(['device', 'delete', id]);
+});
+
 test('O-85 -o json, table, csv and name are the forms of an output', async () => {
 	const of = async (...args) => (await hub.cli(args)).stdout;
 	const list = ['device', 'list', '--order', 'deviceId'];

@@ -57,6 +57,40 @@ cell__is_one_line_that_drives_no_terminal(void **state)
 }
 
 static void
+cell__O94_is_as_wide_as_a_terminal_draws_it(void **state)
+{
+	static const struct {
+		const char *text, *cut; /* at four columns */
+		unsigned width;
+	} cases[] = {
+		{ "abcd", "abcd", 4 },
+		{ "\u8a08\u753b", "\u8a08\u753b", 4 },
+		{ "\u8a08\u753b!", "\u8a08\u753b...", 5 },
+		{ "a\u8a08\u753b", "a\u8a08...", 5 }, /* half a character does not go */
+		{ "\U0001f600x", "\U0001f600x", 3 },
+		{ "e\u0301e\u0301e\u0301e\u0301", "e\u0301e\u0301e\u0301e\u0301", 4 },
+		{ "e\u0301\u0302\u0303\u0304", "e\u0301\u0302??", 3 }, /* a tower */
+		{ "\u200b\u202ea", "??a", 3 },
+		{ "\xff\x80z", "??z", 3 },
+		{ "", "", 0 },
+	};
+	struct buf cell = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cell.n = 0;
+		put_visible(&cell, str_of(cases[i].text), 4);
+		buf_putc(&cell, '\0');
+		assert_string_equal(cell.p, cases[i].cut);
+		assert_int_equal(text_width(str_of(cases[i].text)), cases[i].width);
+	}
+	cell.n = 0;
+	put_padded(&cell, STR("\u8a08"), 4);
+	assert_true(str_eq(buf_view(&cell), STR("\u8a08  ")));
+	buf_fini(&cell);
+}
+
+static void
 json__is_indented_without_metadata(void **state)
 {
 	struct buf doc = { 0 }, text = { 0 };
@@ -113,6 +147,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cell__is_one_line_that_drives_no_terminal),
+		cmocka_unit_test(cell__O94_is_as_wide_as_a_terminal_draws_it),
 		cmocka_unit_test(json__is_indented_without_metadata),
 		cmocka_unit_test(if_match__is_the_etag_in_quotes_or_any),
 		cmocka_unit_test(path__has_the_id_percent_encoded),

@@ -225,10 +225,48 @@ template__has_each_setting_as_it_holds(void **state)
 	buf_fini(&out);
 }
 
+static void
+word__O93_counts_what_fingers_do(void **state)
+{
+	static const struct {
+		const char *word, *other;
+		unsigned n;
+	} cases[] = {
+		{ "device", "device", 0 },
+		{ "devcie", "device", 1 },  /* swapped */
+		{ "devices", "device", 1 }, /* added */
+		{ "dvice", "device", 1 },   /* left out */
+		{ "levice", "device", 1 },  /* another */
+		{ "conf", "configuration", 1 },
+		{ "max_devics", "max-devices", 1 },
+		{ "LIST", "list", 0 },
+		{ "qurey", "query", 1 },
+		{ "deivse", "device", 2 },
+		{ "lsit", "quit", WORD_FAR },
+		{ "co", "configuration", WORD_FAR },
+		{ "lst", "list", 1 },
+		{ "query", "device", WORD_FAR },
+		{ "", "", WORD_FAR },
+		{ "", "a", WORD_FAR },
+		{ "a", "", WORD_FAR },
+		{ "a", "b", WORD_FAR },
+		{ "0123456789012345678901234567890123456789012345678",
+		    "0123456789012345678901234567890123456789012345678", WORD_FAR },
+		{ "012345678901234567890123456789012345678901234567",
+		    "012345678901234567890123456789012345678901234567", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(
+		    word_distance(str_of(cases[i].word), str_of(cases[i].other)), cases[i].n);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(word__O93_counts_what_fingers_do),
 		cmocka_unit_test(option__a_value_stands_behind_an_equals_sign_or_in_the_next_word),
 		cmocka_unit_test(option__switches_and_yes_or_no_leave_the_next_word_alone),
 		cmocka_unit_test(option__only_rows_that_are_taken_are_known),
