@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log/priv.h"
@@ -41,16 +42,16 @@ mono_second(void)
 
 /* ---- the thread: writes, and may stand still as long as it likes ---- */
 
+/* done: how much of it got out. */
 static bool
-write_all(const char *p, size_t n)
+write_all(const char *p, size_t n, size_t *done)
 {
-	while (n > 0) {
-		ssize_t w = write(the.fd, p, n);
+	for (*done = 0; *done < n;) {
+		ssize_t w = write(the.fd, p + *done, n - *done);
 
 		if (w > 0) {
-			p += w;
-			n -= (size_t)w;
-			the.torn = p[-1] != '\n';
+			*done += (size_t)w;
+			the.torn = p[*done - 1] != '\n';
 		} else if (w < 0 && errno == EAGAIN) { /* somebody made our stderr non-blocking */
 			struct pollfd ready = { .fd = the.fd, .events = POLLOUT };
 
@@ -60,6 +61,37 @@ write_all(const char *p, size_t n)
 		}
 	}
 	return true;
+}
+
+/* A disk that is full takes a part: a file of ours, which stderr is not, is to have whole lines. */
+static void
+take_back(size_t nbyte)
+{
+	struct stat st;
+
+	if (nbyte > 0 && the.path != NULL && !the.aside && fstat(the.fd, &st) == 0 &&
+	    S_ISREG(st.st_mode) && st.st_size >= (off_t)nbyte &&
+	    ftruncate(the.fd, st.st_size - (off_t)nbyte) == 0)
+		the.torn = false;
+}
+
+/* How many of these lines did not get out. */
+static uint64_t
+write_lines(const char *p, size_t n, uint64_t nline)
+{
+	size_t done, whole = 0;
+
+	if (the.torn && !write_all("\n", 1, &done))
+		return nline;
+	if (write_all(p, n, &done))
+		return 0;
+	for (size_t i = 0; i < done; i++)
+		if (p[i] == '\n') {
+			whole = i + 1;
+			nline--;
+		}
+	take_back(done - whole);
+	return nline;
 }
 
 static void
@@ -73,8 +105,7 @@ static void
 write_line(struct log_line *l)
 {
 	log_line_end(l);
-	if (!write_all(l->text, l->n))
-		the.lost++;
+	the.lost += write_lines(l->text, l->n, 1);
 }
 
 static void
@@ -117,16 +148,11 @@ write_folded(const struct log_folded *f)
 static void
 write_batch(const struct log_batch *b)
 {
-	uint64_t missing;
+	uint64_t missing = b->n > 0 ? write_lines(b->p, b->n, b->nline) : 0;
 
-	if (the.torn && b->n > 0)
-		(void)write_all("\n", 1);
-	if (!write_all(b->p, b->n)) {
-		the.lost += b->nline;
-		metric_add(METRIC_LOG_DROPPED, 0, b->nline);
-	}
+	metric_add(METRIC_LOG_DROPPED, 0, missing);
 	atomic_fetch_add(&the.nwritten, b->nline);
-	missing = the.lost + b->ndropped;
+	missing += the.lost + b->ndropped;
 	the.lost = 0;
 	if (missing == 0)
 		return;
@@ -346,7 +372,7 @@ log_waiting(void)
 void
 log_text(enum log_level level, const char *fmt, ...)
 {
-	char text[LOG_VALUE_MAX];
+	char text[LOG_VALUE_MAX + 16]; /* what is over is cut, and marked, as any value */
 	struct log_line l;
 	va_list ap;
 
@@ -396,6 +422,8 @@ log_reason(const struct log_story *s)
 		[LOG_CLOSED] = "connection closed",
 		[LOG_WILL_LOST] = "will not published",
 		[LOG_SLOW_QUERY] = "slow query",
+		[LOG_RECORD_DAMAGED] = "a stored record is damaged",
+		[LOG_MESSAGE_DAMAGED] = "a stored message is damaged",
 	};
 	enum log_level level = reason_level(s->reason);
 	struct log_line l;

@@ -71,8 +71,10 @@ enum log_event {
 	LOG_PART_REFUSED, /* something else of a session that goes on */
 	LOG_DELAYED,      /* the same: it is done later */
 	LOG_CLOSED,
-	LOG_WILL_LOST, /* after the end of a session */
-	LOG_SLOW_QUERY /* it was answered, or would have been */
+	LOG_WILL_LOST,      /* after the end of a session */
+	LOG_SLOW_QUERY,     /* it was answered, or would have been */
+	LOG_RECORD_DAMAGED, /* of the identity */
+	LOG_MESSAGE_DAMAGED
 };
 
 struct log_story {

@@ -32,9 +32,10 @@ worker_load(struct worker *w, struct shard *sh, struct str key, unsigned missing
 			    sh, device, module, (enum record_kind)k, e == ERR_OK ? &value : NULL);
 	}
 	if (e == ERR_CORRUPT) {
-		log_pairs(LOG_ERROR, "a stored record is damaged",
-		    (const struct log_pair[]){
-		        { "device", device }, { "module", module }, { NULL, STR_NONE } });
+		log_reason(&(struct log_story){ .event = LOG_RECORD_DAMAGED,
+		    .reason = REASON_FAILED,
+		    .device = device,
+		    .module = module });
 		fault_set(f, F_StoredDamaged, "a stored record of " STR_FMT " is damaged",
 		    STR_ARG(device));
 	} else if (e != ERR_OK) {

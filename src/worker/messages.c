@@ -64,8 +64,8 @@ message_fetch(struct worker *w, struct str key, struct buf *out)
 	if (e == ERR_OK)
 		e = message_decode(str_sub(buf_view(out), before), &m);
 	if (e == ERR_CORRUPT || e == ERR_NOT_FOUND)
-		log_pairs(LOG_ERROR, "a stored message is damaged",
-		    (const struct log_pair[]){ { NULL, STR_NONE } });
+		log_reason(
+		    &(struct log_story){ .event = LOG_MESSAGE_DAMAGED, .reason = REASON_FAILED });
 	if (e != ERR_OK)
 		out->n = before;
 	return e;

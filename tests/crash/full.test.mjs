@@ -46,6 +46,13 @@ function fillUp(leave) {
 }
 const makeRoom = () => fs.rmSync(ballast, { force: true });
 
+// A line for each change of state, and none while it lasts.
+async function told(of, what, times, from = 0) {
+	const n = () => of.logs.slice(from).split('\n').filter((line) => what.test(line)).length;
+	await until(() => n() >= times, `a line like ${what}`, { ms: LIMIT_MS });
+	assert.equal(n(), times, of.logs);
+}
+
 const ready = () => hub.rest('GET', '/readyz', { token: null, apiVersion: null });
 const writable = () => until(async () => (await hub.rest('PATCH', '/twins/full', { body: { tags: { probe: 1 } } })).status === 200, 'changes are taken again', { ms: LIMIT_MS });
 
@@ -193,8 +200,8 @@ test('O-01 O-02 a start on a disk that is read-only: for reading, with the certi
 	await hub.restart();
 });
 
-test('its directory vanishes and returns, as a disk that is plugged out and in: nothing acknowledged is lost', { skip: why, timeout: 8 * LIMIT_MS }, async (t) => {
-	const store = path.join(data, 'store'), away = path.join(data, 'away');
+test('O-27 its directory vanishes and returns, as a disk that is plugged out and in: nothing acknowledged is lost', { skip: why, timeout: 8 * LIMIT_MS }, async (t) => {
+	const store = path.join(data, 'store'), away = path.join(data, 'away'), from = hub.logs.length;
 	fleet = new Fleet(hub, { seed: chooseSeed('away'), prefix: 'away-', operators: 3, registrars: 1, readers: 0 });
 	await fleet.prepare();
 	fleet.mayRefuse = fleet.mayReappear = true;
@@ -214,6 +221,8 @@ test('its directory vanishes and returns, as a disk that is plugged out and in: 
 		await fleet.verify();
 		t.diagnostic(`${fleet.acknowledged - acknowledged} acknowledged, ${fleet.refused - refused} refused`);
 		assert.equal((await ready()).status, 200);
+		await told(hub, /level=warn msg="the store has failed, changes are refused: [^"]*is not there/, round + 1, from);
+		await told(hub, /level=warn msg="the store works again"/, round + 1, from);
 	}
 	await hub.restart();
 	await fleet.verify();
@@ -244,7 +253,7 @@ test('an import job waits for room by the monotonic clock', { skip: why, timeout
 	await hub.start();
 });
 
-test('a limit of file sizes is a write that fails, and not the end of the hub', async () => {
+test('O-27 a limit of file sizes is a write that fails, and not the end of the hub', async () => {
 	const dir = tempDir('fsize');
 	const small = await startHub({ dir: path.join(dir, 'data'), args: ['--io-threads', '1', '--workers', '1'] });
 	const limit = (bytes) => execFileSync('prlimit', ['--pid', String(small.pid), `--fsize=${bytes}:unlimited`]);
@@ -258,6 +267,8 @@ test('a limit of file sizes is a write that fails, and not the end of the hub', 
 		limit('unlimited');
 		await until(async () => await patch('after') === 200, 'changes are taken again', { ms: LIMIT_MS });
 		assert.equal((await small.rest('GET', '/twins/d1')).body.tags.v, 'after');
+		await told(small, /level=warn msg="the store has failed, changes are refused: [^"]*File too large/, 1);
+		await told(small, /level=warn msg="the store works again"/, 1);
 	} finally {
 		await small.stop();
 	}

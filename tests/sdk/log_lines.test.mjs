@@ -2,6 +2,7 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { connectPacket, deviceLogin, mqttDevice, RawMqtt, sasToken, startHub, stopAll, until } from '../lib/hub.mjs';
+import { commands } from '../cli/lib.mjs';
 
 let hub, talkative; // talkative: tells all, and what takes longer than a millisecond
 const others = [];
@@ -141,6 +142,19 @@ test('O-26 who closed a connection and why: keep-alive, end of the token, a stop
 	await seen(/msg="connection closed" reason=token-end by=peer why=".*?" device=brief /);
 	await own.stop();
 	await seen(/msg="connection closed" reason=stopping by=operator why=".*?" device=stays /);
+});
+
+test('O-26 who closed a connection and why: it does not read what is sent to it', async () => {
+	const d = await mqttDevice(hub, 'deaf');
+	d.socket.pause();
+	const text = Array.from({ length: 7 }, (_, i) => [`k${i}`, 'x'.repeat(4000)]);
+	const seen = /level=warn msg="connection closed" reason=slow-reader by=peer why="the peer does not read what is sent to it" device=deaf address=127\.\S+:\d+$/;
+	for (let i = 0; i < 400 && lines(seen).length === 0; i++)
+		await hub.rest('PATCH', '/twins/deaf', { body: { properties: { desired: Object.fromEntries([...text, ['i', i]]) } } });
+	await line(seen);
+	assert.equal((await hub.rest('GET', '/devices/deaf/connection')).body.lastDisconnect.reason, 'slow-reader');
+	assert.match((await commands(hub)(['device', 'why', 'deaf', '--json'])).why, /ended at \S+ from 127\.\S+: the peer does not read what is sent to it \(slow-reader\)/);
+	d.destroy();
 });
 
 test('O-28 a slow query has a line: who, its text, cut, and how long', async () => {

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 
 #include "log/priv.h"
 #include "metric/metric.h"
+#include "os/os.h"
 
 /* ---- the queue ---- */
 
@@ -209,6 +211,71 @@ file_text(const char *path)
 	return b;
 }
 
+/* A file that takes only so much, as on a full disk: what is in it are whole lines, and the count is of the others. */
+static void
+log__O31_a_full_disk_tears_no_line(void **state)
+{
+	char path[] = "/tmp/twinhub-log-XXXXXX";
+	struct log_options o = { .level = LOG_INFO, .path = path, .json = true };
+	struct rlimit all, small = { 0 };
+	unsigned there = 0, dropped = 0;
+	struct buf text = { 0 };
+	char *save;
+
+	(void)state;
+	close(mkstemp(path));
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(log_start(&o), ERR_OK);
+	small = (struct rlimit){ .rlim_cur = 1000, .rlim_max = all.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	for (int i = 0; i < 100; i++)
+		log_text(LOG_INFO, "line %d", i);
+	for (int i = 0; i < 12; i++) /* two of them are counted, and told by the thread itself */
+		log_reason(&(struct log_story){ .reason = REASON_STOPPING });
+	assert_true(log_flush(INT64_C(10000000)));
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+	log_text(LOG_INFO, "there is room again");
+	log_stop(INT64_C(10000000));
+	assert_int_equal(os_read_file(path, 1 << 20, &text, NULL), ERR_OK);
+	unlink(path);
+	buf_putc(&text, '\0');
+	for (char *line = strtok_r(text.p, "\n", &save); line != NULL;
+	     line = strtok_r(NULL, "\n", &save)) {
+		const char *count = strstr(line, "\"log lines dropped\",\"count\":");
+
+		assert_memory_equal(line, "{\"ts\":", 6);
+		assert_int_equal(line[strlen(line) - 1], '}');
+		assert_null(strstr(line + 1, "{\"ts\":"));
+		if (count != NULL)
+			dropped += (unsigned)strtoul(strrchr(count, ':') + 1, NULL, 10);
+		else
+			there++;
+	}
+	assert_true(there > 2);
+	assert_true(dropped > 0);
+	/* and the line with the count of those two; or they came in two seconds, and were told */
+	assert_in_range(there + dropped, 112, 113);
+	buf_fini(&text);
+}
+
+static void
+log__O17_a_long_text_is_cut_and_marked(void **state)
+{
+	char text[2 * LOG_VALUE_MAX];
+	struct buf all;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	start_on_pipe(LOG_INFO);
+	log_text(LOG_INFO, "%s", text);
+	log_stop(INT64_C(10000000));
+	all = rest_of_pipe();
+	assert_non_null(strstr(all.p, "xx...\"\n"));
+	buf_fini(&all);
+}
+
 static void
 log__a_moved_file_is_opened_anew(void **state)
 {
@@ -287,6 +354,8 @@ main(void)
 		cmocka_unit_test(log__ends_in_time_though_nobody_reads),
 		cmocka_unit_test(log__O120_a_stalled_reader_costs_lines_and_they_are_counted),
 		cmocka_unit_test(log__levels_and_repeats),
+		cmocka_unit_test(log__O31_a_full_disk_tears_no_line),
+		cmocka_unit_test(log__O17_a_long_text_is_cut_and_marked),
 		cmocka_unit_test(log__a_moved_file_is_opened_anew),
 	};
 
