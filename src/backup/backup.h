@@ -4,7 +4,7 @@
  * A backup is what a data directory is, without what a running hub writes for others: `hub.json`, `twinhub.conf`, `policies.json`,
  * certificates, `store/`; and `backup.json`, the manifest, which is written last:
  *
- *   {"made":TIME,"program":"0.1.0","format":3,"hubId":ID,"identities":N,"bytes":N,
+ *   {"made":TIME,"program":"0.1.0","format":4,"hubId":ID,"identities":N,"bytes":N,
  *    "files":[{"name":"hub.json","bytes":N,"sha256":HEX},{"name":"store/000012.sst",...},...],"sha256":HEX,"sum":...}
  *
  * Files stand in the order of their names. The last sha256 is that of their lines "HEX  NAME\n", as sha256sum(1) prints and takes them. Each

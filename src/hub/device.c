@@ -117,7 +117,7 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	p = xcalloc(1, sizeof(*p));
 	p->session = op->reply_to;
 	p->opened = reply->verdict.opened;
-	p->session_epoch = reply->session_epoch = sh->session_epoch_next++;
+	p->session_epoch = reply->session_epoch = shard_number(sh, 0);
 	p->clean = op->connect.clean;
 	p->filters = p->clean ? session_empty() : blob_ref(r->records[RECORD_SESSION]);
 	p->listens = filters_mask(p->filters);

@@ -271,7 +271,7 @@ feedback_write(struct shard *sh, const struct feedback *f, const struct hub_env 
 {
 	struct shard_feedback *s = feedback_of(sh);
 	struct effect e = { .kind = EFFECT_FEEDBACK, .version = sh->index };
-	uint64_t number = (uint64_t)env->now_us > s->last ? (uint64_t)env->now_us : s->last + 1;
+	uint64_t number = shard_number(sh, s->last);
 	struct buf record = { 0 };
 	char room[HUB_PREFIX_MAX];
 	struct str bytes;

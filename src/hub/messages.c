@@ -266,8 +266,11 @@ static void
 queue_append(struct shard *sh, struct queue *q, const struct message *m, const struct hub_env *env)
 {
 	struct queue_entry *e = &q->v[q->n];
-	uint64_t number = queue_next_number(q, sh->message_last, env->now_us);
+	uint64_t number;
 
+	do
+		number = shard_number(sh, queue_last_number(q));
+	while (!queue_takes(q, number));
 	*e = (struct queue_entry){ .number = number,
 		.expiry_us = m->expiry_us,
 		.size = (uint32_t)message_size(m),
@@ -275,7 +278,6 @@ queue_append(struct shard *sh, struct queue *q, const struct message *m, const s
 	if (m->ack != ACK_NONE)
 		e->id = message_property_find(m->properties, BAG_MESSAGE_ID);
 	q->n++;
-	sh->message_last = number;
 	body_write(sh, m, number, env);
 }
 

@@ -410,11 +410,11 @@ check_start(struct shard *sh, const struct job *j, const struct hub_env *env, st
 }
 
 static uint64_t
-next_number(const struct jobs *set, int64_t now_us)
+next_number(struct shard *sh)
 {
-	uint64_t last = set != NULL && set->n > 0 ? set->v[set->n - 1]->number : 0;
+	const struct jobs *set = jobs_of(sh)->stored;
 
-	return (uint64_t)now_us > last ? (uint64_t)now_us : last + 1;
+	return shard_number(sh, set != NULL && set->n > 0 ? set->v[set->n - 1]->number : 0);
 }
 
 /* NULL: f says why not. */
@@ -434,8 +434,7 @@ make_job(struct shard *sh, const struct op *op, const struct hub_env *env, struc
 		doc_put_unique(&unique, body);
 		body = doc_of(buf_view(&unique));
 	}
-	if (job_encode_new(&record, op->name, next_number(jobs_of(sh)->stored, env->now_us), body,
-	        env->now_us, f) == ERR_OK &&
+	if (job_encode_new(&record, op->name, next_number(sh), body, env->now_us, f) == ERR_OK &&
 	    job_new(buf_view(&record), &j) != ERR_OK)
 		j = NULL;
 	buf_fini(&unique);

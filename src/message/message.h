@@ -126,8 +126,9 @@ void queue_encode(struct buf *out, const struct queue *q);
 enum err queue_decode(struct str record, struct queue *q);
 /* How many there are in a record that is one. */
 unsigned queue_count(struct str record);
-/* The number of a message that comes now: the time, or more, above all that are there, with a packet id of its own. */
-uint64_t queue_next_number(const struct queue *q, uint64_t last, int64_t now_us);
+uint64_t queue_last_number(const struct queue *q); /* 0: it is empty */
+/* May a message that comes now have this number? It is above all that are there, with a packet id of its own. */
+bool queue_takes(const struct queue *q, uint64_t number);
 /* MESSAGES_MAX: there is none of that number. */
 unsigned queue_find(const struct queue *q, uint64_t number);
 void queue_remove(struct queue *q, unsigned i);

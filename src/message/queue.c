@@ -81,17 +81,15 @@ queue_count(struct str record)
 }
 
 uint64_t
-queue_next_number(const struct queue *q, uint64_t last, int64_t now_us)
+queue_last_number(const struct queue *q)
 {
-	uint64_t number = now_us > 0 ? (uint64_t)now_us : 1;
+	return q->n > 0 ? q->v[q->n - 1].number : 0;
+}
 
-	if (number <= last)
-		number = last + 1;
-	if (q->n > 0 && number <= q->v[q->n - 1].number)
-		number = q->v[q->n - 1].number + 1;
-	while (packet_id_taken(q, q->n, number))
-		number++;
-	return number;
+bool
+queue_takes(const struct queue *q, uint64_t number)
+{
+	return number > queue_last_number(q) && !packet_id_taken(q, q->n, number);
 }
 
 unsigned

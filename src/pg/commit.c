@@ -413,7 +413,7 @@ find_out(struct pg *p, const struct call *c, const struct fault *first)
 	}
 	outcome = counts_say(p, c, now);
 	for (uint32_t s = 0; s < PG_SHARDS; s++)
-		p->owned[s] = (struct owned){ now[s].epoch, p->owned[s].pos };
+		p->owned[s].epoch = now[s].epoch;
 	atomic_fetch_add(&p->resolved, 1);
 	return outcome;
 }

@@ -117,7 +117,17 @@ pg_close(struct store *face)
 	pg_free(p);
 }
 
+/* As they were taken at the start: before there is a committer, which may have to take them again. */
+static void
+pg_epoch(struct store *face, uint32_t shard, struct store_epoch *out)
+{
+	const struct owned *o = &pg_of(face)->owned[shard];
+
+	*out = (struct store_epoch){ (uint64_t)o->epoch, o->at };
+}
+
 static const struct store_ops pg_ops = {
+	.epoch = pg_epoch,
 	.close = pg_close,
 	.get = pg_get,
 	.cursors_open = pg_cursors_open,

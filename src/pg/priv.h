@@ -12,7 +12,7 @@
 #include "store/face.h"
 #include "store/pack.h"
 
-#define PG_SCHEMA      1
+#define PG_SCHEMA      2 /* 1: epochs were small numbers */
 #define PG_SHARDS      64u
 #define PG_JOIN_MAX    ((size_t)16 * 1024 * 1024) /* bytes of batches in one call, the first aside */
 #define PG_PATIENCE_US INT64_C(10000000)          /* for what is not on the way of a commit */
@@ -86,7 +86,8 @@ uint64_t be_get(struct str s);
 
 /* What this incarnation has of a shard. */
 struct owned {
-	int64_t epoch, pos; /* of the row: who has it, how many commits it has had */
+	/* of the row: who has it, how many commits it has had; the newest time of them when it was taken */
+	int64_t epoch, pos, at;
 };
 
 /* The two tables of the log. */

@@ -3,6 +3,8 @@
 
 #include "pg/priv.h"
 
+#define NOW_EPOCH "((extract(epoch FROM clock_timestamp()) * 1000000)::bigint >> 40)"
+
 /* One transaction: two nodes that begin at once wait for each other on the lock. */
 static const char schema[] =
     "BEGIN;"
@@ -18,8 +20,12 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS shard (shard int PRIMARY KEY, epoch bigint NOT NULL, node text, "
     "generation bigint,"
     "  pos bigint NOT NULL DEFAULT 0, at bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10);"
-    "INSERT INTO shard (shard, epoch) SELECT s, 0 FROM generate_series(0, 63) s ON CONFLICT DO "
-    "NOTHING;"
+    /* above what was a time before there were epochs: shard/epoch.c */
+    "INSERT INTO shard (shard, epoch) SELECT s, " NOW_EPOCH " FROM generate_series(0, 63) s "
+    "ON CONFLICT DO NOTHING;"
+    "UPDATE shard SET epoch = greatest(epoch, at >> 40, " NOW_EPOCH
+    ") FROM hub WHERE hub.schema < 2;"
+    "UPDATE hub SET schema = 2 WHERE schema < 2;"
     "CREATE TABLE IF NOT EXISTS rec (shard int, tbl smallint, key bytea, value bytea NOT NULL, "
     "PRIMARY KEY (shard, tbl, key))"
     "  WITH (fillfactor = 80);"
@@ -100,7 +106,7 @@ schema_ready(struct conn *c, const struct pg_options *o, struct fault *f)
 
 	if (e == ERR_OK)
 		e = conn_do(c,
-		    "INSERT INTO hub (id, schema, level) VALUES ($1, 1, 1) ON CONFLICT DO NOTHING",
+		    "INSERT INTO hub (id, schema, level) VALUES ($1, 2, 1) ON CONFLICT DO NOTHING",
 		    1, &id, f);
 	if (e == ERR_OK)
 		e = conn_ask(c, "SELECT id, schema FROM hub", 0, NULL,

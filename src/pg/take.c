@@ -51,7 +51,8 @@ all_are_taken(struct pg *p, const PGresult *r, struct owned now[PG_SHARDS], stru
 		uint32_t s = (uint32_t)be_get(field(r, i, 0));
 
 		if (s < PG_SHARDS)
-			now[s] = (struct owned){ field_int8(r, i, 1), field_int8(r, i, 4) };
+			now[s] = (struct owned){ field_int8(r, i, 1), field_int8(r, i, 4),
+				field_int8(r, i, 5) };
 	}
 	if (PQntuples(r) == (int)PG_SHARDS)
 		return ERR_OK;
@@ -77,7 +78,7 @@ shards_take(struct pg *p, struct owned now[PG_SHARDS], struct fault *f)
 	v[1] = (struct param){ PG_INT8, { generation, 8 }, false };
 	v[2] = (struct param){ PG_INT4S, array_view(&which), false };
 	e = conn_ask(&p->commit,
-	    "SELECT shard, epoch, node, generation, pos FROM th_take($1, $2, $3)", 3, v,
+	    "SELECT shard, epoch, node, generation, pos, at FROM th_take($1, $2, $3)", 3, v,
 	    clock_mono_us() + PG_PATIENCE_US, &r, f);
 	array_fini(&which);
 	if (e != ERR_OK)

@@ -462,8 +462,9 @@ data_prepare(
 
 /*
  * Format 2 has the log of changes, and positions at the ends of records, in its store: the store makes the one when it is opened to be
- * written, and the others come as records are written, as do the rows of many records of format 3. So all that is to be done is to say so first: a
- * former program would take each of these for damage.
+ * written, and the others come as records are written, as do the rows of many records of format 3. Format 4 has epochs of shards, which the first
+ * commit writes. So all that is to be done is to say so first: a former program would take each of these for damage, or begin below what epochs
+ * have begun with.
  */
 enum err
 data_raise(const char *dir, char *why, size_t nwhy)

@@ -127,7 +127,7 @@ int server_run(const struct server_options *o);
 
 /* ---- the data directory ---- */
 
-#define DATA_FORMAT 3
+#define DATA_FORMAT 4
 
 /* DIR/name; false when too long. */
 bool data_path(char out[DATA_PATH_MAX], const char *dir, const char *name);

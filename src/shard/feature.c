@@ -115,6 +115,8 @@ shard_common(struct shard *sh, struct str key, const struct str *value)
 {
 	const struct feature *f = owner_of(sh, key);
 
+	if (str_starts(key, STR(EPOCH_PREFIX)))
+		return epoch_load(sh, value);
 	if (str_starts(key, STR(LOG_END_PREFIX)))
 		return log_end_load(sh, value);
 	if (str_starts(key, STR(CONNECTIONS_PREFIX)))
@@ -124,13 +126,17 @@ shard_common(struct shard *sh, struct str key, const struct str *value)
 	return f != NULL ? f->load(sh, key, value) : ERR_OK;
 }
 
-/* The log's end, what it says of sessions, then those of one feature after the other. */
+/* The epoch, the log's end, what it says of sessions, then those of one feature after the other. */
 bool
 shard_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX])
 {
 	uint32_t i = 0;
 
 	if (prefix->n == 0) {
+		*prefix = epoch_key(sh, room);
+		return true;
+	}
+	if (str_starts(*prefix, STR(EPOCH_PREFIX))) {
 		*prefix = log_end_key(sh, room);
 		return true;
 	}

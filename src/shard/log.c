@@ -115,6 +115,8 @@ log_append(struct shard *sh, struct event *e, const struct hub_env *env)
 	undo_logged(env->undo, sh, family);
 	if (env->now_us > sh->log.end.time_us)
 		sh->log.end.time_us = env->now_us;
+	if (sh->epoch.at_us > sh->log.end.time_us)
+		sh->log.end.time_us = sh->epoch.at_us;
 	e->time_us = sh->log.end.time_us;
 	record->n = 0;
 	event_encode(record, e);

@@ -124,6 +124,12 @@ struct shard_connections {
 	int64_t since_us; /* the oldest, by elapsed_us */
 };
 
+/* Who serves it (epoch.c). */
+struct shard_epoch {
+	uint64_t now, stored;        /* stored: 0: there is none; another than now: it is due */
+	int64_t at_us, stored_at_us; /* the newest time of the shard when it began */
+};
+
 struct free_row {
 	uint32_t row;
 	int64_t since_us;
@@ -151,13 +157,13 @@ struct shard {
 	uint64_t call_last;
 	struct shard_log log;
 	struct shard_connections connections;
-	uint64_t session_epoch_next;
-	uint64_t nmessage;     /* in all queues */
-	uint64_t message_last; /* the highest number of a message since the start */
-	struct locks locks;    /* of messages that are out: in memory only */
-	bool messages_held;  /* a session has been given less than it may have, for want of room */
-	uint64_t mark;       /* one more with every change of a row; grows over restarts */
-	uint64_t generation; /* the newest identity's; each has one of its own */
+	struct shard_epoch epoch;
+	uint64_t number_next; /* shard_number's */
+	uint64_t nmessage;    /* in all queues */
+	struct locks locks;   /* of messages that are out: in memory only */
+	bool messages_held;   /* a session has been given less than it may have, for want of room */
+	uint64_t mark;        /* one more with every change of a row; grows over restarts */
+	uint64_t generation;  /* the newest identity's; each has one of its own */
 	struct columns *columns; /* NULL until queries want them */
 	struct {
 		uint8_t *bits; /* by row: RECORD_BIT and the bits below; 0: not listed */
@@ -241,6 +247,19 @@ enum err log_end_load(struct shard *sh, const struct str *value);
 void log_take_back(struct shard *sh, enum record_kind family, const struct log_end *end,
     const struct undo_sink *sink);
 void log_fini(struct shard *sh);
+
+/* ---- epochs: epoch.c ---- */
+
+/* The stored one: its key, and one from the store, or a former one; ERR_CORRUPT. */
+#define EPOCH_PREFIX "epoch/"
+#define EPOCH_MAX    UINT64_C(0xFFFFFE) /* 24 bits, and one more */
+struct str epoch_key(const struct shard *sh, char room[HUB_PREFIX_MAX]);
+enum err epoch_load(struct shard *sh, const struct str *value);
+/* A number that nobody has had in this shard, and none is larger; larger than `above`, too, which somebody may have had. Epochs of sessions,
+ * numbers of messages and of feedback, those of jobs on shard 0. */
+uint64_t shard_number(struct shard *sh, uint64_t above);
+/* All of it is loaded: what shard_loaded answers. */
+int64_t epoch_begin(struct shard *sh, const struct shard_begin *b);
 
 /* ---- what the log says of sessions: connection.c ---- */
 

@@ -78,7 +78,7 @@ shard_new(uint32_t index, const struct feature *const *features)
 	struct shard *sh = xcalloc(1, sizeof(*sh));
 
 	sh->index = index;
-	sh->session_epoch_next = 1;
+	sh->number_next = 1;
 	sh->log.end.next = 1;
 	features_init(sh, features);
 	return sh;
@@ -538,22 +538,15 @@ shard_load_queue(struct shard *sh, struct str key, struct str record)
 
 /* Nobody knows when the free rows became so: they may be named by what was handed out just before the stop. */
 int64_t
-shard_loaded(struct shard *sh, uint64_t position, int64_t now_us, int64_t elapsed_us)
+shard_loaded(struct shard *sh, const struct shard_begin *b)
 {
-	int64_t from_us = now_us > sh->log.end.time_us ? now_us : sh->log.end.time_us;
+	int64_t from_us = epoch_begin(sh, b);
 
 	for (uint32_t i = 0; i < sh->nrow; i++)
 		if (row_at(sh, i)->id == NULL)
-			free_push(sh, i, elapsed_us);
+			free_push(sh, i, b->elapsed_us);
 	connections_loaded(sh);
-	if (position >= sh->log.end.next)
-		sh->log.end.next = position + 1;
-	sh->session_epoch_next = sh->mark = (uint64_t)from_us + 1;
+	if (b->position >= sh->log.end.next)
+		sh->log.end.next = b->position + 1;
 	return from_us;
-}
-
-uint64_t
-shard_mark(const struct shard *sh)
-{
-	return sh->mark;
 }

@@ -156,11 +156,21 @@ enum err shard_common(struct shard *sh, struct str key, const struct str *value)
 /* The prefixes of the keys that a shard has there: give the one before, first STR_NONE, until false. */
 bool shard_common_prefix(const struct shard *sh, struct str *prefix, char room[HUB_PREFIX_MAX]);
 /*
- * After the last: the free rows begin their rest; marks and epochs of sessions go on from now_us, or from the time of the last record of the
- * log, if that is later: what is answered is the later one. `position`: the last one of a log whose end is not stored, of a directory of
- * format 1; else 0.
+ * After the last: the free rows begin their rest; marks and epochs of sessions go on with the shard's next epoch. Answered is the time from
+ * which the shard's goes on: now, or 10 ms behind the newest time that is stored of it, if that is later.
  */
-int64_t shard_loaded(struct shard *sh, uint64_t position, int64_t now_us, int64_t elapsed_us);
+struct shard_begin {
+	int64_t now_us, elapsed_us;
+	/* the last one of a log whose end is not stored, of a directory of format 1; else 0 */
+	uint64_t position;
+	/* of a store that keeps epochs itself, raised already, with its newest time; 0: it does not, there is a record */
+	uint64_t epoch;
+	int64_t at_us;
+};
+int64_t shard_loaded(struct shard *sh, const struct shard_begin *b);
+/* Is the epoch not stored yet, or taken back? Then it is to be, with the first writes of all. */
+bool shard_epoch_due(const struct shard *sh);
+void shard_epoch_raise(struct shard *sh, const struct hub_env *env);
 /* Is the log's end stored? It is from the first record on. */
 bool shard_log_known(const struct shard *sh);
 /* The position that the next record of the log gets. */

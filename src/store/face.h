@@ -29,6 +29,8 @@ struct store_ops {
 	void (*damage)(struct store *s, struct store_damage *out);
 	void (*stats)(struct store *s, struct store_stats *out);
 	enum err (*checkpoint)(struct store *s, const char *dir, struct fault *f);
+	/* NULL: it keeps none */
+	void (*epoch)(struct store *s, uint32_t shard, struct store_epoch *out);
 };
 
 struct store {

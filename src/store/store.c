@@ -120,3 +120,12 @@ store_checkpoint(struct store *s, const char *dir, struct fault *f)
 {
 	return s->ops->checkpoint(s, dir, f);
 }
+
+bool
+store_epoch(struct store *s, uint32_t shard, struct store_epoch *out)
+{
+	if (s->ops->epoch == NULL)
+		return false;
+	s->ops->epoch(s, shard, out);
+	return true;
+}

@@ -229,6 +229,16 @@ void store_stats(struct store *s, struct store_stats *out);
  * ERR_EXISTS, ERR_FULL, ERR_IO, ERR_CORRUPT.
  */
 enum err store_checkpoint(struct store *s, const char *dir, struct fault *f);
+
+/*
+ * Does the store itself say who serves a shard? Then the number was raised when it was taken by whoever has opened the store, and grows from
+ * taker to taker; at_us: the newest time of its commits, of before. false: it does not, and the shard has a record for that.
+ */
+struct store_epoch {
+	uint64_t number;
+	int64_t at_us;
+};
+bool store_epoch(struct store *s, uint32_t shard, struct store_epoch *out);
 /* Of such a directory, or another store that nobody writes to: its table files ("000012.sst") and the CRC-32C that each was written with. Changes
  * no byte. ERR_CORRUPT: a checksum was not recorded, or what the library says. */
 typedef void store_table_seen(void *ctx, const char *file, uint32_t crc32c);

@@ -167,8 +167,8 @@ load_main(void *arg)
 
 	for (uint32_t s = next_shard(w, 0); s < SHARDS && w->load_err == ERR_OK;
 	     s = next_shard(w, s + 1)) {
-		uint64_t last = 0;
-		int64_t from_us;
+		struct shard_begin begin = { .now_us = now_us, .elapsed_us = clock_elapsed_us() };
+		struct store_epoch epoch;
 
 		w->load_err = load_shard(w, s, &w->load_fault);
 		if (w->load_err == ERR_OK)
@@ -178,12 +178,14 @@ load_main(void *arg)
 		if (w->load_err == ERR_OK)
 			feedback_told(w, w->shards[s], GATE_ON_DISK);
 		if (w->load_err == ERR_OK && !shard_log_known(w->shards[s]))
-			w->load_err = load_former_log(w, s, now_us, &last);
+			w->load_err = load_former_log(w, s, now_us, &begin.position);
 		if (w->load_err != ERR_OK)
 			break;
-		from_us = shard_loaded(w->shards[s], last, now_us, clock_mono_us());
-		if (from_us > now_us)
-			clock_given(from_us);
+		if (store_epoch(w->fleet->o.store, s, &epoch)) {
+			begin.epoch = epoch.number;
+			begin.at_us = epoch.at_us;
+		}
+		epochs_begun(w, shard_loaded(w->shards[s], &begin), now_us);
 		atomic_store(&w->fleet->log_ends[s], shard_log_next(w->shards[s]));
 		atomic_fetch_add(&w->fleet->identities, shard_identities(w->shards[s]));
 	}

@@ -156,6 +156,9 @@ struct worker {
 	struct reader reader;
 	struct parcel *parcels, **parcels_end;
 	struct hub_env env;
+	bool epochs_due; /* some may not be on disk, or on their way there */
+	/* the newest time of its shards when they were loaded, if the clock was behind it */
+	int64_t from_us;
 	const struct catalogue *catalogue;
 	struct buf scratch, key, value;
 	struct query_scratch query_scratch;
@@ -253,6 +256,17 @@ void worker_turn(struct worker *w);
 bool worker_finished(struct worker *w);
 /* One operation on the speculative state; what it needs is loaded. */
 void worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct reply *reply);
+
+/* epochs.c */
+#define BACK_HELD_US                                                                               \
+	INT64_C(                                                                                   \
+	    10000000) /* so far behind its shards' times the clock is waited for, not followed */
+void epochs_turn(struct worker *w);
+int64_t epochs_patience_us(const struct worker *w);
+/* A shard has been loaded, and its time goes on from there (shard_loaded). */
+void epochs_begun(struct worker *w, int64_t from_us, int64_t now_us);
+/* The time of a turn, by the wall clock. */
+int64_t epochs_time_us(const struct worker *w, int64_t wall_us);
 
 /* tails.c: a record of the log is written; the round leaves; it is on disk, and the ends of the log do not say so yet; it is not */
 void tail_gather(struct worker *w, uint32_t shard, struct str key, struct str record);

@@ -191,6 +191,7 @@ round_ended(struct worker *w)
 	tails_fail(w);
 	worker_identities_changed(w, identities(w) - before);
 	tours_undone(w);
+	w->epochs_due = true;
 	sweep_restart(w);
 	jobs_restart(w);
 	watches_undone(w);

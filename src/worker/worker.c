@@ -144,7 +144,7 @@ run_queue(struct worker *w)
 static void
 begin_turn(struct worker *w)
 {
-	int64_t now = clock_wall_us();
+	int64_t now = epochs_time_us(w, clock_wall_us());
 
 	if (now > w->env.now_us || w->env.now_us - now > WALL_BACK_US)
 		w->env.now_us = now; /* it stands still for small steps back, and follows others */
@@ -192,7 +192,7 @@ worker_finished(struct worker *w)
 }
 
 /*
- * What a turn does, in this order: it must not be another one. Works come first, for devices wait for them; what nobody waits for
+ * What a turn does, in this order: it must not be another one. Behind the epochs works come first, for devices wait for them; what nobody waits for
  * fills the rest of the round; the columns learn of changes while their records are still in memory; tours look at what was
  * done before them.
  */
@@ -202,6 +202,8 @@ static const struct {
 	int64_t (*patience_us)(const struct worker *w);
 	bool writes; /* nothing is, while the hub stops or a repair is to be written */
 } parts_of_turn[] = {
+	{ epochs_turn, epochs_patience_us, true },
+	{ run_queue, NULL, false },
 	{ serve_turn, serve_patience_us, false },
 	{ parcel_turn, parcel_patience_us, false },
 	{ sweep_turn, sweep_patience_us, true },
@@ -222,7 +224,6 @@ worker_turn(struct worker *w)
 {
 	take_box(w);
 	begin_turn(w);
-	run_queue(w);
 	for (unsigned i = 0; i < PARTS; i++)
 		parts_of_turn[i].turn(w);
 }

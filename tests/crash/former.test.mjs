@@ -13,7 +13,7 @@ const CHECK_MS = 180_000 * Number(process.env.TWINHUB_TEST_SLOW ?? 1);
 const LIBRARY = path.join(path.dirname(BINARY), 'libset_clock.so');
 const scratch = tempDir('former');
 const hubs = [];
-const FORMATS = [1, 2];
+const FORMATS = [1, 2, 3];
 const read = (dir) => JSON.parse(fs.readFileSync(`${dir}.json`, 'utf8'));
 
 before(() => {

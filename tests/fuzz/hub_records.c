@@ -61,7 +61,8 @@ try_identity(struct kit *k, struct str key, struct str value)
 		return;
 	}
 	require(record_valid(RECORD_IDENTITY, value));
-	shard_loaded(sh, 0, k->env.now_us, k->env.now_us);
+	shard_loaded(
+	    sh, &(struct shard_begin){ .now_us = k->env.now_us, .elapsed_us = k->env.now_us });
 	kit_shard(k, sh);
 	put_value(k, RECORD_IDENTITY, key, value);
 	publish(k);

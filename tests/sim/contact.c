@@ -1,5 +1,6 @@
 #include "contact.h"
 #include "config/configure.h"
+#include "epochs.h"
 #include "task/counts.h"
 #include "task/registry.h"
 #include "worker/priv.h"
@@ -173,6 +174,8 @@ tour_back(struct tour *tour)
 
 	a->fault = t->fault;
 	a->bookmark = t->bookmark;
+	if (t->fault.code == F_NONE && !the_world->dead)
+		epochs_marks_told(tour->reflects, a->marks);
 	if (page != NULL) {
 		a->more = page->more;
 		a->nrow = page->nrow;
@@ -231,5 +234,6 @@ ask_send(struct world *w, struct inquiry *a)
 	t->bookmark = a->bookmark;
 	tour->explain = a->explain;
 	tour->owner = a;
+	epochs_marks(a->marks);
 	fleet_tour(w->fleet, tour);
 }

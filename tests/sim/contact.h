@@ -55,6 +55,7 @@ struct inquiry {
 	struct buf rows;                /* out */
 	struct fault fault;             /* out */
 	void *owner;
+	uint64_t marks[SHARDS];          /* epochs.h, when it began */
 	void (*done)(struct inquiry *a); /* owns it: ends with ask_free */
 };
 struct inquiry *ask_new(enum ask_kind kind, void *owner, void (*done)(struct inquiry *a));

@@ -3,6 +3,7 @@
  * (wire.h); of the others each has its number as its slot, with generation 0, and hands its operations to the fleet itself.
  */
 #include "draw.h"
+#include "epochs.h"
 #include "event/telemetry.h"
 #include "front.h"
 #include "http/http.h"
@@ -143,6 +144,7 @@ connect_back(struct work *k)
 
 	if (k->reply.fault.code == F_NONE && !w->dead) {
 		w->session_epochs[k->tag] = k->reply.session_epoch;
+		epochs_session_told(w, k->op.device, k->reply.session_epoch);
 		mirror_off(k->tag);
 		subscribe(w, k->tag);
 		seen.connected++;

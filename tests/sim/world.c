@@ -1,4 +1,5 @@
 /* The fleet, its clock and its turns. */
+#include "epochs.h"
 #include "front.h"
 #include "net/priv.h"
 #include "requests.h"
@@ -140,6 +141,7 @@ fleet_up(struct world *w)
 	front_load(w);
 	w->fleet = fleet_new(&w->o);
 	numbered_up(w);
+	epochs_clock(w);
 	load(w);
 	front_publish(fleet_configurations(w->fleet));
 	contact_begin(w);
@@ -299,6 +301,7 @@ world_new(uint64_t seed, uint32_t most_devices)
 	mirror_new();
 	telemetry_new();
 	noticed_new();
+	epochs_new();
 	plan_forget();
 	w->plain = rnd_below(&w->rnd, 2) == 0;
 	w->restless = rnd_below(&w->rnd, 4) == 0;
@@ -480,6 +483,7 @@ void
 world_free(struct world *w)
 {
 	w->look_us = 0;
+	epochs_clock_set(w);
 	world_rest(w);
 	check_identities(w);
 	ledger_look(w);

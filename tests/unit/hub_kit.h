@@ -287,7 +287,7 @@ kit_restart(struct kit *k)
 
 		if (r->kind == RECORD_COMMON &&
 		    (str_starts(key, STR("events/")) || str_starts(key, STR("connected/")) ||
-		        str_starts(key, STR("ended/"))))
+		        str_starts(key, STR("ended/")) || str_starts(key, STR("epoch/"))))
 			assert_int_equal(shard_common(sh, key, &value), ERR_OK);
 	}
 	for (uint32_t i = 0; i < k->store.n; i++)
@@ -295,8 +295,11 @@ kit_restart(struct kit *k)
 			assert_int_equal(shard_load_queue(sh, buf_view(&k->store.v[i].key),
 			                     buf_view(&k->store.v[i].value)),
 			    ERR_OK);
-	shard_loaded(sh, 0, k->env.now_us, k->env.elapsed_us);
+	shard_loaded(
+	    sh, &(struct shard_begin){ .now_us = k->env.now_us, .elapsed_us = k->env.elapsed_us });
 	kit_shard(k, sh);
+	shard_epoch_raise(sh, &k->env);
+	kit_commit(k);
 }
 
 /* ---- operations ---- */

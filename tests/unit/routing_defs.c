@@ -293,7 +293,7 @@ restart(void)
 	undo_commit(k.undo);
 	while (shard_common_prefix(sh, &prefix, room))
 		load(sh, prefix);
-	shard_loaded(sh, 0, 0, 0);
+	shard_loaded(sh, &(struct shard_begin){ 0 });
 	kit_shard(&k, sh);
 }
 

@@ -277,7 +277,7 @@ static void
 data_prepare__a_newer_format_is_left_to_who_knows_it(void **state)
 {
 	static const char newer[] =
-	    "{\"format\":4,\"shards\":64,\"hash\":\"xxh3-64\",\"created\":\"x\",\"hubId\":\"y\"";
+	    "{\"format\":5,\"shards\":64,\"hash\":\"xxh3-64\",\"created\":\"x\",\"hubId\":\"y\"";
 	struct dir *d = *state;
 	struct buf json = { 0 };
 
@@ -286,7 +286,7 @@ data_prepare__a_newer_format_is_left_to_who_knows_it(void **state)
 	sealed_end(&json);
 	put(d, "hub.json", buf_view(&json));
 	assert_int_equal(prepare(d), ERR_VERSION);
-	assert_non_null(strstr(d->why, "format 4 is newer than this program's, 3"));
+	assert_non_null(strstr(d->why, "format 5 is newer than this program's, 4"));
 	assert_null(strstr(d->why, "restore")); /* no command of this program mends it */
 	buf_fini(&json);
 }

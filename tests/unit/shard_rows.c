@@ -75,7 +75,7 @@ rows__a_start_takes_numbers_as_they_are(void **state)
 		assert_int_equal(shard_find(sh, name_of(i, room), STR_NONE), numbers[i]);
 	assert_int_equal(shard_rows(sh), 701);
 	assert_int_equal(shard_identities(sh), 5);
-	shard_loaded(sh, 0, 0, 0);
+	shard_loaded(sh, &(struct shard_begin){ 0 });
 	/* the free ones rest first */
 	struct undo *u = undo_new();
 	assert_int_equal(row_number(sh, row_create(u, sh, STR("e1"), STR_NONE, 1)), 701);

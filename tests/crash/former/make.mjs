@@ -1,6 +1,6 @@
 // Makes formatN.tar.xz: the data directories of a program of stored format N. Once as it was stopped, once as it was killed, and what it
-// showed of them. Of format 1 (4356375: before files had checksums and the store its LENGTHS) and of 2 (e086e30: before rows of the log had
-// many records):
+// showed of them. Of format 1 (4356375: before files had checksums and the store its LENGTHS), of 2 (e086e30: before rows of the log had
+// many records) and of 3 (50690ce: before shards had epochs):
 //
 //   git worktree add /tmp/former 4356375 && (cd /tmp/former && cmake --preset release && ninja -C build/release twinhub)
 //   unshare --uts sh -c 'hostname former && node tests/crash/former/make.mjs /tmp/former/build/release/bin/twinhub 1'
