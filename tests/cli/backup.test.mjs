@@ -1,3 +1,4 @@
+// of the store alone
 // Backups that can be trusted: O-160 to O-169. What comes out of one is in tests/crash/backup.test.mjs, kills are in backup_kill.test.mjs.
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// of the store alone
 // Directories that are not what somebody takes them for: another user's, a backup, one whose certificates were elsewhere.
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';

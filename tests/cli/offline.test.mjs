@@ -1,3 +1,4 @@
+// of the store alone
 // The commands that work on a data directory, and the help.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';

@@ -97,14 +97,21 @@ export async function startHub(options = {}) {
 	return hub;
 }
 
-// TWINHUB_TEST_POSTGRES: a server, as postgresql://USER@HOST:PORT, on which each hub gets a database of its own.
-function databaseOf(dir) {
-	const server = process.env.TWINHUB_TEST_POSTGRES;
-	if (!server) return [];
-	const name = `hub_${createHash('sha256').update(dir).digest('hex').slice(0, 24)}`;
-	const made = spawnSync('psql', [`${server}/postgres`, '-qc', `CREATE DATABASE ${name}`], { encoding: 'utf8' });
+// TWINHUB_TEST_POSTGRES: a server, as postgresql://USER@HOST:PORT, on which each hub gets a database of its own. What is about the store that is
+// a hub's own, its files and backups, is skipped then: test('...', { skip: onPostgres }, ...).
+export const onPostgres = process.env.TWINHUB_TEST_POSTGRES ? 'the data is in PostgreSQL' : false;
+
+// The URL of that of a data directory.
+export function databaseOf(dir) {
+	return `${process.env.TWINHUB_TEST_POSTGRES}/hub_${createHash('sha256').update(dir).digest('hex').slice(0, 24)}`;
+}
+
+function clusterOf(dir) {
+	if (!onPostgres) return [];
+	const url = databaseOf(dir);
+	const made = spawnSync('psql', [`${process.env.TWINHUB_TEST_POSTGRES}/postgres`, '-qc', `CREATE DATABASE ${url.split('/').at(-1)}`], { encoding: 'utf8' });
 	if (made.status !== 0 && !/already exists/.test(made.stderr)) throw new Error(`no database: ${made.stderr}`);
-	return ['--cluster', `${server}/${name}`];
+	return ['--cluster', url];
 }
 
 export class Hub {
@@ -142,7 +149,7 @@ export class Hub {
 	async start() {
 		if (this.#child) throw new Error('the hub runs already');
 		if (!fs.existsSync(this.binary)) throw new Error(`no ${this.binary}: build first, or set TWINHUB_BIN`);
-		const child = spawn(this.binary, ['serve', '--data', this.dir, '--bind', this.addr, ...databaseOf(this.dir), ...this.args], {
+		const child = spawn(this.binary, ['serve', '--data', this.dir, '--bind', this.addr, ...clusterOf(this.dir), ...this.args], {
 			env: { ...process.env, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'] });
 		this.#child = child;
 		this.#asked = false;

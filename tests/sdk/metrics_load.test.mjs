@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
-import { REPOSITORY, RawMqtt, mqttDevice, mqttUsername, sasToken, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
+import { mqttDevice, mqttUsername, onPostgres, RawMqtt, REPOSITORY, sasToken, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
 import { watchQuery } from '../lib/watch.mjs';
 
 let hub;
@@ -43,6 +43,9 @@ function check(body, open) {
 			[, , type] = m;
 			if (!open) assert.equal(type === 'counter', family.endsWith('_total'), family);
 			else assert.ok(!family.endsWith('_total'), family);
+		} else if (open && (m = /^# UNIT (\S+) ([a-z]+)$/.exec(line))) {
+			assert.equal(m[1], family, 'UNIT is beside TYPE');
+			assert.ok(family.endsWith(`_${m[2]}`), family);
 		} else {
 			m = /^(twinhub_[a-z0-9_]+)((?:\{[a-z_]+="[^"\\\n]*"(?:,[a-z_]+="[^"\\\n]*")*\})?) (-?[0-9.]+(?:e[+-]?\d+)?|\+Inf)$/.exec(line);
 			assert.ok(m, `a sample: ${line}`);
@@ -95,7 +98,7 @@ test('O-120 O-124 each figure moves as what it counts happens', { timeout: 120_0
 	};
 
 	await rose(() => someTwins(5), ['identities', 'devices', 'devices_disabled', 'document_cache_hits_total', 'queue_wait_seconds_count', 'gate_wait_seconds_count', 'commit_seconds_count',
-		'commit_size_bytes_count', 'fsync_seconds_count', 'store_commits_total', 'store_commit_bytes_total', 'store_wal_bytes', 'store_keys', 'document_cache_bytes',
+		'commit_size_bytes_count', ...(onPostgres ? [] : ['fsync_seconds_count', 'store_wal_bytes']), 'store_commits_total', 'store_commit_bytes_total', 'store_keys', 'document_cache_bytes',
 		'http_requests_total{status="2xx"}', 'event_records_total', 'operations_total{operation="identity-put",result="ok"}', 'operation_seconds_count{operation="identity-put"}']);
 	await rose(async () => links.push(await mqttDevice(hub, 'd1'), await mqttDevice(hub, 'd2', { ws: true })), ['connections{protocol="mqtt"}', 'connections{protocol="websocket"}',
 		'connects_total{protocol="mqtt"}', 'connects_total{protocol="websocket"}', 'received_bytes_total{protocol="mqtt"}', 'received_bytes_total{protocol="websocket"}',
@@ -129,7 +132,7 @@ test('O-120 O-124 each figure moves as what it counts happens', { timeout: 120_0
 	await links.pop().disconnect();
 	await rose(async () => {}, ['disconnects_total{reason="goodbye"}']);
 	for (const [name, least] of [['cpu_seconds_total', 0.01], ['uptime_seconds', 0.1], ['resident_memory_bytes', 1e6], ['store_memtable_bytes', 1], ['free_space_bytes', 1e6],
-		['certificate_left_seconds{certificate="server"}', 86400], ['certificate_left_seconds{certificate="server-ca"}', 86400], ['scrub_passes_total', 1], ['open_files_max', 100],
+		['certificate_left_seconds{certificate="server"}', 86400], ['certificate_left_seconds{certificate="server-ca"}', 86400], ...(onPostgres ? [] : [['scrub_passes_total', 1]]), ['open_files_max', 100],
 		['document_cache_max_bytes', 1e6], ['connections_max', 10], ['store_takes_writes', 1], [`build_info{version="${(await hub.cli(['version'], { data: false })).stdout.match(/\d+\.\d+\.\d+/)[0]}"}`, 1]])
 		assert.ok((await scrape()).get(name) >= least, name);
 	for (const link of links) await link.disconnect();
@@ -170,7 +173,7 @@ test('O-125 GET /statistics/metrics: now, and a point each ten seconds', { timeo
 		for (const time of body.times) assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d0\.?0*Z$/, 'the tens of the clock');
 		assert.ok(Math.abs(Date.parse(body.now.time) - Date.now()) < 5000);
 		assert.ok(body.now.operations > 1 && body.now.commits > 1 && body.now.requests > 1, JSON.stringify(body.now));
-		assert.ok(body.now.operationP99 > 0 && body.now.operationP99 < 5 && body.now.fsyncP99 > 0);
+		assert.ok(body.now.operationP99 > 0 && body.now.operationP99 < 5 && (onPostgres || body.now.fsyncP99 > 0));
 		assert.ok(body.now.identities >= 6 && body.now.freeBytes > 1e6 && body.now.takesWrites === 1);
 		assert.equal(body.now.sinksFailing, 1, 'the one that is down');
 		const last = body.figures.commitP99.at(-1);
@@ -199,7 +202,7 @@ test('O-125 what is asked for wrongly is 400; RegistryRead is not enough', async
 	assert.equal((await charts('', { policy: 'service' })).status, 200);
 });
 
-test('O-120 what is not in memory is read, and what is read is in table files', async () => {
+test('O-120 what is not in memory is read, and what is read is in table files', { skip: onPostgres }, async () => {
 	await hub.restart();
 	const first = await scrape();
 	assert.equal(first.get('document_cache_misses_total'), 0);
