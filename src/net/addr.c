@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -51,6 +52,58 @@ net_addr_text(const struct net_addr *a, char out[NET_ADDR_TEXT_MAX])
 		snprintf(out, NET_ADDR_TEXT_MAX, "[%s]:%u", ip, a->port);
 	}
 	return out;
+}
+
+socklen_t
+net_addr_put(const struct net_addr *a, struct sockaddr_storage *sa)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)sa;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)sa;
+
+	memset(sa, 0, sizeof *sa);
+	if (memcmp(a->ip, v4_prefix, 12) == 0) {
+		v4->sin_family = AF_INET;
+		memcpy(&v4->sin_addr, a->ip + 12, 4);
+		v4->sin_port = htons(a->port);
+		return sizeof *v4;
+	}
+	v6->sin6_family = AF_INET6;
+	memcpy(&v6->sin6_addr, a->ip, 16);
+	v6->sin6_port = htons(a->port);
+	return sizeof *v6;
+}
+
+/* A port, and nothing behind it. */
+static bool
+port_parse(const char *text, uint16_t *port)
+{
+	unsigned long v = 0;
+	size_t n = strlen(text);
+
+	if (n == 0 || n > 5 || strspn(text, "0123456789") != n)
+		return false;
+	v = strtoul(text, NULL, 10);
+	*port = (uint16_t)v;
+	return v > 0 && v <= UINT16_MAX;
+}
+
+enum err
+net_addr_parse(const char *text, struct net_addr *out)
+{
+	const char *colon = strrchr(text, ':');
+	char ip[INET6_ADDRSTRLEN + 2];
+	size_t n = colon == NULL ? 0 : (size_t)(colon - text);
+
+	if (n == 0 || n >= sizeof ip || !port_parse(colon + 1, &out->port))
+		return ERR_ARG;
+	memcpy(ip, text, n);
+	ip[n] = '\0';
+	if (ip[0] == '[' && ip[n - 1] == ']') {
+		ip[n - 1] = '\0';
+		return inet_pton(AF_INET6, ip + 1, out->ip) == 1 ? ERR_OK : ERR_ARG;
+	}
+	memcpy(out->ip, v4_prefix, 12);
+	return inet_pton(AF_INET, ip, out->ip + 12) == 1 ? ERR_OK : ERR_ARG;
 }
 
 static enum err

@@ -39,6 +39,12 @@ read_key(const char *path)
 	return k;
 }
 
+void
+cert_pair_read(const struct cert_paths *p, struct issued *out)
+{
+	*out = (struct issued){ read_cert(p->cert), read_key(p->key) };
+}
+
 /* ---- writing ---- */
 
 static enum err
@@ -64,8 +70,8 @@ write_pem(const char *path, X509 *cert, EVP_PKEY *key, char why[NET_WHY_MAX])
 }
 
 /* Neither is replaced while one of them finds no room: a certificate without its key is worse than none, and than the old one. */
-static enum err
-write_pair(const struct cert_paths *p, const struct issued *c, char why[NET_WHY_MAX])
+enum err
+cert_pair_write(const struct cert_paths *p, const struct issued *c, char why[NET_WHY_MAX])
 {
 	char next[CERT_PATH_MAX + 8];
 	struct fault f = { 0 };
@@ -91,7 +97,7 @@ paths_of(const char *dir, const char *name, struct cert_paths *p)
 	snprintf(p->key, sizeof p->key, "%s/%s.key", dir, name);
 }
 
-static void
+void
 issued_fini(struct issued *c)
 {
 	X509_free(c->cert);
@@ -116,8 +122,8 @@ is_signed_with(EVP_PKEY *key, X509 *cert)
 }
 
 /* A key has a copy of its public half, which may be good when it is not. */
-static bool
-pair_works(const struct issued *c)
+bool
+cert_pair_works(const struct issued *c)
 {
 	bool ok = c->cert && c->key && X509_check_private_key(c->cert, c->key) == 1 &&
 	    is_signed_with(c->key, c->cert);
@@ -201,12 +207,13 @@ why_not(const char *path, const char *what, char why[NET_WHY_MAX])
 static enum err
 read_pair(const struct cert_paths *p, struct issued *out, char why[NET_WHY_MAX])
 {
-	*out = (struct issued){ read_cert(p->cert), read_key(p->key) };
+	cert_pair_read(p, out);
 	if (out->cert == NULL)
 		return why_not(p->cert, "no certificate in PEM", why);
 	if (out->key == NULL)
 		return why_not(p->key, "no key in PEM", why);
-	return pair_works(out) ? ERR_OK : why_not(p->key, "not its certificate's, or damaged", why);
+	return cert_pair_works(out) ? ERR_OK
+	                            : why_not(p->key, "not its certificate's, or damaged", why);
 }
 
 /*
@@ -238,7 +245,7 @@ static enum err
 make_ca(const struct cert_paths *p, int64_t now_us, struct issued *out, char why[NET_WHY_MAX])
 {
 	if (cert_make_ca(now_us, NULL, out))
-		return write_pair(p, out, why);
+		return cert_pair_write(p, out, why);
 	why_ssl(why, "cannot be made", "the local CA");
 	return ERR_IO;
 }
@@ -288,10 +295,11 @@ names_fit(X509 *x, const char *const *names, unsigned n)
 static const char *
 why_anew(const struct cert_paths *p, const struct issued *ca, const struct leaf_request *rq)
 {
-	struct issued c = { read_cert(p->cert), read_key(p->key) };
+	struct issued c;
 	const char *why = NULL;
 
-	if (!pair_works(&c))
+	cert_pair_read(p, &c);
+	if (!cert_pair_works(&c))
 		why = "there is no certificate with its key";
 	else if (X509_verify(c.cert, X509_get0_pubkey(ca->cert)) != 1)
 		why = "it is not from the local CA";
@@ -309,9 +317,11 @@ why_anew(const struct cert_paths *p, const struct issued *ca, const struct leaf_
 static bool
 is_usable(const struct cert_paths *p)
 {
-	struct issued c = { read_cert(p->cert), read_key(p->key) };
-	bool usable = pair_works(&c);
+	struct issued c;
+	bool usable;
 
+	cert_pair_read(p, &c);
+	usable = cert_pair_works(&c);
 	issued_fini(&c);
 	return usable;
 }
@@ -331,7 +341,7 @@ ensure_leaf(const struct cert_paths *p, const struct issued *ca, const struct le
 		why_ssl(why, "cannot be made", p->cert);
 		e = ERR_IO;
 	} else {
-		e = write_pair(p, &c, why);
+		e = cert_pair_write(p, &c, why);
 		if (e ==
 		    ERR_UNSYNCED) /* if a crash brings the old one back, it is made anew again */
 			e = ERR_OK;
@@ -412,7 +422,7 @@ certs_check_ca(const char *dir, const char **file, char why[NET_WHY_MAX])
 		return e;
 	paths_of(dir, "ca", &p);
 	e = read_ca(&p, &ca, why);
-	*file = ca.cert != NULL && !pair_works(&ca) ? "ca.key" : "ca.pem";
+	*file = ca.cert != NULL && !cert_pair_works(&ca) ? "ca.key" : "ca.pem";
 	issued_fini(&ca);
 	return e;
 }
@@ -466,7 +476,7 @@ certs_renew_ca(const char *dir, int64_t now_us, bool *new_key, char why[NET_WHY_
 		return e;
 	paths_of(dir, "ca", &p);
 	was.key = *new_key ? NULL : read_key(p.key);
-	if (was.key != NULL && cert_make_ca(now_us, was.key, &ca) && pair_works(&ca))
+	if (was.key != NULL && cert_make_ca(now_us, was.key, &ca) && cert_pair_works(&ca))
 		e = write_pem(p.cert, ca.cert, NULL, why);
 	else {
 		issued_fini(&ca);

@@ -24,6 +24,14 @@ struct leaf_request {
 	bool rsa; /* RSA-2048 instead of ECDSA P-256 */
 };
 
+/* Files in PEM; the key first, and only its owner's. */
+enum err cert_pair_write(const struct cert_paths *p, const struct issued *c, char why[NET_WHY_MAX]);
+/* NULLs where there is none that can be read. */
+void cert_pair_read(const struct cert_paths *p, struct issued *out);
+/* Do they belong together, and does the key work? */
+bool cert_pair_works(const struct issued *c);
+void issued_fini(struct issued *c);
+
 bool cert_is_ip(const char *name);
 bool cert_is_dns(const char *name); /* letters, digits, hyphens and dots; "*." may come first */
 /* False leaves the reason in OpenSSL's error queue. */
@@ -33,6 +41,8 @@ bool cert_make_ca(int64_t now_us, EVP_PKEY *key, struct issued *out);
 bool cert_names_local_ca(const X509 *x);
 /* Was it made by cert_make_ca? */
 bool cert_is_local_ca(X509 *x);
+/* Its own issuer, and no CA. */
+bool cert_make_self(const char *name, int64_t now_us, struct issued *out);
 bool cert_make_leaf(const struct issued *ca, const struct leaf_request *rq, struct issued *out);
 
 #endif

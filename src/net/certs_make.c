@@ -139,6 +139,23 @@ cert_make_ca(int64_t now_us, EVP_PKEY *key, struct issued *out)
 	return false;
 }
 
+bool
+cert_make_self(const char *name, int64_t now_us, struct issued *out)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *x = key ? begin(key, name, now_us, CERTS_CA_DAYS) : NULL;
+
+	if (x && X509_set_issuer_name(x, X509_get_subject_name(x)) &&
+	    add_ext(x, x, NID_basic_constraints, "critical,CA:FALSE") &&
+	    X509_sign(x, key, EVP_sha256())) {
+		*out = (struct issued){ x, key };
+		return true;
+	}
+	X509_free(x);
+	EVP_PKEY_free(key);
+	return false;
+}
+
 static void
 alt_names(struct buf *out, const struct leaf_request *rq)
 {

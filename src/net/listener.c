@@ -67,7 +67,9 @@ take(struct listener *ln, int fd, const struct sockaddr *sa)
 	}
 	ln->stats.naccept++;
 	ln->nhandshake++;
-	if (ln->conf.tls)
+	if (ln->conf.make_ssl != NULL)
+		sc.ssl = ln->conf.make_ssl(ln->conf.ctx);
+	else if (ln->conf.tls)
 		sc.ssl = tls_accept(ln->conf.tls, !ln->conf.no_client_cert);
 	sock_stream_new(ln->loop, &sc);
 }

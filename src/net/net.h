@@ -374,6 +374,23 @@ void tls_served(struct tls *t, struct buf *pem);
 /* A new server-side SSL of the current context; never NULL. */
 struct ssl_st *tls_accept(struct tls *t, bool ask_client_cert);
 
+/* ---- TLS between programs that know each other's certificates by their prints: no CA, no names, no days ---- */
+
+#define PRINT_SIZE 32 /* SHA-256 of a certificate */
+
+/* A key and a certificate signed by it. TLS 1.3 alone, no tickets; whoever is dialled asks for a certificate, and takes any: the print is the
+ * owner's to judge, once a stream is open. */
+struct pinned;
+/* DIR/mesh.key and DIR/mesh.pem; made, where one is missing or they do not belong together. ERR_IO: `why`. */
+enum err pinned_open(
+    const char *dir, const char *name, int64_t now_us, struct pinned **out, char why[NET_WHY_MAX]);
+void pinned_free(struct pinned *p); /* NULL is fine; connections live on */
+void pinned_print(const struct pinned *p, uint8_t out[PRINT_SIZE]);
+/* A new SSL for a connection, accepted or dialled; never NULL. */
+struct ssl_st *pinned_ssl(struct pinned *p);
+/* What the peer has shown. False: nothing. */
+bool stream_print(const struct stream *s, uint8_t out[PRINT_SIZE]);
+
 /* ---- listeners ---- */
 
 /*
@@ -389,7 +406,9 @@ enum err net_bind(const char *address, uint16_t port, unsigned n, int *fds, uint
     char why[NET_WHY_MAX]);
 
 struct listen_conf {
-	struct tls *tls;             /* NULL: plain TCP */
+	struct tls *tls; /* NULL: plain TCP, unless make_ssl is given */
+	/* a server-side SSL for the next connection, instead of tls: for who knows each of its peers */
+	struct ssl_st *(*make_ssl)(void *ctx);
 	struct admission *admission; /* NULL: not counted */
 	const struct nets *proxies;  /* peers there name their clients (proxy.h); NULL: nobody */
 	bool no_client_cert;         /* do not ask TLS clients for a certificate */
@@ -411,6 +430,24 @@ enum err listener_new(
     struct loop *l, int fd, const struct listen_conf *conf, struct listener **out);
 void listener_free(struct listener *ln); /* its streams live on; NULL is fine */
 struct listen_stats listener_stats(const struct listener *ln);
+
+/* ---- dialling ---- */
+
+struct dial_conf {
+	struct net_addr to;
+	struct ssl_st *ssl;  /* client-side, owned from then on; NULL: plain */
+	int64_t deadline_us; /* until the owner changes it */
+	struct stream_limits limits;
+	/* on_open once the handshake is done; if that is never, on_failed, and the stream is gone when it returns */
+	const struct stream_user *user;
+	void (*on_failed)(void *ctx, const char *why);
+	void *ctx;
+};
+/* Neither callback comes before it has returned. ERR_IO: no descriptor, or no way there: `why`; neither will come. */
+enum err stream_dial(
+    struct loop *l, const struct dial_conf *conf, struct stream **out, char why[NET_WHY_MAX]);
+/* "10.0.0.1:7443", "[::1]:7443". ERR_ARG: it is no address with a port. */
+enum err net_addr_parse(const char *text, struct net_addr *out);
 
 /* ---- HTTPS: evhttp over TLS with a count and absolute deadlines, which evhttp lacks ---- */
 

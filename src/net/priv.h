@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 
 #include "log/log.h"
 #include "net/net.h"
@@ -95,6 +96,9 @@ int listen_spare(void);
 #define LISTEN_BACKLOG 4096
 /* addr.c: bytes of a connection that the kernel has taken and not sent; of those that are sent the peer acknowledges soon */
 #define NET_UNSENT_MAX (128 << 10)
+
+/* addr.c: as the kernel has it; how many bytes of it */
+socklen_t net_addr_put(const struct net_addr *a, struct sockaddr_storage *sa);
 
 /* https.c: connections; https_port.c: what accepts them */
 struct https_port {

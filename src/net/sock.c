@@ -9,12 +9,22 @@
  */
 #include <errno.h>
 #include <event2/event_struct.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/priv.h"
+
+/* A connection from here: who is to hear that it was in vain, and why. */
+struct dialled {
+	void (*on_failed)(void *ctx, const char *why);
+	void *ctx;
+	bool connected;
+	char why[NET_WHY_MAX];
+};
 
 struct sock {
 	struct stream s;
@@ -24,6 +34,7 @@ struct sock {
 	struct listener *from;     /* until the handshake is done */
 	struct proxy *proxy;       /* until the balancer has named its client; NULL: no balancer */
 	bool named;                /* admission knows its address */
+	struct dialled *dialled;   /* until the handshake is done; NULL: it was accepted */
 	bool broken;               /* TLS failed: SSL may not be written to any more */
 	bool write_waits_for_read; /* TLS wants input before it can go on with output */
 	struct event readable, writable;
@@ -207,10 +218,33 @@ proxy_passed(struct sock *k)
 static void
 opened(struct sock *k)
 {
-	listener_handshake_done(k->from, true);
+	if (k->from != NULL)
+		listener_handshake_done(k->from, true);
 	k->from = NULL;
+	free(k->dialled);
+	k->dialled = NULL;
 	stream_opened(&k->s);
 }
+
+/* Of an accepted one the log tells, of a dialled one who has dialled. */
+static void
+handshake_failed(struct sock *k, enum err e)
+{
+	const char *what = ERR_reason_error_string(ERR_peek_error());
+
+	if (k->dialled != NULL)
+		why_set(k->dialled->why, "TLS: %s",
+		    e == ERR_END       ? "the peer has left"
+		        : what != NULL ? what
+		                       : "failed");
+	else if (e == ERR_END)
+		log_peer(LOG_TLS_FAILED, REASON_TLS_LEFT, &k->s.peer, STR_NONE);
+	else
+		log_peer(LOG_TLS_FAILED, REASON_TLS_FAILED, &k->s.peer, str_of(what));
+	stream_finish(&k->s, STREAM_FAILED);
+}
+
+static void sock_read_enable(struct stream *s, bool on);
 
 static void
 handshake(struct sock *k)
@@ -219,7 +253,7 @@ handshake(struct sock *k)
 	int rc;
 
 	ERR_clear_error();
-	rc = SSL_accept(k->ssl);
+	rc = k->dialled != NULL ? SSL_connect(k->ssl) : SSL_accept(k->ssl);
 	if (rc == 1) {
 		opened(k);
 		sock_fill(
@@ -227,21 +261,36 @@ handshake(struct sock *k)
 		return;
 	}
 	e = tls_result(k, rc, false);
-	if (e == ERR_MORE)
-		return;
-	if (e == ERR_END)
-		log_peer(LOG_TLS_FAILED, REASON_TLS_LEFT, &k->s.peer, STR_NONE);
-	else
-		log_peer(LOG_TLS_FAILED, REASON_TLS_FAILED, &k->s.peer,
-		    str_of(ERR_reason_error_string(ERR_peek_error())));
-	stream_finish(&k->s, STREAM_FAILED);
+	if (e != ERR_MORE)
+		handshake_failed(k, e);
+}
+
+/* Is a dialled one through to its peer? An accepted one is. */
+static bool
+connect_passed(struct sock *k)
+{
+	socklen_t n = sizeof(int);
+	int error = 0;
+
+	if (k->dialled == NULL || k->dialled->connected)
+		return true;
+	if (getsockopt(k->fd, SOL_SOCKET, SO_ERROR, &error, &n) != 0)
+		error = errno;
+	if (error != 0) {
+		why_set(k->dialled->why, "%s", strerror(error));
+		stream_finish(&k->s, STREAM_FAILED);
+		return false;
+	}
+	k->dialled->connected = true;
+	sock_read_enable(&k->s, true);
+	return true;
 }
 
 /* What comes before the first byte that is the owner's. */
 static void
 open_on(struct sock *k)
 {
-	if (!proxy_passed(k))
+	if (!proxy_passed(k) || !connect_passed(k))
 		return;
 	if (k->ssl != NULL)
 		handshake(k);
@@ -340,6 +389,13 @@ sock_destroy(struct stream *s)
 		else if (s->why == STREAM_TIMEOUT)
 			log_peer(LOG_TLS_FAILED, REASON_TLS_LATE, &s->peer, STR_NONE);
 	}
+	if (k->dialled != NULL) {
+		if (k->dialled->why[0] == '\0')
+			why_set(k->dialled->why, "%s",
+			    s->why == STREAM_TIMEOUT ? "no answer in time" : "given up");
+		k->dialled->on_failed(k->dialled->ctx, k->dialled->why);
+		free(k->dialled);
+	}
 	SSL_free(k->ssl);
 	close(k->fd);
 	if (k->admission)
@@ -382,4 +438,57 @@ sock_stream_new(struct loop *l, const struct sock_conf *conf)
 	} else if (k->proxy == NULL) {
 		opened(k);
 	}
+}
+
+/* ---- dialling ---- */
+
+static int
+dial_socket(const struct net_addr *to, char why[NET_WHY_MAX])
+{
+	struct sockaddr_storage sa;
+	socklen_t n = net_addr_put(to, &sa);
+	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+
+	if (fd < 0) {
+		why_set(why, "no socket: %s", strerror(errno));
+		return -1;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, (struct sockaddr *)&sa, n) == 0 || errno == EINPROGRESS)
+		return fd;
+	why_set(why, "%s", strerror(errno));
+	close(fd);
+	return -1;
+}
+
+enum err
+stream_dial(
+    struct loop *l, const struct dial_conf *conf, struct stream **out, char why[NET_WHY_MAX])
+{
+	int fd = dial_socket(&conf->to, why);
+	struct sock *k;
+
+	if (fd < 0) {
+		SSL_free(conf->ssl);
+		return ERR_IO;
+	}
+	k = xcalloc(1, sizeof *k);
+	k->fd = fd;
+	k->ssl = conf->ssl;
+	k->dialled = xcalloc(1, sizeof(*k->dialled));
+	k->dialled->on_failed = conf->on_failed;
+	k->dialled->ctx = conf->ctx;
+	stream_init(&k->s, l, &sock_ops, &conf->limits, &conf->to);
+	stream_set_user(&k->s, conf->user, conf->ctx);
+	event_assign(&k->readable, l->base, fd, EV_READ | EV_PERSIST, on_readable, k);
+	event_assign(&k->writable, l->base, fd, EV_WRITE, on_writable, k);
+	event_add(&k->writable, NULL); /* which says that it is connected, or not */
+	if (conf->deadline_us)
+		stream_deadline(&k->s, loop_now_us(l) + conf->deadline_us);
+	if (k->ssl) {
+		SSL_set_read_ahead(k->ssl, 1);
+		SSL_set_fd(k->ssl, fd);
+	}
+	*out = &k->s;
+	return ERR_OK;
 }
