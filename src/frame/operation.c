@@ -34,7 +34,7 @@ static const struct field op_fields[] = {
 	FIELD_OF(25, FIELD_TEXT, asked, op.shown.common_name, TEXT_MAX),
 	FIELD_OF(26, FIELD_NUMBER, asked, op.shown.ca, ANY),
 	FIELD_OF(27, FIELD_NUMBER, asked, op.shown.ca_outdated, 1),
-	FIELD_OF(28, FIELD_NUMBER, asked, op.shown.ca_revoked, 1),
+	FIELD_OF(28, FIELD_NUMBER, asked, op.shown.revoked, 1),
 	FIELD_OF(29, FIELD_SIGNED, asked, op.shown.not_before_us, 0),
 	FIELD_OF(30, FIELD_SIGNED, asked, op.shown.not_after_us, 0),
 	FIELD_OF(31, FIELD_SIGNED, asked, op.shown.late_us, 0),
@@ -101,6 +101,7 @@ static const struct field reply_fields[] = {
 	FIELD_OF(23, FIELD_BYTES, answered, reply.message.key, 0),
 	FIELD_OF(24, FIELD_BUF, answered, reply.body, FRAME_MAX),
 	FIELD_OF(25, FIELD_BUF, answered, reply.warning, FRAME_MAX),
+	FIELD_OF(26, FIELD_NUMBER, answered, reply.verdict.opened.by_certificate, 1),
 };
 
 static const struct field effect_fields[] = {

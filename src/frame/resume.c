@@ -19,6 +19,7 @@ static const struct field session_fields[] = {
 	FIELD_OF(13, FIELD_NUMBER, resumed_session, desired, UINT64_MAX),
 	FIELD_OF(14, FIELD_SIGNED, resumed_session, since_us, 0),
 	FIELD_OF(15, FIELD_NUMBER, resumed_session, clean, 1),
+	FIELD_OF(16, FIELD_NUMBER, resumed_session, opened.by_certificate, 1),
 };
 
 /* The sessions stand behind each other, each with its length, in a field of their own. */

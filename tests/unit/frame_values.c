@@ -267,7 +267,7 @@ static struct asked whole_op = { .seq = 77,
 	        .common_name = TEXT("cn"),
 	        .ca = 8,
 	        .ca_outdated = true,
-	        .ca_revoked = true,
+	        .revoked = true,
 	        .not_before_us = -5,
 	        .not_after_us = INT64_MAX,
 	        .late_us = 6 },
@@ -381,7 +381,7 @@ reply__comes_back_with_every_member(void **state)
 	from.reply.gone = true, from.reply.session_epoch = 7, from.reply.judged_by = 8;
 	from.reply.verdict.refused = REASONS - 1, from.reply.verdict.tell = true;
 	from.reply.verdict.rights = RIGHT_DEVICE_SELF, from.reply.verdict.end_us = -9;
-	from.reply.verdict.opened = (struct opened){ OPENED_BY_PARENT, 10, 11 };
+	from.reply.verdict.opened = (struct opened){ OPENED_BY_PARENT, true, 10, 11 };
 	from.reply.verdict.policy_n = 6;
 	memcpy(from.reply.verdict.policy, "device", 6);
 	strcpy(from.reply.etag, "AAAAAAAAAAE=");
@@ -404,6 +404,7 @@ reply__comes_back_with_every_member(void **state)
 	assert_int_equal(got.reply.verdict.rights, RIGHT_DEVICE_SELF);
 	assert_int_equal(got.reply.verdict.end_us, -9);
 	assert_int_equal(got.reply.verdict.opened.by, OPENED_BY_PARENT);
+	assert_true(got.reply.verdict.opened.by_certificate);
 	assert_int_equal(got.reply.verdict.opened.print, 10);
 	assert_int_equal(got.reply.verdict.opened.ca, 11);
 	str_is((struct str){ got.reply.verdict.policy, got.reply.verdict.policy_n }, STR("device"));
@@ -467,7 +468,7 @@ resume__comes_back_and_is_of_one_shard(void **state)
 			.session_epoch = 5,
 			.generation = 6,
 			.filters = STR("\2\1\0"),
-			.opened = { OPENED_BY_SELF, 7, 8 },
+			.opened = { OPENED_BY_SELF, true, 7, 8 },
 			.desired = i,
 			.since_us = -9,
 			.clean = true };
