@@ -3,12 +3,14 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { BINARY, Hub, REPOSITORY, freeAddress, mqttDevice, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
 import { endAll, testHub } from '../lib/ephemeral.mjs';
+import { Receiver } from '../lib/receiver.mjs';
 import { holding } from '../lib/hold.mjs';
 
 const skip = spawnSync('promtool', ['--version']).error && 'promtool is not installed: apt-get install prometheus (scripts/setup --test)';
@@ -55,25 +57,25 @@ function twoHours(from, to, { goesOn, restarted }) {
 	});
 }
 
-// At the end of the first hour nothing fires; in the second one `alert` does at some minute, and nothing else at any; null: nothing at all.
-function judge(alert, from, to, how = {}) {
-	const file = path.join(scratch, `${alert ?? 'quiet'}.json`);
+// At the end of the first hour nothing fires; in the second one each of `alerts` does at some minute, and nothing else at any.
+function judge(alerts, from, to, how = {}) {
+	const file = path.join(scratch, `${alerts[0] ?? 'quiet'}.json`);
 	const firing = 'count by (alertname) (ALERTS{alertstate="firing"})';
 	const tests = [
 		{ expr: firing, eval_time: `${HOUR - 1}m`, exp_samples: [] },
-		{ expr: `count by (alertname) (max_over_time(ALERTS{alertstate="firing"}[2h]))`, eval_time: `${2 * HOUR - 1}m`, exp_samples: alert ? [{ labels: `{alertname="${alert}"}`, value: 1 }] : [] },
+		{ expr: `count by (alertname) (max_over_time(ALERTS{alertstate="firing"}[2h]))`, eval_time: `${2 * HOUR - 1}m`, exp_samples: alerts.map((alert) => ({ labels: `{alertname="${alert}"}`, value: 1 })) },
 	];
 	fs.writeFileSync(file, JSON.stringify({ rule_files: [path.join(REPOSITORY, 'deploy/prometheus/alerts.yml')], evaluation_interval: '1m',
 		tests: [{ interval: '1m', input_series: twoHours(from, to, how), promql_expr_test: tests }] }));
 	const r = spawnSync('promtool', ['test', 'rules', file], { encoding: 'utf8' });
-	assert.equal(r.status, 0, `${alert}: ${r.stdout}${r.stderr}`);
+	assert.equal(r.status, 0, `${alerts}: ${r.stdout}${r.stderr}`);
 }
 
-// What `trouble` does to a hub makes `alert` fire, and nothing else.
-async function provoke(alert, of, trouble, how) {
+// What `trouble` does to a hub makes these alerts fire, and no other.
+async function provoke(alerts, of, trouble, how) {
 	const from = await scrape(of);
 	const to = await trouble(from) ?? await scrape(of);
-	judge(alert, from, to, how);
+	judge([alerts].flat(), from, to, how);
 }
 
 const figure = (page, name) => Number([...page.series].find(([series]) => series.startsWith(name))?.[1]);
@@ -93,8 +95,8 @@ test('O-135 none fires in a hub that works, nor at a restart', options, async ()
 		}
 		await Promise.all(clients.map((client) => client.disconnect()));
 	};
-	await provoke(null, hub, work, { goesOn: true });
-	await provoke(null, hub, () => hub.restart(), { restarted: true });
+	await provoke([], hub, work, { goesOn: true });
+	await provoke([], hub, () => hub.restart(), { restarted: true });
 });
 
 test('O-135 TwinhubJobsFailed: an import whose file is not there', options, () => provoke('TwinhubJobsFailed', hub, async () => {
@@ -197,4 +199,74 @@ test('O-135 TwinhubLogLinesLost: nobody reads the log', options, async () => {
 	} finally {
 		process.kill(-child.pid, 'SIGKILL');
 	}
+});
+
+// ---- what takes longer ----
+
+const long = { skip: skip || (!process.env.TWINHUB_LONG && 'it takes minutes: TWINHUB_LONG=1'), timeout: 400_000 };
+
+test('O-135 TwinhubJobsFailed: what a job asks for is damaged, which is an alert, too', long, async () => {
+	const damaged = await startHub({ args: ['--scrub-rate', '0'] });
+	for (let i = 0; i < 50; i++) await damaged.createDevice(`c${i}`, { body: {} });
+	for (let i = 0; i < 50; i++) ok(await damaged.rest('PATCH', `/twins/c${i}`, { body: { tags: { text: `tag ${i} `.repeat(20) } } }));
+	await damaged.restart(); // a log becomes tables
+	await damaged.kill();
+	await damaged.start();
+	await damaged.kill();
+	const tables = fs.readdirSync(damaged.dir, { recursive: true }).map((name) => path.join(damaged.dir, String(name))).filter((name) => name.endsWith('.sst') && fs.readFileSync(name).includes('wanted'));
+	assert.ok(tables.length > 0);
+	for (const name of tables) {
+		const bytes = fs.readFileSync(name);
+		bytes[100] ^= 0x10;
+		fs.writeFileSync(name, bytes);
+	}
+	await damaged.start();
+	await provoke(['TwinhubDamagedFiles', 'TwinhubJobsFailed'], damaged, async () => {
+		ok(await damaged.rest('PUT', '/jobs/v2/j', { body: { jobId: 'j', type: 'scheduleUpdateTwin', queryCondition: "ENDSWITH(tags.text, '7 ')", updateTwin: { etag: '*', tags: { seen: true } } } }));
+		await until(async () => (await damaged.rest('GET', '/jobs/v2/j')).body.status === 'failed', 'the job has failed');
+		return until(async () => { const page = await scrape(damaged); return value(page, 'twinhub_jobs_failed_total', 'kind="scheduled"') === 1 && page; }, 'it is counted');
+	});
+	await damaged.stop();
+});
+
+test('O-135 TwinhubSinkLosesEvents: a sink that failed for longer than the log is kept', long, async () => {
+	const few = await startHub({ args: ['--sink-allow', '127.0.0.0/8'] });
+	const receiver = await new Receiver().start(few.dir, few.addr);
+	const lost = async () => (await few.rest('GET', '/sinks/s')).body.status.dropped > 0;
+	const fill = async () => {
+		for (let i = 0; i < 40; i++) ok(await few.rest('POST', '/devices/d/messages/events', { body: randomBytes(60_000) }));
+	};
+	receiver.answer = () => 503;
+	ok(await few.rest('PATCH', '/settings', { body: { retention: { logMaxSize: 1 << 20 } } }));
+	await few.createDevice('d');
+	ok(await few.rest('PUT', '/sinks/s', { body: { kind: 'webhook', url: receiver.url, ca: few.pem } }));
+	ok(await few.rest('PUT', '/routes/s', { body: { source: 'DeviceMessages', endpointNames: ['s'] } }));
+	await provoke('TwinhubSinkLosesEvents', few, async () => {
+		for (let round = 0; round < 3; round++) {
+			await fill();
+			await few.restart(); // what is in memory of the log goes to files, and old files go
+		}
+		receiver.answer = () => 200;
+		await until(async () => await lost() || fill(), 'events are lost', { ms: 60_000 });
+		return scrape(few);
+	});
+	receiver.stop();
+	await few.stop();
+});
+
+test('O-135 TwinhubSinkBehind: a receiver that takes one event at a time', long, async () => {
+	const receiver = await new Receiver().start(hub.dir, hub.addr);
+	for (const what of ['routes', 'sinks']) await hub.rest('DELETE', `/${what}/nobody`);
+	ok(await hub.rest('PUT', '/sinks/slow', { body: { kind: 'webhook', url: receiver.url, ca: hub.pem, batchEvents: 1 } }));
+	ok(await hub.rest('PUT', '/routes/slow', { body: { source: 'TwinChangeEvents', endpointNames: ['slow'] } }));
+	await provoke('TwinhubSinkBehind', hub, async () => {
+		for (let n = 0; ; n++) {
+			const page = await scrape(hub);
+			if (value(page, 'twinhub_sink_lag_events', 'kind="webhook"') > 100_000) return page;
+			assert.ok(n < 150, 'it is behind');
+			ok(await hub.rest('PUT', `/jobs/v2/b${n}`, { body: { jobId: `b${n}`, type: 'scheduleUpdateTwin', queryCondition: '*', updateTwin: { etag: '*', tags: { n } } } }));
+			await until(async () => (await hub.rest('GET', `/jobs/v2/b${n}`)).body.status === 'completed', 'all twins are changed');
+		}
+	});
+	receiver.stop();
 });
