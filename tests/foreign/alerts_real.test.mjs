@@ -137,7 +137,7 @@ test('O-135 TwinhubFlapping: two programs with one name', options, () => provoke
 }, { goesOn: true }));
 
 const root = { ...options, skip: skip || (process.getuid() !== 0 && 'takes root') };
-const value = (page, name, label) => figure(page, `${name}{job="twinhub",instance="hub:9464",${label}`);
+const value = (page, name, label) => figure(page, `${name}{job="twinhub",instance="hub:9464"${label && `,${label}`}`);
 
 test('O-135 TwinhubQueriesWait: more queries than may run', root, () => provoke('TwinhubQueriesWait', hub, async () => {
 	let busy = true;
@@ -269,4 +269,21 @@ test('O-135 TwinhubSinkBehind: a receiver that takes one event at a time', long,
 		}
 	});
 	receiver.stop();
+});
+
+test('O-135 TwinhubWritesStalled: the store cannot write its files', { ...long, skip: long.skip || (process.getuid() !== 0 && 'takes root') }, async () => {
+	const slow = await startHub({ args: ['--memory', '64M'] });
+	await slow.createDevice('d');
+	await provoke('TwinhubWritesStalled', slow, async () => {
+		let busy = true;
+		const send = async () => { while (busy) await slow.rest('POST', '/devices/d/messages/events', { body: randomBytes(60_000) }).catch(() => {}); };
+		const sending = Array.from({ length: 8 }, send);
+		try {
+			return await holding(slow.pid, 'rocksdb:high', () => until(async () => { const page = await scrape(slow); return value(page, 'twinhub_store_write_stopped', '') === 1 && page; }, 'changes are held up', { ms: 60_000 }));
+		} finally {
+			busy = false;
+			await Promise.all(sending);
+		}
+	});
+	await slow.stop();
 });
