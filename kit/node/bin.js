@@ -44,12 +44,12 @@ function commandLine(argv) {
 	return { options: own, command: argv[at + 1], args: argv.slice(at + 2) };
 }
 
-// Node reads one file: what was trusted before is in it, too. remove() when all is over.
-function trusted(ca, before) {
-	if (!before || !fs.existsSync(before)) return { file: ca, remove() {} };
-	const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'twinhub-kit-')), file = path.join(dir, 'ca.pem');
+// Node reads one file: what was trusted before is in it, too. It is in the hub's directory, and goes with that, however this program ends.
+function trusted({ ca, data }, before) {
+	if (!before || !fs.existsSync(before)) return ca;
+	const file = path.join(data, 'kit-ca.pem');
 	fs.writeFileSync(file, `${fs.readFileSync(before, 'utf8')}\n${fs.readFileSync(ca, 'utf8')}`);
-	return { file, remove: () => fs.rmSync(dir, { recursive: true, force: true }) };
+	return file;
 }
 
 function environment(ready, ca) {
@@ -101,13 +101,12 @@ async function main() {
 		tell(`the hub has ended before the command (${says(end)}); its last lines:\n${hub.log.trimEnd().split('\n').slice(-LOG_LINES).join('\n')}`);
 	});
 	warnOfPort(hub.ready, options);
-	const ca = trusted(hub.ready.ca, process.env.NODE_EXTRA_CA_CERTS);
-	const end = await run(command, args, environment(hub.ready, ca.file));
+	const end = await run(command, args, environment(hub.ready, trusted(hub.ready, process.env.NODE_EXTRA_CA_CERTS)));
 	await hub.stop();
-	ca.remove();
 	if (end.signal) {
 		for (const signal of SIGNALS) process.removeAllListeners(signal);
 		process.kill(process.pid, end.signal); // whoever waits sees what became of the command
+		setTimeout(() => process.exit(128 + os.constants.signals[end.signal]), 1000); // a signal that does not end Node, as SIGPIPE
 		return;
 	}
 	process.exit(end.code === 0 && lost ? NO_HUB : end.code);

@@ -95,9 +95,11 @@ class HubProcess {
 		this.#hold(true);
 		this.#child.stdin.end();
 		this.#child.kill('SIGTERM');
-		const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS);
+		let killed = false;
+		const timer = setTimeout(() => { killed = this.#child.kill('SIGKILL'); }, STOP_MS);
 		const end = await this.#ended;
 		clearTimeout(timer);
+		if (killed) fs.rmSync(this.ready.data, { recursive: true, force: true }); // it could not do so itself
 		return end;
 	}
 }

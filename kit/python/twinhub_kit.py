@@ -111,7 +111,7 @@ class Hub:
     @classmethod
     def _started(cls, argv, timeout):
         # A session of its own: Ctrl-C in a terminal is for the tests, and the hub ends with them.
-        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace", start_new_session=True)
         log = collections.deque(maxlen=LOG_LINES)
         reader = threading.Thread(target=log.extend, args=(process.stderr,), daemon=True)
         reader.start()
@@ -142,6 +142,7 @@ class Hub:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+            shutil.rmtree(self.data, ignore_errors=True)  # it could not do so itself
         self._reader.join(STOP_S)
         process.stdout.close()
         process.stderr.close()

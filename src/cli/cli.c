@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "net/net.h"
+#include "os/os.h"
 
 #define HELP_INDENT 37 /* where texts of --help begin */
 
@@ -428,7 +429,10 @@ dispatch(const struct command *commands, size_t n, int argc, char **argv)
 int
 cli_main(const struct command *commands, size_t n, int argc, char **argv)
 {
-	int code = dispatch(commands, n, argc, argv);
+	int code;
+
+	os_standard_open();
+	code = dispatch(commands, n, argc, argv);
 
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return code;

@@ -28,6 +28,16 @@ os_fault(struct fault *f, const char *did, const char *path)
 	}
 }
 
+void
+os_standard_open(void)
+{
+	static const int unfit[] = { O_WRONLY, O_RDONLY, O_WRONLY };
+
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)open("/dev/null", unfit[fd]); /* takes the least number: this one */
+}
+
 bool
 os_write_all(int fd, struct str bytes)
 {

@@ -51,6 +51,14 @@ enum err os_is_below(const char *path, const char *dir, bool *below, struct faul
 /* Take a directory for one's own, until *fd is closed or the process ends. ERR_LOCKED: somebody has it. */
 enum err os_hold_dir(const char *dir, int *fd, struct fault *f);
 
+/* ---- the process ---- */
+
+/*
+ * To be called before anything is opened: of descriptors 0 to 2 one that was closed is taken, so that nothing that is opened has its number. Input
+ * and output fail as before (EBADF), what goes to 2 goes nowhere.
+ */
+void os_standard_open(void);
+
 /* ---- errors ---- */
 
 /* What errno means; f: "DID PATH: the system's words". Leaves errno as it is. */

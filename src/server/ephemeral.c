@@ -117,13 +117,23 @@ address_find(struct server *s)
 	return ERR_OK;
 }
 
+/* Absolute: whoever reads the ready line may be somewhere else. */
 static enum err
 directory_make(struct server *s)
 {
-	const char *at = getenv("TMPDIR");
-	int n = snprintf(temporary.dir, sizeof(temporary.dir), "%s/twinhub-XXXXXX",
-	    at != NULL && at[0] != '\0' ? at : "/tmp");
+	const char *at = getenv("TMPDIR"), *between = "";
+	char here[DATA_PATH_MAX] = "";
+	int n;
 
+	if (at == NULL || at[0] == '\0')
+		at = "/tmp";
+	if (at[0] != '/') {
+		between = "/";
+		if (getcwd(here, sizeof(here)) == NULL)
+			return fail(s, "no absolute path for TMPDIR %s: %s", at, strerror(errno));
+	}
+	n = snprintf(
+	    temporary.dir, sizeof(temporary.dir), "%s%s%s/twinhub-XXXXXX", here, between, at);
 	if (n < 0 || (size_t)n >= sizeof(temporary.dir)) {
 		temporary.dir[0] = '\0';
 		return fail(s, "the path of TMPDIR is too long");

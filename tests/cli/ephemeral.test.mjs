@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import path from 'node:path';
 import tls from 'node:tls';
 import { BINARY, tempDir, until } from '../lib/hub.mjs';
 import { endAll, endLater, ephemeral } from '../lib/ephemeral.mjs';
@@ -46,6 +47,24 @@ test('O-141 --ports any takes others', async () => {
 test('O-144 it ends when its standard input is closed', async () => {
 	const { hub, tmp } = await ephemeral('--ports', 'any');
 	hub.stdin.end();
+	assert.deepEqual(await once(hub, 'exit'), [0, null]);
+	assert.deepEqual(fs.readdirSync(tmp), []);
+});
+
+test('O-140 O-144 closed descriptors are nobody else\'s, and tell nothing; a relative TMPDIR is told as a whole path', async () => {
+	const tmp = tempDir('ephemeral');
+	const hub = endLater(spawn('sh', ['-c', `exec "${BINARY}" serve --ephemeral --ports any <&- 2>&-`], { cwd: path.dirname(tmp), stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, TMPDIR: path.basename(tmp) } }));
+	let out = '';
+	hub.stdout.on('data', (d) => { out += d; });
+	await until(() => out.endsWith('\n'), 'the hub serves');
+	const { pid, data, ca } = JSON.parse(out);
+	assert.equal(path.dirname(data), tmp);
+	assert.ok(fs.existsSync(ca));
+	assert.equal(pid, hub.pid);
+	for (const fd of [0, 2]) assert.equal(fs.readlinkSync(`/proc/${pid}/fd/${fd}`), '/dev/null');
+	await new Promise((resolve) => setTimeout(resolve, 1500)); // it looks each second
+	assert.equal(hub.exitCode, null);
+	hub.kill('SIGTERM');
 	assert.deepEqual(await once(hub, 'exit'), [0, null]);
 	assert.deepEqual(fs.readdirSync(tmp), []);
 });

@@ -84,6 +84,7 @@ test('O-170 what the command finds: the CA beside one of before, the directory f
 test('O-170 exit codes and signals of the command are the wrapper\'s', async () => {
 	assert.equal(run(['--', 'sh', '-c', 'exit 7']).status, 7);
 	assert.equal(run(['--', 'sh', '-c', 'kill -KILL $$']).signal, 'SIGKILL');
+	assert.equal(run(['--', 'sh', '-c', 'kill -PIPE $$']).status, 128 + 13); // which Node itself does not heed
 	assert.equal(run(['--', 'no-such-program']).status, 127);
 	assert.equal(run(['node', '--test']).status, 2);
 	assert.equal(run([]).status, 2);
@@ -98,6 +99,19 @@ test('O-170 exit codes and signals of the command are the wrapper\'s', async () 
 	assert.equal(await closed, 9);
 	assert.equal(out, 'runs\ntold\n');
 	assert.deepEqual(fs.readdirSync(tmp), []);
+});
+
+test('O-170 a wrapper that is killed leaves nothing behind, neither a hub nor a file', async () => {
+	const before = path.join(tempDir('ca'), 'before.pem');
+	fs.writeFileSync(before, '-----BEFORE-----\n');
+	const child = spawn(process.execPath, [path.join(project, 'node_modules', 'twinhub-kit', 'bin.js'), '--', 'sh', '-c', 'echo "$NODE_EXTRA_CA_CERTS"; exec sleep 5'],
+		{ env: { ...env, NODE_EXTRA_CA_CERTS: before }, cwd: project, stdio: ['ignore', 'pipe', 'inherit'] });
+	let out = '';
+	child.stdout.on('data', (d) => { out += d; });
+	await until(() => out.endsWith('\n'), 'the command runs');
+	assert.ok(fs.existsSync(out.trim()), out);
+	child.kill('SIGKILL');
+	await until(() => fs.readdirSync(tmp).length === 0, 'all has gone');
 });
 
 test('O-170 a hub that ends before the command is told, and success is none', () => {
