@@ -491,6 +491,8 @@ import_end(struct import *im)
 		return cli_fail(
 		    EXIT_FAILED, "%s cannot be removed: %s", im->progress_path, strerror(errno));
 	show_import(im);
+	if (im->progress.done + im->progress.there + im->progress.failed == 0)
+		cli_warn("the file has no lines: nothing was done");
 	if (im->progress.failed == 0)
 		return EXIT_DONE;
 	if (!im->keeps)

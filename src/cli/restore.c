@@ -324,6 +324,8 @@ cli_restore(const struct args *a)
 
 	if (dir == NULL)
 		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
+	if (access(backup, F_OK) != 0 && errno == ENOENT)
+		return cli_fail(EXIT_NOT_FOUND, "there is no backup %s", backup);
 	code = data_allowed_whole(backup);
 	if (code == EXIT_DONE)
 		code = manifest_take(backup, &m);

@@ -5,18 +5,23 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "net/tls.h"
 
 #define CHAIN_MAX 10 /* certificates in one file */
 
+/* arg: NULL, or a bool that hears that there is one to be given. */
 static int
 no_password(char *out, int size, int writing, void *arg)
 {
+	bool *asked = arg;
+
 	(void)out;
 	(void)size;
 	(void)writing;
-	(void)arg;
+	if (asked != NULL)
+		*asked = true;
 	return -1;
 }
 
@@ -24,8 +29,13 @@ no_password(char *out, int size, int writing, void *arg)
 static BIO *
 open_file(const char *path, char why[NET_WHY_MAX])
 {
+	struct stat st;
 	BIO *in;
 
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		why_set(why, "%.400s is a directory", path);
+		return NULL;
+	}
 	errno = 0;
 	if ((in = BIO_new_file(path, "r")) != NULL)
 		return in;
@@ -55,8 +65,15 @@ load_certs(const char *path, struct tls_pair *p, char why[NET_WHY_MAX])
 	while (sk_X509_num(p->chain) < CHAIN_MAX &&
 	    (x = PEM_read_bio_X509(in, NULL, no_password, NULL)) != NULL)
 		sk_X509_push(p->chain, x);
-	ERR_clear_error(); /* "no start line" is how the file ends */
 	BIO_free(in);
+	if (x == NULL &&
+	    ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) { /* how the file ends */
+		ERR_clear_error();
+		why_set(
+		    why, "%.400s: certificate %d cannot be read", path, sk_X509_num(p->chain) + 2);
+		return ERR_ARG;
+	}
+	ERR_clear_error();
 	return ERR_OK;
 }
 
@@ -64,16 +81,35 @@ static enum err
 load_key(const char *path, struct tls_pair *p, char why[NET_WHY_MAX])
 {
 	BIO *in = open_file(path, why);
+	bool asked = false;
 
 	if (in == NULL)
 		return ERR_ARG;
-	p->key = PEM_read_bio_PrivateKey(in, NULL, no_password, NULL);
+	p->key = PEM_read_bio_PrivateKey(in, NULL, no_password, &asked);
 	BIO_free(in);
-	if (p->key == NULL) {
-		why_ssl(why, "no private key without a password", path);
-		return ERR_ARG;
-	}
-	return ERR_OK;
+	if (p->key != NULL)
+		return ERR_OK;
+	ERR_clear_error();
+	if (asked)
+		why_set(why,
+		    "%.400s: the key is encrypted, and a hub asks for no password: openssl pkey "
+		    "-in "
+		    "FILE -out NEW takes it away",
+		    path);
+	else
+		why_set(why, "%.400s: no private key in PEM", path);
+	return ERR_ARG;
+}
+
+static bool
+belongs_to_another(const struct tls_pair *p)
+{
+	bool found = false;
+
+	for (int i = 0; i < sk_X509_num(p->chain) && !found; i++)
+		found = X509_check_private_key(sk_X509_value(p->chain, i), p->key) == 1;
+	ERR_clear_error();
+	return found;
 }
 
 static enum err
@@ -86,7 +122,13 @@ load_pair(const struct tls_files *f, struct tls_pair *p, char why[NET_WHY_MAX])
 		return e;
 	if (X509_check_private_key(p->leaf, p->key) != 1) {
 		ERR_clear_error();
-		why_set(why, "%s: not the key of the certificate in %s", f->key, f->cert);
+		if (belongs_to_another(p))
+			why_set(why,
+			    "%s: the certificate of the key %s has to be the first in it, then who "
+			    "issued it",
+			    f->cert, f->key);
+		else
+			why_set(why, "%s: not the key of the certificate in %s", f->key, f->cert);
 		return ERR_ARG;
 	}
 	return ERR_OK;

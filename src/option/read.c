@@ -91,6 +91,13 @@ option_judge(
 	return ERR_ARG;
 }
 
+/* No file has no name: an empty one is a variable of a script that was not set. */
+static bool
+is_path(const struct option_spec *spec)
+{
+	return spec->kind == OPTION_FILE || spec->kind == OPTION_DIR;
+}
+
 /* Its value, if it is where the command line has one; NULL: it is missing, or one too many. */
 static const char *
 value_of(const struct option_spec *spec, const char *inlined, int argc, char **argv, int *used)
@@ -102,15 +109,11 @@ value_of(const struct option_spec *spec, const char *inlined, int argc, char **a
 		return inlined;
 	if (spec->kind == OPTION_YES_NO)
 		return "yes";
+	/* the next option is no file: a directory "--background" would be made in silence */
+	if (argc < 2 || (is_path(spec) && str_starts(str_of(argv[1]), STR("--"))))
+		return NULL;
 	*used = 2;
-	return argc > 1 ? argv[1] : NULL;
-}
-
-/* No file has no name: an empty one is a variable of a script that was not set. */
-static bool
-is_path(const struct option_spec *spec)
-{
-	return spec->kind == OPTION_FILE || spec->kind == OPTION_DIR;
+	return argv[1];
 }
 
 static void

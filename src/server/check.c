@@ -71,10 +71,12 @@ on_days(void *ctx, const struct cert_told *t)
 		[CERT_EARLY] = "is not valid yet",
 		[CERT_ENDED] = "has ended",
 		[CERT_LIST_OLD] = "is out of date" };
-	char text[512], until[TIME_TEXT_MAX];
+	bool early = t->days == CERT_EARLY;
+	char text[512], day[TIME_TEXT_MAX];
+	int n = (int)time_format(early ? t->life.from_us : t->life.until_us, day);
 
-	snprintf(text, sizeof(text), "%s %s %s: its last day is %.*s", t->what, t->subject,
-	    words[t->days], (int)time_format(t->life.until_us, until), until);
+	snprintf(text, sizeof(text), "%s %s %s: its %s day is %.*s", t->what, t->subject,
+	    words[t->days], early ? "first" : "last", n, day);
 	flawed(ctx, text);
 }
 

@@ -62,6 +62,9 @@ test('O-81 serve refuses a backup and changes nothing in it; restore makes a dir
 	}
 	assert.equal(run(['check', '--data', backup]).status, 0);
 	assert.equal(run(['restore', backup, '--data', fresh]).status, 0);
+	const none = run(['restore', `${backup}-no`, '--data', `${fresh}-no`]);
+	assert.deepEqual([none.status, none.stderr], [4, `twinhub: there is no backup ${backup}-no\n`]);
+	assert.equal(fs.existsSync(`${fresh}-no`), false);
 	const restored = await hubOf({ dir: fresh });
 	assert.equal((await restored.rest('GET', '/devices/d')).status, 200);
 });

@@ -2,7 +2,9 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { BINARY, startHub, stopAll } from '../lib/hub.mjs';
+import fs from 'node:fs';
+import path from 'node:path';
+import { BINARY, startHub, stopAll, tempDir } from '../lib/hub.mjs';
 import { commands } from './lib.mjs';
 
 let hub, cli;
@@ -72,6 +74,12 @@ test('O-85 -o json, table, csv and name are the forms of an output', async () =>
 	assert.match(await cli(['device', 'list', '-o', 'json', '--csv'], { code: 2 }), /--output excludes/);
 	assert.match(await cli(['device', 'show', 'a1', '-o', 'name'], { code: 2 }), /--output name: not json or table/);
 	await cli(['device', 'list', '-o'], { code: 2 });
+});
+
+test('the content of a configuration alone, as az takes it, is told where it belongs', async () => {
+	const at = path.join(tempDir('content'), 'content.json');
+	fs.writeFileSync(at, '{"deviceContent":{"properties.desired.c":1}}');
+	assert.match(await cli(['configuration', 'create', 'c', '--file', at], { code: 2 }), /'deviceContent' belongs into the content: \{"content":\{"deviceContent":\.\.\.\}\}/);
 });
 
 test('O-86 policy show hides keys unless they are asked for', async () => {

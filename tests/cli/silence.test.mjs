@@ -49,6 +49,8 @@ test('O-76 import refuses lines with members that mean nothing, and takes the ot
 	assert.match(JSON.stringify(errors[2]), /desired is no member/);
 	assert.equal((await hub.rest('GET', '/twins/i1')).status, 200);
 	for (const id of ['i2', 'i3', 'i4']) assert.equal((await hub.rest('GET', `/twins/${id}`)).status, 404);
+	const none = await hub.cli(['import', file('none.ndjson')]);
+	assert.deepEqual([none.code, none.stderr], [0, 'twinhub: warning: the file has no lines: nothing was done\n']);
 	const exported = path.join(dir, 'exported.ndjson');
 	await cli(['export', exported]);
 	await cli(['import', exported], { code: 0 });

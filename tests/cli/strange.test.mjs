@@ -41,6 +41,9 @@ test('O-93 what is no command or option is told with what may have been meant', 
 	assert.match(said('device', 'export', 'x'), /^twinhub: there is no command 'device export' \(see twinhub --help\)\nusage:\n {2}twinhub device create ID/);
 	assert.match(said('device'), /^usage:\n/);
 	assert.match(said('device', 'list', '--tabel'), /has no option '--tabel'; did you mean --table\? \(see/);
+	for (const args of [['serve', '--data', '--background'], ['device', 'list', '--data', '--json'], ['device', 'list', '--ca', '--json']])
+		assert.match(said(...args), /^twinhub: --(data|ca) needs a value\n$/);
+	assert.equal(fs.existsSync('--background'), false);
 	assert.match(said('device', 'list', '--zzz'), /has no option '--zzz' \(see/);
 });
 
@@ -93,7 +96,7 @@ const COMMANDS = [
 ];
 
 test('O-95 what is no hub is not taken for one, by whatever command', async () => {
-	for (const [text, but] of [['', []], ['{}', []], ['[]', ['list', 'why', 'results', 'query', 'log', 'policy show']], ['"ok"', []], ['{"status":"ok"}', []]]) {
+	for (const [text, but] of [['', []], ['[]', ['list', 'why', 'results', 'query', 'log', 'policy show']], ['{"status":"ok"}', []]]) {
 		answer = says(text);
 		const left = COMMANDS.filter((args) => !but.some((word) => args.join(' ').includes(word)));
 		await Promise.all(Array.from({ length: 4 }, async () => {

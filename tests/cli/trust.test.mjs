@@ -1,7 +1,7 @@
 // Whom the command line trusts, what clients will hold against certificates, and connection strings from anywhere.
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { BINARY, makeCertificate, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
@@ -131,6 +131,23 @@ test('O-74 serve --check tells what is wrong with settings, files and certificat
 	wrong(/^twinhub: \/nowhere\/key.pem is missing\n$/, ['--cert', cert.certFile, '--key', '/nowhere/key.pem']);
 	wrong(/not the key of the certificate/, ['--cert', cert.certFile, '--key', other.keyFile]);
 	wrong(/^twinhub: warning: server certificate \/CN=other: it has not the name hub\.example\.test[^\n]*\n$/, [...name, ...served(other)]);
+	const middle = makeCertificate({ dir, cn: 'between', issuer: root, ca: true, days: 90 });
+	const last = makeCertificate({ dir, cn: 'last', issuer: middle, days: 90, san: 'DNS:hub.example.test' });
+	const written = (file, text) => {
+		fs.writeFileSync(path.join(dir, file), text);
+		return path.join(dir, file);
+	};
+	wrong(/turned\.pem: the certificate of the key \S+ has to be the first in it/, ['--cert', written('turned.pem', middle.cert + last.cert), '--key', last.keyFile]);
+	wrong(/torn\.pem: certificate 2 cannot be read/, ['--cert', written('torn.pem', last.cert + middle.cert.slice(0, 200)), '--key', last.keyFile]);
+	const locked = path.join(dir, 'locked.key');
+	execFileSync('openssl', ['pkey', '-in', last.keyFile, '-aes128', '-passout', 'pass:x', '-out', locked], { stdio: 'ignore' });
+	wrong(/locked\.key: the key is encrypted/, ['--cert', last.chainFile, '--key', locked]);
+	wrong(/^twinhub: \S+ is a directory\n$/, ['--cert', dir, '--key', last.keyFile]);
+	wrong(/^twinhub: \S+ is a directory\n$/, ['--cert', last.chainFile, '--key', dir]);
+	wrong(/: no private key in PEM\n$/, ['--cert', last.chainFile, '--key', last.chainFile]);
+	assert.equal(check(...name, '--cert', written('wordy.pem', `of last\n${last.cert}of between\n${middle.cert}end`), '--key', last.keyFile).status, 0, 'what openssl prints between');
+	const early = spawnSync(BINARY, ['serve', '--check', '--data', data, ...name, ...served(cert)], { encoding: 'utf8', env: { ...process.env, LD_PRELOAD: path.join(path.dirname(BINARY), 'libset_clock.so'), TWINHUB_CLOCK: '1577836800', ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0` } });
+	assert.match(early.stderr, /\/CN=checked is not valid yet: its first day is 20[23]\d-/);
 	wrong(/--client-ca \/nowhere is missing/, ['--client-ca', '/nowhere']);
 	wrong(/--client-ca \/\S+: no PEM certificate that may sign others/, ['--client-ca', cert.keyFile]);
 	wrong(/\/nowhere/, ['--import-export-dir', '/nowhere']);
