@@ -226,6 +226,8 @@ stored__each_shard_has_its_prefixes(void **state)
 		struct str prefix = STR_NONE;
 
 		assert_true(shard_common_prefix(sh, &prefix, room));
+		assert_memory_equal(prefix.p, i == 0 ? "epoch/\0\0" : "epoch/\0\5", 8);
+		assert_true(shard_common_prefix(sh, &prefix, room));
 		assert_memory_equal(prefix.p, i == 0 ? "events/\0\0" : "events/\0\5", 9);
 		assert_true(shard_common_prefix(sh, &prefix, room));
 		assert_memory_equal(prefix.p, i == 0 ? "connected/\0\0" : "connected/\0\5", 12);

@@ -238,15 +238,15 @@ feature__a_start_reads_one_after_the_other(void **state)
 {
 	struct shard *sh = shard_new(2, both), *none = shard_new(2, NULL);
 	struct str prefix = STR_NONE;
-	char room[HUB_PREFIX_MAX], all[48] = "";
+	char room[HUB_PREFIX_MAX], all[64] = "";
 
 	(void)state;
 	while (shard_common_prefix(sh, &prefix, room))
 		strncat(all, prefix.p, prefix.n);
-	assert_string_equal(
-	    all, "events/connected/ended/one/uno/two/"); /* with the shard's number: two zeros */
+	assert_string_equal(all,
+	    "epoch/events/connected/ended/one/uno/two/"); /* with the shard's number: two zeros */
 	prefix = STR_NONE;
-	for (int i = 0; i < 3; i++) /* of the log and of sessions */
+	for (int i = 0; i < 4; i++) /* of the epoch, the log and sessions */
 		assert_true(shard_common_prefix(none, &prefix, room));
 	assert_false(shard_common_prefix(none, &prefix, room));
 	shard_free(sh);
