@@ -423,6 +423,11 @@ store_submit__corruption_met_by_compaction_fails_the_store_by_name(void **state)
 	}
 	assert_int_equal(store_state(k->s, &why), STORE_IS_CORRUPT);
 	assert_non_null(strstr(why.text, ".sst"));
+	pthread_mutex_lock(&k->mu); /* O-27: its line */
+	patience_await(&k->changed, &k->mu,
+	    str_starts(str_of(k->warned),
+	        STR("the store is damaged, changes are refused until a start: ")));
+	pthread_mutex_unlock(&k->mu);
 	store_resume(k->s, 0);
 	assert_int_equal(kit_put(k, STORE_WANTED, "key", "value"), STORE_UNDONE);
 }
