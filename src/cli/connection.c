@@ -249,6 +249,11 @@ why_not_connected(struct buf *b, struct doc d)
 	} else if (!doc_defined(refused)) {
 		buf_cstr(b, " The hub remembers no attempt.");
 	}
+	if (text(d, "lastActivityTime").n > 0 && !doc_defined(doc_getc(d, "lastConnectedTime")))
+		buf_printf(b,
+		    " It was heard of last at " STR_FMT
+		    ", over HTTPS or before the hub's last start.",
+		    STR_ARG(text(d, "lastActivityTime")));
 }
 
 static bool
@@ -270,8 +275,10 @@ why_not_converged(struct buf *b, struct doc d)
 	long long version = number(d, "desiredVersion");
 	long long given = number(d, "desiredVersionDelivered");
 
-	buf_printf(b, " %lld desired properties are not as it reports them",
-	    (long long)number(d, "pendingCount"));
+	buf_printf(b, " %lld desired propert%s not as it reports %s",
+	    (long long)number(d, "pendingCount"),
+	    number(d, "pendingCount") == 1 ? "y is" : "ies are",
+	    number(d, "pendingCount") == 1 ? "it" : "them");
 	if (!is_true(d, "connected"))
 		buf_printf(b, "; it gets version %lld when it connects and asks.", version);
 	else if (given >= version)

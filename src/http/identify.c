@@ -22,6 +22,20 @@ who_of(const struct request *r)
 		is_free ? 0 : asker_key(net_addr_party(&r->ask.from), STR_NONE) };
 }
 
+/* Of who has shown something: who asks with nothing may be anybody. */
+static void
+remember(struct request *r, enum reason why, const struct backoff_wait *w)
+{
+	if (r->claimed_device.n > 0 && r->hl->o.stories != NULL && r->ask.named &&
+	    why != REASON_NO_CREDENTIALS)
+		story_refused(r->hl->o.stories, r->claimed_device, path_module(r),
+		    &(struct story_event){ .reason = why,
+		        .at_us = clock_wall_us(),
+		        .from = r->ask.from,
+		        .cause = w->cause,
+		        .wait_us = w->wait_ns / 1000 });
+}
+
 static void
 hold_off(struct request *r, const struct backoff_wait *w)
 {
@@ -29,6 +43,7 @@ hold_off(struct request *r, const struct backoff_wait *w)
 
 	snprintf(seconds, sizeof(seconds), "%lld", (long long)backoff_wait_s(w));
 	add_header(r, "Retry-After", seconds);
+	remember(r, REASON_AUTH_BACKOFF, w);
 	r->refused = REASON_AUTH_BACKOFF;
 	r->told = arena_str(&r->arena, str_of(backoff_text(w, text)));
 	reply_error(r, F_ThrottlingException,
@@ -49,12 +64,13 @@ held_off(struct request *r)
 static void
 refuse(struct request *r, const struct verdict *v)
 {
-	struct backoff_wait w;
+	struct backoff_wait w = { 0 };
 
 	if (offenders_failed(r->hl->o.offenders, who_of(r), v->refused, &w)) {
 		hold_off(r, &w);
 		return;
 	}
+	remember(r, v->refused, &w);
 	r->refused = v->refused;
 	if (v->tell)
 		reply_error(

@@ -132,7 +132,10 @@ told_closed(struct link *l, enum reason why)
 {
 	if (l->story == NULL)
 		return;
-	story_ended(l->ml->o.stories, l->story, l->session.session_epoch, why, clock_wall_us());
+	story_ended(l->ml->o.stories, l->story,
+	    &(struct story_link){
+	        .number = l->session.session_epoch, .from = *stream_peer(l->stream) },
+	    why, clock_wall_us());
 	metric_add(METRIC_DISCONNECTS, why, 1);
 	metric_add(METRIC_CONNECTIONS, protocol_of(l), -1);
 	l->story = NULL;

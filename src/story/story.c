@@ -255,13 +255,14 @@ story_counts(struct story *s)
 }
 
 void
-story_ended(struct stories *st, struct story *s, uint64_t number, enum reason why, int64_t now_us)
+story_ended(struct stories *st, struct story *s, const struct story_link *link, enum reason why,
+    int64_t now_us)
 {
 	struct stripe *p = stripe_of(st, s->hash);
 
 	pthread_mutex_lock(&p->mutex);
-	s->ended = (struct story_event){ .reason = why, .at_us = now_us, .from = s->from };
-	if (s->number == number) {
+	s->ended = (struct story_event){ .reason = why, .at_us = now_us, .from = link->from };
+	if (s->number == link->number) {
 		s->connected = false;
 		atomic_store(&s->counts.in_flight, 0);
 	}

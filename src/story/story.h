@@ -71,10 +71,10 @@ struct story *story_began(struct stories *st, struct str device, struct str modu
     const struct story_link *link, int64_t now_us);
 /* For the connection's loop, until story_ended. */
 struct story_counts *story_counts(struct story *s);
-/* The connection `number` is over; s is not to be used again. */
-void story_ended(
-    struct stories *st, struct story *s, uint64_t number, enum reason why, int64_t now_us);
-/* Somebody who claimed to be this one; ids that can be none are ignored. */
+/* The connection is over, by what it was begun with: another one may have taken its place. s is not to be used again. */
+void story_ended(struct stories *st, struct story *s, const struct story_link *link,
+    enum reason why, int64_t now_us);
+/* Somebody who claimed to be this one, in a CONNECT or a request; ids that can be none are ignored. */
 void story_refused(
     struct stories *st, struct str device, struct str module, const struct story_event *what);
 

@@ -66,11 +66,14 @@ test('O-10 a live connection: since when, from where, by what, how much', async 
 
 test('O-11 the last end and the last refusal, with their reasons', async () => {
 	await hub.createDevice('ends');
-	const d = await mqttDevice(hub, 'ends');
+	const d = await mqttDevice(hub, 'ends'), port = d.socket.localPort;
 	const e = await mqttDevice(hub, 'ends');
 	await d.closed('the link that was taken over');
 	await until(async () => (await story('ends')).lastDisconnect?.reason === 'taken-over', 'the end');
-	assert.equal((await story('ends')).connected, true, 'the end of an older link is not the end of the newer one');
+	const after = await story('ends');
+	assert.equal(after.connected, true, 'the end of an older link is not the end of the newer one');
+	assert.equal(after.lastDisconnect.address, `127.0.0.1:${port}`, 'its own address');
+	assert.equal(after.address, `127.0.0.1:${e.socket.localPort}`);
 	for (let i = 0; i < 3; i++) await refused('ends');
 	const s = await story('ends');
 	assert.equal(s.lastRefusal.reason, 'key-signature');
@@ -79,6 +82,25 @@ test('O-11 the last end and the last refusal, with their reasons', async () => {
 	assert.match(s.lastRefusal.address, /^127\./);
 	assert.equal(s.connectsLastHour, 2);
 	assert.ok(e);
+});
+
+test('O-11 O-16 a request over HTTPS that is refused is an attempt, too; a device that needs no connection is told as one', async () => {
+	const why = async () => (await run(['device', 'why', 'https', '--json'])).why;
+	const { authentication: { symmetricKey } } = await hub.createDevice('https');
+	const send = (key) => hub.rest('POST', '/devices/https/messages/events', { token: key === null ? null : sasToken({ resource: `${hub.addr}/devices/https`, key }), body: 'x' });
+	assert.equal((await send(null)).status, 401);
+	assert.equal((await story('https')).lastRefusal, undefined, 'who shows nothing may be anybody');
+	assert.equal((await send(symmetricKey.primaryKey)).status, 204);
+	assert.match(await why(), /It is not connected\. The hub remembers no attempt\. It was heard of last at \S+, over HTTPS/);
+	assert.equal((await send(Buffer.alloc(32, 9).toString('base64'))).status, 401);
+	const { lastRefusal } = await story('https');
+	assert.deepEqual([lastRefusal.reason, lastRefusal.count], ['key-signature', 1]);
+	assert.match(lastRefusal.address, /^127\./);
+	assert.match(await why(), /last attempt, one of 1, was refused at \S+ from 127\.\S+: the signature is not the identity's \(key-signature\)/);
+	await hub.createDevice('parent');
+	await hub.rest('PUT', '/devices/parent/modules/m', { body: { deviceId: 'parent', moduleId: 'm' } });
+	await hub.rest('POST', '/devices/parent/modules/m/messages/events', { token: sasToken({ resource: `${hub.addr}/devices/parent/modules/m`, key: symmetricKey.primaryKey }), body: 'x' });
+	assert.equal((await hub.rest('GET', '/devices/parent/modules/m/connection')).body.lastRefusal.reason, 'key-signature');
 });
 
 test('O-15 the line of a link that is taken over says by whom', async () => {

@@ -32,7 +32,7 @@ visit(struct stories *st, const char *id, uint64_t number, int64_t now_us)
 	struct story_link link = link_of(number, STR_NONE);
 
 	story_ended(
-	    st, story_began(st, str_of(id), STR_NONE, &link, now_us), number, REASON_LEFT, now_us);
+	    st, story_began(st, str_of(id), STR_NONE, &link, now_us), &link, REASON_LEFT, now_us);
 }
 
 static void
@@ -65,21 +65,26 @@ story__O11_the_end_of_an_older_link_is_not_the_newer_ones(void **state)
 {
 	struct stories *st = stories_new();
 	struct story_link one = link_of(1, STR_NONE), two = link_of(2, STR("sdk"));
-	struct story *a = story_began(st, STR("d"), STR("m"), &one, NOW), *b;
+	struct story *a, *b;
 	struct story_view v;
 
 	(void)state;
+	one.from.port = 1000;
+	two.from.port = 2000;
+	a = story_began(st, STR("d"), STR("m"), &one, NOW);
 	story_count(&story_counts(a)->received, 7);
 	b = story_began(st, STR("d"), STR("m"), &two, NOW + 1);
-	story_ended(st, a, 1, REASON_TAKEN_OVER, NOW + 2);
+	story_ended(st, a, &one, REASON_TAKEN_OVER, NOW + 2);
 	story_read(st, STR("d"), STR("m"), NOW, &v);
 	assert_true(v.connected);
 	assert_int_equal(v.received, 0);
 	assert_int_equal(v.ended.reason, REASON_TAKEN_OVER);
+	assert_int_equal(v.ended.from.port, 1000); /* its own */
+	assert_int_equal(v.from.port, 2000);
 	assert_true(str_eq(v.client, STR("sdk")));
 	refuse(st, "d", STR("m"), REASON_KEY_SIGNATURE, NOW + 3);
 	refuse(st, "d", STR("m"), REASON_KEY_SIGNATURE, NOW + 4);
-	story_ended(st, b, 2, REASON_KEEP_ALIVE, NOW + 5);
+	story_ended(st, b, &two, REASON_KEEP_ALIVE, NOW + 5);
 	story_read(st, STR("d"), STR("m"), NOW, &v);
 	assert_false(v.connected);
 	assert_int_equal(v.ended.reason, REASON_KEEP_ALIVE);
@@ -100,7 +105,7 @@ story__O10_a_long_client_name_is_cut_between_characters(void **state)
 	memset(name, 'x', sizeof(name));
 	memcpy(name + STORY_CLIENT_MAX - 1, "\xC3\xA9", 2);
 	link = link_of(1, (struct str){ name, sizeof(name) });
-	story_ended(st, story_began(st, STR("d"), STR_NONE, &link, NOW), 1, REASON_LEFT, NOW);
+	story_ended(st, story_began(st, STR("d"), STR_NONE, &link, NOW), &link, REASON_LEFT, NOW);
 	story_read(st, STR("d"), STR_NONE, NOW, &v);
 	assert_int_equal(v.client.n, STORY_CLIENT_MAX - 1);
 	stories_free(st);
@@ -161,7 +166,7 @@ story__O14_of_those_that_have_left_the_oldest_go(void **state)
 	assert_true(story_read(st, str_of(id), STR_NONE, NOW, &v));
 	assert_false(story_read(st, STR("d0"), STR_NONE, NOW, &v));
 	assert_in_range(count_all(st, STORY_GONE), STORIES_GONE_MAX / 2, STORIES_GONE_MAX);
-	story_ended(st, first, 1, REASON_LEFT, NOW);
+	story_ended(st, first, &link, REASON_LEFT, NOW);
 	stories_free(st);
 }
 
