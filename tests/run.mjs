@@ -1,6 +1,9 @@
 // Runs test files (node:test), each in a process of its own with a time limit, and sums up.
 //
-//   node tests/run.mjs [--jobs N] [--timeout SECONDS] [--summary FILE] FILE|FOLDER...
+//   node tests/run.mjs [--jobs N] [--timeout SECONDS] [--linger SECONDS] [--summary FILE] FILE|FOLDER...
+//
+// A file that is alive for --linger seconds (20) after its last test has left a client or server open, and has failed: some of the SDKs' keep
+// a process for minutes.
 //
 // Each file gets a data directory whose hub has been started once, so that its CA exists, and Node is told to
 // trust that CA (NODE_EXTRA_CA_CERTS is read only when a process starts, and the service SDK knows no other
@@ -15,10 +18,11 @@ const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
 const KEEP = 200_000; // characters of a file's output kept
 
 function options(argv) {
-	const o = { jobs: Math.min(os.availableParallelism?.() ?? os.cpus().length, 4), timeout: 400 * SLOW, summary: null, paths: [] };
+	const o = { jobs: Math.min(os.availableParallelism?.() ?? os.cpus().length, 4), timeout: 400 * SLOW, linger: 20 * SLOW, summary: null, paths: [] };
 	for (let i = 0; i < argv.length; i++) {
 		if (argv[i] === '--jobs') o.jobs = Number(argv[++i]);
 		else if (argv[i] === '--timeout') o.timeout = Number(argv[++i]);
+		else if (argv[i] === '--linger') o.linger = Number(argv[++i]);
 		else if (argv[i] === '--summary') o.summary = argv[++i];
 		else o.paths.push(argv[i]);
 	}
@@ -54,7 +58,7 @@ function isOfTheStore(file) {
 }
 
 // Runs one file; {passed, failed, skipped, output}.
-async function runFile(file, timeoutSeconds) {
+async function runFile(file, { timeout: timeoutSeconds, linger }) {
 	const hub = await primedHub();
 	// Not --test-force-exit, which Debian's Node 18 has not: a client that is left open shows on every Node, as a file that does not end.
 	const child = spawn(process.execPath, ['--test-reporter=spec', file], {
@@ -62,16 +66,21 @@ async function runFile(file, timeoutSeconds) {
 		stdio: ['ignore', 'pipe', 'pipe'],
 		env: { ...environment(), NO_COLOR: '1', NODE_EXTRA_CA_CERTS: hub.ca, TWINHUB_TEST_DIR: hub.dir, TWINHUB_TEST_ADDR: hub.addr },
 	});
-	let output = '', late = false;
-	const keep = (text) => { output = (output + text).slice(-KEEP); };
+	let output = '', late = false, lastTest = Date.now();
+	const keep = (text) => {
+		output = (output + text).slice(-KEEP);
+		if (/^\s*[✔✖﹣] /mu.test(text.split('ℹ tests ')[0])) lastTest = Date.now(); // behind it stands the summary
+	};
 	child.stdout.setEncoding('utf8').on('data', keep);
 	child.stderr.setEncoding('utf8').on('data', keep);
 	const timer = setTimeout(() => { late = true; process.kill(-child.pid, 'SIGKILL'); }, timeoutSeconds * 1000);
 	const code = await new Promise((resolve) => child.on('close', resolve));
 	clearTimeout(timer);
+	const stayed = (Date.now() - lastTest) / 1000;
 	const result = { ...counts(output), output };
 	if (late) result.output += `\nstopped: the file had not ended after ${timeoutSeconds} s\n`;
-	if (result.failed === 0 && (code !== 0 || late)) result.failed = 1;
+	else if (stayed > linger) result.output += `\nthe file was alive for ${stayed.toFixed(0)} s after its last test: something is left open\n`;
+	if (result.failed === 0 && (code !== 0 || late || stayed > linger)) result.failed = 1;
 	fs.rmSync(path.dirname(hub.dir), { recursive: true, force: true });
 	return result;
 }
@@ -90,7 +99,7 @@ async function main() {
 	const worker = async () => {
 		for (let file; (file = files.shift());) {
 			const begun = Date.now();
-			const r = await runFile(file, o.timeout).catch((error) => ({ passed: 0, failed: 1, skipped: 0, output: error.stack }));
+			const r = await runFile(file, o).catch((error) => ({ passed: 0, failed: 1, skipped: 0, output: error.stack }));
 			for (const name of Object.keys(total)) total[name] += r[name];
 			const line = `${path.relative(REPOSITORY, file)}: ${r.passed} passed, ${r.failed} failed (${((Date.now() - begun) / 1000).toFixed(1)} s)`;
 			console.log(r.failed > 0 || process.env.TWINHUB_TEST_VERBOSE ? `${r.output}\n${line}` : line);

@@ -51,7 +51,7 @@ static enum err
 load_certs(const char *path, struct tls_pair *p, char why[NET_WHY_MAX])
 {
 	BIO *in = open_file(path, why);
-	X509 *x;
+	X509 *x = NULL;
 
 	if (in == NULL)
 		return ERR_ARG;
