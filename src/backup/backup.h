@@ -103,6 +103,7 @@ struct backup_made {
  * A kill leaves no DIR or a whole one. Table files are links to the store's where that is the same file system; elsewhere links to those of
  * `like`, when they are the same and good; else copies. ArgumentInvalid: the directory cannot be that; else ServerError,
  * ServiceUnavailable: the store is closed, or it was given up. On an error nothing of it is left.
+ * ERR_EXISTS: it is there, or somebody makes it.
  */
 enum err backup_make(
     const struct backup_source *s, const char *dir, struct backup_made *out, struct fault *f);

@@ -100,6 +100,16 @@ struct cleaning {
 	void *ctx;
 };
 
+/* PARTIAL.HUB */
+static bool
+is_own(const char *behind, const char *hub)
+{
+	size_t n = strlen(PARTIAL);
+
+	return strncmp(behind, PARTIAL, n) == 0 && behind[n] == '.' &&
+	    strcmp(behind + n + 1, hub) == 0;
+}
+
 static enum err
 clean_entry(void *ctx, const char *name)
 {
@@ -107,8 +117,11 @@ clean_entry(void *ctx, const char *name)
 	char path[OS_PATH_MAX];
 	const char *behind;
 
-	if (name_ours(name, &behind) && strcmp(behind, PARTIAL) == 0 && join(path, c->dir, name) &&
-	    partial_remove(path, c->hub, NULL) == ERR_OK)
+	if (!name_ours(name, &behind) || !join(path, c->dir, name))
+		return ERR_OK;
+	if (strcmp(behind, PARTIAL) == 0
+	        ? partial_remove(path, c->hub, NULL) == ERR_OK
+	        : is_own(behind, c->hub) && partial_own_remove(path, NULL) == ERR_OK)
 		c->told(c->ctx, path);
 	return ERR_OK;
 }

@@ -56,10 +56,11 @@ static enum err
 not_made(struct make *k, const char *why)
 {
 	bool ours = errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == ENOMEM;
+	bool exists = errno == EEXIST;
 
 	fault_set(
 	    k->f, ours ? F_ServerError : F_ArgumentInvalid, "%s cannot be made: %s", k->dir, why);
-	return ERR_IO;
+	return exists ? ERR_EXISTS : ERR_IO;
 }
 
 /* A backup in the hub's own directory would go with it, and be taken for a part of it. */
@@ -77,7 +78,7 @@ place_check(struct make *k)
 		    k->f, F_ArgumentInvalid, "%s is in the hub's data directory", k->dir);
 	if (lstat(k->dir, &st) == 0) {
 		errno = EEXIST;
-		return not_made(k, strerror(errno));
+		return not_made(k, strerror(EEXIST));
 	}
 	return ERR_OK;
 }
@@ -86,10 +87,11 @@ static enum err
 place_take(struct make *k)
 {
 	struct stat st;
+	enum err e;
 
 	if (lstat(k->partial, &st) == 0) {
-		if (partial_remove(k->partial, k->s->hub, k->f) != ERR_OK)
-			return ERR_IO;
+		if ((e = partial_remove(k->partial, k->s->hub, k->f)) != ERR_OK)
+			return e;
 		tell(k, " was cut short, and is removed", k->partial);
 	}
 	if (partial_make(k->partial, k->s->hub, NULL) != ERR_OK)
@@ -413,7 +415,7 @@ fill(struct make *k)
 	    (e = place_owns(k)) == ERR_OK)
 		e = finish(k);
 	backup_clean_stage(k->s->data);
-	if (e != ERR_OK && partial_discard(k->partial, NULL) != ERR_OK &&
+	if (e != ERR_OK && partial_remove(k->partial, k->s->hub, NULL) != ERR_OK &&
 	    access(k->partial, F_OK) == 0)
 		tell(k, " cannot be removed", k->partial);
 	return e;

@@ -1,6 +1,7 @@
 /*
- * What is not a backup yet, or not any more: NAME.partial. In it is a mark with the hub's id, from before the first file to behind the manifest, and
- * while it is removed to behind the last: so whoever finds one knows whose it is, and nobody takes away what another hub is about to fill.
+ * What is not a backup yet, or not any more: NAME.partial. In it is a mark with the hub's id, from before it has that name to behind the manifest, and
+ * while it is removed to behind the last file: so whoever finds one knows whose it is, and nobody takes away, or fills, what is another hub's. It is made
+ * under a name of the hub's own, NAME.partial.HUB, and gets the other one with the mark in it.
  */
 #include "backup/priv.h"
 
@@ -8,8 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MARK_NEW  BACKUP_MARK ".new" /* os_replace_file's, when it is killed */
-#define MARK_MOST 64                 /* bytes of it */
+#define MARK_MOST 64 /* bytes of it */
 
 static enum err
 mark_write(const char *path, const char *hub, struct fault *f)
@@ -21,18 +21,46 @@ mark_write(const char *path, const char *hub, struct fault *f)
 	return os_replace_file(mark, str_of(hub), 0600, f);
 }
 
+/* False: too long, errno. */
+static bool
+own_name(char out[OS_PATH_MAX], const char *path, const char *hub)
+{
+	int n = snprintf(out, OS_PATH_MAX, "%s.%s", path, hub);
+
+	errno = ENAMETOOLONG;
+	return n > 0 && n < OS_PATH_MAX;
+}
+
+enum err
+partial_own_remove(const char *own, struct fault *f)
+{
+	struct stat st;
+
+	if (lstat(own, &st) == 0 && S_ISDIR(st.st_mode))
+		return partial_discard(own, f);
+	errno = ENOENT;
+	return os_fault(f, "finding", own);
+}
+
 enum err
 partial_make(const char *path, const char *hub, struct fault *f)
 {
+	char own[OS_PATH_MAX];
 	enum err e;
 	int error;
 
-	if (mkdir(path, 0700) != 0)
+	if (!own_name(own, path, hub))
 		return os_fault(f, "making", path);
-	if ((e = mark_write(path, hub, f)) == ERR_OK)
-		return ERR_OK;
-	error = errno;
-	partial_discard(path, NULL);
+	partial_own_remove(own, NULL); /* of an attempt that was killed */
+	if (mkdir(own, 0700) != 0)
+		return os_fault(f, "making", own);
+	e = mark_write(own, hub, f);
+	if (e == ERR_OK && rename(own, path) != 0) /* nor onto what somebody has filled */
+		e = os_fault(f, "making", path);
+	if (e == ERR_OK)
+		return e;
+	error = errno == ENOTEMPTY ? EEXIST : errno;
+	partial_own_remove(own, NULL);
 	errno = error;
 	return e == ERR_UNSYNCED ? ERR_IO : e;
 }
@@ -59,17 +87,6 @@ is_ours(const char *path, const char *hub)
 	return ours;
 }
 
-/* Killed before its mark was there. Somebody's who is just about to make that, it may be: he is told, and nothing is lost. */
-static bool
-removed_bare(const char *path)
-{
-	char mark[OS_PATH_MAX];
-
-	if (rmdir(path) == 0)
-		return true;
-	return join(mark, path, MARK_NEW) && unlink(mark) == 0 && rmdir(path) == 0;
-}
-
 enum err
 partial_remove(const char *path, const char *hub, struct fault *f)
 {
@@ -80,7 +97,8 @@ partial_remove(const char *path, const char *hub, struct fault *f)
 		return os_fault(f, "finding", path);
 	if (S_ISDIR(st.st_mode) && is_ours(path, hub))
 		return partial_discard(path, f);
-	if (S_ISDIR(st.st_mode) && removed_bare(path))
+	if (S_ISDIR(st.st_mode) &&
+	    rmdir(path) == 0) /* of a removal that was killed before its end */
 		return ERR_OK;
 	fault_set(f, F_ArgumentInvalid, "%s is there, and no backup of this hub that was cut short",
 	    path);

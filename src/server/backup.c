@@ -13,9 +13,10 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define SECOND_US INT64_C(1000000)
-#define RETRY_US  (300 * SECOND_US) /* after a failure, unless the next one is due before */
-#define SAID_MAX  1000u             /* backups of the directory in an answer */
+#define SECOND_US  INT64_C(1000000)
+#define RETRY_US   (300 * SECOND_US) /* after a failure, unless the next one is due before */
+#define NAME_TRIES 60u
+#define SAID_MAX   1000u /* backups of the directory in an answer */
 
 struct success {
 	char path[DATA_PATH_MAX];
@@ -166,8 +167,8 @@ make(struct server *s, const char *path, const char *like, bool scheduled, struc
 	pthread_mutex_unlock(&b->making);
 	if (e == ERR_OK)
 		note_success(b, done);
-	else if (f->code != F_ArgumentInvalid ||
-	    scheduled) /* else there is no such place, and who asked is told */
+	/* Of no such place who asked is told; a name that another hub has just taken is no failure. */
+	else if (scheduled ? e != ERR_EXISTS : f->code != F_ArgumentInvalid)
 		note_failure(b, path, scheduled, f->text);
 	return e;
 }
@@ -256,7 +257,7 @@ is_free(const char *path)
 static bool
 name_new(const char *dir, int64_t now_us, char name[BACKUP_DIR_NAME_MAX], char path[DATA_PATH_MAX])
 {
-	for (unsigned i = 0; i < 60; i++) {
+	for (unsigned i = 0; i < NAME_TRIES; i++) {
 		backup_dir_name(now_us + (int64_t)i * SECOND_US, name);
 		if (!data_path(path, dir, name))
 			return false;
@@ -280,35 +281,50 @@ keep(struct server *s, const char *dir, const char *name)
 		    (unsigned)s->o.backup_keep);
 }
 
+/* Several hubs may have the directory, and choose the same name. name: of the last that was tried. */
+static enum err
+make_named(struct server *s, const char *dir, const char *like, char name[BACKUP_DIR_NAME_MAX])
+{
+	char path[DATA_PATH_MAX] = "";
+	struct success done;
+	struct fault f = { 0 };
+	enum err e = ERR_EXISTS;
+
+	fault_set(&f, F_ServerError, "there is no name for it");
+	for (unsigned i = 0; i < NAME_TRIES && e == ERR_EXISTS; i++) {
+		if (!name_new(dir, clock_wall_us(), name, path))
+			break;
+		f = (struct fault){ 0 };
+		e = make(s, path, like, true, &done, &f);
+	}
+	if (e == ERR_EXISTS)
+		note_failure(s->backups, path[0] != '\0' ? path : dir, true, f.text);
+	return e;
+}
+
 /* False: it failed. */
 static bool
 run_scheduled(struct server *s)
 {
-	char dir[DATA_PATH_MAX], path[DATA_PATH_MAX], like[DATA_PATH_MAX] = "",
-	                                              name[BACKUP_DIR_NAME_MAX];
+	char dir[DATA_PATH_MAX], like[DATA_PATH_MAX] = "", name[BACKUP_DIR_NAME_MAX];
 	struct backup_seen *v = NULL;
-	struct success done;
 	struct fault f = { 0 };
 	size_t n = 0;
-	bool good;
 
 	if (directory_make(s, &f) != ERR_OK || directory(s, dir, &f) != ERR_OK ||
 	    backups_list(dir, s->backups->hub, &v, &n, &f) != ERR_OK) {
 		note_failure(s->backups, s->o.backup_dir, true, f.text);
+		free(v);
 		return false;
 	}
 	backups_clean(dir, s->backups->hub, told_cut_short, NULL);
 	if (n > 0 && !data_path(like, dir, v[0].name))
 		like[0] = '\0';
 	free(v);
-	if (!name_new(dir, clock_wall_us(), name, path)) {
-		note_failure(s->backups, dir, true, "there is no name for it");
+	if (make_named(s, dir, like, name) != ERR_OK)
 		return false;
-	}
-	good = make(s, path, like, true, &done, &f) == ERR_OK;
-	if (good)
-		keep(s, dir, name);
-	return good;
+	keep(s, dir, name);
+	return true;
 }
 
 /* The newest that is there: its path is remembered as that of the last one. How long until the next is due: us. */

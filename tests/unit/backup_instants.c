@@ -96,11 +96,12 @@ static int
 setup(void **state)
 {
 	struct kit *k = NULL;
-	struct place *p = calloc(1, sizeof *p);
+	struct place *p;
 	char store[160];
 
 	if (kit_setup((void **)&k) != 0)
 		return -1;
+	p = calloc(1, sizeof *p);
 	rmdir(k->root);
 	p->kit = *k;
 	p->kit.o.dir = p->kit.dir;
