@@ -75,7 +75,8 @@ struct shard_map {
 
 struct asked {
 	uint64_t seq; /* the sender's: the answer names it */
-	uint64_t shard;
+	uint64_t shard,
+	    epoch; /* as the sender knows it: who has the shard by another one says NOT_MINE */
 	struct op op;
 };
 

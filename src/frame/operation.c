@@ -73,6 +73,7 @@ static const struct field op_fields[] = {
 	FIELD_OF(64, FIELD_NUMBER, asked, op.admin, UINT8_MAX),
 	FIELD_OF(65, FIELD_NUMBER, asked, op.import, IMPORT_CREATE | IMPORT_REPLACE | IMPORT_WHOLE),
 	FIELD_OF(66, FIELD_NUMBER, asked, op.keys, 3),
+	FIELD_OF(67, FIELD_NUMBER, asked, epoch, ANY),
 };
 
 static const struct field reply_fields[] = {

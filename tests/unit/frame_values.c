@@ -246,6 +246,7 @@ frame__that_is_too_large_is_not_waited_for(void **state)
 
 /* Every member is other than 0; what is between members is 0, as it is static. */
 static struct asked whole_op = { .seq = 77,
+	.epoch = 78,
 	.op = { .kind = OP_TWIN_PATCH,
 	    .partition = 5,
 	    .actor = ACTOR_POLICY,
@@ -317,6 +318,7 @@ op__comes_back_with_every_member(void **state)
 	assert_int_equal(asked_read(buf_view(&out), &got, &f), ERR_OK);
 	assert_int_equal(got.seq, 77);
 	assert_int_equal(got.shard, whole_op.shard);
+	assert_int_equal(got.epoch, 78);
 	op_is(&got.op, &whole_op.op);
 	buf_fini(&out);
 }
