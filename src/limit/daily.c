@@ -17,10 +17,12 @@ limit_daily_turn(struct limit_daily *d, int64_t wall_us)
 {
 	int64_t day = wall_us / DAY_US;
 
-	if (day <= d->day)
+	if (day == d->day || day == d->day - 1)
 		return;
+	/* A clock that was far ahead, and was set right, must not hold what was used until that far day. */
+	if (day > d->day)
+		d->used = 0;
 	d->day = day;
-	d->used = 0;
 }
 
 bool

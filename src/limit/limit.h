@@ -206,7 +206,8 @@ struct limit_daily {
 	uint64_t used;
 	int64_t day; /* since 1970, of UTC */
 };
-/* Is there one left, for an operation that counts as messages? A day that is over is forgotten; a clock that goes back opens none. */
+/* Is there one left, for an operation that counts as messages? A day that is over is forgotten. A clock that goes back opens none; by days, what was
+ * used is of the day that it says then. */
 bool limit_daily_allows(
     struct limit_daily *d, enum limit_kind kind, int64_t wall_us, struct limit_refusal *why);
 /* The day is over by then: nothing was used of the next. */

@@ -127,8 +127,8 @@ test('O-154 L-06 a device of the SDK whose link was cut is refused, and gets in 
 	}
 });
 
-test('O-154 L-01 L-23 O-155 a day\'s messages of F1, on a hub for tests', async () => {
-	const one = await ephemeral('--throttle', 'F1', '--rate-limit', 'hub:updates=none');
+test('O-154 L-01 L-23 O-148 O-155 a day\'s messages of F1, on a hub for tests', async () => {
+	const one = await ephemeral('--throttle', 'F1', '--clock', '--rate-limit', 'hub:updates=none');
 	const { HostName, SharedAccessKeyName, SharedAccessKey } = parseConnectionString(one.ready.connectionStrings.iothubowner);
 	const token = sasToken({ resource: HostName, key: SharedAccessKey, policy: SharedAccessKeyName });
 	const rest = (method, path, body) => restRequest({ host: one.ready.address, ca: fs.readFileSync(one.ready.ca), method, path, body, authorization: token });
@@ -143,4 +143,7 @@ test('O-154 L-01 L-23 O-155 a day\'s messages of F1, on a hub for tests', async 
 	assert.match(no.text, /IotHubQuotaExceeded;Total number of messages .*Max allowed message count : '8000', current message count : '8192'/);
 	assert.equal((await rest('PATCH', '/twins/d', { tags: { a: 1 } })).status, 403);
 	assert.equal((await rest('GET', '/devices/d')).status, 200);
+	assert.equal((await rest('POST', '/admin/clock', { advance: 'P1D' })).status, 200); // O-148: the next day has come
+	assert.equal((await rest('PATCH', '/twins/d', { tags: { a: 1 } })).status, 200);
+	assert.equal((await used()).used, 1);
 });

@@ -630,6 +630,25 @@ daily__L20_L23_O153_until_the_next_day(void **state)
 	assert_int_equal(d.used, 0);
 }
 
+/* Somebody had set the clock by years; what was used is not held until then. */
+static void
+daily__O153_a_clock_that_was_far_ahead(void **state)
+{
+	const int64_t day_us = INT64_C(86400000000), noon = 20000 * day_us + day_us / 2;
+	struct limit_daily d = { .most = 10, .block = 4096, .used = 10 };
+	struct limit_refusal why;
+
+	(void)state;
+	limit_daily_turn(&d, noon);
+	d.used = 10;
+	limit_daily_turn(&d, noon + 3000 * day_us);
+	assert_int_equal(d.used, 0);
+	d.used = 10;
+	assert_false(limit_daily_allows(&d, LIMIT_SENDS, noon, &why)); /* it opens none */
+	assert_true(why.wait_ns == day_us / 2 * 1000);
+	assert_true(limit_daily_allows(&d, LIMIT_SENDS, noon + day_us / 2, &why));
+}
+
 static void
 daily__O153_without_a_quota_nothing_is_counted(void **state)
 {
@@ -682,6 +701,7 @@ main(void)
 		cmocka_unit_test(rules__L16_O151_devices_of_jobs_are_nobodys),
 		cmocka_unit_test(editions__L03_O154_have_so_many_units),
 		cmocka_unit_test(daily__L20_L23_O153_until_the_next_day),
+		cmocka_unit_test(daily__O153_a_clock_that_was_far_ahead),
 		cmocka_unit_test(daily__O153_without_a_quota_nothing_is_counted),
 		cmocka_unit_test(limits__O158_say_who_is_named),
 	};
