@@ -34,7 +34,7 @@ notify_begin(void)
 void
 notify_tell(const char *fmt, ...)
 {
-	static bool is_deaf;
+	static atomic_bool is_deaf;
 	bool heard;
 	char text[512];
 	va_list ap;
@@ -51,9 +51,9 @@ notify_tell(const char *fmt, ...)
 	heard = fd >= 0 &&
 	    sendto(fd, text, (size_t)n, MSG_NOSIGNAL, (const struct sockaddr *)&manager,
 	        nmanager) >= 0;
-	if (!heard && !is_deaf)
+	if (!heard && !atomic_load(&is_deaf))
 		log_text(LOG_WARN, "the service manager cannot be told: %s", strerror(errno));
-	is_deaf = !heard;
+	atomic_store(&is_deaf, !heard);
 	if (fd >= 0)
 		close(fd);
 }

@@ -68,11 +68,15 @@ struct due due_begin(int64_t now_us, unsigned njump, const struct wall_state *cl
 unsigned due_step(struct due *d, int64_t now_us, unsigned njump, const struct wall_state *clock);
 unsigned signal_asks(int sig);
 
-/* notify.c: what a service manager is told, if one has asked: lines of NAME=value. The main thread's. */
+/* notify.c: what a service manager is told, if one has asked: lines of NAME=value. notify_begin comes first, and once. */
 void notify_begin(void);
 void notify_tell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int64_t notify_watchdog_us(
     void); /* how often it wants to hear WATCHDOG=1 at the least; 0: not at all */
+
+/* early.c: from early_begin, with signals blocked, to early_end SIGTERM and SIGINT end the program at once. The main thread's. */
+void early_begin(void);
+void early_end(void); /* fine where there was no beginning */
 
 /* pulse.c: does a thread turn? A count that moves with each turn. Zeroed at first. */
 struct pulse {

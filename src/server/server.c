@@ -647,6 +647,8 @@ server_run(const struct server_options *o)
 	net_init();
 	clock_tell(server_clock_told);
 	seed_tables();
+	if (!o->ephemeral) /* which has a directory to remove */
+		early_begin();
 	if (log_begin(s) != ERR_OK || (o->ephemeral && ephemeral_begin(s) != ERR_OK) ||
 	    data_prepare(s->o.data, o->certs.n == 0, o->config == NULL, &s->found, s->why,
 	        sizeof(s->why)) != ERR_OK ||
@@ -659,6 +661,7 @@ server_run(const struct server_options *o)
 	if (s->found.settings_lost)
 		log_text(LOG_WARN, "twinhub.conf was missing: the defaults are in force");
 	options_idle(&s->o, on_idle, NULL);
+	early_end();
 	say_ready(s);
 	tell_manager(s, true);
 	if (o->background)

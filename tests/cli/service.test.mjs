@@ -60,6 +60,22 @@ test('O-102 O-103 the manager hears READY, a status, the watchdog fed, RELOADING
 	}
 });
 
+test('O-102 a signal ends a hub that still starts', async () => {
+	const dir = tempDir('early'), fifo = path.join(dir, 'token');
+	spawnSync('mkfifo', [fifo]); // nobody writes into it: the start stands still there
+	for (const signal of ['SIGTERM', 'SIGINT']) {
+		const hub = spawn(BINARY, ['serve', '--data', path.join(dir, 'data'), '--bind', await freeAddress(), '--metrics-token-file', fifo], { stdio: ['ignore', 'ignore', 'pipe'] });
+		let said = '';
+		hub.stderr.on('data', (text) => { said += text; });
+		const ended = new Promise((resolve) => { hub.once('close', (code, by) => resolve(by)); });
+		await until(() => fs.existsSync(path.join(dir, 'data')) && /^State:\s*S/m.test(fs.readFileSync(`/proc/${hub.pid}/status`, 'utf8')), 'it has begun');
+		await new Promise((resolve) => { setTimeout(resolve, 300); });
+		hub.kill(signal);
+		assert.equal(await Promise.race([ended, new Promise((resolve) => { setTimeout(resolve, 10_000, 'not at all'); })]), signal);
+		assert.match(said, /ended while it started: signal \d+/);
+	}
+});
+
 test('O-111 systemd finds nothing wrong with the unit and little to hold against it; the documentation has it as it is', () => {
 	const unit = fs.readFileSync(path.join(REPOSITORY, 'packaging/twinhub.service'), 'utf8');
 	const printed = /```ini\n([^]*?)```/.exec(fs.readFileSync(path.join(REPOSITORY, 'docs/install.md'), 'utf8'))[1];
