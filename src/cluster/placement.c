@@ -1,16 +1,15 @@
 /* Whose each shard should be: the same function of the same table on each node, and so nobody has to be asked. */
 #include "cluster/priv.h"
 
+#include <stdio.h>
+
 static uint64_t
 weight(const char *id, unsigned shard)
 {
-	char key[CLUSTER_ID_MAX + 2];
-	size_t n = strlen(id);
+	char key[CLUSTER_ID_MAX + 16];
+	int n = snprintf(key, sizeof(key), "%s/%u", id, shard);
 
-	memcpy(key, id, n);
-	key[n] = '/';
-	key[n + 1] = (char)shard;
-	return hash_stable((struct str){ key, n + 2 });
+	return hash_stable((struct str){ key, (size_t)n });
 }
 
 /* Those who take part, in order of id. */

@@ -6,11 +6,14 @@
 
 /* ---- the dead ---- */
 
+/* Silence is heard on one connection: until the next one has brought something, nobody is. */
 static int64_t
 dies_at(const struct cluster *c, unsigned i)
 {
 	const struct cluster_node *n = &c->view.nodes[i];
 
+	if (c->fresh || !c->links[CLUSTER_BEAT].open)
+		return NEVER;
 	if (n->state > CLUSTER_DRAINING || strcmp(n->id, c->node) == 0 || c->peers[i].heard < 5)
 		return NEVER;
 	return c->peers[i].since_us + c->o.times.death_us;

@@ -13,7 +13,7 @@ const ROOT = path.resolve(HERE, '../..');
 const BROKEN = path.join(HERE, 'broken');
 const WORK = path.join(ROOT, 'build/prove');
 const BUILD = path.join(ROOT, 'build/release');
-const PROGRAM = 'sim_fleet';
+const CLUSTER = 'tests/sim/cluster'; // its own files are broken, too: PostgreSQL and the gate are modelled there
 const RUN_S = 600; // of one variant's histories; what hangs is not caught
 
 const HELP = `tests/sim/prove [options] [VARIANT...]
@@ -23,7 +23,7 @@ const HELP = `tests/sim/prove [options] [VARIANT...]
 
 A variant is a file tests/sim/broken/VARIANT.diff: what is broken, in words; then hunks as in a unified diff, each after a
 line "@@". A hunk names no file: its old text, context and all, must be found exactly once in the .c files of src/, whatever the
-white space. Where code has been changed so that it is not, the variant is to be written anew, or goes with what it broke.
+white space; or, of one that is called cluster-..., which is run by sim_cluster, in those of src/cluster and tests/sim/cluster. Where code has been changed so that it is not, the variant is to be written anew, or goes with what it broke.
 `;
 
 function fail(text) {
@@ -50,7 +50,8 @@ function variantRead(name) {
 		if (sign !== '+') hunks.at(-1).from += `${line.slice(1)}\n`;
 		if (sign !== '-') hunks.at(-1).to += `${line.slice(1)}\n`;
 	}
-	return { name, about: lines.slice(0, begin).join(' ').trim(), hunks };
+	const cluster = name.startsWith('cluster-');
+	return { name, about: lines.slice(0, begin).join(' ').trim(), hunks, program: cluster ? 'sim_cluster' : 'sim_fleet', sources: cluster ? clusterSources : sources };
 }
 
 function filesUnder(dir) {
@@ -59,7 +60,12 @@ function filesUnder(dir) {
 		.map((e) => path.join(e.parentPath ?? e.path, e.name));
 }
 
-const sources = new Map(filesUnder(path.join(ROOT, 'src')).filter((f) => f.endsWith('.c')).map((f) => [path.relative(ROOT, f), fs.readFileSync(f, 'utf8')]));
+function sourcesUnder(...dirs) {
+	return new Map(dirs.flatMap((dir) => filesUnder(path.join(ROOT, dir))).filter((f) => f.endsWith('.c'))
+		.map((f) => [path.relative(ROOT, f), fs.readFileSync(f, 'utf8')]));
+}
+
+const sources = sourcesUnder('src'), clusterSources = sourcesUnder('src/cluster', CLUSTER);
 
 // Where a text stands, however it is broken into lines.
 function pattern(text) {
@@ -71,11 +77,11 @@ function variantApply(variant) {
 	const changed = new Map();
 
 	for (const { from, to } of variant.hunks) {
-		const at = [...sources].flatMap(([file, whole]) => {
+		const at = [...variant.sources].flatMap(([file, whole]) => {
 			const text = changed.get(file) ?? whole;
 			return [...text.matchAll(pattern(from))].map((found) => ({ file, text, found }));
 		});
-		if (at.length !== 1) fail(`${variant.name}.diff no longer applies: found ${at.length} times in src/:\n${from}`);
+		if (at.length !== 1) fail(`${variant.name}.diff no longer applies: found ${at.length} times:\n${from}`);
 		const { file, text, found } = at[0];
 		changed.set(file, text.slice(0, found.index) + to.trim() + text.slice(found.index + found[0].length));
 	}
@@ -119,13 +125,17 @@ async function compile(commands, file, text, dir) {
 	return object;
 }
 
-// Objects come before the libraries: so no library's own of that name is taken.
-async function build(link, commands, variant) {
-	const dir = path.join(WORK, variant.name), program = path.join(dir, PROGRAM), objects = [];
+// Objects come before the libraries: so no library's own of that name is taken. One of the program's own is left out.
+async function build(links, commands, variant) {
+	const dir = path.join(WORK, variant.name), program = path.join(dir, variant.program), objects = [];
+	let link = links.get(variant.program);
 
 	fs.rmSync(dir, { recursive: true, force: true });
 	fs.mkdirSync(dir, { recursive: true });
-	for (const [file, text] of variantApply(variant)) objects.push(await compile(commands, file, text, dir));
+	for (const [file, text] of variantApply(variant)) {
+		objects.push(await compile(commands, file, text, dir));
+		link = link.replace(` ${CLUSTER}/CMakeFiles/${variant.program}.dir/${path.basename(file)}.o`, '');
+	}
 	await runWell(`${variant.name} does not link`, 'sh', ['-c', link
 		.replace(/ -o \S+/, ` -o ${program}`)
 		.replace(/ (\S+\.a)(?=\s)/, ` ${objects.join(' ')} $1`)], { cwd: BUILD });
@@ -157,7 +167,7 @@ function report(variant, caught, seconds) {
 async function proveOne(variant, program, { from, seeds }) {
 	const begin = process.hrtime.bigint();
 	const caught = await histories(program, from, seeds);
-	const control = caught?.seed === undefined ? null : await histories(path.join(BUILD, 'bin', PROGRAM), caught.seed, 1);
+	const control = caught?.seed === undefined ? null : await histories(path.join(BUILD, 'bin', variant.program), caught.seed, 1);
 
 	report(variant, caught, Number(process.hrtime.bigint() - begin) / 1e9);
 	if (control !== null) process.stdout.write(`  but so does the whole program: step ${control.step}: ${control.says}\n`);
@@ -168,12 +178,17 @@ async function prove(variants, options) {
 	const running = new Set();
 	let ncaught = 0;
 
-	await runWell('the whole program does not build', 'cmake', ['--build', BUILD, '--target', PROGRAM]);
-	const link = (await runWell('no commands', 'ninja', ['-C', BUILD, '-t', 'commands', PROGRAM])).trimEnd().split('\n').at(-1);
+	const links = new Map();
+
+	for (const { program } of variants) {
+		if (links.has(program)) continue;
+		await runWell('the whole program does not build', 'cmake', ['--build', BUILD, '--target', program]);
+		links.set(program, (await runWell('no commands', 'ninja', ['-C', BUILD, '-t', 'commands', program])).trimEnd().split('\n').at(-1));
+	}
 	const commands = new Map(JSON.parse(fs.readFileSync(path.join(BUILD, 'compile_commands.json')))
 		.map((c) => [path.relative(ROOT, c.file), c]));
 	for (const variant of variants) {
-		const program = await build(link, commands, variant);
+		const program = await build(links, commands, variant);
 		while (running.size >= os.availableParallelism()) await Promise.race(running);
 		const one = proveOne(variant, program, options).then((ok) => {
 			ncaught += ok;

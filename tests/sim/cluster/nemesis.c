@@ -42,6 +42,13 @@ stop_thread(struct world *w)
 	trace(w, "nemesis: thread %d of %d is stopped", t, slot_of(w, p));
 }
 
+/* At its next beat, while that is under way: the answer is there, and nobody hears it. */
+static void
+trap(struct world *w)
+{
+	w->trap = a_process(w) + 1;
+}
+
 static void
 starts(struct world *w, struct event *e)
 {
@@ -110,6 +117,35 @@ clock_wrong(struct world *w)
 
 /* ---- the network ---- */
 
+static void joined(struct world *w, struct event *e);
+
+static void
+cut_way(struct world *w, int slot, int server, int way, int64_t us)
+{
+	struct event *e = later(w, us, joined);
+
+	w->cut[slot][server][way] = true;
+	w->cut_until_us[slot][server][way] = w->now_us + us;
+	e->a = slot;
+	e->x = server << 1 | way;
+}
+
+void
+trapped(struct world *w, struct event *e)
+{
+	int64_t us = between(w, 100 * MS, 8 * S);
+
+	if (w->peace)
+		return;
+	seen.traps++;
+	trace(w, "nemesis: %d is trapped in its beat", e->a);
+	for (int t = 0; t < THREADS; t++)
+		if (t == T_BEAT || one_in(w, 2))
+			stop_until(&w->procs[e->a], t, w->now_us + us + between(w, 0, 5 * MS));
+	for (int v = 0; v < SERVERS && one_in(w, 2); v++)
+		cut_way(w, e->a, v, 0, us + between(w, 0, 8 * S));
+}
+
 static void
 joined(struct world *w, struct event *e)
 {
@@ -129,15 +165,8 @@ cut(struct world *w)
 	    (long long)us / 1000);
 	for (int v = 0; v < SERVERS; v++)
 		for (int way = 0; way < 2; way++) {
-			struct event *e;
-
-			if (!(servers >> v & 1) || !(ways >> way & 1))
-				continue;
-			w->cut[i][v][way] = true;
-			w->cut_until_us[i][v][way] = w->now_us + us;
-			e = later(w, us, joined);
-			e->a = i;
-			e->x = v << 1 | way;
+			if (servers >> v & 1 && ways >> way & 1)
+				cut_way(w, i, v, way, us);
 		}
 }
 
@@ -378,10 +407,10 @@ put_common(struct world *w)
 void
 nemesis(struct world *w, struct event *e)
 {
-	static void (*const all[])(struct world *) = { stop, stop, stop, stop_thread, stop_thread,
-		crash, crash, other_dir, disk_full, clock_wrong, cut, cut, cut, mesh_cut, slow,
-		failover, failover, server_falls, standby_stops, names_emptied, backend_ends,
-		backend_ends, drain, revoke, put_common, put_common };
+	static void (*const all[])(struct world *) = { trap, trap, trap, stop, stop, stop,
+		stop_thread, stop_thread, crash, crash, other_dir, disk_full, clock_wrong, cut, cut,
+		cut, mesh_cut, slow, failover, failover, server_falls, standby_stops, names_emptied,
+		backend_ends, backend_ends, drain, revoke, put_common, put_common };
 
 	(void)e;
 	if (w->peace)

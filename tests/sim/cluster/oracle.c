@@ -159,6 +159,17 @@ check_owners(struct world *w)
 	}
 }
 
+/* Who has been silent on another connection, has perhaps had no server to speak to: a failover buries nobody. */
+void
+check_burial(struct world *w, const struct proc *p)
+{
+	seen.buried++;
+	if ((double)(w->now_us - p->beats_us) * p->rate < (double)cluster_times.death_us)
+		wrong(w,
+		    "node %d buries another by what it has not heard on a connection of %lld ms",
+		    slot_of(w, p), (long long)((w->now_us - p->beats_us) / 1000));
+}
+
 /* A failover has lost what was acknowledged: who knows of it must not go on. */
 void
 forgotten(struct world *w, const struct tables *before)

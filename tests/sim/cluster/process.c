@@ -36,6 +36,8 @@ delivered(struct world *w, struct proc *p, int conn, struct msg *m)
 		commit_answered(w, p, m);
 	else
 		feed(w, p, conn, &m->in);
+	if (question == CLUSTER_ASK_BEAT && m->in.answer == CLUSTER_OK && p->alive)
+		p->blind = !m->in.synchronous;
 }
 
 void
@@ -92,6 +94,10 @@ proc_ask(struct world *w, struct proc *p, int conn, struct msg *m)
 	m->number = k->number;
 	m->server = k->server;
 	m->backend = k->backend;
+	if (w->trap == m->slot + 1 && m->d.question == CLUSTER_ASK_BEAT) {
+		w->trap = 0;
+		later(w, between(w, 200, 3 * MS), trapped)->a = m->slot;
+	}
 	us = k->open ? net_us(w, m->slot, k->server, false) : -1;
 	if (us < 0)
 		msg_free(m);
@@ -109,6 +115,8 @@ dialled(struct world *w, struct proc *p, int conn, int backend, int server)
 	k->open = backend >= 0;
 	k->server = server;
 	k->backend = backend;
+	if (conn == T_BEAT)
+		p->beats_us = w->now_us;
 	if (conn == T_LOAD) {
 		shard_loads(w, &(struct event){ .slot = slot_of(w, p), .a = 1 });
 		return;
@@ -163,8 +171,6 @@ asks(struct world *w, struct proc *p, const struct cluster_do *d)
 	}
 	if (d->question == CLUSTER_TAKE)
 		seen.takes++;
-	if (d->question == CLUSTER_BURY)
-		seen.buried++;
 	if (d->question == CLUSTER_GIVE)
 		seen.given++;
 	m = need(sizeof(*m));
@@ -243,6 +249,8 @@ put_out(struct world *w, struct proc *p, const struct cluster_do *d)
 		trace(w, "%c%d says: %s", 'a' + p->id, slot_of(w, p), d->text);
 		return;
 	}
+	if (d->what == CLUSTER_ASK && d->question == CLUSTER_BURY)
+		check_burial(w, p);
 	if (d->what == CLUSTER_DURABLE) {
 		p->durable = d->yes;
 		return;

@@ -191,7 +191,7 @@ commit_next(struct world *w, struct proc *p)
 	p->flying = true;
 	r->id = ++w->nround;
 	r->forgets = w->forgets;
-	r->blind = !p->durable;
+	r->blind = p->blind;
 	if (!p->durable) {
 		ended(w, p, false);
 		return;

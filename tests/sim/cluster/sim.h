@@ -150,7 +150,7 @@ struct round_of {
 enum { SHARD_OUT, SHARD_IN, SHARD_LEAVING };
 
 struct proc {
-	bool alive, ending, disk_full;
+	bool alive, disk_full;
 	uint32_t life;
 	int id, dir;
 	struct cluster *c;
@@ -161,8 +161,9 @@ struct proc {
 	uint64_t tick;
 	struct conn_of conns[CONNS];
 	int64_t in_force;
-	bool durable;
-	int forgets; /* as of its start */
+	bool durable, blind; /* blind: its last beat has said that there is no standby */
+	int64_t beats_us;    /* since when its beats have this connection */
+	int forgets;         /* as of its start */
 	/* shards.c */
 	int state[SHARDS];
 	int64_t since_us[SHARDS];
@@ -191,6 +192,7 @@ struct world {
 	bool cut[SLOTS][SERVERS][2]; /* to the server, from it */
 	int64_t cut_until_us[SLOTS][SERVERS][2];
 	bool apart[SLOTS][SLOTS]; /* from, to */
+	int trap;                 /* a slot and 1: see trapped */
 	int64_t slow_us;          /* on the way to servers, at most */
 	bool peace;
 	/* oracle.c */
@@ -228,6 +230,7 @@ struct world {
 	X(cancelled)                                                                               \
 	X(killed)                                                                                  \
 	X(stops)                                                                                   \
+	X(traps)                                                                                   \
 	X(crashes)                                                                                 \
 	X(cuts)                                                                                    \
 	X(restarts)                                                                                \
@@ -298,7 +301,7 @@ void shards_end(struct world *w, struct proc *p);
 void op_new(struct world *w, int shard, bool write);
 
 /* nemesis.c */
-event_run nemesis;
+event_run nemesis, trapped;
 void peace(struct world *w);
 
 /* oracle.c */
@@ -306,6 +309,7 @@ void answer_read(struct world *w, struct proc *p, struct op *op);
 void answer_write(struct world *w, struct proc *p, struct op *op, const struct round_of *r);
 void answer_no(struct world *w, struct op *op, const char *why);
 void check_owners(struct world *w);
+void check_burial(struct world *w, const struct proc *p);
 void check_end(struct world *w);
 void forgotten(struct world *w, const struct tables *before);
 void __attribute__((format(printf, 2, 3), noreturn))
