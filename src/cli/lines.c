@@ -35,6 +35,10 @@ take_line(struct lines *l)
 	if (line.n == 0 || doc_parse(l->parser, line, &l->doc, &info, NULL) != ERR_OK)
 		return;
 	d = doc_of(buf_view(&l->doc));
+	if (doc_kind(d) != DOC_OBJECT)
+		return;
+	l->pause_s = 0;
+	l->came = true;
 	if (doc_kind(doc_getc(d, "closed")) == DOC_STRING) {
 		struct str text = doc_str(doc_getc(d, "text"));
 
@@ -52,8 +56,6 @@ on_piece(void *ctx, struct str bytes)
 	struct lines *l = ctx;
 	size_t from = 0;
 
-	l->pause_s = 0;
-	l->came = true;
 	for (size_t i = 0; i < bytes.n; i++) {
 		if (bytes.p[i] != '\n')
 			continue;

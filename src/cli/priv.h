@@ -240,7 +240,7 @@ struct lines {
 	/* Each that is JSON, as it came and parsed; borrowed. Why the hub ends it is said already. */
 	void (*take)(void *ctx, struct str line, struct doc d);
 	void *ctx;
-	bool came;  /* anything at all */
+	bool came;  /* an event at all */
 	bool final; /* what the hub has said will be so again */
 	struct buf line, doc;
 	struct doc_parser *parser;

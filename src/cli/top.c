@@ -59,7 +59,7 @@ _Static_assert(LINES == sizeof(lines) / sizeof(lines[0]), "a label for each");
 static void
 put_number(struct buf *out, double v)
 {
-	buf_printf(out, v != 0 && v < 10 && v != (double)(int)v ? "%.1f" : "%.0f", v);
+	buf_printf(out, v > 0 && v < 10 && v != (double)(int)v ? "%.1f" : "%.0f", v);
 }
 
 static void

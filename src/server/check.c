@@ -245,6 +245,7 @@ server_check(struct server *s)
 	addresses_check(&c);
 	directories_check(&c);
 	tls_free(s->tls);
+	metrics_stop(s); /* its token was read */
 	if (c.nbad == 0 && c.nflaw == 0)
 		printf("the configuration is good\n");
 	return c.nbad > 0 || c.nflaw > 0 ? 1 : 0;

@@ -157,7 +157,7 @@ test('configuration show --until-applied ends when all that are targeted have it
 	assert.deepEqual(await given.ended(), { code: 1, signal: null }, 'what was waited for is not there');
 });
 
-test('configuration with a rollout: waves with bars, history, and halt, resume, advance, rollback', async () => {
+test('O-91 configuration with a rollout: waves with bars, history, and halt, resume, advance, rollback', async () => {
 	const stands = (id, status, wave) => until(async () => {
 		const { state } = (await cli(['configuration', 'show', id])).rollout;
 		return state.status === status && state.wave === wave;

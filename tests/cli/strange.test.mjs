@@ -126,6 +126,8 @@ test('O-95 pages that lead to themselves, redirections, floods, drips and fragme
 		assert.equal(r.code, code, JSON.stringify(r));
 		assert.match(r.stderr, text);
 	};
+	answer = says('[]\nnothing\n');
+	for (const args of [['query', 'SELECT * FROM devices', '--live'], ['twin', 'watch', 'd'], ['monitor']]) await failed(3, /the connection ended before anything came/, args);
 	answer = says('', { status: 302, headers: { location: 'https://elsewhere.example/' } });
 	await failed(1, /status 302/);
 	answer = says('<h1>Bad gateway', { status: 502, headers: { 'content-type': 'text/html' } });
