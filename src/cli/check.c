@@ -160,9 +160,13 @@ on_bad_file(void *ctx, const char *file, const char *why)
 static void
 on_note(void *ctx, const char *file, const char *what)
 {
+	struct report *r = ctx;
 	char name[DATA_PATH_MAX];
+	bool named = data_path(name, "store", file);
 
-	note(ctx, data_path(name, "store", file) ? name : file, what);
+	/* RocksDB's IDENTITY is in no backup, and what is one's and missing is damage. */
+	if (!r->manifest.listed || !named || strcmp(file, "IDENTITY") != 0)
+		note(r, named ? name : file, what);
 }
 
 static void

@@ -245,6 +245,14 @@ any_entry(void *ctx, const char *name)
 	return is_ours(name) ? ERR_EXISTS : ERR_OK;
 }
 
+static bool
+is_there(const char *dir, const char *name)
+{
+	char path[DATA_PATH_MAX];
+
+	return data_path(path, dir, name) && access(path, F_OK) == 0;
+}
+
 static int
 target_make(const char *dir, bool *made)
 {
@@ -255,6 +263,12 @@ target_make(const char *dir, bool *made)
 	if (!*made && errno != EEXIST)
 		return cli_fail(EXIT_FAILED, "%s cannot be made: %s", dir, strerror(errno));
 	e = os_each_entry(dir, any_entry, NULL, &f);
+	if (e == ERR_EXISTS && is_there(dir, STAGE) && !is_there(dir, "hub.json"))
+		return cli_fail(EXIT_CONFLICT,
+		    "%s is not empty: a restore into it was cut short. What is in it is no hub "
+		    "yet: "
+		    "remove that, and restore again",
+		    dir);
 	if (e == ERR_EXISTS)
 		return cli_fail(EXIT_CONFLICT, "%s is not empty", dir);
 	return e == ERR_OK ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", f.text);

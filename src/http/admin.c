@@ -9,8 +9,9 @@
 #include <stdlib.h>
 
 #define ERRANDS_MAX 4u /* at once, each with a thread of its own */
+#define BACKUPS_MAX 2u /* of them; one may take hours, and the next waits for it */
 
-static atomic_uint nerrand;
+static atomic_uint nerrand, nbackup;
 
 enum errand_kind {
 	ERRAND_SHOW,
@@ -43,6 +44,8 @@ struct errand {
 static void
 errand_free(struct errand *e)
 {
+	if (e->kind == ERRAND_BACKUP)
+		atomic_fetch_sub(&nbackup, 1);
 	free(e->name);
 	admin_asker_fini(&e->asker);
 	buf_fini(&e->json);
@@ -123,6 +126,17 @@ errand_main(void *arg)
 	loop_post(e->hl->loop, &e->msg);
 }
 
+/* One of so many at once; false: answered. */
+static bool
+place_taken(struct request *r, atomic_uint *n, unsigned most)
+{
+	if (atomic_fetch_add(n, 1) < most)
+		return true;
+	atomic_fetch_sub(n, 1);
+	reply_error(r, F_ThrottlingException, "%u such requests are under way, the limit", most);
+	return false;
+}
+
 static void
 errand_start(struct request *r, enum errand_kind kind, struct str name, unsigned detail)
 {
@@ -130,10 +144,10 @@ errand_start(struct request *r, enum errand_kind kind, struct str name, unsigned
 	struct thread thread = { 0 };
 	struct fault f;
 
-	if (atomic_fetch_add(&nerrand, 1) >= ERRANDS_MAX) {
+	if (!place_taken(r, &nerrand, ERRANDS_MAX))
+		return;
+	if (kind == ERRAND_BACKUP && !place_taken(r, &nbackup, BACKUPS_MAX)) {
 		atomic_fetch_sub(&nerrand, 1);
-		reply_error(r, F_ThrottlingException, "%u such requests are under way, the limit",
-		    ERRANDS_MAX);
 		return;
 	}
 	e = xcalloc(1, sizeof(*e));

@@ -62,14 +62,14 @@ test('O-160 O-167 a manifest says what is in a backup; each file that is not so 
 	}
 	assert.equal(fs.statSync(backup).mode & 0o777, 0o700);
 	assert.equal(m.sha256, sha256(m.files.map((f) => `${f.sha256}  ${f.name}\n`).join('')));
-	assert.deepEqual([m.identities, m.bytes, m.format], [6, m.files.reduce((sum, f) => sum + f.bytes, 0), 3]);
+	assert.deepEqual([m.identities, m.bytes, m.format], [6, m.files.reduce((sum, f) => sum + f.bytes, 0), JSON.parse(fs.readFileSync(path.join(hub.dir, 'hub.json'))).format]);
 	assert.equal(`twinhub ${m.program}\n`, run('--version').stdout);
 	assert.equal(m.hubId, JSON.parse(fs.readFileSync(path.join(hub.dir, 'hub.json'))).hubId);
 	assert.ok(Math.abs(Date.parse(m.made) - before) < 60_000);
 	assert.deepEqual([made.backup, made.files, made.bytes, made.identities], [backup, m.files.length, m.bytes, 6]);
 
 	const good = JSON.parse(expect(0, 'check', '--data', backup));
-	assert.deepEqual([good.damaged, good.backup.identities, good.backup.manifest], [0, 6, true]);
+	assert.deepEqual([good.damaged, good.backup.identities, good.backup.manifest, good.notes], [0, 6, true, []]);
 	const target = path.join(tempDir('target'), 'data');
 	const damages = [...m.files.map((f) => [f.name, flip]),
 		['backup.json', flip],
@@ -114,6 +114,18 @@ test('O-167 a backup of a former program is restored, and both say that it has n
 		assert.match(r.stderr, /backup\.json: it lists no files, as those of former programs/);
 		assert.equal(run('check', '--data', target).code, 0);
 	}
+});
+
+test('O-167 a backup in a former stored format is restored, served, and backed up in this one', async () => {
+	const root = tempDir('format'), former = path.join(root, 'stopped'), target = path.join(root, 'data');
+	assert.equal(spawnSync('tar', ['-C', root, '-xf', path.join(REPOSITORY, 'tests/crash/former/format1.tar.xz')]).status, 0);
+	fs.writeFileSync(path.join(former, 'backup.json'), '{"made":"2026-01-01T00:00:00Z"}\n');
+	expect(0, 'check', '--data', former);
+	expect(0, 'restore', former, '--data', target);
+	const hub = await hubOf({ dir: target });
+	assert.equal(JSON.parse(expect(0, 'backup', path.join(root, 'now'), '--data', target)).identities, 31);
+	assert.equal(manifest(path.join(root, 'now')).format, JSON.parse(fs.readFileSync(path.join(target, 'hub.json'))).format);
+	await hub.stop();
 });
 
 test('O-163 O-164 O-165 one at its time, the newest stay, and what is not ours is left alone', { timeout: 120_000 * SLOW }, async () => {
@@ -179,13 +191,13 @@ test('O-162 on the hub\'s file system tables are its own; elsewhere they are sha
 		for (const name of both) assert.equal(inode(path.join(two[1], 'store', name)), inode(path.join(two[0], 'store', name)), name);
 		// What the other disk has changed is not shared on.
 		await hub.stop();
-		const last = path.join(there, scheduled(there).at(-1)), bad = path.join(last, 'store', tables(last)[0]);
-		flip(bad);
+		const last = path.join(there, scheduled(there).at(-1));
+		for (const name of tables(last)) flip(path.join(last, 'store', name)); // not all of them need be the hub's any more
 		await hub.start();
 		const next = await until(() => scheduled(there).map((name) => path.join(there, name)).find((dir) => dir > last), 'a new one');
 		assert.equal(run('check', '--data', next).code, 0);
 		assert.equal(run('check', '--data', last).code, 5);
-		await until(() => hub.logs.includes(`${bad} is damaged`), 'the log tells');
+		await until(() => tables(last).some((name) => hub.logs.includes(`${path.join(last, 'store', name)} is damaged`)), 'the log tells');
 		await hub.stop();
 	} finally {
 		fs.rmSync(there, { recursive: true, force: true });
@@ -265,7 +277,7 @@ test('O-168 check --online: 9 to a user who may not read the backup, wherever th
 	assert.equal(r.status, 0, r.stderr);
 });
 
-test('O-168 check --online: 1 when the newest is overdue; one that is being made excuses it for a while, not for ever', { timeout: 120_000 * SLOW }, async () => {
+test('O-168 O-166 check --online: 1 when the newest is overdue; one that is being made excuses it for a while, not for ever', { timeout: 120_000 * SLOW }, async () => {
 	const [clock, hold] = ['set_clock', 'hold_sync'].map((name) => path.join(path.dirname(BINARY), `lib${name}.so`));
 	const control = tempDir('words'), root = tempDir('overdue'), slow = path.join(root, 'slow');
 	const hub = await hubOf({ args: ['--backup-dir', path.join(root, 'backups'), '--backup-every', '600'],
@@ -284,8 +296,13 @@ test('O-168 check --online: 1 when the newest is overdue; one that is being made
 	assert.ok(Math.abs(Date.parse((await state(hub)).runningSince) - Date.now()) < 60_000 * SLOW);
 	assert.equal(online(1900).status, 0);
 	assert.equal(online(7200).status, 1);
+	// One more waits for it; others are refused, so that what is asked beside them is answered.
+	const waits = hub.rest('POST', `/admin/backup?to=${encodeURIComponent(path.join(root, 'waits'))}`);
+	await until(async () => (await hub.rest('POST', `/admin/backup?to=${encodeURIComponent(path.join(root, 'more'))}`)).status === 429, 'the third');
+	assert.equal((await hub.rest('GET', '/admin/policies')).status, 200);
 	fs.rmSync(path.join(control, 'hold'));
-	assert.equal((await making).status, 200);
+	assert.deepEqual([(await making).status, (await waits).status], [200, 200]);
+	assert.ok(!fs.existsSync(path.join(root, 'more')));
 	assert.equal((await state(hub)).runningSince, undefined);
 });
 
@@ -387,6 +404,9 @@ test('O-167 a directory that is all of a file system is filled, and checked: los
 	fs.mkdirSync(path.join(target, 'other'));
 	assert.match(expect(7, 'restore', backup, '--data', target), /data is not empty/);
 	fs.rmdirSync(path.join(target, 'other'));
+	fs.mkdirSync(path.join(target, '.restore'));
+	assert.match(expect(7, 'restore', backup, '--data', target), /data is not empty: a restore into it was cut short\. What is in it is no hub yet/);
+	fs.rmdirSync(path.join(target, '.restore'));
 	fs.writeFileSync(path.join(target, 'lost+found', '#12'), 'x');
 	expect(0, 'restore', backup, '--data', target);
 	assert.equal(fs.readFileSync(path.join(target, 'lost+found', '#12'), 'utf8'), 'x');
