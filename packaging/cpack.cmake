@@ -2,7 +2,8 @@
 # What stands at absolute places is for packages alone: `cmake --install` leaves it out.
 set(package ${CMAKE_SOURCE_DIR}/packaging)
 install(FILES ${package}/twinhub.service DESTINATION /lib/systemd/system COMPONENT hub EXCLUDE_FROM_ALL)
-install(FILES ${package}/twinhub.conf DESTINATION /etc/twinhub COMPONENT hub EXCLUDE_FROM_ALL)
+install(FILES ${package}/twinhub.conf DESTINATION /etc/twinhub PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ
+	COMPONENT hub EXCLUDE_FROM_ALL)
 
 # Debian wants its papers beside each package, and compressed.
 find_program(GZIP gzip)

@@ -19,6 +19,18 @@ limited() {
 	return "$code"
 }
 
+# Seconds since 1970 that what is made of this tree bears: SOURCE_DATE_EPOCH, else the last commit's; of an archive of the source, all of whose files
+# have that time, a file's.
+source_time() {
+	if [ -n "${SOURCE_DATE_EPOCH:-}" ]; then
+		echo "$SOURCE_DATE_EPOCH"
+	elif [ -e .git ]; then
+		git log -1 --format=%ct
+	else
+		stat -c %Y CMakeLists.txt
+	fi
+}
+
 # Do programs of this user get ports below 1024? The capability's number is 10 (CAP_NET_BIND_SERVICE).
 may_bind_443() {
 	local capabilities first_free

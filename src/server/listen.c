@@ -74,8 +74,8 @@ bind_one(struct server *s, const struct port_spec *spec)
 		    "%s; take another one (--https-port 8443: devices on 8883 and this command "
 		    "line need no "
 		    "443), or grant it with: setcap cap_net_bind_service=+ep $(command -v "
-		    "twinhub), or "
-		    "sysctl net.ipv4.ip_unprivileged_port_start=443",
+		    "twinhub), or sysctl net.ipv4.ip_unprivileged_port_start=443 (a container: "
+		    "--sysctl net.ipv4.ip_unprivileged_port_start=0)",
 		    why);
 	if (e != ERR_OK)
 		return fail(s, "%s", why);

@@ -9,7 +9,7 @@ import { REPOSITORY, freeAddress, tempDir, until } from '../lib/hub.mjs';
 import { ARCH, NEEDS_ROOT, Root, built, must, run } from './lib.mjs';
 
 const DATA = '/var/lib/twinhub', CONF = '/etc/twinhub/twinhub.conf';
-const LATER = '9.0.0';
+const LATER = '9.0.0', LATEST = '9.0.1';
 let root, deb, version, address, hub;
 const options = { skip: NEEDS_ROOT };
 
@@ -32,10 +32,11 @@ afterEach(async () => {
 });
 
 // The same package under another version.
-function asVersion(other, name) {
+function asVersion(other, name, change = () => {}) {
 	const dir = path.join(tempDir('deb'), 'deb'), control = path.join(dir, 'DEBIAN/control');
 	must('dpkg-deb', ['-R', deb, dir]);
 	fs.writeFileSync(control, fs.readFileSync(control, 'utf8').replace(/^Version: .*/m, `Version: ${other}`));
+	change(dir);
 	must('dpkg-deb', ['--root-owner-group', '-b', dir, root.at('tmp', name)]);
 }
 
@@ -63,6 +64,7 @@ test('O-105 O-107 O-108 lintian has no error to tell; program, unit, user, setti
 	root.must('apt-get', 'install', '-y', '-q', '--no-install-recommends', '/tmp/now.deb');
 	assert.equal(installed(), `${version} installed`);
 	for (const dir of [DATA, '/var/lib/twinhub-backup']) assert.equal(root.must('stat', '-c', '%U %G %a', dir).trim(), 'twinhub twinhub 700');
+	assert.equal(root.must('stat', '-c', '%U %G %a', CONF).trim(), 'root twinhub 640');
 	assert.equal(fs.readFileSync(root.at(CONF), 'utf8'), fs.readFileSync(path.join(REPOSITORY, 'packaging/twinhub.conf'), 'utf8'));
 	assert.match(root.must('dpkg-query', '-f', '${Conffiles}', '-W', 'twinhub'), /\/etc\/twinhub\/twinhub\.conf/);
 	for (const file of ['lib/systemd/system/twinhub.service', 'usr/share/doc/twinhub/copyright', 'usr/share/doc/twinhub/changelog.gz', 'usr/share/bash-completion/completions/twinhub',
@@ -90,13 +92,40 @@ test('O-105 an upgrade keeps data and settings', options, async () => {
 	await stop();
 });
 
+test('O-105 settings that somebody has changed stay when those of the package change, and so do rights that somebody has chosen', options, () => {
+	const changed = fs.readFileSync(root.at(CONF), 'utf8');
+	root.must('chmod', '644', CONF);
+	asVersion(LATEST, 'conf.deb', (dir) => fs.appendFileSync(path.join(dir, CONF), '# one more option\n'));
+	root.must('dpkg', '-i', '--force-confdef', '--force-confold', '/tmp/conf.deb');
+	assert.equal(fs.readFileSync(root.at(CONF), 'utf8'), changed);
+	assert.match(fs.readFileSync(root.at(`${CONF}.dpkg-dist`), 'utf8'), /# one more option\n$/);
+	assert.equal(root.must('stat', '-c', '%U %G %a', CONF).trim(), 'root twinhub 644');
+});
+
 test('O-105 an older package is refused where there is data, with the way back, and changes nothing', options, async () => {
-	const refused = root.run('dpkg', '-i', '/tmp/now.deb');
-	assert.notEqual(refused.status, 0);
-	assert.match(refused.text, new RegExp(`${LATER} is installed, and its data in ${DATA} may be of a format that ${version} does not know`));
-	assert.match(refused.text, /restore a backup/);
-	assert.equal(installed(), `${LATER} installed`);
-	assert.equal(root.must('dpkg', '--audit'), '');
+	const refused = (place, was) => {
+		const r = root.run('dpkg', '-i', '/tmp/now.deb');
+		assert.notEqual(r.status, 0);
+		assert.match(r.text, new RegExp(`${LATEST} has been here, and its data in ${place} may be of a format that ${version} does not know`));
+		assert.match(r.text, /restore a backup/);
+		assert.equal(root.must('dpkg-query', '-f', '${Version} ${db:Status-Status}', '-W', 'twinhub'), was);
+		assert.equal(root.must('dpkg', '--audit'), '');
+	};
+	refused(DATA, `${LATEST} installed`);
+	// Where the settings say that data is, too.
+	const conf = fs.readFileSync(root.at(CONF), 'utf8');
+	root.must('mv', DATA, '/srv/hub');
+	fs.writeFileSync(root.at(CONF), conf.replace(/^data .*$/m, '  data\t/srv/hub \r'));
+	refused('/srv/hub', `${LATEST} installed`);
+	root.must('mv', '/srv/hub', DATA);
+	fs.writeFileSync(root.at(CONF), conf);
+	await start();
+	assert.equal(hubs('device', 'list', '-o', 'name').trim(), 'thermostat-1');
+	await stop();
+	// And where the newer one has been removed.
+	root.must('dpkg', '-r', 'twinhub');
+	refused(DATA, `${LATEST} config-files`);
+	root.must('dpkg', '-i', '--force-confdef', '--force-confold', '/tmp/conf.deb');
 	await start();
 	assert.equal(hubs('device', 'list', '-o', 'name').trim(), 'thermostat-1');
 	await stop();
@@ -132,5 +161,29 @@ test('O-105 remove keeps data and settings, purge takes both, but no backup', op
 	assert.ok(!fs.existsSync(root.at(DATA)) && !fs.existsSync(root.at('etc/twinhub')));
 	assert.ok(fs.existsSync(root.at('var/lib/twinhub-backup/kept')));
 	assert.equal(run('grep', ['-c', '^twinhub:', root.at('etc/passwd')]).text.trim(), '1', 'the user stays');
+	assert.equal(root.must('dpkg', '--audit'), '');
+});
+
+test('O-105 it is installed again after purge; purge leaves data that a link leads to, and says where, and empties what is mounted', options, () => {
+	fs.rmSync(root.at('var/lib/twinhub-backup/kept'));
+	root.must('dpkg', '-i', '/tmp/now.deb');
+	assert.equal(installed(), `${version} installed`);
+	assert.equal(root.must('stat', '-c', '%U %G %a', DATA).trim(), 'twinhub twinhub 700');
+	root.must('mv', DATA, '/srv/hub');
+	root.must('ln', '-s', '/srv/hub', DATA);
+	fs.writeFileSync(root.at('srv/hub/hub.json'), '{}');
+	assert.match(root.must('dpkg', '-P', 'twinhub'), /the data stays in \/srv\/hub, where \/var\/lib\/twinhub has led to/);
+	assert.deepEqual([fs.existsSync(root.at('srv/hub/hub.json')), fs.existsSync(root.at(DATA))], [true, false]);
+	assert.ok(!fs.existsSync(root.at('var/lib/twinhub-backup')), 'a place for backups without any goes');
+	root.must('dpkg', '-i', '/tmp/now.deb');
+	must('mount', ['-t', 'tmpfs', 'tmpfs', root.at(DATA)]);
+	try {
+		fs.mkdirSync(root.at(DATA, 'store'));
+		fs.writeFileSync(root.at(DATA, 'hub.json'), '{}');
+		root.must('dpkg', '-P', 'twinhub');
+		assert.deepEqual(fs.readdirSync(root.at(DATA)), []);
+	} finally {
+		must('umount', [root.at(DATA)]);
+	}
 	assert.equal(root.must('dpkg', '--audit'), '');
 });

@@ -31,7 +31,18 @@ test('O-106 digests are true, the user is a number that is not root, and no file
 	for (const name of fs.readdirSync(path.join(image, 'blobs/sha256'))) assert.equal(sha256(path.join(image, 'blobs/sha256', name)), name);
 	for (const part of [manifest.config, ...manifest.layers]) assert.equal(fs.statSync(blob(part.digest)).size, part.size);
 	assert.equal(config.architecture, ARCH);
-	assert.match(config.config.User, /^[1-9]\d*:[1-9]\d*$/);
+	// Docker's own form names the same blobs, and both the same tags.
+	const index = json(path.join(image, 'index.json')), [docker] = json(path.join(image, 'manifest.json')), version = config.config.Labels['org.opencontainers.image.version'];
+	assert.deepEqual(new Set(index.manifests.map((m) => m.digest)).size, 1);
+	const names = index.manifests.map((m) => m.annotations['io.containerd.image.name']);
+	assert.deepEqual(names, [`docker.io/library/twinhub:${version}`, 'docker.io/library/twinhub:latest']);
+	assert.deepEqual(docker.RepoTags.map((tag) => `docker.io/library/${tag}`), names);
+	assert.deepEqual([docker.Config, ...docker.Layers].map((name) => name.replace('blobs/sha256/', 'sha256:')), [manifest.config.digest, ...manifest.layers.map((l) => l.digest)]);
+	const id = /runAsUser: (\d+)/.exec(fs.readFileSync(path.join(REPOSITORY, 'deploy/kubernetes.yaml'), 'utf8'))[1];
+	assert.equal(config.config.User, `${id}:${id}`);
+	assert.match(fs.readFileSync(path.join(root, 'etc/passwd'), 'utf8'), new RegExp(`^twinhub:x:${id}:${id}:`, 'm'));
+	assert.match(fs.readFileSync(path.join(root, 'etc/apt/sources.list'), 'utf8'), /bookworm-security/);
+	for (const name of ['twinhub', 'libssl3']) assert.ok(fs.statSync(path.join(root, 'usr/share/doc', name, 'copyright')).size > 0);
 	assert.deepEqual([config.config.Entrypoint, config.config.Cmd], [['twinhub'], ['serve']]);
 	assert.deepEqual(Object.keys(config.config.ExposedPorts), ['443/tcp', '8883/tcp']);
 	assert.deepEqual(Object.keys(config.config.Volumes), ['/data']);
@@ -137,9 +148,7 @@ test('O-106 a device and a back end use a hub of the image: no capability, a rea
 });
 
 test('O-106 O-110 it runs as any other user, too, with its data below the volume, as in Kubernetes', options, async () => {
-	const yaml = fs.readFileSync(path.join(REPOSITORY, 'deploy/kubernetes.yaml'), 'utf8');
-	const user = /runAsUser: (\d+)/.exec(yaml)[1];
-	container = new Container({ user: `${user}:${user}`, environment: [config.config.Env[0], 'TWINHUB_DATA=/data/hub', 'TWINHUB_METRICS_BIND=off'] });
+	container = new Container({ user: '20002:20002', environment: [config.config.Env[0], 'TWINHUB_DATA=/data/hub', 'TWINHUB_METRICS_BIND=off'] });
 	await container.start();
 	const answer = await container.ask('twinhub device create pump-7 >/dev/null && twinhub device list -o name');
 	assert.equal(answer, 'pump-7\n0\n');

@@ -17,7 +17,7 @@ let made;
 before(() => { must('git', ['clone', '-q', REPOSITORY, clone]); });
 after(() => fs.rmSync(work, { recursive: true, force: true }));
 
-test('O-112 a tree with changes, or with files that git does not know, is refused; so is a version that CHANGELOG.md does not have', () => {
+test('O-112 a tree with changes, or with files that git does not know, is refused; so is a version that CHANGELOG.md, the kits or the manual do not have', () => {
 	const refused = (text) => {
 		const r = release(path.join(work, 'none'));
 		assert.equal(r.status, 1, r.text);
@@ -34,13 +34,21 @@ test('O-112 a tree with changes, or with files that git does not know, is refuse
 	fs.writeFileSync(lists, fs.readFileSync(lists, 'utf8').replace(`VERSION ${version} `, 'VERSION 7.7.7 '));
 	git('commit', '-qam', 'another version');
 	refused(/CHANGELOG\.md has no place for 7\.7\.7/);
-	git('reset', '-q', '--hard', 'HEAD~1');
+	const changes = path.join(clone, 'CHANGELOG.md');
+	fs.writeFileSync(changes, fs.readFileSync(changes, 'utf8').replace(`## ${version} - `, `## 7.7.7 - 2026-11-30\n\n## ${version} - `));
+	git('commit', '-qam', 'has its place');
+	refused(/these are not of 7\.7\.7:\ndocs\/install\.md:[^]*kit\/node\/package\.json:[^]*kit\/python\/kit_wheel\.py:/);
+	git('reset', '-q', '--hard', 'HEAD~2');
 });
 
 test('O-112 source, packages, a bill of materials and checksums that hold; the source is what was committed', () => {
 	made = path.join(work, 'first');
+	// What was there of a former run goes, what is somebody's stays.
+	fs.mkdirSync(made);
+	for (const name of ['twinhub_0.0.1_amd64.deb', 'twinhub.conf']) fs.writeFileSync(path.join(made, name), '');
 	const r = release(made);
 	assert.equal(r.status, 0, r.text.slice(-4000));
+	fs.rmSync(path.join(made, 'twinhub.conf'));
 	const names = fs.readdirSync(made).sort();
 	assert.deepEqual(names, ['SHA256SUMS', `twinhub-${version}.tar.gz`, `twinhub_${version}_${ARCH}.deb`, `twinhub-kafka_${version}_${ARCH}.deb`, `twinhub-${version}_${ARCH}.spdx.json`].sort());
 	assert.equal(must('sha256sum', ['-c', 'SHA256SUMS'], { cwd: made }).trim().split('\n').length, names.length - 1, 'all but itself');

@@ -4,11 +4,13 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import { until } from '../lib/hub.mjs';
+import path from 'node:path';
+import { tempDir, until } from '../lib/hub.mjs';
 import { holding } from '../lib/hold.mjs';
 import { ARCH, NEEDS_ROOT, Root, built, must, run } from './lib.mjs';
 
 const options = { skip: NEEDS_ROOT };
+const LATER = '9.0.0';
 let root, machine, said = '', leader;
 
 // A command in the machine.
@@ -21,8 +23,13 @@ const journal = () => inside('journalctl', '-u', 'twinhub', '--no-pager', '-o', 
 before(async () => {
 	if (NEEDS_ROOT) return;
 	root = new Root({ include: ['systemd', 'systemd-sysv', 'dbus'] });
-	fs.copyFileSync(built(new RegExp(`^twinhub_.*_${ARCH}\\.deb$`)), root.at('tmp', 'hub.deb'));
-	root.must('apt-get', 'install', '-y', '-q', '--no-install-recommends', '/tmp/hub.deb');
+	// Not in /tmp, over which systemd mounts its own.
+	fs.copyFileSync(built(new RegExp(`^twinhub_.*_${ARCH}\\.deb$`)), root.at('opt/hub.deb'));
+	root.must('apt-get', 'install', '-y', '-q', '--no-install-recommends', '/opt/hub.deb');
+	const later = path.join(tempDir('deb'), 'deb'), control = path.join(later, 'DEBIAN/control');
+	must('dpkg-deb', ['-R', root.at('opt/hub.deb'), later]);
+	fs.writeFileSync(control, fs.readFileSync(control, 'utf8').replace(/^Version: .*/m, `Version: ${LATER}`));
+	must('dpkg-deb', ['--root-owner-group', '-b', later, root.at('opt/later.deb')]);
 	fs.rmSync(root.at('usr/sbin/policy-rc.d'));
 	root.unmount();
 	// It hears of a watchdog that is not fed sooner than the package's minute.
@@ -81,4 +88,25 @@ test('O-103 a loop that is held is named in the journal before systemd ends the 
 	const lines = journal().split('\n');
 	const named = lines.findIndex((line) => /loop 0 has not turned for \d+ s/.test(line)), ended = lines.findIndex((line) => /Watchdog timeout/.test(line));
 	assert.ok(named >= 0 && named < ended, lines.join('\n'));
+});
+
+test('O-105 an upgrade restarts a hub that runs, an older package that is refused does not; remove stops it, the next one starts it, purge takes all', options, async () => {
+	const main = () => property('MainPID'), first = main();
+	const devices = () => inside('twinhub', 'device', 'list', '-o', 'name', '--data', '/var/lib/twinhub');
+	inside('dpkg', '-i', '/opt/later.deb');
+	await until(() => property('ActiveState') === 'active' && main() !== first, 'the later one serves');
+	assert.match(devices(), /thermostat-1/);
+	const second = main(), refused = tried('dpkg', '-i', '/opt/hub.deb');
+	assert.notEqual(refused.status, 0);
+	assert.match(refused.text, /9\.0\.0 has been here/);
+	assert.deepEqual([property('ActiveState'), main()], ['active', second], 'it goes on as it was');
+	inside('dpkg', '-r', 'twinhub');
+	assert.notEqual(tried('systemctl', 'is-active', 'twinhub').status, 0);
+	inside('dpkg', '-i', '/opt/later.deb');
+	await until(() => property('ActiveState') === 'active', 'it serves again');
+	assert.equal(property('UnitFileState'), 'enabled');
+	assert.match(devices(), /thermostat-1/);
+	inside('dpkg', '-P', 'twinhub');
+	assert.ok(!fs.existsSync(root.at('var/lib/twinhub')) && fs.existsSync(root.at('var/lib/twinhub-backup/first/hub.json')));
+	assert.equal(tried('systemctl', 'list-unit-files', '--no-legend', 'twinhub.service').text.trim(), '');
 });
