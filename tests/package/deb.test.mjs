@@ -10,6 +10,7 @@ import { ARCH, NEEDS_ROOT, Root, built, must, run } from './lib.mjs';
 
 const DATA = '/var/lib/twinhub', CONF = '/etc/twinhub/twinhub.conf';
 const LATER = '9.0.0', LATEST = '9.0.1';
+const FORMATS = fs.readdirSync(path.join(REPOSITORY, 'tests/crash/former')).flatMap((name) => /^format(\d+)\.tar\.xz$/.exec(name)?.[1] ?? []);
 let root, deb, version, address, hub;
 const options = { skip: NEEDS_ROOT };
 
@@ -131,7 +132,7 @@ test('O-105 an older package is refused where there is data, with the way back, 
 	await stop();
 });
 
-for (const [format, name] of [1, 2].flatMap((n) => [[n, 'stopped'], [n, 'killed']]))
+for (const [format, name] of FORMATS.flatMap((n) => [[n, 'stopped'], [n, 'killed']]))
 	test(`O-105 an upgrade over the data of a former release, of format ${format}, that was ${name}: identities and twins are there`, options, async () => {
 		root.must('dpkg', '-P', 'twinhub');
 		root.must('dpkg', '-i', '/tmp/now.deb');
