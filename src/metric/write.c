@@ -52,15 +52,14 @@ describe(struct buf *out, enum metric_format f, enum metric_kind kind, const cha
 			buf_printf(out, "# UNIT twinhub_%s %s\n", name, units[i] + 1);
 }
 
-/* OpenMetrics wants to see that a bound is no whole number. */
+/* OpenMetrics wants to see that a bound is no whole number, and series have one name in both formats. */
 static void
-write_bound(struct buf *out, enum metric_format f, double bound)
+write_bound(struct buf *out, double bound)
 {
 	char text[32];
 
 	snprintf(text, sizeof(text), "%.9g", bound);
-	buf_printf(
-	    out, "%s%s", text, f == METRIC_OPENMETRICS && strpbrk(text, ".e") == NULL ? ".0" : "");
+	buf_printf(out, "%s%s", text, strpbrk(text, ".e") == NULL ? ".0" : "");
 }
 
 /* The names of labels that no room above has a table of. */
@@ -123,8 +122,7 @@ labels_of(
 }
 
 static void
-write_histogram(
-    struct buf *out, enum metric_format f, const struct counted *c, uint32_t at, const char *label)
+write_histogram(struct buf *out, const struct counted *c, uint32_t at, const char *label)
 {
 	const uint64_t *bounds = c->kind == METRIC_SECONDS ? bounds_ns : bounds_bytes;
 	double unit = c->kind == METRIC_SECONDS ? 1e9 : 1;
@@ -140,7 +138,7 @@ write_histogram(
 	for (unsigned i = 0; i < METRIC_BOUNDS; i++) {
 		below += counts[i];
 		buf_printf(out, "twinhub_%s_bucket{%s%sle=\"", c->name, label, comma);
-		write_bound(out, f, (double)bounds[i] / unit);
+		write_bound(out, (double)bounds[i] / unit);
 		buf_printf(out, "\"} %llu\n", (unsigned long long)below);
 	}
 	buf_printf(out, "twinhub_%s_bucket{%s%sle=\"+Inf\"} %llu\n", c->name, label, comma,
@@ -160,8 +158,7 @@ write_name(struct buf *out, enum metric_kind kind, const char *name, const char 
 }
 
 static void
-write_counted(struct buf *out, enum metric_format f, const struct counted *c,
-    const struct metric_names *names)
+write_counted(struct buf *out, const struct counted *c, const struct metric_names *names)
 {
 	unsigned width = width_of(c);
 	char label[160];
@@ -172,7 +169,7 @@ write_counted(struct buf *out, enum metric_format f, const struct counted *c,
 		if (!labels_of(c->label, names, i, label, sizeof(label)))
 			continue;
 		if (width > 1) {
-			write_histogram(out, f, c, at, label);
+			write_histogram(out, c, at, label);
 			continue;
 		}
 		write_name(out, c->kind, c->name, label);
@@ -200,7 +197,7 @@ metric_write(struct buf *out, enum metric_format f, const struct metric_names *n
 {
 	for (unsigned m = 0; m < METRICS; m++) {
 		describe(out, f, counted[m].kind, counted[m].name, counted[m].help);
-		write_counted(out, f, &counted[m], names);
+		write_counted(out, &counted[m], names);
 	}
 	for (unsigned m = 0; m < LOOKS; m++) {
 		describe(out, f, looked[m].kind, looked[m].name, looked[m].help);

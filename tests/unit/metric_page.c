@@ -121,13 +121,13 @@ metric__O120_histograms_are_cumulative_and_in_base_units(void **state)
 	assert_true(has_line(
 	    text, "twinhub_operation_seconds_bucket{operation=\"fourth\",le=\"0.0001\"} 2"));
 	assert_true(
-	    has_line(text, "twinhub_operation_seconds_bucket{operation=\"fourth\",le=\"10\"} 2"));
+	    has_line(text, "twinhub_operation_seconds_bucket{operation=\"fourth\",le=\"10.0\"} 2"));
 	assert_true(
 	    has_line(text, "twinhub_operation_seconds_bucket{operation=\"fourth\",le=\"+Inf\"} 3"));
 	assert_true(has_line(text, "twinhub_operation_seconds_count{operation=\"fourth\"} 3"));
 	assert_true(
 	    has_line(text, "twinhub_operation_seconds_sum{operation=\"fourth\"} 20.000100001"));
-	assert_true(has_line(text, "twinhub_commit_size_bytes_bucket{le=\"128\"} 1"));
+	assert_true(has_line(text, "twinhub_commit_size_bytes_bucket{le=\"128.0\"} 1"));
 	assert_true(has_line(text, "twinhub_commit_size_bytes_sum 100"));
 	assert_true(
 	    has_line(text, "twinhub_operations_total{operation=\"fourth\",result=\"refused\"} 2"));
@@ -211,7 +211,7 @@ metric__O121_openmetrics_by_accept(void **state)
 	assert_true(has_line(text, "# TYPE twinhub_connects_total counter"));
 	assert_null(strstr(text, "# EOF"));
 	assert_null(strstr(text, "# UNIT"));
-	assert_true(has_line(text, "twinhub_commit_seconds_bucket{le=\"10\"} 1"));
+	assert_true(has_line(text, "twinhub_commit_seconds_bucket{le=\"10.0\"} 1"));
 	free(text);
 }
 
