@@ -4,7 +4,8 @@
 #include "log/priv.h"
 
 #define MARK      "..."
-#define MARK_ROOM 9 /* the mark, a closing quote and the line end always fit */
+#define TAKEN_MAX 32 /* bytes of a character as it is written, or of a secret's name */
+#define MARK_ROOM 9  /* the mark, a closing quote and the line end always fit */
 
 static void
 put(struct log_line *l, const char *p, size_t n)
@@ -42,6 +43,8 @@ is_plain(struct str s)
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 
+		if (log_secret_name(s, i) > 0)
+			return false;
 		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
 		        (c != '\0' && strchr(others, c) != NULL)))
 			return false;
@@ -49,18 +52,34 @@ is_plain(struct str s)
 	return true;
 }
 
+/* How the next of it stands in the line: a character, or a secret with its name. Returns the length. */
+static size_t
+take(struct str all, struct str *s, char out[TAKEN_MAX])
+{
+	struct str before = *s;
+	size_t n = log_secret_name(all, (size_t)(s->p - all.p));
+	uint32_t c;
+
+	if (n > 0) {
+		*s = str_sub(*s, n);
+		*s = str_sub(*s, log_secret_length(*s));
+		return (size_t)snprintf(out, TAKEN_MAX, "%.*s***",
+		    (int)(n < TAKEN_MAX - 4 ? n : TAKEN_MAX - 4), before.p);
+	}
+	c = utf8_take(s);
+	return escape(c, before.p, before.n - s->n, out);
+}
+
 static void
 put_quoted(struct log_line *l, struct str s)
 {
+	struct str all = s;
 	size_t written = 0, n;
-	char out[16];
+	char out[TAKEN_MAX];
 
 	put(l, "\"", 1);
 	while (s.n > 0 && !l->cut) {
-		struct str before = s;
-		uint32_t c = utf8_take(&s);
-
-		n = escape(c, before.p, before.n - s.n, out);
+		n = take(all, &s, out);
 		if (written + n > LOG_VALUE_MAX) {
 			put(l, MARK, sizeof(MARK) - 1);
 			break;

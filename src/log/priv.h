@@ -22,11 +22,18 @@ struct log_line {
 void log_line_begin(struct log_line *l, int64_t wall_us, enum log_level level, struct str msg);
 /* ` key=value`; an empty value is left out. Whatever a terminal, a line reader or an eye could take for something else is
  * escaped as \uXXXX: C0, DEL, C1, line and paragraph separators, marks and overrides of direction, invisible characters,
- * bytes that are not UTF-8 (as U+FFFD). */
+ * bytes that are not UTF-8 (as U+FFFD). For secrets with their name before them (secret.c) stands "***". */
 void log_line_put(struct log_line *l, const char *key, struct str value);
 void log_line_number(struct log_line *l, const char *key, uint64_t value);
 /* Ends it with a line end; n counts it. */
 void log_line_end(struct log_line *l);
+
+/* ---- secret.c: what is not to be in a line, whoever sent it; pure ---- */
+
+/* Is there at `at` the name of a secret, as "sig="? Its length, with what stands for "="; 0: no. */
+size_t log_secret_name(struct str all, size_t at);
+/* How long the secret is that s begins with. */
+size_t log_secret_length(struct str s);
 
 /* ---- queue.c: lines on their way to the thread ---- */
 

@@ -17,7 +17,7 @@ on_notice(void *ctx, const PGresult *r)
 	c->warned |= severity != NULL && strcmp(severity, "WARNING") == 0;
 }
 
-/* libpq's words have line ends, and name hosts, never passwords. */
+/* libpq's words have line ends, and name hosts; passwords only of what it cannot read (pg_url_check). */
 static void
 one_line(struct fault *f, const char *text)
 {
@@ -63,6 +63,30 @@ settings_make(struct conn *c, struct fault *f)
 	return e;
 }
 
+/* Another text is the name of a database. */
+static bool
+is_connection_string(struct str url)
+{
+	return str_starts(url, STR("postgresql://")) || str_starts(url, STR("postgres://")) ||
+	    memchr(url.p, '=', url.n) != NULL;
+}
+
+enum err
+pg_url_check(const char *url, struct fault *f)
+{
+	PQconninfoOption *options;
+
+	if (!is_connection_string(str_of(url)))
+		return ERR_OK;
+	if ((options = PQconninfoParse(url, NULL)) == NULL)
+		return fault_set(f, F_ArgumentInvalid,
+		    "--cluster is not of the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+		    "with %%XX for what means something in it; where it is wrong is not shown, as "
+		    "that may be the password");
+	PQconninfoFree(options);
+	return ERR_OK;
+}
+
 enum err
 conn_open(struct conn *c, const struct pg_options *o, uint64_t generation, const char *purpose,
     struct fault *f)
@@ -73,6 +97,8 @@ conn_open(struct conn *c, const struct pg_options *o, uint64_t generation, const
 		"tcp_user_timeout", NULL };
 	const char *values[] = { o->url, name, "read-write", "3", "2", "1", "3", "3000", NULL };
 
+	if (pg_url_check(o->url, f) != ERR_OK)
+		return ERR_ARG;
 	snprintf(name, sizeof(name), "twinhub/%s/%llu/%s", o->node, (unsigned long long)generation,
 	    purpose);
 	c->warned = false;

@@ -44,6 +44,8 @@ struct pg_options {
  * Open it, url and node outlive it: the schema is made where there is none, all shards are taken and read. ERR_IO with libpq's words; ERR_LOCKED: another node has a
  * shard and lives; ERR_ARG: the database is another hub's, or of a newer schema.
  */
+/* Can the library read it? What it says of one that it cannot read shows the password, so f does not say it. ERR_ARG. */
+enum err pg_url_check(const char *url, struct fault *f);
 enum err pg_open(const struct pg_options *o, struct store **out, struct fault *f);
 
 #endif

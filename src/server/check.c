@@ -2,6 +2,7 @@
  * serve --check: would the hub start, and would its clients be content with it? Nothing is changed, nothing is listened on, and a hub may run
  * on the directory meanwhile: for before a restart or a reload.
  */
+#include "pg/pg.h"
 #include "server/priv.h"
 #include "transfer/transfer.h"
 
@@ -105,6 +106,15 @@ certificates_check(struct check *c)
 		return;
 	tls_review(s->tls, clock_wall_us(), on_days, c);
 	certificates_judge(s, on_flaw, c);
+}
+
+static void
+cluster_check(struct check *c)
+{
+	struct fault f = { 0 };
+
+	if (c->s->o.cluster != NULL && pg_url_check(c->s->o.cluster, &f) != ERR_OK)
+		refused(c, f.text);
 }
 
 static void
@@ -242,6 +252,7 @@ server_check(struct server *s)
 	directory_check(&c);
 	certificates_check(&c);
 	client_cas_check(&c);
+	cluster_check(&c);
 	addresses_check(&c);
 	directories_check(&c);
 	tls_free(s->tls);

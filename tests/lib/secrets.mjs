@@ -18,7 +18,7 @@ export function keepSecretsOf(text) {
 }
 
 // What looks like one, whoever made it: a key of 32 bytes, a signature, a connection string, a private key.
-const LOOKS = [/(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=(?!=)/, /[A-Za-z0-9+/%]{43}%3[dD]/, /\bsig=[^\s&"]{8}/, /SharedAccessKey=/, /PRIVATE KEY/];
+const LOOKS = [/(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{43}=(?!=)/, /[A-Za-z0-9+/%]{43}%3[dD]/, /\bsig=[^\s&"]{8}/, /SharedAccessKey=(?!\*\*\*)/, /PRIVATE KEY/];
 
 function policyKeys(dir) {
 	try {

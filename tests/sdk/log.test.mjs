@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import assert from 'node:assert/strict';
-import { Hub, REPOSITORY, tempDir, keepSecret, mqttDevice, mqttUsername, RawMqtt, sasToken, startHub, stopAll, until } from '../lib/hub.mjs';
+import { BINARY, Hub, REPOSITORY, freeAddress, tempDir, keepSecret, mqttDevice, mqttUsername, RawMqtt, sasToken, startHub, stopAll, until } from '../lib/hub.mjs';
 import { secretIn } from '../lib/secrets.mjs';
 
 const hubs = [];
@@ -94,6 +94,43 @@ test('O-18 a key or token in a log is found', () => {
 	assert.equal(secretIn('x sig=abcdefghij&se=1', '/nowhere'), 'x sig=abcdefghij&se=1');
 	assert.equal(secretIn('ts=1 msg="connection closed" reason=left device=d1', '/nowhere'), null);
 	assert.ok(Hub.prototype.stop.toString().includes('secretIn'));
+});
+
+test('O-18 a secret where none belongs: a connection string as client id, tokens in topics, paths and queries', async () => {
+	const hub = await start(['--log-level', 'debug']);
+	const key = Buffer.alloc(32, 77).toString('base64'), secret = 'sekret0123456789';
+	const string = `HostName=${hub.addr};DeviceId=d1;SharedAccessKey=${key}`, token = `SharedAccessSignature sr=${hub.addr}&sig=${secret}&se=9999999999`;
+	for (const text of [string, token])
+		for (const login of [{ clientId: text, username: text, password: text }, { clientId: text, username: `${hub.addr}/${text}/?api-version=2021-04-12`, password: 'x' }, { clientId: 'd1', username: `${hub.addr}/d1/?api-version=2021-04-12&${text}`, password: text }]) {
+			const c = await RawMqtt.open(hub);
+			assert.equal((await c.connect(login)).code, 5);
+		}
+	const d = await mqttDevice(hub, 'd1', { filters: [] });
+	await d.subscribe(`devices/d1/${token}`).catch(() => {});
+	await d.publish(`devices/other/messages/${token}`, 'x');
+	await d.closed('the link with another one\'s topic');
+	assert.equal((await hub.rest('POST', `/admin/policies/service/rotate?key=secondary&sig=${secret}`)).status, 200);
+	await hub.rest('GET', `/devices/${encodeURIComponent(token)}`);
+	await hub.rest('GET', `/other/${string}`);
+	await until(() => /path="\/other\/HostName=\S+;SharedAccessKey=\*\*\*"/.test(hub.logs), 'the last line');
+	assert.match(hub.logs, /msg="CONNECT refused" .*device="HostName=\S+;DeviceId=d1;SharedAccessKey=\*\*\*"/);
+	assert.match(hub.logs, /msg="administrative act" .*query="key=secondary&sig=\*\*\*&api-version=/);
+	assert.match(hub.logs, /reason=topic .*detail="devices\/other\/messages\/SharedAccessSignature sr=\S+&sig=\*\*\*&se=9999999999"/);
+	assert.match(hub.logs, /reason=filter .*detail="devices\/d1\/SharedAccessSignature sr=\S+&sig=\*\*\*&se=9999999999"/);
+	assert.ok(!hub.logs.includes(secret) && !hub.logs.includes(key));
+});
+
+test('O-18 what is wrong with --cluster is told without its password, by a start and by --check', async () => {
+	for (const url of ['postgresql://u:sekret-of-a-server@[::1/db', 'postgresql://u:sekret%of-a-server@127.0.0.1:1/db', 'host=127.0.0.1 password=sekret-of-a-server port', 'postgresql://u:sekret-of-a-server@127.0.0.1:1/db?sekret-of=a',
+		'postgresql://u:sekret-of-a-server@127.0.0.1:1/db']) {
+		const dir = path.join(tempDir('cluster'), 'data');
+		const args = ['--data', dir, '--bind', await freeAddress(), '--cluster', url];
+		const start = spawnSync(BINARY, ['serve', ...args], { encoding: 'utf8', timeout: 60_000 }), check = spawnSync(BINARY, ['serve', '--check', ...args], { encoding: 'utf8', timeout: 60_000 });
+		assert.equal(start.status, 1, start.stderr);
+		assert.match(start.stderr, url.endsWith('@127.0.0.1:1/db') && !url.includes('%') ? /PostgreSQL: .*Connection refused/ : /--cluster is not of the form postgresql:/);
+		if (!start.stderr.includes('Connection refused')) assert.match(check.stderr, /--cluster is not of the form postgresql:/);
+		for (const text of [start.stdout, start.stderr, check.stdout, check.stderr]) assert.doesNotMatch(text, /sekret/);
+	}
 });
 
 test('O-36 each line that the code can log has its entry in docs/troubleshooting.md, and no other', () => {

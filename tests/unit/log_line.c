@@ -98,6 +98,40 @@ log_line__escapes_what_could_be_taken_for_something_else(void **state)
 }
 
 /* Any bytes make one line of printable UTF-8 that is not too long, and what is in quotes ends where it should. */
+/* Where somebody has put his connection string or token: the rest of it stays, as it is what is wrong. */
+static void
+log_line__O18_secrets_by_their_names_are_left_out(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "HostName=h;DeviceId=d;SharedAccessKey=a+b/c=",
+		    "\"HostName=h;DeviceId=d;SharedAccessKey=***\"" },
+		{ "HostName=h;SharedAccessKey=ab==;x=1", "\"HostName=h;SharedAccessKey=***;x=1\"" },
+		{ "HostName=h;SharedAccessKeyName=owner",
+		    "\"HostName=h;SharedAccessKeyName=owner\"" },
+		{ "SharedAccessSignature sr=h&sig=ab%2Fc%3D&se=9",
+		    "\"SharedAccessSignature sr=h&sig=***&se=9\"" },
+		{ "/a?SIG=abc", "\"/a?SIG=***\"" },
+		{ "/a%3Fsig%3Dabc", "\"/a%3Fsig%3D***\"" },
+		{ "/sig%3Dabc", "\"/sig%3D***\"" },
+		{ "password=\"x y\"", "\"password=***\"" },
+		{ "password='x", "\"password=***\"" },
+		{ "client_secret=x", "\"client_secret=***\"" },
+		{ "design=x", "\"design=x\"" },
+		{ "key=secondary", "\"key=secondary\"" },
+		{ "sig", "sig" },
+		{ "sig=", "\"sig=***\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct log_line l = { 0 };
+
+		log_line_put(&l, "k", str_of(rows[i][0]));
+		l.text[l.n] = '\0';
+		assert_string_equal(l.text + 2, rows[i][1]);
+	}
+}
+
 static void
 log_line__any_bytes_make_one_line(void **state)
 {
@@ -305,6 +339,7 @@ main(void)
 		cmocka_unit_test(log_line__is_logfmt),
 		cmocka_unit_test(log_line__O17_is_json_with_the_same_keys),
 		cmocka_unit_test(log_line__escapes_what_could_be_taken_for_something_else),
+		cmocka_unit_test(log_line__O18_secrets_by_their_names_are_left_out),
 		cmocka_unit_test(log_line__any_bytes_make_one_line),
 		cmocka_unit_test(log_line__long_values_and_lines_are_cut_and_marked),
 		cmocka_unit_test(log_fold__O24_ten_a_second_and_a_count),
