@@ -159,7 +159,8 @@ test('E-74 `twinhub query --at`', async () => {
 	assert.equal(done.code, 0, done.stderr);
 	assert.deepEqual(JSON.parse(done.stdout), [{ deviceId: 'cli' }]);
 	assert.deepEqual(JSON.parse((await run('--json')).stdout), []);
-	assert.match((await run('--at', at, '--explain', '--json')).stdout, /"rowsGoneSince": ?1/);
+	const explained = await run('--at', at, '--explain', '--json');
+	assert.match(explained.stdout, /"rowsGoneSince": ?1/, explained.stderr);
 	assert.equal((await run('--at', "x' OR")).code, 2);
 });
 

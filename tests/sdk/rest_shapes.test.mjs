@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { PACKET, REPOSITORY, RawMqtt, mqttDevice, mqttUsername, sasToken, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
+import { mqttDevice, mqttUsername, onPostgres, PACKET, RawMqtt, REPOSITORY, sasToken, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
 import { endAll, testHub } from '../lib/ephemeral.mjs';
 
 const api = JSON.parse(fs.readFileSync(path.join(REPOSITORY, 'docs/reference/openapi.json'), 'utf8'));
@@ -228,8 +228,8 @@ test('O-92 events, statistics, administration: requests and answers are as opena
 	await on('POST', '/admin/policies/p/rotate?key=primary');
 	await on('DELETE', '/admin/policies/p', { code: 204 });
 	await on('DELETE', '/admin/policies/p', { code: 404 });
-	await on('POST', `/admin/backup?to=${encodeURIComponent(path.join(files, 'b'))}`);
-	await on('POST', `/admin/backup?to=${encodeURIComponent(path.join(hub.dir, 'b'))}`, { code: 400 });
+	if (!onPostgres) await on('POST', `/admin/backup?to=${encodeURIComponent(path.join(files, 'b'))}`);
+	if (!onPostgres) await on('POST', `/admin/backup?to=${encodeURIComponent(path.join(hub.dir, 'b'))}`, { code: 400 });
 	await on('GET', '/admin/backups');
 	await on('GET', '/admin/export?keys=no', { headers: { 'x-ms-max-item-count': '1' } });
 	await on('POST', '/admin/import?importMode=createOrUpdate', { body: '{"id":"i1"}\n{"id":"i1","importMode":"create"}\n' });
@@ -263,6 +263,7 @@ test('O-92 every route was called, and has answered with what it is for', () => 
 	for (const [of, methods] of Object.entries(api.paths))
 		for (const [method, o] of Object.entries(methods)) {
 			const codes = called.get(`${method.toUpperCase()} ${of}`);
+			if (onPostgres && of === '/admin/backup') continue;
 			if (!codes || (!WITHOUT(o) && !codes.some((code) => code < 300))) missing.push(`${method} ${of}: ${codes}`);
 		}
 	assert.deepEqual(missing, []);
