@@ -251,6 +251,7 @@ const routes = {
 const open = {
 	'GET /healthz': ['healthz', 'does the process answer?', { a: ref('Alive') }],
 	'GET /readyz': ['readyz', 'does it serve, and take changes?', { a: ref('Ready'), e: [503] }],
+	'GET /metrics': ['metrics', 'figures for Prometheus, on a listener of their own (--metrics-bind)', { a: { 'text/plain': s, 'application/openmetrics-text': s }, e: [401], servers: [{ url: 'http://127.0.0.1:9464' }] }],
 };
 
 // ---- all of it, as OpenAPI ----
@@ -280,9 +281,8 @@ function responses({ a, e = [], oh }, secured) {
 }
 
 function operation([operationId, summary, told], at, printed) {
-	const tag = at.split('/')[1];
 	return {
-		operationId, summary, tags: [tag],
+		operationId, summary, tags: [at.split('/')[1]],
 		parameters: [
 			...[...at.matchAll(/\{([^}]*)\}/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: pathValues[name] ?? s })),
 			...(printed ? ['api-version'] : []).concat(words(told.q)).map(parameter('query', query)),
@@ -291,6 +291,7 @@ function operation([operationId, summary, told], at, printed) {
 		...(told.b ? { requestBody: { content: content(told.b) } } : {}),
 		...Object.fromEntries(Object.entries(printed ?? {}).filter(([key]) => key.startsWith('x-'))),
 		...(printed ? {} : { security: [] }),
+		...(told.servers ? { servers: told.servers } : {}),
 		responses: responses(told, Boolean(printed)),
 	};
 }

@@ -235,6 +235,12 @@ test('O-92 events, statistics, administration: requests and answers are as opena
 	await on('POST', '/admin/import?importMode=createOrUpdate', { body: '{"id":"i1"}\n{"id":"i1","importMode":"create"}\n' });
 	await on('GET', '/healthz', { token: null });
 	await on('GET', '/readyz', { token: null });
+	for (const accept of ['text/plain', 'application/openmetrics-text']) {
+		const r = await fetch(`http://${hub.addr}:9464/metrics`, { headers: { Accept: accept } });
+		judge(api.paths['/metrics'].get, { status: r.status, headers: { 'content-type': r.headers.get('content-type') }, text: await r.text() }, `metrics as ${accept}`);
+		assert.ok(r.headers.get('content-type').startsWith(accept));
+		called.set('GET /metrics', [r.status]);
+	}
 	for (const method of ['GET', 'POST', 'DELETE']) for (const of of ['clock', 'faults']) if (api.paths[`/admin/${of}`][method.toLowerCase()]) await on(method, `/admin/${of}`, { ...(method === 'POST' ? { body: { advance: 1, fault: 'dropLink' } } : {}), code: 404 });
 });
 
