@@ -347,7 +347,7 @@ help_printed(const struct manual *m, int argc, char **argv)
 	else
 		known = argc == 2 && strcmp(argv[0], "--markdown") == 0 &&
 		    manual_table(&out, m, argv[1]);
-	fwrite(out.p, 1, out.n, stdout);
+	say_str(buf_view(&out));
 	buf_fini(&out);
 	return known ? EXIT_DONE
 	             : cli_fail(EXIT_USAGE,
@@ -370,7 +370,7 @@ completion(const struct manual *m, int argc, char **argv)
 	struct buf out = { 0 };
 	bool known = argc == 1 && completion_script(&out, m, argv[0]);
 
-	fwrite(out.p, 1, out.n, stdout);
+	say_str(buf_view(&out));
 	buf_fini(&out);
 	if (known || (argc > 0 && is_help(argv[0])))
 		return known ? EXIT_DONE : help_completion();

@@ -221,7 +221,7 @@ page_print(const struct csv *csv, struct doc rows)
 	struct buf text = { 0 };
 
 	csv_rows(&text, &csv->columns, rows, csv->visible);
-	fwrite(text.p != NULL ? text.p : "", 1, text.n, stdout);
+	say_str(buf_view(&text));
 	buf_fini(&text);
 }
 
@@ -231,7 +231,7 @@ head_print(const struct csv *csv)
 	struct buf text = { 0 };
 
 	csv_head(&text, &csv->columns, csv->visible);
-	fwrite(text.p != NULL ? text.p : "", 1, text.n, stdout);
+	say_str(buf_view(&text));
 	buf_fini(&text);
 }
 

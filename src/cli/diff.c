@@ -107,7 +107,7 @@ told(struct diff *d, const struct buf *out)
 {
 	d->ndifferent += !d->told;
 	d->told = true;
-	fwrite(out->p, 1, out->n, stdout);
+	say_str(buf_view(out));
 }
 
 /* A side that does not have it is undefined. */

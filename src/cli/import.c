@@ -509,7 +509,7 @@ dry_run(struct import *im)
 	enum err e;
 
 	while ((e = batch_read(&im->reader, &b)) == ERR_OK && (b.text.n > 0 || b.too_long > 0))
-		fwrite(b.text.p, 1, b.text.n, stdout);
+		say_str(buf_view(&b.text));
 	buf_fini(&b.text);
 	if (e != ERR_OK)
 		return cli_fail(EXIT_FAILED, "%s cannot be read: %s", im->path, strerror(errno));

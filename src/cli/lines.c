@@ -99,7 +99,8 @@ lines_rest(struct lines *l, const char *from_where)
 void
 say_str(struct str s)
 {
-	fwrite(s.p, 1, s.n, stdout);
+	if (s.n > 0) /* of nothing there may be no pointer */
+		fwrite(s.p, 1, s.n, stdout);
 }
 
 static void

@@ -91,7 +91,7 @@ print(struct buf *line)
 	while (line->n > 0 && line->p[line->n - 1] == ' ')
 		line->n--;
 	buf_putc(line, '\n');
-	fwrite(line->p, 1, line->n, stdout);
+	say_str(buf_view(line));
 	line->n = 0;
 }
 
@@ -341,7 +341,7 @@ print_json_rows(struct rows_view *v, struct doc array)
 		buf_cstr(&json, n++ > 0 ? ",\n" : "\n");
 		doc_write_json(&json, row);
 	}
-	fwrite(json.p != NULL ? json.p : "", 1, json.n, stdout);
+	say_str(buf_view(&json));
 	buf_fini(&json);
 }
 

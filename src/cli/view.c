@@ -132,7 +132,7 @@ view_bar(struct view *v, struct str label, uint64_t part, uint64_t whole)
 void
 view_print(struct view *v)
 {
-	fwrite(v->text.p != NULL ? v->text.p : "", 1, v->text.n, stdout);
+	say_str(buf_view(&v->text));
 	v->text.n = 0;
 }
 
