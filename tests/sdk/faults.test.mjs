@@ -3,7 +3,11 @@ import { after, afterEach, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { mqttDevice, RawMqtt, deviceLogin, sasToken, startHub, until, within } from '../lib/hub.mjs';
 import { endAll, testHub } from '../lib/ephemeral.mjs';
+import { createRequire } from 'node:module';
 import { rejection, sdkDevice, Client, Mqtt } from '../lib/sdk.mjs';
+
+const { Message } = createRequire(import.meta.url)('azure-iot-device');
+const { Http } = createRequire(import.meta.url)('azure-iot-device-http');
 
 let hub;
 before(async () => { hub = await testHub(); });
@@ -147,4 +151,22 @@ test('O-179 tokenSkew: a token has expired, over MQTT and HTTPS; the next one is
 	await device.readTwin();
 	assert.equal((await story('skew')).lastRefusal.reason, 'token-expired');
 	await device.close();
+});
+
+test('O-178 O-179 the device SDK over HTTPS: what is unavailable it sends again by itself, a token that has expired is an error', async () => {
+	await hub.createDevice('web');
+	const client = Client.fromConnectionString(await hub.deviceConnectionString('web'), Http);
+	client.setOptions({ ca: hub.pem }).catch(() => {}); // of this transport it never resolves
+	try {
+		await client.open();
+		await ordered('unavailable', { device: 'web', count: 2 });
+		await within(client.sendEvent(new Message('1')), 'the message, at the third attempt');
+		assert.deepEqual(await left(), []);
+		await ordered('tokenSkew', { device: 'web', seconds: 7200 });
+		assert.equal((await rejection(within(client.sendEvent(new Message('2')), 'the end of the attempt'))).name, 'UnauthorizedError');
+		await client.sendEvent(new Message('3'));
+		assert.deepEqual(await left(), []);
+	} finally {
+		await client.close();
+	}
 });
