@@ -1,4 +1,4 @@
-/* A sample of the figures each 10 s, by the wall clock's tens, on a thread of its own: who looks may wait for a store that is being opened again. */
+/* A sample of the figures each 10 s, by the wall clock's tens, on a thread of its own: who looks asks the file system, too. */
 #include "server/priv.h"
 
 static void

@@ -208,6 +208,10 @@ struct rocks {
 	_Atomic uint32_t generation;
 	_Atomic uint64_t commits, commit_bytes, commit_failures;
 	struct {
+		pthread_mutex_t mu;
+		struct store_stats engine; /* as they were when the engine could be asked last */
+	} looked;
+	struct {
 		pthread_mutex_t mu;  /* state is changed under it */
 		pthread_cond_t wake; /* the healer's */
 		struct thread healer;

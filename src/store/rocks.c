@@ -201,6 +201,7 @@ sync_init(struct rocks *s)
 {
 	cond_init(&s->fail.wake);
 	pthread_mutex_init(&s->fail.mu, NULL);
+	pthread_mutex_init(&s->looked.mu, NULL);
 	pthread_mutex_init(&s->mark.mu, NULL);
 	lock_init(&s->lock);
 }
@@ -211,6 +212,7 @@ store_free(struct rocks *s)
 	engine_close(&s->engine);
 	pthread_rwlock_destroy(&s->lock);
 	pthread_mutex_destroy(&s->mark.mu);
+	pthread_mutex_destroy(&s->looked.mu);
 	pthread_mutex_destroy(&s->fail.mu);
 	pthread_cond_destroy(&s->fail.wake);
 	if (s->held >= 0)

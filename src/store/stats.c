@@ -101,27 +101,38 @@ engine_stats(const struct engine *e, struct store_stats *out)
 	count_files(e, out);
 }
 
+/* The healer may have the engine for as long as a disk takes. */
+static void
+look_at_engine(struct rocks *s, struct store_stats *out)
+{
+	pthread_mutex_lock(&s->looked.mu);
+	if (pthread_rwlock_tryrdlock(&s->lock) == 0) {
+		if (s->engine.db != NULL) {
+			s->looked.engine = (struct store_stats){ 0 };
+			engine_stats(&s->engine, &s->looked.engine);
+		}
+		pthread_rwlock_unlock(&s->lock);
+	}
+	*out = s->looked.engine;
+	pthread_mutex_unlock(&s->looked.mu);
+}
+
 void
 rocks_stats(struct store *face, struct store_stats *out)
 {
 	struct rocks *s = rocks_of(face);
 	struct logs logs = { 0 };
 
-	*out = (struct store_stats){
-		.commits = atomic_load(&s->commits),
-		.commit_bytes = atomic_load(&s->commit_bytes),
-		.commit_failures = atomic_load(&s->commit_failures),
-		.scrub_bytes = atomic_load(&s->scrub.bytes),
-		.scrub_files = atomic_load(&s->scrub.files),
-		.scrub_passes = atomic_load(&s->scrub.passes),
-		.scrub_of = atomic_load(&s->scrub.of),
-		.scrub_done = atomic_load(&s->scrub.done),
-		.inflight = lanes_inflight(s),
-	};
+	look_at_engine(s, out);
+	out->commits = atomic_load(&s->commits);
+	out->commit_bytes = atomic_load(&s->commit_bytes);
+	out->commit_failures = atomic_load(&s->commit_failures);
+	out->scrub_bytes = atomic_load(&s->scrub.bytes);
+	out->scrub_files = atomic_load(&s->scrub.files);
+	out->scrub_passes = atomic_load(&s->scrub.passes);
+	out->scrub_of = atomic_load(&s->scrub.of);
+	out->scrub_done = atomic_load(&s->scrub.done);
+	out->inflight = lanes_inflight(s);
 	if (logs_list(s->dir, &logs, NULL) == ERR_OK)
 		out->wal_bytes = logs.bytes;
-	store_share(s);
-	if (s->engine.db != NULL)
-		engine_stats(&s->engine, out);
-	store_unshare(s);
 }

@@ -220,7 +220,7 @@ struct store_damage {
 };
 void store_damage(struct store *s, struct store_damage *out);
 
-/* Costs some 100 us. All zero but the counters while the store is closed by a failure. */
+/* Costs some 100 us, and waits for nothing: while the store is closed by a failure, or is being opened again, what RocksDB says is as it was last. */
 void store_stats(struct store *s, struct store_stats *out);
 
 /*

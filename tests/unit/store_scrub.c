@@ -1,4 +1,5 @@
 /* Bytes of table files that change on the disk, with nobody asking for them: found by the scrub, and by an opening that verifies. */
+#include "store/priv.h"
 #include "store_kit.h"
 
 #define PATIENT_MS 1u /* between passes */
@@ -246,6 +247,27 @@ store_open__O05_verify_names_the_table_for_any_flipped_byte(void **state)
 	kit_open(k);
 }
 
+/* While the healer has the engine, for as long as a disk takes, figures are those of before, and nobody waits for them. O-124. */
+static void
+store_stats__O124_wait_for_no_store_that_is_opened_again(void **state)
+{
+	struct kit *k = *state;
+	struct store_stats before, then;
+	struct rocks *s;
+
+	kit_open(k);
+	s = rocks_of(k->s);
+	assert_int_equal(kit_put(k, STORE_WANTED, "a", "b"), STORE_OK);
+	store_stats(k->s, &before);
+	assert_true(before.memtable_bytes > 0 && before.keys > 0);
+	pthread_rwlock_wrlock(&s->lock);
+	store_stats(k->s, &then);
+	assert_int_equal(then.memtable_bytes, before.memtable_bytes);
+	assert_int_equal(then.keys, before.keys);
+	assert_int_equal(then.commits, 1);
+	pthread_rwlock_unlock(&s->lock);
+}
+
 #define SCRUB_TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
 
 int
@@ -260,6 +282,7 @@ main(void)
 		SCRUB_TEST(scrub__O05_keeps_its_rate_and_ends_at_once),
 		SCRUB_TEST(scrub__goes_on_while_the_directory_is_away_and_blames_no_file),
 		SCRUB_TEST(store_open__O05_verify_names_the_table_for_any_flipped_byte),
+		SCRUB_TEST(store_stats__O124_wait_for_no_store_that_is_opened_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
