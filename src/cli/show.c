@@ -360,7 +360,16 @@ print_table_rows(struct rows_view *v, struct doc array)
 	free(c);
 }
 
-/* For loops of a shell: the first column, a line each. */
+static bool
+has_control(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20)
+			return true;
+	return false;
+}
+
+/* For loops of a shell: the first column, a line each. A text with a line break in it, which may be a stranger's, is one as JSON. */
 static void
 print_names(struct doc array)
 {
@@ -373,7 +382,7 @@ print_names(struct doc array)
 		members = doc_iter(row);
 		if (!doc_next(&members, &key, &v))
 			continue;
-		if (doc_kind(v) == DOC_STRING)
+		if (doc_kind(v) == DOC_STRING && !has_control(doc_str(v)))
 			buf_str(&line, doc_str(v));
 		else
 			doc_write_json(&line, v);

@@ -68,6 +68,8 @@ test('O-85 -o json, table, csv and name are the forms of an output', async () =>
 	}
 	assert.equal(await of(...list, '-o', 'name'), 'a1\na2\na3\n');
 	assert.equal(await of('query', 'SELECT tags.floor FROM devices WHERE deviceId = \'a2\'', '-o', 'name'), '1\n');
+	await hub.rest('PATCH', '/twins/a2', { body: { tags: { evil: 'one\ntwo' } } });
+	assert.equal(await of('query', 'SELECT tags.evil FROM devices WHERE deviceId = \'a2\'', '-o', 'name'), '"one\\ntwo"\n', 'a row is a line');
 	assert.match(await of('policy', 'show', '-o', 'name'), /^iothubowner$/m);
 	assert.equal(await of('policy', 'show', 'service', '-o', 'name'), 'service\n');
 	assert.match(await of('device', 'show', 'a1', '-o', 'table'), /^deviceId +a1$/m);

@@ -92,6 +92,27 @@ test('O-68 the blocks of README.md and docs/start work when pasted, without root
 	paste(['docs/start/ci.md'], { installed: true });
 });
 
+test('docs/az.md names commands and options that there are', () => {
+	const names = [...execFileSync(BINARY, ['help', '--markdown', 'commands'], { encoding: 'utf8' }).matchAll(/^\| `([a-z-]+(?: [a-z-]+)?)/gm)].map((m) => m[1]);
+	const known = (words) => names.find((name) => name === words.slice(0, 2).join(' ')) ?? names.find((name) => name === words[0]);
+	const rows = [...read('docs/az.md').matchAll(/^\| `.*? \| (.*) \|$/gm)].map((m) => [...m[1].matchAll(/`([^`]+)`/g)].map((c) => c[1]));
+	let n = 0;
+	for (const row of rows) {
+		let family = '';
+		for (const text of row) {
+			const words = text.match(/"[^"]*"|\S+/g), name = known(words) ?? known([family, ...words]);
+			if (/^[{/]|^twinhub --help$|^modulesContent$|^content$/.test(text)) continue;
+			assert.ok(name !== undefined || text === 'show NAME --keys' || /^(why|halt|resume|advance|rollback)$/.test(text), text);
+			if (name === undefined) continue;
+			family = name.split(' ')[0];
+			const help = execFileSync(BINARY, [...name.split(' '), '--help'], { encoding: 'utf8' });
+			for (const option of words.filter((w) => w.startsWith('--'))) assert.match(help, new RegExp(`^ +${option}\\b`, 'm'), text);
+			n++;
+		}
+	}
+	assert.ok(n > 45, `${n}`);
+});
+
 test('links between documents lead to files and headings', () => {
 	const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], { cwd: REPOSITORY, encoding: 'utf8' }).trim().split('\n');
 	const anchors = (name) => new Set([...read(name).replace(/^```.*?^```$/gms, '').matchAll(/^#+ (.*)$/gm)].map((m) => m[1].toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-')));
