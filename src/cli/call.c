@@ -23,6 +23,7 @@ answer_fini(struct answer *a)
 	wipe(&a->etag);
 	a->status = 0;
 	a->retry_after_s = 0;
+	a->lines = false;
 }
 
 bool
@@ -106,26 +107,27 @@ exit_of_status(int status)
 int
 hub_try(const struct target *t, const struct ask *ask, struct answer *out, char why[WHY_MAX])
 {
-	bool good, parsed, device;
+	bool good, parsed, device, fits;
 
 	answer_fini(out);
 	if (https_call(t, ask, out, why) != ERR_OK)
 		return EXIT_UNREACHABLE;
 	good = out->status >= 200 && out->status <= 299;
-	if (good && ask->raw)
-		return EXIT_DONE;
-	parsed = answer_parse(out);
+	parsed = (good && ask->raw) || answer_parse(out);
 	if (!good) {
 		refusal_text(out, why, WHY_MAX, &device);
 		return device ? EXIT_DEVICE : exit_of_status(out->status);
 	}
-	if (!parsed)
-		snprintf(why, WHY_MAX, "the hub's answer is not JSON");
-	else if (!answer_fits(ask, doc_of(buf_view(&out->doc))))
+	/* of a stream each line was looked at */
+	fits = ask->raw ? ask->piece != NULL || out->lines
+	                : parsed && answer_fits(ask, doc_of(buf_view(&out->doc)));
+	if (fits)
+		return EXIT_DONE;
+	if (parsed)
 		snprintf(
 		    why, WHY_MAX, "%s:%u answers as no hub does: is it one?", t->host, t->port);
 	else
-		return EXIT_DONE;
+		snprintf(why, WHY_MAX, "the hub's answer is not JSON");
 	return EXIT_FAILED;
 }
 

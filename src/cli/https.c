@@ -137,6 +137,15 @@ keep_header(struct evhttp_request *req, const char *name, struct buf *out)
 		buf_put(out, value, strlen(value) + 1);
 }
 
+static bool
+has_type(struct evhttp_request *req, const char *type)
+{
+	const char *value =
+	    evhttp_find_header(evhttp_request_get_input_headers(req), "Content-Type");
+
+	return value != NULL && str_starts(str_of(value), str_of(type));
+}
+
 static void
 on_answer(struct evhttp_request *req, void *arg)
 {
@@ -156,6 +165,7 @@ on_answer(struct evhttp_request *req, void *arg)
 	keep_header(req, "x-twinhub-warning", &c->out->warning);
 	keep_header(req, "ETag", &c->out->etag);
 	c->out->retry_after_s = retry_after(req);
+	c->out->lines = has_type(req, "application/x-ndjson");
 	c->out->status = evhttp_request_get_response_code(req);
 	c->answered = true;
 }

@@ -106,7 +106,7 @@ struct ask {
 	const char *if_match;     /* NULL: none */
 	const char *continuation; /* NULL or empty: none */
 	uint64_t page_size;       /* 0: none */
-	bool raw;                 /* the answer is no JSON text */
+	bool raw;                 /* the answer is lines of JSON */
 	bool warned;              /* what the hub warns of is said elsewhere */
 	/* NULL; or it gets the body of a success as it comes, which may be for ever: --timeout is for its head, then the hub may be silent for
 	 * STREAM_SILENCE_S. False: it is enough */
@@ -123,6 +123,7 @@ struct answer {
 	unsigned retry_after_s;  /* 0: it does not say */
 	struct buf warning;      /* x-twinhub-warning; a text as well */
 	struct buf etag;         /* likewise, in quotes */
+	bool lines;              /* it says that it is lines of JSON */
 };
 bool answer_parse(struct answer *a); /* body to doc, if there is a body; false: it is not JSON */
 void answer_fini(struct answer *a);  /* wipes it; it can be used again */

@@ -93,6 +93,7 @@ const COMMANDS = [
 	['configuration', 'create', 'c', '--file', file('c.json', '{"content":{}}')], ['job', 'show', 'j'], ['job', 'show', 'j', '--watch', '1'], ['job', 'list'], ['job', 'results', 'j'], ['query', 'SELECT * FROM devices'],
 	['query', 'SELECT * FROM devices', '--explain'], ['settings', 'show'], ['sink', 'list'], ['route', 'list'], ['policy', 'show'], ['policy', 'show', 'p'], ['policy', 'create', 'p', '--rights', 'RegistryRead'],
 	['policy', 'rotate', 'p', '--key', 'primary'], ['connection-string'], ['connection-string', '--device', 'd'], ['sas'], ['sas', '--device', 'd'], ['import', file('i.ndjson', '{"id":"a"}\n')], ['message', 'purge', 'd'],
+	['export', path.join(dir, 'exported')],
 ];
 
 test('O-95 what is no hub is not taken for one, by whatever command', async () => {
@@ -106,7 +107,7 @@ test('O-95 what is no hub is not taken for one, by whatever command', async () =
 });
 
 async function refused(args, text) {
-	fs.rmSync(path.join(dir, 'i.ndjson.progress'), { force: true }); // of the import before
+	for (const name of ['i.ndjson.progress', 'exported']) fs.rmSync(path.join(dir, name), { force: true }); // of the run before
 	const r = await run([...args, ...(args.includes('--timeout') ? [] : ['--timeout', '30'])]);
 	assert.ok([1, 3].includes(r.code), `${text}: ${args.join(' ')}: ${JSON.stringify(r)}`);
 	assert.match(r.stderr, /^twinhub: .*(answers as no hub does|not JSON|no hub)/, args.join(' '));
