@@ -129,7 +129,8 @@ enum err backups_list(
 /* Ends those of this hub that a kill has cut short, and tells each. */
 void backups_clean(
     const char *dir, const char *hub, void (*told)(void *ctx, const char *path), void *ctx);
-/* `made` stays and, of the others, the newest `keep` - 1. Whole ones of this hub alone go, the oldest first; a kill leaves one whole or for
+/* `made` and `keep` - 1 others stay; keep >= 1. Whole ones of this hub alone go: those of later than `made`, which another clock has dated,
+ * then the oldest; a kill leaves one whole or for
  * backups_clean. How many have gone: *gone. ERR_IO and what else removing may return: f. */
 enum err backups_keep(const char *dir, const char *hub, const char *made, unsigned keep,
     unsigned *gone, struct fault *f);

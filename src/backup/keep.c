@@ -151,26 +151,29 @@ remove_one(const char *dir, const char *name, const char *hub, struct fault *f)
 	return e != ERR_OK ? e : partial_discard(partial, f);
 }
 
+/* The i-th to go, of n, newest first, of which `at` has just been made: what says that it is of later was made before a clock was set back. */
+static size_t
+nth_to_go(size_t i, size_t n, size_t at)
+{
+	return i < at ? at - 1 - i : n - 1 - (i - at);
+}
+
 enum err
 backups_keep(const char *dir, const char *hub, const char *made, unsigned keep, unsigned *gone,
     struct fault *f)
 {
 	struct backup_seen *v;
-	size_t n, others;
+	size_t n, at = 0;
 	enum err e = backups_list(dir, hub, &v, &n, f);
 
 	*gone = 0;
-	others = n;
-	for (size_t i = 0; i < n; i++) /* it is not the newest where the clock was set back */
-		others -= strcmp(v[i].name, made) == 0;
-	for (size_t i = n; i > 0 && others >= keep && e == ERR_OK; i--) {
-		if (strcmp(v[i - 1].name, made) == 0)
-			continue;
-		if ((e = remove_one(dir, v[i - 1].name, hub, f)) != ERR_OK)
-			continue;
-		++*gone;
-		others--;
-	}
+	while (at < n && strcmp(v[at].name, made) != 0)
+		at++;
+	if (at == n) /* it has gone again: then nothing may go for it */
+		n = 0;
+	for (size_t i = 0; i + keep < n && e == ERR_OK; i++)
+		if ((e = remove_one(dir, v[nth_to_go(i, n, at)].name, hub, f)) == ERR_OK)
+			++*gone;
 	free(v);
 	return e;
 }

@@ -6,7 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HOUR_US INT64_C(3600000000)
+#define HOUR_US  INT64_C(3600000000)
+#define AHEAD_US INT64_C(300000000) /* by so much clocks of a machine may differ, as one is set */
 
 /* A hub knows no working directory of its clients. */
 static int
@@ -60,8 +61,9 @@ done:
 
 /* ---- the latest ---- */
 
+/* most_us: of later it is not taken. */
 static void
-take(struct latest_backup *out, struct doc one)
+take(struct latest_backup *out, struct doc one, int64_t most_us)
 {
 	struct str path = doc_text(doc_getc(one, "path"));
 	char named[DATA_PATH_MAX];
@@ -69,7 +71,8 @@ take(struct latest_backup *out, struct doc one)
 	struct stat st;
 
 	if (path.n == 0 || path.n >= sizeof(out->path) ||
-	    !time_parse(doc_text(doc_getc(one, "made")), &made_us) || made_us <= out->made_us)
+	    !time_parse(doc_text(doc_getc(one, "made")), &made_us) || made_us > most_us ||
+	    made_us <= out->made_us)
 		return;
 	out->said = true;
 	snprintf(named, sizeof(named), STR_FMT, STR_ARG(path));
@@ -107,17 +110,26 @@ late_take(struct doc d, struct latest_backup *out)
 		    (long long)(age_us / 1000000), (long long)(every_us / 1000000));
 }
 
-/* What the hub says of its backups: the newest that is here, and what is wrong with how they go. */
 static void
-answer_take(struct doc d, struct latest_backup *out)
+newest_take(struct doc d, struct latest_backup *out, int64_t most_us)
 {
 	struct doc_iter it = doc_iter(doc_getc(d, "backups"));
 	struct str key;
 	struct doc one;
 
-	take(out, doc_getc(d, "lastSuccess"));
+	take(out, doc_getc(d, "lastSuccess"), most_us);
 	while (doc_next(&it, &key, &one))
-		take(out, one);
+		take(out, one, most_us);
+}
+
+/* What the hub says of its backups: the newest that is here, and what is wrong with how they go. One that was made before a clock was set
+ * back is no newer than those since. */
+static void
+answer_take(struct doc d, struct latest_backup *out)
+{
+	newest_take(d, out, clock_wall_us() + AHEAD_US);
+	if (out->path[0] == '\0')
+		newest_take(d, out, INT64_MAX);
 	late_take(d, out);
 }
 

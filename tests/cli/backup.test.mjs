@@ -306,6 +306,23 @@ test('O-168 O-166 check --online: 1 when the newest is overdue; one that is bein
 	assert.equal((await state(hub)).runningSince, undefined);
 });
 
+test('O-164 O-168 a clock that was set back: what it has dated later is neither the newest nor kept for it', { timeout: 120_000 * SLOW }, async () => {
+	const dir = path.join(tempDir('back'), 'backups'), args = ['--backup-dir', dir, '--backup-every', '3600'];
+	const hub = await hubOf();
+	await hub.stop();
+	Object.assign(hub, { args, env: { LD_PRELOAD: path.join(path.dirname(BINARY), 'libset_clock.so'), TWINHUB_CLOCK: String(Math.floor(Date.now() / 1000) + 86_400), ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0` } });
+	await hub.start();
+	const [later] = await until(() => fs.existsSync(dir) && scheduled(dir).length > 0 && scheduled(dir), 'one of tomorrow');
+	await hub.stop();
+	Object.assign(hub, { args: [...args.slice(0, 3), '1', '--backup-keep', '2'], env: {} });
+	await hub.start();
+	const now = await until(() => scheduled(dir).find((name) => name < later), 'one of today');
+	assert.notEqual(JSON.parse(expect(0, 'check', '--online', '--data', hub.dir)).data, path.join(dir, later));
+	await until(() => !fs.existsSync(path.join(dir, later)), 'it goes first');
+	assert.ok(now < later && scheduled(dir).length >= 1);
+	await hub.stop();
+});
+
 test('O-161 what is not whole yet is no backup, and no hub\'s data', async () => {
 	const hub = await hubOf(), backup = path.join(tempDir('half'), 'b'), target = path.join(tempDir('half'), 'data');
 	expect(0, 'backup', backup, '--data', hub.dir);
