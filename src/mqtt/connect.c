@@ -85,6 +85,8 @@ on_judged(
 		connack(s, CONNACK_ACCEPTED, r->session_present, a);
 		session_accepted(s, r, now_us, wall_us, a);
 		outdated = s->all->world->outdated(s, r->judged_by);
+		if (outdated == REASON_NONE && session_revoked(s)) /* since the handshake */
+			outdated = REASON_CERTIFICATE_REVOKED;
 		if (outdated != REASON_NONE) /* what opened it has gone meanwhile */
 			a->doomed = session_doom(s, outdated);
 	}

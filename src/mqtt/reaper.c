@@ -53,12 +53,10 @@ reaper_doomed(struct reaper *rp, int64_t now_us)
 static void
 look(struct reaper *rp, struct session *s, const struct catalogue *c)
 {
-	const struct session_world *world = s->all->world;
 	enum reason why = reaper_outdated(s, c);
-	if (why == REASON_NONE && s->opened.by_certificate && world->revoked != NULL &&
-	    world->revoked(s))
-		why = REASON_CERTIFICATE_REVOKED;
 
+	if (why == REASON_NONE && session_revoked(s))
+		why = REASON_CERTIFICATE_REVOKED;
 	if (why != REASON_NONE && session_doom(s, why))
 		rp->ndoomed++;
 }

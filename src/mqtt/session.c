@@ -490,6 +490,14 @@ session_note(struct session *s, const struct note *n, struct actions *a)
 }
 
 bool
+session_revoked(struct session *s)
+{
+	const struct session_world *world = s->all->world;
+
+	return s->opened.by_certificate && world->revoked != NULL && world->revoked(s);
+}
+
+bool
 session_doom(struct session *s, enum reason why)
 {
 	if (s->doomed != REASON_NONE || s->state == S_LEAVING || s->state == S_CLOSED)

@@ -160,6 +160,8 @@ bool session_will_lost(const struct work *w, struct log_story *line);
 
 /* Unasked for, from the fleet: a change of the desired properties, a call, or that it is to end. */
 void session_note(struct session *s, const struct note *n, struct actions *a);
+/* Was it opened by a certificate that is revoked by now? */
+bool session_revoked(struct session *s);
 /* To end at its turn: true if it was not yet. */
 bool session_doom(struct session *s, enum reason why);
 /* Its turn. */

@@ -106,6 +106,19 @@ test('O-22 O-23 a device that is registered by the print of its certificate, whi
 	stays.destroy();
 });
 
+test('O-23 a connection that was there before the list, and sends its CONNECT behind it', async () => {
+	await hub.createDevice('slow', { authentication: { type: 'certificateAuthority' } });
+	const slow = makeCertificate({ dir, cn: 'slow', issuer: ca }), n = hub.logs.length;
+	const c = await RawMqtt.open(hub, { cert: slow.cert, key: slow.key });
+	fs.writeFileSync(file('ca.crl'), list(ca, slow));
+	process.kill(hub.pid, 'SIGHUP');
+	await until(() => /msg="certificates loaded anew"/.test(hub.logs.slice(n)), 'the new list');
+	await link('slow', slow, 5);
+	await c.connect({ clientId: 'slow', username: mqttUsername(hub.addr, 'slow') }).catch(() => {});
+	await c.closed('the link that was opened before');
+	await until(() => /msg="connection closed" reason=certificate-revoked by=peer .*device=slow /.test(hub.logs), 'the line');
+});
+
 test('O-22 O-23 a CA between is revoked: its devices are out, at once and when they resume a session', async () => {
 	const house = makeCertificate({ dir, cn: 'a house CA', ca: true, issuer: ca });
 	const chain = (leaf) => ({ ...leaf, cert: leaf.cert + house.cert });
