@@ -398,7 +398,7 @@ finish(struct make *k)
 	if (e == ERR_OK)
 		e = os_sync_dir(k->partial, k->f);
 	if (e == ERR_OK && (e = os_rename(k->partial, k->dir, k->f)) == ERR_UNSYNCED)
-		os_remove_tree(k->dir, TREE_DEPTH, NULL);
+		partial_from(k->dir, k->partial, k->s->hub, NULL);
 	return e;
 }
 
