@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { BINARY, Hub, REPOSITORY, freeAddress, mqttDevice, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
+import { BINARY, Hub, REPOSITORY, freeAddress, mqttDevice, onPostgres, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
 import { endAll, testHub } from '../lib/ephemeral.mjs';
 import { Receiver } from '../lib/receiver.mjs';
 import { holding } from '../lib/hold.mjs';
@@ -105,7 +105,7 @@ test('O-135 TwinhubJobsFailed: an import whose file is not there', options, () =
 	await until(async () => (await hub.rest('GET', `/jobs/${body.jobId}`)).body.status === 'failed', 'the job has failed');
 }));
 
-test('O-135 TwinhubBackupFailed: the place of backups has gone', options, async () => {
+test('O-135 TwinhubBackupFailed: the place of backups has gone', { ...options, skip: skip || onPostgres }, async () => {
 	const backups = path.join(scratch, 'backups');
 	const other = await startHub({ args: ['--backup-dir', backups, '--backup-every', '1'] });
 	const counted = (what) => until(async () => { const page = await scrape(other); return figure(page, `twinhub_${what}_total`) > 0 && page; }, `${what} are there`);
@@ -203,7 +203,7 @@ test('O-135 TwinhubLogLinesLost: nobody reads the log', options, async () => {
 
 // ---- what takes longer ----
 
-const long = { skip: skip || (!process.env.TWINHUB_LONG && 'it takes minutes: TWINHUB_LONG=1'), timeout: 400_000 };
+const long = { skip: skip || onPostgres || (!process.env.TWINHUB_LONG && 'it takes minutes: TWINHUB_LONG=1'), timeout: 400_000 };
 
 test('O-135 TwinhubJobsFailed: what a job asks for is damaged, which is an alert, too', long, async () => {
 	const damaged = await startHub({ args: ['--scrub-rate', '0'] });
