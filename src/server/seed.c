@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -207,6 +208,20 @@ batch_plant(struct server *s, const struct batch *b)
 	return b->configurations ? configurations_plant(s, b) : identities_plant(s, b);
 }
 
+/* Nobody waits for it any more: SIGTERM or SIGINT has come, which are blocked, or who has started the hub has ended. */
+static enum err
+given_up(struct server *s, uint64_t line)
+{
+	sigset_t asked;
+
+	if (sigpending(&asked) == 0 &&
+	    (sigismember(&asked, SIGTERM) == 1 || sigismember(&asked, SIGINT) == 1))
+		return line_fails(s, line, "ended by a signal before the hub was ready");
+	if (ephemeral_orphaned())
+		return line_fails(s, line, "who has started the hub has ended");
+	return ERR_OK;
+}
+
 static enum err
 lines_plant(struct server *s, int fd)
 {
@@ -219,7 +234,7 @@ lines_plant(struct server *s, int fd)
 			e = fail(s, "--seed %s cannot be read: %s", s->o.seed, strerror(errno));
 		else if (b.text.n == 0 && b.too_long == 0)
 			break;
-		else
+		else if ((e = given_up(s, b.line)) == ERR_OK)
 			e = batch_plant(s, &b);
 	}
 	buf_fini(&r.in);

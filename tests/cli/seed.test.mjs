@@ -1,12 +1,12 @@
 // serve --ephemeral --seed: a hub that begins with a fleet.
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
-import { BINARY, tempDir } from '../lib/hub.mjs';
-import { ephemeral, endAll } from '../lib/ephemeral.mjs';
+import { BINARY, tempDir, until } from '../lib/hub.mjs';
+import { ephemeral, endAll, endLater } from '../lib/ephemeral.mjs';
 
 after(endAll);
 
@@ -72,6 +72,23 @@ test('O-146 a line that is refused ends the start, and the message names file, l
 	assert.match(refused('/nowhere/fleet'), /--seed \/nowhere\/fleet cannot be opened: No such file/);
 	assert.match(refused('/tmp'), /--seed \/tmp is no file/);
 	assert.match(refused(file(['[{"id":"a"}]'])), /is a JSON array: a seed is lines of JSON/);
+});
+
+test('O-144 O-146 a signal, or the end of who has started it, ends it while it takes a seed', async () => {
+	const seed = file(Array.from({ length: 200_000 }, (_, i) => ({ id: `d${i}` })));
+	for (const [how, said] of [[(hub) => hub.kill('SIGTERM'), /ended by a signal before the hub was ready/], [(hub) => hub.stdin.end(), /who has started the hub has ended/]]) {
+		const tmp = tempDir('seed');
+		const hub = endLater(spawn(BINARY, ['serve', '--ephemeral', '--ports', 'any', '--seed', seed], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, TMPDIR: tmp } }));
+		let out = '', err = '';
+		hub.stdout.on('data', (d) => { out += d; });
+		hub.stderr.on('data', (d) => { err += d; });
+		await until(() => fs.readdirSync(tmp).some((name) => fs.existsSync(path.join(tmp, name, 'store'))), 'it has begun');
+		how(hub);
+		assert.deepEqual(await once(hub, 'close'), [1, null], err);
+		assert.equal(out, '');
+		assert.match(err, said);
+		assert.deepEqual(fs.readdirSync(tmp), []);
+	}
 });
 
 test('O-145 a hub whose directory stays takes no seed', () => {
