@@ -464,7 +464,7 @@ page_of_settings(struct buf *out)
 	put_text(out,
 	    "A line has a setting's name, blanks, and its value up to the end of the line, without "
 	    "quotes. Blanks around both mean nothing, as do empty lines and lines that begin with "
-	    "`#`; a comment behind a value is none. A setting that may be repeated is a list: a "
+	    "`#`; a comment has a line of its own. A setting that may be repeated is a list: a "
 	    "line for each value; of one that may not the last line counts, and a warning tells. "
 	    "Sizes take K, M, G or T behind the number: powers of 1024. A name that is none, a "
 	    "value that is out of range, or a name without a value ends the start with the line's "
