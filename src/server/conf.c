@@ -12,17 +12,18 @@
 #define CONF_MAX   (1u << 20) /* bytes of the file */
 #define LINE_LIMIT 4096       /* of a line */
 #define NAME_SHOWN 64
+#define SIGN_FLAW  "and its value have a blank between them, no '=' or ':'"
 
 /* Editors of Windows begin a file so. */
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
-/* What a line is called in a message: what stands where its name should. */
+/* What stands where a line's name should. It ends at the signs of other languages, too: a value behind them is not shown. */
 static struct str
 name_of(struct str line)
 {
 	size_t n = 0;
 
-	while (n < line.n && !char_among(line.p[n], " \t="))
+	while (n < line.n && !char_among(line.p[n], " \t=:"))
 		n++;
 	return (struct str){ line.p, n };
 }
@@ -56,7 +57,7 @@ value_flaw(struct str value)
 	if (value.n == 0)
 		return "needs a value";
 	if (value.p[0] == '=')
-		return "and its value have a blank between them, no '='";
+		return SIGN_FLAW;
 	if (char_among(value.p[0], "\"'"))
 		return "has its value without quotes";
 	for (size_t i = 1; i < value.n; i++)
@@ -72,7 +73,8 @@ line_read(struct str line, unsigned number, struct server_options *o, char *why,
 	struct str name = name_of(line), value = blanks_trimmed(str_sub(line, name.n));
 	int row = option_find(&server_settings, name);
 	const struct option_spec *spec;
-	const char *flaw = value_flaw(value);
+	bool sign = name.n < line.n && char_among(line.p[name.n], "=:");
+	const char *flaw = sign ? SIGN_FLAW : value_flaw(value);
 	unsigned former;
 
 	if (row < 0 || server_settings.v[row].line_only) {

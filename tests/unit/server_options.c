@@ -208,13 +208,19 @@ settings__O101_what_is_no_setting_is_refused_by_line(void **state)
 		{ "max-device 7", "'max-device' is no setting; did you mean max-devices?" },
 		{ "max_devices 7", "'max_devices' is no setting; did you mean max-devices?" },
 		{ "Max-Devices 7", "'Max-Devices' is no setting; did you mean max-devices?" },
-		{ "max-devices: 7", "'max-devices:' is no setting; did you mean max-devices?" },
+		{ "max-devices: 7",
+		    "max-devices and its value have a blank between them, no '=' or ':'" },
+		{ "cluster:postgresql://u:hidden@h/d",
+		    "cluster and its value have a blank between them, no '=' or ':'" },
+		{ "clusterx:postgresql://u:hidden@h/d",
+		    "'clusterx' is no setting; did you mean cluster?" },
 		{ "host a.test", "'host' is no setting; did you mean hostname?" },
 		{ "checks yes", "'checks' is no setting (see twinhub serve --help)" },
 		{ "workers", "workers needs a value" },
 		{ "--workers 1", "'--workers' is no setting: names have no dashes in front" },
-		{ "workers=1", "workers and its value have a blank between them, no '='" },
-		{ "log-file = x", "log-file and its value have a blank between them, no '='" },
+		{ "workers=1", "workers and its value have a blank between them, no '=' or ':'" },
+		{ "log-file = x",
+		    "log-file and its value have a blank between them, no '=' or ':'" },
 		{ "log-file \"/x\"", "log-file has its value without quotes" },
 		{ "hostname 'a'", "hostname has its value without quotes" },
 		{ "log-file /x # here",
@@ -222,7 +228,7 @@ settings__O101_what_is_no_setting_is_refused_by_line(void **state)
 		{ "clusters postgresql://u:hidden@h/d",
 		    "'clusters' is no setting; did you mean cluster?" },
 		{ "cluster=postgresql://u:hidden@h/d",
-		    "cluster and its value have a blank between them, no '='" },
+		    "cluster and its value have a blank between them, no '=' or ':'" },
 		{ "\x1b[31mred", "'\\u001b[31mred' is no setting (see twinhub serve --help)" },
 		{ "\xff\xfe", "'\\ufffd\\ufffd' is no setting (see twinhub serve --help)" },
 		{ "workers \x1b[31m", "--workers \\u001b[31m: not a number from 1 to 64, or 0" },
@@ -271,8 +277,8 @@ static void
 settings__O101_editors_of_other_systems_are_understood(void **state)
 {
 	(void)state;
-	write_conf(
-	    "\xef\xbb\xbfworkers\t3\r\nhostname \t a.test\t\r\n\r\n\t# a comment\r\nio-threads 2");
+	write_conf("\xef\xbb\xbfworkers\t3\r\nhostname \t a.test\t\r\nbind ::\r\n\r\n\t# a "
+	           "comment\r\nio-threads 2");
 	assert_string_equal(parse(NOTHING), "");
 	assert_int_equal(o.workers, 3);
 	assert_int_equal(o.io_threads, 2);
