@@ -2,8 +2,8 @@
 //
 //   node tests/run.mjs [--jobs N] [--timeout SECONDS] [--linger SECONDS] [--summary FILE] FILE|FOLDER...
 //
-// A file that is alive for --linger seconds (20) after its last test has left a client or server open, and has failed: some of the SDKs' keep
-// a process for minutes.
+// A file that is alive for --linger seconds (60) after its last test has left a client or server open, and has failed: some of the SDKs' keep
+// a process for minutes. (What was waited for and forgotten lasts WAIT_MS.)
 //
 // Each file gets a data directory whose hub has been started once, so that its CA exists, and Node is told to
 // trust that CA (NODE_EXTRA_CA_CERTS is read only when a process starts, and the service SDK knows no other
@@ -18,7 +18,7 @@ const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
 const KEEP = 200_000; // characters of a file's output kept
 
 function options(argv) {
-	const o = { jobs: Math.min(os.availableParallelism?.() ?? os.cpus().length, 4), timeout: 400 * SLOW, linger: 20 * SLOW, summary: null, paths: [] };
+	const o = { jobs: Math.min(os.availableParallelism?.() ?? os.cpus().length, 4), timeout: 400 * SLOW, linger: 60 * SLOW, summary: null, paths: [] };
 	for (let i = 0; i < argv.length; i++) {
 		if (argv[i] === '--jobs') o.jobs = Number(argv[++i]);
 		else if (argv[i] === '--timeout') o.timeout = Number(argv[++i]);

@@ -157,10 +157,9 @@ test('D-18 a resumed TLS session carries what its handshake verified', async () 
 	const leaf = makeCertificate({ dir: certs, cn: 'ca-6', issuer: intermediate });
 	for (const maxVersion of ['TLSv1.2', 'TLSv1.3']) {
 		const first = await RawMqtt.open(hub, { cert: leaf.chain, key: leaf.key, tls: { maxVersion } });
-		const ticket = within(new Promise((resolve) => first.socket.on('session', resolve)), 'a TLS session');
-		ticket.catch(() => {}); // asked for with TLS 1.3 only: it comes after the handshake there
+		const ticket = new Promise((resolve) => first.socket.on('session', resolve)); // with TLS 1.3 it comes after the handshake
 		assert.equal((await first.connect({ clientId: 'ca-6', username: mqttUsername(hub.addr, 'ca-6') })).code, 0);
-		const session = maxVersion === 'TLSv1.3' ? await ticket : first.socket.getSession();
+		const session = maxVersion === 'TLSv1.3' ? await within(ticket, 'a TLS session') : first.socket.getSession();
 		first.destroy();
 		const second = await RawMqtt.open(hub, { cert: leaf.chain, key: leaf.key, tls: { maxVersion, session } });
 		assert.equal((await second.connect({ clientId: 'ca-6', username: mqttUsername(hub.addr, 'ca-6') })).code, 0, `${maxVersion}, resumed: ${second.socket.isSessionReused()}`);
