@@ -10,11 +10,16 @@ import { makeCertificate } from '../lib/x509.mjs';
 const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
 let hub;
 before(async () => { hub = await startHub(); });
-after(() => stopAll(hub));
+const started = [], others = []; // what a test that fails would leave behind
+after(async () => {
+	for (const child of started) child.kill('SIGKILL');
+	await stopAll(hub, ...others);
+});
 
 // One that runs: its summary is there when it has ended.
 function simulate(...args) {
 	const child = spawn(BINARY, ['simulate', ...args], { env: { ...process.env, TWINHUB_DATA: '', TWINHUB_CONNECTION_STRING: '' } });
+	started.push(child);
 	const r = { child, stdout: '', stderr: '' };
 	child.stdout.on('data', (part) => { r.stdout += part; });
 	child.stderr.on('data', (part) => { r.stderr += part; });
@@ -120,6 +125,7 @@ test('O-184 O-186 O-187 flaky ones come and go by themselves; errors have their 
 
 test('O-180 L-79 each comes with a new token before the old one has ended, and says DISCONNECT before', { timeout: 60_000 * SLOW }, async () => {
 	const h = await startHub({ args: ['--token-skew', '0'] });
+	others.push(h);
 	const s = simulate('--data', h.dir, '--devices', '8', '--rate', '16', '--ttl', `${3 * SLOW}`);
 	await until(async () => (await h.rest('GET', '/connections?order=connects')).body.filter((c) => c.connectsLastHour >= 3).length === 8, 'each has come three times');
 	const sum = await s.end();
