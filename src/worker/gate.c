@@ -53,7 +53,7 @@ round_fini(struct gate_round *r)
 void
 gate_init(struct gate *g, const struct gate_face *face)
 {
-	*g = (struct gate){ .face = *face, .undone = undo_new() };
+	*g = (struct gate){ .face = *face, .undone = undo_new(), .op.writes = UINT32_MAX };
 	round_init(&g->rounds[0], store_batch_new());
 	round_init(&g->rounds[1], NULL);
 }
@@ -142,9 +142,37 @@ falls_with_gathering(const struct gate *g)
 	return gate_writes(g) > 0 || g->face.reads_fenced;
 }
 
+bool
+gate_may_begin(const struct gate *g)
+{
+	return g->face.may_answer == NULL || g->lease != 0;
+}
+
+void
+gate_begin(struct gate *g)
+{
+	g->op.writes = gate_writes(g);
+	g->op.actions = gathering(g)->naction;
+	g->op.wrote = false;
+}
+
+/* Its effects so far, and its answer. */
+static void
+op_is_proved(struct gate *g)
+{
+	struct gate_round *r = gathering(g);
+
+	g->op.wrote = true;
+	for (uint32_t i = g->op.actions; i < r->naction; i++)
+		r->actions[i].proved = true;
+}
+
 void
 gate_settle(struct gate *g)
 {
+	if (gate_writes(g) > g->op.writes)
+		op_is_proved(g);
+	g->op.writes = UINT32_MAX; /* until another one begins */
 	if (falls_with_gathering(g))
 		return;
 	if (commit_awaited(g))
@@ -160,7 +188,7 @@ action_push(struct gate_round *r, after_commit *act, void *p)
 		r->cap = r->cap ? r->cap * 2 : 64;
 		r->actions = xrealloc(r->actions, r->cap * sizeof(*r->actions));
 	}
-	r->actions[r->naction++] = (struct gate_action){ act, p };
+	r->actions[r->naction++] = (struct gate_action){ .act = act, .p = p };
 }
 
 void
@@ -175,13 +203,35 @@ gate_after(struct gate *g, after_commit *act, void *p)
 		act(g->face.ctx, p, end_now(g));
 }
 
+void
+gate_answer(struct gate *g, after_commit *act, void *p)
+{
+	bool wrote = g->op.wrote;
+
+	g->op.wrote = false;
+	g->op.writes = UINT32_MAX;
+	gate_after(g, act, p);
+	if (wrote)
+		gathering(g)->actions[gathering(g)->naction - 1].proved = true;
+}
+
+/* What is heard of one, of those of a round that has ended so. */
+static enum gate_end
+heard(const struct gate_action *a, bool stale, enum gate_end end)
+{
+	if (end == GATE_UNDONE)
+		return end;
+	if (a->proved)
+		return GATE_ON_DISK;
+	return stale ? GATE_UNSAID : end;
+}
+
 static void
 actions_happen(struct gate *g, struct gate_round *r, enum gate_end end)
 {
-	uint32_t nstale = end == GATE_UNDONE ? 0 : r->nstale;
-
 	for (uint32_t i = 0; i < r->naction; i++)
-		r->actions[i].act(g->face.ctx, r->actions[i].p, i < nstale ? GATE_UNSAID : end);
+		r->actions[i].act(
+		    g->face.ctx, r->actions[i].p, heard(&r->actions[i], i < r->nstale, end));
 	r->naction = r->nstale = 0;
 }
 

@@ -10,12 +10,13 @@
  * back to what memory holds: a batch that failed may be found there all the same. (Not one that the store has refused.)
  *
  * Where others may take over what this process answers for, being on disk is not enough: face.may_answer is asked when answers
- * leave, by the thread that lets them. If it says no, the state stays, and the actions hear that nothing can be said.
+ * leave, by the thread that lets them. If it says no, the state stays, and the actions hear that nothing can be said. What an operation that wrote
+ * has to say needs no lease: its commit was compared with whose the shard is, and is the proof.
  *
  *   gate_turn                       a turn begins
  *   gate_put, gate_del, gate_undo   what an operation writes, and how to undo it: struct hub_env's
- *   gate_settle                     it is over
- *   gate_after                      its answer
+ *   gate_begin, gate_settle         an operation begins, it is over
+ *   gate_after, gate_answer         its effects, its answer
  *   gate_submit                     at the end of a turn
  *   gate_ended, gate_tell           when the store has done with a batch
  *
@@ -65,6 +66,7 @@ struct gate_round {
 	struct gate_action {
 		after_commit *act;
 		void *p;
+		bool proved; /* by the round's commit */
 	} * actions;
 	uint32_t naction, cap;
 	uint32_t nstale; /* the first of them: of turns under an earlier lease */
@@ -75,6 +77,10 @@ struct gate {
 	struct gate_round rounds[2];
 	unsigned gathering;
 	uint64_t lease; /* under which the turn began */
+	struct {
+		uint32_t writes, actions; /* of the gathering round, as the operation began */
+		bool wrote; /* the last one that is over, whose answer has not been given */
+	} op;
 	bool in_flight; /* the other round, or a repair */
 	bool repairing; /* it is a repair */
 	struct buf repair;
@@ -96,10 +102,15 @@ void gate_put(
 void gate_del(struct gate *g, uint32_t shard, enum record_kind kind, struct str key);
 /* Where to note how to undo them: another one after each gate_submit and gate_ended. */
 struct undo *gate_undo(struct gate *g);
+/* May one begin? Not in a turn that began without a lease: what it would be judged by may be old. */
+bool gate_may_begin(const struct gate *g);
+void gate_begin(struct gate *g);
 /* An operation is over. One that wrote nothing stands or falls with what it may have seen. */
 void gate_settle(struct gate *g);
 /* At once if nothing that it may have seen is on its way. */
 void gate_after(struct gate *g, after_commit *act, void *p);
+/* The same for the answer of the operation that was settled last, begun by gate_begin. */
+void gate_answer(struct gate *g, after_commit *act, void *p);
 uint32_t gate_writes(const struct gate *g);
 size_t gate_bytes(const struct gate *g); /* of them */
 /* Are there fewer writes, and may it have more bytes? */

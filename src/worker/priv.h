@@ -33,6 +33,7 @@
 /* parcels in one commit: what a device waits for, beside an import, is their time */
 #define PARCELS_ROUND_MAX 6u
 
+#define NO_LEASE          "the hub may not answer at the moment: nothing was done"
 /* Of what is known, but may not be said from here: fleet_options.may_answer. */
 #define MAY_NOT_ANSWER                                                                             \
 	"the hub may not answer at the moment: what was asked for may have been done, or not"

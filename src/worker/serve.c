@@ -71,6 +71,21 @@ work_goes(void *ctx, void *p, enum gate_end end)
 	work_over(w, k);
 }
 
+/* false: the reply says why not. That a link has ended is heard in any case. */
+static bool
+may_apply(struct worker *w, struct work *k)
+{
+	const char *why = w->stopping ? "the hub is stopping"
+	    : !w->env.can_write && op_writes(k->op.kind)
+	    ? "the store takes no writes at the moment, try again later"
+	    : !gate_may_begin(&w->gate) && k->op.kind != OP_DISCONNECT ? NO_LEASE
+	                                                               : NULL;
+
+	if (why != NULL)
+		fault_set(&k->reply.fault, F_ServiceUnavailable, "%s", why);
+	return why == NULL;
+}
+
 static void
 work_arrived(struct msg *m)
 {
@@ -78,14 +93,12 @@ work_arrived(struct msg *m)
 	struct worker *w = k->at;
 
 	w->taken.nop++;
-	if (w->stopping)
-		fault_set(&k->reply.fault, F_ServiceUnavailable, "the hub is stopping");
-	else if (!w->env.can_write && op_writes(k->op.kind))
-		fault_set(&k->reply.fault, F_ServiceUnavailable,
-		    "the store takes no writes at the moment, try again later");
-	else
+	if (may_apply(w, k)) {
 		worker_apply(w, w->shards[k->shard], &k->op, &k->reply);
-	gate_after(&w->gate, work_goes, k);
+		gate_answer(&w->gate, work_goes, k);
+	} else {
+		gate_after(&w->gate, work_goes, k);
+	}
 	notes_behind_reply(w);
 }
 

@@ -87,12 +87,15 @@ worker_apply(struct worker *w, struct shard *sh, const struct op *op, struct rep
 	unsigned missing;
 	bool hit = true;
 
+	gate_begin(&w->gate);
 	while (w->key.n = 0, (missing = hub_missing(sh, op, &w->key)) != 0) {
 		hit = false;
 		if (worker_load(w, sh, buf_view(&w->key), missing, &reply->fault) == ERR_OK)
 			continue;
-		if (op->kind != OP_DISCONNECT)
+		if (op->kind != OP_DISCONNECT) {
+			gate_settle(&w->gate);
 			return;
+		}
 		break; /* the link is gone whatever the store says */
 	}
 	metric_add(hit ? METRIC_DOCUMENT_HITS : METRIC_DOCUMENT_MISSES, 0, 1);

@@ -536,6 +536,51 @@ gate__one_look_at_the_lease_serves_all_that_leaves(void **state)
 	rig_fini(&r);
 }
 
+/* An operation from its beginning: what it has written proves its effects and its answer, and nobody else's. */
+static void
+rig_proved(struct rig *r, const char *id, char *effect, char *name)
+{
+	gate_begin(&r->g);
+	kit_device(&r->k, id);
+	gate_after(&r->g, told, effect);
+	gate_settle(&r->g);
+	gate_answer(&r->g, told, name);
+}
+
+static void
+gate__O195_what_a_commit_proves_needs_no_lease(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init_under(&r, (struct rule){ .leased = true });
+	gate_turn(&r.g);
+	gate_begin(&r.g);
+	gate_settle(&r.g);
+	gate_answer(&r.g, told, "read");
+	rig_proved(&r, "d1", "note", "made");
+	rig_after(&r, "tour");
+	gate_begin(&r.g);
+	gate_settle(&r.g);
+	gate_answer(&r.g, told, "read-behind");
+	rig_go(&r);
+	lease_ends(&r, 0);
+	gate_turn(&r.g);
+	assert_false(gate_may_begin(&r.g));
+	rig_end(&r, true, true);
+	rig_told(&r, "read+ note+ made+ tour? read-behind? ");
+	lease_ends(&r, 2);
+	gate_turn(&r.g);
+	assert_true(gate_may_begin(&r.g));
+	rig_proved(&r, "d2", "note", "made");
+	rig_go(&r);
+	rig_end(&r, false, false);
+	rig_told(&r, "| note- made- ");
+	gate_repair(&r.g);
+	rig_end(&r, true, true);
+	rig_fini(&r);
+}
+
 /* reads = fenced */
 static void
 gate__a_fenced_read_waits_for_an_empty_commit(void **state)
@@ -728,6 +773,7 @@ main(void)
 		cmocka_unit_test(gate__an_answer_of_an_earlier_lease_does_not_leave_under_the_next),
 		cmocka_unit_test(gate__what_was_undone_is_said_without_a_lease),
 		cmocka_unit_test(gate__one_look_at_the_lease_serves_all_that_leaves),
+		cmocka_unit_test(gate__O195_what_a_commit_proves_needs_no_lease),
 		cmocka_unit_test(gate__a_fenced_read_waits_for_an_empty_commit),
 		cmocka_unit_test(gate__what_wrote_nothing_falls_with_its_fence),
 		cmocka_unit_test(gate__histories_lose_nothing_and_leave_no_trace_of_what_failed),
