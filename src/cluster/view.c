@@ -40,9 +40,9 @@ goes_back(struct cluster *c, unsigned shard, struct cluster_row was, int64_t epo
 	if (epoch >= was.epoch && pos >= was.pos)
 		return false;
 	do_end(c, CLUSTER_HISTORY,
-	    "the database has lost what was acknowledged: shard %u had epoch %lld and %lld "
-	    "commits, and has epoch %lld and %lld",
-	    shard, (long long)was.epoch, (long long)was.pos, (long long)epoch, (long long)pos);
+	    "the database has lost what was acknowledged: shard %u, epoch %lld, has had %lld "
+	    "commits, of which %lld are there, in epoch %lld",
+	    shard, (long long)was.epoch, (long long)was.pos, (long long)pos, (long long)epoch);
 	return true;
 }
 

@@ -37,6 +37,12 @@ clock_mono_us(void)
 }
 
 int64_t
+clock_boot_us(void)
+{
+	return clock_us(CLOCK_BOOTTIME);
+}
+
+int64_t
 clock_mono_ns(void)
 {
 	struct timespec ts;

@@ -12,6 +12,8 @@
 /* Since some point in the past; never goes back, stands while the machine sleeps. For timeouts and for what is measured. */
 int64_t clock_mono_us(void);
 int64_t clock_mono_ns(void); /* the same in nanoseconds */
+/* The same, and goes on while the machine sleeps: for what others count on, who do not sleep with it. */
+int64_t clock_boot_us(void);
 /* Processor time that this thread has had; takes a system call. */
 int64_t clock_thread_ns(void);
 

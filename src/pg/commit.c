@@ -41,18 +41,6 @@ told(struct pg *p, enum store_state state, const struct fault *why)
 		    p->o.store.ctx, state == STORE_READY ? "the store works again" : why->text);
 }
 
-static void __attribute__((format(printf, 3, 4)))
-ends(struct pg *p, enum pg_end code, const char *fmt, ...)
-{
-	char line[FAULT_TEXT_MAX];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	p->o.ends(p->o.store.ctx, code, line);
-}
-
 /* ---- the call ---- */
 
 static void
@@ -100,12 +88,16 @@ put_batch(struct call *c, const struct store_batch *b)
 static void
 put_fence(struct pg *p, struct call *c)
 {
+	int64_t epoch, pos;
+
 	for (uint32_t s = 0; s < PG_SHARDS; s++) {
 		if (!(c->shards >> s & 1))
 			continue;
+		if (!drive_fence(p, s, &epoch, &pos))
+			abort(); /* a batch is of shards that are here */
 		array_int(&c->fs, s);
-		array_int(&c->fe, p->owned[s].epoch);
-		array_int(&c->fpos, p->owned[s].pos);
+		array_int(&c->fe, epoch);
+		array_int(&c->fpos, pos);
 	}
 }
 
@@ -250,8 +242,6 @@ call_gather(struct pg *p, struct call *c)
 static void
 call_is_made(struct pg *p, struct call *c)
 {
-	for (uint32_t s = 0; s < PG_SHARDS; s++)
-		p->owned[s].pos += c->shards >> s & 1;
 	atomic_fetch_add(&p->commits, c->nlane);
 	atomic_fetch_add(&p->commit_bytes, c->bytes);
 	metric_seen(METRIC_COMMIT_SECONDS, 0, (uint64_t)(clock_mono_ns() - c->begin_ns));
@@ -330,50 +320,6 @@ is_full(const struct fault *f)
 	return strstr(f->text, "No space left") != NULL;
 }
 
-/* What may still be under way from here is ended, and the shards are taken. */
-static enum err
-take_again(struct pg *p, struct owned now[PG_SHARDS], struct fault *f)
-{
-	static const char sql[] = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-	                          " WHERE application_name = current_setting('application_name') "
-	                          "AND pid <> pg_backend_pid()";
-	enum err e;
-
-	conn_close(&p->commit);
-	e = conn_open(&p->commit, &p->o, p->generation, "commit", f);
-	if (e == ERR_OK)
-		e = conn_do(&p->commit, sql, 0, NULL, f);
-	if (e == ERR_OK)
-		e = shards_take(p, now, f);
-	if (e == ERR_LOCKED)
-		ends(p, PG_REPLACED, "the hub's shards are another's: %s", f->text);
-	return e;
-}
-
-/* The counts say it of all shards alike, or history was lost. */
-static enum outcome
-counts_say(struct pg *p, const struct call *c, const struct owned now[PG_SHARDS])
-{
-	bool made = false, undone = false;
-
-	for (uint32_t s = 0; s < PG_SHARDS; s++) {
-		int64_t more = now[s].pos - p->owned[s].pos;
-		bool in_it = c->shards >> s & 1;
-
-		if (more < 0 || more > in_it)
-			ends(p, PG_LOST,
-			    "the database has lost what was acknowledged: shard %u, epoch %lld, "
-			    "has had %lld commits, of which %lld are there",
-			    s, (long long)p->owned[s].epoch, (long long)p->owned[s].pos,
-			    (long long)now[s].pos);
-		made |= in_it && more == 1;
-		undone |= in_it && more == 0;
-	}
-	if (made && undone)
-		ends(p, PG_LOST, "the database has half of a commit");
-	return made ? MADE : UNDONE;
-}
-
 /*
  * What refused a commit would refuse the next, too, though the shards, whose rows are there, can be taken: a full disk, a server that may only
  * be read. Tried by a transaction that needs new room, a megabyte, and is not committed, so nothing of it stays.
@@ -394,26 +340,45 @@ takes_writes(struct pg *p, struct fault *f)
 	return e;
 }
 
-/* Until the server takes writes and it is known what became of the call. UNKNOWN: the store is being closed. */
-static enum outcome
-find_out(struct pg *p, const struct call *c, const struct fault *first)
+/* The next look of find_out: nothing of this is under way any more, or a lane has waited for long enough. */
+static bool
+goes_on(struct pg *p)
 {
-	struct owned now[PG_SHARDS];
+	refuse_waiting(p, true);
+	return !stops(p);
+}
+
+/*
+ * Until the server takes writes and it is known what became of the call, which cluster_step finds out; a connection that is lost meanwhile is a
+ * call of nothing. UNKNOWN: the store is being closed.
+ */
+static enum outcome
+find_out(struct pg *p, const struct call *c, bool fenced, const struct fault *first)
+{
+	struct cluster_input in = { .what = fenced ? CLUSTER_FENCED : CLUSTER_UNKNOWN,
+		.shards = c->shards };
 	struct fault f = *first;
-	enum outcome outcome;
+	enum outcome outcome = UNKNOWN;
+	bool made;
 
 	for (;;) {
 		told(p, is_full(&f) ? STORE_IS_FULL : STORE_IS_FAILED, &f);
-		if (take_again(p, now, &f) == ERR_OK && takes_writes(p, &f) == ERR_OK)
+		drive_step(p, &in);
+		while (!drive_resolve(p, PG_RETRY_US, &made, &f)) {
+			told(p, is_full(&f) ? STORE_IS_FULL : STORE_IS_FAILED, &f);
+			if (!goes_on(p))
+				return UNKNOWN;
+		}
+		if (outcome == UNKNOWN)
+			outcome = made ? MADE : UNDONE;
+		if (takes_writes(p, &f) == ERR_OK)
 			break;
-		refuse_waiting(p, true);
-		if (stops(p))
+		if (!goes_on(p))
 			return UNKNOWN;
 		clock_sleep_us(PG_RETRY_US);
+		in = (struct cluster_input){ .what = CLUSTER_UNKNOWN };
+		conn_close(&p->commit);
 	}
-	outcome = counts_say(p, c, now);
-	for (uint32_t s = 0; s < PG_SHARDS; s++)
-		p->owned[s].epoch = now[s].epoch;
 	atomic_fetch_add(&p->resolved, 1);
 	return outcome;
 }
@@ -432,7 +397,7 @@ call_run(struct pg *p, struct call *c)
 	enum outcome outcome = call_make(p, c, &fenced, &f);
 
 	if (outcome == UNKNOWN) {
-		outcome = find_out(p, c, &f);
+		outcome = find_out(p, c, false, &f);
 		if (outcome == UNKNOWN) {
 			call_is_not(p, STORE_FAILED);
 			return;
@@ -445,9 +410,10 @@ call_run(struct pg *p, struct call *c)
 	} else if (outcome == UNDONE) {
 		call_is_not(p, STORE_UNDONE);
 		/* fenced: what is there says whether somebody else has it, or history was lost */
-		if (find_out(p, c, &f) != UNKNOWN)
+		if (find_out(p, c, true, &f) != UNKNOWN)
 			back_to_work(p);
 	} else {
+		drive_step(p, &(struct cluster_input){ .what = CLUSTER_MADE, .shards = c->shards });
 		call_is_made(p, c);
 	}
 }

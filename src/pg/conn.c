@@ -48,7 +48,7 @@ conn_close(struct conn *c)
 }
 
 static enum err
-settings_make(struct conn *c, struct fault *f)
+settings_make(struct conn *c, const char *purpose, struct fault *f)
 {
 	static const char sql[] =
 	    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; SET "
@@ -60,6 +60,9 @@ settings_make(struct conn *c, struct fault *f)
 	if (e != ERR_OK)
 		conn_fault(c, r, f);
 	PQclear(r);
+	/* a beat that waits for a row is soon one too late, and who takes can do something about it */
+	if (e == ERR_OK && (strcmp(purpose, "beat") == 0 || strcmp(purpose, "work") == 0))
+		e = conn_do(c, "SET lock_timeout = 500", 0, NULL, f);
 	return e;
 }
 
@@ -87,29 +90,105 @@ pg_url_check(const char *url, struct fault *f)
 	return ERR_OK;
 }
 
-enum err
-conn_open(struct conn *c, const struct pg_options *o, uint64_t generation, const char *purpose,
-    struct fault *f)
-{
-	char name[128];
-	const char *keys[] = { "dbname", "application_name", "target_session_attrs",
-		"connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
-		"tcp_user_timeout", NULL };
-	const char *values[] = { o->url, name, "read-write", "3", "2", "1", "3", "3000", NULL };
+/* ---- the list of servers ---- */
 
-	if (pg_url_check(o->url, f) != ERR_OK)
-		return ERR_ARG;
-	snprintf(name, sizeof(name), "twinhub/%s/%llu/%s", o->node, (unsigned long long)generation,
-	    purpose);
+/* The value of one of its options; NULL: it has none. */
+static const char *
+option_of(const PQconninfoOption *all, const char *name)
+{
+	for (; all != NULL && all->keyword != NULL; all++)
+		if (strcmp(all->keyword, name) == 0)
+			return all->val;
+	return NULL;
+}
+
+static unsigned
+items_of(const char *list)
+{
+	unsigned n = 1;
+
+	for (; list != NULL && *list != '\0'; list++)
+		n += *list == ',';
+	return n;
+}
+
+unsigned
+conn_hosts(const struct pg_options *o)
+{
+	PQconninfoOption *all = PQconninfoParse(o->url, NULL);
+	unsigned host = items_of(option_of(all, "host")),
+	         addr = items_of(option_of(all, "hostaddr"));
+
+	PQconninfoFree(all);
+	return host > addr ? host : addr;
+}
+
+/* The list, beginning with item `first`; one that is the same for all stays. NULL where there is none. */
+static char *
+rotated(const char *list, unsigned n, unsigned first)
+{
+	struct buf b = { 0 };
+	const char *at = list;
+
+	if (list == NULL || n < 2 || items_of(list) != n)
+		return list == NULL ? NULL : str_dup0(str_of(list));
+	for (unsigned i = 0; i < first; i++)
+		at = strchr(at, ',') + 1;
+	buf_str(&b, str_of(at));
+	if (at != list) {
+		buf_putc(&b, ',');
+		buf_str(&b, (struct str){ list, (size_t)(at - list - 1) });
+	}
+	at = str_dup0(buf_view(&b));
+	buf_fini(&b);
+	return (char *)at;
+}
+
+/* The parts of the list that stand in for those of the URL. */
+struct servers {
+	char *host, *addr, *port;
+};
+
+static struct servers
+servers_from(const struct pg_options *o, unsigned first)
+{
+	PQconninfoOption *all = PQconninfoParse(o->url, NULL);
+	unsigned n = conn_hosts(o);
+	struct servers s = { rotated(option_of(all, "host"), n, first % n),
+		rotated(option_of(all, "hostaddr"), n, first % n),
+		rotated(option_of(all, "port"), n, first % n) };
+
+	PQconninfoFree(all);
+	return s;
+}
+
+enum err
+conn_open(struct conn *c, const struct pg_options *o, unsigned host, uint64_t generation,
+    const char *purpose, struct fault *f)
+{
+	char name[CONN_NAME_MAX];
+	enum err e = pg_url_check(o->url, f);
+	struct servers s = e == ERR_OK ? servers_from(o, host) : (struct servers){ 0 };
+	/* what is NULL is left to the URL */
+	const char *keys[] = { "dbname", "host", "hostaddr", "port", "application_name",
+		"target_session_attrs", "connect_timeout", "keepalives_idle", "keepalives_interval",
+		"keepalives_count", "tcp_user_timeout", NULL };
+	const char *values[] = { o->url, s.host, s.addr, s.port, name, "read-write", "3", "2", "1",
+		"3", "3000", NULL };
+
+	if (e != ERR_OK)
+		return e;
+	conn_name(name, o->node, generation, purpose);
 	c->warned = false;
 	c->pg = PQconnectdbParams(keys, values, 1);
+	free(s.host), free(s.addr), free(s.port);
 	if (PQstatus(c->pg) != CONNECTION_OK) {
 		conn_fault(c, NULL, f);
 		conn_close(c);
 		return ERR_IO;
 	}
 	PQsetNoticeReceiver(c->pg, on_notice, c);
-	if (settings_make(c, f) == ERR_OK)
+	if (settings_make(c, purpose, f) == ERR_OK)
 		return ERR_OK;
 	conn_close(c);
 	return ERR_IO;

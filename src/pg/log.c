@@ -63,7 +63,8 @@ read_rows(struct pg *p, const char *sql, unsigned n, const struct param *v, PGre
 
 	*out = NULL;
 	for (unsigned tries = 0; tries < 2 && *out == NULL; tries++) {
-		if (c->pg == NULL && (e = conn_open(c, &p->o, p->generation, "load", &f)) != ERR_OK)
+		if (c->pg == NULL &&
+		    (e = conn_open(c, &p->o, 0, atomic_load(&p->generation), "load", &f)) != ERR_OK)
 			break;
 		e = conn_ask(c, sql, n, v, clock_mono_us() + READ_US, out, &f);
 		if (fresh)

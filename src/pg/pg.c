@@ -113,17 +113,15 @@ pg_close(struct store *face)
 
 	upkeep_stop(p);
 	committer_stop(p);
+	drive_stop(p);
 	store_close(p->scratch);
 	pg_free(p);
 }
 
-/* As they were taken at the start: before there is a committer, which may have to take them again. */
 static void
 pg_epoch(struct store *face, uint32_t shard, struct store_epoch *out)
 {
-	const struct owned *o = &pg_of(face)->owned[shard];
-
-	*out = (struct store_epoch){ (uint64_t)o->epoch, o->at };
+	*out = pg_of(face)->taken[shard];
 }
 
 static const struct store_ops pg_ops = {
@@ -167,19 +165,16 @@ scratch_open(struct pg *p, struct fault *f)
 static enum err
 begin(struct pg *p, struct fault *f)
 {
-	enum err e = conn_open(&p->commit, &p->o, 0, "start", f);
+	struct conn start = { 0 };
+	enum err e = conn_open(&start, &p->o, 0, 0, "start", f);
 
 	if (e == ERR_OK)
-		e = schema_ready(&p->commit, &p->o, f);
+		e = schema_ready(&start, &p->o, f);
 	if (e == ERR_OK)
-		e = node_begin(p, f);
-	conn_close(&p->commit);
+		e = others_are_dead(p, &start, f);
+	conn_close(&start);
 	if (e == ERR_OK)
-		e = conn_open(&p->commit, &p->o, p->generation, "commit", f);
-	if (e == ERR_OK)
-		e = shards_take(p, p->owned, f);
-	if (e == ERR_OK)
-		e = shards_read(p, f);
+		e = drive_start(p, f);
 	if (e == ERR_OK)
 		e = older_read(p, f);
 	return e;
@@ -213,7 +208,14 @@ pg_open(const struct pg_options *o, struct store **out, struct fault *f)
 		}
 		committer_stop(p);
 	}
+	drive_stop(p);
 	store_close(p->scratch);
 	pg_free(p);
 	return e;
+}
+
+uint64_t
+pg_lease(void *face)
+{
+	return drive_lease(&pg_of(face)->drive);
 }

@@ -48,4 +48,10 @@ struct pg_options {
 enum err pg_url_check(const char *url, struct fault *f);
 enum err pg_open(const struct pg_options *o, struct store **out, struct fault *f);
 
+/*
+ * The lease that holds at this moment, of the store that pg_open gave: a number, another one after each time that none did; 0: none does. From any
+ * thread: fleet_options.may_answer.
+ */
+uint64_t pg_lease(void *store);
+
 #endif

@@ -5,6 +5,7 @@
 #include <libpq-fe.h>
 #include <stdatomic.h>
 
+#include "cluster/cluster.h"
 #include "os/clock.h"
 #include "os/os.h"
 #include "os/thread.h"
@@ -19,7 +20,11 @@
 #define PG_RETRY_US    INT64_C(500000)            /* between attempts to reach a server */
 #define PG_READERS     2u                         /* connections that read the log */
 #define PG_PAGE        64                         /* rows of the log that one question brings */
-#define PG_URL_MAX     4096
+#define PG_START_US                                                                                \
+	INT64_C(30000000) /* for all shards to be had, by the death of another node if need be */
+#define PG_OTHERS_US  INT64_C(2500000) /* in which a node that lives has beaten */
+#define CONN_NAME_MAX 64u
+#define PG_URL_MAX    4096
 
 /* ---- conn.c: one connection, its time, its words ---- */
 
@@ -28,10 +33,11 @@ struct conn {
 	bool warned; /* a WARNING came since the last question */
 };
 
-/* purpose: commit, load: a part of application_name. ERR_IO with libpq's words. */
-enum err conn_open(struct conn *c, const struct pg_options *o, uint64_t generation,
+/* host: which one of the list of servers to begin with. purpose: commit, load: a part of application_name. ERR_IO with libpq's words. */
+enum err conn_open(struct conn *c, const struct pg_options *o, unsigned host, uint64_t generation,
     const char *purpose, struct fault *f);
-void conn_close(struct conn *c); /* fine when closed */
+unsigned conn_hosts(const struct pg_options *o); /* how many there are: at least 1 */
+void conn_close(struct conn *c);                 /* fine when closed */
 /*
  * Ask, and wait until until_us (clock_mono_us; INT64_MAX: as long as it takes). *out: what came, to be given back by PQclear; NULL: nothing came in
  * time or the connection is lost, and is closed. Parameters and results are binary.
@@ -84,12 +90,6 @@ uint64_t be_get(struct str s);
 
 /* ---- the store ---- */
 
-/* What this incarnation has of a shard. */
-struct owned {
-	/* of the row: who has it, how many commits it has had; the newest time of them when it was taken */
-	int64_t epoch, pos, at;
-};
-
 /* The two tables of the log. */
 enum family { FAMILY_LOG, FAMILY_CHANGES, FAMILIES };
 
@@ -108,13 +108,39 @@ struct pg_lane {
 
 struct call; /* commit.c */
 
+/* drive.c; all but what is atomic under mu */
+struct drive {
+	pthread_mutex_t mu;
+	pthread_cond_t wake;
+	struct cluster *cluster;
+	struct cluster_outputs out;
+	int64_t wake_us;
+	struct {
+		bool on;
+		struct cluster_do ask;
+	} jobs[CLUSTER_CONNS];
+	struct conn conns[CLUSTER_COMMIT]; /* each its thread's */
+	struct thread threads[3];
+	struct cluster_do loads[PG_SHARDS]; /* of what CLUSTER_LOAD: to be done */
+	unsigned nload, nattached;
+	bool applied, resolved, made, stirs;
+	bool starts, stop, ended;
+	bool news;
+	struct cluster_do said;
+	struct fault why;
+	char *dir;
+	_Atomic int64_t until_us;
+	_Atomic uint64_t run;
+};
+
 struct pg {
 	struct store face;
 	struct pg *self; /* the scratch has a pointer to it */
 	struct pg_options o;
 	struct store *scratch;
-	uint64_t generation; /* of the node */
-	struct owned owned[PG_SHARDS];
+	_Atomic uint64_t generation; /* of the node */
+	struct drive drive;
+	struct store_epoch taken[PG_SHARDS]; /* as they were when they were taken */
 	/* where the newest row of before it was taken begins, -1: there was none. What is behind it is in the scratch */
 	int64_t older[FAMILIES][PG_SHARDS];
 	struct conn commit; /* the committer's */
@@ -158,11 +184,27 @@ pg_of(const struct store *face)
 /* schema.c */
 enum err schema_ready(struct conn *c, const struct pg_options *o, struct fault *f);
 
-/* take.c: the node's row, its shards; the latter read into the scratch */
-enum err node_begin(struct pg *p, struct fault *f);
-/* All that is this incarnation's, with the next epoch. ERR_LOCKED: another one has it; ERR_IO. `was` gets what it was before. */
-enum err shards_take(struct pg *p, struct owned now[PG_SHARDS], struct fault *f);
-enum err shards_read(struct pg *p, struct fault *f);
+/* calls.c */
+extern const char schema_calls[];
+
+/* ask.c: ask it on this connection; view: for a beat's. f: the last that did not go well */
+void pg_asks(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluster_input *in,
+    struct cluster_view *view, struct fault *f);
+void conn_name(char out[CONN_NAME_MAX], const char *node, uint64_t generation, const char *purpose);
+
+/* drive.c */
+/* The node begins and has all shards, which are read. ERR_LOCKED: it cannot have them; ERR_IO. drive_stop in any case. */
+enum err drive_start(struct pg *p, struct fault *f);
+void drive_stop(struct pg *p);
+void drive_step(struct pg *p, const struct cluster_input *in);
+uint64_t drive_lease(struct drive *d); /* as cluster_holds */
+bool drive_fence(struct pg *p, uint32_t shard, int64_t *epoch, int64_t *pos);
+/* After CLUSTER_FENCED or CLUSTER_UNKNOWN: whether it is known by then what became of the commit, and the connection works. */
+bool drive_resolve(struct pg *p, int64_t for_us, bool *made, struct fault *f);
+
+/* take.c: what shards hold, read into the scratch */
+enum err others_are_dead(struct pg *p, struct conn *c, struct fault *f);
+enum err shard_read(struct pg *p, struct conn *c, const struct cluster_do *load, struct fault *f);
 enum err older_read(struct pg *p, struct fault *f);
 
 /* upkeep.c: partitions of the log, made before they are needed, dropped when nobody is to have them any more */

@@ -38,22 +38,6 @@ static const char schema[] =
     "PRIMARY KEY (shard, pos, at))"
     "  PARTITION BY RANGE (at);"
     "CREATE TABLE IF NOT EXISTS changes_rest PARTITION OF changes DEFAULT;"
-    "CREATE OR REPLACE FUNCTION th_take(me text, gen bigint, which int[]) RETURNS SETOF shard "
-    "LANGUAGE plpgsql AS $$"
-    " DECLARE s int;"
-    " BEGIN"
-    "  PERFORM 1 FROM node WHERE id = me AND generation = gen AND state IN ('live', 'draining') "
-    "FOR SHARE;"
-    "  IF NOT FOUND THEN RAISE 'buried' USING ERRCODE = 'TH002'; END IF;"
-    "  FOREACH s IN ARRAY which LOOP"
-    "   RETURN QUERY UPDATE shard x SET epoch = x.epoch + 1, node = me, generation = gen"
-    "    WHERE x.shard = s AND ((x.node = me AND x.generation = gen) OR x.node IS NULL OR NOT "
-    "EXISTS ("
-    "      SELECT 1 FROM node n WHERE n.id = x.node AND n.generation = x.generation AND n.state IN "
-    "('live', 'draining')))"
-    "    RETURNING x.*;"
-    "  END LOOP;"
-    " END $$;"
     /* fs, fe, fpos: the fence; rs to rv: records, each key once, NULL: it goes; ls to lb: rows of the log, which say of themselves whose they are */
     "CREATE OR REPLACE PROCEDURE th_commit(me text, gen bigint, fs int[], fe bigint[], fpos "
     "bigint[], fat bigint,"
@@ -79,15 +63,21 @@ static const char schema[] =
     "  GET DIAGNOSTICS n = ROW_COUNT;"
     "  IF n <> cardinality(fs) THEN RAISE 'fenced' USING ERRCODE = 'TH001'; END IF;"
     "  COMMIT;"
-    " END $$;"
-    "COMMIT;";
+    " END $$;";
 
 static enum err
 schema_make(struct conn *c, struct fault *f)
 {
-	PGresult *r = PQexec(c->pg, schema);
+	struct buf sql = { 0 };
+	PGresult *r;
 	enum err e = ERR_OK;
 
+	buf_str(&sql, str_of(schema));
+	buf_str(&sql, str_of(schema_calls));
+	buf_str(&sql, STR("COMMIT"));
+	buf_putc(&sql, '\0');
+	r = PQexec(c->pg, sql.p);
+	buf_fini(&sql);
 	if (PQresultStatus(r) != PGRES_COMMAND_OK) {
 		conn_fault(c, r, f);
 		e = ERR_IO;

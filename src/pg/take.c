@@ -1,91 +1,55 @@
-/* This incarnation: its row, the shards that it takes, and what they hold, read into the scratch. */
+/* What the shards hold, read into the scratch; and whether somebody else has them. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "pg/priv.h"
 
 #define FILL_MAX ((size_t)4 * 1024 * 1024) /* bytes of a batch for the scratch */
 
-static struct param
-text_param(const char *text)
-{
-	return (struct param){ PG_TEXT, str_of(text), false };
-}
+/* ---- others ---- */
 
-/*
- * The next generation of the node. One of the same name with another data directory is another node, which is asked for its end by hand; the
- * former incarnation of this one is dead, as it held the directory's lock.
- */
-enum err
-node_begin(struct pg *p, struct fault *f)
+/* Numbers that change when another node that has shards beats; 0: there is none. */
+static enum err
+others_beat(struct pg *p, struct conn *c, int64_t *shards, int64_t *sum, struct fault *f)
 {
-	static const char sql[] = "INSERT INTO node (id, slot, generation, dir) SELECT $1, "
-	                          "coalesce(max(slot), -1) + 1, 1, $2 FROM node"
-	                          " ON CONFLICT (id) DO UPDATE SET generation = node.generation + "
-	                          "1, state = 'live' WHERE node.dir = $2"
-	                          " RETURNING generation";
-	const struct param v[] = { text_param(p->o.node), text_param(p->o.dir) };
+	static const char sql[] =
+	    "SELECT coalesce(sum(n.shards), 0)::bigint, coalesce(sum(x.beat + x.generation), "
+	    "0)::bigint"
+	    " FROM (SELECT node, generation, count(*) AS shards FROM shard GROUP BY 1, 2) n"
+	    " JOIN node x ON x.id = n.node AND x.generation = n.generation"
+	    " WHERE x.id <> $1 AND x.state IN ('live', 'draining')";
+	const struct param me = { PG_TEXT, str_of(p->o.node), false };
 	PGresult *r;
-	enum err e = conn_ask(&p->commit, sql, 2, v, clock_mono_us() + PG_PATIENCE_US, &r, f);
+	enum err e = conn_ask(c, sql, 1, &me, clock_mono_us() + PG_PATIENCE_US, &r, f);
 
 	if (e != ERR_OK)
 		return e;
 	if (PQresultStatus(r) != PGRES_TUPLES_OK)
-		conn_fault(&p->commit, r, f), e = ERR_IO;
-	else if (PQntuples(r) == 0)
-		e = fault_set(
-		    f, F_ServerError, "the node %s is that of another data directory", p->o.node);
+		conn_fault(c, r, f), e = ERR_IO;
 	else
-		p->generation = (uint64_t)field_int8(r, 0, 0);
+		*shards = field_int8(r, 0, 0), *sum = field_int8(r, 0, 1);
 	PQclear(r);
 	return e;
 }
 
-static enum err
-all_are_taken(struct pg *p, const PGresult *r, struct owned now[PG_SHARDS], struct fault *f)
-{
-	if (PQresultStatus(r) != PGRES_TUPLES_OK) {
-		conn_fault(&p->commit, r, f);
-		return result_is(r, "TH002") ? ERR_LOCKED : ERR_IO;
-	}
-	for (int i = 0; i < PQntuples(r); i++) {
-		uint32_t s = (uint32_t)be_get(field(r, i, 0));
-
-		if (s < PG_SHARDS)
-			now[s] = (struct owned){ field_int8(r, i, 1), field_int8(r, i, 4),
-				field_int8(r, i, 5) };
-	}
-	if (PQntuples(r) == (int)PG_SHARDS)
-		return ERR_OK;
-	fault_set(f, F_ServerError, "another node has %u of the hub's shards",
-	    PG_SHARDS - (unsigned)PQntuples(r));
-	return ERR_LOCKED;
-}
-
+/*
+ * One node serves a hub at a time: who beats is not disturbed. Who does not, is buried once this node has begun, and its shards are taken.
+ */
 enum err
-shards_take(struct pg *p, struct owned now[PG_SHARDS], struct fault *f)
+others_are_dead(struct pg *p, struct conn *c, struct fault *f)
 {
-	char generation[8];
-	struct array which = { 0 };
-	struct param v[3];
-	PGresult *r;
-	enum err e;
+	int64_t shards = 0, first = 0, now, until_us = clock_mono_us() + PG_OTHERS_US;
+	enum err e = others_beat(p, c, &shards, &first, f);
 
-	be_put(generation, p->generation, 8);
-	array_begin(&which, PG_INT4);
-	for (uint32_t s = 0; s < PG_SHARDS; s++)
-		array_int(&which, s);
-	v[0] = text_param(p->o.node);
-	v[1] = (struct param){ PG_INT8, { generation, 8 }, false };
-	v[2] = (struct param){ PG_INT4S, array_view(&which), false };
-	e = conn_ask(&p->commit,
-	    "SELECT shard, epoch, node, generation, pos, at FROM th_take($1, $2, $3)", 3, v,
-	    clock_mono_us() + PG_PATIENCE_US, &r, f);
-	array_fini(&which);
-	if (e != ERR_OK)
+	now = first;
+	while (e == ERR_OK && shards > 0 && now == first && clock_mono_us() < until_us) {
+		clock_sleep_us(PG_RETRY_US / 2);
+		e = others_beat(p, c, &shards, &now, f);
+	}
+	if (e != ERR_OK || now == first)
 		return e;
-	e = all_are_taken(p, r, now, f);
-	PQclear(r);
-	return e;
+	fault_set(f, F_ServerError, "another node has %lld of the hub's shards", (long long)shards);
+	return ERR_LOCKED;
 }
 
 /* ---- what they hold ---- */
@@ -130,8 +94,7 @@ copied(struct rows *rows)
 }
 
 static enum err
-row_copied(
-    struct pg *p, struct rows *rows, struct str bytes, struct store_batch *b, struct fault *f)
+row_copied(struct rows *rows, struct str bytes, struct store_batch *b, struct fault *f)
 {
 	struct str shard, table, key, value;
 
@@ -151,16 +114,13 @@ row_copied(
 		fault_set(f, F_StoredDamaged, "a row of rec is none of this hub's");
 		return ERR_CORRUPT;
 	}
-	(void)p;
 	store_batch_put(b, (uint32_t)be_get(shard), (enum store_table)be_get(table), key, value);
 	return ERR_OK;
 }
 
-enum err
-shards_read(struct pg *p, struct fault *f)
+static enum err
+rows_read(struct pg *p, struct conn *c, const char *sql, struct fault *f)
 {
-	static const char sql[] =
-	    "COPY (SELECT shard, tbl, key, value FROM rec) TO STDOUT (FORMAT binary)";
 	struct store_batch *b = store_batch_next(p->scratch, 0);
 	struct rows rows = { 0 };
 	PGresult *r;
@@ -168,27 +128,71 @@ shards_read(struct pg *p, struct fault *f)
 	enum err e = ERR_OK;
 	int n = -1;
 
-	PQsetnonblocking(p->commit.pg, 0);
-	r = PQexec(p->commit.pg, sql);
+	PQsetnonblocking(c->pg, 0);
+	r = PQexec(c->pg, sql);
 	if (PQresultStatus(r) != PGRES_COPY_OUT)
-		conn_fault(&p->commit, r, f), e = ERR_IO;
+		conn_fault(c, r, f), e = ERR_IO;
 	PQclear(r);
-	while (e == ERR_OK && (n = PQgetCopyData(p->commit.pg, &bytes, 0)) > 0) {
-		e = row_copied(p, &rows, (struct str){ bytes, (size_t)n }, b, f);
+	while (e == ERR_OK && (n = PQgetCopyData(c->pg, &bytes, 0)) > 0) {
+		e = row_copied(&rows, (struct str){ bytes, (size_t)n }, b, f);
 		PQfreemem(bytes);
 		if (e == ERR_OK && store_batch_bytes(b) > FILL_MAX)
 			e = fill(p, &b, f);
 	}
 	if (e == ERR_OK && n == -2)
-		conn_fault(&p->commit, NULL, f), e = ERR_IO;
+		conn_fault(c, NULL, f), e = ERR_IO;
 	if (e == ERR_OK)
 		e = fill(p, &b, f);
 	store_batch_free(b);
-	while (e == ERR_OK && (r = PQgetResult(p->commit.pg)) != NULL) {
+	while (e == ERR_OK && (r = PQgetResult(c->pg)) != NULL) {
 		if (PQresultStatus(r) != PGRES_COMMAND_OK)
-			conn_fault(&p->commit, r, f), e = ERR_IO;
+			conn_fault(c, r, f), e = ERR_IO;
 		PQclear(r);
 	}
+	return e;
+}
+
+/* What is read is what was taken: a connection to a server that was the primary once reads what was. In the snapshot that is read. */
+static enum err
+is_as_taken(struct pg *p, struct conn *c, const struct cluster_do *load, struct fault *f)
+{
+	char shard[4], epoch[8], generation[8];
+	const struct param v[] = { { PG_INT4, { shard, 4 }, false },
+		{ PG_TEXT, str_of(p->o.node), false }, { PG_INT8, { generation, 8 }, false },
+		{ PG_INT8, { epoch, 8 }, false } };
+	PGresult *r;
+	enum err e;
+
+	be_put(shard, load->shard, 4);
+	be_put(epoch, (uint64_t)load->epoch, 8);
+	be_put(generation, atomic_load(&p->generation), 8);
+	e = conn_ask(c,
+	    "SELECT 1 FROM shard WHERE shard = $1 AND node = $2 AND generation = $3 AND epoch = $4",
+	    4, v, clock_mono_us() + PG_PATIENCE_US, &r, f);
+	if (e != ERR_OK)
+		return e;
+	if (PQntuples(r) != 1)
+		e = ERR_NOT_FOUND;
+	PQclear(r);
+	return e;
+}
+
+enum err
+shard_read(struct pg *p, struct conn *c, const struct cluster_do *load, struct fault *f)
+{
+	char sql[128];
+	enum err e = conn_do(c, "BEGIN ISOLATION LEVEL REPEATABLE READ", 0, NULL, f);
+
+	snprintf(sql, sizeof(sql),
+	    "COPY (SELECT shard, tbl, key, value FROM rec WHERE shard = %u) TO STDOUT (FORMAT "
+	    "binary)",
+	    load->shard);
+	if (e == ERR_OK)
+		e = is_as_taken(p, c, load, f);
+	if (e == ERR_OK)
+		e = rows_read(p, c, sql, f);
+	if (e == ERR_OK)
+		e = conn_do(c, "COMMIT", 0, NULL, f);
 	return e;
 }
 

@@ -165,7 +165,8 @@ upkeep_turn(struct upkept *u, const struct store_retention *keep)
 	enum err e;
 
 	if (u->conn.pg == NULL &&
-	    conn_open(&u->conn, &u->p->o, u->p->generation, "upkeep", &f) != ERR_OK)
+	    conn_open(&u->conn, &u->p->o, 0, atomic_load(&u->p->generation), "upkeep", &f) !=
+	        ERR_OK)
 		return;
 	for (unsigned i = 0; i < FAMILIES; i++) {
 		e = partitions_make(u, &families[i], now_us, &f);

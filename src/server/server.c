@@ -251,6 +251,10 @@ fleet_make(struct server *s)
 		.on_routing = on_routing,
 		.on_settings = on_settings };
 
+	if (s->o.cluster != NULL) {
+		fo.may_answer = pg_lease;
+		fo.lease = s->store;
+	}
 	s->fleet = fleet_new(&fo);
 	if (fleet_load(s->fleet, &f) != ERR_OK)
 		return fail(s, "%s", f.text);

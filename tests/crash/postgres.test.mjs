@@ -136,7 +136,7 @@ test('O-192 who has been replaced ends, and says so', async () => {
 	const ended = hub.ended();
 	await hub.rest('PATCH', '/twins/d', { body: { tags: { a: 1 } } }).catch(() => {});
 	assert.equal((await ended).code, 75);
-	assert.match(hub.logs, /the hub's shards are another's/);
+	assert.match(hub.logs, /shard \d+ is another node's/);
 	assert.equal(server.sql('replaced', "SELECT count(*) FROM changes"), '1', 'its last change is not there');
 });
 
@@ -171,4 +171,52 @@ test('O-190 O-193 a database is one hub\'s, a node one directory\'s, and a direc
 	await hub.start();
 	await hub.createDevice('still');
 	assert.match((await hub.rest('POST', `/admin/backup?to=${encodeURIComponent(path.join(hub.dir, '../b'))}`)).text, /it is backed up there/);
+});
+
+// All of the server's processes.
+function signalServer(name) {
+	const children = spawnSync('pgrep', ['-P', String(server.pid)], { encoding: 'utf8' }).stdout.trim().split('\n').map(Number);
+	for (const pid of [server.pid, ...children]) try { process.kill(pid, name); } catch { /* it has ended */ }
+}
+
+test('O-195 a node beats, holds a lease, and says nothing when that is over', async (t) => {
+	const hub = await hubOn('lease');
+	await hub.createDevice('d');
+	const status = async () => (await hub.rest('GET', '/twins/d')).status;
+	const beats = () => Number(server.sql('lease', "SELECT beat FROM node WHERE state = 'live' AND takes"));
+	const first = beats();
+	await until(() => beats() >= first + 2, 'it beats each second', 10_000 * SLOW);
+	assert.equal(server.sql('lease', 'SELECT count(*) FROM shard s JOIN node n ON n.id = s.node AND n.generation = s.generation'), '64');
+	t.after(() => signalServer('SIGCONT'));
+	signalServer('SIGSTOP');
+	assert.equal(await status(), 200, 'reads go on within the lease');
+	await until(async () => (await status()) === 503, 'the lease is over', 20_000 * SLOW);
+	signalServer('SIGCONT');
+	await until(async () => (await status()) === 200, 'it has a lease again', 30_000 * SLOW);
+	assert.equal((await hub.rest('PATCH', '/twins/d', { body: { tags: { a: 1 } } })).status, 200);
+});
+
+test('O-195 who is buried ends, and says so', async () => {
+	const hub = await hubOn('buried');
+	const ended = hub.ended();
+	server.sql('buried', "UPDATE node SET state = 'buried'");
+	assert.equal((await ended).code, 75);
+	assert.match(hub.logs, /this node was taken for dead, and its shards are others'/);
+});
+
+test('O-190 O-196 a node that beats is not disturbed, one that does not is buried and its shards are taken', async () => {
+	const hub = await hubOn('next');
+	await hub.createDevice('d');
+	const dir = path.join(tempDir('node'), 'data');
+	fs.cpSync(hub.dir, dir, { recursive: true, filter: (file) => path.basename(file) !== 'scratch' });
+	fs.mkdirSync(path.join(dir, 'scratch'));
+	fs.writeFileSync(path.join(dir, 'scratch', 'goes'), '');
+	const next = new Hub({ addr: await freeAddress(), dir, args: ['--cluster', server.url('next'), '--node', 'next'] });
+	await assert.rejects(next.start(), /another node has 64 of the hub's shards/);
+	await hub.kill();
+	hubs.push(next);
+	await next.start();
+	assert.equal((await next.rest('GET', '/twins/d')).status, 200);
+	assert.equal(server.sql('next', 'SELECT string_agg(id || state, chr(32) ORDER BY id) FROM node'), 'next' + 'live node1' + 'buried');
+	await assert.rejects(hub.start(), /another node has 64 of the hub's shards/);
 });

@@ -1,0 +1,385 @@
+/*
+ * The thread around cluster_step: its questions are asked, each on the thread of its connection, and what comes of them is given back to it.
+ *
+ *   beat    the connection of the beat, and the clock's ticks
+ *   work    start, burials, taking and giving
+ *   load    reads a shard that was taken into the scratch
+ *   the committer, or who opens the store, asks those of its own connection (drive_resolve)
+ *
+ * The lease is shown to those who answer as two numbers (cluster.h): until when is stored behind the run that it is of, and read before it.
+ */
+#include <stdlib.h>
+
+#include "pg/priv.h"
+
+/* ---- the step ---- */
+
+static void
+lease_show(struct drive *d)
+{
+	struct cluster_lease l = cluster_lease(d->cluster);
+
+	atomic_store_explicit(&d->run, l.run, memory_order_release);
+	atomic_store_explicit(&d->until_us, l.until_us, memory_order_release);
+}
+
+uint64_t
+drive_lease(struct drive *d)
+{
+	struct cluster_lease l;
+
+	l.until_us = atomic_load_explicit(&d->until_us, memory_order_acquire);
+	l.run = atomic_load_explicit(&d->run, memory_order_acquire);
+	return cluster_holds(l, clock_boot_us());
+}
+
+/* A shard that cannot leave is never asked to: one node has them all (see drive_start). */
+static void
+perform(struct pg *p, const struct cluster_do *o)
+{
+	struct drive *d = &p->drive;
+
+	switch (o->what) {
+	case CLUSTER_ASK:
+		d->jobs[o->conn].on = true;
+		d->jobs[o->conn].ask = *o;
+		break;
+	case CLUSTER_LOAD: d->loads[o->shard] = *o, d->nload++; break;
+	case CLUSTER_ATTACH: d->nattached++; break;
+	case CLUSTER_DETACH: assert(!"a node by itself gives no shard away"); break;
+	case CLUSTER_APPLY: d->applied = true; break;
+	case CLUSTER_RESULT: d->resolved = true, d->made = o->yes; break;
+	case CLUSTER_DURABLE: break; /* pg_options have it for one node: it says so itself */
+	case CLUSTER_SAY: break;
+	case CLUSTER_END: d->ended = true; break;
+	}
+	if (o->what == CLUSTER_END || o->what == CLUSTER_SAY)
+		d->said = *o;
+	d->news |= o->what == CLUSTER_SAY;
+}
+
+/* With mu held. */
+static void
+step(struct pg *p, const struct cluster_input *in)
+{
+	struct drive *d = &p->drive;
+
+	cluster_step(d->cluster, in, clock_boot_us(), &d->out);
+	lease_show(d);
+	d->stirs |= d->out.n > 0 || d->out.wake_us < d->wake_us;
+	d->wake_us = d->out.wake_us;
+	atomic_store(&p->generation, (uint64_t)cluster_generation(d->cluster));
+	for (unsigned i = 0; i < d->out.n; i++)
+		perform(p, &d->out.v[i]);
+}
+
+/* What is to be said or to be the end of the process, without the lock. */
+static void
+tell(struct pg *p, const struct cluster_do *said, bool news, bool ended)
+{
+	if (news && p->o.store.warn != NULL)
+		p->o.store.warn(p->o.store.ctx, said->text);
+	if (ended)
+		p->o.ends(p->o.store.ctx, (enum pg_end)said->code, said->text);
+}
+
+void
+drive_step(struct pg *p, const struct cluster_input *in)
+{
+	struct drive *d = &p->drive;
+	struct cluster_do said;
+	bool news, ended;
+
+	pthread_mutex_lock(&d->mu);
+	step(p, in);
+	while (d->applied) { /* this node alone changes what is hub-wide: it is in force */
+		d->applied = false;
+		step(p, &(struct cluster_input){ .what = CLUSTER_IN_FORCE });
+	}
+	said = d->said;
+	news = d->news;
+	ended = d->ended && !d->starts;
+	d->news = false;
+	if (d->stirs) /* a commit that is made, is nobody's business */
+		pthread_cond_broadcast(&d->wake);
+	d->stirs = false;
+	pthread_mutex_unlock(&d->mu);
+	tell(p, &said, news, ended);
+}
+
+/* ---- connections ---- */
+
+/* Until there is a question for this connection; false: it stops, or until_us (clock_boot_us) has come. */
+static bool
+job_wait(struct drive *d, enum cluster_conn conn, bool ticks, struct cluster_do *ask)
+{
+	bool on;
+
+	pthread_mutex_lock(&d->mu);
+	while (!d->jobs[conn].on && !d->stop) {
+		int64_t left_us = ticks ? d->wake_us - clock_boot_us() : PG_PATIENCE_US;
+
+		if (ticks && left_us <= 0)
+			break;
+		cond_wait_until(&d->wake, &d->mu,
+		    clock_mono_us() + (left_us < PG_PATIENCE_US ? left_us : PG_PATIENCE_US));
+	}
+	on = d->jobs[conn].on && !d->stop;
+	*ask = d->jobs[conn].ask;
+	d->jobs[conn].on = false;
+	pthread_mutex_unlock(&d->mu);
+	return on;
+}
+
+/* What has not gone well last, for a start that comes to nothing. */
+static void
+why_not(struct drive *d, const struct fault *f)
+{
+	if (f->text[0] == '\0')
+		return;
+	pthread_mutex_lock(&d->mu);
+	d->why = *f;
+	pthread_mutex_unlock(&d->mu);
+}
+
+static void
+job_do(struct pg *p, struct conn *c, const struct cluster_do *ask, struct fault *f)
+{
+	struct cluster_view *view = NULL;
+	struct cluster_input in;
+
+	if (ask->question == CLUSTER_ASK_BEAT)
+		view = xcalloc(1, sizeof(*view));
+	*f = (struct fault){ 0 };
+	pg_asks(p, c, ask, &in, view, f);
+	why_not(&p->drive, f);
+	drive_step(p, &in);
+	free(view);
+}
+
+static bool
+stops(struct drive *d)
+{
+	bool stop;
+
+	pthread_mutex_lock(&d->mu);
+	stop = d->stop;
+	pthread_mutex_unlock(&d->mu);
+	return stop;
+}
+
+static void
+conn_run(struct pg *p, enum cluster_conn conn)
+{
+	struct drive *d = &p->drive;
+	struct conn *c = &d->conns[conn];
+	struct cluster_do ask;
+	struct fault f = { 0 };
+
+	while (!stops(d))
+		if (job_wait(d, conn, conn == CLUSTER_BEAT, &ask))
+			job_do(p, c, &ask, &f);
+		else if (conn == CLUSTER_BEAT && !stops(d))
+			drive_step(p, &(struct cluster_input){ .what = CLUSTER_TICK });
+	conn_close(c);
+}
+
+static void
+beat_main(void *p)
+{
+	conn_run(p, CLUSTER_BEAT);
+}
+
+static void
+work_main(void *p)
+{
+	conn_run(p, CLUSTER_WORK);
+}
+
+/* ---- loading ---- */
+
+static bool
+load_wait(struct drive *d, struct cluster_do *load)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&d->mu);
+	while (d->nload == 0 && !d->stop)
+		pthread_cond_wait(&d->wake, &d->mu);
+	for (unsigned s = 0; s < PG_SHARDS && !found && !d->stop; s++)
+		if (d->loads[s].what == CLUSTER_LOAD) {
+			*load = d->loads[s];
+			d->loads[s].what = CLUSTER_ASK;
+			d->nload--;
+			found = true;
+		}
+	pthread_mutex_unlock(&d->mu);
+	return found;
+}
+
+static void
+load_main(void *ctx)
+{
+	struct pg *p = ctx;
+	struct drive *d = &p->drive;
+	struct conn c = { 0 };
+	struct cluster_do load;
+	struct fault f = { 0 };
+	unsigned host = 0;
+
+	while (load_wait(d, &load)) {
+		enum err e = c.pg != NULL
+		    ? ERR_OK
+		    : conn_open(&c, &p->o, host, atomic_load(&p->generation), "load", &f);
+
+		if (e == ERR_OK)
+			e = shard_read(p, &c, &load, &f);
+		why_not(d, &f);
+		if (e != ERR_OK)
+			conn_close(&c), host++;
+		else
+			p->taken[load.shard] =
+			    (struct store_epoch){ (uint64_t)load.epoch, load.at };
+		drive_step(p,
+		    &(struct cluster_input){
+		        .what = e == ERR_OK ? CLUSTER_LOADED : CLUSTER_NOT_LOADED,
+		        .shard = load.shard });
+	}
+	conn_close(&c);
+}
+
+/* ---- the committer ---- */
+
+bool
+drive_fence(struct pg *p, uint32_t shard, int64_t *epoch, int64_t *pos)
+{
+	bool mine;
+
+	pthread_mutex_lock(&p->drive.mu);
+	mine = cluster_fence(p->drive.cluster, shard, epoch, pos);
+	pthread_mutex_unlock(&p->drive.mu);
+	return mine;
+}
+
+/* One look, as long as `for_us`: what is asked on the committer's connection is asked by who is here. */
+bool
+drive_resolve(struct pg *p, int64_t for_us, bool *made, struct fault *f)
+{
+	struct drive *d = &p->drive;
+	int64_t until_us = clock_mono_us() + for_us;
+	struct cluster_do ask;
+	bool on, done;
+
+	for (;;) {
+		pthread_mutex_lock(&d->mu);
+		while (!d->jobs[CLUSTER_COMMIT].on && !d->resolved && !d->ended &&
+		    cond_wait_until(&d->wake, &d->mu, until_us))
+			;
+		on = d->jobs[CLUSTER_COMMIT].on && !d->ended;
+		ask = d->jobs[CLUSTER_COMMIT].ask;
+		d->jobs[CLUSTER_COMMIT].on = false;
+		done = d->resolved;
+		*made = d->made;
+		if (done)
+			d->resolved = false;
+		pthread_mutex_unlock(&d->mu);
+		if (!on)
+			return done;
+		job_do(p, &p->commit, &ask, f);
+	}
+}
+
+/* ---- beginning and end ---- */
+
+static bool
+all_are_here(struct drive *d, bool *over)
+{
+	bool all;
+
+	pthread_mutex_lock(&d->mu);
+	all = d->nattached == PG_SHARDS;
+	*over = d->ended;
+	pthread_mutex_unlock(&d->mu);
+	return all;
+}
+
+/* The start's own end is an error of the start. */
+static enum err
+shards_wait(struct pg *p, struct fault *f)
+{
+	struct drive *d = &p->drive;
+	int64_t until_us = clock_mono_us() + PG_START_US;
+	bool made, over;
+
+	while (!all_are_here(d, &over) && !over && clock_mono_us() < until_us)
+		(void)drive_resolve(p, PG_RETRY_US / 5, &made, f);
+	pthread_mutex_lock(&d->mu);
+	d->starts = false;
+	over = d->ended;
+	if (over)
+		fault_set(f, F_ServerError, "%s", d->said.text);
+	else if (d->nattached < PG_SHARDS)
+		fault_set(f, F_ServerError, "%u of the hub's shards cannot be had: %s",
+		    PG_SHARDS - d->nattached,
+		    d->why.text[0] != '\0' ? d->why.text : "another node has them");
+	over |= d->nattached < PG_SHARDS;
+	pthread_mutex_unlock(&d->mu);
+	return over ? ERR_LOCKED : ERR_OK;
+}
+
+static enum err
+threads_start(struct pg *p, struct fault *f)
+{
+	struct drive *d = &p->drive;
+	enum err e = thread_start(&d->threads[0], beat_main, p, f, "beat pg");
+
+	if (e == ERR_OK)
+		e = thread_start(&d->threads[1], work_main, p, f, "work pg");
+	if (e == ERR_OK)
+		e = thread_start(&d->threads[2], load_main, p, f, "load pg");
+	return e;
+}
+
+enum err
+drive_start(struct pg *p, struct fault *f)
+{
+	struct drive *d = &p->drive;
+	struct cluster_options o = { .node = p->o.node,
+		.shards = PG_SHARDS,
+		.hosts = conn_hosts(&p->o),
+		.single = true,
+		.times = cluster_times };
+	enum err e;
+
+	pthread_mutex_init(&d->mu, NULL);
+	cond_init(&d->wake);
+	o.times.settle_us = INT64_MAX / 4; /* one node serves at a time: none gives shards away */
+	d->dir = str_dup0(str_of(p->o.dir));
+	d->cluster = cluster_new(&o);
+	d->starts = true;
+	drive_step(p, &(struct cluster_input){ .what = CLUSTER_TICK });
+	drive_step(p, &(struct cluster_input){ .what = CLUSTER_UNKNOWN });
+	e = threads_start(p, f);
+	if (e == ERR_OK)
+		e = shards_wait(p, f);
+	return e;
+}
+
+void
+drive_stop(struct pg *p)
+{
+	struct drive *d = &p->drive;
+
+	if (d->cluster == NULL)
+		return;
+	pthread_mutex_lock(&d->mu);
+	d->stop = true;
+	pthread_cond_broadcast(&d->wake);
+	pthread_mutex_unlock(&d->mu);
+	for (unsigned i = 0; i < sizeof(d->threads) / sizeof(d->threads[0]); i++)
+		thread_join(&d->threads[i]);
+	cluster_free(d->cluster);
+	free(d->dir);
+	pthread_cond_destroy(&d->wake);
+	pthread_mutex_destroy(&d->mu);
+}
