@@ -137,7 +137,7 @@ enum cluster_what {
 	CLUSTER_ANSWER,
 	CLUSTER_IN_FORCE, /* what CLUSTER_APPLY named */
 	CLUSTER_LOADED,
-	CLUSTER_NOT_LOADED, /* full: the scratch is; else it is to be tried again */
+	CLUSTER_NOT_LOADED, /* full: the scratch is; else the shard is taken once more */
 	CLUSTER_DETACHED,
 	CLUSTER_MADE,   /* a commit: of shards, a bit each */
 	CLUSTER_FENCED, /* TH001: nothing of it is there */

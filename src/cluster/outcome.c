@@ -54,7 +54,8 @@ outcome_next(struct cluster *c)
 	}
 	d = do_ask(c, CLUSTER_COMMIT, CLUSTER_TAKE);
 	d->shard = c->unknown.at;
-	d->epoch = c->shards[d->shard].epoch;
+	d->epoch =
+	    -1; /* of this incarnation, or not at all: who has had it since may have written */
 }
 
 int64_t

@@ -207,7 +207,8 @@ cluster_new(const struct cluster_options *o)
 	c->o.node = c->node;
 	c->lease.until_us = INT64_MIN;
 	for (unsigned s = 0; s < CLUSTER_SHARDS_MAX; s++)
-		c->shards[s].orphan_us = c->shards[s].load_us = NEVER, c->place[s] = -1;
+		c->shards[s] = (struct held){ .orphan_us = NEVER, .again_us = INT64_MIN },
+		c->place[s] = -1;
 	for (unsigned i = 0; i < CLUSTER_CONNS; i++)
 		c->links[i].dial_us = INT64_MIN;
 	c->start.look_us = INT64_MIN;

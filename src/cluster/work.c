@@ -94,7 +94,7 @@ takeable_at(const struct cluster *c, unsigned s)
 	if (c->shards[s].hold != HOLD_NONE || c->shards[s].tried)
 		return NEVER;
 	if (row_is_mine(c, s)) /* given, or taken and not heard of: nobody else can take it */
-		return INT64_MIN;
+		return c->shards[s].again_us;
 	if (c->shards[s].orphan_us == NEVER || !c->takes ||
 	    c->view.nodes[mine].state != CLUSTER_LIVE)
 		return NEVER;
@@ -106,7 +106,7 @@ takeable_at(const struct cluster *c, unsigned s)
 
 		at = at > over_us ? at : over_us;
 	}
-	return at;
+	return at > c->shards[s].again_us ? at : c->shards[s].again_us;
 }
 
 static bool
@@ -155,7 +155,6 @@ load(struct cluster *c, unsigned s)
 	d->epoch = h->epoch;
 	d->pos = h->pos;
 	d->at = h->at;
-	h->load_us = NEVER;
 }
 
 static void
@@ -188,22 +187,16 @@ work_loaded(struct cluster *c, unsigned s)
 	do_put(c, CLUSTER_ATTACH)->shard = s;
 }
 
+/* It is taken once more: the row may have another epoch by now, of a taking that was thought to be lost. */
 void
 work_not_loaded(struct cluster *c, unsigned s, bool full)
 {
 	assert(c->shards[s].hold == HOLD_LOADING);
 	if (full)
 		do_end(c, CLUSTER_FULL, "shard %u cannot be loaded: the scratch is full", s);
-	else
-		c->shards[s].load_us = c->now_us + c->o.times.retry_us;
-}
-
-static void
-load_again(struct cluster *c)
-{
-	for (unsigned s = 0; s < c->o.shards; s++)
-		if (c->shards[s].hold == HOLD_LOADING && c->now_us >= c->shards[s].load_us)
-			load(c, s);
+	c->shards[s].hold = HOLD_NONE;
+	c->shards[s].tried = false;
+	c->shards[s].again_us = c->now_us + c->o.times.retry_us;
 }
 
 /* ---- giving ---- */
@@ -290,7 +283,6 @@ work_next(struct cluster *c)
 {
 	if (!c->viewed || c->phase == PHASE_ENDED)
 		return;
-	load_again(c);
 	leave(c);
 	if (!link_ready(c, CLUSTER_WORK))
 		return;
@@ -325,9 +317,7 @@ work_wake(const struct cluster *c)
 	for (unsigned i = 0; i < c->view.nnode; i++)
 		at = sooner(at, dies_at(c, i));
 	for (unsigned s = 0; s < c->o.shards; s++) {
-		if (c->shards[s].hold == HOLD_LOADING)
-			at = sooner(at, c->shards[s].load_us);
-		else if (may_take(c))
+		if (may_take(c))
 			at = sooner(at, takeable_at(c, s));
 		if (!something_moves(c))
 			at = sooner(at, giveable_at(c, s));
