@@ -180,6 +180,16 @@ calls_refuse(struct shard *sh, struct row *r, const struct hub_env *env)
 	r->awaited = false;
 }
 
+void
+calls_give_up(struct shard *sh, const struct hub_env *env)
+{
+	while (sh->waiting != NULL) {
+		call_fails(&sh->waiting->caller, F_DeviceNotOnline,
+		    STR("the device is served elsewhere from now on, and had not connected"), env);
+		free(waiting_take(sh, &sh->waiting));
+	}
+}
+
 static void
 call_wakes(struct shard *sh, struct row *r, const struct call *c, const struct hub_env *env)
 {

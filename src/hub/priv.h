@@ -26,6 +26,8 @@ void modules_close(struct shard *sh, const struct row *device, const struct hub_
 void calls_lost(struct shard *sh, struct row *r, const struct hub_env *env);
 /* The identity ends, or is disabled: what waits for it fails. */
 void calls_refuse(struct shard *sh, struct row *r, const struct hub_env *env);
+/* The shard is given up: nobody waits for its devices here any more. */
+void calls_give_up(struct shard *sh, const struct hub_env *env);
 /* The session listens to more than before: what waited for that is sent. */
 void calls_wake(struct shard *sh, struct row *r, const struct hub_env *env);
 

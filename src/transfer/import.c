@@ -10,6 +10,7 @@
 
 #define UNDER_WAY_MAX 64u        /* parcels of one call */
 #define LINE_MAX      (8u << 20) /* bytes */
+#define SHARDS_STEP   37u        /* odd: each comes once, neighbours far from each other */
 
 /* A line that can be applied. Its strings are in docs. */
 struct item {
@@ -345,53 +346,46 @@ parcel_add(struct import *im, struct parcel *p, const struct item *item)
 		.payload = { (uint32_t)at, item->doc.n } };
 }
 
-/* One parcel of the items from..to, which are one worker's; where the next one begins. */
+/* One parcel of the items from..to, which are one shard's; where the next one begins. */
 static uint32_t
-parcel_send(struct import *im, unsigned worker, uint32_t from, uint32_t to)
+parcel_send(struct import *im, uint32_t from, uint32_t to)
 {
 	struct parcel *p = parcel_new(parcel_done, im, im->o->actor);
+	uint32_t shard = im->items[from].shard;
 
 	while (from < to && p->cargo.n < PARCEL_ITEMS_MAX && p->cargo.bytes.n < PARCEL_BYTES_MAX)
 		parcel_add(im, p, &im->items[from++]);
 	parcels_back(im, UNDER_WAY_MAX - 1);
 	im->under_way++;
-	fleet_parcel(im->o->fleet, worker, p);
+	fleet_parcel(im->o->fleet, shard, p);
 	return from;
 }
 
-static unsigned
-worker_of(const struct import *im, uint32_t item)
-{
-	return fleet_worker_of(im->o->fleet, span_str(&im->docs, im->items[item].device));
-}
-
-/* All workers have something to do from the beginning: a parcel for each, and again. */
+/* All workers have something to do from the beginning: a parcel for each shard, in steps of a stretch of them, and again. */
 static void
 items_send(struct import *im)
 {
-	unsigned nworker = fleet_workers(im->o->fleet);
-	uint32_t *from = xcalloc(nworker + 1, sizeof(*from)), *to = from + 1, i = 0;
-	uint32_t *at = xcalloc(nworker, sizeof(*at));
+	uint32_t at[SHARDS], to[SHARDS], i = 0;
 	bool more = im->n > 0;
 
 	array_sort_with(im->items, im->n, sizeof(im->items[0]), by_key, &im->docs);
-	for (unsigned w = 0; w < nworker; w++) { /* shards of a worker are neighbours */
-		while (i < im->n && worker_of(im, i) == w)
+	for (uint32_t s = 0; s < SHARDS; s++) {
+		at[s] = i;
+		while (i < im->n && im->items[i].shard == s)
 			i++;
-		to[w] = i;
+		to[s] = i;
 	}
-	memcpy(at, from, nworker * sizeof(*at));
 	while (more && im->stop.code == F_NONE) {
 		more = false;
-		for (unsigned w = 0; w < nworker; w++) {
-			if (at[w] < to[w])
-				at[w] = parcel_send(im, w, at[w], to[w]);
-			more |= at[w] < to[w];
+		for (uint32_t k = 0; k < SHARDS; k++) {
+			uint32_t s = k * SHARDS_STEP % SHARDS;
+
+			if (at[s] < to[s])
+				at[s] = parcel_send(im, at[s], to[s]);
+			more |= at[s] < to[s];
 		}
 	}
 	parcels_back(im, 0);
-	free(from);
-	free(at);
 }
 
 /* ---- all of them ---- */

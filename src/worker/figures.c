@@ -32,13 +32,13 @@ look_at_shard(const struct shard *sh, uint64_t v[FIGURES], struct message_counts
 	v[FIGURE_COLUMN_BYTES] += columns_bytes(columns);
 }
 
-static void
-look(struct worker *w)
+void
+figures_look(struct worker *w)
 {
 	struct message_counts messages = { 0 };
 	uint64_t v[FIGURES] = { 0 };
 
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1))
 		look_at_shard(w->shards[s], v, &messages);
 	v[FIGURE_QUEUED] = messages.queued;
 	v[FIGURE_FEEDBACK] = messages.feedback;
@@ -54,7 +54,7 @@ figures_turn(struct worker *w)
 	w->figures.stale = w->env.elapsed_us - w->figures.looked_us < FIGURES_US;
 	if (w->figures.stale)
 		return;
-	look(w);
+	figures_look(w);
 	w->figures.looked_us = w->env.elapsed_us;
 }
 

@@ -33,6 +33,8 @@ fleet_new(const struct fleet_options *o)
 	pthread_mutex_init(&f->jobs_mutex, NULL);
 	seats_init(f);
 	lives_init(f);
+	routes_init(f);
+	shifts_init(f);
 	for (uint32_t s = 0; s < SHARDS; s++)
 		tail_init(&f->tails[s]);
 	f->workers = xcalloc(o->nworker, sizeof(*f->workers));
@@ -42,150 +44,26 @@ fleet_new(const struct fleet_options *o)
 
 		worker_init(w, f, i, shards_of(o, i));
 		for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
-			f->of_shard[s] = w;
+			atomic_init(&f->of_shard[s], w);
 	}
 	return f;
 }
 
 /* ---- reading the identities ---- */
 
-static enum err
-load_shard(struct worker *w, uint32_t s, struct fault *why)
-{
-	char from[2] = { (char)(s >> 8), (char)s }, to[2] = { (char)((s + 1) >> 8), (char)(s + 1) };
-	struct store_cursor *c;
-	struct str key, value;
-	enum err e = store_cursor_open(w->fleet->o.store, STORE_IDENTITY, (struct str){ from, 2 },
-	    (struct str){ to, 2 }, STORE_SCAN_BULK, &c);
-
-	if (e != ERR_OK)
-		return e;
-	while ((e = store_next(c, &key, &value)) == ERR_OK) {
-		if ((e = shard_load(w->shards[s], key, value)) != ERR_OK) {
-			fault_set(why, F_StoredDamaged,
-			    "the identity record of " STR_FMT " is damaged",
-			    STR_ARG(str_sub(key, key.n < 2 ? key.n : 2)));
-			break;
-		}
-	}
-	store_cursor_close(c);
-	return e == ERR_END ? ERR_OK : e;
-}
-
-/* How many messages each device has waiting. Their bodies stand elsewhere in the table. */
-static enum err
-load_queues(struct worker *w, uint32_t s, struct fault *why)
-{
-	char from[2] = { (char)(s >> 8), (char)s }, to[2] = { (char)((s + 1) >> 8), (char)(s + 1) };
-	struct store_cursor *c;
-	struct str key, value;
-	enum err e = store_cursor_open(w->fleet->o.store, STORE_MESSAGES, (struct str){ from, 2 },
-	    (struct str){ to, 2 }, STORE_SCAN_BULK, &c);
-
-	if (e != ERR_OK)
-		return e;
-	while ((e = store_next(c, &key, &value)) == ERR_OK) {
-		if ((e = shard_load_queue(w->shards[s], key, value)) != ERR_OK) {
-			fault_set(why, F_StoredDamaged, "the queue of " STR_FMT " is damaged",
-			    STR_ARG(str_sub(key, key.n < 2 ? key.n : 2)));
-			break;
-		}
-	}
-	store_cursor_close(c);
-	return e == ERR_END ? ERR_OK : e;
-}
-
-/* What belongs to no identity. */
-static enum err
-load_common(struct worker *w, uint32_t s, struct fault *why)
-{
-	struct str prefix = STR_NONE, key, value;
-	struct store_cursor *c;
-	enum err e = ERR_END;
-	char room[HUB_PREFIX_MAX];
-
-	while (e == ERR_END && shard_common_prefix(w->shards[s], &prefix, room)) {
-		if ((e = store_cursor_open(
-		         w->fleet->o.store, STORE_HUB, prefix, STR_NONE, STORE_SCAN, &c)) != ERR_OK)
-			break;
-		while ((e = store_next(c, &key, &value)) == ERR_OK && str_starts(key, prefix)) {
-			if ((e = shard_common(w->shards[s], key, &value)) == ERR_OK)
-				continue;
-			fault_set(why, F_StoredDamaged, "the record " STR_FMT " is damaged",
-			    STR_ARG(key));
-			break;
-		}
-		store_cursor_close(c);
-		if (e == ERR_OK) /* past the prefix */
-			e = ERR_END;
-	}
-	return e == ERR_END ? ERR_OK : e;
-}
-
-/* The last position of the shard's log from `from` on, or the first one that is met; 0: there is none. */
-static enum err
-log_position(struct worker *w, uint32_t shard, uint64_t from, bool first, uint64_t *position)
-{
-	char to[2] = { (char)((shard + 1) >> 8), (char)(shard + 1) }, key[EVENT_KEY];
-	struct store_cursor *c;
-	struct str row, value;
-	enum err e;
-
-	*position = 0;
-	event_key(key, shard, from);
-	e = store_cursor_open(w->fleet->o.store, STORE_LOG, (struct str){ key, EVENT_KEY },
-	    (struct str){ to, 2 }, STORE_SCAN, &c);
-	if (e != ERR_OK)
-		return e;
-	do
-		e = store_next(c, &row, &value);
-	while (e == ERR_OK && event_key_decode(row, &shard, position) && !first);
-	store_cursor_close(c);
-	return e == ERR_END ? ERR_OK : e;
-}
-
-/*
- * The last position of a log of format 1, whose positions are times in microseconds and whose end is not stored. A scan from now on, of what a
- * clock that was ahead has left; else it is now, if there is any. 0: there is no record.
- */
-static enum err
-load_former_log(struct worker *w, uint32_t s, int64_t now_us, uint64_t *last)
-{
-	enum err e = log_position(w, s, (uint64_t)now_us, false, last);
-
-	if (e == ERR_OK && *last == 0 && (e = log_position(w, s, 0, true, last)) == ERR_OK &&
-	    *last != 0)
-		*last = (uint64_t)now_us;
-	return e;
-}
-
 static void
 load_main(void *arg)
 {
 	struct worker *w = arg;
-	int64_t now_us = clock_wall_us();
+	int64_t now_us = clock_wall_us(), from_us;
 
-	for (uint32_t s = next_shard(w, 0); s < SHARDS && w->load_err == ERR_OK;
-	     s = next_shard(w, s + 1)) {
-		struct shard_begin begin = { .now_us = now_us, .elapsed_us = clock_elapsed_us() };
-		struct store_epoch epoch;
-
-		w->load_err = load_shard(w, s, &w->load_fault);
-		if (w->load_err == ERR_OK)
-			w->load_err = load_queues(w, s, &w->load_fault);
-		if (w->load_err == ERR_OK)
-			w->load_err = load_common(w, s, &w->load_fault);
-		if (w->load_err == ERR_OK)
-			feedback_told(w, w->shards[s], GATE_ON_DISK);
-		if (w->load_err == ERR_OK && !shard_log_known(w->shards[s]))
-			w->load_err = load_former_log(w, s, now_us, &begin.position);
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
+		w->load_err =
+		    shard_from_store(w->fleet, w->shards[s], now_us, &from_us, &w->load_fault);
 		if (w->load_err != ERR_OK)
 			break;
-		if (store_epoch(w->fleet->o.store, s, &epoch)) {
-			begin.epoch = epoch.number;
-			begin.at_us = epoch.at_us;
-		}
-		epochs_begun(w, shard_loaded(w->shards[s], &begin), now_us);
+		epochs_begun(w, from_us, now_us);
+		feedback_told(w, w->shards[s], GATE_ON_DISK);
 		atomic_store(&w->fleet->log_ends[s], shard_log_next(w->shards[s]));
 		atomic_fetch_add(&w->fleet->identities, shard_identities(w->shards[s]));
 	}
@@ -237,25 +115,25 @@ fleet_load(struct fleet *f, struct fault *why)
 struct configurations *
 fleet_configurations(const struct fleet *f)
 {
-	return configurations_stored(f->of_shard[0]->shards[0]);
+	return configurations_stored(shard_worker(f, 0)->shards[0]);
 }
 
 struct routing *
 fleet_routing(const struct fleet *f)
 {
-	return routing_stored(f->of_shard[0]->shards[0]);
+	return routing_stored(shard_worker(f, 0)->shards[0]);
 }
 
 void
 fleet_partition(const struct fleet *f, uint32_t partition, uint32_t n, struct partition_end *out)
 {
-	(void)partition_stored(f->of_shard[partition]->shards[partition], partition, n, out);
+	(void)partition_stored(shard_worker(f, partition)->shards[partition], partition, n, out);
 }
 
 struct settings *
 fleet_settings(const struct fleet *f)
 {
-	return settings_stored(f->of_shard[0]->shards[0]);
+	return settings_stored(shard_worker(f, 0)->shards[0]);
 }
 
 /* ---- start and stop ---- */
@@ -263,7 +141,7 @@ fleet_settings(const struct fleet *f)
 void
 fleet_begin(struct fleet *f)
 {
-	f->jobs = jobs_stored(f->of_shard[0]->shards[0]);
+	f->jobs = jobs_stored(shard_worker(f, 0)->shards[0]);
 	atomic_store(&f->jobs_version, 1);
 }
 
@@ -320,7 +198,7 @@ drop_all(struct msg *m)
 
 	for (; m != NULL; m = next) {
 		next = m->next;
-		if (!watches_drop(m))
+		if (!watches_drop(m) && !shifts_drop(m))
 			jobs_drop(m);
 	}
 }
@@ -330,6 +208,7 @@ fleet_stop(struct fleet *f)
 {
 	atomic_store(&f->stop, true);
 	seats_stop(f);
+	routes_stop(f);
 	for (unsigned i = 0; i < f->o.nworker && f->workers[i].thread.runs; i++) {
 		f->wake[i].run = awake;
 		mailbox_post(&f->workers[i].box, &f->wake[i]);
@@ -338,6 +217,7 @@ fleet_stop(struct fleet *f)
 		thread_join(&f->workers[i].thread);
 	}
 	finisher_stop(f);
+	shifts_stop(f);
 	for (unsigned i = 0; i < f->o.nworker && f->workers[i].has_box; i++)
 		drop_all(mailbox_take_all(&f->workers[i].box));
 }
@@ -352,6 +232,8 @@ fleet_free(struct fleet *f)
 	finisher_fini(f);
 	seats_fini(f);
 	lives_fini(f);
+	routes_fini(f);
+	shifts_fini(f);
 	for (uint32_t s = 0; s < SHARDS; s++)
 		tail_fini(&f->tails[s]);
 	jobs_unref(f->jobs);

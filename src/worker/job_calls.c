@@ -271,6 +271,33 @@ call_settle(struct worker *w, struct job_call *c, struct job *j)
 	gate_after(&w->gate, call_goes, c);
 }
 
+/* ---- its shard is given up ---- */
+
+/* Those that are out are known by the record alone from then on, and fail where the shard is read. */
+bool
+job_calls_settled(const struct worker *w, uint32_t shard)
+{
+	for (uint32_t i = 0; i < w->jobs.calls.n; i++) {
+		const struct job_call *c = slot_at(&w->jobs.calls, i);
+
+		if (c != NULL && c->shard == shard && c->state != CALL_READY &&
+		    c->state != CALL_OUT)
+			return false;
+	}
+	return true;
+}
+
+void
+job_calls_leave(struct worker *w, uint32_t shard)
+{
+	for (uint32_t i = 0; i < w->jobs.calls.n; i++) {
+		struct job_call *c = slot_at(&w->jobs.calls, i);
+
+		if (c != NULL && c->shard == shard)
+			call_free(w, c);
+	}
+}
+
 /* ---- turns ---- */
 
 static bool
@@ -331,6 +358,12 @@ call_step(struct worker *w, struct job_call *c, int64_t now_us)
 	struct job *j = jobs_number(w->jobs.set, c->job);
 	bool late = j == NULL || j->state.stop == JOB_STOP_LATE;
 
+	if (!has_shard(w, c->shard)) { /* it is given up: what has been answered is written */
+		if (c->state == CALL_ANSWERED && round_has_room(w, ROUND_JOBS) &&
+		    shift_drains(w, c->shard))
+			call_settle(w, c, j);
+		return;
+	}
 	if ((c->state == CALL_READY || (c->state == CALL_OUT && !c->sent)) && j != NULL &&
 	    j->state.stop == JOB_STOP_CANCELLED)
 		call_cancel(w, c);

@@ -70,7 +70,7 @@ jobs_learn(struct worker *w)
 	pthread_mutex_unlock(&f->jobs_mutex);
 	jobs_unref(w->jobs.set);
 	w->jobs.set = set;
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1))
 		jobs_know(w->shards[s], set);
 	w->jobs.busy = w->jobs.forgets = w->jobs.calls_due = true;
 	w->jobs.rest_us = 0;
@@ -90,10 +90,44 @@ report_arrived(struct msg *m)
 {
 	struct report *r = container_of(m, struct report, msg);
 
-	jobs_reported(r->to->shards[0], &r->r);
+	if (holds_shard(r->to, 0)) /* else all report again when shard 0 is back */
+		jobs_reported(r->to->shards[0], &r->r);
 	r->to->jobs.tick_us = 0;
 	free(r);
 }
+
+static void
+report_enters(struct worker *w, struct msg *m)
+{
+	container_of(m, struct report, msg)->to = w;
+	mailbox_post(&w->box, m);
+}
+
+static void
+report_refused(struct fleet *f, struct msg *m, enum fault_code code, const char *why)
+{
+	(void)f, (void)code, (void)why;
+	free(container_of(m, struct report, msg));
+}
+
+static bool
+report_must(const struct msg *m)
+{
+	(void)m;
+	return true;
+}
+
+static int64_t
+report_patience_us(const struct msg *m)
+{
+	(void)m;
+	return -1;
+}
+
+static const struct traveller travels = { .enter = report_enters,
+	.refuse = report_refused,
+	.must = report_must,
+	.patience_us = report_patience_us };
 
 static void
 report_goes(void *ctx, void *p, enum gate_end end)
@@ -106,9 +140,8 @@ report_goes(void *ctx, void *p, enum gate_end end)
 		return;
 	}
 	part_committed(w->shards[r->r.shard], &r->r);
-	r->to = w->fleet->of_shard[0];
 	r->msg.run = report_arrived;
-	mailbox_post(&r->to->box, &r->msg);
+	route_send(w->fleet, 0, &travels, &r->msg);
 }
 
 void
@@ -317,10 +350,32 @@ void
 jobs_restart(struct worker *w)
 {
 	part_task_stop(w->jobs.part);
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1))
 		jobs_undone(w->shards[s]);
 	w->jobs.busy = w->jobs.forgets = w->jobs.calls_check = true;
 	w->jobs.tick_us = 0;
+}
+
+/* What shard 0 was told of the others' parts was in its memory alone: with the next set, which is the same, all tell it again. */
+void
+jobs_take(struct worker *w, struct shard *sh)
+{
+	if (w->jobs.set != NULL)
+		jobs_know(sh, w->jobs.set);
+	w->jobs.busy = w->jobs.forgets = w->jobs.calls_check = true;
+	w->jobs.rest_us = 0;
+	w->jobs.tick_us = 0;
+	if (shard_index(sh) != 0)
+		return;
+	atomic_fetch_add(&w->fleet->jobs_version, 1);
+	fleet_poke(w->fleet);
+}
+
+void
+jobs_leave(struct worker *w, uint32_t shard)
+{
+	part_task_stop(w->jobs.part);
+	job_calls_leave(w, shard);
 }
 
 int64_t

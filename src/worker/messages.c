@@ -256,6 +256,26 @@ look_due(struct worker *w)
 	return false;
 }
 
+/* What is to be erased there is when it is due. */
+void
+messages_moved(struct worker *w, uint32_t shard)
+{
+	struct worker_messages *m = &w->messages;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < m->nerased; i++) {
+		uint32_t of;
+		int64_t expiry_us;
+		uint64_t number;
+
+		if (message_key_decode(
+		        (struct str){ m->erased[i], MESSAGE_KEY }, &of, &expiry_us, &number) &&
+		    of != shard)
+			memmove(m->erased[n++], m->erased[i], MESSAGE_KEY);
+	}
+	m->nerased = n;
+}
+
 static void
 each_shard(struct worker *w, void (*looks)(struct worker *w, struct shard *sh))
 {

@@ -14,6 +14,7 @@ parcel_new(void (*done)(struct parcel *p), void *owner, struct str actor)
 
 	p->done = done;
 	p->owner = owner;
+	p->shard = SHARDS;
 	cargo_init(&p->cargo, actor);
 	return p;
 }
@@ -55,11 +56,14 @@ parcel_apply(struct worker *w, struct parcel *p)
 		cargo_fails(c, "the hub is stopping");
 	else if (!w->env.can_write)
 		cargo_fails(c, "the store takes no writes at the moment, try again later");
+	c->task.bookmark.shard = p->shard;
 	while (c->n > 0 && !c->task.ended) {
-		c->task.bookmark.shard = cargo_shard(c);
-		worker_step(w, &c->task, w->shards[c->task.bookmark.shard]);
+		assert(cargo_shard(c) == p->shard);
+		worker_step(w, &c->task, w->shards[p->shard]);
 	}
-	w->taken.nparcel++;
+	w->waits[p->shard]--;
+	w->taken.nitem += c->n;
+	w->taken.item_bytes += c->bytes.n;
 	gate_after(&w->gate, parcel_goes, p);
 	notes_behind_reply(w);
 }
@@ -101,29 +105,58 @@ parcel_arrived(struct msg *m)
 	p->next = NULL;
 	*w->parcels_end = p;
 	w->parcels_end = &p->next;
+	w->waits[p->shard]++;
 }
 
 /* ---- on its way ---- */
 
-void
-fleet_parcel(struct fleet *f, unsigned worker, struct parcel *p)
+static void
+parcel_enters(struct worker *w, struct msg *m)
 {
-	struct worker *w = &f->workers[worker];
+	struct parcel *p = container_of(m, struct parcel, msg);
 
-	assert(worker < f->o.nworker);
 	atomic_fetch_add(&w->nwork, 1); /* before the look at `stop`: worker_finished() */
-	if (atomic_load(&f->stop)) {
+	if (atomic_load(&w->fleet->stop)) {
 		cargo_fails(&p->cargo, "the hub is stopping");
 		parcel_home(w, p);
 		return;
 	}
 	p->at = w;
-	p->msg.run = parcel_arrived;
-	mailbox_post(&w->box, &p->msg);
+	mailbox_post(&w->box, m);
 }
 
-unsigned
-fleet_worker_of(const struct fleet *f, struct str device)
+static void
+parcel_refused(struct fleet *f, struct msg *m, enum fault_code code, const char *why)
 {
-	return f->of_shard[hub_shard_of(device)]->index;
+	struct parcel *p = container_of(m, struct parcel, msg);
+
+	(void)f, (void)code;
+	cargo_fails(&p->cargo, why);
+	p->done(p);
+}
+
+static size_t
+parcel_bytes(const struct msg *m)
+{
+	return container_of((struct msg *)m, struct parcel, msg)->cargo.bytes.n;
+}
+
+static int64_t
+parcel_waits_us(const struct msg *m)
+{
+	(void)m;
+	return PARKED_US;
+}
+
+static const struct traveller travels = { .enter = parcel_enters,
+	.refuse = parcel_refused,
+	.bytes = parcel_bytes,
+	.patience_us = parcel_waits_us };
+
+void
+fleet_parcel(struct fleet *f, uint32_t shard, struct parcel *p)
+{
+	p->shard = shard;
+	p->msg.run = parcel_arrived;
+	route_send(f, shard, &travels, &p->msg);
 }

@@ -39,6 +39,8 @@
 	"the hub may not answer at the moment: what was asked for may have been done, or not"
 
 struct job_call;
+struct worker;
+struct fleet;
 
 /* What a worker does for jobs (jobs.c). */
 struct worker_jobs {
@@ -121,8 +123,11 @@ struct worker_watches {
 struct worker {
 	struct fleet *fleet;
 	unsigned index;
-	_Atomic uint64_t turns;       /* fleet_turns */
-	uint64_t mine;                /* its shards, a bit each: has_shard, next_shard */
+	_Atomic uint64_t turns; /* fleet_turns */
+	/* Its shards, a bit each: holds_shard, next_held. Of those, such as it is giving up: has_shard, next_shard leave them out. And
+	 * those that it has given up, while there is nobody who has them. */
+	uint64_t mine, leaving, left;
+	uint32_t waits[SHARDS];       /* works and parcels that have come and are not applied */
 	struct shard *shards[SHARDS]; /* by shard number; NULL for others' */
 	uint64_t log_flying[SHARDS];  /* ends of their logs when what the store has is on disk */
 	/* records for tails, of the round that gathers and of what the store has: shard (1 byte), key, length, bytes */
@@ -137,7 +142,8 @@ struct worker {
 
 	struct gate gate;
 	struct {
-		uint32_t nop, nparcel, nconnection;
+		uint32_t nop, nitem, nconnection;
+		size_t item_bytes;
 	} taken;               /* by the gathering round */
 	struct msg completion; /* posted by the committer */
 	atomic_int result;     /* enum store_result, valid with completion */
@@ -188,10 +194,65 @@ struct worker {
 	atomic_bool poked;
 };
 
+/* ---- route.c: where what is for a shard goes ---- */
+
+/* What may wait for a shard that nobody has; beyond it the answer is 429. And for how long; then it is 503. */
+#define PARKED_MAX          4096u
+#define PARKED_BYTES_MAX    (8u << 20)
+#define PARKED_US           INT64_C(5000000)
+#define PARKED_TELEMETRY_US INT64_C(30000000)
+
+/* A kind of what goes to shards. */
+struct traveller {
+	/* It is this worker's from now on; under the lock of the route, so it sends nothing on. */
+	void (*enter)(struct worker *w, struct msg *m);
+	/* It is not taken, or no more. */
+	void (*refuse)(struct fleet *f, struct msg *m, enum fault_code code, const char *why);
+	size_t (*bytes)(const struct msg *m); /* NULL: few */
+	bool (*must)(const struct msg *m);    /* is it taken over the bounds, too? NULL: no */
+	int64_t (*patience_us)(
+	    const struct msg *m); /* how long it may wait; < 0: as long as it takes */
+};
+
+struct route {
+	pthread_mutex_t mutex;
+	struct parked {
+		const struct traveller *of;
+		struct msg *m;
+		int64_t since_us;
+	} * line; /* what has come while no worker has the shard, oldest first */
+	uint32_t n, cap;
+};
+
+/* A shard on its way between workers (shifts.c): one at a time each. */
+struct shift {
+	struct msg msg;
+	struct fleet *fleet;
+	atomic_bool under_way;
+	struct worker *from, *to; /* whom it leaves; whose it becomes */
+	struct shard *sh;         /* read, until somebody has it */
+	int64_t from_us, now_us;  /* where its time goes on; when it was read */
+	struct fault fault;
+	shard_moved *done;
+	void *ctx;
+	/* whom it leaves: how far it is */
+	enum shift_step { SHIFT_DRAINS, SHIFT_ENDS, SHIFT_FENCED, SHIFT_OUT } step;
+	uint32_t row; /* SHIFT_ENDS: sessions below have ended */
+};
+
 struct fleet {
 	struct fleet_options o;
 	struct worker *workers;
-	struct worker *of_shard[SHARDS];
+	_Atomic(struct worker *) of_shard[SHARDS]; /* shard_worker; written by route.c alone */
+	struct route routes[SHARDS];
+	struct shift shifts[SHARDS];
+	struct {
+		pthread_mutex_t mutex;
+		pthread_cond_t fewer;
+		unsigned n;
+	} reading;          /* threads that read shards */
+	atomic_uint parked; /* in the lines of all routes */
+	atomic_size_t parked_bytes;
 	atomic_uint_least64_t log_ends[SHARDS]; /* of the log on disk: fleet_log_end */
 	struct tail tails[SHARDS];
 	atomic_bool log_read;        /* somebody reads at its end */
@@ -233,19 +294,69 @@ struct fleet {
 };
 
 static_assert(SHARDS == 64, "struct worker.mine");
-static inline bool
-has_shard(const struct worker *w, uint32_t s)
-{
-	return w->mine >> s & 1;
-}
-/* The first of its shards at or after s; SHARDS: there is none. */
+/* The first of a set at or after s; SHARDS: there is none. */
 static inline uint32_t
-next_shard(const struct worker *w, uint32_t s)
+next_of(uint64_t shards, uint32_t s)
 {
-	uint64_t rest = s < SHARDS ? w->mine >> s : 0;
+	uint64_t rest = s < SHARDS ? shards >> s : 0;
 
 	return rest != 0 ? s + (uint32_t)__builtin_ctzll(rest) : SHARDS;
 }
+/* Its shards, with those that it is giving up: what is of rounds, and of what came before. */
+static inline bool
+holds_shard(const struct worker *w, uint32_t s)
+{
+	return w->mine >> s & 1;
+}
+static inline uint32_t
+next_held(const struct worker *w, uint32_t s)
+{
+	return next_of(w->mine, s);
+}
+/* Its shards: what is begun. */
+static inline bool
+has_shard(const struct worker *w, uint32_t s)
+{
+	return (w->mine & ~w->leaving) >> s & 1;
+}
+static inline uint32_t
+next_shard(const struct worker *w, uint32_t s)
+{
+	return next_of(w->mine & ~w->leaving, s);
+}
+
+/* route.c */
+void routes_init(struct fleet *f);
+void routes_fini(struct fleet *f);
+/* What waits is refused, and nothing waits from then on: the fleet stops. */
+void routes_stop(struct fleet *f);
+/* Whose a shard is at the moment; NULL: nobody's. Any thread. */
+struct worker *shard_worker(const struct fleet *f, uint32_t shard);
+/* Any thread. m is the worker's, or waits, or is refused. */
+void route_send(struct fleet *f, uint32_t shard, const struct traveller *t, struct msg *m);
+/* From now on it is this worker's; what has waited comes first. */
+void route_open(struct fleet *f, uint32_t shard, struct worker *w);
+/* From now on it is nobody's; `last` is the last message that its worker gets for it. */
+void route_close(struct fleet *f, uint32_t shard, struct msg *last);
+/* What has waited too long is refused. */
+void route_look(struct fleet *f, uint32_t shard);
+
+/* shifts.c */
+void shifts_init(struct fleet *f);
+/* No thread reads any more. */
+void shifts_stop(struct fleet *f);
+void shifts_fini(struct fleet *f);
+void shifts_turn(struct worker *w);
+int64_t shifts_patience_us(const struct worker *w);
+bool shifts_drop(struct msg *m); /* as jobs_drop */
+/* Of one that it is giving up: is it still being served? */
+bool shift_drains(const struct worker *w, uint32_t s);
+
+/* loading.c: a shard from the store, on whatever thread. from_us: where its time goes on (shard_loaded). */
+enum err shard_from_store(
+    struct fleet *f, struct shard *sh, int64_t now_us, int64_t *from_us, struct fault *why);
+/* worker.c */
+struct shard *shard_make(uint32_t s);
 
 /* worker.c */
 /* mine: its shards, a bit each. */
@@ -367,6 +478,7 @@ void worker_identities_changed(struct worker *w, int64_t by);
 
 /* figures.c */
 void figures_turn(struct worker *w);
+void figures_look(struct worker *w); /* its shards are others */
 int64_t figures_patience_us(const struct worker *w);
 
 /* sweep.c */
@@ -375,6 +487,7 @@ void sweep_configure(struct worker *w);
 /* What has been swept has been undone. */
 void sweep_restart(struct worker *w);
 void sweep_turn(struct worker *w);
+void sweep_takes(struct worker *w, struct shard *sh); /* it is new here */
 /* How long nothing is to be done; -1: until something comes. */
 int64_t sweep_patience_us(const struct worker *w);
 
@@ -383,6 +496,8 @@ void jobs_init(struct worker *w);
 void jobs_turn(struct worker *w);
 void jobs_restart(struct worker *w);
 void jobs_fini(struct worker *w);
+void jobs_take(struct worker *w, struct shard *sh); /* it is new here */
+void jobs_leave(struct worker *w, uint32_t shard);  /* it goes, its last commit is on disk */
 after_commit jobs_set_goes; /* a set is on disk: to all shards, which own it */
 /* A message that nobody has taken, at the end. */
 void jobs_drop(struct msg *m);
@@ -392,6 +507,9 @@ void job_calls_listed(struct worker *w); /* their part has been saved */
 bool job_calls_full(const struct worker *w);
 void job_calls_turn(struct worker *w);
 void job_call_heard(struct worker *w, const struct effect *e);
+bool job_calls_settled(
+    const struct worker *w, uint32_t shard); /* nothing that was answered waits for its commit */
+void job_calls_leave(struct worker *w, uint32_t shard);
 void job_calls_fini(struct worker *w);
 /* jobs.c: write how far a part is, and report it when that is on disk */
 void jobs_save(struct worker *w, struct shard *sh, struct job *j);
@@ -404,6 +522,7 @@ void messages_fini(struct worker *w);
 /* Before an operation: how much it may deliver. After it: what has been held back. */
 void messages_begin(struct worker *w);
 void messages_end(struct worker *w, struct shard *sh);
+void messages_moved(struct worker *w, uint32_t shard); /* it goes */
 void messages_turn(struct worker *w);
 int64_t messages_patience_us(const struct worker *w);
 after_commit feedback_told;
@@ -423,6 +542,8 @@ void watches_undone(struct worker *w);
 void watches_turn(struct worker *w);
 int64_t watches_patience_us(const struct worker *w);
 bool watches_drop(struct msg *m); /* as jobs_drop; false: it is none of theirs */
+/* A shard comes, or goes: nobody can say what of it was not told (E-62's like). */
+void watches_moved(struct worker *w);
 
 /* live.c */
 void lives_init(struct fleet *f);

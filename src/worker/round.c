@@ -4,7 +4,8 @@
 /* Limits of a round, of operations and parcels that it takes in, and of writes in it when work is to begin that nobody waits for:
  * those who wait for the commit wait for them too. Of bytes each may fill it (gate.h). 0: no limit of its own. */
 struct round_limit {
-	uint32_t ops, parcels, writes;
+	uint32_t ops, items, writes;
+	size_t item_bytes;
 };
 
 static struct round_limit
@@ -12,7 +13,9 @@ limit_of(const struct worker *w, enum round_writer as)
 {
 	switch (as) {
 	case ROUND_PARCELS:
-		return (struct round_limit){ .ops = BATCH_OPS_MAX, .parcels = PARCELS_ROUND_MAX };
+		return (struct round_limit){ .ops = BATCH_OPS_MAX,
+			.items = PARCELS_ROUND_MAX * PARCEL_ITEMS_MAX,
+			.item_bytes = (size_t)PARCELS_ROUND_MAX * PARCEL_BYTES_MAX };
 	case ROUND_SWEEP: return (struct round_limit){ .writes = SWEEP_WRITES_MAX };
 	case ROUND_JOBS:
 		return (struct round_limit){ .writes = w->jobs.quiet ? JOB_WRITES_QUIET
@@ -28,7 +31,8 @@ round_has_room(const struct worker *w, enum round_writer as)
 	struct round_limit limit = limit_of(w, as);
 
 	return (limit.ops == 0 || w->taken.nop < limit.ops) &&
-	    (limit.parcels == 0 || w->taken.nparcel < limit.parcels) &&
+	    (limit.items == 0 ||
+	        (w->taken.nitem < limit.items && w->taken.item_bytes < limit.item_bytes)) &&
 	    gate_has_room(&w->gate, limit.writes != 0 ? limit.writes : UINT32_MAX);
 }
 
@@ -52,7 +56,7 @@ log_flies(struct worker *w, struct store_batch *b)
 {
 	const struct undo_sink sink = { .ctx = b, .put = put_into };
 
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1)) {
 		w->log_flying[s] = shard_log_next(w->shards[s]);
 		if (w->log_flying[s] != fleet_log_end(w->fleet, s))
 			shard_put_log_end(w->shards[s], &sink);
@@ -66,7 +70,7 @@ log_landed(struct worker *w)
 	struct fleet *f = w->fleet;
 	bool grew = false;
 
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1)) {
 		if (w->log_flying[s] == fleet_log_end(f, s))
 			continue;
 		atomic_store_explicit(&f->log_ends[s], w->log_flying[s], memory_order_release);
@@ -134,7 +138,8 @@ round_init(struct worker *w)
 static void
 round_is_new(struct worker *w)
 {
-	w->taken.nop = w->taken.nparcel = w->taken.nconnection = 0;
+	w->taken.nop = w->taken.nitem = w->taken.nconnection = 0;
+	w->taken.item_bytes = 0;
 }
 
 void
@@ -170,7 +175,7 @@ identities(const struct worker *w)
 {
 	int64_t n = 0;
 
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1))
 		n += shard_identities(w->shards[s]);
 	return n;
 }
@@ -188,10 +193,10 @@ round_ended(struct worker *w)
 	if (gate_ended(&w->gate, result))
 		return;
 	round_is_new(w);
+	w->epochs_due = true;
 	tails_fail(w);
 	worker_identities_changed(w, identities(w) - before);
 	tours_undone(w);
-	w->epochs_due = true;
 	sweep_restart(w);
 	jobs_restart(w);
 	watches_undone(w);

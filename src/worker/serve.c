@@ -93,6 +93,7 @@ work_arrived(struct msg *m)
 	struct worker *w = k->at;
 
 	w->taken.nop++;
+	w->waits[k->shard]--;
 	if (may_apply(w, k)) {
 		worker_apply(w, w->shards[k->shard], &k->op, &k->reply);
 		gate_answer(&w->gate, work_goes, k);
@@ -111,27 +112,74 @@ refuse(struct worker *w, struct work *k, enum fault_code code, const char *why)
 	work_over(w, k);
 }
 
-void
-fleet_submit(struct fleet *f, struct work *k)
+/* The counters are raised before anybody looks at `stop`: workers wait for whoever was not refused. */
+static void
+work_enters(struct worker *w, struct msg *m)
 {
-	uint32_t shard = op_shard(&k->op);
-	struct worker *w = f->of_shard[shard];
+	struct work *k = work_of(m);
 	size_t bytes = bytes_counted(k);
 	bool full = atomic_fetch_add(&w->nwork, 1) >= INBOX_MAX;
 
-	k->since_ns = clock_mono_ns();
+	k->at = w;
 	if (bytes != 0)
-		full |= atomic_fetch_add(&w->work_bytes, bytes) + bytes > f->o.work_bytes;
-	if (atomic_load(&f->stop)) {
+		full |= atomic_fetch_add(&w->work_bytes, bytes) + bytes > w->fleet->o.work_bytes;
+	if (atomic_load(&w->fleet->stop))
 		refuse(w, k, F_ServiceUnavailable, "the hub is stopping");
-	} else if (full && k->op.kind != OP_DISCONNECT) {
+	else if (full && k->op.kind != OP_DISCONNECT)
 		refuse(w, k, F_ThrottleBacklogLimitExceeded, "too many requests are waiting");
-	} else {
-		k->at = w;
-		k->shard = shard;
-		k->msg.run = work_arrived;
-		mailbox_post(&w->box, &k->msg);
-	}
+	else
+		mailbox_post(&w->box, m);
+}
+
+/* No worker has counted it. */
+static void
+work_refused(struct fleet *f, struct msg *m, enum fault_code code, const char *why)
+{
+	struct work *k = work_of(m);
+
+	(void)f;
+	fault_set(&k->reply.fault, code, "%s", why);
+	count_answer(k);
+	work_home(k);
+}
+
+static size_t
+work_bytes(const struct msg *m)
+{
+	return work_of((struct msg *)m)->room;
+}
+
+static bool
+work_must(const struct msg *m)
+{
+	return work_of((struct msg *)m)->op.kind == OP_DISCONNECT;
+}
+
+/* Of what a device sends without waiting for more than an acknowledgement the only other answer is its link's end. */
+static int64_t
+work_patience_us(const struct msg *m)
+{
+	enum op_kind kind = work_of((struct msg *)m)->op.kind;
+
+	if (kind == OP_DISCONNECT)
+		return -1;
+	return kind == OP_TELEMETRY ? PARKED_TELEMETRY_US : PARKED_US;
+}
+
+static const struct traveller travels = { .enter = work_enters,
+	.refuse = work_refused,
+	.bytes = work_bytes,
+	.must = work_must,
+	.patience_us = work_patience_us };
+
+void
+fleet_submit(struct fleet *f, struct work *k)
+{
+	k->since_ns = clock_mono_ns();
+	k->turn_ns = 0;
+	k->shard = op_shard(&k->op);
+	k->msg.run = work_arrived;
+	route_send(f, k->shard, &travels, &k->msg);
 }
 
 bool
@@ -141,7 +189,9 @@ serve_put(struct worker *w, struct msg *m)
 
 	if (m->run != work_arrived)
 		return false;
-	if (!inbox_put(&w->inbox, k->asker, m, bytes_counted(k), k->op.kind == OP_DISCONNECT))
+	if (inbox_put(&w->inbox, k->asker, m, bytes_counted(k), k->op.kind == OP_DISCONNECT))
+		w->waits[k->shard]++;
+	else
 		refuse(
 		    w, k, F_ThrottleBacklogLimitExceeded, "too many requests of yours are waiting");
 	return true;

@@ -73,7 +73,7 @@ sweep_configure(struct worker *w)
 {
 	const struct configurations *set = w->catalogue->configurations;
 
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1))
 		configure_use(w->shards[s], set);
 	sweep_begins(w);
 	if (set == NULL || set->n == 0)
@@ -85,8 +85,16 @@ sweep_configure(struct worker *w)
 void
 sweep_restart(struct worker *w)
 {
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1))
 		configure_sweep_restart(w->shards[s]);
+	sweep_begins(w);
+}
+
+void
+sweep_takes(struct worker *w, struct shard *sh)
+{
+	configure_use(sh, w->catalogue->configurations);
+	configure_sweep_due(sh, w->sweep_again_us);
 	sweep_begins(w);
 }
 

@@ -156,11 +156,57 @@ tour_ends(struct fleet *f, struct tour *k)
 }
 
 static void
-send_to(struct tour *k, struct worker *w)
+tour_enters(struct worker *w, struct msg *m)
 {
-	k->at = w;
-	k->msg.run = tour_arrived;
-	mailbox_post(&w->box, &k->msg);
+	container_of(m, struct tour, msg)->at = w;
+	m->run = tour_arrived;
+	mailbox_post(&w->box, m);
+}
+
+static void part_ends(struct fleet *f, struct tour *part);
+
+static void
+tour_refused(struct fleet *f, struct msg *m, enum fault_code code, const char *why)
+{
+	struct tour *k = container_of(m, struct tour, msg);
+
+	fault_set(&k->task->fault, code, "%s", why);
+	if (k->whole != NULL)
+		part_ends(f, k);
+	else
+		tour_ends(f, k);
+}
+
+/* They have a limit of their own, by which they were let in. */
+static bool
+tour_must(const struct msg *m)
+{
+	(void)m;
+	return true;
+}
+
+static int64_t
+tour_patience_us(const struct msg *m)
+{
+	return container_of((struct msg *)m, struct tour, msg)->deadline_us > clock_mono_us() ? -1
+	                                                                                      : 0;
+}
+
+static const struct traveller travels = { .enter = tour_enters,
+	.refuse = tour_refused,
+	.must = tour_must,
+	.patience_us = tour_patience_us };
+
+/* To whoever has its shard; one that is through with all of them ends at any worker. */
+static void
+send_on(struct fleet *f, struct tour *k)
+{
+	uint32_t s = k->task->bookmark.shard;
+
+	if (s < SHARDS)
+		route_send(f, s, &travels, &k->msg);
+	else
+		tour_enters(&f->workers[0], &k->msg);
 }
 
 /* ---- parts ---- */
@@ -181,7 +227,7 @@ goes_alone(struct fleet *f, struct tour *k)
 	if (!full || clock_mono_us() >= k->deadline_us)
 		return false;
 	parts_free(k);
-	send_to(k, f->of_shard[0]);
+	send_on(f, k);
 	return true;
 }
 
@@ -204,15 +250,28 @@ part_ends(struct fleet *f, struct tour *part)
 		tour_ends(f, k);
 }
 
+/* Each shard is of one part: that of the worker which has it, or of any, if none has. Where it goes meanwhile its part follows. */
+static void
+share_shards(const struct fleet *f, uint64_t shards[])
+{
+	for (uint32_t s = 0; s < SHARDS; s++) {
+		const struct worker *w = shard_worker(f, s);
+
+		shards[w != NULL ? w->index : 0] |= UINT64_C(1) << s;
+	}
+}
+
 /* false: it has no parts. */
 static bool
 send_parts(struct fleet *f, struct tour *k)
 {
 	unsigned n = f->o.nworker;
 	struct task *first = n > 1 ? task_part(k->task, n) : NULL;
+	uint64_t shards[SHARDS] = { 0 };
 
 	if (first == NULL)
 		return false;
+	share_shards(f, shards);
 	k->npart = n;
 	k->parts = xcalloc(n, sizeof(*k->parts));
 	atomic_store(&k->waiting, n);
@@ -220,7 +279,8 @@ send_parts(struct fleet *f, struct tour *k)
 		struct tour *p = &k->parts[i];
 
 		p->task = i == 0 ? first : task_part(k->task, n);
-		p->task->bookmark.shard = next_shard(&f->workers[i], 0);
+		p->shards = shards[i];
+		p->task->bookmark.shard = next_of(p->shards, 0);
 		p->deadline_us = k->deadline_us;
 		p->lane = k->lane;
 		p->explain = k->explain;
@@ -229,7 +289,7 @@ send_parts(struct fleet *f, struct tour *k)
 		p->whole = k;
 	}
 	for (unsigned i = 0; i < n; i++)
-		send_to(&k->parts[i], &f->workers[i]);
+		send_on(f, &k->parts[i]);
 	return true;
 }
 
@@ -242,12 +302,12 @@ goes_on(struct worker *w, struct tour *k)
 	struct fleet *f = w->fleet;
 	struct task *t = k->task;
 
-	if (k->whole != NULL)
+	if (t->fault.code == F_NONE && !t->ended && t->bookmark.shard < SHARDS)
+		send_on(f, k);
+	else if (k->whole != NULL)
 		part_ends(f, k);
-	else if (t->fault.code != F_NONE || t->ended || t->bookmark.shard >= SHARDS)
-		tour_ends(f, k);
 	else
-		send_to(k, f->of_shard[t->bookmark.shard]);
+		tour_ends(f, k);
 }
 
 static bool
@@ -271,8 +331,7 @@ tour_start(struct fleet *f, struct tour *k)
 	if (t->fault.code != F_NONE || t->ended)
 		tour_home(f, k);
 	else if (!send_parts(f, k))
-		send_to(
-		    k, f->of_shard[t->bookmark.shard < SHARDS ? t->bookmark.shard : SHARDS - 1]);
+		send_on(f, k);
 }
 
 /* The counter is raised before anybody looks at `stop`: workers wait for whoever was not refused. */
@@ -311,20 +370,25 @@ lap_of(void *ctx, enum lap lap)
 	tour_lap(((struct worker *)ctx)->touring, lap);
 }
 
-/* Where it goes on behind this shard: a part to the next of its worker's, which are all that it sees. */
+/* Where it goes on behind this shard: a part to the next of its own. */
 static void
-next_bookmark(struct worker *w, struct tour *k)
+next_bookmark(struct tour *k)
 {
 	struct query_bookmark *at = &k->task->bookmark;
 
-	at->shard = k->whole != NULL ? next_shard(w, at->shard + 1) : at->shard + 1;
+	at->shard = k->whole != NULL ? next_of(k->shards, at->shard + 1) : at->shard + 1;
 	at->row = 0;
+	k->inside = 0;
 }
 
+/* In a shard that is given up it goes on to the end of it, if it has begun. */
 static bool
-is_here(const struct worker *w, const struct task *t)
+is_here(const struct worker *w, const struct tour *k)
 {
-	return !t->ended && t->bookmark.shard < SHARDS && has_shard(w, t->bookmark.shard);
+	uint32_t s = k->task->bookmark.shard;
+
+	return !k->task->ended && s < SHARDS && holds_shard(w, s) &&
+	    (has_shard(w, s) || k->inside == s + 1);
 }
 
 /* Go on in this worker's shards; true when its part is done. */
@@ -333,18 +397,19 @@ visit_shards(struct worker *w, struct tour *k)
 {
 	struct task *t = k->task;
 
-	while (is_here(w, t)) {
+	while (is_here(w, k)) {
 		struct shard *sh = w->shards[t->bookmark.shard];
 
+		k->inside = t->bookmark.shard + 1;
 		if (k->reflects[t->bookmark.shard] == 0)
 			k->reflects[t->bookmark.shard] = shard_mark(sh);
 		if (worker_step(w, t, sh) == STEP_OVER)
 			return false;
 		if (t->ended)
 			return true;
-		next_bookmark(w, k);
+		next_bookmark(k);
 		if (w->slice.over(w))
-			return !is_here(w, t);
+			return !is_here(w, k);
 	}
 	return true;
 }

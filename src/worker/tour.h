@@ -57,6 +57,8 @@ struct tour {
 	uint32_t nslice;
 	int64_t unsplit_ns; /* of slices that were not looked at closely */
 	struct tour *next;
+	uint32_t inside; /* the shard that it is in the midst of, plus one; 0: it is in none */
+	uint64_t shards; /* of a part: those that it sees, a bit each */
 	struct tour *whole, *parts; /* of a task in parts: one a worker, all at once */
 	unsigned npart;
 	atomic_uint waiting; /* parts that are not done */

@@ -355,7 +355,7 @@ void
 watches_undone(struct worker *w)
 {
 	watches_cut(w, REASON_UNAVAILABLE);
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1))
 		watch_forget(w->shards[s]);
 }
 
@@ -505,6 +505,13 @@ listen_all(struct worker *w)
 {
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 		watch_listen(w->shards[s], w->watches.index);
+}
+
+void
+watches_moved(struct worker *w)
+{
+	watches_cut(w, REASON_SHARD_MOVED);
+	listen_all(w);
 }
 
 void

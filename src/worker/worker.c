@@ -171,7 +171,7 @@ evict(struct worker *w)
 {
 	uint64_t share = w->fleet->o.cache_bytes / SHARDS;
 
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1))
 		if (shard_cached_bytes(w->shards[s]) > share)
 			shard_evict(w->shards[s], share - share / 8);
 }
@@ -180,7 +180,7 @@ evict(struct worker *w)
 static void
 settle_columns(struct worker *w)
 {
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1))
 		shard_columns_settle(w->shards[s], &w->query_scratch);
 }
 
@@ -209,6 +209,7 @@ static const struct {
 	{ run_queue, NULL, false },
 	{ serve_turn, serve_patience_us, false },
 	{ parcel_turn, parcel_patience_us, false },
+	{ shifts_turn, shifts_patience_us, false },
 	{ sweep_turn, sweep_patience_us, true },
 	{ messages_turn, messages_patience_us, true },
 	{ jobs_turn, jobs_patience_us, true },
@@ -279,14 +280,20 @@ static const struct feature *const features[] = { &configuration_feature, &job_f
 	&message_feature, &routing_feature, &settings_feature, &partition_feature, &watch_feature,
 	NULL };
 
+struct shard *
+shard_make(uint32_t s)
+{
+	return shard_new(s, features);
+}
+
 void
 worker_init(struct worker *w, struct fleet *f, unsigned index, uint64_t mine)
 {
 	w->fleet = f;
 	w->index = index;
 	w->mine = mine;
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
-		w->shards[s] = shard_new(s, features);
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1))
+		w->shards[s] = shard_make(s);
 	w->queue_end = &w->queue;
 	inbox_init(&w->inbox);
 	w->inbox.share_bytes = f->o.work_bytes / 4;
@@ -318,7 +325,7 @@ worker_fini(struct worker *w)
 	gate_fini(&w->gate);
 	tails_fini(w);
 	watches_fini(w);
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1))
 		shard_free(w->shards[s]);
 	task_free(w->sweep);
 	jobs_fini(w);

@@ -123,16 +123,17 @@ void work_free(struct work *w); /* the reply's body too */
 #define WORK_SHOWN_ROOM(token) ((token).n + TLS_CN_MAX)
 void work_show(struct work *w, struct str token, const struct tls_peer *peer);
 
-/* ---- parcels: many operations of one worker, as an import sends them ---- */
+/* ---- parcels: many operations of one shard, as an import sends them ---- */
 
 /*
  * Applied whole and in order (hub/cargo.h), within one commit, between other operations: parcels wait until nobody else does, and a
- * commit holds few. Parcels to one worker keep their order.
+ * commit holds few. Parcels to one shard keep their order.
  */
 struct parcel {
 	struct msg msg; /* the fleet's, as is `at` */
 	struct worker *at;
 	struct parcel *next;            /* whoever has it */
+	uint32_t shard;                 /* the fleet's */
 	void (*done)(struct parcel *p); /* on a worker's thread, or the sender's: short */
 	void *owner;                    /* the sender's */
 	struct cargo cargo;
@@ -225,16 +226,24 @@ enum err fleet_load(struct fleet *f, struct fault *why);
 struct configurations *fleet_configurations(const struct fleet *f);
 struct routing *fleet_routing(const struct fleet *f);
 struct settings *fleet_settings(const struct fleet *f);
-/* How far a partition of n has come. */
+/* How far a partition of n has come. Before fleet_start. */
 void fleet_partition(
     const struct fleet *f, uint32_t partition, uint32_t n, struct partition_end *out);
 /* ERR_IO: no threads or descriptors; none runs then. */
 enum err fleet_start(struct fleet *f);
 /* Any thread. The work comes back through done, whatever happens. */
 void fleet_submit(struct fleet *f, struct work *w);
-/* Any thread; all devices in it are this worker's. It comes back through done, whatever happens. */
-void fleet_parcel(struct fleet *f, unsigned worker, struct parcel *p);
-unsigned fleet_worker_of(const struct fleet *f, struct str device);
+/* Any thread; all devices in it are this shard's. It comes back through done, whatever happens. */
+void fleet_parcel(struct fleet *f, uint32_t shard, struct parcel *p);
+/*
+ * Shards that come and go (worker/shifts.c). One that is given up is nobody's: what comes for it waits, a few seconds at the most. Its sessions are
+ * closed, calls end, watches end with `shard-moved`; what is on disk is all that is left of it, and a worker that takes it begins with
+ * that, as a start does. Any thread; `done` is called once, on one of the fleet's threads: short. A fleet that stops calls none.
+ * ERR_ARG, and nothing is done: it is under way already, the fleet stops, nobody has it (release), somebody has it (take). ERR_IO: no thread.
+ */
+typedef void shard_moved(void *ctx, uint32_t shard, enum err e, const struct fault *why);
+enum err fleet_release(struct fleet *f, uint32_t shard, shard_moved *done, void *ctx);
+enum err fleet_take(struct fleet *f, uint32_t shard, unsigned worker, shard_moved *done, void *ctx);
 /* Refuse what has not been applied with ServiceUnavailable, finish what has, stop the threads. Answers are posted to
  * the loops before it returns. */
 void fleet_stop(struct fleet *f);

@@ -23,6 +23,7 @@ contact_stop(struct world *w)
 {
 	rollouts_stop(w->rollouts);
 	atomic_store(&w->fleet->stop, true);
+	routes_stop(w->fleet);
 }
 
 bool
@@ -53,18 +54,71 @@ contact_turn(struct world *w, unsigned worker)
 	worker_turn(&w->fleet->workers[worker]);
 }
 
+/* ---- shards that move ---- */
+
+static unsigned bound_for[SHARDS];
+
+static void
+moved(void *ctx, uint32_t shard, enum err e, const struct fault *why)
+{
+	struct world *w = ctx;
+
+	(void)shard;
+	if (e != ERR_OK && !w->dead)
+		world_fail("shard %u cannot be read: %s", shard, why->text);
+	seen.moved++;
+}
+
+static void
+released(void *ctx, uint32_t shard, enum err e, const struct fault *why)
+{
+	struct world *w = ctx;
+
+	(void)e, (void)why;
+	if (fleet_take(w->fleet, shard, bound_for[shard], moved, w) != ERR_OK &&
+	    !contact_stopping(w))
+		world_fail("shard %u is nobody's, and cannot be taken", shard);
+}
+
+void
+contact_move(struct world *w, uint32_t shard, unsigned worker)
+{
+	bound_for[shard] = worker;
+	(void)fleet_release(w->fleet, shard, released, w); /* or it moves already */
+}
+
 /* ---- looks ---- */
+
+/* It may be giving it up. */
+static const struct worker *
+holder(const struct world *w, uint32_t shard)
+{
+	for (unsigned i = 0; i < w->o.nworker; i++)
+		if (holds_shard(&w->fleet->workers[i], shard))
+			return &w->fleet->workers[i];
+	return NULL;
+}
 
 struct shard *
 contact_shard(const struct world *w, uint32_t shard)
 {
-	return w->fleet->of_shard[shard]->shards[shard];
+	const struct worker *of = holder(w, shard);
+
+	return of != NULL ? of->shards[shard] : w->fleet->shifts[shard].sh;
 }
 
 unsigned
 contact_worker_of(const struct world *w, uint32_t shard)
 {
-	return w->fleet->of_shard[shard]->index;
+	const struct worker *of = holder(w, shard);
+
+	return of != NULL ? of->index : w->fleet->shifts[shard].to->index;
+}
+
+void
+contact_partition(const struct world *w, uint32_t partition, uint32_t n, struct partition_end *out)
+{
+	(void)partition_stored(contact_shard(w, partition), partition, n, out);
 }
 
 enum store_table
@@ -87,6 +141,9 @@ contact_rests(const struct world *w, unsigned worker)
 {
 	const struct gate *g = &w->fleet->workers[worker].gate;
 
+	for (uint32_t s = 0; s < SHARDS; s++)
+		if (atomic_load(&w->fleet->shifts[s].under_way))
+			return false;
 	return gate_idle(g) && gate_writes(g) == 0 && !gate_needs_repair(g);
 }
 

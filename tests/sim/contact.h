@@ -20,10 +20,15 @@ bool contact_finished(struct world *w);
 void contact_end(struct world *w); /* behind fleet_stop */
 void contact_turn(struct world *w, unsigned worker);
 
+/* To another worker, or the same once more, while all else goes on; nothing, if it moves already. */
+void contact_move(struct world *w, uint32_t shard, unsigned worker);
+
 /* ---- looks ---- */
 
 struct shard *contact_shard(const struct world *w, uint32_t shard);
 unsigned contact_worker_of(const struct world *w, uint32_t shard);
+void contact_partition(
+    const struct world *w, uint32_t partition, uint32_t n, struct partition_end *out);
 /* Where the store has such records. */
 enum store_table contact_table(enum record_kind kind);
 /* Nothing is on its way to the disk, is to go there or to be repaired. */

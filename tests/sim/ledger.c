@@ -300,7 +300,7 @@ ledger_landed(const struct world *w, unsigned lane)
 		struct sent *s = &ledger.sent[i];
 
 		if (s->state != GHOST ||
-		    fleet_worker_of(w->fleet, str_of(w->ids[s->twin / MODULES])) != lane)
+		    contact_worker_of(w, hub_shard_of(str_of(w->ids[s->twin / MODULES]))) != lane)
 			continue;
 		s->state = REFUSED;
 		ledger.nghost--;

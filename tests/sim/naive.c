@@ -565,7 +565,7 @@ naive_check(struct world *w)
 
 	if (w->plain || w->restless || !in_line(w))
 		return;
-	v.set = fleet_configurations(w->fleet);
+	v.set = configurations_stored(contact_shard(w, 0));
 	if (v.set != NULL && v.set->n > 0) {
 		v.order = xcalloc(v.set->n, sizeof(struct configuration *));
 		memcpy(v.order, v.set->v, v.set->n * sizeof(struct configuration *));

@@ -182,7 +182,7 @@ numbered_begin(struct world *w)
 
 	numbered.asked = false;
 	for (uint32_t i = 0; i < numbered.n; i++) {
-		fleet_partition(w->fleet, i, numbered.n, &ends[i]);
+		contact_partition(w, i, numbered.n, &ends[i]);
 		numbered.ahead[i] = ends[i].next;
 		for (uint32_t s = i; s < SHARDS; s += numbered.n) /* it goes on by itself */
 			numbered.asked |= ends[i].at[s] > 1;
@@ -385,7 +385,7 @@ count_undone(const struct world *w)
 	struct partition_end end;
 
 	for (uint32_t i = 0; i < numbered.n; i++) {
-		fleet_partition(w->fleet, i, numbered.n, &end);
+		contact_partition(w, i, numbered.n, &end);
 		seen.appends += end.next < numbered.ahead[i];
 		numbered.ahead[i] = end.next;
 	}
@@ -511,7 +511,7 @@ at_end(const struct world *w)
 	struct partition_end end;
 
 	for (uint32_t i = 0; i < numbered.n; i++) {
-		fleet_partition(w->fleet, i, numbered.n, &end);
+		contact_partition(w, i, numbered.n, &end);
 		if (appender_info(numbered.d.appender, i).next != end.next)
 			return false;
 		for (uint32_t s = i; s < SHARDS; s += numbered.n)

@@ -276,7 +276,7 @@ question_other(struct world *w)
 	a = ask_new(kinds[rnd_below(&w->rnd, 5)], w, other_back);
 	a->limit = 100;
 	if (a->kind == ASK_DRY_RUN) {
-		set = fleet_configurations(w->fleet);
+		set = configurations_stored(contact_shard(w, 0));
 		if (set != NULL && set->n > 0)
 			buf_str(&record, set->v[rnd_below(&w->rnd, set->n)]->record);
 		if (record.n == 0)

@@ -63,6 +63,15 @@ step_evict(struct world *w)
 	shard_evict(contact_shard(w, s), rnd_below(&w->rnd, 4000));
 }
 
+/* Shard 0 has what is the whole hub's. */
+static void
+step_move(struct world *w)
+{
+	uint32_t s = hub_shard_of(str_of(world_device(w)));
+
+	contact_move(w, rnd_below(&w->rnd, 4) == 0 ? 0 : s, rnd_below(&w->rnd, w->o.nworker));
+}
+
 static void
 step_heal(struct world *w)
 {
@@ -132,6 +141,7 @@ static const struct {
 	{ world_crash, 2 },
 	{ step_clock, 2 },
 	{ step_month, 1 },
+	{ step_move, 6 },
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 

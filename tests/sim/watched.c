@@ -126,7 +126,7 @@ on_heard(void *ctx)
 	live_left(x->live);
 	if (why == REASON_NONE)
 		return;
-	if (w->ntrouble == 0)
+	if (w->ntrouble == 0 && why != REASON_SHARD_MOVED)
 		world_fail("a watch ends: %s", reason_text(why));
 	seen.unwatched++;
 	end(x);

@@ -428,7 +428,7 @@ bool
 world_writes(const struct world *w, const char *device)
 {
 	return store_state(w->store, NULL) == STORE_READY && store_has_space(w->store) &&
-	    !contact_repairs(w, fleet_worker_of(w->fleet, str_of(device)));
+	    !contact_repairs(w, contact_worker_of(w, hub_shard_of(str_of(device))));
 }
 
 const char *

@@ -338,7 +338,7 @@ void
 write_import(struct world *w)
 {
 	struct parcel *p = parcel_new(parcel_back, w, STR("owner"));
-	unsigned worker = rnd_below(&w->rnd, w->o.nworker);
+	uint32_t shard = hub_shard_of(str_of(world_device(w)));
 
 	bool many = rnd_below(&w->rnd, 10) == 0;
 	size_t filler = many && rnd_below(&w->rnd, 2) ? PARCEL_BYTES_MAX / 40 : 0;
@@ -346,7 +346,7 @@ write_import(struct world *w)
 	for (uint32_t n = many ? 1000 : 1 + rnd_below(&w->rnd, 12); n > 0; n--) {
 		const char *device = world_device(w);
 
-		if (fleet_worker_of(w->fleet, str_of(device)) == worker)
+		if (hub_shard_of(str_of(device)) == shard)
 			parcel_item(w, p, device, filler);
 		if (p->cargo.n == PARCEL_ITEMS_MAX || p->cargo.bytes.n >= PARCEL_BYTES_MAX) {
 			seen.parcels++;
@@ -359,7 +359,7 @@ write_import(struct world *w)
 	}
 	w->nparcel++;
 	w->sent++;
-	fleet_parcel(w->fleet, worker, p);
+	fleet_parcel(w->fleet, shard, p);
 }
 
 /* ---- the beginning ---- */

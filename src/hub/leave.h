@@ -1,0 +1,14 @@
+/* leave: what has to end before a shard is given up (docs/cluster-design.md, 4.6). */
+#ifndef TWINHUB_HUB_LEAVE_H
+#define TWINHUB_HUB_LEAVE_H
+
+#include "hub/hub.h"
+
+/*
+ * End sessions of at most `max` rows from *row on, which moves behind them; when it is shard_rows, all have ended. Calls that wait for their
+ * devices have failed with the first of these. How many sessions.
+ */
+uint32_t shard_end_sessions(
+    struct shard *sh, uint32_t *row, uint32_t max, const struct hub_env *env);
+
+#endif

@@ -1,0 +1,329 @@
+/*
+ * Shards that come and go while the hub runs (docs/cluster-design.md, 4.4 and 4.6). A shard that goes is as after a stop, and one that comes
+ * as after a start: what is on disk is all that there is of it, so nothing of a worker's has to be carried over.
+ *
+ *   fleet_release   the route is closed: what comes waits there. The worker that has the shard
+ *     DRAINS        applies what had come before, and finishes tours that are in the midst of it; begins nothing there any more
+ *     ENDS          ends its sessions, a share of them in each turn, and tells the log
+ *     FENCED        waits until all of that is on disk
+ *     OUT           and then forgets the shard, unless a repair has to be written first
+ *   fleet_take      a thread of its own reads the shard; a worker gets it by a message, and the route is opened
+ */
+#include "hub/leave.h"
+#include "watch/touched.h"
+#include "worker/priv.h"
+
+#include <stdlib.h>
+
+#define SESSIONS_TURN_MAX 256u /* that end in one turn */
+#define LINE_LOOK_US      INT64_C(1000000)
+
+/* ---- it goes ---- */
+
+static struct shift *
+shift_of(const struct worker *w, uint32_t s)
+{
+	return &w->fleet->shifts[s];
+}
+
+static uint32_t
+shard_of(const struct shift *x)
+{
+	return (uint32_t)(x - x->fleet->shifts);
+}
+
+static void
+shift_over(struct shift *x, enum err e)
+{
+	shard_moved *done = x->done;
+	void *ctx = x->ctx;
+	uint32_t s = shard_of(x);
+	struct fault why = x->fault;
+
+	atomic_store(&x->under_way, false);
+	done(ctx, s, e, &why);
+}
+
+/* false: somebody else moves it. */
+static bool
+shift_begin(struct fleet *f, uint32_t shard, shard_moved *done, void *ctx)
+{
+	struct shift *x = &f->shifts[shard];
+
+	if (atomic_exchange(&x->under_way, true))
+		return false;
+	x->done = done;
+	x->ctx = ctx;
+	x->fault = (struct fault){ .code = F_NONE };
+	x->sh = NULL;
+	return true;
+}
+
+static void
+goes(struct msg *m)
+{
+	struct shift *x = container_of(m, struct shift, msg);
+	struct worker *w = x->from;
+
+	w->leaving |= UINT64_C(1) << shard_of(x);
+	x->step = SHIFT_DRAINS;
+	x->row = 0;
+	watches_moved(w);
+}
+
+enum err
+fleet_release(struct fleet *f, uint32_t shard, shard_moved *done, void *ctx)
+{
+	struct shift *x = &f->shifts[shard];
+
+	if (atomic_load(&f->stop) || !shift_begin(f, shard, done, ctx))
+		return ERR_ARG;
+	x->from = shard_worker(f, shard);
+	if (x->from == NULL) {
+		atomic_store(&x->under_way, false);
+		return ERR_ARG;
+	}
+	x->msg.run = goes;
+	route_close(f, shard, &x->msg);
+	return ERR_OK;
+}
+
+/* A tour is in the midst of it: rows are by number, but what it knows of columns is the shard's in memory. */
+static bool
+toured(const struct worker *w, uint32_t s)
+{
+	for (unsigned i = 0; i < SHARE_LANES; i++)
+		for (const struct tour *k = w->lanes[i].first; k != NULL; k = k->next)
+			if (k->inside == s + 1)
+				return true;
+	return false;
+}
+
+static void
+fenced(void *ctx, void *p, enum gate_end end)
+{
+	struct shift *x = p;
+
+	(void)ctx;
+	if (end == GATE_UNDONE) {
+		x->step = SHIFT_ENDS; /* what was told has to be told again */
+		x->row = 0;
+	} else {
+		x->step = SHIFT_OUT;
+	}
+}
+
+/* Its sessions end, and the log has all of that; then what is on its way to the disk is the last of it. */
+static void
+ends(struct worker *w, struct shift *x)
+{
+	struct shard *sh = w->shards[shard_of(x)];
+	int64_t since_us;
+
+	if (!w->env.can_write)
+		return;
+	w->env.undo = gate_undo(&w->gate);
+	shard_end_sessions(sh, &x->row, SESSIONS_TURN_MAX, &w->env);
+	watch_forget(sh);
+	if (x->row == shard_rows(sh))
+		connections_tell(sh, SESSIONS_TURN_MAX, &w->env);
+	gate_settle(&w->gate);
+	notes_behind_reply(w);
+	if (x->row < shard_rows(sh) || connections_wait(sh, &since_us))
+		return;
+	x->step = SHIFT_FENCED;
+	gate_after(&w->gate, fenced, x);
+}
+
+static void
+goes_out(struct worker *w, struct shift *x)
+{
+	uint32_t s = shard_of(x);
+	struct shard *sh = w->shards[s];
+
+	jobs_leave(w, s);
+	messages_moved(w, s);
+	atomic_fetch_and(&w->fleet->feedback, ~(UINT64_C(1) << s));
+	worker_identities_changed(w, -(int64_t)shard_identities(sh));
+	w->mine &= ~(UINT64_C(1) << s);
+	w->leaving &= ~(UINT64_C(1) << s);
+	w->left |= UINT64_C(1) << s;
+	w->shards[s] = NULL;
+	shard_free(sh);
+	figures_look(w);
+	shift_over(x, ERR_OK);
+}
+
+static void
+shift_step(struct worker *w, struct shift *x)
+{
+	uint32_t s = shard_of(x);
+
+	if (x->step == SHIFT_DRAINS && w->waits[s] == 0 && job_calls_settled(w, s) && !toured(w, s))
+		x->step = SHIFT_ENDS;
+	if (x->step == SHIFT_ENDS)
+		ends(w, x);
+	if (x->step == SHIFT_OUT && !gate_needs_repair(&w->gate))
+		goes_out(w, x);
+}
+
+void
+shifts_turn(struct worker *w)
+{
+	if (w->stopping) { /* it stays whose it is, who ends its sessions as all others */
+		w->leaving = 0;
+		return;
+	}
+	for (uint32_t s = next_of(w->leaving, 0); s < SHARDS; s = next_of(w->leaving, s + 1))
+		shift_step(w, shift_of(w, s));
+	for (uint32_t s = next_of(w->left, 0); s < SHARDS; s = next_of(w->left, s + 1)) {
+		if (shard_worker(w->fleet, s) != NULL)
+			w->left &= ~(UINT64_C(1) << s);
+		else
+			route_look(w->fleet, s);
+	}
+}
+
+int64_t
+shifts_patience_us(const struct worker *w)
+{
+	if (w->stopping)
+		return -1;
+	for (uint32_t s = next_of(w->leaving, 0); s < SHARDS; s = next_of(w->leaving, s + 1)) {
+		const struct shift *x = shift_of(w, s);
+
+		if (x->step == SHIFT_ENDS || x->step == SHIFT_OUT)
+			return w->env.can_write && !gate_needs_repair(&w->gate) ? 0 : RETRY_US;
+	}
+	return w->left != 0 ? LINE_LOOK_US : -1;
+}
+
+bool
+shift_drains(const struct worker *w, uint32_t s)
+{
+	return shift_of(w, s)->step == SHIFT_DRAINS;
+}
+
+/* ---- it comes ---- */
+
+static void
+comes(struct msg *m)
+{
+	struct shift *x = container_of(m, struct shift, msg);
+	struct worker *w = x->to;
+	struct shard *sh = x->sh;
+	uint32_t s = shard_of(x);
+
+	x->sh = NULL;
+	w->shards[s] = sh;
+	w->mine |= UINT64_C(1) << s;
+	atomic_store(&w->fleet->log_ends[s], shard_log_next(sh));
+	epochs_begun(w, x->from_us, x->now_us);
+	epochs_turn(w); /* before anything is written there */
+	sweep_takes(w, sh);
+	jobs_take(w, sh);
+	watches_moved(w);
+	feedback_told(w, sh, GATE_ON_DISK);
+	worker_identities_changed(w, shard_identities(sh));
+	figures_look(w);
+	route_open(w->fleet, s, w);
+	shift_over(x, ERR_OK);
+}
+
+/* One thread more, or less. */
+static void
+reading(struct fleet *f, int by)
+{
+	pthread_mutex_lock(&f->reading.mutex);
+	f->reading.n += (unsigned)by;
+	pthread_cond_broadcast(&f->reading.fewer);
+	pthread_mutex_unlock(&f->reading.mutex);
+}
+
+static void
+reads(void *arg)
+{
+	struct shift *x = arg;
+	struct fleet *f = x->fleet;
+	enum err e;
+
+	x->now_us = clock_wall_us();
+	e = shard_from_store(f, x->sh, x->now_us, &x->from_us, &x->fault);
+	if (e == ERR_OK) {
+		x->msg.run = comes;
+		mailbox_post(&x->to->box, &x->msg);
+	} else {
+		shard_free(x->sh);
+		x->sh = NULL;
+		shift_over(x, e);
+	}
+	reading(f, -1); /* the last look at the fleet */
+}
+
+enum err
+fleet_take(struct fleet *f, uint32_t shard, unsigned worker, shard_moved *done, void *ctx)
+{
+	struct shift *x = &f->shifts[shard];
+	struct thread t = { 0 };
+
+	assert(worker < f->o.nworker);
+	if (atomic_load(&f->stop) || !shift_begin(f, shard, done, ctx))
+		return ERR_ARG;
+	if (shard_worker(f, shard) != NULL) {
+		atomic_store(&x->under_way, false);
+		return ERR_ARG;
+	}
+	x->to = &f->workers[worker];
+	x->sh = shard_make(shard);
+	reading(f, 1);
+	if (thread_start(&t, reads, x, NULL, "shard %u", shard) == ERR_OK) {
+		thread_let_go(&t);
+		return ERR_OK;
+	}
+	reading(f, -1);
+	shard_free(x->sh);
+	x->sh = NULL;
+	atomic_store(&x->under_way, false);
+	return ERR_IO;
+}
+
+/* ---- the end ---- */
+
+void
+shifts_init(struct fleet *f)
+{
+	pthread_mutex_init(&f->reading.mutex, NULL);
+	cond_init(&f->reading.fewer);
+	for (uint32_t s = 0; s < SHARDS; s++)
+		f->shifts[s].fleet = f;
+}
+
+/* Those who begin one see that the fleet stops. */
+void
+shifts_stop(struct fleet *f)
+{
+	pthread_mutex_lock(&f->reading.mutex);
+	while (f->reading.n > 0)
+		pthread_cond_wait(&f->reading.fewer, &f->reading.mutex);
+	pthread_mutex_unlock(&f->reading.mutex);
+}
+
+void
+shifts_fini(struct fleet *f)
+{
+	pthread_cond_destroy(&f->reading.fewer);
+	pthread_mutex_destroy(&f->reading.mutex);
+}
+
+bool
+shifts_drop(struct msg *m)
+{
+	struct shift *x;
+
+	if (m->run != comes)
+		return m->run == goes;
+	x = container_of(m, struct shift, msg);
+	shard_free(x->sh);
+	x->sh = NULL;
+	return true;
+}
