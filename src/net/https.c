@@ -29,6 +29,7 @@ struct https_conn {
 	struct https_port *port;
 	struct bufferevent *bev;
 	struct loop_timer deadline;
+	struct handshake shake;
 	/* one turn after the making of the bufferevent: it has its descriptor */
 	struct event arrived;
 	struct net_addr peer;
@@ -259,6 +260,7 @@ conn_free(void *parent, void *p, CRYPTO_EX_DATA *ad, int index, long argl, void 
 	answer_over(&c->answer);
 	waiting_clear(c);
 	loop_timer_clear(c->port->loop, &c->deadline);
+	handshake_end(c->port->loop, &c->shake);
 	event_del(&c->arrived);
 	if (c->counted)
 		admission_leave(c->port->conf.admission, c->named ? &c->peer : NULL);
@@ -395,6 +397,7 @@ on_arrived(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	c->shake.fd = bufferevent_getfd(c->bev);
 	if (!admitted(c))
 		conn_end(c);
 }
@@ -422,10 +425,12 @@ on_tls_news(const SSL *ssl, int where, int value)
 	/* Before the first byte is read, which may be in the turn before on_arrived. */
 	if (where & SSL_CB_HANDSHAKE_START && !c->asked)
 		(void)admitted(c);
-	if (where & SSL_CB_HANDSHAKE_DONE)
+	if (where & SSL_CB_HANDSHAKE_DONE) {
 		c->shaken = true;
-	else if (where & SSL_CB_ALERT && !peer_has_left())
+		handshake_end(c->port->loop, &c->shake);
+	} else if (where & SSL_CB_ALERT && !peer_has_left()) {
 		c->alert = (uint8_t)value;
+	}
 }
 
 struct bufferevent *
@@ -451,6 +456,7 @@ https_bev(struct event_base *base, void *arg)
 	SSL_set_cert_cb(ssl, before_signature, c);
 	SSL_set_info_callback(ssl, on_tls_news);
 	c->accepted_us = loop_now_us(hp->loop);
+	handshake_begin(hp->loop, &c->shake, -1);
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
 	evbuffer_add_cb(bufferevent_get_input(c->bev), on_bytes, c);
 	evbuffer_add_cb(bufferevent_get_output(c->bev), on_output, c);

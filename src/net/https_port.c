@@ -23,6 +23,18 @@ port_of(const struct evconnlistener *lev)
 	return hp;
 }
 
+/* Connections that evhttp_free ends, after it has freed the listener, change nothing. */
+static void
+listen_or_not(struct https_port *hp)
+{
+	if (hp->stopping)
+		return;
+	if (hp->resting || hp->full)
+		evconnlistener_disable(hp->listener);
+	else
+		evconnlistener_enable(hp->listener);
+}
+
 static void
 on_accept_failed(struct evconnlistener *lev, void *arg)
 {
@@ -30,7 +42,8 @@ on_accept_failed(struct evconnlistener *lev, void *arg)
 
 	(void)arg;
 	listen_shed(evconnlistener_get_fd(lev), &hp->spare_fd);
-	evconnlistener_disable(lev);
+	hp->resting = true;
+	listen_or_not(hp);
 	loop_timer_set(hp->loop, &hp->rest, loop_now_us(hp->loop) + LISTEN_REST_US);
 }
 
@@ -39,7 +52,17 @@ on_rested(struct loop_timer *t)
 {
 	struct https_port *hp = container_of(t, struct https_port, rest);
 
-	evconnlistener_enable(hp->listener);
+	hp->resting = false;
+	listen_or_not(hp);
+}
+
+static void
+on_full(struct acceptor *a, bool full)
+{
+	struct https_port *hp = container_of(a, struct https_port, acceptor);
+
+	hp->full = full;
+	listen_or_not(hp);
 }
 
 enum err
@@ -71,6 +94,8 @@ https_port_new(struct loop *l, struct evhttp *http, int fd, const struct https_c
 	pthread_mutex_unlock(&ports_lock);
 	evhttp_set_bevcb(http, https_bev, hp);
 	evconnlistener_set_error_cb(lev, on_accept_failed);
+	hp->acceptor.rest = on_full;
+	acceptor_join(l, &hp->acceptor);
 	*out = hp;
 	return ERR_OK;
 }
@@ -87,6 +112,7 @@ https_port_free(struct https_port *hp)
 		at = &(*at)->next;
 	*at = hp->next;
 	pthread_mutex_unlock(&ports_lock);
+	acceptor_leave(&hp->acceptor);
 	loop_timer_clear(hp->loop, &hp->rest);
 	if (hp->spare_fd >= 0)
 		close(hp->spare_fd);

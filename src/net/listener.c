@@ -17,8 +17,10 @@ struct listener {
 	int fd, spare_fd;
 	uint32_t nhandshake; /* they hold a pointer here */
 	bool freed;
+	bool resting, full; /* for want of descriptors; the loop has its handshakes */
 	struct event *readable;
 	struct loop_timer rest;
+	struct acceptor acceptor;
 };
 
 int
@@ -75,9 +77,19 @@ take(struct listener *ln, int fd, const struct sockaddr *sa)
 }
 
 static void
+listen_or_not(struct listener *ln)
+{
+	if (ln->resting || ln->full)
+		event_del(ln->readable);
+	else
+		event_add(ln->readable, NULL);
+}
+
+static void
 rest(struct listener *ln)
 {
-	event_del(ln->readable);
+	ln->resting = true;
+	listen_or_not(ln);
 	loop_timer_set(ln->loop, &ln->rest, loop_now_us(ln->loop) + LISTEN_REST_US);
 }
 
@@ -86,7 +98,17 @@ on_rested(struct loop_timer *t)
 {
 	struct listener *ln = container_of(t, struct listener, rest);
 
-	event_add(ln->readable, NULL);
+	ln->resting = false;
+	listen_or_not(ln);
+}
+
+static void
+on_full(struct acceptor *a, bool full)
+{
+	struct listener *ln = container_of(a, struct listener, acceptor);
+
+	ln->full = full;
+	listen_or_not(ln);
 }
 
 static void
@@ -95,7 +117,7 @@ on_connection(evutil_socket_t fd, short what, void *arg)
 	struct listener *ln = arg;
 
 	(void)what;
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN && !handshakes_full(ln->loop); i++) {
 		struct sockaddr_storage sa;
 		socklen_t len = sizeof sa;
 		int c = accept4(fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -134,6 +156,8 @@ listener_new(struct loop *l, int fd, const struct listen_conf *conf, struct list
 		listener_free(ln);
 		return ERR_IO;
 	}
+	ln->acceptor.rest = on_full;
+	acceptor_join(l, &ln->acceptor);
 	*out = ln;
 	return ERR_OK;
 }
@@ -158,6 +182,7 @@ listener_free(struct listener *ln)
 {
 	if (ln == NULL)
 		return;
+	acceptor_leave(&ln->acceptor);
 	loop_timer_clear(ln->loop, &ln->rest);
 	if (ln->readable)
 		event_free(ln->readable);

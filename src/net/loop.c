@@ -113,6 +113,7 @@ loop_new(unsigned index, struct loop **out)
 	l->index = index;
 	held_init(&l->held, LOOP_HELD_MAX);
 	held_init(&l->paused, LOOP_HELD_MAX);
+	handshakes_init(&l->handshakes);
 	atomic_init(&l->stopping, false);
 	if (mailbox_init(&l->box)) {
 		free(l);

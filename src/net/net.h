@@ -469,7 +469,7 @@ struct https_port;
  * error too. ERR_IO. */
 enum err https_port_new(struct loop *l, struct evhttp *http, int fd, const struct https_conf *conf,
     struct https_port **out);
-/* Connections that end from here on end because of that. */
+/* Connections that end from here on end because of that, and none is accepted that was kept waiting. Before evhttp_free. */
 void https_port_stop(struct https_port *hp);
 void https_port_free(struct https_port *hp);
 /*

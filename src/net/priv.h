@@ -46,6 +46,33 @@ void held_set(struct held *h, struct stream *s, size_t bytes);
 /* Who is to go, as together they hold more than they may; NULL: nobody. */
 struct stream *held_most(const struct held *h);
 
+/* handshakes.c: those of a loop that are under way, the oldest first */
+#define HANDSHAKES_MAX    256u
+#define HANDSHAKE_SLOW_US INT64_C(500000)
+struct handshake {
+	struct handshake *next, **prev; /* prev NULL: it does not count, or has ended */
+	int64_t since_us;
+	int fd; /* -1: not known yet */
+};
+/* What accepts connections on the loop: at the bound it rests. */
+struct acceptor {
+	struct acceptor *next, **prev;
+	void (*rest)(struct acceptor *a, bool on);
+};
+struct handshakes {
+	struct handshake *first, **last;
+	unsigned n;
+	struct acceptor *acceptors;
+	bool told_full;
+	struct loop_timer slow; /* when the oldest is looked at */
+};
+void handshakes_init(struct handshakes *hs);
+bool handshakes_full(const struct loop *l);
+void handshake_begin(struct loop *l, struct handshake *h, int fd);
+void handshake_end(struct loop *l, struct handshake *h); /* fine if it has */
+void acceptor_join(struct loop *l, struct acceptor *a);
+void acceptor_leave(struct acceptor *a); /* fine if it has not joined */
+
 struct loop {
 	struct event_base *base;
 	struct mailbox box;
@@ -54,6 +81,7 @@ struct loop {
 	struct stream *streams; /* all of them */
 	struct stream *todo;    /* those with work at the end of the turn */
 	unsigned nstream, index;
+	struct handshakes handshakes;
 	struct held held, paused; /* paused: by streams that wait for their owners */
 	struct stream *filling;   /* those to look at again in the next turn */
 	/* READ_MAX bytes: input passes here and is copied only if it is not consumed */
@@ -106,8 +134,9 @@ struct https_port {
 	struct https_conf conf;
 	struct evconnlistener *listener; /* evhttp's */
 	int spare_fd;
-	bool stopping;
+	bool stopping, resting, full;
 	struct loop_timer rest;
+	struct acceptor acceptor;
 	struct https_port *next;
 };
 /* For evhttp: a connection of this port, without its descriptor. */

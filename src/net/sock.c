@@ -32,6 +32,7 @@ struct sock {
 	SSL *ssl; /* NULL: plain */
 	struct admission *admission;
 	struct listener *from;     /* until the handshake is done */
+	struct handshake shake;    /* of an accepted one */
 	struct proxy *proxy;       /* until the balancer has named its client; NULL: no balancer */
 	bool named;                /* admission knows its address */
 	struct dialled *dialled;   /* until the handshake is done; NULL: it was accepted */
@@ -218,6 +219,7 @@ proxy_passed(struct sock *k)
 static void
 opened(struct sock *k)
 {
+	handshake_end(k->s.loop, &k->shake);
 	if (k->from != NULL)
 		listener_handshake_done(k->from, true);
 	k->from = NULL;
@@ -382,6 +384,7 @@ sock_destroy(struct stream *s)
 
 	event_del(&k->readable);
 	event_del(&k->writable);
+	handshake_end(s->loop, &k->shake);
 	if (k->from) {
 		listener_handshake_done(k->from, false);
 		if (s->why == STREAM_TIMEOUT && k->proxy != NULL)
@@ -429,6 +432,7 @@ sock_stream_new(struct loop *l, const struct sock_conf *conf)
 	if (conf->listen->deadline_us)
 		stream_deadline(&k->s, loop_now_us(l) + conf->listen->deadline_us);
 	k->from = conf->from;
+	handshake_begin(l, &k->shake, k->fd);
 	k->named = !conf->proxied;
 	if (conf->proxied)
 		k->proxy = xcalloc(1, sizeof(*k->proxy));

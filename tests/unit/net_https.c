@@ -61,6 +61,7 @@ static void
 https_fini(struct https_rig *h)
 {
 	rig_stop(&h->t.r);
+	https_port_stop(h->port);
 	evhttp_free(h->http);
 	assert_int_equal(admission_count(h->conf.admission), 0);
 	https_port_free(h->port);

@@ -132,6 +132,140 @@ bind__the_kernel_holds_little_of_what_a_peer_does_not_read(void **state)
 	close(fd);
 }
 
+/* ---- handshakes under way ---- */
+
+#define CROWD 300
+
+/* Turns of the loop, in this thread, until so many connections were accepted; false: they are not within that time. */
+static bool
+accepts(struct rig *r, uint64_t n, int64_t for_us)
+{
+	int64_t until_us = clock_mono_us() + for_us;
+
+	do
+		event_base_loop(r->loop->base, EVLOOP_NONBLOCK);
+	while (listener_stats(r->listener).naccept < n && clock_mono_us() < until_us);
+	return listener_stats(r->listener).naccept == n;
+}
+
+/* Connections to a listener that waits for a balancer's header first: a handshake like TLS's, without its cost. */
+static void
+crowd_init(struct rig *r, struct nets *loopback, int client[CROWD])
+{
+	char why[NET_WHY_MAX];
+	int fd;
+
+	rig_init(r);
+	assert_int_equal(nets_add(loopback, "127.0.0.0/8"), ERR_OK);
+	r->conf.proxies = loopback;
+	assert_int_equal(net_bind("127.0.0.1", 0, 1, &fd, &r->port, why), ERR_OK);
+	assert_int_equal(listener_new(r->loop, fd, &r->conf, &r->listener), ERR_OK);
+	for (int i = 0; i < CROWD; i++)
+		client[i] = client_connect(r->port);
+}
+
+static void
+crowd_fini(struct rig *r, const int client[CROWD])
+{
+	for (int i = 0; i < CROWD; i++)
+		close(client[i]);
+	rig_fini(r);
+}
+
+static void
+handshakes__O220_at_the_bound_the_backlog_waits_until_one_is_done(void **state)
+{
+	/* of version 2: the balancer itself */
+	static const char header[16] = "\r\n\r\n\0\r\nQUIT\n\x20";
+	struct nets loopback = { 0 };
+	int client[CROWD];
+	struct rig r;
+
+	(void)state;
+	crowd_init(&r, &loopback, client);
+	assert_true(accepts(&r, HANDSHAKES_MAX, PATIENCE_S * 1000000));
+	for (int i = 0; i < 10; i++)
+		event_base_loop(r.loop->base, EVLOOP_NONBLOCK);
+	assert_int_equal(listener_stats(r.listener).naccept, HANDSHAKES_MAX);
+	/* the oldest of all has the least time left to wait */
+	assert_int_equal(send(client[0], header, sizeof header, 0), sizeof header);
+	assert_true(accepts(&r, HANDSHAKES_MAX + 1, HANDSHAKE_SLOW_US / 2));
+	assert_int_equal(r.nopen, 1);
+	crowd_fini(&r, client);
+}
+
+static void
+handshakes__O220_who_leaves_makes_room(void **state)
+{
+	struct nets loopback = { 0 };
+	int client[CROWD];
+	struct rig r;
+
+	(void)state;
+	crowd_init(&r, &loopback, client);
+	assert_true(accepts(&r, HANDSHAKES_MAX, PATIENCE_S * 1000000));
+	assert_int_equal(shutdown(client[3], SHUT_RDWR), 0);
+	assert_true(accepts(&r, HANDSHAKES_MAX + 1, HANDSHAKE_SLOW_US / 2));
+	crowd_fini(&r, client);
+}
+
+static void
+handshakes__O220_the_silent_keep_nobody_out_for_long(void **state)
+{
+	struct nets loopback = { 0 };
+	int client[CROWD];
+	int64_t begun_us;
+	struct rig r;
+
+	(void)state;
+	crowd_init(&r, &loopback, client);
+	begun_us = clock_mono_us();
+	assert_true(accepts(&r, HANDSHAKES_MAX, PATIENCE_S * 1000000));
+	while (listener_stats(r.listener).naccept < CROWD &&
+	    clock_mono_us() - begun_us < PATIENCE_S * INT64_C(1000000))
+		event_base_loop(r.loop->base, EVLOOP_ONCE);
+	assert_int_equal(listener_stats(r.listener).naccept, CROWD);
+	assert_true(clock_mono_us() - begun_us >= HANDSHAKE_SLOW_US);
+	crowd_fini(&r, client);
+}
+
+static void
+wait_slow(struct rig *r)
+{
+	int64_t until_us = clock_mono_us() + HANDSHAKE_SLOW_US + 2 * LOOP_TICK_US;
+
+	while (clock_mono_us() < until_us)
+		event_base_loop(r->loop->base, EVLOOP_ONCE);
+}
+
+/* Its bytes are here: what is slow is this loop. */
+static void
+handshakes__O220_who_waits_for_the_loop_goes_on_counting(void **state)
+{
+	struct handshake late = { 0 }, silent = { 0 };
+	int a[2], b[2];
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, a), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, b), 0);
+	assert_int_equal(write(a[0], "x", 1), 1);
+	handshake_begin(r.loop, &late, a[1]);
+	handshake_begin(r.loop, &silent, b[1]);
+	wait_slow(&r);
+	assert_int_equal(r.loop->handshakes.n, 1);
+	assert_ptr_equal(r.loop->handshakes.first, &late);
+	handshake_end(r.loop, &silent); /* which counts no more: nothing */
+	assert_int_equal(r.loop->handshakes.n, 1);
+	handshake_end(r.loop, &late);
+	handshake_end(r.loop, &late);
+	assert_int_equal(r.loop->handshakes.n, 0);
+	for (int i = 0; i < 2; i++)
+		close(a[i]), close(b[i]);
+	rig_fini(&r);
+}
+
 static struct net_addr
 addr(const char *text)
 {
@@ -338,6 +472,10 @@ main(void)
 		cmocka_unit_test(bind__port_without_right_is_told),
 		cmocka_unit_test(bind__the_kernel_holds_little_of_what_a_peer_does_not_read),
 		cmocka_unit_test(bind__several_loops_share_a_port),
+		cmocka_unit_test(handshakes__O220_at_the_bound_the_backlog_waits_until_one_is_done),
+		cmocka_unit_test(handshakes__O220_who_leaves_makes_room),
+		cmocka_unit_test(handshakes__O220_the_silent_keep_nobody_out_for_long),
+		cmocka_unit_test(handshakes__O220_who_waits_for_the_loop_goes_on_counting),
 		cmocka_unit_test(admission__counts_addresses_and_total),
 		cmocka_unit_test(admission__places_come_back),
 		cmocka_unit_test(addr__text_of_both_families),
