@@ -179,7 +179,7 @@ function signalServer(name) {
 	for (const pid of [server.pid, ...children]) try { process.kill(pid, name); } catch { /* it has ended */ }
 }
 
-test('O-195 a node beats, holds a lease, and says nothing when that is over', async (t) => {
+test('O-195 a node beats, holds a lease, says nothing when that is over, and ends when it is buried', async (t) => {
 	const hub = await hubOn('lease');
 	await hub.createDevice('d');
 	const status = async () => (await hub.rest('GET', '/twins/d')).status;
@@ -194,12 +194,8 @@ test('O-195 a node beats, holds a lease, and says nothing when that is over', as
 	signalServer('SIGCONT');
 	await until(async () => (await status()) === 200, 'it has a lease again', 30_000 * SLOW);
 	assert.equal((await hub.rest('PATCH', '/twins/d', { body: { tags: { a: 1 } } })).status, 200);
-});
-
-test('O-195 who is buried ends, and says so', async () => {
-	const hub = await hubOn('buried');
 	const ended = hub.ended();
-	server.sql('buried', "UPDATE node SET state = 'buried'");
+	server.sql('lease', "UPDATE node SET state = 'buried'");
 	assert.equal((await ended).code, 75);
 	assert.match(hub.logs, /this node was taken for dead, and its shards are others'/);
 });

@@ -214,7 +214,7 @@ log_arrives(struct world *w, struct event *e)
 	struct server *to = &w->servers[e->a];
 	struct log_msg *l = (void *)e->d;
 
-	if (to->role == ROLE_STANDBY && to->timeline == l->timeline && l->lsn > to->lsn) {
+	if (to->role == ROLE_STANDBY && to->timeline == l->timeline && l->lsn >= to->lsn) {
 		struct event *ack;
 
 		to->local = l->tables;
