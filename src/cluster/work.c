@@ -169,7 +169,7 @@ taken(struct cluster *c, const struct cluster_do *q, const struct cluster_input 
 	if (in->answer == CLUSTER_LOCKED && r->owner >= 0 && !row_has_owner(c, q->shard))
 		kill_connections(c, c->view.nodes[r->owner].id, r->generation);
 	if (in->answer != CLUSTER_OK ||
-	    goes_back(c, q->shard, (struct cluster_row){ .epoch = h->epoch, .pos = h->pos },
+	    goes_back(c, q->shard, (struct cluster_row){ .epoch = h->epoch + 1, .pos = h->pos },
 	        in->epoch, in->pos))
 		return;
 	h->hold = HOLD_LOADING;
