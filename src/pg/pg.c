@@ -32,18 +32,30 @@ pg_cursors_open(struct store *face, const enum store_table *tables, unsigned n, 
 
 /* ---- state ---- */
 
+/* Without a lease nothing is begun, whatever the committer thinks of the server. */
+static enum store_state
+with_lease(struct pg *p, enum store_state state)
+{
+	return state == STORE_READY && drive_lease(&p->drive) == 0 ? STORE_IS_FAILED : state;
+}
+
 static enum store_state
 pg_state(struct store *face, struct fault *why)
 {
 	struct pg *p = pg_of(face);
-	enum store_state state;
+	enum store_state state = atomic_load_explicit(&p->state, memory_order_acquire);
 
 	if (why == NULL)
-		return atomic_load_explicit(&p->state, memory_order_acquire);
+		return with_lease(p, state);
 	pthread_mutex_lock(&p->mu);
 	state = p->state;
 	*why = p->why;
 	pthread_mutex_unlock(&p->mu);
+	if (state == STORE_READY && with_lease(p, state) != STORE_READY) {
+		state = STORE_IS_FAILED;
+		fault_set(why, F_ServerError,
+		    "PostgreSQL has taken no beat for as long as a lease lasts");
+	}
 	return state;
 }
 

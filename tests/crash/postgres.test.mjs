@@ -191,6 +191,7 @@ test('O-195 a node beats, holds a lease, says nothing when that is over, and end
 	signalServer('SIGSTOP');
 	assert.equal(await status(), 200, 'reads go on within the lease');
 	await until(async () => (await status()) === 503, 'the lease is over', 20_000 * SLOW);
+	assert.match((await hub.rest('GET', '/readyz')).text, /PostgreSQL has taken no beat for as long as a lease lasts/);
 	signalServer('SIGCONT');
 	await until(async () => (await status()) === 200, 'it has a lease again', 30_000 * SLOW);
 	assert.equal((await hub.rest('PATCH', '/twins/d', { body: { tags: { a: 1 } } })).status, 200);
