@@ -214,7 +214,7 @@ struct traveller {
 	    const struct msg *m); /* how long it may wait; < 0: as long as it takes */
 };
 
-struct route {
+struct shard_route {
 	pthread_mutex_t mutex;
 	struct parked {
 		const struct traveller *of;
@@ -244,7 +244,7 @@ struct fleet {
 	struct fleet_options o;
 	struct worker *workers;
 	_Atomic(struct worker *) of_shard[SHARDS]; /* shard_worker; written by route.c alone */
-	struct route routes[SHARDS];
+	struct shard_route routes[SHARDS];
 	struct shift shifts[SHARDS];
 	struct {
 		pthread_mutex_t mutex;

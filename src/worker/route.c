@@ -40,7 +40,7 @@ bytes_of(const struct traveller *t, const struct msg *m)
 
 /* false: there is no room. What ends something is always taken, as are the hub's own. */
 static bool
-line_put(struct fleet *f, struct route *r, const struct traveller *t, struct msg *m)
+line_put(struct fleet *f, struct shard_route *r, const struct traveller *t, struct msg *m)
 {
 	size_t bytes = bytes_of(t, m);
 	bool full = atomic_fetch_add(&f->parked, 1) >= PARKED_MAX;
@@ -69,7 +69,7 @@ line_left(struct fleet *f, const struct parked *p)
 void
 route_send(struct fleet *f, uint32_t shard, const struct traveller *t, struct msg *m)
 {
-	struct route *r = &f->routes[shard];
+	struct shard_route *r = &f->routes[shard];
 	struct worker *w;
 	bool stops = false, taken = true;
 
@@ -91,7 +91,7 @@ route_send(struct fleet *f, uint32_t shard, const struct traveller *t, struct ms
 void
 route_open(struct fleet *f, uint32_t shard, struct worker *w)
 {
-	struct route *r = &f->routes[shard];
+	struct shard_route *r = &f->routes[shard];
 
 	pthread_mutex_lock(&r->mutex);
 	atomic_store_explicit(&f->of_shard[shard], w, memory_order_release);
@@ -106,7 +106,7 @@ route_open(struct fleet *f, uint32_t shard, struct worker *w)
 void
 route_close(struct fleet *f, uint32_t shard, struct msg *last)
 {
-	struct route *r = &f->routes[shard];
+	struct shard_route *r = &f->routes[shard];
 	struct worker *w;
 
 	pthread_mutex_lock(&r->mutex);
@@ -120,7 +120,7 @@ route_close(struct fleet *f, uint32_t shard, struct msg *last)
 static void
 line_drop(struct fleet *f, uint32_t shard, int64_t now_us, bool all)
 {
-	struct route *r = &f->routes[shard];
+	struct shard_route *r = &f->routes[shard];
 	uint32_t kept = 0, n = 0;
 	struct parked *gone;
 
