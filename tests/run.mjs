@@ -40,7 +40,7 @@ function testFiles(paths) {
 // of a test runner that runs this one, and which hub somebody uses or how he wants it (the start page has TWINHUB_DATA exported).
 function environment() {
 	const foreign = /^(FORCE_COLOR|CLICOLOR_FORCE|NODE_TEST_CONTEXT|(https?|all)_proxy|HTTPS?_PROXY|ALL_PROXY|COLUMNS)$/;
-	const ours = /^TWINHUB_(?!TEST_|SIM_|CRASH_|HOLD_|BIN$|LONG$|SEED$|PACKAGES$|CLOCK)/;
+	const ours = /^TWINHUB_(?!TEST_|SIM_|CRASH_|CLUSTER_|HOLD_|BIN$|LONG$|SEED$|PACKAGES$|CLOCK)/;
 	return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name) && !ours.test(name)));
 }
 

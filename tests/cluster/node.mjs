@@ -1,0 +1,53 @@
+// A hub node on a machine of its own, kept running as a service manager does: one that ends unasked is started again, and that is written down.
+import fs from 'node:fs';
+import path from 'node:path';
+import { BINARY, Hub, tempDir } from '../lib/hub.mjs';
+import { sleep } from './clients.mjs';
+import { Network } from './network.mjs';
+
+const AGAIN_MS = 500;
+
+export class Node {
+	ends = []; // unasked: codes
+	#asked = false;
+
+	static async make(network, number, database) {
+		const node = new Node();
+		node.name = `hub${number}`;
+		const address = await network.add(node.name, 10 + number);
+		const dir = tempDir(node.name), binary = path.join(dir, 'twinhub');
+		fs.writeFileSync(binary, `#!/bin/sh\nexec ${Network.inside(node.name).join(' ')} ${BINARY} "$@"\n`, { mode: 0o755 });
+		node.hub = new Hub({ addr: address, dir: path.join(dir, 'data'), args: ['--cluster', database.url, '--node', node.name, '--hostname', address], binary });
+		return node;
+	}
+
+	// Until it serves; a database that is away is tried again and again.
+	async start() {
+		this.#asked = false;
+		for (;;)
+			try {
+				await this.hub.start();
+				break;
+			} catch (error) {
+				this.why = error;
+				if (this.#asked) return;
+				if (error.exitCode === 75 || error.exitCode === 76) this.ends.push(error.exitCode);
+				if (error.exitCode === 76) return;
+				await sleep(AGAIN_MS);
+			}
+		this.hub.ended().then(async ({ code, signal }) => {
+			if (this.#asked) return;
+			this.ends.push(code ?? signal);
+			if (code === 76) return; // for a human
+			await sleep(AGAIN_MS);
+			await this.start();
+		});
+	}
+
+	async signal(name) { this.hub.signal(name); }
+
+	async kill() {
+		this.#asked = true;
+		await this.hub.kill();
+	}
+}
