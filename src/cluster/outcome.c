@@ -74,7 +74,8 @@ count_says(struct cluster *c, unsigned s, const struct cluster_input *in)
 	struct held *h = &c->shards[s];
 	int64_t more = in->pos - h->pos;
 
-	if (in->epoch <= h->epoch || more < 0 || more > !c->unknown.fenced) {
+	if (in->epoch <= h->epoch || in->epoch > h->epoch + 1 + h->late || more < 0 ||
+	    more > !c->unknown.fenced) {
 		do_end(c, CLUSTER_HISTORY,
 		    "the database has lost what was acknowledged: shard %u, epoch %lld, has had "
 		    "%lld commits, of which %lld are there",
@@ -91,6 +92,8 @@ count_says(struct cluster *c, unsigned s, const struct cluster_input *in)
 void
 outcome_answered(struct cluster *c, const struct cluster_do *q, const struct cluster_input *in)
 {
+	if (q->question == CLUSTER_TAKE && in->answer == CLUSTER_LOST)
+		c->shards[q->shard].late++;
 	if (q->question == CLUSTER_DIAL || in->answer == CLUSTER_LOST ||
 	    in->answer == CLUSTER_LOCKED)
 		c->unknown.killed = false; /* once more, from there on */

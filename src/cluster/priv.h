@@ -30,6 +30,7 @@ struct held {
 	enum hold hold;
 	int64_t epoch, pos; /* the newest that the database has said; it never goes back */
 	int64_t orphan_us;  /* nobody's since, NEVER: it is somebody's */
+	int64_t late;       /* takings of which nothing was heard: they may be done yet */
 	int64_t again_us;   /* after a loading that has failed: not before */
 	int64_t at;
 	bool tried; /* since the last view */

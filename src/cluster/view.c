@@ -99,15 +99,23 @@ shard_seen(struct cluster *c, unsigned s)
 		h->orphan_us = c->now_us;
 }
 
-/* What is held here is another's: it was given there by nobody. */
+/* What is held here is another's, or has been: it was given there by nobody. */
 static void
 held_is_anothers(struct cluster *c, unsigned s)
 {
 	const struct held *h = &c->shards[s];
+	int64_t epoch = c->view.rows[s].epoch;
 
-	if ((h->hold == HOLD_OWNED || h->hold == HOLD_LOADING) && !row_is_mine(c, s))
+	if (h->hold != HOLD_OWNED && h->hold != HOLD_LOADING)
+		return;
+	if (!row_is_mine(c, s))
 		do_end(c, CLUSTER_REPLACED, "shard %u is another node's, of epoch %lld", s,
-		    (long long)c->view.rows[s].epoch);
+		    (long long)epoch);
+	else if (epoch > h->epoch + h->late + c->unknown.on)
+		do_end(c, CLUSTER_HISTORY,
+		    "the database has lost what was acknowledged: shard %u, epoch %lld, has been "
+		    "another node's, and has epoch %lld",
+		    s, (long long)h->epoch, (long long)epoch);
 }
 
 /* What is held is compared only if it was held when the beat was sent: a row that is older than its taking says nothing. */

@@ -165,7 +165,7 @@ taken(struct cluster *c, const struct cluster_do *q, const struct cluster_input 
 
 	h->hold = HOLD_NONE;
 	if (in->answer == CLUSTER_LOST) /* the row says it, with the next beat or before */
-		h->tried = false;
+		h->tried = false, h->late++;
 	if (in->answer == CLUSTER_LOCKED && r->owner >= 0 && !row_has_owner(c, q->shard))
 		kill_connections(c, c->view.nodes[r->owner].id, r->generation);
 	if (in->answer != CLUSTER_OK ||

@@ -194,8 +194,9 @@ forgotten(struct world *w, const struct tables *before)
 			if (!p->alive)
 				continue;
 			/* of what is another's it has heard, and there may be as much again before it asks */
-			if (cluster_fence(p->c, (unsigned)s, &epoch, &pos) &&
-			    (epoch > now->shard[s].epoch || pos > now->shard[s].pos))
+			if (p->taken[s] > now->shard[s].epoch ||
+			    (cluster_fence(p->c, (unsigned)s, &epoch, &pos) &&
+			        pos > now->shard[s].pos))
 				p->lost |= 1u << s;
 		}
 	}

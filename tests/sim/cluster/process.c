@@ -40,6 +40,19 @@ delivered(struct world *w, struct proc *p, int conn, struct msg *m)
 		p->blind = !m->in.synchronous;
 }
 
+/* What it has been told that it has, until it gives it away. */
+static void
+taken(struct world *w, struct proc *p, const struct msg *m)
+{
+	if (p->conns[m->conn].question == CLUSTER_GIVE)
+		p->taken[m->d.shard] = 0;
+	if (p->conns[m->conn].question != CLUSTER_TAKE || m->in.answer != CLUSTER_OK)
+		return;
+	p->taken[m->d.shard] = m->in.epoch;
+	if (w->forgets > 0 && m->server != w->truth)
+		p->lost |= 1u << m->d.shard;
+}
+
 void
 client_hears(struct world *w, struct event *e)
 {
@@ -56,6 +69,7 @@ client_hears(struct world *w, struct event *e)
 	k->waits = false;
 	k->number++;
 	p->lost |= m->vain;
+	taken(w, p, m);
 	delivered(w, p, m->conn, m);
 }
 

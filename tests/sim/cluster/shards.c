@@ -70,6 +70,8 @@ shards_copied(struct world *w, struct proc *p, const struct msg *m)
 	seen.stale_copies += m->in.answer == CLUSTER_OK && !ok;
 	if (ok)
 		p->loaded[p->loading.shard] = m->value[0];
+	if (ok && m->server == w->truth)
+		p->lost &= ~(1u << p->loading.shard); /* it knows what there is */
 	loaded(w, p, ok);
 }
 

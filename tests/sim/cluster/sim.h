@@ -166,7 +166,7 @@ struct proc {
 	int forgets;         /* as of its start */
 	/* shards.c */
 	int state[SHARDS];
-	int64_t since_us[SHARDS];
+	int64_t since_us[SHARDS], taken[SHARDS]; /* taken: epochs */
 	uint32_t memory[SHARDS], stored[SHARDS], loaded[SHARDS];
 	unsigned nleaving[SHARDS]; /* answers on their way out */
 	struct round_of gathers, flies;
