@@ -11,7 +11,7 @@
 static int
 directory_hold(const struct args *a, const char **dir, int *held)
 {
-	char path[DATA_PATH_MAX];
+	char path[DATA_PATH_MAX], why[DATA_WHY_MAX];
 	struct fault f = { 0 };
 	enum err e;
 
@@ -20,6 +20,10 @@ directory_hold(const struct args *a, const char **dir, int *held)
 		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
 	if (data_allowed(*dir) != EXIT_DONE)
 		return EXIT_DENIED;
+	if (data_is_of(*dir, false, why, sizeof(why)) != ERR_OK)
+		return cli_fail(EXIT_FAILED,
+		    "%s is that of a node of several: what this command makes is in PostgreSQL",
+		    *dir);
 	if (!data_path(path, *dir, "store"))
 		return cli_fail(EXIT_USAGE, "the path of --data is too long");
 	e = os_hold_dir(path, held, &f);

@@ -181,7 +181,7 @@ begin(struct pg *p, struct fault *f)
 	enum err e = conn_open(&start, &p->o, 0, 0, "start", f);
 
 	if (e == ERR_OK)
-		e = schema_ready(&start, &p->o, f);
+		e = schema_ready(&start, &p->o, NULL, f);
 	if (e == ERR_OK)
 		e = others_are_dead(p, &start, f);
 	conn_close(&start);

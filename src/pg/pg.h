@@ -49,6 +49,23 @@ enum err pg_url_check(const char *url, struct fault *f);
 enum err pg_open(const struct pg_options *o, struct store **out, struct fault *f);
 
 /*
+ * What all nodes of a hub share besides its data; of the options url, node and hub count. A connection for each call, which takes seconds where the
+ * server is away.
+ *
+ * pg_join  the schema, and the hub with o->hub as its id, are made where there are none. id: out, the hub's
+ * get      ERR_NOT_FOUND: it has none; ERR_IO, ERR_CORRUPT
+ * set      value stands for former (NULL: for none), and the version of what is hub-wide is raised, in one transaction. ERR_EXISTS: another one is there;
+ *          ERR_IO: nothing has changed; ERR_UNSYNCED: nobody knows whether it has
+ */
+#define PG_ID_MAX     64
+#define PG_SECRET_MAX (1u << 20) /* bytes */
+enum err pg_join(const struct pg_options *o, char id[PG_ID_MAX], struct fault *f);
+enum err pg_secret_get(
+    const struct pg_options *o, const char *name, struct buf *out, struct fault *f);
+enum err pg_secret_set(const struct pg_options *o, const char *name, const struct str *former,
+    struct str value, struct fault *f);
+
+/*
  * The lease that holds at this moment, of the store that pg_open gave: a number, another one after each time that none did; 0: none does. From any
  * thread: fleet_options.may_answer.
  */

@@ -13,7 +13,7 @@
 #include "store/face.h"
 #include "store/pack.h"
 
-#define PG_SCHEMA      2 /* 1: epochs were small numbers */
+#define PG_SCHEMA      3 /* 1: epochs were small numbers; 2: there were no secrets */
 #define PG_SHARDS      64u
 #define PG_JOIN_MAX    ((size_t)16 * 1024 * 1024) /* bytes of batches in one call, the first aside */
 #define PG_PATIENCE_US INT64_C(10000000)          /* for what is not on the way of a commit */
@@ -182,10 +182,15 @@ pg_of(const struct store *face)
 }
 
 /* schema.c */
-enum err schema_ready(struct conn *c, const struct pg_options *o, struct fault *f);
+/* id: out, the hub's; NULL: it must be o->hub */
+enum err schema_ready(
+    struct conn *c, const struct pg_options *o, char id[PG_ID_MAX], struct fault *f);
 
 /* calls.c */
 extern const char schema_calls[];
+
+/* secret.c */
+extern const char schema_secrets[];
 
 /* ask.c: ask it on this connection; view: for a beat's. f: the last that did not go well */
 void pg_asks(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluster_input *in,

@@ -1,4 +1,5 @@
 /* The schema, made where there is none. docs/cluster-design.md, 3, says why each statement is as it is. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "pg/priv.h"
@@ -25,7 +26,7 @@ static const char schema[] =
     "ON CONFLICT DO NOTHING;"
     "UPDATE shard SET epoch = greatest(epoch, at >> 40, " NOW_EPOCH
     ") FROM hub WHERE hub.schema < 2;"
-    "UPDATE hub SET schema = 2 WHERE schema < 2;"
+    "UPDATE hub SET schema = 3 WHERE schema < 3;"
     "CREATE TABLE IF NOT EXISTS rec (shard int, tbl smallint, key bytea, value bytea NOT NULL, "
     "PRIMARY KEY (shard, tbl, key))"
     "  WITH (fillfactor = 80);"
@@ -74,6 +75,7 @@ schema_make(struct conn *c, struct fault *f)
 
 	buf_str(&sql, str_of(schema));
 	buf_str(&sql, str_of(schema_calls));
+	buf_str(&sql, str_of(schema_secrets));
 	buf_str(&sql, STR("COMMIT"));
 	buf_putc(&sql, '\0');
 	r = PQexec(c->pg, sql.p);
@@ -86,18 +88,18 @@ schema_make(struct conn *c, struct fault *f)
 	return e;
 }
 
-/* The database is this hub's, or nobody's yet. */
+/* The database is a hub's, or nobody's yet. */
 enum err
-schema_ready(struct conn *c, const struct pg_options *o, struct fault *f)
+schema_ready(struct conn *c, const struct pg_options *o, char id[PG_ID_MAX], struct fault *f)
 {
-	const struct param id = { PG_TEXT, str_of(o->hub), false };
+	const struct param mine = { PG_TEXT, str_of(o->hub), false };
 	PGresult *r;
 	enum err e = schema_make(c, f);
 
 	if (e == ERR_OK)
 		e = conn_do(c,
-		    "INSERT INTO hub (id, schema, level) VALUES ($1, 2, 1) ON CONFLICT DO NOTHING",
-		    1, &id, f);
+		    "INSERT INTO hub (id, schema, level) VALUES ($1, 3, 1) ON CONFLICT DO NOTHING",
+		    1, &mine, f);
 	if (e == ERR_OK)
 		e = conn_ask(c, "SELECT id, schema FROM hub", 0, NULL,
 		    clock_mono_us() + PG_PATIENCE_US, &r, f);
@@ -109,6 +111,8 @@ schema_ready(struct conn *c, const struct pg_options *o, struct fault *f)
 		e = fault_set(f, F_ServerError,
 		    "the database has schema %llu, this program knows %d: it is of a newer one",
 		    (unsigned long long)be_get(field(r, 0, 1)), PG_SCHEMA);
+	else if (id != NULL)
+		snprintf(id, PG_ID_MAX, STR_FMT, STR_ARG(field(r, 0, 0)));
 	else if (!str_eq(field(r, 0, 0), str_of(o->hub)))
 		e = fault_set(f, F_ServerError,
 		    "the database is that of the hub " STR_FMT ", not of %s",

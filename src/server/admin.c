@@ -36,15 +36,15 @@ static enum err
 policies_switch(struct server *s, struct policies *next, const char *unsynced, const char *unstored,
     struct fault *f)
 {
-	enum err e = policies_save(s->o.data, next);
+	enum err e = places_of(s)->policies_store(s, next, f);
 
-	if (e != ERR_OK)
+	if (e != ERR_OK && e != ERR_LOCKED)
 		fault_set(f, F_ServiceUnavailable, "%s", e == ERR_UNSYNCED ? unsynced : unstored);
 	if (e != ERR_OK && e != ERR_UNSYNCED) {
 		policies_free(next);
 		return e;
 	}
-	policies_free(s->policies); /* what is in force is what the file says */
+	policies_free(s->policies); /* what is in force is what is stored */
 	s->policies = next;
 	catalogue_publish(s);
 	return e;

@@ -86,20 +86,27 @@ policy_put(struct out *o, const struct policy *p)
 	out_close(o);
 }
 
-enum err
-policies_save(const char *dir, const struct policies *p)
+void
+policies_text(const struct policies *p, struct buf *json)
 {
-	char path[DATA_PATH_MAX];
-	struct buf json = { 0 };
-	struct out o = out_to(&json);
-	enum err e = ERR_SIZE;
+	struct out o = out_to(json);
 
 	out_open(&o);
 	out_list(out_key(&o, "policies"));
 	for (size_t i = 0; i < p->n; i++)
 		policy_put(&o, &p->v[i]);
 	out_close(&o);
-	sealed_end(&json);
+	sealed_end(json);
+}
+
+enum err
+policies_save(const char *dir, const struct policies *p)
+{
+	char path[DATA_PATH_MAX];
+	struct buf json = { 0 };
+	enum err e = ERR_SIZE;
+
+	policies_text(p, &json);
 	if (data_path(path, dir, "policies.json"))
 		e = os_replace_file(path, buf_view(&json), 0600, NULL);
 	OPENSSL_cleanse(json.p, json.n);

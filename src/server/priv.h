@@ -138,6 +138,9 @@ struct server {
 	struct catalogue_box *catalogue;
 	pthread_mutex_t policies_mutex;
 	struct policies *policies;
+	struct buf policies_stored; /* with --cluster: the bytes in the database */
+	bool policies_doubt;        /* it may have others */
+	char dir_id[DATA_ID_MAX];   /* with --cluster */
 	struct configurations *configurations;
 	struct settings *settings; /* in force */
 	/* of the built-in endpoint, as the store has them at the start */
@@ -271,6 +274,20 @@ enum err seed_plant(struct server *s);
 
 /* admin.c: what the API asks of the program */
 struct http_admin admin_of(struct server *s);
+
+/* places.c: where what all nodes of a hub share is kept */
+struct places {
+	/* s->why. The caller's. */
+	enum err (*policies_load)(struct server *s, struct policies **out);
+	/* With policies_mutex held. As policies_save; or ERR_LOCKED: others are, or may be, in force, and f says it. */
+	enum err (*policies_store)(struct server *s, const struct policies *next, struct fault *f);
+};
+const struct places *places_of(const struct server *s);
+/* With --cluster: the directory is of the database's hub, or joins it. Before all else that reads the directory. s->why. */
+enum err places_join(struct server *s);
+/* Now and then: what was not known is looked up. */
+void places_look(struct server *s);
+const char *node_name(const struct server *s); /* with --cluster */
 
 /* listen.c */
 /* How many ports there are to be bound, in this order. */

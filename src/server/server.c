@@ -167,9 +167,9 @@ cluster_open(struct server *s, const struct store_options *so)
 {
 	char path[DATA_PATH_MAX], id[DATA_ID_MAX];
 	struct pg_options po = { .url = s->o.cluster,
-		.node = s->o.node != NULL ? s->o.node : "node1",
+		.node = node_name(s),
 		.hub = id,
-		.dir = id,
+		.dir = s->dir_id,
 		.ends = cluster_ends };
 	struct fault f = { 0 };
 
@@ -316,7 +316,7 @@ policies_start(struct server *s)
 {
 	s->catalogue = catalogue_box_new();
 	pthread_mutex_init(&s->policies_mutex, NULL);
-	if (policies_load(s->o.data, &s->policies, s->why, sizeof(s->why)) != ERR_OK)
+	if (places_of(s)->policies_load(s, &s->policies) != ERR_OK)
 		return ERR_ARG;
 	catalogue_publish(s);
 	return ERR_OK;
@@ -385,8 +385,9 @@ server_start(struct server *s)
 	s->chart = chart_new();
 	admission_make(s);
 	/* The store comes behind all else that a first start makes: one that is there says that nothing may be missing. */
-	if (policies_start(s) != ERR_OK || tls_make(s) != ERR_OK || bind_all(s) != ERR_OK ||
-	    metrics_bind(s) != ERR_OK || backups_make(s) != ERR_OK || store_start(s) != ERR_OK)
+	if (places_join(s) != ERR_OK || policies_start(s) != ERR_OK || tls_make(s) != ERR_OK ||
+	    bind_all(s) != ERR_OK || metrics_bind(s) != ERR_OK || backups_make(s) != ERR_OK ||
+	    store_start(s) != ERR_OK)
 		return ERR_ARG;
 	for (unsigned i = 0; i < s->nio; i++) {
 		if (loop_new(i, &s->loops[i]) != ERR_OK)
@@ -555,6 +556,7 @@ run_until_stopped(struct server *s, const sigset_t *signals)
 		else if (certificates_changed(s))
 			tls_again(s, true);
 		do_what_is_due(s, &d);
+		places_look(s);
 		look_at_threads(s, watchdog_us);
 		tell_manager(s, false);
 	}

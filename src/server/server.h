@@ -163,6 +163,11 @@ bool data_is_hub(const char *dir); /* has a start filled it? */
 #define DATA_ID_MAX     64
 /* A hub by itself has a store, a node of several has none: is the directory of that kind? */
 enum err data_is_of(const char *dir, bool cluster, char *why, size_t nwhy);
+/* Another hub's node from now on: of a directory that nothing was served from. */
+enum err data_take_hub(const char *dir, const char *id, char *why, size_t nwhy);
+/* The directory's own id, which tells it from others of the hub: node.json, made where it is missing, with `former` if that is not NULL. */
+enum err data_dir_id(
+    const char *dir, const char *former, char id[DATA_ID_MAX], char *why, size_t nwhy);
 enum err data_hub_number(const char *dir, uint32_t *number, char *why, size_t nwhy);
 /* Its hubId. */
 enum err data_hub_id(const char *dir, char *out, size_t room, char *why, size_t nwhy);
@@ -203,6 +208,8 @@ void policies_free(struct policies *p);
 /* DIR/policies.json. ERR_CORRUPT, ERR_IO, ERR_NOT_FOUND: one line in why; save: those of os_replace_file. */
 enum err policies_load(const char *dir, struct policies **out, char *why, size_t nwhy);
 enum err policies_save(const char *dir, const struct policies *p);
+/* The bytes of that file: a secret. */
+void policies_text(const struct policies *p, struct buf *json);
 /* The five defaults, each with two random keys. */
 struct policies *policies_fresh(void);
 /* One more, with random keys, at most HUB_POLICIES_MAX. ERR_EXISTS, ERR_SIZE, ERR_IO: no random numbers. */

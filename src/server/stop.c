@@ -2,6 +2,7 @@
 #include "server/priv.h"
 #include "transfer/transfer.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -118,6 +119,9 @@ server_stop(struct server *s)
 	backups_free(s);
 	catalogue_box_free(s->catalogue);
 	policies_free(s->policies);
+	if (s->policies_stored.p != NULL)
+		OPENSSL_cleanse(s->policies_stored.p, s->policies_stored.cap);
+	buf_fini(&s->policies_stored);
 	settings_unref(s->settings);
 	configurations_free(s->configurations);
 	tls_free(s->tls);
