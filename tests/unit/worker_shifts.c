@@ -309,6 +309,81 @@ shifts__E109_a_session_hears_of_each_change_or_is_closed(void **state)
 	}
 }
 
+/* One that watches, on the kit's first loop; what it has heard is under the kit's mutex. */
+struct eye {
+	struct msg msg;
+	struct kit *k;
+	struct live *live;
+	struct buf piece;
+	enum reason why;
+	bool heard, over;
+};
+
+static void
+eye_heard(void *ctx)
+{
+	struct eye *e = ctx;
+	enum reason why;
+
+	e->piece.n = 0;
+	why = live_take(e->live, &e->piece);
+	pthread_mutex_lock(&e->k->mu);
+	e->why = why;
+	e->heard = true;
+	pthread_cond_broadcast(&e->k->changed);
+	pthread_mutex_unlock(&e->k->mu);
+	live_left(e->live);
+}
+
+static void
+eye_over(void *ctx)
+{
+	struct eye *e = ctx;
+
+	pthread_mutex_lock(&e->k->mu);
+	e->over = true;
+	pthread_cond_broadcast(&e->k->changed);
+	pthread_mutex_unlock(&e->k->mu);
+}
+
+static void
+eye_closes(struct msg *m)
+{
+	live_close(container_of(m, struct eye, msg)->live);
+}
+
+/* Each is of all shards, so one that moves ends all. */
+static void
+shifts__E109_a_live_query_ends(void **state)
+{
+	struct kit *k = *state;
+	struct eye e = { .msg.run = eye_closes, .k = k };
+	struct watch *w = NULL;
+	struct mover m;
+	struct fault f;
+
+	kit_start(k, WORKERS);
+	kit_create(k, "d", 4);
+	assert_int_equal(watch_compile(STR("SELECT deviceId FROM devices"), true, &w, &f), ERR_OK);
+	assert_int_equal(fleet_watch(k->fleet,
+	                     &(struct live_conf){ .watch = w,
+	                         .home = k->loops[0],
+	                         .heard = eye_heard,
+	                         .over = eye_over,
+	                         .ctx = &e },
+	                     &e.live, &f),
+	    ERR_OK);
+	watch_unref(w);
+	kit_await(k, e.heard);
+	mover_start(&m, k, 63);
+	kit_await(k, e.why != REASON_NONE);
+	assert_int_equal(e.why, REASON_SHARD_MOVED);
+	mover_stop(&m, 1);
+	loop_post(k->loops[0], &e.msg);
+	kit_await(k, e.over);
+	buf_fini(&e.piece);
+}
+
 /* What nobody serves has its answer in the end, and what ends something is not forgotten. */
 static void
 given(void *ctx, uint32_t shard, enum err e, const struct fault *why)
@@ -361,6 +436,7 @@ main(void)
 		kit_test(shifts__E109_a_job_touches_each_target_once),
 		kit_test(shifts__E108_a_message_is_there_until_it_is_received),
 		kit_test(shifts__E109_a_session_hears_of_each_change_or_is_closed),
+		kit_test(shifts__E109_a_live_query_ends),
 		kit_test(shifts__E108_what_nobody_serves_waits_and_then_is_refused),
 	};
 
