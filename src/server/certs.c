@@ -48,20 +48,37 @@ tls_conf_of(const struct server_options *o, const char own[4][DATA_PATH_MAX])
 	return conf;
 }
 
+/* Once more where another node has made a CA at the same time. */
+#define CA_TRIES 3
+
+static enum err
+certificates_try(struct server *s, bool *changed, bool *other)
+{
+	char why[NET_WHY_MAX];
+	bool anew;
+
+	*other = false;
+	if (places_of(s)->ca_fetch(s) != ERR_OK)
+		return ERR_ARG;
+	if (certs_ensure(s->o.data, s->names.v, s->names.n, clock_clients_us(), s->found.first,
+	        &anew, why) != ERR_OK)
+		return fail(s, "certificates: %s", why);
+	*changed |= anew;
+	return places_of(s)->ca_keep(s, other);
+}
+
 static enum err
 certificates_make(struct server *s, bool *changed)
 {
-	char why[NET_WHY_MAX];
+	bool other = s->o.certs.n == 0;
+	enum err e = ERR_OK;
 
 	*changed = false;
-	if (s->o.certs.n > 0)
-		return ERR_OK;
-	if (certs_ensure(s->o.data, s->names.v, s->names.n, clock_clients_us(), s->found.first,
-	        changed, why) == ERR_OK) {
+	for (unsigned i = 0; i < CA_TRIES && e == ERR_OK && other; i++)
+		e = certificates_try(s, changed, &other);
+	if (e == ERR_OK && s->o.certs.n == 0)
 		s->found.first = false; /* a CA that is lost later is not replaced in silence */
-		return ERR_OK;
-	}
-	return fail(s, "certificates: %s", why);
+	return e;
 }
 
 struct client_files {

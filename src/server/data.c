@@ -40,6 +40,22 @@ is_there(const char *dir, const char *name)
 	return data_path(path, dir, name) && access(path, F_OK) == 0;
 }
 
+static enum err
+any_entry(void *ctx, const char *name)
+{
+	(void)ctx, (void)name;
+	return ERR_EXISTS;
+}
+
+static bool
+has_files(const char *dir, const char *name)
+{
+	char path[DATA_PATH_MAX];
+
+	return data_path(path, dir, name) &&
+	    os_each_entry(path, any_entry, NULL, NULL) == ERR_EXISTS;
+}
+
 /* ---- hub.json ---- */
 
 static enum err
@@ -129,63 +145,6 @@ data_take_hub(const char *dir, const char *id, char *why, size_t nwhy)
 	return e;
 }
 
-static enum err
-node_write(const char *path, const char *id)
-{
-	struct buf json = { 0 };
-	struct out o = out_to(&json);
-	enum err e;
-
-	out_open(&o);
-	out_cstr(out_key(&o, "dirId"), id);
-	sealed_end(&json);
-	e = os_replace_file(path, buf_view(&json), 0644, NULL);
-	buf_fini(&json);
-	return e;
-}
-
-static enum err
-node_make(const char *path, const char *former, char id[DATA_ID_MAX], char *why, size_t nwhy)
-{
-	unsigned char bytes[16];
-	enum err e = ERR_IO;
-
-	if (former != NULL) {
-		snprintf(id, DATA_ID_MAX, "%s", former);
-		e = ERR_OK;
-	} else if (RAND_bytes(bytes, sizeof(bytes)) == 1) {
-		hex_write(id, bytes, sizeof(bytes));
-		id[2 * sizeof(bytes)] = '\0';
-		e = ERR_OK;
-	}
-	if (e == ERR_OK)
-		e = node_write(path, id);
-	if (e != ERR_OK)
-		snprintf(why, nwhy, "%s cannot be written: %s", path, strerror(errno));
-	return e;
-}
-
-enum err
-data_dir_id(const char *dir, const char *former, char id[DATA_ID_MAX], char *why, size_t nwhy)
-{
-	static const char *const members[] = { "dirId", NULL };
-	char path[DATA_PATH_MAX];
-	struct sealed file = { 0 };
-	enum err e;
-
-	if (!data_path(path, dir, "node.json"))
-		return too_long(why, nwhy);
-	if (!is_there(dir, "node.json"))
-		return node_make(path, former, id, why, nwhy);
-	if ((e = sealed_read(path, &file, why, nwhy)) == ERR_OK) {
-		snprintf(id, DATA_ID_MAX, STR_FMT,
-		    STR_ARG(json_str(doc_of(buf_view(&file.json)), "dirId")));
-		e = sealed_known(&file, path, members, why, nwhy);
-	}
-	sealed_fini(&file);
-	return e;
-}
-
 /* ---- the parts ---- */
 
 static enum err
@@ -242,6 +201,8 @@ data_check_parts(const char *dir, bool own_ca, data_bad *bad, void *ctx)
 
 		if (parts[i].check == ca_part && !own_ca)
 			continue;
+		if (parts[i].check != hub_part && has_files(dir, CLUSTER_SCRATCH))
+			continue; /* a copy, which the start writes */
 		if ((e = parts[i].check(dir, &file, why, sizeof(why))) == ERR_OK)
 			continue;
 		if (parts[i].check == ca_part && !data_has_own_ca(dir))
@@ -282,22 +243,6 @@ ensure_policies(const char *dir)
 
 	policies_free(p);
 	return e;
-}
-
-static enum err
-any_entry(void *ctx, const char *name)
-{
-	(void)ctx, (void)name;
-	return ERR_EXISTS;
-}
-
-static bool
-has_files(const char *dir, const char *name)
-{
-	char path[DATA_PATH_MAX];
-
-	return data_path(path, dir, name) &&
-	    os_each_entry(path, any_entry, NULL, NULL) == ERR_EXISTS;
 }
 
 /* Of its own, or what a node of several keeps of one that is elsewhere. */

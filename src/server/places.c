@@ -70,34 +70,18 @@ file_read(struct server *s, const char *name, struct buf *out)
 	return fail(s, "%s cannot be read: %s", path, strerror(errno));
 }
 
-/*
- * What the database has of it; where it has nothing, what the directory has goes there. Two that begin at once have one winner. first: what the
- * directory has is of this start, and nobody has ever used it.
- */
-static enum err
-secret_settle(struct server *s, const char *secret, const char *name, bool first, struct buf *out)
+/* Is the file another one than these bytes, which are the database's? One that is missing or cannot be read is told of by nobody. */
+static void
+tell_other(struct server *s, const char *name, struct str bytes)
 {
-	const struct pg_options po = database_of(s);
 	struct buf mine = { 0 };
-	struct fault f = { 0 };
-	enum err e = pg_secret_get(&po, secret, out, &f);
 
-	if (e == ERR_NOT_FOUND || !first)
-		if (file_read(s, name, &mine) != ERR_OK) {
-			wipe(&mine);
-			return ERR_IO;
-		}
-	if (e == ERR_NOT_FOUND) {
-		e = pg_secret_set(&po, secret, NULL, buf_view(&mine), &f);
-		if (e == ERR_OK || e == ERR_EXISTS)
-			e = pg_secret_get(&po, secret, out, &f);
-	}
-	if (e == ERR_OK && !first && !str_eq(buf_view(&mine), buf_view(out)))
+	if (!s->found.first && file_read(s, name, &mine) == ERR_OK &&
+	    !str_eq(buf_view(&mine), bytes))
 		log_text(LOG_WARN,
 		    "%s/%s is not what the database has, which counts: it is written anew",
 		    s->o.data, name);
 	wipe(&mine);
-	return e == ERR_OK ? ERR_OK : fail(s, "%s", f.text);
 }
 
 /* Into the directory, and from there: one reader for both. `stored` is what the next change must find. */
@@ -116,14 +100,38 @@ policies_adopt(struct server *s, struct buf *bytes, struct policies **out)
 	return ERR_OK;
 }
 
+/* The directory's, which have been found good, where the database has none; two nodes that begin at once have one winner. */
+static enum err
+policies_carry(struct server *s, struct buf *bytes, struct fault *f)
+{
+	const struct pg_options po = database_of(s);
+	struct policies *mine;
+	enum err e;
+
+	if (policies_load(s->o.data, &mine, s->why, sizeof(s->why)) != ERR_OK)
+		return fault_set(f, F_ServerError, "%.400s", s->why);
+	policies_text(mine, bytes);
+	policies_free(mine);
+	e = pg_secret_set(&po, POLICIES_SECRET, NULL, buf_view(bytes), f);
+	if (e != ERR_EXISTS)
+		return e;
+	bytes->n = 0;
+	return pg_secret_get(&po, POLICIES_SECRET, bytes, f);
+}
+
 static enum err
 database_load(struct server *s, struct policies **out)
 {
+	const struct pg_options po = database_of(s);
 	struct buf bytes = { 0 };
-	enum err e = secret_settle(s, POLICIES_SECRET, POLICIES_FILE, s->found.first, &bytes);
+	struct fault f = { 0 };
+	enum err e = pg_secret_get(&po, POLICIES_SECRET, &bytes, &f);
 
-	if (e == ERR_OK)
-		e = policies_adopt(s, &bytes, out);
+	if (e == ERR_NOT_FOUND)
+		e = policies_carry(s, &bytes, &f);
+	else if (e == ERR_OK)
+		tell_other(s, POLICIES_FILE, buf_view(&bytes));
+	e = e == ERR_OK ? policies_adopt(s, &bytes, out) : fail(s, "%s", f.text);
 	wipe(&bytes);
 	return e;
 }
@@ -186,10 +194,110 @@ database_store(struct server *s, const struct policies *next, struct fault *f)
 	return ERR_LOCKED; /* f says it */
 }
 
+/* ---- the CA: its certificate and its key are one secret, `ca.pem N`, a line end, N bytes of the certificate's file, and the key's ---- */
+
+#define CA_SECRET "ca"
+#define CA_CERT   "ca.pem"
+#define CA_KEY    "ca.key"
+
+static enum err
+ca_read(struct server *s, struct buf *out)
+{
+	struct buf cert = { 0 }, key = { 0 };
+	enum err e = file_read(s, CA_CERT, &cert);
+
+	if (e == ERR_OK)
+		e = file_read(s, CA_KEY, &key);
+	buf_printf(out, "%s %zu\n", CA_CERT, cert.n);
+	buf_str(out, buf_view(&cert));
+	buf_str(out, buf_view(&key));
+	wipe(&cert);
+	wipe(&key);
+	return e;
+}
+
+/* The key first: what a kill leaves is written anew by the next start. */
+static enum err
+ca_write(struct server *s, struct str bytes)
+{
+	struct str head, name, rest;
+	uint64_t n;
+
+	if (!str_cut(bytes, '\n', &head, &rest) || !str_cut(head, ' ', &name, &head) ||
+	    !str_eq(name, STR(CA_CERT)) || !str_u64(head, &n) || n > rest.n)
+		return fail(s, "the secret '%s' in the database is damaged", CA_SECRET);
+	if (copy_write(s, CA_KEY, str_sub(rest, n), 0600) != ERR_OK)
+		return ERR_IO;
+	return copy_write(s, CA_CERT, (struct str){ rest.p, n }, 0644);
+}
+
+static enum err
+database_ca_fetch(struct server *s)
+{
+	const struct pg_options po = database_of(s);
+	struct buf bytes = { 0 }, mine = { 0 };
+	struct fault f = { 0 };
+	enum err e = pg_secret_get(&po, CA_SECRET, &bytes, &f);
+
+	if (e == ERR_OK &&
+	    (ca_read(s, &mine) != ERR_OK || !str_eq(buf_view(&mine), buf_view(&bytes)))) {
+		tell_other(s, CA_CERT, buf_view(&bytes));
+		e = ca_write(s, buf_view(&bytes));
+	} else if (e != ERR_OK && e != ERR_NOT_FOUND) {
+		e = fail(s, "%s", f.text);
+	}
+	wipe(&s->ca_stored);
+	s->ca_stored = bytes;
+	wipe(&mine);
+	return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+static enum err
+database_ca_keep(struct server *s, bool *other)
+{
+	const struct pg_options po = database_of(s);
+	const struct str former = buf_view(&s->ca_stored);
+	struct buf bytes = { 0 };
+	struct fault f = { 0 };
+	enum err e = ca_read(s, &bytes);
+
+	*other = false;
+	if (e == ERR_OK && !str_eq(buf_view(&bytes), former)) {
+		e = pg_secret_set(
+		    &po, CA_SECRET, former.n != 0 ? &former : NULL, buf_view(&bytes), &f);
+		*other = e == ERR_EXISTS;
+		if (e == ERR_OK) {
+			wipe(&s->ca_stored);
+			s->ca_stored = bytes;
+			return ERR_OK;
+		}
+		e = *other ? ERR_OK : fail(s, "the CA cannot be stored: %s", f.text);
+	}
+	wipe(&bytes);
+	return e;
+}
+
+static enum err
+files_ca_fetch(struct server *s)
+{
+	(void)s;
+	return ERR_OK;
+}
+
+static enum err
+files_ca_keep(struct server *s, bool *other)
+{
+	(void)s;
+	*other = false;
+	return ERR_OK;
+}
+
 /* ---- the face ---- */
 
-static const struct places in_directory = { files_load, files_store };
-static const struct places in_database = { database_load, database_store };
+static const struct places in_directory = { files_load, files_store, files_ca_fetch,
+	files_ca_keep };
+static const struct places in_database = { database_load, database_store, database_ca_fetch,
+	database_ca_keep };
 
 const struct places *
 places_of(const struct server *s)

@@ -140,6 +140,7 @@ struct server {
 	struct policies *policies;
 	struct buf policies_stored; /* with --cluster: the bytes in the database */
 	bool policies_doubt;        /* it may have others */
+	struct buf ca_stored;       /* the same */
 	char dir_id[DATA_ID_MAX];   /* with --cluster */
 	struct configurations *configurations;
 	struct settings *settings; /* in force */
@@ -281,6 +282,10 @@ struct places {
 	enum err (*policies_load)(struct server *s, struct policies **out);
 	/* With policies_mutex held. As policies_save; or ERR_LOCKED: others are, or may be, in force, and f says it. */
 	enum err (*policies_store)(struct server *s, const struct policies *next, struct fault *f);
+	/* ca.pem and ca.key of the directory, around certs_ensure: what is kept elsewhere comes there, where there is one; what was made there is kept.
+	 * other: another node was quicker, so both are to be done again. s->why */
+	enum err (*ca_fetch)(struct server *s);
+	enum err (*ca_keep)(struct server *s, bool *other);
 };
 const struct places *places_of(const struct server *s);
 /* With --cluster: the directory is of the database's hub, or joins it. Before all else that reads the directory. s->why. */

@@ -122,6 +122,9 @@ server_stop(struct server *s)
 	if (s->policies_stored.p != NULL)
 		OPENSSL_cleanse(s->policies_stored.p, s->policies_stored.cap);
 	buf_fini(&s->policies_stored);
+	if (s->ca_stored.p != NULL)
+		OPENSSL_cleanse(s->ca_stored.p, s->ca_stored.cap);
+	buf_fini(&s->ca_stored);
 	settings_unref(s->settings);
 	configurations_free(s->configurations);
 	tls_free(s->tls);

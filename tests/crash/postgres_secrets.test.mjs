@@ -2,7 +2,8 @@
 // docs/cluster-design.md, 10 and 11.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { BINARY, Hub, freeAddress, startHub, tempDir } from '../lib/hub.mjs';
@@ -39,19 +40,22 @@ async function refused(text, dir, ...args) {
 	await assert.rejects(other.start(), text);
 }
 
-test('O-221 O-222 id and policies outlive the directory: a new one joins the hub', { timeout: 120_000 * SLOW }, async () => {
+test('O-221 O-222 O-223 id, policies and CA outlive the directory: a new one joins the hub', { timeout: 120_000 * SLOW }, async () => {
 	const first = await hubOn('shared');
 	const made = await first.rest('PUT', '/admin/policies/line7?rights=ServiceConnect');
 	assert.equal(made.status, 200, made.text);
 	await first.rest('POST', '/admin/policies/service/rotate?key=primary');
-	const [id, policies] = [hubId(first), policiesOf(first)];
+	const [id, policies, ca, leaf] = [hubId(first), policiesOf(first), file(first, 'ca.pem'), file(first, 'server-ecdsa.pem')];
 	assert.ok(policies.some((p) => p.name === 'line7' && p.primaryKey === made.body.primaryKey), 'the copy in the directory has it');
 	await first.stop();
 	fs.rmSync(first.dir, { recursive: true });
 	const next = await hubOn('shared');
 	assert.equal(hubId(next), id);
 	assert.deepEqual(policiesOf(next), policies);
-	assert.equal(fs.statSync(path.join(next.dir, 'policies.json')).mode & 0o777, 0o600);
+	for (const name of ['policies.json', 'ca.key', 'server-ecdsa.key']) assert.equal(fs.statSync(path.join(next.dir, name)).mode & 0o777, 0o600);
+	assert.equal(file(next, 'ca.pem'), ca, 'O-223: clients go on trusting');
+	assert.notEqual(file(next, 'server-ecdsa.pem'), leaf, 'its own');
+	assert.ok(new X509Certificate(file(next, 'server-ecdsa.pem')).verify(new X509Certificate(ca).publicKey));
 	assert.equal((await next.rest('GET', '/admin/policies/line7')).body.primaryKey, made.body.primaryKey);
 	assert.doesNotMatch(first.logs + next.logs, new RegExp(made.body.primaryKey.replaceAll(/[+/=]/g, '\\$&')));
 	await next.stop();
@@ -72,10 +76,10 @@ test('O-221 a directory that was served from stays its own hub\'s', { timeout: 1
 	assert.equal(server.sql('untouched', "SELECT count(*) FROM pg_tables WHERE tablename = 'secret'"), '0', 'nothing of it is carried over');
 });
 
-test('O-222 what a directory of before has is carried over once, then the database counts', { timeout: 120_000 * SLOW }, async () => {
+test('O-222 O-223 what a directory of before has is carried over once, then the database counts', { timeout: 120_000 * SLOW }, async () => {
 	const hub = await hubOn('carried');
 	await hub.createDevice('d');
-	const policies = policiesOf(hub);
+	const policies = policiesOf(hub), ca = file(hub, 'ca.pem');
 	await hub.stop();
 	// as a former program left both
 	server.sql('carried', 'DELETE FROM secret; UPDATE hub SET schema = 2');
@@ -83,7 +87,8 @@ test('O-222 what a directory of before has is carried over once, then the databa
 	server.sql('carried', `UPDATE node SET dir = '${hubId(hub)}'`);
 	await hub.start();
 	assert.deepEqual(policiesOf(hub), policies);
-	assert.equal(server.sql('carried', "SELECT count(*) FROM secret WHERE name = 'policies'"), '1');
+	assert.equal(server.sql('carried', "SELECT string_agg(name, ' ' ORDER BY name) FROM secret WHERE name IN ('policies', 'ca')"), 'ca policies');
+	assert.equal(file(hub, 'ca.pem'), ca);
 	assert.equal(server.sql('carried', 'SELECT schema FROM hub'), '3');
 	assert.equal((await hub.rest('GET', '/twins/d')).status, 200);
 	await hub.stop();
@@ -92,9 +97,27 @@ test('O-222 what a directory of before has is carried over once, then the databa
 	assert.match(reset.stderr, /is in PostgreSQL/);
 	const changed = file(hub, 'policies.json').replace(policies[1].primaryKey, policies[2].primaryKey).replace(/,"sum".*/, '}\n');
 	fs.writeFileSync(path.join(hub.dir, 'policies.json'), changed);
+	fs.rmSync(path.join(hub.dir, 'ca.pem'));
+	fs.writeFileSync(path.join(hub.dir, 'ca.key'), 'damaged');
 	await hub.start();
 	assert.deepEqual(policiesOf(hub), policies);
+	assert.equal(file(hub, 'ca.pem'), ca);
+	assert.match(file(hub, 'ca.key'), /PRIVATE KEY/);
+	assert.doesNotMatch(hub.logs, /PRIVATE KEY/);
 	assert.match(hub.logs, /policies\.json is not what the database has, which counts/);
+});
+
+test('O-223 with certificates from elsewhere there is no CA, here or there', { timeout: 60_000 * SLOW }, async () => {
+	const dir = tempDir('pair');
+	const pair = ['cert.pem', 'key.pem'].map((name) => path.join(dir, name));
+	execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-subj', '/CN=localhost',
+		'-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', pair[1], '-out', pair[0]], { stdio: 'pipe' });
+	server.sql('postgres', 'CREATE DATABASE given');
+	const hub = new Hub({ addr: await freeAddress(), dir: fresh(), args: ['--cluster', server.url('given'), '--cert', pair[0], '--key', pair[1]] });
+	hubs.push(hub);
+	await hub.start();
+	assert.deepEqual(['ca.pem', 'ca.key'].filter((name) => fs.existsSync(path.join(hub.dir, name))), []);
+	assert.equal(server.sql('given', "SELECT count(*) FROM secret WHERE name = 'ca'"), '0');
 });
 
 test('O-222 a change finds what others have changed, and while the database is away there is none', { timeout: 120_000 * SLOW }, async () => {
