@@ -6,7 +6,8 @@
 
 const char schema_calls[] =
     "ALTER TABLE node ADD COLUMN IF NOT EXISTS takes bool NOT NULL DEFAULT true;"
-    /* the generation is one that nobody has had, whatever a server has forgotten */
+    /* gen: that is begun after, 0: there is none. One that comes late, of a start that was given up, begins nothing. The generation is one that nobody
+     * has had, whatever a server has forgotten */
     "CREATE OR REPLACE PROCEDURE th_begin(me text, d text, gen bigint, b bigint,"
     "   INOUT given bigint, INOUT number bigint, INOUT clock bigint) LANGUAGE plpgsql AS $$"
     " BEGIN"
@@ -15,8 +16,8 @@ const char schema_calls[] =
     "d FROM node"
     "   ON CONFLICT (id) DO UPDATE SET generation = greatest(node.generation + 1, clock), state = "
     "'live', dir = d"
-    "    WHERE node.state <> 'revoked' AND (node.dir = d OR (node.generation = gen AND node.beat = "
-    "b))"
+    "    WHERE node.state <> 'revoked' AND node.generation = gen AND (node.dir = d OR node.beat = "
+    "b)"
     "   RETURNING generation, beat INTO given, number;"
     "  COMMIT;"
     " END $$;"

@@ -64,8 +64,8 @@ call_begin(struct world *w, struct tx *tx, const struct proc *p)
 	int64_t generation;
 
 	if (n->there &&
-	    (n->state == CLUSTER_REVOKED ||
-	        (n->dir != p->dir && (n->generation != d->generation || n->beat != d->beat))))
+	    (n->state == CLUSTER_REVOKED || n->generation != d->generation ||
+	        (n->dir != p->dir && n->beat != d->beat)))
 		return CLUSTER_NO;
 	generation = w->now_us + w->servers[tx->server].clock_off_us +
 	    10 * S; /* one that nobody else gets, whatever is forgotten */

@@ -113,6 +113,8 @@ proc_ask(struct world *w, struct proc *p, int conn, struct msg *m)
 		later(w, between(w, 200, 3 * MS), trapped)->a = m->slot;
 	}
 	us = k->open ? net_us(w, m->slot, k->server, false) : -1;
+	if (us >= 0 && m->d.question == CLUSTER_BEGIN && !w->peace && one_in(w, 5))
+		us += between(w, 2 * S, 7 * S); /* given up, and done all the same */
 	if (us < 0)
 		msg_free(m);
 	else
