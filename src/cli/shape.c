@@ -13,7 +13,7 @@ static const struct shape {
 } shapes[] = {
 	{ "/readyz", "status" },
 	{ "/devices", "isSuccessful" },
-	{ "/devices/query?explain=true", "steps" },
+	{ "/devices/query?explain=true", "engineMs" },
 	{ "/devices/query", ARRAY },
 	{ "/devices/keys/regenerate", OBJECT },
 	{ "/devices/*", "deviceId" },
