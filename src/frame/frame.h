@@ -95,8 +95,8 @@ struct resumed_session {
 	struct str device, module;
 	struct reply_to session;
 	uint64_t session_epoch;
-	uint64_t generation; /* of the identity, hashed with its etag, when it began */
-	struct str filters;  /* as OP_SUBSCRIBE has them */
+	uint64_t identity;  /* reply.identity of its CONNECT */
+	struct str filters; /* as OP_SUBSCRIBE has them */
 	struct opened opened;
 	uint64_t desired; /* the version that the device has been told; 0: none */
 	int64_t since_us;

@@ -74,6 +74,14 @@ static const struct field op_fields[] = {
 	FIELD_OF(65, FIELD_NUMBER, asked, op.import, IMPORT_CREATE | IMPORT_REPLACE | IMPORT_WHOLE),
 	FIELD_OF(66, FIELD_NUMBER, asked, op.keys, 3),
 	FIELD_OF(67, FIELD_NUMBER, asked, epoch, ANY),
+	FIELD_OF(68, FIELD_NUMBER, asked, op.resume.identity, ANY),
+	FIELD_OF(69, FIELD_NUMBER, asked, op.resume.desired, ANY),
+	FIELD_OF(70, FIELD_SIGNED, asked, op.resume.since_us, 0),
+	FIELD_OF(71, FIELD_NUMBER, asked, op.resume.opened.by, OPENED_BY_PARENT),
+	FIELD_OF(72, FIELD_NUMBER, asked, op.resume.opened.by_certificate, 1),
+	FIELD_OF(73, FIELD_NUMBER, asked, op.resume.opened.print, ANY),
+	FIELD_OF(74, FIELD_NUMBER, asked, op.resume.opened.ca, ANY),
+	FIELD_OF(75, FIELD_NUMBER, asked, op.resume.clean, 1),
 };
 
 static const struct field reply_fields[] = {
@@ -103,6 +111,7 @@ static const struct field reply_fields[] = {
 	FIELD_OF(24, FIELD_BUF, answered, reply.body, FRAME_MAX),
 	FIELD_OF(25, FIELD_BUF, answered, reply.warning, FRAME_MAX),
 	FIELD_OF(26, FIELD_NUMBER, answered, reply.verdict.opened.by_certificate, 1),
+	FIELD_OF(27, FIELD_NUMBER, answered, reply.identity, ANY),
 };
 
 static const struct field effect_fields[] = {
@@ -137,8 +146,8 @@ static const struct field not_mine_fields[] = {
 /* Who adds a member adds a row, and then the size here. */
 #define IS_OF_SIZE(s, n)                                                                           \
 	_Static_assert(sizeof(void *) != 8 || sizeof(struct s) == (n), "a row for each member")
-IS_OF_SIZE(op, 616);
-IS_OF_SIZE(reply, 792);
+IS_OF_SIZE(op, 672);
+IS_OF_SIZE(reply, 800);
 IS_OF_SIZE(effect, 96);
 
 static enum err
@@ -212,6 +221,8 @@ op_is_good(const struct asked *a, struct fault *f)
 		return wrong(f, "tells what is no document");
 	if ((op->kind == OP_SUBSCRIBE || op->kind == OP_UNSUBSCRIBE) &&
 	    !frame_filters_good(op->payload, MQTT_FILTERS_MAX))
+		return wrong(f, "has filters that cannot be");
+	if (op->kind == OP_RESUME && !frame_filters_good(op->payload, FILTERS_MAX))
 		return wrong(f, "has filters that cannot be");
 	if (op->message.bag_bytes > op->payload.n)
 		return wrong(f, "has properties beyond its end");

@@ -11,7 +11,7 @@ static const struct field session_fields[] = {
 	FIELD_OF(5, FIELD_NUMBER, resumed_session, session.slot, UINT32_MAX),
 	FIELD_OF(6, FIELD_NUMBER, resumed_session, session.generation, UINT32_MAX),
 	FIELD_OF(7, FIELD_NUMBER, resumed_session, session_epoch, UINT64_MAX),
-	FIELD_OF(8, FIELD_NUMBER, resumed_session, generation, UINT64_MAX),
+	FIELD_OF(8, FIELD_NUMBER, resumed_session, identity, UINT64_MAX),
 	FIELD_OF(9, FIELD_TEXT, resumed_session, filters, FILTERS_TEXT_MAX),
 	FIELD_OF(10, FIELD_NUMBER, resumed_session, opened.by, OPENED_BY_PARENT),
 	FIELD_OF(11, FIELD_NUMBER, resumed_session, opened.print, UINT64_MAX),

@@ -20,6 +20,8 @@ static const struct rule {
 	[OP_CONNECT] = { on_connect, IDENTITY | SESSION, false, true, false, 0, IDENTITY, true },
 	[OP_JUDGE] = { on_judge, IDENTITY, false, true, false, 0, IDENTITY },
 	[OP_DISCONNECT] = { on_disconnect, IDENTITY, false, true, false },
+	[OP_RESUME] = { on_resume, IDENTITY | WANTED | SESSION, false, true, false, 0, IDENTITY,
+	    true },
 	[OP_SUBSCRIBE] = { on_subscribe, SESSION, false, false, true, .queue = true },
 	[OP_UNSUBSCRIBE] = { on_unsubscribe, SESSION, false, false, true },
 	[OP_TWIN_GET] = { on_twin_get, WANTED | REPORTED, false, false, true },
@@ -194,6 +196,8 @@ missing_of(struct shard *sh, const struct op *op, struct buf *key)
 		return missing;
 	if (op->kind == OP_DISCONNECT && op->payload.n == 0)
 		needs = 0;
+	if (op->kind == OP_SUBSCRIBE && filters_listen(op->payload, FILTER_DESIRED))
+		needs |= WANTED; /* its version */
 	needs |= change_needs(sh, op->kind);
 	if (rule->queue)
 		needs |= message_needs(r);

@@ -118,6 +118,7 @@ on_connect(struct shard *sh, struct row *r, const struct op *op, const struct hu
 	p->session = op->reply_to;
 	p->opened = reply->verdict.opened;
 	p->session_epoch = reply->session_epoch = shard_number(sh, 0);
+	reply->identity = identity_stamp(r);
 	p->clean = op->connect.clean;
 	p->filters = p->clean ? session_empty() : blob_ref(r->records[RECORD_SESSION]);
 	p->listens = filters_mask(p->filters);
@@ -242,11 +243,16 @@ on_subscribe(struct shard *sh, struct row *r, const struct op *op, const struct 
 	struct rd rd = rd_of(op->payload);
 	struct filter_list l;
 	struct filter f;
+	struct wanted w;
 
 	list_read(&l, before);
 	while (filters_next(&rd, &f))
 		buf_putc(&reply->body, (char)list_add(&l, &f));
 	list_write(sh, r, &l, env, reply);
+	if (reply->fault.code == F_NONE && filters_listen(op->payload, FILTER_DESIRED)) {
+		row_read_wanted(r, &w);
+		reply->version = w.desired.version;
+	}
 	calls_wake(sh, r, env);
 	messages_look(sh, r, env);
 	blob_unref(before);

@@ -13,8 +13,8 @@
 
 #include <stdlib.h>
 
-static bool
-same_caller(const struct reply_to *a, const struct reply_to *b)
+bool
+reply_to_same(const struct reply_to *a, const struct reply_to *b)
 {
 	return a->node == b->node && a->loop == b->loop && a->slot == b->slot &&
 	    a->generation == b->generation;
@@ -276,13 +276,13 @@ on_method_cancel(struct shard *sh, struct row *r, const struct op *op, const str
 
 	(void)env, (void)reply;
 	for (at = p != NULL ? &p->calls : NULL; at != NULL && *at != NULL; at = &(*at)->next) {
-		if (same_caller(&(*at)->caller, &op->reply_to)) {
+		if (reply_to_same(&(*at)->caller, &op->reply_to)) {
 			sent_drop(sh, p, at);
 			return;
 		}
 	}
 	for (at = &sh->waiting; *at != NULL; at = &(*at)->next) {
-		if (same_caller(&(*at)->caller, &op->reply_to)) {
+		if (reply_to_same(&(*at)->caller, &op->reply_to)) {
 			free(waiting_take(sh, at));
 			return;
 		}

@@ -25,6 +25,7 @@ enum op_kind {
 	OP_CONNECT, /* authenticate by `shown`, take over, restore the session */
 	/* the link is gone; payload: the will's record, if one is to be published. A fault: it is not, and nobody hears of it but the log */
 	OP_DISCONNECT,
+	OP_RESUME, /* a session that has begun under another owner of the shard is to go on: struct op_resume */
 	OP_SUBSCRIBE, /* payload: filters, see struct filter */
 	OP_UNSUBSCRIBE,
 	OP_TWIN_GET,        /* device-mqtt.md 4.1 */
@@ -91,6 +92,18 @@ struct op_connect {
 	bool has_model_id;
 	struct str model_id;
 	struct str from; /* its address, for the log of whom it takes over */
+};
+
+/*
+ * A session that its edge, which holds the link, would have a shard take up that has no presence of it: its owner has died, or the shard has
+ * moved (O-231). It is named by reply_to and session_epoch. payload: its filters, if it is a clean one; what others listen to is stored.
+ */
+struct op_resume {
+	uint64_t identity; /* reply.identity of its CONNECT */
+	uint64_t desired;  /* version that its device has been told; 0: not known */
+	int64_t since_us;  /* when it began */
+	struct opened opened;
+	bool clean;
 };
 
 enum precondition { IF_NONE, IF_ANY, IF_TAG };
@@ -224,6 +237,7 @@ struct op {
 	struct reply_to reply_to;
 	struct credentials shown; /* OP_CONNECT, OP_JUDGE */
 	struct op_connect connect;
+	struct op_resume resume;
 	enum reason ended; /* OP_DISCONNECT: why the link has */
 	struct op_method method;
 	struct op_rollout rollout;

@@ -7,6 +7,7 @@ op_name(unsigned kind)
 	static const char *const names[OP_KINDS] = {
 		[OP_CONNECT] = "connect",
 		[OP_DISCONNECT] = "disconnect",
+		[OP_RESUME] = "resume",
 		[OP_SUBSCRIBE] = "subscribe",
 		[OP_UNSUBSCRIBE] = "unsubscribe",
 		[OP_TWIN_GET] = "twin-get",

@@ -22,6 +22,8 @@ void modules_close(struct shard *sh, const struct row *device, const struct hub_
 #define CALLS_SHARD_MAX   4096u      /* of all devices of a shard, sent or waiting */
 #define WAITING_BYTES_MAX (1u << 20) /* of the payloads of a shard's waiting calls */
 
+/* Who is named is the same. */
+bool reply_to_same(const struct reply_to *a, const struct reply_to *b);
 /* The session ends: its calls fail. */
 void calls_lost(struct shard *sh, struct row *r, const struct hub_env *env);
 /* The identity ends, or is disabled: what waits for it fails. */
@@ -94,8 +96,8 @@ void method_answered(struct shard *sh, const struct row *r, uint64_t called, con
 /* ---- operations, one function a kind; apply.c has the table ---- */
 
 op_fn on_judge, on_events, on_scope_read, on_scope_member;
-op_fn on_connect, on_disconnect, on_subscribe, on_unsubscribe, on_twin_get, on_report, on_telemetry,
-    on_ack;
+op_fn on_connect, on_disconnect, on_resume, on_subscribe, on_unsubscribe, on_twin_get, on_report,
+    on_telemetry, on_ack;
 op_fn on_identity_get, on_identity_put, on_identity_delete, on_scope_check, on_modules_list;
 op_fn on_identity_import, on_keys_regenerate;
 op_fn on_message_send, on_message_receive, on_message_settle, on_message_ack, on_messages_purge,
@@ -111,6 +113,11 @@ enum err identity_not_found(struct shard *sh, const struct op *op, struct fault 
  * among many. */
 void presence_close(
     struct shard *sh, struct row *r, enum reason why, bool paced, const struct hub_env *env);
+
+/* Is one of these filters (filters_put) of this kind? */
+bool filters_listen(struct str filters, enum filter_kind kind);
+/* reply.identity of a row whose identity record is in memory. */
+uint64_t identity_stamp(const struct row *r);
 
 /* ---- who is it? judge.c ---- */
 

@@ -13,9 +13,11 @@
 /* The answer, filled by hub_apply. body is appended to; the caller owns it. */
 struct reply {
 	struct fault fault; /* code F_NONE: success */
-	/* OP_CONNECT, OP_DISCONNECT with a will: why it is refused, for the log; REASON_NONE: the fault says all there is */
+	/* OP_CONNECT, OP_DISCONNECT with a will: why it is refused, for the log; REASON_NONE: the fault says all there is. OP_RESUME: why the link
+	 * is to be closed */
 	enum reason reason;
-	/* OP_REPORT: reported $version; OP_TWIN_GET: that of the desired properties; OP_CONNECTION_GET: where the log tells of the end of
+	/* OP_REPORT: reported $version; OP_TWIN_GET: that of the desired properties; OP_SUBSCRIBE to them: the same, from which on each change
+	 * is told, else 0; OP_CONNECTION_GET: where the log tells of the end of
 	 * its last session, 0: nowhere */
 	uint64_t version;
 	/* OP_TWIN_GET, OP_REPORT: the session listens to twin answers (D-51); OP_METHOD: the device has been called; else the
@@ -26,6 +28,7 @@ struct reply {
 	uint64_t session_epoch; /* OP_CONNECT: the new session's */
 	struct verdict verdict; /* OP_CONNECT, OP_JUDGE; end_us is when the link must end (D-20) */
 	uint64_t judged_by;     /* OP_CONNECT: version of the catalogue that it was judged by */
+	uint64_t identity;      /* OP_CONNECT: another when the identity has changed */
 	char etag[40];          /* without quotes; empty: none */
 	/* OP_MESSAGE_RECEIVE: what there is to say of the message. Its record is read by its key, behind the commit, by who applies
 	 * operations, and is the body of the reply then. number 0: there is none */

@@ -13,6 +13,10 @@ void session_send(struct session *s, struct actions *a);
 void session_leave(struct session *s, enum session_ending how, enum reason why, struct actions *a);
 /* A rule is broken: ends at once. ERR_PROTOCOL. */
 enum err session_fault(struct session *s, enum reason why, struct actions *a);
+/* It has been told of the desired properties up to this version, whatever it may have missed before; or, for a change or from now on, if it has
+ * missed none. In the order in which its shard has said so: versions begin again behind the largest. */
+void session_knows_all(struct session *s, uint32_t version);
+void session_knows(struct session *s, uint32_t version);
 /* Before either of both: what its line says beside the reason. Without what follows a '?', as keys and tokens may stand there. */
 void session_detail(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Of a topic or filter what a line may show. */

@@ -52,6 +52,7 @@ put_twin_answer(struct session *s, const struct work *w, struct buf *packet)
 	    ERR_OK) {
 		if (w->op.kind == OP_TWIN_GET) {
 			s->desired_sent = (uint32_t)w->reply.version;
+			session_knows_all(s, s->desired_sent);
 			session_meters(s, w->reply.body.n);
 		}
 		return;

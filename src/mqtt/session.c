@@ -446,6 +446,27 @@ session_tick(struct session *s, int64_t now_us, struct actions *a)
 
 /* ---- notes ---- */
 
+void
+session_knows_all(struct session *s, uint32_t version)
+{
+	s->desired_missed = false;
+	s->desired_known = version;
+}
+
+void
+session_knows(struct session *s, uint32_t version)
+{
+	s->desired_known = s->desired_missed ? 0 : version;
+}
+
+/* The next one would hide that. */
+static void
+desired_not_sent(struct session *s)
+{
+	s->desired_missed = true;
+	s->desired_known = 0;
+}
+
 static void
 send_desired(struct session *s, const struct note *n, struct actions *a)
 {
@@ -455,9 +476,11 @@ send_desired(struct session *s, const struct note *n, struct actions *a)
 	topic_put_desired(topic, n->version);
 	if (mqtt_put_publish(session_packet(s), buf_view(topic), n->body, 0, false, 0) == ERR_OK) {
 		s->desired_sent = n->version;
+		session_knows(s, n->version);
 		session_meters(s, n->body.n);
 		session_send(s, a);
 	} else {
+		desired_not_sent(s);
 		session_log(s, LOG_PART_REFUSED, REASON_NOTIFICATION_SIZE, STR_NONE, STR_NONE, a);
 	}
 }
@@ -485,7 +508,9 @@ session_note(struct session *s, const struct note *n, struct actions *a)
 		session_call(s, n, a);
 	else if (s->state == S_LIVE && n->kind == EFFECT_MESSAGE)
 		session_message(s, n, a);
-	else if (s->state == S_LIVE && !session_meets(s, MISHAP_LOSE_NOTIFICATION, &met))
+	else if (s->state == S_LIVE && session_meets(s, MISHAP_LOSE_NOTIFICATION, &met))
+		desired_not_sent(s);
+	else if (s->state == S_LIVE)
 		send_desired(s, n, a);
 }
 

@@ -105,6 +105,9 @@ struct session {
 	char *client;         /* what it calls itself, until it is accepted; NULL: nothing */
 	/* $version of the desired properties that it was given last; 0: none were */
 	uint32_t desired_sent;
+	/* $version of which on it has been sent each change of the desired properties; 0: not known */
+	uint32_t desired_known;
+	bool desired_missed; /* one could not be sent: until it reads its twin */
 	/* what its end's line says beside the reason: who has taken its place, which packet was wrong; NULL: nothing */
 	char *detail;
 	struct backoff_wait backoff; /* of its refusal, for REASON_AUTH_BACKOFF */

@@ -25,6 +25,8 @@ on_subscribed(struct session *s, const struct work *w, struct actions *a)
 		if (r->body.n > 0 && memchr(r->body.p, SUBACK_REFUSED, r->body.n) != NULL)
 			session_log(
 			    s, LOG_SUBSCRIPTION_REFUSED, REASON_FILTER, STR_NONE, w->op.name, a);
+		if (r->version != 0)
+			session_knows(s, (uint32_t)r->version);
 		mqtt_put_suback(packet, packet_id, (const uint8_t *)r->body.p, r->body.n);
 	}
 	session_send(s, a);

@@ -14,7 +14,8 @@
  *
  *   "ended/" shard (2 bytes) row (4), big-endian -> format | position (8, little-endian). No record: nowhere.
  *
- * A bit that is set when the shard is loaded is of a session that has ended with the program: its end is told first of all.
+ * A bit that is set when the shard is loaded is of a session that has ended with the program: its end is told first of all. Unless that session
+ * is resumed before (O-234): then it has not.
  */
 #include "shard/record.h"
 
@@ -259,6 +260,14 @@ connection_ended(struct shard *sh, struct row *r, enum reason why, const struct 
 {
 	r->untold.why = (uint8_t)why;
 	list(sh, r, env->elapsed_us);
+}
+
+void
+connection_resumed(struct shard *sh, struct row *r, const struct hub_env *env)
+{
+	r->untold.lost = false;
+	if (!bit_of(sh, row_number(sh, r)))
+		list(sh, r, env->elapsed_us);
 }
 
 void

@@ -266,6 +266,8 @@ int64_t epoch_begin(struct shard *sh, const struct shard_begin *b);
 /* A session has begun: r->presence is set with it. One has ended, and why. Noted, and told by connections_tell. */
 void connection_begun(struct shard *sh, struct row *r, const struct hub_env *env);
 void connection_ended(struct shard *sh, struct row *r, enum reason why, const struct hub_env *env);
+/* A session that the log has told of goes on: r->presence is set with it. Nothing is told, unless its end has been. */
+void connection_resumed(struct shard *sh, struct row *r, const struct hub_env *env);
 /* The identity goes: what is to be told of it is told at once, with the end of the session that it has. */
 void connection_gone(struct shard *sh, struct row *r, const struct hub_env *env);
 /* undo.c's: the beginning is taken back; what was told is untold again; the row has come back. */

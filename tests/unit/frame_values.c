@@ -273,6 +273,7 @@ static struct asked whole_op = { .seq = 77,
 	        .not_after_us = INT64_MAX,
 	        .late_us = 6 },
 	    .connect = { true, true, TEXT("dtmi:a;1"), TEXT("10.0.0.1:7") },
+	    .resume = { 16, 17, -18, { OPENED_BY_PARENT, true, 19, 20 }, true },
 	    .ended = REASONS - 1,
 	    .method = { TEXT("reboot"), true, 10, -11, F_DeviceNotFound },
 	    .rollout = { ROLLOUT_ROLLBACK, { 1, 2, 3, 4, { 5, 6, 7, 8 }, 9, true } },
@@ -359,6 +360,8 @@ op__that_cannot_be_applied_is_refused(void **state)
 	op_refused(&a, "is sent to a shard that is not its operation's");
 	a = good, a.op.kind = OP_SUBSCRIBE, a.op.payload = STR("\xff\0\0");
 	op_refused(&a, "has filters that cannot be");
+	a = good, a.op.kind = OP_RESUME, a.op.payload = STR("\xff\0\0");
+	op_refused(&a, "has filters that cannot be");
 	a = good, a.op.kind = OP_MESSAGE_SEND, a.op.message.bag_bytes = 2;
 	op_refused(&a, "has properties beyond its end");
 	a = good, a.op.kind = OP_KINDS;
@@ -381,6 +384,7 @@ reply__comes_back_with_every_member(void **state)
 	from.reply.reason = REASONS - 1;
 	from.reply.version = 6, from.reply.deliver = from.reply.session_present = true;
 	from.reply.gone = true, from.reply.session_epoch = 7, from.reply.judged_by = 8;
+	from.reply.identity = 9;
 	from.reply.verdict.refused = REASONS - 1, from.reply.verdict.tell = true;
 	from.reply.verdict.rights = RIGHT_DEVICE_SELF, from.reply.verdict.end_us = -9;
 	from.reply.verdict.opened = (struct opened){ OPENED_BY_PARENT, true, 10, 11 };
@@ -401,6 +405,7 @@ reply__comes_back_with_every_member(void **state)
 	assert_true(got.reply.deliver && got.reply.session_present && got.reply.gone);
 	assert_int_equal(got.reply.session_epoch, 7);
 	assert_int_equal(got.reply.judged_by, 8);
+	assert_int_equal(got.reply.identity, 9);
 	assert_int_equal(got.reply.verdict.refused, REASONS - 1);
 	assert_true(got.reply.verdict.tell);
 	assert_int_equal(got.reply.verdict.rights, RIGHT_DEVICE_SELF);
@@ -468,7 +473,7 @@ resume__comes_back_and_is_of_one_shard(void **state)
 			.module = STR("m"),
 			.session = { 1, 2, i, 4 },
 			.session_epoch = 5,
-			.generation = 6,
+			.identity = 6,
 			.filters = STR("\2\1\0"),
 			.opened = { OPENED_BY_SELF, true, 7, 8 },
 			.desired = i,
@@ -484,7 +489,7 @@ resume__comes_back_and_is_of_one_shard(void **state)
 		str_is(s->module, STR("m"));
 		str_is(s->filters, STR("\2\1\0"));
 		assert_memory_equal(&s->session, &from.sessions[i].session, sizeof(s->session));
-		assert_true(s->session_epoch == 5 && s->generation == 6 && s->desired == i);
+		assert_true(s->session_epoch == 5 && s->identity == 6 && s->desired == i);
 		assert_true(
 		    s->opened.by == OPENED_BY_SELF && s->opened.print == 7 && s->opened.ca == 8);
 		assert_true(s->since_us == -9 && s->clean);
