@@ -56,6 +56,13 @@ has_files(const char *dir, const char *name)
 	    os_each_entry(path, any_entry, NULL, NULL) == ERR_EXISTS;
 }
 
+/* A node of several, also one whose scratch has gone with its disk, as it may. */
+static bool
+is_node(const char *dir)
+{
+	return has_files(dir, CLUSTER_SCRATCH) || is_there(dir, "node.json");
+}
+
 /* ---- hub.json ---- */
 
 static enum err
@@ -201,7 +208,7 @@ data_check_parts(const char *dir, bool own_ca, data_bad *bad, void *ctx)
 
 		if (parts[i].check == ca_part && !own_ca)
 			continue;
-		if (parts[i].check != hub_part && has_files(dir, CLUSTER_SCRATCH))
+		if (parts[i].check != hub_part && is_node(dir))
 			continue; /* a copy, which the start writes */
 		if ((e = parts[i].check(dir, &file, why, sizeof(why))) == ERR_OK)
 			continue;
@@ -249,13 +256,13 @@ ensure_policies(const char *dir)
 static bool
 has_store(const char *dir)
 {
-	return has_files(dir, "store") || has_files(dir, CLUSTER_SCRATCH);
+	return has_files(dir, "store") || is_node(dir);
 }
 
 enum err
 data_is_of(const char *dir, bool cluster, char *why, size_t nwhy)
 {
-	if (cluster ? !has_files(dir, "store") : !has_files(dir, CLUSTER_SCRATCH))
+	if (cluster ? !has_files(dir, "store") : !is_node(dir))
 		return ERR_OK;
 	snprintf(why, nwhy,
 	    cluster
