@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { hasPostgres } from '../lib/postgres.mjs';
+import { hasPatroni } from './patroni.mjs';
 
 const ROUNDS = Number(process.env.TWINHUB_CLUSTER_ROUNDS ?? 5);
 const skip = process.getuid() !== 0 && 'network namespaces take root';
@@ -28,6 +29,15 @@ test(`O-191 O-192 O-195 ${ROUNDS} attacks on hub, PostgreSQL and network: nothin
 	assert.match(text, new RegExp(`^all: \\d+ of ${ROUNDS} rounds count`, 'm'));
 });
 
+const long = ROUNDS <= 5 && 'of ./check --long';
+
+test('O-191 O-192 O-195 eight attacks on machines that Patroni and etcd keep', { skip: skip || long, timeout: 900_000 }, async (t) => {
+	if (!hasPatroni) throw new Error('patroni, etcd-server or python3-etcd are not installed: scripts/setup --long');
+	const { code, text, all } = await run('--patroni', '--rounds', '8');
+	for (const line of text.trimEnd().split('\n')) t.diagnostic(line);
+	assert.equal(code, 0, all);
+});
+
 const PLANTED = {
 	async: ['the standby is not synchronous, and the hub does not live to notice', /WRONG: writes: \w+ \d+ of device\d \(called \w+\) was acknowledged and is not there/],
 	noticed: ['the standby is not synchronous, and the hub notices', /WRONG: .*hub1 has ended by itself with 76/],
@@ -36,7 +46,7 @@ const PLANTED = {
 };
 
 for (const [kind, [what, says]] of Object.entries(PLANTED))
-	test(`O-191 it is found that ${what}`, { skip: skip || (kind !== 'async' && ROUNDS <= 5 && 'one is shown, the others in ./check --long'), timeout: 300_000 }, async () => {
+	test(`O-191 it is found that ${what}`, { skip: skip || (kind !== 'async' && long), timeout: 300_000 }, async () => {
 		const { code, text, all } = await run('--rounds', '3', '--longest', '8', '--plant', kind);
 		assert.equal(code, 1, all);
 		assert.match(text, says);

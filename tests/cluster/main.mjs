@@ -1,36 +1,48 @@
 // tests/cluster/run: sets up, attacks in rounds, checks each, and says what there was.
 import { setMaxListeners } from 'node:events';
+import fs from 'node:fs';
 import { randomFrom } from '../crash/fleet.mjs';
 import { until } from '../lib/wait.mjs';
 import { Checker } from './checker.mjs';
 import { Clients, sleep } from './clients.mjs';
 import { Database } from './database.mjs';
 import { History, OUTCOMES, now } from './history.mjs';
-import { ATTACKS, PLANTED } from './nemesis.mjs';
+import { ATTACKS, FIRST_OF_PAIR, PLANTED, SECOND_OF_PAIR, pair } from './nemesis.mjs';
 import { Network } from './network.mjs';
 import { Node } from './node.mjs';
+import { PATRONI_ATTACKS, Patroni } from './patroni.mjs';
 
 const AGAIN_MS = 90_000; // until all clients have been acknowledged again, after an attack
 
 function options(argv) {
-	const o = { rounds: 200, seed: Date.now() % 1_000_000_007, only: '', longest: 30, plant: null };
+	const o = { patroni: false, history: '', rounds: 200, seed: Date.now() % 1_000_000_007, only: '', longest: 30, minutes: Infinity, plant: null };
 	for (let i = 0; i < argv.length; i++) {
 		const name = argv[i].replace(/^--/, '');
-		if (name === 'list') o.list = true;
-		else if (name in o && i + 1 < argv.length) o[name] = ['only', 'plant'].includes(name) ? argv[++i] : Number(argv[++i]);
+		if (name === 'list' || name === 'patroni') o[name] = true;
+		else if (name in o && i + 1 < argv.length) o[name] = ['only', 'plant', 'history'].includes(name) ? argv[++i] : Number(argv[++i]);
 		else throw new Error(`what is ${argv[i]}? See tests/cluster/run --help`);
 	}
 	if (o.plant && !PLANTED[o.plant]) throw new Error(`--plant knows ${Object.keys(PLANTED)}`);
 	return o;
 }
 
-// Each once, in an order that is chosen, before any comes again. The first one leaves operations without an answer for certain.
+// By name; two names with a "+" between are a pair.
+function attackOf(name) {
+	const [first, second] = name.split(' + ');
+	return second ? pair(first, second) : o.patroni ? PATRONI_ATTACKS[name] : ATTACKS[name];
+}
+
+// Each once, in an order that is chosen, before any comes again; behind each third a pair. The first one leaves operations without an answer for certain.
 const FIRST = 'hub killed';
-function plan(names, rounds, random) {
+const choose = (list, random) => list[Math.floor(random() * list.length)];
+function plan(names, rounds, random, pairs) {
 	const all = names.includes(FIRST) ? [FIRST] : [];
 	while (all.length < rounds) {
 		const bag = names.filter((name) => all.length > 1 || name !== all[0]);
-		while (bag.length > 0) all.push(...bag.splice(Math.floor(random() * bag.length), 1));
+		for (let n = 0; bag.length > 0; n++) {
+			all.push(...bag.splice(Math.floor(random() * bag.length), 1));
+			if (pairs && n % 3 === 2) all.push(`${choose(FIRST_OF_PAIR, random)} + ${choose(SECOND_OF_PAIR, random)}`);
+		}
 	}
 	return all.slice(0, rounds);
 }
@@ -47,10 +59,11 @@ class Run {
 	async prepare() {
 		const { o } = this;
 		const network = await Network.make();
-		const database = await Database.start(network, { synchronous: !['async', 'noticed'].includes(o.plant) });
+		const database = await (o.patroni ? Patroni : Database).start(network, { synchronous: !['async', 'noticed'].includes(o.plant) });
 		const nodes = [];
 		for (let n = 1; n <= Number(process.env.TWINHUB_TEST_NODES ?? 1); n++) nodes.push(await Node.make(network, n, database));
 		for (const node of nodes) await node.start();
+		nodes.push(await Node.make(network, nodes.length + 1, database)); // a spare one
 		this.world = { network, database, nodes, random: this.random, longest: o.longest * 1000 };
 		this.clients = new Clients(nodes, this.history, { seed: o.seed, plant: o.plant });
 		await this.clients.prepare();
@@ -58,7 +71,7 @@ class Run {
 
 	async round(n, name) {
 		const { world, history } = this;
-		const attack = PLANTED[this.o.plant] ?? ATTACKS[name];
+		const attack = PLANTED[this.o.plant] ?? attackOf(name);
 		const first = history.operations.length;
 		await attack.before?.(world);
 		history.phase = 'before';
@@ -103,8 +116,9 @@ class Run {
 	// The load has stopped: jobs come to their end, the log is read, everybody has been told, and it is checked.
 	async #quiet(first) {
 		const { clients, history, checker } = this;
-		const { hub } = this.world.nodes[0];
 		await clients.stop();
+		this.#alive();
+		const { hub } = this.world.nodes.find((node) => node.serving);
 		const jobs = history.operations.slice(first).filter((o) => o.kind === 'job');
 		const states = new Map();
 		for (const job of jobs) {
@@ -116,10 +130,17 @@ class Run {
 		const answer = await clients.rest(hub, 'GET', `/events?follow=false&from=${checker.position ?? 'earliest'}`);
 		if (answer.status !== 200) throw new Error(`GET /events: ${answer.status} ${answer.text}`);
 		for (const line of answer.text.trimEnd().split('\n')) checker.take(line);
+		this.keep(first, answer.text);
 		for (const [job, state] of states) this.#job(job, state);
 		await this.#told();
 		checker.check(first, this.versions);
 		this.found.push(...checker.found.splice(0));
+	}
+
+	// For who wants to know more than what is wrong.
+	keep(first, events) {
+		if (!this.o.history) return;
+		fs.appendFileSync(this.o.history, this.history.operations.slice(first).map((o) => `${JSON.stringify(o)}\n`).join('') + events);
 	}
 
 	#job(job, state) {
@@ -155,14 +176,15 @@ class Run {
 	}
 
 	async all(names) {
-		for (const [i, name] of plan(names, this.o.rounds, this.random).entries()) {
+		const end = now() + this.o.minutes * 60_000;
+		for (const [i, name] of plan(names, this.o.rounds, this.random, !this.o.only && !this.o.plant && !this.o.patroni).entries()) {
 			try {
 				await this.round(i + 1, name);
 			} catch (error) {
 				this.found.push(`round ${i + 1}, "${name}": ${error.message}`);
 			}
 			console.log(`${String(i + 1).padStart(3)} ${name}: ${this.last ?? '-'}`);
-			if (this.found.length > 0) return;
+			if (this.found.length > 0 || now() > end) return;
 		}
 	}
 
@@ -191,7 +213,7 @@ const phases = (table) => Object.entries(table).map(([phase, row]) => `${phase} 
 
 setMaxListeners(0);
 const o = options(process.argv.slice(2));
-const names = o.plant ? [`planted: ${o.plant}`] : Object.keys(ATTACKS).filter((name) => name.includes(o.only));
+const names = o.plant ? [`planted: ${o.plant}`] : Object.keys(o.patroni ? PATRONI_ATTACKS : ATTACKS).filter((name) => name.includes(o.only));
 if (names.length === 0) throw new Error(`no attack has "${o.only}" in its name: --list`);
 if (o.list) {
 	console.log(names.join('\n'));

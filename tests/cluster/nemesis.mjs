@@ -3,11 +3,15 @@
 //
 //   world: nodes, database, network, random, longest (ms)
 import { FakeClock } from '../lib/clock.mjs';
+import { until } from '../lib/wait.mjs';
 import { sleep } from './clients.mjs';
 
 // Half of them short: a lease is over after four seconds, a node is dead after six.
 const span = ({ random, longest }) => Math.min(longest, random() < 0.5 ? 300 + random() * 3000 : 1000 + random() * (longest - 1000));
-const one = ({ nodes, random }) => nodes[Math.floor(random() * nodes.length)];
+const one = ({ nodes, random }) => {
+	const serving = nodes.filter((node) => node.serving);
+	return serving[Math.floor(random() * serving.length)];
+};
 const primaryOf = ({ database }) => database.primary;
 
 async function stopped(process, world) {
@@ -16,10 +20,13 @@ async function stopped(process, world) {
 	await process.signal('SIGCONT');
 }
 
+// It serves when it can, which may be when others have been mended.
+const begin = (node) => { node.start(); };
+
 const killAndBegin = async (node, { random }) => {
 	await node.kill();
 	await sleep(random() * 1000);
-	await node.start();
+	begin(node);
 };
 
 async function terminate({ database, random }) {
@@ -27,6 +34,14 @@ async function terminate({ database, random }) {
 		await database.primary.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'twinhub/%/commit'").catch(() => {});
 		await sleep(random() * 150);
 	}
+}
+
+// A new machine in place of `former`, which cannot say anything to it.
+async function replace(former, { nodes }) {
+	const next = nodes.find((node) => node !== former && !node.serving);
+	next.forget();
+	next.start();
+	await until(() => next.serving, `${next.name} serves in place of ${former.name}`, { ms: 60_000 });
 }
 
 export const ATTACKS = {
@@ -107,17 +122,45 @@ export const ATTACKS = {
 		const node = one(w);
 		await Promise.all([node.kill(), primaryOf(w).kill()]);
 		await w.database.promote();
-		await node.start();
+		begin(node);
 	},
 	'standby stopped, hub killed': async (w) => {
 		await w.database.standby.signal('SIGSTOP');
 		await sleep(w.random() * 1000);
 		const node = one(w);
 		await node.kill();
-		const begun = node.start(); // which takes a commit
+		begin(node); // which takes a commit
 		await sleep(span(w));
 		await w.database.standby.signal('SIGCONT');
-		await begun;
+	},
+	'hub killed, another in its place': async (w) => {
+		const former = one(w);
+		await former.kill();
+		await replace(former, w);
+	},
+	'hub stopped, another in its place, it wakes': async (w) => {
+		const former = one(w);
+		await former.signal('SIGSTOP');
+		await replace(former, w);
+		await sleep(w.random() * 2000);
+		await former.signal('SIGCONT');
+		await former.deposed();
+	},
+	'hub cut from the primary, another in its place': async (w) => {
+		const former = one(w);
+		await w.network.cut(former.name, w.database.primary.name);
+		await replace(former, w);
+		await sleep(w.random() * 2000);
+		await w.network.heal();
+		await former.deposed();
+	},
+	'hub unplugged, another in its place': async (w) => {
+		const former = one(w);
+		await w.network.link(former.name, 'down');
+		await replace(former, w);
+		await sleep(w.random() * 2000);
+		await w.network.heal();
+		await former.deposed();
 	},
 	'clock of the hub stepped': Object.assign(async (w) => {
 		for (const step of ['+1h', '-1h', '+5', '+0']) {
@@ -140,6 +183,13 @@ export const ATTACKS = {
 		},
 	}),
 };
+
+// Two at once, as long as they do not both move the database: the first is of a hub or of lines.
+export const FIRST_OF_PAIR = ['hub killed', 'hub stopped', 'hub unplugged', 'hub to primary cut', 'primary to hub cut', 'clients to hub cut', 'hub to clients cut', 'commits terminated'];
+export const SECOND_OF_PAIR = ['primary killed, begins again', 'primary stopped', 'primary full', 'primary killed, standby promoted', 'primary stopped, standby promoted, both go on',
+	'standby promoted while the primary lives', 'standby stopped', 'standby killed', 'standby cut from the primary'];
+
+export const pair = (first, second) => async (w) => { await Promise.all([ATTACKS[first](w), sleep(w.random() * 1500).then(() => ATTACKS[second](w))]); };
 
 // Mistakes that are made on purpose (--plant).
 export const PLANTED = { async: loseTheLast, noticed: loseAndNotice, forget: forgetTheLast, deaf: ATTACKS['hub stopped'] };

@@ -4,11 +4,14 @@ import path from 'node:path';
 import { BINARY, Hub, tempDir } from '../lib/hub.mjs';
 import { sleep } from './clients.mjs';
 import { Network } from './network.mjs';
+import { within } from '../lib/wait.mjs';
 
 const AGAIN_MS = 500;
+const GONE_MS = 20_000;
 
 export class Node {
 	ends = []; // unasked: codes
+	serving = false;
 	#asked = false;
 
 	static async make(network, number, database) {
@@ -35,7 +38,10 @@ export class Node {
 				if (error.exitCode === 76) return;
 				await sleep(AGAIN_MS);
 			}
-		this.hub.ended().then(async ({ code, signal }) => {
+		this.serving = true;
+		this.exit = this.hub.ended();
+		this.exit.then(async ({ code, signal }) => {
+			this.serving = false;
 			if (this.#asked) return;
 			this.ends.push(code ?? signal);
 			if (code === 76) return; // for a human
@@ -43,6 +49,16 @@ export class Node {
 			await this.start();
 		});
 	}
+
+	// Another one has its shards: it ends by itself, and says so.
+	async deposed() {
+		this.#asked = true;
+		const { code } = await within(this.exit, `${this.name}, which was replaced, ends`, GONE_MS);
+		if (code !== 75) throw new Error(`${this.name} was replaced and has ended with ${code}`);
+	}
+
+	// A new machine: an empty directory.
+	forget() { fs.rmSync(this.hub.dir, { recursive: true, force: true }); }
 
 	async signal(name) { this.hub.signal(name); }
 
