@@ -331,6 +331,10 @@ void tls_free(struct tls *t); /* NULL is fine; running connections keep what the
 enum err tls_reload(struct tls *t, const struct tls_conf *conf, char why[NET_WHY_MAX]);
 /* New ticket keys; old tickets are worth a full handshake. To be called daily. */
 enum err tls_rotate_tickets(struct tls *t);
+/* Keys from elsewhere, the same for all who serve the same clients, from now on: one after the other. Bytes of each: random. ERR_ARG: out of memory. */
+#define TLS_TICKET_BYTES 80
+enum { TLS_TICKET_NEXT, TLS_TICKET_CURRENT, TLS_TICKET_FORMER, TLS_TICKETS };
+enum err tls_set_tickets(struct tls *t, const unsigned char keys[TLS_TICKETS * TLS_TICKET_BYTES]);
 /* Text in PEM, and where it is from, for `why`. */
 struct tls_text {
 	const char *name;

@@ -79,7 +79,8 @@ tls_context_new(const struct tls_parts *parts, char why[NET_WHY_MAX])
 	if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
 	    !SSL_CTX_set_cipher_list(ctx, parts->legacy ? ciphers_12_legacy : ciphers_12) ||
 	    !SSL_CTX_set_session_id_context(ctx, id, sizeof id - 1) ||
-	    !SSL_CTX_set_tlsext_ticket_keys(ctx, keys, sizeof keys) ||
+	    !(parts->shared ? tls_bind_tickets(ctx, parts->ticket_keys)
+	                    : SSL_CTX_set_tlsext_ticket_keys(ctx, keys, sizeof keys)) ||
 	    !tls_bind_cas(ctx, parts->cas))
 		goto failed;
 	for (unsigned i = 0; i < parts->npair; i++)
@@ -144,7 +145,7 @@ tls_free(struct tls *t)
 	SSL_CTX_free(t->current);
 	tls_pairs_fini(t->parts.pair);
 	tls_cas_unref(t->parts.cas);
-	OPENSSL_cleanse(t->parts.ticket_keys, TICKET_KEYS_SIZE);
+	OPENSSL_cleanse(t->parts.ticket_keys, sizeof t->parts.ticket_keys);
 	pthread_mutex_destroy(&t->build);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
@@ -168,7 +169,7 @@ tls_reload(struct tls *t, const struct tls_conf *conf, char why[NET_WHY_MAX])
 	} else {
 		tls_pairs_fini(next.pair);
 	}
-	OPENSSL_cleanse(&next.ticket_keys, TICKET_KEYS_SIZE);
+	OPENSSL_cleanse(next.ticket_keys, sizeof next.ticket_keys);
 	pthread_mutex_unlock(&t->build);
 	return e;
 }
@@ -182,10 +183,29 @@ tls_rotate_tickets(struct tls *t)
 
 	pthread_mutex_lock(&t->build);
 	next = t->parts;
+	next.shared = false;
 	if (RAND_bytes(next.ticket_keys, TICKET_KEYS_SIZE) == 1 &&
 	    (e = replace(t, &next, why)) == ERR_OK)
 		t->parts = next;
-	OPENSSL_cleanse(&next.ticket_keys, TICKET_KEYS_SIZE);
+	OPENSSL_cleanse(next.ticket_keys, sizeof next.ticket_keys);
+	pthread_mutex_unlock(&t->build);
+	return e;
+}
+
+enum err
+tls_set_tickets(struct tls *t, const unsigned char keys[TLS_TICKETS * TLS_TICKET_BYTES])
+{
+	char why[NET_WHY_MAX];
+	struct tls_parts next;
+	enum err e;
+
+	pthread_mutex_lock(&t->build);
+	next = t->parts;
+	memcpy(next.ticket_keys, keys, sizeof next.ticket_keys);
+	next.shared = true;
+	if ((e = replace(t, &next, why)) == ERR_OK)
+		t->parts = next;
+	OPENSSL_cleanse(next.ticket_keys, sizeof next.ticket_keys);
 	pthread_mutex_unlock(&t->build);
 	return e;
 }
@@ -219,7 +239,7 @@ tls_set_client_cas(struct tls *t, const struct tls_client_cas *from, char why[NE
 	} else {
 		tls_cas_unref(cas);
 	}
-	OPENSSL_cleanse(&next.ticket_keys, TICKET_KEYS_SIZE);
+	OPENSSL_cleanse(next.ticket_keys, sizeof next.ticket_keys);
 	pthread_mutex_unlock(&t->build);
 	return e;
 }

@@ -7,7 +7,8 @@
 #include "base/refs.h"
 #include "net/priv.h"
 
-#define TICKET_KEYS_SIZE 80 /* name, HMAC and AES keys: what SSL_CTX_set_tlsext_ticket_keys takes */
+/* name, HMAC and AES keys: what SSL_CTX_set_tlsext_ticket_keys takes */
+#define TICKET_KEYS_SIZE TLS_TICKET_BYTES
 
 /* One server certificate as it was read. */
 struct tls_pair {
@@ -31,7 +32,9 @@ struct tls_parts {
 	struct tls_pair pair[2];
 	unsigned npair;
 	struct tls_cas *cas;
-	unsigned char ticket_keys[TICKET_KEYS_SIZE];
+	/* one of its own; or, if shared, all of those that others have, too */
+	unsigned char ticket_keys[TLS_TICKETS * TLS_TICKET_BYTES];
+	bool shared;
 	bool legacy; /* as struct tls_conf has it */
 };
 
@@ -56,6 +59,9 @@ struct tls_cas *tls_bound_cas(const SSL_CTX *ctx);
 bool tls_cas_revoke_peer(const struct tls_cas *cas, SSL *ssl);
 /* As tls_is_revoked. */
 bool tls_revokes(struct tls *t, SSL *ssl);
+
+/* tls_tickets.c: TLS_TICKETS of them. False: no memory. */
+bool tls_bind_tickets(SSL_CTX *ctx, const unsigned char *keys);
 
 /* certs_days.c */
 struct cert_life cert_life_of(const X509 *x);

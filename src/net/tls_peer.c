@@ -11,7 +11,7 @@
 
 #include "net/tls.h"
 
-/* What a ticket bears. Both ends are this process (ticket keys are not stored), so the layout is free. */
+/* What a ticket bears. With shared keys (tls_set_tickets) it may be another node's, of another program: another layout gets another size. */
 struct verdict {
 	uint64_t version;
 	uint32_t ca;      /* index + 1; CA_NONE, CA_OUTDATED, CA_REVOKED */

@@ -233,6 +233,7 @@ tls_make(struct server *s)
 	s->tls_conf = tls_conf_of(&s->o, s->tls_paths);
 	if (tls_new(&s->tls_conf, &s->tls, why) != ERR_OK)
 		return fail(s, "%s", why);
+	tickets_share(s);
 	if (client_cas_load(s) != ERR_OK)
 		return ERR_ARG;
 	certificates_noted(s);

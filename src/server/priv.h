@@ -294,6 +294,9 @@ enum err places_join(struct server *s);
 void places_look(struct server *s);
 const char *node_name(const struct server *s); /* with --cluster */
 
+/* tickets.c: with --cluster, the keys that all nodes share; they are turned when it is time. At the start, and hourly. Main thread. */
+void tickets_share(struct server *s);
+
 /* listen.c */
 /* How many ports there are to be bound, in this order. */
 unsigned ports_of(const struct server_options *o, struct port_spec out[PORTS_MAX]);

@@ -481,11 +481,13 @@ do_what_is_due(struct server *s, struct due *d)
 
 	if (what & DUE_LOG_GOES_ON)
 		log_text(LOG_INFO, "the event log's time goes on");
-	if (what & DUE_CERTS)
+	if (what & DUE_CERTS) {
 		tls_again(s, false);
+		tickets_share(s);
+	}
 	if (what & DUE_REVIEW)
 		certificates_review(s);
-	if (what & DUE_TICKETS && tls_rotate_tickets(s->tls) != ERR_OK)
+	if (what & DUE_TICKETS && s->o.cluster == NULL && tls_rotate_tickets(s->tls) != ERR_OK)
 		log_text(LOG_ERROR, "ticket keys could not be rotated");
 }
 

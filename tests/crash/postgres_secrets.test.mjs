@@ -4,8 +4,10 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
+import tls from 'node:tls';
 import { BINARY, Hub, freeAddress, startHub, tempDir } from '../lib/hub.mjs';
 import { Postgres, hasPostgres } from '../lib/postgres.mjs';
 import { until } from '../lib/wait.mjs';
@@ -35,22 +37,33 @@ async function hubOn(database, dir = fresh(), ...args) {
 	return hub;
 }
 
+// A TLS connection: was a session resumed, and which one comes.
+async function visit(hub, ca, session) {
+	const socket = tls.connect({ host: hub.addr, port: hub.httpsPort, servername: 'localhost', ca, session });
+	const [next] = await once(socket, 'session');
+	const reused = socket.isSessionReused();
+	socket.destroy();
+	return { reused, session: next };
+}
+
 async function refused(text, dir, ...args) {
 	const other = new Hub({ addr: await freeAddress(), dir, args });
 	await assert.rejects(other.start(), text);
 }
 
-test('O-221 O-222 O-223 id, policies and CA outlive the directory: a new one joins the hub', { timeout: 120_000 * SLOW }, async () => {
+test('O-221 O-222 O-223 O-224 id, policies, CA and ticket keys outlive the directory: a new one joins the hub', { timeout: 120_000 * SLOW }, async () => {
 	const first = await hubOn('shared');
 	const made = await first.rest('PUT', '/admin/policies/line7?rights=ServiceConnect');
 	assert.equal(made.status, 200, made.text);
 	await first.rest('POST', '/admin/policies/service/rotate?key=primary');
 	const [id, policies, ca, leaf] = [hubId(first), policiesOf(first), file(first, 'ca.pem'), file(first, 'server-ecdsa.pem')];
 	assert.ok(policies.some((p) => p.name === 'line7' && p.primaryKey === made.body.primaryKey), 'the copy in the directory has it');
+	const session = (await visit(first, ca)).session;
 	await first.stop();
 	fs.rmSync(first.dir, { recursive: true });
 	const next = await hubOn('shared');
 	assert.equal(hubId(next), id);
+	assert.deepEqual([(await visit(next, ca, session)).reused, (await visit(next, ca)).reused], [true, false], 'O-224');
 	assert.deepEqual(policiesOf(next), policies);
 	for (const name of ['policies.json', 'ca.key', 'server-ecdsa.key']) assert.equal(fs.statSync(path.join(next.dir, name)).mode & 0o777, 0o600);
 	assert.equal(file(next, 'ca.pem'), ca, 'O-223: clients go on trusting');

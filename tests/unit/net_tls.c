@@ -341,6 +341,70 @@ tls__tickets_outlive_a_reload_and_not_a_rotation(void **state)
 	tls_rig_fini(&t);
 }
 
+/* Key number k of those that were ever drawn. */
+static void
+turned(unsigned char keys[TLS_TICKETS * TLS_TICKET_BYTES], int next)
+{
+	for (int i = 0; i < TLS_TICKETS; i++)
+		memset(keys + i * TLS_TICKET_BYTES, next - i, TLS_TICKET_BYTES);
+}
+
+/* The client has a ticket of a's, which has turned to 11; b has not. */
+static void
+resumes_on(struct tls_rig *a, struct tls_rig *b, struct client *c)
+{
+	unsigned char keys[TLS_TICKETS * TLS_TICKET_BYTES];
+
+	assert_true(visit(b, c));
+	turned(keys, 12);
+	assert_int_equal(tls_set_tickets(b->tls, keys), ERR_OK);
+	assert_true(visit(a, c)); /* with one of b's former key */
+	turned(keys, 14);
+	assert_int_equal(tls_set_tickets(b->tls, keys), ERR_OK);
+	assert_false(visit(b, c)); /* too old */
+}
+
+static void
+resumes_elsewhere(int max_version)
+{
+	unsigned char keys[TLS_TICKETS * TLS_TICKET_BYTES];
+	struct tls_rig a, b;
+	struct client c;
+
+	tls_rig_init(&a);
+	rig_listen(&a.r);
+	tls_rig_init(&b);
+	rig_listen(&b.r);
+	client_init(&c, a.dir, NULL);
+	SSL_CTX_set_verify(c.ctx, SSL_VERIFY_NONE, NULL); /* each has a CA of its own here */
+	SSL_CTX_set_max_proto_version(c.ctx, max_version);
+	assert_false(visit(&a, &c));
+	assert_false(visit(&b, &c)); /* keys of its own */
+	turned(keys, 10);
+	assert_int_equal(tls_set_tickets(a.tls, keys), ERR_OK);
+	assert_int_equal(tls_set_tickets(b.tls, keys), ERR_OK);
+	assert_false(visit(&a, &c));
+	assert_true(visit(&b, &c));
+	assert_true(visit(&a, &c));
+	turned(keys, 11); /* a has turned, and b does not know it yet */
+	assert_int_equal(tls_set_tickets(a.tls, keys), ERR_OK);
+	assert_true(visit(&a, &c));
+	if (max_version ==
+	    TLS1_3_VERSION) /* OpenSSL's client keeps no ticket that comes with a resumption of 1.2 */
+		resumes_on(&a, &b, &c);
+	client_fini(&c);
+	tls_rig_fini(&a);
+	tls_rig_fini(&b);
+}
+
+static void
+tls__O224_a_session_is_resumed_at_who_has_the_same_keys(void **state)
+{
+	(void)state;
+	resumes_elsewhere(TLS1_3_VERSION);
+	resumes_elsewhere(TLS1_2_VERSION);
+}
+
 static void
 tls__bad_file_keeps_the_old_context(void **state)
 {
@@ -735,6 +799,7 @@ main(void)
 		cmocka_unit_test(tls__D83_cbc_is_spoken_only_if_asked_for),
 		cmocka_unit_test(tls__client_ca_must_be_one),
 		cmocka_unit_test(tls__tickets_outlive_a_reload_and_not_a_rotation),
+		cmocka_unit_test(tls__O224_a_session_is_resumed_at_who_has_the_same_keys),
 		cmocka_unit_test(tls__bad_file_keeps_the_old_context),
 		cmocka_unit_test(tls__reload_changes_the_certificate_of_new_connections_only),
 		cmocka_unit_test(tls__asks_for_a_certificate_with_an_empty_ca_list_or_not_at_all),
