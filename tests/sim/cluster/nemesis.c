@@ -50,10 +50,23 @@ trap(struct world *w)
 }
 
 static void
+revokes(struct world *w, struct event *e)
+{
+	if (!w->peace) {
+		seen.revoked++;
+		server_mark(w, e->a, CLUSTER_REVOKED);
+	}
+}
+
+/* The last of them is revoked sometimes, soon after it is back. */
+static void
 starts(struct world *w, struct event *e)
 {
-	if (!w->procs[e->a].alive && (e->a < NODES || !w->peace))
-		proc_start(w, &w->procs[e->a]);
+	if (w->procs[e->a].alive || (e->a >= NODES && w->peace))
+		return;
+	proc_start(w, &w->procs[e->a]);
+	if (e->a == w->nid - 1 && one_in(w, 4))
+		later(w, between(w, 20 * MS, 2 * S), revokes)->a = e->a;
 }
 
 static void

@@ -159,6 +159,19 @@ check_owners(struct world *w)
 	}
 }
 
+/* It has been heard by now. */
+void
+check_beat(struct world *w, struct proc *p, const struct msg *m)
+{
+	bool ended = cluster_lease(p->c).until_us == INT64_MIN;
+
+	p->blind = !m->in.synchronous;
+	if (m->in.beat <= p->beat && !ended)
+		wrong(w, "node %d takes a beat for good that is older than its last one",
+		    slot_of(w, p));
+	p->beat = m->in.beat;
+}
+
 /* Who has been silent on another connection, has perhaps had no server to speak to: a failover buries nobody. */
 void
 check_burial(struct world *w, const struct proc *p)

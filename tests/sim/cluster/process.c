@@ -24,6 +24,24 @@ feed(struct world *w, struct proc *p, int conn, const struct cluster_input *in)
 
 /* ---- connections ---- */
 
+/* Of what it was told in vain, that which differs from what there is: who finds all as it knows it, cannot know better. */
+static uint32_t
+still_lost(const struct world *w, const struct proc *p)
+{
+	uint32_t lost = 0;
+
+	for (unsigned s = 0; s < SHARDS; s++) {
+		const struct shard_row *r = &truth(w)->shard[s];
+		int64_t epoch, pos;
+
+		if (cluster_fence(p->c, s, &epoch, &pos) &&
+		    (r->owner != p->id || r->generation != cluster_generation(p->c) ||
+		        r->epoch != epoch || r->pos != pos))
+			lost |= p->lost & 1u << s;
+	}
+	return lost;
+}
+
 static void
 delivered(struct world *w, struct proc *p, int conn, struct msg *m)
 {
@@ -37,7 +55,9 @@ delivered(struct world *w, struct proc *p, int conn, struct msg *m)
 	else
 		feed(w, p, conn, &m->in);
 	if (question == CLUSTER_ASK_BEAT && m->in.answer == CLUSTER_OK && p->alive)
-		p->blind = !m->in.synchronous;
+		check_beat(w, p, m);
+	if (p->lost != 0 && p->alive && m->server == w->truth && m->in.answer == CLUSTER_OK)
+		p->lost = still_lost(w, p);
 }
 
 /* What it has been told that it has, until it gives it away. */
@@ -113,7 +133,9 @@ proc_ask(struct world *w, struct proc *p, int conn, struct msg *m)
 		later(w, between(w, 200, 3 * MS), trapped)->a = m->slot;
 	}
 	us = k->open ? net_us(w, m->slot, k->server, false) : -1;
-	if (us >= 0 && m->d.question == CLUSTER_BEGIN && !w->peace && one_in(w, 5))
+	if (us >= 0 && !w->peace &&
+	    ((m->d.question == CLUSTER_BEGIN && one_in(w, 5)) ||
+	        (m->d.question == CLUSTER_TAKE && one_in(w, 25))))
 		us += between(w, 2 * S, 7 * S); /* given up, and done all the same */
 	if (us < 0)
 		msg_free(m);

@@ -162,6 +162,7 @@ struct proc {
 	struct conn_of conns[CONNS];
 	int64_t in_force;
 	bool durable, blind; /* blind: its last beat has said that there is no standby */
+	int64_t beat;        /* the number of its last beat */
 	int64_t beats_us;    /* since when its beats have this connection */
 	int forgets;         /* as of its start */
 	/* shards.c */
@@ -309,6 +310,7 @@ void answer_read(struct world *w, struct proc *p, struct op *op);
 void answer_write(struct world *w, struct proc *p, struct op *op, const struct round_of *r);
 void answer_no(struct world *w, struct op *op, const char *why);
 void check_owners(struct world *w);
+void check_beat(struct world *w, struct proc *p, const struct msg *m);
 void check_burial(struct world *w, const struct proc *p);
 void check_end(struct world *w);
 void forgotten(struct world *w, const struct tables *before);
