@@ -116,11 +116,12 @@ clean_entry(void *ctx, const char *name)
 	const struct cleaning *c = ctx;
 	char path[OS_PATH_MAX];
 	const char *behind;
+	bool was;
 
 	if (!name_ours(name, &behind) || !join(path, c->dir, name))
 		return ERR_OK;
 	if (strcmp(behind, PARTIAL) == 0
-	        ? partial_remove(path, c->hub, NULL) == ERR_OK
+	        ? partial_remove(path, c->hub, &was, NULL) == ERR_OK && was
 	        : is_own(behind, c->hub) && partial_own_remove(path, NULL) == ERR_OK)
 		c->told(c->ctx, path);
 	return ERR_OK;

@@ -88,11 +88,13 @@ place_take(struct make *k)
 {
 	struct stat st;
 	enum err e;
+	bool was;
 
 	if (lstat(k->partial, &st) == 0) {
-		if ((e = partial_remove(k->partial, k->s->hub, k->f)) != ERR_OK)
+		if ((e = partial_remove(k->partial, k->s->hub, &was, k->f)) != ERR_OK)
 			return e;
-		tell(k, " was cut short, and is removed", k->partial);
+		if (was)
+			tell(k, " was cut short, and is removed", k->partial);
 	}
 	if (partial_make(k->partial, k->s->hub, NULL) != ERR_OK)
 		return not_made(k, strerror(errno));
@@ -406,6 +408,7 @@ static enum err
 fill(struct make *k)
 {
 	enum err e = place_take(k);
+	bool was;
 
 	if (e != ERR_OK)
 		return e;
@@ -415,7 +418,7 @@ fill(struct make *k)
 	    (e = place_owns(k)) == ERR_OK)
 		e = finish(k);
 	backup_clean_stage(k->s->data);
-	if (e != ERR_OK && partial_remove(k->partial, k->s->hub, NULL) != ERR_OK &&
+	if (e != ERR_OK && partial_remove(k->partial, k->s->hub, &was, NULL) != ERR_OK &&
 	    access(k->partial, F_OK) == 0)
 		tell(k, " cannot be removed", k->partial);
 	return e;

@@ -88,17 +88,18 @@ is_ours(const char *path, const char *hub)
 }
 
 enum err
-partial_remove(const char *path, const char *hub, struct fault *f)
+partial_remove(const char *path, const char *hub, bool *was, struct fault *f)
 {
 	struct stat st;
 
+	*was = true;
 	/* What a link leads to is not what was cut short here, whatever is in it. */
 	if (lstat(path, &st) != 0)
 		return os_fault(f, "finding", path);
 	if (S_ISDIR(st.st_mode) && is_ours(path, hub))
 		return partial_discard(path, f);
-	if (S_ISDIR(st.st_mode) &&
-	    rmdir(path) == 0) /* of a removal that was killed before its end */
+	*was = false;
+	if (S_ISDIR(st.st_mode) && (rmdir(path) == 0 || errno == ENOENT))
 		return ERR_OK;
 	fault_set(f, F_ArgumentInvalid, "%s is there, and no backup of this hub that was cut short",
 	    path);
@@ -148,7 +149,8 @@ partial_discard(const char *path, struct fault *f)
 	if (e != ERR_OK)
 		return e;
 	if (!join(mark, path, BACKUP_MARK) || (unlink(mark) != 0 && errno != ENOENT) ||
-	    rmdir(path) != 0)
+	    (rmdir(path) != 0 &&
+	        errno != ENOENT)) /* another hub that has seen it empty was there first */
 		return os_fault(f, "removing", path);
 	return ERR_OK;
 }

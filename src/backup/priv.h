@@ -14,8 +14,9 @@
 bool join(char out[OS_PATH_MAX], const char *dir, const char *name);
 /* A new one, with its mark. ERR_EXISTS: it is there; and what os_fault returns; errno. */
 enum err partial_make(const char *path, const char *hub, struct fault *f);
-/* Remove one that this hub has left. ERR_EXISTS: it is somebody's, and stays; and what partial_discard returns. */
-enum err partial_remove(const char *path, const char *hub, struct fault *f);
+/* Remove one that this hub has left. *was: there was something in it; what is empty is the last of a removal, perhaps another hub's that goes on.
+ * ERR_EXISTS: it is somebody's, and stays; and what partial_discard returns. */
+enum err partial_remove(const char *path, const char *hub, bool *was, struct fault *f);
 /* The same of one that was killed before it had its name: PATH.HUB, of this hub. ERR_NOT_FOUND. */
 enum err partial_own_remove(const char *own, struct fault *f);
 /* A whole backup of this hub becomes one that is removed. What os_rename and os_replace_file return. */
