@@ -42,6 +42,7 @@ append(struct handshakes *hs, struct handshake *h, int64_t now_us)
 static void
 unlink_one(struct handshakes *hs, struct handshake *h)
 {
+	assert(h->prev != NULL && hs->n > 0);
 	*h->prev = h->next;
 	if (h->next != NULL)
 		h->next->prev = h->prev;

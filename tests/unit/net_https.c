@@ -5,6 +5,8 @@
 
 #include "net_tls_rig.h"
 
+#include "net/priv.h"
+
 struct https_rig {
 	struct tls_rig t;
 	struct evhttp *http;
@@ -63,10 +65,67 @@ https_fini(struct https_rig *h)
 	rig_stop(&h->t.r);
 	https_port_stop(h->port);
 	evhttp_free(h->http);
+	event_base_loop(loop_base(h->t.r.loop), EVLOOP_NONBLOCK); /* connections end a turn later */
 	assert_int_equal(admission_count(h->conf.admission), 0);
 	https_port_free(h->port);
 	admission_free(h->conf.admission);
 	tls_rig_fini(&h->t);
+}
+
+/* ---- handshakes under way ---- */
+
+#define CROWD 300
+
+/* How many are accepted before any of them may have become too slow to count: at most so many. */
+static uint32_t
+accepted_at_once(struct https_rig *h, int client[CROWD])
+{
+	int64_t begun_us = clock_mono_us();
+	uint32_t n, most = 0;
+
+	for (int i = 0; i < CROWD; i++)
+		client[i] = client_connect(h->t.r.port);
+	for (;;) {
+		n = admission_count(h->conf.admission);
+		if (clock_mono_us() - begun_us >= HANDSHAKE_SLOW_US)
+			return most;
+		most = n > most ? n : most;
+		usleep(1000);
+	}
+}
+
+static void
+https__O220_silent_connections_wait_in_the_backlog_and_keep_nobody_out(void **state)
+{
+	int64_t until_us = clock_mono_us() + PATIENCE_S * INT64_C(1000000);
+	int client[CROWD];
+	struct https_rig h;
+
+	(void)state;
+	https_init(&h, 30000000, 0);
+	assert_true(accepted_at_once(&h, client) <= HANDSHAKES_MAX);
+	while (admission_count(h.conf.admission) < CROWD && clock_mono_us() < until_us)
+		usleep(1000);
+	assert_int_equal(admission_count(h.conf.admission), CROWD);
+	for (int i = 0; i < CROWD; i++)
+		close(client[i]);
+	https_fini(&h);
+}
+
+static void
+https__O220_a_port_may_end_at_the_bound(void **state)
+{
+	int client[CROWD];
+	struct https_rig h;
+
+	(void)state;
+	https_init(&h, 30000000, 0);
+	for (int i = 0; i < CROWD; i++)
+		client[i] = client_connect(h.t.r.port);
+	usleep(50000);
+	https_fini(&h);
+	for (int i = 0; i < CROWD; i++)
+		close(client[i]);
 }
 
 static void
@@ -235,6 +294,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    https__O220_silent_connections_wait_in_the_backlog_and_keep_nobody_out),
+		cmocka_unit_test(https__O220_a_port_may_end_at_the_bound),
 		cmocka_unit_test(https__serves_and_knows_the_clients_certificate),
 		cmocka_unit_test(https__request_of_a_byte_now_and_then_ends_at_the_deadline),
 		cmocka_unit_test(https__silent_and_idle_connections_end_at_their_deadlines),
