@@ -23,7 +23,7 @@ static const struct field op_fields[] = {
 	FIELD_OF(14, FIELD_NUMBER, asked, op.base_version, ANY),
 	FIELD_OF(15, FIELD_TEXT, asked, op.payload, FRAME_MAX),
 	FIELD_OF(16, FIELD_NUMBER, asked, op.nduplicate, UINT32_MAX),
-	FIELD_OF(17, FIELD_NUMBER, asked, op.reply_to.node, UINT16_MAX),
+	FIELD_OF(17, FIELD_NUMBER, asked, op.reply_to.node, UINT8_MAX),
 	FIELD_OF(18, FIELD_NUMBER, asked, op.reply_to.loop, UINT16_MAX),
 	FIELD_OF(19, FIELD_NUMBER, asked, op.reply_to.slot, UINT32_MAX),
 	FIELD_OF(20, FIELD_NUMBER, asked, op.reply_to.generation, UINT32_MAX),
@@ -82,6 +82,7 @@ static const struct field op_fields[] = {
 	FIELD_OF(73, FIELD_NUMBER, asked, op.resume.opened.print, ANY),
 	FIELD_OF(74, FIELD_NUMBER, asked, op.resume.opened.ca, ANY),
 	FIELD_OF(75, FIELD_NUMBER, asked, op.resume.clean, 1),
+	FIELD_OF(76, FIELD_NUMBER, asked, op.reply_to.caller, CALLERS - 1),
 };
 
 static const struct field reply_fields[] = {
@@ -116,14 +117,14 @@ static const struct field reply_fields[] = {
 
 static const struct field effect_fields[] = {
 	FIELD_OF(1, FIELD_NUMBER, effect, kind, EFFECT_MESSAGE),
-	FIELD_OF(2, FIELD_NUMBER, effect, session.node, UINT16_MAX),
+	FIELD_OF(2, FIELD_NUMBER, effect, session.node, UINT8_MAX),
 	FIELD_OF(3, FIELD_NUMBER, effect, session.loop, UINT16_MAX),
 	FIELD_OF(4, FIELD_NUMBER, effect, session.slot, UINT32_MAX),
 	FIELD_OF(5, FIELD_NUMBER, effect, session.generation, UINT32_MAX),
 	FIELD_OF(6, FIELD_NUMBER, effect, reason, REASONS - 1),
 	FIELD_OF(7, FIELD_NUMBER, effect, version, UINT32_MAX),
 	FIELD_OF(8, FIELD_NUMBER, effect, call, ANY),
-	FIELD_OF(9, FIELD_NUMBER, effect, caller.node, UINT16_MAX),
+	FIELD_OF(9, FIELD_NUMBER, effect, caller.node, UINT8_MAX),
 	FIELD_OF(10, FIELD_NUMBER, effect, caller.loop, UINT16_MAX),
 	FIELD_OF(11, FIELD_NUMBER, effect, caller.slot, UINT32_MAX),
 	FIELD_OF(12, FIELD_NUMBER, effect, caller.generation, UINT32_MAX),
@@ -135,6 +136,8 @@ static const struct field effect_fields[] = {
 	FIELD_OF(18, FIELD_NUMBER, effect, qos, 1),
 	FIELD_OF(19, FIELD_NUMBER, effect, dup, 1),
 	FIELD_OF(20, FIELD_NUMBER, effect, paced, 1),
+	FIELD_OF(21, FIELD_NUMBER, effect, session.caller, CALLERS - 1),
+	FIELD_OF(22, FIELD_NUMBER, effect, caller.caller, CALLERS - 1),
 };
 
 static const struct field not_mine_fields[] = {

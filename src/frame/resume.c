@@ -6,7 +6,7 @@
 static const struct field session_fields[] = {
 	FIELD_OF(1, FIELD_TEXT, resumed_session, device, ID_MAX),
 	FIELD_OF(2, FIELD_TEXT, resumed_session, module, ID_MAX),
-	FIELD_OF(3, FIELD_NUMBER, resumed_session, session.node, UINT16_MAX),
+	FIELD_OF(3, FIELD_NUMBER, resumed_session, session.node, UINT8_MAX),
 	FIELD_OF(4, FIELD_NUMBER, resumed_session, session.loop, UINT16_MAX),
 	FIELD_OF(5, FIELD_NUMBER, resumed_session, session.slot, UINT32_MAX),
 	FIELD_OF(6, FIELD_NUMBER, resumed_session, session.generation, UINT32_MAX),
@@ -20,6 +20,7 @@ static const struct field session_fields[] = {
 	FIELD_OF(14, FIELD_SIGNED, resumed_session, since_us, 0),
 	FIELD_OF(15, FIELD_NUMBER, resumed_session, clean, 1),
 	FIELD_OF(16, FIELD_NUMBER, resumed_session, opened.by_certificate, 1),
+	FIELD_OF(17, FIELD_NUMBER, resumed_session, session.caller, CALLER_CLIENT),
 };
 
 /* The sessions stand behind each other, each with its length, in a field of their own. */

@@ -16,8 +16,8 @@
 bool
 reply_to_same(const struct reply_to *a, const struct reply_to *b)
 {
-	return a->node == b->node && a->loop == b->loop && a->slot == b->slot &&
-	    a->generation == b->generation;
+	return a->node == b->node && a->caller == b->caller && a->loop == b->loop &&
+	    a->slot == b->slot && a->generation == b->generation;
 }
 
 static void

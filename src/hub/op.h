@@ -85,8 +85,6 @@ enum op_kind {
 	OP_KINDS
 };
 
-enum { NODE_CLIENT, NODE_JOBS }; /* reply_to.node: whose call of a method it is */
-
 struct op_connect {
 	bool clean;
 	bool has_model_id;

@@ -68,9 +68,14 @@ enum err hub_export_item(struct buf *json, struct str key, struct str identity, 
 
 /* ---- what a change in a shard is given, and what it gives ---- */
 
+/* Who it is there: a client's session or request, or, of calls of methods, a job. */
+enum caller { CALLER_CLIENT, CALLER_JOB, CALLERS };
+
 /* Where an answer goes. A stale generation is dropped silently by the receiver. */
 struct reply_to {
-	uint16_t node, loop; /* node: NODE_CLIENT, NODE_JOBS */
+	uint8_t node;   /* the slot of the node that it is on */
+	uint8_t caller; /* enum caller */
+	uint16_t loop;
 	uint32_t slot, generation;
 };
 

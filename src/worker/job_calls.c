@@ -39,7 +39,7 @@ job_calls_full(const struct worker *w)
 static struct reply_to
 address(const struct worker *w, const struct job_call *c)
 {
-	return (struct reply_to){ .node = NODE_JOBS,
+	return (struct reply_to){ .caller = CALLER_JOB,
 		.slot = c->slot,
 		.generation = slot_generation(&w->jobs.calls, c->slot) };
 }

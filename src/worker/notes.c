@@ -15,7 +15,7 @@ call_unsent(struct worker *w, const struct note *n)
 {
 	const struct effect e = { .kind = EFFECT_CALL_UNSENT, .session = n->caller };
 
-	if (n->caller.node == NODE_JOBS)
+	if (n->caller.caller == CALLER_JOB)
 		job_call_heard(w, &e);
 	else
 		post(w, note_new(&e, w->fleet->o.on_note));
@@ -153,7 +153,7 @@ notes_effect(void *ctx, const struct effect *e)
 		gate_after(&w->gate, feedback_told, w->shards[e->version]);
 		return;
 	}
-	if (effect_is_callers(e->kind) && e->session.node == NODE_JOBS) {
+	if (effect_is_callers(e->kind) && e->session.caller == CALLER_JOB) {
 		job_call_heard(w, e);
 		return;
 	}

@@ -261,7 +261,7 @@ static struct asked whole_op = { .seq = 77,
 	    .base_version = 9,
 	    .payload = TRUE_DOC,
 	    .nduplicate = 2,
-	    .reply_to = { 1, 2, 3, 4 },
+	    .reply_to = { 1, CALLER_JOB, 2, 3, 4 },
 	    .shown = { .token = TEXT("SharedAccessSignature"),
 	        .has_certificate = true,
 	        .print = { "1", "2" },
@@ -429,9 +429,9 @@ reply__comes_back_with_every_member(void **state)
 static void
 effect__comes_back_unless_it_stays_on_its_node(void **state)
 {
-	const struct effect from = { EFFECT_METHOD, { 1, 2, 3, 4 }, REASONS - 1, 5, 6,
-		{ 7, 8, 9, 10 }, STR("name"), STR("body"), -11, F_DeviceNotFound, 12, 1, true,
-		true };
+	const struct effect from = { EFFECT_METHOD, { 1, CALLER_JOB, 2, 3, 4 }, REASONS - 1, 5, 6,
+		{ 7, CALLER_JOB, 8, 9, 10 }, STR("name"), STR("body"), -11, F_DeviceNotFound, 12, 1,
+		true, true };
 	struct effect got, stays = { .kind = EFFECT_JOBS };
 	struct buf out = { 0 };
 	struct fault f;
@@ -471,7 +471,7 @@ resume__comes_back_and_is_of_one_shard(void **state)
 	for (unsigned i = 0; i < FRAME_SESSIONS; i++)
 		from.sessions[i] = (struct resumed_session){ .device = STR("dev"),
 			.module = STR("m"),
-			.session = { 1, 2, i, 4 },
+			.session = { 1, CALLER_CLIENT, 2, i, 4 },
 			.session_epoch = 5,
 			.identity = 6,
 			.filters = STR("\2\1\0"),
