@@ -13,6 +13,8 @@
 
 #define POLICIES_FILE   "policies.json"
 #define POLICIES_SECRET "policies"
+/* How often it is looked what became of a change: a server that stood still may yet do what it was asked. */
+#define LOOKS 6
 
 static void
 wipe(struct buf *b)
@@ -45,17 +47,27 @@ database_of(const struct server *s)
 	return (struct pg_options){ .url = s->o.cluster, .node = node_name(s) };
 }
 
-/* Of what the database has, for commands on this machine. */
+/* Of what the database has, for commands on this machine; a disk without room is no matter where it is there. why: not s->why, which is the main
+ * thread's. */
 static enum err
-copy_write(struct server *s, const char *name, struct str bytes, unsigned mode)
+copy_write(const struct server *s, const char *name, struct str bytes, unsigned mode,
+    char why[DATA_WHY_MAX])
 {
 	char path[DATA_PATH_MAX];
+	struct buf there = { 0 };
+	bool same;
 
-	if (!data_path(path, s->o.data, name))
-		return fail(s, "the path of --data is too long");
-	if (os_replace_file(path, bytes, mode, NULL) == ERR_OK)
+	if (!data_path(path, s->o.data, name)) {
+		snprintf(why, DATA_WHY_MAX, "the path of --data is too long");
+		return ERR_ARG;
+	}
+	same = os_read_file(path, PG_SECRET_MAX, &there, NULL) == ERR_OK &&
+	    str_eq(buf_view(&there), bytes);
+	wipe(&there);
+	if (same || os_replace_file(path, bytes, mode, NULL) == ERR_OK)
 		return ERR_OK;
-	return fail(s, "%s cannot be written: %s", path, strerror(errno));
+	snprintf(why, DATA_WHY_MAX, "%s cannot be written: %s", path, strerror(errno));
+	return ERR_IO;
 }
 
 static enum err
@@ -86,12 +98,12 @@ tell_other(struct server *s, const char *name, struct str bytes)
 
 /* Into the directory, and from there: one reader for both. `stored` is what the next change must find. */
 static enum err
-policies_adopt(struct server *s, struct buf *bytes, struct policies **out)
+policies_adopt(struct server *s, struct buf *bytes, struct policies **out, char why[DATA_WHY_MAX])
 {
-	enum err e = copy_write(s, POLICIES_FILE, buf_view(bytes), 0600);
+	enum err e = copy_write(s, POLICIES_FILE, buf_view(bytes), 0600, why);
 
 	if (e == ERR_OK)
-		e = policies_load(s->o.data, out, s->why, sizeof(s->why));
+		e = policies_load(s->o.data, out, why, DATA_WHY_MAX);
 	if (e != ERR_OK)
 		return e;
 	wipe(&s->policies_stored);
@@ -131,7 +143,7 @@ database_load(struct server *s, struct policies **out)
 		e = policies_carry(s, &bytes, &f);
 	else if (e == ERR_OK)
 		tell_other(s, POLICIES_FILE, buf_view(&bytes));
-	e = e == ERR_OK ? policies_adopt(s, &bytes, out) : fail(s, "%s", f.text);
+	e = e == ERR_OK ? policies_adopt(s, &bytes, out, s->why) : fail(s, "%s", f.text);
 	wipe(&bytes);
 	return e;
 }
@@ -141,6 +153,7 @@ static bool
 policies_again(struct server *s)
 {
 	const struct pg_options po = database_of(s);
+	char why[DATA_WHY_MAX] = "";
 	struct policies *now = NULL;
 	struct buf bytes = { 0 };
 	struct fault f = { 0 };
@@ -149,16 +162,15 @@ policies_again(struct server *s)
 		wipe(&bytes);
 		return false;
 	}
-	if (policies_adopt(s, &bytes, &now) == ERR_OK) {
+	if (policies_adopt(s, &bytes, &now, why) == ERR_OK) {
 		policies_free(s->policies);
 		s->policies = now;
-		s->policies_doubt = false;
 		catalogue_publish(s);
 	} else {
-		log_text(LOG_ERROR, "%s", s->why);
+		log_text(LOG_ERROR, "%s", why);
 	}
 	wipe(&bytes);
-	return !s->policies_doubt;
+	return now != NULL;
 }
 
 static enum err
@@ -166,6 +178,7 @@ database_store(struct server *s, const struct policies *next, struct fault *f)
 {
 	const struct pg_options po = database_of(s);
 	const struct str former = buf_view(&s->policies_stored);
+	char why[DATA_WHY_MAX] = "";
 	struct buf bytes = { 0 };
 	enum err e;
 
@@ -174,24 +187,22 @@ database_store(struct server *s, const struct policies *next, struct fault *f)
 	if (e == ERR_OK) {
 		wipe(&s->policies_stored);
 		s->policies_stored = bytes;
-		if (copy_write(s, POLICIES_FILE, buf_view(&bytes), 0600) != ERR_OK)
+		if (copy_write(s, POLICIES_FILE, buf_view(&bytes), 0600, why) != ERR_OK)
 			log_text(LOG_WARN, "%s; commands with --data may sign in with a former key",
-			    s->why);
+			    why);
 		return ERR_OK;
 	}
 	wipe(&bytes);
 	if (e == ERR_IO)
 		return e;
-	s->policies_doubt = true;
+	s->policies_looks = LOOKS;
 	fault_set(f, F_ServiceUnavailable, "%s",
 	    e == ERR_EXISTS
 	        ? "another node has changed the policies meanwhile: try again"
 	        : "it is not known whether the policies could be stored: look at them, and try "
 	          "again");
-	(void)policies_again(s);
-	s->policies_doubt =
-	    true;          /* links are looked at by places_look, and it has become known by then */
-	return ERR_LOCKED; /* f says it */
+	(void)policies_again(s); /* links are looked at by places_look */
+	return ERR_LOCKED;
 }
 
 /* ---- the CA: its certificate and its key are one secret, `ca.pem N`, a line end, N bytes of the certificate's file, and the key's ---- */
@@ -226,9 +237,9 @@ ca_write(struct server *s, struct str bytes)
 	if (!str_cut(bytes, '\n', &head, &rest) || !str_cut(head, ' ', &name, &head) ||
 	    !str_eq(name, STR(CA_CERT)) || !str_u64(head, &n) || n > rest.n)
 		return fail(s, "the secret '%s' in the database is damaged", CA_SECRET);
-	if (copy_write(s, CA_KEY, str_sub(rest, n), 0600) != ERR_OK)
+	if (copy_write(s, CA_KEY, str_sub(rest, n), 0600, s->why) != ERR_OK)
 		return ERR_IO;
-	return copy_write(s, CA_CERT, (struct str){ rest.p, n }, 0644);
+	return copy_write(s, CA_CERT, (struct str){ rest.p, n }, 0644, s->why);
 }
 
 static enum err
@@ -313,8 +324,10 @@ places_look(struct server *s)
 	if (s->o.cluster == NULL)
 		return;
 	pthread_mutex_lock(&s->policies_mutex);
-	if (s->policies_doubt)
-		changed = policies_again(s);
+	if (s->policies_looks > 0 && policies_again(s)) {
+		s->policies_looks--;
+		changed = true;
+	}
 	pthread_mutex_unlock(&s->policies_mutex);
 	if (changed)
 		links_again(s);

@@ -139,7 +139,7 @@ struct server {
 	pthread_mutex_t policies_mutex;
 	struct policies *policies;
 	struct buf policies_stored; /* with --cluster: the bytes in the database */
-	bool policies_doubt;        /* it may have others */
+	unsigned policies_looks;    /* it may have others: so many looks are still to come */
 	struct buf ca_stored;       /* the same */
 	char dir_id[DATA_ID_MAX];   /* with --cluster */
 	struct configurations *configurations;
