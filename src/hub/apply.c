@@ -1,4 +1,5 @@
 /* The table of operations: what each needs in memory, whether it writes, and the function that does it. */
+#include "hub/filters.h"
 #include "hub/priv.h"
 
 #define IDENTITY RECORD_BIT(RECORD_IDENTITY)

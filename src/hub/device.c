@@ -1,4 +1,5 @@
 /* What devices do: connect, subscribe, read and report, send telemetry (device-mqtt.md 2 to 6). */
+#include "hub/filters.h"
 #include "hub/priv.h"
 
 #include <stdlib.h>
@@ -167,30 +168,11 @@ on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct
 
 /* ---- subscriptions (device-mqtt.md 3.1, 3.2) ---- */
 
-struct filter_list {
-	struct filter v[FILTERS_MAX];
-	unsigned n;
-};
-
-static void
-list_read(struct filter_list *l, const struct blob *session)
+/* Of a session record. */
+static struct str
+session_filters(const struct blob *session)
 {
-	struct rd rd = rd_of(blob_str(session));
-
-	l->n = 0;
-	rd_u8(&rd);
-	while (l->n < FILTERS_MAX && filters_next(&rd, &l->v[l->n]))
-		l->n++;
-}
-
-static unsigned
-list_find(const struct filter_list *l, const struct filter *f)
-{
-	unsigned i = 0;
-
-	while (i < l->n && !(l->v[i].kind == f->kind && str_eq(l->v[i].name, f->name)))
-		i++;
-	return i;
+	return str_sub(blob_str(session), 1);
 }
 
 /* The session now listens to this list: in memory, and in the store for a durable one if it changed. Only that takes a
@@ -204,8 +186,7 @@ list_write(struct shard *sh, struct row *r, const struct filter_list *l, const s
 	struct str bytes;
 
 	buf_putc(&b, SESSION_FORMAT);
-	for (unsigned i = 0; i < l->n; i++)
-		filters_put(&b, &l->v[i]);
+	filter_list_put(&b, l);
 	bytes = buf_view(&b);
 	if (!str_eq(bytes, blob_str(p->filters)) && !p->clean && !env->can_write) {
 		reply->body.n = 0;
@@ -221,20 +202,6 @@ list_write(struct shard *sh, struct row *r, const struct filter_list *l, const s
 	buf_fini(&b);
 }
 
-static uint8_t
-list_add(struct filter_list *l, const struct filter *f)
-{
-	unsigned at = list_find(l, f);
-
-	if (f->kind == FILTER_REFUSED || at == FILTERS_MAX)
-		return SUBACK_REFUSED;
-	l->v[at] = *f;
-	l->v[at].qos = f->qos > 1 ? 1 : f->qos; /* D-34 */
-	if (at == l->n)
-		l->n++;
-	return l->v[at].qos;
-}
-
 void
 on_subscribe(struct shard *sh, struct row *r, const struct op *op, const struct hub_env *env,
     struct reply *reply)
@@ -245,9 +212,9 @@ on_subscribe(struct shard *sh, struct row *r, const struct op *op, const struct 
 	struct filter f;
 	struct wanted w;
 
-	list_read(&l, before);
+	filter_list_read(&l, session_filters(before));
 	while (filters_next(&rd, &f))
-		buf_putc(&reply->body, (char)list_add(&l, &f));
+		buf_putc(&reply->body, (char)filter_list_add(&l, &f));
 	list_write(sh, r, &l, env, reply);
 	if (reply->fault.code == F_NONE && filters_listen(op->payload, FILTER_DESIRED)) {
 		row_read_wanted(r, &w);
@@ -267,12 +234,9 @@ on_unsubscribe(struct shard *sh, struct row *r, const struct op *op, const struc
 	struct filter_list l;
 	struct filter f;
 
-	list_read(&l, before);
-	while (filters_next(&rd, &f)) {
-		unsigned at = list_find(&l, &f);
-		if (at < l.n)
-			memmove(&l.v[at], &l.v[at + 1], (--l.n - at) * sizeof(l.v[0]));
-	}
+	filter_list_read(&l, session_filters(before));
+	while (filters_next(&rd, &f))
+		filter_list_remove(&l, &f);
 	list_write(sh, r, &l, env, reply);
 	blob_unref(before);
 }

@@ -114,8 +114,6 @@ enum err identity_not_found(struct shard *sh, const struct op *op, struct fault 
 void presence_close(
     struct shard *sh, struct row *r, enum reason why, bool paced, const struct hub_env *env);
 
-/* Is one of these filters (filters_put) of this kind? */
-bool filters_listen(struct str filters, enum filter_kind kind);
 /* reply.identity of a row whose identity record is in memory. */
 uint64_t identity_stamp(const struct row *r);
 

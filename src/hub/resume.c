@@ -19,18 +19,6 @@ identity_stamp(const struct row *r)
 	return id.generation ^ id.etag * UINT64_C(0x9E3779B97F4A7C15);
 }
 
-bool
-filters_listen(struct str filters, enum filter_kind kind)
-{
-	struct rd rd = rd_of(filters);
-	struct filter f;
-
-	while (filters_next(&rd, &f))
-		if (f.kind == kind)
-			return true;
-	return false;
-}
-
 /* ---- may it go on? ---- */
 
 /* For a module of its device, too, which may have changed while the module has not. */

@@ -152,7 +152,7 @@ ask(struct session *s, const struct mqtt_connect *c, const struct mqtt_user *use
 	if (token.n != 0 && session_meets(s, MISHAP_TOKEN_SKEW, &met))
 		w->op.shown.late_us = met.us;
 	oc = &w->op.connect;
-	oc->clean = c->clean_session;
+	oc->clean = s->clean = c->clean_session;
 	oc->has_model_id = user->model_id.n != 0;
 	oc->model_id = work_str(w, user->model_id);
 	oc->from = work_str(w, from);

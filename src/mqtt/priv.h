@@ -61,10 +61,15 @@ void on_judged(
     struct session *s, const struct work *w, int64_t now_us, int64_t wall_us, struct actions *a);
 void on_published(struct session *s, const struct work *w, struct actions *a);
 void on_subscribed(struct session *s, const struct work *w, struct actions *a);
+void on_resumed(struct session *s, const struct work *w, struct actions *a);
 
 /* publish.c: append the log record body of telemetry; ERR_SIZE when it is over MQTT_MESSAGE_MAX. */
 enum err telemetry_body(
     struct session *s, struct str bag, struct str payload, bool retain, bool will, struct buf *out);
+
+/* resume.c: its shard has granted these, or has let them go */
+void session_filters_granted(struct session *s, const struct work *w);
+void session_filters_gone(struct session *s, const struct work *w);
 
 /* messages.c: a message for the device, and its PUBACK */
 void session_message(struct session *s, const struct note *n, struct actions *a);

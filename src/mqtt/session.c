@@ -59,6 +59,7 @@ void
 session_fini(struct session *s)
 {
 	buf_fini(&s->will);
+	free(s->filters);
 	free(s->policy);
 	free(s->client);
 	free(s->detail);
@@ -210,6 +211,8 @@ session_accepted(
 	session_move(s, S_LIVE);
 	s->session_epoch = r->session_epoch;
 	s->opened = r->verdict.opened;
+	s->identity = r->identity;
+	s->since_us = wall_us;
 	if (s->opened.by == OPENED_BY_POLICY)
 		s->policy = str_dup0((struct str){ r->verdict.policy, r->verdict.policy_n });
 	s->heard_us = now_us;
@@ -342,12 +345,14 @@ session_answer(struct session *s, const struct work *w, struct actions *a)
 	work_back(s, w);
 	if (s->state != S_LIVE)
 		return;
-	if (w->reply.gone)
+	if (w->reply.gone && w->op.kind != OP_RESUME)
 		session_gone(s, a);
 	else if (w->op.kind == OP_SUBSCRIBE || w->op.kind == OP_UNSUBSCRIBE)
 		on_subscribed(s, w, a);
 	else if (w->op.kind == OP_MESSAGE_ACK)
 		on_acknowledged(s, w, a);
+	else if (w->op.kind == OP_RESUME)
+		on_resumed(s, w, a);
 	else
 		on_published(s, w, a);
 }

@@ -105,9 +105,16 @@ struct session {
 	char *client;         /* what it calls itself, until it is accepted; NULL: nothing */
 	/* $version of the desired properties that it was given last; 0: none were */
 	uint32_t desired_sent;
-	/* $version of which on it has been sent each change of the desired properties; 0: not known */
+	/* $version up to which it knows of each change of the desired properties; 0: not known */
 	uint32_t desired_known;
 	bool desired_missed; /* one could not be sent: until it reads its twin */
+	/* what it is resumed by (session_resume) besides */
+	bool clean;
+	uint64_t identity; /* reply.identity */
+	int64_t since_us;  /* wall clock */
+	/* of a clean one (filters_put); those of others are stored */
+	char *filters;
+	uint32_t filters_n;
 	/* what its end's line says beside the reason: who has taken its place, which packet was wrong; NULL: nothing */
 	char *detail;
 	struct backoff_wait backoff; /* of its refusal, for REASON_AUTH_BACKOFF */
@@ -169,6 +176,8 @@ bool session_revoked(struct session *s);
 bool session_doom(struct session *s, enum reason why);
 /* Its turn. */
 void session_turn(struct session *s, struct actions *a);
+/* Its shard has another owner: it asks to be taken up, before anything else of that session is sent there. Ends if it is not (O-232). */
+void session_resume(struct session *s, struct actions *a);
 /* The program ends: as if the link had failed. */
 void session_stop(struct session *s, struct actions *a);
 

@@ -15,6 +15,7 @@ on_subscribed(struct session *s, const struct work *w, struct actions *a)
 		return;
 	}
 	if (w->op.kind == OP_UNSUBSCRIBE) {
+		session_filters_gone(s, w);
 		mqtt_put_unsuback(packet, packet_id);
 	} else if (r->fault.code != F_NONE) {
 		session_log(s, LOG_SUBSCRIPTION_REFUSED, REASON_UNAVAILABLE, STR_NONE,
@@ -25,6 +26,7 @@ on_subscribed(struct session *s, const struct work *w, struct actions *a)
 		if (r->body.n > 0 && memchr(r->body.p, SUBACK_REFUSED, r->body.n) != NULL)
 			session_log(
 			    s, LOG_SUBSCRIPTION_REFUSED, REASON_FILTER, STR_NONE, w->op.name, a);
+		session_filters_granted(s, w);
 		if (r->version != 0)
 			session_knows(s, (uint32_t)r->version);
 		mqtt_put_suback(packet, packet_id, (const uint8_t *)r->body.p, r->body.n);

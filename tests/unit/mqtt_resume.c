@@ -1,4 +1,4 @@
-/* O-230: what a session's edge knows of its device, should it have to resume the session. */
+/* O-230 to O-232: what a session's edge knows of its device, and how it asks for the session to be resumed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,13 +20,22 @@ loses(struct session *s, enum mishap what, struct mishap_met *out)
 }
 
 static void
-live(struct desk *d)
+live_as(struct desk *d, bool clean)
 {
-	const struct hello h = HELLO_D1;
+	struct hello h = HELLO_D1;
 
+	h.clean = clean;
 	desk_init(d, 0);
 	d->world.meets = loses;
-	desk_live(d, &h);
+	desk_hello(d, &h);
+	d->works[0]->reply.identity = 99;
+	desk_accept(d, 0);
+}
+
+static void
+live(struct desk *d)
+{
+	live_as(d, true);
 }
 
 /* version 0: the subscription is to something else. */
@@ -119,12 +128,115 @@ resume__O230_what_was_not_sent_is_not_hidden_by_what_comes_next(void **state)
 	buf_fini(&huge);
 }
 
+static struct work *
+resume(struct desk *d)
+{
+	struct actions a = { 0 };
+	struct work *w;
+
+	session_resume(&d->s, &a);
+	desk_perform(d, &a);
+	w = desk_take(d);
+	assert_int_equal(w->op.kind, OP_RESUME);
+	return w;
+}
+
+static void
+resume__O231_the_edge_says_what_the_session_is(void **state)
+{
+	struct buf b = { 0 }, want = { 0 };
+	struct desk d;
+	struct work *w;
+
+	(void)state;
+	for (int clean = 0; clean < 2; clean++) {
+		live_as(&d, clean);
+		subscribe(&d, DESIRED, 4);
+		subscribe(&d, "$iothub/methods/POST/#", 0);
+		subscribe(&d, "$iothub/twin/res/#", 0);
+		b.n = want.n = 0;
+		put_filter(&b, false, "$iothub/methods/POST/#", 2);
+		desk_bytes(&d, buf_view(&b));
+		desk_answer(&d, desk_take(&d));
+		notify(&d, 5, STR("{}"));
+		w = resume(&d);
+		filters_put(&want, &(struct filter){ .kind = FILTER_DESIRED, .qos = 1 });
+		filters_put(&want, &(struct filter){ .kind = FILTER_TWIN_RES, .qos = 1 });
+		if (!clean) /* they are stored */
+			want.n = 0;
+		assert_true(str_eq(w->op.payload, buf_view(&want)));
+		assert_true(str_eq(w->op.device, STR("d1")));
+		assert_int_equal(w->op.session_epoch, 42);
+		assert_memory_equal(&w->op.reply_to, &d.s.self, sizeof(d.s.self));
+		assert_int_equal(w->op.resume.identity, 99);
+		assert_int_equal(w->op.resume.desired, 5);
+		assert_int_equal(w->op.resume.since_us, WALL_US);
+		assert_int_equal(w->op.resume.opened.by, OPENED_BY_SELF);
+		assert_int_equal(w->op.resume.clean, clean);
+		d.sent.n = 0;
+		desk_answer(&d, w);
+		assert_int_equal(d.ending, SESSION_STAYS);
+		assert_int_equal(d.sent.n, 0);
+		desk_fini(&d);
+	}
+	buf_fini(&b);
+	buf_fini(&want);
+}
+
+static void
+resume__O231_a_filter_that_was_refused_is_none(void **state)
+{
+	struct buf b = { 0 };
+	struct desk d;
+	struct work *w;
+
+	(void)state;
+	live(&d);
+	put_filter(&b, true, DESIRED, 1);
+	desk_bytes(&d, buf_view(&b));
+	w = desk_take(&d);
+	buf_putc(&w->reply.body, (char)SUBACK_REFUSED);
+	desk_answer(&d, w);
+	w = resume(&d);
+	assert_int_equal(w->op.payload.n, 0);
+	work_free(w);
+	desk_fini(&d);
+	buf_fini(&b);
+}
+
+static void
+resume__O232_who_is_not_taken_up_ends_with_the_reason(void **state)
+{
+	static const enum reason reasons[] = { REASON_DESIRED_MISSED, REASON_NONE };
+	struct desk d;
+	struct work *w;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		live(&d);
+		w = resume(&d);
+		w->reply.gone = i == 0;
+		w->reply.reason = reasons[i];
+		fault_set(&w->reply.fault, F_ServiceUnavailable, "no"); /* or its commit failed */
+		desk_answer(&d, w);
+		assert_int_equal(d.ending, SESSION_DROPS);
+		desk_end(&d, STREAM_CLOSED);
+		assert_int_equal(
+		    d.line.reason, i == 0 ? REASON_DESIRED_MISSED : REASON_UNAVAILABLE);
+		assert_int_equal(d.works[0]->op.kind, OP_DISCONNECT);
+		desk_fini(&d);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(resume__O230_the_edge_knows_what_its_device_has_been_told),
 		cmocka_unit_test(resume__O230_what_was_not_sent_is_not_hidden_by_what_comes_next),
+		cmocka_unit_test(resume__O231_the_edge_says_what_the_session_is),
+		cmocka_unit_test(resume__O231_a_filter_that_was_refused_is_none),
+		cmocka_unit_test(resume__O232_who_is_not_taken_up_ends_with_the_reason),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
