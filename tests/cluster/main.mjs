@@ -36,9 +36,9 @@ function attackOf(name) {
 const FIRST = 'hub killed';
 const choose = (list, random) => list[Math.floor(random() * list.length)];
 function plan(names, rounds, random, pairs) {
-	const all = names.includes(FIRST) ? [FIRST] : [];
+	const all = names.includes(FIRST) && names.length > 1 ? [FIRST] : [];
 	while (all.length < rounds) {
-		const bag = names.filter((name) => all.length > 1 || name !== all[0]);
+		const bag = names.filter((name) => name !== FIRST || all.length !== 1);
 		for (let n = 0; bag.length > 0; n++) {
 			all.push(...bag.splice(Math.floor(random() * bag.length), 1));
 			if (pairs && n % 3 === 2) all.push(`${choose(FIRST_OF_PAIR, random)} + ${choose(SECOND_OF_PAIR, random)}`);
