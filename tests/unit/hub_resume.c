@@ -570,7 +570,7 @@ model_holds(struct model *m)
 		}
 		assert_true(live <= 1);
 		assert_true((p != NULL) == (live == 1));
-		if (p == NULL)
+		if (p == NULL || newest == NULL)
 			continue;
 		assert_true(is_present(m->k, newest));
 		if (p->listens & 1u << FILTER_DESIRED)
