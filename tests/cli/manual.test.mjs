@@ -133,7 +133,7 @@ test('O-108 bash completes commands, options, words and paths', () => {
 	assert.ok(bash('job', 'list', '--status', '').includes('queued'));
 	assert.deepEqual(bash('device', 'list', '--json', '--tab'), ['--table'], 'a switch has no value');
 	assert.deepEqual(bash('device', 'list', '--timeout', ''), [], 'a number is not offered');
-	assert.deepEqual(bash('serve', '--data', `${ROOT}/tests/cl`), [`${ROOT}/tests/cli`]);
+	assert.deepEqual(bash('serve', '--data', `${ROOT}/tests/cra`), [`${ROOT}/tests/crash`]);
 	assert.deepEqual(bash('serve', '--cert', `${ROOT}/READ`), [`${ROOT}/README.md`]);
 	assert.deepEqual(bash('import', `${ROOT}/READ`), [`${ROOT}/README.md`]);
 	assert.deepEqual(bash('serve', '--strict-queries', '--ver'), ['--verify'], 'yes or no stands behind = only');
@@ -177,7 +177,7 @@ test('O-108 fish completes commands, options, words and paths', () => {
 		['twinhub device update x --status ', ['disabled', 'enabled']],
 		['twinhub completion ', ['bash', 'fish', 'zsh']],
 		[`twinhub import ${ROOT}/READ`, [`${ROOT}/README.md`]],
-		[`twinhub serve --data ${ROOT}/tests/cl`, [`${ROOT}/tests/cli/`]],
+		[`twinhub serve --data ${ROOT}/tests/cra`, [`${ROOT}/tests/crash/`]],
 		...commands.map((command) => [`twinhub ${command} --`, ['--help', ...optionsOf(command)]]),
 	];
 	const offered = fish(expected.map(([line]) => line));
