@@ -174,8 +174,10 @@ shifts_turn(struct worker *w)
 		w->leaving = 0;
 		return;
 	}
-	for (uint32_t s = next_of(w->leaving, 0); s < SHARDS; s = next_of(w->leaving, s + 1))
+	for (uint32_t s = next_of(w->leaving, 0); s < SHARDS; s = next_of(w->leaving, s + 1)) {
 		shift_step(w, shift_of(w, s));
+		route_look(w->fleet, s); /* a call that is out, or a store, may keep it long */
+	}
 	for (uint32_t s = next_of(w->left, 0); s < SHARDS; s = next_of(w->left, s + 1)) {
 		if (shard_worker(w->fleet, s) != NULL)
 			w->left &= ~(UINT64_C(1) << s);
@@ -195,7 +197,7 @@ shifts_patience_us(const struct worker *w)
 		if (x->step == SHIFT_ENDS || x->step == SHIFT_OUT)
 			return w->env.can_write && !gate_needs_repair(&w->gate) ? 0 : RETRY_US;
 	}
-	return w->left != 0 ? LINE_LOOK_US : -1;
+	return (w->left | w->leaving) != 0 ? LINE_LOOK_US : -1;
 }
 
 bool

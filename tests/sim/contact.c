@@ -66,6 +66,7 @@ moved(void *ctx, uint32_t shard, enum err e, const struct fault *why)
 	(void)shard;
 	if (e != ERR_OK && !w->dead)
 		world_fail("shard %u cannot be read: %s", shard, why->text);
+	seen.moved++;
 }
 
 static void
@@ -82,11 +83,6 @@ released(void *ctx, uint32_t shard, enum err e, const struct fault *why)
 void
 contact_move(struct world *w, uint32_t shard, unsigned worker)
 {
-	seen.moves++;
-	/* Not yet in every run: a shard that cannot go, for a call that is out or a store that takes no writes, and an appender that waits without
-	 * time going on, wait for each other; and seed 326 counts identities wrongly. */
-	if (getenv("TWINHUB_SIM_MOVES") == NULL)
-		return;
 	bound_for[shard] = worker;
 	(void)fleet_release(w->fleet, shard, released, w); /* or it moves already */
 }
@@ -101,6 +97,12 @@ holder(const struct world *w, uint32_t shard)
 		if (holds_shard(&w->fleet->workers[i], shard))
 			return &w->fleet->workers[i];
 	return NULL;
+}
+
+bool
+contact_is_nobodys(const struct world *w, uint32_t shard)
+{
+	return holder(w, shard) == NULL;
 }
 
 struct shard *

@@ -21,6 +21,8 @@ void contact_end(struct world *w); /* behind fleet_stop */
 void contact_turn(struct world *w, unsigned worker);
 
 /* To another worker, or the same once more, while all else goes on; nothing, if it moves already. */
+/* Nobody has it at the moment: it is read. */
+bool contact_is_nobodys(const struct world *w, uint32_t shard);
 void contact_move(struct world *w, uint32_t shard, unsigned worker);
 
 /* ---- looks ---- */

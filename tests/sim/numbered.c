@@ -51,6 +51,7 @@ WRAP(int, pthread_cond_wait, pthread_cond_t *c, pthread_mutex_t *mu)
 	if (!numbered.waits)
 		return __real_pthread_cond_wait(c, mu);
 	pthread_mutex_unlock(mu);
+	the_world->mono_us += 1000; /* who waits for a shard that cannot go is refused in time */
 	numbered_round(the_world);
 	pthread_mutex_lock(mu);
 	return 0;

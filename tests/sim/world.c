@@ -445,7 +445,8 @@ check_identities(struct world *w)
 	uint64_t n = 0;
 
 	for (uint32_t s = 0; s < SHARDS; s++)
-		n += shard_identities(contact_shard(w, s));
+		if (!contact_is_nobodys(w, s)) /* and counted by nobody */
+			n += shard_identities(contact_shard(w, s));
 	if (n != fleet_identities(w->fleet))
 		world_fail("%llu identities, the fleet counts %llu", (unsigned long long)n,
 		    (unsigned long long)fleet_identities(w->fleet));

@@ -146,7 +146,7 @@ extern struct world *the_world;
 	X(trimmed)  /* events that went from partitions for that */                                \
 	X(sessions) /* of those, of sessions */                                                    \
 	X(results)  /* of jobs, looked at */                                                       \
-	X(moves)    /* asked for, of shards; gone through with TWINHUB_SIM_MOVES */                \
+	X(moved)    /* shards, while the hub ran */                                                \
 	X(marked)   /* shards that answers reflected */                                            \
 	X(dropped)  /* columns, for want of memory */
 #define SEEN_FIELD(name) uint64_t name;
