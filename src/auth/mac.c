@@ -6,7 +6,6 @@
  */
 #include "auth/priv.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <stdlib.h>
@@ -41,9 +40,7 @@ sas_mac_free(struct sas_mac *m)
 		return;
 	EVP_MAC_CTX_free(m->ctx);
 	EVP_MAC_free(m->algorithm);
-	if (m->key.cap > 0)
-		OPENSSL_cleanse(m->key.p, m->key.cap);
-	buf_fini(&m->key);
+	buf_wipe(&m->key);
 	buf_fini(&m->text);
 	free(m);
 }

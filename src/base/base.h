@@ -167,6 +167,7 @@ struct buf {
 };
 
 void buf_fini(struct buf *b);
+void buf_wipe(struct buf *b); /* the same, of what nobody may find in memory later */
 void buf_reserve(struct buf *b, size_t more); /* room for that many bytes after n */
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_putc(struct buf *b, char c);

@@ -84,6 +84,14 @@ buf_fini(struct buf *b)
 }
 
 void
+buf_wipe(struct buf *b)
+{
+	if (b->p != NULL)
+		explicit_bzero(b->p, b->cap);
+	buf_fini(b);
+}
+
+void
 buf_reserve(struct buf *b, size_t more)
 {
 	size_t cap;

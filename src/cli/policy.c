@@ -1,7 +1,6 @@
 /* policy show|create|delete|rotate: what operators ask of a running hub. */
 #include "cli/priv.h"
 
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -54,14 +53,6 @@ policies_view(struct buf *out, struct doc d, bool keys, bool as_rows)
 	doc_end(&dw);
 }
 
-static void
-wipe(struct buf *b)
-{
-	if (b->p != NULL)
-		OPENSSL_cleanse(b->p, b->cap);
-	buf_fini(b);
-}
-
 int
 cli_policy_show(const struct args *a)
 {
@@ -85,7 +76,7 @@ cli_policy_show(const struct args *a)
 	else
 		code = rows_show(a, doc_of(buf_view(&view)));
 done:
-	wipe(&view);
+	buf_wipe(&view);
 	answer_fini(&answer);
 	buf_fini(&path);
 	return code;
@@ -114,7 +105,7 @@ cli_policy_create(const struct args *a)
 		    &view, doc_of(buf_view(&answer.doc)), a->option[OPT_KEYS] != NULL, false);
 		show_record(a, doc_of(buf_view(&view)));
 	}
-	wipe(&view);
+	buf_wipe(&view);
 	answer_fini(&answer);
 	buf_fini(&path);
 	return code;

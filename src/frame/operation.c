@@ -153,8 +153,8 @@ IS_OF_SIZE(op, 672);
 IS_OF_SIZE(reply, 800);
 IS_OF_SIZE(effect, 96);
 
-static enum err
-wrong(struct fault *f, const char *what)
+enum err
+frame_wrong(struct fault *f, const char *what)
 {
 	fault_set(f, F_ServerError, "a frame %s", what);
 	return ERR_PROTOCOL;
@@ -217,20 +217,20 @@ op_is_good(const struct asked *a, struct fault *f)
 	const struct op *op = &a->op;
 
 	if (!ids_are_good(op))
-		return wrong(f, "names an identity that cannot be");
+		return frame_wrong(f, "names an identity that cannot be");
 	if (payload_is_doc(op->kind) && !doc_valid(op->payload, 0, DOC_DEPTH_MAX))
-		return wrong(f, "has a document that is none");
+		return frame_wrong(f, "has a document that is none");
 	if (op->told.n != 0 && !doc_valid(op->told, 0, DOC_DEPTH_MAX))
-		return wrong(f, "tells what is no document");
+		return frame_wrong(f, "tells what is no document");
 	if ((op->kind == OP_SUBSCRIBE || op->kind == OP_UNSUBSCRIBE) &&
 	    !frame_filters_good(op->payload, MQTT_FILTERS_MAX))
-		return wrong(f, "has filters that cannot be");
+		return frame_wrong(f, "has filters that cannot be");
 	if (op->kind == OP_RESUME && !frame_filters_good(op->payload, FILTERS_MAX))
-		return wrong(f, "has filters that cannot be");
+		return frame_wrong(f, "has filters that cannot be");
 	if (op->message.bag_bytes > op->payload.n)
-		return wrong(f, "has properties beyond its end");
+		return frame_wrong(f, "has properties beyond its end");
 	if (op_shard(op) != a->shard)
-		return wrong(f, "is sent to a shard that is not its operation's");
+		return frame_wrong(f, "is sent to a shard that is not its operation's");
 	return ERR_OK;
 }
 
@@ -307,6 +307,6 @@ effect_read(struct str body, struct effect *e, struct fault *f)
 	memset(e, 0, sizeof(*e));
 	err = fields_read(body, effect_fields, COUNT(effect_fields), e, f);
 	if (err == ERR_OK && !goes_to_others(e->kind))
-		err = wrong(f, "has an effect that stays on its node");
+		err = frame_wrong(f, "has an effect that stays on its node");
 	return err;
 }

@@ -6,6 +6,8 @@
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
 
+/* ERR_PROTOCOL, f: "a frame WHAT". */
+enum err frame_wrong(struct fault *f, const char *what);
 /* As OP_SUBSCRIBE or a session has them, at most so many. */
 bool frame_filters_good(struct str filters, unsigned most);
 

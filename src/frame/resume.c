@@ -54,21 +54,14 @@ resume_write(struct buf *out, const struct resume *r)
 }
 
 static enum err
-wrong(struct fault *f, const char *what)
-{
-	fault_set(f, F_ServerError, "a RESUME %s", what);
-	return ERR_PROTOCOL;
-}
-
-static enum err
 session_is_good(const struct resumed_session *s, uint64_t shard, struct fault *f)
 {
 	if (!id_valid(s->device) || (s->module.n != 0 && !id_valid(s->module)))
-		return wrong(f, "names an identity that cannot be");
+		return frame_wrong(f, "names an identity that cannot be");
 	if (hub_shard_of(s->device) != shard)
-		return wrong(f, "names an identity of another shard");
+		return frame_wrong(f, "names an identity of another shard");
 	if (!frame_filters_good(s->filters, FILTERS_MAX))
-		return wrong(f, "has filters that cannot be");
+		return frame_wrong(f, "has filters that cannot be");
 	return ERR_OK;
 }
 
@@ -90,9 +83,9 @@ resume_read(struct str body, struct resume *r, struct fault *f)
 		struct str one = rd_lstr(&rd);
 
 		if (rd.bad)
-			return wrong(f, "breaks off");
+			return frame_wrong(f, "breaks off");
 		if (r->n == FRAME_SESSIONS)
-			return wrong(f, "has more sessions than one may");
+			return frame_wrong(f, "has more sessions than one may");
 		e = fields_read(one, session_fields, COUNT(session_fields), s, f);
 		if (e == ERR_OK)
 			e = session_is_good(s, r->shard, f);

@@ -329,8 +329,8 @@ takes_writes(struct pg *p, struct fault *f)
 {
 	static const char *const sql[] = {
 		"BEGIN",
-		"CREATE TABLE room (v text)",
-		"INSERT INTO room SELECT repeat('x', 1000) FROM generate_series(1, 1000)",
+		"CREATE TABLE th_room (v text)",
+		"INSERT INTO th_room SELECT repeat('x', 1000) FROM generate_series(1, 1000)",
 		"ROLLBACK",
 	};
 	enum err e = ERR_OK;

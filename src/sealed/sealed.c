@@ -110,9 +110,7 @@ sealed_known(
 void
 sealed_fini(struct sealed *file)
 {
-	if (file->json.n > 0)
-		OPENSSL_cleanse(file->json.p, file->json.n);
-	buf_fini(&file->json);
+	buf_wipe(&file->json);
 }
 
 enum err

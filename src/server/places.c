@@ -8,21 +8,12 @@
 #include "server/priv.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 
 #define POLICIES_FILE   "policies.json"
 #define POLICIES_SECRET "policies"
 /* How often it is looked what became of a change: a server that stood still may yet do what it was asked. */
 #define LOOKS 6
-
-static void
-wipe(struct buf *b)
-{
-	if (b->p != NULL)
-		OPENSSL_cleanse(b->p, b->cap);
-	buf_fini(b);
-}
 
 /* ---- the directory ---- */
 
@@ -63,7 +54,7 @@ copy_write(const struct server *s, const char *name, struct str bytes, unsigned 
 	}
 	same = os_read_file(path, PG_SECRET_MAX, &there, NULL) == ERR_OK &&
 	    str_eq(buf_view(&there), bytes);
-	wipe(&there);
+	buf_wipe(&there);
 	if (same || os_replace_file(path, bytes, mode, NULL) == ERR_OK)
 		return ERR_OK;
 	snprintf(why, DATA_WHY_MAX, "%s cannot be written: %s", path, strerror(errno));
@@ -93,7 +84,7 @@ tell_other(struct server *s, const char *name, struct str bytes)
 		log_text(LOG_WARN,
 		    "%s/%s is not what the database has, which counts: it is written anew",
 		    s->o.data, name);
-	wipe(&mine);
+	buf_wipe(&mine);
 }
 
 /* Into the directory, and from there: one reader for both. `stored` is what the next change must find. */
@@ -106,7 +97,7 @@ policies_adopt(struct server *s, struct buf *bytes, struct policies **out, char 
 		e = policies_load(s->o.data, out, why, DATA_WHY_MAX);
 	if (e != ERR_OK)
 		return e;
-	wipe(&s->policies_stored);
+	buf_wipe(&s->policies_stored);
 	s->policies_stored = *bytes;
 	*bytes = (struct buf){ 0 };
 	return ERR_OK;
@@ -144,7 +135,7 @@ database_load(struct server *s, struct policies **out)
 	else if (e == ERR_OK)
 		tell_other(s, POLICIES_FILE, buf_view(&bytes));
 	e = e == ERR_OK ? policies_adopt(s, &bytes, out, s->why) : fail(s, "%s", f.text);
-	wipe(&bytes);
+	buf_wipe(&bytes);
 	return e;
 }
 
@@ -159,7 +150,7 @@ policies_again(struct server *s)
 	struct fault f = { 0 };
 
 	if (pg_secret_get(&po, POLICIES_SECRET, &bytes, &f) != ERR_OK) {
-		wipe(&bytes);
+		buf_wipe(&bytes);
 		return false;
 	}
 	if (policies_adopt(s, &bytes, &now, why) == ERR_OK) {
@@ -169,7 +160,7 @@ policies_again(struct server *s)
 	} else {
 		log_text(LOG_ERROR, "%s", why);
 	}
-	wipe(&bytes);
+	buf_wipe(&bytes);
 	return now != NULL;
 }
 
@@ -185,14 +176,14 @@ database_store(struct server *s, const struct policies *next, struct fault *f)
 	policies_text(next, &bytes);
 	e = pg_secret_set(&po, POLICIES_SECRET, &former, buf_view(&bytes), f);
 	if (e == ERR_OK) {
-		wipe(&s->policies_stored);
+		buf_wipe(&s->policies_stored);
 		s->policies_stored = bytes;
 		if (copy_write(s, POLICIES_FILE, buf_view(&bytes), 0600, why) != ERR_OK)
 			log_text(LOG_WARN, "%s; commands with --data may sign in with a former key",
 			    why);
 		return ERR_OK;
 	}
-	wipe(&bytes);
+	buf_wipe(&bytes);
 	if (e == ERR_IO)
 		return e;
 	s->policies_looks = LOOKS;
@@ -222,8 +213,8 @@ ca_read(struct server *s, struct buf *out)
 	buf_printf(out, "%s %zu\n", CA_CERT, cert.n);
 	buf_str(out, buf_view(&cert));
 	buf_str(out, buf_view(&key));
-	wipe(&cert);
-	wipe(&key);
+	buf_wipe(&cert);
+	buf_wipe(&key);
 	return e;
 }
 
@@ -257,9 +248,9 @@ database_ca_fetch(struct server *s)
 	} else if (e != ERR_OK && e != ERR_NOT_FOUND) {
 		e = fail(s, "%s", f.text);
 	}
-	wipe(&s->ca_stored);
+	buf_wipe(&s->ca_stored);
 	s->ca_stored = bytes;
-	wipe(&mine);
+	buf_wipe(&mine);
 	return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
@@ -278,13 +269,13 @@ database_ca_keep(struct server *s, bool *other)
 		    &po, CA_SECRET, former.n != 0 ? &former : NULL, buf_view(&bytes), &f);
 		*other = e == ERR_EXISTS;
 		if (e == ERR_OK) {
-			wipe(&s->ca_stored);
+			buf_wipe(&s->ca_stored);
 			s->ca_stored = bytes;
 			return ERR_OK;
 		}
 		e = *other ? ERR_OK : fail(s, "the CA cannot be stored: %s", f.text);
 	}
-	wipe(&bytes);
+	buf_wipe(&bytes);
 	return e;
 }
 

@@ -2,7 +2,6 @@
 #include "server/priv.h"
 #include "transfer/transfer.h"
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -119,12 +118,8 @@ server_stop(struct server *s)
 	backups_free(s);
 	catalogue_box_free(s->catalogue);
 	policies_free(s->policies);
-	if (s->policies_stored.p != NULL)
-		OPENSSL_cleanse(s->policies_stored.p, s->policies_stored.cap);
-	buf_fini(&s->policies_stored);
-	if (s->ca_stored.p != NULL)
-		OPENSSL_cleanse(s->ca_stored.p, s->ca_stored.cap);
-	buf_fini(&s->ca_stored);
+	buf_wipe(&s->policies_stored);
+	buf_wipe(&s->ca_stored);
 	settings_unref(s->settings);
 	configurations_free(s->configurations);
 	tls_free(s->tls);

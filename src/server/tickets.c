@@ -59,14 +59,6 @@ is_due(const struct tickets *t)
 	return age_us > TICKETS_US || age_us < -TICKETS_US;
 }
 
-static void
-wipe(struct buf *b)
-{
-	if (b->p != NULL)
-		OPENSSL_cleanse(b->p, b->cap);
-	buf_fini(b);
-}
-
 /* t, turned, in the place of what is there; another node that was quicker is as good. */
 static enum err
 tickets_put(const struct pg_options *po, struct tickets *t, unsigned fresh, struct buf *there,
@@ -80,7 +72,7 @@ tickets_put(const struct pg_options *po, struct tickets *t, unsigned fresh, stru
 		return fault_set(f, F_ServerError, "no random numbers");
 	tickets_write(t, &bytes);
 	e = pg_secret_set(po, TICKETS_SECRET, former.n != 0 ? &former : NULL, buf_view(&bytes), f);
-	wipe(&bytes);
+	buf_wipe(&bytes);
 	if (e != ERR_EXISTS)
 		return e;
 	there->n = 0;
@@ -100,7 +92,7 @@ tickets_fetch(const struct pg_options *po, struct tickets *t, struct fault *f)
 		e = tickets_put(po, t, TLS_TICKETS, &there, f);
 	else if (e == ERR_OK && is_due(t))
 		e = tickets_put(po, t, 1, &there, f);
-	wipe(&there);
+	buf_wipe(&there);
 	return e;
 }
 
