@@ -2,7 +2,7 @@
 // docs/cluster-design.md, 10 and 11.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -154,4 +154,19 @@ test('O-222 a change finds what others have changed, and while the database is a
 	server.begin();
 	await until(async () => (await create('c')).status === 200, 'policies can be made again', 60_000 * SLOW);
 	assert.deepEqual(policiesOf(hub).slice(-3).map((p) => p.name), ['a', 'b', 'c']);
+});
+
+// The row is held for longer than both attempts wait for an answer, and for less than the second attempt waits at the server: it is made after
+// its maker has been told that nobody knows.
+test('O-222 a change that is made after all comes in force', { timeout: 120_000 * SLOW, skip: !process.env.TWINHUB_LONG && './check --long' }, async () => {
+	const hub = await hubOn('late');
+	const holds = once(spawn('psql', [server.url('late'), '-qc', "BEGIN; SELECT 1 FROM secret WHERE name = 'policies' FOR UPDATE; SELECT pg_sleep(7); ROLLBACK"],
+		{ stdio: 'ignore' }), 'close');
+	await until(() => server.sql('late', "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(7)%' AND wait_event = 'PgSleep'") === '1', 'the row is held');
+	const made = await hub.rest('PUT', '/admin/policies/late?rights=ServiceConnect');
+	assert.equal(made.status, 503, made.text);
+	assert.match(made.text, /it is not known whether the policies could be stored/);
+	await holds;
+	await until(async () => (await hub.rest('GET', '/admin/policies/late')).status === 200, 'it is in force', 30_000 * SLOW);
+	assert.ok(policiesOf(hub).some((p) => p.name === 'late'));
 });
