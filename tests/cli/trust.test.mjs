@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { BINARY, makeCertificate, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
+import { BINARY, makeCertificate, onPostgres, startHub, stopAll, tempDir, until } from '../lib/hub.mjs';
 
 const hubs = [];
 after(() => stopAll(...hubs));
@@ -156,6 +156,6 @@ test('O-74 serve --check tells what is wrong with settings, files and certificat
 	assert.equal(run(['serve', '--check', '--data', hub.dir]).status, 0, 'while a hub runs there');
 	fs.writeFileSync(path.join(hub.dir, 'policies.json'), '{');
 	const damaged = run(['serve', '--check', '--data', hub.dir]);
-	assert.equal(damaged.status, 1);
-	assert.match(damaged.stderr, /policies\.json is damaged/);
+	assert.equal(damaged.status, onPostgres ? 0 : 1, 'O-222: there it is a copy, which a start writes');
+	if (!onPostgres) assert.match(damaged.stderr, /policies\.json is damaged/);
 });
