@@ -248,7 +248,12 @@ tls_again(struct server *s, bool asked)
 	char why[NET_WHY_MAX];
 	bool changed;
 
-	/* Whatever is wrong with one part, who is out by another one is out. */
+	/* Whatever is wrong with one part, who is out by another one is out. First, as the hub's own may wait for a database. */
+	if (asked && client_cas_load(s) != ERR_OK)
+		log_text(
+		    LOG_ERROR, "client CAs and CRLs not loaded, the old ones stay: %s", s->why);
+	else if (asked)
+		links_again(s);
 	if (certificates_make(s, &changed) != ERR_OK)
 		log_text(LOG_ERROR, "%s", s->why);
 	if (!asked && !changed)
@@ -259,11 +264,6 @@ tls_again(struct server *s, bool asked)
 	} else {
 		log_text(LOG_ERROR, "certificates not loaded, the old ones stay: %s", why);
 	}
-	if (asked && client_cas_load(s) != ERR_OK)
-		log_text(
-		    LOG_ERROR, "client CAs and CRLs not loaded, the old ones stay: %s", s->why);
-	else if (asked)
-		links_again(s);
 	certificates_review(s);
 }
 
