@@ -178,6 +178,13 @@ export class Checker {
 		for (const twin of targets) if (times.get(twin) !== 1) this.wrong(`jobs: job ${id} has touched ${twin} ${times.get(twin) ?? 0} times`);
 	}
 
+	// Has who follows the log been shown all of it?
+	followed() {
+		const shown = new Set(this.history.streams.slice(this.#ended.streams).flat());
+		for (const id of this.ids.keys()) if (!this.shown.has(id) && !shown.has(id)) return false;
+		return true;
+	}
+
 	#streams() {
 		const { streams } = this.history;
 		const shards = new Map();

@@ -24,11 +24,11 @@ class Client {
 // Stays connected when it is told to stop: what it has been told by then, is checked.
 class Device extends Client {
 	async run() {
-		while (this.fleet.running)
+		while (this.fleet.busy)
 			try {
 				if (!this.link) await this.#connect();
-				while (this.fleet.running && this.link) await this.#work(this.link);
-				if (this.fleet.running) await this.pause();
+				while (this.fleet.busy && this.link) await this.#work(this.link);
+				if (this.fleet.busy) await this.pause();
 			} catch (error) {
 				this.why = error;
 				this.close();
@@ -117,6 +117,16 @@ class BackEnd extends Client {
 		}
 	}
 
+	// One twin.
+	async read() {
+		const o = this.history.call('read', this.twin);
+		const answer = await this.ask(o, 'GET', `/twins/${this.twin}`);
+		if (!answer) return null;
+		if (answer.status === 200) this.history.answer(o, 'ok', { saw: shown(answer.body) });
+		else this.history.answer(o, answer.status === 503 ? 'refused' : 'odd', { text: `${answer.status} ${answer.text}` });
+		return answer.status === 200 ? answer.body : this.pause();
+	}
+
 	close() { this.agent.destroy(); }
 }
 
@@ -126,20 +136,11 @@ const shown = ({ etag, version, tags, properties }) =>
 // Two of them to a twin: they meet.
 class Writer extends BackEnd {
 	async run() {
-		while (this.fleet.running) {
-			const read = await this.#read();
-			if (read && this.fleet.running) await this.#write(read);
+		while (this.fleet.busy) {
+			const read = await this.read();
+			if (read && this.fleet.busy) await this.#write(read);
 			await sleep(this.random() * 20);
 		}
-	}
-
-	async #read() {
-		const o = this.history.call('read', this.twin);
-		const answer = await this.ask(o, 'GET', `/twins/${this.twin}`);
-		if (!answer) return null;
-		if (answer.status === 200) this.history.answer(o, 'ok', { saw: shown(answer.body) });
-		else this.history.answer(o, answer.status === 503 ? 'refused' : 'odd', { text: `${answer.status} ${answer.text}` });
-		return answer.status === 200 ? answer.body : this.pause();
 	}
 
 	async #write(read) {
@@ -154,10 +155,39 @@ class Writer extends BackEnd {
 	}
 }
 
+// Of a twin that is hardly ever written: no commit is in doubt that a read of it would have to wait for, so it is answered under the lease alone.
+class Watcher extends BackEnd {
+	async run() {
+		while (this.fleet.running) {
+			await this.read();
+			await sleep(50 + this.random() * 100);
+		}
+	}
+}
+
+// Writes it now and then, where changes are taken.
+class Visitor extends BackEnd {
+	async run() {
+		for (let wait = 10; this.fleet.running; wait--) {
+			await sleep(200 + this.random() * 400);
+			if (wait <= 0 && !this.fleet.still && await this.#visit()) wait = 10;
+		}
+	}
+
+	async #visit() {
+		const ready = await this.ask(null, 'GET', '/readyz', { timeoutMs: 500 });
+		if (ready?.status !== 200) return void (ready && this.next());
+		const o = this.history.call('write', this.twin);
+		const answer = await this.ask(o, 'PATCH', `/twins/${this.twin}`, { body: { tags: { by: o.id }, properties: { desired: { by: o.id } } } });
+		if (answer) this.history.answer(o, { 200: 'ok', 503: 'refused' }[answer.status] ?? 'odd', answer.status === 200 ? { saw: shown(answer.body) } : { text: `${answer.status} ${answer.text}` });
+		return true;
+	}
+}
+
 // Reads all twins by query.
 class Reader extends BackEnd {
 	async run() {
-		while (this.fleet.running) {
+		while (this.fleet.busy) {
 			const open = this.fleet.devices.map((d) => this.history.call('read', d.name));
 			const answer = await this.ask(null, 'POST', '/devices/query', { body: { query: 'SELECT * FROM devices' } });
 			const rows = new Map(answer?.status === 200 ? answer.body.map((row) => [row.deviceId, row]) : []);
@@ -171,10 +201,10 @@ class Reader extends BackEnd {
 	}
 }
 
-// One job after the other, on all twins.
+// One job after the other, on all twins but the quiet ones.
 class Planner extends BackEnd {
 	async run() {
-		while (this.fleet.running) {
+		while (this.fleet.busy) {
 			await this.#job();
 			await sleep(500 + this.random() * 1000);
 		}
@@ -183,7 +213,7 @@ class Planner extends BackEnd {
 	async #job() {
 		const o = this.history.call('job', '');
 		const id = `job${o.id}`;
-		const answer = await this.ask(o, 'PUT', `/jobs/v2/${id}`, { body: { jobId: id, type: 'scheduleUpdateTwin', queryCondition: '*', updateTwin: { etag: '*', tags: { job: o.id } }, startTime: new Date(0).toISOString(), maxExecutionTimeInSeconds: 3600 } });
+		const answer = await this.ask(o, 'PUT', `/jobs/v2/${id}`, { body: { jobId: id, type: 'scheduleUpdateTwin', queryCondition: "STARTSWITH(deviceId, 'device')", updateTwin: { etag: '*', tags: { job: o.id } }, startTime: new Date(0).toISOString(), maxExecutionTimeInSeconds: 3600 } });
 		if (answer) this.history.answer(o, { 200: 'ok', 503: 'refused' }[answer.status] ?? 'odd', { text: `${answer.status} ${answer.text}` });
 	}
 
@@ -240,9 +270,10 @@ class Follower extends BackEnd {
 
 export class Clients {
 	#loops = [];
+	#crowd = [];
 
-	constructor(nodes, history, { seed, devices = 6, written = 3, plant }) {
-		Object.assign(this, { nodes, history, plant, random: randomFrom(seed), running: false, size: { devices, written } });
+	constructor(nodes, history, { seed, devices = 6, written = 3, quiet = 4, plant }) {
+		Object.assign(this, { nodes, history, plant, random: randomFrom(seed), running: false, size: { devices, written, quiet } });
 	}
 
 	async prepare() {
@@ -256,9 +287,12 @@ export class Clients {
 			this.devices.push(device);
 		}
 		this.writers = this.devices.slice(0, this.size.written).flatMap((d) => [1, 2].map((n) => Object.assign(new Writer(this, `writer ${n} of ${d.name}`), { twin: d.name })));
+		const quiet = Array.from({ length: this.size.quiet }, (_, i) => `quiet${i}`);
+		for (const id of quiet) await this.rest(hub, 'PUT', `/devices/${id}`, { body: { deviceId: id } });
+		this.visitors = quiet.flatMap((twin) => [new Watcher(this, `watcher of ${twin}`), new Visitor(this, `visitor of ${twin}`)].map((client) => Object.assign(client, { twin })));
 		this.planner = new Planner(this, 'planner');
 		this.follower = new Follower(this, 'follower');
-		this.all = [...this.devices, ...this.writers, new Reader(this, 'reader'), this.planner];
+		this.all = [...this.devices, ...this.writers, ...this.visitors, new Reader(this, 'reader'), this.planner];
 		this.followed = this.follower.run();
 	}
 
@@ -270,11 +304,30 @@ export class Clients {
 
 	start() {
 		this.running = true;
-		this.#loops = this.all.map((one) => one.run());
+		this.#loops = this.visitors.map((one) => one.run());
+		this.stir();
+	}
+
+	// The crowd begins, and stops, while the quiet twins are read; `still`: and not written.
+	stir() {
+		this.busy = true;
+		this.#crowd = this.all.filter((one) => !this.visitors.includes(one)).map((one) => one.run());
+	}
+
+	// The quiet twins are written at this node from now on.
+	visit(node) {
+		for (const one of this.visitors.filter((v) => v instanceof Visitor)) one.at = this.nodes.indexOf(node);
+		this.still = false;
+	}
+
+	async calm() {
+		this.busy = false;
+		await within(Promise.all(this.#crowd), 'the crowd to stop', 60_000);
 	}
 
 	async stop() {
 		this.running = false;
+		await this.calm();
 		await within(Promise.all(this.#loops), 'the clients to stop', 60_000);
 	}
 

@@ -42,6 +42,7 @@ const PLANTED = {
 	async: ['the standby is not synchronous, and the hub does not live to notice', /WRONG: writes: \w+ \d+ of device\d \(called \w+\) was acknowledged and is not there/],
 	noticed: ['the standby is not synchronous, and the hub notices', /WRONG: .*hub1 has ended by itself with 76/],
 	forget: ['events are lost', /WRONG: log: \d+-\d+ comes behind/],
+	undead: ['a hub answers whose lease is over', /WRONG: order: read \d+ of device\d \(called attack\) is of version \d+, but \w+ \d+ of version \d+ had been answered/],
 	deaf: ['clients take silence for an acknowledgement', /WRONG: writes: \w+ \d+ of device\d .* was acknowledged and/],
 };
 

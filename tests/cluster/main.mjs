@@ -65,7 +65,7 @@ class Run {
 		for (const node of nodes) await node.start();
 		nodes.push(await Node.make(network, nodes.length + 1, database)); // a spare one
 		this.world = { network, database, nodes, random: this.random, longest: o.longest * 1000 };
-		this.clients = new Clients(nodes, this.history, { seed: o.seed, plant: o.plant });
+		this.clients = this.world.clients = new Clients(nodes, this.history, { seed: o.seed, plant: o.plant });
 		await this.clients.prepare();
 	}
 
@@ -100,11 +100,12 @@ class Run {
 
 	// Each device and each twin's writers have been acknowledged so often from now on. A hub that has ended for good is told at once.
 	async #acknowledged(times, what) {
-		const from = now();
+		const from = this.history.operations.length;
 		const wanted = [...this.clients.devices.map((d) => ['report', d.name]), ...new Set(this.clients.writers.map((w) => w.twin)).values()].map((x) => (Array.isArray(x) ? x : ['write', x]));
 		await until(() => {
 			this.#alive();
-			return wanted.every(([kind, twin]) => this.history.operations.filter((o) => o.call > from && o.kind === kind && o.twin === twin && o.outcome === 'ok').length >= times);
+			const since = this.history.operations.slice(from).filter((o) => o.outcome === 'ok');
+			return wanted.every(([kind, twin]) => since.filter((o) => o.kind === kind && o.twin === twin).length >= times);
 		}, what, { ms: AGAIN_MS, pauseMs: 50 });
 	}
 
@@ -152,14 +153,10 @@ class Run {
 
 	// What was to be shown has come, or will be missed.
 	async #told() {
-		const { checker, history, clients } = this;
+		const { checker, clients } = this;
 		this.versions = new Map([...checker.twins].map(([id, all]) => [id, all.at(-1).desired]));
 		const told = () => clients.devices.every(({ name, session }) => !session || session.closed || (session.notes.at(-1) ?? session.base) === this.versions.get(name));
-		const followed = () => {
-			const shown = new Set(history.streams.flat());
-			return [...checker.ids.keys()].every((id) => shown.has(id) || checker.shown.has(id));
-		};
-		await until(() => told() && followed(), '', { ms: checker.found.length > 0 ? 1000 : 20_000, pauseMs: 100 }).catch(() => {});
+		await until(() => told() && checker.followed(), '', { ms: checker.found.length > 0 ? 1000 : 20_000, pauseMs: 100 }).catch(() => {});
 	}
 
 	#sum(name, first, { underway, silence, healed }) {

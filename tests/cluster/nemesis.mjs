@@ -3,6 +3,9 @@
 //
 //   world: nodes, database, network, random, longest (ms)
 import { FakeClock } from '../lib/clock.mjs';
+import fs from 'node:fs';
+import path from 'node:path';
+import { BINARY, tempDir } from '../lib/hub.mjs';
 import { until } from '../lib/wait.mjs';
 import { sleep } from './clients.mjs';
 
@@ -36,12 +39,23 @@ async function terminate({ database, random }) {
 	}
 }
 
+// Cut off while nothing is under way that it would have to wait for: what it answers, leaves by its lease alone.
+async function alone(node, w) {
+	w.clients.still = true;
+	await w.clients.calm();
+	await sleep(500);
+	await w.network.cut(node.name, w.database.primary.name);
+	w.clients.visit(await replace(node, w));
+	await sleep(3000);
+}
+
 // A new machine in place of `former`, which cannot say anything to it.
 async function replace(former, { nodes }) {
 	const next = nodes.find((node) => node !== former && !node.serving);
 	next.forget();
 	next.start();
 	await until(() => next.serving, `${next.name} serves in place of ${former.name}`, { ms: 60_000 });
+	return next;
 }
 
 export const ATTACKS = {
@@ -154,6 +168,13 @@ export const ATTACKS = {
 		await w.network.heal();
 		await former.deposed();
 	},
+	'hub at rest cut from the primary, another in its place': async (w) => {
+		const former = one(w);
+		await alone(former, w);
+		await w.network.heal();
+		await former.deposed();
+		w.clients.stir();
+	},
 	'hub unplugged, another in its place': async (w) => {
 		const former = one(w);
 		await w.network.link(former.name, 'down');
@@ -192,7 +213,7 @@ export const SECOND_OF_PAIR = ['primary killed, begins again', 'primary stopped'
 export const pair = (first, second) => async (w) => { await Promise.all([ATTACKS[first](w), sleep(w.random() * 1500).then(() => ATTACKS[second](w))]); };
 
 // Mistakes that are made on purpose (--plant).
-export const PLANTED = { async: loseTheLast, noticed: loseAndNotice, forget: forgetTheLast, deaf: ATTACKS['hub stopped'] };
+export const PLANTED = { async: loseTheLast, noticed: loseAndNotice, forget: forgetTheLast, undead: Object.assign(outlive, { before: stoppable }), deaf: ATTACKS['hub stopped'] };
 
 // What was acknowledged is not on the standby.
 async function loseAndNotice(w) {
@@ -208,6 +229,23 @@ async function loseTheLast(w) {
 	const node = one(w);
 	await Promise.all([loseAndNotice(w), sleep(1000).then(() => node.kill())]);
 	await node.start();
+}
+
+// A hub whose lease never ends, as the clock that it goes by can be stopped.
+async function stoppable(w) {
+	const node = w.stoppable = one(w);
+	await node.kill();
+	node.hub.env = { LD_PRELOAD: path.join(path.dirname(BINARY), 'libstop_boot_clock.so'), TWINHUB_CLOCK_STOP: path.join(tempDir('clock'), 'stop') };
+	await node.start();
+}
+
+// It answers while another one has its shards.
+async function outlive(w) {
+	const node = w.stoppable;
+	fs.writeFileSync(node.hub.env.TWINHUB_CLOCK_STOP, '');
+	await alone(node, w);
+	await node.kill();
+	w.clients.stir();
 }
 
 // The last events are gone.
