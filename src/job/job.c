@@ -202,7 +202,8 @@ job_new(struct str record, struct job **out)
 	enum err e;
 
 	refs_init(&j->refs);
-	atomic_init(&j->pace_ns, 0);
+	j->pace = xcalloc(1, sizeof(*j->pace));
+	refs_init(&j->pace->refs);
 	j->record = arena_str(&j->arena, record);
 	if ((e = decode(j)) == ERR_OK)
 		*out = j;
@@ -218,11 +219,19 @@ job_ref(struct job *j)
 	return j;
 }
 
+static void
+pace_unref(struct job_pace *pace)
+{
+	if (refs_drop(&pace->refs))
+		free(pace);
+}
+
 void
 job_unref(struct job *j)
 {
 	if (j == NULL || !refs_drop(&j->refs))
 		return;
+	pace_unref(j->pace);
 	query_free(j->target);
 	arena_fini(&j->arena);
 	free(j);
@@ -301,4 +310,18 @@ jobs_number(const struct jobs *set, uint64_t number)
 	uint32_t i = set != NULL ? jobs_from(set, number) : 0;
 
 	return set != NULL && i < set->n && set->v[i]->number == number ? set->v[i] : NULL;
+}
+
+void
+jobs_go_on(struct jobs *set, const struct jobs *former)
+{
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct job *j = set->v[i], *was = jobs_number(former, j->number);
+
+		if (was == NULL || was->pace == j->pace)
+			continue;
+		refs_take(&was->pace->refs);
+		pace_unref(j->pace);
+		j->pace = was->pace;
+	}
 }

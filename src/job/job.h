@@ -19,7 +19,7 @@
  * state job_encode, the record written, and job_new of it takes its place in the set (jobs_with).
  *
  * Ownership: a job and a set live while somebody has a reference; every str in them is theirs. They may be read by all threads: only
- * the counts of references and pace_ns change. Times are microseconds since 1970.
+ * the counts of references and what is in its pace change. Times are microseconds since 1970.
  */
 #ifndef TWINHUB_JOB_JOB_H
 #define TWINHUB_JOB_JOB_H
@@ -74,6 +74,12 @@ struct job_state {
 	struct str failure;                   /* empty: none */
 };
 
+/* When the next device may have its turn: one for all values that a job takes, as its rate is one. The workers'. */
+struct job_pace {
+	struct refs refs;
+	atomic_int_least64_t until_ns; /* what was taken is paid for by then */
+};
+
 struct job {
 	struct refs refs;
 	uint64_t number; /* later jobs have larger ones; never used twice */
@@ -98,7 +104,7 @@ struct job {
 	int64_t at_us; /* JOB_RESTORE: to what was then */
 	struct str record;
 	struct arena arena;
-	atomic_int_least64_t pace_ns; /* when the next device may have its turn: the workers' */
+	struct job_pace *pace;
 };
 
 /* The record of a new job from a request's body (a doc without repeated members). Appended to out. ERR_ARG: f says what is
@@ -143,5 +149,7 @@ struct jobs *jobs_with(const struct jobs *set, uint64_t number, struct job *j);
 struct job *jobs_find(const struct jobs *set, struct str id);     /* NULL: there is none */
 struct job *jobs_number(const struct jobs *set, uint64_t number); /* NULL: there is none */
 uint32_t jobs_from(const struct jobs *set, uint64_t number); /* index of the first at or after it */
+/* Those of the set that were in the former one (NULL: none was) go on at their pace there. Before others see the set. */
+void jobs_go_on(struct jobs *set, const struct jobs *former);
 
 #endif

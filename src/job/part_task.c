@@ -125,7 +125,7 @@ static bool
 pace_allows(struct part_task *pt, int64_t elapsed_us)
 {
 	struct job *j = pt->job;
-	int64_t now_ns = elapsed_us * 1000, was = atomic_load(&j->pace_ns), until, wait_ns;
+	int64_t now_ns = elapsed_us * 1000, was = atomic_load(&j->pace->until_ns), until, wait_ns;
 	struct limit_rate rate = { 0, 1 };
 	bool taken = false;
 
@@ -140,7 +140,7 @@ pace_allows(struct part_task *pt, int64_t elapsed_us)
 		if (!taken && !hub_allows(pt, now_ns))
 			return false;
 		taken = true;
-	} while (!atomic_compare_exchange_weak(&j->pace_ns, &was, until));
+	} while (!atomic_compare_exchange_weak(&j->pace->until_ns, &was, until));
 	return true;
 }
 

@@ -39,6 +39,7 @@ jobs_set_goes(void *ctx, void *p, enum gate_end end)
 	}
 	pthread_mutex_lock(&f->jobs_mutex);
 	old = f->jobs;
+	jobs_go_on(set, old);
 	f->jobs = set;
 	pthread_mutex_unlock(&f->jobs_mutex);
 	count_failed(old, set);

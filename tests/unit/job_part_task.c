@@ -255,6 +255,38 @@ part__L16_J08_a_job_that_rests_takes_nothing_of_the_hubs_pace(void **state)
 	seen_end(&s);
 }
 
+/* Each step of its life is another value of it, and so is one that is read anew: its pace goes on. */
+static void
+part__J08_a_job_in_another_state_keeps_its_pace(void **state)
+{
+	struct job_state running = { .status = JOB_RUNNING };
+	struct jobs *former, *set;
+	struct seen s;
+	struct job *next;
+	const char *slow = "{'type':'scheduleUpdateTwin','queryCondition':'*',"
+	                   "'maxUpdatesPerSecond':1,'updateTwin':{'etag':'*','tags':{'a':1}}}";
+
+	(void)state;
+	seen_begin(&s, slow);
+	assert_int_equal(slices(&s), STEP_OVER);
+	for (unsigned i = 0; i < 3; i++) {
+		running.began_us = s.k.env.now_us;
+		next = job_in(&s.k, slow, &running);
+		former = jobs_with(NULL, NUMBER, s.job);
+		set = jobs_with(former, NUMBER, next);
+		jobs_go_on(set, former);
+		jobs_go_on(set, set); /* the same values are in many sets */
+		jobs_unref(former);
+		job_unref(s.job);
+		s.job = s.pt->job = next;
+		jobs_know(s.k.sh, set);
+		jobs_unref(set);
+		assert_int_equal(slices(&s), STEP_OVER);
+		assert_int_equal(s.last.counts.succeeded, 1);
+	}
+	seen_end(&s);
+}
+
 int
 main(void)
 {
@@ -264,6 +296,7 @@ main(void)
 		cmocka_unit_test(part__J18_a_damaged_record_while_targets_are_chosen),
 		cmocka_unit_test(part__L16_waits_for_the_hubs_pace),
 		cmocka_unit_test(part__L16_J08_a_job_that_rests_takes_nothing_of_the_hubs_pace),
+		cmocka_unit_test(part__J08_a_job_in_another_state_keeps_its_pace),
 		cmocka_unit_test(part__waits_when_no_call_may_be_begun),
 	};
 
