@@ -219,7 +219,8 @@ comes(struct msg *m)
 	x->sh = NULL;
 	w->shards[s] = sh;
 	w->mine |= UINT64_C(1) << s;
-	atomic_store(&w->fleet->log_ends[s], shard_log_next(sh));
+	w->log_flying[s] = shard_log_next(sh); /* what flies has nothing of it */
+	atomic_store(&w->fleet->log_ends[s], w->log_flying[s]);
 	epochs_begun(w, x->from_us, x->now_us);
 	epochs_turn(w); /* before anything is written there */
 	sweep_takes(w, sh);

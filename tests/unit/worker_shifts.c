@@ -177,6 +177,50 @@ shifts__E108_no_answer_is_lost_and_none_overtakes(void **state)
 	}
 }
 
+/* What the end of a shard's log says is there to be read: its last record is on disk, in one of the two tables; and it never falls. */
+static void
+look_at_log_end(struct kit *k, uint32_t shard, uint64_t *was)
+{
+	uint64_t end = fleet_log_end(k->fleet, shard);
+	struct buf record = { 0 };
+	char key[EVENT_KEY];
+
+	assert_true(end >= *was);
+	*was = end;
+	if (end <= 1)
+		return;
+	event_key(key, shard, end - 1);
+	if (store_get(k->store, STORE_LOG, (struct str){ key, EVENT_KEY }, &record) != ERR_OK)
+		assert_int_equal(
+		    store_get(k->store, STORE_CHANGES, (struct str){ key, EVENT_KEY }, &record),
+		    ERR_OK);
+	buf_fini(&record);
+}
+
+/* Also where a worker gets a shard while a commit of its other shards is on its way. */
+static void
+shifts__E28_the_end_of_a_log_is_on_disk_while_shards_move(void **state)
+{
+	struct kit *k = *state;
+	uint64_t was[SHARDS] = { 0 };
+	struct mover m;
+	unsigned n = 0;
+
+	kit_start(k, WORKERS);
+	kit_create(k, "d", DEVICES);
+	mover_start(&m, k, SHARDS);
+	for (unsigned round = 0; round < 400 && (moves_of(&m) < MOVES || round < 20); round++) {
+		for (unsigned d = 0; d < DEVICES; d++)
+			patch(k, d, ++n);
+		for (unsigned i = 0; i < 20; i++)
+			for (uint32_t s = 0; s < SHARDS; s++)
+				look_at_log_end(k, s, &was[s]);
+		kit_await(k, k->nback == DEVICES);
+		kit_forget(k);
+	}
+	mover_stop(&m, MOVES);
+}
+
 static void
 shifts__E108_a_query_sees_each_device_once(void **state)
 {
@@ -432,6 +476,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		kit_test(shifts__E108_no_answer_is_lost_and_none_overtakes),
+		kit_test(shifts__E28_the_end_of_a_log_is_on_disk_while_shards_move),
 		kit_test(shifts__E108_a_query_sees_each_device_once),
 		kit_test(shifts__E109_a_job_touches_each_target_once),
 		kit_test(shifts__E108_a_message_is_there_until_it_is_received),
