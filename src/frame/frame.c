@@ -16,6 +16,8 @@ static const char *const names[FRAME_KINDS] = {
 	[FRAME_RESUMED] = "RESUMED",
 	[FRAME_POKE] = "POKE",
 	[FRAME_POKED] = "POKED",
+	[FRAME_CALL] = "CALL",
+	[FRAME_ANSWER] = "ANSWER",
 };
 
 const char *
@@ -182,4 +184,44 @@ numbers_read(struct str body, uint64_t *a, uint64_t *b, struct fault *f)
 	*a = two.a;
 	*b = two.b;
 	return e;
+}
+
+/* ---- requests ---- */
+
+static const struct field called_fields[] = {
+	FIELD_OF(1, FIELD_NUMBER, called, seq, UINT64_MAX),
+	FIELD_OF(2, FIELD_NUMBER, called, kind, UINT8_MAX),
+	FIELD_OF(3, FIELD_NUMBER, called, patience_us, INT64_MAX),
+	FIELD_OF(4, FIELD_TEXT, called, body, FRAME_MAX),
+};
+
+static const struct field call_answer_fields[] = {
+	FIELD_OF(1, FIELD_NUMBER, call_answer, seq, UINT64_MAX),
+	FIELD_OF(2, FIELD_NUMBER, call_answer, code, UINT32_MAX),
+	FIELD_OF(3, FIELD_TEXT, call_answer, text, FAULT_TEXT_MAX),
+	FIELD_OF(4, FIELD_TEXT, call_answer, body, FRAME_MAX),
+};
+
+void
+called_write(struct buf *out, const struct called *c)
+{
+	fields_write(out, called_fields, COUNT(called_fields), c);
+}
+
+void
+call_answer_write(struct buf *out, const struct call_answer *a)
+{
+	fields_write(out, call_answer_fields, COUNT(call_answer_fields), a);
+}
+
+enum err
+called_read(struct str body, struct called *c, struct fault *f)
+{
+	return fields_read(body, called_fields, COUNT(called_fields), c, f);
+}
+
+enum err
+call_answer_read(struct str body, struct call_answer *a, struct fault *f)
+{
+	return fields_read(body, call_answer_fields, COUNT(call_answer_fields), a, f);
 }

@@ -33,6 +33,8 @@ enum frame_kind {
 	FRAME_RESUMED,
 	FRAME_POKE,
 	FRAME_POKED,
+	FRAME_CALL, /* a request outside of any shard's order */
+	FRAME_ANSWER,
 	FRAME_KINDS
 };
 
@@ -76,7 +78,8 @@ struct shard_map {
 struct asked {
 	uint64_t seq; /* the sender's: the answer names it */
 	uint64_t shard,
-	    epoch; /* as the sender knows it: who has the shard by another one says NOT_MINE */
+	    epoch;      /* as the sender knows it: who has the shard by another one says NOT_MINE */
+	uint64_t asker; /* whose share it takes, as struct work has it */
 	struct op op;
 };
 
@@ -88,6 +91,32 @@ struct answered {
 struct not_mine {
 	uint64_t seq, shard;
 	uint64_t epoch; /* the highest that is known of the shard; 0: none */
+};
+
+/* What is asked of another node outside of any shard's order; the bodies are their rooms'. For ever of one meaning. */
+enum call_kind {
+	CALL_NONE,
+	CALL_WALK,       /* a query's part */
+	CALL_JOBS,       /* the hub's jobs, from shard 0's owner */
+	CALL_JOB_REPORT, /* to it */
+	CALL_POKE,       /* the version of what is hub-wide; the answer: it is in force */
+	CALL_LOG_READ,
+	CALL_STORY,
+	CALL_PAST,
+	CALL_WATCH,
+	CALL_KINDS
+};
+
+struct called {
+	uint64_t seq;  /* the sender's: the answer names it */
+	uint64_t kind; /* enum call_kind; one that is not known here is answered by a fault */
+	uint64_t patience_us;
+	struct str body;
+};
+
+struct call_answer {
+	uint64_t seq, code; /* enum fault_code; F_NONE: body is the answer */
+	struct str text, body;
 };
 
 /* A session that its edge would have the shard's owner take up. */
@@ -117,6 +146,8 @@ void answered_write(struct buf *out, const struct answered *a);
 void not_mine_write(struct buf *out, const struct not_mine *n);
 void effect_write(struct buf *out, const struct effect *e);
 void resume_write(struct buf *out, const struct resume *r);
+void called_write(struct buf *out, const struct called *c);
+void call_answer_write(struct buf *out, const struct call_answer *a);
 /* RESUMED: seq and shard; PING, PONG: their number and a bit for each shard that has feedback; POKE, POKED: the version and 0. */
 void numbers_write(struct buf *out, uint64_t a, uint64_t b);
 
@@ -128,6 +159,8 @@ enum err answered_read(struct str body, struct answered *a, struct fault *f);
 enum err not_mine_read(struct str body, struct not_mine *n, struct fault *f);
 enum err effect_read(struct str body, struct effect *e, struct fault *f);
 enum err resume_read(struct str body, struct resume *r, struct fault *f);
+enum err called_read(struct str body, struct called *c, struct fault *f);
+enum err call_answer_read(struct str body, struct call_answer *a, struct fault *f);
 enum err numbers_read(struct str body, uint64_t *a, uint64_t *b, struct fault *f);
 
 const char *frame_name(enum frame_kind kind);

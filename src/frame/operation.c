@@ -83,6 +83,7 @@ static const struct field op_fields[] = {
 	FIELD_OF(74, FIELD_NUMBER, asked, op.resume.opened.ca, ANY),
 	FIELD_OF(75, FIELD_NUMBER, asked, op.resume.clean, 1),
 	FIELD_OF(76, FIELD_NUMBER, asked, op.reply_to.caller, CALLERS - 1),
+	FIELD_OF(77, FIELD_NUMBER, asked, asker, ANY),
 };
 
 static const struct field reply_fields[] = {

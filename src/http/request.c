@@ -36,7 +36,8 @@ request_end(struct request *r)
 struct reply_to
 request_address(const struct request *r)
 {
-	return (struct reply_to){ .loop = (uint16_t)loop_index(r->hl->loop),
+	return (struct reply_to){ .node = (uint8_t)fleet_slot(r->hl->o.fleet),
+		.loop = (uint16_t)loop_index(r->hl->loop),
 		.slot = r->slot,
 		.generation = slot_generation(&r->hl->requests, r->slot) };
 }

@@ -377,7 +377,8 @@ on_open(struct stream *st, void *ctx)
 {
 	struct mqtt_loop *ml = ctx;
 	struct link *l = xcalloc(1, sizeof(*l));
-	struct reply_to self = { .loop = (uint16_t)loop_index(ml->loop),
+	struct reply_to self = { .node = (uint8_t)fleet_slot(ml->o.fleet),
+		.loop = (uint16_t)loop_index(ml->loop),
 		.slot = slot_take(&ml->links, l) };
 
 	self.generation = slot_generation(&ml->links, self.slot);

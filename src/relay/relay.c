@@ -320,6 +320,21 @@ relay_owner_is(struct relay *r, uint32_t shard, uint64_t epoch, int owner)
 }
 
 void
+relay_nobody(struct relay *r, uint32_t shard)
+{
+	unsettle(&r->ways[shard]);
+}
+
+bool
+relay_is_clear(const struct relay *r, uint32_t shard)
+{
+	const struct way *w = &r->ways[shard];
+
+	return w->settled && w->owner == RELAY_SELF && w->out.first == NULL &&
+	    w->refused.first == NULL && w->waiting.first == NULL;
+}
+
+void
 relay_link_down(struct relay *r, uint16_t slot)
 {
 	for (unsigned s = 0; s < RELAY_SHARDS; s++) {

@@ -79,6 +79,10 @@ void relay_again(struct relay *r, struct relay_item *item, int64_t now_us);
 /* Whose the shard is, as somebody says; a lower epoch than one that is known says nothing. To be said again now and then: who was refused by a
  * node that was not ready yet asks it again. */
 void relay_owner_is(struct relay *r, uint32_t shard, uint64_t epoch, int owner);
+/* Who has had it has it no more: what comes waits until somebody says that it has it. */
+void relay_nobody(struct relay *r, uint32_t shard);
+/* The shard is this node's own, and nothing for it is out or waits: who has it may be asked without the router from here on. */
+bool relay_is_clear(const struct relay *r, uint32_t shard);
 /* Its node says again, when it is up, what it has. */
 void relay_link_down(struct relay *r, uint16_t slot);
 /* What has waited too long; when to ask again, INT64_MAX: nothing waits. */

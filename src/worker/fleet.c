@@ -141,7 +141,9 @@ fleet_settings(const struct fleet *f)
 void
 fleet_begin(struct fleet *f)
 {
-	f->jobs = jobs_stored(shard_worker(f, 0)->shards[0]);
+	const struct worker *w = shard_worker(f, 0);
+
+	f->jobs = w != NULL ? jobs_stored(w->shards[0]) : jobs_with(NULL, 0, NULL);
 	atomic_store(&f->jobs_version, 1);
 }
 
@@ -241,6 +243,12 @@ fleet_free(struct fleet *f)
 	free(f->workers);
 	free(f->wake);
 	free(f);
+}
+
+uint16_t
+fleet_slot(const struct fleet *f)
+{
+	return f->o.slot;
 }
 
 unsigned

@@ -6,7 +6,21 @@
 static void
 post(struct worker *w, struct note *n)
 {
-	loop_post(w->fleet->o.loops[n->session.loop], &n->msg);
+	const struct fleet_options *o = &w->fleet->o;
+
+	if (o->elsewhere != NULL && n->session.node != o->slot)
+		o->elsewhere->note(o->elsewhere->ctx, n);
+	else
+		loop_post(o->loops[n->session.loop], &n->msg);
+}
+
+bool
+fleet_note(struct fleet *f, const struct effect *e)
+{
+	if (e->session.loop >= f->o.nloop || e->session.node != f->o.slot)
+		return false;
+	loop_post(f->o.loops[e->session.loop], &note_new(e, f->o.on_note)->msg);
+	return true;
 }
 
 /* A device is not called: its caller does not wait for it, and cancels. */

@@ -148,10 +148,27 @@ parcel_waits_us(const struct msg *m)
 	return PARKED_US;
 }
 
+static const char *
+parcel_leaves(struct fleet *f, struct msg *m)
+{
+	struct parcel *p = container_of(m, struct parcel, msg);
+
+	return f->o.elsewhere->parcel(f->o.elsewhere->ctx, p) ? NULL : STOPPING;
+}
+
 static const struct traveller travels = { .enter = parcel_enters,
 	.refuse = parcel_refused,
 	.bytes = parcel_bytes,
-	.patience_us = parcel_waits_us };
+	.patience_us = parcel_waits_us,
+	.leave = parcel_leaves };
+
+bool
+fleet_enter_parcel(struct fleet *f, uint32_t shard, struct parcel *p)
+{
+	p->shard = shard;
+	p->msg.run = parcel_arrived;
+	return route_enter(f, shard, &travels, &p->msg);
+}
 
 void
 fleet_parcel(struct fleet *f, uint32_t shard, struct parcel *p)

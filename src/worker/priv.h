@@ -33,6 +33,7 @@
 /* parcels in one commit: what a device waits for, beside an import, is their time */
 #define PARCELS_ROUND_MAX 6u
 
+#define STOPPING          "the hub is stopping"
 #define NO_LEASE          "the hub may not answer at the moment: nothing was done"
 /* Of what is known, but may not be said from here: fleet_options.may_answer. */
 #define MAY_NOT_ANSWER                                                                             \
@@ -212,6 +213,9 @@ struct traveller {
 	bool (*must)(const struct msg *m);    /* is it taken over the bounds, too? NULL: no */
 	int64_t (*patience_us)(
 	    const struct msg *m); /* how long it may wait; < 0: as long as it takes */
+	/* To other nodes, as long as no worker here is open for it; under the lock of the route. Why not; NULL: it is theirs. No function: it waits
+	 * here */
+	const char *(*leave)(struct fleet *f, struct msg *m);
 };
 
 struct shard_route {
@@ -222,6 +226,8 @@ struct shard_route {
 		int64_t since_us;
 	} * line; /* what has come while no worker has the shard, oldest first */
 	uint32_t n, cap;
+	uint32_t passing; /* has left by traveller.leave, and did not arrive yet */
+	bool open;        /* its worker gets what leaves else */
 };
 
 /* A shard on its way between workers (shifts.c): one at a time each. */
@@ -334,7 +340,9 @@ void routes_stop(struct fleet *f);
 struct worker *shard_worker(const struct fleet *f, uint32_t shard);
 /* Any thread. m is the worker's, or waits, or is refused. */
 void route_send(struct fleet *f, uint32_t shard, const struct traveller *t, struct msg *m);
-/* From now on it is this worker's; what has waited comes first. */
+/* Any thread. To the worker that has the shard, open or not. False: none has it. */
+bool route_enter(struct fleet *f, uint32_t shard, const struct traveller *t, struct msg *m);
+/* From now on it is this worker's; what has waited here comes first. Open, unless other nodes may have something for it. */
 void route_open(struct fleet *f, uint32_t shard, struct worker *w);
 /* From now on it is nobody's; `last` is the last message that its worker gets for it. */
 void route_close(struct fleet *f, uint32_t shard, struct msg *last);

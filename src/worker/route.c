@@ -10,8 +10,10 @@
 void
 routes_init(struct fleet *f)
 {
-	for (uint32_t s = 0; s < SHARDS; s++)
+	for (uint32_t s = 0; s < SHARDS; s++) {
 		pthread_mutex_init(&f->routes[s].mutex, NULL);
+		f->routes[s].open = true; /* whoever has it at the start */
+	}
 }
 
 void
@@ -66,22 +68,79 @@ line_left(struct fleet *f, const struct parked *p)
 	atomic_fetch_sub(&f->parked_bytes, bytes_of(p->of, p->m));
 }
 
+/* ---- to other nodes ---- */
+
+static const char *
+leaves(struct fleet *f, struct shard_route *r, const struct traveller *t, struct msg *m)
+{
+	const char *why =
+	    t->leave(f, m); /* it may have passed by now, and waits for the lock to say so */
+
+	r->passing += why == NULL;
+	return why;
+}
+
 void
-route_send(struct fleet *f, uint32_t shard, const struct traveller *t, struct msg *m)
+fleet_passed(struct fleet *f, uint32_t shard)
+{
+	struct shard_route *r = &f->routes[shard];
+
+	pthread_mutex_lock(&r->mutex);
+	assert(r->passing > 0);
+	r->passing--;
+	pthread_mutex_unlock(&r->mutex);
+}
+
+bool
+fleet_open(struct fleet *f, uint32_t shard)
+{
+	struct shard_route *r = &f->routes[shard];
+	bool opens;
+
+	pthread_mutex_lock(&r->mutex);
+	opens = r->passing == 0 && shard_worker(f, shard) != NULL;
+	r->open |= opens;
+	pthread_mutex_unlock(&r->mutex);
+	return opens;
+}
+
+bool
+route_enter(struct fleet *f, uint32_t shard, const struct traveller *t, struct msg *m)
 {
 	struct shard_route *r = &f->routes[shard];
 	struct worker *w;
-	bool stops = false, taken = true;
 
 	pthread_mutex_lock(&r->mutex);
 	w = shard_worker(f, shard);
 	if (w != NULL)
 		t->enter(w, m);
-	else if (!(stops = atomic_load(&f->stop)))
+	pthread_mutex_unlock(&r->mutex);
+	return w != NULL;
+}
+
+/* ---- on its way ---- */
+
+void
+route_send(struct fleet *f, uint32_t shard, const struct traveller *t, struct msg *m)
+{
+	struct shard_route *r = &f->routes[shard];
+	struct worker *w;
+	const char *why = NULL;
+	bool taken = true;
+
+	pthread_mutex_lock(&r->mutex);
+	w = shard_worker(f, shard);
+	if (w != NULL && (r->open || t->leave == NULL))
+		t->enter(w, m);
+	else if (atomic_load(&f->stop))
+		why = STOPPING;
+	else if (f->o.elsewhere != NULL && t->leave != NULL)
+		why = leaves(f, r, t, m);
+	else
 		taken = line_put(f, r, t, m);
 	pthread_mutex_unlock(&r->mutex);
-	if (stops)
-		t->refuse(f, m, F_ServiceUnavailable, "the hub is stopping");
+	if (why != NULL)
+		t->refuse(f, m, F_ServiceUnavailable, why);
 	else if (!taken)
 		t->refuse(f, m, F_ThrottleBacklogLimitExceeded, "too many requests are waiting");
 }
@@ -95,6 +154,7 @@ route_open(struct fleet *f, uint32_t shard, struct worker *w)
 
 	pthread_mutex_lock(&r->mutex);
 	atomic_store_explicit(&f->of_shard[shard], w, memory_order_release);
+	r->open = f->o.elsewhere == NULL;
 	for (uint32_t i = 0; i < r->n; i++) {
 		line_left(f, &r->line[i]);
 		r->line[i].of->enter(w, r->line[i].m);
@@ -112,6 +172,7 @@ route_close(struct fleet *f, uint32_t shard, struct msg *last)
 	pthread_mutex_lock(&r->mutex);
 	w = shard_worker(f, shard);
 	atomic_store_explicit(&f->of_shard[shard], NULL, memory_order_release);
+	r->open = false;
 	mailbox_post(&w->box, last);
 	pthread_mutex_unlock(&r->mutex);
 }

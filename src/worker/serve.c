@@ -132,15 +132,37 @@ work_enters(struct worker *w, struct msg *m)
 }
 
 /* No worker has counted it. */
+void
+fleet_answered(struct work *k)
+{
+	count_answer(k);
+	work_home(k);
+}
+
+void
+fleet_refused(struct work *k, enum fault_code code, const char *why)
+{
+	fault_set(&k->reply.fault, code, "%s", why);
+	fleet_answered(k);
+}
+
 static void
 work_refused(struct fleet *f, struct msg *m, enum fault_code code, const char *why)
 {
+	(void)f;
+	fleet_refused(work_of(m), code, why);
+}
+
+/* Who asked was judged by what this node knew: so it begins nothing elsewhere that it would not begin here. */
+static const char *
+work_leaves(struct fleet *f, struct msg *m)
+{
 	struct work *k = work_of(m);
 
-	(void)f;
-	fault_set(&k->reply.fault, code, "%s", why);
-	count_answer(k);
-	work_home(k);
+	if (f->o.may_answer != NULL && k->op.kind != OP_DISCONNECT &&
+	    f->o.may_answer(f->o.lease) == 0)
+		return NO_LEASE;
+	return f->o.elsewhere->submit(f->o.elsewhere->ctx, k) ? NULL : STOPPING;
 }
 
 static size_t
@@ -170,16 +192,32 @@ static const struct traveller travels = { .enter = work_enters,
 	.refuse = work_refused,
 	.bytes = work_bytes,
 	.must = work_must,
-	.patience_us = work_patience_us };
+	.patience_us = work_patience_us,
+	.leave = work_leaves };
 
-void
-fleet_submit(struct fleet *f, struct work *k)
+static void
+work_begins(struct work *k)
 {
 	k->since_ns = clock_mono_ns();
 	k->turn_ns = 0;
 	k->shard = op_shard(&k->op);
+}
+
+void
+fleet_submit(struct fleet *f, struct work *k)
+{
+	work_begins(k);
 	k->msg.run = work_arrived;
 	route_send(f, k->shard, &travels, &k->msg);
+}
+
+bool
+fleet_enter(struct fleet *f, struct work *k)
+{
+	if (k->since_ns == 0) /* another node's */
+		work_begins(k);
+	k->msg.run = work_arrived;
+	return route_enter(f, k->shard, &travels, &k->msg);
 }
 
 bool

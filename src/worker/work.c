@@ -25,6 +25,7 @@ work_new(struct loop *home, size_t room, void (*done)(struct work *w))
 	w->rid = STR_NONE;
 	w->owner = NULL;
 	w->asker = 0;
+	w->since_ns = 0;
 	w->used = 0;
 	w->room = room;
 	return w;
@@ -90,6 +91,12 @@ note_free(struct note *n)
 	if (n->counted != NULL)
 		atomic_fetch_sub(n->counted, n->size);
 	free(n);
+}
+
+void
+fleet_note_free(struct note *n)
+{
+	note_free(n);
 }
 
 static void

@@ -23,6 +23,7 @@
 #include "routing/routing.h"
 #include "settings/settings.h"
 #include "store/store.h"
+#include "worker/elsewhere.h"
 #include "worker/tour.h"
 
 #include <stdatomic.h>
@@ -172,7 +173,7 @@ struct fleet_options {
 	/* opened with `nworker` lanes and fleet_commit_done; outlives the fleet */
 	struct store *store;
 	unsigned nworker; /* 1 to SHARDS */
-	/* whose each shard is; borrowed for fleet_new. NULL: even stretches */
+	/* whose each shard is, FLEET_NOBODY: no worker's; borrowed for fleet_new. NULL: even stretches */
 	const uint8_t *owners;
 	uint64_t cache_bytes; /* documents in memory, all shards together */
 	uint64_t query_bytes; /* memory of one query's groups, or of the rows it sorts */
@@ -199,7 +200,11 @@ struct fleet_options {
 	uint64_t (*may_answer)(void *lease);
 	void *lease;
 	bool reads_fenced;
+	uint16_t slot;                     /* this node's, which reply_to.node names */
+	const struct elsewhere *elsewhere; /* outlives the fleet; NULL: there are no other nodes */
 };
+
+#define FLEET_NOBODY 255u
 
 struct fleet *fleet_new(const struct fleet_options *o);
 /* To be given to store_open as the completion callback; ctx is a `struct fleet **` that is set before the first submit. */
@@ -252,6 +257,7 @@ void fleet_free(struct fleet *f);
 /* Workers look around, also those that have nothing to do: something of all of them is another, as the time is in tests. Any thread. */
 void fleet_poke(struct fleet *f);
 
+uint16_t fleet_slot(const struct fleet *f);
 /* Threads, and what columns may take together, as given. */
 unsigned fleet_workers(const struct fleet *f);
 /* A number that moves with each turn of a worker: odd while it is in one, even while it waits or has no thread; any thread. */

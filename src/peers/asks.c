@@ -1,0 +1,210 @@
+/*
+ * The asker's side: operations for shards that no worker here is open for go through the router, to the node that has the shard, or to this
+ * node's own worker in their turn.
+ */
+#include "peers/priv.h"
+
+#include <stdlib.h>
+
+#define NOBODY_SERVES "nobody serves the device at the moment, try again later"
+#define TOO_MANY      "too many requests are waiting"
+#define YOURS         "too many requests of yours are on their way to other nodes"
+#define UNKNOWN                                                                                    \
+	"the node that serves the device is not heard of any more: nobody knows whether this was " \
+	"done"
+#define TOO_LARGE "the request is larger than what may go between nodes"
+
+static struct going *
+going_of(struct relay_item *i)
+{
+	return container_of(i, struct going, item);
+}
+
+static void
+going_free(struct going *g)
+{
+	shares_give(g->p->shares, g->w->asker, g->item.bytes);
+	free(g);
+}
+
+static void
+refuse(struct going *g, enum fault_code code, const char *why)
+{
+	struct work *w = g->w;
+
+	going_free(g);
+	fleet_refused(w, code, why);
+}
+
+/* ---- the router's face ---- */
+
+static bool
+item_sends(void *ctx, uint16_t slot, struct relay_item *i)
+{
+	struct peers *p = ctx;
+	struct going *g = going_of(i);
+	struct asked a = { .seq = (uint64_t)i->slot << 32 | i->generation,
+		.shard = i->shard,
+		.epoch = i->epoch,
+		.asker = g->w->asker,
+		.op = g->w->op };
+	size_t begun;
+
+	if (!mesh_is_up(p->mesh, slot))
+		return false;
+	p->out.n = 0;
+	begun = frame_begin(&p->out, FRAME_OP);
+	asked_write(&p->out, &a);
+	if (frame_end(&p->out, begun) == ERR_OK)
+		return peers_send(p, slot);
+	g->next = p->unsent; /* it comes home when the router is asked no more */
+	p->unsent = g;
+	return true;
+}
+
+static void
+item_here(void *ctx, struct relay_item *i)
+{
+	struct peers *p = ctx;
+	struct going *g = going_of(i);
+
+	if (fleet_enter(p->fleet, g->w))
+		going_free(g);
+	else
+		refuse(g, F_ServiceUnavailable, NOBODY_SERVES);
+}
+
+static void
+item_ends(void *ctx, struct relay_item *i, enum relay_end why)
+{
+	static const struct {
+		enum fault_code code;
+		const char *text;
+	} said[] = {
+		[RELAY_LATE] = { F_ServiceUnavailable, NOBODY_SERVES },
+		[RELAY_FULL] = { F_ThrottleBacklogLimitExceeded, TOO_MANY },
+		[RELAY_UNKNOWN] = { F_ServiceUnavailable, UNKNOWN },
+	};
+	struct peers *p = ctx;
+
+	p->counts.late += why == RELAY_LATE;
+	p->counts.full += why == RELAY_FULL;
+	p->counts.unknown += why == RELAY_UNKNOWN;
+	refuse(going_of(i), said[why].code, said[why].text);
+}
+
+void
+asks_init(struct peers *p)
+{
+	const struct relay_face face = { item_sends, item_here, item_ends, p };
+
+	p->relay = relay_new(&face);
+}
+
+void
+asks_settle(struct peers *p)
+{
+	while (p->unsent != NULL) {
+		struct going *g = p->unsent;
+
+		p->unsent = g->next;
+		if (relay_answered(p->relay, g->item.slot, g->item.generation) != NULL)
+			refuse(g, F_GenericRequestEntityTooLarge, TOO_LARGE);
+	}
+}
+
+/* ---- in ---- */
+
+/* Of what a device sends without waiting for more than an acknowledgement the only other answer is its link's end. */
+static enum relay_kind
+kind_of(const struct work *w)
+{
+	if (w->op.kind == OP_DISCONNECT)
+		return RELAY_MUST;
+	return w->op.kind == OP_TELEMETRY ? RELAY_PATIENT : RELAY_USUAL;
+}
+
+static void
+arrived(struct msg *m)
+{
+	struct going *g = container_of(m, struct going, msg);
+	struct peers *p = g->p;
+	struct work *w = g->w;
+
+	fleet_passed(p->fleet, g->item.shard);
+	if (!shares_take(p->shares, w->asker, g->item.bytes, g->item.kind == RELAY_MUST)) {
+		free(g);
+		p->counts.full++;
+		fleet_refused(w, F_ThrottleBacklogLimitExceeded, YOURS);
+		return;
+	}
+	if (p->stopped)
+		refuse(g, F_ServiceUnavailable, PEERS_STOPPING);
+	else
+		relay_submit(p->relay, &g->item, loop_now_us(p->loop));
+	peers_settle(p);
+}
+
+bool
+asks_submit(void *ctx, struct work *w)
+{
+	struct peers *p = ctx;
+	struct going *g;
+
+	if (atomic_load(&p->stops))
+		return false;
+	g = xcalloc(1, sizeof(*g));
+	g->msg.run = arrived;
+	g->p = p;
+	g->w = w;
+	g->item.shard = (uint8_t)w->shard;
+	g->item.kind = (uint8_t)kind_of(w);
+	g->item.bytes = (uint32_t)(sizeof(*w) + w->room);
+	loop_post(p->loop, &g->msg);
+	return true;
+}
+
+/* ---- parcels ---- */
+
+bool
+asks_parcel(void *ctx, struct parcel *c)
+{
+	(void)ctx, (void)c;
+	return false;
+}
+
+/* ---- back ---- */
+
+enum err
+asks_replied(struct peers *p, struct str body, struct fault *f)
+{
+	struct answered a;
+	struct relay_item *i;
+	struct work *w;
+	enum err e = answered_read(body, &a, f);
+
+	if (e != ERR_OK)
+		return e;
+	i = relay_answered(p->relay, (uint32_t)(a.seq >> 32), (uint32_t)a.seq);
+	if (i == NULL) { /* its link went, and it was answered as unknown */
+		reply_fini(&a.reply);
+		return ERR_OK;
+	}
+	w = going_of(i)->w;
+	going_free(going_of(i));
+	reply_fini(&w->reply);
+	w->reply = a.reply;
+	fleet_answered(w);
+	return ERR_OK;
+}
+
+enum err
+asks_not_mine(struct peers *p, struct str body, struct fault *f)
+{
+	struct not_mine n;
+	enum err e = not_mine_read(body, &n, f);
+
+	if (e == ERR_OK)
+		relay_not_mine(p->relay, (uint32_t)(n.seq >> 32), (uint32_t)n.seq, n.epoch);
+	return e;
+}

@@ -1,0 +1,116 @@
+#ifndef TWINHUB_PEERS_PRIV_H
+#define TWINHUB_PEERS_PRIV_H
+
+#include "log/log.h"
+#include "os/clock.h"
+#include "peers/peers.h"
+#include "relay/relay.h"
+
+#include <pthread.h>
+
+#define NODES          64u /* slots */
+#define PEERS_STOPPING "the hub is stopping"
+
+/* A parcel or a work that goes elsewhere, from the submitter's thread on. */
+struct going {
+	struct msg msg;
+	struct going *next; /* of peers.unsent */
+	struct peers *p;
+	struct work *w;
+	struct relay_item item;
+};
+
+/* A shard, as this node has it. */
+struct mine {
+	enum mine_state { MINE_NOT, MINE_COMES, MINE_HERE, MINE_GOES } state;
+	uint64_t epoch; /* by which it came */
+	struct shift_ask {
+		struct msg msg;
+		struct peers *p;
+		uint32_t shard;
+		unsigned worker;
+		uint64_t epoch;
+		enum err e;
+		struct fault why;
+		shard_moved *done;
+		void *ctx;
+	} * ask;
+};
+
+/* Who serves a shard, as it has said itself. */
+struct server {
+	int owner;           /* enum relay_owner, or a slot */
+	uint64_t epoch, nth; /* nth: of the links of that node, which it was said by */
+};
+
+/* A node, by its slot. */
+struct node {
+	uint64_t nth; /* of its links; 0: none was up yet */
+	bool up;
+	uint32_t served; /* its operations here, of links that went too */
+	uint64_t served_bytes;
+};
+
+struct peers {
+	struct peers_options o;
+	struct elsewhere elsewhere;
+	struct fleet *fleet;
+	struct mesh *mesh;
+	struct relay *relay;
+	struct loop *loop; /* the mesh's, which all that follows is of */
+	struct loop_timer tick;
+	struct mine mine[SHARDS];
+	uint64_t opening; /* shards that are here and not open, a bit each */
+	struct server servers[SHARDS];
+	struct node nodes[NODES];
+	struct shares *shares;
+	struct going *unsent; /* too large to be sent */
+	bool stopped;         /* as stops, on the loop */
+	struct buf out;       /* a frame that is made */
+	struct calls *calls;
+	atomic_bool stops;
+	struct msg last;
+	pthread_mutex_t mu;
+	struct peers_look look; /* under mu */
+	struct peers_look counts;
+};
+
+/* peers.c: a frame for a peer, begun with frame_begin in p->out. False: no link. ERR_SIZE: it is too large, and nothing was sent. */
+bool peers_send(struct peers *p, uint16_t slot);
+void peers_settle(
+    struct peers *p); /* after each message: what can be opened is, and timers are set */
+
+/* asks.c: the asker's side */
+void asks_init(struct peers *p);
+void asks_settle(struct peers *p); /* what could not be sent comes home */
+bool asks_submit(void *ctx, struct work *w);
+bool asks_parcel(void *ctx, struct parcel *c);
+enum err asks_replied(struct peers *p, struct str body, struct fault *f);
+enum err asks_not_mine(struct peers *p, struct str body, struct fault *f);
+
+/* serves.c: the owner's side */
+enum err serves_op(struct peers *p, uint16_t slot, struct str body, struct fault *f);
+enum err serves_effect(struct peers *p, struct str body, struct fault *f);
+void serves_note(void *ctx, struct note *n);
+
+/* moves.c: shards that come and go, and what is said of them */
+void moves_map(struct peers *p, uint16_t slot); /* to one; PEERS_NOBODY: to all */
+enum err moves_mapped(struct peers *p, uint16_t slot, struct str body, struct fault *f);
+void moves_open(struct peers *p);
+void moves_viewed(struct peers *p, const struct peers_view *v);
+void moves_link_down(struct peers *p, uint16_t slot);
+
+/* shares.c: what each asker has on its way */
+struct shares *shares_new(void);
+void shares_free(struct shares *s);
+bool shares_take(struct shares *s, uint64_t asker, uint32_t bytes, bool must);
+void shares_give(struct shares *s, uint64_t asker, uint32_t bytes);
+
+/* calls.c */
+struct calls *calls_new(void);
+void calls_free(struct calls *c);
+void calls_link_down(struct peers *p, uint16_t slot);
+enum err calls_called(struct peers *p, uint16_t slot, struct str body, struct fault *f);
+enum err calls_answered(struct peers *p, uint16_t slot, struct str body, struct fault *f);
+
+#endif
