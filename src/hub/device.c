@@ -161,6 +161,8 @@ on_disconnect(struct shard *sh, struct row *r, const struct op *op, const struct
 		row_set_presence(sh, r, NULL);
 		connection_ended(sh, r, op->ended, env);
 		r->activity_us = r->presence_us = env->now_us;
+	} else if (r != NULL && r->presence == NULL && op->ended != REASON_TAKEN_OVER) {
+		connection_left(sh, r, op->ended, env); /* it has gone while nobody served it */
 	}
 	if (op->payload.n != 0 && check_will(r, env, reply) == ERR_OK)
 		log_sent(sh, r, EVENT_WILL, op->payload, env);

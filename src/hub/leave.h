@@ -10,5 +10,7 @@
  */
 uint32_t shard_end_sessions(
     struct shard *sh, uint32_t *row, uint32_t max, const struct hub_env *env);
+/* The same of sessions that outlive it: none ends, their calls do. */
+uint32_t shard_end_calls(struct shard *sh, uint32_t *row, uint32_t max, const struct hub_env *env);
 
 #endif

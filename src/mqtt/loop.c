@@ -149,6 +149,7 @@ mqtt_loop_new(struct loop *l, const struct mqtt_options *o)
 	sessions_init(&ml->sessions, &ml->world, o->max_in_flight);
 	turns_init(&ml->turns, o->work_bytes ? o->work_bytes : MQTT_WORK_BYTES);
 	links_init(ml);
+	comebacks_init(ml);
 	return ml;
 }
 
@@ -188,8 +189,8 @@ links_go_on(struct mqtt_loop *ml)
 	}
 }
 
-static struct link *
-work_back(struct mqtt_loop *ml, const struct work *w)
+struct link *
+link_of_work(struct mqtt_loop *ml, const struct work *w)
 {
 	ml->nwork--;
 	ml->turns.bytes -= w->room;
@@ -202,7 +203,7 @@ on_gone(struct work *w)
 {
 	struct log_story line;
 
-	(void)work_back(w->owner, w);
+	(void)link_of_work(w->owner, w);
 	if (session_will_lost(w, &line))
 		log_reason(&line);
 	work_free(w);
@@ -211,13 +212,16 @@ on_gone(struct work *w)
 static void
 on_answer(struct work *w)
 {
-	struct link *l = work_back(w->owner, w);
+	struct mqtt_loop *ml = w->owner;
+	struct link *l = link_of_work(ml, w);
 	struct actions a = { 0 };
 
 	if (l != NULL) {
 		session_answer(&l->session, w, &a);
 		link_perform(l, &a);
 	}
+	if (w->op.kind == OP_RESUME)
+		comeback_heard(ml, w->shard, l);
 	work_free(w);
 }
 
@@ -241,7 +245,7 @@ static void
 on_verdict(struct work *w)
 {
 	struct mqtt_loop *ml = w->owner;
-	struct link *l = work_back(ml, w);
+	struct link *l = link_of_work(ml, w);
 	struct actions a = { 0 };
 
 	if (l != NULL) {

@@ -40,6 +40,19 @@ struct link {
 	struct story_counts *counts; /* of it */
 };
 
+/* resumed.c: a shard whose sessions are being resumed. */
+struct comeback {
+	struct msg msg;
+	struct mqtt_loop *ml;
+	struct resumption *of;   /* NULL: none is under way */
+	uint32_t at;             /* links below have been looked at */
+	uint32_t out;            /* sessions that have no answer yet */
+	bool posted;             /* the look goes on by msg */
+	bool again;              /* some were told nothing: a look at them follows */
+	bool once_more;          /* this is it */
+	struct loop_timer timer; /* to it */
+};
+
 struct mqtt_loop {
 	struct loop *loop;
 	struct mqtt_options o;
@@ -49,6 +62,7 @@ struct mqtt_loop {
 	uint32_t nsession, nwork;
 	struct turns turns;
 	struct reaper reaper;
+	struct comeback comebacks[SHARDS];
 	struct { /* links.c */
 		struct msg msg;
 		struct loop_timer timer; /* at reaper.due_us */
@@ -64,6 +78,8 @@ link_of(const struct session *s)
 }
 
 /* loop.c */
+/* Whom a work was for, that has come back; NULL: it has gone. */
+struct link *link_of_work(struct mqtt_loop *ml, const struct work *w);
 void link_perform(struct link *l, struct actions *a);
 
 /* told.c: what stories are told of a link, if anybody is. A CONNECT of it is accepted, or refused as the line says; */
@@ -75,6 +91,10 @@ bool told_known(const struct link *l);
 void told_received(struct link *l, struct str packet);
 void told_performed(struct link *l, const struct actions *a);
 void told_closed(struct link *l, enum reason why);
+
+/* resumed.c: one of its sessions has its answer. */
+void comeback_heard(struct mqtt_loop *ml, uint32_t shard, const struct link *l);
+void comebacks_init(struct mqtt_loop *ml);
 
 /* links.c: links whose opener counts no more */
 enum reason link_outdated(struct session *s, uint64_t judged_by);

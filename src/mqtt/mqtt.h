@@ -59,6 +59,10 @@ void mqtt_loop_review(struct mqtt_loop *ml);
 /* The hub's clock has been advanced: tokens of links that are there end so much sooner. As mqtt_loop_review. */
 void mqtt_loop_later(struct mqtt_loop *ml, int64_t by_us);
 
+/* A shard has come: sessions of it are taken up, and it says resumption_through when they have been. Any thread, one resumption a shard at a time; the
+ * loop runs. */
+void mqtt_loop_resume(struct mqtt_loop *ml, struct resumption *r);
+
 /* End every session as if its link had failed: at a stop. Wills are published. */
 void mqtt_loop_close(struct mqtt_loop *ml);
 /* Sessions and works of this loop under way. */

@@ -67,16 +67,32 @@ session_resume(struct session *s, struct actions *a)
 		.since_us = s->since_us,
 		.opened = s->opened,
 		.clean = s->clean };
+	s->owed = true;
 	session_submit(s, w, a);
 }
 
-/* Whoever could not be taken up comes anew. */
+bool
+session_owed(const struct session *s)
+{
+	return s->state == S_LIVE && s->owed;
+}
+
+/* Nobody has judged it, or nobody may say how. */
+static bool
+is_judged(const struct reply *r)
+{
+	return r->fault.code == F_NONE ||
+	    (r->fault.code == F_ConnectionForcefullyClosedOnNewConnection &&
+	        r->reason != REASON_NONE);
+}
+
+/* Whoever cannot be taken up comes anew. */
 void
 on_resumed(struct session *s, const struct work *w, struct actions *a)
 {
-	const struct reply *r = &w->reply;
-
-	if (r->fault.code != F_NONE && s->doomed == REASON_NONE)
-		session_leave(
-		    s, SESSION_DROPS, r->reason != REASON_NONE ? r->reason : REASON_UNAVAILABLE, a);
+	if (!is_judged(&w->reply))
+		return;
+	s->owed = false;
+	if (w->reply.fault.code != F_NONE && s->doomed == REASON_NONE)
+		session_leave(s, SESSION_DROPS, w->reply.reason, a);
 }

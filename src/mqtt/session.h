@@ -110,6 +110,7 @@ struct session {
 	bool desired_missed; /* one could not be sent: until it reads its twin */
 	/* what it is resumed by (session_resume) besides */
 	bool clean;
+	bool owed;         /* session_owed */
 	uint64_t identity; /* reply.identity */
 	int64_t since_us;  /* wall clock */
 	/* of a clean one (filters_put); those of others are stored */
@@ -178,6 +179,8 @@ bool session_doom(struct session *s, enum reason why);
 void session_turn(struct session *s, struct actions *a);
 /* Its shard has another owner: it asks to be taken up, before anything else of that session is sent there. Ends if it is not (O-232). */
 void session_resume(struct session *s, struct actions *a);
+/* It has asked, and nobody has said yet that it may go on, or not: if it has had an answer, it is to ask again. */
+bool session_owed(const struct session *s);
 /* The program ends: as if the link had failed. */
 void session_stop(struct session *s, struct actions *a);
 

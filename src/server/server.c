@@ -139,6 +139,13 @@ on_note(struct note *n)
 }
 
 static void
+on_resume(struct resumption *r)
+{
+	for (unsigned i = 0; i < the_server->nio; i++)
+		mqtt_loop_resume(the_server->io[i].mqtt, r);
+}
+
+static void
 store_warns(void *ctx, const char *line)
 {
 	(void)ctx;
@@ -247,6 +254,7 @@ fleet_make(struct server *s)
 		.loops = s->loops,
 		.nloop = s->nio,
 		.on_note = on_note,
+		.resume = on_resume,
 		.on_configurations = on_configurations,
 		.on_routing = on_routing,
 		.on_settings = on_settings };

@@ -14,8 +14,8 @@
  *
  *   "ended/" shard (2 bytes) row (4), big-endian -> format | position (8, little-endian). No record: nowhere.
  *
- * A bit that is set when the shard is loaded is of a session that has ended with the program: its end is told first of all. Unless that session
- * is resumed before (O-234): then it has not.
+ * A bit that is set when the shard is loaded is of a session that has ended with the program: its end is told first of all. Where sessions outlive
+ * their shard's owner it is told when nobody has resumed it for a while (O-237), or before whatever else becomes of the identity.
  */
 #include "shard/record.h"
 
@@ -296,16 +296,38 @@ connection_back(struct shard *sh, struct row *r)
 }
 
 void
-connections_loaded(struct shard *sh)
+connection_left(struct shard *sh, struct row *r, enum reason why, const struct hub_env *env)
 {
-	for (uint32_t i = 0; i < sh->nrow; i++) {
-		struct row *r = row_at(sh, i);
+	if (!r->untold.lost)
+		return;
+	r->untold.lost = false;
+	connection_ended(sh, r, why, env);
+}
 
-		if (!bit_of(sh, i) || r->id == NULL)
-			continue;
-		r->untold.lost = true;
-		list(sh, r, INT64_MIN);
-	}
+void
+connections_loaded(struct shard *sh, const struct shard_begin *b)
+{
+	for (uint32_t i = 0; i < sh->nrow; i++)
+		if (bit_of(sh, i) && row_at(sh, i)->id != NULL)
+			row_at(sh, i)->untold.lost = true;
+	sh->connections.missed_us = b->elapsed_us + b->patience_us;
+	if (b->patience_us == 0)
+		connections_miss(sh);
+}
+
+int64_t
+connections_missed_us(const struct shard *sh)
+{
+	return sh->connections.missed_us != 0 ? sh->connections.missed_us : INT64_MAX;
+}
+
+void
+connections_miss(struct shard *sh)
+{
+	sh->connections.missed_us = 0;
+	for (uint32_t i = 0; i < sh->nrow; i++)
+		if (row_at(sh, i)->id != NULL && row_at(sh, i)->untold.lost)
+			list(sh, row_at(sh, i), INT64_MIN);
 }
 
 void

@@ -121,7 +121,8 @@ struct shard_connections {
 	uint32_t nended;
 	uint32_t *rows; /* those listed, oldest first, from `from` on; some have gone since */
 	uint32_t from, n, cap;
-	int64_t since_us; /* the oldest, by elapsed_us */
+	int64_t since_us;  /* the oldest, by elapsed_us */
+	int64_t missed_us; /* connections_missed_us; 0: they have been missed */
 };
 
 /* Who serves it (epoch.c). */
@@ -266,6 +267,8 @@ int64_t epoch_begin(struct shard *sh, const struct shard_begin *b);
 /* A session has begun: r->presence is set with it. One has ended, and why. Noted, and told by connections_tell. */
 void connection_begun(struct shard *sh, struct row *r, const struct hub_env *env);
 void connection_ended(struct shard *sh, struct row *r, enum reason why, const struct hub_env *env);
+/* The session that the log knows of, and that was not resumed, has ended, as its edge says. */
+void connection_left(struct shard *sh, struct row *r, enum reason why, const struct hub_env *env);
 /* A session that the log has told of goes on: r->presence is set with it. Nothing is told, unless its end has been. */
 void connection_resumed(struct shard *sh, struct row *r, const struct hub_env *env);
 /* The identity goes: what is to be told of it is told at once, with the end of the session that it has. */
@@ -284,8 +287,8 @@ struct str ended_prefix(const struct shard *sh, char room[HUB_PREFIX_MAX]);
 enum err ended_load(struct shard *sh, struct str key, const struct str *value);
 /* The position of the newest record of the log that tells of the end of a session of this identity; 0: none is known. */
 uint64_t connection_last_end(const struct shard *sh, const struct row *r);
-void connections_loaded(
-    struct shard *sh); /* all of them: whom they say to be connected is not any more */
+/* All of them: whom they say to be connected is not any more, or not yet. */
+void connections_loaded(struct shard *sh, const struct shard_begin *b);
 void connections_fini(struct shard *sh);
 
 /* Take a row for a new identity, with no record in memory. */

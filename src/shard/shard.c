@@ -545,7 +545,7 @@ shard_loaded(struct shard *sh, const struct shard_begin *b)
 	for (uint32_t i = 0; i < sh->nrow; i++)
 		if (row_at(sh, i)->id == NULL)
 			free_push(sh, i, b->elapsed_us);
-	connections_loaded(sh);
+	connections_loaded(sh, b);
 	if (b->position >= sh->log.end.next)
 		sh->log.end.next = b->position + 1;
 	return from_us;

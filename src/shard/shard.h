@@ -171,6 +171,8 @@ struct shard_begin {
 	/* of a store that keeps epochs itself, raised already, with its newest time; 0: it does not, there is a record */
 	uint64_t epoch;
 	int64_t at_us;
+	/* so long it is waited for sessions that go on (O-231), until the log tells that they have ended; 0: there are none */
+	int64_t patience_us;
 };
 int64_t shard_loaded(struct shard *sh, const struct shard_begin *b);
 /* Is the epoch not stored yet, or taken back? Then it is to be, with the first writes of all. */
@@ -209,6 +211,10 @@ const struct shard_counts *shard_counts(const struct shard *sh);
 
 /* Is there something of them that the log has not told yet? Since when, by elapsed_us. */
 bool connections_wait(const struct shard *sh, int64_t *since_us);
+/* When sessions that the log knows of, and nobody has resumed by then, have ended, by elapsed_us; INT64_MAX: there are none to be missed. */
+int64_t connections_missed_us(const struct shard *sh);
+/* It is that late: connections_wait, if there are some. */
+void connections_miss(struct shard *sh);
 /* Tell it of at most `max` rows, oldest first, by records of this round; how many rows it looked at. */
 uint32_t connections_tell(struct shard *sh, uint32_t max, const struct hub_env *env);
 

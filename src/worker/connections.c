@@ -43,10 +43,29 @@ due_us(const struct shard *sh)
 	return since_us < 0 ? 0 : since_us + CONNECTIONS_WAIT_US;
 }
 
+/* Who was to be resumed, and was not: when that is to be looked at next. */
+static int64_t
+miss(struct worker *w)
+{
+	int64_t first_us = INT64_MAX;
+
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
+		int64_t us = connections_missed_us(w->shards[s]);
+
+		if (us <= w->env.elapsed_us)
+			connections_miss(w->shards[s]);
+		else if (us < first_us)
+			first_us = us;
+	}
+	return first_us;
+}
+
 void
 connections_turn(struct worker *w)
 {
 	int64_t first_us = INT64_MAX;
+
+	w->connections.missed_us = miss(w);
 
 	/* from where the last round was full: no shard is always the last one */
 	for (unsigned i = 0; i < SHARDS; i++) {
@@ -73,9 +92,12 @@ connections_turn(struct worker *w)
 int64_t
 connections_patience_us(const struct worker *w)
 {
-	int64_t us = w->connections.due_us - w->env.elapsed_us;
+	int64_t due_us = w->connections.due_us < w->connections.missed_us
+	    ? w->connections.due_us
+	    : w->connections.missed_us;
+	int64_t us = due_us - w->env.elapsed_us;
 
-	if (w->connections.due_us == INT64_MAX || room(w) == 0)
+	if (due_us == INT64_MAX || room(w) == 0)
 		return -1; /* until the round is over */
 	if (!w->env.can_write)
 		return CONNECTIONS_WAIT_US;

@@ -11,7 +11,8 @@ epochs_turn(struct worker *w)
 		return;
 	w->epochs_due = false;
 	w->env.undo = gate_undo(&w->gate);
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
+	for (uint32_t s = next_of(w->mine & ~w->leaving, 0); s < SHARDS;
+	     s = next_of(w->mine & ~w->leaving, s + 1))
 		if (shard_epoch_due(w->shards[s]))
 			shard_epoch_raise(w->shards[s], &w->env);
 }

@@ -58,8 +58,10 @@ load_main(void *arg)
 	int64_t now_us = clock_wall_us(), from_us;
 
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
+		struct shard_begin begin = { .now_us = now_us };
+
 		w->load_err =
-		    shard_from_store(w->fleet, w->shards[s], now_us, &from_us, &w->load_fault);
+		    shard_from_store(w->fleet, w->shards[s], &begin, &from_us, &w->load_fault);
 		if (w->load_err != ERR_OK)
 			break;
 		epochs_begun(w, from_us, now_us);

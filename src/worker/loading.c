@@ -125,26 +125,26 @@ load_former_log(struct fleet *f, uint32_t s, int64_t now_us, uint64_t *last)
 }
 
 enum err
-shard_from_store(
-    struct fleet *f, struct shard *sh, int64_t now_us, int64_t *from_us, struct fault *why)
+shard_from_store(struct fleet *f, struct shard *sh, struct shard_begin *begin, int64_t *from_us,
+    struct fault *why)
 {
-	struct shard_begin begin = { .now_us = now_us, .elapsed_us = clock_elapsed_us() };
 	uint32_t s = shard_index(sh);
 	struct store_epoch epoch;
 	enum err e = load_shard(f, sh, why);
 
+	begin->elapsed_us = clock_elapsed_us();
 	if (e == ERR_OK)
 		e = load_queues(f, sh, why);
 	if (e == ERR_OK)
 		e = load_common(f, sh, why);
 	if (e == ERR_OK && !shard_log_known(sh))
-		e = load_former_log(f, s, now_us, &begin.position);
+		e = load_former_log(f, s, begin->now_us, &begin->position);
 	if (e != ERR_OK)
 		return e;
 	if (store_epoch(f->o.store, s, &epoch)) {
-		begin.epoch = epoch.number;
-		begin.at_us = epoch.at_us;
+		begin->epoch = epoch.number;
+		begin->at_us = epoch.at_us;
 	}
-	*from_us = shard_loaded(sh, &begin);
+	*from_us = shard_loaded(sh, begin);
 	return ERR_OK;
 }

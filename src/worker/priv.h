@@ -128,6 +128,8 @@ struct worker {
 	/* Its shards, a bit each: holds_shard, next_held. Of those, such as it is giving up: has_shard, next_shard leave them out. And
 	 * those that it has given up, while there is nobody who has them. */
 	uint64_t mine, leaving, left;
+	/* Of those that it has, such as wait for their sessions to be resumed, before all else: has_shard, next_shard leave them out, too. */
+	uint64_t coming;
 	uint32_t waits[SHARDS];       /* works and parcels that have come and are not applied */
 	struct shard *shards[SHARDS]; /* by shard number; NULL for others' */
 	uint64_t log_flying[SHARDS];  /* ends of their logs when what the store has is on disk */
@@ -182,9 +184,10 @@ struct worker {
 	struct worker_jobs jobs;
 	struct worker_messages messages;
 	struct worker_watches watches;
-	struct {                /* connections.c */
-		int64_t due_us; /* when what waits is to be told; INT64_MAX: nothing does */
-		uint32_t shard; /* whose turn is first */
+	struct {                   /* connections.c */
+		int64_t due_us;    /* when what waits is to be told; INT64_MAX: nothing does */
+		int64_t missed_us; /* the first of connections_missed_us */
+		uint32_t shard;    /* whose turn is first */
 	} connections;
 	struct worker_figures { /* figures.c: what its shards are, for who asks; any thread */
 		atomic_uint_least64_t v[FIGURES];
@@ -216,6 +219,7 @@ struct traveller {
 	/* To other nodes, as long as no worker here is open for it; under the lock of the route. Why not; NULL: it is theirs. No function: it waits
 	 * here */
 	const char *(*leave)(struct fleet *f, struct msg *m);
+	bool (*first)(const struct msg *m); /* does it go before all that waits here? NULL: no */
 };
 
 struct shard_route {
@@ -226,8 +230,10 @@ struct shard_route {
 		int64_t since_us;
 	} * line; /* what has come while no worker has the shard, oldest first */
 	uint32_t n, cap;
-	uint32_t passing; /* has left by traveller.leave, and did not arrive yet */
-	bool open;        /* its worker gets what leaves else */
+	uint32_t passing;     /* has left by traveller.leave, and did not arrive yet */
+	bool open;            /* its worker gets what leaves else */
+	struct worker *comes; /* to this one, which takes what goes before all that waits */
+	bool (*first)(const struct msg *m); /* does it go before all that waits here? NULL: no */
 };
 
 /* A shard on its way between workers (shifts.c): one at a time each. */
@@ -244,6 +250,7 @@ struct shift {
 	/* whom it leaves: how far it is */
 	enum shift_step { SHIFT_DRAINS, SHIFT_ENDS, SHIFT_FENCED, SHIFT_OUT } step;
 	uint32_t row; /* SHIFT_ENDS: sessions below have ended */
+	struct resumption resumption;
 };
 
 struct fleet {
@@ -323,12 +330,12 @@ next_held(const struct worker *w, uint32_t s)
 static inline bool
 has_shard(const struct worker *w, uint32_t s)
 {
-	return (w->mine & ~w->leaving) >> s & 1;
+	return (w->mine & ~w->leaving & ~w->coming) >> s & 1;
 }
 static inline uint32_t
 next_shard(const struct worker *w, uint32_t s)
 {
-	return next_of(w->mine & ~w->leaving, s);
+	return next_of(w->mine & ~w->leaving & ~w->coming, s);
 }
 
 /* route.c */
@@ -340,6 +347,8 @@ void routes_stop(struct fleet *f);
 struct worker *shard_worker(const struct fleet *f, uint32_t shard);
 /* Any thread. m is the worker's, or waits, or is refused. */
 void route_send(struct fleet *f, uint32_t shard, const struct traveller *t, struct msg *m);
+/* It is going to be this worker's, who takes from now on what goes before all that waits, and nothing else. */
+void route_half_open(struct fleet *f, uint32_t shard, struct worker *w);
 /* Any thread. To the worker that has the shard, open or not. False: none has it. */
 bool route_enter(struct fleet *f, uint32_t shard, const struct traveller *t, struct msg *m);
 /* From now on it is this worker's; what has waited here comes first. Open, unless other nodes may have something for it. */
@@ -361,8 +370,9 @@ bool shifts_drop(struct msg *m); /* as jobs_drop */
 bool shift_drains(const struct worker *w, uint32_t s);
 
 /* loading.c: a shard from the store, on whatever thread. from_us: where its time goes on (shard_loaded). */
-enum err shard_from_store(
-    struct fleet *f, struct shard *sh, int64_t now_us, int64_t *from_us, struct fault *why);
+/* begin: now, and how long sessions may be missing. */
+enum err shard_from_store(struct fleet *f, struct shard *sh, struct shard_begin *begin,
+    int64_t *from_us, struct fault *why);
 /* worker.c */
 struct shard *shard_make(uint32_t s);
 

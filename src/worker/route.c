@@ -120,6 +120,18 @@ route_enter(struct fleet *f, uint32_t shard, const struct traveller *t, struct m
 
 /* ---- on its way ---- */
 
+/* Who gets it now; NULL: it waits, here or elsewhere. What goes before all that waits does not wait for that to be let in. */
+static struct worker *
+taker(const struct fleet *f, uint32_t shard, const struct traveller *t, const struct msg *m)
+{
+	const struct shard_route *r = &f->routes[shard];
+	struct worker *w = shard_worker(f, shard);
+
+	if (t->first != NULL && t->first(m))
+		return w != NULL ? w : r->comes;
+	return r->open || t->leave == NULL ? w : NULL;
+}
+
 void
 route_send(struct fleet *f, uint32_t shard, const struct traveller *t, struct msg *m)
 {
@@ -129,8 +141,8 @@ route_send(struct fleet *f, uint32_t shard, const struct traveller *t, struct ms
 	bool taken = true;
 
 	pthread_mutex_lock(&r->mutex);
-	w = shard_worker(f, shard);
-	if (w != NULL && (r->open || t->leave == NULL))
+	w = taker(f, shard, t, m);
+	if (w != NULL)
 		t->enter(w, m);
 	else if (atomic_load(&f->stop))
 		why = STOPPING;
@@ -148,11 +160,22 @@ route_send(struct fleet *f, uint32_t shard, const struct traveller *t, struct ms
 /* ---- it opens and closes ---- */
 
 void
+route_half_open(struct fleet *f, uint32_t shard, struct worker *w)
+{
+	struct shard_route *r = &f->routes[shard];
+
+	pthread_mutex_lock(&r->mutex);
+	r->comes = w;
+	pthread_mutex_unlock(&r->mutex);
+}
+
+void
 route_open(struct fleet *f, uint32_t shard, struct worker *w)
 {
 	struct shard_route *r = &f->routes[shard];
 
 	pthread_mutex_lock(&r->mutex);
+	r->comes = NULL;
 	atomic_store_explicit(&f->of_shard[shard], w, memory_order_release);
 	r->open = f->o.elsewhere == NULL;
 	for (uint32_t i = 0; i < r->n; i++) {

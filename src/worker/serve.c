@@ -188,12 +188,19 @@ work_patience_us(const struct msg *m)
 	return kind == OP_TELEMETRY ? PARKED_TELEMETRY_US : PARKED_US;
 }
 
+static bool
+work_first(const struct msg *m)
+{
+	return work_of((struct msg *)m)->op.kind == OP_RESUME;
+}
+
 static const struct traveller travels = { .enter = work_enters,
 	.refuse = work_refused,
 	.bytes = work_bytes,
 	.must = work_must,
 	.patience_us = work_patience_us,
-	.leave = work_leaves };
+	.leave = work_leaves,
+	.first = work_first };
 
 static void
 work_begins(struct work *k)

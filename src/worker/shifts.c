@@ -4,10 +4,12 @@
  *
  *   fleet_release   the route is closed: what comes waits there. The worker that has the shard
  *     DRAINS        applies what had come before, and finishes tours that are in the midst of it; begins nothing there any more
- *     ENDS          ends its sessions, a share of them in each turn, and tells the log
+ *     ENDS          ends its calls, and its sessions, where they do not outlive it, a share of them in each turn, and tells the log
  *     FENCED        waits until all of that is on disk
  *     OUT           and then forgets the shard, unless a repair has to be written first
- *   fleet_take      a thread of its own reads the shard; a worker gets it by a message, and the route is opened
+ *   fleet_take      a thread of its own reads the shard; a worker gets it by a message. Sessions that have outlived the former owner are
+ *                   resumed: OP_RESUME is all that the route lets through to it, until each loop has had its answers (O-236). Then the route is
+ *                   opened, and what waited there comes.
  */
 #include "hub/leave.h"
 #include "watch/touched.h"
@@ -17,6 +19,7 @@
 
 #define SESSIONS_TURN_MAX 256u /* that end in one turn */
 #define LINE_LOOK_US      INT64_C(1000000)
+#define RESUME_US         INT64_C(10000000) /* until a session that nobody has resumed has ended */
 
 /* ---- it goes ---- */
 
@@ -123,7 +126,8 @@ ends(struct worker *w, struct shift *x)
 	if (!w->env.can_write)
 		return;
 	w->env.undo = gate_undo(&w->gate);
-	shard_end_sessions(sh, &x->row, SESSIONS_TURN_MAX, &w->env);
+	(w->fleet->o.resume != NULL ? shard_end_calls : shard_end_sessions)(
+	    sh, &x->row, SESSIONS_TURN_MAX, &w->env);
 	watch_forget(sh);
 	if (x->row == shard_rows(sh))
 		connections_tell(sh, SESSIONS_TURN_MAX, &w->env);
@@ -171,7 +175,7 @@ void
 shifts_turn(struct worker *w)
 {
 	if (w->stopping) { /* it stays whose it is, who ends its sessions as all others */
-		w->leaving = 0;
+		w->leaving = w->coming = 0;
 		return;
 	}
 	for (uint32_t s = next_of(w->leaving, 0); s < SHARDS; s = next_of(w->leaving, s + 1)) {
@@ -208,6 +212,33 @@ shift_drains(const struct worker *w, uint32_t s)
 
 /* ---- it comes ---- */
 
+/* What waited for it, and what comes from now on. */
+static void
+opens(struct msg *m)
+{
+	struct shift *x = container_of(m, struct shift, msg);
+	struct worker *w = x->to;
+	uint32_t s = shard_of(x);
+
+	w->coming &= ~(UINT64_C(1) << s);
+	sweep_takes(w, w->shards[s]);
+	jobs_take(w, w->shards[s]);
+	watches_moved(w);
+	feedback_told(w, w->shards[s], GATE_ON_DISK);
+	route_open(w->fleet, s, w);
+	shift_over(x, ERR_OK);
+}
+
+/* On the thread of a loop. */
+static void
+resumed(struct resumption *r)
+{
+	struct shift *x = container_of(r, struct shift, resumption);
+
+	x->msg.run = opens;
+	mailbox_post(&x->to->box, &x->msg);
+}
+
 static void
 comes(struct msg *m)
 {
@@ -219,18 +250,30 @@ comes(struct msg *m)
 	x->sh = NULL;
 	w->shards[s] = sh;
 	w->mine |= UINT64_C(1) << s;
+	w->coming |= UINT64_C(1) << s;
 	w->log_flying[s] = shard_log_next(sh); /* what flies has nothing of it */
 	atomic_store(&w->fleet->log_ends[s], w->log_flying[s]);
 	epochs_begun(w, x->from_us, x->now_us);
 	epochs_turn(w); /* before anything is written there */
-	sweep_takes(w, sh);
-	jobs_take(w, sh);
-	watches_moved(w);
-	feedback_told(w, sh, GATE_ON_DISK);
 	worker_identities_changed(w, shard_identities(sh));
 	figures_look(w);
-	route_open(w->fleet, s, w);
-	shift_over(x, ERR_OK);
+	if (w->fleet->o.resume == NULL || w->fleet->o.elsewhere != NULL || w->stopping) {
+		opens(m); /* with several nodes each edge keeps that order by itself */
+		return;
+	}
+	configure_use(sh, w->catalogue->configurations);
+	x->resumption.shard = s;
+	x->resumption.over = resumed;
+	atomic_store(&x->resumption.left, w->fleet->o.nloop);
+	route_half_open(w->fleet, s, w);
+	w->fleet->o.resume(&x->resumption);
+}
+
+void
+resumption_through(struct resumption *r)
+{
+	if (atomic_fetch_sub(&r->left, 1) == 1)
+		r->over(r);
 }
 
 /* One thread more, or less. */
@@ -248,10 +291,12 @@ reads(void *arg)
 {
 	struct shift *x = arg;
 	struct fleet *f = x->fleet;
+	struct shard_begin begin = { .now_us = clock_wall_us(),
+		.patience_us = f->o.resume != NULL ? RESUME_US : 0 };
 	enum err e;
 
-	x->now_us = clock_wall_us();
-	e = shard_from_store(f, x->sh, x->now_us, &x->from_us, &x->fault);
+	x->now_us = begin.now_us;
+	e = shard_from_store(f, x->sh, &begin, &x->from_us, &x->fault);
 	if (e == ERR_OK) {
 		x->msg.run = comes;
 		mailbox_post(&x->to->box, &x->msg);
@@ -324,7 +369,7 @@ shifts_drop(struct msg *m)
 	struct shift *x;
 
 	if (m->run != comes)
-		return m->run == goes;
+		return m->run == goes || m->run == opens;
 	x = container_of(m, struct shift, msg);
 	shard_free(x->sh);
 	x->sh = NULL;

@@ -169,6 +169,18 @@ struct note {
 
 struct fleet;
 
+/*
+ * Sessions of a shard that has come outlive that (docs/spec/operate.md, O-231 and O-236). Who has called for it owns it, and does nothing else with
+ * the shard until it is over.
+ */
+struct resumption {
+	uint32_t shard;
+	atomic_uint left;                   /* loops that are not through */
+	void (*over)(struct resumption *r); /* on the thread of the last one */
+};
+/* A loop is through: of each of its sessions of the shard it has sent OP_RESUME, and has the answer. */
+void resumption_through(struct resumption *r);
+
 struct fleet_options {
 	/* opened with `nworker` lanes and fleet_commit_done; outlives the fleet */
 	struct store *store;
@@ -189,6 +201,9 @@ struct fleet_options {
 	struct loop *const *loops; /* reply_to.loop indexes these */
 	unsigned nloop;
 	void (*on_note)(struct note *n);
+	/* A shard has come: each loop is to have its sessions of it resumed, and to say resumption_through. A worker's thread. NULL: sessions of a
+	 * shard that is given up are closed. */
+	void (*resume)(struct resumption *r);
 	/* The configurations have changed, on disk: a new catalogue is to be set before it returns. Owns the set. A
 	 * worker's thread; NULL: nobody cares. */
 	void (*on_configurations)(struct configurations *set);
@@ -241,9 +256,9 @@ void fleet_submit(struct fleet *f, struct work *w);
 /* Any thread; all devices in it are this shard's. It comes back through done, whatever happens. */
 void fleet_parcel(struct fleet *f, uint32_t shard, struct parcel *p);
 /*
- * Shards that come and go (worker/shifts.c). One that is given up is nobody's: what comes for it waits, a few seconds at the most. Its sessions are
- * closed, calls end, watches end with `shard-moved`; what is on disk is all that is left of it, and a worker that takes it begins with
- * that, as a start does. Any thread; `done` is called once, on one of the fleet's threads: short. A fleet that stops calls none.
+ * Shards that come and go (worker/shifts.c). One that is given up is nobody's: what comes for it waits, a few seconds at the most. Calls end, watches
+ * end with `shard-moved`, sessions are forgotten, to be resumed, or closed; what is on disk is all that is left of it, and a worker that takes it
+ * begins with that, as a start does. Any thread; `done` is called once, on one of the fleet's threads: short. A fleet that stops calls none.
  * ERR_ARG, and nothing is done: it is under way already, the fleet stops, nobody has it (release), somebody has it (take). ERR_IO: no thread.
  */
 typedef void shard_moved(void *ctx, uint32_t shard, enum err e, const struct fault *why);

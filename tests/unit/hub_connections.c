@@ -270,6 +270,79 @@ connection__what_is_no_record_is_damage(void **state)
 	    ERR_CORRUPT);
 }
 
+/* As a worker does in each of its turns. */
+static void
+miss(struct kit *k)
+{
+	if (connections_missed_us(k->sh) <= k->env.elapsed_us)
+		connections_miss(k->sh);
+	tell(k);
+}
+
+static void
+resumes(struct kit *k, const char *id, uint64_t session_epoch, uint64_t identity)
+{
+	struct op op = kit_op(OP_RESUME, id);
+
+	op.session_epoch = session_epoch;
+	op.reply_to.slot = 1;
+	op.resume = (struct op_resume){ .identity = identity, .clean = true };
+	assert_int_equal(kit_run(k, &op), F_NONE);
+}
+
+static void
+connection__O237_who_is_not_back_in_time_has_ended_with_the_owner_once(void **state)
+{
+	struct kit *k = *state;
+	struct buf text = { 0 };
+	uint64_t epochs[5], identity = 0, from;
+	char id[4];
+
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(id, sizeof(id), "d%u", i);
+		kit_device(k, id);
+		epochs[i] = kit_connect(k, id, 1, true);
+		if (i == 0)
+			identity = k->reply.identity;
+	}
+	tell(k);
+	k->patience_us = 10000000;
+	for (unsigned owner = 0; owner < 2; owner++) { /* the first one dies within the time */
+		kit_restart(k);
+		from = shard_log_next(k->sh);
+		resumes(k, "d0", epochs[0], identity);
+		miss(k);
+		assert_string_equal(told_since(k, from, &text), "");
+	}
+	kit_connect(k, "d1", 1, true); /* comes anew */
+	miss(k);
+	assert_string_equal(told_since(k, from, &text), "- hub-ended +");
+	from = shard_log_next(k->sh);
+	leave(k, "d2", epochs[2], REASON_KEEP_ALIVE); /* has gone while nobody served it */
+	miss(k);
+	assert_string_equal(told_since(k, from, &text), "- keep-alive");
+	from = shard_log_next(k->sh);
+	kit_delete(k, "d3", "*");
+	miss(k);
+	assert_string_equal(told_since(k, from, &text), "- hub-ended");
+	from = shard_log_next(k->sh);
+	k->env.elapsed_us = connections_missed_us(k->sh) - 1;
+	miss(k);
+	assert_string_equal(told_since(k, from, &text), "");
+	k->env.elapsed_us++;
+	miss(k);
+	assert_string_equal(told_since(k, from, &text), "- hub-ended"); /* d4 */
+	assert_true(connections_missed_us(k->sh) == INT64_MAX);
+	miss(k);
+	assert_string_equal(told_since(k, from, &text), "- hub-ended");
+	k->patience_us = 0;
+	kit_restart(k); /* and no owner says it again */
+	from = shard_log_next(k->sh);
+	miss(k);
+	assert_string_equal(told_since(k, from, &text), "- hub-ended - hub-ended"); /* d0, d1 */
+	buf_fini(&text);
+}
+
 /* Where the log tells of the last end is known over undo and restart, and goes with the identity. */
 static void
 connection__O32_the_place_of_the_last_end_is_kept(void **state)
@@ -356,6 +429,7 @@ main(void)
 		TEST(connection__E03_what_was_told_and_failed_is_told_again),
 		TEST(connection__E94_after_a_kill_the_missing_end_is_told),
 		TEST(connection__E09_off_there_are_none),
+		TEST(connection__O237_who_is_not_back_in_time_has_ended_with_the_owner_once),
 		TEST(connection__O32_the_place_of_the_last_end_is_kept),
 		TEST(connection__O32_what_is_no_place_is_damage),
 		TEST(connection__what_is_no_record_is_damage),

@@ -114,7 +114,8 @@ struct kit {
 	struct shard *sh;
 	struct kit_rows store, batch;
 	struct undo *undo;
-	bool hold; /* commits are the test's affair */
+	bool hold;           /* commits are the test's affair */
+	int64_t patience_us; /* of a restart, with sessions that may come back */
 	struct hub_env env;
 	struct catalogue catalogue;
 	struct policy policies[POLICY_DEFAULTS];
@@ -295,8 +296,10 @@ kit_restart(struct kit *k)
 			assert_int_equal(shard_load_queue(sh, buf_view(&k->store.v[i].key),
 			                     buf_view(&k->store.v[i].value)),
 			    ERR_OK);
-	shard_loaded(
-	    sh, &(struct shard_begin){ .now_us = k->env.now_us, .elapsed_us = k->env.elapsed_us });
+	shard_loaded(sh,
+	    &(struct shard_begin){ .now_us = k->env.now_us,
+	        .elapsed_us = k->env.elapsed_us,
+	        .patience_us = k->patience_us });
 	kit_shard(k, sh);
 	shard_epoch_raise(sh, &k->env);
 	kit_commit(k);

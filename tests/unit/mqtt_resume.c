@@ -207,25 +207,46 @@ resume__O231_a_filter_that_was_refused_is_none(void **state)
 static void
 resume__O232_who_is_not_taken_up_ends_with_the_reason(void **state)
 {
-	static const enum reason reasons[] = { REASON_DESIRED_MISSED, REASON_NONE };
 	struct desk d;
 	struct work *w;
 
 	(void)state;
+	live(&d);
+	w = resume(&d);
+	assert_true(session_owed(&d.s));
+	w->reply.gone = true;
+	w->reply.reason = REASON_DESIRED_MISSED;
+	fault_set(&w->reply.fault, F_ConnectionForcefullyClosedOnNewConnection, "no");
+	desk_answer(&d, w);
+	assert_false(session_owed(&d.s));
+	assert_int_equal(d.ending, SESSION_DROPS);
+	desk_end(&d, STREAM_CLOSED);
+	assert_int_equal(d.line.reason, REASON_DESIRED_MISSED);
+	assert_int_equal(d.works[0]->op.kind, OP_DISCONNECT);
+	desk_fini(&d);
+}
+
+/* Its owner may not answer, or the commit that the verdict has seen has failed: whatever it was, it is none. */
+static void
+resume__O236_who_has_no_verdict_stays_and_asks_again(void **state)
+{
+	struct desk d;
+	struct work *w;
+
+	(void)state;
+	live(&d);
 	for (int i = 0; i < 2; i++) {
-		live(&d);
 		w = resume(&d);
 		w->reply.gone = i == 0;
-		w->reply.reason = reasons[i];
-		fault_set(&w->reply.fault, F_ServiceUnavailable, "no"); /* or its commit failed */
+		w->reply.reason = i == 0 ? REASON_DESIRED_MISSED : REASON_NONE;
+		fault_set(&w->reply.fault, F_ServiceUnavailable, "not now");
 		desk_answer(&d, w);
-		assert_int_equal(d.ending, SESSION_DROPS);
-		desk_end(&d, STREAM_CLOSED);
-		assert_int_equal(
-		    d.line.reason, i == 0 ? REASON_DESIRED_MISSED : REASON_UNAVAILABLE);
-		assert_int_equal(d.works[0]->op.kind, OP_DISCONNECT);
-		desk_fini(&d);
+		assert_int_equal(d.ending, SESSION_STAYS);
+		assert_true(session_owed(&d.s));
 	}
+	desk_answer(&d, resume(&d));
+	assert_false(session_owed(&d.s));
+	desk_fini(&d);
 }
 
 int
@@ -237,6 +258,7 @@ main(void)
 		cmocka_unit_test(resume__O231_the_edge_says_what_the_session_is),
 		cmocka_unit_test(resume__O231_a_filter_that_was_refused_is_none),
 		cmocka_unit_test(resume__O232_who_is_not_taken_up_ends_with_the_reason),
+		cmocka_unit_test(resume__O236_who_has_no_verdict_stays_and_asks_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

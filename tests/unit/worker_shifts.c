@@ -3,101 +3,13 @@
  * their order, and who asks all shards sees each device once (cluster-design.md 4.4, 4.6).
  */
 #include "worker_job_kit.h"
+#include "worker_move_kit.h"
 
 #include "worker/live.h"
 
-#define WORKERS 3
 #define DEVICES 96
 #define FLIGHT  4 /* patches of each device under way at once */
 #define MOVES   200
-
-/* Moves one shard after the other, from worker to worker, until it is told to stop. */
-struct mover {
-	struct kit *k;
-	uint32_t only; /* this shard alone; SHARDS: all */
-	bool rests;    /* between two moves, until mover_goes_on */
-	uint32_t shard, moves;
-	bool stops, idle; /* under k->mu */
-};
-
-static void next_move(struct mover *m);
-
-static void
-taken(void *ctx, uint32_t shard, enum err e, const struct fault *why)
-{
-	struct mover *m = ctx;
-	bool stops;
-
-	(void)shard;
-	if (e != ERR_OK)
-		fail_msg("%s", why->text);
-	pthread_mutex_lock(&m->k->mu);
-	m->moves++;
-	stops = m->idle = m->stops || m->rests;
-	pthread_cond_broadcast(&m->k->changed);
-	pthread_mutex_unlock(&m->k->mu);
-	if (!stops)
-		next_move(m);
-}
-
-static void
-given_up(void *ctx, uint32_t shard, enum err e, const struct fault *why)
-{
-	struct mover *m = ctx;
-
-	(void)why;
-	assert_int_equal(e, ERR_OK);
-	assert_int_equal(
-	    fleet_take(m->k->fleet, shard, (shard + m->moves) % WORKERS, taken, m), ERR_OK);
-}
-
-static void
-next_move(struct mover *m)
-{
-	m->shard = m->only < SHARDS ? m->only : (m->shard + 1) % SHARDS;
-	assert_int_equal(fleet_release(m->k->fleet, m->shard, given_up, m), ERR_OK);
-}
-
-static void
-mover_start(struct mover *m, struct kit *k, uint32_t only)
-{
-	*m = (struct mover){ .k = k, .only = only };
-	next_move(m);
-}
-
-static void
-mover_stop(struct mover *m, uint32_t least)
-{
-	kit_await(m->k, m->moves >= least);
-	pthread_mutex_lock(&m->k->mu);
-	m->stops = true;
-	pthread_mutex_unlock(&m->k->mu);
-	kit_await(m->k, m->idle);
-}
-
-static void
-mover_goes_on(struct mover *m)
-{
-	bool idle;
-
-	pthread_mutex_lock(&m->k->mu);
-	idle = m->idle;
-	m->idle = false;
-	pthread_mutex_unlock(&m->k->mu);
-	if (idle)
-		next_move(m);
-}
-
-static uint32_t
-moves_of(struct mover *m)
-{
-	uint32_t n;
-
-	pthread_mutex_lock(&m->k->mu);
-	n = m->moves;
-	pthread_mutex_unlock(&m->k->mu);
-	return n;
-}
 
 static void
 patch(struct kit *k, unsigned device, unsigned n)
