@@ -22,11 +22,18 @@ clock_judge(struct cluster *c, const struct cluster_input *in)
 void
 beat_next(struct cluster *c)
 {
-	if (!link_ready(c, CLUSTER_BEAT) || c->now_us < c->beat_us)
+	struct cluster_do *d;
+
+	if (!link_ready(c, CLUSTER_BEAT) || (c->now_us < c->beat_us && !c->hurry))
 		return;
-	do_ask(c, CLUSTER_BEAT, CLUSTER_ASK_BEAT)->takes = c->takes;
+	d = do_ask(c, CLUSTER_BEAT, CLUSTER_ASK_BEAT);
+	d->takes = c->takes;
+	d->common = c->in_force;
 	c->sent_us = c->now_us;
-	c->beat_us = c->now_us + c->o.times.beat_us;
+	c->extra = c->now_us < c->beat_us;
+	c->hurry = false;
+	if (!c->extra)
+		c->beat_us = c->now_us + c->o.times.beat_us;
 	for (unsigned s = 0; s < c->o.shards; s++)
 		c->sent[s] =
 		    (struct cluster_row){ .epoch = c->shards[s].epoch, .pos = c->shards[s].pos };
@@ -37,7 +44,7 @@ beat_wake(const struct cluster *c)
 {
 	const struct link *l = &c->links[CLUSTER_BEAT];
 
-	return l->open && !l->busy ? c->beat_us : NEVER;
+	return l->open && !l->busy ? (c->hurry ? c->now_us : c->beat_us) : NEVER;
 }
 
 /* ---- the lease ---- */
@@ -76,11 +83,18 @@ version_named(struct cluster *c, struct version v)
 }
 
 void
+beat_hurry(struct cluster *c)
+{
+	c->hurry = true;
+}
+
+void
 beat_in_force(struct cluster *c)
 {
 	struct version next = c->next;
 
 	c->in_force = c->applying.common;
+	c->hurry |= c->least != NEVER; /* who waits for all hears it from that beat */
 	lease_extend(c, c->applying.sent_us);
 	c->applying = c->next = (struct version){ 0 };
 	if (next.common != 0)
@@ -135,4 +149,7 @@ beat_answered(struct cluster *c, const struct cluster_input *in)
 	durable_judge(c, in->synchronous);
 	version_named(c, (struct version){ in->common, c->sent_us });
 	view_take(c, in->view);
+	c->named = in->common;
+	c->least = in->least;
+	c->seen_us = c->sent_us;
 }

@@ -83,7 +83,7 @@ enum cluster_question {
 	CLUSTER_DIAL, /* host: which one of the list to begin with */
 	CLUSTER_LOOK, /* the row of this node's id */
 	CLUSTER_BEGIN, /* th_begin: a new incarnation, instead of (generation, beat) or of one of the same directory */
-	CLUSTER_ASK_BEAT, /* th_beat: takes */
+	CLUSTER_ASK_BEAT, /* th_beat: takes, common as it is in force here */
 	CLUSTER_BURY,     /* th_bury: node, generation, beat */
 	CLUSTER_KILL, /* pg_terminate_backend: node, generation, all connections or, from CLUSTER_COMMIT, others of that kind */
 	CLUSTER_TAKE, /* th_take_one: shard, epoch as it was seen */
@@ -136,6 +136,7 @@ enum cluster_what {
 	CLUSTER_TICK, /* also the first of all */
 	CLUSTER_ANSWER,
 	CLUSTER_IN_FORCE, /* what CLUSTER_APPLY named */
+	CLUSTER_HURRY,    /* something is new: a beat at once, besides those that are due */
 	CLUSTER_LOADED,
 	CLUSTER_NOT_LOADED, /* full: the scratch is; else the shard is taken once more */
 	CLUSTER_DETACHED,
@@ -161,7 +162,8 @@ struct cluster_input {
 	bool there, same;
 	enum cluster_state state;
 	int64_t generation, beat;
-	int64_t common;
+	int64_t common,
+	    least; /* least: in force on others that are not buried; INT64_MAX: there are none */
 	bool synchronous;          /* synchronous_standby_names is not empty */
 	int64_t clock_us, wall_us; /* the database's, and this node's when the answer came */
 	const struct cluster_view *view;
@@ -196,6 +198,16 @@ cluster_holds(struct cluster_lease l, int64_t now_us)
 {
 	return now_us < l.until_us ? l.run : 0;
 }
+
+/*
+ * How far what is hub-wide has come, as of a beat that was sent at sent_us; INT64_MIN: none was. named: the version that is there; least: in force on nodes
+ * that are not buried, this one among them, as each said with its last beat. One that was revoked counts: it beats no more, and its lease may hold.
+ */
+struct cluster_spread {
+	int64_t named, least, sent_us;
+	bool others; /* there are others */
+};
+struct cluster_spread cluster_spread(const struct cluster *c);
 
 /* What a commit of the shard is compared with; false: it is not this node's to write. */
 bool cluster_fence(const struct cluster *c, unsigned shard, int64_t *epoch, int64_t *pos);

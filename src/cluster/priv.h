@@ -57,6 +57,9 @@ struct cluster {
 	int64_t generation;
 	/* beat.c */
 	int64_t beat, beat_us, sent_us;
+	bool hurry;                    /* a beat besides those that are due is wanted */
+	bool extra;                    /* the last one is such: nobody's silence is counted by it */
+	int64_t named, least, seen_us; /* as cluster_spread has them; least: of others */
 	struct cluster_row sent[CLUSTER_SHARDS_MAX]; /* what was known then */
 	struct cluster_lease lease;
 	int64_t in_force;
@@ -105,6 +108,7 @@ int64_t start_wake(const struct cluster *c);
 void beat_next(struct cluster *c);
 void beat_answered(struct cluster *c, const struct cluster_input *in);
 void beat_in_force(struct cluster *c);
+void beat_hurry(struct cluster *c);
 void clock_judge(struct cluster *c, const struct cluster_input *in);
 int64_t beat_wake(const struct cluster *c);
 

@@ -132,6 +132,7 @@ hear(struct cluster *c, const struct cluster_input *in)
 	case CLUSTER_TICK: break;
 	case CLUSTER_ANSWER: answered(c, in); break;
 	case CLUSTER_IN_FORCE: beat_in_force(c); break;
+	case CLUSTER_HURRY: beat_hurry(c); break;
 	case CLUSTER_LOADED: work_loaded(c, in->shard); break;
 	case CLUSTER_NOT_LOADED: work_not_loaded(c, in->shard, in->full); break;
 	case CLUSTER_DETACHED: work_detached(c, in->shard); break;
@@ -205,7 +206,8 @@ cluster_new(const struct cluster_options *o)
 	c->o = *o;
 	id_copy(c->node, o->node);
 	c->o.node = c->node;
-	c->lease.until_us = INT64_MIN;
+	c->lease.until_us = c->seen_us = INT64_MIN;
+	c->least = NEVER;
 	for (unsigned s = 0; s < CLUSTER_SHARDS_MAX; s++)
 		c->shards[s] = (struct held){ .orphan_us = NEVER, .again_us = INT64_MIN },
 		c->place[s] = -1;
@@ -235,6 +237,15 @@ cluster_fence(const struct cluster *c, unsigned shard, int64_t *epoch, int64_t *
 	*epoch = h->epoch;
 	*pos = h->pos;
 	return h->hold == HOLD_OWNED || h->hold == HOLD_LEAVING;
+}
+
+struct cluster_spread
+cluster_spread(const struct cluster *c)
+{
+	struct cluster_spread s = { c->named, sooner(c->least, c->in_force), c->seen_us,
+		c->least != NEVER };
+
+	return s;
 }
 
 int64_t

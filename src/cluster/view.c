@@ -62,7 +62,7 @@ peer_seen(const struct cluster *c, const struct cluster_node *now)
 		p.revoked_us = c->peers[i].revoked_us;
 		if (was->beat == now->beat && !c->fresh) {
 			p.since_us = c->peers[i].since_us;
-			p.heard = c->peers[i].heard + 1;
+			p.heard = c->peers[i].heard + !c->extra;
 		}
 	}
 	if (now->state == CLUSTER_REVOKED && p.revoked_us == NEVER)

@@ -216,13 +216,14 @@ static void
 ask_beat(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluster_input *in,
     struct cluster_view *view, struct fault *f)
 {
-	char gen[8], identities[8], takes = d->takes;
+	char gen[8], identities[8], common[8], takes = d->takes;
 	/* identities: a node that is the only one has nobody to tell how many it has */
 	const struct param v[] = { text_param(p->o.node),
 		int8_param(gen, (int64_t)atomic_load(&p->generation)), int8_param(identities, 0),
-		{ PG_BOOL, { &takes, 1 }, false } };
-	PGresult *r = call(c, "CALL th_beat($1, $2, $3, $4, NULL, NULL, NULL, NULL, NULL, NULL)", 4,
-	    v, &in->answer, f);
+		{ PG_BOOL, { &takes, 1 }, false }, int8_param(common, d->common) };
+	PGresult *r =
+	    call(c, "CALL th_beat($1, $2, $3, $4, $5, NULL, NULL, NULL, NULL, NULL, NULL, NULL)", 5,
+	        v, &in->answer, f);
 
 	if (r == NULL)
 		return;
@@ -230,6 +231,7 @@ ask_beat(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluste
 	in->common = field_int8(r, 0, 1);
 	in->synchronous = field_yes(r, 2);
 	in->clock_us = field_int8(r, 0, 3);
+	in->least = PQgetisnull(r, 0, 6) ? INT64_MAX : field_int8(r, 0, 6);
 	in->view = view;
 	if (!view_read(field(r, 0, 4), field(r, 0, 5), view)) {
 		fault_set(f, F_ServerError, "the tables of nodes and shards cannot be read");

@@ -6,6 +6,7 @@
 
 const char schema_calls[] =
     "ALTER TABLE node ADD COLUMN IF NOT EXISTS takes bool NOT NULL DEFAULT true;"
+    "ALTER TABLE node ADD COLUMN IF NOT EXISTS common bigint NOT NULL DEFAULT 0;"
     /* gen: that is begun after, 0: there is none. One that comes late, of a start that was given up, begins nothing. The generation is one that nobody
      * has had, whatever a server has forgotten */
     "CREATE OR REPLACE PROCEDURE th_begin(me text, d text, gen bigint, b bigint,"
@@ -15,19 +16,21 @@ const char schema_calls[] =
     "  INSERT INTO node (id, slot, generation, dir) SELECT me, coalesce(max(slot), -1) + 1, clock, "
     "d FROM node"
     "   ON CONFLICT (id) DO UPDATE SET generation = greatest(node.generation + 1, clock), state = "
-    "'live', dir = d"
+    "'live', dir = d, common = 0"
     "    WHERE node.state <> 'revoked' AND node.generation = gen AND (node.dir = d OR node.beat = "
     "b)"
     "   RETURNING generation, beat INTO given, number;"
     "  COMMIT;"
     " END $$;"
-    /* nodes, shards: lines of what the tables hold, read under the row's lock */
-    "CREATE OR REPLACE PROCEDURE th_beat(me text, gen bigint, n bigint, t bool, INOUT number "
+    /* c: the version of what is hub-wide that is in force there; hindmost: on others. nodes, shards: lines of what the tables hold, read under the row's lock */
+    "CREATE OR REPLACE PROCEDURE th_beat(me text, gen bigint, n bigint, t bool, c bigint, INOUT "
+    "number "
     "bigint,"
     "   INOUT version bigint, INOUT standby bool, INOUT clock bigint, INOUT nodes text, INOUT "
-    "shards text) LANGUAGE plpgsql AS $$"
+    "shards text, INOUT hindmost bigint) LANGUAGE plpgsql AS $$"
     " BEGIN"
-    "  UPDATE node SET beat = beat + 1, identities = n, takes = t WHERE id = me AND generation = "
+    "  UPDATE node SET beat = beat + 1, identities = n, takes = t, common = c WHERE id = me AND "
+    "generation = "
     "gen"
     "   AND state IN ('live', 'draining') RETURNING beat INTO number;"
     "  IF NOT FOUND THEN RAISE 'buried' USING ERRCODE = 'TH002'; END IF;"
@@ -40,6 +43,7 @@ const char schema_calls[] =
     "  SELECT string_agg(concat_ws(' ', s.epoch, s.pos, coalesce(s.generation, 0), "
     "coalesce(s.node, '')), E'\\n' ORDER BY s.shard)"
     "   INTO shards FROM shard s;"
+    "  SELECT min(x.common) INTO hindmost FROM node x WHERE x.id <> me AND x.state <> 'buried';"
     "  COMMIT;"
     " END $$;"
     "CREATE OR REPLACE PROCEDURE th_bury(who text, gen bigint, b bigint, INOUT done bool) LANGUAGE "

@@ -18,6 +18,7 @@ struct call {
 	    left;        /* of lanes that are in it: left are not in the scratch yet; under mu */
 	uint64_t shards; /* that it writes, a bit each */
 	size_t bytes;
+	bool bump; /* it changes what is hub-wide */
 	int64_t begin_ns;
 	struct array fs, fe, fpos, rs, rt, rk, rv, ls, lp, lb, cs, cp, cb;
 };
@@ -58,6 +59,7 @@ put_log_row(void *ctx, enum store_table t, struct str key, struct str value)
 static void
 put_record(struct call *c, const struct store_change *change)
 {
+	c->bump |= change->table == STORE_HUB && common_key(change->key);
 	array_int(&c->rs, change->shard);
 	array_int(&c->rt, change->table);
 	array_bytes(&c->rk, change->key);
@@ -107,6 +109,7 @@ call_begin(struct call *c)
 	c->nlane = c->left = 0;
 	c->shards = 0;
 	c->bytes = 0;
+	c->bump = false;
 	c->begin_ns = clock_mono_ns();
 	array_begin(&c->fs, PG_INT4), array_begin(&c->fe, PG_INT8), array_begin(&c->fpos, PG_INT8);
 	array_begin(&c->rs, PG_INT4), array_begin(&c->rt, PG_INT2);
@@ -133,8 +136,9 @@ static enum outcome
 call_make(struct pg *p, struct call *c, bool *fenced, struct fault *f)
 {
 	static const char sql[] =
-	    "CALL th_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
-	char generation[8], at[8];
+	    "CALL th_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, "
+	    "$17)";
+	char generation[8], at[8], bump = c->bump;
 	const struct param v[] = { { PG_TEXT, str_of(p->o.node), false },
 		{ PG_INT8, { generation, 8 }, false }, array_param(PG_INT4S, &c->fs),
 		array_param(PG_INT8S, &c->fe), array_param(PG_INT8S, &c->fpos),
@@ -143,13 +147,13 @@ call_make(struct pg *p, struct call *c, bool *fenced, struct fault *f)
 		array_param(PG_BYTEAS, &c->rv), array_param(PG_INT4S, &c->ls),
 		array_param(PG_INT8S, &c->lp), array_param(PG_BYTEAS, &c->lb),
 		array_param(PG_INT4S, &c->cs), array_param(PG_INT8S, &c->cp),
-		array_param(PG_BYTEAS, &c->cb) };
+		array_param(PG_BYTEAS, &c->cb), { PG_BOOL, { &bump, 1 }, false } };
 	enum outcome outcome;
 	PGresult *r;
 
 	be_put(generation, p->generation, 8);
 	be_put(at, (uint64_t)clock_wall_us(), 8);
-	if (conn_ask(&p->commit, sql, 16, v, clock_mono_us() + PG_WORD_US, &r, f) != ERR_OK)
+	if (conn_ask(&p->commit, sql, 17, v, clock_mono_us() + PG_WORD_US, &r, f) != ERR_OK)
 		return UNKNOWN;
 	if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK) {
 		*fenced = result_is(r, "TH001");

@@ -6,7 +6,7 @@
 
 #include "pg/priv.h"
 
-#define PARAMS_MAX 16u
+#define PARAMS_MAX 20u
 
 static void
 on_notice(void *ctx, const PGresult *r)

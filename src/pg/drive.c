@@ -47,7 +47,7 @@ perform(struct pg *p, const struct cluster_do *o)
 	case CLUSTER_LOAD: d->loads[o->shard] = *o, d->nload++; break;
 	case CLUSTER_ATTACH: d->nattached++; break;
 	case CLUSTER_DETACH: assert(!"a node by itself gives no shard away"); break;
-	case CLUSTER_APPLY: d->applied = true; break;
+	case CLUSTER_APPLY: d->apply = o->common; break;
 	case CLUSTER_RESULT: d->resolved = true, d->made = o->yes; break;
 	case CLUSTER_DURABLE: break; /* pg_options have it for one node: it says so itself */
 	case CLUSTER_SAY: break;
@@ -89,13 +89,16 @@ drive_step(struct pg *p, const struct cluster_input *in)
 	struct drive *d = &p->drive;
 	struct cluster_do said;
 	bool news, ended;
+	int64_t apply;
 
 	pthread_mutex_lock(&d->mu);
 	step(p, in);
-	while (d->applied) { /* this node alone changes what is hub-wide: it is in force */
-		d->applied = false;
+	while (d->apply != 0 && (d->starts || p->o.calls.apply == NULL)) {
+		d->apply = 0;
 		step(p, &(struct cluster_input){ .what = CLUSTER_IN_FORCE });
 	}
+	apply = d->apply;
+	d->apply = 0;
 	said = d->said;
 	news = d->news;
 	ended = d->ended && !d->starts;
@@ -104,7 +107,20 @@ drive_step(struct pg *p, const struct cluster_input *in)
 		pthread_cond_broadcast(&d->wake);
 	d->stirs = false;
 	pthread_mutex_unlock(&d->mu);
+	if (apply != 0)
+		p->o.calls.apply(p->o.calls.ctx, apply);
 	tell(p, &said, news, ended);
+}
+
+struct cluster_spread
+drive_spread(struct pg *p)
+{
+	struct cluster_spread s;
+
+	pthread_mutex_lock(&p->drive.mu);
+	s = cluster_spread(p->drive.cluster);
+	pthread_mutex_unlock(&p->drive.mu);
+	return s;
 }
 
 /* ---- connections ---- */

@@ -29,6 +29,16 @@ enum pg_end {
 	PG_LOST = 76      /* the database has lost what was acknowledged */
 };
 
+/* What drives the node says what is to be done: none of them blocks, and none calls this room. */
+struct pg_calls {
+	/*
+	 * What is hub-wide has this version: once it is in force here, pg_in_force; no beat extends the lease before. Not while the store is being
+	 * opened: who opens it reads before it serves (pg_common_read). NULL: it is at once. O-273
+	 */
+	void (*apply)(void *ctx, int64_t common);
+	void *ctx;
+};
+
 struct pg_options {
 	const char *url;  /* postgresql://..., of libpq; several hosts may stand in it */
 	const char *node; /* 1 to 64 of A-Z a-z 0-9 - _ */
@@ -38,6 +48,7 @@ struct pg_options {
 	struct store_options store;
 	/* As store_options.fatal, with the code to end with; must not return. */
 	void (*ends)(void *ctx, enum pg_end code, const char *line);
+	struct pg_calls calls;
 };
 
 /*
@@ -55,7 +66,7 @@ enum err pg_open(const struct pg_options *o, struct store **out, struct fault *f
  * pg_join  the schema, and the hub with o->hub as its id, are made where there are none. id: out, the hub's
  * get      ERR_NOT_FOUND: it has none; ERR_IO, ERR_CORRUPT
  * set      value stands for former (NULL: for none), and the version of what is hub-wide is raised, in one transaction. ERR_EXISTS: another one is there;
- *          ERR_IO: nothing has changed; ERR_UNSYNCED: nobody knows whether it has
+ *          ERR_IO: nothing has changed; ERR_UNSYNCED: nobody knows whether it has.
  */
 #define PG_ID_MAX     64
 #define PG_SECRET_MAX (1u << 20) /* bytes */
@@ -64,6 +75,32 @@ enum err pg_secret_get(
     const struct pg_options *o, const char *name, struct buf *out, struct fault *f);
 enum err pg_secret_set(const struct pg_options *o, const char *name, const struct str *former,
     struct str value, struct fault *f);
+
+/*
+ * What is hub-wide, all of one moment: secrets by name, and the records of shard 0 of which each node has a copy in force, by key. ERR_IO, also:
+ * no server has heard of the version `common`; else what a face's function has returned.
+ */
+struct pg_common_face {
+	void *ctx;
+	enum err (*secret)(void *ctx, struct str name, struct str value);
+	enum err (*record)(void *ctx, struct str key, struct str value); /* NULL: none is wanted */
+};
+enum err pg_common_read(
+    const struct pg_options *o, int64_t common, const struct pg_common_face *face, struct fault *f);
+
+/* What pg_calls.apply named. Any thread, but not from there. */
+void pg_in_force(struct store *store, int64_t common);
+/*
+ * How far it has come, as of a beat that was sent at sent_us (clock_boot_us): the version that is there, and the least one that is in force on all nodes
+ * that are not buried.
+ */
+struct pg_spread {
+	int64_t named, least, sent_us;
+	bool others; /* there are others than this one */
+};
+struct pg_spread pg_common_spread(struct store *store);
+/* A beat besides those that are due: something is new. */
+void pg_hurry(struct store *store);
 
 /*
  * The lease that holds at this moment, of the store that pg_open gave: a number, another one after each time that none did; 0: none does. From any

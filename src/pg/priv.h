@@ -123,7 +123,8 @@ struct drive {
 	struct thread threads[3];
 	struct cluster_do loads[PG_SHARDS]; /* of what CLUSTER_LOAD: to be done */
 	unsigned nload, nattached;
-	bool applied, resolved, made, stirs;
+	int64_t apply; /* that version is to be put in force; 0: none */
+	bool resolved, made, stirs;
 	bool starts, stop, ended;
 	bool news;
 	struct cluster_do said;
@@ -192,6 +193,9 @@ extern const char schema_calls[];
 /* secret.c */
 extern const char schema_secrets[];
 
+/* common.c */
+bool common_key(struct str key); /* of a record of shard 0 that each node has in force */
+
 /* ask.c: ask it on this connection; view: for a beat's. f: the last that did not go well */
 void pg_asks(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluster_input *in,
     struct cluster_view *view, struct fault *f);
@@ -203,6 +207,7 @@ enum err drive_start(struct pg *p, struct fault *f);
 void drive_stop(struct pg *p);
 void drive_step(struct pg *p, const struct cluster_input *in);
 uint64_t drive_lease(struct drive *d); /* as cluster_holds */
+struct cluster_spread drive_spread(struct pg *p);
 bool drive_fence(struct pg *p, uint32_t shard, int64_t *epoch, int64_t *pos);
 /* After CLUSTER_FENCED or CLUSTER_UNKNOWN: whether it is known by then what became of the commit, and the connection works. */
 bool drive_resolve(struct pg *p, int64_t for_us, bool *made, struct fault *f);

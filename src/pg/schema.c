@@ -39,11 +39,11 @@ static const char schema[] =
     "PRIMARY KEY (shard, pos, at))"
     "  PARTITION BY RANGE (at);"
     "CREATE TABLE IF NOT EXISTS changes_rest PARTITION OF changes DEFAULT;"
-    /* fs, fe, fpos: the fence; rs to rv: records, each key once, NULL: it goes; ls to lb: rows of the log, which say of themselves whose they are */
+    /* bump: what is hub-wide changes with it. fs, fe, fpos: the fence; rs to rv: records, each key once, NULL: it goes; ls to lb: rows of the log, which say of themselves whose they are */
     "CREATE OR REPLACE PROCEDURE th_commit(me text, gen bigint, fs int[], fe bigint[], fpos "
     "bigint[], fat bigint,"
     "   rs int[], rt smallint[], rk bytea[], rv bytea[], ls int[], lp bigint[], lb bytea[], cs "
-    "int[], cp bigint[], cb bytea[])"
+    "int[], cp bigint[], cb bytea[], bump bool)"
     " LANGUAGE plpgsql AS $$"
     " DECLARE n int;"
     " BEGIN"
@@ -57,6 +57,7 @@ static const char schema[] =
     "t(s, p, b); END IF;"
     "  IF cardinality(cs) > 0 THEN INSERT INTO changes SELECT s, p, fat, b FROM unnest(cs, cp, cb) "
     "AS t(s, p, b); END IF;"
+    "  IF bump THEN UPDATE hub SET common = common + 1; END IF;"
     "  UPDATE shard x SET pos = x.pos + 1, at = greatest(x.at, fat) FROM unnest(fs, fe, fpos) AS "
     "f(s, e, p)"
     "   WHERE x.shard = f.s AND x.epoch = f.e AND x.pos = f.p AND x.node = me AND x.generation = "

@@ -50,27 +50,38 @@ is_object(struct str text, size_t max_bytes, struct buf *json)
 }
 
 enum err
+sealed_open(
+    const char *name, struct str all, size_t max_bytes, struct sealed *out, char *why, size_t nwhy)
+{
+	enum err e = ERR_OK;
+
+	*out = (struct sealed){ 0 };
+	if ((out->has_sum = has_sum(all)) && !sum_fits(all)) {
+		snprintf(why, nwhy, "%s is damaged: it is not what its checksum says", name);
+		e = ERR_CORRUPT;
+	} else if (!is_object(all, max_bytes, &out->json)) {
+		snprintf(why, nwhy, "%s is damaged: it is no JSON object", name);
+		e = ERR_CORRUPT;
+	}
+	if (e != ERR_OK)
+		sealed_fini(out);
+	return e;
+}
+
+enum err
 sealed_read_most(const char *path, size_t max_bytes, struct sealed *out, char *why, size_t nwhy)
 {
 	struct buf text = { 0 };
 	struct fault f = { 0 };
 	enum err e = os_read_file(path, max_bytes, &text, &f);
-	struct str all = buf_view(&text);
 
 	*out = (struct sealed){ 0 };
-	if (e == ERR_NOT_FOUND) {
+	if (e == ERR_NOT_FOUND)
 		snprintf(why, nwhy, "%s is missing", path);
-	} else if (e != ERR_OK) {
+	else if (e != ERR_OK)
 		snprintf(why, nwhy, "%s", f.text);
-	} else if ((out->has_sum = has_sum(all)) && !sum_fits(all)) {
-		snprintf(why, nwhy, "%s is damaged: it is not what its checksum says", path);
-		e = ERR_CORRUPT;
-	} else if (!is_object(all, max_bytes, &out->json)) {
-		snprintf(why, nwhy, "%s is damaged: it is no JSON object", path);
-		e = ERR_CORRUPT;
-	}
-	if (e != ERR_OK)
-		sealed_fini(out);
+	else
+		e = sealed_open(path, buf_view(&text), max_bytes, out, why, nwhy);
 	buf_fini(&text);
 	return e;
 }

@@ -27,6 +27,9 @@ struct sealed {
 enum err sealed_read(const char *path, struct sealed *out, char *why, size_t nwhy);
 enum err sealed_read_most(
     const char *path, size_t max_bytes, struct sealed *out, char *why, size_t nwhy);
+/* The same of bytes that are called so. */
+enum err sealed_open(
+    const char *name, struct str all, size_t max_bytes, struct sealed *out, char *why, size_t nwhy);
 enum err sealed_known(const struct sealed *file, const char *path, const char *const *members,
     char *why, size_t nwhy);
 void sealed_fini(struct sealed *file);

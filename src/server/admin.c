@@ -74,6 +74,8 @@ admin_policy_rotate(void *ctx, struct str name, bool primary, struct buf *json, 
 	pthread_mutex_unlock(&s->policies_mutex);
 	if (e == ERR_OK || e == ERR_UNSYNCED)
 		links_again(s);
+	if (e == ERR_OK)
+		e = common_wait(s, f);
 	return e;
 }
 
@@ -104,6 +106,8 @@ admin_policy_create(void *ctx, struct str name, unsigned rights, struct buf *jso
 		policies_free(next);
 	}
 	pthread_mutex_unlock(&s->policies_mutex);
+	if (e == ERR_OK)
+		e = common_wait(s, f);
 	return e;
 }
 
@@ -130,6 +134,8 @@ admin_policy_delete(void *ctx, struct str name, struct fault *f)
 	pthread_mutex_unlock(&s->policies_mutex);
 	if (e == ERR_OK || e == ERR_UNSYNCED)
 		links_again(s);
+	if (e == ERR_OK)
+		e = common_wait(s, f);
 	return e;
 }
 

@@ -68,12 +68,17 @@ retention_of(const struct settings *set)
 }
 
 void
-settings_take(struct server *s, struct settings *set)
+settings_take(struct server *s, struct settings *set, bool own)
 {
 	const struct store_retention keep = retention_of(set);
 	const struct log_what what = settings_log(set);
 
 	pthread_mutex_lock(&s->policies_mutex);
+	if (!own && s->hub_here) {
+		pthread_mutex_unlock(&s->policies_mutex);
+		settings_unref(set);
+		return;
+	}
 	limits_take_settings(s, set);
 	settings_unref(s->settings);
 	s->settings = set;

@@ -10,8 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define POLICIES_FILE   "policies.json"
-#define POLICIES_SECRET "policies"
+#define POLICIES_FILE "policies.json"
 /* How often it is looked what became of a change: a server that stood still may yet do what it was asked. */
 #define LOOKS 6
 
@@ -61,6 +60,15 @@ copy_write(const struct server *s, const char *name, struct str bytes, unsigned 
 	return ERR_IO;
 }
 
+static void
+copy_policies(const struct server *s, struct str bytes)
+{
+	char why[DATA_WHY_MAX] = "";
+
+	if (copy_write(s, POLICIES_FILE, bytes, 0600, why) != ERR_OK)
+		log_text(LOG_WARN, "%s; commands with --data may sign in with a former key", why);
+}
+
 static enum err
 file_read(struct server *s, const char *name, struct buf *out)
 {
@@ -87,16 +95,16 @@ tell_other(struct server *s, const char *name, struct str bytes)
 	buf_wipe(&mine);
 }
 
-/* Into the directory, and from there: one reader for both. `stored` is what the next change must find. */
+/* In force soon; `stored` is what the next change must find. A copy that cannot be written is no matter where the database has it. */
 static enum err
 policies_adopt(struct server *s, struct buf *bytes, struct policies **out, char why[DATA_WHY_MAX])
 {
-	enum err e = copy_write(s, POLICIES_FILE, buf_view(bytes), 0600, why);
+	enum err e = policies_parse("the secret '" POLICIES_SECRET "' in the database",
+	    buf_view(bytes), out, why, DATA_WHY_MAX);
 
-	if (e == ERR_OK)
-		e = policies_load(s->o.data, out, why, DATA_WHY_MAX);
 	if (e != ERR_OK)
 		return e;
+	copy_policies(s, buf_view(bytes));
 	buf_wipe(&s->policies_stored);
 	s->policies_stored = *bytes;
 	*bytes = (struct buf){ 0 };
@@ -139,6 +147,36 @@ database_load(struct server *s, struct policies **out)
 	return e;
 }
 
+static void
+in_force(struct server *s, struct policies *now)
+{
+	policies_free(s->policies);
+	s->policies = now;
+	catalogue_publish(s);
+}
+
+enum err
+policies_adopt_if(
+    struct server *s, struct buf *bytes, uint64_t as_of, bool *changed, struct fault *f)
+{
+	char why[DATA_WHY_MAX] = "";
+	struct policies *now = NULL;
+	enum err e = ERR_OK;
+
+	pthread_mutex_lock(&s->policies_mutex);
+	if (s->policies_changes != as_of)
+		e = ERR_LOCKED;
+	else if (!str_eq(buf_view(&s->policies_stored), buf_view(bytes)))
+		e = policies_adopt(s, bytes, &now, why);
+	if (now != NULL)
+		in_force(s, now);
+	pthread_mutex_unlock(&s->policies_mutex);
+	*changed = now != NULL;
+	if (e != ERR_OK && e != ERR_LOCKED)
+		fault_set(f, F_ServerError, "%.400s", why);
+	return e;
+}
+
 /* What the database has is in force from now on; false: it cannot be had. With policies_mutex held. */
 static bool
 policies_again(struct server *s)
@@ -153,13 +191,10 @@ policies_again(struct server *s)
 		buf_wipe(&bytes);
 		return false;
 	}
-	if (policies_adopt(s, &bytes, &now, why) == ERR_OK) {
-		policies_free(s->policies);
-		s->policies = now;
-		catalogue_publish(s);
-	} else {
+	if (policies_adopt(s, &bytes, &now, why) == ERR_OK)
+		in_force(s, now);
+	else
 		log_text(LOG_ERROR, "%s", why);
-	}
 	buf_wipe(&bytes);
 	return now != NULL;
 }
@@ -169,18 +204,16 @@ database_store(struct server *s, const struct policies *next, struct fault *f)
 {
 	const struct pg_options po = database_of(s);
 	const struct str former = buf_view(&s->policies_stored);
-	char why[DATA_WHY_MAX] = "";
 	struct buf bytes = { 0 };
 	enum err e;
 
 	policies_text(next, &bytes);
+	s->policies_changes++;
 	e = pg_secret_set(&po, POLICIES_SECRET, &former, buf_view(&bytes), f);
 	if (e == ERR_OK) {
 		buf_wipe(&s->policies_stored);
 		s->policies_stored = bytes;
-		if (copy_write(s, POLICIES_FILE, buf_view(&bytes), 0600, why) != ERR_OK)
-			log_text(LOG_WARN, "%s; commands with --data may sign in with a former key",
-			    why);
+		copy_policies(s, buf_view(&s->policies_stored));
 		return ERR_OK;
 	}
 	buf_wipe(&bytes);
@@ -198,9 +231,8 @@ database_store(struct server *s, const struct policies *next, struct fault *f)
 
 /* ---- the CA: its certificate and its key are one secret, `ca.pem N`, a line end, N bytes of the certificate's file, and the key's ---- */
 
-#define CA_SECRET "ca"
-#define CA_CERT   "ca.pem"
-#define CA_KEY    "ca.key"
+#define CA_CERT "ca.pem"
+#define CA_KEY  "ca.key"
 
 static enum err
 ca_read(struct server *s, struct buf *out)

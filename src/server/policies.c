@@ -47,27 +47,50 @@ policies_read(struct policies *p, struct doc list)
 	return p->n > 0 ? ERR_OK : ERR_CORRUPT;
 }
 
-enum err
-policies_load(const char *dir, struct policies **out, char *why, size_t nwhy)
+/* name: what the file is called. */
+static enum err
+policies_of_file(
+    const struct sealed *file, const char *name, struct policies **out, char *why, size_t nwhy)
 {
 	static const char *const members[] = { "policies", NULL };
-	char path[DATA_PATH_MAX];
-	struct sealed file = { 0 };
 	struct policies *p = xcalloc(1, sizeof(*p));
-	enum err e = ERR_SIZE;
+	enum err e = policies_read(p, doc_getc(doc_of(buf_view(&file->json)), "policies"));
 
-	if (!data_path(path, dir, "policies.json"))
-		snprintf(why, nwhy, "the path of --data is too long");
-	else if ((e = sealed_read(path, &file, why, nwhy)) == ERR_OK &&
-	    (e = policies_read(p, doc_getc(doc_of(buf_view(&file.json)), "policies"))) != ERR_OK)
-		snprintf(why, nwhy, "%s is damaged: it holds no policies, or a wrong one", path);
-	if (e == ERR_OK)
-		e = sealed_known(&file, path, members, why, nwhy);
-	sealed_fini(&file);
+	if (e != ERR_OK)
+		snprintf(why, nwhy, "%s is damaged: it holds no policies, or a wrong one", name);
+	else
+		e = sealed_known(file, name, members, why, nwhy);
 	if (e == ERR_OK)
 		*out = p;
 	else
 		policies_free(p);
+	return e;
+}
+
+enum err
+policies_load(const char *dir, struct policies **out, char *why, size_t nwhy)
+{
+	char path[DATA_PATH_MAX];
+	struct sealed file = { 0 };
+	enum err e = ERR_SIZE;
+
+	if (!data_path(path, dir, "policies.json"))
+		snprintf(why, nwhy, "the path of --data is too long");
+	else if ((e = sealed_read(path, &file, why, nwhy)) == ERR_OK)
+		e = policies_of_file(&file, path, out, why, nwhy);
+	sealed_fini(&file);
+	return e;
+}
+
+enum err
+policies_parse(const char *name, struct str bytes, struct policies **out, char *why, size_t nwhy)
+{
+	struct sealed file = { 0 };
+	enum err e = sealed_open(name, bytes, SEALED_MAX, &file, why, nwhy);
+
+	if (e == ERR_OK)
+		e = policies_of_file(&file, name, out, why, nwhy);
+	sealed_fini(&file);
 	return e;
 }
 

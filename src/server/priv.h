@@ -140,8 +140,11 @@ struct server {
 	struct policies *policies;
 	struct buf policies_stored; /* with --cluster: the bytes in the database */
 	unsigned policies_looks;    /* it may have others: so many looks are still to come */
-	struct buf ca_stored;       /* the same */
-	char dir_id[DATA_ID_MAX];   /* with --cluster */
+	uint64_t policies_changes;  /* that were asked for here */
+	bool hub_here; /* shard 0 is, and says what its records are; with policies_mutex */
+	atomic_bool secrets_new;  /* others than policies: the main thread looks */
+	struct buf ca_stored;     /* the same */
+	char dir_id[DATA_ID_MAX]; /* with --cluster */
 	struct configurations *configurations;
 	struct settings *settings; /* in force */
 	/* of the built-in endpoint, as the store has them at the start */
@@ -184,6 +187,9 @@ enum err fail(struct server *s, const char *fmt, ...) __attribute__((format(prin
 /* From s->policies and s->configurations as they are; with policies_mutex held, or before threads run. */
 void catalogue_publish(struct server *s);
 
+/* From now on; takes them. own: as settings_take. */
+void configurations_take(struct server *s, struct configurations *set, bool own);
+
 /* Links that depend on what the catalogue has no more are to be closed. All is started. */
 void links_again(struct server *s);
 
@@ -210,8 +216,8 @@ void certificates_noted(struct server *s);
 void certificates_review(struct server *s);
 
 /* hub_settings.c */
-/* From now on; takes them. Any thread, once there are feed and store. */
-void settings_take(struct server *s, struct settings *set);
+/* From now on; takes them. own: from shard 0, which is here; else they count only where it is not. Any thread, once there are feed and store. */
+void settings_take(struct server *s, struct settings *set, bool own);
 /* The store looks at once how old the log is by them. Any thread, later. */
 void settings_retain(struct server *s);
 /* What the store has of them, or else the options; the caller's. Before the fleet starts. */
@@ -292,6 +298,24 @@ const struct places *places_of(const struct server *s);
 enum err places_join(struct server *s);
 /* Now and then: what was not known is looked up. */
 void places_look(struct server *s);
+#define POLICIES_SECRET "policies"
+#define CA_SECRET       "ca"
+#define TICKETS_SECRET  "tickets"
+/* The policies that the database had when policies_changes was as_of; taken from bytes. ERR_LOCKED: they have been changed here since, and it is not
+ * known whether before; f otherwise. *changed: others are in force now. */
+enum err policies_adopt_if(
+    struct server *s, struct buf *bytes, uint64_t as_of, bool *changed, struct fault *f);
+
+/* common.c: what is hub-wide on a node of several; nothing of it without --cluster. common_make: before the store is opened */
+void common_make(struct server *s);
+/* It is read and in force, and others' changes of it from now on. The fleet runs. s->why. */
+enum err common_start(struct server *s);
+void common_stop(void); /* what waits is answered, and nothing waits any more */
+void common_free(void);
+void common_named(void *ctx, int64_t common); /* pg_calls.apply */
+void common_spreads(struct work *k);          /* fleet_options.on_spread */
+/* Until all nodes have in force what this one has just changed. Not on a loop or worker: it may take seconds. ERR_LOCKED: the hub stops; f. */
+enum err common_wait(struct server *s, struct fault *f);
 const char *node_name(const struct server *s); /* with --cluster */
 
 /* tickets.c: with --cluster, the keys that all nodes share; they are turned when it is time. At the start, and hourly. Main thread. */

@@ -98,17 +98,35 @@ links_again(struct server *s)
 		mqtt_loop_review(s->io[i].mqtt);
 }
 
-/* On the thread of shard 0, or before it runs. */
+void
+configurations_take(struct server *s, struct configurations *set, bool own)
+{
+	struct configurations *old = set;
+
+	pthread_mutex_lock(&s->policies_mutex);
+	s->hub_here |= own;
+	if (own || !s->hub_here) {
+		old = s->configurations;
+		s->configurations = set;
+		catalogue_publish(s);
+	}
+	pthread_mutex_unlock(&s->policies_mutex);
+	configurations_free(old);
+}
+
+/* On the thread of shard 0. */
 static void
 on_configurations(struct configurations *set)
 {
-	struct server *s = the_server;
+	configurations_take(the_server, set, true);
+}
 
-	pthread_mutex_lock(&s->policies_mutex);
-	configurations_free(s->configurations);
-	s->configurations = set;
-	catalogue_publish(s);
-	pthread_mutex_unlock(&s->policies_mutex);
+static void
+on_hub_left(void)
+{
+	pthread_mutex_lock(&the_server->policies_mutex);
+	the_server->hub_here = false;
+	pthread_mutex_unlock(&the_server->policies_mutex);
 }
 
 /* As on_configurations. */
@@ -122,7 +140,7 @@ on_routing(struct routing *set)
 static void
 on_settings(struct settings *set)
 {
-	settings_take(the_server, set);
+	settings_take(the_server, set, true);
 }
 
 /* ---- start ---- */
@@ -177,13 +195,15 @@ cluster_open(struct server *s, const struct store_options *so)
 		.node = node_name(s),
 		.hub = id,
 		.dir = s->dir_id,
-		.ends = cluster_ends };
+		.ends = cluster_ends,
+		.calls = { .apply = common_named } };
 	struct fault f = { 0 };
 
 	if (!data_path(path, s->o.data, CLUSTER_SCRATCH))
 		return fail(s, "the path of --data is too long");
 	if (data_hub_id(s->o.data, id, sizeof(id), s->why, sizeof(s->why)) != ERR_OK)
 		return ERR_IO;
+	common_make(s);
 	po.store = *so;
 	po.store.dir = path;
 	return pg_open(&po, &s->store, &f) == ERR_OK ? ERR_OK : fail(s, "%s", f.text);
@@ -262,11 +282,13 @@ fleet_make(struct server *s)
 	if (s->o.cluster != NULL) {
 		fo.may_answer = pg_lease;
 		fo.lease = s->store;
+		fo.on_spread = common_spreads;
+		fo.on_hub_left = on_hub_left;
 	}
 	s->fleet = fleet_new(&fo);
 	if (fleet_load(s->fleet, &f) != ERR_OK)
 		return fail(s, "%s", f.text);
-	on_configurations(fleet_configurations(s->fleet));
+	configurations_take(s, fleet_configurations(s->fleet), fleet_has_hub(s->fleet));
 	on_routing(fleet_routing(s->fleet));
 	if (feed_make(s) != ERR_OK)
 		return ERR_IO;
@@ -274,9 +296,9 @@ fleet_make(struct server *s)
 	for (uint32_t i = 0; i < (uint32_t)s->settings->v[SETTING_PARTITIONS]; i++)
 		fleet_partition(
 		    s->fleet, i, (uint32_t)s->settings->v[SETTING_PARTITIONS], &s->partitions[i]);
-	return fleet_start(s->fleet) == ERR_OK
-	    ? ERR_OK
-	    : fail(s, "threads cannot be started: %s", strerror(errno));
+	if (fleet_start(s->fleet) != ERR_OK)
+		return fail(s, "threads cannot be started: %s", strerror(errno));
+	return s->o.cluster != NULL ? common_start(s) : ERR_OK;
 }
 
 static enum err
@@ -565,6 +587,10 @@ run_until_stopped(struct server *s, const sigset_t *signals)
 			reload(s);
 		else if (certificates_changed(s))
 			tls_again(s, true);
+		if (atomic_exchange(&s->secrets_new, false)) {
+			tls_again(s, false);
+			tickets_share(s);
+		}
 		do_what_is_due(s, &d);
 		places_look(s);
 		look_at_threads(s, watchdog_us);

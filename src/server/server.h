@@ -207,6 +207,9 @@ struct policies *policies_copy(const struct policies *p);
 void policies_free(struct policies *p);
 /* DIR/policies.json. ERR_CORRUPT, ERR_IO, ERR_NOT_FOUND: one line in why; save: those of os_replace_file. */
 enum err policies_load(const char *dir, struct policies **out, char *why, size_t nwhy);
+/* The bytes of such a file, which is called so. ERR_CORRUPT: why. */
+enum err policies_parse(
+    const char *name, struct str bytes, struct policies **out, char *why, size_t nwhy);
 enum err policies_save(const char *dir, const struct policies *p);
 /* The bytes of that file: a secret. */
 void policies_text(const struct policies *p, struct buf *json);

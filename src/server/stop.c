@@ -92,6 +92,7 @@ server_stop(struct server *s)
 	chart_stop(s);
 	file_jobs_stop(s->file_jobs);   /* while the end of one can still be written */
 	deliveries_stop(s->deliveries); /* as can cursors */
+	common_stop();
 	fleet_stop(s->fleet);
 	if (!wait_idle(s, until_us)) {
 		/* A client that takes no answer. All that was acknowledged is on disk. */
@@ -114,6 +115,7 @@ server_stop(struct server *s)
 	feed_free(s->feed);
 	file_jobs_free(s->file_jobs);
 	store_close(s->store);
+	common_free();
 	fleet_free(s->fleet);
 	backups_free(s);
 	catalogue_box_free(s->catalogue);

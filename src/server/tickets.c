@@ -10,9 +10,8 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 
-#define TICKETS_SECRET "tickets"
-#define TICKETS_US     (23 * HOUR_US)
-#define KEYS_BYTES     ((size_t)TLS_TICKETS * TLS_TICKET_BYTES)
+#define TICKETS_US (23 * HOUR_US)
+#define KEYS_BYTES ((size_t)TLS_TICKETS * TLS_TICKET_BYTES)
 
 struct tickets {
 	int64_t at_s; /* when they were turned */

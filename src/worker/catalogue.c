@@ -104,6 +104,17 @@ catalogue_drop(struct catalogue_box *box, const struct catalogue *c)
 	pthread_mutex_unlock(&box->mutex);
 }
 
+bool
+catalogue_settled(struct catalogue_box *box)
+{
+	bool settled;
+
+	pthread_mutex_lock(&box->mutex);
+	settled = box->newest == NULL || box->newest->older == NULL;
+	pthread_mutex_unlock(&box->mutex);
+	return settled;
+}
+
 uint64_t
 catalogue_version(const struct catalogue_box *box)
 {

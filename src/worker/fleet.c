@@ -114,28 +114,10 @@ fleet_load(struct fleet *f, struct fault *why)
 	return e;
 }
 
-struct configurations *
-fleet_configurations(const struct fleet *f)
-{
-	return configurations_stored(shard_worker(f, 0)->shards[0]);
-}
-
-struct routing *
-fleet_routing(const struct fleet *f)
-{
-	return routing_stored(shard_worker(f, 0)->shards[0]);
-}
-
 void
 fleet_partition(const struct fleet *f, uint32_t partition, uint32_t n, struct partition_end *out)
 {
 	(void)partition_stored(shard_worker(f, partition)->shards[partition], partition, n, out);
-}
-
-struct settings *
-fleet_settings(const struct fleet *f)
-{
-	return settings_stored(shard_worker(f, 0)->shards[0]);
 }
 
 /* ---- start and stop ---- */

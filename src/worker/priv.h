@@ -580,6 +580,14 @@ void fleet_begin(struct fleet *f);
 
 /* work.c */
 void work_home(struct work *w);
+
+/* hubwide.c */
+bool work_spreads(
+    const struct worker *w, const struct work *k); /* its answer waits for all nodes */
+void hubwide_came(struct worker *w,
+    const struct shard *sh); /* with shard 0: it says what is in force from now on */
+void hubwide_left(struct worker *w);
+void work_over(struct worker *w, struct work *k); /* serve.c */
 void note_free(struct note *n);
 struct note *note_new(const struct effect *e, void (*on_note)(struct note *n));
 

@@ -39,7 +39,7 @@ count_answer(const struct work *k)
 }
 
 /* It has its answer. The last look at the fleet, which may stop now. */
-static void
+void
 work_over(struct worker *w, struct work *k)
 {
 	count_answer(k);
@@ -68,7 +68,10 @@ work_goes(void *ctx, void *p, enum gate_end end)
 	} else if (k->reply.message.number != 0) {
 		message_reply(w, &k->reply);
 	}
-	work_over(w, k);
+	if (end == GATE_ON_DISK && work_spreads(w, k))
+		w->fleet->o.on_spread(k);
+	else
+		work_over(w, k);
 }
 
 /* false: the reply says why not. That a link has ended is heard in any case. */

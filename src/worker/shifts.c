@@ -154,6 +154,8 @@ goes_out(struct worker *w, struct shift *x)
 	w->left |= UINT64_C(1) << s;
 	w->shards[s] = NULL;
 	shard_free(sh);
+	if (s == 0)
+		hubwide_left(w);
 	figures_look(w);
 	shift_over(x, ERR_OK);
 }
@@ -255,6 +257,8 @@ comes(struct msg *m)
 	atomic_store(&w->fleet->log_ends[s], w->log_flying[s]);
 	epochs_begun(w, x->from_us, x->now_us);
 	epochs_turn(w); /* before anything is written there */
+	if (s == 0)
+		hubwide_came(w, sh);
 	worker_identities_changed(w, shard_identities(sh));
 	figures_look(w);
 	if (w->fleet->o.resume == NULL || w->fleet->o.elsewhere != NULL || w->stopping) {

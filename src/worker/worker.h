@@ -63,6 +63,20 @@ struct work {
 	char bytes[];      /* the strings of op */
 };
 
+/*
+ * What is hub-wide, from the records of shard 0 that another node has; the caller owns each set. add: ERR_CORRUPT.
+ */
+struct hubwide;
+struct hubwide *hubwide_new(void);
+void hubwide_free(struct hubwide *h);
+enum err hubwide_add(struct hubwide *h, struct str key, struct str value);
+struct configurations *hubwide_configurations(const struct hubwide *h);
+struct routing *hubwide_routing(const struct hubwide *h);
+struct settings *hubwide_settings(const struct hubwide *h);
+
+/* Does nobody use a former catalogue any more? */
+bool catalogue_settled(struct catalogue_box *box);
+
 /* ---- rate limits (limit/limit.h) of the whole hub; any thread ---- */
 
 /*
@@ -211,6 +225,13 @@ struct fleet_options {
 	void (*on_routing)(struct routing *set);
 	/* Settings have changed, on disk. Owns them. As on_configurations. */
 	void (*on_settings)(struct settings *s);
+	/*
+	 * For several machines. on_spread: a change of what is hub-wide is on disk, and its answer waits until all nodes work by it: the work is given
+	 * back by fleet_spread, once, by any thread. on_hub_left: shard 0 is not here any more; from then on others say what is hub-wide. NULL: nobody
+	 * cares.
+	 */
+	void (*on_spread)(struct work *w);
+	void (*on_hub_left)(void);
 	/* For several machines: the gate's (worker/gate.h). NULL, false: this process alone has the store. */
 	uint64_t (*may_answer)(void *lease);
 	void *lease;
@@ -242,7 +263,10 @@ size_t fleet_query_bytes(const struct fleet *f);
 void fleet_hear_log(struct fleet *f, void (*grew)(void *ctx), void *ctx);
 /* Read every identity from the store. ERR_CORRUPT, ERR_IO with a text that names the key or file. */
 enum err fleet_load(struct fleet *f, struct fault *why);
-/* Those that were loaded; the caller owns the set. Before fleet_start. */
+/* An answer that has waited goes; any thread. */
+void fleet_spread(struct fleet *f, struct work *w);
+bool fleet_has_hub(const struct fleet *f); /* shard 0 is here */
+/* Those that were loaded, empty ones where shard 0 is not here; the caller owns the set. Before fleet_start. */
 struct configurations *fleet_configurations(const struct fleet *f);
 struct routing *fleet_routing(const struct fleet *f);
 struct settings *fleet_settings(const struct fleet *f);

@@ -14,7 +14,7 @@ struct rig {
 	struct cluster *c;
 	struct cluster_outputs out;
 	struct cluster_view view;
-	int64_t now_us, beat, common;
+	int64_t now_us, beat, common, least;
 	bool standby;
 	int64_t wall_off_us;
 };
@@ -61,6 +61,7 @@ beat_answered(struct rig *r)
 	        .conn = CLUSTER_BEAT,
 	        .beat = r->beat,
 	        .common = r->common,
+	        .least = r->least,
 	        .synchronous = r->standby,
 	        .clock_us = r->now_us,
 	        .wall_us = r->now_us + r->wall_off_us,
@@ -83,7 +84,11 @@ rig_init(struct rig *r)
 {
 	struct cluster_options o = { .node = "a", .shards = 2, .hosts = 2, .times = cluster_times };
 
-	*r = (struct rig){ .c = cluster_new(&o), .now_us = 100 * S, .common = 1, .standby = true };
+	*r = (struct rig){ .c = cluster_new(&o),
+		.now_us = 100 * S,
+		.common = 1,
+		.least = INT64_MAX,
+		.standby = true };
 	r->view.nnode = 2;
 	r->view.nodes[0] = (struct cluster_node){ .id = "a", .generation = 7, .takes = true };
 	r->view.nodes[1] =
@@ -172,6 +177,57 @@ lease__waits_for_the_version_that_the_beat_has_named(void **state)
 	step(&r, (struct cluster_input){ .what = CLUSTER_IN_FORCE });
 	assert_true(cluster_lease(r.c).until_us == until_us + S);
 	assert_int_equal(put_out(&r, CLUSTER_APPLY)->common, 3);
+	cluster_free(r.c);
+}
+
+/* What each has in force rides on its beats; the answer of a change waits for one that was sent since, and for the last of all. */
+static void
+spread__O274_is_what_all_have_in_force_as_of_a_beat_sent_since(void **state)
+{
+	struct cluster_spread at;
+	struct rig r;
+
+	(void)state;
+	rig_leased(&r);
+	r.least = 1;
+	beats(&r, 0);
+	r.now_us += S / 10;
+	r.common = 2;
+	step(&r, (struct cluster_input){ .what = CLUSTER_HURRY });
+	assert_non_null(asked(&r, CLUSTER_ASK_BEAT));
+	assert_int_equal(asked(&r, CLUSTER_ASK_BEAT)->common, 1);
+	at = cluster_spread(r.c);
+	assert_true(at.others && at.named == 1 && at.least == 1 && at.sent_us < r.now_us);
+	beat_answered(&r);
+	at = cluster_spread(r.c);
+	assert_true(at.named == 2 && at.least == 1 && at.sent_us == r.now_us);
+	step(&r, (struct cluster_input){ .what = CLUSTER_IN_FORCE });
+	assert_int_equal(asked(&r, CLUSTER_ASK_BEAT)->common,
+	    2); /* who waits need not wait for the next that is due */
+	r.least = 2;
+	beat_answered(&r);
+	assert_int_equal(cluster_spread(r.c).least, 2);
+	cluster_free(r.c);
+}
+
+/* Else five of them in one second, before the database is slow for all, would be a node's death. */
+static void
+death__O274_is_not_counted_by_beats_that_were_not_due(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_leased(&r);
+	for (int i = 0; i < 10; i++) {
+		r.now_us += S / 100;
+		step(&r, (struct cluster_input){ .what = CLUSTER_HURRY });
+		assert_non_null(asked(&r, CLUSTER_ASK_BEAT));
+		beat_answered(&r);
+	}
+	r.now_us += 7 * S;
+	step(&r, (struct cluster_input){ .what = CLUSTER_TICK });
+	beat_answered(&r);
+	assert_null(asked(&r, CLUSTER_BURY));
 	cluster_free(r.c);
 }
 
@@ -379,6 +435,8 @@ main(void)
 		cmocka_unit_test(lease__O195_counts_from_when_the_beat_was_sent),
 		cmocka_unit_test(lease__O195_that_had_ended_is_another_run),
 		cmocka_unit_test(lease__waits_for_the_version_that_the_beat_has_named),
+		cmocka_unit_test(spread__O274_is_what_all_have_in_force_as_of_a_beat_sent_since),
+		cmocka_unit_test(death__O274_is_not_counted_by_beats_that_were_not_due),
 		cmocka_unit_test(beat__O195_of_one_that_is_buried_is_the_end),
 		cmocka_unit_test(beat__O195_that_shows_less_than_one_before_is_the_end),
 		cmocka_unit_test(death__O196_is_six_seconds_of_silence_and_five_beats),

@@ -37,6 +37,18 @@ view_make(const struct world *w, const struct tables *t, struct msg *m)
 	m->in.view = v;
 }
 
+static int64_t
+least_of_others(const struct tables *t, int me)
+{
+	int64_t least = INT64_MAX;
+
+	for (int i = 0; i < NODES; i++)
+		if (i != me && t->node[i].there && t->node[i].state != CLUSTER_BURIED &&
+		    t->node[i].common < least)
+			least = t->node[i].common;
+	return least;
+}
+
 static enum cluster_answer
 call_beat(struct world *w, struct tx *tx, int me, int64_t generation)
 {
@@ -47,6 +59,8 @@ call_beat(struct world *w, struct tx *tx, int me, int64_t generation)
 		return CLUSTER_DEAD;
 	n->beat++;
 	n->takes = tx->m->d.takes;
+	n->common = tx->m->d.common;
+	tx->m->in.least = least_of_others(&tx->after, me);
 	tx->nodes = 1u << me;
 	tx->m->in.beat = n->beat;
 	tx->m->in.common = tx->after.common;

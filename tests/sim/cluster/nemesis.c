@@ -370,6 +370,23 @@ all_have_it(const struct world *w, int64_t common)
 	return true;
 }
 
+/* A node that was asked for it, and waits for the word of all, answers. */
+static bool
+a_node_says_so(const struct world *w, int64_t common)
+{
+	for (int i = 0; i < SLOTS; i++) {
+		const struct proc *p = &w->procs[i];
+		struct cluster_spread s;
+
+		if (!p->alive || p->life != w->put_life[i])
+			continue;
+		s = cluster_spread(p->c);
+		if (s.sent_us > w->put_us[i] && s.least >= common)
+			return true;
+	}
+	return false;
+}
+
 /* x: the version; a: looks that are left */
 static void
 put_answered(struct world *w, struct event *e)
@@ -378,7 +395,8 @@ put_answered(struct world *w, struct event *e)
 
 	if (w->answered_common >= e->x || e->life != (uint32_t)w->forgets)
 		return;
-	if (e->a == 0 || all_have_it(w, e->x)) {
+	seen.spreads += a_node_says_so(w, e->x);
+	if (e->a == 0 || all_have_it(w, e->x) || a_node_says_so(w, e->x)) {
 		w->answered_common = e->x;
 		return;
 	}
@@ -400,6 +418,10 @@ put_made(struct world *w, struct event *e)
 			next->x = e->x;
 		}
 		return;
+	}
+	for (int i = 0; i < SLOTS; i++) {
+		w->put_us[i] = local_us(w, &w->procs[i]);
+		w->put_life[i] = w->procs[i].life;
 	}
 	next = later(w, 1, put_answered);
 	next->a = 60; /* D by a clock that is a tenth too fast */

@@ -80,7 +80,7 @@ struct event {
 
 struct node_row {
 	bool there, takes;
-	int64_t generation, beat;
+	int64_t generation, beat, common;
 	enum cluster_state state;
 	int dir;
 };
@@ -207,6 +207,8 @@ struct world {
 	               [VALUES]; /* the round that was acknowledged with this count of commits */
 	unsigned nround;
 	int64_t put_common, answered_common;
+	int64_t put_us[SLOTS]; /* each one's clock when it was made, and */
+	uint32_t put_life[SLOTS];
 	int forgets;
 	int64_t forgot_us;
 	struct op *ops;
@@ -240,6 +242,7 @@ struct world {
 	X(revoked)                                                                                 \
 	X(drained)                                                                                 \
 	X(puts)                                                                                    \
+	X(spreads)                                                                                 \
 	X(emptied)                                                                                 \
 	X(clocks_wrong)                                                                            \
 	X(lock_timeouts)                                                                           \
