@@ -38,7 +38,7 @@ export interface Hub {
 }
 
 export interface Fault {
-	fault: 'dropLink' | 'refuseConnect' | 'refuseTwin' | 'delayTwin' | 'loseNotification' | 'unavailable' | 'tokenSkew';
+	fault: 'dropLink' | 'refuseConnect' | 'refuseTwin' | 'delayTwin' | 'loseNotification' | 'unavailable' | 'tokenSkew' | 'moveShard';
 	/** How often; in a list, how often it will still happen. */
 	count?: number;
 	/** To this device; to all without it. */

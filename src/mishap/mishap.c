@@ -27,6 +27,7 @@ static const struct kind {
 	[MISHAP_LOSE_NOTIFICATION] = { "loseNotification", false, 0, false },
 	[MISHAP_UNAVAILABLE] = { "unavailable", false, LASTS_MAX_S, false },
 	[MISHAP_TOKEN_SKEW] = { "tokenSkew", false, SKEW_MAX_S, true },
+	[MISHAP_MOVE_SHARD] = { "moveShard", false, 0, false },
 };
 
 static const struct status {
@@ -149,7 +150,7 @@ take_fault(struct doc d, struct order *o, struct fault *f)
 		}
 	return fault_set(f, F_ArgumentInvalid,
 	    "fault is none of dropLink, refuseConnect, refuseTwin, delayTwin, loseNotification, "
-	    "unavailable, tokenSkew");
+	    "unavailable, tokenSkew, moveShard");
 }
 
 static enum err

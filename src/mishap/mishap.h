@@ -19,6 +19,7 @@ enum mishap {
 	MISHAP_LOSE_NOTIFICATION, /* desired properties that have changed are not sent */
 	MISHAP_UNAVAILABLE,       /* a request of the service API is answered 503 */
 	MISHAP_TOKEN_SKEW,        /* a token is judged as by a clock that is ahead */
+	MISHAP_MOVE_SHARD, /* whatever serves the device is given up, and taken anew, before its packet */
 	MISHAPS
 };
 

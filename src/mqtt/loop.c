@@ -67,6 +67,12 @@ world_meets(struct session *s, enum mishap what, struct mishap_met *out)
 	return mishap_meets(ml->o.mishaps, what, s->device, loop_now_us(ml->loop), out);
 }
 
+static void
+world_moves(struct session *s)
+{
+	fleet_move(link_of(s)->ml->o.fleet, hub_shard_of(s->device));
+}
+
 static struct backoff_who
 who_of(const struct session *s)
 {
@@ -122,6 +128,7 @@ world_of(const struct mqtt_options *o)
 		.outdated = link_outdated,
 		.revoked = o->tls != NULL ? link_revoked : NULL,
 		.meets = o->mishaps != NULL ? world_meets : NULL,
+		.moves = world_moves,
 		.holds = o->offenders != NULL ? world_holds : NULL,
 		.failed = o->offenders != NULL ? world_failed : NULL,
 		.passed = o->offenders != NULL ? world_passed : NULL,

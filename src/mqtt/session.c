@@ -300,6 +300,8 @@ session_step(struct session *s, const struct mqtt_packet *p, int64_t now_us, str
 	    session_meets(s, MISHAP_DROP_LINK, &met))
 		return session_fault(s, REASON_ORDERED, a);
 	s->heard_us = now_us;
+	if (s->state == S_LIVE && session_meets(s, MISHAP_MOVE_SHARD, &met))
+		s->all->world->moves(s);
 	return rules[p->type & 15].step(s, p, now_us, a);
 }
 

@@ -49,6 +49,8 @@ struct session_world {
 	    struct limit_refusal *why);
 	/* Is this to go wrong now, by order of a test? NULL: nothing is. */
 	bool (*meets)(struct session *s, enum mishap what, struct mishap_met *out);
+	/* By such an order: its shard is to be given up, and taken anew. NULL only where nothing is met. */
+	void (*moves)(struct session *s);
 	/* offenders_hold, offenders_failed, offenders_passed, of the identity that it says to be. All NULL: nobody is held off. */
 	bool (*holds)(struct session *s, struct backoff_wait *out);
 	bool (*failed)(struct session *s, enum reason why, struct backoff_wait *out);

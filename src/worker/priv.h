@@ -233,7 +233,6 @@ struct shard_route {
 	uint32_t passing;     /* has left by traveller.leave, and did not arrive yet */
 	bool open;            /* its worker gets what leaves else */
 	struct worker *comes; /* to this one, which takes what goes before all that waits */
-	bool (*first)(const struct msg *m); /* does it go before all that waits here? NULL: no */
 };
 
 /* A shard on its way between workers (shifts.c): one at a time each. */

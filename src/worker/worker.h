@@ -288,6 +288,8 @@ void fleet_parcel(struct fleet *f, uint32_t shard, struct parcel *p);
 typedef void shard_moved(void *ctx, uint32_t shard, enum err e, const struct fault *why);
 enum err fleet_release(struct fleet *f, uint32_t shard, shard_moved *done, void *ctx);
 enum err fleet_take(struct fleet *f, uint32_t shard, unsigned worker, shard_moved *done, void *ctx);
+/* By order of a test: it is given up, and the next worker takes it; nothing, if it moves already. Any thread. */
+void fleet_move(struct fleet *f, uint32_t shard);
 /* Refuse what has not been applied with ServiceUnavailable, finish what has, stop the threads. Answers are posted to
  * the loops before it returns. */
 void fleet_stop(struct fleet *f);
