@@ -9,7 +9,7 @@
 
 # tests/unit/NAME.c that are of another tier than unit; what does not write files and is quick needs no line.
 set(tier_disk "^(store_.*|backup_.*|transfer_(files|import)|worker_(columns|commit|job_calls|jobs|messages|rollouts|serve|shifts|sweep|tours|watches)\
-|http_(bodies|routes)|log_thread|mesh_pair|net_(certs|https|tls)|os_files|sink_(file|hook|kafka)|server_(admin|catalogue|cgroup|certs|data|options|policies)|ws_stream)$")
+|http_(bodies|routes)|log_thread|mesh_pair|peers_.*|net_(certs|https|tls)|os_files|sink_(file|hook|kafka)|server_(admin|catalogue|cgroup|certs|data|options|policies)|ws_stream)$")
 set(tier_sim "^(config_outcome|doc_random|query_(columns|missing|random)|twin_model)$")
 
 # What a test of tier unit is run with. What is not optimised or has a sanitizer in it is slower, and ThreadSanitizer writes files itself.

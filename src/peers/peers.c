@@ -32,8 +32,8 @@ on_frame(void *ctx, uint16_t slot, const struct frame *frame, struct fault *f)
 	case FRAME_NOT_MINE: e = asks_not_mine(p, frame->body, f); break;
 	case FRAME_EFFECT: e = serves_effect(p, frame->body, f); break;
 	case FRAME_MAP: e = moves_mapped(p, slot, frame->body, f); break;
-	case FRAME_CALL: e = calls_called(p, slot, frame->body, f); break;
-	case FRAME_ANSWER: e = calls_answered(p, slot, frame->body, f); break;
+	case FRAME_CALL: e = requests_called(p, slot, frame->body, f); break;
+	case FRAME_ANSWER: e = requests_answered(p, slot, frame->body, f); break;
 	default: return ERR_OK; /* of a later release: nothing that must be heard */
 	}
 	peers_settle(p);
@@ -58,7 +58,7 @@ on_down(void *ctx, uint16_t slot, const char *why)
 	(void)why;
 	p->nodes[slot].up = false;
 	moves_link_down(p, slot);
-	calls_link_down(p, slot);
+	requests_link_down(p, slot);
 	peers_settle(p);
 }
 
@@ -178,7 +178,7 @@ peers_open(const struct peers_options *o, struct peers **out, char why[NET_WHY_M
 	p->elsewhere = (struct elsewhere){ p, asks_submit, asks_parcel, serves_note };
 	asks_init(p);
 	p->shares = shares_new();
-	p->calls = calls_new();
+	p->requests = requests_new();
 	for (uint32_t s = 0; s < SHARDS; s++)
 		p->servers[s].owner = RELAY_NOBODY;
 	e = mesh_open(&mo, &p->mesh, why);
@@ -217,7 +217,7 @@ stops(struct msg *m)
 	relay_stop(p->relay);
 	asks_settle(p);
 	for (uint16_t n = 0; n < NODES; n++)
-		calls_link_down(p, n);
+		requests_link_down(p, n);
 }
 
 void
@@ -237,7 +237,7 @@ peers_free(struct peers *p)
 	mesh_free(p->mesh); /* what was posted and not heard is heard */
 	relay_free(p->relay);
 	shares_free(p->shares);
-	calls_free(p->calls);
+	requests_free(p->requests);
 	for (uint32_t s = 0; s < SHARDS; s++)
 		free(p->mine[s].ask);
 	buf_fini(&p->out);

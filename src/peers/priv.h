@@ -67,7 +67,7 @@ struct peers {
 	struct going *unsent; /* too large to be sent */
 	bool stopped;         /* as stops, on the loop */
 	struct buf out;       /* a frame that is made */
-	struct calls *calls;
+	struct requests *requests;
 	atomic_bool stops;
 	struct msg last;
 	pthread_mutex_t mu;
@@ -106,11 +106,11 @@ void shares_free(struct shares *s);
 bool shares_take(struct shares *s, uint64_t asker, uint32_t bytes, bool must);
 void shares_give(struct shares *s, uint64_t asker, uint32_t bytes);
 
-/* calls.c */
-struct calls *calls_new(void);
-void calls_free(struct calls *c);
-void calls_link_down(struct peers *p, uint16_t slot);
-enum err calls_called(struct peers *p, uint16_t slot, struct str body, struct fault *f);
-enum err calls_answered(struct peers *p, uint16_t slot, struct str body, struct fault *f);
+/* requests.c */
+struct requests *requests_new(void);
+void requests_free(struct requests *c);
+void requests_link_down(struct peers *p, uint16_t slot);
+enum err requests_called(struct peers *p, uint16_t slot, struct str body, struct fault *f);
+enum err requests_answered(struct peers *p, uint16_t slot, struct str body, struct fault *f);
 
 #endif

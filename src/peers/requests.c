@@ -29,7 +29,7 @@ struct peers_asked {
 	struct buf body;
 };
 
-struct calls {
+struct requests {
 	struct slots slots;
 	struct {
 		struct call *first;
@@ -43,14 +43,14 @@ struct calls {
 	} handlers[CALL_KINDS];
 };
 
-struct calls *
-calls_new(void)
+struct requests *
+requests_new(void)
 {
-	return xcalloc(1, sizeof(struct calls));
+	return xcalloc(1, sizeof(struct requests));
 }
 
 void
-calls_free(struct calls *c)
+requests_free(struct requests *c)
 {
 	if (c == NULL)
 		return;
@@ -61,8 +61,8 @@ calls_free(struct calls *c)
 void
 peers_handle(struct peers *p, enum call_kind kind, peers_handler *handler, void *ctx)
 {
-	p->calls->handlers[kind].run = handler;
-	p->calls->handlers[kind].ctx = ctx;
+	p->requests->handlers[kind].run = handler;
+	p->requests->handlers[kind].ctx = ctx;
 }
 
 /* ---- asked by this node ---- */
@@ -87,7 +87,7 @@ call_fails(struct call *c, enum err e, const char *text)
 static void
 call_leaves(struct call *c)
 {
-	struct calls *all = c->p->calls;
+	struct requests *all = c->p->requests;
 
 	slot_free(&all->slots, c->number);
 	*c->prev = c->next;
@@ -112,7 +112,7 @@ call_sends(struct call *c, int64_t now_us)
 {
 	struct peers *p = c->p;
 	const struct called called = { .seq = (uint64_t)c->number << 32 |
-		    slot_generation(&p->calls->slots, c->number),
+		    slot_generation(&p->requests->slots, c->number),
 		.kind = c->kind,
 		.patience_us = (uint64_t)(c->deadline_us - now_us),
 		.body = { c->body, c->n } };
@@ -127,7 +127,7 @@ call_sends(struct call *c, int64_t now_us)
 static void
 call_begins(struct call *c, int64_t now_us)
 {
-	struct calls *all = c->p->calls;
+	struct requests *all = c->p->requests;
 	struct call **first = &all->of[c->slot].first;
 
 	c->number = slot_take(&all->slots, c);
@@ -159,8 +159,8 @@ call_arrived(struct msg *m)
 		call_fails(c, ERR_IO, "there is no link to the node");
 	else if (c->deadline_us <= now_us)
 		call_fails(c, ERR_IO, "its time was over before it was sent");
-	else if (p->calls->of[c->slot].n >= PEERS_CALLS_MAX ||
-	    p->calls->of[c->slot].bytes + c->n > PEERS_CALL_BYTES)
+	else if (p->requests->of[c->slot].n >= PEERS_CALLS_MAX ||
+	    p->requests->of[c->slot].bytes + c->n > PEERS_CALL_BYTES)
 		call_fails(c, ERR_FULL, "too many requests to the node are under way");
 	else
 		call_begins(c, now_us);
@@ -187,18 +187,18 @@ peers_call(struct peers *p, uint16_t slot, enum call_kind kind, struct str body,
 }
 
 void
-calls_link_down(struct peers *p, uint16_t slot)
+requests_link_down(struct peers *p, uint16_t slot)
 {
 	struct call *c;
 
-	while ((c = p->calls->of[slot].first) != NULL) {
+	while ((c = p->requests->of[slot].first) != NULL) {
 		call_leaves(c);
 		call_fails(c, ERR_IO, "the link to the node went: nobody knows what came of it");
 	}
 }
 
 enum err
-calls_answered(struct peers *p, uint16_t slot, struct str body, struct fault *f)
+requests_answered(struct peers *p, uint16_t slot, struct str body, struct fault *f)
 {
 	struct call_answer a;
 	struct call *c;
@@ -207,7 +207,7 @@ calls_answered(struct peers *p, uint16_t slot, struct str body, struct fault *f)
 
 	if (e != ERR_OK)
 		return e;
-	c = slot_get(&p->calls->slots, (uint32_t)(a.seq >> 32), (uint32_t)a.seq);
+	c = slot_get(&p->requests->slots, (uint32_t)(a.seq >> 32), (uint32_t)a.seq);
 	if (c == NULL || c->slot != slot) /* it came too late */
 		return ERR_OK;
 	call_leaves(c);
@@ -247,7 +247,7 @@ answer_leaves(struct msg *m)
 	struct peers_asked *a = container_of(m, struct peers_asked, msg);
 	struct node *n = &a->p->nodes[a->slot];
 
-	a->p->calls->of[a->slot].asked--;
+	a->p->requests->of[a->slot].asked--;
 	if (n->up && n->nth == a->nth)
 		answer_sends(a);
 	buf_fini(&a->body);
@@ -278,12 +278,12 @@ asked_new(struct peers *p, uint16_t slot, const struct called *c)
 	a->seq = c->seq;
 	a->slot = slot;
 	a->nth = p->nodes[slot].nth;
-	p->calls->of[slot].asked++;
+	p->requests->of[slot].asked++;
 	return a;
 }
 
 enum err
-calls_called(struct peers *p, uint16_t slot, struct str body, struct fault *f)
+requests_called(struct peers *p, uint16_t slot, struct str body, struct fault *f)
 {
 	struct called c;
 	struct fault why = { 0 };
@@ -291,11 +291,11 @@ calls_called(struct peers *p, uint16_t slot, struct str body, struct fault *f)
 
 	if (e != ERR_OK)
 		return e;
-	if (p->calls->of[slot].asked >= 2 * PEERS_CALLS_MAX) /* some may be of a former link */
+	if (p->requests->of[slot].asked >= 2 * PEERS_CALLS_MAX) /* some may be of a former link */
 		return fault_set(f, F_ServerError, "it asks for more than it may");
-	if (c.kind < CALL_KINDS && p->calls->handlers[c.kind].run != NULL) {
-		p->calls->handlers[c.kind].run(
-		    p->calls->handlers[c.kind].ctx, slot, c.body, asked_new(p, slot, &c));
+	if (c.kind < CALL_KINDS && p->requests->handlers[c.kind].run != NULL) {
+		p->requests->handlers[c.kind].run(
+		    p->requests->handlers[c.kind].ctx, slot, c.body, asked_new(p, slot, &c));
 		return ERR_OK;
 	}
 	fault_set(&why, F_ServerError, "this node does not answer requests of kind %llu",
