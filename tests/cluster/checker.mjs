@@ -12,6 +12,11 @@
 //   match    a write under If-Match stands right behind the version that it named; one that was told 412 was too late
 //   notes    desired versions that a session was told rise by one from its first look on, to the twin's if it is still open
 //   jobs     a job that has been completed has touched each twin once
+//   pages    who reads all twins page by page, each page wherever, gets each once
+//   reflects what a query says that it reflects is no less than what an earlier one said
+//   calls    a device hears a call at most once; one that was answered was heard, by the device that it was for
+//   sets     what was called for after the PUT of a configuration was answered is behind all that was written by those before it
+//   owners   by the database: one owner a shard and epoch, which alone commits; epochs and counts of commits only grow
 //   streams  who follows the log is shown each event, in each connection once and in the order of the log, and none that is not in the log
 const FOUND_MAX = 20;
 const upTo = (list, test) => { // how many items at the front pass
@@ -24,6 +29,13 @@ const upTo = (list, test) => { // how many items at the front pass
 	return low;
 };
 
+function raise(floor, { id, reflects }) {
+	for (const [shard, n] of reflects) if (!(floor.get(shard)?.n >= n)) floor.set(shard, { n, by: id });
+}
+
+// A twin that configurations write, too: what only concerns which of them it has, is a version that the log does not tell.
+const isSet = (twin) => twin.startsWith('set');
+
 export class Checker {
 	found = [];
 	lastPosition = new Map(); // of a shard
@@ -33,6 +45,10 @@ export class Checker {
 	touched = new Map(); // job: {twin: times}
 	ids = new Map(); // event id: place in the log
 	shown = new Set(); // ids of events that a reader was shown
+	holes = new Map(); // of a shard: positions without an event
+	owners = new Map(); // of a shard: {epoch, owner, last, to}
+	takings = 0;
+	#floor = new Map(); // of a shard: the most that earlier queries reflected
 	#ended = { sessions: 0, streams: 0 };
 
 	constructor(history) { this.history = history; }
@@ -46,7 +62,7 @@ export class Checker {
 		if (event.position !== undefined) return void (this.position = event.position);
 		this.#place(event);
 		const id = event.subject?.split('/')[1];
-		if (event.type === 'Microsoft.Devices.DeviceCreated') this.twins.set(id, [{ version: 2, E: 1, reported: 1, desired: 1 }]);
+		if (event.type === 'Microsoft.Devices.DeviceCreated') this.twins.set(id, Object.assign([{ version: 2, E: 1, reported: 1, desired: 1 }], { shard: Number(event.id.split('-')[0]) }));
 		else if (event.type === 'twinhub.twin.changed' || event.type === 'twinhub.twin.replaced') this.#step(id, event);
 		else if (event.type === 'Microsoft.Devices.DeviceTelemetry') this.#message(id, event);
 		else if (event.type === 'twinhub.events.dropped') this.wrong(`the log has dropped something: ${line}`);
@@ -55,9 +71,17 @@ export class Checker {
 	#place({ id }) {
 		const [shard, position] = id.split('-').map(Number);
 		const last = this.lastPosition.get(shard) ?? 0;
-		if (position !== last + 1) this.wrong(`log: ${id} comes behind ${shard}-${last}`);
+		if (position !== last + 1) this.#hole(shard, position - last - 1, `log: ${id} comes behind ${shard}-${last}`);
 		this.lastPosition.set(shard, position);
 		this.ids.set(id, this.ids.size);
+	}
+
+	// In the log, but no event: that a configuration no longer stands in a twin.
+	#hole(shard, n, text) {
+		const twins = [...this.twins].filter(([id, { shard: of }]) => isSet(id) && of === shard).length, sets = this.history.operations.filter((o) => o.kind === 'configure').length;
+		const holes = (this.holes.get(shard) ?? 0) + n;
+		if (n < 0 || holes > twins * sets) this.wrong(text);
+		else this.holes.set(shard, holes);
 	}
 
 	#step(id, { id: event, type, twinhubactor, data }) {
@@ -67,12 +91,16 @@ export class Checker {
 		const next = { ...last, version: data.version, maker: by };
 		if (report) Object.assign(next, { reported: report.$version, reportedBy: by });
 		else Object.assign(next, { E: last.E + 1, desired: data.properties?.desired.$version ?? last.desired });
-		if (!report && by !== undefined) Object.assign(next, { by, desiredBy: data.properties.desired.by });
-		if (data.version !== last.version + 1) this.wrong(`log: ${event}: version ${data.version} of ${id} comes behind ${last.version}`);
+		const conf = data.properties?.desired?.conf;
+		if (typeof conf === 'number') next.conf = conf;
+		else delete next.conf;
+		if (isSet(id)) next.E = data.version - last.reported;
+		if (!report && by !== undefined) Object.assign(next, { by, desiredBy: data.properties?.desired.by });
+		if (isSet(id) ? data.version <= last.version : data.version !== last.version + 1) this.wrong(`log: ${event}: version ${data.version} of ${id} comes behind ${last.version}`);
 		if (next.version !== next.E + next.reported) this.wrong(`log: ${event}: version ${next.version} of ${id} is not ${next.E} + ${next.reported}`);
 		all.push(next);
 		if (by !== undefined) this.#done(by, id, next, report ? 'report' : 'write', event);
-		else this.#touch(twinhubactor, id);
+		else if (!/^configuration:conf\d+$/.test(twinhubactor) && !data.tags?.quiet && !data.tags?.set) this.#touch(twinhubactor, id);
 	}
 
 	// An operation has been done.
@@ -105,6 +133,9 @@ export class Checker {
 		for (const o of part) this.#answered(o);
 		for (const twin of this.twins.keys()) this.#order(twin, part.filter((o) => o.twin === twin && (o.kind === 'read' || this.#version(o))));
 		for (const session of this.history.sessions.slice(this.#ended.sessions)) this.#notes(session, versions);
+		for (const [twin, all] of this.twins) if (isSet(twin)) this.#sets(all);
+		this.#reflects(part.filter((o) => o.kind === 'look' && o.outcome === 'ok'));
+		for (const [n, names] of this.history.heard) this.#heard(n, names);
 		this.#ended.sessions = this.history.sessions.findIndex((s, i) => i >= this.#ended.sessions && !s.closed);
 		if (this.#ended.sessions < 0) this.#ended.sessions = this.history.sessions.length;
 		this.#streams();
@@ -118,7 +149,10 @@ export class Checker {
 		const place = this.places.get(o.id);
 		if (o.outcome === 'odd') return this.wrong(`${what} was answered ${o.text}`);
 		if (o.outcome === 'stale') return this.#stale(o, what);
-		if (o.outcome !== 'ok' || o.kind === 'job') return;
+		if (o.outcome !== 'ok') return;
+		if (o.kind === 'pages') return this.#pages(o, what);
+		if (o.kind === 'call') return this.#called(o, what);
+		if (['job', 'look', 'configure'].includes(o.kind)) return;
 		if (o.kind === 'message') {
 			if (!this.messages.has(o.id)) this.wrong(`writes: ${what} was acknowledged and has no event`);
 		} else if (o.kind === 'read') {
@@ -127,7 +161,7 @@ export class Checker {
 			this.wrong(`writes: ${what} was acknowledged and is not there`);
 		} else if (o.kind === 'report' && place.reported !== o.reported) {
 			this.wrong(`writes: ${what} was told version ${o.reported} and is ${place.reported}`);
-		} else if (o.kind === 'write') {
+		} else if (o.kind === 'write' && o.saw) {
 			if (place.E !== o.saw.etag) this.wrong(`writes: ${what} was told version ${o.saw.etag} and is ${place.E}`);
 			this.#shown(o, what);
 		}
@@ -170,6 +204,63 @@ export class Checker {
 		if (wrong >= 0) this.wrong(`notes: ${twin} began with version ${base} and was told ${notes.slice(Math.max(0, wrong - 2), wrong + 2)}`);
 		const last = notes.at(-1) ?? base;
 		if (!closed && versions.has(twin) && last !== versions.get(twin)) this.wrong(`notes: ${twin} was told up to version ${last}, is connected, and has version ${versions.get(twin)}`);
+	}
+
+	#pages({ rows }, what) {
+		const times = new Map();
+		for (const id of rows) times.set(id, (times.get(id) ?? 0) + 1);
+		for (const id of this.twins.keys()) if (times.get(id) !== 1) this.wrong(`pages: ${what} was shown ${id} ${times.get(id) ?? 0} times`);
+	}
+
+	#reflects(looks) {
+		const floor = this.#floor, answered = looks.toSorted((a, b) => a.answer - b.answer);
+		let next = 0;
+		for (const o of looks.toSorted((a, b) => a.call - b.call)) {
+			for (; next < answered.length && answered[next].answer < o.call; next++) raise(floor, answered[next]);
+			for (const [shard, most] of floor)
+				if ((o.reflects.get(shard) ?? 0) < most.n)
+					return this.wrong(`reflects: look ${o.id} (called ${o.phase}) says ${o.reflects.get(shard)} of shard ${shard}, but look ${most.by} had been told ${most.n} before it was called`);
+		}
+		for (; next < answered.length; next++) raise(floor, answered[next]);
+	}
+
+	#called(o, what) {
+		if (!this.history.heard.has(o.id)) this.wrong(`calls: ${what} was answered, and its device has not heard it`);
+		if (o.said !== o.id) this.wrong(`calls: ${what} was answered as ${o.said}`);
+	}
+
+	#heard(n, names) {
+		const o = this.history.operations[n - 1];
+		if (names.length > 1) this.wrong(`calls: call ${n} of ${o?.twin} was heard ${names.length} times`);
+		if (o?.kind !== 'call' || names.some((name) => name !== o.twin)) this.wrong(`calls: call ${n} of ${o?.twin} was heard by ${names}`);
+		if (o?.outcome === 'refused') this.wrong(`calls: call ${n} of ${o.twin} was refused, and heard`);
+	}
+
+	// What was called for before, is behind the last entry that was written by an older set than those that were in force then.
+	#sets(all) {
+		const put = this.history.operations.filter((o) => o.kind === 'configure' && o.outcome === 'ok').map((o) => ({ id: o.id, from: o.answer }));
+		let latest = null;
+		for (const { conf, maker, version } of all) {
+			const o = this.history.operations[maker - 1];
+			if (o && !(o.call <= latest?.call)) latest = o;
+			if (conf === undefined || latest === null) continue;
+			const newest = Math.max(0, ...put.slice(0, upTo(put, (p) => p.from < latest.call)).map((p) => p.id));
+			if (conf < newest) this.wrong(`sets: version ${version} of ${latest.twin} is of configuration ${conf}, but ${latest.kind} ${latest.id}, which is not behind it, was called after ${newest} had been answered`);
+		}
+	}
+
+	// Lines of the database's audit, those of a shard in its order.
+	audited(lines) {
+		for (const line of lines) {
+			const { shard, epoch, owner, first, last, from, to, commits, counted, stranger } = line;
+			const former = this.owners.get(shard) ?? { epoch: 0, owner: '', last: 0, to: 0 };
+			if (epoch < former.epoch || first < former.last) this.wrong(`owners: shard ${shard} has epoch ${epoch} of ${owner} behind or amid ${former.epoch} of ${former.owner}`);
+			if (epoch === former.epoch && owner !== former.owner) this.wrong(`owners: epoch ${epoch} of shard ${shard} is of ${former.owner} and of ${owner}`);
+			if (from < former.to || commits !== counted) this.wrong(`owners: shard ${shard}: commits from ${from} to ${to} come behind ${former.to}, ${commits} of ${counted} numbers`);
+			if (stranger) this.wrong(`owners: ${stranger} has committed in shard ${shard}, epoch ${epoch}, which is of ${owner}`);
+			if (epoch !== former.epoch) this.takings++;
+			this.owners.set(shard, { epoch, owner, last, to });
+		}
 	}
 
 	// A job that has ended; targets: the twins that it was for.

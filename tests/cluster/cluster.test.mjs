@@ -1,8 +1,9 @@
 // tests/cluster/run for a few rounds, and that it finds a set-up that is wrong. More rounds: TWINHUB_CLUSTER_ROUNDS.
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import path from 'node:path';
+import { BINARY } from '../lib/hub.mjs';
 import { hasPostgres } from '../lib/postgres.mjs';
 import { hasPatroni } from './patroni.mjs';
 
@@ -11,10 +12,12 @@ const skip = process.getuid() !== 0 && 'network namespaces take root';
 const program = path.join(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), 'run');
 
 // {code, text}
-function run(...args) {
+const run = (...args) => runOn(1, ...args);
+
+function runOn(nodes, ...args) {
 	if (!hasPostgres) throw new Error('postgresql-15 is not installed: scripts/setup --test');
 	return new Promise((resolve) => {
-		const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+		const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TWINHUB_TEST_NODES: String(nodes) } });
 		let text = '', errors = '';
 		child.stdout.setEncoding('utf8').on('data', (piece) => { text += piece; });
 		child.stderr.setEncoding('utf8').on('data', (piece) => { errors += piece; });
@@ -24,6 +27,15 @@ function run(...args) {
 
 test(`O-191 O-192 O-195 ${ROUNDS} attacks on hub, PostgreSQL and network: nothing acknowledged is lost`, { skip, timeout: 60_000 + ROUNDS * 120_000 }, async (t) => {
 	const { code, text, all } = await run('--rounds', String(ROUNDS), '--longest', ROUNDS > 5 ? '10' : '4');
+	for (const line of text.trimEnd().split('\n')) t.diagnostic(line);
+	assert.equal(code, 0, all);
+	assert.match(text, new RegExp(`^all: \\d+ of ${ROUNDS} rounds count`, 'm'));
+});
+
+const one = !spawnSync(BINARY, ['serve', '--help'], { encoding: 'utf8' }).stdout.includes('--mesh') && 'one node serves a hub: serve has no --mesh';
+
+test(`O-191 O-192 O-195 ${ROUNDS} attacks on three nodes, PostgreSQL and network: nothing acknowledged is lost`, { skip: skip || one, timeout: 120_000 + ROUNDS * 240_000 }, async (t) => {
+	const { code, text, all } = await runOn(3, '--rounds', String(ROUNDS), '--longest', ROUNDS > 5 ? '10' : '4');
 	for (const line of text.trimEnd().split('\n')) t.diagnostic(line);
 	assert.equal(code, 0, all);
 	assert.match(text, new RegExp(`^all: \\d+ of ${ROUNDS} rounds count`, 'm'));

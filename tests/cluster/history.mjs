@@ -7,6 +7,9 @@
 //   odd      an answer that nobody should get
 export const OUTCOMES = ['ok', 'unknown', 'refused', 'stale', 'odd'];
 
+// What changes nothing that is kept.
+export const LOOKS = new Set(['read', 'look', 'pages', 'call']);
+
 export const now = () => performance.now();
 
 export class History {
@@ -14,6 +17,8 @@ export class History {
 	sessions = []; // of devices: {twin, base, notes: [version], closed}
 	jobs = []; // {id, targets}
 	streams = []; // of readers of the log, a connection each: [event id]
+	heard = new Map(); // call of a method: names of devices that have heard it
+	audit = []; // of the database, in its order: {shard, pos, epoch, node, generation, by}
 	open = new Set();
 	phase = 'before';
 	#n = 0;
@@ -31,6 +36,9 @@ export class History {
 		Object.assign(o, more, { outcome, answer: now() });
 	}
 
+	// A device was called.
+	hear(n, twin) { this.heard.set(n, [...this.heard.get(n) ?? [], twin]); }
+
 	// There will be no answer any more.
 	give(o) { this.open.delete(o); }
 
@@ -38,16 +46,17 @@ export class History {
 	counts(first) {
 		const table = {};
 		for (const o of this.operations.slice(first)) {
-			if (o.kind === 'read') continue;
+			if (LOOKS.has(o.kind)) continue;
 			const row = table[o.phase] ??= Object.fromEntries(OUTCOMES.map((name) => [name, 0]));
 			row[o.outcome]++;
 		}
 		return table;
 	}
 
-	// The longest time in which no change was acknowledged, in ms, between two moments.
+	// The longest time in which a device had no acknowledgement of a report, in ms, between two moments.
 	silence(from, to) {
-		const times = [from, ...this.operations.filter((o) => o.kind !== 'read' && o.outcome === 'ok' && o.answer > from && o.answer < to).map((o) => o.answer).sort((a, b) => a - b), to];
-		return Math.max(...times.slice(1).map((t, i) => t - times[i]));
+		const times = new Map();
+		for (const o of this.operations) if (o.kind === 'report' && o.outcome === 'ok' && o.answer > from && o.answer < to) times.set(o.twin, [...times.get(o.twin) ?? [from], o.answer]);
+		return Math.max(0, ...[...times.values()].flatMap((all) => [...all, to].slice(1).map((t, i) => t - all[i])));
 	}
 }

@@ -2,16 +2,21 @@
 import { setMaxListeners } from 'node:events';
 import fs from 'node:fs';
 import { randomFrom } from '../crash/fleet.mjs';
+import { Balancer } from '../lib/balancer.mjs';
 import { until } from '../lib/wait.mjs';
 import { Checker } from './checker.mjs';
-import { Clients, sleep } from './clients.mjs';
+import { sleep } from './client.mjs';
+import { Clients } from './clients.mjs';
 import { Database } from './database.mjs';
-import { History, OUTCOMES, now } from './history.mjs';
+import { History, LOOKS, OUTCOMES, now } from './history.mjs';
 import { ATTACKS, FIRST_OF_PAIR, PLANTED, SECOND_OF_PAIR, pair } from './nemesis.mjs';
 import { Network } from './network.mjs';
 import { Node } from './node.mjs';
 import { PATRONI_ATTACKS, Patroni } from './patroni.mjs';
+import { FIRST_OF_SEVERAL, SEVERAL } from './several.mjs';
 
+const NODES = Number(process.env.TWINHUB_TEST_NODES ?? 1);
+const REPLACED = 75; // exit code
 const AGAIN_MS = 90_000; // until all clients have been acknowledged again, after an attack
 
 function options(argv) {
@@ -26,10 +31,14 @@ function options(argv) {
 	return o;
 }
 
+// Where several nodes serve, others have the shards of one that is gone before a machine could be put in its place.
+const alone = (name) => /in its place/.test(name);
+const attacks = (patroni) => (patroni ? PATRONI_ATTACKS : NODES > 1 ? { ...Object.fromEntries(Object.entries(ATTACKS).filter(([name]) => !alone(name))), ...SEVERAL } : ATTACKS);
+
 // By name; two names with a "+" between are a pair.
 function attackOf(name) {
-	const [first, second] = name.split(' + ');
-	return second ? pair(first, second) : o.patroni ? PATRONI_ATTACKS[name] : ATTACKS[name];
+	const [first, second] = name.split(' + ').map((part) => attacks(o.patroni)[part]);
+	return second ? pair(first, second) : first;
 }
 
 // Each once, in an order that is chosen, before any comes again; behind each third a pair. The first one leaves operations without an answer for certain.
@@ -41,7 +50,7 @@ function plan(names, rounds, random, pairs) {
 		const bag = names.filter((name) => name !== FIRST || all.length !== 1);
 		for (let n = 0; bag.length > 0; n++) {
 			all.push(...bag.splice(Math.floor(random() * bag.length), 1));
-			if (pairs && n % 3 === 2) all.push(`${choose(FIRST_OF_PAIR, random)} + ${choose(SECOND_OF_PAIR, random)}`);
+			if (pairs && n % 3 === 2) all.push(`${choose(NODES > 1 ? [...FIRST_OF_PAIR, ...FIRST_OF_SEVERAL] : FIRST_OF_PAIR, random)} + ${choose(SECOND_OF_PAIR, random)}`);
 		}
 	}
 	return all.slice(0, rounds);
@@ -50,6 +59,7 @@ function plan(names, rounds, random, pairs) {
 class Run {
 	totals = new Map(); // of an attack: rounds, counted, phases, silence
 	found = [];
+	replaced = 0; // nodes that were taken for dead and have said so
 
 	constructor(o) {
 		Object.assign(this, { o, random: randomFrom(o.seed), history: new History() });
@@ -61,12 +71,33 @@ class Run {
 		const network = await Network.make();
 		const database = await (o.patroni ? Patroni : Database).start(network, { synchronous: !['async', 'noticed'].includes(o.plant) });
 		const nodes = [];
-		for (let n = 1; n <= Number(process.env.TWINHUB_TEST_NODES ?? 1); n++) nodes.push(await Node.make(network, n, database));
-		for (const node of nodes) await node.start();
-		nodes.push(await Node.make(network, nodes.length + 1, database)); // a spare one
+		const door = await network.here(2);
+		for (let n = 1; n <= NODES + 1; n++) nodes.push(await Node.make(network, n, database, { door, several: NODES > 1 })); // the last one is spare
+		for (const node of nodes.slice(0, NODES)) await node.start();
+		await this.#audited(database);
+		this.balancer = await Balancer.start({ addr: door, hubs: () => nodes.map((node) => node.hub), ca: () => nodes[0].hub.pem });
 		this.world = { network, database, nodes, random: this.random, longest: o.longest * 1000 };
-		this.clients = this.world.clients = new Clients(nodes, this.history, { seed: o.seed, plant: o.plant });
+		this.clients = this.world.clients = new Clients(nodes, this.balancer, this.history, { seed: o.seed, plant: o.plant });
 		await this.clients.prepare();
+	}
+
+	// The database writes down who has a shard, and who commits: what it has in the end is what was committed.
+	async #audited({ primary }) {
+		await primary.sql(`CREATE TABLE audit (n bigserial, shard int, epoch bigint, pos bigint, node text, generation bigint, who text);
+			CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+				INSERT INTO audit (shard, epoch, pos, node, generation, who) VALUES (new.shard, new.epoch, new.pos, new.node, new.generation, CASE WHEN new.pos <> old.pos THEN current_setting('application_name') END);
+				RETURN NULL;
+			END $$;
+			CREATE TRIGGER audit AFTER UPDATE ON shard FOR EACH ROW EXECUTE FUNCTION audit()`);
+	}
+
+	// Since it was asked last: {shard, epoch, owner, first, last (numbers in its order), from, to (of commits), commits, others}, a line for each owner and epoch.
+	async #audit() {
+		const text = await until(() => this.world.database.primary.sql(`WITH gone AS (DELETE FROM audit RETURNING *) SELECT json_agg(t) FROM (
+			SELECT shard, epoch, node || '/' || generation AS owner, min(n) AS first, max(n) AS last, min(pos) AS from, max(pos) AS to, count(who) AS commits, count(DISTINCT pos) FILTER (WHERE who IS NOT NULL) AS counted,
+				max(who) FILTER (WHERE who <> 'twinhub/' || node || '/' || generation || '/commit') AS stranger
+			FROM gone GROUP BY shard, epoch, node, generation ORDER BY shard, first) t`).catch(() => false), 'the audit is read');
+		return JSON.parse(text || 'null') ?? [];
 	}
 
 	async round(n, name) {
@@ -78,7 +109,7 @@ class Run {
 		this.clients.start();
 		await this.#acknowledged(1, `the load of round ${n} begins`);
 		await sleep(300 + this.random() * 700);
-		const changes = () => [...history.open].filter((o) => o.kind !== 'read').length;
+		const changes = () => [...history.open].filter((o) => !LOOKS.has(o.kind)).length;
 		await until(changes, 'a change is under way', { pauseMs: 1 });
 		history.phase = 'attack';
 		const begun = now(), underway = changes();
@@ -111,7 +142,7 @@ class Run {
 
 	#alive() {
 		for (const { name, ends, hub } of this.world.nodes)
-			for (const code of ends.splice(0)) throw new Error(`${name} has ended by itself with ${code}: ${hub.logs.trimEnd().split('\n').slice(-3).join(' | ')}`);
+			for (const code of ends.splice(0).filter((c) => !(NODES > 1 && c === REPLACED && ++this.replaced))) throw new Error(`${name} has ended by itself with ${code}: ${hub.logs.trimEnd().split('\n').slice(-3).join(' | ')}`);
 	}
 
 	// The load has stopped: jobs come to their end, the log is read, everybody has been told, and it is checked.
@@ -128,6 +159,8 @@ class Run {
 				return ['none', 'completed', 'failed', 'cancelled'].includes(state) && state;
 			}, `job ${job.id} has ended`));
 		}
+		await until(() => clients.setter.settled(), 'the newest configuration is in all twins', { ms: 60_000, pauseMs: 100 });
+		checker.audited(await this.#audit());
 		const answer = await clients.rest(hub, 'GET', `/events?follow=false&from=${checker.position ?? 'earliest'}`);
 		if (answer.status !== 200) throw new Error(`GET /events: ${answer.status} ${answer.text}`);
 		for (const line of answer.text.trimEnd().split('\n')) checker.take(line);
@@ -197,7 +230,8 @@ class Run {
 		const total = (outcome) => Object.values(sum).reduce((all, row) => all + row[outcome], 0);
 		const rounds = [...this.totals.values()].reduce((all, t) => [all[0] + t.counted, all[1] + t.rounds], [0, 0]);
 		console.log(`all: ${rounds[0]} of ${rounds[1]} rounds count; ${phases(sum)}; ${this.checker.ids.size} events, ${this.history.sessions.length} sessions, ${this.checker.touched.size} jobs, ` +
-			`${this.history.operations.filter((o) => o.kind === 'read' && o.outcome === 'ok').length} reads`);
+			`${['read', 'look', 'pages', 'call', 'configure'].map((kind) => `${this.history.operations.filter((o) => o.kind === kind && o.outcome === 'ok').length} ${kind}`).join(', ')}; ` +
+			`${this.checker.takings} takings of shards, ${this.replaced} nodes replaced`);
 		if (this.totals.has(FIRST) && total('ok') * total('unknown') === 0) this.found.push(`acknowledged ${total('ok')}, unknown ${total('unknown')}: neither may be none`);
 		for (const text of this.found) console.log(`WRONG: ${text}`);
 		console.log(this.found.length === 0 ? 'nothing is wrong' : `${this.found.length} wrong; --seed ${this.o.seed} is the same choices again`);
@@ -210,7 +244,7 @@ const phases = (table) => Object.entries(table).map(([phase, row]) => `${phase} 
 
 setMaxListeners(0);
 const o = options(process.argv.slice(2));
-const names = o.plant ? [`planted: ${o.plant}`] : Object.keys(o.patroni ? PATRONI_ATTACKS : ATTACKS).filter((name) => name.includes(o.only));
+const names = o.plant ? [`planted: ${o.plant}`] : Object.keys(attacks(o.patroni)).filter((name) => name.includes(o.only));
 if (names.length === 0) throw new Error(`no attack has "${o.only}" in its name: --list`);
 if (o.list) {
 	console.log(names.join('\n'));

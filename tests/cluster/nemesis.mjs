@@ -7,11 +7,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { BINARY, tempDir } from '../lib/hub.mjs';
 import { until } from '../lib/wait.mjs';
-import { sleep } from './clients.mjs';
+import { sleep } from './client.mjs';
 
 // Half of them short: a lease is over after four seconds, a node is dead after six.
-const span = ({ random, longest }) => Math.min(longest, random() < 0.5 ? 300 + random() * 3000 : 1000 + random() * (longest - 1000));
-const one = ({ nodes, random }) => {
+export const span = ({ random, longest }) => Math.min(longest, random() < 0.5 ? 300 + random() * 3000 : 1000 + random() * (longest - 1000));
+export const one = ({ nodes, random }) => {
 	const serving = nodes.filter((node) => node.serving);
 	return serving[Math.floor(random() * serving.length)];
 };
@@ -24,9 +24,9 @@ async function stopped(process, world) {
 }
 
 // It serves when it can, which may be when others have been mended.
-const begin = (node) => { node.start(); };
+export const begin = (node) => { node.start(); };
 
-const killAndBegin = async (node, { random }) => {
+export const killAndBegin = async (node, { random }) => {
 	await node.kill();
 	await sleep(random() * 1000);
 	begin(node);
@@ -210,7 +210,7 @@ export const FIRST_OF_PAIR = ['hub killed', 'hub stopped', 'hub unplugged', 'hub
 export const SECOND_OF_PAIR = ['primary killed, begins again', 'primary stopped', 'primary full', 'primary killed, standby promoted', 'primary stopped, standby promoted, both go on',
 	'standby promoted while the primary lives', 'standby stopped', 'standby killed', 'standby cut from the primary'];
 
-export const pair = (first, second) => async (w) => { await Promise.all([ATTACKS[first](w), sleep(w.random() * 1500).then(() => ATTACKS[second](w))]); };
+export const pair = (first, second) => async (w) => { await Promise.all([first(w), sleep(w.random() * 1500).then(() => second(w))]); };
 
 // Mistakes that are made on purpose (--plant).
 export const PLANTED = { async: loseTheLast, noticed: loseAndNotice, forget: forgetTheLast, undead: Object.assign(outlive, { before: stoppable }), deaf: ATTACKS['hub stopped'] };

@@ -35,6 +35,13 @@ export class Network {
 		return address;
 	}
 
+	// One more address of the clients' machine.
+	async here(number) {
+		const address = `10.77.0.${number}`;
+		await run('ip', ['address', 'add', `${address}/24`, 'dev', 'switch']);
+		return address;
+	}
+
 	address(name) { return this.#addresses.get(name); }
 
 	// What a command is started with that is to run there. It keeps the process id.

@@ -2,31 +2,35 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { BINARY, Hub, tempDir } from '../lib/hub.mjs';
-import { sleep } from './clients.mjs';
+import { sleep } from './client.mjs';
 import { Network } from './network.mjs';
 import { within } from '../lib/wait.mjs';
 
+const MESH_PORT = 7443;
 const AGAIN_MS = 500;
 const GONE_MS = 20_000;
 
 export class Node {
 	ends = []; // unasked: codes
 	serving = false;
+	idle = true; // never begun, or stopped in order
 	#asked = false;
 
-	static async make(network, number, database) {
+	// door: another name of the hub, that of a balancer
+	static async make(network, number, database, { door, several }) {
 		const node = new Node();
 		node.name = `hub${number}`;
 		const address = await network.add(node.name, 10 + number);
 		const dir = tempDir(node.name), binary = path.join(dir, 'twinhub');
 		fs.writeFileSync(binary, `#!/bin/sh\nexec ${Network.inside(node.name).join(' ')} ${BINARY} "$@"\n`, { mode: 0o755 });
-		node.hub = new Hub({ addr: address, dir: path.join(dir, 'data'), args: ['--cluster', database.url, '--node', node.name, '--hostname', address], binary });
+		node.hub = new Hub({ addr: address, dir: path.join(dir, 'data'), args: ['--cluster', database.url, '--node', node.name, '--hostname', address, '--hostname', door, ...(several ? ['--mesh', `${address}:${MESH_PORT}`] : [])], binary });
+		node.several = several;
 		return node;
 	}
 
 	// Until it serves; a database that is away is tried again and again.
 	async start() {
-		this.#asked = false;
+		this.#asked = this.idle = false;
 		for (;;)
 			try {
 				await this.hub.start();
@@ -61,6 +65,13 @@ export class Node {
 	forget() { fs.rmSync(this.hub.dir, { recursive: true, force: true }); }
 
 	async signal(name) { this.hub.signal(name); }
+
+	// In order: what it has goes to others, if there are any.
+	async stop() {
+		this.#asked = true;
+		await this.hub.stop();
+		this.idle = true;
+	}
 
 	async kill() {
 		this.#asked = true;

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { until } from '../lib/wait.mjs';
-import { sleep } from './clients.mjs';
+import { sleep } from './client.mjs';
 import { Network } from './network.mjs';
 
 const run = promisify(execFile);
