@@ -47,5 +47,8 @@ struct draw {
 	uint32_t *buckets; /* borrowed; NULL: none */
 };
 struct sink draw_sink(void);
+/* One that another node asks for (task/walk.h); NULL: it is none. The query's: it frees it. */
+struct sink *draw_made(struct str text);
+#define DRAW_BUCKETS_MAX 65536u
 
 #endif

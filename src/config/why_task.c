@@ -1,6 +1,7 @@
 /* Why configurations are where they are: each row is asked, or one device's. */
 #include "config/config.h"
 #include "config/questions.h"
+#include "task/walk.h"
 
 #include <stdlib.h>
 
@@ -99,8 +100,28 @@ loops_step(struct task *t, struct shard *sh, struct slice *slice)
 	return STEP_DONE;
 }
 
-static const struct task_kind loops_kind = { .name = "loops of configurations",
-	.step = loops_step };
+static void
+loops_put(const struct task *t, struct buf *out)
+{
+	buf_varint(out, ((const struct loops_task *)t)->loops);
+}
+
+static enum err
+loops_take(struct task *t, struct str part)
+{
+	struct rd rd = rd_of(part);
+
+	((struct loops_task *)t)->loops += rd_varint(&rd);
+	return rd.bad ? ERR_CORRUPT : ERR_OK;
+}
+
+static const struct task_far loops_far = {
+	.kind = WALK_LOOPS, .put = loops_put, .take = loops_take
+};
+
+static const struct task_kind loops_kind = {
+	.name = "loops of configurations", .step = loops_step, .far = &loops_far
+};
 
 struct loops_task *
 loops_task_new(void)
@@ -109,29 +130,4 @@ loops_task_new(void)
 
 	l->task.kind = &loops_kind;
 	return l;
-}
-
-/* ---- a draw ---- */
-
-/* No document is needed for it. */
-static enum step
-draw_take(
-    struct sink *sink, struct query_task *q, struct shard *sh, uint32_t row, struct slice *slice)
-{
-	struct draw *d = (struct draw *)sink;
-	uint64_t place = rollout_place(d->salt, shard_row_hash(sh, row));
-
-	(void)slice;
-	if (place < d->from || place >= d->to)
-		return STEP_DONE;
-	if (d->buckets != NULL)
-		d->buckets[(place - d->from) >> d->shift]++;
-	return ++q->task.bookmark.delivered < query_facts(q->query)->top ? STEP_DONE
-	                                                                 : task_ends(&q->task);
-}
-
-struct sink
-draw_sink(void)
-{
-	return (struct sink){ .take = draw_take };
 }

@@ -9,6 +9,7 @@
  */
 #include "hub/messages.h"
 #include "hub/priv.h"
+#include "task/walk.h"
 
 #include <stdlib.h>
 
@@ -435,7 +436,37 @@ count(struct task *t, struct shard *sh, struct slice *slice)
 	return STEP_DONE;
 }
 
-static const struct task_kind count_kind = { .name = "messages", .step = count };
+static void
+count_put(const struct task *t, struct buf *out)
+{
+	const struct message_counts *c = &((const struct messages_task *)t)->counts;
+
+	buf_varint(out, c->queued);
+	buf_varint(out, c->feedback);
+	buf_varint(out, c->dropped);
+	for (unsigned i = 0; i < MESSAGE_ENDS; i++)
+		buf_varint(out, c->dead[i]);
+}
+
+static enum err
+count_take(struct task *t, struct str part)
+{
+	struct message_counts *c = &((struct messages_task *)t)->counts;
+	struct rd rd = rd_of(part);
+
+	c->queued += rd_varint(&rd);
+	c->feedback += rd_varint(&rd);
+	c->dropped += rd_varint(&rd);
+	for (unsigned i = 0; i < MESSAGE_ENDS; i++)
+		c->dead[i] += rd_varint(&rd);
+	return rd.bad ? ERR_CORRUPT : ERR_OK;
+}
+
+static const struct task_far count_far = {
+	.kind = WALK_MESSAGES, .put = count_put, .take = count_take
+};
+
+static const struct task_kind count_kind = { .name = "messages", .step = count, .far = &count_far };
 
 struct messages_task *
 messages_task_new(void)

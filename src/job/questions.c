@@ -1,5 +1,6 @@
 /* Jobs, and what has come of their devices, as queries ask for them. */
 #include "job/questions.h"
+#include "task/walk.h"
 
 #include <stdlib.h>
 
@@ -74,6 +75,7 @@ static const struct task_kind asked_kind = {
 	.bytes = query_task_bytes,
 	.finish = query_task_finish,
 	.free = query_task_free,
+	.far = &query_far,
 };
 
 static enum step
@@ -100,7 +102,29 @@ listed_step(struct task *t, struct shard *sh, struct slice *slice)
 	return each_job(t, sh, slice, one_listed);
 }
 
-static const struct task_kind listed_kind = { .name = "list of jobs", .step = listed_step };
+static void
+listed_ask(const struct task *t, struct buf *out)
+{
+	const struct jobs_task *jt = (const struct jobs_task *)t;
+
+	buf_putc(out, (char)(jt->type + 1));
+	buf_putc(out, (char)(jt->status + 1));
+}
+
+static bool
+listed_in_order(const struct task *t)
+{
+	(void)t;
+	return true;
+}
+
+static const struct task_far listed_far = {
+	.kind = WALK_JOBS, .ask = listed_ask, .in_order = listed_in_order
+};
+
+static const struct task_kind listed_kind = {
+	.name = "list of jobs", .step = listed_step, .far = &listed_far
+};
 
 struct jobs_task *
 jobs_task_new(int type, int status)
@@ -262,6 +286,7 @@ static const struct task_kind results_kind = {
 	.bytes = query_task_bytes,
 	.finish = query_task_finish,
 	.free = query_task_free,
+	.far = &query_far,
 };
 
 struct query_task *

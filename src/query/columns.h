@@ -180,6 +180,9 @@ void column_report_plan(struct column_report *r, const struct vector *v);
 /* The same when no column is looked at. */
 void column_report_paths(struct column_report *r, const struct query *q);
 void column_report_merge(struct column_report *into, const struct column_report *from);
+/* The same by bytes, appended. ERR_CORRUPT: they are none; what has been added stays. */
+void column_report_put(const struct column_report *r, struct buf *out);
+enum err column_report_take(struct column_report *into, struct str from);
 /* What it has of a path by its name: the form that most shards have, rows and bytes of all; false: nothing. */
 bool column_report_find(const struct column_report *r, struct str name, struct column_facts *out);
 /* Append a JSON array, in the order in which the paths were added. Of a plan: who gives its values, and which columns

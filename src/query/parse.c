@@ -485,5 +485,6 @@ query_parse_condition(struct str text, struct query **out, struct fault *f)
 	if ((e = check_text(text, f)))
 		return e;
 	parser_init(&p, text, JOB_PREFIX, f);
+	p.q->facts.alone = true;
 	return plan_done(&p, parse_condition_text(&p), out);
 }

@@ -148,6 +148,7 @@ struct query_facts {
 	bool ordered;    /* ORDER BY on rows: use query_order, never query_project */
 	bool everything; /* no condition: every row matches */
 	bool nothing;    /* no row matches: the empty target condition */
+	bool alone;      /* a condition alone: query_parse_condition makes it again */
 	bool past; /* of the fleet as it was at as_of_us, which is the caller's business */
 	int64_t as_of_us;
 	uint32_t condition_at, condition_n; /* bytes of the text; 0 of them: no condition */

@@ -209,22 +209,78 @@ column_report_paths(struct column_report *r, const struct query *q)
 		report_path(r, q, i, NULL, false);
 }
 
+static void
+line_merge(struct line *to, const struct line *l)
+{
+	to->documents |= l->documents;
+	to->shards += l->shards;
+	to->held += l->held;
+	to->made += l->made;
+	for (unsigned f = 0; f < FORMS; f++)
+		to->of_form[f] += l->of_form[f];
+	to->values = l->values > to->values ? l->values : to->values;
+	to->rows += l->rows;
+	to->bytes += l->bytes;
+}
+
 void
 column_report_merge(struct column_report *into, const struct column_report *from)
 {
-	for (uint32_t i = 0; i < from->n; i++) {
-		const struct line *l = &from->v[i];
-		struct line *to = line_of(into, line_name(from, i));
-		to->documents |= l->documents;
-		to->shards += l->shards;
-		to->held += l->held;
-		to->made += l->made;
+	for (uint32_t i = 0; i < from->n; i++)
+		line_merge(line_of(into, line_name(from, i)), &from->v[i]);
+}
+
+void
+column_report_put(const struct column_report *r, struct buf *out)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		const struct line *l = &r->v[i];
+
+		buf_lstr(out, line_name(r, i));
+		buf_putc(out, (char)l->documents);
+		buf_varint(out, l->shards);
+		buf_varint(out, l->held);
+		buf_varint(out, l->made);
 		for (unsigned f = 0; f < FORMS; f++)
-			to->of_form[f] += l->of_form[f];
-		to->values = l->values > to->values ? l->values : to->values;
-		to->rows += l->rows;
-		to->bytes += l->bytes;
+			buf_varint(out, l->of_form[f]);
+		buf_varint(out, l->values);
+		buf_varint(out, l->rows);
+		buf_varint(out, l->bytes);
 	}
+}
+
+/* Counts, of which a report has at most one a shard and path. */
+static uint32_t
+count_of(struct rd *rd)
+{
+	uint64_t n = rd_varint(rd);
+
+	rd->bad |= n > UINT32_MAX;
+	return (uint32_t)n;
+}
+
+enum err
+column_report_take(struct column_report *into, struct str from)
+{
+	struct rd rd = rd_of(from);
+
+	while (rd.p < rd.end) {
+		struct str name = rd_lstr(&rd);
+		struct line l = { .documents = rd_u8(&rd) != 0 };
+
+		l.shards = count_of(&rd);
+		l.held = count_of(&rd);
+		l.made = count_of(&rd);
+		for (unsigned f = 0; f < FORMS; f++)
+			l.of_form[f] = count_of(&rd);
+		l.values = count_of(&rd);
+		l.rows = rd_varint(&rd);
+		l.bytes = rd_varint(&rd);
+		if (rd.bad || name.n > NAME_MAX)
+			return ERR_CORRUPT;
+		line_merge(line_of(into, name), &l);
+	}
+	return ERR_OK;
 }
 
 /* ---- writing ---- */

@@ -1,4 +1,5 @@
 #include "task/counts.h"
+#include "task/walk.h"
 
 #include <stdlib.h>
 
@@ -17,7 +18,35 @@ counts_step(struct task *t, struct shard *sh, struct slice *slice)
 	return STEP_DONE;
 }
 
-static const struct task_kind counts_kind = { .name = "counts", .step = counts_step };
+static void
+counts_put(const struct task *t, struct buf *out)
+{
+	const struct shard_counts *c = &((const struct counts_task *)t)->counts;
+
+	buf_varint(out, c->devices);
+	buf_varint(out, c->disabled);
+	buf_varint(out, c->connected);
+}
+
+static enum err
+counts_take(struct task *t, struct str part)
+{
+	struct shard_counts *c = &((struct counts_task *)t)->counts;
+	struct rd rd = rd_of(part);
+
+	c->devices += rd_varint(&rd);
+	c->disabled += rd_varint(&rd);
+	c->connected += rd_varint(&rd);
+	return rd.bad ? ERR_CORRUPT : ERR_OK;
+}
+
+static const struct task_far counts_far = {
+	.kind = WALK_COUNTS, .put = counts_put, .take = counts_take
+};
+
+static const struct task_kind counts_kind = {
+	.name = "counts", .step = counts_step, .far = &counts_far
+};
 
 struct counts_task *
 counts_task_new(void)

@@ -27,6 +27,7 @@ page_free(struct page *p)
 		return;
 	rows_fini(&p->rows);
 	rows_fini(&p->modules);
+	buf_fini(&p->marks);
 	free(p);
 }
 
@@ -46,8 +47,10 @@ page_full(const struct page *p)
 struct buf *
 page_row(struct page *p)
 {
-	if (p->nrow++ > 0)
+	if (p->nrow++ > 0 && p->at == NULL)
 		buf_putc(&p->rows.rest, ',');
+	p->rows_begun = rows_bytes(&p->rows);
+	p->modules_begun = rows_bytes(&p->modules);
 	return &p->rows.rest;
 }
 
@@ -60,9 +63,21 @@ spill(struct page_rows *r)
 	r->rest.n = 0;
 }
 
+static void
+mark(struct page *p)
+{
+	buf_varint(&p->marks, p->at->shard);
+	buf_varint(&p->marks, p->at->row);
+	buf_varint(&p->marks, p->at->generation);
+	buf_varint(&p->marks, rows_bytes(&p->rows) - p->rows_begun);
+	buf_varint(&p->marks, rows_bytes(&p->modules) - p->modules_begun);
+}
+
 void
 page_row_ends(struct page *p)
 {
+	if (p->at != NULL)
+		mark(p);
 	if (p->rows.rest.n < SPILL_BYTES && p->modules.rest.n < SPILL_BYTES)
 		return;
 	spill(&p->rows);
@@ -75,5 +90,19 @@ void
 page_put(struct page *p, struct str row)
 {
 	buf_str(page_row(p), row);
+	page_row_ends(p);
+}
+
+void
+page_put_modules(struct page *p, struct str row, struct str modules)
+{
+	struct buf *to = &p->modules.rest;
+
+	buf_str(page_row(p), row);
+	if (modules.n > 0 && modules.p[0] == ',')
+		modules = str_sub(modules, 1);
+	if (modules.n > 0 && rows_bytes(&p->modules) > 0)
+		buf_putc(to, ',');
+	buf_str(to, modules);
 	page_row_ends(p);
 }

@@ -27,6 +27,11 @@ struct page {
 	bool (*hold)(void *ctx, size_t bytes);
 	void *ctx;
 	bool short_of_room; /* it ends here: hold said no */
+	/* Of a part of a page: rows stand without commas between, and of each there is a mark: where it was, by this, and how long it is (task/walk.h).
+	 * NULL: it is a page. */
+	const struct query_bookmark *at;
+	struct buf marks;
+	size_t rows_begun, modules_begun;
 };
 
 struct page *page_new(void);    /* limit QUERY_PAGE_DEFAULT */
@@ -40,5 +45,7 @@ struct buf *page_row(struct page *p);
 void page_row_ends(struct page *p);
 /* A whole row. */
 void page_put(struct page *p, struct str row);
+/* The same with what belongs to it. */
+void page_put_modules(struct page *p, struct str row, struct str modules);
 
 #endif

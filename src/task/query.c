@@ -165,4 +165,5 @@ const struct task_kind query_task_kind = {
 	.bytes = query_task_bytes,
 	.finish = query_task_finish,
 	.free = query_task_free,
+	.far = &query_far,
 };

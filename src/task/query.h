@@ -6,6 +6,7 @@
  *                   that it is worth making are made first (query_build.c)
  *   query_output.c  what becomes of a row that matches: a row of the page, an entry of the order or of a group, or one more
  *   query_answer.c  parts put together; what was gathered becomes the page
+ *   query_far.c     the same of parts that other nodes have made
  */
 #ifndef TWINHUB_TASK_QUERY_H
 #define TWINHUB_TASK_QUERY_H
@@ -19,12 +20,23 @@ struct query_task;
 #define ORDER_PARTS_ROWS                                                                           \
 	16384u /* rows that all parts of an ORDER BY may keep; beyond that it goes from shard to shard */
 
+struct sink;
+
+/* Of one that several nodes have, as task_far; NULL where there is nothing. */
+struct sink_far {
+	uint8_t kind; /* enum walk_sink */
+	void (*ask)(const struct sink *k, struct buf *out);
+	void (*put)(const struct sink *k, struct buf *out);
+	enum err (*take)(struct sink *k, struct str part);
+};
+
 /* What becomes of a row that matches, where that is none of what a query asks for. */
 struct sink {
 	/* STEP_DONE, perhaps after task_ends; STEP_NEED, and nothing has been taken of the row yet. */
 	enum step (*take)(struct sink *k, struct query_task *q, struct shard *sh, uint32_t row,
 	    struct slice *slice);
 	void (*free)(struct sink *k); /* NULL: the owner does */
+	const struct sink_far *far;   /* NULL: it is of one process alone */
 };
 
 struct query_seen {
@@ -92,6 +104,20 @@ bool query_task_asks(
 /* A row at hand that matches goes where the query says: STEP_DONE, perhaps at the end of the task. */
 enum step query_task_put(
     struct query_task *q, const struct query_row_ops *ops, const void *row, struct slice *slice);
+
+/* ---- of several nodes (task/walk.h) ---- */
+
+/* Of all kinds that are queries; their take and put are for tasks that have begun. */
+extern const struct task_far query_far;
+
+/* What task_far.ask of a query said. */
+struct query_asked {
+	struct query *query; /* the caller's */
+	bool count, explain;
+	uint8_t sink; /* enum walk_sink */
+	struct str sink_text;
+};
+enum err query_asked(struct str text, struct query_asked *out, struct fault *f);
 
 /* ---- for the files above ---- */
 

@@ -1,4 +1,5 @@
 #include "task/registry.h"
+#include "task/walk.h"
 
 #include <stdlib.h>
 
@@ -57,27 +58,51 @@ list_begin(struct task *t, size_t memory)
 	l->v = xcalloc(l->max, sizeof(l->v[0]));
 }
 
-static enum step
-list_row(struct task *t, struct shard *sh, uint32_t row, struct slice *slice)
+/* Where a device is to be written if it is one of the first; NULL: it is not. */
+static struct listed *
+list_place(struct list_task *l, struct str device)
 {
-	struct list_task *l = list_of(t);
-	struct listed *v = &l->v[l->n < l->max ? l->n : 0];
-	struct str device, module;
+	struct listed *v;
 
-	(void)shard_row(sh, row, &device, &module);
-	if (module.n != 0 || (l->n == l->max && str_cmp(device, buf_view(&v->id)) >= 0))
-		return STEP_DONE;
-	if (!task_has(slice, sh, row, IDENTITY))
-		return STEP_NEED;
+	if (l->max == 0)
+		return NULL;
+	v = &l->v[l->n < l->max ? l->n : 0];
+	return l->n == l->max && str_cmp(device, buf_view(&v->id)) >= 0 ? NULL : v;
+}
+
+static struct buf *
+list_begins(struct listed *v, struct str device)
+{
 	v->id.n = v->json.n = 0;
 	buf_str(&v->id, device);
-	hub_row_write_identity(sh, row, &v->json);
+	return &v->json;
+}
+
+static void
+list_placed(struct list_task *l)
+{
 	if (l->n == l->max) {
 		sift(l, 0);
 	} else if (++l->n == l->max) {
 		for (uint32_t i = l->n / 2 + 1; i-- > 0;)
 			sift(l, i);
 	}
+}
+
+static enum step
+list_row(struct task *t, struct shard *sh, uint32_t row, struct slice *slice)
+{
+	struct list_task *l = list_of(t);
+	struct str device, module;
+	struct listed *v;
+
+	(void)shard_row(sh, row, &device, &module);
+	if (module.n != 0 || (v = list_place(l, device)) == NULL)
+		return STEP_DONE;
+	if (!task_has(slice, sh, row, IDENTITY))
+		return STEP_NEED;
+	hub_row_write_identity(sh, row, list_begins(v, device));
+	list_placed(l);
 	return STEP_DONE;
 }
 
@@ -110,12 +135,48 @@ list_free(struct task *t)
 	free(l);
 }
 
+static void
+list_put(const struct task *t, struct buf *out)
+{
+	const struct list_task *l = (const struct list_task *)t;
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		buf_lstr(out, buf_view(&l->v[i].id));
+		buf_lstr(out, buf_view(&l->v[i].json));
+	}
+}
+
+static enum err
+list_take(struct task *t, struct str part)
+{
+	struct list_task *l = list_of(t);
+	struct rd rd = rd_of(part);
+
+	while (rd.p < rd.end) {
+		struct str id = rd_lstr(&rd), json = rd_lstr(&rd);
+		struct listed *v = rd.bad ? NULL : list_place(l, id);
+
+		if (rd.bad)
+			return ERR_CORRUPT;
+		if (v == NULL)
+			continue;
+		buf_str(list_begins(v, id), json);
+		list_placed(l);
+	}
+	return ERR_OK;
+}
+
+static const struct task_far list_far = {
+	.kind = WALK_IDENTITIES, .put = list_put, .take = list_take
+};
+
 static const struct task_kind list_kind = {
 	.name = "list of devices",
 	.begin = list_begin,
 	.step = list_step,
 	.finish = list_finish,
 	.free = list_free,
+	.far = &list_far,
 };
 
 struct task *
@@ -170,4 +231,6 @@ take_members(
 	return STEP_DONE;
 }
 
-struct sink registry_sink = { .take = take_members };
+static const struct sink_far members_far = { .kind = WALK_MEMBERS };
+
+struct sink registry_sink = { .take = take_members, .far = &members_far };

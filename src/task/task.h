@@ -121,6 +121,21 @@ void slice_fini(struct slice *slice);
 
 enum step { STEP_DONE, STEP_OVER, STEP_NEED };
 
+/* Of a question that several nodes answer, each for shards of its own (task/walk.h). */
+struct task_far {
+	uint8_t kind;                      /* enum walk_kind */
+	bool (*can)(const struct task *t); /* NULL: always */
+	/* What is asked for, beside the bookmark and the page's limit: appended; a task that is made of it does the same. NULL: nothing. */
+	void (*ask)(const struct task *t, struct buf *out);
+	/* Do rows go to the page in the order of shards, until it is full? Else all shards matter, in whatever order they come. NULL: no. */
+	bool (*in_order)(const struct task *t);
+	/* What has come of it, beside the page's rows: appended; and added to this one's. NULL: there is nothing else. */
+	void (*put)(const struct task *t, struct buf *out);
+	enum err (*take)(struct task *t, struct str part);
+	/* A row of another's has been put into the page: does no other one matter? NULL: it may. */
+	bool (*took)(struct task *t);
+};
+
 struct task_kind {
 	const char *name;
 	/* All is set that is asked for; what is gathered may take so many bytes. NULL: nothing is to be done. */
@@ -137,6 +152,7 @@ struct task_kind {
 	void (*free)(struct task *t);          /* NULL: it is one allocation */
 	/* Step again although what was needed could not be had: need.e says so. Else the task fails. */
 	bool tolerant;
+	const struct task_far *far; /* NULL: it is of one process alone */
 };
 
 /* What a task of the hub's own waits for, when a slice was over before its time. */

@@ -44,7 +44,7 @@ finisher_main(void *arg)
 static size_t
 result_bytes(const struct tour *k)
 {
-	size_t n = task_bytes(k->task);
+	size_t n = task_bytes(k->task) + walk_bytes(k->walk);
 
 	for (unsigned i = 0; i < k->npart; i++)
 		n += task_bytes(k->parts[i].task);

@@ -82,7 +82,7 @@ open_boxes(struct fleet *f)
 		if (!w->has_box)
 			return ERR_IO;
 	}
-	return finisher_open(f);
+	return finisher_open(f) == ERR_OK ? walker_open(f) : ERR_IO;
 }
 
 enum err
@@ -135,7 +135,7 @@ enum err
 fleet_start(struct fleet *f)
 {
 	fleet_begin(f);
-	if (finisher_start(f) != ERR_OK)
+	if (finisher_start(f) != ERR_OK || walker_start(f) != ERR_OK)
 		return ERR_IO;
 	for (unsigned i = 0; i < f->o.nworker; i++) {
 		struct worker *w = &f->workers[i];
@@ -202,6 +202,7 @@ fleet_stop(struct fleet *f)
 	for (unsigned i = 0; i < f->o.nworker && f->workers[i].thread.runs; i++) {
 		thread_join(&f->workers[i].thread);
 	}
+	walker_stop(f);
 	finisher_stop(f);
 	shifts_stop(f);
 	for (unsigned i = 0; i < f->o.nworker && f->workers[i].has_box; i++)
@@ -216,6 +217,7 @@ fleet_free(struct fleet *f)
 	for (unsigned i = 0; i < f->o.nworker; i++)
 		worker_fini(&f->workers[i]);
 	finisher_fini(f);
+	walker_fini(f);
 	seats_fini(f);
 	lives_fini(f);
 	routes_fini(f);

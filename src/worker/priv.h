@@ -10,6 +10,7 @@
 #include "worker/inbox.h"
 #include "worker/share.h"
 #include "worker/tail.h"
+#include "worker/walk.h"
 #include "worker/worker.h"
 
 #include <pthread.h>
@@ -288,6 +289,14 @@ struct fleet {
 		struct msg last; /* the stop's */
 		bool has_box, over;
 	} finisher;
+	struct walker { /* walker.c */
+		struct mailbox box;
+		struct thread thread;
+		struct msg last; /* the stop's */
+		struct walk *walks;
+		bool has_box;
+		atomic_bool over;
+	} walker;
 	struct lives { /* live.c */
 		pthread_mutex_t mutex;
 		struct watch_index *index;
@@ -468,6 +477,8 @@ void tour_seat(struct fleet *f, struct tour *k);
 /* The hub's own: without bounds. */
 struct ticket *ticket_own(struct fleet *f);
 struct share *ticket_share(const struct ticket *t); /* NULL: the hub's own */
+/* As ticket_new had them, appended; nothing: the hub's own. */
+void ticket_asker(const struct ticket *t, struct buf *who, struct buf *from);
 /* Columns that its tour makes, until ticket_built; false: its asker makes too many at the moment. */
 bool ticket_build(struct ticket *t, uint32_t paths);
 void ticket_built(struct ticket *t);
@@ -482,6 +493,29 @@ after_commit tour_leaves; /* what it has seen is durable */
 void tours_undone(struct worker *w);
 /* The whole fleet has been seen: make the answer of what was gathered, unless its time is over, and send it home. */
 void tour_conclude(struct fleet *f, struct tour *k);
+/* The whole fleet has been seen. */
+void tour_ends(struct fleet *f, struct tour *k);
+/* Past its limit of time it has failed. */
+void tour_judge_time(const struct fleet *f, struct tour *k);
+
+/* walk.c: of what another node asks: it begins; what has come of it is said; it is over */
+void walk_begin(struct tour *k);
+void walk_conclude(struct tour *k);
+void walk_home(struct fleet *f, struct tour *k);
+/* walk_kinds.c: NULL: f says why it cannot be asked here. */
+struct task *walk_task_made(const struct walk_asked *asked, struct fault *f);
+/* walker.c: is it asked of the owners of shards? */
+bool walker_takes(struct fleet *f, struct tour *k);
+/* Bytes of what they have said; and: that is added to the task. */
+size_t walk_bytes(const struct walk *w);
+void walk_merge(struct fleet *f, struct tour *k);
+void walk_free(struct walk *w); /* NULL is fine */
+/* What has come is taken, what is due is done. */
+void walker_turn(struct fleet *f);
+enum err walker_open(struct fleet *f); /* ERR_IO: no descriptor */
+enum err walker_start(struct fleet *f);
+void walker_stop(struct fleet *f); /* no tour is under way */
+void walker_fini(struct fleet *f);
 /* finish.c: is the result a large one? Then it is concluded on the finisher's thread. */
 bool finisher_takes(struct fleet *f, struct tour *k);
 enum err finisher_open(struct fleet *f); /* ERR_IO: no descriptor */

@@ -63,6 +63,22 @@ ticket_share(const struct ticket *t)
 	return t->share;
 }
 
+/* Of a share, behind its parent's number (share.c). */
+static void
+name_put(struct buf *out, const struct share *s)
+{
+	buf_put(out, s->name.p + 8, s->name.n - 8);
+}
+
+void
+ticket_asker(const struct ticket *t, struct buf *who, struct buf *from)
+{
+	if (t->share == NULL)
+		return;
+	name_put(who, t->share->parent);
+	name_put(from, t->share);
+}
+
 /* ---- seats ---- */
 
 static void

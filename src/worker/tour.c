@@ -29,6 +29,7 @@ tour_new(struct loop *home, struct task *task, void (*done)(struct tour *t))
 	k->home = home;
 	k->task = task;
 	k->done = done;
+	k->shards = UINT64_MAX;
 	return k;
 }
 
@@ -48,6 +49,7 @@ tour_free(struct tour *k)
 	if (k == NULL)
 		return;
 	parts_free(k);
+	walk_free(k->walk);
 	task_free(k->task);
 	ticket_free(k->ticket);
 	free(k);
@@ -108,6 +110,10 @@ tour_home(struct fleet *f, struct tour *k)
 	tour_lap(k, LAP_FINISH);
 	laps_split(k);
 	ticket_built(k->ticket);
+	if (k->call != NULL) {
+		walk_home(f, k);
+		return;
+	}
 	k->total_ns = clock_mono_ns() - k->begin_ns;
 	metric_seen(METRIC_QUERY_SECONDS, k->lane, (uint64_t)k->total_ns);
 	k->msg.run = tour_is_home;
@@ -116,8 +122,8 @@ tour_home(struct fleet *f, struct tour *k)
 }
 
 /* Past its limit of time it has failed. */
-static void
-judge_time(const struct fleet *f, struct tour *k)
+void
+tour_judge_time(const struct fleet *f, struct tour *k)
 {
 	struct fault *fault = &k->task->fault;
 
@@ -130,7 +136,7 @@ static void
 parts_merge(struct fleet *f, struct tour *k)
 {
 	for (unsigned i = 0; i < k->npart && k->task->fault.code == F_NONE; i++) {
-		judge_time(f, k);
+		tour_judge_time(f, k);
 		task_merge(k->task, k->parts[i].task);
 		for (unsigned s = 0; s < SHARDS; s++)
 			k->reflects[s] += k->parts[i].reflects[s]; /* each shard is of one part */
@@ -142,13 +148,17 @@ tour_conclude(struct fleet *f, struct tour *k)
 {
 	tour_lap(k, LAP_WAIT);
 	parts_merge(f, k);
-	judge_time(f, k);
-	task_finish(k->task);
+	if (k->walk != NULL)
+		walk_merge(f, k);
+	tour_judge_time(f, k);
+	if (k->call != NULL)
+		walk_conclude(k);
+	else
+		task_finish(k->task);
 	tour_home(f, k);
 }
 
-/* The whole fleet has been seen. */
-static void
+void
 tour_ends(struct fleet *f, struct tour *k)
 {
 	if (k->task->fault.code != F_NONE || !finisher_takes(f, k))
@@ -197,14 +207,23 @@ static const struct traveller travels = { .enter = tour_enters,
 	.must = tour_must,
 	.patience_us = tour_patience_us };
 
-/* To whoever has its shard; one that is through with all of them ends at any worker. */
+static void next_bookmark(struct tour *k);
+
+/* To whoever has its shard; one that is through with all of them ends at any worker. What another node asks goes on without shards that nobody
+ * here has. */
 static void
 send_on(struct fleet *f, struct tour *k)
 {
-	uint32_t s = k->task->bookmark.shard;
+	struct query_bookmark *at = &k->task->bookmark;
+	bool far = k->call != NULL || (k->whole != NULL && k->whole->call != NULL);
 
-	if (s < SHARDS)
-		route_send(f, s, &travels, &k->msg);
+	while (far && at->shard < SHARDS) {
+		if (route_enter(f, at->shard, &travels, &k->msg))
+			return;
+		next_bookmark(k);
+	}
+	if (at->shard < SHARDS)
+		route_send(f, at->shard, &travels, &k->msg);
 	else
 		tour_enters(&f->workers[0], &k->msg);
 }
@@ -227,6 +246,7 @@ goes_alone(struct fleet *f, struct tour *k)
 	if (!full || clock_mono_us() >= k->deadline_us)
 		return false;
 	parts_free(k);
+	k->seen = 0;
 	send_on(f, k);
 	return true;
 }
@@ -244,6 +264,7 @@ part_ends(struct fleet *f, struct tour *part)
 		for (unsigned lap = 0; lap < LAPS; lap++)
 			k->ns[lap] += k->parts[i].ns[lap];
 		k->unsplit_ns += k->parts[i].unsplit_ns;
+		k->seen |= k->parts[i].seen;
 	}
 	k->lap_ns = k->explain || k->samples ? clock_mono_ns() : 0; /* their time is counted */
 	if (!goes_alone(f, k))
@@ -252,9 +273,9 @@ part_ends(struct fleet *f, struct tour *part)
 
 /* Each shard is of one part: that of the worker which has it, or of any, if none has. Where it goes meanwhile its part follows. */
 static void
-share_shards(const struct fleet *f, uint64_t shards[])
+share_shards(const struct fleet *f, uint64_t all, uint64_t shards[])
 {
-	for (uint32_t s = 0; s < SHARDS; s++) {
+	for (uint32_t s = next_of(all, 0); s < SHARDS; s = next_of(all, s + 1)) {
 		const struct worker *w = shard_worker(f, s);
 
 		shards[w != NULL ? w->index : 0] |= UINT64_C(1) << s;
@@ -271,7 +292,7 @@ send_parts(struct fleet *f, struct tour *k)
 
 	if (first == NULL)
 		return false;
-	share_shards(f, shards);
+	share_shards(f, k->shards, shards);
 	k->npart = n;
 	k->parts = xcalloc(n, sizeof(*k->parts));
 	atomic_store(&k->waiting, n);
@@ -316,6 +337,15 @@ page_may_hold(void *ctx, size_t bytes)
 	return ticket_hold(ctx, bytes);
 }
 
+/* It has failed, or there is nothing to be seen. */
+static void
+tour_begins_not(struct fleet *f, struct tour *k)
+{
+	if (k->call != NULL)
+		walk_conclude(k);
+	tour_home(f, k);
+}
+
 /* It has its seat, or a fault. */
 void
 tour_start(struct fleet *f, struct tour *k)
@@ -326,11 +356,13 @@ tour_start(struct fleet *f, struct tour *k)
 		t->page->hold = page_may_hold;
 		t->page->ctx = k->ticket;
 	}
+	if (k->call != NULL)
+		walk_begin(k);
 	if (t->fault.code == F_NONE)
 		task_begin(t, f->o.query_bytes);
 	if (t->fault.code != F_NONE || t->ended)
-		tour_home(f, k);
-	else if (!send_parts(f, k))
+		tour_begins_not(f, k);
+	else if (!walker_takes(f, k) && !send_parts(f, k))
 		send_on(f, k);
 }
 
@@ -376,7 +408,7 @@ next_bookmark(struct tour *k)
 {
 	struct query_bookmark *at = &k->task->bookmark;
 
-	at->shard = k->whole != NULL ? next_of(k->shards, at->shard + 1) : at->shard + 1;
+	at->shard = next_of(k->shards, at->shard + 1);
 	at->row = 0;
 	k->inside = 0;
 }
@@ -405,6 +437,7 @@ visit_shards(struct worker *w, struct tour *k)
 			k->reflects[t->bookmark.shard] = shard_mark(sh);
 		if (worker_step(w, t, sh) == STEP_OVER)
 			return false;
+		k->seen |= UINT64_C(1) << t->bookmark.shard;
 		if (t->ended)
 			return true;
 		next_bookmark(k);
@@ -420,7 +453,7 @@ may_go_on(struct worker *w, struct tour *k)
 	if (w->stopping)
 		fault_set(&k->task->fault, F_ServiceUnavailable, "the hub is stopping");
 	else
-		judge_time(w->fleet, k);
+		tour_judge_time(w->fleet, k);
 	return k->task->fault.code == F_NONE;
 }
 

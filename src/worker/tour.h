@@ -16,6 +16,8 @@
 #include <stdatomic.h>
 
 struct fleet;
+struct walk;
+struct walk_call;
 struct worker;
 
 /* ---- who asks ---- */
@@ -58,7 +60,11 @@ struct tour {
 	int64_t unsplit_ns; /* of slices that were not looked at closely */
 	struct tour *next;
 	uint32_t inside; /* the shard that it is in the midst of, plus one; 0: it is in none */
-	uint64_t shards; /* of a part: those that it sees, a bit each */
+	uint64_t shards; /* those that it sees, a bit each */
+	uint64_t seen;   /* those that it is through with */
+	/* it is another node's question, or a part of one; NULL: it is this one's */
+	struct walk_call *call;
+	struct walk *walk;          /* this one's to other nodes */
 	struct tour *whole, *parts; /* of a task in parts: one a worker, all at once */
 	unsigned npart;
 	atomic_uint waiting; /* parts that are not done */

@@ -25,6 +25,7 @@
 #include "store/store.h"
 #include "worker/elsewhere.h"
 #include "worker/tour.h"
+#include "worker/walk.h"
 
 #include <stdatomic.h>
 
@@ -238,6 +239,8 @@ struct fleet_options {
 	bool reads_fenced;
 	uint16_t slot;                     /* this node's, which reply_to.node names */
 	const struct elsewhere *elsewhere; /* outlives the fleet; NULL: there are no other nodes */
+	/* Whose shards are that are not this process's, for questions; outlives the fleet. NULL: all are its. */
+	const struct fleet_walks *walks;
 };
 
 #define FLEET_NOBODY 255u

@@ -52,6 +52,7 @@ void
 contact_turn(struct world *w, unsigned worker)
 {
 	worker_turn(&w->fleet->workers[worker]);
+	walker_turn(w->fleet);
 }
 
 /* ---- shards that move ---- */

@@ -222,24 +222,54 @@ WRAP(enum err, query_groups_add, struct query_groups *g, const struct query_row_
 	return e;
 }
 
-/* The shadow of the part that was put last: it is merged before another one is put. */
-static struct buf part_shadow;
+/* Shadows of parts that were put last, by the parts' bytes: those of several owners are put before the first is merged. */
+static struct part_shadow {
+	uint64_t part;
+	struct buf bytes;
+} part_shadows[64];
+static unsigned npart;
+
+/* Where the shadow of the part behind `from` goes. */
+static struct buf *
+part_put(const struct buf *out, size_t from)
+{
+	struct part_shadow *p = &part_shadows[npart++ % 64];
+
+	p->part = hash_checksum(out->p + from, out->n - from);
+	p->bytes.n = 0;
+	return &p->bytes;
+}
+
+/* Of the part between; nothing: it has none. */
+static struct str
+part_taken(const char *from, const char *to)
+{
+	uint64_t part = hash_checksum(from, (size_t)(to - from));
+
+	for (unsigned i = 0; i < 64; i++)
+		if (part_shadows[i].part == part && part_shadows[i].bytes.n > 0)
+			return buf_view(&part_shadows[i].bytes);
+	return STR_NONE;
+}
 
 WRAP(void, query_groups_put, const struct query_groups *g, struct buf *out)
 {
 	struct shadow *s = shadow_of(g);
+	size_t from = out->n;
+	struct buf *shadow;
 
 	__real_query_groups_put(g, out);
-	part_shadow.n = 0;
+	shadow = part_put(out, from);
 	if (s != NULL)
-		__real_query_groups_put(s->groups, &part_shadow);
+		__real_query_groups_put(s->groups, shadow);
 }
 
 WRAP(enum err, query_groups_merge, struct query_groups *into, struct str *parts, struct fault *f)
 {
+	const char *from = parts->p;
 	enum err e = __real_query_groups_merge(into, parts, f);
 	struct shadow *to = shadow_of(into);
-	struct str shadow = buf_view(&part_shadow);
+	struct str shadow = part_taken(from, parts->p);
 
 	if (e != ERR_OK || shadow.n == 0)
 		shadow_drop(into);
@@ -352,18 +382,21 @@ WRAP(enum err, query_order_take, struct query_order *o, uint32_t shard,
 WRAP(void, query_order_put, const struct query_order *o, struct buf *out)
 {
 	struct shadow *s = shadow_of(o);
+	size_t from = out->n;
+	struct buf *shadow;
 
 	__real_query_order_put(o, out);
-	part_shadow.n = 0;
+	shadow = part_put(out, from);
 	if (s != NULL)
-		__real_query_order_put(s->order, &part_shadow);
+		__real_query_order_put(s->order, shadow);
 }
 
 WRAP(enum err, query_order_merge, struct query_order *into, struct str *parts, struct fault *f)
 {
+	const char *from = parts->p;
 	enum err e = __real_query_order_merge(into, parts, f);
 	struct shadow *to = shadow_of(into);
-	struct str shadow = buf_view(&part_shadow);
+	struct str shadow = part_taken(from, parts->p);
 
 	if (e != ERR_OK || shadow.n == 0)
 		shadow_drop(into);

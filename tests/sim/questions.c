@@ -121,13 +121,13 @@ nothing_moved(const struct question *k)
 	    world_position(w) == k->position;
 }
 
-/* Sums of several workers may differ in their last bits. */
+/* Sums of several workers, or owners, may differ in their last bits. */
 static bool
 exact(const struct question *k)
 {
 	struct str text = buf_view(&k->text);
 
-	return k->w->o.nworker == 1 ||
+	return (k->w->o.nworker == 1 && k->w->o.walks == NULL) ||
 	    (memmem(text.p, text.n, "SUM(", 4) == NULL &&
 	        memmem(text.p, text.n, "AVG(", 4) == NULL);
 }

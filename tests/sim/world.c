@@ -313,6 +313,7 @@ world_new(uint64_t seed, uint32_t most_devices)
 	front_new(w);
 	policies_begin(w);
 	draw_options(w, most_devices);
+	w->o.walks = owners_drawn(seed);
 	fleet_up(w);
 	world_populate(w, w->crowded ? w->nid : w->nid * 7 / 10);
 	if (w->crowded)

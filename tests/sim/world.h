@@ -84,6 +84,7 @@ extern struct world *the_world;
 	X(viewed)   /* rows put in order by columns */                                             \
 	X(ordered)  /* results compared */                                                         \
 	X(pages)                                                                                   \
+	X(apart)   /* parts of questions, by owners of shards */                                   \
 	X(answers) /* whole ones, compared with the documents */                                   \
 	X(commits)                                                                                 \
 	X(failures) /* of commits */                                                               \
@@ -158,6 +159,8 @@ struct seen {
 extern struct seen seen;
 
 struct world *world_new(uint64_t seed, uint32_t most_devices);
+/* owners.c: fleet_options.walks; NULL: all is one owner's */
+const struct fleet_walks *owners_drawn(uint64_t seed);
 void world_free(struct world *w);
 void world_step(struct world *w, unsigned kind, uint64_t number);
 /* A kind, the usual ones more often. */
