@@ -2,7 +2,7 @@
 
 _twinhub_words() {
 	case $1 in
-	'') echo 'help completion version serve wait stop device connection module method message twin configuration settings sink route job query monitor statistics top policy connection-string sas backup export import migrate diff restore check simulate ca' ;;
+	'') echo 'help completion version serve wait stop device connection module method message twin configuration settings sink route job query monitor statistics top policy connection-string sas backup export import migrate diff restore cluster check simulate ca' ;;
 	completion) echo 'bash zsh fish' ;;
 	device) echo 'create show list update delete renew-key children parent why' ;;
 	connection) echo 'list show kick' ;;
@@ -16,6 +16,7 @@ _twinhub_words() {
 	route) echo 'create show list update delete test' ;;
 	job) echo 'create show list cancel results' ;;
 	policy) echo 'show create delete rotate reset' ;;
+	cluster) echo 'init export' ;;
 	ca) echo 'renew' ;;
 	esac
 }
@@ -99,6 +100,8 @@ _twinhub_options() {
 	'migrate') echo '--help --timeout --json --table --output --rate --resume --no-keys --from --from-ca' ;;
 	'diff') echo '--help --data --connection-string --ca --timeout --json --table --output --rate --no-keys --from --from-ca' ;;
 	'restore') echo '--help --data --json --table --output' ;;
+	'cluster init') echo '--help --json --table --output --db --from --no-ca' ;;
+	'cluster export') echo '--help --json --table --output --db --to' ;;
 	'check') echo '--help --data --connection-string --ca --timeout --online --json --table --output' ;;
 	'simulate') echo '--help --data --connection-string --ca --timeout --devices --pattern --rate --tls --for --prefix --cleanup --json --table --output --ttl' ;;
 	'ca renew') echo '--help --data --json --table --output --new-key' ;;
@@ -684,6 +687,12 @@ _twinhub_value() {
 	'diff --from-ca') echo -f ;;
 	'restore --data') echo -d ;;
 	'restore --output') echo -W 'json table' ;;
+	'cluster init --output') echo -W 'json table' ;;
+	'cluster init --db')  ;;
+	'cluster init --from') echo -d ;;
+	'cluster export --output') echo -W 'json table' ;;
+	'cluster export --db')  ;;
+	'cluster export --to') echo -d ;;
 	'check --data') echo -d ;;
 	'check --connection-string')  ;;
 	'check --ca') echo -f ;;

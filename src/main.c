@@ -584,6 +584,20 @@ static const struct command commands[] = {
 		.note = "The backup is held against its manifest first, and what has been copied once more; the directory must be missing or empty.",
 		.example = "  twinhub restore /var/backups/twinhub-monday " DATA,
 	}, {
+		.name = "cluster init", .operands = "", .run = cli_cluster_init,
+		.options = OPT(DB) | OPT(FROM_DATA) | OPT(NO_CA) | OPTS_OUTPUT,
+		.summary = "make a hub in an empty database of PostgreSQL, for serve --cluster",
+		.note = "With an id, policies with fresh keys and a CA; of --from with all that the directory has, which must not be served meanwhile, nor afterwards: "
+			"it gets a mark that says so. All of it is one transaction: what is cut short is not there, and can be done again.",
+		.example = "  twinhub cluster init --db postgresql://twinhub@db1.example/hub\n"
+			"  twinhub cluster init --db postgresql://twinhub@db1.example/hub --from /var/lib/twinhub",
+	}, {
+		.name = "cluster export", .operands = "", .run = cli_cluster_export,
+		.options = OPT(DB) | OPT(TO_DATA) | OPTS_OUTPUT,
+		.summary = "make a data directory of a database, for serve without --cluster",
+		.note = "As it was at one moment; no node serves the database meanwhile. The database stays as it is: serve only one of the two.",
+		.example = "  twinhub cluster export --db postgresql://twinhub@db1.example/hub --to /var/lib/twinhub",
+	}, {
 		.name = "check", .operands = "", .run = cli_check,
 		.options = HUB | OPT(ONLINE),
 		.summary = "verify each byte of a stopped hub's data, or of a backup, and change none",

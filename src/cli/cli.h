@@ -134,6 +134,10 @@ enum exit_code {
 	X(WHERE, "where", TAKES_TEXT("CONDITION"), "only events that a routing condition is true of") \
 	X(SINCE, "from", TAKES_TEXT_OR("WHERE", "now"), "now, earliest, a time, or a position") \
 	X(NO_FOLLOW, "no-follow", TAKES_NOTHING, "end when all that is there has come") \
+	X(DB, "db", TAKES_TEXT("URL"), "the hub's database, postgresql://USER:PASSWORD@HOST:PORT/DATABASE; or set TWINHUB_CLUSTER") \
+	X(FROM_DATA, "from", TAKES_DIR("DIR"), "a data directory whose hub goes into the database") \
+	X(TO_DATA, "to", TAKES_DIR("DIR"), "the data directory to make") \
+	X(NO_CA, "no-ca", TAKES_NOTHING, "the database gets no CA: each node has --cert") \
 	X(MODE, "mode", TAKES_WORD("MODE", option_modes, "createOrUpdate"), "of lines without importMode")
 
 enum option {
@@ -246,6 +250,8 @@ int cli_backup(const struct args *a);
 int cli_connection_string(const struct args *a);
 int cli_sas(const struct args *a);
 int cli_restore(const struct args *a);
+int cli_cluster_init(const struct args *a);
+int cli_cluster_export(const struct args *a);
 int cli_check(const struct args *a);
 
 int cli_renew_key(const struct args *a);

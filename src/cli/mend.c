@@ -20,6 +20,10 @@ directory_hold(const struct args *a, const char **dir, int *held)
 		return cli_fail(EXIT_USAGE, "--data DIR is needed, or " DATA_NAME);
 	if (data_allowed(*dir) != EXIT_DONE)
 		return EXIT_DENIED;
+	if (data_is_moved(*dir)) {
+		data_moved_why(*dir, why, sizeof(why));
+		return cli_fail(EXIT_CONFLICT, "%s", why);
+	}
 	if (data_is_of(*dir, false, why, sizeof(why)) != ERR_OK)
 		return cli_fail(EXIT_FAILED,
 		    "%s is that of a node of several: what this command makes is in PostgreSQL",

@@ -362,6 +362,14 @@ int data_allowed_whole(const char *dir);
 /* A key of a policy in the directory. Errors are said. */
 int policy_key(const char *dir, struct str policy, bool primary, char out[KEY_TEXT_MAX]);
 
+/*
+ * A data directory that a command fills, which is missing or empty: first in `stage`, a path of a directory in it that is still to be made,
+ * then each file gets its name. what: "a restore". made: out, it was missing. stage_drop after an error. Errors are said.
+ */
+int stage_begin(const char *dir, const char *what, bool *made, char stage[DATA_PATH_MAX]);
+int stage_end(const char *stage, const char *dir);
+void stage_drop(const char *dir, bool made);
+
 /* ---- its store, while no hub has it open ---- */
 
 /* Append the JSON of an identity. ERR_NOT_FOUND, ERR_LOCKED: a hub has it, ERR_CORRUPT, ERR_IO: one line in f. */

@@ -1,7 +1,6 @@
 /*
  * restore: a backup becomes a data directory. It is held against its manifest, before anything is made of it and once more as it
- * arrives. Everything is copied into DIR/.restore and made durable there; then each
- * file gets its name, hub.json last. The target may be a mount point, so it is filled, not replaced.
+ * arrives (stage.c).
  */
 #include "cli/priv.h"
 
@@ -15,7 +14,6 @@
 #include "os/os.h"
 #include "store/store.h"
 
-#define STAGE      ".restore"
 #define DEPTH_MOST 2 /* the directory, the store in it */
 
 /* What failed: said once, by the command. */
@@ -115,45 +113,6 @@ copy_dir(const struct copy *c)
 	    fails(c->failure, c->to, "cannot be made durable");
 }
 
-/* ---- giving names ---- */
-
-struct naming {
-	const char *stage, *dir;
-	struct failure *failure;
-};
-
-static enum err
-name_one(const struct naming *m, const char *name)
-{
-	char from[DATA_PATH_MAX], to[DATA_PATH_MAX];
-
-	errno = ENAMETOOLONG;
-	if (data_path(from, m->stage, name) && data_path(to, m->dir, name) && rename(from, to) == 0)
-		return ERR_OK;
-	fails(m->failure, name, "cannot be put in its place");
-	return ERR_IO;
-}
-
-static enum err
-name_entry(void *ctx, const char *name)
-{
-	return strcmp(name, "hub.json") == 0 ? ERR_OK : name_one(ctx, name);
-}
-
-/* hub.json last, when all else is durable: without it a directory is not one that holds a hub. */
-static bool
-name_all(const char *stage, const char *dir, struct failure *f)
-{
-	struct naming m = { stage, dir, f };
-
-	if (os_each_entry(stage, name_entry, &m, NULL) == ERR_OK &&
-	    os_sync_dir(dir, NULL) == ERR_OK && name_one(&m, "hub.json") == ERR_OK &&
-	    rmdir(stage) == 0 && os_sync_dir(dir, NULL) == ERR_OK &&
-	    os_sync_parent(dir, NULL) == ERR_OK)
-		return true;
-	return f->text[0] != '\0' ? false : fails(f, dir, "cannot be filled");
-}
-
 /* ---- the command ---- */
 
 static void
@@ -231,84 +190,6 @@ backup_check(const char *backup)
 	    backup, f.text[0] != '\0' ? f.text : "its store is missing");
 }
 
-/* Not of the file system, where the directory is all of one. */
-static bool
-is_ours(const char *name)
-{
-	return strcmp(name, "lost+found") != 0;
-}
-
-static enum err
-any_entry(void *ctx, const char *name)
-{
-	(void)ctx;
-	return is_ours(name) ? ERR_EXISTS : ERR_OK;
-}
-
-static bool
-is_there(const char *dir, const char *name)
-{
-	char path[DATA_PATH_MAX];
-
-	return data_path(path, dir, name) && access(path, F_OK) == 0;
-}
-
-static int
-target_make(const char *dir, bool *made)
-{
-	struct fault f = { 0 };
-	enum err e;
-
-	*made = mkdir(dir, 0700) == 0;
-	if (!*made && errno != EEXIST)
-		return cli_fail(EXIT_FAILED, "%s cannot be made: %s", dir, strerror(errno));
-	e = os_each_entry(dir, any_entry, NULL, &f);
-	if (e == ERR_EXISTS && is_there(dir, STAGE) && !is_there(dir, "hub.json"))
-		return cli_fail(EXIT_CONFLICT,
-		    "%s is not empty: a restore into it was cut short. What is in it is no hub "
-		    "yet: "
-		    "remove that, and restore again",
-		    dir);
-	if (e == ERR_EXISTS)
-		return cli_fail(EXIT_CONFLICT, "%s is not empty", dir);
-	return e == ERR_OK ? EXIT_DONE : cli_fail(EXIT_FAILED, "%s", f.text);
-}
-
-struct back {
-	const char *dir;
-	struct fault *f;
-};
-
-static enum err
-back_entry(void *ctx, const char *name)
-{
-	const struct back *b = ctx;
-	char path[DATA_PATH_MAX];
-
-	if (!is_ours(name))
-		return ERR_OK;
-	errno = ENAMETOOLONG;
-	if (!data_path(path, b->dir, name))
-		return os_fault(b->f, "removing", name);
-	if (unlink(path) == 0)
-		return ERR_OK;
-	return errno == EISDIR ? os_remove_tree(path, DEPTH_MOST, b->f)
-	                       : os_fault(b->f, "removing", path);
-}
-
-/* It was missing or empty: all that is in it came from here. */
-static void
-take_back(const char *dir, bool made)
-{
-	struct fault f;
-	enum err e = os_each_entry(dir, back_entry, &(struct back){ dir, &f }, &f);
-
-	if (e == ERR_OK && made && rmdir(dir) != 0)
-		e = os_fault(&f, "removing", dir);
-	if (e != ERR_OK)
-		cli_fail(EXIT_FAILED, "what was restored of it stays: %s", f.text);
-}
-
 static int
 restore(const char *backup, const char *dir, const struct manifest *m)
 {
@@ -317,16 +198,15 @@ restore(const char *backup, const char *dir, const struct manifest *m)
 	bool made;
 	int code;
 
-	if (!data_path(stage, dir, STAGE))
-		return cli_fail(EXIT_USAGE, "the path of --data is too long");
-	if ((code = target_make(dir, &made)) != EXIT_DONE)
+	if ((code = stage_begin(dir, "a restore", &made, stage)) != EXIT_DONE)
 		return code;
-	if (!copy_dir(&(struct copy){ backup, stage, 0, &f }) ||
-	    (code = listed_check(stage, m)) != EXIT_DONE || !name_all(stage, dir, &f)) {
-		take_back(dir, made);
-		return code != EXIT_DONE ? code : cli_fail(EXIT_FAILED, "%s", f.text);
-	}
-	return EXIT_DONE;
+	if (!copy_dir(&(struct copy){ backup, stage, 0, &f }))
+		code = cli_fail(EXIT_FAILED, "%s", f.text);
+	else if ((code = listed_check(stage, m)) == EXIT_DONE)
+		code = stage_end(stage, dir);
+	if (code != EXIT_DONE)
+		stage_drop(dir, made);
+	return code;
 }
 
 int

@@ -112,6 +112,22 @@ items_of(const char *list)
 	return n;
 }
 
+void
+pg_url_place(const char *url, char *out, size_t room)
+{
+	PQconninfoOption *all = PQconninfoParse(url, NULL);
+	const char *host = option_of(all, "host"), *name = option_of(all, "dbname");
+
+	if (host == NULL)
+		host = option_of(all, "hostaddr");
+	snprintf(out, room, "'%s'%s%s",
+	    name != NULL      ? name
+	        : all == NULL ? url
+	                      : "",
+	    host != NULL ? " of " : "", host != NULL ? host : "");
+	PQconninfoFree(all);
+}
+
 unsigned
 conn_hosts(const struct pg_options *o)
 {

@@ -9,12 +9,12 @@
 #include "os/clock.h"
 #include "os/os.h"
 #include "os/thread.h"
+#include "pg/move.h"
 #include "pg/pg.h"
 #include "store/face.h"
 #include "store/pack.h"
 
 #define PG_SCHEMA      3 /* 1: epochs were small numbers; 2: there were no secrets */
-#define PG_SHARDS      64u
 #define PG_JOIN_MAX    ((size_t)16 * 1024 * 1024) /* bytes of batches in one call, the first aside */
 #define PG_PATIENCE_US INT64_C(10000000)          /* for what is not on the way of a commit */
 #define PG_RETRY_US    INT64_C(500000)            /* between attempts to reach a server */
@@ -183,6 +183,7 @@ pg_of(const struct store *face)
 }
 
 /* schema.c */
+enum err schema_make(struct conn *c, struct fault *f); /* where there is none */
 /* id: out, the hub's; NULL: it must be o->hub */
 enum err schema_ready(
     struct conn *c, const struct pg_options *o, char id[PG_ID_MAX], struct fault *f);
@@ -195,6 +196,22 @@ extern const char schema_secrets[];
 
 /* common.c */
 bool common_key(struct str key); /* of a record of shard 0 that each node has in force */
+/* copy.c: rows by COPY in binary */
+#define COPY_FIELDS_MAX 4u
+/* false: enough, f says why. */
+typedef enum err copy_row(void *ctx, const struct str *field, struct fault *f);
+enum err copy_out(
+    struct conn *c, const char *sql, unsigned nfield, copy_row *row, void *ctx, struct fault *f);
+enum err copy_in_begin(struct conn *c, const char *sql, struct buf *rows, struct fault *f);
+void copy_field(struct buf *rows, struct str value);
+void copy_number(struct buf *rows, uint64_t value, unsigned nbyte);
+void copy_fields(struct buf *rows, unsigned n); /* a row begins */
+/* What has been gathered, if it is much or all is to go. */
+enum err copy_in_send(struct conn *c, struct buf *rows, bool all, struct fault *f);
+enum err copy_in_end(struct conn *c, struct buf *rows, struct fault *f);
+
+/* move.c */
+extern const char schema_moves[];
 
 /* ask.c: ask it on this connection; view: for a beat's. f: the last that did not go well */
 void pg_asks(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluster_input *in,

@@ -67,7 +67,7 @@ static const char schema[] =
     "  COMMIT;"
     " END $$;";
 
-static enum err
+enum err
 schema_make(struct conn *c, struct fault *f)
 {
 	struct buf sql = { 0 };
@@ -77,6 +77,7 @@ schema_make(struct conn *c, struct fault *f)
 	buf_str(&sql, str_of(schema));
 	buf_str(&sql, str_of(schema_calls));
 	buf_str(&sql, str_of(schema_secrets));
+	buf_str(&sql, str_of(schema_moves));
 	buf_str(&sql, STR("COMMIT"));
 	buf_putc(&sql, '\0');
 	r = PQexec(c->pg, sql.p);

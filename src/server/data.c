@@ -84,17 +84,40 @@ hub_put(const char *path, struct str created, struct str id)
 	return e;
 }
 
-static enum err
-hub_write(const char *path)
+bool
+data_hub_fresh(char id[DATA_ID_MAX])
 {
-	unsigned char id[16];
-	char name[2 * sizeof(id)], created[TIME_TEXT_MAX];
+	unsigned char bytes[16];
+
+	if (RAND_bytes(bytes, sizeof(bytes)) != 1)
+		return false;
+	hex_write(id, bytes, sizeof(bytes));
+	id[2 * sizeof(bytes)] = '\0';
+	return true;
+}
+
+static enum err
+hub_write(const char *path, struct str id)
+{
+	char created[TIME_TEXT_MAX], fresh[DATA_ID_MAX];
 	size_t n = time_format(clock_wall_us(), created);
 
-	if (RAND_bytes(id, sizeof(id)) != 1)
+	if (id.n == 0 && !data_hub_fresh(fresh))
 		return ERR_IO;
-	hex_write(name, id, sizeof(id));
-	return hub_put(path, (struct str){ created, n }, (struct str){ name, sizeof(name) });
+	return hub_put(path, (struct str){ created, n }, id.n != 0 ? id : str_of(fresh));
+}
+
+enum err
+data_hub_make(const char *dir, struct str id, char *why, size_t nwhy)
+{
+	char path[DATA_PATH_MAX];
+
+	if (!data_path(path, dir, "hub.json"))
+		return too_long(why, nwhy);
+	if (hub_write(path, id) == ERR_OK)
+		return ERR_OK;
+	snprintf(why, nwhy, "%s cannot be written: %s", path, strerror(errno));
+	return ERR_IO;
 }
 
 static enum err
@@ -262,6 +285,10 @@ has_store(const char *dir)
 enum err
 data_is_of(const char *dir, bool cluster, char *why, size_t nwhy)
 {
+	if (data_is_moved(dir)) {
+		data_moved_why(dir, why, nwhy);
+		return ERR_EXISTS;
+	}
 	if (cluster ? !has_files(dir, "store") : !is_node(dir))
 		return ERR_OK;
 	snprintf(why, nwhy,
@@ -413,23 +440,19 @@ data_resume(const char *dir, bool own_ca, char *why, size_t nwhy)
 static enum err
 data_begin(const char *dir, char *why, size_t nwhy)
 {
-	char hub[DATA_PATH_MAX];
+	enum err e = ERR_OK;
 
-	if (!data_path(hub, dir, "hub.json"))
-		return too_long(why, nwhy);
 	if (!is_there(dir, "policies.json") && ensure_policies(dir) != ERR_OK) {
 		snprintf(why, nwhy, "%s/policies.json cannot be written: %s", dir, strerror(errno));
 		return ERR_IO;
 	}
-	if (!is_there(dir, "hub.json") && hub_write(hub) != ERR_OK) {
-		snprintf(why, nwhy, "%s cannot be written: %s", hub, strerror(errno));
-		return ERR_IO;
-	}
-	return data_check(dir, why, nwhy);
+	if (!is_there(dir, "hub.json"))
+		e = data_hub_make(dir, STR_NONE, why, nwhy);
+	return e == ERR_OK ? data_check(dir, why, nwhy) : e;
 }
 
 /* Also against a program that holds the store only. */
-static enum err
+enum err
 data_hold(const char *dir, int *held, char *why, size_t nwhy)
 {
 	char store[DATA_PATH_MAX];
@@ -483,6 +506,10 @@ data_prepare(
 	*found = (struct data_found){ .held = -1 };
 	if ((e = data_hold(dir, &found->held, why, nwhy)) != ERR_OK)
 		return e;
+	if (data_is_moved(dir)) {
+		data_moved_why(dir, why, nwhy);
+		return ERR_EXISTS;
+	}
 	found->first = !has_store(dir) && !is_there(dir, "endpoint.json");
 	e = found->first ? data_begin(dir, why, nwhy) : data_resume(dir, own_ca, why, nwhy);
 	return e != ERR_OK || !own_conf ? e : ensure_conf(dir, found, why, nwhy);

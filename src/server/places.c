@@ -234,6 +234,28 @@ database_store(struct server *s, const struct policies *next, struct fault *f)
 #define CA_CERT "ca.pem"
 #define CA_KEY  "ca.key"
 
+void
+ca_secret_put(struct buf *out, struct str cert, struct str key)
+{
+	buf_printf(out, "%s %zu\n", CA_CERT, cert.n);
+	buf_str(out, cert);
+	buf_str(out, key);
+}
+
+bool
+ca_secret_get(struct str bytes, struct str *cert, struct str *key)
+{
+	struct str head, name, rest;
+	uint64_t n;
+
+	if (!str_cut(bytes, '\n', &head, &rest) || !str_cut(head, ' ', &name, &head) ||
+	    !str_eq(name, STR(CA_CERT)) || !str_u64(head, &n) || n > rest.n)
+		return false;
+	*cert = (struct str){ rest.p, n };
+	*key = str_sub(rest, n);
+	return true;
+}
+
 static enum err
 ca_read(struct server *s, struct buf *out)
 {
@@ -242,9 +264,7 @@ ca_read(struct server *s, struct buf *out)
 
 	if (e == ERR_OK)
 		e = file_read(s, CA_KEY, &key);
-	buf_printf(out, "%s %zu\n", CA_CERT, cert.n);
-	buf_str(out, buf_view(&cert));
-	buf_str(out, buf_view(&key));
+	ca_secret_put(out, buf_view(&cert), buf_view(&key));
 	buf_wipe(&cert);
 	buf_wipe(&key);
 	return e;
@@ -254,15 +274,13 @@ ca_read(struct server *s, struct buf *out)
 static enum err
 ca_write(struct server *s, struct str bytes)
 {
-	struct str head, name, rest;
-	uint64_t n;
+	struct str cert, key;
 
-	if (!str_cut(bytes, '\n', &head, &rest) || !str_cut(head, ' ', &name, &head) ||
-	    !str_eq(name, STR(CA_CERT)) || !str_u64(head, &n) || n > rest.n)
+	if (!ca_secret_get(bytes, &cert, &key))
 		return fail(s, "the secret '%s' in the database is damaged", CA_SECRET);
-	if (copy_write(s, CA_KEY, str_sub(rest, n), 0600, s->why) != ERR_OK)
+	if (copy_write(s, CA_KEY, key, 0600, s->why) != ERR_OK)
 		return ERR_IO;
-	return copy_write(s, CA_CERT, (struct str){ rest.p, n }, 0644, s->why);
+	return copy_write(s, CA_CERT, cert, 0644, s->why);
 }
 
 static enum err

@@ -298,9 +298,7 @@ const struct places *places_of(const struct server *s);
 enum err places_join(struct server *s);
 /* Now and then: what was not known is looked up. */
 void places_look(struct server *s);
-#define POLICIES_SECRET "policies"
-#define CA_SECRET       "ca"
-#define TICKETS_SECRET  "tickets"
+#define TICKETS_SECRET "tickets"
 /* The policies that the database had when policies_changes was as_of; taken from bytes. ERR_LOCKED: they have been changed here since, and it is not
  * known whether before; f otherwise. *changed: others are in force now. */
 enum err policies_adopt_if(

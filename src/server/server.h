@@ -183,6 +183,27 @@ void data_tell_anew(const char *dir, data_bad *tell, void *ctx);
 /* Is there any certificate or key of the hub's own making? */
 bool data_has_own_ca(const char *dir);
 
+/* The same as data_prepare does: until *held is closed nobody else has it. ERR_LOCKED, ERR_NOT_FOUND, ERR_IO: one line in why. */
+enum err data_hold(const char *dir, int *held, char *why, size_t nwhy);
+/* DIR/hub.json of the hub with this id, made now. ERR_IO: one line in why. */
+enum err data_hub_make(const char *dir, struct str id, char *why, size_t nwhy);
+/* A fresh hubId; false: no random numbers. */
+bool data_hub_fresh(char id[DATA_ID_MAX]);
+
+/* The hub is going into a database, or has gone there (O-284): DIR/moved.json, which serve refuses. */
+struct data_moved {
+	char token[DATA_ID_MAX]; /* what the database says of it, too */
+	char database[256];      /* for people */
+	bool whole;              /* it is there */
+};
+bool data_is_moved(const char *dir);
+/* ERR_NOT_FOUND: it is not; ERR_CORRUPT, ERR_IO: one line in why. */
+enum err data_moved_read(const char *dir, struct data_moved *m, char *why, size_t nwhy);
+enum err data_moved_write(const char *dir, const struct data_moved *m, char *why, size_t nwhy);
+enum err data_moved_remove(const char *dir);
+/* Why it is not served. */
+void data_moved_why(const char *dir, char *why, size_t nwhy);
+
 /* Where a running hub is reached: DIR/endpoint.json, written at each start. */
 struct endpoint {
 	char host[256];   /* name for tokens and certificates */
@@ -213,6 +234,11 @@ enum err policies_parse(
 enum err policies_save(const char *dir, const struct policies *p);
 /* The bytes of that file: a secret. */
 void policies_text(const struct policies *p, struct buf *json);
+/* The names of secrets that all nodes of a hub share, and the CA as one of them: its certificate's file and its key's. */
+#define POLICIES_SECRET "policies"
+#define CA_SECRET       "ca"
+void ca_secret_put(struct buf *out, struct str cert, struct str key);
+bool ca_secret_get(struct str bytes, struct str *cert, struct str *key);
 /* The five defaults, each with two random keys. */
 struct policies *policies_fresh(void);
 /* One more, with random keys, at most HUB_POLICIES_MAX. ERR_EXISTS, ERR_SIZE, ERR_IO: no random numbers. */

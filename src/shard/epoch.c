@@ -16,15 +16,21 @@
 	INT64_C(                                                                                   \
 	    10000) /* between the last time that was given, and the first one of whoever comes next */
 
-struct str
-epoch_key(const struct shard *sh, char room[HUB_PREFIX_MAX])
+static struct str
+key_of(uint32_t shard, char room[HUB_PREFIX_MAX])
 {
 	size_t n = sizeof(EPOCH_PREFIX) - 1;
 
 	memcpy(room, EPOCH_PREFIX, n);
-	room[n] = (char)(sh->index >> 8);
-	room[n + 1] = (char)sh->index;
+	room[n] = (char)(shard >> 8);
+	room[n + 1] = (char)shard;
 	return (struct str){ room, n + 2 };
+}
+
+struct str
+epoch_key(const struct shard *sh, char room[HUB_PREFIX_MAX])
+{
+	return key_of(sh->index, room);
 }
 
 static void
@@ -35,10 +41,21 @@ epoch_value(struct buf *out, uint64_t epoch, int64_t at_us)
 	buf_varint(out, (uint64_t)at_us);
 }
 
+static bool
+value_read(struct str value, uint64_t *epoch, int64_t *at_us)
+{
+	struct rd rd = rd_of(value);
+	bool known = rd_u8(&rd) == EPOCH_FORMAT;
+
+	*epoch = rd_varint(&rd);
+	*at_us = (int64_t)rd_varint(&rd);
+	return known && !rd.bad && rd.p == rd.end && *epoch != 0 && *epoch < EPOCH_MAX &&
+	    *at_us >= 0;
+}
+
 enum err
 epoch_load(struct shard *sh, const struct str *value)
 {
-	struct rd rd = rd_of(value != NULL ? *value : STR_NONE);
 	uint64_t epoch;
 	int64_t at_us;
 
@@ -47,15 +64,32 @@ epoch_load(struct shard *sh, const struct str *value)
 		sh->epoch.stored_at_us = 0;
 		return ERR_OK;
 	}
-	if (rd_u8(&rd) != EPOCH_FORMAT)
-		return ERR_CORRUPT;
-	epoch = rd_varint(&rd);
-	at_us = (int64_t)rd_varint(&rd);
-	if (rd.bad || rd.p != rd.end || epoch == 0 || epoch >= EPOCH_MAX || at_us < 0)
+	if (!value_read(*value, &epoch, &at_us))
 		return ERR_CORRUPT;
 	sh->epoch.stored = epoch;
 	sh->epoch.stored_at_us = at_us;
 	return ERR_OK;
+}
+
+void
+epoch_record_put(struct buf *key, struct buf *value, uint32_t shard, uint64_t epoch, int64_t at_us)
+{
+	char room[HUB_PREFIX_MAX];
+
+	buf_str(key, key_of(shard, room));
+	epoch_value(value, epoch, at_us);
+}
+
+bool
+epoch_record_get(struct str key, struct str value, uint32_t *shard, uint64_t *epoch, int64_t *at_us)
+{
+	const struct str prefix = STR(EPOCH_PREFIX);
+
+	if (!str_starts(key, prefix) || key.n != prefix.n + 2)
+		return false;
+	*shard =
+	    (uint32_t)((unsigned char)key.p[prefix.n] << 8 | (unsigned char)key.p[prefix.n + 1]);
+	return *shard < SHARDS && value_read(value, epoch, at_us);
 }
 
 int64_t

@@ -61,6 +61,13 @@ struct filter {
 void filters_put(struct buf *out, const struct filter *f);
 bool filters_next(struct rd *rd, struct filter *f); /* false at the end, or when rd->bad */
 
+/* The record of a shard's epoch (epoch.c), as bytes: for who carries a hub to where epochs are kept otherwise. */
+void epoch_record_put(
+    struct buf *key, struct buf *value, uint32_t shard, uint64_t epoch, int64_t at_us);
+/* Of another key or value: false. */
+bool epoch_record_get(
+    struct str key, struct str value, uint32_t *shard, uint64_t *epoch, int64_t *at_us);
+
 /* One line of an export: an item that OP_IDENTITY_IMPORT takes, as JSON without a line break. The records are as stored.
  * keys: with the symmetric keys. ERR_CORRUPT: they cannot be what was written; json is as before. */
 enum err hub_export_item(struct buf *json, struct str key, struct str identity, struct str wanted,

@@ -24,8 +24,10 @@ function freePort() {
 }
 
 export class Postgres {
-	static async start() {
+	// env: of the server, as a clock that is preloaded.
+	static async start({ env = {} } = {}) {
 		const server = new Postgres();
+		server.env = env;
 		server.dir = path.join(tempDir('postgres'), 'data');
 		server.port = await freePort();
 		fs.mkdirSync(server.dir, { mode: 0o700 });
@@ -44,7 +46,7 @@ export class Postgres {
 	#run(program, args) {
 		const as = process.getuid() === 0 ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups', '--'] : [];
 		const [file, ...all] = [...as, path.join(BIN, program), ...args];
-		const r = spawnSync(file, all, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 });
+		const r = spawnSync(file, all, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000, env: { ...process.env, ...this.env } });
 		if (r.status !== 0) throw new Error(`${program}: ${r.stdout}${r.stderr}${r.error ?? ''}`);
 	}
 
