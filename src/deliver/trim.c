@@ -19,10 +19,12 @@ is_gone(const struct trimming *t, const struct partition_entry *e)
 	return e->position < f->oldest.next[e->shard];
 }
 
-/* False: it is late enough. */
+/* False: it is late enough. An entry's time may be later than its record's, as those of a partition never fall: so a row of which something is gone is
+ * not the last, whatever its time. */
 static bool
 look_at(struct trimming *t, uint64_t first, struct str value)
 {
+	uint64_t before = t->out->begin;
 	struct partition_entry e = { 0 };
 	struct partition_row row;
 
@@ -34,7 +36,7 @@ look_at(struct trimming *t, uint64_t first, struct str value)
 		t->first[t->n] = first;
 		t->last[t->n++] = e.sequence;
 	}
-	return e.time_us <= t->until_us || e.sequence < t->begin;
+	return e.time_us <= t->until_us || e.sequence < t->begin || t->out->begin != before;
 }
 
 /* When the younger of both families begins. */
