@@ -43,6 +43,7 @@ stamp_map_init(struct stamp_map *m, const struct section *from, const struct sec
 	m->to = from->nstamp <= STAMPS_FEW ? m->few : xmalloc(from->nstamp * sizeof(*m->to));
 	stamp_index_init(&of, from);
 	stamp_index_init(&in, to);
+	m->to[0] = NO_STAMP; /* the root's, also where there are none */
 	for (uint32_t i = 0; i < from->nstamp; i++) {
 		m->to[i] = stamp_find(to, &in, stamp_bytes(from, &of, i), hint);
 		if (m->to[i] != NO_STAMP)
