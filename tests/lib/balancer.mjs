@@ -1,5 +1,5 @@
 // A balancer as people put one before several hubs: TCP, TLS passed through, to the one with the fewest connections of those that /readyz says are ready.
-//   const balancer = await Balancer.start({ addr, ports: [8883, 443], hubs: () => [hub, ...], ca: () => pem }); balancer.ready; balancer.close();
+//   const balancer = await Balancer.start({ addr, hubs: () => [hub, ...], ca: () => pem }); balancer.ready; balancer.close();
 import net from 'node:net';
 import { restRequest } from './rest.mjs';
 
@@ -11,13 +11,12 @@ export class Balancer {
 	#open = new Map(); // of a hub: its connections
 	#ready = new Set();
 
-	// hubs: each with addr, httpsPort, mqttsPort; ports: [of MQTT, of HTTPS] to listen on
-	static async start({ addr, ports = [8883, 443], hubs, ca }) {
-		const balancer = Object.assign(new Balancer(), { addr, hubs, ca, mqttsPort: ports[0], httpsPort: ports[1] });
+	// hubs: each with addr and ports; ports: where to listen, and which of a hub's that stands for
+	static async start({ addr, ports = [[8883, 'mqttsPort'], [443, 'httpsPort']], hubs, ca }) {
+		const balancer = Object.assign(new Balancer(), { addr, hubs, ca }, Object.fromEntries(ports.map(([port, name]) => [name, port])));
 		await balancer.look();
 		balancer.timer = setInterval(() => { balancer.look(); }, LOOK_MS).unref();
-		await balancer.#listen(ports[0], (hub) => hub.mqttsPort);
-		await balancer.#listen(ports[1], (hub) => hub.httpsPort);
+		for (const [port, name] of ports) await balancer.#listen(port, (hub) => hub[name]);
 		return balancer;
 	}
 

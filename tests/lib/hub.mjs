@@ -18,6 +18,7 @@ import { promisify } from 'node:util';
 import { createHash, randomInt } from 'node:crypto';
 import { restRequest } from './rest.mjs';
 import { parseConnectionString, sasToken } from './sas.mjs';
+import { Nodes } from './nodes.mjs';
 import { secretIn } from './secrets.mjs';
 
 export * from './mqtt.mjs';
@@ -101,6 +102,9 @@ export async function startHub(options = {}) {
 // a hub's own, its files and backups, is skipped then: test('...', { skip: onPostgres }, ...).
 export const onPostgres = process.env.TWINHUB_TEST_POSTGRES ? 'the data is in PostgreSQL' : false;
 
+// Several nodes behind one address (tests/lib/nodes.mjs): what is about the one process that serves a hub is skipped then.
+export const onNodes = Nodes.wanted > 1 ? 'several nodes serve the hub' : false;
+
 // The URL of that of a data directory.
 export function databaseOf(dir) {
 	return `${process.env.TWINHUB_TEST_POSTGRES}/hub_${createHash('sha256').update(dir).digest('hex').slice(0, 24)}`;
@@ -122,8 +126,12 @@ export class Hub {
 	#asked = false; // did a test end it?
 	#died = null; // how it ended, if nobody asked
 
-	constructor({ addr, dir, args = [], env = {}, binary = BINARY }) {
+	#nodes = null; // where several serve it
+	#of; // the directory of the hub that it is a node of
+
+	constructor({ addr, dir, args = [], env = {}, binary = BINARY, of = null }) {
 		Object.assign(this, { addr, dir, args, env, binary });
+		this.#of = of;
 		this.mqttsPort = this.#port('--mqtts-port', 8883);
 		this.httpsPort = this.#port('--https-port', 443);
 		this.mqttPort = this.#port('--mqtt-port', null);
@@ -136,9 +144,9 @@ export class Hub {
 
 	get ca() { return path.join(this.dir, 'ca.pem'); }
 	get pem() { return fs.readFileSync(this.ca, 'utf8'); }
-	get pid() { return this.#child?.pid; }
-	get logs() { return this.#log; }
-	get running() { return this.#child !== null; }
+	get pid() { return this.#nodes?.all[0].pid ?? this.#child?.pid; }
+	get logs() { return this.#nodes?.logs ?? this.#log; }
+	get running() { return this.#nodes?.all.some((node) => node.running) ?? this.#child !== null; }
 
 	// What went wrong, with what the hub said about it.
 	#failure(text) {
@@ -146,10 +154,26 @@ export class Hub {
 			`${this.#log.slice(-8000) || '(none)'}\n---`);
 	}
 
+	// Several that share the hub's database, each with an address and a directory of its own, but the first one has the hub's.
+	async #several() {
+		const all = [];
+		for (let n = 1; n <= Nodes.wanted; n++) {
+			const addr = await freeAddress();
+			all.push(new Hub({ addr, dir: n === 1 ? this.dir : `${this.dir}-node${n}`, args: [...this.args, ...Nodes.args(n, addr, this)], env: this.env, binary: this.binary, of: this.dir }));
+		}
+		return new Nodes(this, all);
+	}
+
 	async start() {
+		if (Nodes.wanted > 1 && this.#of === null) {
+			if (this.running) throw new Error('the hub runs already');
+			this.#nodes ??= await this.#several();
+			for (const node of this.#nodes.all) Object.assign(node, { env: this.env });
+			return this.#nodes.start();
+		}
 		if (this.#child) throw new Error('the hub runs already');
 		if (!fs.existsSync(this.binary)) throw new Error(`no ${this.binary}: build first, or set TWINHUB_BIN`);
-		const child = spawn(this.binary, ['serve', '--data', this.dir, '--bind', this.addr, ...clusterOf(this.dir), ...this.args], {
+		const child = spawn(this.binary, ['serve', '--data', this.dir, '--bind', this.addr, ...clusterOf(this.#of ?? this.dir), ...this.args], {
 			env: { ...process.env, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'] });
 		this.#child = child;
 		this.#asked = false;
@@ -202,6 +226,7 @@ export class Hub {
 
 	// SIGTERM; fails unless the hub ends, with code 0, no sanitizer complained, and no key or token is in its log (O-18).
 	async stop() {
+		if (this.#nodes) return this.#nodes.stop();
 		const secret = secretIn(this.#log + this.#file(), this.dir);
 		if (secret) throw this.#failure(`a secret is in the log: ${secret}`);
 		const died = this.#died;
@@ -224,6 +249,7 @@ export class Hub {
 
 	// SIGKILL, as a crash does it.
 	async kill() {
+		if (this.#nodes) return this.#nodes.kill();
 		this.#asked = true;
 		this.#child?.kill('SIGKILL');
 		return this.#exit;
@@ -236,12 +262,13 @@ export class Hub {
 
 	// Resolves to {code, signal} when the hub ends, for tests in which it is to end by itself.
 	ended() {
+		if (this.#nodes) return this.#nodes.ended();
 		this.#asked = true;
 		return this.#exit;
 	}
 
 	// Send a signal, e.g. SIGHUP to reload certificates.
-	signal(name) { this.#child?.kill(name); }
+	signal(name) { this.#nodes ? this.#nodes.signal(name) : this.#child?.kill(name); }
 
 	// Run a subcommand of the program on this hub's data directory: {stdout, stderr, code}.
 	async cli(args, { env = {}, timeout = 60_000 * SLOW, data = true } = {}) {
