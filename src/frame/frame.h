@@ -14,6 +14,7 @@
 #define TWINHUB_FRAME_H
 
 #include "hub/hub.h"
+#include "task/walk.h"
 
 #define FRAME_PROTOCOL 1u /* the newest that this program speaks, and the oldest */
 #define FRAME_HEAD     6u
@@ -162,6 +163,12 @@ enum err resume_read(struct str body, struct resume *r, struct fault *f);
 enum err called_read(struct str body, struct called *c, struct fault *f);
 enum err call_answer_read(struct str body, struct call_answer *a, struct fault *f);
 enum err numbers_read(struct str body, uint64_t *a, uint64_t *b, struct fault *f);
+
+/* A part of a question, and its answer (task/walk.h): bodies of CALL_WALK. Texts are borrowed; bufs of an answer that was read are its own. */
+void walk_asked_write(struct buf *out, const struct walk_asked *a);
+enum err walk_asked_read(struct str body, struct walk_asked *a, struct fault *f);
+void walk_answer_write(struct buf *out, const struct walk_answer *a);
+enum err walk_answer_read(struct str body, struct walk_answer *a, struct fault *f);
 
 const char *frame_name(enum frame_kind kind);
 

@@ -179,6 +179,7 @@ peers_open(const struct peers_options *o, struct peers **out, char why[NET_WHY_M
 	asks_init(p);
 	p->shares = shares_new();
 	p->requests = requests_new();
+	walks_init(p);
 	for (uint32_t s = 0; s < SHARDS; s++)
 		p->servers[s].owner = RELAY_NOBODY;
 	e = mesh_open(&mo, &p->mesh, why);
@@ -223,7 +224,9 @@ stops(struct msg *m)
 void
 peers_stop(struct peers *p)
 {
+	pthread_mutex_lock(&p->mu); /* a question is asked before it, or not at all */
 	atomic_store(&p->stops, true);
+	pthread_mutex_unlock(&p->mu);
 	p->last.run = stops;
 	loop_post(p->loop, &p->last);
 	mesh_stop(p->mesh);

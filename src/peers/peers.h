@@ -46,6 +46,7 @@ struct peers_options {
 enum err peers_open(const struct peers_options *o, struct peers **out, char why[NET_WHY_MAX]);
 /* For fleet_options, as is the slot. */
 const struct elsewhere *peers_elsewhere(struct peers *p);
+const struct fleet_walks *peers_walks(struct peers *p);
 /* Before the start: the fleet has this shard, by this epoch. */
 void peers_has(struct peers *p, uint32_t shard, uint64_t epoch);
 enum err peers_start(struct peers *p, struct fleet *f); /* ERR_IO: no thread */

@@ -54,6 +54,7 @@ struct node {
 struct peers {
 	struct peers_options o;
 	struct elsewhere elsewhere;
+	struct fleet_walks walks;
 	struct fleet *fleet;
 	struct mesh *mesh;
 	struct relay *relay;
@@ -92,6 +93,9 @@ enum err asks_not_mine(struct peers *p, struct str body, struct fault *f);
 enum err serves_op(struct peers *p, uint16_t slot, struct str body, struct fault *f);
 enum err serves_effect(struct peers *p, struct str body, struct fault *f);
 void serves_note(void *ctx, struct note *n);
+
+/* walks.c */
+void walks_init(struct peers *p);
 
 /* moves.c: shards that come and go, and what is said of them */
 void moves_map(struct peers *p, uint16_t slot); /* to one; PEERS_NOBODY: to all */

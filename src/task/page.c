@@ -10,6 +10,7 @@ page_new(void)
 	struct page *p = xcalloc(1, sizeof(*p));
 
 	p->limit = QUERY_PAGE_DEFAULT;
+	p->bytes_max = PAGE_BYTES_MAX;
 	return p;
 }
 
@@ -41,7 +42,7 @@ bool
 page_full(const struct page *p)
 {
 	return p->nrow == p->limit || p->short_of_room ||
-	    rows_bytes(&p->rows) + rows_bytes(&p->modules) >= PAGE_BYTES_MAX;
+	    rows_bytes(&p->rows) + rows_bytes(&p->modules) >= p->bytes_max;
 }
 
 struct buf *

@@ -17,9 +17,10 @@ struct page_rows {
 };
 
 struct page {
-	uint32_t limit; /* rows of it, 1 to 1000 */
-	uint32_t nrow;  /* that are in it */
-	bool more;      /* there may be rows behind it */
+	uint32_t limit;   /* rows of it, 1 to 1000; of a part of a page 0, too */
+	size_t bytes_max; /* PAGE_BYTES_MAX, of a part less */
+	uint32_t nrow;    /* that are in it */
+	bool more;        /* there may be rows behind it */
 	struct page_rows rows;
 	/* of the registry's members: identities of modules, beside their devices' */
 	struct page_rows modules;

@@ -16,8 +16,10 @@ walk_answer_fini(struct walk_answer *a)
 void
 walk_part_begin(struct task *t)
 {
-	if (t->page != NULL)
-		t->page->at = &t->bookmark;
+	if (t->page == NULL)
+		return;
+	t->page->at = &t->bookmark;
+	t->page->bytes_max = WALK_PAGE_BYTES;
 }
 
 static void
@@ -125,19 +127,28 @@ next_of(const struct buf *b, size_t *taken, uint64_t n)
 	return s;
 }
 
-static bool
+static enum walk_step
 ends_full(struct task *t, uint32_t shard, uint64_t row, uint64_t generation)
 {
 	t->bookmark.shard = shard;
 	t->bookmark.row = row;
 	t->bookmark.generation = generation;
+	if (!page_full(t->page) && walk_in_order(t))
+		return WALK_AGAIN;
 	t->page->more = true;
 	t->ended = true;
-	return true;
+	return WALK_OVER;
 }
 
-/* Its rows of one shard; true: the end. */
-static bool
+static enum walk_step
+ends(struct task *t)
+{
+	t->ended = true;
+	return WALK_OVER;
+}
+
+/* Its rows of one shard. */
+static enum walk_step
 rows_of(struct task *t, uint32_t shard, struct walk_answer *a)
 {
 	bool (*took)(struct task *) = t->kind->far->took;
@@ -148,37 +159,37 @@ rows_of(struct task *t, uint32_t shard, struct walk_answer *a)
 		struct str row;
 
 		if (m.shard != shard)
-			return false;
+			return WALK_ON;
 		if (page_full(t->page))
 			return ends_full(t, shard, m.row, m.generation);
 		a->at = rd;
 		row = next_of(&a->rows, &a->rows_taken, m.bytes);
 		page_put_modules(t->page, row, next_of(&a->modules, &a->modules_taken, m.modules));
 		if (took != NULL && took(t))
-			return t->ended = true;
+			return ends(t);
 	}
-	return false;
+	return WALK_ON;
 }
 
-bool
+enum walk_step
 walk_rows(struct task *t, uint64_t shards, struct walk_answer *const of[SHARDS], uint64_t *seen)
 {
 	for (uint32_t s = 0; s < SHARDS; s++) {
 		struct walk_answer *a = of[s];
+		enum walk_step step;
 
 		if (!has_bit(shards, s))
 			continue;
 		*seen |= UINT64_C(1) << s;
 		if (a->at.p == NULL)
 			a->at = rd_of(buf_view(&a->marks));
-		if (rows_of(t, s, a))
-			return true;
-		if (a->ended && a->end.shard == s && a->more)
-			return ends_full(t, s, a->end.row, a->end.generation);
+		step = rows_of(t, s, a);
+		if (step != WALK_ON)
+			return step;
 		if (a->ended && a->end.shard == s)
-			return t->ended = true;
+			return a->more ? ends_full(t, s, a->end.row, a->end.generation) : ends(t);
 	}
-	return false;
+	return WALK_ON;
 }
 
 void

@@ -39,11 +39,15 @@ struct walk_asked {
 	struct str who, peer; /* whose share of workers it takes */
 };
 
+#define WALK_PAGE_BYTES                                                                            \
+	(2u << 20) /* of a part's rows: at it the part ends, and is asked again from there */
+
 struct walk_answer {
 	struct fault fault;
 	uint64_t shards; /* those that it answers for: others were not this node's */
 	bool ended;      /* at `end`: no row behind it matters */
 	bool more;       /* there is one at `end` that has no room */
+	bool too_large;  /* it cannot be sent: fewer shards may be asked for */
 	struct query_bookmark end;
 	uint32_t nrow;
 	/* of each row: its shard, row, generation, bytes and those of its modules */
@@ -71,9 +75,13 @@ bool walk_can(const struct task *t);
 
 /* Do rows go to the page in the order of shards? */
 bool walk_in_order(const struct task *t);
-/* Rows of these shards, in their order, go to the page; of[s]: whose answer is that of s. True: no other row matters. Shards that were looked at
- * are added to *seen. */
-bool walk_rows(
+enum walk_step {
+	WALK_ON,   /* behind these shards */
+	WALK_OVER, /* no other row matters */
+	WALK_AGAIN /* from the task's bookmark on: a part ended for its size, and the page has room */
+};
+/* Rows of these shards, in their order, go to the page; of[s]: whose answer is that of s. Shards that were looked at are added to *seen. */
+enum walk_step walk_rows(
     struct task *t, uint64_t shards, struct walk_answer *const of[SHARDS], uint64_t *seen);
 /* The rest of an answer, once. */
 void walk_sum(struct task *t, const struct walk_answer *a);

@@ -5,8 +5,9 @@
 
 #include <stdlib.h>
 
-#define AGAIN_US INT64_C(50000)   /* between two askings for a shard that nobody has answered for */
-#define GRACE_US INT64_C(2000000) /* beyond its time: who was asked says itself that it is over */
+#define AGAIN_US  INT64_C(50000) /* between two askings for a shard that nobody has answered for */
+#define PARTS_MAX 4u /* times what one query may take: that parts of one question take together */
+#define GRACE_US  INT64_C(2000000) /* beyond its time: who was asked says itself that it is over */
 
 struct part {
 	struct walk_call call; /* first */
@@ -30,6 +31,7 @@ struct walk {
 	uint64_t rest; /* that come behind them */
 	uint64_t owed, under_way;
 	unsigned nout;
+	unsigned most; /* shards of a part: fewer where answers are too large to be sent */
 	int64_t again_us;
 };
 
@@ -143,9 +145,12 @@ walk_asks(struct walk *w)
 		uint64_t shards = 0;
 		int owner = owners[next_of(due, 0)];
 
-		for (uint32_t s = next_of(due, 0); s < SHARDS; s = next_of(due, s + 1))
-			if (owners[s] == owner)
+		for (uint32_t s = next_of(due, 0), n = 0; s < SHARDS && n < w->most;
+		     s = next_of(due, s + 1))
+			if (owners[s] == owner) {
 				shards |= bit(s);
+				n++;
+			}
 		due &= ~shards;
 		part_send(w, owner, shards);
 	}
@@ -214,17 +219,41 @@ reflects_take(struct walk *w, uint64_t shards)
 		w->k->reflects[s] = w->of[s]->reflects[s];
 }
 
+/* What was of the page is in it, or is thrown away. */
+static void
+rows_drop(struct walk *w)
+{
+	for (struct part *p = w->parts; p != NULL; p = p->next) {
+		buf_fini(&p->call.answer.marks);
+		buf_fini(&p->call.answer.rows);
+		buf_fini(&p->call.answer.modules);
+	}
+}
+
+/* From the place on that a part came to. */
+static void
+leg_again(struct walk *w)
+{
+	uint32_t s = w->k->task->bookmark.shard;
+
+	w->rest = UINT64_MAX << s;
+	leg_begins(w, stretch(w, s));
+}
+
 static void
 leg_ends(struct walk *w)
 {
 	struct task *t = w->k->task;
 	uint64_t seen = 0;
-	bool over = true;
+	enum walk_step step = WALK_OVER;
 
-	if (w->in_order)
-		over = walk_rows(t, w->leg, w->of, &seen) || w->rest == 0;
+	if (t->page != NULL)
+		step = walk_rows(t, w->leg, w->of, &seen);
 	reflects_take(w, w->in_order ? seen : w->leg);
-	if (over || t->fault.code != F_NONE)
+	rows_drop(w);
+	if (step == WALK_AGAIN)
+		leg_again(w);
+	else if (step == WALK_OVER || w->rest == 0)
 		walk_ends(w);
 	else
 		leg_begins(w, w->rest);
@@ -291,14 +320,26 @@ part_is_back(struct msg *m)
 	}
 	if (asks_again(w, p))
 		return;
+	if (p->call.answer.too_large && (p->shards & (p->shards - 1)) != 0) {
+		w->most = (unsigned)__builtin_popcountll(p->shards) / 2;
+		walk_asks(w);
+		return;
+	}
 	if (p->call.answer.fault.code != F_NONE) {
 		w->k->task->fault = p->call.answer.fault;
 		walk_ends(w);
 		return;
 	}
 	answer_keep(w, p);
-	if (w->owed == 0)
+	if (walk_bytes(w) > PARTS_MAX * w->fleet->o.query_bytes) {
+		fault_set(&w->k->task->fault, F_QueryTooLarge,
+		    "what the nodes have gathered is over %u times what one query may take, %zu "
+		    "bytes",
+		    PARTS_MAX, (size_t)w->fleet->o.query_bytes);
+		walk_ends(w);
+	} else if (w->owed == 0) {
 		leg_ends(w);
+	}
 }
 
 /* ---- time ---- */
@@ -399,6 +440,7 @@ walker_takes(struct fleet *f, struct tour *k)
 	w = xcalloc(1, sizeof(*w));
 	w->fleet = f;
 	w->k = k;
+	w->most = SHARDS;
 	for (uint32_t s = 0; s < SHARDS; s++)
 		w->owners[s] = -1;
 	k->walk = w;

@@ -37,6 +37,50 @@ reply_again(struct str body)
 	reply_fini(&a.reply);
 }
 
+/* A part of a question, or its answer: what is read is read again from what is written. */
+static void
+walk_again(struct str body)
+{
+	struct walk_asked asked_walk;
+	struct walk_answer answer = { 0 }, again = { 0 };
+	struct buf once = { 0 };
+	struct fault f;
+
+	if (walk_asked_read(body, &asked_walk, &f) == ERR_OK) {
+		walk_asked_write(&once, &asked_walk);
+		require(walk_asked_read(buf_view(&once), &asked_walk, &f) == ERR_OK);
+	}
+	if (walk_answer_read(body, &answer, &f) == ERR_OK) {
+		once.n = 0;
+		walk_answer_write(&once, &answer);
+		require(walk_answer_read(buf_view(&once), &again, &f) == ERR_OK);
+		require(again.nrow == answer.nrow && again.shards == answer.shards);
+		walk_answer_fini(&again);
+		walk_answer_fini(&answer);
+	}
+	buf_fini(&once);
+}
+
+static void
+call_again(struct str body)
+{
+	struct called called;
+	struct fault f;
+
+	if (called_read(body, &called, &f) == ERR_OK)
+		walk_again(called.body);
+}
+
+static void
+answer_again(struct str body)
+{
+	struct call_answer answer;
+	struct fault f;
+
+	if (call_answer_read(body, &answer, &f) == ERR_OK)
+		walk_again(answer.body);
+}
+
 static void
 one(const struct frame *frame)
 {
@@ -59,6 +103,8 @@ one(const struct frame *frame)
 		if (resume_read(frame->body, &resume, &f) == ERR_OK)
 			require(resume.n <= FRAME_SESSIONS && resume.shard < SHARDS);
 		break;
+	case FRAME_CALL: call_again(frame->body); break;
+	case FRAME_ANSWER: answer_again(frame->body); break;
 	default: numbers_read(frame->body, &a, &b, &f);
 	}
 }

@@ -238,6 +238,7 @@ node_open(unsigned i)
 	fo.owners = owners;
 	fo.slot = (uint16_t)i;
 	fo.elsewhere = peers_elsewhere(n->peers);
+	fo.walks = peers_walks(n->peers);
 	fo.on_note = hub_note;
 	n->fleet = fleet_new(&fo);
 	if (fleet_load(n->fleet, &f) != ERR_OK)

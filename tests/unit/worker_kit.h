@@ -255,6 +255,8 @@ kit_hangs(int sig)
 	_exit(1);
 }
 
+static int64_t kit_tour_us = 60 * SECOND; /* of the next kits */
+
 static UNUSED int
 kit_setup(void **state)
 {
@@ -290,7 +292,7 @@ kit_setup(void **state)
 		.query_bytes = 1 << 20,
 		.answer_bytes = 64 << 20,
 		.column_bytes = 16 << 20,
-		.tour_us = 60 * SECOND,
+		.tour_us = kit_tour_us,
 		.identities_max = 1000000,
 		.catalogue = k->box,
 		.loops = k->loops,
