@@ -16,7 +16,7 @@ _twinhub_words() {
 	route) echo 'create show list update delete test' ;;
 	job) echo 'create show list cancel results' ;;
 	policy) echo 'show create delete rotate reset' ;;
-	cluster) echo 'init export' ;;
+	cluster) echo 'init export status drain revoke remove finish-upgrade accept-loss' ;;
 	ca) echo 'renew' ;;
 	esac
 }
@@ -102,6 +102,12 @@ _twinhub_options() {
 	'restore') echo '--help --data --json --table --output' ;;
 	'cluster init') echo '--help --json --table --output --db --from --no-ca' ;;
 	'cluster export') echo '--help --json --table --output --db --to' ;;
+	'cluster status') echo '--help --json --table --output --db' ;;
+	'cluster drain') echo '--help --json --table --output --db --undo' ;;
+	'cluster revoke') echo '--help --json --table --output --db' ;;
+	'cluster remove') echo '--help --json --table --output --db' ;;
+	'cluster finish-upgrade') echo '--help --json --table --output --db' ;;
+	'cluster accept-loss') echo '--help --json --table --output --db' ;;
 	'check') echo '--help --data --connection-string --ca --timeout --online --json --table --output' ;;
 	'simulate') echo '--help --data --connection-string --ca --timeout --devices --pattern --rate --tls --for --prefix --cleanup --json --table --output --ttl' ;;
 	'ca renew') echo '--help --data --json --table --output --new-key' ;;
@@ -693,6 +699,18 @@ _twinhub_value() {
 	'cluster export --output') echo -W 'json table' ;;
 	'cluster export --db')  ;;
 	'cluster export --to') echo -d ;;
+	'cluster status --output') echo -W 'json table' ;;
+	'cluster status --db')  ;;
+	'cluster drain --output') echo -W 'json table' ;;
+	'cluster drain --db')  ;;
+	'cluster revoke --output') echo -W 'json table' ;;
+	'cluster revoke --db')  ;;
+	'cluster remove --output') echo -W 'json table' ;;
+	'cluster remove --db')  ;;
+	'cluster finish-upgrade --output') echo -W 'json table' ;;
+	'cluster finish-upgrade --db')  ;;
+	'cluster accept-loss --output') echo -W 'json table' ;;
+	'cluster accept-loss --db')  ;;
 	'check --data') echo -d ;;
 	'check --connection-string')  ;;
 	'check --ca') echo -f ;;

@@ -598,6 +598,42 @@ static const struct command commands[] = {
 		.note = "As it was at one moment; no node serves the database meanwhile. The database stays as it is: serve only one of the two.",
 		.example = "  twinhub cluster export --db postgresql://twinhub@db1.example/hub --to /var/lib/twinhub",
 	}, {
+		.name = "cluster status", .operands = "", .run = cli_cluster_status,
+		.options = OPT(DB) | OPTS_OUTPUT,
+		.summary = "what a hub's database says of it: nodes, who beats, whose the shards are",
+		.note = "Asked of the database, so no node has to run. Settings of the server that cost what is acknowledged, or time, are told, too.",
+		.example = "  twinhub cluster status --db postgresql://twinhub@db1.example/hub",
+	}, {
+		.name = "cluster drain", .operands = "NODE", .least = 1, .most = 1, .run = cli_cluster_drain,
+		.options = OPT(DB) | OPT(UNDO) | OPTS_OUTPUT,
+		.summary = "let a node give its shards to the others, before it is stopped",
+		.example = "  twinhub cluster drain b --db postgresql://twinhub@db1.example/hub",
+	}, {
+		.name = "cluster revoke", .operands = "NODE", .least = 1, .most = 1, .run = cli_cluster_revoke,
+		.options = OPT(DB) | OPTS_OUTPUT,
+		.summary = "shut a node out, for ever",
+		.note = "It ends with its next beat, and none of its name begins. The command ends when it can answer nothing any more, after 6 seconds. "
+			"Its role in the database is yours to close.",
+		.example = "  twinhub cluster revoke b --db postgresql://twinhub@db1.example/hub",
+	}, {
+		.name = "cluster remove", .operands = "NODE", .least = 1, .most = 1, .run = cli_cluster_remove,
+		.options = OPT(DB) | OPTS_OUTPUT,
+		.summary = "forget a node that is dead or revoked",
+		.note = "One that nobody has found dead is waited for, 6 seconds; one that lives is refused.",
+		.example = "  twinhub cluster remove b --db postgresql://twinhub@db1.example/hub",
+	}, {
+		.name = "cluster finish-upgrade", .operands = "", .run = cli_cluster_finish_upgrade,
+		.options = OPT(DB) | OPTS_OUTPUT,
+		.summary = "let all nodes write what only this program's release reads",
+		.note = "When each node that lives has it; former programs are refused from then on.",
+		.example = "  twinhub cluster finish-upgrade --db postgresql://twinhub@db1.example/hub",
+	}, {
+		.name = "cluster accept-loss", .operands = "", .run = cli_cluster_accept_loss,
+		.options = OPT(DB) | OPTS_OUTPUT,
+		.summary = "go on with a database that has lost something, or was restored",
+		.note = "After a restore, before a node begins: positions of the log and numbers go on above all that the lost part may have given.",
+		.example = "  twinhub cluster accept-loss --db postgresql://twinhub@db1.example/hub",
+	}, {
 		.name = "check", .operands = "", .run = cli_check,
 		.options = HUB | OPT(ONLINE),
 		.summary = "verify each byte of a stopped hub's data, or of a backup, and change none",

@@ -137,6 +137,7 @@ enum exit_code {
 	X(DB, "db", TAKES_TEXT("URL"), "the hub's database, postgresql://USER:PASSWORD@HOST:PORT/DATABASE; or set TWINHUB_CLUSTER") \
 	X(FROM_DATA, "from", TAKES_DIR("DIR"), "a data directory whose hub goes into the database") \
 	X(TO_DATA, "to", TAKES_DIR("DIR"), "the data directory to make") \
+	X(UNDO, "undo", TAKES_NOTHING, "it shall have shards again") \
 	X(NO_CA, "no-ca", TAKES_NOTHING, "the database gets no CA: each node has --cert") \
 	X(MODE, "mode", TAKES_WORD("MODE", option_modes, "createOrUpdate"), "of lines without importMode")
 
@@ -252,6 +253,12 @@ int cli_sas(const struct args *a);
 int cli_restore(const struct args *a);
 int cli_cluster_init(const struct args *a);
 int cli_cluster_export(const struct args *a);
+int cli_cluster_status(const struct args *a);
+int cli_cluster_drain(const struct args *a);
+int cli_cluster_revoke(const struct args *a);
+int cli_cluster_remove(const struct args *a);
+int cli_cluster_finish_upgrade(const struct args *a);
+int cli_cluster_accept_loss(const struct args *a);
 int cli_check(const struct args *a);
 
 int cli_renew_key(const struct args *a);

@@ -79,6 +79,8 @@ tell(struct pg *p, const struct cluster_do *said, bool news, bool ended)
 {
 	if (news && p->o.store.warn != NULL)
 		p->o.store.warn(p->o.store.ctx, said->text);
+	if (ended && said->code == CLUSTER_HISTORY)
+		lost_note(p, said->text); /* no lease holds by now: nobody is answered meanwhile */
 	if (ended)
 		p->o.ends(p->o.store.ctx, (enum pg_end)said->code, said->text);
 }

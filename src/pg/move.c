@@ -408,8 +408,7 @@ secrets_get(struct conn *c, struct pg_whole *w, struct fault *f)
 	return ERR_OK;
 }
 
-/* ERR_NOT_FOUND: no hub. */
-static enum err
+enum err
 hub_get(struct conn *c, char id[PG_ID_MAX], struct fault *f)
 {
 	bool there = false;
@@ -465,26 +464,49 @@ beats(struct conn *c, int64_t *n, int64_t *sum, struct fault *f)
 	return ERR_OK;
 }
 
+static enum err
+stayed(int64_t first, int64_t now, struct fault *f)
+{
+	if (now == first)
+		return ERR_OK;
+	fault_set(f, F_ServerError, "a node serves this database: stop all of them first");
+	return ERR_LOCKED;
+}
+
+static enum err
+silence(struct conn *c, int64_t *first, struct fault *f)
+{
+	int64_t n = 0, now, until_us = clock_mono_us() + NOBODY_US;
+	enum err e = beats(c, &n, first, f);
+
+	now = *first;
+	while (e == ERR_OK && n > 0 && now == *first && clock_mono_us() < until_us) {
+		clock_sleep_us(PG_RETRY_US / 2);
+		e = beats(c, &n, &now, f);
+	}
+	return e == ERR_OK ? stayed(*first, now, f) : e;
+}
+
+enum err
+nobody_beats(struct conn *c, struct fault *f)
+{
+	int64_t first;
+
+	return silence(c, &first, f);
+}
+
 /* Once more in the snapshot that is read: who has begun since lives. */
 static enum err
 nobody_lives(struct conn *c, struct fault *f)
 {
-	int64_t n = 0, first = 0, now, until_us = clock_mono_us() + NOBODY_US;
-	enum err e = beats(c, &n, &first, f);
+	int64_t n, first, now;
+	enum err e = silence(c, &first, f);
 
-	now = first;
-	while (e == ERR_OK && n > 0 && now == first && clock_mono_us() < until_us) {
-		clock_sleep_us(PG_RETRY_US / 2);
-		e = beats(c, &n, &now, f);
-	}
 	if (e == ERR_OK)
 		e = conn_do(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", 0, NULL, f);
-	if (e == ERR_OK && now == first)
+	if (e == ERR_OK)
 		e = beats(c, &n, &now, f);
-	if (e != ERR_OK || now == first)
-		return e;
-	fault_set(f, F_ServerError, "a node serves this database: stop all of them first");
-	return ERR_LOCKED;
+	return e == ERR_OK ? stayed(first, now, f) : e;
 }
 
 enum err

@@ -189,6 +189,8 @@ begin(struct pg *p, struct fault *f)
 		e = drive_start(p, f);
 	if (e == ERR_OK)
 		e = older_read(p, f);
+	if (e == ERR_OK)
+		e = info_write(p, &p->commit, f);
 	return e;
 }
 

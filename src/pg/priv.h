@@ -212,6 +212,17 @@ enum err copy_in_end(struct conn *c, struct buf *rows, struct fault *f);
 
 /* move.c */
 extern const char schema_moves[];
+/* Which hub it is; ERR_NOT_FOUND: there is none, ERR_VERSION. */
+enum err hub_get(struct conn *c, char id[PG_ID_MAX], struct fault *f);
+/* ERR_LOCKED: a node does. Takes up to 2.5 s. */
+enum err nobody_beats(struct conn *c, struct fault *f);
+
+/* operate.c */
+extern const char schema_operate[];
+/* What this node is: the version of its program, the level that it knows. */
+enum err info_write(struct pg *p, struct conn *c, struct fault *f);
+/* For who operates the hub, until it is accepted; as far as the server can be reached. */
+void lost_note(struct pg *p, const char *text);
 
 /* ask.c: ask it on this connection; view: for a beat's. f: the last that did not go well */
 void pg_asks(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluster_input *in,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "pg/operate.h"
 #include "pg/priv.h"
 
 #define NOW_EPOCH "((extract(epoch FROM clock_timestamp()) * 1000000)::bigint >> 40)"
@@ -78,6 +79,7 @@ schema_make(struct conn *c, struct fault *f)
 	buf_str(&sql, str_of(schema_calls));
 	buf_str(&sql, str_of(schema_secrets));
 	buf_str(&sql, str_of(schema_moves));
+	buf_str(&sql, str_of(schema_operate));
 	buf_str(&sql, STR("COMMIT"));
 	buf_putc(&sql, '\0');
 	r = PQexec(c->pg, sql.p);
@@ -103,7 +105,7 @@ schema_ready(struct conn *c, const struct pg_options *o, char id[PG_ID_MAX], str
 		    "INSERT INTO hub (id, schema, level) VALUES ($1, 3, 1) ON CONFLICT DO NOTHING",
 		    1, &mine, f);
 	if (e == ERR_OK)
-		e = conn_ask(c, "SELECT id, schema FROM hub", 0, NULL,
+		e = conn_ask(c, "SELECT id, schema, level FROM hub", 0, NULL,
 		    clock_mono_us() + PG_PATIENCE_US, &r, f);
 	if (e != ERR_OK)
 		return e;
@@ -113,6 +115,10 @@ schema_ready(struct conn *c, const struct pg_options *o, char id[PG_ID_MAX], str
 		e = fault_set(f, F_ServerError,
 		    "the database has schema %llu, this program knows %d: it is of a newer one",
 		    (unsigned long long)be_get(field(r, 0, 1)), PG_SCHEMA);
+	else if (be_get(field(r, 0, 2)) > PG_LEVEL)
+		e = fault_set(f, F_ServerError,
+		    "the hub's level is %llu, this program knows %u: it is of a newer one",
+		    (unsigned long long)be_get(field(r, 0, 2)), PG_LEVEL);
 	else if (id != NULL)
 		snprintf(id, PG_ID_MAX, STR_FMT, STR_ARG(field(r, 0, 0)));
 	else if (!str_eq(field(r, 0, 0), str_of(o->hub)))
