@@ -27,7 +27,7 @@ const QUIET_MS = 2000;
 const SETTLED_MS = 180_000; // until shards are spread evenly
 const BACK_MS = 90_000; // until all must be back
 const WHAT = { own: 'one node, RocksDB', bare: 'one node, PostgreSQL alone', one: 'one node, PostgreSQL and standby', three: 'three nodes, PostgreSQL and standby' };
-const PARTS = ['updates', 'hop', 'queries', 'copy', 'kill', 'drain'];
+const PARTS = ['updates', 'connections', 'hop', 'queries', 'copy', 'kill', 'drain'];
 
 const options = parseArgs({
 	twins: 10_000, conns: 150, inflight: 4, seconds: 4, rounds: 2, devices: 300, every: 1000, queryRounds: 31, parts: PARTS.join(','), on: Object.keys(WHAT).join(','), seed: 20260101, plain: false,
@@ -76,9 +76,16 @@ async function setUp(dir, name, servers) {
 async function fill(places, dir) {
 	const file = path.join(dir, 'import.ndjson');
 	await runGenerator(generator('bench_fleet', options.bin), { twins: options.twins, seed: options.seed, import: file });
-	for (const place of places) place.fill_s = round(await place.hubs[0].transfer('import', file) / 1000, 1);
+	for (const place of places) {
+		const before = cpuNow(place);
+		place.fill_s = round(await place.hubs[0].transfer('import', file) / 1000, 1);
+		place.fill = usEach(before, cpuNow(place), options.twins);
+	}
 	fs.rmSync(file);
 }
+
+const usEach = (before, after, n) => Object.fromEntries(Object.entries(after).map(([name, s]) => [`${name}_us`, s === null ? null : round((s - before[name]) * 1e6 / n, 1)]));
+const rssKb = (hub) => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${hub.pid}/status`, 'utf8'))[1]);
 
 function cpuNow(place) {
 	return { hubs: place.hubs.reduce((all, hub) => all + cpuOf(hub.pid), 0), ...(place.servers?.cpu ?? { primary: null, standby: null }) };
@@ -122,6 +129,30 @@ async function measureUpdates(places) {
 }
 
 const ratio = (c, one) => (one ? round(c.per_s / one.per_s, 2) : null);
+
+// ---- identities and connections ----
+
+// Devices that connect, subscribe and report once, all at once: CPU and memory of each.
+async function connect(place, tls) {
+	const before = cpuNow(place), kb = place.hubs.reduce((all, hub) => all + rssKb(hub), 0), begin = performance.now();
+	const fleet = new Devices(place.hubs, place.key, Array.from({ length: Math.min(options.devices, options.twins) }, (_, i) => idOf(i)), { everyMs: 1e9, tls });
+	await fleet.start();
+	const row = { name: 'connect', on: place.name, tls, devices: fleet.all.length, s: round((performance.now() - begin) / 1000, 1), ...usEach(before, cpuNow(place), fleet.all.length),
+		kb_each: round((place.hubs.reduce((all, hub) => all + rssKb(hub), 0) - kb) / fleet.all.length, 1) };
+	await fleet.end();
+	await pause(QUIET_MS);
+	return row;
+}
+
+async function measureConnections(places) {
+	const cases = places.map((place) => ({ name: 'import', on: place.name, devices: options.twins, s: place.fill_s, ...place.fill,
+		stored_bytes_each: place.servers ? round(Number(place.servers.primary.sql("SELECT pg_total_relation_size('rec')", `hub_${place.name}`)) / options.twins) : null }));
+	for (const tls of [false, true]) for (const place of places) cases.push(await connect(place, tls));
+	console.log('\nwhat an identity that is imported, and a device that connects, subscribes and reports once, cost:');
+	printTable([['what', (c) => (c.name === 'import' ? 'import' : c.tls ? 'connect, TLS' : 'connect, plain')], ['on', (c) => WHAT[c.on]], ['so many', (c) => c.devices], ['s', (c) => c.s], ['hubs CPU us each', (c) => c.hubs_us],
+		['primary', (c) => c.primary_us], ['standby', (c) => c.standby_us], ['memory KB each', (c) => c.kb_each], ['rec bytes each', (c) => c.stored_bytes_each]], cases);
+	return cases;
+}
 
 // ---- who has what ----
 
@@ -342,6 +373,7 @@ async function main() {
 	await fill(places, dir);
 	if (three) await part('shards over three nodes', [], async () => { await settled(three); return []; });
 	if (wanted('updates')) await part('updates', cases, () => measureUpdates(places));
+	if (wanted('connections')) await part('connections', cases, () => measureConnections(places));
 	if (wanted('hop') && three) await part('hop', cases, () => measureHop(three));
 	if (wanted('queries')) await part('queries', cases, () => measureQueries(places));
 	if (wanted('copy')) for (const place of places.filter((p) => p.name === 'one')) await part('copy', cases, () => measureCopy(place));
