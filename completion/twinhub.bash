@@ -22,7 +22,7 @@ _twinhub_words() {
 }
 _twinhub_options() {
 	case $1 in
-	'serve') echo '--help --data --config --background --rehearse --check --ephemeral --ports --seed --clock --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --client-crl --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --event-partitions --free-space --backup-dir --backup-every --backup-keep --backup-rate --scrub-rate --verify --rate-limit --auth-backoff --throttle --units --import-export-dir --sink-dir --sink-allow --log-file --log-format --log-level --slow-query --slow-sweep --metrics-bind --cluster --node --metrics-token-file --tls-legacy --strict-queries' ;;
+	'serve') echo '--help --data --config --background --rehearse --check --ephemeral --ports --seed --clock --hostname --bind --mqtts-port --https-port --mqtt-port --cert --key --client-ca --client-crl --memory --workers --io-threads --max-devices --max-connections --max-connections-per-address --address-free --proxy --connect-timeout --request-timeout --query-timeout --token-skew --max-token-ttl --log-max-size --log-max-age --changes-max-size --changes-max-age --event-partitions --free-space --backup-dir --backup-every --backup-keep --backup-rate --scrub-rate --verify --rate-limit --auth-backoff --throttle --units --import-export-dir --sink-dir --sink-allow --log-file --log-format --log-level --slow-query --slow-sweep --metrics-bind --cluster --node --mesh --metrics-token-file --tls-legacy --strict-queries' ;;
 	'wait') echo '--help --data --connection-string --ca --timeout --json --table --output' ;;
 	'stop') echo '--help --data --timeout --json --table --output' ;;
 	'device create') echo '--help --data --connection-string --ca --timeout --json --table --output --status-reason --disabled --edge --primary-key --secondary-key --thumbprint --secondary-thumbprint --x509-ca' ;;
@@ -168,6 +168,7 @@ _twinhub_value() {
 	'serve --metrics-bind')  ;;
 	'serve --cluster')  ;;
 	'serve --node')  ;;
+	'serve --mesh')  ;;
 	'serve --metrics-token-file') echo -f ;;
 	'wait --data') echo -d ;;
 	'wait --connection-string')  ;;

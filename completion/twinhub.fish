@@ -81,6 +81,7 @@ complete -c twinhub -n '__twinhub_is serve' -l slow-sweep -x -d 'a sweep of conf
 complete -c twinhub -n '__twinhub_is serve' -l metrics-bind -x -d 'ADDR:PORT where GET /metrics is served, in plain HTTP; or off'
 complete -c twinhub -n '__twinhub_is serve' -l cluster -x -d 'PostgreSQL that has the hub\'s data, by libpq: postgresql://HOST/DATABASE?...'
 complete -c twinhub -n '__twinhub_is serve' -l node -x -d 'with --cluster: the name of this node'
+complete -c twinhub -n '__twinhub_is serve' -l mesh -x -d 'with --cluster: where this node listens for the hub\'s others, of which there may be some'
 complete -c twinhub -n '__twinhub_is serve' -l metrics-token-file -r -F -d 'who asks for metrics must show what is in it, as a bearer token'
 complete -c twinhub -n '__twinhub_is serve' -l tls-legacy -a 'yes no' -d 'with the CBC suites of TLS 1.2, for clients that know no better'
 complete -c twinhub -n '__twinhub_is serve' -l strict-queries -a 'yes no' -d 'refuse what Azure\'s query language lacks'

@@ -80,91 +80,6 @@ field_yes(const PGresult *r, int column)
 	return PQgetlength(r, 0, column) == 1 && *PQgetvalue(r, 0, column) != 0;
 }
 
-/* ---- what a beat has brought ---- */
-
-static bool
-word_int(struct str *line, int64_t *out)
-{
-	struct str word;
-	uint64_t n;
-
-	(void)str_cut(*line, ' ', &word, line); /* the last one has all that is left */
-	if (!str_u64(word, &n) || n > INT64_MAX)
-		return false;
-	*out = (int64_t)n;
-	return true;
-}
-
-static bool
-line_next(struct str *rest, struct str *line)
-{
-	if (rest->n == 0)
-		return false;
-	(void)str_cut(*rest, '\n', line, rest);
-	return true;
-}
-
-static bool
-state_of(struct str word, enum cluster_state *out)
-{
-	static const char *const names[] = { "live", "draining", "buried", "revoked" };
-
-	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (str_eq(word, str_of(names[i]))) {
-			*out = (enum cluster_state)i;
-			return true;
-		}
-	return false;
-}
-
-static bool
-node_of(struct str line, struct cluster_node *n)
-{
-	struct str id, state;
-	int64_t takes;
-
-	if (!str_cut(line, ' ', &id, &line) || id.n > CLUSTER_ID_MAX)
-		return false;
-	*n = (struct cluster_node){ 0 };
-	bytes_copy(n->id, id.p, id.n);
-	if (!word_int(&line, &n->generation) || !word_int(&line, &n->beat) ||
-	    !str_cut(line, ' ', &state, &line) || !state_of(state, &n->state) ||
-	    !word_int(&line, &takes))
-		return false;
-	n->takes = takes != 0;
-	return true;
-}
-
-static int
-index_of(const struct cluster_view *v, struct str id)
-{
-	for (unsigned i = 0; i < v->nnode; i++)
-		if (str_eq(str_of(v->nodes[i].id), id))
-			return (int)i;
-	return -1;
-}
-
-/* false: the tables are none of this program's. */
-static bool
-view_read(struct str nodes, struct str shards, struct cluster_view *v)
-{
-	struct str line;
-	unsigned s = 0;
-
-	for (v->nnode = 0; line_next(&nodes, &line); v->nnode++)
-		if (v->nnode == CLUSTER_NODES_MAX || !node_of(line, &v->nodes[v->nnode]))
-			return false;
-	for (; line_next(&shards, &line); s++) {
-		struct cluster_row *r = &v->rows[s];
-
-		if (s == PG_SHARDS || !word_int(&line, &r->epoch) || !word_int(&line, &r->pos) ||
-		    !word_int(&line, &r->generation))
-			return false;
-		r->owner = index_of(v, line);
-	}
-	return s == PG_SHARDS;
-}
-
 /* ---- questions ---- */
 
 static void
@@ -182,7 +97,7 @@ ask_look(struct pg *p, struct conn *c, struct cluster_input *in, struct fault *f
 	in->generation = field_int8(r, 0, 0);
 	in->beat = field_int8(r, 0, 1);
 	in->same = field_yes(r, 3);
-	if (!state_of(field(r, 0, 2), &in->state))
+	if (!node_state_of(field(r, 0, 2), &in->state))
 		in->answer = CLUSTER_FAILED;
 	PQclear(r);
 }
@@ -192,11 +107,15 @@ ask_begin(struct pg *p, struct conn *c, const struct cluster_do *d, struct clust
     struct fault *f)
 {
 	char gen[8], beat[8], name[CONN_NAME_MAX];
-	const struct param v[] = { text_param(p->o.node), text_param(p->drive.dir),
-		int8_param(gen, d->generation), int8_param(beat, d->beat) };
+	const struct drive *me = &p->drive;
+	const struct param v[] = { text_param(p->o.node), text_param(me->dir),
+		int8_param(gen, d->generation), int8_param(beat, d->beat),
+		{ PG_TEXT, me->address != NULL ? str_of(me->address) : STR_NONE,
+		    me->address == NULL },
+		{ PG_BYTEA, { (const char *)me->print, PG_PRINT }, !me->has_print } };
 	struct param called;
-	PGresult *r =
-	    call(c, "CALL th_begin($1, $2, $3, $4, NULL, NULL, NULL)", 4, v, &in->answer, f);
+	PGresult *r = call(
+	    c, "CALL th_begin($1, $2, $3, $4, $5, $6, NULL, NULL, NULL)", 6, v, &in->answer, f);
 
 	if (r == NULL)
 		return;
@@ -214,7 +133,7 @@ ask_begin(struct pg *p, struct conn *c, const struct cluster_do *d, struct clust
 
 static void
 ask_beat(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluster_input *in,
-    struct cluster_view *view, struct fault *f)
+    struct beat_view *view, struct fault *f)
 {
 	char gen[8], identities[8], common[8], takes = d->takes;
 	/* identities: a node that is the only one has nobody to tell how many it has */
@@ -232,11 +151,12 @@ ask_beat(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluste
 	in->synchronous = field_yes(r, 2);
 	in->clock_us = field_int8(r, 0, 3);
 	in->least = PQgetisnull(r, 0, 6) ? INT64_MAX : field_int8(r, 0, 6);
-	in->view = view;
+	in->view = &view->cluster;
 	if (!view_read(field(r, 0, 4), field(r, 0, 5), view)) {
 		fault_set(f, F_ServerError, "the tables of nodes and shards cannot be read");
 		in->answer = CLUSTER_FAILED;
 	}
+	view_show(view, p->o.node, in->common);
 	PQclear(r);
 }
 
@@ -326,7 +246,7 @@ ask_dial(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluste
 
 void
 pg_asks(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluster_input *in,
-    struct cluster_view *view, struct fault *f)
+    struct beat_view *view, struct fault *f)
 {
 	*in = (struct cluster_input){ .what = CLUSTER_ANSWER, .conn = d->conn };
 	switch (d->question) {

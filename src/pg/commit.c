@@ -254,8 +254,10 @@ call_is_made(struct pg *p, struct call *c)
 		struct waiting w = p->lanes[i].flying;
 
 		p->lanes[i].flying.batch = NULL;
-		if (w.batch != NULL)
-			store_submit(p->scratch, i, w.batch, w.cookie);
+		if (w.batch == NULL)
+			continue;
+		hub_keys_note(w.batch);
+		store_submit(p->scratch, i, w.batch, w.cookie);
 	}
 	pthread_mutex_lock(&p->mu);
 	while (c->left > 0)
@@ -278,22 +280,26 @@ call_is_not(struct pg *p, enum store_result result)
 	}
 }
 
+static void
+filled(struct pg *p, enum store_result result)
+{
+	pthread_mutex_lock(&p->mu);
+	p->filling.done = true;
+	p->filling.result = result;
+	pthread_cond_signal(&p->filling.heard);
+	pthread_mutex_unlock(&p->mu);
+}
+
 /* A completion of the scratch, on its thread. */
 void
 scratch_done(void *ctx, unsigned lane, uint64_t cookie, enum store_result result)
 {
 	struct pg *p = *(struct pg **)ctx;
-	bool filling;
 
-	pthread_mutex_lock(&p->mu);
-	if ((filling = p->filling.on)) {
-		p->filling.done = true;
-		p->filling.result = result;
-		pthread_cond_signal(&p->filling.heard);
-	}
-	pthread_mutex_unlock(&p->mu);
-	if (filling)
+	if (lane == p->nlane) {
+		filled(p, result);
 		return;
+	}
 	if (result != STORE_OK &&
 	    p->o.store.fatal !=
 	        NULL) /* it has nothing that the database lacks: the next start fills it anew */
@@ -492,7 +498,6 @@ committer_start(struct pg *p, struct fault *f)
 {
 	p->call = xcalloc(1, sizeof(*p->call));
 	p->call->packer = packer_new(put_log_row, p->call);
-	p->nlane = p->o.store.lanes;
 	return thread_start(&p->committer, committer_main, p, f, "committer pg");
 }
 

@@ -4,7 +4,9 @@
  *   beat    the connection of the beat, and the clock's ticks
  *   work    start, burials, taking and giving
  *   load    reads a shard that was taken into the scratch
- *   the committer, or who opens the store, asks those of its own connection (drive_resolve)
+ *   the committer, or who begins, asks those of its own connection (drive_resolve)
+ *
+ * What a step says to the program (pg_calls) is told behind it, without the lock of the step, by one thread at a time and in the order of the steps.
  *
  * The lease is shown to those who answer as two numbers (cluster.h): until when is stored behind the run that it is of, and read before it.
  */
@@ -33,7 +35,12 @@ drive_lease(struct drive *d)
 	return cluster_holds(l, clock_boot_us());
 }
 
-/* A shard that cannot leave is never asked to: one node has them all (see drive_start). */
+static uint64_t
+bit(const struct cluster_do *o)
+{
+	return UINT64_C(1) << o->shard;
+}
+
 static void
 perform(struct pg *p, const struct cluster_do *o)
 {
@@ -45,9 +52,9 @@ perform(struct pg *p, const struct cluster_do *o)
 		d->jobs[o->conn].ask = *o;
 		break;
 	case CLUSTER_LOAD: d->loads[o->shard] = *o, d->nload++; break;
-	case CLUSTER_ATTACH: d->nattached++; break;
-	case CLUSTER_DETACH: assert(!"a node by itself gives no shard away"); break;
-	case CLUSTER_APPLY: d->apply = o->common; break;
+	case CLUSTER_ATTACH: d->due.attach |= bit(o); break;
+	case CLUSTER_DETACH: d->due.detach |= bit(o); break;
+	case CLUSTER_APPLY: d->due.apply = o->common; break;
 	case CLUSTER_RESULT: d->resolved = true, d->made = o->yes; break;
 	case CLUSTER_DURABLE: break; /* pg_options have it for one node: it says so itself */
 	case CLUSTER_SAY: break;
@@ -55,7 +62,7 @@ perform(struct pg *p, const struct cluster_do *o)
 	}
 	if (o->what == CLUSTER_END || o->what == CLUSTER_SAY)
 		d->said = *o;
-	d->news |= o->what == CLUSTER_SAY;
+	d->due.news |= o->what == CLUSTER_SAY;
 }
 
 /* With mu held. */
@@ -73,45 +80,74 @@ step(struct pg *p, const struct cluster_input *in)
 		perform(p, &d->out.v[i]);
 }
 
-/* What is to be said or to be the end of the process, without the lock. */
 static void
-tell(struct pg *p, const struct cluster_do *said, bool news, bool ended)
+tell_shards(uint64_t shards, void (*call)(void *ctx, unsigned shard), void *ctx)
 {
-	if (news && p->o.store.warn != NULL)
-		p->o.store.warn(p->o.store.ctx, said->text);
-	if (ended && said->code == CLUSTER_HISTORY)
-		lost_note(p, said->text); /* no lease holds by now: nobody is answered meanwhile */
+	for (unsigned s = 0; s < PG_SHARDS; s++)
+		if (shards >> s & 1)
+			call(ctx, s);
+}
+
+/* A shard that has come and is to go at once, does so in this order; the other way round somebody has to answer in between. */
+static void
+tell(struct pg *p)
+{
+	const struct pg_calls *calls = &p->o.calls;
+	struct drive *d = &p->drive;
+	struct cluster_do said;
+	__typeof__(d->due) due;
+	bool ended;
+
+	pthread_mutex_lock(&d->telling);
+	pthread_mutex_lock(&d->mu);
+	due = d->due;
+	d->due = (__typeof__(d->due)){ 0 };
+	said = d->said;
+	ended = d->ended && !d->starts;
+	pthread_mutex_unlock(&d->mu);
+	if (due.news && p->o.store.warn != NULL)
+		p->o.store.warn(p->o.store.ctx, said.text);
+	tell_shards(due.attach, calls->attach, calls->ctx);
+	tell_shards(due.detach, calls->detach, calls->ctx);
+	if (due.apply != 0)
+		calls->apply(calls->ctx, due.apply);
+	pthread_mutex_unlock(&d->telling);
+	if (ended && said.code == CLUSTER_HISTORY)
+		lost_note(p, said.text); /* no lease holds by now: nobody is answered meanwhile */
 	if (ended)
-		p->o.ends(p->o.store.ctx, (enum pg_end)said->code, said->text);
+		p->o.ends(p->o.store.ctx, (enum pg_end)said.code, said.text);
 }
 
 void
 drive_step(struct pg *p, const struct cluster_input *in)
 {
 	struct drive *d = &p->drive;
-	struct cluster_do said;
-	bool news, ended;
-	int64_t apply;
+	bool due;
 
 	pthread_mutex_lock(&d->mu);
 	step(p, in);
-	while (d->apply != 0 && (d->starts || p->o.calls.apply == NULL)) {
-		d->apply = 0;
+	while (d->due.apply != 0 && p->o.calls.apply == NULL) {
+		d->due.apply = 0;
 		step(p, &(struct cluster_input){ .what = CLUSTER_IN_FORCE });
 	}
-	apply = d->apply;
-	d->apply = 0;
-	said = d->said;
-	news = d->news;
-	ended = d->ended && !d->starts;
-	d->news = false;
+	due = d->due.attach != 0 || d->due.detach != 0 || d->due.apply != 0 || d->due.news ||
+	    (d->ended && !d->starts);
 	if (d->stirs) /* a commit that is made, is nobody's business */
 		pthread_cond_broadcast(&d->wake);
 	d->stirs = false;
 	pthread_mutex_unlock(&d->mu);
-	if (apply != 0)
-		p->o.calls.apply(p->o.calls.ctx, apply);
-	tell(p, &said, news, ended);
+	if (due)
+		tell(p);
+}
+
+static void
+tell_view(struct pg *p, const struct pg_view *view)
+{
+	if (p->o.calls.view == NULL)
+		return;
+	pthread_mutex_lock(&p->drive.telling);
+	p->o.calls.view(p->o.calls.ctx, view);
+	pthread_mutex_unlock(&p->drive.telling);
 }
 
 struct cluster_spread
@@ -163,7 +199,7 @@ why_not(struct drive *d, const struct fault *f)
 static void
 job_do(struct pg *p, struct conn *c, const struct cluster_do *ask, struct fault *f)
 {
-	struct cluster_view *view = NULL;
+	struct beat_view *view = NULL;
 	struct cluster_input in;
 
 	if (ask->question == CLUSTER_ASK_BEAT)
@@ -172,6 +208,8 @@ job_do(struct pg *p, struct conn *c, const struct cluster_do *ask, struct fault 
 	pg_asks(p, c, ask, &in, view, f);
 	why_not(&p->drive, f);
 	drive_step(p, &in);
+	if (view != NULL && in.answer == CLUSTER_OK)
+		tell_view(p, &view->shown);
 	free(view);
 }
 
@@ -199,7 +237,6 @@ conn_run(struct pg *p, enum cluster_conn conn)
 			job_do(p, c, &ask, &f);
 		else if (conn == CLUSTER_BEAT && !stops(d))
 			drive_step(p, &(struct cluster_input){ .what = CLUSTER_TICK });
-	conn_close(c);
 }
 
 static void
@@ -262,6 +299,8 @@ load_main(void *ctx)
 		    &(struct cluster_input){
 		        .what = e == ERR_OK ? CLUSTER_LOADED : CLUSTER_NOT_LOADED,
 		        .shard = load.shard });
+		if (load.shard == 0)
+			upkeep_due(p);
 	}
 	conn_close(&c);
 }
@@ -310,39 +349,45 @@ drive_resolve(struct pg *p, int64_t for_us, bool *made, struct fault *f)
 /* ---- beginning and end ---- */
 
 static bool
-all_are_here(struct drive *d, bool *over)
+has_ended(struct drive *d)
 {
-	bool all;
+	bool ended;
 
 	pthread_mutex_lock(&d->mu);
-	all = d->nattached == PG_SHARDS;
-	*over = d->ended;
+	ended = d->ended;
 	pthread_mutex_unlock(&d->mu);
-	return all;
+	return ended;
 }
 
-/* The start's own end is an error of the start. */
+/* Until its lease holds and the committer has a connection. The start's own end is an error of the start. */
 static enum err
-shards_wait(struct pg *p, struct fault *f)
+lease_wait(struct pg *p, struct fault *f)
 {
 	struct drive *d = &p->drive;
 	int64_t until_us = clock_mono_us() + PG_START_US;
-	bool made, over;
+	bool made, connected = false, over;
 
-	while (!all_are_here(d, &over) && !over && clock_mono_us() < until_us)
-		(void)drive_resolve(p, PG_RETRY_US / 5, &made, f);
+	while (!has_ended(d) && (!connected || drive_lease(d) == 0) && clock_mono_us() < until_us)
+		connected |= drive_resolve(p, PG_RETRY_US / 20, &made, f);
+	over = !connected || drive_lease(d) == 0;
 	pthread_mutex_lock(&d->mu);
 	d->starts = false;
-	over = d->ended;
-	if (over)
+	if (d->ended)
 		fault_set(f, F_ServerError, "%s", d->said.text);
-	else if (d->nattached < PG_SHARDS)
-		fault_set(f, F_ServerError, "%u of the hub's shards cannot be had: %s",
-		    PG_SHARDS - d->nattached,
-		    d->why.text[0] != '\0' ? d->why.text : "another node has them");
-	over |= d->nattached < PG_SHARDS;
+	else if (over)
+		fault_set(f, F_ServerError, "the node cannot begin: %s",
+		    d->why.text[0] != '\0' ? d->why.text : "PostgreSQL takes no beat of it");
+	over |= d->ended;
 	pthread_mutex_unlock(&d->mu);
 	return over ? ERR_LOCKED : ERR_OK;
+}
+
+void
+drive_why(struct drive *d, struct fault *f)
+{
+	pthread_mutex_lock(&d->mu);
+	*f = d->why;
+	pthread_mutex_unlock(&d->mu);
 }
 
 static enum err
@@ -358,6 +403,21 @@ threads_start(struct pg *p, struct fault *f)
 	return e;
 }
 
+void
+drive_init(struct pg *p)
+{
+	struct drive *d = &p->drive;
+
+	pthread_mutex_init(&d->mu, NULL);
+	pthread_mutex_init(&d->telling, NULL);
+	cond_init(&d->wake);
+	d->dir = str_dup0(str_of(p->o.dir));
+	d->address = p->o.address != NULL ? str_dup0(str_of(p->o.address)) : NULL;
+	d->has_print = p->o.print != NULL;
+	if (d->has_print)
+		memcpy(d->print, p->o.print, PG_PRINT);
+}
+
 enum err
 drive_start(struct pg *p, struct fault *f)
 {
@@ -369,18 +429,16 @@ drive_start(struct pg *p, struct fault *f)
 		.times = cluster_times };
 	enum err e;
 
-	pthread_mutex_init(&d->mu, NULL);
-	cond_init(&d->wake);
-	o.times.settle_us = INT64_MAX / 4; /* one node serves at a time: none gives shards away */
-	d->dir = str_dup0(str_of(p->o.dir));
+	if (!p->o.several) /* one node serves at a time: none gives shards away */
+		o.times.settle_us = INT64_MAX / 4;
+	else if (p->o.times.settle_us != 0)
+		o.times.settle_us = p->o.times.settle_us;
 	d->cluster = cluster_new(&o);
 	d->starts = true;
 	drive_step(p, &(struct cluster_input){ .what = CLUSTER_TICK });
 	drive_step(p, &(struct cluster_input){ .what = CLUSTER_UNKNOWN });
 	e = threads_start(p, f);
-	if (e == ERR_OK)
-		e = shards_wait(p, f);
-	return e;
+	return e == ERR_OK ? lease_wait(p, f) : e;
 }
 
 void
@@ -388,16 +446,45 @@ drive_stop(struct pg *p)
 {
 	struct drive *d = &p->drive;
 
-	if (d->cluster == NULL)
-		return;
 	pthread_mutex_lock(&d->mu);
 	d->stop = true;
 	pthread_cond_broadcast(&d->wake);
 	pthread_mutex_unlock(&d->mu);
 	for (unsigned i = 0; i < sizeof(d->threads) / sizeof(d->threads[0]); i++)
 		thread_join(&d->threads[i]);
+}
+
+/* Nobody answers any more for this incarnation: who waits for its silence need not. Where that is not heard, they wait. */
+static void
+leave(struct pg *p)
+{
+	char generation[8];
+	const struct param v[] = { { PG_TEXT, str_of(p->o.node), false },
+		{ PG_INT8, { generation, 8 }, false } };
+	struct conn *c = &p->drive.conns[CLUSTER_WORK];
+	struct fault f;
+	PGresult *r;
+
+	be_put(generation, atomic_load(&p->generation), 8);
+	if (c->pg != NULL && atomic_load(&p->generation) != 0 &&
+	    conn_ask(c, "CALL th_leave($1, $2, NULL)", 2, v, clock_mono_us() + PG_LEAVE_US, &r,
+	        &f) == ERR_OK)
+		PQclear(r);
+}
+
+void
+drive_fini(struct pg *p)
+{
+	struct drive *d = &p->drive;
+
+	if (d->cluster != NULL)
+		leave(p);
+	for (unsigned i = 0; i < CLUSTER_COMMIT; i++)
+		conn_close(&d->conns[i]);
 	cluster_free(d->cluster);
 	free(d->dir);
+	free(d->address);
 	pthread_cond_destroy(&d->wake);
+	pthread_mutex_destroy(&d->telling);
 	pthread_mutex_destroy(&d->mu);
 }

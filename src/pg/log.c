@@ -91,8 +91,9 @@ key_make(char key[PACK_KEY], uint32_t shard, uint64_t position)
 static int64_t
 older_of(const struct pg *p, enum store_table t, uint32_t shard)
 {
-	return shard < PG_SHARDS ? p->older[t == STORE_CHANGES ? FAMILY_CHANGES : FAMILY_LOG][shard]
-	                         : -1;
+	return shard < PG_SHARDS
+	    ? atomic_load(&p->older[t == STORE_CHANGES ? FAMILY_CHANGES : FAMILY_LOG][shard])
+	    : -1;
 }
 
 static enum err
@@ -152,6 +153,8 @@ struct log_cursor {
 	char row_key[PACK_KEY];
 	bool in_row;
 	struct pack_walk walk;
+	/* behind the last of the older ones: of a former ownership the scratch may have these, too */
+	uint64_t behind;
 	/* the scratch's, once the shard's older ones are over */
 	struct store_cursor *newer;
 };
@@ -239,6 +242,8 @@ older_next(struct log_cursor *c, struct str *key, struct str *value)
 
 	for (;;) {
 		while (c->in_row && (e = pack_walk_next(&c->walk, key, value)) != ERR_END) {
+			if (e == ERR_OK)
+				c->behind = be_get(str_sub(*key, 2)) + 1;
 			if (e != ERR_OK || str_cmp(*key, buf_view(&c->from)) >= 0)
 				return e;
 		}
@@ -252,13 +257,13 @@ older_next(struct log_cursor *c, struct str *key, struct str *value)
 static enum err
 newer_open(struct log_cursor *c)
 {
-	char first[2], end[2];
+	char first[PACK_KEY], end[2];
 	struct str from = buf_view(&c->from), to = buf_view(&c->to);
 
-	be_put(first, c->shard, 2);
+	key_make(first, c->shard, c->behind);
 	be_put(end, c->shard + 1, 2);
-	if (str_cmp(from, (struct str){ first, 2 }) < 0)
-		from = (struct str){ first, 2 };
+	if (str_cmp(from, (struct str){ first, PACK_KEY }) < 0)
+		from = (struct str){ first, PACK_KEY };
 	if (to.n == 0 || str_cmp(to, (struct str){ end, 2 }) > 0)
 		to = (struct str){ end, 2 };
 	return store_cursor_open(c->p->scratch, c->table, from, to, STORE_SCAN, &c->newer);
@@ -295,7 +300,7 @@ shard_over(struct log_cursor *c)
 	c->page = NULL;
 	c->row = 0;
 	c->in_row = false;
-	c->position = 0;
+	c->position = c->behind = 0;
 	c->shard++;
 }
 

@@ -170,7 +170,7 @@ partitions_put(struct conn *c, const struct pg_whole *w, struct fault *f)
 static enum err
 move_begin(struct conn *c, const struct pg_whole *w, bool *done, struct fault *f)
 {
-	enum err e = schema_make(c, f);
+	enum err e = schema_raise(c, NULL, f);
 
 	if (e == ERR_OK)
 		e = conn_do(c, "BEGIN", 0, NULL, f);

@@ -102,7 +102,7 @@ hub_open(struct conn *c, const struct pg_options *o, struct fault *f)
 	enum err e = conn_open(c, o, 0, 0, "operate", f);
 
 	if (e == ERR_OK && (e = hub_get(c, id, f)) == ERR_OK)
-		e = schema_make(c, f);
+		e = schema_raise(c, NULL, f);
 	return e;
 }
 

@@ -126,6 +126,7 @@ pg_close(struct store *face)
 	upkeep_stop(p);
 	committer_stop(p);
 	drive_stop(p);
+	drive_fini(p);
 	store_close(p->scratch);
 	pg_free(p);
 }
@@ -133,7 +134,13 @@ pg_close(struct store *face)
 static void
 pg_epoch(struct store *face, uint32_t shard, struct store_epoch *out)
 {
-	*out = pg_of(face)->taken[shard];
+	struct pg *p = pg_of(face);
+	int64_t epoch, pos;
+
+	*out = p->taken[shard];
+	if (drive_fence(
+	        p, shard, &epoch, &pos)) /* an outcome that was unknown may have raised it */
+		out->number = (uint64_t)epoch;
 }
 
 static const struct store_ops pg_ops = {
@@ -167,6 +174,7 @@ scratch_open(struct pg *p, struct fault *f)
 		return e;
 	so.create = true;
 	so.scratch = true;
+	so.lanes = p->nlane + 1; /* the last one is the loader's */
 	so.verify = false;
 	so.scrub_bytes_per_s = 0;
 	so.ctx = &p->self;
@@ -174,23 +182,20 @@ scratch_open(struct pg *p, struct fault *f)
 	return store_open(&so, &p->scratch, f);
 }
 
+/* The database is this hub's, and nobody has it who would be disturbed. */
 static enum err
-begin(struct pg *p, struct fault *f)
+join(struct pg *p, struct fault *f)
 {
 	struct conn start = { 0 };
 	enum err e = conn_open(&start, &p->o, 0, 0, "start", f);
 
 	if (e == ERR_OK)
 		e = schema_ready(&start, &p->o, NULL, f);
-	if (e == ERR_OK)
+	if (e == ERR_OK && !p->o.several)
 		e = others_are_dead(p, &start, f);
+	if (e == ERR_OK)
+		e = node_slot_take(p, &start, f);
 	conn_close(&start);
-	if (e == ERR_OK)
-		e = drive_start(p, f);
-	if (e == ERR_OK)
-		e = older_read(p, f);
-	if (e == ERR_OK)
-		e = info_write(p, &p->commit, f);
 	return e;
 }
 
@@ -203,29 +208,60 @@ pg_open(const struct pg_options *o, struct store **out, struct fault *f)
 	p->face.ops = &pg_ops;
 	p->o = *o;
 	p->self = p;
+	p->nlane = o->store.lanes;
 	pthread_mutex_init(&p->mu, NULL);
 	cond_init(&p->more);
 	cond_init(&p->filling.heard);
 	cond_init(&p->upkeep.wake);
 	p->upkeep.keep = o->store.retention;
 	readers_init(p);
-	if ((e = scratch_open(p, f)) != ERR_OK) {
-		pg_free(p);
-		return e;
+	drive_init(p);
+	for (unsigned i = 0; i < FAMILIES; i++)
+		for (unsigned s = 0; s < PG_SHARDS; s++)
+			atomic_init(&p->older[i][s], -1);
+	if ((e = scratch_open(p, f)) == ERR_OK && (e = join(p, f)) != ERR_OK)
+		store_close(p->scratch);
+	p->o.hub = p->o.dir = p->o.address = p->o.store.dir = NULL; /* the caller's, for the call */
+	p->o.print = NULL;
+	if (e == ERR_OK) {
+		*out = &p->face;
+		return ERR_OK;
 	}
-	e = begin(p, f);
-	p->o.hub = p->o.dir = p->o.store.dir = NULL; /* the caller's, for the call */
-	if (e == ERR_OK && (e = committer_start(p, f)) == ERR_OK) {
-		if ((e = upkeep_start(p, f)) == ERR_OK) {
-			*out = &p->face;
-			return ERR_OK;
-		}
-		committer_stop(p);
-	}
-	drive_stop(p);
-	store_close(p->scratch);
+	drive_fini(p);
 	pg_free(p);
 	return e;
+}
+
+enum err
+pg_begin(struct store *face, struct fault *f)
+{
+	struct pg *p = pg_of(face);
+	enum err e = drive_start(p, f);
+
+	if (e == ERR_OK)
+		e = info_write(p, &p->commit, f);
+	if (e == ERR_OK)
+		e = committer_start(p, f);
+	return e == ERR_OK ? upkeep_start(p, f) : e;
+}
+
+uint16_t
+pg_slot(const struct store *face)
+{
+	return pg_of(face)->slot;
+}
+
+void
+pg_why(struct store *face, struct fault *f)
+{
+	drive_why(&pg_of(face)->drive, f);
+}
+
+void
+pg_detached(struct store *face, unsigned shard)
+{
+	drive_step(
+	    pg_of(face), &(struct cluster_input){ .what = CLUSTER_DETACHED, .shard = shard });
 }
 
 uint64_t

@@ -21,7 +21,12 @@
 
 #include "store/store.h"
 
-#define PG_WORD_US (INT64_C(3) * 1000 * 1000) /* for an answer of the server */
+#define PG_WORD_US     (INT64_C(3) * 1000 * 1000) /* for an answer of the server */
+#define PG_SHARDS      64u
+#define PG_NODES_MAX   64u /* rows of the table of nodes */
+#define PG_NODE_MAX    64u /* bytes of a node's name */
+#define PG_ADDRESS_MAX 64u /* with its NUL */
+#define PG_PRINT       32u /* bytes of a certificate's */
 
 /* Exit codes, by store_options.fatal's caller: see `enum pg_end`. */
 enum pg_end {
@@ -29,14 +34,54 @@ enum pg_end {
 	PG_LOST = 76      /* the database has lost what was acknowledged */
 };
 
-/* What drives the node says what is to be done: none of them blocks, and none calls this room. */
+/* ---- several nodes: what the tables hold as of a beat (docs/cluster-design.md, 3) ---- */
+
+enum pg_node_state { PG_LIVE, PG_DRAINING, PG_BURIED, PG_REVOKED };
+
+struct pg_node {
+	char name[PG_NODE_MAX + 1];
+	uint16_t slot; /* its own for as long as its row is there */
+	int64_t generation;
+	enum pg_node_state state;
+	bool takes;                   /* shards: its clock is right */
+	char address[PG_ADDRESS_MAX]; /* where its mesh listens; empty: it has none */
+	bool has_print;
+	uint8_t print[PG_PRINT];
+};
+
+struct pg_view {
+	unsigned nnode;
+	struct pg_node nodes[PG_NODES_MAX]; /* this one, too; in order of name */
+	uint16_t slot;                      /* this node's */
+	int64_t generation;
+	int64_t common; /* the version of what is hub-wide */
+	struct pg_shard {
+		int64_t epoch;
+		int owner; /* a slot; -1: nobody who lives */
+	} shards[PG_SHARDS];
+	/* a bit each: those that nobody has, or this node already, and that are this node's by placement. What others are to give comes later */
+	uint64_t due;
+};
+
+/*
+ * What drives the node says what is to be done, each from one of its threads at a time. None of them blocks, and none calls this room: that is done
+ * later, from another thread.
+ */
 struct pg_calls {
+	void (*attach)(void *ctx, unsigned shard); /* its records can be read */
+	/* it is to go: once nothing of it is left here, no batch either, pg_detached */
+	void (*detach)(void *ctx, unsigned shard);
+	void (*view)(void *ctx, const struct pg_view *view); /* behind each beat; borrowed */
 	/*
-	 * What is hub-wide has this version: once it is in force here, pg_in_force; no beat extends the lease before. Not while the store is being
-	 * opened: who opens it reads before it serves (pg_common_read). NULL: it is at once. O-273
+	 * What is hub-wide has this version: once it is in force here, pg_in_force; no beat extends the lease before, nor begins the first one. NULL: it
+	 * is at once. O-273
 	 */
 	void (*apply)(void *ctx, int64_t common);
 	void *ctx;
+};
+
+struct pg_times {
+	int64_t settle_us; /* a node that has lived for so long gets shards of others; 0: 30 s */
 };
 
 struct pg_options {
@@ -48,16 +93,30 @@ struct pg_options {
 	struct store_options store;
 	/* As store_options.fatal, with the code to end with; must not return. */
 	void (*ends)(void *ctx, enum pg_end code, const char *line);
+	/* Others may have shards, too, and get some. Else ERR_LOCKED while one has and lives, and this node gives none away. */
+	bool several;
+	const char *address;  /* of its mesh; NULL: none */
+	const uint8_t *print; /* of its certificate, PG_PRINT bytes; NULL: none */
 	struct pg_calls calls;
+	struct pg_times times;
 };
 
 /*
- * Open it, url and node outlive it: the schema is made where there is none, all shards are taken and read. ERR_IO with libpq's words; ERR_LOCKED: another node has a
- * shard and lives; ERR_ARG: the database is another hub's, or of a newer schema.
+ * pg_open   url and node outlive it: the schema is made where there is none, and this node has a row, which is nobody's yet. No shard is here.
+ * pg_begin  the node begins: its lease holds when it returns, and shards come (pg_calls), until pg_close. Once.
+ *
+ * ERR_IO with libpq's words; ERR_LOCKED: another node has a shard and lives, or this one may not begin; ERR_ARG: the database is another hub's, or of
+ * a newer schema. store_close is due after pg_open alone, whatever pg_begin says.
  */
 /* Can the library read it? What it says of one that it cannot read shows the password, so f does not say it. ERR_ARG. */
 enum err pg_url_check(const char *url, struct fault *f);
 enum err pg_open(const struct pg_options *o, struct store **out, struct fault *f);
+enum err pg_begin(struct store *store, struct fault *f);
+uint16_t pg_slot(const struct store *store); /* this node's, from pg_open on */
+/* Any thread, but not from pg_calls. */
+void pg_detached(struct store *store, unsigned shard);
+/* What has not gone well last with the shards and the node; its text may be empty. */
+void pg_why(struct store *store, struct fault *f);
 
 /*
  * What all nodes of a hub share besides its data; of the options url, node and hub count. A connection for each call, which takes seconds where the

@@ -14,17 +14,17 @@
 #include "store/face.h"
 #include "store/pack.h"
 
-#define PG_SCHEMA      3 /* 1: epochs were small numbers; 2: there were no secrets */
+#define PG_SCHEMA      4 /* 1: epochs were small numbers; 2: no secrets; 3: th_begin knew no address */
 #define PG_JOIN_MAX    ((size_t)16 * 1024 * 1024) /* bytes of batches in one call, the first aside */
 #define PG_PATIENCE_US INT64_C(10000000)          /* for what is not on the way of a commit */
 #define PG_RETRY_US    INT64_C(500000)            /* between attempts to reach a server */
 #define PG_READERS     2u                         /* connections that read the log */
 #define PG_PAGE        64                         /* rows of the log that one question brings */
-#define PG_START_US                                                                                \
-	INT64_C(30000000) /* for all shards to be had, by the death of another node if need be */
-#define PG_OTHERS_US  INT64_C(2500000) /* in which a node that lives has beaten */
-#define CONN_NAME_MAX 64u
-#define PG_URL_MAX    4096
+#define PG_START_US    INT64_C(30000000)          /* for the node to begin and have its lease */
+#define PG_OTHERS_US   INT64_C(2500000)           /* in which a node that lives has beaten */
+#define CONN_NAME_MAX  64u
+#define PG_LEAVE_US    INT64_C(1000000) /* for the word that this node goes */
+#define PG_URL_MAX     4096
 
 /* ---- conn.c: one connection, its time, its words ---- */
 
@@ -122,14 +122,22 @@ struct drive {
 	struct conn conns[CLUSTER_COMMIT]; /* each its thread's */
 	struct thread threads[3];
 	struct cluster_do loads[PG_SHARDS]; /* of what CLUSTER_LOAD: to be done */
-	unsigned nload, nattached;
-	int64_t apply; /* that version is to be put in force; 0: none */
+	unsigned nload;
 	bool resolved, made, stirs;
 	bool starts, stop, ended;
-	bool news;
+	/* what is to be told: shards, a bit each, the version of what is hub-wide (0: none), a line */
+	struct {
+		uint64_t attach, detach;
+		int64_t apply;
+		bool news;
+	} due;
+	pthread_mutex_t
+	    telling; /* who tells has it, and takes mu within: so what comes later is told later */
 	struct cluster_do said;
 	struct fault why;
-	char *dir;
+	char *dir, *address; /* address NULL: none */
+	bool has_print;
+	uint8_t print[PG_PRINT];
 	_Atomic int64_t until_us;
 	_Atomic uint64_t run;
 };
@@ -142,8 +150,9 @@ struct pg {
 	_Atomic uint64_t generation; /* of the node */
 	struct drive drive;
 	struct store_epoch taken[PG_SHARDS]; /* as they were when they were taken */
+	uint64_t filled; /* the loader's: the scratch has had something of them, a bit each */
 	/* where the newest row of before it was taken begins, -1: there was none. What is behind it is in the scratch */
-	int64_t older[FAMILIES][PG_SHARDS];
+	_Atomic int64_t older[FAMILIES][PG_SHARDS];
 	struct conn commit; /* the committer's */
 	struct call *call;
 	pthread_mutex_t mu;
@@ -156,9 +165,10 @@ struct pg {
 	struct fault why;          /* under mu */
 	_Atomic uint32_t resolved; /* unknown outcomes that were found out */
 	_Atomic uint64_t commits, commit_bytes, commit_failures;
-	/* one fill of the scratch at a time: its lane 0 says when it is done */
+	uint16_t slot;
+	/* one fill of the scratch at a time, in a lane of its own behind the others */
 	struct {
-		bool on, done;
+		bool done;
 		enum store_result result;
 		pthread_cond_t heard;
 	} filling; /* under mu */
@@ -183,7 +193,9 @@ pg_of(const struct store *face)
 }
 
 /* schema.c */
-enum err schema_make(struct conn *c, struct fault *f); /* where there is none */
+/* An older one, or none, becomes this program's, in one transaction; with the hub of this id where there is none, NULL: without one. A newer one is left
+ * as it is: ERR_ARG. */
+enum err schema_raise(struct conn *c, const char *hub, struct fault *f);
 /* id: out, the hub's; NULL: it must be o->hub */
 enum err schema_ready(
     struct conn *c, const struct pg_options *o, char id[PG_ID_MAX], struct fault *f);
@@ -224,15 +236,31 @@ enum err info_write(struct pg *p, struct conn *c, struct fault *f);
 /* For who operates the hub, until it is accepted; as far as the server can be reached. */
 void lost_note(struct pg *p, const char *text);
 
+/* view.c: what a beat brings */
+struct beat_view {
+	struct cluster_view cluster;
+	struct pg_view shown;
+};
+bool node_state_of(struct str word, enum cluster_state *out);
+/* false: the tables are none of this program's. */
+bool view_read(struct str nodes, struct str shards, struct beat_view *b);
+/* What depends on who looks. */
+void view_show(struct beat_view *b, const char *me, int64_t common);
+
 /* ask.c: ask it on this connection; view: for a beat's. f: the last that did not go well */
 void pg_asks(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluster_input *in,
-    struct cluster_view *view, struct fault *f);
+    struct beat_view *view, struct fault *f);
 void conn_name(char out[CONN_NAME_MAX], const char *node, uint64_t generation, const char *purpose);
 
 /* drive.c */
-/* The node begins and has all shards, which are read. ERR_LOCKED: it cannot have them; ERR_IO. drive_stop in any case. */
+/* What it needs of the options, before they go; then the node begins, and its lease holds when it returns. ERR_LOCKED, ERR_IO. drive_stop in any case. */
+void drive_init(struct pg *p);
 enum err drive_start(struct pg *p, struct fault *f);
 void drive_stop(struct pg *p);
+/* Last of all: nobody has to wait for its silence. */
+void drive_fini(struct pg *p);
+/* The last that has not gone well; its text may be empty. */
+void drive_why(struct drive *d, struct fault *f);
 void drive_step(struct pg *p, const struct cluster_input *in);
 uint64_t drive_lease(struct drive *d); /* as cluster_holds */
 struct cluster_spread drive_spread(struct pg *p);
@@ -242,12 +270,16 @@ bool drive_resolve(struct pg *p, int64_t for_us, bool *made, struct fault *f);
 
 /* take.c: what shards hold, read into the scratch */
 enum err others_are_dead(struct pg *p, struct conn *c, struct fault *f);
+/* A row of its own for this node, which is nobody's until it begins; its slot. */
+enum err node_slot_take(struct pg *p, struct conn *c, struct fault *f);
 enum err shard_read(struct pg *p, struct conn *c, const struct cluster_do *load, struct fault *f);
-enum err older_read(struct pg *p, struct fault *f);
+/* The scratch's index of what belongs to no identity (take.c), kept with each batch. */
+void hub_keys_note(struct store_batch *b);
 
 /* upkeep.c: partitions of the log, made before they are needed, dropped when nobody is to have them any more */
 enum err upkeep_start(struct pg *p, struct fault *f);
 void upkeep_stop(struct pg *p);
+void upkeep_due(struct pg *p); /* a turn of it, now */
 void pg_retain(struct store *face, const struct store_retention *r);
 
 /* commit.c */

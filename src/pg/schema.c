@@ -5,12 +5,13 @@
 #include "pg/operate.h"
 #include "pg/priv.h"
 
-#define NOW_EPOCH "((extract(epoch FROM clock_timestamp()) * 1000000)::bigint >> 40)"
+#define TEXT_OF(x)  #x
+#define TEXT_OF2(x) TEXT_OF(x)
+#define SCHEMA_TEXT TEXT_OF2(PG_SCHEMA)
+#define NOW_EPOCH   "((extract(epoch FROM clock_timestamp()) * 1000000)::bigint >> 40)"
 
-/* One transaction: two nodes that begin at once wait for each other on the lock. */
+/* Any change of what follows is one of PG_SCHEMA: it is run where the database has none, or an older one. */
 static const char schema[] =
-    "BEGIN;"
-    "SELECT pg_advisory_xact_lock(7242191);"
     "CREATE TABLE IF NOT EXISTS hub (one bool PRIMARY KEY DEFAULT true CHECK (one), id text NOT "
     "NULL, schema int NOT NULL,"
     "  level int NOT NULL, lost jsonb, common bigint NOT NULL DEFAULT 1);"
@@ -27,7 +28,6 @@ static const char schema[] =
     "ON CONFLICT DO NOTHING;"
     "UPDATE shard SET epoch = greatest(epoch, at >> 40, " NOW_EPOCH
     ") FROM hub WHERE hub.schema < 2;"
-    "UPDATE hub SET schema = 3 WHERE schema < 3;"
     "CREATE TABLE IF NOT EXISTS rec (shard int, tbl smallint, key bytea, value bytea NOT NULL, "
     "PRIMARY KEY (shard, tbl, key))"
     "  WITH (fillfactor = 80);"
@@ -68,9 +68,43 @@ static const char schema[] =
     "  COMMIT;"
     " END $$;";
 
-enum err
-schema_make(struct conn *c, struct fault *f)
+/* The newest of the database, 0: there is none. Two nodes that begin at once wait for each other on the lock, until the transaction is over. */
+static enum err
+schema_look(struct conn *c, uint64_t *is, struct fault *f)
 {
+	PGresult *r = NULL;
+	enum err e = conn_do(c, "BEGIN", 0, NULL, f);
+
+	*is = 0;
+	if (e == ERR_OK)
+		e = conn_do(c, "SELECT pg_advisory_xact_lock(7242191)", 0, NULL, f);
+	if (e == ERR_OK)
+		e = conn_ask(c, "SELECT to_regclass('hub') IS NOT NULL", 0, NULL,
+		    clock_mono_us() + PG_PATIENCE_US, &r, f);
+	if (e != ERR_OK)
+		return e;
+	if (PQresultStatus(r) != PGRES_TUPLES_OK)
+		conn_fault(c, r, f), e = ERR_IO;
+	else if (be_get(field(r, 0, 0)) != 0)
+		*is = 1;
+	PQclear(r);
+	if (e != ERR_OK || *is == 0)
+		return e;
+	if ((e = conn_ask(c, "SELECT schema FROM hub", 0, NULL, clock_mono_us() + PG_PATIENCE_US,
+	         &r, f)) != ERR_OK)
+		return e;
+	if (PQresultStatus(r) != PGRES_TUPLES_OK)
+		conn_fault(c, r, f), e = ERR_IO;
+	else
+		*is = PQntuples(r) > 0 ? be_get(field(r, 0, 0)) : 0;
+	PQclear(r);
+	return e;
+}
+
+static enum err
+schema_make(struct conn *c, const char *hub, struct fault *f)
+{
+	const struct param mine = { PG_TEXT, hub != NULL ? str_of(hub) : STR_NONE, false };
 	struct buf sql = { 0 };
 	PGresult *r;
 	enum err e = ERR_OK;
@@ -80,7 +114,7 @@ schema_make(struct conn *c, struct fault *f)
 	buf_str(&sql, str_of(schema_secrets));
 	buf_str(&sql, str_of(schema_moves));
 	buf_str(&sql, str_of(schema_operate));
-	buf_str(&sql, STR("COMMIT"));
+	buf_printf(&sql, "UPDATE hub SET schema = %d", PG_SCHEMA);
 	buf_putc(&sql, '\0');
 	r = PQexec(c->pg, sql.p);
 	buf_fini(&sql);
@@ -89,36 +123,47 @@ schema_make(struct conn *c, struct fault *f)
 		e = ERR_IO;
 	}
 	PQclear(r);
+	if (e == ERR_OK && hub != NULL)
+		e = conn_do(c,
+		    "INSERT INTO hub (id, schema, level) VALUES ($1, " SCHEMA_TEXT
+		    ", 1) ON CONFLICT DO NOTHING",
+		    1, &mine, f);
 	return e;
+}
+
+enum err
+schema_raise(struct conn *c, const char *hub, struct fault *f)
+{
+	uint64_t is;
+	enum err e = schema_look(c, &is, f);
+
+	if (e == ERR_OK && is > PG_SCHEMA)
+		e = fault_set(f, F_ServerError,
+		    "the database has schema %llu, this program knows %d: it is of a newer one",
+		    (unsigned long long)is, PG_SCHEMA);
+	if (e == ERR_OK && is < PG_SCHEMA)
+		e = schema_make(c, hub, f);
+	return e == ERR_OK ? conn_do(c, "COMMIT", 0, NULL, f) : e;
 }
 
 /* The database is a hub's, or nobody's yet. */
 enum err
 schema_ready(struct conn *c, const struct pg_options *o, char id[PG_ID_MAX], struct fault *f)
 {
-	const struct param mine = { PG_TEXT, str_of(o->hub), false };
 	PGresult *r;
-	enum err e = schema_make(c, f);
+	enum err e = schema_raise(c, o->hub, f);
 
 	if (e == ERR_OK)
-		e = conn_do(c,
-		    "INSERT INTO hub (id, schema, level) VALUES ($1, 3, 1) ON CONFLICT DO NOTHING",
-		    1, &mine, f);
-	if (e == ERR_OK)
-		e = conn_ask(c, "SELECT id, schema, level FROM hub", 0, NULL,
+		e = conn_ask(c, "SELECT id, level FROM hub", 0, NULL,
 		    clock_mono_us() + PG_PATIENCE_US, &r, f);
 	if (e != ERR_OK)
 		return e;
 	if (PQntuples(r) != 1)
 		conn_fault(c, r, f), e = ERR_IO;
-	else if (be_get(field(r, 0, 1)) > PG_SCHEMA)
-		e = fault_set(f, F_ServerError,
-		    "the database has schema %llu, this program knows %d: it is of a newer one",
-		    (unsigned long long)be_get(field(r, 0, 1)), PG_SCHEMA);
-	else if (be_get(field(r, 0, 2)) > PG_LEVEL)
+	else if (be_get(field(r, 0, 1)) > PG_LEVEL)
 		e = fault_set(f, F_ServerError,
 		    "the hub's level is %llu, this program knows %u: it is of a newer one",
-		    (unsigned long long)be_get(field(r, 0, 2)), PG_LEVEL);
+		    (unsigned long long)be_get(field(r, 0, 1)), PG_LEVEL);
 	else if (id != NULL)
 		snprintf(id, PG_ID_MAX, STR_FMT, STR_ARG(field(r, 0, 0)));
 	else if (!str_eq(field(r, 0, 0), str_of(o->hub)))

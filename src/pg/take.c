@@ -54,7 +54,7 @@ others_are_dead(struct pg *p, struct conn *c, struct fault *f)
 
 /* ---- what they hold ---- */
 
-/* Into the scratch, and until it is there. */
+/* Into the scratch, by the lane of its own, and until it is there. */
 static enum err
 fill(struct pg *p, struct store_batch **b, struct fault *f)
 {
@@ -62,22 +62,133 @@ fill(struct pg *p, struct store_batch **b, struct fault *f)
 	enum store_result result;
 
 	pthread_mutex_lock(&p->mu);
-	p->filling.on = true;
 	p->filling.done = false;
 	pthread_mutex_unlock(&p->mu);
-	store_submit(p->scratch, 0, full, 0);
+	store_submit(p->scratch, p->nlane, full, 0);
 	pthread_mutex_lock(&p->mu);
 	while (!p->filling.done)
 		pthread_cond_wait(&p->filling.heard, &p->mu);
-	p->filling.on = false;
 	result = p->filling.result;
 	pthread_mutex_unlock(&p->mu);
-	*b = store_batch_next(p->scratch, 0);
+	*b = store_batch_next(p->scratch, p->nlane);
 	if (result == STORE_OK)
 		return ERR_OK;
 	store_state(p->scratch, f);
 	return ERR_IO;
 }
+
+/* ---- what a former ownership has left in the scratch ---- */
+
+/*
+ * Keys of STORE_HUB do not say whose they are, so the scratch has for each a row without a value: INDEX, the shard (2 bytes), the key. No reader looks
+ * there, as each looks for a prefix of letters.
+ */
+#define INDEX '\xff'
+
+static struct str
+index_key(struct buf *room, uint32_t shard, struct str key)
+{
+	char s[2];
+
+	be_put(s, shard, 2);
+	room->n = 0;
+	buf_putc(room, INDEX);
+	buf_str(room, (struct str){ s, 2 });
+	buf_str(room, key);
+	return buf_view(room);
+}
+
+/* Of each change of such a key: is it put, its shard, its length (2 bytes), its bytes. A batch is not changed while it is read. */
+static void
+hub_keys(const struct store_batch *b, struct buf *out)
+{
+	struct store_change change;
+	size_t at = 0;
+	char n[2];
+
+	while (store_batch_next_change(b, &at, &change)) {
+		if (change.table != STORE_HUB)
+			continue;
+		be_put(n, change.key.n, 2);
+		buf_putc(out, change.put);
+		buf_putc(out, (char)change.shard);
+		buf_put(out, n, 2);
+		buf_str(out, change.key);
+	}
+}
+
+void
+hub_keys_note(struct store_batch *b)
+{
+	struct buf keys = { 0 }, room = { 0 };
+	struct rd rd;
+
+	hub_keys(b, &keys);
+	for (rd = rd_of(buf_view(&keys)); rd.p < rd.end;) {
+		bool put = rd_u8(&rd);
+		uint32_t shard = rd_u8(&rd);
+		struct str key = rd_bytes(&rd, be_get(rd_bytes(&rd, 2)));
+
+		if (put)
+			store_batch_put(
+			    b, shard, STORE_HUB, index_key(&room, shard, key), STR_NONE);
+		else
+			store_batch_delete(b, shard, STORE_HUB, index_key(&room, shard, key));
+	}
+	buf_fini(&keys);
+	buf_fini(&room);
+}
+
+/* All keys of a table that begin so. */
+static enum err
+range_forget(struct pg *p, struct store_batch **b, uint32_t shard, enum store_table t,
+    struct str prefix, struct fault *f)
+{
+	struct store_cursor *c;
+	struct str key, value;
+	enum err e = store_cursor_open(p->scratch, t, prefix, STR_NONE, STORE_SCAN_ONCE, &c);
+
+	if (e != ERR_OK)
+		return e;
+	while ((e = store_next(c, &key, &value)) == ERR_OK && str_starts(key, prefix)) {
+		store_batch_delete(*b, shard, t, key);
+		if (t == STORE_HUB)
+			store_batch_delete(*b, shard, t, str_sub(key, prefix.n));
+		if (store_batch_bytes(*b) > FILL_MAX && (e = fill(p, b, f)) != ERR_OK)
+			break;
+	}
+	store_cursor_close(c);
+	return e == ERR_OK || e == ERR_END ? ERR_OK : e;
+}
+
+/* Of the log nothing goes: its records never change, and readers take those of before from PostgreSQL. */
+static enum err
+shard_forget(struct pg *p, uint32_t shard, struct fault *f)
+{
+	struct store_batch *b = store_batch_next(p->scratch, p->nlane);
+	char index[3] = { INDEX }, own[2], bodies[2];
+	enum err e;
+
+	be_put(own, shard, 2);
+	be_put(bodies, shard | 0x8000, 2); /* of messages: message/message.h */
+	be_put(index + 1, shard, 2);
+	e = range_forget(p, &b, shard, STORE_HUB, (struct str){ index, sizeof(index) }, f);
+	for (enum store_table t = 0; t < STORE_TABLES && e == ERR_OK; t++) {
+		if (t == STORE_HUB || pack_table(t))
+			continue;
+		e = range_forget(p, &b, shard, t, (struct str){ own, 2 }, f);
+		if (e == ERR_OK && t == STORE_MESSAGES)
+			e = range_forget(p, &b, shard, t, (struct str){ bodies, 2 }, f);
+	}
+	if (e == ERR_OK)
+		e = fill(p, &b, f);
+	else
+		store_state(p->scratch, f);
+	store_batch_free(b);
+	return e;
+}
+
+/* ---- what it holds now ---- */
 
 /* COPY's rows in binary: a head of 19 bytes (and what it announces), then for each row the number of fields, and each with its length. */
 struct rows {
@@ -119,9 +230,16 @@ row_copied(struct rows *rows, struct str bytes, struct store_batch *b, struct fa
 }
 
 static enum err
+rows_fill(struct pg *p, struct store_batch **b, struct fault *f)
+{
+	hub_keys_note(*b);
+	return fill(p, b, f);
+}
+
+static enum err
 rows_read(struct pg *p, struct conn *c, const char *sql, struct fault *f)
 {
-	struct store_batch *b = store_batch_next(p->scratch, 0);
+	struct store_batch *b = store_batch_next(p->scratch, p->nlane);
 	struct rows rows = { 0 };
 	PGresult *r;
 	char *bytes = NULL;
@@ -137,12 +255,12 @@ rows_read(struct pg *p, struct conn *c, const char *sql, struct fault *f)
 		e = row_copied(&rows, (struct str){ bytes, (size_t)n }, b, f);
 		PQfreemem(bytes);
 		if (e == ERR_OK && store_batch_bytes(b) > FILL_MAX)
-			e = fill(p, &b, f);
+			e = rows_fill(p, &b, f);
 	}
 	if (e == ERR_OK && n == -2)
 		conn_fault(c, NULL, f), e = ERR_IO;
 	if (e == ERR_OK)
-		e = fill(p, &b, f);
+		e = rows_fill(p, &b, f);
 	store_batch_free(b);
 	while (e == ERR_OK && (r = PQgetResult(c->pg)) != NULL) {
 		if (PQresultStatus(r) != PGRES_COMMAND_OK)
@@ -177,56 +295,77 @@ is_as_taken(struct pg *p, struct conn *c, const struct cluster_do *load, struct 
 	return e;
 }
 
-enum err
-shard_read(struct pg *p, struct conn *c, const struct cluster_do *load, struct fault *f)
-{
-	char sql[128];
-	enum err e = conn_do(c, "BEGIN ISOLATION LEVEL REPEATABLE READ", 0, NULL, f);
-
-	snprintf(sql, sizeof(sql),
-	    "COPY (SELECT shard, tbl, key, value FROM rec WHERE shard = %u) TO STDOUT (FORMAT "
-	    "binary)",
-	    load->shard);
-	if (e == ERR_OK)
-		e = is_as_taken(p, c, load, f);
-	if (e == ERR_OK)
-		e = rows_read(p, c, sql, f);
-	if (e == ERR_OK)
-		e = conn_do(c, "COMMIT", 0, NULL, f);
-	return e;
-}
-
-/* ---- what the log has of before ---- */
-
+/* Where the newest row of each table of the log begins; -1: there is none. */
 static enum err
-family_older(struct pg *p, const char *sql, int64_t older[PG_SHARDS], struct fault *f)
+older_read(struct pg *p, struct conn *c, uint32_t shard, struct fault *f)
 {
+	static const char sql[] =
+	    "SELECT coalesce((SELECT max(pos) FROM log WHERE shard = $1), -1),"
+	    " coalesce((SELECT max(pos) FROM changes WHERE shard = $1), -1)";
+	char which[4];
+	const struct param v = { PG_INT4, { which, 4 }, false };
 	PGresult *r;
-	enum err e = conn_ask(&p->commit, sql, 0, NULL, INT64_MAX, &r, f);
+	enum err e;
 
-	for (uint32_t s = 0; s < PG_SHARDS; s++)
-		older[s] = -1;
-	if (e != ERR_OK)
+	be_put(which, shard, 4);
+	if ((e = conn_ask(c, sql, 1, &v, INT64_MAX, &r, f)) != ERR_OK)
 		return e;
 	if (PQresultStatus(r) != PGRES_TUPLES_OK)
-		conn_fault(&p->commit, r, f), e = ERR_IO;
-	for (int i = 0; e == ERR_OK && i < PQntuples(r); i++)
-		if (be_get(field(r, i, 0)) < PG_SHARDS && PQgetlength(r, i, 1) == 8)
-			older[be_get(field(r, i, 0))] = field_int8(r, i, 1);
+		conn_fault(c, r, f), e = ERR_IO;
+	for (int i = 0; e == ERR_OK && i < FAMILIES; i++)
+		atomic_store(&p->older[i][shard], field_int8(r, 0, i));
 	PQclear(r);
 	return e;
 }
 
 enum err
-older_read(struct pg *p, struct fault *f)
+shard_read(struct pg *p, struct conn *c, const struct cluster_do *load, struct fault *f)
 {
-	static const char *const sql[FAMILIES] = { "SELECT s, (SELECT max(pos) FROM log WHERE "
-		                                   "shard = s) FROM generate_series(0, 63) s",
-		"SELECT s, (SELECT max(pos) FROM changes WHERE shard = s) FROM generate_series(0, "
-		"63) s" };
-	enum err e = ERR_OK;
+	const uint64_t bit = UINT64_C(1) << load->shard;
+	char sql[128];
+	enum err e = p->filled & bit ? shard_forget(p, load->shard, f) : ERR_OK;
 
-	for (unsigned i = 0; i < FAMILIES && e == ERR_OK; i++)
-		e = family_older(p, sql[i], p->older[i], f);
+	p->filled |= bit;
+	snprintf(sql, sizeof(sql),
+	    "COPY (SELECT shard, tbl, key, value FROM rec WHERE shard = %u) TO STDOUT (FORMAT "
+	    "binary)",
+	    load->shard);
+	if (e == ERR_OK)
+		e = conn_do(c, "BEGIN ISOLATION LEVEL REPEATABLE READ", 0, NULL, f);
+	if (e == ERR_OK)
+		e = is_as_taken(p, c, load, f);
+	if (e == ERR_OK)
+		e = rows_read(p, c, sql, f);
+	if (e == ERR_OK)
+		e = older_read(p, c, load->shard, f);
+	if (e == ERR_OK)
+		e = conn_do(c, "COMMIT", 0, NULL, f);
+	return e;
+}
+
+/* ---- this node's row ---- */
+
+enum err
+node_slot_take(struct pg *p, struct conn *c, struct fault *f)
+{
+	const struct param v[] = { { PG_TEXT, str_of(p->o.node), false },
+		{ PG_TEXT, str_of(p->drive.dir), false } };
+	PGresult *r = NULL;
+	enum err e = ERR_ARG;
+
+	for (unsigned i = 0; e == ERR_ARG && i < 3; i++) /* others may take the same number */
+		e = conn_do(c,
+		    "INSERT INTO node (id, slot, generation, dir, state)"
+		    " SELECT $1, coalesce(max(slot), -1) + 1, 0, $2, 'buried' FROM node"
+		    " ON CONFLICT (id) DO NOTHING",
+		    2, v, f);
+	if (e == ERR_OK)
+		e = conn_ask(c, "SELECT slot FROM node WHERE id = $1", 1, v,
+		    clock_mono_us() + PG_PATIENCE_US, &r, f);
+	if (e == ERR_OK && PQntuples(r) != 1)
+		conn_fault(c, r, f), e = ERR_IO;
+	else if (e == ERR_OK)
+		p->slot = (uint16_t)be_get(field(r, 0, 0));
+	PQclear(r);
 	return e;
 }

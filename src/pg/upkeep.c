@@ -154,6 +154,15 @@ upkeep_tell(const struct upkept *u, struct fault *told, enum err e, const struct
 		o->warn(o->ctx, f->text);
 }
 
+/* One node keeps them: who has shard 0. A statement of a former one that comes late does what the next one does, too. */
+static bool
+is_mine(struct pg *p)
+{
+	int64_t epoch, pos;
+
+	return drive_fence(p, 0, &epoch, &pos);
+}
+
 /* What does not work is tried again at the next turn; that the server is away the committer tells. */
 static void
 upkeep_turn(struct upkept *u, const struct store_retention *keep)
@@ -193,7 +202,8 @@ upkeep_main(void *ctx)
 		p->upkeep.due = false;
 		keep = p->upkeep.keep;
 		pthread_mutex_unlock(&p->mu);
-		upkeep_turn(&u, &keep);
+		if (is_mine(p))
+			upkeep_turn(&u, &keep);
 		until_us = clock_mono_us() + TURN_US;
 		pthread_mutex_lock(&p->mu);
 		while (!p->stop && !p->upkeep.due &&
@@ -205,15 +215,23 @@ upkeep_main(void *ctx)
 }
 
 void
+upkeep_due(struct pg *p)
+{
+	pthread_mutex_lock(&p->mu);
+	p->upkeep.due = true;
+	pthread_cond_signal(&p->upkeep.wake);
+	pthread_mutex_unlock(&p->mu);
+}
+
+void
 pg_retain(struct store *face, const struct store_retention *r)
 {
 	struct pg *p = pg_of(face);
 
 	pthread_mutex_lock(&p->mu);
 	p->upkeep.keep = *r;
-	p->upkeep.due = true;
-	pthread_cond_signal(&p->upkeep.wake);
 	pthread_mutex_unlock(&p->mu);
+	upkeep_due(p);
 	store_retain(p->scratch, r);
 }
 

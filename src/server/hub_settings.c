@@ -125,7 +125,7 @@ is_new(const struct server *s)
 struct settings *
 settings_first(const struct server *s)
 {
-	struct settings *set = fleet_settings(s->fleet);
+	struct settings *set = s->o.cluster == NULL ? fleet_settings(s->fleet) : settings_new();
 	bool new = set->counter == 0 && is_new(s);
 
 	for (size_t i = 0; set->counter == 0 && i < NFIRST; i++)
@@ -230,7 +230,7 @@ settings_begin(struct server *s)
 {
 	struct storing st = { .mu = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER };
 
-	if (s->settings->counter == 0) {
+	if (s->settings->counter == 0 && nodes_have(s, 0)) {
 		store_firsts(s, &st);
 		if (st.fault.code != F_NONE && st.fault.code != F_PreconditionFailed)
 			log_text(LOG_WARN,

@@ -246,7 +246,7 @@ options_settle(struct server_options *o, char *why, size_t nwhy)
 		snprintf(why, nwhy, "--cert and --key go in pairs, at most two");
 		return ERR_ARG;
 	}
-	if (metrics_check(o, why, nwhy) != ERR_OK)
+	if (metrics_check(o, why, nwhy) != ERR_OK || mesh_check(o, why, nwhy) != ERR_OK)
 		return ERR_ARG;
 	return limits_settle(o, why, nwhy);
 }

@@ -153,6 +153,7 @@ struct server {
 	uint64_t cas[LIST_MAX]; /* prints of the clients' CAs */
 	unsigned ncas;
 	struct store *store;
+	struct nodes *nodes; /* NULL: the hub has a store of its own */
 	struct fleet *fleet;
 	struct feed *feed;
 	struct file_jobs *file_jobs;
@@ -160,6 +161,7 @@ struct server {
 	struct deliveries *deliveries;
 	struct io io[IO_MAX];
 	struct loop *loops[IO_MAX];
+	atomic_bool loops_run;
 	struct sizes sizes;
 	unsigned nio; /* of io and loops */
 	struct ping pings[IO_MAX];
@@ -220,7 +222,7 @@ void certificates_review(struct server *s);
 void settings_take(struct server *s, struct settings *set, bool own);
 /* The store looks at once how old the log is by them. Any thread, later. */
 void settings_retain(struct server *s);
-/* What the store has of them, or else the options; the caller's. Before the fleet starts. */
+/* What the store has of them, or else the options; the caller's. Before the fleet starts; with --cluster once it is known that nobody has set any. */
 struct settings *settings_first(const struct server *s);
 /* The first ones are stored; options that are not used are told. Fleet and loops run. */
 void settings_begin(struct server *s);
@@ -315,6 +317,14 @@ void common_spreads(struct work *k);          /* fleet_options.on_spread */
 /* Until all nodes have in force what this one has just changed. Not on a loop or worker: it may take seconds. ERR_LOCKED: the hub stops; f. */
 enum err common_wait(struct server *s, struct fault *f);
 const char *node_name(const struct server *s); /* with --cluster */
+
+/* nodes.c: with --cluster. What pg_open is to know of it, for the call; then, when the fleet runs: the node begins, and has the shards that are due. s->why. */
+struct pg_options;
+enum err nodes_open(struct server *s, struct pg_options *po);
+enum err nodes_begin(struct server *s);
+bool nodes_have(const struct server *s,
+    unsigned shard);               /* is it served here? Any thread. Without --cluster all are */
+void nodes_free(struct server *s); /* behind the store's end; fine where there is none */
 
 /* tickets.c: with --cluster, the keys that all nodes share; they are turned when it is time. At the start, and hourly. Main thread. */
 void tickets_share(struct server *s);

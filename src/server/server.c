@@ -160,7 +160,10 @@ static void
 on_resume(struct resumption *r)
 {
 	for (unsigned i = 0; i < the_server->nio; i++)
-		mqtt_loop_resume(the_server->io[i].mqtt, r);
+		if (atomic_load(&the_server->loops_run))
+			mqtt_loop_resume(the_server->io[i].mqtt, r);
+		else /* nobody has a session yet */
+			resumption_through(r);
 }
 
 static void
@@ -195,8 +198,7 @@ cluster_open(struct server *s, const struct store_options *so)
 		.node = node_name(s),
 		.hub = id,
 		.dir = s->dir_id,
-		.ends = cluster_ends,
-		.calls = { .apply = common_named } };
+		.ends = cluster_ends };
 	struct fault f = { 0 };
 
 	if (!data_path(path, s->o.data, CLUSTER_SCRATCH))
@@ -206,6 +208,8 @@ cluster_open(struct server *s, const struct store_options *so)
 	common_make(s);
 	po.store = *so;
 	po.store.dir = path;
+	if (nodes_open(s, &po) != ERR_OK)
+		return ERR_IO;
 	return pg_open(&po, &s->store, &f) == ERR_OK ? ERR_OK : fail(s, "%s", f.text);
 }
 
@@ -259,6 +263,7 @@ static enum err
 fleet_make(struct server *s)
 {
 	struct fault f = { 0 };
+	uint8_t nobody[SHARDS];
 	struct fleet_options fo = { .store = s->store,
 		.nworker = s->sizes.nworker,
 		.cache_bytes = s->sizes.cache_bytes,
@@ -280,6 +285,8 @@ fleet_make(struct server *s)
 		.on_settings = on_settings };
 
 	if (s->o.cluster != NULL) {
+		memset(nobody, FLEET_NOBODY, sizeof(nobody));
+		fo.owners = nobody; /* they come */
 		fo.may_answer = pg_lease;
 		fo.lease = s->store;
 		fo.on_spread = common_spreads;
@@ -288,17 +295,44 @@ fleet_make(struct server *s)
 	s->fleet = fleet_new(&fo);
 	if (fleet_load(s->fleet, &f) != ERR_OK)
 		return fail(s, "%s", f.text);
-	configurations_take(s, fleet_configurations(s->fleet), fleet_has_hub(s->fleet));
-	on_routing(fleet_routing(s->fleet));
 	if (feed_make(s) != ERR_OK)
 		return ERR_IO;
-	on_settings(settings_first(s));
-	for (uint32_t i = 0; i < (uint32_t)s->settings->v[SETTING_PARTITIONS]; i++)
-		fleet_partition(
-		    s->fleet, i, (uint32_t)s->settings->v[SETTING_PARTITIONS], &s->partitions[i]);
-	if (fleet_start(s->fleet) != ERR_OK)
-		return fail(s, "threads cannot be started: %s", strerror(errno));
-	return s->o.cluster != NULL ? common_start(s) : ERR_OK;
+	if (s->o.cluster == NULL) {
+		on_configurations(fleet_configurations(s->fleet));
+		on_routing(fleet_routing(s->fleet));
+		on_settings(settings_first(s));
+	}
+	return fleet_start(s->fleet) == ERR_OK
+	    ? ERR_OK
+	    : fail(s, "threads cannot be started: %s", strerror(errno));
+}
+
+/* With --cluster the fleet runs when its shards come; what is hub-wide is in force before. */
+static enum err
+shards_come(struct server *s)
+{
+	if (s->o.cluster == NULL)
+		return ERR_OK;
+	if (common_start(s) != ERR_OK || nodes_begin(s) != ERR_OK)
+		return ERR_IO;
+	if (s->settings == NULL) /* nobody has stored any yet */
+		settings_take(s, settings_first(s), true);
+	return ERR_OK;
+}
+
+/* The ends of those partitions whose shards are here. */
+static enum err
+partitions_find(struct server *s)
+{
+	uint32_t n = (uint32_t)s->settings->v[SETTING_PARTITIONS];
+	struct fault f = { 0 };
+
+	for (uint32_t i = 0; i < n; i++)
+		if (nodes_have(s, i) &&
+		    fleet_partition(s->fleet, i, n, &s->partitions[i], &f) != ERR_OK)
+			return fail(
+			    s, "%s", f.text[0] != '\0' ? f.text : "the store cannot be read");
+	return ERR_OK;
 }
 
 static enum err
@@ -316,7 +350,7 @@ static enum err
 deliveries_start(struct server *s)
 {
 	/* Their number is fixed once it is stored. */
-	const struct deliveries_world w = { .rests = s->o.rehearse,
+	const struct deliveries_world w = { .rests = s->o.rehearse || s->o.mesh != NULL,
 		.fleet = s->fleet,
 		.feed = s->feed,
 		.store = s->store,
@@ -425,7 +459,8 @@ server_start(struct server *s)
 		loop_hold_at_most(s->loops[i], s->sizes.link_bytes);
 		s->io[i].loop = s->loops[i];
 	}
-	if (deliveries_make(s) != ERR_OK || fleet_make(s) != ERR_OK || file_jobs_make(s) != ERR_OK)
+	if (deliveries_make(s) != ERR_OK || fleet_make(s) != ERR_OK || shards_come(s) != ERR_OK ||
+	    partitions_find(s) != ERR_OK || file_jobs_make(s) != ERR_OK)
 		return ERR_ARG;
 	for (unsigned i = 0; i < s->nio; i++)
 		if (io_make(s, i) != ERR_OK)
@@ -433,6 +468,7 @@ server_start(struct server *s)
 	for (unsigned i = 0; i < s->nio; i++)
 		if (loop_start(s->loops[i]) != ERR_OK)
 			return fail(s, "threads cannot be started: %s", strerror(errno));
+	atomic_store(&s->loops_run, true);
 	s->endpoint.pid = (uint32_t)getpid();
 	settings_begin(s);
 	if (deliveries_start(s) != ERR_OK || metrics_start(s) != ERR_OK ||

@@ -85,7 +85,9 @@ struct server_options {
 	bool check;          /* tell what is wrong, and end */
 	const char *cluster; /* where PostgreSQL is; NULL: the hub has a store of its own */
 	const char *node;    /* of several: its name */
-	bool ephemeral;      /* data is NULL until the hub has made its own */
+	/* where it listens for the others, "10.0.0.1:7443"; NULL: it is the only one */
+	const char *mesh;
+	bool ephemeral; /* data is NULL until the hub has made its own */
 	enum port_choice { PORTS_STANDARD, PORTS_ANY } ports;
 	bool clock;       /* of an ephemeral hub: it may be put ahead */
 	const char *seed; /* lines that an ephemeral hub begins with; NULL: none */
@@ -116,6 +118,8 @@ extern const struct option_table server_settings;
 void options_template(struct buf *out);
 /* May metrics be served where they are asked for? ERR_ARG: one line in why. */
 enum err metrics_check(const struct server_options *o, char *why, size_t nwhy);
+/* Does --mesh say where a node of several can be reached? ERR_ARG: why. */
+enum err mesh_check(const struct server_options *o, char *why, size_t nwhy);
 
 /* The routes that a hub serves, printed (http/reference.c): OpenAPI, or a table in Markdown. */
 void server_routes_print(struct buf *out, bool openapi);

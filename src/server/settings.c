@@ -269,11 +269,16 @@ static const struct option_spec rows[] = {
 		.name = "cluster", .value = "URL", .kind = OPTION_TEXT, .secret = true, AT(cluster),
 		.help = "PostgreSQL that has the hub's data, by libpq: postgresql://HOST/DATABASE?...",
 		.note = "Several hosts may stand in it. Then the data directory has keys and certificates alone, and what is in PostgreSQL is backed up there. "
-			"One node serves it at a time: several at once are not there yet.",
+			"One node serves it at a time, but with `mesh`.",
 	}, {
 		.name = "node", .value = "NAME", .kind = OPTION_TEXT, .otherwise = "node1", AT(node),
 		.help = "with --cluster: the name of this node",
 		.note = "One data directory has it, and no other.",
+	}, {
+		.name = "mesh", .value = "ADDR:PORT", .kind = OPTION_TEXT, AT(mesh),
+		.help = "with --cluster: where this node listens for the hub's others, of which there may be some",
+		.note = "An IP address by which the others reach it. Under construction: operations on devices of other nodes are refused yet (503), and there are "
+			"no sinks.",
 	}, {
 		.name = "metrics-token-file", .value = "FILE", .kind = OPTION_FILE, AT(metrics_token_file),
 		.help = "who asks for metrics must show what is in it, as a bearer token",

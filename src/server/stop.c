@@ -116,6 +116,7 @@ server_stop(struct server *s)
 	file_jobs_free(s->file_jobs);
 	store_close(s->store);
 	common_free();
+	nodes_free(s);
 	fleet_free(s->fleet);
 	backups_free(s);
 	catalogue_box_free(s->catalogue);

@@ -37,7 +37,7 @@ enum store_table {
 #define STORE_LANE_INFLIGHT 2 /* batches submitted and not yet reported, per lane */
 /* bytes of memory that a lane keeps for the next batch */
 #define STORE_SPARE_MAX ((size_t)8 * 1024 * 1024)
-#define STORE_LANES_MAX 64
+#define STORE_LANES_MAX 65 /* one for each shard's worker, and one for what comes from elsewhere */
 
 enum store_result {
 	STORE_OK,     /* on disk */

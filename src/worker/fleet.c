@@ -4,21 +4,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+unsigned
+fleet_worker_of(const struct fleet *f, uint32_t shard)
+{
+	/* i * SHARDS / n is the first of worker i */
+	return ((shard + 1) * f->o.nworker - 1) / SHARDS;
+}
+
 /* Each worker's shards: even stretches, unless it is said whose they are. */
 static uint64_t
-shards_of(const struct fleet_options *o, unsigned worker)
+shards_of(const struct fleet *f, unsigned worker)
 {
+	const uint8_t *owners = f->o.owners;
 	uint64_t mine = 0;
 
-	for (uint32_t s = 0; s < SHARDS; s++) {
-		/* i * SHARDS / n is the first of worker i */
-		unsigned owner =
-		    o->owners != NULL ? o->owners[s] : ((s + 1) * o->nworker - 1) / SHARDS;
-
-		if (owner == worker)
+	for (uint32_t s = 0; s < SHARDS; s++)
+		if ((owners != NULL ? owners[s] : fleet_worker_of(f, s)) == worker)
 			mine |= UINT64_C(1) << s;
-	}
 	return mine;
+}
+
+/* Those that nobody has: what waits for them is looked at by the worker of the stretch. */
+static uint64_t
+nobodys(const struct fleet *f, unsigned worker)
+{
+	uint64_t nobodys = 0;
+
+	for (uint32_t s = 0; s < SHARDS; s++)
+		if (f->o.owners != NULL && f->o.owners[s] == FLEET_NOBODY &&
+		    fleet_worker_of(f, s) == worker)
+			nobodys |= UINT64_C(1) << s;
+	return nobodys;
 }
 
 struct fleet *
@@ -42,7 +58,8 @@ fleet_new(const struct fleet_options *o)
 	for (unsigned i = 0; i < o->nworker; i++) {
 		struct worker *w = &f->workers[i];
 
-		worker_init(w, f, i, shards_of(o, i));
+		worker_init(w, f, i, shards_of(f, i));
+		w->left = nobodys(f, i);
 		for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1))
 			atomic_init(&f->of_shard[s], w);
 	}
@@ -114,10 +131,16 @@ fleet_load(struct fleet *f, struct fault *why)
 	return e;
 }
 
-void
-fleet_partition(const struct fleet *f, uint32_t partition, uint32_t n, struct partition_end *out)
+enum err
+fleet_partition(
+    struct fleet *f, uint32_t partition, uint32_t n, struct partition_end *out, struct fault *why)
 {
-	(void)partition_stored(shard_worker(f, partition)->shards[partition], partition, n, out);
+	struct shard *sh = shard_make(partition);
+	enum err e = common_from_store(f, sh, why);
+
+	(void)partition_stored(sh, partition, n, out);
+	shard_free(sh);
+	return e;
 }
 
 /* ---- start and stop ---- */
@@ -127,7 +150,9 @@ fleet_begin(struct fleet *f)
 {
 	const struct worker *w = shard_worker(f, 0);
 
-	f->jobs = w != NULL ? jobs_stored(w->shards[0]) : jobs_with(NULL, 0, NULL);
+	if (w == NULL) /* nobody has said yet which jobs there are */
+		return;
+	f->jobs = jobs_stored(w->shards[0]);
 	atomic_store(&f->jobs_version, 1);
 }
 

@@ -21,7 +21,7 @@ count_failed(const struct jobs *old, const struct jobs *set)
 	for (uint32_t i = 0; i < set->n; i++) {
 		if (set->v[i]->state.status != JOB_FAILED)
 			continue;
-		was = old != NULL ? jobs_number(old, set->v[i]->number) : NULL;
+		was = jobs_number(old, set->v[i]->number);
 		if (was == NULL || was->state.status != JOB_FAILED)
 			metric_add(METRIC_JOBS_FAILED, METRIC_SCHEDULED, 1);
 	}
@@ -42,7 +42,8 @@ jobs_set_goes(void *ctx, void *p, enum gate_end end)
 	jobs_go_on(set, old);
 	f->jobs = set;
 	pthread_mutex_unlock(&f->jobs_mutex);
-	count_failed(old, set);
+	if (old != NULL)
+		count_failed(old, set);
 	atomic_fetch_add(&f->jobs_version, 1);
 	jobs_unref(old);
 	fleet_poke(f);
@@ -279,7 +280,8 @@ forget(struct worker *w)
 	if (!w->jobs.forgets || w->jobs.learning > 0 ||
 	    gate_in_flight(&w->gate)) /* what is deleted has to be seen as deleted */
 		return;
-	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
+	for (uint32_t s = fleet_has_hub(w->fleet) ? next_shard(w, 0) : SHARDS; s < SHARDS;
+	     s = next_shard(w, s + 1)) { /* who has not shard 0 may know too few */
 		number = part_forgotten(w->shards[s], room, &results);
 		if (number == 0)
 			continue;
@@ -333,7 +335,7 @@ void
 jobs_turn(struct worker *w)
 {
 	jobs_learn(w);
-	if (w->stopping || !w->env.can_write)
+	if (w->stopping || !w->env.can_write || w->jobs.set == NULL)
 		return;
 	make_way(w, clock_mono_us());
 	worker_slice_writes(w, ROUND_JOBS);
@@ -387,6 +389,8 @@ jobs_patience_us(const struct worker *w)
 
 	if (js->version != atomic_load(&w->fleet->jobs_version))
 		return 0;
+	if (js->set == NULL) /* nobody has said yet which jobs there are */
+		return -1;
 	if (!w->env.can_write)
 		return js->busy || js->tick_us != INT64_MAX ? RETRY_US : -1;
 	if (js->busy && js->rest_us == 0)

@@ -60,9 +60,8 @@ load_queues(struct fleet *f, struct shard *sh, struct fault *why)
 	return e == ERR_END ? ERR_OK : e;
 }
 
-/* What belongs to no identity. */
-static enum err
-load_common(struct fleet *f, struct shard *sh, struct fault *why)
+enum err
+common_from_store(struct fleet *f, struct shard *sh, struct fault *why)
 {
 	struct str prefix = STR_NONE, key, value;
 	struct store_cursor *c;
@@ -136,7 +135,7 @@ shard_from_store(struct fleet *f, struct shard *sh, struct shard_begin *begin, i
 	if (e == ERR_OK)
 		e = load_queues(f, sh, why);
 	if (e == ERR_OK)
-		e = load_common(f, sh, why);
+		e = common_from_store(f, sh, why);
 	if (e == ERR_OK && !shard_log_known(sh))
 		e = load_former_log(f, s, begin->now_us, &begin->position);
 	if (e != ERR_OK)

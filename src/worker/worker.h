@@ -273,9 +273,9 @@ bool fleet_has_hub(const struct fleet *f); /* shard 0 is here */
 struct configurations *fleet_configurations(const struct fleet *f);
 struct routing *fleet_routing(const struct fleet *f);
 struct settings *fleet_settings(const struct fleet *f);
-/* How far a partition of n has come. Before fleet_start. */
-void fleet_partition(
-    const struct fleet *f, uint32_t partition, uint32_t n, struct partition_end *out);
+/* How far a partition of n has come, by the store. ERR_IO, ERR_CORRUPT: `why`. */
+enum err fleet_partition(
+    struct fleet *f, uint32_t partition, uint32_t n, struct partition_end *out, struct fault *why);
 /* ERR_IO: no threads or descriptors; none runs then. */
 enum err fleet_start(struct fleet *f);
 /* Any thread. The work comes back through done, whatever happens. */
@@ -293,6 +293,8 @@ enum err fleet_release(struct fleet *f, uint32_t shard, shard_moved *done, void 
 enum err fleet_take(struct fleet *f, uint32_t shard, unsigned worker, shard_moved *done, void *ctx);
 /* By order of a test: it is given up, and the next worker takes it; nothing, if it moves already. Any thread. */
 void fleet_move(struct fleet *f, uint32_t shard);
+/* The worker of an even stretch. */
+unsigned fleet_worker_of(const struct fleet *f, uint32_t shard);
 /* Refuse what has not been applied with ServiceUnavailable, finish what has, stop the threads. Answers are posted to
  * the loops before it returns. */
 void fleet_stop(struct fleet *f);
