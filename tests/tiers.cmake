@@ -8,7 +8,7 @@
 # The tests with servers (tests/run.mjs) are the fourth tier, e2e.
 
 # tests/unit/NAME.c that are of another tier than unit; what does not write files and is quick needs no line.
-set(tier_disk "^(store_.*|backup_.*|deliver_trim|transfer_(files|import)|worker_(columns|commit|job_calls|jobs|messages|rollouts|serve|shifts|sweep|tours|walk|watches)\
+set(tier_disk "^(store_.*|backup_.*|deliver_trim|transfer_(files|import)|worker_(columns|commit|job_calls|jobs|messages|resume|rollouts|serve|shifts|sweep|tours|walk|watches)\
 |http_(bodies|routes)|log_thread|mesh_pair|peers_.*|net_(certs|https|tls)|os_files|sink_(file|hook|kafka)|server_(admin|catalogue|cgroup|certs|data|options|policies)|ws_stream)$")
 set(tier_sim "^(config_outcome|doc_random|query_(columns|missing|random)|twin_model)$")
 
