@@ -120,6 +120,24 @@ struct call_answer {
 	struct str text, body;
 };
 
+/* CALL_JOBS: the set of jobs that the asker has; 0: none. */
+struct jobs_asked {
+	uint64_t epoch, version;
+};
+
+/* Its answer, when there is another one: as struct jobs_news has it. Empty: there is none yet, ask again. */
+struct jobs_told {
+	uint64_t epoch, version, latest, whole;
+	struct str records, numbers;
+};
+
+/* CALL_JOB_REPORT: each with its length in front; as struct job_report has it. */
+struct part_told {
+	uint64_t number, shard, epoch, ended, broken;
+	uint64_t devices, succeeded, failed, running, bytes;
+};
+#define FRAME_PARTS 1024u /* of one call */
+
 /* A session that its edge would have the shard's owner take up. */
 struct resumed_session {
 	struct str device, module;
@@ -149,6 +167,9 @@ void effect_write(struct buf *out, const struct effect *e);
 void resume_write(struct buf *out, const struct resume *r);
 void called_write(struct buf *out, const struct called *c);
 void call_answer_write(struct buf *out, const struct call_answer *a);
+void jobs_asked_write(struct buf *out, const struct jobs_asked *a);
+void jobs_told_write(struct buf *out, const struct jobs_told *t);
+void part_told_write(struct buf *out, const struct part_told *t);
 /* RESUMED: seq and shard; PING, PONG: their number and a bit for each shard that has feedback; POKE, POKED: the version and 0. */
 void numbers_write(struct buf *out, uint64_t a, uint64_t b);
 
@@ -162,6 +183,9 @@ enum err effect_read(struct str body, struct effect *e, struct fault *f);
 enum err resume_read(struct str body, struct resume *r, struct fault *f);
 enum err called_read(struct str body, struct called *c, struct fault *f);
 enum err call_answer_read(struct str body, struct call_answer *a, struct fault *f);
+enum err jobs_asked_read(struct str body, struct jobs_asked *a, struct fault *f);
+enum err jobs_told_read(struct str body, struct jobs_told *t, struct fault *f);
+enum err part_told_read(struct str body, struct part_told *t, struct fault *f);
 enum err numbers_read(struct str body, uint64_t *a, uint64_t *b, struct fault *f);
 
 /* A part of a question, and its answer (task/walk.h): bodies of CALL_WALK. Texts are borrowed; bufs of an answer that was read are its own. */

@@ -18,6 +18,7 @@ struct report_set {
 	uint32_t nended;
 	bool broken; /* some shard */
 	bool ended[SHARDS];
+	uint64_t epochs[SHARDS];
 	struct job_counts counts[SHARDS];
 };
 
@@ -182,6 +183,9 @@ jobs_reported(struct shard *sh, const struct job_report *r)
 	if (j == NULL || !job_active(j))
 		return; /* told twice */
 	set = reports_make(js, r->number);
+	if (r->epoch < set->epochs[r->shard])
+		return; /* of a former owner of the shard, late */
+	set->epochs[r->shard] = r->epoch;
 	if (r->broken) {
 		set->broken = true;
 		js->next_us = 0;

@@ -131,7 +131,9 @@ pace_allows(struct part_task *pt, int64_t elapsed_us)
 
 	if (j->rate == 0)
 		return hub_allows(pt, now_ns);
-	rate.each_ns = INT64_C(1000000000) / j->rate;
+	/* of several nodes each takes by the shards that it has */
+	rate.each_ns =
+	    INT64_C(1000000000) / j->rate * SHARDS / (pt->shards > 0 ? pt->shards : SHARDS);
 	rate.burst += (uint32_t)(PACE_BURST_NS / rate.each_ns);
 	do {
 		until = was;

@@ -68,6 +68,7 @@ struct part_task {
 	struct task task;
 	/* whose turn it is; borrowed for the slice. task.bookmark.shard says where */
 	struct job *job;
+	unsigned shards; /* that this process has, of all; 0: all */
 	/* out, WAIT_EVENT: not before, by env->elapsed_us; 0: until something comes */
 	int64_t rest_us;
 	bool put_off; /* the next turn was, by `paces` */

@@ -49,8 +49,9 @@ struct jobs *jobs_stored(const struct shard *sh);
 struct job_report {
 	uint64_t number;
 	uint32_t shard;
-	bool ended;  /* nothing of the job is under way there any more */
-	bool broken; /* its targets cannot be chosen there: a stored record is damaged */
+	bool ended;     /* nothing of the job is under way there any more */
+	bool broken;    /* its targets cannot be chosen there: a stored record is damaged */
+	uint64_t epoch; /* of the shard, by which it was done; an older one counts no more */
 	struct job_counts counts;
 	uint64_t results; /* the shard's own: how many it had written */
 };

@@ -97,6 +97,7 @@ on_tick(struct loop_timer *t)
 
 	(void)relay_tick(p->relay, loop_now_us(p->loop));
 	peers_settle(p);
+	hub_jobs_look(p);
 	look(p);
 	loop_timer_set(p->loop, &p->tick, loop_now_us(p->loop) + TICK_US);
 }
@@ -175,11 +176,12 @@ peers_open(const struct peers_options *o, struct peers **out, char why[NET_WHY_M
 
 	p->o = *o;
 	pthread_mutex_init(&p->mu, NULL);
-	p->elsewhere = (struct elsewhere){ p, asks_submit, asks_parcel, serves_note };
+	p->elsewhere = (struct elsewhere){ p, asks_submit, asks_parcel, serves_note, NULL };
 	asks_init(p);
 	p->shares = shares_new();
 	p->requests = requests_new();
 	walks_init(p);
+	hub_jobs_init(p);
 	for (uint32_t s = 0; s < SHARDS; s++)
 		p->servers[s].owner = RELAY_NOBODY;
 	e = mesh_open(&mo, &p->mesh, why);
@@ -203,6 +205,7 @@ enum err
 peers_start(struct peers *p, struct fleet *f)
 {
 	p->fleet = f;
+	hub_jobs_start(p);
 	p->tick.fire = on_tick;
 	loop_timer_set(p->loop, &p->tick, loop_now_us(p->loop) + TICK_US);
 	return mesh_start(p->mesh);
@@ -219,6 +222,7 @@ stops(struct msg *m)
 	asks_settle(p);
 	for (uint16_t n = 0; n < NODES; n++)
 		requests_link_down(p, n);
+	hub_jobs_stop(p);
 }
 
 void
@@ -241,6 +245,7 @@ peers_free(struct peers *p)
 	relay_free(p->relay);
 	shares_free(p->shares);
 	requests_free(p->requests);
+	hub_jobs_free(p);
 	for (uint32_t s = 0; s < SHARDS; s++)
 		free(p->mine[s].ask);
 	buf_fini(&p->out);

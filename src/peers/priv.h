@@ -69,6 +69,7 @@ struct peers {
 	bool stopped;         /* as stops, on the loop */
 	struct buf out;       /* a frame that is made */
 	struct requests *requests;
+	struct hub_jobs_of *hub_jobs;
 	atomic_bool stops;
 	struct msg last;
 	pthread_mutex_t mu;
@@ -116,5 +117,12 @@ void requests_free(struct requests *c);
 void requests_link_down(struct peers *p, uint16_t slot);
 enum err requests_called(struct peers *p, uint16_t slot, struct str body, struct fault *f);
 enum err requests_answered(struct peers *p, uint16_t slot, struct str body, struct fault *f);
+/* jobs.c */
+void hub_jobs_init(struct peers *p);
+void hub_jobs_start(struct peers *p);
+void hub_jobs_look(struct peers *p);
+void hub_jobs_stop(struct peers *p); /* on the loop */
+void hub_jobs_free(struct peers *p);
+void hub_jobs_report(void *ctx, const struct job_report *r);
 
 #endif

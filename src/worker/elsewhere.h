@@ -16,6 +16,7 @@
 struct fleet;
 struct work;
 struct parcel;
+struct job_report;
 struct note;
 
 /* Any thread. */
@@ -28,6 +29,8 @@ struct elsewhere {
 	bool (*parcel)(void *ctx, struct parcel *p);
 	/* For a session or a caller of another node; owned: fleet_note_free. */
 	void (*note)(void *ctx, struct note *n);
+	/* How far a part of a job is, for shard 0, which is not here. Any thread of the fleet's. NULL: it is not told */
+	void (*job_report)(void *ctx, const struct job_report *r);
 };
 
 /* What was given to submit or parcel has come to where its order is kept. */

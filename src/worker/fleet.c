@@ -150,10 +150,8 @@ fleet_begin(struct fleet *f)
 {
 	const struct worker *w = shard_worker(f, 0);
 
-	if (w == NULL) /* nobody has said yet which jobs there are */
-		return;
-	f->jobs = jobs_stored(w->shards[0]);
-	atomic_store(&f->jobs_version, 1);
+	if (w != NULL) /* else nobody has said yet which jobs there are */
+		hub_jobs_begin(f, jobs_stored(w->shards[0]));
 }
 
 enum err
@@ -250,6 +248,7 @@ fleet_free(struct fleet *f)
 	for (uint32_t s = 0; s < SHARDS; s++)
 		tail_fini(&f->tails[s]);
 	jobs_unref(f->jobs);
+	hub_jobs_fini(f);
 	pthread_mutex_destroy(&f->jobs_mutex);
 	free(f->workers);
 	free(f->wake);

@@ -39,14 +39,17 @@ jobs_set_goes(void *ctx, void *p, enum gate_end end)
 	}
 	pthread_mutex_lock(&f->jobs_mutex);
 	old = f->jobs;
-	jobs_go_on(set, old);
+	if (old != NULL)
+		jobs_go_on(set, old);
 	f->jobs = set;
+	hub_jobs_put(f, old, set);
 	pthread_mutex_unlock(&f->jobs_mutex);
 	if (old != NULL)
 		count_failed(old, set);
 	atomic_fetch_add(&f->jobs_version, 1);
 	jobs_unref(old);
 	fleet_poke(f);
+	hub_jobs_hear(f);
 }
 
 /* What was written while a job was still known is on disk now: whoever looks for what it has left finds all of it. */
@@ -68,8 +71,10 @@ jobs_learn(struct worker *w)
 		return;
 	w->jobs.version = version;
 	pthread_mutex_lock(&f->jobs_mutex);
-	set = jobs_ref(f->jobs);
+	set = f->jobs != NULL ? jobs_ref(f->jobs) : NULL;
 	pthread_mutex_unlock(&f->jobs_mutex);
+	if (set == NULL)
+		return;
 	jobs_unref(w->jobs.set);
 	w->jobs.set = set;
 	for (uint32_t s = next_held(w, 0); s < SHARDS; s = next_held(w, s + 1))
@@ -131,6 +136,28 @@ static const struct traveller travels = { .enter = report_enters,
 	.must = report_must,
 	.patience_us = report_patience_us };
 
+bool
+fleet_job_reported(struct fleet *f, const struct job_report *r)
+{
+	struct report *out;
+
+	if (f->o.elsewhere != NULL && shard_worker(f, 0) == NULL)
+		return false;
+	out = xcalloc(1, sizeof(*out));
+	out->r = *r;
+	out->msg.run = report_arrived;
+	route_send(f, 0, &travels, &out->msg);
+	return true;
+}
+
+/* One that is lost on the way is told again: with shard 0's next set, or by who carries it. */
+static void
+report_leaves(const struct fleet *f, const struct job_report *r)
+{
+	if (f->o.elsewhere->job_report != NULL)
+		f->o.elsewhere->job_report(f->o.elsewhere->ctx, r);
+}
+
 static void
 report_goes(void *ctx, void *p, enum gate_end end)
 {
@@ -142,8 +169,9 @@ report_goes(void *ctx, void *p, enum gate_end end)
 		return;
 	}
 	part_committed(w->shards[r->r.shard], &r->r);
-	r->msg.run = report_arrived;
-	route_send(w->fleet, 0, &travels, &r->msg);
+	if (!fleet_job_reported(w->fleet, &r->r))
+		report_leaves(w->fleet, &r->r);
+	free(r);
 }
 
 void
@@ -156,10 +184,14 @@ jobs_drop(struct msg *m)
 static void
 report(void *ctx, const struct job_report *r)
 {
+	struct worker *w = ctx;
 	struct report *out = xcalloc(1, sizeof(*out));
+	struct store_epoch epoch = { 0 };
 
+	(void)store_epoch(w->fleet->o.store, r->shard, &epoch);
 	out->r = *r;
-	gate_after(&((struct worker *)ctx)->gate, report_goes, out);
+	out->r.epoch = epoch.number;
+	gate_after(&w->gate, report_goes, out);
 }
 
 void
@@ -229,6 +261,7 @@ job_slice(struct worker *w, struct job *j)
 	struct part_task *pt = w->jobs.part;
 
 	pt->job = j;
+	pt->shards = fleet_shards(w->fleet);
 	pt->rest_us = 0;
 	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
 		pt->task.bookmark.shard = s;
@@ -280,11 +313,10 @@ forget(struct worker *w)
 	if (!w->jobs.forgets || w->jobs.learning > 0 ||
 	    gate_in_flight(&w->gate)) /* what is deleted has to be seen as deleted */
 		return;
-	for (uint32_t s = fleet_has_hub(w->fleet) ? next_shard(w, 0) : SHARDS; s < SHARDS;
-	     s = next_shard(w, s + 1)) { /* who has not shard 0 may know too few */
+	for (uint32_t s = next_shard(w, 0); s < SHARDS; s = next_shard(w, s + 1)) {
 		number = part_forgotten(w->shards[s], room, &results);
-		if (number == 0)
-			continue;
+		if (number == 0 || !hub_jobs_knows(w->fleet, w->jobs.set, number))
+			continue; /* one that is newer than what this node knows of */
 		if (forget_results(w, s, results))
 			part_forget(w->shards[s], number, &w->env);
 		return;
@@ -370,7 +402,7 @@ jobs_take(struct worker *w, struct shard *sh)
 	w->jobs.tick_us = 0;
 	if (shard_index(sh) != 0)
 		return;
-	atomic_fetch_add(&w->fleet->jobs_version, 1);
+	hub_jobs_begin(w->fleet, jobs_stored(sh));
 	fleet_poke(w->fleet);
 }
 
@@ -379,6 +411,8 @@ jobs_leave(struct worker *w, uint32_t shard)
 {
 	part_task_stop(w->jobs.part);
 	job_calls_leave(w, shard);
+	if (shard == 0)
+		hub_jobs_end(w->fleet);
 }
 
 int64_t

@@ -310,8 +310,22 @@ struct fleet {
 	atomic_bool stop;
 	struct msg *wake; /* one a worker: the stop's alarm clock */
 	pthread_mutex_t jobs_mutex;
-	struct jobs *jobs; /* as on disk */
+	struct jobs *jobs; /* as on disk; NULL: nobody has said yet which there are */
 	atomic_uint jobs_version;
+	/* hub_jobs.c; under jobs_mutex, as jobs */
+	struct hub_jobs {
+		bool own; /* shard 0 is here */
+		/* of jobs: shard 0's epoch, and how often it has changed since */
+		uint64_t epoch, version;
+		uint64_t dropped; /* own: the version when one was forgotten last */
+		struct job_age *ages;
+		uint32_t nage;
+		/* another node's: what has come of the next; NULL: nothing has */
+		struct jobs *staged;
+		uint64_t staged_epoch, staged_version;
+		void (*heard)(void *ctx); /* NULL: nobody cares */
+		void *ctx;
+	} hub_jobs;
 };
 
 static_assert(SHARDS == 64, "struct worker.mine");
@@ -615,6 +629,15 @@ void fleet_begin(struct fleet *f);
 
 /* work.c */
 void work_home(struct work *w);
+
+/* hub_jobs.c: on the node that has shard 0, its jobs. The set is the fleet's. put: with jobs_mutex held */
+void hub_jobs_begin(struct fleet *f, struct jobs *set);
+void hub_jobs_put(struct fleet *f, const struct jobs *former, const struct jobs *set);
+void hub_jobs_end(struct fleet *f);
+void hub_jobs_hear(struct fleet *f); /* it has changed */
+void hub_jobs_fini(struct fleet *f);
+/* Would a worker with this set know of a job of this number, if it were not forgotten? */
+bool hub_jobs_knows(struct fleet *f, const struct jobs *set, uint64_t number);
 
 /* hubwide.c */
 bool work_spreads(

@@ -225,8 +225,6 @@ opens(struct msg *m)
 
 	w->coming &= ~(UINT64_C(1) << s);
 	sweep_takes(w, w->shards[s]);
-	if (s == 0)
-		jobs_set_goes(w, jobs_stored(w->shards[0]), GATE_ON_DISK);
 	jobs_take(w, w->shards[s]);
 	watches_moved(w);
 	feedback_told(w, w->shards[s], GATE_ON_DISK);

@@ -273,6 +273,32 @@ bool fleet_has_hub(const struct fleet *f); /* shard 0 is here */
 struct configurations *fleet_configurations(const struct fleet *f);
 struct routing *fleet_routing(const struct fleet *f);
 struct settings *fleet_settings(const struct fleet *f);
+/* ---- jobs of a hub on several nodes; any thread ---- */
+
+/* What has changed of the set of jobs that shard 0 has. */
+struct jobs_news {
+	uint64_t epoch, version; /* the set that one has who knows this, too */
+	uint64_t latest;         /* the version that there is: with that the set is in force */
+	struct buf records;      /* each with its length in front */
+	bool whole;         /* numbers are those of all jobs that are known: others are forgotten */
+	struct buf numbers; /* rising, each less the one before, as varints */
+};
+void jobs_news_fini(struct jobs_news *n);
+/* For a node that has the set so named, as much as goes into `most` bytes, one record at least. ERR_END: it is the newest; ERR_NOT_FOUND: shard 0 is not
+ * here. Appended to out, which is zeroed. */
+enum err fleet_jobs_since(
+    struct fleet *f, uint64_t epoch, uint64_t version, size_t most, struct jobs_news *out);
+/* The set, or as much of it, as this node has; 0: none. */
+void fleet_jobs_at(struct fleet *f, uint64_t *epoch, uint64_t *version);
+/* What another node has said. ERR_CORRUPT: it is asked for from the beginning. */
+enum err fleet_jobs_learn(struct fleet *f, const struct jobs_news *news);
+/* Another node's part of a job; or this one's. False: shard 0 is not here. */
+bool fleet_job_reported(struct fleet *f, const struct job_report *r);
+/* Called behind each change of the set of shard 0, which is here. A worker's thread: short. NULL: nobody is. */
+void fleet_hear_jobs(struct fleet *f, void (*changed)(void *ctx), void *ctx);
+/* How many shards are here. */
+unsigned fleet_shards(const struct fleet *f);
+
 /* How far a partition of n has come, by the store. ERR_IO, ERR_CORRUPT: `why`. */
 enum err fleet_partition(
     struct fleet *f, uint32_t partition, uint32_t n, struct partition_end *out, struct fault *why);

@@ -64,21 +64,31 @@ walk_again(struct str body)
 static void
 call_again(struct str body)
 {
+	struct part_told part;
+	struct jobs_asked jobs;
 	struct called called;
 	struct fault f;
 
-	if (called_read(body, &called, &f) == ERR_OK)
-		walk_again(called.body);
+	if (called_read(body, &called, &f) != ERR_OK)
+		return;
+	walk_again(called.body);
+	(void)jobs_asked_read(called.body, &jobs, &f);
+	if (part_told_read(called.body, &part, &f) == ERR_OK)
+		require(part.shard < SHARDS && part.ended <= 1 && part.broken <= 1);
 }
 
 static void
 answer_again(struct str body)
 {
 	struct call_answer answer;
+	struct jobs_told told;
 	struct fault f;
 
-	if (call_answer_read(body, &answer, &f) == ERR_OK)
-		walk_again(answer.body);
+	if (call_answer_read(body, &answer, &f) != ERR_OK)
+		return;
+	walk_again(answer.body);
+	if (jobs_told_read(answer.body, &told, &f) == ERR_OK)
+		require(told.version <= told.latest);
 }
 
 static void

@@ -540,6 +540,37 @@ hello__and_map_come_back(void **state)
 	buf_fini(&out);
 }
 
+static void
+jobs__and_parts_come_back(void **state)
+{
+	const struct part_told part = { 1ull << 50, SHARDS - 1, 7, 1, 0, 10, 6, 3, 1, 999 };
+	struct jobs_told told = { 5, 6, 9, 1, STR("records"), STR("numbers") }, t;
+	struct jobs_asked a, asked_for = { 5, 6 };
+	struct part_told p, wrong = part;
+	struct buf out = { 0 };
+	struct fault f;
+
+	(void)state;
+	part_told_write(&out, &part);
+	assert_int_equal(part_told_read(buf_view(&out), &p, &f), ERR_OK);
+	assert_memory_equal(&p, &part, sizeof(p));
+	wrong.shard = SHARDS;
+	out.n = 0, part_told_write(&out, &wrong);
+	assert_int_equal(part_told_read(buf_view(&out), &p, &f), ERR_PROTOCOL);
+	out.n = 0, jobs_asked_write(&out, &asked_for);
+	assert_int_equal(jobs_asked_read(buf_view(&out), &a, &f), ERR_OK);
+	assert_true(a.epoch == 5 && a.version == 6);
+	out.n = 0, jobs_told_write(&out, &told);
+	assert_int_equal(jobs_told_read(buf_view(&out), &t, &f), ERR_OK);
+	assert_true(t.epoch == 5 && t.version == 6 && t.latest == 9 && t.whole == 1);
+	str_is(t.records, told.records);
+	str_is(t.numbers, told.numbers);
+	told.version = 10;
+	out.n = 0, jobs_told_write(&out, &told);
+	assert_int_equal(jobs_told_read(buf_view(&out), &t, &f), ERR_PROTOCOL);
+	buf_fini(&out);
+}
+
 /* Cut anywhere, and with any byte changed: refused, or something that may be. */
 static void
 frame__damaged_is_refused_or_fit_to_be_used(void **state)
@@ -585,6 +616,7 @@ main(void)
 		cmocka_unit_test(effect__comes_back_unless_it_stays_on_its_node),
 		cmocka_unit_test(resume__comes_back_and_is_of_one_shard),
 		cmocka_unit_test(hello__and_map_come_back),
+		cmocka_unit_test(jobs__and_parts_come_back),
 		cmocka_unit_test(frame__damaged_is_refused_or_fit_to_be_used),
 	};
 
