@@ -75,7 +75,8 @@ class Run {
 		for (let n = 1; n <= NODES + 1; n++) nodes.push(await Node.make(network, n, database, { door, several: NODES > 1 })); // the last one is spare
 		for (const node of nodes.slice(0, NODES)) await node.start();
 		await this.#audited(database);
-		this.balancer = await Balancer.start({ addr: door, hubs: () => nodes.map((node) => node.hub), ca: () => nodes[0].hub.pem });
+		const { pem } = nodes[0].hub; // its directory may go
+		this.balancer = await Balancer.start({ addr: door, hubs: () => nodes.map((node) => node.hub), ca: () => pem });
 		this.world = { network, database, nodes, random: this.random, longest: o.longest * 1000 };
 		this.clients = this.world.clients = new Clients(nodes, this.balancer, this.history, { seed: o.seed, plant: o.plant });
 		await this.clients.prepare();

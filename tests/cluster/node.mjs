@@ -7,6 +7,7 @@ import { Network } from './network.mjs';
 import { within } from '../lib/wait.mjs';
 
 const MESH_PORT = 7443;
+const SETTLE_MS = 3000; // until a node that has joined is given shards, in place of 30 s
 const AGAIN_MS = 500;
 const GONE_MS = 20_000;
 
@@ -22,7 +23,7 @@ export class Node {
 		node.name = `hub${number}`;
 		const address = await network.add(node.name, 10 + number);
 		const dir = tempDir(node.name), binary = path.join(dir, 'twinhub');
-		fs.writeFileSync(binary, `#!/bin/sh\nexec ${Network.inside(node.name).join(' ')} ${BINARY} "$@"\n`, { mode: 0o755 });
+		fs.writeFileSync(binary, `#!/bin/sh\nexec ${Network.inside(node.name).join(' ')} env TWINHUB_TEST_SETTLE_MS=${SETTLE_MS} ${BINARY} "$@"\n`, { mode: 0o755 });
 		node.hub = new Hub({ addr: address, dir: path.join(dir, 'data'), args: ['--cluster', database.url, '--node', node.name, '--hostname', address, '--hostname', door, ...(several ? ['--mesh', `${address}:${MESH_PORT}`] : [])], binary });
 		node.several = several;
 		return node;
