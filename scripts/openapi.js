@@ -250,6 +250,7 @@ const routes = {
 
 const open = {
 	'GET /healthz': ['healthz', 'does the process answer?', { a: ref('Alive') }],
+	'GET /livez': ['livez', 'the same, by the other name that there is for it', { a: ref('Alive') }],
 	'GET /readyz': ['readyz', 'does it serve, and take changes?', { a: ref('Ready'), e: [503] }],
 	'GET /metrics': ['metrics', 'figures for Prometheus, on a listener of their own (--metrics-bind)', { a: { 'text/plain': s, 'application/openmetrics-text': s }, e: [401], servers: [{ url: 'http://127.0.0.1:9464' }] }],
 };

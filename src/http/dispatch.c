@@ -139,7 +139,7 @@ request_begin(struct request *r)
 	r->path = path_plain(&r->arena, r->sent_path);
 	if (r->ask.fault != NULL)
 		refuse_bytes(r);
-	else if (path_is(r, "/healthz") || path_is(r, "/readyz"))
+	else if (path_is(r, "/healthz") || path_is(r, "/livez") || path_is(r, "/readyz"))
 		on_health(r, path_is(r, "/readyz"));
 	else if (r->hl->stopping)
 		reply_error(r, F_ServiceUnavailable, "the hub is stopping");

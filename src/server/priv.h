@@ -300,6 +300,8 @@ const struct places *places_of(const struct server *s);
 enum err places_join(struct server *s);
 /* Now and then: what was not known is looked up. */
 void places_look(struct server *s);
+/* What of PostgreSQL's settings is not as it should be goes to the log. Takes a connection. */
+void database_advise(const struct server *s);
 #define TICKETS_SECRET "tickets"
 /* The policies that the database had when policies_changes was as_of; taken from bytes. ERR_LOCKED: they have been changed here since, and it is not
  * known whether before; f otherwise. *changed: others are in force now. */

@@ -744,6 +744,7 @@ server_run(const struct server_options *o)
 	tell_manager(s, true);
 	if (o->background)
 		background_settle(s);
+	database_advise(s);
 	run_until_stopped(s, &signals);
 	notify_tell("STOPPING=1");
 	server_stop(s);

@@ -89,6 +89,31 @@ for doc in yaml.safe_load_all(open(sys.argv[1])):
     if back != doc: sys.exit('%s: %s\\nis understood as\\n%s' % (doc['kind'], json.dumps(doc), json.dumps(back)))
 `;
 
+test('O-294 cluster/compose.yml is a compose file: three nodes, PostgreSQL with a standby, a balancer; its settings, paths and addresses are of one piece', () => {
+	const env = { PATH: process.env.PATH, POSTGRES_PASSWORD: 'x' };
+	assert.match(run('docker-compose', ['-f', at('cluster/compose.yml'), 'config', '-q'], { env: { PATH: process.env.PATH } }).stderr, /say one/, 'there is no password by default');
+	const r = run('docker-compose', ['-f', at('cluster/compose.yml'), 'config'], { env });
+	assert.equal(r.status, 0, r.stderr);
+	const config = JSON.parse(run(PYTHON, ['-c', 'import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))'], { input: r.stdout }).stdout);
+	const known = options(), nodes = ['a', 'b', 'c'], balancer = fs.readFileSync(at('cluster/haproxy.cfg'), 'utf8');
+	for (const name of nodes) {
+		const { environment, networks, cap_drop, read_only } = config.services[name], address = networks.hubs.ipv4_address;
+		for (const option of ours(environment)) assert.ok(known.has(option), option);
+		assert.deepEqual([environment.TWINHUB_NODE, environment.TWINHUB_MESH, cap_drop, read_only], [name, `${address}:7443`, ['ALL'], true]);
+		for (const port of [443, 8883]) assert.ok(balancer.includes(`server ${name} ${address}:${port}\n`), `${name} has port ${port} behind the balancer`);
+		for (const server of ['primary', 'standby']) assert.ok(environment.TWINHUB_CLUSTER.includes(config.services[server].networks.hubs.ipv4_address));
+		assert.equal(environment.TWINHUB_PROXY, `${config.services.balancer.networks.hubs.ipv4_address}/32`);
+	}
+	assert.match(balancer, /option httpchk GET \/readyz\n/);
+	assert.match(balancer, /send-proxy-v2 check-send-proxy/);
+	for (const { volumes = [] } of Object.values(config.services))
+		for (const { source, type } of volumes.filter((volume) => typeof volume === 'object')) assert.ok(type !== 'bind' || fs.existsSync(source), source);
+	for (const script of ['primary', 'standby']) assert.equal(run('bash', ['-n', at(`cluster/postgres/${script}.sh`)]).status, 0);
+	assert.deepEqual(config.services.balancer.ports.map((port) => port.published ?? port).map(String).map((port) => port.split(':')[0]), ['443', '8883']);
+	const dropIn = fs.readFileSync(at('cluster/systemd.conf'), 'utf8');
+	assert.match(dropIn, /RestartPreventExitStatus=\nRestartPreventExitStatus=2\n/, 'a node that was taken for dead begins anew');
+});
+
 test('O-110 kubernetes.yaml is what the models of Kubernetes know; its settings, ports and probes are those of the hub', async () => {
 	const r = run(PYTHON, ['-c', THERE_AND_BACK, at('kubernetes.yaml')]);
 	assert.equal(r.status, 0, r.stderr);

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { REPOSITORY, sasToken, startHub, stopAll } from '../lib/hub.mjs';
 
 const { paths } = JSON.parse(fs.readFileSync(path.join(REPOSITORY, 'docs/reference/openapi.json'), 'utf8'));
-// But /healthz and /readyz, which take no token, and so are no routes of the table.
+// But /healthz, /livez and /readyz, which take no token, and so are no routes of the table.
 const routes = Object.entries(paths).flatMap(([at, methods]) => Object.entries(methods).map(([method, o]) => ({ at, method: method.toUpperCase(), o }))).filter(({ o }) => o.security === undefined);
 const RIGHTS = { RegistryRead: [], RegistryWrite: ['RegistryRead'], ServiceConnect: [], DeviceConnect: [] };
 const tokens = {};

@@ -234,6 +234,7 @@ test('O-92 events, statistics, administration: requests and answers are as opena
 	await on('GET', '/admin/export?keys=no', { headers: { 'x-ms-max-item-count': '1' } });
 	await on('POST', '/admin/import?importMode=createOrUpdate', { body: '{"id":"i1"}\n{"id":"i1","importMode":"create"}\n' });
 	await on('GET', '/healthz', { token: null });
+	await on('GET', '/livez', { token: null });
 	await on('GET', '/readyz', { token: null });
 	for (const accept of ['text/plain', 'application/openmetrics-text']) {
 		const r = await fetch(`http://${hub.addr}:9464/metrics`, { headers: { Accept: accept } });

@@ -505,6 +505,10 @@ checks__a_hub_that_stops_says_so_to_everybody(void **state)
 	kit_ask(&w, &s);
 	assert_int_equal(s.status, 200);
 	assert_string_equal(s.text, "{\"status\":\"alive\"}");
+	w.target = "/livez";
+	kit_ask(&w, &s);
+	assert_int_equal(s.status, 200);
+	assert_string_equal(s.text, "{\"status\":\"alive\"}");
 }
 
 int
