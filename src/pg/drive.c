@@ -81,11 +81,16 @@ step(struct pg *p, const struct cluster_input *in)
 }
 
 static void
-tell_shards(uint64_t shards, void (*call)(void *ctx, unsigned shard), void *ctx)
+tell_shards(const struct pg *p, uint64_t attach, uint64_t detach)
 {
-	for (unsigned s = 0; s < PG_SHARDS; s++)
-		if (shards >> s & 1)
-			call(ctx, s);
+	const struct pg_calls *calls = &p->o.calls;
+
+	for (unsigned s = 0; s < PG_SHARDS; s++) {
+		if (attach >> s & 1)
+			calls->attach(calls->ctx, s, p->taken[s].number);
+		if (detach >> s & 1)
+			calls->detach(calls->ctx, s);
+	}
 }
 
 /* A shard that has come and is to go at once, does so in this order; the other way round somebody has to answer in between. */
@@ -107,8 +112,7 @@ tell(struct pg *p)
 	pthread_mutex_unlock(&d->mu);
 	if (due.news && p->o.store.warn != NULL)
 		p->o.store.warn(p->o.store.ctx, said.text);
-	tell_shards(due.attach, calls->attach, calls->ctx);
-	tell_shards(due.detach, calls->detach, calls->ctx);
+	tell_shards(p, due.attach, due.detach);
 	if (due.apply != 0)
 		calls->apply(calls->ctx, due.apply);
 	pthread_mutex_unlock(&d->telling);
@@ -359,24 +363,25 @@ has_ended(struct drive *d)
 	return ended;
 }
 
-/* Until its lease holds and the committer has a connection. The start's own end is an error of the start. */
+/* Until it has begun and the committer has a connection. The start's own end is an error of the start. */
 static enum err
-lease_wait(struct pg *p, struct fault *f)
+begun_wait(struct pg *p, struct fault *f)
 {
 	struct drive *d = &p->drive;
 	int64_t until_us = clock_mono_us() + PG_START_US;
 	bool made, connected = false, over;
 
-	while (!has_ended(d) && (!connected || drive_lease(d) == 0) && clock_mono_us() < until_us)
+	while (!has_ended(d) && (!connected || atomic_load(&p->generation) == 0) &&
+	    clock_mono_us() < until_us)
 		connected |= drive_resolve(p, PG_RETRY_US / 20, &made, f);
-	over = !connected || drive_lease(d) == 0;
+	over = !connected || atomic_load(&p->generation) == 0;
 	pthread_mutex_lock(&d->mu);
 	d->starts = false;
 	if (d->ended)
 		fault_set(f, F_ServerError, "%s", d->said.text);
 	else if (over)
 		fault_set(f, F_ServerError, "the node cannot begin: %s",
-		    d->why.text[0] != '\0' ? d->why.text : "PostgreSQL takes no beat of it");
+		    d->why.text[0] != '\0' ? d->why.text : "PostgreSQL does not answer");
 	over |= d->ended;
 	pthread_mutex_unlock(&d->mu);
 	return over ? ERR_LOCKED : ERR_OK;
@@ -438,7 +443,7 @@ drive_start(struct pg *p, struct fault *f)
 	drive_step(p, &(struct cluster_input){ .what = CLUSTER_TICK });
 	drive_step(p, &(struct cluster_input){ .what = CLUSTER_UNKNOWN });
 	e = threads_start(p, f);
-	return e == ERR_OK ? lease_wait(p, f) : e;
+	return e == ERR_OK ? begun_wait(p, f) : e;
 }
 
 void

@@ -61,7 +61,7 @@ pg_state(struct store *face, struct fault *why)
 
 /* Memory has never to be compared with what is stored: it is known what became of each commit. */
 static uint32_t
-pg_generation(const struct store *face)
+pg_reopened(const struct store *face)
 {
 	(void)face;
 	return 0;
@@ -155,7 +155,7 @@ static const struct store_ops pg_ops = {
 	.resume = pg_resume,
 	.retain = pg_retain,
 	.state = pg_state,
-	.generation = pg_generation,
+	.generation = pg_reopened,
 	.space = pg_space,
 	.has_space = pg_has_space,
 	.damage = pg_damage,
@@ -243,6 +243,12 @@ pg_begin(struct store *face, struct fault *f)
 	if (e == ERR_OK)
 		e = committer_start(p, f);
 	return e == ERR_OK ? upkeep_start(p, f) : e;
+}
+
+uint64_t
+pg_generation(const struct store *face)
+{
+	return atomic_load(&pg_of(face)->generation);
 }
 
 uint16_t

@@ -68,7 +68,8 @@ struct pg_view {
  * later, from another thread.
  */
 struct pg_calls {
-	void (*attach)(void *ctx, unsigned shard); /* its records can be read */
+	/* its records can be read; epoch: by which it was taken */
+	void (*attach)(void *ctx, unsigned shard, uint64_t epoch);
 	/* it is to go: once nothing of it is left here, no batch either, pg_detached */
 	void (*detach)(void *ctx, unsigned shard);
 	void (*view)(void *ctx, const struct pg_view *view); /* behind each beat; borrowed */
@@ -103,7 +104,8 @@ struct pg_options {
 
 /*
  * pg_open   url and node outlive it: the schema is made where there is none, and this node has a row, which is nobody's yet. No shard is here.
- * pg_begin  the node begins: its lease holds when it returns, and shards come (pg_calls), until pg_close. Once.
+ * pg_begin  the node begins: it has a generation when it returns. Once what is hub-wide is in force (pg_calls.apply) its lease comes, and shards
+ *           (pg_calls.attach), until store_close. Once.
  *
  * ERR_IO with libpq's words; ERR_LOCKED: another node has a shard and lives, or this one may not begin; ERR_ARG: the database is another hub's, or of
  * a newer schema. store_close is due after pg_open alone, whatever pg_begin says.
@@ -112,7 +114,8 @@ struct pg_options {
 enum err pg_url_check(const char *url, struct fault *f);
 enum err pg_open(const struct pg_options *o, struct store **out, struct fault *f);
 enum err pg_begin(struct store *store, struct fault *f);
-uint16_t pg_slot(const struct store *store); /* this node's, from pg_open on */
+uint16_t pg_slot(const struct store *store);       /* this node's, from pg_open on */
+uint64_t pg_generation(const struct store *store); /* from pg_begin on */
 /* Any thread, but not from pg_calls. */
 void pg_detached(struct store *store, unsigned shard);
 /* What has not gone well last with the shards and the node; its text may be empty. */

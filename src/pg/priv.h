@@ -20,7 +20,7 @@
 #define PG_RETRY_US    INT64_C(500000)            /* between attempts to reach a server */
 #define PG_READERS     2u                         /* connections that read the log */
 #define PG_PAGE        64                         /* rows of the log that one question brings */
-#define PG_START_US    INT64_C(30000000)          /* for the node to begin and have its lease */
+#define PG_START_US    INT64_C(30000000)          /* for the node to begin */
 #define PG_OTHERS_US   INT64_C(2500000)           /* in which a node that lives has beaten */
 #define CONN_NAME_MAX  64u
 #define PG_LEAVE_US    INT64_C(1000000) /* for the word that this node goes */
@@ -253,7 +253,7 @@ void pg_asks(struct pg *p, struct conn *c, const struct cluster_do *d, struct cl
 void conn_name(char out[CONN_NAME_MAX], const char *node, uint64_t generation, const char *purpose);
 
 /* drive.c */
-/* What it needs of the options, before they go; then the node begins, and its lease holds when it returns. ERR_LOCKED, ERR_IO. drive_stop in any case. */
+/* What it needs of the options, before they go; then the node begins. ERR_LOCKED, ERR_IO. drive_stop in any case. */
 void drive_init(struct pg *p);
 enum err drive_start(struct pg *p, struct fault *f);
 void drive_stop(struct pg *p);

@@ -3,8 +3,11 @@
  * leave it (docs/cluster-design.md, 4). pg says what is to be done (pg_calls) and must not be kept; the fleet says when it is done.
  *
  *   pg --attach--> COMES --fleet_take--> HERE --detach--> GOES --fleet_release--> AWAY --pg_detached--> pg
+ *
+ * With others (--mesh) both go by peers, which tells the other nodes and keeps the order of what waits, and hears of each view whose the shards are.
  */
 #include "os/clock.h"
+#include "peers/peers.h"
 #include "pg/pg.h"
 #include "server/priv.h"
 
@@ -34,7 +37,33 @@ struct nodes {
 	uint64_t due; /* as of the last beat: pg_view.due */
 	bool viewed;
 	struct fault fault; /* why one cannot be served */
+	bool stops;         /* what pg says from now on is for the next incarnation */
+	unsigned busy;      /* calls of pg's that are in here */
+	struct pinned *pinned;
+	struct peers *peers; /* NULL: it is the only one */
 };
+
+/* false: it stops. Else to be left. */
+static bool
+enter(struct nodes *n)
+{
+	bool stops;
+
+	pthread_mutex_lock(&n->mu);
+	stops = n->stops;
+	n->busy += !stops;
+	pthread_mutex_unlock(&n->mu);
+	return !stops;
+}
+
+static void
+leave(struct nodes *n)
+{
+	pthread_mutex_lock(&n->mu);
+	n->busy--;
+	pthread_cond_broadcast(&n->changed);
+	pthread_mutex_unlock(&n->mu);
+}
 
 /* As others are to reach it: an address, not a name. */
 enum err
@@ -66,22 +95,28 @@ place_set(struct nodes *n, unsigned shard, enum place place)
 	pthread_mutex_unlock(&n->mu);
 }
 
+/* Of a node that stops the shard is its own until its end. */
 static void
 released(void *ctx, uint32_t shard, enum err e, const struct fault *why)
 {
 	struct nodes *n = ctx;
 
-	(void)e, (void)why;
+	(void)why;
+	if (e != ERR_OK || !enter(n))
+		return;
 	place_set(n, shard, AWAY);
 	pg_detached(n->s->store, shard);
+	leave(n);
 }
 
-/* A fleet that stops releases nothing: the shard stays this node's until its end. */
 static void
 release(struct nodes *n, unsigned shard)
 {
 	place_set(n, shard, GOES);
-	(void)fleet_release(n->s->fleet, shard, released, n);
+	if (n->peers != NULL)
+		peers_release(n->peers, shard, released, n);
+	else
+		(void)fleet_release(n->s->fleet, shard, released, n);
 }
 
 /* ---- it comes ---- */
@@ -112,34 +147,56 @@ came(struct nodes *n, unsigned shard)
 
 /* One that cannot be read is nobody's here, and what is for it is refused; where it goes to, it may be another matter. */
 static void
+unserved(struct nodes *n, unsigned shard, const struct fault *why)
+{
+	bool leaves;
+
+	say_unserved(n, shard, why);
+	leaves = came(n, shard);
+	place_set(n, shard, AWAY);
+	if (leaves)
+		pg_detached(n->s->store, shard);
+}
+
+static void
 taken(void *ctx, uint32_t shard, enum err e, const struct fault *why)
 {
 	struct nodes *n = ctx;
 
-	if (e == ERR_OK) {
-		if (came(n, shard))
-			release(n, shard);
+	if (!enter(n))
 		return;
-	}
-	say_unserved(n, shard, why);
-	if (came(n, shard))
-		released(n, shard, ERR_OK, NULL);
-	else
-		place_set(n, shard, AWAY);
+	if (e != ERR_OK)
+		unserved(n, shard, why);
+	else if (came(n, shard))
+		release(n, shard);
+	leave(n);
 }
 
 /* ---- what pg says ---- */
 
 static void
-attach(void *ctx, unsigned shard)
+take(struct nodes *n, unsigned shard, uint64_t epoch)
 {
-	struct nodes *n = ctx;
 	struct fleet *f = n->s->fleet;
+	unsigned worker = fleet_worker_of(f, shard);
 
 	place_set(n, shard, COMES);
-	if (fleet_take(f, shard, fleet_worker_of(f, shard), taken, n) == ERR_IO)
+	if (n->peers != NULL)
+		peers_take(n->peers, shard, epoch, worker, taken, n);
+	else if (fleet_take(f, shard, worker, taken, n) == ERR_IO)
 		taken(n, shard, ERR_IO,
 		    &(struct fault){ .code = F_ServerError, .text = "there is no thread for it" });
+}
+
+static void
+attach(void *ctx, unsigned shard, uint64_t epoch)
+{
+	struct nodes *n = ctx;
+
+	if (!enter(n))
+		return;
+	take(n, shard, epoch);
+	leave(n);
 }
 
 static void
@@ -148,12 +205,48 @@ detach(void *ctx, unsigned shard)
 	struct nodes *n = ctx;
 	enum place place;
 
+	if (!enter(n))
+		return;
 	pthread_mutex_lock(&n->mu);
 	place = n->shards[shard].place;
 	n->shards[shard].leaves = place == COMES;
 	pthread_mutex_unlock(&n->mu);
 	if (place == HERE)
 		release(n, shard);
+	leave(n);
+}
+
+/* One that has no mesh, or does not live, nobody has to reach. */
+static bool
+is_peer(const struct pg_view *v, const struct pg_node *node)
+{
+	return node->slot != v->slot && node->state <= PG_DRAINING && node->has_print &&
+	    node->address[0] != '\0';
+}
+
+static void
+peer_of(const struct pg_node *node, struct mesh_peer *out)
+{
+	*out = (struct mesh_peer){ .slot = node->slot, .generation = (uint64_t)node->generation };
+	snprintf(out->node, sizeof(out->node), "%s", node->name);
+	snprintf(out->address, sizeof(out->address), "%s", node->address);
+	memcpy(out->print, node->print, PG_PRINT);
+}
+
+static void
+tell_peers(struct nodes *n, const struct pg_view *v)
+{
+	struct peers_view *to = xcalloc(1, sizeof(*to));
+
+	for (unsigned i = 0; i < v->nnode && to->nnode < MESH_PEERS_MAX; i++)
+		if (is_peer(v, &v->nodes[i]))
+			peer_of(&v->nodes[i], &to->nodes[to->nnode++]);
+	for (unsigned i = 0; i < PG_SHARDS; i++)
+		to->shards[i] =
+		    (struct peers_owner){ (uint64_t)v->shards[i].epoch, v->shards[i].owner };
+	peers_view(n->peers, to);
+	peers_say(n->peers, (uint64_t)v->common, fleet_feedback(n->s->fleet));
+	free(to);
 }
 
 static void
@@ -161,40 +254,92 @@ view(void *ctx, const struct pg_view *v)
 {
 	struct nodes *n = ctx;
 
+	if (!enter(n))
+		return;
+	if (n->peers != NULL && n->s->fleet != NULL)
+		tell_peers(n, v);
 	pthread_mutex_lock(&n->mu);
 	n->due = v->due;
 	n->viewed = true;
 	pthread_cond_broadcast(&n->changed);
 	pthread_mutex_unlock(&n->mu);
+	leave(n);
 }
 
 /* ---- beginning and end ---- */
 
+static void
+times_of(struct pg_options *po)
+{
+	const char *settle = getenv(SETTLE_NAME);
+	uint64_t ms;
+
+	if (settle != NULL && str_u64(str_of(settle), &ms) && ms > 0)
+		po->times.settle_us = (int64_t)ms * 1000;
+}
+
 enum err
 nodes_open(struct server *s, struct pg_options *po)
 {
+	static uint8_t print[PG_PRINT]; /* borrowed by po */
 	struct nodes *n = xcalloc(1, sizeof(*n));
-	const char *settle = getenv(SETTLE_NAME);
-	uint64_t ms;
+	char why[NET_WHY_MAX];
+	struct fault f = { 0 };
 
 	n->s = s;
 	pthread_mutex_init(&n->mu, NULL);
 	cond_init(&n->changed);
 	s->nodes = n;
+	if (s->o.mesh != NULL &&
+	    pinned_open(s->o.data, node_name(s), clock_wall_us(), &n->pinned, why) != ERR_OK)
+		return fail(s, "%s", why);
+	if (s->o.mesh != NULL) {
+		pinned_print(n->pinned, print);
+		po->print = print;
+	}
 	po->several = s->o.mesh != NULL;
 	po->address = s->o.mesh;
 	po->calls = (struct pg_calls){
 		.attach = attach, .detach = detach, .view = view, .apply = common_named, .ctx = n
 	};
-	if (settle != NULL && str_u64(str_of(settle), &ms) && ms > 0)
-		po->times.settle_us = (int64_t)ms * 1000;
+	times_of(po);
+	if (pg_open(po, &s->store, &f) == ERR_OK && pg_begin(s->store, &f) == ERR_OK)
+		return ERR_OK;
+	return fail(s, "%s", f.text);
+}
+
+enum err
+nodes_join(struct server *s, const char *hub, struct fleet_options *fo)
+{
+	const struct peers_options o = { .pinned = s->nodes->pinned,
+		.address = s->o.mesh,
+		.hub = hub,
+		.node = node_name(s),
+		.version = TWINHUB_VERSION,
+		.slot = pg_slot(s->store),
+		.generation = pg_generation(s->store) };
+	char why[NET_WHY_MAX];
+
+	memset(s->nobody, FLEET_NOBODY, sizeof(s->nobody));
+	fo->owners = s->nobody; /* they come */
+	fo->may_answer = pg_lease;
+	fo->lease = s->store;
+	if (s->o.mesh == NULL)
+		return ERR_OK;
+	if (peers_open(&o, &s->nodes->peers, why) != ERR_OK)
+		return fail(s, "%s", why);
+	fo->slot = o.slot;
+	fo->elsewhere = peers_elsewhere(s->nodes->peers);
+	fo->walks = peers_walks(s->nodes->peers);
 	return ERR_OK;
 }
 
-/* Are those served that are due? Of a node that is the only one: all. */
+/* Does the lease hold, and are those served that are due? Of a node that is the only one: all. */
 static bool
 served(const struct nodes *n)
 {
+	if (pg_lease(n->s->store) == 0)
+		return false;
 	if (n->s->o.mesh == NULL)
 		return n->nhere == PG_SHARDS;
 	for (unsigned i = 0; i < PG_SHARDS; i++)
@@ -204,9 +349,10 @@ served(const struct nodes *n)
 }
 
 static enum err
-served_wait(struct nodes *n, struct fault *f)
+served_wait(struct nodes *n)
 {
 	int64_t until_us = clock_mono_us() + START_US;
+	struct fault f;
 	unsigned missing;
 	bool all;
 
@@ -214,24 +360,25 @@ served_wait(struct nodes *n, struct fault *f)
 	while (!(all = served(n)) && n->fault.code == F_NONE && clock_mono_us() < until_us)
 		(void)cond_wait_until(&n->changed, &n->mu, clock_mono_us() + LOOK_US);
 	missing = PG_SHARDS - n->nhere;
-	*f = n->fault;
+	f = n->fault;
 	pthread_mutex_unlock(&n->mu);
-	if (all || f->code != F_NONE)
-		return all ? ERR_OK : ERR_CORRUPT;
-	pg_why(n->s->store, f);
+	if (all)
+		return ERR_OK;
+	if (f.code != F_NONE)
+		return fail(n->s, "%s", f.text);
+	pg_why(n->s->store, &f);
 	return fail(n->s, "%u of the hub's shards cannot be had: %s", missing,
-	    f->text[0] != '\0' ? f->text : "another node has them");
+	    f.text[0] != '\0' ? f.text : "another node has them");
 }
 
 enum err
 nodes_begin(struct server *s)
 {
-	struct fault f = { 0 };
-	enum err e = pg_begin(s->store, &f);
+	struct nodes *n = s->nodes;
 
-	if (e == ERR_OK && (e = served_wait(s->nodes, &f)) != ERR_CORRUPT)
-		return e;
-	return fail(s, "%s", f.text);
+	if (n->peers != NULL && peers_start(n->peers, s->fleet) != ERR_OK)
+		return fail(s, "there is no thread for the mesh");
+	return common_start(s) == ERR_OK ? served_wait(n) : ERR_IO;
 }
 
 bool
@@ -249,12 +396,38 @@ nodes_have(const struct server *s, unsigned shard)
 }
 
 void
+nodes_stop(struct server *s)
+{
+	struct nodes *n = s->nodes;
+
+	if (n == NULL)
+		return;
+	pthread_mutex_lock(&n->mu);
+	n->stops = true;
+	while (n->busy > 0)
+		pthread_cond_wait(&n->changed, &n->mu);
+	pthread_mutex_unlock(&n->mu);
+	if (n->peers != NULL)
+		peers_stop(n->peers);
+}
+
+void
+nodes_part(struct server *s)
+{
+	if (s->nodes == NULL)
+		return;
+	peers_free(s->nodes->peers);
+	s->nodes->peers = NULL;
+}
+
+void
 nodes_free(struct server *s)
 {
 	struct nodes *n = s->nodes;
 
 	if (n == NULL)
 		return;
+	pinned_free(n->pinned);
 	pthread_cond_destroy(&n->changed);
 	pthread_mutex_destroy(&n->mu);
 	free(n);

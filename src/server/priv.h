@@ -144,6 +144,7 @@ struct server {
 	bool hub_here; /* shard 0 is, and says what its records are; with policies_mutex */
 	atomic_bool secrets_new;  /* others than policies: the main thread looks */
 	struct buf ca_stored;     /* the same */
+	char hub_id[DATA_ID_MAX]; /* with --cluster, as is dir_id */
 	char dir_id[DATA_ID_MAX]; /* with --cluster */
 	struct configurations *configurations;
 	struct settings *settings; /* in force */
@@ -154,6 +155,7 @@ struct server {
 	unsigned ncas;
 	struct store *store;
 	struct nodes *nodes; /* NULL: the hub has a store of its own */
+	uint8_t nobody[SHARDS];
 	struct fleet *fleet;
 	struct feed *feed;
 	struct file_jobs *file_jobs;
@@ -320,13 +322,21 @@ void common_spreads(struct work *k);          /* fleet_options.on_spread */
 enum err common_wait(struct server *s, struct fault *f);
 const char *node_name(const struct server *s); /* with --cluster */
 
-/* nodes.c: with --cluster. What pg_open is to know of it, for the call; then, when the fleet runs: the node begins, and has the shards that are due. s->why. */
+/* nodes.c: with --cluster */
 struct pg_options;
+/* s->store is opened with these and what it is to know besides, and the node has begun. s->why. */
 enum err nodes_open(struct server *s, struct pg_options *po);
+/* What the fleet is to know; with others, the way to them is open. hub: its id. s->why. */
+enum err nodes_join(struct server *s, const char *hub, struct fleet_options *fo);
+/* The fleet runs: what is hub-wide is in force, the lease holds, shards that are due are here. s->why. */
 enum err nodes_begin(struct server *s);
-bool nodes_have(const struct server *s,
-    unsigned shard);               /* is it served here? Any thread. Without --cluster all are */
-void nodes_free(struct server *s); /* behind the store's end; fine where there is none */
+/* Is it served here? Any thread. Without --cluster all are. */
+bool nodes_have(const struct server *s, unsigned shard);
+void nodes_stop(
+    struct server *s); /* before the fleet: nothing is asked of others any more, no shard moves */
+void nodes_part(struct server *s); /* behind the fleet's stop, before its end */
+void nodes_free(
+    struct server *s); /* behind the store's end; fine where there is none, as are the others */
 
 /* tickets.c: with --cluster, the keys that all nodes share; they are turned when it is time. At the start, and hourly. Main thread. */
 void tickets_share(struct server *s);

@@ -193,24 +193,21 @@ cluster_ends(void *ctx, enum pg_end code, const char *line)
 static enum err
 cluster_open(struct server *s, const struct store_options *so)
 {
-	char path[DATA_PATH_MAX], id[DATA_ID_MAX];
+	char path[DATA_PATH_MAX];
 	struct pg_options po = { .url = s->o.cluster,
 		.node = node_name(s),
-		.hub = id,
+		.hub = s->hub_id,
 		.dir = s->dir_id,
 		.ends = cluster_ends };
-	struct fault f = { 0 };
 
 	if (!data_path(path, s->o.data, CLUSTER_SCRATCH))
 		return fail(s, "the path of --data is too long");
-	if (data_hub_id(s->o.data, id, sizeof(id), s->why, sizeof(s->why)) != ERR_OK)
+	if (data_hub_id(s->o.data, s->hub_id, sizeof(s->hub_id), s->why, sizeof(s->why)) != ERR_OK)
 		return ERR_IO;
 	common_make(s);
 	po.store = *so;
 	po.store.dir = path;
-	if (nodes_open(s, &po) != ERR_OK)
-		return ERR_IO;
-	return pg_open(&po, &s->store, &f) == ERR_OK ? ERR_OK : fail(s, "%s", f.text);
+	return nodes_open(s, &po);
 }
 
 static enum err
@@ -263,7 +260,6 @@ static enum err
 fleet_make(struct server *s)
 {
 	struct fault f = { 0 };
-	uint8_t nobody[SHARDS];
 	struct fleet_options fo = { .store = s->store,
 		.nworker = s->sizes.nworker,
 		.cache_bytes = s->sizes.cache_bytes,
@@ -285,12 +281,10 @@ fleet_make(struct server *s)
 		.on_settings = on_settings };
 
 	if (s->o.cluster != NULL) {
-		memset(nobody, FLEET_NOBODY, sizeof(nobody));
-		fo.owners = nobody; /* they come */
-		fo.may_answer = pg_lease;
-		fo.lease = s->store;
 		fo.on_spread = common_spreads;
 		fo.on_hub_left = on_hub_left;
+		if (nodes_join(s, s->hub_id, &fo) != ERR_OK)
+			return ERR_ARG;
 	}
 	s->fleet = fleet_new(&fo);
 	if (fleet_load(s->fleet, &f) != ERR_OK)
@@ -313,7 +307,7 @@ shards_come(struct server *s)
 {
 	if (s->o.cluster == NULL)
 		return ERR_OK;
-	if (common_start(s) != ERR_OK || nodes_begin(s) != ERR_OK)
+	if (nodes_begin(s) != ERR_OK)
 		return ERR_IO;
 	if (s->settings == NULL) /* nobody has stored any yet */
 		settings_take(s, settings_first(s), true);

@@ -93,6 +93,7 @@ server_stop(struct server *s)
 	file_jobs_stop(s->file_jobs);   /* while the end of one can still be written */
 	deliveries_stop(s->deliveries); /* as can cursors */
 	common_stop();
+	nodes_stop(s);
 	fleet_stop(s->fleet);
 	if (!wait_idle(s, until_us)) {
 		/* A client that takes no answer. All that was acknowledged is on disk. */
@@ -114,6 +115,7 @@ server_stop(struct server *s)
 	deliveries_free(s->deliveries);
 	feed_free(s->feed);
 	file_jobs_free(s->file_jobs);
+	nodes_part(s);
 	store_close(s->store);
 	common_free();
 	nodes_free(s);

@@ -116,6 +116,14 @@ test('O-240 O-241 a node that joins gets its share of the shards, one at a time,
 	await writers.verify();
 	t.diagnostic(`${[...writers.acknowledged.values()].reduce((x, y) => x + y)} acknowledged writes; a device had to wait ${writers.worstMs.toFixed(0)} ms at the most`);
 	assert.equal(server.sql('joins', 'SELECT count(DISTINCT address) FROM node'), '2');
+	for (const hub of [a, b]) {
+		for (const id of writers.acknowledged.keys()) {
+			assert.equal((await hub.rest('PATCH', `/twins/${id}`, { body: { tags: { node: hub.addr } } })).status, 200, `${id}, by ${hub.addr}`);
+			assert.equal((await hub.rest('GET', `/twins/${id}`)).body.tags.node, hub.addr);
+		}
+		const query = await hub.rest('POST', '/devices/query', { body: { query: `SELECT COUNT() AS n FROM devices WHERE tags.node = '${hub.addr}'` } });
+		assert.deepEqual([query.status, query.body], [200, [{ n: DEVICES }]], query.text);
+	}
 });
 
 test('O-242 O-243 the shards of a node that is killed, and of one that leaves, are served by the others', { timeout: 240_000 * SLOW }, async (t) => {
