@@ -35,3 +35,23 @@ shard_end_calls(struct shard *sh, uint32_t *row, uint32_t max, const struct hub_
 	calls_give_up(sh, env);
 	return n;
 }
+
+void
+shard_edge_gone(struct shard *sh, uint8_t node, int64_t missed_us, const struct hub_env *env)
+{
+	for (uint32_t i = 0; i < shard_rows(sh); i++) {
+		struct row *r = row_at(sh, i);
+
+		if (r->id == NULL || r->presence == NULL)
+			continue;
+		if (r->presence->session.node != node) {
+			calls_forget(sh, r->presence, node);
+			continue;
+		}
+		calls_lost(sh, r, env);
+		row_set_presence(sh, r, NULL);
+		connection_lost(sh, r, missed_us, env);
+		r->presence_us = env->now_us;
+	}
+	calls_forget_waiting(sh, node);
+}

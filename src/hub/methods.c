@@ -190,6 +190,32 @@ calls_give_up(struct shard *sh, const struct hub_env *env)
 	}
 }
 
+static bool
+is_of_node(const struct call *c, uint8_t node)
+{
+	return c->caller.node == node && c->caller.caller == CALLER_CLIENT;
+}
+
+void
+calls_forget(struct shard *sh, struct presence *p, uint8_t node)
+{
+	for (struct call **at = &p->calls; *at != NULL;)
+		if (is_of_node(*at, node))
+			sent_drop(sh, p, at);
+		else
+			at = &(*at)->next;
+}
+
+void
+calls_forget_waiting(struct shard *sh, uint8_t node)
+{
+	for (struct call **at = &sh->waiting; *at != NULL;)
+		if (is_of_node(*at, node))
+			free(waiting_take(sh, at));
+		else
+			at = &(*at)->next;
+}
+
 static void
 call_wakes(struct shard *sh, struct row *r, const struct call *c, const struct hub_env *env)
 {

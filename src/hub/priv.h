@@ -29,6 +29,9 @@ void calls_lost(struct shard *sh, struct row *r, const struct hub_env *env);
 /* The identity ends, or is disabled: what waits for it fails. */
 void calls_refuse(struct shard *sh, struct row *r, const struct hub_env *env);
 /* The shard is given up: nobody waits for its devices here any more. */
+/* Callers on that node hear nothing any more: of those that are out there, of those that wait. */
+void calls_forget(struct shard *sh, struct presence *p, uint8_t node);
+void calls_forget_waiting(struct shard *sh, uint8_t node);
 void calls_give_up(struct shard *sh, const struct hub_env *env);
 /* The session listens to more than before: what waited for that is sent. */
 void calls_wake(struct shard *sh, struct row *r, const struct hub_env *env);

@@ -121,6 +121,8 @@ kind_of(const struct work *w)
 {
 	if (w->op.kind == OP_DISCONNECT)
 		return RELAY_MUST;
+	if (w->op.kind == OP_RESUME)
+		return RELAY_FIRST;
 	return w->op.kind == OP_TELEMETRY ? RELAY_PATIENT : RELAY_USUAL;
 }
 

@@ -28,11 +28,62 @@ served_by(struct peers *p, uint32_t shard, int owner, uint64_t epoch)
 		return;
 	if (!same_server(at, &by)) {
 		*at = by;
-		if (p->o.on_owner != NULL)
-			p->o.on_owner(
-			    p->o.ctx, shard, owner == RELAY_SELF ? p->o.slot : (uint16_t)owner);
+		relay_hold(p->relay, shard); /* who has it does not know the sessions */
+		p->strange |= UINT64_C(1) << shard;
 	}
 	relay_owner_is(p->relay, shard, epoch, owner);
+}
+
+/* ---- its sessions are resumed, before anything else goes there (O-236) ---- */
+
+static void
+resumed(struct msg *m)
+{
+	struct comeback *c = container_of(m, struct comeback, msg);
+	struct peers *p = c->p;
+	uint32_t s = c->r.shard;
+
+	c->under_way = false;
+	if (!(p->strange >> s & 1)) /* else it is another's by now, who knows none of them */
+		relay_go(p->relay, s);
+	peers_settle(p);
+}
+
+static void
+resumption_over(struct resumption *r)
+{
+	struct comeback *c = container_of(r, struct comeback, r);
+
+	loop_post(c->p->loop, &c->msg);
+}
+
+static void
+resume(struct peers *p, uint32_t shard)
+{
+	struct comeback *c = &p->comebacks[shard];
+
+	p->strange &= ~(UINT64_C(1) << shard);
+	c->p = p;
+	c->msg.run = resumed;
+	c->r.shard = shard;
+	c->r.over = resumption_over;
+	c->under_way = true;
+	if (!fleet_resume(p->fleet, &c->r)) {
+		c->under_way = false;
+		relay_go(p->relay, shard);
+	}
+}
+
+/* Answers of whom it had before have come home by now: so each session that he has let in is there to be resumed. */
+void
+moves_resume(struct peers *p)
+{
+	for (uint64_t rest = p->strange; rest != 0; rest &= rest - 1) {
+		uint32_t s = (uint32_t)__builtin_ctzll(rest);
+
+		if (!p->comebacks[s].under_way && relay_is_held(p->relay, s) && !p->stopped)
+			resume(p, s);
+	}
 }
 
 static void
@@ -45,16 +96,10 @@ served_no_more(struct peers *p, uint32_t shard)
 void
 moves_link_down(struct peers *p, uint16_t slot)
 {
-	uint64_t lost = 0;
-
 	for (uint32_t s = 0; s < SHARDS; s++)
-		lost |= (uint64_t)(p->servers[s].owner == slot) << s;
-	for (uint32_t s = 0; s < SHARDS; s++)
-		if (lost >> s & 1)
+		if (p->servers[s].owner == slot)
 			p->servers[s].owner = RELAY_NOBODY;
 	relay_link_down(p->relay, slot);
-	if (lost != 0 && p->o.on_lost != NULL)
-		p->o.on_lost(p->o.ctx, lost);
 }
 
 /* ---- what is said ---- */
@@ -214,6 +259,8 @@ peers_has(struct peers *p, uint32_t shard, uint64_t epoch)
 	p->mine[shard].epoch = epoch;
 	here(p, shard);
 	p->opening &= ~(UINT64_C(1) << shard);
+	p->strange &= ~(UINT64_C(1) << shard); /* there are no sessions yet */
+	relay_go(p->relay, shard);
 }
 
 void

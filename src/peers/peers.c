@@ -17,6 +17,7 @@ void
 peers_settle(struct peers *p)
 {
 	asks_settle(p);
+	moves_resume(p);
 	moves_open(p);
 }
 
@@ -47,6 +48,7 @@ on_up(void *ctx, uint16_t slot)
 
 	p->nodes[slot].up = true;
 	p->nodes[slot].nth++;
+	fleet_edge(p->fleet, slot, p->nodes[slot].nth);
 	moves_map(p, slot);
 }
 
@@ -57,6 +59,7 @@ on_down(void *ctx, uint16_t slot, const char *why)
 
 	(void)why;
 	p->nodes[slot].up = false;
+	fleet_edge(p->fleet, slot, 0);
 	moves_link_down(p, slot);
 	requests_link_down(p, slot);
 	peers_settle(p);

@@ -9,6 +9,10 @@
  * the lock of the shard's route. An operation that comes from another node is entered at the worker that has its shard by the epoch that it
  * was sent with, or by a later one of the same possession; else it is answered by NOT_MINE, and has not been done.
  *
+ * Whoever gets a shard, or is reached by another link, knows no sessions of it: each node has those resumed that it holds links of
+ * (fleet_options.resume), and only then does anything else of this node's go to the shard. A link that goes ends, at either side, what the other
+ * has of it: answers are unknown, sessions are forgotten until they are resumed, calls fail.
+ *
  * docs/cluster-design.md, 6 to 8; docs/spec/operate.md, O-250 to O-259.
  */
 #ifndef TWINHUB_PEERS_H
@@ -32,14 +36,6 @@ struct peers_options {
 	uint16_t slot;
 	uint64_t generation;
 	struct link_times times; /* 0: those of mesh_options */
-	/*
-	 * A shard is served by who did not serve it before: another node, another incarnation, by another link, or this node that has got it. Sessions
-	 * of it are not known there. On the mesh's loop, before anything that waits for the shard goes there; NULL: nobody wants to know.
-	 */
-	void (*on_owner)(void *ctx, uint32_t shard, uint16_t slot);
-	/* The link to the node that serves these shards is down, a bit each. As on_owner. */
-	void (*on_lost)(void *ctx, uint64_t shards);
-	void *ctx;
 };
 
 /* It listens from then on. ERR_ARG, ERR_EXISTS, ERR_DENIED, ERR_IO: `why`. */

@@ -43,6 +43,14 @@ struct server {
 	uint64_t epoch, nth; /* nth: of the links of that node, which it was said by */
 };
 
+/* Sessions of a shard that are being resumed where it is now. */
+struct comeback {
+	struct msg msg;
+	struct peers *p;
+	struct resumption r;
+	bool under_way;
+};
+
 /* A node, by its slot. */
 struct node {
 	uint64_t nth; /* of its links; 0: none was up yet */
@@ -63,6 +71,8 @@ struct peers {
 	struct mine mine[SHARDS];
 	uint64_t opening; /* shards that are here and not open, a bit each */
 	struct server servers[SHARDS];
+	uint64_t strange; /* shards whose sessions are not known where they are now, a bit each */
+	struct comeback comebacks[SHARDS];
 	struct node nodes[NODES];
 	struct shares *shares;
 	struct going *unsent; /* too large to be sent */
@@ -103,6 +113,7 @@ void moves_map(struct peers *p, uint16_t slot); /* to one; PEERS_NOBODY: to all 
 enum err moves_mapped(struct peers *p, uint16_t slot, struct str body, struct fault *f);
 void moves_open(struct peers *p);
 void moves_viewed(struct peers *p, const struct peers_view *v);
+void moves_resume(struct peers *p);
 void moves_link_down(struct peers *p, uint16_t slot);
 
 /* shares.c: what each asker has on its way */

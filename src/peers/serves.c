@@ -84,6 +84,8 @@ work_made(struct peers *p, uint16_t slot, struct str body, struct asked *a, stru
 	w->op = a->op;
 	w->asker = a->asker;
 	w->roomy = true; /* the link has the bound */
+	w->edge = slot;
+	w->edge_nth = s->nth;
 	w->owner = s;
 	return w;
 }

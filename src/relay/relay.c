@@ -11,9 +11,9 @@ struct line {
 struct way {
 	uint64_t epoch; /* the highest that is known */
 	int owner;      /* as that says */
-	bool settled;
+	bool settled, held;
 	struct line out;     /* at `asked`, in their order */
-	struct line refused; /* came home unapplied, in their order */
+	struct line refused; /* came home unapplied, in their order; behind those that go first */
 	struct line waiting; /* came since */
 	int asked;           /* who has what is out; RELAY_NOBODY: nothing is */
 };
@@ -172,7 +172,7 @@ line_goes(struct relay *r, struct way *w, struct line *l)
 {
 	struct relay_item *i;
 
-	while (w->settled && (i = l->first) != NULL) {
+	while (w->settled && (i = l->first) != NULL && !(w->held && i->kind != RELAY_FIRST)) {
 		wait_ends(r, l, i);
 		if (item_goes(r, w, i))
 			continue;
@@ -235,7 +235,21 @@ relay_free(struct relay *r)
 static int64_t
 patience(const struct relay_item *i)
 {
-	return i->kind == RELAY_USUAL ? RELAY_PATIENCE_US : RELAY_PATIENT_US;
+	return i->kind == RELAY_USUAL || i->kind == RELAY_FIRST ? RELAY_PATIENCE_US
+	                                                        : RELAY_PATIENT_US;
+}
+
+static void
+submit_first(struct relay *r, struct way *w, struct relay_item *i)
+{
+	if (!has_room(r, i)) {
+		r->face.ends(r->face.ctx, i, RELAY_FULL);
+		return;
+	}
+	i->order = r->again++;
+	wait_begins(r, i);
+	line_put(&w->refused, i);
+	settle(r, w);
 }
 
 void
@@ -244,9 +258,13 @@ relay_submit(struct relay *r, struct relay_item *i, int64_t now_us)
 	struct way *w = &r->ways[i->shard];
 
 	assert(i->shard < RELAY_SHARDS);
-	i->order = r->order++;
 	i->until_us = now_us + patience(i);
-	if (w->settled && w->refused.first == NULL && w->waiting.first == NULL &&
+	if (i->kind == RELAY_FIRST) {
+		submit_first(r, w, i);
+		return;
+	}
+	i->order = r->order++;
+	if (w->settled && !w->held && w->refused.first == NULL && w->waiting.first == NULL &&
 	    item_goes(r, w, i))
 		return;
 	wait_in(r, w, i);
@@ -320,6 +338,27 @@ relay_owner_is(struct relay *r, uint32_t shard, uint64_t epoch, int owner)
 }
 
 void
+relay_hold(struct relay *r, uint32_t shard)
+{
+	r->ways[shard].held = true;
+}
+
+void
+relay_go(struct relay *r, uint32_t shard)
+{
+	r->ways[shard].held = false;
+	settle(r, &r->ways[shard]);
+}
+
+bool
+relay_is_held(const struct relay *r, uint32_t shard)
+{
+	const struct way *w = &r->ways[shard];
+
+	return w->held && w->settled && w->out.first == NULL;
+}
+
+void
 relay_nobody(struct relay *r, uint32_t shard)
 {
 	unsettle(&r->ways[shard]);
@@ -330,7 +369,7 @@ relay_is_clear(const struct relay *r, uint32_t shard)
 {
 	const struct way *w = &r->ways[shard];
 
-	return w->settled && w->owner == RELAY_SELF && w->out.first == NULL &&
+	return w->settled && !w->held && w->owner == RELAY_SELF && w->out.first == NULL &&
 	    w->refused.first == NULL && w->waiting.first == NULL;
 }
 

@@ -32,7 +32,8 @@ enum relay_owner { RELAY_NOBODY = -1, RELAY_SELF = -2 }; /* else a slot */
 enum relay_kind {
 	RELAY_USUAL,   /* what is not sent in time is refused */
 	RELAY_PATIENT, /* its only other answer is the end of its session: it waits longer */
-	RELAY_MUST     /* is always taken: the end of a session */
+	RELAY_MUST,    /* is always taken: the end of a session */
+	RELAY_FIRST /* goes before all that waits, also where that is held back: the taking up of a session */
 };
 
 /* One operation; its owner's memory, until it is answered, refused or handed over. */
@@ -79,6 +80,11 @@ void relay_again(struct relay *r, struct relay_item *item, int64_t now_us);
 /* Whose the shard is, as somebody says; a lower epoch than one that is known says nothing. To be said again now and then: who was refused by a
  * node that was not ready yet asks it again. */
 void relay_owner_is(struct relay *r, uint32_t shard, uint64_t epoch, int owner);
+/* What waits for the shard goes on waiting, but for RELAY_FIRST, whoever has it, until relay_go. */
+void relay_hold(struct relay *r, uint32_t shard);
+void relay_go(struct relay *r, uint32_t shard);
+/* Somebody has it, nothing else is out, and what waits is held back: is that so? */
+bool relay_is_held(const struct relay *r, uint32_t shard);
 /* Who has had it has it no more: what comes waits until somebody says that it has it. */
 void relay_nobody(struct relay *r, uint32_t shard);
 /* The shard is this node's own, and nothing for it is out or waits: who has it may be asked without the router from here on. */

@@ -305,6 +305,17 @@ connection_left(struct shard *sh, struct row *r, enum reason why, const struct h
 }
 
 void
+connection_lost(struct shard *sh, struct row *r, int64_t missed_us, const struct hub_env *env)
+{
+	if (missed_us > sh->connections.missed_us)
+		sh->connections.missed_us = missed_us;
+	if (bit_of(sh, row_number(sh, r)))
+		r->untold.lost = true;
+	else
+		connection_ended(sh, r, REASON_HUB_ENDED, env); /* nobody has heard of it yet */
+}
+
+void
 connections_loaded(struct shard *sh, const struct shard_begin *b)
 {
 	for (uint32_t i = 0; i < sh->nrow; i++)

@@ -267,6 +267,8 @@ int64_t epoch_begin(struct shard *sh, const struct shard_begin *b);
 /* A session has begun: r->presence is set with it. One has ended, and why. Noted, and told by connections_tell. */
 void connection_begun(struct shard *sh, struct row *r, const struct hub_env *env);
 void connection_ended(struct shard *sh, struct row *r, enum reason why, const struct hub_env *env);
+/* Its session was forgotten without a word: it is resumed, or has ended at missed_us of elapsed time. */
+void connection_lost(struct shard *sh, struct row *r, int64_t missed_us, const struct hub_env *env);
 /* The session that the log knows of, and that was not resumed, has ended, as its edge says. */
 void connection_left(struct shard *sh, struct row *r, enum reason why, const struct hub_env *env);
 /* A session that the log has told of goes on: r->presence is set with it. Nothing is told, unless its end has been. */

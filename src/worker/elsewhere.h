@@ -18,6 +18,7 @@ struct work;
 struct parcel;
 struct job_report;
 struct note;
+struct resumption;
 
 /* Any thread. */
 struct elsewhere {
@@ -40,6 +41,14 @@ bool fleet_enter(struct fleet *f, struct work *w);
 bool fleet_enter_parcel(struct fleet *f, uint32_t shard, struct parcel *p);
 /* From now on what is submitted here enters at once. False: something was given away and has not passed, or no worker has it. */
 bool fleet_open(struct fleet *f, uint32_t shard);
+/*
+ * The link to the node of that slot is up, the nth of them; 0: it has gone. Then works of it that were not applied are not, sessions that it holds
+ * are forgotten without a word, until it resumes them, their calls fail (404104), and calls that somebody there waits for are given up.
+ */
+void fleet_edge(struct fleet *f, uint16_t slot, uint64_t nth);
+/* Sessions of the shard are to be resumed by each loop of this node (fleet_options.resume): r->shard and r->over are set. False: it does not do
+ * that, and over is not called. */
+bool fleet_resume(struct fleet *f, struct resumption *r);
 /* Home with the reply that it has; home with a fault. */
 void fleet_answered(struct work *w);
 void fleet_refused(struct work *w, enum fault_code code, const char *why);

@@ -207,7 +207,7 @@ drop_all(struct msg *m)
 
 	for (; m != NULL; m = next) {
 		next = m->next;
-		if (!watches_drop(m) && !shifts_drop(m))
+		if (!watches_drop(m) && !shifts_drop(m) && !edges_drop(m))
 			jobs_drop(m);
 	}
 }

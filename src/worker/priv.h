@@ -236,6 +236,8 @@ struct shard_route {
 	struct worker *comes; /* to this one, which takes what goes before all that waits */
 };
 
+#define EDGES_MAX 64u /* nodes, by their slots */
+
 /* A shard on its way between workers (shifts.c): one at a time each. */
 struct shift {
 	struct msg msg;
@@ -258,6 +260,7 @@ struct fleet {
 	struct worker *workers;
 	_Atomic(struct worker *) of_shard[SHARDS]; /* shard_worker; written by route.c alone */
 	struct shard_route routes[SHARDS];
+	atomic_uint_least64_t edges[EDGES_MAX]; /* fleet_edge */
 	struct shift shifts[SHARDS];
 	struct {
 		pthread_mutex_t mutex;
@@ -390,6 +393,15 @@ int64_t shifts_patience_us(const struct worker *w);
 bool shifts_drop(struct msg *m); /* as jobs_drop */
 /* Of one that it is giving up: is it still being served? */
 bool shift_drains(const struct worker *w, uint32_t s);
+
+/* edges.c */
+/* Has the node that it came from gone since? */
+static inline bool
+work_is_lost(const struct fleet *f, const struct work *k)
+{
+	return k->edge_nth != 0 && atomic_load(&f->edges[k->edge]) != k->edge_nth;
+}
+bool edges_drop(struct msg *m); /* as jobs_drop */
 
 /* loading.c: a shard from the store, on whatever thread. from_us: where its time goes on (shard_loaded). */
 /* begin: now, and how long sessions may be missing. */

@@ -82,7 +82,8 @@ may_apply(struct worker *w, struct work *k)
 	    : !w->env.can_write && op_writes(k->op.kind)
 	    ? "the store takes no writes at the moment, try again later"
 	    : !gate_may_begin(&w->gate) && k->op.kind != OP_DISCONNECT ? NO_LEASE
-	                                                               : NULL;
+	    : work_is_lost(w->fleet, k) ? "the node that sent it is gone"
+	                                : NULL;
 
 	if (why != NULL)
 		fault_set(&k->reply.fault, F_ServiceUnavailable, "%s", why);

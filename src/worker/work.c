@@ -26,6 +26,7 @@ work_new(struct loop *home, size_t room, void (*done)(struct work *w))
 	w->owner = NULL;
 	w->asker = 0;
 	w->since_ns = 0;
+	w->edge_nth = 0;
 	w->used = 0;
 	w->room = room;
 	return w;

@@ -56,6 +56,8 @@ struct work {
 	struct str rid;    /* the sender's: how it names its request, in bytes */
 	void *owner;       /* the sender's: outlives the work */
 	uint64_t asker;    /* the sender's: whose share it takes; 0: the hub's own */
+	uint64_t edge_nth; /* another node's: the link that it came by (fleet_edge); else 0 */
+	uint16_t edge;     /* and that node's slot */
 	struct worker *at; /* the fleet's, as is shard */
 	uint32_t shard;
 	int64_t since_ns;  /* the fleet's: when it was submitted */

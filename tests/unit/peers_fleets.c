@@ -377,6 +377,125 @@ peers__O254_a_method_goes_through_three_nodes_and_back(void **state)
 	}
 }
 
+/* ---- sessions whose shards move, and whose links go ---- */
+
+/* One that listens to desired properties, which it has heard of all. */
+static void
+session_begins(struct kit *k, unsigned i, unsigned node)
+{
+	struct session_ *s = &sessions_[i];
+	struct session_ new = { .live = true, .node = node };
+
+	snprintf(new.device, sizeof(new.device), "d%u", i);
+	new.epoch = connect_at(k, node, new.device, 100 + LOOPS * i);
+	new.identity = k->reply.identity;
+	new.opened = k->reply.verdict.opened;
+	new.self = (struct reply_to){
+		.node = (uint8_t)node, .loop = 100 % LOOPS, .slot = 100 + LOOPS * i
+	};
+	listen_to(k, new.device, new.epoch, FILTER_DESIRED);
+	new.told = k->reply.version;
+	assert_true(new.told > 0);
+	pthread_mutex_lock(&k->mu);
+	*s = new;
+	pthread_mutex_unlock(&k->mu);
+}
+
+static void
+peers__O256_sessions_go_on_while_their_shards_move(void **state)
+{
+	struct kit *k = *state;
+	struct mover m;
+
+	kit_create(k, "d", DEVICES);
+	for (unsigned i = 0; i < DEVICES; i++)
+		session_begins(k, i, i % NODES_);
+	mover_start(&m);
+	for (unsigned round = 0; round < 400 && (moves_of(&m) < MOVES || round < 10); round++) {
+		for (unsigned d = 0; d < DEVICES; d++) {
+			at_node(d % NODES_);
+			patch(k, d, round);
+		}
+		kit_await(k, k->nback == DEVICES);
+		for (unsigned d = 0; d < DEVICES; d++)
+			assert_int_equal(k->back[d]->reply.fault.code, F_NONE);
+		kit_forget(k);
+		views_tell();
+	}
+	mover_stop(&m, MOVES);
+	assert_true(nresumed > 0);
+	for (unsigned d = 0; d < DEVICES; d++) {
+		uint64_t version;
+
+		assert_true(sessions_[d].live);
+		at_node(d % NODES_);
+		kit_shows(k, sessions_[d].device, "n");
+		version = number_in(&k->reply.body, "$version\":");
+		kit_await(k, sessions_[d].told == version);
+	}
+}
+
+/* A change that it may have missed closes it; without one it hears of the next. */
+static void
+peers__O256_a_session_outlives_the_link_to_its_owner(void **state)
+{
+	struct kit *k = *state;
+	unsigned quiet = DEVICES, missed = DEVICES;
+
+	kit_create(k, "d", DEVICES);
+	for (unsigned d = 0; d < DEVICES; d++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "d%u", d);
+		if (hub_shard_of(str_of(id)) % NODES_ != 1)
+			continue;
+		if (quiet == DEVICES)
+			quiet = d;
+		else if (missed == DEVICES)
+			missed = d;
+	}
+	session_begins(k, quiet, 0);
+	session_begins(k, missed, 0);
+	cut(0, 1, true);
+	for (int64_t since_us = clock_mono_us(); nodes_linked();)
+		kit_again(since_us, "the link is down");
+	at_node(2);
+	patch(k, missed, 7);
+	kit_await(k, k->nback == 1);
+	assert_int_equal(k->back[0]->reply.fault.code, F_NONE);
+	cut(0, 1, false);
+	await_links();
+	kit_await(k, !sessions_[missed].live);
+	assert_int_equal(sessions_[missed].closed, REASON_DESIRED_MISSED);
+	kit_await(k, nresumed == 2);
+	assert_true(sessions_[quiet].live);
+	patch(k, quiet, 7);
+	kit_await(k, sessions_[quiet].told == 2);
+	assert_true(sessions_[quiet].live);
+}
+
+/* A call that is out ends with the link over which its device is reached. */
+static void
+peers__O256_a_call_ends_with_the_link_to_its_device(void **state)
+{
+	struct kit *k = *state;
+	unsigned d = 0;
+	char id[16];
+
+	for (snprintf(id, sizeof(id), "d0"); hub_shard_of(str_of(id)) % NODES_ != 1;)
+		snprintf(id, sizeof(id), "d%u", ++d);
+	kit_create(k, "d", d + 1);
+	listen_to(k, id, connect_at(k, 0, id, 100), FILTER_METHODS);
+	kit_forget(k);
+	at_node(2);
+	fleet_submit(k->fleet, method_work(k, id, 2, 7));
+	await_note(k, "method 0.100 ");
+	cut(0, 1, true);
+	await_note(k, "done 2.7 v0 f404104 ");
+	cut(0, 1, false);
+	await_links();
+}
+
 /* ---- bounds ---- */
 
 static void
@@ -531,7 +650,7 @@ peers__O255_a_request_is_answered_once(void **state)
 	/* and a deadline */
 	atomic_store(&nkept, 0);
 	a.nfailed = 0;
-	peers_call(p, 1, CALL_PAST, STR("ping"), clock_mono_us() + 100000, call_back, &a);
+	peers_call(p, 1, CALL_PAST, STR("ping"), clock_mono_us() + 2 * SECOND, call_back, &a);
 	await_kept(1);
 	kit_await(k, a.nfailed == 1);
 	assert_non_null(strstr(a.text, "in time"));
@@ -540,7 +659,7 @@ peers__O255_a_request_is_answered_once(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
@@ -558,10 +677,18 @@ main(void)
 		    peers__O254_a_method_goes_through_three_nodes_and_back, hub_setup,
 		    hub_teardown),
 		cmocka_unit_test_setup_teardown(
+		    peers__O256_sessions_go_on_while_their_shards_move, hub_setup, hub_teardown),
+		cmocka_unit_test_setup_teardown(
+		    peers__O256_a_session_outlives_the_link_to_its_owner, hub_setup, hub_teardown),
+		cmocka_unit_test_setup_teardown(
+		    peers__O256_a_call_ends_with_the_link_to_its_device, hub_setup, hub_teardown),
+		cmocka_unit_test_setup_teardown(
 		    peers__O252_one_asker_leaves_room_for_others, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(
 		    peers__O255_a_request_is_answered_once, hub_setup, hub_teardown),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests_name("peers_fleets", tests, NULL, NULL);
 }

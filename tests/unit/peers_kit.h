@@ -172,6 +172,167 @@ views_tell(void)
 			view_tell(n);
 }
 
+/* ---- sessions, as loops of a node have them ---- */
+
+#define SESSIONS_ 64
+
+static struct session_ {
+	bool live;
+	unsigned node;
+	char device[16];
+	struct reply_to self;
+	uint64_t epoch, identity, told; /* told: the version that it has heard of last */
+	struct opened opened;
+	enum reason closed;
+} sessions_[SESSIONS_];
+
+static unsigned nresumed; /* under k->mu, as sessions_ */
+
+struct comeback_ {
+	struct resumption *r;
+	unsigned node;
+	atomic_uint out;
+};
+
+static void
+comeback_ends(struct comeback_ *c)
+{
+	if (atomic_fetch_sub(&c->out, 1) != 1)
+		return;
+	for (unsigned i = 0; i < LOOPS; i++)
+		resumption_through(c->r);
+	free(c);
+}
+
+static void
+session_resumed(struct work *w)
+{
+	struct comeback_ *c = w->owner;
+	struct session_ *s = &sessions_[w->tag];
+	const struct reply *r = &w->reply;
+
+	pthread_mutex_lock(&hub.k->mu);
+	nresumed++;
+	if (r->fault.code == F_ConnectionForcefullyClosedOnNewConnection) {
+		s->live = false;
+		s->closed = r->reason;
+	}
+	pthread_cond_broadcast(&hub.k->changed);
+	pthread_mutex_unlock(&hub.k->mu);
+	work_free(w);
+	comeback_ends(c);
+}
+
+static void
+session_resumes(struct comeback_ *c, unsigned i)
+{
+	struct session_ *s = &sessions_[i];
+	const struct filter filter = { FILTER_DESIRED, 0, { NULL, 0 } };
+	struct work *w = work_new(hub.k->loops[0], 256, session_resumed);
+	struct buf list = { 0 };
+
+	filters_put(&list, &filter);
+	w->op.kind = OP_RESUME;
+	w->op.device = work_str(w, str_of(s->device));
+	w->op.payload = work_str(w, buf_view(&list));
+	w->op.session_epoch = s->epoch;
+	w->op.reply_to = s->self;
+	w->op.resume = (struct op_resume){ .identity = s->identity,
+		.desired = s->told,
+		.since_us = 1,
+		.opened = s->opened,
+		.clean = true };
+	w->owner = c;
+	w->tag = i;
+	buf_fini(&list);
+	atomic_fetch_add(&c->out, 1);
+	fleet_submit(hub.nodes[c->node].fleet, w);
+}
+
+static void
+resume_at(unsigned node, struct resumption *r)
+{
+	struct comeback_ *c = xcalloc(1, sizeof(*c));
+	bool wanted[SESSIONS_];
+
+	c->r = r;
+	c->node = node;
+	atomic_store(&c->out, 1);
+	pthread_mutex_lock(&hub.k->mu);
+	for (unsigned i = 0; i < SESSIONS_; i++)
+		wanted[i] = sessions_[i].live && sessions_[i].node == node &&
+		    hub_shard_of(str_of(sessions_[i].device)) == r->shard;
+	pthread_mutex_unlock(&hub.k->mu);
+	for (unsigned i = 0; i < SESSIONS_; i++)
+		if (wanted[i])
+			session_resumes(c, i);
+	comeback_ends(c);
+}
+
+/* As its loops do it: what they have not heard yet is before it. */
+struct resume_word {
+	struct msg msg;
+	struct resumption *r;
+	unsigned node;
+};
+
+static void
+resume_heard(struct msg *m)
+{
+	struct resume_word *w = container_of(m, struct resume_word, msg);
+
+	resume_at(w->node, w->r);
+	free(w);
+}
+
+static void
+resume_post(unsigned node, struct resumption *r)
+{
+	struct resume_word *w = xcalloc(1, sizeof(*w));
+
+	w->msg.run = resume_heard;
+	w->r = r;
+	w->node = node;
+	loop_post(hub.k->loops[0], &w->msg);
+}
+
+static void
+resume_a(struct resumption *r)
+{
+	resume_post(0, r);
+}
+
+static void
+resume_b(struct resumption *r)
+{
+	resume_post(1, r);
+}
+
+static void
+resume_c(struct resumption *r)
+{
+	resume_post(2, r);
+}
+
+/* Under k->mu. */
+static void
+session_hears(const struct note *n)
+{
+	for (unsigned i = 0; i < SESSIONS_; i++) {
+		struct session_ *s = &sessions_[i];
+
+		if (!s->live || s->node != n->session.node || s->self.slot != n->session.slot)
+			continue;
+		if (n->kind == EFFECT_CLOSE) {
+			s->live = false;
+			s->closed = n->reason;
+		} else if (n->kind == EFFECT_NOTIFY) {
+			assert_int_equal(n->version, s->told + 1);
+			s->told = n->version;
+		}
+	}
+}
+
 /* ---- begin and end ---- */
 
 static void
@@ -187,6 +348,7 @@ hub_note(struct note *n)
 		[EFFECT_MESSAGE] = "message" };
 
 	pthread_mutex_lock(&k->mu);
+	session_hears(n);
 	buf_printf(&k->notes, "%s %u.%u v%u f%d call %llu caller %u.%u " STR_FMT " " STR_FMT "\n",
 	    names[n->kind], n->session.node, n->session.slot, n->version, n->fault,
 	    (unsigned long long)n->call, n->caller.node, n->caller.slot, STR_ARG(n->name),
@@ -240,6 +402,7 @@ node_open(unsigned i)
 	fo.elsewhere = peers_elsewhere(n->peers);
 	fo.walks = peers_walks(n->peers);
 	fo.on_note = hub_note;
+	fo.resume = ((void (*const[])(struct resumption *)){ resume_a, resume_b, resume_c })[i];
 	n->fleet = fleet_new(&fo);
 	if (fleet_load(n->fleet, &f) != ERR_OK)
 		fail_msg("%s", f.text);
@@ -306,6 +469,8 @@ hub_setup(void **state)
 	if (kit_setup(state) != 0)
 		return -1;
 	hub.k = *state;
+	memset(sessions_, 0, sizeof(sessions_));
+	nresumed = 0;
 	hub.k->so.lanes = NODES_ * WORKERS_;
 	hub.k->so.done = lane_done;
 	if (store_open(&hub.k->so, &hub.store, &f) != ERR_OK)
