@@ -54,7 +54,8 @@ resumption_over(struct resumption *r)
 {
 	struct comeback *c = container_of(r, struct comeback, r);
 
-	loop_post(c->p->loop, &c->msg);
+	if (c->p->loop != NULL) /* else it stops, and its loops' last words come */
+		loop_post(c->p->loop, &c->msg);
 }
 
 static void

@@ -234,9 +234,19 @@ peers_stop(struct peers *p)
 	pthread_mutex_lock(&p->mu); /* a question is asked before it, or not at all */
 	atomic_store(&p->stops, true);
 	pthread_mutex_unlock(&p->mu);
+	if (p->fleet != NULL)
+		fleet_settle(p->fleet); /* who has not seen that has posted by now */
 	p->last.run = stops;
 	loop_post(p->loop, &p->last);
 	mesh_stop(p->mesh);
+}
+
+void
+peers_drain(struct peers *p)
+{
+	mesh_free(p->mesh);
+	p->mesh = NULL;
+	p->loop = NULL;
 }
 
 void
@@ -244,7 +254,7 @@ peers_free(struct peers *p)
 {
 	if (p == NULL)
 		return;
-	mesh_free(p->mesh); /* what was posted and not heard is heard */
+	mesh_free(p->mesh);
 	relay_free(p->relay);
 	shares_free(p->shares);
 	requests_free(p->requests);

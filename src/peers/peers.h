@@ -3,7 +3,7 @@
  * hub, shards that come to this node and go, and requests outside of any shard's order.
  *
  *   peers_open -> fleet_new with peers_elsewhere -> peers_has for each of its shards -> peers_start -> peers_view each second
- *              -> peers_stop -> fleet_stop -> peers_free -> fleet_free
+ *              -> peers_stop -> fleet_stop -> peers_drain -> peers_free -> fleet_free
  *
  * All of it is on the mesh's loop, which owns the router: what is submitted for shards that no worker here is open for is posted there, under
  * the lock of the shard's route. An operation that comes from another node is entered at the worker that has its shard by the epoch that it
@@ -48,7 +48,9 @@ void peers_has(struct peers *p, uint32_t shard, uint64_t epoch);
 enum err peers_start(struct peers *p, struct fleet *f); /* ERR_IO: no thread */
 /* Links end. What waits is refused, what is out is answered as unknown, nothing more is taken. Before fleet_stop, and before loops stop. */
 void peers_stop(struct peers *p);
-/* The fleet has stopped, its loops are there. NULL is fine. */
+/* The fleet has stopped, and its loops, which are there: what is on its way between threads comes home. */
+void peers_drain(struct peers *p);
+/* The fleet's loops have gone, the fleet has not. NULL is fine. */
 void peers_free(struct peers *p);
 uint16_t peers_port(const struct peers *p);
 

@@ -416,8 +416,8 @@ nodes_part(struct server *s)
 {
 	if (s->nodes == NULL)
 		return;
-	peers_free(s->nodes->peers);
-	s->nodes->peers = NULL;
+	if (s->nodes->peers != NULL)
+		peers_drain(s->nodes->peers);
 }
 
 void
@@ -427,6 +427,7 @@ nodes_free(struct server *s)
 
 	if (n == NULL)
 		return;
+	peers_free(n->peers);
 	pinned_free(n->pinned);
 	pthread_cond_destroy(&n->changed);
 	pthread_mutex_destroy(&n->mu);

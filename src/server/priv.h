@@ -334,7 +334,8 @@ enum err nodes_begin(struct server *s);
 bool nodes_have(const struct server *s, unsigned shard);
 void nodes_stop(
     struct server *s); /* before the fleet: nothing is asked of others any more, no shard moves */
-void nodes_part(struct server *s); /* behind the fleet's stop, before its end */
+void nodes_part(
+    struct server *s); /* behind the end of the loops' threads, before that of the loops */
 void nodes_free(
     struct server *s); /* behind the store's end; fine where there is none, as are the others */
 

@@ -105,6 +105,7 @@ server_stop(struct server *s)
 		loop_stop(s->loops[i]);
 	for (unsigned i = 0; i < s->nio; i++)
 		loop_join(s->loops[i]);
+	nodes_part(s);
 	for (unsigned i = 0; i < s->nio; i++) {
 		loop_abort_streams(s->loops[i]);
 		http_loop_free(s->io[i].http);
@@ -115,7 +116,6 @@ server_stop(struct server *s)
 	deliveries_free(s->deliveries);
 	feed_free(s->feed);
 	file_jobs_free(s->file_jobs);
-	nodes_part(s);
 	store_close(s->store);
 	common_free();
 	nodes_free(s);

@@ -34,6 +34,8 @@ struct elsewhere {
 	void (*job_report)(void *ctx, const struct job_report *r);
 };
 
+/* Each submit and parcel that had begun has returned. */
+void fleet_settle(struct fleet *f);
 /* What was given to submit or parcel has come to where its order is kept. */
 void fleet_passed(struct fleet *f, uint32_t shard);
 /* To the worker that has its shard, open or not; op, home and done are set. False: there is none, and nothing was done. */

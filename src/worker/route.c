@@ -91,6 +91,15 @@ fleet_passed(struct fleet *f, uint32_t shard)
 	pthread_mutex_unlock(&r->mutex);
 }
 
+void
+fleet_settle(struct fleet *f)
+{
+	for (uint32_t s = 0; s < SHARDS; s++) {
+		pthread_mutex_lock(&f->routes[s].mutex);
+		pthread_mutex_unlock(&f->routes[s].mutex);
+	}
+}
+
 bool
 fleet_open(struct fleet *f, uint32_t shard)
 {

@@ -429,6 +429,7 @@ node_stop(unsigned i)
 	n->runs = false;
 	peers_stop(n->peers);
 	fleet_stop(n->fleet);
+	peers_drain(n->peers);
 	peers_free(n->peers);
 	fleet_free(n->fleet);
 	n->peers = NULL;
