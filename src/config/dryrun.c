@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "config/reasons.h"
+#include "task/samples.h"
 
 #define TWIN (RECORD_BIT(RECORD_IDENTITY) | RECORD_BIT(RECORD_WANTED) | RECORD_BIT(RECORD_REPORTED))
 
@@ -15,11 +16,17 @@ struct dryrun {
 	bool fresh;     /* there is none of its name: no twin bears it */
 	unsigned asks;  /* records that its condition needs */
 	unsigned left;  /* twins still to be shown */
-	struct buf samples, patch;
+	unsigned most;  /* in all */
+	size_t most_bytes;
+	uint64_t beside; /* hash of the set without it */
+	struct samples samples;
+	struct buf patch;
 	struct dryrun_counts counts;
 	/* the device at hand */
 	struct out entry;
 	uint32_t nmodule; /* named in the entry */
+	uint32_t shard;   /* its */
+	size_t begun;     /* where its sample is */
 	struct out sample;
 	struct str made[MODULES_MAX];
 	uint32_t nmade; /* modules that would be */
@@ -45,7 +52,9 @@ dryrun_new(const struct configurations *set, struct str record, unsigned sample)
 	evaluator_use(&d->ev, d->set);
 	d->ev.everywhere = d->c;
 	d->asks = hub_records_of(&query_facts(d->c->target)->match);
-	d->left = sample;
+	d->left = d->most = sample;
+	d->most_bytes = DRYRUN_SAMPLE_BYTES;
+	d->beside = set != NULL ? set->hash : 0;
 	return d;
 }
 
@@ -56,7 +65,7 @@ dryrun_free(struct dryrun *d)
 		return;
 	evaluator_fini(&d->ev);
 	configurations_free(d->set);
-	buf_fini(&d->samples);
+	samples_fini(&d->samples);
 	buf_fini(&d->patch);
 	reasons_fini(&d->reasons);
 	free(d);
@@ -71,7 +80,61 @@ dryrun_counts(const struct dryrun *d)
 struct str
 dryrun_sample(const struct dryrun *d)
 {
-	return buf_view(&d->samples);
+	return buf_view(&d->samples.text);
+}
+
+/* ---- of several nodes ---- */
+
+void
+dryrun_ask(const struct dryrun *d, struct buf *out)
+{
+	buf_le64(out, d->beside);
+	buf_varint(out, d->most);
+	buf_lstr(out, d->c->record);
+}
+
+enum err
+dryrun_made(const struct configurations *set, struct str text, struct dryrun **out, struct fault *f)
+{
+	struct rd rd = rd_of(text);
+	uint64_t beside = rd_le64(&rd), most = rd_varint(&rd);
+	struct str record = rd_lstr(&rd);
+	struct configuration *c;
+
+	if (rd.bad || most > DRYRUN_SAMPLE_MAX || configuration_new(record, &c) != ERR_OK)
+		return fault_set(f, F_ServerError, "a node asks what cannot be read");
+	configuration_unref(c);
+	if (beside != (set != NULL ? set->hash : 0))
+		return fault_set(f, F_ServiceUnavailable,
+		    "the nodes have different configurations at the moment, try again later");
+	*out = dryrun_new(set, record, (unsigned)most);
+	(*out)->most_bytes = SAMPLES_PART_BYTES;
+	return ERR_OK;
+}
+
+void
+dryrun_put(const struct dryrun *d, struct buf *out)
+{
+	buf_varint(out, d->counts.targeted);
+	buf_varint(out, d->counts.devices);
+	buf_varint(out, d->counts.twins);
+	buf_varint(out, d->counts.desired);
+	samples_put(&d->samples, out);
+}
+
+enum err
+dryrun_take(struct dryrun *d, struct str part)
+{
+	struct rd rd = rd_of(part);
+
+	d->counts.targeted += rd_varint(&rd);
+	d->counts.devices += rd_varint(&rd);
+	d->counts.twins += rd_varint(&rd);
+	d->counts.desired += rd_varint(&rd);
+	if (rd.bad)
+		return ERR_CORRUPT;
+	return samples_take(
+	    &d->samples, rd_bytes(&rd, (size_t)(rd.end - rd.p)), d->most, DRYRUN_SAMPLE_BYTES);
 }
 
 /* ---- whom does it concern? ---- */
@@ -179,7 +242,7 @@ note_twin(struct dryrun *d, struct str module, bool desired)
 static bool
 wants_sample(const struct dryrun *d)
 {
-	return d->left > 0 && d->samples.n < DRYRUN_SAMPLE_BYTES;
+	return d->left > 0 && d->samples.text.n < d->most_bytes;
 }
 
 /* What comes before the patch. */
@@ -187,10 +250,18 @@ static void
 sample_begin(struct dryrun *d, struct str device, struct str module)
 {
 	d->left--;
-	d->sample = out_next(&d->samples);
+	d->begun = d->samples.text.n;
+	d->sample = out_next(&d->samples.text);
 	out_open(&d->sample);
 	out_str(out_key(&d->sample, "deviceId"), device);
 	out_some_str(&d->sample, "moduleId", module);
+}
+
+static void
+sample_ends(struct dryrun *d)
+{
+	out_close(&d->sample);
+	samples_ends(&d->samples, d->shard, d->begun);
 }
 
 /* Only what is shown is asked for its reasons. */
@@ -257,7 +328,7 @@ sample_twin(struct dryrun *d, struct shard *sh, const struct row *r, const struc
 	sample_begin(d, row_device(r), row_module(r));
 	put_patch(d, e);
 	twin_write_as(sh, r, &next, out_value(out_key(&d->sample, "twin")));
-	out_close(&d->sample);
+	sample_ends(d);
 }
 
 static void
@@ -326,7 +397,7 @@ made_would(struct dryrun *d, const struct row *device, struct str module, struct
 	sample_begin(d, row_device(device), module);
 	out_bool(out_key(&d->sample, "created"), true);
 	out_doc(out_key(&d->sample, "patch"), desired);
-	out_close(&d->sample);
+	sample_ends(d);
 }
 
 /* $edgeAgent is the last: it tells of all. */
@@ -366,6 +437,7 @@ dryrun_device(struct dryrun *d, struct shard *sh, uint32_t row, int64_t now_us, 
 	d->counts.targeted += n;
 	if (!concerned)
 		return false;
+	d->shard = sh->index;
 	d->entry = out_to(entry);
 	d->nmodule = 0;
 	out_open(&d->entry);

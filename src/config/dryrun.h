@@ -37,4 +37,15 @@ const struct dryrun_counts *dryrun_counts(const struct dryrun *d);
  * would be made has no twin yet. */
 struct str dryrun_sample(const struct dryrun *d);
 
+/* ---- of several nodes (task/walk.h) ---- */
+
+/* What is asked for, appended; and made of it: as dryrun_new, with fewer bytes of samples. ERR_ARG: that set is not the one that it was asked
+ * beside, F_ServiceUnavailable, or it cannot be read. */
+void dryrun_ask(const struct dryrun *d, struct buf *out);
+enum err dryrun_made(
+    const struct configurations *set, struct str text, struct dryrun **out, struct fault *f);
+/* What has come of it; added. */
+void dryrun_put(const struct dryrun *d, struct buf *out);
+enum err dryrun_take(struct dryrun *d, struct str part);
+
 #endif

@@ -1,5 +1,6 @@
 /* Dry runs: each device is evaluated as if the configuration were there. */
 #include "config/questions.h"
+#include "task/walk.h"
 
 #include <stdlib.h>
 
@@ -69,11 +70,69 @@ dryrun_task_free(struct task *t)
 	free(t);
 }
 
+/* ---- of several nodes ---- */
+
+static void
+dryrun_task_ask(const struct task *t, struct buf *out)
+{
+	const struct dryrun_task *d = (const struct dryrun_task *)t;
+
+	buf_putc(out, d->counts);
+	dryrun_ask(d->run, out);
+}
+
+static bool
+in_order(const struct task *t)
+{
+	return !((const struct dryrun_task *)t)->counts;
+}
+
+static void
+dryrun_task_put(const struct task *t, struct buf *out)
+{
+	dryrun_put(((const struct dryrun_task *)t)->run, out);
+}
+
+static enum err
+dryrun_task_take(struct task *t, struct str part)
+{
+	return dryrun_take(of(t)->run, part);
+}
+
+static bool
+dryrun_task_end(const struct task *t, struct query_bookmark *at)
+{
+	const struct dryrun_task *d = (const struct dryrun_task *)t;
+
+	if (d->over)
+		*at = d->end;
+	return d->over;
+}
+
+static void
+dryrun_task_ends(struct task *t)
+{
+	struct dryrun_task *d = of(t);
+
+	d->over = true;
+	d->end = t->bookmark;
+	t->page->more = !d->counts;
+}
+
+static const struct task_far far = { .kind = WALK_DRY_RUN,
+	.ask = dryrun_task_ask,
+	.in_order = in_order,
+	.put = dryrun_task_put,
+	.take = dryrun_task_take,
+	.end = dryrun_task_end,
+	.ends = dryrun_task_ends };
+
 static const struct task_kind kind = {
 	.name = "dry run of a configuration",
 	.step = step,
 	.cheap = is_cheap,
 	.free = dryrun_task_free,
+	.far = &far,
 };
 
 struct dryrun_task *
@@ -84,4 +143,18 @@ dryrun_task_new(void)
 	d->task.kind = &kind;
 	d->task.page = page_new();
 	return d;
+}
+
+struct task *
+dryrun_task_made(const struct configurations *set, struct str text, struct fault *f)
+{
+	struct dryrun *run;
+	struct dryrun_task *d;
+
+	if (dryrun_made(set, str_sub(text, text.n > 0), &run, f) != ERR_OK)
+		return NULL;
+	d = dryrun_task_new();
+	d->run = run;
+	d->counts = text.p[0] != 0;
+	return &d->task;
 }

@@ -19,6 +19,8 @@ struct dryrun_task {
 	struct query_bookmark end;
 };
 struct dryrun_task *dryrun_task_new(void); /* run is to be set */
+/* One that another node asks for (task/walk.h), beside that set; NULL: f says why not. As is why_task_made. */
+struct task *dryrun_task_made(const struct configurations *set, struct str text, struct fault *f);
 
 /* ---- why: the page has entries of twins and configurations ---- */
 
@@ -28,6 +30,7 @@ struct why_task {
 	bool found;      /* out: of one twin: its device is there */
 };
 struct why_task *why_task_new(struct why *why);
+struct task *why_task_made(const struct configurations *set, struct str text, struct fault *f);
 
 /* ---- how often twins have not come to rest (J-36), since the start ---- */
 

@@ -71,6 +71,34 @@ why_twin(const struct configurations *set, struct str device, struct str module)
 }
 
 void
+why_ask(const struct why *y, struct buf *out)
+{
+	buf_le64(out, y->set->hash);
+	buf_putc(out, (char)y->state);
+	buf_lstr(out, y->id);
+	buf_lstr(out, y->module);
+	buf_lstr(out, y->one < y->set->n ? y->set->v[y->one]->id : STR_NONE);
+}
+
+enum err
+why_made(const struct configurations *set, struct str text, struct why **out, struct fault *f)
+{
+	struct rd rd = rd_of(text);
+	uint64_t hash = rd_le64(&rd);
+	unsigned state = rd_u8(&rd);
+	struct str device = rd_lstr(&rd), module = rd_lstr(&rd), id = rd_lstr(&rd);
+
+	if (rd.bad || state >= WHY_STATES || (device.n == 0) == (id.n == 0))
+		return fault_set(f, F_ServerError, "a node asks what cannot be read");
+	if (hash != (set != NULL ? set->hash : 0) ||
+	    (id.n > 0 && configurations_find(set, id) == NULL))
+		return fault_set(f, F_ServiceUnavailable,
+		    "the nodes have different configurations at the moment, try again later");
+	*out = id.n > 0 ? why_new(set, id, (enum why_state)state) : why_twin(set, device, module);
+	return ERR_OK;
+}
+
+void
 why_free(struct why *y)
 {
 	if (y == NULL)

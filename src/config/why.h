@@ -30,6 +30,11 @@ struct why *why_new(const struct configurations *set, struct str id, enum why_st
 struct why *why_twin(const struct configurations *set, struct str device, struct str module);
 void why_free(struct why *y); /* NULL is fine */
 
+/* Of several nodes (task/walk.h): what is asked for, appended; and made of it. ERR_ARG: as dryrun_made. */
+void why_ask(const struct why *y, struct buf *out);
+enum err why_made(
+    const struct configurations *set, struct str text, struct why **out, struct fault *f);
+
 /* The device to look for; given false: any. Borrowed. */
 const struct query_ids *why_ids(const struct why *y);
 /* Is the row looked at? */

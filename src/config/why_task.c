@@ -75,9 +75,44 @@ why_task_free(struct task *t)
 	free(t);
 }
 
-static const struct task_kind kind = {
-	.name = "why a configuration is where it is", .step = step, .free = why_task_free
-};
+/* ---- of several nodes ---- */
+
+static void
+why_task_ask(const struct task *t, struct buf *out)
+{
+	why_ask(((const struct why_task *)t)->why, out);
+}
+
+static bool
+in_order(const struct task *t)
+{
+	(void)t;
+	return true;
+}
+
+static void
+why_task_put(const struct task *t, struct buf *out)
+{
+	buf_putc(out, ((const struct why_task *)t)->found);
+}
+
+static enum err
+why_task_take(struct task *t, struct str part)
+{
+	of(t)->found |= part.n > 0 && part.p[0] != 0;
+	return ERR_OK;
+}
+
+static const struct task_far far = { .kind = WALK_WHY,
+	.ask = why_task_ask,
+	.in_order = in_order,
+	.put = why_task_put,
+	.take = why_task_take };
+
+static const struct task_kind kind = { .name = "why a configuration is where it is",
+	.step = step,
+	.free = why_task_free,
+	.far = &far };
 
 struct why_task *
 why_task_new(struct why *why)
@@ -88,6 +123,14 @@ why_task_new(struct why *why)
 	y->task.page = page_new();
 	y->why = why;
 	return y;
+}
+
+struct task *
+why_task_made(const struct configurations *set, struct str text, struct fault *f)
+{
+	struct why *why;
+
+	return why_made(set, text, &why, f) == ERR_OK ? &why_task_new(why)->task : NULL;
 }
 
 /* ---- how often twins have not come to rest ---- */

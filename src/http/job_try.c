@@ -2,7 +2,6 @@
 #include "http/priv.h"
 
 #define SAMPLE_DEFAULT 10u
-#define SAMPLE_MAX     100u
 
 static const struct trial *
 trial_of(const struct tour *k)
@@ -29,7 +28,7 @@ put_answer(struct request *r, struct tour *k, const struct trial *t)
 	body_page(r, k);
 	if (t->counts && shows_twins(t->job)) {
 		out_list(out_key(&o, "sample"));
-		out_json(&o, buf_view(&t->samples));
+		out_json(&o, buf_view(&t->samples.text));
 		out_close(&o);
 	}
 	out_close(&o);
@@ -69,7 +68,7 @@ static enum err
 take_sample(struct request *r, unsigned *sample, struct fault *f)
 {
 	int64_t n = SAMPLE_DEFAULT;
-	enum err e = request_number(r, "sample", 0, SAMPLE_MAX, &n, f);
+	enum err e = request_number(r, "sample", 0, TRIAL_SAMPLE_MAX, &n, f);
 
 	*sample = (unsigned)n;
 	return e;
@@ -88,15 +87,13 @@ prepare(struct request *r, struct doc body, struct fault *f)
 
 	if (take_job(r, body, &job, f) != ERR_OK)
 		return NULL;
-	t = trial_new(job);
-	t->counts = token.n == 0;
 	r->query_hash = hash_stable(r->segment[2]) ^ hash_stable(doc_bytes(body));
 	if (take_sample(r, &sample, f) != ERR_OK ||
 	    query_parse_condition(job_condition(job), &target, f) != ERR_OK) {
-		t->sink.free(&t->sink);
+		job_unref(job);
 		return NULL;
 	}
-	t->left = t->counts && shows_twins(job) ? sample : 0;
+	t = trial_new(job, token.n == 0, token.n == 0 && shows_twins(job) ? sample : 0);
 	q = query_task_new(target);
 	q->sink = &t->sink;
 	if (query_page_size(request_header(r, "x-ms-max-item-count"), &q->task.page->limit, f) !=

@@ -8,6 +8,7 @@
 #include "job/rowset.h"
 #include "job/work.h"
 #include "task/query.h"
+#include "task/samples.h"
 
 /* A query of any collection: of devices and modules by task/query.h; of jobs and of their results, devices.jobs, here. A bookmark in
  * the results is (shard, number of the job as generation, row), of jobs their number: neither moves. */
@@ -31,18 +32,24 @@ struct sink targets_sink(void);
 
 /* A job that is only tried: its targets are listed in the page, and some shown as they would be. */
 struct trial {
-	struct sink sink;   /* first; the query's: it frees the trial */
-	struct job *job;    /* its own */
-	bool counts;        /* the first page: the whole fleet is counted */
-	unsigned left;      /* twins still to be shown */
-	uint64_t devices;   /* out: targets seen */
-	struct buf samples; /* out: what would become of them, with commas between */
+	struct sink sink;       /* first; the query's: it frees the trial */
+	struct job *job;        /* its own */
+	bool counts;            /* the first page: the whole fleet is counted */
+	unsigned left;          /* twins still to be shown */
+	uint64_t devices;       /* out: targets seen */
+	struct samples samples; /* out: what would become of them */
+	unsigned most;          /* `left` at the beginning; of another node's with less room */
+	size_t most_bytes;
 	struct former former;
 	bool over; /* out: the next page begins at `end` */
 	struct query_bookmark end;
 };
-#define TRIAL_BYTES (8u << 20) /* of samples; at it there are fewer */
-struct trial *trial_new(struct job *job);
+#define TRIAL_SAMPLE_MAX 100u
+#define TRIAL_BYTES      (8u << 20) /* of samples; at it there are fewer */
+/* So many twins are shown. */
+struct trial *trial_new(struct job *job, bool counts, unsigned sample);
+/* One that another node asks for (task/walk.h); NULL: it is none. The query's: it frees it. */
+struct sink *trial_made(struct str text);
 
 /* ---- work: the parts of jobs ---- */
 

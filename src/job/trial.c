@@ -1,5 +1,6 @@
 /* Rows that a job is about, in queries that do not show them: its targets, and dry runs. */
 #include "job/questions.h"
+#include "task/walk.h"
 
 #include <stdlib.h>
 
@@ -25,12 +26,15 @@ targets_sink(void)
 /* ---- dry runs ---- */
 
 static void
-sample(struct trial *t, struct shard *sh, uint32_t row, int64_t now_us)
+sample(struct trial *t, uint32_t shard, struct shard *sh, uint32_t row, int64_t now_us)
 {
+	size_t begun = t->samples.text.n;
+
 	t->left--;
-	if (t->samples.n > 0)
-		buf_putc(&t->samples, ',');
-	part_try(sh, row, t->job, &t->former, now_us, &t->samples);
+	if (begun > 0)
+		buf_putc(&t->samples.text, ',');
+	part_try(sh, row, t->job, &t->former, now_us, &t->samples.text);
+	samples_ends(&t->samples, shard, begun);
 }
 
 /* The first page goes on counting beyond its end; the others stop there. */
@@ -74,7 +78,7 @@ trial_take(
     struct sink *sink, struct query_task *q, struct shard *sh, uint32_t row, struct slice *slice)
 {
 	struct trial *t = (struct trial *)sink;
-	bool shows = t->left > 0 && t->samples.n < TRIAL_BYTES;
+	bool shows = t->left > 0 && t->samples.text.n < t->most_bytes;
 
 	if (shows && !task_has(slice, sh, row, TWIN))
 		return STEP_NEED;
@@ -86,7 +90,7 @@ trial_take(
 	}
 	t->devices++;
 	if (shows)
-		sample(t, sh, row, slice->env->now_us);
+		sample(t, q->task.bookmark.shard, sh, row, slice->env->now_us);
 	return list(t, q, sh, row);
 }
 
@@ -96,17 +100,105 @@ trial_free(struct sink *sink)
 	struct trial *t = (struct trial *)sink;
 
 	job_unref(t->job);
-	buf_fini(&t->samples);
+	samples_fini(&t->samples);
 	former_fini(&t->former);
 	free(t);
 }
 
+/* ---- of several nodes ---- */
+
+static void
+trial_ask(const struct sink *sink, struct buf *out)
+{
+	const struct trial *t = (const struct trial *)sink;
+
+	buf_putc(out, t->counts);
+	buf_varint(out, t->most);
+	buf_str(out, t->job->record);
+}
+
+static bool
+trial_in_order(const struct sink *sink)
+{
+	return !((const struct trial *)sink)->counts;
+}
+
+static void
+trial_put(const struct sink *sink, struct buf *out)
+{
+	const struct trial *t = (const struct trial *)sink;
+
+	buf_varint(out, t->devices);
+	samples_put(&t->samples, out);
+}
+
+static enum err
+trial_merge(struct sink *sink, struct str part)
+{
+	struct trial *t = (struct trial *)sink;
+	struct rd rd = rd_of(part);
+
+	t->devices += rd_varint(&rd);
+	if (rd.bad)
+		return ERR_CORRUPT;
+	return samples_take(
+	    &t->samples, rd_bytes(&rd, (size_t)(rd.end - rd.p)), t->most, TRIAL_BYTES);
+}
+
+static bool
+trial_end(const struct sink *sink, struct query_bookmark *at)
+{
+	const struct trial *t = (const struct trial *)sink;
+
+	if (t->over)
+		*at = t->end;
+	return t->over;
+}
+
+static void
+trial_ends(struct sink *sink, struct task *task)
+{
+	struct trial *t = (struct trial *)sink;
+
+	t->over = true;
+	t->end = task->bookmark;
+	task->page->more = !t->counts;
+}
+
+static const struct sink_far trial_far = { .kind = WALK_TRIAL,
+	.ask = trial_ask,
+	.in_order = trial_in_order,
+	.put = trial_put,
+	.take = trial_merge,
+	.end = trial_end,
+	.ends = trial_ends };
+
 struct trial *
-trial_new(struct job *job)
+trial_new(struct job *job, bool counts, unsigned sample)
 {
 	struct trial *t = xcalloc(1, sizeof(*t));
 
-	t->sink = (struct sink){ .take = trial_take, .free = trial_free };
+	t->sink = (struct sink){ .take = trial_take, .free = trial_free, .far = &trial_far };
 	t->job = job;
+	t->counts = counts;
+	t->left = t->most = sample;
+	t->most_bytes = TRIAL_BYTES;
 	return t;
+}
+
+struct sink *
+trial_made(struct str text)
+{
+	struct rd rd = rd_of(text);
+	bool counts = rd_u8(&rd) != 0;
+	uint64_t sample = rd_varint(&rd);
+	struct trial *t;
+	struct job *job;
+
+	if (rd.bad || sample > TRIAL_SAMPLE_MAX ||
+	    job_new(rd_bytes(&rd, (size_t)(rd.end - rd.p)), &job) != ERR_OK)
+		return NULL;
+	t = trial_new(job, counts, (unsigned)sample);
+	t->most_bytes = SAMPLES_PART_BYTES;
+	return &t->sink;
 }

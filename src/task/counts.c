@@ -78,8 +78,32 @@ columns_task_free(struct task *t)
 	free(c);
 }
 
+static void
+columns_put(const struct task *t, struct buf *out)
+{
+	const struct columns_task *c = (const struct columns_task *)t;
+
+	buf_varint(out, c->bytes);
+	column_report_put(c->report, out);
+}
+
+static enum err
+columns_take(struct task *t, struct str part)
+{
+	struct columns_task *c = (struct columns_task *)t;
+	struct rd rd = rd_of(part);
+
+	c->bytes += rd_varint(&rd);
+	return rd.bad ? ERR_CORRUPT
+	              : column_report_take(c->report, rd_bytes(&rd, (size_t)(rd.end - rd.p)));
+}
+
+static const struct task_far columns_far = {
+	.kind = WALK_COLUMNS, .put = columns_put, .take = columns_take
+};
+
 static const struct task_kind columns_kind = {
-	.name = "columns", .step = columns_step, .free = columns_task_free
+	.name = "columns", .step = columns_step, .free = columns_task_free, .far = &columns_far
 };
 
 struct columns_task *

@@ -1,4 +1,5 @@
 #include "task/paths.h"
+#include "task/walk.h"
 
 #include <stdlib.h>
 
@@ -11,6 +12,7 @@ static const char *const kind_names[PATH_KINDS] = { "boolean", "number", "string
 
 struct seen_path {
 	uint32_t text, ntext; /* in names */
+	uint32_t parent;      /* which has it as a member, plus one; 0: none that is asked for */
 	uint32_t nchild;      /* members that are remembered */
 	uint64_t twins, modules;
 	uint64_t kinds[PATH_KINDS];
@@ -104,7 +106,9 @@ path_seen(struct paths_task *p, uint32_t parent, struct str path)
 	if (p->v == NULL)
 		p->v = xcalloc(PATHS_MAX, sizeof(*p->v));
 	i = p->n++;
-	p->v[i] = (struct seen_path){ .text = (uint32_t)p->names.n, .ntext = (uint32_t)path.n };
+	p->v[i] = (struct seen_path){ .text = (uint32_t)p->names.n,
+		.ntext = (uint32_t)path.n,
+		.parent = parent == NOWHERE ? 0 : parent + 1 };
 	buf_str(&p->names, path);
 	table_add(&p->table, hash, i);
 	return i;
@@ -287,9 +291,98 @@ paths_free(struct task *t)
 	free(p);
 }
 
-static const struct task_kind paths_kind = {
-	.name = "paths of twins", .step = paths_step, .cheap = paths_cheap, .free = paths_free
+/* ---- of several nodes ---- */
+
+static void
+paths_ask(const struct task *t, struct buf *out)
+{
+	buf_str(out, buf_view(&((const struct paths_task *)t)->prefix));
+}
+
+/* Parents stand before their members, whose number among those of the parent's is counted again where they are taken. */
+static void
+paths_put(const struct task *t, struct buf *out)
+{
+	const struct paths_task *p = (const struct paths_task *)t;
+	struct buf columns = { 0 };
+
+	column_report_put(p->columns, &columns);
+	buf_lstr(out, buf_view(&columns));
+	buf_fini(&columns);
+	buf_varint(out, p->column_bytes);
+	buf_varint(out, p->twins);
+	buf_varint(out, p->unread);
+	buf_varint(out, p->uncounted);
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct seen_path *s = &p->v[i];
+
+		buf_lstr(out, text_of(p, s));
+		buf_varint(out, s->parent);
+		buf_varint(out, s->twins);
+		buf_varint(out, s->modules);
+		for (unsigned k = 0; k < PATH_KINDS; k++)
+			buf_varint(out, s->kinds[k]);
+		buf_varint(out, s->others);
+	}
+}
+
+static void
+path_take(struct paths_task *p, uint32_t i, struct rd *rd)
+{
+	struct seen_path none = { 0 }, *s = i != TABLE_NONE ? &p->v[i] : &none;
+
+	s->twins += rd_varint(rd);
+	s->modules += rd_varint(rd);
+	for (unsigned k = 0; k < PATH_KINDS; k++)
+		s->kinds[k] += rd_varint(rd);
+	s->others += rd_varint(rd);
+	if (i == TABLE_NONE && s->twins > 0)
+		p->uncounted += s->twins - 1; /* one is, as there was no room */
+}
+
+static enum err
+paths_take_all(struct paths_task *p, struct rd *rd)
+{
+	uint32_t *of = xcalloc(PATHS_MAX, sizeof(*of)), n = 0;
+
+	while (rd->p < rd->end && n < PATHS_MAX) {
+		struct str text = rd_lstr(rd);
+		uint64_t parent = rd_varint(rd);
+
+		if (rd->bad || text.n > PATH_TEXT_MAX || parent > n)
+			break;
+		of[n] = path_seen(p, parent > 0 ? of[parent - 1] : NOWHERE, text);
+		path_take(p, of[n++], rd);
+	}
+	free(of);
+	return rd->bad || rd->p < rd->end ? ERR_CORRUPT : ERR_OK;
+}
+
+static enum err
+paths_take(struct task *t, struct str part)
+{
+	struct paths_task *p = paths_of(t);
+	struct rd rd = rd_of(part);
+	struct str columns = rd_lstr(&rd);
+
+	p->column_bytes += rd_varint(&rd);
+	p->twins += rd_varint(&rd);
+	p->unread += rd_varint(&rd);
+	p->uncounted += rd_varint(&rd);
+	if (rd.bad || column_report_take(p->columns, columns) != ERR_OK)
+		return ERR_CORRUPT;
+	return paths_take_all(p, &rd);
+}
+
+static const struct task_far paths_far = {
+	.kind = WALK_PATHS, .ask = paths_ask, .put = paths_put, .take = paths_take
 };
+
+static const struct task_kind paths_kind = { .name = "paths of twins",
+	.step = paths_step,
+	.cheap = paths_cheap,
+	.free = paths_free,
+	.far = &paths_far };
 
 struct task *
 paths_task_new(struct str prefix)

@@ -25,9 +25,13 @@ struct sink;
 /* Of one that several nodes have, as task_far; NULL where there is nothing. */
 struct sink_far {
 	uint8_t kind; /* enum walk_sink */
+	bool counted; /* rows of the page are, in bookmark.delivered */
 	void (*ask)(const struct sink *k, struct buf *out);
+	bool (*in_order)(const struct sink *k); /* NULL: yes */
 	void (*put)(const struct sink *k, struct buf *out);
 	enum err (*take)(struct sink *k, struct str part);
+	bool (*end)(const struct sink *k, struct query_bookmark *at);
+	void (*ends)(struct sink *k, struct task *t);
 };
 
 /* What becomes of a row that matches, where that is none of what a query asks for. */

@@ -40,14 +40,6 @@ query_asked(struct str text, struct query_asked *out, struct fault *f)
 	                              : query_parse(text, &any, &out->query, f);
 }
 
-static bool
-query_can(const struct task *t)
-{
-	const struct query_task *q = (const struct query_task *)t;
-
-	return q->sink == NULL || q->sink->far != NULL;
-}
-
 /* ---- what it has come to ---- */
 
 static bool
@@ -55,6 +47,8 @@ query_in_order(const struct task *t)
 {
 	const struct query_task *q = (const struct query_task *)t;
 
+	if (q->sink != NULL && q->sink->far->in_order != NULL && !q->sink->far->in_order(q->sink))
+		return false;
 	return !q->count && q->groups == NULL && q->order == NULL;
 }
 
@@ -135,13 +129,35 @@ query_take_part(struct task *t, struct str part)
 static bool
 query_took(struct task *t)
 {
-	return ++t->bookmark.delivered >= query_facts(query_task_of(t)->query)->top;
+	const struct query_task *q = query_task_of(t);
+
+	if (q->sink != NULL && !q->sink->far->counted)
+		return false;
+	return ++t->bookmark.delivered >= query_facts(q->query)->top;
+}
+
+static bool
+query_end(const struct task *t, struct query_bookmark *at)
+{
+	const struct query_task *q = (const struct query_task *)t;
+
+	return q->sink != NULL && q->sink->far->end != NULL && q->sink->far->end(q->sink, at);
+}
+
+static void
+query_ends(struct task *t)
+{
+	struct query_task *q = query_task_of(t);
+
+	if (q->sink != NULL && q->sink->far->ends != NULL)
+		q->sink->far->ends(q->sink, t);
 }
 
 const struct task_far query_far = { .kind = WALK_QUERY,
-	.can = query_can,
 	.ask = query_ask,
 	.in_order = query_in_order,
 	.put = query_put,
 	.take = query_take_part,
-	.took = query_took };
+	.took = query_took,
+	.end = query_end,
+	.ends = query_ends };

@@ -231,6 +231,6 @@ take_members(
 	return STEP_DONE;
 }
 
-static const struct sink_far members_far = { .kind = WALK_MEMBERS };
+static const struct sink_far members_far = { .kind = WALK_MEMBERS, .counted = true };
 
 struct sink registry_sink = { .take = take_members, .far = &members_far };

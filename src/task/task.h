@@ -123,8 +123,7 @@ enum step { STEP_DONE, STEP_OVER, STEP_NEED };
 
 /* Of a question that several nodes answer, each for shards of its own (task/walk.h). */
 struct task_far {
-	uint8_t kind;                      /* enum walk_kind */
-	bool (*can)(const struct task *t); /* NULL: always */
+	uint8_t kind; /* enum walk_kind */
 	/* What is asked for, beside the bookmark and the page's limit: appended; a task that is made of it does the same. NULL: nothing. */
 	void (*ask)(const struct task *t, struct buf *out);
 	/* Do rows go to the page in the order of shards, until it is full? Else all shards matter, in whatever order they come. NULL: no. */
@@ -134,6 +133,10 @@ struct task_far {
 	enum err (*take)(struct task *t, struct str part);
 	/* A row of another's has been put into the page: does no other one matter? NULL: it may. */
 	bool (*took)(struct task *t);
+	/* Of one that may go on beyond its page's end: has the page come to it, and where? And: it ends at the bookmark, if all shards were asked at
+	 * once. NULL: page.more says so. */
+	bool (*end)(const struct task *t, struct query_bookmark *at);
+	void (*ends)(struct task *t);
 };
 
 struct task_kind {

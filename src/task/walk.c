@@ -48,6 +48,8 @@ walk_answer_take(struct walk_answer *a, struct task *t)
 		return;
 	if (page != NULL) {
 		a->more = page->more;
+		if (t->kind->far->end != NULL && t->kind->far->end(t, &a->end))
+			a->ended = a->more = true;
 		a->nrow = page->nrow;
 		a->marks = page->marks;
 		page->marks = (struct buf){ 0 };
@@ -105,14 +107,6 @@ walk_answer_check(const struct walk_answer *a)
 /* ---- put together ---- */
 
 bool
-walk_can(const struct task *t)
-{
-	const struct task_far *far = t->kind->far;
-
-	return far != NULL && (far->can == NULL || far->can(t));
-}
-
-bool
 walk_in_order(const struct task *t)
 {
 	return t->kind->far->in_order != NULL && t->kind->far->in_order(t);
@@ -137,6 +131,8 @@ ends_full(struct task *t, uint32_t shard, uint64_t row, uint64_t generation)
 		return WALK_AGAIN;
 	t->page->more = true;
 	t->ended = true;
+	if (t->kind->far->ends != NULL)
+		t->kind->far->ends(t);
 	return WALK_OVER;
 }
 

@@ -22,10 +22,14 @@ enum walk_kind {
 	WALK_COUNTS,
 	WALK_MESSAGES,
 	WALK_LOOPS,
+	WALK_COLUMNS,
+	WALK_PATHS,
+	WALK_DRY_RUN,
+	WALK_WHY,
 	WALK_KINDS
 };
 /* What becomes of a row that matches, where that is none of what a query asks for (struct sink). */
-enum walk_sink { WALK_NO_SINK, WALK_MEMBERS, WALK_DRAW, WALK_SINKS };
+enum walk_sink { WALK_NO_SINK, WALK_MEMBERS, WALK_DRAW, WALK_TRIAL, WALK_SINKS };
 
 struct walk_asked {
 	uint8_t kind;    /* enum walk_kind */
@@ -44,10 +48,11 @@ struct walk_asked {
 
 struct walk_answer {
 	struct fault fault;
-	uint64_t shards; /* those that it answers for: others were not this node's */
-	bool ended;      /* at `end`: no row behind it matters */
-	bool more;       /* there is one at `end` that has no room */
-	bool too_large;  /* it cannot be sent: fewer shards may be asked for */
+	/* those that it answers for: others were not this node's. With a fault: whoever is asked for them would say so */
+	uint64_t shards;
+	bool ended;     /* at `end`: no row behind it matters */
+	bool more;      /* there is one at `end` that has no room */
+	bool too_large; /* it cannot be sent: fewer shards may be asked for */
 	struct query_bookmark end;
 	uint32_t nrow;
 	/* of each row: its shard, row, generation, bytes and those of its modules */
@@ -69,9 +74,6 @@ void walk_answer_take(struct walk_answer *a, struct task *t);
 enum err walk_answer_check(const struct walk_answer *a);
 
 /* ---- put together ---- */
-
-/* Can others be asked? */
-bool walk_can(const struct task *t);
 
 /* Do rows go to the page in the order of shards? */
 bool walk_in_order(const struct task *t);

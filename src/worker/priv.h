@@ -531,7 +531,7 @@ void walk_begin(struct tour *k);
 void walk_conclude(struct tour *k);
 void walk_home(struct fleet *f, struct tour *k);
 /* walk_kinds.c: NULL: f says why it cannot be asked here. */
-struct task *walk_task_made(const struct walk_asked *asked, struct fault *f);
+struct task *walk_task_made(struct fleet *fleet, const struct walk_asked *asked, struct fault *f);
 /* walker.c: is it asked of the owners of shards? */
 bool walker_takes(struct fleet *f, struct tour *k);
 /* Bytes of what they have said; and: that is added to the task. */

@@ -18,10 +18,11 @@ begin_of(const struct walk_asked *asked)
 void
 fleet_walk(struct fleet *f, const struct walk_asked *asked, struct walk_call *c)
 {
-	struct task *t = walk_task_made(asked, &c->answer.fault);
+	struct task *t = walk_task_made(f, asked, &c->answer.fault);
 	struct tour *k;
 
 	if (t == NULL) {
+		c->answer.shards = asked->shards;
 		c->done(c);
 		return;
 	}
@@ -53,6 +54,8 @@ walk_conclude(struct tour *k)
 	struct walk_answer *a = &k->call->answer;
 
 	walk_answer_take(a, k->task);
+	if (a->fault.code != F_NONE)
+		return;
 	a->shards = k->seen;
 	if (k->task->ended &&
 	    k->task->bookmark.shard < SHARDS) /* what is behind it matters no more */

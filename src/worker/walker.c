@@ -288,8 +288,11 @@ walk_merge(struct fleet *f, struct tour *k)
 static bool
 asks_again(const struct walk *w, const struct part *p)
 {
+	const struct walk_answer *a = &p->call.answer;
+
 	return p->call.lost ||
-	    (p->call.answer.fault.code == F_ServiceUnavailable && !atomic_load(&w->fleet->stop));
+	    (a->fault.code == F_ServiceUnavailable && a->shards == 0 &&
+	        !atomic_load(&w->fleet->stop));
 }
 
 static void
@@ -434,7 +437,7 @@ walker_takes(struct fleet *f, struct tour *k)
 {
 	struct walk *w;
 
-	if (f->o.walks == NULL || k->call != NULL || !walk_can(k->task) ||
+	if (f->o.walks == NULL || k->call != NULL || k->task->kind->far == NULL ||
 	    k->task->bookmark.shard >= SHARDS)
 		return false;
 	w = xcalloc(1, sizeof(*w));

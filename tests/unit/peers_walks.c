@@ -9,6 +9,7 @@ answers_of(unsigned n, struct buf *out)
 	out->n = 0;
 	at_node(n);
 	all_answers(hub.k, out);
+	other_answers(hub.k, out);
 }
 
 static void

@@ -72,6 +72,7 @@ walk__O265_answers_are_as_of_one_process(void **state)
 	kit_stop(k);
 	kit_start(k, 3);
 	all_answers(k, &expected);
+	other_answers(k, &expected);
 	n = counts(k);
 	kit_stop(k);
 	k->fo.walks = &walks;
@@ -83,6 +84,7 @@ walk__O265_answers_are_as_of_one_process(void **state)
 		kit_start(k, 1 + way % 3);
 		got.n = 0;
 		all_answers(k, &got);
+		other_answers(k, &got);
 		m = counts(k);
 		kit_stop(k);
 		assert_true(way == 0 || owners.nasked > 0);
