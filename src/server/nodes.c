@@ -331,6 +331,7 @@ nodes_join(struct server *s, const char *hub, struct fleet_options *fo)
 	fo->slot = o.slot;
 	fo->elsewhere = peers_elsewhere(s->nodes->peers);
 	fo->walks = peers_walks(s->nodes->peers);
+	fo->walks = peers_walks(s->nodes->peers);
 	return ERR_OK;
 }
 
