@@ -44,12 +44,12 @@ struct link {
 struct comeback {
 	struct msg msg;
 	struct mqtt_loop *ml;
-	struct resumption *of;   /* NULL: none is under way */
-	uint32_t at;             /* links below have been looked at */
-	uint32_t out;            /* sessions that have no answer yet */
-	bool posted;             /* the look goes on by msg */
-	bool again;              /* some were told nothing: a look at them follows */
-	bool once_more;          /* this is it */
+	struct resumption *of; /* NULL: none is under way */
+	uint32_t at;           /* links below have been looked at, in this round */
+	uint32_t reached;      /* and in any: what is owed there is all that is wanted */
+	uint32_t out;          /* sessions that have no answer yet */
+	bool posted;           /* the look goes on by msg */
+	bool again; /* some were told nothing: nobody asks any more until the next round */
 	struct loop_timer timer; /* to it */
 };
 

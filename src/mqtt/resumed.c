@@ -15,8 +15,8 @@ is_wanted(const struct comeback *c, const struct link *l)
 {
 	const struct session *s = &l->session;
 
-	if (c->once_more)
-		return session_owed(s) && hub_shard_of(s->device) == c->of->shard;
+	if (c->at < c->reached && !session_owed(s))
+		return false;
 	return s->state == S_LIVE && hub_shard_of(s->device) == c->of->shard;
 }
 
@@ -30,13 +30,13 @@ ask(struct comeback *c, struct link *l)
 	link_perform(l, &a);
 }
 
-/* Some of the links. false: it is to be called again, when there is room or time. */
+/* Some of the links. false: it is to be called again, when there is room or time, or there are answers. */
 static bool
 look(struct comeback *c)
 {
 	struct slots *links = &c->ml->links;
 
-	for (uint32_t n = 0; c->at < links->n && c->out < OUT_MAX; n++, c->at++) {
+	for (uint32_t n = 0; c->at < links->n && c->out < OUT_MAX && !c->again; n++, c->at++) {
 		struct link *l = slot_at(links, c->at);
 
 		if (n == LOOKS_MAX) {
@@ -47,7 +47,9 @@ look(struct comeback *c)
 		if (l != NULL && is_wanted(c, l))
 			ask(c, l);
 	}
-	return c->at >= links->n && c->out == 0;
+	if (c->at > c->reached)
+		c->reached = c->at;
+	return c->out == 0;
 }
 
 static void
@@ -72,7 +74,6 @@ on_again(struct loop_timer *t)
 
 	c->at = 0;
 	c->again = false;
-	c->once_more = true;
 	go_on(c);
 }
 
@@ -101,8 +102,8 @@ on_begin(struct msg *m)
 	struct comeback *c = container_of(m, struct comeback, msg);
 
 	c->msg.run = on_look;
-	c->at = c->out = 0;
-	c->again = c->once_more = false;
+	c->at = c->reached = c->out = 0;
+	c->again = false;
 	go_on(c);
 }
 

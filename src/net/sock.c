@@ -35,7 +35,7 @@ struct sock {
 	struct handshake shake;    /* of an accepted one */
 	struct proxy *proxy;       /* until the balancer has named its client; NULL: no balancer */
 	bool named;                /* admission knows its address */
-	struct dialled *dialled;   /* until the handshake is done; NULL: it was accepted */
+	struct dialled *dialled;   /* NULL: it was accepted */
 	bool broken;               /* TLS failed: SSL may not be written to any more */
 	bool write_waits_for_read; /* TLS wants input before it can go on with output */
 	struct event readable, writable;
@@ -223,8 +223,6 @@ opened(struct sock *k)
 	if (k->from != NULL)
 		listener_handshake_done(k->from, true);
 	k->from = NULL;
-	free(k->dialled);
-	k->dialled = NULL;
 	stream_opened(&k->s);
 }
 
@@ -392,13 +390,16 @@ sock_destroy(struct stream *s)
 		else if (s->why == STREAM_TIMEOUT)
 			log_peer(LOG_TLS_FAILED, REASON_TLS_LATE, &s->peer, STR_NONE);
 	}
-	if (k->dialled != NULL) {
+	if (k->dialled != NULL &&
+	    !s->told) { /* it may end between its handshake and its user's on_open */
 		if (k->dialled->why[0] == '\0')
 			why_set(k->dialled->why, "%s",
-			    s->why == STREAM_TIMEOUT ? "no answer in time" : "given up");
+			    s->why == STREAM_TIMEOUT   ? "no answer in time"
+			        : s->why == STREAM_EOF ? "the peer has left"
+			                               : "given up");
 		k->dialled->on_failed(k->dialled->ctx, k->dialled->why);
-		free(k->dialled);
 	}
+	free(k->dialled);
 	SSL_free(k->ssl);
 	close(k->fd);
 	if (k->admission)

@@ -82,9 +82,12 @@ line_put(struct line *l, struct relay_item *i)
 
 /* ---- what waits ---- */
 
+/* Who sends what goes first has its bound: it takes no room from what waits for it to go, nor waits for any. */
 static void
 wait_begins(struct relay *r, const struct relay_item *i)
 {
+	if (i->kind == RELAY_FIRST)
+		return;
 	r->nwaiting++;
 	r->waiting_bytes += i->bytes;
 }
@@ -93,6 +96,8 @@ static void
 wait_ends(struct relay *r, struct line *l, struct relay_item *i)
 {
 	line_drop(l, i);
+	if (i->kind == RELAY_FIRST)
+		return;
 	r->nwaiting--;
 	r->waiting_bytes -= i->bytes;
 }
@@ -154,7 +159,7 @@ item_goes(struct relay *r, struct way *w, struct relay_item *i)
 		r->face.here(r->face.ctx, i);
 		return true;
 	}
-	if (i->kind != RELAY_MUST && node_is_full(r, w->owner, i))
+	if (i->kind != RELAY_MUST && i->kind != RELAY_FIRST && node_is_full(r, w->owner, i))
 		return false;
 	out_begins(r, w, i);
 	if (r->face.send(r->face.ctx, (uint16_t)w->owner, i))
@@ -242,12 +247,7 @@ patience(const struct relay_item *i)
 static void
 submit_first(struct relay *r, struct way *w, struct relay_item *i)
 {
-	if (!has_room(r, i)) {
-		r->face.ends(r->face.ctx, i, RELAY_FULL);
-		return;
-	}
 	i->order = r->again++;
-	wait_begins(r, i);
 	line_put(&w->refused, i);
 	settle(r, w);
 }

@@ -33,7 +33,8 @@ enum relay_kind {
 	RELAY_USUAL,   /* what is not sent in time is refused */
 	RELAY_PATIENT, /* its only other answer is the end of its session: it waits longer */
 	RELAY_MUST,    /* is always taken: the end of a session */
-	RELAY_FIRST /* goes before all that waits, also where that is held back: the taking up of a session */
+	/* Goes before all that waits, also where that is held back: the taking up of a session. Who sends them has the bound: the lines do not count them */
+	RELAY_FIRST
 };
 
 /* One operation; its owner's memory, until it is answered, refused or handed over. */

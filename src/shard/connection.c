@@ -266,7 +266,7 @@ void
 connection_resumed(struct shard *sh, struct row *r, const struct hub_env *env)
 {
 	r->untold.lost = false;
-	if (!bit_of(sh, row_number(sh, r)))
+	if (!bit_of(sh, row_number(sh, r)) || r->untold.begun > 0)
 		list(sh, r, env->elapsed_us);
 }
 
@@ -420,6 +420,13 @@ connections_wait(const struct shard *sh, int64_t *since_us)
 	return sh->connections.from != sh->connections.n;
 }
 
+/* connections_miss lists it when it has not. */
+static bool
+may_come_back(const struct shard *sh, const struct row *r)
+{
+	return r->untold.lost && r->presence == NULL && sh->connections.missed_us != 0;
+}
+
 uint32_t
 connections_tell(struct shard *sh, uint32_t max, const struct hub_env *env)
 {
@@ -432,6 +439,10 @@ connections_tell(struct shard *sh, uint32_t max, const struct hub_env *env)
 		c->from++;
 		if (r == NULL || !r->untold.listed)
 			continue; /* it has gone since, or was told for another reason */
+		if (may_come_back(sh, r)) {
+			r->untold.listed = false;
+			continue;
+		}
 		if (env_logs(env)->connection)
 			tell(sh, r, r->presence != NULL, env);
 		else

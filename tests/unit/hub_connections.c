@@ -1,6 +1,8 @@
 /* What the log says of sessions: when one begins or ends, once each, whatever fails or ends between. */
 #include "hub_kit.h"
 
+#include "hub/leave.h"
+
 #include "shard/record.h"
 
 /* The record at that position; false: there is none. */
@@ -343,6 +345,29 @@ connection__O237_who_is_not_back_in_time_has_ended_with_the_owner_once(void **st
 	buf_fini(&text);
 }
 
+/* Of a session that takes over, and goes with its node before that is told. */
+static void
+connection__O237_what_may_come_back_is_not_told_because_of_something_else(void **state)
+{
+	struct kit *k = *state;
+	struct buf text = { 0 };
+	uint64_t session_epoch, identity, from;
+
+	kit_device(k, "d1");
+	kit_connect(k, "d1", 2, true);
+	tell(k);
+	from = shard_log_next(k->sh);
+	session_epoch = kit_connect(k, "d1", 1, true);
+	identity = k->reply.identity;
+	shard_edge_gone(k->sh, 0, k->env.elapsed_us + 10000000, &k->env);
+	miss(k);
+	assert_string_equal(told_since(k, from, &text), "");
+	resumes(k, "d1", session_epoch, identity);
+	miss(k);
+	assert_string_equal(told_since(k, from, &text), "+ taken-over");
+	buf_fini(&text);
+}
+
 /* Where the log tells of the last end is known over undo and restart, and goes with the identity. */
 static void
 connection__O32_the_place_of_the_last_end_is_kept(void **state)
@@ -430,6 +455,7 @@ main(void)
 		TEST(connection__E94_after_a_kill_the_missing_end_is_told),
 		TEST(connection__E09_off_there_are_none),
 		TEST(connection__O237_who_is_not_back_in_time_has_ended_with_the_owner_once),
+		TEST(connection__O237_what_may_come_back_is_not_told_because_of_something_else),
 		TEST(connection__O32_the_place_of_the_last_end_is_kept),
 		TEST(connection__O32_what_is_no_place_is_damage),
 		TEST(connection__what_is_no_record_is_damage),
