@@ -195,6 +195,28 @@ enum metric_kind {
 	X(GAUGE, CERTIFICATE, certificate_left_seconds, "Until the first certificate in use ends; negative: it has") \
 	X(GAUGE, NONE, daily_messages, "Messages of this day (UTC) that count by the setting limits.dailyMessages") \
 	X(GAUGE, NONE, daily_messages_max, "So many a day there may be; 0: any number") \
+	X(GAUGE, NONE, cluster_lease_left_seconds, "With --cluster: until the lease ends by which this node answers; 0: there is none") \
+	X(COUNTER, NONE, cluster_beats, "With --cluster: beats of this node that PostgreSQL has taken") \
+	X(COUNTER, NONE, cluster_beat_failures, "Of them, those that it has not, or not in time") \
+	X(GAUGE, NONE, cluster_nodes, "With --cluster: nodes that live, this one among them") \
+	X(GAUGE, NONE, cluster_shards, "With --cluster: shards that this node has") \
+	X(GAUGE, NONE, cluster_shards_without_owner, "Shards that no node has which lives") \
+	X(COUNTER, NONE, cluster_shards_read, "Shards that this node has read when it took them") \
+	X(COUNTER, NONE, cluster_shard_read_seconds, "Time of that") \
+	X(COUNTER, NONE, cluster_commits_unknown, "Commits that PostgreSQL has refused or not answered, and whose outcome was found out") \
+	X(COUNTER, NONE, cluster_commits_unknown_made, "Of them, those that had been made") \
+	X(GAUGE, NONE, cluster_synchronous, "1 when commits wait for a standby") \
+	X(GAUGE, NONE, cluster_clock_ahead_seconds, "By how much the clock of this node is ahead of the database's") \
+	X(GAUGE, NONE, cluster_links, "With --mesh: other nodes that are reached") \
+	X(GAUGE, NONE, cluster_links_wanted, "Other nodes that live") \
+	X(COUNTER, NONE, cluster_sent_bytes, "Bytes to other nodes") \
+	X(COUNTER, NONE, cluster_received_bytes, "Bytes from other nodes") \
+	X(GAUGE, NONE, cluster_operations_waiting, "Operations for shards of other nodes that are not sent yet") \
+	X(GAUGE, NONE, cluster_operations_out, "Those that are sent, and not answered") \
+	X(COUNTER, NONE, cluster_operations_not_mine, "Operations of other nodes for shards that were not this node's any more") \
+	X(COUNTER, NONE, cluster_operations_unknown, "Operations whose node went before it answered") \
+	X(COUNTER, NONE, cluster_operations_refused, "Operations for which no node could be asked in time, or that were too many") \
+	X(GAUGE, NONE, cluster_lost, "1: the database has lost what was acknowledged (cluster accept-loss). The node says it that has shard 0") \
 	X(GAUGE, NONE, resident_memory_bytes, "Memory of the process") \
 	X(GAUGE, NONE, memory_limit_bytes, "Memory for documents and caches (--memory)") \
 	X(COUNTER, NONE, cpu_seconds, "CPU time of the process") \

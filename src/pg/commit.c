@@ -389,7 +389,7 @@ find_out(struct pg *p, const struct call *c, bool fenced, const struct fault *fi
 		in = (struct cluster_input){ .what = CLUSTER_UNKNOWN };
 		conn_close(&p->commit);
 	}
-	atomic_fetch_add(&p->resolved, 1);
+	figures_unknown(p, outcome == MADE);
 	return outcome;
 }
 

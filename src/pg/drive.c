@@ -211,6 +211,8 @@ job_do(struct pg *p, struct conn *c, const struct cluster_do *ask, struct fault 
 	*f = (struct fault){ 0 };
 	pg_asks(p, c, ask, &in, view, f);
 	why_not(&p->drive, f);
+	if (view != NULL)
+		figures_beat(p, &in, &view->shown);
 	drive_step(p, &in);
 	if (view != NULL && in.answer == CLUSTER_OK)
 		tell_view(p, &view->shown);
@@ -285,15 +287,19 @@ load_main(void *ctx)
 	struct cluster_do load;
 	struct fault f = { 0 };
 	unsigned host = 0;
+	int64_t begin_us;
 
 	while (load_wait(d, &load)) {
 		enum err e = c.pg != NULL
 		    ? ERR_OK
 		    : conn_open(&c, &p->o, host, atomic_load(&p->generation), "load", &f);
 
+		begin_us = clock_mono_us();
 		if (e == ERR_OK)
 			e = shard_read(p, &c, &load, &f);
 		why_not(d, &f);
+		if (e == ERR_OK)
+			figures_load(p, clock_mono_us() - begin_us);
 		if (e != ERR_OK)
 			conn_close(&c), host++;
 		else

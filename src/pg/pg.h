@@ -170,4 +170,20 @@ void pg_hurry(struct store *store);
  */
 uint64_t pg_lease(void *store);
 
+/* For metrics; since pg_open, or as the last beat has brought it. Any thread. */
+struct pg_figures {
+	uint64_t beats,
+	    beat_failures;       /* that the database has taken; that it has not, or not in time */
+	uint64_t loads, load_us; /* shards that were read when they were taken */
+	uint64_t unknown,
+	    unknown_made; /* commits without an answer, found out; of them, those that had been made */
+	unsigned nodes;           /* that live, this one among them */
+	unsigned shards, orphans; /* of this node; of nobody */
+	bool synchronous;
+	int64_t clock_ahead_us; /* of the database's */
+	int64_t lease_left_us;
+	int lost; /* 1: the database has lost something that nobody has accepted; 0: not; -1: who has shard 0 knows */
+};
+void pg_figures(struct store *store, struct pg_figures *out);
+
 #endif

@@ -142,8 +142,18 @@ struct drive {
 	_Atomic uint64_t run;
 };
 
+/* figures.c */
+struct pg_counts {
+	_Atomic uint64_t beats, beat_failures, loads, load_us, unknown, unknown_made;
+	_Atomic unsigned nodes, shards, orphans;
+	_Atomic bool synchronous;
+	_Atomic int64_t clock_ahead_us;
+	_Atomic int lost;
+};
+
 struct pg {
 	struct store face;
+	struct pg_counts counts;
 	struct pg *self; /* the scratch has a pointer to it */
 	struct pg_options o;
 	struct store *scratch;
@@ -162,8 +172,7 @@ struct pg {
 	unsigned nlane;
 	struct pg_lane lanes[STORE_LANES_MAX];
 	_Atomic enum store_state state;
-	struct fault why;          /* under mu */
-	_Atomic uint32_t resolved; /* unknown outcomes that were found out */
+	struct fault why; /* under mu */
 	_Atomic uint64_t commits, commit_bytes, commit_failures;
 	uint16_t slot;
 	/* one fill of the scratch at a time, in a lane of its own behind the others */
@@ -228,6 +237,11 @@ extern const char schema_moves[];
 enum err hub_get(struct conn *c, char id[PG_ID_MAX], struct fault *f);
 /* ERR_LOCKED: a node does. Takes up to 2.5 s. */
 enum err nobody_beats(struct conn *c, struct fault *f);
+
+/* figures.c: a beat has been answered, view as it brought it; a shard was read; a commit of unknown outcome was found out */
+void figures_beat(struct pg *p, const struct cluster_input *in, const struct pg_view *view);
+void figures_load(struct pg *p, int64_t took_us);
+void figures_unknown(struct pg *p, bool made);
 
 /* operate.c */
 extern const char schema_operate[];

@@ -163,6 +163,21 @@ is_mine(struct pg *p)
 	return drive_fence(p, 0, &epoch, &pos);
 }
 
+/* Has the database lost something? For metrics. */
+static void
+lost_look(struct upkept *u)
+{
+	struct fault ignored;
+	PGresult *r;
+
+	if (conn_ask(&u->conn, "SELECT lost IS NOT NULL FROM hub", 0, NULL,
+	        clock_mono_us() + PG_PATIENCE_US, &r, &ignored) != ERR_OK)
+		return;
+	if (PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1)
+		atomic_store(&u->p->counts.lost, *PQgetvalue(r, 0, 0) != 0);
+	PQclear(r);
+}
+
 /* What does not work is tried again at the next turn; that the server is away the committer tells. */
 static void
 upkeep_turn(struct upkept *u, const struct store_retention *keep)
@@ -187,6 +202,7 @@ upkeep_turn(struct upkept *u, const struct store_retention *keep)
 		if (e == ERR_IO)
 			return;
 	}
+	lost_look(u);
 }
 
 static void
@@ -204,6 +220,8 @@ upkeep_main(void *ctx)
 		pthread_mutex_unlock(&p->mu);
 		if (is_mine(p))
 			upkeep_turn(&u, &keep);
+		else
+			atomic_store(&p->counts.lost, -1);
 		until_us = clock_mono_us() + TURN_US;
 		pthread_mutex_lock(&p->mu);
 		while (!p->stop && !p->upkeep.due &&

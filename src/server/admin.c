@@ -143,6 +143,7 @@ static const char *
 admin_not_ready(void *ctx, char why[NET_WHY_MAX])
 {
 	struct server *s = ctx;
+	struct nodes_links links;
 	struct fault f = { 0 };
 
 	if (store_state(s->store, &f) != STORE_READY)
@@ -152,6 +153,9 @@ admin_not_ready(void *ctx, char why[NET_WHY_MAX])
 		    "the disk is full: %llu bytes are free, changes need %llu",
 		    (unsigned long long)store_space(s->store),
 		    (unsigned long long)s->o.free_space_bytes);
+	else if (nodes_links(s, &links) && links.others > 0 && links.up == 0)
+		snprintf(why, NET_WHY_MAX,
+		    "none of the %u other nodes is reached, and shards are theirs", links.others);
 	else
 		return NULL;
 	return why;

@@ -1,6 +1,7 @@
 /* The figures that are looked at when somebody asks for metrics (O-120). */
 #include "metric/metric.h"
 #include "os/os.h"
+#include "pg/pg.h"
 #include "server/priv.h"
 
 #include <dirent.h>
@@ -178,12 +179,68 @@ look_at_limits(const struct server *s, struct metric_looks *l)
 	free(state);
 }
 
+/* ---- a node of several, or the only one, over PostgreSQL ---- */
+
+static void
+look_at_links(const struct server *s, struct metric_looks *l)
+{
+	struct nodes_links n;
+	bool several = nodes_links(s, &n);
+
+	l->cluster_links[0] = several ? n.up : NAN;
+	l->cluster_links_wanted[0] = several ? n.others : NAN;
+	l->cluster_sent_bytes[0] = several ? (double)n.sent : NAN;
+	l->cluster_received_bytes[0] = several ? (double)n.received : NAN;
+	l->cluster_operations_waiting[0] = several ? (double)n.waiting : NAN;
+	l->cluster_operations_out[0] = several ? (double)n.out : NAN;
+	l->cluster_operations_not_mine[0] = several ? (double)n.not_mine : NAN;
+	l->cluster_operations_unknown[0] = several ? (double)n.unknown : NAN;
+	l->cluster_operations_refused[0] = several ? (double)(n.late + n.full) : NAN;
+}
+
+static void
+look_at_nobody(struct metric_looks *l)
+{
+	l->cluster_lease_left_seconds[0] = l->cluster_beats[0] = l->cluster_beat_failures[0] = NAN;
+	l->cluster_nodes[0] = l->cluster_shards[0] = l->cluster_shards_without_owner[0] = NAN;
+	l->cluster_shards_read[0] = l->cluster_shard_read_seconds[0] = NAN;
+	l->cluster_commits_unknown[0] = l->cluster_commits_unknown_made[0] = NAN;
+	l->cluster_synchronous[0] = l->cluster_clock_ahead_seconds[0] = l->cluster_lost[0] = NAN;
+}
+
+static void
+look_at_cluster(const struct server *s, struct metric_looks *l)
+{
+	struct pg_figures n;
+
+	look_at_links(s, l);
+	if (s->o.cluster == NULL) {
+		look_at_nobody(l);
+		return;
+	}
+	pg_figures(s->store, &n);
+	l->cluster_lease_left_seconds[0] = (double)n.lease_left_us / 1e6;
+	l->cluster_beats[0] = (double)n.beats;
+	l->cluster_beat_failures[0] = (double)n.beat_failures;
+	l->cluster_nodes[0] = n.nodes;
+	l->cluster_shards[0] = n.shards;
+	l->cluster_shards_without_owner[0] = n.orphans;
+	l->cluster_shards_read[0] = (double)n.loads;
+	l->cluster_shard_read_seconds[0] = (double)n.load_us / 1e6;
+	l->cluster_commits_unknown[0] = (double)n.unknown;
+	l->cluster_commits_unknown_made[0] = (double)n.unknown_made;
+	l->cluster_synchronous[0] = n.synchronous;
+	l->cluster_clock_ahead_seconds[0] = (double)n.clock_ahead_us / 1e6;
+	l->cluster_lost[0] = n.lost < 0 ? NAN : n.lost;
+}
+
 void
 metrics_look(const struct server *s, struct metric_looks *l)
 {
 	look_at_process(s, l);
 	look_at_store(s, l);
 	look_at_limits(s, l);
+	look_at_cluster(s, l);
 	look_at_backups(s, l);
 	look_at_certificates(s, l->certificate_left_seconds);
 	fleet_look(s->fleet, l);

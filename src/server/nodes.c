@@ -383,6 +383,30 @@ nodes_begin(struct server *s)
 }
 
 bool
+nodes_links(const struct server *s, struct nodes_links *out)
+{
+	struct mesh_view *links;
+	struct peers_look ops;
+
+	*out = (struct nodes_links){ 0 };
+	if (s->nodes == NULL || s->nodes->peers == NULL)
+		return false;
+	links = xcalloc(MESH_PEERS_MAX, sizeof(*links));
+	out->others = peers_links(s->nodes->peers, links);
+	for (unsigned i = 0; i < out->others; i++) {
+		out->up += links[i].up;
+		out->sent += links[i].sent;
+		out->received += links[i].received;
+	}
+	free(links);
+	peers_look(s->nodes->peers, &ops);
+	out->waiting = ops.waiting, out->out = ops.out;
+	out->not_mine = ops.not_mine, out->unknown = ops.unknown;
+	out->late = ops.late, out->full = ops.full;
+	return true;
+}
+
+bool
 nodes_have(const struct server *s, unsigned shard)
 {
 	struct nodes *n = s->nodes;

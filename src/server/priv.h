@@ -332,6 +332,14 @@ enum err nodes_join(struct server *s, const char *hub, struct fleet_options *fo)
 enum err nodes_begin(struct server *s);
 /* Is it served here? Any thread. Without --cluster all are. */
 bool nodes_have(const struct server *s, unsigned shard);
+/* Between this node and the others that live; since the start where it is a number of something that happens. */
+struct nodes_links {
+	unsigned others, up;
+	uint64_t sent, received; /* bytes */
+	uint64_t waiting, out;   /* operations for others: not sent, or not answered yet */
+	uint64_t not_mine, unknown, late, full;
+};
+bool nodes_links(const struct server *s, struct nodes_links *out); /* false: it is the only one */
 void nodes_stop(
     struct server *s); /* before the fleet: nothing is asked of others any more, no shard moves */
 void nodes_part(

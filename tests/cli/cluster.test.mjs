@@ -1,12 +1,14 @@
-// What is said to a hub's database, with no node between: docs/spec/operate.md, O-287 to O-292.
+// What is said to a hub's database, with no node between: docs/spec/operate.md, O-287 to O-295.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { BINARY, startHub, stopAll, tempDir } from '../lib/hub.mjs';
+import { BINARY, freeAddress, startHub, stopAll, tempDir } from '../lib/hub.mjs';
 import { Postgres, hasPostgres } from '../lib/postgres.mjs';
+import { until } from '../lib/wait.mjs';
 
+const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
 const hubs = [];
 let server, n = 0;
 
@@ -143,4 +145,37 @@ test('O-292 what is lost is accepted: epochs go up while no node lives, and stay
 	assert.equal(epochs(), first + 1000);
 	await hub.start();
 	assert.deepEqual((await hub.rest('GET', '/twins/d')).body.tags, { a: 1 });
+});
+
+test('O-288 O-295 two nodes: one that is drained has no shards left; one that reaches nobody while the other lives is not ready', { timeout: 300_000 * SLOW }, async () => {
+	const name = fresh();
+	const nodeAt = async (node) => {
+		const addr = await freeAddress();
+		const hub = await startHub({ addr, dir: path.join(tempDir('node'), 'data'), env: { TWINHUB_TEST_SETTLE_MS: '1000' },
+			args: ['--cluster', server.url(name), '--node', node, '--mesh', `${addr}:7443`] });
+		hubs.push(hub);
+		return hub;
+	};
+	const a = await nodeAt('a'), b = await nodeAt('b');
+	const shards = async () => Object.fromEntries((await status(name)).nodes.map((node) => [node.node, node.shards]));
+	const eventually = (want) => until(async () => JSON.stringify(await shards()) === JSON.stringify(want), `shards are ${JSON.stringify(want)}`, 120_000 * SLOW);
+	await eventually({ a: 32, b: 32 });
+	await a.createDevice('d');
+	assert.equal((await cluster(name, 'drain', 'a')).code, 0);
+	await eventually({ a: 0, b: 64 });
+	assert.equal((await a.rest('GET', '/devices/d')).status, 200, 'it asks the other one');
+	assert.equal((await cluster(name, 'drain', 'a', '--undo')).code, 0);
+	await eventually({ a: 32, b: 32 });
+	assert.equal((await a.rest('GET', '/readyz')).status, 200);
+	b.signal('SIGSTOP');
+	const not = await until(async () => {
+		const r = await a.rest('GET', '/readyz');
+		return r.status === 503 && r;
+	}, 'a is not ready', 20_000 * SLOW);
+	assert.match(not.text, /none of the 1 other nodes is reached/);
+	await until(async () => (await a.rest('GET', '/readyz')).status === 200, 'a is ready again, when the other one is dead', 30_000 * SLOW);
+	await eventually({ a: 64, b: 0 });
+	const ended = b.ended();
+	b.signal('SIGCONT');
+	assert.equal((await ended).code, 75);
 });

@@ -58,6 +58,13 @@ export const HEALTHY = {
 	'twinhub_certificate_left_seconds{certificate="server-ca"}': '200000000-60x120',
 	'twinhub_backup_failures_total': still(0),
 	'twinhub_log_lines_dropped_total': still(0),
+	'twinhub_cluster_shards_without_owner': still(0),
+	'twinhub_cluster_lost': still(0),
+	'twinhub_cluster_synchronous': still(1),
+	'twinhub_cluster_links': still(2),
+	'twinhub_cluster_links_wanted': still(2),
+	'twinhub_cluster_clock_ahead_seconds': still(0.01),
+	'twinhub_cluster_beat_failures_total': still(0),
 };
 
 // What there is when the hub does not answer: all of its series end.
@@ -101,7 +108,14 @@ export const SCENARIOS = [
 	{ alert: 'TwinhubCertificateEnds', quiet: 55, fires: 65, series: { 'twinhub_certificate_left_seconds{certificate="server"}': `1800000-60x${END}` } },
 	{ alert: 'TwinhubCertificateEndsSoon', quiet: 19, fires: 22, series: { 'twinhub_certificate_left_seconds{certificate="client-ca"}': turns(20, 9e6, 100000) } },
 	{ alert: 'TwinhubLogLinesLost', quiet: 19, fires: 22, until: 30, series: { twinhub_log_lines_dropped_total: turns(20, 0, 9) } },
+	{ alert: 'TwinhubClusterShardsWithoutOwner', quiet: 20, fires: 22, series: { twinhub_cluster_shards_without_owner: turns(20, 0, 21) } },
+	{ alert: 'TwinhubClusterLost', quiet: 19, fires: 20, series: { twinhub_cluster_lost: turns(20, 0, 1) } },
+	{ alert: 'TwinhubClusterNotSynchronous', quiet: 24, fires: 26, series: { twinhub_cluster_synchronous: turns(20, 1, 0) } },
+	{ alert: 'TwinhubClusterLinkDown', quiet: 21, fires: 23, series: { twinhub_cluster_links: turns(20, 2, 1) } },
+	{ alert: 'TwinhubClusterClockOff', quiet: 24, fires: 26, series: { twinhub_cluster_clock_ahead_seconds: turns(20, 0.01, -7) } },
+	{ alert: 'TwinhubClusterBeatsFail', quiet: 19, fires: 22, until: 26, series: { twinhub_cluster_beat_failures_total: turns(20, 0, 15) } },
 	// what is no reason to call anybody
+	{ what: 'a node dies, and its shards are taken', quiet: 90, series: { twinhub_cluster_shards_without_owner: `0x19 21 0x${END}`, twinhub_cluster_links: `2x19 1 2x${END}`, twinhub_cluster_beat_failures_total: turns(20, 0, 3) } },
 	{ what: 'a hub in good order', quiet: 90, series: {} },
 	{ what: 'a restart: all series begin anew, devices come back', quiet: 90, series: {
 		'twinhub_uptime_seconds': '100000+60x19 10+60x60', 'twinhub_connections{protocol="mqtt"}': '90x19 20 60 90x58', 'twinhub_connections{protocol="websocket"}': '10x19 0 5 10x58',

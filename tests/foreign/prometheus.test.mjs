@@ -7,6 +7,8 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { REPOSITORY, startHub, stopAll, tempDir } from '../lib/hub.mjs';
+import { until } from '../lib/wait.mjs';
+import { Postgres, hasPostgres } from '../lib/postgres.mjs';
 import { HEALTHY, SCENARIOS, promtoolTests } from './alerts.mjs';
 
 const at = (name) => path.join(REPOSITORY, 'deploy', name);
@@ -24,15 +26,26 @@ const alerts = read('deploy/prometheus/alerts.yml').split(/^ {6}- alert: /m).sli
 	return { name, expr: (expr[1] ?? expr[2]).replace(/\s+/g, ' ').trim(), text };
 });
 
-let hub, page;
+let hub, page, pages, server, node; // node: of several, which has figures of its own
 before(async () => {
 	if (skip) return;
 	hub = await startHub();
 	await hub.createDevice('seen'); // histograms have lines once something was seen
 	for (const query of ['SELECT COUNT() AS n FROM devices', "SELECT * FROM devices WHERE deviceId = 'seen'"]) await hub.rest('POST', '/devices/query', { body: { query } });
-	page = await metricsOf(hub);
+	if (!hasPostgres) throw new Error('postgresql-15 is not installed: scripts/setup --test');
+	server = await Postgres.start();
+	server.sql('postgres', 'CREATE DATABASE node');
+	node = await startHub({ dir: path.join(tempDir('node'), 'data'), args: ['--cluster', server.url('node'), '--node', 'a', '--mesh', `${hub.addr}:7443`] });
+	pages = [await metricsOf(hub), await until(async () => {
+		const text = await metricsOf(node);
+		return /^twinhub_cluster_shards 64$/m.test(text) && text;
+	}, 'a beat that has seen the shards of the node')];
+	page = pages[0] + pages[1].match(/^twinhub_cluster_.*\n/gm).join('');
 });
-after(() => stopAll(hub));
+after(async () => {
+	await stopAll(hub, node);
+	server?.stop();
+});
 
 function metricsOf({ addr }, headers = {}) {
 	return new Promise((resolve, reject) => {
@@ -51,7 +64,9 @@ function promtool(args, input) {
 }
 
 test("O-120 O-135 O-137 promtool has nothing against the hub's page, the configuration and the rules", { skip }, () => {
-	assert.equal(promtool(['check', 'metrics'], page), '');
+	for (const one of pages) assert.equal(promtool(['check', 'metrics'], one), '');
+	assert.doesNotMatch(pages[0], /^twinhub_cluster_/m, 'a hub by itself has none of these');
+	for (const [what, is] of [['shards', 64], ['nodes', 1], ['shards_without_owner', 0], ['synchronous', 0], ['lost', 0], ['links_wanted', 0]]) assert.match(pages[1], new RegExp(`^twinhub_cluster_${what} ${is}$`, 'm'));
 	assert.match(promtool(['check', 'config', at('prometheus/prometheus.yml')]), new RegExp(`${alerts.length} rules found`));
 	assert.match(promtool(['check', 'rules', '--lint=all', '--lint-fatal', at('prometheus/alerts.yml')]), /SUCCESS/);
 	assert.match(read('deploy/prometheus/prometheus.yml'), /job_name: twinhub$/m);
@@ -94,7 +109,7 @@ function figuresOf(expr) {
 		[name, [...labels.matchAll(/(\w+)(=~|!~|!=|=)"([^"]*)"/g)].map(([, label, operator, value]) => [label, operator, value])]);
 }
 
-test('O-136 what alerts and dashboard ask for is what the hub has: figures, labels and their values', { skip }, () => {
+test('O-136 O-296 what alerts and dashboard ask for is what the hub has: figures, labels and their values', { skip }, () => {
 	const series = new Map(), labelled = new Map();
 	for (const [, name, labels = ''] of page.matchAll(/^(twinhub_[a-z0-9_]+)(?:\{(.*)\})? \S+$/gm)) {
 		series.set(name, [...(series.get(name) ?? []), Object.fromEntries([...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, value]) => [label, value]))]);
