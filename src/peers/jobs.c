@@ -51,6 +51,12 @@ owner_of(const struct peers *p)
 /* ---- the set: who asks ---- */
 
 static void
+say_unread(const char *why)
+{
+	log_text(LOG_WARN, "jobs that another node has told of cannot be read: %s", why);
+}
+
+static void
 jobs_came(void *ctx, enum err e, struct str body, const struct fault *why)
 {
 	struct hub_jobs_of *j = ctx;
@@ -74,9 +80,9 @@ jobs_came(void *ctx, enum err e, struct str body, const struct fault *why)
 		if (e == ERR_OK)
 			hub_jobs_look(j->p);
 		else
-			log_text(LOG_WARN, "a job that another node has told of cannot be read");
+			say_unread("a record is damaged");
 	} else {
-		log_text(LOG_WARN, "%s", f.text);
+		say_unread(f.text);
 	}
 }
 

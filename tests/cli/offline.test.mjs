@@ -37,7 +37,7 @@ test('--help of every command has its options and an example; families and exit 
 	for (const name of commands) {
 		const text = await expect(0, ...name.split(' '), '--help');
 		assert.ok(text.startsWith(`usage: twinhub ${name}`), text);
-		assert.match(text, name === 'migrate' ? /--from TEXT/ : /--data DIR/);
+		assert.match(text, name === 'migrate' ? /--from TEXT/ : name.startsWith('cluster ') ? /--db URL/ : /--data DIR/);
 		assert.match(text, new RegExp(`\\nexample:\\n {2}twinhub ${name} `));
 		assert.equal(await expect(0, 'help', ...name.split(' ')), text);
 	}
