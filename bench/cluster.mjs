@@ -51,7 +51,7 @@ const idOf = (n) => `bench-${String(n).padStart(7, '0')}`;
 
 function makeHub(dir, name, address, args) {
 	return new BenchHub({ addr: address, dir: path.join(dir, name), bin: options.bin,
-		args: ['--hostname', address, '--max-devices', options.twins + 1000, '--max-connections-per-address', 100_000, ...args, ...options.hubArgs.split(' ').filter(Boolean)] });
+		args: ['--max-devices', options.twins + 1000, '--max-connections-per-address', 100_000, ...args, ...options.hubArgs.split(' ').filter(Boolean)] });
 }
 
 // Why there are no several nodes, or nothing.
@@ -61,7 +61,8 @@ async function noMesh(hub) {
 }
 
 function nodeOf(place, dir, address, node) {
-	return makeHub(dir, `${place.name}-${node}`, address, [...(place.database ? ['--cluster', place.database, '--node', node] : []),
+	const names = [address, ...ADDRESSES[place.name].filter((name) => name !== address)]; // each knows all of them
+	return makeHub(dir, `${place.name}-${node}`, address, [...names.flatMap((name) => ['--hostname', name]), ...(place.database ? ['--cluster', place.database, '--node', node] : []),
 		...(ADDRESSES[place.name].length > 1 ? ['--mesh', `${address}:${MESH_PORT}`] : [])]);
 }
 

@@ -11,8 +11,8 @@ export class Clients {
 	#crowd = [];
 
 	// They dial the nodes, and the balancer before them; the first node is asked to make the devices.
-	constructor(nodes, balancer, history, { seed, devices = 6, written = 3, quiet = 4, plant }) {
-		Object.assign(this, { nodes, places: [...nodes.map((node) => node.hub), balancer], history, count: 0, plant, random: randomFrom(seed), running: false, size: { devices, written, quiet } });
+	constructor(nodes, balancer, history, { seed, devices = 6, written = 3, quiet = 4, plant, without = [] }) {
+		Object.assign(this, { nodes, places: [...nodes.map((node) => node.hub), balancer], history, count: 0, plant, without, random: randomFrom(seed), running: false, size: { devices, written, quiet } });
 	}
 
 	async prepare() {
@@ -32,7 +32,7 @@ export class Clients {
 		this.setter = new Setter(this, 'setter');
 		this.planner = new Planner(this, 'planner');
 		this.follower = new Follower(this, 'follower');
-		this.all = [...this.devices, ...this.writers, ...this.visitors, new Reader(this, 'reader'), new Pager(this, 'pager'), new Caller(this, 'caller'), new Toucher(this, 'toucher'), this.setter, this.planner];
+		this.all = [...this.devices, ...this.writers, ...this.visitors, new Reader(this, 'reader'), new Pager(this, 'pager'), new Caller(this, 'caller'), new Toucher(this, 'toucher'), this.setter, this.planner].filter((one) => !this.without.includes(one.name));
 		this.followed = this.follower.run();
 	}
 

@@ -3,12 +3,14 @@
 //   ok       acknowledged
 //   refused  it has not been done, the hub said (503)
 //   stale    the version that If-Match named was no longer the newest (412)
-//   unknown  no answer: done or not
+//   unknown  no answer, or one that says so: done or not
 //   odd      an answer that nobody should get
 export const OUTCOMES = ['ok', 'unknown', 'refused', 'stale', 'odd'];
 
 // What changes nothing that is kept.
 export const LOOKS = new Set(['read', 'look', 'pages', 'call']);
+
+const NOBODY_KNOWS = /nobody knows whether this was done/;
 
 export const now = () => performance.now();
 
@@ -33,7 +35,8 @@ export class History {
 
 	answer(o, outcome, more = {}) {
 		this.open.delete(o);
-		Object.assign(o, more, { outcome, answer: now() });
+		if (outcome === 'refused' && NOBODY_KNOWS.test(more.text)) Object.assign(o, more); // as if there were no answer
+		else Object.assign(o, more, { outcome, answer: now() });
 	}
 
 	// A device was called.

@@ -20,11 +20,11 @@ const REPLACED = 75; // exit code
 const AGAIN_MS = 90_000; // until all clients have been acknowledged again, after an attack
 
 function options(argv) {
-	const o = { patroni: false, history: '', rounds: 200, seed: Date.now() % 1_000_000_007, only: '', longest: 30, minutes: Infinity, plant: null };
+	const o = { patroni: false, history: '', without: '', rounds: 200, seed: Date.now() % 1_000_000_007, only: '', longest: 30, minutes: Infinity, plant: null };
 	for (let i = 0; i < argv.length; i++) {
 		const name = argv[i].replace(/^--/, '');
 		if (name === 'list' || name === 'patroni') o[name] = true;
-		else if (name in o && i + 1 < argv.length) o[name] = ['only', 'plant', 'history'].includes(name) ? argv[++i] : Number(argv[++i]);
+		else if (name in o && i + 1 < argv.length) o[name] = ['only', 'plant', 'history', 'without'].includes(name) ? argv[++i] : Number(argv[++i]);
 		else throw new Error(`what is ${argv[i]}? See tests/cluster/run --help`);
 	}
 	if (o.plant && !PLANTED[o.plant]) throw new Error(`--plant knows ${Object.keys(PLANTED)}`);
@@ -72,13 +72,13 @@ class Run {
 		const database = await (o.patroni ? Patroni : Database).start(network, { synchronous: !['async', 'noticed'].includes(o.plant) });
 		const nodes = [];
 		const door = await network.here(2);
-		for (let n = 1; n <= NODES + 1; n++) nodes.push(await Node.make(network, n, database, { door, several: NODES > 1 })); // the last one is spare
+		for (let n = 1; n <= NODES + 1; n++) nodes.push(await Node.make(network, n, database, { names: [...Array.from({ length: NODES + 1 }, (_, i) => Network.address(11 + i)), door], several: NODES > 1 })); // the last one is spare
 		for (const node of nodes.slice(0, NODES)) await node.start();
 		await this.#audited(database);
 		const { pem } = nodes[0].hub; // its directory may go
 		this.balancer = await Balancer.start({ addr: door, hubs: () => nodes.map((node) => node.hub), ca: () => pem });
 		this.world = { network, database, nodes, random: this.random, longest: o.longest * 1000 };
-		this.clients = this.world.clients = new Clients(nodes, this.balancer, this.history, { seed: o.seed, plant: o.plant });
+		this.clients = this.world.clients = new Clients(nodes, this.balancer, this.history, { seed: o.seed, plant: o.plant, without: o.without.split(',') });
 		await this.clients.prepare();
 	}
 
@@ -162,14 +162,19 @@ class Run {
 		}
 		await until(() => clients.setter.settled(), 'the newest configuration is in all twins', { ms: 60_000, pauseMs: 100 });
 		checker.audited(await this.#audit());
-		const answer = await clients.rest(hub, 'GET', `/events?follow=false&from=${checker.position ?? 'earliest'}`);
-		if (answer.status !== 200) throw new Error(`GET /events: ${answer.status} ${answer.text}`);
-		for (const line of answer.text.trimEnd().split('\n')) checker.take(line);
-		this.keep(first, answer.text);
+		const lines = await this.#log(hub);
+		for (const line of lines) checker.take(line);
+		this.keep(first, lines.map((line) => `${line}\n`).join(''));
 		for (const [job, state] of states) this.#job(job, state);
 		await this.#told();
 		checker.check(first, this.versions);
 		this.found.push(...checker.found.splice(0));
+	}
+
+	async #log(hub) {
+		const answer = await this.clients.rest(hub, 'GET', `/events?follow=false&from=${this.checker.position ?? 'earliest'}`);
+		if (answer.status !== 200) throw new Error(`GET /events: ${answer.status} ${answer.text}`);
+		return answer.text.trimEnd().split('\n');
 	}
 
 	// For who wants to know more than what is wrong.

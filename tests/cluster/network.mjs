@@ -22,9 +22,11 @@ export class Network {
 		return network;
 	}
 
+	static address = (number) => `10.77.0.${number}`;
+
 	// A machine; its address.
 	async add(name, number) {
-		const address = `10.77.0.${number}`;
+		const address = Network.address(number);
 		await run('ip', ['netns', 'add', name]);
 		await run('ip', ['link', 'add', `to-${name}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name]);
 		await run('ip', ['link', 'set', `to-${name}`, 'master', 'switch', 'up']);
@@ -37,7 +39,7 @@ export class Network {
 
 	// One more address of the clients' machine.
 	async here(number) {
-		const address = `10.77.0.${number}`;
+		const address = Network.address(number);
 		await run('ip', ['address', 'add', `${address}/24`, 'dev', 'switch']);
 		return address;
 	}

@@ -17,14 +17,14 @@ export class Node {
 	idle = true; // never begun, or stopped in order
 	#asked = false;
 
-	// door: another name of the hub, that of a balancer
-	static async make(network, number, database, { door, several }) {
+	// names: of the hub besides, those of the other nodes and of a balancer: who may come with a token for one may do so at each
+	static async make(network, number, database, { names, several }) {
 		const node = new Node();
 		node.name = `hub${number}`;
 		const address = await network.add(node.name, 10 + number);
 		const dir = tempDir(node.name), binary = path.join(dir, 'twinhub');
 		fs.writeFileSync(binary, `#!/bin/sh\nexec ${Network.inside(node.name).join(' ')} env TWINHUB_TEST_SETTLE_MS=${SETTLE_MS} ${BINARY} "$@"\n`, { mode: 0o755 });
-		node.hub = new Hub({ addr: address, dir: path.join(dir, 'data'), args: ['--cluster', database.url, '--node', node.name, '--hostname', address, '--hostname', door, ...(several ? ['--mesh', `${address}:${MESH_PORT}`] : [])], binary });
+		node.hub = new Hub({ addr: address, dir: path.join(dir, 'data'), args: ['--cluster', database.url, '--node', node.name, '--hostname', address, ...names.filter((name) => name !== address).flatMap((name) => ['--hostname', name]), ...(several ? ['--mesh', `${address}:${MESH_PORT}`] : [])], binary });
 		node.several = several;
 		return node;
 	}

@@ -156,11 +156,9 @@ export class Hub {
 
 	// Several that share the hub's database, each with an address and a directory of its own, but the first one has the hub's.
 	async #several() {
-		const all = [];
-		for (let n = 1; n <= Nodes.wanted; n++) {
-			const addr = await freeAddress();
-			all.push(new Hub({ addr, dir: n === 1 ? this.dir : `${this.dir}-node${n}`, args: [...this.args, ...Nodes.args(n, addr, this)], env: this.env, binary: this.binary, of: this.dir }));
-		}
+		const addresses = [];
+		while (addresses.length < Nodes.wanted) addresses.push(await freeAddress());
+		const all = addresses.map((addr, i) => new Hub({ addr, dir: i === 0 ? this.dir : `${this.dir}-node${i + 1}`, args: [...this.args, ...Nodes.args(i + 1, addresses, this)], env: this.env, binary: this.binary, of: this.dir }));
 		return new Nodes(this, all);
 	}
 

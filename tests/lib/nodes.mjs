@@ -12,9 +12,10 @@ export class Nodes {
 
 	static get wanted() { return process.env.TWINHUB_TEST_POSTGRES ? Number(process.env.TWINHUB_TEST_NODES ?? 1) : 1; }
 
-	// What node n of them is started with, beside what the test says.
-	static args(n, addr, hub) {
-		return ['--node', `node${n}`, '--mesh', `${addr}:${MESH_PORT}`, ...(hub.args.includes('--hostname') ? [] : ['--hostname', hub.addr, '--hostname', addr])];
+	// What node n, at one of these addresses, is started with, beside what the test says: all of them know all names.
+	static args(n, addresses, hub) {
+		const names = hub.args.includes('--hostname') ? [] : [hub.addr, ...addresses];
+		return ['--node', `node${n}`, '--mesh', `${addresses[n - 1]}:${MESH_PORT}`, ...names.flatMap((name) => ['--hostname', name])];
 	}
 
 	// What one says is the others' failure, too.
