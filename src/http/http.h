@@ -41,6 +41,9 @@ struct http_admin {
 	void (*backups)(void *ctx, struct buf *json);
 	/* GET /readyz: since when no scheduled backup has gone well; 0: all is well. */
 	int64_t (*backups_failing)(void *ctx);
+	/* May who asks be judged by what is in force here? Of several nodes one whose lease is over may not have heard of a change that was
+	 * answered. NULL: always. Any thread. */
+	bool (*may_judge)(void *ctx);
 	/* POST /admin/clock: the hub's clock is ahead by so much more; false: that is too much. NULL: it is not to be moved. Not on a
 	 * loop. */
 	bool (*clock_advance)(void *ctx, int64_t by_us);

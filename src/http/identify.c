@@ -143,6 +143,14 @@ judge_policy(struct request *r, struct str token, struct verdict *v)
 	catalogue_drop(r->hl->o.catalogue, c);
 }
 
+static bool
+may_judge(const struct request *r)
+{
+	const struct http_admin *a = &r->hl->o.admin;
+
+	return a->may_judge == NULL || a->may_judge(a->ctx);
+}
+
 void
 request_identify(struct request *r)
 {
@@ -163,6 +171,11 @@ request_identify(struct request *r)
 		return;
 	if (token.n != 0)
 		judge_policy(r, token, &v);
+	if (!may_judge(r)) { /* now, behind it: the verdict may be of before the lease was over */
+		reply_error(r, F_ServiceUnavailable, "%s",
+		    "the hub may not answer at the moment: nothing was done");
+		return;
+	}
 	if (v.refused != REASON_NONE) {
 		refuse(r, &v);
 		return;

@@ -1,5 +1,6 @@
 /* What operators ask of the program through the API: policies, readiness. */
 #include "metric/metric.h"
+#include "pg/pg.h"
 #include "server/priv.h"
 
 #include <stdio.h>
@@ -176,11 +177,18 @@ server_routes_print(struct buf *out, bool openapi)
 	(openapi ? http_routes_openapi : http_routes_table)(out);
 }
 
+static bool
+admin_may_judge(void *ctx)
+{
+	return pg_lease(((struct server *)ctx)->store) != 0;
+}
+
 struct http_admin
 admin_of(struct server *s)
 {
 	return (struct http_admin){ s, admin_policy_show, admin_policy_rotate, admin_backup,
 		admin_not_ready, admin_policy_create, admin_policy_delete, admin_settings, s->chart,
 		admin_chart_now, admin_backups, admin_backups_failing,
+		.may_judge = s->o.mesh != NULL ? admin_may_judge : NULL,
 		.clock_advance = s->o.clock ? admin_clock_advance : NULL };
 }

@@ -293,11 +293,11 @@ waits_add(struct common *c, struct waits *w)
 	pthread_cond_broadcast(&c->wake);
 }
 
-/* One node, or one that has no part in it. */
+/* Others may come at any time to a node of several: only a beat says whether there are any. */
 static bool
-is_alone(struct server *s)
+is_alone(const struct server *s)
 {
-	return the_common == NULL || !pg_common_spread(s->store).others;
+	return s->o.mesh == NULL;
 }
 
 void
