@@ -493,6 +493,12 @@ mesh_is_up(const struct mesh *m, uint16_t slot)
 	return p != NULL && p->wire != NULL && p->wire->up;
 }
 
+size_t
+mesh_waits(const struct mesh *m, uint16_t slot)
+{
+	return mesh_is_up(m, slot) ? stream_pending_output(peer_at(m, slot)->wire->s) : 0;
+}
+
 bool
 mesh_send(struct mesh *m, uint16_t slot, struct str frame)
 {

@@ -55,7 +55,8 @@ void mesh_say(struct mesh *m, uint64_t common, uint64_t feedback);
 
 /* On its loop: a frame for the peer, whole (frame_begin to frame_end). False: there is no link, or too much waits there, and it is dropped. */
 bool mesh_send(struct mesh *m, uint16_t slot, struct str frame);
-bool mesh_is_up(const struct mesh *m, uint16_t slot); /* on its loop */
+bool mesh_is_up(const struct mesh *m, uint16_t slot);   /* on its loop */
+size_t mesh_waits(const struct mesh *m, uint16_t slot); /* bytes for that peer; likewise */
 
 /* Any thread: of each peer, what there is to say of its link. */
 struct mesh_view {

@@ -23,6 +23,9 @@
 
 #define PEERS_CALLS_MAX  64u         /* requests under way at one node; beyond it ERR_FULL */
 #define PEERS_CALL_BYTES (16u << 20) /* of them; likewise */
+#define PEERS_OUT_MAX                                                                              \
+	(16u                                                                                       \
+	    << 20) /* bytes on their way to a node behind which no answer is sent: it is a fault, F_ServiceUnavailable */
 /* What one asker may have on its way to other nodes, out and waiting: beyond it 429 (O-252). */
 #define PEERS_SHARE       1024u
 #define PEERS_SHARE_BYTES (2u << 20)

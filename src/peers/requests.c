@@ -241,6 +241,17 @@ answer_sends(struct peers_asked *a)
 	answer_sends(a);
 }
 
+/* A link that more waits for than it may is dropped, with all that is under way there: large answers wait for those before them. */
+static void
+answer_fits(struct peers_asked *a)
+{
+	if (a->body.n == 0 || mesh_waits(a->p->mesh, a->slot) + a->body.n <= PEERS_OUT_MAX)
+		return;
+	a->body.n = 0;
+	fault_set(&a->why, F_ServiceUnavailable,
+	    "too much is on its way to the node that asks, try again later");
+}
+
 static void
 answer_leaves(struct msg *m)
 {
@@ -248,6 +259,7 @@ answer_leaves(struct msg *m)
 	struct node *n = &a->p->nodes[a->slot];
 
 	a->p->requests->of[a->slot].asked--;
+	answer_fits(a);
 	if (n->up && n->nth == a->nth)
 		answer_sends(a);
 	buf_fini(&a->body);

@@ -99,6 +99,61 @@ peers__O267_a_node_that_is_cut_off_is_named(void **state)
 	assert_int_equal(w->task->page->nrow, FLEET);
 }
 
+/* ---- large answers ---- */
+
+static struct {
+	struct peers_asked *of[PEERS_CALLS_MAX];
+	atomic_uint n;
+} kept;
+
+static void
+keeps(void *ctx, uint16_t slot, struct str body, struct peers_asked *asked)
+{
+	(void)ctx, (void)slot, (void)body;
+	kept.of[atomic_fetch_add(&kept.n, 1)] = asked;
+}
+
+static struct {
+	unsigned nok, nfailed;
+	bool other; /* for another reason than that there is no room */
+} large;
+
+static void
+large_came(void *ctx, enum err e, struct str body, const struct fault *why)
+{
+	(void)ctx;
+	pthread_mutex_lock(&hub.k->mu);
+	large.nok += e == ERR_OK && body.n == FRAME_MAX - 4096;
+	large.nfailed += e != ERR_OK;
+	large.other |= e != ERR_OK && strstr(why->text, "too much") == NULL;
+	pthread_cond_broadcast(&hub.k->changed);
+	pthread_mutex_unlock(&hub.k->mu);
+}
+
+/* All at once they are more than what may wait for a peer: the link stays. */
+static void
+peers__O268_large_answers_drop_no_link(void **state)
+{
+	int64_t since_us = clock_mono_us();
+	struct buf body = { 0 };
+
+	(void)state;
+	peers_handle(hub.nodes[1].peers, CALL_PAST, keeps, NULL);
+	for (unsigned i = 0; i < PEERS_CALLS_MAX; i++)
+		peers_call(hub.nodes[0].peers, 1, CALL_PAST, STR("?"), since_us + 60 * SECOND,
+		    large_came, NULL);
+	while (atomic_load(&kept.n) < PEERS_CALLS_MAX)
+		kit_again(since_us, "the requests have come");
+	buf_reserve(&body, FRAME_MAX);
+	memset(body.p, 'x', FRAME_MAX);
+	for (unsigned i = 0; i < PEERS_CALLS_MAX; i++)
+		peers_answer(kept.of[i], (struct str){ body.p, FRAME_MAX - 4096 });
+	kit_await(hub.k, large.nok + large.nfailed == PEERS_CALLS_MAX);
+	assert_true(large.nok > 0 && !large.other);
+	assert_true(nodes_linked());
+	buf_fini(&body);
+}
+
 static int
 short_setup(void **state)
 {
@@ -114,6 +169,8 @@ main(void)
 		    peers__O265_each_node_answers_as_one, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(
 		    peers__O266_answers_are_whole_while_shards_move, hub_setup, hub_teardown),
+		cmocka_unit_test_setup_teardown(
+		    peers__O268_large_answers_drop_no_link, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(
 		    peers__O267_a_node_that_is_cut_off_is_named, short_setup, hub_teardown),
 	};

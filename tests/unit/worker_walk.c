@@ -7,6 +7,7 @@ static struct owners {
 	uint8_t of[SHARDS];
 	/* who is asked has not all of the shards any more, now and then, or is not heard of */
 	bool forgetful;
+	unsigned most; /* shards whose answer can be sent; 0: any */
 	unsigned nasked, nlost;
 	uint64_t seed;
 } owners;
@@ -42,6 +43,12 @@ owner_asked(void *ctx, int owner, const struct walk_asked *asked, struct walk_ca
 	}
 	if (owners.forgetful && draw() % 3 == 0)
 		some.shards &= draw() << 32 | draw();
+	if (owners.most > 0 && (unsigned)__builtin_popcountll(asked->shards) > owners.most) {
+		c->answer.too_large = true;
+		fault_set(&c->answer.fault, F_QueryTooLarge, "it is too large");
+		c->done(c);
+		return;
+	}
 	fleet_walk(the_kit->fleet, &some, c);
 }
 
@@ -125,6 +132,55 @@ walk__O266_what_was_not_answered_is_asked_again(void **state)
 	buf_fini(&got);
 }
 
+/* Rows of many megabytes: a page is made of many parts; and groups that cannot be sent for all shards at once. */
+static void
+walk__O268_what_is_large_comes_in_parts(void **state)
+{
+	struct kit *k = *state;
+	struct buf expected = { 0 }, got = { 0 }, patch = { 0 };
+
+	kit_start(k, 2);
+	make_devices(k);
+	buf_cstr(&patch, "{'properties':{'desired':{");
+	for (unsigned i = 0; i < 8; i++)
+		buf_printf(&patch, "%s'x%u':'%03900d'", i > 0 ? "," : "", i, 7);
+	buf_cstr(&patch, "}}}");
+	buf_putc(&patch, '\0');
+	for (unsigned i = 0; i < FLEET; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "d%u", i);
+		kit_send(k, OP_TWIN_PATCH, id, patch.p);
+	}
+	kit_await(k, k->nback == FLEET);
+	kit_forget(k);
+	kit_stop(k);
+	kit_start(k, 2);
+	pages_of(k, "SELECT * FROM devices", 1000, false, &expected);
+	assert_true(expected.n > 3 * WALK_PAGE_BYTES);
+	for (unsigned i = 1; i < 4; i++)
+		pages_of(k, few[i], 90, false, &expected);
+	kit_stop(k);
+	k->fo.walks = &walks;
+	owners.most = 3;
+	for (unsigned way = 1; way < 4; way++) {
+		who_has_what(way);
+		kit_start(k, 2);
+		got.n = 0;
+		owners.most = 0; /* pages are not too large */
+		pages_of(k, "SELECT * FROM devices", 1000, false, &got);
+		owners.most = 3;
+		for (unsigned i = 1; i < 4; i++)
+			pages_of(k, few[i], 90, false, &got);
+		kit_stop(k);
+		same_lines(way, buf_view(&got), buf_view(&expected));
+	}
+	owners.most = 0;
+	buf_fini(&expected);
+	buf_fini(&got);
+	buf_fini(&patch);
+}
+
 /* Nobody has a shard: the question fails when its time is over, and names it. */
 static void
 walk__O267_a_shard_that_nobody_has_is_named(void **state)
@@ -150,6 +206,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		kit_test(walk__O265_answers_are_as_of_one_process),
 		kit_test(walk__O266_what_was_not_answered_is_asked_again),
+		kit_test(walk__O268_what_is_large_comes_in_parts),
 		kit_test(walk__O267_a_shard_that_nobody_has_is_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
