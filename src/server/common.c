@@ -319,6 +319,8 @@ common_spreads(struct work *k)
 		waits_add(c, w);
 	}
 	pthread_mutex_unlock(&c->mu);
+	if (!stop)
+		nodes_poke(c->s);
 	if (stop) {
 		unheard(&k->reply.fault);
 		fleet_spread(c->s->fleet, k);
@@ -338,6 +340,9 @@ common_wait(struct server *s, struct fault *f)
 	stop = c->stop;
 	if (!stop) {
 		waits_add(c, &w);
+		pthread_mutex_unlock(&c->mu);
+		nodes_poke(s);
+		pthread_mutex_lock(&c->mu);
 		while (!w.done)
 			pthread_cond_wait(&c->wake, &c->mu);
 		stop = w.stopped;

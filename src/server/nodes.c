@@ -17,6 +17,7 @@
 #define START_US                                                                                   \
 	(INT64_C(30) *                                                                             \
 	    1000000) /* for the shards that are due, by the death of another node if need be */
+#define POKE_US INT64_C(1000000)
 #define LOOK_US INT64_C(100000)
 /* For tests alone: milliseconds. */
 #define SETTLE_NAME "TWINHUB_TEST_SETTLE_MS"
@@ -266,6 +267,43 @@ view(void *ctx, const struct pg_view *v)
 	leave(n);
 }
 
+/* ---- something hub-wide is new ---- */
+
+/* Another node has changed it, and waits until it is in force here: the beat that says so does not wait for its turn. */
+static void
+poked(void *ctx, uint16_t slot, struct str body, struct peers_asked *asked)
+{
+	struct nodes *n = ctx;
+
+	(void)slot, (void)body;
+	pg_hurry(n->s->store);
+	peers_answer(asked, STR_NONE);
+}
+
+/* Who has not heard it hears it from its next beat. */
+static void
+poke_over(void *ctx, enum err e, struct str body, const struct fault *why)
+{
+	(void)ctx, (void)e, (void)body, (void)why;
+}
+
+void
+nodes_poke(struct server *s)
+{
+	struct mesh_view *links;
+	unsigned n;
+
+	if (s->nodes == NULL || s->nodes->peers == NULL)
+		return;
+	links = xcalloc(MESH_PEERS_MAX, sizeof(*links));
+	n = peers_links(s->nodes->peers, links);
+	for (unsigned i = 0; i < n; i++)
+		if (links[i].up)
+			peers_call(s->nodes->peers, links[i].slot, CALL_POKE, STR_NONE,
+			    clock_mono_us() + POKE_US, poke_over, NULL);
+	free(links);
+}
+
 /* ---- beginning and end ---- */
 
 static void
@@ -329,8 +367,8 @@ nodes_join(struct server *s, const char *hub, struct fleet_options *fo)
 	if (peers_open(&o, &s->nodes->peers, why) != ERR_OK)
 		return fail(s, "%s", why);
 	fo->slot = o.slot;
+	peers_handle(s->nodes->peers, CALL_POKE, poked, s->nodes);
 	fo->elsewhere = peers_elsewhere(s->nodes->peers);
-	fo->walks = peers_walks(s->nodes->peers);
 	fo->walks = peers_walks(s->nodes->peers);
 	return ERR_OK;
 }

@@ -339,6 +339,8 @@ struct nodes_links {
 	uint64_t waiting, out;   /* operations for others: not sent, or not answered yet */
 	uint64_t not_mine, unknown, late, full;
 };
+/* Others learn at once that something hub-wide is new; nobody is told what came of it. Any thread. */
+void nodes_poke(struct server *s);
 bool nodes_links(const struct server *s, struct nodes_links *out); /* false: it is the only one */
 void nodes_stop(
     struct server *s); /* before the fleet: nothing is asked of others any more, no shard moves */
