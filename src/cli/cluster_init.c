@@ -121,9 +121,9 @@ source_check(struct source *s)
 	if (options_of_data(s->dir, &o, why, sizeof(why)) != ERR_OK)
 		return cli_fail(EXIT_USAGE, "%s", why);
 	s->own_ca = o.certs.n == 0;
-	if ((e = data_strange(s->dir, why, sizeof(why))) != ERR_OK)
+	if (data_strange(s->dir, why, sizeof(why)) != ERR_OK)
 		return cli_fail(EXIT_CONFLICT, "%s", why);
-	if (!data_is_moved(s->dir) && (e = data_is_of(s->dir, false, why, sizeof(why))) != ERR_OK)
+	if (!data_is_moved(s->dir) && data_is_of(s->dir, false, why, sizeof(why)) != ERR_OK)
 		return cli_fail(EXIT_CONFLICT, "%s", why);
 	e = data_check_parts(s->dir, s->own_ca, bad_part, NULL);
 	return e == ERR_OK ? EXIT_DONE : exit_of(e);

@@ -16,7 +16,10 @@ const char schema_calls[] =
     " BEGIN"
     "  clock := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;"
     "  INSERT INTO node (id, slot, generation, dir, address, cert)"
-    "   SELECT me, coalesce(max(slot), -1) + 1, clock, d, where_at, print FROM node"
+    /* its own number where the row is there, which is the rule */
+    "   SELECT me, coalesce((SELECT x.slot FROM node x WHERE x.id = me), (" FREE_SLOT
+    ")), clock, d, "
+    "where_at, print"
     "   ON CONFLICT (id) DO UPDATE SET generation = greatest(node.generation + 1, clock), state = "
     "'live', dir = d, common = 0,"
     "     address = where_at, cert = print"

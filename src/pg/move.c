@@ -490,7 +490,7 @@ silence(struct conn *c, int64_t *first, struct fault *f)
 enum err
 nobody_beats(struct conn *c, struct fault *f)
 {
-	int64_t first;
+	int64_t first = 0;
 
 	return silence(c, &first, f);
 }
@@ -499,7 +499,7 @@ nobody_beats(struct conn *c, struct fault *f)
 static enum err
 nobody_lives(struct conn *c, struct fault *f)
 {
-	int64_t n, first, now;
+	int64_t n, first = 0, now = 0;
 	enum err e = silence(c, &first, f);
 
 	if (e == ERR_OK)

@@ -211,6 +211,11 @@ enum err schema_ready(
 
 /* calls.c */
 extern const char schema_calls[];
+/* The lowest number, n, that no node has: below CLUSTER_NODES_MAX; NULL: all are taken. */
+#define FREE_SLOT                                                                                  \
+	"SELECT min(g) AS n FROM generate_series(0, 63) g WHERE NOT EXISTS (SELECT 1 FROM node x " \
+	"WHERE x.slot = g)"
+static_assert(CLUSTER_NODES_MAX == 64, "FREE_SLOT");
 
 /* secret.c */
 extern const char schema_secrets[];

@@ -356,13 +356,18 @@ node_slot_take(struct pg *p, struct conn *c, struct fault *f)
 	for (unsigned i = 0; e == ERR_ARG && i < 3; i++) /* others may take the same number */
 		e = conn_do(c,
 		    "INSERT INTO node (id, slot, generation, dir, state)"
-		    " SELECT $1, coalesce(max(slot), -1) + 1, 0, $2, 'buried' FROM node"
+		    " SELECT $1, s.n, 0, $2, 'buried' FROM (" FREE_SLOT ") s WHERE s.n IS NOT NULL"
 		    " ON CONFLICT (id) DO NOTHING",
 		    2, v, f);
 	if (e == ERR_OK)
 		e = conn_ask(c, "SELECT slot FROM node WHERE id = $1", 1, v,
 		    clock_mono_us() + PG_PATIENCE_US, &r, f);
-	if (e == ERR_OK && PQntuples(r) != 1)
+	if (e == ERR_OK && PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 0)
+		e = fault_set(f, F_ServerError,
+		    "the hub has %u nodes, and cannot have more: `twinhub cluster remove` forgets "
+		    "those that are no more",
+		    CLUSTER_NODES_MAX);
+	else if (e == ERR_OK && PQntuples(r) != 1)
 		conn_fault(c, r, f), e = ERR_IO;
 	else if (e == ERR_OK)
 		p->slot = (uint16_t)be_get(field(r, 0, 0));

@@ -109,7 +109,11 @@ test('O-289 O-290 a node that is revoked answers nothing more and does not begin
 	assert.equal((await cluster(name, 'remove', 'b')).code, 0, 'nobody else has found it dead: it is waited for');
 	assert.equal((await status(name)).nodes.length, 0);
 	assert.equal((await cluster(name, 'remove', 'b')).code, 4);
+	server.sql(name, "INSERT INTO node (id, slot, generation, dir, state) SELECT 'gone' || n, n, 1, 'x', 'buried' FROM generate_series(0, 63) n");
+	await assert.rejects(nodeOn(name, 'b'), /the hub has 64 nodes, and cannot have more/);
+	assert.equal((await cluster(name, 'remove', 'gone7')).code, 0);
 	await nodeOn(name, 'b');
+	assert.equal((await status(name)).nodes.find((node) => node.node === 'b').slot, 7, 'the number that is free');
 });
 
 test('O-291 an upgrade is finished when each node has the program', async () => {
