@@ -378,6 +378,6 @@ feedback_ask(struct request *r)
 void
 on_feedback(struct request *r)
 {
-	r->shards = fleet_feedback(r->hl->o.fleet);
+	r->shards = fleet_feedback_anywhere(r->hl->o.fleet);
 	feedback_ask(r);
 }

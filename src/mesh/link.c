@@ -129,6 +129,15 @@ link_take(struct link *l, const struct link_user *user, struct str in, size_t *t
 	return false;
 }
 
+void
+link_ping(struct link *l, uint64_t feedback, struct buf *out, int64_t now_us)
+{
+	if (l->state != LINK_UP)
+		return;
+	l->pinged_us = now_us;
+	say(out, FRAME_PING, ++l->pings, feedback);
+}
+
 bool
 link_tick(struct link *l, uint64_t feedback, struct buf *out, int64_t now_us)
 {
@@ -137,9 +146,7 @@ link_tick(struct link *l, uint64_t feedback, struct buf *out, int64_t now_us)
 	if (now_us - l->heard_us >= l->times->silence_us)
 		return over(l, "nothing was heard of it for %lld ms",
 		    (long long)((now_us - l->heard_us) / 1000));
-	if (l->state == LINK_UP && now_us - l->pinged_us >= l->times->ping_us) {
-		l->pinged_us = now_us;
-		say(out, FRAME_PING, ++l->pings, feedback);
-	}
+	if (now_us - l->pinged_us >= l->times->ping_us)
+		link_ping(l, feedback, out, now_us);
 	return true;
 }

@@ -47,5 +47,6 @@ bool link_take(struct link *l, const struct link_user *user, struct str in, size
     struct buf *out, int64_t now_us);
 /* feedback: a bit for each shard of this node's that has some. False: it is over. */
 bool link_tick(struct link *l, uint64_t feedback, struct buf *out, int64_t now_us);
+void link_ping(struct link *l, uint64_t feedback, struct buf *out, int64_t now_us); /* now */
 
 #endif

@@ -40,7 +40,9 @@ struct mesh {
 	struct admission *admission;
 	struct stream_user user;
 	struct peer peers[MESH_PEERS_MAX];
-	atomic_uint_least64_t common, feedback;
+	atomic_uint_least64_t common;
+	uint64_t feedback;            /* the loop's */
+	atomic_uint_least64_t others; /* mesh_feedback */
 	pthread_mutex_t mu;
 	uint16_t port;
 	bool stopping;
@@ -88,6 +90,17 @@ dials(const struct mesh *m, const struct peer *p)
 	return strcmp(m->o.node, p->is.node) < 0;
 }
 
+static void
+feedback_look(struct mesh *m)
+{
+	uint64_t all = 0;
+
+	for (unsigned i = 0; i < MESH_PEERS_MAX; i++)
+		if (m->peers[i].used && m->peers[i].wire != NULL && m->peers[i].wire->up)
+			all |= m->peers[i].wire->talk.feedback;
+	atomic_store(&m->others, all);
+}
+
 /* Once for each on_up. */
 static void
 wire_down(struct wire *w, const char *why)
@@ -98,6 +111,7 @@ wire_down(struct wire *w, const char *why)
 		return;
 	p->wire = NULL;
 	view_set(p, false, why);
+	feedback_look(w->m);
 	if (w->up) {
 		w->up = false;
 		tell(p, LOG_WARN, "the link to a node is down", why);
@@ -217,11 +231,14 @@ on_data(struct stream *s, struct str in, void *ctx)
 	struct wire *w = ctx;
 	const struct link_user user = { on_hello, on_frame, w };
 	struct buf out = { 0 };
+	uint64_t before = w->talk.feedback;
 	size_t took;
 	bool goes_on;
 
 	(void)s;
 	goes_on = link_take(&w->talk, &user, in, &took, &out, loop_now_us(w->m->loop));
+	if (w->talk.feedback != before)
+		feedback_look(w->m);
 	wire_write(w, &out);
 	if (w->peer != NULL)
 		view_count(w->peer, 0, took);
@@ -259,7 +276,7 @@ on_tick(struct loop_timer *t)
 	struct wire *w = container_of(t, struct wire, tick);
 	struct mesh *m = w->m;
 	struct buf out = { 0 };
-	bool goes_on = link_tick(&w->talk, atomic_load(&m->feedback), &out, loop_now_us(m->loop));
+	bool goes_on = link_tick(&w->talk, m->feedback, &out, loop_now_us(m->loop));
 
 	wire_write(w, &out);
 	if (goes_on)
@@ -468,10 +485,32 @@ mesh_peers(struct mesh *m, const struct mesh_peer *peers, unsigned n)
 }
 
 void
-mesh_say(struct mesh *m, uint64_t common, uint64_t feedback)
+mesh_say(struct mesh *m, uint64_t common)
 {
 	atomic_store(&m->common, common);
-	atomic_store(&m->feedback, feedback);
+}
+
+void
+mesh_has_feedback(struct mesh *m, uint64_t shards)
+{
+	if (m->feedback == shards)
+		return;
+	m->feedback = shards;
+	for (unsigned i = 0; i < MESH_PEERS_MAX; i++) {
+		struct wire *w = m->peers[i].used ? m->peers[i].wire : NULL;
+		struct buf out = { 0 };
+
+		if (w == NULL || !w->up)
+			continue;
+		link_ping(&w->talk, shards, &out, loop_now_us(m->loop));
+		wire_write(w, &out);
+	}
+}
+
+uint64_t
+mesh_feedback(const struct mesh *m)
+{
+	return atomic_load(&m->others);
 }
 
 /* ---- sending ---- */

@@ -50,13 +50,17 @@ struct loop *mesh_loop(struct mesh *m);
 uint16_t mesh_port(const struct mesh *m);
 /* Who the others are, from now on. Any thread. */
 void mesh_peers(struct mesh *m, const struct mesh_peer *peers, unsigned n);
-/* From now on: the version of what is hub-wide, and the shards with feedback. Any thread. */
-void mesh_say(struct mesh *m, uint64_t common, uint64_t feedback);
+/* From now on: the version of what is hub-wide. Any thread. */
+void mesh_say(struct mesh *m, uint64_t common);
 
 /* On its loop: a frame for the peer, whole (frame_begin to frame_end). False: there is no link, or too much waits there, and it is dropped. */
 bool mesh_send(struct mesh *m, uint16_t slot, struct str frame);
 bool mesh_is_up(const struct mesh *m, uint16_t slot);   /* on its loop */
 size_t mesh_waits(const struct mesh *m, uint16_t slot); /* bytes for that peer; likewise */
+/* On its loop: shards of this node that have feedback from now on, which its peers hear at once. */
+void mesh_has_feedback(struct mesh *m, uint64_t shards);
+/* Any thread: those of peers that are up, as they have said last. */
+uint64_t mesh_feedback(const struct mesh *m);
 
 /* Any thread: of each peer, what there is to say of its link. */
 struct mesh_view {

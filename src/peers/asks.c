@@ -177,6 +177,16 @@ asks_parcel(void *ctx, struct parcel *c)
 
 /* ---- back ---- */
 
+/* A request that was refused before it was sent goes to keep its place in the order of answers (OP_ACK), and has its fault already. */
+static void
+reply_take(struct work *w, struct reply *r)
+{
+	if (r->fault.code == F_NONE && w->reply.fault.code != F_NONE)
+		r->fault = w->reply.fault;
+	reply_fini(&w->reply);
+	w->reply = *r;
+}
+
 enum err
 asks_replied(struct peers *p, struct str body, struct fault *f)
 {
@@ -194,8 +204,7 @@ asks_replied(struct peers *p, struct str body, struct fault *f)
 	}
 	w = going_of(i)->w;
 	going_free(going_of(i));
-	reply_fini(&w->reply);
-	w->reply = a.reply;
+	reply_take(w, &a.reply);
 	fleet_answered(w);
 	return ERR_OK;
 }

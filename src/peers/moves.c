@@ -211,6 +211,7 @@ takes(struct msg *m)
 {
 	struct shift_ask *a = container_of(m, struct shift_ask, msg);
 	struct mine *mine = &a->p->mine[a->shard];
+	enum err e;
 
 	a->e = ERR_ARG;
 	if (mine->state != MINE_NOT || a->p->stopped) {
@@ -219,8 +220,9 @@ takes(struct msg *m)
 		return;
 	}
 	a->msg.run = came;
-	a->e = fleet_take(a->p->fleet, a->shard, a->worker, moved, a);
-	if (a->e != ERR_OK) {
+	e = fleet_take(a->p->fleet, a->shard, a->worker, moved, a); /* it may be moved by now */
+	if (e != ERR_OK) {
+		a->e = e;
 		fault_set(&a->why, F_ServerError, "the fleet does not take it");
 		ask_over(a);
 		return;
@@ -298,6 +300,7 @@ releases(struct msg *m)
 	struct shift_ask *a = container_of(m, struct shift_ask, msg);
 	struct peers *p = a->p;
 	struct mine *mine = &p->mine[a->shard];
+	enum err e;
 
 	a->e = ERR_ARG;
 	if (mine->state != MINE_HERE || p->stopped) {
@@ -311,9 +314,11 @@ releases(struct msg *m)
 	served_no_more(p, a->shard);
 	moves_map(p, PEERS_NOBODY);
 	a->msg.run = went;
-	a->e = fleet_release(p->fleet, a->shard, moved, a);
-	if (a->e != ERR_OK)
-		went(m);
+	e = fleet_release(p->fleet, a->shard, moved, a);
+	if (e == ERR_OK)
+		return;
+	a->e = e;
+	went(m);
 }
 
 void

@@ -99,10 +99,37 @@ on_tick(struct loop_timer *t)
 	struct peers *p = container_of(t, struct peers, tick);
 
 	(void)relay_tick(p->relay, loop_now_us(p->loop));
+	mesh_has_feedback(
+	    p->mesh, fleet_feedback(p->fleet)); /* whatever came before the links were up */
 	peers_settle(p);
 	hub_jobs_look(p);
 	look(p);
 	loop_timer_set(p->loop, &p->tick, loop_now_us(p->loop) + TICK_US);
+}
+
+static void
+feedback_heard(struct msg *m)
+{
+	struct peers *p = container_of(m, struct peers, word);
+
+	atomic_store(&p->worded, false); /* before the look */
+	if (!p->stopped)
+		mesh_has_feedback(p->mesh, fleet_feedback(p->fleet));
+}
+
+static void
+has_feedback(void *ctx)
+{
+	struct peers *p = ctx;
+
+	if (!atomic_exchange(&p->worded, true))
+		loop_post(p->loop, &p->word);
+}
+
+static uint64_t
+feedback(void *ctx)
+{
+	return mesh_feedback(((struct peers *)ctx)->mesh);
 }
 
 void
@@ -120,9 +147,9 @@ peers_links(struct peers *p, struct mesh_view out[MESH_PEERS_MAX])
 }
 
 void
-peers_say(struct peers *p, uint64_t common, uint64_t feedback)
+peers_say(struct peers *p, uint64_t common)
 {
-	mesh_say(p->mesh, common, feedback);
+	mesh_say(p->mesh, common);
 }
 
 /* ---- views ---- */
@@ -179,7 +206,13 @@ peers_open(const struct peers_options *o, struct peers **out, char why[NET_WHY_M
 
 	p->o = *o;
 	pthread_mutex_init(&p->mu, NULL);
-	p->elsewhere = (struct elsewhere){ p, asks_submit, asks_parcel, serves_note, NULL };
+	p->elsewhere = (struct elsewhere){ .ctx = p,
+		.submit = asks_submit,
+		.parcel = asks_parcel,
+		.note = serves_note,
+		.feedback = feedback,
+		.has_feedback = has_feedback };
+	p->word.run = feedback_heard;
 	asks_init(p);
 	p->shares = shares_new();
 	p->requests = requests_new();

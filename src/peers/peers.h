@@ -118,5 +118,5 @@ struct peers_look {
 void peers_look(struct peers *p, struct peers_look *out);
 unsigned peers_links(struct peers *p, struct mesh_view out[MESH_PEERS_MAX]);
 /* From now on (mesh_say). Any thread. */
-void peers_say(struct peers *p, uint64_t common, uint64_t feedback);
+void peers_say(struct peers *p, uint64_t common);
 #endif

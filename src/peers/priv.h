@@ -81,6 +81,8 @@ struct peers {
 	struct requests *requests;
 	struct hub_jobs_of *hub_jobs;
 	atomic_bool stops;
+	struct msg word; /* fleet_feedback is another */
+	atomic_bool worded;
 	struct msg last;
 	pthread_mutex_t mu;
 	struct peers_look look; /* under mu */

@@ -246,7 +246,7 @@ tell_peers(struct nodes *n, const struct pg_view *v)
 		to->shards[i] =
 		    (struct peers_owner){ (uint64_t)v->shards[i].epoch, v->shards[i].owner };
 	peers_view(n->peers, to);
-	peers_say(n->peers, (uint64_t)v->common, fleet_feedback(n->s->fleet));
+	peers_say(n->peers, (uint64_t)v->common);
 	free(to);
 }
 

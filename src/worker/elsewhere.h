@@ -30,6 +30,9 @@ struct elsewhere {
 	bool (*parcel)(void *ctx, struct parcel *p);
 	/* For a session or a caller of another node; owned: fleet_note_free. */
 	void (*note)(void *ctx, struct note *n);
+	/* Shards of other nodes that have feedback, as they have said last, a bit each */
+	uint64_t (*feedback)(void *ctx);
+	void (*has_feedback)(void *ctx); /* fleet_feedback is another */
 	/* How far a part of a job is, for shard 0, which is not here. Any thread of the fleet's. NULL: it is not told */
 	void (*job_report)(void *ctx, const struct job_report *r);
 };

@@ -292,6 +292,14 @@ fleet_feedback(const struct fleet *f)
 }
 
 uint64_t
+fleet_feedback_anywhere(const struct fleet *f)
+{
+	const struct elsewhere *e = f->o.elsewhere;
+
+	return fleet_feedback(f) | (e != NULL ? e->feedback(e->ctx) : 0);
+}
+
+uint64_t
 fleet_identities(const struct fleet *f)
 {
 	return atomic_load(&f->identities);

@@ -108,13 +108,15 @@ feedback_told(void *ctx, void *p, enum gate_end end)
 {
 	const struct worker *w = ctx;
 	const struct shard *sh = p;
-	uint64_t bit = UINT64_C(1) << shard_index(sh);
+	const struct elsewhere *e = w->fleet->o.elsewhere;
+	uint64_t bit = UINT64_C(1) << shard_index(sh), before;
+	bool has = feedback_due_us(sh, &w->env) != 0;
 
 	(void)end;
-	if (feedback_due_us(sh, &w->env) != 0)
-		atomic_fetch_or(&w->fleet->feedback, bit);
-	else
-		atomic_fetch_and(&w->fleet->feedback, ~bit);
+	before = has ? atomic_fetch_or(&w->fleet->feedback, bit)
+	             : atomic_fetch_and(&w->fleet->feedback, ~bit);
+	if (e != NULL && has != ((before & bit) != 0))
+		e->has_feedback(e->ctx);
 }
 
 /* With a batch that is written anyway, or after a while. */

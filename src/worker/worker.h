@@ -339,6 +339,8 @@ uint64_t fleet_turns(const struct fleet *f, unsigned worker);
 uint64_t fleet_column_bytes(const struct fleet *f);
 /* Shards that have feedback on disk, or had, a bit each; any thread. */
 uint64_t fleet_feedback(const struct fleet *f);
+/* And those of other nodes. */
+uint64_t fleet_feedback_anywhere(const struct fleet *f);
 /* Identities (devices and modules) in the fleet; any thread. */
 uint64_t fleet_identities(const struct fleet *f);
 /* What metrics show of the fleet; what is in shards is as it was a second ago. Any thread. */
