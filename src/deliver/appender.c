@@ -29,9 +29,11 @@ struct appender {
 	/* with mu: */
 	uint32_t n, naway;
 	struct partition partitions[PARTITIONS_MAX];
+	uint64_t mine; /* those whose shards are here, a bit each: others number the others */
 	struct routing *set;
 	struct feed_reader *reader;
 	bool wanted; /* somebody has asked for partitions, ever (E-104) */
+	bool asked;  /* that was here, and all nodes are to hear of it */
 	bool reading, failed;
 	int64_t read_us, wrote_us,
 	    trim_us; /* monotonic: no reader before; the last append; the next look */
@@ -97,6 +99,13 @@ has_moved(const struct partition *p, uint32_t number, const struct position *at)
 	return false;
 }
 
+/* With the lock. */
+static bool
+is_mine(const struct appender *a, uint32_t number)
+{
+	return a->mine >> number & 1;
+}
+
 /* ---- the reader: on the feed's thread ---- */
 
 static bool
@@ -107,7 +116,7 @@ wants(void *ctx, const struct feed_event *e)
 	struct partition *p;
 
 	pthread_mutex_lock(&a->mu);
-	if (routes_take_built_in(a->d->world.feed, a->set, e)) {
+	if (is_mine(a, e->shard % a->n) && routes_take_built_in(a->d->world.feed, a->set, e)) {
 		p = &a->partitions[e->shard % a->n];
 		if (p->n == p->room) {
 			p->room = p->room ? 2 * p->room : 64;
@@ -151,7 +160,7 @@ rest(void *ctx, const struct position *at, bool end)
 	room = a->naway == 0 && !a->failed;
 	for (uint32_t i = 0; room && i < a->n; i++)
 		if (a->partitions[i].n > 0 ||
-		    (quiet &&
+		    (quiet && is_mine(a, i) &&
 		        (has_moved(&a->partitions[i], i, at) ||
 		            a->partitions[i].trim.begin > a->partitions[i].end.begin ||
 		            a->partitions[i].trim.n > 0))) {
@@ -187,6 +196,40 @@ reader_over(void *ctx)
 
 /* ---- on the thread of sinks ---- */
 
+/* Which are here? */
+static uint64_t
+here(const struct appender *a)
+{
+	const struct deliveries_world *w = &a->d->world;
+	uint64_t mine = 0;
+
+	for (uint32_t i = 0; i < a->n; i++)
+		if (w->has == NULL || w->has(w->ctx, i))
+			mine |= UINT64_C(1) << i;
+	return mine;
+}
+
+/* How far those have come that are here: another node may have numbered them meanwhile. false: that cannot be read. */
+static bool
+ends_read(struct appender *a, uint64_t mine)
+{
+	struct partition_end end;
+	struct fault f;
+
+	for (uint32_t i = 0; i < a->n; i++) {
+		if (a->d->world.has == NULL || !(mine >> i & 1))
+			continue;
+		if (fleet_partition(a->d->world.fleet, i, a->n, &end, &f) != ERR_OK)
+			return false;
+		pthread_mutex_lock(&a->mu);
+		a->partitions[i].end = end;
+		for (uint32_t s = i; s < SHARDS; s += a->n)
+			a->wanted = a->wanted || end.at[s] > 1;
+		pthread_mutex_unlock(&a->mu);
+	}
+	return true;
+}
+
 /* From where the store has come to. With the lock. */
 static void
 reader_open(struct appender *a)
@@ -200,9 +243,13 @@ reader_open(struct appender *a)
 		.over = reader_over };
 	struct fault f;
 
+	for (uint32_t s = 0; s < SHARDS; s++)
+		c.position.next[s] = UINT64_MAX; /* nothing of it is read */
 	for (uint32_t i = 0; i < a->n; i++) {
 		struct partition *p = &a->partitions[i];
 
+		if (!is_mine(a, i))
+			continue;
 		p->next = p->end;
 		p->n = 0;
 		p->trim = (struct trim){ 0 }; /* looked for anew */
@@ -264,6 +311,8 @@ trim(struct appender *a)
 	a->behind = a->behind && !look;
 	pthread_mutex_unlock(&a->mu);
 	for (uint32_t i = 0; look && e == ERR_OK && i < a->n; i++) {
+		if (!is_mine(a, i)) /* this thread's to change */
+			continue;
 		pthread_mutex_lock(&a->mu);
 		end = a->partitions[i].end;
 		a->behind |= a->partitions[i].n > 0; /* on its way, and not looked at */
@@ -280,21 +329,54 @@ trim(struct appender *a)
 }
 
 void
+appender_want(struct appender *a)
+{
+	pthread_mutex_lock(&a->mu);
+	a->wanted = true;
+	pthread_mutex_unlock(&a->mu);
+}
+
+static void
+tell_all(struct appender *a)
+{
+	const struct deliveries_world *w = &a->d->world;
+	bool asked;
+
+	pthread_mutex_lock(&a->mu);
+	asked = a->asked;
+	pthread_mutex_unlock(&a->mu);
+	if (!asked || !w->asked(w->ctx))
+		return;
+	pthread_mutex_lock(&a->mu);
+	a->asked = false;
+	pthread_mutex_unlock(&a->mu);
+}
+
+void
 appender_look(struct appender *a, int64_t now_us)
 {
-	bool broken;
+	uint64_t mine;
+	bool broken, moved, begins, known = true;
 
 	if (a->n == 0)
 		return;
+	tell_all(a);
+	mine = here(a);
 	pthread_mutex_lock(&a->mu);
-	broken = a->failed && a->reader != NULL;
+	moved = mine != a->mine;
+	broken = (a->failed || moved) && a->reader != NULL;
+	begins = moved || (a->wanted && (broken || a->reader == NULL));
 	pthread_mutex_unlock(&a->mu);
 	if (broken) {
 		reader_close(a);
-		a->read_us = now_us + AGAIN_US;
+		a->read_us = moved ? now_us : now_us + AGAIN_US;
 	}
+	if (begins)
+		known = ends_read(a, mine);
 	pthread_mutex_lock(&a->mu);
-	if (a->wanted && a->reader == NULL && now_us >= a->read_us)
+	if (known)
+		a->mine = mine;
+	if (known && a->wanted && a->reader == NULL && now_us >= a->read_us)
 		reader_open(a);
 	broken = a->reader == NULL;
 	pthread_mutex_unlock(&a->mu);
@@ -366,6 +448,7 @@ appender_ask(struct appender *a, bool *begins)
 {
 	pthread_mutex_lock(&a->mu);
 	*begins = !a->wanted;
+	a->asked = *begins && a->d->world.asked != NULL;
 	a->wanted = true;
 	pthread_mutex_unlock(&a->mu);
 	return a->n;
@@ -374,11 +457,15 @@ appender_ask(struct appender *a, bool *begins)
 struct partition_info
 appender_info(struct appender *a, uint32_t partition)
 {
-	const struct partition_end *end = &a->partitions[partition].end;
-	struct partition_info info;
+	struct partition_end end;
+	struct fault f;
+	bool mine;
 
 	pthread_mutex_lock(&a->mu);
-	info = (struct partition_info){ end->begin, end->next, end->last_us };
+	end = a->partitions[partition].end;
+	mine = a->d->world.has == NULL || is_mine(a, partition);
 	pthread_mutex_unlock(&a->mu);
-	return info;
+	if (!mine) /* what cannot be read has nothing to read */
+		(void)fleet_partition(a->d->world.fleet, partition, a->n, &end, &f);
+	return (struct partition_info){ end.begin, end.next, end.last_us };
 }

@@ -71,10 +71,14 @@ add(struct deliveries *d, struct sink_def *def, const struct cursor *c)
 
 /* As the set says. Only this thread changes the list. */
 static void
-take_up(struct deliveries *d, struct routing *set)
+take_up(struct deliveries *d, struct routing *set, bool here)
 {
-	drop_strangers(d, set);
+	struct routing *none = here ? NULL : routing_new();
+
 	appender_route(d->appender, set);
+	if (!here)
+		set = none;
+	drop_strangers(d, set);
 	for (uint32_t i = 0; i < set->nsink; i++) {
 		struct outlet *o = outlet_of(d, set->sinks[i]->id);
 
@@ -84,6 +88,7 @@ take_up(struct deliveries *d, struct routing *set)
 			change(d, o, set->sinks[i]);
 		outlet_route(o, set);
 	}
+	routing_unref(none);
 }
 
 static void
@@ -101,14 +106,16 @@ deliveries_main(void *ctx)
 {
 	struct deliveries *d = ctx;
 	struct routing *set;
+	bool here;
 
 	pthread_mutex_lock(&d->mu);
 	while (!d->stop) {
 		set = d->changed ? routing_ref(d->set) : NULL;
 		d->changed = false;
+		here = d->here;
 		pthread_mutex_unlock(&d->mu);
 		if (set != NULL)
-			take_up(d, set);
+			take_up(d, set, here);
 		routing_unref(set);
 		look_around(d);
 		pthread_mutex_lock(&d->mu);
@@ -151,17 +158,34 @@ deliveries_begin(struct deliveries *d, const struct deliveries_world *w, struct 
 }
 
 void
-deliveries_learn(struct deliveries *d, struct routing *set)
+deliveries_learn(struct deliveries *d, struct routing *set, bool here)
 {
 	struct routing *was;
 
 	pthread_mutex_lock(&d->mu);
 	was = d->set;
 	d->set = set;
+	d->here = here;
 	d->changed = true;
 	pthread_cond_signal(&d->wake);
 	pthread_mutex_unlock(&d->mu);
 	routing_unref(was);
+}
+
+void
+deliveries_elsewhere(struct deliveries *d)
+{
+	pthread_mutex_lock(&d->mu);
+	d->here = false;
+	d->changed = true;
+	pthread_cond_signal(&d->wake);
+	pthread_mutex_unlock(&d->mu);
+}
+
+void
+deliveries_want(struct deliveries *d)
+{
+	appender_want(d->appender);
 }
 
 void

@@ -32,6 +32,12 @@ struct deliveries_world {
 	const struct partition_end *ends;
 	uint32_t npartition;
 	bool rests; /* nothing is delivered, nor numbered: a rehearsal */
+	/* Of several nodes, this one sends while it has shard 0, and numbers the partitions whose shards it has. NULL: it has all. Any thread. */
+	bool (*has)(void *ctx, uint32_t shard);
+	/* Somebody asks for partitions for the first time: all nodes are to hear of it (deliveries_want). false: not yet, again later. It may wait. NULL:
+	 * there are no others. */
+	bool (*asked)(void *ctx);
+	void *ctx;
 };
 
 /* ERR_IO, and those of senders_new: f says why. */
@@ -39,8 +45,12 @@ enum err deliveries_new(
     const struct deliveries_options *o, struct deliveries **out, struct fault *f);
 /* Events go to sinks from now on. ERR_IO: no thread. */
 enum err deliveries_begin(struct deliveries *d, const struct deliveries_world *w, struct fault *f);
-/* The sinks and routes that are on disk; takes the set. Returns at once. */
-void deliveries_learn(struct deliveries *d, struct routing *set);
+/* The sinks and routes that are on disk; takes the set. here: with their cursors, as shard 0 has them: this node is who sends. Returns at once. */
+void deliveries_learn(struct deliveries *d, struct routing *set, bool here);
+/* Shard 0 is another node's: nothing is sent from here any more. Returns at once. */
+void deliveries_elsewhere(struct deliveries *d);
+/* Partitions have been asked for, at another node. Any thread. */
+void deliveries_want(struct deliveries *d);
 /* Nothing is sent or read any more when it returns; the fleet and its loop still run. */
 void deliveries_stop(struct deliveries *d);
 void deliveries_free(struct deliveries *d); /* NULL is fine */

@@ -25,6 +25,8 @@ void appender_free(struct appender *a); /* NULL is fine; it has ended */
 void appender_begin(struct appender *a, const struct partition_end *ends, uint32_t n);
 void appender_route(struct appender *a, struct routing *set);
 void appender_look(struct appender *a, int64_t now_us);
+/* Somebody has asked for partitions at another node; any thread. */
+void appender_want(struct appender *a);
 void appender_end(struct appender *a);
 /* How many there are, for somebody who reads them; begins: nobody has before, and it is time to look. */
 uint32_t appender_ask(struct appender *a, bool *begins);
@@ -86,6 +88,7 @@ struct deliveries {
 	pthread_cond_t wake;
 	/* with mu: */
 	struct routing *set;
+	bool here; /* shard 0 is */
 	bool changed, stop;
 	struct outlet *v[SINKS_MAX];
 	uint32_t n;

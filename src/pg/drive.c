@@ -144,9 +144,21 @@ drive_step(struct pg *p, const struct cluster_input *in)
 		tell(p);
 }
 
+/* Two threads may say it: the lower one changes nothing. */
+static void
+epoch_known(struct pg *p, unsigned shard, int64_t epoch)
+{
+	int64_t was = atomic_load(&p->epochs[shard]);
+
+	while (epoch > was && !atomic_compare_exchange_weak(&p->epochs[shard], &was, epoch))
+		;
+}
+
 static void
 tell_view(struct pg *p, const struct pg_view *view)
 {
+	for (unsigned i = 0; i < PG_SHARDS; i++)
+		epoch_known(p, i, view->shards[i].epoch);
 	if (p->o.calls.view == NULL)
 		return;
 	pthread_mutex_lock(&p->drive.telling);
@@ -279,6 +291,14 @@ load_wait(struct drive *d, struct cluster_do *load)
 }
 
 static void
+is_read(struct pg *p, const struct cluster_do *load)
+{
+	p->taken[load->shard] = (struct store_epoch){ (uint64_t)load->epoch, load->at };
+	epoch_known(p, load->shard, load->epoch);
+	atomic_fetch_or(&p->held, UINT64_C(1) << load->shard);
+}
+
+static void
 load_main(void *ctx)
 {
 	struct pg *p = ctx;
@@ -303,8 +323,7 @@ load_main(void *ctx)
 		if (e != ERR_OK)
 			conn_close(&c), host++;
 		else
-			p->taken[load.shard] =
-			    (struct store_epoch){ (uint64_t)load.epoch, load.at };
+			is_read(p, &load);
 		drive_step(p,
 		    &(struct cluster_input){
 		        .what = e == ERR_OK ? CLUSTER_LOADED : CLUSTER_NOT_LOADED,

@@ -1,5 +1,8 @@
-/* The two tables of the log: what was written before the shard was taken is read from PostgreSQL, the rest from the scratch. A position names the
- * row that begins at or before it (store/pack.h). */
+/*
+ * The two tables of the log: what was written before the shard was taken, and all of a shard that another node has, is read from PostgreSQL, the rest
+ * from the scratch. A position names the row that begins at or before it (store/pack.h). Who answers knows the epoch that this node has seen
+ * (foreign.c).
+ */
 #include <stdlib.h>
 
 #include "pg/priv.h"
@@ -52,7 +55,7 @@ reader_give(struct pg *p, unsigned i)
 }
 
 /* A connection that has ended since it was used last is made again, once. */
-static enum err
+enum err
 read_rows(struct pg *p, const char *sql, unsigned n, const struct param *v, PGresult **out)
 {
 	unsigned i = reader_take(p);
@@ -64,7 +67,8 @@ read_rows(struct pg *p, const char *sql, unsigned n, const struct param *v, PGre
 	*out = NULL;
 	for (unsigned tries = 0; tries < 2 && *out == NULL; tries++) {
 		if (c->pg == NULL &&
-		    (e = conn_open(c, &p->o, 0, atomic_load(&p->generation), "load", &f)) != ERR_OK)
+		    (e = conn_open(c, &p->o, p->readers.host[i]++, atomic_load(&p->generation),
+		         "load", &f)) != ERR_OK)
 			break;
 		e = conn_ask(c, sql, n, v, clock_mono_us() + READ_US, out, &f);
 		if (fresh)
@@ -88,38 +92,47 @@ key_make(char key[PACK_KEY], uint32_t shard, uint64_t position)
 	be_put(key + 2, position, 8);
 }
 
+/* Rows of one shard, or one without a position where there is none; no row at all from who does not know the epoch. */
+#define OF_SHARD(table, which)                                                                     \
+	"SELECT l.pos, l.body FROM shard x LEFT JOIN LATERAL (SELECT pos, body FROM " table        \
+	" WHERE shard = x.shard AND " which                                                        \
+	") l ON true WHERE x.shard = $1 AND x.epoch >= $4 ORDER BY l.pos"
+
 static int64_t
 older_of(const struct pg *p, enum store_table t, uint32_t shard)
 {
-	return shard < PG_SHARDS
-	    ? atomic_load(&p->older[t == STORE_CHANGES ? FAMILY_CHANGES : FAMILY_LOG][shard])
-	    : -1;
+	if (shard >= PG_SHARDS)
+		return -1;
+	if (!(atomic_load_explicit(&p->held, memory_order_acquire) >> shard & 1))
+		return INT64_MAX;
+	return atomic_load(&p->older[t == STORE_CHANGES ? FAMILY_CHANGES : FAMILY_LOG][shard]);
 }
 
 static enum err
 older_get(struct pg *p, enum store_table t, struct str key, struct buf *out)
 {
-	const char *sql = t == STORE_LOG ? "SELECT pos, body FROM log WHERE shard = $1 AND pos <= "
-	                                   "$2 AND pos >= $3 ORDER BY pos DESC LIMIT 1"
-	                                 : "SELECT pos, body FROM changes WHERE shard = $1 AND pos "
-	                                   "<= $2 AND pos >= $3 ORDER BY pos DESC LIMIT 1";
-	char shard[4] = { 0 }, stretch[8], row_key[PACK_KEY];
-	struct param v[3];
+	const char *sql = t == STORE_LOG
+	    ? OF_SHARD("log", "pos <= $2 AND pos >= $3 ORDER BY pos DESC LIMIT 1")
+	    : OF_SHARD("changes", "pos <= $2 AND pos >= $3 ORDER BY pos DESC LIMIT 1");
+	uint32_t s = (uint32_t)be_get((struct str){ key.p, 2 });
+	char shard[4], stretch[8], epoch[8], row_key[PACK_KEY];
+	struct param v[4];
 	PGresult *r;
 	enum err e;
 
-	bytes_copy(shard + 2, key.p, 2);
+	be_put(shard, s, 4);
 	bytes_copy(stretch, key.p + 2, 8);
 	stretch[7] = 0;
+	be_put(epoch, (uint64_t)atomic_load(&p->epochs[s]), 8);
 	v[0] = (struct param){ PG_INT4, { shard, 4 }, false };
 	v[1] = (struct param){ PG_INT8, str_sub(key, 2), false };
 	v[2] = (struct param){ PG_INT8, { stretch, 8 }, false };
-	if ((e = read_rows(p, sql, 3, v, &r)) != ERR_OK)
+	v[3] = (struct param){ PG_INT8, { epoch, 8 }, false };
+	if ((e = read_rows(p, sql, 4, v, &r)) != ERR_OK)
 		return e;
-	e = ERR_NOT_FOUND;
-	if (PQntuples(r) > 0) {
-		key_make(
-		    row_key, (uint32_t)be_get((struct str){ key.p, 2 }), be_get(field(r, 0, 0)));
+	e = PQntuples(r) == 0 ? ERR_IO : ERR_NOT_FOUND;
+	if (PQntuples(r) > 0 && !PQgetisnull(r, 0, 0)) {
+		key_make(row_key, s, be_get(field(r, 0, 0)));
 		e = pack_find((struct str){ row_key, PACK_KEY }, field(r, 0, 1), key, out);
 	}
 	PQclear(r);
@@ -147,6 +160,7 @@ struct log_cursor {
 	uint32_t shard;
 	/* older rows: where the next page begins, and the page, NULL before the first one */
 	uint64_t position;
+	int64_t older; /* where the last of them begins */
 	PGresult *page;
 	int row;
 	bool last; /* no page is behind it */
@@ -193,13 +207,12 @@ static enum err
 page_read(struct log_cursor *c)
 {
 	const char *sql = c->table == STORE_LOG
-	    ? "SELECT pos, body FROM log WHERE shard = $1 AND pos >= $2 AND pos <= $3 ORDER BY pos "
-	      "LIMIT 64"
-	    : "SELECT pos, body FROM changes WHERE shard = $1 AND pos >= $2 AND pos <= $3 ORDER BY "
-	      "pos LIMIT 64";
-	char shard[4], position[8], last[8];
+	    ? OF_SHARD("log", "pos >= $2 AND pos <= $3 ORDER BY pos LIMIT 64")
+	    : OF_SHARD("changes", "pos >= $2 AND pos <= $3 ORDER BY pos LIMIT 64");
+	char shard[4], position[8], last[8], epoch[8];
 	const struct param v[] = { { PG_INT4, { shard, 4 }, false },
-		{ PG_INT8, { position, 8 }, false }, { PG_INT8, { last, 8 }, false } };
+		{ PG_INT8, { position, 8 }, false }, { PG_INT8, { last, 8 }, false },
+		{ PG_INT8, { epoch, 8 }, false } };
 	enum err e;
 
 	PQclear(c->page);
@@ -207,10 +220,15 @@ page_read(struct log_cursor *c)
 	c->row = 0;
 	be_put(shard, c->shard, 4);
 	be_put(position, c->position, 8);
-	be_put(last, (uint64_t)older_of(c->p, c->table, c->shard), 8);
-	if ((e = read_rows(c->p, sql, 3, v, &c->page)) != ERR_OK)
+	be_put(last, (uint64_t)c->older, 8);
+	be_put(epoch, (uint64_t)atomic_load(&c->p->epochs[c->shard]), 8);
+	if ((e = read_rows(c->p, sql, 4, v, &c->page)) != ERR_OK)
 		return e;
 	c->last = PQntuples(c->page) < PG_PAGE;
+	if (PQntuples(c->page) == 0)
+		return ERR_IO;
+	if (PQgetisnull(c->page, 0, 0)) /* none */
+		c->row = 1;
 	return ERR_OK;
 }
 
@@ -221,8 +239,9 @@ older_row(struct log_cursor *c)
 	enum err e;
 
 	while (c->page == NULL || c->row == PQntuples(c->page)) {
-		if (c->page != NULL ? c->last
-		                    : (int64_t)c->position > older_of(c->p, c->table, c->shard))
+		if (c->page == NULL) /* as it is now, for the whole shard */
+			c->older = older_of(c->p, c->table, c->shard);
+		if (c->page != NULL ? c->last : (int64_t)c->position > c->older)
 			return ERR_END;
 		if ((e = page_read(c)) != ERR_OK)
 			return e;

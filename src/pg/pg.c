@@ -11,7 +11,10 @@ pg_get(struct store *face, enum store_table t, struct str key, struct buf *out)
 {
 	struct pg *p = pg_of(face);
 
-	return pack_table(t) ? log_get(p, t, key, out) : store_get(p->scratch, t, key, out);
+	if (pack_table(t))
+		return log_get(p, t, key, out);
+	return is_foreign(p, t, key) ? foreign_get(p, t, key, out)
+	                             : store_get(p->scratch, t, key, out);
 }
 
 /* Tables of the log and others have no moment together, and nobody asks for one. */
@@ -21,6 +24,10 @@ pg_cursors_open(struct store *face, const enum store_table *tables, unsigned n, 
 {
 	struct pg *p = pg_of(face);
 
+	if (!pack_table(tables[0]) && is_foreign(p, tables[0], from)) {
+		foreign_cursors(p, tables, n, from, to, out);
+		return ERR_OK;
+	}
 	if (!pack_table(tables[0]))
 		return store_cursors_open(p->scratch, tables, n, from, to, how, out);
 	for (unsigned i = 0; i < n; i++) {
@@ -266,8 +273,10 @@ pg_why(struct store *face, struct fault *f)
 void
 pg_detached(struct store *face, unsigned shard)
 {
-	drive_step(
-	    pg_of(face), &(struct cluster_input){ .what = CLUSTER_DETACHED, .shard = shard });
+	struct pg *p = pg_of(face);
+
+	atomic_fetch_and(&p->held, ~(UINT64_C(1) << shard));
+	drive_step(p, &(struct cluster_input){ .what = CLUSTER_DETACHED, .shard = shard });
 }
 
 uint64_t

@@ -118,6 +118,9 @@ uint16_t pg_slot(const struct store *store);       /* this node's, from pg_open 
 uint64_t pg_generation(const struct store *store); /* from pg_begin on */
 /* Any thread, but not from pg_calls. */
 void pg_detached(struct store *store, unsigned shard);
+/* Where the logs of others' shards end, as records of theirs. A question to the server: any thread that may wait. ERR_IO. */
+enum err pg_log_ends(
+    struct store *store, void (*end)(void *ctx, unsigned shard, struct str record), void *ctx);
 /* What has not gone well last with the shards and the node; its text may be empty. */
 void pg_why(struct store *store, struct fault *f);
 

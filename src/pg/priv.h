@@ -160,6 +160,8 @@ struct pg {
 	_Atomic uint64_t generation; /* of the node */
 	struct drive drive;
 	struct store_epoch taken[PG_SHARDS]; /* as they were when they were taken */
+	_Atomic uint64_t held;               /* those that are read and this node's, a bit each */
+	_Atomic int64_t epochs[PG_SHARDS];   /* the newest that this node knows of, whoever's */
 	uint64_t filled; /* the loader's: the scratch has had something of them, a bit each */
 	/* where the newest row of before it was taken begins, -1: there was none. What is behind it is in the scratch */
 	_Atomic int64_t older[FAMILIES][PG_SHARDS];
@@ -191,6 +193,7 @@ struct pg {
 		pthread_mutex_t mu;
 		pthread_cond_t free;
 		bool used[PG_READERS];
+		unsigned host[PG_READERS]; /* to begin with when it is opened next */
 		struct conn conn[PG_READERS];
 	} readers;
 };
@@ -309,12 +312,21 @@ void pg_submit(struct store *face, unsigned lane, struct store_batch *b, uint64_
 void pg_resume(struct store *face, unsigned lane);
 struct store_batch *pg_batch_next(struct store *face, unsigned lane);
 
+/* foreign.c: records of others' shards. Is it one? Cursors as store_cursors_open; read in step */
+bool is_foreign(const struct pg *p, enum store_table t, struct str key);
+enum err foreign_get(struct pg *p, enum store_table t, struct str key, struct buf *out);
+void foreign_cursors(struct pg *p, const enum store_table *tables, unsigned n, struct str from,
+    struct str to, struct store_cursor **out);
+
 /* log.c: the two tables of the log */
 enum err log_get(struct pg *p, enum store_table t, struct str key, struct buf *out);
 enum err log_cursor_open(
     struct pg *p, enum store_table t, struct str from, struct str to, struct store_cursor **out);
 enum err log_next(struct store_cursor *c, struct str *key, struct str *value);
 void log_cursor_close(struct store_cursor *c);
+/* One question on one of the connections that read; *out only with ERR_OK. */
+enum err read_rows(
+    struct pg *p, const char *sql, unsigned n, const struct param *v, PGresult **out);
 void readers_init(struct pg *p);
 void readers_fini(struct pg *p);
 

@@ -46,6 +46,7 @@ static struct common *the_common;
 
 struct fetched {
 	struct buf policies, ca, tickets;
+	bool partitions;     /* somebody has asked for them, ever */
 	struct hubwide *hub; /* NULL: shard 0 is here */
 };
 
@@ -60,6 +61,7 @@ fetch_secret(void *ctx, struct str name, struct str value)
 
 	if (to != NULL)
 		buf_str(to, value);
+	x->partitions |= str_eq(name, STR(PARTITIONS_SECRET));
 	return ERR_OK;
 }
 
@@ -104,6 +106,7 @@ hub_take(struct server *s, const struct hubwide *hub)
 	struct settings *set = hubwide_settings(hub);
 
 	configurations_take(s, hubwide_configurations(hub), false);
+	routing_take(s, hubwide_routing(hub), false);
 	if (set->counter != 0)
 		settings_take(s, set, false);
 	else
@@ -163,6 +166,8 @@ take(struct common *c, struct fetched *x, uint64_t as_of, struct fault *f)
 	if (x->hub != NULL)
 		hub_take(s, x->hub);
 	secrets_take(c, x);
+	if (x->partitions)
+		deliveries_want(s->deliveries);
 	if (links && s->io[0].mqtt != NULL)
 		links_again(s);
 	return ERR_OK;

@@ -19,6 +19,8 @@
 	    1000000) /* for the shards that are due, by the death of another node if need be */
 #define POKE_US INT64_C(1000000)
 #define LOOK_US INT64_C(100000)
+/* between looks at where the logs of others' shards end */
+#define LOGS_US INT64_C(200000)
 /* For tests alone: milliseconds. */
 #define SETTLE_NAME "TWINHUB_TEST_SETTLE_MS"
 
@@ -40,6 +42,7 @@ struct nodes {
 	struct fault fault; /* why one cannot be served */
 	bool stops;         /* what pg says from now on is for the next incarnation */
 	unsigned busy;      /* calls of pg's that are in here */
+	struct thread logs;
 	struct pinned *pinned;
 	struct peers *peers; /* NULL: it is the only one */
 };
@@ -304,6 +307,40 @@ nodes_poke(struct server *s)
 	free(links);
 }
 
+/* ---- the logs of others' shards ---- */
+
+static void
+log_ends(void *ctx, unsigned shard, struct str record)
+{
+	struct nodes *n = ctx;
+
+	fleet_log_heard(n->s->fleet, shard, record);
+}
+
+static bool
+logs_wait(struct nodes *n)
+{
+	int64_t until_us = clock_mono_us() + LOGS_US;
+	bool stops;
+
+	pthread_mutex_lock(&n->mu);
+	while (!n->stops && cond_wait_until(&n->changed, &n->mu, until_us))
+		;
+	stops = n->stops;
+	pthread_mutex_unlock(&n->mu);
+	return !stops;
+}
+
+/* While the server is away nothing comes. */
+static void
+logs_main(void *ctx)
+{
+	struct nodes *n = ctx;
+
+	while (logs_wait(n))
+		(void)pg_log_ends(n->s->store, log_ends, n);
+}
+
 /* ---- beginning and end ---- */
 
 static void
@@ -410,6 +447,19 @@ served_wait(struct nodes *n)
 	    f.text[0] != '\0' ? f.text : "another node has them");
 }
 
+/* Whoever reads from now on, begins behind what is there. */
+static enum err
+logs_begin(struct nodes *n)
+{
+	struct fault f = { 0 };
+
+	if (pg_log_ends(n->s->store, log_ends, n) != ERR_OK)
+		return fail(n->s, "the ends of logs cannot be read");
+	return thread_start(&n->logs, logs_main, n, &f, "logs") == ERR_OK
+	    ? ERR_OK
+	    : fail(n->s, "%s", f.text);
+}
+
 enum err
 nodes_begin(struct server *s)
 {
@@ -417,7 +467,9 @@ nodes_begin(struct server *s)
 
 	if (n->peers != NULL && peers_start(n->peers, s->fleet) != ERR_OK)
 		return fail(s, "there is no thread for the mesh");
-	return common_start(s) == ERR_OK ? served_wait(n) : ERR_IO;
+	if (common_start(s) != ERR_OK || served_wait(n) != ERR_OK)
+		return ERR_IO;
+	return n->peers != NULL ? logs_begin(n) : ERR_OK;
 }
 
 bool
@@ -467,9 +519,11 @@ nodes_stop(struct server *s)
 		return;
 	pthread_mutex_lock(&n->mu);
 	n->stops = true;
+	pthread_cond_broadcast(&n->changed);
 	while (n->busy > 0)
 		pthread_cond_wait(&n->changed, &n->mu);
 	pthread_mutex_unlock(&n->mu);
+	thread_join(&n->logs);
 	if (n->peers != NULL)
 		peers_stop(n->peers);
 }

@@ -192,6 +192,7 @@ enum err fail(struct server *s, const char *fmt, ...) __attribute__((format(prin
 void catalogue_publish(struct server *s);
 
 /* From now on; takes them. own: as settings_take. */
+void routing_take(struct server *s, struct routing *set, bool own);
 void configurations_take(struct server *s, struct configurations *set, bool own);
 
 /* Links that depend on what the catalogue has no more are to be closed. All is started. */
@@ -304,7 +305,8 @@ enum err places_join(struct server *s);
 void places_look(struct server *s);
 /* What of PostgreSQL's settings is not as it should be goes to the log. Takes a connection. */
 void database_advise(const struct server *s);
-#define TICKETS_SECRET "tickets"
+#define TICKETS_SECRET    "tickets"
+#define PARTITIONS_SECRET "partitions" /* "1": numbering has begun (E-104) */
 /* The policies that the database had when policies_changes was as_of; taken from bytes. ERR_LOCKED: they have been changed here since, and it is not
  * known whether before; f otherwise. *changed: others are in force now. */
 enum err policies_adopt_if(

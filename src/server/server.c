@@ -126,14 +126,26 @@ on_hub_left(void)
 {
 	pthread_mutex_lock(&the_server->policies_mutex);
 	the_server->hub_here = false;
+	deliveries_elsewhere(the_server->deliveries);
 	pthread_mutex_unlock(&the_server->policies_mutex);
+}
+
+void
+routing_take(struct server *s, struct routing *set, bool own)
+{
+	pthread_mutex_lock(&s->policies_mutex);
+	if (own || !s->hub_here)
+		deliveries_learn(s->deliveries, set, own);
+	else
+		routing_unref(set);
+	pthread_mutex_unlock(&s->policies_mutex);
 }
 
 /* As on_configurations. */
 static void
 on_routing(struct routing *set)
 {
-	deliveries_learn(the_server->deliveries, set);
+	routing_take(the_server, set, true);
 }
 
 /* As on_configurations. */
@@ -339,12 +351,33 @@ deliveries_make(struct server *s)
 	return deliveries_new(&o, &s->deliveries, &f) == ERR_OK ? ERR_OK : fail(s, "%s", f.text);
 }
 
+static bool
+has_shard(void *ctx, uint32_t shard)
+{
+	return nodes_have(ctx, shard);
+}
+
+/* A secret as all others: each node hears of it by the version of what is hub-wide. */
+static bool
+partitions_asked(void *ctx)
+{
+	const struct server *s = ctx;
+	const struct pg_options po = { .url = s->o.cluster, .node = node_name(s) };
+	struct fault f;
+	enum err e = pg_secret_set(&po, PARTITIONS_SECRET, NULL, STR("1"), &f);
+
+	return e == ERR_OK || e == ERR_EXISTS;
+}
+
 /* The first loop takes the answers to its cursors. */
 static enum err
 deliveries_start(struct server *s)
 {
 	/* Their number is fixed once it is stored. */
-	const struct deliveries_world w = { .rests = s->o.rehearse || s->o.mesh != NULL,
+	const struct deliveries_world w = { .rests = s->o.rehearse,
+		.has = s->o.mesh != NULL ? has_shard : NULL,
+		.asked = s->o.mesh != NULL ? partitions_asked : NULL,
+		.ctx = s,
 		.fleet = s->fleet,
 		.feed = s->feed,
 		.store = s->store,

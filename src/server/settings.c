@@ -277,7 +277,7 @@ static const struct option_spec rows[] = {
 	}, {
 		.name = "mesh", .value = "ADDR:PORT", .kind = OPTION_TEXT, AT(mesh),
 		.help = "with --cluster: where this node listens for the hub's others, of which there may be some",
-		.note = "An IP address by which the others reach it. Under construction: there are no sinks then.",
+		.note = "An IP address by which the others reach it. Under construction.",
 	}, {
 		.name = "metrics-token-file", .value = "FILE", .kind = OPTION_FILE, AT(metrics_token_file),
 		.help = "who asks for metrics must show what is in it, as a bearer token",

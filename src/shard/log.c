@@ -22,25 +22,39 @@ log_end_key(const struct shard *sh, char room[HUB_PREFIX_MAX])
 	return (struct str){ room, n + 2 };
 }
 
-enum err
-log_end_load(struct shard *sh, const struct str *value)
+static enum err
+end_read(struct str value, struct log_end *out)
 {
-	struct rd rd = rd_of(value != NULL ? *value : STR_NONE);
+	struct rd rd = rd_of(value);
 	uint64_t next;
 	int64_t time_us;
 
-	if (value == NULL) { /* the write of the first record is taken back */
-		sh->log.end = (struct log_end){ .next = 1 };
-		return ERR_OK;
-	}
 	if (rd_u8(&rd) != END_FORMAT)
 		return ERR_CORRUPT;
 	next = rd_varint(&rd);
 	time_us = (int64_t)rd_varint(&rd);
 	if (rd.bad || rd.p != rd.end || next == 0 || time_us < 0)
 		return ERR_CORRUPT;
-	sh->log.end = (struct log_end){ next, time_us, true };
+	*out = (struct log_end){ next, time_us, true };
 	return ERR_OK;
+}
+
+enum err
+log_end_load(struct shard *sh, const struct str *value)
+{
+	if (value != NULL)
+		return end_read(*value, &sh->log.end);
+	sh->log.end =
+	    (struct log_end){ .next = 1 }; /* the write of the first record is taken back */
+	return ERR_OK;
+}
+
+uint64_t
+log_end_position(struct str record)
+{
+	struct log_end end;
+
+	return end_read(record, &end) == ERR_OK ? end.next : 0;
 }
 
 bool

@@ -189,6 +189,8 @@ void shard_epoch_raise(struct shard *sh, const struct hub_env *env);
 bool shard_log_known(const struct shard *sh);
 /* The position that the next record of the log gets. */
 uint64_t shard_log_next(const struct shard *sh);
+/* What such a record of another node's says; 0: it is none. */
+uint64_t log_end_position(struct str record);
 /* The end of the log as it is now: it belongs into each batch that has records of the log, once. */
 void shard_put_log_end(struct shard *sh, const struct undo_sink *sink);
 

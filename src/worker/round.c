@@ -80,6 +80,23 @@ log_landed(struct worker *w)
 		f->log_grew(f->log_ctx);
 }
 
+/* Not where this node has the shard: what is on disk there may not be readable here yet. */
+void
+fleet_log_heard(struct fleet *f, uint32_t shard, struct str record)
+{
+	struct shard_route *r = &f->routes[shard];
+	uint64_t end = log_end_position(record);
+	bool grew;
+
+	pthread_mutex_lock(&r->mutex);
+	grew = shard_worker(f, shard) == NULL && end > fleet_log_end(f, shard);
+	if (grew)
+		atomic_store_explicit(&f->log_ends[shard], end, memory_order_release);
+	pthread_mutex_unlock(&r->mutex);
+	if (grew && f->log_grew != NULL)
+		f->log_grew(f->log_ctx);
+}
+
 void
 fleet_hear_log(struct fleet *f, void (*grew)(void *ctx), void *ctx)
 {

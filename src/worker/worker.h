@@ -264,8 +264,10 @@ bool fleet_log_tail(struct fleet *f, uint32_t shard, uint64_t from,
 enum err changes_kept_since(struct store *store, int64_t *time_us);
 /* Memory of one query, as in its options. */
 size_t fleet_query_bytes(const struct fleet *f);
-/* Called on a worker's thread behind each commit that has records of the log. Before the fleet starts. */
+/* Called behind each commit that has records of the log, on a worker's thread or another one's. Before the fleet starts. */
 void fleet_hear_log(struct fleet *f, void (*grew)(void *ctx), void *ctx);
+/* For several machines: where the log of a shard ends that another node has, by its record. Any thread. */
+void fleet_log_heard(struct fleet *f, uint32_t shard, struct str record);
 /* Read every identity from the store. ERR_CORRUPT, ERR_IO with a text that names the key or file. */
 enum err fleet_load(struct fleet *f, struct fault *why);
 /* An answer that has waited goes; any thread. */

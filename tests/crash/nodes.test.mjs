@@ -2,6 +2,7 @@
 // was acknowledged is lost. docs/cluster-design.md, 4; docs/spec/operate.md, O-240 to O-244.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import path from 'node:path';
 import { Hub, freeAddress, startHub, tempDir } from '../lib/hub.mjs';
 import { Postgres, hasPostgres } from '../lib/postgres.mjs';
@@ -22,11 +23,11 @@ after(async () => {
 	server?.stop();
 });
 
-async function node(database, name, options = {}) {
+async function node(database, name, { more = [], ...options } = {}) {
 	if (server.sql('postgres', `SELECT count(*) FROM pg_database WHERE datname = '${database}'`) === '0') server.sql('postgres', `CREATE DATABASE ${database}`);
 	const addr = await freeAddress();
 	const hub = await startHub({ addr, dir: path.join(tempDir('node'), 'data'), env: { TWINHUB_TEST_SETTLE_MS: String(SETTLE_MS) },
-		args: ['--cluster', server.url(database), '--node', name, '--mesh', `${addr}:7443`], ...options });
+		args: ['--cluster', server.url(database), '--node', name, '--mesh', `${addr}:7443`, ...more], ...options });
 	hubs.push(hub);
 	return hub;
 }
@@ -147,6 +148,67 @@ test('O-242 O-243 the shards of a node that is killed, and of one that leaves, a
 	assert.deepEqual(shards('dies'), { a: 64 });
 	await writers.stop();
 	await writers.verify();
+});
+
+// All of the log from a position on, as a node reads it: events, and where it ends.
+async function log(hub, from) {
+	const answer = await hub.rest('GET', `/events?follow=false&from=${from}`);
+	assert.equal(answer.status, 200, answer.text);
+	const lines = answer.text.trimEnd().split('\n').map((line) => JSON.parse(line));
+	return { events: lines.filter((e) => e.id !== undefined), end: lines.at(-1).position };
+}
+
+const fileLines = (hub) => {
+	const file = path.join(hub.files, 'events.ndjson');
+	return fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trimEnd().split('\n').filter(Boolean).map((line) => JSON.parse(line)) : [];
+};
+
+test('O-245 O-246 O-247 log, sinks and partitions of a hub of several nodes, and of what is left of it', { timeout: 240_000 * SLOW }, async (t) => {
+	const open = async (name) => {
+		const files = tempDir('sinks');
+		return Object.assign(await node('logs', name, { more: ['--sink-dir', files] }), { files });
+	};
+	const a = await open('a'), b = await open('b');
+	await shared('logs', 32, 32);
+	assert.equal((await b.rest('PUT', '/sinks/file', { body: { kind: 'file', path: 'events.ndjson' } })).status, 200);
+	for (const to of ['file', 'events']) {
+		const route = await a.rest('PUT', `/routes/${to}`, { body: { source: 'DeviceLifecycleEvents', endpointNames: [to] } });
+		assert.equal(route.status, 200, route.text);
+	}
+	assert.equal((await a.rest('GET', '/events/partitions')).status, 200); // numbering begins
+	const { end } = await log(b, 'now');
+	const ids = Array.from({ length: DEVICES }, (_, i) => `e${i}`);
+	for (const id of ids) await b.createDevice(id);
+	const created = (events) => events.filter((e) => e.type.endsWith('DeviceCreated')).map((e) => e.data.deviceId ?? e.subject.split('/')[1]).sort();
+	for (const hub of [a, b]) {
+		const events = await until(async () => {
+			const read = (await log(hub, end)).events;
+			return created(read).length >= DEVICES && read;
+		}, `${hub.addr} has read all that was created`);
+		assert.deepEqual(created(events), [...ids].sort());
+		assert.equal(new Set(events.map((e) => e.id)).size, events.length, 'each once');
+	}
+	const sent = () => new Set([a, b].flatMap((hub) => created(fileLines(hub))));
+	await until(() => ids.every((id) => sent().has(id)), 'all were sent');
+	assert.equal([a, b].filter((hub) => fileLines(hub).length > 0).length, 1, 'by one node');
+
+	const partitions = async (hub) => (await Promise.all([0, 1, 2, 3].map(async (p) => (await hub.rest('GET', `/events/partitions/${p}`)).body)));
+	const numbered = (hub, n) => until(async () => {
+		const all = await partitions(hub);
+		return created(all.flat().map((e) => e.event)).length >= n && all;
+	}, `${hub.addr} has ${n} numbered`, { ms: 60_000 * SLOW });
+	const dense = (all) => all.forEach((events) => events.forEach((e, i) => assert.equal(e.sequence, events[0].sequence + i)));
+	for (const hub of [a, b]) dense(await numbered(hub, DEVICES));
+
+	const [sender, other] = fileLines(a).length > 0 ? [a, b] : [b, a];
+	await sender.kill();
+	const later = Array.from({ length: 10 }, (_, i) => `f${i}`);
+	for (const id of later) await until(async () => (await other.rest('PUT', `/devices/${id}`, { body: { deviceId: id } })).status === 200, `${id} is made`, { ms: 20_000 * SLOW });
+	await until(() => later.every((id) => sent().has(id)), 'what came later was sent, by the other one', { ms: 30_000 * SLOW });
+	const all = await numbered(other, DEVICES + later.length);
+	dense(all);
+	assert.deepEqual(created(all.flat().map((e) => e.event)), [...ids, ...later].sort(), 'each is numbered once');
+	assert.deepEqual(created((await log(other, end)).events), [...ids, ...later].sort());
 });
 
 test('O-244 a database of a newer program is left as it is', async () => {
