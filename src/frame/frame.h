@@ -65,9 +65,17 @@ struct hello {
 	uint64_t common; /* version of what is hub-wide, as this node has it in force */
 };
 
-enum shard_state { SHARD_NOT_KNOWN, SHARD_LOADING, SHARD_SERVED, SHARD_LEAVING, SHARD_STATES };
+enum shard_state {
+	SHARD_NOT_KNOWN,
+	SHARD_LOADING,
+	SHARD_SERVED,
+	SHARD_LEAVING,
+	SHARD_GREETS,
+	SHARD_STATES
+};
 
 /* Of each shard, in its order: who has it, as the sender knows. */
+/* SHARD_GREETS: it is to be served; sessions may be resumed there, and nothing else is taken yet */
 struct shard_map {
 	struct shard_at {
 		uint64_t epoch;
@@ -170,7 +178,7 @@ void call_answer_write(struct buf *out, const struct call_answer *a);
 void jobs_asked_write(struct buf *out, const struct jobs_asked *a);
 void jobs_told_write(struct buf *out, const struct jobs_told *t);
 void part_told_write(struct buf *out, const struct part_told *t);
-/* RESUMED: seq and shard; PING, PONG: their number and a bit for each shard that has feedback; POKE, POKED: the version and 0. */
+/* RESUMED: shard and epoch, all of this node's sessions have been; PING, PONG: their number and a bit for each shard that has feedback; POKE, POKED: the version and 0. */
 void numbers_write(struct buf *out, uint64_t a, uint64_t b);
 
 /* ERR_PROTOCOL: f says what is wrong; nothing is left to be freed. */

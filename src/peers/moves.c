@@ -1,7 +1,7 @@
 /*
  * Shards that come to this node and go, and what nodes say of it to each other.
  *
- *   NOT --peers_take--> COMES --the fleet has it--> HERE --peers_release--> GOES --the fleet has forgotten it--> NOT
+ *   NOT --peers_take--> COMES --the fleet has it--> GREETS --sessions are known--> HERE --peers_release--> GOES --the fleet has forgotten it--> NOT
  *
  * Who serves a shard says so (MAP): by the epoch with which it got it, which stays the same as long as it has it. A later epoch is another
  * possession, of the same node perhaps. The database's view alone sends nobody anywhere: who has taken a shard there has still to read it.
@@ -19,7 +19,7 @@ same_server(const struct server *a, const struct server *b)
 }
 
 static void
-served_by(struct peers *p, uint32_t shard, int owner, uint64_t epoch)
+served_by(struct peers *p, uint32_t shard, int owner, uint64_t epoch, bool greets)
 {
 	struct server *at = &p->servers[shard];
 	struct server by = { owner, epoch, owner >= 0 ? p->nodes[owner].nth : 0 };
@@ -31,10 +31,30 @@ served_by(struct peers *p, uint32_t shard, int owner, uint64_t epoch)
 		relay_hold(p->relay, shard); /* who has it does not know the sessions */
 		p->strange |= UINT64_C(1) << shard;
 	}
+	if (greets)
+		p->greets |= UINT64_C(1) << shard;
+	else
+		moves_served(p, shard);
 	relay_owner_is(p->relay, shard, epoch, owner);
 }
 
 /* ---- its sessions are resumed, before anything else goes there (O-236) ---- */
+
+static void
+all_known(struct peers *p, uint32_t shard)
+{
+	known_here(p, shard);
+	if (!(p->greets >> shard & 1))
+		relay_go(p->relay, shard);
+}
+
+void
+moves_served(struct peers *p, uint32_t shard)
+{
+	p->greets &= ~(UINT64_C(1) << shard);
+	if (!(p->strange >> shard & 1) && !p->comebacks[shard].under_way)
+		relay_go(p->relay, shard);
+}
 
 static void
 resumed(struct msg *m)
@@ -45,7 +65,7 @@ resumed(struct msg *m)
 
 	c->under_way = false;
 	if (!(p->strange >> s & 1)) /* else it is another's by now, who knows none of them */
-		relay_go(p->relay, s);
+		all_known(p, s);
 	peers_settle(p);
 }
 
@@ -71,7 +91,7 @@ resume(struct peers *p, uint32_t shard)
 	c->under_way = true;
 	if (!fleet_resume(p->fleet, &c->r)) {
 		c->under_way = false;
-		relay_go(p->relay, shard);
+		all_known(p, shard);
 	}
 }
 
@@ -110,6 +130,7 @@ moves_map(struct peers *p, uint16_t slot)
 {
 	static const uint8_t states[] = { [MINE_NOT] = SHARD_NOT_KNOWN,
 		[MINE_COMES] = SHARD_LOADING,
+		[MINE_GREETS] = SHARD_GREETS,
 		[MINE_HERE] = SHARD_SERVED,
 		[MINE_GOES] = SHARD_LEAVING };
 	struct shard_map map = { 0 };
@@ -136,8 +157,8 @@ moves_mapped(struct peers *p, uint16_t slot, struct str body, struct fault *f)
 	for (uint32_t s = 0; e == ERR_OK && s < SHARDS; s++) {
 		const struct shard_at *at = &map.of[s];
 
-		if (at->state == SHARD_SERVED && at->slot == slot)
-			served_by(p, s, slot, at->epoch);
+		if ((at->state == SHARD_SERVED || at->state == SHARD_GREETS) && at->slot == slot)
+			served_by(p, s, slot, at->epoch, at->state == SHARD_GREETS);
 		else if (p->servers[s].owner == slot)
 			served_no_more(p, s);
 	}
@@ -177,7 +198,15 @@ here(struct peers *p, uint32_t shard)
 {
 	p->mine[shard].state = MINE_HERE;
 	p->opening |= UINT64_C(1) << shard;
-	served_by(p, shard, RELAY_SELF, p->mine[shard].epoch);
+	served_by(p, shard, RELAY_SELF, p->mine[shard].epoch, false);
+}
+
+static void
+greets(struct peers *p, uint32_t shard)
+{
+	p->mine[shard].state = MINE_GREETS;
+	known_begins(p, shard);
+	served_by(p, shard, RELAY_SELF, p->mine[shard].epoch, true);
 }
 
 static void
@@ -187,7 +216,7 @@ came(struct msg *m)
 	struct peers *p = a->p;
 
 	if (a->e == ERR_OK)
-		here(p, a->shard);
+		greets(p, a->shard);
 	else
 		p->mine[a->shard].state = MINE_NOT;
 	moves_map(p, PEERS_NOBODY);
@@ -303,6 +332,8 @@ releases(struct msg *m)
 	enum err e;
 
 	a->e = ERR_ARG;
+	if (mine->state == MINE_GREETS)
+		known_ends(p, a->shard);
 	if (mine->state != MINE_HERE || p->stopped) {
 		fault_set(&a->why, F_ServerError, "it is not here");
 		ask_over(a);

@@ -18,6 +18,7 @@ peers_settle(struct peers *p)
 {
 	asks_settle(p);
 	moves_resume(p);
+	known_settle(p);
 	moves_open(p);
 }
 
@@ -33,6 +34,7 @@ on_frame(void *ctx, uint16_t slot, const struct frame *frame, struct fault *f)
 	case FRAME_NOT_MINE: e = asks_not_mine(p, frame->body, f); break;
 	case FRAME_EFFECT: e = serves_effect(p, frame->body, f); break;
 	case FRAME_MAP: e = moves_mapped(p, slot, frame->body, f); break;
+	case FRAME_RESUMED: e = known_said(p, slot, frame->body, f); break;
 	case FRAME_CALL: e = requests_called(p, slot, frame->body, f); break;
 	case FRAME_ANSWER: e = requests_answered(p, slot, frame->body, f); break;
 	default: return ERR_OK; /* of a later release: nothing that must be heard */
@@ -49,6 +51,7 @@ on_up(void *ctx, uint16_t slot)
 	p->nodes[slot].up = true;
 	p->nodes[slot].nth++;
 	fleet_edge(p->fleet, slot, p->nodes[slot].nth);
+	known_link(p, slot, true);
 	moves_map(p, slot);
 }
 
@@ -61,6 +64,7 @@ on_down(void *ctx, uint16_t slot, const char *why)
 	p->nodes[slot].up = false;
 	fleet_edge(p->fleet, slot, 0);
 	moves_link_down(p, slot);
+	known_link(p, slot, false);
 	requests_link_down(p, slot);
 	peers_settle(p);
 }

@@ -22,8 +22,12 @@ struct going {
 
 /* A shard, as this node has it. */
 struct mine {
-	enum mine_state { MINE_NOT, MINE_COMES, MINE_HERE, MINE_GOES } state;
+	/* GREETS: it takes nothing but sessions yet */
+	enum mine_state { MINE_NOT, MINE_COMES, MINE_GREETS, MINE_HERE, MINE_GOES } state;
 	uint64_t epoch; /* by which it came */
+	/* GREETS: nodes that have sessions to be resumed, perhaps, a bit each; and how long */
+	uint64_t awaits;
+	int64_t until_us;
 	struct shift_ask {
 		struct msg msg;
 		struct peers *p;
@@ -71,6 +75,7 @@ struct peers {
 	struct mine mine[SHARDS];
 	uint64_t opening; /* shards that are here and not open, a bit each */
 	struct server servers[SHARDS];
+	uint64_t greets;  /* shards whose servers take nothing but sessions yet, a bit each */
 	uint64_t strange; /* shards whose sessions are not known where they are now, a bit each */
 	struct comeback comebacks[SHARDS];
 	struct node nodes[NODES];
@@ -116,7 +121,18 @@ enum err moves_mapped(struct peers *p, uint16_t slot, struct str body, struct fa
 void moves_open(struct peers *p);
 void moves_viewed(struct peers *p, const struct peers_view *v);
 void moves_resume(struct peers *p);
+/* It is served; what waits goes there if this node's sessions are known. */
+void moves_served(struct peers *p, uint32_t shard);
 void moves_link_down(struct peers *p, uint16_t slot);
+
+/* known.c: a shard that has come here takes nothing but sessions, until all are known or have been waited for long enough */
+void known_begins(struct peers *p, uint32_t shard);
+void known_link(struct peers *p, uint16_t slot, bool up);
+/* This node's sessions of it have been resumed. */
+void known_here(struct peers *p, uint32_t shard);
+enum err known_said(struct peers *p, uint16_t slot, struct str body, struct fault *f); /* RESUMED */
+void known_ends(struct peers *p, uint32_t shard);                                      /* now */
+void known_settle(struct peers *p);
 
 /* shares.c: what each asker has on its way */
 struct shares *shares_new(void);

@@ -95,7 +95,8 @@ is_here(const struct peers *p, const struct asked *a)
 {
 	const struct mine *m = &p->mine[a->shard];
 
-	return m->state == MINE_HERE && m->epoch == a->epoch && !p->stopped;
+	return (m->state == MINE_HERE || (m->state == MINE_GREETS && a->op.kind == OP_RESUME)) &&
+	    m->epoch == a->epoch && !p->stopped;
 }
 
 /* Twice what its router may have out: those of a former link may not have ended yet. */

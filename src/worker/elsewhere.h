@@ -44,6 +44,9 @@ void fleet_passed(struct fleet *f, uint32_t shard);
 /* To the worker that has its shard, open or not; op, home and done are set. False: there is none, and nothing was done. */
 bool fleet_enter(struct fleet *f, struct work *w);
 bool fleet_enter_parcel(struct fleet *f, uint32_t shard, struct parcel *p);
+/* The sessions of a shard that has come are known, or waited for no longer: whatever is for it may enter. Before that OP_RESUME alone does; nothing
+ * if it may already. Any thread. */
+void fleet_known(struct fleet *f, uint32_t shard);
 /* From now on what is submitted here enters at once. False: something was given away and has not passed, or no worker has it. */
 bool fleet_open(struct fleet *f, uint32_t shard);
 /*

@@ -253,6 +253,7 @@ struct shift {
 	enum shift_step { SHIFT_DRAINS, SHIFT_ENDS, SHIFT_FENCED, SHIFT_OUT } step;
 	uint32_t row; /* SHIFT_ENDS: sessions below have ended */
 	struct resumption resumption;
+	struct msg opens; /* the last message of its coming */
 };
 
 struct fleet {
@@ -376,8 +377,9 @@ void route_send(struct fleet *f, uint32_t shard, const struct traveller *t, stru
 void route_half_open(struct fleet *f, uint32_t shard, struct worker *w);
 /* Any thread. To the worker that has the shard, open or not. False: none has it. */
 bool route_enter(struct fleet *f, uint32_t shard, const struct traveller *t, struct msg *m);
-/* From now on it is this worker's; what has waited here comes first. Open, unless other nodes may have something for it. */
-void route_open(struct fleet *f, uint32_t shard, struct worker *w);
+/* From now on it is this worker's, who hears of that by `first`; what has waited here follows. Open, unless other nodes may have something for it. w NULL: it
+ * is half open: false if it is not. */
+bool route_open(struct fleet *f, uint32_t shard, struct worker *w, struct msg *first);
 /* From now on it is nobody's; `last` is the last message that its worker gets for it. */
 void route_close(struct fleet *f, uint32_t shard, struct msg *last);
 /* What has waited too long is refused. */

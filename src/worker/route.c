@@ -121,6 +121,8 @@ route_enter(struct fleet *f, uint32_t shard, const struct traveller *t, struct m
 
 	pthread_mutex_lock(&r->mutex);
 	w = shard_worker(f, shard);
+	if (w == NULL && t->first != NULL && t->first(m))
+		w = r->comes;
 	if (w != NULL)
 		t->enter(w, m);
 	pthread_mutex_unlock(&r->mutex);
@@ -178,13 +180,20 @@ route_half_open(struct fleet *f, uint32_t shard, struct worker *w)
 	pthread_mutex_unlock(&r->mutex);
 }
 
-void
-route_open(struct fleet *f, uint32_t shard, struct worker *w)
+bool
+route_open(struct fleet *f, uint32_t shard, struct worker *w, struct msg *first)
 {
 	struct shard_route *r = &f->routes[shard];
 
 	pthread_mutex_lock(&r->mutex);
+	if (w == NULL)
+		w = r->comes;
+	if (w == NULL) {
+		pthread_mutex_unlock(&r->mutex);
+		return false;
+	}
 	r->comes = NULL;
+	mailbox_post(&w->box, first);
 	atomic_store_explicit(&f->of_shard[shard], w, memory_order_release);
 	r->open = f->o.elsewhere == NULL;
 	for (uint32_t i = 0; i < r->n; i++) {
@@ -193,6 +202,7 @@ route_open(struct fleet *f, uint32_t shard, struct worker *w)
 	}
 	r->n = 0;
 	pthread_mutex_unlock(&r->mutex);
+	return true;
 }
 
 void

@@ -215,11 +215,11 @@ shift_drains(const struct worker *w, uint32_t s)
 
 /* ---- it comes ---- */
 
-/* What waited for it, and what comes from now on. */
+/* Before what waited for it, and what comes from now on. */
 static void
 opens(struct msg *m)
 {
-	struct shift *x = container_of(m, struct shift, msg);
+	struct shift *x = container_of(m, struct shift, opens);
 	struct worker *w = x->to;
 	uint32_t s = shard_of(x);
 
@@ -228,8 +228,15 @@ opens(struct msg *m)
 	jobs_take(w, w->shards[s]);
 	watches_moved(w);
 	feedback_told(w, w->shards[s], GATE_ON_DISK);
-	route_open(w->fleet, s, w);
-	shift_over(x, ERR_OK);
+}
+
+void
+fleet_known(struct fleet *f, uint32_t shard)
+{
+	struct shift *x = &f->shifts[shard];
+
+	x->opens.run = opens;
+	(void)route_open(f, shard, NULL, &x->opens);
 }
 
 /* On the thread of a loop. */
@@ -238,8 +245,8 @@ resumed(struct resumption *r)
 {
 	struct shift *x = container_of(r, struct shift, resumption);
 
-	x->msg.run = opens;
-	mailbox_post(&x->to->box, &x->msg);
+	fleet_known(x->fleet, r->shard);
+	shift_over(x, ERR_OK);
 }
 
 static void
@@ -262,16 +269,14 @@ comes(struct msg *m)
 		hubwide_came(w, sh);
 	worker_identities_changed(w, shard_identities(sh));
 	figures_look(w);
-	if (w->fleet->o.resume == NULL || w->fleet->o.elsewhere != NULL || w->stopping) {
-		opens(m); /* with several nodes each edge keeps that order by itself */
-		return;
-	}
 	configure_use(sh, w->catalogue->configurations);
 	x->resumption.shard = s;
 	x->resumption.over = resumed;
-	atomic_store(&x->resumption.left, w->fleet->o.nloop);
 	route_half_open(w->fleet, s, w);
-	w->fleet->o.resume(&x->resumption);
+	if (w->fleet->o.elsewhere != NULL)
+		shift_over(x, ERR_OK); /* whose sessions are to be resumed as well: peers/known.c */
+	else if (w->stopping || !fleet_resume(w->fleet, &x->resumption))
+		resumed(&x->resumption);
 }
 
 void
@@ -401,8 +406,10 @@ shifts_drop(struct msg *m)
 {
 	struct shift *x;
 
+	if (m->run == opens)
+		return true;
 	if (m->run != comes)
-		return m->run == goes || m->run == opens;
+		return m->run == goes;
 	x = container_of(m, struct shift, msg);
 	shard_free(x->sh);
 	x->sh = NULL;

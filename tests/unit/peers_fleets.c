@@ -401,10 +401,10 @@ session_begins(struct kit *k, unsigned i, unsigned node)
 	pthread_mutex_unlock(&k->mu);
 }
 
+/* by: whose node changes the twins, counted from that of the session. */
 static void
-peers__O256_sessions_go_on_while_their_shards_move(void **state)
+sessions_go_on(struct kit *k, unsigned by)
 {
-	struct kit *k = *state;
 	struct mover m;
 
 	kit_create(k, "d", DEVICES);
@@ -413,7 +413,7 @@ peers__O256_sessions_go_on_while_their_shards_move(void **state)
 	mover_start(&m);
 	for (unsigned round = 0; round < 400 && (moves_of(&m) < MOVES || round < 10); round++) {
 		for (unsigned d = 0; d < DEVICES; d++) {
-			at_node(d % NODES_);
+			at_node((d + by) % NODES_);
 			patch(k, d, round);
 		}
 		kit_await(k, k->nback == DEVICES);
@@ -433,6 +433,18 @@ peers__O256_sessions_go_on_while_their_shards_move(void **state)
 		version = number_in(&k->reply.body, "$version\":");
 		kit_await(k, sessions_[d].told == version);
 	}
+}
+
+static void
+peers__O256_sessions_go_on_while_their_shards_move(void **state)
+{
+	sessions_go_on(*state, 0);
+}
+
+static void
+peers__O261_no_change_by_another_node_comes_before_the_sessions(void **state)
+{
+	sessions_go_on(*state, 1);
 }
 
 /* A change that it may have missed closes it; without one it hears of the next. */
@@ -678,6 +690,9 @@ main(int argc, char **argv)
 		    hub_teardown),
 		cmocka_unit_test_setup_teardown(
 		    peers__O256_sessions_go_on_while_their_shards_move, hub_setup, hub_teardown),
+		cmocka_unit_test_setup_teardown(
+		    peers__O261_no_change_by_another_node_comes_before_the_sessions, hub_setup,
+		    hub_teardown),
 		cmocka_unit_test_setup_teardown(
 		    peers__O256_a_session_outlives_the_link_to_its_owner, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(
