@@ -127,6 +127,9 @@ enum err limit_share_set(
 /* What top says holds in place of what rules say of the same. ERR_FULL: of too many by name, some of which are missing. */
 enum err limit_rules_over(struct limit_rules *rules, const struct limit_rules *top);
 
+/* What one of n nodes may let through of them, so that all together keep to them: rates but those of devices and modules, and the day's messages. */
+void limit_rules_divide(struct limit_rules *rules, unsigned n);
+
 /* Rules and shares as text: the number of one, from 0. False: there is no such number; then the buffers are empty. */
 struct limit_text {
 	struct buf key,

@@ -136,13 +136,16 @@ ask_beat(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluste
     struct beat_view *view, struct fault *f)
 {
 	char gen[8], identities[8], common[8], takes = d->takes;
-	/* identities: a node that is the only one has nobody to tell how many it has */
+	const struct pg_calls *calls = &p->o.calls;
+	const uint64_t n = calls->identities != NULL ? calls->identities(calls->ctx) : 0;
 	const struct param v[] = { text_param(p->o.node),
-		int8_param(gen, (int64_t)atomic_load(&p->generation)), int8_param(identities, 0),
-		{ PG_BOOL, { &takes, 1 }, false }, int8_param(common, d->common) };
-	PGresult *r =
-	    call(c, "CALL th_beat($1, $2, $3, $4, $5, NULL, NULL, NULL, NULL, NULL, NULL, NULL)", 5,
-	        v, &in->answer, f);
+		int8_param(gen, (int64_t)atomic_load(&p->generation)),
+		int8_param(identities, (int64_t)n), { PG_BOOL, { &takes, 1 }, false },
+		int8_param(common, d->common) };
+	PGresult *r = call(c,
+	    "CALL th_beat($1, $2, $3, $4, $5, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "
+	    "NULL)",
+	    5, v, &in->answer, f);
 
 	if (r == NULL)
 		return;
@@ -157,6 +160,7 @@ ask_beat(struct pg *p, struct conn *c, const struct cluster_do *d, struct cluste
 		in->answer = CLUSTER_FAILED;
 	}
 	view_show(view, p->o.node, in->common);
+	view->shown.identities = (uint64_t)field_int8(r, 0, 7);
 	PQclear(r);
 }
 

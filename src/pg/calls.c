@@ -28,12 +28,12 @@ const char schema_calls[] =
     "   RETURNING generation, beat INTO given, number;"
     "  COMMIT;"
     " END $$;"
-    /* c: the version of what is hub-wide that is in force there; hindmost: on others. nodes, shards: lines of what the tables hold, read under the row's lock */
+    /* c: the version of what is hub-wide that is in force there; hindmost: on others; counted: identities of others. nodes, shards: lines of what the tables hold, read under the row's lock */
     "CREATE OR REPLACE PROCEDURE th_beat(me text, gen bigint, n bigint, t bool, c bigint, INOUT "
     "number "
     "bigint,"
     "   INOUT version bigint, INOUT standby bool, INOUT clock bigint, INOUT nodes text, INOUT "
-    "shards text, INOUT hindmost bigint) LANGUAGE plpgsql AS $$"
+    "shards text, INOUT hindmost bigint, INOUT counted bigint) LANGUAGE plpgsql AS $$"
     " BEGIN"
     "  UPDATE node SET beat = beat + 1, identities = n, takes = t, common = c WHERE id = me AND "
     "generation = "
@@ -50,7 +50,10 @@ const char schema_calls[] =
     "  SELECT string_agg(concat_ws(' ', s.epoch, s.pos, coalesce(s.generation, 0), "
     "coalesce(s.node, '')), E'\\n' ORDER BY s.shard)"
     "   INTO shards FROM shard s;"
-    "  SELECT min(x.common) INTO hindmost FROM node x WHERE x.id <> me AND x.state <> 'buried';"
+    "  SELECT min(x.common), coalesce(sum(x.identities) FILTER (WHERE x.state <> 'revoked'), "
+    "0)::bigint "
+    "INTO hindmost, counted"
+    "   FROM node x WHERE x.id <> me AND x.state <> 'buried';"
     "  COMMIT;"
     " END $$;"
     /* its own word that it goes: nobody has to wait for its silence */

@@ -54,7 +54,8 @@ struct pg_view {
 	struct pg_node nodes[PG_NODES_MAX]; /* this one, too; in order of name */
 	uint16_t slot;                      /* this node's */
 	int64_t generation;
-	int64_t common; /* the version of what is hub-wide */
+	int64_t common;      /* the version of what is hub-wide */
+	uint64_t identities; /* of the others that live or drain, each as of its last beat */
 	struct pg_shard {
 		int64_t epoch;
 		int owner; /* a slot; -1: nobody who lives */
@@ -78,6 +79,7 @@ struct pg_calls {
 	 * is at once. O-273
 	 */
 	void (*apply)(void *ctx, int64_t common);
+	uint64_t (*identities)(void *ctx); /* how many this node has. NULL: it does not say */
 	void *ctx;
 };
 

@@ -14,7 +14,8 @@
 #include "store/face.h"
 #include "store/pack.h"
 
-#define PG_SCHEMA      4 /* 1: epochs were small numbers; 2: no secrets; 3: th_begin knew no address */
+/* 1: epochs were small numbers; 2: no secrets; 3: th_begin knew no address; 4: th_beat brought no identities */
+#define PG_SCHEMA      5
 #define PG_JOIN_MAX    ((size_t)16 * 1024 * 1024) /* bytes of batches in one call, the first aside */
 #define PG_PATIENCE_US INT64_C(10000000)          /* for what is not on the way of a commit */
 #define PG_RETRY_US    INT64_C(500000)            /* between attempts to reach a server */

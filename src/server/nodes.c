@@ -253,6 +253,24 @@ tell_peers(struct nodes *n, const struct pg_view *v)
 	free(to);
 }
 
+static unsigned
+nodes_alive(const struct pg_view *v)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < v->nnode; i++)
+		n += v->nodes[i].state == PG_LIVE || v->nodes[i].state == PG_DRAINING;
+	return n;
+}
+
+static uint64_t
+identities(void *ctx)
+{
+	const struct nodes *n = ctx;
+
+	return n->s->fleet != NULL ? fleet_identities(n->s->fleet) : 0;
+}
+
 static void
 view(void *ctx, const struct pg_view *v)
 {
@@ -260,8 +278,11 @@ view(void *ctx, const struct pg_view *v)
 
 	if (!enter(n))
 		return;
-	if (n->peers != NULL && n->s->fleet != NULL)
+	if (n->peers != NULL && n->s->fleet != NULL) {
 		tell_peers(n, v);
+		fleet_identities_of_others(n->s->fleet, v->identities);
+		limiter_nodes(n->s->limiter, nodes_alive(v));
+	}
 	pthread_mutex_lock(&n->mu);
 	n->due = v->due;
 	n->viewed = true;
@@ -374,9 +395,12 @@ nodes_open(struct server *s, struct pg_options *po)
 	}
 	po->several = s->o.mesh != NULL;
 	po->address = s->o.mesh;
-	po->calls = (struct pg_calls){
-		.attach = attach, .detach = detach, .view = view, .apply = common_named, .ctx = n
-	};
+	po->calls = (struct pg_calls){ .attach = attach,
+		.detach = detach,
+		.view = view,
+		.apply = common_named,
+		.identities = identities,
+		.ctx = n };
 	times_of(po);
 	if (pg_open(po, &s->store, &f) == ERR_OK && pg_begin(s->store, &f) == ERR_OK)
 		return ERR_OK;

@@ -304,3 +304,9 @@ fleet_identities(const struct fleet *f)
 {
 	return atomic_load(&f->identities);
 }
+
+void
+fleet_identities_of_others(struct fleet *f, uint64_t n)
+{
+	atomic_store(&f->identities_of_others, n);
+}

@@ -10,10 +10,25 @@ struct limiter {
 	atomic_bool on, metering; /* there are rules; there is a day's quota */
 	pthread_mutex_t mu;
 	uint64_t nidentity;
-	struct limit_rules start;
-	struct limits limits;
+	struct limit_rules start, rules; /* rules: as they are said */
+	unsigned nodes;                  /* of the hub, from 1 */
+	struct limits limits;            /* of this node's part of them */
 	struct limit_daily daily;
 };
+
+static void
+part_take(struct limiter *l)
+{
+	struct limit_rules *part = xmalloc(sizeof(*part));
+
+	*part = l->rules;
+	limit_rules_divide(part, l->nodes);
+	limits_fini(&l->limits);
+	limits_init(&l->limits, part, l->nidentity);
+	l->daily.most = part->daily;
+	l->daily.block = part->block;
+	free(part);
+}
 
 static void
 rules_take(struct limiter *l, struct limit_rules *rules)
@@ -22,10 +37,8 @@ rules_take(struct limiter *l, struct limit_rules *rules)
 		rules->named[i].key = rules->named[i].whose == LIMIT_POLICY
 		    ? asker_key(str_of(rules->named[i].name), STR_NONE)
 		    : 0;
-	limits_fini(&l->limits);
-	limits_init(&l->limits, rules, l->nidentity);
-	l->daily.most = rules->daily;
-	l->daily.block = rules->block;
+	l->rules = *rules;
+	part_take(l);
 	atomic_store(&l->metering, rules->daily > 0);
 	atomic_store(&l->on, rules->n > 0 || rules->daily > 0);
 }
@@ -37,6 +50,7 @@ limiter_new(const struct limit_rules *start, uint64_t nidentity)
 
 	pthread_mutex_init(&l->mu, NULL);
 	l->nidentity = nidentity;
+	l->nodes = 1;
 	l->start = *start;
 	rules_take(l, &l->start);
 	return l;
@@ -65,6 +79,19 @@ limiter_set(struct limiter *l, const struct limit_rules *set)
 	pthread_mutex_unlock(&l->mu);
 	free(rules);
 	return e;
+}
+
+void
+limiter_nodes(struct limiter *l, unsigned n)
+{
+	if (l == NULL || n == 0)
+		return;
+	pthread_mutex_lock(&l->mu);
+	if (l->nodes != n) {
+		l->nodes = n;
+		part_take(l);
+	}
+	pthread_mutex_unlock(&l->mu);
 }
 
 struct limit_counts
@@ -170,7 +197,7 @@ limiter_look(struct limiter *l, struct limiter_state *out)
 {
 	pthread_mutex_lock(&l->mu);
 	limit_daily_turn(&l->daily, clock_wall_us());
-	*out = (struct limiter_state){ .rules = l->limits.rules,
+	*out = (struct limiter_state){ .rules = l->rules,
 		.daily = l->daily,
 		.nbucket = l->limits.nset * LIMIT_WAYS,
 		.npushed = l->limits.pushed };

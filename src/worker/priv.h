@@ -275,7 +275,7 @@ struct fleet {
 	atomic_bool log_read;        /* somebody reads at its end */
 	void (*log_grew)(void *ctx); /* NULL: nobody hears of it */
 	void *log_ctx;
-	atomic_uint_least64_t identities;
+	atomic_uint_least64_t identities, identities_of_others;
 	atomic_uint_least64_t
 	    message_bytes; /* of messages on their way to sessions, until their loops have them */
 	atomic_uint_least64_t feedback; /* shards that have some, a bit each: fleet_feedback */

@@ -314,7 +314,10 @@ turn_begins(struct loop_timer *t)
 	const struct catalogue *c = catalogue_use(r->catalogue);
 	const struct configurations *set = c->configurations;
 
-	for (uint32_t i = 0; set != NULL && set->guarded && i < set->n; i++)
+	/* of several nodes, that of shard 0 looks: it hears of each step first. A look that was begun elsewhere before is void by its step */
+	bool looks = set != NULL && set->guarded && fleet_has_hub(r->fleet);
+
+	for (uint32_t i = 0; looks && i < set->n; i++)
 		if (set->v[i]->rollout != NULL && rollout_moves(set->v[i]->rollout))
 			r->v[r->n++] = configuration_ref(set->v[i]);
 	catalogue_drop(r->catalogue, c);

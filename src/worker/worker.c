@@ -54,7 +54,8 @@ worker_identities_changed(struct worker *w, int64_t by)
 void
 worker_identities_left(struct worker *w)
 {
-	uint64_t all = atomic_load(&w->fleet->identities),
+	uint64_t all = atomic_load(&w->fleet->identities) +
+	    atomic_load(&w->fleet->identities_of_others),
 	         most = limit_most(w->env.counts, LIMIT_IDENTITIES, w->fleet->o.identities_max);
 
 	w->env.identities_left = most > all ? most - all : 0;

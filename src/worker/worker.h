@@ -93,6 +93,8 @@ void limiter_free(struct limiter *l); /* NULL is fine */
 /* From now on over those of the start; keys of named policies are set here. All buckets are full; the day's messages stay counted. ERR_FULL: as
  * limit_rules_over. */
 enum err limiter_set(struct limiter *l, const struct limit_rules *set);
+/* The hub has so many nodes: this one lets through its part. Where that is new, all buckets are full. */
+void limiter_nodes(struct limiter *l, unsigned n);
 /* How many there may be of what. */
 struct limit_counts limiter_counts(struct limiter *l);
 /* Is there any rule? The flag lives as long as l. */
@@ -343,7 +345,8 @@ uint64_t fleet_column_bytes(const struct fleet *f);
 uint64_t fleet_feedback(const struct fleet *f);
 /* And those of other nodes. */
 uint64_t fleet_feedback_anywhere(const struct fleet *f);
-/* Identities (devices and modules) in the fleet; any thread. */
+/* Identities (devices and modules) in the fleet; any thread. of_others: that other nodes have, which count for the hub's limit. */
+void fleet_identities_of_others(struct fleet *f, uint64_t n);
 uint64_t fleet_identities(const struct fleet *f);
 /* What metrics show of the fleet; what is in shards is as it was a second ago. Any thread. */
 void fleet_look(struct fleet *f, struct metric_looks *looks);

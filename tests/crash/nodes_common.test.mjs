@@ -20,18 +20,18 @@ after(async () => {
 	server?.stop();
 });
 
-async function node(database, name) {
+async function node(database, name, ...args) {
 	if (server.sql('postgres', `SELECT count(*) FROM pg_database WHERE datname = '${database}'`) === '0') server.sql('postgres', `CREATE DATABASE ${database}`);
 	const addr = await freeAddress();
 	const hub = await startHub({ addr, dir: path.join(tempDir('node'), 'data'), env: { TWINHUB_TEST_SETTLE_MS: '1500' },
-		args: ['--cluster', server.url(database), '--node', name, '--mesh', `${addr}:7443`] });
+		args: ['--cluster', server.url(database), '--node', name, '--mesh', `${addr}:7443`, ...args] });
 	hub.name = name;
 	hubs.push(hub);
 	return hub;
 }
 
-async function two(database) {
-	const nodes = [await node(database, 'a'), await node(database, 'b')];
+async function two(database, ...args) {
+	const nodes = [await node(database, 'a', ...args), await node(database, 'b', ...args)];
 	await until(() => server.sql(database, 'SELECT count(DISTINCT (node, generation)) FROM shard') === '2'
 		&& server.sql(database, "SELECT max(n) FROM (SELECT count(*) n FROM shard GROUP BY node) x") === '32', 'each has its shards', 90_000 * SLOW);
 	return nodes;
@@ -107,6 +107,17 @@ test('O-274 when a configuration is put no node works by the former ones', { tim
 	const settings = await owner.rest('PATCH', '/settings', { body: { retention: { logMaxAge: 7201 } } });
 	assert.equal(settings.status, 200, settings.text);
 	for (const hub of nodes) assert.equal((await hub.rest('GET', '/settings')).body.retention.logMaxAge, 7201);
+});
+
+test('O-279 identities are counted for the hub, not for a node', { timeout: 240_000 * SLOW }, async () => {
+	const nodes = await two('count', '--max-devices', '10');
+	for (let i = 0; i < 10; i++) await nodes[i % 2].createDevice(`d${i}`);
+	const more = (hub, id) => hub.rest('PUT', `/devices/${id}`, { body: { deviceId: id } });
+	await until(() => server.sql('count', 'SELECT sum(identities) FROM node') === '10', 'both have said how many they have', 10_000 * SLOW);
+	await new Promise((later) => setTimeout(later, 1200)); // and have heard it
+	for (let i = 0; i < 10; i++) assert.equal((await more(nodes[i % 2], `e${i}`)).status, 403, 'there are ten');
+	assert.equal((await nodes[1].rest('DELETE', '/devices/d0')).status, 204);
+	await until(async () => (await more(nodes[0], 'e0')).status === 200, 'there is room for one', 10_000 * SLOW);
 });
 
 test('O-274 O-278 a rotation is answered although a node stands still, which answers nothing by the old key when it goes on', { timeout: 240_000 * SLOW }, async (t) => {

@@ -382,6 +382,44 @@ limits__R101_L97_say_whose_limit_and_how_long(void **state)
 	assert_non_null(strstr(f.text, "wait 4 seconds, operation type queries"));
 }
 
+static void
+rules__O280_of_several_nodes_each_has_its_part(void **state)
+{
+	static const char *const said[] = { "device:updates=10/s", "policy:queries=20/s",
+		"hub:sends=90/s,30", "address:connections=1/m", "policy(team-a):updates=100/s",
+		"module:updates=none" };
+	static struct limit_rules rules, part;
+	char why[256];
+
+	(void)state;
+	rules = (struct limit_rules){ .daily = 1000 };
+	for (size_t i = 0; i < sizeof(said) / sizeof(*said); i++)
+		if (limit_rule_parse(str_of(said[i]), &rules, why, sizeof(why)) != ERR_OK)
+			fail_msg("%s: %s", said[i], why);
+	part = rules;
+	limit_rules_divide(&part, 3);
+	for (unsigned kind = 0; kind < LIMIT_KINDS; kind++) {
+		for (unsigned whose = 0; whose < LIMIT_WHOSE; whose++) {
+			const struct limit_rate *all = &rules.rate[whose][kind],
+			                        *one = &part.rate[whose][kind];
+			bool stays = whose == LIMIT_DEVICE || whose == LIMIT_MODULE;
+
+			assert_true(one->each_ns == all->each_ns * (stays ? 1 : 3));
+			assert_true(one->burst ==
+			    (stays || all->burst == 0 ? all->burst
+			            : all->burst < 3  ? 1
+			                              : all->burst / 3));
+		}
+		assert_true(
+		    part.named[0].rate[kind].each_ns == 3 * rules.named[0].rate[kind].each_ns);
+	}
+	assert_int_equal(part.daily, 333);
+	assert_int_equal(rules.nnamed, 1);
+	part = rules;
+	limit_rules_divide(&part, 1);
+	assert_memory_equal(&part, &rules, sizeof(part));
+}
+
 int
 main(void)
 {
@@ -399,6 +437,7 @@ main(void)
 		cmocka_unit_test(limits__strangers_push_out_full_buckets_first),
 		cmocka_unit_test(limits__none_is_forgotten_in_a_fleet_that_uses_what_it_may),
 		cmocka_unit_test(limits__a_look_takes_nothing),
+		cmocka_unit_test(rules__O280_of_several_nodes_each_has_its_part),
 		cmocka_unit_test(limits__R101_L97_say_whose_limit_and_how_long),
 	};
 

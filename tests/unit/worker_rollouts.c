@@ -152,6 +152,63 @@ rollouts__RO11_steps_that_are_not_stored_are_taken_again(void **state)
 	turn(k, on_stop);
 }
 
+static bool busy, moved;
+
+static void
+on_look(struct msg *m)
+{
+	struct turn *t = (struct turn *)m;
+
+	busy = rollouts_busy(looks);
+	turn_done(t);
+}
+
+static void
+has_moved(void *ctx, uint32_t shard, enum err e, const struct fault *why)
+{
+	struct kit *k = ctx;
+
+	(void)shard, (void)why;
+	assert_int_equal(e, ERR_OK);
+	pthread_mutex_lock(&k->mu);
+	moved = true;
+	pthread_cond_broadcast(&k->changed);
+	pthread_mutex_unlock(&k->mu);
+}
+
+/* Of several nodes only the one that has shard 0 looks; elsewhere its questions would wait for an answer that is of no use. */
+static void
+rollouts__O281_are_looked_at_where_shard_0_is(void **state)
+{
+	struct kit *k = *state;
+
+	up(k, 2);
+	kit_create(k, "d", 20);
+	assert_int_equal(kit_do_work(k,
+	                     change(k, OP_CONFIGURATION_PUT, "a",
+	                         PLAN("{'count':2,'successQuery':'tags.x = 1'},{'percent':100}"))),
+	    F_NONE);
+	until(k, HAVE, 2);
+	do /* one that was begun before may go on */
+		turn(k, on_look);
+	while (busy);
+	moved = false;
+	assert_int_equal(fleet_release(k->fleet, 0, has_moved, k), ERR_OK);
+	kit_await(k, moved);
+	clock_sleep_us(200000);
+	for (int i = 0; i < 50; i++) {
+		turn(k, on_look);
+		assert_false(busy);
+		clock_sleep_us(10000);
+	}
+	moved = false;
+	assert_int_equal(fleet_take(k->fleet, 0, 1, has_moved, k), ERR_OK);
+	kit_await(k, moved);
+	act(k, ROLLOUT_ADVANCE);
+	until(k, HAVE, 20);
+	turn(k, on_stop);
+}
+
 #define fleet_test(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
 
 int
@@ -160,6 +217,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		fleet_test(rollouts__RO7_a_wave_has_as_many_devices_as_it_says),
 		fleet_test(rollouts__RO11_steps_that_are_not_stored_are_taken_again),
+		fleet_test(rollouts__O281_are_looked_at_where_shard_0_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
