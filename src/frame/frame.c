@@ -18,6 +18,8 @@ static const char *const names[FRAME_KINDS] = {
 	[FRAME_POKED] = "POKED",
 	[FRAME_CALL] = "CALL",
 	[FRAME_ANSWER] = "ANSWER",
+	[FRAME_PARCEL] = "PARCEL",
+	[FRAME_PARCEL_DONE] = "PARCEL_DONE",
 };
 
 const char *

@@ -13,6 +13,7 @@
 #ifndef TWINHUB_FRAME_H
 #define TWINHUB_FRAME_H
 
+#include "hub/cargo.h"
 #include "hub/hub.h"
 #include "task/walk.h"
 
@@ -36,6 +37,8 @@ enum frame_kind {
 	FRAME_POKED,
 	FRAME_CALL, /* a request outside of any shard's order */
 	FRAME_ANSWER,
+	FRAME_PARCEL,
+	FRAME_PARCEL_DONE,
 	FRAME_KINDS
 };
 
@@ -100,6 +103,17 @@ struct answered {
 struct not_mine {
 	uint64_t seq, shard;
 	uint64_t epoch; /* the highest that is known of the shard; 0: none */
+};
+
+/* A cargo for one shard (hub/cargo.h); NOT_MINE is its other answer. */
+struct parcel_asked {
+	uint64_t seq, shard, epoch; /* as those of struct asked */
+	struct str actor;
+};
+
+struct parcel_done {
+	uint64_t seq;
+	struct str faults; /* parcel_done_take */
 };
 
 /* What is asked of another node outside of any shard's order; the bodies are their rooms'. For ever of one meaning. */
@@ -174,6 +188,8 @@ void not_mine_write(struct buf *out, const struct not_mine *n);
 void effect_write(struct buf *out, const struct effect *e);
 void resume_write(struct buf *out, const struct resume *r);
 void called_write(struct buf *out, const struct called *c);
+void parcel_write(struct buf *out, const struct parcel_asked *a, const struct cargo *c);
+void parcel_done_write(struct buf *out, uint64_t seq, const struct cargo *c);
 void call_answer_write(struct buf *out, const struct call_answer *a);
 void jobs_asked_write(struct buf *out, const struct jobs_asked *a);
 void jobs_told_write(struct buf *out, const struct jobs_told *t);
@@ -194,6 +210,11 @@ enum err call_answer_read(struct str body, struct call_answer *a, struct fault *
 enum err jobs_asked_read(struct str body, struct jobs_asked *a, struct fault *f);
 enum err jobs_told_read(struct str body, struct jobs_told *t, struct fault *f);
 enum err part_told_read(struct str body, struct part_told *t, struct fault *f);
+/* c is empty, and takes copies of the items; its actor is the caller's to set. */
+enum err parcel_read(struct str body, struct parcel_asked *a, struct cargo *c, struct fault *f);
+enum err parcel_done_read(struct str body, struct parcel_done *d, struct fault *f);
+/* Faults of the cargo that was sent. */
+enum err parcel_done_take(const struct parcel_done *d, struct cargo *c, struct fault *f);
 enum err numbers_read(struct str body, uint64_t *a, uint64_t *b, struct fault *f);
 
 /* A part of a question, and its answer (task/walk.h): bodies of CALL_WALK. Texts are borrowed; bufs of an answer that was read are its own. */

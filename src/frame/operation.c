@@ -212,8 +212,8 @@ ids_are_good(const struct op *op)
 	return device && (op->module.n == 0 || (op->device.n != 0 && id_valid(op->module)));
 }
 
-static enum err
-op_is_good(const struct asked *a, struct fault *f)
+enum err
+frame_op_good(const struct asked *a, struct fault *f)
 {
 	const struct op *op = &a->op;
 
@@ -242,7 +242,7 @@ asked_read(struct str body, struct asked *a, struct fault *f)
 
 	memset(a, 0, sizeof(*a));
 	e = fields_read(body, op_fields, COUNT(op_fields), a, f);
-	return e == ERR_OK ? op_is_good(a, f) : e;
+	return e == ERR_OK ? frame_op_good(a, f) : e;
 }
 
 /* ---- answers ---- */

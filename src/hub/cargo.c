@@ -21,9 +21,10 @@ op_of(const struct cargo *c, const struct cargo_item *item)
 		.import = item->import };
 }
 
-static void
-item_fails(struct cargo *c, struct cargo_item *item, const struct fault *f)
+void
+cargo_item_fails(struct cargo *c, uint32_t i, const struct fault *f)
 {
+	struct cargo_item *item = &c->items[i];
 	size_t n = strlen(f->text);
 
 	item->fault = f->code;
@@ -39,7 +40,7 @@ cargo_fails(struct cargo *c, const char *why)
 	fault_set(&f, F_ServiceUnavailable, "%s", why);
 	for (uint32_t i = 0; i < c->n; i++)
 		if (c->items[i].fault == F_NONE)
-			item_fails(c, &c->items[i], &f);
+			cargo_item_fails(c, i, &f);
 }
 
 uint32_t
@@ -60,7 +61,7 @@ item_step(struct cargo *c, struct cargo_item *item, const struct op *op, struct 
 
 	if (need->answered && need->e != ERR_OK) {
 		need->answered = false;
-		item_fails(c, item, &need->fault);
+		cargo_item_fails(c, (uint32_t)(item - c->items), &need->fault);
 		return STEP_DONE;
 	}
 	need->from.n = 0;
@@ -73,7 +74,7 @@ item_step(struct cargo *c, struct cargo_item *item, const struct op *op, struct 
 	hub_apply(sh, op, slice->env, &reply);
 	slice->wrote(slice->ctx, sh);
 	if (reply.fault.code != F_NONE)
-		item_fails(c, item, &reply.fault);
+		cargo_item_fails(c, (uint32_t)(item - c->items), &reply.fault);
 	reply_fini(&reply);
 	return STEP_DONE;
 }

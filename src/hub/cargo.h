@@ -48,6 +48,8 @@ void cargo_init(struct cargo *c, struct str actor);
 void cargo_fini(struct cargo *c);
 /* The shard of the next item: where the task is to be stepped, after each STEP_DONE. */
 uint32_t cargo_shard(const struct cargo *c);
+/* The i-th item's fault. */
+void cargo_item_fails(struct cargo *c, uint32_t i, const struct fault *f);
 /* What has not failed by itself has failed with ServiceUnavailable. */
 void cargo_fails(struct cargo *c, const char *why);
 

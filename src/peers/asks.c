@@ -23,39 +23,66 @@ going_of(struct relay_item *i)
 static void
 going_free(struct going *g)
 {
-	shares_give(g->p->shares, g->w->asker, g->item.bytes);
+	shares_give(g->p->shares, g->asker, g->item.bytes);
 	free(g);
+}
+
+/* It has no answer of its own. */
+static void
+home(struct work *w, struct parcel *c, enum fault_code code, const char *why)
+{
+	if (w != NULL) {
+		fleet_refused(w, code, why);
+		return;
+	}
+	cargo_fails(&c->cargo, why);
+	c->done(c);
 }
 
 static void
 refuse(struct going *g, enum fault_code code, const char *why)
 {
 	struct work *w = g->w;
+	struct parcel *c = g->parcel;
 
 	going_free(g);
-	fleet_refused(w, code, why);
+	home(w, c, code, why);
 }
 
 /* ---- the router's face ---- */
+
+/* The frame of one that is out. */
+static enum err
+item_writes(struct buf *out, const struct going *g)
+{
+	const struct relay_item *i = &g->item;
+	uint64_t seq = (uint64_t)i->slot << 32 | i->generation;
+	size_t begun = frame_begin(out, g->w != NULL ? FRAME_OP : FRAME_PARCEL);
+
+	if (g->w != NULL)
+		asked_write(out,
+		    &(struct asked){ .seq = seq,
+		        .shard = i->shard,
+		        .epoch = i->epoch,
+		        .asker = g->asker,
+		        .op = g->w->op });
+	else
+		parcel_write(out,
+		    &(struct parcel_asked){ .seq = seq, .shard = i->shard, .epoch = i->epoch },
+		    &g->parcel->cargo);
+	return frame_end(out, begun);
+}
 
 static bool
 item_sends(void *ctx, uint16_t slot, struct relay_item *i)
 {
 	struct peers *p = ctx;
 	struct going *g = going_of(i);
-	struct asked a = { .seq = (uint64_t)i->slot << 32 | i->generation,
-		.shard = i->shard,
-		.epoch = i->epoch,
-		.asker = g->w->asker,
-		.op = g->w->op };
-	size_t begun;
 
 	if (!mesh_is_up(p->mesh, slot))
 		return false;
 	p->out.n = 0;
-	begun = frame_begin(&p->out, FRAME_OP);
-	asked_write(&p->out, &a);
-	if (frame_end(&p->out, begun) == ERR_OK)
+	if (item_writes(&p->out, g) == ERR_OK)
 		return peers_send(p, slot);
 	g->next = p->unsent; /* it comes home when the router is asked no more */
 	p->unsent = g;
@@ -68,7 +95,8 @@ item_here(void *ctx, struct relay_item *i)
 	struct peers *p = ctx;
 	struct going *g = going_of(i);
 
-	if (fleet_enter(p->fleet, g->w))
+	if (g->w != NULL ? fleet_enter(p->fleet, g->w)
+	                 : fleet_enter_parcel(p->fleet, i->shard, g->parcel))
 		going_free(g);
 	else
 		refuse(g, F_ServiceUnavailable, NOBODY_SERVES);
@@ -131,13 +159,12 @@ arrived(struct msg *m)
 {
 	struct going *g = container_of(m, struct going, msg);
 	struct peers *p = g->p;
-	struct work *w = g->w;
 
 	fleet_passed(p->fleet, g->item.shard);
-	if (!shares_take(p->shares, w->asker, g->item.bytes, g->item.kind == RELAY_MUST)) {
-		free(g);
+	if (!shares_take(p->shares, g->asker, g->item.bytes, g->item.kind == RELAY_MUST)) {
 		p->counts.full++;
-		fleet_refused(w, F_ThrottleBacklogLimitExceeded, YOURS);
+		home(g->w, g->parcel, F_ThrottleBacklogLimitExceeded, YOURS);
+		free(g);
 		return;
 	}
 	if (p->stopped)
@@ -145,6 +172,20 @@ arrived(struct msg *m)
 	else
 		relay_submit(p->relay, &g->item, loop_now_us(p->loop));
 	peers_settle(p);
+}
+
+static struct going *
+going_new(struct peers *p, uint32_t shard, uint64_t asker, size_t bytes, enum relay_kind kind)
+{
+	struct going *g = xcalloc(1, sizeof(*g));
+
+	g->msg.run = arrived;
+	g->p = p;
+	g->asker = asker;
+	g->item.shard = (uint8_t)shard;
+	g->item.kind = (uint8_t)kind;
+	g->item.bytes = (uint32_t)bytes;
+	return g;
 }
 
 bool
@@ -155,24 +196,24 @@ asks_submit(void *ctx, struct work *w)
 
 	if (atomic_load(&p->stops))
 		return false;
-	g = xcalloc(1, sizeof(*g));
-	g->msg.run = arrived;
-	g->p = p;
+	g = going_new(p, w->shard, w->asker, sizeof(*w) + w->room, kind_of(w));
 	g->w = w;
-	g->item.shard = (uint8_t)w->shard;
-	g->item.kind = (uint8_t)kind_of(w);
-	g->item.bytes = (uint32_t)(sizeof(*w) + w->room);
 	loop_post(p->loop, &g->msg);
 	return true;
 }
 
-/* ---- parcels ---- */
-
 bool
 asks_parcel(void *ctx, struct parcel *c)
 {
-	(void)ctx, (void)c;
-	return false;
+	struct peers *p = ctx;
+	struct going *g;
+
+	if (atomic_load(&p->stops))
+		return false;
+	g = going_new(p, c->shard, 0, sizeof(*c) + c->cargo.bytes.n, RELAY_USUAL);
+	g->parcel = c;
+	loop_post(p->loop, &g->msg);
+	return true;
 }
 
 /* ---- back ---- */
@@ -185,6 +226,14 @@ reply_take(struct work *w, struct reply *r)
 		r->fault = w->reply.fault;
 	reply_fini(&w->reply);
 	w->reply = *r;
+}
+
+/* One was asked for and the other has come: this link is of no more use. It is home already, so it has to be answered. */
+static enum err
+wrong_answer(struct relay_item *i, struct fault *f)
+{
+	refuse(going_of(i), F_ServiceUnavailable, UNKNOWN);
+	return fault_set(f, F_ServerError, "it answers what it was not asked");
 }
 
 enum err
@@ -203,6 +252,8 @@ asks_replied(struct peers *p, struct str body, struct fault *f)
 		return ERR_OK;
 	}
 	w = going_of(i)->w;
+	if (w == NULL)
+		return wrong_answer(i, f);
 	going_free(going_of(i));
 	reply_take(w, &a.reply);
 	fleet_answered(w);
@@ -218,4 +269,25 @@ asks_not_mine(struct peers *p, struct str body, struct fault *f)
 	if (e == ERR_OK)
 		relay_not_mine(p->relay, (uint32_t)(n.seq >> 32), (uint32_t)n.seq, n.epoch);
 	return e;
+}
+
+enum err
+asks_parcel_done(struct peers *p, struct str body, struct fault *f)
+{
+	struct parcel_done d;
+	struct relay_item *i;
+	struct parcel *c;
+	enum err e = parcel_done_read(body, &d, f);
+
+	if (e != ERR_OK)
+		return e;
+	i = relay_answered(p->relay, (uint32_t)(d.seq >> 32), (uint32_t)d.seq);
+	if (i == NULL)
+		return ERR_OK;
+	c = going_of(i)->parcel;
+	if (c == NULL || parcel_done_take(&d, &c->cargo, f) != ERR_OK)
+		return wrong_answer(i, f);
+	going_free(going_of(i));
+	c->done(c);
+	return ERR_OK;
 }

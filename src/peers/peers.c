@@ -32,6 +32,8 @@ on_frame(void *ctx, uint16_t slot, const struct frame *frame, struct fault *f)
 	case FRAME_OP: e = serves_op(p, slot, frame->body, f); break;
 	case FRAME_REPLY: e = asks_replied(p, frame->body, f); break;
 	case FRAME_NOT_MINE: e = asks_not_mine(p, frame->body, f); break;
+	case FRAME_PARCEL: e = serves_parcel(p, slot, frame->body, f); break;
+	case FRAME_PARCEL_DONE: e = asks_parcel_done(p, frame->body, f); break;
 	case FRAME_EFFECT: e = serves_effect(p, frame->body, f); break;
 	case FRAME_MAP: e = moves_mapped(p, slot, frame->body, f); break;
 	case FRAME_RESUMED: e = known_said(p, slot, frame->body, f); break;

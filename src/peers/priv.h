@@ -16,7 +16,9 @@ struct going {
 	struct msg msg;
 	struct going *next; /* of peers.unsent */
 	struct peers *p;
-	struct work *w;
+	struct work *w; /* or the parcel */
+	struct parcel *parcel;
+	uint64_t asker;
 	struct relay_item item;
 };
 
@@ -105,10 +107,12 @@ void asks_settle(struct peers *p); /* what could not be sent comes home */
 bool asks_submit(void *ctx, struct work *w);
 bool asks_parcel(void *ctx, struct parcel *c);
 enum err asks_replied(struct peers *p, struct str body, struct fault *f);
+enum err asks_parcel_done(struct peers *p, struct str body, struct fault *f);
 enum err asks_not_mine(struct peers *p, struct str body, struct fault *f);
 
 /* serves.c: the owner's side */
 enum err serves_op(struct peers *p, uint16_t slot, struct str body, struct fault *f);
+enum err serves_parcel(struct peers *p, uint16_t slot, struct str body, struct fault *f);
 enum err serves_effect(struct peers *p, struct str body, struct fault *f);
 void serves_note(void *ctx, struct note *n);
 

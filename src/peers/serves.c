@@ -12,10 +12,10 @@ struct served {
 };
 
 static void
-not_mine(struct peers *p, uint16_t slot, const struct asked *a)
+not_mine(struct peers *p, uint16_t slot, uint64_t seq, uint64_t shard)
 {
-	const struct mine *m = &p->mine[a->shard];
-	const struct not_mine n = { a->seq, a->shard, m->state == MINE_HERE ? m->epoch : 0 };
+	const struct mine *m = &p->mine[shard];
+	const struct not_mine n = { seq, shard, m->state == MINE_HERE ? m->epoch : 0 };
 	size_t begun;
 
 	p->counts.not_mine++;
@@ -91,12 +91,12 @@ work_made(struct peers *p, uint16_t slot, struct str body, struct asked *a, stru
 }
 
 static bool
-is_here(const struct peers *p, const struct asked *a)
+is_here(const struct peers *p, uint64_t shard, uint64_t epoch, bool resumes)
 {
-	const struct mine *m = &p->mine[a->shard];
+	const struct mine *m = &p->mine[shard];
 
-	return (m->state == MINE_HERE || (m->state == MINE_GREETS && a->op.kind == OP_RESUME)) &&
-	    m->epoch == a->epoch && !p->stopped;
+	return (m->state == MINE_HERE || (m->state == MINE_GREETS && resumes)) &&
+	    m->epoch == epoch && !p->stopped;
 }
 
 /* Twice what its router may have out: those of a former link may not have ended yet. */
@@ -118,7 +118,7 @@ serves_op(struct peers *p, uint16_t slot, struct str body, struct fault *f)
 	w = work_made(p, slot, body, &a, f);
 	if (w == NULL)
 		return ERR_PROTOCOL;
-	if (is_here(p, &a)) {
+	if (is_here(p, a.shard, a.epoch, a.op.kind == OP_RESUME)) {
 		struct served *s = w->owner;
 
 		n->served++;
@@ -128,9 +128,104 @@ serves_op(struct peers *p, uint16_t slot, struct str body, struct fault *f)
 		n->served--;
 		n->served_bytes -= s->bytes;
 	}
-	not_mine(p, slot, &a);
+	not_mine(p, slot, a.seq, a.shard);
 	free(w->owner);
 	work_free(w);
+	return ERR_OK;
+}
+
+/* ---- parcels ---- */
+
+struct hauled {
+	struct msg msg;
+	struct peers *p;
+	struct parcel *c;
+	uint64_t seq, nth;
+	uint32_t bytes;
+	uint16_t slot;
+	char actor[POLICY_NAME_MAX];
+};
+
+static void
+hauled_free(struct hauled *h)
+{
+	parcel_free(h->c);
+	free(h);
+}
+
+static void
+hauled_home(struct msg *m)
+{
+	struct hauled *h = container_of(m, struct hauled, msg);
+	struct peers *p = h->p;
+	struct node *n = &p->nodes[h->slot];
+	size_t begun;
+
+	n->served--;
+	n->served_bytes -= h->bytes;
+	if (n->up && n->nth == h->nth) {
+		p->out.n = 0;
+		begun = frame_begin(&p->out, FRAME_PARCEL_DONE);
+		parcel_done_write(&p->out, h->seq, &h->c->cargo);
+		(void)frame_end(&p->out, begun); /* a text for each item at the most */
+		(void)peers_send(p, h->slot);
+	}
+	hauled_free(h);
+}
+
+/* On a worker's thread. */
+static void
+hauled_done(struct parcel *c)
+{
+	struct hauled *h = c->owner;
+
+	h->msg.run = hauled_home;
+	loop_post(h->p->loop, &h->msg);
+}
+
+static struct hauled *
+hauled_new(struct peers *p, uint16_t slot, struct str body, struct parcel_asked *a, struct fault *f)
+{
+	struct hauled *h = xcalloc(1, sizeof(*h));
+
+	h->p = p;
+	h->c = parcel_new(hauled_done, h, STR_NONE);
+	if (parcel_read(body, a, &h->c->cargo, f) != ERR_OK) {
+		hauled_free(h);
+		return NULL;
+	}
+	h->seq = a->seq;
+	h->nth = p->nodes[slot].nth;
+	h->slot = slot;
+	h->bytes = (uint32_t)(sizeof(*h->c) + body.n);
+	if (a->actor.n != 0)
+		memcpy(h->actor, a->actor.p, a->actor.n);
+	h->c->cargo.actor = (struct str){ h->actor, a->actor.n };
+	return h;
+}
+
+enum err
+serves_parcel(struct peers *p, uint16_t slot, struct str body, struct fault *f)
+{
+	struct node *n = &p->nodes[slot];
+	struct parcel_asked a;
+	struct hauled *h;
+
+	if (!has_room(n))
+		return fault_set(f, F_ServerError, "it has more under way here than it may");
+	h = hauled_new(p, slot, body, &a, f);
+	if (h == NULL)
+		return ERR_PROTOCOL;
+	if (is_here(p, a.shard, a.epoch, false)) {
+		n->served++;
+		n->served_bytes += h->bytes;
+		if (fleet_enter_parcel(p->fleet, (uint32_t)a.shard, h->c))
+			return ERR_OK;
+		n->served--;
+		n->served_bytes -= h->bytes;
+	}
+	not_mine(p, slot, a.seq, a.shard);
+	hauled_free(h);
 	return ERR_OK;
 }
 

@@ -574,6 +574,94 @@ peers__O252_one_asker_leaves_room_for_others(void **state)
 	kit_shows(k, "d1", "d1");
 }
 
+/* ---- parcels ---- */
+
+static unsigned nparcel; /* under k->mu */
+
+static void
+parcel_back(struct parcel *c)
+{
+	(void)c;
+	pthread_mutex_lock(&hub.k->mu);
+	nparcel++;
+	pthread_cond_broadcast(&hub.k->changed);
+	pthread_mutex_unlock(&hub.k->mu);
+}
+
+static struct span
+packed(struct cargo *c, struct str s)
+{
+	struct span at = { (uint32_t)c->bytes.n, (uint32_t)s.n };
+
+	buf_str(&c->bytes, s);
+	return at;
+}
+
+/* Patches of the device, and then one of a device that is not there. */
+static struct parcel *
+parcel_of(struct kit *k, const char *device, unsigned n, const char *missing)
+{
+	struct parcel *c = parcel_new(parcel_back, NULL, STR("importer"));
+
+	for (unsigned i = 0; i <= n; i++) {
+		struct cargo_item *item = &c->cargo.items[c->cargo.n++];
+		struct doc_parsed info;
+		struct buf text = { 0 }, doc = { 0 };
+
+		buf_printf(&text, "{\"properties\":{\"desired\":{\"n\":%u}}}", i + 1);
+		assert_int_equal(doc_parse(k->parser, buf_view(&text), &doc, &info, NULL), ERR_OK);
+		*item = (struct cargo_item){ .kind = OP_TWIN_PATCH,
+			.device = packed(&c->cargo, str_of(i < n ? device : missing)),
+			.payload = packed(&c->cargo, buf_view(&doc)),
+			.nduplicate = info.nduplicate };
+		buf_fini(&text);
+		buf_fini(&doc);
+	}
+	return c;
+}
+
+static void
+peers__O257_parcels_go_to_whoever_has_the_shard(void **state)
+{
+	struct kit *k = *state;
+	struct parcel *parcels[DEVICES];
+	struct mover m;
+	char id[16], missing[16], want[32];
+
+	kit_create(k, "d", DEVICES);
+	mover_start(&m);
+	for (unsigned round = 0; round < 10 || moves_of(&m) < 20; round++) {
+		nparcel = 0;
+		for (unsigned d = 0, x = 0; d < DEVICES; d++) {
+			snprintf(id, sizeof(id), "d%u", d);
+			do
+				snprintf(missing, sizeof(missing), "x%u", x++);
+			while (hub_shard_of(str_of(missing)) != hub_shard_of(str_of(id)));
+			parcels[d] = parcel_of(k, id, 5, missing);
+			fleet_parcel(hub.nodes[(d + round) % NODES_].fleet,
+			    hub_shard_of(str_of(id)), parcels[d]);
+		}
+		kit_await(k, nparcel == DEVICES);
+		for (unsigned d = 0; d < DEVICES; d++) {
+			const struct cargo *c = &parcels[d]->cargo;
+
+			for (unsigned i = 0; i < 5; i++)
+				assert_int_equal(c->items[i].fault, F_NONE);
+			assert_int_equal(c->items[5].fault, F_DeviceNotFound);
+			assert_true(c->items[5].text.n > 0);
+			parcel_free(parcels[d]);
+		}
+		views_tell();
+	}
+	mover_stop(&m, 20);
+	for (unsigned d = 0; d < DEVICES; d++) {
+		snprintf(id, sizeof(id), "d%u", d);
+		snprintf(want, sizeof(want), "'n':%u", 5);
+		at_node(d % NODES_);
+		kit_shows(k, id, want);
+	}
+}
+
 /* ---- requests ---- */
 
 struct heard_ {
@@ -699,6 +787,8 @@ main(int argc, char **argv)
 		    peers__O256_a_call_ends_with_the_link_to_its_device, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(
 		    peers__O252_one_asker_leaves_room_for_others, hub_setup, hub_teardown),
+		cmocka_unit_test_setup_teardown(
+		    peers__O257_parcels_go_to_whoever_has_the_shard, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(
 		    peers__O255_a_request_is_answered_once, hub_setup, hub_teardown),
 	};
