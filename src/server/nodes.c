@@ -14,11 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define START_US                                                                                   \
-	(INT64_C(30) *                                                                             \
-	    1000000) /* for the shards that are due, by the death of another node if need be */
-#define POKE_US INT64_C(1000000)
-#define LOOK_US INT64_C(100000)
+/* without any shard that comes, of those that are due: the death of another node may have to be waited for */
+#define START_US (INT64_C(30) * 1000000)
+#define AGAIN_US (INT64_C(5) * 1000000) /* for a shard that could not be read */
+#define POKE_US  INT64_C(1000000)
+#define LOOK_US  INT64_C(100000)
 /* between looks at where the logs of others' shards end */
 #define LOGS_US INT64_C(200000)
 /* For tests alone: milliseconds. */
@@ -26,7 +26,8 @@
 
 static_assert(PG_SHARDS == SHARDS, "a shard is a shard");
 
-enum place { AWAY, COMES, HERE, GOES };
+/* UNSERVED: it is this node's, and could not be read. */
+enum place { AWAY, COMES, HERE, GOES, UNSERVED };
 
 struct nodes {
 	struct server *s;
@@ -34,10 +35,13 @@ struct nodes {
 	pthread_cond_t changed;
 	struct {
 		enum place place;
-		bool leaves; /* COMES: it is to go as soon as it is here */
+		bool leaves; /* COMES: it is to go as soon as it is here. UNSERVED: it is to go */
+		uint64_t epoch;   /* by which it was taken */
+		int64_t again_us; /* UNSERVED: it is tried again */
 	} shards[PG_SHARDS];
 	unsigned nhere;
-	uint64_t due; /* as of the last beat: pg_view.due */
+	int64_t moved_us; /* when one was here, or not any more; monotonic */
+	uint64_t due;     /* as of the last beat: pg_view.due */
 	bool viewed;
 	struct fault fault; /* why one cannot be served */
 	bool stops;         /* what pg says from now on is for the next incarnation */
@@ -88,15 +92,29 @@ mesh_check(const struct server_options *o, char *why, size_t nwhy)
 
 /* ---- a shard goes ---- */
 
-static void
+/* With the lock; true: it is to go at once. */
+static bool
+place_is(struct nodes *n, unsigned shard, enum place place)
+{
+	bool leaves = n->shards[shard].leaves;
+
+	n->nhere += (place == HERE) - (n->shards[shard].place == HERE);
+	n->moved_us = clock_mono_us();
+	n->shards[shard].place = place;
+	n->shards[shard].leaves = place == UNSERVED && leaves;
+	pthread_cond_broadcast(&n->changed);
+	return leaves;
+}
+
+static bool
 place_set(struct nodes *n, unsigned shard, enum place place)
 {
+	bool leaves;
+
 	pthread_mutex_lock(&n->mu);
-	n->nhere += (place == HERE) - (n->shards[shard].place == HERE);
-	n->shards[shard].place = place;
-	n->shards[shard].leaves = false;
-	pthread_cond_broadcast(&n->changed);
+	leaves = place_is(n, shard, place);
 	pthread_mutex_unlock(&n->mu);
+	return leaves;
 }
 
 /* Of a node that stops the shard is its own until its end. */
@@ -125,41 +143,18 @@ release(struct nodes *n, unsigned shard)
 
 /* ---- it comes ---- */
 
-static void
-say_unserved(struct nodes *n, unsigned shard, const struct fault *why)
-{
-	log_text(LOG_ERROR, "shard %u cannot be served: %s", shard,
-	    why->text[0] != '\0' ? why->text : "the store cannot be read");
-	pthread_mutex_lock(&n->mu);
-	n->fault = *why;
-	pthread_cond_broadcast(&n->changed);
-	pthread_mutex_unlock(&n->mu);
-}
-
-/* Is it to go again? */
-static bool
-came(struct nodes *n, unsigned shard)
-{
-	bool leaves;
-
-	pthread_mutex_lock(&n->mu);
-	leaves = n->shards[shard].leaves;
-	pthread_mutex_unlock(&n->mu);
-	place_set(n, shard, HERE);
-	return leaves;
-}
-
-/* One that cannot be read is nobody's here, and what is for it is refused; where it goes to, it may be another matter. */
+/* Nobody else can have it meanwhile: it is tried again, and what is for it is refused. */
 static void
 unserved(struct nodes *n, unsigned shard, const struct fault *why)
 {
-	bool leaves;
+	const char *text = why->text[0] != '\0' ? why->text : "the store cannot be read";
 
-	say_unserved(n, shard, why);
-	leaves = came(n, shard);
-	place_set(n, shard, AWAY);
-	if (leaves)
-		pg_detached(n->s->store, shard);
+	log_text(LOG_ERROR, "shard %u cannot be served: %s", shard, text);
+	pthread_mutex_lock(&n->mu);
+	(void)place_is(n, shard, UNSERVED);
+	n->shards[shard].again_us = clock_mono_us() + AGAIN_US;
+	fault_set(&n->fault, F_ServerError, "shard %u cannot be served: %s", shard, text);
+	pthread_mutex_unlock(&n->mu);
 }
 
 static void
@@ -171,26 +166,59 @@ taken(void *ctx, uint32_t shard, enum err e, const struct fault *why)
 		return;
 	if (e != ERR_OK)
 		unserved(n, shard, why);
-	else if (came(n, shard))
+	else if (place_set(n, shard, HERE))
 		release(n, shard);
 	leave(n);
 }
 
-/* ---- what pg says ---- */
-
+/* It is COMES. */
 static void
 take(struct nodes *n, unsigned shard, uint64_t epoch)
 {
 	struct fleet *f = n->s->fleet;
 	unsigned worker = fleet_worker_of(f, shard);
 
-	place_set(n, shard, COMES);
 	if (n->peers != NULL)
 		peers_take(n->peers, shard, epoch, worker, taken, n);
 	else if (fleet_take(f, shard, worker, taken, n) == ERR_IO)
 		taken(n, shard, ERR_IO,
 		    &(struct fault){ .code = F_ServerError, .text = "there is no thread for it" });
 }
+
+/* ---- those that could not be read: on a thread that may call pg ---- */
+
+/* What is to be done with it: it goes, or it is tried again. */
+static enum place
+due(struct nodes *n, unsigned shard, uint64_t *epoch)
+{
+	enum place place = UNSERVED;
+
+	pthread_mutex_lock(&n->mu);
+	*epoch = n->shards[shard].epoch;
+	if (n->shards[shard].place == UNSERVED && n->shards[shard].leaves)
+		place = AWAY;
+	else if (n->shards[shard].place == UNSERVED && clock_mono_us() >= n->shards[shard].again_us)
+		place = COMES;
+	if (place != UNSERVED)
+		(void)place_is(n, shard, place);
+	pthread_mutex_unlock(&n->mu);
+	return place;
+}
+
+static void
+unserved_look(struct nodes *n)
+{
+	uint64_t epoch;
+
+	for (unsigned i = 0; i < PG_SHARDS; i++)
+		switch (due(n, i, &epoch)) {
+		case AWAY: pg_detached(n->s->store, i); break;
+		case COMES: take(n, i, epoch); break;
+		default: break;
+		}
+}
+
+/* ---- what pg says ---- */
 
 static void
 attach(void *ctx, unsigned shard, uint64_t epoch)
@@ -199,6 +227,10 @@ attach(void *ctx, unsigned shard, uint64_t epoch)
 
 	if (!enter(n))
 		return;
+	pthread_mutex_lock(&n->mu);
+	n->shards[shard].epoch = epoch;
+	(void)place_is(n, shard, COMES);
+	pthread_mutex_unlock(&n->mu);
 	take(n, shard, epoch);
 	leave(n);
 }
@@ -213,7 +245,7 @@ detach(void *ctx, unsigned shard)
 		return;
 	pthread_mutex_lock(&n->mu);
 	place = n->shards[shard].place;
-	n->shards[shard].leaves = place == COMES;
+	n->shards[shard].leaves = place != HERE;
 	pthread_mutex_unlock(&n->mu);
 	if (place == HERE)
 		release(n, shard);
@@ -358,8 +390,10 @@ logs_main(void *ctx)
 {
 	struct nodes *n = ctx;
 
-	while (logs_wait(n))
+	while (logs_wait(n)) {
 		(void)pg_log_ends(n->s->store, log_ends, n);
+		unserved_look(n);
+	}
 }
 
 /* ---- beginning and end ---- */
@@ -434,7 +468,8 @@ nodes_join(struct server *s, const char *hub, struct fleet_options *fo)
 	return ERR_OK;
 }
 
-/* Does the lease hold, and are those served that are due? Of a node that is the only one: all. */
+/* Does the lease hold, and are those served that are due? Of a node that is the only one: all. Of one of several not those that cannot be: the others
+ * are no worse for it. */
 static bool
 served(const struct nodes *n)
 {
@@ -443,7 +478,7 @@ served(const struct nodes *n)
 	if (n->s->o.mesh == NULL)
 		return n->nhere == PG_SHARDS;
 	for (unsigned i = 0; i < PG_SHARDS; i++)
-		if (n->due >> i & 1 && n->shards[i].place != HERE)
+		if (n->due >> i & 1 && n->shards[i].place != HERE && n->shards[i].place != UNSERVED)
 			return false;
 	return n->viewed;
 }
@@ -451,20 +486,22 @@ served(const struct nodes *n)
 static enum err
 served_wait(struct nodes *n)
 {
-	int64_t until_us = clock_mono_us() + START_US;
+	const bool several = n->s->o.mesh != NULL;
 	struct fault f;
 	unsigned missing;
 	bool all;
 
 	pthread_mutex_lock(&n->mu);
-	while (!(all = served(n)) && n->fault.code == F_NONE && clock_mono_us() < until_us)
+	n->moved_us = clock_mono_us();
+	while (!(all = served(n)) && (several || n->fault.code == F_NONE) &&
+	    clock_mono_us() < n->moved_us + START_US)
 		(void)cond_wait_until(&n->changed, &n->mu, clock_mono_us() + LOOK_US);
 	missing = PG_SHARDS - n->nhere;
 	f = n->fault;
 	pthread_mutex_unlock(&n->mu);
 	if (all)
 		return ERR_OK;
-	if (f.code != F_NONE)
+	if (!several && f.code != F_NONE)
 		return fail(n->s, "%s", f.text);
 	pg_why(n->s->store, &f);
 	return fail(n->s, "%u of the hub's shards cannot be had: %s", missing,

@@ -211,6 +211,28 @@ test('O-245 O-246 O-247 log, sinks and partitions of a hub of several nodes, and
 	assert.deepEqual(created((await log(other, end)).events), [...ids, ...later].sort());
 });
 
+test('O-248 a shard that cannot be read is told and refused, and the others are served; so it is at a start', { timeout: 120_000 * SLOW }, async () => {
+	const a = await node('damaged', 'a'), ids = Array.from({ length: 8 }, (_, i) => `g${i}`);
+	for (const id of ids) await a.createDevice(id);
+	const b = await node('damaged', 'b');
+	await shared('damaged', 32, 32);
+	const shard = Number(server.sql('damaged', "SELECT r.shard FROM rec r JOIN shard s USING (shard) WHERE r.tbl = 0 AND s.node = 'b' ORDER BY 1 LIMIT 1"));
+	const bad = server.sql('damaged', `SELECT replace(encode(substr(key, 3), 'escape'), '\\000', '') FROM rec WHERE shard = ${shard} AND tbl = 0`).split('\n');
+	server.sql('damaged', `UPDATE rec SET value = '\\xff' WHERE shard = ${shard} AND tbl = 0`);
+	await b.kill();
+	await until(() => a.logs.includes(`shard ${shard} cannot be served: the identity record of`), 'it is told', { ms: 30_000 * SLOW });
+	const good = ids.filter((id) => !bad.includes(id));
+	assert.ok(good.length > 0 && bad.length > 0);
+	const asks = async (hub) => {
+		for (const id of good) await until(async () => (await hub.rest('GET', `/twins/${id}`)).status === 200, `${id} is served`, { ms: 30_000 * SLOW });
+		assert.equal((await hub.rest('GET', `/twins/${bad[0]}`)).status, 503);
+	};
+	await asks(a);
+	await a.stop();
+	await a.start();
+	await asks(a);
+});
+
 test('O-244 a database of a newer program is left as it is', async () => {
 	const a = await node('newer', 'a');
 	await a.stop();
