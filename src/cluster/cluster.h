@@ -163,7 +163,7 @@ struct cluster_input {
 	enum cluster_state state;
 	int64_t generation, beat;
 	int64_t common,
-	    least; /* least: in force on others that are not buried; INT64_MAX: there are none */
+	    least; /* least: in force on others that live or drain; INT64_MAX: there are none */
 	bool synchronous;          /* synchronous_standby_names is not empty */
 	int64_t clock_us, wall_us; /* the database's, and this node's when the answer came */
 	const struct cluster_view *view;
@@ -201,7 +201,8 @@ cluster_holds(struct cluster_lease l, int64_t now_us)
 
 /*
  * How far what is hub-wide has come, as of a beat that was sent at sent_us; INT64_MIN: none was. named: the version that is there; least: in force on nodes
- * that are not buried, this one among them, as each said with its last beat. One that was revoked counts: it beats no more, and its lease may hold.
+ * that are not buried, this one among them, as each said with its last beat. One that was revoked beats no more, and its lease may hold for a
+ * while: until it is over, none is.
  */
 struct cluster_spread {
 	int64_t named, least, sent_us;

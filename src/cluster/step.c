@@ -245,6 +245,10 @@ cluster_spread(const struct cluster *c)
 	struct cluster_spread s = { c->named, sooner(c->least, c->in_force), c->seen_us,
 		c->least != NEVER };
 
+	for (unsigned i = 0; c->viewed && i < c->view.nnode; i++)
+		if (c->view.nodes[i].state == CLUSTER_REVOKED &&
+		    c->now_us < c->peers[i].revoked_us + c->o.times.death_us)
+			s.least = 0;
 	return s;
 }
 

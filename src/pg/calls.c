@@ -50,10 +50,9 @@ const char schema_calls[] =
     "  SELECT string_agg(concat_ws(' ', s.epoch, s.pos, coalesce(s.generation, 0), "
     "coalesce(s.node, '')), E'\\n' ORDER BY s.shard)"
     "   INTO shards FROM shard s;"
-    "  SELECT min(x.common), coalesce(sum(x.identities) FILTER (WHERE x.state <> 'revoked'), "
-    "0)::bigint "
-    "INTO hindmost, counted"
-    "   FROM node x WHERE x.id <> me AND x.state <> 'buried';"
+    /* of one that was revoked the lease is waited for (cluster_spread), not the row, which moves no more */
+    "  SELECT min(x.common), coalesce(sum(x.identities), 0)::bigint INTO hindmost, counted"
+    "   FROM node x WHERE x.id <> me AND x.state IN ('live', 'draining');"
     "  COMMIT;"
     " END $$;"
     /* its own word that it goes: nobody has to wait for its silence */

@@ -43,7 +43,7 @@ least_of_others(const struct tables *t, int me)
 	int64_t least = INT64_MAX;
 
 	for (int i = 0; i < NODES; i++)
-		if (i != me && t->node[i].there && t->node[i].state != CLUSTER_BURIED &&
+		if (i != me && t->node[i].there && t->node[i].state <= CLUSTER_DRAINING &&
 		    t->node[i].common < least)
 			least = t->node[i].common;
 	return least;
