@@ -55,6 +55,14 @@ struct partition_row {
 void partition_row_begin(struct partition_row *r, uint64_t sequence, struct str value);
 enum err partition_row_next(struct partition_row *r, struct partition_entry *out);
 
+/* ---- in the store ---- */
+
+#define PARTITION_KEY 11u /* bytes of the key of a partition's end, in STORE_HUB */
+struct str partition_key(uint32_t partition, char room[PARTITION_KEY]);
+/* Its value, empty: there is none. Of another number of partitions: as partition_end_init makes it. ERR_CORRUPT. */
+enum err partition_end_of(
+    struct str value, uint32_t partition, uint32_t n, struct partition_end *out);
+
 /* ---- in a shard ---- */
 
 extern const struct feature partition_feature;

@@ -9,6 +9,8 @@
 #define PREFIX "partition/"
 #define KEY    sizeof(PREFIX) /* bytes, the partition's number for the NUL */
 
+static_assert(KEY == PARTITION_KEY, "as others make room for it");
+
 struct partition_state {
 	struct buf end; /* as it is stored; empty: nobody has appended */
 };
@@ -37,12 +39,28 @@ partition_stored(const struct shard *sh, uint32_t partition, uint32_t n, struct 
 	return false;
 }
 
+struct str
+partition_key(uint32_t partition, char room[PARTITION_KEY])
+{
+	memcpy(room, PREFIX, KEY - 1);
+	room[KEY - 1] = (char)partition;
+	return (struct str){ room, KEY };
+}
+
 static struct str
 key_of(const struct shard *sh, char room[KEY])
 {
-	memcpy(room, PREFIX, KEY - 1);
-	room[KEY - 1] = (char)sh->index;
-	return (struct str){ room, KEY };
+	return partition_key(sh->index, room);
+}
+
+enum err
+partition_end_of(struct str value, uint32_t partition, uint32_t n, struct partition_end *out)
+{
+	if (value.n != 0 && partition_end_read(value, partition, out) != ERR_OK)
+		return ERR_CORRUPT;
+	if (value.n == 0 || out->n != n)
+		partition_end_init(out, n);
+	return ERR_OK;
 }
 
 /* ---- the record ---- */

@@ -135,11 +135,17 @@ enum err
 fleet_partition(
     struct fleet *f, uint32_t partition, uint32_t n, struct partition_end *out, struct fault *why)
 {
-	struct shard *sh = shard_make(partition);
-	enum err e = common_from_store(f, sh, why);
+	char room[PARTITION_KEY];
+	struct buf value = { 0 };
+	enum err e = store_get(f->o.store, STORE_HUB, partition_key(partition, room), &value);
 
-	(void)partition_stored(sh, partition, n, out);
-	shard_free(sh);
+	if (e == ERR_OK || e == ERR_NOT_FOUND)
+		e = partition_end_of(buf_view(&value), partition, n, out);
+	if (e == ERR_CORRUPT)
+		fault_set(why, F_StoredDamaged, "the end of partition %u is damaged", partition);
+	else if (e != ERR_OK)
+		store_state(f->o.store, why);
+	buf_fini(&value);
 	return e;
 }
 

@@ -60,8 +60,9 @@ load_queues(struct fleet *f, struct shard *sh, struct fault *why)
 	return e == ERR_END ? ERR_OK : e;
 }
 
-enum err
-common_from_store(struct fleet *f, struct shard *sh, struct fault *why)
+/* What belongs to no identity. */
+static enum err
+load_common(struct fleet *f, struct shard *sh, struct fault *why)
 {
 	struct str prefix = STR_NONE, key, value;
 	struct store_cursor *c;
@@ -135,7 +136,7 @@ shard_from_store(struct fleet *f, struct shard *sh, struct shard_begin *begin, i
 	if (e == ERR_OK)
 		e = load_queues(f, sh, why);
 	if (e == ERR_OK)
-		e = common_from_store(f, sh, why);
+		e = load_common(f, sh, why);
 	if (e == ERR_OK && !shard_log_known(sh))
 		e = load_former_log(f, s, begin->now_us, &begin->position);
 	if (e != ERR_OK)

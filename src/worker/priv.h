@@ -409,8 +409,6 @@ bool edges_drop(struct msg *m); /* as jobs_drop */
 /* begin: now, and how long sessions may be missing. */
 enum err shard_from_store(struct fleet *f, struct shard *sh, struct shard_begin *begin,
     int64_t *from_us, struct fault *why);
-/* What belongs to no identity, alone. */
-enum err common_from_store(struct fleet *f, struct shard *sh, struct fault *why);
 /* worker.c */
 struct shard *shard_make(uint32_t s);
 

@@ -234,6 +234,24 @@ test('O-32 after a start the last disconnect comes from the log; device why has 
 	}
 });
 
+test('O-32 ends in all shards, those that have a partition of events among them, do not hinder a start', async () => {
+	const own = await startHub();
+	try {
+		const ids = Array.from({ length: 200 }, (_, i) => `gone${i}`);
+		for (let i = 0; i < ids.length; i += 20)
+			await Promise.all(ids.slice(i, i + 20).map(async (id) => {
+				await own.createDevice(id);
+				await (await mqttDevice(own, id)).disconnect();
+			}));
+		const last = async (id) => (await own.rest('GET', `/devices/${id}/connection`)).body.lastDisconnect?.reason;
+		for (const id of ids) await until(async () => await last(id) === 'goodbye', `the end of ${id}`);
+		await own.restart();
+		for (const id of ids) assert.equal(await last(id), 'goodbye');
+	} finally {
+		await stopAll(own);
+	}
+});
+
 test('O-32 of a module, too', async () => {
 	const own = await startHub();
 	try {
