@@ -52,6 +52,7 @@ async function alone(node, w) {
 // A new machine in place of `former`, which cannot say anything to it.
 async function replace(former, { nodes }) {
 	const next = nodes.find((node) => node !== former && !node.serving);
+	former.replaced();
 	next.forget();
 	next.start();
 	await until(() => next.serving, `${next.name} serves in place of ${former.name}`, { ms: 60_000 });

@@ -55,9 +55,11 @@ export class Node {
 		});
 	}
 
+	// Another one takes its place: from now on its end is no surprise, whenever it hears of that.
+	replaced() { this.#asked = true; }
+
 	// Another one has its shards: it ends by itself, and says so.
 	async deposed() {
-		this.#asked = true;
 		const { code } = await within(this.exit, `${this.name}, which was replaced, ends`, GONE_MS);
 		if (code !== 75) throw new Error(`${this.name} was replaced and has ended with ${code}`);
 	}
