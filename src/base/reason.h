@@ -85,6 +85,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 	X(KICKED, "kicked", OPERATOR, INFO, "somebody who may asked for its end (DELETE of the connection), the peer may come again") \
 	X(HUB_ENDED, "hub-ended", HUB, INFO, "the hub ended without closing it: it was killed, crashed or lost its power") \
 	X(SHARD_MOVED, "shard-moved", HUB, INFO, "its shard is served elsewhere from now on: who comes again is let in") \
+	X(OWNER_UNREACHED, "owner-unreached", HUB, WARN, "the node that serves its shard has not been reached for 10 s from the one that it is connected to") \
 	X(IDENTITY_CHANGED, "identity-changed", HUB, INFO, "its shard has a new owner, and its identity is not as it was when the session began") \
 	X(DESIRED_MISSED, "desired-missed", HUB, INFO, "its shard has a new owner, and it may not have been told of its newest desired properties") \
 	X(STALE, "stale", HUB, INFO, "the session had ended already") \

@@ -63,6 +63,9 @@ void mqtt_loop_later(struct mqtt_loop *ml, int64_t by_us);
  * loop runs. */
 void mqtt_loop_resume(struct mqtt_loop *ml, struct resumption *r);
 
+/* Who serves these shards, a bit each, is not reached: their sessions are closed, at the pace of mqtt_loop_review. Any thread; the loop runs. */
+void mqtt_loop_cut(struct mqtt_loop *ml, uint64_t shards);
+
 /* End every session as if its link had failed: at a stop. Wills are published. */
 void mqtt_loop_close(struct mqtt_loop *ml);
 /* Sessions and works of this loop under way. */

@@ -6,6 +6,8 @@
  */
 #include "mqtt/loop.h"
 
+#include <stdlib.h>
+
 #define OUT_MAX   256u   /* of one shard under way at once */
 #define LOOKS_MAX 16384u /* at links, before the loop does something else */
 #define AGAIN_US  INT64_C(100000)
@@ -114,6 +116,41 @@ mqtt_loop_resume(struct mqtt_loop *ml, struct resumption *r)
 
 	c->of = r;
 	c->msg.run = on_begin;
+	loop_post(ml->loop, &c->msg);
+}
+
+/* ---- who serves them is not reached ---- */
+
+struct cut {
+	struct msg msg;
+	struct mqtt_loop *ml;
+	uint64_t shards;
+};
+
+static void
+on_cut(struct msg *m)
+{
+	struct cut *c = container_of(m, struct cut, msg);
+
+	for (uint32_t i = 0; i < c->ml->links.n; i++) {
+		struct link *l = slot_at(&c->ml->links, i);
+
+		if (l != NULL && l->session.state == S_LIVE &&
+		    c->shards >> hub_shard_of(l->session.device) & 1 &&
+		    session_doom(&l->session, REASON_OWNER_UNREACHED))
+			link_doomed(l);
+	}
+	free(c);
+}
+
+void
+mqtt_loop_cut(struct mqtt_loop *ml, uint64_t shards)
+{
+	struct cut *c = xcalloc(1, sizeof(*c));
+
+	c->msg.run = on_cut;
+	c->ml = ml;
+	c->shards = shards;
 	loop_post(ml->loop, &c->msg);
 }
 

@@ -51,6 +51,7 @@ on_up(void *ctx, uint16_t slot)
 	struct peers *p = ctx;
 
 	p->nodes[slot].up = true;
+	p->nodes[slot].down_us = 0;
 	p->nodes[slot].nth++;
 	fleet_edge(p->fleet, slot, p->nodes[slot].nth);
 	known_link(p, slot, true);
@@ -174,6 +175,8 @@ view_arrived(struct msg *m)
 
 	if (!p->stopped)
 		moves_viewed(p, &vm->v);
+	if (!p->stopped)
+		cuts_viewed(p, &vm->v);
 	peers_settle(p);
 	free(vm);
 }

@@ -30,6 +30,9 @@
 #define PEERS_SHARE       1024u
 #define PEERS_SHARE_BYTES (2u << 20)
 
+/* So long a node that lives, as the database says, may not be reached, until sessions of its shards are closed (O-262). */
+#define PEERS_CUT_US INT64_C(10000000)
+
 struct peers;
 
 struct peers_options {
@@ -39,6 +42,7 @@ struct peers_options {
 	uint16_t slot;
 	uint64_t generation;
 	struct link_times times; /* 0: those of mesh_options */
+	int64_t cut_us;          /* PEERS_CUT_US, where it is 0 */
 };
 
 /* It listens from then on. ERR_ARG, ERR_EXISTS, ERR_DENIED, ERR_IO: `why`. */

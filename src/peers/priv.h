@@ -61,6 +61,7 @@ struct comeback {
 struct node {
 	uint64_t nth; /* of its links; 0: none was up yet */
 	bool up;
+	int64_t down_us; /* since when it lives and is not up; 0: it is up, or lives no more */
 	uint32_t served; /* its operations here, of links that went too */
 	uint64_t served_bytes;
 };
@@ -77,6 +78,7 @@ struct peers {
 	struct mine mine[SHARDS];
 	uint64_t opening; /* shards that are here and not open, a bit each */
 	struct server servers[SHARDS];
+	uint64_t cut; /* shards whose servers have not been reached for long, a bit each: cuts.c */
 	uint64_t greets;  /* shards whose servers take nothing but sessions yet, a bit each */
 	uint64_t strange; /* shards whose sessions are not known where they are now, a bit each */
 	struct comeback comebacks[SHARDS];
@@ -137,6 +139,9 @@ void known_here(struct peers *p, uint32_t shard);
 enum err known_said(struct peers *p, uint16_t slot, struct str body, struct fault *f); /* RESUMED */
 void known_ends(struct peers *p, uint32_t shard);                                      /* now */
 void known_settle(struct peers *p);
+
+/* cuts.c: a view has come */
+void cuts_viewed(struct peers *p, const struct peers_view *v);
 
 /* shares.c: what each asker has on its way */
 struct shares *shares_new(void);

@@ -179,6 +179,13 @@ on_resume(struct resumption *r)
 }
 
 static void
+on_cut(uint64_t shards)
+{
+	for (unsigned i = 0; i < the_server->nio; i++)
+		mqtt_loop_cut(the_server->io[i].mqtt, shards);
+}
+
+static void
 store_warns(void *ctx, const char *line)
 {
 	(void)ctx;
@@ -288,6 +295,7 @@ fleet_make(struct server *s)
 		.nloop = s->nio,
 		.on_note = on_note,
 		.resume = on_resume,
+		.cut = on_cut,
 		.on_configurations = on_configurations,
 		.on_routing = on_routing,
 		.on_settings = on_settings };

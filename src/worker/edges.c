@@ -63,3 +63,10 @@ fleet_resume(struct fleet *f, struct resumption *r)
 	f->o.resume(r);
 	return true;
 }
+
+void
+fleet_cut(struct fleet *f, uint64_t shards)
+{
+	if (f->o.cut != NULL)
+		f->o.cut(shards);
+}

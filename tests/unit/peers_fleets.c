@@ -486,6 +486,42 @@ peers__O256_a_session_outlives_the_link_to_its_owner(void **state)
 	assert_true(sessions_[quiet].live);
 }
 
+static uint64_t
+shards_of(unsigned node)
+{
+	uint64_t all = 0;
+
+	for (uint32_t s = 0; s < SHARDS; s++)
+		all |= (uint64_t)(atomic_load(&hub.owners[s]) == (int)node) << s;
+	return all;
+}
+
+/* It lives, so nobody else takes its shards. One that is not there is no such one. */
+static void
+peers__O262_who_lives_and_is_not_reached_is_cut_off(void **state)
+{
+	int64_t since_us = clock_mono_us();
+
+	(void)state;
+	atomic_store(&cut_shards, 0);
+	cut(0, 2, true);
+	hub.nodes[0].blind[1] = true;
+	while (atomic_load(&cut_shards) == 0) {
+		views_tell();
+		clock_sleep_us(20000);
+		kit_again(since_us, "it is cut off");
+	}
+	assert_true(clock_mono_us() - since_us >= 300000);
+	assert_true(atomic_load(&cut_shards) == shards_of(1));
+	hub.nodes[0].blind[1] = false;
+	cut(0, 2, false);
+	await_links();
+	atomic_store(&cut_shards, 0);
+	views_tell();
+	clock_sleep_us(50000);
+	assert_true(atomic_load(&cut_shards) == 0);
+}
+
 /* A call that is out ends with the link over which its device is reached. */
 static void
 peers__O256_a_call_ends_with_the_link_to_its_device(void **state)
@@ -781,6 +817,8 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(
 		    peers__O261_no_change_by_another_node_comes_before_the_sessions, hub_setup,
 		    hub_teardown),
+		cmocka_unit_test_setup_teardown(
+		    peers__O262_who_lives_and_is_not_reached_is_cut_off, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(
 		    peers__O256_a_session_outlives_the_link_to_its_owner, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(

@@ -31,6 +31,8 @@ static struct hub {
 		char name[8], dir[160], address[NET_ADDR_TEXT_MAX];
 		uint64_t generation;
 		bool cut[NODES_]; /* from whom */
+		bool blind
+		    [NODES_]; /* whom it does not know the certificate of: there is no link, though both live */
 		bool runs;
 	} nodes[NODES_];
 	atomic_uint_least64_t epochs[SHARDS];
@@ -156,6 +158,7 @@ view_tell(unsigned n)
 		snprintf(m->node, sizeof(m->node), "%s", o->name);
 		snprintf(m->address, sizeof(m->address), "%s", o->address);
 		pinned_print(o->pinned, m->print);
+		m->print[0] ^= hub.nodes[n].blind[i];
 		v.nnode++;
 	}
 	for (uint32_t s = 0; s < SHARDS; s++)
@@ -373,6 +376,14 @@ address_pick(char address[NET_ADDR_TEXT_MAX], unsigned i)
 	snprintf(address, NET_ADDR_TEXT_MAX, "%s:%u", host, port);
 }
 
+static atomic_uint_least64_t cut_shards; /* that were told to be cut off, by whom it may be */
+
+static void
+hub_cut(uint64_t shards)
+{
+	atomic_fetch_or(&cut_shards, shards);
+}
+
 static void
 node_open(unsigned i)
 {
@@ -387,7 +398,8 @@ node_open(unsigned i)
 		.version = "1.0.0",
 		.slot = (uint16_t)i,
 		.generation = ++n->generation,
-		.times = { 100000, 3000000 } };
+		.times = { 100000, 3000000 },
+		.cut_us = 300000 };
 	struct fleet_options fo = hub.k->fo;
 
 	if (peers_open(&po, &n->peers, why) != ERR_OK)
@@ -402,6 +414,7 @@ node_open(unsigned i)
 	fo.elsewhere = peers_elsewhere(n->peers);
 	fo.walks = peers_walks(n->peers);
 	fo.on_note = hub_note;
+	fo.cut = hub_cut;
 	fo.resume = ((void (*const[])(struct resumption *)){ resume_a, resume_b, resume_c })[i];
 	n->fleet = fleet_new(&fo);
 	if (fleet_load(n->fleet, &f) != ERR_OK)
