@@ -295,6 +295,18 @@ asks_again(const struct walk *w, const struct part *p)
 	        !atomic_load(&w->fleet->stop));
 }
 
+/* It has said nothing: a shard may be asked for a thousand times. */
+static void
+part_drop(struct walk *w, struct part *p)
+{
+	struct part **at = &w->parts;
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	part_free(p);
+}
+
 static void
 answer_keep(struct walk *w, struct part *p)
 {
@@ -321,10 +333,13 @@ part_is_back(struct msg *m)
 		}
 		return;
 	}
-	if (asks_again(w, p))
+	if (asks_again(w, p)) {
+		part_drop(w, p);
 		return;
+	}
 	if (p->call.answer.too_large && (p->shards & (p->shards - 1)) != 0) {
 		w->most = (unsigned)__builtin_popcountll(p->shards) / 2;
+		part_drop(w, p);
 		walk_asks(w);
 		return;
 	}
