@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { freeAddress, startHub, tempDir } from '../lib/hub.mjs';
 import { Postgres, hasPostgres } from '../lib/postgres.mjs';
+import { Jobs } from '../lib/jobs.mjs';
 import { until } from '../lib/wait.mjs';
 
 const SLOW = Number(process.env.TWINHUB_TEST_SLOW ?? 1);
@@ -21,10 +22,14 @@ after(async () => {
 	server?.stop();
 });
 
+// A device's token is judged by the node that has its shard: all are the same hub to it.
+let addresses;
 async function node(name) {
-	const addr = await freeAddress();
+	addresses ??= [await freeAddress(), await freeAddress(), await freeAddress()];
+	const addr = addresses['abc'.indexOf(name)];
 	const hub = await startHub({ addr, dir: path.join(tempDir('node'), 'data'), env: { TWINHUB_TEST_SETTLE_MS: '1500' },
-		args: ['--cluster', server.url('jobs'), '--node', name, '--mesh', `${addr}:7443`] });
+		args: ['--cluster', server.url('jobs'), '--node', name, '--mesh', `${addr}:7443`,
+			...[addr, ...addresses.filter((other) => other !== addr)].flatMap((host) => ['--hostname', host])] });
 	hub.name = name;
 	hubs.push(hub);
 	return hub;
@@ -50,6 +55,12 @@ async function completed(hub, id) {
 	assert.equal(last.body.deviceJobStatistics.succeededCount, DEVICES, last.text);
 }
 
+async function ended(hub, id) {
+	let last;
+	await until(async () => (last = await hub.rest('GET', `/jobs/v2/${id}`)).body?.status === 'completed', `${id} has ended`, 90_000 * SLOW);
+	return last.body.deviceJobStatistics;
+}
+
 async function each(hub, version, n) {
 	for (let i = 0; i < DEVICES; i++) {
 		const { body } = await hub.rest('GET', `/twins/d${i}`);
@@ -73,4 +84,38 @@ test('O-275 O-276 a job goes on over the death of a node, of shard 0\'s too, and
 		await completed(asks, `job${round}`);
 		await each(asks, round + 1, round);
 	}
+});
+
+test('O-276 a job that calls devices calls none twice, whatever node dies', { timeout: 300_000 * SLOW }, async (t) => {
+	for (const hub of hubs) if (hub.running) await hub.kill();
+	hubs.length = 0;
+	server.sql('postgres', 'DROP DATABASE jobs WITH (FORCE)');
+	server.sql('postgres', 'CREATE DATABASE jobs');
+	for (const name of ['a', 'b', 'c']) await node(name);
+	await shared(3);
+	const dies = ownerOf(0), lives = others(dies)[0], jobs = new Jobs(lives), heard = new Map();
+	for (let i = 0; i < 30; i++) {
+		const d = await jobs.listener(`m${i}`);
+		heard.set(`m${i}`, 0);
+		void (async () => {
+			for (;;) {
+				const call = await d.call();
+				heard.set(`m${i}`, heard.get(`m${i}`) + 1);
+				call.answer(200, '{}');
+			}
+		})().catch(() => {}); // its link is gone
+	}
+	const put = await lives.rest('PUT', '/jobs/v2/calls', { body: { jobId: 'calls', type: 'scheduleDeviceMethod', queryCondition: '*', maxExecutionTimeInSeconds: 300, maxUpdatesPerSecond: 10,
+		cloudToDeviceMethod: { methodName: 'reboot', payload: null, responseTimeoutInSeconds: 10, connectTimeoutInSeconds: 10 } } });
+	assert.equal(put.status, 200, put.text);
+	await until(() => [...heard.values()].some((n) => n > 0), 'the first is called', 20_000 * SLOW);
+	await new Promise((later) => setTimeout(later, 700));
+	await dies.kill();
+	const stats = await ended(lives, 'calls');
+	const calls = [...heard.values()];
+	t.diagnostic(`${calls.filter((n) => n === 1).length} of ${calls.length} devices were called; ${JSON.stringify(stats)}`);
+	assert.ok(calls.every((n) => n <= 1), `some were called twice: ${calls}`);
+	assert.equal(stats.succeededCount + stats.failedCount, 30);
+	assert.ok(stats.succeededCount <= calls.filter((n) => n === 1).length, 'who succeeded was called');
+	jobs.close();
 });
