@@ -1,4 +1,7 @@
-/* Lines out: three tables of one moment, side by side in the order of their keys. */
+/*
+ * Lines out: three tables side by side in the order of their keys, shard by shard; of each shard they are of one moment. The shards of a hub of several
+ * nodes stand in different stores, and a cursor is of one (store_cursors_open).
+ */
 #include "transfer/transfer.h"
 
 enum { IDENTITY, WANTED, REPORTED, TABLES };
@@ -7,6 +10,7 @@ struct export_page {
 	struct store_cursor *cursors[TABLES];
 	struct str key[TABLES], value[TABLES];
 	uint32_t nline;
+	size_t start; /* of lines */
 	bool keys;
 	struct buf *lines;
 	struct fault *f;
@@ -92,18 +96,17 @@ put_line(struct export_page *p)
 	return e == ERR_CORRUPT ? damaged(p) : e == ERR_OK ? e : store_fault(p, e);
 }
 
-/* ERR_END: there are no more; ERR_OK: the page is full, and `last` its last key. */
+/* ERR_END: the shard has no more; ERR_OK: the page is full, and `last` its last key. */
 static enum err
 put_lines(struct export_page *p, uint32_t nline, struct buf *last)
 {
-	size_t start = p->lines->n;
 	enum err e;
 
 	for (int t = WANTED; t < TABLES; t++)
 		if ((e = next_row(p, t)) != ERR_OK && e != ERR_END)
 			return store_fault(p, e);
 	while ((e = next_row(p, IDENTITY)) == ERR_OK) {
-		if (p->nline == nline || p->lines->n - start >= EXPORT_BYTES_MAX)
+		if (p->nline == nline || p->lines->n - p->start >= EXPORT_BYTES_MAX)
 			return ERR_OK;
 		if ((e = put_line(p)) != ERR_OK)
 			return e;
@@ -114,28 +117,46 @@ put_lines(struct export_page *p, uint32_t nline, struct buf *last)
 	return e == ERR_END ? e : store_fault(p, e);
 }
 
+static enum err
+put_shard(struct export_page *p, struct store *store, struct str from, uint32_t shard,
+    uint32_t nline, struct buf *last)
+{
+	static const enum store_table tables[TABLES] = { STORE_IDENTITY, STORE_WANTED,
+		STORE_REPORTED };
+	char to[2] = { (char)((shard + 1) >> 8), (char)(shard + 1) };
+	enum err e = store_cursors_open(
+	    store, tables, TABLES, from, (struct str){ to, 2 }, STORE_SCAN_BULK, p->cursors);
+
+	if (e != ERR_OK)
+		return store_fault(p, e);
+	e = put_lines(p, nline, last);
+	for (int t = 0; t < TABLES; t++)
+		store_cursor_close(p->cursors[t]);
+	return e;
+}
+
 enum err
 export_page(struct store *store, struct str cursor, uint32_t nline, bool keys, struct buf *lines,
     struct buf *next, struct fault *f)
 {
-	static const enum store_table tables[TABLES] = { STORE_IDENTITY, STORE_WANTED,
-		STORE_REPORTED };
-	struct export_page p = { .keys = keys, .lines = lines, .f = f };
+	struct export_page p = { .keys = keys, .lines = lines, .start = lines->n, .f = f };
 	struct buf from = { 0 }, last = { 0 };
 	enum err e = begin_at(cursor, &from, f);
+	uint32_t shard =
+	    from.n < 2 ? 0 : (uint32_t)((unsigned char)from.p[0] << 8 | (unsigned char)from.p[1]);
 
-	if (e == ERR_OK) {
-		e = store_cursors_open(
-		    store, tables, TABLES, buf_view(&from), STR_NONE, STORE_SCAN_BULK, p.cursors);
-		if (e != ERR_OK)
-			store_fault(&p, e);
-		else
-			e = put_lines(&p, nline, &last);
-		if (e == ERR_OK)
-			base64_encode(next, last.p, last.n);
-		for (int t = 0; t < TABLES; t++)
-			store_cursor_close(p.cursors[t]);
+	if (e == ERR_OK)
+		e = ERR_END;
+	for (; shard < SHARDS && e == ERR_END; shard++) {
+		if (from.n == 0) {
+			buf_putc(&from, (char)(shard >> 8));
+			buf_putc(&from, (char)shard);
+		}
+		e = put_shard(&p, store, buf_view(&from), shard, nline, &last);
+		from.n = 0;
 	}
+	if (e == ERR_OK)
+		base64_encode(next, last.p, last.n);
 	buf_fini(&from);
 	buf_fini(&last);
 	return e == ERR_END ? ERR_OK : e;

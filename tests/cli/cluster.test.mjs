@@ -49,11 +49,13 @@ async function nodeOn(name, node = 'a') {
 	return hub;
 }
 
-test('O-287 status tells of the hub and its nodes, while they live and while none does', async () => {
+test('O-287 O-293 status tells of the hub and its nodes, while they live and while none does', async () => {
 	const name = fresh();
 	assert.equal((await cluster(name, 'status')).code, 4, 'no hub is there');
 	const hub = await nodeOn(name);
 	await hub.createDevice('d');
+	await until(() => /level=warn msg="PostgreSQL's settings: synchronous_standby_names is empty/.test(hub.logs), 'the start tells of settings');
+	assert.match(hub.logs, /level=info msg="PostgreSQL's settings: checkpoint_timeout is under 15 minutes/);
 	const now = await status(name);
 	assert.equal(now.hubId, JSON.parse(fs.readFileSync(path.join(hub.dir, 'hub.json'), 'utf8')).hubId);
 	assert.equal(now.database, name);
@@ -151,7 +153,7 @@ test('O-292 what is lost is accepted: epochs go up while no node lives, and stay
 	assert.deepEqual((await hub.rest('GET', '/twins/d')).body.tags, { a: 1 });
 });
 
-test('O-288 O-295 two nodes: one that is drained has no shards left; one that reaches nobody while the other lives is not ready', { timeout: 300_000 * SLOW }, async () => {
+test('O-286 O-288 O-295 two nodes: one that is drained has no shards left; one that reaches nobody while the other lives is not ready', { timeout: 300_000 * SLOW }, async () => {
 	const name = fresh();
 	const nodeAt = async (node) => {
 		const addr = await freeAddress();
@@ -165,9 +167,19 @@ test('O-288 O-295 two nodes: one that is drained has no shards left; one that re
 	const eventually = (want) => until(async () => JSON.stringify(await shards()) === JSON.stringify(want), `shards are ${JSON.stringify(want)}`, 120_000 * SLOW);
 	await eventually({ a: 32, b: 32 });
 	await a.createDevice('d');
+	const ids = ['d', ...Array.from({ length: 40 }, (_, i) => `e${i}`)].sort();
+	for (const id of ids.slice(1)) await b.createDevice(id);
+	const exported = async (node) => {
+		const file = path.join(tempDir('exported'), 'lines');
+		const r = await node.cli(['export', file]);
+		assert.equal(r.code, 0, r.stderr);
+		return fs.readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line).id).sort();
+	};
+	for (const node of [a, b]) assert.deepEqual(await exported(node), ids, 'an export has the shards of all nodes');
 	assert.equal((await cluster(name, 'drain', 'a')).code, 0);
 	await eventually({ a: 0, b: 64 });
 	assert.equal((await a.rest('GET', '/devices/d')).status, 200, 'it asks the other one');
+	assert.deepEqual(await exported(a), ids, 'and so does an export');
 	assert.equal((await cluster(name, 'drain', 'a', '--undo')).code, 0);
 	await eventually({ a: 32, b: 32 });
 	assert.equal((await a.rest('GET', '/readyz')).status, 200);
