@@ -95,6 +95,8 @@ enum err http_loop_new(struct loop *l, const struct http_options *o, struct http
 enum err http_loop_listen(struct http_loop *hl, int fd);
 /* What the fleet sends to a request of this loop that waits: a method's outcome; borrowed. */
 void http_note(struct http_loop *hl, const struct note *n);
+/* The link to whoever serves these shards, a bit each, has gone: calls of methods there have no answer any more. Any thread; the loop runs. */
+void http_loop_calls_lost(struct http_loop *hl, uint64_t shards);
 /* No new connections and requests: what comes is answered 503, and so is what waits for a device. */
 void http_loop_stop(struct http_loop *hl);
 /* Requests under way. */

@@ -5,6 +5,7 @@
 #include "http/priv.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* ---- the end of a call ---- */
 
@@ -105,6 +106,55 @@ http_note(struct http_loop *hl, const struct note *n)
 		fault_set(&f, n->fault, STR_FMT, STR_ARG(n->body));
 		reply_fault(r, &f);
 	}
+}
+
+/* Its shard had accepted it: until then the work itself is answered. */
+static void
+call_lost(struct request *r)
+{
+	loop_timer_clear(r->hl->loop, &r->timer);
+	if (r->called)
+		reply_error(r, F_DeviceConnectionClosedRemotely,
+		    "the node that serves the device is not heard of any more: nobody knows "
+		    "whether "
+		    "it has answered");
+	else
+		reply_error(r, F_DeviceNotOnline,
+		    "the node that serves the device is not heard of any more, and the device had "
+		    "not connected");
+}
+
+struct lost {
+	struct msg msg;
+	struct http_loop *hl;
+	uint64_t shards;
+};
+
+static void
+on_lost(struct msg *m)
+{
+	struct lost *lost = container_of(m, struct lost, msg);
+	struct slots *requests = &lost->hl->requests;
+
+	for (uint32_t i = 0; i < requests->n; i++) {
+		struct request *r = slot_at(requests, i);
+
+		if (r != NULL && r->response_s != 0 && loop_timer_is_set(&r->timer) &&
+		    r->timer.fire == on_late && lost->shards >> hub_shard_of(r->segment[1]) & 1)
+			call_lost(r);
+	}
+	free(lost);
+}
+
+void
+http_loop_calls_lost(struct http_loop *hl, uint64_t shards)
+{
+	struct lost *lost = xcalloc(1, sizeof(*lost));
+
+	lost->msg.run = on_lost;
+	lost->hl = hl;
+	lost->shards = shards;
+	loop_post(hl->loop, &lost->msg);
 }
 
 void

@@ -27,6 +27,8 @@ served_by(struct peers *p, uint32_t shard, int owner, uint64_t epoch, bool greet
 	if (at->owner != RELAY_NOBODY && epoch < at->epoch)
 		return;
 	if (!same_server(at, &by)) {
+		if (at->owner >= 0 && at->owner != owner)
+			p->leavers[shard] = at->owner;
 		*at = by;
 		relay_hold(p->relay, shard); /* who has it does not know the sessions */
 		p->strange |= UINT64_C(1) << shard;
@@ -95,6 +97,14 @@ resume(struct peers *p, uint32_t shard)
 	}
 }
 
+/* Has who had it before, as far as he is reached, more to say of it? What his last changes told sessions here came before his word that he has it
+ * no more, but by another link than that of who has it now. */
+static bool
+is_being_left(const struct peers *p, uint32_t shard)
+{
+	return p->leavers[shard] >= 0 && p->nodes[p->leavers[shard]].up;
+}
+
 /* Answers of whom it had before have come home by now: so each session that he has let in is there to be resumed. */
 void
 moves_resume(struct peers *p)
@@ -102,7 +112,8 @@ moves_resume(struct peers *p)
 	for (uint64_t rest = p->strange; rest != 0; rest &= rest - 1) {
 		uint32_t s = (uint32_t)__builtin_ctzll(rest);
 
-		if (!p->comebacks[s].under_way && relay_is_held(p->relay, s) && !p->stopped)
+		if (!p->comebacks[s].under_way && relay_is_held(p->relay, s) &&
+		    !is_being_left(p, s) && !p->stopped)
 			resume(p, s);
 	}
 }
@@ -117,10 +128,16 @@ served_no_more(struct peers *p, uint32_t shard)
 void
 moves_link_down(struct peers *p, uint16_t slot)
 {
-	for (uint32_t s = 0; s < SHARDS; s++)
-		if (p->servers[s].owner == slot)
-			p->servers[s].owner = RELAY_NOBODY;
+	uint64_t lost = 0;
+
+	for (uint32_t s = 0; s < SHARDS; s++) {
+		if (p->servers[s].owner != slot)
+			continue;
+		p->servers[s].owner = RELAY_NOBODY;
+		lost |= UINT64_C(1) << s;
+	}
 	relay_link_down(p->relay, slot);
+	fleet_lost(p->fleet, lost);
 }
 
 /* ---- what is said ---- */
@@ -161,6 +178,10 @@ moves_mapped(struct peers *p, uint16_t slot, struct str body, struct fault *f)
 			served_by(p, s, slot, at->epoch, at->state == SHARD_GREETS);
 		else if (p->servers[s].owner == slot)
 			served_no_more(p, s);
+		if (at->state == SHARD_LEAVING)
+			p->leavers[s] = slot;
+		else if (p->leavers[s] == slot)
+			p->leavers[s] = RELAY_NOBODY;
 	}
 	return e;
 }

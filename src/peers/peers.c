@@ -228,7 +228,7 @@ peers_open(const struct peers_options *o, struct peers **out, char why[NET_WHY_M
 	walks_init(p);
 	hub_jobs_init(p);
 	for (uint32_t s = 0; s < SHARDS; s++)
-		p->servers[s].owner = RELAY_NOBODY;
+		p->servers[s].owner = p->leavers[s] = RELAY_NOBODY;
 	e = mesh_open(&mo, &p->mesh, why);
 	if (e != ERR_OK) {
 		peers_free(p);

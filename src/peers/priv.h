@@ -78,6 +78,7 @@ struct peers {
 	struct mine mine[SHARDS];
 	uint64_t opening; /* shards that are here and not open, a bit each */
 	struct server servers[SHARDS];
+	int leavers[SHARDS]; /* who has not yet said that he is through with it; RELAY_NOBODY */
 	uint64_t cut; /* shards whose servers have not been reached for long, a bit each: cuts.c */
 	uint64_t greets;  /* shards whose servers take nothing but sessions yet, a bit each */
 	uint64_t strange; /* shards whose sessions are not known where they are now, a bit each */

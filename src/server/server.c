@@ -179,6 +179,13 @@ on_resume(struct resumption *r)
 }
 
 static void
+on_lost(uint64_t shards)
+{
+	for (unsigned i = 0; atomic_load(&the_server->loops_run) && i < the_server->nio; i++)
+		http_loop_calls_lost(the_server->io[i].http, shards);
+}
+
+static void
 on_cut(uint64_t shards)
 {
 	for (unsigned i = 0; i < the_server->nio; i++)
@@ -296,6 +303,7 @@ fleet_make(struct server *s)
 		.on_note = on_note,
 		.resume = on_resume,
 		.cut = on_cut,
+		.lost = on_lost,
 		.on_configurations = on_configurations,
 		.on_routing = on_routing,
 		.on_settings = on_settings };

@@ -65,6 +65,13 @@ fleet_resume(struct fleet *f, struct resumption *r)
 }
 
 void
+fleet_lost(struct fleet *f, uint64_t shards)
+{
+	if (shards != 0 && f->o.lost != NULL)
+		f->o.lost(shards);
+}
+
+void
 fleet_cut(struct fleet *f, uint64_t shards)
 {
 	if (f->o.cut != NULL)

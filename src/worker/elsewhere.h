@@ -47,6 +47,8 @@ bool fleet_enter_parcel(struct fleet *f, uint32_t shard, struct parcel *p);
 /* The sessions of a shard that has come are known, or waited for no longer: whatever is for it may enter. Before that OP_RESUME alone does; nothing
  * if it may already. Any thread. */
 void fleet_known(struct fleet *f, uint32_t shard);
+/* The link to who serves these shards, a bit each, has gone: calls of methods that this fleet's callers wait for have no answer any more (O-258). */
+void fleet_lost(struct fleet *f, uint64_t shards);
 /* Who serves these shards has not been reached for too long: this fleet's sessions of them are closed (O-262). */
 void fleet_cut(struct fleet *f, uint64_t shards);
 /* From now on what is submitted here enters at once. False: something was given away and has not passed, or no worker has it. */

@@ -223,6 +223,8 @@ struct fleet_options {
 	/* A shard has come: each loop is to have its sessions of it resumed, and to say resumption_through. A worker's thread. NULL: sessions of a
 	 * shard that is given up are closed. */
 	void (*resume)(struct resumption *r);
+	/* The link to who serves these shards, a bit each, has gone: calls of methods there end. NULL: nobody cares. */
+	void (*lost)(uint64_t shards);
 	/* Who serves these shards, a bit each, cannot be reached from here: sessions of them are to be closed. NULL: nobody cares. */
 	void (*cut)(uint64_t shards);
 	/* The configurations have changed, on disk: a new catalogue is to be set before it returns. Owns the set. A

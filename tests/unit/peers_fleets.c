@@ -544,6 +544,23 @@ peers__O256_a_call_ends_with_the_link_to_its_device(void **state)
 	await_links();
 }
 
+/* Whoever waits there for the answer of a device is told. */
+static void
+peers__O258_calls_over_a_link_that_goes_are_lost(void **state)
+{
+	uint64_t shards = 0;
+
+	(void)state;
+	for (uint32_t s = 0; s < SHARDS; s++)
+		shards |= (uint64_t)(s % NODES_ != 2) << s;
+	atomic_store(&lost_shards, 0);
+	cut(0, 1, true);
+	for (int64_t since_us = clock_mono_us(); atomic_load(&lost_shards) != shards;)
+		kit_again(since_us, "both say what is lost");
+	cut(0, 1, false);
+	await_links();
+}
+
 /* ---- bounds ---- */
 
 static void
@@ -818,11 +835,13 @@ main(int argc, char **argv)
 		    peers__O261_no_change_by_another_node_comes_before_the_sessions, hub_setup,
 		    hub_teardown),
 		cmocka_unit_test_setup_teardown(
-		    peers__O262_who_lives_and_is_not_reached_is_cut_off, hub_setup, hub_teardown),
-		cmocka_unit_test_setup_teardown(
 		    peers__O256_a_session_outlives_the_link_to_its_owner, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(
+		    peers__O262_who_lives_and_is_not_reached_is_cut_off, hub_setup, hub_teardown),
+		cmocka_unit_test_setup_teardown(
 		    peers__O256_a_call_ends_with_the_link_to_its_device, hub_setup, hub_teardown),
+		cmocka_unit_test_setup_teardown(
+		    peers__O258_calls_over_a_link_that_goes_are_lost, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(
 		    peers__O252_one_asker_leaves_room_for_others, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(

@@ -384,6 +384,14 @@ hub_cut(uint64_t shards)
 	atomic_fetch_or(&cut_shards, shards);
 }
 
+static atomic_uint_least64_t lost_shards; /* whose servers' links have gone, at whatever node */
+
+static void
+hub_lost(uint64_t shards)
+{
+	atomic_fetch_or(&lost_shards, shards);
+}
+
 static void
 node_open(unsigned i)
 {
@@ -414,6 +422,7 @@ node_open(unsigned i)
 	fo.elsewhere = peers_elsewhere(n->peers);
 	fo.walks = peers_walks(n->peers);
 	fo.on_note = hub_note;
+	fo.lost = hub_lost;
 	fo.cut = hub_cut;
 	fo.resume = ((void (*const[])(struct resumption *)){ resume_a, resume_b, resume_c })[i];
 	n->fleet = fleet_new(&fo);
