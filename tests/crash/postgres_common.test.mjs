@@ -2,7 +2,9 @@
 // Here one node and a hand in the database; two nodes: tests/cluster.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import path from 'node:path';
+import tls from 'node:tls';
 import { startHub, tempDir } from '../lib/hub.mjs';
 import { Postgres, hasPostgres } from '../lib/postgres.mjs';
 import { until } from '../lib/wait.mjs';
@@ -55,6 +57,23 @@ test('O-273 policies that another node has changed are in force with the next be
 	await until(async () => await reads() === 401, 'the other key opens nothing', 5000 * SLOW);
 	assert.equal((await hub.rest('GET', '/admin/policies/line2')).body.primaryKey, policy.primaryKey);
 	assert.equal((await hub.rest('PUT', '/admin/policies/line3?rights=RegistryRead')).status, 200, 'and the next change is on top of them');
+});
+
+test('O-273 other keys of tickets are taken soon', { timeout: 120_000 * SLOW }, async () => {
+	const visit = async (session) => {
+		const socket = tls.connect({ host: hub.addr, port: hub.httpsPort, servername: 'localhost', ca: hub.pem, session });
+		const [next] = await once(socket, 'session');
+		const reused = socket.isSessionReused();
+		socket.destroy();
+		return { reused, next };
+	};
+	const { next } = await visit();
+	assert.equal((await visit(next)).reused, true);
+	const value = Buffer.from(sql("SELECT encode(value, 'hex') FROM secret WHERE name = 'tickets'"), 'hex'), keys = value.indexOf(10) + 1;
+	value.subarray(keys).reverse();
+	sql(`UPDATE secret SET value = decode('${value.toString('hex')}', 'hex') WHERE name = 'tickets'`);
+	bump();
+	await until(async () => !(await visit(next)).reused, 'a ticket of the former keys is none any more', 25_000 * SLOW);
 });
 
 test('O-273 a node that cannot read what is hub-wide has no lease: it answers nothing, says why, and goes on by itself', { timeout: 120_000 * SLOW }, async () => {
