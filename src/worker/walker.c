@@ -31,6 +31,7 @@ struct walk {
 	uint64_t rest; /* that come behind them */
 	uint64_t owed, under_way;
 	unsigned nout;
+	size_t bytes;  /* that have been gathered, beside rows; what is out is its owner's still */
 	unsigned most; /* shards of a part: fewer where answers are too large to be sent */
 	int64_t again_us;
 };
@@ -262,11 +263,7 @@ leg_ends(struct walk *w)
 size_t
 walk_bytes(const struct walk *w)
 {
-	size_t n = 0;
-
-	for (const struct part *p = w != NULL ? w->parts : NULL; p != NULL; p = p->next)
-		n += p->call.answer.sum.n;
-	return n;
+	return w != NULL ? w->bytes : 0;
 }
 
 void
@@ -313,6 +310,7 @@ answer_keep(struct walk *w, struct part *p)
 	uint64_t shards = p->call.answer.shards & p->shards & w->owed;
 
 	p->kept = shards != 0;
+	w->bytes += p->call.answer.sum.n;
 	for (uint32_t s = next_of(shards, 0); s < SHARDS; s = next_of(shards, s + 1))
 		w->of[s] = &p->call.answer;
 	w->owed &= ~shards;

@@ -109,8 +109,11 @@ static struct {
 static void
 keeps(void *ctx, uint16_t slot, struct str body, struct peers_asked *asked)
 {
+	unsigned n = atomic_load(&kept.n); /* this loop alone counts */
+
 	(void)ctx, (void)slot, (void)body;
-	kept.of[atomic_fetch_add(&kept.n, 1)] = asked;
+	kept.of[n] = asked;
+	atomic_store(&kept.n, n + 1);
 }
 
 static struct {
