@@ -79,6 +79,9 @@ struct cluster {
 	struct {
 		char node[CLUSTER_ID_MAX + 1];
 		int64_t generation;
+		/* the last one that was given, and by which epoch: until it is taken, or for so long, no other one leaves */
+		unsigned shard;
+		int64_t epoch, until_us; /* until_us INT64_MIN: none */
 	} give;
 	/* outcome.c */
 	struct {

@@ -214,6 +214,7 @@ cluster_new(const struct cluster_options *o)
 	for (unsigned i = 0; i < CLUSTER_CONNS; i++)
 		c->links[i].dial_us = INT64_MIN;
 	c->start.look_us = INT64_MIN;
+	c->give.until_us = INT64_MIN;
 	return c;
 }
 

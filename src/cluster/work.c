@@ -201,6 +201,8 @@ work_not_loaded(struct cluster *c, unsigned s, bool full)
 
 /* ---- giving ---- */
 
+#define GIVEN_BEATS 2 /* in which a shard that was given is taken, or something else is amiss */
+
 static int64_t
 giveable_at(const struct cluster *c, unsigned s)
 {
@@ -220,11 +222,18 @@ something_moves(const struct cluster *c)
 	return false;
 }
 
+/* What was given is served by nobody until it is taken: who gives many at once keeps the last ones waiting for all. */
+static bool
+given_waits(const struct cluster *c)
+{
+	return c->now_us < c->give.until_us && c->view.rows[c->give.shard].epoch <= c->give.epoch;
+}
+
 /* One at a time; nothing is asked yet, as operations that are under way end first. */
 static void
 leave(struct cluster *c)
 {
-	if (something_moves(c))
+	if (something_moves(c) || given_waits(c))
 		return;
 	for (unsigned s = 0; s < c->o.shards; s++) {
 		const struct cluster_node *to;
@@ -273,7 +282,12 @@ given(struct cluster *c, const struct cluster_do *q, const struct cluster_input 
 
 	h->hold = HOLD_NONE;
 	h->tried = true;
-	h->epoch += in->answer == CLUSTER_OK;
+	if (in->answer != CLUSTER_OK)
+		return;
+	h->epoch++;
+	c->give.shard = q->shard;
+	c->give.epoch = h->epoch;
+	c->give.until_us = c->now_us + GIVEN_BEATS * c->o.times.beat_us;
 }
 
 /* ---- */
@@ -319,9 +333,11 @@ work_wake(const struct cluster *c)
 	for (unsigned s = 0; s < c->o.shards; s++) {
 		if (may_take(c))
 			at = sooner(at, takeable_at(c, s));
-		if (!something_moves(c))
+		if (!something_moves(c) && !given_waits(c))
 			at = sooner(at, giveable_at(c, s));
 	}
+	if (given_waits(c))
+		at = sooner(at, c->give.until_us);
 	return at > c->now_us
 	    ? at
 	    : c->now_us + c->o.times.beat_us / 10; /* the connection is busy, or away */

@@ -177,6 +177,16 @@ drive_spread(struct pg *p)
 	return s;
 }
 
+static void
+tell_given(struct pg *p)
+{
+	if (p->o.calls.given == NULL)
+		return;
+	pthread_mutex_lock(&p->drive.telling);
+	p->o.calls.given(p->o.calls.ctx);
+	pthread_mutex_unlock(&p->drive.telling);
+}
+
 /* ---- connections ---- */
 
 /* Until there is a question for this connection; false: it stops, or until_us (clock_boot_us) has come. */
@@ -228,6 +238,8 @@ job_do(struct pg *p, struct conn *c, const struct cluster_do *ask, struct fault 
 	drive_step(p, &in);
 	if (view != NULL && in.answer == CLUSTER_OK)
 		tell_view(p, &view->shown);
+	if (ask->question == CLUSTER_GIVE && in.answer == CLUSTER_OK)
+		tell_given(p);
 	free(view);
 }
 

@@ -74,6 +74,8 @@ struct pg_calls {
 	/* it is to go: once nothing of it is left here, no batch either, pg_detached */
 	void (*detach)(void *ctx, unsigned shard);
 	void (*view)(void *ctx, const struct pg_view *view); /* behind each beat; borrowed */
+	/* a shard was given to another node, which sees it with its next beat: to be told to hurry (pg_hurry). NULL: it is not */
+	void (*given)(void *ctx);
 	/*
 	 * What is hub-wide has this version: once it is in force here, pg_in_force; no beat extends the lease before, nor begins the first one. NULL: it
 	 * is at once. O-273

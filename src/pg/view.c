@@ -40,13 +40,19 @@ node_state_of(struct str word, enum cluster_state *out)
 static bool
 print_of(struct str word, struct pg_node *n)
 {
+	int high, low;
+
 	n->has_print = !str_eq(word, STR("-"));
-	if (!n->has_print)
-		return true;
-	for (size_t i = 0; word.n == 2 * (size_t)PG_PRINT && i < PG_PRINT; i++)
-		n->print[i] =
-		    (uint8_t)(hex_digit(word.p[2 * i]) << 4 | hex_digit(word.p[2 * i + 1]));
-	return word.n == 2 * (size_t)PG_PRINT;
+	if (!n->has_print || word.n != 2 * (size_t)PG_PRINT)
+		return !n->has_print;
+	for (size_t i = 0; i < PG_PRINT; i++) {
+		high = hex_digit(word.p[2 * i]);
+		low = hex_digit(word.p[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		n->print[i] = (uint8_t)(high * 16 + low);
+	}
+	return true;
 }
 
 static bool

@@ -168,6 +168,8 @@ taken(void *ctx, uint32_t shard, enum err e, const struct fault *why)
 		unserved(n, shard, why);
 	else if (place_set(n, shard, HERE))
 		release(n, shard);
+	else if (atomic_load(&n->s->loops_run)) /* who has given it may give the next one */
+		nodes_poke(n->s);
 	leave(n);
 }
 
@@ -360,6 +362,17 @@ nodes_poke(struct server *s)
 	free(links);
 }
 
+static void
+given(void *ctx)
+{
+	struct nodes *n = ctx;
+
+	if (!enter(n))
+		return;
+	nodes_poke(n->s);
+	leave(n);
+}
+
 /* ---- the logs of others' shards ---- */
 
 static void
@@ -432,6 +445,7 @@ nodes_open(struct server *s, struct pg_options *po)
 	po->calls = (struct pg_calls){ .attach = attach,
 		.detach = detach,
 		.view = view,
+		.given = given,
 		.apply = common_named,
 		.identities = identities,
 		.ctx = n };
