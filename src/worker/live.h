@@ -40,7 +40,7 @@ struct live_conf {
 	void *ctx;
 };
 
-/* Any thread. ERR_FULL: there are too many, 429. ERR_ARG: the fleet stops, 503. *out is set on success only. */
+/* Any thread. ERR_FULL: there are too many, 429. ERR_ARG: the fleet stops, 503; other nodes have a part of it, 501. *out is set on success only. */
 enum err fleet_watch(
     struct fleet *f, const struct live_conf *c, struct live **out, struct fault *why);
 

@@ -176,6 +176,8 @@ test('O-286 O-288 O-295 two nodes: one that is drained has no shards left; one t
 		return fs.readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line).id).sort();
 	};
 	for (const node of [a, b]) assert.deepEqual(await exported(node), ids, 'an export has the shards of all nodes');
+	const live = (node) => node.rest('POST', '/devices/query/watch', { body: { query: 'SELECT deviceId FROM devices' } });
+	for (const node of [a, b]) assert.deepEqual([(await live(node)).status, /several nodes/.test((await live(node)).text)], [501, true], 'a part of the fleet is no answer');
 	assert.equal((await cluster(name, 'drain', 'a')).code, 0);
 	await eventually({ a: 0, b: 64 });
 	assert.equal((await a.rest('GET', '/devices/d')).status, 200, 'it asks the other one');
