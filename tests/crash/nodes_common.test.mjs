@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { freeAddress, startHub, tempDir } from '../lib/hub.mjs';
+import { mqttDevice } from '../lib/mqtt.mjs';
 import { Postgres, hasPostgres } from '../lib/postgres.mjs';
 import { sasToken } from '../lib/sas.mjs';
 import { until } from '../lib/wait.mjs';
@@ -20,11 +21,15 @@ after(async () => {
 	server?.stop();
 });
 
+// Who a token is for is judged by the node that has the shard: to all it is the same hub.
+const addresses = {};
 async function node(database, name, ...args) {
+	const both = addresses[database] ??= [await freeAddress(), await freeAddress()];
 	if (server.sql('postgres', `SELECT count(*) FROM pg_database WHERE datname = '${database}'`) === '0') server.sql('postgres', `CREATE DATABASE ${database}`);
-	const addr = await freeAddress();
+	const addr = both['ab'.indexOf(name)];
 	const hub = await startHub({ addr, dir: path.join(tempDir('node'), 'data'), env: { TWINHUB_TEST_SETTLE_MS: '1500' },
-		args: ['--cluster', server.url(database), '--node', name, '--mesh', `${addr}:7443`, ...args] });
+		args: ['--cluster', server.url(database), '--node', name, '--mesh', `${addr}:7443`,
+			...[addr, ...both.filter((other) => other !== addr)].flatMap((host) => ['--hostname', host]), ...args] });
 	hub.name = name;
 	hubs.push(hub);
 	return hub;
@@ -107,6 +112,25 @@ test('O-274 when a configuration is put no node works by the former ones', { tim
 	const settings = await owner.rest('PATCH', '/settings', { body: { retention: { logMaxAge: 7201 } } });
 	assert.equal(settings.status, 200, settings.text);
 	for (const hub of nodes) assert.equal((await hub.rest('GET', '/settings')).body.retention.logMaxAge, 7201);
+});
+
+test('O-273 a link that a key has opened is closed wherever it is, when another node rotates the key', { timeout: 240_000 * SLOW }, async () => {
+	const [a, b] = await two('links');
+	const { primaryKey, secondaryKey } = (await a.rest('GET', '/admin/policies/device')).body;
+	const link = async (id, key) => {
+		const d = await mqttDevice(b, id, { login: { password: sasToken({ resource: b.addr, key, policy: 'device' }) } });
+		const shown = { id, closed: false };
+		void d.ended.then(() => { shown.closed = true; });
+		return Object.assign(shown, { d });
+	};
+	const old = [], kept = [];
+	for (let i = 0; i < 6; i++) old.push(await link(`p${i}`, primaryKey));
+	for (let i = 0; i < 2; i++) kept.push(await link(`s${i}`, secondaryKey));
+	assert.equal((await a.rest('POST', '/admin/policies/device/rotate?key=primary')).status, 200);
+	await until(() => old.every((l) => l.closed), 'links of the former key are closed', 5000 * SLOW);
+	assert.ok(kept.every((l) => !l.closed), 'those of the other key stay');
+	await assert.rejects(link('p0', primaryKey), /refused with 5/);
+	for (const l of kept) l.d.destroy();
 });
 
 test('O-279 identities are counted for the hub, not for a node', { timeout: 240_000 * SLOW }, async () => {
