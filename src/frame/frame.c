@@ -12,7 +12,6 @@ static const char *const names[FRAME_KINDS] = {
 	[FRAME_REPLY] = "REPLY",
 	[FRAME_NOT_MINE] = "NOT_MINE",
 	[FRAME_EFFECT] = "EFFECT",
-	[FRAME_RESUME] = "RESUME",
 	[FRAME_RESUMED] = "RESUMED",
 	[FRAME_POKE] = "POKE",
 	[FRAME_POKED] = "POKED",

@@ -20,7 +20,6 @@
 #define FRAME_PROTOCOL 1u /* the newest that this program speaks, and the oldest */
 #define FRAME_HEAD     6u
 #define FRAME_MAX      (4u << 20) /* bytes of a body */
-#define FRAME_SESSIONS 256u       /* of one RESUME */
 
 enum frame_kind {
 	FRAME_HELLO = 1,
@@ -31,7 +30,6 @@ enum frame_kind {
 	FRAME_REPLY,
 	FRAME_NOT_MINE, /* the operation was not applied */
 	FRAME_EFFECT,
-	FRAME_RESUME,
 	FRAME_RESUMED,
 	FRAME_POKE,
 	FRAME_POKED,
@@ -160,25 +158,6 @@ struct part_told {
 };
 #define FRAME_PARTS 1024u /* of one call */
 
-/* A session that its edge would have the shard's owner take up. */
-struct resumed_session {
-	struct str device, module;
-	struct reply_to session;
-	uint64_t session_epoch;
-	uint64_t identity;  /* reply.identity of its CONNECT */
-	struct str filters; /* as OP_SUBSCRIBE has them */
-	struct opened opened;
-	uint64_t desired; /* the version that the device has been told; 0: none */
-	int64_t since_us;
-	bool clean;
-};
-
-struct resume {
-	uint64_t seq, shard;
-	uint64_t n;
-	struct resumed_session sessions[FRAME_SESSIONS];
-};
-
 /* To be given to frame_end; frame_begin has been called with the kind. */
 void hello_write(struct buf *out, const struct hello *h);
 void map_write(struct buf *out, const struct shard_map *m);
@@ -186,7 +165,6 @@ void asked_write(struct buf *out, const struct asked *a);
 void answered_write(struct buf *out, const struct answered *a);
 void not_mine_write(struct buf *out, const struct not_mine *n);
 void effect_write(struct buf *out, const struct effect *e);
-void resume_write(struct buf *out, const struct resume *r);
 void called_write(struct buf *out, const struct called *c);
 void parcel_write(struct buf *out, const struct parcel_asked *a, const struct cargo *c);
 void parcel_done_write(struct buf *out, uint64_t seq, const struct cargo *c);
@@ -204,7 +182,6 @@ enum err asked_read(struct str body, struct asked *a, struct fault *f);
 enum err answered_read(struct str body, struct answered *a, struct fault *f);
 enum err not_mine_read(struct str body, struct not_mine *n, struct fault *f);
 enum err effect_read(struct str body, struct effect *e, struct fault *f);
-enum err resume_read(struct str body, struct resume *r, struct fault *f);
 enum err called_read(struct str body, struct called *c, struct fault *f);
 enum err call_answer_read(struct str body, struct call_answer *a, struct fault *f);
 enum err jobs_asked_read(struct str body, struct jobs_asked *a, struct fault *f);

@@ -3,7 +3,6 @@
 #include "fuzz.h"
 
 static struct asked asked;
-static struct resume resume;
 
 /* What was read and is written again is read as the same: written once more it is the same bytes. */
 static void
@@ -109,10 +108,6 @@ one(const struct frame *frame)
 	case FRAME_REPLY: reply_again(frame->body); break;
 	case FRAME_NOT_MINE: not_mine_read(frame->body, &not_mine, &f); break;
 	case FRAME_EFFECT: effect_read(frame->body, &effect, &f); break;
-	case FRAME_RESUME:
-		if (resume_read(frame->body, &resume, &f) == ERR_OK)
-			require(resume.n <= FRAME_SESSIONS && resume.shard < SHARDS);
-		break;
 	case FRAME_CALL: call_again(frame->body); break;
 	case FRAME_ANSWER: answer_again(frame->body); break;
 	default: numbers_read(frame->body, &a, &b, &f);

@@ -458,53 +458,6 @@ effect__comes_back_unless_it_stays_on_its_node(void **state)
 }
 
 static void
-resume__comes_back_and_is_of_one_shard(void **state)
-{
-	static struct resume from, got;
-	struct buf out = { 0 };
-	struct fault f;
-	(void)state;
-
-	from.seq = 3;
-	from.shard = hub_shard_of(STR("dev"));
-	from.n = FRAME_SESSIONS;
-	for (unsigned i = 0; i < FRAME_SESSIONS; i++)
-		from.sessions[i] = (struct resumed_session){ .device = STR("dev"),
-			.module = STR("m"),
-			.session = { 1, CALLER_CLIENT, 2, i, 4 },
-			.session_epoch = 5,
-			.identity = 6,
-			.filters = STR("\2\1\0"),
-			.opened = { OPENED_BY_SELF, true, 7, 8 },
-			.desired = i,
-			.since_us = -9,
-			.clean = true };
-	resume_write(&out, &from);
-	assert_int_equal(resume_read(buf_view(&out), &got, &f), ERR_OK);
-	assert_int_equal(got.n, FRAME_SESSIONS);
-	for (unsigned i = 0; i < FRAME_SESSIONS; i++) {
-		const struct resumed_session *s = &got.sessions[i];
-
-		str_is(s->device, STR("dev"));
-		str_is(s->module, STR("m"));
-		str_is(s->filters, STR("\2\1\0"));
-		assert_memory_equal(&s->session, &from.sessions[i].session, sizeof(s->session));
-		assert_true(s->session_epoch == 5 && s->identity == 6 && s->desired == i);
-		assert_true(
-		    s->opened.by == OPENED_BY_SELF && s->opened.print == 7 && s->opened.ca == 8);
-		assert_true(s->since_us == -9 && s->clean);
-	}
-	from.sessions[9].filters = STR("\2\1");
-	out.n = 0, resume_write(&out, &from);
-	assert_int_equal(resume_read(buf_view(&out), &got, &f), ERR_PROTOCOL);
-	from.sessions[9].filters = STR_NONE, from.shard ^= 1;
-	out.n = 0, resume_write(&out, &from);
-	assert_int_equal(resume_read(buf_view(&out), &got, &f), ERR_PROTOCOL);
-	assert_non_null(strstr(f.text, "of another shard"));
-	buf_fini(&out);
-}
-
-static void
 hello__and_map_come_back(void **state)
 {
 	struct hello hello, hi = { 1, 2, STR("hub"), STR("a"), STR("1.2.3"), 3, 4, 5 };
@@ -614,7 +567,6 @@ main(void)
 		cmocka_unit_test(op__that_cannot_be_applied_is_refused),
 		cmocka_unit_test(reply__comes_back_with_every_member),
 		cmocka_unit_test(effect__comes_back_unless_it_stays_on_its_node),
-		cmocka_unit_test(resume__comes_back_and_is_of_one_shard),
 		cmocka_unit_test(hello__and_map_come_back),
 		cmocka_unit_test(jobs__and_parts_come_back),
 		cmocka_unit_test(frame__damaged_is_refused_or_fit_to_be_used),
