@@ -9,7 +9,9 @@
 
 #define CONNECTIONS_MAX (4 * MESH_PEERS_MAX) /* that others have made; a quarter from one address */
 #define HELLO_US        INT64_C(5000000) /* from the first byte, or the dialling, to the peer's HELLO */
-#define HELD_MAX        ((size_t)256 << 20) /* bytes that all links hold */
+#define STRANGERS_US                                                                               \
+	INT64_C(60000000)            /* between two lines of the log about links that are refused */
+#define HELD_MAX ((size_t)256 << 20) /* bytes that all links hold */
 
 /* One connection. */
 struct wire {
@@ -46,12 +48,14 @@ struct mesh {
 	pthread_mutex_t mu;
 	uint16_t port;
 	bool stopping;
+	int64_t refused_us; /* the last line about a link that was refused */
+	uint32_t nrefused;  /* since */
 };
 
 /* ---- what is said of a peer ---- */
 
 static void
-tell(struct peer *p, enum log_level level, const char *msg, const char *why)
+link_tell(struct peer *p, enum log_level level, const char *msg, const char *why)
 {
 	log_pairs(level, msg,
 	    (struct log_pair[]){ { "node", str_of(p->is.node) },
@@ -114,11 +118,11 @@ wire_down(struct wire *w, const char *why)
 	feedback_look(w->m);
 	if (w->up) {
 		w->up = false;
-		tell(p, LOG_WARN, "the link to a node is down", why);
+		link_tell(p, LOG_WARN, "the link to a node is down", why);
 		w->m->o.on_down(w->m->o.ctx, p->is.slot, why);
 	} else if (!p->told) {
 		p->told = true;
-		tell(p, LOG_WARN, "a node is not reached", why);
+		link_tell(p, LOG_WARN, "a node is not reached", why);
 	}
 	if (p->used && dials(w->m, p) && !w->m->stopping)
 		loop_timer_set(w->m->loop, &p->redial, loop_now_us(w->m->loop) + MESH_REDIAL_US);
@@ -199,7 +203,7 @@ on_hello(void *ctx, const struct hello *h, struct fault *f)
 	w->up = true;
 	stream_deadline(w->s, 0);
 	view_set(p, true, "");
-	tell(p, LOG_INFO, "the link to a node is up", NULL);
+	link_tell(p, LOG_INFO, "the link to a node is up", NULL);
 	w->m->o.on_up(w->m->o.ctx, p->is.slot);
 	return ERR_OK;
 }
@@ -212,16 +216,33 @@ on_frame(void *ctx, const struct frame *frame, struct fault *f)
 	return w->m->o.on_frame(w->m->o.ctx, w->peer->is.slot, frame, f);
 }
 
+/* Nobody's link: whoever it is may try for ever. One line a minute at the most, with how many there were besides. */
+static void
+stranger_tell(struct wire *w)
+{
+	struct mesh *m = w->m;
+	char from[NET_ADDR_TEXT_MAX], more[16];
+	int64_t now_us = loop_now_us(m->loop);
+
+	if (m->refused_us != 0 && now_us - m->refused_us < STRANGERS_US) {
+		m->nrefused++;
+		return;
+	}
+	snprintf(more, sizeof(more), "%u", m->nrefused);
+	log_pairs(LOG_WARN, "a link to this node is refused",
+	    (const struct log_pair[]){
+	        { "address", str_of(net_addr_text(stream_peer(w->s), from)) },
+	        { "reason", str_of(w->talk.why.text) }, { "more", str_of(more) },
+	        { NULL, STR_NONE } });
+	m->refused_us = now_us;
+	m->nrefused = 0;
+}
+
 static void
 refused(struct wire *w)
 {
-	char from[NET_ADDR_TEXT_MAX];
-
-	if (w->peer == NULL) /* nobody's link: whoever it is */
-		log_pairs(LOG_WARN, "a link to this node is refused",
-		    (struct log_pair[]){
-		        { "address", str_of(net_addr_text(stream_peer(w->s), from)) },
-		        { "reason", str_of(w->talk.why.text) }, { NULL, STR_NONE } });
+	if (w->peer == NULL)
+		stranger_tell(w);
 	wire_drop(w, w->talk.why.text);
 }
 
@@ -423,7 +444,9 @@ peer_goes(struct peer *p)
 {
 	struct wire *w = p->wire;
 
+	pthread_mutex_lock(&p->m->mu);
 	p->used = false;
+	pthread_mutex_unlock(&p->m->mu);
 	loop_timer_clear(p->m->loop, &p->redial);
 	if (w != NULL)
 		wire_drop(w, "the table of nodes has it no more, or another incarnation of it");

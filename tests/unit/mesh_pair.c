@@ -329,7 +329,7 @@ mesh__a_former_incarnation_is_dropped_and_refused(void **state)
 
 /* Node b's address, but not its key. */
 static void
-mesh__who_shows_another_certificate_is_refused(void **state)
+mesh__O259_who_shows_another_certificate_is_refused(void **state)
 {
 	struct mesh_view views[MESH_PEERS_MAX];
 	struct mesh_peer all[NNODE];
@@ -363,7 +363,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    mesh__a_former_incarnation_is_dropped_and_refused, mesh_begin, mesh_end),
 		cmocka_unit_test_setup_teardown(
-		    mesh__who_shows_another_certificate_is_refused, mesh_begin, mesh_end),
+		    mesh__O259_who_shows_another_certificate_is_refused, mesh_begin, mesh_end),
 	};
 
 	return cmocka_run_group_tests(tests, group_begin, group_end);

@@ -442,7 +442,7 @@ history(uint64_t seed, unsigned steps, unsigned calm)
 
 /* And who greets its owner is known to it before any other operation of the shard is applied there (O-260). */
 static void
-relay__O260_operations_of_a_device_keep_their_order_and_are_answered_once(void **state)
+relay__O253_O260_operations_of_a_device_keep_their_order_and_are_answered_once(void **state)
 {
 	unsigned nunknown = 0, nlate = 0, nnot_mine = 0, nhere = 0, nended = 0;
 	uint64_t ngreeted = 0;
@@ -536,7 +536,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
-		    relay__O260_operations_of_a_device_keep_their_order_and_are_answered_once),
+		    relay__O253_O260_operations_of_a_device_keep_their_order_and_are_answered_once),
 		cmocka_unit_test(relay__what_waits_has_a_bound_and_an_end),
 		cmocka_unit_test(relay__what_is_out_has_a_bound),
 	};
