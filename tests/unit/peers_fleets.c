@@ -447,6 +447,33 @@ peers__O261_no_change_by_another_node_comes_before_the_sessions(void **state)
 	sessions_go_on(*state, 1);
 }
 
+/* A node that is not through with its sessions holds others up for a second, and no longer. */
+static void
+peers__O261_a_node_that_takes_long_is_not_waited_for(void **state)
+{
+	struct kit *k = *state;
+	uint32_t shard = hub_shard_of(STR("d0"));
+	int64_t since_us;
+
+	kit_create(k, "d", 1);
+	mute = 0;
+	move_to(shard, atomic_load(&hub.owners[shard]) == 1 ? 2 : 1);
+	kit_await(k, muted != NULL);
+	since_us = clock_mono_us();
+	at_node(2);
+	kit_shows(k, "d0", "d0");
+	assert_true(clock_mono_us() - since_us < 4000000);
+	at_node(0); /* its own waits behind its sessions */
+	kit_send(k, OP_TWIN_READ, "d0", NULL);
+	clock_sleep_us(50000);
+	assert_int_equal(k->nback, 0);
+	mute = NODES_;
+	for (unsigned i = 0; i < LOOPS; i++)
+		resumption_through(muted);
+	kit_await(k, k->nback == 1);
+	assert_int_equal(k->back[0]->reply.fault.code, F_NONE);
+}
+
 /* A change that it may have missed closes it; without one it hears of the next. */
 static void
 peers__O256_a_session_outlives_the_link_to_its_owner(void **state)
@@ -834,6 +861,8 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(
 		    peers__O261_no_change_by_another_node_comes_before_the_sessions, hub_setup,
 		    hub_teardown),
+		cmocka_unit_test_setup_teardown(
+		    peers__O261_a_node_that_takes_long_is_not_waited_for, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(
 		    peers__O256_a_session_outlives_the_link_to_its_owner, hub_setup, hub_teardown),
 		cmocka_unit_test_setup_teardown(

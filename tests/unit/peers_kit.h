@@ -288,11 +288,23 @@ resume_heard(struct msg *m)
 	free(w);
 }
 
+/* Its sessions are not resumed, for which `muted` waits; NODES_: all are. */
+static unsigned mute = NODES_;
+static struct resumption *muted; /* under k->mu */
+
 static void
 resume_post(unsigned node, struct resumption *r)
 {
-	struct resume_word *w = xcalloc(1, sizeof(*w));
+	struct resume_word *w;
 
+	if (node == mute) {
+		pthread_mutex_lock(&hub.k->mu);
+		muted = r;
+		pthread_cond_broadcast(&hub.k->changed);
+		pthread_mutex_unlock(&hub.k->mu);
+		return;
+	}
+	w = xcalloc(1, sizeof(*w));
 	w->msg.run = resume_heard;
 	w->r = r;
 	w->node = node;
