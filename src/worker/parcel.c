@@ -153,6 +153,8 @@ parcel_leaves(struct fleet *f, struct msg *m)
 {
 	struct parcel *p = container_of(m, struct parcel, msg);
 
+	if (f->o.may_answer != NULL && f->o.may_answer(f->o.lease) == 0) /* as a work's: serve.c */
+		return NO_LEASE;
 	return f->o.elsewhere->parcel(f->o.elsewhere->ctx, p) ? NULL : STOPPING;
 }
 

@@ -90,6 +90,41 @@ answer_again(struct str body)
 		require(told.version <= told.latest);
 }
 
+static struct cargo parcel, parcel_twice;
+
+static void
+parcel_again(struct str body)
+{
+	struct parcel_asked a;
+	struct buf once = { 0 };
+	struct fault f;
+
+	cargo_init(&parcel, STR_NONE);
+	if (parcel_read(body, &a, &parcel, &f) == ERR_OK) {
+		parcel_write(&once, &a, &parcel);
+		cargo_init(&parcel_twice, STR_NONE);
+		require(parcel_read(buf_view(&once), &a, &parcel_twice, &f) == ERR_OK);
+		require(parcel_twice.n == parcel.n && parcel_twice.bytes.n == parcel.bytes.n);
+		cargo_fini(&parcel_twice);
+	}
+	cargo_fini(&parcel);
+	buf_fini(&once);
+}
+
+static void
+parcel_done_again(struct str body)
+{
+	struct parcel_done d;
+	struct fault f;
+
+	cargo_init(&parcel, STR_NONE);
+	parcel.n = 3;
+	memset(parcel.items, 0, 3 * sizeof(*parcel.items));
+	if (parcel_done_read(body, &d, &f) == ERR_OK)
+		(void)parcel_done_take(&d, &parcel, &f);
+	cargo_fini(&parcel);
+}
+
 static void
 one(const struct frame *frame)
 {
@@ -110,6 +145,8 @@ one(const struct frame *frame)
 	case FRAME_EFFECT: effect_read(frame->body, &effect, &f); break;
 	case FRAME_CALL: call_again(frame->body); break;
 	case FRAME_ANSWER: answer_again(frame->body); break;
+	case FRAME_PARCEL: parcel_again(frame->body); break;
+	case FRAME_PARCEL_DONE: parcel_done_again(frame->body); break;
 	default: numbers_read(frame->body, &a, &b, &f);
 	}
 }

@@ -553,6 +553,47 @@ frame__damaged_is_refused_or_fit_to_be_used(void **state)
 	buf_fini(&out);
 }
 
+static void
+frame__O257_a_parcel_goes_there_and_its_faults_come_back(void **state)
+{
+	static struct cargo sent, got;
+	const struct parcel_asked asked = { 7, hub_shard_of(STR("dev")), 9, STR_NONE };
+	struct parcel_asked a;
+	struct parcel_done d;
+	struct buf out = { 0 };
+	struct fault f = { 0 };
+	(void)state;
+
+	cargo_init(&sent, STR("importer"));
+	cargo_init(&got, STR_NONE);
+	buf_str(&sent.bytes, STR("dev"));
+	sent.n = 2;
+	sent.items[0] = (struct cargo_item){ .kind = OP_IDENTITY_DELETE, .device = { 0, 3 } };
+	sent.items[1] = sent.items[0];
+	parcel_write(&out, &asked, &sent);
+	assert_int_equal(parcel_read(buf_view(&out), &a, &got, &f), ERR_OK);
+	assert_int_equal(a.seq, 7);
+	assert_int_equal(a.epoch, 9);
+	assert_true(str_eq(a.actor, STR("importer")));
+	assert_int_equal(got.n, 2);
+	assert_true(str_eq(span_str(&got.bytes, got.items[1].device), STR("dev")));
+	fault_set(&f, F_DeviceNotFound, "no such device");
+	cargo_item_fails(&got, 1, &f);
+	out.n = 0;
+	parcel_done_write(&out, a.seq, &got);
+	assert_int_equal(parcel_done_read(buf_view(&out), &d, &f), ERR_OK);
+	assert_int_equal(d.seq, 7);
+	assert_int_equal(parcel_done_take(&d, &sent, &f), ERR_OK);
+	assert_int_equal(sent.items[0].fault, F_NONE);
+	assert_int_equal(sent.items[1].fault, F_DeviceNotFound);
+	assert_true(str_eq(span_str(&sent.texts, sent.items[1].text), STR("no such device")));
+	sent.n = 1; /* one that was not asked */
+	assert_int_equal(parcel_done_take(&d, &sent, &f), ERR_PROTOCOL);
+	cargo_fini(&sent);
+	cargo_fini(&got);
+	buf_fini(&out);
+}
+
 int
 main(void)
 {
@@ -570,6 +611,7 @@ main(void)
 		cmocka_unit_test(hello__and_map_come_back),
 		cmocka_unit_test(jobs__and_parts_come_back),
 		cmocka_unit_test(frame__damaged_is_refused_or_fit_to_be_used),
+		cmocka_unit_test(frame__O257_a_parcel_goes_there_and_its_faults_come_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
