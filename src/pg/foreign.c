@@ -58,10 +58,10 @@ foreign_get(struct pg *p, enum store_table t, struct str key, struct buf *out)
 	be_put(shard, s, 4);
 	be_put(table, t, 2);
 	be_put(epoch, (uint64_t)atomic_load(&p->epochs[s]), 8);
-	if ((e = read_rows(p, sql, 4, v, &r)) != ERR_OK)
+	if ((e = read_rows(p, sql, 4, v, PG_READ_US, &r)) != ERR_OK)
 		return e;
 	if (PQntuples(r) != 1)
-		e = ERR_IO;
+		readers_stale(p), e = ERR_IO;
 	else if (PQgetisnull(r, 0, 0))
 		e = ERR_NOT_FOUND;
 	else
@@ -131,12 +131,14 @@ page_read(struct foreign *f)
 	be_put(shard, f->shard, 4);
 	be_put(table, f->first, 2);
 	be_put(epoch, (uint64_t)atomic_load(&f->p->epochs[f->shard]), 8);
-	if ((e = read_rows(f->p, sql, 6, v, &f->page)) != ERR_OK)
+	if ((e = read_rows(f->p, sql, 6, v, PG_READ_US, &f->page)) != ERR_OK)
 		return e;
 	f->number++;
 	n = PQntuples(f->page);
-	if (n == 0)
+	if (n == 0) {
+		readers_stale(f->p);
 		return ERR_IO;
+	}
 	f->last = PQgetisnull(f->page, 0, 0); /* none at all */
 	if (f->last)
 		return ERR_OK;
@@ -236,7 +238,7 @@ pg_log_ends(
 	                          "= 4 AND r.key = 'events/'::bytea || int2send(x.shard::int2)";
 	struct pg *p = pg_of(face);
 	PGresult *r;
-	enum err e = read_rows(p, sql, 0, NULL, &r);
+	enum err e = read_rows(p, sql, 0, NULL, PG_WORD_US, &r);
 
 	if (e != ERR_OK)
 		return e;

@@ -7,8 +7,6 @@
 
 #include "pg/priv.h"
 
-#define READ_US INT64_C(20000000)
-
 /* ---- connections that read ---- */
 
 void
@@ -54,23 +52,34 @@ reader_give(struct pg *p, unsigned i)
 	pthread_mutex_unlock(&p->readers.mu);
 }
 
+void
+readers_stale(struct pg *p)
+{
+	for (unsigned i = 0; i < PG_READERS; i++)
+		atomic_store(&p->readers.stale[i], true);
+}
+
 /* A connection that has ended since it was used last is made again, once. */
 enum err
-read_rows(struct pg *p, const char *sql, unsigned n, const struct param *v, PGresult **out)
+read_rows(struct pg *p, const char *sql, unsigned n, const struct param *v, int64_t for_us,
+    PGresult **out)
 {
 	unsigned i = reader_take(p);
 	struct conn *c = &p->readers.conn[i];
-	bool fresh = c->pg == NULL;
+	bool fresh;
 	struct fault f;
 	enum err e = ERR_OK;
 
+	if (atomic_exchange(&p->readers.stale[i], false))
+		conn_close(c);
+	fresh = c->pg == NULL;
 	*out = NULL;
 	for (unsigned tries = 0; tries < 2 && *out == NULL; tries++) {
 		if (c->pg == NULL &&
 		    (e = conn_open(c, &p->o, p->readers.host[i]++, atomic_load(&p->generation),
 		         "load", &f)) != ERR_OK)
 			break;
-		e = conn_ask(c, sql, n, v, clock_mono_us() + READ_US, out, &f);
+		e = conn_ask(c, sql, n, v, clock_mono_us() + for_us, out, &f);
 		if (fresh)
 			break;
 	}
@@ -128,9 +137,11 @@ older_get(struct pg *p, enum store_table t, struct str key, struct buf *out)
 	v[1] = (struct param){ PG_INT8, str_sub(key, 2), false };
 	v[2] = (struct param){ PG_INT8, { stretch, 8 }, false };
 	v[3] = (struct param){ PG_INT8, { epoch, 8 }, false };
-	if ((e = read_rows(p, sql, 4, v, &r)) != ERR_OK)
+	if ((e = read_rows(p, sql, 4, v, PG_READ_US, &r)) != ERR_OK)
 		return e;
 	e = PQntuples(r) == 0 ? ERR_IO : ERR_NOT_FOUND;
+	if (e == ERR_IO)
+		readers_stale(p);
 	if (PQntuples(r) > 0 && !PQgetisnull(r, 0, 0)) {
 		key_make(row_key, s, be_get(field(r, 0, 0)));
 		e = pack_find((struct str){ row_key, PACK_KEY }, field(r, 0, 1), key, out);
@@ -222,11 +233,13 @@ page_read(struct log_cursor *c)
 	be_put(position, c->position, 8);
 	be_put(last, (uint64_t)c->older, 8);
 	be_put(epoch, (uint64_t)atomic_load(&c->p->epochs[c->shard]), 8);
-	if ((e = read_rows(c->p, sql, 4, v, &c->page)) != ERR_OK)
+	if ((e = read_rows(c->p, sql, 4, v, PG_READ_US, &c->page)) != ERR_OK)
 		return e;
 	c->last = PQntuples(c->page) < PG_PAGE;
-	if (PQntuples(c->page) == 0)
+	if (PQntuples(c->page) == 0) {
+		readers_stale(c->p);
 		return ERR_IO;
+	}
 	if (PQgetisnull(c->page, 0, 0)) /* none */
 		c->row = 1;
 	return ERR_OK;

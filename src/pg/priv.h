@@ -23,6 +23,7 @@
 #define PG_PAGE        64                         /* rows of the log that one question brings */
 #define PG_START_US    INT64_C(30000000)          /* for the node to begin */
 #define PG_OTHERS_US   INT64_C(2500000)           /* in which a node that lives has beaten */
+#define PG_READ_US     INT64_C(20000000)          /* for rows of the log and of others' shards */
 #define CONN_NAME_MAX  64u
 #define PG_LEAVE_US    INT64_C(1000000) /* for the word that this node goes */
 #define PG_URL_MAX     4096
@@ -194,6 +195,8 @@ struct pg {
 		pthread_mutex_t mu;
 		pthread_cond_t free;
 		bool used[PG_READERS];
+		atomic_bool
+		    stale[PG_READERS];     /* its server knows too little: another one is dialled */
 		unsigned host[PG_READERS]; /* to begin with when it is opened next */
 		struct conn conn[PG_READERS];
 	} readers;
@@ -326,8 +329,10 @@ enum err log_cursor_open(
 enum err log_next(struct store_cursor *c, struct str *key, struct str *value);
 void log_cursor_close(struct store_cursor *c);
 /* One question on one of the connections that read; *out only with ERR_OK. */
-enum err read_rows(
-    struct pg *p, const char *sql, unsigned n, const struct param *v, PGresult **out);
+enum err read_rows(struct pg *p, const char *sql, unsigned n, const struct param *v, int64_t for_us,
+    PGresult **out);
+/* Whoever has answered did not know the newest epoch. */
+void readers_stale(struct pg *p);
 void readers_init(struct pg *p);
 void readers_fini(struct pg *p);
 
