@@ -5,6 +5,7 @@ import { restRequest } from './rest.mjs';
 
 const LOOK_MS = 250;
 const DIAL_MS = 1500;
+const READY_MS = 10_000;
 
 export class Balancer {
 	#servers = [];
@@ -14,7 +15,11 @@ export class Balancer {
 	// hubs: each with addr and ports; ports: where to listen, and which of a hub's that stands for
 	static async start({ addr, ports = [[8883, 'mqttsPort'], [443, 'httpsPort']], hubs, ca }) {
 		const balancer = Object.assign(new Balancer(), { addr, hubs, ca }, Object.fromEntries(ports.map(([port, name]) => [name, port])));
-		await balancer.look();
+		// a node that is up is ready once its links and its lease are there
+		for (const end = Date.now() + READY_MS; balancer.ready.length === 0 && Date.now() < end;) {
+			await balancer.look();
+			await new Promise((later) => setTimeout(later, 20));
+		}
 		balancer.timer = setInterval(() => { balancer.look(); }, LOOK_MS).unref();
 		for (const [port, name] of ports) await balancer.#listen(port, (hub) => hub[name]);
 		return balancer;
