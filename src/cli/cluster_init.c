@@ -100,7 +100,7 @@ struct source {
 	struct store *store;
 	struct data_moved mark;
 	bool marked; /* by a former run, whose end is not known */
-	bool own_ca;
+	bool no_ca, own_ca;
 };
 
 static void
@@ -120,7 +120,7 @@ source_check(struct source *s)
 
 	if (options_of_data(s->dir, &o, why, sizeof(why)) != ERR_OK)
 		return cli_fail(EXIT_USAGE, "%s", why);
-	s->own_ca = o.certs.n == 0;
+	s->own_ca = o.certs.n == 0 && !s->no_ca;
 	if (data_strange(s->dir, why, sizeof(why)) != ERR_OK)
 		return cli_fail(EXIT_CONFLICT, "%s", why);
 	if (!data_is_moved(s->dir) && data_is_of(s->dir, false, why, sizeof(why)) != ERR_OK)
@@ -215,7 +215,7 @@ source_stays(const struct source *s)
 /* ---- the command ---- */
 
 static int
-whole_begin(struct pg_whole *w, const struct args *a, const struct source *s)
+whole_begin(struct pg_whole *w, const struct source *s)
 {
 	char why[DATA_WHY_MAX];
 	enum err e;
@@ -229,7 +229,7 @@ whole_begin(struct pg_whole *w, const struct args *a, const struct source *s)
 	} else if (!data_hub_fresh(w->id) || !data_hub_fresh(w->token)) {
 		return cli_fail(EXIT_FAILED, "no random numbers");
 	}
-	if ((code = policies_take(w, s->dir)) != EXIT_DONE || a->option[OPT_NO_CA] != NULL)
+	if ((code = policies_take(w, s->dir)) != EXIT_DONE || s->no_ca)
 		return code;
 	if (s->dir == NULL)
 		return ca_make(w);
@@ -310,7 +310,7 @@ init(const struct args *a, const struct pg_options *o, struct source *s, struct 
 	if (s->dir != NULL &&
 	    ((code = source_open(s)) != EXIT_DONE || (code = source_mark(s, o)) != EXIT_DONE))
 		return code;
-	if ((code = whole_begin(w, a, s)) != EXIT_DONE) {
+	if ((code = whole_begin(w, s)) != EXIT_DONE) {
 		source_stays(s);
 		return code;
 	}
@@ -325,7 +325,9 @@ init(const struct args *a, const struct pg_options *o, struct source *s, struct 
 int
 cli_cluster_init(const struct args *a)
 {
-	struct source s = { .dir = a->option[OPT_FROM_DATA], .held = -1 };
+	struct source s = {
+		.dir = a->option[OPT_FROM_DATA], .held = -1, .no_ca = a->option[OPT_NO_CA] != NULL
+	};
 	struct pg_options o = { 0 };
 	struct pg_whole *w = xcalloc(1, sizeof(*w));
 	int code = db_named(a, &o);
