@@ -130,7 +130,7 @@ hubwide_left(struct worker *w)
 
 /* ---- answers that wait for all nodes ---- */
 
-/* What the hub itself writes down, nobody waits for. */
+/* What the hub itself writes down, nobody waits for, but the next look at a rollout: it counts what all nodes have made of the step before. */
 bool
 work_spreads(const struct worker *w, const struct work *k)
 {
@@ -143,8 +143,8 @@ work_spreads(const struct worker *w, const struct work *k)
 		[OP_ROUTE_DELETE] = true,
 		[OP_SETTINGS_PATCH] = true };
 
-	return w->fleet->o.on_spread != NULL && kinds[k->op.kind] && k->op.actor != ACTOR_HUB &&
-	    k->reply.fault.code == F_NONE;
+	return w->fleet->o.on_spread != NULL && kinds[k->op.kind] &&
+	    (k->op.actor != ACTOR_HUB || k->op.kind == OP_ROLLOUT) && k->reply.fault.code == F_NONE;
 }
 
 void
