@@ -102,7 +102,7 @@ test('O-222 O-223 what a directory of before has is carried over once, then the 
 	assert.deepEqual(policiesOf(hub), policies);
 	assert.equal(server.sql('carried', "SELECT string_agg(name, ' ' ORDER BY name) FROM secret WHERE name IN ('policies', 'ca')"), 'ca policies');
 	assert.equal(file(hub, 'ca.pem'), ca);
-	assert.equal(server.sql('carried', 'SELECT schema FROM hub'), '4');
+	assert.equal(server.sql('carried', 'SELECT schema FROM hub'), '5');
 	assert.equal((await hub.rest('GET', '/twins/d')).status, 200);
 	await hub.stop();
 	const reset = spawnSync(BINARY, ['policy', 'reset', '--data', hub.dir], { encoding: 'utf8' });
