@@ -193,6 +193,7 @@ requests_link_down(struct peers *p, uint16_t slot)
 
 	while ((c = p->requests->of[slot].first) != NULL) {
 		call_leaves(c);
+		assert(p->requests->of[slot].first != c);
 		call_fails(c, ERR_IO, "the link to the node went: nobody knows what came of it");
 	}
 }
