@@ -485,9 +485,9 @@ feed_position_read(const struct feed *f, struct str text, struct position *out, 
 	struct position end;
 	enum err e = position_read(text, f->o.hub, out, why);
 
-	feed_now(f, &end);
+	feed_now(f, &end); /* of a shard that is elsewhere it may be known later */
 	for (uint32_t s = 0; s < SHARDS && e == ERR_OK; s++)
-		if (out->next[s] > end.next[s])
+		if (out->next[s] > end.next[s] && fleet_has_shard(f->o.fleet, s))
 			e = fault_set(why, F_ArgumentInvalid,
 			    "the position is beyond the end of the event log: it is from before a "
 			    "restored backup");

@@ -320,6 +320,12 @@ hub_jobs_fini(struct fleet *f)
 	free(f->hub_jobs.ages);
 }
 
+bool
+fleet_has_shard(const struct fleet *f, uint32_t shard)
+{
+	return shard_worker(f, shard) != NULL;
+}
+
 unsigned
 fleet_shards(const struct fleet *f)
 {

@@ -308,6 +308,7 @@ bool fleet_job_reported(struct fleet *f, const struct job_report *r);
 void fleet_hear_jobs(struct fleet *f, void (*changed)(void *ctx), void *ctx);
 /* How many shards are here. */
 unsigned fleet_shards(const struct fleet *f);
+bool fleet_has_shard(const struct fleet *f, uint32_t shard); /* this one? */
 
 /* How far a partition of n has come, by the store. ERR_IO, ERR_CORRUPT: `why`. */
 enum err fleet_partition(

@@ -252,3 +252,15 @@ test('O-240 a place for the mesh is an address, and of a node of several', async
 	await refused(/--mesh somewhere:7443: not ADDRESS:PORT/, '--cluster', server.url('x'), '--mesh', 'somewhere:7443');
 	await refused(/--mesh is for a node of several/, '--mesh', '127.0.0.1:7443');
 });
+
+test('E-10 a position that one node gave is good on another at once', { timeout: 120_000 * SLOW }, async () => {
+	const a = await node('positions', 'a'), b = await node('positions', 'b');
+	await shared('positions', 32, 32);
+	const read = (hub, from) => hub.rest('GET', `/events?follow=false&from=${from}`);
+	for (let i = 0; i < 20; i++) {
+		await a.createDevice(`p${i}`);
+		const { position } = (await read(a, 'earliest')).text.trimEnd().split('\n').map((line) => JSON.parse(line)).findLast((event) => event.position !== undefined);
+		const answer = await read(b, position);
+		assert.equal(answer.status, 200, answer.text);
+	}
+});
