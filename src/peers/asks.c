@@ -35,6 +35,7 @@ home(struct work *w, struct parcel *c, enum fault_code code, const char *why)
 		fleet_refused(w, code, why);
 		return;
 	}
+	assert(c != NULL); /* what goes is either */
 	cargo_fails(&c->cargo, why);
 	c->done(c);
 }
