@@ -72,7 +72,7 @@ test('O-105 O-107 the settings of the package and twinhub.conf(5) have each opti
 	assert.equal(fs.readFileSync(path.join(ROOT, 'packaging/twinhub.conf'), 'utf8'), template());
 	// Every line that is commented out is one that a start takes, where it has a value of its own.
 	const lines = template().split('\n').filter((line) => /^# [a-z0-9-]+ \S+$/.test(line)).map((line) => line.slice(2));
-	const whole = lines.filter((line) => taken.includes(line.split(' ')[0]) && !/ [A-Z]{2,}$/.test(line));
+	const whole = lines.filter((line) => taken.includes(line.split(' ')[0]) && !/[ :][A-Z]{2,}$/.test(line));
 	assert.ok(whole.length > 20, `${whole.length} lines`);
 	fs.writeFileSync(path.join(scratch, 'whole.conf'), `data ${scratch}/data\n${whole.join('\n')}\n`);
 	const r = run(BINARY, ['serve', '--check', '--config', path.join(scratch, 'whole.conf'), '--bind', '127.0.0.1', '--https-port', '0', '--mqtts-port', '0']);
